@@ -1,0 +1,13 @@
+//! The event log: the port through which everything reads and writes the tape, and its adapters.
+//!
+//! Invariants: an append with the same id takes effect once, whatever fails in between; a read delivers
+//! every message in stream order; a message that cannot be decoded is delivered as such, never skipped.
+//!
+//! Deliberately absent: any knowledge of what an event means to trading, SQL, and services.
+
+mod port;
+
+pub use port::{
+    Acks, AckSeen, Append, AppendError, Appended, Consumer, Delivery, EventLog, Expect, Hint, Hints,
+    LogError, Reader, Recorded, StreamState, Tape,
+};

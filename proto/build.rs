@@ -1,0 +1,23 @@
+//! Generates the contract types and their proto3-JSON form from `schema/`, without a system `protoc`.
+
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let files = ["event", "market", "trading", "control", "operations"]
+        .map(|name| format!("schema/tapedeck/v1/{name}.proto"));
+    println!("cargo:rerun-if-changed=schema");
+    let descriptors = protox::compile(&files, ["schema"])?;
+
+    let mut json = pbjson_build::Builder::new();
+    for file in &descriptors.file {
+        json.register_file_descriptor(file.clone());
+    }
+    json.extern_path(".google.protobuf", "::pbjson_types");
+
+    prost_build::Config::new()
+        .compile_well_known_types()
+        .extern_path(".google.protobuf", "::pbjson_types")
+        .compile_fds(descriptors)?;
+    json.build(&[".tapedeck"])?;
+    Ok(())
+}

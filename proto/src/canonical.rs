@@ -1,0 +1,133 @@
+//! The canonical encoding and the chain hash: one number for all that a system decided.
+//!
+//! Each stored signal, risk decision, order event and fill counts as (id, event time, body), fields in
+//! tag order, sorted by (instant, stage, strategy, symbol, leg, index). Recorded time, basis, headers
+//! and instance ids do not count, so a backtest, a rehearsal and a simulation of the same data give
+//! the same hash. A duplicate id is an error, never collapsed.
+
+use std::collections::BTreeSet;
+
+use prost::Message as _;
+
+use crate::from_timestamp;
+use crate::v1::Event;
+use crate::v1::event::Body;
+
+/// Where an event stands in the chain.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ChainKey {
+    /// Event time in UTC nanoseconds.
+    pub instant_ns: i64,
+    /// 1 fills, 2 signals, 3 risk decisions, 4 order events.
+    pub stage: u8,
+    /// Strategy's name; empty where the body does not carry it.
+    pub strategy: String,
+    /// Symbol; empty where the body does not carry it.
+    pub symbol: String,
+    /// Leg of the signal.
+    pub leg: u32,
+    /// Number of a fill, or tag of an order event.
+    pub index: u32,
+    /// Last resort, so that the order is total.
+    pub id: String,
+}
+
+/// Two stored events share one id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event id {0} is stored twice")]
+pub struct DuplicateId(pub String);
+
+/// The place of `event` in the chain; `None` when it does not count.
+#[must_use]
+pub fn chain_key(event: &Event) -> Option<ChainKey> {
+    let (stage, strategy, symbol, leg, index) = match event.body.as_ref()? {
+        Body::Fill(fill) => (1, fill.strategy.as_str(), fill.symbol.as_str(), fill.leg, fill.number),
+        Body::Signal(signal) => {
+            let symbol = signal.legs.first().map_or("", |leg| leg.symbol.as_str());
+            (2, signal.strategy.as_str(), symbol, 0, 0)
+        }
+        Body::RiskDecision(decision) => {
+            let symbol = decision.inputs.first().map_or("", |input| input.symbol.as_str());
+            (3, decision.strategy.as_str(), symbol, 0, 0)
+        }
+        Body::OrderSubmitted(submitted) => {
+            let order = submitted.order.as_ref()?;
+            (4, order.strategy.as_str(), order.symbol.as_str(), order.leg, 50)
+        }
+        Body::OrderAccepted(event) => (4, "", event.order_id.as_str(), 0, 51),
+        Body::OrderRejected(event) => (4, "", event.order_id.as_str(), 0, 52),
+        Body::OrderCancelRequested(event) => (4, "", event.order_id.as_str(), 0, 53),
+        Body::OrderCancelled(event) => (4, "", event.order_id.as_str(), 0, 54),
+        Body::OrderCancelRejected(event) => (4, "", event.order_id.as_str(), 0, 55),
+        Body::OrderReplaceRequested(event) => (4, "", event.order_id.as_str(), 0, 56),
+        Body::OrderReplaced(event) => (4, "", event.order_id.as_str(), 0, 57),
+        Body::OrderReplaceRejected(event) => (4, "", event.order_id.as_str(), 0, 58),
+        Body::OrderExpired(event) => (4, "", event.order_id.as_str(), 0, 59),
+        Body::OrderSuspended(event) => (4, "", event.order_id.as_str(), 0, 60),
+        Body::OrderAdjusted(event) => (4, "", event.order_id.as_str(), 0, 61),
+        _ => return None,
+    };
+    Some(ChainKey {
+        instant_ns: event.event_time.as_ref().and_then(from_timestamp)?,
+        stage,
+        strategy: strategy.to_owned(),
+        symbol: symbol.to_owned(),
+        leg,
+        index,
+        id: event.id.clone(),
+    })
+}
+
+/// Collects events in any order and hashes them in chain order.
+#[derive(Debug, Default)]
+pub struct ChainHash {
+    entries: Vec<(ChainKey, Vec<u8>)>,
+    orders: u64,
+    fills: u64,
+}
+
+impl ChainHash {
+    /// Adds an event; one that does not count is passed over.
+    pub fn add(&mut self, event: &Event) {
+        let Some(key) = chain_key(event) else { return };
+        match event.body {
+            Some(Body::OrderSubmitted(_)) => self.orders += 1,
+            Some(Body::Fill(_)) => self.fills += 1,
+            _ => {}
+        }
+        let counted = Event {
+            id: event.id.clone(),
+            event_time: event.event_time,
+            body: event.body.clone(),
+            ..Event::default()
+        };
+        self.entries.push((key, counted.encode_to_vec()));
+    }
+
+    /// Number of events that count so far.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    /// Number of orders submitted and of fills so far.
+    #[must_use]
+    pub fn orders_and_fills(&self) -> (u64, u64) {
+        (self.orders, self.fills)
+    }
+
+    /// The hash as 64 hex digits. Fails when an id was added twice.
+    pub fn finish(mut self) -> Result<String, DuplicateId> {
+        self.entries.sort();
+        let mut seen = BTreeSet::new();
+        let mut hasher = blake3::Hasher::new();
+        for (key, bytes) in &self.entries {
+            if !seen.insert(key.id.as_str()) {
+                return Err(DuplicateId(key.id.clone()));
+            }
+            hasher.update(&(bytes.len() as u64).to_be_bytes());
+            hasher.update(bytes);
+        }
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}

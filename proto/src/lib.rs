@@ -1,0 +1,51 @@
+//! The contracts of the tape: what an event is, under which subject it is stored and how it is
+//! written and read.
+//!
+//! Everything that two programs must agree on is here: the protobuf types generated from
+//! `schema/tapedeck/v1`, the subject grammar, deterministic ids, the codec (protobuf or proto3-JSON)
+//! and the canonical encoding behind the chain hash.
+//!
+//! Deliberately absent: any I/O, any clock, any decision, and any other crate of this workspace.
+
+mod canonical;
+mod codec;
+mod id;
+mod subject;
+mod time;
+
+pub use canonical::{ChainHash, ChainKey, DuplicateId, chain_key};
+pub use codec::{ContentType, DecodeError, decode, decode_as, encode, to_json};
+pub use id::{EventId, bar_id, client_order_id, event_id, order_id};
+pub use subject::{MalformedSubject, Subject, escape, stream_of, unescape};
+pub use time::{from_timestamp, to_timestamp};
+
+/// Version 1 of the wire types, generated from `schema/tapedeck/v1`.
+#[expect(
+    missing_docs,
+    clippy::all,
+    clippy::allow_attributes,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::semicolon_if_nothing_returned,
+    clippy::uninlined_format_args,
+    clippy::large_futures,
+    reason = "generated code; the documentation of every field is in the schema"
+)]
+pub mod v1 {
+    include!(concat!(env!("OUT_DIR"), "/tapedeck.v1.rs"));
+    include!(concat!(env!("OUT_DIR"), "/tapedeck.v1.serde.rs"));
+}
+
+/// Streams of the tape, in the order in which an event travels.
+pub mod stream {
+    /// Bars, revisions, corporate actions, sessions and findings.
+    pub const MARKET: &str = "MARKET";
+    /// The whole decision chain, in one total order.
+    pub const TRADING: &str = "TRADING";
+    /// Who did what.
+    pub const AUDIT: &str = "AUDIT";
+    /// What could not be handled.
+    pub const PARKED: &str = "PARKED";
+    /// Structured logs and heartbeats; kept for 30 days.
+    pub const LOGS: &str = "LOGS";
+}

@@ -1,0 +1,1 @@
+//! corporate_action

@@ -1,0 +1,157 @@
+//! Commands: what an operator may ask, as events with their audit.
+//!
+//! The command line and the web call the same functions. `key` makes a command idempotent: the same
+//! actor, action and key give the same event id, so a double submit has one effect.
+
+use contracts::v1::event::Body;
+use contracts::v1::{
+    Audit, Event, OrderCancelRequested, OrderSpec, StrategyDisabled, StrategyEnabled, StrategyMode,
+    TradingHalted, TradingResumed,
+};
+use contracts::{Subject, event_id, to_timestamp};
+use event_log::{Append, AppendError, Expect, Tape};
+
+use crate::clock::now_ns;
+
+/// Who asks, and the key that makes asking twice the same as asking once.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Name of the user, for example `cli`.
+    pub actor: String,
+    /// Idempotency key.
+    pub key: String,
+}
+
+impl Caller {
+    fn id(&self, action: &str) -> String {
+        event_id(&format!("{}/{}", self.actor, self.key), action, 0)
+    }
+}
+
+/// Stops new exposure on `account`, or on all when it is empty.
+pub async fn halt(tape: &Tape, caller: &Caller, account: &str, reason: &str) -> Result<(), AppendError> {
+    let body = Body::TradingHalted(TradingHalted {
+        account: account.to_owned(),
+        actor: caller.actor.clone(),
+        reason: reason.to_owned(),
+    });
+    control(tape, caller, "halt", account, reason, body).await
+}
+
+/// Ends a halt of `account`, or the halt of all when it is empty.
+pub async fn resume(tape: &Tape, caller: &Caller, account: &str, reason: &str) -> Result<(), AppendError> {
+    let body = Body::TradingResumed(TradingResumed {
+        account: account.to_owned(),
+        actor: caller.actor.clone(),
+        reason: reason.to_owned(),
+    });
+    control(tape, caller, "resume", account, reason, body).await
+}
+
+/// Lets a registered strategy's signals take effect in `mode`.
+pub async fn enable_strategy(
+    tape: &Tape,
+    caller: &Caller,
+    strategy: &str,
+    mode: StrategyMode,
+) -> Result<(), AppendError> {
+    let body = Body::StrategyEnabled(StrategyEnabled {
+        strategy: strategy.to_owned(),
+        mode: mode.into(),
+        actor: caller.actor.clone(),
+    });
+    control(tape, caller, "strategy_enable", strategy, mode.as_str_name(), body).await
+}
+
+/// Stops a strategy; its positions stay.
+pub async fn disable_strategy(
+    tape: &Tape,
+    caller: &Caller,
+    strategy: &str,
+    reason: &str,
+) -> Result<(), AppendError> {
+    let body = Body::StrategyDisabled(StrategyDisabled {
+        strategy: strategy.to_owned(),
+        actor: caller.actor.clone(),
+        reason: reason.to_owned(),
+    });
+    control(tape, caller, "strategy_disable", strategy, reason, body).await
+}
+
+/// Asks for an order to be cancelled.
+///
+/// The request joins the order's aggregate behind whatever is last there now; execution folds it and
+/// asks the broker. Asking for an order that has ended meanwhile changes nothing.
+pub async fn cancel_order(
+    tape: &Tape,
+    caller: &Caller,
+    order: &OrderSpec,
+    reason: &str,
+) -> Result<(), AppendError> {
+    let body = Body::OrderCancelRequested(OrderCancelRequested {
+        order_id: order.order_id.clone(),
+        actor: caller.actor.clone(),
+        reason: reason.to_owned(),
+    });
+    let event = event(caller, "order_cancel", body);
+    let subject = Subject::order(order, "cancel_requested");
+    let filter = Subject::order_filter(order);
+    loop {
+        let last = tape.last(contracts::stream::TRADING, &filter).await?;
+        let expect =
+            Expect::Last { filter: filter.clone(), sequence: last.map_or(0, |last| last.sequence) };
+        match tape.append(Append { subject: subject.clone(), event: event.clone(), expect }).await {
+            Err(AppendError::Conflict { .. }) => {}
+            other => {
+                other?;
+                break;
+            }
+        }
+    }
+    audit(tape, caller, "order_cancel", &order.order_id, reason).await
+}
+
+/// Appends a control event and its audit.
+pub async fn control(
+    tape: &Tape,
+    caller: &Caller,
+    action: &str,
+    target: &str,
+    detail: &str,
+    body: Body,
+) -> Result<(), AppendError> {
+    let event = event(caller, action, body);
+    let Some(subject) = Subject::for_event(&event, None) else {
+        return Err(AppendError::Refused(format!("{action} is no control event")));
+    };
+    tape.append(Append { subject, event, expect: Expect::Nothing }).await?;
+    audit(tape, caller, action, target, detail).await
+}
+
+fn event(caller: &Caller, action: &str, body: Body) -> Event {
+    Event {
+        id: caller.id(action),
+        event_time: Some(to_timestamp(now_ns())),
+        source: caller.actor.clone(),
+        body: Some(body),
+        ..Event::default()
+    }
+}
+
+async fn audit(
+    tape: &Tape,
+    caller: &Caller,
+    action: &str,
+    target: &str,
+    detail: &str,
+) -> Result<(), AppendError> {
+    let body = Body::Audit(Audit {
+        actor: caller.actor.clone(),
+        action: action.to_owned(),
+        target: target.to_owned(),
+        detail: detail.to_owned(),
+    });
+    let event = event(caller, &format!("audit/{action}"), body);
+    let subject = Subject::of(&["audit", &caller.actor, action]);
+    tape.append(Append { subject, event, expect: Expect::Nothing }).await.map(|_| ())
+}

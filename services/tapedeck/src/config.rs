@@ -1,0 +1,431 @@
+//! The configuration: read once, validated whole before anything starts.
+//!
+//! Only this crate reads files and the environment. A value from the environment wins over the file,
+//! the file over the default. An error names the field, the value and what is expected.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use contracts::v1::{Costs, RiskLimits, Sizing, SizingKind, StrategyMode};
+use domain::money::{Amount, E9, Price};
+use serde::{Deserialize, Serialize};
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no configuration; the message names line and field.
+    #[error("{}: {message}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, as the parser says it.
+        message: String,
+    },
+    /// A value is outside its range.
+    #[error("{field} = {value}: expected {expected}")]
+    Value {
+        /// The field's path.
+        field: String,
+        /// The value found.
+        value: String,
+        /// The range or form expected.
+        expected: String,
+    },
+}
+
+/// A decimal number, exact at 1e-9, written as a number or as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Decimal(pub i64);
+
+impl<'de> Deserialize<'de> for Decimal {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Integer(i64),
+            // The shortest text that reads back as this float is what the user wrote.
+            Float(f64),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Integer(value) => value.to_string(),
+            Written::Float(value) => value.to_string(),
+            Written::Text(text) => text,
+        };
+        text.parse::<Price>().map(|price| Self(price.0)).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Decimal {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&Price(self.0).to_string())
+    }
+}
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The dashboard.
+    pub web: WebConfig,
+    /// Log lines on stderr.
+    pub log: LogConfig,
+    /// Ports of the local servers; 0 means a free one.
+    pub servers: ServersConfig,
+    /// The simulated market of the demo.
+    pub demo: DemoConfig,
+    /// Accounts by name.
+    pub account: BTreeMap<String, AccountConfig>,
+    /// Strategies by name.
+    pub strategy: BTreeMap<String, StrategyConfig>,
+}
+
+/// The dashboard.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebConfig {
+    /// Address and port; port 0 means a free one.
+    pub bind: String,
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        Self { bind: "127.0.0.1:0".to_owned() }
+    }
+}
+
+/// Log lines on stderr.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// Filter, for example `info` or `risk=debug,info`.
+    pub filter: String,
+    /// `text` or `json`.
+    pub format: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { filter: "warn,tapedeck=info".to_owned(), format: "text".to_owned() }
+    }
+}
+
+/// Ports of the local servers; 0 means a free one.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServersConfig {
+    /// nats-server's client port.
+    pub nats_port: u16,
+    /// PostgreSQL's port.
+    pub postgres_port: u16,
+}
+
+/// The simulated market of the demo.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DemoConfig {
+    /// Seed of the market.
+    pub seed: u64,
+    /// Number of symbols, 1 to 64.
+    pub symbols: usize,
+    /// Market seconds per second while the market is open.
+    pub speed: u32,
+    /// First session, `YYYY-MM-DD`.
+    pub from: String,
+}
+
+impl Default for DemoConfig {
+    fn default() -> Self {
+        Self { seed: 7, symbols: 8, speed: 1_500, from: "2024-01-02".to_owned() }
+    }
+}
+
+/// One account.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccountConfig {
+    /// Cash deposited when the account is opened.
+    pub cash: Decimal,
+    /// Largest position per symbol, as a share of equity.
+    pub max_position: Decimal,
+    /// Largest gross exposure, as a share of equity.
+    pub max_exposure: Decimal,
+    /// Largest value of one order.
+    pub max_order_value: Decimal,
+    /// Largest loss of one session, as a share of the equity at its start.
+    pub max_daily_loss: Decimal,
+    /// Largest distance of a limit price from the last price, as a share of it.
+    pub price_collar: Decimal,
+    /// Oldest usable price, in seconds of market time.
+    pub max_price_age_s: u32,
+    /// Whether positions below zero are allowed.
+    pub allow_short: bool,
+    /// Commission per share.
+    pub commission_per_share: Decimal,
+    /// Commission as a share of the traded value.
+    pub commission_rate: Decimal,
+    /// Least commission per fill.
+    pub commission_minimum: Decimal,
+    /// Slippage against the reference price, in basis points.
+    pub slippage_bps: Decimal,
+}
+
+impl Default for AccountConfig {
+    fn default() -> Self {
+        Self {
+            cash: Decimal(100_000 * E9),
+            max_position: Decimal(E9 / 4),
+            max_exposure: Decimal(E9),
+            max_order_value: Decimal(25_000 * E9),
+            max_daily_loss: Decimal(E9 / 20),
+            price_collar: Decimal(E9 / 20),
+            max_price_age_s: 5_400,
+            allow_short: false,
+            commission_per_share: Decimal(E9 / 200),
+            commission_rate: Decimal(0),
+            commission_minimum: Decimal(E9),
+            slippage_bps: Decimal(E9),
+        }
+    }
+}
+
+/// One built-in strategy.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrategyConfig {
+    /// Kind, for example `sma_cross`.
+    pub kind: String,
+    /// Account it trades on.
+    #[serde(default = "default_account")]
+    pub account: String,
+    /// `shadow`, `paper` or `off`.
+    #[serde(default = "default_mode")]
+    pub mode: String,
+    /// Symbols it trades; empty means all.
+    #[serde(default)]
+    pub symbols: Vec<String>,
+    /// Timeframe it reads; empty means all.
+    #[serde(default)]
+    pub timeframe: String,
+    /// `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`.
+    #[serde(default = "default_sizing")]
+    pub sizing: String,
+    /// The strategy's own parameters.
+    #[serde(default)]
+    pub params: BTreeMap<String, toml::Value>,
+}
+
+fn default_account() -> String {
+    "paper".to_owned()
+}
+
+fn default_mode() -> String {
+    "paper".to_owned()
+}
+
+fn default_sizing() -> String {
+    "fraction:0.1".to_owned()
+}
+
+impl Config {
+    /// Reads `path`, or gives the defaults when it is `None`, and checks everything.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut config = match path {
+            None => Self::default(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+                toml::from_str(&text).map_err(|error| ConfigError::Malformed {
+                    path: path.to_owned(),
+                    message: error.to_string(),
+                })?
+            }
+        };
+        if config.account.is_empty() {
+            config.account.insert(default_account(), AccountConfig::default());
+        }
+        if config.strategy.is_empty() {
+            config.strategy = built_in_strategies();
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.web.bind.parse::<std::net::SocketAddr>().map_err(|_| {
+            value("web.bind", &self.web.bind, "an address and port such as 127.0.0.1:8080")
+        })?;
+        if !matches!(self.log.format.as_str(), "text" | "json") {
+            return Err(value("log.format", &self.log.format, "text or json"));
+        }
+        if !(1..=64).contains(&self.demo.symbols) {
+            return Err(value("demo.symbols", self.demo.symbols, "1 to 64"));
+        }
+        if self.demo.speed == 0 {
+            return Err(value("demo.speed", self.demo.speed, "at least 1"));
+        }
+        if self.demo.from.parse::<chrono::NaiveDate>().is_err() {
+            return Err(value("demo.from", &self.demo.from, "a date YYYY-MM-DD"));
+        }
+        for (name, account) in &self.account {
+            account.validate(name)?;
+        }
+        for (name, strategy) in &self.strategy {
+            strategy.validate(name, &self.account)?;
+        }
+        Ok(())
+    }
+}
+
+fn built_in_strategies() -> BTreeMap<String, StrategyConfig> {
+    ["momentum", "sma_cross"]
+        .into_iter()
+        .map(|kind| {
+            let strategy = StrategyConfig {
+                kind: kind.to_owned(),
+                account: default_account(),
+                mode: default_mode(),
+                symbols: Vec::new(),
+                timeframe: String::new(),
+                sizing: default_sizing(),
+                params: BTreeMap::new(),
+            };
+            (kind.to_owned(), strategy)
+        })
+        .collect()
+}
+
+fn value(field: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> ConfigError {
+    ConfigError::Value { field: field.into(), value: value.to_string(), expected: expected.into() }
+}
+
+/// Checks a name that becomes one token of a subject.
+fn check_name(field: &str, name: &str) -> Result<(), ConfigError> {
+    let good = (1..=40).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if good {
+        return Ok(());
+    }
+    Err(value(field, format!("{name:?}"), "1 to 40 lowercase letters, digits and _"))
+}
+
+impl AccountConfig {
+    fn validate(&self, name: &str) -> Result<(), ConfigError> {
+        check_name("account", name)?;
+        let most = Decimal(i64::MAX);
+        let ten = Decimal(10 * E9);
+        let one = Decimal(E9);
+        for (field, found, low, high, expected) in [
+            ("cash", self.cash, Decimal(1), most, "more than 0"),
+            ("max_position", self.max_position, Decimal(0), ten, "0 to 10, a share of equity"),
+            ("max_exposure", self.max_exposure, Decimal(0), ten, "0 to 10, a share of equity"),
+            ("max_order_value", self.max_order_value, Decimal(0), most, "0 or more"),
+            ("max_daily_loss", self.max_daily_loss, Decimal(0), one, "0 to 1, a share of equity"),
+            ("price_collar", self.price_collar, Decimal(0), one, "0 to 1, a share of the price"),
+            ("commission_per_share", self.commission_per_share, Decimal(0), most, "0 or more"),
+            ("commission_rate", self.commission_rate, Decimal(0), one, "0 to 1, a share of the value"),
+            ("commission_minimum", self.commission_minimum, Decimal(0), most, "0 or more"),
+            ("slippage_bps", self.slippage_bps, Decimal(0), Decimal(10_000 * E9 / 10), "0 to 1000"),
+        ] {
+            if found < low || found > high {
+                return Err(value(format!("account.{name}.{field}"), Price(found.0), expected));
+            }
+        }
+        if self.max_price_age_s == 0 {
+            return Err(value(format!("account.{name}.max_price_age_s"), 0, "at least 1 second"));
+        }
+        Ok(())
+    }
+
+    /// The limits as the tape states them.
+    pub fn limits(&self) -> RiskLimits {
+        RiskLimits {
+            max_position_fraction_e9: self.max_position.0,
+            max_exposure_fraction_e9: self.max_exposure.0,
+            max_order_value: Amount(i128::from(self.max_order_value.0)).to_wire(),
+            max_daily_loss_fraction_e9: self.max_daily_loss.0,
+            price_collar_fraction_e9: self.price_collar.0,
+            max_price_age_ms: i64::from(self.max_price_age_s) * 1_000,
+            allow_short: self.allow_short,
+        }
+    }
+
+    /// The costs as the tape states them.
+    pub fn costs(&self) -> Costs {
+        Costs {
+            commission_per_share_e9: self.commission_per_share.0,
+            commission_rate_e9: self.commission_rate.0,
+            commission_minimum: Amount(i128::from(self.commission_minimum.0)).to_wire(),
+            // One basis point is a ten-thousandth.
+            slippage_rate_e9: self.slippage_bps.0 / 10_000,
+        }
+    }
+}
+
+impl StrategyConfig {
+    fn validate(&self, name: &str, accounts: &BTreeMap<String, AccountConfig>) -> Result<(), ConfigError> {
+        check_name("strategy", name)?;
+        let field = |field: &str| format!("strategy.{name}.{field}");
+        if !accounts.contains_key(&self.account) {
+            let known = accounts.keys().cloned().collect::<Vec<_>>().join(", ");
+            return Err(value(field("account"), &self.account, format!("one of {known}")));
+        }
+        if self.mode != "off" && parse_mode(&self.mode).is_none() {
+            return Err(value(field("mode"), &self.mode, "shadow, paper or off"));
+        }
+        if !self.timeframe.is_empty()
+            && let Err(error) = self.timeframe.parse::<domain::bar::Timeframe>()
+        {
+            return Err(value(field("timeframe"), &self.timeframe, error.to_string()));
+        }
+        parse_sizing(&self.sizing)
+            .ok_or_else(|| value(field("sizing"), &self.sizing, "fixed:SHARES or fraction:SHARE"))?;
+        domain::strategy::check(&self.kind, &self.parameters()).map_err(|error| {
+            value(field("params"), self.kind.clone(), error.to_string())
+        })
+    }
+
+    /// The parameters as text, by name.
+    pub fn parameters(&self) -> Vec<(String, String)> {
+        self.params
+            .iter()
+            .map(|(name, value)| {
+                let text = match value {
+                    toml::Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                (name.clone(), text)
+            })
+            .collect()
+    }
+}
+
+/// Reads a mode; live trading has no place here yet, so it is refused.
+pub fn parse_mode(text: &str) -> Option<StrategyMode> {
+    match text {
+        "shadow" => Some(StrategyMode::Shadow),
+        "paper" => Some(StrategyMode::Paper),
+        _ => None,
+    }
+}
+
+/// Reads `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`; both positive, the fraction at most 10.
+pub fn parse_sizing(text: &str) -> Option<Sizing> {
+    let (kind, number) = text.split_once(':')?;
+    let value_e9 = number.parse::<Price>().ok().map(|price| price.0).filter(|value| *value > 0)?;
+    let kind = match kind {
+        "fixed" => SizingKind::Fixed,
+        "fraction" if value_e9 <= 10 * E9 => SizingKind::Fraction,
+        _ => return None,
+    };
+    Some(Sizing { kind: kind.into(), value_e9 })
+}

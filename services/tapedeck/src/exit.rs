@@ -1,0 +1,109 @@
+//! Exit codes and the one place where an error becomes a message.
+
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+
+/// Why a command ended other than well.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit code.
+    pub code: u8,
+    /// Short name of the code, for programs.
+    pub name: &'static str,
+    /// What went wrong.
+    pub message: String,
+    /// What mends it; empty when nothing general can be said.
+    pub hint: String,
+}
+
+impl Failure {
+    /// A failure of any other kind.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self::new(1, "failure", message, "")
+    }
+
+    /// Wrong usage.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(2, "usage", message, hint)
+    }
+
+    /// Something named does not exist.
+    pub fn not_found(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(3, "not_found", message, hint)
+    }
+
+    /// The configuration or the credentials are wrong.
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(4, "config", message, "tapedeck config check")
+    }
+
+    /// A server cannot be reached.
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self::new(5, "unreachable", message, "tapedeck doctor")
+    }
+
+    /// A proof failed: read model and tape, or two hashes, differ.
+    pub fn mismatch(message: impl Into<String>) -> Self {
+        Self::new(7, "verify_mismatch", message, "tapedeck projection rebuild NAME")
+    }
+
+    /// The user interrupted.
+    pub fn interrupted() -> Self {
+        Self::new(130, "interrupted", "interrupted", "")
+    }
+
+    fn new(code: u8, name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code, name, message: message.into(), hint: hint.into() }
+    }
+
+    /// Writes the failure to stderr, as JSON when the command speaks JSON, and gives the exit code.
+    pub fn report(self, json: bool) -> ExitCode {
+        if json {
+            let document = serde_json::json!({
+                "code": self.name, "message": self.message, "hint": self.hint,
+            });
+            eprintln!("{document}");
+        } else {
+            eprintln!("error: {}", self.message);
+            if !self.hint.is_empty() {
+                eprintln!("  try: {}", self.hint);
+            }
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        // The whole chain of causes on one line; the first is what was being done.
+        Self::other(format!("{error:#}"))
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::config(error.to_string())
+    }
+}
+
+impl From<event_log::LogError> for Failure {
+    fn from(error: event_log::LogError) -> Self {
+        Self::unreachable(error.to_string())
+    }
+}
+
+impl From<event_log::AppendError> for Failure {
+    fn from(error: event_log::AppendError) -> Self {
+        match error {
+            event_log::AppendError::Unavailable(error) => error.into(),
+            other => Self::other(other.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::other(error.to_string())
+    }
+}
