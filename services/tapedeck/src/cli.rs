@@ -1,0 +1,401 @@
+//! The command line: names, options and their help. What a command does is in `command`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A self-hosted algorithmic trading system for US equities on an event tape.
+#[derive(Debug, Parser)]
+#[command(name = "tapedeck", version, propagate_version = true, infer_subcommands = false)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Directory that holds the tapes [default: the user's data directory]
+    #[arg(long, env = "TAPEDECK_HOME", global = true, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Configuration file [default: tapedeck.toml in the home directory, if there is one]
+    #[arg(long, env = "TAPEDECK_CONFIG", global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Tape to work on [default: the one used last]
+    #[arg(long, env = "TAPEDECK_TAPE", global = true, value_name = "NAME")]
+    pub tape: Option<String>,
+    /// One JSON document on stdout (one object per line for streams), errors as JSON on stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to colour the output
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+    /// No progress lines on stderr
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+    /// Answer yes to every question
+    #[arg(long, short = 'y', global = true)]
+    pub yes: bool,
+    /// Log filter, for example `info` or `risk=debug,info`
+    #[arg(long, env = "TAPEDECK_LOG", global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Servers to use instead of the tape's own
+    #[command(flatten)]
+    pub servers: ServerUrls,
+}
+
+/// Servers to use instead of the tape's own.
+#[derive(Clone, Debug, Args)]
+pub struct ServerUrls {
+    /// NATS server to use, for example nats://user:password@host:4222
+    #[arg(long, env = "NATS_URL", global = true, value_name = "URL", hide_env_values = true)]
+    pub nats_url: Option<String>,
+    /// PostgreSQL database to use, for example postgres://user:password@host/tapedeck
+    #[arg(long, env = "DATABASE_URL", global = true, value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Where set-up keeps nats-server [default: the user's cache directory]
+    #[arg(long, env = "TAPEDECK_TOOLS", global = true, value_name = "DIR")]
+    pub tools: Option<PathBuf>,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything: servers, services and dashboard; runs until Ctrl-C
+    Up(Up),
+    /// Run recorded bars through the whole live pipeline, on a tape clock
+    Rehearse(Rehearse),
+    /// Run some services of a tape, or all
+    Run(Run),
+    /// Append history from files: CSV, gzip or Parquet bars, and corporate actions
+    Import(Import),
+    /// Turn an event on stdin into JSON, for `nats sub --translate 'tapedeck decode'`
+    Decode,
+    /// Print events as they pass
+    Tail(Tail),
+    /// Show how the system is, on one screen; exit 1 when degraded
+    Status(Status),
+    /// Check tools, servers, ports, disk, clock, data and configuration
+    Doctor,
+    /// Configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Strategies
+    #[command(subcommand)]
+    Strategy(StrategyCommand),
+    /// Read models
+    #[command(subcommand)]
+    Projection(ProjectionCommand),
+    /// Streams of the tape
+    #[command(subcommand)]
+    Stream(StreamCommand),
+    /// Orders
+    #[command(subcommand)]
+    Order(OrderCommand),
+    /// Messages that could not be handled
+    #[command(subcommand)]
+    Parked(ParkedCommand),
+    /// Stop new exposure, on one account or on all
+    Halt(Halt),
+    /// End a halt
+    Resume(Halt),
+    /// Print the hash of all signals, decisions, orders and fills of the tape
+    ChainHash,
+}
+
+/// Options of `up`.
+#[derive(Clone, Debug, Args)]
+pub struct Up {
+    /// Address of the dashboard [default: 127.0.0.1 and a free port]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub bind: Option<String>,
+    /// Market seconds per second of the demo, or `max`
+    #[arg(long, value_name = "N|max")]
+    pub speed: Option<Speed>,
+    /// Seed of the demo's market
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// Options of `rehearse`.
+#[derive(Clone, Debug, Args)]
+pub struct Rehearse {
+    /// Files of bars
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub bars: Vec<PathBuf>,
+    /// Files of corporate actions
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub actions: Vec<PathBuf>,
+    /// First session, YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<chrono::NaiveDate>,
+    /// Last session, YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<chrono::NaiveDate>,
+    /// Market seconds per second, or `max`
+    #[arg(long, default_value = "max", value_name = "N|max")]
+    pub speed: Speed,
+    /// Seed of everything random in the simulated broker
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+    /// Run only these services here; the others run elsewhere
+    #[arg(long, num_args = 1.., value_name = "SERVICE")]
+    pub only: Vec<Service>,
+    /// Serve the dashboard meanwhile at this address
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub bind: Option<String>,
+    /// Keep serving the dashboard after the end of the data, until Ctrl-C
+    #[arg(long)]
+    pub stay: bool,
+    /// How the file's bars are to be read where it does not say itself
+    #[command(flatten)]
+    pub format: BarFormat,
+}
+
+/// How a file's bars are to be read where it does not say itself.
+#[derive(Clone, Debug, Default, Args)]
+pub struct BarFormat {
+    /// Symbol, when the file has no symbol column
+    #[arg(long, value_name = "SYMBOL")]
+    pub symbol: Option<String>,
+    /// Timeframe, when the file has no timeframe column: 1m, 5m, 15m, 30m, 1h, 1d
+    #[arg(long, value_name = "TIMEFRAME")]
+    pub timeframe: Option<String>,
+    /// Time zone of times without an offset, for example America/New_York
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// Whether prices are adjusted: `no` (raw) or `yes`
+    #[arg(long, value_name = "yes|no")]
+    pub adjusted: Option<String>,
+}
+
+/// Market seconds per second, or as fast as possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speed {
+    /// So many market seconds per second.
+    Times(u32),
+    /// As fast as possible.
+    Max,
+}
+
+impl std::str::FromStr for Speed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "max" {
+            return Ok(Self::Max);
+        }
+        match text.parse::<u32>() {
+            Ok(times) if times > 0 => Ok(Self::Times(times)),
+            _ => Err("expected a whole number of at least 1, or max".to_owned()),
+        }
+    }
+}
+
+/// A service, as a target of `run`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Service {
+    /// Sources and the tape clock.
+    Ingest,
+    /// Built-in strategies.
+    Strategy,
+    /// Risk decisions.
+    Risk,
+    /// Orders, broker and account marks.
+    Execution,
+    /// Read models.
+    Projector,
+    /// Dashboard and API.
+    Web,
+}
+
+impl Service {
+    /// Every service: what `all` means.
+    pub const ALL: [Self; 6] =
+        [Self::Ingest, Self::Strategy, Self::Risk, Self::Execution, Self::Projector, Self::Web];
+}
+
+/// Options of `run`.
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// Services to run [default: all]
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<Service>,
+    /// Address of the dashboard, when it is among them
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub bind: Option<String>,
+}
+
+/// Options of `import`.
+#[derive(Clone, Debug, Args)]
+pub struct Import {
+    /// Files to append
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How the file's bars are to be read
+    #[command(flatten)]
+    pub format: BarFormat,
+    /// Append nothing when any row is rejected
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Options of `tail`.
+#[derive(Clone, Debug, Args)]
+pub struct Tail {
+    /// Subject or filter, for example 'order.>' [default: all of TRADING]
+    #[arg(long, value_name = "SUBJECT")]
+    pub subject: Vec<String>,
+    /// Begin at this sequence of the stream
+    #[arg(long, value_name = "N", conflicts_with = "since")]
+    pub from_seq: Option<u64>,
+    /// Begin at this time (RFC 3339) or so long ago (30s, 5m, 2h, 1d), by recorded time
+    #[arg(long, value_name = "TIME|AGO")]
+    pub since: Option<String>,
+    /// Print the whole chain that an event id belongs to, and end
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from_seq", "since", "subject"])]
+    pub chain: Option<String>,
+    /// End at the head of the stream instead of following it
+    #[arg(long)]
+    pub no_follow: bool,
+    /// End after so many events
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// Options of `status`.
+#[derive(Clone, Debug, Args)]
+pub struct Status {
+    /// Show again every second, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// Configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration and print what takes effect
+    Check,
+}
+
+/// Strategies.
+#[derive(Debug, Subcommand)]
+pub enum StrategyCommand {
+    /// List the tape's strategies
+    List,
+    /// Let a strategy's signals take effect
+    Enable {
+        /// Strategy's name
+        name: String,
+        /// `paper` orders on the paper account; `shadow` records signals without orders
+        #[arg(long, default_value = "paper", value_name = "shadow|paper")]
+        mode: String,
+    },
+    /// Stop a strategy's signals; its positions stay
+    Disable {
+        /// Strategy's name
+        name: String,
+        /// Reason, for the audit
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+    },
+    /// List the built-in kinds with their parameters
+    Kinds,
+}
+
+/// Read models.
+#[derive(Debug, Subcommand)]
+pub enum ProjectionCommand {
+    /// List projections with position, head and lag
+    List,
+    /// Build a projection anew beside the live one and swap it in
+    Rebuild {
+        /// Projection's name
+        name: String,
+    },
+    /// Prove that a read model equals the fold of its stream; exit 7 with the first difference if not
+    Verify {
+        /// Projection's name [default: all]
+        name: Option<String>,
+    },
+}
+
+/// Streams of the tape.
+#[derive(Debug, Subcommand)]
+pub enum StreamCommand {
+    /// List streams with their counts
+    List,
+    /// Make the streams and consumers that are missing
+    Apply,
+    /// Show where the server differs from the definitions; exit 1 if it does
+    Diff,
+}
+
+/// Orders.
+#[derive(Debug, Subcommand)]
+pub enum OrderCommand {
+    /// List orders, newest first
+    List {
+        /// Only open ones
+        #[arg(long)]
+        open: bool,
+        /// Only of this strategy
+        #[arg(long, value_name = "NAME")]
+        strategy: Option<String>,
+        /// Only of this symbol
+        #[arg(long, value_name = "SYMBOL")]
+        symbol: Option<String>,
+        /// At most so many, up to 200
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+        /// Only older than this cursor, printed by the page before
+        #[arg(long, value_name = "CURSOR")]
+        before: Option<u64>,
+    },
+    /// Show one order with its history and fills
+    Show {
+        /// Order's id
+        id: String,
+    },
+    /// Ask for an order to be cancelled
+    Cancel {
+        /// Order's id
+        id: String,
+        /// Reason, for the audit
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+/// Messages that could not be handled.
+#[derive(Debug, Subcommand)]
+pub enum ParkedCommand {
+    /// List parked messages
+    List,
+}
+
+/// Options of `halt` and `resume`.
+#[derive(Clone, Debug, Args)]
+pub struct Halt {
+    /// Account [default: all]
+    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
+    pub account: String,
+    /// Reason, for the audit
+    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    pub reason: String,
+}

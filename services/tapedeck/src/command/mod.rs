@@ -1,0 +1,17 @@
+//! What each command does.
+
+pub mod chain_hash;
+pub mod config;
+pub mod control;
+pub mod decode;
+pub mod doctor;
+pub mod import;
+pub mod order;
+pub mod projection;
+pub mod rehearse;
+pub mod run;
+pub mod status;
+pub mod strategy;
+pub mod stream;
+pub mod tail;
+pub mod up;

@@ -1,0 +1,188 @@
+//! Where tapes live: `TAPEDECK_HOME/tapes/<name>`, each with its own servers, data and manifest.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Failure;
+
+/// What kind of tape it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TapeKind {
+    /// The user's own: live or paper on the wall clock.
+    Main,
+    /// A simulated market on a tape clock.
+    Demo,
+    /// Recorded bars on a tape clock.
+    Rehearsal,
+}
+
+/// What a tape is, written once when it is made. Services of other processes read it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Kind.
+    pub kind: TapeKind,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Market seconds per second; `None` is as fast as possible.
+    pub speed: Option<u32>,
+    /// Files of bars, absolute.
+    #[serde(default)]
+    pub bars: Vec<PathBuf>,
+    /// Files of corporate actions, absolute.
+    #[serde(default)]
+    pub actions: Vec<PathBuf>,
+    /// First and last session.
+    #[serde(default)]
+    pub from: Option<chrono::NaiveDate>,
+    /// Last session.
+    #[serde(default)]
+    pub to: Option<chrono::NaiveDate>,
+    /// How the files are to be read where they do not say themselves.
+    #[serde(default)]
+    pub format: FormatNote,
+    /// Number of simulated symbols.
+    #[serde(default)]
+    pub symbols: usize,
+}
+
+/// How files are to be read where they do not say themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FormatNote {
+    /// Symbol.
+    pub symbol: Option<String>,
+    /// Timeframe.
+    pub timeframe: Option<String>,
+    /// Time zone.
+    pub timezone: Option<String>,
+    /// `yes` or `no`.
+    pub adjusted: Option<String>,
+}
+
+/// The directory of all tapes.
+#[derive(Clone, Debug)]
+pub struct Home {
+    root: PathBuf,
+}
+
+/// One tape's directory.
+#[derive(Clone, Debug)]
+pub struct TapeDir {
+    /// Name.
+    pub name: String,
+    /// Directory.
+    pub path: PathBuf,
+}
+
+impl Home {
+    /// The given directory, else `$XDG_DATA_HOME/tapedeck`, else `~/.local/share/tapedeck`.
+    #[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
+    pub fn locate(given: Option<&Path>) -> Result<Self, Failure> {
+        let root = match given {
+            Some(path) => path.to_owned(),
+            None => std::env::var_os("XDG_DATA_HOME")
+                .map(PathBuf::from)
+                .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")))
+                .map(|data| data.join("tapedeck"))
+                .ok_or_else(|| Failure::usage("no home directory is known", "set TAPEDECK_HOME"))?,
+        };
+        std::fs::create_dir_all(&root)
+            .map_err(|error| Failure::config(format!("TAPEDECK_HOME {}: {error}", root.display())))?;
+        let root = std::fs::canonicalize(&root)?;
+        Ok(Self { root })
+    }
+
+    /// The configuration file: the given one, else `tapedeck.toml` here if it exists.
+    pub fn config_file(&self, given: Option<&Path>) -> Option<PathBuf> {
+        match given {
+            Some(path) => Some(path.to_owned()),
+            None => Some(self.root.join("tapedeck.toml")).filter(|path| path.exists()),
+        }
+    }
+
+    /// The directory of the tape `name`; it need not exist.
+    pub fn tape(&self, name: &str) -> Result<TapeDir, Failure> {
+        let good = (1..=60).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if !good {
+            return Err(Failure::usage(
+                format!("tape {name:?}: expected 1 to 60 letters, digits, - and _"),
+                "tapedeck up --tape NAME",
+            ));
+        }
+        Ok(TapeDir { name: name.to_owned(), path: self.root.join("tapes").join(name) })
+    }
+
+    /// The tape used last, if it still exists.
+    pub fn last(&self) -> Option<TapeDir> {
+        let name = std::fs::read_to_string(self.root.join("last-tape")).ok()?;
+        self.tape(name.trim()).ok().filter(|tape| tape.manifest().is_ok_and(|manifest| manifest.is_some()))
+    }
+
+    /// Remembers `tape` as the one used last.
+    pub fn remember(&self, tape: &TapeDir) -> Result<(), Failure> {
+        std::fs::write(self.root.join("last-tape"), format!("{}\n", tape.name))?;
+        Ok(())
+    }
+
+    /// Names of all tapes, sorted.
+    pub fn tapes(&self) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(self.root.join("tapes"))
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+impl TapeDir {
+    fn manifest_path(&self) -> PathBuf {
+        self.path.join("tape.json")
+    }
+
+    /// The manifest; `None` when there is no such tape.
+    pub fn manifest(&self) -> Result<Option<Manifest>, Failure> {
+        let path = self.manifest_path();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Failure::config(format!("{}: {error}", path.display()))),
+        };
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| Failure::config(format!("{}: {error}", path.display())))
+    }
+
+    /// Makes the tape with this manifest, or checks that it is the same tape.
+    ///
+    /// Speed may differ from run to run: it decides nothing.
+    pub fn ensure(&self, manifest: &Manifest) -> Result<(), Failure> {
+        let present = self.manifest()?;
+        if let Some(present) = present {
+            let same = Manifest { speed: manifest.speed, ..present } == *manifest;
+            if !same {
+                return Err(Failure::usage(
+                    format!("tape {} holds another source or range", self.name),
+                    "choose another name with --tape",
+                ));
+            }
+        }
+        std::fs::create_dir_all(&self.path)?;
+        let text = serde_json::to_string_pretty(manifest).map_err(|error| Failure::other(error.to_string()))?;
+        // Written beside and moved, so that a crash leaves the old one or the new one.
+        let beside = self.path.join("tape.json.new");
+        std::fs::write(&beside, text + "\n")?;
+        std::fs::rename(&beside, self.manifest_path())?;
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! One event on one line, for people.
+
+use contracts::v1::event::Body;
+use contracts::v1::{Event, Intent, Money, OrderSpec, Side, Verdict};
+use domain::money::{Amount, Price, Quantity, Volume};
+
+/// Market time, what happened and to whom, in one line without the sequence.
+pub fn summary(event: &Event) -> String {
+    let Some(body) = event.body.as_ref() else { return "empty".to_owned() };
+    match body {
+        Body::Bar(bar) => format!(
+            "bar {} {} open {} high {} low {} close {} volume {}",
+            bar.symbol,
+            bar.timeframe,
+            Price(bar.open_e9),
+            Price(bar.high_e9),
+            Price(bar.low_e9),
+            Price(bar.close_e9),
+            Volume(bar.volume_e3)
+        ),
+        Body::BarRevision(revision) => {
+            let bar = revision.bar.clone().unwrap_or_default();
+            format!("revision {} {} close {}", bar.symbol, bar.timeframe, Price(bar.close_e9))
+        }
+        Body::CorporateAction(action) => format!(
+            "{} {} {} on {}",
+            action.kind().name(),
+            action.symbol,
+            Price(action.value_e9),
+            action.ex_date
+        ),
+        Body::SessionChange(session) => {
+            format!("session {} {} {}", session.exchange, session.date, word(session.phase().as_str_name()))
+        }
+        Body::QualityFinding(finding) => {
+            format!("quality {} {}: {}", finding.symbol, finding.rule, finding.detail)
+        }
+        Body::Signal(signal) => {
+            let legs: Vec<String> = signal
+                .legs
+                .iter()
+                .map(|leg| format!("{} {}", intent(leg.intent()), leg.symbol))
+                .collect();
+            format!("signal {} {} ({})", signal.strategy, legs.join(", "), signal.reason)
+        }
+        Body::RiskDecision(decision) => match decision.verdict() {
+            Verdict::Approved => {
+                let orders: Vec<String> = decision.orders.iter().map(order).collect();
+                format!("approved {} {}", decision.strategy, orders.join(", "))
+            }
+            Verdict::Shadowed => format!("shadowed {}", decision.strategy),
+            Verdict::Denied | Verdict::Unspecified => {
+                format!("denied {} by {}: {}", decision.strategy, decision.rule, decision.reason)
+            }
+        },
+        Body::Fill(fill) => format!(
+            "fill {} {} {} at {} commission {} ({})",
+            side(fill.side()),
+            Quantity(fill.quantity_e9),
+            fill.symbol,
+            Price(fill.price_e9),
+            money(fill.commission.as_ref()),
+            fill.strategy
+        ),
+        Body::AccountMarked(mark) => format!(
+            "mark {} equity {} cash {} exposure {}",
+            mark.account,
+            money(mark.equity.as_ref()),
+            money(mark.cash.as_ref()),
+            money(mark.gross_exposure.as_ref())
+        ),
+        Body::AccountEntry(entry) => format!(
+            "{} {} {} {}",
+            word(entry.kind().as_str_name()),
+            entry.account,
+            entry.symbol,
+            money(entry.amount.as_ref())
+        ),
+        Body::OrderSubmitted(submitted) => {
+            let spec = submitted.order.clone().unwrap_or_default();
+            format!("submitted {} [{}]", order(&spec), spec.order_id)
+        }
+        other => control(other),
+    }
+}
+
+fn control(body: &Body) -> String {
+    match body {
+        Body::OrderAccepted(event) => format!("accepted [{}]", event.order_id),
+        Body::OrderRejected(event) => format!("rejected [{}] {}", event.order_id, event.reason),
+        Body::OrderCancelRequested(event) => {
+            format!("cancel requested by {} [{}] {}", event.actor, event.order_id, event.reason)
+        }
+        Body::OrderCancelled(event) => format!("cancelled [{}] {}", event.order_id, event.reason),
+        Body::OrderCancelRejected(event) => format!("cancel rejected [{}] {}", event.order_id, event.reason),
+        Body::OrderReplaceRequested(event) => format!("replace requested [{}]", event.order_id),
+        Body::OrderReplaced(event) => format!("replaced [{}]", event.order_id),
+        Body::OrderReplaceRejected(event) => format!("replace rejected [{}] {}", event.order_id, event.reason),
+        Body::OrderExpired(event) => format!("expired [{}] {}", event.order_id, event.reason),
+        Body::OrderSuspended(event) => format!("suspended [{}] {}", event.order_id, event.reason),
+        Body::OrderAdjusted(event) => {
+            format!("adjusted [{}] to {}", event.order_id, Quantity(event.quantity_e9))
+        }
+        Body::AccountConfigured(event) => format!("account {} version {}", event.account, event.version),
+        Body::TradingHalted(event) => format!("halted {} by {}: {}", all(&event.account), event.actor, event.reason),
+        Body::TradingResumed(event) => {
+            format!("resumed {} by {}: {}", all(&event.account), event.actor, event.reason)
+        }
+        Body::StrategyRegistered(event) => format!("strategy {} registered ({})", event.strategy, event.kind),
+        Body::StrategyEnabled(event) => {
+            format!("strategy {} enabled, {}", event.strategy, word(event.mode().as_str_name()))
+        }
+        Body::StrategyDisabled(event) => format!("strategy {} disabled {}", event.strategy, event.reason),
+        Body::StrategyWarmed(event) => {
+            format!("strategy {} warmed with {} bars", event.strategy, event.bars)
+        }
+        Body::LogRecord(record) => format!("{} {} {}", record.level, record.service, record.message),
+        Body::Heartbeat(beat) => format!("heartbeat {} {} {}", beat.service, beat.state, beat.detail),
+        Body::Audit(audit) => format!("audit {} {} {} {}", audit.actor, audit.action, audit.target, audit.detail),
+        Body::Parked(parked) => {
+            format!("parked by {} {} {}: {}", parked.service, parked.stream, parked.sequence, parked.reason)
+        }
+        Body::ParkedResolved(event) => format!("parked {} {}", event.parked_id, event.resolution),
+        _ => "event".to_owned(),
+    }
+}
+
+fn all(account: &str) -> &str {
+    if account.is_empty() { "all accounts" } else { account }
+}
+
+/// The last word of a wire name: `SESSION_PHASE_OPENED` is `opened`.
+fn word(name: &str) -> String {
+    name.rsplit('_').next().unwrap_or(name).to_ascii_lowercase()
+}
+
+fn side(side: Side) -> &'static str {
+    match side {
+        Side::Buy => "buy",
+        Side::Sell => "sell",
+        Side::Unspecified => "?",
+    }
+}
+
+fn intent(intent: Intent) -> &'static str {
+    match intent {
+        Intent::EnterLong => "enter long",
+        Intent::EnterShort => "enter short",
+        Intent::Exit => "exit",
+        Intent::Unspecified => "?",
+    }
+}
+
+fn order(order: &OrderSpec) -> String {
+    format!("{} {} {}", side(order.side()), Quantity(order.quantity_e9), order.symbol)
+}
+
+fn money(money: Option<&Money>) -> String {
+    Amount::from_wire(money).to_string()
+}
+
+/// UTC nanoseconds as RFC 3339, without a fraction where there is none.
+pub fn time(ns: i64) -> String {
+    chrono::DateTime::from_timestamp_nanos(ns).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+}
