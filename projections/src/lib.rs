@@ -1,1 +1,34 @@
-//! projections
+//! The read models: projections that fold the tape into Postgres, and the queries that read them.
+//!
+//! Invariants: rows and checkpoint commit together, guarded by the checkpoint expected, so that an event
+//! is applied once whatever runs at the same time; every row follows from the events up to the
+//! checkpoint alone, so that a rebuild gives the same rows; a message that cannot be folded is parked and
+//! passed over, in a rebuild as in the first run.
+//!
+//! Deliberately absent: decisions, clocks, HTTP, and any truth: a read model may be dropped at any time.
+//! This is the only crate that writes to Postgres.
+//!
+//! Modules in reading order.
+
+mod connect;
+mod table;
+mod projection;
+mod write;
+mod bars;
+mod calendar;
+mod trading;
+mod services;
+mod parked;
+mod pump;
+mod projector;
+mod rebuild;
+mod verify;
+pub mod queries;
+
+pub use connect::{
+    ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
+};
+pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownProjection, heads};
+pub use projector::{Projector, ProjectorError};
+pub use rebuild::{Progress, RebuildError, RebuildReport, rebuild};
+pub use verify::{Difference, TableReport, VerifyError, VerifyReport, verify};

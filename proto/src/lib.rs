@@ -24,11 +24,6 @@ pub use time::{from_timestamp, to_timestamp};
     missing_docs,
     clippy::all,
     clippy::allow_attributes,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::semicolon_if_nothing_returned,
-    clippy::uninlined_format_args,
-    clippy::large_futures,
     reason = "generated code; the documentation of every field is in the schema"
 )]
 pub mod v1 {

@@ -1,1 +1,27 @@
-//! web
+//! The dashboard: server-rendered pages over the read models, live rows, and commands that become events.
+//!
+//! Invariants: a page never writes anything but a command, and a command changes nothing unless it comes
+//! from this site's own page with the visitor's token and an idempotency key; a number that is not known
+//! is shown as unknown; everything a client can make the server hold is bounded.
+//!
+//! Deliberately absent: the tape's internals, brokers, SQL that writes, sign-in (the server listens on
+//! loopback only), and any page that does not exist yet: the navigation lists exactly `pages::Page::ALL`.
+//!
+//! Modules in reading order.
+
+mod config;
+mod server;
+mod app;
+mod url;
+mod security;
+mod session;
+mod error;
+mod assets;
+mod health;
+mod live;
+mod view;
+mod pages;
+mod action;
+
+pub use config::{Mode, Speed, WebConfig};
+pub use server::{Server, WebError, bind, run};

@@ -6,8 +6,19 @@
 //! Deliberately absent: any knowledge of what an event means to trading, SQL, and services.
 
 mod port;
+mod clock;
+mod filter;
+mod wire;
+mod memory;
+mod jetstream;
+pub mod definitions;
 
+pub use clock::Clock;
+pub use filter::covers;
+pub use jetstream::{Auth, ConnectError, ConnectOptions, JetStreamLog, connect};
+pub use memory::MemoryLog;
 pub use port::{
-    Acks, AckSeen, Append, AppendError, Appended, Consumer, Delivery, EventLog, Expect, Hint, Hints,
+    AckSeen, Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Expect, Hint, Hints,
     LogError, Reader, Recorded, StreamState, Tape,
 };
+pub use wire::MAX_BATCH;

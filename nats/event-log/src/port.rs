@@ -20,6 +20,7 @@ pub struct Recorded {
 
 /// What a reader delivers: an event, or a message that is none and must be parked.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every delivery is an event; a box would cost each of them")]
 pub enum Delivery {
     /// A readable event.
     Event(Recorded),
@@ -189,8 +190,8 @@ pub trait EventLog: Send + Sync + 'static {
         from_sequence: u64,
     ) -> Result<Box<dyn Reader>, LogError>;
 
-    /// Opens a durable consumer that exists on the stream. What a dead client left unacknowledged is
-    /// delivered again at once.
+    /// Opens a durable consumer that exists on the stream, for one client at a time. Everything behind
+    /// its acknowledged floor is delivered (again) at once and in order.
     async fn consume(&self, stream: &str, durable: &str) -> Result<Box<dyn Consumer>, LogError>;
 
     /// The highest sequence up to which a durable consumer has acknowledged everything.
@@ -238,6 +239,9 @@ pub trait Consumer: Send {
 #[async_trait]
 pub trait Acks: Send {
     /// The next one. Cancel-safe.
+    ///
+    /// An error says that some may have been missed (the connection was interrupted, or the caller was
+    /// too slow): compare with [`EventLog::ack_floor`] and call again; later ones follow.
     async fn next(&mut self) -> Result<AckSeen, LogError>;
 }
 
@@ -245,8 +249,12 @@ pub trait Acks: Send {
 #[async_trait]
 pub trait Hints: Send {
     /// The next one. Cancel-safe.
+    ///
+    /// An error says that some may have been missed (the connection was interrupted, or the caller was
+    /// too slow): compare with the tape and call again; later ones follow.
     async fn next(&mut self) -> Result<Hint, LogError>;
 
-    /// One that has already arrived, without waiting.
+    /// One that has already arrived, without waiting. When an acknowledgement has been received from
+    /// [`Acks`] of the same tape handle, everything that arrived before it is seen here.
     fn ready(&mut self) -> Option<Hint>;
 }

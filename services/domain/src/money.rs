@@ -158,9 +158,7 @@ impl Amount {
     /// Reads the wire form; a missing message is nothing.
     #[must_use]
     pub fn from_wire(money: Option<&Money>) -> Self {
-        money.map_or(Self::ZERO, |money| {
-            Self(i128::from(money.units) * E9_WIDE + i128::from(money.nanos))
-        })
+        money.map_or(Self::ZERO, |money| Self(i128::from(money.units) * E9_WIDE + i128::from(money.nanos)))
     }
 }
 
@@ -187,11 +185,13 @@ impl FromStr for Amount {
 }
 
 /// `numerator` / `denominator` rounded half to even; the denominator is positive.
+///
+/// No intermediate value overflows, whatever the numerator.
 #[must_use]
 pub fn div_half_even(numerator: i128, denominator: i128) -> i128 {
     let quotient = numerator.div_euclid(denominator);
     let remainder = numerator.rem_euclid(denominator);
-    match (remainder * 2).cmp(&denominator) {
+    match remainder.cmp(&(denominator - remainder)) {
         std::cmp::Ordering::Less => quotient,
         std::cmp::Ordering::Greater => quotient + 1,
         std::cmp::Ordering::Equal => quotient + quotient.rem_euclid(2),
@@ -222,6 +222,9 @@ fn parse_decimal(text: &str, digits: usize) -> Result<i128, MalformedNumber> {
     if units.is_empty() && fraction.is_empty() {
         return Err(malformed("not a number"));
     }
+    if !units.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
+        return Err(malformed("not a decimal number"));
+    }
     let fraction = if fraction.len() > digits { fraction.trim_end_matches('0') } else { fraction };
     if fraction.len() > digits {
         return Err(malformed("more decimal places than can be kept exactly"));
@@ -229,13 +232,12 @@ fn parse_decimal(text: &str, digits: usize) -> Result<i128, MalformedNumber> {
     let mut value: i128 = 0;
     let padding = std::iter::repeat_n(b'0', digits - fraction.len());
     for byte in units.bytes().chain(fraction.bytes()).chain(padding) {
-        if !byte.is_ascii_digit() {
-            return Err(malformed("not a decimal number"));
-        }
+        let digit = i128::from(byte - b'0');
+        // Built from its sign on, because the lowest number has no positive counterpart.
         value = value
             .checked_mul(10)
-            .and_then(|value| value.checked_add(i128::from(byte - b'0')))
+            .and_then(|value| value.checked_add(if negative { -digit } else { digit }))
             .ok_or_else(|| malformed("out of range"))?;
     }
-    Ok(if negative { -value } else { value })
+    Ok(value)
 }

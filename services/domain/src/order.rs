@@ -1,1 +1,255 @@
-//! order
+//! The order aggregate: Events → Fold → Decisions → Queries.
+//!
+//! An order begins with a risk decision that approves its [`OrderSpec`], lives through the broker's
+//! reports and ends filled, cancelled, rejected or expired. [`OrderState::evolve`] folds what is on the
+//! tape; the functions of [`decide`] say which event, if any, a command or a broker's report adds;
+//! [`phase`] says what the process manager has to do next.
+//!
+//! Invariants: what is filled never exceeds the order's quantity; a command or a report repeated adds
+//! nothing; an order that has ended still folds fills that the broker reports late.
+//!
+//! Deliberately absent: the broker, the tape, the clock, and every effect on cash or positions (that is
+//! [`crate::book`]'s).
+
+pub mod decide;
+mod fold;
+
+use contracts::v1::{OrderSpec, Side};
+
+pub use decide::{BrokerReport, Execution, Rejection};
+pub use fold::EvolveError;
+
+use crate::money::{Amount, Price, Quantity};
+
+/// Where an order stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OrderStatus {
+    /// Approved by risk; nothing was sent.
+    Approved,
+    /// The intent is on the tape; whether the broker has the order is unknown until it answers.
+    Submitted,
+    /// The broker works the order.
+    Accepted,
+    /// The broker holds the order without working it.
+    Suspended,
+    /// Ended: everything was filled.
+    Filled,
+    /// Ended: cancelled; what was filled stays filled.
+    Cancelled,
+    /// Ended: the broker refused it.
+    Rejected,
+    /// Ended: its time in force is over.
+    Expired,
+}
+
+impl OrderStatus {
+    /// Every status, in the order in which an order may pass through them.
+    pub const ALL: [Self; 8] = [
+        Self::Approved,
+        Self::Submitted,
+        Self::Accepted,
+        Self::Suspended,
+        Self::Filled,
+        Self::Cancelled,
+        Self::Rejected,
+        Self::Expired,
+    ];
+
+    /// The name that read models and pages use.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Approved => "approved",
+            Self::Submitted => "submitted",
+            Self::Accepted => "accepted",
+            Self::Suspended => "suspended",
+            Self::Filled => "filled",
+            Self::Cancelled => "cancelled",
+            Self::Rejected => "rejected",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The status a name stands for.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Whether the order is over. Only a late fill can still change it.
+    #[must_use]
+    pub fn is_ended(self) -> bool {
+        matches!(self, Self::Filled | Self::Cancelled | Self::Rejected | Self::Expired)
+    }
+}
+
+/// An order as the fold of its events. Plain data, so that it can be stored as a row and read back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderState {
+    /// Terms as approved; quantity and prices follow replacements and splits.
+    pub spec: OrderSpec,
+    /// Signal the order serves; empty for an operator's order.
+    pub signal_id: String,
+    /// Event that approved it (the risk decision), the cause of the order's submission.
+    pub decision_id: String,
+    /// First event of the chain.
+    pub correlation_id: String,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// A cancel was asked for and the broker has not refused it.
+    pub cancel_requested: bool,
+    /// Shares filled so far, in the order's present terms.
+    pub filled: Quantity,
+    /// Number of fills so far, which is the number of the last fill.
+    pub fills: u32,
+    /// Σ price × quantity of the fills.
+    pub filled_value: Amount,
+    /// Commission and fees of the fills.
+    pub commission: Amount,
+    /// Broker's execution ids already folded, so that a repeated report adds nothing.
+    pub executions: Vec<String>,
+    /// Id the broker was given; empty before submission.
+    pub client_order_id: String,
+    /// Broker adapter; empty before submission.
+    pub broker: String,
+    /// Broker's own id; empty before it accepted.
+    pub broker_order_id: String,
+    /// Corporate action that last restated the order, so that the same one does it once; empty if none.
+    pub adjusted_by: String,
+    /// Price at which risk valued the order; zero when unknown.
+    pub reference_price: Price,
+    /// Last TRADING sequence under the order's filter; 0 while none of its own events is stored.
+    pub last_sequence: u64,
+    /// Event time of the approval, UTC nanoseconds.
+    pub approved_ns: i64,
+    /// Event time of the submission.
+    pub submitted_ns: Option<i64>,
+    /// Event time of the broker's acceptance: bars that begin before it cannot fill the order.
+    pub accepted_ns: Option<i64>,
+    /// Event time of the end.
+    pub ended_ns: Option<i64>,
+    /// Event time of the last event folded.
+    pub updated_ns: i64,
+    /// Why it ended or was suspended, in the broker's or the operator's words.
+    pub reason: String,
+}
+
+impl OrderState {
+    /// An order that risk has just approved.
+    #[must_use]
+    pub fn approved(spec: OrderSpec, reference_price: Price, approved_ns: i64) -> Self {
+        Self {
+            spec,
+            signal_id: String::new(),
+            decision_id: String::new(),
+            correlation_id: String::new(),
+            status: OrderStatus::Approved,
+            cancel_requested: false,
+            filled: Quantity::ZERO,
+            fills: 0,
+            filled_value: Amount::ZERO,
+            commission: Amount::ZERO,
+            executions: Vec::new(),
+            client_order_id: String::new(),
+            broker: String::new(),
+            broker_order_id: String::new(),
+            adjusted_by: String::new(),
+            reference_price,
+            last_sequence: 0,
+            approved_ns,
+            submitted_ns: None,
+            accepted_ns: None,
+            ended_ns: None,
+            updated_ns: approved_ns,
+            reason: String::new(),
+        }
+    }
+
+    /// The order's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.spec.order_id
+    }
+
+    /// Shares of the order not filled; it says nothing of whether they still can be.
+    #[must_use]
+    pub fn unfilled(&self) -> Quantity {
+        Quantity(self.spec.quantity_e9.saturating_sub(self.filled.0).max(0))
+    }
+
+    /// Shares that the order may still trade: 0 once it has ended.
+    #[must_use]
+    pub fn remaining(&self) -> Quantity {
+        if self.status.is_ended() { Quantity::ZERO } else { self.unfilled() }
+    }
+
+    /// The remaining shares, positive for a buy and negative for a sell.
+    #[must_use]
+    pub fn remaining_signed(&self) -> Quantity {
+        signed(self.spec.side(), self.remaining())
+    }
+
+    /// Average price of the fills; `None` before the first.
+    #[must_use]
+    pub fn average_price(&self) -> Option<Price> {
+        let quantity = i128::from(self.filled.0);
+        let scaled = self.filled_value.0.checked_mul(i128::from(crate::money::E9))?;
+        let price = (quantity > 0).then(|| crate::money::div_half_even(scaled, quantity))?;
+        i64::try_from(price).ok().map(Price)
+    }
+
+    /// Value at which the remaining shares are reserved: at the worse of limit and reference price for
+    /// the buyer. Zero for an order that only reduces a position.
+    #[must_use]
+    pub fn reserved_value(&self) -> Amount {
+        if self.spec.reducing {
+            return Amount::ZERO;
+        }
+        let limit = self.spec.limit_price_e9.unwrap_or_default();
+        Amount::notional(Price(self.reference_price.0.max(limit)), self.remaining())
+    }
+}
+
+/// `quantity` with the sign of `side`: positive when bought, negative when sold.
+#[must_use]
+pub fn signed(side: Side, quantity: Quantity) -> Quantity {
+    match side {
+        Side::Buy => quantity,
+        Side::Sell => Quantity(quantity.0.saturating_neg()),
+        Side::Unspecified => Quantity::ZERO,
+    }
+}
+
+/// What the process manager has to do next for an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Record the intent ([`decide::submit`]), then send the order.
+    MustSubmit,
+    /// A cancel came before anything was sent: record the end ([`decide::withdraw`]); never send it.
+    MustWithdraw,
+    /// The intent is recorded and the answer is not: ask the broker for the client order id. Only when
+    /// it does not know it, send the order, with the same id.
+    MustAsk,
+    /// The broker works it; its reports move it on.
+    Working,
+    /// Ask the broker to cancel.
+    MustCancel,
+    /// Over.
+    Done,
+}
+
+/// What to do next for `order`.
+#[must_use]
+pub fn phase(order: &OrderState) -> Phase {
+    match (order.status, order.cancel_requested) {
+        (OrderStatus::Approved, false) => Phase::MustSubmit,
+        (OrderStatus::Approved, true) => Phase::MustWithdraw,
+        // Whether there is anything to cancel is known only after the broker's answer.
+        (OrderStatus::Submitted, _) => Phase::MustAsk,
+        (OrderStatus::Accepted | OrderStatus::Suspended, false) => Phase::Working,
+        (OrderStatus::Accepted | OrderStatus::Suspended, true) => Phase::MustCancel,
+        (OrderStatus::Filled | OrderStatus::Cancelled | OrderStatus::Rejected | OrderStatus::Expired, _) => {
+            Phase::Done
+        }
+    }
+}

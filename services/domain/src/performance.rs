@@ -1,1 +1,49 @@
-//! performance
+//! Performance of an account: return, drawdown, volatility and Sharpe ratio of daily equity.
+//!
+//! The conventions are those of the Python package `empyrical-reloaded`, to 1e-9: simple daily returns,
+//! 252 periods a year, sample deviation (ddof 1). A number that is undefined is `None`, never zero,
+//! infinite or a sentinel. Floats are fine here: these are statistics, nothing is paid by them.
+//!
+//! Deliberately absent: money that is paid in or out after the start. A series is taken as it is, so a
+//! later deposit would count as a gain; who has one splits the series there.
+
+mod daily;
+mod statistics;
+
+pub use daily::{DailyEquity, DayClose, EquityPoint, daily_equity};
+pub use statistics::{
+    PERIODS_PER_YEAR, annual_volatility, drawdowns, max_drawdown, returns, sharpe, total_return,
+};
+
+use crate::money::Amount;
+
+/// The basic numbers of one equity series.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Performance {
+    /// Last equity over the first, minus one.
+    pub total_return: Option<f64>,
+    /// Last equity over the running maximum, minus one: zero at a maximum, else negative.
+    pub drawdown: Option<f64>,
+    /// The lowest drawdown of the series: zero or negative.
+    pub max_drawdown: Option<f64>,
+    /// Sample deviation of the daily returns, times √252.
+    pub annual_volatility: Option<f64>,
+    /// Mean excess return over its sample deviation, times √252.
+    pub sharpe: Option<f64>,
+}
+
+impl Performance {
+    /// Measures `equity`, one value per day and the starting equity first. `risk_free_annual` is a rate
+    /// per year (0.03 is three per cent); it is brought down to a day geometrically.
+    #[must_use]
+    pub fn of(equity: &[Amount], risk_free_annual: f64) -> Self {
+        let returns = returns(equity);
+        Self {
+            total_return: total_return(equity),
+            drawdown: drawdowns(equity).and_then(|series| series.last().copied()),
+            max_drawdown: max_drawdown(equity),
+            annual_volatility: returns.as_deref().and_then(annual_volatility),
+            sharpe: returns.as_deref().and_then(|returns| sharpe(returns, risk_free_annual)),
+        }
+    }
+}

@@ -1,1 +1,147 @@
-//! risk
+//! The risk policy: one answer to one signal, from inputs that stand in the answer.
+//!
+//! [`decide`] is a pure function of the signal, the policy that applied (strategy, sizing, limits) and the
+//! inputs of each leg. The inputs are recorded in the decision, so that it can be derived again
+//! ([`rederive`]) and audited.
+//!
+//! Invariants: it fails closed (a limit, a price or a mark that is missing denies); reducing a position
+//! stays possible when trading is halted, limits are missing or prices are old; a signal of several legs
+//! is approved whole or denied whole; reservations count against every limit, always on the side that
+//! makes it worse.
+//!
+//! Deliberately absent: the tape, the read model, clocks; margin (an account that allows no shorts is a
+//! cash account and spends only its cash).
+
+mod leg;
+mod rule;
+mod view;
+
+use contracts::v1::{OrderSpec, RiskDecision, RiskInput, RiskLimits, Signal, Sizing, Verdict};
+
+pub use rule::{Denial, Rule};
+pub use view::{session_accepts, view};
+
+/// What a strategy may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Not registered, or never enabled.
+    NotEnabled,
+    /// It was disabled.
+    Disabled,
+    /// Its signals are recorded without orders.
+    Shadow,
+    /// Its signals are ordered.
+    Active,
+}
+
+/// What applies to a signal, as configured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Policy {
+    /// What the strategy may do.
+    pub standing: Standing,
+    /// How its entries are sized; `None` opens nothing.
+    pub sizing: Option<Sizing>,
+    /// Largest position per symbol that the strategy's own parameters allow, as a share of equity in 1e-9.
+    pub position_cap_e9: Option<i64>,
+    /// The account's limits; `None` opens nothing.
+    pub limits: Option<RiskLimits>,
+}
+
+/// Everything that a decision looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RiskView {
+    /// Account the signal is for.
+    pub account: String,
+    /// What applies.
+    pub policy: Policy,
+    /// One input per leg, in the order of the legs; exactly what the decision records.
+    ///
+    /// `strategy_reserved_e9` and `account_reserved_e9` hold what is approved and unfilled on the side on
+    /// which the leg would trade: what could add up with it. A price of 0 and an equity that is absent
+    /// mean that there is none.
+    pub inputs: Vec<RiskInput>,
+}
+
+/// Answers the signal with id `signal_id`.
+#[must_use]
+pub fn decide(signal_id: &str, signal: &Signal, view: &RiskView) -> RiskDecision {
+    let outcome = orders(signal_id, signal, view);
+    let shadow = view.policy.standing == Standing::Shadow;
+    let (verdict, rule, reason, orders) = match outcome {
+        Ok(orders) if shadow => (Verdict::Shadowed, "", shadow_reason(&orders), Vec::new()),
+        Ok(orders) => (Verdict::Approved, "", String::new(), orders),
+        Err(denial) => {
+            let verdict = if shadow { Verdict::Shadowed } else { Verdict::Denied };
+            (verdict, denial.rule.name(), denial.reason, Vec::new())
+        }
+    };
+    RiskDecision {
+        account: view.account.clone(),
+        strategy: signal.strategy.clone(),
+        signal_id: signal_id.to_owned(),
+        verdict: verdict.into(),
+        rule: rule.to_owned(),
+        reason,
+        orders,
+        inputs: view.inputs.clone(),
+    }
+}
+
+/// A denial for a reason that lies outside of the policy, for example [`Rule::StaleReadModel`].
+#[must_use]
+pub fn deny(signal_id: &str, signal: &Signal, view: &RiskView, rule: Rule, reason: &str) -> RiskDecision {
+    RiskDecision {
+        account: view.account.clone(),
+        strategy: signal.strategy.clone(),
+        signal_id: signal_id.to_owned(),
+        verdict: Verdict::Denied.into(),
+        rule: rule.name().to_owned(),
+        reason: reason.to_owned(),
+        orders: Vec::new(),
+        inputs: view.inputs.clone(),
+    }
+}
+
+/// Derives a recorded decision again, from its own inputs and the policy that applied.
+#[must_use]
+pub fn rederive(decision: &RiskDecision, signal: &Signal, policy: &Policy) -> RiskDecision {
+    let view =
+        RiskView { account: decision.account.clone(), policy: *policy, inputs: decision.inputs.clone() };
+    decide(&decision.signal_id, signal, &view)
+}
+
+/// The orders of an approved signal, or why it is denied.
+fn orders(signal_id: &str, signal: &Signal, view: &RiskView) -> Result<Vec<OrderSpec>, Denial> {
+    leg::check_signal(signal, view)?;
+    match view.policy.standing {
+        Standing::NotEnabled => {
+            let reason = format!("strategy {} is not enabled", signal.strategy);
+            return Err(Denial::new(Rule::StrategyNotEnabled, reason));
+        }
+        Standing::Disabled => {
+            let reason = format!("strategy {} is disabled", signal.strategy);
+            return Err(Denial::new(Rule::StrategyDisabled, reason));
+        }
+        Standing::Shadow | Standing::Active => {}
+    }
+    let mut running = leg::Running::default();
+    let shares = leg::shares_e9(signal)?;
+    let mut orders = Vec::with_capacity(signal.legs.len());
+    for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(shares) {
+        let context = leg::Leg { signal_id, strategy: &signal.strategy, view, leg, input, share_e9 };
+        let order = context.decide(&mut running).map_err(|denial| denial.of_leg(input, signal.legs.len()))?;
+        orders.push(order);
+    }
+    Ok(orders)
+}
+
+fn shadow_reason(orders: &[OrderSpec]) -> String {
+    let orders: Vec<_> = orders
+        .iter()
+        .map(|order| {
+            let side = if order.side() == contracts::v1::Side::Buy { "buy" } else { "sell" };
+            format!("{side} {} {}", crate::money::Quantity(order.quantity_e9), order.symbol)
+        })
+        .collect();
+    format!("shadow mode: would {}", orders.join(", "))
+}

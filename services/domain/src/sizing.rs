@@ -1,1 +1,69 @@
-//! sizing
+//! Sizing: how many shares an entry is.
+//!
+//! A fixed quantity, or a share of equity at the reference price; both rounded down to whole shares, so
+//! that a size never exceeds what was asked for. Deliberately absent: limits (that is [`crate::risk`]'s).
+
+use contracts::v1::{Sizing, SizingKind};
+
+use crate::money::{Amount, E9, Price, Quantity};
+
+/// A sizing that cannot be applied.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SizingError {
+    /// No policy is stated.
+    #[error("sizing kind is unspecified, expected fixed or fraction")]
+    Unspecified,
+    /// A value that must be positive is not.
+    #[error("`{field}` is {value}, expected a positive value")]
+    NotPositive {
+        /// Field.
+        field: &'static str,
+        /// Its value in decimal.
+        value: Quantity,
+    },
+    /// The size does not fit.
+    #[error("the size overflows")]
+    Overflow,
+}
+
+/// Whole shares of an entry at `price` with `equity` in the account.
+///
+/// `share_e9` is the leg's share of the signal, [`E9`] when it is the only leg. `cap_e9` is the largest
+/// position as a share of equity that the strategy's parameters allow.
+pub fn shares(
+    sizing: &Sizing,
+    share_e9: i64,
+    cap_e9: Option<i64>,
+    equity: Amount,
+    price: Price,
+) -> Result<Quantity, SizingError> {
+    let not_positive = |field, value| SizingError::NotPositive { field, value: Quantity(value) };
+    if price.0 <= 0 {
+        return Err(not_positive("price", price.0));
+    }
+    if sizing.value_e9 <= 0 {
+        return Err(not_positive("value_e9", sizing.value_e9));
+    }
+    let share_of_value = i128::from(sizing.value_e9) * i128::from(share_e9.max(0)) / i128::from(E9);
+    let share_of_value = i64::try_from(share_of_value).map_err(|_| SizingError::Overflow)?;
+    let wanted = match sizing.kind() {
+        SizingKind::Fixed => Quantity(share_of_value).whole(),
+        SizingKind::Fraction => affordable(equity, share_of_value, price)?,
+        SizingKind::Unspecified => return Err(SizingError::Unspecified),
+    };
+    match cap_e9 {
+        None => Ok(wanted),
+        Some(cap) => Ok(wanted.min(affordable(equity, cap, price)?)),
+    }
+}
+
+/// Whole shares that `fraction_e9` billionths of `equity` buy at `price`; none without equity.
+fn affordable(equity: Amount, fraction_e9: i64, price: Price) -> Result<Quantity, SizingError> {
+    if equity.0 <= 0 || fraction_e9 <= 0 {
+        return Ok(Quantity::ZERO);
+    }
+    // Truncated, not rounded: amounts are positive here, and a size never exceeds its share.
+    let budget = equity.0.checked_mul(i128::from(fraction_e9)).ok_or(SizingError::Overflow)? / i128::from(E9);
+    let whole = budget / i128::from(price.0) * i128::from(E9);
+    i64::try_from(whole).map(Quantity).map_err(|_| SizingError::Overflow)
+}

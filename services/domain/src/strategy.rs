@@ -1,1 +1,142 @@
-//! strategy
+//! Strategies: pure state machines from bars, fills and corporate actions to signals.
+//!
+//! A strategy never sees the clock, the account or other strategies. Its own position arrives with each
+//! bar, as the host counts it from fills. Its memory is finite: fed its last [`Strategy::warm_up_bars`]
+//! bars per symbol and timeframe, with the corporate actions between them, it behaves from the next bar
+//! on exactly as if it had seen all history.
+//!
+//! Prices are raw; a split restates what a strategy remembers ([`Strategy::on_action`]), dividends do not.
+//!
+//! Deliberately absent: sizes (risk's), ids of signals (the host's), news (its place is a further method
+//! of [`Strategy`]).
+
+mod catalogue;
+mod closes;
+mod momentum;
+mod parameters;
+mod sma_cross;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use contracts::v1::{CorporateAction, Fill, Intent, IndicatorValue, Signal, SignalLeg};
+
+pub use catalogue::{Kind, build, kinds, position_cap_e9, resolve};
+pub use momentum::Momentum;
+pub use parameters::{ParameterError, ParameterSpec, ValueSpec};
+pub use sma_cross::SmaCross;
+
+use crate::bar::{Bar, Timeframe};
+use crate::money::Quantity;
+
+/// One closed bar as a strategy sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct BarInput<'host> {
+    /// The host's number for this symbol and timeframe, from [`Slots`].
+    pub slot: usize,
+    /// Symbol.
+    pub symbol: &'host str,
+    /// Timeframe.
+    pub timeframe: Timeframe,
+    /// The bar.
+    pub bar: &'host Bar,
+    /// Shares of the symbol that this strategy holds, after every fill known at the bar's close.
+    pub position: Quantity,
+}
+
+/// A pure state machine from market events to signals.
+pub trait Strategy: fmt::Debug + Send {
+    /// Its kind, for example `sma_cross`.
+    fn kind(&self) -> &'static str;
+
+    /// Bars per symbol and timeframe after which it has forgotten everything before them.
+    fn warm_up_bars(&self) -> usize;
+
+    /// Takes a closed bar. Allocates nothing unless it signals.
+    fn on_bar(&mut self, input: &BarInput<'_>) -> Vec<Signal>;
+
+    /// Takes a bar of the warm-up: like [`Strategy::on_bar`], without an answer.
+    fn warm(&mut self, input: &BarInput<'_>) {
+        drop(self.on_bar(input));
+    }
+
+    /// Takes one of its own fills, before the bars of the same instant.
+    fn on_fill(&mut self, _fill: &Fill) -> Vec<Signal> {
+        Vec::new()
+    }
+
+    /// Takes a corporate action for one slot of its symbol, before the first bar of its ex-date.
+    fn on_action(&mut self, _slot: usize, _action: &CorporateAction) -> Vec<Signal> {
+        Vec::new()
+    }
+
+    /// Takes an instant at which it asked to be woken; the built-in strategies never ask.
+    fn on_timer(&mut self, _now_ns: i64) -> Vec<Signal> {
+        Vec::new()
+    }
+}
+
+/// The host's numbering of symbols and timeframes, so that a strategy finds its window by an index.
+#[derive(Clone, Debug, Default)]
+pub struct Slots {
+    of_symbol: BTreeMap<String, Vec<(Timeframe, usize)>>,
+    len: usize,
+}
+
+impl Slots {
+    /// The slot of a symbol and timeframe; a new one when it was never asked for.
+    pub fn slot(&mut self, symbol: &str, timeframe: Timeframe) -> usize {
+        let known = self.of_symbol.get(symbol).and_then(|slots| {
+            slots.iter().find_map(|(known, slot)| (*known == timeframe).then_some(*slot))
+        });
+        known.unwrap_or_else(|| {
+            let slot = self.len;
+            self.len += 1;
+            self.of_symbol.entry(symbol.to_owned()).or_default().push((timeframe, slot));
+            slot
+        })
+    }
+
+    /// Every slot of a symbol, for a corporate action.
+    pub fn of_symbol(&self, symbol: &str) -> impl Iterator<Item = usize> + '_ {
+        self.of_symbol.get(symbol).into_iter().flatten().map(|(_, slot)| *slot)
+    }
+
+    /// Number of slots.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no slot was asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// A market signal of one leg, good for the day, sized by risk.
+fn signal(
+    strategy: &str,
+    symbol: &str,
+    intent: Intent,
+    indicators: &[(&str, f64)],
+    reason: String,
+) -> Vec<Signal> {
+    let indicators = indicators.iter().map(|(name, value)| IndicatorValue {
+        name: (*name).to_owned(),
+        value: *value,
+    });
+    vec![Signal {
+        strategy: strategy.to_owned(),
+        legs: vec![SignalLeg {
+            symbol: symbol.to_owned(),
+            intent: intent.into(),
+            order_type: contracts::v1::OrderType::Market.into(),
+            time_in_force: contracts::v1::TimeInForce::Day.into(),
+            ..SignalLeg::default()
+        }],
+        indicators: indicators.collect(),
+        reason,
+    }]
+}

@@ -1,1 +1,21 @@
-//! ingest
+//! How the market comes onto the tape: import of files, recorded and simulated sources, the tape clock.
+//!
+//! Invariants: a bar is stored once per (symbol, timeframe, close), whatever was imported before and
+//! whoever imports at the same time; a bad row is reported and never altered; the clock publishes the next
+//! instant only when every account is marked, every strategy has acknowledged and every signal is answered;
+//! waiting never decides anything.
+//!
+//! Deliberately absent: decisions about trading, SQL, the wall clock (pacing uses monotonic time), live
+//! market data (the place for it is a further [`source::Source`]).
+//!
+//! Modules in reading order.
+
+mod event;
+pub mod file;
+pub mod import;
+//pub mod source;
+//pub mod clock;
+//pub mod floor;
+//mod service;
+
+//pub use service::{IngestConfig, IngestError, SourceConfig, run};

@@ -98,8 +98,7 @@ pub async fn cancel_order(
     let filter = Subject::order_filter(order);
     loop {
         let last = tape.last(contracts::stream::TRADING, &filter).await?;
-        let expect =
-            Expect::Last { filter: filter.clone(), sequence: last.map_or(0, |last| last.sequence) };
+        let expect = Expect::Last { filter: filter.clone(), sequence: last.map_or(0, |last| last.sequence) };
         match tape.append(Append { subject: subject.clone(), event: event.clone(), expect }).await {
             Err(AppendError::Conflict { .. }) => {}
             other => {

@@ -58,10 +58,7 @@ impl Health {
     /// States how `service` is.
     pub fn set(&self, service: &str, state: HealthState, detail: impl Into<String>) {
         let statement = ServiceHealth { state, detail: detail.into() };
-        self.services
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(service.to_owned(), statement);
+        self.services.lock().unwrap_or_else(PoisonError::into_inner).insert(service.to_owned(), statement);
     }
 
     /// All statements, by service.

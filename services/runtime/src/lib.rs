@@ -1,16 +1,21 @@
-//! What every service stands on: its context, health and heartbeats, parking, commands, telemetry.
+//! What every service stands on: its context, health and heartbeats, exactly-once appends, instants,
+//! parking, commands, telemetry.
 //!
 //! This is the only crate below the binary that may read the wall clock. Deliberately absent: domain
 //! decisions, SQL, configuration files (only the binary reads files and the environment).
 
+mod append;
 mod clock;
 pub mod command;
 mod context;
 mod health;
+mod instant;
 mod parking;
 pub mod telemetry;
 
+pub use append::{append, append_all};
 pub use clock::{ClockMode, now_ns};
 pub use context::Context;
 pub use health::{Health, HealthState, Heartbeats, ServiceHealth};
+pub use instant::{Instant, Instants, is_live};
 pub use parking::park;

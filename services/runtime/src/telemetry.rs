@@ -26,8 +26,8 @@ pub struct MalformedFilter {
 
 /// Sends log lines to stderr. A second call has no effect.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), MalformedFilter> {
-    let parsed = EnvFilter::try_new(filter)
-        .map_err(|source| MalformedFilter { filter: filter.to_owned(), source })?;
+    let parsed =
+        EnvFilter::try_new(filter).map_err(|source| MalformedFilter { filter: filter.to_owned(), source })?;
     let registry = tracing_subscriber::registry().with(parsed);
     let outcome = match format {
         LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr)).try_init(),

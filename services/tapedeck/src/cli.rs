@@ -179,8 +179,8 @@ pub struct BarFormat {
     /// Time zone of times without an offset, for example America/New_York
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
-    /// Whether prices are adjusted: `no` (raw) or `yes`
-    #[arg(long, value_name = "yes|no")]
+    /// Whether prices are adjusted: `none` (raw) or `yes`
+    #[arg(long, value_name = "none|yes")]
     pub adjusted: Option<String>,
 }
 

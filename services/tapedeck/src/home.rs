@@ -58,7 +58,7 @@ pub struct FormatNote {
     pub timeframe: Option<String>,
     /// Time zone.
     pub timezone: Option<String>,
-    /// `yes` or `no`.
+    /// `none` or `yes`.
     pub adjusted: Option<String>,
 }
 

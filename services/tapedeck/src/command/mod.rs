@@ -7,6 +7,7 @@ pub mod decode;
 pub mod doctor;
 pub mod import;
 pub mod order;
+pub mod parked;
 pub mod projection;
 pub mod rehearse;
 pub mod run;

@@ -1,0 +1,245 @@
+//! Streams and durable consumers, defined by the JSON files beside this crate in exactly the form that
+//! `nats stream add --config` accepts; the files are part of the program.
+//!
+//! Applying creates what is missing and changes nothing that runs: a difference is reported as drift, and
+//! whoever operates the server decides.
+
+use serde_json::Value;
+
+use crate::jetstream::JetStreamLog;
+use crate::LogError;
+
+/// The definition file of a stream.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamFile {
+    /// Stream's name, also the file's.
+    pub name: &'static str,
+    /// The file.
+    pub json: &'static str,
+}
+
+/// The definition file of a durable consumer.
+#[derive(Clone, Copy, Debug)]
+pub struct ConsumerFile {
+    /// Stream it consumes.
+    pub stream: &'static str,
+    /// Its durable name; the file is `<stream>.<name>.json`.
+    pub name: &'static str,
+    /// The file.
+    pub json: &'static str,
+}
+
+macro_rules! stream_file {
+    ($name:literal) => {
+        StreamFile { name: $name, json: include_str!(concat!("../../streams/", $name, ".json")) }
+    };
+}
+
+macro_rules! consumer_file {
+    ($stream:literal, $name:literal) => {
+        ConsumerFile {
+            stream: $stream,
+            name: $name,
+            json: include_str!(concat!("../../consumers/", $stream, ".", $name, ".json")),
+        }
+    };
+}
+
+/// Every stream of the tape.
+pub const STREAMS: &[StreamFile] = &[
+    stream_file!("MARKET"),
+    stream_file!("TRADING"),
+    stream_file!("AUDIT"),
+    stream_file!("PARKED"),
+    stream_file!("LOGS"),
+];
+
+/// Every durable consumer of the tape.
+pub const CONSUMERS: &[ConsumerFile] =
+    &[consumer_file!("MARKET", "strategy"), consumer_file!("MARKET", "execution")];
+
+impl StreamFile {
+    /// The file as JSON.
+    pub fn config(&self) -> Result<Value, LogError> {
+        parse(self.json, self.name)
+    }
+}
+
+impl ConsumerFile {
+    /// The file as JSON.
+    pub fn config(&self) -> Result<Value, LogError> {
+        parse(self.json, self.name)
+    }
+
+    /// Filters it states; none means everything.
+    pub(crate) fn filters(&self) -> Vec<String> {
+        let config = self.config().unwrap_or_default();
+        let one = config.get("filter_subject").and_then(Value::as_str);
+        let many = config.get("filter_subjects").and_then(Value::as_array);
+        let many = many.into_iter().flatten().filter_map(Value::as_str);
+        one.into_iter().chain(many).map(str::to_owned).collect()
+    }
+
+    /// Most messages that may be delivered and unacknowledged.
+    pub(crate) fn max_ack_pending(&self) -> usize {
+        let stated = self.config().ok().and_then(|config| config.get("max_ack_pending")?.as_u64());
+        stated.and_then(|count| usize::try_from(count).ok()).unwrap_or(usize::MAX)
+    }
+}
+
+fn parse(json: &str, name: &str) -> Result<Value, LogError> {
+    serde_json::from_str(json).map_err(|error| LogError::new(format!("read the definition of {name}"), error))
+}
+
+/// Something that [`apply`] created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A stream.
+    CreatedStream(String),
+    /// A durable consumer.
+    CreatedConsumer {
+        /// Stream it consumes.
+        stream: String,
+        /// Its name.
+        consumer: String,
+    },
+}
+
+/// A field that the file and the server state differently.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    /// Stream concerned.
+    pub stream: String,
+    /// Consumer concerned; `None` for the stream itself.
+    pub consumer: Option<String>,
+    /// Field as the file names it; `.` when the whole stream or consumer is missing on the server.
+    pub field: String,
+    /// What the file says.
+    pub file_value: Value,
+    /// What the server says; null when it says nothing.
+    pub server_value: Value,
+}
+
+/// Creates the streams and consumers that are missing and leaves the others as they are.
+pub async fn apply(log: &JetStreamLog) -> Result<Vec<Change>, LogError> {
+    let mut changes = Vec::new();
+    for file in STREAMS {
+        if log.stream_config(file.name).await?.is_none() {
+            log.create_stream(file.name, &file.config()?).await?;
+            changes.push(Change::CreatedStream(file.name.to_owned()));
+        }
+    }
+    for file in CONSUMERS {
+        if log.consumer_config(file.stream, file.name).await?.is_none() {
+            log.create_consumer(file.stream, file.name, &file.config()?).await?;
+            let (stream, consumer) = (file.stream.to_owned(), file.name.to_owned());
+            changes.push(Change::CreatedConsumer { stream, consumer });
+        }
+    }
+    Ok(changes)
+}
+
+/// What differs between the files and the server; nothing is changed.
+pub async fn diff(log: &JetStreamLog) -> Result<Vec<Drift>, LogError> {
+    let mut drifts = Vec::new();
+    for file in STREAMS {
+        let server = log.stream_config(file.name).await?;
+        compare(file.name, None, &file.config()?, server.as_ref(), &mut drifts);
+    }
+    for file in CONSUMERS {
+        let server = log.consumer_config(file.stream, file.name).await?;
+        compare(file.stream, Some(file.name), &file.config()?, server.as_ref(), &mut drifts);
+    }
+    Ok(drifts)
+}
+
+fn compare(
+    stream: &str,
+    consumer: Option<&str>,
+    file: &Value,
+    server: Option<&Value>,
+    drifts: &mut Vec<Drift>,
+) {
+    let mut differ = |field: &str, file_value: &Value, server_value: &Value| {
+        drifts.push(Drift {
+            stream: stream.to_owned(),
+            consumer: consumer.map(str::to_owned),
+            field: field.to_owned(),
+            file_value: file_value.clone(),
+            server_value: server_value.clone(),
+        });
+    };
+    let Some(server) = server else {
+        differ(".", file, &Value::Null);
+        return;
+    };
+    for (field, file_value) in file.as_object().into_iter().flatten() {
+        let server_value = server.get(field).unwrap_or(&Value::Null);
+        if file_value != server_value && !(is_default(file_value) && is_default(server_value)) {
+            differ(field, file_value, server_value);
+        }
+    }
+}
+
+/// A value that the server may leave out.
+fn is_default(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Number(number) => number.as_i64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) => false,
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_is_json_and_names_what_its_name_says() {
+        for file in STREAMS {
+            assert_eq!(file.config().unwrap()["name"], file.name);
+        }
+        for file in CONSUMERS {
+            assert_eq!(file.config().unwrap()["durable_name"], file.name);
+            assert!(STREAMS.iter().any(|stream| stream.name == file.stream), "{}", file.stream);
+        }
+    }
+
+    #[test]
+    fn every_subject_of_a_stream_belongs_to_it_by_the_grammar() {
+        for file in STREAMS {
+            let config = file.config().unwrap();
+            for subject in config["subjects"].as_array().unwrap() {
+                assert_eq!(contracts::stream_of(subject.as_str().unwrap()), Some(file.name));
+            }
+        }
+    }
+
+    #[test]
+    fn event_streams_deny_delete_and_purge() {
+        for file in STREAMS.iter().filter(|file| file.name != contracts::stream::LOGS) {
+            let config = file.config().unwrap();
+            for field in ["deny_delete", "deny_purge", "allow_atomic", "allow_direct"] {
+                assert_eq!(config[field], Value::Bool(true), "{} {field}", file.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_field_and_a_missing_stream_are_drift() {
+        let file = STREAMS[0].config().unwrap();
+        let mut server = file.clone();
+        server["max_age"] = Value::from(5);
+        let mut drifts = Vec::new();
+        compare("MARKET", None, &file, Some(&server), &mut drifts);
+        assert_eq!(drifts.len(), 1);
+        assert_eq!((drifts[0].field.as_str(), &drifts[0].server_value), ("max_age", &Value::from(5)));
+        drifts.clear();
+        compare("MARKET", None, &file, None, &mut drifts);
+        assert_eq!(drifts[0].field, ".");
+    }
+}

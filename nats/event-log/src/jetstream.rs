@@ -1,0 +1,137 @@
+//! The JetStream adapter: the tape on a NATS server.
+//!
+//! It uses two connections. The main one carries appends, durable consumers, acknowledgements and plain
+//! messages, whose order of arrival matters. Ordered reads have one of their own, so that a rebuild of
+//! millions of events never stands in front of an acknowledgement.
+//!
+//! Deliberately absent: stream administration beyond creating what the definition files name.
+
+mod ack_subject;
+mod api;
+mod append;
+mod batch;
+mod connect;
+mod consume;
+mod lookup;
+mod read;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch as signal;
+
+use crate::clock::Clock;
+use crate::wire;
+use crate::{
+    Acks, Append, AppendError, Appended, Consumer, EventLog, Hints, LogError, Reader, Recorded, StreamState,
+};
+
+pub use connect::{Auth, ConnectError, ConnectOptions, connect};
+
+/// Longest wait for one answer of the server.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The tape on a NATS server. Clones share its connections.
+#[derive(Clone)]
+pub struct JetStreamLog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    main: Connection,
+    bulk: Connection,
+    clock: Clock,
+    max_payload: usize,
+}
+
+/// A connection and how often it may have lost messages.
+#[derive(Clone)]
+struct Connection {
+    client: async_nats::Client,
+    /// Counts disconnects and overflowing subscriptions: either may have cost a plain message.
+    losses: signal::Receiver<u64>,
+}
+
+impl std::fmt::Debug for JetStreamLog {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("JetStreamLog").field("server", &self.server_version()).finish_non_exhaustive()
+    }
+}
+
+impl JetStreamLog {
+    /// Version of the server this handle is connected to, for example `2.15.1`.
+    #[must_use]
+    pub fn server_version(&self) -> String {
+        self.inner.main.client.server_info().version
+    }
+
+    fn client(&self) -> &async_nats::Client {
+        &self.inner.main.client
+    }
+}
+
+#[async_trait]
+impl EventLog for JetStreamLog {
+    async fn append(&self, entry: Append) -> Result<Appended, AppendError> {
+        let encoded = wire::encode(entry, &self.inner.clock, self.inner.max_payload)?;
+        self.append_encoded(&encoded).await
+    }
+
+    async fn append_batch(&self, entries: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
+        let batch = wire::encode_batch(entries, &self.inner.clock, self.inner.max_payload)?;
+        self.append_batch_encoded(&batch).await
+    }
+
+    async fn append_pipelined(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        self.append_many(entries).await
+    }
+
+    async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError> {
+        self.last_under(stream, filter).await
+    }
+
+    async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
+        self.at(stream, sequence).await
+    }
+
+    async fn state(&self, stream: &str) -> Result<StreamState, LogError> {
+        self.stream_state(stream).await
+    }
+
+    async fn read(
+        &self,
+        stream: &str,
+        filters: &[String],
+        from_sequence: u64,
+    ) -> Result<Box<dyn Reader>, LogError> {
+        let reader = read::JetStreamReader::open(&self.inner.bulk, stream, filters, from_sequence).await?;
+        Ok(Box::new(reader))
+    }
+
+    async fn consume(&self, stream: &str, durable: &str) -> Result<Box<dyn Consumer>, LogError> {
+        Ok(Box::new(consume::JetStreamConsumer::open(&self.inner.main, stream, durable).await?))
+    }
+
+    async fn ack_floor(&self, stream: &str, durable: &str) -> Result<u64, LogError> {
+        self.consumer_ack_floor(stream, durable).await
+    }
+
+    async fn acks(&self, stream: &str) -> Result<Box<dyn Acks>, LogError> {
+        Ok(Box::new(watch::JetStreamAcks::subscribe(&self.inner.main, stream).await?))
+    }
+
+    async fn hint(&self, subject: &str, payload: Vec<u8>) -> Result<(), LogError> {
+        let sent = self.client().publish(subject.to_owned(), payload.into());
+        match tokio::time::timeout(TIMEOUT, sent).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(LogError::new(format!("publish {subject}"), error)),
+            Err(elapsed) => Err(LogError::new(format!("publish {subject}"), elapsed)),
+        }
+    }
+
+    async fn hints(&self, filter: &str) -> Result<Box<dyn Hints>, LogError> {
+        Ok(Box::new(watch::JetStreamHints::subscribe(&self.inner.main, filter).await?))
+    }
+}

@@ -1,0 +1,239 @@
+//! Appending one event exactly once, and many without waiting for each other.
+//!
+//! An append is sent until the server has answered or the attempts are used up. That is safe: with an
+//! expectation a second copy is refused as stale, without one the server drops it by its id within the
+//! dedupe window. A refusal is not yet an answer, because the copy before it may have taken effect; so
+//! the event that took the expected place is looked up and compared by id.
+
+use std::time::Duration;
+
+use async_nats::{HeaderMap, HeaderValue, Message, RequestErrorKind, StatusCode};
+use futures::StreamExt as _;
+use serde::Deserialize;
+
+use super::api::{ApiError, ServerError, answer, code};
+use super::{JetStreamLog, TIMEOUT};
+use crate::wire::{self, Encoded};
+use crate::{Append, AppendError, Appended, LogError};
+
+/// Most times that one append is sent.
+const ATTEMPTS: u32 = 5;
+/// Most appends of one call that are unanswered at a time.
+const WINDOW: usize = 2_048;
+
+/// Header with the filter of an expectation; async-nats has no constant for it.
+const EXPECTED_FILTER: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
+
+/// The server's answer to a publish.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(super) struct PublishAck {
+    pub seq: u64,
+    #[serde(default)]
+    pub duplicate: bool,
+}
+
+/// Why a publish was not acknowledged, by what to do about it.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A message may be in the way, perhaps our own: look.
+    Occupied,
+    /// It can never succeed.
+    Refused(String),
+    /// No answer, or one that says to try again.
+    Unavailable(LogError),
+}
+
+impl Failure {
+    fn of_server(error: ServerError, doing: &str) -> Self {
+        match error.err_code {
+            code::WRONG_LAST_SEQUENCE | code::WRONG_LAST_SEQUENCE_IN_FLIGHT | code::BATCH_HAS_DUPLICATE => {
+                Self::Occupied
+            }
+            code::MESSAGE_TOO_LARGE
+            | code::HEADERS_TOO_LARGE
+            | code::BATCH_DISABLED
+            | code::BATCH_TOO_LARGE => Self::Refused(error.to_string()),
+            _ => Self::Unavailable(LogError::new(doing, error)),
+        }
+    }
+}
+
+/// Reads the answer to a publish.
+pub(super) fn acknowledged(doing: &str, message: &Message) -> Result<PublishAck, Failure> {
+    if message.status == Some(StatusCode::NO_RESPONDERS) {
+        return Err(Failure::Unavailable(LogError::new(doing, "no stream listens to the subject")));
+    }
+    answer(doing, &message.payload).map_err(|error| match error {
+        ApiError::Server(error) => Failure::of_server(error, doing),
+        ApiError::Log(error) => Failure::Unavailable(error),
+    })
+}
+
+/// Headers every append carries.
+pub(super) fn headers(entry: &Encoded) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(async_nats::header::NATS_MESSAGE_ID, entry.id.as_str());
+    if let Some((filter, sequence)) = entry.expected() {
+        headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(sequence));
+        if filter != entry.subject.as_str() {
+            headers.insert(EXPECTED_FILTER, filter);
+        }
+    }
+    headers
+}
+
+/// Waits before attempt `attempt` (from 1): 20 ms, doubling.
+pub(super) async fn pause(attempt: u32) {
+    tokio::time::sleep(Duration::from_millis(10) * 2_u32.saturating_pow(attempt.min(8))).await;
+}
+
+impl JetStreamLog {
+    /// Sends a request and waits at most [`TIMEOUT`] in all, also when the connection is down and its
+    /// queue is full.
+    pub(super) async fn publish(&self, entry: &Encoded, headers: HeaderMap) -> Result<PublishAck, Failure> {
+        let subject = entry.subject.as_str();
+        let request = async_nats::Request::new().payload(entry.payload.clone()).headers(headers);
+        let sent = self.client().send_request(subject.to_owned(), request);
+        let reply = match tokio::time::timeout(TIMEOUT, sent).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) if error.kind() == RequestErrorKind::MaxPayloadExceeded => {
+                return Err(Failure::Refused(error.to_string()));
+            }
+            Ok(Err(error)) => return Err(Failure::Unavailable(LogError::new(doing(subject), error))),
+            Err(elapsed) => return Err(Failure::Unavailable(LogError::new(doing(subject), elapsed))),
+        };
+        acknowledged(subject, &reply)
+    }
+
+    pub(super) async fn append_encoded(&self, entry: &Encoded) -> Result<Appended, AppendError> {
+        let first = self.publish(entry, headers(entry)).await;
+        self.settle(entry, first).await
+    }
+
+    /// Turns the outcome of a first publish into the answer, publishing again where that helps.
+    async fn settle(
+        &self,
+        entry: &Encoded,
+        first: Result<PublishAck, Failure>,
+    ) -> Result<Appended, AppendError> {
+        let mut outcome = first;
+        let mut attempt = 1;
+        loop {
+            match outcome {
+                Ok(ack) => return Ok(Appended { sequence: ack.seq, duplicate: ack.duplicate }),
+                Err(Failure::Refused(reason)) => return Err(AppendError::Refused(reason)),
+                Err(Failure::Occupied) => match self.occupied(entry).await {
+                    Ok(Some(outcome)) => return outcome,
+                    // Refused because of an append in flight that did not take effect after all.
+                    Ok(None) if attempt < ATTEMPTS => {}
+                    Ok(None) => return Err(self.conflict(entry).await),
+                    Err(error) if attempt >= ATTEMPTS => return Err(error.into()),
+                    Err(_) => {}
+                },
+                Err(Failure::Unavailable(error)) if attempt >= ATTEMPTS => return Err(error.into()),
+                Err(Failure::Unavailable(error)) => {
+                    tracing::debug!(id = %entry.id, attempt, %error, "append is sent again");
+                }
+            }
+            pause(attempt).await;
+            attempt += 1;
+            outcome = self.publish(entry, headers(entry)).await;
+        }
+    }
+
+    /// Who took the expected place: our own earlier copy (a duplicate), another event (a conflict) or
+    /// nobody.
+    async fn occupied(&self, entry: &Encoded) -> Result<Option<Result<Appended, AppendError>>, LogError> {
+        let Some((filter, expected)) = entry.expected() else { return Ok(None) };
+        // Had our copy taken effect, it would be the first event behind the expected one: nothing else
+        // can have come between. This stays true however many events followed.
+        match self.first_behind(entry.stream, filter, expected).await? {
+            Some((sequence, Some(id))) if id == entry.id => {
+                Ok(Some(Ok(Appended { sequence, duplicate: true })))
+            }
+            Some(_) => Ok(Some(Err(self.conflict(entry).await))),
+            // Nothing is behind: the expectation is higher than what is there, unless it holds by now.
+            None => match self.identity_of_last(entry.stream, filter).await? {
+                last if last.as_ref().map_or(0, |(sequence, _)| *sequence) == expected => Ok(None),
+                _ => Ok(Some(Err(self.conflict(entry).await))),
+            },
+        }
+    }
+
+    pub(super) async fn conflict(&self, entry: &Encoded) -> AppendError {
+        let (filter, expected) = entry.expected().unwrap_or((entry.subject.as_str(), 0));
+        match self.last_under(entry.stream, filter).await {
+            Ok(actual) => {
+                AppendError::Conflict { filter: filter.to_owned(), expected, actual: actual.map(Box::new) }
+            }
+            Err(error) => AppendError::Unavailable(error),
+        }
+    }
+
+    /// Publishes all entries in order, at most [`WINDOW`] of them unanswered, then settles each.
+    pub(super) async fn append_many(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        let encoded: Vec<_> = entries
+            .into_iter()
+            .map(|entry| wire::encode(entry, &self.inner.clock, self.inner.max_payload))
+            .collect();
+        let stream = encoded.iter().flatten().map(|entry| entry.stream).next();
+        let mut outcomes = Vec::with_capacity(encoded.len());
+        for window in encoded.chunks(WINDOW) {
+            let replies = self.publish_window(window).await;
+            for (entry, reply) in window.iter().zip(replies) {
+                outcomes.push(match entry {
+                    Ok(entry) if Some(entry.stream) != stream => {
+                        Err(AppendError::Refused(format!("{}: the entries span two streams", entry.subject)))
+                    }
+                    Ok(entry) => self.settle(entry, reply).await,
+                    Err(AppendError::Refused(reason)) => Err(AppendError::Refused(reason.clone())),
+                    Err(error) => Err(AppendError::Refused(error.to_string())),
+                });
+            }
+        }
+        outcomes
+    }
+
+    /// Publishes under one private inbox, so that the order of sending is the order of the entries,
+    /// and collects the answers.
+    async fn publish_window(
+        &self,
+        window: &[Result<Encoded, AppendError>],
+    ) -> Vec<Result<PublishAck, Failure>> {
+        let unanswered = || Failure::Unavailable(LogError::new("publish", "no answer in time"));
+        let mut replies: Vec<_> = window.iter().map(|_| Err(unanswered())).collect();
+        let inbox = self.client().new_inbox();
+        let Ok(mut answers) = self.client().subscribe(format!("{inbox}.*")).await else { return replies };
+        let mut waiting = 0;
+        for (index, entry) in window.iter().enumerate() {
+            let Ok(entry) = entry else { continue };
+            let sent = self.client().publish_with_reply_and_headers(
+                entry.subject.as_str().to_owned(),
+                format!("{inbox}.{index}"),
+                headers(entry),
+                entry.payload.clone(),
+            );
+            match tokio::time::timeout(TIMEOUT, sent).await {
+                Ok(Ok(())) => waiting += 1,
+                Ok(Err(error)) => {
+                    replies[index] = Err(Failure::Unavailable(LogError::new("publish", error)));
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        while waiting > 0 {
+            let Ok(Some(message)) = tokio::time::timeout(TIMEOUT, answers.next()).await else { break };
+            let index = message.subject.rsplit('.').next().and_then(|index| index.parse::<usize>().ok());
+            if let Some(reply) = index.and_then(|index| replies.get_mut(index)) {
+                *reply = acknowledged("publish", &message);
+                waiting -= 1;
+            }
+        }
+        replies
+    }
+}
+
+fn doing(subject: &str) -> String {
+    format!("publish {subject}")
+}

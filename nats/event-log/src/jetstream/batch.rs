@@ -1,0 +1,127 @@
+//! Atomic batches: up to 1,000 events that take effect together or not at all.
+//!
+//! All messages but the last are sent without a reply subject; the server keeps them aside and judges the
+//! whole batch when the last one commits it, so that a batch costs one round trip and one sync.
+
+use async_nats::HeaderValue;
+
+use super::append::{Failure, PublishAck, headers, pause};
+use super::{JetStreamLog, TIMEOUT};
+use crate::wire::Encoded;
+use crate::{AppendError, Appended, LogError};
+
+/// Most times that one batch is sent.
+const ATTEMPTS: u32 = 5;
+
+impl JetStreamLog {
+    pub(super) async fn append_batch_encoded(&self, batch: &[Encoded]) -> Result<Vec<Appended>, AppendError> {
+        if let [only] = batch {
+            return Ok(vec![self.append_encoded(only).await?]);
+        }
+        let mut attempt = 1;
+        loop {
+            match self.publish_batch(batch).await {
+                Ok(ack) => return Ok(spread(batch.len(), ack.seq)),
+                Err(Failure::Refused(reason)) => return Err(AppendError::Refused(reason)),
+                Err(Failure::Occupied) => match self.batch_occupied(batch).await {
+                    Ok(Some(outcome)) => return outcome,
+                    Ok(None) if attempt >= ATTEMPTS => return Err(self.conflict(&batch[0]).await),
+                    Err(error) if attempt >= ATTEMPTS => return Err(error.into()),
+                    Ok(None) | Err(_) => {}
+                },
+                Err(Failure::Unavailable(error)) if attempt >= ATTEMPTS => return Err(error.into()),
+                Err(Failure::Unavailable(error)) => {
+                    tracing::debug!(size = batch.len(), attempt, %error, "batch is sent again");
+                }
+            }
+            pause(attempt).await;
+            attempt += 1;
+        }
+    }
+
+    /// Sends the batch under a fresh batch id: what is left of an earlier attempt is never completed.
+    async fn publish_batch(&self, batch: &[Encoded]) -> Result<PublishAck, Failure> {
+        let inbox = self.client().new_inbox();
+        let batch_id = inbox.rsplit('.').next().unwrap_or(&inbox);
+        let (last, rest) = batch.split_last().ok_or_else(|| Failure::Refused("empty batch".into()))?;
+        for (index, entry) in rest.iter().enumerate() {
+            let mut headers = headers(entry);
+            headers.insert(async_nats::header::NATS_BATCH_ID, batch_id);
+            headers.insert(async_nats::header::NATS_BATCH_SEQUENCE, HeaderValue::from(index + 1));
+            let subject = entry.subject.as_str().to_owned();
+            let sent = self.client().publish_with_headers(subject, headers, entry.payload.clone());
+            match tokio::time::timeout(TIMEOUT, sent).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return Err(Failure::Unavailable(LogError::new("publish batch", error))),
+                Err(elapsed) => return Err(Failure::Unavailable(LogError::new("publish batch", elapsed))),
+            }
+        }
+        let mut headers = headers(last);
+        headers.insert(async_nats::header::NATS_BATCH_ID, batch_id);
+        headers.insert(async_nats::header::NATS_BATCH_SEQUENCE, HeaderValue::from(batch.len()));
+        headers.insert(async_nats::header::NATS_BATCH_COMMIT, async_nats::header::NATS_BATCH_COMMIT_FINAL);
+        self.publish(last, headers).await
+    }
+
+    /// Whether the batch, or another event, stands where it should go. `None`: neither, send it again.
+    async fn batch_occupied(
+        &self,
+        batch: &[Encoded],
+    ) -> Result<Option<Result<Vec<Appended>, AppendError>>, LogError> {
+        let mut found = Vec::with_capacity(batch.len());
+        let mut before = 0;
+        for entry in batch {
+            let at = self.locate(entry, before).await?;
+            before = at.unwrap_or(before);
+            found.push(at);
+            // Half of a batch cannot be there by this batch; one missing event decides.
+            if at.is_none() {
+                break;
+            }
+        }
+        if found.len() == batch.len() && found.iter().all(Option::is_some) {
+            let stored = |sequence| Appended { sequence, duplicate: true };
+            return Ok(Some(Ok(found.into_iter().flatten().map(stored).collect())));
+        }
+        for entry in batch {
+            let Some((filter, expected)) = entry.expected() else { continue };
+            let last = self.identity_of_last(entry.stream, filter).await?;
+            if last.map_or(0, |(sequence, _)| sequence) != expected {
+                return Ok(Some(Err(self.conflict(entry).await)));
+            }
+        }
+        for entry in batch {
+            if let Some(sequence) = self.locate(entry, 0).await? {
+                let actual = self.at(entry.stream, sequence).await?.map(Box::new);
+                let filter = entry.subject.as_str().to_owned();
+                return Ok(Some(Err(AppendError::Conflict { filter, expected: 0, actual })));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where an entry's event stands: behind the sequence it expects, right behind `before`, or last
+    /// under its subject.
+    async fn locate(&self, entry: &Encoded, before: u64) -> Result<Option<u64>, LogError> {
+        let ours = |found: Option<(u64, Option<String>)>| {
+            found.filter(|(_, id)| id.as_deref() == Some(entry.id.as_str())).map(|(sequence, _)| sequence)
+        };
+        if before > 0 {
+            if let Some(sequence) = ours(self.identity_at(entry.stream, before + 1).await?) {
+                return Ok(Some(sequence));
+            }
+        }
+        if let Some((filter, expected)) = entry.expected() {
+            if let Some(sequence) = ours(self.first_behind(entry.stream, filter, expected).await?) {
+                return Ok(Some(sequence));
+            }
+        }
+        Ok(ours(self.identity_of_last(entry.stream, entry.subject.as_str()).await?))
+    }
+}
+
+/// A batch is stored without a gap and acknowledged with the sequence of its last event.
+fn spread(size: usize, last: u64) -> Vec<Appended> {
+    let first = (last + 1).saturating_sub(size as u64);
+    (first..=last).map(|sequence| Appended { sequence, duplicate: false }).collect()
+}

@@ -1,0 +1,176 @@
+//! Connecting, and refusing a server that lacks what the tape needs.
+
+use std::time::Duration;
+
+use async_nats::Event;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::watch as signal;
+
+use super::{Connection, Inner, JetStreamLog};
+use crate::clock::Clock;
+
+/// Most messages that wait in one subscription. An ordered read has at most 32 MB outstanding (the
+/// server's flow control), which is fewer messages than this.
+const SUBSCRIPTION_CAPACITY: usize = 1 << 19;
+/// Most commands that wait for the connection: one atomic batch and room to spare.
+const COMMAND_CAPACITY: usize = 4_096;
+
+/// How a client proves who it is.
+#[derive(Clone, Debug, Default)]
+pub enum Auth {
+    /// It does not.
+    #[default]
+    None,
+    /// User and password.
+    Password {
+        /// User.
+        user: String,
+        /// Password.
+        password: SecretString,
+    },
+    /// The contents of a `.creds` file.
+    Credentials(SecretString),
+}
+
+/// Where and as whom to connect.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// Address, for example `nats://127.0.0.1:4222`.
+    pub url: String,
+    /// Identity.
+    pub auth: Auth,
+    /// Name of this client, shown by the server's monitoring.
+    pub name: String,
+    /// Clock that stamps recorded times.
+    pub clock: Clock,
+}
+
+/// Why no tape could be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The server could not be reached or refused the client.
+    #[error("connect to {url}: {source}")]
+    Unreachable {
+        /// Address tried.
+        url: String,
+        /// Cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The server is too old.
+    #[error("nats-server {version} has no {feature}; {needed} or newer is needed, 2.15 is advised")]
+    TooOld {
+        /// Version found.
+        version: String,
+        /// Feature missing.
+        feature: &'static str,
+        /// Version needed.
+        needed: &'static str,
+    },
+    /// The server runs without JetStream.
+    #[error("the server at {url} runs without JetStream; start it with a `jetstream` block")]
+    NoJetStream {
+        /// Address.
+        url: String,
+    },
+}
+
+/// Features the adapter uses and the version that brought each, oldest first, so that the first one
+/// missing is the one named.
+const FEATURES: &[((u64, u64), &str, &str)] = &[
+    ((2, 12), "atomic batch publish", "2.12"),
+    ((2, 14), "consumer reset and cron schedules", "2.14"),
+];
+
+/// Connects to a server and checks that it can hold a tape.
+pub async fn connect(options: ConnectOptions) -> Result<JetStreamLog, ConnectError> {
+    let main = dial(&options, &options.name).await?;
+    let info = main.client.server_info();
+    check_version(&info.version)?;
+    if !info.jetstream {
+        return Err(ConnectError::NoJetStream { url: options.url });
+    }
+    let bulk = dial(&options, &format!("{} (reads)", options.name)).await?;
+    let inner = Inner { main, bulk, clock: options.clock, max_payload: info.max_payload };
+    Ok(JetStreamLog { inner: inner.into() })
+}
+
+async fn dial(options: &ConnectOptions, name: &str) -> Result<Connection, ConnectError> {
+    let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| ConnectError::Unreachable {
+        url: options.url.clone(),
+        source,
+    };
+    let (lost, losses) = signal::channel(0_u64);
+    let client_name = name.to_owned();
+    let nats = async_nats::ConnectOptions::new()
+        .name(name)
+        .connection_timeout(Duration::from_secs(5))
+        .request_timeout(Some(super::TIMEOUT))
+        .ping_interval(Duration::from_secs(10))
+        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .client_capacity(COMMAND_CAPACITY)
+        .read_buffer_capacity(u16::MAX)
+        .reconnect_delay_callback(|attempt| {
+            let attempt = u32::try_from(attempt).unwrap_or(u32::MAX).min(6);
+            Duration::from_millis(if attempt <= 1 { 0 } else { 25 << attempt })
+        })
+        .event_callback(move |event| {
+            match &event {
+                Event::Disconnected | Event::SlowConsumer(_) => {
+                    tracing::warn!(client = %client_name, %event, "messages may have been missed");
+                    lost.send_modify(|count| *count += 1);
+                }
+                Event::ServerError(_) | Event::ClientError(_) | Event::LameDuckMode => {
+                    tracing::warn!(client = %client_name, %event, "connection");
+                }
+                _ => tracing::debug!(client = %client_name, %event, "connection"),
+            }
+            std::future::ready(())
+        });
+    let nats = match &options.auth {
+        Auth::None => nats,
+        Auth::Password { user, password } => {
+            nats.user_and_password(user.clone(), password.expose_secret().to_owned())
+        }
+        Auth::Credentials(contents) => {
+            nats.credentials(contents.expose_secret()).map_err(|error| unreachable(error.into()))?
+        }
+    };
+    let client = nats.connect(&options.url).await.map_err(|error| unreachable(error.into()))?;
+    Ok(Connection { client, losses })
+}
+
+/// Names the oldest feature that a server of `version` lacks.
+fn check_version(version: &str) -> Result<(), ConnectError> {
+    let mut numbers = version.split(['.', '-']).map(|part| part.parse::<u64>().unwrap_or(0));
+    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if let Some((_, feature, needed)) = FEATURES.iter().find(|(since, ..)| found < *since) {
+        return Err(ConnectError::TooOld { version: version.to_owned(), feature, needed });
+    }
+    if found < (2, 15) {
+        tracing::warn!(version, "nats-server 2.15 is advised: it syncs an atomic batch once");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::check_version;
+
+    #[test]
+    fn an_old_server_is_refused_by_the_feature_it_lacks() {
+        for (version, words) in [
+            ("2.9.25", "2.9.25 has no atomic batch publish; 2.12 or newer"),
+            ("2.12.1", "2.12.1 has no consumer reset and cron schedules; 2.14 or newer"),
+            ("2.13.0-RC.1", "2.14 or newer is needed, 2.15 is advised"),
+            ("nonsense", "has no atomic batch publish"),
+        ] {
+            let message = check_version(version).unwrap_err().to_string();
+            assert!(message.contains(words), "{message}");
+        }
+        for version in ["2.14.0", "2.15.1", "2.16.0-dev", "3.0.0"] {
+            assert!(check_version(version).is_ok(), "{version}");
+        }
+    }
+}

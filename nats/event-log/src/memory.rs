@@ -1,0 +1,194 @@
+//! `MemoryLog`: the tape in memory, for tests and simulations.
+//!
+//! It stores bytes and decodes them on every read, so that a value which does not survive the codec does
+//! not survive here either. It behaves as the JetStream adapter does, down to what a subscriber sees: the
+//! contract suite runs against both. One difference is deliberate: ids are remembered for ever, not for a
+//! window.
+//!
+//! Deliberately absent: persistence, latency and faults.
+
+mod read;
+mod store;
+mod watch;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use contracts::stream_of;
+use tokio::sync::watch as signal;
+
+use crate::clock::Clock;
+use crate::wire::{self, Encoded};
+use crate::{
+    Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Hints, LogError, Reader, Recorded,
+    StreamState,
+};
+use store::{Durable, State, StreamLog};
+
+/// Largest payload, the server's default.
+const MAX_PAYLOAD: usize = 1 << 20;
+
+/// A tape in memory. Clones share it.
+#[derive(Clone, Debug)]
+pub struct MemoryLog {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// Counts changes, so that whoever waits looks again.
+    changed: signal::Sender<u64>,
+    clock: Clock,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held cannot leave half an append: entries are pushed whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn signal(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
+impl Default for MemoryLog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryLog {
+    /// An empty tape with the streams and consumers of the definition files and the machine's clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_clock(Clock::wall())
+    }
+
+    /// An empty tape whose recorded times come from `clock`.
+    #[must_use]
+    pub fn with_clock(clock: Clock) -> Self {
+        let state = State::from_definitions();
+        let (changed, _) = signal::channel(0);
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed, clock }) }
+    }
+
+    /// Adds a durable consumer of the messages that any of `filters` covers (none: all of them).
+    pub fn add_consumer(
+        &self,
+        stream: &str,
+        durable: &str,
+        filters: &[String],
+        max_ack_pending: usize,
+    ) -> Result<(), LogError> {
+        let mut state = self.shared.lock();
+        let log = state.stream_mut(stream)?;
+        log.durables.insert(durable.to_owned(), Durable::new(filters.to_vec(), max_ack_pending));
+        Ok(())
+    }
+
+    /// Publishes a payload as a plain client would, with an optional `Content-Type`. What it answers is
+    /// the sequence, or `None` when no stream holds the subject.
+    pub fn publish_raw(&self, subject: &str, payload: &[u8], content_type: Option<&str>) -> Option<u64> {
+        let mut state = self.shared.lock();
+        state.announce(subject, payload);
+        let log = state.stream_mut(stream_of(subject)?).ok()?;
+        let content_type = content_type.map(Arc::from);
+        let sequence = log.push(subject, Bytes::copy_from_slice(payload), content_type, None);
+        drop(state);
+        self.shared.signal();
+        Some(sequence)
+    }
+
+    fn commit(&self, batch: &[Encoded]) -> Result<Vec<Appended>, AppendError> {
+        let mut state = self.shared.lock();
+        for entry in batch {
+            // A plain subscriber sees what is sent, whether or not the stream takes it.
+            state.announce(entry.subject.as_str(), &entry.payload);
+        }
+        let log = state.stream_mut(batch[0].stream)?;
+        let outcome = log.append(batch)?;
+        drop(state);
+        self.shared.signal();
+        Ok(outcome)
+    }
+}
+
+#[async_trait]
+impl EventLog for MemoryLog {
+    async fn append(&self, entry: Append) -> Result<Appended, AppendError> {
+        let encoded = wire::encode(entry, &self.shared.clock, MAX_PAYLOAD)?;
+        Ok(self.commit(&[encoded])?[0])
+    }
+
+    async fn append_batch(&self, entries: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
+        let batch = wire::encode_batch(entries, &self.shared.clock, MAX_PAYLOAD)?;
+        self.commit(&batch)
+    }
+
+    async fn append_pipelined(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            outcomes.push(self.append(entry).await);
+        }
+        outcomes
+    }
+
+    async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError> {
+        let mut state = self.shared.lock();
+        let log = state.stream_mut(stream)?;
+        let sequence = log.last_under(filter);
+        log.recorded(sequence)
+    }
+
+    async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
+        self.shared.lock().stream_mut(stream)?.recorded(sequence)
+    }
+
+    async fn state(&self, stream: &str) -> Result<StreamState, LogError> {
+        Ok(self.shared.lock().stream_mut(stream)?.state())
+    }
+
+    async fn read(
+        &self,
+        stream: &str,
+        filters: &[String],
+        from_sequence: u64,
+    ) -> Result<Box<dyn Reader>, LogError> {
+        self.shared.lock().stream_mut(stream)?;
+        Ok(Box::new(read::MemoryReader::new(&self.shared, stream, filters, from_sequence)))
+    }
+
+    async fn consume(&self, stream: &str, durable: &str) -> Result<Box<dyn Consumer>, LogError> {
+        Ok(Box::new(read::MemoryConsumer::open(&self.shared, stream, durable)?))
+    }
+
+    async fn ack_floor(&self, stream: &str, durable: &str) -> Result<u64, LogError> {
+        let mut state = self.shared.lock();
+        Ok(state.stream_mut(stream)?.durable_mut(durable)?.floor)
+    }
+
+    async fn acks(&self, stream: &str) -> Result<Box<dyn Acks>, LogError> {
+        let mut state = self.shared.lock();
+        let log = state.stream_mut(stream)?;
+        Ok(Box::new(watch::MemoryAcks::subscribe(&mut log.acks)))
+    }
+
+    async fn hint(&self, subject: &str, payload: Vec<u8>) -> Result<(), LogError> {
+        self.shared.lock().announce(subject, &payload);
+        Ok(())
+    }
+
+    async fn hints(&self, filter: &str) -> Result<Box<dyn Hints>, LogError> {
+        let mut state = self.shared.lock();
+        Ok(Box::new(watch::MemoryHints::subscribe(&mut state.hints, filter)))
+    }
+}
+
+/// The delivery of a stored message.
+fn delivered(log: &StreamLog, sequence: u64) -> Option<Delivery> {
+    let stored = log.get(sequence)?;
+    Some(wire::delivery(sequence, &stored.subject, stored.content_type.as_deref(), &stored.payload))
+}

@@ -1,0 +1,262 @@
+//! The state behind the in-memory tape: messages, the indexes over them and the durable consumers.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::watch::{AckWatcher, HintWatcher, announce};
+use crate::definitions;
+use crate::filter::{any_covers, covers, literals};
+use crate::wire::{self, Encoded};
+use crate::{AppendError, Appended, LogError, Recorded, StreamState};
+
+/// A stored message.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub subject: Arc<str>,
+    pub payload: Bytes,
+    pub content_type: Option<Arc<str>>,
+}
+
+/// Everything on the tape.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    streams: HashMap<String, StreamLog>,
+    pub hints: Vec<HintWatcher>,
+}
+
+impl State {
+    /// The streams and consumers that the definition files name, empty.
+    pub fn from_definitions() -> Self {
+        let mut state = Self::default();
+        for stream in definitions::STREAMS {
+            state.streams.insert(stream.name.to_owned(), StreamLog::default());
+        }
+        for consumer in definitions::CONSUMERS {
+            if let Some(log) = state.streams.get_mut(consumer.stream) {
+                let durable = Durable::new(consumer.filters(), consumer.max_ack_pending());
+                log.durables.insert(consumer.name.to_owned(), durable);
+            }
+        }
+        state
+    }
+
+    pub fn stream_mut(&mut self, name: &str) -> Result<&mut StreamLog, LogError> {
+        self.streams
+            .get_mut(name)
+            .ok_or_else(|| LogError::new(format!("open stream {name}"), "the tape has no such stream"))
+    }
+
+    /// Shows a message to the plain subscribers.
+    pub fn announce(&mut self, subject: &str, payload: &[u8]) {
+        announce(&mut self.hints, subject, payload);
+    }
+}
+
+/// Sequences to look through for a filter.
+enum Candidates<'a> {
+    All,
+    Listed(&'a [u64]),
+}
+
+/// One stream.
+#[derive(Debug, Default)]
+pub(super) struct StreamLog {
+    messages: Vec<Stored>,
+    bytes: u64,
+    /// Where the message with an id stands.
+    ids: HashMap<String, u64>,
+    /// Sequences of the messages that have a token at a position, ascending.
+    postings: HashMap<(usize, String), Vec<u64>>,
+    pub durables: HashMap<String, Durable>,
+    pub acks: Vec<AckWatcher>,
+}
+
+impl StreamLog {
+    pub fn get(&self, sequence: u64) -> Option<&Stored> {
+        self.messages.get(index(sequence)?)
+    }
+
+    /// The event at a sequence; 0 and unknown ones are `None`.
+    pub fn recorded(&self, sequence: u64) -> Result<Option<Recorded>, LogError> {
+        let Some(stored) = self.get(sequence) else { return Ok(None) };
+        let event = wire::decode(stored.content_type.as_deref(), &stored.payload).map_err(|error| {
+            LogError::new(format!("decode sequence {sequence} ({})", stored.subject), error)
+        })?;
+        Ok(Some(Recorded { sequence, subject: stored.subject.to_string(), event }))
+    }
+
+    pub fn last_sequence(&self) -> u64 {
+        self.messages.len() as u64
+    }
+
+    pub fn state(&self) -> StreamState {
+        let last_sequence = self.last_sequence();
+        StreamState {
+            first_sequence: last_sequence.min(1),
+            last_sequence,
+            messages: last_sequence,
+            bytes: self.bytes,
+        }
+    }
+
+    /// The highest sequence under `filter`, 0 when nothing is.
+    pub fn last_under(&self, filter: &str) -> u64 {
+        let matches = |sequence: &u64| self.get(*sequence).is_some_and(|m| covers(filter, &m.subject));
+        match self.candidates(filter) {
+            Candidates::Listed(list) => list.iter().rev().copied().find(matches).unwrap_or(0),
+            Candidates::All => (1..=self.last_sequence()).rev().find(matches).unwrap_or(0),
+        }
+    }
+
+    /// The lowest sequence under `filter` that is higher than `after`.
+    fn first_under(&self, filter: &str, after: u64) -> Option<u64> {
+        let matches = |sequence: &u64| self.get(*sequence).is_some_and(|m| covers(filter, &m.subject));
+        match self.candidates(filter) {
+            Candidates::Listed(list) => {
+                let from = list.partition_point(|sequence| *sequence <= after);
+                list[from..].iter().copied().find(matches)
+            }
+            Candidates::All => (after + 1..=self.last_sequence()).find(matches),
+        }
+    }
+
+    /// What to look through for a filter: the rarest literal token has the shortest list.
+    fn candidates(&self, filter: &str) -> Candidates<'_> {
+        let lists = literals(filter)
+            .map(|(position, token)| self.postings.get(&(position, token.to_owned())).map_or(&[][..], |l| l));
+        lists.min_by_key(|list| list.len()).map_or(Candidates::All, Candidates::Listed)
+    }
+
+    pub fn push(
+        &mut self,
+        subject: &str,
+        payload: Bytes,
+        content_type: Option<Arc<str>>,
+        id: Option<&str>,
+    ) -> u64 {
+        let sequence = self.last_sequence() + 1;
+        for (position, token) in literals(subject) {
+            self.postings.entry((position, token.to_owned())).or_default().push(sequence);
+        }
+        if let Some(id) = id {
+            self.ids.insert(id.to_owned(), sequence);
+        }
+        self.bytes += (subject.len() + payload.len()) as u64;
+        self.messages.push(Stored { subject: subject.into(), payload, content_type });
+        sequence
+    }
+
+    /// Appends all or nothing. Expectations are judged against the stream as it is before.
+    pub fn append(&mut self, batch: &[Encoded]) -> Result<Vec<Appended>, AppendError> {
+        let stored: Vec<Option<u64>> = batch.iter().map(|entry| self.locate(entry)).collect();
+        if stored.iter().all(Option::is_some) {
+            let found = |sequence| Appended { sequence, duplicate: true };
+            return Ok(stored.into_iter().flatten().map(found).collect());
+        }
+        for entry in batch {
+            let Some((filter, expected)) = entry.expected() else { continue };
+            let last = self.last_under(filter);
+            if last != expected {
+                return Err(self.conflict(filter, expected, last)?);
+            }
+        }
+        if let Some((entry, at)) = batch.iter().zip(&stored).find_map(|(entry, at)| Some((entry, (*at)?))) {
+            return Err(self.conflict(entry.subject.as_str(), 0, at)?);
+        }
+        let mut push = |entry: &Encoded| Appended {
+            sequence: self.push(entry.subject.as_str(), entry.payload.clone(), None, Some(&entry.id)),
+            duplicate: false,
+        };
+        Ok(batch.iter().map(&mut push).collect())
+    }
+
+    /// Where the event of an append stands already: with an expectation it is the first one behind it, or
+    /// the expectation holds and the id alone tells.
+    fn locate(&self, entry: &Encoded) -> Option<u64> {
+        let at = self.ids.get(&entry.id).copied()?;
+        let Some((filter, expected)) = entry.expected() else { return Some(at) };
+        let first = self.first_under(filter, expected);
+        (first.is_none() || first == Some(at)).then_some(at)
+    }
+
+    fn conflict(&self, filter: &str, expected: u64, last: u64) -> Result<AppendError, LogError> {
+        let actual = self.recorded(last)?.map(Box::new);
+        Ok(AppendError::Conflict { filter: filter.to_owned(), expected, actual })
+    }
+
+    pub fn durable_mut(&mut self, name: &str) -> Result<&mut Durable, LogError> {
+        self.durables
+            .get_mut(name)
+            .ok_or_else(|| LogError::new(format!("open consumer {name}"), "the stream has no such consumer"))
+    }
+}
+
+/// A durable consumer. What it delivered and nobody acknowledged is delivered again when it is reopened.
+#[derive(Debug)]
+pub(super) struct Durable {
+    filters: Vec<String>,
+    max_ack_pending: usize,
+    /// Everything up to here is acknowledged.
+    pub floor: u64,
+    /// Last sequence delivered to the present client.
+    cursor: u64,
+    unacknowledged: BTreeSet<u64>,
+    /// Counts openings: an older client is told that it was replaced.
+    pub generation: u64,
+}
+
+impl Durable {
+    pub fn new(filters: Vec<String>, max_ack_pending: usize) -> Self {
+        Self { filters, max_ack_pending, floor: 0, cursor: 0, unacknowledged: BTreeSet::new(), generation: 0 }
+    }
+
+    /// Starts again behind the acknowledged floor.
+    pub fn reset(&mut self) -> u64 {
+        self.cursor = self.floor;
+        self.unacknowledged.clear();
+        self.generation += 1;
+        self.generation
+    }
+
+    /// Takes the next sequences to deliver, at most `max`.
+    pub fn take(&mut self, messages: &[Stored], max: usize) -> Vec<u64> {
+        let room = max.min(self.max_ack_pending.saturating_sub(self.unacknowledged.len()));
+        let mut taken = Vec::new();
+        while taken.len() < room {
+            let Some(stored) = index(self.cursor + 1).and_then(|at| messages.get(at)) else { break };
+            self.cursor += 1;
+            if any_covers(&self.filters, &stored.subject) {
+                self.unacknowledged.insert(self.cursor);
+                taken.push(self.cursor);
+            }
+        }
+        taken
+    }
+
+    /// Acknowledges one sequence; false when it was not outstanding.
+    pub fn acknowledge(&mut self, sequence: u64) -> bool {
+        let known = self.unacknowledged.remove(&sequence);
+        if known {
+            self.floor = self.unacknowledged.first().map_or(self.cursor, |first| first - 1);
+        }
+        known
+    }
+}
+
+impl StreamLog {
+    /// Takes the next deliveries of a durable consumer.
+    pub fn take(&mut self, durable: &str, max: usize) -> Result<Vec<u64>, LogError> {
+        let Self { messages, durables, .. } = self;
+        let durable = durables
+            .get_mut(durable)
+            .ok_or_else(|| LogError::new(format!("read consumer {durable}"), "the consumer was removed"))?;
+        Ok(durable.take(messages, max))
+    }
+}
+
+/// Index of a sequence among the messages; sequences count from 1.
+fn index(sequence: u64) -> Option<usize> {
+    usize::try_from(sequence.checked_sub(1)?).ok()
+}

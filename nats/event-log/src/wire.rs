@@ -1,0 +1,143 @@
+//! What an append looks like on the wire, and what a stored message is when read: shared by all
+//! adapters, so that the in-memory tape cannot be kinder than the real one.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+use contracts::{ContentType, DecodeError, Subject, stream_of};
+
+use crate::clock::Clock;
+use crate::filter::{covers, is_well_formed};
+use crate::{Append, AppendError, Delivery, Expect, Recorded};
+
+/// Most events of one atomic batch; the server's own limit.
+pub const MAX_BATCH: usize = 1_000;
+
+/// An append that has been checked and encoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Encoded {
+    pub stream: &'static str,
+    pub subject: Subject,
+    pub id: String,
+    pub payload: Bytes,
+    pub expect: Expect,
+}
+
+impl Encoded {
+    /// Filter and sequence this append expects, where it expects any.
+    pub fn expected(&self) -> Option<(&str, u64)> {
+        match &self.expect {
+            Expect::Nothing => None,
+            Expect::Last { filter, sequence } => Some((filter, *sequence)),
+        }
+    }
+}
+
+/// Checks one append and encodes its event with the recorded time set.
+pub(crate) fn encode(entry: Append, clock: &Clock, max_payload: usize) -> Result<Encoded, AppendError> {
+    let Append { subject, mut event, expect } = entry;
+    let stream = stream_of(subject.as_str())
+        .ok_or_else(|| AppendError::Refused(format!("subject {subject}: no stream of the tape holds it")))?;
+    if let Expect::Last { filter, .. } = &expect {
+        check_filter(filter, &subject)?;
+    }
+    if event.body.is_none() {
+        return Err(AppendError::Refused(format!("subject {subject}: the event has no body")));
+    }
+    if event.id.is_empty() || event.id.len() > 64 || !event.id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(AppendError::Refused(format!(
+            "event id {:?}: expected 1 to 64 printable characters",
+            event.id
+        )));
+    }
+    event.recorded_time = Some(contracts::to_timestamp(clock.now_ns()));
+    let payload = contracts::encode(&event);
+    if payload.len() > max_payload {
+        return Err(AppendError::Refused(format!(
+            "event {} is {} bytes long, at most {max_payload} are allowed",
+            event.id,
+            payload.len()
+        )));
+    }
+    Ok(Encoded { stream, subject, id: event.id, payload: payload.into(), expect })
+}
+
+/// The server does not check that a filter covers the subject; an expectation beside the point would
+/// guard nothing.
+fn check_filter(filter: &str, subject: &Subject) -> Result<(), AppendError> {
+    if !is_well_formed(filter) {
+        return Err(AppendError::Refused(format!("filter {filter:?} is malformed")));
+    }
+    if !covers(filter, subject.as_str()) {
+        return Err(AppendError::Refused(format!("filter {filter} does not cover subject {subject}")));
+    }
+    Ok(())
+}
+
+/// Checks and encodes a batch: 1 to 1,000 events of one stream, each id once, and expectations that can
+/// all be judged against the stream as it is before the batch.
+pub(crate) fn encode_batch(
+    entries: Vec<Append>,
+    clock: &Clock,
+    max_payload: usize,
+) -> Result<Vec<Encoded>, AppendError> {
+    if entries.is_empty() || entries.len() > MAX_BATCH {
+        return Err(AppendError::Refused(format!(
+            "batch of {} events, expected 1 to {MAX_BATCH}",
+            entries.len()
+        )));
+    }
+    let batch =
+        entries.into_iter().map(|entry| encode(entry, clock, max_payload)).collect::<Result<Vec<_>, _>>()?;
+    let mut ids = HashSet::with_capacity(batch.len());
+    let mut written = HashSet::with_capacity(batch.len());
+    let mut expected = HashMap::new();
+    for entry in &batch {
+        if entry.stream != batch[0].stream {
+            return Err(AppendError::Refused(format!(
+                "batch spans the streams {} and {}",
+                batch[0].stream, entry.stream
+            )));
+        }
+        if !ids.insert(entry.id.as_str()) {
+            return Err(AppendError::Refused(format!("event id {} is twice in the batch", entry.id)));
+        }
+        if let Some((filter, sequence)) = entry.expected() {
+            let changed = expected.insert(filter, sequence).is_some_and(|before| before != sequence);
+            if changed || written.contains(filter) {
+                return Err(AppendError::Refused(format!(
+                    "{filter}: state the expectation once, on the first event of the batch under it"
+                )));
+            }
+        }
+        written.insert(entry.subject.as_str());
+    }
+    Ok(batch)
+}
+
+/// Reads a stored payload. Without a `Content-Type` the first byte tells JSON from protobuf, so that a
+/// plain client need not know about headers.
+pub(crate) fn decode(content_type: Option<&str>, payload: &[u8]) -> Result<contracts::v1::Event, DecodeError> {
+    match content_type {
+        Some(_) => contracts::decode_as(ContentType::from_header(content_type), payload),
+        None => contracts::decode(payload),
+    }
+}
+
+/// A stored message as a reader delivers it.
+pub(crate) fn delivery(
+    sequence: u64,
+    subject: &str,
+    content_type: Option<&str>,
+    payload: &[u8],
+) -> Delivery {
+    match decode(content_type, payload) {
+        Ok(event) => Delivery::Event(Recorded { sequence, subject: subject.to_owned(), event }),
+        Err(error) => Delivery::Undecodable {
+            sequence,
+            subject: subject.to_owned(),
+            payload: payload.to_vec(),
+            error,
+        },
+    }
+}

@@ -1,0 +1,161 @@
+//! The projection `bars`: bars and their restatements.
+//!
+//! The bar of an interval is the last event that states it. A revision restates it, and so does a second
+//! bar of the same interval from another source; the values replaced are kept in `revisions`, so that a
+//! bar can be read as of any sequence.
+
+mod batch;
+mod write;
+
+use async_trait::async_trait;
+use contracts::from_timestamp;
+use contracts::v1;
+use contracts::v1::event::Body;
+use event_log::Recorded;
+
+pub(crate) use batch::Batch;
+use batch::BarRow;
+pub(crate) use write::write;
+
+use crate::calendar::{event_time, origin};
+use crate::projection::{FoldError, Projection, Stopped};
+use crate::table::{Column, Kind, PRICE, Rows, Table, VOLUME, column, once};
+
+pub(crate) static TABLES: &[&Table] = &[&BARS, &REVISIONS, &SERIES];
+
+static BARS: Table = Table {
+    name: "bars",
+    key: &["symbol", "timeframe", "close_ns"],
+    replaced: true,
+    columns: &[
+        column("symbol", Kind::Text),
+        column("timeframe", Kind::Text),
+        column("close_ns", Kind::Int),
+        column("start_ns", Kind::Int),
+        column("open", PRICE),
+        column("high", PRICE),
+        column("low", PRICE),
+        column("close", PRICE),
+        column("volume", VOLUME),
+        column("vwap", PRICE),
+        column("trade_count", Kind::Int),
+        column("origin", Kind::Text),
+        column("event_id", Kind::Text),
+        once("first_sequence", Kind::Int),
+        column("sequence", Kind::Int),
+    ],
+};
+
+static REVISIONS: Table = Table {
+    name: "revisions",
+    key: &["sequence"],
+    replaced: false,
+    columns: &[
+        column("sequence", Kind::Int),
+        column("event_id", Kind::Text),
+        column("revises", Kind::Text),
+        column("symbol", Kind::Text),
+        column("timeframe", Kind::Text),
+        column("close_ns", Kind::Int),
+        column("start_ns", Kind::Int),
+        column("open", PRICE),
+        column("high", PRICE),
+        column("low", PRICE),
+        column("close", PRICE),
+        column("volume", VOLUME),
+        column("old_sequence", Kind::Int),
+        column("old_event_id", Kind::Text),
+        column("old_open", PRICE),
+        column("old_high", PRICE),
+        column("old_low", PRICE),
+        column("old_close", PRICE),
+        column("old_volume", VOLUME),
+    ],
+};
+
+static SERIES: Table = Table {
+    name: "series",
+    key: &["symbol", "timeframe"],
+    replaced: true,
+    columns: &[
+        column("symbol", Kind::Text),
+        column("timeframe", Kind::Text),
+        column("bars", Kind::Int),
+        column("first_close_ns", Kind::Int),
+        column("last_close_ns", Kind::Int),
+        column("sequence", Kind::Int),
+    ],
+};
+
+/// The columns of `bars`, in the order in which they are sent.
+fn bar_columns() -> &'static [Column] {
+    BARS.columns
+}
+
+/// The fold: rows in the order of the stream, nothing remembered beyond the batch.
+#[derive(Default)]
+pub(crate) struct Bars {
+    batch: Batch,
+}
+
+#[async_trait]
+impl Projection for Bars {
+    fn fold(&mut self, recorded: &Recorded) -> Result<(), Stopped> {
+        let event_time_ns = event_time(recorded)?;
+        let (bar, revises) = match recorded.event.body.as_ref() {
+            Some(Body::Bar(bar)) => (bar, None),
+            Some(Body::BarRevision(revision)) => {
+                let bar = revision.bar.as_ref().ok_or_else(|| FoldError::missing("bar"))?;
+                (bar, Some(revision.revises.clone()))
+            }
+            _ => return Err(FoldError::field("body", "of another type, expected bar or bar_revision").into()),
+        };
+        self.batch.push(row(recorded, bar, revises, event_time_ns)?);
+        Ok(())
+    }
+
+    fn take(&mut self) -> Vec<Rows> {
+        Vec::new()
+    }
+
+    fn take_bars(&mut self) -> Option<Batch> {
+        (!self.batch.is_empty()).then(|| std::mem::take(&mut self.batch))
+    }
+}
+
+fn row(
+    recorded: &Recorded,
+    bar: &v1::Bar,
+    revises: Option<String>,
+    event_time_ns: i64,
+) -> Result<BarRow, FoldError> {
+    let start_ns = bar.start.as_ref().and_then(from_timestamp).ok_or_else(|| FoldError::missing("start"))?;
+    let timeframe = bar
+        .timeframe
+        .parse::<domain::bar::Timeframe>()
+        .map_err(|error| FoldError::field("timeframe", error.to_string()))?;
+    // A revision may become known long after the close of the bar that it restates.
+    let latest = start_ns.saturating_add(timeframe.nanos());
+    let close_ns = if revises.is_some() { event_time_ns.min(latest) } else { event_time_ns };
+    if close_ns <= start_ns {
+        let problem = format!("{close_ns} ns, expected a close after the start at {start_ns} ns");
+        return Err(FoldError::field("event_time", problem));
+    }
+    if bar.symbol.contains('\0') {
+        return Err(FoldError::field("symbol", "holds a NUL, expected printable text"));
+    }
+    Ok(BarRow {
+        symbol: bar.symbol.clone(),
+        timeframe,
+        close_ns,
+        start_ns,
+        prices_e9: [bar.open_e9, bar.high_e9, bar.low_e9, bar.close_e9],
+        volume_e3: bar.volume_e3,
+        vwap_e9: bar.vwap_e9,
+        trade_count: bar.trade_count,
+        origin: origin(bar.origin()),
+        event_id: recorded.event.id.clone(),
+        sequence: i64::try_from(recorded.sequence).unwrap_or(i64::MAX),
+        revises,
+    })
+}

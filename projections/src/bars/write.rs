@@ -1,0 +1,171 @@
+//! Writing bars: COPY for many new ones, one statement for few and for restatements.
+
+use sqlx::postgres::PgPoolCopyExt as _;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use super::batch::{Batch, Segment};
+use super::{BARS, SERIES, bar_columns};
+use crate::table::{Cell, Column, Kind, bind, column, selected, unnest};
+use crate::write::Guard;
+
+/// Fewer rows are written in one round trip; COPY takes several.
+const COPY_ROWS_MIN: usize = 256;
+/// Bytes handed to the server at a time, so that it works while the next ones are written down.
+const COPY_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Writes a batch and moves the checkpoint, both or neither. `false`: the checkpoint was not where the
+/// guard expects it, and nothing was written.
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    schema: &str,
+    guard: &Guard,
+    batch: &Batch,
+) -> Result<bool, sqlx::Error> {
+    if let [segment] = batch.segments.as_slice()
+        && segment.rows.len() < COPY_ROWS_MIN
+    {
+        return restate(connection, schema, guard, segment).await;
+    }
+    let mut transaction = connection.begin().await?;
+    if !crate::write::advance(&mut transaction, guard).await? {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    for segment in &batch.segments {
+        let copied = segment.rows.len() >= COPY_ROWS_MIN
+            && !segment.revises
+            && copy(&mut transaction, schema, segment).await?;
+        if !copied {
+            restate(&mut transaction, schema, &Guard::Held, segment).await?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Copies a segment of bars that are all new. `false`: one of them is not, and nothing was written.
+async fn copy(connection: &mut PgConnection, schema: &str, segment: &Segment) -> Result<bool, sqlx::Error> {
+    let mut savepoint = connection.begin().await?;
+    match copy_rows(&mut savepoint, schema, segment).await {
+        Ok(()) => {}
+        Err(sqlx::Error::Database(error)) if error.is_unique_violation() => {
+            savepoint.rollback().await?;
+            return Ok(false);
+        }
+        Err(error) => return Err(error),
+    }
+    let names: Vec<&str> = SERIES.columns.iter().map(|column| column.name).collect();
+    let statement = format!(
+        "INSERT INTO {schema}.series ({}) SELECT {} FROM {} {}",
+        names.join(", "),
+        selected(SERIES.columns),
+        unnest(SERIES.columns, 1),
+        series_merge("series")
+    );
+    bind(sqlx::query(AssertSqlSafe(statement)), SERIES.columns, segment.series())
+        .execute(&mut *savepoint)
+        .await?;
+    savepoint.commit().await?;
+    Ok(true)
+}
+
+async fn copy_rows(connection: &mut PgConnection, schema: &str, segment: &Segment) -> Result<(), sqlx::Error> {
+    let names: Vec<&str> = BARS.columns.iter().map(|column| column.name).collect();
+    let statement = format!("COPY {schema}.bars ({}) FROM STDIN", names.join(", "));
+    let mut copy = connection.copy_in_raw(&statement).await?;
+    let mut chunk = Vec::with_capacity(COPY_CHUNK_BYTES + 1024);
+    for row in &segment.rows {
+        row.copy_into(&mut chunk);
+        if chunk.len() >= COPY_CHUNK_BYTES {
+            copy.send(chunk.as_slice()).await?;
+            chunk.clear();
+        }
+    }
+    if !chunk.is_empty() {
+        copy.send(chunk.as_slice()).await?;
+    }
+    copy.finish().await?;
+    Ok(())
+}
+
+fn series_merge(series: &str) -> String {
+    format!(
+        "ON CONFLICT (symbol, timeframe) DO UPDATE SET bars = {series}.bars + EXCLUDED.bars,
+         first_close_ns = LEAST({series}.first_close_ns, EXCLUDED.first_close_ns),
+         last_close_ns = GREATEST({series}.last_close_ns, EXCLUDED.last_close_ns),
+         sequence = EXCLUDED.sequence"
+    )
+}
+
+/// Columns that only a restatement needs, after those of `bars`.
+const RESTATED: [Column; 2] = [column("revises", Kind::Text), column("length_ns", Kind::Int)];
+
+/// Writes a segment of which some bars may be known: each is inserted, or replaces what is there and
+/// leaves the old values in `revisions`. One statement, one round trip.
+async fn restate(
+    connection: &mut PgConnection,
+    schema: &str,
+    guard: &Guard,
+    segment: &Segment,
+) -> Result<bool, sqlx::Error> {
+    let first = guard.parameters() + 1;
+    let columns: Vec<Column> = bar_columns().iter().chain(&RESTATED).copied().collect();
+    let cells: Vec<Vec<Cell>> = segment.rows.iter().map(super::batch::BarRow::cells).collect();
+    let source = unnest(&columns, first);
+    let casted = selected(bar_columns());
+    let names: Vec<&str> = bar_columns().iter().map(|column| column.name).collect();
+    let names = names.join(", ");
+    let replaced: Vec<String> = bar_columns()
+        .iter()
+        .filter(|column| !column.once && !BARS.key.contains(&column.name))
+        .map(|column| format!("{0} = EXCLUDED.{0}", column.name))
+        .collect();
+    let replaced = replaced.join(", ");
+    // A revision names its bar by start; only when that bar is unknown does the close said here count.
+    let statement = format!(
+        "WITH guard AS ({guard}),
+        stated AS MATERIALIZED (SELECT {casted}, u.revises, u.length_ns FROM guard, {source}),
+        placed AS MATERIALIZED (
+            SELECT s.*, COALESCE(known.close_ns, s.close_ns) AS at_ns
+            FROM stated s LEFT JOIN LATERAL (
+                SELECT b.close_ns FROM {schema}.bars b
+                WHERE s.revises IS NOT NULL AND b.symbol = s.symbol AND b.timeframe = s.timeframe
+                  AND b.close_ns > s.start_ns AND b.close_ns <= s.start_ns + s.length_ns
+                  AND b.start_ns = s.start_ns
+                ORDER BY b.close_ns LIMIT 1
+            ) known ON true
+        ),
+        compared AS MATERIALIZED (
+            SELECT p.*, old.sequence AS old_sequence, old.event_id AS old_event_id, old.open AS old_open,
+                   old.high AS old_high, old.low AS old_low, old.close AS old_close, old.volume AS old_volume
+            FROM placed p LEFT JOIN LATERAL (
+                SELECT b.* FROM {schema}.bars b
+                WHERE b.symbol = p.symbol AND b.timeframe = p.timeframe AND b.close_ns = p.at_ns
+            ) old ON true
+        ),
+        kept AS (
+            INSERT INTO {schema}.revisions
+            SELECT sequence, event_id, COALESCE(revises, old_event_id, ''), symbol, timeframe, at_ns, start_ns,
+                   open, high, low, close, volume, old_sequence, old_event_id, old_open, old_high, old_low,
+                   old_close, old_volume
+            FROM compared WHERE old_sequence IS NOT NULL OR revises IS NOT NULL
+        ),
+        put AS (
+            INSERT INTO {schema}.bars AS bars ({names})
+            SELECT symbol, timeframe, at_ns, start_ns, open, high, low, close, volume, vwap, trade_count, origin,
+                   event_id, first_sequence, sequence FROM compared
+            ON CONFLICT (symbol, timeframe, close_ns) DO UPDATE SET {replaced}
+        ),
+        reached AS (
+            INSERT INTO {schema}.series AS series (symbol, timeframe, bars, first_close_ns, last_close_ns, sequence)
+            SELECT symbol, timeframe, count(*) FILTER (WHERE old_sequence IS NULL), min(at_ns), max(at_ns),
+                   max(sequence)
+            FROM compared GROUP BY symbol, timeframe {merge}
+        )
+        SELECT count(*) FROM guard",
+        guard = guard.statement(),
+        merge = series_merge("series"),
+    );
+    let query = guard.bind(sqlx::query(AssertSqlSafe(statement)));
+    crate::write::passed(connection, bind(query, &columns, cells)).await
+}

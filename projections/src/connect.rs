@@ -1,0 +1,125 @@
+//! Connections: migrating, the logins of the two roles, and pools set up for writing and for reading.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor as _, PgPool};
+
+/// Login of the projector, a member of `tapedeck_projector`.
+pub const PROJECTOR_LOGIN: &str = "tapedeck_projector_login";
+/// Login of everything that reads, a member of `tapedeck_reader`.
+pub const READER_LOGIN: &str = "tapedeck_reader_login";
+
+/// The database could not be prepared or reached.
+#[derive(Debug, thiserror::Error)]
+#[error("database: {doing}: {source}")]
+pub struct ConnectError {
+    /// What was being done.
+    pub doing: &'static str,
+    /// Cause.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl Fn(E) -> ConnectError {
+    move |source| ConnectError { doing, source: source.into() }
+}
+
+/// Brings the database to the newest version. Instances that start together wait for each other
+/// (an advisory lock); a second run changes nothing. The user needs the right to create roles and schemas.
+pub async fn migrate(admin: &PgPool) -> Result<(), ConnectError> {
+    let mut migrator = sqlx::migrate!("../migrations");
+    // The database may be shared with other programs: nothing of ours is put into their schemas.
+    migrator.create_schema("projection");
+    migrator.dangerous_set_table_name("projection.migrations");
+    migrator.run(admin).await.map_err(failed("migrating"))
+}
+
+/// Creates the two logins, or gives them new passwords.
+pub async fn provision_logins(
+    admin: &PgPool,
+    projector_password: &SecretString,
+    reader_password: &SecretString,
+) -> Result<(), ConnectError> {
+    let logins = [
+        (PROJECTOR_LOGIN, "tapedeck_projector", projector_password),
+        (READER_LOGIN, "tapedeck_reader", reader_password),
+    ];
+    for (login, group, password) in logins {
+        let mut transaction = admin.begin().await.map_err(failed("provisioning logins"))?;
+        // A statement that sets a password takes no parameters, so they travel as settings.
+        sqlx::query(
+            "SELECT set_config('tapedeck.login', $1, true), set_config('tapedeck.group', $2, true),
+                    set_config('tapedeck.password', $3, true)",
+        )
+        .bind(login)
+        .bind(group)
+        .bind(password.expose_secret())
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed("provisioning logins"))?;
+        transaction.execute(PROVISION).await.map_err(failed("provisioning logins"))?;
+        transaction.commit().await.map_err(failed("provisioning logins"))?;
+    }
+    Ok(())
+}
+
+const PROVISION: &str = "
+DO $$
+DECLARE
+    login text := current_setting('tapedeck.login');
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = login) THEN
+        BEGIN
+            EXECUTE format('CREATE ROLE %I LOGIN', login);
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+        END;
+    END IF;
+    EXECUTE format('ALTER ROLE %I LOGIN PASSWORD %L', login, current_setting('tapedeck.password'));
+    EXECUTE format('GRANT %I TO %I', current_setting('tapedeck.group'), login);
+END
+$$";
+
+/// A pool for the projector: writes as `tapedeck_projector`, so that every object it makes belongs to
+/// the group whoever is logged in.
+///
+/// It does not wait for the disk at commit: rows and checkpoint commit together, so a power loss takes
+/// both back and the projector folds the lost part again from the tape, which is the truth.
+pub async fn projector_pool(
+    options: PgConnectOptions,
+    max_connections: u32,
+) -> Result<PgPool, ConnectError> {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(PROJECTOR_SESSION).await?;
+                Ok(())
+            })
+        })
+        .connect_with(options.application_name("tapedeck projector"))
+        .await
+        .map_err(failed("connecting as projector"))
+}
+
+// Plans are kept: every statement is run thousands of times with arrays of unknown length, and planning
+// anew would cost more than running it. JIT would compile each of them once, for milliseconds.
+const PROJECTOR_SESSION: &str = "SET ROLE tapedeck_projector; SET synchronous_commit = off;
+    SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_min_messages = warning";
+
+/// A pool that can only read.
+pub async fn reader_pool(options: PgConnectOptions, max_connections: u32) -> Result<PgPool, ConnectError> {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(READER_SESSION).await?;
+                Ok(())
+            })
+        })
+        .connect_with(options.application_name("tapedeck reader"))
+        .await
+        .map_err(failed("connecting as reader"))
+}
+
+const READER_SESSION: &str = "SET ROLE tapedeck_reader; SET default_transaction_read_only = on; SET jit = off;
+    SET client_min_messages = warning";

@@ -1,0 +1,130 @@
+//! Writing a batch: rows and checkpoint in one statement, or in one transaction for bulk.
+//!
+//! The guard is an UPDATE of the checkpoint that names the sequence expected; every row is inserted from
+//! a join with what it returns. When another instance has moved the checkpoint, the guard returns
+//! nothing and so nothing is written. For small batches the whole is one statement and one round trip.
+
+use sqlx::postgres::{PgArguments, PgConnection};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Postgres, Row as _};
+
+use crate::bars::Batch;
+use crate::projection::Name;
+use crate::table::{Rows, bind, insert};
+
+/// What must be true for a batch to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Guard {
+    /// The live read model stands where it is expected, and moves to `sequence`.
+    Live {
+        name: Name,
+        generation: i64,
+        expected: u64,
+        sequence: u64,
+        event_time_ns: Option<i64>,
+        parked: u64,
+    },
+    /// The read model beside it does.
+    Beside { name: Name, expected: u64, sequence: u64, target: u64 },
+    /// The caller's transaction holds what is needed.
+    Held,
+}
+
+impl Guard {
+    pub(crate) fn statement(&self) -> &'static str {
+        match self {
+            Self::Live { .. } => {
+                "UPDATE projection.checkpoints SET sequence = $1, event_time_ns = COALESCE($2, event_time_ns),
+                 parked = parked + $3, updated_at = clock_timestamp(),
+                 fault_reason = NULL, fault_sequence = NULL, fault_at = NULL
+                 WHERE name = $4 AND generation = $5 AND sequence = $6 RETURNING sequence"
+            }
+            Self::Beside { .. } => {
+                "UPDATE projection.checkpoints SET rebuild_sequence = $1, rebuild_target = $2,
+                 updated_at = clock_timestamp()
+                 WHERE name = $3 AND rebuild_sequence = $4 RETURNING sequence"
+            }
+            Self::Held => "SELECT 1 AS sequence",
+        }
+    }
+
+    pub(crate) fn parameters(&self) -> usize {
+        match self {
+            Self::Live { .. } => 6,
+            Self::Beside { .. } => 4,
+            Self::Held => 0,
+        }
+    }
+
+    pub(crate) fn bind<'q>(
+        &self,
+        query: Query<'q, Postgres, PgArguments>,
+    ) -> Query<'q, Postgres, PgArguments> {
+        match *self {
+            Self::Live { name, generation, expected, sequence, event_time_ns, parked } => query
+                .bind(stored(sequence))
+                .bind(event_time_ns)
+                .bind(stored(parked))
+                .bind(name.name())
+                .bind(generation)
+                .bind(stored(expected)),
+            Self::Beside { name, expected, sequence, target } => {
+                query.bind(stored(sequence)).bind(stored(target)).bind(name.name()).bind(stored(expected))
+            }
+            Self::Held => query,
+        }
+    }
+}
+
+/// A sequence as Postgres holds it. A stream never reaches 2⁶³.
+pub(crate) fn stored(sequence: u64) -> i64 {
+    i64::try_from(sequence).unwrap_or(i64::MAX)
+}
+
+/// A sequence as Postgres holds it, read back; none is negative.
+pub(crate) fn sequence(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or_default()
+}
+
+/// Moves the checkpoint and nothing else.
+pub(crate) async fn advance(connection: &mut PgConnection, guard: &Guard) -> Result<bool, sqlx::Error> {
+    let statement = format!("WITH guard AS ({}) SELECT count(*) FROM guard", guard.statement());
+    passed(connection, guard.bind(sqlx::query(AssertSqlSafe(statement)))).await
+}
+
+/// Runs a statement that counts what its guard returned.
+pub(crate) async fn passed(
+    connection: &mut PgConnection,
+    query: Query<'_, Postgres, PgArguments>,
+) -> Result<bool, sqlx::Error> {
+    let counted: i64 = query.fetch_one(connection).await?.try_get(0)?;
+    Ok(counted > 0)
+}
+
+/// Writes rows and moves the checkpoint, both or neither. `false`: the checkpoint was not where the guard
+/// expects it, and nothing was written.
+pub(crate) async fn write(
+    connection: &mut PgConnection,
+    schema: &str,
+    guard: &Guard,
+    mut rows: Vec<Rows>,
+    bars: Option<Batch>,
+) -> Result<bool, sqlx::Error> {
+    if let Some(bars) = bars {
+        return crate::bars::write(connection, schema, guard, &bars).await;
+    }
+    rows.retain(|rows| !rows.is_empty());
+    // One text per set of tables touched, so that each is planned once and kept.
+    let mut statement = format!("WITH guard AS ({})", guard.statement());
+    let mut parameter = guard.parameters() + 1;
+    for (index, rows) in rows.iter().enumerate() {
+        statement.push_str(&format!(", part{index} AS ({})", insert(schema, rows.table, parameter)));
+        parameter += rows.table.columns.len();
+    }
+    statement.push_str(" SELECT count(*) FROM guard");
+    let mut query = guard.bind(sqlx::query(AssertSqlSafe(statement)));
+    for rows in &mut rows {
+        query = bind(query, rows.table.columns, rows.take());
+    }
+    passed(connection, query).await
+}

@@ -1,0 +1,124 @@
+//! Accounts: cash and what became of it, limits and costs, halts, the last mark.
+
+use contracts::v1::{Costs, MarkPrice, RiskLimits};
+
+use super::FoldError;
+use crate::money::Amount;
+
+/// Limits and costs as last configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccountConfig {
+    /// Version of the configuration.
+    pub version: u64,
+    /// Broker adapter.
+    pub broker: String,
+    /// Limits; `None` when the event stated none, upon which nothing may be opened.
+    pub limits: Option<RiskLimits>,
+    /// Costs in the simulated broker.
+    pub costs: Costs,
+}
+
+/// Trading is stopped: nothing may be opened, reducing stays possible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halt {
+    /// Who stopped it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// Event time of the halt, UTC nanoseconds.
+    pub since_ns: i64,
+}
+
+/// The last valuation of an account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// Event time of the mark, UTC nanoseconds.
+    pub event_ns: i64,
+    /// Cash plus the market value of all positions.
+    pub equity: Amount,
+    /// Sum of absolute position values.
+    pub gross_exposure: Amount,
+    /// Sum of signed position values.
+    pub net_exposure: Amount,
+    /// Market value less cost basis.
+    pub unrealized_pnl: Amount,
+    /// Prices used, by symbol.
+    pub prices: Vec<MarkPrice>,
+}
+
+/// An account as the fold of its events. Plain data, so that it can be stored as a row and read back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccountState {
+    /// Name.
+    pub account: String,
+    /// Limits and costs; `None` before the first configuration.
+    pub config: Option<AccountConfig>,
+    /// The account's own halt.
+    pub halt: Option<Halt>,
+    /// Cash, negative when owed.
+    pub cash: Amount,
+    /// Gross realised profit and loss: before commissions, without dividends.
+    pub realized_pnl: Amount,
+    /// Commissions and fees paid.
+    pub fees: Amount,
+    /// Deposits less withdrawals.
+    pub deposits: Amount,
+    /// Dividends received less dividends paid on short positions.
+    pub dividends: Amount,
+    /// The last mark.
+    pub mark: Option<Mark>,
+    /// Equity of the last mark plus deposits since; before the first mark the deposits.
+    pub equity_baseline: Amount,
+    /// Equity at which the present session began: that of the last mark before it, plus deposits since.
+    pub day_start_equity: Amount,
+    /// Value of fills since the last mark that opened exposure, which that mark does not hold.
+    pub opened_since_mark: Amount,
+}
+
+impl AccountState {
+    pub(super) fn new(account: &str) -> Self {
+        Self { account: account.to_owned(), ..Self::default() }
+    }
+
+    /// Change of equity since the session began, as of the last mark; `None` before the first mark.
+    #[must_use]
+    pub fn day_pnl(&self) -> Option<Amount> {
+        self.mark.as_ref()?.equity.checked_sub(self.day_start_equity)
+    }
+
+    /// Gross exposure: that of the last mark, and what was opened since. `None` before the first mark.
+    #[must_use]
+    pub fn gross_exposure(&self) -> Option<Amount> {
+        self.mark.as_ref()?.gross_exposure.checked_add(self.opened_since_mark)
+    }
+
+    pub(super) fn overflow(&self, field: &'static str) -> FoldError {
+        FoldError::overflow(field, format!("account {}", self.account))
+    }
+
+    /// Adds `change` to cash.
+    pub(super) fn add_cash(&mut self, change: Amount) -> Result<(), FoldError> {
+        self.cash = self.cash.checked_add(change).ok_or_else(|| self.overflow("cash"))?;
+        Ok(())
+    }
+
+    /// A deposit moves the baselines too: money brought in is no profit.
+    pub(super) fn deposit(&mut self, amount: Amount) -> Result<(), FoldError> {
+        self.add_cash(amount)?;
+        let add = |value: Amount, field| value.checked_add(amount).ok_or_else(|| self.overflow(field));
+        let deposits = add(self.deposits, "deposits")?;
+        let baseline = add(self.equity_baseline, "equity_baseline")?;
+        let day_start = add(self.day_start_equity, "day_start_equity")?;
+        (self.deposits, self.equity_baseline, self.day_start_equity) = (deposits, baseline, day_start);
+        Ok(())
+    }
+
+    pub(super) fn marked(&mut self, mark: Mark, session_start: bool) {
+        if session_start {
+            self.day_start_equity = self.equity_baseline;
+        }
+        self.equity_baseline = mark.equity;
+        self.opened_since_mark = Amount::ZERO;
+        self.mark = Some(mark);
+    }
+}

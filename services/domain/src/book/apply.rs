@@ -1,0 +1,276 @@
+//! One event into the book. Every branch works out its new rows first and stores them last, so that an
+//! error leaves the book as it was.
+
+use contracts::v1::event::Body;
+use contracts::v1::{
+    AccountConfigured, AccountMarked, Event, Fill, OrderSpec, RiskDecision, Side, StrategyRegistered,
+};
+
+use super::{AccountConfig, AccountState, Book, Changes, FoldError, Halt, Mark, PendingSignal};
+use super::{PositionKey, PositionState, StrategyState, Warmth};
+use crate::money::{Amount, Price, Quantity};
+use crate::order::{OrderState, OrderStatus, signed};
+
+impl Book {
+    pub(super) fn fold(&mut self, sequence: u64, event: &Event) -> Result<Changes, FoldError> {
+        let event_ns = event.event_time.as_ref().and_then(contracts::from_timestamp);
+        let event_ns = event_ns.ok_or_else(|| FoldError::field("event_time", "missing or out of range"))?;
+        let body = event.body.as_ref().ok_or_else(|| FoldError::field("body", "missing"))?;
+        match body {
+            Body::Signal(signal) => {
+                let mut strategy = self.strategy_row(&signal.strategy);
+                strategy.last_signal_ns = Some(event_ns);
+                let changes = self.store_strategy(strategy, event_ns);
+                self.pending.insert(event.id.clone(), PendingSignal { sequence, event: event.clone() });
+                Ok(Changes { signals: vec![event.id.clone()], ..changes })
+            }
+            Body::RiskDecision(decision) => self.decided(decision, event, event_ns),
+            Body::OrderSubmitted(submitted) => {
+                let spec = submitted.order.as_ref();
+                let spec = spec.ok_or_else(|| FoldError::field("order_submitted.order", "missing"))?;
+                self.order_event(&spec.order_id, Some((spec, event)), sequence, event_ns, body)
+            }
+            Body::OrderAccepted(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
+            Body::OrderRejected(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
+            Body::OrderCancelRequested(order) => {
+                self.order_event(&order.order_id, None, sequence, event_ns, body)
+            }
+            Body::OrderCancelled(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
+            Body::OrderCancelRejected(order) => {
+                self.order_event(&order.order_id, None, sequence, event_ns, body)
+            }
+            Body::OrderReplaceRequested(order) => {
+                self.order_event(&order.order_id, None, sequence, event_ns, body)
+            }
+            Body::OrderReplaced(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
+            Body::OrderReplaceRejected(order) => {
+                self.order_event(&order.order_id, None, sequence, event_ns, body)
+            }
+            Body::OrderExpired(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
+            Body::OrderSuspended(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
+            Body::OrderAdjusted(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
+            Body::Fill(fill) => self.filled(fill, sequence, event_ns, body),
+            Body::AccountMarked(mark) => Ok(self.marked(mark, event_ns)),
+            Body::AccountEntry(entry) => self.entry(entry, event_ns),
+            Body::AccountConfigured(config) => Ok(self.configured(config)),
+            Body::TradingHalted(halt) => {
+                let (actor, reason) = (halt.actor.clone(), halt.reason.clone());
+                Ok(self.set_halt(&halt.account, Some(Halt { actor, reason, since_ns: event_ns })))
+            }
+            Body::TradingResumed(resume) => Ok(self.set_halt(&resume.account, None)),
+            Body::StrategyRegistered(registered) => Ok(self.registered(registered, event_ns)),
+            Body::StrategyEnabled(enabled) => {
+                let mut strategy = self.strategy_row(&enabled.strategy);
+                strategy.enabled = true;
+                strategy.mode = enabled.mode();
+                Ok(self.store_strategy(strategy, event_ns))
+            }
+            Body::StrategyDisabled(disabled) => {
+                let mut strategy = self.strategy_row(&disabled.strategy);
+                strategy.enabled = false;
+                Ok(self.store_strategy(strategy, event_ns))
+            }
+            Body::StrategyWarmed(warmed) => {
+                let mut strategy = self.strategy_row(&warmed.strategy);
+                let (market_sequence, bars) = (warmed.market_sequence, warmed.bars);
+                strategy.warmed = Some(Warmth { market_sequence, bars });
+                Ok(self.store_strategy(strategy, event_ns))
+            }
+            _ => Err(FoldError::Foreign),
+        }
+    }
+
+    pub(super) fn account_row(&self, account: &str) -> AccountState {
+        self.accounts.get(account).cloned().unwrap_or_else(|| AccountState::new(account))
+    }
+
+    pub(super) fn position_row(&self, key: PositionKey) -> PositionState {
+        self.positions.get(&key).cloned().unwrap_or_else(|| PositionState::new(key))
+    }
+
+    pub(super) fn store_account(&mut self, account: AccountState) -> Changes {
+        let name = account.account.clone();
+        self.accounts.insert(name.clone(), account);
+        Changes { accounts: vec![name], ..Changes::default() }
+    }
+
+    pub(super) fn store_position(&mut self, position: PositionState, changes: &mut Changes) {
+        changes.positions.push(position.key.clone());
+        self.positions.insert(position.key.clone(), position);
+    }
+
+    fn strategy_row(&self, strategy: &str) -> StrategyState {
+        self.strategies.get(strategy).cloned().unwrap_or_else(|| StrategyState::new(strategy))
+    }
+
+    fn store_strategy(&mut self, mut strategy: StrategyState, event_ns: i64) -> Changes {
+        strategy.updated_ns = event_ns;
+        let name = strategy.strategy.clone();
+        self.strategies.insert(name.clone(), strategy);
+        Changes { strategies: vec![name], ..Changes::default() }
+    }
+
+    fn registered(&mut self, event: &StrategyRegistered, event_ns: i64) -> Changes {
+        let mut strategy = self.strategy_row(&event.strategy);
+        strategy.registered = true;
+        strategy.kind.clone_from(&event.kind);
+        strategy.parameters.clone_from(&event.parameters);
+        strategy.symbols.clone_from(&event.symbols);
+        strategy.timeframe.clone_from(&event.timeframe);
+        strategy.sizing = event.sizing;
+        strategy.account.clone_from(&event.account);
+        self.store_strategy(strategy, event_ns)
+    }
+
+    fn configured(&mut self, event: &AccountConfigured) -> Changes {
+        let mut account = self.account_row(&event.account);
+        account.config = Some(AccountConfig {
+            version: event.version,
+            broker: event.broker.clone(),
+            limits: event.limits,
+            costs: event.costs.unwrap_or_default(),
+        });
+        self.store_account(account)
+    }
+
+    fn set_halt(&mut self, account: &str, halt: Option<Halt>) -> Changes {
+        if account.is_empty() {
+            self.halt = halt;
+            return Changes { halt: true, ..Changes::default() };
+        }
+        let mut row = self.account_row(account);
+        row.halt = halt;
+        self.store_account(row)
+    }
+
+    fn marked(&mut self, event: &AccountMarked, event_ns: i64) -> Changes {
+        let mut account = self.account_row(&event.account);
+        let amount = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref());
+        let mark = Mark {
+            event_ns,
+            equity: amount(&event.equity),
+            gross_exposure: amount(&event.gross_exposure),
+            net_exposure: amount(&event.net_exposure),
+            unrealized_pnl: amount(&event.unrealized_pnl),
+            prices: event.prices.clone(),
+        };
+        account.marked(mark, event.session_start);
+        self.store_account(account)
+    }
+
+    fn decided(&mut self, event: &RiskDecision, wire: &Event, event_ns: i64) -> Result<Changes, FoldError> {
+        let mut orders = Vec::with_capacity(event.orders.len());
+        for spec in &event.orders {
+            check_spec(spec)?;
+            if self.order(&spec.order_id).is_some() {
+                continue;
+            }
+            let input = event.inputs.iter().find(|input| input.leg == spec.leg);
+            let reference = Price(input.map_or(0, |input| input.price_e9));
+            let mut order = OrderState::approved(spec.clone(), reference, event_ns);
+            order.signal_id.clone_from(&event.signal_id);
+            order.decision_id.clone_from(&wire.id);
+            order.correlation_id.clone_from(&wire.correlation_id);
+            orders.push(order);
+        }
+        let mut changes = Changes::default();
+        if self.pending.remove(&event.signal_id).is_some() {
+            changes.signals.push(event.signal_id.clone());
+        }
+        for order in orders {
+            changes.orders.push(order.id().to_owned());
+            self.admit(order);
+        }
+        Ok(changes)
+    }
+
+    /// Folds an event of an order. `origin` is the terms and the event of a submission, with which an
+    /// operator's order, that no risk decision approved, begins.
+    fn order_event(
+        &mut self,
+        order_id: &str,
+        origin: Option<(&OrderSpec, &Event)>,
+        sequence: u64,
+        event_ns: i64,
+        body: &Body,
+    ) -> Result<Changes, FoldError> {
+        let mut order = match (self.order(order_id), origin) {
+            (Some(order), _) => order.clone(),
+            (None, Some((spec, event))) => {
+                check_spec(spec)?;
+                let reference = Price(spec.limit_price_e9.unwrap_or_default());
+                let mut order = OrderState::approved(spec.clone(), reference, event_ns);
+                order.decision_id.clone_from(&event.causation_id);
+                order.correlation_id.clone_from(&event.correlation_id);
+                order
+            }
+            (None, None) => return Err(FoldError::OrderNotLoaded { order_id: order_id.to_owned() }),
+        };
+        order.evolve(sequence, event_ns, body)?;
+        let changes = Changes { orders: vec![order_id.to_owned()], ..Changes::default() };
+        self.admit(order);
+        Ok(changes)
+    }
+
+    fn filled(
+        &mut self,
+        fill: &Fill,
+        sequence: u64,
+        event_ns: i64,
+        body: &Body,
+    ) -> Result<Changes, FoldError> {
+        let known = self.order(&fill.order_id);
+        let known = known.ok_or_else(|| FoldError::OrderNotLoaded { order_id: fill.order_id.clone() })?;
+        let mut order = known.clone();
+        order.evolve(sequence, event_ns, body)?;
+        if fill.side() == Side::Unspecified {
+            return Err(FoldError::field("fill.side", "unspecified, expected buy or sell"));
+        }
+        let commission = Amount::from_wire(fill.commission.as_ref());
+        let mut account = self.account_row(&fill.account);
+        let mut position =
+            self.position_row(PositionKey::new(&fill.account, &fill.strategy, &fill.symbol));
+        let traded = position.trade(signed(fill.side(), Quantity(fill.quantity_e9)), Price(fill.price_e9))?;
+        position.add_fees(commission)?;
+        position.updated_ns = event_ns;
+        account.add_cash(traded.cash)?;
+        account.add_cash(-commission)?;
+        let add = |sum: Amount, change, field| sum.checked_add(change).ok_or_else(|| account.overflow(field));
+        let fees = add(account.fees, commission, "fees")?;
+        let realized = add(account.realized_pnl, traded.realized, "realized_pnl")?;
+        let opened = add(account.opened_since_mark, traded.opened, "opened_since_mark")?;
+        (account.fees, account.realized_pnl, account.opened_since_mark) = (fees, realized, opened);
+
+        let mut changes = self.store_account(account);
+        self.store_position(position, &mut changes);
+        changes.orders.push(fill.order_id.clone());
+        self.admit(order);
+        Ok(changes)
+    }
+}
+
+/// What an order must state before anything may be counted on it.
+fn check_spec(spec: &OrderSpec) -> Result<(), FoldError> {
+    if spec.order_id.is_empty() {
+        return Err(FoldError::field("order.order_id", "empty, expected the order's id"));
+    }
+    if spec.quantity_e9 <= 0 {
+        let quantity = Quantity(spec.quantity_e9);
+        return Err(FoldError::field("order.quantity_e9", format!("{quantity}, expected a positive value")));
+    }
+    if spec.side() == Side::Unspecified {
+        return Err(FoldError::field("order.side", "unspecified, expected buy or sell"));
+    }
+    Ok(())
+}
+
+impl OrderState {
+    /// Whether the order may still trade or might be known to the broker.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(
+            self.status,
+            OrderStatus::Approved | OrderStatus::Submitted | OrderStatus::Accepted | OrderStatus::Suspended
+        )
+    }
+}

@@ -1,0 +1,87 @@
+//! Valuing an account: the body of its mark.
+
+use std::collections::BTreeMap;
+
+use contracts::to_timestamp;
+use contracts::v1::{AccountMarked, MarkPrice, Money};
+
+use super::{Book, KnownPrice, Prices};
+use crate::money::{Amount, Quantity};
+
+/// Why an account cannot be valued.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MarkError {
+    /// The account is not known.
+    #[error("account {0:?} is not known")]
+    UnknownAccount(String),
+    /// A symbol is held and has no price.
+    #[error("account {account}: {symbol} is held and has no price")]
+    NoPrice {
+        /// Account.
+        account: String,
+        /// Symbol without a price.
+        symbol: String,
+    },
+    /// A sum left its range.
+    #[error("account {account}: `{field}` overflows")]
+    Overflow {
+        /// Account.
+        account: String,
+        /// Field of the mark.
+        field: &'static str,
+    },
+}
+
+/// Values `account` at `prices`: per symbol the net position of all strategies, pending fractions
+/// included. Exposure counts net per symbol, because that is what the account is exposed to.
+pub fn mark(
+    book: &Book,
+    account: &str,
+    prices: &Prices,
+    session_start: bool,
+) -> Result<AccountMarked, MarkError> {
+    let row = book.account(account).ok_or_else(|| MarkError::UnknownAccount(account.to_owned()))?;
+    let overflow = |field| MarkError::Overflow { account: account.to_owned(), field };
+    let mut held: BTreeMap<&str, Quantity> = BTreeMap::new();
+    let mut cost = Amount::ZERO;
+    for position in book.positions_of(account) {
+        let basis = position.cost_basis().and_then(|basis| cost.checked_add(basis));
+        cost = basis.ok_or_else(|| overflow("cost"))?;
+        let quantity = position.total_quantity().ok_or_else(|| overflow("quantity"))?;
+        let sum = held.entry(position.key.symbol.as_str()).or_default();
+        *sum = sum.checked_add(quantity).ok_or_else(|| overflow("quantity"))?;
+    }
+    let (mut gross, mut net) = (Amount::ZERO, Amount::ZERO);
+    let mut used = Vec::new();
+    for (symbol, quantity) in held.into_iter().filter(|(_, quantity)| *quantity != Quantity::ZERO) {
+        let KnownPrice { price, time_ns, .. } = prices.get(symbol).ok_or_else(|| MarkError::NoPrice {
+            account: account.to_owned(),
+            symbol: symbol.to_owned(),
+        })?;
+        let value = Amount::notional(price, quantity);
+        gross = gross.checked_add(value.abs()).ok_or_else(|| overflow("gross_exposure"))?;
+        net = net.checked_add(value).ok_or_else(|| overflow("net_exposure"))?;
+        used.push(MarkPrice {
+            symbol: symbol.to_owned(),
+            price_e9: price.0,
+            time: Some(to_timestamp(time_ns)),
+        });
+    }
+    let equity = row.cash.checked_add(net).ok_or_else(|| overflow("equity"))?;
+    let unrealized = net.checked_sub(cost).ok_or_else(|| overflow("unrealized_pnl"))?;
+    let wire = |amount: Amount, field| -> Result<Option<Money>, MarkError> {
+        amount.to_wire().map(Some).ok_or_else(|| overflow(field))
+    };
+    Ok(AccountMarked {
+        account: account.to_owned(),
+        equity: wire(equity, "equity")?,
+        cash: wire(row.cash, "cash")?,
+        gross_exposure: wire(gross, "gross_exposure")?,
+        net_exposure: wire(net, "net_exposure")?,
+        realized_pnl: wire(row.realized_pnl, "realized_pnl")?,
+        unrealized_pnl: wire(unrealized, "unrealized_pnl")?,
+        fees: wire(row.fees, "fees")?,
+        prices: used,
+        session_start,
+    })
+}

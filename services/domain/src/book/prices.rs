@@ -1,0 +1,73 @@
+//! The last raw price per symbol, kept right across splits.
+
+use std::collections::BTreeMap;
+
+use super::AccountState;
+use crate::corporate_action::SplitRatio;
+use crate::money::Price;
+
+/// A price and when it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownPrice {
+    /// Raw price.
+    pub price: Price,
+    /// Close of the bar it comes from, UTC nanoseconds; a split does not make it younger.
+    pub time_ns: i64,
+    /// Time up to which splits are in the price, UTC nanoseconds.
+    pub splits_ns: i64,
+}
+
+/// Last prices by symbol.
+#[derive(Clone, Debug, Default)]
+pub struct Prices {
+    last: BTreeMap<String, KnownPrice>,
+}
+
+impl Prices {
+    /// Takes the prices of an account's last mark, where nothing newer is known.
+    pub fn seed(&mut self, account: &AccountState) {
+        let Some(mark) = &account.mark else { return };
+        for price in &mark.prices {
+            let Some(time_ns) = price.time.as_ref().and_then(contracts::from_timestamp) else { continue };
+            let splits_ns = mark.event_ns.max(time_ns);
+            self.learn(&price.symbol, KnownPrice { price: Price(price.price_e9), time_ns, splits_ns });
+        }
+    }
+
+    /// Takes a price; one older than what is known, and one that is not positive, changes nothing.
+    pub fn observe(&mut self, symbol: &str, price: Price, time_ns: i64) {
+        self.learn(symbol, KnownPrice { price, time_ns, splits_ns: time_ns });
+    }
+
+    fn learn(&mut self, symbol: &str, price: KnownPrice) {
+        if price.price.0 <= 0 {
+            return;
+        }
+        match self.last.get_mut(symbol) {
+            Some(known) if known.time_ns > price.time_ns => {}
+            Some(known) => *known = price,
+            None => {
+                self.last.insert(symbol.to_owned(), price);
+            }
+        }
+    }
+
+    /// Restates a price from before a split that takes effect at `effective_ns`: a position is valued in
+    /// new shares from then on. A split seen twice restates once.
+    pub fn split(&mut self, symbol: &str, ratio: SplitRatio, effective_ns: i64) {
+        let Some(known) = self.last.get_mut(symbol) else { return };
+        if known.splits_ns >= effective_ns {
+            return;
+        }
+        if let Ok(price) = ratio.adjust_price(known.price) {
+            known.price = price;
+            known.splits_ns = effective_ns;
+        }
+    }
+
+    /// The last price of `symbol`.
+    #[must_use]
+    pub fn get(&self, symbol: &str) -> Option<KnownPrice> {
+        self.last.get(symbol).copied()
+    }
+}

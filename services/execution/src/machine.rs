@@ -1,0 +1,244 @@
+//! The state of execution and what follows from it, without I/O.
+//!
+//! [`Machine`] folds TRADING into the book and answers two questions: which orders need something done
+//! ([`Machine::work`]) and what an instant of MARKET adds to the tape (`crate::instant`). Everything it
+//! answers is a function of what it folded, so a restarted execution goes on with the same decisions.
+//!
+//! Deliberately absent: the tape, the broker, clocks.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use contracts::v1::Event;
+use contracts::v1::event::Body;
+use domain::book::{Book, FoldError, Prices};
+use domain::order::{OrderState, OrderStatus, Phase, phase};
+use event_log::Recorded;
+
+/// Most legs of a signal whose orders are looked at as one group.
+const LEGS_MAX: u32 = 16;
+
+/// Something to do for orders, in the order in which it is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Record the end of an order that was cancelled before it was sent.
+    Withdraw(String),
+    /// Record the intents of one decision's orders (all or none), then send them.
+    Submit(Vec<String>),
+    /// Ask the broker for an order whose submission has no answer yet.
+    Ask(String),
+    /// Ask the broker to cancel.
+    Cancel(String),
+    /// Ask for the cancellation of what is left of a group whose other leg failed.
+    Unwind {
+        /// The order to cancel.
+        order_id: String,
+        /// The leg that failed.
+        failed: String,
+    },
+}
+
+/// Execution's memory.
+#[derive(Debug)]
+pub struct Machine {
+    pub(crate) book: Book,
+    pub(crate) prices: Prices,
+    /// Accounts to mark, by name.
+    pub(crate) accounts: Vec<String>,
+    /// Last MARKET sequence handled or being handled.
+    pub(crate) market_sequence: u64,
+    /// Last sequence under `account.<a>.>`, per account.
+    account_last: BTreeMap<String, u64>,
+    /// Orders whose next step has to be looked at.
+    attention: BTreeSet<String>,
+    /// Highest sequence that this service has appended itself or learned of.
+    known: u64,
+    /// Ids of entries and order adjustments on the tape, once they have been loaded.
+    applied: Option<HashSet<String>>,
+}
+
+impl Machine {
+    /// Starts from a book; `accounts` are the ones this execution marks.
+    #[must_use]
+    pub fn new(book: Book, accounts: &[String]) -> Self {
+        let accounts: BTreeSet<_> = accounts.iter().cloned().collect();
+        let mut prices = Prices::default();
+        for account in book.accounts() {
+            prices.seed(account);
+        }
+        let attention = book.open_orders().map(|order| order.id().to_owned()).collect();
+        Self {
+            known: book.sequence(),
+            book,
+            prices,
+            accounts: accounts.into_iter().collect(),
+            market_sequence: 0,
+            account_last: BTreeMap::new(),
+            attention,
+            applied: None,
+        }
+    }
+
+    /// The book as folded so far.
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Folds the next event of TRADING.
+    pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        if recorded.sequence <= self.book.sequence() {
+            return Ok(());
+        }
+        let changes = self.book.apply(recorded.sequence, &recorded.event)?;
+        self.known = self.known.max(recorded.sequence);
+        self.note(recorded);
+        for order_id in changes.orders {
+            self.look_at(&order_id);
+        }
+        Ok(())
+    }
+
+    /// Passes over a message of TRADING that was parked.
+    pub fn skip(&mut self, sequence: u64) {
+        self.book.skip(sequence);
+        self.known = self.known.max(sequence);
+    }
+
+    /// Takes an order from the read model that had left memory.
+    pub fn admit(&mut self, order: OrderState) {
+        self.book.admit(order);
+    }
+
+    /// Learns that TRADING holds an event at `sequence`, perhaps one of its own not read back yet.
+    pub fn learn(&mut self, sequence: u64) {
+        self.known = self.known.max(sequence);
+    }
+
+    /// Learns that `sequence` is the last one of an account's events.
+    pub fn learn_account(&mut self, account: &str, sequence: u64) {
+        let last = self.account_last.entry(account.to_owned()).or_default();
+        *last = (*last).max(sequence);
+        self.learn(sequence);
+    }
+
+    /// The sequence up to which TRADING must be folded before anything else is decided.
+    #[must_use]
+    pub fn must_fold(&self) -> Option<u64> {
+        (self.known > self.book.sequence()).then_some(self.known)
+    }
+
+    /// Last sequence under `account.<a>.>`; 0 when nothing is stored.
+    #[must_use]
+    pub fn account_last(&self, account: &str) -> u64 {
+        self.account_last.get(account).copied().unwrap_or_default()
+    }
+
+    /// Whether the ids of entries and adjustments on the tape are known; without them a corporate action
+    /// cannot be told from one already applied.
+    #[must_use]
+    pub fn knows_applied(&self) -> bool {
+        self.applied.is_some()
+    }
+
+    /// Takes the ids of all entries and order adjustments on the tape.
+    pub fn learn_applied(&mut self, ids: HashSet<String>) {
+        self.applied.get_or_insert_default().extend(ids);
+    }
+
+    pub(crate) fn is_applied(&self, id: &str) -> bool {
+        self.applied.as_ref().is_some_and(|ids| ids.contains(id))
+    }
+
+    /// The basis of a decision made now: MARKET and TRADING.
+    pub(crate) fn basis(&self) -> (u64, u64) {
+        (self.market_sequence, self.book.sequence())
+    }
+
+    /// An order that changed is looked at; one that failed makes its group worth looking at too.
+    fn look_at(&mut self, order_id: &str) {
+        if let Some(order) = self.book.order(order_id).filter(|order| order.status == OrderStatus::Rejected) {
+            let group = self.group(order, |_| true);
+            self.attention.extend(group);
+        }
+        self.attention.insert(order_id.to_owned());
+    }
+
+    fn note(&mut self, recorded: &Recorded) {
+        if let Some(account) = account_of(&recorded.event) {
+            let last = self.account_last.entry(account.to_owned()).or_default();
+            *last = (*last).max(recorded.sequence);
+        }
+        let adjusts = matches!(recorded.event.body, Some(Body::AccountEntry(_) | Body::OrderAdjusted(_)));
+        if let Some(applied) = self.applied.as_mut().filter(|_| adjusts) {
+            applied.insert(recorded.event.id.clone());
+        }
+    }
+
+    /// What has to be done for orders, as of everything folded. Doing it adds events that, once folded,
+    /// make it disappear; asking again before that gives the same answer.
+    pub fn work(&mut self) -> Vec<Work> {
+        let mut work = Vec::new();
+        let mut groups: BTreeSet<String> = BTreeSet::new();
+        let ids: Vec<_> = self.attention.iter().cloned().collect();
+        for order_id in ids {
+            let Some(order) = self.book.order(&order_id) else {
+                self.attention.remove(&order_id);
+                continue;
+            };
+            if let Some(failed) = self.failed_leg(order) {
+                work.push(Work::Unwind { order_id, failed });
+                continue;
+            }
+            match phase(order) {
+                Phase::MustWithdraw => work.push(Work::Withdraw(order_id)),
+                Phase::MustSubmit => {
+                    let group = self.group(order, |order| phase(order) == Phase::MustSubmit);
+                    if groups.insert(group.join(",")) {
+                        work.push(Work::Submit(group));
+                    }
+                }
+                Phase::MustAsk => work.push(Work::Ask(order_id)),
+                Phase::MustCancel => work.push(Work::Cancel(order_id)),
+                Phase::Working | Phase::Done => {
+                    self.attention.remove(&order_id);
+                }
+            }
+        }
+        work
+    }
+
+    /// Ids of the open orders of the same decision that `wanted` accepts, by leg.
+    fn group(&self, of: &OrderState, wanted: impl Fn(&OrderState) -> bool) -> Vec<String> {
+        if of.decision_id.is_empty() {
+            return vec![of.id().to_owned()];
+        }
+        let mut group: Vec<_> = self
+            .book
+            .open_orders()
+            .filter(|order| order.decision_id == of.decision_id && wanted(order))
+            .map(|order| (order.spec.leg, order.id().to_owned()))
+            .collect();
+        group.sort();
+        group.into_iter().map(|(_, order_id)| order_id).collect()
+    }
+
+    /// The leg whose refusal takes `order` with it: never a silent half position.
+    fn failed_leg(&self, order: &OrderState) -> Option<String> {
+        if order.signal_id.is_empty() || order.cancel_requested || order.status.is_ended() {
+            return None;
+        }
+        (0..LEGS_MAX).filter(|leg| *leg != order.spec.leg).find_map(|leg| {
+            let sibling = contracts::order_id(&order.signal_id, leg);
+            let rejected = self.book.order(&sibling)?.status == OrderStatus::Rejected;
+            rejected.then_some(sibling)
+        })
+    }
+}
+
+fn account_of(event: &Event) -> Option<&str> {
+    match event.body.as_ref()? {
+        Body::AccountMarked(mark) => Some(&mark.account),
+        Body::AccountEntry(entry) => Some(&entry.account),
+        _ => None,
+    }
+}

@@ -1,0 +1,120 @@
+//! Events of the market, as import and sources write them. Pure: equal arguments give equal events.
+
+use contracts::v1::event::Body;
+use contracts::v1::{
+    ActionKind, BarRevision, CorporateAction, Event, Instant, Origin, QualityFinding, SessionPhase, Severity,
+};
+use contracts::{Subject, bar_id, event_id, to_timestamp};
+use domain::bar::Bar;
+use domain::calendar::{OutOfRange, Calendar, Session};
+
+use crate::file::{Action, Series};
+
+/// Rule of the finding for a bar after an early close.
+pub(crate) const AFTER_EARLY_CLOSE: &str = "after_early_close";
+/// Rule of the finding for a series imported with adjusted prices.
+pub(crate) const ADJUSTED_PRICES: &str = "adjusted_prices";
+
+/// A bar as `source` knows it.
+pub(crate) fn bar(source: &str, origin: Origin, series: &Series, bar: &Bar) -> Event {
+    let id = bar_id(source, &series.symbol, series.timeframe.name(), bar.close_ns);
+    let body = Body::Bar(bar.to_wire(&series.symbol, series.timeframe, origin));
+    first_cause(source, id, bar.close_ns, body)
+}
+
+/// A revision of the bar with the id `revises`; `number` counts the revisions of that bar from 1 and
+/// `values` tells apart what two importers would write at the same time.
+pub(crate) fn revision(source: &str, series: &Series, bar: &Bar, revises: &str, number: u32, values: u64) -> Event {
+    let id = event_id(revises, &format!("revision/{values:016x}"), number);
+    let body = Body::BarRevision(BarRevision {
+        bar: Some(bar.to_wire(&series.symbol, series.timeframe, Origin::Import)),
+        revises: revises.to_owned(),
+    });
+    Event { causation_id: revises.to_owned(), ..first_cause(source, id, bar.close_ns, body) }
+}
+
+/// A finding about the bar with the id `cause`, or about a whole series when `bar` is `None`.
+pub(crate) fn finding(
+    source: &str,
+    series: &Series,
+    bar: Option<&Bar>,
+    rule: &'static str,
+    time_ns: i64,
+    detail: String,
+) -> Event {
+    let cause = match bar {
+        Some(bar) => bar_id(source, &series.symbol, series.timeframe.name(), bar.close_ns),
+        None => format!("{}/{}", series.symbol, series.timeframe),
+    };
+    let id = event_id(&cause, &format!("quality/{rule}"), 0);
+    let body = Body::QualityFinding(QualityFinding {
+        symbol: series.symbol.clone(),
+        rule: rule.to_owned(),
+        severity: Severity::Warning.into(),
+        timeframe: series.timeframe.name().to_owned(),
+        bar_start: bar.map(|bar| to_timestamp(bar.start_ns)),
+        detail,
+    });
+    first_cause(source, id, time_ns, body)
+}
+
+/// A corporate action, known at `time_ns`.
+pub(crate) fn action(source: &str, origin: Origin, action: &Action, time_ns: i64) -> Event {
+    let cause = format!("action/{}/{}/{}", action.symbol, action.ex_date, action.kind.name());
+    let body = Body::CorporateAction(CorporateAction {
+        symbol: action.symbol.clone(),
+        ex_date: action.ex_date.to_string(),
+        kind: action.kind.into(),
+        value_e9: action.value_e9,
+        origin: origin.into(),
+    });
+    first_cause(source, event_id(&cause, source, 0), time_ns, body)
+}
+
+/// A session's opening or closing.
+pub(crate) fn session(source: &str, exchange: &str, session: &Session, phase: SessionPhase) -> Event {
+    let (name, time_ns) = match phase {
+        SessionPhase::Closed => ("closed", session.close_ns),
+        SessionPhase::Opened | SessionPhase::Unspecified => ("opened", session.open_ns),
+    };
+    let id = event_id(&format!("session/{exchange}/{}/{name}", session.date), source, 0);
+    first_cause(source, id, time_ns, Body::SessionChange(session.to_wire(exchange, phase)))
+}
+
+/// When an action takes effect: the opening of the first session on or after its ex-date.
+pub(crate) fn action_time(calendar: &Calendar, ex_date: chrono::NaiveDate) -> Result<i64, OutOfRange> {
+    // Asking for the date itself first refuses a date before the calendar's first one.
+    match calendar.session(ex_date)? {
+        Some(session) => Ok(session.open_ns),
+        None => calendar.next_session_after(calendar.start_of(ex_date)).map(|session| session.open_ns),
+    }
+}
+
+/// Numbers the events of one instant in their order.
+pub(crate) fn number(events: &mut [(Subject, Event)]) {
+    let size = u32::try_from(events.len()).unwrap_or(u32::MAX);
+    for (position, (_, event)) in (0..size).zip(events) {
+        event.instant = Some(Instant { position, size });
+    }
+}
+
+/// The place of an action among those of one instant: by symbol, splits before dividends.
+pub(crate) fn action_order(action: &Action) -> (&str, i32, i64) {
+    let kind = match action.kind {
+        ActionKind::Split => 0,
+        ActionKind::Dividend | ActionKind::Unspecified => 1,
+    };
+    (&action.symbol, kind, action.value_e9)
+}
+
+fn first_cause(source: &str, id: String, time_ns: i64, body: Body) -> Event {
+    Event {
+        correlation_id: id.clone(),
+        id,
+        event_time: Some(to_timestamp(time_ns)),
+        source: source.to_owned(),
+        schema_version: 1,
+        body: Some(body),
+        ..Event::default()
+    }
+}

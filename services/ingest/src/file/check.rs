@@ -1,0 +1,171 @@
+//! What makes a row a bar.
+
+use std::str::FromStr;
+
+use domain::bar::{Bar, Timeframe};
+use domain::calendar::{Calendar, Session};
+use domain::money::{MalformedNumber, Price, Volume, div_half_even};
+
+use super::table::Cell;
+use super::time::When;
+
+/// Hours between the early close at 13:00 and the ordinary one at 16:00.
+const AFTER_EARLY_CLOSE_NS: i64 = 3 * 3_600_000_000_000;
+const DAY_NS: i64 = 86_400_000_000_000;
+
+/// A field at fault and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) field: &'static str,
+    pub(super) value: String,
+    pub(super) reason: String,
+}
+
+impl Fault {
+    pub(super) fn new(field: &'static str, value: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { field, value: value.into(), reason: reason.into() }
+    }
+}
+
+/// The numbers of a row, as its cells hold them.
+pub(super) struct Numbers<'a> {
+    pub(super) open: Cell<'a>,
+    pub(super) high: Cell<'a>,
+    pub(super) low: Cell<'a>,
+    pub(super) close: Cell<'a>,
+    pub(super) volume: Cell<'a>,
+}
+
+/// Interval of a bar within the calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Interval {
+    pub(super) start_ns: i64,
+    pub(super) close_ns: i64,
+    pub(super) after_early_close: bool,
+}
+
+/// Reads and checks prices and volume, and joins them with the interval.
+pub(super) fn bar(numbers: &Numbers<'_>, interval: Interval) -> Result<Bar, Fault> {
+    let open = price("open", &numbers.open)?;
+    let high = price("high", &numbers.high)?;
+    let low = price("low", &numbers.low)?;
+    let close = price("close", &numbers.close)?;
+    let volume = Volume(number("volume", &numbers.volume, 3)?);
+    if volume < Volume::ZERO {
+        return Err(Fault::new("volume", numbers.volume.shown(), "negative, expected 0 or more"));
+    }
+    if high < low {
+        let reason = format!("below the low of {low}, expected at least it");
+        return Err(Fault::new("high", numbers.high.shown(), reason));
+    }
+    for (field, price, cell) in [("open", open, &numbers.open), ("close", close, &numbers.close)] {
+        if price < low || price > high {
+            let reason = format!("outside of low {low} to high {high}");
+            return Err(Fault::new(field, cell.shown(), reason));
+        }
+    }
+    Ok(Bar { start_ns: interval.start_ns, close_ns: interval.close_ns, open, high, low, close, volume })
+}
+
+/// Places a bar in the calendar.
+///
+/// An intraday bar starts where the file says and closes one timeframe later. It belongs to the market
+/// when its interval overlaps a session, or when it lies between an early close and the ordinary one. A
+/// daily bar belongs to the session of its date and closes with it; a time of exactly midnight UTC means
+/// the UTC date, any other time the exchange's date.
+pub(super) fn interval(when: When, timeframe: Timeframe, calendar: &Calendar) -> Result<Interval, String> {
+    match (when, timeframe) {
+        (When::Date(date), Timeframe::D1) => daily(date, calendar.start_of(date), calendar),
+        (When::Instant(start_ns), Timeframe::D1) => {
+            let date = if start_ns.rem_euclid(DAY_NS) == 0 {
+                chrono::DateTime::from_timestamp_nanos(start_ns).date_naive()
+            } else {
+                calendar.date_of(start_ns)
+            };
+            daily(date, start_ns, calendar)
+        }
+        (When::Date(_), _) => Err(format!("a date without time of day, expected the start of a {timeframe} bar")),
+        (When::Instant(start_ns), _) => intraday(start_ns, timeframe, calendar),
+    }
+}
+
+fn daily(date: chrono::NaiveDate, start_ns: i64, calendar: &Calendar) -> Result<Interval, String> {
+    let session = session_on(date, calendar)?;
+    Ok(Interval { start_ns, close_ns: session.close_ns, after_early_close: false })
+}
+
+fn intraday(start_ns: i64, timeframe: Timeframe, calendar: &Calendar) -> Result<Interval, String> {
+    let close_ns = start_ns.checked_add(timeframe.nanos()).ok_or("outside the years 1678 to 2262")?;
+    let overlapping = calendar.overlapping(start_ns, close_ns).map_err(|error| error.to_string())?;
+    if overlapping.is_some() {
+        return Ok(Interval { start_ns, close_ns, after_early_close: false });
+    }
+    let session = session_on(calendar.date_of(start_ns), calendar)?;
+    let after = start_ns - session.close_ns;
+    if session.early_close && (0..AFTER_EARLY_CLOSE_NS).contains(&after) {
+        return Ok(Interval { start_ns, close_ns, after_early_close: true });
+    }
+    Err(format!(
+        "outside the session of {}, expected to overlap {} to {}",
+        session.date,
+        utc(session.open_ns),
+        utc(session.close_ns)
+    ))
+}
+
+fn session_on(date: chrono::NaiveDate, calendar: &Calendar) -> Result<Session, String> {
+    calendar
+        .session(date)
+        .map_err(|error| error.to_string())?
+        .ok_or_else(|| format!("{} has no session on {date}", calendar.exchange()))
+}
+
+fn utc(ns: i64) -> String {
+    chrono::DateTime::from_timestamp_nanos(ns).format("%Y-%m-%dT%H:%MZ").to_string()
+}
+
+fn price(field: &'static str, cell: &Cell<'_>) -> Result<Price, Fault> {
+    let value = number(field, cell, 9)?;
+    if value <= 0 {
+        let problem = if value < 0 { "negative" } else { "zero" };
+        return Err(Fault::new(field, cell.shown(), format!("{problem}, expected more than 0")));
+    }
+    Ok(Price(value))
+}
+
+/// Reads a number of 9 (price) or 3 (volume) decimal places: text exactly, a floating-point number as
+/// the shortest decimal that names it, rounded half to even where that has more places.
+pub(super) fn number(field: &'static str, cell: &Cell<'_>, places: usize) -> Result<i64, Fault> {
+    let read = match cell {
+        Cell::Missing => return Err(Fault::new(field, "", "missing, expected a number")),
+        Cell::Text(text) => exact(text, places).map_err(|error| error.problem.to_owned()),
+        Cell::Float(text) => rounded(text, places),
+        Cell::Instant(_) | Cell::Local(_) | Cell::Date(_) => Err("a time, expected a number".to_owned()),
+    };
+    read.map_err(|reason| Fault::new(field, cell.shown(), reason))
+}
+
+fn exact(text: &str, places: usize) -> Result<i64, MalformedNumber> {
+    match places {
+        9 => Price::from_str(text).map(|price| price.0),
+        _ => Volume::from_str(text).map(|volume| volume.0),
+    }
+}
+
+fn rounded(text: &str, places: usize) -> Result<i64, String> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = format!("{whole}{fraction}");
+    let unscaled: i128 = digits.parse().map_err(|_| "not a decimal number or out of range")?;
+    let scaled = match fraction.len().checked_sub(places) {
+        Some(excess) => {
+            let divisor = 10i128.checked_pow(u32::try_from(excess).map_err(|_| "out of range")?);
+            // A divisor beyond 128 bits leaves nothing of the value.
+            divisor.map_or(0, |divisor| div_half_even(unscaled, divisor))
+        }
+        None => {
+            let missing = u32::try_from(places - fraction.len()).map_err(|_| "out of range")?;
+            unscaled.checked_mul(10i128.pow(missing)).ok_or("out of range")?
+        }
+    };
+    i64::try_from(scaled).map_err(|_| "out of range".to_owned())
+}

@@ -1,0 +1,72 @@
+//! Why a whole file cannot be read.
+
+use std::path::PathBuf;
+
+/// A file that cannot be read at all. The message names what is missing and the option that mends it.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The operating system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// File.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The text is no table.
+    #[error("{}: {source}", path.display())]
+    Text {
+        /// File.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: csv::Error,
+    },
+    /// The Parquet file is damaged or has column types that are not read.
+    #[error("{}: {source}", path.display())]
+    Parquet {
+        /// File.
+        path: PathBuf,
+        /// Cause.
+        #[source]
+        source: Box<polars::error::PolarsError>,
+    },
+    /// A column that every file of bars has is not there.
+    #[error(
+        "{}: no column for `{column}` in the header {header:?}; expected one of {expected}",
+        path.display()
+    )]
+    MissingColumn {
+        /// File.
+        path: PathBuf,
+        /// What was looked for.
+        column: &'static str,
+        /// Header as it is.
+        header: String,
+        /// Names that are recognised.
+        expected: &'static str,
+    },
+    /// Two columns mean the same.
+    #[error("{}: columns {first:?} and {second:?} both mean `{column}`; keep one of them", path.display())]
+    AmbiguousColumn {
+        /// File.
+        path: PathBuf,
+        /// Meaning.
+        column: &'static str,
+        /// First name.
+        first: String,
+        /// Second name.
+        second: String,
+    },
+    /// The file does not say something that must be known.
+    #[error("{}: {problem}; state it with `{option}`", path.display())]
+    Unstated {
+        /// File.
+        path: PathBuf,
+        /// What is not said.
+        problem: String,
+        /// Option that says it.
+        option: &'static str,
+    },
+}

@@ -1,0 +1,130 @@
+//! Reading files of bars and of corporate actions, row by row.
+//!
+//! A file is recognised by its content (gzip, Parquet, else delimited text) and by its header. What a
+//! file does not say (symbol, timeframe, time zone, whether prices are adjusted) must be stated by an
+//! option; nothing is guessed. Every row is either a checked bar or a [`Rejected`] with its line; a value
+//! is never altered on the way. Memory is bounded by the chunk, however long the file.
+//!
+//! Deliberately absent: the tape. Import and the recorded source read the same way.
+
+mod actions;
+mod bars;
+mod check;
+mod columns;
+mod error;
+mod infer;
+mod parquet;
+mod table;
+mod text;
+mod time;
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use chrono_tz::Tz;
+use domain::bar::{Bar, Timeframe};
+
+pub use actions::{Action, ActionFile};
+pub use bars::{BarFile, Chunk};
+pub use error::FileError;
+
+/// What a file does not say itself.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// Symbol of every row, for a file without a symbol column.
+    pub symbol: Option<String>,
+    /// Timeframe of every row, for a file without a timeframe column.
+    pub timeframe: Option<Timeframe>,
+    /// Time zone of times that carry none.
+    pub timezone: Option<Tz>,
+    /// Whether prices are adjusted.
+    pub adjusted: Adjusted,
+}
+
+/// Whether a file's prices are adjusted for splits or dividends. The tape holds raw prices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adjusted {
+    /// Nothing was stated: raw, unless the file hints at adjusted prices; then it is refused.
+    #[default]
+    Unstated,
+    /// Raw prices.
+    None,
+    /// Adjusted prices; they are imported with the finding `adjusted_prices` on the tape.
+    Yes,
+}
+
+/// A word that is neither `none` nor `yes`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("adjusted {0:?}, expected `none` (raw prices) or `yes` (adjusted, recorded as a finding)")]
+pub struct UnknownAdjusted(pub String);
+
+impl FromStr for Adjusted {
+    type Err = UnknownAdjusted;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self::None),
+            "yes" => Ok(Self::Yes),
+            other => Err(UnknownAdjusted(other.to_owned())),
+        }
+    }
+}
+
+/// One symbol in one timeframe.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Series {
+    /// Symbol as the file writes it.
+    pub symbol: String,
+    /// Timeframe.
+    pub timeframe: Timeframe,
+}
+
+/// A row that became a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Line in the file; the header is line 1. Rows of a Parquet file count from 1.
+    pub line: u64,
+    /// Index of its [`Series`] in the order in which the file first names them.
+    pub series: usize,
+    /// The bar.
+    pub bar: Bar,
+    /// True when the bar lies after an early close, before the ordinary one.
+    pub after_early_close: bool,
+}
+
+/// A row that did not go in, and why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Rejected {
+    /// Name of the file, when several are read together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Line in the file; the header is line 1. Rows of a Parquet file count from 1.
+    pub line: u64,
+    /// Field at fault.
+    pub field: &'static str,
+    /// The field's text as it stands in the file.
+    pub value: String,
+    /// What is wrong with it and what was expected.
+    pub reason: String,
+}
+
+/// An opened file, recognised by its header.
+#[derive(Debug)]
+pub enum Opened {
+    /// Bars.
+    Bars(Box<BarFile>),
+    /// Corporate actions.
+    Actions(ActionFile),
+}
+
+/// Opens and recognises `path`. Everything that would make the whole file unreadable fails here, before
+/// a single row is taken.
+pub fn open(path: &Path, options: &ReadOptions) -> Result<Opened, FileError> {
+    let table = table::open(path)?;
+    if actions::is_header(table.header()) {
+        return Ok(Opened::Actions(ActionFile::new(table)));
+    }
+    let columns = columns::Columns::recognise(path, table.header())?;
+    let timeframe = infer::timeframe(path, &columns, options)?;
+    Ok(Opened::Bars(Box::new(BarFile::new(PathBuf::from(path), table, columns, options, timeframe)?)))
+}

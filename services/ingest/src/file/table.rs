@@ -1,0 +1,71 @@
+//! A table of cells, whatever the file's format.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::error::FileError;
+use super::{parquet, text};
+
+/// One cell of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Cell<'a> {
+    /// Empty, or not there.
+    Missing,
+    /// Text, trimmed.
+    Text(Cow<'a, str>),
+    /// A floating-point number: the shortest decimal text that names it.
+    Float(String),
+    /// An instant, UTC nanoseconds.
+    Instant(i64),
+    /// A date and time without zone, as nanoseconds since 1970 of its own clock.
+    Local(i64),
+    /// A date, as days since 1970.
+    Date(i32),
+}
+
+impl Cell<'_> {
+    /// The cell as a report shows it.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Missing => String::new(),
+            Self::Text(text) => text.chars().take(80).collect(),
+            Self::Float(text) => text.clone(),
+            Self::Instant(ns) => chrono::DateTime::from_timestamp_nanos(*ns).to_rfc3339(),
+            Self::Local(ns) => chrono::DateTime::from_timestamp_nanos(*ns).naive_utc().to_string(),
+            Self::Date(days) => super::time::date_of_days(*days).map_or_else(String::new, |d| d.to_string()),
+        }
+    }
+}
+
+/// Rows of cells, read forward once.
+pub(super) trait Table: Send {
+    /// Names of the columns as they stand.
+    fn header(&self) -> &[String];
+    /// Moves to the next row; false at the end.
+    fn advance(&mut self) -> Result<bool, FileError>;
+    /// Line of the present row.
+    fn line(&self) -> u64;
+    /// Number of cells of the present row.
+    fn width(&self) -> usize;
+    /// A cell of the present row.
+    fn cell(&self, column: usize) -> Cell<'_>;
+}
+
+/// Opens a file by what its first bytes say: `PAR1` is Parquet, 1f 8b is gzip, anything else is text.
+pub(super) fn open(path: &Path) -> Result<Box<dyn Table>, FileError> {
+    let io = |source| FileError::Io { path: path.to_owned(), source };
+    let mut file = File::open(path).map_err(io)?;
+    let mut magic = Vec::with_capacity(4);
+    file.by_ref().take(4).read_to_end(&mut magic).map_err(io)?;
+    if magic == b"PAR1" {
+        return Ok(Box::new(parquet::ParquetTable::open(path)?));
+    }
+    let file = File::open(path).map_err(io)?;
+    if magic.starts_with(&[0x1f, 0x8b]) {
+        // Several gzip members may follow each other, as `cat` leaves them.
+        return Ok(Box::new(text::TextTable::open(path, flate2::read::MultiGzDecoder::new(file))?));
+    }
+    Ok(Box::new(text::TextTable::open(path, file)?))
+}

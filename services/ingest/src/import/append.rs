@@ -1,0 +1,206 @@
+//! From checked rows to atomic batches, one on its way while the next is built.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::time::Duration;
+
+use event_log::{AppendError, Appended, Expect, Tape};
+use tokio::task::JoinHandle;
+
+use super::decide::{self, ITEM_EVENTS_MAX, Item, Prepared, Target};
+use super::known::{Known, Subjects};
+use super::report::ImportReport;
+use super::{ImportError, SOURCE};
+use crate::file::{Action, Chunk};
+
+/// Events of a batch, as many as the tape takes at once.
+const BATCH_EVENTS: usize = 1_000;
+/// Attempts at a batch while the tape cannot be reached, and the pause between them.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A batch on its way: what was decided, and the subjects its events went to.
+#[derive(Debug)]
+struct Underway {
+    prepared: Prepared,
+    task: JoinHandle<Result<Vec<Appended>, AppendError>>,
+}
+
+/// Brings items onto the tape in their order.
+#[derive(Debug)]
+pub(super) struct Importer {
+    tape: Tape,
+    known: Known,
+    pub(super) report: ImportReport,
+    label: Option<String>,
+    adjusted: bool,
+    source: u32,
+    targets: Vec<Target>,
+    queue: VecDeque<Item>,
+    underway: Option<Underway>,
+    failures: u32,
+}
+
+impl Importer {
+    pub(super) fn new(tape: Tape) -> Self {
+        let mut known = Known::default();
+        Self {
+            tape,
+            source: known.source_index(SOURCE),
+            known,
+            report: ImportReport::default(),
+            label: None,
+            adjusted: false,
+            targets: Vec::new(),
+            queue: VecDeque::new(),
+            underway: None,
+            failures: 0,
+        }
+    }
+
+    /// Begins a file; the one before must be finished.
+    pub(super) fn begin(&mut self, label: Option<String>, adjusted: bool) {
+        self.label = label;
+        self.adjusted = adjusted;
+        self.targets.clear();
+    }
+
+    /// Takes in a chunk of a file of bars.
+    pub(super) async fn chunk(&mut self, chunk: Chunk) -> Result<(), ImportError> {
+        if !chunk.series.is_empty() {
+            let indexes = self.known.follow(&self.tape, &chunk.series).await?;
+            self.targets.extend(chunk.series.into_iter().zip(indexes).map(|(series, known)| Target {
+                subjects: Subjects::of(&series),
+                series,
+                known,
+            }));
+        }
+        self.report.count(self.label.as_deref(), chunk.read, chunk.duplicates, chunk.rejected);
+        self.queue.extend(chunk.rows.into_iter().map(Item::row));
+        self.pump(false).await
+    }
+
+    /// Takes in corporate actions.
+    pub(super) async fn actions(&mut self, actions: Vec<Action>) -> Result<(), ImportError> {
+        let symbols: BTreeSet<String> = actions.iter().map(|action| action.symbol.clone()).collect();
+        self.known.follow_actions(&self.tape, &symbols.into_iter().collect::<Vec<_>>()).await?;
+        self.queue.extend(actions.into_iter().map(Item::action));
+        self.pump(false).await
+    }
+
+    /// Appends what is left and waits until all of it is stored.
+    pub(super) async fn finish(&mut self) -> Result<(), ImportError> {
+        self.pump(true).await
+    }
+
+    async fn pump(&mut self, everything: bool) -> Result<(), ImportError> {
+        loop {
+            let least = if everything { 1 } else { BATCH_EVENTS };
+            if self.queue.len() < least {
+                if everything && self.settle(Prepared::default()).await?.is_none() {
+                    continue;
+                }
+                return Ok(());
+            }
+            let prepared = self.prepare();
+            if prepared.appends.is_empty() {
+                self.count(&prepared);
+            } else if let Some(prepared) = self.settle(prepared).await? {
+                self.launch(prepared);
+            }
+        }
+    }
+
+    /// Decides on items until a batch is full or the queue is empty.
+    fn prepare(&mut self) -> Prepared {
+        let mut prepared = Prepared::default();
+        while prepared.appends.len() + ITEM_EVENTS_MAX <= BATCH_EVENTS {
+            let Some(item) = self.queue.pop_front() else { break };
+            let underway = self.underway.as_ref().map(|underway| &underway.prepared);
+            let view = decide::View {
+                known: &self.known,
+                targets: &self.targets,
+                underway,
+                adjusted: self.adjusted,
+                source: self.source,
+            };
+            view.decide(&item, &mut prepared);
+            prepared.items.push(item);
+        }
+        prepared
+    }
+
+    /// Sends a batch whose first event of each subject expects the subject's last sequence.
+    fn launch(&mut self, mut prepared: Prepared) {
+        let mut entries = std::mem::take(&mut prepared.appends);
+        let mut touched: HashSet<&str> = HashSet::new();
+        let first: Vec<bool> = prepared.subjects.iter().map(|subject| touched.insert(subject.as_str())).collect();
+        for (entry, first) in entries.iter_mut().zip(first) {
+            if first {
+                let filter = entry.subject.as_str().to_owned();
+                entry.expect = Expect::Last { sequence: self.known.last(&filter), filter };
+            }
+        }
+        let tape = self.tape.clone();
+        let task = tokio::spawn(async move { tape.append_batch(entries).await });
+        self.underway = Some(Underway { prepared, task });
+    }
+
+    /// Waits for the batch underway and answers `next`.
+    ///
+    /// On a conflict, or when it is not known whether the batch was stored, its items and those of `next`
+    /// go back to the queue in their order, what came meanwhile is read, and there is nothing to send.
+    async fn settle(&mut self, next: Prepared) -> Result<Option<Prepared>, ImportError> {
+        let Some(Underway { prepared, task }) = self.underway.take() else { return Ok(Some(next)) };
+        let outcome = task.await.map_err(|error| ImportError::Task {
+            path: self.label.clone().unwrap_or_default().into(),
+            problem: error.to_string(),
+        })?;
+        match outcome {
+            Ok(places) => {
+                self.failures = 0;
+                self.count(&prepared);
+                for ((subject, effect), place) in
+                    prepared.subjects.iter().zip(prepared.effects).zip(places)
+                {
+                    self.known.note(subject.as_str(), place.sequence, effect);
+                }
+                return Ok(Some(next));
+            }
+            Err(AppendError::Conflict { filter, .. }) => {
+                tracing::debug!(filter, "another writer was first under {filter}; deciding again");
+                self.again(prepared, next, false).await?;
+            }
+            Err(AppendError::Unavailable(error)) if self.failures < ATTEMPTS => {
+                self.failures += 1;
+                tracing::warn!(failures = self.failures, "batch not answered, looking again: {error}");
+                tokio::time::sleep(PAUSE).await;
+                self.again(prepared, next, true).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(None)
+    }
+
+    async fn again(&mut self, failed: Prepared, next: Prepared, attempted: bool) -> Result<(), ImportError> {
+        for item in next.items.into_iter().rev() {
+            self.queue.push_front(item);
+        }
+        for item in failed.items.into_iter().rev() {
+            self.queue.push_front(Item { attempted: item.attempted || attempted, ..item });
+        }
+        let subjects: BTreeSet<String> =
+            failed.subjects.iter().map(|subject| subject.as_str().to_owned()).collect();
+        self.known.catch_up(&self.tape, &subjects.into_iter().collect::<Vec<_>>()).await?;
+        Ok(())
+    }
+
+    fn count(&mut self, prepared: &Prepared) {
+        self.report.appended += prepared.appended;
+        self.report.duplicates += prepared.duplicates;
+        self.report.revisions += prepared.revisions;
+        self.report.findings += prepared.findings;
+        for row in &prepared.rejected {
+            self.report.reject(self.label.as_deref(), row.clone());
+        }
+    }
+}

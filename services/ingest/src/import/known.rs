@@ -1,0 +1,264 @@
+//! What the tape already holds of the series concerned.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use contracts::stream::MARKET;
+use contracts::v1::event::Body;
+use contracts::v1::{self, ActionKind};
+use contracts::{Subject, from_timestamp};
+use domain::bar::Bar;
+use event_log::{Delivery, LogError, Recorded, Tape};
+
+use crate::file::Series;
+
+/// Messages taken from a read at a time.
+const READ_BATCH: usize = 4_096;
+/// Filters given to one read; beyond that the whole of MARKET is read once, which is faster.
+const FILTERS_MAX: usize = 64;
+
+/// A bar on the tape, in 16 bytes beside its close.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    /// Hash of its values, the last revision's where there is one.
+    pub(super) values: u64,
+    /// Number of its revisions.
+    pub(super) revisions: u32,
+    /// Index of the source that wrote it.
+    source: u32,
+}
+
+/// A finding: rule, timeframe and start of the bar in nanoseconds (0 for a whole series).
+pub(super) type FindingKey = (String, String, i64);
+
+/// A corporate action: symbol, ex-date and kind.
+pub(super) type ActionKey = (String, String, ActionKind);
+
+/// What an event changes in what is known.
+#[derive(Clone, Debug)]
+pub(super) enum Effect {
+    /// A bar of a close with the given values.
+    Bar { close_ns: i64, values: u64, source: u32 },
+    /// Other values of a bar.
+    Revision { close_ns: i64, values: u64 },
+    /// A finding about a symbol.
+    Finding { symbol: String, key: FindingKey },
+    /// A corporate action with its value.
+    Action { key: ActionKey, value_e9: i64 },
+    /// Nothing that an import asks about.
+    None,
+}
+
+/// A followed subject.
+#[derive(Clone, Copy, Debug)]
+struct Followed {
+    last: u64,
+    /// Index of the series, for bars and revisions.
+    series: Option<usize>,
+}
+
+/// Everything of the followed subjects that matters to an import.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    subjects: HashMap<String, Followed>,
+    index: HashMap<Series, usize>,
+    bars: Vec<BTreeMap<i64, Held>>,
+    findings: HashMap<String, HashSet<FindingKey>>,
+    actions: HashMap<ActionKey, i64>,
+    sources: Vec<String>,
+}
+
+impl Known {
+    /// Follows everything that an import of `series` touches; answers each one's index.
+    pub(super) async fn follow(&mut self, tape: &Tape, series: &[Series]) -> Result<Vec<usize>, LogError> {
+        let mut new = Vec::new();
+        let mut indexes = Vec::with_capacity(series.len());
+        for series in series {
+            let bars = &mut self.bars;
+            let index = *self.index.entry(series.clone()).or_insert_with(|| {
+                bars.push(BTreeMap::new());
+                bars.len() - 1
+            });
+            indexes.push(index);
+            let subjects = Subjects::of(series);
+            self.add(&subjects.bar, Some(index), &mut new);
+            self.add(&subjects.revision, Some(index), &mut new);
+            self.add(&subjects.quality, None, &mut new);
+        }
+        self.catch_up(tape, &new).await?;
+        Ok(indexes)
+    }
+
+    /// Follows the corporate actions of symbols.
+    pub(super) async fn follow_actions(&mut self, tape: &Tape, symbols: &[String]) -> Result<(), LogError> {
+        let mut new = Vec::new();
+        for symbol in symbols {
+            self.add(&Subject::of(&["market", "action", symbol]), None, &mut new);
+        }
+        self.catch_up(tape, &new).await
+    }
+
+    fn add(&mut self, subject: &Subject, series: Option<usize>, new: &mut Vec<String>) {
+        if !self.subjects.contains_key(subject.as_str()) {
+            self.subjects.insert(subject.as_str().to_owned(), Followed { last: 0, series });
+            new.push(subject.as_str().to_owned());
+        }
+    }
+
+    /// Reads what came under followed `subjects` since they were read last.
+    pub(super) async fn catch_up(&mut self, tape: &Tape, subjects: &[String]) -> Result<(), LogError> {
+        let mut behind = Vec::new();
+        let (mut from, mut to) = (u64::MAX, 0);
+        for subject in subjects {
+            let known = self.last(subject);
+            let Some(last) = tape.last(MARKET, subject).await? else { continue };
+            if last.sequence > known {
+                from = from.min(known + 1);
+                to = to.max(last.sequence);
+                behind.push(subject.clone());
+            }
+        }
+        if behind.is_empty() {
+            return Ok(());
+        }
+        let filters = if behind.len() > FILTERS_MAX { vec!["market.>".to_owned()] } else { behind };
+        let mut reader = tape.read(MARKET, &filters, from).await?;
+        let mut seen = 0;
+        while seen < to {
+            for delivery in reader.batch(READ_BATCH).await? {
+                seen = delivery.sequence();
+                match delivery {
+                    Delivery::Event(recorded) => self.fold(&recorded),
+                    Delivery::Undecodable { sequence, subject, error, .. } => {
+                        tracing::warn!(sequence, subject, "MARKET {sequence} passed over: {error}");
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fold(&mut self, recorded: &Recorded) {
+        let event = &recorded.event;
+        let close_ns = event.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+        let effect = match &event.body {
+            Some(Body::Bar(bar)) => {
+                Effect::Bar { close_ns, values: hash(bar), source: self.source_index(&event.source) }
+            }
+            Some(Body::BarRevision(v1::BarRevision { bar: Some(bar), .. })) => {
+                Effect::Revision { close_ns, values: hash(bar) }
+            }
+            Some(Body::QualityFinding(finding)) => {
+                let start_ns = finding.bar_start.as_ref().and_then(from_timestamp).unwrap_or_default();
+                let key = (finding.rule.clone(), finding.timeframe.clone(), start_ns);
+                Effect::Finding { symbol: finding.symbol.clone(), key }
+            }
+            Some(Body::CorporateAction(action)) => Effect::Action {
+                key: (action.symbol.clone(), action.ex_date.clone(), action.kind()),
+                value_e9: action.value_e9,
+            },
+            _ => Effect::None,
+        };
+        self.note(&recorded.subject, recorded.sequence, effect);
+    }
+
+    /// Takes in an event of a followed subject; one that was taken in before changes nothing.
+    pub(super) fn note(&mut self, subject: &str, sequence: u64, effect: Effect) {
+        let Some(followed) = self.subjects.get_mut(subject) else { return };
+        if sequence <= followed.last {
+            return;
+        }
+        followed.last = sequence;
+        let bars = followed.series.and_then(|index| self.bars.get_mut(index));
+        match (effect, bars) {
+            (Effect::Bar { close_ns, values, source }, Some(bars)) => {
+                // Of two bars of one close the first gives its name, the last its values.
+                bars.entry(close_ns)
+                    .and_modify(|held| held.values = values)
+                    .or_insert(Held { values, revisions: 0, source });
+            }
+            (Effect::Revision { close_ns, values }, Some(bars)) => {
+                if let Some(held) = bars.get_mut(&close_ns) {
+                    held.values = values;
+                    held.revisions += 1;
+                }
+            }
+            (Effect::Finding { symbol, key }, _) => {
+                self.findings.entry(symbol).or_default().insert(key);
+            }
+            (Effect::Action { key, value_e9 }, _) => {
+                self.actions.insert(key, value_e9);
+            }
+            (Effect::Bar { .. } | Effect::Revision { .. }, None) | (Effect::None, _) => {}
+        }
+    }
+
+    /// Last sequence known under a followed subject.
+    pub(super) fn last(&self, subject: &str) -> u64 {
+        self.subjects.get(subject).map_or(0, |followed| followed.last)
+    }
+
+    /// The bar of a close, where the tape holds it.
+    pub(super) fn bar(&self, series: usize, close_ns: i64) -> Option<Held> {
+        self.bars.get(series)?.get(&close_ns).copied()
+    }
+
+    /// Name of the source that wrote a bar.
+    pub(super) fn source(&self, held: Held) -> &str {
+        usize::try_from(held.source).ok().and_then(|index| self.sources.get(index)).map_or("", String::as_str)
+    }
+
+    /// The index under which a source is known from now on.
+    pub(super) fn source_index(&mut self, source: &str) -> u32 {
+        let index = self.sources.iter().position(|known| known == source).unwrap_or_else(|| {
+            self.sources.push(source.to_owned());
+            self.sources.len() - 1
+        });
+        u32::try_from(index).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the tape holds a finding.
+    pub(super) fn has_finding(&self, symbol: &str, key: &FindingKey) -> bool {
+        self.findings.get(symbol).is_some_and(|findings| findings.contains(key))
+    }
+
+    /// The value of a corporate action, where the tape holds it.
+    pub(super) fn action(&self, key: &ActionKey) -> Option<i64> {
+        self.actions.get(key).copied()
+    }
+}
+
+/// Hash of what makes a bar equal to another of its close: start, prices and volume.
+pub(super) fn hash_values(bar: &Bar) -> u64 {
+    let mut bytes = [0; 48];
+    let values = [bar.start_ns, bar.open.0, bar.high.0, bar.low.0, bar.close.0, bar.volume.0];
+    for (place, value) in bytes.chunks_exact_mut(8).zip(values) {
+        place.copy_from_slice(&value.to_le_bytes());
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..8]);
+    u64::from_le_bytes(first)
+}
+
+fn hash(bar: &v1::Bar) -> u64 {
+    // The close does not count: it is what bars are compared by.
+    Bar::from_wire(bar, 0).map_or(0, |bar| hash_values(&bar))
+}
+
+/// The subjects that an import of one series writes to.
+#[derive(Clone, Debug)]
+pub(super) struct Subjects {
+    pub(super) bar: Subject,
+    pub(super) revision: Subject,
+    pub(super) quality: Subject,
+}
+
+impl Subjects {
+    pub(super) fn of(series: &Series) -> Self {
+        let (timeframe, symbol) = (series.timeframe.name(), series.symbol.as_str());
+        Self {
+            bar: Subject::bar(timeframe, symbol),
+            revision: Subject::of(&["market", "revision", timeframe, symbol]),
+            quality: Subject::of(&["market", "quality", symbol]),
+        }
+    }
+}

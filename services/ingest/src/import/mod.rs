@@ -1,0 +1,171 @@
+//! Import: history from files onto the tape.
+//!
+//! Idempotent at any later time, beyond the dedupe window and against an import that runs at the same
+//! time: what the tape holds of the series concerned is read first, and each batch expects the last
+//! sequence of every subject it touches. On a conflict what came meanwhile is read and decided again.
+//!
+//! A bar is known by (symbol, timeframe, close), whichever source wrote it: a bar that a rehearsal or a
+//! live feed wrote counts as existing. An equal bar is a duplicate; other values are a
+//! `market.revision`, written once. A corporate action is known by (symbol, ex-date, kind) and cannot be
+//! revised: another value is rejected.
+//!
+//! Adjusted prices never pass for raw ones: a file that hints at them is refused until `--adjusted` says
+//! which they are, and with `yes` every series concerned gets the finding `adjusted_prices`.
+//!
+//! Deliberately absent: the binary's exit code. A strict import that found bad rows returns a report with
+//! rejected rows and nothing appended.
+
+mod append;
+mod decide;
+mod known;
+mod report;
+
+use std::path::{Path, PathBuf};
+
+use event_log::{AppendError, LogError, Tape};
+
+use crate::file::{self, FileError, Opened, ReadOptions};
+use append::Importer;
+pub use report::ImportReport;
+
+/// Source of imported events; part of the ids of imported bars, so that they do not depend on the file.
+pub const SOURCE: &str = "import";
+
+/// Rows handed over at a time.
+const CHUNK_ROWS: usize = 1_000;
+/// Chunks read ahead of the tape.
+const CHUNKS_AHEAD: usize = 4;
+
+/// How to import.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// What the files do not say themselves.
+    pub read: ReadOptions,
+    /// Append nothing when a single row is bad.
+    pub strict: bool,
+}
+
+/// Why an import stopped. What was appended before stays; importing again continues.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A file cannot be read at all.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The tape refused or could not be reached.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The tape could not be read.
+    #[error(transparent)]
+    Read(#[from] LogError),
+    /// The task that reads a file ended early.
+    #[error("reading {}: {problem}", path.display())]
+    Task {
+        /// File.
+        path: PathBuf,
+        /// What happened.
+        problem: String,
+    },
+}
+
+/// Imports `files` in their order.
+///
+/// Every file is opened and recognised before the first event is appended, so that a missing option is
+/// told at once.
+pub async fn run(tape: &Tape, options: &ImportOptions, files: &[PathBuf]) -> Result<ImportReport, ImportError> {
+    for path in files {
+        drop(open(path, &options.read).await?);
+    }
+    if options.strict {
+        let checked = check(options, files).await?;
+        if !checked.rejected.is_empty() {
+            return Ok(checked);
+        }
+    }
+    let mut importer = Importer::new(tape.clone());
+    for path in files {
+        let label = label(path, files);
+        match open(path, &options.read).await? {
+            Opened::Actions(actions) => {
+                let read = blocking(path, move || actions.read()).await??;
+                importer.report.count(label.as_deref(), read.read, read.duplicates, read.rejected);
+                importer.begin(label, false);
+                importer.actions(read.actions).await?;
+            }
+            Opened::Bars(bars) => {
+                importer.begin(label, bars.adjusted());
+                import_bars(&mut importer, path, *bars).await?;
+            }
+        }
+        importer.finish().await?;
+    }
+    Ok(importer.report)
+}
+
+/// Reads ahead on a thread of its own while batches are on their way.
+async fn import_bars(
+    importer: &mut Importer,
+    path: &Path,
+    mut bars: file::BarFile,
+) -> Result<(), ImportError> {
+    let (sender, mut chunks) = tokio::sync::mpsc::channel(CHUNKS_AHEAD);
+    let reader = tokio::task::spawn_blocking(move || -> Result<(), FileError> {
+        while let Some(chunk) = bars.chunk(CHUNK_ROWS)? {
+            if sender.blocking_send(chunk).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+    while let Some(chunk) = chunks.recv().await {
+        importer.chunk(chunk).await?;
+    }
+    let outcome = reader.await.map_err(|error| task(path, &error))?;
+    // What was read before the file broke off goes in before the error is told.
+    importer.finish().await?;
+    Ok(outcome?)
+}
+
+/// Reads everything and appends nothing.
+async fn check(options: &ImportOptions, files: &[PathBuf]) -> Result<ImportReport, ImportError> {
+    let mut report = ImportReport::default();
+    for path in files {
+        let label = label(path, files);
+        match open(path, &options.read).await? {
+            Opened::Actions(actions) => {
+                let read = blocking(path, move || actions.read()).await??;
+                report.count(label.as_deref(), read.read, read.duplicates, read.rejected);
+            }
+            Opened::Bars(mut bars) => {
+                report = blocking(path, move || -> Result<_, FileError> {
+                    while let Some(chunk) = bars.chunk(CHUNK_ROWS)? {
+                        report.count(label.as_deref(), chunk.read, chunk.duplicates, chunk.rejected);
+                    }
+                    Ok(report)
+                })
+                .await??;
+            }
+        }
+    }
+    Ok(report)
+}
+
+async fn open(path: &Path, options: &ReadOptions) -> Result<Opened, ImportError> {
+    let (owned, options) = (path.to_owned(), options.clone());
+    Ok(blocking(path, move || file::open(&owned, &options)).await??)
+}
+
+async fn blocking<T: Send + 'static>(
+    path: &Path,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ImportError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| task(path, &error))
+}
+
+fn task(path: &Path, error: &tokio::task::JoinError) -> ImportError {
+    ImportError::Task { path: path.to_owned(), problem: error.to_string() }
+}
+
+/// The file's name in the report, when several are imported together.
+fn label(path: &Path, files: &[PathBuf]) -> Option<String> {
+    (files.len() > 1).then(|| path.display().to_string())
+}

@@ -1,0 +1,58 @@
+//! What an import did.
+
+use crate::file::Rejected;
+
+/// Rejected rows listed one by one; more are only counted, so that a report stays bounded.
+const LISTED_MAX: usize = 10_000;
+
+/// Counts of an import. `read` = `appended` + `duplicates` + `revisions` + rejected rows, unless a strict
+/// import refused the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ImportReport {
+    /// Rows read.
+    pub read: u64,
+    /// Bars and corporate actions appended.
+    pub appended: u64,
+    /// Rows that the tape, or an earlier row, already said.
+    pub duplicates: u64,
+    /// Revisions appended: bars that the tape held with other values.
+    pub revisions: u64,
+    /// Quality findings appended.
+    pub findings: u64,
+    /// Rows that did not go in.
+    pub rejected: Vec<Rejected>,
+    /// Rows rejected beyond those listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub rejected_unlisted: u64,
+}
+
+impl ImportReport {
+    /// Number of rejected rows, listed or not.
+    #[must_use]
+    pub fn rejected_count(&self) -> u64 {
+        self.rejected.len() as u64 + self.rejected_unlisted
+    }
+
+    /// Counts what reading a part of a file gave.
+    pub(super) fn count(&mut self, file: Option<&str>, read: u64, duplicates: u64, rejected: Vec<Rejected>) {
+        self.read += read;
+        self.duplicates += duplicates;
+        for row in rejected {
+            self.reject(file, row);
+        }
+    }
+
+    /// Lists or counts one rejected row.
+    pub(super) fn reject(&mut self, file: Option<&str>, row: Rejected) {
+        if self.rejected.len() < LISTED_MAX {
+            self.rejected.push(Rejected { file: file.map(ToOwned::to_owned), ..row });
+        } else {
+            self.rejected_unlisted += 1;
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}

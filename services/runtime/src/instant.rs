@@ -1,0 +1,181 @@
+//! Instants: the events of MARKET that became known together.
+//!
+//! A source that knows a whole instant numbers its events; [`Instants`] holds them back until the last
+//! one is there. An event without a number is an instant of its own. After a restart a durable consumer
+//! may deliver only the rest of an instant: the rest is then what this instant consists of, because
+//! whatever is missing was acknowledged after the whole instant had been handled.
+//!
+//! Deliberately absent: what an instant means. That is each service's step machine's.
+
+use std::collections::VecDeque;
+
+use contracts::from_timestamp;
+use contracts::v1::Origin;
+use contracts::v1::event::Body;
+use event_log::Recorded;
+
+use crate::clock::ClockMode;
+
+/// Events that belong together, in the order of the tape.
+#[derive(Clone, Debug)]
+pub struct Instant {
+    /// Event time, UTC nanoseconds.
+    pub event_ns: i64,
+    /// True when its source numbered it: everyone can know when it is over, so the clock waits for it.
+    pub framed: bool,
+    /// The events; an unnumbered one that arrived between numbered ones stands among them.
+    pub events: Vec<Recorded>,
+}
+
+impl Instant {
+    /// Sequence of its last event; 0 for an instant without events, which [`Instants`] never makes.
+    #[must_use]
+    pub fn last_sequence(&self) -> u64 {
+        self.events.last().map_or(0, |recorded| recorded.sequence)
+    }
+
+    /// Whether it moves the market: it holds a live or rehearsed bar or action, a change of session, or
+    /// whatever a source put into a numbered instant. History that is imported never does.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.events.iter().any(|recorded| match &recorded.event.body {
+            Some(Body::Bar(bar)) => is_live(bar.origin()),
+            Some(Body::BarRevision(revision)) => {
+                revision.bar.as_ref().is_some_and(|bar| is_live(bar.origin()))
+            }
+            Some(Body::CorporateAction(action)) => is_live(action.origin()),
+            Some(Body::SessionChange(_)) => true,
+            Some(_) => self.framed && recorded.event.instant.is_some(),
+            None => false,
+        })
+    }
+}
+
+/// Whether a bar or action of this origin can cause trades.
+#[must_use]
+pub fn is_live(origin: Origin) -> bool {
+    matches!(origin, Origin::Live | Origin::Rehearsal)
+}
+
+/// Collects events into instants.
+#[derive(Debug)]
+pub struct Instants {
+    mode: ClockMode,
+    pending: Option<Instant>,
+    complete: VecDeque<Instant>,
+}
+
+impl Instants {
+    /// Collects for a service under the given clock. The wall clock knows no numbered instants.
+    #[must_use]
+    pub fn new(mode: ClockMode) -> Self {
+        Self { mode, pending: None, complete: VecDeque::new() }
+    }
+
+    /// Takes the next event of MARKET.
+    pub fn push(&mut self, recorded: Recorded) {
+        let event_ns = recorded.event.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+        let frame = recorded.event.instant.filter(|_| self.mode == ClockMode::Tape);
+        let Some(frame) = frame else {
+            match &mut self.pending {
+                // It must not overtake: acknowledging it would leave a hole behind it.
+                Some(pending) => pending.events.push(recorded),
+                None => self.complete.push_back(Instant { event_ns, framed: false, events: vec![recorded] }),
+            }
+            return;
+        };
+        if let Some(pending) = self.pending.take_if(|pending| pending.event_ns != event_ns) {
+            tracing::warn!(
+                instant_ns = pending.event_ns,
+                next_ns = event_ns,
+                "instant {} ended before its last event came",
+                pending.event_ns
+            );
+            self.complete.push_back(pending);
+        }
+        let mut instant =
+            self.pending.take().unwrap_or(Instant { event_ns, framed: true, events: Vec::new() });
+        instant.events.push(recorded);
+        if frame.position.saturating_add(1) >= frame.size {
+            self.complete.push_back(instant);
+        } else {
+            self.pending = Some(instant);
+        }
+    }
+
+    /// The next complete instant.
+    pub fn next_complete(&mut self) -> Option<Instant> {
+        self.complete.pop_front()
+    }
+
+    /// Event time of the instant that is still incomplete.
+    #[must_use]
+    pub fn pending_ns(&self) -> Option<i64> {
+        self.pending.as_ref().map(|pending| pending.event_ns)
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+mod tests {
+    use contracts::v1::event::Body;
+    use contracts::v1::{Bar, Event, Instant as Frame};
+
+    use super::*;
+
+    fn bar(sequence: u64, event_ns: i64, frame: Option<(u32, u32)>) -> Recorded {
+        let event = Event {
+            id: sequence.to_string(),
+            event_time: Some(contracts::to_timestamp(event_ns)),
+            instant: frame.map(|(position, size)| Frame { position, size }),
+            body: Some(Body::Bar(Bar::default())),
+            ..Event::default()
+        };
+        Recorded { sequence, subject: "market.bar.1h.A".into(), event }
+    }
+
+    fn check(mode: ClockMode, events: &[(u64, i64, Option<(u32, u32)>)], expect: &[(i64, bool, &[u64])]) {
+        let mut instants = Instants::new(mode);
+        let mut got = Vec::new();
+        for (sequence, event_ns, frame) in events {
+            instants.push(bar(*sequence, *event_ns, *frame));
+            while let Some(instant) = instants.next_complete() {
+                let sequences: Vec<_> = instant.events.iter().map(|event| event.sequence).collect();
+                assert_eq!(instant.last_sequence(), *sequences.last().unwrap());
+                got.push((instant.event_ns, instant.framed, sequences));
+            }
+        }
+        let expect: Vec<_> =
+            expect.iter().map(|(ns, framed, sequences)| (*ns, *framed, sequences.to_vec())).collect();
+        assert_eq!(got, expect);
+    }
+
+    #[test]
+    fn a_numbered_instant_is_complete_with_its_last_event() {
+        let events = [(1, 10, Some((0, 2))), (2, 10, Some((1, 2))), (3, 20, Some((0, 1)))];
+        check(ClockMode::Tape, &events, &[(10, true, &[1, 2]), (20, true, &[3])]);
+    }
+
+    #[test]
+    fn the_rest_of_an_instant_is_an_instant() {
+        check(ClockMode::Tape, &[(2, 10, Some((1, 2)))], &[(10, true, &[2])]);
+    }
+
+    #[test]
+    fn an_unnumbered_event_never_overtakes() {
+        let events = [(1, 10, Some((0, 2))), (2, 5, None), (3, 10, Some((1, 2))), (4, 7, None)];
+        check(ClockMode::Tape, &events, &[(10, true, &[1, 2, 3]), (7, false, &[4])]);
+    }
+
+    #[test]
+    fn a_lost_end_does_not_hold_up_what_follows() {
+        let events = [(1, 10, Some((0, 2))), (2, 20, Some((0, 1)))];
+        check(ClockMode::Tape, &events, &[(10, true, &[1]), (20, true, &[2])]);
+    }
+
+    #[test]
+    fn the_wall_clock_takes_each_event_by_itself() {
+        let events = [(1, 10, Some((0, 2))), (2, 10, Some((1, 2)))];
+        check(ClockMode::Wall, &events, &[(10, false, &[1]), (10, false, &[2])]);
+    }
+}

@@ -1,0 +1,204 @@
+//! `tapedeck doctor`: what is wrong, each with the command that mends it.
+
+use local_servers::{find_nats_server, find_postgres};
+use serde::Serialize;
+
+use crate::cli::Global;
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::home::Home;
+use crate::output::Output;
+use crate::servers::search;
+use crate::session::Session;
+
+/// Free space below which a tape may stop, in bytes, and that below which it soon may.
+const DISK_BAD: u64 = 512 * 1024 * 1024;
+const DISK_LOW: u64 = 4 * 1024 * 1024 * 1024;
+/// Difference between this machine's clock and the database's above which times cannot be compared.
+const CLOCK_DIFFERENCE_MAX_MS: i64 = 1_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Good,
+    Warning,
+    Bad,
+}
+
+/// One thing looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    state: State,
+    detail: String,
+    /// The command that mends it; empty when there is nothing to mend.
+    mend: String,
+}
+
+fn good(check: &'static str, detail: impl Into<String>) -> Finding {
+    Finding { check, state: State::Good, detail: detail.into(), mend: String::new() }
+}
+
+fn found(check: &'static str, state: State, detail: impl Into<String>, mend: &str) -> Finding {
+    Finding { check, state, detail: detail.into(), mend: mend.to_owned() }
+}
+
+/// Looks at tools, configuration, disk, ports and, where there is one, the tape.
+pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
+    let home = Home::locate(global.home.as_deref())?;
+    let mut findings = vec![nats(global), postgres(global)];
+    let config = Config::load(home.config_file(global.config.as_deref()).as_deref());
+    findings.push(match &config {
+        Ok(_) => good("configuration", "valid"),
+        Err(error) => found("configuration", State::Bad, error.to_string(), "tapedeck config check"),
+    });
+    findings.push(disk(&home));
+    if let Ok(config) = &config {
+        findings.extend(ports(config, &home));
+        if home.last().is_some() || global.tape.is_some() {
+            match Session::open(global).await {
+                Ok(session) => {
+                    let outcome = on_tape(&session).await;
+                    session.close().await;
+                    findings.extend(outcome?);
+                }
+                Err(failure) => findings.push(found("tape", State::Bad, failure.message, &failure.hint)),
+            }
+        } else {
+            findings.push(found("tape", State::Warning, "there is none yet", "tapedeck up"));
+        }
+    }
+    print(&findings, output)?;
+    match findings.iter().map(|finding| finding.state).max() {
+        Some(State::Bad) => Err(Failure::other("something is wrong")),
+        _ => Ok(()),
+    }
+}
+
+fn print(findings: &[Finding], output: Output) -> Result<(), Failure> {
+    if output.json {
+        return output.document(&findings);
+    }
+    for finding in findings {
+        let mark = match finding.state {
+            State::Good => output.paint("32", "✓"),
+            State::Warning => output.paint("33", "!"),
+            State::Bad => output.paint("31", "✗"),
+        };
+        output.line(&format!("{mark} {}: {}", finding.check, finding.detail));
+        if !finding.mend.is_empty() {
+            output.line(&format!("    {}", finding.mend));
+        }
+    }
+    Ok(())
+}
+
+fn nats(global: &Global) -> Finding {
+    if global.servers.nats_url.is_some() {
+        return good("nats-server", "NATS_URL is set");
+    }
+    match find_nats_server(&search(&global.servers)) {
+        Ok(path) => good("nats-server", path.display().to_string()),
+        Err(error) => found("nats-server", State::Bad, error.to_string(), "make setup"),
+    }
+}
+
+fn postgres(global: &Global) -> Finding {
+    if global.servers.database_url.is_some() {
+        return good("postgresql", "DATABASE_URL is set");
+    }
+    match find_postgres(&search(&global.servers), None) {
+        Ok(programs) => good("postgresql", programs.bin_dir().display().to_string()),
+        Err(error) => found("postgresql", State::Bad, error.to_string(), "make setup"),
+    }
+}
+
+fn disk(home: &Home) -> Finding {
+    let root = home.root();
+    match nix::sys::statvfs::statvfs(root) {
+        Ok(stat) => {
+            let free = stat.blocks_available().saturating_mul(stat.fragment_size());
+            let detail = format!("{:.1} GB free at {}", free as f64 / 1e9, root.display());
+            let state = match free {
+                free if free < DISK_BAD => State::Bad,
+                free if free < DISK_LOW => State::Warning,
+                _ => return good("disk", detail),
+            };
+            found("disk", state, detail, "delete tapes that are no longer needed, or move TAPEDECK_HOME")
+        }
+        Err(error) => found("disk", State::Warning, format!("{}: {error}", root.display()), ""),
+    }
+}
+
+fn ports(config: &Config, home: &Home) -> Vec<Finding> {
+    let running = home.last().is_some_and(|dir| crate::addresses::Addresses::read(&dir).is_some());
+    let wanted = [
+        ("servers.nats_port", config.servers.nats_port),
+        ("servers.postgres_port", config.servers.postgres_port),
+    ];
+    let mut findings = Vec::new();
+    for (field, port) in wanted {
+        // A tape that runs holds its own ports.
+        if port == 0 || running {
+            continue;
+        }
+        findings.push(match std::net::TcpListener::bind(("127.0.0.1", port)) {
+            Ok(_) => good("port", format!("{field} = {port} is free")),
+            Err(error) => found("port", State::Bad, format!("{field} = {port}: {error}"), "set it to 0 for a free one"),
+        });
+    }
+    findings
+}
+
+async fn on_tape(session: &Session) -> Result<Vec<Finding>, Failure> {
+    let mut findings = vec![good("tape", format!("{} at {}", session.dir.name, session.dir.path.display()))];
+    let drifts = event_log::definitions::diff(&session.jetstream).await?;
+    findings.push(match drifts.first() {
+        None => good("streams", "as defined"),
+        Some(drift) => found("streams", State::Warning, drift.to_string(), "tapedeck stream diff"),
+    });
+    let pool = session.reader().await?;
+    findings.push(clock(&pool).await);
+    findings.extend(data(&pool).await?);
+    pool.close().await;
+    Ok(findings)
+}
+
+async fn clock(pool: &sqlx::PgPool) -> Finding {
+    let asked = sqlx::query_scalar::<_, f64>("SELECT extract(epoch FROM clock_timestamp())::float8 * 1000");
+    match asked.fetch_one(pool).await {
+        Ok(database_ms) => {
+            let here_ms = runtime::now_ns() / 1_000_000;
+            // Milliseconds since 1970 fit a float exactly.
+            #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds of this century")]
+            let difference = (database_ms as i64 - here_ms).abs();
+            let detail = format!("{difference} ms from the database's");
+            if difference > CLOCK_DIFFERENCE_MAX_MS {
+                return found("clock", State::Warning, detail, "timedatectl set-ntp true");
+            }
+            good("clock", detail)
+        }
+        Err(error) => found("clock", State::Bad, error.to_string(), "tapedeck status"),
+    }
+}
+
+async fn data(pool: &sqlx::PgPool) -> Result<Vec<Finding>, Failure> {
+    let failed = |error: projections::QueryError| Failure::unreachable(error.to_string());
+    let parked = projections::queries::parked_open(pool).await.map_err(failed)?;
+    let mut findings = vec![if parked == 0 {
+        good("parked messages", "none")
+    } else {
+        found("parked messages", State::Warning, format!("{parked} to look at"), "tapedeck parked list")
+    }];
+    let gaps = projections::queries::session_gaps(pool).await.map_err(failed)?;
+    match gaps.first() {
+        None => findings.push(good("data", "every session between a symbol's first and last bar has bars")),
+        Some(gap) => findings.push(found(
+            "data",
+            State::Warning,
+            format!("{} {} has no bar on {} ({} such sessions in all)", gap.symbol, gap.timeframe, gap.date, gaps.len()),
+            "tapedeck import FILE",
+        )),
+    }
+    Ok(findings)
+}

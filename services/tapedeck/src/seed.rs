@@ -1,0 +1,145 @@
+//! What a tape must know before its first instant: accounts with limits and costs, their deposits, and
+//! strategies. Configuration becomes events; what the tape says already is not said again.
+
+use contracts::v1::event::Body;
+use contracts::v1::{
+    AccountConfigured, AccountEntry, EntryKind, Event, Parameter, StrategyEnabled, StrategyRegistered,
+};
+use contracts::{Subject, event_id, stream, to_timestamp};
+use domain::money::Amount;
+use event_log::{Append, Expect, Recorded, Tape};
+
+use crate::config::{AccountConfig, Config, StrategyConfig, parse_mode, parse_sizing};
+use crate::exit::Failure;
+
+/// Name under which the configuration speaks on the tape.
+const ACTOR: &str = "config";
+
+/// States accounts and strategies on the tape, at `event_time_ns` of market time.
+pub async fn seed(tape: &Tape, config: &Config, event_time_ns: i64) -> Result<(), Failure> {
+    for (name, account) in &config.account {
+        configure_account(tape, name, account, event_time_ns).await?;
+        deposit(tape, name, account, event_time_ns).await?;
+    }
+    for (name, strategy) in &config.strategy {
+        register(tape, name, strategy, event_time_ns).await?;
+    }
+    Ok(())
+}
+
+async fn configure_account(
+    tape: &Tape,
+    name: &str,
+    account: &AccountConfig,
+    event_time_ns: i64,
+) -> Result<(), Failure> {
+    let subject = Subject::of(&["control", "account", name, "configured"]);
+    let last = tape.last(stream::TRADING, subject.as_str()).await?;
+    let present = last.as_ref().and_then(|last| match &last.event.body {
+        Some(Body::AccountConfigured(present)) => Some(present),
+        _ => None,
+    });
+    let (limits, costs) = (Some(account.limits()), Some(account.costs()));
+    if present.is_some_and(|present| present.limits == limits && present.costs == costs) {
+        return Ok(());
+    }
+    let version = present.map_or(0, |present| present.version) + 1;
+    let body = Body::AccountConfigured(AccountConfigured {
+        account: name.to_owned(),
+        version,
+        broker: "simulated".to_owned(),
+        limits,
+        costs,
+        actor: ACTOR.to_owned(),
+        reason: "configuration file".to_owned(),
+    });
+    state(tape, subject, last.as_ref(), &format!("account/{name}/{version}"), event_time_ns, body).await
+}
+
+async fn deposit(tape: &Tape, name: &str, account: &AccountConfig, event_time_ns: i64) -> Result<(), Failure> {
+    let subject = Subject::of(&["account", name, "deposit"]);
+    if tape.last(stream::TRADING, subject.as_str()).await?.is_some() {
+        return Ok(());
+    }
+    let body = Body::AccountEntry(AccountEntry {
+        account: name.to_owned(),
+        kind: EntryKind::Deposit.into(),
+        amount: Amount(i128::from(account.cash.0)).to_wire(),
+        ..AccountEntry::default()
+    });
+    state(tape, subject, None, &format!("deposit/{name}"), event_time_ns, body).await
+}
+
+async fn register(
+    tape: &Tape,
+    name: &str,
+    strategy: &StrategyConfig,
+    event_time_ns: i64,
+) -> Result<(), Failure> {
+    let subject = Subject::of(&["control", "strategy", name, "registered"]);
+    let last = tape.last(stream::TRADING, subject.as_str()).await?;
+    let wanted = StrategyRegistered {
+        strategy: name.to_owned(),
+        kind: strategy.kind.clone(),
+        parameters: strategy
+            .parameters()
+            .into_iter()
+            .map(|(name, value)| Parameter { name, value })
+            .collect(),
+        symbols: strategy.symbols.clone(),
+        timeframe: strategy.timeframe.clone(),
+        sizing: parse_sizing(&strategy.sizing),
+        account: strategy.account.clone(),
+        actor: ACTOR.to_owned(),
+    };
+    let present = last.as_ref().and_then(|last| last.event.body.as_ref());
+    let cause = format!("strategy/{name}/{}", last.as_ref().map_or(0, |last| last.sequence));
+    if present != Some(&Body::StrategyRegistered(wanted.clone())) {
+        state(tape, subject, last.as_ref(), &cause, event_time_ns, Body::StrategyRegistered(wanted)).await?;
+    }
+    // Enabled once, when it is new: what an operator disabled stays disabled. The subject's own history
+    // tells, so that a crash between the two events is mended by the next start.
+    let Some(mode) = parse_mode(&strategy.mode) else { return Ok(()) };
+    let decided = [
+        Subject::of(&["control", "strategy", name, "enabled"]),
+        Subject::of(&["control", "strategy", name, "disabled"]),
+    ];
+    for subject in &decided {
+        if tape.last(stream::TRADING, subject.as_str()).await?.is_some() {
+            return Ok(());
+        }
+    }
+    let body = Body::StrategyEnabled(StrategyEnabled {
+        strategy: name.to_owned(),
+        mode: mode.into(),
+        actor: ACTOR.to_owned(),
+    });
+    let [enabled, _] = decided;
+    state(tape, enabled, None, &format!("enable/{name}"), event_time_ns, body).await
+}
+
+/// Appends one statement behind `last`; when another process stated something meanwhile, that stands.
+async fn state(
+    tape: &Tape,
+    subject: Subject,
+    last: Option<&Recorded>,
+    cause: &str,
+    event_time_ns: i64,
+    body: Body,
+) -> Result<(), Failure> {
+    let expect = Expect::Last {
+        filter: subject.as_str().to_owned(),
+        sequence: last.map_or(0, |last| last.sequence),
+    };
+    let event = Event {
+        id: event_id(cause, ACTOR, 0),
+        event_time: Some(to_timestamp(event_time_ns)),
+        source: ACTOR.to_owned(),
+        body: Some(body),
+        ..Event::default()
+    };
+    match tape.append(Append { subject, event, expect }).await {
+        Ok(_) | Err(event_log::AppendError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

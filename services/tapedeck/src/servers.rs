@@ -1,0 +1,135 @@
+//! The servers of a tape: started here, found running, or the user's own.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use local_servers::{InstanceLock, NatsOptions, NatsServer, PostgresOptions, PostgresServer, Search, ServerError};
+
+use crate::addresses::{Addresses, Logins, SecretUrl, with_login};
+use crate::cli::{Global, ServerUrls};
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::home::{Manifest, TapeDir, TapeKind};
+
+/// How long a command waits for the servers of another process that is just starting them.
+const ATTACH_WAIT: Duration = Duration::from_secs(20);
+/// Name of the tape's database.
+const DATABASE: &str = "tapedeck";
+const ATTACH_POLL: Duration = Duration::from_millis(50);
+
+/// Servers that this session started.
+pub struct Owned {
+    nats: NatsServer,
+    postgres: PostgresServer,
+    lock: InstanceLock,
+}
+
+impl Owned {
+    /// Stops both, PostgreSQL first: the tape is the truth and goes last.
+    pub async fn stop(self) {
+        self.postgres.stop().await;
+        self.nats.stop().await;
+        drop(self.lock);
+    }
+}
+
+/// True when the user named servers.
+pub fn uses_external(servers: &ServerUrls) -> bool {
+    servers.nats_url.is_some() || servers.database_url.is_some()
+}
+
+/// The servers the user named; both or neither.
+pub fn external(servers: &ServerUrls) -> Result<Addresses, Failure> {
+    let (Some(nats), Some(database)) = (&servers.nats_url, &servers.database_url) else {
+        return Err(Failure::usage(
+            "only one of NATS_URL and DATABASE_URL is set",
+            "set both, or neither for the tape's own servers",
+        ));
+    };
+    let database = SecretUrl::new(database.clone());
+    Ok(Addresses {
+        nats_url: SecretUrl::new(nats.clone()),
+        admin_url: database.clone(),
+        projector_url: database.clone(),
+        reader_url: database,
+        dashboard: None,
+    })
+}
+
+/// Starts both servers of the tape.
+pub async fn start(
+    global: &Global,
+    config: &Config,
+    dir: &TapeDir,
+    manifest: &Manifest,
+    lock: InstanceLock,
+) -> Result<(Addresses, Owned), Failure> {
+    let search = search(&global.servers);
+    let port = |port: u16| (port != 0).then_some(port);
+    let nats = NatsServer::start(NatsOptions {
+        port: port(config.servers.nats_port),
+        // A rehearsal can be repeated from its inputs; everything else is synced before it is acknowledged.
+        sync_always: manifest.kind == TapeKind::Main,
+        ..NatsOptions::new(dir.path.join("nats"), search.clone())
+    });
+    let postgres = PostgresServer::start(PostgresOptions {
+        port: port(config.servers.postgres_port),
+        ..PostgresOptions::new(dir.path.join("postgres"), search)
+    });
+    let (nats, postgres) = tokio::join!(nats, postgres);
+    let failed = |error: ServerError| Failure::config(error.to_string());
+    let (nats, postgres) = (nats.map_err(failed)?, postgres.map_err(failed)?);
+    let logins = Logins::load_or_create(dir)?;
+    postgres.ensure_database(DATABASE).await.map_err(failed)?;
+    let admin = postgres.url(DATABASE);
+    let as_login = |login: &str, password: &str| SecretUrl::new(with_login(&admin, login, password));
+    let addresses = Addresses {
+        nats_url: SecretUrl::new(nats.url()),
+        projector_url: as_login(projections::PROJECTOR_LOGIN, &logins.projector),
+        reader_url: as_login(projections::READER_LOGIN, &logins.reader),
+        admin_url: SecretUrl::new(admin),
+        dashboard: None,
+    };
+    Ok((addresses, Owned { nats, postgres, lock }))
+}
+
+/// Where programs are looked for.
+#[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
+pub fn search(servers: &ServerUrls) -> Search {
+    let cache = || {
+        std::env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
+            .map(|cache| cache.join("tapedeck/tools"))
+    };
+    Search {
+        explicit: None,
+        path: std::env::var_os("PATH"),
+        tools_dir: servers.tools.clone().or_else(cache),
+    }
+}
+
+/// Waits for the process that holds the tape to have written down where its servers are.
+pub async fn attach(dir: &TapeDir) -> Result<Addresses, Failure> {
+    let deadline = tokio::time::Instant::now() + ATTACH_WAIT;
+    loop {
+        if let Some(addresses) = Addresses::read(dir) {
+            return Ok(addresses);
+        }
+        if tokio::time::Instant::now() >= deadline {
+            return Err(Failure::unreachable(format!(
+                "tape {} is held by a process that has not started its servers within {ATTACH_WAIT:?}",
+                dir.name
+            )));
+        }
+        tokio::time::sleep(ATTACH_POLL).await;
+    }
+}
+
+/// The refusal of a second process that wants to run the tape.
+pub fn runs_already(dir: &TapeDir, owner: &str) -> Failure {
+    let dashboard = Addresses::read(dir).and_then(|addresses| addresses.dashboard);
+    let place = dashboard.map_or_else(String::new, |url| format!("; its dashboard is {url}"));
+    Failure::usage(format!("tape {} runs already: {owner}{place}", dir.name), "tapedeck status")
+}
+

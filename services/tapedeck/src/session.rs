@@ -1,0 +1,213 @@
+//! A session: one tape, its servers and the connections to them, for as long as a command runs.
+//!
+//! A command finds the tape's servers running (then it uses them), or starts them and stops them at its
+//! end. `NATS_URL` and `DATABASE_URL` take their place where set.
+
+use std::sync::Arc;
+
+use event_log::{Auth, ConnectOptions, JetStreamLog, Tape};
+use local_servers::{InstanceLock, ServerError};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use tokio_util::sync::CancellationToken;
+
+use crate::addresses::{Addresses, SecretUrl, password_of, split_url};
+use crate::cli::Global;
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::home::{Home, Manifest, TapeDir};
+use crate::servers::{Owned, attach, external, runs_already, start, uses_external};
+
+/// One tape, open.
+pub struct Session {
+    /// All tapes.
+    pub home: Home,
+    /// This tape's directory.
+    pub dir: TapeDir,
+    /// What the tape is.
+    pub manifest: Manifest,
+    /// The configuration.
+    pub config: Config,
+    /// The tape.
+    pub tape: Tape,
+    /// The same, for what only the adapter can do: definitions of streams.
+    pub jetstream: JetStreamLog,
+    /// Where the servers are.
+    pub addresses: Addresses,
+    owned: Option<Owned>,
+    interrupt: CancellationToken,
+}
+
+/// What a command wants of a tape that other processes may have open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To use it beside whoever has it open.
+    Shared,
+    /// To run it: refused when another process does.
+    Sole,
+}
+
+impl Session {
+    /// Opens the tape named by the options, else the one used last.
+    pub async fn open(global: &Global) -> Result<Self, Failure> {
+        let home = Home::locate(global.home.as_deref())?;
+        let dir = match &global.tape {
+            Some(name) => home.tape(name)?,
+            None => match home.last() {
+                Some(last) => last,
+                None if uses_external(&global.servers) => home.tape("main")?,
+                None => {
+                    return Err(Failure::not_found("there is no tape yet", "tapedeck up, or tapedeck import FILE"));
+                }
+            },
+        };
+        let Some(manifest) = dir.manifest()? else {
+            let known = home.tapes().join(", ");
+            return Err(Failure::not_found(
+                format!("tape {:?} does not exist (there are: {known})", dir.name),
+                "tapedeck up --tape NAME",
+            ));
+        };
+        Self::open_tape(global, home, dir, manifest, Access::Shared).await
+    }
+
+    /// Opens the given tape; it is made if it does not exist.
+    pub async fn open_tape(
+        global: &Global,
+        home: Home,
+        dir: TapeDir,
+        manifest: Manifest,
+        access: Access,
+    ) -> Result<Self, Failure> {
+        let config = Config::load(home.config_file(global.config.as_deref()).as_deref())?;
+        dir.ensure(&manifest)?;
+        let (addresses, owned) = if uses_external(&global.servers) {
+            (external(&global.servers)?, None)
+        } else {
+            match InstanceLock::acquire(&dir.path, "tapedeck") {
+                Ok(lock) => {
+                    let (addresses, owned) = start(global, &config, &dir, &manifest, lock).await?;
+                    (addresses, Some(owned))
+                }
+                Err(ServerError::InUse { owner, .. }) if access == Access::Sole => {
+                    return Err(runs_already(&dir, &owner));
+                }
+                Err(ServerError::InUse { .. }) => (attach(&dir).await?, None),
+                Err(error) => return Err(Failure::config(error.to_string())),
+            }
+        };
+        home.remember(&dir)?;
+        let jetstream = connect(&addresses).await?;
+        event_log::definitions::apply(&jetstream).await?;
+        let session = Self {
+            home,
+            dir,
+            manifest,
+            config,
+            tape: Arc::new(jetstream.clone()),
+            jetstream,
+            addresses,
+            owned,
+            interrupt: CancellationToken::new(),
+        };
+        session.watch_interrupt();
+        if session.owned.is_some() || uses_external(&global.servers) {
+            session.migrate(global).await?;
+        }
+        if session.owned.is_some() {
+            session.announce(None)?;
+        }
+        Ok(session)
+    }
+
+    /// A pool that can only read.
+    pub async fn reader(&self) -> Result<PgPool, Failure> {
+        let options = options(&self.addresses.reader_url)?;
+        projections::reader_pool(options, 8).await.map_err(|error| Failure::unreachable(error.to_string()))
+    }
+
+    /// A pool that writes read models.
+    pub async fn projector(&self) -> Result<PgPool, Failure> {
+        let options = options(&self.addresses.projector_url)?;
+        projections::projector_pool(options, 12).await.map_err(|error| Failure::unreachable(error.to_string()))
+    }
+
+    /// Completes when the user asks to stop.
+    pub async fn interrupted(&self) {
+        self.interrupt.cancelled().await;
+    }
+
+    /// Cancelled when the user asks to stop.
+    pub fn interrupt(&self) -> CancellationToken {
+        self.interrupt.clone()
+    }
+
+    /// Writes down where the servers and the dashboard are, for other commands.
+    pub fn announce(&self, dashboard: Option<String>) -> Result<(), Failure> {
+        Addresses { dashboard, ..self.addresses.clone() }.write(&self.dir)
+    }
+
+    /// True when this session started the servers.
+    pub fn owns_servers(&self) -> bool {
+        self.owned.is_some()
+    }
+
+    /// Stops what this session started.
+    pub async fn close(self) {
+        if let Some(owned) = self.owned {
+            Addresses::remove(&self.dir);
+            owned.stop().await;
+        }
+    }
+
+    fn watch_interrupt(&self) {
+        let token = self.interrupt.clone();
+        tokio::spawn(async move {
+            use tokio::signal::unix::{SignalKind, signal};
+            let (Ok(mut interrupt), Ok(mut terminate)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            token.cancel();
+        });
+    }
+
+    async fn migrate(&self, global: &Global) -> Result<(), Failure> {
+        let refused = |error: projections::ConnectError| Failure::config(error.to_string());
+        let admin = PgPool::connect_with(options(&self.addresses.admin_url)?)
+            .await
+            .map_err(|error| Failure::unreachable(format!("PostgreSQL: {error}")))?;
+        projections::migrate(&admin).await.map_err(refused)?;
+        // A database of the user's own keeps its logins; the pools take on the group roles by themselves.
+        if !uses_external(&global.servers) {
+            let projector = password_of(&self.addresses.projector_url);
+            let reader = password_of(&self.addresses.reader_url);
+            projections::provision_logins(&admin, &projector, &reader).await.map_err(refused)?;
+        }
+        admin.close().await;
+        Ok(())
+    }
+}
+
+async fn connect(addresses: &Addresses) -> Result<JetStreamLog, Failure> {
+    let (url, login) = split_url(addresses.nats_url.expose());
+    let auth = match login {
+        None => Auth::None,
+        Some((user, password)) => Auth::Password { user, password: password.into() },
+    };
+    let options =
+        ConnectOptions { url, auth, name: "tapedeck".to_owned(), clock: event_log::Clock::default() };
+    event_log::connect(options).await.map_err(|error| Failure::unreachable(format!("NATS: {error}")))
+}
+
+fn options(url: &SecretUrl) -> Result<PgConnectOptions, Failure> {
+    // The parser's message may hold parts of the URL, so it is not repeated.
+    url.expose()
+        .parse()
+        .map_err(|_| Failure::config("DATABASE_URL: expected postgres://user:password@host:port/database"))
+}

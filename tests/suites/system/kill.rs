@@ -1,0 +1,97 @@
+//! Every service in a process of its own, killed with SIGKILL at random points: the chain hash is the one
+//! of a rehearsal in which nothing happened.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use local_servers::testing::{TestNats, TestPostgres};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::harness::{BUSY, Home, Outcome, Running, actions_file, bar_files, rehearse};
+
+const ROUNDS: u64 = 20;
+const FROM: &str = "2008-09-15";
+const TO: &str = "2008-12-31";
+const SERVICES: [&str; 5] = ["ingest", "strategy", "risk", "execution", "projector"];
+/// A round must end within this; killing slows it down, it never stops it.
+const ROUND_MAX: Duration = Duration::from_secs(120);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_the_chain_hash_stays() -> Outcome {
+    let bars = bar_files()?;
+    let actions = actions_file()?;
+    let calm = Home::new()?;
+    calm.configure(BUSY)?;
+    let reference = calm.json(&rehearse(&bars, &actions, FROM, TO, &[]))?;
+    let wanted = reference["chain_hash"].as_str().unwrap_or_default().to_owned();
+    let orders = reference["orders"].as_u64().unwrap_or_default();
+    assert!(orders >= 500, "{orders} orders, expected at least 500");
+
+    let mut hits: BTreeMap<&str, u32> = BTreeMap::new();
+    for seed in 0..ROUNDS {
+        let nats = TestNats::start().await?;
+        let database = TestPostgres::shared().await?.create_database(None).await?;
+        let mut home = Home::new()?;
+        home.configure(BUSY)?;
+        home.set("NATS_URL", nats.url());
+        home.set("DATABASE_URL", database.url());
+        let killed = round(&home, seed, &bars, &actions)?;
+        for service in killed {
+            *hits.entry(service).or_default() += 1;
+        }
+        let chain = home.json(&["chain-hash", "--tape", "round"])?;
+        assert_eq!(chain["chain_hash"], wanted.as_str(), "seed {seed}");
+        home.text(&["projection", "verify", "--tape", "round"])?;
+    }
+    for service in SERVICES {
+        assert!(hits.contains_key(service), "{service} was never killed: {hits:?}");
+    }
+    Ok(())
+}
+
+/// One rehearsal with kills drawn from `seed`; gives the services killed.
+fn round(home: &Home, seed: u64, bars: &[String], actions: &str) -> anyhow::Result<Vec<&'static str>> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let rehearsal = rehearse(bars, actions, FROM, TO, &["--only", "ingest", "--tape", "round"]);
+    let start = |service: &str| match service {
+        "ingest" => home.spawn("ingest", &rehearsal),
+        other => home.spawn(other, &["run", other, "--tape", "round"]),
+    };
+    let mut running: BTreeMap<&str, Running> = BTreeMap::new();
+    for service in SERVICES {
+        running.insert(service, start(service)?);
+    }
+    let mut killed = Vec::new();
+    let mut next = Instant::now() + Duration::from_millis(random.random_range(100..900));
+    let deadline = Instant::now() + ROUND_MAX;
+    loop {
+        for service in SERVICES {
+            let Some(process) = running.get_mut(service) else { continue };
+            if process.alive()? {
+                continue;
+            }
+            let code = process.wait(Duration::ZERO)?;
+            if service == "ingest" && code == Some(0) {
+                return Ok(killed);
+            }
+            anyhow::bail!("seed {seed}: {service} ended with {code:?}: {}", home.said(service));
+        }
+        anyhow::ensure!(
+            Instant::now() < deadline,
+            "seed {seed}: not finished; killed {killed:?}; ingest says: {}",
+            home.said("ingest")
+        );
+        // At most ten kills a round, so that a slow machine still gets somewhere.
+        if Instant::now() >= next && killed.len() < 10 {
+            let victim = SERVICES[random.random_range(0..SERVICES.len())];
+            if let Some(process) = running.get_mut(victim) {
+                process.kill()?;
+            }
+            running.insert(victim, start(victim)?);
+            killed.push(victim);
+            next = Instant::now() + Duration::from_millis(random.random_range(50..700));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

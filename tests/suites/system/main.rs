@@ -1,0 +1,10 @@
+//! The whole system, as its user runs it: the built program, real servers, real bars.
+//!
+//! Each test has its own `TAPEDECK_HOME`. Deliberately absent: anything that reaches into a crate; what
+//! is shown here is what the command line shows.
+
+mod cli;
+mod harness;
+mod kill;
+mod rehearsal;
+mod tapes;

@@ -1,0 +1,23 @@
+// Every page's script: live data, preferences, keys and forms. Charts come in a script of their own, so
+// that a page without one does not load it.
+
+import htmx from "htmx.org";
+import { startForms } from "./forms";
+import { startKeys } from "./keys";
+import { startLive } from "./live";
+import { startTheme } from "./theme";
+import { startZone } from "./zone";
+
+// The content security policy allows neither inline styles nor evaluated code.
+htmx.config.includeIndicatorStyles = false;
+htmx.config.allowEval = false;
+htmx.config.allowScriptTags = false;
+htmx.config.selfRequestsOnly = true;
+htmx.config.historyEnabled = false;
+
+startTheme();
+startZone();
+startForms();
+startKeys();
+startLive();
+document.documentElement.dataset["script"] = "on";

@@ -1,0 +1,138 @@
+//! Commands from pages. Each becomes an event with its audit, or changes nothing.
+//!
+//! A form carries the visitor's token and an idempotency key: asked twice with one key, a command has
+//! one effect. The word for the kill switch is checked here, whatever the page did.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use contracts::v1::StrategyMode;
+use runtime::command::{self, Caller};
+
+use crate::app::App;
+use crate::error::PageError;
+use crate::url::Url;
+
+/// Who commands from a page, until there is sign-in.
+const ACTOR: &str = "web";
+const HALT_WORD: &str = "HALT";
+const RESUME_WORD: &str = "RESUME";
+/// All accounts.
+const ALL: &str = "";
+
+/// Fields of a form that commands.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct CommandForm {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    word: String,
+    #[serde(default)]
+    mode: String,
+}
+
+/// Stops new exposure on all accounts.
+pub async fn halt(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Form(form): Form<CommandForm>,
+) -> Result<Response, PageError> {
+    let caller = caller(&app, &headers, &form)?;
+    expect_word(&form, HALT_WORD)?;
+    command::halt(&app.context.tape, &caller, ALL, "kill switch").await.map_err(tape)?;
+    Ok(done(&headers, "Trading is halted: no new exposure."))
+}
+
+/// Allows new exposure again.
+pub async fn resume(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Form(form): Form<CommandForm>,
+) -> Result<Response, PageError> {
+    let caller = caller(&app, &headers, &form)?;
+    expect_word(&form, RESUME_WORD)?;
+    command::resume(&app.context.tape, &caller, ALL, "kill switch released").await.map_err(tape)?;
+    Ok(done(&headers, "Trading is resumed."))
+}
+
+/// Lets a registered strategy's signals take effect.
+pub async fn enable_strategy(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<CommandForm>,
+) -> Result<Response, PageError> {
+    let caller = caller(&app, &headers, &form)?;
+    let name = registered(&app, name).await?;
+    let mode = match form.mode.as_str() {
+        "shadow" => StrategyMode::Shadow,
+        "paper" => StrategyMode::Paper,
+        other => return Err(field("mode", other, "shadow or paper")),
+    };
+    command::enable_strategy(&app.context.tape, &caller, &name, mode).await.map_err(tape)?;
+    Ok(done(&headers, &format!("{name} starts ({}).", form.mode)))
+}
+
+/// Stops a strategy; its positions stay.
+pub async fn disable_strategy(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<CommandForm>,
+) -> Result<Response, PageError> {
+    let caller = caller(&app, &headers, &form)?;
+    let name = registered(&app, name).await?;
+    command::disable_strategy(&app.context.tape, &caller, &name, "stopped from the dashboard")
+        .await
+        .map_err(tape)?;
+    Ok(done(&headers, &format!("{name} stops; its positions stay.")))
+}
+
+fn caller(app: &App, headers: &HeaderMap, form: &CommandForm) -> Result<Caller, PageError> {
+    // Fragments that all visitors share carry no token; there the page's script sends it as a header.
+    let token = headers.get("x-csrf-token").and_then(|token| token.to_str().ok()).unwrap_or(&form.csrf);
+    if !app.sessions.admits(headers, token) {
+        return Err(PageError::Token);
+    }
+    let good = (8..=64).contains(&form.key.len())
+        && form.key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !good {
+        return Err(field("key", &form.key, "an idempotency key of 8 to 64 letters, digits and -"));
+    }
+    Ok(Caller { actor: ACTOR.to_owned(), key: form.key.clone() })
+}
+
+fn expect_word(form: &CommandForm, word: &'static str) -> Result<(), PageError> {
+    if form.word.trim() == word { Ok(()) } else { Err(field("word", &form.word, word)) }
+}
+
+async fn registered(app: &App, name: String) -> Result<String, PageError> {
+    let strategies = crate::pages::overview::strategy_names(app).await?;
+    if strategies.contains(&name) { Ok(name) } else { Err(PageError::Missing(format!("strategy {name:?}"))) }
+}
+
+fn field(field: &'static str, value: &str, expected: &str) -> PageError {
+    PageError::Field { field, value: value.chars().take(40).collect(), expected: expected.to_owned() }
+}
+
+fn tape(error: impl std::fmt::Display) -> PageError {
+    PageError::Tape(error.to_string())
+}
+
+/// The page's script shows the notice; without a script the Overview is loaded again.
+fn done(headers: &HeaderMap, notice: &str) -> Response {
+    if headers.contains_key("hx-request") {
+        Html(askama::filters::escape(notice, askama::filters::Html).map_or_else(
+            |_| String::new(),
+            |text| format!("<span class=\"good\">{text}</span>"),
+        ))
+        .into_response()
+    } else {
+        Redirect::to(&Url::Overview.to_string()).into_response()
+    }
+}

@@ -1,0 +1,39 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+
+use crate::assets::Assets;
+use crate::config::WebConfig;
+use crate::live::Hub;
+use crate::session::Sessions;
+
+/// The application.
+#[derive(Debug)]
+pub struct App {
+    /// Configuration.
+    pub config: WebConfig,
+    /// The tape, the clock, the health board and the shutdown signal.
+    pub context: runtime::Context,
+    /// Built assets.
+    pub assets: Assets,
+    /// Live elements.
+    pub hub: Arc<Hub>,
+    /// Sessions and tokens.
+    pub sessions: Sessions,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(context: runtime::Context, config: WebConfig) -> Result<Arc<Self>, serde_json::Error> {
+        // Microseconds since 1970 lie above every version of the process before: it had far fewer than
+        // a million versions a second. They stay exact in a browser's numbers until the year 2255.
+        let start = u64::try_from(runtime::now_ns() / 1_000).unwrap_or_default();
+        Ok(Arc::new(Self {
+            assets: Assets::load()?,
+            hub: Hub::starting_at(start),
+            sessions: Sessions::new(config.secret),
+            context,
+            config,
+        }))
+    }
+}

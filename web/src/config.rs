@@ -1,0 +1,104 @@
+//! What the web service needs to know. The binary reads files and the environment and fills this in.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+/// What the tape is for, shown as text on every page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A simulated market.
+    Demo,
+    /// Recorded bars driven through the whole system.
+    Rehearsal,
+    /// Live data, simulated money.
+    Paper,
+    /// Live data, real money.
+    Live,
+}
+
+impl Mode {
+    /// The badge.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Demo => "DEMO",
+            Self::Rehearsal => "REHEARSAL",
+            Self::Paper => "PAPER",
+            Self::Live => "LIVE",
+        }
+    }
+
+    /// The badge in words.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Demo => "A simulated market. No real prices, no real money.",
+            Self::Rehearsal => "Recorded bars through the whole system. No real money.",
+            Self::Paper => "The market of today, simulated money.",
+            Self::Live => "The market of today, real money.",
+        }
+    }
+}
+
+/// How fast market time moves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Speed {
+    /// With the wall clock.
+    Wall,
+    /// This many market seconds per second.
+    Times(f64),
+    /// As fast as everyone is done.
+    Max,
+}
+
+impl Speed {
+    /// In words, for the page's header.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Self::Wall => "real time".to_owned(),
+            Self::Times(times) => format!("{times}× speed"),
+            Self::Max => "max speed".to_owned(),
+        }
+    }
+}
+
+/// Everything the web service is given.
+#[derive(Clone)]
+pub struct WebConfig {
+    /// Where to listen. Only a loopback address is accepted; port 0 means a free one.
+    pub bind: SocketAddr,
+    /// Further `Host` values to answer to, for example `deck.local:8080`; the bound address and
+    /// `localhost` with its port always count.
+    pub public_hosts: Vec<String>,
+    /// Read models, under the role that may only read.
+    pub pool: PgPool,
+    /// Name of the tape.
+    pub tape: String,
+    /// What the tape is for.
+    pub mode: Mode,
+    /// How fast market time moves.
+    pub speed: Speed,
+    /// Key behind sessions and form tokens: random, kept with the tape so that a page outlives a restart.
+    pub secret: [u8; 32],
+    /// Events by which a projection may be behind its stream while the service still counts as ready.
+    pub ready_lag_events_max: u64,
+    /// Time without progress, behind the stream, after which a page calls its data stale.
+    pub stale_after: Duration,
+    /// Program version, shown in the footer.
+    pub version: String,
+}
+
+impl std::fmt::Debug for WebConfig {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The secret stays out of logs.
+        formatter
+            .debug_struct("WebConfig")
+            .field("bind", &self.bind)
+            .field("tape", &self.tape)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,56 @@
+//! Why a request was not answered as asked.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+/// An answer that is not the one asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    /// A field is missing or wrong.
+    #[error("{field} = {value:?}: expected {expected}")]
+    Field {
+        /// The field.
+        field: &'static str,
+        /// The value found.
+        value: String,
+        /// What is expected.
+        expected: String,
+    },
+    /// The form does not belong to the visitor's session.
+    #[error("This form has expired. Reload the page and try again; nothing was changed.")]
+    Token,
+    /// There is no such thing.
+    #[error("There is no {0}.")]
+    Missing(String),
+    /// The read models could not be read.
+    #[error("The read models cannot be read now: {0}")]
+    ReadModel(String),
+    /// The tape did not take the command; it may or may not be repeated, with the same key, safely.
+    #[error("The tape did not take the command: {0}")]
+    Tape(String),
+    /// A page could not be rendered; a fault of this program.
+    #[error("The page could not be rendered: {0}")]
+    Render(#[from] askama::Error),
+}
+
+impl PageError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Field { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Token => StatusCode::FORBIDDEN,
+            Self::Missing(_) => StatusCode::NOT_FOUND,
+            Self::ReadModel(_) | Self::Tape(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() {
+            tracing::warn!(error = %self, "request failed: {self}");
+        }
+        (status, format!("{self}\n")).into_response()
+    }
+}

@@ -1,0 +1,15 @@
+//! Live data: what changed on a page since the version it holds.
+//!
+//! A message is a whole element as the server renders it, so that only the newest message per element
+//! matters: the hub keeps exactly those, a client that comes back is given those it has not seen, and
+//! a slow one skips what is already overtaken. Nothing queues up for anybody.
+//!
+//! Deliberately absent: any knowledge of what a page shows.
+
+mod feed;
+mod hub;
+mod sse;
+
+pub use feed::feed;
+pub use hub::{Caught, Hub, Subscription, Topic};
+pub use sse::{LiveQuery, stream};

@@ -1,0 +1,83 @@
+//! What surrounds every page: header, navigation, footer.
+
+use axum::http::HeaderMap;
+
+use super::Page;
+use crate::app::App;
+use crate::session::{FormKeys, cookie};
+
+/// A link of the navigation.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Title.
+    pub title: &'static str,
+    /// Address.
+    pub url: String,
+    /// Whether it is the page shown.
+    pub current: bool,
+}
+
+/// The frame of a page.
+#[derive(Debug)]
+pub struct Layout<'a> {
+    app: &'a App,
+    /// Live version that the page holds.
+    pub version: u64,
+    /// `light`, `dark` or `system`.
+    pub theme: &'static str,
+    /// Name of the tape.
+    pub tape: &'a str,
+    /// Mode badge.
+    pub mode: &'static str,
+    /// The mode in words.
+    pub mode_meaning: &'static str,
+    /// Market clock, rendered.
+    pub clock: String,
+    /// Live topics, comma-separated.
+    pub topics: String,
+    /// Navigation.
+    pub pages: Vec<Link>,
+    /// Program version.
+    pub program: &'a str,
+    /// Keys of the page's forms.
+    pub keys: FormKeys,
+}
+
+impl<'a> Layout<'a> {
+    /// The frame of `page` for a visitor.
+    #[must_use]
+    pub fn new(app: &'a App, page: Page, version: u64, headers: &HeaderMap, keys: FormKeys) -> Self {
+        let pages = Page::ALL.map(|other| Link {
+            title: other.title(),
+            url: other.url().to_string(),
+            current: other == page,
+        });
+        Self {
+            app,
+            version,
+            theme: theme(headers),
+            tape: &app.config.tape,
+            mode: app.config.mode.name(),
+            mode_meaning: app.config.mode.meaning(),
+            clock: String::new(),
+            topics: String::new(),
+            pages: pages.to_vec(),
+            program: &app.config.version,
+            keys,
+        }
+    }
+
+    /// Path of an asset.
+    #[must_use]
+    pub fn asset(&self, name: &str) -> String {
+        self.app.assets.path(name)
+    }
+}
+
+fn theme(headers: &HeaderMap) -> &'static str {
+    match cookie(headers, "theme").as_deref() {
+        Some("light") => "light",
+        Some("dark") => "dark",
+        _ => "system",
+    }
+}

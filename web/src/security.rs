@@ -1,0 +1,74 @@
+//! What every request passes: a known `Host`, for a mutation also a known `Origin`; and what every
+//! response carries. Loopback is no protection from a page in the same browser.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; \
+    img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+    frame-ancestors 'none'";
+
+const RESPONSE_HEADERS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    // With `no-referrer` a browser would send `Origin: null` with the page's own forms.
+    (header::REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+];
+
+/// The `Host` values that this server answers to.
+#[derive(Clone, Debug)]
+pub struct Hosts(Arc<Vec<String>>);
+
+impl Hosts {
+    /// Knows the given values, each `name` or `name:port`, in lower case.
+    #[must_use]
+    pub fn new(hosts: impl IntoIterator<Item = String>) -> Self {
+        Self(Arc::new(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect()))
+    }
+
+    fn knows(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        self.0.contains(&host)
+    }
+
+    fn knows_origin(&self, origin: &str) -> bool {
+        origin.strip_prefix("http://").is_some_and(|host| self.knows(host))
+    }
+}
+
+/// Refuses what does not come from this site's own pages.
+pub async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let mut response = if !host.is_some_and(|host| hosts.knows(host)) {
+        (StatusCode::MISDIRECTED_REQUEST, "This server does not answer to that Host.\n").into_response()
+    } else if changes(request.method()) && !same_origin(&hosts, request.headers()) {
+        (StatusCode::FORBIDDEN, "A change must come from this site's own pages.\n").into_response()
+    } else {
+        next.run(request).await
+    };
+    for (name, value) in RESPONSE_HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if !response.headers().contains_key(header::CACHE_CONTROL) {
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+fn changes(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Every browser sends `Origin` with a change. Without it nothing is known, and nothing changes.
+fn same_origin(hosts: &Hosts, headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    site.is_none_or(|site| site == "same-origin") && origin.is_some_and(|origin| hosts.knows_origin(origin))
+}

@@ -1,0 +1,139 @@
+//! The server: binds, routes, serves until shutdown.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
+use tower_http::limit::RequestBodyLimitLayer;
+
+use crate::app::App;
+use crate::config::WebConfig;
+use crate::security::{self, Hosts};
+use crate::{action, assets, health, live, pages};
+
+/// Name of the service, in health and heartbeats.
+const SERVICE: &str = "web";
+/// Largest form.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+/// After shutdown, time in which responses under way may end.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Why the web service cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WebError {
+    /// The address is reachable from outside, which needs sign-in and TLS.
+    #[error("web.bind = {0}: expected a loopback address such as 127.0.0.1:8080")]
+    NotLoopback(SocketAddr),
+    /// The address cannot be had.
+    #[error("web.bind = {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The embedded assets are not what the build script checked.
+    #[error("assets: {0}")]
+    Assets(#[from] serde_json::Error),
+    /// The listener failed.
+    #[error("web: {0}")]
+    Serve(#[source] std::io::Error),
+}
+
+/// A bound server, ready to serve.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: Arc<App>,
+}
+
+/// Binds the address and says so in health; serving begins with [`Server::serve`].
+pub async fn bind(context: runtime::Context, config: WebConfig) -> Result<Server, WebError> {
+    if !config.bind.ip().is_loopback() {
+        return Err(WebError::NotLoopback(config.bind));
+    }
+    context.health.set(SERVICE, runtime::HealthState::Starting, "");
+    let failed = |source| WebError::Bind { address: config.bind, source };
+    let listener = TcpListener::bind(config.bind).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let app = App::new(context, config)?;
+    Ok(Server { listener, address, app })
+}
+
+/// Binds and serves until shutdown.
+pub async fn run(context: runtime::Context, config: WebConfig) -> Result<(), WebError> {
+    bind(context, config).await?.serve().await
+}
+
+impl Server {
+    /// The address bound, with its real port.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where a browser finds the Overview.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address)
+    }
+
+    /// Serves until shutdown, then lets responses under way end.
+    pub async fn serve(self) -> Result<(), WebError> {
+        let Self { listener, address, app } = self;
+        let shutdown = app.context.shutdown.clone();
+        let health = app.context.health.clone();
+        let feed = tokio::spawn(live::feed(Arc::clone(&app)));
+        let hosts = hosts(&app.config, address);
+        health.set(SERVICE, runtime::HealthState::Ready, "");
+        tracing::info!(%address, "serving pages on http://{address}/");
+        let graceful = {
+            let shutdown = shutdown.clone();
+            async move { shutdown.cancelled().await }
+        };
+        let serving = axum::serve(listener, router(app, hosts)).with_graceful_shutdown(graceful);
+        let outcome = tokio::select! {
+            outcome = async { serving.await } => outcome.map_err(WebError::Serve),
+            () = async { shutdown.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
+        };
+        feed.abort();
+        health.set(SERVICE, runtime::HealthState::Stopping, "");
+        outcome
+    }
+}
+
+/// The `Host` values of a server on `address`.
+fn hosts(config: &WebConfig, address: SocketAddr) -> Hosts {
+    let port = address.port();
+    let own = [address.to_string(), format!("localhost:{port}"), format!("127.0.0.1:{port}")];
+    Hosts::new(own.into_iter().chain(config.public_hosts.iter().cloned()))
+}
+
+/// Every route of the site.
+pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
+    let compressible = SizeAbove::new(1_024).and(NotForContentType::SSE).and(NotForContentType::IMAGES);
+    Router::new()
+        .route("/", get(pages::overview::page))
+        .route("/overview/panels/{panel}", get(pages::overview::panel))
+        .route("/overview/equity.json", get(pages::overview::equity_points))
+        .route("/trading/halt", post(action::halt))
+        .route("/trading/resume", post(action::resume))
+        .route("/strategies/{name}/enable", post(action::enable_strategy))
+        .route("/strategies/{name}/disable", post(action::disable_strategy))
+        .route("/live", get(pages::live))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/assets/{name}", get(assets::serve))
+        .with_state(app)
+        .layer(CompressionLayer::new().compress_when(compressible))
+        .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(hosts, security::guard))
+}

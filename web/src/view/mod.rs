@@ -1,0 +1,9 @@
+//! How values become text: numbers, times, and the little shared parts of pages.
+//!
+//! Queries give exact values; templates only place text. Everything a person reads is formatted here.
+
+mod number;
+mod time;
+
+pub use number::{Signed, money, percent, price, quantity, ratio, signed_money, signed_percent};
+pub use time::{Instant, duration_words, market_time};
