@@ -11,7 +11,7 @@ DECLARE
 BEGIN
     PERFORM projection.open_schema(target);
 
-    -- A light index of every event: the last ten, and the chains.
+    -- A light index of every event but the marks (which `equity` holds): the last ten, and the chains.
     CREATE TABLE events (
         sequence          bigint PRIMARY KEY,
         event_id          text   NOT NULL,

@@ -20,6 +20,7 @@ mod trading;
 mod services;
 mod parked;
 mod pump;
+mod fold;
 mod projector;
 mod rebuild;
 mod verify;
@@ -29,6 +30,7 @@ pub use connect::{
     ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
 };
 pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownProjection, heads};
+pub use queries::QueryError;
 pub use projector::{Projector, ProjectorError};
 pub use rebuild::{Progress, RebuildError, RebuildReport, rebuild};
 pub use verify::{Difference, TableReport, VerifyError, VerifyReport, verify};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::Postgres;
 
@@ -253,7 +253,3 @@ pub(crate) fn bind<'q>(
 pub(crate) fn malformed(column: &str, problem: impl std::fmt::Display) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_owned(), source: problem.to_string().into() }
 }
-
-/// Reads columns of a row by name.
-#[derive(Clone, Copy)]
-pub(crate) struct Reading<'row>(pub &'row PgRow);

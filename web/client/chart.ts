@@ -1,7 +1,7 @@
 // The equity line. The server renders its newest points into the page (`#equity-latest`) like any other
 // live element; the chart reads them from there, and loads the history once.
 
-import { AreaSeries, ColorType, createChart } from "lightweight-charts";
+import { AreaSeries, ColorType, TickMarkType, createChart } from "lightweight-charts";
 import type { IChartApi, ISeriesApi, UTCTimestamp } from "lightweight-charts";
 import { formatInstant } from "./zone";
 
@@ -67,7 +67,8 @@ class EquityChart {
         borderColor: token("--line"),
         timeVisible: true,
         secondsVisible: false,
-        tickMarkFormatter: (time: UTCTimestamp) => formatInstant(time * 1000, "short"),
+        tickMarkFormatter: (time: UTCTimestamp, mark: TickMarkType) =>
+          formatInstant(time * 1000, mark <= TickMarkType.DayOfMonth ? "date" : "minute"),
       },
       localization: {
         timeFormatter: (time: UTCTimestamp) => formatInstant(time * 1000, "full"),

@@ -45,7 +45,8 @@ function parts(ms: number, iana: string): Record<string, string> {
 export function formatInstant(ms: number, form: string): string {
   const p = parts(ms, timeZone());
   const time = `${p["hour"]}:${p["minute"]}`;
-  if (form === "time") return `${time}:${p["second"]}`;
+  if (form === "minute") return time;
+  if (form === "date") return `${p["month"]}-${p["day"]}`;
   if (form === "short") return `${p["month"]}-${p["day"]} ${time}`;
   return `${p["year"]}-${p["month"]}-${p["day"]} ${time}:${p["second"]}`;
 }

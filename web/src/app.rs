@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::assets::Assets;
 use crate::config::WebConfig;
+use crate::history::Histories;
 use crate::live::Hub;
 use crate::session::Sessions;
 
@@ -20,6 +21,8 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// Sessions and tokens.
     pub sessions: Sessions,
+    /// What the numbers of an account's past add up to.
+    pub history: Histories,
 }
 
 impl App {
@@ -32,6 +35,7 @@ impl App {
             assets: Assets::load()?,
             hub: Hub::starting_at(start),
             sessions: Sessions::new(config.secret),
+            history: Histories::default(),
             context,
             config,
         }))

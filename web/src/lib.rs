@@ -18,6 +18,7 @@ mod session;
 mod error;
 mod assets;
 mod health;
+mod history;
 mod live;
 mod view;
 mod pages;

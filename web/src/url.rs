@@ -7,8 +7,6 @@ use std::fmt;
 pub enum Url<'a> {
     /// The Overview.
     Overview,
-    /// The Overview of one account.
-    OverviewOf(&'a str),
     /// One panel of the Overview, to load it again.
     Panel(&'a str, &'a str),
     /// Points of an account's equity line.
@@ -27,7 +25,6 @@ impl fmt::Display for Url<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Overview => formatter.write_str("/"),
-            Self::OverviewOf(account) => write!(formatter, "/?account={}", escape(account)),
             Self::Panel(panel, account) => {
                 write!(formatter, "/overview/panels/{panel}?account={}", escape(account))
             }
@@ -60,6 +57,6 @@ mod tests {
     #[test]
     fn names_cannot_leave_their_segment() {
         assert_eq!(Url::StrategyEnable("a/../b?c").to_string(), "/strategies/a%2F..%2Fb%3Fc/enable");
-        assert_eq!(Url::OverviewOf("a&b").to_string(), "/?account=a%26b");
+        assert_eq!(Url::EquityPoints("a&b").to_string(), "/overview/equity.json?account=a%26b");
     }
 }

@@ -67,6 +67,12 @@ impl JetStreamLog {
         self.inner.main.client.server_info().version
     }
 
+    /// Waits until the server has handled everything sent so far: for a program that is about to end and
+    /// whose last acknowledgement or hint should not end with it.
+    pub async fn flush(&self) -> Result<(), LogError> {
+        self.inner.main.round_trip().await
+    }
+
     fn client(&self) -> &async_nats::Client {
         &self.inner.main.client
     }
@@ -85,7 +91,7 @@ impl EventLog for JetStreamLog {
     }
 
     async fn append_pipelined(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
-        self.append_many(entries).await
+        self.append_many(wire::encode_each(entries, &self.inner.clock, self.inner.max_payload)).await
     }
 
     async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError> {

@@ -129,11 +129,8 @@ impl EventLog for MemoryLog {
     }
 
     async fn append_pipelined(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
-        let mut outcomes = Vec::with_capacity(entries.len());
-        for entry in entries {
-            outcomes.push(self.append(entry).await);
-        }
-        outcomes
+        let encoded = wire::encode_each(entries, &self.shared.clock, MAX_PAYLOAD);
+        encoded.into_iter().map(|entry| Ok(self.commit(&[entry?])?[0])).collect()
     }
 
     async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError> {

@@ -74,6 +74,22 @@ fn check_filter(filter: &str, subject: &Subject) -> Result<(), AppendError> {
     Ok(())
 }
 
+/// Checks and encodes each of many appends to one stream, the first one's.
+pub(crate) fn encode_each(
+    entries: Vec<Append>,
+    clock: &Clock,
+    max_payload: usize,
+) -> Vec<Result<Encoded, AppendError>> {
+    let stream = entries.iter().find_map(|entry| stream_of(entry.subject.as_str()));
+    let check = |encoded: Encoded| {
+        if Some(encoded.stream) == stream {
+            return Ok(encoded);
+        }
+        Err(AppendError::Refused(format!("{}: the entries span two streams", encoded.subject)))
+    };
+    entries.into_iter().map(|entry| encode(entry, clock, max_payload).and_then(check)).collect()
+}
+
 /// Checks and encodes a batch: 1 to 1,000 events of one stream, each id once, and expectations that can
 /// all be judged against the stream as it is before the batch.
 pub(crate) fn encode_batch(

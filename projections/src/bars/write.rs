@@ -1,6 +1,5 @@
 //! Writing bars: COPY for many new ones, one statement for few and for restatements.
 
-use sqlx::postgres::PgPoolCopyExt as _;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::batch::{Batch, Segment};

@@ -96,7 +96,8 @@ impl Matcher {
 
     /// Restates a worked order after a split.
     pub fn restate(&mut self, order_id: &str, remaining: Quantity, limit: Option<Price>) {
-        let Some(orders) = self.slot_of_order.get(order_id).and_then(|slot| self.working.get_mut(*slot)) else {
+        let Some(orders) = self.slot_of_order.get(order_id).and_then(|slot| self.working.get_mut(*slot))
+        else {
             return;
         };
         if let Some(order) = orders.iter_mut().find(|order| order.order_id == order_id) {
@@ -146,9 +147,8 @@ impl Matcher {
     /// Ends the day orders of a session that closed at `close_ns`, by order id. An order accepted at the
     /// close or later belongs to the next session and stays.
     pub fn on_session_closed(&mut self, close_ns: i64) -> Vec<Expiry> {
-        let over = |order: &&WorkingOrder| {
-            order.time_in_force == TimeInForce::Day && order.accepted_ns < close_ns
-        };
+        let over =
+            |order: &&WorkingOrder| order.time_in_force == TimeInForce::Day && order.accepted_ns < close_ns;
         let mut ended: Vec<_> = self.orders().filter(over).map(|order| order.order_id.clone()).collect();
         ended.sort_unstable();
         let expiries = ended.into_iter().filter_map(|order_id| {

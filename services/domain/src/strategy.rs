@@ -19,7 +19,7 @@ mod sma_cross;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use contracts::v1::{CorporateAction, Fill, Intent, IndicatorValue, Signal, SignalLeg};
+use contracts::v1::{CorporateAction, Fill, IndicatorValue, Intent, Signal, SignalLeg};
 
 pub use catalogue::{Kind, build, kinds, position_cap_e9, resolve};
 pub use momentum::Momentum;
@@ -86,9 +86,10 @@ pub struct Slots {
 impl Slots {
     /// The slot of a symbol and timeframe; a new one when it was never asked for.
     pub fn slot(&mut self, symbol: &str, timeframe: Timeframe) -> usize {
-        let known = self.of_symbol.get(symbol).and_then(|slots| {
-            slots.iter().find_map(|(known, slot)| (*known == timeframe).then_some(*slot))
-        });
+        let known = self
+            .of_symbol
+            .get(symbol)
+            .and_then(|slots| slots.iter().find_map(|(known, slot)| (*known == timeframe).then_some(*slot)));
         known.unwrap_or_else(|| {
             let slot = self.len;
             self.len += 1;
@@ -123,10 +124,8 @@ fn signal(
     indicators: &[(&str, f64)],
     reason: String,
 ) -> Vec<Signal> {
-    let indicators = indicators.iter().map(|(name, value)| IndicatorValue {
-        name: (*name).to_owned(),
-        value: *value,
-    });
+    let indicators =
+        indicators.iter().map(|(name, value)| IndicatorValue { name: (*name).to_owned(), value: *value });
     vec![Signal {
         strategy: strategy.to_owned(),
         legs: vec![SignalLeg {

@@ -12,7 +12,7 @@ use contracts::v1::Event;
 use contracts::v1::event::Body;
 use domain::book::{Book, FoldError, Prices};
 use domain::order::{OrderState, OrderStatus, Phase, phase};
-use event_log::Recorded;
+use event_log::{Append, Recorded};
 
 /// Most legs of a signal whose orders are looked at as one group.
 const LEGS_MAX: u32 = 16;
@@ -52,7 +52,7 @@ pub struct Machine {
     attention: BTreeSet<String>,
     /// Highest sequence that this service has appended itself or learned of.
     known: u64,
-    /// Ids of entries and order adjustments on the tape, once they have been loaded.
+    /// Ids of account entries on the tape, once they have been loaded.
     applied: Option<HashSet<String>>,
 }
 
@@ -61,20 +61,25 @@ impl Machine {
     #[must_use]
     pub fn new(book: Book, accounts: &[String]) -> Self {
         let accounts: BTreeSet<_> = accounts.iter().cloned().collect();
-        let mut prices = Prices::default();
-        for account in book.accounts() {
-            prices.seed(account);
-        }
         let attention = book.open_orders().map(|order| order.id().to_owned()).collect();
-        Self {
+        let mut machine = Self {
             known: book.sequence(),
             book,
-            prices,
+            prices: Prices::default(),
             accounts: accounts.into_iter().collect(),
             market_sequence: 0,
             account_last: BTreeMap::new(),
             attention,
             applied: None,
+        };
+        machine.seed_prices();
+        machine
+    }
+
+    /// Takes the prices of the accounts' last marks, after folding to the head of the tape.
+    pub fn seed_prices(&mut self) {
+        for account in self.book.accounts() {
+            self.prices.seed(account);
         }
     }
 
@@ -109,6 +114,17 @@ impl Machine {
         self.book.admit(order);
     }
 
+    /// Takes an event that this service has appended at `sequence`. Folded at once when nothing stands
+    /// between it and what is folded; otherwise [`Machine::must_fold`] asks for what does.
+    pub fn appended(&mut self, append: &Append, sequence: u64) -> Result<(), FoldError> {
+        self.learn(sequence);
+        if sequence != self.book.sequence() + 1 {
+            return Ok(());
+        }
+        let subject = append.subject.as_str().to_owned();
+        self.fold(&Recorded { sequence, subject, event: append.event.clone() })
+    }
+
     /// Learns that TRADING holds an event at `sequence`, perhaps one of its own not read back yet.
     pub fn learn(&mut self, sequence: u64) {
         self.known = self.known.max(sequence);
@@ -133,14 +149,14 @@ impl Machine {
         self.account_last.get(account).copied().unwrap_or_default()
     }
 
-    /// Whether the ids of entries and adjustments on the tape are known; without them a corporate action
-    /// cannot be told from one already applied.
+    /// Whether the ids of entries on the tape are known; without them a corporate action cannot be told
+    /// from one already applied.
     #[must_use]
     pub fn knows_applied(&self) -> bool {
         self.applied.is_some()
     }
 
-    /// Takes the ids of all entries and order adjustments on the tape.
+    /// Takes the ids of all entries on the tape.
     pub fn learn_applied(&mut self, ids: HashSet<String>) {
         self.applied.get_or_insert_default().extend(ids);
     }
@@ -168,8 +184,8 @@ impl Machine {
             let last = self.account_last.entry(account.to_owned()).or_default();
             *last = (*last).max(recorded.sequence);
         }
-        let adjusts = matches!(recorded.event.body, Some(Body::AccountEntry(_) | Body::OrderAdjusted(_)));
-        if let Some(applied) = self.applied.as_mut().filter(|_| adjusts) {
+        let entry = matches!(recorded.event.body, Some(Body::AccountEntry(_)));
+        if let Some(applied) = self.applied.as_mut().filter(|_| entry) {
             applied.insert(recorded.event.id.clone());
         }
     }

@@ -13,9 +13,9 @@
 mod event;
 pub mod file;
 pub mod import;
-//pub mod source;
-//pub mod clock;
-//pub mod floor;
-//mod service;
+pub mod source;
+pub mod clock;
+pub mod floor;
+mod service;
 
-//pub use service::{IngestConfig, IngestError, SourceConfig, run};
+pub use service::{IngestConfig, IngestError, SourceConfig, run};

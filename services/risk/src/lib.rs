@@ -1,1 +1,44 @@
-//! risk
+//! The risk service: one ordered decider that answers every signal once.
+//!
+//! It reads TRADING and MARKET in order. Live it decides each signal as it comes; on the tape clock it
+//! collects an instant's signals until `clock.decide` says that they are complete and takes them by
+//! strategy, symbol and leg. A decision stands on one snapshot of the `trading` read model and on what
+//! TRADING says past that snapshot's checkpoint.
+//!
+//! Invariants:
+//! - two signals can never both pass one limit: an approval counts from the moment it is decided, whether
+//!   or not the read model has seen it;
+//! - a decision's inputs are a function of the tape and of the decision's place in its instant, never of
+//!   how far the read model happened to be;
+//! - a decision's id follows from its signal, and each decision expects the last one of its account, so
+//!   that two deciders can never both win;
+//! - a read model that is behind decides nothing: on the tape clock the clock waits, live the signal is
+//!   denied after a bounded time;
+//! - killed at any instruction and started again it goes on with the same decisions: everything it
+//!   remembers is read from the tape, from the oldest signal without a decision on.
+//!
+//! A decision's basis names MARKET and TRADING as far as they are in its inputs, and under
+//! [`READ_MODEL_BASIS`] the checkpoint of the snapshot.
+//!
+//! Deliberately absent: the policy itself (`domain::risk`), orders and brokers, a book of its own.
+//!
+//! Modules in reading order.
+
+mod read_model;
+mod pricing;
+mod tail;
+mod machine;
+mod round;
+mod shell;
+
+pub use machine::{Due, Machine, Stale, Wanted};
+pub use pricing::Pricing;
+pub use read_model::{AsOf, LastPrice, PastAction, ReadError, ReadModel, Snapshot};
+pub use round::{Outcome, Outgoing};
+pub use shell::{Config, Error, run};
+
+/// Name of the service and source of its events.
+pub const SERVICE: &str = "risk";
+
+/// Name under which a decision's basis states the checkpoint of the read model.
+pub const READ_MODEL_BASIS: &str = "projection.trading";

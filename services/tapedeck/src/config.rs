@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use contracts::v1::{Costs, RiskLimits, Sizing, SizingKind, StrategyMode};
+use contracts::v1::{Costs, Parameter, RiskLimits, Sizing, SizingKind, StrategyMode};
 use domain::money::{Amount, E9, Price};
 use serde::{Deserialize, Serialize};
 
@@ -389,21 +389,21 @@ impl StrategyConfig {
         }
         parse_sizing(&self.sizing)
             .ok_or_else(|| value(field("sizing"), &self.sizing, "fixed:SHARES or fraction:SHARE"))?;
-        domain::strategy::check(&self.kind, &self.parameters()).map_err(|error| {
-            value(field("params"), self.kind.clone(), error.to_string())
-        })
+        domain::strategy::resolve(&self.kind, &self.parameters())
+            .map(drop)
+            .map_err(|error| value(field("params"), self.kind.clone(), error.to_string()))
     }
 
-    /// The parameters as text, by name.
-    pub fn parameters(&self) -> Vec<(String, String)> {
+    /// The stated parameters, by name.
+    pub fn parameters(&self) -> Vec<Parameter> {
         self.params
             .iter()
             .map(|(name, value)| {
-                let text = match value {
+                let value = match value {
                     toml::Value::String(text) => text.clone(),
                     other => other.to_string(),
                 };
-                (name.clone(), text)
+                Parameter { name: name.clone(), value }
             })
             .collect()
     }

@@ -11,6 +11,7 @@ mod config;
 mod exit;
 mod home;
 mod output;
+mod projector;
 mod render;
 mod seed;
 mod servers;

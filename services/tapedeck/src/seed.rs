@@ -3,7 +3,7 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, EntryKind, Event, Parameter, StrategyEnabled, StrategyRegistered,
+    AccountConfigured, AccountEntry, EntryKind, Event, StrategyEnabled, StrategyRegistered,
 };
 use contracts::{Subject, event_id, stream, to_timestamp};
 use domain::money::Amount;
@@ -78,14 +78,13 @@ async fn register(
 ) -> Result<(), Failure> {
     let subject = Subject::of(&["control", "strategy", name, "registered"]);
     let last = tape.last(stream::TRADING, subject.as_str()).await?;
+    // All parameters, defaults included: the tape says what ran, whatever a later version's defaults are.
+    let parameters = domain::strategy::resolve(&strategy.kind, &strategy.parameters())
+        .map_err(|error| Failure::config(format!("strategy.{name}.params: {error}")))?;
     let wanted = StrategyRegistered {
         strategy: name.to_owned(),
         kind: strategy.kind.clone(),
-        parameters: strategy
-            .parameters()
-            .into_iter()
-            .map(|(name, value)| Parameter { name, value })
-            .collect(),
+        parameters,
         symbols: strategy.symbols.clone(),
         timeframe: strategy.timeframe.clone(),
         sizing: parse_sizing(&strategy.sizing),

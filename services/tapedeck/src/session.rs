@@ -11,7 +11,8 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
-use crate::addresses::{Addresses, SecretUrl, password_of, split_url};
+pub use crate::addresses::random_hex;
+use crate::addresses::{Addresses, SecretUrl, password_of, split_url, write_private};
 use crate::cli::Global;
 use crate::config::Config;
 use crate::exit::Failure;
@@ -145,6 +146,30 @@ impl Session {
     /// Writes down where the servers and the dashboard are, for other commands.
     pub fn announce(&self, dashboard: Option<String>) -> Result<(), Failure> {
         Addresses { dashboard, ..self.addresses.clone() }.write(&self.dir)
+    }
+
+    /// The key behind the dashboard's sessions, made at the first start and kept with the tape.
+    pub fn web_secret(&self) -> Result<[u8; 32], Failure> {
+        let path = self.dir.path.join("web-secret");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let made = random_hex()?;
+                write_private(&path, &made)?;
+                made
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut secret = [0u8; 32];
+        let digits = text.trim().as_bytes();
+        for (byte, pair) in secret.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = std::str::from_utf8(pair)
+                .ok()
+                .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+                .filter(|_| digits.len() == 64)
+                .ok_or_else(|| Failure::config(format!("{}: expected 64 hex digits", path.display())))?;
+        }
+        Ok(secret)
     }
 
     /// True when this session started the servers.

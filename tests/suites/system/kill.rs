@@ -8,7 +8,7 @@ use local_servers::testing::{TestNats, TestPostgres};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::harness::{BUSY, Home, Outcome, Running, actions_file, bar_files, rehearse};
+use crate::harness::{BUSY, Home, Outcome, Running, actions_file, bar_files, eventually, rehearse};
 
 const ROUNDS: u64 = 20;
 const FROM: &str = "2008-09-15";
@@ -34,7 +34,7 @@ async fn killed_at_random_the_chain_hash_stays() -> Outcome {
         let database = TestPostgres::shared().await?.create_database(None).await?;
         let mut home = Home::new()?;
         home.configure(BUSY)?;
-        home.set("NATS_URL", nats.url());
+        home.set("NATS_URL", &nats.url());
         home.set("DATABASE_URL", database.url());
         let killed = round(&home, seed, &bars, &actions)?;
         for service in killed {
@@ -61,6 +61,9 @@ fn round(home: &Home, seed: u64, bars: &[String], actions: &str) -> anyhow::Resu
     let mut running: BTreeMap<&str, Running> = BTreeMap::new();
     for service in SERVICES {
         running.insert(service, start(service)?);
+        // The first, ingest, makes the tape that the others then find.
+        let manifest = home.path().join("tapes/round/tape.json");
+        eventually("the tape is made", Duration::from_secs(10), || Ok(manifest.exists()))?;
     }
     let mut killed = Vec::new();
     let mut next = Instant::now() + Duration::from_millis(random.random_range(100..900));

@@ -11,5 +11,5 @@ mod hub;
 mod sse;
 
 pub use feed::feed;
-pub use hub::{Caught, Hub, Subscription, Topic};
+pub use hub::Hub;
 pub use sse::{LiveQuery, stream};

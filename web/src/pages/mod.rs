@@ -19,8 +19,8 @@ use crate::app::App;
 use crate::live::{self, LiveQuery};
 use crate::url::Url;
 
-pub use layout::{Layout, Link};
-pub use panel::{Body, Panel, Rendering, Scope, State as BodyState, Topic};
+pub use layout::Layout;
+pub use panel::{Body, Panel, Rendering, Scope, Shown, Topic};
 
 /// A page of the site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

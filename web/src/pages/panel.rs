@@ -164,7 +164,7 @@ pub type Rendering = Result<String, askama::Error>;
 
 /// What a panel has to show.
 #[derive(Clone, Debug)]
-pub enum State<T> {
+pub enum Shown<T> {
     /// This.
     Ready(T),
     /// Nothing yet; the template says what would be here.
@@ -179,7 +179,7 @@ pub enum State<T> {
 #[derive(Clone, Debug)]
 pub struct Body<T> {
     /// Content.
-    pub state: State<T>,
+    pub state: Shown<T>,
     /// Why the content may be old; empty when it is not.
     pub note: String,
     /// Where to load the panel again.
@@ -197,13 +197,13 @@ impl<T> Body<T> {
         const PATIENCE: Duration = Duration::from_millis(400);
         let outcome = if scope.version == 0 { Ok(read.await) } else { tokio::time::timeout(PATIENCE, read).await };
         let state = match outcome {
-            Ok(Ok(Some(content))) => State::Ready(content),
-            Ok(Ok(None)) => State::Empty,
+            Ok(Ok(Some(content))) => Shown::Ready(content),
+            Ok(Ok(None)) => Shown::Empty,
             Ok(Err(error)) => {
                 tracing::warn!(%error, panel = panel.name(), "panel {} not read: {error}", panel.name());
-                State::Failed("The read model cannot be read now.".to_owned())
+                Shown::Failed("The read model cannot be read now.".to_owned())
             }
-            Err(_) => State::Loading,
+            Err(_) => Shown::Loading,
         };
         Self { state, note: String::new(), retry: Url::Panel(panel.name(), scope.account).to_string() }
     }

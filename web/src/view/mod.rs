@@ -5,5 +5,5 @@
 mod number;
 mod time;
 
-pub use number::{Signed, money, percent, price, quantity, ratio, signed_money, signed_percent};
+pub use number::{Signed, count, money, percent, price, quantity, ratio, signed_money, signed_percent};
 pub use time::{Instant, duration_words, market_time};

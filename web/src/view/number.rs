@@ -72,6 +72,12 @@ pub fn signed_percent(share: Option<f64>) -> Signed {
     Signed::of(sign, &format!("{magnitude} %"))
 }
 
+/// A count with thousands separated.
+#[must_use]
+pub fn count(number: u64) -> String {
+    grouped(u128::from(number))
+}
+
 /// A ratio with two decimal places; a dash when it is undefined.
 #[must_use]
 pub fn ratio(value: Option<f64>) -> String {

@@ -6,10 +6,12 @@ use async_nats::jetstream;
 use local_servers::testing::TestNats;
 use local_servers::{NatsServer, Search, ServerError, find_nats_server};
 
-use crate::support::{eventually, kill_9, mode, nats_options, nats_search, pid_of, restarted, runs, script};
+use crate::support::{
+    connect, eventually, kill_9, mode, nats_options, nats_search, pid_of, restarted, runs, script,
+};
 
 async fn append(url: &str, count: usize) {
-    let context = jetstream::new(async_nats::connect(url).await.unwrap());
+    let context = jetstream::new(connect(url).await);
     let config = jetstream::stream::Config {
         name: "KEPT".to_owned(),
         subjects: vec!["kept".to_owned()],
@@ -22,7 +24,7 @@ async fn append(url: &str, count: usize) {
 }
 
 async fn messages(url: &str) -> u64 {
-    let context = jetstream::new(async_nats::connect(url).await.unwrap());
+    let context = jetstream::new(connect(url).await);
     context.get_stream("KEPT").await.unwrap().get_info().await.unwrap().state.messages
 }
 

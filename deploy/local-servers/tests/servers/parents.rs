@@ -9,7 +9,7 @@ use local_servers::testing::test_options;
 use local_servers::{NatsServer, PostgresServer};
 use serde_json::Value;
 
-use crate::support::{eventually, kill_9, nats_options, runs};
+use crate::support::{connect, eventually, kill_9, nats_options, runs};
 
 const HOME: &str = "LOCAL_SERVERS_TEST_HOME";
 const READY: &str = "ready";
@@ -62,7 +62,7 @@ async fn a_killed_parent_leaves_nothing_that_blocks_the_next_start() {
     let nats = NatsServer::start(nats_options(&home.join("nats"))).await.unwrap();
     let postgres = PostgresServer::start(test_options(home.join("postgres"))).await.unwrap();
     eventually("the old servers have ended", || !children.iter().any(|pid| runs(*pid))).await;
-    async_nats::connect(nats.url()).await.unwrap();
+    connect(&nats.url()).await;
     postgres.ensure_database("again").await.unwrap();
     nats.stop().await;
     postgres.stop().await;

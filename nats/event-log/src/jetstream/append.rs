@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use super::api::{ApiError, ServerError, answer, code};
 use super::{JetStreamLog, TIMEOUT};
-use crate::wire::{self, Encoded};
-use crate::{Append, AppendError, Appended, LogError};
+use crate::wire::Encoded;
+use crate::{AppendError, Appended, LogError};
 
 /// Most times that one append is sent.
 const ATTEMPTS: u32 = 5;
@@ -171,23 +171,19 @@ impl JetStreamLog {
     }
 
     /// Publishes all entries in order, at most [`WINDOW`] of them unanswered, then settles each.
-    pub(super) async fn append_many(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
-        let encoded: Vec<_> = entries
-            .into_iter()
-            .map(|entry| wire::encode(entry, &self.inner.clock, self.inner.max_payload))
-            .collect();
-        let stream = encoded.iter().flatten().map(|entry| entry.stream).next();
-        let mut outcomes = Vec::with_capacity(encoded.len());
-        for window in encoded.chunks(WINDOW) {
-            let replies = self.publish_window(window).await;
-            for (entry, reply) in window.iter().zip(replies) {
+    pub(super) async fn append_many(
+        &self,
+        entries: Vec<Result<Encoded, AppendError>>,
+    ) -> Vec<Result<Appended, AppendError>> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            let window: Vec<_> = entries.by_ref().take(WINDOW).collect();
+            let replies = self.publish_window(&window).await;
+            for (entry, reply) in window.into_iter().zip(replies) {
                 outcomes.push(match entry {
-                    Ok(entry) if Some(entry.stream) != stream => {
-                        Err(AppendError::Refused(format!("{}: the entries span two streams", entry.subject)))
-                    }
-                    Ok(entry) => self.settle(entry, reply).await,
-                    Err(AppendError::Refused(reason)) => Err(AppendError::Refused(reason.clone())),
-                    Err(error) => Err(AppendError::Refused(error.to_string())),
+                    Ok(entry) => self.settle(&entry, reply).await,
+                    Err(refused) => Err(refused),
                 });
             }
         }

@@ -3,7 +3,10 @@
 //! All messages but the last are sent without a reply subject; the server keeps them aside and judges the
 //! whole batch when the last one commits it, so that a batch costs one round trip and one sync.
 
+use std::collections::HashSet;
+
 use async_nats::HeaderValue;
+use futures::future::try_join_all;
 
 use super::append::{Failure, PublishAck, headers, pause};
 use super::{JetStreamLog, TIMEOUT};
@@ -12,6 +15,10 @@ use crate::{AppendError, Appended, LogError};
 
 /// Most times that one batch is sent.
 const ATTEMPTS: u32 = 5;
+/// Most events by which a stored batch is looked for.
+const ANCHORS: usize = 16;
+/// Most lookups under way at a time.
+const LOOKUPS: usize = 64;
 
 impl JetStreamLog {
     pub(super) async fn append_batch_encoded(&self, batch: &[Encoded]) -> Result<Vec<Appended>, AppendError> {
@@ -68,20 +75,17 @@ impl JetStreamLog {
         &self,
         batch: &[Encoded],
     ) -> Result<Option<Result<Vec<Appended>, AppendError>>, LogError> {
-        let mut found = Vec::with_capacity(batch.len());
-        let mut before = 0;
-        for entry in batch {
-            let at = self.locate(entry, before).await?;
-            before = at.unwrap_or(before);
-            found.push(at);
-            // Half of a batch cannot be there by this batch; one missing event decides.
-            if at.is_none() {
-                break;
-            }
+        let stored = |sequence| Appended { sequence, duplicate: true };
+        if let Some(first) = self.batch_start(batch).await? {
+            return Ok(Some(Ok((first..).take(batch.len()).map(stored).collect())));
         }
-        if found.len() == batch.len() && found.iter().all(Option::is_some) {
-            let stored = |sequence| Appended { sequence, duplicate: true };
-            return Ok(Some(Ok(found.into_iter().flatten().map(stored).collect())));
+        let mut found = Vec::with_capacity(batch.len());
+        for entry in batch {
+            let Some(sequence) = self.locate(entry).await? else { break };
+            found.push(stored(sequence));
+        }
+        if found.len() == batch.len() {
+            return Ok(Some(Ok(found)));
         }
         for entry in batch {
             let Some((filter, expected)) = entry.expected() else { continue };
@@ -91,7 +95,7 @@ impl JetStreamLog {
             }
         }
         for entry in batch {
-            if let Some(sequence) = self.locate(entry, 0).await? {
+            if let Some(sequence) = self.locate(entry).await? {
                 let actual = self.at(entry.stream, sequence).await?.map(Box::new);
                 let filter = entry.subject.as_str().to_owned();
                 return Ok(Some(Err(AppendError::Conflict { filter, expected: 0, actual })));
@@ -100,21 +104,51 @@ impl JetStreamLog {
         Ok(None)
     }
 
-    /// Where an entry's event stands: behind the sequence it expects, right behind `before`, or last
-    /// under its subject.
-    async fn locate(&self, entry: &Encoded, before: u64) -> Result<Option<u64>, LogError> {
+    /// Where the batch stands as a whole. It is stored without a gap, so one event of it that is found
+    /// tells where all the others must be.
+    async fn batch_start(&self, batch: &[Encoded]) -> Result<Option<u64>, LogError> {
+        // The last event of each subject is found most easily, and one with an expectation always.
+        let mut subjects = HashSet::new();
+        let anchors = batch.iter().enumerate().rev();
+        let anchors =
+            anchors.filter(|(_, entry)| subjects.insert(entry.subject.as_str()) || entry.expected().is_some());
+        for (index, entry) in anchors.take(ANCHORS) {
+            let Some(sequence) = self.locate(entry).await? else { continue };
+            let Some(first) = sequence.checked_sub(index as u64).filter(|first| *first > 0) else { continue };
+            if self.stands_at(batch, first).await? {
+                return Ok(Some(first));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the events of the batch stand one after the other from `first` on.
+    async fn stands_at(&self, batch: &[Encoded], first: u64) -> Result<bool, LogError> {
+        let mut sequence = first;
+        for chunk in batch.chunks(LOOKUPS) {
+            let mut lookups = Vec::with_capacity(chunk.len());
+            for entry in chunk {
+                lookups.push(self.identity_at(entry.stream, sequence));
+                sequence += 1;
+            }
+            for (entry, found) in chunk.iter().zip(try_join_all(lookups).await?) {
+                if found.is_none_or(|(_, id)| id.as_deref() != Some(entry.id.as_str())) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where an entry's event stands: behind the sequence it expects, or last under its subject.
+    async fn locate(&self, entry: &Encoded) -> Result<Option<u64>, LogError> {
         let ours = |found: Option<(u64, Option<String>)>| {
             found.filter(|(_, id)| id.as_deref() == Some(entry.id.as_str())).map(|(sequence, _)| sequence)
         };
-        if before > 0 {
-            if let Some(sequence) = ours(self.identity_at(entry.stream, before + 1).await?) {
-                return Ok(Some(sequence));
-            }
-        }
-        if let Some((filter, expected)) = entry.expected() {
-            if let Some(sequence) = ours(self.first_behind(entry.stream, filter, expected).await?) {
-                return Ok(Some(sequence));
-            }
+        if let Some((filter, expected)) = entry.expected()
+            && let Some(sequence) = ours(self.first_behind(entry.stream, filter, expected).await?)
+        {
+            return Ok(Some(sequence));
         }
         Ok(ours(self.identity_of_last(entry.stream, entry.subject.as_str()).await?))
     }

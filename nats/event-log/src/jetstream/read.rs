@@ -85,6 +85,7 @@ impl Reader for JetStreamReader {
 }
 
 /// What a message of the subscription turned out to be.
+#[expect(clippy::large_enum_variant, reason = "nearly every step delivers; a box would cost each of them")]
 enum Step {
     /// An event or an undecodable message.
     Deliver(Delivery),

@@ -40,7 +40,7 @@ impl Connection {
 
     /// Waits until the server has handled everything sent so far: it answers a request to a subject that
     /// nobody serves at once, and in order.
-    async fn round_trip(&self) -> Result<(), LogError> {
+    pub(super) async fn round_trip(&self) -> Result<(), LogError> {
         let asked = self.client.request(self.client.new_inbox(), Vec::new().into());
         match tokio::time::timeout(TIMEOUT, asked).await {
             Ok(Ok(_)) => Ok(()),

@@ -228,8 +228,7 @@ impl Book {
         }
         let commission = Amount::from_wire(fill.commission.as_ref());
         let mut account = self.account_row(&fill.account);
-        let mut position =
-            self.position_row(PositionKey::new(&fill.account, &fill.strategy, &fill.symbol));
+        let mut position = self.position_row(PositionKey::new(&fill.account, &fill.strategy, &fill.symbol));
         let traded = position.trade(signed(fill.side(), Quantity(fill.quantity_e9)), Price(fill.price_e9))?;
         position.add_fees(commission)?;
         position.updated_ns = event_ns;

@@ -26,7 +26,8 @@ pub fn split_entries(
         // What is owed in cash is no share any more, so that it stays a fraction whatever it comes to.
         let owed = ratio.split_quantity(position.fraction).map_err(|_| overflow())?;
         let pending = owed.held.checked_add(owed.fraction);
-        let fraction = pending.and_then(|pending| pending.checked_add(after.fraction)).ok_or_else(overflow)?;
+        let fraction =
+            pending.and_then(|pending| pending.checked_add(after.fraction)).ok_or_else(overflow)?;
         entries.push(AccountEntry {
             amount: Amount::ZERO.to_wire(),
             quantity_after_e9: after.held.0,

@@ -25,9 +25,9 @@ pub struct IdentityBroken {
 pub fn check_identity(book: &Book) -> Result<(), IdentityBroken> {
     for account in book.accounts() {
         let positions = book.positions_of(&account.account);
-        let cost = positions.map(super::PositionState::cost_basis).try_fold(Amount::ZERO, |sum, basis| {
-            basis.and_then(|basis| sum.checked_add(basis))
-        });
+        let cost = positions
+            .map(super::PositionState::cost_basis)
+            .try_fold(Amount::ZERO, |sum, basis| basis.and_then(|basis| sum.checked_add(basis)));
         let found = cost
             .and_then(|cost| account.cash.checked_add(cost))
             .and_then(|sum| sum.checked_sub(account.realized_pnl))

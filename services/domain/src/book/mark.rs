@@ -54,10 +54,9 @@ pub fn mark(
     let (mut gross, mut net) = (Amount::ZERO, Amount::ZERO);
     let mut used = Vec::new();
     for (symbol, quantity) in held.into_iter().filter(|(_, quantity)| *quantity != Quantity::ZERO) {
-        let KnownPrice { price, time_ns, .. } = prices.get(symbol).ok_or_else(|| MarkError::NoPrice {
-            account: account.to_owned(),
-            symbol: symbol.to_owned(),
-        })?;
+        let KnownPrice { price, time_ns, .. } = prices
+            .get(symbol)
+            .ok_or_else(|| MarkError::NoPrice { account: account.to_owned(), symbol: symbol.to_owned() })?;
         let value = Amount::notional(price, quantity);
         gross = gross.checked_add(value.abs()).ok_or_else(|| overflow("gross_exposure"))?;
         net = net.checked_add(value).ok_or_else(|| overflow("net_exposure"))?;

@@ -107,14 +107,13 @@ impl PositionState {
             true if change.abs() <= held.abs() => change,
             true => Quantity(held.0.checked_neg().ok_or_else(|| self.overflow("quantity"))?),
         };
-        
+
         let value = Amount::notional(price, change);
         let closing_value = Amount::notional(price, closing);
         // By difference, so that rounding the two parts cannot lose a billionth.
         let opening_value = value.checked_sub(closing_value).ok_or_else(|| self.overflow("cost"))?;
         let returned = self.cost_of(closing.abs())?;
-        let realized =
-            (-closing_value).checked_sub(returned).ok_or_else(|| self.overflow("realized_pnl"))?;
+        let realized = (-closing_value).checked_sub(returned).ok_or_else(|| self.overflow("realized_pnl"))?;
         let cost = self.cost.checked_sub(returned).and_then(|cost| cost.checked_add(opening_value));
         let quantity = held.checked_add(change).ok_or_else(|| self.overflow("quantity"))?;
         let sum = self.realized_pnl.checked_add(realized).ok_or_else(|| self.overflow("realized_pnl"))?;

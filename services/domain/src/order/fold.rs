@@ -13,9 +13,7 @@ use crate::money::{Amount, Price, Quantity, div_half_even};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvolveError {
     /// More would be filled than was ordered.
-    #[error(
-        "order {order_id}: fill {number} of {quantity} exceeds the {unfilled} not filled yet"
-    )]
+    #[error("order {order_id}: fill {number} of {quantity} exceeds the {unfilled} not filled yet")]
     Overfilled {
         /// Order.
         order_id: String,

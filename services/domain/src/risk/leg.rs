@@ -60,13 +60,12 @@ pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
         match leg.order_type() {
             OrderType::Market | OrderType::Unspecified => {}
             OrderType::Limit if leg.limit_price_e9.is_some_and(|price| price > 0) => {}
-            OrderType::Limit => return field("limit_price_e9", "missing or not positive", "a positive price"),
+            OrderType::Limit => {
+                return field("limit_price_e9", "missing or not positive", "a positive price");
+            }
             other => return field("order_type", other.as_str_name(), "market or limit"),
         }
-        if !matches!(
-            leg.time_in_force(),
-            TimeInForce::Unspecified | TimeInForce::Day | TimeInForce::Gtc
-        ) {
+        if !matches!(leg.time_in_force(), TimeInForce::Unspecified | TimeInForce::Day | TimeInForce::Gtc) {
             return field("time_in_force", leg.time_in_force().as_str_name(), "day or good till cancelled");
         }
         if leg.quantity_e9.is_some_and(|quantity| quantity <= 0) {
@@ -268,7 +267,10 @@ impl Leg<'_> {
         let sized = sizing::shares(sizing, self.share_e9, cap, equity, self.worst_price());
         let sized = sized.or_else(|error| deny(Rule::SizeZero, error.to_string()))?;
         if sized <= Quantity::ZERO {
-            return deny(Rule::SizeZero, format!("less than one share at {} with {equity}", self.worst_price()));
+            return deny(
+                Rule::SizeZero,
+                format!("less than one share at {} with {equity}", self.worst_price()),
+            );
         }
         // Opposite of the side when the strategy holds the other way and nothing covers it yet.
         let coming = self.position().checked_add(Quantity(self.input.strategy_reserved_e9));
@@ -297,9 +299,8 @@ impl Leg<'_> {
 
         let held = Amount::from_wire(self.input.gross_exposure.as_ref());
         let reserved = Amount::from_wire(self.input.reserved_exposure.as_ref());
-        let sum = |parts: [Amount; 3]| {
-            parts.into_iter().try_fold(value, Amount::checked_add).ok_or_else(overflow)
-        };
+        let sum =
+            |parts: [Amount; 3]| parts.into_iter().try_fold(value, Amount::checked_add).ok_or_else(overflow);
         let exposure = sum([held, reserved, running.exposure])?;
         let most = equity.times_e9(limits.max_exposure_fraction_e9).ok_or_else(overflow)?;
         if exposure > most {
@@ -319,13 +320,7 @@ impl Leg<'_> {
         Ok(())
     }
 
-    fn check_position(
-        &self,
-        limits: &RiskLimits,
-        equity: Amount,
-        side: Side,
-        quantity: Quantity,
-    ) -> Checked {
+    fn check_position(&self, limits: &RiskLimits, equity: Amount, side: Side, quantity: Quantity) -> Checked {
         let coming = Quantity(self.input.account_position_e9)
             .checked_add(Quantity(self.input.account_reserved_e9))
             .and_then(|coming| coming.checked_add(signed(side, quantity)))
@@ -335,10 +330,7 @@ impl Leg<'_> {
         if value <= most {
             return Ok(());
         }
-        deny(
-            Rule::MaxPosition,
-            format!("{coming} shares would be worth {value}, expected at most {most}"),
-        )
+        deny(Rule::MaxPosition, format!("{coming} shares would be worth {value}, expected at most {most}"))
     }
 }
 

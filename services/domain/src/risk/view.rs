@@ -107,9 +107,8 @@ fn input(
         symbol: leg.symbol.clone(),
         price_e9: known.map_or(0, |known| known.price.0),
         price_time: known.map(|known| to_timestamp(known.time_ns)),
-        price_age_ms: known.map_or(0, |known| {
-            now_ns.saturating_sub(known.time_ns).div_euclid(NANOS_PER_MILLISECOND)
-        }),
+        price_age_ms: known
+            .map_or(0, |known| now_ns.saturating_sub(known.time_ns).div_euclid(NANOS_PER_MILLISECOND)),
         strategy_position_e9: held.0,
         account_position_e9: book.net_quantity(account, &leg.symbol).0,
         strategy_reserved_e9: reserved(Some(&signal.strategy)),

@@ -73,11 +73,10 @@ impl Strategy for Momentum {
 
     fn on_bar(&mut self, input: &BarInput<'_>) -> Vec<Signal> {
         let (lookback, threshold_e9) = (self.lookback, self.threshold_e9);
-        let slot =
-            slot_state(&mut self.slots, input.slot, || Slot {
-                closes: Closes::new(lookback as usize + 1),
-                zone: None,
-            });
+        let slot = slot_state(&mut self.slots, input.slot, || Slot {
+            closes: Closes::new(lookback as usize + 1),
+            zone: None,
+        });
         let before = slot.zone;
         slot.closes.push(input.bar.close.0);
         slot.zone = slot.compare(lookback, threshold_e9);

@@ -27,7 +27,7 @@ pub fn python(script: &str, arguments: &[&str], input: &str) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("cannot run {interpreter}: {error}; {MEND}"));
-    // The scripts read all of their input before they answer, or none of it.
+    // All input first, then all output: the answers are far shorter than a pipe holds, or need no input.
     let written = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);

@@ -186,7 +186,8 @@ impl Importer {
             self.queue.push_front(item);
         }
         for item in failed.items.into_iter().rev() {
-            self.queue.push_front(Item { attempted: item.attempted || attempted, ..item });
+            let attempted = item.attempted || attempted;
+            self.queue.push_front(Item { attempted, ..item });
         }
         let subjects: BTreeSet<String> =
             failed.subjects.iter().map(|subject| subject.as_str().to_owned()).collect();

@@ -17,14 +17,14 @@ pub(super) const ITEM_EVENTS_MAX: usize = 3;
 /// Something to bring onto the tape.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
-    kind: ItemKind,
+    pub(super) kind: ItemKind,
     /// True when a batch with this item was sent and its fate is not known: what the tape holds of it may
     /// be ours, and then counts as appended.
     pub(super) attempted: bool,
 }
 
 #[derive(Clone, Debug)]
-enum ItemKind {
+pub(super) enum ItemKind {
     Row(Row),
     Action(Action),
 }

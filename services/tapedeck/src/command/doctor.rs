@@ -1,6 +1,7 @@
 //! `tapedeck doctor`: what is wrong, each with the command that mends it.
 
 use local_servers::{find_nats_server, find_postgres};
+use projections::queries;
 use serde::Serialize;
 
 use crate::cli::Global;
@@ -183,22 +184,41 @@ async fn clock(pool: &sqlx::PgPool) -> Finding {
 }
 
 async fn data(pool: &sqlx::PgPool) -> Result<Vec<Finding>, Failure> {
-    let failed = |error: projections::QueryError| Failure::unreachable(error.to_string());
-    let parked = projections::queries::parked_open(pool).await.map_err(failed)?;
+    let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
+    let parked = queries::counts(pool).await.map_err(failed)?.parked;
     let mut findings = vec![if parked == 0 {
         good("parked messages", "none")
     } else {
         found("parked messages", State::Warning, format!("{parked} to look at"), "tapedeck parked list")
     }];
-    let gaps = projections::queries::session_gaps(pool).await.map_err(failed)?;
-    match gaps.first() {
-        None => findings.push(good("data", "every session between a symbol's first and last bar has bars")),
-        Some(gap) => findings.push(found(
-            "data",
-            State::Warning,
-            format!("{} {} has no bar on {} ({} such sessions in all)", gap.symbol, gap.timeframe, gap.date, gaps.len()),
-            "tapedeck import FILE",
-        )),
+    for series in queries::series(pool).await.map_err(failed)? {
+        let dates = queries::bar_dates(pool, &series.symbol, &series.timeframe).await.map_err(failed)?;
+        findings.push(gaps(&series, &dates));
     }
     Ok(findings)
+}
+
+/// Sessions of the calendar between the first and the last bar that have none.
+fn gaps(series: &queries::Series, dates: &[String]) -> Finding {
+    let name = format!("{} {}", series.symbol, series.timeframe);
+    let calendar = domain::calendar::Calendar::xnys();
+    let (first, last) = (calendar.date_of(series.first_close_ns), calendar.date_of(series.last_close_ns));
+    let sessions = match calendar.sessions(first, last) {
+        Ok(sessions) => sessions,
+        Err(error) => return found("data", State::Warning, format!("{name}: {error}"), ""),
+    };
+    let missing: Vec<String> = sessions
+        .iter()
+        .map(|session| session.date.to_string())
+        .filter(|date| dates.binary_search(date).is_err())
+        .collect();
+    match missing.first() {
+        None => good("data", format!("{name}: {} bars, no session missing", series.bars)),
+        Some(first) => found(
+            "data",
+            State::Warning,
+            format!("{name}: {} sessions without a bar, the first {first}", missing.len()),
+            "tapedeck import FILE",
+        ),
+    }
 }

@@ -1,0 +1,45 @@
+# The verbs of this repository. Each is one line of work; the work is in deploy/ and in the program.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# Downloads and builds live outside the checkout, so that a second clone is as quick as a second run.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tapedeck
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export TAPEDECK_TOOLS ?= $(CACHE)/tools
+TAPEDECK = $(CARGO_TARGET_DIR)/debug/tapedeck
+
+.PHONY: help up setup setup-test assets build test fmt lint bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: setup build ## Start everything and print the dashboard's URL; DATA=DIR plays the bars in DIR through it (ARGS=--stay keeps the dashboard)
+	@exec $(TAPEDECK) $(if $(DATA),rehearse --bars $(wildcard $(DATA)/bars-*.csv.gz) $(patsubst %,--actions %,$(wildcard $(DATA)/corporate-actions.csv)) --bind 127.0.0.1:0,up) $(ARGS)
+
+setup: ## Install what is missing: nats-server, PostgreSQL, Node, the dashboard's assets
+	@for piece in rust nats-server postgres node assets; do deploy/setup/$$piece.sh || exit 1; done
+
+setup-test: setup ## Also install what only the tests need: nextest, Python packages, Chromium
+	@deploy/setup/test-tools.sh
+
+assets: ## Build the dashboard's assets into web/dist
+	@deploy/setup/assets.sh
+
+build: assets ## Build the program
+	@cargo build --workspace --bins --locked
+
+test: setup-test ## Run every check; needs the shared data (TAPEDECK_TEST_DATA)
+	@deploy/test.sh
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+lint: assets ## Run the lints
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+
+bench: setup build ## Measure imports, rebuilds and restarts against their raw floors
+	@$(CARGO_TARGET_DIR)/debug/with-servers cargo bench --workspace --bench '*' --profile dev --locked
+
+clean: ## Remove what was built in this checkout; tapes and caches stay
+	@rm -rf web/dist web/node_modules tests/browser/node_modules

@@ -1,0 +1,53 @@
+#!/bin/sh
+# Every check, the quick ones first; each step prints how long it took. Called by `make test`.
+#
+# The environment that it expects (CARGO_TARGET_DIR, TAPEDECK_TOOLS) comes from the Makefile.
+set -eu
+cd "$(dirname -- "$0")/.."
+ROOT=$(pwd)
+began=$(date +%s)
+
+step() {
+    name=$1
+    shift
+    printf '\n==> %s\n' "$name"
+    start=$(date +%s)
+    "$@" </dev/null
+    printf '==> %s: %s s\n' "$name" "$(($(date +%s) - start))"
+}
+
+# The shared bars; without them the tests that matter most could only be skipped, so their absence fails.
+data=${TAPEDECK_TEST_DATA:-../shared/data}
+TAPEDECK_TEST_DATA=$(CDPATH= cd -- "$data" 2>/dev/null && pwd) || {
+    echo "test: the directory of test data $data does not exist (from $ROOT); set TAPEDECK_TEST_DATA" >&2
+    exit 1
+}
+TAPEDECK_TEST_PYTHON=$TAPEDECK_TOOLS/bin/tapedeck-test-python
+PATH=$TAPEDECK_TOOLS/bin:$PATH
+export TAPEDECK_TEST_DATA TAPEDECK_TEST_PYTHON PATH
+
+schema() {
+    [ ! -x proto/check.sh ] || proto/check.sh
+}
+types() {
+    for directory in web tests/browser; do
+        (cd "$directory" && npm run --silent check)
+    done
+}
+dependencies() {
+    if cargo deny --version >/dev/null 2>&1; then
+        cargo deny --locked check bans licenses sources
+    else
+        echo "cargo-deny is not installed; the tidy test holds the dependencies against deny.toml"
+    fi
+}
+
+step "format" cargo fmt --all --check
+step "schema" schema
+step "types of the scripts" types
+step "dependencies" dependencies
+step "lints" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+# Everything at once, exactly as `make up` builds it, so that nothing is compiled twice.
+step "build" cargo build --workspace --bins --locked --quiet
+step "tests" "$CARGO_TARGET_DIR/debug/with-servers" cargo nextest run --workspace --locked --cargo-quiet
+printf '\n==> all checks passed in %s s\n' "$(($(date +%s) - began))"

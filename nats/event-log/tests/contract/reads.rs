@@ -1,0 +1,164 @@
+//! Ordered reads and single lookups.
+
+use std::time::Duration;
+
+use contracts::stream::{MARKET, TRADING};
+use event_log::{Delivery, StreamState};
+
+use crate::fixture::{Fixture, PATIENCE, bar, sequences, take};
+
+crate::contract!(
+    a_read_delivers_everything_in_order_and_follows,
+    a_read_starts_at_a_sequence_and_honours_filters,
+    a_batch_is_bounded_and_nothing_is_lost_between_batches,
+    a_cancelled_batch_loses_nothing,
+    an_undecodable_message_is_delivered_as_such,
+    json_of_a_plain_client_is_read,
+    single_events_are_found,
+    an_unknown_stream_is_an_error,
+);
+
+async fn a_read_delivers_everything_in_order_and_follows(fixture: Fixture) {
+    let tape = fixture.tape();
+    tape.append_batch((0..500).map(|number| bar("A", number)).collect()).await.unwrap();
+    let mut reader = tape.read(MARKET, &[], 0).await.unwrap();
+    let history = take(&mut reader, 500).await;
+    assert_eq!(sequences(&history), (1..=500).collect::<Vec<_>>());
+    let Delivery::Event(first) = &history[0] else { panic!("expected an event") };
+    assert_eq!((first.event.id.clone(), first.subject.as_str()), (bar("A", 0).event.id, "market.bar.1h.A"));
+    for number in 500..600 {
+        tape.append(bar("A", number)).await.unwrap();
+        assert_eq!(sequences(&take(&mut reader, 1).await), [u64::from(number) + 1]);
+    }
+}
+
+async fn a_read_starts_at_a_sequence_and_honours_filters(fixture: Fixture) {
+    let tape = fixture.tape();
+    for number in 0..30 {
+        for symbol in ["A", "B", "C"] {
+            tape.append(bar(symbol, number)).await.unwrap();
+        }
+    }
+    let mut one = tape.read(MARKET, &["market.bar.1h.B".into()], 50).await.unwrap();
+    assert_eq!(sequences(&take(&mut one, 14).await), (50..=90).step_by(3).collect::<Vec<_>>());
+    let filters = ["market.bar.1h.A".to_owned(), "market.bar.1h.C".to_owned()];
+    let mut two = tape.read(MARKET, &filters, 82).await.unwrap();
+    assert_eq!(sequences(&take(&mut two, 6).await), [82, 84, 85, 87, 88, 90]);
+    let mut wildcard = tape.read(MARKET, &["market.bar.*.A".into()], 1).await.unwrap();
+    assert_eq!(take(&mut wildcard, 30).await.len(), 30);
+    tape.append(bar("B", 30)).await.unwrap();
+    tape.append(bar("A", 30)).await.unwrap();
+    assert_eq!(sequences(&take(&mut wildcard, 1).await), [92]);
+    // A start behind the end waits for what comes there.
+    let mut ahead = tape.read(MARKET, &[], 93).await.unwrap();
+    tape.append(bar("A", 31)).await.unwrap();
+    assert_eq!(sequences(&take(&mut ahead, 1).await), [93]);
+}
+
+async fn a_batch_is_bounded_and_nothing_is_lost_between_batches(fixture: Fixture) {
+    let tape = fixture.tape();
+    for chunk in 0..5 {
+        let bars = (0..1_000).map(|number| bar("A", chunk * 1_000 + number)).collect();
+        tape.append_batch(bars).await.unwrap();
+    }
+    let mut reader = tape.read(MARKET, &[], 1).await.unwrap();
+    let mut all = Vec::new();
+    for max in (1..).map(|round| round * 7 % 60 + 1) {
+        let batch = tokio::time::timeout(PATIENCE, reader.batch(max)).await.unwrap().unwrap();
+        assert!(!batch.is_empty() && batch.len() <= max, "{} of {max}", batch.len());
+        all.extend(sequences(&batch));
+        if all.len() == 5_000 {
+            break;
+        }
+    }
+    assert_eq!(all, (1..=5_000).collect::<Vec<_>>());
+}
+
+async fn a_cancelled_batch_loses_nothing(fixture: Fixture) {
+    let tape = fixture.tape();
+    let mut reader = tape.read(MARKET, &[], 1).await.unwrap();
+    let mut seen = Vec::new();
+    let writer = tokio::spawn(async move {
+        for number in 0..300 {
+            tape.append(bar("A", number)).await.unwrap();
+        }
+    });
+    while seen.len() < 300 {
+        // Cancelled at every stage of waiting.
+        let wait = Duration::from_micros(seen.len() as u64 % 50 * 20);
+        if let Ok(batch) = tokio::time::timeout(wait, reader.batch(10)).await {
+            seen.extend(sequences(&batch.unwrap()));
+        }
+    }
+    writer.await.unwrap();
+    assert_eq!(seen, (1..=300).collect::<Vec<_>>());
+}
+
+async fn an_undecodable_message_is_delivered_as_such(fixture: Fixture) {
+    let tape = fixture.tape();
+    tape.append(bar("A", 1)).await.unwrap();
+    fixture.publish_raw("market.bar.1h.A", b"\xff\xff nonsense", None).await;
+    fixture.publish_raw("market.bar.1h.A", b"{\"id\": 5}", Some("application/json")).await;
+    tape.append(bar("A", 2)).await.unwrap();
+    let mut reader = tape.read(MARKET, &[], 1).await.unwrap();
+    let read = take(&mut reader, 4).await;
+    assert_eq!(sequences(&read), [1, 2, 3, 4]);
+    let Delivery::Undecodable { sequence: 2, subject, payload, .. } = &read[1] else {
+        panic!("expected an undecodable message, got {:?}", read[1]);
+    };
+    assert_eq!((subject.as_str(), payload.as_slice()), ("market.bar.1h.A", &b"\xff\xff nonsense"[..]));
+    assert!(matches!(read[2], Delivery::Undecodable { sequence: 3, .. }), "{:?}", read[2]);
+    assert!(matches!(read[3], Delivery::Event(_)));
+    assert!(tape.get(MARKET, 2).await.is_err());
+    // What cannot be read still counts for an expectation.
+    let appended = tape.append(crate::fixture::expecting(bar("A", 3), 4)).await.unwrap();
+    assert_eq!(appended.sequence, 5);
+}
+
+async fn json_of_a_plain_client_is_read(fixture: Fixture) {
+    let tape = fixture.tape();
+    let json = br#"{"id":"hand-made-1","eventTime":"2024-05-01T14:30:00Z","signal":{"strategy":"mine",
+        "legs":[{"symbol":"BRK.B","intent":"INTENT_ENTER_LONG","quantityE9":"5000000000"}]}}"#;
+    fixture.publish_raw("signal.mine.BRK%2EB", json, None).await;
+    fixture.publish_raw("signal.mine.BRK%2EB", json, Some("application/json")).await;
+    let mut reader = tape.read(TRADING, &[], 1).await.unwrap();
+    for delivery in take(&mut reader, 2).await {
+        let Delivery::Event(read) = delivery else { panic!("expected an event, got {delivery:?}") };
+        let Some(contracts::v1::event::Body::Signal(signal)) = read.event.body else { panic!("no signal") };
+        assert_eq!(read.event.id, "hand-made-1");
+        assert_eq!((signal.legs[0].symbol.as_str(), signal.legs[0].quantity_e9), ("BRK.B", Some(5_000_000_000)));
+    }
+    assert_eq!(tape.last(TRADING, "signal.mine.>").await.unwrap().unwrap().sequence, 2);
+}
+
+async fn single_events_are_found(fixture: Fixture) {
+    let tape = fixture.tape();
+    assert_eq!(tape.state(MARKET).await.unwrap(), StreamState::default());
+    assert!(tape.last(MARKET, "market.>").await.unwrap().is_none());
+    for number in 1..=3 {
+        tape.append(bar("A", number)).await.unwrap();
+        tape.append(bar("B", number)).await.unwrap();
+    }
+    let last = |filter: &'static str| {
+        let tape = tape.clone();
+        async move { tape.last(MARKET, filter).await.unwrap().map(|found| found.sequence) }
+    };
+    assert_eq!(last("market.bar.1h.A").await, Some(5));
+    assert_eq!(last("market.bar.*.B").await, Some(6));
+    assert_eq!(last(">").await, Some(6));
+    assert_eq!(last("market.bar.1h.C").await, None);
+    assert_eq!(tape.get(MARKET, 4).await.unwrap().unwrap().event.id, bar("B", 2).event.id);
+    assert!(tape.get(MARKET, 0).await.unwrap().is_none());
+    assert!(tape.get(MARKET, 7).await.unwrap().is_none());
+    let state = tape.state(MARKET).await.unwrap();
+    assert_eq!((state.first_sequence, state.last_sequence, state.messages), (1, 6, 6));
+    assert!(state.bytes > 0);
+}
+
+async fn an_unknown_stream_is_an_error(fixture: Fixture) {
+    let tape = fixture.tape();
+    assert!(tape.read("NOWHERE", &[], 1).await.is_err());
+    assert!(tape.state("NOWHERE").await.is_err());
+    assert!(tape.last("NOWHERE", "a.b").await.is_err());
+    assert!(tape.consume(MARKET, "nobody").await.is_err());
+}

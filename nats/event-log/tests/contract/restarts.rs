@@ -1,0 +1,132 @@
+//! The server is killed and comes back while everything is in use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::stream::MARKET;
+use event_log::{EventLog as _, JetStreamLog, definitions};
+use local_servers::testing::TestNats;
+
+use crate::fixture::{PATIENCE, bar, client, consume, expecting, sequences, take};
+
+async fn started() -> (TestNats, JetStreamLog) {
+    let server = TestNats::start().await.unwrap();
+    let log = client(&server).await;
+    definitions::apply(&log).await.unwrap();
+    (server, log)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_goes_on_behind_a_restart() {
+    const EVENTS: u32 = 3_000;
+    let (mut server, log) = started().await;
+    let writer = log.clone();
+    let mut all = log.read(MARKET, &[], 1).await.unwrap();
+    let mut some = log.read(MARKET, &["market.bar.1h.B".into()], 1).await.unwrap();
+    let writing = tokio::spawn(async move {
+        for number in 0..EVENTS {
+            let symbol = if number % 3 == 0 { "B" } else { "A" };
+            // The retry after a lost answer must not double: the id is remembered by the server.
+            writer.append(bar(symbol, number)).await.unwrap();
+        }
+    });
+    let reading = tokio::spawn(async move {
+        let read = take(&mut all, EVENTS as usize).await;
+        (sequences(&read), take(&mut some, EVENTS as usize / 3).await.len())
+    });
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        server.kill();
+        server.start_again().await.unwrap();
+    }
+    writing.await.unwrap();
+    let (read, filtered) = tokio::time::timeout(PATIENCE, reading).await.unwrap().unwrap();
+    assert_eq!(read, (1..=u64::from(EVENTS)).collect::<Vec<_>>());
+    assert_eq!(filtered, EVENTS as usize / 3);
+    assert_eq!(log.state(MARKET).await.unwrap().messages, u64::from(EVENTS));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_goes_on_behind_a_restart() {
+    const EVENTS: u64 = 600;
+    let (mut server, log) = started().await;
+    let bars = (0..600).map(|number| bar("A", number)).collect();
+    log.append_batch(bars).await.unwrap();
+    let mut consumer = log.consume(MARKET, "strategy").await.unwrap();
+    let mut acknowledged = 0;
+    let mut killed = 0;
+    while acknowledged < EVENTS {
+        for delivery in consume(&mut consumer, 1).await {
+            // An acknowledgement lost with the server brings a message again, never skips one.
+            assert!(delivery.sequence() <= acknowledged + 1, "{} after {acknowledged}", delivery.sequence());
+            consumer.ack(delivery.sequence()).await.unwrap();
+            acknowledged = acknowledged.max(delivery.sequence());
+        }
+        if acknowledged / 150 > killed {
+            killed += 1;
+            server.kill();
+            server.start_again().await.unwrap();
+        }
+    }
+    assert_eq!(killed, 4);
+    drop(consumer);
+    let mut again = log.consume(MARKET, "strategy").await.unwrap();
+    log.append(bar("A", 600)).await.unwrap();
+    loop {
+        let delivery = consume(&mut again, 1).await.remove(0);
+        again.ack(delivery.sequence()).await.unwrap();
+        if delivery.sequence() == EVENTS + 1 {
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_with_expectations_survive_restarts_once_each() {
+    let (mut server, log) = started().await;
+    let log = Arc::new(log);
+    let writing = {
+        let log = Arc::clone(&log);
+        tokio::spawn(async move {
+            for number in 0..800_u32 {
+                let entry = expecting(bar("A", number), u64::from(number));
+                let appended = log.append(entry).await.unwrap();
+                assert_eq!(appended.sequence, u64::from(number) + 1);
+            }
+            for number in 8..16_u32 {
+                let batch = (0..100).map(|index| bar("A", number * 100 + index)).collect::<Vec<_>>();
+                let mut batch = batch;
+                batch[0] = expecting(batch[0].clone(), u64::from(number) * 100);
+                let appended = log.append_batch(batch).await.unwrap();
+                assert_eq!(appended[99].sequence, u64::from(number) * 100 + 100);
+            }
+        })
+    };
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        server.kill();
+        server.start_again().await.unwrap();
+    }
+    writing.await.unwrap();
+    assert_eq!(log.state(MARKET).await.unwrap().messages, 1_600);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn watchers_say_that_they_may_have_missed_something_and_go_on() {
+    let (mut server, log) = started().await;
+    let mut hints = log.hints("clock.>").await.unwrap();
+    let mut acks = log.acks(MARKET).await.unwrap();
+    server.kill();
+    server.start_again().await.unwrap();
+    assert!(tokio::time::timeout(PATIENCE, hints.next()).await.unwrap().is_err());
+    assert!(tokio::time::timeout(PATIENCE, acks.next()).await.unwrap().is_err());
+    log.append(bar("A", 1)).await.unwrap();
+    log.hint("clock.decide", Vec::new()).await.unwrap();
+    let hint = tokio::time::timeout(PATIENCE, hints.next()).await.unwrap().unwrap();
+    assert_eq!(hint.subject, "clock.decide");
+    let mut consumer = log.consume(MARKET, "strategy").await.unwrap();
+    consume(&mut consumer, 1).await;
+    consumer.ack(1).await.unwrap();
+    let seen = tokio::time::timeout(PATIENCE, acks.next()).await.unwrap().unwrap();
+    assert_eq!((seen.consumer.as_str(), seen.sequence), ("strategy", 1));
+}

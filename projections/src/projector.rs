@@ -1,0 +1,239 @@
+//! The live projector: one loop per projection that follows its stream.
+//!
+//! A loop owns one connection and the fold's memory. Whenever anything fails, or another instance has
+//! moved the checkpoint, it drops both and begins again at the checkpoint: there is nothing to repair.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use event_log::{LogError, Tape};
+use sqlx::{PgConnection, PgPool, Row as _};
+use tokio_util::sync::CancellationToken;
+
+use crate::fold::{Folded, fold};
+use crate::projection::{Name, Port, PortError, Projection, State, head};
+use crate::pump::Pump;
+use crate::rebuild::{RebuildError, rebuild};
+use crate::write::{Guard, sequence, stored, write};
+
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LONGEST: Duration = Duration::from_secs(5);
+
+/// The projections of one tape into one database.
+#[derive(Clone)]
+pub struct Projector {
+    /// Connections made by [`crate::projector_pool`], at least one per projection and two more.
+    pub pool: PgPool,
+    /// The tape.
+    pub tape: Tape,
+    /// Where messages are parked and states are told.
+    pub port: Arc<dyn Port>,
+}
+
+/// Why a projection cannot be run by this program; repeating it cannot help.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectorError {
+    /// The read model was made by a newer program.
+    #[error("projection {name}: the read model has version {stored}, this program knows version {known}")]
+    Newer {
+        /// Projection.
+        name: Name,
+        /// Version found.
+        stored: i64,
+        /// Version of this program.
+        known: u32,
+    },
+}
+
+/// What ends a run of the loop; all but the first are tried again.
+#[derive(Debug, thiserror::Error)]
+enum Interruption {
+    #[error(transparent)]
+    Permanent(#[from] ProjectorError),
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Tape(#[from] LogError),
+    #[error("parking message {sequence}: {source}")]
+    Parking { sequence: u64, source: PortError },
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+}
+
+impl Projector {
+    /// Runs every projection until `shutdown`. Returns early only with an error that cannot mend itself.
+    pub async fn run(&self, shutdown: &CancellationToken) -> Result<(), ProjectorError> {
+        let mut loops = tokio::task::JoinSet::new();
+        for name in Name::ALL {
+            let projector = self.clone();
+            let shutdown = shutdown.clone();
+            loops.spawn(async move { projector.follow(name, &shutdown).await });
+        }
+        while let Some(ended) = loops.join_next().await {
+            // A loop that panicked is a defect; the others are stopped and the panic goes on.
+            match ended {
+                Ok(outcome) => outcome?,
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one projection until `shutdown`.
+    pub async fn follow(&self, name: Name, shutdown: &CancellationToken) -> Result<(), ProjectorError> {
+        let mut pause = RETRY_FIRST;
+        loop {
+            self.port.state(name, &State::Starting);
+            let mut progressed = false;
+            // Dropping the future in the middle of a transaction is what a kill does: Postgres rolls back.
+            let outcome = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                outcome = self.session(name, shutdown, &mut progressed) => outcome,
+            };
+            let interruption = match outcome {
+                Ok(()) if shutdown.is_cancelled() => return Ok(()),
+                Ok(()) => {
+                    tracing::info!(projection = name.name(), "{name}: the checkpoint was moved; loading again");
+                    continue;
+                }
+                Err(Interruption::Permanent(error)) => return Err(error),
+                Err(interruption) => interruption,
+            };
+            if progressed {
+                pause = RETRY_FIRST;
+            }
+            let reason = interruption.to_string();
+            tracing::warn!(projection = name.name(), "{name}: {reason}; trying again in {pause:?}");
+            self.port.state(name, &State::Faulted { reason: reason.clone() });
+            self.note_fault(name, &reason).await;
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(RETRY_LONGEST);
+        }
+    }
+
+    /// Loads at the checkpoint and follows the stream. `Ok`: another instance moved the checkpoint.
+    async fn session(
+        &self,
+        name: Name,
+        shutdown: &CancellationToken,
+        progressed: &mut bool,
+    ) -> Result<(), Interruption> {
+        let mut connection = self.pool.acquire().await?;
+        let mut checkpoint = open(&mut connection, name).await?;
+        if checkpoint.version < i64::from(name.version()) {
+            rebuild(&self.pool, &self.tape, name, self.port.as_ref(), shutdown).await?;
+            checkpoint = open(&mut connection, name).await?;
+        }
+        let mut projection = name.empty();
+        projection.load(&mut connection, name.name(), checkpoint.sequence).await?;
+        let head = head(&self.tape, name).await?;
+        let mut pump = Pump::start(&self.tape, name, checkpoint.sequence).await?;
+        let mut following = checkpoint.sequence >= head;
+        if following {
+            self.port.state(name, &State::Following { sequence: checkpoint.sequence });
+        }
+        loop {
+            let deliveries = pump.next().await?;
+            let folded = fold(projection.as_mut(), name, &mut connection, name.name(), deliveries).await?;
+            self.park(&folded).await?;
+            if !commit(&mut connection, projection.as_mut(), name, &checkpoint, &folded).await? {
+                return Ok(());
+            }
+            checkpoint.sequence = folded.sequence;
+            *progressed = true;
+            if !following && checkpoint.sequence >= head {
+                following = true;
+                self.port.state(name, &State::Following { sequence: checkpoint.sequence });
+            }
+            let payload = checkpoint.sequence.to_string().into_bytes();
+            // Whoever waits also looks at the checkpoint itself; a hint that is lost costs time only.
+            if let Err(error) = self.tape.hint(&name.committed_subject(), payload).await {
+                tracing::debug!(projection = name.name(), %error, "hint not sent");
+            }
+        }
+    }
+
+    async fn park(&self, folded: &Folded) -> Result<(), Interruption> {
+        for poison in &folded.poison {
+            // Before the checkpoint passes it: a message is never passed over unrecorded.
+            self.port
+                .park(poison)
+                .await
+                .map_err(|source| Interruption::Parking { sequence: poison.sequence, source })?;
+        }
+        Ok(())
+    }
+
+    /// Records why the projection does not go on, where the database can be reached at all.
+    async fn note_fault(&self, name: Name, reason: &str) {
+        let noted = sqlx::query(
+            "UPDATE projection.checkpoints SET fault_reason = $2, fault_sequence = sequence + 1,
+             fault_at = clock_timestamp() WHERE name = $1",
+        )
+        .bind(name.name())
+        .bind(reason.replace('\0', "\u{fffd}"))
+        .execute(&self.pool);
+        if let Ok(Err(error)) = tokio::time::timeout(RETRY_LONGEST, noted).await {
+            tracing::debug!(projection = name.name(), %error, "fault not recorded");
+        }
+    }
+}
+
+/// Where the live read model stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checkpoint {
+    pub version: i64,
+    pub generation: i64,
+    pub sequence: u64,
+}
+
+/// Reads the checkpoint, and makes it where the read model is new.
+async fn open(connection: &mut PgConnection, name: Name) -> Result<Checkpoint, Interruption> {
+    sqlx::query(
+        "INSERT INTO projection.checkpoints (name, version, stream) VALUES ($1, $2, $3)
+         ON CONFLICT (name) DO NOTHING",
+    )
+    .bind(name.name())
+    .bind(i64::from(name.version()))
+    .bind(name.stream())
+    .execute(&mut *connection)
+    .await?;
+    let row = sqlx::query("SELECT version, generation, sequence FROM projection.checkpoints WHERE name = $1")
+        .bind(name.name())
+        .fetch_one(connection)
+        .await?;
+    let checkpoint = Checkpoint {
+        version: row.try_get(0)?,
+        generation: row.try_get(1)?,
+        sequence: sequence(row.try_get(2)?),
+    };
+    if checkpoint.version > i64::from(name.version()) {
+        let (stored, known) = (checkpoint.version, name.version());
+        return Err(ProjectorError::Newer { name, stored, known }.into());
+    }
+    Ok(checkpoint)
+}
+
+async fn commit(
+    connection: &mut PgConnection,
+    projection: &mut dyn Projection,
+    name: Name,
+    checkpoint: &Checkpoint,
+    folded: &Folded,
+) -> Result<bool, sqlx::Error> {
+    let guard = Guard::Live {
+        name,
+        generation: checkpoint.generation,
+        expected: checkpoint.sequence,
+        sequence: folded.sequence,
+        event_time_ns: folded.event_time_ns,
+        parked: u64::try_from(folded.poison.len()).unwrap_or_default(),
+    };
+    debug_assert!(stored(folded.sequence) > stored(checkpoint.sequence));
+    let (rows, bars) = (projection.take(), projection.take_bars());
+    write(connection, name.name(), &guard, rows, bars).await
+}

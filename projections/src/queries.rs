@@ -1,0 +1,83 @@
+//! Queries: the only way in which pages, checks and the command line read the read models.
+//!
+//! Rows are plain structs; prices, quantities and money are exact in memory and decimal strings in JSON.
+//! Lists come newest first, at most [`LIMIT_MAX`] rows at a time; the cursor is a stream sequence, and the
+//! next page holds what is below it.
+//!
+//! Deliberately absent: any write. Every function works on a pool of [`crate::reader_pool`].
+
+mod accounts;
+mod bars;
+mod calendar;
+mod chain;
+mod counts;
+mod decisions;
+mod operations;
+mod orders;
+mod overview;
+mod reading;
+mod snapshot;
+
+use serde::Serialize;
+
+pub use accounts::{
+    AccountRow, DailyEquity, EquityPoint, PositionRow, accounts, daily_equity, equity_curve,
+    equity_curve_span, positions,
+};
+pub use bars::{
+    BarRow, History, HistoryBar, LastPrice, LastPrices, Series, bars_before, bars_between, history, last_prices,
+    series,
+};
+pub use calendar::{
+    ActionRow, Actions, QualityRow, SessionRow, actions_between, corporate_actions, quality, session_state, splits_between,
+};
+pub use counts::{Counts, bar_dates, counts};
+pub use chain::{EventRow, chain, event, last_events};
+pub use decisions::{
+    DecisionFilter, DecisionRow, SignalFilter, SignalRow, StrategyRow, risk_decisions, signals, strategies,
+};
+pub use operations::{HaltRow, HeartbeatRow, ParkedRow, ProjectionRow, checkpoints, halts, heartbeats, parked,
+    projection_status};
+pub use orders::{
+    FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, fills, load_order, order, orders,
+};
+pub use overview::peak_equity;
+pub use snapshot::{TradingSnapshot, load_book, trading_checkpoint, trading_snapshot};
+
+/// Most rows of one answer.
+pub const LIMIT_MAX: u32 = 200;
+
+/// A read model could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The database did not answer, or holds something else than expected.
+    #[error("read model: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Rows, newest first, and where the next page begins.
+#[derive(Clone, Debug, Serialize)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Cursor of the next page; `None` on the last one.
+    pub next: Option<u64>,
+}
+
+impl<T> Page<T> {
+    /// Rows of which `asked` were wanted; the last one's cursor leads on when there may be more.
+    fn of(rows: Vec<T>, asked: i64, cursor: impl Fn(&T) -> u64) -> Self {
+        let full = i64::try_from(rows.len()).is_ok_and(|rows| rows >= asked);
+        let next = if full { rows.last().map(cursor) } else { None };
+        Self { rows, next }
+    }
+}
+
+fn limited(limit: u32) -> i64 {
+    i64::from(limit.clamp(1, LIMIT_MAX))
+}
+
+/// A cursor as Postgres holds it: everything below it is wanted.
+fn below(cursor: Option<u64>) -> i64 {
+    cursor.map_or(i64::MAX, crate::write::stored)
+}

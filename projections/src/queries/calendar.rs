@@ -1,0 +1,233 @@
+//! Corporate actions, the session's state, findings.
+
+use contracts::v1::{ActionKind, CorporateAction, Origin};
+use domain::money::Price;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::reading::{Reading, decimal, read_all};
+use super::{Page, QueryError, below, limited};
+use crate::write::stored;
+
+/// One corporate action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ActionRow {
+    /// MARKET sequence.
+    pub sequence: u64,
+    /// Event id.
+    pub event_id: String,
+    /// Symbol.
+    pub symbol: String,
+    /// Ex-date, `YYYY-MM-DD` in exchange time.
+    pub ex_date: String,
+    /// `split` or `dividend`.
+    pub kind: String,
+    /// Split: new shares per old share. Dividend: cash per share.
+    #[serde(serialize_with = "decimal")]
+    pub value: Price,
+    /// `live`, `rehearsal`, `import` or `backfill`.
+    pub origin: String,
+    /// Event time, UTC nanoseconds.
+    pub event_time_ns: i64,
+}
+
+/// One session of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SessionRow {
+    /// Market identifier code.
+    pub exchange: String,
+    /// Date in exchange time, `YYYY-MM-DD`.
+    pub date: String,
+    /// `opened` or `closed`.
+    pub phase: String,
+    /// Scheduled open, UTC nanoseconds.
+    pub open_ns: Option<i64>,
+    /// Scheduled close, UTC nanoseconds.
+    pub close_ns: Option<i64>,
+    /// Whether it closes early.
+    pub early_close: bool,
+    /// Event time of the change, UTC nanoseconds.
+    pub event_time_ns: i64,
+    /// MARKET sequence of the change.
+    pub sequence: u64,
+}
+
+/// One finding about the data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QualityRow {
+    /// MARKET sequence.
+    pub sequence: u64,
+    /// Symbol.
+    pub symbol: String,
+    /// Rule that found it.
+    pub rule: String,
+    /// `info`, `warning` or `error`.
+    pub severity: String,
+    /// Timeframe of the bar concerned; empty when there is none.
+    pub timeframe: String,
+    /// Start of the bar concerned, UTC nanoseconds.
+    pub bar_start_ns: Option<i64>,
+    /// The finding in words.
+    pub detail: String,
+    /// Event time, UTC nanoseconds.
+    pub event_time_ns: i64,
+}
+
+impl ActionRow {
+    /// The action as its event states it.
+    #[must_use]
+    pub fn wire(&self) -> CorporateAction {
+        let kind = if self.kind == "split" { ActionKind::Split } else { ActionKind::Dividend };
+        CorporateAction {
+            symbol: self.symbol.clone(),
+            ex_date: self.ex_date.clone(),
+            kind: kind.into(),
+            value_e9: self.value.0,
+            origin: Origin::from_str_name(&format!("ORIGIN_{}", self.origin.to_ascii_uppercase()))
+                .unwrap_or_default()
+                .into(),
+        }
+    }
+}
+
+/// The corporate actions of all symbols.
+#[derive(Clone, Debug)]
+pub struct Actions {
+    /// Checkpoint of the projection when they were read.
+    pub checkpoint: u64,
+    /// The actions, by sequence.
+    pub actions: Vec<ActionRow>,
+}
+
+fn action(row: Reading<'_>) -> Result<ActionRow, sqlx::Error> {
+    Ok(ActionRow {
+        sequence: row.sequence("sequence")?,
+        event_id: row.text("event_id")?,
+        symbol: row.text("symbol")?,
+        ex_date: row.text("ex_date")?,
+        kind: row.text("kind")?,
+        value: row.exact("value")?,
+        origin: row.text("origin")?,
+        event_time_ns: row.int("event_time_ns")?,
+    })
+}
+
+/// The splits of a symbol with an ex-date in (`after`, `until`], both `YYYY-MM-DD`, that MARKET held at
+/// `as_of_sequence`, by ex-date.
+pub async fn splits_between(
+    pool: &PgPool,
+    symbol: &str,
+    after: &str,
+    until: &str,
+    as_of_sequence: u64,
+) -> Result<Vec<ActionRow>, QueryError> {
+    let actions = actions_between(pool, Some(symbol), after, until, as_of_sequence).await?;
+    Ok(actions.into_iter().filter(|action| action.kind == "split").collect())
+}
+
+/// The corporate actions with an ex-date in (`after`, `until`], both `YYYY-MM-DD`, of one symbol or of
+/// all, that MARKET held at `as_of_sequence`, by ex-date and sequence.
+pub async fn actions_between(
+    pool: &PgPool,
+    symbol: Option<&str>,
+    after: &str,
+    until: &str,
+    as_of_sequence: u64,
+) -> Result<Vec<ActionRow>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT sequence, event_id, symbol, to_char(ex_date, 'YYYY-MM-DD') AS ex_date, kind, value::text,
+                origin, event_time_ns
+         FROM calendar.corporate_actions
+         WHERE ($1::text IS NULL OR symbol = $1) AND ex_date > $2::text::date AND ex_date <= $3::text::date
+           AND sequence <= $4
+         ORDER BY corporate_actions.ex_date, sequence",
+    )
+    .bind(symbol)
+    .bind(after)
+    .bind(until)
+    .bind(stored(as_of_sequence))
+    .fetch_all(pool)
+    .await?;
+    Ok(read_all(&rows, action)?)
+}
+
+/// Every corporate action that MARKET held at `as_of_sequence`, by sequence, in one snapshot with the
+/// checkpoint.
+pub async fn corporate_actions(pool: &PgPool, as_of_sequence: u64) -> Result<Actions, QueryError> {
+    let rows = sqlx::query(
+        "SELECT c.sequence AS checkpoint, a.* FROM projection.checkpoints c
+         LEFT JOIN (
+             SELECT sequence, event_id, symbol, to_char(ex_date, 'YYYY-MM-DD') AS ex_date, kind, value::text, origin,
+                    event_time_ns
+             FROM calendar.corporate_actions WHERE sequence <= $1
+         ) a ON true
+         WHERE c.name = 'calendar' ORDER BY a.sequence",
+    )
+    .bind(stored(as_of_sequence))
+    .fetch_all(pool)
+    .await?;
+    let checkpoint = rows.first().map(|row| Reading(row).sequence("checkpoint")).transpose()?;
+    let mut actions = Vec::new();
+    for row in &rows {
+        if Reading(row).text_or_none("event_id")?.is_some() {
+            actions.push(action(Reading(row))?);
+        }
+    }
+    Ok(Actions { checkpoint: checkpoint.unwrap_or_default(), actions })
+}
+
+/// The last change of an exchange's session; `None` before the first.
+pub async fn session_state(pool: &PgPool, exchange: &str) -> Result<Option<SessionRow>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT exchange, to_char(date, 'YYYY-MM-DD') AS date, phase, open_ns, close_ns, early_close,
+                event_time_ns, sequence
+         FROM calendar.sessions WHERE exchange = $1 ORDER BY sequence DESC LIMIT 1",
+    )
+    .bind(exchange)
+    .fetch_all(pool)
+    .await?;
+    let rows = read_all(&rows, |row| {
+        Ok(SessionRow {
+            exchange: row.text("exchange")?,
+            date: row.text("date")?,
+            phase: row.text("phase")?,
+            open_ns: row.int_or_none("open_ns")?,
+            close_ns: row.int_or_none("close_ns")?,
+            early_close: row.flag("early_close")?,
+            event_time_ns: row.int("event_time_ns")?,
+            sequence: row.sequence("sequence")?,
+        })
+    })?;
+    Ok(rows.into_iter().next())
+}
+
+/// Findings, of one symbol or of all.
+pub async fn quality(
+    pool: &PgPool,
+    symbol: Option<&str>,
+    cursor: Option<u64>,
+    limit: u32,
+) -> Result<Page<QualityRow>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT * FROM calendar.quality WHERE ($1::text IS NULL OR symbol = $1) AND sequence < $2
+         ORDER BY sequence DESC LIMIT $3",
+    )
+    .bind(symbol)
+    .bind(below(cursor))
+    .bind(limited(limit))
+    .fetch_all(pool)
+    .await?;
+    let rows = read_all(&rows, |row| {
+        Ok(QualityRow {
+            sequence: row.sequence("sequence")?,
+            symbol: row.text("symbol")?,
+            rule: row.text("rule")?,
+            severity: row.text("severity")?,
+            timeframe: row.text("timeframe")?,
+            bar_start_ns: row.int_or_none("bar_start_ns")?,
+            detail: row.text("detail")?,
+            event_time_ns: row.int("event_time_ns")?,
+        })
+    })?;
+    Ok(Page::of(rows, limited(limit), |row| row.sequence))
+}

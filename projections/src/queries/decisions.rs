@@ -1,0 +1,302 @@
+//! Strategies, their signals, and what risk made of them.
+
+use std::collections::BTreeMap;
+
+use contracts::v1::{IndicatorValue, OrderSpec, Parameter, RiskInput, SignalLeg, Sizing};
+use domain::money::Amount;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::accounts::positions;
+use super::reading::{Reading, decimal, read_all};
+use super::{Page, QueryError, below, limited};
+
+/// One signal, with risk's answer where there is one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SignalRow {
+    /// TRADING sequence: the cursor.
+    pub sequence: u64,
+    /// Event id.
+    pub event_id: String,
+    /// Event time, UTC nanoseconds.
+    pub event_time_ns: i64,
+    /// Strategy.
+    pub strategy: String,
+    /// Symbol of the first leg.
+    pub symbol: String,
+    /// Intent of the first leg, for example `enter_long`.
+    pub intent: String,
+    /// All legs.
+    pub legs: Vec<SignalLeg>,
+    /// What the strategy saw.
+    pub indicators: Vec<IndicatorValue>,
+    /// The reason in words.
+    pub reason: String,
+    /// First event of its chain.
+    pub correlation_id: String,
+    /// The bar or fill that caused it.
+    pub causation_id: String,
+    /// `approved`, `denied` or `shadowed`; `None` while risk has not answered.
+    pub verdict: Option<String>,
+    /// Rule that denied.
+    pub rule: Option<String>,
+}
+
+/// Which signals are wanted; nothing stated means all.
+#[derive(Clone, Debug, Default)]
+pub struct SignalFilter {
+    /// Strategy.
+    pub strategy: Option<String>,
+    /// Symbol of the first leg.
+    pub symbol: Option<String>,
+}
+
+/// One risk decision with its inputs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DecisionRow {
+    /// TRADING sequence: the cursor.
+    pub sequence: u64,
+    /// Event id.
+    pub event_id: String,
+    /// Event time, UTC nanoseconds.
+    pub event_time_ns: i64,
+    /// Account.
+    pub account: String,
+    /// Strategy.
+    pub strategy: String,
+    /// Symbol of the first leg.
+    pub symbol: String,
+    /// Signal decided.
+    pub signal_id: String,
+    /// `approved`, `denied` or `shadowed`.
+    pub verdict: String,
+    /// Rule that denied; empty when approved.
+    pub rule: String,
+    /// The denial in words.
+    pub reason: String,
+    /// Orders approved.
+    pub orders: Vec<OrderSpec>,
+    /// Everything that the decision looked at, one per leg.
+    pub inputs: Vec<RiskInput>,
+}
+
+/// Which decisions are wanted; nothing stated means all.
+#[derive(Clone, Debug, Default)]
+pub struct DecisionFilter {
+    /// Account.
+    pub account: Option<String>,
+    /// Strategy.
+    pub strategy: Option<String>,
+    /// Verdict.
+    pub verdict: Option<String>,
+    /// Signal.
+    pub signal_id: Option<String>,
+}
+
+/// One strategy with what it earned.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StrategyRow {
+    /// Name.
+    pub strategy: String,
+    /// Whether it was registered.
+    pub registered: bool,
+    /// Built-in kind; empty for an external strategy.
+    pub kind: String,
+    /// Parameters.
+    pub parameters: Vec<Parameter>,
+    /// Symbols it trades; empty means all.
+    pub symbols: Vec<String>,
+    /// Timeframe of the bars it reads; empty means all.
+    pub timeframe: String,
+    /// How its entries are sized.
+    pub sizing: Option<Sizing>,
+    /// Account it trades on.
+    pub account: String,
+    /// Whether its signals take effect.
+    pub enabled: bool,
+    /// `shadow`, `paper`, `live` or `unspecified`.
+    pub mode: String,
+    /// Last MARKET sequence of its warm-up.
+    pub warmed_sequence: Option<u64>,
+    /// Bars of its warm-up.
+    pub warmed_bars: Option<u64>,
+    /// Number of signals.
+    pub signals: u64,
+    /// Event time of the last signal, UTC nanoseconds.
+    pub last_signal_ns: Option<i64>,
+    /// The last signal in words.
+    pub last_signal: String,
+    /// Positions that are not flat.
+    pub open_positions: u64,
+    /// Gross realised profit and loss.
+    #[serde(serialize_with = "decimal")]
+    pub realized_pnl: Amount,
+    /// Profit and loss of what it holds, at the last mark.
+    #[serde(serialize_with = "decimal")]
+    pub unrealized_pnl: Amount,
+    /// Dividends received less dividends paid.
+    #[serde(serialize_with = "decimal")]
+    pub dividends: Amount,
+    /// Commissions and fees paid.
+    #[serde(serialize_with = "decimal")]
+    pub fees: Amount,
+    /// realised + unrealised + dividends − fees.
+    #[serde(serialize_with = "decimal")]
+    pub net_pnl: Amount,
+    /// TRADING sequence that last changed it.
+    pub sequence: u64,
+}
+
+/// Signals, newest first.
+pub async fn signals(
+    pool: &PgPool,
+    filter: &SignalFilter,
+    cursor: Option<u64>,
+    limit: u32,
+) -> Result<Page<SignalRow>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT s.sequence, s.event_id, s.event_time_ns, s.strategy, s.symbol, s.intent, s.legs::text,
+                s.indicators::text, s.reason, s.correlation_id, s.causation_id, d.verdict, d.rule
+         FROM trading.signals s
+         LEFT JOIN LATERAL (
+             SELECT verdict, rule FROM trading.risk_decisions
+             WHERE signal_id = s.event_id ORDER BY sequence LIMIT 1
+         ) d ON true
+         WHERE ($1::text IS NULL OR s.strategy = $1) AND ($2::text IS NULL OR s.symbol = $2) AND s.sequence < $3
+         ORDER BY s.sequence DESC LIMIT $4",
+    )
+    .bind(&filter.strategy)
+    .bind(&filter.symbol)
+    .bind(below(cursor))
+    .bind(limited(limit))
+    .fetch_all(pool)
+    .await?;
+    let rows = read_all(&rows, |row| {
+        Ok(SignalRow {
+            sequence: row.sequence("sequence")?,
+            event_id: row.text("event_id")?,
+            event_time_ns: row.int("event_time_ns")?,
+            strategy: row.text("strategy")?,
+            symbol: row.text("symbol")?,
+            intent: row.text("intent")?,
+            legs: row.json("legs")?,
+            indicators: row.json("indicators")?,
+            reason: row.text("reason")?,
+            correlation_id: row.text("correlation_id")?,
+            causation_id: row.text("causation_id")?,
+            verdict: row.text_or_none("verdict")?,
+            rule: row.text_or_none("rule")?,
+        })
+    })?;
+    Ok(Page::of(rows, limited(limit), |row| row.sequence))
+}
+
+/// Risk decisions, newest first.
+pub async fn risk_decisions(
+    pool: &PgPool,
+    filter: &DecisionFilter,
+    cursor: Option<u64>,
+    limit: u32,
+) -> Result<Page<DecisionRow>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT sequence, event_id, event_time_ns, account, strategy, symbol, signal_id, verdict, rule, reason,
+                orders::text, inputs::text
+         FROM trading.risk_decisions
+         WHERE ($1::text IS NULL OR account = $1) AND ($2::text IS NULL OR strategy = $2)
+           AND ($3::text IS NULL OR verdict = $3) AND ($4::text IS NULL OR signal_id = $4)
+           AND risk_decisions.sequence < $5
+         ORDER BY risk_decisions.sequence DESC LIMIT $6",
+    )
+    .bind(&filter.account)
+    .bind(&filter.strategy)
+    .bind(&filter.verdict)
+    .bind(&filter.signal_id)
+    .bind(below(cursor))
+    .bind(limited(limit))
+    .fetch_all(pool)
+    .await?;
+    let rows = read_all(&rows, |row| {
+        Ok(DecisionRow {
+            sequence: row.sequence("sequence")?,
+            event_id: row.text("event_id")?,
+            event_time_ns: row.int("event_time_ns")?,
+            account: row.text("account")?,
+            strategy: row.text("strategy")?,
+            symbol: row.text("symbol")?,
+            signal_id: row.text("signal_id")?,
+            verdict: row.text("verdict")?,
+            rule: row.text("rule")?,
+            reason: row.text("reason")?,
+            orders: row.json("orders")?,
+            inputs: row.json("inputs")?,
+        })
+    })?;
+    Ok(Page::of(rows, limited(limit), |row| row.sequence))
+}
+
+/// What a strategy's positions add up to.
+#[derive(Clone, Copy, Default)]
+struct Earned {
+    open: u64,
+    realized: Amount,
+    unrealized: Amount,
+    dividends: Amount,
+    fees: Amount,
+}
+
+fn sum(sum: Amount, amount: Amount) -> Amount {
+    Amount(sum.0.saturating_add(amount.0))
+}
+
+/// Every strategy, by name, with what it earned at the last mark.
+pub async fn strategies(pool: &PgPool) -> Result<Vec<StrategyRow>, QueryError> {
+    let mut earned: BTreeMap<String, Earned> = BTreeMap::new();
+    for position in positions(pool, None, true).await? {
+        let row = earned.entry(position.strategy).or_default();
+        row.open += u64::from(position.quantity.0 != 0);
+        row.realized = sum(row.realized, position.realized_pnl);
+        row.unrealized = sum(row.unrealized, position.unrealized_pnl.unwrap_or_default());
+        row.dividends = sum(row.dividends, position.dividends);
+        row.fees = sum(row.fees, position.fees);
+    }
+    let rows = sqlx::query(
+        "SELECT strategy, registered, kind, parameters::text, symbols::text, timeframe, sizing::text, account,
+                enabled, mode, warmed_sequence, warmed_bars, signals, last_signal_ns, last_signal, sequence
+         FROM trading.strategies ORDER BY strategy",
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(read_all(&rows, |row| {
+        let strategy = row.text("strategy")?;
+        let earned = earned.get(&strategy).copied().unwrap_or_default();
+        read_strategy(row, strategy, earned)
+    })?)
+}
+
+fn read_strategy(row: Reading<'_>, strategy: String, earned: Earned) -> Result<StrategyRow, sqlx::Error> {
+    let gross = sum(sum(earned.realized, earned.unrealized), earned.dividends);
+    Ok(StrategyRow {
+        strategy,
+        registered: row.flag("registered")?,
+        kind: row.text("kind")?,
+        parameters: row.json("parameters")?,
+        symbols: row.json("symbols")?,
+        timeframe: row.text("timeframe")?,
+        sizing: row.json_or_none("sizing")?,
+        account: row.text("account")?,
+        enabled: row.flag("enabled")?,
+        mode: row.text("mode")?,
+        warmed_sequence: row.sequence_or_none("warmed_sequence")?,
+        warmed_bars: row.sequence_or_none("warmed_bars")?,
+        signals: row.sequence("signals")?,
+        last_signal_ns: row.int_or_none("last_signal_ns")?,
+        last_signal: row.text("last_signal")?,
+        open_positions: earned.open,
+        realized_pnl: earned.realized,
+        unrealized_pnl: earned.unrealized,
+        dividends: earned.dividends,
+        fees: earned.fees,
+        net_pnl: sum(gross, -earned.fees),
+        sequence: row.sequence("sequence")?,
+    })
+}

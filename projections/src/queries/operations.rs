@@ -1,0 +1,215 @@
+//! How the system itself is: heartbeats, halts, parked messages, projections.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::reading::read_all;
+use super::{Page, QueryError, below, limited};
+use crate::Name;
+
+/// The last heartbeat of one instance of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeartbeatRow {
+    /// Service.
+    pub service: String,
+    /// Instance.
+    pub instance: String,
+    /// Program version.
+    pub program_version: String,
+    /// `starting`, `ready`, `degraded` or `stopping`.
+    pub state: String,
+    /// What it waits for or suffers from.
+    pub detail: String,
+    /// When the instance started, UTC nanoseconds.
+    pub started_at_ns: Option<i64>,
+    /// When it beat, UTC nanoseconds.
+    pub beat_at_ns: i64,
+    /// LOGS sequence.
+    pub sequence: u64,
+}
+
+/// A halt in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HaltRow {
+    /// Account; empty for all.
+    pub account: String,
+    /// Who stopped it.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+    /// Since when, UTC nanoseconds.
+    pub since_ns: i64,
+    /// TRADING sequence.
+    pub sequence: u64,
+}
+
+/// One message set aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ParkedRow {
+    /// Id of the parked event.
+    pub event_id: String,
+    /// Service that set it aside.
+    pub service: String,
+    /// Stream it stands on.
+    pub origin_stream: String,
+    /// Its sequence there.
+    pub origin_sequence: u64,
+    /// Its subject.
+    pub origin_subject: String,
+    /// Why.
+    pub reason: String,
+    /// The payload as it was.
+    #[serde(skip)]
+    pub payload: Vec<u8>,
+    /// When, UTC nanoseconds.
+    pub parked_at_ns: i64,
+    /// `replayed` or `dismissed`; `None` while it waits.
+    pub resolution: Option<String>,
+    /// Who resolved it.
+    pub resolved_by: Option<String>,
+    /// PARKED sequence: the cursor.
+    pub first_sequence: u64,
+}
+
+/// One projection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProjectionRow {
+    /// Name.
+    pub name: String,
+    /// Version of the read model.
+    pub version: u64,
+    /// Stream.
+    pub stream: String,
+    /// Checkpoint.
+    pub sequence: u64,
+    /// Last sequence that concerns it, as the caller says; `None` when the caller does not know.
+    pub head: Option<u64>,
+    /// Sequences between checkpoint and head.
+    pub lag: Option<u64>,
+    /// Event time of the checkpoint, UTC nanoseconds.
+    pub event_time_ns: Option<i64>,
+    /// When it last moved, UTC nanoseconds of the database's clock.
+    pub updated_at_ns: i64,
+    /// Messages passed over because they cannot be folded.
+    pub parked: u64,
+    /// Why it does not go on.
+    pub fault_reason: Option<String>,
+    /// The sequence at which it does not go on.
+    pub fault_sequence: Option<u64>,
+    /// Sequence of a rebuild beside it.
+    pub rebuild_sequence: Option<u64>,
+    /// Where that rebuild has to arrive.
+    pub rebuild_target: Option<u64>,
+}
+
+/// The last heartbeats, by service; of each service the newest instance first.
+pub async fn heartbeats(pool: &PgPool) -> Result<Vec<HeartbeatRow>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT * FROM services.heartbeats ORDER BY service, beat_at_ns DESC, instance LIMIT 200",
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(read_all(&rows, |row| {
+        Ok(HeartbeatRow {
+            service: row.text("service")?,
+            instance: row.text("instance")?,
+            program_version: row.text("program_version")?,
+            state: row.text("state")?,
+            detail: row.text("detail")?,
+            started_at_ns: row.int_or_none("started_at_ns")?,
+            beat_at_ns: row.int("beat_at_ns")?,
+            sequence: row.sequence("sequence")?,
+        })
+    })?)
+}
+
+/// The halts in force, that of all accounts first.
+pub async fn halts(pool: &PgPool) -> Result<Vec<HaltRow>, QueryError> {
+    let rows =
+        sqlx::query("SELECT * FROM trading.halts WHERE halted ORDER BY account").fetch_all(pool).await?;
+    Ok(read_all(&rows, |row| {
+        Ok(HaltRow {
+            account: row.text("account")?,
+            actor: row.text("actor")?,
+            reason: row.text("reason")?,
+            since_ns: row.int("event_time_ns")?,
+            sequence: row.sequence("sequence")?,
+        })
+    })?)
+}
+
+/// Messages set aside, newest first; those resolved only when wanted.
+pub async fn parked(
+    pool: &PgPool,
+    with_resolved: bool,
+    cursor: Option<u64>,
+    limit: u32,
+) -> Result<Page<ParkedRow>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT * FROM parked.parked WHERE ($1 OR resolution IS NULL) AND first_sequence < $2
+         ORDER BY first_sequence DESC LIMIT $3",
+    )
+    .bind(with_resolved)
+    .bind(below(cursor))
+    .bind(limited(limit))
+    .fetch_all(pool)
+    .await?;
+    let rows = read_all(&rows, |row| {
+        Ok(ParkedRow {
+            event_id: row.text("event_id")?,
+            service: row.text("service")?,
+            origin_stream: row.text("origin_stream")?,
+            origin_sequence: row.sequence("origin_sequence")?,
+            origin_subject: row.text("origin_subject")?,
+            reason: row.text("reason")?,
+            payload: row.bytes("payload")?,
+            parked_at_ns: row.int("parked_at_ns")?,
+            resolution: row.text_or_none("resolution")?,
+            resolved_by: row.text_or_none("resolved_by")?,
+            first_sequence: row.sequence("first_sequence")?,
+        })
+    })?;
+    Ok(Page::of(rows, limited(limit), |row| row.first_sequence))
+}
+
+/// Every projection that was ever run here, by name, without heads.
+pub async fn checkpoints(pool: &PgPool) -> Result<Vec<ProjectionRow>, QueryError> {
+    projection_status(pool, &BTreeMap::new()).await
+}
+
+/// Every projection that was ever run here, by name. `heads` are those of [`crate::heads`].
+pub async fn projection_status(
+    pool: &PgPool,
+    heads: &BTreeMap<Name, u64>,
+) -> Result<Vec<ProjectionRow>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT name, version, stream, sequence, event_time_ns, parked, fault_reason, fault_sequence,
+                (extract(epoch FROM updated_at) * 1000000000)::bigint AS updated_at_ns,
+                rebuild_sequence, rebuild_target
+         FROM projection.checkpoints ORDER BY name",
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(read_all(&rows, |row| {
+        let name = row.text("name")?;
+        let sequence = row.sequence("sequence")?;
+        let head = name.parse::<Name>().ok().and_then(|name| heads.get(&name).copied());
+        Ok(ProjectionRow {
+            name,
+            version: row.sequence("version")?,
+            stream: row.text("stream")?,
+            sequence,
+            head,
+            lag: head.map(|head| head.saturating_sub(sequence)),
+            event_time_ns: row.int_or_none("event_time_ns")?,
+            updated_at_ns: row.int("updated_at_ns")?,
+            parked: row.sequence("parked")?,
+            fault_reason: row.text_or_none("fault_reason")?,
+            fault_sequence: row.sequence_or_none("fault_sequence")?,
+            rebuild_sequence: row.sequence_or_none("rebuild_sequence")?,
+            rebuild_target: row.sequence_or_none("rebuild_target")?,
+        })
+    })?)
+}

@@ -1,0 +1,42 @@
+//! The book as the read model holds it: rows and checkpoint of one snapshot.
+
+use domain::book::Book;
+use sqlx::{PgPool, Row as _};
+
+use super::QueryError;
+use crate::Name;
+use crate::trading::load::loaded;
+use crate::write::sequence;
+
+/// The trading read model at one checkpoint.
+#[derive(Clone, Debug)]
+pub struct TradingSnapshot {
+    /// Last TRADING sequence folded into it.
+    pub checkpoint: u64,
+    /// Accounts, positions, open orders, strategies, halts and undecided signals as of it.
+    pub book: Book,
+}
+
+/// Reads the book and the checkpoint it belongs to in one statement, which is one snapshot. It is what
+/// risk decides on and what execution, risk and strategies load at start.
+///
+/// Orders that have ended are not in it; see [`super::load_order`].
+pub async fn trading_snapshot(pool: &PgPool) -> Result<TradingSnapshot, QueryError> {
+    let mut connection = pool.acquire().await?;
+    let parts = loaded(&mut connection, Name::Trading.name()).await?.parts;
+    Ok(TradingSnapshot { checkpoint: parts.sequence, book: Book::from_parts(parts) })
+}
+
+/// The book at its checkpoint, which is [`Book::sequence`]; a projection that was never run gives an empty
+/// book at 0.
+pub async fn load_book(pool: &PgPool) -> Result<Book, QueryError> {
+    Ok(trading_snapshot(pool).await?.book)
+}
+
+/// The checkpoint of the trading projection; 0 before its first event.
+pub async fn trading_checkpoint(pool: &PgPool) -> Result<u64, QueryError> {
+    let row = sqlx::query("SELECT sequence FROM projection.checkpoints WHERE name = 'trading'")
+        .fetch_optional(pool)
+        .await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.map_or(0, sequence))
+}

@@ -1,0 +1,217 @@
+//! Rows of the tables that only grow: one or two per event, read off the event itself.
+
+use contracts::from_timestamp;
+use contracts::v1::event::Body;
+use contracts::v1::{AccountConfigured, AccountEntry, AccountMarked, Event, Fill, RiskDecision, Signal};
+use domain::money::{Amount, Price, Quantity};
+use event_log::Recorded;
+
+use super::names::Named as _;
+use super::state::json;
+use super::{Trading, summary, tables};
+use crate::table::{Cell, decimal};
+
+fn money(money: Option<&contracts::v1::Money>) -> Cell {
+    decimal(Amount::from_wire(money))
+}
+
+impl Trading {
+    /// Adds the history of an event that the book has folded.
+    pub(super) fn history(&mut self, recorded: &Recorded, event_time_ns: i64, realized_before: Amount) {
+        let (sequence, event) = (recorded.sequence, &recorded.event);
+        let Some(body) = event.body.as_ref() else { return };
+        let summary = summary::of(body);
+        match body {
+            Body::AccountMarked(mark) => {
+                self.push(&tables::EQUITY, equity(mark, sequence, event_time_ns));
+                return;
+            }
+            Body::Signal(signal) => {
+                let signalled = self.signalled.entry(signal.strategy.clone()).or_default();
+                signalled.signals += 1;
+                signalled.last_sequence = Some(sequence);
+                signalled.last.clone_from(&summary.text);
+                self.push(&tables::SIGNALS, signal_row(event, signal, sequence, event_time_ns));
+            }
+            Body::RiskDecision(decision) => {
+                self.push(&tables::RISK_DECISIONS, decision_row(event, decision, sequence, event_time_ns));
+            }
+            Body::Fill(fill) => {
+                let realized = self
+                    .book
+                    .position(&fill.account, &fill.strategy, &fill.symbol)
+                    .and_then(|position| position.realized_pnl.checked_sub(realized_before))
+                    .unwrap_or_default();
+                self.push(&tables::FILLS, fill_row(event, fill, realized, sequence, event_time_ns));
+            }
+            Body::AccountEntry(entry) => {
+                self.push(&tables::ENTRIES, entry_row(event, entry, sequence, event_time_ns));
+            }
+            Body::AccountConfigured(config) => {
+                self.push(&tables::LIMITS, limits_row(config, sequence, event_time_ns));
+            }
+            Body::TradingHalted(halt) => {
+                let cells = halt_row(&halt.account, true, &halt.actor, &halt.reason, event_time_ns, sequence);
+                self.push(&tables::HALTS, cells);
+            }
+            Body::TradingResumed(resume) => {
+                let (actor, reason) = (&resume.actor, &resume.reason);
+                self.push(
+                    &tables::HALTS,
+                    halt_row(&resume.account, false, actor, reason, event_time_ns, sequence),
+                );
+            }
+            _ => {}
+        }
+        if let Some(order_id) = summary.order_id {
+            let status = self.book.order(order_id).map_or("", |order| order.status.name());
+            let cells = vec![
+                sequence.into(),
+                (&event.id).into(),
+                order_id.into(),
+                event_time_ns.into(),
+                summary.kind.into(),
+                status.into(),
+                (&summary.text).into(),
+            ];
+            self.push(&tables::ORDER_EVENTS, cells);
+        }
+        let cells = vec![
+            sequence.into(),
+            (&event.id).into(),
+            event_time_ns.into(),
+            event.recorded_time.as_ref().and_then(from_timestamp).into(),
+            (&event.source).into(),
+            summary.kind.into(),
+            (&recorded.subject).into(),
+            summary.account.into(),
+            (&event.correlation_id).into(),
+            (&event.causation_id).into(),
+            summary.text.into(),
+        ];
+        self.push(&tables::EVENTS, cells);
+    }
+}
+
+fn equity(mark: &AccountMarked, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    vec![
+        sequence.into(),
+        (&mark.account).into(),
+        event_time_ns.into(),
+        money(mark.equity.as_ref()),
+        money(mark.cash.as_ref()),
+        money(mark.gross_exposure.as_ref()),
+        money(mark.net_exposure.as_ref()),
+        money(mark.realized_pnl.as_ref()),
+        money(mark.unrealized_pnl.as_ref()),
+        money(mark.fees.as_ref()),
+        mark.session_start.into(),
+    ]
+}
+
+fn signal_row(event: &Event, signal: &Signal, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    let first = signal.legs.first();
+    vec![
+        sequence.into(),
+        (&event.id).into(),
+        event_time_ns.into(),
+        (&signal.strategy).into(),
+        first.map_or("", |leg| leg.symbol.as_str()).into(),
+        first.map_or_else(String::new, |leg| leg.intent().short()).into(),
+        json(&signal.legs),
+        json(&signal.indicators),
+        (&signal.reason).into(),
+        (&event.correlation_id).into(),
+        (&event.causation_id).into(),
+    ]
+}
+
+fn decision_row(event: &Event, decision: &RiskDecision, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    let of_order = decision.orders.first().map(|order| order.symbol.as_str());
+    let symbol = decision.inputs.first().map(|input| input.symbol.as_str()).or(of_order).unwrap_or_default();
+    vec![
+        sequence.into(),
+        (&event.id).into(),
+        event_time_ns.into(),
+        (&decision.account).into(),
+        (&decision.strategy).into(),
+        symbol.into(),
+        (&decision.signal_id).into(),
+        decision.verdict().short().into(),
+        (&decision.rule).into(),
+        (&decision.reason).into(),
+        json(&decision.orders),
+        json(&decision.inputs),
+    ]
+}
+
+fn fill_row(event: &Event, fill: &Fill, realized: Amount, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    vec![
+        sequence.into(),
+        (&event.id).into(),
+        event_time_ns.into(),
+        (&fill.order_id).into(),
+        fill.number.into(),
+        (&fill.account).into(),
+        (&fill.strategy).into(),
+        (&fill.symbol).into(),
+        fill.side().short().into(),
+        decimal(Quantity(fill.quantity_e9)),
+        decimal(Price(fill.price_e9)),
+        money(fill.commission.as_ref()),
+        decimal(Price(fill.slippage_e9)),
+        decimal(realized),
+        decimal(Quantity(fill.remaining_e9)),
+        (&fill.execution_id).into(),
+        fill.executed_at.as_ref().and_then(from_timestamp).into(),
+        (&event.causation_id).into(),
+    ]
+}
+
+fn entry_row(event: &Event, entry: &AccountEntry, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    vec![
+        sequence.into(),
+        (&event.id).into(),
+        event_time_ns.into(),
+        (&entry.account).into(),
+        entry.kind().short().into(),
+        (&entry.strategy).into(),
+        (&entry.symbol).into(),
+        money(entry.amount.as_ref()),
+        decimal(Quantity(entry.quantity_after_e9)),
+        decimal(Quantity(entry.fraction_e9)),
+        (&entry.action_id).into(),
+    ]
+}
+
+fn limits_row(config: &AccountConfigured, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    vec![
+        sequence.into(),
+        (&config.account).into(),
+        config.version.into(),
+        (&config.broker).into(),
+        json(&config.limits.unwrap_or_default()),
+        json(&config.costs.unwrap_or_default()),
+        (&config.actor).into(),
+        (&config.reason).into(),
+        event_time_ns.into(),
+    ]
+}
+
+fn halt_row(
+    account: &str,
+    halted: bool,
+    actor: &str,
+    reason: &str,
+    event_time_ns: i64,
+    sequence: u64,
+) -> Vec<Cell> {
+    vec![
+        account.into(),
+        halted.into(),
+        actor.into(),
+        reason.into(),
+        event_time_ns.into(),
+        sequence.into(),
+    ]
+}

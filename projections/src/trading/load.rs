@@ -1,0 +1,374 @@
+//! Reading the book back from its rows: one statement, so that rows and checkpoint are one snapshot.
+//!
+//! One statement is also what keeps a reader consistent while a rebuilt schema is swapped in: the names
+//! of all tables are resolved, and the tables locked, before its snapshot is taken.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use contracts::v1::{Costs, Event, MarkPrice, OrderSpec, OrderType, Parameter, RiskLimits, Side, Sizing};
+use contracts::v1::{StrategyMode, TimeInForce};
+use domain::book::{
+    AccountConfig, AccountState, Halt, Mark, Parts, PendingSignal, PositionKey, PositionState, StrategyState,
+    Warmth,
+};
+use domain::money::{Amount, Price, Quantity};
+use domain::order::{OrderState, OrderStatus};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+
+use super::names::Named;
+use super::{Signalled, tables};
+use crate::table::{Kind, Table, malformed};
+use crate::write::sequence;
+
+/// What the rows of a schema hold.
+pub(crate) struct Loaded {
+    pub parts: Parts,
+    pub signalled: BTreeMap<String, Signalled>,
+}
+
+/// Every table of the book's state as one JSON text, and the checkpoint of the live projection.
+fn statement(schema: &str) -> String {
+    format!(
+        "SELECT (SELECT sequence FROM projection.checkpoints WHERE name = 'trading'), {}, {}, {}, {}, {}, {}",
+        rows(schema, &tables::ACCOUNTS, "true"),
+        rows(schema, &tables::POSITIONS, "true"),
+        rows(schema, &tables::ORDERS, "NOT ended"),
+        rows(schema, &tables::STRATEGIES, "true"),
+        rows(schema, &tables::PENDING_SIGNALS, "NOT decided"),
+        rows(schema, &tables::HALTS, "halted"),
+    )
+}
+
+/// Rows as a JSON array of arrays, numbers as text so that every digit is kept.
+fn rows(schema: &str, table: &Table, condition: &str) -> String {
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| match column.kind {
+            Kind::Cast("jsonb") | Kind::Int | Kind::Bool | Kind::Text => column.name.to_owned(),
+            Kind::Cast(_) => format!("{}::text", column.name),
+            Kind::Bytes => format!("encode({}, 'hex') AS {0}", column.name),
+        })
+        .collect();
+    format!(
+        "COALESCE((SELECT json_agg(r) FROM (SELECT {} FROM {schema}.{} WHERE {condition}) r)::text, '[]')",
+        columns.join(", "),
+        table.name
+    )
+}
+
+/// Loads the book's state from the tables of `schema`; the sequence is the live checkpoint.
+pub(crate) async fn loaded(connection: &mut PgConnection, schema: &str) -> Result<Loaded, sqlx::Error> {
+    let row = sqlx::query(AssertSqlSafe(statement(schema))).fetch_one(connection).await?;
+    let checkpoint: Option<i64> = row.try_get(0)?;
+    let mut accounts: Vec<AccountState> =
+        parse::<AccountRow>(row.try_get(1)?, "accounts")?.into_iter().map(AccountRow::state).collect();
+    let strategies: Vec<StrategyRow> = parse(row.try_get(4)?, "strategies")?;
+    let mut parts = Parts {
+        sequence: checkpoint.map_or(0, sequence),
+        positions: parse::<PositionRow>(row.try_get(2)?, "positions")?
+            .into_iter()
+            .map(PositionRow::state)
+            .collect(),
+        orders: parse::<OrderRow>(row.try_get(3)?, "orders")?.into_iter().map(OrderRow::state).collect(),
+        ..Parts::default()
+    };
+    let mut signalled = BTreeMap::new();
+    for strategy in strategies {
+        signalled.insert(
+            strategy.strategy.clone(),
+            Signalled {
+                signals: strategy.signals,
+                last_sequence: strategy.last_signal_sequence,
+                last: strategy.last_signal.clone(),
+            },
+        );
+        parts.strategies.push(strategy.state());
+    }
+    for signal in parse::<PendingRow>(row.try_get(5)?, "pending_signals")? {
+        parts.pending.push(PendingSignal { sequence: signal.sequence, event: signal.event.0 });
+    }
+    for halt in parse::<HaltRow>(row.try_get(6)?, "halts")? {
+        let state = Halt { actor: halt.actor, reason: halt.reason, since_ns: halt.event_time_ns };
+        if halt.account.is_empty() {
+            parts.halt = Some(state);
+        } else if let Some(account) = accounts.iter_mut().find(|row| row.account == halt.account) {
+            account.halt = Some(state);
+        }
+    }
+    parts.accounts = accounts;
+    Ok(Loaded { parts, signalled })
+}
+
+/// One order, ended or not.
+pub(crate) async fn order(
+    connection: &mut PgConnection,
+    schema: &str,
+    order_id: &str,
+) -> Result<Option<OrderState>, sqlx::Error> {
+    let statement = format!("SELECT {}", rows(schema, &tables::ORDERS, "order_id = $1"));
+    let row = sqlx::query(AssertSqlSafe(statement)).bind(order_id).fetch_one(connection).await?;
+    Ok(parse::<OrderRow>(row.try_get(0)?, "orders")?.into_iter().next().map(OrderRow::state))
+}
+
+fn parse<T: DeserializeOwned>(text: &str, table: &str) -> Result<Vec<T>, sqlx::Error> {
+    serde_json::from_str(text).map_err(|error| malformed(table, error))
+}
+
+/// A number that Postgres wrote as text.
+struct Exact<T>(T);
+
+impl<'de, T: FromStr<Err: std::fmt::Display>> Deserialize<'de> for Exact<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// A short name of one of the contract's enums.
+struct Short<T>(T);
+
+impl<'de, T: Named> Deserialize<'de> for Short<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        T::of(&text).map(Self).ok_or_else(|| D::Error::custom(format!("unknown name {text:?}")))
+    }
+}
+
+#[derive(Deserialize)]
+struct AccountRow {
+    account: String,
+    limits_version: Option<u64>,
+    broker: Option<String>,
+    limits: Option<RiskLimits>,
+    costs: Option<Costs>,
+    cash: Exact<Amount>,
+    realized_pnl: Exact<Amount>,
+    fees: Exact<Amount>,
+    deposits: Exact<Amount>,
+    dividends: Exact<Amount>,
+    marked_ns: Option<i64>,
+    equity: Option<Exact<Amount>>,
+    gross_exposure: Option<Exact<Amount>>,
+    net_exposure: Option<Exact<Amount>>,
+    unrealized_pnl: Option<Exact<Amount>>,
+    prices: Option<Vec<MarkPrice>>,
+    equity_baseline: Exact<Amount>,
+    day_start_equity: Exact<Amount>,
+    opened_since_mark: Exact<Amount>,
+}
+
+impl AccountRow {
+    fn state(self) -> AccountState {
+        let mark = self.marked_ns.map(|event_ns| Mark {
+            event_ns,
+            equity: self.equity.map(|exact| exact.0).unwrap_or_default(),
+            gross_exposure: self.gross_exposure.map(|exact| exact.0).unwrap_or_default(),
+            net_exposure: self.net_exposure.map(|exact| exact.0).unwrap_or_default(),
+            unrealized_pnl: self.unrealized_pnl.map(|exact| exact.0).unwrap_or_default(),
+            prices: self.prices.unwrap_or_default(),
+        });
+        let config = self.limits_version.map(|version| AccountConfig {
+            version,
+            broker: self.broker.unwrap_or_default(),
+            limits: self.limits,
+            costs: self.costs.unwrap_or_default(),
+        });
+        AccountState {
+            account: self.account,
+            config,
+            halt: None,
+            cash: self.cash.0,
+            realized_pnl: self.realized_pnl.0,
+            fees: self.fees.0,
+            deposits: self.deposits.0,
+            dividends: self.dividends.0,
+            mark,
+            equity_baseline: self.equity_baseline.0,
+            day_start_equity: self.day_start_equity.0,
+            opened_since_mark: self.opened_since_mark.0,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct PositionRow {
+    account: String,
+    strategy: String,
+    symbol: String,
+    quantity: Exact<Quantity>,
+    cost: Exact<Amount>,
+    fraction: Exact<Quantity>,
+    fraction_cost: Exact<Amount>,
+    realized_pnl: Exact<Amount>,
+    fees: Exact<Amount>,
+    dividends: Exact<Amount>,
+    updated_ns: i64,
+}
+
+impl PositionRow {
+    fn state(self) -> PositionState {
+        PositionState {
+            key: PositionKey { account: self.account, strategy: self.strategy, symbol: self.symbol },
+            quantity: self.quantity.0,
+            cost: self.cost.0,
+            fraction: self.fraction.0,
+            fraction_cost: self.fraction_cost.0,
+            realized_pnl: self.realized_pnl.0,
+            fees: self.fees.0,
+            dividends: self.dividends.0,
+            updated_ns: self.updated_ns,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct OrderRow {
+    order_id: String,
+    account: String,
+    strategy: String,
+    symbol: String,
+    side: Short<Side>,
+    order_type: Short<OrderType>,
+    time_in_force: Short<TimeInForce>,
+    quantity: Exact<Quantity>,
+    limit_price: Option<Exact<Price>>,
+    stop_price: Option<Exact<Price>>,
+    leg: u32,
+    reducing: bool,
+    status: String,
+    cancel_requested: bool,
+    filled: Exact<Quantity>,
+    fills: u32,
+    filled_value: Exact<Amount>,
+    commission: Exact<Amount>,
+    executions: Vec<String>,
+    reference_price: Exact<Price>,
+    client_order_id: String,
+    broker: String,
+    broker_order_id: String,
+    reason: String,
+    signal_id: String,
+    decision_id: String,
+    correlation_id: String,
+    last_sequence: u64,
+    approved_ns: i64,
+    submitted_ns: Option<i64>,
+    accepted_ns: Option<i64>,
+    ended_ns: Option<i64>,
+    updated_ns: i64,
+}
+
+impl OrderRow {
+    fn state(self) -> OrderState {
+        let spec = OrderSpec {
+            order_id: self.order_id,
+            account: self.account,
+            strategy: self.strategy,
+            symbol: self.symbol,
+            side: self.side.0.into(),
+            order_type: self.order_type.0.into(),
+            time_in_force: self.time_in_force.0.into(),
+            quantity_e9: self.quantity.0.0,
+            limit_price_e9: self.limit_price.map(|exact| exact.0.0),
+            stop_price_e9: self.stop_price.map(|exact| exact.0.0),
+            leg: self.leg,
+            reducing: self.reducing,
+        };
+        let mut order = OrderState::approved(spec, self.reference_price.0, self.approved_ns);
+        // An order of a status that this program does not know is not settled: the broker is asked.
+        order.status = OrderStatus::from_name(&self.status).unwrap_or(OrderStatus::Submitted);
+        order.cancel_requested = self.cancel_requested;
+        order.filled = self.filled.0;
+        order.fills = self.fills;
+        order.filled_value = self.filled_value.0;
+        order.commission = self.commission.0;
+        order.executions = self.executions;
+        order.client_order_id = self.client_order_id;
+        order.broker = self.broker;
+        order.broker_order_id = self.broker_order_id;
+        order.reason = self.reason;
+        order.signal_id = self.signal_id;
+        order.decision_id = self.decision_id;
+        order.correlation_id = self.correlation_id;
+        order.last_sequence = self.last_sequence;
+        order.submitted_ns = self.submitted_ns;
+        order.accepted_ns = self.accepted_ns;
+        order.ended_ns = self.ended_ns;
+        order.updated_ns = self.updated_ns;
+        order
+    }
+}
+
+#[derive(Deserialize)]
+struct StrategyRow {
+    strategy: String,
+    registered: bool,
+    kind: String,
+    parameters: Vec<Parameter>,
+    symbols: Vec<String>,
+    timeframe: String,
+    sizing: Option<Sizing>,
+    account: String,
+    enabled: bool,
+    mode: Short<StrategyMode>,
+    warmed_sequence: Option<u64>,
+    warmed_bars: Option<u64>,
+    signals: u64,
+    last_signal_sequence: Option<u64>,
+    last_signal_ns: Option<i64>,
+    last_signal: String,
+    updated_ns: i64,
+}
+
+impl StrategyRow {
+    fn state(self) -> StrategyState {
+        let warmed = self.warmed_sequence.zip(self.warmed_bars);
+        StrategyState {
+            strategy: self.strategy,
+            registered: self.registered,
+            kind: self.kind,
+            parameters: self.parameters,
+            symbols: self.symbols,
+            timeframe: self.timeframe,
+            sizing: self.sizing,
+            account: self.account,
+            enabled: self.enabled,
+            mode: self.mode.0,
+            last_signal_ns: self.last_signal_ns,
+            warmed: warmed.map(|(market_sequence, bars)| Warmth { market_sequence, bars }),
+            updated_ns: self.updated_ns,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct PendingRow {
+    event: Encoded,
+    sequence: u64,
+}
+
+/// An event in hexadecimal protobuf.
+struct Encoded(Event);
+
+impl<'de> Deserialize<'de> for Encoded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let bytes: Option<Vec<u8>> = (0..text.len() / 2)
+            .map(|at| text.get(2 * at..2 * at + 2).and_then(|digits| u8::from_str_radix(digits, 16).ok()))
+            .collect();
+        let bytes = bytes.ok_or_else(|| D::Error::custom("expected hexadecimal digits"))?;
+        contracts::decode(&bytes).map(Self).map_err(D::Error::custom)
+    }
+}
+
+#[derive(Deserialize)]
+struct HaltRow {
+    account: String,
+    actor: String,
+    reason: String,
+    event_time_ns: i64,
+}

@@ -1,0 +1,168 @@
+//! One line per event, for lists of events and chains.
+
+use contracts::v1::event::Body;
+use contracts::v1::{OrderSpec, Verdict};
+use domain::money::{Amount, Price, Quantity};
+
+use super::names::Named as _;
+
+/// What an event is, in short.
+pub(super) struct Summary<'event> {
+    /// Name of the body's type, for example `order_submitted`.
+    pub kind: &'static str,
+    /// Account concerned; empty where the event names none.
+    pub account: &'event str,
+    /// The event in words.
+    pub text: String,
+    /// The order concerned, for events of orders and fills.
+    pub order_id: Option<&'event str>,
+}
+
+fn plain<'event>(kind: &'static str, account: &'event str, text: String) -> Summary<'event> {
+    Summary { kind, account, text, order_id: None }
+}
+
+fn of_order<'event>(kind: &'static str, order_id: &'event str, text: String) -> Summary<'event> {
+    Summary { kind, account: "", text, order_id: Some(order_id) }
+}
+
+fn terms(order: &OrderSpec) -> String {
+    let limit = order.limit_price_e9.map(|price| format!(" limit {}", Price(price))).unwrap_or_default();
+    let stop = order.stop_price_e9.map(|price| format!(" stop {}", Price(price))).unwrap_or_default();
+    format!("{} {} {}{limit}{stop}", order.side().short(), Quantity(order.quantity_e9), order.symbol)
+}
+
+fn because(what: &str, reason: &str) -> String {
+    if reason.is_empty() { what.to_owned() } else { format!("{what}: {reason}") }
+}
+
+fn scope(account: &str) -> &str {
+    if account.is_empty() { "all accounts" } else { account }
+}
+
+/// The summary of a body.
+pub(super) fn of(body: &Body) -> Summary<'_> {
+    match body {
+        Body::Signal(signal) => {
+            let legs: Vec<String> = signal
+                .legs
+                .iter()
+                .map(|leg| format!("{} {}", leg.intent().short().replace('_', " "), leg.symbol))
+                .collect();
+            plain("signal", "", because(&legs.join(", "), &signal.reason))
+        }
+        Body::RiskDecision(decision) => {
+            let text = match decision.verdict() {
+                Verdict::Approved => {
+                    let orders: Vec<String> = decision.orders.iter().map(terms).collect();
+                    format!("approved {}", orders.join(", "))
+                }
+                Verdict::Shadowed => "shadowed".to_owned(),
+                _ => because(&format!("denied {}", decision.rule), &decision.reason),
+            };
+            plain("risk_decision", &decision.account, text)
+        }
+        Body::AccountMarked(mark) => {
+            let equity = Amount::from_wire(mark.equity.as_ref());
+            plain("account_marked", &mark.account, format!("equity {equity}"))
+        }
+        Body::AccountEntry(entry) => {
+            let amount = Amount::from_wire(entry.amount.as_ref());
+            let kind = entry.kind().short();
+            plain("account_entry", &entry.account, format!("{kind} {amount} {}", entry.symbol))
+        }
+        Body::AccountConfigured(config) => {
+            let text = because(&format!("limits version {}", config.version), &config.reason);
+            plain("account_configured", &config.account, text)
+        }
+        Body::TradingHalted(halt) => {
+            let text = because(&format!("halted {}", scope(&halt.account)), &halt.reason);
+            plain("trading_halted", &halt.account, text)
+        }
+        Body::TradingResumed(resume) => {
+            let text = because(&format!("resumed {}", scope(&resume.account)), &resume.reason);
+            plain("trading_resumed", &resume.account, text)
+        }
+        Body::StrategyRegistered(strategy) => {
+            let text = format!("{} registered on {}", strategy.strategy, strategy.account);
+            plain("strategy_registered", &strategy.account, text)
+        }
+        Body::StrategyEnabled(strategy) => {
+            let text = format!("{} enabled, {}", strategy.strategy, strategy.mode().short());
+            plain("strategy_enabled", "", text)
+        }
+        Body::StrategyDisabled(strategy) => {
+            let text = because(&format!("{} disabled", strategy.strategy), &strategy.reason);
+            plain("strategy_disabled", "", text)
+        }
+        Body::StrategyWarmed(strategy) => {
+            plain("strategy_warmed", "", format!("{} warmed by {} bars", strategy.strategy, strategy.bars))
+        }
+        _ => order(body),
+    }
+}
+
+fn order(body: &Body) -> Summary<'_> {
+    match body {
+        Body::OrderSubmitted(submitted) => {
+            let Some(order) = submitted.order.as_ref() else {
+                return plain("order_submitted", "", String::new());
+            };
+            let text = format!("submitted {}", terms(order));
+            Summary {
+                kind: "order_submitted",
+                account: &order.account,
+                text,
+                order_id: Some(&order.order_id),
+            }
+        }
+        Body::Fill(fill) => Summary {
+            kind: "fill",
+            account: &fill.account,
+            text: format!(
+                "filled {} {} {} at {}",
+                fill.side().short(),
+                Quantity(fill.quantity_e9),
+                fill.symbol,
+                Price(fill.price_e9)
+            ),
+            order_id: Some(&fill.order_id),
+        },
+        Body::OrderAccepted(event) => of_order("order_accepted", &event.order_id, "accepted".to_owned()),
+        Body::OrderRejected(event) => {
+            of_order("order_rejected", &event.order_id, because("rejected", &event.reason))
+        }
+        Body::OrderCancelRequested(event) => {
+            let text = because(&format!("cancel requested by {}", event.actor), &event.reason);
+            of_order("order_cancel_requested", &event.order_id, text)
+        }
+        Body::OrderCancelled(event) => {
+            of_order("order_cancelled", &event.order_id, because("cancelled", &event.reason))
+        }
+        Body::OrderCancelRejected(event) => {
+            of_order("order_cancel_rejected", &event.order_id, because("cancel refused", &event.reason))
+        }
+        Body::OrderReplaceRequested(event) => {
+            let text = format!("replacement requested by {}", event.actor);
+            of_order("order_replace_requested", &event.order_id, text)
+        }
+        Body::OrderReplaced(event) => {
+            let text = format!("replaced, quantity {}", Quantity(event.quantity_e9));
+            of_order("order_replaced", &event.order_id, text)
+        }
+        Body::OrderReplaceRejected(event) => {
+            of_order("order_replace_rejected", &event.order_id, because("replacement refused", &event.reason))
+        }
+        Body::OrderExpired(event) => {
+            of_order("order_expired", &event.order_id, because("expired", &event.reason))
+        }
+        Body::OrderSuspended(event) => {
+            of_order("order_suspended", &event.order_id, because("suspended", &event.reason))
+        }
+        Body::OrderAdjusted(event) => {
+            let text = format!("adjusted to {} after a split", Quantity(event.quantity_e9));
+            of_order("order_adjusted", &event.order_id, text)
+        }
+        _ => plain("unknown", "", String::new()),
+    }
+}

@@ -1,0 +1,13 @@
+//! Tests of the trading half of the domain: strategies, orders, the book, sizing, risk, matching.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up fails by panicking")]
+
+mod book;
+mod book_properties;
+mod matching;
+mod order;
+mod risk;
+mod risk_properties;
+mod sizing;
+mod strategy;
+mod support;

@@ -1,0 +1,201 @@
+//! The thin shell: reads, appends, speaks to the broker, acknowledges. Every decision is the machine's.
+
+mod load;
+mod market;
+mod orders;
+mod store;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use broker::{BrokerError, SimulatedBroker};
+use contracts::stream;
+use contracts::v1::event::Body;
+use domain::book::FoldError;
+use event_log::{AppendError, Consumer, Delivery, LogError, Reader, Recorded};
+use runtime::{Context, HealthState, Instant, Instants, park};
+
+use crate::event::SERVICE;
+use crate::instant::check;
+use crate::machine::Machine;
+use crate::read_model::ReadModel;
+
+/// Messages taken from a stream at once.
+const BATCH: usize = 512;
+/// Pause before something that did not get anywhere is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What execution needs.
+#[derive(Clone)]
+pub struct Config {
+    /// Accounts that this execution marks at every instant.
+    pub accounts: Vec<String>,
+    /// The read models.
+    pub read_model: Arc<dyn ReadModel>,
+}
+
+/// Why the service stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The tape could not be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// An append was refused.
+    #[error("append: {0}")]
+    Append(#[from] AppendError),
+    /// The broker cannot take over the orders that the tape says it works.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// Other writers keep taking the place of an event; another execution may be running.
+    #[error("{attempts} writers came before {subject}; is another execution running?")]
+    Contended {
+        /// Subject of the event.
+        subject: String,
+        /// Attempts made.
+        attempts: u32,
+    },
+    /// Shutdown was asked for while something was under way; it is finished after the next start.
+    #[error("shutdown")]
+    Stopped,
+}
+
+/// Runs the service until shutdown.
+pub async fn run(context: Context, config: Config) -> Result<(), Error> {
+    context.health.set(SERVICE, HealthState::Starting, "folding the tape");
+    let outcome = match Shell::load(context.clone(), config).await {
+        Ok(mut shell) => shell.serve().await,
+        Err(error) => Err(error),
+    };
+    if context.shutdown.is_cancelled() {
+        context.health.set(SERVICE, HealthState::Stopping, "");
+        return Ok(());
+    }
+    outcome
+}
+
+struct Shell {
+    context: Context,
+    read_model: Arc<dyn ReadModel>,
+    machine: Machine,
+    broker: SimulatedBroker,
+    trading: Box<dyn Reader>,
+    instants: Instants,
+    waiting: VecDeque<Instant>,
+    /// What does not get anywhere at the moment.
+    trouble: Option<String>,
+}
+
+impl Shell {
+    async fn serve(&mut self) -> Result<(), Error> {
+        let mut market = self.context.tape.consume(stream::MARKET, SERVICE).await?;
+        self.context.health.set(SERVICE, HealthState::Ready, "");
+        loop {
+            self.settle_orders().await?;
+            if let Some(instant) = self.waiting.pop_front() {
+                if !self.handle(&instant, market.as_mut()).await? {
+                    self.waiting.push_front(instant);
+                } else {
+                    continue;
+                }
+            }
+            let stuck = self.trouble.is_some();
+            tokio::select! {
+                biased;
+                () = self.context.shutdown.cancelled() => return Ok(()),
+                batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
+                batch = market.batch(BATCH) => self.collect(batch?, market.as_mut()).await?,
+                () = tokio::time::sleep(RETRY), if stuck => {}
+            }
+        }
+    }
+
+    /// Takes messages of MARKET. What cannot be read is parked and acknowledged.
+    async fn collect(&mut self, batch: Vec<Delivery>, market: &mut dyn Consumer) -> Result<(), Error> {
+        for delivery in batch {
+            match delivery {
+                Delivery::Event(recorded) => {
+                    if let Err(reason) = check(&recorded.event) {
+                        self.park(stream::MARKET, &recorded, &reason).await?;
+                    }
+                    // A parked event keeps its place, so that its instant can be complete.
+                    self.instants.push(recorded);
+                }
+                Delivery::Undecodable { sequence, subject, payload, error } => {
+                    let (tape, reason) = (&self.context.tape, error.to_string());
+                    park(tape, SERVICE, stream::MARKET, sequence, &subject, &payload, &reason).await?;
+                    market.ack(sequence).await?;
+                }
+            }
+        }
+        while let Some(instant) = self.instants.next_complete() {
+            self.waiting.push_back(instant);
+        }
+        Ok(())
+    }
+
+    /// Folds messages of TRADING. What the book cannot fold is parked and passed over.
+    async fn fold(&mut self, batch: Vec<Delivery>) -> Result<(), Error> {
+        for delivery in batch {
+            match delivery {
+                Delivery::Event(recorded) => self.fold_one(&recorded).await?,
+                Delivery::Undecodable { sequence, subject, payload, error } => {
+                    let (tape, reason) = (&self.context.tape, error.to_string());
+                    park(tape, SERVICE, stream::TRADING, sequence, &subject, &payload, &reason).await?;
+                    self.machine.skip(sequence);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn fold_one(&mut self, recorded: &Recorded) -> Result<(), Error> {
+        let mut outcome = self.machine.fold(recorded);
+        if let Err(FoldError::OrderNotLoaded { order_id }) = &outcome
+            && let Ok(Some(order)) = self.read_model.order(order_id).await
+        {
+            self.machine.admit(order);
+            outcome = self.machine.fold(recorded);
+        }
+        if let Err(error) = outcome {
+            self.park(stream::TRADING, recorded, &error.to_string()).await?;
+            self.machine.skip(recorded.sequence);
+        }
+        if let Some(Body::AccountConfigured(account)) = &recorded.event.body {
+            self.broker.set_costs(&account.account, account.costs.unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Folds TRADING up to everything that this service has appended or learned of.
+    async fn catch_up(&mut self) -> Result<(), Error> {
+        while self.machine.must_fold().is_some() {
+            tokio::select! {
+                () = self.context.shutdown.cancelled() => return Err(Error::Stopped),
+                batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn park(&self, stream: &str, recorded: &Recorded, reason: &str) -> Result<(), AppendError> {
+        let payload = contracts::encode(&recorded.event);
+        let (sequence, subject) = (recorded.sequence, recorded.subject.as_str());
+        park(&self.context.tape, SERVICE, stream, sequence, subject, &payload, reason).await
+    }
+
+    /// States what does not get anywhere, or that all is well again.
+    fn say(&mut self, trouble: Option<String>) {
+        if trouble == self.trouble {
+            return;
+        }
+        match &trouble {
+            Some(detail) => {
+                tracing::warn!("{detail}");
+                self.context.health.set(SERVICE, HealthState::Degraded, detail.clone());
+            }
+            None => self.context.health.set(SERVICE, HealthState::Ready, ""),
+        }
+        self.trouble = trouble;
+    }
+}

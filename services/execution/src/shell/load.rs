@@ -1,0 +1,95 @@
+//! Starting: the read model at its checkpoint, the tape after it, the broker from both.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use broker::SimulatedBroker;
+use contracts::stream;
+use domain::book::Book;
+use event_log::Delivery;
+use runtime::{Context, Instants};
+
+use super::{BATCH, Config, Error, Shell};
+use crate::event::account_filter;
+use crate::machine::Machine;
+use crate::read_model::ReadModel;
+
+/// How long the read model may take to answer before the whole tape is folded instead.
+const READ_MODEL_MAX: Duration = Duration::from_secs(5);
+
+/// Where the entries stand that corporate actions make.
+const APPLIED: [&str; 3] = ["account.*.split", "account.*.dividend", "account.*.cash_in_lieu"];
+
+impl Shell {
+    pub(super) async fn load(context: Context, config: Config) -> Result<Self, Error> {
+        let tape = &context.tape;
+        let book = load_book(config.read_model.as_ref()).await;
+        let head = tape.state(stream::TRADING).await?.last_sequence;
+        let trading = tape.read(stream::TRADING, &[], book.sequence() + 1).await?;
+        let mut machine = Machine::new(book, &config.accounts);
+        machine.learn(head);
+        let mut shell = Self {
+            instants: Instants::new(context.clock),
+            context,
+            read_model: config.read_model,
+            machine,
+            broker: SimulatedBroker::default(),
+            trading,
+            waiting: VecDeque::new(),
+            trouble: None,
+        };
+        for account in &config.accounts {
+            let last = shell.context.tape.last(stream::TRADING, &account_filter(account)).await?;
+            shell.machine.learn_account(account, last.map_or(0, |last| last.sequence));
+        }
+        shell.catch_up().await?;
+        shell.machine.seed_prices();
+        shell.broker = SimulatedBroker::resume(shell.machine.book())?;
+        Ok(shell)
+    }
+
+    /// Loads the ids of entries on the tape, once per process and only when a corporate
+    /// action comes: an action taken again after a crash must not pay or split twice.
+    pub(super) async fn load_applied(&mut self) -> Result<(), Error> {
+        if self.machine.knows_applied() {
+            return Ok(());
+        }
+        let tape = &self.context.tape;
+        let filters = APPLIED.map(str::to_owned);
+        let mut last = 0;
+        for filter in &filters {
+            let newest = tape.last(stream::TRADING, filter).await?;
+            last = last.max(newest.map_or(0, |newest| newest.sequence));
+        }
+        let mut ids = HashSet::new();
+        if last > 0 {
+            let mut reader = tape.read(stream::TRADING, &filters, 1).await?;
+            let mut read = 0;
+            while read < last {
+                for delivery in reader.batch(BATCH).await? {
+                    read = delivery.sequence();
+                    if let Delivery::Event(recorded) = delivery {
+                        ids.insert(recorded.event.id);
+                    }
+                }
+            }
+        }
+        self.machine.learn_applied(ids);
+        Ok(())
+    }
+}
+
+/// The book of the read model, or an empty one from which the whole tape is folded.
+async fn load_book(read_model: &dyn ReadModel) -> Book {
+    match tokio::time::timeout(READ_MODEL_MAX, read_model.book()).await {
+        Ok(Ok(book)) => book,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "folding the whole tape: {error}");
+            Book::default()
+        }
+        Err(_) => {
+            tracing::warn!("folding the whole tape: the read model did not answer in time");
+            Book::default()
+        }
+    }
+}

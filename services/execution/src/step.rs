@@ -1,0 +1,261 @@
+//! Steps: what execution wants to add to the tape, and the event that this comes to as of the book.
+//!
+//! A step is decided against the book each time it is tried. When another writer was first (an operator's
+//! cancel, a deposit), the shell folds what is there and decides the step again. A step whose event is on
+//! the tape already comes to nothing, so every step may be repeated.
+
+use contracts::v1::event::Body;
+use contracts::v1::AccountEntry;
+use contracts::event_id;
+use domain::book::{MarkError, mark};
+use domain::calendar::Calendar;
+use domain::corporate_action::SplitRatio;
+use domain::order::OrderState;
+use domain::order::decide::{self, BrokerReport, Rejection};
+use event_log::Append;
+
+use crate::event::{self, Meta, SERVICE};
+use crate::machine::Machine;
+
+/// Something that execution wants to add to the tape.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Record the intent to send an order to the broker of this name.
+    Submit {
+        /// Order.
+        order_id: String,
+        /// Broker adapter.
+        broker: String,
+    },
+    /// End an order that was cancelled before it was sent.
+    Withdraw {
+        /// Order.
+        order_id: String,
+    },
+    /// Ask for the cancellation of an order because another leg of its group failed.
+    Unwind {
+        /// Order.
+        order_id: String,
+        /// The leg that failed.
+        failed: String,
+    },
+    /// Fold what the broker said of an order.
+    Report {
+        /// Order.
+        order_id: String,
+        /// What it said.
+        report: BrokerReport,
+        /// Market time at which it became known; the submission's time when absent.
+        event_ns: Option<i64>,
+        /// Event that the broker answered, where it was not the submission.
+        cause_id: Option<String>,
+    },
+    /// Restate or end an open order on a split.
+    Adjust {
+        /// Order.
+        order_id: String,
+        /// New shares for old ones.
+        ratio: SplitRatio,
+        /// Event of the corporate action.
+        action_id: String,
+        /// Market time of the action.
+        event_ns: i64,
+    },
+    /// Change cash or a position.
+    Entry {
+        /// The entry.
+        entry: AccountEntry,
+        /// Event that caused it: a corporate action or a bar.
+        cause_id: String,
+        /// Market time of that event.
+        event_ns: i64,
+    },
+    /// Value an account.
+    Mark {
+        /// Account.
+        account: String,
+        /// The instant.
+        event_ns: i64,
+        /// Last event of the instant.
+        cause_id: String,
+    },
+}
+
+/// Why a step comes to no event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// The order is not in memory.
+    #[error("order {0} is not known")]
+    UnknownOrder(String),
+    /// The order's state forbids it.
+    #[error(transparent)]
+    Order(#[from] Rejection),
+    /// The account cannot be valued.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
+    /// The body has no subject; only an entry of no kind has none.
+    #[error("the event has no subject")]
+    NoSubject,
+}
+
+impl Machine {
+    /// The append that `step` comes to now; `None` when the tape already says so.
+    pub fn decide(&self, step: &Step) -> Result<Option<Append>, StepError> {
+        match step {
+            Step::Submit { order_id, broker } => {
+                let order = self.order(order_id)?;
+                let meta = self.meta_of(order, event::submitted_id(order), order.approved_ns, None);
+                let meta = Meta { causation_id: order.decision_id.clone(), ..meta };
+                order_append(order, meta, decide::submit(order, broker)?)
+            }
+            Step::Withdraw { order_id } => {
+                let order = self.order(order_id)?;
+                let id = event::order_event_id(order, "cancelled");
+                let meta = self.meta_of(order, id, order.approved_ns, Some(&order.decision_id));
+                order_append(order, meta, decide::withdraw(order)?)
+            }
+            Step::Unwind { order_id, failed } => {
+                let order = self.order(order_id)?;
+                let reason = format!("leg {failed} of the same group was rejected");
+                let cause = event::order_event_id(self.order(failed)?, "rejected");
+                let id = event_id(&cause, "execution/unwind", order.spec.leg);
+                let meta = self.meta_of(order, id, self.now_ns(order), Some(&cause));
+                order_append(order, meta, decide::request_cancel(order, SERVICE, &reason)?)
+            }
+            Step::Report { order_id, report, event_ns, cause_id } => {
+                let order = self.order(order_id)?;
+                let id = report_id(order, report, cause_id.as_deref());
+                let event_ns = event_ns.or(order.submitted_ns).unwrap_or(order.approved_ns);
+                let meta = self.meta_of(order, id, event_ns, cause_id.as_deref());
+                order_append(order, meta, decide::report(order, report)?)
+            }
+            Step::Adjust { order_id, ratio, action_id, event_ns } => {
+                let order = self.order(order_id)?;
+                let id = event::adjustment_id(action_id, order_id);
+                if order.status.is_ended() {
+                    return Ok(None);
+                }
+                let meta = self.meta_of(order, id, *event_ns, Some(action_id));
+                order_append(order, meta, decide::adjust(order, *ratio, action_id)?)
+            }
+            Step::Entry { entry, cause_id, event_ns } => {
+                let id = event::entry_id(cause_id, &entry.account, &entry.strategy);
+                if self.is_applied(&id) {
+                    return Ok(None);
+                }
+                self.account_append(&entry.account, id, *event_ns, cause_id, Body::AccountEntry(entry.clone()))
+            }
+            Step::Mark { account, event_ns, cause_id } => self.decide_mark(account, *event_ns, cause_id),
+        }
+    }
+
+    fn decide_mark(
+        &self,
+        account: &str,
+        event_ns: i64,
+        cause_id: &str,
+    ) -> Result<Option<Append>, StepError> {
+        let row = self.book.account(account).ok_or_else(|| MarkError::UnknownAccount(account.to_owned()))?;
+        let last_ns = row.mark.as_ref().map(|mark| mark.event_ns);
+        if last_ns.is_some_and(|last_ns| last_ns >= event_ns) {
+            return Ok(None);
+        }
+        let session_start = starts_session(Calendar::xnys(), last_ns, event_ns);
+        let body = mark(&self.book, account, &self.prices, session_start)?;
+        let id = event::mark_id(account, event_ns);
+        self.account_append(account, id, event_ns, cause_id, Body::AccountMarked(body))
+    }
+
+    fn account_append(
+        &self,
+        account: &str,
+        id: String,
+        event_ns: i64,
+        cause_id: &str,
+        body: Body,
+    ) -> Result<Option<Append>, StepError> {
+        let meta = Meta {
+            id,
+            event_ns,
+            causation_id: cause_id.to_owned(),
+            correlation_id: cause_id.to_owned(),
+            basis: self.basis(),
+        };
+        let append = event::of_account(account, self.account_last(account), meta, body);
+        append.map(Some).ok_or(StepError::NoSubject)
+    }
+
+    fn order(&self, order_id: &str) -> Result<&OrderState, StepError> {
+        self.book.order(order_id).ok_or_else(|| StepError::UnknownOrder(order_id.to_owned()))
+    }
+
+    fn meta_of(&self, order: &OrderState, id: String, event_ns: i64, cause_id: Option<&str>) -> Meta {
+        Meta {
+            id,
+            event_ns,
+            causation_id: cause_id.map_or_else(|| event::submitted_id(order), str::to_owned),
+            correlation_id: order.correlation_id.clone(),
+            basis: self.basis(),
+        }
+    }
+
+    /// Market time as of what is known of an order and its account: never the wall clock.
+    pub(crate) fn now_ns(&self, order: &OrderState) -> i64 {
+        let mark = self.book.account(&order.spec.account).and_then(|row| row.mark.as_ref());
+        let known = order.submitted_ns.unwrap_or(order.approved_ns);
+        mark.map_or(known, |mark| mark.event_ns.max(known))
+    }
+}
+
+fn order_append(order: &OrderState, meta: Meta, body: Option<Body>) -> Result<Option<Append>, StepError> {
+    let Some(body) = body else { return Ok(None) };
+    event::of_order(order, meta, body).map(Some).ok_or(StepError::NoSubject)
+}
+
+/// The id of the event that folds a report. What can happen once in an order's life has one id.
+fn report_id(order: &OrderState, report: &BrokerReport, cause_id: Option<&str>) -> String {
+    match report {
+        BrokerReport::Filled(execution) => event::fill_id(order, &execution.execution_id),
+        BrokerReport::Accepted { .. } => event::order_event_id(order, "accepted"),
+        BrokerReport::Rejected { .. } => event::order_event_id(order, "rejected"),
+        BrokerReport::Cancelled { .. } => event::order_event_id(order, "cancelled"),
+        BrokerReport::Expired { .. } => event::order_event_id(order, "expired"),
+        BrokerReport::CancelRejected { .. } => {
+            event_id(cause_id.unwrap_or(order.id()), "execution/cancel_rejected", 0)
+        }
+        BrokerReport::Suspended { .. } => event::order_event_id(order, "suspended"),
+    }
+}
+
+/// Whether the mark at `event_ns` is the first of an exchange session, when the last one was at `last_ns`.
+///
+/// Outside of what the calendar knows no session begins: the day's loss then counts from the last known
+/// start, which is the stricter reading.
+fn starts_session(calendar: &Calendar, last_ns: Option<i64>, event_ns: i64) -> bool {
+    let session = calendar.session(calendar.date_of(event_ns)).ok().flatten();
+    session.is_some_and(|session| {
+        session.open_ns <= event_ns && last_ns.is_none_or(|last_ns| last_ns < session.open_ns)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN_NS: i64 = 1_704_724_200_000_000_000; // 2024-01-08 09:30 New York, a Monday.
+    const HOUR_NS: i64 = 3_600_000_000_000;
+
+    #[test]
+    fn a_session_starts_with_its_first_mark_at_or_after_the_open() {
+        let check = |last_ns, event_ns, expect| {
+            assert_eq!(starts_session(Calendar::xnys(), last_ns, event_ns), expect, "{last_ns:?} {event_ns}");
+        };
+        check(None, OPEN_NS, true);
+        check(Some(OPEN_NS - 65 * HOUR_NS), OPEN_NS, true);
+        check(Some(OPEN_NS - 65 * HOUR_NS), OPEN_NS + HOUR_NS, true);
+        check(Some(OPEN_NS - 65 * HOUR_NS), OPEN_NS - 1, false);
+        check(Some(OPEN_NS), OPEN_NS + HOUR_NS, false);
+        // A Sunday has no session.
+        check(None, OPEN_NS - 24 * HOUR_NS, false);
+    }
+}

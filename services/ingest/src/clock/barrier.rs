@@ -1,0 +1,287 @@
+//! The barrier: takes one instant through, from its publication until everyone is done with it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use contracts::stream::{MARKET, TRADING};
+use event_log::{Acks, Delivery, Hints, LogError, Reader, Tape};
+use runtime::Context;
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::progress::Done;
+use super::publish::{Plan, Publisher};
+use super::stall::Stall;
+use super::trading::Trading;
+use super::{ClockConfig, ClockError};
+use crate::source::Instant;
+
+/// Messages taken from TRADING at a time.
+const READ_BATCH: usize = 1_024;
+/// Time between two looks at whether anything is late, and between two `clock.decide`.
+const TICK: Duration = Duration::from_millis(100);
+/// Wait after which acknowledgements are asked for, in case one passed unseen.
+const ASK_AFTER: Duration = Duration::from_millis(200);
+
+/// Everything the clock listens to.
+pub(super) struct Barrier {
+    tape: Tape,
+    config: ClockConfig,
+    reader: Box<dyn Reader>,
+    acks: Box<dyn Acks>,
+    signals: Box<dyn Hints>,
+    acked: HashMap<String, u64>,
+    trading: Trading,
+    tick: Interval,
+    /// True while a signal may have passed unseen: after a start, and after an acknowledgement that was
+    /// asked for instead of seen.
+    unsure: bool,
+}
+
+/// What is still missing before an instant may end.
+enum Missing {
+    Nothing,
+    Publication,
+    Mark(String),
+    Ack { consumer: String, sequence: u64, wanted: u64 },
+    Reading { sequence: u64, wanted: u64 },
+    Decisions(usize),
+    Answer(String),
+}
+
+impl Missing {
+    fn culprit(&self) -> String {
+        match self {
+            Self::Nothing => String::new(),
+            Self::Publication => "the tape to store the instant's events".into(),
+            Self::Mark(account) => format!("execution to mark account {account}"),
+            Self::Ack { consumer, sequence, wanted } => {
+                format!("consumer {consumer} to acknowledge MARKET {wanted} (acknowledged up to {sequence})")
+            }
+            Self::Reading { sequence, wanted } => {
+                format!("the tape to deliver TRADING {wanted} (delivered up to {sequence})")
+            }
+            Self::Decisions(count) => format!("risk to decide {count} signals"),
+            Self::Answer(order_id) => format!("execution to bring the broker's answer to order {order_id}"),
+        }
+    }
+}
+
+impl Barrier {
+    /// Begins to listen. Acknowledgements given before are read from the consumers' floors, TRADING from
+    /// the last marks on.
+    pub(super) async fn open(context: &Context, config: &ClockConfig) -> Result<Self, LogError> {
+        let tape = context.tape.clone();
+        let acks = tape.acks(MARKET).await?;
+        let signals = tape.hints("signal.>").await?;
+        let mut acked = HashMap::new();
+        for consumer in &config.consumers {
+            acked.insert(consumer.clone(), tape.ack_floor(MARKET, consumer).await?);
+        }
+        let mut from = u64::MAX;
+        for account in &config.accounts {
+            let subject = contracts::Subject::of(&["account", account, "marked"]);
+            let mark = tape.last(TRADING, subject.as_str()).await?;
+            from = from.min(mark.map_or(1, |mark| mark.sequence));
+        }
+        let from = if config.accounts.is_empty() { 1 } else { from };
+        let filters = ["signal.>", "risk.>", "order.>", "fill.>", "account.*.marked"].map(str::to_owned);
+        let reader = tape.read(TRADING, &filters, from).await?;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let config = config.clone();
+        let trading = Trading::default();
+        Ok(Self { tape, config, reader, acks, signals, acked, trading, tick, unsure: true })
+    }
+
+    /// Publishes an instant and waits until everyone is done with it. `None` on shutdown.
+    pub(super) async fn pass(
+        &mut self,
+        context: &Context,
+        publisher: &mut Publisher,
+        instant: &Instant,
+        plan: Plan,
+    ) -> Result<Option<Done>, ClockError> {
+        self.trading.begin(instant.ns);
+        let mut stall = Stall::begin();
+        let Some((last_bar, published)) =
+            self.publish(context, publisher, instant, plan, &mut stall).await?
+        else {
+            return Ok(None);
+        };
+        if !self.settle(context, instant.ns, last_bar, &mut stall).await? {
+            return Ok(None);
+        }
+        stall.end(context);
+        let (signals, orders, fills) = self.trading.counts();
+        Ok(Some(Done { published, signals, orders, fills }))
+    }
+
+    /// Appends the events while listening. Answers the last bar's sequence and the number of new events.
+    async fn publish(
+        &mut self,
+        context: &Context,
+        publisher: &mut Publisher,
+        instant: &Instant,
+        plan: Plan,
+        stall: &mut Stall,
+    ) -> Result<Option<(Option<u64>, u64)>, ClockError> {
+        let publication = publisher.publish(plan, instant.ns);
+        tokio::pin!(publication);
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut publication => {
+                    let (sequences, new) = outcome?;
+                    return Ok(Some((instant.last_bar().map(|place| sequences[place]), new)));
+                }
+                heard = self.listen(context) => match heard? {
+                    Heard::Message => {}
+                    Heard::Tick => stall.report(context, instant.ns, &Missing::Publication.culprit()),
+                    Heard::Shutdown => return Ok(None),
+                },
+            }
+        }
+    }
+
+    /// Waits for marks and acknowledgements, and if a signal passed, for decisions and answers.
+    async fn settle(
+        &mut self,
+        context: &Context,
+        ns: i64,
+        last_bar: Option<u64>,
+        stall: &mut Stall,
+    ) -> Result<bool, ClockError> {
+        let mut signals_to = None;
+        let mut asked_to_decide = false;
+        loop {
+            let mut missing = self.missing(last_bar);
+            if matches!(missing, Missing::Nothing) {
+                if self.signal_passed() || self.unsure {
+                    self.unsure = false;
+                    let last = self.tape.last(TRADING, "signal.>").await?;
+                    signals_to = Some(last.map_or(0, |last| last.sequence));
+                    asked_to_decide = false;
+                }
+                let Some(wanted) = signals_to else { return Ok(true) };
+                missing = self.undecided(wanted);
+                match missing {
+                    Missing::Nothing => return Ok(true),
+                    Missing::Decisions(_) if !asked_to_decide => {
+                        asked_to_decide = true;
+                        self.ask_to_decide(ns, wanted).await?;
+                    }
+                    _ => {}
+                }
+            }
+            match self.listen(context).await? {
+                Heard::Message => {}
+                Heard::Shutdown => return Ok(false),
+                Heard::Tick => {
+                    stall.report(context, ns, &missing.culprit());
+                    if let (Missing::Decisions(_), Some(wanted)) = (&missing, signals_to) {
+                        self.ask_to_decide(ns, wanted).await?;
+                    }
+                    if let Missing::Ack { .. } = missing
+                        && stall.elapsed() > ASK_AFTER
+                    {
+                        self.ask_for_floors(last_bar.unwrap_or_default()).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The first thing missing before signals are looked at.
+    fn missing(&self, last_bar: Option<u64>) -> Missing {
+        if let Some(account) = self.trading.unmarked(&self.config.accounts) {
+            return Missing::Mark(account.to_owned());
+        }
+        let Some(wanted) = last_bar else { return Missing::Nothing };
+        for consumer in &self.config.consumers {
+            let sequence = self.acked.get(consumer).copied().unwrap_or_default();
+            if sequence < wanted {
+                return Missing::Ack { consumer: consumer.clone(), sequence, wanted };
+            }
+        }
+        Missing::Nothing
+    }
+
+    /// The first thing missing before the instant's signals are all answered.
+    fn undecided(&self, wanted: u64) -> Missing {
+        if self.trading.sequence < wanted {
+            return Missing::Reading { sequence: self.trading.sequence, wanted };
+        }
+        if self.trading.undecided() > 0 {
+            return Missing::Decisions(self.trading.undecided());
+        }
+        let unanswered = self.trading.unanswered();
+        unanswered.map_or(Missing::Nothing, |order_id| Missing::Answer(order_id.to_owned()))
+    }
+
+    /// Takes every signal that has passed; true when there was one.
+    fn signal_passed(&mut self) -> bool {
+        let mut passed = false;
+        while self.signals.ready().is_some() {
+            passed = true;
+        }
+        passed
+    }
+
+    async fn ask_to_decide(&self, ns: i64, signal_sequence: u64) -> Result<(), LogError> {
+        let payload = format!("{{\"instant_ns\":{ns},\"signal_sequence\":{signal_sequence}}}");
+        self.tape.hint("clock.decide", payload.into_bytes()).await
+    }
+
+    /// Asks how far consumers have acknowledged, in case an acknowledgement passed unseen (it is a plain
+    /// message). A signal may then have passed unseen as well.
+    async fn ask_for_floors(&mut self, wanted: u64) -> Result<(), LogError> {
+        for consumer in &self.config.consumers {
+            let known = self.acked.entry(consumer.clone()).or_default();
+            if *known < wanted {
+                let floor = self.tape.ack_floor(MARKET, consumer).await?;
+                self.unsure |= floor > *known;
+                *known = floor.max(*known);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the next thing that anyone says, and takes it in.
+    async fn listen(&mut self, context: &Context) -> Result<Heard, LogError> {
+        tokio::select! {
+            deliveries = self.reader.batch(READ_BATCH) => {
+                for delivery in deliveries? {
+                    match delivery {
+                        Delivery::Event(recorded) => self.trading.fold(recorded.sequence, &recorded.event),
+                        // Risk and execution park what they cannot read; the clock only passes it.
+                        Delivery::Undecodable { sequence, .. } => self.trading.sequence = sequence,
+                    }
+                }
+                Ok(Heard::Message)
+            }
+            ack = self.acks.next() => {
+                match ack {
+                    Ok(ack) => {
+                        if let Some(sequence) = self.acked.get_mut(&ack.consumer) {
+                            *sequence = ack.sequence.max(*sequence);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::info!("acknowledgements may have passed unseen, asking for them: {error}");
+                        self.unsure = true;
+                        self.ask_for_floors(u64::MAX).await?;
+                    }
+                }
+                Ok(Heard::Message)
+            }
+            _ = self.tick.tick() => Ok(Heard::Tick),
+            () = context.shutdown.cancelled() => Ok(Heard::Shutdown),
+        }
+    }
+}
+
+enum Heard {
+    Message,
+    Tick,
+    Shutdown,
+}

@@ -1,0 +1,57 @@
+//! Says who keeps the clock waiting. It never decides anything.
+
+use std::time::Duration;
+
+use runtime::{Context, HealthState};
+use tokio::time::Instant as Moment;
+
+use super::SERVICE;
+
+/// Time after which an instant counts as stalled.
+const STALLED_AFTER: Duration = Duration::from_secs(2);
+/// Time between two log lines about one stall.
+const REPEAT_EVERY: Duration = Duration::from_secs(30);
+
+/// Watches one instant.
+#[derive(Debug)]
+pub(super) struct Stall {
+    began: Moment,
+    logged: Option<Moment>,
+}
+
+impl Stall {
+    pub(super) fn begin() -> Self {
+        Self { began: Moment::now(), logged: None }
+    }
+
+    /// Time since the instant began.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// States the culprit in health once the instant is stalled, and logs it now and then.
+    pub(super) fn report(&mut self, context: &Context, ns: i64, culprit: &str) {
+        if self.began.elapsed() < STALLED_AFTER {
+            return;
+        }
+        let seconds = self.began.elapsed().as_secs();
+        let detail = format!("instant {} stands for {seconds} s: waiting for {culprit}", utc(ns));
+        context.health.set(SERVICE, HealthState::Degraded, detail.clone());
+        if self.logged.is_none_or(|logged| logged.elapsed() >= REPEAT_EVERY) {
+            tracing::warn!(instant = utc(ns), seconds, culprit, "{detail}");
+            self.logged = Some(Moment::now());
+        }
+    }
+
+    /// Ends the instant; a stall that was reported is taken back.
+    pub(super) fn end(&self, context: &Context) {
+        if self.logged.is_some() {
+            context.health.set(SERVICE, HealthState::Ready, "");
+        }
+    }
+}
+
+/// UTC nanoseconds as text.
+pub(super) fn utc(ns: i64) -> String {
+    chrono::DateTime::from_timestamp_nanos(ns).format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,86 @@
+//! The service: a source on a tape clock.
+
+use std::path::PathBuf;
+
+use runtime::{ClockMode, Context};
+
+use crate::clock::{self, ClockConfig, ClockControl, ClockError, Finished};
+use crate::file::{FileError, ReadOptions};
+use crate::source::{Range, RecordedSource, SimulatedConfig, SimulatedError, SimulatedSource, Source};
+
+/// Where the market comes from.
+#[derive(Clone, Debug)]
+pub enum SourceConfig {
+    /// Files of bars and of corporate actions.
+    Recorded {
+        /// Name of the source, part of every event's id; the same for every tape.
+        name: String,
+        /// Files, each recognised by its content.
+        files: Vec<PathBuf>,
+        /// What the files do not say themselves.
+        read: ReadOptions,
+        /// Dates to take.
+        range: Range,
+    },
+    /// The generator.
+    Simulated(SimulatedConfig),
+}
+
+/// What the service needs.
+#[derive(Debug)]
+pub struct IngestConfig {
+    /// Where the market comes from.
+    pub source: SourceConfig,
+    /// For whom the clock waits.
+    pub clock: ClockConfig,
+    /// The clock's end of a handle, see [`clock::control`].
+    pub control: ClockControl,
+}
+
+/// Why the service stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The context says that time moves by itself.
+    #[error("clock wall: a source needs the tape clock; live data need none")]
+    WallClock,
+    /// A file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The simulated market cannot be set up.
+    #[error(transparent)]
+    Simulated(#[from] SimulatedError),
+    /// The clock stopped.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
+    /// The task that loads files ended early.
+    #[error("loading files: {0}")]
+    Task(String),
+}
+
+/// Plays the source until its end or until shutdown. Rejected rows of files are logged and left out.
+pub async fn run(context: Context, config: IngestConfig) -> Result<Finished, IngestError> {
+    if context.clock != ClockMode::Tape {
+        return Err(IngestError::WallClock);
+    }
+    let source = config.source;
+    let loaded = tokio::task::spawn_blocking(move || load(source)).await;
+    let mut source = loaded.map_err(|error| IngestError::Task(error.to_string()))??;
+    Ok(clock::run(&context, source.as_mut(), &config.clock, config.control).await?)
+}
+
+fn load(config: SourceConfig) -> Result<Box<dyn Source>, IngestError> {
+    match config {
+        SourceConfig::Simulated(config) => Ok(Box::new(SimulatedSource::new(config)?)),
+        SourceConfig::Recorded { name, files, read, range } => {
+            let loaded = RecordedSource::load(&name, &files, &read, range)?;
+            for row in loaded.rejected.iter().take(20) {
+                let file = row.file.as_deref().unwrap_or_default();
+                let (line, field) = (row.line, row.field);
+                tracing::warn!(file, line, field, "line {line}: {field} {:?}: {}", row.value, row.reason);
+            }
+            let (bars, rejected) = (loaded.bars, loaded.rejected.len());
+            tracing::info!(bars, rejected, "loaded {bars} bars, {rejected} rows left out");
+            Ok(Box::new(loaded.source))
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Bars and corporate actions from files, merged by time.
+//!
+//! The whole range is held in memory, 56 bytes a bar. Sessions are those of the exchange calendar from the
+//! first bar's date to the last one's; an action takes effect at the opening of the first session on or
+//! after its ex-date, and one outside the range is left out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use contracts::Subject;
+use domain::bar::Bar;
+use domain::calendar::{Calendar, Session};
+
+use super::assemble::{self, Parts};
+use super::{Instant, Source};
+use crate::event;
+use crate::file::{self, Action, BarFile, FileError, Opened, ReadOptions, Rejected, Series};
+
+const CHUNK_ROWS: usize = 4_096;
+
+/// Dates to take, both included, in exchange time; open ends take everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Range {
+    /// First date.
+    pub from: Option<NaiveDate>,
+    /// Last date.
+    pub to: Option<NaiveDate>,
+}
+
+impl Range {
+    fn holds(&self, date: NaiveDate) -> bool {
+        self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
+    }
+}
+
+/// What loading gave.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The source, at its first instant.
+    pub source: RecordedSource,
+    /// Bars within the range.
+    pub bars: u64,
+    /// Rows that are no bars or actions; the others are played.
+    pub rejected: Vec<Rejected>,
+}
+
+#[derive(Debug)]
+struct Track {
+    series: Series,
+    subject: Subject,
+    bars: Vec<Bar>,
+    at: usize,
+}
+
+/// Recorded bars as a source.
+#[derive(Debug)]
+pub struct RecordedSource {
+    name: String,
+    tracks: Vec<Track>,
+    sessions: &'static [Session],
+    session_at: usize,
+    opened: bool,
+    actions: BTreeMap<i64, Vec<Action>>,
+}
+
+impl RecordedSource {
+    /// Loads `files` (bars and actions, each recognised by its header). Blocking.
+    pub fn load(
+        name: &str,
+        files: &[PathBuf],
+        options: &ReadOptions,
+        range: Range,
+    ) -> Result<Loaded, FileError> {
+        let mut loader = Loader { range, ..Loader::default() };
+        for path in files {
+            let label = (files.len() > 1).then(|| path.display().to_string());
+            match file::open(path, options)? {
+                Opened::Bars(bars) => loader.bars(label.as_deref(), *bars)?,
+                Opened::Actions(actions) => {
+                    let read = actions.read()?;
+                    loader.reject(label.as_deref(), read.rejected);
+                    loader.actions.extend(read.actions);
+                }
+            }
+        }
+        Ok(loader.finish(name))
+    }
+
+    fn next_ns(&self) -> Option<i64> {
+        let session = self.sessions.get(self.session_at);
+        let boundary = session.map(|session| if self.opened { session.close_ns } else { session.open_ns });
+        let bars = self.tracks.iter().filter_map(|track| track.bars.get(track.at));
+        bars.map(|bar| bar.close_ns).chain(boundary).min()
+    }
+}
+
+impl Source for RecordedSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn subjects(&self) -> Vec<Subject> {
+        let symbols = self.actions.values().flatten().map(|action| assemble::action_subject(&action.symbol));
+        let mut subjects: Vec<Subject> = self.tracks.iter().map(|track| track.subject.clone()).collect();
+        subjects.extend(symbols);
+        subjects.push(assemble::session_subject(Calendar::xnys().exchange()));
+        subjects.sort();
+        subjects.dedup();
+        subjects
+    }
+
+    fn seek(&mut self, ns: i64) {
+        for track in &mut self.tracks {
+            track.at = track.bars.partition_point(|bar| bar.close_ns < ns);
+        }
+        self.session_at = self.sessions.partition_point(|session| session.close_ns < ns);
+        self.opened = self.sessions.get(self.session_at).is_some_and(|session| session.open_ns < ns);
+    }
+
+    fn next(&mut self) -> Option<Instant> {
+        let ns = self.next_ns()?;
+        let session = self.sessions.get(self.session_at);
+        let opened = session.filter(|session| !self.opened && session.open_ns == ns);
+        let closed = session.filter(|session| self.opened && session.close_ns == ns);
+        let none = Vec::new();
+        let actions = opened.and_then(|_| self.actions.get(&ns)).unwrap_or(&none);
+        let bars: Vec<(&Series, &Subject, Bar)> = self
+            .tracks
+            .iter()
+            .filter_map(|track| Some((&track.series, &track.subject, *track.bars.get(track.at)?)))
+            .filter(|(_, _, bar)| bar.close_ns == ns)
+            .collect();
+        let parts = Parts { ns, opened, actions, bars: &bars, closed };
+        let instant = assemble::instant(&self.name, Calendar::xnys().exchange(), &parts);
+        if opened.is_some() {
+            self.opened = true;
+        } else if closed.is_some() {
+            self.opened = false;
+            self.session_at += 1;
+        }
+        for track in &mut self.tracks {
+            if track.bars.get(track.at).is_some_and(|bar| bar.close_ns == ns) {
+                track.at += 1;
+            }
+        }
+        Some(instant)
+    }
+}
+
+#[derive(Default)]
+struct Loader {
+    range: Range,
+    tracks: HashMap<Series, Vec<Bar>>,
+    actions: Vec<Action>,
+    rejected: Vec<Rejected>,
+}
+
+impl Loader {
+    /// Takes in one file. A bar that an earlier file holds with other values is rejected.
+    fn bars(&mut self, label: Option<&str>, mut bars: BarFile) -> Result<(), FileError> {
+        let calendar = Calendar::xnys();
+        let mut series = Vec::new();
+        let mut fresh: Vec<Vec<Bar>> = Vec::new();
+        while let Some(chunk) = bars.chunk(CHUNK_ROWS)? {
+            self.reject(label, chunk.rejected);
+            fresh.resize_with(fresh.len() + chunk.series.len(), Vec::new);
+            series.extend(chunk.series);
+            for row in chunk.rows {
+                if !self.range.holds(calendar.date_of(row.bar.close_ns)) {
+                    continue;
+                }
+                let known = series.get(row.series).and_then(|series| self.tracks.get(series));
+                let same_close = known.and_then(|known| {
+                    let at = known.binary_search_by_key(&row.bar.close_ns, |bar| bar.close_ns).ok()?;
+                    known.get(at)
+                });
+                match same_close {
+                    None => fresh[row.series].push(row.bar),
+                    Some(known) if *known == row.bar => {}
+                    Some(known) => {
+                        let value = chrono::DateTime::from_timestamp_nanos(known.start_ns).to_rfc3339();
+                        let reason = "an earlier file holds this bar with other values".to_owned();
+                        let row = Rejected { file: None, line: row.line, field: "time", value, reason };
+                        self.reject(label, vec![row]);
+                    }
+                }
+            }
+        }
+        for (series, fresh) in series.into_iter().zip(fresh) {
+            let track = self.tracks.entry(series).or_default();
+            track.extend(fresh);
+            track.sort_unstable_by_key(|bar| bar.close_ns);
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, label: Option<&str>, rejected: Vec<Rejected>) {
+        let file = label.map(ToOwned::to_owned);
+        self.rejected.extend(rejected.into_iter().map(|row| Rejected { file: file.clone(), ..row }));
+    }
+
+    fn finish(self, name: &str) -> Loaded {
+        let calendar = Calendar::xnys();
+        let closes = |bars: &Vec<Bar>| Some((bars.first()?.close_ns, bars.last()?.close_ns));
+        let first = self.tracks.values().filter_map(closes).map(|(first, _)| first).min();
+        let last = self.tracks.values().filter_map(closes).map(|(_, last)| last).max();
+        // Every bar was placed in the calendar, so its dates are known.
+        let sessions = first
+            .zip(last)
+            .and_then(|(first, last)| calendar.sessions(calendar.date_of(first), calendar.date_of(last)).ok())
+            .unwrap_or_default();
+        let mut actions: BTreeMap<i64, Vec<Action>> = BTreeMap::new();
+        for action in self.actions {
+            if let Ok(ns) = event::action_time(calendar, action.ex_date) {
+                actions.entry(ns).or_default().push(action);
+            }
+        }
+        let (start, end) = (
+            sessions.first().map_or(i64::MAX, |session| session.open_ns),
+            sessions.last().map_or(i64::MIN, |session| session.open_ns),
+        );
+        actions.retain(|ns, _| start <= *ns && *ns <= end);
+        for at_once in actions.values_mut() {
+            at_once.sort_by(|a, b| event::action_order(a).cmp(&event::action_order(b)));
+        }
+        let mut tracks: Vec<Track> = self
+            .tracks
+            .into_iter()
+            .filter(|(_, bars)| !bars.is_empty())
+            .map(|(series, bars)| {
+                let subject = Subject::bar(series.timeframe.name(), &series.symbol);
+                Track { series, subject, bars, at: 0 }
+            })
+            .collect();
+        tracks.sort_by(|a, b| a.series.cmp(&b.series));
+        let bars = tracks.iter().map(|track| track.bars.len() as u64).sum();
+        let source = RecordedSource {
+            name: name.to_owned(),
+            tracks,
+            sessions,
+            session_at: 0,
+            opened: false,
+            actions,
+        };
+        Loaded { source, bars, rejected: self.rejected }
+    }
+}

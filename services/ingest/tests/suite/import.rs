@@ -1,0 +1,175 @@
+//! Import onto a tape in memory: what goes in, what does not, and that doing it again changes nothing.
+
+use contracts::v1::event::Body;
+use contracts::v1::{Origin, Severity};
+use contracts::{bar_id, from_timestamp};
+use event_log::{Append, Expect};
+use ingest::file::{Adjusted, ReadOptions};
+use ingest::import::{self, ImportOptions};
+
+use crate::support::{import, memory, stored, write};
+
+const HEADER: &str = "symbol,timeframe,start_utc,open,high,low,close,volume\n";
+
+fn hours(symbol: &str, closes: &[(u32, &str)]) -> String {
+    let row = |(hour, close): &(u32, &str)| {
+        format!("{symbol},1h,2020-01-02T{hour}:00:00Z,10,20,5,{close},100\n")
+    };
+    closes.iter().map(row).collect()
+}
+
+#[tokio::test]
+async fn bars_are_stored_under_their_subject_with_their_close() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let file = write(&dir, "x.csv", format!("{HEADER}{}", hours("BRK.B", &[(15, "11"), (16, "12.5")])));
+    let report = import(&tape, &[file]).await;
+    assert_eq!(
+        serde_json::to_string(&report).unwrap(),
+        r#"{"read":2,"appended":2,"duplicates":0,"revisions":0,"findings":0,"rejected":[]}"#
+    );
+    let bars = stored(&tape, "market.bar.1h.BRK%2EB").await;
+    let last = &bars[1].event;
+    let close_ns = last.event_time.as_ref().and_then(from_timestamp).unwrap();
+    assert_eq!(close_ns, 1_577_984_400_000_000_000, "one hour after the start");
+    assert_eq!(last.id, bar_id("import", "BRK.B", "1h", close_ns));
+    let Some(Body::Bar(bar)) = &last.body else { panic!("not a bar") };
+    assert_eq!((bar.close_e9, bar.volume_e3, bar.origin()), (12_500_000_000, 100_000, Origin::Import));
+    assert_eq!(last.instant, None, "an import does not know whole instants");
+}
+
+#[tokio::test]
+async fn a_second_import_appends_nothing() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let text = format!("{HEADER}{}{}", hours("X", &[(15, "11"), (16, "12")]), hours("Y", &[(15, "7")]));
+    let first = write(&dir, "a.csv", &text);
+    assert_eq!(import(&tape, &[first]).await.appended, 3);
+    // Another name, another order, and one bar more.
+    let text = format!("{HEADER}{}{}", hours("Y", &[(15, "7"), (16, "8")]), hours("X", &[(15, "11"), (16, "12")]));
+    let second = write(&dir, "b.csv", &text);
+    let report = import(&tape, &[second.clone(), second]).await;
+    assert_eq!((report.read, report.appended, report.duplicates, report.revisions), (8, 1, 7, 0));
+    assert_eq!(stored(&tape, "market.>").await.len(), 4);
+}
+
+#[tokio::test]
+async fn other_values_are_a_revision_once() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let was = write(&dir, "was.csv", format!("{HEADER}{}", hours("X", &[(15, "11"), (16, "12")])));
+    let is = write(&dir, "is.csv", format!("{HEADER}{}", hours("X", &[(15, "11"), (16, "13")])));
+    import(&tape, std::slice::from_ref(&was)).await;
+    let report = import(&tape, std::slice::from_ref(&is)).await;
+    assert_eq!((report.appended, report.duplicates, report.revisions), (0, 1, 1));
+    let report = import(&tape, std::slice::from_ref(&is)).await;
+    assert_eq!((report.appended, report.duplicates, report.revisions), (0, 2, 0));
+    let bars = stored(&tape, "market.bar.>").await;
+    let revisions = stored(&tape, "market.revision.1h.X").await;
+    let Some(Body::BarRevision(revision)) = &revisions[0].event.body else { panic!("not a revision") };
+    assert_eq!(revision.revises, bars[1].event.id);
+    assert_eq!(revision.bar.as_ref().unwrap().close_e9, 13_000_000_000);
+    // Back to the first values is a revision of its own.
+    assert_eq!(import(&tape, &[was]).await.revisions, 1);
+    assert_eq!(import(&tape, &[is]).await.revisions, 1);
+    let revisions = stored(&tape, "market.revision.>").await;
+    let ids: std::collections::BTreeSet<_> = revisions.iter().map(|revision| &revision.event.id).collect();
+    assert_eq!((revisions.len(), ids.len()), (3, 3));
+}
+
+#[tokio::test]
+async fn a_bar_of_another_source_counts_as_existing() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let file = write(&dir, "x.csv", format!("{HEADER}{}", hours("X", &[(15, "11")])));
+    import(&tape, std::slice::from_ref(&file)).await;
+    let mut event = stored(&tape, "market.bar.>").await[0].event.clone();
+    let played = memory();
+    event.source = "rehearsal".into();
+    event.id = bar_id("rehearsal", "X", "1h", 1_577_980_800_000_000_000);
+    let (subject, expect) = (contracts::Subject::bar("1h", "X"), Expect::Nothing);
+    played.append(Append { subject, event: event.clone(), expect }).await.unwrap();
+    let report = import(&played, &[file]).await;
+    assert_eq!((report.appended, report.duplicates), (0, 1));
+    // Its revision names the bar that is there, not the one that an import would have written.
+    let other = write(&dir, "y.csv", format!("{HEADER}{}", hours("X", &[(15, "12")])));
+    assert_eq!(import(&played, &[other]).await.revisions, 1);
+    let revisions = stored(&played, "market.revision.>").await;
+    let Some(Body::BarRevision(revision)) = &revisions[0].event.body else { panic!("not a revision") };
+    assert_eq!(revision.revises, event.id);
+}
+
+#[tokio::test]
+async fn good_rows_go_in_unless_strict() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let good = write(&dir, "good.csv", format!("{HEADER}{}", hours("Y", &[(15, "7")])));
+    let bad = write(&dir, "bad.csv", format!("{HEADER}{}", hours("X", &[(15, "11"), (16, "99"), (17, "12")])));
+    let strict = ImportOptions { strict: true, ..ImportOptions::default() };
+    let files = [good, bad];
+    let report = import::run(&tape, &strict, &files).await.unwrap();
+    assert_eq!((report.read, report.appended, report.rejected.len()), (4, 0, 1));
+    assert!(stored(&tape, "market.>").await.is_empty());
+    let report = import(&tape, &files).await;
+    assert_eq!((report.read, report.appended, report.rejected.len()), (4, 3, 1));
+    let row = serde_json::to_value(&report.rejected[0]).unwrap();
+    assert_eq!(row["file"], files[1].display().to_string());
+    assert_eq!((row["line"].as_u64(), row["field"].as_str(), row["value"].as_str()), (Some(3), Some("close"), Some("99")));
+    // Strict and nothing wrong: it goes in.
+    assert_eq!(import::run(&memory(), &strict, &files[..1]).await.unwrap().appended, 1);
+}
+
+#[tokio::test]
+async fn a_missing_option_is_told_before_anything_is_appended() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let good = write(&dir, "good.csv", format!("{HEADER}{}", hours("Y", &[(15, "7")])));
+    let unclear = write(&dir, "unclear.csv", "t,o,h,l,c,v\n1577977200,1,1,1,1,1\n");
+    let error = import::run(&tape, &ImportOptions::default(), &[good, unclear]).await.unwrap_err();
+    assert!(error.to_string().contains("--timeframe"), "{error}");
+    assert!(stored(&tape, "market.>").await.is_empty());
+}
+
+#[tokio::test]
+async fn adjusted_prices_never_pass_for_raw_ones() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let file = write(&dir, "x.csv", format!("{HEADER}{}", hours("X", &[(15, "11"), (16, "12")])));
+    let read = ReadOptions { adjusted: Adjusted::Yes, ..ReadOptions::default() };
+    let options = ImportOptions { read, strict: false };
+    for findings in [1, 0] {
+        let report = import::run(&tape, &options, std::slice::from_ref(&file)).await.unwrap();
+        assert_eq!(report.findings, findings);
+    }
+    let quality = stored(&tape, "market.quality.X").await;
+    let Some(Body::QualityFinding(finding)) = &quality[0].event.body else { panic!("not a finding") };
+    assert_eq!((finding.rule.as_str(), finding.timeframe.as_str()), ("adjusted_prices", "1h"));
+    assert_eq!((finding.severity(), finding.bar_start), (Severity::Warning, None));
+}
+
+#[tokio::test]
+async fn corporate_actions_are_recognised_by_their_header() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    // The second is on a Saturday: it takes effect on Monday.
+    let text = "Symbol,Ex Date,Kind,Value\nX,2020-08-31,split,4\nX,2020-09-05,Dividend,0.205\n\
+                X,2020-09-05,Dividend,0.205\nX,2020-09-05,dividend,0.3\nX,soon,split,2\nX,2020-09-08,merger,1\n\
+                X,2020-09-08,split,0\nX,1990-01-02,split,2\n";
+    let file = write(&dir, "actions.csv", text);
+    let report = import(&tape, std::slice::from_ref(&file)).await;
+    assert_eq!((report.read, report.appended, report.duplicates), (8, 2, 1));
+    let lines: Vec<(u64, &str)> = report.rejected.iter().map(|row| (row.line, row.field)).collect();
+    assert_eq!(lines, [(5, "value"), (6, "ex_date"), (7, "kind"), (8, "value"), (9, "ex_date")]);
+    let report = import(&tape, &[file]).await;
+    assert_eq!((report.appended, report.duplicates), (0, 3));
+    let actions = stored(&tape, "market.action.X").await;
+    let times: Vec<i64> =
+        actions.iter().map(|action| action.event.event_time.as_ref().and_then(from_timestamp).unwrap()).collect();
+    assert_eq!(times, [1_598_880_600_000_000_000, 1_599_571_800_000_000_000], "at the opening");
+    let other = write(&dir, "other.csv", "symbol,ex_date,kind,value\nX,2020-08-31,split,5\n");
+    let report = import(&tape, &[other]).await;
+    assert_eq!(report.appended, 0);
+    assert_eq!(report.rejected[0].reason, "the tape holds this action with 4; an action cannot be revised");
+}
+
+#[tokio::test]
+async fn a_report_stays_bounded() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let rows: String = (0..10_050).map(|_| "X,1h,2020-01-02T15:00:00Z,-1,1,1,1,1\n").collect();
+    let file = write(&dir, "bad.csv", format!("{HEADER}{rows}"));
+    let report = import(&tape, &[file]).await;
+    assert_eq!((report.rejected.len(), report.rejected_unlisted, report.rejected_count()), (10_000, 50, 10_050));
+    assert_eq!(report.read, 10_050);
+}

@@ -1,0 +1,13 @@
+//! Tests of ingest: files, import, sources, the tape clock. One binary, so that it links once.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod clock;
+mod concurrent;
+mod import;
+mod measured;
+mod parquet;
+mod reader;
+mod real_data;
+mod recorded;
+mod simulated;
+mod support;

@@ -1,0 +1,282 @@
+//! Reading text: headers, times, and every way in which a row can be bad.
+
+use std::io::Write as _;
+
+use chrono_tz::Tz;
+use domain::bar::Timeframe;
+use domain::money::{Price, Volume};
+use ingest::file::{Adjusted, FileError, ReadOptions};
+
+use crate::support::{read_text, told};
+
+const HEADER: &str = "symbol,timeframe,start_utc,open,high,low,close,volume\n";
+const GOOD: &str = "X,1h,2020-01-02T15:00:00Z,10,11,9,10.5,100\n";
+
+/// Reads rows behind the usual header and a good first row (line 2), and says what is rejected.
+fn check(rows: &str, expect: &[&str]) {
+    let chunk = read_text(format!("{HEADER}{GOOD}{rows}"), &ReadOptions::default()).unwrap();
+    assert_eq!(told(&chunk.rejected), expect, "{rows:?}");
+    assert_eq!(chunk.read, chunk.rows.len() as u64 + chunk.rejected.len() as u64 + chunk.duplicates);
+    assert_eq!(chunk.rows[0].line, 2, "the good row stays");
+}
+
+#[test]
+fn every_kind_of_bad_row_is_reported_with_its_line() {
+    check("X,1h,2020-01-02T16:00:00Z,,11,9,10,1\n", &["3 open: missing, expected a number"]);
+    check("X,1h,2020-01-02T16:00:00Z,10,11,9,,1\n", &["3 close: missing, expected a number"]);
+    check("X,1h,2020-01-02T16:00:00Z,10,11,-9,10,1\n", &["3 low: negative, expected more than 0"]);
+    check("X,1h,2020-01-02T16:00:00Z,0,11,9,10,1\n", &["3 open: zero, expected more than 0"]);
+    check("X,1h,2020-01-02T16:00:00Z,1e1,11,9,10,1\n", &["3 open: not a decimal number"]);
+    check("X,1h,2020-01-02T16:00:00Z,NaN,11,9,10,1\n", &["3 open: not a decimal number"]);
+    check("X,1h,2020-01-02T16:00:00Z,10,9,11,10,1\n", &["3 high: below the low of 11, expected at least it"]);
+    check("X,1h,2020-01-02T16:00:00Z,8,11,9,10,1\n", &["3 open: outside of low 9 to high 11"]);
+    check("X,1h,2020-01-02T16:00:00Z,10,11,9,12,1\n", &["3 close: outside of low 9 to high 11"]);
+    check("X,1h,2020-01-02T16:00:00Z,10,11,9,10,-1\n", &["3 volume: negative, expected 0 or more"]);
+    check("X,1h,2020-01-02T16:00:00Z,10,11,9,10,many\n", &["3 volume: not a decimal number"]);
+    check("X,1h,2020-01-02T16:00:00Z,10,11,9,10,\n", &["3 volume: missing, expected a number"]);
+    check("X,1h,2020-01-02T16:00:00Z,10,99999999999,9,10,1\n", &["3 high: out of range"]);
+    check("X,1h,2020-01-02T16:00:00Z,10,11,9,10,9999999999999999\n", &["3 volume: out of range"]);
+    check(
+        "X,1h,2020-01-02T16:00:00Z,10.0000000001,11,9,10,1\n",
+        &["3 open: more decimal places than can be kept exactly"],
+    );
+    check("X,2h,2020-01-02T16:00:00Z,10,11,9,10,1\n", &[
+        "3 timeframe: timeframe \"2h\", expected one of 1m, 5m, 15m, 30m, 1h, 1d",
+    ]);
+    check(",1h,2020-01-02T16:00:00Z,10,11,9,10,1\n", &["3 symbol: missing, expected a symbol"]);
+    check("X Y,1h,2020-01-02T16:00:00Z,10,11,9,10,1\n", &[
+        "3 symbol: expected 1 to 32 printable ASCII characters without white space",
+    ]);
+    check("X,1h,2020-01-02T16:00:00Z,10,11,9\n", &["3 row: 6 fields, expected 8 as in the header"]);
+    check("X,1h,,10,11,9,10,1\n", &["3 time: missing, expected a time"]);
+    check("X,1h,2020-01-02,10,11,9,10,1\n", &[
+        "3 time: a date without time of day, expected the start of a 1h bar",
+    ]);
+}
+
+#[test]
+fn a_time_that_is_no_time_is_reported() {
+    for bad in ["yesterday", "2020-13-01T16:00:00Z", "2020-01-02T25:00:00Z", "02.01.2020 16:00"] {
+        let rows = format!("X,1h,{bad},10,11,9,10,1\n");
+        let chunk = read_text(format!("{HEADER}{GOOD}{rows}"), &ReadOptions::default()).unwrap();
+        assert_eq!(chunk.rejected.len(), 1, "{bad}");
+        assert_eq!((chunk.rejected[0].line, chunk.rejected[0].value.as_str()), (3, bad));
+        assert!(chunk.rejected[0].reason.starts_with("not a time"), "{bad}");
+    }
+}
+
+#[test]
+fn order_and_repetition() {
+    check("X,1h,2020-01-02T14:00:00Z,10,11,9,10.5,100\n", &[
+        "3 time: not in order, the bar before starts at 2020-01-02T15:00:00Z",
+    ]);
+    check("X,1h,2020-01-02T15:00:00Z,10,11,9,10.5,101\n", &[
+        "3 time: repeats the time of the bar before with other values",
+    ]);
+    check("X,1h,2020-01-02T15:30:00Z,10,11,9,10.5,100\n", &[
+        "3 time: overlaps the 1h bar before, which closes at 2020-01-02T16:00:00Z",
+    ]);
+    // The same row again is no mistake, another symbol's order is its own.
+    check(GOOD, &[]);
+    check("Y,1h,2020-01-02T14:00:00Z,10,11,9,10.5,100\n", &[]);
+    // A bad row does not move the order on.
+    check(
+        "X,1h,2020-01-02T18:00:00Z,-1,11,9,10,1\nX,1h,2020-01-02T16:00:00Z,10,11,9,10,1\n",
+        &["3 open: negative, expected more than 0"],
+    );
+}
+
+#[test]
+fn the_calendar_decides_where_a_bar_belongs() {
+    // A Saturday, a holiday, before the opening, after the close.
+    check("X,1h,2020-01-04T16:00:00Z,10,11,9,10,1\n", &["3 time: XNYS has no session on 2020-01-04"]);
+    check("X,1h,2020-01-20T16:00:00Z,10,11,9,10,1\n", &["3 time: XNYS has no session on 2020-01-20"]);
+    check("X,1h,2020-01-03T13:00:00Z,10,11,9,10,1\n", &[
+        "3 time: outside the session of 2020-01-03, expected to overlap 2020-01-03T14:30Z to 2020-01-03T21:00Z",
+    ]);
+    check("X,1h,2020-01-02T21:00:00Z,10,11,9,10,1\n", &[
+        "3 time: outside the session of 2020-01-02, expected to overlap 2020-01-02T14:30Z to 2020-01-02T21:00Z",
+    ]);
+    // Beyond what the calendar knows.
+    let late = read_text(format!("{HEADER}X,1h,2040-01-03T15:00:00Z,10,11,9,10,1\n"), &ReadOptions::default());
+    let late = late.unwrap();
+    assert!(late.rejected[0].reason.starts_with("calendar XNYS knows 1998-01-01 to 2030-12-31"));
+    // The hour that holds the opening overlaps the session; a bar after an early close is accepted.
+    let rows = "X,1h,2020-11-27T14:00:00Z,10,11,9,10,1\nX,1h,2020-11-27T17:00:00Z,10,11,9,10,1\n\
+                X,1h,2020-11-27T18:00:00Z,10,11,9,10,1\nX,1h,2020-11-27T21:00:00Z,10,11,9,10,1\n";
+    let chunk = read_text(format!("{HEADER}{rows}"), &ReadOptions::default()).unwrap();
+    let after: Vec<bool> = chunk.rows.iter().map(|row| row.after_early_close).collect();
+    assert_eq!(after, [false, false, true]);
+    assert_eq!(chunk.rejected[0].line, 5, "16:00 in New York is after the ordinary close as well");
+}
+
+fn starts(text: &str, options: &ReadOptions) -> Vec<String> {
+    let chunk = read_text(text, options).unwrap();
+    assert!(chunk.rejected.is_empty(), "{:?}", chunk.rejected);
+    let start = |ns| chrono::DateTime::from_timestamp_nanos(ns).to_rfc3339();
+    chunk.rows.iter().map(|row| start(row.bar.start_ns)).collect()
+}
+
+fn hourly(zone: Option<Tz>) -> ReadOptions {
+    ReadOptions {
+        symbol: Some("X".into()),
+        timeframe: Some(Timeframe::H1),
+        timezone: zone,
+        adjusted: Adjusted::Unstated,
+    }
+}
+
+#[test]
+fn times_are_read_in_every_common_form() {
+    let want = ["2020-01-02T15:00:00+00:00"];
+    for time in [
+        "2020-01-02T15:00:00Z",
+        "2020-01-02T10:00:00-05:00",
+        "2020-01-02 15:00:00+00:00",
+        "2020-01-02 15:00:00 UTC",
+        "2020-01-02T15:00:00.000Z",
+        "2020/01/02 15:00Z",
+        "1577977200",
+        "1577977200.0",
+        "1577977200000",
+        "1577977200000000",
+        "1577977200000000000",
+    ] {
+        let text = format!("t,o,h,l,c,v\n{time},10,11,9,10,5\n");
+        assert_eq!(starts(&text, &hourly(None)), want, "{time}");
+    }
+}
+
+#[test]
+fn a_local_time_needs_a_zone_and_follows_its_clock() {
+    let new_york = hourly(Some(chrono_tz::America::New_York));
+    // The week in which the clock is put forward, and the one in which it is put back.
+    let text = "Datetime;Open;High;Low;Close;Volume\n2020-03-06 10:00:00;10;11;9;10;5\n\
+                2020-03-09 10:00:00;10;11;9;10;5\n2020-10-30 10:00:00;10;11;9;10;5\n\
+                2020-11-02 10:00:00;10;11;9;10;5\n";
+    let want = [
+        "2020-03-06T15:00:00+00:00",
+        "2020-03-09T14:00:00+00:00",
+        "2020-10-30T14:00:00+00:00",
+        "2020-11-02T15:00:00+00:00",
+    ];
+    assert_eq!(starts(text, &new_york), want);
+    assert_eq!(starts(&text.replace(' ', "T"), &new_york), want);
+    // The same in two columns.
+    let apart = text.replace("Datetime", "Date;Time").replace(" 10:00:00", ";10:00");
+    assert_eq!(starts(&apart, &new_york), want);
+
+    let error = read_text(text, &hourly(None)).unwrap_err().to_string();
+    assert!(error.contains("has no time zone") && error.contains("--timezone"), "{error}");
+}
+
+#[test]
+fn local_times_that_are_twice_or_never_are_reported() {
+    let new_york = hourly(Some(chrono_tz::America::New_York));
+    let text = "time,open,high,low,close,volume\n2020-11-01 01:30:00,10,11,9,10,5\n\
+                2020-03-08 02:30:00,10,11,9,10,5\n";
+    let chunk = read_text(text, &new_york).unwrap();
+    assert_eq!(told(&chunk.rejected), [
+        "2 time: this local time happened twice in America/New_York (the clock was put back)",
+        "3 time: this local time did not happen in America/New_York (the clock was put forward)",
+    ]);
+}
+
+#[test]
+fn daily_bars_belong_to_their_date_and_close_with_the_session() {
+    let daily = ReadOptions { symbol: Some("X".into()), timeframe: Some(Timeframe::D1), ..ReadOptions::default() };
+    // 2020-11-27 closes early. Midnight UTC means the UTC date, another time the exchange's.
+    for (time, close) in [
+        ("2020-11-25", "2020-11-25T21:00:00+00:00"),
+        ("20201127", "2020-11-27T18:00:00+00:00"),
+        ("2020-07-01", "2020-07-01T20:00:00+00:00"),
+        ("2020-11-27T00:00:00Z", "2020-11-27T18:00:00+00:00"),
+        ("2020-11-27T05:00:00Z", "2020-11-27T18:00:00+00:00"),
+    ] {
+        let chunk = read_text(format!("Date,Open,High,Low,Close,Volume\n{time},10,11,9,10,5\n"), &daily).unwrap();
+        let bar = chunk.rows[0].bar;
+        assert_eq!(chrono::DateTime::from_timestamp_nanos(bar.close_ns).to_rfc3339(), close, "{time}");
+        assert!(bar.start_ns < bar.close_ns);
+    }
+}
+
+#[test]
+fn numbers_are_exact() {
+    let text = format!("{HEADER}BRK.B,1h,2020-01-02T15:00:00Z,10.123456789,11.5,9.000000001,10.10,0.125\n");
+    let chunk = read_text(text, &ReadOptions::default()).unwrap();
+    let bar = chunk.rows[0].bar;
+    assert_eq!((bar.open, bar.low), (Price(10_123_456_789), Price(9_000_000_001)));
+    assert_eq!((bar.close, bar.volume), (Price(10_100_000_000), Volume(125)));
+    assert_eq!(chunk.series[0].symbol, "BRK.B");
+}
+
+#[test]
+fn headers_are_recognised_whatever_their_case() {
+    for header in [
+        "Ticker,Interval,Timestamp,Open,High,Low,Close,Volume",
+        "SYMBOL,TIMEFRAME,DATETIME,OPEN,HIGH,LOW,CLOSE,VOLUME",
+        "<ticker>,<interval>,<start>,<open>,<high>,<low>,<close>,<vol>",
+        "sym,tf,t,o,h,l,c,v",
+        "\u{feff}symbol,timeframe,start_utc,open,high,low,close,volume",
+    ] {
+        let chunk = read_text(format!("{header}\n{GOOD}"), &ReadOptions::default()).unwrap();
+        assert_eq!((chunk.rows.len(), chunk.rejected.len()), (1, 0), "{header}");
+    }
+}
+
+#[test]
+fn gzip_is_told_by_its_content() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(format!("{HEADER}{GOOD}").as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    assert_eq!(read_text(&packed, &ReadOptions::default()).unwrap().rows.len(), 1);
+    // A file that breaks off is an error, not an end.
+    let error = read_text(&packed[..packed.len() - 9], &ReadOptions::default());
+    assert!(matches!(error, Err(FileError::Text { .. } | FileError::Io { .. })), "{error:?}");
+}
+
+/// The message for a whole file.
+fn refused(text: &str, options: &ReadOptions) -> String {
+    read_text(text, options).unwrap_err().to_string()
+}
+
+#[test]
+fn what_a_file_does_not_say_is_named_with_the_option_that_says_it() {
+    let none = ReadOptions::default();
+    let symbol = refused("timeframe,start_utc,open,high,low,close,volume\n", &none);
+    assert!(symbol.contains("no symbol column") && symbol.contains("--symbol"), "{symbol}");
+    let timeframe = refused("symbol,start_utc,open,high,low,close,volume\n", &none);
+    assert!(timeframe.contains("--timeframe 1m|5m|15m|30m|1h|1d"), "{timeframe}");
+    let column = refused("symbol,timeframe,start_utc,open,high,low,close\n", &none);
+    assert!(column.contains("no column for `volume`") && column.contains("volume, vol, v"), "{column}");
+    let twice = refused("symbol,ticker,timeframe,t,o,h,l,c,v\n", &none);
+    assert!(twice.contains("\"symbol\" and \"ticker\" both mean `symbol`"), "{twice}");
+    let adjusted = refused("Symbol,Timeframe,Date,Open,High,Low,Close,Adj Close,Volume\n", &none);
+    assert!(adjusted.contains("--adjusted none|yes"), "{adjusted}");
+    let stated = ReadOptions { adjusted: Adjusted::None, ..none };
+    let text = "Symbol,Timeframe,Date,Open,High,Low,Close,Adj Close,Volume\nX,1d,2020-01-02,1,1,1,1,0.5,1\n";
+    assert_eq!(read_text(text, &stated).unwrap().rows.len(), 1);
+    assert_eq!("split".parse::<Adjusted>().unwrap_err().to_string(),
+        "adjusted \"split\", expected `none` (raw prices) or `yes` (adjusted, recorded as a finding)");
+}
+
+#[test]
+fn a_timeframe_is_told_from_the_spacing_only_beyond_doubt() {
+    let file = |minutes: &[i64]| {
+        let start = chrono::DateTime::parse_from_rfc3339("2020-01-02T15:00:00Z").unwrap();
+        let rows: String = minutes
+            .iter()
+            .map(|minute| format!("{},1,1,1,1,1\n", (start + chrono::Duration::minutes(*minute)).to_rfc3339()))
+            .collect();
+        format!("time,open,high,low,close,volume\n{rows}")
+    };
+    let options = ReadOptions { symbol: Some("X".into()), ..ReadOptions::default() };
+    let told = |minutes: &[i64]| read_text(file(minutes), &options).map(|chunk| chunk.series[0].timeframe);
+    assert_eq!(told(&[0, 5, 10, 15, 20, 30]).unwrap(), Timeframe::M5);
+    assert_eq!(told(&[0, 60, 120, 180, 240]).unwrap(), Timeframe::H1);
+    // Days, a weekend between them.
+    assert_eq!(told(&[0, 1440, 5760, 7200, 8640]).unwrap(), Timeframe::D1);
+    for doubtful in [&[0, 5, 10][..], &[0, 7, 14, 21, 28], &[0, 1, 31, 61, 91, 121], &[0], &[]] {
+        assert!(matches!(told(doubtful), Err(FileError::Unstated { .. })), "{doubtful:?}");
+    }
+}

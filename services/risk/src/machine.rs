@@ -1,0 +1,255 @@
+//! The state of risk and what is to be done next, without I/O.
+//!
+//! [`Machine::fold`] reads TRADING, [`Machine::due`] says what stands between now and the next decisions,
+//! [`Machine::decide`] makes them on a snapshot of the read model (`crate::round`). A signal leaves only
+//! when its decision is on the tape, so that a conflict or a crash decides again.
+//!
+//! Deliberately absent: the tape, the read model, clocks.
+
+use std::collections::BTreeMap;
+
+use contracts::Subject;
+use contracts::v1::Event;
+use contracts::v1::event::Body;
+use contracts::{from_timestamp, stream};
+use domain::book::Book;
+use event_log::Recorded;
+use runtime::ClockMode;
+
+use crate::pricing::Pricing;
+use crate::tail::Tail;
+
+/// What stands between now and the next decisions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// No signal is to be decided.
+    Nothing,
+    /// TRADING has to be read through this sequence.
+    Trading(u64),
+    /// MARKET has to be read through this sequence, unless it ends before.
+    Market(u64),
+    /// A snapshot is wanted.
+    Decide(Wanted),
+}
+
+/// The snapshot that decisions want.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its least checkpoint.
+    pub checkpoint: u64,
+    /// Signals that will be decided on it, by id.
+    pub signals: Vec<String>,
+}
+
+/// A snapshot that nothing can be decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the read model is at {checkpoint}, expected at least {wanted}")]
+pub struct Stale {
+    /// Its checkpoint.
+    pub checkpoint: u64,
+    /// The least checkpoint wanted.
+    pub wanted: u64,
+}
+
+/// What the clock said: the signals of an instant are complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub instant_ns: i64,
+    pub signal_sequence: u64,
+}
+
+/// A signal without a decision.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub recorded: Recorded,
+    /// Last event before it that is neither a signal nor a decision.
+    pub after: u64,
+    /// MARKET sequence that its strategy had read.
+    pub market: u64,
+    /// Why it cannot be judged.
+    pub problem: Option<String>,
+}
+
+/// Risk's memory.
+#[derive(Debug)]
+pub struct Machine {
+    pub(crate) mode: ClockMode,
+    /// Account on which the signal of an unknown strategy is denied.
+    pub(crate) fallback_account: String,
+    pub(crate) pricing: Pricing,
+    pub(crate) waiting: BTreeMap<u64, Waiting>,
+    pub(crate) tail: Tail,
+    pub(crate) told: Option<Told>,
+    /// The newest book seen, stale or not.
+    pub(crate) known: Book,
+    /// Last TRADING sequence read.
+    trading: u64,
+    /// Last event read that is neither a signal nor a decision.
+    matters: u64,
+    /// Nothing is decided before TRADING is read this far.
+    read_through: u64,
+}
+
+impl Machine {
+    /// Starts with everything of TRADING up to `trading` behind it; no signal up to there waits.
+    #[must_use]
+    pub fn new(mode: ClockMode, fallback_account: &str, pricing: Pricing, trading: u64) -> Self {
+        Self {
+            mode,
+            fallback_account: fallback_account.to_owned(),
+            pricing,
+            waiting: BTreeMap::new(),
+            tail: Tail::default(),
+            told: None,
+            known: Book::default(),
+            trading,
+            matters: trading,
+            read_through: trading,
+        }
+    }
+
+    /// Last TRADING sequence read.
+    #[must_use]
+    pub fn trading_sequence(&self) -> u64 {
+        self.trading
+    }
+
+    /// Last MARKET sequence read.
+    #[must_use]
+    pub fn market_sequence(&self) -> u64 {
+        self.pricing.sequence()
+    }
+
+    /// Sequences of the signals without a decision, ascending.
+    pub fn waiting(&self) -> impl Iterator<Item = u64> {
+        self.waiting.keys().copied()
+    }
+
+    /// Takes the next event of MARKET.
+    pub fn price(&mut self, recorded: &Recorded) {
+        self.pricing.take(recorded);
+    }
+
+    /// Passes over a message of MARKET.
+    pub fn skip_market(&mut self, sequence: u64) {
+        self.pricing.skip(sequence);
+    }
+
+    /// Takes the next event of TRADING. The error says why a signal cannot be decided at all: park it.
+    pub fn fold(&mut self, recorded: Recorded) -> Result<(), String> {
+        let sequence = recorded.sequence;
+        if sequence <= self.trading {
+            return Ok(());
+        }
+        self.trading = sequence;
+        match &recorded.event.body {
+            Some(Body::Signal(_)) => return self.wait(recorded),
+            Some(Body::RiskDecision(_)) => self.decided(sequence, recorded.event),
+            _ => {
+                self.matters = sequence;
+                if self.waiting.is_empty() {
+                    self.tail.forget(sequence);
+                } else {
+                    self.tail.push(sequence, recorded.event);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes over a message of TRADING.
+    pub fn skip(&mut self, sequence: u64) {
+        self.trading = self.trading.max(sequence);
+    }
+
+    /// Takes a decision that stands at `sequence`, read or appended.
+    pub fn decided(&mut self, sequence: u64, decision: Event) {
+        self.drop_signal(&decision.causation_id);
+        self.tail.push(sequence, decision);
+    }
+
+    /// Gives up a signal that was parked.
+    pub fn drop_signal(&mut self, signal_id: &str) {
+        self.waiting.retain(|_, waiting| waiting.recorded.event.id != signal_id);
+    }
+
+    /// The clock says that the instant's signals are complete. Saying it again changes nothing; live
+    /// there is no such clock.
+    pub fn told(&mut self, instant_ns: i64, signal_sequence: u64) {
+        if self.mode == ClockMode::Tape {
+            self.told = Some(Told { instant_ns, signal_sequence });
+        }
+    }
+
+    /// Decides nothing before TRADING is read through `sequence`: another decider wrote there.
+    pub fn read_through(&mut self, sequence: u64) {
+        self.read_through = self.read_through.max(sequence);
+    }
+
+    /// MARKET ends at `sequence`: a signal that claims to have read more cannot be judged.
+    pub fn market_ends(&mut self, sequence: u64) {
+        for waiting in self.waiting.values_mut().filter(|waiting| waiting.market > sequence) {
+            let market = waiting.market;
+            waiting.problem.get_or_insert_with(|| {
+                format!("field `basis`: {} {market}, expected at most {sequence}, its end", stream::MARKET)
+            });
+        }
+    }
+
+    /// What stands between now and the next decisions.
+    #[must_use]
+    pub fn due(&self) -> Due {
+        let Some(through) = self.through() else { return Due::Nothing };
+        let reading = through.max(self.read_through);
+        if self.trading < reading {
+            return Due::Trading(reading);
+        }
+        let selected = || self.waiting.range(..=through).map(|(_, waiting)| waiting);
+        let Some(first) = selected().next() else { return Due::Nothing };
+        let judged = selected().filter(|waiting| waiting.problem.is_none());
+        let market = judged.map(|waiting| waiting.market).max().unwrap_or_default();
+        if self.market_sequence() < market {
+            return Due::Market(market);
+        }
+        let signals = selected().map(|waiting| waiting.recorded.event.id.clone()).collect();
+        Due::Decide(Wanted { checkpoint: first.after.max(self.tail.floor()), signals })
+    }
+
+    /// Last sequence whose signals may be decided: on the tape clock what the clock said, live everything.
+    pub(crate) fn through(&self) -> Option<u64> {
+        match self.mode {
+            ClockMode::Tape => self.told.map(|told| told.signal_sequence),
+            ClockMode::Wall => Some(self.trading),
+        }
+    }
+
+    fn wait(&mut self, recorded: Recorded) -> Result<(), String> {
+        let event = &recorded.event;
+        if self.tail.is_decided(&event.id) {
+            return Ok(());
+        }
+        if event.event_time.as_ref().and_then(from_timestamp).is_none() {
+            return Err("field `event_time`: missing or out of range".to_owned());
+        }
+        let market = event.basis.iter().find(|basis| basis.stream == stream::MARKET);
+        let market = market.map_or(0, |basis| basis.sequence);
+        let problem = problem(self.mode, &recorded);
+        let waiting = Waiting { after: self.matters, market, problem, recorded };
+        self.waiting.insert(waiting.recorded.sequence, waiting);
+        Ok(())
+    }
+}
+
+/// Why the signal cannot be judged, whatever the policy says.
+fn problem(mode: ClockMode, recorded: &Recorded) -> Option<String> {
+    let Some(Body::Signal(signal)) = &recorded.event.body else { return None };
+    let sender = Subject::parse(&recorded.subject).ok().and_then(|subject| subject.tokens().nth(1));
+    if sender.as_deref() != Some(signal.strategy.as_str()) {
+        let (strategy, sender) = (&signal.strategy, sender.unwrap_or_default());
+        return Some(format!("field `strategy`: {strategy:?}, expected {sender:?} as in the subject"));
+    }
+    if mode == ClockMode::Tape && recorded.event.causation_id.is_empty() {
+        return Some("field `causation_id`: empty, expected an event's id on the tape clock".to_owned());
+    }
+    None
+}

@@ -1,0 +1,97 @@
+//! The reference price of every symbol: the close of its newest live or rehearsed bar, kept right across
+//! splits.
+//!
+//! History that is imported never prices a decision: a file imported while the tape clock stands in the
+//! past would otherwise bring prices from its future. A revision counts only for the very bar that is the
+//! newest. Deliberately absent: quotes.
+
+use contracts::from_timestamp;
+use contracts::v1::event::Body;
+use contracts::v1::{ActionKind, Bar, BarRevision, CorporateAction};
+use domain::book::Prices;
+use domain::corporate_action::SplitRatio;
+use domain::money::Price;
+use event_log::Recorded;
+use runtime::is_live;
+
+use crate::read_model::{AsOf, LastPrice, PastAction};
+
+/// Last prices, and how far MARKET was read for them.
+#[derive(Clone, Debug, Default)]
+pub struct Pricing {
+    prices: Prices,
+    sequence: u64,
+}
+
+impl Pricing {
+    /// Starts from the rows of the read models. MARKET is to be read from [`Pricing::sequence`] on: what
+    /// one of them folded beyond that changes nothing when it is read again.
+    #[must_use]
+    pub fn new(prices: AsOf<LastPrice>, actions: AsOf<PastAction>) -> Self {
+        let sequence = prices.checkpoint.min(actions.checkpoint);
+        let mut pricing = Self { prices: Prices::default(), sequence };
+        for row in prices.rows {
+            pricing.prices.observe(&row.symbol, row.price, row.close_ns);
+        }
+        let mut actions = actions.rows;
+        actions.sort_by_key(|past| past.event_ns);
+        for past in actions {
+            pricing.split(&past.action, past.event_ns);
+        }
+        pricing
+    }
+
+    /// The prices.
+    #[must_use]
+    pub fn prices(&self) -> &Prices {
+        &self.prices
+    }
+
+    /// Last MARKET sequence read.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Takes the next event of MARKET.
+    pub fn take(&mut self, recorded: &Recorded) {
+        self.skip(recorded.sequence);
+        let event_ns = recorded.event.event_time.as_ref().and_then(from_timestamp);
+        let Some(event_ns) = event_ns else { return };
+        match &recorded.event.body {
+            Some(Body::Bar(bar)) if is_live(bar.origin()) => self.bar(bar, event_ns),
+            Some(Body::BarRevision(BarRevision { bar: Some(bar), .. })) => {
+                let known = self.prices.get(&bar.symbol);
+                if known.is_some_and(|known| known.time_ns == event_ns) {
+                    self.bar(bar, event_ns);
+                }
+            }
+            Some(Body::CorporateAction(action)) => self.split(action, event_ns),
+            _ => {}
+        }
+    }
+
+    /// Passes over a message.
+    pub fn skip(&mut self, sequence: u64) {
+        self.sequence = self.sequence.max(sequence);
+    }
+
+    fn bar(&mut self, bar: &Bar, close_ns: i64) {
+        let known = self.prices.get(&bar.symbol);
+        // The close is in old shares: what is known is the same price in new ones.
+        if known.is_some_and(|known| known.time_ns == close_ns && known.splits_ns > close_ns) {
+            return;
+        }
+        self.prices.observe(&bar.symbol, Price(bar.close_e9), close_ns);
+    }
+
+    fn split(&mut self, action: &CorporateAction, event_ns: i64) {
+        if action.kind() != ActionKind::Split || !is_live(action.origin()) {
+            return;
+        }
+        // A ratio that is none restates nothing; whoever applies it to positions parks the event.
+        if let Ok(ratio) = SplitRatio::from_e9(action.value_e9) {
+            self.prices.split(&action.symbol, ratio, event_ns);
+        }
+    }
+}

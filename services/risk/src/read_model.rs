@@ -1,0 +1,68 @@
+//! What risk reads from the read models. A simulator may supply one that is stale or fails.
+
+use async_trait::async_trait;
+use contracts::v1::CorporateAction;
+use domain::book::Book;
+use domain::money::Price;
+
+/// A read model could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("read model: {doing}: {source}")]
+pub struct ReadError {
+    /// What was being read.
+    pub doing: &'static str,
+    /// Cause.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// Everything a decision needs of `trading`, in one snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// The book at the checkpoint.
+    pub book: Book,
+    /// Those of the signals asked for that have a decision at the checkpoint.
+    pub decided: Vec<String>,
+}
+
+/// Rows as of a checkpoint.
+#[derive(Clone, Debug, Default)]
+pub struct AsOf<Row> {
+    /// Last sequence of MARKET that is folded into the rows.
+    pub checkpoint: u64,
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// The last raw price of a symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastPrice {
+    /// Symbol.
+    pub symbol: String,
+    /// Close of the live or rehearsed bar with the newest close.
+    pub price: Price,
+    /// That bar's close, UTC nanoseconds.
+    pub close_ns: i64,
+}
+
+/// A corporate action of the past.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PastAction {
+    /// Event time, UTC nanoseconds.
+    pub event_ns: i64,
+    /// The action.
+    pub action: CorporateAction,
+}
+
+/// The read models of risk.
+#[async_trait]
+pub trait ReadModel: Send + Sync {
+    /// The book and which of `signal_ids` have a decision, in one snapshot of `trading`.
+    async fn snapshot(&self, signal_ids: &[String]) -> Result<Snapshot, ReadError>;
+
+    /// The last price of every symbol, from `bars`.
+    async fn prices(&self) -> Result<AsOf<LastPrice>, ReadError>;
+
+    /// The corporate actions so far, from `calendar`.
+    async fn actions(&self) -> Result<AsOf<PastAction>, ReadError>;
+}

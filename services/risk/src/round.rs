@@ -1,0 +1,174 @@
+//! A round of decisions on one snapshot: the signals of an instant, or live all that have arrived.
+
+use std::collections::HashSet;
+
+use contracts::v1::event::Body;
+use contracts::v1::{Basis, Event, RiskDecision, Signal};
+use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
+use domain::book::Book;
+use domain::calendar::Calendar;
+use domain::risk::{self, Rule};
+use event_log::Recorded;
+use runtime::ClockMode;
+
+use crate::machine::{Machine, Stale, Waiting};
+use crate::read_model::Snapshot;
+use crate::tail::admit;
+use crate::{READ_MODEL_BASIS, SERVICE};
+
+/// What becomes of a signal.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every outcome is a decision")]
+pub enum Outcome {
+    /// A decision to append.
+    Decided(Outgoing),
+    /// No account can be named for it: park it.
+    Park {
+        /// The signal.
+        signal: Recorded,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A decision that is to be appended.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// The signal decided.
+    pub signal: Recorded,
+    /// Account whose decisions it is the next one of.
+    pub account: String,
+    /// Where it goes.
+    pub subject: Subject,
+    /// The decision's event.
+    pub event: Event,
+}
+
+impl Machine {
+    /// Decides what [`Machine::due`] wanted a snapshot for, in the order in which it is to be appended.
+    /// `now_ns` is the time of the wall clock; the tape clock's is that of the instant.
+    pub fn decide(&mut self, snapshot: Snapshot, now_ns: i64) -> Result<Vec<Outcome>, Stale> {
+        let Some(through) = self.through() else { return Ok(Vec::new()) };
+        for id in snapshot.decided {
+            self.drop_signal(&id);
+        }
+        let Some(first) = self.waiting.range(..=through).next() else { return Ok(Vec::new()) };
+        let wanted = first.1.after.max(self.tail.floor());
+        let mut book = snapshot.book;
+        let checkpoint = book.sequence();
+        if checkpoint < wanted {
+            self.known = book;
+            return Err(Stale { checkpoint, wanted });
+        }
+        let tape_clock = self.mode == ClockMode::Tape;
+        if let Err(wanted) = self.tail.complete(&mut book, through, tape_clock) {
+            self.tail.raise(wanted);
+            return Err(Stale { checkpoint, wanted });
+        }
+        let selected = self.waiting.range(..=through).map(|(_, waiting)| waiting);
+        let mut selected: Vec<_> =
+            selected.filter(|waiting| tape_clock || waiting.after <= checkpoint).collect();
+        if tape_clock {
+            selected.sort_by_cached_key(|waiting| order_key(&waiting.recorded));
+        }
+        let basis = self.basis(book.sequence().min(through.max(checkpoint)), checkpoint);
+        let now_ns = self.told.map_or(now_ns, |told| told.instant_ns);
+        let mut seen = HashSet::new();
+        let mut outcomes = Vec::with_capacity(selected.len());
+        for waiting in selected {
+            if seen.insert(waiting.recorded.event.id.as_str()) {
+                outcomes.extend(self.judge(waiting, &mut book, &basis, now_ns));
+            }
+        }
+        self.known = book;
+        Ok(outcomes)
+    }
+
+    /// Denies the signals up to `sequence`, because the read model did not reach them in time.
+    #[must_use]
+    pub fn deny_stale(&self, sequence: u64, now_ns: i64, reason: &str) -> Vec<Outcome> {
+        let basis = self.basis(self.known.sequence(), self.known.sequence());
+        let mut seen = HashSet::new();
+        let waiting = self.waiting.range(..=sequence).map(|(_, waiting)| waiting);
+        let waiting = waiting.filter(|waiting| seen.insert(waiting.recorded.event.id.as_str()));
+        let denied = waiting.filter_map(|waiting| {
+            self.outcome(waiting, &self.known, &basis, now_ns, |id, signal, view| {
+                risk::deny(id, signal, view, Rule::StaleReadModel, reason)
+            })
+        });
+        denied.collect()
+    }
+
+    /// Decides one signal; its approval counts for those after it.
+    fn judge(&self, waiting: &Waiting, book: &mut Book, basis: &[Basis], now_ns: i64) -> Option<Outcome> {
+        let outcome = self.outcome(waiting, book, basis, now_ns, |id, signal, view| match &waiting.problem {
+            Some(problem) => risk::deny(id, signal, view, Rule::InvalidSignal, problem),
+            None => risk::decide(id, signal, view),
+        });
+        if let Some(Outcome::Decided(outgoing)) = &outcome {
+            admit(book, &outgoing.event);
+        }
+        outcome
+    }
+
+    fn outcome(
+        &self,
+        waiting: &Waiting,
+        book: &Book,
+        basis: &[Basis],
+        now_ns: i64,
+        answer: impl FnOnce(&str, &Signal, &risk::RiskView) -> RiskDecision,
+    ) -> Option<Outcome> {
+        let recorded = &waiting.recorded;
+        let Some(Body::Signal(signal)) = &recorded.event.body else { return None };
+        let prices = self.pricing.prices();
+        let calendar = Calendar::xnys();
+        let view = risk::view(book, prices, calendar, signal, now_ns, &self.fallback_account);
+        if view.account.is_empty() {
+            let reason = format!("strategy {:?} is not known and there is no account to deny it on", signal.strategy);
+            return Some(Outcome::Park { signal: recorded.clone(), reason });
+        }
+        let decision = answer(&recorded.event.id, signal, &view);
+        outgoing(recorded, decision, basis).map(Outcome::Decided)
+    }
+
+    fn basis(&self, trading: u64, checkpoint: u64) -> Vec<Basis> {
+        let of = |stream: &str, sequence| Basis { stream: stream.to_owned(), sequence };
+        vec![
+            of(stream::MARKET, self.market_sequence()),
+            of(stream::TRADING, trading),
+            of(READ_MODEL_BASIS, checkpoint),
+        ]
+    }
+}
+
+fn outgoing(signal: &Recorded, decision: RiskDecision, basis: &[Basis]) -> Option<Outgoing> {
+    let cause = &signal.event;
+    let correlation_id = if cause.correlation_id.is_empty() { &cause.id } else { &cause.correlation_id };
+    let account = decision.account.clone();
+    let event = Event {
+        id: event_id(&cause.id, SERVICE, 0),
+        event_time: cause.event_time.as_ref().and_then(from_timestamp).map(to_timestamp),
+        source: SERVICE.to_owned(),
+        correlation_id: correlation_id.clone(),
+        causation_id: cause.id.clone(),
+        basis: basis.to_vec(),
+        body: Some(Body::RiskDecision(decision)),
+        ..Event::default()
+    };
+    let subject = Subject::for_event(&event, None)?;
+    Some(Outgoing { signal: signal.clone(), account, subject, event })
+}
+
+/// Place of a signal on the tape clock: by event time, strategy and the symbols of its legs. Several of
+/// one strategy on one symbol keep the order of the tape.
+fn order_key(recorded: &Recorded) -> (i64, String, Vec<String>, u64) {
+    let event_ns = recorded.event.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+    match &recorded.event.body {
+        Some(Body::Signal(signal)) => {
+            let symbols = signal.legs.iter().map(|leg| leg.symbol.clone()).collect();
+            (event_ns, signal.strategy.clone(), symbols, recorded.sequence)
+        }
+        _ => (event_ns, String::new(), Vec::new(), recorded.sequence),
+    }
+}

@@ -1,0 +1,316 @@
+//! The state of the strategy host and what an instant makes of it, without I/O.
+//!
+//! Registrations, fills and marks come from TRADING through the book, bars and actions from MARKET. On the
+//! tape clock an instant's bars are taken only once the marks of all accounts for it are folded
+//! ([`Machine::waits_for`]): every fill of the instant is then known, whatever the streams' relative speed.
+//!
+//! A strategy runs while it is registered with a built-in kind and enabled. Disabling drops it; enabling it
+//! again, or registering it with other terms, warms it up anew. Its mode is risk's business.
+//!
+//! Deliberately absent: the tape, the read models, clocks, external strategies (they consume by themselves).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contracts::v1::event::Body;
+use contracts::v1::{Basis, Event, Signal, StrategyWarmed};
+use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
+use domain::bar::{Bar, Timeframe};
+use domain::book::{Book, FoldError};
+use domain::calendar::Calendar;
+use domain::order::OrderState;
+use event_log::Recorded;
+use runtime::{ClockMode, Instant, is_live};
+
+use crate::history::History;
+use crate::host::{Host, Terms};
+use crate::read_model::Wanted;
+
+/// A signal that is to be appended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// Where it goes; also the aggregate that it is the next one of.
+    pub subject: Subject,
+    /// The signal's event.
+    pub event: Event,
+}
+
+/// What the registrations on the tape ask of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Warm up this strategy and start it.
+    Start {
+        /// Strategy.
+        strategy: String,
+        /// History it wants.
+        wanted: Wanted,
+    },
+    /// It was dropped.
+    Stopped(String),
+    /// It cannot be built; it stays out until it is registered with other terms.
+    Refused {
+        /// Strategy.
+        strategy: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The strategy host's memory.
+#[derive(Debug)]
+pub struct Machine {
+    mode: ClockMode,
+    accounts: Vec<String>,
+    book: Book,
+    hosts: BTreeMap<String, Host>,
+    /// Built and waiting for their history.
+    cold: BTreeMap<String, Host>,
+    refused: BTreeMap<String, Terms>,
+    /// Registrations may have changed since [`Machine::changes`] looked.
+    stale: bool,
+    market_sequence: u64,
+    /// Signals made of fills, which go out with the instant's.
+    of_fills: Vec<Outgoing>,
+}
+
+impl Machine {
+    /// Starts from a book, with everything of MARKET up to `market_sequence` handled. `accounts` are those
+    /// whose marks an instant waits for.
+    #[must_use]
+    pub fn new(mode: ClockMode, accounts: &[String], book: Book, market_sequence: u64) -> Self {
+        Self {
+            mode,
+            accounts: accounts.to_vec(),
+            book,
+            hosts: BTreeMap::new(),
+            cold: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            stale: true,
+            market_sequence,
+            of_fills: Vec::new(),
+        }
+    }
+
+    /// The book as folded so far.
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Last MARKET sequence handled.
+    #[must_use]
+    pub fn market_sequence(&self) -> u64 {
+        self.market_sequence
+    }
+
+    /// Names of the strategies that run.
+    pub fn running(&self) -> impl Iterator<Item = &str> {
+        self.hosts.keys().map(String::as_str)
+    }
+
+    /// Names of the strategies that cannot be built.
+    pub fn refused(&self) -> impl Iterator<Item = &str> {
+        self.refused.keys().map(String::as_str)
+    }
+
+    /// Folds the next event of TRADING.
+    pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        if recorded.sequence <= self.book.sequence() {
+            return Ok(());
+        }
+        let changes = self.book.apply(recorded.sequence, &recorded.event)?;
+        match &recorded.event.body {
+            Some(
+                Body::StrategyRegistered(_) | Body::StrategyEnabled(_) | Body::StrategyDisabled(_),
+            ) => self.stale |= !changes.strategies.is_empty(),
+            Some(Body::Fill(fill)) => {
+                if let Some(host) = self.hosts.get_mut(&fill.strategy) {
+                    let signals = host.on_fill(fill);
+                    let basis = [self.market_sequence, recorded.sequence];
+                    self.of_fills.extend(outgoing(&fill.strategy, signals, &recorded.event, None, basis));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Passes over a message of TRADING that was parked.
+    pub fn skip(&mut self, sequence: u64) {
+        self.book.skip(sequence);
+    }
+
+    /// Takes an order from the read model that had left memory.
+    pub fn admit(&mut self, order: OrderState) {
+        self.book.admit(order);
+    }
+
+    /// What the registrations folded so far ask for. Every `Start` wants a [`Machine::start`].
+    pub fn changes(&mut self) -> Vec<Change> {
+        if !std::mem::take(&mut self.stale) {
+            return Vec::new();
+        }
+        let wanted: BTreeMap<&str, Terms> = self
+            .book
+            .strategies()
+            .filter(|state| state.registered && state.enabled && !state.kind.is_empty())
+            .map(|state| (state.strategy.as_str(), Terms::of(state)))
+            .collect();
+        let mut changes = Vec::new();
+        let dropped: BTreeSet<String> = self
+            .hosts
+            .iter()
+            .chain(&self.cold)
+            .filter(|(name, host)| wanted.get(name.as_str()) != Some(host.terms()))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in dropped {
+            self.hosts.remove(&name);
+            self.cold.remove(&name);
+            changes.push(Change::Stopped(name));
+        }
+        self.refused.retain(|name, terms| wanted.get(name.as_str()) == Some(terms));
+        for (name, terms) in wanted {
+            if self.hosts.contains_key(name) || self.refused.contains_key(name) {
+                continue;
+            }
+            match Host::new(name, terms.clone()) {
+                Ok(host) => {
+                    changes.push(Change::Start { strategy: name.to_owned(), wanted: host.wanted() });
+                    self.cold.insert(name.to_owned(), host);
+                }
+                Err(error) => {
+                    let (strategy, reason) = (name.to_owned(), error.to_string());
+                    changes.push(Change::Refused { strategy, reason });
+                    self.refused.insert(name.to_owned(), terms);
+                }
+            }
+        }
+        changes
+    }
+
+    /// Warms up a strategy that [`Machine::changes`] wanted started, and starts it. `as_of_ns` is the time
+    /// of the last instant handled. Answers the event that records it; `None` when it was dropped meanwhile.
+    pub fn start(&mut self, strategy: &str, history: History, as_of_ns: i64) -> Option<Outgoing> {
+        let mut host = self.cold.remove(strategy)?;
+        host.warm_up(&history.into_past(Calendar::xnys(), as_of_ns));
+        let fallback_ns = self.book.strategy(strategy).map_or(as_of_ns, |state| state.updated_ns);
+        let event_ns = host.newest_ns().unwrap_or(fallback_ns);
+        let warmed = StrategyWarmed {
+            strategy: strategy.to_owned(),
+            market_sequence: self.market_sequence,
+            bars: host.warmed_bars(),
+        };
+        self.hosts.insert(strategy.to_owned(), host);
+        let event = Event {
+            id: event_id(&format!("{strategy}@{}", self.market_sequence), "strategy/warmed", 0),
+            event_time: Some(to_timestamp(event_ns)),
+            source: crate::SERVICE.to_owned(),
+            basis: basis([self.market_sequence, self.book.sequence()]),
+            body: Some(Body::StrategyWarmed(warmed)),
+            ..Event::default()
+        };
+        Some(Outgoing { subject: Subject::of(&["control", "strategy", strategy, "warmed"]), event })
+    }
+
+    /// The first account whose mark the instant still waits for; `None` when it may be taken.
+    #[must_use]
+    pub fn waits_for(&self, instant: &Instant) -> Option<&str> {
+        if self.mode == ClockMode::Wall || !instant.framed || !instant.is_live() {
+            return None;
+        }
+        let marked = |account: &&String| {
+            let mark = self.book.account(account).and_then(|row| row.mark.as_ref());
+            mark.is_some_and(|mark| mark.event_ns >= instant.event_ns)
+        };
+        self.accounts.iter().find(|account| !marked(account)).map(String::as_str)
+    }
+
+    /// Takes an instant and answers its signals, by strategy and symbol.
+    pub fn step(&mut self, instant: &Instant) -> Vec<Outgoing> {
+        let mut signals = std::mem::take(&mut self.of_fills);
+        let basis = [instant.last_sequence().max(self.market_sequence), self.book.sequence()];
+        for recorded in &instant.events {
+            for (name, host) in &mut self.hosts {
+                let made = take(host, recorded, &self.book);
+                signals.extend(outgoing(name, made, &recorded.event, Some(instant.event_ns), basis));
+            }
+        }
+        self.market_sequence = basis[0];
+        // Stable: several signals of one strategy on one symbol keep the order of their causes.
+        signals.sort_by(|left, right| order_key(left).cmp(&order_key(right)));
+        signals
+    }
+}
+
+fn take(host: &mut Host, recorded: &Recorded, book: &Book) -> Vec<Signal> {
+    match &recorded.event.body {
+        Some(Body::Bar(bar)) => {
+            let close_ns = recorded.event.event_time.as_ref().and_then(from_timestamp);
+            let closed = close_ns.and_then(|close_ns| Bar::from_wire(bar, close_ns));
+            let (Some(closed), Ok(timeframe)) = (closed, bar.timeframe.parse::<Timeframe>()) else {
+                return Vec::new();
+            };
+            host.on_bar(&bar.symbol, timeframe, &closed, is_live(bar.origin()), book)
+        }
+        Some(Body::CorporateAction(action)) => host.on_action(action, is_live(action.origin())),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether the host can take the event at all; why not, otherwise.
+pub(crate) fn check(event: &Event) -> Result<(), String> {
+    let event_ns = event.event_time.as_ref().and_then(from_timestamp);
+    let Some(event_ns) = event_ns else {
+        return Err("field `event_time`: missing or out of range".to_owned());
+    };
+    if let Some(Body::Bar(bar)) = &event.body {
+        bar.timeframe.parse::<Timeframe>().map_err(|error| format!("field `timeframe`: {error}"))?;
+        Bar::from_wire(bar, event_ns).ok_or("field `start`: missing or out of range")?;
+    }
+    Ok(())
+}
+
+fn order_key(outgoing: &Outgoing) -> (&str, &str) {
+    match &outgoing.event.body {
+        Some(Body::Signal(signal)) => {
+            (signal.strategy.as_str(), signal.legs.first().map_or("", |leg| leg.symbol.as_str()))
+        }
+        _ => ("", ""),
+    }
+}
+
+fn basis([market, trading]: [u64; 2]) -> Vec<Basis> {
+    let of = |stream: &str, sequence| Basis { stream: stream.to_owned(), sequence };
+    vec![of(stream::MARKET, market), of(stream::TRADING, trading)]
+}
+
+/// The events of the signals that `cause` made `strategy` give, at `at_ns` or at the cause's time.
+fn outgoing(
+    strategy: &str,
+    signals: Vec<Signal>,
+    cause: &Event,
+    at_ns: Option<i64>,
+    read: [u64; 2],
+) -> Vec<Outgoing> {
+    let event_time = at_ns.map(to_timestamp).or(cause.event_time);
+    let event = |(index, signal): (u32, Signal)| {
+        let event = Event {
+            id: event_id(&cause.id, &format!("strategy/{strategy}"), index),
+            event_time,
+            source: strategy.to_owned(),
+            correlation_id: if cause.correlation_id.is_empty() {
+                cause.id.clone()
+            } else {
+                cause.correlation_id.clone()
+            },
+            causation_id: cause.id.clone(),
+            basis: basis(read),
+            body: Some(Body::Signal(signal)),
+            ..Event::default()
+        };
+        let subject = Subject::for_event(&event, None)?;
+        Some(Outgoing { subject, event })
+    };
+    (0u32..).zip(signals).filter_map(event).collect()
+}
+

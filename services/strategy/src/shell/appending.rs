@@ -1,0 +1,110 @@
+//! Appending signals: each is the next one under its subject, and each stands on the tape once.
+
+use std::collections::{HashMap, HashSet};
+
+use contracts::v1::Event;
+use contracts::{from_timestamp, stream};
+use event_log::{Append, AppendError, Delivery, Expect, LogError, Recorded, Tape};
+use runtime::Context;
+
+use super::{BATCH, Error};
+use crate::machine::Outgoing;
+
+/// Attempts at a place in a subject that another writer took, before it is an error.
+const CONFLICTS_MAX: usize = 5;
+
+/// What is last under each subject.
+#[derive(Debug, Default)]
+pub(super) struct Subjects {
+    last: HashMap<String, u64>,
+    /// Signals of the instant at which this process began that were stored before it.
+    stored: HashSet<String>,
+}
+
+impl Subjects {
+    /// Appends the signals of an instant in their order, pipelined; those already stored are passed over.
+    pub async fn append(&mut self, context: &Context, signals: Vec<Outgoing>) -> Result<(), Error> {
+        let mut entries: Vec<Append> = Vec::new();
+        for signal in signals {
+            let subject = signal.subject.as_str().to_owned();
+            if entries.iter().any(|entry| entry.subject == signal.subject) {
+                // Its place depends on the one before it.
+                self.flush(context, &mut entries).await?;
+            }
+            let sequence = self.last(&context.tape, &subject, &signal.event).await?;
+            if self.stored.contains(&signal.event.id) {
+                continue;
+            }
+            let expect = Expect::Last { filter: subject, sequence };
+            entries.push(Append { subject: signal.subject, event: signal.event, expect });
+        }
+        self.flush(context, &mut entries).await
+    }
+
+    async fn flush(&mut self, context: &Context, entries: &mut Vec<Append>) -> Result<(), Error> {
+        let batch = std::mem::take(entries);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let outcomes = runtime::append_all(&context.tape, &context.shutdown, batch.clone()).await;
+        for (entry, mut outcome) in batch.into_iter().zip(outcomes) {
+            let filter = entry.subject.as_str().to_owned();
+            let mut attempts = 0;
+            let appended = loop {
+                match outcome {
+                    Err(AppendError::Conflict { actual, .. }) if attempts < CONFLICTS_MAX => {
+                        attempts += 1;
+                        let sequence = actual.map_or(0, |last| last.sequence);
+                        tracing::warn!(subject = filter, "another writer signalled under {filter}");
+                        let expect = Expect::Last { filter: filter.clone(), sequence };
+                        let entry = Append { expect, ..entry.clone() };
+                        outcome = runtime::append(&context.tape, &context.shutdown, entry).await;
+                    }
+                    settled => break settled?,
+                }
+            };
+            self.last.insert(filter, appended.sequence);
+        }
+        Ok(())
+    }
+
+    /// The last sequence under `subject`. On first use, when the tape already holds signals as new as
+    /// `event`, their ids are remembered: an instant is being taken again.
+    async fn last(&mut self, tape: &Tape, subject: &str, event: &Event) -> Result<u64, LogError> {
+        if let Some(sequence) = self.last.get(subject) {
+            return Ok(*sequence);
+        }
+        let Some(last) = tape.last(stream::TRADING, subject).await? else {
+            self.last.insert(subject.to_owned(), 0);
+            return Ok(0);
+        };
+        if event_ns(&last.event) >= event_ns(event) {
+            self.remember(tape, subject, &last).await?;
+        }
+        self.last.insert(subject.to_owned(), last.sequence);
+        Ok(last.sequence)
+    }
+
+    /// Remembers the signals of the same instant as `last`. They all stand behind what it had read of
+    /// TRADING, because an instant's signals are appended together.
+    async fn remember(&mut self, tape: &Tape, subject: &str, last: &Recorded) -> Result<(), LogError> {
+        let basis = last.event.basis.iter().find(|basis| basis.stream == stream::TRADING);
+        let from = basis.map_or(0, |basis| basis.sequence).saturating_add(1).min(last.sequence);
+        let mut reader = tape.read(stream::TRADING, &[subject.to_owned()], from).await?;
+        loop {
+            for delivery in reader.batch(BATCH).await? {
+                let sequence = delivery.sequence();
+                if let Delivery::Event(recorded) = delivery {
+                    self.stored.insert(recorded.event.id);
+                }
+                if sequence >= last.sequence {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+fn event_ns(event: &Event) -> i64 {
+    event.event_time.as_ref().and_then(from_timestamp).unwrap_or(i64::MIN)
+}

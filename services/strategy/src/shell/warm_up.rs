@@ -1,0 +1,116 @@
+//! Starting and stopping strategies as the tape says.
+
+use std::time::Duration;
+
+use contracts::stream;
+use event_log::{Delivery, Expect};
+use runtime::HealthState;
+
+use super::{BATCH, Error, READ_MODEL_MAX, SERVICE, Shell};
+use crate::history::History;
+use crate::machine::{Change, Outgoing};
+use crate::read_model::{AsOf, ReadError, Wanted};
+
+impl Shell {
+    /// Starts and stops strategies until what runs is what the tape asks for.
+    pub(super) async fn reconcile(&mut self) -> Result<(), Error> {
+        let changes = self.machine.changes();
+        if changes.is_empty() {
+            return Ok(());
+        }
+        for change in changes {
+            match change {
+                Change::Start { strategy, wanted } => self.start(&strategy, wanted).await?,
+                Change::Stopped(strategy) => {
+                    tracing::info!(strategy, "strategy {strategy} stopped");
+                }
+                Change::Refused { strategy, reason } => {
+                    tracing::error!(strategy, "strategy {strategy} cannot be built: {reason}");
+                }
+            }
+        }
+        self.say_ready();
+        Ok(())
+    }
+
+    async fn start(&mut self, strategy: &str, wanted: Wanted) -> Result<(), Error> {
+        self.context.health.set(SERVICE, HealthState::Starting, format!("warming up {strategy}"));
+        let history = self.history(wanted).await?;
+        let Some(warmed) = self.machine.start(strategy, history, self.handled_ns) else { return Ok(()) };
+        tracing::info!(strategy, market_sequence = self.machine.market_sequence(), "strategy {strategy} started");
+        self.record(warmed).await
+    }
+
+    /// Bars and actions up to the last MARKET sequence handled: what the read models hold, and from the
+    /// tape what they have not reached.
+    async fn history(&self, wanted: Wanted) -> Result<History, Error> {
+        let at = self.machine.market_sequence();
+        let mut history = History::new(wanted.clone());
+        let bars = answered(self.read_model.bars(&wanted, at)).await;
+        let actions = answered(self.read_model.actions(at)).await;
+        let reached = bars.checkpoint.min(actions.checkpoint);
+        bars.rows.into_iter().for_each(|bar| history.bar(bar));
+        actions.rows.into_iter().for_each(|action| history.action(action));
+        if reached >= at {
+            return Ok(history);
+        }
+        let filters = ["market.bar.>".to_owned(), "market.action.>".to_owned()];
+        let last = self.last_at_or_below(&filters, at).await?;
+        let mut reader = self.context.tape.read(stream::MARKET, &filters, reached + 1).await?;
+        let mut folded = reached;
+        while folded < last {
+            for delivery in reader.batch(BATCH).await? {
+                folded = delivery.sequence();
+                if let Delivery::Event(recorded) = delivery
+                    && folded <= at
+                {
+                    history.event(&recorded);
+                }
+            }
+        }
+        Ok(history)
+    }
+
+    /// A sequence at or below `at` behind which no message under the filters stands before `at`, and which
+    /// a reader of them will reach: without it a read would wait for a message that may never come.
+    async fn last_at_or_below(&self, filters: &[String], at: u64) -> Result<u64, Error> {
+        let mut last = 0;
+        for filter in filters {
+            let newest = self.context.tape.last(stream::MARKET, filter).await?;
+            last = last.max(newest.map_or(0, |newest| newest.sequence));
+        }
+        Ok(last.min(at))
+    }
+
+    /// Records a warm-up once: a restart at the same place finds it recorded.
+    async fn record(&self, warmed: Outgoing) -> Result<(), Error> {
+        let tape = &self.context.tape;
+        let filter = warmed.subject.as_str().to_owned();
+        let last = tape.last(stream::TRADING, &filter).await?;
+        if last.as_ref().is_some_and(|last| last.event.id == warmed.event.id) {
+            return Ok(());
+        }
+        let expect = Expect::Last { filter, sequence: last.map_or(0, |last| last.sequence) };
+        let entry = event_log::Append { subject: warmed.subject, event: warmed.event, expect };
+        runtime::append(tape, &self.context.shutdown, entry).await?;
+        Ok(())
+    }
+}
+
+/// The answer of a read model; when it has none in time, nothing, so that the tape has to do.
+async fn answered<Row>(
+    question: impl Future<Output = Result<AsOf<Row>, ReadError>>,
+) -> AsOf<Row> {
+    const WAIT_MAX: Duration = READ_MODEL_MAX;
+    match tokio::time::timeout(WAIT_MAX, question).await {
+        Ok(Ok(rows)) => rows,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "warming up from the tape: {error}");
+            AsOf { checkpoint: 0, rows: Vec::new() }
+        }
+        Err(_) => {
+            tracing::warn!("warming up from the tape: the read model did not answer in time");
+            AsOf { checkpoint: 0, rows: Vec::new() }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! `tapedeck order`: listed, shown, cancelled.
+
+use contracts::v1::OrderSpec;
+use projections::queries::{self, OrderDetail, OrderFilter, OrderRow, QueryError};
+use runtime::command as commands;
+
+use crate::cli::OrderCommand;
+use crate::command::control::caller;
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::render::time;
+use crate::session::Session;
+
+/// Lists, shows or cancels.
+pub async fn run(session: &Session, command: &OrderCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        OrderCommand::List { open, strategy, symbol, limit, before } => {
+            if !(1..=queries::LIMIT_MAX).contains(limit) {
+                return Err(Failure::usage(
+                    format!("--limit {limit}: expected 1 to {}", queries::LIMIT_MAX),
+                    "tapedeck order list --limit 50",
+                ));
+            }
+            let filter = OrderFilter {
+                strategy: strategy.clone(),
+                symbol: symbol.clone(),
+                open: open.then_some(true),
+                ..OrderFilter::default()
+            };
+            list(session, &filter, *before, *limit, output).await
+        }
+        OrderCommand::Show { id } => show(&find(session, id).await?, output),
+        OrderCommand::Cancel { id, reason } => cancel(session, id, reason, output).await,
+    }
+}
+
+fn unreachable(error: QueryError) -> Failure {
+    Failure::unreachable(error.to_string())
+}
+
+async fn list(
+    session: &Session,
+    filter: &OrderFilter,
+    before: Option<u64>,
+    limit: u32,
+    output: Output,
+) -> Result<(), Failure> {
+    let pool = session.reader().await?;
+    let page = queries::orders(&pool, filter, before, limit).await.map_err(unreachable)?;
+    pool.close().await;
+    if output.json {
+        return output.document(&page.rows);
+    }
+    let rows: Vec<Vec<String>> = page.rows.iter().map(cells).collect();
+    output.table(&["TIME", "ORDER", "STRATEGY", "SYMBOL", "SIDE", "QTY", "FILLED", "PRICE", "STATUS"], &rows);
+    if let Some(next) = page.next {
+        output.note(&format!("more: --before {next}"));
+    }
+    Ok(())
+}
+
+fn cells(order: &OrderRow) -> Vec<String> {
+    vec![
+        time(order.approved_ns),
+        order.order_id.clone(),
+        order.strategy.clone(),
+        order.symbol.clone(),
+        order.side.clone(),
+        order.quantity.to_string(),
+        order.filled.to_string(),
+        order.average_price.map_or_else(|| "–".to_owned(), |price| price.to_string()),
+        order.status.clone(),
+    ]
+}
+
+async fn find(session: &Session, id: &str) -> Result<OrderDetail, Failure> {
+    let pool = session.reader().await?;
+    let found = queries::order(&pool, id).await.map_err(unreachable)?;
+    pool.close().await;
+    found.ok_or_else(|| Failure::not_found(format!("no order {id:?}"), "tapedeck order list"))
+}
+
+fn show(detail: &OrderDetail, output: Output) -> Result<(), Failure> {
+    if output.json {
+        return output.document(detail);
+    }
+    let order = &detail.order;
+    output.line(&format!(
+        "{} {} {} {} {} ({}), {} of {} filled",
+        output.paint("1", &order.order_id),
+        order.side,
+        order.quantity,
+        order.symbol,
+        order.order_type,
+        order.time_in_force,
+        order.filled,
+        order.quantity
+    ));
+    output.line(&format!("  {} on {} for {}; commission {}", order.status, order.account, order.strategy, order.commission));
+    output.line(&format!("  signal {}  decision {}  client id {}", order.signal_id, order.decision_id, order.client_order_id));
+    for event in &detail.history {
+        output.line(&format!("{:>9}  {}  {}  {}", event.sequence, time(event.event_time_ns), event.kind, event.detail));
+    }
+    Ok(())
+}
+
+async fn cancel(session: &Session, id: &str, reason: &str, output: Output) -> Result<(), Failure> {
+    let detail = find(session, id).await?;
+    let order = &detail.order;
+    if order.ended {
+        return Err(Failure::other(format!("order {id} has ended already: {}", order.status)));
+    }
+    // The aggregate is named by these five; the rest of the terms stay where they are, on the tape.
+    let spec = OrderSpec {
+        order_id: order.order_id.clone(),
+        account: order.account.clone(),
+        strategy: order.strategy.clone(),
+        symbol: order.symbol.clone(),
+        leg: u32::try_from(order.leg).unwrap_or_default(),
+        ..OrderSpec::default()
+    };
+    commands::cancel_order(&session.tape, &caller(), &spec, reason).await?;
+    if output.json {
+        return output.document(&serde_json::json!({ "order_id": id, "state": "cancel_requested" }));
+    }
+    output.note(&format!("cancel requested: {id}"));
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! `tapedeck rehearse`: recorded bars through the whole live pipeline.
+
+use std::collections::BTreeSet;
+use std::hash::Hasher as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ingest::clock::{FinishReason, Finished};
+use serde::Serialize;
+
+use crate::cli::{Global, Rehearse, Service, Speed};
+use crate::command::import::{format_note, read_options};
+use crate::command::up::{announce, manifest, opening_ns};
+use crate::command::{chain_hash, projection};
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::home::{Home, Manifest, TapeKind};
+use crate::output::Output;
+use crate::seed::seed;
+use crate::services::{self, Services};
+use crate::session::{Access, Session};
+
+/// Time between two progress lines.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+/// How long the read models may take to reach the end of the tape after the last instant.
+const CATCH_UP_MAX: Duration = Duration::from_secs(120);
+const CATCH_UP_POLL: Duration = Duration::from_millis(50);
+
+/// What a rehearsal prints at its end.
+#[derive(Debug, Serialize)]
+struct Report {
+    tape: String,
+    /// True when the tape held all of it before.
+    complete_before: bool,
+    bars: u64,
+    instants: u64,
+    instants_with_signals: u64,
+    instants_with_orders: u64,
+    instants_with_fills: u64,
+    seconds: f64,
+    bars_per_second: f64,
+    /// What the messages alone would have allowed; absent when nothing was played.
+    floor_bars_per_second: Option<f64>,
+    /// `bars_per_second` as a share of it.
+    floor_share: Option<f64>,
+    signals: u64,
+    orders: u64,
+    fills: u64,
+    chain_hash: String,
+}
+
+/// Plays the files to their end, prints the report; an interruption is resumed by the same command.
+pub async fn run(global: &Global, options: &Rehearse, output: Output) -> Result<(), Failure> {
+    let home = Home::locate(global.home.as_deref())?;
+    let config = Config::load(home.config_file(global.config.as_deref()).as_deref())?;
+    let manifest = plan(options)?;
+    let name = match &global.tape {
+        Some(name) => name.clone(),
+        None => name_of(&manifest, &config)?,
+    };
+    let dir = home.tape(&name)?;
+    let session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
+    let outcome = play(&session, options, output).await;
+    session.close().await;
+    outcome
+}
+
+fn plan(options: &Rehearse) -> Result<Manifest, Failure> {
+    read_options(&options.format)?;
+    if let (Some(from), Some(to)) = (options.from, options.to)
+        && to < from
+    {
+        return Err(Failure::usage(format!("--to {to}: expected a date from {from} on"), "tapedeck rehearse --help"));
+    }
+    Ok(Manifest {
+        speed: match options.speed {
+            Speed::Max => None,
+            Speed::Times(times) => Some(times),
+        },
+        bars: absolute(&options.bars)?,
+        actions: absolute(&options.actions)?,
+        from: options.from,
+        to: options.to,
+        format: format_note(&options.format),
+        ..manifest(TapeKind::Rehearsal, options.seed)
+    })
+}
+
+fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    files
+        .iter()
+        .map(|file| {
+            std::fs::canonicalize(file)
+                .map_err(|error| Failure::not_found(format!("{}: {error}", file.display()), ""))
+        })
+        .collect()
+}
+
+/// A name made of everything that decides the outcome, so that equal inputs resume and others do not mix.
+fn name_of(manifest: &Manifest, config: &Config) -> Result<String, Failure> {
+    let mut hasher = Fnv::default();
+    let text = |value: &dyn Fn() -> serde_json::Result<String>| value().map_err(|e| Failure::other(e.to_string()));
+    let mut plan = manifest.clone();
+    plan.speed = None;
+    hasher.write(text(&|| serde_json::to_string(&plan))?.as_bytes());
+    hasher.write(text(&|| serde_json::to_string(&(&config.account, &config.strategy)))?.as_bytes());
+    for file in manifest.bars.iter().chain(&manifest.actions) {
+        hasher.write(stamp(file)?.as_bytes());
+    }
+    Ok(format!("rehearsal-{:016x}", hasher.finish()))
+}
+
+/// Size and time of change: a file that was replaced is another input.
+fn stamp(file: &Path) -> Result<String, Failure> {
+    let data = std::fs::metadata(file)?;
+    let changed = data.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok(format!("{}/{}", data.len(), changed.as_nanos()))
+}
+
+/// FNV-1a: stable between builds, which the standard hasher does not promise.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl std::hash::Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
+
+async fn play(session: &Session, options: &Rehearse, output: Output) -> Result<(), Failure> {
+    seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
+    let wanted: BTreeSet<Service> = if options.only.is_empty() {
+        let mut all = BTreeSet::from(Service::ALL);
+        if options.bind.is_none() && !options.stay {
+            all.remove(&Service::Web);
+        }
+        all
+    } else {
+        options.only.iter().copied().collect()
+    };
+    if !wanted.contains(&Service::Ingest) {
+        return Err(Failure::usage("--only: expected ingest among the services", "tapedeck run SERVICE"));
+    }
+    let mut services = services::start(session, &wanted, options.bind.as_deref()).await?;
+    announce(session, services.dashboard.as_deref(), output)?;
+    let started = Instant::now();
+    let outcome = watch(session, &mut services, started, output).await;
+    let finished = match outcome {
+        Ok(finished) if finished.reason == FinishReason::SourceEnd => finished,
+        other => {
+            services.drain().await;
+            return Err(other.map_or_else(|failure| failure, |_| Failure::interrupted()));
+        }
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    let outcome = conclude(session, &wanted, finished, seconds, output).await;
+    if outcome.is_ok() && options.stay {
+        output.progress("the data have ended; Ctrl-C stops the dashboard");
+        session.interrupted().await;
+    }
+    services.drain().await;
+    outcome
+}
+
+/// Waits for the end of the source, telling how far it is.
+async fn watch(
+    session: &Session,
+    services: &mut Services,
+    started: Instant,
+    output: Output,
+) -> Result<Finished, Failure> {
+    let Some(finished) = services.finished.take() else {
+        return Err(Failure::other("the tape clock was not started"));
+    };
+    tokio::pin!(finished);
+    let mut ticks = tokio::time::interval(PROGRESS_EVERY);
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            outcome = &mut finished => {
+                return match outcome {
+                    Ok(Ok(finished)) => Ok(finished),
+                    Ok(Err(problem)) => Err(Failure::other(problem)),
+                    Err(_) => Err(Failure::other("the tape clock ended without saying why")),
+                };
+            }
+            () = session.interrupted() => return Err(Failure::interrupted()),
+            _ = ticks.tick() => {
+                let Some(clock) = &services.clock else { continue };
+                let progress = clock.progress().borrow().clone();
+                let at = progress.instant_ns.map_or_else(String::new, crate::render::time);
+                let rate = progress.bars as f64 / started.elapsed().as_secs_f64();
+                output.progress(&format!(
+                    "{at}  {} bars  {rate:.0} bars/s  {} orders  {} fills",
+                    progress.bars, progress.orders, progress.fills
+                ));
+            }
+        }
+    }
+}
+
+async fn conclude(
+    session: &Session,
+    wanted: &BTreeSet<Service>,
+    finished: Finished,
+    seconds: f64,
+    output: Output,
+) -> Result<(), Failure> {
+    let complete_before = finished.was_complete();
+    let progress = finished.progress;
+    let bars = if complete_before { 0 } else { progress.bars };
+    let bars_per_second = bars as f64 / seconds.max(f64::MIN_POSITIVE);
+    let floor = if complete_before { None } else { Some(floor(session, &progress).await?) };
+    if wanted.contains(&Service::Projector) {
+        caught_up(session).await?;
+    }
+    let chain = chain_hash::of(&session.tape).await?;
+    let report = Report {
+        tape: session.dir.name.clone(),
+        complete_before,
+        bars,
+        instants: if complete_before { 0 } else { progress.instants },
+        instants_with_signals: progress.instants_with_signals,
+        instants_with_orders: progress.instants_with_orders,
+        instants_with_fills: progress.instants_with_fills,
+        seconds,
+        bars_per_second,
+        floor_bars_per_second: floor,
+        floor_share: floor.map(|floor| bars_per_second / floor),
+        signals: progress.signals,
+        orders: chain.orders,
+        fills: chain.fills,
+        chain_hash: chain.chain_hash,
+    };
+    print(&report, output)
+}
+
+/// Bars per second that the serial messages of these instants alone would allow on this server.
+async fn floor(session: &Session, progress: &ingest::clock::Progress) -> Result<f64, Failure> {
+    let floor = ingest::floor::measure(&session.tape).await.map_err(|error| Failure::other(error.to_string()))?;
+    let seconds = floor.of(progress).as_secs_f64();
+    Ok(progress.bars as f64 / seconds.max(f64::MIN_POSITIVE))
+}
+
+/// Waits until every read model has folded the whole tape, so that what is printed can be looked at.
+async fn caught_up(session: &Session) -> Result<(), Failure> {
+    let deadline = Instant::now() + CATCH_UP_MAX;
+    loop {
+        let behind: Vec<String> = projection::positions(session)
+            .await?
+            .into_iter()
+            .filter(|position| position.lag > 0 && position.name != "services")
+            .map(|position| format!("{} by {}", position.name, position.lag))
+            .collect();
+        if behind.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(Failure::other(format!("read models are behind: {}", behind.join(", "))));
+        }
+        tokio::time::sleep(CATCH_UP_POLL).await;
+    }
+}
+
+fn print(report: &Report, output: Output) -> Result<(), Failure> {
+    if output.json {
+        return output.document(report);
+    }
+    if report.complete_before {
+        output.line(&format!("tape {} is complete: nothing left to play", report.tape));
+    } else {
+        output.line(&format!(
+            "{} bars in {} instants in {:.1} s: {:.0} bars/s",
+            report.bars, report.instants, report.seconds, report.bars_per_second
+        ));
+        if let (Some(floor), Some(share)) = (report.floor_bars_per_second, report.floor_share) {
+            output.line(&format!("floor {floor:.0} bars/s (its messages alone); this is {:.0} % of it", share * 100.0));
+        }
+        output.line(&format!(
+            "instants with signals {}, with orders {}, with fills {}",
+            report.instants_with_signals, report.instants_with_orders, report.instants_with_fills
+        ));
+    }
+    output.line(&format!("{} orders, {} fills on the tape", report.orders, report.fills));
+    output.line(&format!("chain hash {}", report.chain_hash));
+    Ok(())
+}

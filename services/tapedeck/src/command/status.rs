@@ -1,0 +1,161 @@
+//! `tapedeck status`: how the system is, on one screen.
+
+use std::time::Duration;
+
+use projections::queries::{self, AccountRow, Counts, HaltRow, HeartbeatRow};
+use serde::Serialize;
+
+use crate::addresses::Addresses;
+use crate::cli::Status;
+use crate::command::projection::{Position, positions};
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::render::time;
+use crate::session::Session;
+
+/// A heartbeat older than this is one that is missed.
+const SILENT_AFTER_NS: i64 = 15_000_000_000;
+/// Events by which a projection may be behind before it counts as degraded.
+const LAG_MAX: u64 = 1_000;
+
+/// Everything on the screen.
+#[derive(Debug, Serialize)]
+struct Screen {
+    tape: String,
+    kind: crate::home::TapeKind,
+    dashboard: Option<String>,
+    nats: String,
+    /// The latest mark's event time: how far the tape clock is.
+    market_time: Option<String>,
+    counts: Counts,
+    accounts: Vec<AccountRow>,
+    halts: Vec<HaltRow>,
+    services: Vec<HeartbeatRow>,
+    projections: Vec<Position>,
+    /// What is wrong; empty when all is well.
+    degraded: Vec<String>,
+}
+
+/// Shows it once, or every second.
+pub async fn run(session: &Session, options: &Status, output: Output) -> Result<(), Failure> {
+    loop {
+        let screen = look(session).await?;
+        if options.watch && output.color {
+            // Clears the terminal and goes to its first line.
+            output.line("\u{1b}[2J\u{1b}[H");
+        }
+        print(&screen, options.watch, output)?;
+        if !options.watch {
+            if screen.degraded.is_empty() {
+                return Ok(());
+            }
+            return Err(Failure::other(format!("degraded: {}", screen.degraded.join("; "))));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = session.interrupted() => return Ok(()),
+        }
+    }
+}
+
+async fn look(session: &Session) -> Result<Screen, Failure> {
+    let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
+    let pool = session.reader().await?;
+    let counts = queries::counts(&pool).await.map_err(failed)?;
+    let accounts = queries::accounts(&pool).await.map_err(failed)?;
+    let halts = queries::halts(&pool).await.map_err(failed)?;
+    let mut services = queries::heartbeats(&pool).await.map_err(failed)?;
+    pool.close().await;
+    // Of each service the newest instance; older ones ended or were replaced.
+    services.dedup_by(|next, kept| next.service == kept.service);
+    let projections = positions(session).await?;
+    let running = Addresses::read(&session.dir).is_some() && !session.owns_servers();
+    let mut degraded = Vec::new();
+    let now_ns = runtime::now_ns();
+    for beat in services.iter().filter(|_| running) {
+        if now_ns - beat.beat_at_ns > SILENT_AFTER_NS {
+            degraded.push(format!("{} is silent since {}", beat.service, time(beat.beat_at_ns)));
+        } else if beat.state == "degraded" {
+            degraded.push(format!("{}: {}", beat.service, beat.detail));
+        }
+    }
+    for position in &projections {
+        if let Some(fault) = &position.fault {
+            degraded.push(format!("projection {}: {fault}", position.name));
+        } else if running && position.lag > LAG_MAX {
+            degraded.push(format!("projection {} is {} behind", position.name, position.lag));
+        }
+    }
+    if counts.parked > 0 {
+        degraded.push(format!("{} parked messages", counts.parked));
+    }
+    Ok(Screen {
+        tape: session.dir.name.clone(),
+        kind: session.manifest.kind,
+        dashboard: Addresses::read(&session.dir).and_then(|addresses| addresses.dashboard),
+        nats: session.addresses.nats_url.redacted(),
+        market_time: accounts.iter().filter_map(|account| account.marked_ns).max().map(time),
+        counts,
+        accounts,
+        halts,
+        services,
+        projections,
+        degraded,
+    })
+}
+
+fn print(screen: &Screen, watching: bool, output: Output) -> Result<(), Failure> {
+    if output.json {
+        return if watching { output.record(screen) } else { output.document(screen) };
+    }
+    let dashboard = screen.dashboard.as_deref().unwrap_or("not running");
+    let market_time = screen.market_time.as_deref().unwrap_or("–");
+    output.line(&format!("tape {}  dashboard {dashboard}  market time {market_time}", screen.tape));
+    output.line(&format!("nats {}  (credentials in the tape's directory)", screen.nats));
+    let counts = &screen.counts;
+    output.line(&format!(
+        "bars {}  signals {}  approved {}  denied {}  orders {} ({} open)  fills {}  positions {}  parked {}",
+        counts.bars,
+        counts.signals,
+        counts.approved,
+        counts.denied,
+        counts.orders,
+        counts.open_orders,
+        counts.fills,
+        counts.positions,
+        counts.parked
+    ));
+    let shown = |amount: &Option<domain::money::Amount>| {
+        amount.map_or_else(|| "–".to_owned(), |amount| amount.to_string())
+    };
+    for account in &screen.accounts {
+        output.line(&format!(
+            "account {}  equity {}  day {}  cash {}  exposure {}",
+            account.account,
+            shown(&account.equity),
+            shown(&account.day_pnl),
+            account.cash,
+            shown(&account.gross_exposure)
+        ));
+    }
+    for halt in &screen.halts {
+        let scope = if halt.account.is_empty() { "all accounts" } else { halt.account.as_str() };
+        output.line(&output.paint("33", &format!("HALTED {scope} by {}: {}", halt.actor, halt.reason)));
+    }
+    let services: Vec<Vec<String>> = screen
+        .services
+        .iter()
+        .map(|beat| vec![beat.service.clone(), beat.state.clone(), time(beat.beat_at_ns), beat.detail.clone()])
+        .collect();
+    output.table(&["SERVICE", "STATE", "LAST HEARTBEAT", "DETAIL"], &services);
+    let projections: Vec<Vec<String>> = screen
+        .projections
+        .iter()
+        .map(|row| vec![row.name.clone(), row.position.to_string(), row.head.to_string(), row.lag.to_string()])
+        .collect();
+    output.table(&["PROJECTION", "POSITION", "HEAD", "LAG"], &projections);
+    for problem in &screen.degraded {
+        output.line(&output.paint("31", &format!("✗ {problem}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! `tapedeck up`: everything, until Ctrl-C.
+
+use std::collections::BTreeSet;
+
+use crate::cli::{Global, Service, Speed, Up};
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::home::{FormatNote, Home, Manifest, TapeDir, TapeKind};
+use crate::output::Output;
+use crate::seed::seed;
+use crate::services;
+use crate::session::{Access, Session};
+
+/// A manifest of the given kind with nothing recorded.
+pub fn manifest(kind: TapeKind, seed: u64) -> Manifest {
+    Manifest {
+        kind,
+        seed,
+        speed: None,
+        bars: Vec::new(),
+        actions: Vec::new(),
+        from: None,
+        to: None,
+        format: FormatNote::default(),
+        symbols: 0,
+    }
+}
+
+/// Opens the tape (named, else `main` if it exists, else `demo`), starts everything and waits.
+pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Failure> {
+    let home = Home::locate(global.home.as_deref())?;
+    let config = Config::load(home.config_file(global.config.as_deref()).as_deref())?;
+    let (dir, manifest) = choose(global, options, &home, &config)?;
+    let session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
+    let outcome = run_tape(&session, options.bind.as_deref(), output).await;
+    session.close().await;
+    outcome
+}
+
+fn choose(
+    global: &Global,
+    options: &Up,
+    home: &Home,
+    config: &Config,
+) -> Result<(TapeDir, Manifest), Failure> {
+    let dir = match &global.tape {
+        Some(name) => home.tape(name)?,
+        None => {
+            let main = home.tape("main")?;
+            if main.manifest()?.is_some() { main } else { home.tape("demo")? }
+        }
+    };
+    let mut manifest = match dir.manifest()? {
+        Some(manifest) => manifest,
+        None if dir.name == "main" => manifest(TapeKind::Main, 0),
+        None => demo(config, options)?,
+    };
+    if let Some(seed) = options.seed
+        && manifest.seed != seed
+    {
+        return Err(Failure::usage(
+            format!("--seed {seed}: tape {} was made with seed {}", dir.name, manifest.seed),
+            "tapedeck up --tape NAME --seed N",
+        ));
+    }
+    match options.speed {
+        Some(Speed::Max) => manifest.speed = None,
+        Some(Speed::Times(times)) => manifest.speed = Some(times),
+        None => {}
+    }
+    Ok((dir, manifest))
+}
+
+fn demo(config: &Config, options: &Up) -> Result<Manifest, Failure> {
+    let demo = &config.demo;
+    let from = demo.from.parse().map_err(|_| Failure::config(format!("demo.from = {}", demo.from)))?;
+    Ok(Manifest {
+        speed: Some(demo.speed),
+        from: Some(from),
+        symbols: demo.symbols,
+        ..manifest(TapeKind::Demo, options.seed.unwrap_or(demo.seed))
+    })
+}
+
+async fn run_tape(session: &Session, bind: Option<&str>, output: Output) -> Result<(), Failure> {
+    seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
+    let services = services::start(session, &BTreeSet::from(Service::ALL), bind).await?;
+    announce(session, services.dashboard.as_deref(), output)?;
+    session.interrupted().await;
+    output.progress("draining; everything is on the tape");
+    services.drain().await;
+    Ok(())
+}
+
+/// Prints where the dashboard is, and writes it down for other commands.
+pub fn announce(session: &Session, dashboard: Option<&str>, output: Output) -> Result<(), Failure> {
+    let Some(url) = dashboard else { return Ok(()) };
+    if session.owns_servers() {
+        session.announce(Some(url.to_owned()))?;
+    }
+    let mode = match session.manifest.kind {
+        TapeKind::Main => "paper",
+        TapeKind::Demo => "simulated market",
+        TapeKind::Rehearsal => "recorded bars",
+    };
+    if output.json {
+        return output.record(&serde_json::json!({
+            "url": url, "tape": session.dir.name, "mode": mode,
+        }));
+    }
+    output.line(&format!("Tapedeck is at {url}  (tape {}, {mode})", session.dir.name));
+    output.progress("Ctrl-C stops it; the next `up` carries on.");
+    Ok(())
+}
+
+/// Market time of what a tape is told before its first instant.
+pub fn opening_ns(manifest: &Manifest) -> i64 {
+    match manifest.kind {
+        TapeKind::Main => runtime::now_ns(),
+        TapeKind::Demo | TapeKind::Rehearsal => manifest
+            .from
+            .and_then(|date| date.and_hms_opt(0, 0, 0))
+            .and_then(|midnight| midnight.and_utc().timestamp_nanos_opt())
+            .unwrap_or_default(),
+    }
+}

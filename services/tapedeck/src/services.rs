@@ -1,0 +1,260 @@
+//! Wiring: every service of this process, given what it needs, started, watched, drained.
+//!
+//! A service that ends with an error is started again with a growing pause; its state is the tape's, so
+//! starting again is always right. One that keeps failing is shown as degraded and named.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingest::clock::{ClockConfig, ClockHandle, Finished, Speed};
+use ingest::source::{Range, SimulatedConfig};
+use ingest::{IngestConfig, SourceConfig};
+use runtime::{ClockMode, Context, Health, HealthState, Heartbeats};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Service;
+use crate::command::import::{bar_format, read_options};
+use crate::exit::Failure;
+use crate::home::{Manifest, TapeKind};
+use crate::session::{Session, random_hex};
+
+/// Pauses between two starts of a failing service.
+const RESTART_PAUSE_MIN: Duration = Duration::from_millis(200);
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(10);
+/// After this long without failing, a service counts as well again.
+const WELL_AFTER: Duration = Duration::from_secs(60);
+/// Time between two heartbeats of a service.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// Time that services get to finish what they hold.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// Events by which a projection may be behind while the process still counts as ready.
+const READY_LAG_EVENTS_MAX: u64 = 1_000;
+/// Time without progress after which a page calls its data stale.
+const STALE_AFTER: Duration = Duration::from_secs(5);
+
+/// The services of this process.
+pub struct Services {
+    /// How each is.
+    pub health: Health,
+    /// The tape clock, when `ingest` is among them and the tape has one.
+    pub clock: Option<ClockHandle>,
+    /// The dashboard, when `web` is among them.
+    pub dashboard: Option<String>,
+    /// Completes when the source has ended.
+    pub finished: Option<oneshot::Receiver<Result<Finished, String>>>,
+    shutdown: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+/// Starts `wanted` on the session's tape.
+pub async fn start(
+    session: &Session,
+    wanted: &BTreeSet<Service>,
+    bind: Option<&str>,
+) -> Result<Services, Failure> {
+    let shutdown = CancellationToken::new();
+    let health = Health::default();
+    let context = Context {
+        tape: session.tape.clone(),
+        clock: clock_mode(&session.manifest),
+        health: health.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let mut services = Services {
+        health: health.clone(),
+        clock: None,
+        dashboard: None,
+        finished: None,
+        shutdown: shutdown.clone(),
+        tasks: JoinSet::new(),
+    };
+    let accounts: Vec<String> = session.config.account.keys().cloned().collect();
+    if wanted.contains(&Service::Projector) {
+        services.projector(session, &context).await?;
+    }
+    if wanted.contains(&Service::Execution) {
+        let config = execution::Config {
+            accounts: accounts.clone(),
+            read_model: Arc::new(execution::PostgresReadModel::new(session.reader().await?)),
+        };
+        services.keep(&context, "execution", move |context| execution::run(context, config.clone()));
+    }
+    if wanted.contains(&Service::Strategy) {
+        let config = strategy::Config {
+            accounts: accounts.clone(),
+            read_model: Arc::new(strategy::PostgresReadModel::new(session.reader().await?)),
+        };
+        services.keep(&context, "strategy", move |context| strategy::run(context, config.clone()));
+    }
+    if wanted.contains(&Service::Risk) {
+        let config =
+            risk::Config { read_model: Arc::new(risk::PostgresReadModel::new(session.reader().await?)) };
+        services.keep(&context, "risk", move |context| risk::run(context, config.clone()));
+    }
+    if wanted.contains(&Service::Web) {
+        services.web(session, &context, bind).await?;
+    }
+    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Tape {
+        services.ingest(session, &context, accounts)?;
+    }
+    let beats = Heartbeats {
+        instance: random_hex()?.chars().take(16).collect(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        every: HEARTBEAT,
+    };
+    let tape = session.tape.clone();
+    services.tasks.spawn(beats.run(tape, health, shutdown));
+    Ok(services)
+}
+
+impl Services {
+    /// Asks every service to finish what it holds, and waits for them.
+    pub async fn drain(mut self) {
+        self.shutdown.cancel();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
+            tracing::warn!("some services did not finish within {DRAIN_MAX:?}; their state is on the tape");
+        }
+    }
+
+    /// Runs a service and starts it again when it fails.
+    fn keep<F, E>(&mut self, context: &Context, name: &'static str, run: impl Fn(Context) -> F + Send + 'static)
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: std::fmt::Display + Send + 'static,
+    {
+        let context = context.clone();
+        self.tasks.spawn(async move {
+            let mut pause = RESTART_PAUSE_MIN;
+            loop {
+                let started = tokio::time::Instant::now();
+                // A task of its own, so that a panic is a failure of this service alone.
+                let outcome = tokio::spawn(run(context.clone())).await;
+                let problem = match outcome {
+                    _ if context.shutdown.is_cancelled() => return,
+                    Ok(Ok(())) => "ended by itself".to_owned(),
+                    Ok(Err(error)) => error.to_string(),
+                    Err(error) => format!("panicked: {error}"),
+                };
+                tracing::error!(service = name, "{name} failed, starting it again: {problem}");
+                context.health.set(name, HealthState::Degraded, format!("restarting: {problem}"));
+                if started.elapsed() > WELL_AFTER {
+                    pause = RESTART_PAUSE_MIN;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = context.shutdown.cancelled() => return,
+                }
+                pause = (pause * 2).min(RESTART_PAUSE_MAX);
+            }
+        });
+    }
+
+    async fn projector(&mut self, session: &Session, context: &Context) -> Result<(), Failure> {
+        let pool = session.projector().await?;
+        self.keep(context, "projector", move |context| crate::projector::run(context, pool.clone()));
+        Ok(())
+    }
+
+    async fn web(&mut self, session: &Session, context: &Context, bind: Option<&str>) -> Result<(), Failure> {
+        let bind = bind.unwrap_or(&session.config.web.bind);
+        let bind: SocketAddr = bind.parse().map_err(|_| {
+            Failure::usage(format!("--bind {bind:?}: expected ADDRESS:PORT"), "tapedeck up --bind 127.0.0.1:8080")
+        })?;
+        let config = web::WebConfig {
+            bind,
+            public_hosts: Vec::new(),
+            pool: session.reader().await?,
+            tape: session.dir.name.clone(),
+            mode: match session.manifest.kind {
+                TapeKind::Main => web::Mode::Paper,
+                TapeKind::Demo => web::Mode::Demo,
+                TapeKind::Rehearsal => web::Mode::Rehearsal,
+            },
+            speed: match (clock_mode(&session.manifest), session.manifest.speed) {
+                (ClockMode::Wall, _) => web::Speed::Wall,
+                (ClockMode::Tape, Some(times)) => web::Speed::Times(f64::from(times)),
+                (ClockMode::Tape, None) => web::Speed::Max,
+            },
+            secret: session.web_secret()?,
+            ready_lag_events_max: READY_LAG_EVENTS_MAX,
+            stale_after: STALE_AFTER,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let failed = |error: web::WebError| Failure::config(error.to_string());
+        let server = web::bind(context.clone(), config.clone()).await.map_err(failed)?;
+        // A restarted server takes the port that was told to people.
+        let config = web::WebConfig { bind: server.address(), ..config };
+        self.dashboard = Some(server.url());
+        let first = std::sync::Mutex::new(Some(server));
+        self.keep(context, "web", move |context| {
+            let first = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+            let config = config.clone();
+            async move {
+                match first {
+                    Some(server) => server.serve().await,
+                    None => web::run(context, config).await,
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn ingest(&mut self, session: &Session, context: &Context, accounts: Vec<String>) -> Result<(), Failure> {
+        let (handle, control) = ingest::clock::control(speed(&session.manifest));
+        let config = IngestConfig {
+            source: source(session)?,
+            clock: ClockConfig { accounts, consumers: vec!["strategy".to_owned()] },
+            control,
+        };
+        let (finished, receiver) = oneshot::channel();
+        let context = context.clone();
+        // Not kept alive: the command that started the source says how it ended.
+        self.tasks.spawn(async move {
+            let outcome = ingest::run(context.clone(), config).await.map_err(|error| error.to_string());
+            if let Err(problem) = &outcome {
+                context.health.set("ingest", HealthState::Degraded, problem.clone());
+            }
+            // Nobody waits for it when the process is ending.
+            let _ = finished.send(outcome);
+        });
+        self.clock = Some(handle);
+        self.finished = Some(receiver);
+        Ok(())
+    }
+}
+
+fn clock_mode(manifest: &Manifest) -> ClockMode {
+    match manifest.kind {
+        TapeKind::Main => ClockMode::Wall,
+        TapeKind::Demo | TapeKind::Rehearsal => ClockMode::Tape,
+    }
+}
+
+fn speed(manifest: &Manifest) -> Speed {
+    manifest.speed.map_or(Speed::Max, |times| Speed::Times(f64::from(times)))
+}
+
+/// Where the market of a tape-clock tape comes from.
+pub fn source(session: &Session) -> Result<SourceConfig, Failure> {
+    let manifest = &session.manifest;
+    Ok(match manifest.kind {
+        TapeKind::Demo => SourceConfig::Simulated(SimulatedConfig {
+            seed: manifest.seed,
+            symbols: manifest.symbols,
+            from: manifest.from.unwrap_or(SimulatedConfig::default().from),
+            ..SimulatedConfig::default()
+        }),
+        TapeKind::Rehearsal | TapeKind::Main => SourceConfig::Recorded {
+            name: "rehearsal".to_owned(),
+            files: manifest.bars.iter().chain(&manifest.actions).cloned().collect(),
+            read: read_options(&bar_format(&manifest.format))?,
+            range: Range { from: manifest.from, to: manifest.to },
+        },
+    })
+}

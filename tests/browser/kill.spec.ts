@@ -1,0 +1,62 @@
+// The kill switch: needs its word, takes effect, and is released the same way.
+import { expect, test } from "@playwright/test";
+import { openOverview, switchTrading } from "./support";
+
+test.afterEach(async ({ page }) => {
+  await openOverview(page);
+  await switchTrading(page, "TRADING");
+});
+
+test("halt needs the typed word and stops new exposure until resumed", async ({ page }) => {
+  await openOverview(page);
+  await switchTrading(page, "TRADING");
+  const form = page.locator("#form-halt");
+  await form.locator("input[name=word]").fill("halt please");
+  await expect(form.locator("button")).toHaveAttribute("aria-disabled", "true");
+  await form.locator("button").click();
+  await expect(page.locator("#notice .bad")).toHaveText(/HALT/);
+  await expect(page.locator("#halt-state")).toHaveText("TRADING");
+
+  await switchTrading(page, "HALTED");
+  await expect(page.locator("#alerts")).toContainText(/halt/i);
+  const halted = await newest(page);
+  // Time for signals: several bars of every symbol.
+  await expect.poll(() => newest(page), { timeout: 60_000 }).toBeGreaterThan(halted);
+  await page.waitForFunction((from) => {
+    const rows = [...document.querySelectorAll<HTMLElement>("#events tr[data-seq]")];
+    return rows.some((row) => Number(row.dataset["seq"]) > from + 50);
+  }, halted);
+  const opened = await page.locator("#orders tbody tr").evaluateAll(
+    (rows, from) =>
+      rows
+        .filter((row) => Number(row.getAttribute("data-first")) > from && row.getAttribute("data-status") !== "denied")
+        .filter((row) => row.getAttribute("data-reducing") !== "true")
+        .map((row) => row.textContent),
+    halted,
+  );
+  expect(opened).toEqual([]);
+
+  await switchTrading(page, "TRADING");
+  await expect(page.locator("#alerts")).not.toContainText(/halt/i);
+});
+
+test("a strategy stops and starts from its row", async ({ page }) => {
+  await openOverview(page);
+  const row = page.locator("#strategies tbody tr").first();
+  const stop = row.getByRole("button", { name: /^Stop/ });
+  const start = row.getByRole("button", { name: /^Start/ });
+  if (await start.isVisible()) await start.click();
+  await stop.click();
+  await expect(start).toBeVisible();
+  await expect(row.locator(".badge").first()).toHaveText(/disabled/i);
+  await start.click();
+  await expect(stop).toBeVisible();
+});
+
+/** Highest TRADING sequence on the page. */
+async function newest(page: import("@playwright/test").Page): Promise<number> {
+  const sequences = await page
+    .locator("#events tr[data-seq]")
+    .evaluateAll((rows) => rows.map((row) => Number(row.getAttribute("data-seq"))));
+  return Math.max(0, ...sequences);
+}

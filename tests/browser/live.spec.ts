@@ -1,0 +1,116 @@
+// The Overview while the market moves: a newcomer sees the whole pipeline, and at once.
+import { expect, test } from "@playwright/test";
+import { openOverview, switchTrading, version } from "./support";
+
+/** A fill must be in the profit and loss within this time of its commit. */
+const FILL_MS_MAX = 500;
+const FILLS_MEASURED = 5;
+
+test("bars, signals, approved and denied orders, fills, positions and equity within 30 seconds", async ({ page }) => {
+  const until = Date.now() + 30_000;
+  const left = (): { timeout: number } => ({ timeout: Math.max(1, until - Date.now()) });
+  await openOverview(page);
+  await expect(page.locator("#prices tbody tr").first()).toBeVisible(left());
+  await expect(page.locator("#strategies tbody time").first()).toBeVisible(left());
+  await expect(page.locator("#fills tbody tr").first()).toBeVisible(left());
+  // What scrolls by counts as seen: orders and denials take turns in ten rows.
+  const seen = { denied: false, approved: false, position: false };
+  await expect
+    .poll(async () => {
+      const statuses = await page
+        .locator("#orders tbody tr")
+        .evaluateAll((rows) => rows.map((row) => row.getAttribute("data-status")));
+      seen.denied ||= statuses.includes("denied");
+      seen.approved ||= statuses.some((status) => status !== "denied");
+      seen.position ||= (await page.locator("#positions tbody tr").count()) > 0;
+      return seen;
+    }, left())
+    .toEqual({ denied: true, approved: true, position: true });
+  const last = (): Promise<number> => page.evaluate(() => window.__charts["equity"]?.state().last ?? 0);
+  const before = await last();
+  await expect.poll(last, left()).toBeGreaterThan(before);
+});
+
+test("a denied order says why", async ({ page }) => {
+  await openOverview(page);
+  const reason = page.locator("#orders tr[data-status=denied] .reason").first();
+  await expect(reason).toHaveText(/\S/, { timeout: 60_000 });
+});
+
+test("a fill changes profit and loss within 500 ms of its commit", async ({ page }) => {
+  await openOverview(page);
+  await switchTrading(page, "TRADING");
+  const delays = await page.evaluate(
+    (wanted) =>
+      new Promise<number[]>((resolve) => {
+        const measured = new Map<number, number>();
+        const newest = (): HTMLElement[] => [...document.querySelectorAll<HTMLElement>("#fills tr[data-recorded]")];
+        const known = new Set(newest().map((row) => row.id));
+        const waiting = new Map<number, number>();
+        const look = (): void => {
+          for (const row of newest()) {
+            if (known.has(row.id)) continue;
+            known.add(row.id);
+            waiting.set(Number(row.dataset["seq"]), Date.parse(row.dataset["recorded"] ?? ""));
+          }
+          const shown = Number(document.querySelector<HTMLElement>("#tiles")?.dataset["seq"] ?? "0");
+          for (const [sequence, recorded] of waiting) {
+            if (shown < sequence) continue;
+            waiting.delete(sequence);
+            measured.set(sequence, Date.now() - recorded);
+          }
+          if (measured.size >= wanted) {
+            observer.disconnect();
+            resolve([...measured.values()]);
+          }
+        };
+        const observer = new MutationObserver(look);
+        observer.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-seq"] });
+      }),
+    FILLS_MEASURED,
+  );
+  console.log(`fill to profit and loss: ${delays.join(", ")} ms`);
+  expect(Math.max(...delays)).toBeLessThan(FILL_MS_MAX);
+});
+
+test("pause holds everything still, resume catches up", async ({ page }) => {
+  await openOverview(page);
+  await page.locator("#pause").click();
+  await expect(page.locator("html")).toHaveAttribute("data-live", "paused");
+  const held = await version(page);
+  const clock = await page.locator("#clock").textContent();
+  await expect(page.locator("#live-text")).toHaveText(/waiting/, { timeout: 15_000 });
+  expect(await version(page)).toBe(held);
+  expect(await page.locator("#clock").textContent()).toBe(clock);
+  await page.locator("#pause").click();
+  await expect.poll(() => version(page)).toBeGreaterThan(held);
+});
+
+test("focus survives updates", async ({ page }) => {
+  await openOverview(page);
+  const button = page.locator("#strategies form button").first();
+  await button.focus();
+  const before = await version(page);
+  await expect.poll(() => version(page)).toBeGreaterThan(before + 20);
+  await expect(button).toBeFocused();
+});
+
+test("seven pages are live at once", async ({ context }) => {
+  for (let index = 0; index < 7; index += 1) {
+    const page = await context.newPage();
+    await openOverview(page);
+  }
+});
+
+test("without shared workers a page is live by itself, and says when the server is gone", async ({ page, context }) => {
+  await page.addInitScript(() => {
+    Object.defineProperty(window, "SharedWorker", { value: undefined });
+  });
+  await openOverview(page);
+  await context.setOffline(true);
+  await expect(page.locator("html[data-live=reconnecting], html[data-live=stale]")).toBeAttached();
+  await expect(page.locator("html")).toHaveAttribute("data-live", "stale", { timeout: 15_000 });
+  await expect(page.locator("#live-text")).toHaveText("Stale > 5 s");
+  await context.setOffline(false);
+  await expect(page.locator("html")).toHaveAttribute("data-live", "live", { timeout: 30_000 });
+});

@@ -1,0 +1,53 @@
+// What the browser tests share.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { expect, type Page } from "@playwright/test";
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+
+/** Collects whatever the page complains about. */
+export function complaints(page: Page): string[] {
+  const found: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") found.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => found.push(`uncaught: ${error.message}`));
+  return found;
+}
+
+/** Opens the Overview and waits until it is live. */
+export async function openOverview(page: Page): Promise<void> {
+  await page.goto("/");
+  await expect(page.locator("html[data-live=live]")).toBeAttached();
+}
+
+/** The violations of WCAG 2.2 AA, as lines that name rule and element. */
+export async function violations(page: Page): Promise<string[]> {
+  // Evaluated by the test, not by the page, whose policy would refuse it.
+  await page.evaluate(axe);
+  return page.evaluate(async (tags) => {
+    const run = (window as unknown as { axe: { run(node: Document, options: object): Promise<AxeResult> } }).axe;
+    interface AxeResult {
+      violations: { id: string; help: string; nodes: { target: string[]; failureSummary?: string }[] }[];
+    }
+    const result = await run.run(document, { runOnly: { type: "tag", values: tags } });
+    return result.violations.flatMap(({ id, help, nodes }) =>
+      nodes.map((node) => `${id}: ${help}: ${node.target.join(" ")}: ${node.failureSummary ?? ""}`),
+    );
+  }, TAGS);
+}
+
+/** The live version of the whole page. */
+export async function version(page: Page): Promise<number> {
+  return Number(await page.locator("html").getAttribute("data-v"));
+}
+
+/** Types the word and presses the button of the kill switch, unless it is in the wanted state already. */
+export async function switchTrading(page: Page, to: "HALTED" | "TRADING"): Promise<void> {
+  const [form, word] = to === "HALTED" ? ["#form-halt", "HALT"] : ["#form-resume", "RESUME"];
+  if ((await page.locator("#halt-state").textContent())?.trim() === to) return;
+  await page.locator(`${form} input[name=word]`).fill(word);
+  await page.locator(`${form} button[type=submit]`).click();
+  await expect(page.locator("#halt-state")).toHaveText(to);
+}

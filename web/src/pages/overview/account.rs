@@ -1,0 +1,312 @@
+//! How the account stands: tiles, equity line, open positions.
+
+use askama::Template;
+use domain::money::Amount;
+use domain::performance::Performance;
+use projections::queries::{self, AccountRow, EquityPoint, PositionRow as Position, QueryError};
+
+use crate::app::App;
+use crate::error::PageError;
+use crate::history::History;
+use crate::pages::{Body, Panel, Rendering, Scope, Shown};
+use crate::view::{Instant, Signed, money, percent, price, quantity, ratio, signed_money, signed_percent};
+
+/// The five numbers.
+#[derive(Clone, Debug)]
+struct Tiles {
+    account: String,
+    marked: Instant,
+    equity: String,
+    equity_exact: String,
+    day_pnl: Signed,
+    day_pnl_exact: String,
+    day_return: Signed,
+    drawdown: Signed,
+    exposure: String,
+    exposure_share: String,
+    sharpe: String,
+    sharpe_note: String,
+    seq: u64,
+}
+
+impl Body<Tiles> {
+    /// Sequence of the mark shown.
+    fn seq(&self) -> u64 {
+        match &self.state {
+            Shown::Ready(tiles) => tiles.seq,
+            _ => 0,
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "overview/tiles.html")]
+struct TilesPanel {
+    v: u64,
+    body: Body<Tiles>,
+}
+
+/// The newest part of the equity line.
+#[derive(Clone, Debug)]
+struct Equity {
+    /// `[[unix seconds, equity], …]`, oldest first.
+    points: String,
+    /// Whether these are all there are.
+    whole: bool,
+    /// Newest first.
+    rows: Vec<EquityRow>,
+}
+
+#[derive(Clone, Debug)]
+struct EquityRow {
+    seq: u64,
+    time: Instant,
+    equity: String,
+    cash: String,
+}
+
+#[derive(Template)]
+#[template(path = "overview/equity.html")]
+struct EquityPanel {
+    v: u64,
+    body: Body<Equity>,
+}
+
+/// Open positions.
+#[derive(Clone, Debug)]
+struct Positions {
+    rows: Vec<PositionRow>,
+    /// Positions not listed.
+    more: usize,
+}
+
+#[derive(Clone, Debug)]
+struct PositionRow {
+    symbol: String,
+    strategy: String,
+    quantity: String,
+    average: String,
+    last: String,
+    unrealized: Signed,
+    seq: u64,
+}
+
+#[derive(Template)]
+#[template(path = "overview/positions.html")]
+struct PositionsPanel {
+    v: u64,
+    body: Body<Positions>,
+}
+
+const CHART_POINTS_MAX: u32 = 10_000;
+/// Points that a live message carries: more than happen between two messages at any speed worth watching.
+const LIVE_POINTS: u32 = 60;
+const TABLE_ROWS: usize = 20;
+const POSITIONS_MAX: usize = 50;
+/// Least number of daily returns for which a ratio is shown: of fewer there is no deviation.
+const SHARPE_RETURNS_MIN: usize = 2;
+
+/// Names of all accounts, in order.
+pub async fn account_names(app: &App) -> Result<Vec<String>, PageError> {
+    let accounts = queries::accounts(&app.config.pool).await.map_err(unread)?;
+    Ok(accounts.into_iter().map(|account| account.account).collect())
+}
+
+fn unread(error: QueryError) -> PageError {
+    PageError::ReadModel(error.to_string())
+}
+
+/// The five numbers.
+pub async fn tiles(scope: &Scope<'_>) -> Rendering {
+    let body = Body::read(scope, Panel::Tiles, read_tiles(scope)).await;
+    TilesPanel { v: scope.version, body }.render()
+}
+
+async fn read_tiles(scope: &Scope<'_>) -> Result<Option<Tiles>, QueryError> {
+    let pool = &scope.app.config.pool;
+    let accounts = queries::accounts(pool).await?;
+    let Some(account) = accounts.into_iter().find(|row| row.account == scope.account) else {
+        return Ok(None);
+    };
+    let (Some(equity), Some(marked_ns)) = (account.equity, account.marked_ns) else { return Ok(None) };
+    let history = scope.app.history.of(pool, &account, equity, marked_ns).await?;
+    Ok(Some(Tiles::of(&account, equity, marked_ns, &history)))
+}
+
+impl Tiles {
+    fn of(account: &AccountRow, equity: Amount, marked_ns: i64, history: &History) -> Self {
+        let day_pnl = account.day_pnl.unwrap_or_default();
+        let exposure = account.gross_exposure.unwrap_or_default();
+        let below_peak = equity.checked_sub(history.peak).unwrap_or_default();
+        let (sharpe, sharpe_note) = daily_sharpe(&history.closes);
+        Self {
+            account: account.account.clone(),
+            marked: Instant(marked_ns),
+            equity: money(equity),
+            equity_exact: equity.to_string(),
+            day_pnl: signed_money(day_pnl),
+            day_pnl_exact: day_pnl.to_string(),
+            day_return: signed_percent(share(day_pnl, account.day_start_equity)),
+            drawdown: signed_percent(share(below_peak, history.peak)),
+            exposure: money(exposure),
+            exposure_share: percent(share(exposure, equity)),
+            sharpe: ratio(sharpe),
+            sharpe_note,
+            seq: account.sequence,
+        }
+    }
+}
+
+/// `part` / `whole`; `None` when there is no positive whole.
+fn share(part: Amount, whole: Amount) -> Option<f64> {
+    (whole > Amount::ZERO).then(|| part.to_f64() / whole.to_f64())
+}
+
+/// The Sharpe ratio of daily returns, and its convention or why it is undefined. `closes` begins with the
+/// equity before the first day.
+fn daily_sharpe(closes: &[Amount]) -> (Option<f64>, String) {
+    let returns = closes.len().saturating_sub(1);
+    if returns < SHARPE_RETURNS_MIN {
+        let days = if returns == 1 { "1 so far".to_owned() } else { format!("{returns} so far") };
+        return (None, format!("undefined before {SHARPE_RETURNS_MIN} days have ended; {days}"));
+    }
+    match Performance::of(closes, 0.0).sharpe {
+        Some(sharpe) => (Some(sharpe), format!("{returns} daily returns × √252, risk-free 0")),
+        None => (None, "undefined: daily returns do not vary".to_owned()),
+    }
+}
+
+/// The newest part of the equity line.
+pub async fn equity(scope: &Scope<'_>) -> Rendering {
+    let body = Body::read(scope, Panel::Equity, read_equity(scope)).await;
+    EquityPanel { v: scope.version, body }.render()
+}
+
+async fn read_equity(scope: &Scope<'_>) -> Result<Option<Equity>, QueryError> {
+    let marks = queries::equity_since(&scope.app.config.pool, scope.account, 0, LIVE_POINTS).await?;
+    if marks.is_empty() {
+        return Ok(None);
+    }
+    let whole = u32::try_from(marks.len()).is_ok_and(|count| count < LIVE_POINTS);
+    Ok(Some(Equity {
+        points: serde_json::to_string(&points(&marks)).unwrap_or_default(),
+        whole,
+        rows: marks.iter().rev().take(TABLE_ROWS).map(EquityRow::of).collect(),
+    }))
+}
+
+impl EquityRow {
+    fn of(mark: &EquityPoint) -> Self {
+        Self {
+            seq: mark.sequence,
+            time: Instant(mark.event_time_ns),
+            equity: money(mark.equity),
+            cash: money(mark.cash),
+        }
+    }
+}
+
+/// Points of a line for a chart: unix seconds and equity, strictly ascending; of marks within one second
+/// the last counts.
+fn points(marks: &[EquityPoint]) -> Vec<(i64, f64)> {
+    let mut points: Vec<(i64, f64)> = Vec::with_capacity(marks.len());
+    for mark in marks {
+        let point = (mark.event_time_ns.div_euclid(1_000_000_000), mark.equity.to_f64());
+        match points.last_mut() {
+            Some(last) if last.0 == point.0 => *last = point,
+            // A mark that an operator's wall clock put before the tape's time has no place on the line.
+            Some(last) if last.0 > point.0 => {}
+            _ => points.push(point),
+        }
+    }
+    points
+}
+
+/// An account's equity line.
+#[derive(Debug, serde::Serialize)]
+pub struct EquityLine {
+    /// The account.
+    account: String,
+    /// `[unix seconds, equity]`, oldest first, at most 10,000; thinned out evenly when there are more
+    /// marks, extremes kept.
+    points: Vec<(i64, f64)>,
+}
+
+/// Reads an account's equity line.
+pub async fn equity_line(app: &App, account: &str) -> Result<EquityLine, PageError> {
+    let marks = queries::equity_curve(&app.config.pool, account, i64::MIN, i64::MAX, CHART_POINTS_MAX)
+        .await
+        .map_err(unread)?;
+    Ok(EquityLine { account: account.to_owned(), points: points(&marks) })
+}
+
+/// Open positions.
+pub async fn positions(scope: &Scope<'_>) -> Rendering {
+    let body = Body::read(scope, Panel::Positions, read_positions(scope)).await;
+    PositionsPanel { v: scope.version, body }.render()
+}
+
+async fn read_positions(scope: &Scope<'_>) -> Result<Option<Positions>, QueryError> {
+    let positions = queries::positions(&scope.app.config.pool, Some(scope.account), false).await?;
+    Ok((!positions.is_empty()).then(|| Positions {
+        rows: positions.iter().take(POSITIONS_MAX).map(PositionRow::of).collect(),
+        more: positions.len().saturating_sub(POSITIONS_MAX),
+    }))
+}
+
+impl PositionRow {
+    fn of(position: &Position) -> Self {
+        let shown = |value: Option<_>| value.map_or_else(|| "–".to_owned(), price);
+        Self {
+            symbol: position.symbol.clone(),
+            strategy: position.strategy.clone(),
+            quantity: quantity(position.quantity),
+            average: shown(position.average_cost),
+            last: shown(position.mark_price),
+            unrealized: position.unrealized_pnl.map_or_else(|| signed_percent(None), signed_money),
+            seq: position.sequence,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amounts(values: &[i128]) -> Vec<Amount> {
+        values.iter().map(|value| Amount(value * 1_000_000_000)).collect()
+    }
+
+    #[test]
+    fn sharpe_is_undefined_with_its_reason_rather_than_zero() {
+        for (closes, expected) in [
+            (&[][..], "undefined before 2 days have ended; 0 so far"),
+            (&[100_000, 100_100], "undefined before 2 days have ended; 1 so far"),
+            (&[100_000, 100_000, 100_000], "undefined: daily returns do not vary"),
+        ] {
+            assert_eq!(daily_sharpe(&amounts(closes)), (None, expected.to_owned()));
+        }
+        let (sharpe, note) = daily_sharpe(&amounts(&[100_000, 101_000, 100_500, 101_500]));
+        assert!(sharpe.is_some_and(|sharpe| sharpe > 0.0));
+        assert_eq!(note, "3 daily returns × √252, risk-free 0");
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_undefined() {
+        assert_eq!(share(Amount(1), Amount::ZERO), None);
+        assert_eq!(share(Amount(1), Amount(2)), Some(0.5));
+    }
+
+    #[test]
+    fn a_line_ascends_strictly() {
+        let mark = |sequence, seconds: i64, value: i128| EquityPoint {
+            sequence,
+            event_time_ns: seconds * 1_000_000_000,
+            equity: Amount(value * 1_000_000_000),
+            cash: Amount::ZERO,
+            gross_exposure: Amount::ZERO,
+        };
+        let marks = [mark(1, 10, 1), mark(2, 10, 2), mark(3, 9, 3), mark(4, 11, 4)];
+        assert_eq!(points(&marks), [(10, 2.0), (11, 4.0)]);
+    }
+}
