@@ -23,17 +23,25 @@ BEGIN
 END
 $$;
 
--- The projector creates, renames and drops schemas when it rebuilds.
+-- What migrations create is handed to the projector, for which the user must be its member.
 DO $$
 BEGIN
-    EXECUTE format('GRANT CONNECT, CREATE ON DATABASE %I TO tapedeck_projector', current_database());
-    EXECUTE format('GRANT CONNECT ON DATABASE %I TO tapedeck_reader', current_database());
-    -- What migrations create is handed to the projector, which needs membership unless superuser.
     IF NOT pg_has_role(current_user, 'tapedeck_projector', 'MEMBER') THEN
         EXECUTE format('GRANT tapedeck_projector TO %I', current_user);
     END IF;
 END
 $$;
+
+-- The projector creates, renames and drops schemas when it rebuilds. Called at every start and not only
+-- here, because rights on the database itself are not copied with it.
+CREATE FUNCTION projection.grant_database() RETURNS void
+    LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('GRANT CONNECT, CREATE ON DATABASE %I TO tapedeck_projector', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO tapedeck_reader', current_database());
+END
+$$;
+SELECT projection.grant_database();
 
 ALTER SCHEMA projection OWNER TO tapedeck_projector;
 GRANT USAGE ON SCHEMA projection TO tapedeck_reader;

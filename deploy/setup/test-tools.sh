@@ -17,9 +17,10 @@ quietly() {
 }
 
 if ! cargo nextest --version >/dev/null 2>&1; then
+    # Unoptimised: it only starts tests, and building it so takes a third of the time.
     say "building cargo-nextest $NEXTEST_VERSION (once, some minutes)"
     quietly env CARGO_TARGET_DIR="$CACHE/target-tools" \
-        cargo install --locked --root "$TOOLS" --version "$NEXTEST_VERSION" cargo-nextest ||
+        cargo install --locked --debug --root "$TOOLS" --version "$NEXTEST_VERSION" cargo-nextest ||
         die "cargo-nextest could not be built" "cargo install --locked cargo-nextest"
     rm -rf "$CACHE/target-tools"
 fi
@@ -30,7 +31,9 @@ requirements=$ROOT/tests/python/requirements.txt
 have python3 || apt_install "Python, which runs the reference calculations," python3 python3-venv
 version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 environment=$CACHE/python/$version-$(sha256 "$requirements" | cut -c 1-16)
-if [ ! -e "$environment/complete" ]; then
+# A venv stands on the Python that made it, which may have gone since.
+if [ ! -e "$environment/complete" ] ||
+    { [ -d "$environment/venv" ] && ! "$environment/venv/bin/python" -c '' 2>/dev/null; }; then
     say "fetching the reference packages for Python $version"
     rm -rf "$environment"
     mkdir -p "$environment"

@@ -31,7 +31,12 @@ pub async fn migrate(admin: &PgPool) -> Result<(), ConnectError> {
     // The database may be shared with other programs: nothing of ours is put into their schemas.
     migrator.create_schema("projection");
     migrator.dangerous_set_table_name("projection.migrations");
-    migrator.run(admin).await.map_err(failed("migrating"))
+    migrator.run(admin).await.map_err(failed("migrating"))?;
+    admin
+        .execute("SELECT projection.grant_database()")
+        .await
+        .map_err(failed("granting rights on the database"))?;
+    Ok(())
 }
 
 /// Creates the two logins, or gives them new passwords.

@@ -122,7 +122,9 @@ impl Projector {
         shutdown: &CancellationToken,
         progressed: &mut bool,
     ) -> Result<(), Interruption> {
-        let mut connection = self.pool.acquire().await?;
+        // A connection of its own: dropped amid a statement, as a shutdown does, it is closed with whatever
+        // it was doing, and never serves anybody else.
+        let mut connection = self.pool.acquire().await?.detach();
         let mut checkpoint = open(&mut connection, name).await?;
         if checkpoint.version < i64::from(name.version()) {
             rebuild(&self.pool, &self.tape, name, self.port.as_ref(), shutdown).await?;

@@ -11,6 +11,7 @@ mod bars;
 mod calendar;
 mod chain;
 mod counts;
+mod deciding;
 mod decisions;
 mod operations;
 mod orders;
@@ -33,6 +34,7 @@ pub use calendar::{
 };
 pub use counts::{Counts, bar_dates, counts};
 pub use chain::{EventRow, chain, event, last_events};
+pub use deciding::{DecisionPrices, decided, decision_prices};
 pub use decisions::{
     DecisionFilter, DecisionRow, SignalFilter, SignalRow, StrategyRow, risk_decisions, signals, strategies,
 };
@@ -41,7 +43,7 @@ pub use operations::{HaltRow, HeartbeatRow, ParkedRow, ProjectionRow, checkpoint
 pub use orders::{
     FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, fills, load_order, order, orders,
 };
-pub use overview::peak_equity;
+pub use overview::{QualityCount, latest_equity, parked_open, peak_equity, quality_counts};
 pub use snapshot::{TradingSnapshot, load_book, trading_checkpoint, trading_snapshot};
 
 /// Most rows of one answer.

@@ -92,17 +92,13 @@ pub async fn rebuild(
         return Err(RebuildError::Running(name));
     }
     let outcome = {
-        let mut connection = pool.acquire().await?;
+        // Dropped amid a statement it is closed, and Postgres takes back what was not committed.
+        let mut connection = pool.acquire().await?.detach();
         let mut build = Build::new(tape, name, port);
-        let outcome = tokio::select! {
+        tokio::select! {
             () = cancel.cancelled() => Err(RebuildError::Cancelled(name)),
             outcome = build.run(&mut connection) => outcome,
-        };
-        if outcome.is_err() {
-            // The connection may have stopped amid a statement; it is closed, not used again.
-            drop(connection.detach());
         }
-        outcome
     };
     let swept = sweep(&mut lock, name).await;
     lock.close().await?;

@@ -82,7 +82,8 @@ pub enum VerifyError {
 /// Compares the live read model with a fold of the stream up to its checkpoint. The pool must be one of
 /// [`crate::projector_pool`]: the scratch schema is made with its rights.
 pub async fn verify(pool: &PgPool, tape: &Tape, name: Name) -> Result<VerifyReport, VerifyError> {
-    let mut connection = pool.acquire().await?;
+    // Dropped amid a statement it is closed, and the scratch with it.
+    let mut connection = pool.acquire().await?.detach();
     let mut transaction =
         connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
     // The lock comes before the snapshot, so that no swap falls between them.

@@ -69,6 +69,8 @@ pub async fn enable_strategy(
 ) -> Result<Response, PageError> {
     let caller = caller(&app, &headers, &form)?;
     let name = registered(&app, name).await?;
+    // One key used for two strategies is two commands.
+    let caller = Caller { key: format!("{name}/{}", caller.key), ..caller };
     let mode = match form.mode.as_str() {
         "shadow" => StrategyMode::Shadow,
         "paper" => StrategyMode::Paper,
@@ -87,6 +89,8 @@ pub async fn disable_strategy(
 ) -> Result<Response, PageError> {
     let caller = caller(&app, &headers, &form)?;
     let name = registered(&app, name).await?;
+    // One key used for two strategies is two commands.
+    let caller = Caller { key: format!("{name}/{}", caller.key), ..caller };
     command::disable_strategy(&app.context.tape, &caller, &name, "stopped from the dashboard")
         .await
         .map_err(tape)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::assets::Assets;
 use crate::config::WebConfig;
+use crate::health::Freshness;
 use crate::history::Histories;
 use crate::live::Hub;
 use crate::session::Sessions;
@@ -21,6 +22,8 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// Sessions and tokens.
     pub sessions: Sessions,
+    /// How fresh the read models are.
+    pub freshness: Freshness,
     /// What the numbers of an account's past add up to.
     pub history: Histories,
 }
@@ -35,6 +38,7 @@ impl App {
             assets: Assets::load()?,
             hub: Hub::starting_at(start),
             sessions: Sessions::new(config.secret),
+            freshness: Freshness::default(),
             history: Histories::default(),
             context,
             config,

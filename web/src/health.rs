@@ -1,7 +1,7 @@
 //! `/healthz`: the process lives. `/readyz`: it does its work, and the read models are up to date.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Json;
 use axum::extract::State;
@@ -67,6 +67,33 @@ pub async fn lags(app: &App) -> Result<Vec<Lag>, String> {
             fault: row.fault_reason.unwrap_or_default(),
         })
         .collect())
+}
+
+/// Which read models are behind and do not move; pages say so instead of showing old data as new.
+#[derive(Debug, Default)]
+pub struct Freshness(Mutex<BTreeMap<String, String>>);
+
+impl Freshness {
+    /// Looks again.
+    pub async fn refresh(&self, app: &App) {
+        let notes = match lags(app).await {
+            Ok(lags) => lags.into_iter().filter(Lag::is_stalled).map(|lag| (lag.name.clone(), lag.text())).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell how fresh the read models are: {error}");
+                return;
+            }
+        };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = notes;
+    }
+
+    /// Why what follows from `projections` may be old; empty when it is not.
+    #[must_use]
+    pub fn note(&self, projections: &[&str]) -> String {
+        let notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let concerned = projections.iter().filter_map(|projection| notes.get(*projection));
+        let text: Vec<&str> = concerned.map(String::as_str).collect();
+        if text.is_empty() { String::new() } else { format!("May be old: {}", text.join("; ")) }
+    }
 }
 
 /// `GET /healthz`

@@ -24,5 +24,8 @@ mod view;
 mod pages;
 mod action;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{Mode, Speed, WebConfig};
 pub use server::{Server, WebError, bind, run};

@@ -17,6 +17,7 @@
 //! them), and the environment. The paths to search are arguments; only [`testing`] and the binary
 //! `with-servers` read variables, because both are started by hand or by a test runner.
 
+mod child;
 mod credentials;
 mod error;
 mod files;

@@ -15,11 +15,12 @@ use tokio::sync::watch;
 
 pub use find::find_nats_server;
 
+use crate::child::{ChildSpec, find_setpriv};
 use crate::credentials::{Credentials, random_text};
 use crate::files::{private_dir, write_private};
 use crate::port::free_port;
 use crate::process::end_leftover;
-use crate::supervisor::{ChildSpec, Supervisor, find_setpriv};
+use crate::supervisor::Supervisor;
 use crate::{InstanceLock, Search, ServerError, ServerState};
 
 /// How often a free port is chosen anew when another process took it first.

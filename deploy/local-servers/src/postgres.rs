@@ -23,11 +23,12 @@ use tokio::sync::watch;
 pub use find::{PostgresPrograms, find_postgres};
 pub(crate) use user::group_of;
 
+use crate::child::{ChildSpec, find_setpriv};
 use crate::credentials::Credentials;
 use crate::files::private_dir;
 use crate::port::free_port;
 use crate::process::end_leftover;
-use crate::supervisor::{ChildSpec, Supervisor, find_setpriv};
+use crate::supervisor::Supervisor;
 use crate::{InstanceLock, Search, ServerError, ServerState};
 
 const PORT_ATTEMPTS: usize = 5;

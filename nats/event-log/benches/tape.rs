@@ -1,7 +1,7 @@
 //! What the adapter costs beside the client library alone, on one real server: the same payloads, once
 //! through the port and once as raw messages.
 //!
-//! `cargo bench -p event-log`. Each figure is per event of about 200 bytes. The server keeps every
+//! `cargo bench -p event-log --profile dev` (the one profile of the workspace). Each figure is per event of about 200 bytes. The server keeps every
 //! acknowledged write on disk (`sync_interval: always`), as a real tape's does.
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -142,7 +142,7 @@ fn append_pipelined_port(bencher: Bencher) {
 #[divan::bench(sample_count = 5)]
 fn append_pipelined_raw(bencher: Bencher) {
     let bench = bench();
-    let context = async_nats::jetstream::new(bench.raw.clone());
+    let context = bench.runtime.block_on(async { async_nats::jetstream::new(bench.raw.clone()) });
     bencher
         .counter(ItemsCount::new(PIPELINE))
         .with_inputs(|| (0..PIPELINE).map(|_| message(bench)).collect::<Vec<_>>())

@@ -4,6 +4,8 @@
 //! Applying creates what is missing and changes nothing that runs: a difference is reported as drift, and
 //! whoever operates the server decides.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use crate::jetstream::JetStreamLog;
@@ -105,8 +107,19 @@ pub enum Change {
     },
 }
 
+impl fmt::Display for Change {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreatedStream(stream) => write!(formatter, "created stream {stream}"),
+            Self::CreatedConsumer { stream, consumer } => {
+                write!(formatter, "created consumer {consumer} on {stream}")
+            }
+        }
+    }
+}
+
 /// A field that the file and the server state differently.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Drift {
     /// Stream concerned.
     pub stream: String,
@@ -118,6 +131,17 @@ pub struct Drift {
     pub file_value: Value,
     /// What the server says; null when it says nothing.
     pub server_value: Value,
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let consumer = self.consumer.as_deref().map_or_else(String::new, |name| format!(" consumer {name}"));
+        write!(
+            formatter,
+            "{}{consumer} {}: file {}, server {}",
+            self.stream, self.field, self.file_value, self.server_value
+        )
+    }
 }
 
 /// Creates the streams and consumers that are missing and leaves the others as they are.

@@ -219,7 +219,7 @@ impl fmt::Debug for dyn EventLog {
 
 /// An ordered read.
 #[async_trait]
-pub trait Reader: Send {
+pub trait Reader: Send + Sync {
     /// Waits for at least one message and returns all that are at hand, at most `max`, in order.
     /// Cancel-safe: a message is either returned or delivered by the next call.
     async fn batch(&mut self, max: usize) -> Result<Vec<Delivery>, LogError>;
@@ -227,7 +227,7 @@ pub trait Reader: Send {
 
 /// A durable consumer.
 #[async_trait]
-pub trait Consumer: Send {
+pub trait Consumer: Send + Sync {
     /// Waits for at least one message and returns all that are at hand, at most `max`. Cancel-safe.
     async fn batch(&mut self, max: usize) -> Result<Vec<Delivery>, LogError>;
 
@@ -237,7 +237,7 @@ pub trait Consumer: Send {
 
 /// Acknowledgements as they pass.
 #[async_trait]
-pub trait Acks: Send {
+pub trait Acks: Send + Sync {
     /// The next one. Cancel-safe.
     ///
     /// An error says that some may have been missed (the connection was interrupted, or the caller was
@@ -247,7 +247,7 @@ pub trait Acks: Send {
 
 /// Plain messages as they pass.
 #[async_trait]
-pub trait Hints: Send {
+pub trait Hints: Send + Sync {
     /// The next one. Cancel-safe.
     ///
     /// An error says that some may have been missed (the connection was interrupted, or the caller was

@@ -1,11 +1,43 @@
 //! What a page that is watched asks many times a second: answers whose cost does not grow with the tape.
 
 use domain::money::Amount;
+use serde::Serialize;
 use sqlx::PgPool;
 
-use super::QueryError;
-use super::reading::Reading;
+use super::reading::{Reading, read_all};
+use super::{EquityPoint, QueryError, limited};
 use crate::write::stored;
+
+/// Findings of one severity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QualityCount {
+    /// `info`, `warning` or `error`.
+    pub severity: String,
+    /// How many.
+    pub findings: u64,
+}
+
+/// The newest `limit` marks of an account, oldest first.
+pub async fn latest_equity(pool: &PgPool, account: &str, limit: u32) -> Result<Vec<EquityPoint>, QueryError> {
+    let mut rows = sqlx::query(
+        "SELECT sequence, event_time_ns, equity::text, cash::text, gross_exposure::text FROM trading.equity e
+         WHERE account = $1 ORDER BY e.event_time_ns DESC LIMIT $2",
+    )
+    .bind(account)
+    .bind(limited(limit))
+    .fetch_all(pool)
+    .await?;
+    rows.reverse();
+    Ok(read_all(&rows, |row| {
+        Ok(EquityPoint {
+            sequence: row.sequence("sequence")?,
+            event_time_ns: row.int("event_time_ns")?,
+            equity: row.exact("equity")?,
+            cash: row.exact("cash")?,
+            gross_exposure: row.exact("gross_exposure")?,
+        })
+    })?)
+}
 
 /// The highest equity of an account among its marks after `after_sequence`; `None` when there is none.
 pub async fn peak_equity(
@@ -21,4 +53,24 @@ pub async fn peak_equity(
     .fetch_one(pool)
     .await?;
     Ok(Reading(&row).exact_or_none("peak")?)
+}
+
+/// Number of messages set aside and not resolved.
+pub async fn parked_open(pool: &PgPool) -> Result<u64, QueryError> {
+    let row = sqlx::query("SELECT count(*) AS open FROM parked.parked WHERE resolution IS NULL")
+        .fetch_one(pool)
+        .await?;
+    Ok(Reading(&row).sequence("open")?)
+}
+
+/// How many findings there are of each severity.
+pub async fn quality_counts(pool: &PgPool) -> Result<Vec<QualityCount>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT severity, count(*) AS findings FROM calendar.quality GROUP BY severity ORDER BY severity",
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(read_all(&rows, |row| {
+        Ok(QualityCount { severity: row.text("severity")?, findings: row.sequence("findings")? })
+    })?)
 }

@@ -13,11 +13,15 @@
 
 pub mod decide;
 mod fold;
+mod process;
+mod report;
 
 use contracts::v1::{OrderSpec, Side};
 
-pub use decide::{BrokerReport, Execution, Rejection};
+pub use decide::Rejection;
 pub use fold::EvolveError;
+pub use process::{Phase, phase};
+pub use report::{BrokerReport, Execution};
 
 use crate::money::{Amount, Price, Quantity};
 
@@ -217,39 +221,5 @@ pub fn signed(side: Side, quantity: Quantity) -> Quantity {
         Side::Buy => quantity,
         Side::Sell => Quantity(quantity.0.saturating_neg()),
         Side::Unspecified => Quantity::ZERO,
-    }
-}
-
-/// What the process manager has to do next for an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    /// Record the intent ([`decide::submit`]), then send the order.
-    MustSubmit,
-    /// A cancel came before anything was sent: record the end ([`decide::withdraw`]); never send it.
-    MustWithdraw,
-    /// The intent is recorded and the answer is not: ask the broker for the client order id. Only when
-    /// it does not know it, send the order, with the same id.
-    MustAsk,
-    /// The broker works it; its reports move it on.
-    Working,
-    /// Ask the broker to cancel.
-    MustCancel,
-    /// Over.
-    Done,
-}
-
-/// What to do next for `order`.
-#[must_use]
-pub fn phase(order: &OrderState) -> Phase {
-    match (order.status, order.cancel_requested) {
-        (OrderStatus::Approved, false) => Phase::MustSubmit,
-        (OrderStatus::Approved, true) => Phase::MustWithdraw,
-        // Whether there is anything to cancel is known only after the broker's answer.
-        (OrderStatus::Submitted, _) => Phase::MustAsk,
-        (OrderStatus::Accepted | OrderStatus::Suspended, false) => Phase::Working,
-        (OrderStatus::Accepted | OrderStatus::Suspended, true) => Phase::MustCancel,
-        (OrderStatus::Filled | OrderStatus::Cancelled | OrderStatus::Rejected | OrderStatus::Expired, _) => {
-            Phase::Done
-        }
     }
 }

@@ -14,6 +14,7 @@
 
 mod leg;
 mod rule;
+mod signal;
 mod view;
 
 use contracts::v1::{OrderSpec, RiskDecision, RiskInput, RiskLimits, Signal, Sizing, Verdict};
@@ -112,7 +113,7 @@ pub fn rederive(decision: &RiskDecision, signal: &Signal, policy: &Policy) -> Ri
 
 /// The orders of an approved signal, or why it is denied.
 fn orders(signal_id: &str, signal: &Signal, view: &RiskView) -> Result<Vec<OrderSpec>, Denial> {
-    leg::check_signal(signal, view)?;
+    signal::check_signal(signal, view)?;
     match view.policy.standing {
         Standing::NotEnabled => {
             let reason = format!("strategy {} is not enabled", signal.strategy);
@@ -125,7 +126,7 @@ fn orders(signal_id: &str, signal: &Signal, view: &RiskView) -> Result<Vec<Order
         Standing::Shadow | Standing::Active => {}
     }
     let mut running = leg::Running::default();
-    let shares = leg::shares_e9(signal)?;
+    let shares = signal::shares_e9(signal)?;
     let mut orders = Vec::with_capacity(signal.legs.len());
     for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(shares) {
         let context = leg::Leg { signal_id, strategy: &signal.strategy, view, leg, input, share_e9 };

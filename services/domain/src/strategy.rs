@@ -11,7 +11,6 @@
 //! of [`Strategy`]).
 
 mod catalogue;
-mod closes;
 mod momentum;
 mod parameters;
 mod sma_cross;
@@ -27,6 +26,7 @@ pub use parameters::{ParameterError, ParameterSpec, ValueSpec};
 pub use sma_cross::SmaCross;
 
 use crate::bar::{Bar, Timeframe};
+use crate::corporate_action::SplitRatio;
 use crate::money::Quantity;
 
 /// One closed bar as a strategy sees it.
@@ -45,7 +45,7 @@ pub struct BarInput<'host> {
 }
 
 /// A pure state machine from market events to signals.
-pub trait Strategy: fmt::Debug + Send {
+pub trait Strategy: fmt::Debug + Send + Sync {
     /// Its kind, for example `sma_cross`.
     fn kind(&self) -> &'static str;
 
@@ -114,6 +114,19 @@ impl Slots {
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
+}
+
+/// The state of slot `slot`, made on first use.
+fn slot_state<State>(slots: &mut Vec<Option<State>>, slot: usize, new: impl FnOnce() -> State) -> &mut State {
+    if slot >= slots.len() {
+        slots.resize_with(slot + 1, || None);
+    }
+    slots[slot].get_or_insert_with(new)
+}
+
+/// The ratio of an action that is a readable split; other actions do not touch what is remembered.
+fn split_ratio(action: &CorporateAction) -> Option<SplitRatio> {
+    crate::corporate_action::CorporateAction::from_wire(action).ok()?.split()
 }
 
 /// A market signal of one leg, good for the day, sized by risk.

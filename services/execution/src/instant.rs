@@ -5,7 +5,7 @@
 //! events, and to none that is stored already.
 
 use contracts::v1::event::Body;
-use contracts::v1::{AccountEntry, Bar as WireBar, Event};
+use contracts::v1::{AccountEntry, Event};
 use contracts::from_timestamp;
 use domain::bar::Bar;
 use domain::book::{FoldError, cash_in_lieu_entries, dividend_entries, split_entries};
@@ -90,9 +90,7 @@ fn part(recorded: &Recorded) -> Option<Part> {
     let event = &recorded.event;
     let event_ns = event.event_time.as_ref().and_then(from_timestamp)?;
     match event.body.as_ref()? {
-        Body::Bar(wire) if is_live(wire.origin()) => {
-            Some(Part::Bars(vec![live_bar(wire, event_ns, &event.id)?]))
-        }
+        Body::Bar(_) => Some(Part::Bars(vec![live_bar(recorded)?])),
         Body::CorporateAction(action) if is_live(action.origin()) => {
             let effect = CorporateAction::from_wire(action).ok()?.effect;
             Some(Part::Action { symbol: action.symbol.clone(), effect, event_id: event.id.clone(), event_ns })
@@ -105,9 +103,12 @@ fn part(recorded: &Recorded) -> Option<Part> {
     }
 }
 
-fn live_bar(wire: &WireBar, event_ns: i64, event_id: &str) -> Option<LiveBar> {
-    let bar = Bar::from_wire(wire, event_ns)?;
-    Some(LiveBar { symbol: wire.symbol.clone(), bar, event_id: event_id.to_owned() })
+/// The bar of an event, when it is one that may trade.
+pub(crate) fn live_bar(recorded: &Recorded) -> Option<LiveBar> {
+    let event = &recorded.event;
+    let Some(Body::Bar(wire)) = &event.body else { return None };
+    let bar = Bar::from_wire(wire, event.event_time.as_ref().and_then(from_timestamp)?)?;
+    is_live(wire.origin()).then(|| LiveBar { symbol: wire.symbol.clone(), bar, event_id: event.id.clone() })
 }
 
 impl Machine {

@@ -22,11 +22,13 @@ mod machine;
 mod step;
 mod instant;
 mod read_model;
+mod postgres;
 mod shell;
 
 pub use event::SERVICE;
 pub use instant::{LiveBar, Part, is_barrier, parts};
 pub use machine::{Machine, Work};
+pub use postgres::PostgresReadModel;
 pub use read_model::{ReadError, ReadModel};
 pub use shell::{Config, Error, run};
 pub use step::{Step, StepError};

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use contracts::v1::Event;
 use contracts::v1::event::Body;
 use domain::book::{Book, FoldError, Prices};
+use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Phase, phase};
 use event_log::{Append, Recorded};
 
@@ -81,6 +82,16 @@ impl Machine {
         for account in self.book.accounts() {
             self.prices.seed(account);
         }
+    }
+
+    /// Symbols that are held and have no price.
+    #[must_use]
+    pub fn unpriced(&self) -> BTreeSet<String> {
+        let held = self.book.positions().filter(|position| {
+            position.quantity != Quantity::ZERO || position.fraction != Quantity::ZERO
+        });
+        let symbols = held.map(|position| &position.key.symbol);
+        symbols.filter(|symbol| self.prices.get(symbol).is_none()).cloned().collect()
     }
 
     /// The book as folded so far.

@@ -10,8 +10,8 @@ use contracts::event_id;
 use domain::book::{MarkError, mark};
 use domain::calendar::Calendar;
 use domain::corporate_action::SplitRatio;
-use domain::order::OrderState;
-use domain::order::decide::{self, BrokerReport, Rejection};
+use domain::order::{BrokerReport, OrderState, Rejection};
+use domain::order::decide;
 use event_log::Append;
 
 use crate::event::{self, Meta, SERVICE};

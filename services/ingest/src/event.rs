@@ -6,7 +6,7 @@ use contracts::v1::{
 };
 use contracts::{Subject, bar_id, event_id, to_timestamp};
 use domain::bar::Bar;
-use domain::calendar::{OutOfRange, Calendar, Session};
+use domain::calendar::{Calendar, OutOfRange, Session};
 
 use crate::file::{Action, Series};
 
@@ -24,7 +24,14 @@ pub(crate) fn bar(source: &str, origin: Origin, series: &Series, bar: &Bar) -> E
 
 /// A revision of the bar with the id `revises`; `number` counts the revisions of that bar from 1 and
 /// `values` tells apart what two importers would write at the same time.
-pub(crate) fn revision(source: &str, series: &Series, bar: &Bar, revises: &str, number: u32, values: u64) -> Event {
+pub(crate) fn revision(
+    source: &str,
+    series: &Series,
+    bar: &Bar,
+    revises: &str,
+    number: u32,
+    values: u64,
+) -> Event {
     let id = event_id(revises, &format!("revision/{values:016x}"), number);
     let body = Body::BarRevision(BarRevision {
         bar: Some(bar.to_wire(&series.symbol, series.timeframe, Origin::Import)),

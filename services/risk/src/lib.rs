@@ -30,8 +30,10 @@ mod tail;
 mod machine;
 mod round;
 mod shell;
+mod postgres;
 
-pub use machine::{Due, Machine, Stale, Wanted};
+pub use machine::{Due, Machine, Stale, Unanswerable, Wanted};
+pub use postgres::PostgresReadModel;
 pub use pricing::Pricing;
 pub use read_model::{AsOf, LastPrice, PastAction, ReadError, ReadModel, Snapshot};
 pub use round::{Outcome, Outgoing};

@@ -43,7 +43,7 @@ pub struct Wanted {
 
 /// A snapshot that nothing can be decided on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the read model is at {checkpoint}, expected at least {wanted}")]
+#[error("the read model is at TRADING {checkpoint}, expected at least {wanted}")]
 pub struct Stale {
     /// Its checkpoint.
     pub checkpoint: u64,
@@ -68,6 +68,15 @@ pub(crate) struct Waiting {
     pub market: u64,
     /// Why it cannot be judged.
     pub problem: Option<String>,
+}
+
+/// A signal that no decision can answer: park it.
+#[derive(Clone, Debug)]
+pub struct Unanswerable {
+    /// The signal's event.
+    pub event: Event,
+    /// Why.
+    pub reason: &'static str,
 }
 
 /// Risk's memory.
@@ -135,8 +144,8 @@ impl Machine {
         self.pricing.skip(sequence);
     }
 
-    /// Takes the next event of TRADING. The error says why a signal cannot be decided at all: park it.
-    pub fn fold(&mut self, recorded: Recorded) -> Result<(), String> {
+    /// Takes the next event of TRADING.
+    pub fn fold(&mut self, recorded: Recorded) -> Result<(), Box<Unanswerable>> {
         let sequence = recorded.sequence;
         if sequence <= self.trading {
             return Ok(());
@@ -168,7 +177,7 @@ impl Machine {
         self.tail.push(sequence, decision);
     }
 
-    /// Gives up a signal that was parked.
+    /// Gives up a signal that is decided or parked.
     pub fn drop_signal(&mut self, signal_id: &str) {
         self.waiting.retain(|_, waiting| waiting.recorded.event.id != signal_id);
     }
@@ -223,13 +232,14 @@ impl Machine {
         }
     }
 
-    fn wait(&mut self, recorded: Recorded) -> Result<(), String> {
+    fn wait(&mut self, recorded: Recorded) -> Result<(), Box<Unanswerable>> {
         let event = &recorded.event;
         if self.tail.is_decided(&event.id) {
             return Ok(());
         }
         if event.event_time.as_ref().and_then(from_timestamp).is_none() {
-            return Err("field `event_time`: missing or out of range".to_owned());
+            let reason = "field `event_time`: missing or out of range";
+            return Err(Box::new(Unanswerable { event: recorded.event, reason }));
         }
         let market = event.basis.iter().find(|basis| basis.stream == stream::MARKET);
         let market = market.map_or(0, |basis| basis.sequence);

@@ -16,22 +16,28 @@ pub struct ReadError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// Everything a decision needs of `trading`, in one snapshot.
+/// Everything a decision needs of `trading`.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// The book at the checkpoint.
     pub book: Book,
-    /// Those of the signals asked for that have a decision at the checkpoint.
+    /// Those of the signals asked for that have a decision, at the checkpoint or past it.
     pub decided: Vec<String>,
 }
 
 /// Rows as of a checkpoint.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct AsOf<Row> {
     /// Last sequence of MARKET that is folded into the rows.
     pub checkpoint: u64,
     /// The rows.
     pub rows: Vec<Row>,
+}
+
+impl<Row> Default for AsOf<Row> {
+    fn default() -> Self {
+        Self { checkpoint: 0, rows: Vec::new() }
+    }
 }
 
 /// The last raw price of a symbol.
@@ -57,7 +63,7 @@ pub struct PastAction {
 /// The read models of risk.
 #[async_trait]
 pub trait ReadModel: Send + Sync {
-    /// The book and which of `signal_ids` have a decision, in one snapshot of `trading`.
+    /// The book in one snapshot of `trading`, and which of `signal_ids` have a decision.
     async fn snapshot(&self, signal_ids: &[String]) -> Result<Snapshot, ReadError>;
 
     /// The last price of every symbol, from `bars`.

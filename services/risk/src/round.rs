@@ -71,7 +71,7 @@ impl Machine {
         if tape_clock {
             selected.sort_by_cached_key(|waiting| order_key(&waiting.recorded));
         }
-        let basis = self.basis(book.sequence().min(through.max(checkpoint)), checkpoint);
+        let basis = self.basis(through.max(checkpoint), checkpoint);
         let now_ns = self.told.map_or(now_ns, |told| told.instant_ns);
         let mut seen = HashSet::new();
         let mut outcomes = Vec::with_capacity(selected.len());

@@ -12,6 +12,7 @@ mod health;
 mod instant;
 mod parking;
 pub mod telemetry;
+pub mod testing;
 
 pub use append::{append, append_all};
 pub use clock::{ClockMode, now_ns};

@@ -21,11 +21,13 @@ mod history;
 mod host;
 mod machine;
 mod read_model;
+mod postgres;
 mod shell;
 
 pub use history::{History, Past};
 pub use host::{Host, Terms};
 pub use machine::{Change, Machine, Outgoing};
+pub use postgres::PostgresReadModel;
 pub use read_model::{AsOf, PastAction, PastBar, ReadError, ReadModel, Wanted};
 pub use shell::{Config, Error, run};
 

@@ -92,8 +92,10 @@ pub async fn start(
         services.keep(&context, "strategy", move |context| strategy::run(context, config.clone()));
     }
     if wanted.contains(&Service::Risk) {
-        let config =
-            risk::Config { read_model: Arc::new(risk::PostgresReadModel::new(session.reader().await?)) };
+        let config = risk::Config {
+            fallback_account: accounts.first().cloned().unwrap_or_default(),
+            read_model: Arc::new(risk::PostgresReadModel::new(session.reader().await?)),
+        };
         services.keep(&context, "risk", move |context| risk::run(context, config.clone()));
     }
     if wanted.contains(&Service::Web) {
@@ -237,7 +239,7 @@ fn clock_mode(manifest: &Manifest) -> ClockMode {
 }
 
 fn speed(manifest: &Manifest) -> Speed {
-    manifest.speed.map_or(Speed::Max, |times| Speed::Times(f64::from(times)))
+    manifest.speed.and_then(std::num::NonZero::new).map_or(Speed::Max, Speed::Times)
 }
 
 /// Where the market of a tape-clock tape comes from.

@@ -121,6 +121,11 @@ impl Session {
         Ok(session)
     }
 
+    /// How to connect to the tape's NATS server once more.
+    pub fn connect_options(&self) -> ConnectOptions {
+        nats_options(&self.addresses)
+    }
+
     /// A pool that can only read.
     pub async fn reader(&self) -> Result<PgPool, Failure> {
         let options = options(&self.addresses.reader_url)?;
@@ -220,14 +225,19 @@ impl Session {
 }
 
 async fn connect(addresses: &Addresses) -> Result<JetStreamLog, Failure> {
+    event_log::connect(nats_options(addresses))
+        .await
+        .map_err(|error| Failure::unreachable(format!("NATS: {error}")))
+}
+
+fn nats_options(addresses: &Addresses) -> ConnectOptions {
+    // The address is told in errors, so user and password travel beside it.
     let (url, login) = split_url(addresses.nats_url.expose());
     let auth = match login {
         None => Auth::None,
         Some((user, password)) => Auth::Password { user, password: password.into() },
     };
-    let options =
-        ConnectOptions { url, auth, name: "tapedeck".to_owned(), clock: event_log::Clock::default() };
-    event_log::connect(options).await.map_err(|error| Failure::unreachable(format!("NATS: {error}")))
+    ConnectOptions { url: url.into(), auth, name: "tapedeck".to_owned(), clock: event_log::Clock::default() }
 }
 
 fn options(url: &SecretUrl) -> Result<PgConnectOptions, Failure> {

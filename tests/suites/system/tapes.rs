@@ -9,7 +9,7 @@ use crate::harness::{Home, Outcome, eventually};
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 
 /// The URL that `up` printed.
-fn url(home: &Home, name: &str) -> anyhow::Result<Option<String>> {
+pub fn url(home: &Home, name: &str) -> anyhow::Result<Option<String>> {
     let printed = home.printed(name)?;
     Ok(printed.split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned))
 }

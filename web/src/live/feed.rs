@@ -46,7 +46,10 @@ pub async fn feed(app: Arc<App>) {
                             }
                         },
                         _ = wanted.changed() => rounds.all(),
-                        _ = tick.tick() => rounds.all(),
+                        _ = tick.tick() => {
+                            app.freshness.refresh(&app).await;
+                            rounds.all();
+                        }
                         () = tokio::time::sleep_until(rounds.due()) => {}
                     }
                 }

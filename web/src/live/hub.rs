@@ -15,8 +15,6 @@ pub struct Message {
     pub version: u64,
     /// Topic it belongs to.
     pub topic: Topic,
-    /// Id of the element.
-    pub element: String,
     /// The element as HTML.
     pub html: String,
 }
@@ -104,7 +102,6 @@ impl Hub {
         let message = Message {
             version,
             topic: topic.to_owned(),
-            element: element.to_owned(),
             html: render(version),
         };
         if let Some(old) = state.elements.insert(key.clone(), Arc::new(message)) {
@@ -166,12 +163,6 @@ impl Subscription {
         Caught::Up(newer.filter(|message| self.topics.contains(&message.topic)).cloned().collect())
     }
 
-    /// The newest version of all.
-    #[must_use]
-    pub fn version(&self) -> u64 {
-        self.hub.version()
-    }
-
     /// Changes with every version.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
@@ -208,8 +199,9 @@ mod tests {
     }
 
     fn seen(caught: Caught) -> Vec<(String, u64)> {
+        let id = |html: &str| html.split('"').nth(1).unwrap_or_default().to_owned();
         match caught {
-            Caught::Up(messages) => messages.iter().map(|m| (m.element.clone(), m.version)).collect(),
+            Caught::Up(messages) => messages.iter().map(|m| (id(&m.html), m.version)).collect(),
             Caught::Lost(version) => vec![("lost".to_owned(), version)],
         }
     }

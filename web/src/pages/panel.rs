@@ -100,12 +100,6 @@ impl Panel {
         }
     }
 
-    /// Whether it changes as time passes although nothing was committed.
-    #[must_use]
-    pub fn ages(self) -> bool {
-        matches!(self, Self::Clock | Self::Market | Self::Alerts)
-    }
-
     /// Least time between two renderings: tables at most 10 a second, bars at most 4.
     #[must_use]
     pub fn cadence(self) -> Duration {
@@ -205,6 +199,7 @@ impl<T> Body<T> {
             }
             Err(_) => Shown::Loading,
         };
-        Self { state, note: String::new(), retry: Url::Panel(panel.name(), scope.account).to_string() }
+        let note = scope.app.freshness.note(panel.sources());
+        Self { state, note, retry: Url::Panel(panel.name(), scope.account).to_string() }
     }
 }

@@ -9,7 +9,7 @@ use contracts::v1::{
 use super::{AccountConfig, AccountState, Book, Changes, FoldError, Halt, Mark, PendingSignal};
 use super::{PositionKey, PositionState, StrategyState, Warmth};
 use crate::money::{Amount, Price, Quantity};
-use crate::order::{OrderState, OrderStatus, signed};
+use crate::order::{OrderState, signed};
 
 impl Book {
     pub(super) fn fold(&mut self, sequence: u64, event: &Event) -> Result<Changes, FoldError> {
@@ -261,15 +261,4 @@ fn check_spec(spec: &OrderSpec) -> Result<(), FoldError> {
         return Err(FoldError::field("order.side", "unspecified, expected buy or sell"));
     }
     Ok(())
-}
-
-impl OrderState {
-    /// Whether the order may still trade or might be known to the broker.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        matches!(
-            self.status,
-            OrderStatus::Approved | OrderStatus::Submitted | OrderStatus::Accepted | OrderStatus::Suspended
-        )
-    }
 }

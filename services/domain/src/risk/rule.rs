@@ -118,3 +118,11 @@ impl Denial {
         self
     }
 }
+
+/// The outcome of one check.
+pub(super) type Checked<Value = ()> = Result<Value, Denial>;
+
+/// A failed check.
+pub(super) fn deny<Value>(rule: Rule, reason: impl Into<String>) -> Checked<Value> {
+    Err(Denial::new(rule, reason))
+}

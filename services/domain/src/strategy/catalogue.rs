@@ -3,6 +3,7 @@
 use contracts::v1::Parameter;
 
 use super::{Momentum, ParameterError, ParameterSpec, SmaCross, Strategy, ValueSpec};
+use crate::indicator::InvalidLength;
 use crate::money::E9;
 
 /// A kind of strategy that can be built.
@@ -75,7 +76,7 @@ pub fn resolve(kind: &str, parameters: &[Parameter]) -> Result<Vec<Parameter>, P
     let resolved: Result<Vec<_>, _> = kind.parameters.iter().map(|spec| spec.checked(parameters)).collect();
     let resolved = resolved?;
     if kind.name == "sma_cross" {
-        windows(&resolved)?;
+        check_windows(&resolved)?;
     }
     Ok(resolved)
 }
@@ -87,13 +88,20 @@ pub fn build(
     parameters: &[Parameter],
 ) -> Result<Box<dyn Strategy>, ParameterError> {
     let parameters = resolve(kind, parameters)?;
+    let length = |spec: &ParameterSpec| spec.integer(&parameters).map(|bars| bars as usize);
+    // The ranges above lie within what an indicator allows; should that change, this names the value.
+    let refused = |spec: &ParameterSpec, error: InvalidLength| ParameterError::Invalid {
+        name: spec.name,
+        value: spec.stated(&parameters).to_owned(),
+        expected: error.to_string(),
+    };
     if kind == "momentum" {
-        let lookback = LOOKBACK.integer(&parameters)?;
         let threshold_e9 = THRESHOLD.decimal_e9(&parameters)?;
-        return Ok(Box::new(Momentum::new(strategy, lookback, threshold_e9)));
+        let built = Momentum::new(strategy, length(&LOOKBACK)?, threshold_e9);
+        return Ok(Box::new(built.map_err(|error| refused(&LOOKBACK, error))?));
     }
-    let (fast, slow) = windows(&parameters)?;
-    Ok(Box::new(SmaCross::new(strategy, fast, slow)))
+    let built = SmaCross::new(strategy, length(&FAST)?, length(&SLOW)?);
+    Ok(Box::new(built.map_err(|error| refused(&SLOW, error))?))
 }
 
 /// The largest position per symbol that the parameters of a strategy allow, as a share of equity in 1e-9;
@@ -106,10 +114,11 @@ pub fn position_cap_e9(kind: &str, parameters: &[Parameter]) -> Result<Option<i6
     applies.then(|| MAX_POSITION.decimal_e9(parameters)).transpose()
 }
 
-fn windows(parameters: &[Parameter]) -> Result<(u32, u32), ParameterError> {
+/// Checks what no single parameter can say: that fast is less than slow.
+fn check_windows(parameters: &[Parameter]) -> Result<(), ParameterError> {
     let (fast, slow) = (FAST.integer(parameters)?, SLOW.integer(parameters)?);
     if fast < slow {
-        return Ok((fast, slow));
+        return Ok(());
     }
     let expected = format!("less than `slow`, which is {slow}");
     Err(ParameterError::Invalid { name: FAST.name, value: fast.to_string(), expected })

@@ -5,18 +5,21 @@
 //! −threshold after it was not. Between the two it holds: an exit at 0 would leave every rise at its first
 //! pause. Compared as exact integers. Its memory is the last `lookback` + 1 closes.
 
+use std::cmp::Ordering;
+
 use contracts::v1::{CorporateAction, Intent, Signal};
 
-use super::closes::{Closes, slot_state};
-use super::{BarInput, Strategy, signal};
-use crate::money::{E9, Quantity};
+use super::{BarInput, Strategy, signal, slot_state, split_ratio};
+use crate::indicator::{Indicator as _, InvalidLength, RateOfChange};
+use crate::money::Quantity;
 
 /// The strategy of kind `momentum`.
 #[derive(Clone, Debug)]
 pub struct Momentum {
     strategy: String,
-    lookback: u32,
     threshold_e9: i64,
+    /// What a slot starts as.
+    empty: Slot,
     slots: Vec<Option<Slot>>,
 }
 
@@ -29,36 +32,30 @@ enum Zone {
 
 #[derive(Clone, Debug)]
 struct Slot {
-    closes: Closes,
+    change: RateOfChange,
     /// Where the change was at the last bar; `None` until the window is full.
     zone: Option<Zone>,
 }
 
 impl Momentum {
-    /// A strategy named `strategy`; the catalogue checks the ranges.
-    pub(super) fn new(strategy: &str, lookback: u32, threshold_e9: i64) -> Self {
-        Self { strategy: strategy.to_owned(), lookback, threshold_e9, slots: Vec::new() }
+    /// A strategy named `strategy`; the catalogue checks that the threshold is 0 or more.
+    pub(super) fn new(strategy: &str, lookback: usize, threshold_e9: i64) -> Result<Self, InvalidLength> {
+        let empty = Slot { change: RateOfChange::new(lookback)?, zone: None };
+        Ok(Self { strategy: strategy.to_owned(), threshold_e9, empty, slots: Vec::new() })
     }
 }
 
 impl Slot {
-    /// The newest close and the one `lookback` bars before it.
-    fn ends(&self, lookback: u32) -> Option<(i64, i64)> {
-        Some((self.closes.back(0)?, self.closes.back(lookback as usize)?))
-    }
-
-    fn compare(&self, lookback: u32, threshold_e9: i64) -> Option<Zone> {
-        let (now, then) = self.ends(lookback)?;
-        // now / then − 1 against the threshold, without dividing: two i64 cannot overflow an i128.
-        let change = (i128::from(now) - i128::from(then)) * i128::from(E9);
-        let bound = i128::from(then) * i128::from(threshold_e9);
-        Some(if change > bound {
-            Zone::Above
-        } else if change < -bound {
-            Zone::Below
-        } else {
-            Zone::Between
-        })
+    fn compare(&mut self, threshold_e9: i64) {
+        self.zone = self.change.value().map(|change| {
+            if change.cmp_e9(threshold_e9) == Ordering::Greater {
+                Zone::Above
+            } else if change.cmp_e9(-threshold_e9) == Ordering::Less {
+                Zone::Below
+            } else {
+                Zone::Between
+            }
+        });
     }
 }
 
@@ -68,18 +65,14 @@ impl Strategy for Momentum {
     }
 
     fn warm_up_bars(&self) -> usize {
-        self.lookback as usize + 1
+        self.empty.change.warm_up()
     }
 
     fn on_bar(&mut self, input: &BarInput<'_>) -> Vec<Signal> {
-        let (lookback, threshold_e9) = (self.lookback, self.threshold_e9);
-        let slot = slot_state(&mut self.slots, input.slot, || Slot {
-            closes: Closes::new(lookback as usize + 1),
-            zone: None,
-        });
+        let slot = slot_state(&mut self.slots, input.slot, || self.empty.clone());
         let before = slot.zone;
-        slot.closes.push(input.bar.close.0);
-        slot.zone = slot.compare(lookback, threshold_e9);
+        slot.change.push(input.bar.close);
+        slot.compare(self.threshold_e9);
         let (Some(before), Some(now)) = (before, slot.zone) else { return Vec::new() };
         if before == now {
             return Vec::new();
@@ -91,10 +84,10 @@ impl Strategy for Momentum {
         } else {
             return Vec::new();
         };
-        let Some((last, first)) = slot.ends(lookback) else { return Vec::new() };
-        let threshold = Quantity(threshold_e9);
+        let Some(change) = slot.change.value() else { return Vec::new() };
+        let (threshold, lookback) = (Quantity(self.threshold_e9), slot.change.warm_up() - 1);
         let indicators = [
-            ("momentum", last as f64 / first as f64 - 1.0),
+            ("momentum", change.to_f64()),
             ("threshold", threshold.to_f64()),
             ("close", input.bar.close.to_f64()),
         ];
@@ -103,11 +96,15 @@ impl Strategy for Momentum {
     }
 
     fn on_action(&mut self, slot: usize, action: &CorporateAction) -> Vec<Signal> {
-        let (lookback, threshold_e9) = (self.lookback, self.threshold_e9);
-        if let Some(Some(state)) = self.slots.get_mut(slot)
-            && state.closes.restate(action)
+        if let (Some(ratio), Some(known)) = (split_ratio(action), self.slots.get_mut(slot))
+            && let Some(state) = known
         {
-            state.zone = state.compare(lookback, threshold_e9);
+            if state.change.rescale(ratio).is_ok() {
+                state.compare(self.threshold_e9);
+            } else {
+                // Prices that leave their range are no prices: better no memory than a wrong one.
+                *known = None;
+            }
         }
         Vec::new()
     }

@@ -224,14 +224,14 @@ proptest! {
         let position = if held { "5" } else { "0" };
         let run = |strategy: &mut dyn Strategy, from: usize, to: usize| {
             let mut signals = Vec::new();
-            for index in from..to {
+            for (index, &close) in closes.iter().enumerate().take(to).skip(from) {
                 for &(at, numerator, denominator) in &splits {
                     if at == index && index > from {
                         let ratio = numerator as f64 / denominator as f64;
                         strategy.on_action(0, &split(&format!("{ratio:.9}")));
                     }
                 }
-                signals.push(feed(strategy, 0, closes[index], position));
+                signals.push(feed(strategy, 0, close, position));
             }
             signals
         };

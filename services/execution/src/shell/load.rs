@@ -11,6 +11,7 @@ use runtime::{Context, Instants};
 
 use super::{BATCH, Config, Error, Shell};
 use crate::event::account_filter;
+use crate::instant::live_bar;
 use crate::machine::Machine;
 use crate::read_model::ReadModel;
 
@@ -43,9 +44,24 @@ impl Shell {
             shell.machine.learn_account(account, last.map_or(0, |last| last.sequence));
         }
         shell.catch_up().await?;
-        shell.machine.seed_prices();
+        shell.seed_prices().await?;
         shell.broker = SimulatedBroker::resume(shell.machine.book())?;
         Ok(shell)
+    }
+
+    /// Takes the prices of the last marks. A symbol that was bought since then has none there; its price is
+    /// that of its last bar.
+    async fn seed_prices(&mut self) -> Result<(), Error> {
+        self.machine.seed_prices();
+        for symbol in self.machine.unpriced() {
+            let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
+            if let Some(last) = self.context.tape.last(stream::MARKET, &filter).await?
+                && let Some(live) = live_bar(&last)
+            {
+                self.machine.observe(&live);
+            }
+        }
+        Ok(())
     }
 
     /// Loads the ids of entries on the tape, once per process and only when a corporate

@@ -103,8 +103,7 @@ impl Barrier {
     ) -> Result<Option<Done>, ClockError> {
         self.trading.begin(instant.ns);
         let mut stall = Stall::begin();
-        let Some((last_bar, published)) =
-            self.publish(context, publisher, instant, plan, &mut stall).await?
+        let Some((last_bar, published)) = self.publish(context, publisher, instant, plan, &mut stall).await?
         else {
             return Ok(None);
         };

@@ -25,8 +25,8 @@ use tokio::sync::watch;
 
 use crate::source::Source;
 use barrier::Barrier;
-pub use pace::{Pace, Speed, UnknownSpeed};
 use pace::Pacer;
+pub use pace::{Pace, Speed, UnknownSpeed};
 pub use progress::{FinishReason, Finished, Progress};
 use publish::Publisher;
 

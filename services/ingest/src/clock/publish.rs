@@ -7,8 +7,8 @@ use contracts::stream::MARKET;
 use contracts::{Subject, from_timestamp};
 use event_log::{Append, AppendError, Appended, Delivery, Expect, LogError, Recorded, Tape};
 
-use super::stall::utc;
 use super::ClockError;
+use super::stall::utc;
 use crate::source::{Instant, Source};
 
 const READ_BATCH: usize = 4_096;
@@ -110,7 +110,8 @@ impl Publisher {
                 .map(|(place, append)| (*place, append.subject.clone(), append.event.id.clone()))
                 .collect();
             let retry: Vec<Append> = run.iter().map(|(_, append)| append.clone()).collect();
-            let outcomes = self.tape.append_pipelined(run.into_iter().map(|(_, append)| append).collect()).await;
+            let outcomes =
+                self.tape.append_pipelined(run.into_iter().map(|(_, append)| append).collect()).await;
             for (((place, subject, id), entry), outcome) in places.into_iter().zip(retry).zip(outcomes) {
                 let stored = match outcome {
                     Ok(stored) => stored,

@@ -77,7 +77,11 @@ impl ActionFile {
                     Some(value) => {
                         seen.insert(key, value);
                         let shown = self.table.cell(self.columns[3]).shown();
-                        Err(Fault::new("value", shown, "repeats an earlier action of that date with another value"))
+                        Err(Fault::new(
+                            "value",
+                            shown,
+                            "repeats an earlier action of that date with another value",
+                        ))
                     }
                 }
             });

@@ -117,11 +117,20 @@ impl BarFile {
                     if reason.contains("`--timezone`") {
                         return Err(FileError::Unstated {
                             path: self.path.clone(),
-                            problem: format!("line {}: {field} {value:?} has no time zone", self.table.line()),
+                            problem: format!(
+                                "line {}: {field} {value:?} has no time zone",
+                                self.table.line()
+                            ),
                             option: "--timezone ZONE (for example America/New_York or UTC)",
                         });
                     }
-                    chunk.rejected.push(Rejected { file: None, line: self.table.line(), field, value, reason });
+                    chunk.rejected.push(Rejected {
+                        file: None,
+                        line: self.table.line(),
+                        field,
+                        value,
+                        reason,
+                    });
                 }
             }
         }
@@ -133,7 +142,8 @@ impl BarFile {
     fn row(&mut self) -> Result<Outcome, Fault> {
         let table = self.table.as_ref();
         if table.width() != self.columns.width {
-            let reason = format!("{} fields, expected {} as in the header", table.width(), self.columns.width);
+            let reason =
+                format!("{} fields, expected {} as in the header", table.width(), self.columns.width);
             return Err(Fault::new("row", "", reason));
         }
         let series = self.find_series()?;
@@ -180,9 +190,9 @@ impl BarFile {
             (Some(timeframe), _) => timeframe,
             (None, Some(column)) => {
                 let shown = table.cell(column).shown();
-                shown.parse::<Timeframe>().map_err(|error| {
-                    Fault::new("timeframe", shown, error.to_string())
-                })?
+                shown
+                    .parse::<Timeframe>()
+                    .map_err(|error| Fault::new("timeframe", shown, error.to_string()))?
             }
             (None, None) => return Err(Fault::new("timeframe", "", "missing, expected a timeframe")),
         };

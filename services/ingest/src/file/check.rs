@@ -84,7 +84,9 @@ pub(super) fn interval(when: When, timeframe: Timeframe, calendar: &Calendar) ->
             };
             daily(date, start_ns, calendar)
         }
-        (When::Date(_), _) => Err(format!("a date without time of day, expected the start of a {timeframe} bar")),
+        (When::Date(_), _) => {
+            Err(format!("a date without time of day, expected the start of a {timeframe} bar"))
+        }
         (When::Instant(start_ns), _) => intraday(start_ns, timeframe, calendar),
     }
 }

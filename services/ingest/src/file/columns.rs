@@ -7,8 +7,22 @@ use super::error::FileError;
 const SYMBOL: &[&str] = &["symbol", "ticker", "sym", "instrument"];
 const TIMEFRAME: &[&str] = &["timeframe", "interval", "tf", "resolution"];
 const TIME: &[&str] = &[
-    "startutc", "start", "starttime", "timestamp", "timestamputc", "datetime", "datetimeutc", "timeutc", "ts",
-    "opentime", "bartime", "unixtime", "unix", "epoch", "begin", "t",
+    "startutc",
+    "start",
+    "starttime",
+    "timestamp",
+    "timestamputc",
+    "datetime",
+    "datetimeutc",
+    "timeutc",
+    "ts",
+    "opentime",
+    "bartime",
+    "unixtime",
+    "unix",
+    "epoch",
+    "begin",
+    "t",
 ];
 const DAY: &[&str] = &["date", "tradingdate", "day"];
 const TIME_OF_DAY: &[&str] = &["time", "timeofday"];
@@ -61,7 +75,9 @@ impl Columns {
             })
         };
         let time = match (find("time", TIME)?, find("date", DAY)?, find("time of day", TIME_OF_DAY)?) {
-            (Some(time), _, _) | (None, Some(time), None) | (None, None, Some(time)) => TimeColumns::One(time),
+            (Some(time), _, _) | (None, Some(time), None) | (None, None, Some(time)) => {
+                TimeColumns::One(time)
+            }
             (None, Some(date), Some(time)) => TimeColumns::DateAndTime(date, time),
             (None, None, None) => {
                 return Err(FileError::MissingColumn {
@@ -95,6 +111,14 @@ impl Columns {
             width: header.len(),
         })
     }
+}
+
+/// Whether a column of this name means something in a file of bars or of actions.
+pub(super) fn is_known(name: &str) -> bool {
+    let name = plain(name);
+    [SYMBOL, TIMEFRAME, TIME, DAY, TIME_OF_DAY, OPEN, HIGH, LOW, CLOSE, VOLUME, &["exdate", "kind", "value"]]
+        .iter()
+        .any(|names| names.contains(&name.as_str()))
 }
 
 /// Lower case, letters and digits only: `Start_UTC`, `start utc` and `<START.UTC>` are one name.

@@ -32,6 +32,19 @@ pub enum FileError {
         #[source]
         source: Box<polars::error::PolarsError>,
     },
+    /// A Parquet column whose type is not read.
+    #[error(
+        "{}: column {column:?} is of type {kind}; expected text, integer, float, date or timestamp",
+        path.display()
+    )]
+    ColumnType {
+        /// File.
+        path: PathBuf,
+        /// Column.
+        column: String,
+        /// Its type.
+        kind: String,
+    },
     /// A column that every file of bars has is not there.
     #[error(
         "{}: no column for `{column}` in the header {header:?}; expected one of {expected}",

@@ -1,17 +1,19 @@
 //! Parquet files, one slice of a row group at a time.
 //!
 //! Column types read: text, integers, floats, dates, timestamps with or without zone. A floating-point
-//! number stands for the shortest decimal that names it. Decimal columns are not among the types this
-//! build reads; such a file is refused with the column's name.
+//! number stands for the shortest decimal that names it. A file whose column of prices or times has
+//! another type (a decimal, for example) is refused with the column's name; other such columns are ignored.
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use polars::prelude::{
-    AnyValue, Column, DataFrame, ParallelStrategy, ParquetReader, PolarsError, SerReader as _, TimeUnit,
+    AnyValue, ArrowDataType, Column, DataFrame, ParallelStrategy, ParquetReader, PolarsError, SerReader as _,
+    TimeUnit,
 };
 
+use super::columns;
 use super::error::FileError;
 use super::table::{Cell, Table};
 
@@ -34,7 +36,15 @@ impl ParquetTable {
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
         let mut reader = ParquetReader::new(file(path)?);
         let schema = reader.schema().map_err(|source| parquet(path, source))?;
-        let header = schema.iter_names().map(ToString::to_string).collect();
+        let mut header = Vec::new();
+        for (name, field) in schema.iter() {
+            if is_read(&field.dtype) {
+                header.push(name.to_string());
+            } else if columns::is_known(name) {
+                let (column, kind) = (name.to_string(), format!("{:?}", field.dtype));
+                return Err(FileError::ColumnType { path: path.to_owned(), column, kind });
+            }
+        }
         let metadata = reader.get_metadata().map_err(|source| parquet(path, source))?;
         let mut slices = Vec::new();
         let mut start = 0;
@@ -62,6 +72,7 @@ impl ParquetTable {
         let mut frame: DataFrame = ParquetReader::new(file(&self.path)?)
             .read_parallel(ParallelStrategy::None)
             .with_slice(Some(slice))
+            .with_columns(Some(self.header.clone()))
             .finish()
             .map_err(|source| parquet(&self.path, source))?;
         // One contiguous chunk per column makes the look-up of a cell cheap.
@@ -116,11 +127,27 @@ impl Table for ParquetTable {
     }
 }
 
+/// Whether cells of a type can be read.
+fn is_read(kind: &ArrowDataType) -> bool {
+    use ArrowDataType as T;
+    matches!(
+        kind,
+        T::Utf8 | T::LargeUtf8 | T::Utf8View | T::Float32 | T::Float64 | T::Date32 | T::Timestamp(..)
+    ) || matches!(
+        kind,
+        T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::UInt8 | T::UInt16 | T::UInt32 | T::UInt64
+    )
+}
+
 fn text_cell(text: Cow<'_, str>) -> Cell<'_> {
     if text.trim().is_empty() {
         return Cell::Missing;
     }
-    if text.trim().len() == text.len() { Cell::Text(text) } else { Cell::Text(Cow::Owned(text.trim().to_owned())) }
+    if text.trim().len() == text.len() {
+        Cell::Text(text)
+    } else {
+        Cell::Text(Cow::Owned(text.trim().to_owned()))
+    }
 }
 
 /// A timestamp with a zone is stored as UTC, whatever the zone's name; one without is a local time.

@@ -45,8 +45,12 @@ impl Problem {
                     .into()
             }
             Self::NoZone => "a time without zone; state it with `--timezone`".into(),
-            Self::Ambiguous(zone) => format!("this local time happened twice in {zone} (the clock was put back)"),
-            Self::Skipped(zone) => format!("this local time did not happen in {zone} (the clock was put forward)"),
+            Self::Ambiguous(zone) => {
+                format!("this local time happened twice in {zone} (the clock was put back)")
+            }
+            Self::Skipped(zone) => {
+                format!("this local time did not happen in {zone} (the clock was put forward)")
+            }
             Self::OutOfRange => "outside the years 1678 to 2262".into(),
         }
     }
@@ -57,9 +61,7 @@ pub(super) fn read(cell: &Cell<'_>, zone: Option<Tz>) -> Result<When, Problem> {
     match cell {
         Cell::Missing => Err(Problem::Missing),
         Cell::Instant(ns) => Ok(When::Instant(*ns)),
-        Cell::Local(ns) => {
-            local(DateTime::from_timestamp_nanos(*ns).naive_utc(), zone).map(When::Instant)
-        }
+        Cell::Local(ns) => local(DateTime::from_timestamp_nanos(*ns).naive_utc(), zone).map(When::Instant),
         Cell::Date(days) => date_of_days(*days).map(When::Date).ok_or(Problem::OutOfRange),
         Cell::Text(text) => read_text(text, zone),
         Cell::Float(text) => read_number(text).map(When::Instant),
@@ -140,7 +142,8 @@ fn read_date_time(text: &str, zone: Option<Tz>) -> Result<i64, Problem> {
     let (clock, suffix) = rest.split_at(clock_end);
     let of_day = read_clock(clock.as_bytes()).ok_or_else(malformed)?;
     let day_s = i64::from(day.num_days_from_ce() - EPOCH_FROM_CE) * 86_400;
-    let local_ns = day_s.checked_mul(SECOND_NS).and_then(|ns| ns.checked_add(of_day)).ok_or(Problem::OutOfRange)?;
+    let local_ns =
+        day_s.checked_mul(SECOND_NS).and_then(|ns| ns.checked_add(of_day)).ok_or(Problem::OutOfRange)?;
     match suffix.trim() {
         "" => local(DateTime::from_timestamp_nanos(local_ns).naive_utc(), zone),
         "Z" | "z" | "UTC" => Ok(local_ns),
@@ -214,9 +217,9 @@ fn fraction_ns(fraction: &[u8], unit_ns: i64) -> Option<i64> {
 }
 
 fn digits(bytes: &[u8]) -> Option<i64> {
-    bytes.iter().try_fold(0, |number, byte| {
-        byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0'))
-    })
+    bytes
+        .iter()
+        .try_fold(0, |number, byte| byte.is_ascii_digit().then(|| number * 10 + i64::from(byte - b'0')))
 }
 
 fn date(year: i64, month: i64, day: i64) -> Option<NaiveDate> {

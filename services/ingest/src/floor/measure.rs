@@ -33,7 +33,9 @@ pub struct FloorError {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl FnOnce(E) -> FloorError {
+fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    doing: &'static str,
+) -> impl FnOnce(E) -> FloorError {
     move |source| FloorError { doing, source: source.into() }
 }
 
@@ -66,7 +68,13 @@ async fn hops(
     token: &str,
     instant: u32,
 ) -> Result<Floor, FloorError> {
-    let stored = |events| Trip { near, far, scratch: Some(scratch), prefix: format!("floor.{token}.stream.{events}"), events };
+    let stored = |events| Trip {
+        near,
+        far,
+        scratch: Some(scratch),
+        prefix: format!("floor.{token}.stream.{events}"),
+        events,
+    };
     let stream_hop_ns = stored(1).measure().await? / 2;
     let market_hop_ns = match instant {
         1 => stream_hop_ns,
@@ -176,7 +184,11 @@ fn example() -> Vec<u8> {
 }
 
 /// Deliveries of a subject through an ordered push consumer.
-async fn delivered(client: &Client, scratch: &stream::Stream, subject: &str) -> Result<Subscriber, FloorError> {
+async fn delivered(
+    client: &Client,
+    scratch: &stream::Stream,
+    subject: &str,
+) -> Result<Subscriber, FloorError> {
     let inbox = client.new_inbox();
     let subscriber = subscribe(client, &inbox).await?;
     let config = consumer::push::Config {
@@ -196,16 +208,23 @@ async fn subscribe(client: &Client, subject: &str) -> Result<Subscriber, FloorEr
     Ok(subscriber)
 }
 
+/// Connects as the tape does: an identity in the address counts where none is stated.
 async fn connect(options: &ConnectOptions) -> Result<Client, FloorError> {
+    let address: async_nats::ServerAddr =
+        options.url.expose_secret().parse().map_err(failed::<std::io::Error>("read the address"))?;
     let builder = async_nats::ConnectOptions::new().name(&options.name);
-    let builder = match &options.auth {
-        Auth::None => builder,
-        Auth::Password { user, password } => {
+    let builder = match (&options.auth, address.username()) {
+        (Auth::None, None) => builder,
+        (Auth::None, Some(user)) => {
+            let password = contracts::unescape(address.password().unwrap_or_default());
+            builder.user_and_password(contracts::unescape(user), password)
+        }
+        (Auth::Password { user, password }, _) => {
             builder.user_and_password(user.clone(), password.expose_secret().to_owned())
         }
-        Auth::Credentials(credentials) => {
+        (Auth::Credentials(credentials), _) => {
             builder.credentials(credentials.expose_secret()).map_err(failed("read the credentials"))?
         }
     };
-    builder.connect(options.url.expose_secret()).await.map_err(failed("connect"))
+    builder.connect(address).await.map_err(failed("connect"))
 }

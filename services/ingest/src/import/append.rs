@@ -75,7 +75,7 @@ impl Importer {
             }));
         }
         self.report.count(self.label.as_deref(), chunk.read, chunk.duplicates, chunk.rejected);
-        self.queue.extend(chunk.rows.into_iter().map(Item::row));
+        self.queue.extend(chunk.rows.into_iter().map(Item::Row));
         self.pump(false).await
     }
 
@@ -83,7 +83,7 @@ impl Importer {
     pub(super) async fn actions(&mut self, actions: Vec<Action>) -> Result<(), ImportError> {
         let symbols: BTreeSet<String> = actions.iter().map(|action| action.symbol.clone()).collect();
         self.known.follow_actions(&self.tape, &symbols.into_iter().collect::<Vec<_>>()).await?;
-        self.queue.extend(actions.into_iter().map(Item::action));
+        self.queue.extend(actions.into_iter().map(Item::Action));
         self.pump(false).await
     }
 
@@ -133,7 +133,8 @@ impl Importer {
     fn launch(&mut self, mut prepared: Prepared) {
         let mut entries = std::mem::take(&mut prepared.appends);
         let mut touched: HashSet<&str> = HashSet::new();
-        let first: Vec<bool> = prepared.subjects.iter().map(|subject| touched.insert(subject.as_str())).collect();
+        let first: Vec<bool> =
+            prepared.subjects.iter().map(|subject| touched.insert(subject.as_str())).collect();
         for (entry, first) in entries.iter_mut().zip(first) {
             if first {
                 let filter = entry.subject.as_str().to_owned();
@@ -156,38 +157,39 @@ impl Importer {
             problem: error.to_string(),
         })?;
         match outcome {
+            // Another import of the same bars was first. An id says nothing about values, so what it wrote
+            // is read and compared.
+            Ok(places) if places.iter().any(|place| place.duplicate) => self.again(prepared, next).await?,
             Ok(places) => {
                 self.failures = 0;
                 self.count(&prepared);
-                for ((subject, effect), place) in
-                    prepared.subjects.iter().zip(prepared.effects).zip(places)
-                {
+                for ((subject, effect), place) in prepared.subjects.iter().zip(prepared.effects).zip(places) {
+                    self.report.stored(&effect);
                     self.known.note(subject.as_str(), place.sequence, effect);
                 }
                 return Ok(Some(next));
             }
             Err(AppendError::Conflict { filter, .. }) => {
                 tracing::debug!(filter, "another writer was first under {filter}; deciding again");
-                self.again(prepared, next, false).await?;
+                self.again(prepared, next).await?;
             }
             Err(AppendError::Unavailable(error)) if self.failures < ATTEMPTS => {
                 self.failures += 1;
                 tracing::warn!(failures = self.failures, "batch not answered, looking again: {error}");
                 tokio::time::sleep(PAUSE).await;
-                self.again(prepared, next, true).await?;
+                self.again(prepared, next).await?;
             }
             Err(error) => return Err(error.into()),
         }
         Ok(None)
     }
 
-    async fn again(&mut self, failed: Prepared, next: Prepared, attempted: bool) -> Result<(), ImportError> {
+    async fn again(&mut self, failed: Prepared, next: Prepared) -> Result<(), ImportError> {
         for item in next.items.into_iter().rev() {
             self.queue.push_front(item);
         }
         for item in failed.items.into_iter().rev() {
-            let attempted = item.attempted || attempted;
-            self.queue.push_front(Item { attempted, ..item });
+            self.queue.push_front(item);
         }
         let subjects: BTreeSet<String> =
             failed.subjects.iter().map(|subject| subject.as_str().to_owned()).collect();
@@ -196,10 +198,7 @@ impl Importer {
     }
 
     fn count(&mut self, prepared: &Prepared) {
-        self.report.appended += prepared.appended;
         self.report.duplicates += prepared.duplicates;
-        self.report.revisions += prepared.revisions;
-        self.report.findings += prepared.findings;
         for row in &prepared.rejected {
             self.report.reject(self.label.as_deref(), row.clone());
         }

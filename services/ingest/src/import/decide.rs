@@ -16,27 +16,9 @@ pub(super) const ITEM_EVENTS_MAX: usize = 3;
 
 /// Something to bring onto the tape.
 #[derive(Clone, Debug)]
-pub(super) struct Item {
-    pub(super) kind: ItemKind,
-    /// True when a batch with this item was sent and its fate is not known: what the tape holds of it may
-    /// be ours, and then counts as appended.
-    pub(super) attempted: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum ItemKind {
+pub(super) enum Item {
     Row(Row),
     Action(Action),
-}
-
-impl Item {
-    pub(super) fn row(row: Row) -> Self {
-        Self { kind: ItemKind::Row(row), attempted: false }
-    }
-
-    pub(super) fn action(action: Action) -> Self {
-        Self { kind: ItemKind::Action(action), attempted: false }
-    }
 }
 
 /// A series of the present file.
@@ -55,10 +37,8 @@ pub(super) struct Prepared {
     pub(super) appends: Vec<Append>,
     pub(super) subjects: Vec<Subject>,
     pub(super) effects: Vec<Effect>,
-    pub(super) appended: u64,
+    /// Items that the tape holds already.
     pub(super) duplicates: u64,
-    pub(super) revisions: u64,
-    pub(super) findings: u64,
     pub(super) rejected: Vec<Rejected>,
 }
 
@@ -88,31 +68,28 @@ pub(super) struct View<'a> {
 impl View<'_> {
     /// Adds to `prepared` what `item` needs.
     pub(super) fn decide(&self, item: &Item, prepared: &mut Prepared) {
-        match &item.kind {
-            ItemKind::Row(row) => self.decide_row(row, item.attempted, prepared),
-            ItemKind::Action(action) => self.decide_action(action, item.attempted, prepared),
+        match item {
+            Item::Row(row) => self.decide_row(row, prepared),
+            Item::Action(action) => self.decide_action(action, prepared),
         }
     }
 
-    fn decide_row(&self, row: &Row, attempted: bool, prepared: &mut Prepared) {
+    fn decide_row(&self, row: &Row, prepared: &mut Prepared) {
         let Some(target) = self.targets.get(row.series) else { return };
         let (series, bar) = (&target.series, &row.bar);
         let values = known::hash_values(bar);
         let close_ns = bar.close_ns;
         match self.known.bar(target.known, close_ns) {
             None => {
-                prepared.appended += 1;
                 let effect = Effect::Bar { close_ns, values, source: self.source };
                 prepared.push(&target.subjects.bar, event::bar(SOURCE, Origin::Import, series, bar), effect);
             }
-            Some(held) if held.values == values && attempted => prepared.appended += 1,
             Some(held) if held.values == values => prepared.duplicates += 1,
             Some(held) => {
                 let source = self.known.source(held);
                 let revises = bar_id(source, &series.symbol, series.timeframe.name(), close_ns);
                 let number = held.revisions + 1;
                 let event = event::revision(SOURCE, series, bar, &revises, number, values);
-                prepared.revisions += 1;
                 prepared.push(&target.subjects.revision, event, Effect::Revision { close_ns, values });
             }
         }
@@ -147,17 +124,15 @@ impl View<'_> {
         }
         let bar = (!whole).then_some(&row.bar);
         let event = event::finding(SOURCE, series, bar, rule, row.bar.close_ns, detail.to_owned());
-        prepared.findings += 1;
         let effect = Effect::Finding { symbol: series.symbol.clone(), key };
         prepared.push(&target.subjects.quality, event, effect);
     }
 
-    fn decide_action(&self, action: &Action, attempted: bool, prepared: &mut Prepared) {
+    fn decide_action(&self, action: &Action, prepared: &mut Prepared) {
         let ex_date = action.ex_date.to_string();
         let key = (action.symbol.clone(), ex_date.clone(), action.kind);
         let reject = |field, value, reason| Rejected { file: None, line: action.line, field, value, reason };
         match self.known.action(&key) {
-            Some(value) if value == action.value_e9 && attempted => prepared.appended += 1,
             Some(value) if value == action.value_e9 => prepared.duplicates += 1,
             Some(held) => {
                 let held = Price(held);
@@ -168,7 +143,6 @@ impl View<'_> {
                 Ok(time_ns) => {
                     let event = event::action(SOURCE, Origin::Import, action, time_ns);
                     let subject = Subject::of(&["market", "action", &action.symbol]);
-                    prepared.appended += 1;
                     prepared.push(&subject, event, Effect::Action { key, value_e9: action.value_e9 });
                 }
                 Err(error) => prepared.rejected.push(reject("ex_date", ex_date, error.to_string())),

@@ -172,9 +172,11 @@ impl Known {
         match (effect, bars) {
             (Effect::Bar { close_ns, values, source }, Some(bars)) => {
                 // Of two bars of one close the first gives its name, the last its values.
-                bars.entry(close_ns)
-                    .and_modify(|held| held.values = values)
-                    .or_insert(Held { values, revisions: 0, source });
+                bars.entry(close_ns).and_modify(|held| held.values = values).or_insert(Held {
+                    values,
+                    revisions: 0,
+                    source,
+                });
             }
             (Effect::Revision { close_ns, values }, Some(bars)) => {
                 if let Some(held) = bars.get_mut(&close_ns) {

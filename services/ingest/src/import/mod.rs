@@ -71,7 +71,11 @@ pub enum ImportError {
 ///
 /// Every file is opened and recognised before the first event is appended, so that a missing option is
 /// told at once.
-pub async fn run(tape: &Tape, options: &ImportOptions, files: &[PathBuf]) -> Result<ImportReport, ImportError> {
+pub async fn run(
+    tape: &Tape,
+    options: &ImportOptions,
+    files: &[PathBuf],
+) -> Result<ImportReport, ImportError> {
     for path in files {
         drop(open(path, &options.read).await?);
     }

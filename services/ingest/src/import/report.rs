@@ -1,5 +1,6 @@
 //! What an import did.
 
+use super::known::Effect;
 use crate::file::Rejected;
 
 /// Rejected rows listed one by one; more are only counted, so that a report stays bounded.
@@ -39,6 +40,16 @@ impl ImportReport {
         self.duplicates += duplicates;
         for row in rejected {
             self.reject(file, row);
+        }
+    }
+
+    /// Counts an event that this import stored.
+    pub(super) fn stored(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Finding { .. } => self.findings += 1,
+            Effect::Revision { .. } => self.revisions += 1,
+            Effect::Bar { .. } | Effect::Action { .. } => self.appended += 1,
+            Effect::None => {}
         }
     }
 

@@ -46,7 +46,7 @@ fn is_bar(event: &Event) -> bool {
 }
 
 /// Gives instants in the order of time.
-pub trait Source: Send {
+pub trait Source: Send + Sync {
     /// Name, written as the source of every event and part of every bar's id. It must not depend on the
     /// tape, so that two rehearsals of the same data are equal.
     fn name(&self) -> &str;

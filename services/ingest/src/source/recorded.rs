@@ -235,14 +235,8 @@ impl Loader {
             .collect();
         tracks.sort_by(|a, b| a.series.cmp(&b.series));
         let bars = tracks.iter().map(|track| track.bars.len() as u64).sum();
-        let source = RecordedSource {
-            name: name.to_owned(),
-            tracks,
-            sessions,
-            session_at: 0,
-            opened: false,
-            actions,
-        };
+        let source =
+            RecordedSource { name: name.to_owned(), tracks, sessions, session_at: 0, opened: false, actions };
         Loaded { source, bars, rejected: self.rejected }
     }
 }

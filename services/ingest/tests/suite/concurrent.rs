@@ -7,17 +7,22 @@ use ingest::import::{self, ImportOptions, ImportReport};
 
 use crate::support::{memory, stored, write};
 
-async fn side_by_side(tape: &Tape, left: Vec<PathBuf>, right: Vec<PathBuf>) -> (ImportReport, ImportReport) {
-    let start = |files: Vec<PathBuf>| {
+pub async fn side_by_side(
+    one: &Tape,
+    two: &Tape,
+    left: Vec<PathBuf>,
+    right: Vec<PathBuf>,
+) -> (ImportReport, ImportReport) {
+    let start = |tape: &Tape, files: Vec<PathBuf>| {
         let tape = tape.clone();
         tokio::spawn(async move { import::run(&tape, &ImportOptions::default(), &files).await.unwrap() })
     };
-    let (left, right) = (start(left), start(right));
+    let (left, right) = (start(one, left), start(two, right));
     (left.await.unwrap(), right.await.unwrap())
 }
 
-/// Minute bars of two days, enough for some batches.
-fn minutes(close: &str) -> String {
+/// Minute bars of seven days, enough for some batches.
+pub fn minutes(close: &str) -> String {
     let mut text = "symbol,timeframe,start_utc,open,high,low,close,volume\n".to_owned();
     for day in [2, 3, 6, 7, 8, 9, 10] {
         for minute in 0..390 {
@@ -37,7 +42,7 @@ async fn two_imports_of_one_file_store_it_once() {
     let file = write(&dir, "x.csv", minutes("11"));
     for _ in 0..5 {
         let tape = memory();
-        let (left, right) = side_by_side(&tape, vec![file.clone()], vec![file.clone()]).await;
+        let (left, right) = side_by_side(&tape, &tape, vec![file.clone()], vec![file.clone()]).await;
         assert_eq!(left.appended + right.appended, 5_460);
         assert_eq!(left.duplicates + right.duplicates, 5_460);
         assert_eq!(left.revisions + right.revisions, 0);
@@ -50,7 +55,7 @@ async fn two_imports_that_disagree_leave_one_bar_and_one_revision_of_each() {
     let dir = tempfile::tempdir().unwrap();
     let (one, two) = (write(&dir, "1.csv", minutes("11")), write(&dir, "2.csv", minutes("12")));
     let tape = memory();
-    let (left, right) = side_by_side(&tape, vec![one], vec![two]).await;
+    let (left, right) = side_by_side(&tape, &tape, vec![one], vec![two]).await;
     assert_eq!(left.appended + right.appended, 5_460);
     assert_eq!(left.revisions + right.revisions, 5_460);
     let events = stored(&tape, "market.>").await;

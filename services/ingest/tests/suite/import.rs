@@ -12,9 +12,8 @@ use crate::support::{import, memory, stored, write};
 const HEADER: &str = "symbol,timeframe,start_utc,open,high,low,close,volume\n";
 
 fn hours(symbol: &str, closes: &[(u32, &str)]) -> String {
-    let row = |(hour, close): &(u32, &str)| {
-        format!("{symbol},1h,2020-01-02T{hour}:00:00Z,10,20,5,{close},100\n")
-    };
+    let row =
+        |(hour, close): &(u32, &str)| format!("{symbol},1h,2020-01-02T{hour}:00:00Z,10,20,5,{close},100\n");
     closes.iter().map(row).collect()
 }
 
@@ -44,7 +43,8 @@ async fn a_second_import_appends_nothing() {
     let first = write(&dir, "a.csv", &text);
     assert_eq!(import(&tape, &[first]).await.appended, 3);
     // Another name, another order, and one bar more.
-    let text = format!("{HEADER}{}{}", hours("Y", &[(15, "7"), (16, "8")]), hours("X", &[(15, "11"), (16, "12")]));
+    let text =
+        format!("{HEADER}{}{}", hours("Y", &[(15, "7"), (16, "8")]), hours("X", &[(15, "11"), (16, "12")]));
     let second = write(&dir, "b.csv", &text);
     let report = import(&tape, &[second.clone(), second]).await;
     assert_eq!((report.read, report.appended, report.duplicates, report.revisions), (8, 1, 7, 0));
@@ -99,7 +99,8 @@ async fn a_bar_of_another_source_counts_as_existing() {
 async fn good_rows_go_in_unless_strict() {
     let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
     let good = write(&dir, "good.csv", format!("{HEADER}{}", hours("Y", &[(15, "7")])));
-    let bad = write(&dir, "bad.csv", format!("{HEADER}{}", hours("X", &[(15, "11"), (16, "99"), (17, "12")])));
+    let bad =
+        write(&dir, "bad.csv", format!("{HEADER}{}", hours("X", &[(15, "11"), (16, "99"), (17, "12")])));
     let strict = ImportOptions { strict: true, ..ImportOptions::default() };
     let files = [good, bad];
     let report = import::run(&tape, &strict, &files).await.unwrap();
@@ -109,7 +110,10 @@ async fn good_rows_go_in_unless_strict() {
     assert_eq!((report.read, report.appended, report.rejected.len()), (4, 3, 1));
     let row = serde_json::to_value(&report.rejected[0]).unwrap();
     assert_eq!(row["file"], files[1].display().to_string());
-    assert_eq!((row["line"].as_u64(), row["field"].as_str(), row["value"].as_str()), (Some(3), Some("close"), Some("99")));
+    assert_eq!(
+        (row["line"].as_u64(), row["field"].as_str(), row["value"].as_str()),
+        (Some(3), Some("close"), Some("99"))
+    );
     // Strict and nothing wrong: it goes in.
     assert_eq!(import::run(&memory(), &strict, &files[..1]).await.unwrap().appended, 1);
 }
@@ -155,8 +159,10 @@ async fn corporate_actions_are_recognised_by_their_header() {
     let report = import(&tape, &[file]).await;
     assert_eq!((report.appended, report.duplicates), (0, 3));
     let actions = stored(&tape, "market.action.X").await;
-    let times: Vec<i64> =
-        actions.iter().map(|action| action.event.event_time.as_ref().and_then(from_timestamp).unwrap()).collect();
+    let times: Vec<i64> = actions
+        .iter()
+        .map(|action| action.event.event_time.as_ref().and_then(from_timestamp).unwrap())
+        .collect();
     assert_eq!(times, [1_598_880_600_000_000_000, 1_599_571_800_000_000_000], "at the opening");
     let other = write(&dir, "other.csv", "symbol,ex_date,kind,value\nX,2020-08-31,split,5\n");
     let report = import(&tape, &[other]).await;
@@ -170,6 +176,9 @@ async fn a_report_stays_bounded() {
     let rows: String = (0..10_050).map(|_| "X,1h,2020-01-02T15:00:00Z,-1,1,1,1,1\n").collect();
     let file = write(&dir, "bad.csv", format!("{HEADER}{rows}"));
     let report = import(&tape, &[file]).await;
-    assert_eq!((report.rejected.len(), report.rejected_unlisted, report.rejected_count()), (10_000, 50, 10_050));
+    assert_eq!(
+        (report.rejected.len(), report.rejected_unlisted, report.rejected_count()),
+        (10_000, 50, 10_050)
+    );
     assert_eq!(report.read, 10_050);
 }

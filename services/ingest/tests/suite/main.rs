@@ -3,6 +3,7 @@
 
 mod clock;
 mod concurrent;
+mod fakes;
 mod import;
 mod measured;
 mod parquet;

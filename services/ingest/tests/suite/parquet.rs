@@ -29,8 +29,7 @@ fn numbers(count: usize) -> Vec<Column> {
 
 fn times(unit: TimeUnit, zone: Option<&str>, values: Vec<i64>) -> Column {
     let zone = zone.map(|zone| TimeZone::opt_try_new(Some(zone)).unwrap().unwrap());
-    let series = Series::new("timestamp".into(), values).cast(&DataType::Datetime(unit, zone)).unwrap();
-    series.into()
+    Int64Chunked::from_vec("timestamp".into(), values).into_datetime(unit, zone).into_series().into()
 }
 
 fn options() -> ReadOptions {
@@ -97,10 +96,10 @@ fn dates_texts_integers_and_missing_values() {
     let chunk = read_file(&save(&dir, columns), &daily).unwrap();
     assert_eq!(chunk.rows.len(), 1);
     assert_eq!((chunk.rows[0].bar.close, chunk.rows[0].bar.volume), (Price(10_500_000_000), Volume(5_000)));
-    assert_eq!(told(&chunk.rejected), [
-        "2 volume: missing, expected a number",
-        "3 close: missing, expected a number",
-    ]);
+    assert_eq!(
+        told(&chunk.rejected),
+        ["2 volume: missing, expected a number", "3 close: missing, expected a number",]
+    );
 }
 
 #[test]

@@ -40,18 +40,21 @@ fn every_kind_of_bad_row_is_reported_with_its_line() {
         "X,1h,2020-01-02T16:00:00Z,10.0000000001,11,9,10,1\n",
         &["3 open: more decimal places than can be kept exactly"],
     );
-    check("X,2h,2020-01-02T16:00:00Z,10,11,9,10,1\n", &[
-        "3 timeframe: timeframe \"2h\", expected one of 1m, 5m, 15m, 30m, 1h, 1d",
-    ]);
+    check(
+        "X,2h,2020-01-02T16:00:00Z,10,11,9,10,1\n",
+        &["3 timeframe: timeframe \"2h\", expected one of 1m, 5m, 15m, 30m, 1h, 1d"],
+    );
     check(",1h,2020-01-02T16:00:00Z,10,11,9,10,1\n", &["3 symbol: missing, expected a symbol"]);
-    check("X Y,1h,2020-01-02T16:00:00Z,10,11,9,10,1\n", &[
-        "3 symbol: expected 1 to 32 printable ASCII characters without white space",
-    ]);
+    check(
+        "X Y,1h,2020-01-02T16:00:00Z,10,11,9,10,1\n",
+        &["3 symbol: expected 1 to 32 printable ASCII characters without white space"],
+    );
     check("X,1h,2020-01-02T16:00:00Z,10,11,9\n", &["3 row: 6 fields, expected 8 as in the header"]);
     check("X,1h,,10,11,9,10,1\n", &["3 time: missing, expected a time"]);
-    check("X,1h,2020-01-02,10,11,9,10,1\n", &[
-        "3 time: a date without time of day, expected the start of a 1h bar",
-    ]);
+    check(
+        "X,1h,2020-01-02,10,11,9,10,1\n",
+        &["3 time: a date without time of day, expected the start of a 1h bar"],
+    );
 }
 
 #[test]
@@ -67,15 +70,18 @@ fn a_time_that_is_no_time_is_reported() {
 
 #[test]
 fn order_and_repetition() {
-    check("X,1h,2020-01-02T14:00:00Z,10,11,9,10.5,100\n", &[
-        "3 time: not in order, the bar before starts at 2020-01-02T15:00:00Z",
-    ]);
-    check("X,1h,2020-01-02T15:00:00Z,10,11,9,10.5,101\n", &[
-        "3 time: repeats the time of the bar before with other values",
-    ]);
-    check("X,1h,2020-01-02T15:30:00Z,10,11,9,10.5,100\n", &[
-        "3 time: overlaps the 1h bar before, which closes at 2020-01-02T16:00:00Z",
-    ]);
+    check(
+        "X,1h,2020-01-02T14:00:00Z,10,11,9,10.5,100\n",
+        &["3 time: not in order, the bar before starts at 2020-01-02T15:00:00Z"],
+    );
+    check(
+        "X,1h,2020-01-02T15:00:00Z,10,11,9,10.5,101\n",
+        &["3 time: repeats the time of the bar before with other values"],
+    );
+    check(
+        "X,1h,2020-01-02T15:30:00Z,10,11,9,10.5,100\n",
+        &["3 time: overlaps the 1h bar before, which closes at 2020-01-02T16:00:00Z"],
+    );
     // The same row again is no mistake, another symbol's order is its own.
     check(GOOD, &[]);
     check("Y,1h,2020-01-02T14:00:00Z,10,11,9,10.5,100\n", &[]);
@@ -91,14 +97,21 @@ fn the_calendar_decides_where_a_bar_belongs() {
     // A Saturday, a holiday, before the opening, after the close.
     check("X,1h,2020-01-04T16:00:00Z,10,11,9,10,1\n", &["3 time: XNYS has no session on 2020-01-04"]);
     check("X,1h,2020-01-20T16:00:00Z,10,11,9,10,1\n", &["3 time: XNYS has no session on 2020-01-20"]);
-    check("X,1h,2020-01-03T13:00:00Z,10,11,9,10,1\n", &[
-        "3 time: outside the session of 2020-01-03, expected to overlap 2020-01-03T14:30Z to 2020-01-03T21:00Z",
-    ]);
-    check("X,1h,2020-01-02T21:00:00Z,10,11,9,10,1\n", &[
-        "3 time: outside the session of 2020-01-02, expected to overlap 2020-01-02T14:30Z to 2020-01-02T21:00Z",
-    ]);
+    check(
+        "X,1h,2020-01-03T13:00:00Z,10,11,9,10,1\n",
+        &[
+            "3 time: outside the session of 2020-01-03, expected to overlap 2020-01-03T14:30Z to 2020-01-03T21:00Z",
+        ],
+    );
+    check(
+        "X,1h,2020-01-02T21:00:00Z,10,11,9,10,1\n",
+        &[
+            "3 time: outside the session of 2020-01-02, expected to overlap 2020-01-02T14:30Z to 2020-01-02T21:00Z",
+        ],
+    );
     // Beyond what the calendar knows.
-    let late = read_text(format!("{HEADER}X,1h,2040-01-03T15:00:00Z,10,11,9,10,1\n"), &ReadOptions::default());
+    let late =
+        read_text(format!("{HEADER}X,1h,2040-01-03T15:00:00Z,10,11,9,10,1\n"), &ReadOptions::default());
     let late = late.unwrap();
     assert!(late.rejected[0].reason.starts_with("calendar XNYS knows 1998-01-01 to 2030-12-31"));
     // The hour that holds the opening overlaps the session; a bar after an early close is accepted.
@@ -176,15 +189,19 @@ fn local_times_that_are_twice_or_never_are_reported() {
     let text = "time,open,high,low,close,volume\n2020-11-01 01:30:00,10,11,9,10,5\n\
                 2020-03-08 02:30:00,10,11,9,10,5\n";
     let chunk = read_text(text, &new_york).unwrap();
-    assert_eq!(told(&chunk.rejected), [
-        "2 time: this local time happened twice in America/New_York (the clock was put back)",
-        "3 time: this local time did not happen in America/New_York (the clock was put forward)",
-    ]);
+    assert_eq!(
+        told(&chunk.rejected),
+        [
+            "2 time: this local time happened twice in America/New_York (the clock was put back)",
+            "3 time: this local time did not happen in America/New_York (the clock was put forward)",
+        ]
+    );
 }
 
 #[test]
 fn daily_bars_belong_to_their_date_and_close_with_the_session() {
-    let daily = ReadOptions { symbol: Some("X".into()), timeframe: Some(Timeframe::D1), ..ReadOptions::default() };
+    let daily =
+        ReadOptions { symbol: Some("X".into()), timeframe: Some(Timeframe::D1), ..ReadOptions::default() };
     // 2020-11-27 closes early. Midnight UTC means the UTC date, another time the exchange's.
     for (time, close) in [
         ("2020-11-25", "2020-11-25T21:00:00+00:00"),
@@ -193,7 +210,8 @@ fn daily_bars_belong_to_their_date_and_close_with_the_session() {
         ("2020-11-27T00:00:00Z", "2020-11-27T18:00:00+00:00"),
         ("2020-11-27T05:00:00Z", "2020-11-27T18:00:00+00:00"),
     ] {
-        let chunk = read_text(format!("Date,Open,High,Low,Close,Volume\n{time},10,11,9,10,5\n"), &daily).unwrap();
+        let chunk =
+            read_text(format!("Date,Open,High,Low,Close,Volume\n{time},10,11,9,10,5\n"), &daily).unwrap();
         let bar = chunk.rows[0].bar;
         assert_eq!(chrono::DateTime::from_timestamp_nanos(bar.close_ns).to_rfc3339(), close, "{time}");
         assert!(bar.start_ns < bar.close_ns);
@@ -256,8 +274,10 @@ fn what_a_file_does_not_say_is_named_with_the_option_that_says_it() {
     let stated = ReadOptions { adjusted: Adjusted::None, ..none };
     let text = "Symbol,Timeframe,Date,Open,High,Low,Close,Adj Close,Volume\nX,1d,2020-01-02,1,1,1,1,0.5,1\n";
     assert_eq!(read_text(text, &stated).unwrap().rows.len(), 1);
-    assert_eq!("split".parse::<Adjusted>().unwrap_err().to_string(),
-        "adjusted \"split\", expected `none` (raw prices) or `yes` (adjusted, recorded as a finding)");
+    assert_eq!(
+        "split".parse::<Adjusted>().unwrap_err().to_string(),
+        "adjusted \"split\", expected `none` (raw prices) or `yes` (adjusted, recorded as a finding)"
+    );
 }
 
 #[test]
@@ -266,7 +286,9 @@ fn a_timeframe_is_told_from_the_spacing_only_beyond_doubt() {
         let start = chrono::DateTime::parse_from_rfc3339("2020-01-02T15:00:00Z").unwrap();
         let rows: String = minutes
             .iter()
-            .map(|minute| format!("{},1,1,1,1,1\n", (start + chrono::Duration::minutes(*minute)).to_rfc3339()))
+            .map(|minute| {
+                format!("{},1,1,1,1,1\n", (start + chrono::Duration::minutes(*minute)).to_rfc3339())
+            })
             .collect();
         format!("time,open,high,low,close,volume\n{rows}")
     };

@@ -62,14 +62,17 @@ fn instants_come_in_order_and_are_complete() {
     assert_eq!(told(&loaded.rejected), Vec::<String>::new());
     let words: Vec<String> = play(&mut loaded.source).iter().map(words).collect();
     // The session of the 27th closes at 18:00; one bar lies after it. Actions outside the range stay out.
-    assert_eq!(words, [
-        "11-25 14:30: 0/1 market.session.XNYS opened",
-        "11-25 20:00: 0/1 market.bar.1h.B",
-        "11-25 21:00: 0/4 market.bar.1h.A, 1/4 market.bar.1h.B, 2/4 market.bar.1d.X, 3/4 market.session.XNYS closed",
-        "11-27 14:30: 0/4 market.session.XNYS opened, 1/4 market.action.A, 2/4 market.action.A, 3/4 market.action.B",
-        "11-27 18:00: 0/3 market.bar.1h.A, 1/3 market.bar.1h.B, 2/3 market.session.XNYS closed",
-        "11-27 19:00: 0/1 market.bar.1h.B",
-    ]);
+    assert_eq!(
+        words,
+        [
+            "11-25 14:30: 0/1 market.session.XNYS opened",
+            "11-25 20:00: 0/1 market.bar.1h.B",
+            "11-25 21:00: 0/4 market.bar.1h.A, 1/4 market.bar.1h.B, 2/4 market.bar.1d.X, 3/4 market.session.XNYS closed",
+            "11-27 14:30: 0/4 market.session.XNYS opened, 1/4 market.action.A, 2/4 market.action.A, 3/4 market.action.B",
+            "11-27 18:00: 0/3 market.bar.1h.A, 1/3 market.bar.1h.B, 2/3 market.session.XNYS closed",
+            "11-27 19:00: 0/1 market.bar.1h.B",
+        ]
+    );
 }
 
 #[test]
@@ -114,7 +117,8 @@ fn a_range_takes_whole_dates_of_the_exchange() {
 fn files_that_overlap_agree_or_are_reported() {
     let rows = "X,1h,2020-01-02T15:00:00Z,10,20,5,11,100\nX,1h,2020-01-02T16:00:00Z,10,20,5,11,100\n";
     let first = format!("{HEADER}{rows}");
-    let second = format!("{HEADER}{}X,1h,2020-01-02T17:00:00Z,10,20,5,11,100\n", rows.replacen("11,100", "12,100", 1));
+    let second =
+        format!("{HEADER}{}X,1h,2020-01-02T17:00:00Z,10,20,5,11,100\n", rows.replacen("11,100", "12,100", 1));
     let loaded = load(&[&first, &second], Range::default());
     assert_eq!(loaded.bars, 3);
     assert_eq!(told(&loaded.rejected), ["2 time: an earlier file holds this bar with other values"]);

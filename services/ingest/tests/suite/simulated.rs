@@ -63,7 +63,11 @@ fn years_of_it_are_like_a_market() {
                     assert_eq!(bar.origin(), Origin::Rehearsal);
                     assert!(0 < bar.low_e9 && bar.low_e9 <= bar.open_e9.min(bar.close_e9));
                     assert!(bar.high_e9 >= bar.open_e9.max(bar.close_e9) && bar.volume_e3 > 0);
-                    assert_eq!((bar.close_e9 % 10_000_000, bar.volume_e3 % 1_000), (0, 0), "cents, whole shares");
+                    assert_eq!(
+                        (bar.close_e9 % 10_000_000, bar.volume_e3 % 1_000),
+                        (0, 0),
+                        "cents, whole shares"
+                    );
                     prices.entry(bar.symbol.clone()).or_default().push(bar.close_e9);
                 }
                 Some(Body::CorporateAction(action)) if action.kind == 1 => splits += 1,

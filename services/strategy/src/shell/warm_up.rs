@@ -48,17 +48,25 @@ impl Shell {
         let mut history = History::new(wanted.clone());
         let bars = answered(self.read_model.bars(&wanted, at)).await;
         let actions = answered(self.read_model.actions(at)).await;
-        let reached = bars.checkpoint.min(actions.checkpoint);
         bars.rows.into_iter().for_each(|bar| history.bar(bar));
         actions.rows.into_iter().for_each(|action| history.action(action));
-        if reached >= at {
-            return Ok(history);
+        self.fold_market("market.bar.>", bars.checkpoint, &mut history).await?;
+        self.fold_market("market.action.>", actions.checkpoint, &mut history).await?;
+        Ok(history)
+    }
+
+    /// Folds what stands under `filter` after `from` and up to the last MARKET sequence handled.
+    async fn fold_market(&self, filter: &str, from: u64, history: &mut History) -> Result<(), Error> {
+        let at = self.machine.market_sequence();
+        let newest = self.context.tape.last(stream::MARKET, filter).await?;
+        // A reader comes to the newest message, or to the first one behind `at`; it would wait for more.
+        let until = newest.map_or(0, |newest| newest.sequence).min(at);
+        if from >= until {
+            return Ok(());
         }
-        let filters = ["market.bar.>".to_owned(), "market.action.>".to_owned()];
-        let last = self.last_at_or_below(&filters, at).await?;
-        let mut reader = self.context.tape.read(stream::MARKET, &filters, reached + 1).await?;
-        let mut folded = reached;
-        while folded < last {
+        let mut reader = self.context.tape.read(stream::MARKET, &[filter.to_owned()], from + 1).await?;
+        let mut folded = from;
+        while folded < until {
             for delivery in reader.batch(BATCH).await? {
                 folded = delivery.sequence();
                 if let Delivery::Event(recorded) = delivery
@@ -68,18 +76,7 @@ impl Shell {
                 }
             }
         }
-        Ok(history)
-    }
-
-    /// A sequence at or below `at` behind which no message under the filters stands before `at`, and which
-    /// a reader of them will reach: without it a read would wait for a message that may never come.
-    async fn last_at_or_below(&self, filters: &[String], at: u64) -> Result<u64, Error> {
-        let mut last = 0;
-        for filter in filters {
-            let newest = self.context.tape.last(stream::MARKET, filter).await?;
-            last = last.max(newest.map_or(0, |newest| newest.sequence));
-        }
-        Ok(last.min(at))
+        Ok(())
     }
 
     /// Records a warm-up once: a restart at the same place finds it recorded.

@@ -109,7 +109,7 @@ fn postgres(global: &Global) -> Finding {
         return good("postgresql", "DATABASE_URL is set");
     }
     match find_postgres(&search(&global.servers), None) {
-        Ok(programs) => good("postgresql", programs.bin_dir().display().to_string()),
+        Ok(programs) => good("postgresql", programs.bin_dir.display().to_string()),
         Err(error) => found("postgresql", State::Bad, error.to_string(), "make setup"),
     }
 }

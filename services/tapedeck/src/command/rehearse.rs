@@ -5,7 +5,8 @@ use std::hash::Hasher as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use ingest::clock::{FinishReason, Finished};
+use ingest::clock::{FinishReason, Finished, Progress};
+use ingest::floor::Comparison;
 use serde::Serialize;
 
 use crate::cli::{Global, Rehearse, Service, Speed};
@@ -41,8 +42,8 @@ struct Report {
     bars_per_second: f64,
     /// What the messages alone would have allowed; absent when nothing was played.
     floor_bars_per_second: Option<f64>,
-    /// `bars_per_second` as a share of it.
-    floor_share: Option<f64>,
+    /// `bars_per_second` as a percentage of it.
+    percent_of_floor: Option<f64>,
     signals: u64,
     orders: u64,
     fills: u64,
@@ -221,11 +222,12 @@ async fn conclude(
     let progress = finished.progress;
     let bars = if complete_before { 0 } else { progress.bars };
     let bars_per_second = bars as f64 / seconds.max(f64::MIN_POSITIVE);
-    let floor = if complete_before { None } else { Some(floor(session, &progress).await?) };
     if wanted.contains(&Service::Projector) {
         caught_up(session).await?;
     }
     let chain = chain_hash::of(&session.tape).await?;
+    // Measured when everything is still, as it is meant: the messages alone.
+    let floor = if complete_before { None } else { floor(session, &progress, seconds).await? };
     let report = Report {
         tape: session.dir.name.clone(),
         complete_before,
@@ -236,8 +238,8 @@ async fn conclude(
         instants_with_fills: progress.instants_with_fills,
         seconds,
         bars_per_second,
-        floor_bars_per_second: floor,
-        floor_share: floor.map(|floor| bars_per_second / floor),
+        floor_bars_per_second: floor.map(|floor| floor.floor_bars_per_second),
+        percent_of_floor: floor.map(|floor| floor.percent_of_floor),
         signals: progress.signals,
         orders: chain.orders,
         fills: chain.fills,
@@ -246,11 +248,14 @@ async fn conclude(
     print(&report, output)
 }
 
-/// Bars per second that the serial messages of these instants alone would allow on this server.
-async fn floor(session: &Session, progress: &ingest::clock::Progress) -> Result<f64, Failure> {
-    let floor = ingest::floor::measure(&session.tape).await.map_err(|error| Failure::other(error.to_string()))?;
-    let seconds = floor.of(progress).as_secs_f64();
-    Ok(progress.bars as f64 / seconds.max(f64::MIN_POSITIVE))
+/// The run beside the least that its serial messages take on this server.
+async fn floor(session: &Session, progress: &Progress, seconds: f64) -> Result<Option<Comparison>, Failure> {
+    let instant = progress.bars.checked_div(progress.instants_with_bars).unwrap_or(1).max(1);
+    let instant = u32::try_from(instant).unwrap_or(u32::MAX);
+    let floor = ingest::floor::measure(&session.connect_options(), instant)
+        .await
+        .map_err(|error| Failure::other(error.to_string()))?;
+    Ok(floor.compare(progress, Duration::from_secs_f64(seconds)))
 }
 
 /// Waits until every read model has folded the whole tape, so that what is printed can be looked at.
@@ -284,8 +289,8 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
             "{} bars in {} instants in {:.1} s: {:.0} bars/s",
             report.bars, report.instants, report.seconds, report.bars_per_second
         ));
-        if let (Some(floor), Some(share)) = (report.floor_bars_per_second, report.floor_share) {
-            output.line(&format!("floor {floor:.0} bars/s (its messages alone); this is {:.0} % of it", share * 100.0));
+        if let (Some(floor), Some(percent)) = (report.floor_bars_per_second, report.percent_of_floor) {
+            output.line(&format!("floor {floor:.0} bars/s (its messages alone); this is {percent:.0} % of it"));
         }
         output.line(&format!(
             "instants with signals {}, with orders {}, with fills {}",

@@ -183,7 +183,7 @@ pub async fn equity(scope: &Scope<'_>) -> Rendering {
 }
 
 async fn read_equity(scope: &Scope<'_>) -> Result<Option<Equity>, QueryError> {
-    let marks = queries::equity_since(&scope.app.config.pool, scope.account, 0, LIVE_POINTS).await?;
+    let marks = queries::latest_equity(&scope.app.config.pool, scope.account, LIVE_POINTS).await?;
     if marks.is_empty() {
         return Ok(None);
     }

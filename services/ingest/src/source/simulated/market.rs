@@ -215,7 +215,10 @@ fn dollars(cents: i64) -> f64 {
 }
 
 /// The nearest whole number. Simulated prices and volumes stay far below the range of `i64`.
-#[expect(clippy::cast_possible_truncation, reason = "a float to an integer saturates, and the values are small")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a float to an integer saturates, and the values are small"
+)]
 pub(super) fn whole(number: f64) -> i64 {
     number.round() as i64
 }

@@ -1,0 +1,107 @@
+//! The projection `bars`.
+
+use contracts::v1::event::Body;
+use contracts::v1::{BarRevision, Event};
+use domain::bar::Timeframe;
+use domain::money::Price;
+use projections::{Name, queries};
+
+use crate::support::{HOUR, Outcome, Running, SECOND, START, World, bar, event};
+
+fn revision(of: &Event, close_e9: i64, at_ns: i64) -> Event {
+    let Some(Body::Bar(mut restated)) = of.body.clone() else { panic!("not a bar") };
+    restated.close_e9 = close_e9;
+    let revision = BarRevision { bar: Some(restated), revises: of.id.clone() };
+    event(&format!("revision/{}/{close_e9}", of.id), at_ns, Body::BarRevision(revision))
+}
+
+#[tokio::test]
+async fn bars_are_exact_and_revisions_keep_what_they_replace() -> Outcome {
+    let world = World::new().await;
+    let first = bar("BRK.B", START, 123_456_789_012);
+    let second = bar("BRK.B", START + HOUR, 124 * SECOND);
+    world.append(first.clone(), None).await;
+    world.append(second, None).await;
+    // Known a week later: the bar is found by its start.
+    let revised = world.append(revision(&first, 99 * SECOND, START + 168 * HOUR), None).await;
+    let again = world.append(revision(&first, 98 * SECOND, START + 169 * HOUR), None).await;
+    world.catch_up(Name::Bars).await;
+
+    let read = |as_of| queries::bars_before(&world.reader, "BRK.B", Timeframe::H1, as_of, 10);
+    let closes = |rows: Vec<queries::BarRow>| rows.iter().map(|row| row.close).collect::<Vec<_>>();
+    assert_eq!(closes(read(1).await?), [Price(123_456_789_012)]);
+    assert_eq!(closes(read(2).await?), [Price(123_456_789_012), Price(124 * SECOND)]);
+    assert_eq!(closes(read(revised).await?), [Price(99 * SECOND), Price(124 * SECOND)]);
+    assert_eq!(closes(read(again).await?), [Price(98 * SECOND), Price(124 * SECOND)]);
+    assert_eq!(world.count("bars.bars").await, 2);
+    assert_eq!(world.count("bars.revisions").await, 2);
+
+    let history = queries::history(&world.reader, &["BRK.B".to_owned()], None, 2, 1).await?;
+    assert_eq!(history.checkpoint, again);
+    assert_eq!(history.bars.len(), 1);
+    assert_eq!((history.bars[0].bar.close, history.bars[0].sequence), (Price(124 * SECOND), 2));
+    let prices = queries::last_prices(&world.reader).await?;
+    assert_eq!((prices.checkpoint, prices.prices.len()), (again, 1));
+    assert_eq!(prices.prices[0].previous_close, Some(Price(98 * SECOND)));
+    let json = serde_json::to_value(&prices.prices[0])?;
+    assert_eq!(json["close"], "124");
+    Ok(())
+}
+
+/// Enough bars for COPY, a revision among them, and the same interval stated twice.
+async fn many(world: &World, symbols: &[&str], count: i64) -> Outcome {
+    for index in 0..count {
+        for symbol in symbols {
+            world.append(bar(symbol, START + index * HOUR, 100 * SECOND + index), None).await;
+        }
+        if index == count / 2 {
+            let old = bar(symbols[0], START + (index - 1) * HOUR, 100 * SECOND + index - 1);
+            world.append(revision(&old, 77 * SECOND, START + index * HOUR), None).await;
+            let mut twice = old;
+            twice.id = "another source".replace(' ', "-");
+            world.append(twice, None).await;
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn copied_bars_equal_bars_written_one_by_one() -> Outcome {
+    let world = World::new().await;
+    // One by one: the projection follows while the bars are appended.
+    let running = Running::start(&world, &[Name::Bars]);
+    many(&world, &["A", "B"], 60).await?;
+    world.wait(Name::Bars).await;
+    running.stop().await;
+    let slowly = world.rows("bars").await;
+    // At once: the same stream in as few batches as there are.
+    sqlx::query("TRUNCATE bars.bars, bars.revisions, bars.series, projection.checkpoints")
+        .execute(&world.admin)
+        .await?;
+    world.catch_up(Name::Bars).await;
+    assert_eq!(world.rows("bars").await, slowly);
+    assert_eq!(world.count("bars.revisions").await, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn bars_that_come_again_by_the_thousand_restate_and_never_fail() -> Outcome {
+    let world = World::new().await;
+    for index in 0..600 {
+        world.append(bar("A", START + index * HOUR, 100 * SECOND), None).await;
+    }
+    world.catch_up(Name::Bars).await;
+    // COPY meets keys that are there, and gives way to the statement that restates them.
+    for index in 0..700 {
+        let mut again = bar("A", START + index * HOUR, 101 * SECOND);
+        again.id = format!("again-{index}");
+        world.append(again, None).await;
+    }
+    world.catch_up(Name::Bars).await;
+    assert_eq!(world.count("bars.bars").await, 700);
+    assert_eq!(world.count("bars.revisions").await, 600);
+    assert_eq!(queries::series(&world.reader).await?[0].bars, 700);
+    let report = projections::verify(&world.writer, &world.tape, Name::Bars).await?;
+    assert_eq!((report.differences(), report.first), (0, None));
+    Ok(())
+}

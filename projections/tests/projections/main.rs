@@ -1,0 +1,10 @@
+//! The projections against a real PostgreSQL.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+mod bars;
+mod instances;
+mod migrations;
+mod rebuilding;
+mod support;
+mod trading;
+mod verifying;

@@ -1,0 +1,122 @@
+//! Rebuilding beside the live tables.
+
+use projections::{Name, RebuildError, queries, rebuild};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{HOUR, Outcome, Running, SECOND, START, World, bar, chain, deposit};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_under_live_writes_mends_what_was_wrong() -> Outcome {
+    let world = World::new().await;
+    chain(&world).await;
+    world.catch_up(Name::Trading).await;
+    sqlx::query("UPDATE trading.positions SET quantity = 77").execute(&world.admin).await?;
+    sqlx::query("DELETE FROM trading.fills").execute(&world.admin).await?;
+
+    let running = Running::start(&world, &[Name::Trading]);
+    let writing = {
+        let tape = world.tape.clone();
+        tokio::spawn(async move {
+            for index in 1..300 {
+                let event = deposit("paper", index);
+                let subject = contracts::Subject::for_event(&event, None).unwrap();
+                let append = event_log::Append { subject, event, expect: event_log::Expect::Nothing };
+                tape.append(append).await.unwrap();
+                tokio::time::sleep(std::time::Duration::from_micros(500)).await;
+            }
+        })
+    };
+    // A reader that looks all the time always sees an account, and deposits that only grow.
+    let watching = {
+        let (pool, cancel) = (world.reader.clone(), CancellationToken::new());
+        let stop = cancel.clone();
+        let task = tokio::spawn(async move {
+            let mut last = domain::money::Amount::ZERO;
+            let mut looks = 0_u32;
+            while !stop.is_cancelled() {
+                let snapshot = queries::trading_snapshot(&pool).await.unwrap();
+                let deposits = snapshot.book.account("paper").unwrap().deposits;
+                assert!(deposits >= last, "{deposits} after {last} at {}", snapshot.checkpoint);
+                last = deposits;
+                looks += 1;
+            }
+            looks
+        });
+        (cancel, task)
+    };
+    let cancel = CancellationToken::new();
+    let report = rebuild(&world.writer, &world.tape, Name::Trading, world.port.as_ref(), &cancel).await?;
+    assert!(report.messages >= 19, "{report:?}");
+    writing.await?;
+    world.wait(Name::Trading).await;
+    watching.0.cancel();
+    assert!(watching.1.await? > 0);
+    running.stop().await;
+    let report = projections::verify(&world.writer, &world.tape, Name::Trading).await?;
+    assert_eq!(report.first, None);
+    assert_eq!(world.count("trading.fills").await, 3);
+    let left = sqlx::query("SELECT FROM pg_namespace WHERE nspname ~ '_(rebuild|before)$'")
+        .fetch_all(&world.admin)
+        .await?;
+    assert!(left.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_cancelled_rebuild_leaves_no_trace() -> Outcome {
+    let world = World::new().await;
+    for index in 0..300 {
+        world.append(bar("IBM", START + index * HOUR, 100 * SECOND), None).await;
+    }
+    world.catch_up(Name::Bars).await;
+    let before = world.rows("bars").await;
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let outcome = rebuild(&world.writer, &world.tape, Name::Bars, world.port.as_ref(), &cancel).await;
+    assert!(matches!(outcome, Err(RebuildError::Cancelled(Name::Bars))), "{outcome:?}");
+    assert_eq!(world.rows("bars").await, before);
+    let status = queries::checkpoints(&world.reader).await?;
+    assert_eq!(status[0].rebuild_sequence, None);
+    let again = rebuild(&world.writer, &world.tape, Name::Bars, world.port.as_ref(), &CancellationToken::new()).await?;
+    assert_eq!(again.messages, 300);
+    assert_eq!(world.rows("bars").await, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_read_model_of_an_older_version_is_rebuilt_at_start() -> Outcome {
+    let world = World::new().await;
+    chain(&world).await;
+    world.catch_up(Name::Trading).await;
+    sqlx::query("ALTER TABLE projection.checkpoints DROP CONSTRAINT checkpoints_version_check")
+        .execute(&world.admin)
+        .await?;
+    sqlx::query("UPDATE projection.checkpoints SET version = 0; ").execute(&world.admin).await?;
+    sqlx::query("UPDATE trading.accounts SET cash = 0").execute(&world.admin).await?;
+    world.append(deposit("paper", 3), None).await;
+    let running = Running::start(&world, &[Name::Trading]);
+    world.wait(Name::Trading).await;
+    running.stop().await;
+    let status = queries::checkpoints(&world.reader).await?;
+    assert_eq!(status[0].version, 1);
+    assert_eq!(projections::verify(&world.writer, &world.tape, Name::Trading).await?.first, None);
+    // A newer one is left alone.
+    sqlx::query("UPDATE projection.checkpoints SET version = 2").execute(&world.admin).await?;
+    let refused = world.projector().follow(Name::Trading, &CancellationToken::new()).await;
+    assert!(refused.unwrap_err().to_string().contains("version 2"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_rebuilds_at_once_are_refused() -> Outcome {
+    let world = World::new().await;
+    chain(&world).await;
+    world.catch_up(Name::Trading).await;
+    let cancel = CancellationToken::new();
+    let one = rebuild(&world.writer, &world.tape, Name::Trading, world.port.as_ref(), &cancel);
+    let other = rebuild(&world.writer, &world.tape, Name::Trading, world.port.as_ref(), &cancel);
+    let (one, other) = tokio::join!(one, other);
+    let refused = [&one, &other].into_iter().filter(|outcome| matches!(outcome, Err(RebuildError::Running(_)))).count();
+    assert!(refused <= 1 && (one.is_ok() || other.is_ok()), "{one:?} {other:?}");
+    Ok(())
+}

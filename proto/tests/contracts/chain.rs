@@ -1,0 +1,119 @@
+//! The chain hash.
+
+use contracts::v1::event::Body;
+use contracts::v1::{Basis, Event, Fill, OrderAccepted, Signal, SignalLeg};
+use contracts::{ChainHash, DuplicateId, chain_key, event_id, to_timestamp};
+use proptest::prelude::*;
+
+use crate::golden;
+
+fn event(id: &str, time_ns: i64, body: Body) -> Event {
+    Event {
+        id: id.into(),
+        event_time: Some(to_timestamp(time_ns)),
+        recorded_time: Some(to_timestamp(time_ns + 17)),
+        body: Some(body),
+        ..Event::default()
+    }
+}
+
+fn chain() -> Vec<Event> {
+    (0..40_u32)
+        .map(|index| {
+            let time_ns = i64::from(index / 8);
+            let id = event_id("test", "chain", index);
+            let body = match index % 4 {
+                0 => Body::Signal(Signal {
+                    strategy: format!("s{}", index % 3),
+                    legs: vec![SignalLeg { symbol: "A".into(), ..SignalLeg::default() }],
+                    ..Signal::default()
+                }),
+                1 => Body::Fill(Fill { symbol: "A".into(), number: index, ..Fill::default() }),
+                _ => Body::OrderAccepted(OrderAccepted { order_id: id.clone(), ..OrderAccepted::default() }),
+            };
+            event(&id, time_ns, body)
+        })
+        .collect()
+}
+
+fn hash<'a>(events: impl IntoIterator<Item = &'a Event>) -> String {
+    let mut chain = ChainHash::default();
+    for event in events {
+        chain.add(event);
+    }
+    chain.finish().unwrap()
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_adding_does_not_matter(events in Just(chain()).prop_shuffle()) {
+        prop_assert_eq!(hash(&events), hash(&chain()));
+    }
+
+    #[test]
+    fn any_change_of_what_counts_changes_it(at in 0..40_usize, number in 1_u32..) {
+        let mut events = chain();
+        events[at].id.push('x');
+        prop_assert_ne!(hash(&events), hash(&chain()));
+        let mut events = chain();
+        events[1].body = Some(Body::Fill(Fill { number: number.wrapping_add(1), quantity_e9: 1, ..Fill::default() }));
+        prop_assert_ne!(hash(&events), hash(&chain()));
+        let mut events = chain();
+        events[at].event_time = Some(to_timestamp(1_000 + i64::from(number)));
+        prop_assert_ne!(hash(&events), hash(&chain()));
+    }
+}
+
+#[test]
+fn what_differs_between_runs_does_not_count() {
+    let mut events = chain();
+    for event in &mut events {
+        event.recorded_time = Some(to_timestamp(99));
+        event.basis = vec![Basis { stream: "MARKET".into(), sequence: 5 }];
+        event.source = "another instance".into();
+        event.correlation_id = "another".into();
+    }
+    assert_eq!(hash(&events), hash(&chain()));
+}
+
+#[test]
+fn a_missing_event_changes_it_and_an_empty_chain_has_a_hash() {
+    let events = chain();
+    assert_ne!(hash(&events[1..]), hash(&events));
+    assert_eq!(hash([]).len(), 64);
+}
+
+#[test]
+fn a_duplicate_id_is_an_error() {
+    let events = chain();
+    let mut chain = ChainHash::default();
+    events.iter().for_each(|event| chain.add(event));
+    // Also with another body, and so at another place of the chain.
+    chain.add(&event(&events[3].id, 0, Body::Fill(Fill::default())));
+    assert_eq!(chain.finish(), Err(DuplicateId(events[3].id.clone())));
+}
+
+#[test]
+fn exactly_the_decision_chain_counts() {
+    for golden in golden::all() {
+        let counts = golden.body.starts_with("order_")
+            || ["signal", "risk_decision", "fill"].contains(&golden.body.as_str());
+        assert_eq!(chain_key(&golden.event()).is_some(), counts, "{}", golden.body);
+    }
+}
+
+#[test]
+fn orders_and_fills_are_counted() {
+    let mut chain = ChainHash::default();
+    golden::all().iter().for_each(|golden| chain.add(&golden.event()));
+    assert_eq!(chain.orders_and_fills(), (1, 1));
+    assert_eq!(chain.events(), 15);
+}
+
+#[test]
+fn the_hash_of_the_golden_chain_is_what_it_always_was() {
+    // The samples share one id, so each gets its own.
+    let events: Vec<Event> =
+        golden::all().into_iter().map(|golden| Event { id: golden.body.clone(), ..golden.event() }).collect();
+    assert_eq!(hash(&events), "CHAIN_HASH");
+}

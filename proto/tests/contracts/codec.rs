@@ -1,0 +1,145 @@
+//! Protobuf and proto3-JSON, there and back.
+
+use contracts::v1::event::Body;
+use contracts::v1::{Bar, Basis, Event, Fill, IndicatorValue, Instant, Money, Signal, SignalLeg};
+use contracts::{ContentType, DecodeError, decode, decode_as, encode, from_timestamp, to_json, to_timestamp};
+use proptest::prelude::*;
+
+prop_compose! {
+    fn bars()(
+        symbol in any::<String>(),
+        open_e9 in any::<i64>(),
+        volume_e3 in any::<i64>(),
+        start_ns in any::<i64>(),
+        origin in 0..5_i32,
+        vwap_e9 in any::<Option<i64>>(),
+    ) -> Body {
+        let start = Some(to_timestamp(start_ns));
+        Body::Bar(Bar { symbol, open_e9, volume_e3, start, origin, vwap_e9, ..Bar::default() })
+    }
+}
+
+prop_compose! {
+    fn signals()(
+        strategy in any::<String>(),
+        symbols in prop::collection::vec(any::<String>(), 0..3),
+        value in any::<f64>().prop_filter("a number", |value| value.is_finite()),
+        reason in any::<String>(),
+    ) -> Body {
+        let legs = symbols.into_iter().map(|symbol| SignalLeg { symbol, ..SignalLeg::default() }).collect();
+        let indicators = vec![IndicatorValue { name: "sma".into(), value }];
+        Body::Signal(Signal { strategy, legs, indicators, reason })
+    }
+}
+
+prop_compose! {
+    fn fills()(quantity_e9 in any::<i64>(), units in any::<i64>(), nanos in any::<i32>()) -> Body {
+        let commission = Some(Money { units, nanos });
+        Body::Fill(Fill { quantity_e9, commission, ..Fill::default() })
+    }
+}
+
+prop_compose! {
+    fn events()(
+        id in "[!-~]{1,64}",
+        time_ns in any::<i64>(),
+        source in any::<String>(),
+        basis in prop::collection::vec((any::<String>(), any::<u64>()), 0..3),
+        place in any::<Option<(u32, u32)>>(),
+        body in prop_oneof![bars(), signals(), fills()],
+    ) -> Event {
+        Event {
+            id,
+            event_time: Some(to_timestamp(time_ns)),
+            source,
+            basis: basis.into_iter().map(|(stream, sequence)| Basis { stream, sequence }).collect(),
+            instant: place.map(|(position, size)| Instant { position, size }),
+            body: Some(body),
+            ..Event::default()
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_event_survives_both_forms(event in events()) {
+        let bytes = encode(&event);
+        prop_assert_eq!(&decode_as(ContentType::Protobuf, &bytes).unwrap(), &event);
+        prop_assert_eq!(&decode(&bytes).unwrap(), &event);
+        let json = to_json(&event).unwrap();
+        prop_assert_eq!(&decode_as(ContentType::Json, json.as_bytes()).unwrap(), &event);
+        prop_assert_eq!(&decode(json.as_bytes()).unwrap(), &event);
+        prop_assert!(!json.contains('\n'));
+    }
+
+    #[test]
+    fn nonsense_is_an_error_and_never_a_panic(payload in prop::collection::vec(any::<u8>(), 0..200)) {
+        // A random payload may decode by chance, but then into an event that has an id and a body.
+        if let Ok(event) = decode(&payload) {
+            prop_assert!(!event.id.is_empty() && event.body.is_some());
+        }
+    }
+
+    #[test]
+    fn a_nanosecond_survives(ns in any::<i64>()) {
+        let stamp = to_timestamp(ns);
+        prop_assert!((0..1_000_000_000).contains(&stamp.nanos));
+        prop_assert_eq!(from_timestamp(&stamp), Some(ns));
+    }
+}
+
+fn valid() -> Event {
+    Event { id: "1".into(), body: Some(Body::Bar(Bar::default())), ..Event::default() }
+}
+
+#[test]
+fn an_event_needs_an_id_and_a_body() {
+    assert!(decode(&encode(&valid())).is_ok());
+    for id in ["", "a b", "ä", "a\n", &"x".repeat(65)] {
+        let error = decode(&encode(&Event { id: id.into(), ..valid() })).unwrap_err();
+        assert!(matches!(error, DecodeError::Field { field: "id", .. }), "{error}");
+    }
+    let error = decode(&encode(&Event { body: None, ..valid() })).unwrap_err();
+    assert_eq!(error.to_string(), "field `body`: missing or of an unknown type");
+}
+
+#[test]
+fn json_errors_say_what_and_where() {
+    for (json, words) in [
+        (r#"{"id":"1","bar":{"openE9":"twelve"}}"#, "invalid digit found in string at line 1 column 35"),
+        (r#"{"id":"1","bar":{"opening":"1"}}"#, "opening"),
+        (r#"{"id":"1""#, "EOF"),
+        (r#"{"id":"1"}"#, "body"),
+    ] {
+        let message = decode(json.as_bytes()).unwrap_err().to_string();
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn json_may_have_space_around_it_and_names_of_either_kind() {
+    let json = "\n  {\"id\":\"1\",\"event_time\":\"2024-05-01T00:00:00Z\",\"bar\":{\"open_e9\":5}}\n";
+    let event = decode(json.as_bytes()).unwrap();
+    assert_eq!(event.event_time.and_then(|time| from_timestamp(&time)), Some(1_714_521_600_000_000_000));
+    assert!(matches!(event.body, Some(Body::Bar(Bar { open_e9: 5, .. }))));
+}
+
+#[test]
+fn the_header_decides_the_form() {
+    for (header, expected) in [
+        (None, ContentType::Protobuf),
+        (Some("application/protobuf"), ContentType::Protobuf),
+        (Some("application/json"), ContentType::Json),
+        (Some(" application/json; charset=utf-8"), ContentType::Json),
+    ] {
+        assert_eq!(ContentType::from_header(header), expected);
+    }
+}
+
+#[test]
+fn times_out_of_range_are_none() {
+    let stamp = |seconds| pbjson_types::Timestamp { seconds, nanos: 0 };
+    assert_eq!(from_timestamp(&stamp(i64::MAX)), None);
+    assert_eq!(from_timestamp(&stamp(i64::MAX / 1_000_000_000 + 1)), None);
+    assert_eq!(from_timestamp(&stamp(0)), Some(0));
+}

@@ -1,0 +1,44 @@
+//! Deterministic identity. The literal values are what tapes already hold: they must never change.
+
+use std::collections::HashSet;
+
+use contracts::{bar_id, client_order_id, event_id, order_id};
+use proptest::prelude::*;
+
+#[test]
+fn ids_are_what_they_always_were() {
+    assert_eq!(event_id("cause", "risk", 0), "EVENT_ID");
+    assert_eq!(bar_id("file", "BRK.B", "1h", 1_714_521_600_000_000_000), "BAR_ID");
+    assert_eq!(order_id("signal", 1), "ORDER_ID");
+    assert_eq!(client_order_id("ORDER_ID"), "td-ORDER_ID");
+}
+
+#[test]
+fn parts_do_not_run_into_each_other() {
+    assert_ne!(event_id("ab", "c", 0), event_id("a", "bc", 0));
+    assert_ne!(bar_id("ab", "c", "1h", 0), bar_id("a", "bc", "1h", 0));
+    assert_ne!(order_id("x", 1), order_id("x", 2));
+}
+
+#[test]
+fn a_thousand_signals_have_a_thousand_ids() {
+    let ids: HashSet<String> = (0..1_000).map(|index| event_id("bar", "sma_cross", index)).collect();
+    assert_eq!(ids.len(), 1_000);
+}
+
+proptest! {
+    #[test]
+    fn an_id_is_a_pure_function_of_its_cause(cause in any::<String>(), handler in any::<String>(), index: u32) {
+        let id = event_id(&cause, &handler, index);
+        prop_assert_eq!(&id, &event_id(&cause, &handler, index));
+        prop_assert_eq!(id.len(), 32);
+        prop_assert!(id.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()));
+        prop_assert_ne!(&id, &event_id(&cause, &handler, index.wrapping_add(1)));
+    }
+
+    #[test]
+    fn a_client_order_id_fits_every_broker(signal in any::<String>(), leg: u32) {
+        let id = client_order_id(&order_id(&signal, leg));
+        prop_assert!(id.len() <= 48 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+    }
+}

@@ -1,0 +1,128 @@
+//! Questions to the book.
+
+use super::{AccountState, Book, Halt, PendingSignal, PositionKey, PositionState, StrategyState};
+use crate::money::{Amount, Quantity};
+use crate::order::OrderState;
+
+/// What is approved and not filled yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reserved {
+    /// Shares of open buy orders, positive.
+    pub buy: Quantity,
+    /// Shares of open sell orders, negative.
+    pub sell: Quantity,
+}
+
+impl Book {
+    /// Last TRADING sequence folded.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// An account.
+    #[must_use]
+    pub fn account(&self, account: &str) -> Option<&AccountState> {
+        self.accounts.get(account)
+    }
+
+    /// Every account, by name.
+    pub fn accounts(&self) -> impl Iterator<Item = &AccountState> {
+        self.accounts.values()
+    }
+
+    /// A position; `None` when there never was one.
+    #[must_use]
+    pub fn position(&self, account: &str, strategy: &str, symbol: &str) -> Option<&PositionState> {
+        self.positions.get(&PositionKey::new(account, strategy, symbol))
+    }
+
+    /// Every position of an account, by strategy and symbol, flat ones included.
+    pub fn positions_of<'book>(
+        &'book self,
+        account: &'book str,
+    ) -> impl Iterator<Item = &'book PositionState> {
+        let from = PositionKey::new(account, "", "");
+        self.positions.range(from..).map(|(_, row)| row).take_while(move |row| row.key.account == account)
+    }
+
+    /// Every position, by account, strategy and symbol.
+    pub fn positions(&self) -> impl Iterator<Item = &PositionState> {
+        self.positions.values()
+    }
+
+    /// Shares of `symbol` that an account holds over all strategies, signed.
+    #[must_use]
+    pub fn net_quantity(&self, account: &str, symbol: &str) -> Quantity {
+        let held = self.positions_of(account).filter(|row| row.key.symbol == symbol);
+        held.fold(Quantity::ZERO, |sum, row| Quantity(sum.0.saturating_add(row.quantity.0)))
+    }
+
+    /// An order that is open or ended a short while ago.
+    #[must_use]
+    pub fn order(&self, order_id: &str) -> Option<&OrderState> {
+        self.orders.get(order_id).or_else(|| self.settled.get(order_id))
+    }
+
+    /// Every order that has not ended, by id.
+    pub fn open_orders(&self) -> impl Iterator<Item = &OrderState> {
+        self.orders.values()
+    }
+
+    /// Shares of `symbol` in open orders of an account, of one strategy or of all.
+    #[must_use]
+    pub fn reserved(&self, account: &str, strategy: Option<&str>, symbol: &str) -> Reserved {
+        let mut reserved = Reserved::default();
+        for order in self.orders.values().filter(|order| {
+            order.spec.account == account
+                && order.spec.symbol == symbol
+                && strategy.is_none_or(|strategy| order.spec.strategy == strategy)
+        }) {
+            let remaining = order.remaining_signed();
+            let sum = if remaining.0 > 0 { &mut reserved.buy } else { &mut reserved.sell };
+            sum.0 = sum.0.saturating_add(remaining.0);
+        }
+        reserved
+    }
+
+    /// Gross value of an account's open orders that are not merely reducing.
+    #[must_use]
+    pub fn reserved_exposure(&self, account: &str) -> Amount {
+        let orders = self.orders.values().filter(|order| order.spec.account == account);
+        orders.fold(Amount::ZERO, |sum, order| Amount(sum.0.saturating_add(order.reserved_value().0)))
+    }
+
+    /// A strategy.
+    #[must_use]
+    pub fn strategy(&self, strategy: &str) -> Option<&StrategyState> {
+        self.strategies.get(strategy)
+    }
+
+    /// Every strategy, by name.
+    pub fn strategies(&self) -> impl Iterator<Item = &StrategyState> {
+        self.strategies.values()
+    }
+
+    /// A signal without a decision.
+    #[must_use]
+    pub fn pending_signal(&self, signal_id: &str) -> Option<&PendingSignal> {
+        self.pending.get(signal_id)
+    }
+
+    /// Every signal without a decision, by id.
+    pub fn pending_signals(&self) -> impl Iterator<Item = &PendingSignal> {
+        self.pending.values()
+    }
+
+    /// The halt of all accounts.
+    #[must_use]
+    pub fn halt(&self) -> Option<&Halt> {
+        self.halt.as_ref()
+    }
+
+    /// Whether new exposure is stopped on `account`, by its own halt or by the halt of all.
+    #[must_use]
+    pub fn is_halted(&self, account: &str) -> bool {
+        self.halt.is_some() || self.accounts.get(account).is_some_and(|row| row.halt.is_some())
+    }
+}

@@ -1,0 +1,38 @@
+//! The read models in Postgres.
+
+use async_trait::async_trait;
+use domain::book::Book;
+use domain::order::OrderState;
+use projections::{QueryError, queries};
+use sqlx::PgPool;
+
+use crate::read_model::{ReadError, ReadModel};
+
+/// The read models in Postgres, through the queries of `projections`.
+#[derive(Clone, Debug)]
+pub struct PostgresReadModel {
+    pool: PgPool,
+}
+
+impl PostgresReadModel {
+    /// Reads through `pool`.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+#[async_trait]
+impl ReadModel for PostgresReadModel {
+    async fn book(&self) -> Result<Book, ReadError> {
+        queries::load_book(&self.pool).await.map_err(failed("the book"))
+    }
+
+    async fn order(&self, order_id: &str) -> Result<Option<OrderState>, ReadError> {
+        queries::load_order(&self.pool, order_id).await.map_err(failed("an order"))
+    }
+}
+
+fn failed(doing: &'static str) -> impl FnOnce(QueryError) -> ReadError {
+    move |source| ReadError { doing, source: Box::new(source) }
+}

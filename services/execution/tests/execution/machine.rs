@@ -1,0 +1,113 @@
+//! The machine by itself: given events, then work.
+
+use contracts::v1::event::Body;
+use contracts::v1::{Event, OrderCancelRequested, OrderRejected, OrderSubmitted, RiskDecision, Side, Verdict};
+use contracts::{Subject, event_id, to_timestamp};
+use domain::book::Book;
+use event_log::Recorded;
+use execution::{Machine, Step, Work};
+
+use crate::support::{ACCOUNTS, OPEN_NS, leg, order};
+
+/// A machine that has folded `given`, and the work it then sees.
+fn check(given: &[Body], expect: &[Work]) -> Machine {
+    let mut machine = Machine::new(Book::default(), &ACCOUNTS.map(str::to_owned));
+    for (sequence, body) in (1u64..).zip(given) {
+        let event = Event {
+            id: event_id("given", "test", u32::try_from(sequence).unwrap()),
+            event_time: Some(to_timestamp(OPEN_NS)),
+            body: Some(body.clone()),
+            ..Event::default()
+        };
+        let recorded = Recorded { sequence, subject: String::new(), event };
+        machine.fold(&recorded).unwrap();
+    }
+    assert_eq!(machine.work(), expect);
+    assert_eq!(machine.work(), expect, "asking again gives the same answer");
+    machine
+}
+
+fn approved(name: &str, orders: Vec<contracts::v1::OrderSpec>) -> Body {
+    Body::RiskDecision(RiskDecision {
+        account: "paper".into(),
+        strategy: "momentum".into(),
+        signal_id: event_id(name, "signal", 0),
+        verdict: Verdict::Approved.into(),
+        orders,
+        ..RiskDecision::default()
+    })
+}
+
+fn submitted(spec: &contracts::v1::OrderSpec) -> Body {
+    Body::OrderSubmitted(OrderSubmitted {
+        order: Some(spec.clone()),
+        client_order_id: contracts::client_order_id(&spec.order_id),
+        broker: "simulated".into(),
+    })
+}
+
+#[test]
+fn an_approval_is_submitted_and_a_group_together() {
+    let single = order("one", "paper", "A", Side::Buy, 1);
+    let pair = vec![
+        leg("two", 0, order("two", "paper", "A", Side::Buy, 1)),
+        leg("two", 1, order("two", "paper", "B", Side::Sell, 1)),
+    ];
+    let ids: Vec<_> = pair.iter().map(|order| order.order_id.clone()).collect();
+    let given = [approved("one", vec![single.clone()]), approved("two", pair)];
+    let mut expect = vec![Work::Submit(vec![single.order_id.clone()]), Work::Submit(ids.clone())];
+    // Work comes by order id, and a group with the first of its legs.
+    let first = ids.iter().min().unwrap();
+    if *first < single.order_id {
+        expect.reverse();
+    }
+    check(&given, &expect);
+}
+
+#[test]
+fn an_intent_without_an_answer_is_asked_for() {
+    let spec = order("one", "paper", "A", Side::Buy, 1);
+    let given = [approved("one", vec![spec.clone()]), submitted(&spec)];
+    check(&given, &[Work::Ask(spec.order_id)]);
+}
+
+#[test]
+fn a_cancel_before_the_intent_withdraws() {
+    let spec = order("one", "paper", "A", Side::Buy, 1);
+    let cancel = OrderCancelRequested { order_id: spec.order_id.clone(), ..OrderCancelRequested::default() };
+    let given = [approved("one", vec![spec.clone()]), Body::OrderCancelRequested(cancel)];
+    check(&given, &[Work::Withdraw(spec.order_id)]);
+}
+
+#[test]
+fn a_refused_leg_takes_its_group_with_it() {
+    let pair = [
+        leg("two", 0, order("two", "paper", "A", Side::Buy, 1)),
+        leg("two", 1, order("two", "paper", "B", Side::Sell, 1)),
+    ];
+    let rejected =
+        OrderRejected { order_id: pair[1].order_id.clone(), reason: "the broker says no".into() };
+    let given = [
+        approved("two", pair.to_vec()),
+        submitted(&pair[0]),
+        submitted(&pair[1]),
+        Body::OrderRejected(rejected),
+    ];
+    let [order_id, failed] = pair.map(|order| order.order_id);
+    check(&given, &[Work::Unwind { order_id, failed }]);
+}
+
+#[test]
+fn a_step_says_the_same_thing_each_time() {
+    let spec = order("one", "paper", "A", Side::Buy, 1);
+    let machine = check(
+        &[approved("one", vec![spec.clone()])],
+        &[Work::Submit(vec![spec.order_id.clone()])],
+    );
+    let step = Step::Submit { order_id: spec.order_id.clone(), broker: "simulated".into() };
+    let first = machine.decide(&step).unwrap().unwrap();
+    let again = machine.decide(&step).unwrap().unwrap();
+    assert_eq!(first.event, again.event);
+    assert_eq!(first.event.event_time, Some(to_timestamp(OPEN_NS)), "the decision's time");
+    assert_eq!(first.subject, Subject::order(&spec, "submitted"));
+}

@@ -1,0 +1,8 @@
+//! Tests of execution: its machine by itself, and its shell over a tape in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod day;
+mod machine;
+mod restart;
+mod support;

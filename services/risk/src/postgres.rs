@@ -1,0 +1,53 @@
+//! The read models in Postgres.
+
+use async_trait::async_trait;
+use projections::{QueryError, queries};
+use sqlx::PgPool;
+
+use crate::read_model::{AsOf, LastPrice, PastAction, ReadError, ReadModel, Snapshot};
+
+/// The read models in Postgres, through the queries of `projections`.
+#[derive(Clone, Debug)]
+pub struct PostgresReadModel {
+    pool: PgPool,
+}
+
+impl PostgresReadModel {
+    /// Reads through `pool`.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+#[async_trait]
+impl ReadModel for PostgresReadModel {
+    async fn snapshot(&self, signal_ids: &[String]) -> Result<Snapshot, ReadError> {
+        let book = queries::load_book(&self.pool).await.map_err(failed("the book"))?;
+        let decided = if signal_ids.is_empty() {
+            Vec::new()
+        } else {
+            // Asked after the book: it may know of more decisions than the book, never of fewer.
+            queries::decided(&self.pool, signal_ids).await.map_err(failed("decisions"))?
+        };
+        Ok(Snapshot { book, decided })
+    }
+
+    async fn prices(&self) -> Result<AsOf<LastPrice>, ReadError> {
+        let last = queries::decision_prices(&self.pool).await.map_err(failed("last prices"))?;
+        let row = |(symbol, price, close_ns)| LastPrice { symbol, price, close_ns };
+        Ok(AsOf { checkpoint: last.checkpoint, rows: last.prices.into_iter().map(row).collect() })
+    }
+
+    async fn actions(&self) -> Result<AsOf<PastAction>, ReadError> {
+        let actions = queries::corporate_actions(&self.pool, u64::MAX).await;
+        let actions = actions.map_err(failed("corporate actions"))?;
+        let rows = actions.actions.into_iter();
+        let rows = rows.map(|row| PastAction { event_ns: row.event_time_ns, action: row.wire() });
+        Ok(AsOf { checkpoint: actions.checkpoint, rows: rows.collect() })
+    }
+}
+
+fn failed(doing: &'static str) -> impl FnOnce(QueryError) -> ReadError {
+    move |source| ReadError { doing, source: Box::new(source) }
+}

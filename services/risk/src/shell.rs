@@ -1,0 +1,271 @@
+//! The thin shell: reads, asks the read model, appends. Every decision is the machine's.
+
+mod appending;
+mod load;
+mod patience;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::stream;
+use event_log::{AppendError, Delivery, Hint, Hints, LogError, Reader, Recorded};
+use runtime::{ClockMode, Context, HealthState, park};
+use serde::Deserialize;
+
+use crate::SERVICE;
+use crate::machine::{Due, Machine, Wanted};
+use crate::read_model::{ReadError, ReadModel};
+use crate::round::Outcome;
+use appending::Decisions;
+use patience::Patience;
+
+/// Messages taken from a stream at once.
+const BATCH: usize = 512;
+/// Longest answer of the read model to one question.
+const ANSWER_MAX: Duration = Duration::from_secs(1);
+/// The clock's word that an instant's signals are complete.
+const DECIDE: &str = "clock.decide";
+/// The projector's word that the read model moved.
+const COMMITTED: &str = "projection.trading.committed";
+
+/// What the risk service needs.
+#[derive(Clone)]
+pub struct Config {
+    /// Account on which the signal of an unknown strategy is denied.
+    pub fallback_account: String,
+    /// The read models.
+    pub read_model: Arc<dyn ReadModel>,
+}
+
+/// Why the service stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The tape could not be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A decision or a parked message could not be stored.
+    #[error("append: {0}")]
+    Append(#[from] AppendError),
+}
+
+/// Runs the service until shutdown.
+pub async fn run(context: Context, config: Config) -> Result<(), Error> {
+    context.health.set(SERVICE, HealthState::Starting, "reading the tape");
+    let outcome = match Shell::load(context.clone(), config).await {
+        Ok(Some(mut shell)) => shell.serve().await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if context.shutdown.is_cancelled() {
+        context.health.set(SERVICE, HealthState::Stopping, "");
+        return Ok(());
+    }
+    outcome
+}
+
+struct Shell {
+    context: Context,
+    read_model: Arc<dyn ReadModel>,
+    machine: Machine,
+    trading: Box<dyn Reader>,
+    market: Box<dyn Reader>,
+    decide: Box<dyn Hints>,
+    committed: Box<dyn Hints>,
+    decisions: Decisions,
+    patience: Patience,
+}
+
+impl Shell {
+    async fn serve(&mut self) -> Result<(), Error> {
+        self.context.health.set(SERVICE, HealthState::Ready, "");
+        loop {
+            let due = self.machine.due();
+            if self.patience.expect(&due) {
+                self.context.health.set(SERVICE, HealthState::Ready, "");
+            }
+            if self.advance(&due).await? {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                () = self.context.shutdown.cancelled() => return Ok(()),
+                hint = self.decide.next() => self.hear_decide(hint),
+                hint = self.committed.next() => self.hear_committed(hint),
+                batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
+                batch = self.market.batch(BATCH) => self.price(batch?).await?,
+                () = tokio::time::sleep_until(self.patience.wake()), if self.patience.is_waiting() => {}
+            }
+        }
+    }
+
+    /// Does what can be done now, and says what it waits for when that takes too long. True when
+    /// something was decided, so that what is due has to be looked at again.
+    async fn advance(&mut self, due: &Due) -> Result<bool, Error> {
+        let mut advanced = false;
+        match due {
+            Due::Nothing => {}
+            Due::Decide(wanted) if self.patience.may_look(wanted.checkpoint) => {
+                advanced = self.decide(wanted).await?;
+            }
+            Due::Market(_) if self.patience.is_time() => {
+                let state = self.context.tape.state(stream::MARKET).await?;
+                self.machine.market_ends(state.last_sequence);
+                self.patience.postpone();
+            }
+            _ if self.patience.is_time() => self.patience.postpone(),
+            _ => {}
+        }
+        if self.context.clock == ClockMode::Wall && !advanced {
+            advanced = self.deny_late(due).await?;
+        }
+        if let Some(culprit) = self.patience.complaint(due) {
+            tracing::warn!("waiting: {culprit}");
+            self.context.health.set(SERVICE, HealthState::Degraded, culprit);
+        }
+        Ok(advanced)
+    }
+
+    /// Asks for a snapshot and decides on it, where it has come far enough.
+    async fn decide(&mut self, wanted: &Wanted) -> Result<bool, Error> {
+        let snapshot = match answered("trading", self.read_model.snapshot(&wanted.signals)).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                self.patience.looked(error.to_string());
+                return Ok(false);
+            }
+        };
+        self.patience.committed(snapshot.book.sequence());
+        match self.machine.decide(snapshot, runtime::now_ns()) {
+            Ok(outcomes) => {
+                self.settle(outcomes).await?;
+                self.patience.done();
+                Ok(true)
+            }
+            Err(stale) => {
+                self.patience.looked(stale.to_string());
+                Ok(false)
+            }
+        }
+    }
+
+    /// Live, a signal that the read model does not reach in time is denied.
+    async fn deny_late(&mut self, due: &Due) -> Result<bool, Error> {
+        let late = self.patience.late(self.machine.waiting());
+        let (Some(late), Due::Decide(_)) = (late, due) else { return Ok(false) };
+        let reason = self.patience.deny();
+        let denied = self.machine.deny_stale(late, runtime::now_ns(), &reason);
+        self.settle(denied).await?;
+        Ok(true)
+    }
+
+    /// Puts outcomes on the tape, in their order. What another decider was faster with is decided again.
+    async fn settle(&mut self, outcomes: Vec<Outcome>) -> Result<(), Error> {
+        let mut decided = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Decided(outgoing) => decided.push(outgoing),
+                Outcome::Park { signal, reason } => self.give_up(&signal, &reason).await?,
+            }
+        }
+        let appended = self.decisions.append(&self.context, decided).await?;
+        for (sequence, event) in appended.stored {
+            self.machine.decided(sequence, event);
+        }
+        for (signal, reason) in appended.refused {
+            self.give_up(&signal, &reason).await?;
+        }
+        if let Some(sequence) = appended.overtaken {
+            self.machine.read_through(sequence);
+        }
+        Ok(())
+    }
+
+    /// Folds messages of TRADING.
+    async fn fold(&mut self, batch: Vec<Delivery>) -> Result<(), Error> {
+        for delivery in batch {
+            match delivery {
+                Delivery::Event(recorded) => {
+                    self.decisions.read(&recorded);
+                    let (sequence, subject) = (recorded.sequence, recorded.subject.clone());
+                    if let Err(refused) = self.machine.fold(recorded) {
+                        let payload = contracts::encode(&refused.event);
+                        self.park(stream::TRADING, sequence, &subject, &payload, refused.reason).await?;
+                    }
+                }
+                Delivery::Undecodable { sequence, subject, payload, error } => {
+                    self.park(stream::TRADING, sequence, &subject, &payload, &error.to_string()).await?;
+                    self.machine.skip(sequence);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes prices from messages of MARKET.
+    async fn price(&mut self, batch: Vec<Delivery>) -> Result<(), Error> {
+        for delivery in batch {
+            match delivery {
+                Delivery::Event(recorded) => self.machine.price(&recorded),
+                Delivery::Undecodable { sequence, subject, payload, error } => {
+                    self.park(stream::MARKET, sequence, &subject, &payload, &error.to_string()).await?;
+                    self.machine.skip_market(sequence);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Parks a signal that no decision can answer.
+    async fn give_up(&mut self, signal: &Recorded, reason: &str) -> Result<(), Error> {
+        let payload = contracts::encode(&signal.event);
+        self.park(stream::TRADING, signal.sequence, &signal.subject, &payload, reason).await?;
+        self.machine.drop_signal(&signal.event.id);
+        Ok(())
+    }
+
+    async fn park(
+        &self,
+        stream: &str,
+        sequence: u64,
+        subject: &str,
+        payload: &[u8],
+        reason: &str,
+    ) -> Result<(), AppendError> {
+        park(&self.context.tape, SERVICE, stream, sequence, subject, payload, reason).await
+    }
+
+    fn hear_decide(&mut self, hint: Result<Hint, LogError>) {
+        #[derive(Deserialize)]
+        struct Decide {
+            instant_ns: i64,
+            signal_sequence: u64,
+        }
+        // One that was missed comes again.
+        let Ok(hint) = hint else { return };
+        match serde_json::from_slice::<Decide>(&hint.payload) {
+            Ok(Decide { instant_ns, signal_sequence }) => self.machine.told(instant_ns, signal_sequence),
+            Err(error) => tracing::warn!(%error, "{DECIDE} passed over: {error}"),
+        }
+    }
+
+    fn hear_committed(&mut self, hint: Result<Hint, LogError>) {
+        // One that was missed is made up for by looking at the read model.
+        let Ok(hint) = hint else { return };
+        let sequence = std::str::from_utf8(&hint.payload).ok().and_then(|text| text.trim().parse().ok());
+        match sequence {
+            Some(sequence) => self.patience.committed(sequence),
+            None => tracing::warn!("{COMMITTED} passed over: expected a sequence in decimal"),
+        }
+    }
+}
+
+/// The answer of the read model, within bounded time.
+async fn answered<Answer>(
+    doing: &'static str,
+    question: impl Future<Output = Result<Answer, ReadError>>,
+) -> Result<Answer, ReadError> {
+    match tokio::time::timeout(ANSWER_MAX, question).await {
+        Ok(answer) => answer,
+        Err(elapsed) => Err(ReadError { doing, source: elapsed.into() }),
+    }
+}

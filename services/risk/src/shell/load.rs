@@ -1,0 +1,99 @@
+//! Starting: from the read models where they answer, from the tape where they do not.
+
+use std::time::Duration;
+
+use contracts::stream;
+use domain::book::Book;
+use event_log::LogError;
+use runtime::Context;
+
+use super::appending::Decisions;
+use super::patience::Patience;
+use super::{BATCH, COMMITTED, Config, DECIDE, Error, Shell};
+use crate::machine::Machine;
+use crate::pricing::Pricing;
+use crate::read_model::{ReadError, ReadModel};
+
+/// How long the read models may take to answer before the tape alone has to do.
+const READ_MODEL_MAX: Duration = Duration::from_secs(5);
+
+impl Shell {
+    /// Reads both streams to their heads; `None` when shutdown came first.
+    pub(super) async fn load(context: Context, config: Config) -> Result<Option<Self>, Error> {
+        let tape = &context.tape;
+        let read_model = config.read_model.as_ref();
+        // Listening begins before anything is read, so that no word of the clock falls in between.
+        let decide = tape.hints(DECIDE).await?;
+        let committed = tape.hints(COMMITTED).await?;
+        let (trading_head, market_head) = heads(&context).await?;
+        let (behind, checkpoint) = answered(start(read_model)).await.unwrap_or_default();
+        let prices = answered(read_model.prices()).await.unwrap_or_default();
+        let actions = answered(read_model.actions()).await.unwrap_or_default();
+        let pricing = Pricing::new(prices, actions);
+        let trading = tape.read(stream::TRADING, &[], behind + 1).await?;
+        let market = tape.read(stream::MARKET, &[], pricing.sequence() + 1).await?;
+        let machine = Machine::new(context.clock, &config.fallback_account, pricing, behind);
+        let mut patience = Patience::default();
+        patience.committed(checkpoint);
+        let mut shell = Self {
+            context,
+            read_model: config.read_model,
+            machine,
+            trading,
+            market,
+            decide,
+            committed,
+            decisions: Decisions::default(),
+            patience,
+        };
+        while shell.machine.trading_sequence() < trading_head || shell.machine.market_sequence() < market_head {
+            tokio::select! {
+                () = shell.context.shutdown.cancelled() => return Ok(None),
+                batch = shell.trading.batch(BATCH) => shell.fold(batch?).await?,
+                batch = shell.market.batch(BATCH) => shell.price(batch?).await?,
+            }
+        }
+        Ok(Some(shell))
+    }
+}
+
+/// TRADING sequence up to which every signal has its decision, and the checkpoint of the read model.
+async fn start(read_model: &dyn ReadModel) -> Result<(u64, u64), ReadError> {
+    let book = read_model.snapshot(&[]).await?.book;
+    let checkpoint = book.sequence();
+    let pending: Vec<_> = book.pending_signals().map(|signal| signal.event.id.clone()).collect();
+    if pending.is_empty() {
+        return Ok((checkpoint, checkpoint));
+    }
+    // A signal that came twice waits in the book for ever; its decision tells.
+    let decided = read_model.snapshot(&pending).await?.decided;
+    let behind = first_undecided(&book, &decided).map_or(checkpoint, |sequence| sequence - 1);
+    Ok((behind, checkpoint))
+}
+
+fn first_undecided(book: &Book, decided: &[String]) -> Option<u64> {
+    let undecided = book.pending_signals().filter(|signal| !decided.contains(&signal.event.id));
+    undecided.map(|signal| signal.sequence.max(1)).min()
+}
+
+/// Last sequences of TRADING and MARKET.
+async fn heads(context: &Context) -> Result<(u64, u64), LogError> {
+    let trading = context.tape.state(stream::TRADING).await?;
+    let market = context.tape.state(stream::MARKET).await?;
+    Ok((trading.last_sequence, market.last_sequence))
+}
+
+/// The answer of a read model; `None` when it has none in time, so that the tape has to do.
+async fn answered<Answer>(question: impl Future<Output = Result<Answer, ReadError>>) -> Option<Answer> {
+    match tokio::time::timeout(READ_MODEL_MAX, question).await {
+        Ok(Ok(answer)) => Some(answer),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "starting from the tape: {error}");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("starting from the tape: the read model did not answer in time");
+            None
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The Overview page in a real browser, on a running demo.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::harness::{Home, Outcome, eventually};
+use crate::tapes::url;
+
+#[test]
+fn the_overview_passes_its_checks_in_chromium() -> Outcome {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/browser");
+    let home = Home::new()?;
+    let mut up = home.spawn("up", &["up"])?;
+    eventually("a URL is printed", Duration::from_secs(40), || Ok(url(&home, "up")?.is_some()))?;
+    let address = url(&home, "up")?.unwrap_or_default();
+    let output = Command::new("npx")
+        .args(["--no-install", "playwright", "test"])
+        .current_dir(&directory)
+        .env("TAPEDECK_TEST_URL", &address)
+        .stdin(Stdio::null())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success(),
+        "{said}\n{}\n--- the program said ---\n{}",
+        String::from_utf8_lossy(&output.stderr),
+        home.said("up")
+    );
+    assert_eq!(up.interrupt(Duration::from_secs(20))?, Some(0), "{}", home.said("up"));
+    Ok(())
+}

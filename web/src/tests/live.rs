@@ -1,0 +1,156 @@
+//! The live stream, from a commit of the projector to the event a browser reads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use axum::http::{Request, StatusCode};
+use futures::StreamExt as _;
+
+use super::script::{self, NOW_NS};
+use super::{Deck, HOST};
+
+/// An event as a browser reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Seen {
+    topic: String,
+    version: u64,
+    data: String,
+}
+
+struct Browser {
+    body: BodyDataStream,
+    text: String,
+}
+
+impl Browser {
+    async fn open(deck: &Deck, topics: &str, after: u64, last: Option<u64>) -> Self {
+        let mut request = Request::get(format!("/live?topics={topics}&after={after}")).header("host", HOST);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last.to_string());
+        }
+        let response = deck.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        Self { body: response.into_body().into_data_stream(), text: String::new() }
+    }
+
+    async fn next(&mut self) -> Seen {
+        let wait = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                if let Some(end) = self.text.find("\n\n") {
+                    let event: String = self.text.drain(..end + 2).collect();
+                    return parse(&event);
+                }
+                let bytes = self.body.next().await.unwrap().unwrap();
+                self.text.push_str(std::str::from_utf8(&bytes).unwrap());
+            }
+        });
+        wait.await.unwrap()
+    }
+
+    /// The next event that is none of the connection's heartbeats.
+    async fn next_change(&mut self) -> Seen {
+        loop {
+            let seen = self.next().await;
+            if seen.topic != "beat" {
+                return seen;
+            }
+        }
+    }
+}
+
+fn parse(event: &str) -> Seen {
+    let field = |name: &str| {
+        let line = event.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        line.unwrap_or_default().to_owned()
+    };
+    Seen { topic: field("event"), version: field("id").parse().unwrap(), data: field("data") }
+}
+
+async fn live_deck() -> Deck {
+    let deck = Deck::traded().await;
+    tokio::spawn(crate::live::feed(Arc::clone(&deck.app)));
+    deck
+}
+
+#[tokio::test]
+async fn a_commit_reaches_the_browser_as_the_whole_element() {
+    let deck = live_deck().await;
+    let mut browser = Browser::open(&deck, "tiles.paper", deck.app.hub.version(), None).await;
+    let first = browser.next_change().await;
+    assert!(first.data.contains("100,179.00"), "{}", first.data);
+    deck.append(vec![script::mark(950, NOW_NS + 1_000_000_000, 100_250, true, false)]).await;
+    let second = browser.next_change().await;
+    assert_eq!(second.topic, "tiles.paper");
+    assert!(second.version > first.version);
+    assert!(second.data.starts_with(&format!("<div id=\"tiles\" data-panel data-v=\"{}\"", second.version)));
+    assert!(second.data.contains("100,250.00"));
+    assert!(!second.data.contains('\n'));
+}
+
+#[tokio::test]
+async fn resuming_gives_what_was_missed_and_nothing_twice() {
+    let deck = live_deck().await;
+    let mut browser = Browser::open(&deck, "tiles.paper,kill.paper", deck.app.hub.version(), None).await;
+    let (one, two) = (browser.next_change().await, browser.next_change().await);
+    let newest = one.version.max(two.version);
+    drop(browser);
+    let watcher = Browser::open(&deck, "tiles.paper", newest, None).await;
+    deck.append(vec![script::mark(950, NOW_NS + 1_000_000_000, 100_300, true, false)]).await;
+    let mut late = Browser::open(&deck, "tiles.paper,kill.paper", 0, Some(newest)).await;
+    let missed = late.next_change().await;
+    assert_eq!(missed.topic, "tiles.paper");
+    assert!(missed.data.contains("100,300.00"), "{}", missed.data);
+    drop(watcher);
+}
+
+#[tokio::test]
+async fn a_version_the_server_does_not_know_must_resync() {
+    let deck = live_deck().await;
+    for version in [0, u64::MAX / 2] {
+        let mut browser = Browser::open(&deck, "tiles.paper", version, None).await;
+        let seen = browser.next_change().await;
+        assert_eq!(seen.topic, "resync");
+        assert!(seen.version >= 1, "{seen:?}");
+        assert!(browser.next_change().await.version > seen.version);
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_connection_beats() {
+    let deck = Deck::traded().await;
+    let version = deck.app.hub.version();
+    let mut browser = Browser::open(&deck, "tiles.paper", version, None).await;
+    for _ in 0..2 {
+        assert_eq!(browser.next().await, Seen { topic: "beat".to_owned(), version, data: version.to_string() });
+    }
+}
+
+#[tokio::test]
+async fn unknown_topics_and_too_many_are_refused() {
+    let deck = Deck::traded().await;
+    let many = (0..65).map(|index| format!("tiles.x{index}")).collect::<Vec<_>>().join(",");
+    for (topics, status) in [
+        ("", StatusCode::BAD_REQUEST),
+        (many.as_str(), StatusCode::BAD_REQUEST),
+        ("tiles.nobody", StatusCode::NOT_FOUND),
+        ("nothing.paper", StatusCode::NOT_FOUND),
+        ("tiles", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(deck.get(&format!("/live?topics={topics}")).await.status, status, "{topics}");
+    }
+}
+
+#[tokio::test]
+async fn the_stream_ends_when_the_server_stops() {
+    let deck = Deck::traded().await;
+    let mut browser = Browser::open(&deck, "tiles.paper", deck.app.hub.version(), None).await;
+    browser.next().await;
+    deck.app.context.shutdown.cancel();
+    let end = tokio::time::timeout(Duration::from_secs(10), async {
+        while let Some(chunk) = browser.body.next().await {
+            chunk.unwrap();
+        }
+    });
+    end.await.unwrap();
+}

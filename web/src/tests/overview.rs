@@ -1,0 +1,134 @@
+//! What the Overview shows, panel by panel.
+
+use axum::http::StatusCode;
+
+use super::script::{self, NOW_NS};
+use super::{Deck, get, read};
+use crate::pages::Panel;
+
+/// The panel as the live stream renders it, one element or piece of text a line, so that a change of a page
+/// reads as one.
+async fn panel(deck: &Deck, panel: Panel) -> String {
+    let path = format!("/overview/panels/{}?account={}", panel.name(), script::ACCOUNT);
+    let answer = deck.get(&path).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let lines: Vec<String> = answer
+        .text
+        .replace('<', "\n<")
+        .lines()
+        .map(|line| line.trim().to_owned())
+        .filter(|line| !line.is_empty() && !line.starts_with("</"))
+        // Keys of forms are new in each rendering.
+        .map(|line| if line.contains("name=\"key\"") || line.contains("name=\"csrf\"") { "<input …>".to_owned() } else { line })
+        .collect();
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn every_panel_shows_what_the_tape_holds() {
+    let deck = Deck::traded().await;
+    for shown in Panel::ALL {
+        insta::assert_snapshot!(format!("traded_{}", shown.name()), panel(&deck, shown).await);
+    }
+}
+
+#[tokio::test]
+async fn an_empty_tape_says_what_to_do() {
+    let deck = Deck::empty().await;
+    deck.settle().await;
+    let page = deck.get("/").await;
+    assert_eq!(page.status, StatusCode::OK);
+    for text in ["First steps", "tapedeck import FILE…", "No bars.", "No orders yet", "Flat", "The stream is empty"] {
+        assert!(page.text.contains(text), "{text} is missing");
+    }
+}
+
+#[tokio::test]
+async fn the_page_states_mode_tape_and_a_version_older_than_any_update() {
+    let deck = Deck::traded().await;
+    let page = deck.get("/").await;
+    for text in [">DEMO<", "<strong>test</strong>", "600× speed", "Tue 6 Jan 2026, 14:30 ET", "lang=\"en\""] {
+        assert!(page.text.contains(text), "{text} is missing");
+    }
+    let version = deck.app.hub.version();
+    assert!(page.text.contains(&format!("<html lang=\"en\" data-theme=\"system\" data-live=\"connecting\" data-v=\"{version}\">")));
+    assert!(!page.text.contains("Loading…"), "a panel was not read in time");
+    assert!(page.text.contains("topics=\"clock.paper,"), "live topics are missing");
+}
+
+#[tokio::test]
+async fn words_from_the_tape_are_text_never_markup() {
+    let deck = Deck::traded().await;
+    let page = deck.get("/").await;
+    assert!(page.text.contains("26110.00 &#60;would&#62; exceed"));
+    assert!(!page.text.contains("<would>"));
+}
+
+#[tokio::test]
+async fn the_theme_follows_the_visitors_cookie() {
+    let deck = Deck::empty().await;
+    let mut request = get("/");
+    request.headers_mut().insert("cookie", "theme=light".parse().unwrap());
+    let page = read(deck.send(request).await).await;
+    assert!(page.text.contains("data-theme=\"light\""));
+}
+
+#[tokio::test]
+async fn the_equity_line_comes_oldest_first() {
+    let deck = Deck::traded().await;
+    let answer = deck.get("/overview/equity.json").await;
+    let line: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
+    let seconds = NOW_NS / 1_000_000_000;
+    let expected = serde_json::json!([[seconds - 5 * 3_600, 100_000.0], [seconds, 100_179.0]]);
+    assert_eq!(line["points"], expected);
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_not_found() {
+    let deck = Deck::traded().await;
+    for path in ["/?account=nobody", "/overview/panels/nothing", "/assets/nothing.js", "/assets/manifest.json", "/x"] {
+        assert_eq!(deck.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn assets_may_be_kept_for_ever_and_pages_never() {
+    let deck = Deck::empty().await;
+    let page = deck.get("/").await;
+    assert_eq!(page.headers["cache-control"], "no-store");
+    let script = deck.app.assets.path("app.js");
+    assert!(page.text.contains(&script));
+    let asset = deck.get(&script).await;
+    assert_eq!(asset.status, StatusCode::OK);
+    assert_eq!(asset.headers["cache-control"], "public, max-age=31536000, immutable");
+    assert_eq!(asset.headers["content-type"], "text/javascript; charset=utf-8");
+}
+
+#[tokio::test]
+async fn ready_only_when_every_service_is_and_every_projection_is_at_its_head() {
+    let deck = Deck::traded().await;
+    let answer = deck.get("/readyz").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    deck.app.context.health.set("risk", runtime::HealthState::Degraded, "waits for trading");
+    let answer = deck.get("/readyz").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    let body: serde_json::Value = serde_json::from_str(&answer.text).unwrap();
+    assert_eq!(body["not_ready"], serde_json::json!(["risk: degraded waits for trading"]));
+    assert_eq!(deck.get("/healthz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_projection_behind_its_stream_is_named() {
+    let deck = Deck::traded().await;
+    // Without a projector nothing moves any more.
+    deck.app.context.shutdown.cancel();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let (subject, event) = script::mark(950, NOW_NS + 1, 100_200, true, false);
+    deck.tape
+        .append(event_log::Append { subject, event, expect: event_log::Expect::Nothing })
+        .await
+        .unwrap();
+    let answer = deck.get("/readyz").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.text.contains("projection trading: 1 events behind"), "{}", answer.text);
+}
