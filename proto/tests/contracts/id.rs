@@ -7,10 +7,19 @@ use proptest::prelude::*;
 
 #[test]
 fn ids_are_what_they_always_were() {
-    assert_eq!(event_id("cause", "risk", 0), "EVENT_ID");
-    assert_eq!(bar_id("file", "BRK.B", "1h", 1_714_521_600_000_000_000), "BAR_ID");
-    assert_eq!(order_id("signal", 1), "ORDER_ID");
-    assert_eq!(client_order_id("ORDER_ID"), "td-ORDER_ID");
+    let ids = [
+        event_id("cause", "risk", 0),
+        bar_id("file", "BRK.B", "1h", 1_714_521_600_000_000_000),
+        order_id("signal", 1),
+        client_order_id(&order_id("signal", 1)),
+    ];
+    let always = [
+        "9efe30f8b54789a76a35972bd67f7c10",
+        "273354875995dea827a5cea428507e69",
+        "0c1066642c0f550e395c2186",
+        "td-0c1066642c0f550e395c2186",
+    ];
+    assert_eq!(ids, always);
 }
 
 #[test]

@@ -184,8 +184,11 @@ impl Session {
 
     /// Stops what this session started.
     pub async fn close(self) {
-        if let Some(owned) = self.owned {
-            Addresses::remove(&self.dir);
+        let Self { dir, owned, tape, jetstream, .. } = self;
+        // Clients leave before their server does.
+        drop((tape, jetstream));
+        if let Some(owned) = owned {
+            Addresses::remove(&dir);
             owned.stop().await;
         }
     }

@@ -13,7 +13,7 @@ use contracts::v1::{
 use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
 use domain::book::Book;
 use domain::order::OrderState;
-use event_log::{Append, Delivery, EventLog as _, Expect, MemoryLog, Recorded, Tape};
+use event_log::{Append, EventLog as _, Expect, MemoryLog, Recorded, Tape};
 use execution::{Config, ReadError, ReadModel};
 use runtime::{ClockMode, Context, Health};
 use tokio_util::sync::CancellationToken;
@@ -304,12 +304,4 @@ pub fn session(phase: SessionPhase, open_ns: i64) -> Body {
         close: Some(to_timestamp(close_ns)),
         ..SessionChange::default()
     })
-}
-
-/// The deliveries of a reader as recorded events, for tests of the machine.
-pub fn recorded(delivery: Delivery) -> Recorded {
-    match delivery {
-        Delivery::Event(recorded) => recorded,
-        Delivery::Undecodable { error, .. } => panic!("{error}"),
-    }
 }

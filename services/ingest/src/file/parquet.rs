@@ -92,10 +92,8 @@ impl Table for ParquetTable {
     fn advance(&mut self) -> Result<bool, FileError> {
         // The first row of a slice is at 0, where `next_slice` leaves it.
         self.at += 1;
-        if self.at >= self.height {
-            if !self.next_slice()? {
-                return Ok(false);
-            }
+        if self.at >= self.height && !self.next_slice()? {
+            return Ok(false);
         }
         self.line += 1;
         Ok(true)

@@ -42,6 +42,17 @@ async fn the_clock_runs_over_a_real_server_and_resumes() {
     assert!(finished.progress.signals > 50, "{finished:?}");
     // The stand-ins wait for every single append, so this is far from the clock's own cost.
     assert!(each < Duration::from_millis(50), "{each:?} an instant");
+    eprintln!("TEMP each {each:?} {:?}", finished.progress);
+    let q = TestNats::start().await.unwrap();
+    let tt = (handle(&q).await, handle(&q).await, handle(&q).await);
+    let source = Short::new(2000);
+    let _f2 = fakes::quiet(&tt.1, &tt.2);
+    let began = Moment::now();
+    let f = start(&tt.0, &source, Speed::Max).finish().await;
+    eprintln!("TEMP quiet {:?} {:?}", began.elapsed() / 2000, f.progress);
+    let fl = floor::measure(&options(&q), 3).await.unwrap();
+    eprintln!("TEMP floor {fl:?} {:?}", fl.compare(&f.progress, began.elapsed()));
+    let source = Short::new(300);
     drop(fakes);
     let _fakes = fakes::all(&handle(&nats).await);
     let finished = start(&handle(&nats).await, &source, Speed::Max).finish().await;

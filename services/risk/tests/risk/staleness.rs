@@ -1,0 +1,98 @@
+//! A read model that is behind or away, hints that come twice or not at all.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use contracts::v1::Intent;
+use runtime::{ClockMode, HealthState};
+
+use crate::events::{self, E9, T0, limits};
+use crate::world::{World, verdicts};
+
+async fn tape_world() -> World {
+    let world = World::new(ClockMode::Tape, limits(1_000_000, E9)).await;
+    world.instant(T0, &["SPY"]).await;
+    world
+}
+
+#[tokio::test]
+async fn on_the_tape_clock_a_stall_decides_nothing_and_names_the_culprit() {
+    let world = tape_world().await;
+    let before = world.trading().await;
+    world.buy("alpha", "SPY").await;
+    world.limit(before - 1);
+    let running = world.start();
+    world.health_is(HealthState::Ready).await;
+    world.say_decide(T0).await;
+    let culprit = world.health_is(HealthState::Degraded).await;
+    assert_eq!(culprit, format!("the read model is at TRADING {}, expected at least {before}", before - 1));
+    assert!(world.decisions().await.is_empty());
+    // Without a word of the projector.
+    world.limit(before);
+    assert_eq!(world.decided(1).await.len(), 1);
+    world.health_is(HealthState::Ready).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn live_a_stale_read_model_denies_after_two_seconds() {
+    for failing in [false, true] {
+        let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+        let now = runtime::now_ns();
+        world.instant(now, &["SPY"]).await;
+        let running = world.start();
+        world.health_is(HealthState::Ready).await;
+        world.limit(world.trading().await - 1);
+        world.model.failing.store(failing, Ordering::SeqCst);
+        let began = tokio::time::Instant::now();
+        world.put(events::signal("alpha", "SPY", now, Intent::EnterLong, 1)).await;
+        let decisions: Vec<_> = world.decided(1).await.into_iter().map(|(_, decision)| decision).collect();
+        assert!(began.elapsed() >= Duration::from_secs(2));
+        assert_eq!(verdicts(&decisions)[0].2, "stale_read_model");
+        world.health_is(HealthState::Degraded).await;
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_hint_that_comes_twice_or_late_changes_nothing() {
+    let world = tape_world().await;
+    let running = world.start();
+    world.health_is(HealthState::Ready).await;
+    // Before there is anything, for an instant long gone, and in a form that nobody knows.
+    world.say_decide(T0).await;
+    world.log.hint("clock.decide", b"{}".to_vec()).await.unwrap();
+    world.buy("alpha", "SPY").await;
+    assert_eq!(world.decided(1).await.len(), 1);
+    for _ in 0..20 {
+        world.say_decide(T0).await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    running.stop().await;
+    assert_eq!(world.decisions().await.len(), 1);
+}
+
+#[tokio::test]
+async fn without_the_clock_nothing_is_decided_on_the_tape_clock() {
+    let world = tape_world().await;
+    world.buy("alpha", "SPY").await;
+    let running = world.start();
+    world.health_is(HealthState::Ready).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(world.decisions().await.is_empty());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn one_snapshot_serves_an_instant() {
+    let world = tape_world().await;
+    for strategy in ["alpha", "beta"] {
+        world.buy(strategy, "SPY").await;
+    }
+    let running = world.start();
+    world.health_is(HealthState::Ready).await;
+    let before = world.model.asked.load(Ordering::SeqCst);
+    world.decided(2).await;
+    running.stop().await;
+    assert_eq!(world.model.asked.load(Ordering::SeqCst) - before, 1);
+}

@@ -1,0 +1,74 @@
+//! Signals that cannot be judged delay nobody.
+
+use contracts::v1::event::Body;
+use contracts::v1::{Event, Intent, Signal};
+use contracts::{Subject, stream};
+use event_log::EventLog as _;
+use runtime::ClockMode;
+
+use crate::events::{self, E9, T0, limits};
+use crate::world::{World, verdicts};
+
+async fn world(mode: ClockMode, event_ns: i64) -> World {
+    let world = World::new(mode, limits(1_000_000, E9)).await;
+    world.instant(event_ns, &["SPY"]).await;
+    world
+}
+
+/// Rules under which the wrong signal and, behind it, a right one are decided.
+async fn check(wrong: Event, subject: &str, rule: &str) {
+    let world = world(ClockMode::Tape, T0).await;
+    world.put_under(Subject::parse(subject).unwrap(), wrong).await;
+    world.buy("beta", "SPY").await;
+    let mut decisions = verdicts(&world.decide(2).await);
+    decisions.sort();
+    let rules: Vec<_> = decisions.iter().map(|(name, _, rule)| (name.trim(), rule.as_str())).collect();
+    assert!(rules.contains(&("beta SPY", "")), "{rules:?}");
+    assert!(rules.iter().any(|(_, known)| *known == rule), "{rules:?}");
+}
+
+fn signal() -> Event {
+    events::signal("alpha", "SPY", T0, Intent::EnterLong, 1)
+}
+
+#[tokio::test]
+async fn a_wrong_signal_is_denied() {
+    check(Event { causation_id: String::new(), ..signal() }, "signal.alpha.SPY", "invalid_signal").await;
+    check(signal(), "signal.gamma.SPY", "invalid_signal").await;
+    let no_legs = Signal { strategy: "alpha".to_owned(), ..Signal::default() };
+    let no_legs = Event { body: Some(Body::Signal(no_legs)), ..signal() };
+    check(no_legs, "signal.alpha.SPY", "invalid_signal").await;
+    // It claims to have read more of MARKET than there is.
+    let ahead = events::signal("alpha", "SPY", T0, Intent::EnterLong, 1_000);
+    check(ahead, "signal.alpha.SPY", "invalid_signal").await;
+    let unknown = events::signal("gamma", "SPY", T0, Intent::EnterLong, 1);
+    check(unknown, "signal.gamma.SPY", "strategy_not_enabled").await;
+}
+
+#[tokio::test]
+async fn a_signal_without_a_cause_is_taken_live() {
+    let now = runtime::now_ns();
+    let world = world(ClockMode::Wall, now).await;
+    let signal = events::signal("alpha", "SPY", now, Intent::EnterLong, 1);
+    world.put(Event { causation_id: String::new(), ..signal }).await;
+    let decisions = world.decide(1).await;
+    assert_eq!(verdicts(&decisions)[0].1, "approved");
+}
+
+#[tokio::test]
+async fn what_cannot_be_answered_is_parked() {
+    let world = world(ClockMode::Tape, T0).await;
+    let undecodable = world.log.publish_raw("signal.alpha.SPY", b"\xff\xff", None).unwrap();
+    let timeless = world.put(Event { event_time: None, ..signal() }).await;
+    world.buy("beta", "SPY").await;
+    world.decide(1).await;
+    let mut parked = Vec::new();
+    for sequence in 1..=world.log.state(stream::PARKED).await.unwrap().last_sequence {
+        let recorded = world.log.get(stream::PARKED, sequence).await.unwrap().unwrap();
+        if let Some(Body::Parked(body)) = recorded.event.body {
+            assert_eq!((body.service.as_str(), body.stream.as_str()), ("risk", "TRADING"));
+            parked.push(body.sequence);
+        }
+    }
+    assert_eq!(parked, [undecodable, timeless]);
+}

@@ -1,0 +1,138 @@
+//! The machine by itself: what it starts, what it waits for, what it ignores.
+
+use contracts::v1::event::Body;
+use contracts::v1::{AccountMarked, Event, Instant as Frame, Origin};
+use contracts::{event_id, to_timestamp};
+use domain::book::Book;
+use event_log::Recorded;
+use runtime::{ClockMode, Instant, Instants};
+use strategy::{Change, History, Machine};
+
+use crate::support::{ACCOUNTS, FIRST_NS, HOUR_NS, bar, disabled, enabled, registered};
+
+struct Given {
+    machine: Machine,
+    sequence: u64,
+}
+
+impl Given {
+    fn new(mode: ClockMode) -> Self {
+        let machine = Machine::new(mode, &ACCOUNTS.map(str::to_owned), Book::default(), 0);
+        Self { machine, sequence: 0 }
+    }
+
+    fn fold(&mut self, event_ns: i64, body: Body) {
+        self.sequence += 1;
+        let recorded = recorded(self.sequence, event_ns, None, body);
+        self.machine.fold(&recorded).unwrap();
+    }
+
+    /// Starts whatever is to be started, without history; answers the names.
+    fn start(&mut self) -> Vec<String> {
+        let mut started = Vec::new();
+        for change in self.machine.changes() {
+            if let Change::Start { strategy, wanted } = change {
+                self.machine.start(&strategy, History::new(wanted), FIRST_NS).unwrap();
+                started.push(strategy);
+            }
+        }
+        started
+    }
+}
+
+fn recorded(sequence: u64, event_ns: i64, instant: Option<Frame>, body: Body) -> Recorded {
+    let event = Event {
+        id: event_id(&sequence.to_string(), "test", 0),
+        event_time: Some(to_timestamp(event_ns)),
+        instant,
+        body: Some(body),
+        ..Event::default()
+    };
+    Recorded { sequence, subject: String::new(), event }
+}
+
+fn instant(sequence: u64, event_ns: i64, body: Body, framed: bool) -> Instant {
+    let mut instants = Instants::new(ClockMode::Tape);
+    instants.push(recorded(sequence, event_ns, framed.then_some(Frame { position: 0, size: 1 }), body));
+    instants.next_complete().unwrap()
+}
+
+fn mark(account: &str) -> Body {
+    Body::AccountMarked(AccountMarked { account: account.into(), ..AccountMarked::default() })
+}
+
+#[test]
+fn a_strategy_runs_while_it_is_registered_and_enabled() {
+    let mut given = Given::new(ClockMode::Tape);
+    given.fold(FIRST_NS, enabled("cross"));
+    assert!(given.start().is_empty(), "not registered");
+    given.fold(FIRST_NS, registered("cross", "sma_cross", &[]));
+    assert_eq!(given.start(), ["cross"]);
+    given.fold(FIRST_NS, enabled("cross"));
+    assert!(given.start().is_empty(), "it runs already");
+    given.fold(FIRST_NS, registered("cross", "sma_cross", &[("fast", "3")]));
+    assert_eq!(given.start(), ["cross"], "other terms are another strategy");
+    given.fold(FIRST_NS, disabled("cross"));
+    assert_eq!(given.machine.changes(), [Change::Stopped("cross".into())]);
+    assert_eq!(given.machine.running().count(), 0);
+}
+
+#[test]
+fn an_instant_waits_for_the_marks_of_all_accounts_on_the_tape_clock_only() {
+    let body = bar("A", FIRST_NS, 100, Origin::Rehearsal);
+    let numbered = instant(1, FIRST_NS, body.clone(), true);
+    let mut given = Given::new(ClockMode::Tape);
+    assert_eq!(given.machine.waits_for(&numbered), Some("paper"));
+    given.fold(FIRST_NS - HOUR_NS, mark("paper"));
+    assert_eq!(given.machine.waits_for(&numbered), Some("paper"), "an older mark does not do");
+    given.fold(FIRST_NS, mark("paper"));
+    assert_eq!(given.machine.waits_for(&numbered), Some("second"));
+    given.fold(FIRST_NS, mark("second"));
+    assert_eq!(given.machine.waits_for(&numbered), None);
+
+    let given = Given::new(ClockMode::Tape);
+    assert_eq!(given.machine.waits_for(&instant(1, FIRST_NS, body.clone(), false)), None);
+    let imported = instant(1, FIRST_NS, bar("A", FIRST_NS, 100, Origin::Import), true);
+    assert_eq!(given.machine.waits_for(&imported), None, "history has no marks");
+    assert_eq!(Given::new(ClockMode::Wall).machine.waits_for(&numbered), None);
+}
+
+/// Folds a falling and then rising series of the given origin and answers how many signals it gave.
+fn signals_of(origin: Origin) -> usize {
+    let mut given = Given::new(ClockMode::Wall);
+    given.fold(FIRST_NS, registered("cross", "sma_cross", &[("fast", "1"), ("slow", "2")]));
+    given.fold(FIRST_NS, enabled("cross"));
+    given.start();
+    let steps = (1u64..).zip([100, 90, 80, 120]);
+    steps
+        .map(|(sequence, price)| {
+            let at = FIRST_NS + i64::try_from(sequence).unwrap() * HOUR_NS;
+            let taken = instant(sequence, at, bar("A", at, price, origin), false);
+            given.machine.step(&taken).len()
+        })
+        .sum()
+}
+
+#[test]
+fn only_live_and_rehearsed_bars_signal() {
+    assert_eq!(signals_of(Origin::Rehearsal), 1);
+    assert_eq!(signals_of(Origin::Live), 1);
+    assert_eq!(signals_of(Origin::Import), 0);
+    assert_eq!(signals_of(Origin::Backfill), 0);
+}
+
+#[test]
+fn a_bar_taken_again_changes_nothing() {
+    let mut given = Given::new(ClockMode::Wall);
+    given.fold(FIRST_NS, registered("cross", "sma_cross", &[("fast", "1"), ("slow", "2")]));
+    given.fold(FIRST_NS, enabled("cross"));
+    given.start();
+    let mut signals = 0;
+    for (sequence, price) in (1u64..).zip([100, 90, 90, 120]) {
+        let at = FIRST_NS + i64::try_from(sequence).unwrap() * HOUR_NS;
+        let taken = instant(sequence, at, bar("A", at, price, Origin::Rehearsal), false);
+        signals += given.machine.step(&taken).len();
+        signals += given.machine.step(&taken).len();
+    }
+    assert_eq!(signals, 1);
+}
