@@ -7,9 +7,10 @@ DECLARE
 BEGIN
     PERFORM projection.open_schema(target);
 
+    -- Texts are bounded so that no partition needs a second table for overlong values.
     CREATE TABLE bars (
-        symbol          text          NOT NULL,
-        timeframe       text          NOT NULL,
+        symbol          varchar(64)   NOT NULL,
+        timeframe       varchar(8)    NOT NULL,
         close_ns        bigint        NOT NULL,
         start_ns        bigint        NOT NULL,
         open            numeric(19,9) NOT NULL,
@@ -19,8 +20,8 @@ BEGIN
         volume          numeric(19,3) NOT NULL,
         vwap            numeric(19,9),
         trade_count     bigint,
-        origin          text          NOT NULL,
-        event_id        text          NOT NULL,
+        origin          varchar(16)   NOT NULL,
+        event_id        varchar(64)   NOT NULL,
         -- When the bar came onto the tape, and when it was last changed.
         first_sequence  bigint        NOT NULL,
         sequence        bigint        NOT NULL,

@@ -31,6 +31,7 @@ async fn main() -> Outcome<()> {
     let bars = bench::size(1_000_000);
     let bench = Bench::start().await?;
     publish(&bench, bars).await?;
+    drain(&bench).await?;
     let raw = raw_copy(&bench).await?;
     let cancel = CancellationToken::new();
     let mut best = 0.0_f64;
@@ -53,6 +54,19 @@ async fn main() -> Outcome<()> {
 
 fn per_second(count: u64, started: Instant) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / started.elapsed().as_secs_f64()
+}
+
+/// Reading and decoding alone, for comparison.
+async fn drain(bench: &Bench) -> Outcome<()> {
+    let head = bench.tape.state("MARKET").await?.last_sequence;
+    let started = Instant::now();
+    let mut reader = bench.tape.read("MARKET", &[], 1).await?;
+    let mut last = 0;
+    while last < head {
+        last = reader.batch(8_192).await?.last().map_or(last, event_log::Delivery::sequence);
+    }
+    println!("tape alone: {:.0} bars/s", per_second(head, started));
+    Ok(())
 }
 
 /// The live projection folds the bars once; its rows are then copied out, and into an equal table.

@@ -87,6 +87,10 @@ static SERIES: Table = Table {
     ],
 };
 
+/// Longest symbol. Columns of bounded length need no place for overlong values: a partition is two files
+/// instead of four.
+const SYMBOL_MAX: usize = 64;
+
 /// The columns of `bars`, in the order in which they are sent.
 fn bar_columns() -> &'static [Column] {
     BARS.columns
@@ -141,8 +145,9 @@ fn row(
         let problem = format!("{close_ns} ns, expected a close after the start at {start_ns} ns");
         return Err(FoldError::field("event_time", problem));
     }
-    if bar.symbol.contains('\0') {
-        return Err(FoldError::field("symbol", "holds a NUL, expected printable text"));
+    if bar.symbol.contains('\0') || bar.symbol.chars().count() > SYMBOL_MAX {
+        let problem = format!("{:?}, expected at most {SYMBOL_MAX} characters without NUL", bar.symbol);
+        return Err(FoldError::field("symbol", problem));
     }
     Ok(BarRow {
         symbol: bar.symbol.clone(),

@@ -33,6 +33,14 @@ pub(crate) async fn fold(
         folded.sequence = sequence;
         folded.messages += 1;
         let recorded = match delivery {
+            Delivery::Event(recorded) if !name.concerns(&recorded.subject) => {
+                projection.skip(sequence);
+                continue;
+            }
+            Delivery::Undecodable { subject, .. } if !name.concerns(&subject) => {
+                projection.skip(sequence);
+                continue;
+            }
             Delivery::Event(recorded) => recorded,
             Delivery::Undecodable { subject, payload, error, .. } => {
                 projection.skip(sequence);

@@ -75,12 +75,17 @@ impl Name {
     #[must_use]
     pub fn filters(self) -> Vec<String> {
         let filters: &[&str] = match self {
-            Self::Bars => &["market.bar.>", "market.revision.>"],
             Self::Calendar => &["market.action.>", "market.session.>", "market.quality.>"],
             Self::Services => &["log.*.heartbeat"],
-            Self::Trading | Self::Parked => &[],
+            // Nearly all of MARKET is bars: passing over the rest costs less than a filter.
+            Self::Bars | Self::Trading | Self::Parked => &[],
         };
         filters.iter().map(|&filter| filter.to_owned()).collect()
+    }
+
+    /// Whether a message of the stream is this projection's to fold, or to set aside when it cannot.
+    pub(crate) fn concerns(self, subject: &str) -> bool {
+        self != Self::Bars || subject.starts_with("market.bar.") || subject.starts_with("market.revision.")
     }
 
     /// Subject of the hint that follows every commit; its payload is the sequence in decimal.
@@ -255,7 +260,7 @@ impl From<FoldError> for Stopped {
 
 /// A fold of one stream into rows. The fold is pure: it knows nothing but its own rows and the event.
 #[async_trait]
-pub(crate) trait Projection: Send {
+pub(crate) trait Projection: Send + Sync {
     /// Loads what the fold has to know of its own rows, as of `sequence`.
     async fn load(
         &mut self,

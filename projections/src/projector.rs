@@ -133,7 +133,7 @@ impl Projector {
         let mut projection = name.empty();
         projection.load(&mut connection, name.name(), checkpoint.sequence).await?;
         let head = head(&self.tape, name).await?;
-        let mut pump = Pump::start(&self.tape, name, checkpoint.sequence).await?;
+        let mut pump = Pump::start(&self.tape, name, checkpoint.sequence, head).await?;
         let mut following = checkpoint.sequence >= head;
         if following {
             self.port.state(name, &State::Following { sequence: checkpoint.sequence });

@@ -101,6 +101,11 @@ pub async fn rebuild(
         }
     };
     let swept = sweep(&mut lock, name).await;
+    // Said in so many words: a connection that is closed gives its locks back only some time later.
+    sqlx::query("SELECT pg_advisory_unlock(hashtextextended($1, 0))")
+        .bind(lock_name(name))
+        .execute(&mut lock)
+        .await?;
     lock.close().await?;
     let report = outcome?;
     swept?;
@@ -157,9 +162,9 @@ impl<'a> Build<'a> {
 
     async fn run(&mut self, connection: &mut PgConnection) -> Result<RebuildReport, RebuildError> {
         self.prepare(connection).await?;
-        let mut pump = Pump::start(self.tape, self.name, 0).await?;
+        let mut target = head(self.tape, self.name).await?;
+        let mut pump = Pump::start(self.tape, self.name, 0, target).await?;
         for _ in 0..SWAP_TRIES_MAX {
-            let mut target = head(self.tape, self.name).await?;
             loop {
                 let progress = Progress { sequence: self.report.sequence, target };
                 let state = State::Rebuilding { sequence: progress.sequence, target: progress.target };
@@ -235,8 +240,7 @@ impl<'a> Build<'a> {
 
     /// Puts the new tables in the place of the live ones. `false`: the live ones have moved on, or are in
     /// use, and it must be tried again.
-    async fn swap(&mut self, connection: &mut PgConnection) -> Result<bool, RebuildError> {
-        analyze(connection, self.name, &self.schema).await?;
+    async fn swap(&self, connection: &mut PgConnection) -> Result<bool, RebuildError> {
         let mut transaction = connection.begin().await?;
         let wait = format!("SET LOCAL lock_timeout = {}", SWAP_WAIT.as_millis());
         transaction.execute(AssertSqlSafe(wait)).await?;
@@ -281,13 +285,6 @@ impl<'a> Build<'a> {
         transaction.commit().await?;
         Ok(true)
     }
-}
-
-/// The planner knows nothing of tables that were filled a moment ago.
-async fn analyze(connection: &mut PgConnection, name: Name, schema: &str) -> Result<(), sqlx::Error> {
-    let tables: Vec<String> = name.tables().iter().map(|table| format!("{schema}.{}", table.name)).collect();
-    connection.execute(AssertSqlSafe(format!("ANALYZE {}", tables.join(", ")))).await?;
-    Ok(())
 }
 
 async fn live(connection: &mut PgConnection, name: Name) -> Result<u64, sqlx::Error> {

@@ -126,7 +126,7 @@ async fn replay(
     if checkpoint == 0 {
         return Ok(0);
     }
-    let mut pump = Pump::start(tape, name, 0).await?;
+    let mut pump = Pump::start(tape, name, 0, checkpoint).await?;
     while folded_to < checkpoint {
         let mut deliveries = pump.next().await?;
         folded_to = deliveries.last().map_or(folded_to, event_log::Delivery::sequence);

@@ -19,10 +19,7 @@ pub fn event_id(cause: &str, handler: &str, index: u32) -> EventId {
 /// A bar of equal identity with other values is a revision.
 #[must_use]
 pub fn bar_id(source: &str, symbol: &str, timeframe: &str, close_ns: i64) -> EventId {
-    hex(
-        &[source.as_bytes(), symbol.as_bytes(), timeframe.as_bytes(), &close_ns.to_be_bytes()],
-        16,
-    )
+    hex(&[source.as_bytes(), symbol.as_bytes(), timeframe.as_bytes(), &close_ns.to_be_bytes()], 16)
 }
 
 /// The id of the order that serves leg `leg` of the signal `signal_id`: 24 hex digits.

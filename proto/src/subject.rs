@@ -200,7 +200,9 @@ pub fn escape(token: &str) -> String {
     }
     let mut escaped = String::with_capacity(token.len());
     for character in token.chars() {
-        if matches!(character, '.' | '*' | '>' | '%' | '$') || character.is_whitespace() || character.is_control()
+        if matches!(character, '.' | '*' | '>' | '%' | '$')
+            || character.is_whitespace()
+            || character.is_control()
         {
             let mut bytes = [0u8; 4];
             for byte in character.encode_utf8(&mut bytes).bytes() {

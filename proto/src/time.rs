@@ -16,8 +16,5 @@ pub fn to_timestamp(ns: i64) -> Timestamp {
 /// A wire timestamp as UTC nanoseconds since 1970; `None` outside the years 1678 to 2262.
 #[must_use]
 pub fn from_timestamp(timestamp: &Timestamp) -> Option<i64> {
-    timestamp
-        .seconds
-        .checked_mul(NANOS_PER_SECOND)?
-        .checked_add(i64::from(timestamp.nanos))
+    timestamp.seconds.checked_mul(NANOS_PER_SECOND)?.checked_add(i64::from(timestamp.nanos))
 }

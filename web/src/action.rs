@@ -131,10 +131,10 @@ fn tape(error: impl std::fmt::Display) -> PageError {
 /// The page's script shows the notice; without a script the Overview is loaded again.
 fn done(headers: &HeaderMap, notice: &str) -> Response {
     if headers.contains_key("hx-request") {
-        Html(askama::filters::escape(notice, askama::filters::Html).map_or_else(
-            |_| String::new(),
-            |text| format!("<span class=\"good\">{text}</span>"),
-        ))
+        Html(
+            askama::filters::escape(notice, askama::filters::Html)
+                .map_or_else(|_| String::new(), |text| format!("<span class=\"good\">{text}</span>")),
+        )
         .into_response()
     } else {
         Redirect::to(&Url::Overview.to_string()).into_response()

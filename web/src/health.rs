@@ -40,7 +40,10 @@ impl Lag {
     /// In words.
     #[must_use]
     pub fn text(&self) -> String {
-        let behind = self.events.map_or_else(|| "its stream cannot be asked".to_owned(), |events| format!("{events} events behind"));
+        let behind = self.events.map_or_else(
+            || "its stream cannot be asked".to_owned(),
+            |events| format!("{events} events behind"),
+        );
         if self.fault.is_empty() {
             format!("{} makes no progress, {behind}", self.name)
         } else {
@@ -53,7 +56,8 @@ impl Lag {
 pub async fn lags(app: &App) -> Result<Vec<Lag>, String> {
     let tape = &app.context.tape;
     let heads = projections::heads(tape).await.map_err(|error| error.to_string())?;
-    let rows = queries::projection_status(&app.config.pool, &heads).await.map_err(|error| error.to_string())?;
+    let rows =
+        queries::projection_status(&app.config.pool, &heads).await.map_err(|error| error.to_string())?;
     let stale_ns = i64::try_from(app.config.stale_after.as_nanos()).unwrap_or(i64::MAX);
     let now_ns = runtime::now_ns();
     Ok(rows
@@ -77,7 +81,9 @@ impl Freshness {
     /// Looks again.
     pub async fn refresh(&self, app: &App) {
         let notes = match lags(app).await {
-            Ok(lags) => lags.into_iter().filter(Lag::is_stalled).map(|lag| (lag.name.clone(), lag.text())).collect(),
+            Ok(lags) => {
+                lags.into_iter().filter(Lag::is_stalled).map(|lag| (lag.name.clone(), lag.text())).collect()
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot tell how fresh the read models are: {error}");
                 return;
@@ -119,7 +125,9 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
     let mut not_ready: Vec<String> = services
         .iter()
         .filter(|(_, health)| health.state != HealthState::Ready)
-        .map(|(name, health)| format!("{name}: {} {}", health.state.name(), health.detail).trim_end().to_owned())
+        .map(|(name, health)| {
+            format!("{name}: {} {}", health.state.name(), health.detail).trim_end().to_owned()
+        })
         .collect();
     let projections = match lags(&app).await {
         Ok(lags) => lags,

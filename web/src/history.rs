@@ -75,9 +75,7 @@ fn closes(deposits: Amount, days: &[queries::DailyEquity], today: &(String, bool
     let ended = days.iter().filter(|day| day.date != today.0 || today.1);
     let since = days.iter().rposition(|day| day.deposits != deposits);
     match since {
-        Some(before) => {
-            ended.filter(|day| day.date > days[before].date).map(|day| day.equity).collect()
-        }
+        Some(before) => ended.filter(|day| day.date > days[before].date).map(|day| day.equity).collect(),
         None => std::iter::once(deposits).chain(ended.map(|day| day.equity)).collect(),
     }
 }

@@ -77,7 +77,8 @@ impl Sessions {
 }
 
 fn session_of(headers: &HeaderMap) -> Option<String> {
-    cookie(headers, COOKIE).filter(|value| value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    cookie(headers, COOKIE)
+        .filter(|value| value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// The value of a cookie.

@@ -1,6 +1,5 @@
 //! The site as a client meets it: the router over read models in a real PostgreSQL, folded by the real
 //! projector from a tape in memory.
-#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 mod action;
 mod live;

@@ -28,7 +28,9 @@ impl fmt::Display for Url<'_> {
             Self::Panel(panel, account) => {
                 write!(formatter, "/overview/panels/{panel}?account={}", escape(account))
             }
-            Self::EquityPoints(account) => write!(formatter, "/overview/equity.json?account={}", escape(account)),
+            Self::EquityPoints(account) => {
+                write!(formatter, "/overview/equity.json?account={}", escape(account))
+            }
             Self::Halt => formatter.write_str("/trading/halt"),
             Self::Resume => formatter.write_str("/trading/resume"),
             Self::StrategyEnable(name) => write!(formatter, "/strategies/{}/enable", escape(name)),

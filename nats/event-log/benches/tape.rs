@@ -4,6 +4,8 @@
 //! `cargo bench -p event-log --profile dev` (the one profile of the workspace). Each figure is per event of about 200 bytes. The server keeps every
 //! acknowledged write on disk (`sync_interval: always`), as a real tape's does.
 
+#![expect(clippy::unwrap_used, reason = "a measurement that fails should stop")]
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 

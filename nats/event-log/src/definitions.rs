@@ -8,8 +8,8 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::jetstream::JetStreamLog;
 use crate::LogError;
+use crate::jetstream::JetStreamLog;
 
 /// The definition file of a stream.
 #[derive(Clone, Copy, Debug)]

@@ -66,9 +66,15 @@ mod tests {
 
     #[test]
     fn malformed_filters_are_known() {
-        for (filter, expected) in
-            [("a.>", true), (">", true), ("a.*.b", true), ("", false), ("a..b", false), ("a.>.b", false), ("a b", false)]
-        {
+        for (filter, expected) in [
+            ("a.>", true),
+            (">", true),
+            ("a.*.b", true),
+            ("", false),
+            ("a..b", false),
+            ("a.>.b", false),
+            ("a b", false),
+        ] {
             assert_eq!(is_well_formed(filter), expected, "{filter:?}");
         }
     }

@@ -12,6 +12,7 @@ mod append;
 mod batch;
 mod connect;
 mod consume;
+mod hops;
 mod lookup;
 mod read;
 mod watch;
@@ -29,6 +30,7 @@ use crate::{
 };
 
 pub use connect::{Auth, ConnectError, ConnectOptions, connect};
+pub use hops::{HopError, Hops, measure_hops};
 
 /// Longest wait for one answer of the server.
 const TIMEOUT: Duration = Duration::from_secs(5);

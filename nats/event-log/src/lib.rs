@@ -15,7 +15,9 @@ pub mod definitions;
 
 pub use clock::Clock;
 pub use filter::covers;
-pub use jetstream::{Auth, ConnectError, ConnectOptions, JetStreamLog, connect};
+pub use jetstream::{
+    Auth, ConnectError, ConnectOptions, HopError, Hops, JetStreamLog, connect, measure_hops,
+};
 pub use memory::MemoryLog;
 pub use port::{
     AckSeen, Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Expect, Hint, Hints,

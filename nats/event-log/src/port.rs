@@ -20,7 +20,10 @@ pub struct Recorded {
 
 /// What a reader delivers: an event, or a message that is none and must be parked.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every delivery is an event; a box would cost each of them")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every delivery is an event; a box would cost each of them"
+)]
 pub enum Delivery {
     /// A readable event.
     Event(Recorded),
@@ -229,9 +232,11 @@ pub trait Reader: Send + Sync {
 #[async_trait]
 pub trait Consumer: Send + Sync {
     /// Waits for at least one message and returns all that are at hand, at most `max`. Cancel-safe.
+    /// One handle delivers each message once and in order, also across a restart of the server.
     async fn batch(&mut self, max: usize) -> Result<Vec<Delivery>, LogError>;
 
-    /// Acknowledges one message by its stream sequence, after everything it caused is stored.
+    /// Acknowledges one message by its stream sequence, after everything it caused is stored. A
+    /// program that ends at once may take the acknowledgement with it: the message comes again.
     async fn ack(&mut self, sequence: u64) -> Result<(), LogError>;
 }
 

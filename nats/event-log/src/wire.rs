@@ -133,7 +133,10 @@ pub(crate) fn encode_batch(
 
 /// Reads a stored payload. Without a `Content-Type` the first byte tells JSON from protobuf, so that a
 /// plain client need not know about headers.
-pub(crate) fn decode(content_type: Option<&str>, payload: &[u8]) -> Result<contracts::v1::Event, DecodeError> {
+pub(crate) fn decode(
+    content_type: Option<&str>,
+    payload: &[u8],
+) -> Result<contracts::v1::Event, DecodeError> {
     match content_type {
         Some(_) => contracts::decode_as(ContentType::from_header(content_type), payload),
         None => contracts::decode(payload),
@@ -141,19 +144,11 @@ pub(crate) fn decode(content_type: Option<&str>, payload: &[u8]) -> Result<contr
 }
 
 /// A stored message as a reader delivers it.
-pub(crate) fn delivery(
-    sequence: u64,
-    subject: &str,
-    content_type: Option<&str>,
-    payload: &[u8],
-) -> Delivery {
+pub(crate) fn delivery(sequence: u64, subject: &str, content_type: Option<&str>, payload: &[u8]) -> Delivery {
     match decode(content_type, payload) {
         Ok(event) => Delivery::Event(Recorded { sequence, subject: subject.to_owned(), event }),
-        Err(error) => Delivery::Undecodable {
-            sequence,
-            subject: subject.to_owned(),
-            payload: payload.to_vec(),
-            error,
-        },
+        Err(error) => {
+            Delivery::Undecodable { sequence, subject: subject.to_owned(), payload: payload.to_vec(), error }
+        }
     }
 }

@@ -53,7 +53,9 @@ proptest! {
 
 #[test]
 fn symbols_are_escaped_in_the_subject_alone() {
-    for (symbol, token) in [("AAPL", "AAPL"), ("BRK.B", "BRK%2EB"), ("A B", "A%20B"), ("^GSPC", "^GSPC"), ("", "%")] {
+    for (symbol, token) in
+        [("AAPL", "AAPL"), ("BRK.B", "BRK%2EB"), ("A B", "A%20B"), ("^GSPC", "^GSPC"), ("", "%")]
+    {
         assert_eq!(escape(symbol), token);
         let bar = Bar { symbol: symbol.into(), timeframe: "1h".into(), ..Bar::default() };
         assert_eq!(of(Body::Bar(bar)), Some(format!("market.bar.1h.{token}")));
@@ -110,7 +112,13 @@ fn every_body_has_a_subject_of_a_stream() {
                 assert_eq!(without, None, "{} needs its order", golden.body);
             }
             // Verdicts and kinds of entries are checked one by one below.
-            None => assert!(["risk_decision", "account_entry"].contains(&golden.body.as_str()), "{}", golden.body),
+            None => {
+                assert!(
+                    ["risk_decision", "account_entry"].contains(&golden.body.as_str()),
+                    "{}",
+                    golden.body
+                );
+            }
         }
     }
 }

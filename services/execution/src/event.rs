@@ -64,8 +64,7 @@ pub(crate) fn mark_id(account: &str, event_ns: i64) -> String {
 pub(crate) fn of_order(order: &OrderState, meta: Meta, body: Body) -> Option<Append> {
     let event = event(meta, body);
     let subject = Subject::for_event(&event, Some(&order.spec))?;
-    let expect =
-        Expect::Last { filter: Subject::order_filter(&order.spec), sequence: order.last_sequence };
+    let expect = Expect::Last { filter: Subject::order_filter(&order.spec), sequence: order.last_sequence };
     Some(Append { subject, event, expect })
 }
 

@@ -4,9 +4,9 @@
 //! bars, session closed; the marks come last. Taking an instant again after a crash comes to the same
 //! events, and to none that is stored already.
 
+use contracts::from_timestamp;
 use contracts::v1::event::Body;
 use contracts::v1::{AccountEntry, Event};
-use contracts::from_timestamp;
 use domain::bar::Bar;
 use domain::book::{FoldError, cash_in_lieu_entries, dividend_entries, split_entries};
 use domain::corporate_action::{CorporateAction, Effect};
@@ -72,7 +72,9 @@ pub fn parts(instant: &Instant) -> Vec<Part> {
 /// What is wrong with an event of MARKET, so that it cannot cause what it should.
 pub fn check(event: &Event) -> Result<(), String> {
     let event_ns = event.event_time.as_ref().and_then(from_timestamp);
-    let Some(event_ns) = event_ns else { return Err("field `event_time`: missing or out of range".to_owned()) };
+    let Some(event_ns) = event_ns else {
+        return Err("field `event_time`: missing or out of range".to_owned());
+    };
     match &event.body {
         Some(Body::Bar(bar)) if Bar::from_wire(bar, event_ns).is_none() => {
             Err("field `start`: missing or out of range".to_owned())
@@ -146,8 +148,10 @@ impl Machine {
         };
         let entries = split_entries(&self.book, symbol, ratio, action_id)?;
         // An order of this very instant was decided with knowledge of the split.
-        let before =
-            self.book.open_orders().filter(|order| order.spec.symbol == symbol && order.approved_ns < event_ns);
+        let before = self
+            .book
+            .open_orders()
+            .filter(|order| order.spec.symbol == symbol && order.approved_ns < event_ns);
         let adjustments = before.map(|order| Step::Adjust {
             order_id: order.id().to_owned(),
             ratio,
@@ -173,11 +177,7 @@ impl Machine {
             position.is_some_and(|position| position.updated_ns < bar.bar.close_ns)
         });
         Ok(due
-            .map(|entry| Step::Entry {
-                entry,
-                cause_id: bar.event_id.clone(),
-                event_ns: bar.bar.close_ns,
-            })
+            .map(|entry| Step::Entry { entry, cause_id: bar.event_id.clone(), event_ns: bar.bar.close_ns })
             .collect())
     }
 

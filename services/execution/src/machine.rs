@@ -53,7 +53,7 @@ pub struct Machine {
     attention: BTreeSet<String>,
     /// Highest sequence that this service has appended itself or learned of.
     known: u64,
-    /// Ids of account entries on the tape, once they have been loaded.
+    /// Ids of account entries and order adjustments on the tape, once they have been loaded.
     applied: Option<HashSet<String>>,
 }
 
@@ -87,9 +87,10 @@ impl Machine {
     /// Symbols that are held and have no price.
     #[must_use]
     pub fn unpriced(&self) -> BTreeSet<String> {
-        let held = self.book.positions().filter(|position| {
-            position.quantity != Quantity::ZERO || position.fraction != Quantity::ZERO
-        });
+        let held = self
+            .book
+            .positions()
+            .filter(|position| position.quantity != Quantity::ZERO || position.fraction != Quantity::ZERO);
         let symbols = held.map(|position| &position.key.symbol);
         symbols.filter(|symbol| self.prices.get(symbol).is_none()).cloned().collect()
     }
@@ -160,14 +161,14 @@ impl Machine {
         self.account_last.get(account).copied().unwrap_or_default()
     }
 
-    /// Whether the ids of entries on the tape are known; without them a corporate action cannot be told
+    /// Whether the ids of entries and adjustments on the tape are known; without them a corporate action cannot be told
     /// from one already applied.
     #[must_use]
     pub fn knows_applied(&self) -> bool {
         self.applied.is_some()
     }
 
-    /// Takes the ids of all entries on the tape.
+    /// Takes the ids of all entries and order adjustments on the tape.
     pub fn learn_applied(&mut self, ids: HashSet<String>) {
         self.applied.get_or_insert_default().extend(ids);
     }
@@ -195,7 +196,7 @@ impl Machine {
             let last = self.account_last.entry(account.to_owned()).or_default();
             *last = (*last).max(recorded.sequence);
         }
-        let entry = matches!(recorded.event.body, Some(Body::AccountEntry(_)));
+        let entry = matches!(recorded.event.body, Some(Body::AccountEntry(_) | Body::OrderAdjusted(_)));
         if let Some(applied) = self.applied.as_mut().filter(|_| entry) {
             applied.insert(recorded.event.id.clone());
         }

@@ -4,14 +4,14 @@
 //! cancel, a deposit), the shell folds what is there and decides the step again. A step whose event is on
 //! the tape already comes to nothing, so every step may be repeated.
 
-use contracts::v1::event::Body;
-use contracts::v1::AccountEntry;
 use contracts::event_id;
+use contracts::v1::AccountEntry;
+use contracts::v1::event::Body;
 use domain::book::{MarkError, mark};
 use domain::calendar::Calendar;
 use domain::corporate_action::SplitRatio;
-use domain::order::{BrokerReport, OrderState, Rejection};
 use domain::order::decide;
+use domain::order::{BrokerReport, OrderState, Rejection};
 use event_log::Append;
 
 use crate::event::{self, Meta, SERVICE};
@@ -132,7 +132,7 @@ impl Machine {
             Step::Adjust { order_id, ratio, action_id, event_ns } => {
                 let order = self.order(order_id)?;
                 let id = event::adjustment_id(action_id, order_id);
-                if order.status.is_ended() {
+                if self.is_applied(&id) || order.status.is_ended() {
                     return Ok(None);
                 }
                 let meta = self.meta_of(order, id, *event_ns, Some(action_id));
@@ -143,18 +143,19 @@ impl Machine {
                 if self.is_applied(&id) {
                     return Ok(None);
                 }
-                self.account_append(&entry.account, id, *event_ns, cause_id, Body::AccountEntry(entry.clone()))
+                self.account_append(
+                    &entry.account,
+                    id,
+                    *event_ns,
+                    cause_id,
+                    Body::AccountEntry(entry.clone()),
+                )
             }
             Step::Mark { account, event_ns, cause_id } => self.decide_mark(account, *event_ns, cause_id),
         }
     }
 
-    fn decide_mark(
-        &self,
-        account: &str,
-        event_ns: i64,
-        cause_id: &str,
-    ) -> Result<Option<Append>, StepError> {
+    fn decide_mark(&self, account: &str, event_ns: i64, cause_id: &str) -> Result<Option<Append>, StepError> {
         let row = self.book.account(account).ok_or_else(|| MarkError::UnknownAccount(account.to_owned()))?;
         let last_ns = row.mark.as_ref().map(|mark| mark.event_ns);
         if last_ns.is_some_and(|last_ns| last_ns >= event_ns) {

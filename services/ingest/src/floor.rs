@@ -19,12 +19,16 @@
 //! Deliberately absent: the wait of risk for its read model, and all computing. They are what a rehearsal
 //! may spend above the floor.
 
-mod measure;
-
 use std::time::Duration;
 
+use contracts::v1::Origin;
+use domain::bar::{Bar, Timeframe};
+use domain::money::{Price, Volume};
+use event_log::{ConnectOptions, HopError, Hops, measure_hops};
+
 use crate::clock::Progress;
-pub use measure::{FloorError, measure};
+use crate::event;
+use crate::file::Series;
 
 /// Time per hop, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -35,6 +39,29 @@ pub struct Floor {
     pub market_hop_ns: u64,
     /// One plain message.
     pub plain_hop_ns: u64,
+}
+
+/// Measures the hops on the server that `options` name; `instant` is the number of events of a market
+/// hop, that is of an ordinary instant. Takes about three seconds where the server syncs every write.
+pub async fn measure(options: &ConnectOptions, instant: u32) -> Result<Floor, HopError> {
+    let Hops { stream_ns, burst_ns, plain_ns } = measure_hops(options, example(), instant).await?;
+    Ok(Floor { stream_hop_ns: stream_ns, market_hop_ns: burst_ns, plain_hop_ns: plain_ns })
+}
+
+/// The bytes of an ordinary bar.
+fn example() -> Vec<u8> {
+    let price = Price(123_450_000_000);
+    let bar = Bar {
+        start_ns: 1_577_975_400_000_000_000,
+        close_ns: 1_577_979_000_000_000_000,
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: Volume(1_000_000),
+    };
+    let series = Series { symbol: "FLOOR".to_owned(), timeframe: Timeframe::H1 };
+    contracts::encode(&event::bar("floor", Origin::Rehearsal, &series, &bar))
 }
 
 /// A rehearsal's rate beside its floor's.

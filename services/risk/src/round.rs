@@ -125,7 +125,8 @@ impl Machine {
         let calendar = Calendar::xnys();
         let view = risk::view(book, prices, calendar, signal, now_ns, &self.fallback_account);
         if view.account.is_empty() {
-            let reason = format!("strategy {:?} is not known and there is no account to deny it on", signal.strategy);
+            let reason =
+                format!("strategy {:?} is not known and there is no account to deny it on", signal.strategy);
             return Some(Outcome::Park { signal: recorded.clone(), reason });
         }
         let decision = answer(&recorded.event.id, signal, &view);

@@ -116,7 +116,6 @@ impl Instants {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 mod tests {
     use contracts::v1::event::Body;
     use contracts::v1::{Bar, Event, Instant as Frame};
@@ -134,7 +133,12 @@ mod tests {
         Recorded { sequence, subject: "market.bar.1h.A".into(), event }
     }
 
-    fn check(mode: ClockMode, events: &[(u64, i64, Option<(u32, u32)>)], expect: &[(i64, bool, &[u64])]) {
+    /// Sequence, event time, position and size.
+    type Given = (u64, i64, Option<(u32, u32)>);
+    /// Event time, whether numbered, sequences.
+    type Expected<'a> = (i64, bool, &'a [u64]);
+
+    fn check(mode: ClockMode, events: &[Given], expect: &[Expected<'_>]) {
         let mut instants = Instants::new(mode);
         let mut got = Vec::new();
         for (sequence, event_ns, frame) in events {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use contracts::v1::{ActionKind, CorporateAction, Fill, Parameter, Signal};
-use domain::bar::{Bar, Timeframe};
+use domain::bar::{Bar, Timeframe, UnknownTimeframe};
 use domain::book::{Book, StrategyState};
 use domain::money::Quantity;
 use domain::strategy::{self, BarInput, ParameterError, Slots, Strategy};
@@ -46,6 +46,17 @@ impl Terms {
     }
 }
 
+/// A strategy that cannot be built from its registration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unbuildable {
+    /// Its kind or parameters are wrong.
+    #[error(transparent)]
+    Parameters(#[from] ParameterError),
+    /// Its timeframe is none.
+    #[error(transparent)]
+    Timeframe(#[from] UnknownTimeframe),
+}
+
 /// A running strategy.
 #[derive(Debug)]
 pub struct Host {
@@ -63,7 +74,10 @@ pub struct Host {
 
 impl Host {
     /// Builds the strategy `name`; it knows nothing yet.
-    pub fn new(name: &str, terms: Terms) -> Result<Self, ParameterError> {
+    pub fn new(name: &str, terms: Terms) -> Result<Self, Unbuildable> {
+        if !terms.timeframe.is_empty() {
+            terms.timeframe.parse::<Timeframe>()?;
+        }
         Ok(Self {
             name: name.to_owned(),
             strategy: strategy::build(name, &terms.kind, &terms.parameters)?,

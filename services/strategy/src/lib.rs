@@ -19,17 +19,19 @@
 
 mod history;
 mod host;
+mod signal;
 mod machine;
 mod read_model;
 mod postgres;
 mod shell;
 
 pub use history::{History, Past};
-pub use host::{Host, Terms};
-pub use machine::{Change, Machine, Outgoing};
+pub use host::{Host, Terms, Unbuildable};
+pub use machine::{Change, Machine};
 pub use postgres::PostgresReadModel;
 pub use read_model::{AsOf, PastAction, PastBar, ReadError, ReadModel, Wanted};
 pub use shell::{Config, Error, run};
+pub use signal::Outgoing;
 
 /// Name of the service, of its durable consumer and of the source of its own events.
 pub const SERVICE: &str = "strategy";

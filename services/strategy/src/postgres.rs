@@ -48,10 +48,8 @@ impl ReadModel for PostgresReadModel {
     async fn actions(&self, at_sequence: u64) -> Result<AsOf<PastAction>, ReadError> {
         let actions = queries::corporate_actions(&self.pool, at_sequence).await;
         let actions = actions.map_err(failed("corporate actions"))?;
-        let rows = actions
-            .actions
-            .into_iter()
-            .map(|row| PastAction { sequence: row.sequence, action: row.wire() });
+        let rows =
+            actions.actions.into_iter().map(|row| PastAction { sequence: row.sequence, action: row.wire() });
         Ok(AsOf { checkpoint: actions.checkpoint, rows: rows.collect() })
     }
 }

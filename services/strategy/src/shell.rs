@@ -13,8 +13,9 @@ use event_log::{AppendError, Consumer, Delivery, LogError, Reader, Recorded};
 use runtime::{Context, HealthState, Instant, Instants, park};
 
 use crate::SERVICE;
-use crate::machine::{self, Machine};
+use crate::machine::Machine;
 use crate::read_model::ReadModel;
+use crate::signal;
 use appending::Subjects;
 
 /// Messages taken from a stream at once.
@@ -66,6 +67,8 @@ struct Shell {
     subjects: Subjects,
     /// Event time of the last instant handled.
     handled_ns: i64,
+    /// Health says that an instant waits.
+    said_waiting: bool,
 }
 
 impl Shell {
@@ -90,6 +93,7 @@ impl Shell {
             waiting: VecDeque::new(),
             subjects: Subjects::default(),
             handled_ns,
+            said_waiting: false,
         };
         while shell.machine.book().sequence() < head {
             tokio::select! {
@@ -131,6 +135,9 @@ impl Shell {
             market.ack(recorded.sequence).await?;
         }
         self.handled_ns = self.handled_ns.max(instant.event_ns);
+        if std::mem::take(&mut self.said_waiting) {
+            self.say_ready();
+        }
         Ok(())
     }
 
@@ -138,7 +145,7 @@ impl Shell {
     async fn collect(&mut self, batch: Vec<Delivery>, market: &mut dyn Consumer) -> Result<(), Error> {
         for delivery in batch {
             match delivery {
-                Delivery::Event(recorded) => match machine::check(&recorded.event) {
+                Delivery::Event(recorded) => match signal::check(&recorded.event) {
                     Ok(()) => self.instants.push(recorded),
                     Err(reason) => {
                         let (sequence, subject) = (recorded.sequence, recorded.subject.as_str());
@@ -212,12 +219,13 @@ impl Shell {
         }
     }
 
-    fn say_waiting(&self) {
+    fn say_waiting(&mut self) {
         let Some(instant) = self.waiting.front() else { return };
         let account = self.machine.waits_for(instant).unwrap_or_default();
         let detail = format!("instant {} waits for the mark of account {account}", instant.event_ns);
         tracing::warn!(account, instant_ns = instant.event_ns, "{detail}");
         self.context.health.set(SERVICE, HealthState::Degraded, detail);
+        self.said_waiting = true;
     }
 }
 

@@ -28,7 +28,8 @@ fn every_licence_is_allowed() {
     let exceptions = rules["licenses"].get("exceptions").and_then(toml::Value::as_array);
     let excepted = |package: &str, licence: &str| {
         exceptions.into_iter().flatten().any(|exception| {
-            exception["crate"].as_str() == Some(package) && strings(&exception["allow"]).iter().any(|l| l == licence)
+            exception["crate"].as_str() == Some(package)
+                && strings(&exception["allow"]).iter().any(|l| l == licence)
         })
     };
     let mut findings = Vec::new();

@@ -8,9 +8,7 @@ use crate::repository::{files, files_with, root, text};
 const PLANNED: &str = "Places kept for what comes next";
 
 fn documents() -> impl Iterator<Item = &'static Path> {
-    files_with(&["md"]).filter(|path| {
-        path.starts_with("docs") || path.components().count() == 1
-    })
+    files_with(&["md"]).filter(|path| path.starts_with("docs") || path.components().count() == 1)
 }
 
 /// The parts of `text` between single backticks, outside fenced blocks and the paragraph of plans.

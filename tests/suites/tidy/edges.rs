@@ -44,7 +44,8 @@ fn table() -> Vec<Row> {
         .map(|line| {
             let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
             let [name, holds, never] = cells[..] else { panic!("three cells expected: {line}") };
-            let path = name.split('`').nth(1).unwrap_or_else(|| panic!("a path in backticks expected: {name}"));
+            let path =
+                name.split('`').nth(1).unwrap_or_else(|| panic!("a path in backticks expected: {name}"));
             let crates = expand(path).into_iter().map(|path| match package_at(&path) {
                 Some(package) => package.name.to_string(),
                 None => panic!("the table names {path}, where no crate of the workspace is"),
@@ -86,7 +87,11 @@ fn edges() -> BTreeMap<String, BTreeSet<String>> {
         let used = dependencies.filter(|dependency| dependency.kind != DependencyKind::Development);
         used.map(|dependency| dependency.name.clone()).collect()
     };
-    metadata().workspace_packages().iter().map(|package| (package.name.to_string(), direct(package))).collect()
+    metadata()
+        .workspace_packages()
+        .iter()
+        .map(|package| (package.name.to_string(), direct(package)))
+        .collect()
 }
 
 /// Everything that `name` stands on, through every crate that is resolved for this platform.
@@ -127,7 +132,8 @@ fn no_crate_imports_what_the_table_forbids() {
         for own in &row.crates {
             let imports = if deep { closure(own) } else { edges[own].clone() };
             for word in &row.never {
-                let bad = forbidden(word, own, &row, &workspace).into_iter().filter(|name| imports.contains(name));
+                let bad =
+                    forbidden(word, own, &row, &workspace).into_iter().filter(|name| imports.contains(name));
                 findings.extend(bad.map(|name| format!("{own} imports {name} ({word})")));
             }
         }

@@ -99,11 +99,7 @@ impl Hub {
         }
         state.version += 1;
         let version = state.version;
-        let message = Message {
-            version,
-            topic: topic.to_owned(),
-            html: render(version),
-        };
+        let message = Message { version, topic: topic.to_owned(), html: render(version) };
         if let Some(old) = state.elements.insert(key.clone(), Arc::new(message)) {
             state.by_version.remove(&old.version);
         }

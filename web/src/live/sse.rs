@@ -100,7 +100,8 @@ impl Client {
                 self.next_beat = now + BEAT;
                 return Some(self.beat());
             }
-            let until = if now < self.not_before { self.not_before.min(self.next_beat) } else { self.next_beat };
+            let until =
+                if now < self.not_before { self.not_before.min(self.next_beat) } else { self.next_beat };
             tokio::select! {
                 () = self.shutdown.cancelled() => return None,
                 () = tokio::time::sleep_until(until) => {}
@@ -119,7 +120,9 @@ impl Client {
             }
             Caught::Lost(version) => {
                 self.version = version;
-                self.waiting.push_back(Event::default().event("resync").id(version.to_string()).data(version.to_string()));
+                self.waiting.push_back(
+                    Event::default().event("resync").id(version.to_string()).data(version.to_string()),
+                );
             }
         }
     }

@@ -47,9 +47,14 @@ impl Page {
 }
 
 /// `GET /live`: the elements of the asked topics, as they change.
-pub async fn live(State(app): State<Arc<App>>, Query(query): Query<LiveQuery>, headers: HeaderMap) -> Response {
+pub async fn live(
+    State(app): State<Arc<App>>,
+    Query(query): Query<LiveQuery>,
+    headers: HeaderMap,
+) -> Response {
     let Some(topics) = query.topics() else {
-        return (StatusCode::BAD_REQUEST, "topics: expected 1 to 64 names, comma-separated\n").into_response();
+        return (StatusCode::BAD_REQUEST, "topics: expected 1 to 64 names, comma-separated\n")
+            .into_response();
     };
     let accounts: BTreeSet<String> = match overview::account_names(&app).await {
         Ok(accounts) => accounts.into_iter().collect(),

@@ -189,7 +189,8 @@ impl<T> Body<T> {
     ) -> Self {
         /// A page waits this long for each panel; the panel's own request waits for the pool's timeout.
         const PATIENCE: Duration = Duration::from_millis(400);
-        let outcome = if scope.version == 0 { Ok(read.await) } else { tokio::time::timeout(PATIENCE, read).await };
+        let outcome =
+            if scope.version == 0 { Ok(read.await) } else { tokio::time::timeout(PATIENCE, read).await };
         let state = match outcome {
             Ok(Ok(Some(content))) => Shown::Ready(content),
             Ok(Ok(None)) => Shown::Empty,

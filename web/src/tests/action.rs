@@ -48,12 +48,15 @@ async fn a_double_submit_of_halt_is_one_event_and_one_audit() {
     let visitor = Visitor::of(&deck).await;
     let (trading, audit) = deck.stored().await;
     for _ in 0..2 {
-        let answer = deck.send(visitor.post("/trading/halt", &halt_form(&visitor.token, "key-number-1"))).await;
+        let answer =
+            deck.send(visitor.post("/trading/halt", &halt_form(&visitor.token, "key-number-1"))).await;
         assert_eq!(answer.status(), StatusCode::OK);
     }
     assert_eq!(deck.stored().await, (trading + 1, audit + 1));
     let halted = last_body(&deck, "control.trading.>").await;
-    assert!(matches!(halted, EventBody::TradingHalted(halt) if halt.account.is_empty() && halt.actor == "web"));
+    assert!(
+        matches!(halted, EventBody::TradingHalted(halt) if halt.account.is_empty() && halt.actor == "web")
+    );
 }
 
 #[tokio::test]

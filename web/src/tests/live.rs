@@ -124,7 +124,10 @@ async fn a_quiet_connection_beats() {
     let version = deck.app.hub.version();
     let mut browser = Browser::open(&deck, "tiles.paper", version, None).await;
     for _ in 0..2 {
-        assert_eq!(browser.next().await, Seen { topic: "beat".to_owned(), version, data: version.to_string() });
+        assert_eq!(
+            browser.next().await,
+            Seen { topic: "beat".to_owned(), version, data: version.to_string() }
+        );
     }
 }
 

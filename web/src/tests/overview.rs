@@ -19,7 +19,13 @@ async fn panel(deck: &Deck, panel: Panel) -> String {
         .map(|line| line.trim().to_owned())
         .filter(|line| !line.is_empty() && !line.starts_with("</"))
         // Keys of forms are new in each rendering.
-        .map(|line| if line.contains("name=\"key\"") || line.contains("name=\"csrf\"") { "<input …>".to_owned() } else { line })
+        .map(|line| {
+            if line.contains("name=\"key\"") || line.contains("name=\"csrf\"") {
+                "<input …>".to_owned()
+            } else {
+                line
+            }
+        })
         .collect();
     lines.join("\n")
 }
@@ -38,7 +44,9 @@ async fn an_empty_tape_says_what_to_do() {
     deck.settle().await;
     let page = deck.get("/").await;
     assert_eq!(page.status, StatusCode::OK);
-    for text in ["First steps", "tapedeck import FILE…", "No bars.", "No orders yet", "Flat", "The stream is empty"] {
+    for text in
+        ["First steps", "tapedeck import FILE…", "No bars.", "No orders yet", "Flat", "The stream is empty"]
+    {
         assert!(page.text.contains(text), "{text} is missing");
     }
 }
@@ -47,11 +55,14 @@ async fn an_empty_tape_says_what_to_do() {
 async fn the_page_states_mode_tape_and_a_version_older_than_any_update() {
     let deck = Deck::traded().await;
     let page = deck.get("/").await;
-    for text in [">DEMO<", "<strong>test</strong>", "600× speed", "Tue 6 Jan 2026, 14:30 ET", "lang=\"en\""] {
+    for text in [">DEMO<", "<strong>test</strong>", "600× speed", "Tue 6 Jan 2026, 14:30 ET", "lang=\"en\""]
+    {
         assert!(page.text.contains(text), "{text} is missing");
     }
     let version = deck.app.hub.version();
-    assert!(page.text.contains(&format!("<html lang=\"en\" data-theme=\"system\" data-live=\"connecting\" data-v=\"{version}\">")));
+    assert!(page.text.contains(&format!(
+        "<html lang=\"en\" data-theme=\"system\" data-live=\"connecting\" data-v=\"{version}\">"
+    )));
     assert!(!page.text.contains("Loading…"), "a panel was not read in time");
     assert!(page.text.contains("topics=\"clock.paper,"), "live topics are missing");
 }
@@ -86,7 +97,9 @@ async fn the_equity_line_comes_oldest_first() {
 #[tokio::test]
 async fn what_does_not_exist_is_not_found() {
     let deck = Deck::traded().await;
-    for path in ["/?account=nobody", "/overview/panels/nothing", "/assets/nothing.js", "/assets/manifest.json", "/x"] {
+    for path in
+        ["/?account=nobody", "/overview/panels/nothing", "/assets/nothing.js", "/assets/manifest.json", "/x"]
+    {
         assert_eq!(deck.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
 }
@@ -124,10 +137,7 @@ async fn a_projection_behind_its_stream_is_named() {
     deck.app.context.shutdown.cancel();
     tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     let (subject, event) = script::mark(950, NOW_NS + 1, 100_200, true, false);
-    deck.tape
-        .append(event_log::Append { subject, event, expect: event_log::Expect::Nothing })
-        .await
-        .unwrap();
+    deck.tape.append(event_log::Append { subject, event, expect: event_log::Expect::Nothing }).await.unwrap();
     let answer = deck.get("/readyz").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(answer.text.contains("projection trading: 1 events behind"), "{}", answer.text);

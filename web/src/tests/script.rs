@@ -46,7 +46,8 @@ fn bar(symbol: &str, start_ns: i64, close_e9: i64) -> Body {
 }
 
 fn signal(symbol: &str, reason: &str) -> Body {
-    let leg = SignalLeg { symbol: symbol.to_owned(), intent: Intent::EnterLong.into(), ..SignalLeg::default() };
+    let leg =
+        SignalLeg { symbol: symbol.to_owned(), intent: Intent::EnterLong.into(), ..SignalLeg::default() };
     Body::Signal(Signal {
         strategy: "momentum".to_owned(),
         legs: vec![leg],
@@ -180,7 +181,11 @@ fn opening() -> Vec<Body> {
             mode: StrategyMode::Paper.into(),
             actor: "script".to_owned(),
         }),
-        Body::StrategyWarmed(StrategyWarmed { strategy: "momentum".to_owned(), market_sequence: 0, bars: 2_048 }),
+        Body::StrategyWarmed(StrategyWarmed {
+            strategy: "momentum".to_owned(),
+            market_sequence: 0,
+            bars: 2_048,
+        }),
     ]
 }
 

@@ -49,7 +49,8 @@ async fn a_form_without_the_visitors_token_is_refused_and_changes_nothing() {
     let (visitor, other) = (Visitor::of(&deck).await, Visitor::of(&deck).await);
     let before = deck.stored().await;
     for token in ["", "0", other.token.as_str(), &"f".repeat(64)] {
-        let answer = read(deck.send(visitor.post("/trading/halt", &halt_form(token, "some-key-1"))).await).await;
+        let answer =
+            read(deck.send(visitor.post("/trading/halt", &halt_form(token, "some-key-1"))).await).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{token:?}");
     }
     let mut without_session = visitor.post("/trading/halt", &halt_form(&visitor.token, "some-key-1"));

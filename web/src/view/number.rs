@@ -68,7 +68,13 @@ pub fn signed_percent(share: Option<f64>) -> Signed {
         return Signed { text: "–".to_owned(), tone: "flat", arrow: "" };
     };
     let magnitude = decimal(share.abs() * 100.0, 2);
-    let sign = if magnitude == "0.00" { 0 } else if share < 0.0 { -1 } else { 1 };
+    let sign = if magnitude == "0.00" {
+        0
+    } else if share < 0.0 {
+        -1
+    } else {
+        1
+    };
     Signed::of(sign, &format!("{magnitude} %"))
 }
 
@@ -114,7 +120,7 @@ fn grouped(units: u128) -> String {
     let digits = units.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -61,8 +61,8 @@ struct Failure {
 
 /// Reads an answer: the server's error where it has one, else the result.
 pub(super) fn answer<T: DeserializeOwned>(doing: &str, payload: &[u8]) -> Result<T, ApiError> {
-    let failure: Failure =
-        serde_json::from_slice(payload).map_err(|error| LogError::new(format!("read the answer to {doing}"), error))?;
+    let failure: Failure = serde_json::from_slice(payload)
+        .map_err(|error| LogError::new(format!("read the answer to {doing}"), error))?;
     if let Some(error) = failure.error {
         return Err(error.into());
     }

@@ -110,8 +110,8 @@ impl JetStreamLog {
         // The last event of each subject is found most easily, and one with an expectation always.
         let mut subjects = HashSet::new();
         let anchors = batch.iter().enumerate().rev();
-        let anchors =
-            anchors.filter(|(_, entry)| subjects.insert(entry.subject.as_str()) || entry.expected().is_some());
+        let anchors = anchors
+            .filter(|(_, entry)| subjects.insert(entry.subject.as_str()) || entry.expected().is_some());
         for (index, entry) in anchors.take(ANCHORS) {
             let Some(sequence) = self.locate(entry).await? else { continue };
             let Some(first) = sequence.checked_sub(index as u64).filter(|first| *first > 0) else { continue };

@@ -77,10 +77,8 @@ pub enum ConnectError {
 
 /// Features the adapter uses and the version that brought each, oldest first, so that the first one
 /// missing is the one named.
-const FEATURES: &[((u64, u64), &str, &str)] = &[
-    ((2, 12), "atomic batch publish", "2.12"),
-    ((2, 14), "consumer reset and cron schedules", "2.14"),
-];
+const FEATURES: &[((u64, u64), &str, &str)] =
+    &[((2, 12), "atomic batch publish", "2.12"), ((2, 14), "consumer reset and cron schedules", "2.14")];
 
 /// Connects to a server and checks that it can hold a tape.
 pub async fn connect(options: ConnectOptions) -> Result<JetStreamLog, ConnectError> {

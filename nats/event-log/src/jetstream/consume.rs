@@ -3,9 +3,11 @@
 //! On opening, the consumer is reset to its acknowledged floor, so that whatever a dead client left
 //! unacknowledged comes again at once and in order. The deliveries are numbered from then on; a gap, a
 //! reconnect or a missing heartbeat opens it again. A message that the caller still holds is then not
-//! given to it a second time; only the subject that acknowledges it is renewed.
+//! given to it a second time; only the subject that acknowledges it is renewed. One that the caller has
+//! acknowledged is acknowledged again. So one handle sees each message once and in order, whatever happens
+//! to the server.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use async_nats::{Message, StatusCode, Subject, Subscriber};
@@ -31,6 +33,8 @@ const EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(3);
 /// Silence after which a pull counts as lost.
 const SILENCE: Duration = Duration::from_secs(9);
+/// Acknowledgements remembered: more than any consumer may have unacknowledged.
+const REMEMBERED: usize = 1 << 16;
 /// Longest pause between attempts to open.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -43,6 +47,10 @@ pub(super) struct JetStreamConsumer {
     open: Option<Open>,
     /// Where to acknowledge what the caller holds, by stream sequence.
     held: HashMap<u64, Subject>,
+    /// What the caller has acknowledged lately; the server may not have heard.
+    acknowledged: BTreeSet<u64>,
+    /// Where to acknowledge what was acknowledged before.
+    again: Vec<Subject>,
     at_hand: VecDeque<Delivery>,
     /// Deliveries went elsewhere: wait before taking them back.
     contended: bool,
@@ -68,6 +76,8 @@ impl JetStreamConsumer {
             durable: durable.to_owned(),
             open: None,
             held: HashMap::new(),
+            acknowledged: BTreeSet::new(),
+            again: Vec::new(),
             at_hand: VecDeque::new(),
             contended: false,
         };
@@ -177,7 +187,9 @@ impl JetStreamConsumer {
         }
         open.delivered = ack.consumer_sequence;
         open.asked = open.asked.saturating_sub(1);
-        if self.held.insert(ack.stream_sequence, reply.clone()).is_none() {
+        if self.acknowledged.contains(&ack.stream_sequence) {
+            self.again.push(reply.clone());
+        } else if self.held.insert(ack.stream_sequence, reply.clone()).is_none() {
             let content_type = message.headers.as_ref().and_then(content_type);
             let (sequence, subject) = (ack.stream_sequence, &message.subject);
             self.at_hand.push_back(wire::delivery(sequence, subject, content_type, &message.payload));
@@ -206,6 +218,16 @@ fn ended(open: &mut Open, message: &Message, status: StatusCode) -> bool {
     }
 }
 
+/// Sends the plain acknowledgement that watchers of the acknowledgement subjects see.
+async fn send_ack(connection: &Connection, reply: Subject) -> Result<(), LogError> {
+    let sent = connection.client.publish(reply, bytes::Bytes::from_static(b"+ACK"));
+    match tokio::time::timeout(TIMEOUT, sent).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(LogError::new("acknowledge", error)),
+        Err(elapsed) => Err(LogError::new("acknowledge", elapsed)),
+    }
+}
+
 #[async_trait]
 impl Consumer for JetStreamConsumer {
     async fn batch(&mut self, max: usize) -> Result<Vec<Delivery>, LogError> {
@@ -215,6 +237,10 @@ impl Consumer for JetStreamConsumer {
                 self.reopen().await?;
             }
             self.ask().await?;
+            while let Some(reply) = self.again.last() {
+                send_ack(&self.connection, reply.clone()).await?;
+                self.again.pop();
+            }
             let Some(message) = self.arrival().await else {
                 self.open = None;
                 continue;
@@ -236,13 +262,12 @@ impl Consumer for JetStreamConsumer {
 
     async fn ack(&mut self, sequence: u64) -> Result<(), LogError> {
         let Some(reply) = self.held.get(&sequence).cloned() else { return Ok(()) };
-        let sent = self.connection.client.publish(reply, bytes::Bytes::from_static(b"+ACK"));
-        match tokio::time::timeout(TIMEOUT, sent).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(LogError::new(self.doing(), error)),
-            Err(elapsed) => return Err(LogError::new(self.doing(), elapsed)),
-        }
+        send_ack(&self.connection, reply).await?;
         self.held.remove(&sequence);
+        self.acknowledged.insert(sequence);
+        if self.acknowledged.len() > REMEMBERED {
+            self.acknowledged.pop_first();
+        }
         Ok(())
     }
 }

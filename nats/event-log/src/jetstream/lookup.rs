@@ -21,10 +21,7 @@ fn recorded(message: &StreamMessage) -> Result<Recorded, LogError> {
 }
 
 impl JetStreamLog {
-    async fn stream(
-        &self,
-        name: &str,
-    ) -> Result<async_nats::jetstream::stream::Stream<()>, LogError> {
+    async fn stream(&self, name: &str) -> Result<async_nats::jetstream::stream::Stream<()>, LogError> {
         let mut context = async_nats::jetstream::new(self.client().clone());
         context.set_timeout(super::TIMEOUT);
         context

@@ -232,7 +232,7 @@ impl Ordered {
                 }
                 Step::Pass => {}
                 Step::Lost => {
-                    self.consumer = None;
+                    self.forget();
                     break;
                 }
             }

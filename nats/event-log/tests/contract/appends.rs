@@ -49,7 +49,8 @@ async fn a_repeated_append_stays_a_duplicate_however_much_followed(fixture: Fixt
     tape.append(accepted(&order, "first", 0)).await.unwrap();
     tape.append(fill(&order, 1, 1)).await.unwrap();
     tape.append(fill(&order, 2, 2)).await.unwrap();
-    for (entry, sequence) in [(accepted(&order, "first", 0), 1), (fill(&order, 1, 1), 2), (fill(&order, 2, 2), 3)]
+    for (entry, sequence) in
+        [(accepted(&order, "first", 0), 1), (fill(&order, 1, 1), 2), (fill(&order, 2, 2), 3)]
     {
         let again = tape.append(entry).await.unwrap();
         assert_eq!((again.sequence, again.duplicate), (sequence, true));

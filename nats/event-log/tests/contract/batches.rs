@@ -158,7 +158,8 @@ async fn two_batches_on_one_aggregate_cannot_both_win(fixture: Fixture) {
         });
         let outcomes = futures::future::join_all(attempts).await;
         let won = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        let lost = outcomes.iter().filter(|outcome| matches!(outcome, Err(AppendError::Conflict { .. }))).count();
+        let lost =
+            outcomes.iter().filter(|outcome| matches!(outcome, Err(AppendError::Conflict { .. }))).count();
         assert_eq!((won, lost), (1, 2), "round {round}: {outcomes:?}");
     }
     assert_eq!(tapes[0].state(MARKET).await.unwrap().messages, 500);

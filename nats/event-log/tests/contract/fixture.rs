@@ -7,8 +7,8 @@ use contracts::Subject;
 use contracts::v1::event::Body;
 use contracts::v1::{Bar, Event, Fill, OrderAccepted, OrderSpec, Signal, SignalLeg};
 use event_log::{
-    Append, Auth, Clock, ConnectOptions, Consumer, Delivery, Expect, JetStreamLog, MemoryLog, Reader,
-    Tape, connect, definitions,
+    Append, Auth, Clock, ConnectOptions, Consumer, Delivery, Expect, JetStreamLog, MemoryLog, Reader, Tape,
+    connect, definitions,
 };
 use local_servers::testing::TestNats;
 
@@ -18,7 +18,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A tape under test.
 pub enum Fixture {
     Memory(MemoryLog),
-    JetStream { server: TestNats, log: JetStreamLog },
+    JetStream { server: Box<TestNats>, log: JetStreamLog },
 }
 
 impl Fixture {
@@ -30,7 +30,7 @@ impl Fixture {
         let server = TestNats::start().await.unwrap();
         let log = client(&server).await;
         definitions::apply(&log).await.unwrap();
-        Self::JetStream { server, log }
+        Self::JetStream { server: Box::new(server), log }
     }
 
     /// The tape through one handle.

@@ -126,7 +126,10 @@ async fn json_of_a_plain_client_is_read(fixture: Fixture) {
         let Delivery::Event(read) = delivery else { panic!("expected an event, got {delivery:?}") };
         let Some(contracts::v1::event::Body::Signal(signal)) = read.event.body else { panic!("no signal") };
         assert_eq!(read.event.id, "hand-made-1");
-        assert_eq!((signal.legs[0].symbol.as_str(), signal.legs[0].quantity_e9), ("BRK.B", Some(5_000_000_000)));
+        assert_eq!(
+            (signal.legs[0].symbol.as_str(), signal.legs[0].quantity_e9),
+            ("BRK.B", Some(5_000_000_000))
+        );
     }
     assert_eq!(tape.last(TRADING, "signal.mine.>").await.unwrap().unwrap().sequence, 2);
 }

@@ -18,8 +18,9 @@ use crate::read_model::ReadModel;
 /// How long the read model may take to answer before the whole tape is folded instead.
 const READ_MODEL_MAX: Duration = Duration::from_secs(5);
 
-/// Where the entries stand that corporate actions make.
-const APPLIED: [&str; 3] = ["account.*.split", "account.*.dividend", "account.*.cash_in_lieu"];
+/// Where the entries and order adjustments stand that corporate actions make.
+const APPLIED: [&str; 4] =
+    ["account.*.split", "account.*.dividend", "account.*.cash_in_lieu", "order.*.*.*.*.adjusted"];
 
 impl Shell {
     pub(super) async fn load(context: Context, config: Config) -> Result<Self, Error> {
@@ -64,7 +65,7 @@ impl Shell {
         Ok(())
     }
 
-    /// Loads the ids of entries on the tape, once per process and only when a corporate
+    /// Loads the ids of entries and adjustments on the tape, once per process and only when a corporate
     /// action comes: an action taken again after a crash must not pay or split twice.
     pub(super) async fn load_applied(&mut self) -> Result<(), Error> {
         if self.machine.knows_applied() {

@@ -105,8 +105,7 @@ impl Shell {
         for live in bars {
             self.machine.observe(live);
             session = session_of(session, live);
-            let event =
-                MarketEvent::Bar { symbol: &live.symbol, bar: &live.bar, session: session.as_ref() };
+            let event = MarketEvent::Bar { symbol: &live.symbol, bar: &live.bar, session: session.as_ref() };
             steps.extend(known_at(self.broker.on_market(event), live.bar.close_ns));
         }
         if steps.is_empty() { Ok(()) } else { self.store_and_log(steps).await }

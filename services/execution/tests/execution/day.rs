@@ -9,8 +9,8 @@ use runtime::ClockMode;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    E9, HOUR_NS, OPEN_NS, Script, Staleness, action, bar, book, config, context, everything, leg, limit, order,
-    session,
+    E9, HOUR_NS, OPEN_NS, Script, Staleness, action, bar, book, config, context, everything, leg, limit,
+    order, session,
 };
 
 const DAY_NS: i64 = 24 * HOUR_NS;
@@ -42,8 +42,7 @@ async fn first_session(script: &Script) {
     // The broker works no stop orders: its refusal takes the other leg with it.
     let stop = order("pair", "paper", "B", Side::Buy, 4);
     let stop = contracts::v1::OrderSpec { order_type: OrderType::Stop.into(), ..stop };
-    let pair =
-        [leg("pair", 0, order("pair", "paper", "A", Side::Sell, 2)), leg("pair", 1, stop)];
+    let pair = [leg("pair", 0, order("pair", "paper", "A", Side::Sell, 2)), leg("pair", 1, stop)];
     script.approve("pair", t2, &pair, &[&["submitted", "cancelled"], &["rejected"]]).await;
     let resting = limit(order("rest-a", "paper", "A", Side::Buy, 7), 60, TimeInForce::Gtc);
     script.approve("rest-a", t2, &[resting], accepted).await;
@@ -78,10 +77,8 @@ async fn split_session(script: &Script) {
 
 async fn reverse_split_session(script: &Script) {
     let open = OPEN_NS + 2 * DAY_NS;
-    let opening = vec![
-        session(SessionPhase::Opened, open),
-        action("A", ActionKind::Split, E9 / 10, "2024-01-10"),
-    ];
+    let opening =
+        vec![session(SessionPhase::Opened, open), action("A", ActionKind::Split, E9 / 10, "2024-01-10")];
     script.instant(open, opening).await;
     let t1 = open + HOUR_NS;
     script.instant(t1, vec![bar("A", t1, 700, 710), bar("B", t1, 54, 55)]).await;

@@ -1,7 +1,9 @@
 //! The machine by itself: given events, then work.
 
 use contracts::v1::event::Body;
-use contracts::v1::{Event, OrderCancelRequested, OrderRejected, OrderSubmitted, RiskDecision, Side, Verdict};
+use contracts::v1::{
+    Event, OrderCancelRequested, OrderRejected, OrderSubmitted, RiskDecision, Side, Verdict,
+};
 use contracts::{Subject, event_id, to_timestamp};
 use domain::book::Book;
 use event_log::Recorded;
@@ -85,8 +87,7 @@ fn a_refused_leg_takes_its_group_with_it() {
         leg("two", 0, order("two", "paper", "A", Side::Buy, 1)),
         leg("two", 1, order("two", "paper", "B", Side::Sell, 1)),
     ];
-    let rejected =
-        OrderRejected { order_id: pair[1].order_id.clone(), reason: "the broker says no".into() };
+    let rejected = OrderRejected { order_id: pair[1].order_id.clone(), reason: "the broker says no".into() };
     let given = [
         approved("two", pair.to_vec()),
         submitted(&pair[0]),
@@ -100,10 +101,7 @@ fn a_refused_leg_takes_its_group_with_it() {
 #[test]
 fn a_step_says_the_same_thing_each_time() {
     let spec = order("one", "paper", "A", Side::Buy, 1);
-    let machine = check(
-        &[approved("one", vec![spec.clone()])],
-        &[Work::Submit(vec![spec.order_id.clone()])],
-    );
+    let machine = check(&[approved("one", vec![spec.clone()])], &[Work::Submit(vec![spec.order_id.clone()])]);
     let step = Step::Submit { order_id: spec.order_id.clone(), broker: "simulated".into() };
     let first = machine.decide(&step).unwrap().unwrap();
     let again = machine.decide(&step).unwrap().unwrap();

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, ActionKind, Bar, CorporateAction, Costs, EntryKind, Event, Instant, Money,
-    OrderCancelRequested, OrderSpec, OrderType, Origin, RiskDecision, RiskInput, SessionChange, SessionPhase,
-    Side, TimeInForce, Verdict,
+    AccountConfigured, AccountEntry, ActionKind, Bar, CorporateAction, Costs, EntryKind, Event, Instant,
+    Money, OrderCancelRequested, OrderSpec, OrderType, Origin, RiskDecision, RiskInput, SessionChange,
+    SessionPhase, Side, TimeInForce, Verdict,
 };
 use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
 use domain::book::Book;

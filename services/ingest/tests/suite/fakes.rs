@@ -32,25 +32,6 @@ pub fn all(tape: &Tape) -> Fakes {
     Fakes(vec![spawn_execution(tape), spawn_broker(tape), spawn_strategy(tape), spawn_risk(tape)])
 }
 
-pub fn quiet(one: &Tape, two: &Tape) -> Fakes {
-    let tape = two.clone();
-    let strategy = tokio::spawn(async move {
-        let mut market = Instants::open(&tape, "strategy").await;
-        let mut reader = tape.read(TRADING, &["account.*.marked".to_owned()], 0).await.unwrap();
-        loop {
-            let (ns, events) = market.next().await;
-            'a: loop {
-                for d in reader.batch(64).await.unwrap() {
-                    let Delivery::Event(r) = d else { panic!() };
-                    if time(&r.event) >= ns { break 'a; }
-                }
-            }
-            market.ack(&events).await;
-        }
-    });
-    Fakes(vec![spawn_execution(one), strategy])
-}
-
 pub fn execution(tape: &Tape) -> Fakes {
     Fakes(vec![spawn_execution(tape), spawn_broker(tape)])
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Moment};
 
 use event_log::{Auth, Clock, ConnectOptions, JetStreamLog, Tape, definitions};
-use ingest::clock::Speed;
+use ingest::clock::{Progress, Speed};
 use ingest::floor::{self, Floor};
 use local_servers::testing::TestNats;
 
@@ -42,17 +42,6 @@ async fn the_clock_runs_over_a_real_server_and_resumes() {
     assert!(finished.progress.signals > 50, "{finished:?}");
     // The stand-ins wait for every single append, so this is far from the clock's own cost.
     assert!(each < Duration::from_millis(50), "{each:?} an instant");
-    eprintln!("TEMP each {each:?} {:?}", finished.progress);
-    let q = TestNats::start().await.unwrap();
-    let tt = (handle(&q).await, handle(&q).await, handle(&q).await);
-    let source = Short::new(2000);
-    let _f2 = fakes::quiet(&tt.1, &tt.2);
-    let began = Moment::now();
-    let f = start(&tt.0, &source, Speed::Max).finish().await;
-    eprintln!("TEMP quiet {:?} {:?}", began.elapsed() / 2000, f.progress);
-    let fl = floor::measure(&options(&q), 3).await.unwrap();
-    eprintln!("TEMP floor {fl:?} {:?}", fl.compare(&f.progress, began.elapsed()));
-    let source = Short::new(300);
     drop(fakes);
     let _fakes = fakes::all(&handle(&nats).await);
     let finished = start(&handle(&nats).await, &source, Speed::Max).finish().await;
@@ -79,12 +68,32 @@ async fn the_floor_is_measured_and_leaves_nothing_behind() {
     let nats = TestNats::start().await.unwrap();
     let Floor { stream_hop_ns, market_hop_ns, plain_hop_ns } =
         floor::measure(&options(&nats), 4).await.unwrap();
-    assert!(plain_hop_ns > 1_000 && stream_hop_ns > plain_hop_ns, "{plain_hop_ns} {stream_hop_ns}");
-    assert!(market_hop_ns > stream_hop_ns / 2 && market_hop_ns < 100 * stream_hop_ns, "{market_hop_ns}");
+    // Other tests run beside this one, so no ratio between them would hold.
+    assert!(plain_hop_ns > 1_000 && stream_hop_ns > 1_000 && market_hop_ns > 1_000);
     let client = async_nats::ConnectOptions::new();
     let url: async_nats::ServerAddr = nats.url().parse().unwrap();
     let (user, password) = (url.username().unwrap().to_owned(), url.password().unwrap().to_owned());
     let client = client.user_and_password(user, password).connect(url).await.unwrap();
     let state = async_nats::jetstream::new(client).query_account().await.unwrap();
     assert_eq!(state.streams, 0);
+}
+
+#[test]
+fn the_floor_is_the_sum_of_its_hops() {
+    let floor = Floor { stream_hop_ns: 100, market_hop_ns: 150, plain_hop_ns: 10 };
+    let progress = Progress {
+        instants: 10,
+        instants_with_bars: 8,
+        instants_with_signals: 4,
+        instants_with_orders: 2,
+        instants_with_fills: 1,
+        bars: 32,
+        ..Progress::default()
+    };
+    // 8 × (150 + 100 + 10) + 2 × 200 + 4 × 230 + 2 × 200 + 1 × 100.
+    assert_eq!(floor.least(&progress), Duration::from_nanos(3_900));
+    let compared = floor.compare(&progress, Duration::from_nanos(7_800)).unwrap();
+    assert!((compared.percent_of_floor - 50.0).abs() < 1e-9);
+    assert!((compared.floor_bars_per_second / compared.bars_per_second - 2.0).abs() < 1e-9);
+    assert_eq!(floor.compare(&Progress::default(), Duration::from_secs(1)), None);
 }

@@ -41,11 +41,7 @@ impl Decisions {
     }
 
     /// Appends decisions in their order.
-    pub async fn append(
-        &mut self,
-        context: &Context,
-        decisions: Vec<Outgoing>,
-    ) -> Result<Outcomes, Error> {
+    pub async fn append(&mut self, context: &Context, decisions: Vec<Outgoing>) -> Result<Outcomes, Error> {
         let mut outcomes = Outcomes::default();
         let mut rest = decisions.as_slice();
         while !rest.is_empty() && outcomes.overtaken.is_none() {

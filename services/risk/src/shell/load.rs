@@ -46,7 +46,8 @@ impl Shell {
             decisions: Decisions::default(),
             patience,
         };
-        while shell.machine.trading_sequence() < trading_head || shell.machine.market_sequence() < market_head {
+        while shell.machine.trading_sequence() < trading_head || shell.machine.market_sequence() < market_head
+        {
             tokio::select! {
                 () = shell.context.shutdown.cancelled() => return Ok(None),
                 batch = shell.trading.batch(BATCH) => shell.fold(batch?).await?,

@@ -47,8 +47,7 @@ impl Patience {
             self.wait = None;
         } else if self.wait.is_none() {
             let now = Instant::now();
-            self.wait =
-                Some(Wait { look_at: now + LOOK_MIN, pause: LOOK_MIN, complain_at: now + WAIT_MAX });
+            self.wait = Some(Wait { look_at: now + LOOK_MIN, pause: LOOK_MIN, complain_at: now + WAIT_MAX });
             self.moved = true;
         }
         self.wait.is_none() && !self.denied && std::mem::take(&mut self.complained)

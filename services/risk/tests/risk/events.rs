@@ -2,9 +2,9 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, AccountMarked, ActionKind, Bar, Basis, CorporateAction, EntryKind, Event,
-    Intent, Money, OrderRejected, OrderSpec, OrderSubmitted, Origin, RiskLimits, Signal, SignalLeg, Sizing,
-    SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered, TradingHalted,
+    AccountConfigured, AccountEntry, AccountMarked, ActionKind, Bar, Basis, CorporateAction, EntryKind,
+    Event, Intent, Money, OrderRejected, OrderSpec, OrderSubmitted, Origin, RiskLimits, Signal, SignalLeg,
+    Sizing, SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered, TradingHalted,
 };
 use contracts::{Subject, client_order_id, event_id, to_timestamp};
 
@@ -75,9 +75,8 @@ pub fn registered(strategy: &str) -> Event {
 }
 
 pub fn enabled(strategy: &str, mode: StrategyMode) -> Event {
-    let body =
-        StrategyEnabled { strategy: strategy.to_owned(), mode: mode.into(), actor: "test".to_owned() };
-    event(&format!("enabled/{strategy}"), T0 - HOUR, Body::StrategyEnabled(body))
+    let body = StrategyEnabled { strategy: strategy.to_owned(), mode: mode.into(), actor: "test".to_owned() };
+    event(&format!("enabled/{strategy}/{mode:?}"), T0 - HOUR, Body::StrategyEnabled(body))
 }
 
 pub fn halted(event_ns: i64) -> Event {

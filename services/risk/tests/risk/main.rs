@@ -9,3 +9,4 @@ mod decisions;
 mod restarts;
 mod staleness;
 mod wrong_signals;
+mod postgres;

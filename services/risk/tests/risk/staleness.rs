@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use contracts::v1::Intent;
+use event_log::EventLog as _;
 use runtime::{ClockMode, HealthState};
 
 use crate::events::{self, E9, T0, limits};

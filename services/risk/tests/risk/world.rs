@@ -8,7 +8,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{Event, Intent, Origin, RiskDecision, RiskLimits, StrategyMode};
 use contracts::{Subject, stream};
 use event_log::{Append, EventLog as _, Expect, MemoryLog, Recorded, Tape};
-use risk::{Config, Error};
+use risk::{Config, Error, ReadModel};
 use runtime::{ClockMode, Context, Health, HealthState};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -89,15 +89,14 @@ impl World {
     }
 
     pub fn start_on(&self, tape: Tape) -> Running {
+        self.start_with(tape, Arc::clone(&self.model) as _)
+    }
+
+    pub fn start_with(&self, tape: Tape, read_model: Arc<dyn ReadModel>) -> Running {
         let shutdown = CancellationToken::new();
-        let context = Context {
-            tape,
-            clock: self.mode,
-            health: self.health.clone(),
-            shutdown: shutdown.clone(),
-        };
-        let config =
-            Config { fallback_account: ACCOUNT.to_owned(), read_model: Arc::clone(&self.model) as _ };
+        let context =
+            Context { tape, clock: self.mode, health: self.health.clone(), shutdown: shutdown.clone() };
+        let config = Config { fallback_account: ACCOUNT.to_owned(), read_model };
         Running { shutdown, task: tokio::spawn(risk::run(context, config)) }
     }
 

@@ -4,7 +4,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{Event, Intent, Signal};
 use contracts::{Subject, stream};
 use event_log::EventLog as _;
-use runtime::ClockMode;
+use runtime::{ClockMode, HealthState};
 
 use crate::events::{self, E9, T0, limits};
 use crate::world::{World, verdicts};
@@ -58,10 +58,13 @@ async fn a_signal_without_a_cause_is_taken_live() {
 #[tokio::test]
 async fn what_cannot_be_answered_is_parked() {
     let world = world(ClockMode::Tape, T0).await;
+    let running = world.start();
+    world.health_is(HealthState::Ready).await;
     let undecodable = world.log.publish_raw("signal.alpha.SPY", b"\xff\xff", None).unwrap();
     let timeless = world.put(Event { event_time: None, ..signal() }).await;
     world.buy("beta", "SPY").await;
-    world.decide(1).await;
+    world.decided(1).await;
+    running.stop().await;
     let mut parked = Vec::new();
     for sequence in 1..=world.log.state(stream::PARKED).await.unwrap().last_sequence {
         let recorded = world.log.get(stream::PARKED, sequence).await.unwrap().unwrap();

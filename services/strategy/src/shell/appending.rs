@@ -8,7 +8,7 @@ use event_log::{Append, AppendError, Delivery, Expect, LogError, Recorded, Tape}
 use runtime::Context;
 
 use super::{BATCH, Error};
-use crate::machine::Outgoing;
+use crate::signal::Outgoing;
 
 /// Attempts at a place in a subject that another writer took, before it is an error.
 const CONFLICTS_MAX: usize = 5;

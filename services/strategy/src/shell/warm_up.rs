@@ -8,8 +8,9 @@ use runtime::HealthState;
 
 use super::{BATCH, Error, READ_MODEL_MAX, SERVICE, Shell};
 use crate::history::History;
-use crate::machine::{Change, Outgoing};
+use crate::machine::Change;
 use crate::read_model::{AsOf, ReadError, Wanted};
+use crate::signal::Outgoing;
 
 impl Shell {
     /// Starts and stops strategies until what runs is what the tape asks for.
@@ -37,7 +38,11 @@ impl Shell {
         self.context.health.set(SERVICE, HealthState::Starting, format!("warming up {strategy}"));
         let history = self.history(wanted).await?;
         let Some(warmed) = self.machine.start(strategy, history, self.handled_ns) else { return Ok(()) };
-        tracing::info!(strategy, market_sequence = self.machine.market_sequence(), "strategy {strategy} started");
+        tracing::info!(
+            strategy,
+            market_sequence = self.machine.market_sequence(),
+            "strategy {strategy} started"
+        );
         self.record(warmed).await
     }
 
@@ -95,9 +100,7 @@ impl Shell {
 }
 
 /// The answer of a read model; when it has none in time, nothing, so that the tape has to do.
-async fn answered<Row>(
-    question: impl Future<Output = Result<AsOf<Row>, ReadError>>,
-) -> AsOf<Row> {
+async fn answered<Row>(question: impl Future<Output = Result<AsOf<Row>, ReadError>>) -> AsOf<Row> {
     const WAIT_MAX: Duration = READ_MODEL_MAX;
     match tokio::time::timeout(WAIT_MAX, question).await {
         Ok(Ok(rows)) => rows,

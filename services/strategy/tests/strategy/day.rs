@@ -1,9 +1,9 @@
 //! A script that touches everything the host does: warm-up, signals, fills, a split, an import, and
 //! strategies that come, change and go.
 
+use contracts::stream;
 use contracts::v1::event::Body;
 use contracts::v1::{ActionKind, CorporateAction, Intent, Origin};
-use contracts::stream;
 use event_log::{EventLog as _, MemoryLog};
 use runtime::ClockMode;
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,9 @@ pub async fn play(script: &mut Script) {
     for (index, at) in (0i64..).zip(closes()) {
         match index {
             4 => {
-                script.control(registered("drift", "momentum", &[("lookback", "3"), ("threshold", "0.01")])).await;
+                script
+                    .control(registered("drift", "momentum", &[("lookback", "3"), ("threshold", "0.01")]))
+                    .await;
                 script.control(enabled("drift")).await;
                 script.warmed("drift", 1).await;
             }
@@ -49,7 +51,9 @@ pub async fn play(script: &mut Script) {
             }
             10 => {
                 script.control(disabled("cross")).await;
-                script.instant(at - HOUR_NS / 2, vec![bar("B", at - HOUR_NS / 2, 100, Origin::Rehearsal)]).await;
+                script
+                    .instant(at - HOUR_NS / 2, vec![bar("B", at - HOUR_NS / 2, 100, Origin::Rehearsal)])
+                    .await;
                 script.control(registered("cross", "sma_cross", &[("fast", "1"), ("slow", "3")])).await;
                 script.control(enabled("cross")).await;
                 script.warmed("cross", 2).await;
@@ -76,7 +80,6 @@ pub async fn play(script: &mut Script) {
     }
 }
 
-
 /// Runs the service over a fresh tape while the script plays.
 pub async fn undisturbed(clock: ClockMode) -> MemoryLog {
     let tape = MemoryLog::new();
@@ -102,7 +105,10 @@ async fn signals_follow_their_bars() {
         assert_eq!(cause.event.event_time, event.event_time, "the instant is the bar's");
         let Some(Body::Bar(bar)) = &cause.event.body else { panic!("a bar is the cause") };
         assert_eq!(bar.origin(), Origin::Rehearsal, "history never signals");
-        assert_eq!(event.id, contracts::event_id(&cause.event.id, &format!("strategy/{}", signal.strategy), 0));
+        assert_eq!(
+            event.id,
+            contracts::event_id(&cause.event.id, &format!("strategy/{}", signal.strategy), 0)
+        );
         let at = contracts::from_timestamp(&event.event_time.unwrap()).unwrap();
         let key = (at, signal.strategy.clone(), signal.legs[0].symbol.clone());
         assert!(previous < key, "in the order of strategy and symbol: {previous:?} {key:?}");
@@ -129,7 +135,10 @@ async fn a_strategy_that_cannot_be_built_is_named_and_delays_nothing() {
     script.control(enabled("wrong")).await;
     script.instant(FIRST_NS, vec![bar("A", FIRST_NS, 100, Origin::Rehearsal)]).await;
     let said = health.all().remove(strategy::SERVICE).unwrap();
-    assert_eq!((said.state, said.detail.as_str()), (runtime::HealthState::Degraded, "cannot be built: wrong"));
+    assert_eq!(
+        (said.state, said.detail.as_str()),
+        (runtime::HealthState::Degraded, "cannot be built: wrong")
+    );
     shutdown.cancel();
     service.await.unwrap().unwrap();
 }

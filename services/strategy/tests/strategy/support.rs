@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountMarked, Bar, Event, Fill, Instant, Intent, OrderAccepted, OrderSpec, OrderSubmitted, OrderType, Origin,
-    Parameter, RiskDecision, Side, StrategyDisabled, StrategyEnabled, StrategyMode, StrategyRegistered,
-    TimeInForce, Verdict,
+    AccountMarked, Bar, Event, Fill, Instant, Intent, OrderAccepted, OrderSpec, OrderSubmitted, OrderType,
+    Origin, Parameter, RiskDecision, Side, StrategyDisabled, StrategyEnabled, StrategyMode,
+    StrategyRegistered, TimeInForce, Verdict,
 };
 use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
 use domain::book::Book;
@@ -165,7 +165,8 @@ impl Script {
     /// Appends a control event, at a time when no instant is under way.
     pub async fn control(&mut self, body: Body) {
         self.controls += 1;
-        self.append(&event_id("control", "script", self.controls), FIRST_NS - HOUR_NS, body, None, None).await;
+        self.append(&event_id("control", "script", self.controls), FIRST_NS - HOUR_NS, body, None, None)
+            .await;
     }
 
     async fn append(
@@ -215,7 +216,7 @@ impl Script {
         }
         for account in ACCOUNTS {
             let mark = AccountMarked { account: account.into(), ..AccountMarked::default() };
-            let id = event_id(account, "mark", u32::try_from((event_ns - FIRST_NS) / HOUR_NS + 1).unwrap());
+            let id = event_id(&format!("{account}@{event_ns}"), "mark", 0);
             self.append(&id, event_ns, Body::AccountMarked(mark), None, None).await;
         }
         self.acknowledged().await;
@@ -223,9 +224,10 @@ impl Script {
     }
 
     fn fills(&mut self, bodies: &[Body], _event_ns: i64) -> Vec<OrderSpec> {
-        let (filled, working) = std::mem::take(&mut self.working).into_iter().partition(|order: &OrderSpec| {
-            bodies.iter().any(|body| matches!(body, Body::Bar(bar) if bar.symbol == order.symbol))
-        });
+        let (filled, working) =
+            std::mem::take(&mut self.working).into_iter().partition(|order: &OrderSpec| {
+                bodies.iter().any(|body| matches!(body, Body::Bar(bar) if bar.symbol == order.symbol))
+            });
         self.working = working;
         filled
     }

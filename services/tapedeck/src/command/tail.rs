@@ -20,7 +20,7 @@ pub async fn run(session: &Session, options: &Tail, output: Output) -> Result<()
     }
     let (stream, filters) = streams(&options.subject)?;
     let state = session.tape.state(stream).await?;
-    let explicit = options.from_seq.is_some() || options.since.is_some();
+    let explicit = options.from_seq.is_some() || options.since.is_some() || options.no_follow;
     let from = match (&options.from_seq, &options.since) {
         (Some(sequence), _) => *sequence,
         (_, Some(since)) => sequence_since(&session.tape, stream, parse_since(since)?).await?,

@@ -2,7 +2,8 @@
 
 use askama::Template;
 use projections::queries::{
-    self, DecisionFilter, DecisionRow, FillFilter, FillRow as Fill, OrderFilter, OrderRow as Order, QueryError,
+    self, DecisionFilter, DecisionRow, FillFilter, FillRow as Fill, OrderFilter, OrderRow as Order,
+    QueryError,
 };
 
 use crate::pages::{Body, Panel, Rendering, Scope, Shown};
@@ -71,6 +72,9 @@ struct EventsPanel {
 }
 
 const ROWS: u32 = 10;
+/// Orders and denials have room of their own: whichever is rarer is not swept away by the other.
+const ORDERS: u32 = 8;
+const DENIALS: u32 = 3;
 
 /// Recent orders and denials.
 pub async fn orders(scope: &Scope<'_>) -> Rendering {
@@ -89,14 +93,13 @@ async fn read_orders(scope: &Scope<'_>) -> Result<Option<Vec<OrderRow>>, QueryEr
     };
     let (denied, shadowed) = (decided("denied"), decided("shadowed"));
     let (orders, denied, shadowed) = tokio::try_join!(
-        queries::orders(pool, &filter, None, ROWS),
-        queries::risk_decisions(pool, &denied, None, ROWS),
-        queries::risk_decisions(pool, &shadowed, None, ROWS),
+        queries::orders(pool, &filter, None, ORDERS),
+        queries::risk_decisions(pool, &denied, None, DENIALS),
+        queries::risk_decisions(pool, &shadowed, None, DENIALS),
     )?;
     let mut rows: Vec<OrderRow> = orders.rows.iter().map(OrderRow::of_order).collect();
     rows.extend(denied.rows.iter().chain(&shadowed.rows).map(OrderRow::of_decision));
     rows.sort_by_key(|row| std::cmp::Reverse(row.first));
-    rows.truncate(ROWS as usize);
     Ok((!rows.is_empty()).then_some(rows))
 }
 

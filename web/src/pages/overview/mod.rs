@@ -66,7 +66,8 @@ pub async fn page(
     let scope = Scope { app: &app, account, version, keys: keys.clone() };
     let mut layout = Layout::new(&app, Page::Overview, version, &headers, keys);
     layout.topics = Topic::all(account);
-    let html = assemble(&scope, layout, &accounts).await?;
+    // Thirteen panels at once are a large future; it belongs on the heap.
+    let html = Box::pin(assemble(&scope, layout, &accounts)).await?;
     let mut response = Html(html).into_response();
     if let Some(cookie) = cookie {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -97,8 +98,22 @@ async fn assemble(scope: &Scope<'_>, mut layout: Layout<'_>, accounts: &[String]
     let equity_source = Url::EquityPoints(scope.account).to_string();
     let account = scope.account;
     Overview {
-        layout, accounts, account, equity_source, checklist, tiles, equity, market, kill, alerts,
-        strategies, positions, orders, prices, fills, events,
+        layout,
+        accounts,
+        account,
+        equity_source,
+        checklist,
+        tiles,
+        equity,
+        market,
+        kill,
+        alerts,
+        strategies,
+        positions,
+        orders,
+        prices,
+        fills,
+        events,
     }
     .render()
 }
