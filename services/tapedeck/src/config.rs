@@ -185,7 +185,7 @@ impl Default for AccountConfig {
             cash: Decimal(100_000 * E9),
             max_position: Decimal(E9 / 4),
             max_exposure: Decimal(E9),
-            max_order_value: Decimal(25_000 * E9),
+            max_order_value: Decimal(100_000 * E9),
             max_daily_loss: Decimal(E9 / 20),
             price_collar: Decimal(E9 / 20),
             max_price_age_s: 5_400,
