@@ -80,7 +80,8 @@ async fn raw_copy(bench: &Bench) -> Outcome<f64> {
         let stop = stop.clone();
         tokio::spawn(async move { projector.follow(Name::Bars, &stop).await })
     };
-    while projections::queries::checkpoints(&bench.reader).await?.first().map_or(0, |row| row.sequence) < head {
+    while projections::queries::checkpoints(&bench.reader).await?.first().map_or(0, |row| row.sequence) < head
+    {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     println!("first run: {:.0} bars/s", per_second(head, started));

@@ -13,8 +13,8 @@ use contracts::v1;
 use contracts::v1::event::Body;
 use event_log::Recorded;
 
-pub(crate) use batch::Batch;
 use batch::BarRow;
+pub(crate) use batch::Batch;
 pub(crate) use write::write;
 
 use crate::calendar::{event_time, origin};

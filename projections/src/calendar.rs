@@ -82,7 +82,9 @@ impl Projection for Calendar {
             Some(Body::CorporateAction(action)) => {
                 let kind = match action.kind() {
                     ActionKind::Unspecified => {
-                        return Err(FoldError::field("kind", "unspecified, expected split or dividend").into());
+                        return Err(
+                            FoldError::field("kind", "unspecified, expected split or dividend").into()
+                        );
                     }
                     kind => kind.name(),
                 };
@@ -102,7 +104,9 @@ impl Projection for Calendar {
                     SessionPhase::Opened => "opened",
                     SessionPhase::Closed => "closed",
                     SessionPhase::Unspecified => {
-                        return Err(FoldError::field("phase", "unspecified, expected opened or closed").into());
+                        return Err(
+                            FoldError::field("phase", "unspecified, expected opened or closed").into()
+                        );
                     }
                 };
                 self.sessions.push(vec![
@@ -135,7 +139,8 @@ impl Projection for Calendar {
                 ]);
             }
             _ => {
-                let expected = "of another type, expected corporate_action, session_change or quality_finding";
+                let expected =
+                    "of another type, expected corporate_action, session_change or quality_finding";
                 return Err(FoldError::field("body", expected).into());
             }
         }
@@ -153,7 +158,12 @@ pub(crate) fn taken(rows: &mut Rows) -> Rows {
 }
 
 pub(crate) fn event_time(recorded: &Recorded) -> Result<i64, FoldError> {
-    recorded.event.event_time.as_ref().and_then(from_timestamp).ok_or_else(|| FoldError::missing("event_time"))
+    recorded
+        .event
+        .event_time
+        .as_ref()
+        .and_then(from_timestamp)
+        .ok_or_else(|| FoldError::missing("event_time"))
 }
 
 pub(crate) fn origin(origin: Origin) -> &'static str {

@@ -20,7 +20,9 @@ pub struct ConnectError {
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(doing: &'static str) -> impl Fn(E) -> ConnectError {
+fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    doing: &'static str,
+) -> impl Fn(E) -> ConnectError {
     move |source| ConnectError { doing, source: source.into() }
 }
 
@@ -89,10 +91,7 @@ $$";
 ///
 /// It does not wait for the disk at commit: rows and checkpoint commit together, so a power loss takes
 /// both back and the projector folds the lost part again from the tape, which is the truth.
-pub async fn projector_pool(
-    options: PgConnectOptions,
-    max_connections: u32,
-) -> Result<PgPool, ConnectError> {
+pub async fn projector_pool(options: PgConnectOptions, max_connections: u32) -> Result<PgPool, ConnectError> {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .after_connect(|connection, _| {
@@ -126,5 +125,6 @@ pub async fn reader_pool(options: PgConnectOptions, max_connections: u32) -> Res
         .map_err(failed("connecting as reader"))
 }
 
-const READER_SESSION: &str = "SET ROLE tapedeck_reader; SET default_transaction_read_only = on; SET jit = off;
+const READER_SESSION: &str =
+    "SET ROLE tapedeck_reader; SET default_transaction_read_only = on; SET jit = off;
     SET client_min_messages = warning";

@@ -30,7 +30,7 @@ pub use connect::{
     ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
 };
 pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownProjection, heads};
-pub use queries::QueryError;
 pub use projector::{Projector, ProjectorError};
+pub use queries::QueryError;
 pub use rebuild::{Progress, RebuildError, RebuildReport, rebuild};
 pub use verify::{Difference, TableReport, VerifyError, VerifyReport, verify};

@@ -123,7 +123,9 @@ impl Projection for ParkedMessages {
                 ]);
             }
             _ => {
-                return Err(FoldError::field("body", "of another type, expected parked or parked_resolved").into());
+                return Err(
+                    FoldError::field("body", "of another type, expected parked or parked_resolved").into()
+                );
             }
         }
         Ok(())

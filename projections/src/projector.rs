@@ -94,7 +94,10 @@ impl Projector {
             let interruption = match outcome {
                 Ok(()) if shutdown.is_cancelled() => return Ok(()),
                 Ok(()) => {
-                    tracing::info!(projection = name.name(), "{name}: the checkpoint was moved; loading again");
+                    tracing::info!(
+                        projection = name.name(),
+                        "{name}: the checkpoint was moved; loading again"
+                    );
                     continue;
                 }
                 Err(Interruption::Permanent(error)) => return Err(error),

@@ -26,20 +26,23 @@ pub use accounts::{
     equity_curve_span, positions,
 };
 pub use bars::{
-    BarRow, History, HistoryBar, LastPrice, LastPrices, Series, bars_before, bars_between, history, last_prices,
-    series,
+    BarRow, History, HistoryBar, LastPrice, LastPrices, Series, bars_before, bars_between, history,
+    last_prices, series,
 };
 pub use calendar::{
-    ActionRow, Actions, QualityRow, SessionRow, actions_between, corporate_actions, quality, session_state, splits_between,
+    ActionRow, Actions, QualityRow, SessionRow, actions_between, corporate_actions, quality, session_state,
+    splits_between,
 };
-pub use counts::{Counts, bar_dates, counts};
 pub use chain::{EventRow, chain, event, last_events};
+pub use counts::{Counts, bar_dates, counts};
 pub use deciding::{DecisionPrices, decided, decision_prices};
 pub use decisions::{
     DecisionFilter, DecisionRow, SignalFilter, SignalRow, StrategyRow, risk_decisions, signals, strategies,
 };
-pub use operations::{HaltRow, HeartbeatRow, ParkedRow, ProjectionRow, checkpoints, halts, heartbeats, parked,
-    projection_status};
+pub use operations::{
+    HaltRow, HeartbeatRow, ParkedRow, ProjectionRow, checkpoints, halts, heartbeats, parked,
+    projection_status,
+};
 pub use orders::{
     FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, fills, load_order, order, orders,
 };

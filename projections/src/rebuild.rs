@@ -211,8 +211,7 @@ impl<'a> Build<'a> {
         target: u64,
     ) -> Result<(), RebuildError> {
         let deliveries = pump.next().await?;
-        let folded =
-            fold(self.projection.as_mut(), self.name, connection, &self.schema, deliveries).await?;
+        let folded = fold(self.projection.as_mut(), self.name, connection, &self.schema, deliveries).await?;
         for poison in &folded.poison {
             if is_parked(connection, self.name.stream(), poison.sequence).await? {
                 continue;
@@ -296,11 +295,7 @@ async fn live(connection: &mut PgConnection, name: Name) -> Result<u64, sqlx::Er
 }
 
 /// Whether the read model of parked messages knows this one. It was parked when it was first met.
-async fn is_parked(
-    connection: &mut PgConnection,
-    stream: &str,
-    message: u64,
-) -> Result<bool, sqlx::Error> {
+async fn is_parked(connection: &mut PgConnection, stream: &str, message: u64) -> Result<bool, sqlx::Error> {
     let row = sqlx::query(
         "SELECT EXISTS (SELECT FROM parked.parked WHERE origin_stream = $1 AND origin_sequence = $2)",
     )

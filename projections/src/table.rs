@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::Postgres;
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::Postgres;
 
 /// How a column travels and what it becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,11 @@ impl From<bool> for Cell {
 impl From<&str> for Cell {
     /// Postgres holds no NUL in text; the replacement character says that one was there.
     fn from(value: &str) -> Self {
-        if value.contains('\0') { Self::Text(value.replace('\0', "\u{fffd}")) } else { Self::Text(value.to_owned()) }
+        if value.contains('\0') {
+            Self::Text(value.replace('\0', "\u{fffd}"))
+        } else {
+            Self::Text(value.to_owned())
+        }
     }
 }
 
@@ -233,16 +237,24 @@ pub(crate) fn bind<'q>(
         let cells = rows.iter_mut().map(|row| std::mem::replace(&mut row[index], Cell::Null));
         query = match column.kind {
             Kind::Int => query.bind(
-                cells.map(|cell| if let Cell::Int(value) = cell { Some(value) } else { None }).collect::<Vec<_>>(),
+                cells
+                    .map(|cell| if let Cell::Int(value) = cell { Some(value) } else { None })
+                    .collect::<Vec<_>>(),
             ),
             Kind::Bool => query.bind(
-                cells.map(|cell| if let Cell::Bool(value) = cell { Some(value) } else { None }).collect::<Vec<_>>(),
+                cells
+                    .map(|cell| if let Cell::Bool(value) = cell { Some(value) } else { None })
+                    .collect::<Vec<_>>(),
             ),
             Kind::Bytes => query.bind(
-                cells.map(|cell| if let Cell::Bytes(value) = cell { Some(value) } else { None }).collect::<Vec<_>>(),
+                cells
+                    .map(|cell| if let Cell::Bytes(value) = cell { Some(value) } else { None })
+                    .collect::<Vec<_>>(),
             ),
             Kind::Text | Kind::Cast(_) => query.bind(
-                cells.map(|cell| if let Cell::Text(value) = cell { Some(value) } else { None }).collect::<Vec<_>>(),
+                cells
+                    .map(|cell| if let Cell::Text(value) = cell { Some(value) } else { None })
+                    .collect::<Vec<_>>(),
             ),
         };
     }

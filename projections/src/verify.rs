@@ -84,8 +84,7 @@ pub enum VerifyError {
 pub async fn verify(pool: &PgPool, tape: &Tape, name: Name) -> Result<VerifyReport, VerifyError> {
     // Dropped amid a statement it is closed, and the scratch with it.
     let mut connection = pool.acquire().await?.detach();
-    let mut transaction =
-        connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+    let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
     // The lock comes before the snapshot, so that no swap falls between them.
     let tables: Vec<String> = name.tables().iter().map(|table| format!("{name}.{}", table.name)).collect();
     let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", "));
@@ -102,7 +101,8 @@ pub async fn verify(pool: &PgPool, tape: &Tape, name: Name) -> Result<VerifyRepo
     let messages = replay(&mut transaction, tape, name, &scratch, checkpoint).await?;
     let oldest = if name.forgets() { tape.state(name.stream()).await?.first_sequence } else { 0 };
     transaction.execute("SET LOCAL work_mem = '128MB'; SET LOCAL plan_cache_mode = auto").await?;
-    let mut report = VerifyReport { projection: name, sequence: checkpoint, messages, tables: Vec::new(), first: None };
+    let mut report =
+        VerifyReport { projection: name, sequence: checkpoint, messages, tables: Vec::new(), first: None };
     for table in name.tables() {
         let (compared, difference) = compare(&mut transaction, name, &scratch, table, oldest).await?;
         report.tables.push(compared);
@@ -147,7 +147,8 @@ async fn compare(
     oldest: u64,
 ) -> Result<(TableReport, Option<Difference>), sqlx::Error> {
     let of = |side: &str| {
-        let columns: Vec<String> = table.columns.iter().map(|column| format!("{side}.{}", column.name)).collect();
+        let columns: Vec<String> =
+            table.columns.iter().map(|column| format!("{side}.{}", column.name)).collect();
         columns.join(", ")
     };
     let keys = |form: &dyn Fn(&str) -> String, between: &str| {
@@ -170,7 +171,8 @@ async fn compare(
         right = of("s"),
         table = table.name,
     );
-    let found = sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch_optional(&mut *connection).await?;
+    let found =
+        sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch_optional(&mut *connection).await?;
     let count = format!("SELECT count(*) FROM {known} l");
     let rows: i64 =
         sqlx::query(AssertSqlSafe(count)).persistent(false).fetch_one(connection).await?.try_get(0)?;
@@ -206,7 +208,11 @@ fn first_column(
         };
         for column in columns {
             if live_row.get(column.name) != fold_row.get(column.name) {
-                return (column.name.to_owned(), text(live_row.get(column.name)), text(fold_row.get(column.name)));
+                return (
+                    column.name.to_owned(),
+                    text(live_row.get(column.name)),
+                    text(fold_row.get(column.name)),
+                );
             }
         }
     }

@@ -85,7 +85,8 @@ fn stop(child: &mut Child, signal: &str) -> anyhow::Result<()> {
 fn bars() -> anyhow::Result<String> {
     let calendar = domain::calendar::Calendar::xnys();
     let first = chrono::NaiveDate::from_ymd_opt(2022, 1, 3).ok_or_else(|| anyhow::anyhow!("no such date"))?;
-    let last = chrono::NaiveDate::from_ymd_opt(2024, 12, 31).ok_or_else(|| anyhow::anyhow!("no such date"))?;
+    let last =
+        chrono::NaiveDate::from_ymd_opt(2024, 12, 31).ok_or_else(|| anyhow::anyhow!("no such date"))?;
     let mut text = String::from("symbol,timeframe,start_utc,open,high,low,close,volume\n");
     let mut rows = 0;
     let mut price = 10_000_u32;

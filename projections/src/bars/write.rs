@@ -68,7 +68,11 @@ async fn copy(connection: &mut PgConnection, schema: &str, segment: &Segment) ->
     Ok(true)
 }
 
-async fn copy_rows(connection: &mut PgConnection, schema: &str, segment: &Segment) -> Result<(), sqlx::Error> {
+async fn copy_rows(
+    connection: &mut PgConnection,
+    schema: &str,
+    segment: &Segment,
+) -> Result<(), sqlx::Error> {
     let names: Vec<&str> = BARS.columns.iter().map(|column| column.name).collect();
     let statement = format!("COPY {schema}.bars ({}) FROM STDIN", names.join(", "));
     let mut copy = connection.copy_in_raw(&statement).await?;

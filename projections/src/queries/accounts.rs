@@ -8,9 +8,9 @@ use domain::money::{Amount, Price, Quantity};
 use serde::Serialize;
 use sqlx::PgPool;
 
+use super::QueryError;
 use super::orders::average;
 use super::reading::{Reading, decimal, decimal_or_null, read_all};
-use super::QueryError;
 
 /// One account, as configured and as last marked.
 #[derive(Clone, Debug, PartialEq, Serialize)]

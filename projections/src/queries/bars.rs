@@ -5,8 +5,8 @@ use domain::money::{Price, Volume};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgPool};
 
-use super::reading::{Reading, decimal, decimal_or_null, read_all};
 use super::QueryError;
+use super::reading::{Reading, decimal, decimal_or_null, read_all};
 use crate::table::malformed;
 use crate::write::stored;
 
@@ -215,7 +215,8 @@ pub async fn history(
     let checkpoint = sqlx::query("SELECT sequence FROM projection.checkpoints WHERE name = 'bars'")
         .fetch_optional(&mut *transaction)
         .await?;
-    let checkpoint = checkpoint.map(|row| Reading(&row).sequence("sequence")).transpose()?.unwrap_or_default();
+    let checkpoint =
+        checkpoint.map(|row| Reading(&row).sequence("sequence")).transpose()?.unwrap_or_default();
     let statement = format!(
         "SELECT s.symbol, s.timeframe, v.* FROM bars.series s
          CROSS JOIN LATERAL ({AS_OF}) v

@@ -51,11 +51,12 @@ fn read(row: Reading<'_>) -> Result<EventRow, sqlx::Error> {
 
 /// The last events, newest first.
 pub async fn last_events(pool: &PgPool, limit: u32) -> Result<Vec<EventRow>, QueryError> {
-    let rows = sqlx::query("SELECT * FROM trading.events WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2")
-        .bind(below(None))
-        .bind(limited(limit))
-        .fetch_all(pool)
-        .await?;
+    let rows =
+        sqlx::query("SELECT * FROM trading.events WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2")
+            .bind(below(None))
+            .bind(limited(limit))
+            .fetch_all(pool)
+            .await?;
     Ok(read_all(&rows, read)?)
 }
 

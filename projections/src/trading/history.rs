@@ -206,12 +206,5 @@ fn halt_row(
     event_time_ns: i64,
     sequence: u64,
 ) -> Vec<Cell> {
-    vec![
-        account.into(),
-        halted.into(),
-        actor.into(),
-        reason.into(),
-        event_time_ns.into(),
-        sequence.into(),
-    ]
+    vec![account.into(), halted.into(), actor.into(), reason.into(), event_time_ns.into(), sequence.into()]
 }

@@ -61,7 +61,8 @@ async fn a_replay_from_zero_gives_the_same_rows() -> Outcome {
     running.stop().await;
     let first = world.rows("trading").await;
     assert!(first.len() > 40, "{}", first.len());
-    let tables = "trading.events, trading.signals, trading.risk_decisions, trading.orders, trading.order_events,
+    let tables =
+        "trading.events, trading.signals, trading.risk_decisions, trading.orders, trading.order_events,
         trading.fills, trading.entries, trading.pending_signals, trading.positions, trading.accounts,
         trading.limits, trading.equity, trading.strategies, trading.halts, projection.checkpoints";
     sqlx::query(sqlx::AssertSqlSafe(format!("TRUNCATE {tables}"))).execute(&world.admin).await?;

@@ -14,7 +14,9 @@ async fn an_empty_database_is_migrated_by_two_at_once_and_again() -> Outcome {
     one?;
     other?;
     projections::migrate(&first).await?;
-    let row = sqlx::query("SELECT count(*), bool_and(success) FROM projection.migrations").fetch_one(&first).await?;
+    let row = sqlx::query("SELECT count(*), bool_and(success) FROM projection.migrations")
+        .fetch_one(&first)
+        .await?;
     assert_eq!((row.get::<i64, _>(0), row.get::<bool, _>(1)), (6, true));
     Ok(())
 }
@@ -39,16 +41,19 @@ async fn the_logins_work_and_take_a_new_password() -> Outcome {
     let world = World::new().await;
     for round in ["first", "it's \"second\""] {
         let (projector, reader) = (format!("p-{round}"), format!("r-{round}"));
-        projections::provision_logins(&world.admin, &projector.clone().into(), &reader.clone().into()).await?;
+        projections::provision_logins(&world.admin, &projector.clone().into(), &reader.clone().into())
+            .await?;
         let of = |login: &str, password: &str| {
             let admin = world.admin.connect_options();
             admin.as_ref().clone().username(login).password(password)
         };
         let writer = projections::projector_pool(of(projections::PROJECTOR_LOGIN, &projector), 1).await?;
-        sqlx::query("INSERT INTO projection.checkpoints (name, version, stream) VALUES ('x', 1, 'X')
-                     ON CONFLICT DO NOTHING")
-            .execute(&writer)
-            .await?;
+        sqlx::query(
+            "INSERT INTO projection.checkpoints (name, version, stream) VALUES ('x', 1, 'X')
+                     ON CONFLICT DO NOTHING",
+        )
+        .execute(&writer)
+        .await?;
         sqlx::query("SELECT projection.create_services('services_made_by_login')").execute(&writer).await?;
         sqlx::query("DROP SCHEMA services_made_by_login CASCADE").execute(&writer).await?;
         let reading = projections::reader_pool(of(projections::READER_LOGIN, &reader), 1).await?;
@@ -63,11 +68,9 @@ async fn the_logins_work_and_take_a_new_password() -> Outcome {
 #[tokio::test]
 async fn years_of_bars_have_their_partitions() -> Outcome {
     let world = World::new().await;
-    let row = sqlx::query(
-        "SELECT count(*) FROM pg_inherits WHERE inhparent = 'bars.bars'::regclass",
-    )
-    .fetch_one(&world.admin)
-    .await?;
+    let row = sqlx::query("SELECT count(*) FROM pg_inherits WHERE inhparent = 'bars.bars'::regclass")
+        .fetch_one(&world.admin)
+        .await?;
     assert_eq!(row.get::<i64, _>(0), 57);
     Ok(())
 }

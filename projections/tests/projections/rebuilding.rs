@@ -77,7 +77,9 @@ async fn a_cancelled_rebuild_leaves_no_trace() -> Outcome {
     assert_eq!(world.rows("bars").await, before);
     let status = queries::checkpoints(&world.reader).await?;
     assert_eq!(status[0].rebuild_sequence, None);
-    let again = rebuild(&world.writer, &world.tape, Name::Bars, world.port.as_ref(), &CancellationToken::new()).await?;
+    let again =
+        rebuild(&world.writer, &world.tape, Name::Bars, world.port.as_ref(), &CancellationToken::new())
+            .await?;
     assert_eq!(again.messages, 300);
     assert_eq!(world.rows("bars").await, before);
     Ok(())
@@ -116,7 +118,8 @@ async fn two_rebuilds_at_once_are_refused() -> Outcome {
     let one = rebuild(&world.writer, &world.tape, Name::Trading, world.port.as_ref(), &cancel);
     let other = rebuild(&world.writer, &world.tape, Name::Trading, world.port.as_ref(), &cancel);
     let (one, other) = tokio::join!(one, other);
-    let refused = [&one, &other].into_iter().filter(|outcome| matches!(outcome, Err(RebuildError::Running(_)))).count();
+    let refused =
+        [&one, &other].into_iter().filter(|outcome| matches!(outcome, Err(RebuildError::Running(_)))).count();
     assert!(refused <= 1 && (one.is_ok() || other.is_ok()), "{one:?} {other:?}");
     Ok(())
 }

@@ -54,7 +54,8 @@ impl Port for Recorder {
 
 fn template() -> String {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
-    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let all: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
     format!("projections_{}", event_id(&all.concat(), "template", 0))
@@ -357,10 +358,8 @@ pub fn submitted(order: &OrderSpec, at_ns: i64) -> Event {
 }
 
 pub fn accepted(order: &OrderSpec, at_ns: i64) -> Event {
-    let body = OrderAccepted {
-        order_id: order.order_id.clone(),
-        broker_order_id: format!("b-{}", order.order_id),
-    };
+    let body =
+        OrderAccepted { order_id: order.order_id.clone(), broker_order_id: format!("b-{}", order.order_id) };
     of_order(order, "accepted", at_ns, Body::OrderAccepted(body))
 }
 

@@ -7,7 +7,9 @@ use domain::money::{Amount, Price, Quantity};
 use event_log::Delivery;
 use projections::{Name, queries};
 
-use crate::support::{HOUR, Outcome, Running, SECOND, START, World, accepted, chain, fill, of_order, spec, submitted};
+use crate::support::{
+    HOUR, Outcome, Running, SECOND, START, World, accepted, chain, fill, of_order, spec, submitted,
+};
 
 /// The fold of the tape, without Postgres.
 async fn folded(world: &World) -> Book {
@@ -90,13 +92,19 @@ async fn pages_see_exact_numbers() -> Outcome {
     assert_eq!(fills.next, None);
 
     let signals = queries::signals(pool, &queries::SignalFilter::default(), None, 10).await?.rows;
-    assert_eq!(signals.iter().map(|row| row.verdict.as_deref()).collect::<Vec<_>>(), [None, Some("approved"), Some("approved")]);
+    assert_eq!(
+        signals.iter().map(|row| row.verdict.as_deref()).collect::<Vec<_>>(),
+        [None, Some("approved"), Some("approved")]
+    );
     assert_eq!(signals[0].indicators[0].name, "sma_fast");
     let decisions = queries::risk_decisions(pool, &queries::DecisionFilter::default(), None, 10).await?.rows;
     assert_eq!(decisions[0].inputs[0].price_e9, 100 * SECOND);
 
     let chain = queries::chain(pool, &decisions[0].event_id).await?;
-    assert_eq!(chain.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>(), ["signal", "risk_decision"]);
+    assert_eq!(
+        chain.iter().map(|event| event.kind.as_str()).collect::<Vec<_>>(),
+        ["signal", "risk_decision"]
+    );
     assert_eq!(queries::halts(pool).await?.len(), 1);
     let curve = queries::equity_curve(pool, "paper", 0, i64::MAX, 400).await?;
     assert_eq!(curve.len(), 3);
@@ -161,8 +169,8 @@ async fn what_cannot_be_folded_is_parked_once_and_passed_over() -> Outcome {
 #[tokio::test]
 async fn every_projection_follows_its_stream() -> Outcome {
     use contracts::v1::{
-        ActionKind, CorporateAction, Heartbeat, Parked, ParkedResolved, QualityFinding, SessionChange, SessionPhase,
-        Severity,
+        ActionKind, CorporateAction, Heartbeat, Parked, ParkedResolved, QualityFinding, SessionChange,
+        SessionPhase, Severity,
     };
     let world = World::new().await;
     let running = Running::start(&world, &Name::ALL);
@@ -180,18 +188,25 @@ async fn every_projection_follows_its_stream() -> Outcome {
         ..CorporateAction::default()
     };
     let wrong = CorporateAction { ex_date: "2.1.2024".into(), ..action.clone() };
-    let finding =
-        QualityFinding { symbol: "AAPL".into(), severity: Severity::Warning.into(), ..QualityFinding::default() };
+    let finding = QualityFinding {
+        symbol: "AAPL".into(),
+        severity: Severity::Warning.into(),
+        ..QualityFinding::default()
+    };
     let beat = |state: &str| Heartbeat {
         service: "risk".into(),
         instance: "i1".into(),
         state: state.into(),
         ..Heartbeat::default()
     };
-    let parked = Parked { service: "risk".into(), stream: "TRADING".into(), sequence: 7, ..Parked::default() };
+    let parked =
+        Parked { service: "risk".into(), stream: "TRADING".into(), sequence: 7, ..Parked::default() };
     let parked = crate::support::event("parked", START, Body::Parked(parked));
-    let resolved =
-        ParkedResolved { parked_id: parked.id.clone(), resolution: "dismissed".into(), ..ParkedResolved::default() };
+    let resolved = ParkedResolved {
+        parked_id: parked.id.clone(),
+        resolution: "dismissed".into(),
+        ..ParkedResolved::default()
+    };
     let bodies = [
         Body::SessionChange(session(SessionPhase::Opened)),
         Body::CorporateAction(action),
@@ -218,7 +233,10 @@ async fn every_projection_follows_its_stream() -> Outcome {
     assert!(queries::corporate_actions(&world.reader, 1).await?.actions.is_empty());
     assert_eq!(queries::heartbeats(&world.reader).await?[0].state, "ready");
     assert!(queries::parked(&world.reader, false, None, 10).await?.rows.is_empty());
-    assert_eq!(queries::parked(&world.reader, true, None, 10).await?.rows[0].resolution.as_deref(), Some("dismissed"));
+    assert_eq!(
+        queries::parked(&world.reader, true, None, 10).await?.rows[0].resolution.as_deref(),
+        Some("dismissed")
+    );
     assert_eq!(world.port.parked.lock().unwrap().len(), 1);
     for name in Name::ALL {
         let report = projections::verify(&world.writer, &world.tape, name).await?;

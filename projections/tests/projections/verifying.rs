@@ -18,7 +18,10 @@ async fn a_changed_value_is_named() -> Outcome {
         (first.table, first.key.as_str(), first.column.as_str()),
         ("positions", "account=paper strategy=sma symbol=BRK.B", "cost")
     );
-    assert_eq!((first.live.as_deref(), first.fold.as_deref()), (Some("503.000000001"), Some("503.000000000")));
+    assert_eq!(
+        (first.live.as_deref(), first.fold.as_deref()),
+        (Some("503.000000001"), Some("503.000000000"))
+    );
     Ok(())
 }
 
@@ -37,7 +40,8 @@ async fn missing_and_surplus_rows_are_counted() -> Outcome {
     assert_eq!((first.table, first.live, first.column.as_str()), ("bars", None, ""));
     assert!(first.fold.unwrap().contains("\"sequence\": \"3\""));
     // The scratch was never there for anybody else, and is gone.
-    let left = sqlx::query("SELECT FROM pg_namespace WHERE nspname ~ '_verify_'").fetch_all(&world.admin).await?;
+    let left =
+        sqlx::query("SELECT FROM pg_namespace WHERE nspname ~ '_verify_'").fetch_all(&world.admin).await?;
     assert!(left.is_empty());
     Ok(())
 }

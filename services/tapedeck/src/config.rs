@@ -261,9 +261,10 @@ impl Config {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        self.web.bind.parse::<std::net::SocketAddr>().map_err(|_| {
-            value("web.bind", &self.web.bind, "an address and port such as 127.0.0.1:8080")
-        })?;
+        self.web
+            .bind
+            .parse::<std::net::SocketAddr>()
+            .map_err(|_| value("web.bind", &self.web.bind, "an address and port such as 127.0.0.1:8080"))?;
         if !matches!(self.log.format.as_str(), "text" | "json") {
             return Err(value("log.format", &self.log.format, "text or json"));
         }

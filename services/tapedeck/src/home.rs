@@ -178,7 +178,8 @@ impl TapeDir {
             }
         }
         std::fs::create_dir_all(&self.path)?;
-        let text = serde_json::to_string_pretty(manifest).map_err(|error| Failure::other(error.to_string()))?;
+        let text =
+            serde_json::to_string_pretty(manifest).map_err(|error| Failure::other(error.to_string()))?;
         // Written beside and moved, so that a crash leaves the old one or the new one.
         let beside = self.path.join("tape.json.new");
         std::fs::write(&beside, text + "\n")?;

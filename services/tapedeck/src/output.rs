@@ -40,8 +40,7 @@ impl Output {
 
     /// One JSON document.
     pub fn document(&self, value: &impl serde::Serialize) -> Result<(), Failure> {
-        let text =
-            serde_json::to_string_pretty(value).map_err(|error| Failure::other(error.to_string()))?;
+        let text = serde_json::to_string_pretty(value).map_err(|error| Failure::other(error.to_string()))?;
         self.line(&text);
         Ok(())
     }

@@ -36,11 +36,8 @@ pub fn summary(event: &Event) -> String {
             format!("quality {} {}: {}", finding.symbol, finding.rule, finding.detail)
         }
         Body::Signal(signal) => {
-            let legs: Vec<String> = signal
-                .legs
-                .iter()
-                .map(|leg| format!("{} {}", intent(leg.intent()), leg.symbol))
-                .collect();
+            let legs: Vec<String> =
+                signal.legs.iter().map(|leg| format!("{} {}", intent(leg.intent()), leg.symbol)).collect();
             format!("signal {} {} ({})", signal.strategy, legs.join(", "), signal.reason)
         }
         Body::RiskDecision(decision) => match decision.verdict() {
@@ -95,14 +92,18 @@ fn control(body: &Body) -> String {
         Body::OrderCancelRejected(event) => format!("cancel rejected [{}] {}", event.order_id, event.reason),
         Body::OrderReplaceRequested(event) => format!("replace requested [{}]", event.order_id),
         Body::OrderReplaced(event) => format!("replaced [{}]", event.order_id),
-        Body::OrderReplaceRejected(event) => format!("replace rejected [{}] {}", event.order_id, event.reason),
+        Body::OrderReplaceRejected(event) => {
+            format!("replace rejected [{}] {}", event.order_id, event.reason)
+        }
         Body::OrderExpired(event) => format!("expired [{}] {}", event.order_id, event.reason),
         Body::OrderSuspended(event) => format!("suspended [{}] {}", event.order_id, event.reason),
         Body::OrderAdjusted(event) => {
             format!("adjusted [{}] to {}", event.order_id, Quantity(event.quantity_e9))
         }
         Body::AccountConfigured(event) => format!("account {} version {}", event.account, event.version),
-        Body::TradingHalted(event) => format!("halted {} by {}: {}", all(&event.account), event.actor, event.reason),
+        Body::TradingHalted(event) => {
+            format!("halted {} by {}: {}", all(&event.account), event.actor, event.reason)
+        }
         Body::TradingResumed(event) => {
             format!("resumed {} by {}: {}", all(&event.account), event.actor, event.reason)
         }
@@ -116,7 +117,9 @@ fn control(body: &Body) -> String {
         }
         Body::LogRecord(record) => format!("{} {} {}", record.level, record.service, record.message),
         Body::Heartbeat(beat) => format!("heartbeat {} {} {}", beat.service, beat.state, beat.detail),
-        Body::Audit(audit) => format!("audit {} {} {} {}", audit.actor, audit.action, audit.target, audit.detail),
+        Body::Audit(audit) => {
+            format!("audit {} {} {} {}", audit.actor, audit.action, audit.target, audit.detail)
+        }
         Body::Parked(parked) => {
             format!("parked by {} {} {}: {}", parked.service, parked.stream, parked.sequence, parked.reason)
         }

@@ -2,9 +2,7 @@
 //! strategies. Configuration becomes events; what the tape says already is not said again.
 
 use contracts::v1::event::Body;
-use contracts::v1::{
-    AccountConfigured, AccountEntry, EntryKind, Event, StrategyEnabled, StrategyRegistered,
-};
+use contracts::v1::{AccountConfigured, AccountEntry, EntryKind, Event, StrategyEnabled, StrategyRegistered};
 use contracts::{Subject, event_id, stream, to_timestamp};
 use domain::money::Amount;
 use event_log::{Append, Expect, Recorded, Tape};
@@ -56,7 +54,12 @@ async fn configure_account(
     state(tape, subject, last.as_ref(), &format!("account/{name}/{version}"), event_time_ns, body).await
 }
 
-async fn deposit(tape: &Tape, name: &str, account: &AccountConfig, event_time_ns: i64) -> Result<(), Failure> {
+async fn deposit(
+    tape: &Tape,
+    name: &str,
+    account: &AccountConfig,
+    event_time_ns: i64,
+) -> Result<(), Failure> {
     let subject = Subject::of(&["account", name, "deposit"]);
     if tape.last(stream::TRADING, subject.as_str()).await?.is_some() {
         return Ok(());
@@ -126,10 +129,8 @@ async fn state(
     event_time_ns: i64,
     body: Body,
 ) -> Result<(), Failure> {
-    let expect = Expect::Last {
-        filter: subject.as_str().to_owned(),
-        sequence: last.map_or(0, |last| last.sequence),
-    };
+    let expect =
+        Expect::Last { filter: subject.as_str().to_owned(), sequence: last.map_or(0, |last| last.sequence) };
     let event = Event {
         id: event_id(cause, ACTOR, 0),
         event_time: Some(to_timestamp(event_time_ns)),

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use local_servers::{InstanceLock, NatsOptions, NatsServer, PostgresOptions, PostgresServer, Search, ServerError};
+use local_servers::{
+    InstanceLock, NatsOptions, NatsServer, PostgresOptions, PostgresServer, Search, ServerError,
+};
 
 use crate::addresses::{Addresses, Logins, SecretUrl, with_login};
 use crate::cli::{Global, ServerUrls};
@@ -102,11 +104,7 @@ pub fn search(servers: &ServerUrls) -> Search {
             .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
             .map(|cache| cache.join("tapedeck/tools"))
     };
-    Search {
-        explicit: None,
-        path: std::env::var_os("PATH"),
-        tools_dir: servers.tools.clone().or_else(cache),
-    }
+    Search { explicit: None, path: std::env::var_os("PATH"), tools_dir: servers.tools.clone().or_else(cache) }
 }
 
 /// Waits for the process that holds the tape to have written down where its servers are.
@@ -132,4 +130,3 @@ pub fn runs_already(dir: &TapeDir, owner: &str) -> Failure {
     let place = dashboard.map_or_else(String::new, |url| format!("; its dashboard is {url}"));
     Failure::usage(format!("tape {} runs already: {owner}{place}", dir.name), "tapedeck status")
 }
-

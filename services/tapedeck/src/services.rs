@@ -125,8 +125,12 @@ impl Services {
     }
 
     /// Runs a service and starts it again when it fails.
-    fn keep<F, E>(&mut self, context: &Context, name: &'static str, run: impl Fn(Context) -> F + Send + 'static)
-    where
+    fn keep<F, E>(
+        &mut self,
+        context: &Context,
+        name: &'static str,
+        run: impl Fn(Context) -> F + Send + 'static,
+    ) where
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::fmt::Display + Send + 'static,
     {
@@ -166,7 +170,10 @@ impl Services {
     async fn web(&mut self, session: &Session, context: &Context, bind: Option<&str>) -> Result<(), Failure> {
         let bind = bind.unwrap_or(&session.config.web.bind);
         let bind: SocketAddr = bind.parse().map_err(|_| {
-            Failure::usage(format!("--bind {bind:?}: expected ADDRESS:PORT"), "tapedeck up --bind 127.0.0.1:8080")
+            Failure::usage(
+                format!("--bind {bind:?}: expected ADDRESS:PORT"),
+                "tapedeck up --bind 127.0.0.1:8080",
+            )
         })?;
         let config = web::WebConfig {
             bind,

@@ -58,7 +58,10 @@ impl Session {
                 Some(last) => last,
                 None if uses_external(&global.servers) => home.tape("main")?,
                 None => {
-                    return Err(Failure::not_found("there is no tape yet", "tapedeck up, or tapedeck import FILE"));
+                    return Err(Failure::not_found(
+                        "there is no tape yet",
+                        "tapedeck up, or tapedeck import FILE",
+                    ));
                 }
             },
         };
@@ -135,7 +138,9 @@ impl Session {
     /// A pool that writes read models.
     pub async fn projector(&self) -> Result<PgPool, Failure> {
         let options = options(&self.addresses.projector_url)?;
-        projections::projector_pool(options, 12).await.map_err(|error| Failure::unreachable(error.to_string()))
+        projections::projector_pool(options, 12)
+            .await
+            .map_err(|error| Failure::unreachable(error.to_string()))
     }
 
     /// Completes when the user asks to stop.

@@ -25,12 +25,8 @@ fn import_reports_every_bad_row_and_keeps_the_good_ones() -> Outcome {
     let report = home.json(&["import", &path, "--tape", "bad"])?;
     assert_eq!(report["read"].as_u64(), Some(6), "{report}");
     assert_eq!(report["appended"].as_u64(), Some(1), "{report}");
-    let lines: Vec<u64> = report["rejected"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|row| row["line"].as_u64())
-        .collect();
+    let lines: Vec<u64> =
+        report["rejected"].as_array().into_iter().flatten().filter_map(|row| row["line"].as_u64()).collect();
     assert_eq!(lines, [3, 4, 5, 6, 7], "{report}");
     assert_eq!(report["rejected"][0]["field"], "open", "{report}");
     assert_eq!(report["rejected"][0]["value"], "-10", "{report}");
@@ -56,12 +52,20 @@ fn import_of_everything_twice_appends_nothing_the_second_time() -> Outcome {
     assert!(streams.to_string().contains("MARKET"), "{streams}");
     let diff = home.json(&["stream", "diff", "--tape", "history"])?;
     assert_eq!(diff, Value::Array(Vec::new()));
-    let tail =
-        home.text(&["tail", "--tape", "history", "--subject", "market.bar.>", "--limit", "3", "--no-follow", "--json"])?;
-    assert_eq!(tail.lines().count(), 3);
-    let quality = home.text(&[
-        "tail", "--tape", "history", "--subject", "market.quality.>", "--no-follow", "--json",
+    let tail = home.text(&[
+        "tail",
+        "--tape",
+        "history",
+        "--subject",
+        "market.bar.>",
+        "--limit",
+        "3",
+        "--no-follow",
+        "--json",
     ])?;
+    assert_eq!(tail.lines().count(), 3);
+    let quality =
+        home.text(&["tail", "--tape", "history", "--subject", "market.quality.>", "--no-follow", "--json"])?;
     assert_eq!(quality.lines().count(), 158);
     Ok(())
 }

@@ -167,10 +167,8 @@ pub fn eventually(
 /// The directory of the shared bars. Missing data fail a test; they never skip it.
 #[expect(clippy::disallowed_methods, reason = "tests are told where the data are")]
 pub fn data() -> anyhow::Result<PathBuf> {
-    let directory = std::env::var_os("TAPEDECK_TEST_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
+    let directory = std::env::var_os("TAPEDECK_TEST_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), PathBuf::from);
     anyhow::ensure!(
         directory.join("corporate-actions.csv").exists(),
         "no bars in {}: set TAPEDECK_TEST_DATA to the directory of bars-1h-*.csv.gz",

@@ -12,21 +12,23 @@ async fn panel(deck: &Deck, panel: Panel) -> String {
     let path = format!("/overview/panels/{}?account={}", panel.name(), script::ACCOUNT);
     let answer = deck.get(&path).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
-    let lines: Vec<String> = answer
-        .text
-        .replace('<', "\n<")
-        .lines()
-        .map(|line| line.trim().to_owned())
-        .filter(|line| !line.is_empty() && !line.starts_with("</"))
-        // Keys of forms are new in each rendering.
-        .map(|line| {
-            if line.contains("name=\"key\"") || line.contains("name=\"csrf\"") {
-                "<input …>".to_owned()
-            } else {
-                line
-            }
-        })
-        .collect();
+    let lines: Vec<String> =
+        answer
+            .text
+            .replace('<', "\n<")
+            .lines()
+            // Of a closing tag only the text behind it.
+            .map(|line| {
+                if line.starts_with("</") { line.split_once('>').map_or("", |(_, text)| text) } else { line }
+            })
+            .map(|line| line.trim().to_owned())
+            .filter(|line| !line.is_empty())
+            // Keys of forms are new in each rendering.
+            .map(|line| {
+                let key = line.contains("name=\"key\"") || line.contains("name=\"csrf\"");
+                if key { "<input …>".to_owned() } else { line }
+            })
+            .collect();
     lines.join("\n")
 }
 

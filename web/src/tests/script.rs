@@ -3,8 +3,9 @@
 use contracts::v1::event::Body;
 use contracts::v1::{
     AccountConfigured, AccountEntry, AccountMarked, Bar, EntryKind, Event, Fill, Intent, MarkPrice, Money,
-    OrderAccepted, OrderSpec, OrderSubmitted, OrderType, Origin, RiskDecision, RiskLimits, Side, Signal,
-    SignalLeg, StrategyEnabled, StrategyMode, StrategyRegistered, StrategyWarmed, TimeInForce, Verdict,
+    OrderAccepted, OrderSpec, OrderSubmitted, OrderType, Origin, RiskDecision, RiskInput, RiskLimits, Side,
+    Signal, SignalLeg, StrategyEnabled, StrategyMode, StrategyRegistered, StrategyWarmed, TimeInForce,
+    Verdict,
 };
 use contracts::{Subject, event_id, order_id, to_timestamp};
 
@@ -82,7 +83,7 @@ fn approved(signal_id: &str, order: &OrderSpec) -> Body {
     })
 }
 
-fn denied(signal_id: &str) -> Body {
+fn denied(signal_id: &str, symbol: &str) -> Body {
     Body::RiskDecision(RiskDecision {
         account: ACCOUNT.to_owned(),
         strategy: "momentum".to_owned(),
@@ -90,6 +91,7 @@ fn denied(signal_id: &str) -> Body {
         verdict: Verdict::Denied.into(),
         rule: "max_position".to_owned(),
         reason: "26110.00 <would> exceed 25000.00".to_owned(),
+        inputs: vec![RiskInput { symbol: symbol.to_owned(), ..RiskInput::default() }],
         ..RiskDecision::default()
     })
 }
@@ -216,7 +218,7 @@ pub fn events() -> Vec<(Subject, Event)> {
     push(NOW_NS - HOUR, accepted(&order), Some(&order));
     push(NOW_NS, fill(&order, 190_000_000_000), Some(&order));
     let refused = push(NOW_NS, signal("NVDA", "return 0.044 above 0.02"), None);
-    push(NOW_NS, denied(&refused), None);
+    push(NOW_NS, denied(&refused, "NVDA"), None);
     let waiting = push(NOW_NS, signal("BRK.B", "return 0.025 above 0.02"), None);
     let working = spec(&waiting, "BRK.B", 10, Some(359_500_000_000));
     push(NOW_NS, approved(&waiting, &working), Some(&working));

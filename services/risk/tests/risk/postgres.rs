@@ -40,7 +40,8 @@ struct Database {
 
 fn template() -> String {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
-    let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let all: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
     format!("risk_{}", event_id(&all.concat(), "template", 0))
@@ -139,39 +140,12 @@ async fn prices_are_those_of_the_newest_live_bars() {
         price: Price(price * E9),
         close_ns: T0 - HOUR,
     };
-    assert_eq!((prices.checkpoint, prices.rows), (world.market().await, vec![row("QQQ", 95), row("SPY", 400)]));
+    assert_eq!(
+        (prices.checkpoint, prices.rows),
+        (world.market().await, vec![row("QQQ", 95), row("SPY", 400)])
+    );
     let actions = model.actions().await.unwrap();
     assert_eq!(actions.rows.len(), 1);
     assert_eq!(actions.rows[0].event_ns, T0 - HOUR / 2);
-    database.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn zz_measure() {
-    let world = World::new(ClockMode::Tape, limits(1_000_000, E9)).await;
-    let database = Database::of(&world).await;
-    let model = PostgresReadModel::new(database.reader.clone());
-    let running = world.start_with(Arc::new(world.log.clone()), Arc::new(model));
-    world.health_is(HealthState::Ready).await;
-    let mut times = Vec::new();
-    for i in 0..300i64 {
-        let at = T0 + i * HOUR;
-        world.instant(at, &["AAA", "BBB"]).await;
-        tokio::time::sleep(Duration::from_millis(2)).await;
-        let m = world.market().await;
-        for s in ["AAA", "BBB"] {
-            world.put(events::signal("alpha", s, at, contracts::v1::Intent::EnterLong, m)).await;
-        }
-        use event_log::EventLog as _;
-        let mut hints = world.log.hints("risk.>").await.unwrap();
-        let t = std::time::Instant::now();
-        world.say_decide(at).await;
-        hints.next().await.unwrap();
-        hints.next().await.unwrap();
-        times.push(t.elapsed());
-    }
-    running.stop().await;
-    times.sort();
-    println!("p10 {:?} p50 {:?} p90 {:?} p99 {:?}", times[30], times[150], times[270], times[297]);
     database.stop().await;
 }

@@ -145,7 +145,9 @@ fn ports(config: &Config, home: &Home) -> Vec<Finding> {
         }
         findings.push(match std::net::TcpListener::bind(("127.0.0.1", port)) {
             Ok(_) => good("port", format!("{field} = {port} is free")),
-            Err(error) => found("port", State::Bad, format!("{field} = {port}: {error}"), "set it to 0 for a free one"),
+            Err(error) => {
+                found("port", State::Bad, format!("{field} = {port}: {error}"), "set it to 0 for a free one")
+            }
         });
     }
     findings

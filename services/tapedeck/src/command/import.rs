@@ -50,7 +50,10 @@ pub async fn run(global: &Global, options: &Import, output: Output) -> Result<()
         report.read as f64 / seconds.max(f64::MIN_POSITIVE)
     ));
     if options.strict && !report.rejected.is_empty() {
-        return Err(Failure::other(format!("{} rows rejected, nothing appended (--strict)", report.rejected.len())));
+        return Err(Failure::other(format!(
+            "{} rows rejected, nothing appended (--strict)",
+            report.rejected.len()
+        )));
     }
     Ok(())
 }
@@ -71,7 +74,11 @@ pub fn read_options(format: &BarFormat) -> Result<ReadOptions, Failure> {
         timezone: format
             .timezone
             .as_deref()
-            .map(|zone| zone.parse().map_err(|_| usage("timezone", &format!("{zone:?}, expected a name such as America/New_York"))))
+            .map(|zone| {
+                zone.parse().map_err(|_| {
+                    usage("timezone", &format!("{zone:?}, expected a name such as America/New_York"))
+                })
+            })
             .transpose()?,
         adjusted: format
             .adjusted

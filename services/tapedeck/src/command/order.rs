@@ -96,10 +96,22 @@ fn show(detail: &OrderDetail, output: Output) -> Result<(), Failure> {
         order.filled,
         order.quantity
     ));
-    output.line(&format!("  {} on {} for {}; commission {}", order.status, order.account, order.strategy, order.commission));
-    output.line(&format!("  signal {}  decision {}  client id {}", order.signal_id, order.decision_id, order.client_order_id));
+    output.line(&format!(
+        "  {} on {} for {}; commission {}",
+        order.status, order.account, order.strategy, order.commission
+    ));
+    output.line(&format!(
+        "  signal {}  decision {}  client id {}",
+        order.signal_id, order.decision_id, order.client_order_id
+    ));
     for event in &detail.history {
-        output.line(&format!("{:>9}  {}  {}  {}", event.sequence, time(event.event_time_ns), event.kind, event.detail));
+        output.line(&format!(
+            "{:>9}  {}  {}  {}",
+            event.sequence,
+            time(event.event_time_ns),
+            event.kind,
+            event.detail
+        ));
     }
     Ok(())
 }

@@ -27,8 +27,9 @@ pub async fn run(session: &Session, command: &ProjectionCommand, output: Output)
 }
 
 fn parse(name: &str) -> Result<Name, Failure> {
-    name.parse()
-        .map_err(|error: projections::UnknownProjection| Failure::not_found(error.to_string(), "tapedeck projection list"))
+    name.parse().map_err(|error: projections::UnknownProjection| {
+        Failure::not_found(error.to_string(), "tapedeck projection list")
+    })
 }
 
 /// One projection's position.
@@ -124,7 +125,11 @@ async fn rebuild(session: &Session, name: Name, output: Output) -> Result<(), Fa
     };
     pool.close().await;
     let report = outcome.map_err(|error| {
-        if session.interrupt().is_cancelled() { Failure::interrupted() } else { Failure::other(error.to_string()) }
+        if session.interrupt().is_cancelled() {
+            Failure::interrupted()
+        } else {
+            Failure::other(error.to_string())
+        }
     })?;
     if output.json {
         return output.document(&report);

@@ -71,7 +71,10 @@ fn plan(options: &Rehearse) -> Result<Manifest, Failure> {
     if let (Some(from), Some(to)) = (options.from, options.to)
         && to < from
     {
-        return Err(Failure::usage(format!("--to {to}: expected a date from {from} on"), "tapedeck rehearse --help"));
+        return Err(Failure::usage(
+            format!("--to {to}: expected a date from {from} on"),
+            "tapedeck rehearse --help",
+        ));
     }
     Ok(Manifest {
         speed: match options.speed {
@@ -100,7 +103,8 @@ fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 /// A name made of everything that decides the outcome, so that equal inputs resume and others do not mix.
 fn name_of(manifest: &Manifest, config: &Config) -> Result<String, Failure> {
     let mut hasher = Fnv::default();
-    let text = |value: &dyn Fn() -> serde_json::Result<String>| value().map_err(|e| Failure::other(e.to_string()));
+    let text =
+        |value: &dyn Fn() -> serde_json::Result<String>| value().map_err(|e| Failure::other(e.to_string()));
     let mut plan = manifest.clone();
     plan.speed = None;
     hasher.write(text(&|| serde_json::to_string(&plan))?.as_bytes());
@@ -290,7 +294,8 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
             report.bars, report.instants, report.seconds, report.bars_per_second
         ));
         if let (Some(floor), Some(percent)) = (report.floor_bars_per_second, report.percent_of_floor) {
-            output.line(&format!("floor {floor:.0} bars/s (its messages alone); this is {percent:.0} % of it"));
+            output
+                .line(&format!("floor {floor:.0} bars/s (its messages alone); this is {percent:.0} % of it"));
         }
         output.line(&format!(
             "instants with signals {}, with orders {}, with fills {}",

@@ -145,13 +145,17 @@ fn print(screen: &Screen, watching: bool, output: Output) -> Result<(), Failure>
     let services: Vec<Vec<String>> = screen
         .services
         .iter()
-        .map(|beat| vec![beat.service.clone(), beat.state.clone(), time(beat.beat_at_ns), beat.detail.clone()])
+        .map(|beat| {
+            vec![beat.service.clone(), beat.state.clone(), time(beat.beat_at_ns), beat.detail.clone()]
+        })
         .collect();
     output.table(&["SERVICE", "STATE", "LAST HEARTBEAT", "DETAIL"], &services);
     let projections: Vec<Vec<String>> = screen
         .projections
         .iter()
-        .map(|row| vec![row.name.clone(), row.position.to_string(), row.head.to_string(), row.lag.to_string()])
+        .map(|row| {
+            vec![row.name.clone(), row.position.to_string(), row.head.to_string(), row.lag.to_string()]
+        })
         .collect();
     output.table(&["PROJECTION", "POSITION", "HEAD", "LAG"], &projections);
     for problem in &screen.degraded {

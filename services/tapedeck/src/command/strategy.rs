@@ -61,10 +61,7 @@ pub fn kinds(output: Output) -> Result<(), Failure> {
         for parameter in kind.parameters {
             output.line(&format!(
                 "    {} = {} ({}): {}",
-                parameter.name,
-                parameter.default,
-                parameter.value,
-                parameter.description
+                parameter.name, parameter.default, parameter.value, parameter.description
             ));
         }
     }
@@ -75,7 +72,9 @@ async fn known(session: &Session, name: &str) -> Result<(), Failure> {
     let subject = contracts::Subject::of(&["control", "strategy", name, "registered"]);
     match session.tape.last(contracts::stream::TRADING, subject.as_str()).await? {
         Some(_) => Ok(()),
-        None => Err(Failure::not_found(format!("no strategy {name:?} on this tape"), "tapedeck strategy list")),
+        None => {
+            Err(Failure::not_found(format!("no strategy {name:?} on this tape"), "tapedeck strategy list"))
+        }
     }
 }
 

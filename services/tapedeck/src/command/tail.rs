@@ -123,12 +123,17 @@ fn print(delivery: &Delivery, output: Output) -> Result<(), Failure> {
 
 fn line(recorded: &Recorded, output: Output) -> String {
     let ns = recorded.event.event_time.as_ref().and_then(contracts::from_timestamp).unwrap_or_default();
-    format!("{:>9}  {}  {}", recorded.sequence, output.paint("2", &render::time(ns)), render::summary(&recorded.event))
+    format!(
+        "{:>9}  {}  {}",
+        recorded.sequence,
+        output.paint("2", &render::time(ns)),
+        render::summary(&recorded.event)
+    )
 }
 
 fn record(recorded: &Recorded) -> Result<serde_json::Value, Failure> {
-    let event: serde_json::Value = serde_json::to_value(&recorded.event)
-        .map_err(|error| Failure::other(error.to_string()))?;
+    let event: serde_json::Value =
+        serde_json::to_value(&recorded.event).map_err(|error| Failure::other(error.to_string()))?;
     Ok(serde_json::json!({
         "sequence": recorded.sequence, "subject": recorded.subject, "event": event,
     }))
@@ -189,7 +194,9 @@ async fn chain(tape: &Tape, id: &str, output: Output) -> Result<(), Failure> {
         .iter()
         .find(|recorded| recorded.event.id == id || recorded.event.correlation_id == id)
         .map(|recorded| root_of(&recorded.event))
-        .ok_or_else(|| Failure::not_found(format!("no event {id} on TRADING"), "tapedeck tail --no-follow --json"))?;
+        .ok_or_else(|| {
+            Failure::not_found(format!("no event {id} on TRADING"), "tapedeck tail --no-follow --json")
+        })?;
     let members: Vec<&Recorded> =
         events.iter().filter(|recorded| root_of(&recorded.event) == correlation).collect();
     let basis = members
