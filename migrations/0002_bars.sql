@@ -1,6 +1,16 @@
 -- Bars and their restatements. Times are UTC nanoseconds, as on the tape; prices hold every i64 at 1e-9.
 
-CREATE FUNCTION projection.create_bars(target text) RETURNS void
+-- The key of the bars, for tables that were made without it.
+CREATE FUNCTION projection.key_bars(target text) RETURNS void
+    LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('ALTER TABLE %I.bars ADD PRIMARY KEY (symbol, timeframe, close_ns)', target);
+END
+$$;
+
+-- `keyed` may be false for tables that are filled from the first event on: the key is made afterwards, in
+-- one go, unless a bar is restated before.
+CREATE FUNCTION projection.create_bars(target text, keyed boolean DEFAULT true) RETURNS void
     LANGUAGE plpgsql AS $$
 DECLARE
     path text := current_setting('search_path');
@@ -9,8 +19,8 @@ BEGIN
 
     -- Texts are bounded so that no partition needs a second table for overlong values.
     CREATE TABLE bars (
-        symbol          varchar(64)   NOT NULL,
-        timeframe       varchar(8)    NOT NULL,
+        symbol          varchar(64)   NOT NULL COLLATE "C",
+        timeframe       varchar(8)    NOT NULL COLLATE "C",
         close_ns        bigint        NOT NULL,
         start_ns        bigint        NOT NULL,
         open            numeric(19,9) NOT NULL,
@@ -24,8 +34,7 @@ BEGIN
         event_id        varchar(64)   NOT NULL,
         -- When the bar came onto the tape, and when it was last changed.
         first_sequence  bigint        NOT NULL,
-        sequence        bigint        NOT NULL,
-        PRIMARY KEY (symbol, timeframe, close_ns)
+        sequence        bigint        NOT NULL
     ) PARTITION BY RANGE (close_ns);
 
     -- One partition per year of close (UTC); whatever lies outside goes to the default.
@@ -38,6 +47,9 @@ BEGIN
         );
     END LOOP;
     CREATE TABLE bars_other PARTITION OF bars DEFAULT;
+    IF keyed THEN
+        PERFORM projection.key_bars(target);
+    END IF;
 
     -- Every restatement of a bar, with the values it replaced, so that a bar can be read as of any
     -- sequence. A second bar of the same interval from another source restates it too.

@@ -7,7 +7,8 @@ set -eu
 cd "$(dirname -- "$0")"
 
 if [ ! -x node_modules/.bin/buf ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-    npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+    # Not `npm ci`: it refuses a lock file that lacks platforms for which the registry has no package.
+    npm install --no-save --no-audit --no-fund --ignore-scripts --loglevel=error
 fi
 buf=node_modules/.bin/buf
 

@@ -96,7 +96,8 @@ fn bar_columns() -> &'static [Column] {
     BARS.columns
 }
 
-/// The fold: rows in the order of the stream, nothing remembered beyond the batch.
+/// The fold: rows in the order of the stream. Beyond the batch it remembers the newest close of every
+/// series, from which it knows that a bar cannot have been stated before.
 #[derive(Default)]
 pub(crate) struct Bars {
     batch: Batch,
@@ -122,8 +123,8 @@ impl Projection for Bars {
         Vec::new()
     }
 
-    fn take_bars(&mut self) -> Option<Batch> {
-        (!self.batch.is_empty()).then(|| std::mem::take(&mut self.batch))
+    fn take_bars(&mut self) -> Vec<Segment> {
+        self.batch.take()
     }
 }
 

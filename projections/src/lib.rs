@@ -32,5 +32,5 @@ pub use connect::{
 pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownProjection, heads};
 pub use projector::{Projector, ProjectorError};
 pub use queries::QueryError;
-pub use rebuild::{Progress, RebuildError, RebuildReport, rebuild};
+pub use rebuild::{RebuildError, RebuildReport, rebuild};
 pub use verify::{Difference, TableReport, VerifyError, VerifyReport, verify};

@@ -295,7 +295,7 @@ pub(crate) trait Projection: Send + Sync {
     fn take(&mut self) -> Vec<Rows>;
 
     /// The bars changed since they were last taken; only the projection of bars has any.
-    fn take_bars(&mut self) -> Option<crate::bars::Batch> {
-        None
+    fn take_bars(&mut self) -> Vec<crate::bars::Segment> {
+        Vec::new()
     }
 }

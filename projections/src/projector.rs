@@ -14,7 +14,7 @@ use crate::fold::{Folded, fold};
 use crate::projection::{Name, Port, PortError, Projection, State, head};
 use crate::pump::Pump;
 use crate::rebuild::{RebuildError, rebuild};
-use crate::write::{Guard, sequence, stored, write};
+use crate::write::{Guard, Target, sequence, stored, write};
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
@@ -240,5 +240,5 @@ async fn commit(
     };
     debug_assert!(stored(folded.sequence) > stored(checkpoint.sequence));
     let (rows, bars) = (projection.take(), projection.take_bars());
-    write(connection, name.name(), &guard, rows, bars).await
+    write(connection, &mut Target::live(name), &guard, rows, bars).await
 }

@@ -1,21 +1,22 @@
 //! Rebuilding beside the live tables, and swapping when caught up.
 //!
-//! The new rows grow in the schema `<name>_rebuild` while the live ones are read and written as ever.
-//! The swap is one short transaction: it locks the checkpoint, so that no projector writes, and the live
-//! tables, so that no reader is between resolving their names and reading them; then it renames the two
-//! schemas and moves the checkpoint. The old schema is dropped afterwards.
+//! Everything happens in one transaction: the new tables grow in a schema that nobody else sees while the
+//! live ones are read and written as ever, and a rebuild that is cancelled or killed leaves nothing. Tables
+//! made in the same transaction are also the cheapest to fill. Only at the very end the checkpoint is
+//! locked, so that no projector writes, and the live tables, so that no reader is between resolving their
+//! names and reading them; then the new schema takes the place of the old.
 
 use std::time::Duration;
 
 use event_log::{LogError, Tape};
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::fold::fold;
 use crate::projection::{Name, Port, PortError, Projection, State, head};
 use crate::pump::Pump;
-use crate::write::{Guard, sequence, stored, write};
+use crate::write::{Guard, Target, sequence, stored, write};
 
 /// How long the swap waits for readers before it lets them pass and tries again.
 const SWAP_WAIT: Duration = Duration::from_millis(200);
@@ -33,15 +34,6 @@ pub struct RebuildReport {
     pub messages: u64,
     /// Messages passed over because they cannot be folded.
     pub parked: u64,
-}
-
-/// How far a rebuild is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Progress {
-    /// Sequence folded so far.
-    pub sequence: u64,
-    /// Head of the stream when last asked.
-    pub target: u64,
 }
 
 /// Why a rebuild did not end; the live read model is as it was.
@@ -80,60 +72,66 @@ pub async fn rebuild(
     port: &dyn Port,
     cancel: &CancellationToken,
 ) -> Result<RebuildReport, RebuildError> {
-    // Held by a connection of its own, so that it ends with this process whatever happens.
-    let mut lock = pool.acquire().await?.detach();
-    let held: bool = sqlx::query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
-        .bind(lock_name(name))
-        .fetch_one(&mut lock)
-        .await?
-        .try_get(0)?;
-    if !held {
-        lock.close().await?;
+    // One connection holds the lock and tells progress, one builds. Both are this rebuild's own: dropped
+    // amid a statement they are closed, and Postgres takes back what was not committed.
+    let mut beside = pool.acquire().await?.detach();
+    if !lock(&mut beside, name).await? {
+        beside.close().await?;
         return Err(RebuildError::Running(name));
     }
     let outcome = {
-        // Dropped amid a statement it is closed, and Postgres takes back what was not committed.
         let mut connection = pool.acquire().await?.detach();
-        let mut build = Build::new(tape, name, port);
+        let build = Build {
+            tape,
+            name,
+            port,
+            beside: &mut beside,
+            projection: name.empty(),
+            report: RebuildReport { projection: name, sequence: 0, messages: 0, parked: 0 },
+        };
         tokio::select! {
             () = cancel.cancelled() => Err(RebuildError::Cancelled(name)),
             outcome = build.run(&mut connection) => outcome,
         }
     };
-    let swept = sweep(&mut lock, name).await;
-    // Said in so many words: a connection that is closed gives its locks back only some time later.
-    sqlx::query("SELECT pg_advisory_unlock(hashtextextended($1, 0))")
-        .bind(lock_name(name))
-        .execute(&mut lock)
-        .await?;
-    lock.close().await?;
-    let report = outcome?;
-    swept?;
-    Ok(report)
-}
-
-fn lock_name(name: Name) -> String {
-    format!("tapedeck/projection/{name}/rebuild")
-}
-
-fn beside(name: Name) -> String {
-    format!("{name}_rebuild")
-}
-
-fn before(name: Name) -> String {
-    format!("{name}_before")
-}
-
-/// Drops what a finished, cancelled or killed rebuild left, and its progress.
-async fn sweep(connection: &mut PgConnection, name: Name) -> Result<(), sqlx::Error> {
-    for schema in [beside(name), before(name)] {
-        connection.execute(AssertSqlSafe(format!("DROP SCHEMA IF EXISTS {schema} CASCADE"))).await?;
+    if let Err(RebuildError::Cancelled(_)) = outcome {
+        // The connection may be amid a statement about progress.
+        beside = pool.acquire().await?.detach();
     }
+    progress(&mut beside, name, None).await?;
+    // Said in so many words: a connection that is closed gives its locks back only some time later.
+    sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut beside).await?;
+    beside.close().await?;
+    outcome
+}
+
+async fn lock(connection: &mut PgConnection, name: Name) -> Result<bool, sqlx::Error> {
+    sqlx::query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
+        .bind(format!("tapedeck/projection/{name}/rebuild"))
+        .fetch_one(connection)
+        .await?
+        .try_get(0)
+}
+
+/// Says in the projection's row how far the rebuild is, or that none runs.
+async fn progress(
+    connection: &mut PgConnection,
+    name: Name,
+    at: Option<(u64, u64)>,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE projection.checkpoints SET rebuild_version = NULL, rebuild_sequence = NULL,
-         rebuild_target = NULL, rebuild_started_at = NULL WHERE name = $1 AND rebuild_version IS NOT NULL",
+        "INSERT INTO projection.checkpoints AS c (name, version, stream) VALUES ($1, $2, $3)
+         ON CONFLICT (name) DO UPDATE SET
+             rebuild_version = CASE WHEN $4 IS NULL THEN NULL ELSE $2 END,
+             rebuild_sequence = $4, rebuild_target = $5,
+             rebuild_started_at = CASE WHEN $4 IS NULL THEN NULL
+                                       ELSE COALESCE(c.rebuild_started_at, clock_timestamp()) END",
     )
     .bind(name.name())
+    .bind(i64::from(name.version()))
+    .bind(name.stream())
+    .bind(at.map(|(sequence, _)| stored(sequence)))
+    .bind(at.map(|(_, target)| stored(target)))
     .execute(connection)
     .await?;
     Ok(())
@@ -143,75 +141,53 @@ struct Build<'a> {
     tape: &'a Tape,
     name: Name,
     port: &'a dyn Port,
-    schema: String,
+    beside: &'a mut PgConnection,
     projection: Box<dyn Projection>,
     report: RebuildReport,
 }
 
-impl<'a> Build<'a> {
-    fn new(tape: &'a Tape, name: Name, port: &'a dyn Port) -> Self {
-        Self {
-            tape,
-            name,
-            port,
-            schema: beside(name),
-            projection: name.empty(),
-            report: RebuildReport { projection: name, sequence: 0, messages: 0, parked: 0 },
-        }
-    }
-
-    async fn run(&mut self, connection: &mut PgConnection) -> Result<RebuildReport, RebuildError> {
-        self.prepare(connection).await?;
+impl Build<'_> {
+    async fn run(mut self, connection: &mut PgConnection) -> Result<RebuildReport, RebuildError> {
         let mut target = head(self.tape, self.name).await?;
+        self.tell(target).await?;
+        let mut transaction = connection.begin().await?;
+        let schema = format!("{}_rebuild", self.name);
+        let mut tables = Target::create(&mut transaction, self.name, schema).await?;
         let mut pump = Pump::start(self.tape, self.name, 0, target).await?;
         for _ in 0..SWAP_TRIES_MAX {
-            loop {
-                let progress = Progress { sequence: self.report.sequence, target };
-                let state = State::Rebuilding { sequence: progress.sequence, target: progress.target };
-                self.port.state(self.name, &state);
-                if self.report.sequence >= target {
-                    target = live(connection, self.name).await?;
-                }
-                if self.report.sequence >= target {
-                    break;
-                }
-                self.step(connection, &mut pump, target).await?;
+            while self.report.sequence < target {
+                self.step(&mut transaction, &mut tables, &mut pump).await?;
+                self.tell(target).await?;
             }
-            if self.swap(connection).await? {
-                return Ok(self.report.clone());
+            tables.key(&mut transaction).await?;
+            match self.swap(&mut transaction, &tables.schema).await? {
+                Swap::Done => {
+                    transaction.commit().await?;
+                    return Ok(self.report);
+                }
+                Swap::Behind(live) => target = live,
+                Swap::Busy => tokio::time::sleep(SWAP_WAIT).await,
             }
         }
         Err(RebuildError::Busy(self.name))
     }
 
-    async fn prepare(&mut self, connection: &mut PgConnection) -> Result<(), RebuildError> {
-        sweep(connection, self.name).await?;
-        let create = format!("SELECT projection.create_{}('{}')", self.name, self.schema);
-        connection.execute(AssertSqlSafe(create)).await?;
-        sqlx::query(
-            "INSERT INTO projection.checkpoints AS c
-                 (name, version, stream, rebuild_version, rebuild_sequence, rebuild_target, rebuild_started_at)
-             VALUES ($1, $2, $3, $2, 0, 0, clock_timestamp())
-             ON CONFLICT (name) DO UPDATE SET rebuild_version = $2, rebuild_sequence = 0, rebuild_target = 0,
-                 rebuild_started_at = clock_timestamp()",
-        )
-        .bind(self.name.name())
-        .bind(i64::from(self.name.version()))
-        .bind(self.name.stream())
-        .execute(connection)
-        .await?;
-        Ok(())
+    async fn tell(&mut self, target: u64) -> Result<(), sqlx::Error> {
+        let sequence = self.report.sequence;
+        self.port.state(self.name, &State::Rebuilding { sequence, target: target.max(sequence) });
+        progress(self.beside, self.name, Some((sequence, target.max(sequence)))).await
     }
 
     /// Folds and writes what has been read.
     async fn step(
         &mut self,
         connection: &mut PgConnection,
+        tables: &mut Target,
         pump: &mut Pump,
-        target: u64,
     ) -> Result<(), RebuildError> {
         let deliveries = pump.next().await?;
-        let folded = fold(self.projection.as_mut(), self.name, connection, &self.schema, deliveries).await?;
+        let folded =
+            fold(self.projection.as_mut(), self.name, connection, &tables.schema, deliveries).await?;
         for poison in &folded.poison {
             if is_parked(connection, self.name.stream(), poison.sequence).await? {
                 continue;
@@ -221,55 +197,47 @@ impl<'a> Build<'a> {
                 .await
                 .map_err(|source| RebuildError::Parking { sequence: poison.sequence, source })?;
         }
-        let guard = Guard::Beside {
-            name: self.name,
-            expected: self.report.sequence,
-            sequence: folded.sequence,
-            target: target.max(folded.sequence),
-        };
         let (rows, bars) = (self.projection.take(), self.projection.take_bars());
-        if !write(connection, &self.schema, &guard, rows, bars).await? {
-            return Err(RebuildError::Running(self.name));
-        }
+        write(connection, tables, &Guard::Held, rows, bars).await?;
         self.report.sequence = folded.sequence;
         self.report.messages += folded.messages;
         self.report.parked += u64::try_from(folded.poison.len()).unwrap_or_default();
         Ok(())
     }
 
-    /// Puts the new tables in the place of the live ones. `false`: the live ones have moved on, or are in
-    /// use, and it must be tried again.
-    async fn swap(&self, connection: &mut PgConnection) -> Result<bool, RebuildError> {
-        let mut transaction = connection.begin().await?;
+    /// Puts the new tables in the place of the live ones, if they hold all that those hold and nobody is
+    /// reading them. Otherwise it gives its locks back at once.
+    async fn swap(
+        &self,
+        transaction: &mut sqlx::Transaction<'_, Postgres>,
+        schema: &str,
+    ) -> Result<Swap, RebuildError> {
+        let mut attempt = transaction.begin().await?;
         let wait = format!("SET LOCAL lock_timeout = {}", SWAP_WAIT.as_millis());
-        transaction.execute(AssertSqlSafe(wait)).await?;
+        attempt.execute(AssertSqlSafe(wait)).await?;
         let live: i64 = sqlx::query("SELECT sequence FROM projection.checkpoints WHERE name = $1 FOR UPDATE")
             .bind(self.name.name())
-            .fetch_one(&mut *transaction)
+            .fetch_one(&mut *attempt)
             .await?
             .try_get(0)?;
         if sequence(live) > self.report.sequence {
-            return Ok(false);
+            attempt.rollback().await?;
+            return Ok(Swap::Behind(sequence(live)));
         }
         let tables: Vec<String> =
             self.name.tables().iter().map(|table| format!("{}.{}", self.name, table.name)).collect();
         let lock = format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", tables.join(", "));
-        match transaction.execute(AssertSqlSafe(lock)).await {
+        match attempt.execute(AssertSqlSafe(lock)).await {
             Ok(_) => {}
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("55P03") => {
-                transaction.rollback().await?;
-                tokio::time::sleep(SWAP_WAIT).await;
-                return Ok(false);
+                attempt.rollback().await?;
+                return Ok(Swap::Busy);
             }
             Err(error) => return Err(error.into()),
         }
-        let rename = format!(
-            "ALTER SCHEMA {name} RENAME TO {before}; ALTER SCHEMA {beside} RENAME TO {name}",
-            name = self.name,
-            before = before(self.name),
-            beside = self.schema
-        );
-        transaction.execute(AssertSqlSafe(rename)).await?;
+        let name = self.name;
+        let replace = format!("DROP SCHEMA {name} CASCADE; ALTER SCHEMA {schema} RENAME TO {name}");
+        sqlx::raw_sql(AssertSqlSafe(replace)).execute(&mut *attempt).await?;
         sqlx::query(
             "UPDATE projection.checkpoints SET version = $2, generation = generation + 1, sequence = $3,
              parked = $4, updated_at = clock_timestamp(), fault_reason = NULL, fault_sequence = NULL,
@@ -279,19 +247,20 @@ impl<'a> Build<'a> {
         .bind(i64::from(self.name.version()))
         .bind(stored(self.report.sequence))
         .bind(stored(self.report.parked))
-        .execute(&mut *transaction)
+        .execute(&mut *attempt)
         .await?;
-        transaction.commit().await?;
-        Ok(true)
+        attempt.commit().await?;
+        Ok(Swap::Done)
     }
 }
 
-async fn live(connection: &mut PgConnection, name: Name) -> Result<u64, sqlx::Error> {
-    let row = sqlx::query("SELECT sequence FROM projection.checkpoints WHERE name = $1")
-        .bind(name.name())
-        .fetch_one(connection)
-        .await?;
-    Ok(sequence(row.try_get(0)?))
+/// How an attempt to swap ended.
+enum Swap {
+    Done,
+    /// The live read model has folded up to this sequence, which the new one has not.
+    Behind(u64),
+    /// The live tables are being read.
+    Busy,
 }
 
 /// Whether the read model of parked messages knows this one. It was parked when it was first met.

@@ -14,7 +14,7 @@ use crate::fold::fold;
 use crate::projection::Name;
 use crate::pump::Pump;
 use crate::table::{Column, Table};
-use crate::write::{Guard, sequence, write};
+use crate::write::{Guard, Target, sequence, write};
 
 /// What a verification found.
 #[derive(Clone, Debug, Serialize)]
@@ -96,15 +96,14 @@ pub async fn verify(pool: &PgPool, tape: &Tape, name: Name) -> Result<VerifyRepo
         .ok_or(VerifyError::NoCheckpoint(name))?;
     let checkpoint = sequence(row.try_get(0)?);
     let scratch = format!("{name}_verify_{}", row.try_get::<i32, _>(1)?);
-    let create = format!("SELECT projection.create_{name}('{scratch}')");
-    transaction.execute(AssertSqlSafe(create)).await?;
-    let messages = replay(&mut transaction, tape, name, &scratch, checkpoint).await?;
+    let mut target = Target::create(&mut transaction, name, scratch).await?;
+    let messages = replay(&mut transaction, tape, name, &mut target, checkpoint).await?;
     let oldest = if name.forgets() { tape.state(name.stream()).await?.first_sequence } else { 0 };
     transaction.execute("SET LOCAL work_mem = '128MB'; SET LOCAL plan_cache_mode = auto").await?;
     let mut report =
         VerifyReport { projection: name, sequence: checkpoint, messages, tables: Vec::new(), first: None };
     for table in name.tables() {
-        let (compared, difference) = compare(&mut transaction, name, &scratch, table, oldest).await?;
+        let (compared, difference) = compare(&mut transaction, name, &target.schema, table, oldest).await?;
         report.tables.push(compared);
         report.first = report.first.or(difference);
     }
@@ -117,7 +116,7 @@ async fn replay(
     connection: &mut PgConnection,
     tape: &Tape,
     name: Name,
-    scratch: &str,
+    target: &mut Target,
     checkpoint: u64,
 ) -> Result<u64, VerifyError> {
     let mut projection = name.empty();
@@ -131,10 +130,10 @@ async fn replay(
         let mut deliveries = pump.next().await?;
         folded_to = deliveries.last().map_or(folded_to, event_log::Delivery::sequence);
         deliveries.retain(|delivery| delivery.sequence() <= checkpoint);
-        let folded = fold(projection.as_mut(), name, connection, scratch, deliveries).await?;
+        let folded = fold(projection.as_mut(), name, connection, &target.schema, deliveries).await?;
         messages += folded.messages;
         let (rows, bars) = (projection.take(), projection.take_bars());
-        write(connection, scratch, &Guard::Held, rows, bars).await?;
+        write(connection, target, &Guard::Held, rows, bars).await?;
     }
     Ok(messages)
 }

@@ -8,7 +8,7 @@ use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row as _};
 
-use crate::bars::Batch;
+use crate::bars::Segment;
 use crate::projection::Name;
 use crate::table::{Rows, bind, insert};
 
@@ -24,8 +24,6 @@ pub(crate) enum Guard {
         event_time_ns: Option<i64>,
         parked: u64,
     },
-    /// The read model beside it does.
-    Beside { name: Name, expected: u64, sequence: u64, target: u64 },
     /// The caller's transaction holds what is needed.
     Held,
 }
@@ -39,11 +37,6 @@ impl Guard {
                  fault_reason = NULL, fault_sequence = NULL, fault_at = NULL
                  WHERE name = $4 AND generation = $5 AND sequence = $6 RETURNING sequence"
             }
-            Self::Beside { .. } => {
-                "UPDATE projection.checkpoints SET rebuild_sequence = $1, rebuild_target = $2,
-                 updated_at = clock_timestamp()
-                 WHERE name = $3 AND rebuild_sequence = $4 RETURNING sequence"
-            }
             Self::Held => "SELECT 1 AS sequence",
         }
     }
@@ -51,7 +44,6 @@ impl Guard {
     pub(crate) fn parameters(&self) -> usize {
         match self {
             Self::Live { .. } => 6,
-            Self::Beside { .. } => 4,
             Self::Held => 0,
         }
     }
@@ -68,9 +60,6 @@ impl Guard {
                 .bind(name.name())
                 .bind(generation)
                 .bind(stored(expected)),
-            Self::Beside { name, expected, sequence, target } => {
-                query.bind(stored(sequence)).bind(stored(target)).bind(name.name()).bind(stored(expected))
-            }
             Self::Held => query,
         }
     }
@@ -101,24 +90,65 @@ pub(crate) async fn passed(
     Ok(counted > 0)
 }
 
+/// Tables that are written to.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// Their schema.
+    pub schema: String,
+    /// Whether the bars have their key yet. Without it only bars that are all new can be written.
+    pub keyed: bool,
+}
+
+impl Target {
+    /// The live tables of a projection.
+    pub(crate) fn live(name: Name) -> Self {
+        Self { schema: name.name().to_owned(), keyed: true }
+    }
+
+    /// Makes empty tables in a new schema, to be filled from the first event on. The bars get their key
+    /// when it is needed: building it at the end is cheaper than keeping it at every row.
+    pub(crate) async fn create(
+        connection: &mut PgConnection,
+        name: Name,
+        schema: String,
+    ) -> Result<Self, sqlx::Error> {
+        let keyed = name != Name::Bars;
+        let argument = if keyed { "" } else { ", false" };
+        let create = format!("SELECT projection.create_{name}('{schema}'{argument})");
+        sqlx::raw_sql(AssertSqlSafe(create)).execute(connection).await?;
+        Ok(Self { schema, keyed })
+    }
+
+    /// Makes the key of the bars, where it is missing.
+    pub(crate) async fn key(&mut self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if !self.keyed {
+            let key = format!("SELECT projection.key_bars('{}')", self.schema);
+            sqlx::raw_sql(AssertSqlSafe(key)).execute(connection).await?;
+            self.keyed = true;
+        }
+        Ok(())
+    }
+}
+
 /// Writes rows and moves the checkpoint, both or neither. `false`: the checkpoint was not where the guard
 /// expects it, and nothing was written.
 pub(crate) async fn write(
     connection: &mut PgConnection,
-    schema: &str,
+    target: &mut Target,
     guard: &Guard,
     mut rows: Vec<Rows>,
-    bars: Option<Batch>,
+    bars: Vec<Segment>,
 ) -> Result<bool, sqlx::Error> {
-    if let Some(bars) = bars {
-        return crate::bars::write(connection, schema, guard, &bars).await;
+    if !bars.is_empty() {
+        return crate::bars::write(connection, target, guard, bars).await;
     }
     rows.retain(|rows| !rows.is_empty());
     // One text per set of tables touched, so that each is planned once and kept.
     let mut statement = format!("WITH guard AS ({})", guard.statement());
     let mut parameter = guard.parameters() + 1;
     for (index, rows) in rows.iter().enumerate() {
-        statement.push_str(&format!(", part{index} AS ({})", insert(schema, rows.table, parameter)));
+        let insert = insert(&target.schema, rows.table, parameter);
+        statement.push_str(&format!(", part{index} AS ({insert})"));
         parameter += rows.table.columns.len();
     }
     statement.push_str(" SELECT count(*) FROM guard");

@@ -41,10 +41,11 @@ impl Histories {
         let mut known = self.0.lock().await;
         let mut history = known.get(&account.account).cloned().unwrap_or_default();
         if history.sequence > account.sequence {
-            // The read model was rebuilt and has not come as far yet.
+            // The account was read before what is known here, or the read model is being rebuilt.
             history = History::default();
         }
-        let peak = queries::peak_equity(pool, &account.account, history.sequence).await?;
+        // Not past the account's own sequence: a newer peak would make a drawdown that never was.
+        let peak = queries::peak_equity(pool, &account.account, history.sequence, account.sequence).await?;
         history.peak = history.peak.max(peak.unwrap_or(equity)).max(equity);
         history.sequence = account.sequence;
         let day = day_of(marked_ns);
@@ -72,7 +73,7 @@ fn day_of(marked_ns: i64) -> (String, bool) {
 /// The first deposit and the equity of every day that has ended. A day in progress is not taken for a
 /// day's result. After a further deposit the series begins there, so that it never counts as a gain.
 fn closes(deposits: Amount, days: &[queries::DailyEquity], today: &(String, bool)) -> Vec<Amount> {
-    let ended = days.iter().filter(|day| day.date != today.0 || today.1);
+    let ended = days.iter().filter(|day| day.date < today.0 || (day.date == today.0 && today.1));
     let since = days.iter().rposition(|day| day.deposits != deposits);
     match since {
         Some(before) => ended.filter(|day| day.date > days[before].date).map(|day| day.equity).collect(),

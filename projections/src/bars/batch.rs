@@ -127,35 +127,63 @@ fn push_text(buffer: &mut Vec<u8>, text: &str) {
 
 /// What a segment adds to one series.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reach {
-    pub bars: i64,
-    pub first_close_ns: i64,
-    pub last_close_ns: i64,
-    pub sequence: i64,
+struct Reach {
+    bars: i64,
+    first_close_ns: i64,
+    last_close_ns: i64,
+    sequence: i64,
+}
+
+/// One series, as far as it was read.
+#[derive(Clone, Copy, Debug, Default)]
+struct Series {
+    /// Newest close of all bars so far, in this batch and before.
+    newest_close_ns: Option<i64>,
+    /// What the segment that is being filled adds.
+    reach: Option<Reach>,
 }
 
 /// Rows of which none states the same bar as another: within a series each begins at or after the close
 /// of the one before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Segment {
     pub rows: Vec<BarRow>,
+    /// Whether a revision is among them.
     pub revises: bool,
-    reach: HashMap<String, [Option<Reach>; Timeframe::ALL.len()]>,
+    /// Whether none of them states a bar that was stated since the fold began.
+    pub fresh: bool,
+    /// What the segment adds to each series, as cells of `series`.
+    pub series: Vec<Vec<Cell>>,
 }
 
-impl Segment {
-    fn accepts(&self, row: &BarRow) -> bool {
-        let reach = self.reach.get(&row.symbol).and_then(|series| series[index(row.timeframe)]);
-        reach.is_none_or(|reach| row.start_ns >= reach.last_close_ns)
-    }
+fn index(timeframe: Timeframe) -> usize {
+    Timeframe::ALL.into_iter().position(|known| known == timeframe).unwrap_or_default()
+}
 
-    fn push(&mut self, row: BarRow) {
-        if !self.reach.contains_key(&row.symbol) {
-            self.reach.insert(row.symbol.clone(), Default::default());
+/// All bars of a batch, in segments to be written one after the other, and the series known so far.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    segments: Vec<Segment>,
+    series: HashMap<String, [Series; Timeframe::ALL.len()]>,
+}
+
+impl Batch {
+    pub(crate) fn push(&mut self, row: BarRow) {
+        if !self.series.contains_key(&row.symbol) {
+            self.series.insert(row.symbol.clone(), Default::default());
         }
-        if let Some(series) = self.reach.get_mut(&row.symbol) {
-            let slot = &mut series[index(row.timeframe)];
-            let reach = slot.get_or_insert(Reach {
+        let slot = index(row.timeframe);
+        let known = self.series.get(&row.symbol).map(|series| series[slot]).unwrap_or_default();
+        let repeats = known.reach.is_some_and(|reach| row.start_ns < reach.last_close_ns);
+        if repeats || self.segments.is_empty() {
+            self.close();
+            self.segments.push(Segment { rows: Vec::new(), revises: false, fresh: true, series: Vec::new() });
+        }
+        let fresh = known.newest_close_ns.is_none_or(|newest| row.start_ns >= newest);
+        if let Some(series) = self.series.get_mut(&row.symbol) {
+            let series = &mut series[slot];
+            series.newest_close_ns = series.newest_close_ns.max(Some(row.close_ns));
+            let reach = series.reach.get_or_insert(Reach {
                 bars: 0,
                 first_close_ns: row.close_ns,
                 last_close_ns: row.close_ns,
@@ -165,17 +193,20 @@ impl Segment {
             reach.last_close_ns = row.close_ns;
             reach.sequence = row.sequence;
         }
-        self.revises |= row.revises.is_some();
-        self.rows.push(row);
+        if let Some(segment) = self.segments.last_mut() {
+            segment.revises |= row.revises.is_some();
+            segment.fresh &= fresh && row.revises.is_none();
+            segment.rows.push(row);
+        }
     }
 
-    /// What the segment adds to each series, as cells of `series`.
-    pub(crate) fn series(&self) -> Vec<Vec<Cell>> {
-        let mut rows = Vec::new();
-        for (symbol, series) in &self.reach {
-            for (timeframe, reach) in Timeframe::ALL.into_iter().zip(series) {
-                let Some(reach) = reach else { continue };
-                rows.push(vec![
+    /// Ends the segment that is being filled.
+    fn close(&mut self) {
+        let Some(segment) = self.segments.last_mut() else { return };
+        for (symbol, series) in &mut self.series {
+            for (timeframe, series) in Timeframe::ALL.into_iter().zip(series) {
+                let Some(reach) = series.reach.take() else { continue };
+                segment.series.push(vec![
                     symbol.into(),
                     timeframe.name().into(),
                     reach.bars.into(),
@@ -185,40 +216,49 @@ impl Segment {
                 ]);
             }
         }
-        rows
-    }
-}
-
-fn index(timeframe: Timeframe) -> usize {
-    Timeframe::ALL.into_iter().position(|known| known == timeframe).unwrap_or_default()
-}
-
-/// All bars of a batch, in segments to be written one after the other.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    pub segments: Vec<Segment>,
-}
-
-impl Batch {
-    pub(crate) fn push(&mut self, row: BarRow) {
-        match self.segments.last_mut() {
-            Some(segment) if segment.accepts(&row) => segment.push(row),
-            _ => {
-                let mut segment = Segment::default();
-                segment.push(row);
-                self.segments.push(segment);
-            }
-        }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.segments.is_empty()
+    /// The segments since they were last taken.
+    pub(crate) fn take(&mut self) -> Vec<Segment> {
+        self.close();
+        std::mem::take(&mut self.segments)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn row(start_ns: i64) -> BarRow {
+        BarRow {
+            symbol: "A".to_owned(),
+            timeframe: Timeframe::H1,
+            close_ns: start_ns + 10,
+            start_ns,
+            prices_e9: [1; 4],
+            volume_e3: 1,
+            vwap_e9: None,
+            trade_count: None,
+            origin: "import",
+            event_id: "a".to_owned(),
+            sequence: start_ns,
+            revises: None,
+        }
+    }
+
+    #[test]
+    fn a_bar_stated_again_begins_a_segment_and_is_not_fresh() {
+        let mut batch = Batch::default();
+        [0, 10, 10, 20].map(|start_ns| batch.push(row(start_ns)));
+        let first: Vec<_> = batch.take().iter().map(|segment| (segment.rows.len(), segment.fresh)).collect();
+        assert_eq!(first, [(2, true), (2, false)]);
+        // What went before is remembered after the rows were taken.
+        [20, 30].map(|start_ns| batch.push(row(start_ns)));
+        let second: Vec<_> = batch.take().iter().map(|segment| (segment.rows.len(), segment.fresh)).collect();
+        assert_eq!(second, [(2, false)]);
+        batch.push(row(40));
+        assert!(batch.take()[0].fresh);
+    }
 
     #[test]
     fn numbers_are_written_as_decimal_text() {

@@ -2,48 +2,74 @@
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::batch::{Batch, Segment};
+use super::batch::Segment;
 use super::{BARS, SERIES, bar_columns};
 use crate::table::{Cell, Column, Kind, bind, column, selected, unnest};
-use crate::write::Guard;
+use crate::write::{Guard, Target};
 
 /// Fewer rows are written in one round trip; COPY takes several.
 const COPY_ROWS_MIN: usize = 256;
 /// Bytes handed to the server at a time, so that it works while the next ones are written down.
 const COPY_CHUNK_BYTES: usize = 64 * 1024;
 
-/// Writes a batch and moves the checkpoint, both or neither. `false`: the checkpoint was not where the
+/// Writes segments and moves the checkpoint, both or neither. `false`: the checkpoint was not where the
 /// guard expects it, and nothing was written.
 pub(crate) async fn write(
     connection: &mut PgConnection,
-    schema: &str,
+    target: &mut Target,
     guard: &Guard,
-    batch: &Batch,
+    segments: Vec<Segment>,
 ) -> Result<bool, sqlx::Error> {
-    if let [segment] = batch.segments.as_slice()
+    if let [segment] = segments.as_slice()
         && segment.rows.len() < COPY_ROWS_MIN
+        && target.keyed
     {
-        return restate(connection, schema, guard, segment).await;
+        return restate(connection, &target.schema, guard, segment).await;
+    }
+    if let Guard::Held = guard {
+        write_segments(connection, target, segments).await?;
+        return Ok(true);
     }
     let mut transaction = connection.begin().await?;
     if !crate::write::advance(&mut transaction, guard).await? {
         transaction.rollback().await?;
         return Ok(false);
     }
-    for segment in &batch.segments {
-        let copied = segment.rows.len() >= COPY_ROWS_MIN
-            && !segment.revises
-            && copy(&mut transaction, schema, segment).await?;
-        if !copied {
-            restate(&mut transaction, schema, &Guard::Held, segment).await?;
-        }
-    }
+    write_segments(&mut transaction, target, segments).await?;
     transaction.commit().await?;
     Ok(true)
 }
 
+async fn write_segments(
+    connection: &mut PgConnection,
+    target: &mut Target,
+    segments: Vec<Segment>,
+) -> Result<(), sqlx::Error> {
+    for mut segment in segments {
+        if !target.keyed {
+            if segment.fresh {
+                copy_rows(connection, &target.schema, &segment).await?;
+                add_series(connection, &target.schema, &mut segment).await?;
+                continue;
+            }
+            target.key(connection).await?;
+        }
+        let copied = segment.rows.len() >= COPY_ROWS_MIN
+            && !segment.revises
+            && copy(connection, &target.schema, &mut segment).await?;
+        if !copied {
+            restate(connection, &target.schema, &Guard::Held, &segment).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Copies a segment of bars that are all new. `false`: one of them is not, and nothing was written.
-async fn copy(connection: &mut PgConnection, schema: &str, segment: &Segment) -> Result<bool, sqlx::Error> {
+async fn copy(
+    connection: &mut PgConnection,
+    schema: &str,
+    segment: &mut Segment,
+) -> Result<bool, sqlx::Error> {
     let mut savepoint = connection.begin().await?;
     match copy_rows(&mut savepoint, schema, segment).await {
         Ok(()) => {}
@@ -53,6 +79,17 @@ async fn copy(connection: &mut PgConnection, schema: &str, segment: &Segment) ->
         }
         Err(error) => return Err(error),
     }
+    add_series(&mut savepoint, schema, segment).await?;
+    savepoint.commit().await?;
+    Ok(true)
+}
+
+/// Adds new bars to their series.
+async fn add_series(
+    connection: &mut PgConnection,
+    schema: &str,
+    segment: &mut Segment,
+) -> Result<(), sqlx::Error> {
     let names: Vec<&str> = SERIES.columns.iter().map(|column| column.name).collect();
     let statement = format!(
         "INSERT INTO {schema}.series ({}) SELECT {} FROM {} {}",
@@ -61,11 +98,9 @@ async fn copy(connection: &mut PgConnection, schema: &str, segment: &Segment) ->
         unnest(SERIES.columns, 1),
         series_merge("series")
     );
-    bind(sqlx::query(AssertSqlSafe(statement)), SERIES.columns, segment.series())
-        .execute(&mut *savepoint)
-        .await?;
-    savepoint.commit().await?;
-    Ok(true)
+    let series = std::mem::take(&mut segment.series);
+    bind(sqlx::query(AssertSqlSafe(statement)), SERIES.columns, series).execute(connection).await?;
+    Ok(())
 }
 
 async fn copy_rows(

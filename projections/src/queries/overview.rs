@@ -39,17 +39,21 @@ pub async fn latest_equity(pool: &PgPool, account: &str, limit: u32) -> Result<V
     })?)
 }
 
-/// The highest equity of an account among its marks after `after_sequence`; `None` when there is none.
+/// The highest equity of an account among its marks past `after_sequence` and up to `until_sequence`;
+/// `None` when there is none.
 pub async fn peak_equity(
     pool: &PgPool,
     account: &str,
     after_sequence: u64,
+    until_sequence: u64,
 ) -> Result<Option<Amount>, QueryError> {
     let row = sqlx::query(
-        "SELECT max(equity)::text AS peak FROM trading.equity WHERE account = $1 AND sequence > $2",
+        "SELECT max(equity)::text AS peak FROM trading.equity WHERE account = $1 AND sequence > $2
+           AND sequence <= $3",
     )
     .bind(account)
     .bind(stored(after_sequence))
+    .bind(stored(until_sequence))
     .fetch_one(pool)
     .await?;
     Ok(Reading(&row).exact_or_none("peak")?)

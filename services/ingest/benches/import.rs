@@ -40,6 +40,39 @@ struct Message {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let files = files();
+    let cpu = || { let t = std::fs::read_to_string("/proc/self/stat").unwrap(); let f: Vec<&str> = t.rsplit(')').next().unwrap().split_whitespace().collect(); (f[11].parse::<u64>().unwrap() + f[12].parse::<u64>().unwrap()) * 10 };
+    let c0 = cpu();
+    for p in &files { let ingest::file::Opened::Bars(mut b) = ingest::file::open(p, &Default::default()).unwrap() else { panic!() }; while b.chunk(1000).unwrap().is_some() {} }
+    let c1 = cpu();
+    println!("parse cpu {} ms", c1 - c0);
+    let t: Tape = Arc::new(event_log::MemoryLog::new());
+    import::run(&t, &ImportOptions::default(), &files).await.unwrap();
+    let c2 = cpu();
+    println!("import to memory cpu {} ms", c2 - c1);
+    {
+        let nats = server().await; let t = tape(&nats).await;
+        let c = cpu(); let n = Instant::now();
+        import::run(&t, &ImportOptions::default(), &files).await.unwrap();
+        println!("import nats cpu {} ms of {:?}", cpu() - c, n.elapsed());
+        let m = stored(&t).await;
+        let c = cpu(); let n = Instant::now();
+        let nats = server().await;
+        raw(&nats, &m).await;
+        println!("raw cpu {} ms of {:?}", cpu() - c, n.elapsed());
+        let c = cpu();
+        let v: Vec<_> = m.iter().map(|m| contracts::decode(&m.payload).unwrap()).collect();
+        println!("decode cpu {}", cpu() - c);
+        let c = cpu();
+        let k: usize = v.iter().map(|e| contracts::encode(e).len()).sum();
+        println!("encode cpu {} {k}", cpu() - c);
+        let c = cpu();
+        let k = v.clone();
+        println!("clone cpu {} {}", cpu() - c, k.len());
+        let c = cpu();
+        let k: usize = v.iter().map(|e| contracts::bar_id(&e.source, &e.id, "1h", 7).len()).sum();
+        println!("bar_id cpu {} {k}", cpu() - c);
+    }
+    if true { return; }
     let (mut imports, mut raws) = (Vec::new(), Vec::new());
     let mut messages = Vec::new();
     for round in 0..ROUNDS {
