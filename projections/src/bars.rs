@@ -13,8 +13,8 @@ use contracts::v1;
 use contracts::v1::event::Body;
 use event_log::Recorded;
 
-use batch::BarRow;
-pub(crate) use batch::Batch;
+use batch::{BarRow, Batch};
+pub(crate) use batch::Segment;
 pub(crate) use write::write;
 
 use crate::calendar::{event_time, origin};

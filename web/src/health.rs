@@ -52,6 +52,10 @@ impl Lag {
     }
 }
 
+fn behind_words(events: u64) -> String {
+    if events == 1 { "1 event behind".to_owned() } else { format!("{events} events behind") }
+}
+
 /// How far every projection is behind its stream; the error names what cannot be read.
 pub async fn lags(app: &App) -> Result<Vec<Lag>, String> {
     let tape = &app.context.tape;
@@ -143,7 +147,7 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
         match lag.events {
             _ if !lag.fault.is_empty() => not_ready.push(format!("projection {}: {}", lag.name, lag.fault)),
             Some(events) if events <= lag_events_max => {}
-            Some(events) => not_ready.push(format!("projection {}: {events} events behind", lag.name)),
+            Some(events) => not_ready.push(format!("projection {}: {}", lag.name, behind_words(events))),
             None => not_ready.push(format!("projection {}: its stream's head is not known", lag.name)),
         }
     }

@@ -32,6 +32,9 @@ pub const HOST: &str = "127.0.0.1:8080";
 /// Recorded time of every event, so that pages are the same each time: 2026-01-06 19:30:01 UTC.
 const RECORDED_NS: i64 = 1_767_727_801_000_000_000;
 
+/// Time without progress after which a page calls its data old.
+pub const STALE_AFTER: Duration = Duration::from_millis(200);
+
 /// A site with its tape and read models.
 pub struct Deck {
     pub app: Arc<App>,
@@ -39,7 +42,7 @@ pub struct Deck {
     router: Router,
     shutdown: CancellationToken,
     pool: PgPool,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 /// An answer, read to its end.
@@ -85,7 +88,7 @@ impl Deck {
         context.health.set("web", runtime::HealthState::Ready, "");
         let app = App::new(context, config(pool.clone())).unwrap();
         let router = server::router(Arc::clone(&app), Hosts::new([HOST.to_owned()]));
-        Self { app, tape, router, shutdown, pool, _database: database }
+        Self { app, tape, router, shutdown, pool, database }
     }
 
     /// A site over a tape on which something has happened.
@@ -116,6 +119,11 @@ impl Deck {
             }
         });
         patience.await.unwrap();
+    }
+
+    /// A connection that may do anything, for what a test has to arrange.
+    pub async fn superuser(&self) -> sqlx::PgConnection {
+        sqlx::Connection::connect(self.database.url()).await.unwrap()
     }
 
     /// Sends a request.
@@ -151,7 +159,7 @@ fn config(pool: PgPool) -> WebConfig {
         speed: Speed::Times(600.0),
         secret: [7; 32],
         ready_lag_events_max: 0,
-        stale_after: Duration::from_secs(5),
+        stale_after: STALE_AFTER,
         version: "0.0.0".to_owned(),
     }
 }

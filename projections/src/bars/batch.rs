@@ -249,11 +249,11 @@ mod tests {
     #[test]
     fn a_bar_stated_again_begins_a_segment_and_is_not_fresh() {
         let mut batch = Batch::default();
-        [0, 10, 10, 20].map(|start_ns| batch.push(row(start_ns)));
+        [0, 10, 10, 20].into_iter().for_each(|start_ns| batch.push(row(start_ns)));
         let first: Vec<_> = batch.take().iter().map(|segment| (segment.rows.len(), segment.fresh)).collect();
         assert_eq!(first, [(2, true), (2, false)]);
         // What went before is remembered after the rows were taken.
-        [20, 30].map(|start_ns| batch.push(row(start_ns)));
+        [20, 30].into_iter().for_each(|start_ns| batch.push(row(start_ns)));
         let second: Vec<_> = batch.take().iter().map(|segment| (segment.rows.len(), segment.fresh)).collect();
         assert_eq!(second, [(2, false)]);
         batch.push(row(40));

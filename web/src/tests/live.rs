@@ -159,3 +159,19 @@ async fn the_stream_ends_when_the_server_stops() {
     });
     end.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_page_opened_on_an_empty_tape_fills_as_the_tape_does() {
+    let deck = Deck::empty().await;
+    deck.settle().await;
+    let page = deck.get("/").await.text;
+    assert!(page.contains("data-topics=\"clock.,checklist.,tiles.,"), "topics of the first account to come");
+    tokio::spawn(crate::live::feed(Arc::clone(&deck.app)));
+    let mut browser = Browser::open(&deck, "tiles.", deck.app.hub.version(), None).await;
+    assert!(browser.next_change().await.data.contains("No account on this tape yet"));
+    deck.append(script::events()).await;
+    let mut seen = browser.next_change().await;
+    while !seen.data.contains("100,179.00") {
+        seen = browser.next_change().await;
+    }
+}

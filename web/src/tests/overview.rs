@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 
 use super::script::{self, NOW_NS};
-use super::{Deck, get, read};
+use super::{Deck, STALE_AFTER, get, read};
 use crate::pages::Panel;
 
 /// The panel as the live stream renders it, one element or piece of text a line, so that a change of a page
@@ -142,5 +142,39 @@ async fn a_projection_behind_its_stream_is_named() {
     deck.tape.append(event_log::Append { subject, event, expect: event_log::Expect::Nothing }).await.unwrap();
     let answer = deck.get("/readyz").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(answer.text.contains("projection trading: 1 events behind"), "{}", answer.text);
+    assert!(answer.text.contains("projection trading: 1 event behind"), "{}", answer.text);
+    // Pages do not show old data as new.
+    tokio::time::sleep(STALE_AFTER).await;
+    deck.app.freshness.refresh(&deck.app).await;
+    let page = deck.get("/").await.text;
+    assert!(page.contains("May be old: trading makes no progress, 1 event behind"));
+    assert!(page.contains("<strong>Projection</strong>"), "no alert tells of it");
+}
+
+#[tokio::test]
+async fn a_read_model_that_cannot_be_read_costs_the_panels_not_the_page() {
+    let deck = Deck::traded().await;
+    deck.pool.close().await;
+    let page = deck.get("/").await;
+    assert_eq!(page.status, StatusCode::OK);
+    let failed = page.text.matches("<strong>Not available.</strong>").count();
+    assert!(failed >= 10, "{failed} panels say that they cannot be read");
+    assert!(page.text.contains("hx-get=\"/overview/panels/orders?account=\""));
+    assert!(!page.text.contains("No orders yet"), "a failure is not an empty tape");
+}
+
+#[tokio::test]
+async fn a_panel_that_takes_long_loads_by_itself() {
+    let deck = Deck::traded().await;
+    let mut busy = deck.superuser().await;
+    sqlx::raw_sql("BEGIN; LOCK TABLE trading.positions IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut busy)
+        .await
+        .unwrap();
+    let page = deck.get("/").await.text;
+    assert!(page.contains("hx-get=\"/overview/panels/positions?account=paper\" hx-trigger=\"load\""));
+    assert!(page.contains("100,179.00"), "the other panels are there");
+    sqlx::raw_sql("COMMIT").execute(&mut busy).await.unwrap();
+    let late = deck.get("/overview/panels/positions?account=paper").await.text;
+    assert!(late.contains("id=\"position-momentum-AAPL\""), "{late}");
 }

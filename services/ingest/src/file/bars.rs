@@ -44,6 +44,8 @@ pub struct BarFile {
     adjusted: bool,
     series: Vec<(Series, Option<Bar>)>,
     index: HashMap<Series, usize>,
+    /// Series of the row before.
+    present: usize,
     told: usize,
 }
 
@@ -91,6 +93,7 @@ impl BarFile {
             zone,
             series: Vec::new(),
             index: HashMap::new(),
+            present: 0,
             told: 0,
         })
     }
@@ -176,7 +179,25 @@ impl BarFile {
         Ok(Outcome::Bar(Row { line, series, bar, after_early_close: interval.after_early_close }))
     }
 
+    /// Whether the present row belongs to the series of the row before, as most do.
+    fn is_same_series(&self) -> bool {
+        let Some((series, _)) = self.series.get(self.present) else { return false };
+        let says = |column: Option<usize>, text: &str| match column.map(|column| self.table.cell(column)) {
+            None => true,
+            Some(Cell::Text(cell)) => cell == text,
+            Some(_) => false,
+        };
+        says(self.columns.symbol, &series.symbol) && says(self.columns.timeframe, series.timeframe.name())
+    }
+
     fn find_series(&mut self) -> Result<usize, Fault> {
+        if !self.is_same_series() {
+            self.present = self.look_up_series()?;
+        }
+        Ok(self.present)
+    }
+
+    fn look_up_series(&mut self) -> Result<usize, Fault> {
         let table = self.table.as_ref();
         let symbol = match (&self.symbol, self.columns.symbol) {
             (Some(symbol), _) => symbol.clone(),

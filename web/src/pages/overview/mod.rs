@@ -59,8 +59,18 @@ pub async fn page(
 ) -> Result<Response, PageError> {
     // Read before any data, so that whatever changes meanwhile has a newer version.
     let version = app.hub.version();
-    let accounts = account_names(&app).await?;
-    let account = chosen(&accounts, &query.account)?;
+    let (accounts, account) = match account_names(&app).await {
+        Ok(accounts) => {
+            let account = chosen(&accounts, &query.account)?.to_owned();
+            (accounts, account)
+        }
+        // Every panel then says that it cannot be read, and offers to try again.
+        Err(error) => {
+            tracing::warn!(%error, "accounts not read: {error}");
+            (Vec::new(), query.account)
+        }
+    };
+    let account = account.as_str();
     let (session, cookie) = app.sessions.of(&headers);
     let keys = app.sessions.form_keys(&session);
     let scope = Scope { app: &app, account, version, keys: keys.clone() };
@@ -126,8 +136,7 @@ pub async fn panel(
     headers: HeaderMap,
 ) -> Result<Html<String>, PageError> {
     let panel = Panel::named(&name).ok_or_else(|| PageError::Missing(format!("panel {name:?}")))?;
-    let accounts = account_names(&app).await?;
-    let account = chosen(&accounts, &query.account)?;
+    let account = query.account.as_str();
     let (session, _) = app.sessions.of(&headers);
     // Rendered as the live stream renders it: with all the time it takes.
     let scope = Scope { app: &app, account, version: 0, keys: app.sessions.form_keys(&session) };
@@ -144,8 +153,19 @@ pub async fn equity_points(
     account::equity_line(&app, account).await.map(Json)
 }
 
-/// Renders a panel, whatever state its content is in.
+/// Renders a panel, whatever state its content is in. The empty account stands for the first one, so that
+/// a page that was opened on an empty tape fills as the tape does.
 pub async fn render(panel: Panel, scope: &Scope<'_>) -> Rendering {
+    if !scope.account.is_empty() {
+        return render_for(panel, scope).await;
+    }
+    // Names that cannot be read leave it empty; the panel's own reading fails then and says so.
+    let names = account_names(scope.app).await.unwrap_or_default();
+    let account = names.first().map_or("", String::as_str);
+    render_for(panel, &Scope { account, ..scope.clone() }).await
+}
+
+async fn render_for(panel: Panel, scope: &Scope<'_>) -> Rendering {
     match panel {
         Panel::Clock => market::clock(scope).await,
         Panel::Checklist => status::checklist(scope).await,
