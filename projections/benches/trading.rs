@@ -52,21 +52,22 @@ async fn main() -> Outcome<()> {
     let seconds = started.elapsed().as_secs_f64();
     println!("verify: {} events in {seconds:.2} s, {} differences", report.messages, report.differences());
     let started = Instant::now();
-    projections::rebuild(&bench.writer, &bench.tape, Name::Trading, bench.port.as_ref(), &stop.child_token())
-        .await
-        .err();
-    println!("cancelled rebuild: {:.3} s", started.elapsed().as_secs_f64());
+    let (port, cancel) = (bench.port.as_ref(), CancellationToken::new());
+    let report = projections::rebuild(&bench.writer, &bench.tape, Name::Trading, port, &cancel).await?;
+    println!("rebuild: {} events in {:.2} s", report.messages, started.elapsed().as_secs_f64());
     Ok(())
 }
 
 /// Publishes a mark, waits for the hint that it is committed, and so on.
 async fn marks(bench: &Bench) -> Outcome<()> {
     let mut hints = bench.tape.hints(&Name::Trading.committed_subject()).await?;
+    let mut stored = Vec::with_capacity(MARKS);
     let mut took = Vec::with_capacity(MARKS);
     for index in 0..MARKS {
         let at_ns = START_NS + (10_000_000 + i64::try_from(index)?) * SECOND_NS;
         let started = Instant::now();
         let appended = bench.tape.append(append(mark(at_ns), None)?).await?;
+        stored.push(started.elapsed());
         loop {
             let hint = hints.next().await?;
             let committed: u64 = String::from_utf8_lossy(&hint.payload).parse()?;
@@ -76,6 +77,7 @@ async fn marks(bench: &Bench) -> Outcome<()> {
         }
         took.push(started.elapsed());
     }
+    println!("mark → stored on the tape: {}", quantiles(stored));
     println!("mark → committed hint: {}", quantiles(took));
     Ok(())
 }
@@ -161,7 +163,7 @@ fn chain(batch: &mut Vec<Append>, index: usize) -> Outcome<()> {
     let leg = SignalLeg { symbol: symbol.clone(), ..SignalLeg::default() };
     let signal = Signal { strategy: "sma".to_owned(), legs: vec![leg], ..Signal::default() };
     let signal = event(&format!("signal/{index}"), at_ns, Body::Signal(signal));
-    let side = if index / POSITIONS % 2 == 0 { Side::Buy } else { Side::Sell };
+    let side = if (index / POSITIONS).is_multiple_of(2) { Side::Buy } else { Side::Sell };
     let order = OrderSpec {
         order_id: contracts::order_id(&signal.id, 0),
         account: "paper".to_owned(),

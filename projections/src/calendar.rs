@@ -75,7 +75,7 @@ impl Default for Calendar {
 
 #[async_trait]
 impl Projection for Calendar {
-    fn fold(&mut self, recorded: &Recorded) -> Result<(), Stopped> {
+    fn fold(&mut self, recorded: &mut Recorded) -> Result<(), Stopped> {
         let event = &recorded.event;
         let event_time_ns = event_time(recorded)?;
         match event.body.as_ref() {

@@ -32,7 +32,7 @@ pub(crate) async fn fold(
         let sequence = delivery.sequence();
         folded.sequence = sequence;
         folded.messages += 1;
-        let recorded = match delivery {
+        let mut recorded = match delivery {
             Delivery::Event(recorded) if !name.concerns(&recorded.subject) => {
                 projection.skip(sequence);
                 continue;
@@ -48,11 +48,11 @@ pub(crate) async fn fold(
                 continue;
             }
         };
-        let mut outcome = projection.fold(&recorded);
+        let mut outcome = projection.fold(&mut recorded);
         if let Err(Stopped::Needs { order_id, .. }) = &outcome
             && projection.bring(connection, schema, order_id).await?
         {
-            outcome = projection.fold(&recorded);
+            outcome = projection.fold(&mut recorded);
         }
         match outcome {
             Ok(()) => {

@@ -92,7 +92,7 @@ impl Projection for ParkedMessages {
         Ok(())
     }
 
-    fn fold(&mut self, recorded: &Recorded) -> Result<(), Stopped> {
+    fn fold(&mut self, recorded: &mut Recorded) -> Result<(), Stopped> {
         let event_time_ns = event_time(recorded)?;
         match recorded.event.body.as_ref() {
             Some(Body::Parked(parked)) => {

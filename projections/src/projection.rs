@@ -283,8 +283,8 @@ pub(crate) trait Projection: Send + Sync {
         Ok(false)
     }
 
-    /// Folds one event. On an error nothing has changed.
-    fn fold(&mut self, recorded: &Recorded) -> Result<(), Stopped>;
+    /// Folds one event, which it may take apart. On an error nothing has changed, the event included.
+    fn fold(&mut self, recorded: &mut Recorded) -> Result<(), Stopped>;
 
     /// Passes over a message that was set aside.
     fn skip(&mut self, sequence: u64) {

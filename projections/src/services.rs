@@ -40,7 +40,7 @@ impl Default for Services {
 
 #[async_trait]
 impl Projection for Services {
-    fn fold(&mut self, recorded: &Recorded) -> Result<(), Stopped> {
+    fn fold(&mut self, recorded: &mut Recorded) -> Result<(), Stopped> {
         let Some(Body::Heartbeat(beat)) = recorded.event.body.as_ref() else {
             return Err(FoldError::field("body", "of another type, expected heartbeat").into());
         };

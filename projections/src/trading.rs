@@ -125,7 +125,7 @@ impl Projection for Trading {
         Ok(found)
     }
 
-    fn fold(&mut self, recorded: &Recorded) -> Result<(), Stopped> {
+    fn fold(&mut self, recorded: &mut Recorded) -> Result<(), Stopped> {
         let sequence = recorded.sequence;
         let event_time_ns = event_time(recorded)?;
         let realized_before = match recorded.event.body.as_ref() {

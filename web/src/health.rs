@@ -40,10 +40,7 @@ impl Lag {
     /// In words.
     #[must_use]
     pub fn text(&self) -> String {
-        let behind = self.events.map_or_else(
-            || "its stream cannot be asked".to_owned(),
-            |events| format!("{events} events behind"),
-        );
+        let behind = self.events.map_or_else(|| "its stream cannot be asked".to_owned(), behind_words);
         if self.fault.is_empty() {
             format!("{} makes no progress, {behind}", self.name)
         } else {

@@ -123,7 +123,7 @@ impl Deck {
 
     /// A connection that may do anything, for what a test has to arrange.
     pub async fn superuser(&self) -> sqlx::PgConnection {
-        sqlx::Connection::connect(self.database.url()).await.unwrap()
+        <sqlx::PgConnection as sqlx::Connection>::connect(self.database.url()).await.unwrap()
     }
 
     /// Sends a request.

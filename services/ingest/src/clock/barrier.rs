@@ -97,7 +97,7 @@ impl Barrier {
     pub(super) async fn pass(
         &mut self,
         context: &Context,
-        publisher: &mut Publisher,
+        publisher: &Publisher,
         instant: &Instant,
         plan: Plan,
     ) -> Result<Option<Done>, ClockError> {
@@ -119,7 +119,7 @@ impl Barrier {
     async fn publish(
         &mut self,
         context: &Context,
-        publisher: &mut Publisher,
+        publisher: &Publisher,
         instant: &Instant,
         plan: Plan,
         stall: &mut Stall,

@@ -1,10 +1,10 @@
 //! The tape clock: time moves when everyone is done with the present instant.
 //!
-//! One instant: publish its events to MARKET, each expecting its subject's last sequence; wait until every
-//! account is marked at this event time and every awaited consumer has acknowledged the last bar; if any
-//! signal passed meanwhile, wait until risk has decided each and the broker has answered each approved
-//! order. Then the next. What is waited for arrives as messages (acknowledgements and signals as they
-//! pass, an ordered read of TRADING); nothing on this path polls or sleeps.
+//! One instant: publish its events to MARKET in their order, each once; wait until every account is marked
+//! at this event time and every awaited consumer has acknowledged the last bar; if any signal passed
+//! meanwhile, wait until risk has decided each and the broker has answered each approved order. Then the
+//! next. What is waited for arrives as messages (acknowledgements and signals as they pass, an ordered read
+//! of TRADING); nothing on this path polls or sleeps.
 //!
 //! Waiting decides nothing: a stall is logged and shown in health with the culprit's name, and ends when
 //! the culprit is done. After a restart the last instant on MARKET is published again, which doubles
@@ -122,7 +122,7 @@ pub async fn run(
     context.health.set(SERVICE, HealthState::Starting, "reading where the tape ends");
     // The barrier listens before anything is published, so that nothing passes unseen.
     let mut barrier = Barrier::open(context, config).await?;
-    let mut publisher = Publisher::open(context.tape.clone(), source).await?;
+    let publisher = Publisher::open(context.tape.clone(), source).await?;
     let resumed_at_ns = publisher.last_instant_ns();
     if let Some(ns) = resumed_at_ns {
         tracing::info!(instant = stall::utc(ns), "resuming at {}", stall::utc(ns));
@@ -137,7 +137,7 @@ pub async fn run(
             break FinishReason::Shutdown;
         }
         let batch = publisher.plan(&instant);
-        let Some(done) = barrier.pass(context, &mut publisher, &instant, batch).await? else {
+        let Some(done) = barrier.pass(context, &publisher, &instant, batch).await? else {
             break FinishReason::Shutdown;
         };
         counted.count(&instant, &done);

@@ -1,4 +1,11 @@
-//! Publishes instants to MARKET, each event once.
+//! Publishes instants to MARKET, each event once and in the order of its instant.
+//!
+//! Consumers take an instant as complete with its last event, so the order on the stream is part of the
+//! protocol. An expectation per event would break it: when an import has just written to one of the
+//! subjects, that one event would be refused while those behind it, already on their way, are stored. So
+//! events are appended without expectation. Nothing doubles all the same: the server drops a repeated id
+//! within its window, and beyond it, on resuming, what the tape already holds of the last instant is
+//! looked up first.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,182 +19,162 @@ use super::stall::utc;
 use crate::source::{Instant, Source};
 
 const READ_BATCH: usize = 4_096;
+/// Sequences looked back for other events of the last instant on the same subject.
+const INSTANT_SPAN: u64 = 100_000;
 /// Pause before an event is tried again while the tape cannot be reached.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Where a subject ends.
-#[derive(Clone, Debug, Default)]
-struct Head {
+/// The source's own last event under a subject, when the clock started.
+#[derive(Clone, Debug)]
+struct Own {
+    id: String,
+    ns: i64,
     sequence: u64,
-    /// Id and event time of the source's own last event under it.
-    own: Option<(String, i64, u64)>,
 }
 
 /// What of an instant must still be appended, and where the rest stands.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// Events to append, in runs without a repeated subject; the index is the event's place.
-    pub(super) runs: Vec<Vec<(usize, Append)>>,
-    /// Sequence of each event that is stored.
-    pub(super) sequences: Vec<Option<u64>>,
+    appends: Vec<(usize, Append)>,
+    sequences: Vec<u64>,
 }
 
-/// Knows the last sequence of every subject of a source.
+/// Knows what the tape held of a source when the clock started.
 #[derive(Debug)]
 pub(super) struct Publisher {
     tape: Tape,
-    heads: HashMap<String, Head>,
+    /// Own last events by subject; several of one instant may share a subject.
+    held: HashMap<String, Vec<Own>>,
+    last_ns: Option<i64>,
 }
 
 impl Publisher {
-    /// Reads where every subject of the source ends.
+    /// Reads where the source's own events end under each of its subjects.
     pub(super) async fn open(tape: Tape, source: &dyn Source) -> Result<Self, LogError> {
-        let mut heads = HashMap::new();
+        let mut held = HashMap::new();
         for subject in source.subjects() {
-            let head = match tape.last(MARKET, subject.as_str()).await? {
-                None => Head::default(),
-                Some(last) if last.event.source == source.name() => own(&last),
-                // Another writer (an import) was there last: look for the source's own last event before.
-                Some(last) => {
-                    let before = find(&tape, &subject, 1, last.sequence, |recorded| {
-                        recorded.event.source == source.name()
-                    });
-                    let own = before.await?.map(|recorded| own(&recorded)).and_then(|head| head.own);
-                    Head { sequence: last.sequence, own }
-                }
+            let Some(last) = tape.last(MARKET, subject.as_str()).await? else { continue };
+            let of_source = |recorded: &Recorded| recorded.event.source == source.name();
+            let newest = if of_source(&last) {
+                Some(last)
+            } else {
+                // Another writer (an import) was there last: look for the source's own before it.
+                newest(&tape, &subject, last.sequence, of_source).await?
             };
-            heads.insert(subject.as_str().to_owned(), head);
+            let Some(newest) = newest.as_ref().map(own) else { continue };
+            held.insert(subject.as_str().to_owned(), vec![newest]);
         }
-        Ok(Self { tape, heads })
+        let last_ns = held.values().flatten().map(|own| own.ns).max();
+        let mut publisher = Self { tape, held, last_ns };
+        publisher.complete(source.name()).await?;
+        Ok(publisher)
+    }
+
+    /// Under the subjects that the last instant wrote to, finds all of its events: an instant may have
+    /// several on one subject (a split and a dividend).
+    async fn complete(&mut self, name: &str) -> Result<(), LogError> {
+        let Some(last_ns) = self.last_ns else { return Ok(()) };
+        for (subject, held) in &mut self.held {
+            let Some(newest) = held.first().filter(|own| own.ns == last_ns).cloned() else { continue };
+            let Ok(parsed) = Subject::parse(subject) else { continue };
+            let of_instant =
+                |recorded: &Recorded| recorded.event.source == name && own(recorded).ns == last_ns;
+            // The events of one instant stand close together, whatever an import put between them.
+            let from = newest.sequence.saturating_sub(INSTANT_SPAN).max(1);
+            let found = find(&self.tape, &parsed, from, newest.sequence, of_instant).await?;
+            *held = found.iter().map(own).collect();
+        }
+        Ok(())
     }
 
     /// The last instant of which the tape holds an event of the source.
     pub(super) fn last_instant_ns(&self) -> Option<i64> {
-        self.heads.values().filter_map(|head| head.own.as_ref()).map(|(_, ns, _)| *ns).max()
+        self.last_ns
     }
 
     /// What must be appended of `instant`.
     pub(super) fn plan(&self, instant: &Instant) -> Plan {
-        let mut sequences = Vec::with_capacity(instant.events.len());
-        let mut runs: Vec<Vec<(usize, Append)>> = Vec::new();
+        let mut plan = Plan { appends: Vec::new(), sequences: Vec::new() };
         for (place, (subject, event)) in instant.events.iter().enumerate() {
-            let head = self.heads.get(subject.as_str()).cloned().unwrap_or_default();
-            let stored = head.own.filter(|(id, ..)| *id == event.id).map(|(.., sequence)| sequence);
-            sequences.push(stored);
-            if stored.is_some() {
-                continue;
-            }
-            let append = Append {
-                subject: subject.clone(),
-                event: event.clone(),
-                expect: Expect::Last { filter: subject.as_str().to_owned(), sequence: head.sequence },
-            };
-            match runs.last_mut() {
-                Some(run) if run.iter().all(|(_, other)| other.subject != append.subject) => {
-                    run.push((place, append));
-                }
-                _ => runs.push(vec![(place, append)]),
+            let held = self.held.get(subject.as_str()).filter(|_| Some(instant.ns) == self.last_ns);
+            let stored = held.and_then(|held| held.iter().find(|own| own.id == event.id));
+            plan.sequences.push(stored.map_or(0, |own| own.sequence));
+            if stored.is_none() {
+                let (subject, event) = (subject.clone(), event.clone());
+                plan.appends.push((place, Append { subject, event, expect: Expect::Nothing }));
             }
         }
-        Plan { runs, sequences }
+        plan
     }
 
     /// Appends what a plan holds; answers the sequence of every event and how many were new.
-    pub(super) async fn publish(&mut self, plan: Plan, ns: i64) -> Result<(Vec<u64>, u64), ClockError> {
-        let Plan { runs, mut sequences } = plan;
-        let mut new = 0;
-        for mut run in runs {
-            // A repeated subject follows what this very instant put before it.
-            for (_, append) in &mut run {
-                if let (Expect::Last { sequence, .. }, Some(head)) =
-                    (&mut append.expect, self.heads.get(append.subject.as_str()))
-                {
-                    *sequence = head.sequence;
-                }
-            }
-            let places: Vec<(usize, Subject, String)> = run
-                .iter()
-                .map(|(place, append)| (*place, append.subject.clone(), append.event.id.clone()))
-                .collect();
-            let retry: Vec<Append> = run.iter().map(|(_, append)| append.clone()).collect();
-            let outcomes =
-                self.tape.append_pipelined(run.into_iter().map(|(_, append)| append).collect()).await;
-            for (((place, subject, id), entry), outcome) in places.into_iter().zip(retry).zip(outcomes) {
-                let stored = match outcome {
-                    Ok(stored) => stored,
-                    Err(error) => self
-                        .insist(entry, error)
-                        .await
-                        .map_err(|source| ClockError::Publish { instant: utc(ns), source })?,
-                };
-                new += u64::from(!stored.duplicate);
-                sequences[place] = Some(stored.sequence);
-                let own = Some((id, ns, stored.sequence));
-                self.heads.insert(subject.as_str().to_owned(), Head { sequence: stored.sequence, own });
-            }
+    pub(super) async fn publish(&self, plan: Plan, ns: i64) -> Result<(Vec<u64>, u64), ClockError> {
+        let Plan { appends, mut sequences } = plan;
+        let entries: Vec<Append> = appends.iter().map(|(_, append)| append.clone()).collect();
+        if entries.is_empty() {
+            return Ok((sequences, 0));
         }
-        Ok((sequences.into_iter().map(Option::unwrap_or_default).collect(), new))
+        let mut new = 0;
+        let outcomes = self.tape.append_pipelined(entries).await;
+        for ((place, append), outcome) in appends.into_iter().zip(outcomes) {
+            let refused = |source| ClockError::Publish { instant: utc(ns), source };
+            let stored = match outcome {
+                Ok(stored) => stored,
+                Err(error) => self.insist(append, error).await.map_err(refused)?,
+            };
+            new += u64::from(!stored.duplicate);
+            sequences[place] = stored.sequence;
+        }
+        Ok((sequences, new))
     }
 
-    /// Appends one event although another writer was first, or the tape could not be reached.
-    async fn insist(&self, mut entry: Append, mut error: AppendError) -> Result<Appended, AppendError> {
+    /// Appends one event although the tape cannot be reached.
+    async fn insist(&self, entry: Append, mut error: AppendError) -> Result<Appended, AppendError> {
         loop {
-            if let refused @ AppendError::Refused(_) = error {
-                return Err(refused);
-            }
-            if let AppendError::Unavailable(cause) = &error {
-                tracing::warn!(subject = %entry.subject, "{} not stored, trying again: {cause}", entry.subject);
-                tokio::time::sleep(PAUSE).await;
-            }
-            let Expect::Last { filter, sequence } = entry.expect.clone() else { return Err(error) };
-            match self.look(&entry, &filter, sequence).await {
-                Ok(Look::Stored(sequence)) => return Ok(Appended { sequence, duplicate: true }),
-                Ok(Look::Absent(last)) => entry.expect = Expect::Last { filter, sequence: last },
-                Err(cause) => {
-                    error = AppendError::Unavailable(cause);
-                    continue;
-                }
-            }
+            let AppendError::Unavailable(cause) = error else { return Err(error) };
+            tracing::warn!(subject = %entry.subject, "{} not stored, trying again: {cause}", entry.subject);
+            tokio::time::sleep(PAUSE).await;
             match self.tape.append(entry.clone()).await {
                 Ok(stored) => return Ok(stored),
                 Err(next) => error = next,
             }
         }
     }
+}
 
-    /// Looks for an event behind `known` under its subject.
-    async fn look(&self, entry: &Append, filter: &str, known: u64) -> Result<Look, LogError> {
-        let last = self.tape.last(MARKET, filter).await?;
-        let Some(last) = last.filter(|last| last.sequence > known) else { return Ok(Look::Absent(known)) };
-        if last.event.id == entry.event.id {
-            return Ok(Look::Stored(last.sequence));
+fn own(recorded: &Recorded) -> Own {
+    let ns = recorded.event.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+    Own { id: recorded.event.id.clone(), ns, sequence: recorded.sequence }
+}
+
+/// The last event that is `wanted` under a subject: found in steps backwards, so that little is read.
+async fn newest(
+    tape: &Tape,
+    subject: &Subject,
+    last: u64,
+    wanted: impl Fn(&Recorded) -> bool,
+) -> Result<Option<Recorded>, LogError> {
+    let mut span = INSTANT_SPAN;
+    loop {
+        let from = last.saturating_sub(span).max(1);
+        let found = find(tape, subject, from, last, &wanted).await?.pop();
+        if found.is_some() || from == 1 {
+            return Ok(found);
         }
-        let ours = |recorded: &Recorded| recorded.event.id == entry.event.id;
-        let found = find(&self.tape, &entry.subject, known + 1, last.sequence, ours).await?;
-        Ok(found.map_or(Look::Absent(last.sequence), |found| Look::Stored(found.sequence)))
+        span = span.saturating_mul(4);
     }
 }
 
-enum Look {
-    Stored(u64),
-    Absent(u64),
-}
-
-fn own(recorded: &Recorded) -> Head {
-    let ns = recorded.event.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
-    Head { sequence: recorded.sequence, own: Some((recorded.event.id.clone(), ns, recorded.sequence)) }
-}
-
-/// The last event that `wanted` names under a subject, from one sequence to another.
+/// The events that are `wanted` under a subject, from one sequence to another.
 async fn find(
     tape: &Tape,
     subject: &Subject,
     from: u64,
     to: u64,
     wanted: impl Fn(&Recorded) -> bool,
-) -> Result<Option<Recorded>, LogError> {
+) -> Result<Vec<Recorded>, LogError> {
     let mut reader = tape.read(MARKET, &[subject.as_str().to_owned()], from).await?;
-    let mut found = None;
+    let mut found = Vec::new();
     loop {
         for delivery in reader.batch(READ_BATCH).await? {
             let sequence = delivery.sequence();
@@ -195,7 +182,7 @@ async fn find(
                 && sequence <= to
                 && wanted(&recorded)
             {
-                found = Some(recorded);
+                found.push(recorded);
             }
             if sequence >= to {
                 return Ok(found);

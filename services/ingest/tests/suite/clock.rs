@@ -246,6 +246,9 @@ async fn an_import_into_the_same_series_does_not_disturb_it() {
     start(&tape, &source, Speed::Max).finish().await;
     let market = stored(&tape, "market.>").await;
     let own: Vec<_> = market.iter().filter(|recorded| recorded.event.source == "demo").collect();
+    // Consumers take an instant as complete with its last event, so an import must not disturb the order.
+    let places: Vec<_> = own.iter().map(|recorded| &recorded.event.id).cloned().collect();
+    assert_eq!(places, market_ids(&source));
     let own_ids: std::collections::BTreeSet<_> = own.iter().map(|recorded| &recorded.event.id).collect();
     assert_eq!((own.len(), own_ids.len()), (market_ids(&source).len(), market_ids(&source).len()));
 }

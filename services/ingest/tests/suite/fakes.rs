@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use contracts::stream::{MARKET, TRADING};
 use contracts::v1::event::Body;
-use contracts::v1::{AccountMarked, Event, Fill, OrderAccepted, OrderSpec, OrderSubmitted, RiskDecision};
+use contracts::v1::{
+    AccountMarked, Event, Fill, OrderAccepted, OrderSpec, OrderSubmitted, Origin, RiskDecision,
+};
 use contracts::v1::{Signal, SignalLeg, Verdict};
 use contracts::{Subject, event_id, from_timestamp, order_id, to_timestamp};
 use event_log::{Append, Consumer, Delivery, Expect, Recorded, Tape};
+use runtime::{ClockMode, Instants};
 use tokio::task::JoinHandle;
 
 pub const ACCOUNT: &str = "paper";
@@ -59,7 +62,7 @@ pub fn strategy_without_risk(tape: &Tape) -> Fakes {
 fn spawn_execution(tape: &Tape) -> JoinHandle<()> {
     let tape = tape.clone();
     tokio::spawn(async move {
-        let mut market = Instants::open(&tape, "execution").await;
+        let mut market = Market::open(&tape, "execution").await;
         loop {
             let (ns, events) = market.next().await;
             let mark = AccountMarked { account: ACCOUNT.into(), ..AccountMarked::default() };
@@ -105,11 +108,14 @@ fn spawn_broker(tape: &Tape) -> JoinHandle<()> {
 fn spawn_strategy(tape: &Tape) -> JoinHandle<()> {
     let tape = tape.clone();
     tokio::spawn(async move {
-        let mut market = Instants::open(&tape, "strategy").await;
+        let mut market = Market::open(&tape, "strategy").await;
         loop {
             let (ns, events) = market.next().await;
             for recorded in &events {
                 let Some(Body::Bar(bar)) = &recorded.event.body else { continue };
+                if bar.origin() != Origin::Rehearsal {
+                    continue;
+                }
                 if u64::try_from(bar.close_e9 / 10_000_000).unwrap() % SIGNAL_EVERY != 0 {
                     continue;
                 }
@@ -171,36 +177,29 @@ async fn decide(tape: &Tape, event: &Event, ns: i64) {
 }
 
 /// The instants of MARKET through a durable consumer.
-struct Instants {
+struct Market {
     consumer: Box<dyn Consumer>,
-    held: Vec<Recorded>,
+    instants: Instants,
 }
 
-impl Instants {
+impl Market {
     async fn open(tape: &Tape, durable: &str) -> Self {
-        Self { consumer: tape.consume(MARKET, durable).await.unwrap(), held: Vec::new() }
+        let consumer = tape.consume(MARKET, durable).await.unwrap();
+        Self { consumer, instants: Instants::new(ClockMode::Tape) }
     }
 
-    /// The next complete instant. Events that belong to none (imported ones) are acknowledged and dropped.
+    /// The next instant of a source. What belongs to none (imported bars) is acknowledged by itself.
     async fn next(&mut self) -> (i64, Vec<Recorded>) {
         loop {
-            let first = self.held.first().map(|recorded| time(&recorded.event));
-            if let Some(ns) = first {
-                let size = self.held[0].event.instant.unwrap().size as usize;
-                let of_instant = |recorded: &Recorded| time(&recorded.event) == ns;
-                if self.held.iter().filter(|recorded| of_instant(recorded)).count() == size {
-                    let (instant, later) = std::mem::take(&mut self.held).into_iter().partition(of_instant);
-                    self.held = later;
-                    return (ns, instant);
+            while let Some(instant) = self.instants.next_complete() {
+                if instant.framed {
+                    return (instant.event_ns, instant.events);
                 }
+                self.ack(&instant.events).await;
             }
             for delivery in self.consumer.batch(64).await.unwrap() {
                 let Delivery::Event(recorded) = delivery else { panic!("undecodable") };
-                if recorded.event.instant.is_some() {
-                    self.held.push(recorded);
-                } else {
-                    self.consumer.ack(recorded.sequence).await.unwrap();
-                }
+                self.instants.push(recorded);
             }
         }
     }
