@@ -32,6 +32,27 @@ test("bars, signals, approved and denied orders, fills, positions and equity wit
   await expect.poll(last, left()).toBeGreaterThan(before);
 });
 
+test("the equity line moves by itself and ends where the tile says", async ({ page }) => {
+  await openOverview(page);
+  const line = (): Promise<{ points: number; last: number }> =>
+    page.evaluate(() => {
+      const state = window.__charts["equity"]?.state();
+      return { points: state?.points ?? 0, last: state?.last ?? 0 };
+    });
+  await expect.poll(async () => (await line()).points).toBeGreaterThan(1);
+  const before = await line();
+  await expect.poll(async () => (await line()).last).toBeGreaterThan(before.last);
+  // Whatever the message rate, no mark is left out: as many points as the server counts.
+  await page.locator("#pause").click();
+  const shown = await line();
+  const counted = await page.evaluate(async (last) => {
+    const source = document.querySelector<HTMLElement>("[data-chart=equity]")?.dataset["source"] ?? "";
+    const body = (await (await fetch(source)).json()) as { points: [number, number][] };
+    return body.points.filter(([time]) => time <= last).length;
+  }, shown.last);
+  expect(shown.points).toBe(counted);
+});
+
 test("a denied order says why", async ({ page }) => {
   await openOverview(page);
   const reason = page.locator("#orders tr[data-status=denied] .reason").first();

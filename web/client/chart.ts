@@ -34,7 +34,9 @@ class EquityChart {
     window.__charts[host.dataset["id"] ?? host.id] = { state: () => this.state() };
     document.addEventListener("preference:changed", () => this.style());
     document.addEventListener("live:morphed", (event) => {
-      if (event.target instanceof HTMLElement && event.target.id === "equity-latest") this.append(event.target);
+      if (!(event.target instanceof HTMLElement)) return;
+      const latest = event.target.querySelector<HTMLElement>("#equity-latest");
+      if (latest) this.append(latest);
     });
     for (const button of document.querySelectorAll<HTMLElement>(`[data-chart-for="${host.id}"]`)) {
       button.addEventListener("click", () => this.act(button.dataset["act"] ?? ""));

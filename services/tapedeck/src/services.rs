@@ -39,8 +39,6 @@ const STALE_AFTER: Duration = Duration::from_secs(5);
 
 /// The services of this process.
 pub struct Services {
-    /// How each is.
-    pub health: Health,
     /// The tape clock, when `ingest` is among them and the tape has one.
     pub clock: Option<ClockHandle>,
     /// The dashboard, when `web` is among them.
@@ -66,7 +64,6 @@ pub async fn start(
         shutdown: shutdown.clone(),
     };
     let mut services = Services {
-        health: health.clone(),
         clock: None,
         dashboard: None,
         finished: None,

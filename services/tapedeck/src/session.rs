@@ -21,8 +21,6 @@ use crate::servers::{Owned, attach, external, runs_already, start, uses_external
 
 /// One tape, open.
 pub struct Session {
-    /// All tapes.
-    pub home: Home,
     /// This tape's directory.
     pub dir: TapeDir,
     /// What the tape is.
@@ -104,7 +102,6 @@ impl Session {
         let jetstream = connect(&addresses).await?;
         event_log::definitions::apply(&jetstream).await?;
         let session = Self {
-            home,
             dir,
             manifest,
             config,

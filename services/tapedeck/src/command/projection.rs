@@ -15,13 +15,13 @@ use crate::session::Session;
 pub async fn run(session: &Session, command: &ProjectionCommand, output: Output) -> Result<(), Failure> {
     match command {
         ProjectionCommand::List => list(session, output).await,
-        ProjectionCommand::Rebuild { name } => rebuild(session, parse(name)?, output).await,
+        ProjectionCommand::Rebuild { name } => Box::pin(rebuild(session, parse(name)?, output)).await,
         ProjectionCommand::Verify { name } => {
             let names = match name {
                 Some(name) => vec![parse(name)?],
                 None => Name::ALL.to_vec(),
             };
-            verify(session, &names, output).await
+            Box::pin(verify(session, &names, output)).await
         }
     }
 }
