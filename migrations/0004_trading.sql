@@ -92,6 +92,8 @@ BEGIN
         signal_id         text          NOT NULL,
         decision_id       text          NOT NULL,
         correlation_id    text          NOT NULL,
+        -- The split that last restated the order.
+        adjusted_by       text          NOT NULL,
         -- Last sequence of the order's own events; 0 while only approved.
         last_sequence     bigint        NOT NULL,
         approved_ns       bigint        NOT NULL,

@@ -1,4 +1,4 @@
-//! The risk path: how soon after a mark the `trading` read model holds it, how fast it is read, and how
+//! The risk path: how soon after a signal the `trading` read model holds it, how fast it is read, and how
 //! long a verification of many events takes.
 //!
 //! `cargo bench -p projections --bench trading -- [EVENTS]`.
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use bench::{Bench, Outcome};
 
-const MARKS: usize = 2_000;
+const DECISIONS: usize = 2_000;
 const POSITIONS: usize = 20;
 const START_NS: i64 = 1_262_617_200_000_000_000;
 const SECOND_NS: i64 = 1_000_000_000;
@@ -43,7 +43,7 @@ async fn main() -> Outcome<()> {
     }
     let seconds = started.elapsed().as_secs_f64();
     println!("first run: {filled} events in {seconds:.2} s");
-    marks(&bench).await?;
+    decisions(&bench).await?;
     snapshots(&bench).await?;
     stop.cancel();
     running.await??;
@@ -58,34 +58,42 @@ async fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// Publishes a mark, waits for the hint that it is committed, and so on.
-async fn marks(bench: &Bench) -> Outcome<()> {
+/// Publishes a mark and a signal, waits for the hint that both are committed, answers the signal, and so
+/// on: what risk waits for before it decides.
+async fn decisions(bench: &Bench) -> Outcome<()> {
     let mut hints = bench.tape.hints(&Name::Trading.committed_subject()).await?;
-    let mut stored = Vec::with_capacity(MARKS);
-    let mut took = Vec::with_capacity(MARKS);
-    for index in 0..MARKS {
-        let at_ns = START_NS + (10_000_000 + i64::try_from(index)?) * SECOND_NS;
+    let mut took = Vec::with_capacity(DECISIONS);
+    for index in 0..DECISIONS {
+        let at_ns = START_NS + (100_000_000 + i64::try_from(index)?) * SECOND_NS;
+        bench.tape.append(append(mark(at_ns), None)?).await?;
+        let signal = signal(&format!("live/{index}"), at_ns, "SYM0");
+        let signal_id = signal.id.clone();
         let started = Instant::now();
-        let appended = bench.tape.append(append(mark(at_ns), None)?).await?;
-        stored.push(started.elapsed());
+        let appended = bench.tape.append(append(signal, None)?).await?;
         loop {
-            let hint = hints.next().await?;
-            let committed: u64 = String::from_utf8_lossy(&hint.payload).parse()?;
+            let committed: u64 = String::from_utf8_lossy(&hints.next().await?.payload).parse()?;
             if committed >= appended.sequence {
                 break;
             }
         }
         took.push(started.elapsed());
+        let denied = RiskDecision {
+            account: "paper".to_owned(),
+            signal_id,
+            verdict: Verdict::Denied.into(),
+            ..RiskDecision::default()
+        };
+        let denied = event(&format!("denied/{index}"), at_ns, Body::RiskDecision(denied));
+        bench.tape.append(append(denied, None)?).await?;
     }
-    println!("mark → stored on the tape: {}", quantiles(stored));
-    println!("mark → committed hint: {}", quantiles(took));
+    println!("signal → committed hint: {}", quantiles(took));
     Ok(())
 }
 
 async fn snapshots(bench: &Bench) -> Outcome<()> {
-    let mut took = Vec::with_capacity(MARKS);
+    let mut took = Vec::with_capacity(DECISIONS);
     let mut positions = 0;
-    for _ in 0..MARKS {
+    for _ in 0..DECISIONS {
         let started = Instant::now();
         let snapshot = queries::trading_snapshot(&bench.reader).await?;
         took.push(started.elapsed());
@@ -114,6 +122,12 @@ fn event(cause: &str, at_ns: i64, body: Body) -> Event {
 fn append(event: Event, order: Option<&OrderSpec>) -> Outcome<Append> {
     let subject = Subject::for_event(&event, order).ok_or("no subject")?;
     Ok(Append { subject, event, expect: Expect::Nothing })
+}
+
+fn signal(name: &str, at_ns: i64, symbol: &str) -> Event {
+    let leg = SignalLeg { symbol: symbol.to_owned(), ..SignalLeg::default() };
+    let signal = Signal { strategy: "sma".to_owned(), legs: vec![leg], ..Signal::default() };
+    event(&format!("signal/{name}"), at_ns, Body::Signal(signal))
 }
 
 fn mark(at_ns: i64) -> Event {
@@ -160,9 +174,7 @@ async fn fill_tape(bench: &Bench, events: usize) -> Outcome<u64> {
 fn chain(batch: &mut Vec<Append>, index: usize) -> Outcome<()> {
     let at_ns = START_NS + i64::try_from(index)? * 100 * SECOND_NS;
     let symbol = format!("SYM{}", index % POSITIONS);
-    let leg = SignalLeg { symbol: symbol.clone(), ..SignalLeg::default() };
-    let signal = Signal { strategy: "sma".to_owned(), legs: vec![leg], ..Signal::default() };
-    let signal = event(&format!("signal/{index}"), at_ns, Body::Signal(signal));
+    let signal = signal(&index.to_string(), at_ns, &symbol);
     let side = if (index / POSITIONS).is_multiple_of(2) { Side::Buy } else { Side::Sell };
     let order = OrderSpec {
         order_id: contracts::order_id(&signal.id, 0),

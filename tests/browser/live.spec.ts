@@ -32,7 +32,7 @@ test("bars, signals, approved and denied orders, fills, positions and equity wit
   await expect.poll(last, left()).toBeGreaterThan(before);
 });
 
-test("the equity line moves by itself and ends where the tile says", async ({ page }) => {
+test("the equity line moves by itself and leaves no mark out", async ({ page }) => {
   await openOverview(page);
   const line = (): Promise<{ points: number; last: number }> =>
     page.evaluate(() => {

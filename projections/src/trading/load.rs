@@ -254,6 +254,7 @@ struct OrderRow {
     signal_id: String,
     decision_id: String,
     correlation_id: String,
+    adjusted_by: String,
     last_sequence: u64,
     approved_ns: i64,
     submitted_ns: Option<i64>,
@@ -278,28 +279,33 @@ impl OrderRow {
             leg: self.leg,
             reducing: self.reducing,
         };
-        let mut order = OrderState::approved(spec, self.reference_price.0, self.approved_ns);
-        // An order of a status that this program does not know is not settled: the broker is asked.
-        order.status = OrderStatus::from_name(&self.status).unwrap_or(OrderStatus::Submitted);
-        order.cancel_requested = self.cancel_requested;
-        order.filled = self.filled.0;
-        order.fills = self.fills;
-        order.filled_value = self.filled_value.0;
-        order.commission = self.commission.0;
-        order.executions = self.executions;
-        order.client_order_id = self.client_order_id;
-        order.broker = self.broker;
-        order.broker_order_id = self.broker_order_id;
-        order.reason = self.reason;
-        order.signal_id = self.signal_id;
-        order.decision_id = self.decision_id;
-        order.correlation_id = self.correlation_id;
-        order.last_sequence = self.last_sequence;
-        order.submitted_ns = self.submitted_ns;
-        order.accepted_ns = self.accepted_ns;
-        order.ended_ns = self.ended_ns;
-        order.updated_ns = self.updated_ns;
-        order
+        // Every field is named, so that a field added to the order is a column added here.
+        OrderState {
+            spec,
+            signal_id: self.signal_id,
+            decision_id: self.decision_id,
+            correlation_id: self.correlation_id,
+            // An order of a status that this program does not know is not settled: the broker is asked.
+            status: OrderStatus::from_name(&self.status).unwrap_or(OrderStatus::Submitted),
+            cancel_requested: self.cancel_requested,
+            filled: self.filled.0,
+            fills: self.fills,
+            filled_value: self.filled_value.0,
+            commission: self.commission.0,
+            executions: self.executions,
+            client_order_id: self.client_order_id,
+            broker: self.broker,
+            broker_order_id: self.broker_order_id,
+            reference_price: self.reference_price.0,
+            adjusted_by: self.adjusted_by,
+            last_sequence: self.last_sequence,
+            approved_ns: self.approved_ns,
+            submitted_ns: self.submitted_ns,
+            accepted_ns: self.accepted_ns,
+            ended_ns: self.ended_ns,
+            updated_ns: self.updated_ns,
+            reason: self.reason,
+        }
     }
 }
 

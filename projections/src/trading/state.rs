@@ -95,6 +95,7 @@ pub(super) fn order(row: &OrderState, sequence: u64) -> Vec<Cell> {
         (&row.signal_id).into(),
         (&row.decision_id).into(),
         (&row.correlation_id).into(),
+        (&row.adjusted_by).into(),
         row.last_sequence.into(),
         row.approved_ns.into(),
         row.submitted_ns.into(),

@@ -111,6 +111,7 @@ pub(super) static ORDERS: Table = Table {
         column("signal_id", Kind::Text),
         column("decision_id", Kind::Text),
         column("correlation_id", Kind::Text),
+        column("adjusted_by", Kind::Text),
         column("last_sequence", Kind::Int),
         column("approved_ns", Kind::Int),
         column("submitted_ns", Kind::Int),

@@ -1,7 +1,7 @@
 //! The projection `trading`, and the queries that read it.
 
-use contracts::v1::OrderExpired;
 use contracts::v1::event::Body;
+use contracts::v1::{OrderAdjusted, OrderExpired, OrderSpec, OrderType, Side};
 use domain::book::Book;
 use domain::money::{Amount, Price, Quantity};
 use event_log::Delivery;
@@ -46,6 +46,35 @@ async fn the_rows_are_the_book() -> Outcome {
     for order in expected.orders {
         assert_eq!(queries::load_order(&world.reader, order.id()).await?, Some(order));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_open_order_comes_back_with_all_it_went_through() -> Outcome {
+    let world = World::new().await;
+    chain(&world).await;
+    let order = OrderSpec {
+        limit_price_e9: Some(90 * SECOND),
+        order_type: OrderType::Limit.into(),
+        ..spec("dddddddddddddddddddddddd", "IBM", Side::Buy, 10)
+    };
+    world.append(submitted(&order, START), None).await;
+    world.append(accepted(&order, START), Some(&order)).await;
+    world.append(fill(&order, 1, 4, 90 * SECOND, START + HOUR), None).await;
+    let adjusted = OrderAdjusted {
+        order_id: order.order_id.clone(),
+        quantity_e9: 20 * SECOND,
+        limit_price_e9: Some(45 * SECOND),
+        stop_price_e9: None,
+        action_id: "split-of-ibm".to_owned(),
+    };
+    let event = of_order(&order, "adjusted", START + HOUR, Body::OrderAdjusted(adjusted));
+    world.append(event, Some(&order)).await;
+    world.catch_up(Name::Trading).await;
+    let expected = folded(&world).await.order(&order.order_id).cloned().unwrap();
+    assert_eq!((expected.adjusted_by.as_str(), expected.executions.len()), ("split-of-ibm", 1));
+    let book = queries::load_book(&world.reader).await?;
+    assert_eq!(book.open_orders().collect::<Vec<_>>(), [&expected]);
     Ok(())
 }
 
@@ -117,8 +146,8 @@ async fn pages_see_exact_numbers() -> Outcome {
 #[tokio::test]
 async fn an_order_that_left_memory_is_brought_back_for_a_late_fill() -> Outcome {
     let world = World::new().await;
-    let first = spec("ffffffffffffffffffffffff", "IBM", contracts::v1::Side::Buy, 10);
-    let settle = |order: contracts::v1::OrderSpec| {
+    let first = spec("ffffffffffffffffffffffff", "IBM", Side::Buy, 10);
+    let settle = |order: OrderSpec| {
         let world = &world;
         async move {
             world.append(submitted(&order, START), None).await;
@@ -130,7 +159,7 @@ async fn an_order_that_left_memory_is_brought_back_for_a_late_fill() -> Outcome 
     };
     settle(first.clone()).await;
     for index in 0..1_100 {
-        settle(spec(&format!("{index:024}"), "IBM", contracts::v1::Side::Buy, 1)).await;
+        settle(spec(&format!("{index:024}"), "IBM", Side::Buy, 1)).await;
     }
     // In the same batch as everything before it, and then with what another process wrote.
     world.append(fill(&first, 1, 4, 100 * SECOND, START + 2 * HOUR), None).await;
@@ -149,7 +178,7 @@ async fn an_order_that_left_memory_is_brought_back_for_a_late_fill() -> Outcome 
 async fn what_cannot_be_folded_is_parked_once_and_passed_over() -> Outcome {
     let world = World::new().await;
     chain(&world).await;
-    let unknown = spec("eeeeeeeeeeeeeeeeeeeeeeee", "IBM", contracts::v1::Side::Buy, 10);
+    let unknown = spec("eeeeeeeeeeeeeeeeeeeeeeee", "IBM", Side::Buy, 10);
     let stray = world.append(fill(&unknown, 1, 1, SECOND, START + 6 * HOUR), None).await;
     let garbage = world.memory.publish_raw("control.account.paper.configured", b"\xff\xff", None).unwrap();
     let after = world.append(crate::support::deposit("paper", 5), None).await;
