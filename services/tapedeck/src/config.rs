@@ -184,7 +184,7 @@ impl Default for AccountConfig {
         Self {
             cash: Decimal(100_000 * E9),
             max_position: Decimal(E9 / 4),
-            max_exposure: Decimal(E9),
+            max_exposure: Decimal(E9 / 2),
             max_order_value: Decimal(100_000 * E9),
             max_daily_loss: Decimal(E9 / 20),
             price_collar: Decimal(E9 / 20),

@@ -169,7 +169,10 @@ impl TapeDir {
     pub fn ensure(&self, manifest: &Manifest) -> Result<(), Failure> {
         let present = self.manifest()?;
         if let Some(present) = present {
-            let same = Manifest { speed: manifest.speed, ..present } == *manifest;
+            let same = Manifest { speed: manifest.speed, ..present.clone() } == *manifest;
+            if present == *manifest {
+                return Ok(());
+            }
             if !same {
                 return Err(Failure::usage(
                     format!("tape {} holds another source or range", self.name),
@@ -181,7 +184,7 @@ impl TapeDir {
         let text =
             serde_json::to_string_pretty(manifest).map_err(|error| Failure::other(error.to_string()))?;
         // Written beside and moved, so that a crash leaves the old one or the new one.
-        let beside = self.path.join("tape.json.new");
+        let beside = self.path.join(format!("tape.json.{}", std::process::id()));
         std::fs::write(&beside, text + "\n")?;
         std::fs::rename(&beside, self.manifest_path())?;
         Ok(())

@@ -1,15 +1,15 @@
-//! How the account stands: tiles, equity line, open positions.
+//! How the account stands: tiles and equity line.
 
 use askama::Template;
 use domain::money::Amount;
 use domain::performance::Performance;
-use projections::queries::{self, AccountRow, EquityPoint, PositionRow as Position, QueryError};
+use projections::queries::{self, AccountRow, EquityPoint, QueryError};
 
 use crate::app::App;
 use crate::error::PageError;
 use crate::history::History;
 use crate::pages::{Body, Panel, Rendering, Scope, Shown};
-use crate::view::{Instant, Signed, money, percent, price, quantity, ratio, signed_money, signed_percent};
+use crate::view::{Instant, Signed, money, percent, ratio, signed_money, signed_percent};
 
 /// The five numbers.
 #[derive(Clone, Debug)]
@@ -72,37 +72,10 @@ struct EquityPanel {
     body: Body<Equity>,
 }
 
-/// Open positions.
-#[derive(Clone, Debug)]
-struct Positions {
-    rows: Vec<PositionRow>,
-    /// Positions not listed.
-    more: usize,
-}
-
-#[derive(Clone, Debug)]
-struct PositionRow {
-    symbol: String,
-    strategy: String,
-    quantity: String,
-    average: String,
-    last: String,
-    unrealized: Signed,
-    seq: u64,
-}
-
-#[derive(Template)]
-#[template(path = "overview/positions.html")]
-struct PositionsPanel {
-    v: u64,
-    body: Body<Positions>,
-}
-
 const CHART_POINTS_MAX: u32 = 10_000;
 /// Points that a live message carries: more than happen between two messages at any speed worth watching.
 const LIVE_POINTS: u32 = 60;
 const TABLE_ROWS: usize = 20;
-const POSITIONS_MAX: usize = 50;
 /// Least number of daily returns for which a ratio is shown: of fewer there is no deviation.
 const SHARPE_RETURNS_MIN: usize = 2;
 
@@ -238,35 +211,6 @@ pub async fn equity_line(app: &App, account: &str) -> Result<EquityLine, PageErr
         .await
         .map_err(unread)?;
     Ok(EquityLine { account: account.to_owned(), points: points(&marks) })
-}
-
-/// Open positions.
-pub async fn positions(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Positions, read_positions(scope)).await;
-    PositionsPanel { v: scope.version, body }.render()
-}
-
-async fn read_positions(scope: &Scope<'_>) -> Result<Option<Positions>, QueryError> {
-    let positions = queries::positions(&scope.app.config.pool, Some(scope.account), false).await?;
-    Ok((!positions.is_empty()).then(|| Positions {
-        rows: positions.iter().take(POSITIONS_MAX).map(PositionRow::of).collect(),
-        more: positions.len().saturating_sub(POSITIONS_MAX),
-    }))
-}
-
-impl PositionRow {
-    fn of(position: &Position) -> Self {
-        let shown = |value: Option<_>| value.map_or_else(|| "–".to_owned(), price);
-        Self {
-            symbol: position.symbol.clone(),
-            strategy: position.strategy.clone(),
-            quantity: quantity(position.quantity),
-            average: shown(position.average_cost),
-            last: shown(position.mark_price),
-            unrealized: position.unrealized_pnl.map_or_else(|| signed_percent(None), signed_money),
-            seq: position.sequence,
-        }
-    }
 }
 
 #[cfg(test)]

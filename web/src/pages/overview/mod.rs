@@ -3,6 +3,7 @@
 mod account;
 mod activity;
 mod market;
+mod positions;
 mod status;
 mod strategies;
 
@@ -175,7 +176,7 @@ async fn render_for(panel: Panel, scope: &Scope<'_>) -> Rendering {
         Panel::Kill => status::kill(scope).await,
         Panel::Alerts => status::alerts(scope).await,
         Panel::Strategies => strategies::strategies(scope).await,
-        Panel::Positions => account::positions(scope).await,
+        Panel::Positions => positions::positions(scope).await,
         Panel::Orders => activity::orders(scope).await,
         Panel::Prices => market::prices(scope).await,
         Panel::Fills => activity::fills(scope).await,
