@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use contracts::stream::{MARKET, TRADING};
-use event_log::{Acks, Delivery, Hints, LogError, Reader, Tape};
+use event_log::{Acks, Delivery, Hints, LogError, Reader, Recorded, Tape};
 use runtime::Context;
 use tokio::time::{Interval, MissedTickBehavior};
 
@@ -68,7 +68,7 @@ impl Missing {
 
 impl Barrier {
     /// Begins to listen. Acknowledgements given before are read from the consumers' floors, TRADING from
-    /// the last marks on.
+    /// the beginning of the last marks' instant.
     pub(super) async fn open(context: &Context, config: &ClockConfig) -> Result<Self, LogError> {
         let tape = context.tape.clone();
         let acks = tape.acks(MARKET).await?;
@@ -81,7 +81,10 @@ impl Barrier {
         for account in &config.accounts {
             let subject = contracts::Subject::of(&["account", account, "marked"]);
             let mark = tape.last(TRADING, subject.as_str()).await?;
-            from = from.min(mark.map_or(1, |mark| mark.sequence));
+            from = from.min(match mark {
+                Some(mark) => first_of_instant(&tape, &mark).await?,
+                None => 1,
+            });
         }
         let from = if config.accounts.is_empty() { 1 } else { from };
         let filters = ["signal.>", "risk.>", "order.>", "fill.>", "account.*.marked"].map(str::to_owned);
@@ -277,6 +280,24 @@ impl Barrier {
             () = context.shutdown.cancelled() => Ok(Heard::Shutdown),
         }
     }
+}
+
+/// The first sequence of TRADING that may belong to the instant of `mark`.
+///
+/// A strategy of the user's own need not wait for marks, so its signal may stand before them. Controls
+/// carry the operator's time and may stand anywhere.
+async fn first_of_instant(tape: &Tape, mark: &Recorded) -> Result<u64, LogError> {
+    let mut first = mark.sequence;
+    while first > 1 {
+        if let Some(before) = tape.get(TRADING, first - 1).await?
+            && before.event.event_time != mark.event.event_time
+            && !before.subject.starts_with("control.")
+        {
+            break;
+        }
+        first -= 1;
+    }
+    Ok(first)
 }
 
 enum Heard {
