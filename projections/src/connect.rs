@@ -34,10 +34,16 @@ pub async fn migrate(admin: &PgPool) -> Result<(), ConnectError> {
     migrator.create_schema("projection");
     migrator.dangerous_set_table_name("projection.migrations");
     migrator.run(admin).await.map_err(failed("migrating"))?;
-    admin
-        .execute("SELECT projection.grant_database()")
-        .await
-        .map_err(failed("granting rights on the database"))?;
+    // Two grants on one database at a time fail, and migrating holds its lock no longer.
+    let granting = failed("granting rights on the database");
+    let mut transaction = admin.begin().await.map_err(&granting)?;
+    for statement in [
+        "SELECT pg_advisory_xact_lock(hashtextextended('tapedeck.grant_database', 0))",
+        "SELECT projection.grant_database()",
+    ] {
+        transaction.execute(statement).await.map_err(&granting)?;
+    }
+    transaction.commit().await.map_err(&granting)?;
     Ok(())
 }
 
