@@ -145,7 +145,7 @@ pub struct DemoConfig {
 
 impl Default for DemoConfig {
     fn default() -> Self {
-        Self { seed: 7, symbols: 8, speed: 1_500, from: "2024-01-02".to_owned() }
+        Self { seed: 7, symbols: 8, speed: 4_500, from: "2024-01-02".to_owned() }
     }
 }
 
