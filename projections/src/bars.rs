@@ -5,6 +5,7 @@
 //! bar can be read as of any sequence.
 
 mod batch;
+mod copy;
 mod write;
 
 use async_trait::async_trait;

@@ -82,6 +82,11 @@ impl ConsumerFile {
         one.into_iter().chain(many).map(str::to_owned).collect()
     }
 
+    /// Whether acknowledging a message acknowledges all before it.
+    pub(crate) fn acks_all(&self) -> bool {
+        self.config().is_ok_and(|config| config.get("ack_policy").is_some_and(|policy| policy == "all"))
+    }
+
     /// Most messages that may be delivered and unacknowledged.
     pub(crate) fn max_ack_pending(&self) -> usize {
         let stated = self.config().ok().and_then(|config| config.get("max_ack_pending")?.as_u64());

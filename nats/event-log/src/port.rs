@@ -238,6 +238,11 @@ pub trait Consumer: Send + Sync {
     /// Acknowledges one message by its stream sequence, after everything it caused is stored. A
     /// program that ends at once may take the acknowledgement with it: the message comes again.
     async fn ack(&mut self, sequence: u64) -> Result<(), LogError>;
+
+    /// Acknowledges everything delivered up to and including a message, after everything it caused is
+    /// stored. One message on the wire where the consumer's policy is `all`, so that a watcher may see
+    /// only the last of them.
+    async fn ack_through(&mut self, sequence: u64) -> Result<(), LogError>;
 }
 
 /// Acknowledgements as they pass.

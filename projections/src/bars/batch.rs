@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use domain::bar::Timeframe;
 use domain::money::{Price, Volume};
 
+use super::{BARS, copy};
 use crate::table::{Cell, decimal};
 
 /// One bar as its event states it.
@@ -51,77 +52,30 @@ impl BarRow {
         ]
     }
 
-    /// Appends the row in the text form of COPY.
+    /// Appends the row in the binary form of COPY, which the server reads in about half the time that it
+    /// takes to parse decimal text.
     pub(crate) fn copy_into(&self, buffer: &mut Vec<u8>) {
-        push_text(buffer, &self.symbol);
-        buffer.push(b'\t');
-        buffer.extend_from_slice(self.timeframe.name().as_bytes());
-        for number in [self.close_ns, self.start_ns] {
-            buffer.push(b'\t');
-            push_fixed(buffer, number, 0);
-        }
+        copy::begin_row(buffer, BARS.columns.len());
+        copy::text(buffer, &self.symbol);
+        copy::text(buffer, self.timeframe.name());
+        copy::int(buffer, self.close_ns);
+        copy::int(buffer, self.start_ns);
         for price in self.prices_e9 {
-            buffer.push(b'\t');
-            push_fixed(buffer, price, 9);
+            copy::fixed(buffer, price, copy::E9);
         }
-        buffer.push(b'\t');
-        push_fixed(buffer, self.volume_e3, 3);
-        for (optional, digits) in [(self.vwap_e9, 9), (self.trade_count, 0)] {
-            buffer.push(b'\t');
-            match optional {
-                Some(number) => push_fixed(buffer, number, digits),
-                None => buffer.extend_from_slice(b"\\N"),
-            }
+        copy::fixed(buffer, self.volume_e3, copy::E3);
+        match self.vwap_e9 {
+            Some(vwap) => copy::fixed(buffer, vwap, copy::E9),
+            None => copy::null(buffer),
         }
-        buffer.push(b'\t');
-        buffer.extend_from_slice(self.origin.as_bytes());
-        buffer.push(b'\t');
-        push_text(buffer, &self.event_id);
-        for _ in 0..2 {
-            buffer.push(b'\t');
-            push_fixed(buffer, self.sequence, 0);
+        match self.trade_count {
+            Some(count) => copy::int(buffer, count),
+            None => copy::null(buffer),
         }
-        buffer.push(b'\n');
-    }
-}
-
-/// Appends `value` × 10^-`digits` in decimal, without trailing zeros: shorter text is parsed faster.
-fn push_fixed(buffer: &mut Vec<u8>, value: i64, digits: usize) {
-    let mut magnitude = value.unsigned_abs();
-    let mut text = [0_u8; 24];
-    let mut at = text.len();
-    let mut fraction = digits;
-    while fraction > 0 && magnitude.is_multiple_of(10) {
-        magnitude /= 10;
-        fraction -= 1;
-    }
-    let mut written = 0;
-    while magnitude > 0 || written <= fraction {
-        if written == fraction && fraction > 0 {
-            at -= 1;
-            text[at] = b'.';
-        }
-        at -= 1;
-        text[at] = b'0' + u8::try_from(magnitude % 10).unwrap_or_default();
-        magnitude /= 10;
-        written += 1;
-    }
-    if value < 0 {
-        at -= 1;
-        text[at] = b'-';
-    }
-    buffer.extend_from_slice(&text[at..]);
-}
-
-fn push_text(buffer: &mut Vec<u8>, text: &str) {
-    for byte in text.bytes() {
-        match byte {
-            b'\\' => buffer.extend_from_slice(b"\\\\"),
-            b'\t' => buffer.extend_from_slice(b"\\t"),
-            b'\n' => buffer.extend_from_slice(b"\\n"),
-            b'\r' => buffer.extend_from_slice(b"\\r"),
-            _ => buffer.push(byte),
-        }
+        copy::text(buffer, self.origin);
+        copy::text(buffer, &self.event_id);
+        copy::int(buffer, self.sequence);
+        copy::int(buffer, self.sequence);
     }
 }
 
@@ -258,17 +212,5 @@ mod tests {
         assert_eq!(second, [(2, false)]);
         batch.push(row(40));
         assert!(batch.take()[0].fresh);
-    }
-
-    #[test]
-    fn numbers_are_written_as_decimal_text() {
-        for value in [0, 1, -1, 10, 123_456_789, 1_000_000_000, -1_500_000_000, i64::MAX, i64::MIN] {
-            let mut buffer = Vec::new();
-            push_fixed(&mut buffer, value, 9);
-            assert_eq!(String::from_utf8_lossy(&buffer), Price(value).to_string());
-            let mut buffer = Vec::new();
-            push_fixed(&mut buffer, value, 0);
-            assert_eq!(String::from_utf8_lossy(&buffer), value.to_string());
-        }
     }
 }

@@ -109,9 +109,10 @@ async fn copy_rows(
     segment: &Segment,
 ) -> Result<(), sqlx::Error> {
     let names: Vec<&str> = BARS.columns.iter().map(|column| column.name).collect();
-    let statement = format!("COPY {schema}.bars ({}) FROM STDIN", names.join(", "));
+    let statement = format!("COPY {schema}.bars ({}) FROM STDIN WITH (FORMAT binary)", names.join(", "));
     let mut copy = connection.copy_in_raw(&statement).await?;
     let mut chunk = Vec::with_capacity(COPY_CHUNK_BYTES + 1024);
+    chunk.extend_from_slice(super::copy::HEADER);
     for row in &segment.rows {
         row.copy_into(&mut chunk);
         if chunk.len() >= COPY_CHUNK_BYTES {
@@ -119,9 +120,8 @@ async fn copy_rows(
             chunk.clear();
         }
     }
-    if !chunk.is_empty() {
-        copy.send(chunk.as_slice()).await?;
-    }
+    chunk.extend_from_slice(super::copy::TRAILER);
+    copy.send(chunk.as_slice()).await?;
     copy.finish().await?;
     Ok(())
 }

@@ -5,7 +5,6 @@ mod market;
 mod orders;
 mod store;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use contracts::stream;
 use contracts::v1::event::Body;
 use domain::book::FoldError;
 use event_log::{AppendError, Consumer, Delivery, LogError, Reader, Recorded};
-use runtime::{Context, HealthState, Instant, Instants, park};
+use runtime::{Context, HealthState, Instants, park};
 
 use crate::event::SERVICE;
 use crate::instant::check;
@@ -81,7 +80,6 @@ struct Shell {
     broker: SimulatedBroker,
     trading: Box<dyn Reader>,
     instants: Instants,
-    waiting: VecDeque<Instant>,
     /// What does not get anywhere at the moment.
     trouble: Option<String>,
 }
@@ -92,12 +90,11 @@ impl Shell {
         self.context.health.set(SERVICE, HealthState::Ready, "");
         loop {
             self.settle_orders().await?;
-            if let Some(instant) = self.waiting.pop_front() {
-                if !self.handle(&instant, market.as_mut()).await? {
-                    self.waiting.push_front(instant);
-                } else {
+            if let Some(instant) = self.instants.next_complete() {
+                if self.handle(&instant, market.as_mut()).await? {
                     continue;
                 }
+                self.instants.put_back(instant);
             }
             let stuck = self.trouble.is_some();
             tokio::select! {
@@ -124,12 +121,11 @@ impl Shell {
                 Delivery::Undecodable { sequence, subject, payload, error } => {
                     let (tape, reason) = (&self.context.tape, error.to_string());
                     park(tape, SERVICE, stream::MARKET, sequence, &subject, &payload, &reason).await?;
-                    market.ack(sequence).await?;
+                    if self.instants.pass_over(sequence) {
+                        market.ack_through(sequence).await?;
+                    }
                 }
             }
-        }
-        while let Some(instant) = self.instants.next_complete() {
-            self.waiting.push_back(instant);
         }
         Ok(())
     }

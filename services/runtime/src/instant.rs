@@ -25,13 +25,25 @@ pub struct Instant {
     pub framed: bool,
     /// The events; an unnumbered one that arrived between numbered ones stands among them.
     pub events: Vec<Recorded>,
+    /// Sequence of a message behind them that was parked and goes with this instant; 0 for none.
+    parked: u64,
 }
 
 impl Instant {
+    fn beginning(event_ns: i64, framed: bool, events: Vec<Recorded>) -> Self {
+        Self { event_ns, framed, events, parked: 0 }
+    }
+
     /// Sequence of its last event; 0 for an instant without events, which [`Instants`] never makes.
     #[must_use]
     pub fn last_sequence(&self) -> u64 {
         self.events.last().map_or(0, |recorded| recorded.sequence)
+    }
+
+    /// The sequence through which MARKET is done with when the instant has been handled.
+    #[must_use]
+    pub fn done_through(&self) -> u64 {
+        self.last_sequence().max(self.parked)
     }
 
     /// Whether it moves the market: it holds a live or rehearsed bar or action, a change of session, or
@@ -80,7 +92,7 @@ impl Instants {
             match &mut self.pending {
                 // It must not overtake: acknowledging it would leave a hole behind it.
                 Some(pending) => pending.events.push(recorded),
-                None => self.complete.push_back(Instant { event_ns, framed: false, events: vec![recorded] }),
+                None => self.complete.push_back(Instant::beginning(event_ns, false, vec![recorded])),
             }
             return;
         };
@@ -93,8 +105,7 @@ impl Instants {
             );
             self.complete.push_back(pending);
         }
-        let mut instant =
-            self.pending.take().unwrap_or(Instant { event_ns, framed: true, events: Vec::new() });
+        let mut instant = self.pending.take().unwrap_or(Instant::beginning(event_ns, true, Vec::new()));
         instant.events.push(recorded);
         if frame.position.saturating_add(1) >= frame.size {
             self.complete.push_back(instant);
@@ -103,9 +114,31 @@ impl Instants {
         }
     }
 
+    /// Takes a message that was parked. True when nothing stands before it: it can be acknowledged at
+    /// once. Otherwise it is done with together with the instant before it.
+    #[must_use]
+    pub fn pass_over(&mut self, sequence: u64) -> bool {
+        match self.pending.as_mut().or(self.complete.back_mut()) {
+            Some(before) => before.parked = sequence,
+            None => return true,
+        }
+        false
+    }
+
     /// The next complete instant.
     pub fn next_complete(&mut self) -> Option<Instant> {
         self.complete.pop_front()
+    }
+
+    /// Gives back an instant that cannot be handled yet; it stays the next one.
+    pub fn put_back(&mut self, instant: Instant) {
+        self.complete.push_front(instant);
+    }
+
+    /// The next complete instant, left where it is.
+    #[must_use]
+    pub fn peek(&self) -> Option<&Instant> {
+        self.complete.front()
     }
 
     /// Event time of the instant that is still incomplete.
@@ -175,6 +208,20 @@ mod tests {
     fn a_lost_end_does_not_hold_up_what_follows() {
         let events = [(1, 10, Some((0, 2))), (2, 20, Some((0, 1)))];
         check(ClockMode::Tape, &events, &[(10, true, &[1]), (20, true, &[2])]);
+    }
+
+    #[test]
+    fn a_parked_message_is_done_with_after_what_stands_before_it() {
+        let mut instants = Instants::new(ClockMode::Tape);
+        assert!(instants.pass_over(1), "nothing stands before it");
+        instants.push(bar(2, 10, Some((0, 2))));
+        assert!(!instants.pass_over(3));
+        instants.push(bar(4, 10, Some((1, 2))));
+        assert!(!instants.pass_over(5));
+        let instant = instants.next_complete().unwrap();
+        assert_eq!((instant.last_sequence(), instant.done_through()), (4, 5));
+        instants.put_back(instant);
+        assert_eq!(instants.peek().unwrap().done_through(), 5);
     }
 
     #[test]

@@ -152,4 +152,8 @@ impl Consumer for MortalConsumer {
     async fn ack(&mut self, sequence: u64) -> Result<(), LogError> {
         self.life.effect(self.inner.ack(sequence)).await
     }
+
+    async fn ack_through(&mut self, sequence: u64) -> Result<(), LogError> {
+        self.life.effect(self.inner.ack_through(sequence)).await
+    }
 }

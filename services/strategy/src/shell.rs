@@ -3,7 +3,6 @@
 mod appending;
 mod warm_up;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +62,6 @@ struct Shell {
     machine: Machine,
     trading: Box<dyn Reader>,
     instants: Instants,
-    waiting: VecDeque<Instant>,
     subjects: Subjects,
     /// Event time of the last instant handled.
     handled_ns: i64,
@@ -90,7 +88,6 @@ impl Shell {
             read_model: config.read_model,
             machine,
             trading,
-            waiting: VecDeque::new(),
             subjects: Subjects::default(),
             handled_ns,
             said_waiting: false,
@@ -110,9 +107,9 @@ impl Shell {
         self.say_ready();
         loop {
             self.reconcile().await?;
-            while let Some(instant) = self.waiting.pop_front() {
+            while let Some(instant) = self.instants.next_complete() {
                 if self.machine.waits_for(&instant).is_some() {
-                    self.waiting.push_front(instant);
+                    self.instants.put_back(instant);
                     break;
                 }
                 self.handle(instant, market.as_mut()).await?;
@@ -122,18 +119,16 @@ impl Shell {
                 () = self.context.shutdown.cancelled() => return Ok(()),
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
                 batch = market.batch(BATCH) => self.collect(batch?, market.as_mut()).await?,
-                () = tokio::time::sleep(PATIENCE), if !self.waiting.is_empty() => self.say_waiting(),
+                () = tokio::time::sleep(PATIENCE), if self.instants.peek().is_some() => self.say_waiting(),
             }
         }
     }
 
-    /// Takes an instant, stores its signals, then acknowledges it, the last event last.
+    /// Takes an instant, stores its signals, then acknowledges it.
     async fn handle(&mut self, instant: Instant, market: &mut dyn Consumer) -> Result<(), Error> {
         let signals = self.machine.step(&instant);
         self.subjects.append(&self.context, signals).await?;
-        for recorded in &instant.events {
-            market.ack(recorded.sequence).await?;
-        }
+        market.ack_through(instant.done_through()).await?;
         self.handled_ns = self.handled_ns.max(instant.event_ns);
         if std::mem::take(&mut self.said_waiting) {
             self.say_ready();
@@ -157,12 +152,11 @@ impl Shell {
                 },
                 Delivery::Undecodable { sequence, subject, payload, error } => {
                     self.park(stream::MARKET, sequence, &subject, &payload, &error.to_string()).await?;
-                    market.ack(sequence).await?;
+                    if self.instants.pass_over(sequence) {
+                        market.ack_through(sequence).await?;
+                    }
                 }
             }
-        }
-        while let Some(instant) = self.instants.next_complete() {
-            self.waiting.push_back(instant);
         }
         Ok(())
     }
@@ -220,7 +214,7 @@ impl Shell {
     }
 
     fn say_waiting(&mut self) {
-        let Some(instant) = self.waiting.front() else { return };
+        let Some(instant) = self.instants.peek() else { return };
         let account = self.machine.waits_for(instant).unwrap_or_default();
         let detail = format!("instant {} waits for the mark of account {account}", instant.event_ns);
         tracing::warn!(account, instant_ns = instant.event_ns, "{detail}");

@@ -7,12 +7,13 @@
 //! acknowledged is acknowledged again. So one handle sees each message once and in order, whatever happens
 //! to the server.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use async_nats::{Message, StatusCode, Subject, Subscriber};
 use async_trait::async_trait;
 use futures::StreamExt as _;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::watch as signal;
 use tokio::time::Instant;
@@ -46,7 +47,7 @@ pub(super) struct JetStreamConsumer {
     durable: String,
     open: Option<Open>,
     /// Where to acknowledge what the caller holds, by stream sequence.
-    held: HashMap<u64, Subject>,
+    held: BTreeMap<u64, Subject>,
     /// What the caller has acknowledged lately; the server may not have heard.
     acknowledged: BTreeSet<u64>,
     /// Where to acknowledge what was acknowledged before.
@@ -65,6 +66,19 @@ struct Open {
     /// Number of the last delivery since the reset.
     delivered: u64,
     heard: Instant,
+    /// Acknowledging a message acknowledges all before it.
+    acks_all: bool,
+}
+
+/// What the server says of a consumer that was set back.
+#[derive(Debug, Deserialize)]
+struct Reset {
+    config: Policy,
+}
+
+#[derive(Debug, Deserialize)]
+struct Policy {
+    ack_policy: String,
 }
 
 impl JetStreamConsumer {
@@ -75,7 +89,7 @@ impl JetStreamConsumer {
             stream: stream.to_owned(),
             durable: durable.to_owned(),
             open: None,
-            held: HashMap::new(),
+            held: BTreeMap::new(),
             acknowledged: BTreeSet::new(),
             again: Vec::new(),
             at_hand: VecDeque::new(),
@@ -100,9 +114,9 @@ impl JetStreamConsumer {
             .await
             .map_err(|error| LogError::new("subscribe to an inbox", error))?;
         let subject = format!("CONSUMER.RESET.{}.{}", self.stream, self.durable);
-        api::request::<Value>(client, &subject, &Value::Null).await?;
-        let heard = Instant::now();
-        self.open = Some(Open { inbox, subscriber, asked: 0, delivered: 0, heard });
+        let Reset { config } = api::request(client, &subject, &Value::Null).await?;
+        let (heard, acks_all) = (Instant::now(), config.ack_policy == "all");
+        self.open = Some(Open { inbox, subscriber, asked: 0, delivered: 0, heard, acks_all });
         Ok(())
     }
 
@@ -150,6 +164,13 @@ impl JetStreamConsumer {
         asked.await.map_err(|error| LogError::new(doing, error))?;
         open.asked += batch;
         Ok(())
+    }
+
+    fn remember(&mut self, sequence: u64) {
+        self.acknowledged.insert(sequence);
+        if self.acknowledged.len() > REMEMBERED {
+            self.acknowledged.pop_first();
+        }
     }
 
     /// Waits for one message of the subscription; `None` when the consumer must be opened again.
@@ -264,9 +285,25 @@ impl Consumer for JetStreamConsumer {
         let Some(reply) = self.held.get(&sequence).cloned() else { return Ok(()) };
         send_ack(&self.connection, reply).await?;
         self.held.remove(&sequence);
-        self.acknowledged.insert(sequence);
-        if self.acknowledged.len() > REMEMBERED {
-            self.acknowledged.pop_first();
+        self.remember(sequence);
+        Ok(())
+    }
+
+    async fn ack_through(&mut self, sequence: u64) -> Result<(), LogError> {
+        let later = self.held.split_off(&(sequence + 1));
+        let through = std::mem::replace(&mut self.held, later);
+        let acks_all = self.open.as_ref().is_some_and(|open| open.acks_all);
+        let mut unsent = through.into_iter().peekable();
+        while let Some((sequence, reply)) = unsent.next() {
+            // While the consumer is being opened again nothing is known of it: each message is named.
+            if (!acks_all || unsent.peek().is_none())
+                && let Err(error) = send_ack(&self.connection, reply.clone()).await
+            {
+                self.held.insert(sequence, reply);
+                self.held.extend(unsent);
+                return Err(error);
+            }
+            self.remember(sequence);
         }
         Ok(())
     }

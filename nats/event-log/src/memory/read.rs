@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch as signal;
 
+use super::store::Durable;
 use super::watch::acknowledged;
 use super::{Shared, delivered};
 use crate::filter::any_covers;
@@ -89,6 +90,22 @@ impl MemoryConsumer {
         })
     }
 
+    /// Acknowledges by `change`, which answers what watchers see of it.
+    fn acknowledge(&self, change: impl FnOnce(&mut Durable) -> Option<u64>) -> Result<(), LogError> {
+        let mut state = self.shared.lock();
+        let log = state.stream_mut(&self.stream)?;
+        let durable = log.durable_mut(&self.durable)?;
+        let generation = durable.generation;
+        if generation == self.generation
+            && let Some(sequence) = change(durable)
+        {
+            acknowledged(&mut log.acks, &self.durable, sequence);
+        }
+        drop(state);
+        self.shared.signal();
+        self.replaced(generation)
+    }
+
     fn replaced(&self, generation: u64) -> Result<(), LogError> {
         if generation == self.generation {
             return Ok(());
@@ -117,15 +134,10 @@ impl Consumer for MemoryConsumer {
     }
 
     async fn ack(&mut self, sequence: u64) -> Result<(), LogError> {
-        let mut state = self.shared.lock();
-        let log = state.stream_mut(&self.stream)?;
-        let durable = log.durable_mut(&self.durable)?;
-        let generation = durable.generation;
-        if generation == self.generation && durable.acknowledge(sequence) {
-            acknowledged(&mut log.acks, &self.durable, sequence);
-        }
-        drop(state);
-        self.shared.signal();
-        self.replaced(generation)
+        self.acknowledge(|durable| durable.acknowledge(sequence).then_some(sequence))
+    }
+
+    async fn ack_through(&mut self, sequence: u64) -> Result<(), LogError> {
+        self.acknowledge(|durable| durable.acknowledge_through(sequence))
     }
 }

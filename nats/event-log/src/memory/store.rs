@@ -35,7 +35,8 @@ impl State {
         }
         for consumer in definitions::CONSUMERS {
             if let Some(log) = state.streams.get_mut(consumer.stream) {
-                let durable = Durable::new(consumer.filters(), consumer.max_ack_pending());
+                let mut durable = Durable::new(consumer.filters(), consumer.max_ack_pending());
+                durable.acks_all = consumer.acks_all();
                 log.durables.insert(consumer.name.to_owned(), durable);
             }
         }
@@ -198,6 +199,8 @@ impl StreamLog {
 pub(super) struct Durable {
     filters: Vec<String>,
     max_ack_pending: usize,
+    /// Acknowledging a message acknowledges all before it.
+    acks_all: bool,
     /// Everything up to here is acknowledged.
     pub floor: u64,
     /// Last sequence delivered to the present client.
@@ -209,7 +212,15 @@ pub(super) struct Durable {
 
 impl Durable {
     pub fn new(filters: Vec<String>, max_ack_pending: usize) -> Self {
-        Self { filters, max_ack_pending, floor: 0, cursor: 0, unacknowledged: BTreeSet::new(), generation: 0 }
+        Self {
+            filters,
+            max_ack_pending,
+            acks_all: false,
+            floor: 0,
+            cursor: 0,
+            unacknowledged: BTreeSet::new(),
+            generation: 0,
+        }
     }
 
     /// Starts again behind the acknowledged floor.
@@ -235,13 +246,27 @@ impl Durable {
         taken
     }
 
-    /// Acknowledges one sequence; false when it was not outstanding.
+    /// Acknowledges one sequence, or everything up to it where the policy says so; false when it was not
+    /// outstanding.
     pub fn acknowledge(&mut self, sequence: u64) -> bool {
+        if self.acks_all && self.unacknowledged.contains(&sequence) {
+            return self.acknowledge_through(sequence).is_some();
+        }
         let known = self.unacknowledged.remove(&sequence);
         if known {
             self.floor = self.unacknowledged.first().map_or(self.cursor, |first| first - 1);
         }
         known
+    }
+
+    /// Acknowledges every outstanding sequence up to this one; the last of them, where there is one.
+    pub fn acknowledge_through(&mut self, sequence: u64) -> Option<u64> {
+        let later = self.unacknowledged.split_off(&(sequence + 1));
+        let last = std::mem::replace(&mut self.unacknowledged, later).last().copied();
+        if last.is_some() {
+            self.floor = self.unacknowledged.first().map_or(self.cursor, |first| first - 1);
+        }
+        last
     }
 }
 

@@ -3,13 +3,14 @@
 use contracts::stream::MARKET;
 use event_log::Delivery;
 
-use crate::fixture::{Fixture, bar, consume, sequences, take, until};
+use crate::fixture::{EXTERNAL, Fixture, bar, consume, sequences, take, until};
 
 crate::contract!(
     what_was_not_acknowledged_comes_again,
     a_consumer_follows_the_stream,
     a_waiting_consumer_sees_a_batch_at_once,
     the_floor_is_the_end_of_what_is_acknowledged_without_a_gap,
+    everything_up_to_a_message_is_acknowledged_at_once,
     a_consumer_delivers_what_cannot_be_decoded,
     another_program_takes_over_where_the_first_stopped,
     an_unknown_acknowledgement_changes_nothing,
@@ -65,16 +66,36 @@ async fn a_waiting_consumer_sees_a_batch_at_once(fixture: Fixture) {
 
 async fn the_floor_is_the_end_of_what_is_acknowledged_without_a_gap(fixture: Fixture) {
     let tape = fixture.tape();
-    assert_eq!(tape.ack_floor(MARKET, "strategy").await.unwrap(), 0);
+    assert_eq!(tape.ack_floor(MARKET, EXTERNAL).await.unwrap(), 0);
     tape.append_batch((0..10).map(|number| bar("A", number)).collect()).await.unwrap();
-    let mut consumer = tape.consume(MARKET, "strategy").await.unwrap();
+    let mut consumer = tape.consume(MARKET, EXTERNAL).await.unwrap();
     consume(&mut consumer, 10).await;
     for sequence in [1, 2, 4, 5] {
         consumer.ack(sequence).await.unwrap();
     }
-    until(|| async { tape.ack_floor(MARKET, "strategy").await.unwrap() == 2 }).await;
+    until(|| async { tape.ack_floor(MARKET, EXTERNAL).await.unwrap() == 2 }).await;
     consumer.ack(3).await.unwrap();
-    until(|| async { tape.ack_floor(MARKET, "strategy").await.unwrap() == 5 }).await;
+    until(|| async { tape.ack_floor(MARKET, EXTERNAL).await.unwrap() == 5 }).await;
+}
+
+async fn everything_up_to_a_message_is_acknowledged_at_once(fixture: Fixture) {
+    let tape = fixture.tape();
+    tape.append_batch((0..10).map(|number| bar("A", number)).collect()).await.unwrap();
+    for name in ["strategy", EXTERNAL] {
+        let mut consumer = tape.consume(MARKET, name).await.unwrap();
+        consume(&mut consumer, 8).await;
+        consumer.ack_through(5).await.unwrap();
+        until(|| async { tape.ack_floor(MARKET, name).await.unwrap() == 5 }).await;
+        // Nothing new, and something not delivered yet: only what was delivered is acknowledged.
+        consumer.ack_through(5).await.unwrap();
+        consumer.ack_through(99).await.unwrap();
+        drop(consumer);
+        until(|| async { tape.ack_floor(MARKET, name).await.unwrap() >= 8 }).await;
+        let mut again = tape.consume(MARKET, name).await.unwrap();
+        let floor = tape.ack_floor(MARKET, name).await.unwrap();
+        let behind = consume(&mut again, usize::try_from(10 - floor).unwrap()).await;
+        assert_eq!(sequences(&behind), (floor + 1..=10).collect::<Vec<_>>(), "{name}");
+    }
 }
 
 async fn a_consumer_delivers_what_cannot_be_decoded(fixture: Fixture) {

@@ -15,6 +15,10 @@ use local_servers::testing::TestNats;
 /// Longest wait for anything that should happen.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
+/// A durable consumer that acknowledges each message by itself, as those outside the program do. The
+/// program's own acknowledge all messages up to one.
+pub const EXTERNAL: &str = "external";
+
 /// A tape under test.
 pub enum Fixture {
     Memory(MemoryLog),
@@ -23,13 +27,23 @@ pub enum Fixture {
 
 impl Fixture {
     pub fn memory() -> Self {
-        Self::Memory(MemoryLog::new())
+        let log = MemoryLog::new();
+        log.add_consumer(contracts::stream::MARKET, EXTERNAL, &[], 10_000).unwrap();
+        Self::Memory(log)
     }
 
     pub async fn jetstream() -> Self {
         let server = TestNats::start().await.unwrap();
         let log = client(&server).await;
         definitions::apply(&log).await.unwrap();
+        let context = async_nats::jetstream::new(plain_client(&server).await);
+        let external = async_nats::jetstream::consumer::pull::Config {
+            durable_name: Some(EXTERNAL.to_owned()),
+            max_ack_pending: 10_000,
+            ..Default::default()
+        };
+        let market = context.get_stream(contracts::stream::MARKET).await.unwrap();
+        market.create_consumer(external).await.unwrap();
         Self::JetStream { server: Box::new(server), log }
     }
 

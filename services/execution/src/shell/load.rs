@@ -1,6 +1,6 @@
 //! Starting: the read model at its checkpoint, the tape after it, the broker from both.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use broker::SimulatedBroker;
@@ -37,7 +37,6 @@ impl Shell {
             machine,
             broker: SimulatedBroker::default(),
             trading,
-            waiting: VecDeque::new(),
             trouble: None,
         };
         for account in &config.accounts {

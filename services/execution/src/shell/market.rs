@@ -30,9 +30,7 @@ impl Shell {
                 return Ok(false);
             }
         }
-        for recorded in &instant.events {
-            market.ack(recorded.sequence).await?;
-        }
+        market.ack_through(instant.done_through()).await?;
         self.say(None);
         Ok(true)
     }
