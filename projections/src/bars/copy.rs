@@ -92,7 +92,6 @@ pub(super) fn fixed(buffer: &mut Vec<u8>, value: i64, scale: Scale) {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a remainder of 10,000 fits")]
 fn base_digit(number: u64) -> u16 {
     (number % BASE) as u16
 }
@@ -108,8 +107,8 @@ mod tests {
             i32::from_be_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]) as usize,
             buffer.len() - 4
         );
-        let (count, weight, sign) = (usize::from(at(4)), i32::from(at(6) as i16), at(8));
-        assert_eq!(at(10) as i16, scale.digits);
+        let (count, weight, sign) = (usize::from(at(4)), i32::from(at(6).cast_signed()), at(8));
+        assert_eq!(at(10).cast_signed(), scale.digits);
         assert_eq!(buffer.len(), 12 + 2 * count);
         let mut value = 0_i128;
         for index in 0..count {
@@ -117,7 +116,7 @@ mod tests {
             assert!(digit < 10_000);
             assert!(digit > 0 || (index > 0 && index + 1 < count), "zeros at an end");
             // Three places behind the point of the base are more than any scale has.
-            let exponent = u32::try_from(weight - index as i32 + 3).unwrap();
+            let exponent = u32::try_from(weight - i32::try_from(index).unwrap() + 3).unwrap();
             value += digit * 10_000_i128.pow(exponent);
         }
         let unit = 10_i128.pow(12 - u32::try_from(scale.digits).unwrap());

@@ -3,7 +3,7 @@
 use contracts::stream::MARKET;
 use event_log::AckSeen;
 
-use crate::fixture::{Fixture, PATIENCE, bar, consume, expecting, signal};
+use crate::fixture::{EXTERNAL, Fixture, PATIENCE, bar, consume, expecting, signal};
 
 crate::contract!(
     a_hint_reaches_its_subscribers,
@@ -30,10 +30,10 @@ async fn acknowledgements_are_seen(fixture: Fixture) {
     let (tape, other) = (fixture.tape(), fixture.other().await);
     let mut acks = tape.acks(MARKET).await.unwrap();
     tape.append_batch((0..5).map(|number| bar("A", number)).collect()).await.unwrap();
-    for durable in ["strategy", "execution"] {
+    for (durable, order) in [("strategy", [1, 2, 3]), ("execution", [2, 3, 5]), (EXTERNAL, [1, 3, 2])] {
         let mut consumer = other.consume(MARKET, durable).await.unwrap();
         consume(&mut consumer, 5).await;
-        for sequence in [1, 3, 2] {
+        for sequence in order {
             consumer.ack(sequence).await.unwrap();
             let seen = tokio::time::timeout(PATIENCE, acks.next()).await.unwrap().unwrap();
             assert_eq!(seen, AckSeen { consumer: durable.into(), sequence });
