@@ -103,10 +103,8 @@ mod tests {
     /// Reads a numeric as the server does, in units of 10^-`scale`.
     fn read(buffer: &[u8], scale: Scale) -> i128 {
         let at = |place: usize| u16::from_be_bytes([buffer[place], buffer[place + 1]]);
-        assert_eq!(
-            i32::from_be_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]) as usize,
-            buffer.len() - 4
-        );
+        let length = i32::from_be_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]);
+        assert_eq!(usize::try_from(length).unwrap(), buffer.len() - 4);
         let (count, weight, sign) = (usize::from(at(4)), i32::from(at(6).cast_signed()), at(8));
         assert_eq!(at(10).cast_signed(), scale.digits);
         assert_eq!(buffer.len(), 12 + 2 * count);
