@@ -20,6 +20,10 @@ use tokio_util::sync::CancellationToken;
 
 use bench::{Bench, Outcome};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SYMBOLS: usize = 20;
 const HOUR_NS: i64 = 3_600_000_000_000;
 /// 2010-01-04 15:00 UTC.

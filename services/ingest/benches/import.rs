@@ -26,6 +26,10 @@ use event_log::{Auth, Clock, ConnectOptions, Delivery, Tape, definitions};
 use ingest::import::{self, ImportOptions};
 use local_servers::testing::TestNats;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 7;
 const BATCH: usize = 1_000;
 const BARS: u64 = 163_294;

@@ -29,6 +29,10 @@ use crate::home::Home;
 use crate::output::Output;
 use crate::session::Session;
 
+/// Events come and go by the million and are freed by other threads than made them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.global.json;
