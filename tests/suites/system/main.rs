@@ -5,7 +5,9 @@
 
 mod browser;
 mod cli;
+mod collector;
 mod harness;
 mod kill;
 mod rehearsal;
 mod tapes;
+mod telemetry;

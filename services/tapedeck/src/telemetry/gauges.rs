@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 /// Time between two looks.
-const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(1);
 /// Longest wait for one answer, so that a database that is gone holds up nothing but itself.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
@@ -27,7 +27,7 @@ pub struct Gauges {
 }
 
 impl Gauges {
-    /// Runs until shutdown.
+    /// Runs until shutdown, and looks once more then, so that what is exported last is true.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut failing = false;
         loop {
@@ -47,9 +47,12 @@ impl Gauges {
                 tracing::warn!("metrics of the read models are not up to date: {problem}");
             }
             failing = problem.is_some();
+            if shutdown.is_cancelled() {
+                return;
+            }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
-                () = shutdown.cancelled() => return,
+                () = shutdown.cancelled() => {}
             }
         }
     }
