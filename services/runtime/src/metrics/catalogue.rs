@@ -99,6 +99,9 @@ catalogue! {
 pub fn metrics() -> &'static Metrics {
     static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
         let metrics = Metrics::new();
+        // A count without labels is known from the start; a gauge is not before somebody has looked.
+        metrics.clock_instants.with(&[]);
+        metrics.clock_stalls.with(&[]);
         metrics.build_info.with(&[env!("CARGO_PKG_VERSION")]).set(1.0);
         metrics
     });
