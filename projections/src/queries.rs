@@ -35,7 +35,7 @@ pub use calendar::{
 };
 pub use chain::{EventRow, chain, event, last_events};
 pub use counts::{Counts, bar_dates, counts, orders_open};
-pub use deciding::{DecisionPrices, decided, decision_prices};
+pub use deciding::{DecisionPrices, decision_prices};
 pub use decisions::{
     DecisionFilter, DecisionRow, SignalFilter, SignalRow, StrategyRow, risk_decisions, signals, strategies,
 };
@@ -47,7 +47,7 @@ pub use orders::{
     FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, fills, load_order, order, orders,
 };
 pub use overview::{QualityCount, latest_equity, parked_open, peak_equity, quality_counts};
-pub use snapshot::{TradingSnapshot, load_book, trading_checkpoint, trading_snapshot};
+pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};
 
 /// Most rows of one answer.
 pub const LIMIT_MAX: u32 = 200;

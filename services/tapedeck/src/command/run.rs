@@ -34,7 +34,7 @@ async fn serve(
         seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
     }
     let services = services::start(session, wanted, options.bind.as_deref(), &options.telemetry).await?;
-    announce(session, services.dashboard.as_deref(), output)?;
+    announce(session, &services, output)?;
     session.interrupted().await;
     services.drain().await;
     Ok(())

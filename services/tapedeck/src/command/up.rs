@@ -8,7 +8,7 @@ use crate::exit::Failure;
 use crate::home::{FormatNote, Home, Manifest, TapeDir, TapeKind};
 use crate::output::Output;
 use crate::seed::seed;
-use crate::services;
+use crate::services::{self, Services};
 use crate::session::{Access, Session};
 
 /// A manifest of the given kind with nothing recorded.
@@ -86,7 +86,7 @@ async fn run_tape(session: &Session, options: &Up, output: Output) -> Result<(),
     seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
     let wanted = BTreeSet::from(Service::ALL);
     let services = services::start(session, &wanted, options.bind.as_deref(), &options.telemetry).await?;
-    announce(session, services.dashboard.as_deref(), output)?;
+    announce(session, &services, output)?;
     session.interrupted().await;
     output.progress("draining; everything is on the tape");
     services.drain().await;
@@ -94,8 +94,12 @@ async fn run_tape(session: &Session, options: &Up, output: Output) -> Result<(),
 }
 
 /// Prints where the dashboard is, and writes it down for other commands.
-pub fn announce(session: &Session, dashboard: Option<&str>, output: Output) -> Result<(), Failure> {
-    let Some(url) = dashboard else { return Ok(()) };
+pub fn announce(session: &Session, services: &Services, output: Output) -> Result<(), Failure> {
+    let metrics = services.metrics.map(|address| format!("http://{address}/metrics"));
+    if let Some(metrics) = &metrics {
+        output.progress(&format!("Metrics are at {metrics}"));
+    }
+    let Some(url) = services.dashboard.as_deref() else { return Ok(()) };
     if session.owns_servers() {
         session.announce(Some(url.to_owned()))?;
     }
@@ -106,7 +110,7 @@ pub fn announce(session: &Session, dashboard: Option<&str>, output: Output) -> R
     };
     if output.json {
         return output.record(&serde_json::json!({
-            "url": url, "tape": session.dir.name, "mode": mode,
+            "url": url, "tape": session.dir.name, "mode": mode, "metrics": metrics,
         }));
     }
     output.line(&format!("Tapedeck is at {url}  (tape {}, {mode})", session.dir.name));
