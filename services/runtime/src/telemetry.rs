@@ -13,6 +13,7 @@ mod client;
 mod export;
 mod kind;
 mod mirror;
+mod room;
 mod subscriber;
 mod tape;
 

@@ -201,6 +201,8 @@ async fn every_service_is_found_through_nats_and_the_dashboard_counts() -> Outco
     let mut home = Home::new()?;
     home.set("NATS_URL", &nats.url());
     home.set("DATABASE_URL", database.url());
+    let collector = Collector::start().await?;
+    home.set("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url());
     let address = free_address()?;
     let mut up = home.spawn("up", &["up", "--tape", "demo", "--bind", &address])?;
     for _ in 0..800 {
@@ -255,6 +257,12 @@ async fn every_service_is_found_through_nats_and_the_dashboard_counts() -> Outco
     }
     assert!(missing.is_empty(), "{missing:?}");
     assert_eq!(tokio::task::block_in_place(|| up.interrupt(DRAIN_MAX))?, Some(0), "{}", home.said("up"));
+    // Requests are spans of their own, under the program's usual name.
+    let arrived = collector.arrived();
+    let page = arrived.spans.iter().find(|span| span.name == "GET /");
+    let page = page.ok_or_else(|| anyhow::anyhow!("no span of a request among {}", arrived.spans.len()))?;
+    assert_eq!(page.process, "tapedeck");
+    assert_eq!(page.attributes.get("http.route").map(String::as_str), Some("/"), "{page:?}");
     Ok(())
 }
 

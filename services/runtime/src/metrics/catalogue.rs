@@ -90,6 +90,8 @@ catalogue! {
         "Time until a request has its response's head, in seconds; live streams end with their head."
     Counter export_failures "tapedeck_export_failures_total" ["signal"]
         "Batches of traces, metrics or logs that the collector did not take."
+    Counter export_dropped "tapedeck_export_dropped_total" ["signal"]
+        "Spans that found no room on their way to the collector."
     Gauge build_info "tapedeck_build_info" ["version"]
         "1, with the version of the program."
 }

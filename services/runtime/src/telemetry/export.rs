@@ -21,12 +21,13 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{
-    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor,
+    self, BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, Span, SpanData, SpanProcessor,
 };
 
 use super::chain::Chains;
 use super::client::Client;
 use super::mirror::mirror;
+use super::room::Room;
 use super::subscriber::{BoxedLayer, MalformedFilter, filtered};
 
 /// Spans that may wait for the exporter; what comes beyond is dropped.
@@ -100,13 +101,15 @@ impl Export {
             .with_retry_policy(RetryPolicy::disabled())
             .build()
             .map_err(failed)?;
+        let room = Room::of(SPANS_WAITING_MAX);
+        let spans = Counted { inner: spans, room: room.clone() };
         let config = BatchConfigBuilder::default()
             .with_max_queue_size(SPANS_WAITING_MAX)
             .with_scheduled_delay(Duration::from_secs(1))
             .build();
         let mut processor = BatchSpanProcessor::builder(spans).with_batch_config(config).build();
         processor.set_resource(&resource);
-        let processor = Shared(Arc::new(processor));
+        let processor = Shared { processor: Arc::new(processor), room };
         let tracer = SdkTracerProvider::builder()
             .with_resource(resource.clone())
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(settings.trace_ratio))))
@@ -144,7 +147,7 @@ impl Export {
                 "off,web=info,tapedeck=info",
             )?,
         ];
-        let sink = Box::new(move |span: SpanData| processor.0.on_end(span));
+        let sink = Box::new(move |span: SpanData| processor.on_end(span));
         let chains = Chains::new(settings.trace_ratio, sink);
         Ok((Self { tracer, logger, meter }, layers, chains))
     }
@@ -170,22 +173,53 @@ fn log_filter(filter: &str) -> String {
 
 /// One span processor for spans of `tracing` and spans of chains.
 #[derive(Clone, Debug)]
-struct Shared(Arc<BatchSpanProcessor>);
+struct Shared {
+    processor: Arc<BatchSpanProcessor>,
+    room: Room,
+}
 
 impl SpanProcessor for Shared {
     fn on_start(&self, span: &mut Span, context: &opentelemetry::Context) {
-        self.0.on_start(span, context);
+        self.processor.on_start(span, context);
     }
 
     fn on_end(&self, span: SpanData) {
-        self.0.on_end(span);
+        if self.room.enter() {
+            self.processor.on_end(span);
+        }
     }
 
     fn force_flush(&self) -> OTelSdkResult {
-        self.0.force_flush()
+        self.processor.force_flush()
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.0.shutdown_with_timeout(timeout)
+        self.processor.shutdown_with_timeout(timeout)
+    }
+}
+
+/// An exporter that makes room for as many spans as it takes.
+#[derive(Debug)]
+struct Counted {
+    inner: SpanExporter,
+    room: Room,
+}
+
+impl trace::SpanExporter for Counted {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.room.leave(batch.len());
+        self.inner.export(batch).await
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
     }
 }
