@@ -100,6 +100,10 @@ impl EventLog for JetStreamLog {
         self.last_under(stream, filter).await
     }
 
+    async fn last_sequence(&self, stream: &str, filter: &str) -> Result<u64, LogError> {
+        self.last_sequence_under(stream, filter).await
+    }
+
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
         self.at(stream, sequence).await
     }

@@ -12,8 +12,10 @@ mod wire;
 mod memory;
 mod jetstream;
 pub mod definitions;
+mod external;
 
 pub use clock::Clock;
+pub use external::{DurableSpec, is_filter};
 pub use filter::covers;
 pub use jetstream::{
     Auth, ConnectError, ConnectOptions, HopError, Hops, JetStreamLog, connect, measure_hops,

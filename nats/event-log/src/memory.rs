@@ -140,6 +140,10 @@ impl EventLog for MemoryLog {
         log.recorded(sequence)
     }
 
+    async fn last_sequence(&self, stream: &str, filter: &str) -> Result<u64, LogError> {
+        Ok(self.shared.lock().stream_mut(stream)?.last_under(filter))
+    }
+
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
         self.shared.lock().stream_mut(stream)?.recorded(sequence)
     }

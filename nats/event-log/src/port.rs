@@ -130,6 +130,14 @@ impl LogError {
     }
 }
 
+impl LogError {
+    /// Whether the message asked for is there and is no event: asking again gives the same answer.
+    #[must_use]
+    pub fn is_undecodable(&self) -> bool {
+        self.source.is::<DecodeError>()
+    }
+}
+
 /// First and last sequence and number of messages of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamState {
@@ -177,6 +185,10 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// The last event under a subject or filter.
     async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError>;
+
+    /// Sequence of the last message under a subject or filter, whether or not it is an event; 0 when there
+    /// is none.
+    async fn last_sequence(&self, stream: &str, filter: &str) -> Result<u64, LogError>;
 
     /// The event with the given sequence.
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError>;

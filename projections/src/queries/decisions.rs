@@ -108,6 +108,10 @@ pub struct StrategyRow {
     pub symbols: Vec<String>,
     /// Timeframe of the bars it reads; empty means all.
     pub timeframe: String,
+    /// Subjects of MARKET that an external strategy reads.
+    pub subjects: Vec<String>,
+    /// Durable consumer of an external strategy; empty for a built-in one.
+    pub consumer: String,
     /// How its entries are sized.
     pub sizing: Option<Sizing>,
     /// Account it trades on.
@@ -261,7 +265,8 @@ pub async fn strategies(pool: &PgPool) -> Result<Vec<StrategyRow>, QueryError> {
     }
     let rows = sqlx::query(
         "SELECT strategy, registered, kind, parameters::text, symbols::text, timeframe, sizing::text, account,
-                enabled, mode, warmed_sequence, warmed_bars, signals, last_signal_ns, last_signal, sequence
+                enabled, mode, warmed_sequence, warmed_bars, signals, last_signal_ns, last_signal, sequence,
+                subjects::text, consumer
          FROM trading.strategies ORDER BY strategy",
     )
     .fetch_all(pool)
@@ -282,6 +287,8 @@ fn read_strategy(row: Reading<'_>, strategy: String, earned: Earned) -> Result<S
         parameters: row.json("parameters")?,
         symbols: row.json("symbols")?,
         timeframe: row.text("timeframe")?,
+        subjects: row.json("subjects")?,
+        consumer: row.text("consumer")?,
         sizing: row.json_or_none("sizing")?,
         account: row.text("account")?,
         enabled: row.flag("enabled")?,

@@ -95,6 +95,10 @@ pub(super) fn of(body: &Body) -> Summary<'_> {
             let text = because(&format!("{} disabled", strategy.strategy), &strategy.reason);
             plain("strategy_disabled", "", text)
         }
+        Body::StrategyRemoved(strategy) => {
+            let text = because(&format!("{} removed", strategy.strategy), &strategy.reason);
+            plain("strategy_removed", "", text)
+        }
         Body::StrategyWarmed(strategy) => {
             plain("strategy_warmed", "", format!("{} warmed by {} bars", strategy.strategy, strategy.bars))
         }

@@ -3,6 +3,8 @@
 //! The command line and the web call the same functions. `key` makes a command idempotent: the same
 //! actor, action and key give the same event id, so a double submit has one effect.
 
+mod strategies;
+
 use contracts::v1::event::Body;
 use contracts::v1::{
     Audit, Event, OrderCancelRequested, OrderSpec, StrategyDisabled, StrategyEnabled, StrategyMode,
@@ -12,6 +14,11 @@ use contracts::{Subject, event_id, to_timestamp};
 use event_log::{Append, AppendError, Expect, Tape};
 
 use crate::clock::now_ns;
+
+pub use strategies::{
+    NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
+    replace_strategy,
+};
 
 /// Who asks, and the key that makes asking twice the same as asking once.
 #[derive(Clone, Debug)]

@@ -99,6 +99,10 @@ impl EventLog for MortalLog {
         self.life.question(self.inner.last(stream, filter)).await
     }
 
+    async fn last_sequence(&self, stream: &str, filter: &str) -> Result<u64, LogError> {
+        self.life.question(self.inner.last_sequence(stream, filter)).await
+    }
+
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
         self.life.question(self.inner.get(stream, sequence)).await
     }

@@ -81,10 +81,8 @@ impl StreamLog {
     /// The event at a sequence; 0 and unknown ones are `None`.
     pub fn recorded(&self, sequence: u64) -> Result<Option<Recorded>, LogError> {
         let Some(stored) = self.get(sequence) else { return Ok(None) };
-        let event = wire::decode(stored.content_type.as_deref(), &stored.payload).map_err(|error| {
-            LogError::new(format!("decode sequence {sequence} ({})", stored.subject), error)
-        })?;
-        Ok(Some(Recorded { sequence, subject: stored.subject.to_string(), event }))
+        let (subject, content_type) = (&stored.subject, stored.content_type.as_deref());
+        wire::recorded(sequence, subject, content_type, &stored.payload).map(Some)
     }
 
     pub fn last_sequence(&self) -> u64 {
