@@ -53,7 +53,7 @@ impl ExternalStrategy {
     }
 
     /// Its consumers: what it acknowledges on MARKET, and what it reads on TRADING, in one order: its own
-    /// fills and controls, and the marks after which an instant has no further fill.
+    /// fills, splits and controls, and the marks after which an instant has no further fill.
     #[must_use]
     pub fn consumers(&self) -> [DurableSpec; 2] {
         let Self { name, account, subjects } = self;
@@ -65,12 +65,14 @@ impl ExternalStrategy {
             acknowledged: true,
         };
         let own = [format!("fill.*.{name}.>"), format!("control.strategy.{name}.>")];
-        let marks = format!("account.{}.marked", contracts::escape(account));
+        let account = contracts::escape(account);
+        // A split changes what it holds without a fill.
+        let of_account = [format!("account.{account}.split"), format!("account.{account}.marked")];
         let trading = DurableSpec {
             stream: TRADING,
             name: self.consumer(),
             description: format!("External strategy {name}: its fills, its controls and its account's marks"),
-            filters: own.into_iter().chain([marks]).collect(),
+            filters: own.into_iter().chain(of_account).collect(),
             acknowledged: false,
         };
         [market, trading]
@@ -126,7 +128,10 @@ pub struct AccessError {
 
 impl AccessError {
     /// Wraps a cause.
-    pub fn new(doing: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn new(
+        doing: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
         Self { doing: doing.into(), source: source.into() }
     }
 }

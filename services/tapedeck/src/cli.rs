@@ -1,8 +1,12 @@
 //! The command line: names, options and their help. What a command does is in `command`.
 
+mod strategy;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use strategy::{Language, Register, Replace, StrategyCommand};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
 #[derive(Debug, Parser)]
@@ -156,6 +160,9 @@ pub struct Rehearse {
     /// Run only these services here; the others run elsewhere
     #[arg(long, num_args = 1.., value_name = "SERVICE")]
     pub only: Vec<Service>,
+    /// Begin when this external strategy is registered and enabled; may be given several times
+    #[arg(long, value_name = "STRATEGY")]
+    pub wait_for: Vec<String>,
     /// Serve the dashboard meanwhile at this address
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub bind: Option<String>,
@@ -291,31 +298,6 @@ pub struct Status {
 pub enum ConfigCommand {
     /// Check the configuration and print what takes effect
     Check,
-}
-
-/// Strategies.
-#[derive(Debug, Subcommand)]
-pub enum StrategyCommand {
-    /// List the tape's strategies
-    List,
-    /// Let a strategy's signals take effect
-    Enable {
-        /// Strategy's name
-        name: String,
-        /// `paper` orders on the paper account; `shadow` records signals without orders
-        #[arg(long, default_value = "paper", value_name = "shadow|paper")]
-        mode: String,
-    },
-    /// Stop a strategy's signals; its positions stay
-    Disable {
-        /// Strategy's name
-        name: String,
-        /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT")]
-        reason: String,
-    },
-    /// List the built-in kinds with their parameters
-    Kinds,
 }
 
 /// Read models.

@@ -100,7 +100,10 @@ impl NatsUsers {
         Ok(names)
     }
 
-    async fn change(&self, change: impl FnOnce(&mut Vec<Stored>) + Send + 'static) -> Result<(), ServerError> {
+    async fn change(
+        &self,
+        change: impl FnOnce(&mut Vec<Stored>) + Send + 'static,
+    ) -> Result<(), ServerError> {
         let users = self.clone();
         let outcome = tokio::task::spawn_blocking(move || users.change_now(change)).await;
         outcome.unwrap_or_else(|error| Err(ServerError::Random(error.to_string())))
@@ -137,9 +140,8 @@ impl NatsUsers {
     fn read(&self) -> Result<Vec<Stored>, ServerError> {
         let path = self.path("users.json");
         match fs::read(&path) {
-            Ok(content) => {
-                serde_json::from_slice(&content).map_err(|error| ServerError::file(&path, "read")(error.into()))
-            }
+            Ok(content) => serde_json::from_slice(&content)
+                .map_err(|error| ServerError::file(&path, "read")(error.into())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(ServerError::file(&path, "read")(error)),
         }
@@ -203,7 +205,8 @@ fn render(owner: &Credentials, users: &[Stored]) -> String {
 
 /// One user as the server's configuration states it.
 fn block(user: &NatsUser, password: &str) -> String {
-    let list = |subjects: &[String]| subjects.iter().map(|subject| quoted(subject)).collect::<Vec<_>>().join(", ");
+    let list =
+        |subjects: &[String]| subjects.iter().map(|subject| quoted(subject)).collect::<Vec<_>>().join(", ");
     format!(
         "{{ user: {}, password: {}, permissions: {{ publish: {{ allow: [{}] }}, subscribe: {{ allow: [{}] }} }} }}",
         quoted(&user.name),

@@ -156,7 +156,8 @@ impl JetStreamLog {
 
     /// Deletes a consumer, if it is there.
     pub(crate) async fn delete_consumer(&self, stream: &str, durable: &str) -> Result<(), LogError> {
-        match request::<Value>(self.client(), &format!("CONSUMER.DELETE.{stream}.{durable}"), &Value::Null).await
+        match request::<Value>(self.client(), &format!("CONSUMER.DELETE.{stream}.{durable}"), &Value::Null)
+            .await
         {
             Ok(_) => Ok(()),
             Err(error) if error.is(code::CONSUMER_NOT_FOUND) => Ok(()),

@@ -3,12 +3,12 @@
 //! The order of steps makes each of them safe to repeat: what a strategy needs on the server is there before
 //! the tape says that it is registered, and goes after the tape says that it is removed.
 
+use contracts::Subject;
 use contracts::stream::TRADING;
 use contracts::v1::event::Body;
 use contracts::v1::{
     Event, Sizing, StrategyDisabled, StrategyEnabled, StrategyMode, StrategyRegistered, StrategyRemoved,
 };
-use contracts::Subject;
 use event_log::{Append, AppendError, Expect, LogError, Tape, covers, is_filter};
 
 use super::{Caller, audit, control, event};
@@ -274,7 +274,11 @@ async fn check(tape: &Tape, new: &NewStrategy) -> Result<(), StrategyError> {
     }
     for (place, subject) in new.subjects.iter().enumerate() {
         if !is_filter(subject) || !subject.starts_with("market.") {
-            return invalid("subjects", subject, "subjects that begin with `market.`, for example market.bar.1h.SPY");
+            return invalid(
+                "subjects",
+                subject,
+                "subjects that begin with `market.`, for example market.bar.1h.SPY",
+            );
         }
         let overlaps = |other: &String| covers(subject, other) || covers(other, subject);
         if new.subjects[..place].iter().any(overlaps) {
