@@ -5,6 +5,8 @@
 
 mod browser;
 mod cli;
+mod external;
+mod hands;
 mod harness;
 mod kill;
 mod rehearsal;
