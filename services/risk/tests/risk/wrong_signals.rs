@@ -60,7 +60,10 @@ async fn what_cannot_be_answered_is_parked() {
     let running = world.start();
     world.health_is(HealthState::Ready).await;
     let undecodable = world.log.publish_raw("signal.alpha.SPY", b"\xff\xff", None).unwrap();
-    let forged = world.put_under(Subject::parse("signal.gamma.SPY").unwrap(), signal()).await;
+    let forged = {
+        let event = Event { id: "forged".to_owned(), ..signal() };
+        world.put_under(Subject::parse("signal.gamma.SPY").unwrap(), event).await
+    };
     let timeless = world.put(Event { event_time: None, ..signal() }).await;
     world.buy("beta", "SPY").await;
     world.decided(1).await;
