@@ -24,8 +24,11 @@ mod fold;
 mod projector;
 mod rebuild;
 mod verify;
+mod describe;
+mod trace;
 pub mod queries;
 
+pub use describe::{Description, KIND_SUBJECTS, describe, kind_subjects};
 pub use connect::{
     ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
 };
@@ -33,4 +36,5 @@ pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownPro
 pub use projector::{Projector, ProjectorError};
 pub use queries::QueryError;
 pub use rebuild::{RebuildError, RebuildReport, rebuild};
+pub use trace::{Link, TraceError, trace};
 pub use verify::{Difference, TableReport, VerifyError, VerifyReport, verify};

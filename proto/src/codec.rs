@@ -2,6 +2,7 @@
 
 use prost::Message as _;
 
+use crate::json::JsonError;
 use crate::v1::Event;
 
 /// How a payload is encoded, as its `Content-Type` header says.
@@ -32,7 +33,7 @@ pub enum DecodeError {
     Protobuf(#[from] prost::DecodeError),
     /// Not the JSON form of an event; the message names the field.
     #[error("not a proto3-JSON tapedeck.v1.Event: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] JsonError),
     /// A required field is missing or out of range.
     #[error("field `{field}`: {problem}")]
     Field {
@@ -62,7 +63,7 @@ pub fn decode(payload: &[u8]) -> Result<Event, DecodeError> {
 pub fn decode_as(content: ContentType, payload: &[u8]) -> Result<Event, DecodeError> {
     let event = match content {
         ContentType::Protobuf => Event::decode(payload)?,
-        ContentType::Json => serde_json::from_slice(payload)?,
+        ContentType::Json => crate::json::read(payload)?,
     };
     if event.id.is_empty() || event.id.len() > 64 || !event.id.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(DecodeError::Field {
@@ -77,6 +78,6 @@ pub fn decode_as(content: ContentType, payload: &[u8]) -> Result<Event, DecodeEr
 }
 
 /// The proto3-JSON form of an event, on one line.
-pub fn to_json(event: &Event) -> Result<String, DecodeError> {
-    Ok(serde_json::to_string(event)?)
+pub fn to_json(event: &Event) -> Result<String, serde_json::Error> {
+    serde_json::to_string(event)
 }

@@ -3,6 +3,8 @@
 //! The command line and the web call the same functions. `key` makes a command idempotent: the same
 //! actor, action and key give the same event id, so a double submit has one effect.
 
+pub mod parked;
+
 use contracts::v1::event::Body;
 use contracts::v1::{
     Audit, Event, OrderCancelRequested, OrderSpec, StrategyDisabled, StrategyEnabled, StrategyMode,
