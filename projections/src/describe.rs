@@ -45,9 +45,7 @@ pub fn describe(event: &Event) -> Description {
     let Some(body) = event.body.as_ref() else { return of("unknown", String::new()) };
     match body {
         Body::Bar(body) => of("bar", bar(body)),
-        Body::BarRevision(revision) => {
-            of("bar_revision", revision.bar.as_ref().map(bar).unwrap_or_default())
-        }
+        Body::BarRevision(revision) => of("bar_revision", revision.bar.as_ref().map(bar).unwrap_or_default()),
         Body::CorporateAction(action) => of(
             "corporate_action",
             format!(
@@ -73,15 +71,18 @@ pub fn describe(event: &Event) -> Description {
         }
         Body::Audit(audit) => of(
             "audit",
-            format!("{} {} {} {}", audit.actor, audit.action, audit.target, audit.detail).trim_end().to_owned(),
+            format!("{} {} {} {}", audit.actor, audit.action, audit.target, audit.detail)
+                .trim_end()
+                .to_owned(),
         ),
         Body::Parked(parked) => of(
             "parked",
             format!("{} set aside {} {}: {}", parked.service, parked.stream, parked.sequence, parked.reason),
         ),
-        Body::ParkedResolved(resolved) => {
-            of("parked_resolved", format!("{} by {}: {}", resolved.resolution, resolved.actor, resolved.reason))
-        }
+        Body::ParkedResolved(resolved) => of(
+            "parked_resolved",
+            format!("{} by {}: {}", resolved.resolution, resolved.actor, resolved.reason),
+        ),
         _ => {
             let summary = summary::of(body);
             of(summary.kind, summary.text)

@@ -28,10 +28,10 @@ mod describe;
 mod trace;
 pub mod queries;
 
-pub use describe::{Description, KIND_SUBJECTS, describe, kind_subjects};
 pub use connect::{
     ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
 };
+pub use describe::{Description, KIND_SUBJECTS, describe, kind_subjects};
 pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownProjection, heads};
 pub use projector::{Projector, ProjectorError};
 pub use queries::QueryError;

@@ -52,11 +52,19 @@ pub fn encode(event: &Event) -> Vec<u8> {
 
 /// Reads a payload of unknown form: JSON when its first character is `{`, else protobuf.
 ///
-/// No protobuf `Event` starts with `{` (0x7b would be field 15 with an unused wire type).
+/// No protobuf `Event` starts with `{` (0x7b would be field 15 with an unused wire type). White space in
+/// front of the `{` is ambiguous: a line feed is also the tag of the id, and what follows its length. Then
+/// it is protobuf if it can be read as such, which no JSON text can.
 pub fn decode(payload: &[u8]) -> Result<Event, DecodeError> {
+    if payload.first() == Some(&b'{') {
+        return decode_as(ContentType::Json, payload);
+    }
+    let protobuf = decode_as(ContentType::Protobuf, payload);
     let first = payload.iter().find(|byte| !byte.is_ascii_whitespace());
-    let content = if first == Some(&b'{') { ContentType::Json } else { ContentType::Protobuf };
-    decode_as(content, payload)
+    if protobuf.is_err() && first == Some(&b'{') {
+        return decode_as(ContentType::Json, payload);
+    }
+    protobuf
 }
 
 /// Reads a payload of the given form and checks what every event must have: an id and a body.

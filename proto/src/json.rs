@@ -80,7 +80,9 @@ fn complaint(error: &serde_json::Error) -> String {
 fn expectation(said: &str) -> Option<String> {
     let number = |words: &str| Some(format!(", expected {words}"));
     match said {
-        "invalid digit found in string" | "cannot parse integer from empty string" => number("a whole number"),
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            number("a whole number")
+        }
         "number too large to fit in target type" | "number too small to fit in target type" => {
             number("a whole number that fits its type")
         }

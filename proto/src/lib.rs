@@ -16,9 +16,9 @@ mod json;
 mod wkt;
 
 pub use canonical::{ChainHash, ChainKey, DuplicateId, chain_key};
-pub use json::JsonError;
 pub use codec::{ContentType, DecodeError, decode, decode_as, encode, to_json};
 pub use id::{EventId, bar_id, client_order_id, event_id, order_id};
+pub use json::JsonError;
 pub use subject::{MalformedSubject, Subject, escape, stream_of, unescape};
 pub use time::{from_timestamp, to_timestamp};
 pub use wkt::Timestamp;

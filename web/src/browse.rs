@@ -5,10 +5,12 @@
 //!
 //! Deliberately absent: HTML, HTTP, and any write.
 
+mod chain;
 mod list;
 mod message;
 mod tree;
 
+pub use chain::{Hop, chain};
 pub use list::{Found, Listed, Place, Wanted, WantedError, list};
 pub use message::{Message, Row, message, row};
 pub use tree::{Branch, Level, STREAMS, StreamCount, level, stream_named, streams};

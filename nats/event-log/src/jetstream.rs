@@ -27,8 +27,8 @@ use tokio::sync::watch as signal;
 use crate::clock::Clock;
 use crate::wire;
 use crate::{
-    Acks, Append, AppendError, Appended, Consumer, EventLog, Hints, LogError, Reader, Recorded, Stored, StreamState,
-    Subjects,
+    Acks, Append, AppendError, Appended, Consumer, EventLog, Hints, LogError, Reader, Recorded, Stored,
+    StreamState, Subjects,
 };
 
 pub use connect::{Auth, ConnectError, ConnectOptions, connect};

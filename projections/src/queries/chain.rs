@@ -117,8 +117,11 @@ pub async fn events(
 ) -> Result<Page<EventRow>, QueryError> {
     let mut conditions = vec!["sequence < $1".to_owned()];
     let mut values = Vec::new();
-    let asked =
-        [("correlation_id", &filter.correlation_id), ("causation_id", &filter.causation_id), ("kind", &filter.kind)];
+    let asked = [
+        ("correlation_id", &filter.correlation_id),
+        ("causation_id", &filter.causation_id),
+        ("kind", &filter.kind),
+    ];
     for (column, value) in asked.into_iter().filter(|(_, value)| !value.is_empty()) {
         values.push(value);
         conditions.push(format!("{column} = ${}", values.len() + 2));

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::reading::read_all;
 use super::QueryError;
+use super::reading::read_all;
 use crate::Name;
 
 /// The last heartbeat of one instance of a service.

@@ -110,35 +110,40 @@ fn json_errors_name_field_value_and_expectation() {
     for (json, expected) in [
         (
             r#"{"id":"1","bar":{"openE9":"twelve"}}"#,
-            r#"field `bar.openE9`: "twelve", expected a whole number (line 1, column 35)"#,
+            r#"field `bar.openE9`: "twelve", expected a whole number"#,
         ),
         (
             r#"{"id":"1","signal":{"legs":[{"symbol":"SPY"},{"symbol":7}]}}"#,
-            "field `signal.legs[1].symbol`: 7, expected a string (line 1, column 55)",
+            "field `signal.legs[1].symbol`: 7, expected a string",
         ),
         (
             r#"{"id":"1","signal":{"legs":[{"quantityE9":"99999999999999999999"}]}}"#,
-            r#"field `signal.legs[0].quantityE9`: "99999999999999999999", expected a whole number that fits its type (line 1, column 64)"#,
+            r#"field `signal.legs[0].quantityE9`: "99999999999999999999", expected a whole number that fits its type"#,
         ),
         (
             r#"{"id":"1","signal":{"indicators":[{"value":{}}]}}"#,
-            "field `signal.indicators[0].value`: {}, expected a number (line 1, column 45)",
+            "field `signal.indicators[0].value`: {}, expected a number",
         ),
         (
             r#"{"id":"1","eventTime":"yesterday","bar":{}}"#,
-            r#"field `eventTime`: "yesterday", expected an RFC 3339 time such as "2026-01-02T15:00:00Z" (line 1, column 33)"#,
+            r#"field `eventTime`: "yesterday", expected an RFC 3339 time such as "2026-01-02T15:00:00Z""#,
         ),
         (
             r#"{"id":"1","fill":{"side":"SIDE_UP"}}"#,
-            r#"field `fill.side`: "SIDE_UP", expected one of `SIDE_UNSPECIFIED`, `SIDE_BUY`, `SIDE_SELL` (line 1, column 34)"#,
+            r#"field `fill.side`: "SIDE_UP", expected one of `SIDE_UNSPECIFIED`, `SIDE_BUY`, `SIDE_SELL`"#,
         ),
-        (r#"{"id":"1","signal":5}"#, "field `signal`: 5, expected struct tapedeck.v1.Signal (line 1, column 20)"),
+        (r#"{"id":"1","signal":5}"#, "field `signal`: 5, expected struct tapedeck.v1.Signal"),
     ] {
         let message = decode(json.as_bytes()).unwrap_err().to_string();
+        let (message, place) = message.rsplit_once(" (line 1, column ").unwrap();
         assert_eq!(message, format!("not a proto3-JSON tapedeck.v1.Event: {expected}"));
+        assert!(place.trim_end_matches(')').parse::<usize>().is_ok(), "{place}");
     }
     let message = decode(br#"{"id":"1","bar":{"opening":"1"}}"#).unwrap_err().to_string();
-    assert!(message.contains("field `bar.opening`: not a field of the message, expected one of `"), "{message}");
+    assert!(
+        message.contains("field `bar.opening`: not a field of the message, expected one of `"),
+        "{message}"
+    );
     assert!(decode(br#"{"id":"1""#).unwrap_err().to_string().contains("EOF"));
     assert!(decode(br#"{"id":"1"}"#).unwrap_err().to_string().contains("`body`"));
 }
@@ -183,4 +188,12 @@ fn times_out_of_range_are_none() {
     assert_eq!(from_timestamp(&stamp(i64::MAX)), None);
     assert_eq!(from_timestamp(&stamp(i64::MAX / 1_000_000_000 + 1)), None);
     assert_eq!(from_timestamp(&stamp(0)), Some(0));
+}
+
+#[test]
+fn protobuf_that_looks_like_spaced_json_is_protobuf() {
+    // A line feed is the id's tag and ten its length.
+    let event = Event { id: "{Aaa0a0aa.".into(), ..valid() };
+    assert_eq!(&encode(&event)[..3], b"\n\n{");
+    assert_eq!(decode(&encode(&event)).unwrap(), event);
 }

@@ -21,6 +21,9 @@ const ANSWER_BYTES_MAX: usize = 8 << 20;
 /// By how much the stretch that is searched backwards grows while it holds too little.
 const STRETCH_FACTOR: u64 = 8;
 
+/// Status of the message that ends a batch.
+const END_OF_BATCH: u16 = 204;
+
 /// Messages of one answer.
 struct Answer {
     messages: Vec<Stored>,
@@ -154,7 +157,7 @@ impl JetStreamLog {
             match reply.status {
                 None => answer.messages.push(stored(&reply).map_err(|why| LogError::new(doing(), why))?),
                 // The end of a batch, with what stands behind it.
-                Some(StatusCode::NO_CONTENT) => {
+                Some(status) if status.as_u16() == END_OF_BATCH => {
                     let headers = reply.headers.as_ref();
                     answer.pending = headers.and_then(|h| number(h, "Nats-Num-Pending")).unwrap_or_default();
                     return Ok(answer);
@@ -193,8 +196,7 @@ impl JetStreamLog {
             .await
             .map_err(|error| error.into_log(doing()))?;
         let subjects = info.state.subjects.unwrap_or_default().into_iter();
-        let counts: Vec<_> =
-            subjects.map(|(subject, messages)| SubjectCount { subject, messages }).collect();
+        let counts: Vec<_> = subjects.map(|(subject, messages)| SubjectCount { subject, messages }).collect();
         Ok(Subjects { total: info.total.max(counts.len() as u64), counts })
     }
 }
@@ -221,7 +223,8 @@ fn stored(message: &Message) -> Result<Stored, &'static str> {
     let headers = message.headers.as_ref().ok_or("the server's description is missing")?;
     let sequence = number(headers, "Nats-Sequence").ok_or("Nats-Sequence is missing")?;
     let subject = text(headers, "Nats-Subject").ok_or("Nats-Subject is missing")?.to_owned();
-    let stored_ns = text(headers, "Nats-Time-Stamp").and_then(nanoseconds).ok_or("Nats-Time-Stamp is missing")?;
+    let stored_ns =
+        text(headers, "Nats-Time-Stamp").and_then(nanoseconds).ok_or("Nats-Time-Stamp is missing")?;
     let mut own = Vec::new();
     for (name, values) in headers.iter() {
         let name: &str = name.as_ref();

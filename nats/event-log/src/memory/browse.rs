@@ -72,5 +72,8 @@ pub(super) fn subjects(state: &mut State, stream: &str, filter: &str) -> Result<
     }
     let total = counts.len() as u64;
     let counts = counts.into_iter().take(SUBJECTS_MAX);
-    Ok(Subjects { counts: counts.map(|(subject, messages)| SubjectCount { subject, messages }).collect(), total })
+    Ok(Subjects {
+        counts: counts.map(|(subject, messages)| SubjectCount { subject, messages }).collect(),
+        total,
+    })
 }

@@ -170,7 +170,13 @@ impl StreamLog {
             return Err(self.conflict(entry.subject.as_str(), 0, at)?);
         }
         let mut push = |entry: &Encoded| Appended {
-            sequence: self.push(entry.subject.as_str(), entry.payload.clone(), None, Some(&entry.id), stored_ns),
+            sequence: self.push(
+                entry.subject.as_str(),
+                entry.payload.clone(),
+                None,
+                Some(&entry.id),
+                stored_ns,
+            ),
             duplicate: false,
         };
         Ok(batch.iter().map(&mut push).collect())

@@ -133,7 +133,9 @@ async fn resolve(
     }
     let action = if resolution == "replayed" { "parked_replay" } else { "parked_dismiss" };
     let target = format!("{} {}", message.stream, message.sequence);
-    audit(tape, caller, action, &target, reason).await
+    // One key used for two messages is two commands.
+    let caller = Caller { key: format!("{target}/{}", caller.key), ..caller.clone() };
+    audit(tape, &caller, action, &target, reason).await
 }
 
 /// What a projection alone could not fold, everyone else has handled: it is folded at its own place.

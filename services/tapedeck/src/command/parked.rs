@@ -75,8 +75,7 @@ async fn show(pool: &PgPool, id: &str, output: Output) -> Result<(), Failure> {
     let row = find(pool, id).await?;
     let decoded = contracts::decode(&row.payload);
     if output.json {
-        let mut document =
-            serde_json::to_value(&row).map_err(|error| Failure::other(error.to_string()))?;
+        let mut document = serde_json::to_value(&row).map_err(|error| Failure::other(error.to_string()))?;
         document["payload_hex"] = hex(&row.payload).into();
         document["event"] = decoded.ok().and_then(|event| serde_json::to_value(event).ok()).into();
         return output.document(&document);
@@ -147,16 +146,20 @@ async fn replay(session: &Session, pool: &PgPool, id: &str, output: Output) -> R
             ..EventFilter::default()
         };
         let decisions = queries::events(pool, &filter, None, 1).await;
-        decisions.map(|page| !page.rows.is_empty()).map_err(|error| event_log::LogError::new("look for a decision", error))
+        decisions
+            .map(|page| !page.rows.is_empty())
+            .map_err(|error| event_log::LogError::new("look for a decision", error))
     };
-    let sequence =
-        parked::replay(&session.tape, &caller(), &message, answered).await.map_err(|error| refused(error, id))?;
+    let sequence = parked::replay(&session.tape, &caller(), &message, answered)
+        .await
+        .map_err(|error| refused(error, id))?;
     if output.json {
         return output.document(&serde_json::json!({
             "ids": message.ids, "resolution": "replayed", "stream": message.stream, "sequence": sequence,
         }));
     }
-    output.note(&format!("replayed: {} {} is published again as {sequence}", message.stream, message.sequence));
+    output
+        .note(&format!("replayed: {} {} is published again as {sequence}", message.stream, message.sequence));
     Ok(())
 }
 

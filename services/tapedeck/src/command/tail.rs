@@ -23,9 +23,7 @@ pub async fn run(session: &Session, options: &Tail, output: Output) -> Result<()
     let explicit = options.from_seq.is_some() || options.since.is_some() || options.no_follow;
     let from = match (&options.from_seq, &options.since) {
         (Some(sequence), _) => *sequence,
-        (_, Some(since)) => {
-            first_at(&session.tape, stream, Moment::Recorded, parse_since(since)?).await?
-        },
+        (_, Some(since)) => first_at(&session.tape, stream, Moment::Recorded, parse_since(since)?).await?,
         _ if options.no_follow => 1,
         _ => state.last_sequence + 1,
     };
