@@ -24,6 +24,7 @@ mod fold;
 mod projector;
 mod rebuild;
 mod verify;
+pub mod as_of;
 pub mod queries;
 
 pub use connect::{

@@ -13,11 +13,14 @@ mod chain;
 mod counts;
 mod deciding;
 mod decisions;
+mod lists;
 mod operations;
 mod orders;
 mod overview;
+pub(crate) mod past;
 mod reading;
 mod snapshot;
+mod turn;
 
 use serde::Serialize;
 
@@ -39,6 +42,7 @@ pub use deciding::{DecisionPrices, decided, decision_prices};
 pub use decisions::{
     DecisionFilter, DecisionRow, SignalFilter, SignalRow, StrategyRow, risk_decisions, signals, strategies,
 };
+pub use lists::{list_decisions, list_fills, list_orders, list_signals};
 pub use operations::{
     HaltRow, HeartbeatRow, ParkedRow, ProjectionRow, checkpoints, halts, heartbeats, parked,
     projection_status,
@@ -48,6 +52,7 @@ pub use orders::{
 };
 pub use overview::{QualityCount, latest_equity, parked_open, peak_equity, quality_counts};
 pub use snapshot::{TradingSnapshot, load_book, trading_checkpoint, trading_snapshot};
+pub use turn::{Cursor, NoCursor, Part, Turn};
 
 /// Most rows of one answer.
 pub const LIMIT_MAX: u32 = 200;
