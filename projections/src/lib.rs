@@ -26,6 +26,7 @@ mod rebuild;
 mod verify;
 mod describe;
 mod trace;
+pub mod as_of;
 pub mod queries;
 
 pub use connect::{

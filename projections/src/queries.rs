@@ -13,12 +13,15 @@ mod chain;
 mod counts;
 mod deciding;
 mod decisions;
+mod lists;
 mod operations;
 mod orders;
 mod overview;
 mod parked;
+pub(crate) mod past;
 mod reading;
 mod snapshot;
+mod turn;
 
 use serde::Serialize;
 
@@ -40,6 +43,7 @@ pub use deciding::{DecisionPrices, decided, decision_prices};
 pub use decisions::{
     DecisionFilter, DecisionRow, SignalFilter, SignalRow, StrategyRow, risk_decisions, signals, strategies,
 };
+pub use lists::{list_decisions, list_fills, list_orders, list_signals};
 pub use operations::{
     HaltRow, HeartbeatRow, ProjectionRow, checkpoints, halts, heartbeats, projection_status,
 };
@@ -49,6 +53,7 @@ pub use orders::{
 pub use overview::{QualityCount, latest_equity, parked_open, peak_equity, quality_counts};
 pub use parked::{ParkedRow, parked, parked_message, parked_same};
 pub use snapshot::{TradingSnapshot, load_book, trading_checkpoint, trading_snapshot};
+pub use turn::{Cursor, NoCursor, Part, Turn};
 
 /// Most rows of one answer.
 pub const LIMIT_MAX: u32 = 200;
