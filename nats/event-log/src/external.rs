@@ -9,7 +9,6 @@
 use serde_json::{Value, json};
 
 use crate::LogError;
-use crate::filter::is_well_formed;
 use crate::jetstream::JetStreamLog;
 
 /// Time after which an unacknowledged message is delivered again, in nanoseconds.
@@ -52,12 +51,6 @@ impl DurableSpec {
         }
         config
     }
-}
-
-/// Whether a text is a subject or a filter with wildcards.
-#[must_use]
-pub fn is_filter(text: &str) -> bool {
-    is_well_formed(text)
 }
 
 impl JetStreamLog {

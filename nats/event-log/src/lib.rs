@@ -9,14 +9,16 @@ mod port;
 mod clock;
 mod filter;
 mod wire;
+mod browse;
 mod memory;
 mod jetstream;
 pub mod definitions;
 mod external;
 
+pub use browse::{Moment, STORED_MAX, SUBJECTS_MAX, Stored, SubjectCount, Subjects, first_at};
 pub use clock::Clock;
-pub use external::{DurableSpec, is_filter};
-pub use filter::covers;
+pub use external::DurableSpec;
+pub use filter::{covers, is_well_formed};
 pub use jetstream::{
     Auth, ConnectError, ConnectOptions, HopError, Hops, JetStreamLog, connect, measure_hops,
 };

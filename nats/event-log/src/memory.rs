@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: persistence, latency and faults.
 
+mod browse;
 mod read;
 mod store;
 mod watch;
@@ -22,7 +23,7 @@ use crate::clock::Clock;
 use crate::wire::{self, Encoded};
 use crate::{
     Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Hints, LogError, Reader, Recorded,
-    StreamState,
+    Stored, StreamState, Subjects,
 };
 use store::{Durable, State, StreamLog};
 
@@ -92,24 +93,26 @@ impl MemoryLog {
     /// Publishes a payload as a plain client would, with an optional `Content-Type`. What it answers is
     /// the sequence, or `None` when no stream holds the subject.
     pub fn publish_raw(&self, subject: &str, payload: &[u8], content_type: Option<&str>) -> Option<u64> {
+        let stored_ns = self.shared.clock.now_ns();
         let mut state = self.shared.lock();
         state.announce(subject, payload);
         let log = state.stream_mut(stream_of(subject)?).ok()?;
         let content_type = content_type.map(Arc::from);
-        let sequence = log.push(subject, Bytes::copy_from_slice(payload), content_type, None);
+        let sequence = log.push(subject, Bytes::copy_from_slice(payload), content_type, None, stored_ns);
         drop(state);
         self.shared.signal();
         Some(sequence)
     }
 
     fn commit(&self, batch: &[Encoded]) -> Result<Vec<Appended>, AppendError> {
+        let stored_ns = self.shared.clock.now_ns();
         let mut state = self.shared.lock();
         for entry in batch {
             // A plain subscriber sees what is sent, whether or not the stream takes it.
             state.announce(entry.subject.as_str(), &entry.payload);
         }
         let log = state.stream_mut(batch[0].stream)?;
-        let outcome = log.append(batch)?;
+        let outcome = log.append(batch, stored_ns)?;
         drop(state);
         self.shared.signal();
         Ok(outcome)
@@ -146,6 +149,30 @@ impl EventLog for MemoryLog {
 
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
         self.shared.lock().stream_mut(stream)?.recorded(sequence)
+    }
+
+    async fn stored_from(
+        &self,
+        stream: &str,
+        filter: &str,
+        from_sequence: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError> {
+        browse::from(&mut self.shared.lock(), stream, filter, from_sequence, max)
+    }
+
+    async fn stored_before(
+        &self,
+        stream: &str,
+        filter: &str,
+        before: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError> {
+        browse::before(&mut self.shared.lock(), stream, filter, before, max)
+    }
+
+    async fn subjects(&self, stream: &str, filter: &str) -> Result<Subjects, LogError> {
+        browse::subjects(&mut self.shared.lock(), stream, filter)
     }
 
     async fn state(&self, stream: &str) -> Result<StreamState, LogError> {

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use contracts::v1::Event;
 use contracts::{DecodeError, Subject};
 
+use crate::browse::{Stored, Subjects};
+
 /// An event as it stands on the tape.
 #[derive(Clone, Debug)]
 pub struct Recorded {
@@ -192,6 +194,29 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// The event with the given sequence.
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError>;
+
+    /// Messages as they are under a filter from `from_sequence` on, ascending, at most `max` (of 1 to
+    /// [`crate::STORED_MAX`]) and never more than the answer of one request holds. Leaves no consumer.
+    async fn stored_from(
+        &self,
+        stream: &str,
+        filter: &str,
+        from_sequence: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError>;
+
+    /// Messages as they are under a filter before the sequence `before`, descending, at most `max`.
+    /// Leaves no consumer.
+    async fn stored_before(
+        &self,
+        stream: &str,
+        filter: &str,
+        before: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError>;
+
+    /// The subjects under a filter and how many messages each holds, at most [`crate::SUBJECTS_MAX`].
+    async fn subjects(&self, stream: &str, filter: &str) -> Result<Subjects, LogError>;
 
     /// First and last sequence of a stream.
     async fn state(&self, stream: &str) -> Result<StreamState, LogError>;

@@ -367,8 +367,36 @@ pub enum OrderCommand {
 /// Messages that could not be handled.
 #[derive(Debug, Subcommand)]
 pub enum ParkedCommand {
-    /// List parked messages
-    List,
+    /// List parked messages, newest first
+    List {
+        /// Also those replayed or dismissed
+        #[arg(long)]
+        all: bool,
+        /// At most so many, up to 200
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+        /// Only older than this cursor, printed by the page before
+        #[arg(long, value_name = "CURSOR")]
+        before: Option<u64>,
+    },
+    /// Show one with its payload
+    Show {
+        /// Parked event's id
+        id: String,
+    },
+    /// Handle it again after a fix: publish its event again at the end of its stream
+    Replay {
+        /// Parked event's id
+        id: String,
+    },
+    /// Close it without handling it
+    Dismiss {
+        /// Parked event's id
+        id: String,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 /// Options of `halt` and `resume`.

@@ -17,6 +17,8 @@ pub(super) struct Stored {
     pub subject: Arc<str>,
     pub payload: Bytes,
     pub content_type: Option<Arc<str>>,
+    pub id: Option<Arc<str>>,
+    pub stored_ns: i64,
 }
 
 /// Everything on the tape.
@@ -133,6 +135,7 @@ impl StreamLog {
         payload: Bytes,
         content_type: Option<Arc<str>>,
         id: Option<&str>,
+        stored_ns: i64,
     ) -> u64 {
         let sequence = self.last_sequence() + 1;
         for (position, token) in literals(subject) {
@@ -142,12 +145,13 @@ impl StreamLog {
             self.ids.insert(id.to_owned(), sequence);
         }
         self.bytes += (subject.len() + payload.len()) as u64;
-        self.messages.push(Stored { subject: subject.into(), payload, content_type });
+        let id = id.map(Arc::from);
+        self.messages.push(Stored { subject: subject.into(), payload, content_type, id, stored_ns });
         sequence
     }
 
     /// Appends all or nothing. Expectations are judged against the stream as it is before.
-    pub fn append(&mut self, batch: &[Encoded]) -> Result<Vec<Appended>, AppendError> {
+    pub fn append(&mut self, batch: &[Encoded], stored_ns: i64) -> Result<Vec<Appended>, AppendError> {
         let stored: Vec<Option<u64>> = batch.iter().map(|entry| self.locate(entry)).collect();
         if stored.iter().all(Option::is_some) {
             let found = |sequence| Appended { sequence, duplicate: true };
@@ -164,7 +168,13 @@ impl StreamLog {
             return Err(self.conflict(entry.subject.as_str(), 0, at)?);
         }
         let mut push = |entry: &Encoded| Appended {
-            sequence: self.push(entry.subject.as_str(), entry.payload.clone(), None, Some(&entry.id)),
+            sequence: self.push(
+                entry.subject.as_str(),
+                entry.payload.clone(),
+                None,
+                Some(&entry.id),
+                stored_ns,
+            ),
             duplicate: false,
         };
         Ok(batch.iter().map(&mut push).collect())

@@ -9,7 +9,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{
     Event, Sizing, StrategyDisabled, StrategyEnabled, StrategyMode, StrategyRegistered, StrategyRemoved,
 };
-use event_log::{Append, AppendError, Expect, LogError, Tape, covers, is_filter};
+use event_log::{Append, AppendError, Expect, LogError, Tape, covers, is_well_formed};
 
 use super::{Caller, audit, control, event};
 use crate::external::{AccessError, Credentials, ExternalStrategy, StrategyAccess};
@@ -273,7 +273,7 @@ async fn check(tape: &Tape, new: &NewStrategy) -> Result<(), StrategyError> {
         return invalid("subjects", "", "at least one, for example market.bar.1h.SPY");
     }
     for (place, subject) in new.subjects.iter().enumerate() {
-        if !is_filter(subject) || !subject.starts_with("market.") {
+        if !is_well_formed(subject) || !subject.starts_with("market.") {
             return invalid(
                 "subjects",
                 subject,
