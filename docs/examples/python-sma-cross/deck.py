@@ -109,6 +109,9 @@ class Deck:
 
         async def told(error):
             print(f"{self.name}: {error}", file=sys.stderr)
+            if isinstance(error, nats.errors.AuthorizationError) or "Authorization Violation" in str(error):
+                # The user is gone: no attempt will succeed.
+                self.closed.set()
 
         self.nc = await nats.connect(
             credentials["url"],
@@ -134,8 +137,7 @@ class Deck:
         except Removed:
             print(f"{self.name}: the registration has ended", file=sys.stderr)
         finally:
-            if not self.closed.is_set():
-                await self.nc.close()
+            await self.nc.close()
 
     async def reconnected(self):
         await asyncio.sleep(0.1)

@@ -167,7 +167,7 @@ async fn a_wrong_signal_is_parked_or_denied_and_holds_up_nobody() -> Outcome {
         reasons = of_risk.filter_map(|row| row["reason"].as_str().map(str::to_owned)).collect();
         Ok(reasons.len() >= 3)
     })?;
-    for named in ["sidee", "signal.strategy", "body"] {
+    for named in ["signal.legs[0]", "sidee", "signal.strategy", "body"] {
         assert!(reasons.iter().any(|reason| reason.contains(named)), "{named}: {reasons:?}");
     }
     let mut denied = String::new();

@@ -56,14 +56,19 @@ pub async fn run<S: Strategy>(credentials: &Credentials, make: impl Fn() -> S) -
     let client = options.connect(&credentials.url).await.context("connect")?;
     eprintln!("{}: connected to {}", credentials.strategy, credentials.url);
     loop {
-        let mut follower = Follower::open(&client, credentials).await?;
-        match follower.follow(make()).await {
+        match pass(&client, credentials, make()).await {
             Ok(()) => return Ok(()),
-            // Deliveries may be missing after an interruption, so everything is read again.
+            // Deliveries may be missing after an interruption, so everything is read again. The client gives up
+            // reconnecting by itself, and its error is another one.
             Err(error) if error.is::<Lost>() => eprintln!("{}: beginning again", credentials.strategy),
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Reads everything from the beginning, then goes on with the present.
+async fn pass(client: &Client, credentials: &Credentials, strategy: impl Strategy) -> anyhow::Result<()> {
+    Follower::open(client, credentials).await?.follow(strategy).await
 }
 
 /// Deliveries may be missing.
