@@ -1,6 +1,9 @@
 //! Users of a nats-server beside its owner.
 
+use std::time::Duration;
+
 use async_nats::Client;
+use futures::StreamExt as _;
 use local_servers::testing::TestNats;
 use local_servers::{NatsUser, NatsUsers};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -37,10 +40,19 @@ async fn a_user_comes_and_goes_while_the_server_runs() {
 
     // What the owner sends under the user's own subject arrives; what is not its own does not.
     let mut heard = client.subscribe("own.first.x").await.unwrap();
-    client.flush().await.unwrap();
-    owner.publish("own.first.x", "hello".into()).await.unwrap();
-    let message = futures::StreamExt::next(&mut heard).await.unwrap();
+    let mut foreign = client.subscribe("own.second.x").await.unwrap();
+    // Plain messages are not kept: until the server knows of the subscription, they pass by.
+    let message = loop {
+        owner.publish("own.second.x", "hello".into()).await.unwrap();
+        owner.publish("own.first.x", "hello".into()).await.unwrap();
+        let heard = tokio::time::timeout(Duration::from_millis(100), heard.next()).await;
+        if let Ok(message) = heard {
+            break message.unwrap();
+        }
+    };
     assert_eq!(&message.payload[..], b"hello");
+    let nothing = tokio::time::timeout(Duration::from_millis(100), foreign.next()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
 
     // The hash alone is kept, in files of the owner's.
     for file in ["users.json", "users.conf"] {
