@@ -92,13 +92,8 @@ impl ExternalStrategy {
                 publish.push(format!("$JS.API.CONSUMER.{call}.{stream}.{consumer}"));
             }
         }
-        let subscribe = vec![
-            format!("{}.>", self.inbox_prefix()),
-            format!("fill.*.{name}.>"),
-            format!("order.*.{name}.>"),
-            format!("control.strategy.{name}.>"),
-        ];
-        Rights { publish, subscribe }
+        // What concerns it comes through its consumers; a plain subject could be spoken under by others.
+        Rights { publish, subscribe: vec![format!("{}.>", self.inbox_prefix())] }
     }
 }
 

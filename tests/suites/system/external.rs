@@ -67,8 +67,11 @@ fn start(home: &Home, name: &str, mut command: Command, [fast, slow]: [&str; 2])
 /// What a signal says, without who says it: intent, indicators and reason.
 type Said = (String, Vec<(String, f64)>, String);
 
-/// The signals on a tape, by strategy, instant and symbol.
-fn signals(home: &Home, tape: &str) -> anyhow::Result<BTreeMap<String, BTreeMap<(String, String), Said>>> {
+/// Signals by instant and symbol.
+type Signals = BTreeMap<(String, String), Said>;
+
+/// The signals on a tape, by strategy.
+fn signals(home: &Home, tape: &str) -> anyhow::Result<BTreeMap<String, Signals>> {
     let printed = home.text(&[
         "tail",
         "--tape",
@@ -80,7 +83,7 @@ fn signals(home: &Home, tape: &str) -> anyhow::Result<BTreeMap<String, BTreeMap<
         "--no-follow",
         "--json",
     ])?;
-    let mut found: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+    let mut found: BTreeMap<String, Signals> = BTreeMap::new();
     for line in printed.lines() {
         let line: Value = serde_json::from_str(line)?;
         let (event, signal) = (&line["event"], &line["event"]["signal"]);

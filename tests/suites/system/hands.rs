@@ -106,6 +106,21 @@ async fn a_strategys_user_can_do_nothing_but_its_own() -> Outcome {
         let answer = client.request(subject, payload.into()).await;
         assert!(answer.is_err(), "{subject} was answered: {answer:?}");
     }
+    // Nor can it have the server's answers sent where it may not send itself.
+    for reply in ["$JS.API.STREAM.DELETE.LOGS", "$JS.API.STREAM.PURGE.LOGS", "control.strategy.mine.enabled"]
+    {
+        for (subject, payload) in [
+            ("$JS.API.DIRECT.GET.TRADING.signal.mine.NONE", ""),
+            ("$JS.API.CONSUMER.INFO.TRADING.strategy-mine", ""),
+            ("$JS.API.CONSUMER.MSG.NEXT.TRADING.strategy-mine", r#"{"batch":1}"#),
+            ("signal.mine.ACMEX", "{}"),
+        ] {
+            client.publish_with_reply(subject, reply, payload.into()).await?;
+        }
+    }
+    // In order behind all of them.
+    client.request("$JS.API.CONSUMER.INFO.TRADING.strategy-mine", "".into()).await?;
+    assert_eq!(stored(&home, "control.strategy.mine.>")?, 1, "its registration alone");
     // Nothing of it took effect: the other's signals, and what only the system writes.
     for subject in ["signal.yours.>", "control.trading.>"] {
         assert_eq!(stored(&home, subject)?, 0, "{subject}");
@@ -113,10 +128,13 @@ async fn a_strategys_user_can_do_nothing_but_its_own() -> Outcome {
     let streams = rows(&home, &["stream", "list"])?;
     assert_eq!(streams.len(), 5, "{streams:?}");
     assert!(rows(&home, &["stream", "diff"])?.is_empty());
-    // It hears nothing either, but what is its own.
-    let mut heard = client.subscribe("signal.>").await?;
-    let listening = tokio::time::timeout(Duration::from_secs(2), futures::StreamExt::next(&mut heard)).await;
-    assert!(!matches!(listening, Ok(Some(_))), "{listening:?}");
+    // It hears nothing either, but what it asks for.
+    for subject in [">", "signal.>", "fill.>", "account.>"] {
+        let mut heard = client.subscribe(subject).await?;
+        let listening =
+            tokio::time::timeout(Duration::from_secs(1), futures::StreamExt::next(&mut heard)).await;
+        assert!(!matches!(listening, Ok(Some(_))), "{subject}: {listening:?}");
+    }
 
     // A user that is removed is out at once, and its name can be registered again.
     home.text(&["strategy", "remove", "mine", "--reason", "done"])?;

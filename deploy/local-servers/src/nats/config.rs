@@ -23,9 +23,7 @@ pub(super) fn render(
              # The disk is the only limit: a full one stops writes loudly, an early limit would do so for nothing.\n    \
              max_file_store: {unlimited}\n\
          {sync}}}\n\
-         authorization {{\n    \
-             include \"users.conf\"\n\
-         }}\n",
+         include \"users.conf\"\n",
         name = quoted(server_name),
         max_payload = options.max_payload_bytes,
         unlimited = 1_u64 << 50,

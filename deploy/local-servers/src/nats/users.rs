@@ -1,5 +1,12 @@
 //! Users of a local nats-server beside its owner: each with its own password and its own few subjects.
 //!
+//! The owner is in an account of its own, which holds the streams; the others are in another account, which
+//! imports what they may ask for. Permissions alone would not do: a permission is checked on the subject of a
+//! request and not on that of its answer, so that whoever may ask for anything could have the server send the
+//! answer to `$JS.API.STREAM.DELETE.…` or under a subject of a stream. An answer that crosses into another
+//! account can reach nothing but an inbox there. Both accounts are the same from the first start on, and only
+//! the second one's users change, because a server that reads its configuration again links no new imports.
+//!
 //! They live in `users.json` and, as the server reads them, in `users.conf`, which the server's configuration
 //! includes. A change takes effect in a running server at once, whichever process runs it: the file is
 //! replaced and the server told to read it again, upon which it ends the connections of users that are gone.
@@ -28,6 +35,18 @@ use crate::process::{ChildRecord, send};
 /// server computes it at every connect.
 const BCRYPT_COST: u32 = 6;
 const PASSWORD_BYTES: usize = 24;
+/// Account of the owner, which holds the streams; and that of everybody else.
+const OWNER_ACCOUNT: &str = "TAPE";
+const OTHERS_ACCOUNT: &str = "STRATEGIES";
+/// What may pass from the second account into the first, as far as a user's own permissions go.
+const PASSED: [&str; 6] = [
+    "signal.>",
+    "$JS.ACK.>",
+    "$JS.API.DIRECT.GET.*.>",
+    "$JS.API.CONSUMER.MSG.NEXT.*.*",
+    "$JS.API.CONSUMER.INFO.*.*",
+    "$JS.API.CONSUMER.RESET.*.*",
+];
 /// How long a running server may take to read its users again.
 const RELOAD_MAX: Duration = Duration::from_secs(10);
 const RELOAD_POLL: Duration = Duration::from_millis(5);
@@ -126,11 +145,22 @@ impl NatsUsers {
     /// Writes `users.conf` for a server that is about to start.
     pub(super) fn prepare(&self, owner: &Credentials) -> Result<(), ServerError> {
         let _lock = self.lock()?;
+        self.adopt_global()?;
         self.write(owner, &self.read()?)
     }
 
     fn write(&self, owner: &Credentials, users: &[Stored]) -> Result<(), ServerError> {
         write_private(&self.path("users.conf"), render(owner, users).as_bytes())
+    }
+
+    /// Streams that were made when the server had one account, the global one, belong to the owner.
+    fn adopt_global(&self) -> Result<(), ServerError> {
+        let streams = self.path("jetstream");
+        let (global, own) = (streams.join("$G"), streams.join(OWNER_ACCOUNT));
+        if !global.exists() || own.exists() {
+            return Ok(());
+        }
+        fs::rename(&global, &own).map_err(ServerError::file(&global, "hand over to the owner's account"))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -188,18 +218,26 @@ fn length(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |data| data.len())
 }
 
-/// The users in the configuration language.
+/// Accounts and users in the configuration language.
 fn render(owner: &Credentials, users: &[Stored]) -> String {
+    let exports = PASSED.map(|subject| format!("{{ service: {}, response_type: stream }}", quoted(subject)));
+    let imports = PASSED.map(|subject| {
+        format!("{{ service: {{ account: {OWNER_ACCOUNT}, subject: {} }} }}", quoted(subject))
+    });
     let mut text = format!(
-        "# Written by Tapedeck; changes here are lost.\nusers: [\n  {{ user: {}, password: {} }}\n",
+        "# Written by Tapedeck; changes here are lost.\naccounts: {{\n  {OWNER_ACCOUNT}: {{\n    \
+         jetstream: enabled\n    users: [ {{ user: {}, password: {} }} ]\n    exports: [ {} ]\n  }}\n  \
+         {OTHERS_ACCOUNT}: {{\n    imports: [ {} ]\n    users: [\n",
         quoted(&owner.user),
         quoted(owner.password.expose_secret()),
+        exports.join(", "),
+        imports.join(", "),
     );
     for Stored { user, bcrypt } in users {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "  {}", block(user, bcrypt));
+        let _ = writeln!(text, "      {}", block(user, bcrypt));
     }
-    text.push_str("]\n");
+    text.push_str("    ]\n  }\n}\n");
     text
 }
 

@@ -13,7 +13,7 @@ use crate::support::{connect, mode};
 fn user(name: &str) -> NatsUser {
     NatsUser {
         name: name.to_owned(),
-        publish: vec![format!("own.{name}.>")],
+        publish: vec![format!("signal.{name}.>")],
         subscribe: vec![format!("_INBOX_{name}.>"), format!("own.{name}.>")],
     }
 }
@@ -38,20 +38,24 @@ async fn a_user_comes_and_goes_while_the_server_runs() {
     let client = enter(&nats, "first", &first).await.expect("the user connects as soon as it is granted");
     assert!(enter(&nats, "first", &second).await.is_none(), "another user's password");
 
-    // What the owner sends under the user's own subject arrives; what is not its own does not.
-    let mut heard = client.subscribe("own.first.x").await.unwrap();
-    let mut foreign = client.subscribe("own.second.x").await.unwrap();
-    // Plain messages are not kept: until the server knows of the subscription, they pass by.
-    let message = loop {
-        owner.publish("own.second.x", "hello".into()).await.unwrap();
-        owner.publish("own.first.x", "hello".into()).await.unwrap();
-        let heard = tokio::time::timeout(Duration::from_millis(100), heard.next()).await;
-        if let Ok(message) = heard {
+    // It asks the owner, under the subjects that pass between the accounts and are its own.
+    let mut asked = owner.subscribe("signal.>").await.unwrap();
+    owner.flush().await.unwrap();
+    let question = loop {
+        // Plain messages are not kept: until the server knows of the subscription, they pass by.
+        client.publish_with_reply("signal.second.x", "_INBOX_first.x", "forbidden".into()).await.unwrap();
+        client.publish_with_reply("signal.first.x", "_INBOX_first.x", "hello".into()).await.unwrap();
+        if let Ok(message) = tokio::time::timeout(Duration::from_millis(100), asked.next()).await {
             break message.unwrap();
         }
     };
-    assert_eq!(&message.payload[..], b"hello");
-    let nothing = tokio::time::timeout(Duration::from_millis(100), foreign.next()).await;
+    assert_eq!((&question.payload[..], question.subject.as_str()), (&b"hello"[..], "signal.first.x"));
+    // What the owner says among its own is not for it.
+    let mut heard = client.subscribe("own.first.x").await.unwrap();
+    client.publish("signal.first.x", "again".into()).await.unwrap();
+    asked.next().await.unwrap();
+    owner.publish("own.first.x", "hello".into()).await.unwrap();
+    let nothing = tokio::time::timeout(Duration::from_millis(100), heard.next()).await;
     assert!(nothing.is_err(), "{nothing:?}");
 
     // The hash alone is kept, in files of the owner's.
@@ -90,4 +94,19 @@ async fn users_granted_at_once_do_not_lose_each_other() {
     for (name, password) in names.iter().zip([granted.0, granted.1, granted.2, granted.3]) {
         assert!(enter(&nats, name, &password.unwrap()).await.is_some(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn streams_of_the_time_before_accounts_are_kept() {
+    let mut nats = TestNats::start().await.unwrap();
+    let context = async_nats::jetstream::new(connect(&nats.url()).await);
+    let config = async_nats::jetstream::stream::Config { name: "OLD".to_owned(), ..Default::default() };
+    context.create_stream(config).await.unwrap();
+    context.publish("OLD", "kept".into()).await.unwrap().await.unwrap();
+    nats.stop().await;
+    let streams = nats.directory().join("nats/jetstream");
+    std::fs::rename(streams.join("TAPE"), streams.join("$G")).unwrap();
+    nats.start_again().await.unwrap();
+    let context = async_nats::jetstream::new(connect(&nats.url()).await);
+    assert_eq!(context.get_stream("OLD").await.unwrap().get_info().await.unwrap().state.messages, 1);
 }

@@ -9,7 +9,7 @@ use contracts::stream::{AUDIT, TRADING};
 use contracts::v1::event::Body;
 use contracts::v1::{AccountConfigured, Event, Sizing, SizingKind, StrategyMode, StrategyRegistered};
 use contracts::{Subject, to_timestamp};
-use event_log::{Append, EventLog as _, Expect, MemoryLog, Tape};
+use event_log::{Append, Expect, MemoryLog, Tape};
 use runtime::command::{self, Caller, NewStrategy, StrategyError};
 use runtime::{AccessError, Credentials, ExternalStrategy, StrategyAccess};
 
