@@ -131,8 +131,9 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
     let compressible = SizeAbove::new(1_024).and(NotForContentType::SSE).and(NotForContentType::IMAGES);
     let site = Router::new()
         .route("/", get(pages::overview::page))
-        .route("/overview/panels/{panel}", get(pages::overview::panel))
         .route("/overview/equity.json", get(pages::overview::equity_points))
+        .route("/panels/{name}", get(pages::panel))
+        .route("/palette.json", get(pages::palette))
         .route("/trading/halt", post(action::halt))
         .route("/trading/resume", post(action::resume))
         .route("/strategies/{name}/enable", post(action::enable_strategy))

@@ -10,6 +10,7 @@ mod ack_subject;
 mod api;
 mod append;
 mod batch;
+mod browse;
 mod connect;
 mod consume;
 mod hops;
@@ -29,7 +30,7 @@ use crate::observer::Hook;
 use crate::wire;
 use crate::{
     Acks, Append, AppendError, Appended, Consumer, EventLog, Hints, LogError, Observer, Reader, Recorded,
-    StreamState,
+    Stored, StreamState, Subjects,
 };
 
 pub use connect::{Auth, ConnectError, ConnectOptions, connect};
@@ -131,8 +132,36 @@ impl EventLog for JetStreamLog {
         self.last_under(stream, filter).await
     }
 
+    async fn last_sequence(&self, stream: &str, filter: &str) -> Result<u64, LogError> {
+        self.last_sequence_under(stream, filter).await
+    }
+
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
         self.at(stream, sequence).await
+    }
+
+    async fn stored_from(
+        &self,
+        stream: &str,
+        filter: &str,
+        from_sequence: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError> {
+        self.browse_from(stream, filter, from_sequence, max).await
+    }
+
+    async fn stored_before(
+        &self,
+        stream: &str,
+        filter: &str,
+        before: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError> {
+        self.browse_before(stream, filter, before, max).await
+    }
+
+    async fn subjects(&self, stream: &str, filter: &str) -> Result<Subjects, LogError> {
+        self.subject_counts(stream, filter).await
     }
 
     async fn state(&self, stream: &str) -> Result<StreamState, LogError> {

@@ -10,12 +10,16 @@ mod clock;
 mod filter;
 mod observer;
 mod wire;
+mod browse;
 mod memory;
 mod jetstream;
 pub mod definitions;
+mod external;
 
+pub use browse::{Moment, STORED_MAX, SUBJECTS_MAX, Stored, SubjectCount, Subjects, first_at};
 pub use clock::Clock;
-pub use filter::covers;
+pub use external::DurableSpec;
+pub use filter::{covers, is_well_formed};
 pub use jetstream::{
     Answers, Auth, ConnectError, ConnectOptions, HopError, Hops, Introduced, Introduction, JetStreamLog,
     connect, measure_hops,

@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: persistence, latency and faults.
 
+mod browse;
 mod read;
 mod store;
 mod watch;
@@ -23,9 +24,9 @@ use crate::observer::Hook;
 use crate::wire::{self, Encoded};
 use crate::{
     Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Hints, LogError, Observer, Reader,
-    Recorded, StreamState,
+    Recorded, Stored, StreamState, Subjects,
 };
-use store::{Durable, State, Stored, StreamLog};
+use store::{Durable, State, StreamLog};
 
 /// Largest payload, the server's default.
 const MAX_PAYLOAD: usize = 1 << 20;
@@ -114,26 +115,34 @@ impl MemoryLog {
         content_type: Option<&str>,
         traceparent: Option<&str>,
     ) -> Option<u64> {
+        let stored_ns = self.shared.clock.now_ns();
         let mut state = self.shared.lock();
         state.announce(subject, payload);
         let log = state.stream_mut(stream_of(subject)?).ok()?;
         let content_type = content_type.map(Arc::from);
-        let payload = Bytes::copy_from_slice(payload);
-        let trace = traceparent.map(str::to_owned);
-        let sequence = log.push(Stored { subject: subject.into(), payload, content_type, trace }, None);
+        let message = store::Stored {
+            subject: subject.into(),
+            payload: Bytes::copy_from_slice(payload),
+            content_type,
+            trace: traceparent.map(str::to_owned),
+            id: None,
+            stored_ns,
+        };
+        let sequence = log.push(message);
         drop(state);
         self.shared.signal();
         Some(sequence)
     }
 
     fn commit(&self, batch: &[Encoded]) -> Result<Vec<Appended>, AppendError> {
+        let stored_ns = self.shared.clock.now_ns();
         let mut state = self.shared.lock();
         for entry in batch {
             // A plain subscriber sees what is sent, whether or not the stream takes it.
             state.announce(entry.subject.as_str(), &entry.payload);
         }
         let log = state.stream_mut(batch[0].stream)?;
-        let outcome = log.append(batch)?;
+        let outcome = log.append(batch, stored_ns)?;
         drop(state);
         self.shared.signal();
         Ok(outcome)
@@ -181,8 +190,36 @@ impl EventLog for MemoryLog {
         log.recorded(sequence)
     }
 
+    async fn last_sequence(&self, stream: &str, filter: &str) -> Result<u64, LogError> {
+        Ok(self.shared.lock().stream_mut(stream)?.last_under(filter))
+    }
+
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
         self.shared.lock().stream_mut(stream)?.recorded(sequence)
+    }
+
+    async fn stored_from(
+        &self,
+        stream: &str,
+        filter: &str,
+        from_sequence: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError> {
+        browse::from(&mut self.shared.lock(), stream, filter, from_sequence, max)
+    }
+
+    async fn stored_before(
+        &self,
+        stream: &str,
+        filter: &str,
+        before: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError> {
+        browse::before(&mut self.shared.lock(), stream, filter, before, max)
+    }
+
+    async fn subjects(&self, stream: &str, filter: &str) -> Result<Subjects, LogError> {
+        browse::subjects(&mut self.shared.lock(), stream, filter)
     }
 
     async fn state(&self, stream: &str) -> Result<StreamState, LogError> {

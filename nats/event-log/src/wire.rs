@@ -8,7 +8,7 @@ use contracts::{ContentType, DecodeError, Subject, stream_of};
 
 use crate::clock::Clock;
 use crate::filter::{covers, is_well_formed};
-use crate::{Append, AppendError, Delivery, Expect, Recorded, TraceParent};
+use crate::{Append, AppendError, Delivery, Expect, LogError, Recorded, TraceParent};
 
 /// Most events of one atomic batch; the server's own limit.
 pub const MAX_BATCH: usize = 1_000;
@@ -145,9 +145,26 @@ pub(crate) fn decode(
     }
 }
 
+/// A stored message as an event.
+pub(crate) fn recorded(
+    sequence: u64,
+    subject: &str,
+    content_type: Option<&str>,
+    payload: &[u8],
+) -> Result<Recorded, LogError> {
+    match delivery(sequence, subject, content_type, payload) {
+        Delivery::Event(recorded) => Ok(recorded),
+        Delivery::Undecodable { error, .. } => {
+            Err(LogError::new(format!("decode sequence {sequence} ({subject})"), error))
+        }
+    }
+}
+
 /// A stored message as a reader delivers it.
 pub(crate) fn delivery(sequence: u64, subject: &str, content_type: Option<&str>, payload: &[u8]) -> Delivery {
-    match decode(content_type, payload) {
+    let admitted =
+        decode(content_type, payload).and_then(|event| contracts::admit(subject, &event).map(|()| event));
+    match admitted {
         Ok(event) => Delivery::Event(Recorded { sequence, subject: subject.to_owned(), event }),
         Err(error) => {
             Delivery::Undecodable { sequence, subject: subject.to_owned(), payload: payload.to_vec(), error }

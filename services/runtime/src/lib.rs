@@ -8,6 +8,7 @@ mod append;
 mod clock;
 pub mod command;
 mod context;
+mod external;
 mod health;
 mod instant;
 pub mod metrics;
@@ -18,6 +19,9 @@ pub mod testing;
 pub use append::{append, append_all};
 pub use clock::{ClockMode, now_ns};
 pub use context::Context;
+pub use external::{
+    AccessError, Credentials, DEFAULT_SUBJECTS, ExternalStrategy, Rights, StrategyAccess, consumer_name,
+};
 pub use health::{Health, HealthState, Heartbeats, ServiceHealth};
 pub use instant::{Instant, Instants, is_live};
 pub use parking::park;

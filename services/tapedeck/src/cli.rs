@@ -1,8 +1,12 @@
 //! The command line: names, options and their help. What a command does is in `command`.
 
+mod strategy;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use strategy::{Language, Register, Replace, StrategyCommand};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
 #[derive(Debug, Parser)]
@@ -159,6 +163,9 @@ pub struct Rehearse {
     /// Run only these services here; the others run elsewhere
     #[arg(long, num_args = 1.., value_name = "SERVICE")]
     pub only: Vec<Service>,
+    /// Begin when this external strategy is registered and enabled; may be given several times
+    #[arg(long, value_name = "STRATEGY")]
+    pub wait_for: Vec<String>,
     /// Serve the dashboard meanwhile at this address
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub bind: Option<String>,
@@ -343,31 +350,6 @@ pub enum ConfigCommand {
     Check,
 }
 
-/// Strategies.
-#[derive(Debug, Subcommand)]
-pub enum StrategyCommand {
-    /// List the tape's strategies
-    List,
-    /// Let a strategy's signals take effect
-    Enable {
-        /// Strategy's name
-        name: String,
-        /// `paper` orders on the paper account; `shadow` records signals without orders
-        #[arg(long, default_value = "paper", value_name = "shadow|paper")]
-        mode: String,
-    },
-    /// Stop a strategy's signals; its positions stay
-    Disable {
-        /// Strategy's name
-        name: String,
-        /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT")]
-        reason: String,
-    },
-    /// List the built-in kinds with their parameters
-    Kinds,
-}
-
 /// Read models.
 #[derive(Debug, Subcommand)]
 pub enum ProjectionCommand {
@@ -435,8 +417,36 @@ pub enum OrderCommand {
 /// Messages that could not be handled.
 #[derive(Debug, Subcommand)]
 pub enum ParkedCommand {
-    /// List parked messages
-    List,
+    /// List parked messages, newest first
+    List {
+        /// Also those replayed or dismissed
+        #[arg(long)]
+        all: bool,
+        /// At most so many, up to 200
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+        /// Only older than this cursor, printed by the page before
+        #[arg(long, value_name = "CURSOR")]
+        before: Option<u64>,
+    },
+    /// Show one with its payload
+    Show {
+        /// Parked event's id
+        id: String,
+    },
+    /// Handle it again after a fix: publish its event again at the end of its stream
+    Replay {
+        /// Parked event's id
+        id: String,
+    },
+    /// Close it without handling it
+    Dismiss {
+        /// Parked event's id
+        id: String,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 /// Options of `halt` and `resume`.

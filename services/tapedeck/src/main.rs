@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stderr, reason = "a command line speaks to its user")]
 
+mod access;
 mod addresses;
 mod cli;
 mod command;
@@ -58,6 +59,9 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
         Command::Config(options) => command::config::run(global, &options, output),
         Command::Doctor => command::doctor::run(global, output).await,
         Command::Strategy(cli::StrategyCommand::Kinds) => command::strategy::kinds(output),
+        Command::Strategy(cli::StrategyCommand::New { name, lang, dir }) => {
+            command::skeleton::write(&name, lang, dir.as_deref(), output)
+        }
         Command::Up(options) => command::up::run(global, &options, output).await,
         Command::Rehearse(options) => command::rehearse::run(global, &options, output).await,
         Command::Run(options) => command::run::run(global, &options, output).await,

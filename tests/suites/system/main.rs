@@ -6,6 +6,8 @@
 mod browser;
 mod cli;
 mod collector;
+mod external;
+mod hands;
 mod harness;
 mod kill;
 mod rehearsal;

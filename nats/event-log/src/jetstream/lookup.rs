@@ -20,10 +20,7 @@ pub(super) fn traceparent(message: &async_nats::Message) -> Option<&str> {
 }
 
 fn recorded(message: &StreamMessage) -> Result<Recorded, LogError> {
-    let event = wire::decode(content_type(&message.headers), &message.payload).map_err(|error| {
-        LogError::new(format!("decode sequence {} ({})", message.sequence, message.subject), error)
-    })?;
-    Ok(Recorded { sequence: message.sequence, subject: message.subject.to_string(), event })
+    wire::recorded(message.sequence, &message.subject, content_type(&message.headers), &message.payload)
 }
 
 impl JetStreamLog {
@@ -43,6 +40,15 @@ impl JetStreamLog {
             Ok(message) => recorded(&message).map(Some),
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
             Err(error) => Err(LogError::new(format!("last event under {filter} of {stream}"), error)),
+        }
+    }
+
+    /// Sequence of the last message under a filter, event or not; 0 when there is none.
+    pub(super) async fn last_sequence_under(&self, stream: &str, filter: &str) -> Result<u64, LogError> {
+        match self.stream(stream).await?.direct_get_last_for_subject(filter).await {
+            Ok(message) => Ok(message.sequence),
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(0),
+            Err(error) => Err(LogError::new(format!("last message under {filter} of {stream}"), error)),
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod appends;
 mod batches;
+mod browsing;
 mod consumers;
 mod fixture;
 mod observing;

@@ -13,7 +13,9 @@
 //! Deliberately absent: the wall clock. Pacing uses monotonic time and moves no event.
 
 mod barrier;
+mod external;
 mod pace;
+mod parks;
 mod progress;
 mod publish;
 mod stall;
@@ -40,7 +42,7 @@ pub struct ClockConfig {
     /// Accounts that must be marked at every instant.
     pub accounts: Vec<String>,
     /// Durable consumers of MARKET that must acknowledge the last bar of every instant: `strategy` for the
-    /// built-in strategies, and those of external ones. They must exist.
+    /// built-in strategies. They must exist. Those of external strategies follow from the tape.
     pub consumers: Vec<String>,
 }
 
