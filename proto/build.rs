@@ -12,11 +12,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for file in &descriptors.file {
         json.register_file_descriptor(file.clone());
     }
-    json.extern_path(".google.protobuf", "::pbjson_types");
+    json.extern_path(".google.protobuf", "crate::wkt");
 
     prost_build::Config::new()
         .compile_well_known_types()
-        .extern_path(".google.protobuf", "::pbjson_types")
+        .extern_path(".google.protobuf", "crate::wkt")
         .compile_fds(descriptors)?;
     json.build(&[".tapedeck"])?;
     Ok(())

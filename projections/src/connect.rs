@@ -1,8 +1,10 @@
 //! Connections: migrating, the logins of the two roles, and pools set up for writing and for reading.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Executor as _, PgPool};
+use sqlx::{Connection as _, Executor as _, PgPool};
 
 /// Login of the projector, a member of `tapedeck_projector`.
 pub const PROJECTOR_LOGIN: &str = "tapedeck_projector_login";
@@ -116,10 +118,23 @@ pub async fn projector_pool(options: PgConnectOptions, max_connections: u32) -> 
 const PROJECTOR_SESSION: &str = "SET ROLE tapedeck_projector; SET synchronous_commit = off;
     SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_min_messages = warning";
 
+/// A connection that was idle for longer is tested before it is used. One that was used just now is not:
+/// the test is a round trip, and risk waits for it with every decision.
+const TESTED_AFTER: Duration = Duration::from_secs(1);
+
 /// A pool that can only read.
 pub async fn reader_pool(options: PgConnectOptions, max_connections: u32) -> Result<PgPool, ConnectError> {
     PgPoolOptions::new()
         .max_connections(max_connections)
+        .test_before_acquire(false)
+        .before_acquire(|connection, used| {
+            Box::pin(async move {
+                if used.idle_for > TESTED_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move {
                 connection.execute(READER_SESSION).await?;

@@ -24,13 +24,18 @@ mod fold;
 mod projector;
 mod rebuild;
 mod verify;
+mod describe;
+mod trace;
+pub mod as_of;
 pub mod queries;
 
 pub use connect::{
     ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
 };
+pub use describe::{Description, KIND_SUBJECTS, describe, kind_subjects};
 pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownProjection, heads};
 pub use projector::{Projector, ProjectorError};
 pub use queries::QueryError;
 pub use rebuild::{RebuildError, RebuildReport, rebuild};
+pub use trace::{Link, TraceError, trace};
 pub use verify::{Difference, TableReport, VerifyError, VerifyReport, verify};

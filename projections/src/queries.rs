@@ -13,11 +13,15 @@ mod chain;
 mod counts;
 mod deciding;
 mod decisions;
+mod lists;
 mod operations;
 mod orders;
 mod overview;
+mod parked;
+pub(crate) mod past;
 mod reading;
 mod snapshot;
+mod turn;
 
 use serde::Serialize;
 
@@ -33,21 +37,23 @@ pub use calendar::{
     ActionRow, Actions, QualityRow, SessionRow, actions_between, corporate_actions, quality, session_state,
     splits_between,
 };
-pub use chain::{EventRow, chain, event, last_events};
-pub use counts::{Counts, bar_dates, counts};
-pub use deciding::{DecisionPrices, decided, decision_prices};
+pub use chain::{EventFilter, EventRow, chain, event, events, last_events};
+pub use counts::{Counts, bar_dates, counts, orders_open};
+pub use deciding::{DecisionPrices, decision_prices};
 pub use decisions::{
     DecisionFilter, DecisionRow, SignalFilter, SignalRow, StrategyRow, risk_decisions, signals, strategies,
 };
+pub use lists::{list_decisions, list_fills, list_orders, list_signals};
 pub use operations::{
-    HaltRow, HeartbeatRow, ParkedRow, ProjectionRow, checkpoints, halts, heartbeats, parked,
-    projection_status,
+    HaltRow, HeartbeatRow, ProjectionRow, checkpoints, halts, heartbeats, projection_status,
 };
 pub use orders::{
     FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, fills, load_order, order, orders,
 };
 pub use overview::{QualityCount, latest_equity, parked_open, peak_equity, quality_counts};
-pub use snapshot::{TradingSnapshot, load_book, trading_checkpoint, trading_snapshot};
+pub use parked::{ParkedRow, parked, parked_message, parked_same};
+pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};
+pub use turn::{Cursor, NoCursor, Part, Turn};
 
 /// Most rows of one answer.
 pub const LIMIT_MAX: u32 = 200;

@@ -7,7 +7,7 @@ pub(crate) mod load;
 pub(crate) mod names;
 mod history;
 mod state;
-mod summary;
+pub(crate) mod summary;
 mod tables;
 
 use std::collections::BTreeMap;

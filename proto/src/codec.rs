@@ -2,6 +2,7 @@
 
 use prost::Message as _;
 
+use crate::json::JsonError;
 use crate::v1::Event;
 
 /// How a payload is encoded, as its `Content-Type` header says.
@@ -32,7 +33,7 @@ pub enum DecodeError {
     Protobuf(#[from] prost::DecodeError),
     /// Not the JSON form of an event; the message names the field.
     #[error("not a proto3-JSON tapedeck.v1.Event: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(#[from] JsonError),
     /// A required field is missing or out of range.
     #[error("field `{field}`: {problem}")]
     Field {
@@ -51,18 +52,26 @@ pub fn encode(event: &Event) -> Vec<u8> {
 
 /// Reads a payload of unknown form: JSON when its first character is `{`, else protobuf.
 ///
-/// No protobuf `Event` starts with `{` (0x7b would be field 15 with an unused wire type).
+/// No protobuf `Event` starts with `{` (0x7b would be field 15 with an unused wire type). White space in
+/// front of the `{` is ambiguous: a line feed is also the tag of the id, and what follows its length. Then
+/// it is protobuf if it can be read as such, which no JSON text can.
 pub fn decode(payload: &[u8]) -> Result<Event, DecodeError> {
+    if payload.first() == Some(&b'{') {
+        return decode_as(ContentType::Json, payload);
+    }
+    let protobuf = decode_as(ContentType::Protobuf, payload);
     let first = payload.iter().find(|byte| !byte.is_ascii_whitespace());
-    let content = if first == Some(&b'{') { ContentType::Json } else { ContentType::Protobuf };
-    decode_as(content, payload)
+    if protobuf.is_err() && first == Some(&b'{') {
+        return decode_as(ContentType::Json, payload);
+    }
+    protobuf
 }
 
 /// Reads a payload of the given form and checks what every event must have: an id and a body.
 pub fn decode_as(content: ContentType, payload: &[u8]) -> Result<Event, DecodeError> {
     let event = match content {
         ContentType::Protobuf => Event::decode(payload)?,
-        ContentType::Json => serde_json::from_slice(payload)?,
+        ContentType::Json => crate::json::read(payload)?,
     };
     if event.id.is_empty() || event.id.len() > 64 || !event.id.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(DecodeError::Field {
@@ -77,6 +86,6 @@ pub fn decode_as(content: ContentType, payload: &[u8]) -> Result<Event, DecodeEr
 }
 
 /// The proto3-JSON form of an event, on one line.
-pub fn to_json(event: &Event) -> Result<String, DecodeError> {
-    Ok(serde_json::to_string(event)?)
+pub fn to_json(event: &Event) -> Result<String, serde_json::Error> {
+    serde_json::to_string(event)
 }

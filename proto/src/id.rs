@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use sha2::{Digest as _, Sha256};
+
 /// An event id: 32 lowercase hex digits.
 pub type EventId = String;
 
@@ -12,6 +14,17 @@ pub type EventId = String;
 #[must_use]
 pub fn event_id(cause: &str, handler: &str, index: u32) -> EventId {
     hex(&[cause.as_bytes(), handler.as_bytes(), &index.to_be_bytes()], 16)
+}
+
+/// The id of the `index`-th signal that an external strategy makes of the event `causation_id`: the first 32
+/// hex digits of the SHA-256 of the text `signal/<strategy>/<causation id>/<index>`.
+///
+/// Every language has SHA-256 at hand. The text cannot be read in two ways, because neither the name of a
+/// strategy nor an index holds a slash. `proto/ids.json` has samples.
+#[must_use]
+pub fn signal_id(strategy: &str, causation_id: &str, index: u32) -> EventId {
+    let digest = Sha256::digest(format!("signal/{strategy}/{causation_id}/{index}").as_bytes());
+    digits(&digest[..16])
 }
 
 /// The id of a bar: hash of source, symbol, timeframe and close (UTC nanoseconds).
@@ -41,9 +54,12 @@ fn hex(parts: &[&[u8]], bytes: usize) -> String {
         hasher.update(&(part.len() as u64).to_be_bytes());
         hasher.update(part);
     }
-    let digest = hasher.finalize();
-    let mut text = String::with_capacity(bytes * 2);
-    for byte in &digest.as_bytes()[..bytes] {
+    digits(&hasher.finalize().as_bytes()[..bytes])
+}
+
+fn digits(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
     }

@@ -7,17 +7,23 @@
 //!
 //! Deliberately absent: any I/O, any clock, any decision, and any other crate of this workspace.
 
+mod admission;
 mod canonical;
 mod codec;
 mod id;
 mod subject;
 mod time;
+mod json;
+mod wkt;
 
+pub use admission::admit;
 pub use canonical::{ChainHash, ChainKey, DuplicateId, chain_key};
 pub use codec::{ContentType, DecodeError, decode, decode_as, encode, to_json};
-pub use id::{EventId, bar_id, client_order_id, event_id, order_id};
+pub use id::{EventId, bar_id, client_order_id, event_id, order_id, signal_id};
+pub use json::JsonError;
 pub use subject::{MalformedSubject, Subject, escape, stream_of, unescape};
 pub use time::{from_timestamp, to_timestamp};
+pub use wkt::Timestamp;
 
 /// Version 1 of the wire types, generated from `schema/tapedeck/v1`.
 #[expect(

@@ -128,6 +128,7 @@ impl Subject {
             Body::StrategyEnabled(strategy) => Self::strategy_control(&strategy.strategy, "enabled"),
             Body::StrategyDisabled(strategy) => Self::strategy_control(&strategy.strategy, "disabled"),
             Body::StrategyWarmed(strategy) => Self::strategy_control(&strategy.strategy, "warmed"),
+            Body::StrategyRemoved(strategy) => Self::strategy_control(&strategy.strategy, "removed"),
             Body::LogRecord(record) => {
                 Self::of(&["log", &record.service, &record.level.to_ascii_lowercase()])
             }

@@ -1,6 +1,6 @@
 //! Conversion between UTC nanoseconds and the wire's timestamp.
 
-use pbjson_types::Timestamp;
+use crate::wkt::Timestamp;
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 

@@ -16,10 +16,15 @@ export function complaints(page: Page): string[] {
   return found;
 }
 
+/** Opens a page and waits until it is live; one of the past never is. */
+export async function openPage(page: Page, path: string, live = true): Promise<void> {
+  await page.goto(path);
+  await expect(page.locator(live ? "html[data-live=live]" : "html[data-live=past][data-script=on]")).toBeAttached();
+}
+
 /** Opens the Overview and waits until it is live. */
 export async function openOverview(page: Page): Promise<void> {
-  await page.goto("/");
-  await expect(page.locator("html[data-live=live]")).toBeAttached();
+  await openPage(page, "/");
 }
 
 /** The violations of WCAG 2.2 AA, as lines that name rule and element. */

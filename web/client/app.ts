@@ -2,9 +2,11 @@
 // that a page without one does not load it.
 
 import htmx from "htmx.org";
+import { startFilters } from "./filters";
 import { startForms } from "./forms";
 import { startKeys } from "./keys";
 import { startLive } from "./live";
+import { startPalette } from "./palette";
 import { startTheme } from "./theme";
 import { startZone } from "./zone";
 
@@ -18,6 +20,8 @@ htmx.config.historyEnabled = false;
 startTheme();
 startZone();
 startForms();
+startFilters();
 startKeys();
+startPalette();
 startLive();
 document.documentElement.dataset["script"] = "on";

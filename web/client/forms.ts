@@ -33,7 +33,10 @@ export function startForms(): void {
     if (xhr.status > 0 && xhr.status < 500) keys.delete(elt.id);
     if (xhr.status === 0) notice("The server did not answer. Whether it took the command is not known; try again.", true);
     else if (xhr.status >= 400) notice(xhr.responseText, true);
-    else elt.reset();
+    else {
+      elt.reset();
+      elt.closest("details.confirm")?.removeAttribute("open");
+    }
   });
   document.addEventListener("input", (event) => {
     if (event.target instanceof HTMLInputElement && event.target.dataset["word"]) confirmWord(event.target);

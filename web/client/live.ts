@@ -4,6 +4,7 @@
 import { Idiomorph } from "idiomorph";
 import htmx from "htmx.org";
 import type { Connection, FromPage, Port, ToPage } from "./messages";
+import { refetch } from "./refetch";
 import { LiveStream } from "./stream";
 import { formatTimes } from "./zone";
 
@@ -25,6 +26,7 @@ let resyncing = false;
 
 export function startLive(): void {
   const topics = (document.body.dataset["topics"] ?? "").split(",").filter((topic) => topic !== "");
+  // A page of the past stays as it is.
   if (topics.length === 0) return;
   const port = openPort();
   port.listen(receive);
@@ -100,8 +102,19 @@ function hold(message: Held): void {
 
 function apply(message: Held): void {
   const element = parse(message.html);
-  if (element) morph(element, message.version);
+  const changed = element?.dataset["nudge"];
+  if (changed) refetch(changed, replace);
+  else if (element) morph(element, message.version);
   advance(message.version);
+}
+
+// What a page fetched for itself: held back like any other change while the page is paused.
+function replace(html: string): void {
+  const element = parse(html);
+  if (!element) return;
+  const version = Number(element.dataset["v"] ?? "0");
+  if (paused) held.set(element.id, { kind: "element", topic: element.id, version, html });
+  else morph(element, version);
 }
 
 function parse(html: string): HTMLElement | undefined {
@@ -122,7 +135,8 @@ function morph(element: HTMLElement, version: number): void {
     callbacks: {
       // What a person opened, typed or is waiting for is theirs until they are done.
       beforeNodeMorphed: (old) => !(old instanceof HTMLElement && old.hasAttribute("data-keep")),
-      beforeAttributeUpdated: (name, node) => !(name === "open" && node instanceof HTMLDetailsElement),
+      beforeAttributeUpdated: (name, node) =>
+        !(name === "open" && node instanceof HTMLDetailsElement) && !(name === "tabindex" && node === document.activeElement),
     },
   });
   const now = document.getElementById(element.id);

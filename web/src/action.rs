@@ -14,7 +14,6 @@ use runtime::command::{self, Caller};
 
 use crate::app::App;
 use crate::error::PageError;
-use crate::url::Url;
 
 /// Who commands from a page, until there is sign-in.
 const ACTOR: &str = "web";
@@ -34,6 +33,15 @@ pub struct CommandForm {
     word: String,
     #[serde(default)]
     mode: String,
+    #[serde(default)]
+    reason: String,
+}
+
+impl CommandForm {
+    /// The reason given, for the audit.
+    pub fn reason(&self) -> &str {
+        if self.reason.trim().is_empty() { "from the dashboard" } else { self.reason.trim() }
+    }
 }
 
 /// Stops new exposure on all accounts.
@@ -45,7 +53,7 @@ pub async fn halt(
     let caller = caller(&app, &headers, &form)?;
     expect_word(&form, HALT_WORD)?;
     command::halt(&app.context.tape, &caller, ALL, "kill switch").await.map_err(tape)?;
-    Ok(done(&headers, "Trading is halted: no new exposure."))
+    Ok(done(&headers, "Trading is halted: no new exposure.", "/"))
 }
 
 /// Allows new exposure again.
@@ -57,7 +65,7 @@ pub async fn resume(
     let caller = caller(&app, &headers, &form)?;
     expect_word(&form, RESUME_WORD)?;
     command::resume(&app.context.tape, &caller, ALL, "kill switch released").await.map_err(tape)?;
-    Ok(done(&headers, "Trading is resumed."))
+    Ok(done(&headers, "Trading is resumed.", "/"))
 }
 
 /// Lets a registered strategy's signals take effect.
@@ -77,7 +85,7 @@ pub async fn enable_strategy(
         other => return Err(field("mode", other, "shadow or paper")),
     };
     command::enable_strategy(&app.context.tape, &caller, &name, mode).await.map_err(tape)?;
-    Ok(done(&headers, &format!("{name} starts ({}).", form.mode)))
+    Ok(done(&headers, &format!("{name} starts ({}).", form.mode), "/"))
 }
 
 /// Stops a strategy; its positions stay.
@@ -94,10 +102,11 @@ pub async fn disable_strategy(
     command::disable_strategy(&app.context.tape, &caller, &name, "stopped from the dashboard")
         .await
         .map_err(tape)?;
-    Ok(done(&headers, &format!("{name} stops; its positions stay.")))
+    Ok(done(&headers, &format!("{name} stops; its positions stay."), "/"))
 }
 
-fn caller(app: &App, headers: &HeaderMap, form: &CommandForm) -> Result<Caller, PageError> {
+/// Who commands; refuses a form that is not the visitor's own or has no key.
+pub fn caller(app: &App, headers: &HeaderMap, form: &CommandForm) -> Result<Caller, PageError> {
     // Fragments that all visitors share carry no token; there the page's script sends it as a header.
     let token = headers.get("x-csrf-token").and_then(|token| token.to_str().ok()).unwrap_or(&form.csrf);
     if !app.sessions.admits(headers, token) {
@@ -124,12 +133,13 @@ fn field(field: &'static str, value: &str, expected: &str) -> PageError {
     PageError::Field { field, value: value.chars().take(40).collect(), expected: expected.to_owned() }
 }
 
-fn tape(error: impl std::fmt::Display) -> PageError {
+/// The tape did not take a command.
+pub fn tape(error: impl std::fmt::Display) -> PageError {
     PageError::Tape(error.to_string())
 }
 
-/// The page's script shows the notice; without a script the Overview is loaded again.
-fn done(headers: &HeaderMap, notice: &str) -> Response {
+/// The page's script shows the notice; without a script the page at `back` is loaded again.
+pub fn done(headers: &HeaderMap, notice: &str, back: &str) -> Response {
     if headers.contains_key("hx-request") {
         Html(
             askama::filters::escape(notice, askama::filters::Html)
@@ -137,6 +147,6 @@ fn done(headers: &HeaderMap, notice: &str) -> Response {
         )
         .into_response()
     } else {
-        Redirect::to(&Url::Overview.to_string()).into_response()
+        Redirect::to(back).into_response()
     }
 }

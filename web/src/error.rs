@@ -19,6 +19,9 @@ pub enum PageError {
     /// The form does not belong to the visitor's session.
     #[error("This form has expired. Reload the page and try again; nothing was changed.")]
     Token,
+    /// What is asked for can no longer be done; nothing was changed.
+    #[error("{0}")]
+    Conflict(String),
     /// There is no such thing.
     #[error("There is no {0}.")]
     Missing(String),
@@ -34,10 +37,16 @@ pub enum PageError {
 }
 
 impl PageError {
+    /// A field that is wrong; of the value only the beginning is kept.
+    pub fn field(field: &'static str, value: &str, expected: impl Into<String>) -> Self {
+        Self::Field { field, value: value.chars().take(40).collect(), expected: expected.into() }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Field { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Token => StatusCode::FORBIDDEN,
+            Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Missing(_) => StatusCode::NOT_FOUND,
             Self::ReadModel(_) | Self::Tape(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,

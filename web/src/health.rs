@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use projections::queries;
-use runtime::{HealthState, ServiceHealth};
+use runtime::ServiceHealth;
 
 use crate::app::App;
 
@@ -79,18 +79,19 @@ pub async fn lags(app: &App) -> Result<Vec<Lag>, String> {
 pub struct Freshness(Mutex<BTreeMap<String, String>>);
 
 impl Freshness {
-    /// Looks again.
-    pub async fn refresh(&self, app: &App) {
-        let notes = match lags(app).await {
-            Ok(lags) => {
-                lags.into_iter().filter(Lag::is_stalled).map(|lag| (lag.name.clone(), lag.text())).collect()
-            }
+    /// Looks again; returns how far each projection is, nothing when that cannot be told.
+    pub async fn refresh(&self, app: &App) -> Vec<Lag> {
+        let lags = match lags(app).await {
+            Ok(lags) => lags,
             Err(error) => {
                 tracing::warn!(%error, "cannot tell how fresh the read models are: {error}");
-                return;
+                return Vec::new();
             }
         };
+        let stalled = lags.iter().filter(|lag| lag.is_stalled());
+        let notes = stalled.map(|lag| (lag.name.clone(), lag.text())).collect();
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = notes;
+        lags
     }
 
     /// Why what follows from `projections` may be old; empty when it is not.
@@ -123,13 +124,7 @@ struct Readiness {
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
     let services = app.context.health.all();
     let lag_events_max = app.config.ready_lag_events_max;
-    let mut not_ready: Vec<String> = services
-        .iter()
-        .filter(|(_, health)| health.state != HealthState::Ready)
-        .map(|(name, health)| {
-            format!("{name}: {} {}", health.state.name(), health.detail).trim_end().to_owned()
-        })
-        .collect();
+    let mut not_ready = crate::operations::not_ready(&services);
     let projections = match lags(&app).await {
         Ok(lags) => lags,
         Err(error) => {

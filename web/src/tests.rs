@@ -3,6 +3,7 @@
 
 mod action;
 mod live;
+mod metrics;
 mod overview;
 mod script;
 mod security;

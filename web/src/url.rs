@@ -2,13 +2,25 @@
 
 use std::fmt;
 
+use crate::pages::Params;
+
 /// An address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Url<'a> {
     /// The Overview.
     Overview,
-    /// One panel of the Overview, to load it again.
-    Panel(&'a str, &'a str),
+    /// One panel, to load it again with the fields that it depends on.
+    Panel(&'a str, &'a Params),
+    /// Orders, all of the open ones.
+    Orders,
+    /// One order.
+    Order(&'a str),
+    /// Asks for an order to be cancelled.
+    OrderCancel(&'a str),
+    /// The chain of events behind one, from bar to fill.
+    Chain(&'a str),
+    /// What there is about a symbol.
+    Symbol(&'a str),
     /// Points of an account's equity line.
     EquityPoints(&'a str),
     /// Stop new exposure.
@@ -25,9 +37,12 @@ impl fmt::Display for Url<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Overview => formatter.write_str("/"),
-            Self::Panel(panel, account) => {
-                write!(formatter, "/overview/panels/{panel}?account={}", escape(account))
-            }
+            Self::Panel(panel, params) => formatter.write_str(&params.link(&format!("/panels/{panel}"))),
+            Self::Orders => formatter.write_str("/orders"),
+            Self::Order(id) => write!(formatter, "/orders/{}", escape(id)),
+            Self::OrderCancel(id) => write!(formatter, "/orders/{}/cancel", escape(id)),
+            Self::Chain(id) => write!(formatter, "/events/chain/{}", escape(id)),
+            Self::Symbol(symbol) => write!(formatter, "/orders?tab=all&symbol={}", escape(symbol)),
             Self::EquityPoints(account) => {
                 write!(formatter, "/overview/equity.json?account={}", escape(account))
             }
@@ -40,7 +55,7 @@ impl fmt::Display for Url<'_> {
 }
 
 /// Escapes one path segment or query value: everything but unreserved characters becomes `%XX`.
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -40,6 +40,14 @@ pub enum ServerError {
         /// An example of what was expected.
         expected: &'static str,
     },
+    /// A running server did not take a changed configuration.
+    #[error("{program} did not take the change: {reason}")]
+    NotReloaded {
+        /// Name of the program.
+        program: &'static str,
+        /// Why, in its own words where it has any.
+        reason: String,
+    },
     /// The data directory was made by another major version of PostgreSQL.
     #[error(
         "{} was made by PostgreSQL {data}, found {found}; install PostgreSQL {data} \

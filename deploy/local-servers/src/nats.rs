@@ -2,10 +2,11 @@
 
 mod config;
 mod find;
+mod users;
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
 pub use find::find_nats_server;
+pub use users::{NatsUser, NatsUsers};
 
 use crate::child::{ChildSpec, find_setpriv};
 use crate::credentials::{Credentials, random_text};
@@ -23,6 +25,8 @@ use crate::process::end_leftover;
 use crate::supervisor::Supervisor;
 use crate::{InstanceLock, Search, ServerError, ServerState};
 
+/// Name of the server's owner, who may do everything.
+const OWNER: &str = "tapedeck";
 /// How often a free port is chosen anew when another process took it first.
 const PORT_ATTEMPTS: usize = 5;
 /// Recovery of a stream takes about a third of a second per million messages.
@@ -83,17 +87,22 @@ impl NatsServer {
         let lock = InstanceLock::acquire(directory, "nats-server")?;
         let record = directory.join("running.json");
         end_leftover(&record, Signal::SIGTERM)?;
-        let credentials = Credentials::load_or_create(&directory.join("credentials.json"), "tapedeck")?;
+        let credentials = Credentials::load_or_create(&directory.join("credentials.json"), OWNER)?;
+        NatsUsers::of(directory).prepare(&credentials)?;
         let setpriv = find_setpriv(&options.search);
 
         let mut attempt = 1;
         loop {
-            let port = options.port.map_or_else(free_port, Ok)?;
+            let port = match options.port {
+                Some(port) => port,
+                None if attempt == 1 => last_port(directory).map_or_else(free_port, Ok)?,
+                None => free_port()?,
+            };
             let monitoring_port = options.monitoring.then(free_port).transpose()?;
             // Whoever answers on the port must prove to be this very server, not one that took the port.
             let server_name = format!("tapedeck-{}", random_text(8)?);
             let config_path = directory.join("nats-server.conf");
-            let text = config::render(&options, &credentials, &server_name, port, monitoring_port);
+            let text = config::render(&options, &server_name, port, monitoring_port);
             write_private(&config_path, text.as_bytes())?;
             let spec = ChildSpec {
                 name: "nats-server",
@@ -113,6 +122,7 @@ impl NatsServer {
             };
             match Supervisor::start(spec).await {
                 Ok(supervisor) => {
+                    write_private(&directory.join("port"), port.to_string().as_bytes())?;
                     return Ok(Self { supervisor, credentials, port, monitoring_port, _lock: lock });
                 }
                 Err(ServerError::NotStarted { reason, .. })
@@ -162,6 +172,12 @@ impl NatsServer {
     pub async fn stop(self) {
         self.supervisor.stop().await;
     }
+}
+
+/// The port of the last run, if nobody else has taken it: programs that were told of it find the server again.
+fn last_port(directory: &Path) -> Option<u16> {
+    let port = std::fs::read_to_string(directory.join("port")).ok()?.trim().parse().ok()?;
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok().map(|_| port)
 }
 
 /// Whether the server called `server_name` takes connections on `port`. A server speaks first, and it

@@ -38,7 +38,7 @@ impl ChildRecord {
     }
 
     /// The recorded child, if it is still the same process.
-    fn alive(path: &Path) -> Option<Self> {
+    pub(crate) fn alive(path: &Path) -> Option<Self> {
         let record: Self = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
         let alive = !record.identity.is_empty() && identity(record.pid).as_ref() == Some(&record.identity);
         alive.then_some(record)

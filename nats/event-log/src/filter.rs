@@ -24,7 +24,7 @@ pub(crate) fn any_covers(filters: &[String], subject: &str) -> bool {
 
 /// Whether `filter` is well formed: no empty token, no white space, `>` only at the end.
 #[must_use]
-pub(crate) fn is_well_formed(filter: &str) -> bool {
+pub fn is_well_formed(filter: &str) -> bool {
     let mut tokens = filter.split('.').peekable();
     while let Some(token) = tokens.next() {
         let blank = token.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control());

@@ -8,17 +8,24 @@
 mod port;
 mod clock;
 mod filter;
+mod observer;
 mod wire;
+mod browse;
 mod memory;
 mod jetstream;
 pub mod definitions;
+mod external;
 
+pub use browse::{Moment, STORED_MAX, SUBJECTS_MAX, Stored, SubjectCount, Subjects, first_at};
 pub use clock::Clock;
-pub use filter::covers;
+pub use external::DurableSpec;
+pub use filter::{covers, is_well_formed};
 pub use jetstream::{
-    Auth, ConnectError, ConnectOptions, HopError, Hops, JetStreamLog, connect, measure_hops,
+    Answers, Auth, ConnectError, ConnectOptions, HopError, Hops, Introduced, Introduction, JetStreamLog,
+    connect, measure_hops,
 };
 pub use memory::MemoryLog;
+pub use observer::{MalformedTraceParent, Observer, Pending, TraceParent};
 pub use port::{
     AckSeen, Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Expect, Hint, Hints,
     LogError, Reader, Recorded, StreamState, Tape,

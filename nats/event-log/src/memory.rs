@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: persistence, latency and faults.
 
+mod browse;
 mod read;
 mod store;
 mod watch;
@@ -19,10 +20,11 @@ use contracts::stream_of;
 use tokio::sync::watch as signal;
 
 use crate::clock::Clock;
+use crate::observer::Hook;
 use crate::wire::{self, Encoded};
 use crate::{
-    Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Hints, LogError, Reader, Recorded,
-    StreamState,
+    Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Hints, LogError, Observer, Reader,
+    Recorded, Stored, StreamState, Subjects,
 };
 use store::{Durable, State, StreamLog};
 
@@ -41,6 +43,7 @@ struct Shared {
     /// Counts changes, so that whoever waits looks again.
     changed: signal::Sender<u64>,
     clock: Clock,
+    hook: Hook,
 }
 
 impl Shared {
@@ -72,7 +75,12 @@ impl MemoryLog {
     pub fn with_clock(clock: Clock) -> Self {
         let state = State::from_definitions();
         let (changed, _) = signal::channel(0);
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed, clock }) }
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed, clock, hook: Hook::default() }) }
+    }
+
+    /// Lets `observer` see every append and delivery of this tape.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.shared.hook.set(observer);
     }
 
     /// Adds a durable consumer of the messages that any of `filters` covers (none: all of them).
@@ -92,45 +100,87 @@ impl MemoryLog {
     /// Publishes a payload as a plain client would, with an optional `Content-Type`. What it answers is
     /// the sequence, or `None` when no stream holds the subject.
     pub fn publish_raw(&self, subject: &str, payload: &[u8], content_type: Option<&str>) -> Option<u64> {
+        self.publish(subject, payload, content_type, None)
+    }
+
+    /// Publishes a payload as a plain client would, with a `traceparent` in whatever form.
+    pub fn publish_traced(&self, subject: &str, payload: &[u8], traceparent: Option<&str>) -> Option<u64> {
+        self.publish(subject, payload, None, traceparent)
+    }
+
+    fn publish(
+        &self,
+        subject: &str,
+        payload: &[u8],
+        content_type: Option<&str>,
+        traceparent: Option<&str>,
+    ) -> Option<u64> {
+        let stored_ns = self.shared.clock.now_ns();
         let mut state = self.shared.lock();
         state.announce(subject, payload);
         let log = state.stream_mut(stream_of(subject)?).ok()?;
         let content_type = content_type.map(Arc::from);
-        let sequence = log.push(subject, Bytes::copy_from_slice(payload), content_type, None);
+        let message = store::Stored {
+            subject: subject.into(),
+            payload: Bytes::copy_from_slice(payload),
+            content_type,
+            trace: traceparent.map(str::to_owned),
+            id: None,
+            stored_ns,
+        };
+        let sequence = log.push(message);
         drop(state);
         self.shared.signal();
         Some(sequence)
     }
 
     fn commit(&self, batch: &[Encoded]) -> Result<Vec<Appended>, AppendError> {
+        let stored_ns = self.shared.clock.now_ns();
         let mut state = self.shared.lock();
         for entry in batch {
             // A plain subscriber sees what is sent, whether or not the stream takes it.
             state.announce(entry.subject.as_str(), &entry.payload);
         }
         let log = state.stream_mut(batch[0].stream)?;
-        let outcome = log.append(batch)?;
+        let outcome = log.append(batch, stored_ns)?;
         drop(state);
         self.shared.signal();
         Ok(outcome)
+    }
+
+    fn commit_one(&self, entry: Encoded) -> Result<Appended, AppendError> {
+        Ok(self.commit(&[entry])?[0])
     }
 }
 
 #[async_trait]
 impl EventLog for MemoryLog {
     async fn append(&self, entry: Append) -> Result<Appended, AppendError> {
-        let encoded = wire::encode(entry, &self.shared.clock, MAX_PAYLOAD)?;
-        Ok(self.commit(&[encoded])?[0])
+        let begun = self.shared.hook.begin(std::slice::from_ref(&entry));
+        let mut encoded = wire::encode(entry, &self.shared.clock, MAX_PAYLOAD);
+        begun.stamp([encoded.as_mut().ok()]);
+        let outcome = encoded.and_then(|encoded| self.commit_one(encoded));
+        begun.end([&outcome]);
+        outcome
     }
 
     async fn append_batch(&self, entries: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
-        let batch = wire::encode_batch(entries, &self.shared.clock, MAX_PAYLOAD)?;
-        self.commit(&batch)
+        let begun = self.shared.hook.begin(&entries);
+        let outcome = wire::encode_batch(entries, &self.shared.clock, MAX_PAYLOAD).and_then(|mut batch| {
+            begun.stamp(batch.iter_mut().map(Some));
+            self.commit(&batch)
+        });
+        begun.end_batch(&outcome);
+        outcome
     }
 
     async fn append_pipelined(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
-        let encoded = wire::encode_each(entries, &self.shared.clock, MAX_PAYLOAD);
-        encoded.into_iter().map(|entry| Ok(self.commit(&[entry?])?[0])).collect()
+        let begun = self.shared.hook.begin(&entries);
+        let mut encoded = wire::encode_each(entries, &self.shared.clock, MAX_PAYLOAD);
+        begun.stamp(encoded.iter_mut().map(|encoded| encoded.as_mut().ok()));
+        let outcomes: Vec<_> = encoded.into_iter().map(|entry| self.commit_one(entry?)).collect();
+        begun.end(&outcomes);
+        outcomes
     }
 
     async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError> {
@@ -140,8 +190,36 @@ impl EventLog for MemoryLog {
         log.recorded(sequence)
     }
 
+    async fn last_sequence(&self, stream: &str, filter: &str) -> Result<u64, LogError> {
+        Ok(self.shared.lock().stream_mut(stream)?.last_under(filter))
+    }
+
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
         self.shared.lock().stream_mut(stream)?.recorded(sequence)
+    }
+
+    async fn stored_from(
+        &self,
+        stream: &str,
+        filter: &str,
+        from_sequence: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError> {
+        browse::from(&mut self.shared.lock(), stream, filter, from_sequence, max)
+    }
+
+    async fn stored_before(
+        &self,
+        stream: &str,
+        filter: &str,
+        before: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError> {
+        browse::before(&mut self.shared.lock(), stream, filter, before, max)
+    }
+
+    async fn subjects(&self, stream: &str, filter: &str) -> Result<Subjects, LogError> {
+        browse::subjects(&mut self.shared.lock(), stream, filter)
     }
 
     async fn state(&self, stream: &str) -> Result<StreamState, LogError> {
@@ -184,8 +262,10 @@ impl EventLog for MemoryLog {
     }
 }
 
-/// The delivery of a stored message.
-fn delivered(log: &StreamLog, sequence: u64) -> Option<Delivery> {
+/// The delivery of a stored message of `stream`.
+fn delivered(hook: &Hook, stream: &str, log: &StreamLog, sequence: u64) -> Option<Delivery> {
     let stored = log.get(sequence)?;
-    Some(wire::delivery(sequence, &stored.subject, stored.content_type.as_deref(), &stored.payload))
+    let delivery = wire::delivery(sequence, &stored.subject, stored.content_type.as_deref(), &stored.payload);
+    hook.delivered(stream, &delivery, || stored.trace.as_deref());
+    Some(delivery)
 }

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use contracts::v1::Event;
 use contracts::{DecodeError, Subject};
 
+use crate::browse::{Stored, Subjects};
+
 /// An event as it stands on the tape.
 #[derive(Clone, Debug)]
 pub struct Recorded {
@@ -130,6 +132,14 @@ impl LogError {
     }
 }
 
+impl LogError {
+    /// Whether the message asked for is there and is no event: asking again gives the same answer.
+    #[must_use]
+    pub fn is_undecodable(&self) -> bool {
+        self.source.is::<DecodeError>()
+    }
+}
+
 /// First and last sequence and number of messages of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamState {
@@ -178,8 +188,35 @@ pub trait EventLog: Send + Sync + 'static {
     /// The last event under a subject or filter.
     async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError>;
 
+    /// Sequence of the last message under a subject or filter, whether or not it is an event; 0 when there
+    /// is none.
+    async fn last_sequence(&self, stream: &str, filter: &str) -> Result<u64, LogError>;
+
     /// The event with the given sequence.
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError>;
+
+    /// Messages as they are under a filter from `from_sequence` on, ascending, at most `max` (of 1 to
+    /// [`crate::STORED_MAX`]) and never more than the answer of one request holds. Leaves no consumer.
+    async fn stored_from(
+        &self,
+        stream: &str,
+        filter: &str,
+        from_sequence: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError>;
+
+    /// Messages as they are under a filter before the sequence `before`, descending, at most `max`.
+    /// Leaves no consumer.
+    async fn stored_before(
+        &self,
+        stream: &str,
+        filter: &str,
+        before: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError>;
+
+    /// The subjects under a filter and how many messages each holds, at most [`crate::SUBJECTS_MAX`].
+    async fn subjects(&self, stream: &str, filter: &str) -> Result<Subjects, LogError>;
 
     /// First and last sequence of a stream.
     async fn state(&self, stream: &str) -> Result<StreamState, LogError>;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use contracts::from_timestamp;
 use contracts::v1::{Costs, MarkPrice, RiskLimits};
+use domain::book::{PositionKey, PositionState};
 use domain::money::{Amount, Price, Quantity};
 use serde::Serialize;
 use sqlx::PgPool;
@@ -225,7 +226,7 @@ pub async fn positions(
     Ok(rows.collect::<Result<_, sqlx::Error>>()?)
 }
 
-fn by_symbol(prices: &[MarkPrice]) -> BTreeMap<String, (Price, Option<i64>)> {
+pub(super) fn by_symbol(prices: &[MarkPrice]) -> BTreeMap<String, (Price, Option<i64>)> {
     prices
         .iter()
         .map(|price| {
@@ -241,30 +242,47 @@ fn read_position(
     symbol: String,
     marked: Option<(Price, Option<i64>)>,
 ) -> Result<PositionRow, sqlx::Error> {
-    let quantity: Quantity = row.exact("quantity")?;
-    let cost: Amount = row.exact("cost")?;
-    let market_value = match marked {
-        _ if quantity == Quantity::ZERO => Some(Amount::ZERO),
-        Some((price, _)) => Some(Amount::notional(price, quantity)),
-        None => None,
-    };
-    Ok(PositionRow {
-        account,
-        strategy: row.text("strategy")?,
-        symbol,
-        quantity,
-        cost,
-        average_cost: average(cost, quantity),
-        mark_price: marked.map(|(price, _)| price),
-        mark_ns: marked.and_then(|(_, time_ns)| time_ns),
-        market_value,
-        unrealized_pnl: market_value.and_then(|value| value.checked_sub(cost)),
+    let state = PositionState {
+        key: PositionKey { account, strategy: row.text("strategy")?, symbol },
+        quantity: row.exact("quantity")?,
+        cost: row.exact("cost")?,
         realized_pnl: row.exact("realized_pnl")?,
         fees: row.exact("fees")?,
         dividends: row.exact("dividends")?,
         updated_ns: row.int("updated_ns")?,
-        sequence: row.sequence("sequence")?,
-    })
+        ..PositionState::default()
+    };
+    Ok(value_position(state, marked, row.sequence("sequence")?))
+}
+
+/// A position with its value at a price and the time of that price.
+pub(super) fn value_position(
+    state: PositionState,
+    marked: Option<(Price, Option<i64>)>,
+    sequence: u64,
+) -> PositionRow {
+    let market_value = match marked {
+        _ if state.quantity == Quantity::ZERO => Some(Amount::ZERO),
+        Some((price, _)) => Some(Amount::notional(price, state.quantity)),
+        None => None,
+    };
+    PositionRow {
+        account: state.key.account,
+        strategy: state.key.strategy,
+        symbol: state.key.symbol,
+        quantity: state.quantity,
+        cost: state.cost,
+        average_cost: average(state.cost, state.quantity),
+        mark_price: marked.map(|(price, _)| price),
+        mark_ns: marked.and_then(|(_, time_ns)| time_ns),
+        market_value,
+        unrealized_pnl: market_value.and_then(|value| value.checked_sub(state.cost)),
+        realized_pnl: state.realized_pnl,
+        fees: state.fees,
+        dividends: state.dividends,
+        updated_ns: state.updated_ns,
+        sequence,
+    }
 }
 
 /// First and last event time of an account's marks, UTC nanoseconds; `None` before the first.

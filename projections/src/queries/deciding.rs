@@ -1,16 +1,19 @@
 //! What risk decisions stand on, beside the book.
 
 use domain::money::Price;
-use sqlx::{PgPool, Row as _};
+use sqlx::{PgConnection, PgPool, Row as _};
 
 use super::QueryError;
 use super::reading::Reading;
 
 /// Those of `signal_ids` that a risk decision answers.
-pub async fn decided(pool: &PgPool, signal_ids: &[String]) -> Result<Vec<String>, QueryError> {
+pub(super) async fn decided(
+    connection: &mut PgConnection,
+    signal_ids: &[String],
+) -> Result<Vec<String>, QueryError> {
     let rows = sqlx::query("SELECT DISTINCT signal_id FROM trading.risk_decisions WHERE signal_id = ANY($1)")
         .bind(signal_ids)
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await?;
     Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
 }

@@ -49,6 +49,10 @@ pub struct SignalFilter {
     pub strategy: Option<String>,
     /// Symbol of the first leg.
     pub symbol: Option<String>,
+    /// At this instant or later, UTC nanoseconds.
+    pub from_ns: Option<i64>,
+    /// Before this instant, UTC nanoseconds.
+    pub to_ns: Option<i64>,
 }
 
 /// One risk decision with its inputs.
@@ -91,6 +95,14 @@ pub struct DecisionFilter {
     pub verdict: Option<String>,
     /// Signal.
     pub signal_id: Option<String>,
+    /// Symbol of the first leg.
+    pub symbol: Option<String>,
+    /// Rule that denied.
+    pub rule: Option<String>,
+    /// At this instant or later, UTC nanoseconds.
+    pub from_ns: Option<i64>,
+    /// Before this instant, UTC nanoseconds.
+    pub to_ns: Option<i64>,
 }
 
 /// One strategy with what it earned.
@@ -108,6 +120,10 @@ pub struct StrategyRow {
     pub symbols: Vec<String>,
     /// Timeframe of the bars it reads; empty means all.
     pub timeframe: String,
+    /// Subjects of MARKET that an external strategy reads.
+    pub subjects: Vec<String>,
+    /// Durable consumer of an external strategy; empty for a built-in one.
+    pub consumer: String,
     /// How its entries are sized.
     pub sizing: Option<Sizing>,
     /// Account it trades on.
@@ -154,41 +170,66 @@ pub async fn signals(
     cursor: Option<u64>,
     limit: u32,
 ) -> Result<Page<SignalRow>, QueryError> {
-    let rows = sqlx::query(
-        "SELECT s.sequence, s.event_id, s.event_time_ns, s.strategy, s.symbol, s.intent, s.legs::text,
-                s.indicators::text, s.reason, s.correlation_id, s.causation_id, d.verdict, d.rule
-         FROM trading.signals s
-         LEFT JOIN LATERAL (
-             SELECT verdict, rule FROM trading.risk_decisions
-             WHERE signal_id = s.event_id ORDER BY sequence LIMIT 1
-         ) d ON true
+    let statement = format!(
+        "{SIGNAL}
          WHERE ($1::text IS NULL OR s.strategy = $1) AND ($2::text IS NULL OR s.symbol = $2) AND s.sequence < $3
-         ORDER BY s.sequence DESC LIMIT $4",
-    )
-    .bind(&filter.strategy)
-    .bind(&filter.symbol)
-    .bind(below(cursor))
-    .bind(limited(limit))
-    .fetch_all(pool)
-    .await?;
-    let rows = read_all(&rows, |row| {
-        Ok(SignalRow {
-            sequence: row.sequence("sequence")?,
-            event_id: row.text("event_id")?,
-            event_time_ns: row.int("event_time_ns")?,
-            strategy: row.text("strategy")?,
-            symbol: row.text("symbol")?,
-            intent: row.text("intent")?,
-            legs: row.json("legs")?,
-            indicators: row.json("indicators")?,
-            reason: row.text("reason")?,
-            correlation_id: row.text("correlation_id")?,
-            causation_id: row.text("causation_id")?,
-            verdict: row.text_or_none("verdict")?,
-            rule: row.text_or_none("rule")?,
-        })
-    })?;
-    Ok(Page::of(rows, limited(limit), |row| row.sequence))
+         ORDER BY s.sequence DESC LIMIT $4"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(&filter.strategy)
+        .bind(&filter.symbol)
+        .bind(below(cursor))
+        .bind(limited(limit))
+        .fetch_all(pool)
+        .await?;
+    Ok(Page::of(read_all(&rows, read_signal)?, limited(limit), |row| row.sequence))
+}
+
+pub(super) const SIGNAL: &str =
+    "SELECT s.sequence, s.event_id, s.event_time_ns, s.strategy, s.symbol, s.intent, s.legs::text,
+            s.indicators::text, s.reason, s.correlation_id, s.causation_id, d.verdict, d.rule
+     FROM trading.signals s
+     LEFT JOIN LATERAL (
+         SELECT verdict, rule FROM trading.risk_decisions
+         WHERE signal_id = s.event_id ORDER BY sequence LIMIT 1
+     ) d ON true";
+
+pub(super) fn read_signal(row: Reading<'_>) -> Result<SignalRow, sqlx::Error> {
+    Ok(SignalRow {
+        sequence: row.sequence("sequence")?,
+        event_id: row.text("event_id")?,
+        event_time_ns: row.int("event_time_ns")?,
+        strategy: row.text("strategy")?,
+        symbol: row.text("symbol")?,
+        intent: row.text("intent")?,
+        legs: row.json("legs")?,
+        indicators: row.json("indicators")?,
+        reason: row.text("reason")?,
+        correlation_id: row.text("correlation_id")?,
+        causation_id: row.text("causation_id")?,
+        verdict: row.text_or_none("verdict")?,
+        rule: row.text_or_none("rule")?,
+    })
+}
+
+pub(super) const DECISION: &str = "sequence, event_id, event_time_ns, account, strategy, symbol, signal_id,
+    verdict, rule, reason, orders::text, inputs::text";
+
+pub(super) fn read_decision(row: Reading<'_>) -> Result<DecisionRow, sqlx::Error> {
+    Ok(DecisionRow {
+        sequence: row.sequence("sequence")?,
+        event_id: row.text("event_id")?,
+        event_time_ns: row.int("event_time_ns")?,
+        account: row.text("account")?,
+        strategy: row.text("strategy")?,
+        symbol: row.text("symbol")?,
+        signal_id: row.text("signal_id")?,
+        verdict: row.text("verdict")?,
+        rule: row.text("rule")?,
+        reason: row.text("reason")?,
+        orders: row.json("orders")?,
+        inputs: row.json("inputs")?,
+    })
 }
 
 /// Risk decisions, newest first.
@@ -198,40 +239,23 @@ pub async fn risk_decisions(
     cursor: Option<u64>,
     limit: u32,
 ) -> Result<Page<DecisionRow>, QueryError> {
-    let rows = sqlx::query(
-        "SELECT sequence, event_id, event_time_ns, account, strategy, symbol, signal_id, verdict, rule, reason,
-                orders::text, inputs::text
-         FROM trading.risk_decisions
+    let statement = format!(
+        "SELECT {DECISION} FROM trading.risk_decisions
          WHERE ($1::text IS NULL OR account = $1) AND ($2::text IS NULL OR strategy = $2)
            AND ($3::text IS NULL OR verdict = $3) AND ($4::text IS NULL OR signal_id = $4)
            AND risk_decisions.sequence < $5
-         ORDER BY risk_decisions.sequence DESC LIMIT $6",
-    )
-    .bind(&filter.account)
-    .bind(&filter.strategy)
-    .bind(&filter.verdict)
-    .bind(&filter.signal_id)
-    .bind(below(cursor))
-    .bind(limited(limit))
-    .fetch_all(pool)
-    .await?;
-    let rows = read_all(&rows, |row| {
-        Ok(DecisionRow {
-            sequence: row.sequence("sequence")?,
-            event_id: row.text("event_id")?,
-            event_time_ns: row.int("event_time_ns")?,
-            account: row.text("account")?,
-            strategy: row.text("strategy")?,
-            symbol: row.text("symbol")?,
-            signal_id: row.text("signal_id")?,
-            verdict: row.text("verdict")?,
-            rule: row.text("rule")?,
-            reason: row.text("reason")?,
-            orders: row.json("orders")?,
-            inputs: row.json("inputs")?,
-        })
-    })?;
-    Ok(Page::of(rows, limited(limit), |row| row.sequence))
+         ORDER BY risk_decisions.sequence DESC LIMIT $6"
+    );
+    let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(&filter.account)
+        .bind(&filter.strategy)
+        .bind(&filter.verdict)
+        .bind(&filter.signal_id)
+        .bind(below(cursor))
+        .bind(limited(limit))
+        .fetch_all(pool)
+        .await?;
+    Ok(Page::of(read_all(&rows, read_decision)?, limited(limit), |row| row.sequence))
 }
 
 /// What a strategy's positions add up to.
@@ -261,7 +285,8 @@ pub async fn strategies(pool: &PgPool) -> Result<Vec<StrategyRow>, QueryError> {
     }
     let rows = sqlx::query(
         "SELECT strategy, registered, kind, parameters::text, symbols::text, timeframe, sizing::text, account,
-                enabled, mode, warmed_sequence, warmed_bars, signals, last_signal_ns, last_signal, sequence
+                enabled, mode, warmed_sequence, warmed_bars, signals, last_signal_ns, last_signal, sequence,
+                subjects::text, consumer
          FROM trading.strategies ORDER BY strategy",
     )
     .fetch_all(pool)
@@ -282,6 +307,8 @@ fn read_strategy(row: Reading<'_>, strategy: String, earned: Earned) -> Result<S
         parameters: row.json("parameters")?,
         symbols: row.json("symbols")?,
         timeframe: row.text("timeframe")?,
+        subjects: row.json("subjects")?,
+        consumer: row.text("consumer")?,
         sizing: row.json_or_none("sizing")?,
         account: row.text("account")?,
         enabled: row.flag("enabled")?,

@@ -1,12 +1,12 @@
-//! How the system itself is: heartbeats, halts, parked messages, projections.
+//! How the system itself is: heartbeats, halts, projections.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sqlx::PgPool;
 
+use super::QueryError;
 use super::reading::read_all;
-use super::{Page, QueryError, below, limited};
 use crate::Name;
 
 /// The last heartbeat of one instance of a service.
@@ -43,34 +43,6 @@ pub struct HaltRow {
     pub since_ns: i64,
     /// TRADING sequence.
     pub sequence: u64,
-}
-
-/// One message set aside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ParkedRow {
-    /// Id of the parked event.
-    pub event_id: String,
-    /// Service that set it aside.
-    pub service: String,
-    /// Stream it stands on.
-    pub origin_stream: String,
-    /// Its sequence there.
-    pub origin_sequence: u64,
-    /// Its subject.
-    pub origin_subject: String,
-    /// Why.
-    pub reason: String,
-    /// The payload as it was.
-    #[serde(skip)]
-    pub payload: Vec<u8>,
-    /// When, UTC nanoseconds.
-    pub parked_at_ns: i64,
-    /// `replayed` or `dismissed`; `None` while it waits.
-    pub resolution: Option<String>,
-    /// Who resolved it.
-    pub resolved_by: Option<String>,
-    /// PARKED sequence: the cursor.
-    pub first_sequence: u64,
 }
 
 /// One projection.
@@ -138,40 +110,6 @@ pub async fn halts(pool: &PgPool) -> Result<Vec<HaltRow>, QueryError> {
             sequence: row.sequence("sequence")?,
         })
     })?)
-}
-
-/// Messages set aside, newest first; those resolved only when wanted.
-pub async fn parked(
-    pool: &PgPool,
-    with_resolved: bool,
-    cursor: Option<u64>,
-    limit: u32,
-) -> Result<Page<ParkedRow>, QueryError> {
-    let rows = sqlx::query(
-        "SELECT * FROM parked.parked WHERE ($1 OR resolution IS NULL) AND first_sequence < $2
-         ORDER BY first_sequence DESC LIMIT $3",
-    )
-    .bind(with_resolved)
-    .bind(below(cursor))
-    .bind(limited(limit))
-    .fetch_all(pool)
-    .await?;
-    let rows = read_all(&rows, |row| {
-        Ok(ParkedRow {
-            event_id: row.text("event_id")?,
-            service: row.text("service")?,
-            origin_stream: row.text("origin_stream")?,
-            origin_sequence: row.sequence("origin_sequence")?,
-            origin_subject: row.text("origin_subject")?,
-            reason: row.text("reason")?,
-            payload: row.bytes("payload")?,
-            parked_at_ns: row.int("parked_at_ns")?,
-            resolution: row.text_or_none("resolution")?,
-            resolved_by: row.text_or_none("resolved_by")?,
-            first_sequence: row.sequence("first_sequence")?,
-        })
-    })?;
-    Ok(Page::of(rows, limited(limit), |row| row.first_sequence))
 }
 
 /// Every projection that was ever run here, by name, without heads.

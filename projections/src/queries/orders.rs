@@ -22,6 +22,12 @@ pub struct OrderFilter {
     pub status: Option<String>,
     /// Only orders that have not ended (`true`), or only those that have (`false`).
     pub open: Option<bool>,
+    /// `buy` or `sell`.
+    pub side: Option<String>,
+    /// Approved at this instant or later, UTC nanoseconds.
+    pub from_ns: Option<i64>,
+    /// Approved before this instant, UTC nanoseconds.
+    pub to_ns: Option<i64>,
 }
 
 /// One order.
@@ -69,6 +75,10 @@ pub struct OrderRow {
     /// Commission and fees so far.
     #[serde(serialize_with = "decimal")]
     pub commission: Amount,
+    /// Slippage per share, averaged over the shares filled, rounded half away from zero at 1e-9; `None`
+    /// before the first fill.
+    #[serde(serialize_with = "decimal_or_null")]
+    pub slippage: Option<Price>,
     /// Why it ended or was suspended.
     pub reason: String,
     /// Id the broker was given.
@@ -181,19 +191,28 @@ pub struct FillFilter {
     pub symbol: Option<String>,
     /// Order.
     pub order_id: Option<String>,
+    /// `buy` or `sell`.
+    pub side: Option<String>,
+    /// At this instant or later, UTC nanoseconds.
+    pub from_ns: Option<i64>,
+    /// Before this instant, UTC nanoseconds.
+    pub to_ns: Option<i64>,
 }
 
-const ORDER: &str = "order_id, account, strategy, symbol, side, order_type, time_in_force, quantity::text,
+pub(super) const ORDER: &str =
+    "order_id, account, strategy, symbol, side, order_type, time_in_force, quantity::text,
     limit_price::text, stop_price::text, leg, reducing, status, ended, cancel_requested, filled::text,
     filled_value::text, commission::text, reason, client_order_id, broker, broker_order_id, signal_id,
-    decision_id, correlation_id, approved_ns, ended_ns, updated_ns, first_sequence, sequence";
+    decision_id, correlation_id, approved_ns, ended_ns, updated_ns, first_sequence, sequence,
+    (SELECT round(sum(f.slippage * f.quantity) / nullif(sum(f.quantity), 0), 9)::text
+     FROM trading.fills f WHERE f.order_id = orders.order_id) AS slippage";
 
-const FILL: &str = "sequence, event_id, event_time_ns, executed_at_ns,
+pub(super) const FILL: &str = "sequence, event_id, event_time_ns, executed_at_ns,
     (SELECT recorded_time_ns FROM trading.events e WHERE e.sequence = fills.sequence) AS recorded_time_ns, order_id, number, account, strategy,
     symbol, side, quantity::text, price::text, commission::text, slippage::text, realized_pnl::text,
     remaining::text, execution_id";
 
-fn read_order(row: Reading<'_>) -> Result<OrderRow, sqlx::Error> {
+pub(super) fn read_order(row: Reading<'_>) -> Result<OrderRow, sqlx::Error> {
     let filled: Quantity = row.exact("filled")?;
     let filled_value: Amount = row.exact("filled_value")?;
     Ok(OrderRow {
@@ -215,6 +234,7 @@ fn read_order(row: Reading<'_>) -> Result<OrderRow, sqlx::Error> {
         filled,
         average_price: average(filled_value, filled),
         commission: row.exact("commission")?,
+        slippage: row.exact_or_none("slippage")?,
         reason: row.text("reason")?,
         client_order_id: row.text("client_order_id")?,
         broker: row.text("broker")?,
@@ -240,7 +260,7 @@ pub(super) fn average(value: Amount, quantity: Quantity) -> Option<Price> {
     i64::try_from(div_half_even(scaled, shares)).ok().map(Price)
 }
 
-fn read_fill(row: Reading<'_>) -> Result<FillRow, sqlx::Error> {
+pub(super) fn read_fill(row: Reading<'_>) -> Result<FillRow, sqlx::Error> {
     Ok(FillRow {
         sequence: row.sequence("sequence")?,
         event_id: row.text("event_id")?,

@@ -328,6 +328,8 @@ struct StrategyRow {
     last_signal_ns: Option<i64>,
     last_signal: String,
     updated_ns: i64,
+    subjects: Vec<String>,
+    consumer: String,
 }
 
 impl StrategyRow {
@@ -340,6 +342,8 @@ impl StrategyRow {
             parameters: self.parameters,
             symbols: self.symbols,
             timeframe: self.timeframe,
+            subjects: self.subjects,
+            consumer: self.consumer,
             sizing: self.sizing,
             account: self.account,
             enabled: self.enabled,

@@ -127,6 +127,8 @@ pub(super) fn strategy(row: &StrategyState, signalled: &Signalled, sequence: u64
         (&signalled.last).into(),
         row.updated_ns.into(),
         sequence.into(),
+        json(&row.subjects),
+        (&row.consumer).into(),
     ]
 }
 

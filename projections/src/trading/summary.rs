@@ -7,7 +7,7 @@ use domain::money::{Amount, Price, Quantity};
 use super::names::Named as _;
 
 /// What an event is, in short.
-pub(super) struct Summary<'event> {
+pub(crate) struct Summary<'event> {
     /// Name of the body's type, for example `order_submitted`.
     pub kind: &'static str,
     /// Account concerned; empty where the event names none.
@@ -41,7 +41,7 @@ fn scope(account: &str) -> &str {
 }
 
 /// The summary of a body.
-pub(super) fn of(body: &Body) -> Summary<'_> {
+pub(crate) fn of(body: &Body) -> Summary<'_> {
     match body {
         Body::Signal(signal) => {
             let legs: Vec<String> = signal
@@ -94,6 +94,10 @@ pub(super) fn of(body: &Body) -> Summary<'_> {
         Body::StrategyDisabled(strategy) => {
             let text = because(&format!("{} disabled", strategy.strategy), &strategy.reason);
             plain("strategy_disabled", "", text)
+        }
+        Body::StrategyRemoved(strategy) => {
+            let text = because(&format!("{} removed", strategy.strategy), &strategy.reason);
+            plain("strategy_removed", "", text)
         }
         Body::StrategyWarmed(strategy) => {
             plain("strategy_warmed", "", format!("{} warmed by {} bars", strategy.strategy, strategy.bars))

@@ -302,6 +302,8 @@ pub(super) static STRATEGIES: Table = Table {
         column("last_signal", Kind::Text),
         column("updated_ns", Kind::Int),
         column("sequence", Kind::Int),
+        column("subjects", JSON),
+        column("consumer", Kind::Text),
     ],
 };
 

@@ -272,6 +272,7 @@ pub fn registered(strategy: &str) -> Event {
         account: "paper".to_owned(),
         actor: "test".to_owned(),
         symbols: Vec::new(),
+        ..StrategyRegistered::default()
     };
     event(&format!("registered/{strategy}"), START, Body::StrategyRegistered(registered))
 }

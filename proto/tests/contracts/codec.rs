@@ -106,16 +106,60 @@ fn an_event_needs_an_id_and_a_body() {
 }
 
 #[test]
-fn json_errors_say_what_and_where() {
-    for (json, words) in [
-        (r#"{"id":"1","bar":{"openE9":"twelve"}}"#, "invalid digit found in string at line 1 column 35"),
-        (r#"{"id":"1","bar":{"opening":"1"}}"#, "opening"),
-        (r#"{"id":"1""#, "EOF"),
-        (r#"{"id":"1"}"#, "body"),
+fn json_errors_name_field_value_and_expectation() {
+    for (json, expected) in [
+        (
+            r#"{"id":"1","bar":{"openE9":"twelve"}}"#,
+            r#"field `bar.openE9`: "twelve", expected a whole number"#,
+        ),
+        (
+            r#"{"id":"1","signal":{"legs":[{"symbol":"SPY"},{"symbol":7}]}}"#,
+            "field `signal.legs[1].symbol`: 7, expected a string",
+        ),
+        (
+            r#"{"id":"1","signal":{"legs":[{"quantityE9":"99999999999999999999"}]}}"#,
+            r#"field `signal.legs[0].quantityE9`: "99999999999999999999", expected a whole number that fits its type"#,
+        ),
+        (
+            r#"{"id":"1","signal":{"indicators":[{"value":{}}]}}"#,
+            "field `signal.indicators[0].value`: {}, expected a number",
+        ),
+        (
+            r#"{"id":"1","eventTime":"yesterday","bar":{}}"#,
+            r#"field `eventTime`: "yesterday", expected an RFC 3339 time such as "2026-01-02T15:00:00Z""#,
+        ),
+        (
+            r#"{"id":"1","fill":{"side":"SIDE_UP"}}"#,
+            r#"field `fill.side`: "SIDE_UP", expected one of `SIDE_UNSPECIFIED`, `SIDE_BUY`, `SIDE_SELL`"#,
+        ),
+        (r#"{"id":"1","signal":5}"#, "field `signal`: 5, expected struct tapedeck.v1.Signal"),
     ] {
         let message = decode(json.as_bytes()).unwrap_err().to_string();
-        assert!(message.contains(words), "{message}");
+        let (message, place) = message.rsplit_once(" (line 1, column ").unwrap();
+        assert_eq!(message, format!("not a proto3-JSON tapedeck.v1.Event: {expected}"));
+        assert!(place.trim_end_matches(')').parse::<usize>().is_ok(), "{place}");
     }
+    let message = decode(br#"{"id":"1","bar":{"opening":"1"}}"#).unwrap_err().to_string();
+    assert!(
+        message.contains("field `bar.opening`: not a field of the message, expected one of `"),
+        "{message}"
+    );
+    assert!(decode(br#"{"id":"1""#).unwrap_err().to_string().contains("EOF"));
+    assert!(decode(br#"{"id":"1"}"#).unwrap_err().to_string().contains("`body`"));
+}
+
+#[test]
+fn a_time_is_written_in_utc_with_z() {
+    for (ns, text) in [
+        (0, "1970-01-01T00:00:00Z"),
+        (1_700_000_000_123_000_000, "2023-11-14T22:13:20.123Z"),
+        (-1, "1969-12-31T23:59:59.999999999Z"),
+    ] {
+        let json = to_json(&Event { event_time: Some(to_timestamp(ns)), ..valid() }).unwrap();
+        assert!(json.contains(&format!("\"eventTime\":\"{text}\"")), "{json}");
+    }
+    let event = decode(br#"{"id":"1","bar":{},"eventTime":"2024-05-01T02:00:00+02:00"}"#).unwrap();
+    assert_eq!(event.event_time.and_then(|time| from_timestamp(&time)), Some(1_714_521_600_000_000_000));
 }
 
 #[test]
@@ -140,8 +184,16 @@ fn the_header_decides_the_form() {
 
 #[test]
 fn times_out_of_range_are_none() {
-    let stamp = |seconds| pbjson_types::Timestamp { seconds, nanos: 0 };
+    let stamp = |seconds| contracts::Timestamp { seconds, nanos: 0 };
     assert_eq!(from_timestamp(&stamp(i64::MAX)), None);
     assert_eq!(from_timestamp(&stamp(i64::MAX / 1_000_000_000 + 1)), None);
     assert_eq!(from_timestamp(&stamp(0)), Some(0));
+}
+
+#[test]
+fn protobuf_that_looks_like_spaced_json_is_protobuf() {
+    // A line feed is the id's tag and ten its length.
+    let event = Event { id: "{Aaa0a0aa.".into(), ..valid() };
+    assert_eq!(&encode(&event)[..3], b"\n\n{");
+    assert_eq!(decode(&encode(&event)).unwrap(), event);
 }

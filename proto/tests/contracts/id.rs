@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use contracts::{bar_id, client_order_id, event_id, order_id};
+use contracts::{bar_id, client_order_id, event_id, order_id, signal_id};
 use proptest::prelude::*;
 
 #[test]
@@ -20,6 +20,19 @@ fn ids_are_what_they_always_were() {
         "td-0c1066642c0f550e395c2186",
     ];
     assert_eq!(ids, always);
+}
+
+#[test]
+fn the_samples_for_other_languages_are_right() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/ids.json")).unwrap();
+    let samples: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let samples = samples["signal_id"]["samples"].as_array().unwrap();
+    assert!(samples.len() >= 3);
+    for sample in samples {
+        let word = |field: &str| sample[field].as_str().unwrap();
+        let index = u32::try_from(sample["index"].as_u64().unwrap()).unwrap();
+        assert_eq!(signal_id(word("strategy"), word("causation_id"), index), word("id"));
+    }
 }
 
 #[test]

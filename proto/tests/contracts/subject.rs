@@ -91,6 +91,7 @@ fn every_body_has_a_subject_of_a_stream() {
             "strategy_enabled" => "control.strategy.sma_cross.enabled",
             "strategy_disabled" => "control.strategy.sma_cross.disabled",
             "strategy_warmed" => "control.strategy.sma_cross.warmed",
+            "strategy_removed" => "control.strategy.sma_cross.removed",
             "log_record" => "log.execution.warn",
             "heartbeat" => "log.execution.heartbeat",
             "audit" => "audit.operator.halt",

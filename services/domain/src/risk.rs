@@ -15,11 +15,13 @@
 mod leg;
 mod rule;
 mod signal;
+mod usage;
 mod view;
 
 use contracts::v1::{OrderSpec, RiskDecision, RiskInput, RiskLimits, Signal, Sizing, Verdict};
 
 pub use rule::{Denial, Rule};
+pub use usage::{Usage, usage};
 pub use view::{session_accepts, view};
 
 /// What a strategy may do.

@@ -28,6 +28,7 @@ mod read_model;
 mod pricing;
 mod tail;
 mod machine;
+mod boundary;
 mod round;
 mod shell;
 mod postgres;

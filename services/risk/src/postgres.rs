@@ -23,13 +23,8 @@ impl PostgresReadModel {
 #[async_trait]
 impl ReadModel for PostgresReadModel {
     async fn snapshot(&self, signal_ids: &[String]) -> Result<Snapshot, ReadError> {
-        let book = queries::load_book(&self.pool).await.map_err(failed("the book"))?;
-        let decided = if signal_ids.is_empty() {
-            Vec::new()
-        } else {
-            // Asked after the book: it may know of more decisions than the book, never of fewer.
-            queries::decided(&self.pool, signal_ids).await.map_err(failed("decisions"))?
-        };
+        let snapshot = queries::deciding_snapshot(&self.pool, signal_ids).await;
+        let (book, decided) = snapshot.map_err(failed("the book and decisions"))?;
         Ok(Snapshot { book, decided })
     }
 

@@ -11,6 +11,7 @@ use domain::risk::{self, Rule};
 use event_log::Recorded;
 use runtime::ClockMode;
 
+use crate::boundary;
 use crate::machine::{Machine, Stale, Waiting};
 use crate::read_model::Snapshot;
 use crate::tail::admit;
@@ -49,10 +50,8 @@ impl Machine {
     /// `now_ns` is the time of the wall clock; the tape clock's is that of the instant.
     pub fn decide(&mut self, snapshot: Snapshot, now_ns: i64) -> Result<Vec<Outcome>, Stale> {
         let Some(through) = self.through() else { return Ok(Vec::new()) };
-        for id in snapshot.decided {
-            self.drop_signal(&id);
-        }
-        let Some(first) = self.waiting.range(..=through).next() else { return Ok(Vec::new()) };
+        let mut outcomes = self.repeated(&snapshot);
+        let Some(first) = self.waiting.range(..=through).next() else { return Ok(outcomes) };
         let wanted = first.1.after.max(self.tail.floor());
         let mut book = snapshot.book;
         let checkpoint = book.sequence();
@@ -74,7 +73,6 @@ impl Machine {
         let basis = self.basis(through.max(checkpoint), checkpoint);
         let now_ns = self.told.map_or(now_ns, |told| told.instant_ns);
         let mut seen = HashSet::new();
-        let mut outcomes = Vec::with_capacity(selected.len());
         for waiting in selected {
             if seen.insert(waiting.recorded.event.id.as_str()) {
                 outcomes.extend(self.judge(waiting, &mut book, &basis, now_ns));
@@ -82,6 +80,23 @@ impl Machine {
         }
         self.known = book;
         Ok(outcomes)
+    }
+
+    /// Drops what is decided already. A decision that stands before its signal decided an earlier one of the
+    /// same id: the later one is parked, so that whoever waits for its answer has one.
+    fn repeated(&mut self, snapshot: &Snapshot) -> Vec<Outcome> {
+        // Read this far, a decision behind its signal would have taken it off already.
+        let read = self.trading_sequence() >= snapshot.book.sequence();
+        let mut parked = Vec::new();
+        for id in &snapshot.decided {
+            let signal = self.waiting.values().find(|waiting| waiting.recorded.event.id == *id);
+            if let Some(signal) = signal.filter(|_| read).map(|waiting| waiting.recorded.clone()) {
+                let reason = format!("field `id`: {id:?}, a signal of this id was decided before");
+                parked.push(Outcome::Park { signal, reason });
+            }
+            self.drop_signal(id);
+        }
+        parked
     }
 
     /// Denies the signals up to `sequence`, because the read model did not reach them in time.
@@ -101,7 +116,9 @@ impl Machine {
 
     /// Decides one signal; its approval counts for those after it.
     fn judge(&self, waiting: &Waiting, book: &mut Book, basis: &[Basis], now_ns: i64) -> Option<Outcome> {
-        let outcome = self.outcome(waiting, book, basis, now_ns, |id, signal, view| match &waiting.problem {
+        let outside = || boundary::problem(self.mode, book, &waiting.recorded, now_ns);
+        let problem = waiting.problem.clone().or_else(outside);
+        let outcome = self.outcome(waiting, book, basis, now_ns, |id, signal, view| match &problem {
             Some(problem) => risk::deny(id, signal, view, Rule::InvalidSignal, problem),
             None => risk::decide(id, signal, view),
         });

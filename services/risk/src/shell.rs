@@ -239,11 +239,15 @@ impl Shell {
         struct Decide {
             instant_ns: i64,
             signal_sequence: u64,
+            #[serde(default)]
+            market_sequence: u64,
         }
         // One that was missed comes again.
         let Ok(hint) = hint else { return };
         match serde_json::from_slice::<Decide>(&hint.payload) {
-            Ok(Decide { instant_ns, signal_sequence }) => self.machine.told(instant_ns, signal_sequence),
+            Ok(Decide { instant_ns, signal_sequence, market_sequence }) => {
+                self.machine.told(instant_ns, signal_sequence, market_sequence);
+            }
             Err(error) => tracing::warn!(%error, "{DECIDE} passed over: {error}"),
         }
     }

@@ -3,6 +3,9 @@
 //! The command line and the web call the same functions. `key` makes a command idempotent: the same
 //! actor, action and key give the same event id, so a double submit has one effect.
 
+pub mod parked;
+mod strategies;
+
 use contracts::v1::event::Body;
 use contracts::v1::{
     Audit, Event, OrderCancelRequested, OrderSpec, StrategyDisabled, StrategyEnabled, StrategyMode,
@@ -12,6 +15,11 @@ use contracts::{Subject, event_id, to_timestamp};
 use event_log::{Append, AppendError, Expect, Tape};
 
 use crate::clock::now_ns;
+
+pub use strategies::{
+    NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
+    replace_strategy,
+};
 
 /// Who asks, and the key that makes asking twice the same as asking once.
 #[derive(Clone, Debug)]
@@ -81,7 +89,8 @@ pub async fn disable_strategy(
 /// Asks for an order to be cancelled.
 ///
 /// The request joins the order's aggregate behind whatever is last there now; execution folds it and
-/// asks the broker. Asking for an order that has ended meanwhile changes nothing.
+/// asks the broker. Asking for an order that has ended meanwhile changes nothing, and neither does asking
+/// while an earlier request waits for the broker's answer.
 pub async fn cancel_order(
     tape: &Tape,
     caller: &Caller,
@@ -98,6 +107,12 @@ pub async fn cancel_order(
     let filter = Subject::order_filter(order);
     loop {
         let last = tape.last(contracts::stream::TRADING, &filter).await?;
+        let waits = last.as_ref().and_then(|last| last.event.body.as_ref());
+        if matches!(waits, Some(Body::OrderCancelRequested(_)))
+            && last.as_ref().is_some_and(|last| last.event.id != event.id)
+        {
+            return Ok(());
+        }
         let expect = Expect::Last { filter: filter.clone(), sequence: last.map_or(0, |last| last.sequence) };
         match tape.append(Append { subject: subject.clone(), event: event.clone(), expect }).await {
             Err(AppendError::Conflict { .. }) => {}

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use async_trait::async_trait;
 use event_log::{
     Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Hints, LogError, Reader, Recorded,
-    StreamState, Tape,
+    Stored, StreamState, Subjects, Tape,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -99,8 +99,36 @@ impl EventLog for MortalLog {
         self.life.question(self.inner.last(stream, filter)).await
     }
 
+    async fn last_sequence(&self, stream: &str, filter: &str) -> Result<u64, LogError> {
+        self.life.question(self.inner.last_sequence(stream, filter)).await
+    }
+
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
         self.life.question(self.inner.get(stream, sequence)).await
+    }
+
+    async fn stored_from(
+        &self,
+        stream: &str,
+        filter: &str,
+        from_sequence: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError> {
+        self.life.question(self.inner.stored_from(stream, filter, from_sequence, max)).await
+    }
+
+    async fn stored_before(
+        &self,
+        stream: &str,
+        filter: &str,
+        before: u64,
+        max: usize,
+    ) -> Result<Vec<Stored>, LogError> {
+        self.life.question(self.inner.stored_before(stream, filter, before, max)).await
+    }
+
+    async fn subjects(&self, stream: &str, filter: &str) -> Result<Subjects, LogError> {
+        self.life.question(self.inner.subjects(stream, filter)).await
     }
 
     async fn state(&self, stream: &str) -> Result<StreamState, LogError> {

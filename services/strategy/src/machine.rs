@@ -111,7 +111,12 @@ impl Machine {
         }
         let changes = self.book.apply(recorded.sequence, &recorded.event)?;
         match &recorded.event.body {
-            Some(Body::StrategyRegistered(_) | Body::StrategyEnabled(_) | Body::StrategyDisabled(_)) => {
+            Some(
+                Body::StrategyRegistered(_)
+                | Body::StrategyEnabled(_)
+                | Body::StrategyDisabled(_)
+                | Body::StrategyRemoved(_),
+            ) => {
                 self.stale |= !changes.strategies.is_empty();
             }
             Some(Body::Fill(fill)) => {

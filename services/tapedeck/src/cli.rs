@@ -1,8 +1,12 @@
 //! The command line: names, options and their help. What a command does is in `command`.
 
+mod strategy;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use strategy::{Language, Register, Replace, StrategyCommand};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
 #[derive(Debug, Parser)]
@@ -130,6 +134,9 @@ pub struct Up {
     /// Seed of the demo's market
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Where telemetry goes.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
 }
 
 /// Options of `rehearse`.
@@ -156,6 +163,9 @@ pub struct Rehearse {
     /// Run only these services here; the others run elsewhere
     #[arg(long, num_args = 1.., value_name = "SERVICE")]
     pub only: Vec<Service>,
+    /// Begin when this external strategy is registered and enabled; may be given several times
+    #[arg(long, value_name = "STRATEGY")]
+    pub wait_for: Vec<String>,
     /// Serve the dashboard meanwhile at this address
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub bind: Option<String>,
@@ -165,6 +175,9 @@ pub struct Rehearse {
     /// How the file's bars are to be read where it does not say itself
     #[command(flatten)]
     pub format: BarFormat,
+    /// Where telemetry goes.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
 }
 
 /// How a file's bars are to be read where it does not say itself.
@@ -228,6 +241,30 @@ impl Service {
     /// Every service: what `all` means.
     pub const ALL: [Self; 6] =
         [Self::Ingest, Self::Strategy, Self::Risk, Self::Execution, Self::Projector, Self::Web];
+
+    /// Its name in health, heartbeats and the NATS services API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Strategy => "strategy",
+            Self::Risk => "risk",
+            Self::Execution => "execution",
+            Self::Projector => "projector",
+            Self::Web => "web",
+        }
+    }
+
+    /// What it does, in one sentence.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Ingest => "Takes the market from its source and moves the tape clock.",
+            Self::Strategy => "Runs the built-in strategies.",
+            Self::Risk => "Decides on every signal.",
+            Self::Execution => "Submits orders, records what the broker answers, marks the accounts.",
+            Self::Projector => "Folds the tape into the read models.",
+            Self::Web => "Serves the dashboard and the API.",
+        }
+    }
 }
 
 /// Options of `run`.
@@ -239,6 +276,26 @@ pub struct Run {
     /// Address of the dashboard, when it is among them
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub bind: Option<String>,
+    /// Where telemetry goes.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
+}
+
+/// Where the telemetry of a running process goes; what is not given is the configuration's.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TelemetryOptions {
+    /// Serve /metrics, /healthz and /readyz at this address too
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics: Option<String>,
+    /// OTLP collector for traces, metrics and logs, for example http://127.0.0.1:4318
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+    /// Name of this process in what it exports
+    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
+    pub service_name: Option<String>,
+    /// Share of decision chains that is traced, 0 to 1
+    #[arg(long, value_name = "SHARE")]
+    pub trace_ratio: Option<f64>,
 }
 
 /// Options of `import`.
@@ -291,31 +348,6 @@ pub struct Status {
 pub enum ConfigCommand {
     /// Check the configuration and print what takes effect
     Check,
-}
-
-/// Strategies.
-#[derive(Debug, Subcommand)]
-pub enum StrategyCommand {
-    /// List the tape's strategies
-    List,
-    /// Let a strategy's signals take effect
-    Enable {
-        /// Strategy's name
-        name: String,
-        /// `paper` orders on the paper account; `shadow` records signals without orders
-        #[arg(long, default_value = "paper", value_name = "shadow|paper")]
-        mode: String,
-    },
-    /// Stop a strategy's signals; its positions stay
-    Disable {
-        /// Strategy's name
-        name: String,
-        /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT")]
-        reason: String,
-    },
-    /// List the built-in kinds with their parameters
-    Kinds,
 }
 
 /// Read models.
@@ -385,8 +417,36 @@ pub enum OrderCommand {
 /// Messages that could not be handled.
 #[derive(Debug, Subcommand)]
 pub enum ParkedCommand {
-    /// List parked messages
-    List,
+    /// List parked messages, newest first
+    List {
+        /// Also those replayed or dismissed
+        #[arg(long)]
+        all: bool,
+        /// At most so many, up to 200
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+        /// Only older than this cursor, printed by the page before
+        #[arg(long, value_name = "CURSOR")]
+        before: Option<u64>,
+    },
+    /// Show one with its payload
+    Show {
+        /// Parked event's id
+        id: String,
+    },
+    /// Handle it again after a fix: publish its event again at the end of its stream
+    Replay {
+        /// Parked event's id
+        id: String,
+    },
+    /// Close it without handling it
+    Dismiss {
+        /// Parked event's id
+        id: String,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
 }
 
 /// Options of `halt` and `resume`.

@@ -112,6 +112,7 @@ fn control(body: &Body) -> String {
             format!("strategy {} enabled, {}", event.strategy, word(event.mode().as_str_name()))
         }
         Body::StrategyDisabled(event) => format!("strategy {} disabled {}", event.strategy, event.reason),
+        Body::StrategyRemoved(event) => format!("strategy {} removed {}", event.strategy, event.reason),
         Body::StrategyWarmed(event) => {
             format!("strategy {} warmed with {} bars", event.strategy, event.bars)
         }

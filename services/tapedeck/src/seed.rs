@@ -93,6 +93,7 @@ async fn register(
         sizing: parse_sizing(&strategy.sizing),
         account: strategy.account.clone(),
         actor: ACTOR.to_owned(),
+        ..StrategyRegistered::default()
     };
     let present = last.as_ref().and_then(|last| last.event.body.as_ref());
     let cause = format!("strategy/{name}/{}", last.as_ref().map_or(0, |last| last.sequence));

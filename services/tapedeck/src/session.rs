@@ -33,6 +33,8 @@ pub struct Session {
     pub jetstream: JetStreamLog,
     /// Where the servers are.
     pub addresses: Addresses,
+    /// Whether the servers are the user's own, named by NATS_URL and DATABASE_URL.
+    pub external_servers: bool,
     owned: Option<Owned>,
     interrupt: CancellationToken,
 }
@@ -108,6 +110,7 @@ impl Session {
             tape: Arc::new(jetstream.clone()),
             jetstream,
             addresses,
+            external_servers: uses_external(&global.servers),
             owned,
             interrupt: CancellationToken::new(),
         };

@@ -101,6 +101,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// A process that was started elsewhere.
+    pub fn of(child: Child) -> Self {
+        Self { child }
+    }
+
     /// True while it runs.
     pub fn alive(&mut self) -> anyhow::Result<bool> {
         Ok(self.child.try_wait()?.is_none())

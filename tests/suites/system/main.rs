@@ -5,7 +5,11 @@
 
 mod browser;
 mod cli;
+mod collector;
+mod external;
+mod hands;
 mod harness;
 mod kill;
 mod rehearsal;
 mod tapes;
+mod telemetry;

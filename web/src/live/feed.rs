@@ -1,7 +1,8 @@
 //! The feed: listens for commits of the projections and renders what somebody watches.
 //!
 //! A hint only says that there is something to read; what is read comes from the read models. A lost
-//! hint costs at most a second.
+//! hint costs at most a second. Of a panel that each page fetches with its own filters only the news is
+//! published that it changed: one small message per commit, whatever the number of filters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,8 +12,7 @@ use futures::StreamExt as _;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::app::App;
-use crate::pages::{Panel, Scope, Topic, overview};
-use crate::session::FormKeys;
+use crate::pages::{Panel, Params, Refresh, Topic};
 
 const COMMITS: &str = "projection.*.committed";
 /// Panels that age are rendered this often; all of them, in case a hint was lost.
@@ -38,9 +38,9 @@ pub async fn feed(app: Arc<App>) {
                     tokio::select! {
                         hint = hints.next() => match hint {
                             Ok(hint) => {
-                                rounds.committed(&hint.subject);
+                                rounds.committed(&hint.subject, &hint.payload);
                                 while let Some(hint) = hints.ready() {
-                                    rounds.committed(&hint.subject);
+                                    rounds.committed(&hint.subject, &hint.payload);
                                 }
                             }
                             Err(error) => {
@@ -50,8 +50,8 @@ pub async fn feed(app: Arc<App>) {
                         },
                         _ = wanted.changed() => rounds.all(),
                         _ = tick.tick() => {
-                            app.freshness.refresh(&app).await;
-                            rounds.all();
+                            let lags = app.freshness.refresh(&app).await;
+                            rounds.tick(lags.iter().map(|lag| (lag.name.as_str(), lag.sequence)));
                         }
                         () = tokio::time::sleep_until(rounds.due()) => {}
                     }
@@ -65,69 +65,105 @@ pub async fn feed(app: Arc<App>) {
 
 struct Rounds {
     app: Arc<App>,
-    pending: BTreeSet<Panel>,
-    rendered: BTreeMap<Panel, Instant>,
+    /// Names of panels that may have changed.
+    pending: BTreeSet<&'static str>,
+    rendered: BTreeMap<&'static str, Instant>,
+    /// Checkpoints of the projections, as far as they are known.
+    sequences: BTreeMap<String, u64>,
+    ticks: u64,
     not_before: Instant,
 }
 
 impl Rounds {
     fn new(app: Arc<App>) -> Self {
-        Self {
+        let mut rounds = Self {
             app,
-            pending: BTreeSet::from(Panel::ALL),
+            pending: BTreeSet::new(),
             rendered: BTreeMap::new(),
+            sequences: BTreeMap::new(),
+            ticks: 0,
             not_before: Instant::now(),
-        }
+        };
+        rounds.all();
+        rounds
     }
 
-    /// `projection.<name>.committed`
-    fn committed(&mut self, subject: &str) {
+    /// `projection.<name>.committed`, with the sequence in decimal.
+    fn committed(&mut self, subject: &str, payload: &[u8]) {
         let name = subject.split('.').nth(1).unwrap_or_default();
-        self.pending.extend(Panel::ALL.into_iter().filter(|panel| panel.sources().contains(&name)));
+        if let Some(sequence) = std::str::from_utf8(payload).ok().and_then(|text| text.parse().ok()) {
+            self.sequences.insert(name.to_owned(), sequence);
+        }
+        let concerned = Panel::all().filter(|panel| panel.sources.contains(&name));
+        self.pending.extend(concerned.map(|panel| panel.name));
+    }
+
+    fn tick<'a>(&mut self, checkpoints: impl Iterator<Item = (&'a str, u64)>) {
+        self.ticks += 1;
+        self.sequences.extend(checkpoints.map(|(name, sequence)| (name.to_owned(), sequence)));
+        self.all();
     }
 
     fn all(&mut self) {
-        self.pending.extend(Panel::ALL);
+        self.pending.extend(Panel::all().map(|panel| panel.name));
     }
 
-    fn ready_at(&self, panel: Panel) -> Instant {
-        let own = self.rendered.get(&panel).map_or(self.not_before, |last| *last + panel.cadence());
+    fn ready_at(&self, panel: &'static str) -> Instant {
+        let cadence = Panel::named(panel).map_or(Duration::ZERO, |panel| panel.cadence);
+        let own = self.rendered.get(panel).map_or(self.not_before, |last| *last + cadence);
         own.max(self.not_before)
     }
 
     /// When the next pending panel may be rendered.
     fn due(&self) -> Instant {
-        let soonest = self.pending.iter().map(|panel| self.ready_at(*panel)).min();
+        let soonest = self.pending.iter().map(|panel| self.ready_at(panel)).min();
         soonest.unwrap_or_else(|| Instant::now() + TICK)
     }
 
     async fn run(&mut self) {
         let start = Instant::now();
-        let due: BTreeSet<Panel> =
-            self.pending.iter().copied().filter(|panel| self.ready_at(*panel) <= start).collect();
+        let due: BTreeSet<&'static str> =
+            self.pending.iter().copied().filter(|panel| self.ready_at(panel) <= start).collect();
         if due.is_empty() {
             return;
         }
         let topics = self.app.hub.topics();
         let wanted = topics.iter().filter_map(|topic| Some((topic, Topic::parse(topic)?)));
-        futures::stream::iter(wanted.filter(|(_, parsed)| due.contains(&parsed.panel)))
-            .for_each_concurrent(AT_ONCE, async |(topic, parsed)| self.render(topic, &parsed).await)
+        futures::stream::iter(wanted.filter(|(_, parsed)| due.contains(parsed.panel.name)))
+            .for_each_concurrent(AT_ONCE, async |(topic, parsed)| match parsed.panel.refresh {
+                Refresh::Pushed => self.render(topic, &parsed).await,
+                Refresh::Fetched => self.nudge(topic, parsed.panel),
+            })
             .await;
         for panel in due {
-            self.pending.remove(&panel);
+            self.pending.remove(panel);
             self.rendered.insert(panel, start);
         }
         self.not_before = Instant::now() + start.elapsed() * REST;
     }
 
     async fn render(&self, topic: &str, parsed: &Topic) {
-        let scope = Scope { app: &self.app, account: &parsed.account, version: 0, keys: FormKeys::default() };
-        match overview::render(parsed.panel, &scope).await {
-            Ok(html) => {
-                let stated = |version: u64| html.replace("data-v=\"0\"", &format!("data-v=\"{version}\""));
-                self.app.hub.publish(topic, parsed.panel.name(), &html, stated);
-            }
-            Err(error) => tracing::error!(%error, "panel {} not rendered: {error}", parsed.panel.name()),
+        let params = Params::default();
+        match parsed.panel.render(&parsed.scope(&self.app, &params)).await {
+            Ok(html) => self.publish(topic, parsed.panel, &html),
+            Err(error) => tracing::error!(%error, "panel {} not rendered: {error}", parsed.panel.name),
         }
+    }
+
+    /// Says how far what a panel depends on has come; the hub passes on only what differs from before.
+    fn nudge(&self, topic: &str, panel: &Panel) {
+        let known = |source: &&str| self.sequences.get(*source).copied().unwrap_or_default().to_string();
+        let at = match panel.sources {
+            [] => self.ticks.to_string(),
+            sources => sources.iter().map(known).collect::<Vec<_>>().join(" "),
+        };
+        let name = panel.name;
+        let html = format!("<i id=\"nudge-{name}\" data-nudge=\"{name}\" data-at=\"{at}\" data-v=\"0\"></i>");
+        self.publish(topic, panel, &html);
+    }
+
+    fn publish(&self, topic: &str, panel: &Panel, html: &str) {
+        let stated = |version: u64| html.replace("data-v=\"0\"", &format!("data-v=\"{version}\""));
+        self.app.hub.publish(topic, panel.name, html, stated);
     }
 }

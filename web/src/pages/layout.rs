@@ -2,9 +2,14 @@
 
 use axum::http::HeaderMap;
 
-use super::Page;
+use super::{Page, Panel};
 use crate::app::App;
 use crate::session::{FormKeys, cookie};
+
+/// Market time in the header of every page.
+pub static CLOCK: Panel =
+    Panel::pushed("clock", &["bars", "trading"], |scope| Box::pin(super::overview::clock(scope)))
+        .every_ms(250);
 
 /// A link of the navigation.
 #[derive(Clone, Debug)]
@@ -15,6 +20,8 @@ pub struct Link {
     pub url: String,
     /// Whether it is the page shown.
     pub current: bool,
+    /// Goes there after `g`.
+    pub key: char,
 }
 
 /// The frame of a page.
@@ -35,6 +42,8 @@ pub struct Layout<'a> {
     pub clock: String,
     /// Live topics, comma-separated.
     pub topics: String,
+    /// `connecting`, or `past` on a page that shows a state of long ago and stays as it is.
+    pub live: &'static str,
     /// Navigation.
     pub pages: Vec<Link>,
     /// Program version.
@@ -46,11 +55,12 @@ pub struct Layout<'a> {
 impl<'a> Layout<'a> {
     /// The frame of `page` for a visitor.
     #[must_use]
-    pub fn new(app: &'a App, page: Page, version: u64, headers: &HeaderMap, keys: FormKeys) -> Self {
-        let pages = Page::ALL.map(|other| Link {
-            title: other.title(),
-            url: other.url().to_string(),
-            current: other == page,
+    pub fn new(app: &'a App, page: &Page, version: u64, headers: &HeaderMap, keys: FormKeys) -> Self {
+        let pages = Page::ALL.iter().map(|other| Link {
+            title: other.title,
+            url: other.url.to_string(),
+            current: other.title == page.title,
+            key: other.key,
         });
         Self {
             app,
@@ -61,7 +71,8 @@ impl<'a> Layout<'a> {
             mode_meaning: app.config.mode.meaning(),
             clock: String::new(),
             topics: String::new(),
-            pages: pages.to_vec(),
+            live: "connecting",
+            pages: pages.collect(),
             program: &app.config.version,
             keys,
         }

@@ -2,8 +2,10 @@
 //!
 //! Queries give exact values; templates only place text. Everything a person reads is formatted here.
 
+mod filter;
 mod number;
 mod time;
 
+pub use filter::{EXPECTED_TIME, from_time, to_time};
 pub use number::{Signed, count, money, percent, price, quantity, ratio, signed_money, signed_percent};
 pub use time::{Instant, duration_words, market_time};

@@ -2,15 +2,11 @@
 
 use std::fmt::Write;
 
-use secrecy::ExposeSecret;
-
 use super::NatsOptions;
-use crate::credentials::Credentials;
 
-/// The file's text. It holds the password, so it is written for its owner alone.
+/// The file's text. Users and passwords are in the file that it includes.
 pub(super) fn render(
     options: &NatsOptions,
-    credentials: &Credentials,
     server_name: &str,
     port: u16,
     monitoring_port: Option<u16>,
@@ -27,15 +23,10 @@ pub(super) fn render(
              # The disk is the only limit: a full one stops writes loudly, an early limit would do so for nothing.\n    \
              max_file_store: {unlimited}\n\
          {sync}}}\n\
-         authorization {{\n    \
-             user: {user}\n    \
-             password: {password}\n\
-         }}\n",
+         include \"users.conf\"\n",
         name = quoted(server_name),
         max_payload = options.max_payload_bytes,
         unlimited = 1_u64 << 50,
-        user = quoted(&credentials.user),
-        password = quoted(credentials.password.expose_secret()),
     );
     if let Some(port) = monitoring_port {
         let _ = writeln!(text, "http: \"127.0.0.1:{port}\"");
@@ -45,6 +36,6 @@ pub(super) fn render(
 
 /// A string of the configuration language. `$` would otherwise name a variable and a bare word beginning with
 /// a digit a number.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

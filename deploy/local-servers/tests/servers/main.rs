@@ -5,3 +5,4 @@ mod nats;
 mod parents;
 mod postgres;
 mod support;
+mod users;

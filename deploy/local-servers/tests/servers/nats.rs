@@ -77,7 +77,15 @@ async fn files_are_private_and_the_sync_is_as_asked() {
         let nats = nats.await.unwrap();
         let directory = nats.directory().join("nats");
         assert_eq!(mode(&directory), 0o700);
-        for file in ["credentials.json", "nats-server.conf", "running.json", "server.log", "lock"] {
+        for file in [
+            "credentials.json",
+            "nats-server.conf",
+            "users.conf",
+            "port",
+            "running.json",
+            "server.log",
+            "lock",
+        ] {
             assert_eq!(mode(&directory.join(file)), 0o600, "{file}");
         }
         let config = monitoring(nats.server().unwrap().monitoring_port().unwrap(), "/jsz?config=true").await;

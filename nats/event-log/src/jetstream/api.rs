@@ -154,19 +154,50 @@ impl JetStreamLog {
         Ok(())
     }
 
+    /// Deletes a consumer, if it is there.
+    pub(crate) async fn delete_consumer(&self, stream: &str, durable: &str) -> Result<(), LogError> {
+        match request::<Value>(self.client(), &format!("CONSUMER.DELETE.{stream}.{durable}"), &Value::Null)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(error) if error.is(code::CONSUMER_NOT_FOUND) => Ok(()),
+            Err(error) => Err(error.into_log(format!("delete consumer {stream}.{durable}"))),
+        }
+    }
+
     pub(crate) async fn create_consumer(
         &self,
         stream: &str,
         durable: &str,
         config: &Value,
     ) -> Result<(), LogError> {
+        self.define_consumer(stream, durable, config, "create").await
+    }
+
+    /// Gives a consumer that exists another configuration.
+    pub(crate) async fn update_consumer(
+        &self,
+        stream: &str,
+        durable: &str,
+        config: &Value,
+    ) -> Result<(), LogError> {
+        self.define_consumer(stream, durable, config, "update").await
+    }
+
+    async fn define_consumer(
+        &self,
+        stream: &str,
+        durable: &str,
+        config: &Value,
+        action: &str,
+    ) -> Result<(), LogError> {
         // The long form names the filter in the subject, where permissions can see it.
         let filter = config.get("filter_subject").and_then(Value::as_str);
         let suffix = filter.map_or_else(String::new, |filter| format!(".{filter}"));
-        let body = json!({ "stream_name": stream, "config": config, "action": "create" });
+        let body = json!({ "stream_name": stream, "config": config, "action": action });
         request::<Value>(self.client(), &format!("CONSUMER.CREATE.{stream}.{durable}{suffix}"), &body)
             .await
-            .map_err(|error| error.into_log(format!("create consumer {stream}.{durable}")))?;
+            .map_err(|error| error.into_log(format!("{action} consumer {stream}.{durable}")))?;
         Ok(())
     }
 }

@@ -5,6 +5,7 @@ use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageError, RawMessageErrorKind};
 
 use super::JetStreamLog;
+use crate::observer::TRACEPARENT;
 use crate::wire;
 use crate::{LogError, Recorded};
 
@@ -13,11 +14,13 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get("Content-Type").map(async_nats::HeaderValue::as_str)
 }
 
+/// The `traceparent` of a message, where it has one.
+pub(super) fn traceparent(message: &async_nats::Message) -> Option<&str> {
+    message.headers.as_ref()?.get(TRACEPARENT).map(async_nats::HeaderValue::as_str)
+}
+
 fn recorded(message: &StreamMessage) -> Result<Recorded, LogError> {
-    let event = wire::decode(content_type(&message.headers), &message.payload).map_err(|error| {
-        LogError::new(format!("decode sequence {} ({})", message.sequence, message.subject), error)
-    })?;
-    Ok(Recorded { sequence: message.sequence, subject: message.subject.to_string(), event })
+    wire::recorded(message.sequence, &message.subject, content_type(&message.headers), &message.payload)
 }
 
 impl JetStreamLog {
@@ -37,6 +40,15 @@ impl JetStreamLog {
             Ok(message) => recorded(&message).map(Some),
             Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
             Err(error) => Err(LogError::new(format!("last event under {filter} of {stream}"), error)),
+        }
+    }
+
+    /// Sequence of the last message under a filter, event or not; 0 when there is none.
+    pub(super) async fn last_sequence_under(&self, stream: &str, filter: &str) -> Result<u64, LogError> {
+        match self.stream(stream).await?.direct_get_last_for_subject(filter).await {
+            Ok(message) => Ok(message.sequence),
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(0),
+            Err(error) => Err(LogError::new(format!("last message under {filter} of {stream}"), error)),
         }
     }
 

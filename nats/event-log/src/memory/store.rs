@@ -17,6 +17,10 @@ pub(super) struct Stored {
     pub subject: Arc<str>,
     pub payload: Bytes,
     pub content_type: Option<Arc<str>>,
+    /// The header `traceparent`.
+    pub trace: Option<String>,
+    pub id: Option<Arc<str>>,
+    pub stored_ns: i64,
 }
 
 /// Everything on the tape.
@@ -82,10 +86,8 @@ impl StreamLog {
     /// The event at a sequence; 0 and unknown ones are `None`.
     pub fn recorded(&self, sequence: u64) -> Result<Option<Recorded>, LogError> {
         let Some(stored) = self.get(sequence) else { return Ok(None) };
-        let event = wire::decode(stored.content_type.as_deref(), &stored.payload).map_err(|error| {
-            LogError::new(format!("decode sequence {sequence} ({})", stored.subject), error)
-        })?;
-        Ok(Some(Recorded { sequence, subject: stored.subject.to_string(), event }))
+        let (subject, content_type) = (&stored.subject, stored.content_type.as_deref());
+        wire::recorded(sequence, subject, content_type, &stored.payload).map(Some)
     }
 
     pub fn last_sequence(&self) -> u64 {
@@ -130,27 +132,21 @@ impl StreamLog {
         lists.min_by_key(|list| list.len()).map_or(Candidates::All, Candidates::Listed)
     }
 
-    pub fn push(
-        &mut self,
-        subject: &str,
-        payload: Bytes,
-        content_type: Option<Arc<str>>,
-        id: Option<&str>,
-    ) -> u64 {
+    pub fn push(&mut self, message: Stored) -> u64 {
         let sequence = self.last_sequence() + 1;
-        for (position, token) in literals(subject) {
+        for (position, token) in literals(&message.subject) {
             self.postings.entry((position, token.to_owned())).or_default().push(sequence);
         }
-        if let Some(id) = id {
-            self.ids.insert(id.to_owned(), sequence);
+        if let Some(id) = &message.id {
+            self.ids.insert(id.to_string(), sequence);
         }
-        self.bytes += (subject.len() + payload.len()) as u64;
-        self.messages.push(Stored { subject: subject.into(), payload, content_type });
+        self.bytes += (message.subject.len() + message.payload.len()) as u64;
+        self.messages.push(message);
         sequence
     }
 
     /// Appends all or nothing. Expectations are judged against the stream as it is before.
-    pub fn append(&mut self, batch: &[Encoded]) -> Result<Vec<Appended>, AppendError> {
+    pub fn append(&mut self, batch: &[Encoded], stored_ns: i64) -> Result<Vec<Appended>, AppendError> {
         let stored: Vec<Option<u64>> = batch.iter().map(|entry| self.locate(entry)).collect();
         if stored.iter().all(Option::is_some) {
             let found = |sequence| Appended { sequence, duplicate: true };
@@ -166,9 +162,16 @@ impl StreamLog {
         if let Some((entry, at)) = batch.iter().zip(&stored).find_map(|(entry, at)| Some((entry, (*at)?))) {
             return Err(self.conflict(entry.subject.as_str(), 0, at)?);
         }
-        let mut push = |entry: &Encoded| Appended {
-            sequence: self.push(entry.subject.as_str(), entry.payload.clone(), None, Some(&entry.id)),
-            duplicate: false,
+        let mut push = |entry: &Encoded| {
+            let message = Stored {
+                subject: entry.subject.as_str().into(),
+                payload: entry.payload.clone(),
+                content_type: None,
+                trace: entry.trace.map(|trace| trace.to_string()),
+                id: Some(entry.id.as_str().into()),
+                stored_ns,
+            };
+            Appended { sequence: self.push(message), duplicate: false }
         };
         Ok(batch.iter().map(&mut push).collect())
     }

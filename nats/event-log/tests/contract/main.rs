@@ -6,8 +6,10 @@
 
 mod appends;
 mod batches;
+mod browsing;
 mod consumers;
 mod fixture;
+mod observing;
 mod operations;
 mod reads;
 mod restarts;

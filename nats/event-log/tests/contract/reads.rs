@@ -5,7 +5,7 @@ use std::time::Duration;
 use contracts::stream::{MARKET, TRADING};
 use event_log::{Delivery, StreamState};
 
-use crate::fixture::{Fixture, PATIENCE, bar, sequences, take};
+use crate::fixture::{Fixture, PATIENCE, bar, sequences, signal, take};
 
 crate::contract!(
     a_read_delivers_everything_in_order_and_follows,
@@ -15,8 +15,28 @@ crate::contract!(
     an_undecodable_message_is_delivered_as_such,
     json_of_a_plain_client_is_read,
     single_events_are_found,
+    a_signal_in_anothers_name_is_no_event,
     an_unknown_stream_is_an_error,
 );
+
+async fn a_signal_in_anothers_name_is_no_event(fixture: Fixture) {
+    let tape = fixture.tape();
+    assert_eq!(tape.last_sequence(TRADING, "signal.>").await.unwrap(), 0);
+    let own = contracts::encode(&signal("mine", "SPY", 1).event);
+    fixture.publish_raw("signal.mine.SPY", &own, None).await;
+    assert!(tape.last(TRADING, "signal.>").await.unwrap().is_some());
+    fixture.publish_raw("signal.yours.SPY", &own, None).await;
+    let mut reader = tape.read(TRADING, &[], 1).await.unwrap();
+    let read = take(&mut reader, 2).await;
+    assert!(matches!(&read[0], Delivery::Event(_)));
+    let Delivery::Undecodable { error, .. } = &read[1] else { panic!("{:?}", read[1]) };
+    assert!(error.to_string().contains("signal.strategy"), "{error}");
+    // It has a place all the same, and whoever asks for it learns that it is no event.
+    assert_eq!(tape.last_sequence(TRADING, "signal.>").await.unwrap(), 2);
+    assert!(tape.last(TRADING, "signal.>").await.unwrap_err().is_undecodable());
+    assert!(tape.get(TRADING, 2).await.unwrap_err().is_undecodable());
+    assert!(!tape.get("NOWHERE", 2).await.unwrap_err().is_undecodable());
+}
 
 async fn a_read_delivers_everything_in_order_and_follows(fixture: Fixture) {
     let tape = fixture.tape();

@@ -3,7 +3,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountMarked, Event, Fill, OrderSpec, RiskDecision, Side, StrategyRegistered,
+    AccountConfigured, AccountMarked, Event, Fill, OrderSpec, RiskDecision, Side, StrategyMode,
+    StrategyRegistered,
 };
 
 use super::{AccountConfig, AccountState, Book, Changes, FoldError, Halt, Mark, PendingSignal};
@@ -70,6 +71,13 @@ impl Book {
                 strategy.enabled = false;
                 Ok(self.store_strategy(strategy, event_ns))
             }
+            Body::StrategyRemoved(removed) => {
+                let mut strategy = self.strategy_row(&removed.strategy);
+                (strategy.registered, strategy.enabled) = (false, false);
+                // Registered again under its name, it has to be enabled again.
+                strategy.mode = StrategyMode::Unspecified;
+                Ok(self.store_strategy(strategy, event_ns))
+            }
             Body::StrategyWarmed(warmed) => {
                 let mut strategy = self.strategy_row(&warmed.strategy);
                 let (market_sequence, bars) = (warmed.market_sequence, warmed.bars);
@@ -117,6 +125,8 @@ impl Book {
         strategy.parameters.clone_from(&event.parameters);
         strategy.symbols.clone_from(&event.symbols);
         strategy.timeframe.clone_from(&event.timeframe);
+        strategy.subjects.clone_from(&event.subjects);
+        strategy.consumer.clone_from(&event.consumer);
         strategy.sizing = event.sizing;
         strategy.account.clone_from(&event.account);
         self.store_strategy(strategy, event_ns)

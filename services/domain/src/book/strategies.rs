@@ -26,6 +26,10 @@ pub struct StrategyState {
     pub symbols: Vec<String>,
     /// Timeframe of the bars it reads; empty means all.
     pub timeframe: String,
+    /// Subjects of MARKET that an external strategy reads.
+    pub subjects: Vec<String>,
+    /// Durable consumer of an external strategy; empty for a built-in one.
+    pub consumer: String,
     /// How its entries are sized; `None` when not stated, upon which nothing is opened.
     pub sizing: Option<Sizing>,
     /// Account it trades on.
@@ -51,6 +55,8 @@ impl StrategyState {
             parameters: Vec::new(),
             symbols: Vec::new(),
             timeframe: String::new(),
+            subjects: Vec::new(),
+            consumer: String::new(),
             sizing: None,
             account: String::new(),
             enabled: false,
@@ -59,6 +65,12 @@ impl StrategyState {
             warmed: None,
             updated_ns: 0,
         }
+    }
+
+    /// Whether it runs in a process of its own and reads the tape through a consumer of its own.
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        !self.consumer.is_empty()
     }
 
     /// Whether it trades `symbol` and reads bars of `timeframe`.

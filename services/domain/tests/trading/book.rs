@@ -3,7 +3,7 @@
 use contracts::v1::event::Body;
 use contracts::v1::{
     AccountMarked, EntryKind, Event, OrderAccepted, OrderCancelled, Side, Signal, SignalLeg,
-    StrategyDisabled, StrategyMode, TradingHalted, TradingResumed,
+    StrategyDisabled, StrategyMode, StrategyRemoved, TradingHalted, TradingResumed,
 };
 use domain::book::identity::check_identity;
 use domain::book::{
@@ -295,6 +295,16 @@ fn halts_and_strategies_follow_their_controls() {
     });
     fold(&mut book, [body]);
     assert!(!book.strategy(STRATEGY).unwrap().enabled);
+
+    // Removed and registered again it has to be enabled again.
+    fold(&mut book, [enabled(StrategyMode::Paper)]);
+    let body = Body::StrategyRemoved(StrategyRemoved {
+        strategy: STRATEGY.to_owned(),
+        ..StrategyRemoved::default()
+    });
+    fold(&mut book, [body, registered("10")]);
+    let strategy = book.strategy(STRATEGY).unwrap();
+    assert!(strategy.registered && !strategy.enabled && strategy.mode == StrategyMode::Unspecified);
 }
 
 #[test]

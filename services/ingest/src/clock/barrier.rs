@@ -8,6 +8,8 @@ use event_log::{Acks, Delivery, Hints, LogError, Reader, Recorded, Tape};
 use runtime::Context;
 use tokio::time::{Interval, MissedTickBehavior};
 
+use super::external::{Externals, Unacknowledged};
+use super::parks::Parks;
 use super::progress::Done;
 use super::publish::{Plan, Publisher};
 use super::stall::Stall;
@@ -15,6 +17,8 @@ use super::trading::Trading;
 use super::{ClockConfig, ClockError};
 use crate::source::Instant;
 
+/// Controls of strategies.
+const CONTROLS: &str = "control.strategy.>";
 /// Messages taken from TRADING at a time.
 const READ_BATCH: usize = 1_024;
 /// Time between two looks at whether anything is late, and between two `clock.decide`.
@@ -31,6 +35,10 @@ pub(super) struct Barrier {
     signals: Box<dyn Hints>,
     acked: HashMap<String, u64>,
     trading: Trading,
+    externals: Externals,
+    parks: Parks,
+    /// Last sequence of MARKET that the present instant wrote.
+    market_sequence: u64,
     tick: Interval,
     /// True while a signal may have passed unseen: after a start, and after an acknowledgement that was
     /// asked for instead of seen.
@@ -43,6 +51,7 @@ enum Missing {
     Publication,
     Mark(String),
     Ack { consumer: String, sequence: u64, wanted: u64 },
+    External(Unacknowledged),
     Reading { sequence: u64, wanted: u64 },
     Decisions(usize),
     Answer(String),
@@ -57,6 +66,10 @@ impl Missing {
             Self::Ack { consumer, sequence, wanted } => {
                 format!("consumer {consumer} to acknowledge MARKET {wanted} (acknowledged up to {sequence})")
             }
+            Self::External(Unacknowledged { strategy, consumer, acknowledged, wanted }) => format!(
+                "external strategy {strategy} (consumer {consumer}) to acknowledge MARKET {wanted} \
+                 (acknowledged up to {acknowledged}); start it, or: tapedeck strategy disable {strategy}"
+            ),
             Self::Reading { sequence, wanted } => {
                 format!("the tape to deliver TRADING {wanted} (delivered up to {sequence})")
             }
@@ -87,13 +100,29 @@ impl Barrier {
             });
         }
         let from = if config.accounts.is_empty() { 1 } else { from };
-        let filters = ["signal.>", "risk.>", "order.>", "fill.>", "account.*.marked"].map(str::to_owned);
+        let externals = externals(&tape).await?;
+        let filters = ["signal.>", "risk.>", "order.>", "fill.>", "account.*.marked", CONTROLS];
+        let filters = filters.map(str::to_owned);
         let reader = tape.read(TRADING, &filters, from).await?;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let config = config.clone();
         let trading = Trading::default();
-        Ok(Self { tape, config, reader, acks, signals, acked, trading, tick, unsure: true })
+        let (parks, market_sequence, unsure) = (Parks::default(), 0, true);
+        Ok(Self {
+            tape,
+            config,
+            reader,
+            acks,
+            signals,
+            acked,
+            trading,
+            externals,
+            parks,
+            market_sequence,
+            tick,
+            unsure,
+        })
     }
 
     /// Publishes an instant and waits until everyone is done with it. `None` on shutdown.
@@ -106,10 +135,15 @@ impl Barrier {
     ) -> Result<Option<Done>, ClockError> {
         self.trading.begin(instant.ns);
         let mut stall = Stall::begin();
-        let Some((last_bar, published)) = self.publish(context, publisher, instant, plan, &mut stall).await?
+        let Some((sequences, published)) =
+            self.publish(context, publisher, instant, plan, &mut stall).await?
         else {
             return Ok(None);
         };
+        let last_bar = instant.last_bar().map(|place| sequences[place]);
+        self.market_sequence = sequences.iter().copied().max().unwrap_or_default();
+        let subjects = instant.events.iter().map(|(subject, _)| subject.as_str());
+        self.externals.begin(subjects.zip(sequences));
         if !self.settle(context, instant.ns, last_bar, &mut stall).await? {
             return Ok(None);
         }
@@ -118,7 +152,7 @@ impl Barrier {
         Ok(Some(Done { published, signals, orders, fills }))
     }
 
-    /// Appends the events while listening. Answers the last bar's sequence and the number of new events.
+    /// Appends the events while listening. Answers their sequences and the number of new ones.
     async fn publish(
         &mut self,
         context: &Context,
@@ -126,16 +160,13 @@ impl Barrier {
         instant: &Instant,
         plan: Plan,
         stall: &mut Stall,
-    ) -> Result<Option<(Option<u64>, u64)>, ClockError> {
+    ) -> Result<Option<(Vec<u64>, u64)>, ClockError> {
         let publication = publisher.publish(plan, instant.ns);
         tokio::pin!(publication);
         loop {
             tokio::select! {
                 biased;
-                outcome = &mut publication => {
-                    let (sequences, new) = outcome?;
-                    return Ok(Some((instant.last_bar().map(|place| sequences[place]), new)));
-                }
+                outcome = &mut publication => return outcome.map(Some),
                 heard = self.listen(context) => match heard? {
                     Heard::Message => {}
                     Heard::Tick => stall.report(context, instant.ns, &Missing::Publication.culprit()),
@@ -160,14 +191,19 @@ impl Barrier {
             if matches!(missing, Missing::Nothing) {
                 if self.signal_passed() || self.unsure {
                     self.unsure = false;
-                    let last = self.tape.last(TRADING, "signal.>").await?;
-                    signals_to = Some(last.map_or(0, |last| last.sequence));
+                    // A sequence alone: the last message under `signal.>` may be no event.
+                    signals_to = Some(self.tape.last_sequence(TRADING, "signal.>").await?);
                     asked_to_decide = false;
                 }
                 let Some(wanted) = signals_to else { return Ok(true) };
                 missing = self.undecided(wanted);
                 match missing {
-                    Missing::Nothing => return Ok(true),
+                    Missing::Nothing => {
+                        if self.trading.has_stray(wanted) && !asked_to_decide {
+                            self.ask_to_decide(ns, wanted).await?;
+                        }
+                        return Ok(true);
+                    }
                     Missing::Decisions(_) if !asked_to_decide => {
                         asked_to_decide = true;
                         self.ask_to_decide(ns, wanted).await?;
@@ -182,8 +218,11 @@ impl Barrier {
                     stall.report(context, ns, &missing.culprit());
                     if let (Missing::Decisions(_), Some(wanted)) = (&missing, signals_to) {
                         self.ask_to_decide(ns, wanted).await?;
+                        if stall.elapsed() > ASK_AFTER {
+                            self.look_for_parks().await?;
+                        }
                     }
-                    if let Missing::Ack { .. } = missing
+                    if let Missing::Ack { .. } | Missing::External(_) = missing
                         && stall.elapsed() > ASK_AFTER
                     {
                         self.ask_for_floors(last_bar.unwrap_or_default()).await?;
@@ -198,14 +237,14 @@ impl Barrier {
         if let Some(account) = self.trading.unmarked(&self.config.accounts) {
             return Missing::Mark(account.to_owned());
         }
-        let Some(wanted) = last_bar else { return Missing::Nothing };
+        let wanted = last_bar.unwrap_or_default();
         for consumer in &self.config.consumers {
             let sequence = self.acked.get(consumer).copied().unwrap_or_default();
             if sequence < wanted {
                 return Missing::Ack { consumer: consumer.clone(), sequence, wanted };
             }
         }
-        Missing::Nothing
+        self.externals.missing().next().map_or(Missing::Nothing, Missing::External)
     }
 
     /// The first thing missing before the instant's signals are all answered.
@@ -213,8 +252,9 @@ impl Barrier {
         if self.trading.sequence < wanted {
             return Missing::Reading { sequence: self.trading.sequence, wanted };
         }
-        if self.trading.undecided() > 0 {
-            return Missing::Decisions(self.trading.undecided());
+        let undecided = self.trading.undecided(wanted);
+        if undecided > 0 {
+            return Missing::Decisions(undecided);
         }
         let unanswered = self.trading.unanswered();
         unanswered.map_or(Missing::Nothing, |order_id| Missing::Answer(order_id.to_owned()))
@@ -230,7 +270,10 @@ impl Barrier {
     }
 
     async fn ask_to_decide(&self, ns: i64, signal_sequence: u64) -> Result<(), LogError> {
-        let payload = format!("{{\"instant_ns\":{ns},\"signal_sequence\":{signal_sequence}}}");
+        let market_sequence = self.market_sequence;
+        let payload = format!(
+            "{{\"instant_ns\":{ns},\"signal_sequence\":{signal_sequence},\"market_sequence\":{market_sequence}}}"
+        );
         self.tape.hint("clock.decide", payload.into_bytes()).await
     }
 
@@ -245,6 +288,21 @@ impl Barrier {
                 *known = floor.max(*known);
             }
         }
+        let late: Vec<Unacknowledged> = self.externals.missing().collect();
+        for late in late {
+            // Its consumer may be gone, which is no reason to end: the culprit is named, and waited for.
+            let Ok(floor) = self.tape.ack_floor(MARKET, &late.consumer).await else { continue };
+            self.unsure |= floor > late.acknowledged;
+            self.externals.acknowledged(&late.consumer, floor);
+        }
+        Ok(())
+    }
+
+    /// Counts what risk has parked as answered.
+    async fn look_for_parks(&mut self) -> Result<(), LogError> {
+        for sequence in self.parks.look(&self.tape).await? {
+            self.trading.parked(sequence);
+        }
         Ok(())
     }
 
@@ -254,7 +312,10 @@ impl Barrier {
             deliveries = self.reader.batch(READ_BATCH) => {
                 for delivery in deliveries? {
                     match delivery {
-                        Delivery::Event(recorded) => self.trading.fold(recorded.sequence, &recorded.event),
+                        Delivery::Event(recorded) => {
+                            self.externals.fold(&recorded.event);
+                            self.trading.fold(recorded.sequence, &recorded.event);
+                        }
                         // Risk and execution park what they cannot read; the clock only passes it.
                         Delivery::Undecodable { sequence, .. } => self.trading.sequence = sequence,
                     }
@@ -266,6 +327,8 @@ impl Barrier {
                     Ok(ack) => {
                         if let Some(sequence) = self.acked.get_mut(&ack.consumer) {
                             *sequence = ack.sequence.max(*sequence);
+                        } else {
+                            self.externals.acknowledged(&ack.consumer, ack.sequence);
                         }
                     }
                     Err(error) => {
@@ -282,6 +345,23 @@ impl Barrier {
     }
 }
 
+/// The external strategies as the tape knows them now.
+async fn externals(tape: &Tape) -> Result<Externals, LogError> {
+    let mut externals = Externals::default();
+    let head = tape.last_sequence(TRADING, CONTROLS).await?;
+    let mut read = 0;
+    let mut reader = tape.read(TRADING, &[CONTROLS.to_owned()], 1).await?;
+    while read < head {
+        for delivery in reader.batch(READ_BATCH).await? {
+            read = delivery.sequence();
+            if let Delivery::Event(recorded) = delivery {
+                externals.fold(&recorded.event);
+            }
+        }
+    }
+    Ok(externals)
+}
+
 /// The first sequence of TRADING that may belong to the instant of `mark`.
 ///
 /// A strategy of the user's own need not wait for marks, so its signal may stand before them. Controls
@@ -289,7 +369,12 @@ impl Barrier {
 async fn first_of_instant(tape: &Tape, mark: &Recorded) -> Result<u64, LogError> {
     let mut first = mark.sequence;
     while first > 1 {
-        if let Some(before) = tape.get(TRADING, first - 1).await?
+        let before = match tape.get(TRADING, first - 1).await {
+            // It may be anybody's, and of any time.
+            Err(error) if error.is_undecodable() => None,
+            other => other?,
+        };
+        if let Some(before) = before
             && before.event.event_time != mark.event.event_time
             && !before.subject.starts_with("control.")
         {

@@ -13,13 +13,16 @@
 //! Deliberately absent: the wall clock. Pacing uses monotonic time and moves no event.
 
 mod barrier;
+mod external;
 mod pace;
+mod parks;
 mod progress;
 mod publish;
 mod stall;
 mod trading;
 
 use event_log::{AppendError, LogError};
+use runtime::metrics::metrics;
 use runtime::{Context, HealthState};
 use tokio::sync::watch;
 
@@ -39,7 +42,7 @@ pub struct ClockConfig {
     /// Accounts that must be marked at every instant.
     pub accounts: Vec<String>,
     /// Durable consumers of MARKET that must acknowledge the last bar of every instant: `strategy` for the
-    /// built-in strategies, and those of external ones. They must exist.
+    /// built-in strategies. They must exist. Those of external strategies follow from the tape.
     pub consumers: Vec<String>,
 }
 
@@ -141,6 +144,7 @@ pub async fn run(
             break FinishReason::Shutdown;
         };
         counted.count(&instant, &done);
+        metrics().clock_instants.with(&[]).increment();
         progress.send_replace(counted.clone());
     };
     context.health.set(SERVICE, HealthState::Ready, reason.detail());

@@ -12,8 +12,8 @@ pub(super) struct Trading {
     /// Last sequence folded.
     pub(super) sequence: u64,
     marks: HashMap<String, i64>,
-    /// Signals of the present instant by id.
-    signals: HashSet<String>,
+    /// Signals of the present instant by id, and those of another time that nobody has answered.
+    signals: HashMap<String, Seen>,
     /// Decided signals with their approved orders; those of instants past are forgotten.
     decisions: HashMap<String, Vec<String>>,
     answered: HashSet<String>,
@@ -21,11 +21,23 @@ pub(super) struct Trading {
     now_ns: i64,
 }
 
+/// A signal.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    sequence: u64,
+    /// It is of the present instant. A stray (late, or of a wrong time) is put before risk with the others,
+    /// which denies it; nobody waits for that.
+    own: bool,
+    parked: bool,
+}
+
 impl Trading {
     /// Begins an instant. What was read of it already (after a restart) stays.
     pub(super) fn begin(&mut self, ns: i64) {
         if ns != self.now_ns {
-            self.signals.clear();
+            let Self { signals, decisions, .. } = self;
+            signals.retain(|id, seen| !seen.parked && !decisions.contains_key(id));
+            signals.values_mut().for_each(|seen| seen.own = false);
             self.decisions.clear();
             self.answered.clear();
             self.fills = 0;
@@ -36,15 +48,17 @@ impl Trading {
     /// Takes in one event.
     pub(super) fn fold(&mut self, sequence: u64, event: &Event) {
         self.sequence = sequence;
-        let time_ns = event.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+        let known_ns = event.event_time.as_ref().and_then(from_timestamp);
+        let time_ns = known_ns.unwrap_or_default();
         match &event.body {
             Some(Body::AccountMarked(mark)) => {
                 let last = self.marks.entry(mark.account.clone()).or_insert(time_ns);
                 *last = time_ns.max(*last);
             }
-            // A signal of another time is not this instant's; the clock does not wait for it.
-            Some(Body::Signal(_)) if time_ns == self.now_ns => {
-                self.signals.insert(event.id.clone());
+            // One without a time is parked at once.
+            Some(Body::Signal(_)) if known_ns.is_some() => {
+                let seen = Seen { sequence, own: time_ns == self.now_ns, parked: false };
+                self.signals.entry(event.id.clone()).or_insert(seen);
             }
             Some(Body::RiskDecision(decision)) => {
                 let approved = decision.verdict() == Verdict::Approved;
@@ -75,9 +89,26 @@ impl Trading {
         accounts.iter().find(|account| !marked(account)).map(String::as_str)
     }
 
-    /// Signals of the instant that no decision answers.
-    pub(super) fn undecided(&self) -> usize {
-        self.signals.iter().filter(|id| !self.decisions.contains_key(*id)).count()
+    /// Signals of the instant up to `through` that nothing answers.
+    pub(super) fn undecided(&self, through: u64) -> usize {
+        self.unanswered_signals().filter(|seen| seen.own && seen.sequence <= through).count()
+    }
+
+    /// Whether a stray up to `through` waits for its denial.
+    pub(super) fn has_stray(&self, through: u64) -> bool {
+        self.unanswered_signals().any(|seen| !seen.own && seen.sequence <= through)
+    }
+
+    /// Takes in that risk parked the signal at `sequence`.
+    pub(super) fn parked(&mut self, sequence: u64) {
+        for seen in self.signals.values_mut().filter(|seen| seen.sequence == sequence) {
+            seen.parked = true;
+        }
+    }
+
+    fn unanswered_signals(&self) -> impl Iterator<Item = &Seen> {
+        let open = |(id, seen): &(&String, &Seen)| !seen.parked && !self.decisions.contains_key(*id);
+        self.signals.iter().filter(open).map(|(_, seen)| seen)
     }
 
     /// An approved order of the instant that the broker has not answered.
@@ -89,10 +120,11 @@ impl Trading {
     /// Number of signals, of approved orders and of fills of the instant.
     pub(super) fn counts(&self) -> (u64, u64, u64) {
         let orders = self.decided().map(Vec::len).sum::<usize>();
-        (self.signals.len() as u64, orders as u64, self.fills)
+        let signals = self.signals.values().filter(|seen| seen.own).count();
+        (signals as u64, orders as u64, self.fills)
     }
 
     fn decided(&self) -> impl Iterator<Item = &Vec<String>> {
-        self.signals.iter().filter_map(|id| self.decisions.get(id))
+        self.signals.keys().filter_map(|id| self.decisions.get(id))
     }
 }

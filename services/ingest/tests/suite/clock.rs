@@ -99,13 +99,13 @@ impl Running {
     }
 
     /// Waits until so many instants are done; false when the clock ends before.
-    async fn reaches(&self, instants: u64) -> bool {
+    pub async fn reaches(&self, instants: u64) -> bool {
         let mut progress = self.handle.progress();
         progress.wait_for(|progress| progress.instants >= instants).await.is_ok()
     }
 
     /// Waits for a state of health whose detail holds a text.
-    async fn health(&self, state: HealthState, detail: &str) -> String {
+    pub async fn health(&self, state: HealthState, detail: &str) -> String {
         for _ in 0..500 {
             if let Some(stated) = self.context.health.all().get("ingest")
                 && stated.state == state

@@ -55,6 +55,23 @@ pub fn strategy(tape: &Tape) -> Fakes {
     Fakes(vec![spawn_strategy(tape), spawn_risk(tape)])
 }
 
+/// Acknowledges everything and signals nothing.
+pub fn silent_strategy(tape: &Tape) -> Fakes {
+    let tape = tape.clone();
+    Fakes(vec![tokio::spawn(async move {
+        let mut market = Market::open(&tape, "strategy").await;
+        loop {
+            let (_, events) = market.next().await;
+            market.ack(&events).await;
+        }
+    })])
+}
+
+/// Services of which none reads signals, so that none minds one that is no event.
+pub fn blind(tape: &Tape) -> Vec<Fakes> {
+    vec![marks(tape), silent_strategy(tape)]
+}
+
 pub fn strategy_without_risk(tape: &Tape) -> Fakes {
     Fakes(vec![spawn_strategy(tape)])
 }

@@ -3,6 +3,7 @@
 
 mod clock;
 mod concurrent;
+mod external;
 mod fakes;
 mod import;
 mod measured;

@@ -9,4 +9,5 @@ mod decisions;
 mod restarts;
 mod staleness;
 mod wrong_signals;
+mod outside;
 mod postgres;

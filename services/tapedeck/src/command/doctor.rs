@@ -1,5 +1,7 @@
 //! `tapedeck doctor`: what is wrong, each with the command that mends it.
 
+use std::time::Duration;
+
 use local_servers::{find_nats_server, find_postgres};
 use projections::queries;
 use serde::Serialize;
@@ -17,6 +19,9 @@ const DISK_BAD: u64 = 512 * 1024 * 1024;
 const DISK_LOW: u64 = 4 * 1024 * 1024 * 1024;
 /// Difference between this machine's clock and the database's above which times cannot be compared.
 const CLOCK_DIFFERENCE_MAX_MS: i64 = 1_000;
+
+/// Longest wait for the collector of telemetry.
+const COLLECTOR_MAX: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -44,6 +49,20 @@ fn found(check: &'static str, state: State, detail: impl Into<String>, mend: &st
     Finding { check, state, detail: detail.into(), mend: mend.to_owned() }
 }
 
+/// Whether the collector that is configured can be reached; nothing where there is none.
+async fn collector(endpoint: &str) -> Option<Finding> {
+    let authority = endpoint.strip_prefix("http://")?.split('/').next()?;
+    let address = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+    let connecting = tokio::time::timeout(COLLECTOR_MAX, tokio::net::TcpStream::connect(&address)).await;
+    let problem = match connecting {
+        Ok(Ok(_)) => return Some(good("collector", format!("{endpoint} listens"))),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {COLLECTOR_MAX:?}"),
+    };
+    let detail = format!("telemetry.otlp_endpoint = {endpoint}: {problem}; telemetry is dropped meanwhile");
+    Some(found("collector", State::Warning, detail, "start the collector, or set otlp_endpoint = \"\""))
+}
+
 /// Looks at tools, configuration, disk, ports and, where there is one, the tape.
 pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
@@ -56,6 +75,7 @@ pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
     findings.push(disk(&home));
     if let Ok(config) = &config {
         findings.extend(ports(config, &home));
+        findings.extend(collector(&config.telemetry.otlp_endpoint).await);
         if home.last().is_some() || global.tape.is_some() {
             match Session::open(global).await {
                 Ok(session) => {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use ingest::clock::{FinishReason, Finished, Progress};
 use ingest::floor::Comparison;
+use runtime::command::registration;
 use serde::Serialize;
 
 use crate::cli::{Global, Rehearse, Service, Speed};
@@ -25,6 +26,8 @@ use crate::session::{Access, Session};
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// How long the read models may take to reach the end of the tape after the last instant.
 const CATCH_UP_MAX: Duration = Duration::from_secs(120);
+/// How often it is looked for strategies that are waited for, should no word of them pass.
+const WAIT_POLL: Duration = Duration::from_secs(1);
 const CATCH_UP_POLL: Duration = Duration::from_millis(50);
 
 /// What a rehearsal prints at its end.
@@ -157,8 +160,9 @@ async fn play(session: &Session, options: &Rehearse, output: Output) -> Result<(
     if !wanted.contains(&Service::Ingest) {
         return Err(Failure::usage("--only: expected ingest among the services", "tapedeck run SERVICE"));
     }
-    let mut services = services::start(session, &wanted, options.bind.as_deref()).await?;
-    announce(session, services.dashboard.as_deref(), output)?;
+    wait_for(session, &options.wait_for, output).await?;
+    let mut services = services::start(session, &wanted, options.bind.as_deref(), &options.telemetry).await?;
+    announce(session, &services, output)?;
     let started = Instant::now();
     let outcome = watch(session, &mut services, started, output).await;
     let finished = match outcome {
@@ -176,6 +180,29 @@ async fn play(session: &Session, options: &Rehearse, output: Output) -> Result<(
     }
     services.drain().await;
     outcome
+}
+
+/// Waits until external strategies are registered and enabled, so that they see every instant.
+async fn wait_for(session: &Session, strategies: &[String], output: Output) -> Result<(), Failure> {
+    let mut controls = session.tape.hints("control.strategy.>").await?;
+    for name in strategies {
+        let mut told = false;
+        while registration(&session.tape, name).await?.is_none_or(|known| known.enabled.is_none()) {
+            if !std::mem::replace(&mut told, true) {
+                let tape = &session.dir.name;
+                output.note(&format!(
+                    "waiting for: tapedeck --tape {tape} strategy register {name}, then strategy enable {name}"
+                ));
+            }
+            tokio::select! {
+                // One that was missed is made up for by looking again.
+                _ = controls.next() => {}
+                () = tokio::time::sleep(WAIT_POLL) => {}
+                () = session.interrupted() => return Err(Failure::interrupted()),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the end of the source, telling how far it is.

@@ -4,6 +4,7 @@ use runtime::command as commands;
 
 use crate::cli::StrategyCommand;
 use crate::command::control::caller;
+use crate::command::{external, skeleton};
 use crate::config::parse_mode;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -30,6 +31,10 @@ pub async fn run(session: &Session, command: &StrategyCommand, output: Output) -
             done(name, "disabled", output)
         }
         StrategyCommand::Kinds => kinds(output),
+        StrategyCommand::Register(options) => external::register(session, options, output).await,
+        StrategyCommand::Remove { name, reason } => external::remove(session, name, reason, output).await,
+        StrategyCommand::Replace(options) => external::replace(session, options, output).await,
+        StrategyCommand::New { name, lang, dir } => skeleton::write(name, *lang, dir.as_deref(), output),
     }
 }
 
@@ -69,8 +74,7 @@ pub fn kinds(output: Output) -> Result<(), Failure> {
 }
 
 async fn known(session: &Session, name: &str) -> Result<(), Failure> {
-    let subject = contracts::Subject::of(&["control", "strategy", name, "registered"]);
-    match session.tape.last(contracts::stream::TRADING, subject.as_str()).await? {
+    match commands::registration(&session.tape, name).await? {
         Some(_) => Ok(()),
         None => {
             Err(Failure::not_found(format!("no strategy {name:?} on this tape"), "tapedeck strategy list"))
@@ -100,8 +104,14 @@ async fn list(session: &Session, output: Output) -> Result<(), Failure> {
         .map(|strategy| {
             vec![
                 strategy.strategy.clone(),
-                strategy.kind.clone(),
-                if strategy.enabled { strategy.mode.clone() } else { "disabled".to_owned() },
+                if strategy.consumer.is_empty() { strategy.kind.clone() } else { "external".to_owned() },
+                if !strategy.registered {
+                    "removed".to_owned()
+                } else if strategy.enabled {
+                    strategy.mode.clone()
+                } else {
+                    "disabled".to_owned()
+                },
                 strategy.account.clone(),
                 strategy.signals.to_string(),
                 strategy.last_signal_ns.map_or_else(|| "–".to_owned(), crate::render::time),

@@ -1,8 +1,8 @@
 //! `tapedeck tail`: events as they pass.
 
 use contracts::stream;
-use contracts::v1::Event;
-use event_log::{Delivery, Recorded, Tape};
+use event_log::{Delivery, Moment, Recorded, Tape, first_at};
+use projections::Link;
 
 use crate::cli::Tail;
 use crate::exit::Failure;
@@ -16,14 +16,14 @@ const LAG_MAX: u64 = 20_000;
 /// Prints events of one stream, or of one chain.
 pub async fn run(session: &Session, options: &Tail, output: Output) -> Result<(), Failure> {
     if let Some(id) = &options.chain {
-        return chain(&session.tape, id, output).await;
+        return chain(session, id, output).await;
     }
     let (stream, filters) = streams(&options.subject)?;
     let state = session.tape.state(stream).await?;
     let explicit = options.from_seq.is_some() || options.since.is_some() || options.no_follow;
     let from = match (&options.from_seq, &options.since) {
         (Some(sequence), _) => *sequence,
-        (_, Some(since)) => sequence_since(&session.tape, stream, parse_since(since)?).await?,
+        (_, Some(since)) => first_at(&session.tape, stream, Moment::Recorded, parse_since(since)?).await?,
         _ if options.no_follow => 1,
         _ => state.last_sequence + 1,
     };
@@ -167,87 +167,22 @@ fn parse_since(text: &str) -> Result<i64, Failure> {
     Ok(runtime::now_ns().saturating_sub(age))
 }
 
-/// The first sequence recorded at or after `ns`: a binary search by recorded time.
-async fn sequence_since(tape: &Tape, stream: &str, ns: i64) -> Result<u64, Failure> {
-    let state = tape.state(stream).await?;
-    let (mut low, mut high) = (state.first_sequence.max(1), state.last_sequence + 1);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let recorded = tape
-            .get(stream, middle)
-            .await?
-            .and_then(|event| event.event.recorded_time.as_ref().and_then(contracts::from_timestamp));
-        // A message without a time (removed, or not an event) counts as old: the search stays inside.
-        if recorded.is_some_and(|recorded| recorded >= ns) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
+/// Prints the chain that `id` belongs to: its bar, the signal, and everything that followed.
+async fn chain(session: &Session, id: &str, output: Output) -> Result<(), Failure> {
+    let pool = session.reader().await?;
+    let links = projections::trace(&pool, &session.tape, id).await;
+    pool.close().await;
+    let links = links.map_err(|error| Failure::unreachable(error.to_string()))?;
+    if links.is_empty() {
+        return Err(Failure::not_found(
+            format!("no event {id} on TRADING, and nothing there followed from it"),
+            "tapedeck tail --no-follow --json",
+        ));
     }
-    Ok(low)
-}
-
-/// Prints the chain that `id` belongs to: its bar, then everything that shares its correlation id.
-async fn chain(tape: &Tape, id: &str, output: Output) -> Result<(), Failure> {
-    let events = read_all(tape, stream::TRADING).await?;
-    let correlation = events
-        .iter()
-        .find(|recorded| recorded.event.id == id || recorded.event.correlation_id == id)
-        .map(|recorded| root_of(&recorded.event))
-        .ok_or_else(|| {
-            Failure::not_found(format!("no event {id} on TRADING"), "tapedeck tail --no-follow --json")
-        })?;
-    let members: Vec<&Recorded> =
-        events.iter().filter(|recorded| root_of(&recorded.event) == correlation).collect();
-    let basis = members
-        .iter()
-        .flat_map(|recorded| &recorded.event.basis)
-        .filter(|basis| basis.stream == stream::MARKET)
-        .map(|basis| basis.sequence)
-        .min();
-    if let Some(sequence) = basis
-        && let Some(bar) = find_bar(tape, sequence, &correlation).await?
-    {
-        print(&Delivery::Event(bar), output)?;
-    }
-    for recorded in members {
-        print(&Delivery::Event(recorded.clone()), output)?;
+    for link in links {
+        let Link { stored, event, .. } = link;
+        let recorded = Recorded { sequence: stored.sequence, subject: stored.subject, event };
+        print(&Delivery::Event(recorded), output)?;
     }
     Ok(())
-}
-
-fn root_of(event: &Event) -> String {
-    if event.correlation_id.is_empty() { event.id.clone() } else { event.correlation_id.clone() }
-}
-
-/// The bar `id` stands at or shortly before the MARKET sequence that its signal had read.
-async fn find_bar(tape: &Tape, sequence: u64, id: &str) -> Result<Option<Recorded>, Failure> {
-    const LOOK_BACK: u64 = 1_000;
-    for at in (sequence.saturating_sub(LOOK_BACK).max(1)..=sequence).rev() {
-        if let Some(recorded) = tape.get(stream::MARKET, at).await?
-            && recorded.event.id == id
-        {
-            return Ok(Some(recorded));
-        }
-    }
-    Ok(None)
-}
-
-async fn read_all(tape: &Tape, stream: &str) -> Result<Vec<Recorded>, Failure> {
-    let end = tape.state(stream).await?.last_sequence;
-    let mut events = Vec::new();
-    if end == 0 {
-        return Ok(events);
-    }
-    let mut reader = tape.read(stream, &[], 1).await?;
-    let mut at = 0;
-    while at < end {
-        for delivery in reader.batch(10_000).await? {
-            at = delivery.sequence();
-            if let Delivery::Event(recorded) = delivery {
-                events.push(recorded);
-            }
-        }
-    }
-    Ok(events)
 }

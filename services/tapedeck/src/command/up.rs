@@ -8,7 +8,7 @@ use crate::exit::Failure;
 use crate::home::{FormatNote, Home, Manifest, TapeDir, TapeKind};
 use crate::output::Output;
 use crate::seed::seed;
-use crate::services;
+use crate::services::{self, Services};
 use crate::session::{Access, Session};
 
 /// A manifest of the given kind with nothing recorded.
@@ -32,7 +32,7 @@ pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Fa
     let config = Config::load(home.config_file(global.config.as_deref()).as_deref())?;
     let (dir, manifest) = choose(global, options, &home, &config)?;
     let session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
-    let outcome = run_tape(&session, options.bind.as_deref(), output).await;
+    let outcome = run_tape(&session, options, output).await;
     session.close().await;
     outcome
 }
@@ -82,10 +82,11 @@ fn demo(config: &Config, options: &Up) -> Result<Manifest, Failure> {
     })
 }
 
-async fn run_tape(session: &Session, bind: Option<&str>, output: Output) -> Result<(), Failure> {
+async fn run_tape(session: &Session, options: &Up, output: Output) -> Result<(), Failure> {
     seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
-    let services = services::start(session, &BTreeSet::from(Service::ALL), bind).await?;
-    announce(session, services.dashboard.as_deref(), output)?;
+    let wanted = BTreeSet::from(Service::ALL);
+    let services = services::start(session, &wanted, options.bind.as_deref(), &options.telemetry).await?;
+    announce(session, &services, output)?;
     session.interrupted().await;
     output.progress("draining; everything is on the tape");
     services.drain().await;
@@ -93,8 +94,12 @@ async fn run_tape(session: &Session, bind: Option<&str>, output: Output) -> Resu
 }
 
 /// Prints where the dashboard is, and writes it down for other commands.
-pub fn announce(session: &Session, dashboard: Option<&str>, output: Output) -> Result<(), Failure> {
-    let Some(url) = dashboard else { return Ok(()) };
+pub fn announce(session: &Session, services: &Services, output: Output) -> Result<(), Failure> {
+    let metrics = services.metrics.map(|address| format!("http://{address}/metrics"));
+    if let Some(metrics) = &metrics {
+        output.progress(&format!("Metrics are at {metrics}"));
+    }
+    let Some(url) = services.dashboard.as_deref() else { return Ok(()) };
     if session.owns_servers() {
         session.announce(Some(url.to_owned()))?;
     }
@@ -105,7 +110,7 @@ pub fn announce(session: &Session, dashboard: Option<&str>, output: Output) -> R
     };
     if output.json {
         return output.record(&serde_json::json!({
-            "url": url, "tape": session.dir.name, "mode": mode,
+            "url": url, "tape": session.dir.name, "mode": mode, "metrics": metrics,
         }));
     }
     output.line(&format!("Tapedeck is at {url}  (tape {}, {mode})", session.dir.name));

@@ -8,7 +8,7 @@ use projections::queries::{self, AccountRow, EquityPoint, QueryError};
 use crate::app::App;
 use crate::error::PageError;
 use crate::history::History;
-use crate::pages::{Body, Panel, Rendering, Scope, Shown};
+use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::view::{Instant, Signed, money, percent, ratio, signed_money, signed_percent};
 
 /// The five numbers.
@@ -79,19 +79,9 @@ const TABLE_ROWS: usize = 20;
 /// Least number of daily returns for which a ratio is shown: of fewer there is no deviation.
 const SHARPE_RETURNS_MIN: usize = 2;
 
-/// Names of all accounts, in order.
-pub async fn account_names(app: &App) -> Result<Vec<String>, PageError> {
-    let accounts = queries::accounts(&app.config.pool).await.map_err(unread)?;
-    Ok(accounts.into_iter().map(|account| account.account).collect())
-}
-
-fn unread(error: QueryError) -> PageError {
-    PageError::ReadModel(error.to_string())
-}
-
 /// The five numbers.
 pub async fn tiles(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Tiles, read_tiles(scope)).await;
+    let body = Body::read(scope, &super::TILES, read_tiles(scope)).await;
     TilesPanel { v: scope.version, body }.render()
 }
 
@@ -151,7 +141,7 @@ fn daily_sharpe(closes: &[Amount]) -> (Option<f64>, String) {
 
 /// The newest part of the equity line.
 pub async fn equity(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Equity, read_equity(scope)).await;
+    let body = Body::read(scope, &super::EQUITY, read_equity(scope)).await;
     EquityPanel { v: scope.version, body }.render()
 }
 
@@ -209,7 +199,7 @@ pub struct EquityLine {
 pub async fn equity_line(app: &App, account: &str) -> Result<EquityLine, PageError> {
     let marks = queries::equity_curve(&app.config.pool, account, i64::MIN, i64::MAX, CHART_POINTS_MAX)
         .await
-        .map_err(unread)?;
+        .map_err(|error| PageError::ReadModel(error.to_string()))?;
     Ok(EquityLine { account: account.to_owned(), points: points(&marks) })
 }
 

@@ -6,7 +6,7 @@ use projections::queries::{
     QueryError,
 };
 
-use crate::pages::{Body, Panel, Rendering, Scope, Shown};
+use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::view::{Instant, Signed, money, price, quantity, signed_money};
 
 /// An order, or a decision that made none.
@@ -78,7 +78,7 @@ const DENIALS: u32 = 3;
 
 /// Recent orders and denials.
 pub async fn orders(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Orders, read_orders(scope)).await;
+    let body = Body::read(scope, &super::ORDERS, read_orders(scope)).await;
     OrdersPanel { v: scope.version, body }.render()
 }
 
@@ -164,7 +164,7 @@ fn badge(status: &str) -> &'static str {
 
 /// Recent fills.
 pub async fn fills(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Fills, read_fills(scope)).await;
+    let body = Body::read(scope, &super::FILLS, read_fills(scope)).await;
     FillsPanel { v: scope.version, body }.render()
 }
 
@@ -192,7 +192,7 @@ impl FillRow {
 
 /// The last ten events of TRADING.
 pub async fn events(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Events, read_events(scope)).await;
+    let body = Body::read(scope, &super::EVENTS, read_events(scope)).await;
     EventsPanel { v: scope.version, body }.render()
 }
 

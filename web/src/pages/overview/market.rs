@@ -6,7 +6,7 @@ use projections::queries::{self, LastPrice, QueryError};
 use runtime::ClockMode;
 
 use crate::app::App;
-use crate::pages::{Body, Panel, Rendering, Scope, Shown};
+use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::view::{Instant, Signed, duration_words, market_time, price, signed_percent};
 
 const PRICES_MAX: usize = 16;
@@ -120,13 +120,13 @@ pub async fn market(scope: &Scope<'_>) -> Rendering {
         };
         Market::at(now, Calendar::xnys()).map(Some).map_err(|error| error.to_string())
     };
-    let body = Body::read(scope, Panel::Market, read).await;
+    let body = Body::read(scope, &super::MARKET, read).await;
     MarketPanel { v: scope.version, body }.render()
 }
 
 /// Last price per symbol.
 pub async fn prices(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Prices, read_prices(scope)).await;
+    let body = Body::read(scope, &super::PRICES, read_prices(scope)).await;
     PricesPanel { v: scope.version, body }.render()
 }
 

@@ -11,25 +11,70 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
 
-use super::{Layout, Page, Panel, Rendering, Scope, Topic};
+use super::{Layout, Page, Panel, Params, Rendering, Visit, account_names, chosen};
 use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
 
-pub use account::account_names;
+pub use market::clock;
 pub use strategies::strategy_names;
 
-/// Query of the Overview and of its parts.
-#[derive(Debug, Default, serde::Deserialize)]
-pub struct AccountQuery {
-    /// Account shown; the first one when absent.
-    #[serde(default)]
-    account: String,
-}
+/// The Overview.
+pub static PAGE: Page = Page { title: "Overview", url: Url::Overview, key: 'h', panels: PANELS };
+
+/// Its panels.
+pub const PANELS: &[&Panel] = &[
+    &CHECKLIST,
+    &TILES,
+    &EQUITY,
+    &MARKET,
+    &KILL,
+    &ALERTS,
+    &STRATEGIES,
+    &POSITIONS,
+    &ORDERS,
+    &PRICES,
+    &FILLS,
+    &EVENTS,
+];
+
+/// First steps of a new tape.
+static CHECKLIST: Panel =
+    Panel::pushed("checklist", &["bars", "trading"], |scope| Box::pin(status::checklist(scope)))
+        .every_ms(250);
+/// Equity, P&L, drawdown, exposure, Sharpe.
+static TILES: Panel = Panel::pushed("tiles", &["trading"], |scope| Box::pin(account::tiles(scope)));
+/// Newest points of the equity line, and the line as a table.
+static EQUITY: Panel =
+    Panel::pushed("equity", &["trading"], |scope| Box::pin(account::equity(scope))).every_ms(250);
+/// Market status, next open and close.
+static MARKET: Panel =
+    Panel::pushed("market", &["bars", "trading", "calendar"], |scope| Box::pin(market::market(scope)));
+/// The kill switch.
+static KILL: Panel = Panel::pushed("kill", &["trading"], |scope| Box::pin(status::kill(scope)));
+/// What needs attention.
+static ALERTS: Panel = Panel::pushed("alerts", &["trading", "calendar", "services", "parked"], |scope| {
+    Box::pin(status::alerts(scope))
+});
+/// Strategies with their switches.
+static STRATEGIES: Panel =
+    Panel::pushed("strategies", &["trading"], |scope| Box::pin(strategies::strategies(scope)));
+/// Open positions.
+static POSITIONS: Panel =
+    Panel::pushed("positions", &["bars", "trading"], |scope| Box::pin(positions::positions(scope)));
+/// Recent orders and denials.
+static ORDERS: Panel = Panel::pushed("orders", &["trading"], |scope| Box::pin(activity::orders(scope)));
+/// Last price per symbol.
+static PRICES: Panel =
+    Panel::pushed("prices", &["bars"], |scope| Box::pin(market::prices(scope))).every_ms(250);
+/// Recent fills.
+static FILLS: Panel = Panel::pushed("fills", &["trading"], |scope| Box::pin(activity::fills(scope)));
+/// Last events of TRADING.
+static EVENTS: Panel = Panel::pushed("events", &["trading"], |scope| Box::pin(activity::events(scope)));
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -55,62 +100,39 @@ struct Overview<'a> {
 /// `GET /`
 pub async fn page(
     State(app): State<Arc<App>>,
-    Query(query): Query<AccountQuery>,
+    Query(params): Query<Params>,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    // Read before any data, so that whatever changes meanwhile has a newer version.
-    let version = app.hub.version();
-    let (accounts, account) = match account_names(&app).await {
-        Ok(accounts) => {
-            let account = chosen(&accounts, &query.account)?.to_owned();
-            (accounts, account)
-        }
-        // Every panel then says that it cannot be read, and offers to try again.
-        Err(error) => {
-            tracing::warn!(%error, "accounts not read: {error}");
-            (Vec::new(), query.account)
-        }
-    };
-    let account = account.as_str();
-    let (session, cookie) = app.sessions.of(&headers);
-    let keys = app.sessions.form_keys(&session);
-    let scope = Scope { app: &app, account, version, keys: keys.clone() };
-    let mut layout = Layout::new(&app, Page::Overview, version, &headers, keys);
-    layout.topics = Topic::all(account);
-    // Thirteen panels at once are a large future; it belongs on the heap.
-    let html = Box::pin(assemble(&scope, layout, &accounts)).await?;
-    let mut response = Html(html).into_response();
-    if let Some(cookie) = cookie {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
-    }
-    Ok(response)
+    let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
+    // Twelve panels at once are a large future; it belongs on the heap.
+    let html = Box::pin(assemble(&visit)).await;
+    visit.respond(html)
 }
 
-async fn assemble(scope: &Scope<'_>, mut layout: Layout<'_>, accounts: &[String]) -> Rendering {
-    let part = |panel| render(panel, scope);
-    let (clock, checklist, tiles, equity, market, kill, alerts) = tokio::try_join!(
-        part(Panel::Clock),
-        part(Panel::Checklist),
-        part(Panel::Tiles),
-        part(Panel::Equity),
-        part(Panel::Market),
-        part(Panel::Kill),
-        part(Panel::Alerts),
+async fn assemble(visit: &Visit<'_>) -> Rendering {
+    let scope = &visit.scope();
+    let layout = visit.layout(scope, PANELS).await?;
+    let (checklist, tiles, equity, market, kill, alerts) = tokio::try_join!(
+        CHECKLIST.render(scope),
+        TILES.render(scope),
+        EQUITY.render(scope),
+        MARKET.render(scope),
+        KILL.render(scope),
+        ALERTS.render(scope),
     )?;
     let (strategies, positions, orders, prices, fills, events) = tokio::try_join!(
-        part(Panel::Strategies),
-        part(Panel::Positions),
-        part(Panel::Orders),
-        part(Panel::Prices),
-        part(Panel::Fills),
-        part(Panel::Events),
+        STRATEGIES.render(scope),
+        POSITIONS.render(scope),
+        ORDERS.render(scope),
+        PRICES.render(scope),
+        FILLS.render(scope),
+        EVENTS.render(scope),
     )?;
-    layout.clock = clock;
     let equity_source = Url::EquityPoints(scope.account).to_string();
     let account = scope.account;
     Overview {
         layout,
-        accounts,
+        accounts: &visit.accounts,
         account,
         equity_source,
         checklist,
@@ -129,66 +151,12 @@ async fn assemble(scope: &Scope<'_>, mut layout: Layout<'_>, accounts: &[String]
     .render()
 }
 
-/// `GET /overview/panels/{panel}`: one panel again, after an error or when it was slow.
-pub async fn panel(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(query): Query<AccountQuery>,
-    headers: HeaderMap,
-) -> Result<Html<String>, PageError> {
-    let panel = Panel::named(&name).ok_or_else(|| PageError::Missing(format!("panel {name:?}")))?;
-    let account = query.account.as_str();
-    let (session, _) = app.sessions.of(&headers);
-    // Rendered as the live stream renders it: with all the time it takes.
-    let scope = Scope { app: &app, account, version: 0, keys: app.sessions.form_keys(&session) };
-    Ok(Html(render(panel, &scope).await?))
-}
-
 /// `GET /overview/equity.json`: the equity line, oldest first, as `[unix seconds, equity]`.
 pub async fn equity_points(
     State(app): State<Arc<App>>,
-    Query(query): Query<AccountQuery>,
+    Query(params): Query<Params>,
 ) -> Result<Json<account::EquityLine>, PageError> {
     let accounts = account_names(&app).await?;
-    let account = chosen(&accounts, &query.account)?;
+    let account = chosen(&accounts, params.get("account").unwrap_or_default())?;
     account::equity_line(&app, account).await.map(Json)
-}
-
-/// Renders a panel, whatever state its content is in. The empty account stands for the first one, so that
-/// a page that was opened on an empty tape fills as the tape does.
-pub async fn render(panel: Panel, scope: &Scope<'_>) -> Rendering {
-    if !scope.account.is_empty() {
-        return render_for(panel, scope).await;
-    }
-    // Names that cannot be read leave it empty; the panel's own reading fails then and says so.
-    let names = account_names(scope.app).await.unwrap_or_default();
-    let account = names.first().map_or("", String::as_str);
-    render_for(panel, &Scope { account, ..scope.clone() }).await
-}
-
-async fn render_for(panel: Panel, scope: &Scope<'_>) -> Rendering {
-    match panel {
-        Panel::Clock => market::clock(scope).await,
-        Panel::Checklist => status::checklist(scope).await,
-        Panel::Tiles => account::tiles(scope).await,
-        Panel::Equity => account::equity(scope).await,
-        Panel::Market => market::market(scope).await,
-        Panel::Kill => status::kill(scope).await,
-        Panel::Alerts => status::alerts(scope).await,
-        Panel::Strategies => strategies::strategies(scope).await,
-        Panel::Positions => positions::positions(scope).await,
-        Panel::Orders => activity::orders(scope).await,
-        Panel::Prices => market::prices(scope).await,
-        Panel::Fills => activity::fills(scope).await,
-        Panel::Events => activity::events(scope).await,
-    }
-}
-
-/// The account asked for, or the first; empty while there is none.
-fn chosen<'a>(accounts: &'a [String], asked: &str) -> Result<&'a str, PageError> {
-    if asked.is_empty() {
-        return Ok(accounts.first().map_or("", String::as_str));
-    }
-    let found = accounts.iter().find(|account| *account == asked);
-    found.map(String::as_str).ok_or_else(|| PageError::Missing(format!("account {asked:?}")))
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use projections::queries::{self, PositionRow as Position, QueryError};
 
-use crate::pages::{Body, Panel, Rendering, Scope, Shown};
+use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::view::{Signed, price, quantity, signed_money, signed_percent};
 
 const POSITIONS_MAX: usize = 50;
@@ -36,7 +36,7 @@ struct PositionsPanel {
 
 /// Open positions.
 pub async fn positions(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Positions, read_positions(scope)).await;
+    let body = Body::read(scope, &super::POSITIONS, read_positions(scope)).await;
     PositionsPanel { v: scope.version, body }.render()
 }
 

@@ -8,7 +8,7 @@ use runtime::HealthState;
 
 use crate::app::App;
 use crate::health;
-use crate::pages::{Body, Panel, Rendering, Scope, Shown};
+use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::session::FormKeys;
 use crate::url::Url;
 use crate::view::{Instant, count, duration_words};
@@ -75,7 +75,7 @@ struct ChecklistPanel {
 
 /// The kill switch.
 pub async fn kill(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Kill, read_kill(scope)).await;
+    let body = Body::read(scope, &super::KILL, read_kill(scope)).await;
     KillPanel { v: scope.version, body }.render()
 }
 
@@ -104,7 +104,7 @@ impl HaltLine {
 
 /// What needs attention.
 pub async fn alerts(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Alerts, read_alerts(scope)).await;
+    let body = Body::read(scope, &super::ALERTS, read_alerts(scope)).await;
     AlertsPanel { v: scope.version, body }.render()
 }
 
@@ -177,7 +177,7 @@ impl Alert {
 
 /// First steps; gone once all are done.
 pub async fn checklist(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Checklist, read_checklist(scope)).await;
+    let body = Body::read(scope, &super::CHECKLIST, read_checklist(scope)).await;
     ChecklistPanel { v: scope.version, body }.render()
 }
 

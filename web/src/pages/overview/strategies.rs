@@ -5,7 +5,7 @@ use projections::queries::{self, QueryError, StrategyRow as Strategy};
 
 use crate::app::App;
 use crate::error::PageError;
-use crate::pages::{Body, Panel, Rendering, Scope, Shown};
+use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::session::FormKeys;
 use crate::url::Url;
 use crate::view::{Instant, Signed, count, signed_money};
@@ -62,7 +62,7 @@ pub async fn strategy_names(app: &App) -> Result<Vec<String>, PageError> {
 
 /// Strategies with their switches.
 pub async fn strategies(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, Panel::Strategies, read_strategies(scope)).await;
+    let body = Body::read(scope, &super::STRATEGIES, read_strategies(scope)).await;
     StrategiesPanel { v: scope.version, body }.render()
 }
 

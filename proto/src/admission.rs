@@ -1,0 +1,59 @@
+//! What may stand under a subject.
+//!
+//! A writer's rights are rights to subjects. Whoever may write under `signal.<its name>.>` and nothing else
+//! must not be able to put a fill there, or a signal in another's name: a reader folds an event by its body.
+//! So a message under `signal.>` is a signal of the strategy that the subject names, or it is unreadable.
+//!
+//! Deliberately absent: the other subjects, under which only the system itself may write.
+
+use crate::DecodeError;
+use crate::subject::unescape;
+use crate::v1::Event;
+use crate::v1::event::Body;
+
+/// Refuses an event that does not belong under `subject`.
+pub fn admit(subject: &str, event: &Event) -> Result<(), DecodeError> {
+    let mut tokens = subject.split('.');
+    if tokens.next() != Some("signal") {
+        return Ok(());
+    }
+    let sender = tokens.next().map(unescape).unwrap_or_default();
+    let Some(Body::Signal(signal)) = &event.body else {
+        let problem = format!("no signal, expected one under {subject}");
+        return Err(DecodeError::Field { field: "body", problem });
+    };
+    if signal.strategy != sender {
+        let problem = format!("{:?}, expected {sender:?} as in the subject", signal.strategy);
+        return Err(DecodeError::Field { field: "signal.strategy", problem });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::v1::{Fill, Signal};
+
+    fn check(subject: &str, body: Body, expect: Option<&str>) {
+        let event = Event { id: "1".into(), body: Some(body), ..Event::default() };
+        let problem = admit(subject, &event).err().map(|error| error.to_string());
+        assert_eq!(problem.as_deref(), expect, "{subject}");
+    }
+
+    #[test]
+    fn a_strategy_speaks_in_its_own_name_and_signals_only() {
+        let signal = |name: &str| Body::Signal(Signal { strategy: name.into(), ..Signal::default() });
+        check("signal.mine.SPY", signal("mine"), None);
+        check(
+            "signal.mine.SPY",
+            signal("yours"),
+            Some("field `signal.strategy`: \"yours\", expected \"mine\" as in the subject"),
+        );
+        check(
+            "signal.mine.SPY",
+            Body::Fill(Fill::default()),
+            Some("field `body`: no signal, expected one under signal.mine.SPY"),
+        );
+        check("fill.paper.mine.SPY.1.1", Body::Fill(Fill::default()), None);
+    }
+}

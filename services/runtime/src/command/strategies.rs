@@ -1,0 +1,293 @@
+//! Commands on external strategies: registering, removing, handing over.
+//!
+//! The order of steps makes each of them safe to repeat: what a strategy needs on the server is there before
+//! the tape says that it is registered, and goes after the tape says that it is removed.
+
+use contracts::Subject;
+use contracts::stream::TRADING;
+use contracts::v1::event::Body;
+use contracts::v1::{
+    Event, Sizing, StrategyDisabled, StrategyEnabled, StrategyMode, StrategyRegistered, StrategyRemoved,
+};
+use event_log::{Append, AppendError, Expect, LogError, Tape, covers, is_well_formed};
+
+use super::{Caller, audit, control, event};
+use crate::external::{AccessError, Credentials, ExternalStrategy, StrategyAccess};
+
+/// Attempts at a hand-over that another command was faster than.
+const ATTEMPTS_MAX: usize = 5;
+
+/// What is to be registered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewStrategy {
+    /// Name: 1 to 40 lowercase letters, digits and `_`.
+    pub name: String,
+    /// Subjects of MARKET that it reads, wildcards included.
+    pub subjects: Vec<String>,
+    /// Account it trades on.
+    pub account: String,
+    /// How its entries are sized.
+    pub sizing: Sizing,
+}
+
+/// A strategy as the tape knows it now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registration {
+    /// Its registration.
+    pub registered: StrategyRegistered,
+    /// Its mode while it is enabled.
+    pub enabled: Option<StrategyMode>,
+}
+
+impl Registration {
+    /// Whether it runs in a process of its own.
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        !self.registered.consumer.is_empty()
+    }
+
+    fn external(&self) -> ExternalStrategy {
+        ExternalStrategy {
+            name: self.registered.strategy.clone(),
+            account: self.registered.account.clone(),
+            subjects: self.registered.subjects.clone(),
+        }
+    }
+}
+
+/// Why a command on a strategy was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum StrategyError {
+    /// A value is wrong.
+    #[error("{field} {value:?}: expected {expected}")]
+    Invalid {
+        /// Field.
+        field: &'static str,
+        /// Value found.
+        value: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// There is no such strategy.
+    #[error("no strategy {0:?} on this tape")]
+    Unknown(String),
+    /// The name is taken.
+    #[error("strategy {0:?} is registered already; remove it first, or choose another name")]
+    Exists(String),
+    /// Only external strategies are removed; a built-in one is disabled.
+    #[error("strategy {0:?} is built in: disable it instead")]
+    BuiltIn(String),
+    /// Only a strategy that is enabled can be replaced.
+    #[error("strategy {0:?} is not enabled: there is nothing to hand over")]
+    NotEnabled(String),
+    /// The server did not do what was asked of it.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// The event could not be stored.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The tape could not be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// The strategy `name` as the tape knows it now; `None` when it is not registered.
+pub async fn registration(tape: &Tape, name: &str) -> Result<Option<Registration>, LogError> {
+    let last = async |event: &str| {
+        let subject = Subject::of(&["control", "strategy", name, event]);
+        tape.last(TRADING, subject.as_str()).await
+    };
+    let Some(registered) = last("registered").await? else { return Ok(None) };
+    let removed = last("removed").await?.map_or(0, |removed| removed.sequence);
+    if removed > registered.sequence {
+        return Ok(None);
+    }
+    let Some(Body::StrategyRegistered(body)) = registered.event.body else { return Ok(None) };
+    let disabled = last("disabled").await?.map_or(0, |disabled| disabled.sequence);
+    let enabled = last("enabled").await?.filter(|enabled| enabled.sequence > disabled.max(removed));
+    let enabled = enabled.and_then(|enabled| match enabled.event.body {
+        Some(Body::StrategyEnabled(body)) => Some(body.mode()),
+        _ => None,
+    });
+    Ok(Some(Registration { registered: body, enabled }))
+}
+
+/// Registers an external strategy: its consumers, its user, then the event. It starts disabled.
+pub async fn register_strategy(
+    tape: &Tape,
+    access: &dyn StrategyAccess,
+    caller: &Caller,
+    new: &NewStrategy,
+) -> Result<(ExternalStrategy, Credentials), StrategyError> {
+    check(tape, new).await?;
+    if registration(tape, &new.name).await?.is_some() {
+        return Err(StrategyError::Exists(new.name.clone()));
+    }
+    let NewStrategy { name, subjects, account, sizing } = new.clone();
+    let external = ExternalStrategy { name, account, subjects };
+    access.ensure_consumers(&external).await?;
+    let credentials = access.grant(&external).await?;
+    let body = Body::StrategyRegistered(StrategyRegistered {
+        strategy: external.name.clone(),
+        sizing: Some(sizing),
+        account: external.account.clone(),
+        actor: caller.actor.clone(),
+        subjects: external.subjects.clone(),
+        consumer: external.consumer(),
+        ..StrategyRegistered::default()
+    });
+    control(tape, caller, "strategy_register", &external.name, &external.subjects.join(","), body).await?;
+    Ok((external, credentials))
+}
+
+/// Ends the registration of an external strategy, then removes its user and consumers. History and positions
+/// stay. Removing it again finishes what an interrupted command began.
+pub async fn remove_strategy(
+    tape: &Tape,
+    access: &dyn StrategyAccess,
+    caller: &Caller,
+    name: &str,
+    reason: &str,
+) -> Result<(), StrategyError> {
+    match registration(tape, name).await? {
+        Some(known) if !known.is_external() => return Err(StrategyError::BuiltIn(name.to_owned())),
+        Some(_) => {
+            let body = Body::StrategyRemoved(StrategyRemoved {
+                strategy: name.to_owned(),
+                actor: caller.actor.clone(),
+                reason: reason.to_owned(),
+            });
+            control(tape, caller, "strategy_remove", name, reason, body).await?;
+        }
+        None => {
+            let subject = Subject::of(&["control", "strategy", name, "removed"]);
+            if tape.last(TRADING, subject.as_str()).await?.is_none() {
+                return Err(StrategyError::Unknown(name.to_owned()));
+            }
+        }
+    }
+    Ok(access.revoke(name).await?)
+}
+
+/// Hands over from one strategy to another at one position of the tape: `old` is disabled and `new` enabled,
+/// with the account and mode of the old one. Positions of the old one stay in its name.
+pub async fn replace_strategy(
+    tape: &Tape,
+    access: &dyn StrategyAccess,
+    caller: &Caller,
+    old: &str,
+    new: &str,
+    reason: &str,
+) -> Result<Registration, StrategyError> {
+    if old == new {
+        let expected = "another strategy".to_owned();
+        return Err(StrategyError::Invalid { field: "with", value: new.to_owned(), expected });
+    }
+    for attempt in 1.. {
+        let sequences = [last_control(tape, old).await?, last_control(tape, new).await?];
+        let unknown = |name: &str| StrategyError::Unknown(name.to_owned());
+        let before = registration(tape, old).await?.ok_or_else(|| unknown(old))?;
+        let mut after = registration(tape, new).await?.ok_or_else(|| unknown(new))?;
+        let mode = before.enabled.ok_or_else(|| StrategyError::NotEnabled(old.to_owned()))?;
+        let moved = after.registered.account != before.registered.account;
+        after.registered.account.clone_from(&before.registered.account);
+        after.enabled = Some(mode);
+        if moved && after.is_external() {
+            // It waits for the marks of the account that it trades on.
+            access.ensure_consumers(&after.external()).await?;
+        }
+        let batch = hand_over(caller, old, &after, mode, moved, sequences, reason);
+        match tape.append_batch(batch).await {
+            Err(AppendError::Conflict { .. }) if attempt < ATTEMPTS_MAX => {}
+            outcome => {
+                outcome?;
+                let detail = format!("with {new}; {reason}");
+                audit(tape, caller, "strategy_replace", old, detail.trim_end_matches("; ")).await?;
+                return Ok(after);
+            }
+        }
+    }
+    Err(StrategyError::Unknown(new.to_owned()))
+}
+
+/// The events of a hand-over, in order; each strategy's controls must be as they were read.
+fn hand_over(
+    caller: &Caller,
+    old: &str,
+    after: &Registration,
+    mode: StrategyMode,
+    moved: bool,
+    [old_sequence, new_sequence]: [u64; 2],
+    reason: &str,
+) -> Vec<Append> {
+    let new = &after.registered.strategy;
+    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let disabled = Body::StrategyDisabled(StrategyDisabled {
+        strategy: old.to_owned(),
+        actor: caller.actor.clone(),
+        reason: format!("replaced by {new}{because}"),
+    });
+    let enabled = Body::StrategyEnabled(StrategyEnabled {
+        strategy: new.clone(),
+        mode: mode.into(),
+        actor: caller.actor.clone(),
+    });
+    let registered = StrategyRegistered { actor: caller.actor.clone(), ..after.registered.clone() };
+    let mut bodies = vec![("strategy_replace/disable", old, disabled)];
+    if moved {
+        bodies.push(("strategy_replace/register", new, Body::StrategyRegistered(registered)));
+    }
+    bodies.push(("strategy_replace/enable", new, enabled));
+    let mut expected = vec![(old, old_sequence), (new.as_str(), new_sequence)];
+    let append = |(action, name, body): (&str, &str, Body)| {
+        let event: Event = event(caller, action, body);
+        let subject = Subject::for_event(&event, None)?;
+        let place = expected.iter().position(|(known, _)| *known == name);
+        let expect = place.map_or(Expect::Nothing, |place| {
+            let (name, sequence) = expected.remove(place);
+            Expect::Last { filter: controls(name), sequence }
+        });
+        Some(Append { subject, event, expect })
+    };
+    bodies.into_iter().filter_map(append).collect()
+}
+
+fn controls(name: &str) -> String {
+    format!("control.strategy.{}.>", contracts::escape(name))
+}
+
+async fn last_control(tape: &Tape, name: &str) -> Result<u64, LogError> {
+    tape.last_sequence(TRADING, &controls(name)).await
+}
+
+async fn check(tape: &Tape, new: &NewStrategy) -> Result<(), StrategyError> {
+    let invalid = |field: &'static str, value: &str, expected: &str| {
+        Err(StrategyError::Invalid { field, value: value.to_owned(), expected: expected.to_owned() })
+    };
+    let good = (1..=40).contains(&new.name.len())
+        && new.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !good || new.name == "manual" {
+        return invalid("name", &new.name, "1 to 40 lowercase letters, digits and _, and not `manual`");
+    }
+    if new.subjects.is_empty() {
+        return invalid("subjects", "", "at least one, for example market.bar.1h.SPY");
+    }
+    for (place, subject) in new.subjects.iter().enumerate() {
+        if !is_well_formed(subject) || !subject.starts_with("market.") {
+            return invalid(
+                "subjects",
+                subject,
+                "subjects that begin with `market.`, for example market.bar.1h.SPY",
+            );
+        }
+        let overlaps = |other: &String| covers(subject, other) || covers(other, subject);
+        if new.subjects[..place].iter().any(overlaps) {
+            return invalid("subjects", subject, "subjects of which none covers another");
+        }
+    }
+    let configured = Subject::of(&["control", "account", &new.account, "configured"]);
+    if tape.last(TRADING, configured.as_str()).await?.is_none() {
+        return invalid("account", &new.account, "an account of this tape");
+    }
+    Ok(())
+}

@@ -1,0 +1,170 @@
+//! Commands on external strategies: what they put on the tape and in which order, over a tape in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use contracts::stream::{AUDIT, TRADING};
+use contracts::v1::event::Body;
+use contracts::v1::{AccountConfigured, Event, Sizing, SizingKind, StrategyMode, StrategyRegistered};
+use contracts::{Subject, to_timestamp};
+use event_log::{Append, Expect, MemoryLog, Tape};
+use runtime::command::{self, Caller, NewStrategy, StrategyError};
+use runtime::{AccessError, Credentials, ExternalStrategy, StrategyAccess};
+
+/// Remembers what was asked of the server.
+#[derive(Default)]
+struct Server(Mutex<Vec<String>>);
+
+impl Server {
+    fn asked(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl StrategyAccess for Server {
+    async fn ensure_consumers(&self, strategy: &ExternalStrategy) -> Result<(), AccessError> {
+        self.0.lock().unwrap().push(format!("consumers {} on {}", strategy.name, strategy.account));
+        Ok(())
+    }
+
+    async fn grant(&self, strategy: &ExternalStrategy) -> Result<Credentials, AccessError> {
+        self.0.lock().unwrap().push(format!("grant {}", strategy.name));
+        let (url, user, password) =
+            ("nats://here".to_owned(), strategy.consumer(), "secret".to_owned().into());
+        Ok(Credentials { url, user, password, to_add: None })
+    }
+
+    async fn revoke(&self, name: &str) -> Result<(), AccessError> {
+        self.0.lock().unwrap().push(format!("revoke {name}"));
+        Ok(())
+    }
+}
+
+async fn tape() -> Tape {
+    let tape: Tape = Arc::new(MemoryLog::new());
+    for account in ["paper", "other"] {
+        let body = AccountConfigured { account: account.into(), ..AccountConfigured::default() };
+        put(&tape, account, Body::AccountConfigured(body)).await;
+    }
+    let built_in = StrategyRegistered {
+        strategy: "sma".into(),
+        kind: "sma_cross".into(),
+        account: "paper".into(),
+        ..StrategyRegistered::default()
+    };
+    put(&tape, "sma", Body::StrategyRegistered(built_in)).await;
+    tape
+}
+
+async fn put(tape: &Tape, id: &str, body: Body) {
+    let event =
+        Event { id: id.into(), event_time: Some(to_timestamp(1)), body: Some(body), ..Event::default() };
+    let subject = Subject::for_event(&event, None).unwrap();
+    tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
+}
+
+fn caller(key: &str) -> Caller {
+    Caller { actor: "test".into(), key: key.into() }
+}
+
+fn new(name: &str, account: &str) -> NewStrategy {
+    NewStrategy {
+        name: name.into(),
+        subjects: vec!["market.bar.1h.SPY".into()],
+        account: account.into(),
+        sizing: Sizing { kind: SizingKind::Fixed.into(), value_e9: 1 },
+    }
+}
+
+/// Subjects of TRADING from a sequence on.
+async fn subjects(tape: &Tape, from: u64) -> Vec<String> {
+    let mut subjects = Vec::new();
+    for sequence in from..=tape.state(TRADING).await.unwrap().last_sequence {
+        subjects.push(tape.get(TRADING, sequence).await.unwrap().unwrap().subject);
+    }
+    subjects
+}
+
+#[tokio::test]
+async fn a_strategy_is_registered_once_and_removed_for_good() {
+    let (tape, server) = (tape().await, Server::default());
+    let (strategy, credentials) =
+        command::register_strategy(&tape, &server, &caller("1"), &new("mine", "paper")).await.unwrap();
+    assert_eq!(server.asked(), ["consumers mine on paper", "grant mine"]);
+    assert_eq!((strategy.consumer(), credentials.user), ("strategy-mine".into(), "strategy-mine".into()));
+    let known = command::registration(&tape, "mine").await.unwrap().unwrap();
+    assert!(known.is_external() && known.enabled.is_none());
+    assert_eq!(known.registered.subjects, ["market.bar.1h.SPY"]);
+    let again = command::register_strategy(&tape, &server, &caller("2"), &new("mine", "paper")).await;
+    assert!(matches!(again, Err(StrategyError::Exists(_))), "{again:?}");
+    assert!(server.asked().is_empty(), "a refused command changes nothing");
+
+    command::remove_strategy(&tape, &server, &caller("3"), "mine", "done").await.unwrap();
+    assert_eq!(command::registration(&tape, "mine").await.unwrap(), None);
+    // Again, as after an interruption: what is left on the server goes, the tape says nothing new.
+    let before = tape.state(TRADING).await.unwrap().last_sequence;
+    command::remove_strategy(&tape, &server, &caller("4"), "mine", "").await.unwrap();
+    assert_eq!(server.asked(), ["revoke mine", "revoke mine"]);
+    assert_eq!(tape.state(TRADING).await.unwrap().last_sequence, before);
+    command::register_strategy(&tape, &server, &caller("5"), &new("mine", "paper")).await.unwrap();
+    assert!(command::registration(&tape, "mine").await.unwrap().unwrap().enabled.is_none());
+    assert_eq!(tape.state(AUDIT).await.unwrap().messages, 3);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named_and_changes_nothing() {
+    let (tape, server) = (tape().await, Server::default());
+    let with = |subjects: &[&str]| NewStrategy {
+        subjects: subjects.iter().map(|subject| (*subject).to_owned()).collect(),
+        ..new("mine", "paper")
+    };
+    for (wrong, said) in [
+        (new("Mine", "paper"), "name \"Mine\""),
+        (new("manual", "paper"), "name \"manual\""),
+        (new("mine", "nowhere"), "account \"nowhere\""),
+        (with(&[]), "subjects \"\""),
+        (with(&["signal.>"]), "subjects \"signal.>\""),
+        (with(&["market..x"]), "subjects \"market..x\""),
+        (with(&["market.bar.1h.SPY", "market.>"]), "subjects \"market.>\""),
+        (new("sma", "paper"), "registered already"),
+    ] {
+        let refused = command::register_strategy(&tape, &server, &caller("1"), &wrong).await.unwrap_err();
+        assert!(refused.to_string().contains(said), "{refused}");
+    }
+    let removed = command::remove_strategy(&tape, &server, &caller("2"), "sma", "").await;
+    assert!(matches!(removed, Err(StrategyError::BuiltIn(_))));
+    let removed = command::remove_strategy(&tape, &server, &caller("3"), "nobody", "").await;
+    assert!(matches!(removed, Err(StrategyError::Unknown(_))));
+    let replaced = command::replace_strategy(&tape, &server, &caller("4"), "sma", "sma", "").await;
+    assert!(matches!(replaced, Err(StrategyError::Invalid { field: "with", .. })));
+    assert!(server.asked().is_empty());
+    assert_eq!(tape.state(TRADING).await.unwrap().last_sequence, 3);
+}
+
+#[tokio::test]
+async fn a_hand_over_is_one_position_of_the_tape() {
+    let (tape, server) = (tape().await, Server::default());
+    command::register_strategy(&tape, &server, &caller("1"), &new("heir", "other")).await.unwrap();
+    server.asked();
+    let early = command::replace_strategy(&tape, &server, &caller("2"), "sma", "heir", "").await;
+    assert!(matches!(early, Err(StrategyError::NotEnabled(_))), "{early:?}");
+    command::enable_strategy(&tape, &caller("3"), "sma", StrategyMode::Shadow).await.unwrap();
+    let before = tape.state(TRADING).await.unwrap().last_sequence;
+    let after =
+        command::replace_strategy(&tape, &server, &caller("4"), "sma", "heir", "better").await.unwrap();
+    assert_eq!(server.asked(), ["consumers heir on paper"], "it waits for the marks of its new account");
+    assert_eq!((after.registered.account.as_str(), after.enabled), ("paper", Some(StrategyMode::Shadow)));
+    assert_eq!(
+        subjects(&tape, before + 1).await,
+        [
+            "control.strategy.sma.disabled",
+            "control.strategy.heir.registered",
+            "control.strategy.heir.enabled"
+        ]
+    );
+    assert_eq!(command::registration(&tape, "heir").await.unwrap().unwrap(), after);
+    assert!(command::registration(&tape, "sma").await.unwrap().unwrap().enabled.is_none());
+}

@@ -1,0 +1,5 @@
+//! The runtime against a tape in memory.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod parked;

@@ -1,0 +1,97 @@
+//! Options of `tapedeck strategy`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Strategies.
+#[derive(Debug, Subcommand)]
+pub enum StrategyCommand {
+    /// List the tape's strategies
+    List,
+    /// Let a strategy's signals take effect
+    Enable {
+        /// Strategy's name
+        name: String,
+        /// `paper` orders on the paper account; `shadow` records signals without orders
+        #[arg(long, default_value = "paper", value_name = "shadow|paper")]
+        mode: String,
+    },
+    /// Stop a strategy's signals; its positions stay
+    Disable {
+        /// Strategy's name
+        name: String,
+        /// Reason, for the audit
+        #[arg(long, default_value = "", value_name = "TEXT")]
+        reason: String,
+    },
+    /// List the built-in kinds with their parameters
+    Kinds,
+    /// Register an external strategy: its user, its consumers and its name on the tape
+    Register(Register),
+    /// End an external strategy's registration; its user and consumers go, history and positions stay
+    Remove {
+        /// Strategy's name
+        name: String,
+        /// Reason, for the audit
+        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        reason: String,
+    },
+    /// Hand over to another strategy, with account and mode, at one position of the tape
+    Replace(Replace),
+    /// Write a working external strategy to a new directory
+    New {
+        /// Strategy's name, also the directory's
+        name: String,
+        /// Language
+        #[arg(long, value_enum, value_name = "LANGUAGE")]
+        lang: Language,
+        /// Directory to write to [default: NAME]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// Options of `strategy register`.
+#[derive(Clone, Debug, Args)]
+pub struct Register {
+    /// Strategy's name: 1 to 40 lowercase letters, digits and _
+    pub name: String,
+    /// Subjects of MARKET that it reads, separated by commas
+    #[arg(long, value_delimiter = ',', default_values_t = runtime::DEFAULT_SUBJECTS.map(str::to_owned), value_name = "SUBJECT,…")]
+    pub subjects: Vec<String>,
+    /// Enable it at once, in this mode [default: disabled until `strategy enable`]
+    #[arg(long, value_name = "shadow|paper")]
+    pub mode: Option<String>,
+    /// Account it trades on
+    #[arg(long, default_value = "paper", value_name = "ACCOUNT")]
+    pub account: String,
+    /// How its entries are sized: fixed:SHARES or fraction:SHARE_OF_EQUITY
+    #[arg(long, default_value = "fraction:0.1", value_name = "SIZING")]
+    pub sizing: String,
+    /// File to write the credentials to, readable by you alone [default: print them, once]
+    #[arg(long, value_name = "FILE")]
+    pub credentials: Option<PathBuf>,
+}
+
+/// Options of `strategy replace`.
+#[derive(Clone, Debug, Args)]
+pub struct Replace {
+    /// Strategy that is enabled now
+    pub name: String,
+    /// Registered strategy that takes over
+    #[arg(long, value_name = "OTHER")]
+    pub with: String,
+    /// Reason, for the audit
+    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    pub reason: String,
+}
+
+/// A language of `strategy new`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// Rust with async-nats and protobuf.
+    Rust,
+    /// Python with nats-py and JSON.
+    Python,
+}

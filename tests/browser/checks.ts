@@ -1,0 +1,134 @@
+// What every page must pass, declared once: a page's spec calls `checkPage` with its path.
+import { gzipSync } from "node:zlib";
+import { expect, test, type Page } from "@playwright/test";
+import { complaints, openPage, violations } from "./support";
+
+const WIDTHS = [390, 1440];
+const THEMES = ["dark", "light"] as const;
+const SCRIPT_BYTES_MAX = 120 * 1024;
+const FIRST_PAINT_MS_MAX = 1_000;
+const SHIFT_MAX = 0.1;
+
+export interface Checked {
+  /** Path of the page, or how to find it once the demo has something to show. */
+  path: string | ((page: Page) => Promise<string>);
+  /** What must be there before the page is judged; nothing when it is not given. */
+  ready?: string;
+  /** Opens what a reader might open: details, dialogs. */
+  prepare?: (page: Page) => Promise<void>;
+  /** Whether the page's data is live; a page of the past is not. */
+  live?: boolean;
+}
+
+/** Declares the tests that every page must pass. */
+export function checkPage(name: string, checked: Checked): void {
+  const open = async (page: Page): Promise<void> => {
+    const path = typeof checked.path === "string" ? checked.path : await checked.path(page);
+    await openPage(page, path, checked.live ?? true);
+    if (checked.ready) await expect(page.locator(checked.ready).first()).toBeAttached({ timeout: 30_000 });
+    // Judged while it stands still: a row replaced under the judge would be no violation.
+    if (checked.live ?? true) await page.locator("#pause").click();
+    await checked.prepare?.(page);
+  };
+
+  for (const width of WIDTHS) {
+    for (const theme of THEMES) {
+      test.describe(`${name} at ${width} px, ${theme}`, () => {
+        test.use({ viewport: { width, height: 900 }, colorScheme: theme });
+
+        test("has no accessibility violation, no complaint and no sideways scroll", async ({ page }) => {
+          const found = complaints(page);
+          await open(page);
+          expect(await violations(page)).toEqual([]);
+          expect(await sideways(page)).toEqual([]);
+          expect(found).toEqual([]);
+        });
+      });
+    }
+
+    test.describe(`${name} at ${width} px`, () => {
+      test.use({ viewport: { width, height: 900 } });
+
+      test("lets Tab reach every control, with the focus in sight", async ({ page }) => {
+        await open(page);
+        expect(await walk(page)).toEqual({ unreached: [], invisible: [] });
+      });
+
+      test("paints within a second, stays where it is, and loads little script", async ({ page, request }) => {
+        await page.addInitScript(() => {
+          const shifts = window as unknown as { shift: number };
+          shifts.shift = 0;
+          new PerformanceObserver((list) => {
+            for (const entry of list.getEntries() as unknown as { value: number; hadRecentInput: boolean }[]) {
+              if (!entry.hadRecentInput) shifts.shift += entry.value;
+            }
+          }).observe({ type: "layout-shift", buffered: true });
+        });
+        await open(page);
+        const paint = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
+        expect(paint).toBeLessThan(FIRST_PAINT_MS_MAX);
+        expect(await page.evaluate(() => (window as unknown as { shift: number }).shift)).toBeLessThan(SHIFT_MAX);
+        const scripts = await page.evaluate(() => {
+          const own = [...document.querySelectorAll<HTMLScriptElement>("script[src]")].map((script) => script.src);
+          const worker = document.querySelector<HTMLMetaElement>("meta[name=tapedeck-worker]")?.content;
+          return worker ? [...own, worker] : own;
+        });
+        let bytes = 0;
+        for (const path of scripts) bytes += gzipSync(await (await request.get(path)).body()).length;
+        expect(scripts.length).toBeGreaterThan(0);
+        expect(bytes).toBeLessThanOrEqual(SCRIPT_BYTES_MAX);
+      });
+    });
+  }
+}
+
+/** Elements that stick out of the page to the right; none when it does not scroll sideways. */
+async function sideways(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const view = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth <= view) return [];
+    const wide = [...document.querySelectorAll("body *")].filter((element) => element.getBoundingClientRect().right > view + 1);
+    const named = wide.slice(0, 5).map((element) => element.outerHTML.slice(0, 100));
+    return [`${document.documentElement.scrollWidth} px wide`, ...named];
+  });
+}
+
+/** Presses Tab through the page; tells which controls were never reached or showed no focus. */
+export async function walk(page: Page): Promise<{ unreached: string[]; invisible: string[] }> {
+  const total = await page.evaluate(() => {
+    const controls = document.querySelectorAll<HTMLElement>(
+      "a[href], button:not(:disabled), input:not([type=hidden]):not(:disabled), select:not(:disabled), summary",
+    );
+    const shown = [...controls].filter((element) => element.checkVisibility() && element.closest("dialog:not([open])") === null);
+    shown.forEach((element, index) => element.setAttribute("data-walk", String(index)));
+    return shown.length;
+  });
+  const reached = new Set<string>();
+  const invisible: string[] = [];
+  for (let step = 0; step < total * 2 + 5 && reached.size < total; step += 1) {
+    await page.keyboard.press("Tab");
+    const focus = await page.evaluate(() => {
+      const element = document.activeElement;
+      if (!(element instanceof HTMLElement) || element === document.body) return null;
+      const style = getComputedStyle(element);
+      const box = element.getBoundingClientRect();
+      return {
+        walk: element.dataset["walk"] ?? "",
+        name: `${element.tagName.toLowerCase()}#${element.id} ${element.textContent?.trim().slice(0, 30) ?? ""}`,
+        ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
+        inSight: box.width > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
+      };
+    });
+    if (!focus) continue;
+    if (focus.walk !== "") reached.add(focus.walk);
+    if (!focus.ring || !focus.inSight) invisible.push(focus.name);
+  }
+  const unreached = await page.evaluate(
+    (seen) =>
+      [...document.querySelectorAll<HTMLElement>("[data-walk]")]
+        .filter((element) => !seen.includes(element.dataset["walk"] ?? ""))
+        .map((element) => element.outerHTML.slice(0, 120)),
+    [...reached],
+  );
+  return { unreached, invisible };
+}

@@ -1,0 +1,281 @@
+//! External strategies while the system runs: what their users may not do, and what an operator does to them.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use async_nats::{Client, HeaderMap};
+use serde_json::Value;
+
+use crate::external::start_python;
+use crate::harness::{Home, Outcome, Running, eventually};
+use crate::tapes::url;
+
+const DRAIN_MAX: Duration = Duration::from_secs(20);
+/// Time within which a disabled strategy must have stopped.
+const STOP_MAX: Duration = Duration::from_secs(1);
+
+struct Login {
+    document: Value,
+    file: PathBuf,
+}
+
+impl Login {
+    fn word(&self, field: &str) -> String {
+        self.document[field].as_str().unwrap_or_default().to_owned()
+    }
+
+    async fn connect(&self) -> anyhow::Result<Client> {
+        let options = async_nats::ConnectOptions::new()
+            .user_and_password(self.word("user"), self.word("password"))
+            .custom_inbox_prefix(self.word("inbox_prefix"))
+            .request_timeout(Some(Duration::from_millis(500)));
+        Ok(options.connect(self.word("url")).await?)
+    }
+}
+
+/// Registers a strategy; its credentials are in `<name>.json`.
+fn register(home: &Home, name: &str, more: &[&str]) -> anyhow::Result<Login> {
+    let file = home.path().join(format!("{name}.json"));
+    let path = file.display().to_string();
+    let mut arguments = vec!["strategy", "register", name, "--credentials", &path];
+    arguments.extend(more);
+    home.text(&arguments)?;
+    Ok(Login { document: serde_json::from_str(&std::fs::read_to_string(&file)?)?, file })
+}
+
+/// A demo that runs.
+fn demo(home: &Home) -> anyhow::Result<Running> {
+    let up = home.spawn("up", &["up"])?;
+    eventually("a URL is printed", Duration::from_secs(40), || Ok(url(home, "up")?.is_some()))?;
+    Ok(up)
+}
+
+fn rows(home: &Home, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
+    Ok(home.json(arguments)?.as_array().cloned().unwrap_or_default())
+}
+
+/// A row of `strategy list`.
+fn strategy(home: &Home, name: &str) -> anyhow::Result<Value> {
+    let all = rows(home, &["strategy", "list"])?;
+    Ok(all.into_iter().find(|row| row["strategy"] == name).unwrap_or_default())
+}
+
+/// Messages stored on the tape's streams, by stream.
+fn stored(home: &Home, subject: &str) -> anyhow::Result<usize> {
+    let printed = home.text(&["tail", "--subject", subject, "--from-seq", "1", "--no-follow", "--json"])?;
+    Ok(printed.lines().count())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strategys_user_can_do_nothing_but_its_own() -> Outcome {
+    let home = Home::new()?;
+    let mut up = demo(&home)?;
+    let mine = register(&home, "mine", &[])?;
+    register(&home, "yours", &[])?;
+    let client = mine.connect().await?;
+
+    let own = client.request("signal.mine.ACMEX", r#"{"wrong":1}"#.into()).await?;
+    assert!(String::from_utf8_lossy(&own.payload).contains("TRADING"), "its own signals reach the tape");
+    let create = r#"{"stream_name":"MARKET","config":{"name":"spy","ack_policy":"none"},"action":"create"}"#;
+    for (subject, payload) in [
+        ("signal.yours.ACMEX", "{}"),
+        ("signal.momentum.ACMEX", "{}"),
+        ("control.strategy.mine.enabled", "{}"),
+        ("control.trading.all.halted", "{}"),
+        ("risk.paper.approved", "{}"),
+        ("order.paper.mine.ACMEX.1.submitted", "{}"),
+        ("fill.paper.mine.ACMEX.1.1", "{}"),
+        ("account.paper.marked", "{}"),
+        ("market.bar.1h.ACMEX", "{}"),
+        ("parked.risk", "{}"),
+        ("clock.decide", "{}"),
+        ("$JS.API.STREAM.DELETE.TRADING", ""),
+        ("$JS.API.STREAM.PURGE.TRADING", ""),
+        ("$JS.API.STREAM.UPDATE.TRADING", r#"{"name":"TRADING","subjects":["x"]}"#),
+        ("$JS.API.STREAM.MSG.DELETE.TRADING", r#"{"seq":1}"#),
+        ("$JS.API.STREAM.MSG.GET.TRADING", r#"{"seq":1}"#),
+        ("$JS.API.STREAM.INFO.TRADING", ""),
+        ("$JS.API.DIRECT.GET.TRADING", r#"{"seq":1}"#),
+        ("$JS.API.CONSUMER.CREATE.MARKET.spy", create),
+        ("$JS.API.CONSUMER.DURABLE.CREATE.MARKET.spy", create),
+        ("$JS.API.CONSUMER.DELETE.MARKET.execution", ""),
+        ("$JS.API.CONSUMER.RESET.MARKET.execution", ""),
+        ("$JS.API.CONSUMER.MSG.NEXT.MARKET.strategy-yours", ""),
+        ("$JS.ACK.MARKET.execution.1.1.1.1.1", "+ACK"),
+    ] {
+        let answer = client.request(subject, payload.into()).await;
+        assert!(answer.is_err(), "{subject} was answered: {answer:?}");
+    }
+    // Nor can it have the server's answers sent where it may not send itself.
+    for reply in ["$JS.API.STREAM.DELETE.LOGS", "$JS.API.STREAM.PURGE.LOGS", "control.strategy.mine.enabled"]
+    {
+        for (subject, payload) in [
+            ("$JS.API.DIRECT.GET.TRADING.signal.mine.NONE", ""),
+            ("$JS.API.CONSUMER.INFO.TRADING.strategy-mine", ""),
+            ("$JS.API.CONSUMER.MSG.NEXT.TRADING.strategy-mine", r#"{"batch":1}"#),
+            ("signal.mine.ACMEX", "{}"),
+        ] {
+            client.publish_with_reply(subject, reply, payload.into()).await?;
+        }
+    }
+    // In order behind all of them.
+    client.request("$JS.API.CONSUMER.INFO.TRADING.strategy-mine", "".into()).await?;
+    assert_eq!(stored(&home, "control.strategy.mine.>")?, 1, "its registration alone");
+    // Nothing of it took effect: the other's signals, and what only the system writes.
+    for subject in ["signal.yours.>", "control.trading.>"] {
+        assert_eq!(stored(&home, subject)?, 0, "{subject}");
+    }
+    let streams = rows(&home, &["stream", "list"])?;
+    assert_eq!(streams.len(), 5, "{streams:?}");
+    assert!(rows(&home, &["stream", "diff"])?.is_empty());
+    // It hears nothing either, but what it asks for.
+    for subject in [">", "signal.>", "fill.>", "account.>"] {
+        let mut heard = client.subscribe(subject).await?;
+        let listening =
+            tokio::time::timeout(Duration::from_secs(1), futures::StreamExt::next(&mut heard)).await;
+        assert!(!matches!(listening, Ok(Some(_))), "{subject}: {listening:?}");
+    }
+
+    // A user that is removed is out at once, and its name can be registered again.
+    home.text(&["strategy", "remove", "mine", "--reason", "done"])?;
+    assert!(mine.connect().await.is_err(), "the removed user connects");
+    eventually("the read model knows", Duration::from_secs(10), || {
+        Ok(strategy(&home, "mine")?["registered"] == false)
+    })?;
+    register(&home, "mine", &[])?;
+    assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0), "{}", home.said("up"));
+    Ok(())
+}
+
+/// A signal as a ten-line script would write it, with `change` applied.
+fn signal(name: &str, change: impl FnOnce(&mut Value)) -> String {
+    let mut event = serde_json::json!({
+        "id": format!("{:032x}", 1), "eventTime": "2024-01-02T15:00:00Z",
+        "signal": { "strategy": name, "legs": [{ "symbol": "ACMEX", "intent": "INTENT_ENTER_LONG" }] },
+    });
+    change(&mut event);
+    event.to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_signal_is_parked_or_denied_and_holds_up_nobody() -> Outcome {
+    let home = Home::new()?;
+    let mut up = demo(&home)?;
+    let login = register(&home, "scribe", &["--mode", "paper", "--subjects", "market.bar.1d.NOTHING"])?;
+    let client = login.connect().await?;
+    let send = async |subject: &str, payload: String| -> anyhow::Result<()> {
+        let mut headers = HeaderMap::new();
+        headers.insert("Content-Type", "application/json");
+        let answer = client.request_with_headers(subject.to_owned(), headers, payload.into()).await?;
+        anyhow::ensure!(!String::from_utf8_lossy(&answer.payload).contains("error"), "{answer:?}");
+        Ok(())
+    };
+    let subject = "signal.scribe.ACMEX";
+    send(subject, signal("scribe", |event| event["signal"]["legs"][0]["sidee"] = "buy".into())).await?;
+    send(subject, signal("momentum", |_| {})).await?;
+    let fill = r#"{"id":"2","fill":{"strategy":"scribe"}}"#;
+    send(subject, fill.to_owned()).await?;
+    // Decodable: denied with the field's name, on the tape.
+    send(subject, signal("scribe", |event| event["causationId"] = "abc".into())).await?;
+
+    let mut reasons = Vec::new();
+    eventually("the wrong signals are parked", Duration::from_secs(20), || {
+        let parked = rows(&home, &["parked", "list"])?;
+        let of_risk = parked.iter().filter(|row| row["service"] == "risk");
+        reasons = of_risk.filter_map(|row| row["reason"].as_str().map(str::to_owned)).collect();
+        Ok(reasons.len() >= 3)
+    })?;
+    for named in ["signal.legs[0]", "sidee", "signal.strategy", "body"] {
+        assert!(reasons.iter().any(|reason| reason.contains(named)), "{named}: {reasons:?}");
+    }
+    let mut denied = String::new();
+    eventually("the unsound signal is denied", Duration::from_secs(20), || {
+        denied = home.text(&[
+            "tail",
+            "--subject",
+            "risk.paper.denied",
+            "--from-seq",
+            "1",
+            "--no-follow",
+            "--json",
+        ])?;
+        Ok(denied.lines().any(|line| line.contains("scribe") && line.contains("invalid_signal")))
+    })?;
+    let line = denied.lines().find(|line| line.contains("scribe")).unwrap_or_default();
+    assert!(line.contains("field `id`"), "{line}");
+    // Time goes on.
+    let bars = |home: &Home| -> anyhow::Result<u64> {
+        let output = home.run(&["status", "--json"])?;
+        let status: Value = serde_json::from_slice(&output.stdout)?;
+        Ok(status.pointer("/counts/bars").and_then(Value::as_u64).unwrap_or_default())
+    };
+    let before = bars(&home)?;
+    eventually("more bars come", Duration::from_secs(20), || Ok(bars(&home)? > before))?;
+    assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0), "{}", home.said("up"));
+    Ok(())
+}
+
+/// Number of signals on the tape of a strategy.
+fn signals(home: &Home, name: &str) -> anyhow::Result<usize> {
+    stored(home, &format!("signal.{name}.>"))
+}
+
+#[test]
+fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> Outcome {
+    let home = Home::new()?;
+    let mut up = demo(&home)?;
+    // As a newcomer does it: the skeleton, registered, started, enabled.
+    let directory = home.path().join("swing");
+    let path = directory.display().to_string();
+    home.text(&["strategy", "new", "swing", "--lang", "python", "--dir", &path])?;
+    let login = register(&home, "swing", &["--sizing", "fixed:1"])?;
+    assert_ne!(home.run(&["strategy", "register", "swing"])?.status.code(), Some(0), "registered twice");
+    let mut process = start_python(&home, &directory, &login.file, ["2", "3"])?;
+    home.text(&["strategy", "enable", "swing", "--mode", "paper"])?;
+    eventually("its order is filled", Duration::from_secs(60), || {
+        assert!(process.alive()?, "{}", home.said("python"));
+        let orders = rows(&home, &["order", "list", "--strategy", "swing"])?;
+        Ok(orders.iter().any(|order| order["status"] == "filled"))
+    })?;
+
+    home.text(&["strategy", "disable", "swing", "--reason", "enough"])?;
+    let disabled = Instant::now();
+    std::thread::sleep(STOP_MAX.saturating_sub(disabled.elapsed()));
+    let signalled = signals(&home, "swing")?;
+    let others = signals(&home, "sma_cross")? + signals(&home, "momentum")?;
+    eventually("the others signal on", Duration::from_secs(60), || {
+        Ok(signals(&home, "sma_cross")? + signals(&home, "momentum")? > others + 2)
+    })?;
+    assert_eq!(
+        signals(&home, "swing")?,
+        signalled,
+        "it signals more than {STOP_MAX:?} after it was disabled"
+    );
+
+    // A process that is gone holds the clock, and is named; disabling releases it.
+    home.text(&["strategy", "enable", "swing", "--mode", "paper"])?;
+    process.kill()?;
+    eventually("the culprit is named", Duration::from_secs(30), || {
+        let output = home.run(&["status", "--json"])?;
+        Ok(String::from_utf8_lossy(&output.stdout).contains("external strategy swing"))
+    })?;
+    register(&home, "heir", &[])?;
+    home.text(&["strategy", "replace", "swing", "--with", "heir"])?;
+    eventually("the heir has taken over", Duration::from_secs(20), || {
+        let (old, new) = (strategy(&home, "swing")?, strategy(&home, "heir")?);
+        Ok(old["enabled"] == false && new["enabled"] == true && new["mode"] == "paper")
+    })?;
+    let refused = home.run(&["strategy", "replace", "swing", "--with", "heir"])?;
+    assert_eq!(refused.status.code(), Some(2), "a disabled strategy has nothing to hand over");
+    let removed = home.json(&["strategy", "remove", "heir"])?;
+    assert_eq!(removed["state"], "removed", "{removed}");
+    let others = signals(&home, "sma_cross")? + signals(&home, "momentum")?;
+    eventually("the clock goes on without them", Duration::from_secs(60), || {
+        Ok(signals(&home, "sma_cross")? + signals(&home, "momentum")? > others)
+    })?;
+    // Its history stays.
+    assert!(!rows(&home, &["order", "list", "--strategy", "swing"])?.is_empty());
+    home.text(&["projection", "verify"])?;
+    assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0), "{}", home.said("up"));
+    Ok(())
+}

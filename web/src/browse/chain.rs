@@ -1,0 +1,140 @@
+//! A chain as its reader asks for it: what each event is, what it was decided on, and how long after its
+//! cause it came.
+//!
+//! Latency is the difference of recorded times, the writers' own clocks; market time is the difference of
+//! event times. Deliberately absent: the parts of a chain that nothing on the tape tells.
+
+use std::collections::HashMap;
+
+use contracts::v1::event::Body;
+use contracts::v1::{Event, Money, RiskInput};
+use domain::money::{Amount, Price, Quantity};
+use event_log::Tape;
+use projections::{Link, TraceError};
+use sqlx::PgPool;
+
+use super::message::{Row, row};
+
+/// One step of a chain.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Hop {
+    /// The event in short.
+    #[serde(flatten)]
+    pub row: Row,
+    /// `bar`, `signal`, `risk`, `order`, `fill` or `other`.
+    pub stage: &'static str,
+    /// Stream and sequence of the event that caused it, where it is in the chain.
+    pub cause: Option<(&'static str, u64)>,
+    /// Recorded time after its cause's, nanoseconds.
+    pub latency_ns: Option<i64>,
+    /// Event time after its cause's, nanoseconds of market time.
+    pub market_ns: Option<i64>,
+    /// What it was decided on: indicator values of a signal, inputs of a decision, terms of a fill.
+    pub details: Vec<(String, String)>,
+}
+
+/// The chain of an event, from the bar to the last fill; empty when there is none.
+pub async fn chain(pool: &PgPool, tape: &Tape, event_id: &str) -> Result<Vec<Hop>, TraceError> {
+    Ok(hops(projections::trace(pool, tape, event_id).await?))
+}
+
+/// Where an event stands and when it was recorded and happened.
+type Known = (&'static str, u64, Option<i64>, Option<i64>);
+
+fn hops(links: Vec<Link>) -> Vec<Hop> {
+    let mut known = HashMap::<String, Known>::new();
+    let mut hops = Vec::with_capacity(links.len());
+    for link in links {
+        let row = row(link.stream, &link.stored);
+        let cause = known.get(&row.causation_id).copied();
+        let since = |own: Option<i64>, before: Option<i64>| Some(own?.saturating_sub(before?));
+        let hop = Hop {
+            stage: stage(&link.event),
+            cause: cause.map(|(stream, sequence, ..)| (stream, sequence)),
+            latency_ns: cause.and_then(|(_, _, recorded, _)| since(row.recorded_time_ns, recorded)),
+            market_ns: cause.and_then(|(_, _, _, event)| since(row.event_time_ns, event)),
+            details: details(&link.event),
+            row,
+        };
+        let row = &hop.row;
+        known.insert(
+            row.event_id.clone(),
+            (row.stream, row.sequence, row.recorded_time_ns, row.event_time_ns),
+        );
+        hops.push(hop);
+    }
+    hops
+}
+
+fn stage(event: &Event) -> &'static str {
+    match &event.body {
+        Some(Body::Bar(_) | Body::BarRevision(_)) => "bar",
+        Some(Body::Signal(_)) => "signal",
+        Some(Body::RiskDecision(_)) => "risk",
+        Some(Body::Fill(_)) => "fill",
+        Some(
+            Body::OrderSubmitted(_)
+            | Body::OrderAccepted(_)
+            | Body::OrderRejected(_)
+            | Body::OrderCancelRequested(_)
+            | Body::OrderCancelled(_)
+            | Body::OrderCancelRejected(_)
+            | Body::OrderReplaceRequested(_)
+            | Body::OrderReplaced(_)
+            | Body::OrderReplaceRejected(_)
+            | Body::OrderExpired(_)
+            | Body::OrderSuspended(_)
+            | Body::OrderAdjusted(_),
+        ) => "order",
+        _ => "other",
+    }
+}
+
+fn details(event: &Event) -> Vec<(String, String)> {
+    let mut details = Vec::new();
+    let mut add = |name: &str, value: String| details.push((name.to_owned(), value));
+    match &event.body {
+        Some(Body::Signal(signal)) => {
+            for indicator in &signal.indicators {
+                add(&indicator.name, indicator.value.to_string());
+            }
+        }
+        Some(Body::RiskDecision(decision)) => {
+            let several = decision.inputs.len() > 1;
+            for input in &decision.inputs {
+                for (name, value) in inputs(input) {
+                    add(&if several { format!("{} {name}", input.symbol) } else { name.to_owned() }, value);
+                }
+            }
+        }
+        Some(Body::Fill(fill)) => {
+            add("remaining", Quantity(fill.remaining_e9).to_string());
+            add("commission", Amount::from_wire(fill.commission.as_ref()).to_string());
+            add("slippage per share", Price(fill.slippage_e9).to_string());
+        }
+        _ => {}
+    }
+    details
+}
+
+/// Everything that a decision on one leg looked at.
+fn inputs(input: &RiskInput) -> Vec<(&'static str, String)> {
+    let money = |money: &Option<Money>| Amount::from_wire(money.as_ref()).to_string();
+    let quantity = |e9| Quantity(e9).to_string();
+    vec![
+        ("price", Price(input.price_e9).to_string()),
+        ("price age", format!("{} ms", input.price_age_ms)),
+        ("strategy position", quantity(input.strategy_position_e9)),
+        ("account position", quantity(input.account_position_e9)),
+        ("strategy reserved", quantity(input.strategy_reserved_e9)),
+        ("account reserved", quantity(input.account_reserved_e9)),
+        ("equity", money(&input.equity)),
+        ("cash", money(&input.cash)),
+        ("gross exposure", money(&input.gross_exposure)),
+        ("reserved exposure", money(&input.reserved_exposure)),
+        ("day P&L", money(&input.day_pnl)),
+        ("limits version", input.limits_version.to_string()),
+        ("session accepts orders", input.session_accepts.to_string()),
+        ("halted", input.halted.to_string()),
+    ]
+}

@@ -1,0 +1,109 @@
+//! Orders: open ones, all, and fills; filtered, part by part, as a file; one order with all that led to it.
+
+mod detail;
+mod export;
+mod filter;
+mod table;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use projections::queries;
+
+use super::table::{Tab, tabs};
+use super::{Layout, Page, Panel, Params, Rendering, Visit};
+use crate::app::App;
+use crate::error::PageError;
+use crate::url::Url;
+
+pub use detail::{cancel, page as detail};
+pub use export::download;
+
+/// The Orders page.
+pub static PAGE: Page = Page { title: "Orders", url: Url::Orders, key: 'o', panels: &[&TABLE, &detail::ORDER] };
+
+/// The list: which one follows from the field `tab`.
+static TABLE: Panel = Panel::fetched("orders-table", &["trading"], |scope| Box::pin(table::table(scope)));
+
+/// Path of the page.
+const PATH: &str = "/orders";
+/// Values of the field `tab` with their titles.
+const TABS: [(&str, &str); 3] = [("open", "Open"), ("all", "All"), ("fills", "Fills")];
+
+/// The values that a choice offers, with the one chosen.
+#[derive(Debug)]
+struct Choice {
+    values: Vec<String>,
+    chosen: String,
+}
+
+impl Choice {
+    fn of(values: impl IntoIterator<Item = String>, params: &Params, name: &str) -> Self {
+        Self { values: values.into_iter().collect(), chosen: params.owned(name).unwrap_or_default() }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "orders.html")]
+struct OrdersPage<'a> {
+    layout: Layout<'a>,
+    tab: &'static str,
+    tabs: Vec<Tab>,
+    accounts: Choice,
+    strategies: Choice,
+    statuses: Choice,
+    sides: Choice,
+    symbol: String,
+    from: String,
+    to: String,
+    clear: Option<String>,
+    csv: String,
+    table: String,
+}
+
+/// `GET /orders`
+pub async fn page(
+    State(app): State<Arc<App>>,
+    Query(params): Query<Params>,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    // A wrong filter is an answer of its own, not an empty list.
+    filter::Filter::of(&params)?;
+    let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
+    let html = assemble(&visit).await;
+    visit.respond(html)
+}
+
+async fn assemble(visit: &Visit<'_>) -> Rendering {
+    let scope = &visit.scope();
+    let params = visit.params;
+    let layout = visit.layout(scope, &[&TABLE]).await?;
+    let table = TABLE.render(scope).await?;
+    let tab = filter::tab(params);
+    // Without names the choice of strategies is empty; the table says what cannot be read.
+    let strategies = queries::strategies(&visit.app.config.pool).await.unwrap_or_default();
+    let owned = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>();
+    let statuses = if tab == "open" { &filter::OPEN[..] } else { &filter::STATUSES[..] };
+    let kept = params.without(&["tab", "before", "after", "limit"]);
+    let filtered = filter::FIELDS.iter().any(|name| kept.get(name).is_some());
+    let text = |name: &str| params.owned(name).unwrap_or_default();
+    OrdersPage {
+        layout,
+        tab,
+        tabs: tabs(PATH, params, &TABS, tab),
+        accounts: Choice::of(visit.accounts.iter().cloned(), params, "account"),
+        strategies: Choice::of(strategies.into_iter().map(|row| row.strategy), params, "strategy"),
+        statuses: Choice::of(owned(statuses), params, "status"),
+        sides: Choice::of(owned(&filter::SIDES), params, "side"),
+        symbol: text("symbol"),
+        from: text("from"),
+        to: text("to"),
+        clear: filtered.then(|| Params::default().with("tab", tab).link(PATH)),
+        csv: params.without(&["before", "after", "limit"]).link("/orders.csv"),
+        table,
+    }
+    .render()
+}

@@ -1,0 +1,118 @@
+//! A page's query: its filters and where in a list it is. Everything a page shows follows from its address,
+//! so that it can be kept, sent on and gone back to.
+
+use std::fmt;
+
+use crate::error::PageError;
+use crate::url::escape;
+
+/// Names and values in the order of the address. A field left empty counts as absent, so that a plain form
+/// needs no script.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+pub struct Params(Vec<(String, String)>);
+
+/// Longest value, in bytes.
+const VALUE_BYTES_MAX: usize = 256;
+
+impl Params {
+    /// The value of a field; `None` when it is absent or empty.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a field as an owned filter.
+    #[must_use]
+    pub fn owned(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+
+    /// The value of a field that is one of `choices`, or an error that names them.
+    pub fn one_of(&self, name: &'static str, choices: &[&str]) -> Result<Option<String>, PageError> {
+        match self.get(name) {
+            Some(value) if !choices.contains(&value) => {
+                Err(PageError::field(name, value, format!("one of {}", choices.join(", "))))
+            }
+            value => Ok(value.map(str::to_owned)),
+        }
+    }
+
+    /// A whole number from 1 to `most`, or `otherwise` when absent.
+    pub fn number(&self, name: &'static str, otherwise: u32, most: u32) -> Result<u32, PageError> {
+        let Some(value) = self.get(name) else { return Ok(otherwise) };
+        let number = value.parse().ok().filter(|number| (1..=most).contains(number));
+        number.ok_or_else(|| PageError::field(name, value, format!("a whole number from 1 to {most}")))
+    }
+
+    /// Refuses what no page could mean.
+    pub fn check(&self) -> Result<(), PageError> {
+        match self.0.iter().find(|(_, value)| value.len() > VALUE_BYTES_MAX) {
+            Some((_, value)) => {
+                Err(PageError::field("query", value, format!("values of at most {VALUE_BYTES_MAX} bytes")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The same with `name` set to `value`; the empty value stays, so that a panel of nobody says so.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut changed = self.without(&[name]);
+        changed.0.push((name.to_owned(), value.to_owned()));
+        changed
+    }
+
+    /// The same without some fields.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        Self(self.0.iter().filter(|(name, _)| !names.contains(&name.as_str())).cloned().collect())
+    }
+
+    /// The address `path` with these fields.
+    #[must_use]
+    pub fn link(&self, path: &str) -> String {
+        let query = self.to_string();
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    }
+}
+
+impl fmt::Display for Params {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            let and = if index == 0 { "" } else { "&" };
+            write!(formatter, "{and}{}={}", escape(name), escape(value))?;
+        }
+        Ok(())
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Params {
+    fn from(fields: [(&str, &str); N]) -> Self {
+        Self(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_field_is_absent_and_an_address_keeps_the_rest() {
+        let params = Params::from([("status", ""), ("symbol", " BRK.B "), ("strategy", "a&b")]);
+        assert_eq!(params.get("status"), None);
+        assert_eq!(params.get("symbol"), Some("BRK.B"));
+        let next = params.without(&["status", "symbol"]).with("before", "7.3");
+        assert_eq!(next.link("/orders"), "/orders?strategy=a%26b&before=7.3");
+        assert_eq!(Params::default().link("/orders"), "/orders");
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_field() {
+        let params = Params::from([("side", "up"), ("limit", "1000")]);
+        let error = params.one_of("side", &["buy", "sell"]).unwrap_err();
+        assert_eq!(error.to_string(), "side = \"up\": expected one of buy, sell");
+        let error = params.number("limit", 50, 200).unwrap_err();
+        assert_eq!(error.to_string(), "limit = \"1000\": expected a whole number from 1 to 200");
+    }
+}

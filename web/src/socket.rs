@@ -1,0 +1,261 @@
+//! The tape for programs: events under a subject filter over a WebSocket, as JSON.
+//!
+//! Each socket has a producer that reads the tape with single requests (no consumer is left on the
+//! server) into a bounded queue. A program that named where to begin gets everything from there, as fast
+//! as it reads. One that follows live and reads too slowly is told how many it missed, never left behind
+//! silently.
+//!
+//! Deliberately absent: writing. What a program sends is ignored, except for the protocol's own frames.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use base64::Engine as _;
+use event_log::{Hints, LogError, Stored, Tape};
+use futures::stream::SplitSink;
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+/// Most sockets at the same time.
+const SOCKETS_MAX: usize = 64;
+/// Events that wait for a slow program.
+const QUEUE: usize = 1_000;
+/// Events read from the tape at a time.
+const BATCH: usize = 250;
+/// The tape is looked at this often, in case a hint was lost.
+const LOOK: Duration = Duration::from_secs(1);
+/// A ping this often.
+const PING: Duration = Duration::from_secs(20);
+/// A program that neither reads nor answers for this long is let go.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How many sockets may still be opened.
+#[derive(Clone, Debug)]
+pub struct Sockets(Arc<Semaphore>);
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(SOCKETS_MAX)))
+    }
+}
+
+impl Sockets {
+    /// A place for one more; `None` when there is none.
+    #[must_use]
+    pub fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
+
+/// What a program asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Following {
+    /// Stream.
+    pub stream: &'static str,
+    /// Subject or filter.
+    pub filter: String,
+    /// First sequence wanted; `None` to follow from now on.
+    pub from: Option<u64>,
+}
+
+/// One message of the queue.
+#[derive(Clone, Debug, PartialEq)]
+enum Item {
+    Event(Value),
+    Skipped(u64),
+}
+
+impl Item {
+    fn text(self) -> String {
+        match self {
+            Self::Event(value) => value.to_string(),
+            Self::Skipped(number) => json!({ "skipped": number }).to_string(),
+        }
+    }
+}
+
+/// Serves one socket until the program leaves, falls silent, or the server stops.
+pub async fn serve(
+    socket: WebSocket,
+    tape: Tape,
+    following: Following,
+    shutdown: CancellationToken,
+    _place: OwnedSemaphorePermit,
+) {
+    let (mut sink, mut source) = socket.split();
+    let (sender, mut queue) = mpsc::channel(QUEUE);
+    let producer = tokio::spawn(async move { produce(&tape, &following, &sender).await });
+    let mut ping = tokio::time::interval(PING);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard = tokio::time::Instant::now();
+    let goodbye = loop {
+        let sent = tokio::select! {
+            () = shutdown.cancelled() => break Some((close_code::AWAY, "the server stops")),
+            item = queue.recv() => match item {
+                Some(item) => send(&mut sink, Message::Text(item.text().into())).await,
+                None => break Some((close_code::ERROR, "the tape cannot be read")),
+            },
+            _ = ping.tick() => {
+                if heard.elapsed() > SILENCE_MAX {
+                    break Some((close_code::POLICY, "no answer to pings"));
+                }
+                send(&mut sink, Message::Ping(Vec::new().into())).await
+            }
+            message = source.next() => match message {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => break None,
+                Some(Ok(_)) => {
+                    heard = tokio::time::Instant::now();
+                    true
+                }
+            },
+        };
+        if !sent {
+            break None;
+        }
+    };
+    producer.abort();
+    if let Some((code, reason)) = goodbye {
+        let frame = CloseFrame { code, reason: reason.into() };
+        send(&mut sink, Message::Close(Some(frame))).await;
+    }
+}
+
+/// False when the program is gone or does not take it in time.
+async fn send(sink: &mut SplitSink<WebSocket, Message>, message: Message) -> bool {
+    matches!(tokio::time::timeout(SILENCE_MAX, sink.send(message)).await, Ok(Ok(())))
+}
+
+/// Reads the tape into the queue until nobody takes from it any more.
+async fn produce(tape: &Tape, following: &Following, queue: &mpsc::Sender<Item>) -> Result<(), LogError> {
+    let Following { stream, filter, from } = following;
+    // Listening begins before the first look, so that nothing passes in between.
+    let mut hints = tape.hints(filter).await?;
+    let mut next = match from {
+        Some(from) => (*from).max(1),
+        None => tape.state(stream).await?.last_sequence + 1,
+    };
+    let mut skipped = 0;
+    loop {
+        let batch = tape.stored_from(stream, filter, next, BATCH).await?;
+        let Some(last) = batch.last() else {
+            // Everything there is has passed: say what was missed, as soon as there is room.
+            if skipped > 0 && queue.send(Item::Skipped(std::mem::take(&mut skipped))).await.is_err() {
+                return Ok(());
+            }
+            wait(hints.as_mut()).await;
+            continue;
+        };
+        next = last.sequence + 1;
+        for stored in &batch {
+            let taken = match from {
+                Some(_) => queue.send(Item::Event(item(stream, stored))).await.is_ok(),
+                None => offer(queue, stream, stored, &mut skipped),
+            };
+            if !taken {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Queues an event, or counts it as skipped when the queue is full. False when nobody reads any more.
+fn offer(queue: &mpsc::Sender<Item>, stream: &str, stored: &Stored, skipped: &mut u64) -> bool {
+    // What was skipped is told before whatever comes after it, so two places are needed.
+    let places = if *skipped > 0 { 2 } else { 1 };
+    match queue.try_reserve_many(places) {
+        Ok(mut permits) => {
+            if *skipped > 0
+                && let Some(permit) = permits.next()
+            {
+                permit.send(Item::Skipped(std::mem::take(skipped)));
+            }
+            if let Some(permit) = permits.next() {
+                permit.send(Item::Event(item(stream, stored)));
+            }
+            true
+        }
+        Err(mpsc::error::TrySendError::Full(())) => {
+            *skipped += 1;
+            true
+        }
+        Err(mpsc::error::TrySendError::Closed(())) => false,
+    }
+}
+
+/// Waits until there may be something new.
+async fn wait(hints: &mut dyn Hints) {
+    tokio::select! {
+        // An error says that some may have been missed: looking again is all that it takes.
+        _ = hints.next() => {}
+        () = tokio::time::sleep(LOOK) => {}
+    }
+    while hints.ready().is_some() {}
+}
+
+fn item(stream: &str, stored: &Stored) -> Value {
+    let (sequence, subject) = (stored.sequence, &stored.subject);
+    let event = stored.decode().map_err(|error| error.to_string());
+    let event = event.and_then(|event| serde_json::to_value(event).map_err(|error| error.to_string()));
+    match event {
+        Ok(event) => json!({ "stream": stream, "sequence": sequence, "subject": subject, "event": event }),
+        Err(reason) => json!({
+            "stream": stream, "sequence": sequence, "subject": subject, "unreadable": reason,
+            "payload": base64::engine::general_purpose::STANDARD.encode(&stored.payload),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(sequence: u64) -> Stored {
+        Stored {
+            sequence,
+            subject: "signal.a.B".into(),
+            headers: Vec::new(),
+            payload: vec![0xff, 0x00],
+            stored_ns: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_says_how_many_were_skipped_before_it_goes_on() {
+        let (sender, mut queue) = mpsc::channel(3);
+        let mut skipped = 0;
+        for sequence in 1..=8 {
+            assert!(offer(&sender, "TRADING", &stored(sequence), &mut skipped));
+        }
+        assert_eq!(skipped, 5);
+        // One place is not enough for the number and the next event.
+        queue.recv().await.unwrap();
+        assert!(offer(&sender, "TRADING", &stored(9), &mut skipped));
+        assert_eq!(skipped, 6);
+        queue.recv().await.unwrap();
+        assert!(offer(&sender, "TRADING", &stored(10), &mut skipped));
+        assert_eq!(skipped, 0);
+        let mut seen = Vec::new();
+        while let Ok(item) = queue.try_recv() {
+            seen.push(match item {
+                Item::Event(event) => format!("event {}", event["sequence"]),
+                Item::Skipped(number) => format!("skipped {number}"),
+            });
+        }
+        assert_eq!(seen, ["event 3", "skipped 6", "event 10"]);
+        drop(queue);
+        assert!(!offer(&sender, "TRADING", &stored(11), &mut skipped));
+    }
+
+    #[test]
+    fn an_unreadable_message_comes_as_it_is_with_the_reason() {
+        let text = Item::Event(item("TRADING", &stored(7))).text();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((value["sequence"].as_u64(), value["payload"].as_str()), (Some(7), Some("/wA=")));
+        assert!(value["unreadable"].as_str().unwrap().contains("not a protobuf"), "{value}");
+        assert_eq!(Item::Skipped(3).text(), r#"{"skipped":3}"#);
+    }
+}
