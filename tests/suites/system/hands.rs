@@ -322,7 +322,8 @@ async fn on_a_server_of_the_users_own_the_user_block_is_told() -> Outcome {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let reset = client.request("$JS.API.CONSUMER.RESET.MARKET.strategy-guest", r#"{"seq":1}"#.into()).await?;
-    assert!(String::from_utf8_lossy(&reset.payload).contains("market.bar.>"), "{reset:?}");
+    let reset: Value = serde_json::from_slice(&reset.payload)?;
+    assert_eq!(reset["config"]["filter_subjects"][0], "market.bar.>", "{reset}");
     assert!(client.request("$JS.API.STREAM.INFO.TRADING", "".into()).await.is_err());
     Ok(())
 }
