@@ -18,6 +18,7 @@ import tape
 
 BATCH = 500
 HEARTBEAT_S = 5
+SETTLE_S = 0.05
 TIMEFRAME_S = {"1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "1d": 86400}
 
 
@@ -194,10 +195,11 @@ class Deck:
     async def read_all_trading(self):
         """Reads whatever concerns this strategy up to now."""
         while True:
-            info = await self.trading.call("INFO", {})
-            while self.trading.sequence < info["delivered"]["stream_seq"]:
+            while self.trading.pending > 0 or self.trading.messages.pending_msgs > 0:
                 await self.read_trading()
-            if info["num_pending"] == 0:
+            # What was stored just now is on its way.
+            await asyncio.sleep(SETTLE_S)
+            if self.trading.messages.pending_msgs == 0:
                 return
 
     async def read_trading(self):

@@ -88,7 +88,7 @@ impl ExternalStrategy {
             format!("$JS.API.DIRECT.GET.{TRADING}.signal.{name}.>"),
         ];
         for stream in [MARKET, TRADING] {
-            for call in ["MSG.NEXT", "INFO", "RESET"] {
+            for call in ["MSG.NEXT", "RESET"] {
                 publish.push(format!("$JS.API.CONSUMER.{call}.{stream}.{consumer}"));
             }
         }

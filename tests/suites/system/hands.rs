@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use async_nats::{Client, HeaderMap};
+use local_servers::testing::{TestNats, TestPostgres};
 use serde_json::Value;
 
 use crate::external::start_python;
-use crate::harness::{Home, Outcome, Running, eventually};
+use crate::harness::{Home, Outcome, Running, actions_file, bar_files, eventually, rehearse};
 use crate::tapes::url;
 
 const DRAIN_MAX: Duration = Duration::from_secs(20);
@@ -100,6 +101,7 @@ async fn a_strategys_user_can_do_nothing_but_its_own() -> Outcome {
         ("$JS.API.CONSUMER.DURABLE.CREATE.MARKET.spy", create),
         ("$JS.API.CONSUMER.DELETE.MARKET.execution", ""),
         ("$JS.API.CONSUMER.RESET.MARKET.execution", ""),
+        ("$JS.API.CONSUMER.INFO.MARKET.execution", ""),
         ("$JS.API.CONSUMER.MSG.NEXT.MARKET.strategy-yours", ""),
         ("$JS.ACK.MARKET.execution.1.1.1.1.1", "+ACK"),
     ] {
@@ -111,7 +113,7 @@ async fn a_strategys_user_can_do_nothing_but_its_own() -> Outcome {
     {
         for (subject, payload) in [
             ("$JS.API.DIRECT.GET.TRADING.signal.mine.NONE", ""),
-            ("$JS.API.CONSUMER.INFO.TRADING.strategy-mine", ""),
+            ("$JS.API.CONSUMER.RESET.TRADING.strategy-mine", r#"{"seq":1}"#),
             ("$JS.API.CONSUMER.MSG.NEXT.TRADING.strategy-mine", r#"{"batch":1}"#),
             ("signal.mine.ACMEX", "{}"),
         ] {
@@ -119,7 +121,7 @@ async fn a_strategys_user_can_do_nothing_but_its_own() -> Outcome {
         }
     }
     // In order behind all of them.
-    client.request("$JS.API.CONSUMER.INFO.TRADING.strategy-mine", "".into()).await?;
+    client.request("$JS.API.CONSUMER.RESET.TRADING.strategy-mine", r#"{"seq":1}"#.into()).await?;
     assert_eq!(stored(&home, "control.strategy.mine.>")?, 1, "its registration alone");
     // Nothing of it took effect: the other's signals, and what only the system writes.
     for subject in ["signal.yours.>", "control.trading.>"] {
@@ -277,5 +279,51 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
     assert!(!rows(&home, &["order", "list", "--strategy", "swing"])?.is_empty());
     home.text(&["projection", "verify"])?;
     assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0), "{}", home.said("up"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_server_of_the_users_own_the_user_block_is_told() -> Outcome {
+    let nats = TestNats::start().await?;
+    let postgres = TestPostgres::shared().await?;
+    let database = postgres.create_database(None).await?;
+    let mut home = Home::new()?;
+    home.set("NATS_URL", &nats.url());
+    home.set("DATABASE_URL", database.url());
+    let (bars, actions) = (bar_files()?, actions_file()?);
+    let more = ["--tape", "theirs", "--only", "ingest", "--wait-for", "guest"];
+    let _waiting = home.spawn("rehearse", &rehearse(&bars, &actions, "2014-05-15", "2014-05-16", &more))?;
+    eventually("the tape is made", Duration::from_secs(60), || {
+        Ok(home.said("rehearse").contains("waiting for"))
+    })?;
+
+    let file = home.path().join("guest.json");
+    let path = file.display().to_string();
+    let told = home.json(&["strategy", "register", "guest", "--tape", "theirs", "--credentials", &path])?;
+    let block = told["to_add"].as_str().unwrap_or_default();
+    let login = Login { document: serde_json::from_str(&std::fs::read_to_string(&file)?)?, file };
+    assert!(block.contains("strategy-guest") && !block.contains(&login.word("password")), "{block}");
+    assert!(login.connect().await.is_err(), "the server does not know the user yet");
+
+    // Its operator adds the block, as it is printed, and has the server read its configuration again.
+    let users = nats.directory().join("nats/users.conf");
+    let text = std::fs::read_to_string(&users)?;
+    let (before, after) = text.rsplit_once("]\n").ok_or_else(|| anyhow::anyhow!("{text}"))?;
+    std::fs::write(&users, format!("{before}{block}\n]\n{after}"))?;
+    let record: Value =
+        serde_json::from_str(&std::fs::read_to_string(nats.directory().join("nats/running.json"))?)?;
+    std::process::Command::new("kill").args(["-HUP", &record["pid"].to_string()]).status()?;
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let client = loop {
+        match login.connect().await {
+            Ok(client) => break client,
+            Err(error) => anyhow::ensure!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let reset = client.request("$JS.API.CONSUMER.RESET.MARKET.strategy-guest", r#"{"seq":1}"#.into()).await?;
+    let reset: Value = serde_json::from_slice(&reset.payload)?;
+    assert_eq!(reset["config"]["filter_subjects"][0], "market.bar.>", "{reset}");
+    assert!(client.request("$JS.API.STREAM.INFO.TRADING", "".into()).await.is_err());
     Ok(())
 }

@@ -39,12 +39,11 @@ const PASSWORD_BYTES: usize = 24;
 const OWNER_ACCOUNT: &str = "TAPE";
 const OTHERS_ACCOUNT: &str = "STRATEGIES";
 /// What may pass from the second account into the first, as far as a user's own permissions go.
-const PASSED: [&str; 6] = [
+const PASSED: [&str; 5] = [
     "signal.>",
     "$JS.ACK.>",
     "$JS.API.DIRECT.GET.*.>",
     "$JS.API.CONSUMER.MSG.NEXT.*.*",
-    "$JS.API.CONSUMER.INFO.*.*",
     "$JS.API.CONSUMER.RESET.*.*",
 ];
 /// How long a running server may take to read its users again.

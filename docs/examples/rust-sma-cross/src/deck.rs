@@ -26,6 +26,8 @@ const BATCH: u64 = 500;
 /// Silence after which a pull counts as lost; the server says every 5 seconds that it is open.
 const SILENCE: Duration = Duration::from_secs(15);
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Silence after which what concerns the strategy counts as read, on the wall clock.
+const SETTLE: Duration = Duration::from_millis(50);
 
 /// What `tapedeck strategy register` told.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -274,15 +276,14 @@ impl Follower {
 
     /// Reads whatever concerns this strategy up to now.
     async fn read_all_trading(&mut self) -> anyhow::Result<()> {
-        loop {
-            let info = call(&self.client, &format!("INFO.{}", self.trading.place), &json!({})).await?;
-            while self.trading.sequence < info["delivered"]["stream_seq"].as_u64().unwrap_or_default() {
-                self.read_trading().await?;
-            }
-            if info["num_pending"].as_u64() == Some(0) {
-                return Ok(());
-            }
+        while self.trading.pending > 0 {
+            self.read_trading().await?;
         }
+        // What was stored just now is on its way.
+        while let Ok(read) = tokio::time::timeout(SETTLE, self.read_trading()).await {
+            read?;
+        }
+        Ok(())
     }
 
     /// Folds the next event that concerns this strategy: fills, splits, marks, controls.
