@@ -3,7 +3,9 @@
 
 mod action;
 mod live;
+mod orders;
 mod overview;
+mod positions;
 mod script;
 mod security;
 

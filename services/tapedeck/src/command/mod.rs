@@ -5,6 +5,7 @@ pub mod config;
 pub mod control;
 pub mod decode;
 pub mod doctor;
+pub mod holdings;
 pub mod import;
 pub mod order;
 pub mod parked;
