@@ -23,6 +23,7 @@ mod live;
 mod view;
 mod pages;
 mod action;
+mod api;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::app::App;
 use crate::config::WebConfig;
 use crate::security::{self, Hosts};
-use crate::{action, assets, health, live, pages};
+use crate::{action, api, assets, health, live, pages};
 
 /// Name of the service, in health and heartbeats.
 const SERVICE: &str = "web";
@@ -136,6 +136,14 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
         .route("/trading/resume", post(action::resume))
         .route("/strategies/{name}/enable", post(action::enable_strategy))
         .route("/strategies/{name}/disable", post(action::disable_strategy))
+        .route("/api/v1/orders", get(api::trading::orders))
+        .route("/api/v1/orders/{id}", get(api::trading::order))
+        .route("/api/v1/orders/{id}/cancel", post(api::trading::cancel))
+        .route("/api/v1/fills", get(api::trading::fills))
+        .route("/api/v1/positions", get(api::trading::positions))
+        .route("/api/v1/accounts", get(api::trading::accounts))
+        .route("/api/v1/decisions", get(api::trading::decisions))
+        .route("/api/v1/signals", get(api::trading::signals))
         .route("/live", get(pages::live))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -2,6 +2,7 @@
 //! projector from a tape in memory.
 
 mod action;
+mod api;
 mod live;
 mod orders;
 mod overview;

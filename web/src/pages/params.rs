@@ -46,6 +46,18 @@ impl Params {
         number.ok_or_else(|| PageError::field(name, value, format!("a whole number from 1 to {most}")))
     }
 
+    /// Refuses fields other than `known`.
+    pub fn only(&self, known: &[&str]) -> Result<(), PageError> {
+        self.check()?;
+        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((name, _)) => {
+                let expected = if known.is_empty() { "no field".to_owned() } else { known.join(", ") };
+                Err(PageError::field("query", name, format!("only {expected}")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Refuses what no page could mean.
     pub fn check(&self) -> Result<(), PageError> {
         match self.0.iter().find(|(_, value)| value.len() > VALUE_BYTES_MAX) {

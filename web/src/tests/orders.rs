@@ -77,6 +77,13 @@ async fn the_file_holds_the_rows_that_pass_the_filters() {
     assert!(lines[1].contains(",AAPL,buy,market,,,120,120,190,filled,,1,0,"), "{}", lines[1]);
     let fills = deck.get("/orders.csv?tab=fills").await.text;
     assert_eq!(fills.lines().count(), 2);
+    // As a browser asks for it, which the answer's compression reads to its very end.
+    let mut request = super::get("/orders.csv?tab=all");
+    request.headers_mut().insert("accept-encoding", "gzip".parse().unwrap());
+    let answer = deck.send(request).await;
+    assert_eq!(answer.headers()["content-encoding"], "gzip");
+    let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+    assert!(!bytes.is_empty());
     assert_eq!(deck.get("/orders.csv?side=up").await.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 

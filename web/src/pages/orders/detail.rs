@@ -121,7 +121,8 @@ async fn assemble(visit: &Visit<'_>, id: String) -> Rendering {
     DetailPage { layout, id, order }.render()
 }
 
-fn missing(id: &str) -> PageError {
+/// There is no order of that id.
+pub fn missing(id: &str) -> PageError {
     PageError::Missing(format!("order {:?}", id.chars().take(80).collect::<String>()))
 }
 
@@ -138,7 +139,11 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Order>, QueryError> {
     Ok(Some(Order::of(&detail, decision.as_ref(), scope.keys.clone())))
 }
 
-async fn decision_of(pool: &sqlx::PgPool, detail: &OrderDetail) -> Result<Option<DecisionRow>, QueryError> {
+/// What risk decided on an order; `None` when an operator placed it.
+pub async fn decision_of(
+    pool: &sqlx::PgPool,
+    detail: &OrderDetail,
+) -> Result<Option<DecisionRow>, QueryError> {
     if detail.order.signal_id.is_empty() {
         return Ok(None);
     }

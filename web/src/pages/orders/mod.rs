@@ -19,8 +19,9 @@ use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
 
-pub use detail::{cancel, page as detail};
+pub use detail::{cancel, decision_of, missing, page as detail, request_cancel};
 pub use export::download;
+pub use filter::{Filter, time};
 
 /// The Orders page.
 pub static PAGE: Page =
