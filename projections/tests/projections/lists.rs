@@ -124,6 +124,7 @@ async fn a_rebuilt_schema_has_the_same_indexes() -> Outcome {
 /// Every kind of question to lists of a million rows each; prints the slowest and the 95th percentile.
 #[tokio::test]
 #[ignore = "fills four million rows; cargo nextest run -p projections --run-ignored only a_page_of_a_million"]
+#[expect(clippy::print_stdout, reason = "a measurement tells what it measured")]
 async fn a_page_of_a_million_rows_takes_less_than_100_ms() -> Outcome {
     let world = World::new().await;
     fill(&world.admin, 1_000_000).await;
