@@ -8,6 +8,7 @@ import { startKeys } from "./keys";
 import { startLive } from "./live";
 import { startPalette } from "./palette";
 import { startTheme } from "./theme";
+import { startTimeline } from "./timeline";
 import { startZone } from "./zone";
 
 // The content security policy allows neither inline styles nor evaluated code.
@@ -23,5 +24,6 @@ startForms();
 startFilters();
 startKeys();
 startPalette();
+startTimeline();
 startLive();
 document.documentElement.dataset["script"] = "on";

@@ -109,18 +109,24 @@ pub async fn disable_strategy(
 pub fn caller(app: &App, headers: &HeaderMap, form: &CommandForm) -> Result<Caller, PageError> {
     // Fragments that all visitors share carry no token; there the page's script sends it as a header.
     let token = headers.get("x-csrf-token").and_then(|token| token.to_str().ok()).unwrap_or(&form.csrf);
+    caller_of(app, headers, token, &form.key)
+}
+
+/// Who commands with a token and an idempotency key.
+pub fn caller_of(app: &App, headers: &HeaderMap, token: &str, key: &str) -> Result<Caller, PageError> {
     if !app.sessions.admits(headers, token) {
         return Err(PageError::Token);
     }
-    let good = (8..=64).contains(&form.key.len())
-        && form.key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let good =
+        (8..=64).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if !good {
-        return Err(field("key", &form.key, "an idempotency key of 8 to 64 letters, digits and -"));
+        return Err(field("key", key, "an idempotency key of 8 to 64 letters, digits and -"));
     }
-    Ok(Caller { actor: ACTOR.to_owned(), key: form.key.clone() })
+    Ok(Caller { actor: ACTOR.to_owned(), key: key.to_owned() })
 }
 
-fn expect_word(form: &CommandForm, word: &'static str) -> Result<(), PageError> {
+/// The word that a command needs, whatever the page did.
+pub fn expect_word(form: &CommandForm, word: &'static str) -> Result<(), PageError> {
     if form.word.trim() == word { Ok(()) } else { Err(field("word", &form.word, word)) }
 }
 

@@ -42,7 +42,8 @@ impl PageError {
         Self::Field { field, value: value.chars().take(40).collect(), expected: expected.into() }
     }
 
-    fn status(&self) -> StatusCode {
+    /// What it is in HTTP.
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::Field { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Token => StatusCode::FORBIDDEN,

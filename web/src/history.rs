@@ -25,6 +25,14 @@ pub struct History {
     day: Option<(String, bool)>,
 }
 
+impl History {
+    /// Of which only the peak is known.
+    #[must_use]
+    pub fn with_peak(peak: Amount) -> Self {
+        Self { peak, ..Self::default() }
+    }
+}
+
 /// Histories by account.
 #[derive(Debug, Default)]
 pub struct Histories(Mutex<HashMap<String, History>>);

@@ -24,6 +24,7 @@ mod live;
 mod view;
 mod pages;
 mod action;
+mod api;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::app::App;
 use crate::config::WebConfig;
 use crate::security::{self, Hosts};
-use crate::{action, assets, health, live, operations, pages};
+use crate::{action, api, assets, health, live, operations, pages};
 
 /// Name of the service, in health and heartbeats.
 const SERVICE: &str = "web";
@@ -132,12 +132,27 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
     let site = Router::new()
         .route("/", get(pages::overview::page))
         .route("/overview/equity.json", get(pages::overview::equity_points))
+        .route("/orders", get(pages::orders::page))
+        .route("/orders.csv", get(pages::orders::download))
+        .route("/orders/{id}", get(pages::orders::detail))
+        .route("/orders/{id}/cancel", post(pages::orders::cancel))
+        .route("/positions", get(pages::positions::page))
+        .route("/accounts/{account}/halt", post(pages::positions::halt))
+        .route("/accounts/{account}/resume", post(pages::positions::resume))
         .route("/panels/{name}", get(pages::panel))
         .route("/palette.json", get(pages::palette))
         .route("/trading/halt", post(action::halt))
         .route("/trading/resume", post(action::resume))
         .route("/strategies/{name}/enable", post(action::enable_strategy))
         .route("/strategies/{name}/disable", post(action::disable_strategy))
+        .route("/api/v1/orders", get(api::trading::orders))
+        .route("/api/v1/orders/{id}", get(api::trading::order))
+        .route("/api/v1/orders/{id}/cancel", post(api::trading::cancel))
+        .route("/api/v1/fills", get(api::trading::fills))
+        .route("/api/v1/positions", get(api::trading::positions))
+        .route("/api/v1/accounts", get(api::trading::accounts))
+        .route("/api/v1/decisions", get(api::trading::decisions))
+        .route("/api/v1/signals", get(api::trading::signals))
         .route("/live", get(pages::live))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

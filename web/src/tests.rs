@@ -2,9 +2,12 @@
 //! projector from a tape in memory.
 
 mod action;
+mod api;
 mod live;
 mod metrics;
+mod orders;
 mod overview;
+mod positions;
 mod script;
 mod security;
 

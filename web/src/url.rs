@@ -17,6 +17,12 @@ pub enum Url<'a> {
     Order(&'a str),
     /// Asks for an order to be cancelled.
     OrderCancel(&'a str),
+    /// Positions and risk.
+    Positions,
+    /// Stop new exposure of one account.
+    AccountHalt(&'a str),
+    /// End the halt of one account.
+    AccountResume(&'a str),
     /// The chain of events behind one, from bar to fill.
     Chain(&'a str),
     /// What there is about a symbol.
@@ -41,6 +47,9 @@ impl fmt::Display for Url<'_> {
             Self::Orders => formatter.write_str("/orders"),
             Self::Order(id) => write!(formatter, "/orders/{}", escape(id)),
             Self::OrderCancel(id) => write!(formatter, "/orders/{}/cancel", escape(id)),
+            Self::Positions => formatter.write_str("/positions"),
+            Self::AccountHalt(account) => write!(formatter, "/accounts/{}/halt", escape(account)),
+            Self::AccountResume(account) => write!(formatter, "/accounts/{}/resume", escape(account)),
             Self::Chain(id) => write!(formatter, "/events/chain/{}", escape(id)),
             Self::Symbol(symbol) => write!(formatter, "/orders?tab=all&symbol={}", escape(symbol)),
             Self::EquityPoints(account) => {

@@ -1,8 +1,10 @@
 //! The projections against a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod as_of;
 mod bars;
 mod instances;
+mod lists;
 mod migrations;
 mod rebuilding;
 mod support;

@@ -111,6 +111,10 @@ pub enum Command {
     /// Orders
     #[command(subcommand)]
     Order(OrderCommand),
+    /// List positions, now or as of a moment of the past
+    Positions(Positions),
+    /// Show accounts, now or as of a moment of the past
+    Account(AccountOptions),
     /// Messages that could not be handled
     #[command(subcommand)]
     Parked(ParkedCommand),
@@ -392,12 +396,21 @@ pub enum OrderCommand {
         /// Only of this symbol
         #[arg(long, value_name = "SYMBOL")]
         symbol: Option<String>,
+        /// Only of this account
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
+        /// Only with this status, for example `filled`
+        #[arg(long, value_name = "STATUS")]
+        status: Option<String>,
+        /// Only `buy` or `sell`
+        #[arg(long, value_name = "buy|sell")]
+        side: Option<String>,
         /// At most so many, up to 200
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: u32,
         /// Only older than this cursor, printed by the page before
         #[arg(long, value_name = "CURSOR")]
-        before: Option<u64>,
+        before: Option<projections::queries::Cursor>,
     },
     /// Show one order with its history and fills
     Show {
@@ -412,6 +425,31 @@ pub enum OrderCommand {
         #[arg(long, default_value = "", value_name = "TEXT")]
         reason: String,
     },
+}
+
+/// Options of `positions`.
+#[derive(Clone, Debug, Args)]
+pub struct Positions {
+    /// Only of this account
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// Also positions that are flat and have a result
+    #[arg(long)]
+    pub flat: bool,
+    /// State after an event of TRADING (seq:N) or at an instant of market time (RFC 3339) [default: now]
+    #[arg(long, value_name = "seq:N|TIME")]
+    pub as_of: Option<String>,
+}
+
+/// Options of `account`.
+#[derive(Clone, Debug, Args)]
+pub struct AccountOptions {
+    /// Account [default: all]
+    #[arg(value_name = "NAME")]
+    pub account: Option<String>,
+    /// State after an event of TRADING (seq:N) or at an instant of market time (RFC 3339) [default: now]
+    #[arg(long, value_name = "seq:N|TIME")]
+    pub as_of: Option<String>,
 }
 
 /// Messages that could not be handled.

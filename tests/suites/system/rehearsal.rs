@@ -21,6 +21,7 @@ fn two_rehearsals_decide_the_same_and_their_read_models_are_the_fold() -> Outcom
         assert!(report["floor_bars_per_second"].as_f64() > Some(0.0), "{report}");
         let chain = home.json(&["chain-hash"])?;
         assert_eq!(chain["chain_hash"], report["chain_hash"]);
+        the_past_ends_in_the_present(&home)?;
         let verified = home.json(&["projection", "verify"])?;
         let differences: Vec<_> = verified
             .as_array()
@@ -32,6 +33,22 @@ fn two_rehearsals_decide_the_same_and_their_read_models_are_the_fold() -> Outcom
         hashes.push(chain["chain_hash"].clone());
     }
     assert_eq!(hashes[0], hashes[1]);
+    Ok(())
+}
+
+/// As of the last event of TRADING, positions and accounts are those of the read model; before the first
+/// fill nothing is held.
+fn the_past_ends_in_the_present(home: &Home) -> anyhow::Result<()> {
+    let checkpoints = home.json(&["projection", "list"])?;
+    let trading = checkpoints.as_array().into_iter().flatten().find(|row| row["name"] == "trading");
+    let head = trading.and_then(|row| row["head"].as_u64()).unwrap_or_default();
+    let moment = format!("seq:{head}");
+    for command in ["positions", "account"] {
+        let now = home.json(&[command])?;
+        assert_eq!(home.json(&[command, "--as-of", &moment])?, now, "{command} as of {moment}");
+    }
+    let early = home.json(&["positions", "--as-of", "seq:4"])?;
+    assert_eq!(early, serde_json::json!([]));
     Ok(())
 }
 

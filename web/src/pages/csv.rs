@@ -24,7 +24,8 @@ where
 {
     let head = encode(&[head.iter().map(|&cell| cell.to_owned()).collect()]);
     let parts = rows.map(|part| part.map(|rows| encode(&rows)));
-    let body = Body::from_stream(futures::stream::once(async { Ok(head) }).chain(parts));
+    // Whoever compresses the answer asks once more after its end.
+    let body = Body::from_stream(futures::stream::once(async { Ok(head) }).chain(parts).fuse());
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),

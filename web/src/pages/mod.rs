@@ -22,11 +22,14 @@
 
 pub mod csv;
 mod layout;
+pub mod orders;
 pub mod overview;
 mod palette;
 mod panel;
 mod params;
+pub mod positions;
 pub mod table;
+pub mod timeline;
 mod visit;
 
 use std::collections::BTreeSet;
@@ -42,7 +45,9 @@ use crate::error::PageError;
 use crate::live::{self, LiveQuery};
 use crate::url::Url;
 
-pub use layout::{CLOCK, Layout};
+#[cfg(test)]
+pub use layout::CLOCK;
+pub use layout::Layout;
 pub use palette::palette;
 pub use panel::{Body, Of, Panel, Refresh, Rendering, Scope, Shown, Topic};
 pub use params::Params;
@@ -66,7 +71,7 @@ impl Page {
     ///
     /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `e` Events,
     /// `y` System, `l` Logs, `t` Settings.
-    pub const ALL: &'static [&'static Self] = &[&overview::PAGE];
+    pub const ALL: &'static [&'static Self] = &[&overview::PAGE, &orders::PAGE, &positions::PAGE];
 }
 
 /// Names of all accounts, in order.

@@ -9,6 +9,7 @@ use crate::url::escape;
 /// Names and values in the order of the address. A field left empty counts as absent, so that a plain form
 /// needs no script.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(transparent)]
 pub struct Params(Vec<(String, String)>);
 
 /// Longest value, in bytes.
@@ -43,6 +44,18 @@ impl Params {
         let Some(value) = self.get(name) else { return Ok(otherwise) };
         let number = value.parse().ok().filter(|number| (1..=most).contains(number));
         number.ok_or_else(|| PageError::field(name, value, format!("a whole number from 1 to {most}")))
+    }
+
+    /// Refuses fields other than `known`.
+    pub fn only(&self, known: &[&str]) -> Result<(), PageError> {
+        self.check()?;
+        match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            Some((name, _)) => {
+                let expected = if known.is_empty() { "no field".to_owned() } else { known.join(", ") };
+                Err(PageError::field("query", name, format!("only {expected}")))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Refuses what no page could mean.

@@ -6,6 +6,7 @@ pub mod control;
 pub mod decode;
 pub mod doctor;
 pub mod external;
+pub mod holdings;
 pub mod import;
 pub mod order;
 pub mod parked;

@@ -1,7 +1,7 @@
 //! `tapedeck order`: listed, shown, cancelled.
 
 use contracts::v1::OrderSpec;
-use projections::queries::{self, OrderDetail, OrderFilter, OrderRow, QueryError};
+use projections::queries::{self, Cursor, OrderDetail, OrderFilter, OrderRow, QueryError, Turn};
 use runtime::command as commands;
 
 use crate::cli::OrderCommand;
@@ -14,7 +14,7 @@ use crate::session::Session;
 /// Lists, shows or cancels.
 pub async fn run(session: &Session, command: &OrderCommand, output: Output) -> Result<(), Failure> {
     match command {
-        OrderCommand::List { open, strategy, symbol, limit, before } => {
+        OrderCommand::List { open, strategy, symbol, account, status, side, limit, before } => {
             if !(1..=queries::LIMIT_MAX).contains(limit) {
                 return Err(Failure::usage(
                     format!("--limit {limit}: expected 1 to {}", queries::LIMIT_MAX),
@@ -24,6 +24,9 @@ pub async fn run(session: &Session, command: &OrderCommand, output: Output) -> R
             let filter = OrderFilter {
                 strategy: strategy.clone(),
                 symbol: symbol.clone(),
+                account: account.clone(),
+                status: status.clone(),
+                side: side.clone(),
                 open: open.then_some(true),
                 ..OrderFilter::default()
             };
@@ -41,19 +44,21 @@ fn unreachable(error: QueryError) -> Failure {
 async fn list(
     session: &Session,
     filter: &OrderFilter,
-    before: Option<u64>,
+    before: Option<Cursor>,
     limit: u32,
     output: Output,
 ) -> Result<(), Failure> {
     let pool = session.reader().await?;
-    let page = queries::orders(&pool, filter, before, limit).await.map_err(unreachable)?;
+    let page = queries::list_orders(&pool, filter, before.map_or(Turn::Newest, Turn::Before), limit)
+        .await
+        .map_err(unreachable)?;
     pool.close().await;
     if output.json {
         return output.document(&page.rows);
     }
     let rows: Vec<Vec<String>> = page.rows.iter().map(cells).collect();
     output.table(&["TIME", "ORDER", "STRATEGY", "SYMBOL", "SIDE", "QTY", "FILLED", "PRICE", "STATUS"], &rows);
-    if let Some(next) = page.next {
+    if let Some(next) = page.older {
         output.note(&format!("more: --before {next}"));
     }
     Ok(())

@@ -19,11 +19,13 @@ use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
 
-pub use detail::{cancel, page as detail};
+pub use detail::{cancel, decision_of, missing, page as detail, request_cancel};
 pub use export::download;
+pub use filter::{Filter, time};
 
 /// The Orders page.
-pub static PAGE: Page = Page { title: "Orders", url: Url::Orders, key: 'o', panels: &[&TABLE, &detail::ORDER] };
+pub static PAGE: Page =
+    Page { title: "Orders", url: Url::Orders, key: 'o', panels: &[&TABLE, &detail::ORDER] };
 
 /// The list: which one follows from the field `tab`.
 static TABLE: Panel = Panel::fetched("orders-table", &["trading"], |scope| Box::pin(table::table(scope)));

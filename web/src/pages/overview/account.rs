@@ -13,20 +13,20 @@ use crate::view::{Instant, Signed, money, percent, ratio, signed_money, signed_p
 
 /// The five numbers.
 #[derive(Clone, Debug)]
-struct Tiles {
-    account: String,
-    marked: Instant,
-    equity: String,
-    equity_exact: String,
-    day_pnl: Signed,
-    day_pnl_exact: String,
-    day_return: Signed,
-    drawdown: Signed,
-    exposure: String,
-    exposure_share: String,
-    sharpe: String,
-    sharpe_note: String,
-    seq: u64,
+pub struct Tiles {
+    pub account: String,
+    pub marked: Instant,
+    pub equity: String,
+    pub equity_exact: String,
+    pub day_pnl: Signed,
+    pub day_pnl_exact: String,
+    pub day_return: Signed,
+    pub drawdown: Signed,
+    pub exposure: String,
+    pub exposure_share: String,
+    pub sharpe: String,
+    pub sharpe_note: String,
+    pub seq: u64,
 }
 
 impl Body<Tiles> {
@@ -97,7 +97,8 @@ async fn read_tiles(scope: &Scope<'_>) -> Result<Option<Tiles>, QueryError> {
 }
 
 impl Tiles {
-    fn of(account: &AccountRow, equity: Amount, marked_ns: i64, history: &History) -> Self {
+    /// The numbers of an account that was marked.
+    pub fn of(account: &AccountRow, equity: Amount, marked_ns: i64, history: &History) -> Self {
         let day_pnl = account.day_pnl.unwrap_or_default();
         let exposure = account.gross_exposure.unwrap_or_default();
         let below_peak = equity.checked_sub(history.peak).unwrap_or_default();

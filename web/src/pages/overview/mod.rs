@@ -3,6 +3,7 @@
 mod account;
 mod activity;
 mod market;
+mod past;
 mod positions;
 mod status;
 mod strategies;
@@ -15,6 +16,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+use super::timeline::Control;
 use super::{Layout, Page, Panel, Params, Rendering, Visit, account_names, chosen};
 use crate::app::App;
 use crate::error::PageError;
@@ -80,6 +82,7 @@ static EVENTS: Panel = Panel::pushed("events", &["trading"], |scope| Box::pin(ac
 #[template(path = "overview.html")]
 struct Overview<'a> {
     layout: Layout<'a>,
+    timeline: Control,
     accounts: &'a [String],
     account: &'a str,
     equity_source: String,
@@ -104,12 +107,17 @@ pub async fn page(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
+    let timeline = Control::of(&app, &params, "/").await?;
+    if timeline.is_past() {
+        let html = Box::pin(past::page(&visit, timeline)).await?;
+        return visit.respond(Ok(html));
+    }
     // Twelve panels at once are a large future; it belongs on the heap.
-    let html = Box::pin(assemble(&visit)).await;
+    let html = Box::pin(assemble(&visit, timeline)).await;
     visit.respond(html)
 }
 
-async fn assemble(visit: &Visit<'_>) -> Rendering {
+async fn assemble(visit: &Visit<'_>, timeline: Control) -> Rendering {
     let scope = &visit.scope();
     let layout = visit.layout(scope, PANELS).await?;
     let (checklist, tiles, equity, market, kill, alerts) = tokio::try_join!(
@@ -132,6 +140,7 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
     let account = scope.account;
     Overview {
         layout,
+        timeline,
         accounts: &visit.accounts,
         account,
         equity_source,

@@ -10,21 +10,22 @@ const POSITIONS_MAX: usize = 50;
 
 /// Open positions.
 #[derive(Clone, Debug)]
-struct Positions {
-    rows: Vec<PositionRow>,
+pub struct Positions {
+    pub rows: Vec<PositionRow>,
     /// Positions not listed.
-    more: usize,
+    pub more: usize,
 }
 
+/// One of them.
 #[derive(Clone, Debug)]
-struct PositionRow {
-    symbol: String,
-    strategy: String,
-    quantity: String,
-    average: String,
-    last: String,
-    unrealized: Signed,
-    seq: u64,
+pub struct PositionRow {
+    pub symbol: String,
+    pub strategy: String,
+    pub quantity: String,
+    pub average: String,
+    pub last: String,
+    pub unrealized: Signed,
+    pub seq: u64,
 }
 
 #[derive(Template)]
@@ -42,10 +43,17 @@ pub async fn positions(scope: &Scope<'_>) -> Rendering {
 
 async fn read_positions(scope: &Scope<'_>) -> Result<Option<Positions>, QueryError> {
     let positions = queries::positions(&scope.app.config.pool, Some(scope.account), false).await?;
-    Ok((!positions.is_empty()).then(|| Positions {
-        rows: positions.iter().take(POSITIONS_MAX).map(PositionRow::of).collect(),
-        more: positions.len().saturating_sub(POSITIONS_MAX),
-    }))
+    Ok(Positions::of(&positions))
+}
+
+impl Positions {
+    /// Rows; nothing when nothing is held.
+    pub fn of(positions: &[Position]) -> Option<Self> {
+        (!positions.is_empty()).then(|| Self {
+            rows: positions.iter().take(POSITIONS_MAX).map(PositionRow::of).collect(),
+            more: positions.len().saturating_sub(POSITIONS_MAX),
+        })
+    }
 }
 
 impl PositionRow {

@@ -44,7 +44,8 @@ struct LimitsPanel {
 
 /// Bars of used and most.
 pub async fn limits(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, &LIMITS, read(scope)).await;
+    // The whole book is loaded in it: a large future, which belongs on the heap.
+    let body = Body::read(scope, &LIMITS, Box::pin(read(scope))).await;
     LimitsPanel { v: scope.version, body }.render()
 }
 

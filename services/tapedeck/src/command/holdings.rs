@@ -1,0 +1,135 @@
+//! `tapedeck positions` and `tapedeck account`: what is held and how accounts stand, now or as of a moment
+//! of the past.
+
+use std::sync::Arc;
+
+use domain::money::Amount;
+use projections::as_of::{AsOfError, Moment, Past, Timeline};
+use projections::queries::{self, AccountRow, PositionRow};
+
+use crate::cli::{AccountOptions, Positions};
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::render::time;
+use crate::session::Session;
+
+/// Lists positions.
+pub async fn positions(session: &Session, options: &Positions, output: Output) -> Result<(), Failure> {
+    let account = options.account.as_deref();
+    let rows = match past(session, options.as_of.as_deref(), output).await? {
+        Some(past) => past.positions(account, options.flat),
+        None => {
+            let pool = session.reader().await?;
+            let rows = queries::positions(&pool, account, options.flat).await;
+            pool.close().await;
+            rows.map_err(|error| Failure::unreachable(error.to_string()))?
+        }
+    };
+    if output.json {
+        return output.document(&rows);
+    }
+    if rows.is_empty() {
+        output.note("flat: nothing is held");
+        return Ok(());
+    }
+    let cells: Vec<Vec<String>> = rows.iter().map(position).collect();
+    output.table(
+        &["ACCOUNT", "STRATEGY", "SYMBOL", "QTY", "AVERAGE", "MARK", "UNREALISED", "REALISED", "FEES"],
+        &cells,
+    );
+    Ok(())
+}
+
+/// Lists accounts.
+pub async fn accounts(session: &Session, options: &AccountOptions, output: Output) -> Result<(), Failure> {
+    let rows = match past(session, options.as_of.as_deref(), output).await? {
+        Some(past) => past.accounts(),
+        None => {
+            let pool = session.reader().await?;
+            let rows = queries::accounts(&pool).await;
+            pool.close().await;
+            rows.map_err(|error| Failure::unreachable(error.to_string()))?
+        }
+    };
+    let known = rows.iter().map(|row| row.account.as_str()).collect::<Vec<_>>().join(", ");
+    let wanted = |row: &AccountRow| options.account.as_ref().is_none_or(|account| *account == row.account);
+    if let Some(account) = options.account.as_ref().filter(|_| !rows.iter().any(wanted)) {
+        let expected = if known.is_empty() { "there is none".to_owned() } else { known };
+        return Err(Failure::not_found(
+            format!("account {account:?}: expected one of {expected}"),
+            "tapedeck account",
+        ));
+    }
+    let rows: Vec<AccountRow> = rows.into_iter().filter(wanted).collect();
+    if output.json {
+        return output.document(&rows);
+    }
+    let cells: Vec<Vec<String>> = rows.iter().map(account).collect();
+    output.table(
+        &[
+            "ACCOUNT",
+            "EQUITY",
+            "CASH",
+            "DAY P&L",
+            "EXPOSURE",
+            "REALISED",
+            "UNREALISED",
+            "FEES",
+            "MARKED",
+            "STATE",
+        ],
+        &cells,
+    );
+    Ok(())
+}
+
+/// The state of the moment asked for; `None` for the present.
+async fn past(session: &Session, as_of: Option<&str>, output: Output) -> Result<Option<Arc<Past>>, Failure> {
+    let Some(text) = as_of else { return Ok(None) };
+    let hint = "--as-of seq:1200, or --as-of 2020-01-02T15:30:00Z";
+    let moment: Moment = text.parse().map_err(|_| {
+        Failure::usage(format!("--as-of {text:?}: expected seq:N or an instant (RFC 3339)"), hint)
+    })?;
+    let timeline = Timeline::new(Arc::clone(&session.tape));
+    let past = timeline.at(moment).await.map_err(|error| match error {
+        AsOfError::Future { .. } => Failure::usage(error.to_string(), hint),
+        AsOfError::Tape(error) => Failure::unreachable(error.to_string()),
+    })?;
+    let at = past.market_ns.map_or_else(String::new, |ns| format!(", market time {}", time(ns)));
+    output.note(&format!("as of event {} of TRADING{at}", past.sequence()));
+    Ok(Some(past))
+}
+
+fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "–".to_owned(), |value| value.to_string())
+}
+
+fn position(row: &PositionRow) -> Vec<String> {
+    vec![
+        row.account.clone(),
+        row.strategy.clone(),
+        row.symbol.clone(),
+        row.quantity.to_string(),
+        or_dash(row.average_cost),
+        or_dash(row.mark_price),
+        or_dash(row.unrealized_pnl),
+        row.realized_pnl.to_string(),
+        row.fees.to_string(),
+    ]
+}
+
+fn account(row: &AccountRow) -> Vec<String> {
+    let amount = |value: Option<Amount>| or_dash(value);
+    vec![
+        row.account.clone(),
+        amount(row.equity),
+        row.cash.to_string(),
+        amount(row.day_pnl),
+        amount(row.gross_exposure),
+        row.realized_pnl.to_string(),
+        amount(row.unrealized_pnl),
+        row.fees.to_string(),
+        row.marked_ns.map_or_else(|| "–".to_owned(), time),
+        if row.halted { format!("halted: {}", row.halt_reason) } else { "trading".to_owned() },
+    ]
+}

@@ -1,0 +1,127 @@
+// Orders: what every page must pass, and what is its own: filters, the file, the cancel, focus.
+import { expect, test, type Page } from "@playwright/test";
+import { checkPage } from "./checks";
+import { openPage, version } from "./support";
+
+checkPage("Orders", { path: "/orders?tab=all", ready: "#orders-table tbody tr" });
+checkPage("Fills", { path: "/orders?tab=fills", ready: "#orders-table tbody tr" });
+checkPage("An order", {
+  path: async (page) => {
+    await openPage(page, "/orders?tab=all");
+    const link = page.locator("#orders-table tbody a[data-open]").first();
+    await expect(link).toBeVisible({ timeout: 30_000 });
+    return (await link.getAttribute("href")) ?? "";
+  },
+  ready: "#order .facts",
+});
+
+const ids = (page: Page): Promise<string[]> =>
+  page.locator("#orders-table tbody tr").evaluateAll((rows) => rows.map((row) => row.id));
+
+test("the list moves by itself, keeps its filters, and the focus survives", async ({ page }) => {
+  await openPage(page, "/orders?tab=all&side=buy");
+  await expect(page.locator("#orders-table tbody tr").first()).toBeVisible({ timeout: 30_000 });
+  const [first] = await ids(page);
+  const link = page.locator(`#${first} a[data-open]`);
+  await link.focus();
+  // A newer order comes above it, and the link that had the focus still has it.
+  await expect.poll(async () => (await ids(page))[0], { timeout: 60_000 }).not.toBe(first);
+  await expect(link).toBeFocused();
+  const sides = await page.locator("#orders-table tbody td[data-label=Side]").allTextContents();
+  expect(new Set(sides)).toEqual(new Set(["BUY"]));
+});
+
+test("pause holds the list still, resume catches up", async ({ page }) => {
+  await openPage(page, "/orders?tab=all");
+  await expect(page.locator("#orders-table tbody tr").first()).toBeVisible({ timeout: 30_000 });
+  await page.locator("#pause").click();
+  const held = await page.locator("#orders-table").innerHTML();
+  await expect(page.locator("#live-text")).toHaveText(/waiting/, { timeout: 30_000 });
+  expect(await page.locator("#orders-table").innerHTML()).toBe(held);
+  const before = await version(page);
+  await page.locator("#pause").click();
+  await expect.poll(() => version(page)).toBeGreaterThan(before);
+});
+
+test("filters are in the address, and the file holds the rows that pass them", async ({ page }) => {
+  await openPage(page, "/orders?tab=all");
+  await expect(page.locator("#orders-table tbody tr").first()).toBeVisible({ timeout: 30_000 });
+  const symbol = (await page.locator("#orders-table tbody th").last().textContent()) ?? "";
+  // Up to and including an order that is there: the rows stay the same while the demo goes on.
+  const until = (await page.locator("#orders-table tbody time").last().getAttribute("datetime")) ?? "";
+  await page.keyboard.press("/");
+  await page.locator("input[name=symbol]").fill(symbol);
+  await page.locator("input[name=symbol]").press("Enter");
+  await page.waitForURL((url) => url.searchParams.get("symbol") === symbol && !url.searchParams.has("side"));
+  await openPage(page, `/orders?tab=all&symbol=${symbol}&to=${encodeURIComponent(until)}&limit=200`);
+  const shown = (await ids(page)).map((id) => id.replace(/^o-/, ""));
+  expect(shown.length).toBeGreaterThan(0);
+  const href = (await page.getByRole("link", { name: "Download CSV" }).getAttribute("href")) ?? "";
+  const file = await page.evaluate(async (url) => (await fetch(url)).text(), href);
+  const rows = file.trim().split("\r\n").slice(1);
+  expect(rows.map((row) => row.split(",")[0])).toEqual(shown);
+  expect(new Set(rows.map((row) => row.split(",")[4]))).toEqual(new Set([symbol]));
+});
+
+test("older rows are a link away, and the way back", async ({ page }) => {
+  await openPage(page, "/orders?tab=all&limit=1");
+  const older = page.getByRole("link", { name: /Older/ });
+  await expect(older).toBeVisible({ timeout: 60_000 });
+  await page.locator("#pause").click();
+  const [newest] = await ids(page);
+  await older.click();
+  await page.waitForURL(/before=/);
+  expect((await ids(page))[0]).not.toBe(newest);
+  await page.getByRole("link", { name: /Newer/ }).click();
+  await page.waitForURL(/after=/);
+  await expect(page.locator(`#${newest}`)).toBeVisible();
+});
+
+test("j, k and Enter open an order; it shows its history, its decision and its chain", async ({ page }) => {
+  await openPage(page, "/orders?tab=all");
+  await expect(page.locator("#orders-table tbody tr").first()).toBeVisible({ timeout: 30_000 });
+  await page.locator("#pause").click();
+  const [first] = await ids(page);
+  await page.locator("body").press("j");
+  await expect(page.locator(`#${first}`)).toBeFocused();
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/orders\/[0-9a-f]+$/);
+  await expect(page.locator("#h-risk")).toBeVisible();
+  await expect(page.getByText("Version of the limits")).toBeVisible();
+  await expect(page.getByRole("link", { name: "Chain: bar to fill" })).toHaveAttribute("href", /\/events\/chain\//);
+});
+
+test("two presses of Enter cancel an order, once", async ({ page }) => {
+  // An order of the demo is open for moments only: the cancel is asked for as soon as one appears.
+  await openPage(page, "/orders");
+  const requests: string[] = [];
+  page.on("request", (request) => {
+    if (request.method() === "POST") requests.push(request.postData() ?? "");
+  });
+  // Found and held in one step, before the next bar fills it.
+  const caught = (): Promise<string> =>
+    page.evaluate(() => {
+      const question = document.querySelector("#orders-table details.confirm");
+      if (!question) return "";
+      document.querySelector<HTMLButtonElement>("#pause")?.click();
+      return question.closest("tr")?.id ?? "";
+    });
+  let id = "";
+  await expect.poll(async () => (id = (await caught()).replace(/^o-/, "")), { timeout: 60_000, intervals: [20] }).not.toBe("");
+  await page.locator(`#o-${id} summary`).focus();
+  await page.keyboard.press("Enter");
+  const yes = page.locator(`#o-${id} form button`);
+  await expect(yes).toBeFocused();
+  // The second press, doubled as an impatient finger does it.
+  await yes.evaluate((button: HTMLButtonElement) => {
+    button.click();
+    button.click();
+  });
+  const notice = page.locator("#notice span");
+  await expect(notice).toHaveText(/Cancel of order .* requested|is over already/);
+  const keys = new Set(requests.map((body) => new URLSearchParams(body).get("key")));
+  expect(keys.size).toBe(1);
+  const taken = /requested/.test((await notice.textContent()) ?? "");
+  await openPage(page, `/orders/${id}`);
+  await expect(page.locator("#order tr[data-kind='order cancel requested']")).toHaveCount(taken ? 1 : 0);
+});

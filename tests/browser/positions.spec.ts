@@ -1,0 +1,112 @@
+// Positions & risk: what every page must pass, and what is its own: sums, limits, denials, halts, the past.
+import { expect, test, type Page } from "@playwright/test";
+import { checkPage } from "./checks";
+import { openOverview, openPage } from "./support";
+
+checkPage("Positions", { path: "/positions", ready: "#positions-held tbody tr" });
+checkPage("Positions of the past", { path: "/positions?as_of=seq:40", live: false });
+
+const open = async (page: Page): Promise<void> => {
+  await openPage(page, "/positions");
+  await expect(page.locator("#positions-held tbody tr").first()).toBeVisible({ timeout: 30_000 });
+};
+
+/** A sum of decimal strings at 1e-9, exact. */
+function sum(values: string[]): bigint {
+  return values.map(nano).reduce((a, b) => a + b, 0n);
+}
+
+function nano(text: string): bigint {
+  const [whole = "0", fraction = ""] = text.replace("-", "").split(".");
+  const value = BigInt(whole) * 1_000_000_000n + BigInt(fraction.padEnd(9, "0"));
+  return text.startsWith("-") ? -value : value;
+}
+
+test("totals equal the sum of the rows, and both tables say the same", async ({ page }) => {
+  await open(page);
+  await page.locator("#pause").click();
+  const totals: Record<string, string[]> = {};
+  for (const table of ["#positions-held", "#positions-netted"]) {
+    for (const figure of ["data-unrealized", "data-realized", "data-exposure", "data-fees"]) {
+      const rows = await page.locator(`${table} tbody tr`).evaluateAll(
+        (rows, name) => rows.map((row) => row.getAttribute(name) ?? ""),
+        figure,
+      );
+      const total = (await page.locator(`${table} tfoot tr`).getAttribute(figure)) ?? "";
+      expect(nano(total)).toBe(sum(rows));
+      if (figure !== "data-exposure") (totals[figure] ??= []).push(total);
+    }
+  }
+  for (const [held, netted] of Object.values(totals)) expect(held).toBe(netted);
+});
+
+test("limits show what is used of most", async ({ page }) => {
+  await open(page);
+  for (const rule of ["daily_loss", "max_order_value", "max_position", "max_exposure"]) {
+    await expect(page.locator(`#limit-${rule} progress`)).toBeVisible();
+  }
+  const exposure = Number(await page.locator("#limit-max_exposure progress").getAttribute("value"));
+  expect(exposure).toBeGreaterThan(0);
+});
+
+test("a breach names its rule and links to its chain", async ({ page }) => {
+  await openPage(page, "/positions");
+  const breach = page.locator("#breaches tbody tr").first();
+  await expect(breach).toBeVisible({ timeout: 60_000 });
+  await page.locator("#pause").click();
+  const rule = (await breach.getAttribute("data-rule")) ?? "";
+  expect(rule).not.toBe("");
+  await expect(breach.locator("a[data-open]")).toHaveAttribute("href", /^\/events\/chain\/[0-9a-f-]+$/);
+  await page.locator("#breach-rule").selectOption(rule);
+  await page.locator("#breaches form button").click();
+  await page.waitForURL((url) => url.searchParams.get("rule") === rule);
+  const rules = await page.locator("#breaches tbody tr").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-rule")));
+  expect(new Set(rules)).toEqual(new Set([rule]));
+});
+
+test("one account is halted with its word and resumed", async ({ page }) => {
+  await open(page);
+  await page.locator("#form-account-halt input[name=word]").fill("HALT");
+  await page.locator("#form-account-halt button").click();
+  await expect(page.locator("#account-state")).toHaveText("HALTED");
+  await page.locator("#form-account-resume input[name=word]").fill("RESUME");
+  await page.locator("#form-account-resume button").click();
+  await expect(page.locator("#account-state")).toHaveText("TRADING");
+});
+
+test("the slider leads to the past and along it, and back to the present", async ({ page }) => {
+  await open(page);
+  const slider = page.locator("[data-timeline] input[type=range]");
+  await slider.focus();
+  await page.keyboard.press("Home");
+  await page.waitForURL(/as_of=seq%3A1$/);
+  await expect(page.locator("html")).toHaveAttribute("data-live", "past");
+  await expect(page.locator("#past-label")).toContainText("Past");
+  await expect(page.locator("#positions-held")).toContainText("Flat");
+  await expect(page.locator("main form[method=post]")).toHaveCount(0);
+  // To the end of the line as it was when the page was opened: what is held then is held.
+  await page.locator("[data-timeline] input[type=range]").focus();
+  await page.keyboard.press("End");
+  await expect(page.locator("#positions-held tbody tr").first()).toBeVisible();
+  expect(new URL(page.url()).searchParams.get("as_of")).toMatch(/^seq:\d+$/);
+  // A page of the past stays as it is.
+  const held = await page.locator("#positions-held").innerHTML();
+  await page.getByRole("link", { name: "Back to live" }).click();
+  await expect(page.locator("html")).toHaveAttribute("data-live", "live");
+  expect(held).not.toBe("");
+});
+
+test("the same moment looks the same twice, on the Overview too", async ({ page }) => {
+  await open(page);
+  const head = await page.locator("[data-timeline] input[type=range]").getAttribute("max");
+  const seen: string[] = [];
+  for (let round = 0; round < 2; round += 1) {
+    await openPage(page, `/positions?as_of=seq:${head}`, false);
+    seen.push((await page.locator("#positions-held table").textContent()) ?? "");
+    await openPage(page, `/?as_of=seq:${head}`, false);
+    seen.push((await page.locator("#tiles").textContent()) ?? "");
+    await openOverview(page);
+  }
+  expect(seen[0]).toBe(seen[2]);
+  expect(seen[1]).toBe(seen[3]);
+});
