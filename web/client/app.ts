@@ -5,8 +5,9 @@ import htmx from "htmx.org";
 import { startFilters } from "./filters";
 import { startForms } from "./forms";
 import { startKeys } from "./keys";
-import { startLive } from "./live";
+import { isPaused, startLive, togglePause } from "./live";
 import { startPalette } from "./palette";
+import { startTail } from "./tail";
 import { startTheme } from "./theme";
 import { startZone } from "./zone";
 
@@ -24,4 +25,5 @@ startFilters();
 startKeys();
 startPalette();
 startLive();
+startTail(isPaused, togglePause);
 document.documentElement.dataset["script"] = "on";

@@ -8,12 +8,13 @@
 mod chain;
 mod list;
 mod message;
+pub mod parked;
 mod tree;
 
 pub use chain::{Hop, chain};
-pub use list::{Found, Listed, Place, Wanted, WantedError, list};
+pub use list::{Place, Wanted, WantedError, list};
 pub use message::{Message, Row, message, row};
-pub use tree::{Branch, Level, STREAMS, StreamCount, level, stream_named, streams};
+pub use tree::{Branch, Level, STREAMS, StreamCount, level, stream_named, streams, subjects_of};
 
 /// Why the tape was not browsed.
 #[derive(Debug, thiserror::Error)]

@@ -28,6 +28,9 @@ pub enum PageError {
     /// The read models could not be read.
     #[error("The read models cannot be read now: {0}")]
     ReadModel(String),
+    /// The tape could not be read.
+    #[error("The tape cannot be read now: {0}")]
+    Unread(String),
     /// The tape did not take the command; it may or may not be repeated, with the same key, safely.
     #[error("The tape did not take the command: {0}")]
     Tape(String),
@@ -48,7 +51,7 @@ impl PageError {
             Self::Token => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Missing(_) => StatusCode::NOT_FOUND,
-            Self::ReadModel(_) | Self::Tape(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ReadModel(_) | Self::Unread(_) | Self::Tape(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -21,6 +21,8 @@ mod health;
 mod history;
 mod live;
 mod view;
+mod browse;
+mod socket;
 mod pages;
 mod action;
 

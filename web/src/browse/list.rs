@@ -5,7 +5,7 @@
 
 use contracts::stream::TRADING;
 use contracts::stream_of;
-use event_log::{STORED_MAX, Stored, Tape};
+use event_log::{LogError, STORED_MAX, Stored, Tape};
 use futures::StreamExt as _;
 use projections::queries::{self, EventFilter};
 use sqlx::PgPool;
@@ -134,14 +134,11 @@ impl Wanted {
     }
 }
 
-/// A message of a list.
-pub type Found = Row;
-
 /// One page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// Messages, newest first.
-    pub rows: Vec<Found>,
+    pub rows: Vec<Row>,
     /// Below this sequence there may be more.
     pub older: Option<u64>,
     /// Above this sequence there may be more.
@@ -259,13 +256,18 @@ async fn indexed(
     };
     let limit = u32::try_from(limit).unwrap_or(queries::LIMIT_MAX);
     let page = queries::events(pool, &filter, before, limit).await?;
-    let sequences = page.rows.iter().map(|row| tape.stored_from(TRADING, ">", row.sequence, 1));
-    let read: Vec<_> = futures::stream::iter(sequences).buffered(READS).collect().await;
+    let sequences: Vec<u64> = page.rows.iter().map(|row| row.sequence).collect();
+    let reads = sequences.into_iter().map(|sequence| event_at(tape, sequence));
+    let read: Vec<_> = futures::stream::iter(reads).buffered(READS).collect().await;
     let mut rows = Vec::with_capacity(read.len());
-    for (found, asked) in read.into_iter().zip(&page.rows) {
-        let stored = found?.pop().filter(|stored| stored.sequence == asked.sequence);
+    for found in read {
         let covered = |stored: &Stored| event_log::covers(wanted.filter(), &stored.subject);
-        rows.extend(stored.filter(covered).map(|stored| row(TRADING, &stored)));
+        rows.extend(found?.filter(covered).map(|stored| row(TRADING, &stored)));
     }
     Ok(Listed { rows, older: page.next, newer: None, stopped_at: None })
+}
+
+async fn event_at(tape: &Tape, sequence: u64) -> Result<Option<Stored>, LogError> {
+    let found = tape.stored_from(TRADING, ">", sequence, 1).await?.pop();
+    Ok(found.filter(|stored| stored.sequence == sequence))
 }

@@ -19,6 +19,18 @@ pub fn stream_named(name: &str) -> Option<&'static str> {
     STREAMS.into_iter().find(|stream| *stream == name)
 }
 
+/// The subjects of a stream, separated by spaces.
+#[must_use]
+pub fn subjects_of(stream: &str) -> &'static str {
+    match stream {
+        stream::MARKET => "market.>",
+        stream::TRADING => "control.> signal.> risk.> order.> fill.> account.>",
+        stream::AUDIT => "audit.>",
+        stream::PARKED => "parked.>",
+        _ => "log.>",
+    }
+}
+
 /// A stream and what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamCount {

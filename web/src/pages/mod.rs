@@ -21,6 +21,7 @@
 //! 5. A browser test: `checkPage` of `tests/browser/checks.ts` with the page's path.
 
 pub mod csv;
+pub mod events;
 mod layout;
 pub mod overview;
 mod palette;
@@ -66,7 +67,7 @@ impl Page {
     ///
     /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `e` Events,
     /// `y` System, `l` Logs, `t` Settings.
-    pub const ALL: &'static [&'static Self] = &[&overview::PAGE];
+    pub const ALL: &'static [&'static Self] = &[&overview::PAGE, &events::PAGE];
 }
 
 /// Names of all accounts, in order.
