@@ -48,7 +48,8 @@ pub use operations::{
     HaltRow, HeartbeatRow, ProjectionRow, checkpoints, halts, heartbeats, projection_status,
 };
 pub use orders::{
-    FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, fills, load_order, order, orders,
+    FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, average, fills, load_order,
+    order, orders,
 };
 pub use overview::{QualityCount, latest_equity, parked_open, peak_equity, quality_counts};
 pub use parked::{ParkedRow, parked, parked_message, parked_same};

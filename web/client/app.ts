@@ -9,6 +9,7 @@ import { isPaused, startLive, togglePause } from "./live";
 import { startPalette } from "./palette";
 import { startTail } from "./tail";
 import { startTheme } from "./theme";
+import { startTimeline } from "./timeline";
 import { startZone } from "./zone";
 
 // The content security policy allows neither inline styles nor evaluated code.
@@ -24,6 +25,7 @@ startForms();
 startFilters();
 startKeys();
 startPalette();
+startTimeline();
 startLive();
 startTail(isPaused, togglePause);
 document.documentElement.dataset["script"] = "on";

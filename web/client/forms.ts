@@ -35,12 +35,26 @@ export function startForms(): void {
     else if (xhr.status >= 400) notice(xhr.responseText, true);
     else {
       elt.reset();
-      elt.closest("details.confirm")?.removeAttribute("open");
+      const question = elt.closest<HTMLDetailsElement>("details.confirm");
+      if (question) {
+        question.open = false;
+        question.querySelector("summary")?.focus();
+      }
     }
   });
   document.addEventListener("input", (event) => {
     if (event.target instanceof HTMLInputElement && event.target.dataset["word"]) confirmWord(event.target);
   });
+  // A question that was opened is answered next: its button takes the focus.
+  document.addEventListener(
+    "toggle",
+    (event) => {
+      const details = event.target;
+      if (!(details instanceof HTMLDetailsElement) || !details.matches(".confirm") || !details.open) return;
+      details.querySelector<HTMLButtonElement>("form button")?.focus();
+    },
+    true,
+  );
   document.addEventListener("click", (event) => {
     if (event.target instanceof HTMLElement && event.target.dataset["copy"]) void copy(event.target);
   });

@@ -160,18 +160,24 @@ export async function resync(version: number): Promise<void> {
   try {
     const response = await fetch(location.href, { headers: { accept: "text/html" } });
     if (!response.ok) return;
-    const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    const fresh = Number(page.documentElement.dataset["v"] ?? String(version));
-    for (const target of document.querySelectorAll<HTMLElement>("[id][data-v]:not(html)")) delete target.dataset["v"];
-    for (const element of page.querySelectorAll<HTMLElement>("[id][data-v]:not(html)")) {
-      morph(document.importNode(element, true), fresh);
-    }
+    const fresh = showPage(await response.text(), version);
     root.dataset["v"] = String(fresh);
   } catch {
     // The connection is gone again; the stream says so and asks for another resync when it is back.
   } finally {
     resyncing = false;
   }
+}
+
+/** Shows a page that was fetched, element by element; returns the version that it holds. */
+export function showPage(html: string, version = 0): number {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const fresh = Number(page.documentElement.dataset["v"] ?? String(version));
+  for (const target of document.querySelectorAll<HTMLElement>("[id][data-v]:not(html)")) delete target.dataset["v"];
+  for (const element of page.querySelectorAll<HTMLElement>("[id][data-v]:not(html)")) {
+    morph(document.importNode(element, true), fresh);
+  }
+  return fresh;
 }
 
 function showState(): void {

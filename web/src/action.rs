@@ -125,7 +125,8 @@ pub fn caller(app: &App, headers: &HeaderMap, form: &CommandForm) -> Result<Call
     Ok(Caller { actor: ACTOR.to_owned(), key: form.key.clone() })
 }
 
-fn expect_word(form: &CommandForm, word: &'static str) -> Result<(), PageError> {
+/// The word that a command needs, whatever the page did.
+pub fn expect_word(form: &CommandForm, word: &'static str) -> Result<(), PageError> {
     if form.word.trim() == word { Ok(()) } else { Err(field("word", &form.word, word)) }
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use projections::as_of::Timeline;
+
 use crate::assets::Assets;
 use crate::config::WebConfig;
 use crate::health::Freshness;
@@ -26,6 +28,8 @@ pub struct App {
     pub freshness: Freshness,
     /// What the numbers of an account's past add up to.
     pub history: Histories,
+    /// The state as of a moment.
+    pub timeline: Timeline,
 }
 
 impl App {
@@ -40,6 +44,7 @@ impl App {
             sessions: Sessions::new(config.secret),
             freshness: Freshness::default(),
             history: Histories::default(),
+            timeline: Timeline::new(Arc::clone(&context.tape)),
             context,
             config,
         }))

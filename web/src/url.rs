@@ -17,6 +17,12 @@ pub enum Url<'a> {
     Order(&'a str),
     /// Asks for an order to be cancelled.
     OrderCancel(&'a str),
+    /// Positions and risk.
+    Positions,
+    /// Stop new exposure of one account.
+    AccountHalt(&'a str),
+    /// End the halt of one account.
+    AccountResume(&'a str),
     /// The chain of events behind one, from bar to fill.
     Chain(&'a str),
     /// The tape, message by message.
@@ -55,6 +61,9 @@ impl fmt::Display for Url<'_> {
             Self::Orders => formatter.write_str("/orders"),
             Self::Order(id) => write!(formatter, "/orders/{}", escape(id)),
             Self::OrderCancel(id) => write!(formatter, "/orders/{}/cancel", escape(id)),
+            Self::Positions => formatter.write_str("/positions"),
+            Self::AccountHalt(account) => write!(formatter, "/accounts/{}/halt", escape(account)),
+            Self::AccountResume(account) => write!(formatter, "/accounts/{}/resume", escape(account)),
             Self::Chain(id) => write!(formatter, "/events/chain/{}", escape(id)),
             Self::Events => formatter.write_str("/events"),
             Self::Event(stream, sequence) => write!(formatter, "/events/{}/{sequence}", escape(stream)),

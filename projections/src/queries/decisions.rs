@@ -103,6 +103,8 @@ pub struct DecisionFilter {
     pub from_ns: Option<i64>,
     /// Before this instant, UTC nanoseconds.
     pub to_ns: Option<i64>,
+    /// Up to and including this sequence of TRADING.
+    pub up_to: Option<u64>,
 }
 
 /// One strategy with what it earned.

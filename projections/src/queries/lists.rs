@@ -10,6 +10,7 @@ use super::decisions::{self, DecisionFilter, DecisionRow, SignalFilter, SignalRo
 use super::orders::{self, FillFilter, FillRow, OrderFilter, OrderRow};
 use super::reading::read_all;
 use super::turn::{Cursor, Part, Turn, rows};
+use crate::write::stored;
 
 /// Statuses of orders that are over.
 const ENDED: [&str; 4] = ["filled", "cancelled", "rejected", "expired"];
@@ -96,6 +97,9 @@ pub async fn list_decisions(
     equal(&mut statement, "verdict", filter.verdict.as_ref());
     equal(&mut statement, "rule", filter.rule.as_ref());
     equal(&mut statement, "signal_id", filter.signal_id.as_ref());
+    if let Some(sequence) = filter.up_to {
+        statement.push(" AND risk_decisions.sequence <= ").push_bind(stored(sequence));
+    }
     between(&mut statement, "event_time_ns", filter.from_ns, filter.to_ns);
     turn.push(&mut statement, ("event_time_ns", "sequence"), limit);
     let found = statement.build().fetch_all(pool).await?;

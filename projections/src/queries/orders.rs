@@ -250,8 +250,9 @@ pub(super) fn read_order(row: Reading<'_>) -> Result<OrderRow, sqlx::Error> {
     })
 }
 
-/// `value` / `quantity`, rounded half to even at 1e-9; `None` for nothing.
-pub(super) fn average(value: Amount, quantity: Quantity) -> Option<Price> {
+/// Cost per share: `value` / `quantity`, without sign, rounded half to even at 1e-9; `None` for nothing.
+#[must_use]
+pub fn average(value: Amount, quantity: Quantity) -> Option<Price> {
     let shares = i128::from(quantity.0).abs();
     if shares == 0 {
         return None;

@@ -78,6 +78,12 @@ impl<'a> Layout<'a> {
         }
     }
 
+    /// Makes it the frame of a page of the past: nothing in it is live.
+    pub fn set_past(&mut self) {
+        self.live = "past";
+        self.topics.clear();
+    }
+
     /// Path of an asset.
     #[must_use]
     pub fn asset(&self, name: &str) -> String {

@@ -23,11 +23,14 @@
 pub mod csv;
 pub mod events;
 mod layout;
+pub mod orders;
 pub mod overview;
 mod palette;
 mod panel;
 mod params;
+pub mod positions;
 pub mod table;
+pub mod timeline;
 mod visit;
 
 use std::collections::BTreeSet;
@@ -43,7 +46,9 @@ use crate::error::PageError;
 use crate::live::{self, LiveQuery};
 use crate::url::Url;
 
-pub use layout::{CLOCK, Layout};
+#[cfg(test)]
+pub use layout::CLOCK;
+pub use layout::Layout;
 pub use palette::palette;
 pub use panel::{Body, Of, Panel, Refresh, Rendering, Scope, Shown, Topic};
 pub use params::Params;
@@ -67,7 +72,11 @@ impl Page {
     ///
     /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `e` Events,
     /// `y` System, `l` Logs, `t` Settings.
+<<<<<<< HEAD
     pub const ALL: &'static [&'static Self] = &[&overview::PAGE, &events::PAGE];
+=======
+    pub const ALL: &'static [&'static Self] = &[&overview::PAGE, &orders::PAGE, &positions::PAGE];
+>>>>>>> foundation-pages-fixed
 }
 
 /// Names of all accounts, in order.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::{Page, Params, layout};
+use super::{Page, Params, layout, timeline};
 use crate::app::App;
 use crate::session::FormKeys;
 use crate::url::Url;
@@ -102,23 +102,17 @@ impl Panel {
     /// Where to load it again for `scope`.
     #[must_use]
     pub fn url(&self, scope: &Scope<'_>) -> String {
-        let own;
-        let params = match (self.refresh, self.of) {
-            (Refresh::Fetched, _) => scope.params,
-            (Refresh::Pushed, Of::Account) => {
-                own = Params::default().with("account", scope.account);
-                &own
-            }
-            (Refresh::Pushed, Of::Symbol) => {
-                own = Params::default().with("symbol", scope.symbol);
-                &own
-            }
-            (Refresh::Pushed, Of::Deck) => {
-                own = Params::default();
-                &own
-            }
+        let own = match self.of {
+            Of::Account => Params::default().with("account", scope.account),
+            Of::Symbol => Params::default().with("symbol", scope.symbol),
+            Of::Deck => Params::default(),
         };
-        Url::Panel(self.name, params).to_string()
+        let params = match (self.refresh, scope.params.get(timeline::FIELD)) {
+            (Refresh::Fetched, _) => scope.params.clone(),
+            (Refresh::Pushed, Some(moment)) => own.with(timeline::FIELD, moment),
+            (Refresh::Pushed, None) => own,
+        };
+        Url::Panel(self.name, &params).to_string()
     }
 
     /// Renders it. The empty account stands for the first one, so that a page that was opened on an empty

@@ -9,6 +9,7 @@ use crate::url::escape;
 /// Names and values in the order of the address. A field left empty counts as absent, so that a plain form
 /// needs no script.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(transparent)]
 pub struct Params(Vec<(String, String)>);
 
 /// Longest value, in bytes.

@@ -142,7 +142,8 @@ async fn decision_of(pool: &sqlx::PgPool, detail: &OrderDetail) -> Result<Option
     if detail.order.signal_id.is_empty() {
         return Ok(None);
     }
-    let filter = DecisionFilter { signal_id: Some(detail.order.signal_id.clone()), ..DecisionFilter::default() };
+    let filter =
+        DecisionFilter { signal_id: Some(detail.order.signal_id.clone()), ..DecisionFilter::default() };
     let found = queries::risk_decisions(pool, &filter, None, 10).await?.rows;
     Ok(found.into_iter().find(|row| row.event_id == detail.order.decision_id))
 }
@@ -154,7 +155,13 @@ impl Order {
         let newest = detail.history.last().map(|event| event.event_id.as_str());
         let known = newest.or(decision.map(|row| row.event_id.as_str()));
         Self {
-            title: format!("{} {} {} {}", order.side.to_uppercase(), quantity(order.quantity), order.symbol, kind(order)),
+            title: format!(
+                "{} {} {} {}",
+                order.side.to_uppercase(),
+                quantity(order.quantity),
+                order.symbol,
+                kind(order)
+            ),
             status: status(order),
             badge: badge(&order.status),
             reason: order.reason.clone(),
@@ -221,7 +228,10 @@ fn inputs(input: &RiskInput) -> Vec<Fact> {
     vec![
         fact("Symbol", input.symbol.clone()),
         fact("Price", if known { price(Price(input.price_e9)) } else { "none".to_owned() }),
-        fact("Price made at", made.map_or_else(|| "–".to_owned(), |time| format!("{} UTC", Instant(time).full()))),
+        fact(
+            "Price made at",
+            made.map_or_else(|| "–".to_owned(), |time| format!("{} UTC", Instant(time).full())),
+        ),
         fact("Age of the price", duration_words(input.price_age_ms.saturating_mul(1_000_000))),
         fact("Strategy's position", shares(input.strategy_position_e9)),
         fact("Account's position", shares(input.account_position_e9)),

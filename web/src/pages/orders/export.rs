@@ -15,12 +15,37 @@ use crate::pages::csv::{self, Row};
 use crate::view::Instant;
 
 const ORDER_COLUMNS: [&str; 17] = [
-    "order_id", "time", "account", "strategy", "symbol", "side", "type", "limit_price", "stop_price", "quantity",
-    "filled", "average_price", "status", "reason", "fee", "slippage", "sequence",
+    "order_id",
+    "time",
+    "account",
+    "strategy",
+    "symbol",
+    "side",
+    "type",
+    "limit_price",
+    "stop_price",
+    "quantity",
+    "filled",
+    "average_price",
+    "status",
+    "reason",
+    "fee",
+    "slippage",
+    "sequence",
 ];
 const FILL_COLUMNS: [&str; 12] = [
-    "order_id", "time", "account", "strategy", "symbol", "side", "quantity", "price", "fee", "slippage",
-    "realized_pnl", "sequence",
+    "order_id",
+    "time",
+    "account",
+    "strategy",
+    "symbol",
+    "side",
+    "quantity",
+    "price",
+    "fee",
+    "slippage",
+    "realized_pnl",
+    "sequence",
 ];
 
 /// `GET /orders.csv`: the fields of the page, without its place in the list.

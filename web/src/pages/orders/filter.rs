@@ -79,7 +79,11 @@ mod tests {
             ("side", "up", "side = \"up\": expected one of buy, sell"),
             ("tab", "closed", "tab = \"closed\": expected one of open, all, fills"),
             // Of the open tab: a filled order is not open.
-            ("status", "filled", "status = \"filled\": expected one of approved, submitted, accepted, suspended"),
+            (
+                "status",
+                "filled",
+                "status = \"filled\": expected one of approved, submitted, accepted, suspended",
+            ),
         ] {
             let error = Filter::of(&Params::from([(name, value)])).unwrap_err();
             assert_eq!(error.to_string(), expected);
@@ -90,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_tab_and_its_filters_are_one_list() {
-        let filter = Filter::of(&Params::from([("tab", "all"), ("status", "filled"), ("symbol", "aapl")])).unwrap();
+        let filter =
+            Filter::of(&Params::from([("tab", "all"), ("status", "filled"), ("symbol", "aapl")])).unwrap();
         assert_eq!(filter.orders.open, None);
         assert_eq!(filter.orders.status.as_deref(), Some("filled"));
         assert_eq!(filter.fills.symbol.as_deref(), Some("AAPL"));

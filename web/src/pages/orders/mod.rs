@@ -23,7 +23,8 @@ pub use detail::{cancel, page as detail};
 pub use export::download;
 
 /// The Orders page.
-pub static PAGE: Page = Page { title: "Orders", url: Url::Orders, key: 'o', panels: &[&TABLE, &detail::ORDER] };
+pub static PAGE: Page =
+    Page { title: "Orders", url: Url::Orders, key: 'o', panels: &[&TABLE, &detail::ORDER] };
 
 /// The list: which one follows from the field `tab`.
 static TABLE: Panel = Panel::fetched("orders-table", &["trading"], |scope| Box::pin(table::table(scope)));

@@ -67,7 +67,10 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Halts>, PageError> {
             let line = |account: &str, halt: &domain::book::Halt| {
                 HaltLine::of(account, &halt.actor, &halt.reason, halt.since_ns)
             };
-            all.into_iter().chain(own).map(|(account, halt)| (account.clone(), line(&account, halt))).collect()
+            all.into_iter()
+                .chain(own)
+                .map(|(account, halt)| (account.clone(), line(&account, halt)))
+                .collect()
         }
         None => {
             let rows = queries::halts(&scope.app.config.pool).await;

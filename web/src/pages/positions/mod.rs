@@ -14,7 +14,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::timeline::Control;
-use super::{Layout, Page, Panel, Params, Visit};
+use super::{Layout, Of, Page, Panel, Params, Visit};
 use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
@@ -39,7 +39,7 @@ static LIMITS: Panel = Panel::pushed("limits", &["trading"], |scope| Box::pin(li
 static HALTS: Panel = Panel::pushed("halts", &["trading"], |scope| Box::pin(halts::halts(scope)));
 /// What risk denied.
 static BREACHES: Panel =
-    Panel::fetched("breaches", &["trading"], |scope| Box::pin(breaches::breaches(scope)));
+    Panel::fetched("breaches", &["trading"], |scope| Box::pin(breaches::breaches(scope))).of(Of::Account);
 
 /// Path of the page.
 const PATH: &str = "/positions";
@@ -85,5 +85,6 @@ async fn assemble(visit: &Visit<'_>, timeline: Control) -> Result<String, PageEr
         BREACHES.render(scope),
     )?;
     let (accounts, account) = (visit.accounts.as_slice(), visit.account.as_str());
-    Ok(PositionsPage { layout, timeline, accounts, account, netted, held, limits, halts, breaches }.render()?)
+    Ok(PositionsPage { layout, timeline, accounts, account, netted, held, limits, halts, breaches }
+        .render()?)
 }
