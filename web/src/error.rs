@@ -28,6 +28,9 @@ pub enum PageError {
     /// The read models could not be read.
     #[error("The read models cannot be read now: {0}")]
     ReadModel(String),
+    /// There is no room; asking again later may help.
+    #[error("Not now: {0}.")]
+    Busy(String),
     /// The tape could not be read.
     #[error("The tape cannot be read now: {0}")]
     Unread(String),
@@ -45,13 +48,16 @@ impl PageError {
         Self::Field { field, value: value.chars().take(40).collect(), expected: expected.into() }
     }
 
-    fn status(&self) -> StatusCode {
+    /// The status it is answered with.
+    pub fn status(&self) -> StatusCode {
         match self {
             Self::Field { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Token => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Missing(_) => StatusCode::NOT_FOUND,
-            Self::ReadModel(_) | Self::Unread(_) | Self::Tape(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ReadModel(_) | Self::Busy(_) | Self::Unread(_) | Self::Tape(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

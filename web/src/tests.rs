@@ -2,6 +2,7 @@
 //! projector from a tape in memory.
 
 mod action;
+mod events;
 mod live;
 mod overview;
 mod script;
@@ -39,6 +40,8 @@ pub const STALE_AFTER: Duration = Duration::from_millis(200);
 pub struct Deck {
     pub app: Arc<App>,
     pub tape: Tape,
+    /// The same tape, for what only a foreign program would put on it.
+    pub memory: MemoryLog,
     router: Router,
     shutdown: CancellationToken,
     pool: PgPool,
@@ -74,7 +77,8 @@ impl Deck {
         let options = database.url().parse::<sqlx::postgres::PgConnectOptions>().unwrap();
         let pool = projections::reader_pool(options.clone(), 4).await.unwrap();
         let writer = projections::projector_pool(options, 8).await.unwrap();
-        let tape: Tape = Arc::new(MemoryLog::with_clock(Clock::new(|| RECORDED_NS)));
+        let memory = MemoryLog::with_clock(Clock::new(|| RECORDED_NS));
+        let tape: Tape = Arc::new(memory.clone());
         let shutdown = CancellationToken::new();
         let projector = Projector { pool: writer, tape: Arc::clone(&tape), port: Arc::new(Quiet) };
         let stop = shutdown.clone();
@@ -88,7 +92,7 @@ impl Deck {
         context.health.set("web", runtime::HealthState::Ready, "");
         let app = App::new(context, config(pool.clone())).unwrap();
         let router = server::router(Arc::clone(&app), Hosts::new([HOST.to_owned()]));
-        Self { app, tape, router, shutdown, pool, database }
+        Self { app, tape, memory, router, shutdown, pool, database }
     }
 
     /// A site over a tape on which something has happened.

@@ -12,6 +12,8 @@ use sqlx::PgPool;
 
 use super::message::{Row, row};
 use super::{BrowseError, stream_named};
+use crate::error::PageError;
+use crate::pages::Params;
 
 /// Messages looked through for one page of a filter that no subject tells.
 const LOOKED_AT_MAX: usize = 5_000;
@@ -28,6 +30,22 @@ pub enum Place {
     Before(u64),
     /// Those above this sequence, the lowest of them.
     After(u64),
+}
+
+impl Place {
+    /// The place that a query names: `before` or `after`.
+    pub fn of(params: &Params) -> Result<Self, PageError> {
+        let sequence = |name: &'static str| {
+            params.get(name).map(|text| {
+                text.parse::<u64>().map_err(|_| PageError::field(name, text, "a sequence, a whole number"))
+            })
+        };
+        Ok(match (sequence("before"), sequence("after")) {
+            (Some(before), _) => Self::Before(before?),
+            (None, Some(after)) => Self::After(after?),
+            (None, None) => Self::Newest,
+        })
+    }
 }
 
 /// What is wanted. An empty text asks for nothing.
@@ -63,6 +81,13 @@ impl Wanted {
     pub fn all(stream: &'static str) -> Self {
         let none = String::new;
         Self { stream, subject: none(), kind: none(), correlation: none(), causation: none() }
+    }
+
+    /// What a query asks for.
+    pub fn of(params: &Params) -> Result<Self, PageError> {
+        let field = |name| params.get(name).unwrap_or_default();
+        let [stream, subject, kind] = ["stream", "subject", "type"].map(field);
+        Ok(Self::new(stream, subject, kind, field("correlation"), field("causation"))?)
     }
 
     /// Checks a filter as somebody typed it. No stream means the one of the subject or kind, else TRADING.
@@ -135,7 +160,7 @@ impl Wanted {
 }
 
 /// One page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Listed {
     /// Messages, newest first.
     pub rows: Vec<Row>,
@@ -172,12 +197,7 @@ pub async fn list(
     Ok(listed)
 }
 
-async fn backwards(
-    tape: &Tape,
-    wanted: &Wanted,
-    before: u64,
-    limit: usize,
-) -> Result<Listed, BrowseError> {
+async fn backwards(tape: &Tape, wanted: &Wanted, before: u64, limit: usize) -> Result<Listed, BrowseError> {
     let mut listed = Listed { rows: Vec::new(), older: None, newer: None, stopped_at: None };
     let mut before = before;
     let mut looked_at = 0;

@@ -72,11 +72,8 @@ impl Page {
     ///
     /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `e` Events,
     /// `y` System, `l` Logs, `t` Settings.
-<<<<<<< HEAD
-    pub const ALL: &'static [&'static Self] = &[&overview::PAGE, &events::PAGE];
-=======
-    pub const ALL: &'static [&'static Self] = &[&overview::PAGE, &orders::PAGE, &positions::PAGE];
->>>>>>> foundation-pages-fixed
+    pub const ALL: &'static [&'static Self] =
+        &[&overview::PAGE, &orders::PAGE, &positions::PAGE, &events::PAGE];
 }
 
 /// Names of all accounts, in order.

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{LIST, PATH, wanted};
+use super::{LIST, PATH};
 use crate::browse::{self, Place, Row, Wanted};
 use crate::error::PageError;
 use crate::pages::table::{Pager, ROWS, ROWS_MAX};
@@ -70,35 +70,22 @@ struct ListPanel {
 pub async fn list(scope: &Scope<'_>) -> Rendering {
     let body = Body::read(scope, &LIST, read(scope)).await;
     let params = scope.params;
-    let wanted = wanted(params).unwrap_or_else(|_| Wanted::all(contracts::stream::TRADING));
+    let wanted = Wanted::of(params).unwrap_or_else(|_| Wanted::all(contracts::stream::TRADING));
     let fields = ["subject", "type", "correlation", "causation"];
     ListPanel {
         v: scope.version,
         body,
         stream: wanted.stream,
         filtered: fields.iter().any(|name| params.get(name).is_some()),
-        tail: place(params).is_ok_and(|place| place == Place::Newest),
-        command: command(&scope.app.config.tape, &wanted, place(params).unwrap_or_default()),
+        tail: Place::of(params).is_ok_and(|place| place == Place::Newest),
+        command: command(&scope.app.config.tape, &wanted, Place::of(params).unwrap_or_default()),
     }
     .render()
 }
 
-fn place(params: &Params) -> Result<Place, PageError> {
-    let sequence = |name: &'static str| {
-        params.get(name).map(|text| {
-            text.parse::<u64>().map_err(|_| PageError::field(name, text, "a sequence, a whole number"))
-        })
-    };
-    Ok(match (sequence("before"), sequence("after")) {
-        (Some(before), _) => Place::Before(before?),
-        (None, Some(after)) => Place::After(after?),
-        (None, None) => Place::Newest,
-    })
-}
-
 async fn read(scope: &Scope<'_>) -> Result<Option<List>, PageError> {
     let params = scope.params;
-    let (wanted, place) = (wanted(params)?, place(params)?);
+    let (wanted, place) = (Wanted::of(params)?, Place::of(params)?);
     let limit = params.number("limit", ROWS, ROWS_MAX)? as usize;
     let (tape, pool) = (&scope.app.context.tape, &scope.app.config.pool);
     let listed = browse::list(tape, pool, &wanted, place, limit).await?;
@@ -119,8 +106,7 @@ fn command(tape: &str, wanted: &Wanted, place: Place) -> String {
         ">" => crate::browse::subjects_of(wanted.stream),
         filter => filter,
     };
-    let subjects: Vec<String> =
-        filter.split(' ').map(|subject| format!(" --subject '{subject}'")).collect();
+    let subjects: Vec<String> = filter.split(' ').map(|subject| format!(" --subject '{subject}'")).collect();
     let from = match place {
         Place::Newest => String::new(),
         Place::Before(before) => format!(" --from-seq {}", before.saturating_sub(u64::from(ROWS)).max(1)),
@@ -136,7 +122,10 @@ mod tests {
     #[test]
     fn the_command_shows_the_same() {
         let all = Wanted::all("TRADING");
-        assert!(command("demo", &all, Place::Newest).starts_with("tapedeck tail --tape demo --subject 'control.>' --subject 'signal.>'"));
+        assert!(
+            command("demo", &all, Place::Newest)
+                .starts_with("tapedeck tail --tape demo --subject 'control.>' --subject 'signal.>'")
+        );
         let signals = Wanted::new("", "signal.*.SPY", "", "", "").unwrap();
         assert_eq!(
             command("demo", &signals, Place::After(7)),

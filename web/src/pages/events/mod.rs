@@ -55,19 +55,6 @@ impl From<BrowseError> for PageError {
     }
 }
 
-/// What the query asks for.
-fn wanted(params: &Params) -> Result<Wanted, PageError> {
-    let field = |name| params.get(name).unwrap_or_default();
-    let wanted = Wanted::new(
-        field("stream"),
-        field("subject"),
-        field("type"),
-        field("correlation"),
-        field("causation"),
-    );
-    Ok(wanted?)
-}
-
 /// The tabs that all parts of the page share.
 fn tabs(current: &str) -> Vec<Tab> {
     [("events", "Events", Url::Events), ("parked", "Parked", Url::Parked)]
@@ -102,7 +89,7 @@ pub async fn page(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     params.check()?;
-    let wanted = wanted(&params)?;
+    let wanted = Wanted::of(&params)?;
     if let Some(address) = jump(&app, &params, &wanted).await? {
         return Ok(Redirect::to(&address).into_response());
     }
@@ -181,7 +168,8 @@ mod tests {
 
     #[test]
     fn moments_are_read_as_forms_and_people_write_them() {
-        for text in ["2026-01-02T15:00:00Z", "2026-01-02T16:00:00+01:00", "2026-01-02T15:00", "2026-01-02 15:00:00"]
+        for text in
+            ["2026-01-02T15:00:00Z", "2026-01-02T16:00:00+01:00", "2026-01-02T15:00", "2026-01-02 15:00:00"]
         {
             assert_eq!(instant(text).unwrap(), 1_767_366_000_000_000_000, "{text}");
         }

@@ -159,8 +159,7 @@ pub async fn replayed(app: &App, caller: &Caller, id: &str) -> Result<(String, u
     let pool = &app.config.pool;
     let message = message_of(pool, id).await?;
     let asked = move |signal: String| async move { answered(pool, &signal).await };
-    let sequence =
-        parked::replay(&app.context.tape, caller, &message, asked).await.map_err(refused)?;
+    let sequence = parked::replay(&app.context.tape, caller, &message, asked).await.map_err(refused)?;
     Ok((message.stream, sequence))
 }
 

@@ -76,8 +76,7 @@ pub async fn fragment(
 ) -> Result<Html<String>, PageError> {
     params.check()?;
     let name = params.get("stream").unwrap_or_default();
-    let stream =
-        browse::stream_named(name).ok_or_else(|| PageError::Missing(format!("stream {name:?}")))?;
+    let stream = browse::stream_named(name).ok_or_else(|| PageError::Missing(format!("stream {name:?}")))?;
     let path = params.get("path").unwrap_or_default();
     if !path.is_empty() && !event_log::is_well_formed(path) {
         return Err(PageError::field("path", path, "the beginning of a subject"));
