@@ -7,6 +7,7 @@ mod live;
 mod overview;
 mod script;
 mod security;
+mod socket;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,7 +13,9 @@ use projections::TraceError;
 use projections::queries::{self, ParkedRow};
 use serde_json::{Value, json};
 
-use super::{BrowseError, Hop, Level, Listed, Place, Wanted, chain, level, list, message, stream_named, streams};
+use super::{
+    BrowseError, Hop, Level, Listed, Place, Wanted, chain, level, list, message, stream_named, streams,
+};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::Params;
@@ -108,7 +110,9 @@ pub async fn get_chain(State(app): State<Arc<App>>, Path(event_id): Path<String>
         TraceError::Query(error) => BrowseError::Query(error),
     })?;
     if hops.is_empty() {
-        return Err(PageError::Missing(format!("event {event_id:?} on TRADING, nor one that it caused")).into());
+        return Err(
+            PageError::Missing(format!("event {event_id:?} on TRADING, nor one that it caused")).into()
+        );
     }
     Ok(Json(hops))
 }

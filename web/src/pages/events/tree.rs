@@ -37,7 +37,6 @@ struct LevelFragment {
 struct Trunk {
     name: &'static str,
     messages: String,
-    last: u64,
     url: String,
     branches: String,
     current: bool,
@@ -57,7 +56,6 @@ pub async fn root(app: &App, wanted: &Wanted) -> Rendering {
             let trunk = |stream: browse::StreamCount| Trunk {
                 name: stream.name,
                 messages: count(stream.state.messages),
-                last: stream.state.last_sequence,
                 url: Params::from([("stream", stream.name)]).link(PATH),
                 branches: Url::EventTree(stream.name, "").to_string(),
                 current: stream.name == wanted.stream,
