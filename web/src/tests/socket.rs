@@ -59,7 +59,7 @@ async fn a_filter_is_followed_from_a_sequence_on() {
         sequence = event["sequence"].as_u64().unwrap();
     }
     // Caught up: what comes is sent as it comes, also what cannot be read.
-    let mark = script::mark(900, script::NOW_NS + 1, 101_000, false, false);
+    let mark = script::mark(950, script::NOW_NS + 1, 101_000, false, false);
     deck.append(vec![mark]).await;
     let fresh = next(&mut client).await;
     assert_eq!(fresh["event"]["accountMarked"]["account"], "paper", "{fresh}");
