@@ -56,7 +56,7 @@ fn explain(payload: &[u8], error: serde_path_to_error::Error<serde_json::Error>)
     let (field, problem) = if let Some(unknown) = quoted(&said, "unknown field `") {
         // The reader stands at the message or, by version, already at the key itself.
         let mut field = path.to_string();
-        let at_key = matches!(path.iter().last(), Some(Segment::Map { key }) if key == unknown);
+        let at_key = matches!(path.iter().next_back(), Some(Segment::Map { key }) if key == unknown);
         if !at_key {
             field = if field == "." { unknown.to_owned() } else { format!("{field}.{unknown}") };
         }

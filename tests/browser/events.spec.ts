@@ -72,7 +72,7 @@ test("the tree opens level by level and leads to the list", async ({ page }) => 
   await expect(leaf).toBeVisible();
   const subject = new URL((await leaf.getAttribute("href")) ?? "", page.url()).searchParams.get("subject") ?? "";
   await leaf.click();
-  await expect(page.locator("input[name=subject]")).toHaveValue(subject);
+  await expect(page.locator("form[role=search] input[name=subject]")).toHaveValue(subject);
   await expect(page.locator(ROWS).first()).toBeVisible();
 });
 
