@@ -58,9 +58,11 @@ impl JetStreamLog {
         };
         // Most often what stands right before is wanted, and one request is enough.
         let from = end.saturating_sub(max as u64).max(1);
-        let mut nearest = self.direct_batch(stream, filter, from, max).await?.messages;
+        let Answer { messages: mut nearest, pending } = self.direct_batch(stream, filter, from, max).await?;
+        // An answer that was cut off by its size lacks the newest.
+        let whole = nearest.len() == max || pending == 0;
         nearest.retain(|stored| stored.sequence < end);
-        if nearest.len() == max || from == 1 {
+        if whole && (nearest.len() == max || from == 1) {
             nearest.reverse();
             return Ok(nearest);
         }
