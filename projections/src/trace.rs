@@ -47,9 +47,11 @@ pub enum TraceError {
 /// MARKET and nothing followed from it.
 pub async fn trace(pool: &PgPool, tape: &Tape, event_id: &str) -> Result<Vec<Link>, TraceError> {
     let rows = queries::chain(pool, event_id).await?;
-    let reads = rows.iter().map(|row| read(tape, row.sequence));
+    let sequences: Vec<u64> = rows.into_iter().map(|row| row.sequence).collect();
+    let capacity = sequences.len();
+    let reads = sequences.into_iter().map(|sequence| read(tape, sequence));
     let reads: Vec<_> = futures::stream::iter(reads).buffered(READS).collect().await;
-    let mut trading = Vec::with_capacity(rows.len());
+    let mut trading = Vec::with_capacity(capacity);
     for link in reads {
         trading.extend(link?);
     }

@@ -6,117 +6,29 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+#[path = "million/mod.rs"]
+mod million;
+
 use std::time::{Duration, Instant};
 
-const BARS: usize = 1_000_000;
-const SYMBOLS: usize = 10;
+use million::{BARS, import, stop, up};
+
 const TARGET: Duration = Duration::from_secs(5);
 
 fn main() -> anyhow::Result<()> {
     let home = tempfile::tempdir()?;
-    let file = home.path().join("bars.csv");
-    std::fs::write(&file, bars()?)?;
     let started = Instant::now();
-    let status = command(home.path()).args(["import", "--no-progress"]).arg(&file).status()?;
-    anyhow::ensure!(status.success(), "import ended with {status}");
+    import(home.path())?;
     println!("import of {BARS} bars: {:.1} s", started.elapsed().as_secs_f64());
 
-    let (mut first, took) = up(home.path())?;
+    let (mut first, took, _) = up(home.path())?;
     println!("first start, folding everything: {:.2} s", took.as_secs_f64());
     stop(&mut first, "-INT")?;
     for (how, signal) in [("after Ctrl-C", "-KILL"), ("after SIGKILL", "-INT")] {
-        let (mut child, took) = up(home.path())?;
+        let (mut child, took, _) = up(home.path())?;
         let verdict = if took < TARGET { "below" } else { "ABOVE" };
         println!("restart {how}: {:.2} s to /readyz 200 ({verdict} {TARGET:?})", took.as_secs_f64());
         stop(&mut child, signal)?;
     }
     Ok(())
-}
-
-fn command(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tapedeck"));
-    command.env("TAPEDECK_HOME", home).env_remove("NATS_URL").env_remove("DATABASE_URL").stdin(Stdio::null());
-    command
-}
-
-/// Starts `up` on the tape `main`; gives the time until it is ready.
-fn up(home: &Path) -> anyhow::Result<(Child, Duration)> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    drop(listener);
-    let started = Instant::now();
-    let child = command(home)
-        .args(["up", "--tape", "main", "--bind", &address.to_string()])
-        .stdout(Stdio::null())
-        .spawn()?;
-    while started.elapsed() < Duration::from_secs(300) {
-        if ready(&address.to_string()) {
-            return Ok((child, started.elapsed()));
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    anyhow::bail!("not ready within 300 s")
-}
-
-fn ready(address: &str) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
-}
-
-fn stop(child: &mut Child, signal: &str) -> anyhow::Result<()> {
-    Command::new("kill").args([signal, &child.id().to_string()]).status()?;
-    child.wait()?;
-    Ok(())
-}
-
-/// One-minute bars of full sessions, a gentle walk; every row is valid.
-fn bars() -> anyhow::Result<String> {
-    let calendar = domain::calendar::Calendar::xnys();
-    let first = chrono::NaiveDate::from_ymd_opt(2022, 1, 3).ok_or_else(|| anyhow::anyhow!("no such date"))?;
-    let last =
-        chrono::NaiveDate::from_ymd_opt(2024, 12, 31).ok_or_else(|| anyhow::anyhow!("no such date"))?;
-    let mut text = String::from("symbol,timeframe,start_utc,open,high,low,close,volume\n");
-    let mut rows = 0;
-    let mut price = 10_000_u32;
-    let mut noise = 12_345_u32;
-    for session in calendar.sessions(first, last)? {
-        let mut start_ns = session.open_ns;
-        while start_ns < session.close_ns {
-            let start = chrono::DateTime::from_timestamp_nanos(start_ns).format("%Y-%m-%dT%H:%M:%SZ");
-            for symbol in 0..SYMBOLS {
-                if rows == BARS {
-                    return Ok(text);
-                }
-                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let open = price;
-                price = (price + noise / 400_000_000).saturating_sub(5).clamp(5_000, 20_000);
-                let (high, low) = (open.max(price) + 2, open.min(price) - 2);
-                let cents = |value: u32| format!("{}.{:02}", value / 100, value % 100);
-                writeln!(
-                    text,
-                    "SYM{symbol},1m,{start},{},{},{},{},{}",
-                    cents(open),
-                    cents(high),
-                    cents(low),
-                    cents(price),
-                    100 + noise % 10_000
-                )?;
-                rows += 1;
-            }
-            start_ns += 60_000_000_000;
-        }
-    }
-    anyhow::bail!("the calendar has too few sessions for {BARS} bars")
 }

@@ -39,6 +39,10 @@ export function startLive(): void {
   document.querySelector("#pause")?.addEventListener("click", togglePause);
 }
 
+export function isPaused(): boolean {
+  return paused;
+}
+
 export function togglePause(): void {
   paused = !paused;
   if (!paused) {

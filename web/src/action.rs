@@ -38,6 +38,11 @@ pub struct CommandForm {
 }
 
 impl CommandForm {
+    /// The reason as it was given, without spaces around it.
+    pub fn stated_reason(&self) -> &str {
+        self.reason.trim()
+    }
+
     /// The reason given, for the audit.
     pub fn reason(&self) -> &str {
         if self.reason.trim().is_empty() { "from the dashboard" } else { self.reason.trim() }

@@ -10,6 +10,7 @@ use crate::health::Freshness;
 use crate::history::Histories;
 use crate::live::Hub;
 use crate::session::Sessions;
+use crate::socket::Sockets;
 
 /// The application.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct App {
     pub assets: Assets,
     /// Live elements.
     pub hub: Arc<Hub>,
+    /// Places for sockets of programs.
+    pub sockets: Sockets,
     /// Sessions and tokens.
     pub sessions: Sessions,
     /// How fresh the read models are.
@@ -41,6 +44,7 @@ impl App {
         Ok(Arc::new(Self {
             assets: Assets::load()?,
             hub: Hub::starting_at(start),
+            sockets: Sockets::default(),
             sessions: Sessions::new(config.secret),
             freshness: Freshness::default(),
             history: Histories::default(),

@@ -28,6 +28,12 @@ pub enum PageError {
     /// The read models could not be read.
     #[error("The read models cannot be read now: {0}")]
     ReadModel(String),
+    /// There is no room; asking again later may help.
+    #[error("Not now: {0}.")]
+    Busy(String),
+    /// The tape could not be read.
+    #[error("The tape cannot be read now: {0}")]
+    Unread(String),
     /// The tape did not take the command; it may or may not be repeated, with the same key, safely.
     #[error("The tape did not take the command: {0}")]
     Tape(String),
@@ -42,14 +48,16 @@ impl PageError {
         Self::Field { field, value: value.chars().take(40).collect(), expected: expected.into() }
     }
 
-    /// What it is in HTTP.
+    /// The status it is answered with.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Field { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Token => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Missing(_) => StatusCode::NOT_FOUND,
-            Self::ReadModel(_) | Self::Tape(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ReadModel(_) | Self::Busy(_) | Self::Unread(_) | Self::Tape(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

@@ -22,6 +22,8 @@ mod operations;
 mod history;
 mod live;
 mod view;
+mod browse;
+mod socket;
 mod pages;
 mod action;
 mod api;

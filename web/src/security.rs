@@ -48,6 +48,9 @@ pub async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> 
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let mut response = if !host.is_some_and(|host| hosts.knows(host)) {
         (StatusCode::MISDIRECTED_REQUEST, "This server does not answer to that Host.\n").into_response()
+    } else if is_foreign_upgrade(&hosts, request.headers()) {
+        (StatusCode::FORBIDDEN, "A socket must come from this site's own pages, or from a program.\n")
+            .into_response()
     } else if changes(request.method()) && !same_origin(&hosts, request.headers()) {
         (StatusCode::FORBIDDEN, "A change must come from this site's own pages.\n").into_response()
     } else {
@@ -60,6 +63,12 @@ pub async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> 
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
+}
+
+/// A browser lets any page open a socket anywhere and says whose page it is; a program says nothing.
+fn is_foreign_upgrade(hosts: &Hosts, headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    headers.contains_key(header::UPGRADE) && origin.is_some_and(|origin| !hosts.knows_origin(origin))
 }
 
 fn changes(method: &Method) -> bool {

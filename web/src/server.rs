@@ -15,7 +15,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::app::App;
 use crate::config::WebConfig;
 use crate::security::{self, Hosts};
-use crate::{action, api, assets, health, live, operations, pages};
+use crate::{action, api, assets, browse, health, live, operations, pages, socket};
 
 /// Name of the service, in health and heartbeats.
 const SERVICE: &str = "web";
@@ -153,6 +153,20 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
         .route("/api/v1/accounts", get(api::trading::accounts))
         .route("/api/v1/decisions", get(api::trading::decisions))
         .route("/api/v1/signals", get(api::trading::signals))
+        .route("/events", get(pages::events::page))
+        .route("/events/tree", get(pages::events::tree))
+        .route("/events/parked", get(pages::events::parked))
+        .route("/events/parked/{id}/replay", post(pages::events::replay))
+        .route("/events/parked/{id}/dismiss", post(pages::events::dismiss))
+        .route("/events/chain/{id}", get(pages::events::chain))
+        .route("/events/{stream}/{sequence}", get(pages::events::detail))
+        .route("/api/v1/streams", get(browse::api::get_streams))
+        .route("/api/v1/streams/{stream}/subjects", get(browse::api::get_subjects))
+        .route("/api/v1/events", get(browse::api::get_events))
+        .route("/api/v1/events/{stream}/{sequence}", get(browse::api::get_event))
+        .route("/api/v1/chain/{event_id}", get(browse::api::get_chain))
+        .route("/api/v1/parked", get(browse::api::get_parked))
+        .route("/api/v1/ws", get(socket::open))
         .route("/live", get(pages::live))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -10,7 +10,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Query, State};
+use axum::response::Response;
 use base64::Engine as _;
 use event_log::{Hints, LogError, Stored, Tape};
 use futures::stream::SplitSink;
@@ -20,6 +22,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
+use crate::error::PageError;
+
+/// Largest message taken from a program; it has nothing to say.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 /// Most sockets at the same time.
 const SOCKETS_MAX: usize = 64;
 /// Events that wait for a slow program.
@@ -60,6 +67,37 @@ pub struct Following {
     pub filter: String,
     /// First sequence wanted; `None` to follow from now on.
     pub from: Option<u64>,
+}
+
+/// Query of a socket.
+#[derive(Debug, serde::Deserialize)]
+pub struct SocketQuery {
+    #[serde(default)]
+    subject: String,
+    from_sequence: Option<u64>,
+}
+
+/// `GET /api/v1/ws?subject=…&from_sequence=…`: events as JSON, one per message.
+pub async fn open(
+    State(app): State<Arc<App>>,
+    Query(query): Query<SocketQuery>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, PageError> {
+    let subject = query.subject.trim();
+    let stream = contracts::stream_of(subject).filter(|_| event_log::is_well_formed(subject));
+    let stream = stream.ok_or_else(|| {
+        PageError::field(
+            "subject",
+            subject,
+            "a subject or filter of one stream such as signal.> or order.paper.>",
+        )
+    })?;
+    let place = app.sockets.admit();
+    let place = place.ok_or_else(|| PageError::Busy("too many sockets are open".to_owned()))?;
+    let following = Following { stream, filter: subject.to_owned(), from: query.from_sequence };
+    let (tape, shutdown) = (Arc::clone(&app.context.tape), app.context.shutdown.clone());
+    let serving = move |socket| serve(socket, tape, following, shutdown, place);
+    Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(serving))
 }
 
 /// One message of the queue.

@@ -3,6 +3,7 @@
 
 mod action;
 mod api;
+mod events;
 mod live;
 mod metrics;
 mod orders;
@@ -10,6 +11,7 @@ mod overview;
 mod positions;
 mod script;
 mod security;
+mod socket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +45,8 @@ pub const STALE_AFTER: Duration = Duration::from_millis(200);
 pub struct Deck {
     pub app: Arc<App>,
     pub tape: Tape,
+    /// The same tape, for what only a foreign program would put on it.
+    pub memory: MemoryLog,
     router: Router,
     shutdown: CancellationToken,
     pool: PgPool,
@@ -78,7 +82,8 @@ impl Deck {
         let options = database.url().parse::<sqlx::postgres::PgConnectOptions>().unwrap();
         let pool = projections::reader_pool(options.clone(), 4).await.unwrap();
         let writer = projections::projector_pool(options, 8).await.unwrap();
-        let tape: Tape = Arc::new(MemoryLog::with_clock(Clock::new(|| RECORDED_NS)));
+        let memory = MemoryLog::with_clock(Clock::new(|| RECORDED_NS));
+        let tape: Tape = Arc::new(memory.clone());
         let shutdown = CancellationToken::new();
         let projector = Projector { pool: writer, tape: Arc::clone(&tape), port: Arc::new(Quiet) };
         let stop = shutdown.clone();
@@ -92,7 +97,7 @@ impl Deck {
         context.health.set("web", runtime::HealthState::Ready, "");
         let app = App::new(context, config(pool.clone())).unwrap();
         let router = server::router(Arc::clone(&app), Hosts::new([HOST.to_owned()]));
-        Self { app, tape, router, shutdown, pool, database }
+        Self { app, tape, memory, router, shutdown, pool, database }
     }
 
     /// A site over a tape on which something has happened.

@@ -25,6 +25,20 @@ pub enum Url<'a> {
     AccountResume(&'a str),
     /// The chain of events behind one, from bar to fill.
     Chain(&'a str),
+    /// The tape, message by message.
+    Events,
+    /// One message: stream and sequence.
+    Event(&'a str, u64),
+    /// Branches of the tree of subjects: stream and the subject so far.
+    EventTree(&'a str, &'a str),
+    /// The chain of an event of which it is known where it stands.
+    ChainAt(&'a str, &'a str, u64),
+    /// Messages set aside.
+    Parked,
+    /// Handles a parked message again.
+    ParkedReplay(&'a str),
+    /// Closes a parked message.
+    ParkedDismiss(&'a str),
     /// What there is about a symbol.
     Symbol(&'a str),
     /// Points of an account's equity line.
@@ -51,6 +65,18 @@ impl fmt::Display for Url<'_> {
             Self::AccountHalt(account) => write!(formatter, "/accounts/{}/halt", escape(account)),
             Self::AccountResume(account) => write!(formatter, "/accounts/{}/resume", escape(account)),
             Self::Chain(id) => write!(formatter, "/events/chain/{}", escape(id)),
+            Self::Events => formatter.write_str("/events"),
+            Self::Event(stream, sequence) => write!(formatter, "/events/{}/{sequence}", escape(stream)),
+            Self::EventTree(stream, path) => {
+                write!(formatter, "/events/tree?stream={}&path={}", escape(stream), escape(path))
+            }
+            Self::ChainAt(id, stream, sequence) => {
+                let (id, stream) = (escape(id), escape(stream));
+                write!(formatter, "/events/chain/{id}?stream={stream}&sequence={sequence}")
+            }
+            Self::Parked => formatter.write_str("/events/parked"),
+            Self::ParkedReplay(id) => write!(formatter, "/events/parked/{}/replay", escape(id)),
+            Self::ParkedDismiss(id) => write!(formatter, "/events/parked/{}/dismiss", escape(id)),
             Self::Symbol(symbol) => write!(formatter, "/orders?tab=all&symbol={}", escape(symbol)),
             Self::EquityPoints(account) => {
                 write!(formatter, "/overview/equity.json?account={}", escape(account))

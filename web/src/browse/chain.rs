@@ -13,7 +13,7 @@ use event_log::Tape;
 use projections::{Link, TraceError};
 use sqlx::PgPool;
 
-use super::message::{Row, row};
+use super::message::{Message, Row, row};
 
 /// One step of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -36,6 +36,22 @@ pub struct Hop {
 /// The chain of an event, from the bar to the last fill; empty when there is none.
 pub async fn chain(pool: &PgPool, tape: &Tape, event_id: &str) -> Result<Vec<Hop>, TraceError> {
     Ok(hops(projections::trace(pool, tape, event_id).await?))
+}
+
+impl Hop {
+    /// An event from which nothing followed.
+    #[must_use]
+    pub fn alone(message: Message) -> Self {
+        let event = contracts::decode(message.payload()).ok();
+        Self {
+            stage: event.as_ref().map_or("other", stage),
+            cause: None,
+            latency_ns: None,
+            market_ns: None,
+            details: event.as_ref().map(details).unwrap_or_default(),
+            row: message.row,
+        }
+    }
 }
 
 /// Where an event stands and when it was recorded and happened.

@@ -5,13 +5,15 @@
 
 use contracts::stream::TRADING;
 use contracts::stream_of;
-use event_log::{STORED_MAX, Stored, Tape};
+use event_log::{LogError, STORED_MAX, Stored, Tape};
 use futures::StreamExt as _;
 use projections::queries::{self, EventFilter};
 use sqlx::PgPool;
 
 use super::message::{Row, row};
 use super::{BrowseError, stream_named};
+use crate::error::PageError;
+use crate::pages::Params;
 
 /// Messages looked through for one page of a filter that no subject tells.
 const LOOKED_AT_MAX: usize = 5_000;
@@ -28,6 +30,22 @@ pub enum Place {
     Before(u64),
     /// Those above this sequence, the lowest of them.
     After(u64),
+}
+
+impl Place {
+    /// The place that a query names: `before` or `after`.
+    pub fn of(params: &Params) -> Result<Self, PageError> {
+        let sequence = |name: &'static str| {
+            params.get(name).map(|text| {
+                text.parse::<u64>().map_err(|_| PageError::field(name, text, "a sequence, a whole number"))
+            })
+        };
+        Ok(match (sequence("before"), sequence("after")) {
+            (Some(before), _) => Self::Before(before?),
+            (None, Some(after)) => Self::After(after?),
+            (None, None) => Self::Newest,
+        })
+    }
 }
 
 /// What is wanted. An empty text asks for nothing.
@@ -63,6 +81,13 @@ impl Wanted {
     pub fn all(stream: &'static str) -> Self {
         let none = String::new;
         Self { stream, subject: none(), kind: none(), correlation: none(), causation: none() }
+    }
+
+    /// What a query asks for.
+    pub fn of(params: &Params) -> Result<Self, PageError> {
+        let field = |name| params.get(name).unwrap_or_default();
+        let [stream, subject, kind] = ["stream", "subject", "type"].map(field);
+        Ok(Self::new(stream, subject, kind, field("correlation"), field("causation"))?)
     }
 
     /// Checks a filter as somebody typed it. No stream means the one of the subject or kind, else TRADING.
@@ -134,14 +159,11 @@ impl Wanted {
     }
 }
 
-/// A message of a list.
-pub type Found = Row;
-
 /// One page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Listed {
     /// Messages, newest first.
-    pub rows: Vec<Found>,
+    pub rows: Vec<Row>,
     /// Below this sequence there may be more.
     pub older: Option<u64>,
     /// Above this sequence there may be more.
@@ -175,12 +197,7 @@ pub async fn list(
     Ok(listed)
 }
 
-async fn backwards(
-    tape: &Tape,
-    wanted: &Wanted,
-    before: u64,
-    limit: usize,
-) -> Result<Listed, BrowseError> {
+async fn backwards(tape: &Tape, wanted: &Wanted, before: u64, limit: usize) -> Result<Listed, BrowseError> {
     let mut listed = Listed { rows: Vec::new(), older: None, newer: None, stopped_at: None };
     let mut before = before;
     let mut looked_at = 0;
@@ -259,13 +276,18 @@ async fn indexed(
     };
     let limit = u32::try_from(limit).unwrap_or(queries::LIMIT_MAX);
     let page = queries::events(pool, &filter, before, limit).await?;
-    let sequences = page.rows.iter().map(|row| tape.stored_from(TRADING, ">", row.sequence, 1));
-    let read: Vec<_> = futures::stream::iter(sequences).buffered(READS).collect().await;
+    let sequences: Vec<u64> = page.rows.iter().map(|row| row.sequence).collect();
+    let reads = sequences.into_iter().map(|sequence| event_at(tape, sequence));
+    let read: Vec<_> = futures::stream::iter(reads).buffered(READS).collect().await;
     let mut rows = Vec::with_capacity(read.len());
-    for (found, asked) in read.into_iter().zip(&page.rows) {
-        let stored = found?.pop().filter(|stored| stored.sequence == asked.sequence);
+    for found in read {
         let covered = |stored: &Stored| event_log::covers(wanted.filter(), &stored.subject);
-        rows.extend(stored.filter(covered).map(|stored| row(TRADING, &stored)));
+        rows.extend(found?.filter(covered).map(|stored| row(TRADING, &stored)));
     }
     Ok(Listed { rows, older: page.next, newer: None, stopped_at: None })
+}
+
+async fn event_at(tape: &Tape, sequence: u64) -> Result<Option<Stored>, LogError> {
+    let found = tape.stored_from(TRADING, ">", sequence, 1).await?.pop();
+    Ok(found.filter(|stored| stored.sequence == sequence))
 }

@@ -139,7 +139,8 @@ impl Message {
     #[must_use]
     pub fn hex(&self) -> String {
         let shown = &self.payload[..self.payload.len().min(HEX_BYTES_MAX)];
-        let mut text: String = shown.chunks(16).enumerate().map(|(at, line)| hex_line(at * 16, line)).collect();
+        let mut text: String =
+            shown.chunks(16).enumerate().map(|(at, line)| hex_line(at * 16, line)).collect();
         if shown.len() < self.payload.len() {
             text.push_str(&format!("… {} more bytes\n", self.payload.len() - shown.len()));
         }

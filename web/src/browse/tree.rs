@@ -8,8 +8,7 @@ use event_log::{StreamState, Tape};
 use super::BrowseError;
 
 /// Every stream of the tape, in the order in which an event travels.
-pub const STREAMS: [&str; 5] =
-    [stream::MARKET, stream::TRADING, stream::AUDIT, stream::PARKED, stream::LOGS];
+pub const STREAMS: [&str; 5] = [stream::MARKET, stream::TRADING, stream::AUDIT, stream::PARKED, stream::LOGS];
 /// Most branches of one level that are listed.
 const BRANCHES_MAX: usize = 200;
 
@@ -17,6 +16,18 @@ const BRANCHES_MAX: usize = 200;
 #[must_use]
 pub fn stream_named(name: &str) -> Option<&'static str> {
     STREAMS.into_iter().find(|stream| *stream == name)
+}
+
+/// The subjects of a stream, separated by spaces.
+#[must_use]
+pub fn subjects_of(stream: &str) -> &'static str {
+    match stream {
+        stream::MARKET => "market.>",
+        stream::TRADING => "control.> signal.> risk.> order.> fill.> account.>",
+        stream::AUDIT => "audit.>",
+        stream::PARKED => "parked.>",
+        _ => "log.>",
+    }
 }
 
 /// A stream and what it holds.
@@ -38,7 +49,7 @@ pub async fn streams(tape: &Tape) -> Result<Vec<StreamCount>, BrowseError> {
 }
 
 /// One branch of the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Branch {
     /// Its own token, as it stands in subjects.
     pub token: String,
@@ -55,7 +66,7 @@ pub struct Branch {
 }
 
 /// One level of the tree.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Level {
     /// Branches by name; at most 200.
     pub branches: Vec<Branch>,

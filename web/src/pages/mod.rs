@@ -21,6 +21,7 @@
 //! 5. A browser test: `checkPage` of `tests/browser/checks.ts` with the page's path.
 
 pub mod csv;
+pub mod events;
 mod layout;
 pub mod orders;
 pub mod overview;
@@ -71,7 +72,8 @@ impl Page {
     ///
     /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `e` Events,
     /// `y` System, `l` Logs, `t` Settings.
-    pub const ALL: &'static [&'static Self] = &[&overview::PAGE, &orders::PAGE, &positions::PAGE];
+    pub const ALL: &'static [&'static Self] =
+        &[&overview::PAGE, &orders::PAGE, &positions::PAGE, &events::PAGE];
 }
 
 /// Names of all accounts, in order.

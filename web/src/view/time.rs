@@ -54,6 +54,20 @@ pub fn duration_words(nanos: i64) -> String {
     }
 }
 
+/// A latency with two or three digits that count: `0.42 ms`, `17 ms`, `1.25 s`, `1 h 30 min`.
+#[must_use]
+pub fn latency(nanos: i64) -> String {
+    let sign = if nanos < 0 { "−" } else { "" };
+    let size = nanos.saturating_abs();
+    let micros = size / 1_000;
+    match micros {
+        0..10_000 => format!("{sign}{}.{:02} ms", micros / 1_000, micros % 1_000 / 10),
+        10_000..1_000_000 => format!("{sign}{} ms", micros / 1_000),
+        1_000_000..60_000_000 => format!("{sign}{}.{:02} s", micros / 1_000_000, micros % 1_000_000 / 10_000),
+        _ => format!("{sign}{}", duration_words(size)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +87,20 @@ mod tests {
             [(-5, "0 s"), (45, "45 s"), (5_400, "1 h 30 min"), (3_600, "1 h"), (97_200, "1 d 3 h")]
         {
             assert_eq!(duration_words(seconds * SECOND), words);
+        }
+    }
+
+    #[test]
+    fn latencies_keep_the_digits_that_count() {
+        for (nanos, text) in [
+            (0, "0.00 ms"),
+            (420_000, "0.42 ms"),
+            (-1_500_000, "−1.50 ms"),
+            (17_300_000, "17 ms"),
+            (1_254_000_000, "1.25 s"),
+            (5_400 * SECOND, "1 h 30 min"),
+        ] {
+            assert_eq!(latency(nanos), text);
         }
     }
 

@@ -52,12 +52,21 @@ impl JetStreamLog {
         max: usize,
     ) -> Result<Vec<Stored>, LogError> {
         let max = max.clamp(1, STORED_MAX);
-        let state = self.stream_state(stream).await?;
-        let end = before.min(state.last_sequence.saturating_add(1));
-        if state.messages == 0 || end <= state.first_sequence {
-            return Ok(Vec::new());
+        let end = match before {
+            u64::MAX => self.stream_state(stream).await?.last_sequence.saturating_add(1),
+            before => before,
+        };
+        // Most often what stands right before is wanted, and one request is enough.
+        let from = end.saturating_sub(max as u64).max(1);
+        let Answer { messages: mut nearest, pending } = self.direct_batch(stream, filter, from, max).await?;
+        // An answer that was cut off by its size lacks the newest.
+        let whole = nearest.len() == max || pending == 0;
+        nearest.retain(|stored| stored.sequence < end);
+        if whole && (nearest.len() == max || from == 1) {
+            nearest.reverse();
+            return Ok(nearest);
         }
-        let (from, count) = self.page_start(stream, filter, state.first_sequence, end, max as u64).await?;
+        let (from, count) = self.page_start(stream, filter, end, max as u64).await?;
         self.newest_of(stream, filter, from, end, count, max).await
     }
 
@@ -91,18 +100,17 @@ impl JetStreamLog {
         &self,
         stream: &str,
         filter: &str,
-        first: u64,
         end: u64,
         wanted: u64,
     ) -> Result<(u64, u64), LogError> {
         let behind = self.count_from(stream, filter, end).await?;
-        let mut stretch = wanted;
+        let mut stretch = wanted.saturating_mul(STRETCH_FACTOR);
         // Too little stands from here on.
         let mut too_late = end;
         let (mut from, mut count) = loop {
-            let from = end.saturating_sub(stretch).max(first);
+            let from = end.saturating_sub(stretch).max(1);
             let count = self.count_from(stream, filter, from).await?.saturating_sub(behind);
-            if count >= wanted || from == first {
+            if count >= wanted || from == 1 {
                 break (from, count);
             }
             too_late = from;

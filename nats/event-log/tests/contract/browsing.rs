@@ -3,7 +3,7 @@
 use contracts::stream::{MARKET, TRADING};
 use event_log::{Moment, STORED_MAX, Stored, Tape, first_at};
 
-use crate::fixture::{Fixture, accepted, bar, fill, order, signal};
+use crate::fixture::{Fixture, accepted, bar, fill, order, plain_client, signal};
 
 crate::contract!(
     messages_are_shown_as_they_are,
@@ -141,4 +141,30 @@ async fn what_is_not_there_is_empty_or_an_error(fixture: Fixture) {
     assert!(tape.stored_from("NOWHERE", ">", 1, 1).await.is_err());
     assert!(tape.stored_before("NOWHERE", ">", 1, 1).await.is_err());
     assert!(tape.subjects("NOWHERE", ">").await.is_err());
+}
+
+/// Number of consumers of a stream, as the server tells it.
+async fn consumers(client: &async_nats::Client, stream: &str) -> u64 {
+    let answer = client.request(format!("$JS.API.STREAM.INFO.{stream}"), "".into()).await.unwrap();
+    let info: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
+    info["state"]["consumer_count"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn browsing_adds_no_consumer() {
+    let fixture = Fixture::jetstream().await;
+    let Fixture::JetStream { server, .. } = &fixture else { panic!("a server was asked for") };
+    let client = plain_client(server).await;
+    let tape = fixture.tape();
+    tape.append_batch((0..500).map(|number| bar("A", number)).collect()).await.unwrap();
+    let before = consumers(&client, MARKET).await;
+    for cursor in (1..500).step_by(50) {
+        assert!(!tape.stored_from(MARKET, "market.>", cursor, 50).await.unwrap().is_empty());
+        tape.stored_before(MARKET, "market.bar.1h.A", cursor, 50).await.unwrap();
+        first_at(&tape, MARKET, Moment::Event, 0).await.unwrap();
+        // Looked at while under way too, not only when all is over.
+        assert_eq!(consumers(&client, MARKET).await, before);
+    }
+    tape.subjects(MARKET, ">").await.unwrap();
+    assert_eq!(consumers(&client, MARKET).await, before);
 }

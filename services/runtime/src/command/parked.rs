@@ -68,19 +68,22 @@ fn refused(why: impl Into<String>) -> ParkedError {
 
 /// Publishes the message's event again and resolves it. `answered` says that risk has decided the signal
 /// with this event id already. Answers the new sequence. Doing it twice has one effect.
-pub async fn replay(
+pub async fn replay<F>(
     tape: &Tape,
     caller: &Caller,
     message: &Message,
-    answered: impl AsyncFnOnce(&str) -> Result<bool, LogError>,
-) -> Result<u64, ParkedError> {
+    answered: impl FnOnce(String) -> F + Send,
+) -> Result<u64, ParkedError>
+where
+    F: Future<Output = Result<bool, LogError>> + Send,
+{
     let event =
         contracts::decode(&message.payload).map_err(|error| ParkedError::Unreadable(error.to_string()))?;
     check_who(message)?;
     check_kind(message, &event)?;
     let sequence = match earlier_attempt(tape, message, &event.id).await? {
         Some(sequence) => sequence,
-        None if matches!(event.body, Some(Body::Signal(_))) && answered(&event.id).await? => {
+        None if matches!(event.body, Some(Body::Signal(_))) && answered(event.id.clone()).await? => {
             return Err(refused("risk has decided this signal already"));
         }
         None => publish(tape, message, timely(tape, message, event).await?).await?,

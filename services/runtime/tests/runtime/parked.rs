@@ -57,7 +57,7 @@ impl World {
     }
 
     async fn replay(&self, message: &Message, answered: bool) -> Result<u64, ParkedError> {
-        let answered = async |_: &str| Ok::<_, LogError>(answered);
+        let answered = async move |_| Ok::<_, LogError>(answered);
         parked::replay(&self.tape, &caller(), message, answered).await
     }
 

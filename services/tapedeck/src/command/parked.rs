@@ -139,12 +139,9 @@ async fn message(pool: &PgPool, id: &str) -> Result<Message, Failure> {
 
 async fn replay(session: &Session, pool: &PgPool, id: &str, output: Output) -> Result<(), Failure> {
     let message = message(pool, id).await?;
-    let answered = async |signal: &str| {
-        let filter = EventFilter {
-            causation_id: signal.to_owned(),
-            kind: "risk_decision".to_owned(),
-            ..EventFilter::default()
-        };
+    let answered = async move |signal: String| {
+        let filter =
+            EventFilter { causation_id: signal, kind: "risk_decision".to_owned(), ..EventFilter::default() };
         let decisions = queries::events(pool, &filter, None, 1).await;
         decisions
             .map(|page| !page.rows.is_empty())
