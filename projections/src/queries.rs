@@ -37,7 +37,7 @@ pub use calendar::{
     splits_between,
 };
 pub use chain::{EventRow, chain, event, last_events};
-pub use counts::{Counts, bar_dates, counts};
+pub use counts::{Counts, bar_dates, counts, orders_open};
 pub use deciding::{DecisionPrices, decided, decision_prices};
 pub use decisions::{
     DecisionFilter, DecisionRow, SignalFilter, SignalRow, StrategyRow, risk_decisions, signals, strategies,

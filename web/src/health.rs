@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use projections::queries;
-use runtime::{HealthState, ServiceHealth};
+use runtime::ServiceHealth;
 
 use crate::app::App;
 
@@ -124,13 +124,7 @@ struct Readiness {
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
     let services = app.context.health.all();
     let lag_events_max = app.config.ready_lag_events_max;
-    let mut not_ready: Vec<String> = services
-        .iter()
-        .filter(|(_, health)| health.state != HealthState::Ready)
-        .map(|(name, health)| {
-            format!("{name}: {} {}", health.state.name(), health.detail).trim_end().to_owned()
-        })
-        .collect();
+    let mut not_ready = crate::operations::not_ready(&services);
     let projections = match lags(&app).await {
         Ok(lags) => lags,
         Err(error) => {

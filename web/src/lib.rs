@@ -18,6 +18,7 @@ mod session;
 mod error;
 mod assets;
 mod health;
+mod operations;
 mod history;
 mod live;
 mod view;
@@ -28,4 +29,5 @@ mod action;
 mod tests;
 
 pub use config::{Mode, Speed, WebConfig};
+pub use operations::Operations;
 pub use server::{Server, WebError, bind, run};

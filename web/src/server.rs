@@ -15,7 +15,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::app::App;
 use crate::config::WebConfig;
 use crate::security::{self, Hosts};
-use crate::{action, assets, health, live, pages};
+use crate::{action, assets, health, live, operations, pages};
 
 /// Name of the service, in health and heartbeats.
 const SERVICE: &str = "web";
@@ -33,6 +33,15 @@ pub enum WebError {
     /// The address cannot be had.
     #[error("web.bind = {address}: {source}")]
     Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The address of the metrics cannot be had.
+    #[error("telemetry.metrics_bind = {address}: {source}")]
+    Metrics {
         /// The address.
         address: SocketAddr,
         /// Cause.
@@ -120,7 +129,7 @@ fn hosts(config: &WebConfig, address: SocketAddr) -> Hosts {
 /// Every route of the site.
 pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
     let compressible = SizeAbove::new(1_024).and(NotForContentType::SSE).and(NotForContentType::IMAGES);
-    Router::new()
+    let site = Router::new()
         .route("/", get(pages::overview::page))
         .route("/overview/equity.json", get(pages::overview::equity_points))
         .route("/orders", get(pages::orders::page))
@@ -139,9 +148,11 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
         .route("/live", get(pages::live))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(operations::text))
         .route("/assets/{name}", get(assets::serve))
         .with_state(app)
         .layer(CompressionLayer::new().compress_when(compressible))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(hosts, security::guard))
+        .layer(middleware::from_fn_with_state(hosts, security::guard));
+    operations::measured(site)
 }

@@ -14,6 +14,7 @@ mod connect;
 mod consume;
 mod hops;
 mod lookup;
+mod micro;
 mod read;
 mod watch;
 
@@ -24,13 +25,16 @@ use async_trait::async_trait;
 use tokio::sync::watch as signal;
 
 use crate::clock::Clock;
+use crate::observer::Hook;
 use crate::wire;
 use crate::{
-    Acks, Append, AppendError, Appended, Consumer, EventLog, Hints, LogError, Reader, Recorded, StreamState,
+    Acks, Append, AppendError, Appended, Consumer, EventLog, Hints, LogError, Observer, Reader, Recorded,
+    StreamState,
 };
 
 pub use connect::{Auth, ConnectError, ConnectOptions, connect};
 pub use hops::{HopError, Hops, measure_hops};
+pub use micro::{Answers, Introduced, Introduction};
 
 /// Longest wait for one answer of the server.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,6 +58,8 @@ struct Connection {
     client: async_nats::Client,
     /// Counts disconnects and overflowing subscriptions: either may have cost a plain message.
     losses: signal::Receiver<u64>,
+    /// Who watches; the same for both connections.
+    hook: Hook,
 }
 
 impl std::fmt::Debug for JetStreamLog {
@@ -75,6 +81,11 @@ impl JetStreamLog {
         self.inner.main.round_trip().await
     }
 
+    /// Lets `observer` see every append and delivery of this handle and its clones.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.inner.main.hook.set(observer);
+    }
+
     fn client(&self) -> &async_nats::Client {
         &self.inner.main.client
     }
@@ -83,17 +94,37 @@ impl JetStreamLog {
 #[async_trait]
 impl EventLog for JetStreamLog {
     async fn append(&self, entry: Append) -> Result<Appended, AppendError> {
-        let encoded = wire::encode(entry, &self.inner.clock, self.inner.max_payload)?;
-        self.append_encoded(&encoded).await
+        let begun = self.inner.main.hook.begin(std::slice::from_ref(&entry));
+        let mut encoded = wire::encode(entry, &self.inner.clock, self.inner.max_payload);
+        begun.stamp([encoded.as_mut().ok()]);
+        let outcome = match encoded {
+            Ok(encoded) => self.append_encoded(&encoded).await,
+            Err(refused) => Err(refused),
+        };
+        begun.end([&outcome]);
+        outcome
     }
 
     async fn append_batch(&self, entries: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
-        let batch = wire::encode_batch(entries, &self.inner.clock, self.inner.max_payload)?;
-        self.append_batch_encoded(&batch).await
+        let begun = self.inner.main.hook.begin(&entries);
+        let outcome = match wire::encode_batch(entries, &self.inner.clock, self.inner.max_payload) {
+            Ok(mut batch) => {
+                begun.stamp(batch.iter_mut().map(Some));
+                self.append_batch_encoded(&batch).await
+            }
+            Err(refused) => Err(refused),
+        };
+        begun.end_batch(&outcome);
+        outcome
     }
 
     async fn append_pipelined(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
-        self.append_many(wire::encode_each(entries, &self.inner.clock, self.inner.max_payload)).await
+        let begun = self.inner.main.hook.begin(&entries);
+        let mut encoded = wire::encode_each(entries, &self.inner.clock, self.inner.max_payload);
+        begun.stamp(encoded.iter_mut().map(|encoded| encoded.as_mut().ok()));
+        let outcomes = self.append_many(encoded).await;
+        begun.end(&outcomes);
+        outcomes
     }
 
     async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError> {

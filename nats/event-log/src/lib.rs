@@ -8,6 +8,7 @@
 mod port;
 mod clock;
 mod filter;
+mod observer;
 mod wire;
 mod memory;
 mod jetstream;
@@ -16,9 +17,11 @@ pub mod definitions;
 pub use clock::Clock;
 pub use filter::covers;
 pub use jetstream::{
-    Auth, ConnectError, ConnectOptions, HopError, Hops, JetStreamLog, connect, measure_hops,
+    Answers, Auth, ConnectError, ConnectOptions, HopError, Hops, Introduced, Introduction, JetStreamLog,
+    connect, measure_hops,
 };
 pub use memory::MemoryLog;
+pub use observer::{MalformedTraceParent, Observer, Pending, TraceParent};
 pub use port::{
     AckSeen, Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Expect, Hint, Hints,
     LogError, Reader, Recorded, StreamState, Tape,

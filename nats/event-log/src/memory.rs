@@ -19,12 +19,13 @@ use contracts::stream_of;
 use tokio::sync::watch as signal;
 
 use crate::clock::Clock;
+use crate::observer::Hook;
 use crate::wire::{self, Encoded};
 use crate::{
-    Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Hints, LogError, Reader, Recorded,
-    StreamState,
+    Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Hints, LogError, Observer, Reader,
+    Recorded, StreamState,
 };
-use store::{Durable, State, StreamLog};
+use store::{Durable, State, Stored, StreamLog};
 
 /// Largest payload, the server's default.
 const MAX_PAYLOAD: usize = 1 << 20;
@@ -41,6 +42,7 @@ struct Shared {
     /// Counts changes, so that whoever waits looks again.
     changed: signal::Sender<u64>,
     clock: Clock,
+    hook: Hook,
 }
 
 impl Shared {
@@ -72,7 +74,12 @@ impl MemoryLog {
     pub fn with_clock(clock: Clock) -> Self {
         let state = State::from_definitions();
         let (changed, _) = signal::channel(0);
-        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed, clock }) }
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed, clock, hook: Hook::default() }) }
+    }
+
+    /// Lets `observer` see every append and delivery of this tape.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.shared.hook.set(observer);
     }
 
     /// Adds a durable consumer of the messages that any of `filters` covers (none: all of them).
@@ -92,11 +99,28 @@ impl MemoryLog {
     /// Publishes a payload as a plain client would, with an optional `Content-Type`. What it answers is
     /// the sequence, or `None` when no stream holds the subject.
     pub fn publish_raw(&self, subject: &str, payload: &[u8], content_type: Option<&str>) -> Option<u64> {
+        self.publish(subject, payload, content_type, None)
+    }
+
+    /// Publishes a payload as a plain client would, with a `traceparent` in whatever form.
+    pub fn publish_traced(&self, subject: &str, payload: &[u8], traceparent: Option<&str>) -> Option<u64> {
+        self.publish(subject, payload, None, traceparent)
+    }
+
+    fn publish(
+        &self,
+        subject: &str,
+        payload: &[u8],
+        content_type: Option<&str>,
+        traceparent: Option<&str>,
+    ) -> Option<u64> {
         let mut state = self.shared.lock();
         state.announce(subject, payload);
         let log = state.stream_mut(stream_of(subject)?).ok()?;
         let content_type = content_type.map(Arc::from);
-        let sequence = log.push(subject, Bytes::copy_from_slice(payload), content_type, None);
+        let payload = Bytes::copy_from_slice(payload);
+        let trace = traceparent.map(str::to_owned);
+        let sequence = log.push(Stored { subject: subject.into(), payload, content_type, trace }, None);
         drop(state);
         self.shared.signal();
         Some(sequence)
@@ -114,23 +138,40 @@ impl MemoryLog {
         self.shared.signal();
         Ok(outcome)
     }
+
+    fn commit_one(&self, entry: Encoded) -> Result<Appended, AppendError> {
+        Ok(self.commit(&[entry])?[0])
+    }
 }
 
 #[async_trait]
 impl EventLog for MemoryLog {
     async fn append(&self, entry: Append) -> Result<Appended, AppendError> {
-        let encoded = wire::encode(entry, &self.shared.clock, MAX_PAYLOAD)?;
-        Ok(self.commit(&[encoded])?[0])
+        let begun = self.shared.hook.begin(std::slice::from_ref(&entry));
+        let mut encoded = wire::encode(entry, &self.shared.clock, MAX_PAYLOAD);
+        begun.stamp([encoded.as_mut().ok()]);
+        let outcome = encoded.and_then(|encoded| self.commit_one(encoded));
+        begun.end([&outcome]);
+        outcome
     }
 
     async fn append_batch(&self, entries: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
-        let batch = wire::encode_batch(entries, &self.shared.clock, MAX_PAYLOAD)?;
-        self.commit(&batch)
+        let begun = self.shared.hook.begin(&entries);
+        let outcome = wire::encode_batch(entries, &self.shared.clock, MAX_PAYLOAD).and_then(|mut batch| {
+            begun.stamp(batch.iter_mut().map(Some));
+            self.commit(&batch)
+        });
+        begun.end_batch(&outcome);
+        outcome
     }
 
     async fn append_pipelined(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
-        let encoded = wire::encode_each(entries, &self.shared.clock, MAX_PAYLOAD);
-        encoded.into_iter().map(|entry| Ok(self.commit(&[entry?])?[0])).collect()
+        let begun = self.shared.hook.begin(&entries);
+        let mut encoded = wire::encode_each(entries, &self.shared.clock, MAX_PAYLOAD);
+        begun.stamp(encoded.iter_mut().map(|encoded| encoded.as_mut().ok()));
+        let outcomes: Vec<_> = encoded.into_iter().map(|entry| self.commit_one(entry?)).collect();
+        begun.end(&outcomes);
+        outcomes
     }
 
     async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError> {
@@ -184,8 +225,10 @@ impl EventLog for MemoryLog {
     }
 }
 
-/// The delivery of a stored message.
-fn delivered(log: &StreamLog, sequence: u64) -> Option<Delivery> {
+/// The delivery of a stored message of `stream`.
+fn delivered(hook: &Hook, stream: &str, log: &StreamLog, sequence: u64) -> Option<Delivery> {
     let stored = log.get(sequence)?;
-    Some(wire::delivery(sequence, &stored.subject, stored.content_type.as_deref(), &stored.payload))
+    let delivery = wire::delivery(sequence, &stored.subject, stored.content_type.as_deref(), &stored.payload);
+    hook.delivered(stream, &delivery, || stored.trace.as_deref());
+    Some(delivery)
 }

@@ -8,7 +8,7 @@ use contracts::{ContentType, DecodeError, Subject, stream_of};
 
 use crate::clock::Clock;
 use crate::filter::{covers, is_well_formed};
-use crate::{Append, AppendError, Delivery, Expect, Recorded};
+use crate::{Append, AppendError, Delivery, Expect, Recorded, TraceParent};
 
 /// Most events of one atomic batch; the server's own limit.
 pub const MAX_BATCH: usize = 1_000;
@@ -21,6 +21,8 @@ pub(crate) struct Encoded {
     pub id: String,
     pub payload: Bytes,
     pub expect: Expect,
+    /// Trace context that the message carries beside the event.
+    pub trace: Option<TraceParent>,
 }
 
 impl Encoded {
@@ -59,7 +61,7 @@ pub(crate) fn encode(entry: Append, clock: &Clock, max_payload: usize) -> Result
             payload.len()
         )));
     }
-    Ok(Encoded { stream, subject, id: event.id, payload: payload.into(), expect })
+    Ok(Encoded { stream, subject, id: event.id, payload: payload.into(), expect, trace: None })
 }
 
 /// The server does not check that a filter covers the subject; an expectation beside the point would

@@ -58,6 +58,13 @@ pub async fn counts(pool: &PgPool) -> Result<Counts, QueryError> {
     })
 }
 
+/// Orders that have not ended.
+pub async fn orders_open(pool: &PgPool) -> Result<u64, QueryError> {
+    let query = "SELECT count(*) AS open_orders FROM trading.orders WHERE NOT ended";
+    let row = sqlx::query(query).fetch_one(pool).await?;
+    Ok(Reading(&row).sequence("open_orders")?)
+}
+
 /// Dates in exchange time on which a series has bars, so that missing sessions can be told.
 ///
 /// Reads every bar's time of the series; meant for a person who asks, not for a page.

@@ -1,5 +1,5 @@
 //! What every service stands on: its context, health and heartbeats, exactly-once appends, instants,
-//! parking, commands, telemetry.
+//! parking, commands, metrics, telemetry.
 //!
 //! This is the only crate below the binary that may read the wall clock. Deliberately absent: domain
 //! decisions, SQL, configuration files (only the binary reads files and the environment).
@@ -10,6 +10,7 @@ pub mod command;
 mod context;
 mod health;
 mod instant;
+pub mod metrics;
 mod parking;
 pub mod telemetry;
 pub mod testing;

@@ -130,6 +130,9 @@ pub struct Up {
     /// Seed of the demo's market
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Where telemetry goes.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
 }
 
 /// Options of `rehearse`.
@@ -165,6 +168,9 @@ pub struct Rehearse {
     /// How the file's bars are to be read where it does not say itself
     #[command(flatten)]
     pub format: BarFormat,
+    /// Where telemetry goes.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
 }
 
 /// How a file's bars are to be read where it does not say itself.
@@ -228,6 +234,30 @@ impl Service {
     /// Every service: what `all` means.
     pub const ALL: [Self; 6] =
         [Self::Ingest, Self::Strategy, Self::Risk, Self::Execution, Self::Projector, Self::Web];
+
+    /// Its name in health, heartbeats and the NATS services API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Strategy => "strategy",
+            Self::Risk => "risk",
+            Self::Execution => "execution",
+            Self::Projector => "projector",
+            Self::Web => "web",
+        }
+    }
+
+    /// What it does, in one sentence.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Ingest => "Takes the market from its source and moves the tape clock.",
+            Self::Strategy => "Runs the built-in strategies.",
+            Self::Risk => "Decides on every signal.",
+            Self::Execution => "Submits orders, records what the broker answers, marks the accounts.",
+            Self::Projector => "Folds the tape into the read models.",
+            Self::Web => "Serves the dashboard and the API.",
+        }
+    }
 }
 
 /// Options of `run`.
@@ -239,6 +269,26 @@ pub struct Run {
     /// Address of the dashboard, when it is among them
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub bind: Option<String>,
+    /// Where telemetry goes.
+    #[command(flatten)]
+    pub telemetry: TelemetryOptions,
+}
+
+/// Where the telemetry of a running process goes; what is not given is the configuration's.
+#[derive(Clone, Debug, Default, Args)]
+pub struct TelemetryOptions {
+    /// Serve /metrics, /healthz and /readyz at this address too
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics: Option<String>,
+    /// OTLP collector for traces, metrics and logs, for example http://127.0.0.1:4318
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+    /// Name of this process in what it exports
+    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
+    pub service_name: Option<String>,
+    /// Share of decision chains that is traced, 0 to 1
+    #[arg(long, value_name = "SHARE")]
+    pub trace_ratio: Option<f64>,
 }
 
 /// Options of `import`.

@@ -10,6 +10,8 @@ use contracts::v1::{Costs, Parameter, RiskLimits, Sizing, SizingKind, StrategyMo
 use domain::money::{Amount, E9, Price};
 use serde::{Deserialize, Serialize};
 
+use crate::telemetry::TelemetryConfig;
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -79,6 +81,8 @@ pub struct Config {
     pub web: WebConfig,
     /// Log lines on stderr.
     pub log: LogConfig,
+    /// Traces, metrics and where they go.
+    pub telemetry: TelemetryConfig,
     /// Ports of the local servers; 0 means a free one.
     pub servers: ServersConfig,
     /// The simulated market of the demo.
@@ -268,6 +272,7 @@ impl Config {
         if !matches!(self.log.format.as_str(), "text" | "json") {
             return Err(value("log.format", &self.log.format, "text or json"));
         }
+        self.telemetry.validate()?;
         if !(1..=64).contains(&self.demo.symbols) {
             return Err(value("demo.symbols", self.demo.symbols, "1 to 64"));
         }
@@ -305,7 +310,11 @@ fn built_in_strategies() -> BTreeMap<String, StrategyConfig> {
         .collect()
 }
 
-fn value(field: impl Into<String>, value: impl ToString, expected: impl Into<String>) -> ConfigError {
+pub(crate) fn value(
+    field: impl Into<String>,
+    value: impl ToString,
+    expected: impl Into<String>,
+) -> ConfigError {
     ConfigError::Value { field: field.into(), value: value.to_string(), expected: expected.into() }
 }
 

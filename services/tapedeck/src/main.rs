@@ -17,15 +17,15 @@ mod seed;
 mod servers;
 mod services;
 mod session;
+mod telemetry;
 
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Command, Global};
+use crate::cli::{Cli, Command};
 use crate::exit::Failure;
-use crate::home::Home;
 use crate::output::Output;
 use crate::session::Session;
 
@@ -44,9 +44,15 @@ fn main() -> ExitCode {
 }
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let telemetry = telemetry::start(&cli.global, &cli.command)?;
+    let outcome = Box::pin(perform(cli)).await;
+    telemetry.end().await;
+    outcome
+}
+
+async fn perform(cli: Cli) -> Result<(), Failure> {
     let global = &cli.global;
     let output = Output::new(global);
-    log_to_stderr(global)?;
     match cli.command {
         Command::Decode => command::decode::run(output),
         Command::Config(options) => command::config::run(global, &options, output),
@@ -84,18 +90,4 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::ChainHash => command::chain_hash::run(session, output).await,
         _ => Err(Failure::other("this command opens no tape")),
     }
-}
-
-fn log_to_stderr(global: &Global) -> Result<(), Failure> {
-    let home = Home::locate(global.home.as_deref())?;
-    // A configuration that cannot be read is the command's to report; logging then takes its defaults.
-    let log = config::Config::load(home.config_file(global.config.as_deref()).as_deref())
-        .map(|config| config.log)
-        .unwrap_or_default();
-    let filter = global.log.as_deref().unwrap_or(&log.filter);
-    let format = match log.format.as_str() {
-        "json" => runtime::telemetry::LogFormat::Json,
-        _ => runtime::telemetry::LogFormat::Text,
-    };
-    runtime::telemetry::init(filter, format).map_err(|error| Failure::config(error.to_string()))
 }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_log::Introduced;
 use ingest::clock::{ClockConfig, ClockHandle, Finished, Speed};
 use ingest::source::{Range, SimulatedConfig};
 use ingest::{IngestConfig, SourceConfig};
@@ -17,11 +18,12 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Service;
+use crate::cli::{Service, TelemetryOptions};
 use crate::command::import::{bar_format, read_options};
 use crate::exit::Failure;
 use crate::home::{Manifest, TapeKind};
 use crate::session::{Session, random_hex};
+use crate::telemetry;
 
 /// Pauses between two starts of a failing service.
 const RESTART_PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -45,6 +47,9 @@ pub struct Services {
     pub dashboard: Option<String>,
     /// Completes when the source has ended.
     pub finished: Option<oneshot::Receiver<Result<Finished, String>>>,
+    /// Where metrics are served besides the dashboard.
+    pub metrics: Option<SocketAddr>,
+    introduced: Vec<Introduced>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -54,7 +59,9 @@ pub async fn start(
     session: &Session,
     wanted: &BTreeSet<Service>,
     bind: Option<&str>,
+    options: &TelemetryOptions,
 ) -> Result<Services, Failure> {
+    session.jetstream.observe(runtime::telemetry::observer());
     let shutdown = CancellationToken::new();
     let health = Health::default();
     let context = Context {
@@ -67,9 +74,12 @@ pub async fn start(
         clock: None,
         dashboard: None,
         finished: None,
+        metrics: None,
+        introduced: Vec::new(),
         shutdown: shutdown.clone(),
         tasks: JoinSet::new(),
     };
+    services.watched(session, &context, wanted, options).await?;
     let accounts: Vec<String> = session.config.account.keys().cloned().collect();
     if wanted.contains(&Service::Projector) {
         services.projector(session, &context).await?;
@@ -101,11 +111,10 @@ pub async fn start(
     if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Tape {
         services.ingest(session, &context, accounts)?;
     }
-    let beats = Heartbeats {
-        instance: random_hex()?.chars().take(16).collect(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        every: HEARTBEAT,
-    };
+    let instance: String = random_hex()?.chars().take(16).collect();
+    let (log, tape) = (&session.jetstream, &session.dir.name);
+    services.introduced = telemetry::introduce(log, wanted.iter().copied(), tape, &instance, &health).await;
+    let beats = Heartbeats { instance, version: env!("CARGO_PKG_VERSION").to_owned(), every: HEARTBEAT };
     let tape = session.tape.clone();
     services.tasks.spawn(beats.run(tape, health, shutdown));
     Ok(services)
@@ -114,11 +123,37 @@ pub async fn start(
 impl Services {
     /// Asks every service to finish what it holds, and waits for them.
     pub async fn drain(mut self) {
+        for service in std::mem::take(&mut self.introduced) {
+            service.leave().await;
+        }
         self.shutdown.cancel();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
             tracing::warn!("some services did not finish within {DRAIN_MAX:?}; their state is on the tape");
         }
+    }
+
+    /// Serves the metrics where an address is given for them, and keeps the gauges up to date.
+    async fn watched(
+        &mut self,
+        session: &Session,
+        context: &Context,
+        wanted: &BTreeSet<Service>,
+        options: &TelemetryOptions,
+    ) -> Result<(), Failure> {
+        let (health, shutdown) = (context.health.clone(), context.shutdown.clone());
+        if let Some(bind) = telemetry::metrics_bind(&session.config.telemetry, options)? {
+            let failed = |error: web::WebError| Failure::config(error.to_string());
+            let server = web::Operations::bind(bind).await.map_err(failed)?;
+            self.metrics = Some(server.address());
+            self.tasks.spawn(server.serve(health.clone(), shutdown.clone()));
+        }
+        // Whoever folds or shows the read models also tells how far they are behind.
+        let reads = wanted.contains(&Service::Projector) || wanted.contains(&Service::Web);
+        let pool = if reads { Some(session.reader().await?) } else { None };
+        let gauges = telemetry::Gauges { tape: session.tape.clone(), pool, health };
+        self.tasks.spawn(gauges.run(shutdown));
+        Ok(())
     }
 
     /// Runs a service and starts it again when it fails.

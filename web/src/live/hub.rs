@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use runtime::metrics::metrics;
 use tokio::sync::watch;
 
 /// What a page shows and a client asks for, for example `orders.paper`.
@@ -124,6 +125,7 @@ impl Hub {
             *state.topics.entry(topic.clone()).or_default() += 1;
         }
         drop(state);
+        metrics().live_clients.with(&[]).add(1.0);
         self.wanted.send_modify(|count| *count = count.wrapping_add(1));
         Some(Subscription { hub: Arc::clone(self), topics })
     }
@@ -170,6 +172,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         let mut state = self.hub.lock();
         state.clients = state.clients.saturating_sub(1);
+        metrics().live_clients.with(&[]).add(-1.0);
         for topic in &self.topics {
             if let Some(count) = state.topics.get_mut(topic) {
                 *count -= 1;

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::api::{ApiError, ServerError, answer, code};
 use super::{JetStreamLog, TIMEOUT};
+use crate::observer::TRACEPARENT;
 use crate::wire::Encoded;
 use crate::{AppendError, Appended, LogError};
 
@@ -78,6 +79,9 @@ pub(super) fn headers(entry: &Encoded) -> HeaderMap {
         if filter != entry.subject.as_str() {
             headers.insert(EXPECTED_FILTER, filter);
         }
+    }
+    if let Some(trace) = entry.trace {
+        headers.insert(TRACEPARENT, trace.to_string());
     }
     headers
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch as signal;
 
 use super::{Connection, Inner, JetStreamLog};
 use crate::clock::Clock;
+use crate::observer::Hook;
 
 /// Most messages that wait in one subscription. An ordered read has at most 32 MB outstanding (the
 /// server's flow control), which is fewer messages than this.
@@ -83,13 +84,14 @@ const FEATURES: &[((u64, u64), &str, &str)] =
 /// Connects to a server and checks that it can hold a tape.
 pub async fn connect(options: ConnectOptions) -> Result<JetStreamLog, ConnectError> {
     let server = Server::parse(&options)?;
-    let main = dial(&server, &options.name).await?;
+    let hook = Hook::default();
+    let main = dial(&server, &options.name, &hook).await?;
     let info = main.client.server_info();
     check_version(&info.version)?;
     if !info.jetstream {
         return Err(ConnectError::NoJetStream { url: server.shown });
     }
-    let bulk = dial(&server, &format!("{} (reads)", options.name)).await?;
+    let bulk = dial(&server, &format!("{} (reads)", options.name), &hook).await?;
     let inner = Inner { main, bulk, clock: options.clock, max_payload: info.max_payload };
     Ok(JetStreamLog { inner: inner.into() })
 }
@@ -119,7 +121,7 @@ impl Server {
     }
 }
 
-async fn dial(server: &Server, name: &str) -> Result<Connection, ConnectError> {
+async fn dial(server: &Server, name: &str, hook: &Hook) -> Result<Connection, ConnectError> {
     let unreachable = |source: Box<dyn std::error::Error + Send + Sync>| ConnectError::Unreachable {
         url: server.shown.clone(),
         source,
@@ -161,7 +163,7 @@ async fn dial(server: &Server, name: &str) -> Result<Connection, ConnectError> {
         }
     };
     let client = nats.connect(&server.address).await.map_err(|error| unreachable(error.into()))?;
-    Ok(Connection { client, losses })
+    Ok(Connection { client, losses, hook: hook.clone() })
 }
 
 /// Names the oldest feature that a server of `version` lacks.

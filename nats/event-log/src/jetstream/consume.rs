@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use super::ack_subject::AckSubject;
 use super::api::{self, ApiError, code};
-use super::lookup::content_type;
+use super::lookup::{content_type, traceparent};
 use super::watch::at_hand;
 use super::{Connection, TIMEOUT};
 use crate::wire;
@@ -192,7 +192,9 @@ impl JetStreamConsumer {
         } else if self.held.insert(ack.stream_sequence, reply.clone()).is_none() {
             let content_type = message.headers.as_ref().and_then(content_type);
             let (sequence, subject) = (ack.stream_sequence, &message.subject);
-            self.at_hand.push_back(wire::delivery(sequence, subject, content_type, &message.payload));
+            let delivery = wire::delivery(sequence, subject, content_type, &message.payload);
+            self.connection.hook.delivered(&self.stream, &delivery, || traceparent(message));
+            self.at_hand.push_back(delivery);
         }
         true
     }

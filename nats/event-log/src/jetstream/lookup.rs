@@ -5,12 +5,18 @@ use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageError, RawMessageErrorKind};
 
 use super::JetStreamLog;
+use crate::observer::TRACEPARENT;
 use crate::wire;
 use crate::{LogError, Recorded};
 
 /// The `Content-Type` of a message, where it has one.
 pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get("Content-Type").map(async_nats::HeaderValue::as_str)
+}
+
+/// The `traceparent` of a message, where it has one.
+pub(super) fn traceparent(message: &async_nats::Message) -> Option<&str> {
+    message.headers.as_ref()?.get(TRACEPARENT).map(async_nats::HeaderValue::as_str)
 }
 
 fn recorded(message: &StreamMessage) -> Result<Recorded, LogError> {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::ack_subject::AckSubject;
 use super::api::{self, ApiError, code};
-use super::lookup::content_type;
+use super::lookup::{content_type, traceparent};
 use super::watch::at_hand;
 use super::{Connection, TIMEOUT};
 use crate::wire;
@@ -258,12 +258,10 @@ impl Ordered {
                 self.delivered = ack.consumer_sequence;
                 self.next = ack.stream_sequence + 1;
                 let content_type = message.headers.as_ref().and_then(content_type);
-                Step::Deliver(wire::delivery(
-                    ack.stream_sequence,
-                    &message.subject,
-                    content_type,
-                    &message.payload,
-                ))
+                let delivery =
+                    wire::delivery(ack.stream_sequence, &message.subject, content_type, &message.payload);
+                self.connection.hook.delivered(&self.stream, &delivery, || traceparent(message));
+                Step::Deliver(delivery)
             }
         }
     }

@@ -43,7 +43,7 @@ impl MemoryReader {
         while self.next <= until && found.len() < max {
             let wanted = log.get(self.next).is_some_and(|stored| any_covers(&self.filters, &stored.subject));
             if wanted {
-                found.extend(delivered(log, self.next));
+                found.extend(delivered(&self.shared.hook, &self.stream, log, self.next));
             }
             self.next += 1;
         }
@@ -107,7 +107,11 @@ impl Consumer for MemoryConsumer {
                 let log = state.stream_mut(&self.stream)?;
                 self.replaced(log.durable_mut(&self.durable)?.generation)?;
                 let taken = log.take(&self.durable, max.max(1))?;
-                taken.into_iter().filter_map(|sequence| delivered(log, sequence)).collect()
+                let hook = &self.shared.hook;
+                taken
+                    .into_iter()
+                    .filter_map(|sequence| delivered(hook, &self.stream, log, sequence))
+                    .collect()
             };
             if !found.is_empty() {
                 return Ok(found);

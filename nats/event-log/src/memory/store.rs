@@ -17,6 +17,8 @@ pub(super) struct Stored {
     pub subject: Arc<str>,
     pub payload: Bytes,
     pub content_type: Option<Arc<str>>,
+    /// The header `traceparent`.
+    pub trace: Option<String>,
 }
 
 /// Everything on the tape.
@@ -129,22 +131,16 @@ impl StreamLog {
         lists.min_by_key(|list| list.len()).map_or(Candidates::All, Candidates::Listed)
     }
 
-    pub fn push(
-        &mut self,
-        subject: &str,
-        payload: Bytes,
-        content_type: Option<Arc<str>>,
-        id: Option<&str>,
-    ) -> u64 {
+    pub fn push(&mut self, message: Stored, id: Option<&str>) -> u64 {
         let sequence = self.last_sequence() + 1;
-        for (position, token) in literals(subject) {
+        for (position, token) in literals(&message.subject) {
             self.postings.entry((position, token.to_owned())).or_default().push(sequence);
         }
         if let Some(id) = id {
             self.ids.insert(id.to_owned(), sequence);
         }
-        self.bytes += (subject.len() + payload.len()) as u64;
-        self.messages.push(Stored { subject: subject.into(), payload, content_type });
+        self.bytes += (message.subject.len() + message.payload.len()) as u64;
+        self.messages.push(message);
         sequence
     }
 
@@ -165,9 +161,14 @@ impl StreamLog {
         if let Some((entry, at)) = batch.iter().zip(&stored).find_map(|(entry, at)| Some((entry, (*at)?))) {
             return Err(self.conflict(entry.subject.as_str(), 0, at)?);
         }
-        let mut push = |entry: &Encoded| Appended {
-            sequence: self.push(entry.subject.as_str(), entry.payload.clone(), None, Some(&entry.id)),
-            duplicate: false,
+        let mut push = |entry: &Encoded| {
+            let message = Stored {
+                subject: entry.subject.as_str().into(),
+                payload: entry.payload.clone(),
+                content_type: None,
+                trace: entry.trace.map(|trace| trace.to_string()),
+            };
+            Appended { sequence: self.push(message, Some(&entry.id)), duplicate: false }
         };
         Ok(batch.iter().map(&mut push).collect())
     }

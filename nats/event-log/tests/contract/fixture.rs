@@ -56,18 +56,34 @@ impl Fixture {
                 log.publish_raw(subject, payload, content_type).unwrap();
             }
             Self::JetStream { server, .. } => {
-                let client = plain_client(server).await;
-                let context = async_nats::jetstream::new(client);
-                let mut headers = async_nats::HeaderMap::new();
-                if let Some(content_type) = content_type {
-                    headers.insert("Content-Type", content_type);
-                }
-                let payload = payload.to_vec().into();
-                let sent = context.publish_with_headers(subject.to_owned(), headers, payload).await.unwrap();
-                sent.await.unwrap();
+                let header = content_type.map(|value| ("Content-Type", value));
+                publish(server, subject, payload, header).await;
             }
         }
     }
+
+    /// The same, with a trace context in whatever form.
+    pub async fn publish_traced(&self, subject: &str, payload: &[u8], traceparent: Option<&str>) {
+        match self {
+            Self::Memory(log) => {
+                log.publish_traced(subject, payload, traceparent).unwrap();
+            }
+            Self::JetStream { server, .. } => {
+                publish(server, subject, payload, traceparent.map(|value| ("traceparent", value))).await;
+            }
+        }
+    }
+}
+
+async fn publish(server: &TestNats, subject: &str, payload: &[u8], header: Option<(&str, &str)>) {
+    let context = async_nats::jetstream::new(plain_client(server).await);
+    let mut headers = async_nats::HeaderMap::new();
+    if let Some((name, value)) = header {
+        headers.insert(name, value);
+    }
+    let payload = payload.to_vec().into();
+    let sent = context.publish_with_headers(subject.to_owned(), headers, payload).await.unwrap();
+    sent.await.unwrap();
 }
 
 pub fn options(url: String) -> ConnectOptions {

@@ -8,6 +8,7 @@ mod appends;
 mod batches;
 mod consumers;
 mod fixture;
+mod observing;
 mod operations;
 mod reads;
 mod restarts;

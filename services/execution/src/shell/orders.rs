@@ -1,9 +1,12 @@
 //! Orders: the loop that does what the machine says is to be done, and the broker's answers.
 
+use std::time::Instant;
+
 use broker::{Broker as _, BrokerError, Report};
 use contracts::stream;
 use contracts::{Subject, client_order_id};
-use domain::order::OrderState;
+use domain::order::{BrokerReport, OrderState};
+use runtime::metrics::metrics;
 
 use super::{Error, Shell};
 use crate::machine::Work;
@@ -75,11 +78,15 @@ impl Shell {
         for order_id in order_ids {
             let Some((order, client_order_id)) = self.submitted(order_id) else { continue };
             let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
-            match self.broker.submit(&order.spec, &client_order_id, now_ns).await {
+            let began = Instant::now();
+            let outcome = self.broker.submit(&order.spec, &client_order_id, now_ns).await;
+            let answered = metrics().broker_latency.with(&[self.broker.name(), word(&outcome)]);
+            answered.observe(began.elapsed());
+            match outcome {
                 Ok(reports) => answers.extend(reports.into_iter().map(answer)),
                 Err(error @ BrokerError::Refused { .. }) => {
                     let reason = error.to_string();
-                    let report = domain::order::BrokerReport::Rejected { reason };
+                    let report = BrokerReport::Rejected { reason };
                     answers.push(answer(Report { order_id: order_id.clone(), report }));
                 }
                 // The intent has no answer, so the order is asked for later.
@@ -147,6 +154,21 @@ impl Shell {
 
 pub(super) fn complain(step: &Step, error: &StepError) {
     tracing::error!(%error, "{step:?} comes to nothing: {error}");
+}
+
+/// The answer to a submission in one word.
+fn word(outcome: &Result<Vec<Report>, BrokerError>) -> &'static str {
+    match outcome {
+        Ok(reports) => match reports.first().map(|first| &first.report) {
+            Some(BrokerReport::Accepted { .. }) => "accepted",
+            Some(BrokerReport::Rejected { .. }) => "rejected",
+            Some(BrokerReport::Filled(_)) => "filled",
+            Some(_) => "other",
+            None => "none",
+        },
+        Err(BrokerError::Refused { .. }) => "refused",
+        Err(BrokerError::Unknown { .. }) => "unknown",
+    }
 }
 
 /// An answer to a submission: it happened when the order was submitted.

@@ -20,6 +20,7 @@ mod stall;
 mod trading;
 
 use event_log::{AppendError, LogError};
+use runtime::metrics::metrics;
 use runtime::{Context, HealthState};
 use tokio::sync::watch;
 
@@ -141,6 +142,7 @@ pub async fn run(
             break FinishReason::Shutdown;
         };
         counted.count(&instant, &done);
+        metrics().clock_instants.with(&[]).increment();
         progress.send_replace(counted.clone());
     };
     context.health.set(SERVICE, HealthState::Ready, reason.detail());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runtime::metrics::metrics;
 use runtime::{Context, HealthState};
 use tokio::time::Instant as Moment;
 
@@ -34,6 +35,10 @@ impl Stall {
         if self.began.elapsed() < STALLED_AFTER {
             return;
         }
+        metrics().clock_stalled.with(&[]).set(self.began.elapsed().as_secs_f64());
+        if self.logged.is_none() {
+            metrics().clock_stalls.with(&[]).increment();
+        }
         let seconds = self.began.elapsed().as_secs();
         let detail = format!("instant {} stands for {seconds} s: waiting for {culprit}", utc(ns));
         context.health.set(SERVICE, HealthState::Degraded, detail.clone());
@@ -46,6 +51,7 @@ impl Stall {
     /// Ends the instant; a stall that was reported is taken back.
     pub(super) fn end(&self, context: &Context) {
         if self.logged.is_some() {
+            metrics().clock_stalled.with(&[]).set(0.0);
             context.health.set(SERVICE, HealthState::Ready, "");
         }
     }

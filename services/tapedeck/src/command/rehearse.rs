@@ -157,7 +157,7 @@ async fn play(session: &Session, options: &Rehearse, output: Output) -> Result<(
     if !wanted.contains(&Service::Ingest) {
         return Err(Failure::usage("--only: expected ingest among the services", "tapedeck run SERVICE"));
     }
-    let mut services = services::start(session, &wanted, options.bind.as_deref()).await?;
+    let mut services = services::start(session, &wanted, options.bind.as_deref(), &options.telemetry).await?;
     announce(session, services.dashboard.as_deref(), output)?;
     let started = Instant::now();
     let outcome = watch(session, &mut services, started, output).await;

@@ -19,7 +19,7 @@ pub async fn run(global: &Global, options: &Run, output: Output) -> Result<(), F
         options.services.iter().copied().collect()
     };
     let session = Session::open(global).await?;
-    let outcome = serve(&session, &wanted, options.bind.as_deref(), output).await;
+    let outcome = serve(&session, &wanted, options, output).await;
     session.close().await;
     outcome
 }
@@ -27,13 +27,13 @@ pub async fn run(global: &Global, options: &Run, output: Output) -> Result<(), F
 async fn serve(
     session: &Session,
     wanted: &BTreeSet<Service>,
-    bind: Option<&str>,
+    options: &Run,
     output: Output,
 ) -> Result<(), Failure> {
     if wanted.contains(&Service::Ingest) {
         seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
     }
-    let services = services::start(session, wanted, bind).await?;
+    let services = services::start(session, wanted, options.bind.as_deref(), &options.telemetry).await?;
     announce(session, services.dashboard.as_deref(), output)?;
     session.interrupted().await;
     services.drain().await;

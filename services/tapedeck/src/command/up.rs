@@ -32,7 +32,7 @@ pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Fa
     let config = Config::load(home.config_file(global.config.as_deref()).as_deref())?;
     let (dir, manifest) = choose(global, options, &home, &config)?;
     let session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
-    let outcome = run_tape(&session, options.bind.as_deref(), output).await;
+    let outcome = run_tape(&session, options, output).await;
     session.close().await;
     outcome
 }
@@ -82,9 +82,10 @@ fn demo(config: &Config, options: &Up) -> Result<Manifest, Failure> {
     })
 }
 
-async fn run_tape(session: &Session, bind: Option<&str>, output: Output) -> Result<(), Failure> {
+async fn run_tape(session: &Session, options: &Up, output: Output) -> Result<(), Failure> {
     seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
-    let services = services::start(session, &BTreeSet::from(Service::ALL), bind).await?;
+    let wanted = BTreeSet::from(Service::ALL);
+    let services = services::start(session, &wanted, options.bind.as_deref(), &options.telemetry).await?;
     announce(session, services.dashboard.as_deref(), output)?;
     session.interrupted().await;
     output.progress("draining; everything is on the tape");

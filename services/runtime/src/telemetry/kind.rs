@@ -1,0 +1,45 @@
+//! Names of events for labels and spans: few, stable, without ids in them.
+
+use contracts::v1::event::Body;
+
+/// What kind of event it is, for example `risk_decision`.
+pub(super) fn kind(body: Option<&Body>) -> &'static str {
+    let Some(body) = body else { return "none" };
+    match body {
+        Body::Bar(_) => "bar",
+        Body::BarRevision(_) => "bar_revision",
+        Body::CorporateAction(_) => "corporate_action",
+        Body::SessionChange(_) => "session",
+        Body::QualityFinding(_) => "quality_finding",
+        Body::Signal(_) => "signal",
+        Body::RiskDecision(_) => "risk_decision",
+        Body::OrderAdjusted(_) => "order_adjusted",
+        Body::OrderCancelRequested(_) => "order_cancel_requested",
+        Body::OrderReplaceRequested(_) => "order_replace_requested",
+        Body::Fill(_) => "fill",
+        Body::AccountMarked(_) => "account_marked",
+        Body::AccountEntry(_) => "account_entry",
+        Body::LogRecord(_) => "log_record",
+        Body::Heartbeat(_) => "heartbeat",
+        Body::Audit(_) => "audit",
+        Body::Parked(_) => "parked",
+        Body::ParkedResolved(_) => "parked_resolved",
+        other => order_status(other).map_or("control", |(kind, _)| kind),
+    }
+}
+
+/// The kind of an event that brings an order into a status, and the status.
+pub(super) fn order_status(body: &Body) -> Option<(&'static str, &'static str)> {
+    Some(match body {
+        Body::OrderSubmitted(_) => ("order_submitted", "submitted"),
+        Body::OrderAccepted(_) => ("order_accepted", "accepted"),
+        Body::OrderRejected(_) => ("order_rejected", "rejected"),
+        Body::OrderCancelled(_) => ("order_cancelled", "cancelled"),
+        Body::OrderCancelRejected(_) => ("order_cancel_rejected", "cancel_rejected"),
+        Body::OrderReplaced(_) => ("order_replaced", "replaced"),
+        Body::OrderReplaceRejected(_) => ("order_replace_rejected", "replace_rejected"),
+        Body::OrderExpired(_) => ("order_expired", "expired"),
+        Body::OrderSuspended(_) => ("order_suspended", "suspended"),
+        _ => return None,
+    })
+}
