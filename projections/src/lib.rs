@@ -19,17 +19,22 @@ mod calendar;
 mod trading;
 mod services;
 mod parked;
+mod logs;
+mod jobs;
 mod pump;
 mod fold;
 mod projector;
 mod rebuild;
 mod verify;
+mod fingerprint;
 pub mod as_of;
 pub mod queries;
 
 pub use connect::{
     ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
 };
+pub use fingerprint::{Fingerprint, FingerprintError, fingerprint};
+pub use logs::severity;
 pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownProjection, heads};
 pub use projector::{Projector, ProjectorError};
 pub use queries::QueryError;

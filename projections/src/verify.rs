@@ -132,6 +132,7 @@ async fn replay(
         deliveries.retain(|delivery| delivery.sequence() <= checkpoint);
         let folded = fold(projection.as_mut(), name, connection, &target.schema, deliveries).await?;
         messages += folded.messages;
+        projection.prepare(connection, &target.schema).await?;
         let (rows, bars) = (projection.take(), projection.take_bars());
         write(connection, target, &Guard::Held, rows, bars).await?;
     }

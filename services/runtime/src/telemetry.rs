@@ -12,6 +12,7 @@ mod chain;
 mod client;
 mod export;
 mod kind;
+mod logs;
 mod mirror;
 mod subscriber;
 mod tape;
@@ -23,6 +24,7 @@ use event_log::Observer;
 use chain::Chains;
 use export::Export;
 pub use export::{ExportError, ExportSettings};
+pub use logs::{LogLayer, LogPublisher, keep_publisher, log_stream, take_publisher};
 pub use subscriber::{BoxedLayer, LogFormat, MalformedFilter, filtered};
 use tape::TapeObserver;
 
