@@ -48,7 +48,11 @@ pub async fn fingerprint(pool: &PgPool, tape: &Tape, name: Name) -> Result<Finge
     Ok(Fingerprint { sequence: checkpoint, hash, rows })
 }
 
-async fn hash(connection: &mut PgConnection, name: Name, oldest: u64) -> Result<(String, u64), sqlx::Error> {
+pub(crate) async fn hash(
+    connection: &mut PgConnection,
+    name: Name,
+    oldest: u64,
+) -> Result<(String, u64), sqlx::Error> {
     let mut text = String::new();
     let mut all = 0;
     for table in name.tables() {
@@ -60,8 +64,7 @@ async fn hash(connection: &mut PgConnection, name: Name, oldest: u64) -> Result<
             columns.join(", "),
             table.name
         );
-        let row =
-            sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch_one(&mut *connection).await?;
+        let row = sqlx::query(AssertSqlSafe(statement)).persistent(false).fetch_one(&mut *connection).await?;
         let (rows, first, second): (i64, String, String) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         text.push_str(&format!("{} {rows} {first} {second}\n", table.name));

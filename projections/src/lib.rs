@@ -27,6 +27,7 @@ mod projector;
 mod rebuild;
 mod verify;
 mod fingerprint;
+mod lead;
 pub mod as_of;
 pub mod queries;
 
@@ -34,6 +35,7 @@ pub use connect::{
     ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
 };
 pub use fingerprint::{Fingerprint, FingerprintError, fingerprint};
+pub use lead::{Lead, lead};
 pub use logs::severity;
 pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownProjection, heads};
 pub use projector::{Projector, ProjectorError};

@@ -71,9 +71,8 @@ impl Default for Logs {
 
 fn fields(record: &LogRecord) -> Cell {
     let fields = record.fields.iter().filter(|field| field.name != RUN);
-    let object: serde_json::Map<String, serde_json::Value> = fields
-        .map(|field| (plain(&field.name), serde_json::Value::String(plain(&field.value))))
-        .collect();
+    let object: serde_json::Map<String, serde_json::Value> =
+        fields.map(|field| (plain(&field.name), serde_json::Value::String(plain(&field.value)))).collect();
     serde_json::Value::Object(object).to_string().into()
 }
 

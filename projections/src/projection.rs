@@ -46,15 +46,8 @@ pub struct UnknownProjection(pub String);
 
 impl Name {
     /// Every projection.
-    pub const ALL: [Self; 7] = [
-        Self::Bars,
-        Self::Calendar,
-        Self::Trading,
-        Self::Services,
-        Self::Parked,
-        Self::Logs,
-        Self::Jobs,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Bars, Self::Calendar, Self::Trading, Self::Services, Self::Parked, Self::Logs, Self::Jobs];
 
     /// Name of the projection and of its schema.
     #[must_use]

@@ -7,8 +7,10 @@ import { startForms } from "./forms";
 import { startKeys } from "./keys";
 import { startLive } from "./live";
 import { startPalette } from "./palette";
+import { startSettings } from "./settings";
 import { startTheme } from "./theme";
 import { startTimeline } from "./timeline";
+import { startUnits } from "./units";
 import { startZone } from "./zone";
 
 // The content security policy allows neither inline styles nor evaluated code.
@@ -20,10 +22,12 @@ htmx.config.historyEnabled = false;
 
 startTheme();
 startZone();
+startUnits();
 startForms();
 startFilters();
 startKeys();
 startPalette();
 startTimeline();
+startSettings();
 startLive();
 document.documentElement.dataset["script"] = "on";

@@ -10,6 +10,7 @@
 //! Modules in reading order.
 
 mod config;
+pub mod probe;
 mod server;
 mod app;
 mod url;
@@ -23,6 +24,7 @@ mod history;
 mod live;
 mod view;
 mod pages;
+mod api;
 mod action;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::app::App;
 use crate::config::WebConfig;
 use crate::security::{self, Hosts};
-use crate::{action, assets, health, live, operations, pages};
+use crate::{action, api, assets, health, live, operations, pages};
 
 /// Name of the service, in health and heartbeats.
 const SERVICE: &str = "web";
@@ -139,6 +139,15 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
         .route("/positions", get(pages::positions::page))
         .route("/accounts/{account}/halt", post(pages::positions::halt))
         .route("/accounts/{account}/resume", post(pages::positions::resume))
+        .route("/system", get(pages::system::page))
+        .route("/projections/{name}/{task}", post(pages::system::request))
+        .route("/logs", get(pages::logs::page))
+        .route("/logs/lines", get(pages::logs::more))
+        .route("/logs.csv", get(pages::logs::csv))
+        .route("/logs.ndjson", get(pages::logs::ndjson))
+        .route("/settings", get(pages::settings::page))
+        .route("/settings/connections/{name}/test", post(pages::settings::test))
+        .merge(api::system::routes())
         .route("/panels/{name}", get(pages::panel))
         .route("/palette.json", get(pages::palette))
         .route("/trading/halt", post(action::halt))

@@ -6,6 +6,7 @@ mod live;
 mod overview;
 mod script;
 mod security;
+mod system;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,6 +162,7 @@ fn config(pool: PgPool) -> WebConfig {
         ready_lag_events_max: 0,
         stale_after: STALE_AFTER,
         version: "0.0.0".to_owned(),
+        probe: Arc::new(system::Calm),
     }
 }
 

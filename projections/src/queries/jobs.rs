@@ -45,12 +45,13 @@ pub struct JobRow {
 
 /// Rebuilds and verifications, newest first.
 pub async fn jobs(pool: &PgPool, cursor: Option<u64>, limit: u32) -> Result<Page<JobRow>, QueryError> {
-    let rows =
-        sqlx::query("SELECT * FROM jobs.jobs WHERE first_sequence < $1 ORDER BY first_sequence DESC LIMIT $2")
-            .bind(below(cursor))
-            .bind(limited(limit))
-            .fetch_all(pool)
-            .await?;
+    let rows = sqlx::query(
+        "SELECT * FROM jobs.jobs WHERE first_sequence < $1 ORDER BY first_sequence DESC LIMIT $2",
+    )
+    .bind(below(cursor))
+    .bind(limited(limit))
+    .fetch_all(pool)
+    .await?;
     Ok(Page::of(read_all(&rows, read)?, limited(limit), |row| row.first_sequence))
 }
 

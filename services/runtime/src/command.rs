@@ -23,6 +23,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Id of this caller's request for something to be done with a read model.
+    #[must_use]
+    pub fn request_id(&self, task: ProjectionTask) -> Option<String> {
+        Some(self.id(&format!("projection_{}", task.name()?)))
+    }
+
     fn id(&self, action: &str) -> String {
         event_id(&format!("{}/{}", self.actor, self.key), action, 0)
     }
@@ -163,7 +169,8 @@ fn event(caller: &Caller, action: &str, body: Body) -> Event {
     }
 }
 
-async fn audit(
+/// Records that somebody did something that is no event of its own.
+pub async fn audit(
     tape: &Tape,
     caller: &Caller,
     action: &str,

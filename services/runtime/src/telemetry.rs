@@ -25,7 +25,7 @@ use chain::Chains;
 use export::Export;
 pub use export::{ExportError, ExportSettings};
 pub use logs::{LogLayer, LogPublisher, keep_publisher, log_stream, take_publisher};
-pub use subscriber::{BoxedLayer, LogFormat, MalformedFilter, filtered};
+pub use subscriber::{BoxedLayer, LogFormat, MalformedFilter, check_filter, filtered};
 use tape::TapeObserver;
 
 /// What a process logs and exports.

@@ -22,12 +22,15 @@
 
 pub mod csv;
 mod layout;
+pub mod logs;
 pub mod orders;
 pub mod overview;
 mod palette;
 mod panel;
 mod params;
 pub mod positions;
+pub mod settings;
+pub mod system;
 pub mod table;
 pub mod timeline;
 mod visit;
@@ -51,6 +54,7 @@ pub use layout::Layout;
 pub use palette::palette;
 pub use panel::{Body, Of, Panel, Refresh, Rendering, Scope, Shown, Topic};
 pub use params::Params;
+pub use system::Rates;
 pub use visit::{Visit, chosen};
 
 /// A page of the site.
@@ -71,7 +75,8 @@ impl Page {
     ///
     /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `e` Events,
     /// `y` System, `l` Logs, `t` Settings.
-    pub const ALL: &'static [&'static Self] = &[&overview::PAGE, &orders::PAGE, &positions::PAGE];
+    pub const ALL: &'static [&'static Self] =
+        &[&overview::PAGE, &orders::PAGE, &positions::PAGE, &system::PAGE, &logs::PAGE, &settings::PAGE];
 }
 
 /// Names of all accounts, in order.

@@ -6,6 +6,7 @@ pub mod control;
 pub mod decode;
 pub mod doctor;
 pub mod import;
+pub mod logs;
 pub mod order;
 pub mod parked;
 pub mod projection;

@@ -47,7 +47,6 @@ async fn list(
 ) -> Result<(), Failure> {
     let pool = session.reader().await?;
     let page = queries::orders(&pool, filter, before, limit).await.map_err(unreachable)?;
-    pool.close().await;
     if output.json {
         return output.document(&page.rows);
     }
@@ -76,7 +75,6 @@ fn cells(order: &OrderRow) -> Vec<String> {
 async fn find(session: &Session, id: &str) -> Result<OrderDetail, Failure> {
     let pool = session.reader().await?;
     let found = queries::order(&pool, id).await.map_err(unreachable)?;
-    pool.close().await;
     found.ok_or_else(|| Failure::not_found(format!("no order {id:?}"), "tapedeck order list"))
 }
 

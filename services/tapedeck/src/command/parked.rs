@@ -12,7 +12,6 @@ pub async fn run(session: &Session, command: &ParkedCommand, output: Output) -> 
     let page = projections::queries::parked(&pool, false, None, projections::queries::LIMIT_MAX)
         .await
         .map_err(|error| Failure::unreachable(error.to_string()))?;
-    pool.close().await;
     if output.json {
         return output.document(&page.rows);
     }

@@ -60,7 +60,6 @@ pub async fn positions(session: &Session) -> Result<Vec<Position>, Failure> {
     let rows = projections::queries::projection_status(&pool, &heads)
         .await
         .map_err(|error| Failure::unreachable(error.to_string()))?;
-    pool.close().await;
     let mut positions = Vec::new();
     for name in Name::ALL {
         let row = rows.iter().find(|row| row.name == name.name());
