@@ -3,6 +3,7 @@
 
 mod bars;
 mod instances;
+mod logs;
 mod migrations;
 mod rebuilding;
 mod support;

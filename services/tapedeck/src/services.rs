@@ -118,7 +118,7 @@ pub async fn start(
     let instance: String = random_hex()?.chars().take(16).collect();
     let (log, tape) = (&session.jetstream, &session.dir.name);
     services.introduced = telemetry::introduce(log, wanted.iter().copied(), tape, &instance, &health).await;
-    services.logging = log(&session.tape, &instance);
+    services.logging = keep_log(&session.tape, &instance);
     let beats = Heartbeats { instance, version: env!("CARGO_PKG_VERSION").to_owned(), every: HEARTBEAT };
     let tape = session.tape.clone();
     services.tasks.spawn(beats.run(tape, health, shutdown));
@@ -126,7 +126,7 @@ pub async fn start(
 }
 
 /// Puts this process's log lines on the tape, where that is wanted.
-fn log(tape: &Tape, instance: &str) -> Option<(CancellationToken, JoinHandle<()>)> {
+fn keep_log(tape: &Tape, instance: &str) -> Option<(CancellationToken, JoinHandle<()>)> {
     let publisher = runtime::telemetry::take_publisher()?;
     let (tape, run, stop) = (Arc::clone(tape), instance.to_owned(), CancellationToken::new());
     let until = stop.clone();

@@ -23,14 +23,17 @@ pub fn start(global: &Global, command: &Command) -> Result<Telemetry, Failure> {
     // A configuration that cannot be read is the command's to report; logging then takes its defaults.
     let config = global.configuration().map(|read| Arc::clone(&read.config)).unwrap_or_default();
     let LogConfig { filter, format, tape } = &config.log;
-    let format = global.log_format.map_or(format.as_str(), LogForm::name);
     let export = match options(command) {
         Some(options) => export(&config.telemetry, options)?,
         None => None,
     };
     let settings = Settings {
         filter: global.log.clone().unwrap_or_else(|| filter.clone()),
-        format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
+        format: match global.log_format {
+            Some(LogForm::Json) => LogFormat::Json,
+            None if format == "json" => LogFormat::Json,
+            _ => LogFormat::Text,
+        },
         export,
     };
     // Further destinations of log lines join here, each a layer behind its own filter

@@ -153,6 +153,7 @@ struct Verified {
     rows: u64,
     differences: u64,
     first_difference: Option<projections::Difference>,
+    state_hash: String,
 }
 
 impl From<&VerifyReport> for Verified {
@@ -164,6 +165,7 @@ impl From<&VerifyReport> for Verified {
             rows: report.tables.iter().map(|table| table.rows).sum(),
             differences: report.differences(),
             first_difference: report.first.clone(),
+            state_hash: report.state_hash.clone(),
         }
     }
 }
@@ -188,16 +190,9 @@ async fn verify(session: &Session, names: &[Name], output: Output) -> Result<(),
                 "{}: {} rows at {} {} differences",
                 report.projection, report.rows, report.sequence, report.differences
             ));
+            output.line(&format!("  state hash {}", report.state_hash));
             if let Some(first) = &report.first_difference {
-                let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "no row".to_owned());
-                output.line(&format!(
-                    "  first: {} [{}] {}: read model {}, fold {}",
-                    first.table,
-                    first.key,
-                    first.column,
-                    shown(&first.live),
-                    shown(&first.fold)
-                ));
+                output.line(&format!("  first: {first}"));
             }
         }
     }

@@ -45,10 +45,9 @@ static NATS: Panel =
 static DATABASE: Panel = Panel::pushed("system-database", &[], |scope| Box::pin(servers::database(scope)))
     .of(Of::Deck)
     .every_ms(2_000);
-// Looks at every series of bars, so not often.
-static FINDINGS: Panel = Panel::pushed("system-findings", &[], |scope| Box::pin(servers::findings(scope)))
-    .of(Of::Deck)
-    .every_ms(60_000);
+// Looks at every series of bars, so not often, and not in the stream's own time.
+static FINDINGS: Panel =
+    Panel::fetched("system-findings", &[], |scope| Box::pin(servers::findings(scope))).every_ms(60_000);
 
 #[derive(Template)]
 #[template(path = "system.html")]
