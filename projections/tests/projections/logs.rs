@@ -92,7 +92,9 @@ async fn a_rebuild_ends_with_the_same_state_hash() -> Outcome {
     let stop = tokio_util::sync::CancellationToken::new();
     projections::rebuild(&world.writer, &world.tape, Name::Logs, world.port.as_ref(), &stop).await?;
     assert_eq!(fingerprint(&world.writer, &world.tape, Name::Logs).await?, before);
-    sqlx::query("UPDATE logs.records SET message = 'changed' WHERE sequence = 7").execute(&world.admin).await?;
+    sqlx::query("UPDATE logs.records SET message = 'changed' WHERE sequence = 7")
+        .execute(&world.admin)
+        .await?;
     assert_ne!(fingerprint(&world.writer, &world.tape, Name::Logs).await?.hash, before.hash);
     Ok(())
 }
