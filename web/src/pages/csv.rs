@@ -24,7 +24,7 @@ where
 {
     let head = encode(&[head.iter().map(|&cell| cell.to_owned()).collect()]);
     let parts = rows.map(|part| part.map(|rows| encode(&rows)));
-    let body = Body::from_stream(futures::stream::once(async { Ok(head) }).chain(parts));
+    let body = Body::from_stream(futures::stream::once(async { Ok(head) }).chain(parts).fuse());
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),

@@ -248,3 +248,15 @@ async fn settings_mark_what_differs_and_hold_no_secret() {
     );
     assert_eq!(deck.stored().await.1, audits + 2);
 }
+
+#[tokio::test]
+async fn files_are_whole_when_they_come_compressed() {
+    let deck = logged().await;
+    for path in ["/logs.csv", "/logs.ndjson", "/orders.csv?tab=all"] {
+        let request = Request::get(path).header("host", HOST).header("accept-encoding", "gzip");
+        let response = deck.send(request.body(Content::empty()).unwrap()).await;
+        assert_eq!(response.headers()["content-encoding"], "gzip");
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 22).await.unwrap();
+        assert!(!bytes.is_empty(), "{path}");
+    }
+}

@@ -176,7 +176,7 @@ impl Jobs {
             "{task} of {} asked for by {}: {} {}",
             asked.projection,
             asked.actor,
-            outcome.as_str_name(),
+            outcome.as_str_name().trim_start_matches("PROJECTION_OUTCOME_").to_lowercase(),
             end.detail
         );
         let body = ProjectionFinished {

@@ -34,7 +34,8 @@ pub async fn ndjson(
 ) -> Result<Response, PageError> {
     params.check()?;
     let parts = parts(app.config.pool.clone(), filter::read(&params)?);
-    let body = Body::from_stream(parts.map(|part| {
+    // Compression asks once more after the end, which a list read part by part does not bear.
+    let body = Body::from_stream(parts.fuse().map(|part| {
         let mut text = String::new();
         for row in part? {
             text.push_str(&serde_json::to_string(&row)?);
