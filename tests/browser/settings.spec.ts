@@ -28,7 +28,9 @@ test("theme, times, sizes and keys are set here and kept everywhere", async ({ p
   await expect(page.locator("#units")).toHaveValue("binary");
   await expect(page.locator("#setting-keys")).not.toBeChecked();
   await page.locator("#setting-keys").check();
-  await page.locator("body").press("?");
+  // Keys rest in inputs, and the box still has the focus.
+  await page.locator("h1").click();
+  await page.keyboard.press("?");
   await expect(page.locator("#help")).toBeVisible();
 });
 
