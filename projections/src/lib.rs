@@ -19,6 +19,8 @@ mod calendar;
 mod trading;
 mod services;
 mod parked;
+mod logs;
+mod jobs;
 mod pump;
 mod fold;
 mod projector;
@@ -26,6 +28,8 @@ mod rebuild;
 mod verify;
 mod describe;
 mod trace;
+mod fingerprint;
+mod lead;
 pub mod as_of;
 pub mod queries;
 
@@ -33,6 +37,9 @@ pub use connect::{
     ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
 };
 pub use describe::{Description, KIND_SUBJECTS, describe, kind_subjects};
+pub use fingerprint::{Fingerprint, FingerprintError, fingerprint};
+pub use lead::{Lead, lead};
+pub use logs::severity;
 pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownProjection, heads};
 pub use projector::{Projector, ProjectorError};
 pub use queries::QueryError;

@@ -12,6 +12,8 @@ use sqlx::PgConnection;
 
 use crate::bars::Bars;
 use crate::calendar::Calendar;
+use crate::jobs::Jobs;
+use crate::logs::Logs;
 use crate::parked::ParkedMessages;
 use crate::services::Services;
 use crate::table::{Rows, Table};
@@ -31,16 +33,21 @@ pub enum Name {
     Services,
     /// All of PARKED.
     Parked,
+    /// Log lines of LOGS.
+    Logs,
+    /// Rebuilds and verifications asked for on TRADING.
+    Jobs,
 }
 
 /// A name that is no projection's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("projection {0:?}, expected one of bars, calendar, trading, services, parked")]
+#[error("projection {0:?}, expected one of bars, calendar, trading, services, parked, logs, jobs")]
 pub struct UnknownProjection(pub String);
 
 impl Name {
     /// Every projection.
-    pub const ALL: [Self; 5] = [Self::Bars, Self::Calendar, Self::Trading, Self::Services, Self::Parked];
+    pub const ALL: [Self; 7] =
+        [Self::Bars, Self::Calendar, Self::Trading, Self::Services, Self::Parked, Self::Logs, Self::Jobs];
 
     /// Name of the projection and of its schema.
     #[must_use]
@@ -51,6 +58,8 @@ impl Name {
             Self::Trading => "trading",
             Self::Services => "services",
             Self::Parked => "parked",
+            Self::Logs => "logs",
+            Self::Jobs => "jobs",
         }
     }
 
@@ -65,8 +74,8 @@ impl Name {
     pub fn stream(self) -> &'static str {
         match self {
             Self::Bars | Self::Calendar => stream::MARKET,
-            Self::Trading => stream::TRADING,
-            Self::Services => stream::LOGS,
+            Self::Trading | Self::Jobs => stream::TRADING,
+            Self::Services | Self::Logs => stream::LOGS,
             Self::Parked => stream::PARKED,
         }
     }
@@ -77,15 +86,20 @@ impl Name {
         let filters: &[&str] = match self {
             Self::Calendar => &["market.action.>", "market.session.>", "market.quality.>"],
             Self::Services => &["log.*.heartbeat"],
+            Self::Jobs => &["control.projection.>"],
             // Nearly all of MARKET is bars: passing over the rest costs less than a filter.
-            Self::Bars | Self::Trading | Self::Parked => &[],
+            Self::Bars | Self::Trading | Self::Parked | Self::Logs => &[],
         };
         filters.iter().map(|&filter| filter.to_owned()).collect()
     }
 
     /// Whether a message of the stream is this projection's to fold, or to set aside when it cannot.
     pub(crate) fn concerns(self, subject: &str) -> bool {
-        self != Self::Bars || subject.starts_with("market.bar.") || subject.starts_with("market.revision.")
+        match self {
+            Self::Bars => subject.starts_with("market.bar.") || subject.starts_with("market.revision."),
+            Self::Logs => !subject.ends_with(".heartbeat"),
+            _ => true,
+        }
     }
 
     /// Subject of the hint that follows every commit; its payload is the sequence in decimal.
@@ -96,7 +110,7 @@ impl Name {
 
     /// Whether the stream loses its oldest messages with time, and the rows made of them may outlive them.
     pub(crate) fn forgets(self) -> bool {
-        self == Self::Services
+        matches!(self, Self::Services | Self::Logs)
     }
 
     pub(crate) fn tables(self) -> &'static [&'static Table] {
@@ -106,6 +120,8 @@ impl Name {
             Self::Trading => crate::trading::TABLES,
             Self::Services => crate::services::TABLES,
             Self::Parked => crate::parked::TABLES,
+            Self::Logs => crate::logs::TABLES,
+            Self::Jobs => crate::jobs::TABLES,
         }
     }
 
@@ -117,6 +133,8 @@ impl Name {
             Self::Trading => Box::new(Trading::default()),
             Self::Services => Box::new(Services::default()),
             Self::Parked => Box::new(ParkedMessages::default()),
+            Self::Logs => Box::new(Logs::default()),
+            Self::Jobs => Box::new(Jobs::default()),
         }
     }
 }
@@ -289,6 +307,12 @@ pub(crate) trait Projection: Send + Sync {
     /// Passes over a message that was set aside.
     fn skip(&mut self, sequence: u64) {
         let _ = sequence;
+    }
+
+    /// Makes what the rows not yet taken need in `schema` before they can be written; whether it was anything.
+    async fn prepare(&mut self, connection: &mut PgConnection, schema: &str) -> Result<bool, sqlx::Error> {
+        let _ = (connection, schema);
+        Ok(false)
     }
 
     /// The rows changed since they were last taken.

@@ -135,6 +135,7 @@ impl Projector {
         }
         let mut projection = name.empty();
         projection.load(&mut connection, name.name(), checkpoint.sequence).await?;
+        self.trim(&mut connection, name).await?;
         let head = head(&self.tape, name).await?;
         let mut pump = Pump::start(&self.tape, name, checkpoint.sequence, head).await?;
         let mut following = checkpoint.sequence >= head;
@@ -145,6 +146,9 @@ impl Projector {
             let deliveries = pump.next().await?;
             let folded = fold(projection.as_mut(), name, &mut connection, name.name(), deliveries).await?;
             self.park(&folded).await?;
+            if projection.prepare(&mut connection, name.name()).await? {
+                self.trim(&mut connection, name).await?;
+            }
             if !commit(&mut connection, projection.as_mut(), name, &checkpoint, &folded).await? {
                 return Ok(());
             }
@@ -160,6 +164,15 @@ impl Projector {
                 tracing::debug!(projection = name.name(), %error, "hint not sent");
             }
         }
+    }
+
+    /// Lets go of what the stream has let go of, at the start and once a day.
+    async fn trim(&self, connection: &mut PgConnection, name: Name) -> Result<(), Interruption> {
+        if name == Name::Logs {
+            let oldest = self.tape.state(name.stream()).await?.first_sequence;
+            crate::logs::trim(connection, name.name(), oldest).await?;
+        }
+        Ok(())
     }
 
     async fn park(&self, folded: &Folded) -> Result<(), Interruption> {

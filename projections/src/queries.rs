@@ -11,9 +11,12 @@ mod bars;
 mod calendar;
 mod chain;
 mod counts;
+mod database;
 mod deciding;
 mod decisions;
+mod jobs;
 mod lists;
+mod logs;
 mod operations;
 mod orders;
 mod overview;
@@ -39,11 +42,14 @@ pub use calendar::{
 };
 pub use chain::{EventFilter, EventRow, chain, event, events, last_events};
 pub use counts::{Counts, bar_dates, counts, orders_open};
+pub use database::{DatabaseHealth, clock_ms, database_health};
 pub use deciding::{DecisionPrices, decision_prices};
 pub use decisions::{
     DecisionFilter, DecisionRow, SignalFilter, SignalRow, StrategyRow, risk_decisions, signals, strategies,
 };
+pub use jobs::{JobRow, jobs, open_jobs};
 pub use lists::{list_decisions, list_fills, list_orders, list_signals};
+pub use logs::{LOG_LINES_MAX, LogFilter, LogRow, LogTurn, logs, logs_after};
 pub use operations::{
     HaltRow, HeartbeatRow, ProjectionRow, checkpoints, halts, heartbeats, projection_status,
 };

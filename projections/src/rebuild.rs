@@ -197,6 +197,7 @@ impl Build<'_> {
                 .await
                 .map_err(|source| RebuildError::Parking { sequence: poison.sequence, source })?;
         }
+        self.projection.prepare(connection, &tables.schema).await?;
         let (rows, bars) = (self.projection.take(), self.projection.take_bars());
         write(connection, tables, &Guard::Held, rows, bars).await?;
         self.report.sequence = folded.sequence;

@@ -6,6 +6,8 @@
 //! compared. The live projector goes on meanwhile and is never waited for, and a verification that is
 //! killed leaves nothing behind.
 
+use std::fmt;
+
 use event_log::{LogError, Tape};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Row as _};
@@ -29,6 +31,8 @@ pub struct VerifyReport {
     pub tables: Vec<TableReport>,
     /// The first difference, in the order of tables and keys.
     pub first: Option<Difference>,
+    /// State hash of the live read model.
+    pub state_hash: String,
 }
 
 impl VerifyReport {
@@ -63,6 +67,14 @@ pub struct Difference {
     pub live: Option<String>,
     /// Value that the fold gives; `None` when it gives no such row.
     pub fold: Option<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "no row".to_owned());
+        let (live, fold) = (shown(&self.live), shown(&self.fold));
+        write!(formatter, "{} [{}] {}: read model {live}, fold {fold}", self.table, self.key, self.column)
+    }
 }
 
 /// Why a verification did not end.
@@ -100,8 +112,15 @@ pub async fn verify(pool: &PgPool, tape: &Tape, name: Name) -> Result<VerifyRepo
     let messages = replay(&mut transaction, tape, name, &mut target, checkpoint).await?;
     let oldest = if name.forgets() { tape.state(name.stream()).await?.first_sequence } else { 0 };
     transaction.execute("SET LOCAL work_mem = '128MB'; SET LOCAL plan_cache_mode = auto").await?;
-    let mut report =
-        VerifyReport { projection: name, sequence: checkpoint, messages, tables: Vec::new(), first: None };
+    let (state_hash, _) = crate::fingerprint::hash(&mut transaction, name, oldest).await?;
+    let mut report = VerifyReport {
+        projection: name,
+        sequence: checkpoint,
+        messages,
+        tables: Vec::new(),
+        first: None,
+        state_hash,
+    };
     for table in name.tables() {
         let (compared, difference) = compare(&mut transaction, name, &target.schema, table, oldest).await?;
         report.tables.push(compared);
@@ -132,6 +151,7 @@ async fn replay(
         deliveries.retain(|delivery| delivery.sequence() <= checkpoint);
         let folded = fold(projection.as_mut(), name, connection, &target.schema, deliveries).await?;
         messages += folded.messages;
+        projection.prepare(connection, &target.schema).await?;
         let (rows, bars) = (projection.take(), projection.take_bars());
         write(connection, target, &Guard::Held, rows, bars).await?;
     }

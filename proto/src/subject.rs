@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::stream;
 use crate::v1::event::Body;
-use crate::v1::{ActionKind, EntryKind, Event, OrderSpec, Verdict};
+use crate::v1::{ActionKind, EntryKind, Event, OrderSpec, ProjectionTask, Verdict};
 
 /// A subject of the tape.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,6 +129,12 @@ impl Subject {
             Body::StrategyDisabled(strategy) => Self::strategy_control(&strategy.strategy, "disabled"),
             Body::StrategyWarmed(strategy) => Self::strategy_control(&strategy.strategy, "warmed"),
             Body::StrategyRemoved(strategy) => Self::strategy_control(&strategy.strategy, "removed"),
+            Body::ProjectionRequested(request) => {
+                Self::projection_control(&request.projection, request.task(), "requested")?
+            }
+            Body::ProjectionFinished(end) => {
+                Self::projection_control(&end.projection, end.task(), "finished")?
+            }
             Body::LogRecord(record) => {
                 Self::of(&["log", &record.service, &record.level.to_ascii_lowercase()])
             }
@@ -137,6 +143,11 @@ impl Subject {
             Body::Parked(parked) => Self::of(&["parked", &parked.service]),
             Body::ParkedResolved(_) => Self::of(&["parked", "resolved"]),
         })
+    }
+
+    fn projection_control(projection: &str, task: ProjectionTask, event: &str) -> Option<Self> {
+        let task = task.name()?;
+        Some(Self::of(&["control", "projection", projection, &format!("{task}_{event}")]))
     }
 
     fn strategy_control(strategy: &str, event: &str) -> Self {
@@ -242,6 +253,18 @@ pub fn unescape(token: &str) -> String {
         }
     }
     String::from_utf8(plain).unwrap_or_else(|_| token.to_owned())
+}
+
+impl ProjectionTask {
+    /// The task as subjects and pages write it; `None` when it is not stated.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Rebuild => Some("rebuild"),
+            Self::Verify => Some("verify"),
+            Self::Unspecified => None,
+        }
+    }
 }
 
 impl ActionKind {

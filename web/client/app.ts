@@ -8,8 +8,10 @@ import { startKeys } from "./keys";
 import { isPaused, startLive, togglePause } from "./live";
 import { startPalette } from "./palette";
 import { startTail } from "./tail";
+import { startSettings } from "./settings";
 import { startTheme } from "./theme";
 import { startTimeline } from "./timeline";
+import { startUnits } from "./units";
 import { startZone } from "./zone";
 
 // The content security policy allows neither inline styles nor evaluated code.
@@ -21,11 +23,13 @@ htmx.config.historyEnabled = false;
 
 startTheme();
 startZone();
+startUnits();
 startForms();
 startFilters();
 startKeys();
 startPalette();
 startTimeline();
+startSettings();
 startLive();
 startTail(isPaused, togglePause);
 document.documentElement.dataset["script"] = "on";

@@ -6,6 +6,7 @@ import htmx from "htmx.org";
 import type { Connection, FromPage, Port, ToPage } from "./messages";
 import { refetch } from "./refetch";
 import { LiveStream } from "./stream";
+import { formatSizes } from "./units";
 import { formatTimes } from "./zone";
 
 type Held = Extract<ToPage, { kind: "element" }>;
@@ -107,7 +108,10 @@ function hold(message: Held): void {
 function apply(message: Held): void {
   const element = parse(message.html);
   const changed = element?.dataset["nudge"];
-  if (changed) refetch(changed, replace);
+  if (changed) {
+    document.dispatchEvent(new CustomEvent("live:nudge", { detail: changed }));
+    refetch(changed, replace);
+  }
   else if (element) morph(element, message.version);
   advance(message.version);
 }
@@ -133,6 +137,7 @@ function morph(element: HTMLElement, version: number): void {
   if (!target || Number(target.dataset["v"] ?? "0") > version) return;
   element.dataset["v"] = String(version);
   formatTimes(element);
+  formatSizes(element);
   Idiomorph.morph(target, element, {
     morphStyle: "outerHTML",
     ignoreActiveValue: true,

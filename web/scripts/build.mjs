@@ -25,6 +25,7 @@ try {
     ["app.css", styles()],
     ["icon.svg", readFileSync(join(web, "client/icons/icon.svg"))],
     ["notices.txt", Buffer.from(notices())],
+    ["licences.json", Buffer.from(JSON.stringify(licences(), null, 1))],
   ]);
   write(outputs);
 } finally {
@@ -33,7 +34,7 @@ try {
 
 async function scripts() {
   const result = await build({
-    entryPoints: ["app", "chart", "live-worker"].map((name) => join(web, "client", `${name}.ts`)),
+    entryPoints: ["app", "chart", "live-worker", "logs"].map((name) => join(web, "client", `${name}.ts`)),
     bundle: true,
     minify: true,
     format: "esm",
@@ -66,6 +67,49 @@ function notices() {
     parts.push(`${name} ${version}\n\n${text}`);
   }
   return `${parts.join(`\n\n${"-".repeat(72)}\n\n`)}\n`;
+}
+
+// Every package that is part of the program or of its pages, with its licence: what the Rust program is linked
+// from, as cargo resolves it, and what is bundled into the scripts.
+function licences() {
+  const found = BUNDLED.map((name) => {
+    const { version, license } = JSON.parse(readFileSync(join(web, "node_modules", name, "package.json"), "utf8"));
+    return { name, version, licence: license, registry: "npm" };
+  });
+  const { packages, resolve } = metadata();
+  const byId = new Map(packages.map((one) => [one.id, one]));
+  const nodes = new Map(resolve.nodes.map((node) => [node.id, node]));
+  const waiting = packages.filter((one) => one.name === "tapedeck" && one.source === null).map((one) => one.id);
+  const seen = new Set(waiting);
+  while (waiting.length > 0) {
+    const id = waiting.pop();
+    const { name, version, license, source } = byId.get(id);
+    if (source !== null) found.push({ name, version, licence: license ?? "see its licence file", registry: "crates.io" });
+    for (const { pkg, dep_kinds: kinds } of nodes.get(id).deps) {
+      if (seen.has(pkg) || !kinds.some(({ kind }) => kind === null)) continue;
+      seen.add(pkg);
+      waiting.push(pkg);
+    }
+  }
+  return found.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.version < b.version ? -1 : 1));
+}
+
+function metadata() {
+  const ask = (more) => {
+    const options = ["metadata", "--format-version", "1", "--locked", ...more];
+    const output = execFileSync("cargo", options, {
+      cwd: join(web, ".."),
+      maxBuffer: 1 << 28,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    return JSON.parse(output);
+  };
+  try {
+    return ask(["--offline"]);
+  } catch {
+    // On a new machine the packages are not there yet; building the program will need them anyway.
+    return ask([]);
+  }
 }
 
 function write(outputs) {

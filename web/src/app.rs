@@ -9,6 +9,7 @@ use crate::config::WebConfig;
 use crate::health::Freshness;
 use crate::history::Histories;
 use crate::live::Hub;
+use crate::pages::Rates;
 use crate::session::Sessions;
 use crate::socket::Sockets;
 
@@ -33,6 +34,8 @@ pub struct App {
     pub history: Histories,
     /// The state as of a moment.
     pub timeline: Timeline,
+    /// How fast the read models move.
+    pub rates: Rates,
 }
 
 impl App {
@@ -48,6 +51,7 @@ impl App {
             sessions: Sessions::new(config.secret),
             freshness: Freshness::default(),
             history: Histories::default(),
+            rates: Rates::default(),
             timeline: Timeline::new(Arc::clone(&context.tape)),
             context,
             config,

@@ -29,6 +29,14 @@ impl Assets {
     }
 }
 
+/// The content of an asset by its plain name, for what pages show of it.
+#[must_use]
+pub fn embedded(name: &str) -> Option<Vec<u8>> {
+    let assets = Assets::load().ok()?;
+    let file = Dist::get(assets.0.get(name)?)?;
+    Some(file.data.into_owned())
+}
+
 /// Serves one asset.
 pub async fn serve(Path(name): Path<String>) -> Response {
     if name == "manifest.json" {

@@ -1,9 +1,12 @@
 //! What the web service needs to know. The binary reads files and the environment and fills this in.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+
+use crate::probe::Probe;
 
 /// What the tape is for, shown as text on every page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +92,8 @@ pub struct WebConfig {
     pub stale_after: Duration,
     /// Program version, shown in the footer.
     pub version: String,
+    /// Who answers questions about servers, disk and configuration.
+    pub probe: Arc<dyn Probe>,
 }
 
 impl std::fmt::Debug for WebConfig {

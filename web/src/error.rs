@@ -34,6 +34,9 @@ pub enum PageError {
     /// The tape could not be read.
     #[error("The tape cannot be read now: {0}")]
     Unread(String),
+    /// What the rest of the program was asked could not be told.
+    #[error("This cannot be told now: {0}")]
+    Unknown(String),
     /// The tape did not take the command; it may or may not be repeated, with the same key, safely.
     #[error("The tape did not take the command: {0}")]
     Tape(String),
@@ -55,7 +58,7 @@ impl PageError {
             Self::Token => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Missing(_) => StatusCode::NOT_FOUND,
-            Self::ReadModel(_) | Self::Busy(_) | Self::Unread(_) | Self::Tape(_) => {
+            Self::ReadModel(_) | Self::Busy(_) | Self::Unread(_) | Self::Unknown(_) | Self::Tape(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,

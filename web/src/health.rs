@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use projections::queries;
+use projections::queries::{self, ProjectionRow};
 use runtime::ServiceHealth;
 
 use crate::app::App;
@@ -59,12 +59,11 @@ pub async fn lags(app: &App) -> Result<Vec<Lag>, String> {
     let heads = projections::heads(tape).await.map_err(|error| error.to_string())?;
     let rows =
         queries::projection_status(&app.config.pool, &heads).await.map_err(|error| error.to_string())?;
-    let stale_ns = i64::try_from(app.config.stale_after.as_nanos()).unwrap_or(i64::MAX);
     let now_ns = runtime::now_ns();
     Ok(rows
         .into_iter()
         .map(|row| Lag {
-            stalled: row.lag != Some(0) && now_ns - row.updated_at_ns > stale_ns,
+            stalled: stalled(app, &row, now_ns),
             name: row.name,
             sequence: row.sequence,
             head: row.head,
@@ -72,6 +71,12 @@ pub async fn lags(app: &App) -> Result<Vec<Lag>, String> {
             fault: row.fault_reason.unwrap_or_default(),
         })
         .collect())
+}
+
+/// Whether a read model is behind, and without progress for longer than a page may go without saying so.
+pub fn stalled(app: &App, row: &ProjectionRow, now_ns: i64) -> bool {
+    let stale_ns = i64::try_from(app.config.stale_after.as_nanos()).unwrap_or(i64::MAX);
+    row.lag != Some(0) && now_ns - row.updated_at_ns > stale_ns
 }
 
 /// Which read models are behind and do not move; pages say so instead of showing old data as new.

@@ -10,6 +10,7 @@
 //! Modules in reading order.
 
 mod config;
+pub mod probe;
 mod server;
 mod app;
 mod url;
@@ -25,6 +26,7 @@ mod view;
 mod browse;
 mod socket;
 mod pages;
+mod api;
 mod action;
 mod api;
 

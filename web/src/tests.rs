@@ -12,6 +12,7 @@ mod positions;
 mod script;
 mod security;
 mod socket;
+mod system;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,6 +171,7 @@ fn config(pool: PgPool) -> WebConfig {
         ready_lag_events_max: 0,
         stale_after: STALE_AFTER,
         version: "0.0.0".to_owned(),
+        probe: Arc::new(system::Calm),
     }
 }
 

@@ -19,6 +19,14 @@ pub enum Url<'a> {
     OrderCancel(&'a str),
     /// Positions and risk.
     Positions,
+    /// How the system itself is.
+    System,
+    /// Something asked of a read model: its name and the task.
+    Projection(&'a str, &'a str),
+    /// Log lines.
+    Logs,
+    /// Settings.
+    Settings,
     /// Stop new exposure of one account.
     AccountHalt(&'a str),
     /// End the halt of one account.
@@ -62,6 +70,12 @@ impl fmt::Display for Url<'_> {
             Self::Order(id) => write!(formatter, "/orders/{}", escape(id)),
             Self::OrderCancel(id) => write!(formatter, "/orders/{}/cancel", escape(id)),
             Self::Positions => formatter.write_str("/positions"),
+            Self::System => formatter.write_str("/system"),
+            Self::Projection(name, task) => {
+                write!(formatter, "/projections/{}/{}", escape(name), escape(task))
+            }
+            Self::Logs => formatter.write_str("/logs"),
+            Self::Settings => formatter.write_str("/settings"),
             Self::AccountHalt(account) => write!(formatter, "/accounts/{}/halt", escape(account)),
             Self::AccountResume(account) => write!(formatter, "/accounts/{}/resume", escape(account)),
             Self::Chain(id) => write!(formatter, "/events/chain/{}", escape(id)),

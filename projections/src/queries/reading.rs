@@ -38,6 +38,10 @@ impl Reading<'_> {
         self.0.try_get(column)
     }
 
+    pub(super) fn flag_or_none(self, column: &str) -> Read<Option<bool>> {
+        self.0.try_get(column)
+    }
+
     pub(super) fn bytes(self, column: &str) -> Read<Vec<u8>> {
         self.0.try_get(column)
     }

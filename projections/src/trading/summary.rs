@@ -102,7 +102,24 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
         Body::StrategyWarmed(strategy) => {
             plain("strategy_warmed", "", format!("{} warmed by {} bars", strategy.strategy, strategy.bars))
         }
+        Body::ProjectionRequested(_) | Body::ProjectionFinished(_) => projection(body),
         _ => order(body),
+    }
+}
+
+fn projection(body: &Body) -> Summary<'_> {
+    match body {
+        Body::ProjectionRequested(request) => {
+            let task = request.task().name().unwrap_or("nothing");
+            plain("projection_requested", "", format!("{task} of {} asked for", request.projection))
+        }
+        Body::ProjectionFinished(end) => {
+            let task = end.task().name().unwrap_or("nothing");
+            let outcome = crate::jobs::outcome(end.outcome());
+            let text = because(&format!("{task} of {} {outcome}", end.projection), &end.detail);
+            plain("projection_finished", "", text)
+        }
+        _ => plain("other", "", String::new()),
     }
 }
 

@@ -5,6 +5,7 @@ mod as_of;
 mod bars;
 mod instances;
 mod lists;
+mod logs;
 mod migrations;
 mod rebuilding;
 mod support;

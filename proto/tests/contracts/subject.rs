@@ -92,6 +92,8 @@ fn every_body_has_a_subject_of_a_stream() {
             "strategy_disabled" => "control.strategy.sma_cross.disabled",
             "strategy_warmed" => "control.strategy.sma_cross.warmed",
             "strategy_removed" => "control.strategy.sma_cross.removed",
+            "projection_requested" => "control.projection.trading.rebuild_requested",
+            "projection_finished" => "control.projection.trading.verify_finished",
             "log_record" => "log.execution.warn",
             "heartbeat" => "log.execution.heartbeat",
             "audit" => "audit.operator.halt",

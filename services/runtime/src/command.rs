@@ -8,8 +8,8 @@ mod strategies;
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    Audit, Event, OrderCancelRequested, OrderSpec, StrategyDisabled, StrategyEnabled, StrategyMode,
-    TradingHalted, TradingResumed,
+    Audit, Event, OrderCancelRequested, OrderSpec, ProjectionRequested, ProjectionTask, StrategyDisabled,
+    StrategyEnabled, StrategyMode, TradingHalted, TradingResumed,
 };
 use contracts::{Subject, event_id, to_timestamp};
 use event_log::{Append, AppendError, Expect, Tape};
@@ -31,6 +31,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Id of this caller's request for something to be done with a read model.
+    #[must_use]
+    pub fn request_id(&self, task: ProjectionTask) -> Option<String> {
+        Some(self.id(&format!("projection_{}", task.name()?)))
+    }
+
     fn id(&self, action: &str) -> String {
         event_id(&format!("{}/{}", self.actor, self.key), action, 0)
     }
@@ -84,6 +90,25 @@ pub async fn disable_strategy(
         reason: reason.to_owned(),
     });
     control(tape, caller, "strategy_disable", strategy, reason, body).await
+}
+
+/// Asks whoever runs the projections to rebuild or verify a read model. Answers the id of the request, by
+/// which its end on the tape (`ProjectionFinished`) is known.
+pub async fn request_projection(
+    tape: &Tape,
+    caller: &Caller,
+    projection: &str,
+    task: ProjectionTask,
+) -> Result<String, AppendError> {
+    let word = task.name().ok_or_else(|| AppendError::Refused("a task that is not stated".to_owned()))?;
+    let action = format!("projection_{word}");
+    let body = Body::ProjectionRequested(ProjectionRequested {
+        projection: projection.to_owned(),
+        task: task.into(),
+        actor: caller.actor.clone(),
+    });
+    control(tape, caller, &action, projection, "", body).await?;
+    Ok(caller.id(&action))
 }
 
 /// Asks for an order to be cancelled.
@@ -152,7 +177,8 @@ fn event(caller: &Caller, action: &str, body: Body) -> Event {
     }
 }
 
-async fn audit(
+/// Records that somebody did something that is no event of its own.
+pub async fn audit(
     tape: &Tape,
     caller: &Caller,
     action: &str,

@@ -12,6 +12,7 @@ mod chain;
 mod client;
 mod export;
 mod kind;
+mod logs;
 mod mirror;
 mod room;
 mod subscriber;
@@ -24,7 +25,8 @@ use event_log::Observer;
 use chain::Chains;
 use export::Export;
 pub use export::{ExportError, ExportSettings};
-pub use subscriber::{BoxedLayer, LogFormat, MalformedFilter, filtered};
+pub use logs::{LogLayer, LogPublisher, keep_publisher, log_stream, take_publisher};
+pub use subscriber::{BoxedLayer, LogFormat, MalformedFilter, check_filter, filtered};
 use tape::TapeObserver;
 
 /// What a process logs and exports.

@@ -47,9 +47,34 @@ pub struct Global {
     /// Log filter, for example `info` or `risk=debug,info`
     #[arg(long, env = "TAPEDECK_LOG", global = true, value_name = "FILTER")]
     pub log: Option<String>,
+    /// Form of log lines on stderr [default: the configuration's]
+    #[arg(long, env = "TAPEDECK_LOG_FORMAT", global = true, value_enum, value_name = "FORM")]
+    pub log_format: Option<LogForm>,
     /// Servers to use instead of the tape's own
     #[command(flatten)]
     pub servers: ServerUrls,
+    /// The configuration, once it is read.
+    #[arg(skip)]
+    pub once: crate::configuration::Once,
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogForm {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl LogForm {
+    /// As the configuration writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
 }
 
 /// Servers to use instead of the tape's own.
@@ -92,6 +117,8 @@ pub enum Command {
     Decode,
     /// Print events as they pass
     Tail(Tail),
+    /// Print log lines of the services
+    Logs(Logs),
     /// Show how the system is, on one screen; exit 1 when degraded
     Status(Status),
     /// Check tools, servers, ports, disk, clock, data and configuration
@@ -337,6 +364,38 @@ pub struct Tail {
     /// End after so many events
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+}
+
+/// Options of `logs`.
+#[derive(Clone, Debug, Args)]
+pub struct Logs {
+    /// Only of this service
+    #[arg(long, value_name = "SERVICE")]
+    pub service: Option<String>,
+    /// At least this severe: error, warn, info, debug, trace
+    #[arg(long, value_name = "LEVEL")]
+    pub level: Option<String>,
+    /// Only of modules whose name begins so
+    #[arg(long, value_name = "MODULE")]
+    pub target: Option<String>,
+    /// Only of this run of a process, as a line's `run` names it
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+    /// Only of this chain of events
+    #[arg(long, value_name = "ID")]
+    pub correlation: Option<String>,
+    /// Only lines that contain this, whatever the case
+    #[arg(long, value_name = "TEXT")]
+    pub text: Option<String>,
+    /// Begin at this time (RFC 3339) or so long ago (30s, 5m, 2h, 1d) [default: the last lines]
+    #[arg(long, value_name = "TIME|AGO")]
+    pub since: Option<String>,
+    /// At most so many lines to begin with
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub limit: u32,
+    /// Go on with lines as they come, until Ctrl-C
+    #[arg(long, short = 'f')]
+    pub follow: bool,
 }
 
 /// Options of `status`.

@@ -115,11 +115,13 @@ pub struct LogConfig {
     pub filter: String,
     /// `text` or `json`.
     pub format: String,
+    /// Filter of the lines that are put on the tape, for the Logs page; `off` for none.
+    pub tape: String,
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { filter: "warn,tapedeck=info".to_owned(), format: "text".to_owned() }
+        Self { filter: "warn,tapedeck=info".to_owned(), format: "text".to_owned(), tape: "info".to_owned() }
     }
 }
 
@@ -271,6 +273,11 @@ impl Config {
             .map_err(|_| value("web.bind", &self.web.bind, "an address and port such as 127.0.0.1:8080"))?;
         if !matches!(self.log.format.as_str(), "text" | "json") {
             return Err(value("log.format", &self.log.format, "text or json"));
+        }
+        for (field, filter) in [("log.filter", &self.log.filter), ("log.tape", &self.log.tape)] {
+            if let Err(error) = runtime::telemetry::check_filter(filter) {
+                return Err(value(field, format!("{filter:?}"), error.to_string()));
+            }
         }
         self.telemetry.validate()?;
         if !(1..=64).contains(&self.demo.symbols) {

@@ -9,9 +9,11 @@ mod addresses;
 mod cli;
 mod command;
 mod config;
+mod configuration;
 mod exit;
 mod home;
 mod output;
+mod probe;
 mod projector;
 mod render;
 mod seed;
@@ -97,6 +99,7 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Parked(options) => command::parked::run(session, &options, output).await,
         Command::Halt(options) => command::control::halt(session, &options, output).await,
         Command::Resume(options) => command::control::resume(session, &options, output).await,
+        Command::Logs(options) => command::logs::run(session, &options, output).await,
         Command::ChainHash => command::chain_hash::run(session, output).await,
         _ => Err(Failure::other("this command opens no tape")),
     }

@@ -1,4 +1,9 @@
-//! The projector service: runs the projections and says on the tape and in health what they meet.
+//! The projector service: runs the projections and says on the tape and in health what they meet; rebuilds
+//! and verifies read models when asked on the tape.
+
+mod jobs;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use event_log::Tape;
@@ -70,6 +75,19 @@ impl Port for Surroundings {
 pub async fn run(context: Context, pool: PgPool) -> Result<(), projections::ProjectorError> {
     context.health.set(SERVICE, HealthState::Starting, "loading checkpoints");
     let port = Surroundings::new(context.tape.clone(), context.health.clone());
-    let projector = Projector { pool, tape: context.tape.clone(), port: std::sync::Arc::new(port) };
-    projector.run(&context.shutdown).await
+    let jobs = jobs::Jobs {
+        tape: context.tape.clone(),
+        pool: pool.clone(),
+        // How a rebuild beside the live read model is going is no statement about the service.
+        port: Arc::new(Surroundings::new(context.tape.clone(), Health::default())),
+    };
+    let stop = context.shutdown.child_token();
+    let jobs = tokio::spawn(jobs.run(stop.clone()));
+    let projector = Projector { pool, tape: context.tape.clone(), port: Arc::new(port) };
+    let outcome = projector.run(&context.shutdown).await;
+    stop.cancel();
+    if let Err(error) = jobs.await {
+        tracing::error!(%error, "rebuilds and verifications ended badly: {error}");
+    }
+    outcome
 }

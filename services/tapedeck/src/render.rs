@@ -116,6 +116,15 @@ fn control(body: &Body) -> String {
         Body::StrategyWarmed(event) => {
             format!("strategy {} warmed with {} bars", event.strategy, event.bars)
         }
+        Body::ProjectionRequested(event) => {
+            let task = event.task().name().unwrap_or("nothing");
+            format!("projection {} {task} asked for by {}", event.projection, event.actor)
+        }
+        Body::ProjectionFinished(event) => {
+            let task = event.task().name().unwrap_or("nothing");
+            let outcome = word(event.outcome().as_str_name());
+            format!("projection {} {task} {outcome} {} {}", event.projection, event.state_hash, event.detail)
+        }
         Body::LogRecord(record) => format!("{} {} {}", record.level, record.service, record.message),
         Body::Heartbeat(beat) => format!("heartbeat {} {} {}", beat.service, beat.state, beat.detail),
         Body::Audit(audit) => {

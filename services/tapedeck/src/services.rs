@@ -9,19 +9,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_log::Introduced;
+use event_log::{Introduced, Tape};
 use ingest::clock::{ClockConfig, ClockHandle, Finished, Speed};
 use ingest::source::{Range, SimulatedConfig};
 use ingest::{IngestConfig, SourceConfig};
 use runtime::{ClockMode, Context, Health, HealthState, Heartbeats};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Service, TelemetryOptions};
 use crate::command::import::{bar_format, read_options};
 use crate::exit::Failure;
 use crate::home::{Manifest, TapeKind};
+use crate::probe::Answers;
 use crate::session::{Session, random_hex};
 use crate::telemetry;
 
@@ -52,6 +53,8 @@ pub struct Services {
     introduced: Vec<Introduced>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
+    /// Puts log lines on the tape until the others have ended.
+    logging: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 /// Starts `wanted` on the session's tape.
@@ -78,6 +81,7 @@ pub async fn start(
         introduced: Vec::new(),
         shutdown: shutdown.clone(),
         tasks: JoinSet::new(),
+        logging: None,
     };
     services.watched(session, &context, wanted, options).await?;
     let accounts: Vec<String> = session.config.account.keys().cloned().collect();
@@ -87,26 +91,26 @@ pub async fn start(
     if wanted.contains(&Service::Execution) {
         let config = execution::Config {
             accounts: accounts.clone(),
-            read_model: Arc::new(execution::PostgresReadModel::new(session.reader().await?)),
+            read_model: Arc::new(execution::PostgresReadModel::new(session.separate_reader().await?)),
         };
         services.keep(&context, "execution", move |context| execution::run(context, config.clone()));
     }
     if wanted.contains(&Service::Strategy) {
         let config = strategy::Config {
             accounts: accounts.clone(),
-            read_model: Arc::new(strategy::PostgresReadModel::new(session.reader().await?)),
+            read_model: Arc::new(strategy::PostgresReadModel::new(session.separate_reader().await?)),
         };
         services.keep(&context, "strategy", move |context| strategy::run(context, config.clone()));
     }
     if wanted.contains(&Service::Risk) {
         let config = risk::Config {
             fallback_account: accounts.first().cloned().unwrap_or_default(),
-            read_model: Arc::new(risk::PostgresReadModel::new(session.reader().await?)),
+            read_model: Arc::new(risk::PostgresReadModel::new(session.separate_reader().await?)),
         };
         services.keep(&context, "risk", move |context| risk::run(context, config.clone()));
     }
     if wanted.contains(&Service::Web) {
-        services.web(session, &context, bind).await?;
+        services.web(session, &context, bind, options).await?;
     }
     if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Tape {
         services.ingest(session, &context, accounts)?;
@@ -114,10 +118,19 @@ pub async fn start(
     let instance: String = random_hex()?.chars().take(16).collect();
     let (log, tape) = (&session.jetstream, &session.dir.name);
     services.introduced = telemetry::introduce(log, wanted.iter().copied(), tape, &instance, &health).await;
+    services.logging = keep_log(&session.tape, &instance);
     let beats = Heartbeats { instance, version: env!("CARGO_PKG_VERSION").to_owned(), every: HEARTBEAT };
     let tape = session.tape.clone();
     services.tasks.spawn(beats.run(tape, health, shutdown));
     Ok(services)
+}
+
+/// Puts this process's log lines on the tape, where that is wanted.
+fn keep_log(tape: &Tape, instance: &str) -> Option<(CancellationToken, JoinHandle<()>)> {
+    let publisher = runtime::telemetry::take_publisher()?;
+    let (tape, run, stop) = (Arc::clone(tape), instance.to_owned(), CancellationToken::new());
+    let until = stop.clone();
+    Some((stop, tokio::spawn(async move { publisher.run(&tape, &run, &until).await })))
 }
 
 impl Services {
@@ -130,6 +143,11 @@ impl Services {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_MAX, all).await.is_err() {
             tracing::warn!("some services did not finish within {DRAIN_MAX:?}; their state is on the tape");
+        }
+        if let Some((stop, logging)) = self.logging.take() {
+            stop.cancel();
+            // It ends by itself within bounded time.
+            drop(logging.await);
         }
     }
 
@@ -150,7 +168,7 @@ impl Services {
         }
         // Whoever folds or shows the read models also tells how far they are behind.
         let reads = wanted.contains(&Service::Projector) || wanted.contains(&Service::Web);
-        let pool = if reads { Some(session.reader().await?) } else { None };
+        let pool = if reads { Some(session.separate_reader().await?) } else { None };
         let gauges = telemetry::Gauges { tape: session.tape.clone(), pool, health };
         self.tasks.spawn(gauges.run(shutdown));
         Ok(())
@@ -199,8 +217,14 @@ impl Services {
         Ok(())
     }
 
-    async fn web(&mut self, session: &Session, context: &Context, bind: Option<&str>) -> Result<(), Failure> {
-        let bind = bind.unwrap_or(&session.config.web.bind);
+    async fn web(
+        &mut self,
+        session: &Session,
+        context: &Context,
+        asked: Option<&str>,
+        options: &TelemetryOptions,
+    ) -> Result<(), Failure> {
+        let bind = asked.unwrap_or(&session.config.web.bind);
         let bind: SocketAddr = bind.parse().map_err(|_| {
             Failure::usage(
                 format!("--bind {bind:?}: expected ADDRESS:PORT"),
@@ -210,7 +234,7 @@ impl Services {
         let config = web::WebConfig {
             bind,
             public_hosts: Vec::new(),
-            pool: session.reader().await?,
+            pool: session.separate_reader().await?,
             tape: session.dir.name.clone(),
             mode: match session.manifest.kind {
                 TapeKind::Main => web::Mode::Paper,
@@ -226,6 +250,7 @@ impl Services {
             ready_lag_events_max: READY_LAG_EVENTS_MAX,
             stale_after: STALE_AFTER,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            probe: Answers::new(session, session.separate_reader().await?, asked, options)?,
         };
         let failed = |error: web::WebError| Failure::config(error.to_string());
         let server = web::bind(context.clone(), config.clone()).await.map_err(failed)?;

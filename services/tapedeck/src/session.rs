@@ -9,6 +9,7 @@ use event_log::{Auth, ConnectOptions, JetStreamLog, Tape};
 use local_servers::{InstanceLock, ServerError};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::addresses::random_hex;
@@ -26,7 +27,9 @@ pub struct Session {
     /// What the tape is.
     pub manifest: Manifest,
     /// The configuration.
-    pub config: Config,
+    pub config: Arc<Config>,
+    /// Options of the command that opened it.
+    pub global: Global,
     /// The tape.
     pub tape: Tape,
     /// The same, for what only the adapter can do: definitions of streams.
@@ -35,6 +38,7 @@ pub struct Session {
     pub addresses: Addresses,
     /// Whether the servers are the user's own, named by NATS_URL and DATABASE_URL.
     pub external_servers: bool,
+    reader: Mutex<Option<PgPool>>,
     owned: Option<Owned>,
     interrupt: CancellationToken,
 }
@@ -83,7 +87,7 @@ impl Session {
         manifest: Manifest,
         access: Access,
     ) -> Result<Self, Failure> {
-        let config = Config::load(home.config_file(global.config.as_deref()).as_deref())?;
+        let config = Arc::clone(&global.configuration()?.config);
         dir.ensure(&manifest)?;
         let (addresses, owned) = if uses_external(&global.servers) {
             (external(&global.servers)?, None)
@@ -107,6 +111,8 @@ impl Session {
             dir,
             manifest,
             config,
+            global: global.clone(),
+            reader: Mutex::new(None),
             tape: Arc::new(jetstream.clone()),
             jetstream,
             addresses,
@@ -129,10 +135,27 @@ impl Session {
         nats_options(&self.addresses)
     }
 
-    /// A pool that can only read.
+    /// The command's own pool that can only read, made when it is first asked for.
     pub async fn reader(&self) -> Result<PgPool, Failure> {
-        let options = options(&self.addresses.reader_url)?;
-        projections::reader_pool(options, 8).await.map_err(|error| Failure::unreachable(error.to_string()))
+        let mut reader = self.reader.lock().await;
+        if let Some(pool) = reader.as_ref().filter(|pool| !pool.is_closed()) {
+            return Ok(pool.clone());
+        }
+        let pool = self.separate_reader().await?;
+        *reader = Some(pool.clone());
+        Ok(pool)
+    }
+
+    /// A pool of its own for a service, so that a page that reads much does not hold up a decision.
+    pub async fn separate_reader(&self) -> Result<PgPool, Failure> {
+        projections::reader_pool(self.reader_options()?, 8)
+            .await
+            .map_err(|error| Failure::unreachable(error.to_string()))
+    }
+
+    /// How to connect to the read models once more, with the right to read.
+    pub fn reader_options(&self) -> Result<PgConnectOptions, Failure> {
+        options(&self.addresses.reader_url)
     }
 
     /// A pool that writes read models.
@@ -189,7 +212,10 @@ impl Session {
 
     /// Stops what this session started.
     pub async fn close(self) {
-        let Self { dir, owned, tape, jetstream, .. } = self;
+        let Self { dir, owned, tape, jetstream, reader, .. } = self;
+        if let Some(pool) = reader.into_inner() {
+            pool.close().await;
+        }
         // Clients leave before their server does.
         drop((tape, jetstream));
         if let Some(owned) = owned {

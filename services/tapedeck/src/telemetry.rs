@@ -5,37 +5,45 @@ mod gauges;
 mod micro;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::telemetry::{BoxedLayer, ExportSettings, LogFormat, Settings, Telemetry};
+use runtime::telemetry::{BoxedLayer, ExportSettings, LogFormat, Settings, Telemetry, filtered};
 
 pub use config::TelemetryConfig;
 pub use gauges::Gauges;
 pub use micro::introduce;
 
-use crate::cli::{Command, Global, TelemetryOptions};
-use crate::config::{Config, LogConfig};
+use crate::cli::{Command, Global, LogForm, TelemetryOptions};
+use crate::config::LogConfig;
 use crate::exit::Failure;
-use crate::home::Home;
 
 /// Starts logging, and exporting where the command runs services and a collector is configured.
 pub fn start(global: &Global, command: &Command) -> Result<Telemetry, Failure> {
-    let home = Home::locate(global.home.as_deref())?;
     // A configuration that cannot be read is the command's to report; logging then takes its defaults.
-    let config = Config::load(home.config_file(global.config.as_deref()).as_deref()).unwrap_or_default();
-    let LogConfig { filter, format } = &config.log;
+    let config = global.configuration().map(|read| Arc::clone(&read.config)).unwrap_or_default();
+    let LogConfig { filter, format, tape } = &config.log;
     let export = match options(command) {
         Some(options) => export(&config.telemetry, options)?,
         None => None,
     };
     let settings = Settings {
         filter: global.log.clone().unwrap_or_else(|| filter.clone()),
-        format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
+        format: match global.log_format {
+            Some(LogForm::Json) => LogFormat::Json,
+            None if format == "json" => LogFormat::Json,
+            _ => LogFormat::Text,
+        },
         export,
     };
     // Further destinations of log lines join here, each a layer behind its own filter
     // (`runtime::telemetry::filtered`).
-    let more: Vec<BoxedLayer> = Vec::new();
+    let mut more: Vec<BoxedLayer> = Vec::new();
+    if options(command).is_some() && tape != "off" {
+        let (layer, publisher) = runtime::telemetry::log_stream();
+        more.push(filtered(layer, tape).map_err(|error| Failure::config(error.to_string()))?);
+        runtime::telemetry::keep_publisher(publisher);
+    }
     runtime::telemetry::start(&settings, more).map_err(|error| Failure::config(error.to_string()))
 }
 

@@ -18,6 +18,7 @@ fn the_overview_passes_its_checks_in_chromium() -> Outcome {
         .args(["--no-install", "playwright", "test"])
         .current_dir(&directory)
         .env("TAPEDECK_TEST_URL", &address)
+        .env("TAPEDECK_TEST_HOME", home.path())
         .stdin(Stdio::null())
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -6,6 +6,7 @@
 //! error is never an unfiltered list.
 
 mod problem;
+pub mod system;
 pub mod trading;
 
 pub use problem::Problem;

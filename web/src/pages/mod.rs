@@ -23,12 +23,15 @@
 pub mod csv;
 pub mod events;
 mod layout;
+pub mod logs;
 pub mod orders;
 pub mod overview;
 mod palette;
 mod panel;
 mod params;
 pub mod positions;
+pub mod settings;
+pub mod system;
 pub mod table;
 pub mod timeline;
 mod visit;
@@ -52,6 +55,7 @@ pub use layout::Layout;
 pub use palette::palette;
 pub use panel::{Body, Of, Panel, Refresh, Rendering, Scope, Shown, Topic};
 pub use params::Params;
+pub use system::Rates;
 pub use visit::{Visit, chosen};
 
 /// A page of the site.
@@ -73,7 +77,15 @@ impl Page {
     /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `e` Events,
     /// `y` System, `l` Logs, `t` Settings.
     pub const ALL: &'static [&'static Self] =
-        &[&overview::PAGE, &orders::PAGE, &positions::PAGE, &events::PAGE];
+        &[
+            &overview::PAGE,
+            &orders::PAGE,
+            &positions::PAGE,
+            &events::PAGE,
+            &system::PAGE,
+            &logs::PAGE,
+            &settings::PAGE,
+        ];
 }
 
 /// Names of all accounts, in order.

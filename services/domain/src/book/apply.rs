@@ -84,6 +84,8 @@ impl Book {
                 strategy.warmed = Some(Warmth { market_sequence, bars });
                 Ok(self.store_strategy(strategy, event_ns))
             }
+            // Of the read models, not of trading.
+            Body::ProjectionRequested(_) | Body::ProjectionFinished(_) => Ok(Changes::default()),
             _ => Err(FoldError::Foreign),
         }
     }

@@ -64,6 +64,8 @@ catalogue! {
         "Fills."
     Histogram broker_latency "tapedeck_broker_seconds" ["broker", "answer"]
         "Time from submitting an order to the broker until its answer, in seconds."
+    Counter log_lines_dropped "tapedeck_log_lines_dropped_total" []
+        "Log lines that did not get onto the tape."
     Counter clock_instants "tapedeck_clock_instants_total" []
         "Instants that the tape clock has finished."
     Counter clock_stalls "tapedeck_clock_stalls_total" []

@@ -26,6 +26,12 @@ pub struct MalformedFilter {
 /// A destination of log lines and spans, with its filter.
 pub type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
 
+/// Whether a filter can be read.
+pub fn check_filter(filter: &str) -> Result<(), MalformedFilter> {
+    let read = EnvFilter::try_new(filter).map(drop);
+    read.map_err(|source| MalformedFilter { filter: filter.to_owned(), source })
+}
+
 /// Puts `layer` behind a filter of its own, so that what one destination leaves out does not reach
 /// another less.
 pub fn filtered(

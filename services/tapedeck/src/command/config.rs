@@ -1,7 +1,6 @@
 //! `tapedeck config check`.
 
 use crate::cli::{ConfigCommand, Global};
-use crate::config::Config;
 use crate::exit::Failure;
 use crate::home::Home;
 use crate::output::Output;
@@ -11,8 +10,8 @@ use crate::output::Output;
 pub fn run(global: &Global, command: &ConfigCommand, output: Output) -> Result<(), Failure> {
     let ConfigCommand::Check = command;
     let home = Home::locate(global.home.as_deref())?;
-    let file = home.config_file(global.config.as_deref());
-    let config = Config::load(file.as_deref())?;
+    let configuration = global.configuration()?;
+    let (file, config) = (&configuration.file, &*configuration.config);
     let set = |value: &Option<String>| if value.is_some() { "set" } else { "unset" };
     let source = file.as_ref().map_or("defaults".to_owned(), |file| file.display().to_string());
     if output.json {
@@ -24,7 +23,7 @@ pub fn run(global: &Global, command: &ConfigCommand, output: Output) -> Result<(
             "config": config,
         }));
     }
-    let text = toml::to_string_pretty(&config).map_err(|error| Failure::other(error.to_string()))?;
+    let text = toml::to_string_pretty(config).map_err(|error| Failure::other(error.to_string()))?;
     output.line(text.trim_end());
     output.note(&format!(
         "ok: {source}; home {}; NATS_URL {}; DATABASE_URL {}",

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use event_log::JetStreamLog;
 use local_servers::{find_nats_server, find_postgres};
 use projections::queries;
 use serde::Serialize;
+use sqlx::PgPool;
 
 use crate::cli::Global;
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::home::Home;
+use crate::home::{Home, TapeDir};
 use crate::output::Output;
 use crate::servers::search;
 use crate::session::Session;
@@ -23,22 +25,29 @@ const CLOCK_DIFFERENCE_MAX_MS: i64 = 1_000;
 /// Longest wait for the collector of telemetry.
 const COLLECTOR_MAX: Duration = Duration::from_secs(2);
 
+/// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum State {
+pub enum State {
+    /// As it should be.
     Good,
+    /// Something to look at.
     Warning,
+    /// Something to mend.
     Bad,
 }
 
 /// One thing looked at.
 #[derive(Debug, Serialize)]
-struct Finding {
-    check: &'static str,
-    state: State,
-    detail: String,
+pub struct Finding {
+    /// What was looked at.
+    pub check: &'static str,
+    /// How it is.
+    pub state: State,
+    /// In words.
+    pub detail: String,
     /// The command that mends it; empty when there is nothing to mend.
-    mend: String,
+    pub mend: String,
 }
 
 fn good(check: &'static str, detail: impl Into<String>) -> Finding {
@@ -66,20 +75,15 @@ async fn collector(endpoint: &str) -> Option<Finding> {
 /// Looks at tools, configuration, disk, ports and, where there is one, the tape.
 pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
-    let mut findings = vec![nats(global), postgres(global)];
-    let config = Config::load(home.config_file(global.config.as_deref()).as_deref());
-    findings.push(match &config {
-        Ok(_) => good("configuration", "valid"),
-        Err(error) => found("configuration", State::Bad, error.to_string(), "tapedeck config check"),
-    });
-    findings.push(disk(&home));
-    if let Ok(config) = &config {
-        findings.extend(ports(config, &home));
-        findings.extend(collector(&config.telemetry.otlp_endpoint).await);
+    let mut findings = around(global);
+    if let Ok(configuration) = global.configuration() {
+        findings.extend(ports(&configuration.config, &home));
+        findings.extend(collector(&configuration.config.telemetry.otlp_endpoint).await);
         if home.last().is_some() || global.tape.is_some() {
             match Session::open(global).await {
                 Ok(session) => {
-                    let outcome = on_tape(&session).await;
+                    let pool = session.reader().await?;
+                    let outcome = on_tape(&session.dir, &session.jetstream, &pool).await;
                     session.close().await;
                     findings.extend(outcome?);
                 }
@@ -94,6 +98,25 @@ pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
         Some(State::Bad) => Err(Failure::other("something is wrong")),
         _ => Ok(()),
     }
+}
+
+/// Tools, configuration and disk: what can be looked at without a tape.
+pub fn around(global: &Global) -> Vec<Finding> {
+    let mut findings = vec![nats(global), postgres(global)];
+    findings.push(match global.configuration() {
+        Ok(_) => good("configuration", "valid"),
+        Err(failure) => found("configuration", State::Bad, failure.message, "tapedeck config check"),
+    });
+    match Home::locate(global.home.as_deref()) {
+        Ok(home) => findings.push(disk(&home)),
+        Err(failure) => findings.push(found("disk", State::Bad, failure.message, "")),
+    }
+    findings
+}
+
+/// Something that is wrong and that no command mends.
+pub fn bad(check: &'static str, detail: impl Into<String>) -> Finding {
+    found(check, State::Bad, detail, "")
 }
 
 fn print(findings: &[Finding], output: Output) -> Result<(), Failure> {
@@ -173,28 +196,27 @@ fn ports(config: &Config, home: &Home) -> Vec<Finding> {
     findings
 }
 
-async fn on_tape(session: &Session) -> Result<Vec<Finding>, Failure> {
-    let mut findings = vec![good("tape", format!("{} at {}", session.dir.name, session.dir.path.display()))];
-    let drifts = event_log::definitions::diff(&session.jetstream).await?;
+/// Streams, clocks and data of a tape that is open.
+pub async fn on_tape(
+    dir: &TapeDir,
+    jetstream: &JetStreamLog,
+    pool: &PgPool,
+) -> Result<Vec<Finding>, Failure> {
+    let mut findings = vec![good("tape", format!("{} at {}", dir.name, dir.path.display()))];
+    let drifts = event_log::definitions::diff(jetstream).await?;
     findings.push(match drifts.first() {
         None => good("streams", "as defined"),
         Some(drift) => found("streams", State::Warning, drift.to_string(), "tapedeck stream diff"),
     });
-    let pool = session.reader().await?;
-    findings.push(clock(&pool).await);
-    findings.extend(data(&pool).await?);
-    pool.close().await;
+    findings.push(clock(pool).await);
+    findings.extend(data(pool).await?);
     Ok(findings)
 }
 
-async fn clock(pool: &sqlx::PgPool) -> Finding {
-    let asked = sqlx::query_scalar::<_, f64>("SELECT extract(epoch FROM clock_timestamp())::float8 * 1000");
-    match asked.fetch_one(pool).await {
+async fn clock(pool: &PgPool) -> Finding {
+    match queries::clock_ms(pool).await {
         Ok(database_ms) => {
-            let here_ms = runtime::now_ns() / 1_000_000;
-            // Milliseconds since 1970 fit a float exactly.
-            #[expect(clippy::cast_possible_truncation, reason = "whole milliseconds of this century")]
-            let difference = (database_ms as i64 - here_ms).abs();
+            let difference = (database_ms - runtime::now_ns() / 1_000_000).abs();
             let detail = format!("{difference} ms from the database's");
             if difference > CLOCK_DIFFERENCE_MAX_MS {
                 return found("clock", State::Warning, detail, "timedatectl set-ntp true");
@@ -205,7 +227,7 @@ async fn clock(pool: &sqlx::PgPool) -> Finding {
     }
 }
 
-async fn data(pool: &sqlx::PgPool) -> Result<Vec<Finding>, Failure> {
+async fn data(pool: &PgPool) -> Result<Vec<Finding>, Failure> {
     let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
     let parked = queries::counts(pool).await.map_err(failed)?.parked;
     let mut findings = vec![if parked == 0 {

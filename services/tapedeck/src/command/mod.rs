@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod external;
 pub mod holdings;
 pub mod import;
+pub mod logs;
 pub mod order;
 pub mod parked;
 pub mod projection;

@@ -52,7 +52,6 @@ async fn list(
     let page = queries::list_orders(&pool, filter, before.map_or(Turn::Newest, Turn::Before), limit)
         .await
         .map_err(unreachable)?;
-    pool.close().await;
     if output.json {
         return output.document(&page.rows);
     }
@@ -81,7 +80,6 @@ fn cells(order: &OrderRow) -> Vec<String> {
 async fn find(session: &Session, id: &str) -> Result<OrderDetail, Failure> {
     let pool = session.reader().await?;
     let found = queries::order(&pool, id).await.map_err(unreachable)?;
-    pool.close().await;
     found.ok_or_else(|| Failure::not_found(format!("no order {id:?}"), "tapedeck order list"))
 }
 

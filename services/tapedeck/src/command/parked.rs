@@ -13,14 +13,12 @@ use crate::session::Session;
 /// Lists, shows, replays or dismisses.
 pub async fn run(session: &Session, command: &ParkedCommand, output: Output) -> Result<(), Failure> {
     let pool = session.reader().await?;
-    let outcome = match command {
+    match command {
         ParkedCommand::List { all, limit, before } => list(&pool, *all, *before, *limit, output).await,
         ParkedCommand::Show { id } => show(&pool, id, output).await,
         ParkedCommand::Replay { id } => replay(session, &pool, id, output).await,
         ParkedCommand::Dismiss { id, reason } => dismiss(session, &pool, id, reason, output).await,
-    };
-    pool.close().await;
-    outcome
+    }
 }
 
 fn unreachable(error: QueryError) -> Failure {

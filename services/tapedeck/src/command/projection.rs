@@ -60,7 +60,6 @@ pub async fn positions(session: &Session) -> Result<Vec<Position>, Failure> {
     let rows = projections::queries::projection_status(&pool, &heads)
         .await
         .map_err(|error| Failure::unreachable(error.to_string()))?;
-    pool.close().await;
     let mut positions = Vec::new();
     for name in Name::ALL {
         let row = rows.iter().find(|row| row.name == name.name());
@@ -154,6 +153,7 @@ struct Verified {
     rows: u64,
     differences: u64,
     first_difference: Option<projections::Difference>,
+    state_hash: String,
 }
 
 impl From<&VerifyReport> for Verified {
@@ -165,6 +165,7 @@ impl From<&VerifyReport> for Verified {
             rows: report.tables.iter().map(|table| table.rows).sum(),
             differences: report.differences(),
             first_difference: report.first.clone(),
+            state_hash: report.state_hash.clone(),
         }
     }
 }
@@ -189,16 +190,9 @@ async fn verify(session: &Session, names: &[Name], output: Output) -> Result<(),
                 "{}: {} rows at {} {} differences",
                 report.projection, report.rows, report.sequence, report.differences
             ));
+            output.line(&format!("  state hash {}", report.state_hash));
             if let Some(first) = &report.first_difference {
-                let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "no row".to_owned());
-                output.line(&format!(
-                    "  first: {} [{}] {}: read model {}, fold {}",
-                    first.table,
-                    first.key,
-                    first.column,
-                    shown(&first.live),
-                    shown(&first.fold)
-                ));
+                output.line(&format!("  first: {first}"));
             }
         }
     }

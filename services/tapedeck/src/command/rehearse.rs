@@ -56,11 +56,11 @@ struct Report {
 /// Plays the files to their end, prints the report; an interruption is resumed by the same command.
 pub async fn run(global: &Global, options: &Rehearse, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
-    let config = Config::load(home.config_file(global.config.as_deref()).as_deref())?;
+    let config = &global.configuration()?.config;
     let manifest = plan(options)?;
     let name = match &global.tape {
         Some(name) => name.clone(),
-        None => name_of(&manifest, &config)?,
+        None => name_of(&manifest, config)?,
     };
     let dir = home.tape(&name)?;
     let session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;

@@ -65,7 +65,6 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
     let accounts = queries::accounts(&pool).await.map_err(failed)?;
     let halts = queries::halts(&pool).await.map_err(failed)?;
     let mut services = queries::heartbeats(&pool).await.map_err(failed)?;
-    pool.close().await;
     // Of each service the newest instance; older ones ended or were replaced.
     services.dedup_by(|next, kept| next.service == kept.service);
     let projections = positions(session).await?;

@@ -95,7 +95,6 @@ async fn list(session: &Session, output: Output) -> Result<(), Failure> {
     let strategies = projections::queries::strategies(&pool)
         .await
         .map_err(|error| Failure::unreachable(error.to_string()))?;
-    pool.close().await;
     if output.json {
         return output.document(&strategies);
     }

@@ -140,7 +140,7 @@ fn record(recorded: &Recorded) -> Result<serde_json::Value, Failure> {
 }
 
 /// A moment (RFC 3339) or an age (`30s`, `5m`, `2h`, `1d`), as UTC nanoseconds.
-fn parse_since(text: &str) -> Result<i64, Failure> {
+pub(crate) fn parse_since(text: &str) -> Result<i64, Failure> {
     let refused = || {
         Failure::usage(
             format!("--since {text:?}: expected a time such as 2026-01-02T15:00:00Z or an age such as 5m"),

@@ -29,8 +29,8 @@ pub fn manifest(kind: TapeKind, seed: u64) -> Manifest {
 /// Opens the tape (named, else `main` if it exists, else `demo`), starts everything and waits.
 pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
-    let config = Config::load(home.config_file(global.config.as_deref()).as_deref())?;
-    let (dir, manifest) = choose(global, options, &home, &config)?;
+    let config = &global.configuration()?.config;
+    let (dir, manifest) = choose(global, options, &home, config)?;
     let session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
     let outcome = run_tape(&session, options, output).await;
     session.close().await;

@@ -1,0 +1,73 @@
+// Settings: preferences, connections, configuration without secrets, licences.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "@playwright/test";
+import { checkPage } from "./checks";
+import { openPage } from "./support";
+
+checkPage("Settings", {
+  path: "/settings",
+  ready: "#configuration",
+  prepare: async (page) => page.locator("details summary", { hasText: "All packages" }).click(),
+});
+
+test("theme, times, sizes and keys are set here and kept everywhere", async ({ page }) => {
+  await openPage(page, "/settings");
+  await page.locator("#setting-theme").selectOption("light");
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "light");
+  await expect(page.locator("#theme")).toHaveValue("light");
+  await page.locator("#setting-zone").selectOption("utc");
+  await expect(page.locator("#zone")).toHaveValue("utc");
+  await page.locator("#units").selectOption("binary");
+  await page.locator("#setting-keys").uncheck();
+  await openPage(page, "/system");
+  await expect(page.locator("#stream-MARKET data[data-size]")).toHaveText(/ [KMG]iB$/);
+  await page.locator("body").press("?");
+  await expect(page.locator("#help")).toBeHidden();
+  await openPage(page, "/settings");
+  await expect(page.locator("#units")).toHaveValue("binary");
+  await expect(page.locator("#setting-keys")).not.toBeChecked();
+  await page.locator("#setting-keys").check();
+  // Keys rest in inputs, and the box still has the focus.
+  await page.locator("h1").click();
+  await page.keyboard.press("?");
+  await expect(page.locator("#help")).toBeVisible();
+});
+
+test("both connections can be tested", async ({ page }) => {
+  await openPage(page, "/settings");
+  await page.locator("#form-test-nats button").click();
+  await expect(page.locator("#notice")).toContainText(/NATS: nats-server .* answered in/);
+  await page.locator("#form-test-postgres button").click();
+  await expect(page.locator("#notice")).toContainText(/PostgreSQL: PostgreSQL .* answered in/);
+});
+
+test("a secret is in neither page nor answer", async ({ request }) => {
+  const home = process.env["TAPEDECK_TEST_HOME"];
+  test.skip(home === undefined, "TAPEDECK_TEST_HOME names the directory whose secrets must not appear");
+  const secrets: string[] = [];
+  const tapes = join(home ?? "", "tapes");
+  for (const tape of readdirSync(tapes)) {
+    secrets.push(readFileSync(join(tapes, tape, "web-secret"), "utf8").trim());
+    secrets.push(...Object.values(JSON.parse(readFileSync(join(tapes, tape, "logins.json"), "utf8")) as Record<string, string>));
+    const running = JSON.parse(readFileSync(join(tapes, tape, "running.json"), "utf8")) as Record<string, string | null>;
+    for (const url of Object.values(running)) {
+      const password = /^[a-z]+:\/\/[^:/@]*:([^@]+)@/.exec(url ?? "")?.[1];
+      if (password) secrets.push(password);
+    }
+  }
+  expect(secrets.length).toBeGreaterThanOrEqual(4);
+  const paths = ["/settings", "/system", "/logs", "/logs.ndjson", "/api/v1/settings", "/api/v1/health", "/api/v1/logs?limit=1000"];
+  for (const path of paths) {
+    const text = await (await request.get(path)).text();
+    for (const secret of secrets) expect(text.includes(secret), path).toBe(false);
+  }
+});
+
+test("the packages are listed with their licences, and the chart library's notice is shown", async ({ page }) => {
+  await openPage(page, "/settings");
+  await expect(page.locator(".notice-text")).toContainText("TradingView Lightweight Charts");
+  await page.locator("details summary", { hasText: "All packages" }).click();
+  await expect(page.locator("#licences tr", { hasText: "tokio" }).first()).toContainText("MIT");
+  await expect(page.locator("#licences tr", { hasText: "lightweight-charts" })).toContainText("Apache-2.0");
+});

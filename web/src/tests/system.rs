@@ -1,0 +1,262 @@
+//! System, Logs and Settings, and their part of the API.
+
+use async_trait::async_trait;
+use axum::body::Body as Content;
+use axum::http::{Request, StatusCode};
+use contracts::v1::event::Body;
+use contracts::v1::{Event, LogField, LogRecord, ProjectionFinished, ProjectionOutcome, ProjectionTask};
+use contracts::{Subject, event_id, stream, to_timestamp};
+
+use crate::probe::{Connection, Finding, NatsHealth, Probe, Secret, Setting, Settings, Severity};
+use crate::tests::{Deck, HOST, RECORDED_NS, read};
+
+/// Servers that are well, and a configuration with one value of a file.
+#[derive(Debug)]
+pub struct Calm;
+
+#[async_trait]
+impl Probe for Calm {
+    async fn nats(&self) -> Result<NatsHealth, String> {
+        Ok(NatsHealth { version: "2.15.1".to_owned(), ..NatsHealth::default() })
+    }
+
+    async fn findings(&self) -> Vec<Finding> {
+        vec![Finding {
+            check: "disk".to_owned(),
+            severity: Severity::Warning,
+            detail: "1.0 GB free".to_owned(),
+            mend: "delete tapes".to_owned(),
+        }]
+    }
+
+    fn settings(&self) -> Result<Settings, String> {
+        Ok(Settings {
+            file: Some("tapedeck.toml".to_owned()),
+            home: "/home/deck".to_owned(),
+            values: vec![Setting {
+                field: "demo.seed".to_owned(),
+                value: "8".to_owned(),
+                default: Some("7".to_owned()),
+                source: "file".to_owned(),
+            }],
+            secrets: vec![Secret {
+                name: "NATS_URL".to_owned(),
+                set: true,
+                source: "environment".to_owned(),
+            }],
+        })
+    }
+
+    async fn test(&self, connection: Connection) -> Result<String, String> {
+        match connection {
+            Connection::Nats => Ok("answered".to_owned()),
+            Connection::Postgres => Err("refused".to_owned()),
+        }
+    }
+}
+
+fn line(number: u32, service: &str, level: &str, message: &str) -> (Subject, Event) {
+    let record = LogRecord {
+        service: service.to_owned(),
+        level: level.to_owned(),
+        target: format!("{service}::shell"),
+        message: message.to_owned(),
+        fields: vec![
+            LogField { name: "lag".to_owned(), value: number.to_string() },
+            LogField { name: "run".to_owned(), value: "0123abcd".to_owned() },
+        ],
+    };
+    let event = Event {
+        id: event_id("log", "test", number),
+        event_time: Some(to_timestamp(RECORDED_NS + i64::from(number))),
+        source: service.to_owned(),
+        correlation_id: if number == 2 { "c0ffee".to_owned() } else { String::new() },
+        body: Some(Body::LogRecord(record)),
+        ..Event::default()
+    };
+    (Subject::for_event(&event, None).unwrap(), event)
+}
+
+async fn logged() -> Deck {
+    let deck = Deck::empty().await;
+    deck.append(vec![
+        line(1, "risk", "INFO", "deciding"),
+        line(2, "risk", "WARN", "the read model is <late>"),
+        line(3, "web", "ERROR", "no answer"),
+    ])
+    .await;
+    deck
+}
+
+async fn post(deck: &Deck, path: &str, key: &str) -> crate::tests::Answer {
+    let page = deck.get("/system").await;
+    let cookie = page.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let token = page.text.split("name=\"csrf-token\" content=\"").nth(1).unwrap();
+    let token = token.split('"').next().unwrap();
+    let request = Request::post(path)
+        .header("host", HOST)
+        .header("origin", format!("http://{HOST}"))
+        .header("cookie", cookie)
+        .header("hx-request", "true")
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Content::from(format!("csrf={token}&key={key}")))
+        .unwrap();
+    read(deck.send(request).await).await
+}
+
+#[tokio::test]
+async fn log_lines_are_filtered_and_escaped() {
+    let deck = logged().await;
+    let page = deck.get("/logs").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains("the read model is &#60;late&#62;"), "{}", page.text);
+    assert!(page.text.contains("correlation=c0ffee run=0123abcd"), "{}", page.text);
+    let warned = deck.get("/logs?level=warn&service=risk").await.text;
+    assert!(warned.contains("late") && !warned.contains("deciding") && !warned.contains("no answer"));
+    assert!(deck.get("/logs?correlation=c0ffee").await.text.contains("late"));
+    assert!(deck.get("/logs?text=LATE").await.text.contains("late"));
+    assert!(deck.get("/logs?text=100%25").await.text.contains("No match"));
+    assert!(deck.get("/logs?to=2020-01-01").await.text.contains("Clear the filters"));
+    let refused = deck.get("/logs?level=loud").await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.starts_with("level = \"loud\": expected one of error, warn"));
+}
+
+#[tokio::test]
+async fn the_tail_goes_on_after_a_line() {
+    let deck = logged().await;
+    let rest = deck.get("/logs/lines?after=1").await;
+    assert_eq!(rest.headers["x-last"], "3");
+    assert!(rest.text.contains("id=\"log-2\"") && !rest.text.contains("id=\"log-1\""));
+    assert_eq!(deck.get("/logs/lines?after=1&count=yes").await.text, "2");
+    assert_eq!(deck.get("/logs/lines?after=3").await.headers["x-last"], "3");
+    assert_eq!(deck.get("/logs/lines?after=x").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn lines_are_a_file_and_an_answer_of_the_api() {
+    let deck = logged().await;
+    let csv = deck.get("/logs.csv?level=warn").await.text;
+    assert_eq!(csv.lines().count(), 3);
+    let ndjson = deck.get("/logs.ndjson?service=web").await.text;
+    let row: serde_json::Value = serde_json::from_str(ndjson.trim()).unwrap();
+    assert_eq!((row["message"].as_str(), row["fields"]["lag"].as_str()), (Some("no answer"), Some("3")));
+    let page = deck.get("/api/v1/logs?limit=1").await.text;
+    let page: serde_json::Value = serde_json::from_str(&page).unwrap();
+    assert_eq!((page["rows"][0]["sequence"].as_u64(), page["before"].as_u64()), (Some(3), Some(3)));
+    let older = deck.get("/api/v1/logs?before=3").await.text;
+    assert!(older.contains("deciding") && !older.contains("no answer"));
+    let problem = deck.get("/api/v1/logs?before=soon").await;
+    assert_eq!(problem.headers["content-type"], "application/problem+json");
+    let problem: serde_json::Value = serde_json::from_str(&problem.text).unwrap();
+    assert_eq!(
+        (problem["status"].as_u64(), problem["title"].as_str()),
+        (Some(422), Some("Unprocessable Entity"))
+    );
+}
+
+#[tokio::test]
+async fn the_system_page_tells_how_everything_is() {
+    let deck = Deck::traded().await;
+    let page = deck.get("/system").await;
+    assert_eq!(page.status, StatusCode::OK);
+    for part in [
+        "id=\"p-trading\" data-state=\"Up to date\"",
+        "nats-server 2.15.1",
+        "delete tapes",
+        "Slowest statement",
+    ] {
+        assert!(page.text.contains(part), "{part} in {}", page.text);
+    }
+    let health = deck.get("/api/v1/health").await;
+    assert_eq!(health.status, StatusCode::OK, "{}", health.text);
+    assert!(deck.get("/api/v1/projections").await.text.contains("\"name\":\"logs\""));
+    assert_eq!(deck.get("/api/v1/services").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_rebuild_is_asked_for_once_and_a_second_is_refused_until_the_first_has_ended() {
+    let deck = Deck::traded().await;
+    let (trading, audits) = deck.stored().await;
+    let asked = post(&deck, "/projections/bars/rebuild", "key-0001").await;
+    assert_eq!(asked.status, StatusCode::OK, "{}", asked.text);
+    assert_eq!(post(&deck, "/projections/bars/rebuild", "key-0001").await.status, StatusCode::OK);
+    deck.settle().await;
+    assert_eq!(deck.stored().await, (trading + 1, audits + 1), "one key, one effect");
+    let second = post(&deck, "/projections/bars/verify", "key-0002").await;
+    assert_eq!(second.status, StatusCode::CONFLICT);
+    assert!(second.text.contains("rebuild of bars was asked for by web"), "{}", second.text);
+    assert_eq!(deck.stored().await, (trading + 1, audits + 1), "nothing changed");
+    assert_eq!(post(&deck, "/projections/none/rebuild", "key-0003").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        post(&deck, "/projections/bars/drop", "key-0004").await.status,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    let recorded = deck.tape.last(stream::TRADING, "control.projection.>").await.unwrap().unwrap();
+    assert_eq!(recorded.subject, "control.projection.bars.rebuild_requested");
+    let end = ProjectionFinished {
+        projection: "bars".to_owned(),
+        task: ProjectionTask::Rebuild.into(),
+        request_id: recorded.event.id.clone(),
+        outcome: ProjectionOutcome::Succeeded.into(),
+        sequence: 9,
+        messages: 9,
+        state_hash: "feed".to_owned(),
+        state_hash_before: "feed".to_owned(),
+        sequence_before: 9,
+        duration_ms: 1_500,
+        ..ProjectionFinished::default()
+    };
+    let event = Event {
+        id: event_id(&recorded.event.id, "projection_finished", 0),
+        event_time: recorded.event.event_time,
+        body: Some(Body::ProjectionFinished(end)),
+        ..Event::default()
+    };
+    deck.append(vec![(Subject::for_event(&event, None).unwrap(), event)]).await;
+    let page = deck.get("/system").await.text;
+    assert!(page.contains("built from 9 messages up to 9 in 1.5 s; same state hash as before"), "{page}");
+    assert_eq!(post(&deck, "/projections/bars/verify", "key-0005").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn settings_mark_what_differs_and_hold_no_secret() {
+    let deck = Deck::empty().await;
+    let page = deck.get("/settings").await.text;
+    for part in [
+        "demo.seed",
+        "differs",
+        "Copyright (с) 2023 TradingView",
+        "id=\"licences\"",
+        "tokio",
+        "lightweight-charts",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    // The key behind sessions is seven in every byte; it is in no form anywhere.
+    for path in ["/settings", "/api/v1/settings", "/api/v1/health", "/system"] {
+        let text = deck.get(path).await.text;
+        assert!(!text.contains("0707070707") && !text.contains("postgres://"), "{path}");
+    }
+    let (_, audits) = deck.stored().await;
+    let tested = post(&deck, "/settings/connections/nats/test", "key-0001").await;
+    assert!(tested.text.contains("NATS: answered"), "{}", tested.text);
+    let failed = post(&deck, "/settings/connections/postgres/test", "key-0002").await;
+    assert_eq!(
+        (failed.status, failed.text.as_str()),
+        (StatusCode::CONFLICT, "PostgreSQL cannot be reached: refused\n")
+    );
+    assert_eq!(deck.stored().await.1, audits + 2);
+}
+
+#[tokio::test]
+async fn files_are_whole_when_they_come_compressed() {
+    let deck = logged().await;
+    for path in ["/logs.csv", "/logs.ndjson", "/orders.csv?tab=all"] {
+        let request = Request::get(path).header("host", HOST).header("accept-encoding", "gzip");
+        let response = deck.send(request.body(Content::empty()).unwrap()).await;
+        assert_eq!(response.headers()["content-encoding"], "gzip");
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 22).await.unwrap();
+        assert!(!bytes.is_empty(), "{path}");
+    }
+}
