@@ -15,8 +15,6 @@ use runtime::command::{self, Caller};
 use crate::app::App;
 use crate::error::PageError;
 
-/// Who commands from a page, until there is sign-in.
-const ACTOR: &str = "web";
 const HALT_WORD: &str = "HALT";
 const RESUME_WORD: &str = "RESUME";
 /// All accounts.
@@ -117,7 +115,7 @@ pub fn caller(app: &App, headers: &HeaderMap, form: &CommandForm) -> Result<Call
     if !good {
         return Err(field("key", &form.key, "an idempotency key of 8 to 64 letters, digits and -"));
     }
-    Ok(Caller { actor: ACTOR.to_owned(), key: form.key.clone() })
+    Ok(Caller { actor: app.actor(headers)?.name, key: form.key.clone() })
 }
 
 /// The word that a command needs, whatever the page did.

@@ -23,12 +23,15 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::access::{Role, Store};
 use crate::app::App;
 use crate::security::Hosts;
 use crate::{Mode, Speed, WebConfig, server};
 
 /// The site's own address in these tests.
 pub const HOST: &str = "127.0.0.1:8080";
+/// Who is signed in where a test does not say.
+pub const OWNER: &str = "owner";
 /// Recorded time of every event, so that pages are the same each time: 2026-01-06 19:30:01 UTC.
 const RECORDED_NS: i64 = 1_767_727_801_000_000_000;
 
@@ -39,6 +42,9 @@ pub const STALE_AFTER: Duration = Duration::from_millis(200);
 pub struct Deck {
     pub app: Arc<App>,
     pub tape: Tape,
+    // Holds the users while the site is there.
+    _home: tempfile::TempDir,
+    session: String,
     router: Router,
     shutdown: CancellationToken,
     pool: PgPool,
@@ -86,9 +92,13 @@ impl Deck {
             shutdown: shutdown.clone(),
         };
         context.health.set("web", runtime::HealthState::Ready, "");
-        let app = App::new(context, config(pool.clone())).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let access = Store::new(home.path().join("access.json"));
+        access.add_user(OWNER, Role::Admin, None).unwrap();
+        let session = access.begin_session(OWNER).unwrap();
+        let app = App::new(context, config(pool.clone(), access)).unwrap();
         let router = server::router(Arc::clone(&app), Hosts::new([HOST.to_owned()]));
-        Self { app, tape, router, shutdown, pool, database }
+        Self { _home: home, session, app, tape, router, shutdown, pool, database }
     }
 
     /// A site over a tape on which something has happened.
@@ -126,8 +136,17 @@ impl Deck {
         <sqlx::PgConnection as sqlx::Connection>::connect(self.database.url()).await.unwrap()
     }
 
-    /// Sends a request.
-    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+    /// Sends a request; the owner's, when it does not say whose it is.
+    pub async fn send(&self, mut request: Request<Body>) -> Response<Body> {
+        let headers = request.headers_mut();
+        if !headers.contains_key("cookie") && !headers.contains_key("authorization") {
+            headers.insert("cookie", cookie(&self.session).parse().unwrap());
+        }
+        self.send_as_it_is(request).await
+    }
+
+    /// Sends a request, nobody's when it does not say whose it is.
+    pub async fn send_as_it_is(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
@@ -149,7 +168,7 @@ impl Drop for Deck {
     }
 }
 
-fn config(pool: PgPool) -> WebConfig {
+fn config(pool: PgPool, access: Arc<Store>) -> WebConfig {
     WebConfig {
         bind: HOST.parse().unwrap(),
         public_hosts: Vec::new(),
@@ -157,11 +176,18 @@ fn config(pool: PgPool) -> WebConfig {
         tape: "test".to_owned(),
         mode: Mode::Demo,
         speed: Speed::Times(600.0),
+        access,
+        tls: None,
         secret: [7; 32],
         ready_lag_events_max: 0,
         stale_after: STALE_AFTER,
         version: "0.0.0".to_owned(),
     }
+}
+
+/// The cookie of a session.
+pub fn cookie(session: &str) -> String {
+    format!("{}={session}", crate::session::COOKIE)
 }
 
 pub fn get(path: &str) -> Request<Body> {

@@ -144,7 +144,8 @@ fn event(caller: &Caller, action: &str, body: Body) -> Event {
     }
 }
 
-async fn audit(
+/// Appends the audit of something that is no event of the market or of trading.
+pub async fn audit(
     tape: &Tape,
     caller: &Caller,
     action: &str,

@@ -10,6 +10,7 @@ use local_servers::{InstanceLock, ServerError};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
+use web::access::Store;
 
 pub use crate::addresses::random_hex;
 use crate::addresses::{Addresses, SecretUrl, password_of, split_url, write_private};
@@ -27,6 +28,8 @@ pub struct Session {
     pub manifest: Manifest,
     /// The configuration.
     pub config: Config,
+    /// Users and API tokens of the installation.
+    pub access: Arc<Store>,
     /// The tape.
     pub tape: Tape,
     /// The same, for what only the adapter can do: definitions of streams.
@@ -105,6 +108,7 @@ impl Session {
             dir,
             manifest,
             config,
+            access: Store::new(home.root().join("access.json")),
             tape: Arc::new(jetstream.clone()),
             jetstream,
             addresses,

@@ -15,4 +15,6 @@ pub mod status;
 pub mod strategy;
 pub mod stream;
 pub mod tail;
+pub mod token;
 pub mod up;
+pub mod user;
