@@ -1,6 +1,7 @@
 //! The site as a client meets it: the router over read models in a real PostgreSQL, folded by the real
 //! projector from a tape in memory.
 
+mod access;
 mod action;
 mod live;
 mod overview;
@@ -42,8 +43,7 @@ pub const STALE_AFTER: Duration = Duration::from_millis(200);
 pub struct Deck {
     pub app: Arc<App>,
     pub tape: Tape,
-    // Holds the users while the site is there.
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
     session: String,
     router: Router,
     shutdown: CancellationToken,
@@ -98,7 +98,7 @@ impl Deck {
         let session = access.begin_session(OWNER).unwrap();
         let app = App::new(context, config(pool.clone(), access)).unwrap();
         let router = server::router(Arc::clone(&app), Hosts::new([HOST.to_owned()]));
-        Self { _home: home, session, app, tape, router, shutdown, pool, database }
+        Self { home, session, app, tape, router, shutdown, pool, database }
     }
 
     /// A site over a tape on which something has happened.
@@ -153,6 +153,11 @@ impl Deck {
     /// Gets a page.
     pub async fn get(&self, path: &str) -> Answer {
         read(self.send(get(path)).await).await
+    }
+
+    /// The file of users and tokens.
+    pub fn access_file(&self) -> std::path::PathBuf {
+        self.home.path().join("access.json")
     }
 
     /// How many events TRADING and AUDIT hold: what a refused command must not change.
