@@ -300,7 +300,8 @@ impl Store {
     pub fn of_token(&self, secret: &str) -> Result<Option<Actor>, AccessError> {
         let entries = self.entries()?;
         let now_ns = runtime::now_ns();
-        let found = entries.tokens.iter().find(|(_, token)| is_digest(secret, &token.hash));
+        let hash = digest(secret);
+        let found = entries.tokens.iter().find(|(_, token)| token.hash == hash);
         Ok(found.filter(|(_, token)| token.expires_ns > now_ns).map(|(name, token)| Actor {
             name: format!("token-{name}"),
             role: token.role,

@@ -45,11 +45,11 @@ pub async fn equity(
     State(app): State<Arc<App>>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Listing<Day>>, Problem> {
-    let limit = usize::try_from(limit(asked.limit)?).unwrap_or_default();
-    let from = usize::try_from(place(asked.cursor.as_deref())?.unwrap_or_default()).unwrap_or(usize::MAX);
     if !crate::pages::account_names(&app).await?.contains(&asked.account) {
         return Err(PageError::Missing(format!("account {:?}", asked.account)).into());
     }
+    let limit = usize::try_from(limit(asked.limit)?).unwrap_or_default();
+    let from = usize::try_from(place(asked.cursor.as_deref())?.unwrap_or_default()).unwrap_or(usize::MAX);
     let days = queries::daily_equity(&app.config.pool, &asked.account).await;
     let days = days.map_err(|error| PageError::ReadModel(error.to_string()))?;
     let to = from.saturating_add(limit);

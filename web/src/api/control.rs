@@ -78,7 +78,7 @@ async fn checked(app: &App, switch: Switch) -> Result<Switch, PageError> {
         return Err(PageError::field("reason", &switch.reason, "at most 200 characters"));
     }
     if !switch.account.is_empty() && !crate::pages::account_names(app).await?.contains(&switch.account) {
-        return Err(PageError::field("account", &switch.account, "an account's name, or nothing for all"));
+        return Err(PageError::Missing(format!("account {:?}", switch.account)));
     }
     Ok(switch)
 }

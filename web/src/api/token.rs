@@ -33,7 +33,7 @@ pub async fn list(
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// Name; the program acts as `token-NAME`.
-    #[schema(min_length = 1, max_length = 40, pattern = "^[a-z0-9_-]{1,40}$")]
+    #[schema(min_length = 1, max_length = 40, pattern = "^(?!token-)[a-z0-9_-]{1,40}$")]
     name: String,
     /// Role.
     role: Role,

@@ -67,7 +67,7 @@ async fn a_wrong_role_token_key_or_origin_is_refused_and_changes_nothing() {
         (change(HALT, &operator, "short", "{}"), StatusCode::UNPROCESSABLE_ENTITY),
         (change(HALT, &operator, "key-number-1", "{\"acount\":\"\"}"), StatusCode::UNPROCESSABLE_ENTITY),
         (change(HALT, &operator, "key-number-1", "{"), StatusCode::BAD_REQUEST),
-        (change(HALT, &operator, "key-number-1", "{\"account\":\"no\"}"), StatusCode::UNPROCESSABLE_ENTITY),
+        (change(HALT, &operator, "key-number-1", "{\"account\":\"no\"}"), StatusCode::NOT_FOUND),
         (change("/api/v1/users", &operator, "key-number-1", "{}"), StatusCode::FORBIDDEN),
         (change("/api/v1/status", &operator, "key-number-1", "{}"), StatusCode::METHOD_NOT_ALLOWED),
         (change("/api/v1/none", &operator, "key-number-1", "{}"), StatusCode::NOT_FOUND),
