@@ -168,3 +168,15 @@ async fn an_admin_makes_users_and_tokens_and_no_secret_is_kept() {
     assert_eq!(std::fs::metadata(deck.access_file()).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(deck.stored().await.1, 2);
 }
+
+#[tokio::test]
+async fn another_address_than_loopback_needs_a_certificate_and_says_so() {
+    let deck = Deck::empty().await;
+    let open = crate::WebConfig { bind: "0.0.0.0:0".parse().unwrap(), ..deck.app.config.clone() };
+    let refused = crate::bind(deck.app.context.clone(), open.clone()).await.unwrap_err().to_string();
+    assert!(refused.contains("web.tls_cert") && refused.contains("web.bind = 0.0.0.0:0"), "{refused}");
+    let missing = deck.access_file().with_file_name("none.pem");
+    let tls = Some(crate::TlsFiles { certificate: missing.clone(), key: missing });
+    let refused = crate::bind(deck.app.context.clone(), crate::WebConfig { tls, ..open }).await;
+    assert!(refused.unwrap_err().to_string().starts_with("web.tls_cert = "));
+}
