@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::Value;
 
-use super::action::{Visitor, halt_form};
+use super::action::Visitor;
 use super::{Answer, Deck, HOST, OWNER, get, read};
 use crate::access::Role;
 
