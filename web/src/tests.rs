@@ -139,8 +139,8 @@ impl Deck {
     /// Sends a request; the owner's, when it does not say whose it is.
     pub async fn send(&self, mut request: Request<Body>) -> Response<Body> {
         let headers = request.headers_mut();
-        if !headers.contains_key("cookie") && !headers.contains_key("authorization") {
-            headers.insert("cookie", cookie(&self.session).parse().unwrap());
+        if crate::session::session_of(headers).is_none() && !headers.contains_key("authorization") {
+            headers.append("cookie", cookie(&self.session).parse().unwrap());
         }
         self.send_as_it_is(request).await
     }
