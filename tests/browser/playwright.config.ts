@@ -4,6 +4,7 @@
 // a live page never is; tests wait for `data-v` and for elements.
 import { existsSync } from "node:fs";
 import { defineConfig } from "@playwright/test";
+import { STATE } from "./sign-in";
 
 const url = process.env["TAPEDECK_TEST_URL"];
 if (!url) throw new Error("TAPEDECK_TEST_URL: expected the address of a running demo, such as http://127.0.0.1:8080/");
@@ -13,6 +14,7 @@ const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
 
 export default defineConfig({
   testDir: ".",
+  globalSetup: "./sign-in.ts",
   workers: 1,
   fullyParallel: false,
   retries: 0,
@@ -21,6 +23,7 @@ export default defineConfig({
   reporter: [["list"]],
   use: {
     baseURL: url,
+    storageState: STATE,
     locale: "en-US",
     timezoneId: "Europe/Berlin",
     launchOptions: {

@@ -15,8 +15,6 @@ use runtime::command::{self, Caller};
 use crate::app::App;
 use crate::error::PageError;
 
-/// Who commands from a page, until there is sign-in.
-const ACTOR: &str = "web";
 const HALT_WORD: &str = "HALT";
 const RESUME_WORD: &str = "RESUME";
 /// All accounts.
@@ -127,7 +125,7 @@ pub fn caller_of(app: &App, headers: &HeaderMap, token: &str, key: &str) -> Resu
     if !good {
         return Err(field("key", key, "an idempotency key of 8 to 64 letters, digits and -"));
     }
-    Ok(Caller { actor: ACTOR.to_owned(), key: key.to_owned() })
+    Ok(Caller { actor: app.actor(headers)?.name, key: key.to_owned() })
 }
 
 /// The word that a command needs, whatever the page did.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use projections::as_of::Timeline;
 
+use crate::access::Throttle;
+use crate::api::Repeats;
 use crate::assets::Assets;
 use crate::config::WebConfig;
 use crate::health::Freshness;
@@ -28,6 +30,12 @@ pub struct App {
     pub sockets: Sockets,
     /// Sessions and tokens.
     pub sessions: Sessions,
+    /// Who guesses passwords waits.
+    pub throttle: Throttle,
+    /// Held while a password is hashed.
+    pub hashing: tokio::sync::Mutex<()>,
+    /// What mutations of the API came to.
+    pub repeats: Repeats,
     /// How fresh the read models are.
     pub freshness: Freshness,
     /// What the numbers of an account's past add up to.
@@ -48,7 +56,10 @@ impl App {
             assets: Assets::load()?,
             hub: Hub::starting_at(start),
             sockets: Sockets::default(),
-            sessions: Sessions::new(config.secret),
+            sessions: Sessions::new(config.secret, config.tls.is_some()),
+            throttle: Throttle::default(),
+            hashing: tokio::sync::Mutex::default(),
+            repeats: Repeats::default(),
             freshness: Freshness::default(),
             history: Histories::default(),
             rates: Rates::default(),

@@ -1,11 +1,13 @@
 //! What the web service needs to know. The binary reads files and the environment and fills this in.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 
+use crate::access::Store;
 use crate::probe::Probe;
 
 /// What the tape is for, shown as text on every page.
@@ -68,10 +70,19 @@ impl Speed {
     }
 }
 
+/// Where the certificate chain and its private key are, both PEM.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// Certificate, then those that lead to its issuer.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
 /// Everything the web service is given.
 #[derive(Clone)]
 pub struct WebConfig {
-    /// Where to listen. Only a loopback address is accepted; port 0 means a free one.
+    /// Where to listen. Any other address than loopback needs `tls`; port 0 means a free one.
     pub bind: SocketAddr,
     /// Further `Host` values to answer to, for example `deck.local:8080`; the bound address and
     /// `localhost` with its port always count.
@@ -84,6 +95,10 @@ pub struct WebConfig {
     pub mode: Mode,
     /// How fast market time moves.
     pub speed: Speed,
+    /// Users, sessions and API tokens.
+    pub access: Arc<Store>,
+    /// Certificate and key; needed at any other address than loopback.
+    pub tls: Option<TlsFiles>,
     /// Key behind sessions and form tokens: random, kept with the tape so that a page outlives a restart.
     pub secret: [u8; 32],
     /// Events by which a projection may be behind its stream while the service still counts as ready.

@@ -3,6 +3,8 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use crate::access::{AccessError, Role};
+
 /// An answer that is not the one asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
@@ -22,6 +24,20 @@ pub enum PageError {
     /// What is asked for can no longer be done; nothing was changed.
     #[error("{0}")]
     Conflict(String),
+    /// Nobody is signed in.
+    #[error("Sign in first, or show an API token that is good.")]
+    SignIn,
+    /// The role is not enough; nothing was changed.
+    #[error("This takes the role {needed}; yours is {has}. Nothing was changed.")]
+    Role {
+        /// What the visitor has.
+        has: Role,
+        /// What it takes.
+        needed: Role,
+    },
+    /// Users and tokens could not be looked up.
+    #[error("{0}")]
+    Access(String),
     /// There is no such thing.
     #[error("There is no {0}.")]
     Missing(String),
@@ -55,13 +71,37 @@ impl PageError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Field { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Token => StatusCode::FORBIDDEN,
+            Self::SignIn => StatusCode::UNAUTHORIZED,
+            Self::Token | Self::Role { .. } => StatusCode::FORBIDDEN,
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Missing(_) => StatusCode::NOT_FOUND,
-            Self::ReadModel(_) | Self::Busy(_) | Self::Unread(_) | Self::Unknown(_) | Self::Tape(_) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::ReadModel(_)
+            | Self::Busy(_)
+            | Self::Unread(_)
+            | Self::Unknown(_)
+            | Self::Tape(_)
+            | Self::Access(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Render(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl From<AccessError> for PageError {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Name(name) => {
+                Self::field("name", &name, "1 to 40 lowercase letters, digits, - and _")
+            }
+            AccessError::Password => {
+                Self::field("password", "", "10 characters or more, in at most 256 bytes")
+            }
+            AccessError::Exists(..) | AccessError::LastAdmin(_) | AccessError::Full => {
+                Self::Conflict(error.to_string())
+            }
+            AccessError::Missing(kind, name) => Self::Missing(format!("{kind} {name:?}")),
+            AccessError::File(_) | AccessError::Malformed(_) | AccessError::Hash(_) => {
+                Self::Access(error.to_string())
+            }
         }
     }
 }

@@ -4,8 +4,8 @@
 //! from this site's own page with the visitor's token and an idempotency key; a number that is not known
 //! is shown as unknown; everything a client can make the server hold is bounded.
 //!
-//! Deliberately absent: the tape's internals, brokers, SQL that writes, sign-in (the server listens on
-//! loopback only), and any page that does not exist yet: the navigation lists exactly `pages::Page::ALL`.
+//! Deliberately absent: the tape's internals, brokers, SQL that writes, plain HTTP on any other address than
+//! loopback, and any page that does not exist yet: the navigation lists exactly `pages::Page::ALL`.
 //!
 //! Modules in reading order.
 
@@ -16,6 +16,8 @@ mod app;
 mod url;
 mod security;
 mod session;
+pub mod access;
+mod tls;
 mod error;
 mod assets;
 mod health;
@@ -33,6 +35,6 @@ mod api;
 #[cfg(test)]
 mod tests;
 
-pub use config::{Mode, Speed, WebConfig};
+pub use config::{Mode, Speed, TlsFiles, WebConfig};
 pub use operations::Operations;
 pub use server::{Server, WebError, bind, run};

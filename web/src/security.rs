@@ -12,6 +12,9 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; 
     img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'";
 
+/// A browser that has seen the site over TLS comes back over TLS only, for a year.
+const HSTS: &str = "max-age=31536000";
+
 const RESPONSE_HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -24,40 +27,60 @@ const RESPONSE_HEADERS: [(HeaderName, &str); 6] = [
 
 /// The `Host` values that this server answers to.
 #[derive(Clone, Debug)]
-pub struct Hosts(Arc<Vec<String>>);
+pub struct Hosts {
+    known: Arc<Vec<String>>,
+    secure: bool,
+}
 
 impl Hosts {
     /// Knows the given values, each `name` or `name:port`, in lower case.
     #[must_use]
     pub fn new(hosts: impl IntoIterator<Item = String>) -> Self {
-        Self(Arc::new(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect()))
+        Self {
+            known: Arc::new(hosts.into_iter().map(|host| host.to_ascii_lowercase()).collect()),
+            secure: false,
+        }
+    }
+
+    /// The same of a site served over TLS.
+    #[must_use]
+    pub fn over_tls(self, secure: bool) -> Self {
+        Self { secure, ..self }
     }
 
     fn knows(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
-        self.0.contains(&host)
+        self.known.contains(&host)
     }
 
     fn knows_origin(&self, origin: &str) -> bool {
-        origin.strip_prefix("http://").is_some_and(|host| self.knows(host))
+        let scheme = if self.secure { "https://" } else { "http://" };
+        origin.strip_prefix(scheme).is_some_and(|host| self.knows(host))
     }
 }
 
 /// Refuses what does not come from this site's own pages.
 pub async fn guard(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
+    let secure = hosts.secure;
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let mut response = if !host.is_some_and(|host| hosts.knows(host)) {
         (StatusCode::MISDIRECTED_REQUEST, "This server does not answer to that Host.\n").into_response()
     } else if is_foreign_upgrade(&hosts, request.headers()) {
         (StatusCode::FORBIDDEN, "A socket must come from this site's own pages, or from a program.\n")
             .into_response()
-    } else if changes(request.method()) && !same_origin(&hosts, request.headers()) {
+    } else if changes(request.method())
+        && !shows_token(request.headers())
+        && !same_origin(&hosts, request.headers())
+    {
         (StatusCode::FORBIDDEN, "A change must come from this site's own pages.\n").into_response()
     } else {
         next.run(request).await
     };
     for (name, value) in RESPONSE_HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if secure {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
     }
     if !response.headers().contains_key(header::CACHE_CONTROL) {
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -71,8 +94,14 @@ fn is_foreign_upgrade(hosts: &Hosts, headers: &HeaderMap) -> bool {
     headers.contains_key(header::UPGRADE) && origin.is_some_and(|origin| !hosts.knows_origin(origin))
 }
 
-fn changes(method: &Method) -> bool {
+/// Whether a request may change something.
+pub fn changes(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// A browser never sends this header by itself, and lets no other site's script do so; the gate judges it.
+fn shows_token(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::AUTHORIZATION)
 }
 
 /// Every browser sends `Origin` with a change. Without it nothing is known, and nothing changes.

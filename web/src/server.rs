@@ -8,6 +8,7 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate as _, SizeAbove};
 use tower_http::limit::RequestBodyLimitLayer;
@@ -15,7 +16,8 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::app::App;
 use crate::config::WebConfig;
 use crate::security::{self, Hosts};
-use crate::{action, api, assets, browse, health, live, operations, pages, socket};
+use crate::tls::{self, Peer, TlsListener};
+use crate::{access, action, api, assets, browse, health, live, operations, pages, socket};
 
 /// Name of the service, in health and heartbeats.
 const SERVICE: &str = "web";
@@ -27,9 +29,21 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// Why the web service cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WebError {
-    /// The address is reachable from outside, which needs sign-in and TLS.
-    #[error("web.bind = {0}: expected a loopback address such as 127.0.0.1:8080")]
+    /// The address is reachable from outside, which needs TLS.
+    #[error(
+        "web.bind = {0}: expected web.tls_cert and web.tls_key beside it, or a loopback address such as 127.0.0.1:8080"
+    )]
     NotLoopback(SocketAddr),
+    /// Certificate or key cannot be used.
+    #[error("{setting} = {}: {why}", path.display())]
+    Tls {
+        /// The setting.
+        setting: &'static str,
+        /// Its value.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// The address cannot be had.
     #[error("web.bind = {address}: {source}")]
     Bind {
@@ -57,24 +71,32 @@ pub enum WebError {
 }
 
 /// A bound server, ready to serve.
-#[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
     address: SocketAddr,
     app: Arc<App>,
 }
 
+impl std::fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The acceptor holds the private key.
+        formatter.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 /// Binds the address and says so in health; serving begins with [`Server::serve`].
 pub async fn bind(context: runtime::Context, config: WebConfig) -> Result<Server, WebError> {
-    if !config.bind.ip().is_loopback() {
+    if !config.bind.ip().is_loopback() && config.tls.is_none() {
         return Err(WebError::NotLoopback(config.bind));
     }
     context.health.set(SERVICE, runtime::HealthState::Starting, "");
+    let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let failed = |source| WebError::Bind { address: config.bind, source };
     let listener = TcpListener::bind(config.bind).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let app = App::new(context, config)?;
-    Ok(Server { listener, address, app })
+    Ok(Server { listener, acceptor, address, app })
 }
 
 /// Binds and serves until shutdown.
@@ -92,25 +114,35 @@ impl Server {
     /// Where a browser finds the Overview.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/", self.address)
+        let scheme = if self.acceptor.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/", self.address)
     }
 
     /// Serves until shutdown, then lets responses under way end.
     pub async fn serve(self) -> Result<(), WebError> {
-        let Self { listener, address, app } = self;
+        let Self { listener, acceptor, address, app } = self;
         let shutdown = app.context.shutdown.clone();
         let health = app.context.health.clone();
         let feed = tokio::spawn(live::feed(Arc::clone(&app)));
-        let hosts = hosts(&app.config, address);
+        let hosts = hosts(&app.config, address).over_tls(acceptor.is_some());
         health.set(SERVICE, runtime::HealthState::Ready, "");
-        tracing::info!(%address, "serving pages on http://{address}/");
+        tracing::info!(%address, "serving pages on {address}");
         let graceful = {
             let shutdown = shutdown.clone();
             async move { shutdown.cancelled().await }
         };
-        let serving = axum::serve(listener, router(app, hosts)).with_graceful_shutdown(graceful);
+        let service = router(app, hosts).into_make_service_with_connect_info::<Peer>();
+        let serving = async move {
+            match acceptor {
+                Some(acceptor) => {
+                    let listener = TlsListener::new(listener, acceptor, address);
+                    axum::serve(listener, service).with_graceful_shutdown(graceful).await
+                }
+                None => axum::serve(listener, service).with_graceful_shutdown(graceful).await,
+            }
+        };
         let outcome = tokio::select! {
-            outcome = async { serving.await } => outcome.map_err(WebError::Serve),
+            outcome = serving => outcome.map_err(WebError::Serve),
             () = async { shutdown.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
         };
         feed.abort();
@@ -176,14 +208,19 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
         .route("/api/v1/chain/{event_id}", get(browse::api::get_chain))
         .route("/api/v1/parked", get(browse::api::get_parked))
         .route("/api/v1/ws", get(socket::open))
+        .route("/sign-in", get(access::sign_in_page).post(access::sign_in))
+        .route("/sign-out", post(access::sign_out))
         .route("/live", get(pages::live))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(operations::text))
         .route("/assets/{name}", get(assets::serve))
-        .with_state(app)
+        .merge(api::routes(&app))
+        .with_state(Arc::clone(&app))
+        .layer(middleware::from_fn_with_state(app, access::gate))
         .layer(CompressionLayer::new().compress_when(compressible))
         .layer(RequestBodyLimitLayer::new(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(hosts, security::guard));
+        .layer(middleware::from_fn_with_state(hosts, security::guard))
+        .layer(middleware::from_fn(api::problems));
     operations::measured(site)
 }

@@ -1,18 +1,20 @@
-//! Sessions of anonymous local visitors and the tokens that tie a form to one.
+//! Cookies of sessions, and the tokens that tie a form to one. Whose session it is, `access` knows.
 //!
-//! A token is a keyed hash of the session, so it needs no store and outlives a restart. Sign-in and roles
-//! join here.
+//! A token is a keyed hash of the session, so it needs no store and outlives a restart.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-const COOKIE: &str = "tapedeck_session";
+/// Name of the cookie.
+pub const COOKIE: &str = "tapedeck_session";
 
 /// Makes and checks sessions, tokens and idempotency keys.
 #[derive(Debug)]
 pub struct Sessions {
     secret: [u8; 32],
+    /// Whether browsers may send the cookie over TLS only.
+    secure: bool,
     count: AtomicU64,
 }
 
@@ -27,21 +29,28 @@ pub struct FormKeys {
 }
 
 impl Sessions {
-    /// Uses `secret`, which must be random.
+    /// Uses `secret`, which must be random; `secure` when the site is served over TLS.
     #[must_use]
-    pub fn new(secret: [u8; 32]) -> Self {
-        Self { secret, count: AtomicU64::new(0) }
+    pub fn new(secret: [u8; 32], secure: bool) -> Self {
+        Self { secret, secure, count: AtomicU64::new(0) }
     }
 
-    /// The visitor's session, or a new one with the cookie that keeps it.
+    /// The visitor's session; of a program, which has none, one that names nobody.
     #[must_use]
     pub fn of(&self, headers: &HeaderMap) -> (String, Option<HeaderValue>) {
         if let Some(session) = session_of(headers) {
             return (session, None);
         }
+        // Nobody's: it names no user, so that it opens nothing.
         let session = self.unguessable("session");
-        let cookie = format!("{COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict");
-        (session, HeaderValue::from_str(&cookie).ok())
+        (session, None)
+    }
+
+    /// The cookie that keeps `session` for so many seconds; none of them removes it.
+    #[must_use]
+    pub fn cookie(&self, session: &str, seconds: i64) -> String {
+        let secure = if self.secure { "; Secure" } else { "" };
+        format!("{COOKIE}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
     }
 
     /// The token of `session`.
@@ -76,7 +85,8 @@ impl Sessions {
     }
 }
 
-fn session_of(headers: &HeaderMap) -> Option<String> {
+/// The session that the cookie names.
+pub fn session_of(headers: &HeaderMap) -> Option<String> {
     cookie(headers, COOKIE)
         .filter(|value| value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }

@@ -1,6 +1,7 @@
 //! The site as a client meets it: the router over read models in a real PostgreSQL, folded by the real
 //! projector from a tape in memory.
 
+mod access;
 mod action;
 mod api;
 mod events;
@@ -30,12 +31,15 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use crate::access::{Role, Store};
 use crate::app::App;
 use crate::security::Hosts;
 use crate::{Mode, Speed, WebConfig, server};
 
 /// The site's own address in these tests.
 pub const HOST: &str = "127.0.0.1:8080";
+/// Who is signed in where a test does not say.
+pub const OWNER: &str = "owner";
 /// Recorded time of every event, so that pages are the same each time: 2026-01-06 19:30:01 UTC.
 const RECORDED_NS: i64 = 1_767_727_801_000_000_000;
 
@@ -48,6 +52,8 @@ pub struct Deck {
     pub tape: Tape,
     /// The same tape, for what only a foreign program would put on it.
     pub memory: MemoryLog,
+    home: tempfile::TempDir,
+    session: String,
     router: Router,
     shutdown: CancellationToken,
     pool: PgPool,
@@ -96,9 +102,13 @@ impl Deck {
             shutdown: shutdown.clone(),
         };
         context.health.set("web", runtime::HealthState::Ready, "");
-        let app = App::new(context, config(pool.clone())).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let access = Store::new(home.path().join("access.json"));
+        access.add_user(OWNER, Role::Admin, None).unwrap();
+        let session = access.begin_session(OWNER).unwrap();
+        let app = App::new(context, config(pool.clone(), access)).unwrap();
         let router = server::router(Arc::clone(&app), Hosts::new([HOST.to_owned()]));
-        Self { app, tape, memory, router, shutdown, pool, database }
+        Self { app, tape, memory, home, session, router, shutdown, pool, database }
     }
 
     /// A site over a tape on which something has happened.
@@ -136,14 +146,28 @@ impl Deck {
         <sqlx::PgConnection as sqlx::Connection>::connect(self.database.url()).await.unwrap()
     }
 
-    /// Sends a request.
-    pub async fn send(&self, request: Request<Body>) -> Response<Body> {
+    /// Sends a request; the owner's, when it does not say whose it is.
+    pub async fn send(&self, mut request: Request<Body>) -> Response<Body> {
+        let headers = request.headers_mut();
+        if crate::session::session_of(headers).is_none() && !headers.contains_key("authorization") {
+            headers.append("cookie", cookie(&self.session).parse().unwrap());
+        }
+        self.send_as_it_is(request).await
+    }
+
+    /// Sends a request, nobody's when it does not say whose it is.
+    pub async fn send_as_it_is(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// Gets a page.
     pub async fn get(&self, path: &str) -> Answer {
         read(self.send(get(path)).await).await
+    }
+
+    /// The file of users and tokens.
+    pub fn access_file(&self) -> std::path::PathBuf {
+        self.home.path().join("access.json")
     }
 
     /// How many events TRADING and AUDIT hold: what a refused command must not change.
@@ -159,7 +183,7 @@ impl Drop for Deck {
     }
 }
 
-fn config(pool: PgPool) -> WebConfig {
+fn config(pool: PgPool, access: Arc<Store>) -> WebConfig {
     WebConfig {
         bind: HOST.parse().unwrap(),
         public_hosts: Vec::new(),
@@ -167,12 +191,19 @@ fn config(pool: PgPool) -> WebConfig {
         tape: "test".to_owned(),
         mode: Mode::Demo,
         speed: Speed::Times(600.0),
+        access,
+        tls: None,
         secret: [7; 32],
         ready_lag_events_max: 0,
         stale_after: STALE_AFTER,
         version: "0.0.0".to_owned(),
         probe: Arc::new(system::Calm),
     }
+}
+
+/// The cookie of a session.
+pub fn cookie(session: &str) -> String {
+    format!("{}={session}", crate::session::COOKIE)
 }
 
 pub fn get(path: &str) -> Request<Body> {

@@ -99,11 +99,17 @@ pub struct Config {
 pub struct WebConfig {
     /// Address and port; port 0 means a free one.
     pub bind: String,
+    /// Certificate chain, PEM; needed, with the key, at any other address than loopback.
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Further `Host` values to answer to, for example `deck.local:8443`.
+    pub public_hosts: Vec<String>,
 }
 
 impl Default for WebConfig {
     fn default() -> Self {
-        Self { bind: "127.0.0.1:0".to_owned() }
+        Self { bind: "127.0.0.1:0".to_owned(), tls_cert: None, tls_key: None, public_hosts: Vec::new() }
     }
 }
 
@@ -271,6 +277,16 @@ impl Config {
             .bind
             .parse::<std::net::SocketAddr>()
             .map_err(|_| value("web.bind", &self.web.bind, "an address and port such as 127.0.0.1:8080"))?;
+        self.web.tls_files()?;
+        if let Some(host) =
+            self.web.public_hosts.iter().find(|host| host.is_empty() || host.contains(['/', ' ']))
+        {
+            return Err(value(
+                "web.public_hosts",
+                host,
+                "names with or without a port, such as deck.local:8443",
+            ));
+        }
         if !matches!(self.log.format.as_str(), "text" | "json") {
             return Err(value("log.format", &self.log.format, "text or json"));
         }
@@ -296,6 +312,20 @@ impl Config {
             strategy.validate(name, &self.account)?;
         }
         Ok(())
+    }
+}
+
+impl WebConfig {
+    /// Certificate and key, which come together or not at all.
+    pub fn tls_files(&self) -> Result<Option<web::TlsFiles>, ConfigError> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Ok(Some(web::TlsFiles { certificate: certificate.clone(), key: key.clone() }))
+            }
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(value("web.tls_key", "", "the private key of web.tls_cert")),
+            (None, Some(_)) => Err(value("web.tls_cert", "", "the certificate of web.tls_key")),
+        }
     }
 }
 

@@ -102,6 +102,19 @@ impl From<event_log::AppendError> for Failure {
     }
 }
 
+impl From<web::access::AccessError> for Failure {
+    fn from(error: web::access::AccessError) -> Self {
+        use web::access::AccessError;
+        let message = error.to_string();
+        match error {
+            AccessError::Name(_) | AccessError::Password => Self::usage(message, "tapedeck user --help"),
+            AccessError::Missing(kind, _) => Self::not_found(message, format!("tapedeck {kind} list")),
+            AccessError::File(_) | AccessError::Malformed(_) => Self::config(message),
+            _ => Self::other(message),
+        }
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::other(error.to_string())

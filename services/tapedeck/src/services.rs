@@ -233,7 +233,9 @@ impl Services {
         })?;
         let config = web::WebConfig {
             bind,
-            public_hosts: Vec::new(),
+            public_hosts: session.config.web.public_hosts.clone(),
+            access: Arc::clone(&session.access),
+            tls: session.config.web.tls_files()?,
             pool: session.separate_reader().await?,
             tape: session.dir.name.clone(),
             mode: match session.manifest.kind {

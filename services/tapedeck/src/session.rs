@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use web::access::Store;
 
 pub use crate::addresses::random_hex;
 use crate::addresses::{Addresses, SecretUrl, password_of, split_url, write_private};
@@ -30,6 +31,8 @@ pub struct Session {
     pub config: Arc<Config>,
     /// Options of the command that opened it.
     pub global: Global,
+    /// Users and API tokens of the installation.
+    pub access: Arc<Store>,
     /// The tape.
     pub tape: Tape,
     /// The same, for what only the adapter can do: definitions of streams.
@@ -113,6 +116,7 @@ impl Session {
             config,
             global: global.clone(),
             reader: Mutex::new(None),
+            access: Store::new(home.root().join("access.json")),
             tape: Arc::new(jetstream.clone()),
             jetstream,
             addresses,

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::harness::{Home, Outcome, eventually};
-use crate::tapes::url;
+use crate::tapes::{link, url};
 
 #[test]
 fn the_overview_passes_its_checks_in_chromium() -> Outcome {
@@ -14,11 +14,13 @@ fn the_overview_passes_its_checks_in_chromium() -> Outcome {
     let mut up = home.spawn("up", &["up"])?;
     eventually("a URL is printed", Duration::from_secs(40), || Ok(url(&home, "up")?.is_some()))?;
     let address = url(&home, "up")?.unwrap_or_default();
+    eventually("a link is printed", Duration::from_secs(5), || Ok(link(&home, "up")?.is_some()))?;
     let output = Command::new("npx")
         .args(["--no-install", "playwright", "test"])
         .current_dir(&directory)
         .env("TAPEDECK_TEST_URL", &address)
         .env("TAPEDECK_TEST_HOME", home.path())
+        .env("TAPEDECK_TEST_LINK", link(&home, "up")?.unwrap_or_default())
         .stdin(Stdio::null())
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

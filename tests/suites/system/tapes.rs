@@ -14,6 +14,12 @@ pub fn url(home: &Home, name: &str) -> anyhow::Result<Option<String>> {
     Ok(printed.split_whitespace().find(|word| word.starts_with("http://")).map(str::to_owned))
 }
 
+/// The link that `up` printed, which signs in once.
+pub fn link(home: &Home, name: &str) -> anyhow::Result<Option<String>> {
+    let printed = home.printed(name)?;
+    Ok(printed.split_whitespace().find(|word| word.contains("/sign-in?ticket=")).map(str::to_owned))
+}
+
 fn count(home: &Home, arguments: &[&str]) -> anyhow::Result<usize> {
     let output = home.run(arguments)?;
     let document: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);

@@ -1,12 +1,103 @@
 //! `/api/v1`: what the pages show and do, as JSON for programs. One module per area.
 //!
 //! Answers of lists are `{rows, newer, older}`; `newer` and `older` are cursors for the fields `after` and
-//! `before`. Prices, quantities and money are decimal strings, times UTC nanoseconds. Errors are problem
-//! details (RFC 9457). A field that an address does not have is refused, so that a filter with a typing
-//! error is never an unfiltered list.
+//! `before`. Prices, quantities and money are decimal strings, times UTC nanoseconds. A field that an address
+//! does not have is refused, so that a filter with a typing error is never an unfiltered list.
+//!
+//! The OpenAPI document is made of the handlers' own annotations. Every error is a problem (RFC 9457),
+//! whoever made it: `problem::problems` rewrites what the router, the extractors and the gate say. A change
+//! needs the header `Idempotency-Key` (`repeat`). Who may ask is `access::gate`'s.
+//!
+//! # How to add an endpoint
+//!
+//! Annotate the handler with `#[utoipa::path(.., tag = "AREA", responses((status = 200, body = T), Problems))]`
+//! and add `.routes(routes!(AREA::handler))` to [`documented`]. Return `Result<Json<T>, Problem>`; `?` works
+//! on a `PageError`. Query structs derive `IntoParams` and `deny_unknown_fields`. A mutation takes
+//! `Extension<Actor>` and [`Key`], and gives both to `runtime::command` as [`caller`] makes of them.
 
+mod account;
+mod control;
+mod paging;
 mod problem;
+mod reader;
+mod repeat;
+mod status;
 pub mod system;
+mod token;
 pub mod trading;
+mod user;
 
-pub use problem::Problem;
+use std::sync::Arc;
+
+use axum::http::header;
+use axum::response::IntoResponse as _;
+use axum::routing::get;
+use axum::{Router, middleware};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+pub use problem::{Problem, Problems, problems};
+pub use repeat::{Key, Repeats, caller};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tapedeck",
+        description = "What the dashboard shows and does, for programs. Changes need an Idempotency-Key; \
+                       errors are problem details (RFC 9457)."
+    ),
+    modifiers(&Ways),
+    security(("token" = []), ("session" = []))
+)]
+struct Document;
+
+/// The ways to say who asks.
+struct Ways;
+
+impl utoipa::Modify for Ways {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        let session = ApiKey::Cookie(ApiKeyValue::new(crate::session::COOKIE));
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("token", SecurityScheme::Http(token));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(session));
+    }
+}
+
+/// Every endpoint that is in the document.
+fn documented() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(status::status))
+        .routes(routes!(account::equity))
+        .routes(routes!(control::halt))
+        .routes(routes!(control::resume))
+        .routes(routes!(user::session))
+        .routes(routes!(user::list, user::add))
+        .routes(routes!(user::change_user, user::remove))
+        .routes(routes!(token::list, token::create))
+        .routes(routes!(token::revoke))
+}
+
+/// The OpenAPI document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    documented().into_openapi()
+}
+
+/// The routes of the API, its document and its reader.
+pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    let (router, document) = documented().split_for_parts();
+    let text = document.to_json().unwrap_or_default();
+    let serve = move || {
+        let text = text.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], text).into_response() }
+    };
+    let known = repeat::Changes::of(&document, app);
+    router
+        .route_layer(middleware::from_fn_with_state(known, repeat::once))
+        .route("/api/v1/openapi.json", get(serve))
+        .route("/api/docs", get(reader::page))
+}

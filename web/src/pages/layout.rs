@@ -48,6 +48,8 @@ pub struct Layout<'a> {
     pub pages: Vec<Link>,
     /// Program version.
     pub program: &'a str,
+    /// Who is signed in.
+    pub user: String,
     /// Keys of the page's forms.
     pub keys: FormKeys,
 }
@@ -74,6 +76,10 @@ impl<'a> Layout<'a> {
             live: "connecting",
             pages: pages.collect(),
             program: &app.config.version,
+            user: app
+                .actor(headers)
+                .map(|actor| format!("{} ({})", actor.name, actor.role))
+                .unwrap_or_default(),
             keys,
         }
     }
@@ -91,7 +97,8 @@ impl<'a> Layout<'a> {
     }
 }
 
-fn theme(headers: &HeaderMap) -> &'static str {
+/// The theme that the visitor chose.
+pub fn theme(headers: &HeaderMap) -> &'static str {
     match cookie(headers, "theme").as_deref() {
         Some("light") => "light",
         Some("dark") => "dark",

@@ -51,7 +51,7 @@ use crate::url::Url;
 
 #[cfg(test)]
 pub use layout::CLOCK;
-pub use layout::Layout;
+pub use layout::{Layout, theme};
 pub use palette::palette;
 pub use panel::{Body, Of, Panel, Refresh, Rendering, Scope, Shown, Topic};
 pub use params::Params;

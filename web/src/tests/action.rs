@@ -5,7 +5,7 @@ use axum::http::{Request, StatusCode};
 use contracts::stream;
 use contracts::v1::event::Body as EventBody;
 
-use super::{Deck, HOST, get, read};
+use super::{Deck, HOST, OWNER, cookie, get, read};
 
 /// A browser that has opened the Overview.
 pub struct Visitor {
@@ -15,8 +15,10 @@ pub struct Visitor {
 
 impl Visitor {
     pub async fn of(deck: &Deck) -> Self {
-        let answer = read(deck.send(get("/")).await).await;
-        let cookie = answer.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let cookie = cookie(&deck.app.config.access.begin_session(OWNER).unwrap());
+        let mut request = get("/");
+        request.headers_mut().insert("cookie", cookie.parse().unwrap());
+        let answer = read(deck.send(request).await).await;
         let token = answer.text.split("name=\"csrf-token\" content=\"").nth(1).unwrap();
         Self { cookie, token: token.split('"').next().unwrap().to_owned() }
     }
@@ -55,7 +57,7 @@ async fn a_double_submit_of_halt_is_one_event_and_one_audit() {
     assert_eq!(deck.stored().await, (trading + 1, audit + 1));
     let halted = last_body(&deck, "control.trading.>").await;
     assert!(
-        matches!(halted, EventBody::TradingHalted(halt) if halt.account.is_empty() && halt.actor == "web")
+        matches!(halted, EventBody::TradingHalted(halt) if halt.account.is_empty() && halt.actor == OWNER)
     );
 }
 
@@ -67,7 +69,7 @@ async fn a_halt_shows_and_is_released_with_its_own_word() {
     deck.settle().await;
     let page = deck.get("/").await.text;
     assert!(page.contains("id=\"halt-state\">HALTED<"));
-    assert!(page.contains("All accounts by web: kill switch"), "no alert tells of the halt");
+    assert!(page.contains("All accounts by owner: kill switch"), "no alert tells of the halt");
     let form = format!("csrf={}&key=key-number-2&word=RESUME", visitor.token);
     assert_eq!(deck.send(visitor.post("/trading/resume", &form)).await.status(), StatusCode::OK);
     deck.settle().await;

@@ -19,4 +19,6 @@ pub mod status;
 pub mod strategy;
 pub mod stream;
 pub mod tail;
+pub mod token;
 pub mod up;
+pub mod user;

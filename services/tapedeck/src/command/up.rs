@@ -108,12 +108,19 @@ pub fn announce(session: &Session, services: &Services, output: Output) -> Resul
         TapeKind::Demo => "simulated market",
         TapeKind::Rehearsal => "recorded bars",
     };
+    let password = session.access.ensure_owner()?;
+    let link = super::user::link(session, url)?;
     if output.json {
         return output.record(&serde_json::json!({
             "url": url, "tape": session.dir.name, "mode": mode, "metrics": metrics,
+            "sign_in": link, "owner_password": password,
         }));
     }
     output.line(&format!("Tapedeck is at {url}  (tape {}, {mode})", session.dir.name));
+    output.line(&format!("Sign in once, within 10 minutes: {link}"));
+    if let Some(password) = password {
+        output.line(&format!("User {}, password {password} (shown this once)", web::access::OWNER));
+    }
     output.progress("Ctrl-C stops it; the next `up` carries on.");
     Ok(())
 }

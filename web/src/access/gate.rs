@@ -1,0 +1,141 @@
+//! Who asks, and whether they may: passed by every request but those for what is open to all.
+//!
+//! The rule is by method and address, not by handler, so that an address that is added later is closed
+//! until somebody opens it: reading takes a viewer, changing an operator, users and tokens an admin.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::Role;
+use crate::app::App;
+use crate::error::PageError;
+use crate::security::changes;
+use crate::session::session_of;
+use crate::url::escape;
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Name, in events and audit.
+    pub name: String,
+    /// Role.
+    pub role: Role,
+    /// Whether it is a program with an API token.
+    pub program: bool,
+}
+
+/// Whose request this is: by its API token, else by its session.
+pub fn identify(app: &App, headers: &HeaderMap) -> Result<Option<Actor>, PageError> {
+    let access = &app.config.access;
+    let found = match headers.get(header::AUTHORIZATION) {
+        // Whoever shows a token is judged by it alone.
+        Some(value) => match bearer(value) {
+            Some(token) => access.of_token(token),
+            None => Ok(None),
+        },
+        None => match session_of(headers) {
+            Some(session) => access.of_session(&session),
+            None => Ok(None),
+        },
+    };
+    Ok(found?)
+}
+
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+impl App {
+    /// Who asks; an error when nobody is signed in.
+    pub fn actor(&self, headers: &HeaderMap) -> Result<Actor, PageError> {
+        identify(self, headers)?.ok_or(PageError::SignIn)
+    }
+}
+
+/// Lets through who may.
+pub async fn gate(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if is_open(&app, path) {
+        return next.run(request).await;
+    }
+    let actor = match identify(&app, request.headers()) {
+        Ok(Some(actor)) => actor,
+        Ok(None) => return unknown(&request),
+        Err(error) => return error.into_response(),
+    };
+    let needed = needed(request.method(), path);
+    if actor.role < needed {
+        return PageError::Role { has: actor.role, needed }.into_response();
+    }
+    // A browser sends the cookie by itself; the header only the site's own script can set. Forms of pages
+    // carry the same token as a field, which their handlers check.
+    if path.starts_with("/api/") && changes(request.method()) && !actor.program {
+        let token = request.headers().get("x-csrf-token").and_then(|token| token.to_str().ok());
+        if !app.sessions.admits(request.headers(), token.unwrap_or_default()) {
+            return PageError::Token.into_response();
+        }
+    }
+    request.extensions_mut().insert(actor);
+    next.run(request).await
+}
+
+fn is_open(app: &App, path: &str) -> bool {
+    match path {
+        "/healthz" | "/readyz" | "/sign-in" | "/api/v1/openapi.json" | "/api/docs" => true,
+        // Whoever reaches a loopback address can read the process's load anyway.
+        "/metrics" => app.config.bind.ip().is_loopback(),
+        _ => path.starts_with("/assets/"),
+    }
+}
+
+fn needed(method: &Method, path: &str) -> Role {
+    let manages = ["/api/v1/users", "/api/v1/tokens"];
+    if manages
+        .iter()
+        .any(|area| path.strip_prefix(area).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    {
+        Role::Admin
+    } else if path == "/sign-out" || !changes(method) {
+        Role::Viewer
+    } else {
+        Role::Operator
+    }
+}
+
+/// A person is led to the sign-in page and back; a program is told.
+fn unknown(request: &Request) -> Response {
+    let wants_page = request.method() == Method::GET
+        && request
+            .headers()
+            .get(header::ACCEPT)
+            .and_then(|accept| accept.to_str().ok())
+            .is_some_and(|accept| accept.contains("text/html"))
+        && !request.headers().contains_key("hx-request");
+    if wants_page && !request.uri().path().starts_with("/api/") {
+        let back = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        return Redirect::to(&format!("/sign-in?next={}", escape(back))).into_response();
+    }
+    let mut response = (StatusCode::UNAUTHORIZED, format!("{}\n", PageError::SignIn)).into_response();
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_address_is_closed_and_a_change_takes_an_operator() {
+        assert_eq!(needed(&Method::GET, "/new"), Role::Viewer);
+        assert_eq!(needed(&Method::DELETE, "/new"), Role::Operator);
+        assert_eq!(needed(&Method::GET, "/api/v1/users"), Role::Admin);
+        assert_eq!(needed(&Method::GET, "/api/v1/tokens/x"), Role::Admin);
+        assert_eq!(needed(&Method::GET, "/api/v1/userscape"), Role::Viewer);
+        assert_eq!(needed(&Method::POST, "/sign-out"), Role::Viewer);
+    }
+}

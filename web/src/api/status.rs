@@ -1,0 +1,102 @@
+//! How the system is, on one answer.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Query, State};
+use projections::queries;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Problem, Problems};
+use crate::app::App;
+use crate::error::PageError;
+
+/// No fields.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+/// A halt in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Halted {
+    /// Account; empty for all.
+    account: String,
+    /// Who halted it.
+    actor: String,
+    /// Why.
+    reason: String,
+}
+
+/// Rows of the read models.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Rows {
+    /// Bars, of all symbols and timeframes.
+    bars: u64,
+    /// Signals.
+    signals: u64,
+    /// Risk decisions that approved.
+    approved: u64,
+    /// Risk decisions that denied.
+    denied: u64,
+    /// Orders.
+    orders: u64,
+    /// Orders that have not ended.
+    open_orders: u64,
+    /// Fills.
+    fills: u64,
+    /// Positions that are not flat.
+    positions: u64,
+    /// Messages set aside and not resolved.
+    parked: u64,
+}
+
+/// How the system is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Status {
+    /// Name of the tape.
+    tape: String,
+    /// `DEMO`, `REHEARSAL`, `PAPER` or `LIVE`.
+    mode: &'static str,
+    /// Program version.
+    version: String,
+    /// What there is.
+    counts: Rows,
+    /// Halts in force.
+    halts: Vec<Halted>,
+}
+
+/// What there is, and what is halted.
+#[utoipa::path(get, path = "/api/v1/status", tag = "system", operation_id = "get_status",
+    responses((status = 200, body = Status), Problems))]
+pub async fn status(
+    State(app): State<Arc<App>>,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<Json<Status>, Problem> {
+    let unread = |error: queries::QueryError| PageError::ReadModel(error.to_string());
+    let counts = queries::counts(&app.config.pool).await.map_err(unread)?;
+    let halts = queries::halts(&app.config.pool).await.map_err(unread)?;
+    let halts = halts.into_iter().map(|halt| Halted {
+        account: halt.account,
+        actor: halt.actor,
+        reason: halt.reason,
+    });
+    let counts = Rows {
+        bars: counts.bars,
+        signals: counts.signals,
+        approved: counts.approved,
+        denied: counts.denied,
+        orders: counts.orders,
+        open_orders: counts.open_orders,
+        fills: counts.fills,
+        positions: counts.positions,
+        parked: counts.parked,
+    };
+    Ok(Json(Status {
+        tape: app.config.tape.clone(),
+        mode: app.config.mode.name(),
+        version: app.config.version.clone(),
+        counts,
+        halts: halts.collect(),
+    }))
+}

@@ -1,0 +1,93 @@
+//! API tokens.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use runtime::command;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::status::Nothing;
+use super::{Key, Problem, Problems, caller};
+use crate::access::{Actor, Role, Token};
+use crate::action::tape;
+use crate::app::App;
+use crate::error::PageError;
+
+const DAY_NS: i64 = 24 * 3_600 * 1_000_000_000;
+
+/// All tokens, by name, without their secrets.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "access", operation_id = "list_tokens",
+    responses((status = 200, body = Vec<Token>), Problems))]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<Json<Vec<Token>>, Problem> {
+    Ok(Json(app.config.access.tokens()?))
+}
+
+/// A token to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// Name; the program acts as `token-NAME`.
+    #[schema(min_length = 1, max_length = 40, pattern = "^(?!token-)[a-z0-9_-]{1,40}$")]
+    name: String,
+    /// Role.
+    role: Role,
+    /// Days until it expires.
+    #[schema(minimum = 1, maximum = 3660)]
+    days: u32,
+}
+
+/// A token just made.
+#[derive(Serialize, ToSchema)]
+pub struct Made {
+    /// What is kept of it.
+    #[serde(flatten)]
+    token: Token,
+    /// The secret; only its hash is kept, so that it is never shown again.
+    secret: String,
+}
+
+/// Make a token.
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "access", operation_id = "create_token",
+    params(("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
+        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    request_body = NewToken, responses((status = 201, body = Made), Problems))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+    Json(new): Json<NewToken>,
+) -> Result<(StatusCode, Json<Made>), Problem> {
+    if !(1..=3660).contains(&new.days) {
+        return Err(PageError::field("days", &new.days.to_string(), "1 to 3660 days").into());
+    }
+    let expires_ns = runtime::now_ns().saturating_add(i64::from(new.days) * DAY_NS);
+    let made = app.config.access.create_token(&new.name, new.role, &actor.name, expires_ns)?;
+    let caller = caller(&actor, &key, &new.name);
+    let detail = format!("{} for {} days", new.role, new.days);
+    command::audit(&app.context.tape, &caller, "token_create", &new.name, &detail).await.map_err(tape)?;
+    Ok((StatusCode::CREATED, Json(Made { token: made.token, secret: made.secret })))
+}
+
+/// Revoke a token.
+#[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "access", operation_id = "revoke_token",
+    params(("name" = String, Path, description = "Token's name"),
+        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
+        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    responses((status = 204), Problems))]
+pub async fn revoke(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+) -> Result<StatusCode, Problem> {
+    app.config.access.revoke_token(&name)?;
+    let caller = caller(&actor, &key, &name);
+    command::audit(&app.context.tape, &caller, "token_revoke", &name, "").await.map_err(tape)?;
+    Ok(StatusCode::NO_CONTENT)
+}

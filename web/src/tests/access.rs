@@ -1,0 +1,182 @@
+//! Who may do what: whoever may not, changes nothing.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use serde_json::Value;
+
+use super::action::Visitor;
+use super::{Answer, Deck, HOST, OWNER, get, read};
+use crate::access::Role;
+
+const HALT: &str = "/api/v1/trading/halt";
+const DAY_NS: i64 = 86_400_000_000_000;
+
+fn token(deck: &Deck, name: &str, role: Role) -> String {
+    let expires_ns = runtime::now_ns() + DAY_NS;
+    deck.app.config.access.create_token(name, role, "test", expires_ns).unwrap().secret
+}
+
+fn change(path: &str, token: &str, key: &str, body: &str) -> Request<Body> {
+    Request::post(path)
+        .header("host", HOST)
+        .header("authorization", format!("Bearer {token}"))
+        .header("idempotency-key", key)
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_owned()))
+        .unwrap()
+}
+
+async fn answered(deck: &Deck, request: Request<Body>) -> (StatusCode, Value) {
+    let answer: Answer = read(deck.send_as_it_is(request).await).await;
+    let kind = answer.headers["content-type"].to_str().unwrap().to_owned();
+    if !answer.status.is_success() {
+        assert_eq!(kind, "application/problem+json", "{}", answer.text);
+    }
+    (answer.status, serde_json::from_str(&answer.text).unwrap())
+}
+
+#[tokio::test]
+async fn nobody_sees_a_page_or_an_answer_and_is_led_to_sign_in() {
+    let deck = Deck::empty().await;
+    let mut page = get("/orders?tab=all");
+    page.headers_mut().insert("accept", "text/html".parse().unwrap());
+    let answer = deck.send_as_it_is(page).await;
+    assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+    assert_eq!(answer.headers()["location"], "/sign-in?next=%2Forders%3Ftab%3Dall");
+    for path in ["/", "/live?topics=clock", "/panels/halts", "/api/v1/status", "/api/v1/none"] {
+        let answer = deck.send_as_it_is(get(path)).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+    for path in ["/healthz", "/sign-in", "/api/v1/openapi.json", "/api/docs"] {
+        assert_eq!(deck.send_as_it_is(get(path)).await.status(), StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_role_token_key_or_origin_is_refused_and_changes_nothing() {
+    let deck = Deck::traded().await;
+    let viewer = token(&deck, "viewer", Role::Viewer);
+    let operator = token(&deck, "operator", Role::Operator);
+    let access = &deck.app.config.access;
+    let expired = access.create_token("old", Role::Admin, "test", 1).unwrap().secret;
+    let before = deck.stored().await;
+    let cases = [
+        (change(HALT, &viewer, "key-number-1", "{}"), StatusCode::FORBIDDEN),
+        (change(HALT, &expired, "key-number-1", "{}"), StatusCode::UNAUTHORIZED),
+        (change(HALT, "td_no", "key-number-1", "{}"), StatusCode::UNAUTHORIZED),
+        (change(HALT, &operator, "short", "{}"), StatusCode::UNPROCESSABLE_ENTITY),
+        (change(HALT, &operator, "key-number-1", "{\"acount\":\"\"}"), StatusCode::UNPROCESSABLE_ENTITY),
+        (change(HALT, &operator, "key-number-1", "{"), StatusCode::BAD_REQUEST),
+        (change(HALT, &operator, "key-number-1", "{\"account\":\"no\"}"), StatusCode::NOT_FOUND),
+        (change("/api/v1/users", &operator, "key-number-1", "{}"), StatusCode::FORBIDDEN),
+        (change("/api/v1/status", &operator, "key-number-1", "{}"), StatusCode::METHOD_NOT_ALLOWED),
+        (change("/api/v1/none", &operator, "key-number-1", "{}"), StatusCode::NOT_FOUND),
+    ];
+    for (request, status) in cases {
+        let asked = format!("{request:?}");
+        assert_eq!(answered(&deck, request).await.0, status, "{asked}");
+    }
+    // A cookie alone, from this site or another, commands nothing; another Host is not this server.
+    let visitor = Visitor::of(&deck).await;
+    for (name, value, status) in [
+        ("x-csrf-token", "0", StatusCode::FORBIDDEN),
+        ("origin", "http://evil.example", StatusCode::FORBIDDEN),
+        ("host", "evil.example", StatusCode::MISDIRECTED_REQUEST),
+    ] {
+        let mut request = visitor.post(HALT, "{}");
+        request.headers_mut().insert("idempotency-key", "key-number-1".parse().unwrap());
+        request.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        request.headers_mut().insert(name, value.parse().unwrap());
+        assert_eq!(answered(&deck, request).await.0, status, "{name}");
+    }
+    assert_eq!(deck.stored().await, before);
+}
+
+#[tokio::test]
+async fn one_key_has_one_effect_and_one_answer_and_no_second_meaning() {
+    let deck = Deck::traded().await;
+    let operator = token(&deck, "bot", Role::Operator);
+    let (trading, audit) = deck.stored().await;
+    let first = answered(&deck, change(HALT, &operator, "key-number-1", "{}")).await;
+    assert_eq!((first.0, first.1["state"].as_str()), (StatusCode::OK, Some("halted")));
+    assert_eq!(answered(&deck, change(HALT, &operator, "key-number-1", "{}")).await, first);
+    let other = change(HALT, &operator, "key-number-1", "{\"reason\":\"other\"}");
+    assert_eq!(answered(&deck, other).await.0, StatusCode::CONFLICT);
+    assert_eq!(deck.stored().await, (trading + 1, audit + 1));
+    let last = deck.tape.last(contracts::stream::AUDIT, "audit.>").await.unwrap().unwrap();
+    assert_eq!(last.event.source, "token-bot");
+}
+
+#[tokio::test]
+async fn a_password_a_link_and_a_changed_role() {
+    let deck = Deck::empty().await;
+    let access = &deck.app.config.access;
+    access.set_password(OWNER, "correct horse battery").unwrap();
+    let form = |password: &str| {
+        Request::post("/sign-in")
+            .header("host", HOST)
+            .header("origin", format!("http://{HOST}"))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(format!("user={OWNER}&password={password}&next=/orders")))
+            .unwrap()
+    };
+    let refused = deck.send_as_it_is(form("wrong")).await;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    assert!(!refused.headers().contains_key("set-cookie"));
+    let entered = deck.send_as_it_is(form("correct+horse+battery")).await;
+    assert_eq!(entered.headers()["location"], "/orders");
+    let cookie = entered.headers()["set-cookie"].to_str().unwrap();
+    assert!(cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
+    let session = cookie.split(';').next().unwrap().to_owned();
+    let with_session = || {
+        let mut request = get("/api/v1/session");
+        request.headers_mut().insert("cookie", session.parse().unwrap());
+        request
+    };
+    assert_eq!(answered(&deck, with_session()).await.1["name"], OWNER);
+    // A link works once; new rights end what was open under the old ones.
+    let link = format!("/sign-in?ticket={}", access.make_link(OWNER).unwrap());
+    assert_eq!(deck.send_as_it_is(get(&link)).await.status(), StatusCode::SEE_OTHER);
+    assert_eq!(deck.send_as_it_is(get(&link)).await.status(), StatusCode::FORBIDDEN);
+    assert!(access.set_role(OWNER, Role::Viewer).is_err(), "the last admin stays one");
+    access.set_password(OWNER, "another long password").unwrap();
+    assert_eq!(answered(&deck, with_session()).await.0, StatusCode::UNAUTHORIZED);
+    // Guessing slows down.
+    for _ in 0..3 {
+        deck.send_as_it_is(form("wrong")).await;
+    }
+    let slowed = deck.send_as_it_is(form("another+long+password")).await;
+    assert_eq!(slowed.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(slowed.headers().contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn an_admin_makes_users_and_tokens_and_no_secret_is_kept() {
+    let deck = Deck::empty().await;
+    let admin = token(&deck, "boss", Role::Admin);
+    let user = "{\"name\":\"ann\",\"role\":\"operator\",\"password\":\"long enough words\"}";
+    let made = answered(&deck, change("/api/v1/users", &admin, "key-number-1", user)).await;
+    assert_eq!((made.0, made.1["role"].as_str()), (StatusCode::CREATED, Some("operator")));
+    let again = answered(&deck, change("/api/v1/users", &admin, "key-number-2", user)).await;
+    assert_eq!(again.0, StatusCode::CONFLICT);
+    let new = "{\"name\":\"ci\",\"role\":\"viewer\",\"days\":1}";
+    let made = answered(&deck, change("/api/v1/tokens", &admin, "key-number-3", new)).await;
+    let secret = made.1["secret"].as_str().unwrap().to_owned();
+    let file = std::fs::read_to_string(deck.access_file()).unwrap();
+    assert!(!file.contains(&secret) && !file.contains("long enough"));
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(std::fs::metadata(deck.access_file()).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(deck.stored().await.1, 2);
+}
+
+#[tokio::test]
+async fn another_address_than_loopback_needs_a_certificate_and_says_so() {
+    let deck = Deck::empty().await;
+    let open = crate::WebConfig { bind: "0.0.0.0:0".parse().unwrap(), ..deck.app.config.clone() };
+    let refused = crate::bind(deck.app.context.clone(), open.clone()).await.unwrap_err().to_string();
+    assert!(refused.contains("web.tls_cert") && refused.contains("web.bind = 0.0.0.0:0"), "{refused}");
+    let missing = deck.access_file().with_file_name("none.pem");
+    let tls = Some(crate::TlsFiles { certificate: missing.clone(), key: missing });
+    let refused = crate::bind(deck.app.context.clone(), crate::WebConfig { tls, ..open }).await;
+    assert!(refused.unwrap_err().to_string().starts_with("web.tls_cert = "));
+}
