@@ -79,7 +79,7 @@ fn times(
     took.sort();
     let (median, p95) = (took[REQUESTS / 2], took[REQUESTS * 95 / 100]);
     let verdict = if p95 < target { "below" } else { "ABOVE" };
-    println!("{what}: p50 {:.1?}, p95 {p95:.1?} ({verdict} {target:?})", median);
+    println!("{what}: p50 {median:.1?}, p95 {p95:.1?} ({verdict} {target:?})");
     Ok(())
 }
 

@@ -61,6 +61,12 @@ pub enum PageError {
     Render(#[from] askama::Error),
 }
 
+impl From<projections::queries::QueryError> for PageError {
+    fn from(error: projections::queries::QueryError) -> Self {
+        Self::ReadModel(error.to_string())
+    }
+}
+
 impl PageError {
     /// A field that is wrong; of the value only the beginning is kept.
     pub fn field(field: &'static str, value: &str, expected: impl Into<String>) -> Self {

@@ -30,7 +30,6 @@ mod socket;
 mod pages;
 mod api;
 mod action;
-mod api;
 
 #[cfg(test)]
 mod tests;

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use projections::queries::{self, JobRow, LOG_LINES_MAX, LogRow, LogTurn, Page, QueryError};
+use projections::queries::{self, JobRow, LOG_LINES_MAX, LogRow, LogTurn, Page};
 use serde::Serialize;
 
+use super::Problem;
 use crate::app::App;
 use crate::error::PageError;
 use crate::health::{self, Lag};
@@ -29,33 +29,6 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/v1/settings", get(configured))
         .route("/api/v1/licences", get(licences))
         .route("/api/v1/health", get(healthy))
-}
-
-/// An error as a problem (RFC 9457).
-pub struct Problem(PageError);
-
-impl<E: Into<PageError>> From<E> for Problem {
-    fn from(error: E) -> Self {
-        Self(error.into())
-    }
-}
-
-impl From<QueryError> for PageError {
-    fn from(error: QueryError) -> Self {
-        Self::ReadModel(error.to_string())
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let detail = self.0.to_string();
-        let status = self.0.into_response().status();
-        let title = status.canonical_reason().unwrap_or("Problem");
-        let body = serde_json::json!({
-            "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail,
-        });
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
-    }
 }
 
 /// `GET /api/v1/services`: the last heartbeat of every instance.

@@ -76,16 +76,15 @@ impl Page {
     ///
     /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `e` Events,
     /// `y` System, `l` Logs, `t` Settings.
-    pub const ALL: &'static [&'static Self] =
-        &[
-            &overview::PAGE,
-            &orders::PAGE,
-            &positions::PAGE,
-            &events::PAGE,
-            &system::PAGE,
-            &logs::PAGE,
-            &settings::PAGE,
-        ];
+    pub const ALL: &'static [&'static Self] = &[
+        &overview::PAGE,
+        &orders::PAGE,
+        &positions::PAGE,
+        &events::PAGE,
+        &system::PAGE,
+        &logs::PAGE,
+        &settings::PAGE,
+    ];
 }
 
 /// Names of all accounts, in order.

@@ -1,5 +1,6 @@
 //! Programs at the other end of a socket.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::stream;
@@ -9,22 +10,31 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::{Error, Message, client::IntoClientRequest as _};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{Deck, config, script};
+use super::{Deck, config, cookie, script};
 use crate::{WebConfig, server};
 
+type Handshake = tokio_tungstenite::tungstenite::handshake::client::Request;
 type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Serves the deck on a port of its own; gives the socket's address.
 async fn served(deck: &Deck) -> String {
-    let own = WebConfig { bind: "127.0.0.1:0".parse().unwrap(), ..config(deck.pool.clone()) };
+    let access = Arc::clone(&deck.app.config.access);
+    let own = WebConfig { bind: "127.0.0.1:0".parse().unwrap(), ..config(deck.pool.clone(), access) };
     let server = server::bind(deck.app.context.clone(), own).await.unwrap();
     let address = server.address();
     tokio::spawn(server.serve());
     format!("ws://{address}/api/v1/ws")
 }
 
-async fn open(url: &str) -> Client {
-    connect_async(url).await.unwrap().0
+/// The handshake of somebody who is signed in.
+fn handshake(deck: &Deck, url: &str) -> Handshake {
+    let mut request = url.into_client_request().unwrap();
+    request.headers_mut().insert("cookie", cookie(&deck.session).parse().unwrap());
+    request
+}
+
+async fn open(deck: &Deck, url: &str) -> Client {
+    connect_async(handshake(deck, url)).await.unwrap().0
 }
 
 /// The next message that is text, within bounded time.
@@ -43,7 +53,7 @@ async fn next(client: &mut Client) -> Value {
 async fn a_filter_is_followed_from_a_sequence_on() {
     let deck = Deck::traded().await;
     let url = served(&deck).await;
-    let mut client = open(&format!("{url}?subject=account.%3E&from_sequence=1")).await;
+    let mut client = open(&deck, &format!("{url}?subject=account.%3E&from_sequence=1")).await;
     let first = next(&mut client).await;
     assert_eq!(first["stream"], "TRADING");
     assert!(first["subject"].as_str().unwrap().starts_with("account.paper."), "{first}");
@@ -70,7 +80,7 @@ async fn a_filter_is_followed_from_a_sequence_on() {
 async fn a_program_that_follows_live_gets_only_what_comes() {
     let deck = Deck::traded().await;
     let url = served(&deck).await;
-    let mut client = open(&format!("{url}?subject=audit.%3E")).await;
+    let mut client = open(&deck, &format!("{url}?subject=audit.%3E")).await;
     client.send(Message::Ping(Vec::new().into())).await.unwrap();
     // The socket is open before the first look at the tape: ask until the first event arrives.
     let memory = deck.memory.clone();
@@ -91,20 +101,17 @@ async fn a_program_that_follows_live_gets_only_what_comes() {
 async fn a_socket_is_refused_for_a_wrong_subject_and_a_foreign_page() {
     let deck = Deck::empty().await;
     let url = served(&deck).await;
-    let status =
-        async |request: tokio_tungstenite::tungstenite::handshake::client::Request| match connect_async(
-            request,
-        )
-        .await
-        {
-            Err(Error::Http(answer)) => answer.status().as_u16(),
-            other => panic!("expected a refusal, got {other:?}"),
-        };
+    let status = async |request: Handshake| match connect_async(request).await {
+        Err(Error::Http(answer)) => answer.status().as_u16(),
+        other => panic!("expected a refusal, got {other:?}"),
+    };
     for subject in ["", "nowhere.a", "order..x", "*.a"] {
-        let request = format!("{url}?subject={subject}").into_client_request().unwrap();
+        let request = handshake(&deck, &format!("{url}?subject={subject}"));
         assert_eq!(status(request).await, 422, "{subject}");
     }
-    let mut request = format!("{url}?subject=audit.a").into_client_request().unwrap();
+    let nobody = format!("{url}?subject=audit.a").into_client_request().unwrap();
+    assert_eq!(status(nobody).await, 401);
+    let mut request = handshake(&deck, &format!("{url}?subject=audit.a"));
     request.headers_mut().insert("origin", "http://evil.example".parse().unwrap());
     assert_eq!(status(request).await, 403);
 }
@@ -113,7 +120,7 @@ async fn a_socket_is_refused_for_a_wrong_subject_and_a_foreign_page() {
 async fn sockets_close_when_the_server_stops() {
     let deck = Deck::empty().await;
     let url = served(&deck).await;
-    let mut client = open(&format!("{url}?subject=audit.%3E")).await;
+    let mut client = open(&deck, &format!("{url}?subject=audit.%3E")).await;
     deck.app.context.shutdown.cancel();
     let message = tokio::time::timeout(Duration::from_secs(20), client.next()).await.unwrap();
     let Some(Ok(Message::Close(Some(frame)))) = message else { panic!("expected a close, got {message:?}") };
