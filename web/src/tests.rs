@@ -4,6 +4,7 @@
 mod access;
 mod action;
 mod api;
+mod chart;
 mod events;
 mod live;
 mod metrics;

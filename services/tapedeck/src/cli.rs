@@ -1,11 +1,13 @@
 //! The command line: names, options and their help. What a command does is in `command`.
 
+mod market;
 mod strategy;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use market::{Actions, Bars, Findings};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
@@ -138,6 +140,12 @@ pub enum Command {
     /// Orders
     #[command(subcommand)]
     Order(OrderCommand),
+    /// List bars of a symbol, restated and with averages as wanted; without a symbol, the symbols
+    Bars(Bars),
+    /// List splits and dividends
+    Actions(Actions),
+    /// List findings about the data
+    Findings(Findings),
     /// List positions, now or as of a moment of the past
     Positions(Positions),
     /// Show accounts, now or as of a moment of the past

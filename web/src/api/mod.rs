@@ -17,6 +17,7 @@
 
 mod account;
 mod control;
+mod market;
 mod paging;
 mod problem;
 mod reader;
@@ -73,6 +74,10 @@ fn documented() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(status::status))
         .routes(routes!(account::equity))
+        .routes(routes!(market::symbols))
+        .routes(routes!(market::bars))
+        .routes(routes!(market::corporate_actions))
+        .routes(routes!(market::findings))
         .routes(routes!(control::halt))
         .routes(routes!(control::resume))
         .routes(routes!(user::session))

@@ -9,6 +9,7 @@ pub mod external;
 pub mod holdings;
 pub mod import;
 pub mod logs;
+pub mod market;
 pub mod order;
 pub mod parked;
 pub mod projection;
