@@ -34,7 +34,8 @@ pub use accounts::{
     equity_curve_span, positions,
 };
 pub use adjusted::{
-    AdjustedBar, AdjustedBars, AdjustedError, BarsWanted, CHART_BARS_MAX, adjusted_bars, daily_bars, series_of,
+    AdjustedBar, AdjustedBars, AdjustedError, BarsWanted, CHART_BARS_MAX, adjusted_bars, daily_bars,
+    series_of,
 };
 pub use bars::{
     BarRow, History, HistoryBar, LastPrice, LastPrices, Series, bars_between, history, last_prices, series,

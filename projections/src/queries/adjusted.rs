@@ -95,7 +95,8 @@ fn decimals<S: Serializer>(prices: &[Option<Price>], serializer: S) -> Result<S:
 
 /// The series of a symbol, by timeframe.
 pub async fn series_of(pool: &PgPool, symbol: &str) -> Result<Vec<Series>, QueryError> {
-    let rows = sqlx::query("SELECT * FROM bars.series WHERE symbol = $1").bind(symbol).fetch_all(pool).await?;
+    let rows =
+        sqlx::query("SELECT * FROM bars.series WHERE symbol = $1").bind(symbol).fetch_all(pool).await?;
     let mut series = read_all(&rows, read_series)?;
     series.sort_by_key(|series| series.timeframe.parse::<Timeframe>().ok());
     Ok(series)

@@ -51,8 +51,13 @@ impl KeyStatistics {
             Ok(Some(session)) => bar.close_ns >= session.close_ns,
             Ok(None) | Err(_) => bar.close_ns < last.close_ns,
         };
-        let volumes: Vec<i128> =
-            days.iter().rev().filter(over).take(VOLUME_SESSIONS).map(|bar| i128::from(bar.volume.0)).collect();
+        let volumes: Vec<i128> = days
+            .iter()
+            .rev()
+            .filter(over)
+            .take(VOLUME_SESSIONS)
+            .map(|bar| i128::from(bar.volume.0))
+            .collect();
         let mean = i128::try_from(volumes.len()).ok().filter(|count| *count > 0);
         let mean = mean.map(|count| div_half_even(volumes.iter().sum(), count));
         let before = days.len().checked_sub(2).and_then(|index| days.get(index));

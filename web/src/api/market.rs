@@ -290,7 +290,8 @@ pub async fn corporate_actions(
     let to = date("to", asked.to.as_deref())?.unwrap_or(LAST);
     let after = from.checked_sub_days(Days::new(1)).unwrap_or(from).to_string();
     let rows =
-        queries::actions_between(&app.config.pool, symbol.as_deref(), &after, &to.to_string(), u64::MAX).await;
+        queries::actions_between(&app.config.pool, symbol.as_deref(), &after, &to.to_string(), u64::MAX)
+            .await;
     let mut rows = rows.map_err(unread)?;
     // Counted from the oldest one, a place stays where it is when newer ones come.
     let until = place(asked.cursor.as_deref())?.and_then(|place| usize::try_from(place).ok());

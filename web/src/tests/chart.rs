@@ -74,7 +74,10 @@ async fn the_address_holds_what_is_shown_and_a_wrong_field_is_named() {
     assert!(page.contains("No bars of AAPL in 1d") && page.contains("data-chart-state=\"empty\""));
     assert!(page.contains("tapedeck import FILE --symbol AAPL --timeframe 1d"));
     // The series that there is stays a tab away, with the rest of the address.
-    assert!(page.contains("href=\"/chart/AAPL?adjustment=raw&#38;sma=off&#38;account=paper&#38;timeframe=1h\""), "{page}");
+    assert!(
+        page.contains("href=\"/chart/AAPL?adjustment=raw&#38;sma=off&#38;account=paper&#38;timeframe=1h\""),
+        "{page}"
+    );
     for (query, named) in [
         ("timeframe=2h", "timeframe = \"2h\": expected one of 1m"),
         ("adjustment=no", "adjustment = \"no\": expected one of raw, split, total-return"),
@@ -174,7 +177,10 @@ async fn the_file_holds_the_bars_with_their_averages() {
     assert_eq!(answer.headers["content-disposition"], "attachment; filename=\"AAPL-1h-split.csv\"");
     let lines: Vec<&str> = answer.text.lines().collect();
     assert_eq!(lines[0], "start,close_time,open,high,low,close,volume,vwap,sma_2");
-    assert_eq!(lines[1], "2026-01-06T18:30:00.000Z,2026-01-06T19:30:00.000Z,191.5,192.5,190.5,191.5,1000,,190.75");
+    assert_eq!(
+        lines[1],
+        "2026-01-06T18:30:00.000Z,2026-01-06T19:30:00.000Z,191.5,192.5,190.5,191.5,1000,,190.75"
+    );
     assert_eq!((lines.len(), lines[2].ends_with(",,")), (3, true));
     assert_eq!(deck.get("/bars.csv?symbol=NVDA").await.status, StatusCode::NOT_FOUND);
     assert_eq!(deck.get("/bars.csv?symbol=AAPL&side=buy").await.status, StatusCode::UNPROCESSABLE_ENTITY);

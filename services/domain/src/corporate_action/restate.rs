@@ -104,7 +104,10 @@ struct Step {
 enum Factor {
     Split(SplitRatio),
     /// Prices are multiplied by `kept / close`.
-    Dividend { kept: Price, close: Price },
+    Dividend {
+        kept: Price,
+        close: Price,
+    },
 }
 
 impl Restatement {

@@ -13,7 +13,10 @@ fn date(text: &str) -> NaiveDate {
 }
 
 fn split(ex_date: &str, new: i64, old: i64) -> CorporateAction {
-    CorporateAction { ex_date: date(ex_date), effect: Effect::Split(SplitRatio::from_terms(new, old).unwrap()) }
+    CorporateAction {
+        ex_date: date(ex_date),
+        effect: Effect::Split(SplitRatio::from_terms(new, old).unwrap()),
+    }
 }
 
 fn dividend(ex_date: &str, cents: i64) -> CorporateAction {

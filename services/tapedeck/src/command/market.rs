@@ -71,7 +71,8 @@ fn timeframe(options: &Bars, symbol: &str, series: &[Series]) -> Result<Timefram
     };
     wanted.ok_or_else(|| {
         let asked = options.timeframe.map(|timeframe| format!(" in {timeframe}")).unwrap_or_default();
-        let there = if known.is_empty() { String::new() } else { format!(": there are {}", known.join(", ")) };
+        let there =
+            if known.is_empty() { String::new() } else { format!(": there are {}", known.join(", ")) };
         let hint = format!("tapedeck import FILE --symbol {symbol}");
         Failure::not_found(format!("no bars of {symbol:?}{asked}{there}"), hint)
     })
@@ -87,7 +88,9 @@ fn bound(name: &str, text: Option<&str>, read: fn(&str) -> Option<i64>) -> Resul
 fn refused(error: AdjustedError) -> Failure {
     match error {
         AdjustedError::Query(error) => unreachable(error),
-        AdjustedError::Length(error) => Failure::usage(format!("--sma: {error}"), "tapedeck bars AAPL --sma 20,50"),
+        AdjustedError::Length(error) => {
+            Failure::usage(format!("--sma: {error}"), "tapedeck bars AAPL --sma 20,50")
+        }
         AdjustedError::Restate(error) => Failure::other(error.to_string()),
     }
 }
@@ -130,7 +133,8 @@ pub async fn actions(session: &Session, options: &Actions, output: Output) -> Re
     const FIRST: &str = "0001-01-01";
     const LAST: &str = "9999-12-31";
     let symbol = options.symbol.as_ref().map(|symbol| symbol.to_uppercase());
-    let after = options.from.and_then(|from| from.pred_opt()).map_or(FIRST.to_owned(), |date| date.to_string());
+    let after =
+        options.from.and_then(|from| from.pred_opt()).map_or(FIRST.to_owned(), |date| date.to_string());
     let until = options.to.map_or(LAST.to_owned(), |date| date.to_string());
     let pool = session.reader().await?;
     let rows = queries::actions_between(&pool, symbol.as_deref(), &after, &until, u64::MAX).await;
@@ -140,7 +144,13 @@ pub async fn actions(session: &Session, options: &Actions, output: Output) -> Re
         return output.document(&rows);
     }
     let cells = |row: &ActionRow| {
-        vec![row.ex_date.clone(), row.symbol.clone(), row.kind.clone(), row.value.to_string(), row.origin.clone()]
+        vec![
+            row.ex_date.clone(),
+            row.symbol.clone(),
+            row.kind.clone(),
+            row.value.to_string(),
+            row.origin.clone(),
+        ]
     };
     output.table(
         &["EX-DATE", "SYMBOL", "KIND", "VALUE", "ORIGIN"],

@@ -148,7 +148,8 @@ pub const LAST_DATE: &str = "9999-12-31";
 
 impl Action {
     fn of(row: &ActionRow) -> Self {
-        let what = if row.kind == "split" { ratio(row.value) } else { format!("{} per share", price(row.value)) };
+        let what =
+            if row.kind == "split" { ratio(row.value) } else { format!("{} per share", price(row.value)) };
         Self { seq: row.sequence, ex_date: row.ex_date.clone(), kind: row.kind.clone(), what }
     }
 }

@@ -55,7 +55,8 @@ async fn part(
 }
 
 fn row(AdjustedBar { bar, sma }: &AdjustedBar) -> Row {
-    let or_empty = |value: Option<domain::money::Price>| value.map(|value| value.to_string()).unwrap_or_default();
+    let or_empty =
+        |value: Option<domain::money::Price>| value.map(|value| value.to_string()).unwrap_or_default();
     let mut row = vec![
         Instant(bar.start_ns).iso(),
         Instant(bar.close_ns).iso(),

@@ -46,11 +46,13 @@ static LATEST: Panel =
         .of(Of::Symbol)
         .every_ms(250);
 /// Positions and open orders, which the chart draws as lines.
-static LINES: Panel =
-    Panel::fetched("chart-lines", &["trading"], |scope| Box::pin(trades::lines(scope))).of(Of::Symbol);
+static LINES: Panel = Panel::fetched("chart-lines", &["trading"], |scope| Box::pin(trades::lines(scope)))
+    .of(Of::Symbol)
+    .every_ms(250);
 /// Fills of the symbol.
-static FILLS: Panel =
-    Panel::fetched("chart-fills", &["trading"], |scope| Box::pin(trades::fills(scope))).of(Of::Symbol);
+static FILLS: Panel = Panel::fetched("chart-fills", &["trading"], |scope| Box::pin(trades::fills(scope)))
+    .of(Of::Symbol)
+    .every_ms(250);
 /// Key statistics; a year of bars is read for them.
 static STATISTICS: Panel =
     Panel::fetched("chart-statistics", &["bars", "calendar"], |scope| Box::pin(about::statistics(scope)))
@@ -58,10 +60,14 @@ static STATISTICS: Panel =
         .every_ms(5_000);
 /// Splits and dividends.
 static ACTIONS: Panel =
-    Panel::fetched("chart-actions", &["calendar"], |scope| Box::pin(about::actions(scope))).of(Of::Symbol);
+    Panel::fetched("chart-actions", &["calendar"], |scope| Box::pin(about::actions(scope)))
+        .of(Of::Symbol)
+        .every_ms(1_000);
 /// What was found about the symbol's data.
 static FINDINGS: Panel =
-    Panel::fetched("chart-findings", &["calendar"], |scope| Box::pin(about::findings(scope))).of(Of::Symbol);
+    Panel::fetched("chart-findings", &["calendar"], |scope| Box::pin(about::findings(scope)))
+        .of(Of::Symbol)
+        .every_ms(1_000);
 
 /// Symbols that the field offers.
 const SYMBOLS_MAX: usize = 500;

@@ -86,8 +86,9 @@ fn lengths(text: &str) -> Result<Vec<usize>, PageError> {
         .map(|length| length.trim().parse().ok().filter(|length| (1..=LENGTH_MAX).contains(length)))
         .collect();
     read.filter(|lengths| lengths.len() <= AVERAGES_MAX).ok_or_else(|| {
-        let expected =
-            format!("up to {AVERAGES_MAX} lengths of 1 to {LENGTH_MAX} bars, such as 20,50, or {NO_AVERAGES}");
+        let expected = format!(
+            "up to {AVERAGES_MAX} lengths of 1 to {LENGTH_MAX} bars, such as 20,50, or {NO_AVERAGES}"
+        );
         PageError::field("sma", text, expected)
     })
 }
@@ -104,11 +105,14 @@ pub fn lengths_text(lengths: &[usize]) -> String {
 /// A symbol of an address: upper case, as the tape writes it.
 pub fn symbol(text: &str) -> Result<String, PageError> {
     let symbol = text.trim().to_uppercase();
-    let fits = (1..=SYMBOL_BYTES_MAX).contains(&symbol.len()) && symbol.chars().all(|c| c.is_ascii_graphic());
+    // A comma would end it where several are listed.
+    let visible = |c: char| c.is_ascii_graphic() && c != ',';
+    let fits = (1..=SYMBOL_BYTES_MAX).contains(&symbol.len()) && symbol.chars().all(visible);
     if fits {
         Ok(symbol)
     } else {
-        let expected = format!("1 to {SYMBOL_BYTES_MAX} visible characters, such as AAPL or BRK.B");
+        let expected =
+            format!("1 to {SYMBOL_BYTES_MAX} visible characters without a comma, such as AAPL or BRK.B");
         Err(PageError::field("symbol", text, expected))
     }
 }
@@ -116,7 +120,8 @@ pub fn symbol(text: &str) -> Result<String, PageError> {
 /// The timeframe that suits a symbol: that of the newest bar, the shortest of equal ones.
 #[must_use]
 pub fn suiting(series: &[Series]) -> Option<Timeframe> {
-    let read = series.iter().filter_map(|series| Some((series.last_close_ns, series.timeframe.parse().ok()?)));
+    let read =
+        series.iter().filter_map(|series| Some((series.last_close_ns, series.timeframe.parse().ok()?)));
     read.min_by_key(|(last, timeframe): &(i64, Timeframe)| (std::cmp::Reverse(*last), *timeframe))
         .map(|(_, timeframe)| timeframe)
 }
@@ -153,7 +158,11 @@ mod tests {
         for (name, value, expected) in [
             ("timeframe", "2h", "timeframe = \"2h\": expected one of 1m, 5m, 15m, 30m, 1h, 1d"),
             ("adjustment", "none", "adjustment = \"none\": expected one of raw, split, total-return"),
-            ("sma", "20,,50", "sma = \"20,,50\": expected up to 4 lengths of 1 to 10000 bars, such as 20,50, or off"),
+            (
+                "sma",
+                "20,,50",
+                "sma = \"20,,50\": expected up to 4 lengths of 1 to 10000 bars, such as 20,50, or off",
+            ),
             ("from", "soon", "from = \"soon\": expected a date"),
         ] {
             let error = Fields::of(&Params::from([(name, value)])).unwrap_err().to_string();

@@ -6,7 +6,8 @@ use askama::Template;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use projections::queries::{
-    self, Cursor, FillFilter, FillRow as Fill, LIMIT_MAX, OrderFilter, OrderRow, PositionRow, QueryError, Turn,
+    self, Cursor, FillFilter, FillRow as Fill, LIMIT_MAX, OrderFilter, OrderRow, PositionRow, QueryError,
+    Turn,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
