@@ -114,10 +114,11 @@ class CandleChart {
         else move(this.chart, button.dataset["act"] ?? "");
       });
     }
-    this.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      if (range && range.from < NEAR_EDGE) void this.older();
+    this.chart.timeScale().subscribeVisibleLogicalRangeChange(() => {
+      this.reach();
       this.link();
     });
+    this.chart.subscribeClick((at) => this.find(at.hoveredObjectId));
     this.chart.subscribeCrosshairMove((at) => this.legend(typeof at.time === "number" ? at.time : undefined));
     document.addEventListener("click", (event) => {
       const link = event.target instanceof Element ? event.target.closest<HTMLElement>("a[data-at]") : null;
@@ -174,6 +175,23 @@ class CandleChart {
     if (latest && this.follows(latest)) this.append(latest);
     this.morphed("chart-lines");
     this.follow();
+    this.reach();
+  }
+
+  /** Loads older bars when the view comes near the oldest one, until it does no more. */
+  private reach(): void {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    if (this.loading || !range || range.from >= NEAR_EDGE) return;
+    void this.older().then((more) => {
+      if (more) this.reach();
+    });
+  }
+
+  /** A click on a mark leads to its row in the list, if it is there. */
+  private find(mark: unknown): void {
+    const row = typeof mark === "string" ? document.getElementById(mark) : null;
+    row?.setAttribute("tabindex", "-1");
+    row?.focus();
   }
 
   /** Loads the part that is older than what is there; true when there was one. */
