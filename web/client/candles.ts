@@ -71,6 +71,9 @@ const seconds = (ns: number): UTCTimestamp => Math.round(ns / 1e9) as UTCTimesta
 const number = (value: number, least = 2, most = 4): string =>
   value.toLocaleString("en-US", { minimumFractionDigits: least, maximumFractionDigits: most });
 
+/** Prices as everywhere on the site; volumes have their own form. */
+const PRICES = { type: "custom", minMove: 0.0001, formatter: (price: number) => number(price) } as const;
+
 export function startCandles(): void {
   for (const host of document.querySelectorAll<HTMLElement>("[data-chart=candles]")) new CandleChart(host);
 }
@@ -97,7 +100,7 @@ class CandleChart {
 
   constructor(private readonly host: HTMLElement) {
     this.chart = createChart(host, { autoSize: true, layout: { attributionLogo: false, panes: { enableResize: false } } });
-    this.candles = this.chart.addSeries(CandlestickSeries, { priceLineVisible: true });
+    this.candles = this.chart.addSeries(CandlestickSeries, { priceLineVisible: true, priceFormat: PRICES });
     this.volume = this.chart.addSeries(HistogramSeries, { priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false }, 1);
     this.marks = createSeriesMarkers(this.candles, []);
     this.chart.panes()[0]?.setStretchFactor(4);
@@ -402,7 +405,7 @@ class CandleChart {
     for (const { series } of this.averages) this.chart.removeSeries(series);
     this.averages = lengths.map((length) => ({
       length,
-      series: this.chart.addSeries(LineSeries, { lineWidth: 1, lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false }),
+      series: this.chart.addSeries(LineSeries, { lineWidth: 1, priceFormat: PRICES, lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false }),
     }));
     this.style();
   }
@@ -429,7 +432,6 @@ class CandleChart {
       },
       localization: {
         timeFormatter: (time: UTCTimestamp) => formatInstant(time * 1000, "full"),
-        priceFormatter: (price: number) => number(price),
       },
       crosshair: { vertLine: { labelBackgroundColor: accent }, horzLine: { labelBackgroundColor: accent } },
       handleScroll: { vertTouchDrag: false, mouseWheel: false },

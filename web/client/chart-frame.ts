@@ -35,7 +35,8 @@ export function act(chart: IChartApi, wanted: string): void {
       scale.setVisibleLogicalRange({ from: range.from + width / 4, to: range.to + width / 4 });
       break;
     case "latest":
-      scale.scrollToRealTime();
+      // At once: an animation would end wherever bars that load meanwhile leave it.
+      scale.scrollToPosition(scale.options().rightOffset, false);
       break;
     case "all":
       scale.fitContent();

@@ -21,7 +21,7 @@ use crate::url::Url;
 use crate::view::{Instant, Signed, price, quantity, signed_money};
 
 /// Fills of one part of the list beside the chart.
-const ROWS: u32 = 25;
+const ROWS: u32 = 15;
 /// Open orders that are drawn.
 const ORDERS_MAX: u32 = 50;
 /// Most fills of one answer of the markers.
