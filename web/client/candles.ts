@@ -4,61 +4,18 @@
 
 import {
   CandlestickSeries,
-  ColorType,
   HistogramSeries,
   LineSeries,
   LineStyle,
-  TickMarkType,
   createChart,
   createSeriesMarkers,
 } from "lightweight-charts";
 import type { IChartApi, IPriceLine, ISeriesApi, ISeriesMarkersPluginApi, SeriesMarker, Time, UTCTimestamp } from "lightweight-charts";
+import { bar, fetchJson, iso, latest, number, seconds } from "./bars";
+import type { Bar, Fill, Line, Part } from "./bars";
+import { chartOptions } from "./candle-style";
 import { act as move, frame, token } from "./chart-frame";
 import { formatInstant } from "./zone";
-
-interface Bar {
-  time: UTCTimestamp;
-  open: number;
-  high: number;
-  low: number;
-  close: number;
-  volume: number;
-  sma: (number | null)[];
-}
-
-interface Fill {
-  seq: number;
-  time: number;
-  side: string;
-  quantity: string;
-  price: string;
-}
-
-interface Line {
-  kind: "entry" | "limit" | "stop";
-  price: number;
-  title: string;
-}
-
-interface ApiBar {
-  start_ns: number;
-  close_ns: number;
-  open: string;
-  high: string;
-  low: string;
-  close: string;
-  volume: string;
-  sma: (string | null)[];
-}
-
-interface Part {
-  basis: number;
-  sma: number[];
-  items: ApiBar[];
-  next: string | null;
-}
-
-type Latest = [number, number, number, number, number, number, (number | null)[]];
 
 /** The most that a chart holds; older ones are not loaded, the oldest give way to new ones. */
 const BARS_MAX = 10_000;
@@ -66,10 +23,6 @@ const BARS_MAX = 10_000;
 const NEAR_EDGE = 40;
 const VISIBLE_AT_FIRST = 150;
 const AVERAGE_COLOURS = ["--accent", "--warn", "--text", "--muted"];
-
-const seconds = (ns: number): UTCTimestamp => Math.round(ns / 1e9) as UTCTimestamp;
-const number = (value: number, least = 2, most = 4): string =>
-  value.toLocaleString("en-US", { minimumFractionDigits: least, maximumFractionDigits: most });
 
 /** Prices as everywhere on the site; volumes have their own form. */
 const PRICES = { type: "custom", minMove: 0.0001, formatter: (price: number) => number(price) } as const;
@@ -411,32 +364,8 @@ class CandleChart {
   }
 
   private style(): void {
-    const accent = token("--accent");
     const [gain, loss, card] = [token("--gain"), token("--loss"), token("--card")];
-    this.chart.applyOptions({
-      layout: {
-        background: { type: ColorType.Solid, color: card },
-        textColor: token("--muted"),
-        fontFamily: getComputedStyle(document.body).fontFamily,
-        fontSize: 11,
-        panes: { separatorColor: token("--line") },
-      },
-      grid: { vertLines: { visible: false }, horzLines: { color: token("--line") } },
-      rightPriceScale: { borderVisible: false },
-      timeScale: {
-        borderColor: token("--line"),
-        timeVisible: true,
-        secondsVisible: false,
-        tickMarkFormatter: (time: UTCTimestamp, mark: TickMarkType) =>
-          formatInstant(time * 1000, mark <= TickMarkType.DayOfMonth ? "date" : "minute"),
-      },
-      localization: {
-        timeFormatter: (time: UTCTimestamp) => formatInstant(time * 1000, "full"),
-      },
-      crosshair: { vertLine: { labelBackgroundColor: accent }, horzLine: { labelBackgroundColor: accent } },
-      handleScroll: { vertTouchDrag: false, mouseWheel: false },
-      handleScale: { mouseWheel: false },
-    });
+    this.chart.applyOptions(chartOptions());
     // A rise is hollow and a fall is filled: the shape says it as well as the colour.
     this.candles.applyOptions({ upColor: card, borderUpColor: gain, wickUpColor: gain, downColor: loss, borderDownColor: loss, wickDownColor: loss });
     this.volume.applyOptions({ color: `${token("--line-strong")}80` });
@@ -486,31 +415,4 @@ class CandleChart {
     const place = document.getElementById("candles-note");
     if (place) place.textContent = text;
   }
-}
-
-function bar(item: ApiBar): Bar {
-  return {
-    time: seconds(item.close_ns),
-    open: Number(item.open),
-    high: Number(item.high),
-    low: Number(item.low),
-    close: Number(item.close),
-    volume: Number(item.volume),
-    sma: item.sma.map((value) => (value === null ? null : Number(value))),
-  };
-}
-
-function latest(element: HTMLElement): Latest[] {
-  return JSON.parse(element.dataset["bars"] ?? "[]") as Latest[];
-}
-
-function iso(time: number): string {
-  return new Date(time * 1000).toISOString();
-}
-
-async function fetchJson<T>(url: string): Promise<T> {
-  const response = await fetch(url, { headers: { accept: "application/json" } });
-  if (response.ok) return (await response.json()) as T;
-  const problem = (await response.json().catch(() => ({}))) as { detail?: string };
-  throw new Error(problem.detail ?? `the server answered ${response.status}`);
 }

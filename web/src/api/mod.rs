@@ -17,6 +17,7 @@
 
 mod account;
 mod control;
+mod facts;
 mod market;
 mod paging;
 mod problem;
@@ -76,8 +77,8 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(account::equity))
         .routes(routes!(market::symbols))
         .routes(routes!(market::bars))
-        .routes(routes!(market::corporate_actions))
-        .routes(routes!(market::findings))
+        .routes(routes!(facts::corporate_actions))
+        .routes(routes!(facts::findings))
         .routes(routes!(control::halt))
         .routes(routes!(control::resume))
         .routes(routes!(user::session))
