@@ -1,9 +1,11 @@
 //! `tapedeck bars`, `tapedeck actions`, `tapedeck findings`: what the tape knows about the market.
 
 use domain::bar::Timeframe;
+use projections::Name;
 use projections::queries::{
     self, ActionRow, AdjustedBar, AdjustedError, BarsWanted, CHART_BARS_MAX, QualityRow, QueryError, Series,
 };
+use sqlx::PgPool;
 
 use crate::cli::{Actions, Bars, Findings};
 use crate::exit::Failure;
@@ -18,9 +20,25 @@ fn unreachable(error: QueryError) -> Failure {
     Failure::unreachable(error.to_string())
 }
 
+/// How many events a read model is behind, said to the person: what is not folded yet is not listed.
+async fn lag(session: &Session, pool: &PgPool, name: Name, output: Output) -> Result<u64, Failure> {
+    let heads = projections::heads(&session.tape).await?;
+    let rows = queries::projection_status(pool, &heads).await.map_err(unreachable)?;
+    // One that never ran has no row.
+    let at = rows.iter().find(|row| row.name == name.name()).map_or(0, |row| row.sequence);
+    let lag = heads.get(&name).map_or(0, |head| head.saturating_sub(at));
+    if lag > 0 {
+        output.note(&format!(
+            "the read model {name} is {lag} events behind: `tapedeck run projector` folds them"
+        ));
+    }
+    Ok(lag)
+}
+
 /// Lists bars, newest first; without a symbol, the series there are.
 pub async fn bars(session: &Session, options: &Bars, output: Output) -> Result<(), Failure> {
     let pool = session.reader().await?;
+    let lag = lag(session, &pool, Name::Bars, output).await?;
     let Some(symbol) = options.symbol.as_ref().map(|symbol| symbol.to_uppercase()) else {
         let series = queries::series(&pool).await.map_err(unreachable)?;
         return list_series(&series, output);
@@ -30,7 +48,7 @@ pub async fn bars(session: &Session, options: &Bars, output: Output) -> Result<(
         return Err(Failure::usage(message, "tapedeck bars AAPL --limit 50"));
     }
     let series = queries::series_of(&pool, &symbol).await.map_err(unreachable)?;
-    let timeframe = timeframe(options, &symbol, &series)?;
+    let timeframe = timeframe(options, &symbol, &series, lag)?;
     let mut wanted = BarsWanted {
         symbol,
         timeframe,
@@ -61,7 +79,7 @@ pub async fn bars(session: &Session, options: &Bars, output: Output) -> Result<(
 }
 
 /// The timeframe asked for, or that of the newest bar; an error names those there are.
-fn timeframe(options: &Bars, symbol: &str, series: &[Series]) -> Result<Timeframe, Failure> {
+fn timeframe(options: &Bars, symbol: &str, series: &[Series], lag: u64) -> Result<Timeframe, Failure> {
     let known: Vec<&str> = series.iter().map(|series| series.timeframe.as_str()).collect();
     let newest = series.iter().map(|series| series.last_close_ns).max();
     let suiting = series.iter().find(|series| Some(series.last_close_ns) == newest);
@@ -73,7 +91,8 @@ fn timeframe(options: &Bars, symbol: &str, series: &[Series]) -> Result<Timefram
         let asked = options.timeframe.map(|timeframe| format!(" in {timeframe}")).unwrap_or_default();
         let there =
             if known.is_empty() { String::new() } else { format!(": there are {}", known.join(", ")) };
-        let hint = format!("tapedeck import FILE --symbol {symbol}");
+        let import = format!("tapedeck import FILE --symbol {symbol}");
+        let hint = if lag > 0 { "tapedeck run projector".to_owned() } else { import };
         Failure::not_found(format!("no bars of {symbol:?}{asked}{there}"), hint)
     })
 }
@@ -137,6 +156,7 @@ pub async fn actions(session: &Session, options: &Actions, output: Output) -> Re
         options.from.and_then(|from| from.pred_opt()).map_or(FIRST.to_owned(), |date| date.to_string());
     let until = options.to.map_or(LAST.to_owned(), |date| date.to_string());
     let pool = session.reader().await?;
+    lag(session, &pool, Name::Calendar, output).await?;
     let rows = queries::actions_between(&pool, symbol.as_deref(), &after, &until, u64::MAX).await;
     let mut rows = rows.map_err(unreachable)?;
     rows.reverse();
@@ -167,6 +187,7 @@ pub async fn findings(session: &Session, options: &Findings, output: Output) -> 
     }
     let symbol = options.symbol.as_ref().map(|symbol| symbol.to_uppercase());
     let pool = session.reader().await?;
+    lag(session, &pool, Name::Calendar, output).await?;
     let page = queries::quality(&pool, symbol.as_deref(), options.before, options.limit).await;
     let page = page.map_err(unreachable)?;
     if output.json {
