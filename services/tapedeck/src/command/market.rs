@@ -27,7 +27,7 @@ async fn lag(session: &Session, pool: &PgPool, name: Name, output: Output) -> Re
     // One that never ran has no row.
     let at = rows.iter().find(|row| row.name == name.name()).map_or(0, |row| row.sequence);
     let lag = heads.get(&name).map_or(0, |head| head.saturating_sub(at));
-    if lag > 0 {
+    if lag > 0 && !output.json {
         output.note(&format!(
             "the read model {name} is {lag} events behind: `tapedeck run projector` folds them"
         ));
