@@ -4,6 +4,7 @@
 //! ones and deep ones, filtered and not; exits with an error when the 95th percentile is 100 ms or more.
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
+#[expect(dead_code, reason = "reading needs no tape")]
 mod bench;
 #[path = "../tests/projections/rows.rs"]
 mod rows;
@@ -21,7 +22,7 @@ const P95_MAX: Duration = Duration::from_millis(100);
 async fn main() -> Outcome<()> {
     let count = bench::size(1_000_000);
     let bench = Bench::start().await?;
-    rows::fill(&bench.admin, i64::try_from(count)?).await;
+    rows::fill(&bench.writer, i64::try_from(count)?).await?;
     let text = |value: &str| Some(value.to_owned());
     let deep = Turn::Before(queries::Cursor { time_ns: START_NS + 30_000_000, sequence: 150_000 });
     let orders = [

@@ -17,8 +17,6 @@ pub struct Bench {
     pub tape: Tape,
     pub writer: PgPool,
     pub reader: PgPool,
-    /// Of the database's owner, who may do anything.
-    pub admin: PgPool,
     pub port: Arc<dyn Port>,
     _database: TestDatabase,
     _postgres: TestPostgres,
@@ -51,12 +49,12 @@ impl Bench {
         let database = postgres.create_database(None).await?;
         let admin = PgPool::connect(database.url()).await?;
         projections::migrate(&admin).await?;
+        admin.close().await;
         let options: PgConnectOptions = database.url().parse()?;
         Ok(Self {
             tape: Arc::new(log),
             writer: projections::projector_pool(options.clone(), 12).await?,
             reader: projections::reader_pool(options, 4).await?,
-            admin,
             port: Arc::new(Strict),
             _database: database,
             _postgres: postgres,

@@ -9,7 +9,7 @@ use crate::support::{Outcome, START, World};
 #[tokio::test]
 async fn every_order_comes_once_whichever_way_the_list_is_turned() -> Outcome {
     let world = World::new().await;
-    fill(&world.admin, 995).await;
+    fill(&world.admin, 995).await?;
     let filter = OrderFilter { strategy: Some("strategy3".to_owned()), ..OrderFilter::default() };
     let (mut down, mut turn) = (Vec::new(), Turn::Newest);
     let mut last = None;
@@ -48,7 +48,7 @@ async fn every_order_comes_once_whichever_way_the_list_is_turned() -> Outcome {
 #[tokio::test]
 async fn filters_meet() -> Outcome {
     let world = World::new().await;
-    fill(&world.admin, 2_000).await;
+    fill(&world.admin, 2_000).await?;
     let text = |value: &str| Some(value.to_owned());
     let filter = OrderFilter {
         status: text("filled"),

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 pub const START_NS: i64 = 1_704_207_600_000_000_000;
 
 /// Fills the lists with `count` orders, fills, decisions and signals. Orders come in pairs at one place.
-pub async fn fill(pool: &PgPool, count: i64) {
+pub async fn fill(pool: &PgPool, count: i64) -> Result<(), sqlx::Error> {
     let statements = format!(
         "INSERT INTO trading.orders SELECT
             lpad(to_hex(i), 24, '0'), CASE WHEN i % 50 = 0 THEN 'other' ELSE 'paper' END,
@@ -31,5 +31,6 @@ pub async fn fill(pool: &PgPool, count: i64) {
          FROM generate_series(1, {count}) i;
          ANALYZE trading.orders; ANALYZE trading.fills; ANALYZE trading.risk_decisions; ANALYZE trading.signals;"
     );
-    sqlx::raw_sql(AssertSqlSafe(statements)).execute(pool).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statements)).execute(pool).await?;
+    Ok(())
 }
