@@ -14,6 +14,7 @@ mod browse;
 mod connect;
 mod consume;
 mod hops;
+mod lane;
 mod lookup;
 mod micro;
 mod read;
@@ -49,6 +50,8 @@ pub struct JetStreamLog {
 struct Inner {
     main: Connection,
     bulk: Connection,
+    /// Where the answers to windows of appends arrive, on the main connection.
+    lanes: lane::Lanes,
     clock: Clock,
     max_payload: usize,
 }

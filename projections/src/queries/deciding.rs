@@ -1,22 +1,10 @@
 //! What risk decisions stand on, beside the book.
 
 use domain::money::Price;
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::PgPool;
 
 use super::QueryError;
 use super::reading::Reading;
-
-/// Those of `signal_ids` that a risk decision answers.
-pub(super) async fn decided(
-    connection: &mut PgConnection,
-    signal_ids: &[String],
-) -> Result<Vec<String>, QueryError> {
-    let rows = sqlx::query("SELECT DISTINCT signal_id FROM trading.risk_decisions WHERE signal_id = ANY($1)")
-        .bind(signal_ids)
-        .fetch_all(connection)
-        .await?;
-    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
-}
 
 /// The prices that decisions stand on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -58,6 +58,9 @@ pub struct Global {
     /// Form of log lines on stderr [default: the configuration's]
     #[arg(long, env = "TAPEDECK_LOG_FORMAT", global = true, value_enum, value_name = "FORM")]
     pub log_format: Option<LogForm>,
+    /// Threads of this process [default: half of the cores for services, all of them for other commands]
+    #[arg(long, env = "TAPEDECK_THREADS", global = true, value_name = "N")]
+    pub threads: Option<std::num::NonZeroU16>,
     /// Servers to use instead of the tape's own
     #[command(flatten)]
     pub servers: ServerUrls,
