@@ -39,7 +39,7 @@ pub struct Rehearse {
     /// Market seconds per second, or `max`
     #[arg(long, default_value = "max", value_name = "N|max")]
     pub speed: Speed,
-    /// Seed of everything random in the simulated broker
+    /// Number of the rehearsal: the same data under another number is another tape. Nothing is drawn at random
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
     /// Run only these services here; the others run elsewhere
