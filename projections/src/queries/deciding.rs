@@ -26,7 +26,7 @@ pub async fn decision_prices(pool: &PgPool) -> Result<DecisionPrices, QueryError
              FROM bars.series s
              CROSS JOIN LATERAL (
                  SELECT i.symbol, i.close, i.close_ns, i.sequence FROM bars.bars i
-                 WHERE i.symbol = s.symbol AND i.timeframe = s.timeframe AND i.close_ns <= s.last_close_ns
+                 WHERE i.symbol = s.symbol AND i.timeframe = s.timeframe AND i.close_ns <= s.live_close_ns
                    AND i.origin IN ('live', 'rehearsal')
                  ORDER BY i.close_ns DESC LIMIT 1
              ) b
