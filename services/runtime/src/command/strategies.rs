@@ -91,6 +91,22 @@ pub enum StrategyError {
     Log(#[from] LogError),
 }
 
+/// Why no strategy trades live.
+pub const LIVE_REFUSED: &str =
+    "shadow or paper; live needs a broker adapter for real money, which this version does not have";
+
+/// The mode that a strategy is enabled in, by its name.
+pub fn strategy_mode(text: &str) -> Result<StrategyMode, StrategyError> {
+    let expected = match text {
+        "shadow" => return Ok(StrategyMode::Shadow),
+        "paper" => return Ok(StrategyMode::Paper),
+        "live" => LIVE_REFUSED,
+        _ => "shadow or paper",
+    };
+    let value = text.chars().take(40).collect();
+    Err(StrategyError::Invalid { field: "mode", value, expected: expected.to_owned() })
+}
+
 /// The strategy `name` as the tape knows it now; `None` when it is not registered.
 pub async fn registration(tape: &Tape, name: &str) -> Result<Option<Registration>, LogError> {
     let last = async |event: &str| {
