@@ -2,7 +2,7 @@
 // that are shown once, a removal that needs the name.
 import { expect, test, type Page } from "@playwright/test";
 import { checkPage } from "./checks";
-import { openPage } from "./support";
+import { openPage, violations } from "./support";
 
 const NAME = "swing_test";
 
@@ -132,6 +132,8 @@ test("register shows credentials once, and remove needs the name", async ({ page
   expect(Object.keys(credentials)).toEqual(["strategy", "account", "url", "user", "password", "consumer", "inbox_prefix"]);
   expect(credentials["password"]).toMatch(/\S{16}/);
   await expect(row(page, NAME)).toHaveAttribute("data-state", "disabled");
+  await page.locator("#pause").click();
+  expect(await violations(page)).toEqual([]);
 
   // Never again, neither here nor anywhere else.
   for (const path of ["/strategies", `/strategies/${NAME}`, "/api/v1/strategies", `/api/v1/strategies/${NAME}`]) {

@@ -179,3 +179,21 @@ async fn a_page_of_a_million_rows_takes_less_than_100_ms() -> Outcome {
     assert!(p95.as_millis() < 100, "p95 is {p95:?}");
     Ok(())
 }
+
+#[tokio::test]
+async fn records_of_a_long_tape_are_read_once_and_then_carried_on() -> Outcome {
+    let world = World::new().await;
+    fill(&world.admin, 60_000).await;
+    let mut records = queries::TrackRecords::default();
+    let whole = Instant::now();
+    records.advance(&world.reader).await?;
+    let whole = whole.elapsed();
+    let counted = |name: &str| (records.of(name).orders, records.of(name).fills);
+    assert_eq!(counted("strategy3"), (8_572, 8_572));
+    let more = Instant::now();
+    records.advance(&world.reader).await?;
+    let more = more.elapsed();
+    println!("60,000 orders and fills: {whole:?}, nothing new: {more:?}");
+    assert!(more < whole / 20, "nothing new took {more:?}, everything {whole:?}");
+    Ok(())
+}

@@ -116,14 +116,15 @@ async fn read_alerts(scope: &Scope<'_>) -> Result<Option<Vec<Alert>>, String> {
     let text = |error: QueryError| error.to_string();
     let mut alerts = Vec::new();
     for halt in queries::halts(pool).await.map_err(text)?.into_iter().map(HaltLine::of) {
-        alerts.push(Alert::loss("Halted", format!("{} by {}: {}", halt.scope, halt.actor, halt.reason)));
+        let text = format!("{} by {}: {}", halt.scope, halt.actor, halt.reason);
+        alerts.push(Alert::loss("Halted", text).at(&Url::Positions));
     }
     alerts.extend(service_alerts(scope.app, queries::heartbeats(pool).await.map_err(text)?));
     for denied in queries::denials_today(pool, scope.account).await.map_err(text)? {
         alerts.push(Alert::denied(&denied));
     }
     for lag in health::lags(scope.app).await?.iter().filter(|lag| lag.is_stalled()) {
-        alerts.push(Alert::loss("Projection", lag.text()));
+        alerts.push(Alert::loss("Projection", lag.text()).at(&Url::System));
     }
     let parked = queries::parked_open(pool).await.map_err(text)?;
     if parked > 0 {
