@@ -1,5 +1,7 @@
 //! What the strategies' pages ask: track records carried on, reports, what was denied today.
 
+use std::time::Instant;
+
 use contracts::v1::event::Body;
 use contracts::v1::{
     AccountEntry, AccountMarked, EntryKind, Event, RiskDecision, RiskInput, Side, StrategyRemoved, Verdict,
@@ -119,5 +121,22 @@ async fn denials_are_counted_by_rule_since_the_session_began() -> Outcome {
     assert_eq!(told, [("max_position", 2, "reason 4"), ("daily_loss", 1, "reason 3")]);
     assert_eq!(found[0].event_id, denied(4, "max_position").id);
     assert!(queries::denials_today(&world.reader, "other").await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn records_of_a_long_tape_are_read_once_and_then_carried_on() -> Outcome {
+    let world = World::new().await;
+    crate::rows::fill(&world.admin, 60_000).await?;
+    let mut records = TrackRecords::default();
+    let began = Instant::now();
+    records.advance(&world.reader).await?;
+    let whole = began.elapsed();
+    let record = records.of("strategy3");
+    assert_eq!((record.orders, record.fills), (8_572, 8_572));
+    let began = Instant::now();
+    records.advance(&world.reader).await?;
+    let more = began.elapsed();
+    assert!(more < whole / 20, "nothing new took {more:?}, everything {whole:?}");
     Ok(())
 }
