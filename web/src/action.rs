@@ -137,8 +137,7 @@ pub fn expect_word(form: &CommandForm, word: &str) -> Result<(), PageError> {
 
 /// The tape is asked, not the read model: one that was registered a moment ago can be switched.
 pub async fn registered(app: &App, name: String) -> Result<String, PageError> {
-    let known =
-        name.len() <= 40 && command::registration(&app.context.tape, &name).await.map_err(tape)?.is_some();
+    let known = command::registration(&app.context.tape, &name).await.map_err(tape)?.is_some();
     if known { Ok(name) } else { Err(PageError::Missing(format!("strategy {name:?}"))) }
 }
 

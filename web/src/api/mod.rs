@@ -81,11 +81,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(user::change_user, user::remove))
         .routes(routes!(token::list, token::create))
         .routes(routes!(token::revoke))
-        .routes(routes!(strategies::list, strategies::register))
-        .routes(routes!(strategies::show, strategies::remove))
-        .routes(routes!(strategies::enable))
-        .routes(routes!(strategies::disable))
-        .routes(routes!(strategies::replace))
+        .routes(routes!(strategies::list, strategies::change::register))
+        .routes(routes!(strategies::show, strategies::change::remove))
+        .routes(routes!(strategies::change::enable))
+        .routes(routes!(strategies::change::disable))
+        .routes(routes!(strategies::change::replace))
 }
 
 /// The OpenAPI document.
