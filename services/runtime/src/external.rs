@@ -114,7 +114,6 @@ pub struct Credentials {
 /// Everything that a strategy's process needs to connect: the file that the examples read. It holds the
 /// password, so that whoever shows it does so once.
 #[derive(Serialize)]
-#[expect(missing_debug_implementations, reason = "it holds a password, which belongs in no log")]
 pub struct CredentialsFile<'a> {
     /// Registered name.
     pub strategy: &'a str,

@@ -36,7 +36,6 @@ pub struct TripCount {
 impl TripCount {
     /// Share of the closed round trips that won, from 0 to 1; `None` before the first has closed.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a ratio of counts is a statistic")]
     pub fn hit_rate(&self) -> Option<f64> {
         (self.closed > 0).then(|| self.won as f64 / self.closed as f64)
     }
