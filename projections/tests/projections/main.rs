@@ -3,6 +3,7 @@
 
 mod as_of;
 mod bars;
+mod fleet;
 mod instances;
 mod lists;
 mod logs;

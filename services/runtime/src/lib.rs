@@ -21,7 +21,8 @@ pub use append::{append, append_all};
 pub use clock::{ClockMode, now_ns};
 pub use context::Context;
 pub use external::{
-    AccessError, Credentials, DEFAULT_SUBJECTS, ExternalStrategy, Rights, StrategyAccess, consumer_name,
+    AccessError, Credentials, CredentialsFile, DEFAULT_SUBJECTS, ExternalStrategy, Rights, StrategyAccess,
+    consumer_name,
 };
 pub use health::{Health, HealthState, Heartbeats, ServiceHealth};
 pub use instant::{Instant, Instants, is_live};

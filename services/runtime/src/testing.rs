@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use event_log::{
-    Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Hints, LogError, Reader, Recorded,
-    Stored, StreamState, Subjects, Tape,
+    Acks, Append, AppendError, Appended, Consumer, Delivery, DurableState, EventLog, Hints, LogError, Reader,
+    Recorded, Stored, StreamState, Subjects, Tape,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -200,6 +200,10 @@ impl EventLog for MortalLog {
 
     async fn ack_floor(&self, stream: &str, durable: &str) -> Result<u64, LogError> {
         self.life.question(self.inner.ack_floor(stream, durable)).await
+    }
+
+    async fn durable_state(&self, stream: &str, durable: &str) -> Result<Option<DurableState>, LogError> {
+        self.life.question(self.inner.durable_state(stream, durable)).await
     }
 
     async fn acks(&self, stream: &str) -> Result<Box<dyn Acks>, LogError> {

@@ -22,6 +22,7 @@ mod problem;
 mod reader;
 mod repeat;
 mod status;
+mod strategies;
 pub mod system;
 mod token;
 pub mod trading;
@@ -80,6 +81,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(user::change_user, user::remove))
         .routes(routes!(token::list, token::create))
         .routes(routes!(token::revoke))
+        .routes(routes!(strategies::list, strategies::change::register))
+        .routes(routes!(strategies::show, strategies::change::remove))
+        .routes(routes!(strategies::change::enable))
+        .routes(routes!(strategies::change::disable))
+        .routes(routes!(strategies::change::replace))
 }
 
 /// The OpenAPI document.

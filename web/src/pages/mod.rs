@@ -31,6 +31,7 @@ mod panel;
 mod params;
 pub mod positions;
 pub mod settings;
+pub mod strategies;
 pub mod system;
 pub mod table;
 pub mod timeline;
@@ -80,6 +81,7 @@ impl Page {
         &overview::PAGE,
         &orders::PAGE,
         &positions::PAGE,
+        &strategies::PAGE,
         &events::PAGE,
         &system::PAGE,
         &logs::PAGE,

@@ -23,7 +23,6 @@ use crate::error::PageError;
 use crate::url::Url;
 
 pub use market::clock;
-pub use strategies::strategy_names;
 
 /// The Overview.
 pub static PAGE: Page = Page { title: "Overview", url: Url::Overview, key: 'h', panels: PANELS };
