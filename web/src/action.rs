@@ -115,9 +115,11 @@ pub fn caller(app: &App, headers: &HeaderMap, form: &CommandForm) -> Result<Call
     caller_of(app, headers, token, &form.key)
 }
 
-/// Who commands with a token and an idempotency key.
-pub fn caller_of(app: &App, headers: &HeaderMap, token: &str, key: &str) -> Result<Caller, PageError> {
-    if !app.sessions.admits(headers, token) {
+/// Who commands with a token and an idempotency key. A program shows its API token on purpose, where a
+/// browser sends a cookie by itself: only the latter must also prove that the site's own page asks.
+fn caller_of(app: &App, headers: &HeaderMap, token: &str, key: &str) -> Result<Caller, PageError> {
+    let actor = app.actor(headers)?;
+    if !actor.program && !app.sessions.admits(headers, token) {
         return Err(PageError::Token);
     }
     let good =
@@ -125,7 +127,7 @@ pub fn caller_of(app: &App, headers: &HeaderMap, token: &str, key: &str) -> Resu
     if !good {
         return Err(field("key", key, "an idempotency key of 8 to 64 letters, digits and -"));
     }
-    Ok(Caller { actor: app.actor(headers)?.name, key: key.to_owned() })
+    Ok(Caller { actor: actor.name, key: key.to_owned() })
 }
 
 /// The word that a command needs, whatever the page did.

@@ -12,7 +12,7 @@ use super::reading::{Reading, decimal, read_all};
 use super::{Page, QueryError, below, limited};
 
 /// One signal, with risk's answer where there is one.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct SignalRow {
     /// TRADING sequence: the cursor.
     pub sequence: u64,
@@ -27,8 +27,10 @@ pub struct SignalRow {
     /// Intent of the first leg, for example `enter_long`.
     pub intent: String,
     /// All legs.
+    #[schema(value_type = Vec<Object>)]
     pub legs: Vec<SignalLeg>,
     /// What the strategy saw.
+    #[schema(value_type = Vec<Object>)]
     pub indicators: Vec<IndicatorValue>,
     /// The reason in words.
     pub reason: String,
@@ -56,7 +58,7 @@ pub struct SignalFilter {
 }
 
 /// One risk decision with its inputs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct DecisionRow {
     /// TRADING sequence: the cursor.
     pub sequence: u64,
@@ -79,8 +81,10 @@ pub struct DecisionRow {
     /// The denial in words.
     pub reason: String,
     /// Orders approved.
+    #[schema(value_type = Vec<Object>)]
     pub orders: Vec<OrderSpec>,
     /// Everything that the decision looked at, one per leg.
+    #[schema(value_type = Vec<Object>)]
     pub inputs: Vec<RiskInput>,
 }
 
@@ -108,7 +112,7 @@ pub struct DecisionFilter {
 }
 
 /// One strategy with what it earned.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct StrategyRow {
     /// Name.
     pub strategy: String,
@@ -117,6 +121,7 @@ pub struct StrategyRow {
     /// Built-in kind; empty for an external strategy.
     pub kind: String,
     /// Parameters.
+    #[schema(value_type = Vec<Object>)]
     pub parameters: Vec<Parameter>,
     /// Symbols it trades; empty means all.
     pub symbols: Vec<String>,
@@ -127,6 +132,7 @@ pub struct StrategyRow {
     /// Durable consumer of an external strategy; empty for a built-in one.
     pub consumer: String,
     /// How its entries are sized.
+    #[schema(value_type = Option<Object>)]
     pub sizing: Option<Sizing>,
     /// Account it trades on.
     pub account: String,
@@ -148,18 +154,23 @@ pub struct StrategyRow {
     pub open_positions: u64,
     /// Gross realised profit and loss.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub realized_pnl: Amount,
     /// Profit and loss of what it holds, at the last mark.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub unrealized_pnl: Amount,
     /// Dividends received less dividends paid.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub dividends: Amount,
     /// Commissions and fees paid.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub fees: Amount,
     /// realised + unrealised + dividends − fees.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub net_pnl: Amount,
     /// TRADING sequence that last changed it.
     pub sequence: u64,

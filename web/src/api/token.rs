@@ -54,8 +54,7 @@ pub struct Made {
 
 /// Make a token.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", operation_id = "create_token",
-    params(("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(Key),
     request_body = NewToken, responses((status = 201, body = Made), Problems))]
 pub async fn create(
     State(app): State<Arc<App>>,
@@ -77,8 +76,7 @@ pub async fn create(
 /// Revoke a token.
 #[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "access", operation_id = "revoke_token",
     params(("name" = String, Path, description = "Token's name"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+        Key),
     responses((status = 204), Problems))]
 pub async fn revoke(
     State(app): State<Arc<App>>,

@@ -60,8 +60,7 @@ pub struct NewUser {
 
 /// Add a user.
 #[utoipa::path(post, path = "/api/v1/users", tag = "access", operation_id = "add_user",
-    params(("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(Key),
     request_body = NewUser, responses((status = 201, body = User), Problems))]
 pub async fn add(
     State(app): State<Arc<App>>,
@@ -94,8 +93,7 @@ pub struct UserChange {
 /// Change a user's role, password or both; the user's sessions end.
 #[utoipa::path(patch, path = "/api/v1/users/{name}", tag = "access", operation_id = "change_user",
     params(("name" = String, Path, description = "User's name"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+        Key),
     request_body = UserChange, responses((status = 200, body = User), Problems))]
 pub async fn change_user(
     State(app): State<Arc<App>>,
@@ -122,8 +120,7 @@ pub async fn change_user(
 /// Remove a user, whose sessions end.
 #[utoipa::path(delete, path = "/api/v1/users/{name}", tag = "access", operation_id = "remove_user",
     params(("name" = String, Path, description = "User's name"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+        Key),
     responses((status = 204), Problems))]
 pub async fn remove(
     State(app): State<Arc<App>>,

@@ -23,6 +23,11 @@ impl Params {
         found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// Every value of a field as it stands in the address, empty ones too.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// The value of a field as an owned filter.
     #[must_use]
     pub fn owned(&self, name: &str) -> Option<String> {

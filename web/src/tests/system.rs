@@ -8,6 +8,7 @@ use contracts::v1::{Event, LogField, LogRecord, ProjectionFinished, ProjectionOu
 use contracts::{Subject, event_id, stream, to_timestamp};
 
 use crate::probe::{Connection, Finding, NatsHealth, Probe, Secret, Setting, Settings, Severity};
+use crate::tests::action::Visitor;
 use crate::tests::{Deck, HOST, RECORDED_NS, read};
 
 /// Servers that are well, and a configuration with one value of a file.
@@ -89,19 +90,8 @@ async fn logged() -> Deck {
 }
 
 async fn post(deck: &Deck, path: &str, key: &str) -> crate::tests::Answer {
-    let page = deck.get("/system").await;
-    let cookie = page.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-    let token = page.text.split("name=\"csrf-token\" content=\"").nth(1).unwrap();
-    let token = token.split('"').next().unwrap();
-    let request = Request::post(path)
-        .header("host", HOST)
-        .header("origin", format!("http://{HOST}"))
-        .header("cookie", cookie)
-        .header("hx-request", "true")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(Content::from(format!("csrf={token}&key={key}")))
-        .unwrap();
-    read(deck.send(request).await).await
+    let visitor = Visitor::of(deck).await;
+    read(deck.send(visitor.post(path, &format!("csrf={}&key={key}", visitor.token))).await).await
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use projections::queries;
-use runtime::command;
+use runtime::command::{self, Caller};
 
 use super::{Layout, Page, Params, Rendering, Visit};
 use crate::action::{CommandForm, caller, done, tape};
@@ -119,6 +119,19 @@ pub async fn test(
     Form(form): Form<CommandForm>,
 ) -> Result<Response, PageError> {
     let caller = caller(&app, &headers, &form)?;
+    let (connection, outcome) = tested(&app, &caller, &name).await?;
+    match outcome {
+        Ok(found) => Ok(done(&headers, &format!("{}: {found}.", connection.title()), "/settings")),
+        Err(why) => Err(PageError::Conflict(format!("{} cannot be reached: {why}", connection.title()))),
+    }
+}
+
+/// Tests a connection, with its audit; the API does it the same way.
+pub async fn tested(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+) -> Result<(Connection, Result<String, String>), PageError> {
     let connection = Connection::ALL.into_iter().find(|connection| connection.name() == name);
     let connection = connection.ok_or_else(|| PageError::Missing(format!("connection {name:?}")))?;
     let outcome = app.config.probe.test(connection).await;
@@ -126,11 +139,8 @@ pub async fn test(
         Ok(found) => found.clone(),
         Err(why) => format!("failed: {why}"),
     };
-    command::audit(&app.context.tape, &caller, "connection_test", connection.name(), &said)
+    command::audit(&app.context.tape, caller, "connection_test", connection.name(), &said)
         .await
         .map_err(tape)?;
-    match outcome {
-        Ok(found) => Ok(done(&headers, &format!("{}: {found}.", connection.title()), "/settings")),
-        Err(why) => Err(PageError::Conflict(format!("{} cannot be reached: {why}", connection.title()))),
-    }
+    Ok((connection, outcome))
 }
