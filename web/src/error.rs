@@ -101,7 +101,10 @@ impl From<AccessError> for PageError {
             AccessError::Password => {
                 Self::field("password", "", "10 characters or more, in at most 256 bytes")
             }
-            AccessError::Exists(..) | AccessError::LastAdmin(_) | AccessError::Full => {
+            AccessError::Exists(..)
+            | AccessError::LastAdmin(_)
+            | AccessError::Disabled(_)
+            | AccessError::Full => {
                 Self::Conflict(error.to_string())
             }
             AccessError::Missing(kind, name) => Self::Missing(format!("{kind} {name:?}")),

@@ -80,6 +80,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(control::halt))
         .routes(routes!(control::resume))
         .routes(routes!(user::session))
+        .routes(routes!(user::own_password))
         .routes(routes!(user::list, user::add))
         .routes(routes!(user::change_user, user::remove))
         .routes(routes!(token::list, token::create))

@@ -5,18 +5,13 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use runtime::command;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::status::Nothing;
 use super::{Key, Problem, Problems, caller};
-use crate::access::{Actor, Role, Token};
-use crate::action::tape;
+use crate::access::{Actor, Role, Token, manage};
 use crate::app::App;
-use crate::error::PageError;
-
-const DAY_NS: i64 = 24 * 3_600 * 1_000_000_000;
 
 /// All tokens, by name, without their secrets.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "access", operation_id = "list_tokens",
@@ -62,14 +57,8 @@ pub async fn create(
     key: Key,
     Json(new): Json<NewToken>,
 ) -> Result<(StatusCode, Json<Made>), Problem> {
-    if !(1..=3660).contains(&new.days) {
-        return Err(PageError::field("days", &new.days.to_string(), "1 to 3660 days").into());
-    }
-    let expires_ns = runtime::now_ns().saturating_add(i64::from(new.days) * DAY_NS);
-    let made = app.config.access.create_token(&new.name, new.role, &actor.name, expires_ns)?;
-    let caller = caller(&actor, &key, &new.name);
-    let detail = format!("{} for {} days", new.role, new.days);
-    command::audit(&app.context.tape, &caller, "token_create", &new.name, &detail).await.map_err(tape)?;
+    let NewToken { name, role, days } = new;
+    let made = manage::create_token(&app, &caller(&actor, &key, ""), &name, role, days).await?;
     Ok((StatusCode::CREATED, Json(Made { token: made.token, secret: made.secret })))
 }
 
@@ -84,8 +73,6 @@ pub async fn revoke(
     Extension(actor): Extension<Actor>,
     key: Key,
 ) -> Result<StatusCode, Problem> {
-    app.config.access.revoke_token(&name)?;
-    let caller = caller(&actor, &key, &name);
-    command::audit(&app.context.tape, &caller, "token_revoke", &name, "").await.map_err(tape)?;
+    manage::revoke_token(&app, &caller(&actor, &key, ""), &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,6 +3,7 @@
 //! Secrets are shown as set or unset, never as what they are: they do not reach this service.
 
 mod licences;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -50,6 +51,8 @@ struct SettingsPage<'a> {
     values: Vec<Setting>,
     secrets: Vec<Secret>,
     servers: Vec<Server>,
+    /// Users and tokens, rendered.
+    users: String,
     notice: &'static str,
     licences: Vec<Licence>,
 }
@@ -60,12 +63,22 @@ pub async fn page(
     Query(params): Query<Params>,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
-    let html = assemble(&visit).await;
+    whole(&app, &params, &headers, None).await
+}
+
+/// The page, with a secret that was made for it.
+async fn whole(
+    app: &App,
+    params: &Params,
+    headers: &HeaderMap,
+    made: Option<users::Made>,
+) -> Result<Response, PageError> {
+    let visit = Visit::begin(app, &PAGE, params, headers).await?;
+    let html = assemble(&visit, users::shown(&visit, headers, made)?).await;
     visit.respond(html)
 }
 
-async fn assemble(visit: &Visit<'_>) -> Rendering {
+async fn assemble(visit: &Visit<'_>, users: String) -> Rendering {
     let app = visit.app;
     let scope = &visit.scope();
     let layout = visit.layout(scope, &[]).await?;
@@ -84,6 +97,7 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
         values: settings.values,
         secrets: settings.secrets,
         servers: servers(app).await,
+        users,
         notice: licences::NOTICE.trim(),
         licences: licences(),
     }
