@@ -8,6 +8,7 @@ mod lists;
 mod logs;
 mod migrations;
 mod rebuilding;
+mod rows;
 mod support;
 mod trading;
 mod verifying;

@@ -224,7 +224,7 @@ async fn a_parked_message_is_dismissed_with_a_reason_or_stays() {
     assert_eq!(deck.stored().await, (before.0, before.1 + 1));
     deck.settle().await;
     assert!(deck.get("/events/parked").await.text.contains("Nothing is parked."));
-    assert!(deck.get("/events/parked?show=all").await.text.contains("dismissed by web: a typing error"));
+    assert!(deck.get("/events/parked?show=all").await.text.contains("dismissed by owner: a typing error"));
     assert_eq!(post("replay", "").await.status, StatusCode::CONFLICT);
 }
 
@@ -246,7 +246,7 @@ async fn a_parked_signal_is_replayed_once_it_can_be_read() {
     let again = deck.tape.get(stream::TRADING, 3).await.unwrap().unwrap();
     assert_eq!((again.event.id.as_str(), again.subject.as_str()), ("late-1", "signal.ext.SPY"));
     let all = deck.get("/events/parked?show=all").await.text;
-    assert_eq!(all.matches("replayed by web: published again as TRADING 3").count(), 2, "{all}");
+    assert_eq!(all.matches("replayed by owner: published again as TRADING 3").count(), 2, "{all}");
 }
 
 #[tokio::test]

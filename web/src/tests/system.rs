@@ -91,7 +91,8 @@ async fn logged() -> Deck {
 
 async fn post(deck: &Deck, path: &str, key: &str) -> crate::tests::Answer {
     let visitor = Visitor::of(deck).await;
-    read(deck.send(visitor.post(path, &format!("csrf={}&key={key}", visitor.token))).await).await
+    let request = visitor.post(path, &format!("csrf={}&key={key}", visitor.token));
+    read(deck.send(request).await).await
 }
 
 #[tokio::test]
@@ -175,7 +176,7 @@ async fn a_rebuild_is_asked_for_once_and_a_second_is_refused_until_the_first_has
     assert_eq!(deck.stored().await, (trading + 1, audits + 1), "one key, one effect");
     let second = post(&deck, "/projections/bars/verify", "key-0002").await;
     assert_eq!(second.status, StatusCode::CONFLICT);
-    assert!(second.text.contains("rebuild of bars was asked for by web"), "{}", second.text);
+    assert!(second.text.contains("rebuild of bars was asked for by owner"), "{}", second.text);
     assert_eq!(deck.stored().await, (trading + 1, audits + 1), "nothing changed");
     assert_eq!(post(&deck, "/projections/none/rebuild", "key-0003").await.status, StatusCode::NOT_FOUND);
     assert_eq!(
