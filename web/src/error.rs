@@ -99,7 +99,7 @@ impl From<AccessError> for PageError {
                 Self::field("name", &name, "1 to 40 lowercase letters, digits, - and _")
             }
             AccessError::Password => {
-                Self::field("password", "", "10 characters or more, in at most 256 bytes")
+                Self::field("password", "", "10 to 64 characters")
             }
             AccessError::Exists(..)
             | AccessError::LastAdmin(_)

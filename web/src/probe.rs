@@ -116,7 +116,7 @@ impl Connection {
 
     /// Its name in addresses.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Nats => "nats",
             Self::Postgres => "postgres",

@@ -33,7 +33,7 @@ pub enum AccessError {
     #[error("name = {0:?}: expected 1 to 40 lowercase letters, digits, - and _")]
     Name(String),
     /// The password is too short or too long.
-    #[error("password: expected 10 characters or more, in at most 256 bytes")]
+    #[error("password: expected 10 to 64 characters")]
     Password,
     /// The password could not be hashed.
     #[error("password: {0}")]

@@ -19,6 +19,7 @@ use utoipa::openapi::{RefOr, Required};
 use super::Problem;
 use crate::error::PageError;
 use crate::pages::Params;
+use crate::probe::Connection;
 use crate::view::EXPECTED_TIME;
 
 /// Largest number that every program counts exactly, 2^53 - 1.
@@ -147,9 +148,9 @@ impl TryFrom<String> for Word {
     }
 }
 
-/// A word of an address, by its name and what it means: `params(Id)` of a handler that takes `Path<Word>`.
+/// A word of an address, by its name and what it can be: `params(OrderId)` of a handler.
 macro_rules! words {
-    ($($(#[doc = $about:literal])* $type:ident = $name:literal),*) => {$(
+    ($($(#[doc = $about:literal])* $type:ident = $name:literal, $kind:expr;)*) => {$(
         $(#[doc = $about])*
         #[derive(Debug)]
         pub struct $type;
@@ -161,7 +162,7 @@ macro_rules! words {
                     .parameter_in(ParameterIn::Path)
                     .description(Some(concat!($($about),*).trim()))
                     .required(Required::True)
-                    .schema(Some(RefOr::T(Kind::Text(WORD_BYTES_MAX).schema())));
+                    .schema(Some(RefOr::T($kind.schema())));
                 vec![parameter.build()]
             }
         }
@@ -170,12 +171,35 @@ macro_rules! words {
 
 words! {
     /// Id of the order.
-    OrderId = "id",
+    OrderId = "id", Kind::Text(WORD_BYTES_MAX);
     /// Id of the event that set the message aside.
-    ParkedId = "id",
+    ParkedId = "id", Kind::Text(WORD_BYTES_MAX);
     /// Id of the event.
-    EventId = "event_id"
+    EventId = "event_id", Kind::Text(WORD_BYTES_MAX);
+    /// Name of the user.
+    UserName = "name", Kind::Text(40);
+    /// Name of the token.
+    TokenName = "name", Kind::Text(40);
+    /// Name of the read model.
+    ProjectionName = "name", Kind::Choice(&PROJECTIONS);
+    /// The server to connect to.
+    ConnectionName = "name", Kind::Choice(&CONNECTIONS);
+    /// Name of the stream.
+    StreamName = "stream", Kind::Choice(&crate::browse::STREAMS);
 }
+
+/// Every read model.
+const PROJECTIONS: [&str; projections::Name::ALL.len()] = {
+    let mut names = [""; projections::Name::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = projections::Name::ALL[index].name();
+        index += 1;
+    }
+    names
+};
+/// Every connection that can be tested.
+const CONNECTIONS: [&str; Connection::ALL.len()] = [Connection::ALL[0].name(), Connection::ALL[1].name()];
 
 /// Refuses what the fields do not allow, naming the first that is wrong.
 fn check(params: &Params, fields: &[Field]) -> Result<(), PageError> {

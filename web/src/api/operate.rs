@@ -10,7 +10,7 @@ use contracts::v1::ProjectionTask;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::fields::{Asked, NoFields, ParkedId, Word};
+use super::fields::{Asked, ConnectionName, NoFields, ParkedId, ProjectionName, Word};
 use super::{Key, Problem, Problems, caller};
 use crate::access::Actor;
 use crate::app::App;
@@ -39,7 +39,7 @@ async fn ask(app: &App, actor: &Actor, key: &Key, name: String, task: Projection
 /// Ask for a read model to be built anew from the tape, beside the one in use.
 #[utoipa::path(post, path = "/api/v1/projections/{name}/rebuild", tag = "system",
     operation_id = "rebuild_projection",
-    params(("name" = String, Path, description = "Read model, for example trading"), Key),
+    params(ProjectionName, Key),
     responses((status = 202, body = Requested), Problems))]
 pub async fn rebuild(
     State(app): State<Arc<App>>,
@@ -54,7 +54,7 @@ pub async fn rebuild(
 /// Ask for a read model to be compared with a fold of the tape.
 #[utoipa::path(post, path = "/api/v1/projections/{name}/verify", tag = "system",
     operation_id = "verify_projection",
-    params(("name" = String, Path, description = "Read model, for example trading"), Key),
+    params(ProjectionName, Key),
     responses((status = 202, body = Requested), Problems))]
 pub async fn verify(
     State(app): State<Arc<App>>,
@@ -132,7 +132,7 @@ pub struct Tested {
 /// Connect anew to NATS or PostgreSQL and say how it went.
 #[utoipa::path(post, path = "/api/v1/connections/{name}/test", tag = "system",
     operation_id = "test_connection",
-    params(("name" = String, Path, description = "`nats` or `postgres`"), Key),
+    params(ConnectionName, Key),
     responses((status = 200, body = Tested), Problems))]
 pub async fn test(
     State(app): State<Arc<App>>,

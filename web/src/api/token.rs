@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::fields::TokenName;
 use super::status::Nothing;
 use super::{Key, Problem, Problems, caller};
 use crate::access::{Actor, Role, Token, manage};
@@ -34,7 +35,19 @@ pub struct NewToken {
     role: Role,
     /// Days until it expires.
     #[schema(minimum = 1, maximum = 3660)]
+    #[serde(deserialize_with = "whole")]
     days: u32,
+}
+
+/// A whole number, also one that a program writes as `30.0`.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+        Ok(number as u32)
+    } else {
+        Err(serde::de::Error::custom("expected a whole number"))
+    }
 }
 
 /// A token just made.
@@ -64,8 +77,7 @@ pub async fn create(
 
 /// Revoke a token.
 #[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "access", operation_id = "revoke_token",
-    params(("name" = String, Path, description = "Token's name"),
-        Key),
+    params(TokenName, Key),
     responses((status = 204), Problems))]
 pub async fn revoke(
     State(app): State<Arc<App>>,

@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::fields::{Asked, NoFields};
+use super::fields::{Asked, NoFields, UserName};
 use super::status::Nothing;
 use super::{Key, Problem, Problems, caller};
 use crate::access::manage::{self, Wanted};
@@ -87,8 +87,7 @@ pub struct UserChange {
 
 /// Change a user's role, password or whether the user may sign in; the user's sessions end.
 #[utoipa::path(patch, path = "/api/v1/users/{name}", tag = "access", operation_id = "change_user",
-    params(("name" = String, Path, description = "User's name"),
-        Key),
+    params(UserName, Key),
     request_body = UserChange, responses((status = 200, body = User), Problems))]
 pub async fn change_user(
     State(app): State<Arc<App>>,
@@ -104,8 +103,7 @@ pub async fn change_user(
 
 /// Remove a user, whose sessions end.
 #[utoipa::path(delete, path = "/api/v1/users/{name}", tag = "access", operation_id = "remove_user",
-    params(("name" = String, Path, description = "User's name"),
-        Key),
+    params(UserName, Key),
     responses((status = 204), Problems))]
 pub async fn remove(
     State(app): State<Arc<App>>,

@@ -16,7 +16,7 @@ use super::{
     BrowseError, Hop, Level, Listed, Place, Row, STREAMS, Wanted, chain, level, list, message, stream_named,
     streams,
 };
-use crate::api::fields::{Asked, EventId, Field, Fields, Kind, NoFields, Word, field};
+use crate::api::fields::{Asked, EventId, Field, Fields, Kind, NoFields, StreamName, Word, field};
 use crate::api::status::Nothing;
 use crate::api::{Problem, Problems};
 use crate::app::App;
@@ -91,7 +91,7 @@ impl Fields for SubjectFields {
 
 /// The subjects one level below a beginning, with counts.
 #[utoipa::path(get, path = "/api/v1/streams/{stream}/subjects", tag = "events", operation_id = "list_subjects",
-    params(("stream" = String, Path, description = "Stream, for example TRADING"), Asked<SubjectFields>),
+    params(StreamName, Asked<SubjectFields>),
     responses((status = 200, body = Level), Problems))]
 pub async fn get_subjects(
     State(app): State<Arc<App>>,
@@ -155,7 +155,7 @@ pub struct WholeMessage {
 
 /// One message with headers, payload and, where it can be read, the event.
 #[utoipa::path(get, path = "/api/v1/events/{stream}/{sequence}", tag = "events", operation_id = "get_event",
-    params(("stream" = String, Path, description = "Stream, for example TRADING"),
+    params(StreamName,
         ("sequence" = u64, Path, description = "Sequence within the stream")),
     responses((status = 200, body = WholeMessage), Problems))]
 pub async fn get_event(
