@@ -76,7 +76,8 @@ fn schemathesis_finds_no_failure() -> Outcome {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     // It would also succeed without having asked anything.
-    let tested = said.lines().find_map(|line| line.trim().strip_prefix("Tested: ")).and_then(|n| n.parse().ok());
+    let tested =
+        said.lines().find_map(|line| line.trim().strip_prefix("Tested: ")).and_then(|n| n.parse().ok());
     assert!(tested >= Some(39), "{tested:?} operations were asked:\n{said}");
     assert_eq!(up.interrupt(Duration::from_secs(20))?, Some(0), "{}", home.said("up"));
     Ok(())

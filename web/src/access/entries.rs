@@ -103,8 +103,11 @@ impl Entries {
 
     /// Whether `name` is the only admin who may sign in.
     pub fn is_last_admin(&self, name: &str) -> bool {
-        let mut admins =
-            self.users.iter().filter(|(_, user)| user.role == Role::Admin && !user.disabled).map(|(name, _)| name);
+        let mut admins = self
+            .users
+            .iter()
+            .filter(|(_, user)| user.role == Role::Admin && !user.disabled)
+            .map(|(name, _)| name);
         admins.next().is_some_and(|only| only == name) && admins.next().is_none()
     }
 }

@@ -39,12 +39,7 @@ pub async fn add_user(
 }
 
 /// Changes what is wanted of a user, each with its own audit event.
-pub async fn change_user(
-    app: &App,
-    caller: &Caller,
-    name: &str,
-    wanted: Wanted,
-) -> Result<User, PageError> {
+pub async fn change_user(app: &App, caller: &Caller, name: &str, wanted: Wanted) -> Result<User, PageError> {
     let access = &app.config.access;
     let known = access.users()?.into_iter().find(|user| user.name == name);
     let mut user = known.ok_or_else(|| PageError::Missing(format!("user {name:?}")))?;

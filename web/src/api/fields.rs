@@ -116,7 +116,8 @@ impl<F: Fields, S: Send + Sync> FromRequestParts<S> for Asked<F> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let query = Query::<Params>::from_request_parts(parts, state).await;
-        let Query(params) = query.map_err(|error| PageError::field("query", &error.to_string(), "a query"))?;
+        let Query(params) =
+            query.map_err(|error| PageError::field("query", &error.to_string(), "a query"))?;
         check(&params, F::FIELDS)?;
         Ok(Self(params, PhantomData))
     }
@@ -238,7 +239,9 @@ impl Kind {
         match self {
             Self::Text(most) => format!("1 to {most} bytes of text without control characters"),
             Self::Id(most) => format!("1 to {most} printable characters"),
-            Self::Subject => "a subject or a filter such as order.*.sma_cross.>, of a stream of the tape".to_owned(),
+            Self::Subject => {
+                "a subject or a filter such as order.*.sma_cross.>, of a stream of the tape".to_owned()
+            }
             Self::Path => "the beginning of a subject, without * and >".to_owned(),
             Self::Choice(choices) => format!("one of {}", choices.join(", ")),
             Self::Whole(least, most) => format!("a whole number from {least} to {most}"),

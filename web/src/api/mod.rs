@@ -18,6 +18,7 @@
 mod account;
 mod control;
 pub mod fields;
+mod market;
 mod operate;
 mod paging;
 mod problem;
@@ -77,6 +78,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(status::status))
         .routes(routes!(account::equity))
+        .routes(routes!(market::market))
         .routes(routes!(control::halt))
         .routes(routes!(control::resume))
         .routes(routes!(user::session))

@@ -94,7 +94,11 @@ pub async fn replay(
 #[serde(deny_unknown_fields)]
 pub struct Dismissal {
     /// For the tape and for whoever looks later.
-    #[schema(min_length = 1, max_length = 500, pattern = "^[^\\u0000-\\u0020\\u007f]([^\\u0000-\\u001f\\u007f]*)$")]
+    #[schema(
+        min_length = 1,
+        max_length = 500,
+        pattern = "^[^\\u0000-\\u0020\\u007f]([^\\u0000-\\u001f\\u007f]*)$"
+    )]
     reason: String,
 }
 

@@ -99,10 +99,7 @@ impl Fields for LogFields {
 /// Log lines, filtered, in the order of the stream.
 #[utoipa::path(get, path = "/api/v1/logs", tag = "system", operation_id = "list_log_lines",
     params(Asked<LogFields>), responses((status = 200, body = LogPage), Problems))]
-pub async fn lines(
-    State(app): State<Arc<App>>,
-    params: Asked<LogFields>,
-) -> Result<Json<LogPage>, Problem> {
+pub async fn lines(State(app): State<Arc<App>>, params: Asked<LogFields>) -> Result<Json<LogPage>, Problem> {
     let filter = logs::read(&params)?;
     let limit = params.number("limit", 200, LOG_LINES_MAX)?;
     let (before, after) = (cursor(&params, "before")?, cursor(&params, "after")?);

@@ -202,11 +202,8 @@ pub struct Positions {
 pub struct PositionFields;
 
 impl Fields for PositionFields {
-    const FIELDS: &'static [Field] = &[
-        ACCOUNT,
-        field("flat", Kind::Choice(&TRUTH), "Also those that are flat and have a result"),
-        AS_OF,
-    ];
+    const FIELDS: &'static [Field] =
+        &[ACCOUNT, field("flat", Kind::Choice(&TRUTH), "Also those that are flat and have a result"), AS_OF];
 }
 
 /// Positions, now or as of a moment.

@@ -18,7 +18,9 @@ fn no_route_of_the_api_is_outside_the_document() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 waiting.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("document.rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("document.rs")
+            {
                 let text = std::fs::read_to_string(&path).unwrap();
                 found.extend(text.lines().filter(|line| line.contains(".route(\"/api/")).map(str::to_owned));
             }

@@ -99,7 +99,9 @@ async fn deck() -> (Deck, String) {
             ..Event::default()
         };
         let payload = contracts::encode(&event);
-        runtime::park(&deck.tape, "risk", "TRADING", sequence, "signal.ext.SPY", &payload, "unread").await.unwrap();
+        runtime::park(&deck.tape, "risk", "TRADING", sequence, "signal.ext.SPY", &payload, "unread")
+            .await
+            .unwrap();
     }
     deck.settle().await;
     let access = &deck.app.config.access;
@@ -238,8 +240,10 @@ async fn every_change_of_the_api_has_one_effect_per_key_by_token_and_by_cookie()
 fn page_changes() -> Vec<String> {
     let source = include_str!("../server.rs");
     let routes = source.lines().filter(|line| line.contains(".route(") && line.contains("post("));
-    let paths: Vec<String> =
-        routes.map(|line| line.split('"').nth(1).unwrap().to_owned()).filter(|path| path != "/sign-in").collect();
+    let paths: Vec<String> = routes
+        .map(|line| line.split('"').nth(1).unwrap().to_owned())
+        .filter(|path| path != "/sign-in")
+        .collect();
     assert!(paths.len() >= 16, "{paths:?}");
     paths
 }

@@ -51,6 +51,9 @@ mod tests {
         assert_eq!(to_time("2026-03-08"), instant("2026-03-09T04:00:00Z"));
         assert_eq!(from_time("2026-01-06T09:30:00-05:00"), instant("2026-01-06T14:30:00Z"));
         assert_eq!(from_time("last week"), None);
-        assert_eq!((from_time("1500-01-01"), to_time("9999-12-31T23:59:59Z")), (Some(i64::MIN), Some(i64::MAX)));
+        assert_eq!(
+            (from_time("1500-01-01"), to_time("9999-12-31T23:59:59Z")),
+            (Some(i64::MIN), Some(i64::MAX))
+        );
     }
 }

@@ -22,7 +22,7 @@ use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
 
-pub use market::clock;
+pub use market::{clock, market_now};
 pub use strategies::strategy_names;
 
 /// The Overview.

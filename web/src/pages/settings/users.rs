@@ -78,7 +78,12 @@ struct UsersPanel {
 }
 
 /// The panel for a visitor.
-pub fn panel(app: &App, headers: &HeaderMap, made: Option<Made>, replaces: bool) -> Result<String, PageError> {
+pub fn panel(
+    app: &App,
+    headers: &HeaderMap,
+    made: Option<Made>,
+    replaces: bool,
+) -> Result<String, PageError> {
     let actor = app.actor(headers)?;
     let admin = actor.role >= Role::Admin;
     let access = &app.config.access;

@@ -109,12 +109,7 @@ pub async fn request(
 }
 
 /// Asks for something to be done with a read model; the API asks the same way. Answers the request's id.
-pub async fn ask(
-    app: &App,
-    caller: &Caller,
-    name: &str,
-    task: ProjectionTask,
-) -> Result<String, PageError> {
+pub async fn ask(app: &App, caller: &Caller, name: &str, task: ProjectionTask) -> Result<String, PageError> {
     let name: Name = name.parse().map_err(|_| PageError::Missing(format!("projection {name:?}")))?;
     // One key used for two read models is two commands.
     let caller = Caller { key: format!("{name}/{}", caller.key), ..caller.clone() };
