@@ -72,6 +72,10 @@ test("the packages are listed with their licences, and the chart library's notic
 
 test("users and tokens are made, changed and removed, and a secret is shown once", async ({ page, request }) => {
   const name = `ann-${Date.now()}`;
+  const confirm = async (task: string): Promise<void> => {
+    await page.locator(`#confirm-${task}-${name} summary`).click();
+    await page.locator(`#form-${task}-${name} button`).click();
+  };
   await openPage(page, "/settings");
   await page.locator("#form-add-user input[name=name]").fill(name);
   await page.locator("#form-add-user select[name=role]").selectOption("operator");
@@ -84,8 +88,7 @@ test("users and tokens are made, changed and removed, and a secret is shown once
   await page.locator(`#set-role-${name}`).click();
   await expect(page.locator("#notice")).toContainText(`${name} is viewer now.`);
   await expect(page.locator("#secret")).toHaveCount(0);
-  await page.locator(`#confirm-disable-${name} summary`).click();
-  await page.keyboard.press("Enter");
+  await confirm("disable");
   await expect(row).toContainText("disabled");
   await page.locator("#form-create-token input[name=name]").fill(name);
   await page.locator("#create-token").click();
@@ -96,12 +99,10 @@ test("users and tokens are made, changed and removed, and a secret is shown once
   await openPage(page, "/settings");
   const text = await page.content();
   expect(text.includes(secret) || text.includes(password)).toBe(false);
-  await page.locator(`#confirm-revoke-${name} summary`).click();
-  await page.keyboard.press("Enter");
+  await confirm("revoke");
   await expect(page.locator(`#token-${name}`)).toHaveCount(0);
   expect((await request.get("/api/v1/status", asked)).status()).toBe(401);
-  await page.locator(`#confirm-remove-${name} summary`).click();
-  await page.keyboard.press("Enter");
+  await confirm("remove");
   await expect(page.locator(`#user-${name}`)).toHaveCount(0);
   const audits = await (await request.get("/api/v1/events?stream=AUDIT&limit=200")).text();
   for (const action of ["user_add", "user_role", "user_disable", "token_create", "token_revoke", "user_remove"]) expect(audits).toContain(`${action} ${name}`);

@@ -15,8 +15,8 @@ const RUN: &str = "import sys; sys.path.insert(0, sys.argv.pop(1)); from schemat
                    sys.exit(schemathesis())";
 /// Name of the token that schemathesis asks with and leaves alone.
 const TOKEN: &str = "contract";
-/// What fuzzing and sequences of requests may take, in seconds; every case of the coverage comes on top.
-const FUZZING_S: &str = "20";
+/// What all of it may take, in seconds: every case of the coverage, then fuzzing and sequences of requests.
+const TIME_S: &str = "45";
 
 #[expect(clippy::disallowed_methods, reason = "tests are told which Python has the packages")]
 fn python() -> anyhow::Result<String> {
@@ -65,7 +65,7 @@ fn schemathesis_finds_no_failure() -> Outcome {
         .arg(format!("{address}api/v1/openapi.json"))
         .args(["--header", &format!("Authorization: Bearer {token}")])
         .args(["--checks", "all", "--phases", "examples,coverage,fuzzing,stateful"])
-        .args(["--max-time", FUZZING_S, "--max-examples", "20", "--seed", "1", "--workers", "1"])
+        .args(["--max-time", TIME_S, "--max-examples", "20", "--seed", "1", "--workers", "1"])
         .args(["--continue-on-failure", "--request-timeout", "20", "--no-color"])
         .current_dir(home.path())
         .env("PYTHONDONTWRITEBYTECODE", "1")

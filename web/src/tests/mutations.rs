@@ -17,6 +17,11 @@ use crate::access::Role;
 const KEY: &str = "key-number-1";
 const PASSWORD: &str = "correct horse battery";
 
+/// What a request lacks or has wrong, its headers, and the status it is refused with.
+type Refusal = (&'static str, Vec<(&'static str, String)>, StatusCode);
+/// The same of a page, whose body is part of it.
+type PageRefusal<'a> = (&'static str, &'a [(&'a str, &'a str)], &'a str, u16);
+
 /// What an example needs: path, body, and the least role.
 type Example = (&'static str, &'static str, Role);
 
@@ -156,8 +161,8 @@ async fn no_change_of_the_api_gets_past_role_token_csrf_host_origin_or_key() {
     };
     let before = state(&deck).await;
     for change in changes(&order) {
-        let mut cases: Vec<(&str, Vec<(&str, String)>, StatusCode)> = Vec::new();
-        let program = |authorization: &str| -> Vec<(&str, String)> {
+        let mut cases: Vec<Refusal> = Vec::new();
+        let program = |authorization: &str| -> Vec<(&'static str, String)> {
             let all = [host, key, json, ("authorization", authorization)];
             all.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
         };
@@ -263,7 +268,7 @@ async fn no_change_of_a_page_gets_past_role_token_csrf_host_or_origin() {
         let site = [("host", HOST), form, ("cookie", own.as_str()), ("origin", origin.as_str())];
         let open_to_all = ["/settings/password", "/sign-out"].contains(&path.as_str());
         let role = if open_to_all { "no role" } else { "a role too low" };
-        let cases: [(&str, &[(&str, &str)], &str, u16); 6] = [
+        let cases: [PageRefusal<'_>; 6] = [
             ("nobody", &[("host", HOST), form, ("origin", &origin)], &good, 401),
             (role, &[("host", HOST), form, ("authorization", &viewer)], &good, 403),
             ("no csrf token", &site, "key=key-number-1&word=HALT", 403),

@@ -68,7 +68,6 @@ struct UsersPanel {
     roles: [Role; 3],
     /// Whether it replaces the one on the page, wherever the rest of the answer goes.
     replaces: bool,
-    me: String,
     program: bool,
     admin: bool,
     users: Vec<UserLine>,
@@ -102,9 +101,9 @@ pub fn panel(
     };
     let tokens = tokens.into_iter().map(line).collect();
     let keys = app.sessions.form_keys(&app.sessions.of(headers));
-    let (me, program) = (actor.name, actor.program);
+    let program = actor.program;
     let roles = Role::ALL;
-    Ok(UsersPanel { roles, replaces, me, program, admin, users, tokens, made, keys }.render()?)
+    Ok(UsersPanel { roles, replaces, program, admin, users, tokens, made, keys }.render()?)
 }
 
 /// The panel where it cannot be read says why.
