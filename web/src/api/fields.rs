@@ -42,7 +42,7 @@ const SUBJECT_BYTES_MAX: usize = 200;
 /// What the value of a field can be.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    /// Text of at most so many bytes.
+    /// Text of at most so many characters.
     Text(usize),
     /// Printable ASCII of at most so many bytes, without spaces.
     Id(usize),
@@ -134,17 +134,17 @@ impl<F: Fields> IntoParams for Asked<F> {
 #[serde(try_from = "String")]
 pub struct Word(pub String);
 
-/// Longest one, in bytes.
-const WORD_BYTES_MAX: usize = 128;
+/// Longest one, in characters.
+const WORD_CHARS_MAX: usize = 128;
 
 impl TryFrom<String> for Word {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        if is_text(&text, WORD_BYTES_MAX) {
+        if is_text(&text, WORD_CHARS_MAX) {
             Ok(Self(text))
         } else {
-            Err(format!("expected {}", Kind::Text(WORD_BYTES_MAX).expected()))
+            Err(format!("expected {}", Kind::Text(WORD_CHARS_MAX).expected()))
         }
     }
 }
@@ -172,11 +172,11 @@ macro_rules! words {
 
 words! {
     /// Id of the order.
-    OrderId = "id", Kind::Text(WORD_BYTES_MAX);
+    OrderId = "id", Kind::Text(WORD_CHARS_MAX);
     /// Id of the event that set the message aside.
-    ParkedId = "id", Kind::Text(WORD_BYTES_MAX);
+    ParkedId = "id", Kind::Text(WORD_CHARS_MAX);
     /// Id of the event.
-    EventId = "event_id", Kind::Text(WORD_BYTES_MAX);
+    EventId = "event_id", Kind::Text(WORD_CHARS_MAX);
     /// Name of the user.
     UserName = "name", Kind::Text(40);
     /// Name of the token.
@@ -204,8 +204,11 @@ const CONNECTIONS: [&str; Connection::ALL.len()] = [Connection::ALL[0].name(), C
 
 /// Refuses what the fields do not allow, naming the first that is wrong.
 fn check(params: &Params, fields: &[Field]) -> Result<(), PageError> {
-    let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-    params.only(&names)?;
+    if let Some(unknown) = params.names().find(|name| fields.iter().all(|field| field.name != *name)) {
+        let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+        let expected = if names.is_empty() { "no field".to_owned() } else { names.join(", ") };
+        return Err(PageError::field("query", unknown, format!("only {expected}")));
+    }
     for field in fields {
         let mut values = params.all(field.name);
         match (values.next(), values.next()) {
@@ -237,7 +240,7 @@ impl Field {
 impl Kind {
     fn expected(self) -> String {
         match self {
-            Self::Text(most) => format!("1 to {most} bytes of text without control characters"),
+            Self::Text(most) => format!("1 to {most} characters of text, none of them a control character"),
             Self::Id(most) => format!("1 to {most} printable characters"),
             Self::Subject => {
                 "a subject or a filter such as order.*.sma_cross.>, of a stream of the tape".to_owned()
@@ -312,8 +315,8 @@ impl Kind {
 }
 
 /// Whether `value` is text that can be stored and looked for: not empty, not too long, no control character.
-pub fn is_text(value: &str, bytes_max: usize) -> bool {
-    (1..=bytes_max).contains(&value.len()) && !value.chars().any(|letter| letter.is_ascii_control())
+pub fn is_text(value: &str, chars_max: usize) -> bool {
+    (1..=chars_max).contains(&value.chars().count()) && !value.chars().any(|letter| letter.is_ascii_control())
 }
 
 fn is_printable(text: &str) -> bool {
@@ -353,8 +356,8 @@ mod tests {
             (good.with("limit", "0"), "limit = \"0\": expected a whole number from 1 to 200"),
             (good.with("limit", "+5"), "limit = \"+5\": expected a whole number from 1 to 200"),
             (good.with("limit", ""), "limit = \"\": expected a whole number from 1 to 200"),
-            (good.with("subject", "a\0"), "subject = \"a\\0\": expected 1 to 8 bytes of text"),
-            (good.without(&["subject"]), "subject = \"\": expected 1 to 8 bytes of text"),
+            (good.with("subject", "a\0"), "subject = \"a\\0\": expected 1 to 8 characters of text"),
+            (good.without(&["subject"]), "subject = \"\": expected 1 to 8 characters of text"),
             (good.with("sied", "buy"), "query = \"sied\": expected only side, limit, from, subject"),
             (
                 Params::from([("subject", "a"), ("limit", "1"), ("limit", "2")]),

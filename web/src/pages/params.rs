@@ -28,6 +28,11 @@ impl Params {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// The names of the fields, in the order of the address.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The value of a field as an owned filter.
     #[must_use]
     pub fn owned(&self, name: &str) -> Option<String> {
