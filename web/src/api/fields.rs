@@ -204,11 +204,8 @@ const CONNECTIONS: [&str; Connection::ALL.len()] = [Connection::ALL[0].name(), C
 
 /// Refuses what the fields do not allow, naming the first that is wrong.
 fn check(params: &Params, fields: &[Field]) -> Result<(), PageError> {
-    if let Some(unknown) = params.names().find(|name| fields.iter().all(|field| field.name != *name)) {
-        let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-        let expected = if names.is_empty() { "no field".to_owned() } else { names.join(", ") };
-        return Err(PageError::field("query", unknown, format!("only {expected}")));
-    }
+    let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+    params.only(&names)?;
     for field in fields {
         let mut values = params.all(field.name);
         match (values.next(), values.next()) {
