@@ -51,7 +51,7 @@ impl Name {
 
     /// Name of the projection and of its schema.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Bars => "bars",
             Self::Calendar => "calendar",

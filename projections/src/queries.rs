@@ -78,7 +78,7 @@ pub enum QueryError {
 }
 
 /// Rows, newest first, and where the next page begins.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Page<T> {
     /// The rows.
     pub rows: Vec<T>,

@@ -117,9 +117,11 @@ pub fn caller(app: &App, headers: &HeaderMap, form: &CommandForm) -> Result<Call
     caller_of(app, headers, token, &form.key)
 }
 
-/// Who commands with a token and an idempotency key.
+/// Who commands with a token and an idempotency key. A program shows its API token on purpose, where a
+/// browser sends a cookie by itself: only the latter must also prove that the site's own page asks.
 pub fn caller_of(app: &App, headers: &HeaderMap, token: &str, key: &str) -> Result<Caller, PageError> {
-    if !app.sessions.admits(headers, token) {
+    let actor = app.actor(headers)?;
+    if !actor.program && !app.sessions.admits(headers, token) {
         return Err(PageError::Token);
     }
     let good =
@@ -127,7 +129,7 @@ pub fn caller_of(app: &App, headers: &HeaderMap, token: &str, key: &str) -> Resu
     if !good {
         return Err(field("key", key, "an idempotency key of 8 to 64 letters, digits and -"));
     }
-    Ok(Caller { actor: app.actor(headers)?.name, key: key.to_owned() })
+    Ok(Caller { actor: actor.name, key: key.to_owned() })
 }
 
 /// The word that a command needs, whatever the page did.
@@ -153,12 +155,14 @@ pub fn tape(error: impl std::fmt::Display) -> PageError {
 /// The page's script shows the notice; without a script the page at `back` is loaded again.
 pub fn done(headers: &HeaderMap, notice: &str, back: &str) -> Response {
     if headers.contains_key("hx-request") {
-        Html(
-            askama::filters::escape(notice, askama::filters::Html)
-                .map_or_else(|_| String::new(), |text| format!("<span class=\"good\">{text}</span>")),
-        )
-        .into_response()
+        Html(notice_line(notice)).into_response()
     } else {
         Redirect::to(back).into_response()
     }
+}
+
+/// A notice as the page's script shows it.
+pub fn notice_line(text: &str) -> String {
+    let text = askama::filters::escape(text, askama::filters::Html);
+    text.map_or_else(|_| String::new(), |text| format!("<span class=\"good\">{text}</span>"))
 }

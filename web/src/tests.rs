@@ -4,9 +4,11 @@
 mod access;
 mod action;
 mod api;
+mod document;
 mod events;
 mod live;
 mod metrics;
+mod mutations;
 mod orders;
 mod overview;
 mod positions;

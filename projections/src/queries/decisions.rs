@@ -8,7 +8,7 @@ use super::reading::{Reading, read_all};
 use super::{Page, QueryError, below, limited};
 
 /// One signal, with risk's answer where there is one.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct SignalRow {
     /// TRADING sequence: the cursor.
     pub sequence: u64,
@@ -23,8 +23,10 @@ pub struct SignalRow {
     /// Intent of the first leg, for example `enter_long`.
     pub intent: String,
     /// All legs.
+    #[schema(value_type = Vec<Object>)]
     pub legs: Vec<SignalLeg>,
     /// What the strategy saw.
+    #[schema(value_type = Vec<Object>)]
     pub indicators: Vec<IndicatorValue>,
     /// The reason in words.
     pub reason: String,
@@ -52,7 +54,7 @@ pub struct SignalFilter {
 }
 
 /// One risk decision with its inputs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct DecisionRow {
     /// TRADING sequence: the cursor.
     pub sequence: u64,
@@ -75,8 +77,10 @@ pub struct DecisionRow {
     /// The denial in words.
     pub reason: String,
     /// Orders approved.
+    #[schema(value_type = Vec<Object>)]
     pub orders: Vec<OrderSpec>,
     /// Everything that the decision looked at, one per leg.
+    #[schema(value_type = Vec<Object>)]
     pub inputs: Vec<RiskInput>,
 }
 

@@ -98,13 +98,15 @@ fn needed(method: &Method, path: &str) -> Role {
     if changes(method) && registers(path) {
         return Role::Admin;
     }
-    let manages = ["/api/v1/users", "/api/v1/tokens"];
+    let manages = ["/api/v1/users", "/api/v1/tokens", "/settings/users", "/settings/tokens"];
+    // What everybody may change is the own session and the own password.
+    let own = ["/sign-out", "/api/v1/session/password", "/settings/password"];
     if manages
         .iter()
         .any(|area| path.strip_prefix(area).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     {
         Role::Admin
-    } else if path == "/sign-out" || !changes(method) {
+    } else if own.contains(&path) || !changes(method) {
         Role::Viewer
     } else {
         Role::Operator
@@ -159,5 +161,7 @@ mod tests {
             assert_eq!(needed(&Method::POST, path), Role::Admin, "{path}");
         }
         assert_eq!(needed(&Method::DELETE, "/api/v1/strategies/x"), Role::Admin);
+        assert_eq!(needed(&Method::PUT, "/api/v1/session/password"), Role::Viewer);
+        assert_eq!(needed(&Method::POST, "/settings/users/ann/role"), Role::Admin);
     }
 }

@@ -38,6 +38,16 @@ pub enum UserCommand {
         /// viewer, operator or admin
         role: web::access::Role,
     },
+    /// Let a user no longer sign in; the user's sessions end
+    Disable {
+        /// User's name
+        name: String,
+    },
+    /// Let a disabled user sign in again
+    Enable {
+        /// User's name
+        name: String,
+    },
     /// Print a link to the running dashboard that signs in once, within 10 minutes
     Link {
         /// User's name [default: the first admin]
