@@ -7,6 +7,7 @@
 //! Deliberately absent: any write. Every function works on a pool of [`crate::reader_pool`].
 
 mod accounts;
+mod adjusted;
 mod bars;
 mod calendar;
 mod chain;
@@ -34,13 +35,15 @@ pub use accounts::{
     AccountRow, DailyEquity, EquityPoint, PositionRow, accounts, daily_equity, equity_curve,
     equity_curve_span, positions,
 };
+pub use adjusted::{
+    AdjustedBar, AdjustedBars, AdjustedError, BarsWanted, CHART_BARS_MAX, adjusted_bars, daily_bars,
+    series_of,
+};
 pub use bars::{
-    BarRow, History, HistoryBar, LastPrice, LastPrices, Series, bars_before, bars_between, history,
-    last_prices, series,
+    BarRow, History, HistoryBar, LastPrice, LastPrices, Series, bars_between, history, last_prices, series,
 };
 pub use calendar::{
     ActionRow, Actions, QualityRow, SessionRow, actions_between, corporate_actions, quality, session_state,
-    splits_between,
 };
 pub use chain::{EventFilter, EventRow, chain, event, events, last_events};
 pub use counts::{Counts, bar_dates, counts, orders_open};

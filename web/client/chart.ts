@@ -3,6 +3,8 @@
 
 import { AreaSeries, ColorType, TickMarkType, createChart } from "lightweight-charts";
 import type { IChartApi, ISeriesApi, UTCTimestamp } from "lightweight-charts";
+import { startCandles } from "./candles";
+import { act, frame, token } from "./chart-frame";
 import { formatInstant } from "./zone";
 
 interface Point {
@@ -15,10 +17,6 @@ const POINTS_MAX = 10_000;
 export function startCharts(): void {
   window.__charts = {};
   for (const host of document.querySelectorAll<HTMLElement>("[data-chart=equity]")) new EquityChart(host);
-}
-
-function token(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
 class EquityChart {
@@ -39,7 +37,10 @@ class EquityChart {
       if (latest) this.append(latest);
     });
     for (const button of document.querySelectorAll<HTMLElement>(`[data-chart-for="${host.id}"]`)) {
-      button.addEventListener("click", () => this.act(button.dataset["act"] ?? ""));
+      button.addEventListener("click", () => {
+        if (button.dataset["act"] === "reload") void this.load();
+        else act(this.chart, button.dataset["act"] ?? "");
+      });
     }
     void this.load();
   }
@@ -136,38 +137,9 @@ class EquityChart {
   }
 
   private show(state: string): void {
-    const frame = this.host.closest<HTMLElement>("[data-chart-state]");
-    if (frame) frame.dataset["chartState"] = state;
-  }
-
-  private act(act: string): void {
-    const scale = this.chart.timeScale();
-    const range = scale.getVisibleLogicalRange();
-    if (act === "reload") void this.load();
-    if (!range) return;
-    const width = range.to - range.from;
-    const middle = (range.from + range.to) / 2;
-    switch (act) {
-      case "zoom-in":
-        scale.setVisibleLogicalRange({ from: middle - width / 4, to: middle + width / 4 });
-        break;
-      case "zoom-out":
-        scale.setVisibleLogicalRange({ from: middle - width, to: middle + width });
-        break;
-      case "pan-left":
-        scale.setVisibleLogicalRange({ from: range.from - width / 4, to: range.to - width / 4 });
-        break;
-      case "pan-right":
-        scale.setVisibleLogicalRange({ from: range.from + width / 4, to: range.to + width / 4 });
-        break;
-      case "latest":
-        scale.scrollToRealTime();
-        break;
-      case "all":
-        scale.fitContent();
-        break;
-    }
+    frame(this.host, state);
   }
 }
 
 startCharts();
+startCandles();

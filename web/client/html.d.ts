@@ -7,6 +7,21 @@ interface ChartState {
   loading: boolean;
 }
 
+interface CandleState extends ChartState {
+  /** Start of the oldest bar loaded, unix seconds. */
+  start: number;
+  /** Fills marked. */
+  markers: number;
+  averages: { length: number; value: number | null }[];
+  /** Lines of positions and open orders. */
+  lines: number;
+  /** Closes of the first and the last bar in view, unix seconds. */
+  visible: { from: number | null; to: number | null } | null;
+  /** Whether older bars are to be had. */
+  older: boolean;
+  basis: number;
+}
+
 interface Window {
-  __charts: Record<string, { state(): ChartState }>;
+  __charts: Record<string, { state(): ChartState | CandleState }>;
 }

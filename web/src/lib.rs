@@ -38,3 +38,4 @@ mod tests;
 pub use config::{Mode, Speed, TlsFiles, WebConfig};
 pub use operations::Operations;
 pub use server::{Server, WebError, bind, run};
+pub use view::{EXPECTED_TIME, from_time, to_time};

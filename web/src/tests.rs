@@ -4,6 +4,7 @@
 mod access;
 mod action;
 mod api;
+mod chart;
 mod document;
 mod events;
 mod live;

@@ -55,7 +55,9 @@ pub enum Url<'a> {
     ParkedReplay(&'a str),
     /// Closes a parked message.
     ParkedDismiss(&'a str),
-    /// What there is about a symbol.
+    /// The chart of the symbol that is most likely wanted.
+    Chart,
+    /// The chart of a symbol.
     Symbol(&'a str),
     /// Points of an account's equity line.
     EquityPoints(&'a str),
@@ -103,7 +105,8 @@ impl fmt::Display for Url<'_> {
             Self::Parked => formatter.write_str("/events/parked"),
             Self::ParkedReplay(id) => write!(formatter, "/events/parked/{}/replay", escape(id)),
             Self::ParkedDismiss(id) => write!(formatter, "/events/parked/{}/dismiss", escape(id)),
-            Self::Symbol(symbol) => write!(formatter, "/orders?tab=all&symbol={}", escape(symbol)),
+            Self::Chart => formatter.write_str("/chart"),
+            Self::Symbol(symbol) => write!(formatter, "/chart/{}", escape(symbol)),
             Self::EquityPoints(account) => {
                 write!(formatter, "/overview/equity.json?account={}", escape(account))
             }

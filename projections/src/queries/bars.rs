@@ -78,6 +78,12 @@ impl BarRow {
         }
     }
 
+    /// The same row with the values of `bar`.
+    pub(super) fn restated(self, bar: &Bar, vwap: Option<Price>) -> Self {
+        let Bar { open, high, low, close, volume, .. } = *bar;
+        Self { open, high, low, close, volume, vwap, ..self }
+    }
+
     fn read(row: Reading<'_>) -> Result<Self, sqlx::Error> {
         Ok(Self {
             start_ns: row.int("start_ns")?,
@@ -98,16 +104,18 @@ impl BarRow {
 /// Every series, by symbol and timeframe.
 pub async fn series(pool: &PgPool) -> Result<Vec<Series>, QueryError> {
     let rows = sqlx::query("SELECT * FROM bars.series ORDER BY symbol, timeframe").fetch_all(pool).await?;
-    Ok(read_all(&rows, |row| {
-        Ok(Series {
-            symbol: row.text("symbol")?,
-            timeframe: row.text("timeframe")?,
-            bars: row.sequence("bars")?,
-            first_close_ns: row.int("first_close_ns")?,
-            last_close_ns: row.int("last_close_ns")?,
-            sequence: row.sequence("sequence")?,
-        })
-    })?)
+    Ok(read_all(&rows, read_series)?)
+}
+
+pub(super) fn read_series(row: Reading<'_>) -> Result<Series, sqlx::Error> {
+    Ok(Series {
+        symbol: row.text("symbol")?,
+        timeframe: row.text("timeframe")?,
+        bars: row.sequence("bars")?,
+        first_close_ns: row.int("first_close_ns")?,
+        last_close_ns: row.int("last_close_ns")?,
+        sequence: row.sequence("sequence")?,
+    })
 }
 
 /// The last $4 bars of the series `s` as MARKET stood at $3. A bar restated later has the values that its
@@ -126,29 +134,6 @@ const AS_OF: &str = "
         WHERE b.sequence > $3 AND v.symbol = b.symbol AND v.timeframe = b.timeframe AND v.close_ns = b.close_ns
           AND v.sequence > $3
         ORDER BY v.sequence LIMIT 1) r ON true";
-
-/// The last `count` bars of a series as MARKET stood at `as_of_sequence`, oldest first: bars that came
-/// later are not there, and bars restated later have the values they had then.
-pub async fn bars_before(
-    pool: &PgPool,
-    symbol: &str,
-    timeframe: Timeframe,
-    as_of_sequence: u64,
-    count: u32,
-) -> Result<Vec<BarRow>, QueryError> {
-    let statement = format!(
-        "SELECT v.* FROM (SELECT $1::text AS symbol, $2::text AS timeframe) s CROSS JOIN LATERAL ({AS_OF}) v
-         ORDER BY v.close_ns"
-    );
-    let rows = sqlx::query(AssertSqlSafe(statement))
-        .bind(symbol)
-        .bind(timeframe.name())
-        .bind(stored(as_of_sequence))
-        .bind(i64::from(count.min(BARS_MAX)))
-        .fetch_all(pool)
-        .await?;
-    Ok(read_all(&rows, BarRow::read)?)
-}
 
 /// The last `count` bars of a series that close in [`from_ns`, `to_ns`), oldest first.
 pub async fn bars_between(

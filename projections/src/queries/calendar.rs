@@ -112,19 +112,6 @@ fn action(row: Reading<'_>) -> Result<ActionRow, sqlx::Error> {
     })
 }
 
-/// The splits of a symbol with an ex-date in (`after`, `until`], both `YYYY-MM-DD`, that MARKET held at
-/// `as_of_sequence`, by ex-date.
-pub async fn splits_between(
-    pool: &PgPool,
-    symbol: &str,
-    after: &str,
-    until: &str,
-    as_of_sequence: u64,
-) -> Result<Vec<ActionRow>, QueryError> {
-    let actions = actions_between(pool, Some(symbol), after, until, as_of_sequence).await?;
-    Ok(actions.into_iter().filter(|action| action.kind == "split").collect())
-}
-
 /// The corporate actions with an ex-date in (`after`, `until`], both `YYYY-MM-DD`, of one symbol or of
 /// all, that MARKET held at `as_of_sequence`, by ex-date and sequence.
 pub async fn actions_between(

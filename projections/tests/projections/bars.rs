@@ -27,8 +27,9 @@ async fn bars_are_exact_and_revisions_keep_what_they_replace() -> Outcome {
     let again = world.append(revision(&first, 98 * SECOND, START + 169 * HOUR), None).await;
     world.catch_up(Name::Bars).await;
 
-    let read = |as_of| queries::bars_before(&world.reader, "BRK.B", Timeframe::H1, as_of, 10);
-    let closes = |rows: Vec<queries::BarRow>| rows.iter().map(|row| row.close).collect::<Vec<_>>();
+    let symbols = ["BRK.B".to_owned()];
+    let read = |as_of| queries::history(&world.reader, &symbols, Some(Timeframe::H1), as_of, 10);
+    let closes = |history: queries::History| history.bars.iter().map(|row| row.bar.close).collect::<Vec<_>>();
     assert_eq!(closes(read(1).await?), [Price(123_456_789_012)]);
     assert_eq!(closes(read(2).await?), [Price(123_456_789_012), Price(124 * SECOND)]);
     assert_eq!(closes(read(revised).await?), [Price(99 * SECOND), Price(124 * SECOND)]);

@@ -1,6 +1,7 @@
 //! The projections against a real PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
+mod adjusted;
 mod as_of;
 mod bars;
 mod fleet;

@@ -256,8 +256,9 @@ async fn every_projection_follows_its_stream() -> Outcome {
     }
     running.stop().await;
     assert_eq!(queries::session_state(&world.reader, "XNYS").await?.unwrap().phase, "closed");
-    let splits = queries::splits_between(&world.reader, "AAPL", "2024-01-01", "2024-01-02", u64::MAX).await?;
-    assert_eq!(splits[0].value, Price(4 * SECOND));
+    let actions =
+        queries::actions_between(&world.reader, Some("AAPL"), "2024-01-01", "2024-01-02", u64::MAX).await?;
+    assert_eq!((actions[0].kind.as_str(), actions[0].value), ("split", Price(4 * SECOND)));
     assert_eq!(queries::corporate_actions(&world.reader, 100).await?.actions.len(), 1);
     assert!(queries::corporate_actions(&world.reader, 1).await?.actions.is_empty());
     assert_eq!(queries::heartbeats(&world.reader).await?[0].state, "ready");

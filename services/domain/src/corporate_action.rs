@@ -2,15 +2,17 @@
 //!
 //! Raw prices drive orders and fills; a split changes the quantity of positions and open orders.
 //! Adjusted prices are views for indicators and charts, restated as of a decision and never with later
-//! knowledge ([`adjust_as_of`]).
+//! knowledge ([`adjust_as_of`]); charts may restate dividends too ([`Restatement`]), decisions never do,
+//! for a dividend pays cash.
 //!
-//! Deliberately absent: dividend-adjusted prices (a dividend pays cash), mergers, spin-offs, and the
-//! reading of files.
+//! Deliberately absent: mergers, spin-offs, and the reading of files.
 
 mod adjust;
+mod restate;
 mod split;
 
 pub use adjust::{adjust_as_of, adjust_bar};
+pub use restate::{Adjustment, LastClose, Restatement, UnknownAdjustment, Unrestatable};
 pub use split::{InvalidRatio, SplitQuantity, SplitRatio, Unadjustable};
 
 use chrono::NaiveDate;

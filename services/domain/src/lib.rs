@@ -20,3 +20,4 @@ pub mod sizing;
 pub mod risk;
 pub mod matching;
 pub mod performance;
+pub mod key_statistics;

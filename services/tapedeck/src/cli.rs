@@ -2,6 +2,7 @@
 
 mod access;
 mod looking;
+mod market;
 mod running;
 mod strategy;
 mod trading;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use access::{TokenCommand, UserCommand};
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
+pub use market::{Actions, Bars, Findings};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use trading::{AccountOptions, Halt, OrderCommand, Positions};
@@ -149,6 +151,12 @@ pub enum Command {
     /// Orders
     #[command(subcommand)]
     Order(OrderCommand),
+    /// List bars of a symbol, restated and with averages as wanted; without a symbol, the symbols
+    Bars(Bars),
+    /// List splits and dividends
+    Actions(Actions),
+    /// List findings about the data
+    Findings(Findings),
     /// List positions, now or as of a moment of the past
     Positions(Positions),
     /// Show accounts, now or as of a moment of the past

@@ -31,6 +31,11 @@ fn import_reports_every_bad_row_and_keeps_the_good_ones() -> Outcome {
     assert_eq!(report["rejected"][0]["field"], "open", "{report}");
     assert_eq!(report["rejected"][0]["value"], "-10", "{report}");
 
+    // What was imported is listed once it was folded, and the command says so.
+    let early = home.run(&["bars", "TEST", "--tape", "bad", "--json"])?;
+    assert_eq!(early.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&early.stderr).contains("tapedeck run projector"), "{early:?}");
+
     let strict = home.run(&["import", &path, "--tape", "strict", "--strict", "--json"])?;
     assert!(!strict.status.success());
     Ok(())

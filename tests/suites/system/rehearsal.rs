@@ -62,6 +62,26 @@ fn run_again_it_says_that_it_is_complete() -> Outcome {
     assert_eq!(first["chain_hash"], second["chain_hash"]);
     assert_eq!(second["complete_before"].as_bool(), Some(true), "{second}");
     assert_eq!(second["bars"].as_u64(), Some(0), "{second}");
+    bars_are_listed(&home)
+}
+
+/// Series, bars in each adjustment with their averages, and the actions that make the difference.
+fn bars_are_listed(home: &Home) -> Outcome {
+    let series = home.json(&["bars"])?;
+    let aapl = series.as_array().into_iter().flatten().find(|row| row["symbol"] == "AAPL");
+    assert!(aapl.is_some_and(|row| row["timeframe"] == "1h"), "{series}");
+    let bac = home.json(&["bars", "bac", "--limit", "3", "--sma", "1,2", "--adjustment", "raw"])?;
+    assert_eq!(bac.as_array().map(Vec::len), Some(3), "{bac}");
+    assert_eq!(bac[0]["sma"][0], bac[0]["close"], "{bac}");
+    let split = home.json(&["bars", "BAC", "--limit", "3", "--sma", "1,2"])?;
+    // Nothing was split in this week.
+    assert_eq!(bac, split);
+    let none = home.run(&["bars", "AAPL", "--timeframe", "1d", "--json"])?;
+    assert_eq!(none.status.code(), Some(3));
+    let said = String::from_utf8_lossy(&none.stderr).into_owned();
+    assert!(said.contains("there are 1h"), "{said}");
+    assert_eq!(home.run(&["bars", "AAPL", "--sma", "0"])?.status.code(), Some(2));
+    assert_eq!(home.json(&["findings", "--limit", "1"])?.as_array().map(Vec::len), Some(0));
     Ok(())
 }
 

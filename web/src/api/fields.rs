@@ -18,7 +18,7 @@ use utoipa::openapi::{RefOr, Required};
 
 use super::Problem;
 use crate::error::PageError;
-use crate::pages::Params;
+use crate::pages::{Params, chart};
 use crate::probe::Connection;
 use crate::view::EXPECTED_TIME;
 
@@ -39,6 +39,11 @@ const PATH: &str = "^[!-)+-\\-/-=?-~]+(\\.[!-)+-\\-/-=?-~]+)*$";
 /// Longest subject, in bytes.
 const SUBJECT_BYTES_MAX: usize = 200;
 
+/// A symbol: a comma would end it where several are listed.
+const SYMBOL: &str = "^[!-+\\--~]+$";
+/// Lengths of averages, or none.
+const AVERAGES: &str = "^(off|([1-9][0-9]{0,3}|10000)(,([1-9][0-9]{0,3}|10000)){0,3})$";
+
 /// What the value of a field can be.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
@@ -56,6 +61,12 @@ pub enum Kind {
     Whole(u64, u64),
     /// A sequence of a stream.
     Sequence,
+    /// A symbol, for example `AAPL`.
+    Symbol,
+    /// Up to four lengths of averages in bars, such as `20,50`, or `off`.
+    Averages,
+    /// A date of exchange time.
+    Date,
     /// A date of exchange time or an instant.
     Time,
     /// A sequence of TRADING, `seq:N`, or an instant.
@@ -246,6 +257,9 @@ impl Kind {
             Self::Choice(choices) => format!("one of {}", choices.join(", ")),
             Self::Whole(least, most) => format!("a whole number from {least} to {most}"),
             Self::Sequence => "a sequence, a whole number".to_owned(),
+            Self::Symbol => chart::EXPECTED_SYMBOL.to_owned(),
+            Self::Averages => chart::EXPECTED_LENGTHS.to_owned(),
+            Self::Date => "a date, YYYY-MM-DD".to_owned(),
             Self::Time => EXPECTED_TIME.to_owned(),
             Self::Moment => "seq:N or an instant such as 2020-01-02T15:30:00Z".to_owned(),
             Self::Cursor => "a cursor that an answer of this list named".to_owned(),
@@ -272,6 +286,9 @@ impl Kind {
             Self::Choice(choices) => choices.contains(&value),
             Self::Whole(least, most) => whole(least, most),
             Self::Sequence => whole(0, WHOLE_MAX),
+            Self::Symbol => chart::symbol(value).is_ok(),
+            Self::Averages => chart::lengths(value).is_ok(),
+            Self::Date => value.parse::<NaiveDate>().is_ok(),
             Self::Time => value.parse::<NaiveDate>().is_ok() || instant(),
             Self::Moment => match value.strip_prefix("seq:") {
                 Some(number) => number.bytes().all(|byte| byte.is_ascii_digit()) && number.len() <= 15,
@@ -302,6 +319,9 @@ impl Kind {
             Self::Choice(choices) => text().enum_values(Some(choices.iter().copied())).build(),
             Self::Whole(least, most) => whole(least, most),
             Self::Sequence => whole(0, WHOLE_MAX),
+            Self::Symbol => text().max_length(Some(chart::SYMBOL_BYTES_MAX)).pattern(Some(SYMBOL)).build(),
+            Self::Averages => text().pattern(Some(AVERAGES)).build(),
+            Self::Date => format(KnownFormat::Date),
             Self::Time => return either(format(KnownFormat::Date), format(KnownFormat::DateTime)),
             Self::Moment => {
                 return either(text().pattern(Some(MOMENT)).build(), format(KnownFormat::DateTime));

@@ -17,6 +17,8 @@
 
 mod account;
 mod control;
+mod bars;
+mod facts;
 pub mod fields;
 mod market;
 mod operate;
@@ -80,6 +82,10 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(status::status))
         .routes(routes!(account::equity))
         .routes(routes!(market::market))
+        .routes(routes!(bars::symbols))
+        .routes(routes!(bars::bars))
+        .routes(routes!(facts::corporate_actions))
+        .routes(routes!(facts::findings))
         .routes(routes!(control::halt))
         .routes(routes!(control::resume))
         .routes(routes!(user::session))

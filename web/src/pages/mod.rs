@@ -20,6 +20,7 @@
 //!    link has the attribute `data-open` (`Enter`), the first filter `data-filter` (`/`).
 //! 5. A browser test: `checkPage` of `tests/browser/checks.ts` with the page's path.
 
+pub mod chart;
 pub mod csv;
 pub mod events;
 mod layout;
@@ -80,6 +81,7 @@ impl Page {
     /// `y` System, `l` Logs, `t` Settings.
     pub const ALL: &'static [&'static Self] = &[
         &overview::PAGE,
+        &chart::PAGE,
         &orders::PAGE,
         &positions::PAGE,
         &strategies::PAGE,

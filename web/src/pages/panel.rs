@@ -26,7 +26,6 @@ pub enum Of {
     /// An account; the empty one stands for the first.
     Account,
     /// A symbol.
-    #[expect(dead_code, reason = "for the panels of the Chart page, which joins from its own branch")]
     Symbol,
     /// The whole deck: nothing stands behind the dot.
     Deck,

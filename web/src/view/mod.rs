@@ -8,6 +8,8 @@ mod size;
 mod time;
 
 pub use filter::{EXPECTED_TIME, from_time, to_time};
-pub use number::{Signed, count, money, percent, price, quantity, ratio, signed_money, signed_percent};
+pub use number::{
+    Signed, count, money, percent, price, quantity, ratio, signed_money, signed_percent, volume,
+};
 pub use size::size;
 pub use time::{Instant, duration_words, latency, market_time};

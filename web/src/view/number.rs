@@ -1,6 +1,6 @@
 //! Numbers as text: thousands separated, money at cents, gain and loss with sign and arrow.
 
-use domain::money::{Amount, E9, Price, Quantity, div_half_even};
+use domain::money::{Amount, E9, Price, Quantity, Volume, div_half_even};
 
 /// A gain or a loss as text. Colour alone never says which: the text has a sign and the arrow a shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,12 @@ pub fn price(price: Price) -> String {
 pub fn quantity(quantity: Quantity) -> String {
     let text = fixed(i128::from(quantity.0).unsigned_abs(), 9, 0);
     if quantity.0 < 0 { format!("−{text}") } else { text }
+}
+
+/// Traded volume in shares, exact.
+#[must_use]
+pub fn volume(volume: Volume) -> String {
+    fixed(i128::from(volume.0).unsigned_abs(), 3, 0)
 }
 
 /// A share as a percentage with two decimal places: `12.50 %`; a dash when it is undefined.

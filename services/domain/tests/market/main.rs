@@ -9,6 +9,8 @@ mod bar;
 mod calendar;
 mod corporate_action;
 mod indicator;
+mod key_statistics;
 mod money;
 mod performance;
 mod reference;
+mod restate;

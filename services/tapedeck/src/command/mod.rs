@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod holdings;
 pub mod import;
 pub mod logs;
+pub mod market;
 pub mod order;
 pub mod parked;
 pub mod projection;

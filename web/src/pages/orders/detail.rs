@@ -78,6 +78,8 @@ struct Order {
     fills: Vec<FillRow>,
     /// The chain behind the newest thing that happened to it.
     chain: Option<String>,
+    /// The chart of its symbol, at the time of its approval.
+    chart: String,
     cancel: Option<String>,
     keys: FormKeys,
 }
@@ -175,6 +177,7 @@ impl Order {
             history: detail.history.iter().rev().map(EventRow::of).collect(),
             fills: detail.fills.iter().rev().map(FillRow::of).collect(),
             chain: known.map(|id| Url::Chain(id).to_string()),
+            chart: format!("{}#t={}", Url::Symbol(&order.symbol), order.approved_ns / 1_000_000_000),
             cancel: cancel.then(|| Url::OrderCancel(&order.order_id).to_string()),
             keys,
         }

@@ -1,0 +1,188 @@
+//! The Chart page: what it shows of a symbol, its bars as JSON and as a file, its way there.
+
+use axum::http::StatusCode;
+use contracts::v1::event::Body as EventBody;
+use contracts::v1::{ActionKind, CorporateAction, Event, Origin};
+use contracts::{Subject, event_id, to_timestamp};
+use serde_json::Value;
+
+use super::Deck;
+use super::script::NOW_NS;
+
+async fn json(deck: &Deck, path: &str) -> Value {
+    let answer = deck.get(path).await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+    serde_json::from_str(&answer.text).unwrap()
+}
+
+/// Two for one on the script's day, which its bars of that day do not know; and a dividend of the day before.
+fn actions() -> Vec<(Subject, Event)> {
+    let action = |ex_date: &str, kind: ActionKind, value_e9: i64| {
+        let event = Event {
+            id: event_id("script", ex_date, 0),
+            event_time: Some(to_timestamp(NOW_NS)),
+            source: "script".to_owned(),
+            body: Some(EventBody::CorporateAction(CorporateAction {
+                symbol: "AAPL".to_owned(),
+                ex_date: ex_date.to_owned(),
+                kind: kind.into(),
+                value_e9,
+                origin: Origin::Rehearsal.into(),
+            })),
+            ..Event::default()
+        };
+        (Subject::for_event(&event, None).unwrap(), event)
+    };
+    vec![
+        action("2026-01-05", ActionKind::Dividend, 250_000_000),
+        action("2026-01-07", ActionKind::Split, 2_000_000_000),
+    ]
+}
+
+#[tokio::test]
+async fn the_page_says_what_the_chart_draws() {
+    let deck = Deck::traded().await;
+    deck.append(actions()).await;
+    let page = deck.get("/chart/AAPL").await.text;
+    for text in [
+        "<h1>AAPL</h1>",
+        "data-source=\"/api/v1/bars?symbol=AAPL&#38;timeframe=1h&#38;adjustment=split&#38;sma=20%2C50&#38;limit=1000\"",
+        "data-fills=\"/chart/AAPL/fills.json?account=\"",
+        "data-topics=\"clock.paper,chart-latest.AAPL,chart-lines.AAPL,chart-fills.AAPL,",
+        "data-chart-state=\"loading\"",
+        // The newest bar, the fill, the position's average, the statistics, the actions.
+        "data-label=\"Close\" class=\"r num\">191.50",
+        "data-at=\"1767727800\"",
+        "entry <a href=\"/positions?account=paper\">momentum 120</a></dt><dd class=\"num\">190.00",
+        "<dt>52-week high</dt><dd class=\"num\">192.50",
+        ">2 for 1<",
+        ">0.25 per share<",
+        "Nothing was found about this symbol",
+    ] {
+        assert!(page.contains(text), "{text} is missing in {page}");
+    }
+    // A limit order is a line of its own; the list of fills is that of the symbol.
+    let other = deck.get("/chart/BRK.B").await.text;
+    assert!(other.contains("limit <a href=\"/orders/") && other.contains("momentum BUY 10"), "{other}");
+    assert!(other.contains("No fills of BRK.B yet") && other.contains("data-fill=\"0\""));
+}
+
+#[tokio::test]
+async fn the_address_holds_what_is_shown_and_a_wrong_field_is_named() {
+    let deck = Deck::traded().await;
+    let page = deck.get("/chart/AAPL?timeframe=1d&adjustment=raw&sma=off&account=paper").await.text;
+    assert!(page.contains("No bars of AAPL in 1d") && page.contains("data-chart-state=\"empty\""));
+    assert!(page.contains("tapedeck import FILE --symbol AAPL --timeframe 1d"));
+    // The series that there is stays a tab away, with the rest of the address.
+    assert!(
+        page.contains("href=\"/chart/AAPL?adjustment=raw&#38;sma=off&#38;account=paper&#38;timeframe=1h\""),
+        "{page}"
+    );
+    for (query, named) in [
+        ("timeframe=2h", "timeframe = \"2h\": expected one of 1m"),
+        ("adjustment=no", "adjustment = \"no\": expected one of raw, split, total-return"),
+        ("sma=0", "sma = \"0\": expected up to 4 lengths"),
+        ("before=x", "before = \"x\": expected a cursor"),
+    ] {
+        let answer = deck.get(&format!("/chart/AAPL?{query}")).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(answer.text.contains(named), "{}", answer.text);
+    }
+    assert_eq!(deck.get("/chart/A%20B").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn the_way_there_leads_to_the_symbol_that_was_traded_last() {
+    let deck = Deck::traded().await;
+    for (path, leads) in [
+        ("/chart", "/chart/AAPL"),
+        ("/chart?sma=5", "/chart/AAPL?sma=5"),
+        ("/chart?symbol=brk.b&adjustment=raw", "/chart/BRK.B?adjustment=raw"),
+        ("/chart/brk.b?timeframe=1h", "/chart/BRK.B?timeframe=1h"),
+    ] {
+        let answer = deck.get(path).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}");
+        assert_eq!(answer.headers["location"], leads, "{path}");
+    }
+    let places = deck.get("/palette.json").await.text;
+    assert!(places.contains("\"url\":\"/chart\"") && places.contains("\"url\":\"/chart/AAPL\""), "{places}");
+    let empty = Deck::empty().await;
+    empty.settle().await;
+    let page = empty.get("/chart").await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains("No bars. Import some: <code>tapedeck import FILE</code>"), "{}", page.text);
+    let page = empty.get("/chart/AAPL").await.text;
+    assert!(page.contains("No bars of AAPL in 1h") && page.contains("Never traded"));
+}
+
+#[tokio::test]
+async fn bars_come_as_json_part_by_part() {
+    let deck = Deck::traded().await;
+    let first = json(&deck, "/api/v1/bars?symbol=aapl&sma=1,2&limit=1").await;
+    assert_eq!((&first["symbol"], &first["timeframe"]), (&"AAPL".into(), &"1h".into()));
+    assert_eq!(first["items"][0]["close"], "191.5");
+    assert_eq!(first["items"][0]["sma"], serde_json::json!(["191.5", "190.75"]));
+    let cursor = first["next"].as_str().unwrap();
+    let second = json(&deck, &format!("/api/v1/bars?symbol=AAPL&sma=1,2&limit=1&cursor={cursor}")).await;
+    assert_eq!(second["items"][0]["sma"], serde_json::json!(["190", null]));
+    assert_eq!(second["next"], Value::Null);
+    let none = json(&deck, "/api/v1/bars?symbol=AAPL&from=2026-01-07").await;
+    assert_eq!(none["items"], Value::Array(Vec::new()));
+    for (query, status, field) in [
+        ("symbol=AAPL&timeframe=2h", 422, "timeframe".into()),
+        ("symbol=AAPL&limit=2001", 422, "limit".into()),
+        ("symbol=AAPL&cursor=1", 422, "cursor".into()),
+        ("symbol=AAPL&from=soon", 422, "from".into()),
+        ("symbol=AAPL&smaa=5", 400, Value::Null),
+        ("symbol=NVDA", 404, Value::Null),
+        ("symbol=AAPL&timeframe=1d", 404, Value::Null),
+    ] {
+        let answer = deck.get(&format!("/api/v1/bars?{query}")).await;
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{query}");
+        let body: Value = serde_json::from_str(&answer.text).unwrap();
+        assert_eq!((&body["status"], &body["field"]), (&status.into(), &field), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn symbols_actions_and_fills_come_as_json() {
+    let deck = Deck::traded().await;
+    deck.append(actions()).await;
+    let symbols = json(&deck, "/api/v1/symbols?limit=1").await;
+    assert_eq!(symbols["items"][0]["symbol"], "AAPL");
+    assert_eq!(symbols["items"][0]["series"][0]["bars"], 2);
+    let cursor = symbols["next"].as_str().unwrap();
+    let rest = json(&deck, &format!("/api/v1/symbols?limit=1&cursor={cursor}")).await;
+    assert_eq!((&rest["items"][0]["symbol"], &rest["next"]), (&"BRK.B".into(), &Value::Null));
+    let actions = json(&deck, "/api/v1/corporate-actions?symbol=AAPL&limit=1").await;
+    assert_eq!((&actions["items"][0]["kind"], &actions["items"][0]["value"]), (&"split".into(), &"2".into()));
+    let cursor = actions["next"].as_str().unwrap();
+    let rest = json(&deck, &format!("/api/v1/corporate-actions?limit=1&cursor={cursor}")).await;
+    assert_eq!((&rest["items"][0]["ex_date"], &rest["next"]), (&"2026-01-05".into(), &Value::Null));
+    let some = json(&deck, "/api/v1/corporate-actions?from=2026-01-06&to=2026-01-07").await;
+    assert_eq!(some["items"].as_array().map(Vec::len), Some(1));
+    let wrong = deck.get("/api/v1/corporate-actions?from=2026").await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(json(&deck, "/api/v1/findings").await["items"], Value::Array(Vec::new()));
+    let fills = json(&deck, "/chart/AAPL/fills.json?from=2026-01-06&to=2026-01-06").await;
+    assert_eq!((&fills["fills"][0]["side"], &fills["fills"][0]["quantity"]), (&"buy".into(), &"120".into()));
+    assert_eq!(fills["more"], false);
+    let none = json(&deck, "/chart/AAPL/fills.json?to=2026-01-05").await;
+    assert_eq!(none["fills"], Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn the_file_holds_the_bars_with_their_averages() {
+    let deck = Deck::traded().await;
+    let answer = deck.get("/bars.csv?symbol=AAPL&sma=2").await;
+    assert_eq!(answer.headers["content-disposition"], "attachment; filename=\"AAPL-1h-split.csv\"");
+    let lines: Vec<&str> = answer.text.lines().collect();
+    assert_eq!(lines[0], "start,close_time,open,high,low,close,volume,vwap,sma_2");
+    assert_eq!(
+        lines[1],
+        "2026-01-06T18:30:00.000Z,2026-01-06T19:30:00.000Z,191.5,192.5,190.5,191.5,1000,,190.75"
+    );
+    assert_eq!((lines.len(), lines[2].ends_with(",,")), (3, true));
+    assert_eq!(deck.get("/bars.csv?symbol=NVDA").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(deck.get("/bars.csv?symbol=AAPL&side=buy").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
