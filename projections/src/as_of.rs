@@ -55,7 +55,12 @@ impl FromStr for Moment {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parse = || match text.strip_prefix("seq:") {
             Some(number) => number.parse().ok().map(Self::Sequence),
-            None => DateTime::parse_from_rfc3339(text).ok()?.timestamp_nanos_opt().map(Self::Instant),
+            None => {
+                let time = DateTime::parse_from_rfc3339(text).ok()?;
+                // Where the nanoseconds end, before 1677 and after 2262, nothing has happened.
+                let end = if time.timestamp() < 0 { i64::MIN } else { i64::MAX };
+                Some(Self::Instant(time.timestamp_nanos_opt().unwrap_or(end)))
+            }
         };
         parse().ok_or_else(|| NoMoment(text.chars().take(40).collect()))
     }

@@ -85,6 +85,7 @@ static SERIES: Table = Table {
         column("first_close_ns", Kind::Int),
         column("last_close_ns", Kind::Int),
         column("sequence", Kind::Int),
+        column("live_close_ns", Kind::Int),
     ],
 };
 

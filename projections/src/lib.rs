@@ -32,12 +32,14 @@ mod fingerprint;
 mod lead;
 pub mod as_of;
 pub mod queries;
+mod fleet;
 
 pub use connect::{
     ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
 };
 pub use describe::{Description, KIND_SUBJECTS, describe, kind_subjects};
 pub use fingerprint::{Fingerprint, FingerprintError, fingerprint};
+pub use fleet::{Setting, StrategyReport, Subscription, strategy_reports};
 pub use lead::{Lead, lead};
 pub use logs::severity;
 pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownProjection, heads};

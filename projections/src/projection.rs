@@ -51,7 +51,7 @@ impl Name {
 
     /// Name of the projection and of its schema.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Bars => "bars",
             Self::Calendar => "calendar",
@@ -66,7 +66,11 @@ impl Name {
     /// Version of the fold. A higher one than the read model's makes the projector rebuild by itself.
     #[must_use]
     pub fn version(self) -> u32 {
-        1
+        match self {
+            // 2: how far the live bars of a series reach.
+            Self::Bars => 2,
+            _ => 1,
+        }
     }
 
     /// The stream that is folded.

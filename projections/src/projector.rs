@@ -146,11 +146,13 @@ impl Projector {
             let deliveries = pump.next().await?;
             let folded = fold(projection.as_mut(), name, &mut connection, name.name(), deliveries).await?;
             self.park(&folded).await?;
-            if projection.prepare(&mut connection, name.name()).await? {
-                self.trim(&mut connection, name).await?;
-            }
+            let opened = projection.prepare(&mut connection, name.name()).await?;
             if !commit(&mut connection, projection.as_mut(), name, &checkpoint, &folded).await? {
                 return Ok(());
+            }
+            // Only now: a day without rows yet looks like one whose rows the stream has let go of.
+            if opened {
+                self.trim(&mut connection, name).await?;
             }
             checkpoint.sequence = folded.sequence;
             *progressed = true;

@@ -24,7 +24,9 @@ mod overview;
 mod parked;
 pub(crate) mod past;
 mod reading;
+mod records;
 mod snapshot;
+mod strategies;
 mod turn;
 
 use serde::Serialize;
@@ -47,9 +49,7 @@ pub use chain::{EventFilter, EventRow, chain, event, events, last_events};
 pub use counts::{Counts, bar_dates, counts, orders_open};
 pub use database::{DatabaseHealth, clock_ms, database_health};
 pub use deciding::{DecisionPrices, decision_prices};
-pub use decisions::{
-    DecisionFilter, DecisionRow, SignalFilter, SignalRow, StrategyRow, risk_decisions, signals, strategies,
-};
+pub use decisions::{DecisionFilter, DecisionRow, SignalFilter, SignalRow, risk_decisions, signals};
 pub use jobs::{JobRow, jobs, open_jobs};
 pub use lists::{list_decisions, list_fills, list_orders, list_signals};
 pub use logs::{LOG_LINES_MAX, LogFilter, LogRow, LogTurn, logs, logs_after};
@@ -60,9 +60,13 @@ pub use orders::{
     FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, average, fills, load_order,
     order, orders,
 };
-pub use overview::{QualityCount, latest_equity, parked_open, peak_equity, quality_counts};
+pub use overview::{
+    DenialCount, QualityCount, denials_today, latest_equity, parked_open, peak_equity, quality_counts,
+};
 pub use parked::{ParkedRow, parked, parked_message, parked_same};
+pub use records::{TrackRecord, TrackRecords};
 pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};
+pub use strategies::{StrategyRow, strategies};
 pub use turn::{Cursor, NoCursor, Part, Turn};
 
 /// Most rows of one answer.
@@ -77,7 +81,7 @@ pub enum QueryError {
 }
 
 /// Rows, newest first, and where the next page begins.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Page<T> {
     /// The rows.
     pub rows: Vec<T>,

@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[expect(dead_code, reason = "nothing is asked but whether it is ready")]
 #[path = "million/mod.rs"]
 mod million;
 

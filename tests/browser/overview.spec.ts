@@ -91,3 +91,15 @@ test("j and k move through the rows of a table", async ({ page }) => {
   await page.keyboard.press("k");
   expect(await focused()).toBe(first);
 });
+
+test("an alert leads to what it tells of, and nothing on the page waits for a later version", async ({ page }) => {
+  await openOverview(page);
+  // Risk denies something in every session of the demo.
+  const denied = page.locator("#alerts a[href^='/events/chain/']").first();
+  await expect(denied).toBeVisible({ timeout: 60_000 });
+  await expect(page.locator("main")).not.toContainText("News");
+  await page.locator("#pause").click();
+  await denied.click();
+  await page.waitForURL(/\/events\/chain\//);
+  await expect(page.locator("#chain")).toContainText(/denied/i);
+});

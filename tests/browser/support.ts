@@ -6,6 +6,13 @@ import { expect, type Page } from "@playwright/test";
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
 
+/** The directory of the system under test. */
+export function testHome(): string {
+  const home = process.env["TAPEDECK_TEST_HOME"];
+  if (!home) throw new Error("TAPEDECK_TEST_HOME: expected the directory of the running system");
+  return home;
+}
+
 /** Collects whatever the page complains about. */
 export function complaints(page: Page): string[] {
   const found: string[] = [];

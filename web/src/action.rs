@@ -9,7 +9,6 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use contracts::v1::StrategyMode;
 use runtime::command::{self, Caller};
 
 use crate::app::App;
@@ -33,12 +32,19 @@ pub struct CommandForm {
     mode: String,
     #[serde(default)]
     reason: String,
+    #[serde(default)]
+    back: String,
 }
 
 impl CommandForm {
     /// The reason as it was given, without spaces around it.
     pub fn stated_reason(&self) -> &str {
         self.reason.trim()
+    }
+
+    /// The page that a form without a script leads back to.
+    fn back(&self) -> &'static str {
+        if self.back == "/strategies" { "/strategies" } else { "/" }
     }
 
     /// The reason given, for the audit.
@@ -82,13 +88,9 @@ pub async fn enable_strategy(
     let name = registered(&app, name).await?;
     // One key used for two strategies is two commands.
     let caller = Caller { key: format!("{name}/{}", caller.key), ..caller };
-    let mode = match form.mode.as_str() {
-        "shadow" => StrategyMode::Shadow,
-        "paper" => StrategyMode::Paper,
-        other => return Err(field("mode", other, "shadow or paper")),
-    };
+    let mode = command::strategy_mode(&form.mode).map_err(crate::pages::strategies::failed)?;
     command::enable_strategy(&app.context.tape, &caller, &name, mode).await.map_err(tape)?;
-    Ok(done(&headers, &format!("{name} starts ({}).", form.mode), "/"))
+    Ok(done(&headers, &format!("{name} starts ({}).", form.mode), form.back()))
 }
 
 /// Stops a strategy; its positions stay.
@@ -105,7 +107,7 @@ pub async fn disable_strategy(
     command::disable_strategy(&app.context.tape, &caller, &name, "stopped from the dashboard")
         .await
         .map_err(tape)?;
-    Ok(done(&headers, &format!("{name} stops; its positions stay."), "/"))
+    Ok(done(&headers, &format!("{name} stops; its positions stay."), form.back()))
 }
 
 /// Who commands; refuses a form that is not the visitor's own or has no key.
@@ -115,9 +117,11 @@ pub fn caller(app: &App, headers: &HeaderMap, form: &CommandForm) -> Result<Call
     caller_of(app, headers, token, &form.key)
 }
 
-/// Who commands with a token and an idempotency key.
+/// Who commands with a token and an idempotency key. A program shows its API token on purpose, where a
+/// browser sends a cookie by itself: only the latter must also prove that the site's own page asks.
 pub fn caller_of(app: &App, headers: &HeaderMap, token: &str, key: &str) -> Result<Caller, PageError> {
-    if !app.sessions.admits(headers, token) {
+    let actor = app.actor(headers)?;
+    if !actor.program && !app.sessions.admits(headers, token) {
         return Err(PageError::Token);
     }
     let good =
@@ -125,17 +129,18 @@ pub fn caller_of(app: &App, headers: &HeaderMap, token: &str, key: &str) -> Resu
     if !good {
         return Err(field("key", key, "an idempotency key of 8 to 64 letters, digits and -"));
     }
-    Ok(Caller { actor: app.actor(headers)?.name, key: key.to_owned() })
+    Ok(Caller { actor: actor.name, key: key.to_owned() })
 }
 
 /// The word that a command needs, whatever the page did.
-pub fn expect_word(form: &CommandForm, word: &'static str) -> Result<(), PageError> {
+pub fn expect_word(form: &CommandForm, word: &str) -> Result<(), PageError> {
     if form.word.trim() == word { Ok(()) } else { Err(field("word", &form.word, word)) }
 }
 
-async fn registered(app: &App, name: String) -> Result<String, PageError> {
-    let strategies = crate::pages::overview::strategy_names(app).await?;
-    if strategies.contains(&name) { Ok(name) } else { Err(PageError::Missing(format!("strategy {name:?}"))) }
+/// The tape is asked, not the read model: one that was registered a moment ago can be switched.
+pub async fn registered(app: &App, name: String) -> Result<String, PageError> {
+    let known = command::registration(&app.context.tape, &name).await.map_err(tape)?.is_some();
+    if known { Ok(name) } else { Err(PageError::Missing(format!("strategy {name:?}"))) }
 }
 
 fn field(field: &'static str, value: &str, expected: &str) -> PageError {
@@ -150,12 +155,14 @@ pub fn tape(error: impl std::fmt::Display) -> PageError {
 /// The page's script shows the notice; without a script the page at `back` is loaded again.
 pub fn done(headers: &HeaderMap, notice: &str, back: &str) -> Response {
     if headers.contains_key("hx-request") {
-        Html(
-            askama::filters::escape(notice, askama::filters::Html)
-                .map_or_else(|_| String::new(), |text| format!("<span class=\"good\">{text}</span>")),
-        )
-        .into_response()
+        Html(notice_line(notice)).into_response()
     } else {
         Redirect::to(back).into_response()
     }
+}
+
+/// A notice as the page's script shows it.
+pub fn notice_line(text: &str) -> String {
+    let text = askama::filters::escape(text, askama::filters::Html);
+    text.map_or_else(|_| String::new(), |text| format!("<span class=\"good\">{text}</span>"))
 }

@@ -8,6 +8,7 @@ use crate::access::Throttle;
 use crate::api::Repeats;
 use crate::assets::Assets;
 use crate::config::WebConfig;
+use crate::fleet::Fleet;
 use crate::health::Freshness;
 use crate::history::Histories;
 use crate::live::Hub;
@@ -40,6 +41,8 @@ pub struct App {
     pub freshness: Freshness,
     /// What the numbers of an account's past add up to.
     pub history: Histories,
+    /// What the strategies have done so far.
+    pub fleet: Fleet,
     /// The state as of a moment.
     pub timeline: Timeline,
     /// How fast the read models move.
@@ -63,6 +66,7 @@ impl App {
             freshness: Freshness::default(),
             history: Histories::default(),
             rates: Rates::default(),
+            fleet: Fleet::default(),
             timeline: Timeline::new(Arc::clone(&context.tape)),
             context,
             config,

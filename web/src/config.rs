@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use runtime::StrategyAccess;
 use sqlx::PgPool;
 
 use crate::access::Store;
@@ -107,6 +108,8 @@ pub struct WebConfig {
     pub stale_after: Duration,
     /// Program version, shown in the footer.
     pub version: String,
+    /// Who makes and removes what an external strategy needs on the server.
+    pub strategies: Arc<dyn StrategyAccess>,
     /// Who answers questions about servers, disk and configuration.
     pub probe: Arc<dyn Probe>,
 }

@@ -98,12 +98,11 @@ impl From<AccessError> for PageError {
             AccessError::Name(name) => {
                 Self::field("name", &name, "1 to 40 lowercase letters, digits, - and _")
             }
-            AccessError::Password => {
-                Self::field("password", "", "10 characters or more, in at most 256 bytes")
-            }
-            AccessError::Exists(..) | AccessError::LastAdmin(_) | AccessError::Full => {
-                Self::Conflict(error.to_string())
-            }
+            AccessError::Password => Self::field("password", "", "10 to 64 characters"),
+            AccessError::Exists(..)
+            | AccessError::LastAdmin(_)
+            | AccessError::Disabled(_)
+            | AccessError::Full => Self::Conflict(error.to_string()),
             AccessError::Missing(kind, name) => Self::Missing(format!("{kind} {name:?}")),
             AccessError::File(_) | AccessError::Malformed(_) | AccessError::Hash(_) => {
                 Self::Access(error.to_string())

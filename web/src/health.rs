@@ -13,7 +13,7 @@ use runtime::ServiceHealth;
 use crate::app::App;
 
 /// How far a projection is behind its stream.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, utoipa::ToSchema)]
 pub struct Lag {
     /// Projection.
     pub name: String,

@@ -23,6 +23,7 @@ mod assets;
 mod health;
 mod operations;
 mod history;
+mod fleet;
 mod live;
 mod view;
 mod browse;

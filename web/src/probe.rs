@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 /// A stream of the tape.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct StreamHealth {
     /// Name.
     pub name: String,
@@ -27,7 +27,7 @@ pub struct StreamHealth {
 }
 
 /// The NATS server and the streams on it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct NatsHealth {
     /// Server version.
     pub version: String,
@@ -40,7 +40,7 @@ pub struct NatsHealth {
 }
 
 /// How severe a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// All is well.
@@ -52,7 +52,7 @@ pub enum Severity {
 }
 
 /// One thing looked at, as `tapedeck doctor` tells it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Finding {
     /// What was looked at.
     pub check: String,
@@ -65,7 +65,7 @@ pub struct Finding {
 }
 
 /// One value of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Setting {
     /// Field, for example `web.bind`.
     pub field: String,
@@ -78,7 +78,7 @@ pub struct Setting {
 }
 
 /// Something secret: whether it is set, never what it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Secret {
     /// Its name.
     pub name: String,
@@ -89,7 +89,7 @@ pub struct Secret {
 }
 
 /// Everything configured.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Settings {
     /// The configuration file; `None` when there is none.
     pub file: Option<String>,
@@ -116,7 +116,7 @@ impl Connection {
 
     /// Its name in addresses.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Nats => "nats",
             Self::Postgres => "postgres",

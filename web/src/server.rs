@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::config::WebConfig;
 use crate::security::{self, Hosts};
 use crate::tls::{self, Peer, TlsListener};
-use crate::{access, action, api, assets, browse, health, live, operations, pages, socket};
+use crate::{access, action, api, assets, health, live, operations, pages};
 
 /// Name of the service, in health and heartbeats.
 const SERVICE: &str = "web";
@@ -183,21 +183,22 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
         .route("/logs.ndjson", get(pages::logs::ndjson))
         .route("/settings", get(pages::settings::page))
         .route("/settings/connections/{name}/test", post(pages::settings::test))
-        .merge(api::system::routes())
+        .route("/settings/users", post(pages::settings::users::add))
+        .route("/settings/users/{name}/{task}", post(pages::settings::users::change))
+        .route("/settings/tokens", post(pages::settings::users::create_token))
+        .route("/settings/tokens/{name}/revoke", post(pages::settings::users::revoke_token))
+        .route("/settings/password", post(pages::settings::users::own_password))
         .route("/panels/{name}", get(pages::panel))
         .route("/palette.json", get(pages::palette))
         .route("/trading/halt", post(action::halt))
         .route("/trading/resume", post(action::resume))
+        .route("/strategies", get(pages::strategies::page).post(pages::strategies::register))
+        .route("/guides/{name}", get(pages::strategies::guide))
+        .route("/strategies/{name}", get(pages::strategies::detail))
+        .route("/strategies/{name}/replace", post(pages::strategies::replace))
+        .route("/strategies/{name}/remove", post(pages::strategies::remove))
         .route("/strategies/{name}/enable", post(action::enable_strategy))
         .route("/strategies/{name}/disable", post(action::disable_strategy))
-        .route("/api/v1/orders", get(api::trading::orders))
-        .route("/api/v1/orders/{id}", get(api::trading::order))
-        .route("/api/v1/orders/{id}/cancel", post(api::trading::cancel))
-        .route("/api/v1/fills", get(api::trading::fills))
-        .route("/api/v1/positions", get(api::trading::positions))
-        .route("/api/v1/accounts", get(api::trading::accounts))
-        .route("/api/v1/decisions", get(api::trading::decisions))
-        .route("/api/v1/signals", get(api::trading::signals))
         .route("/events", get(pages::events::page))
         .route("/events/tree", get(pages::events::tree))
         .route("/events/parked", get(pages::events::parked))
@@ -205,16 +206,8 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
         .route("/events/parked/{id}/dismiss", post(pages::events::dismiss))
         .route("/events/chain/{id}", get(pages::events::chain))
         .route("/events/{stream}/{sequence}", get(pages::events::detail))
-        .route("/api/v1/streams", get(browse::api::get_streams))
-        .route("/api/v1/streams/{stream}/subjects", get(browse::api::get_subjects))
-        .route("/api/v1/events", get(browse::api::get_events))
-        .route("/api/v1/events/{stream}/{sequence}", get(browse::api::get_event))
-        .route("/api/v1/chain/{event_id}", get(browse::api::get_chain))
-        .route("/api/v1/parked", get(browse::api::get_parked))
-        .route("/api/v1/ws", get(socket::open))
         .route("/sign-in", get(access::sign_in_page).post(access::sign_in))
         .route("/sign-out", post(access::sign_out))
-        .route("/live", get(pages::live))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(operations::text))

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 
 /// Name of the cookie.
 pub const COOKIE: &str = "tapedeck_session";
@@ -35,15 +35,10 @@ impl Sessions {
         Self { secret, secure, count: AtomicU64::new(0) }
     }
 
-    /// The visitor's session; of a program, which has none, one that names nobody.
+    /// The visitor's session. A program has none: it gets one that names nobody and opens nothing.
     #[must_use]
-    pub fn of(&self, headers: &HeaderMap) -> (String, Option<HeaderValue>) {
-        if let Some(session) = session_of(headers) {
-            return (session, None);
-        }
-        // Nobody's: it names no user, so that it opens nothing.
-        let session = self.unguessable("session");
-        (session, None)
+    pub fn of(&self, headers: &HeaderMap) -> String {
+        session_of(headers).unwrap_or_else(|| self.unguessable("session"))
     }
 
     /// The cookie that keeps `session` for so many seconds; none of them removes it.

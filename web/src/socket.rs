@@ -10,8 +10,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{Query, State};
 use axum::response::Response;
 use base64::Engine as _;
 use event_log::{Hints, LogError, Stored, Tape};
@@ -22,6 +22,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::fields::{Asked, Field, Fields, Kind, field};
+use crate::api::{Details, Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
 
@@ -69,21 +71,34 @@ pub struct Following {
     pub from: Option<u64>,
 }
 
-/// Query of a socket.
-#[derive(Debug, serde::Deserialize)]
-pub struct SocketQuery {
-    #[serde(default)]
-    subject: String,
-    from_sequence: Option<u64>,
+/// What a socket is asked for by.
+#[derive(Debug)]
+pub struct SocketFields;
+
+impl Fields for SocketFields {
+    const FIELDS: &'static [Field] = &[
+        field("subject", Kind::Subject, "Subject or filter of one stream, for example signal.>").needed(),
+        field("from_sequence", Kind::Sequence, "First sequence wanted; left out, from now on"),
+    ];
 }
 
-/// `GET /api/v1/ws?subject=…&from_sequence=…`: events as JSON, one per message.
+/// Events under a subject as they are stored, as JSON, one per message of a WebSocket.
+///
+/// A message is `{stream, sequence, subject, event}`; of one that cannot be read `{stream, sequence, subject,
+/// unreadable, payload}` with the reason and the payload in base64. `{skipped: N}` tells a program that
+/// follows live how many it was too slow for. Close codes: 1001 the server stops, 1008 no answer to pings,
+/// 1011 the tape cannot be read.
+#[utoipa::path(get, path = "/api/v1/ws", tag = "events", operation_id = "follow_events",
+    params(Asked<SocketFields>),
+    responses((status = 101, description = "The socket is open"),
+        (status = 426, body = Details, content_type = "application/problem+json",
+            description = "The request does not ask for a WebSocket"), Problems))]
 pub async fn open(
     State(app): State<Arc<App>>,
-    Query(query): Query<SocketQuery>,
+    query: Asked<SocketFields>,
     upgrade: WebSocketUpgrade,
-) -> Result<Response, PageError> {
-    let subject = query.subject.trim();
+) -> Result<Response, Problem> {
+    let subject = query.get("subject").unwrap_or_default();
     let stream = contracts::stream_of(subject).filter(|_| event_log::is_well_formed(subject));
     let stream = stream.ok_or_else(|| {
         PageError::field(
@@ -94,7 +109,8 @@ pub async fn open(
     })?;
     let place = app.sockets.admit();
     let place = place.ok_or_else(|| PageError::Busy("too many sockets are open".to_owned()))?;
-    let following = Following { stream, filter: subject.to_owned(), from: query.from_sequence };
+    let from = query.get("from_sequence").and_then(|text| text.parse().ok());
+    let following = Following { stream, filter: subject.to_owned(), from };
     let (tape, shutdown) = (Arc::clone(&app.context.tape), app.context.shutdown.clone());
     let serving = move |socket| serve(socket, tape, following, shutdown, place);
     Ok(upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(serving))

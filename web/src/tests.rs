@@ -5,15 +5,18 @@ mod access;
 mod action;
 mod api;
 mod chart;
+mod document;
 mod events;
 mod live;
 mod metrics;
+mod mutations;
 mod orders;
 mod overview;
 mod positions;
 mod script;
 mod security;
 mod socket;
+mod strategies;
 mod system;
 
 use std::sync::Arc;
@@ -53,6 +56,8 @@ pub struct Deck {
     pub tape: Tape,
     /// The same tape, for what only a foreign program would put on it.
     pub memory: MemoryLog,
+    /// Who lets strategies in.
+    pub server: Arc<strategies::Server>,
     home: tempfile::TempDir,
     session: String,
     router: Router,
@@ -107,9 +112,10 @@ impl Deck {
         let access = Store::new(home.path().join("access.json"));
         access.add_user(OWNER, Role::Admin, None).unwrap();
         let session = access.begin_session(OWNER).unwrap();
-        let app = App::new(context, config(pool.clone(), access)).unwrap();
+        let nats = Arc::new(strategies::Server::default());
+        let app = App::new(context, config(pool.clone(), access, Arc::clone(&nats))).unwrap();
         let router = server::router(Arc::clone(&app), Hosts::new([HOST.to_owned()]));
-        Self { app, tape, memory, home, session, router, shutdown, pool, database }
+        Self { app, tape, memory, server: nats, home, session, router, shutdown, pool, database }
     }
 
     /// A site over a tape on which something has happened.
@@ -184,7 +190,7 @@ impl Drop for Deck {
     }
 }
 
-fn config(pool: PgPool, access: Arc<Store>) -> WebConfig {
+fn config(pool: PgPool, access: Arc<Store>, strategies: Arc<strategies::Server>) -> WebConfig {
     WebConfig {
         bind: HOST.parse().unwrap(),
         public_hosts: Vec::new(),
@@ -198,6 +204,7 @@ fn config(pool: PgPool, access: Arc<Store>) -> WebConfig {
         ready_lag_events_max: 0,
         stale_after: STALE_AFTER,
         version: "0.0.0".to_owned(),
+        strategies,
         probe: Arc::new(system::Calm),
     }
 }

@@ -19,6 +19,14 @@ pub enum Url<'a> {
     OrderCancel(&'a str),
     /// Positions and risk.
     Positions,
+    /// Strategies.
+    Strategies,
+    /// One strategy.
+    Strategy(&'a str),
+    /// Hand over to another strategy.
+    StrategyReplace(&'a str),
+    /// End a strategy's registration.
+    StrategyRemove(&'a str),
     /// How the system itself is.
     System,
     /// Something asked of a read model: its name and the task.
@@ -72,6 +80,10 @@ impl fmt::Display for Url<'_> {
             Self::Order(id) => write!(formatter, "/orders/{}", escape(id)),
             Self::OrderCancel(id) => write!(formatter, "/orders/{}/cancel", escape(id)),
             Self::Positions => formatter.write_str("/positions"),
+            Self::Strategies => formatter.write_str("/strategies"),
+            Self::Strategy(name) => write!(formatter, "/strategies/{}", escape(name)),
+            Self::StrategyReplace(name) => write!(formatter, "/strategies/{}/replace", escape(name)),
+            Self::StrategyRemove(name) => write!(formatter, "/strategies/{}/remove", escape(name)),
             Self::System => formatter.write_str("/system"),
             Self::Projection(name, task) => {
                 write!(formatter, "/projections/{}/{}", escape(name), escape(task))

@@ -14,6 +14,7 @@ mod browse;
 mod connect;
 mod consume;
 mod hops;
+mod lane;
 mod lookup;
 mod micro;
 mod read;
@@ -29,8 +30,8 @@ use crate::clock::Clock;
 use crate::observer::Hook;
 use crate::wire;
 use crate::{
-    Acks, Append, AppendError, Appended, Consumer, EventLog, Hints, LogError, Observer, Reader, Recorded,
-    Stored, StreamState, Subjects,
+    Acks, Append, AppendError, Appended, Consumer, DurableState, EventLog, Hints, LogError, Observer, Reader,
+    Recorded, Stored, StreamState, Subjects,
 };
 
 pub use connect::{Auth, ConnectError, ConnectOptions, connect};
@@ -49,6 +50,8 @@ pub struct JetStreamLog {
 struct Inner {
     main: Connection,
     bulk: Connection,
+    /// Where the answers to windows of appends arrive, on the main connection.
+    lanes: lane::Lanes,
     clock: Clock,
     max_payload: usize,
 }
@@ -184,6 +187,10 @@ impl EventLog for JetStreamLog {
 
     async fn ack_floor(&self, stream: &str, durable: &str) -> Result<u64, LogError> {
         self.consumer_ack_floor(stream, durable).await
+    }
+
+    async fn durable_state(&self, stream: &str, durable: &str) -> Result<Option<DurableState>, LogError> {
+        self.consumer_state(stream, durable).await
     }
 
     async fn acks(&self, stream: &str) -> Result<Box<dyn Acks>, LogError> {

@@ -27,7 +27,7 @@ pub use jetstream::{
 pub use memory::MemoryLog;
 pub use observer::{MalformedTraceParent, Observer, Pending, TraceParent};
 pub use port::{
-    AckSeen, Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Expect, Hint, Hints,
-    LogError, Reader, Recorded, StreamState, Tape,
+    AckSeen, Acks, Append, AppendError, Appended, Consumer, Delivery, DurableState, EventLog, Expect, Hint,
+    Hints, LogError, Reader, Recorded, StreamState, Tape,
 };
 pub use wire::MAX_BATCH;

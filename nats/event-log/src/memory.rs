@@ -23,8 +23,8 @@ use crate::clock::Clock;
 use crate::observer::Hook;
 use crate::wire::{self, Encoded};
 use crate::{
-    Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Hints, LogError, Observer, Reader,
-    Recorded, Stored, StreamState, Subjects,
+    Acks, Append, AppendError, Appended, Consumer, Delivery, DurableState, EventLog, Hints, LogError,
+    Observer, Reader, Recorded, Stored, StreamState, Subjects,
 };
 use store::{Durable, State, StreamLog};
 
@@ -243,6 +243,11 @@ impl EventLog for MemoryLog {
     async fn ack_floor(&self, stream: &str, durable: &str) -> Result<u64, LogError> {
         let mut state = self.shared.lock();
         Ok(state.stream_mut(stream)?.durable_mut(durable)?.floor)
+    }
+
+    async fn durable_state(&self, stream: &str, durable: &str) -> Result<Option<DurableState>, LogError> {
+        let mut state = self.shared.lock();
+        Ok(state.stream_mut(stream)?.durable_state(durable))
     }
 
     async fn acks(&self, stream: &str) -> Result<Box<dyn Acks>, LogError> {

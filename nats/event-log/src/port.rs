@@ -153,6 +153,18 @@ pub struct StreamState {
     pub bytes: u64,
 }
 
+/// How far a durable consumer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct DurableState {
+    /// The highest sequence up to which everything is acknowledged; where nothing is acknowledged, the last
+    /// one delivered.
+    pub ack_floor: u64,
+    /// Messages that it has not been given yet.
+    pub pending: u64,
+    /// Messages that it was given and has not acknowledged.
+    pub ack_pending: u64,
+}
+
 /// An acknowledgement seen on the wire.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AckSeen {
@@ -236,6 +248,9 @@ pub trait EventLog: Send + Sync + 'static {
 
     /// The highest sequence up to which a durable consumer has acknowledged everything.
     async fn ack_floor(&self, stream: &str, durable: &str) -> Result<u64, LogError>;
+
+    /// How far a durable consumer is; `None` when there is no such consumer.
+    async fn durable_state(&self, stream: &str, durable: &str) -> Result<Option<DurableState>, LogError>;
 
     /// Acknowledgements of a stream's durable consumers as they pass.
     async fn acks(&self, stream: &str) -> Result<Box<dyn Acks>, LogError>;

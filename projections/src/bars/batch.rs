@@ -28,6 +28,11 @@ pub(crate) struct BarRow {
 }
 
 impl BarRow {
+    /// Whether it came while the market moved, live or rehearsed, and is no imported history.
+    fn is_live(&self) -> bool {
+        matches!(self.origin, "live" | "rehearsal")
+    }
+
     /// The cells in the order of the columns of `bars`, then what only a restatement needs.
     pub(crate) fn cells(&self) -> Vec<Cell> {
         let [open, high, low, close] = self.prices_e9.map(|price| decimal(Price(price)));
@@ -86,6 +91,8 @@ struct Reach {
     first_close_ns: i64,
     last_close_ns: i64,
     sequence: i64,
+    /// Of the bars that are no imported history.
+    live_close_ns: Option<i64>,
 }
 
 /// One series, as far as it was read.
@@ -142,10 +149,14 @@ impl Batch {
                 first_close_ns: row.close_ns,
                 last_close_ns: row.close_ns,
                 sequence: row.sequence,
+                live_close_ns: None,
             });
             reach.bars += 1;
             reach.last_close_ns = row.close_ns;
             reach.sequence = row.sequence;
+            if row.is_live() {
+                reach.live_close_ns = Some(row.close_ns);
+            }
         }
         if let Some(segment) = self.segments.last_mut() {
             segment.revises |= row.revises.is_some();
@@ -167,6 +178,7 @@ impl Batch {
                     reach.first_close_ns.into(),
                     reach.last_close_ns.into(),
                     reach.sequence.into(),
+                    reach.live_close_ns.into(),
                 ]);
             }
         }

@@ -131,6 +131,7 @@ fn series_merge(series: &str) -> String {
         "ON CONFLICT (symbol, timeframe) DO UPDATE SET bars = {series}.bars + EXCLUDED.bars,
          first_close_ns = LEAST({series}.first_close_ns, EXCLUDED.first_close_ns),
          last_close_ns = GREATEST({series}.last_close_ns, EXCLUDED.last_close_ns),
+         live_close_ns = GREATEST({series}.live_close_ns, EXCLUDED.live_close_ns),
          sequence = EXCLUDED.sequence"
     )
 }
@@ -195,9 +196,10 @@ async fn restate(
             ON CONFLICT (symbol, timeframe, close_ns) DO UPDATE SET {replaced}
         ),
         reached AS (
-            INSERT INTO {schema}.series AS series (symbol, timeframe, bars, first_close_ns, last_close_ns, sequence)
+            INSERT INTO {schema}.series AS series (symbol, timeframe, bars, first_close_ns, last_close_ns, sequence,
+                live_close_ns)
             SELECT symbol, timeframe, count(*) FILTER (WHERE old_sequence IS NULL), min(at_ns), max(at_ns),
-                   max(sequence)
+                   max(sequence), max(at_ns) FILTER (WHERE origin IN ('live', 'rehearsal'))
             FROM compared GROUP BY symbol, timeframe {merge}
         )
         SELECT count(*) FROM guard",

@@ -14,7 +14,7 @@ use super::orders::average;
 use super::reading::{Reading, decimal, decimal_or_null, read_all};
 
 /// One account, as configured and as last marked.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct AccountRow {
     /// Name.
     pub account: String,
@@ -23,43 +23,56 @@ pub struct AccountRow {
     /// Broker adapter; empty before the first configuration.
     pub broker: String,
     /// Limits, where stated.
+    #[schema(value_type = Option<Object>)]
     pub limits: Option<RiskLimits>,
     /// Costs of the simulated broker.
+    #[schema(value_type = Option<Object>)]
     pub costs: Option<Costs>,
     /// Cash.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub cash: Amount,
     /// Gross realised profit and loss.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub realized_pnl: Amount,
     /// Commissions and fees paid.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub fees: Amount,
     /// Deposits less withdrawals.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub deposits: Amount,
     /// Dividends received less dividends paid.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub dividends: Amount,
     /// Event time of the last mark, UTC nanoseconds; what follows is `None` before the first.
     pub marked_ns: Option<i64>,
     /// Equity at the last mark.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub equity: Option<Amount>,
     /// Sum of absolute position values.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub gross_exposure: Option<Amount>,
     /// Sum of signed position values.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub net_exposure: Option<Amount>,
     /// Market value less cost basis.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub unrealized_pnl: Option<Amount>,
     /// Change of equity since the session began.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub day_pnl: Option<Amount>,
     /// Equity at which the session began.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub day_start_equity: Amount,
     /// Whether it is halted, by its own halt or by the halt of all.
     pub halted: bool,
@@ -73,7 +86,7 @@ pub struct AccountRow {
 }
 
 /// One position, valued at the last mark.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct PositionRow {
     /// Account.
     pub account: String,
@@ -83,32 +96,41 @@ pub struct PositionRow {
     pub symbol: String,
     /// Shares, negative when short.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub quantity: Quantity,
     /// Total cost, of the quantity's sign.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub cost: Amount,
     /// Cost per share; `None` when flat.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub average_cost: Option<Price>,
     /// Price of the last mark; `None` before one that held the symbol.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub mark_price: Option<Price>,
     /// Time of that price, UTC nanoseconds.
     pub mark_ns: Option<i64>,
     /// Market value at that price.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub market_value: Option<Amount>,
     /// Market value less cost; 0 when flat.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub unrealized_pnl: Option<Amount>,
     /// Gross realised profit and loss.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub realized_pnl: Amount,
     /// Commissions and fees paid.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub fees: Amount,
     /// Dividends received less dividends paid.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub dividends: Amount,
     /// Event time of the last change, UTC nanoseconds.
     pub updated_ns: i64,
@@ -117,7 +139,7 @@ pub struct PositionRow {
 }
 
 /// One point of the equity curve.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct EquityPoint {
     /// TRADING sequence of the mark.
     pub sequence: u64,
@@ -125,25 +147,30 @@ pub struct EquityPoint {
     pub event_time_ns: i64,
     /// Equity.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub equity: Amount,
     /// Cash.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub cash: Amount,
     /// Sum of absolute position values.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub gross_exposure: Amount,
 }
 
 /// Equity at the end of one day of exchange time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct DailyEquity {
     /// Date in New York, `YYYY-MM-DD`.
     pub date: String,
     /// Equity at the day's last mark.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub equity: Amount,
     /// Deposits less withdrawals up to and including the day.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub deposits: Amount,
 }
 

@@ -37,7 +37,7 @@ pub async fn counts(pool: &PgPool) -> Result<Counts, QueryError> {
                 (SELECT count(*) FROM trading.risk_decisions WHERE verdict = 'approved') AS approved,
                 (SELECT count(*) FROM trading.risk_decisions WHERE verdict = 'denied') AS denied,
                 (SELECT count(*) FROM trading.orders) AS orders,
-                (SELECT count(*) FROM trading.orders WHERE NOT ended) AS open_orders,
+                (SELECT count(*) FROM trading.orders WHERE NOT ended AND ended::int = 0) AS open_orders,
                 (SELECT count(*) FROM trading.fills) AS fills,
                 (SELECT count(*) FROM trading.positions WHERE quantity <> 0) AS positions,
                 (SELECT count(*) FROM parked.parked WHERE resolution IS NULL) AS parked",
@@ -60,7 +60,7 @@ pub async fn counts(pool: &PgPool) -> Result<Counts, QueryError> {
 
 /// Orders that have not ended.
 pub async fn orders_open(pool: &PgPool) -> Result<u64, QueryError> {
-    let query = "SELECT count(*) AS open_orders FROM trading.orders WHERE NOT ended";
+    let query = "SELECT count(*) AS open_orders FROM trading.orders WHERE NOT ended AND ended::int = 0";
     let row = sqlx::query(query).fetch_one(pool).await?;
     Ok(Reading(&row).sequence("open_orders")?)
 }

@@ -7,7 +7,7 @@ use super::QueryError;
 use super::reading::{Reading, read_all};
 
 /// The database at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct DatabaseHealth {
     /// Server version, for example `15.18`.
     pub version: String,

@@ -1,22 +1,10 @@
 //! What risk decisions stand on, beside the book.
 
 use domain::money::Price;
-use sqlx::{PgConnection, PgPool, Row as _};
+use sqlx::PgPool;
 
 use super::QueryError;
 use super::reading::Reading;
-
-/// Those of `signal_ids` that a risk decision answers.
-pub(super) async fn decided(
-    connection: &mut PgConnection,
-    signal_ids: &[String],
-) -> Result<Vec<String>, QueryError> {
-    let rows = sqlx::query("SELECT DISTINCT signal_id FROM trading.risk_decisions WHERE signal_id = ANY($1)")
-        .bind(signal_ids)
-        .fetch_all(connection)
-        .await?;
-    Ok(rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
-}
 
 /// The prices that decisions stand on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +26,7 @@ pub async fn decision_prices(pool: &PgPool) -> Result<DecisionPrices, QueryError
              FROM bars.series s
              CROSS JOIN LATERAL (
                  SELECT i.symbol, i.close, i.close_ns, i.sequence FROM bars.bars i
-                 WHERE i.symbol = s.symbol AND i.timeframe = s.timeframe AND i.close_ns <= s.last_close_ns
+                 WHERE i.symbol = s.symbol AND i.timeframe = s.timeframe AND i.close_ns <= s.live_close_ns
                    AND i.origin IN ('live', 'rehearsal')
                  ORDER BY i.close_ns DESC LIMIT 1
              ) b

@@ -7,7 +7,7 @@ use super::reading::{Reading, read_all};
 use super::{Page, QueryError, below, limited};
 
 /// A rebuild or a verification.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct JobRow {
     /// Id of the request.
     pub request_id: String,

@@ -1,7 +1,7 @@
 //! The long lists, part by part: orders, fills, risk decisions, signals.
 //!
 //! Each statement states only the conditions that are wanted, so that the index that answers it is found;
-//! `migrations/0010_lists.sql` holds them.
+//! `migrations/0007_lists.sql` holds them.
 
 use sqlx::{PgPool, Postgres, QueryBuilder};
 

@@ -13,7 +13,7 @@ use crate::write::stored;
 pub const LOG_LINES_MAX: u32 = 1_000;
 
 /// One log line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LogRow {
     /// LOGS sequence: the cursor.
     pub sequence: u64,
@@ -32,6 +32,7 @@ pub struct LogRow {
     /// Chain of events that it belongs to.
     pub correlation_id: String,
     /// Structured fields.
+    #[schema(value_type = Object)]
     pub fields: serde_json::Map<String, serde_json::Value>,
 }
 

@@ -10,7 +10,7 @@ use super::reading::read_all;
 use crate::Name;
 
 /// The last heartbeat of one instance of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct HeartbeatRow {
     /// Service.
     pub service: String,
@@ -31,7 +31,7 @@ pub struct HeartbeatRow {
 }
 
 /// A halt in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct HaltRow {
     /// Account; empty for all.
     pub account: String,
@@ -46,7 +46,7 @@ pub struct HaltRow {
 }
 
 /// One projection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ProjectionRow {
     /// Name.
     pub name: String,

@@ -31,7 +31,7 @@ pub struct OrderFilter {
 }
 
 /// One order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct OrderRow {
     /// Order id.
     pub order_id: String,
@@ -49,12 +49,15 @@ pub struct OrderRow {
     pub time_in_force: String,
     /// Shares ordered.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub quantity: Quantity,
     /// Limit price.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub limit_price: Option<Price>,
     /// Stop price.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub stop_price: Option<Price>,
     /// Leg of the signal.
     pub leg: u64,
@@ -68,16 +71,20 @@ pub struct OrderRow {
     pub cancel_requested: bool,
     /// Shares filled.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub filled: Quantity,
     /// Average price of the fills; `None` before the first.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub average_price: Option<Price>,
     /// Commission and fees so far.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub commission: Amount,
     /// Slippage per share, averaged over the shares filled, rounded half away from zero at 1e-9; `None`
     /// before the first fill.
     #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
     pub slippage: Option<Price>,
     /// Why it ended or was suspended.
     pub reason: String,
@@ -106,7 +113,7 @@ pub struct OrderRow {
 }
 
 /// One event of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct OrderEventRow {
     /// TRADING sequence.
     pub sequence: u64,
@@ -123,7 +130,7 @@ pub struct OrderEventRow {
 }
 
 /// An order with everything that happened to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct OrderDetail {
     /// The order.
     pub order: OrderRow,
@@ -134,7 +141,7 @@ pub struct OrderDetail {
 }
 
 /// One fill.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FillRow {
     /// TRADING sequence: the cursor.
     pub sequence: u64,
@@ -160,21 +167,27 @@ pub struct FillRow {
     pub side: String,
     /// Shares.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub quantity: Quantity,
     /// Price, slippage included.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub price: Price,
     /// Commission and fees.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub commission: Amount,
     /// Slippage per share.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub slippage: Price,
     /// Gross profit realised by it.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub realized_pnl: Amount,
     /// Shares of the order still open after it.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
     pub remaining: Quantity,
     /// Broker's id of the execution.
     pub execution_id: String,

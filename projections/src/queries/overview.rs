@@ -78,3 +78,46 @@ pub async fn quality_counts(pool: &PgPool) -> Result<Vec<QualityCount>, QueryErr
         Ok(QualityCount { severity: row.text("severity")?, findings: row.sequence("findings")? })
     })?)
 }
+
+/// What risk denied by one rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DenialCount {
+    /// Rule.
+    pub rule: String,
+    /// How often.
+    pub denials: u64,
+    /// Event id of the newest.
+    pub event_id: String,
+    /// The newest in words.
+    pub reason: String,
+    /// TRADING sequence of the newest.
+    pub sequence: u64,
+}
+
+/// What risk denied an account since its present session began, by rule, the newest first. An account that
+/// was not valued yet has no session.
+pub async fn denials_today(pool: &PgPool, account: &str) -> Result<Vec<DenialCount>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT rule, count(*) AS denials, max(d.sequence) AS sequence,
+                (array_agg(event_id ORDER BY d.sequence DESC))[1] AS event_id,
+                (array_agg(reason ORDER BY d.sequence DESC))[1] AS reason
+         FROM trading.risk_decisions d
+         WHERE account = $1 AND verdict = 'denied' AND d.sequence > (
+             SELECT e.sequence FROM trading.equity e WHERE account = $1 AND session_start
+             ORDER BY event_time_ns DESC LIMIT 1
+         )
+         GROUP BY rule ORDER BY max(d.sequence) DESC",
+    )
+    .bind(account)
+    .fetch_all(pool)
+    .await?;
+    Ok(read_all(&rows, |row| {
+        Ok(DenialCount {
+            rule: row.text("rule")?,
+            denials: row.sequence("denials")?,
+            event_id: row.text("event_id")?,
+            reason: row.text("reason")?,
+            sequence: row.sequence("sequence")?,
+        })
+    })?)
+}

@@ -7,7 +7,7 @@ use super::reading::{Reading, read_all};
 use super::{Page, QueryError, below, limited};
 
 /// One message set aside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ParkedRow {
     /// Id of the parked event.
     pub event_id: String,

@@ -4,9 +4,8 @@ use domain::book::Book;
 use sqlx::{PgPool, Row as _};
 
 use super::QueryError;
-use super::deciding::decided;
 use crate::Name;
-use crate::trading::load::loaded;
+use crate::trading::load::{deciding, loaded};
 use crate::write::sequence;
 
 /// The trading read model at one checkpoint.
@@ -34,19 +33,14 @@ pub async fn load_book(pool: &PgPool) -> Result<Book, QueryError> {
     Ok(trading_snapshot(pool).await?.book)
 }
 
-/// The book, and those of `signal_ids` that a risk decision answers.
-///
-/// Decisions are asked for after the book, on the same connection: the answer may know of more of them than
-/// the book, never of fewer.
+/// The book, and those of `signal_ids` that a risk decision answers, in one snapshot.
 pub async fn deciding_snapshot(
     pool: &PgPool,
     signal_ids: &[String],
 ) -> Result<(Book, Vec<String>), QueryError> {
     let mut connection = pool.acquire().await?;
-    let parts = loaded(&mut connection, Name::Trading.name()).await?.parts;
-    let decided =
-        if signal_ids.is_empty() { Vec::new() } else { decided(&mut connection, signal_ids).await? };
-    Ok((Book::from_parts(parts), decided))
+    let (loaded, decided) = deciding(&mut connection, signal_ids).await?;
+    Ok((Book::from_parts(loaded.parts), decided))
 }
 
 /// The checkpoint of the trading projection; 0 before its first event.

@@ -62,13 +62,15 @@ pub enum Turn {
 }
 
 /// A part of a list, newest first.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Part<T> {
     /// The rows.
     pub rows: Vec<T>,
     /// For [`Turn::After`]; `None` when nothing is newer.
+    #[schema(value_type = Option<String>)]
     pub newer: Option<Cursor>,
     /// For [`Turn::Before`]; `None` when nothing is older.
+    #[schema(value_type = Option<String>)]
     pub older: Option<Cursor>,
 }
 

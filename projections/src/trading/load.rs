@@ -16,10 +16,12 @@ use domain::money::{Amount, Price, Quantity};
 use domain::order::{OrderState, OrderStatus};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
+use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 
 use super::names::Named;
 use super::{Signalled, tables};
+use crate::projection::Name;
 use crate::table::{Kind, Table, malformed};
 use crate::write::sequence;
 
@@ -29,15 +31,19 @@ pub(crate) struct Loaded {
     pub signalled: BTreeMap<String, Signalled>,
 }
 
+// Written as equations, which a planner without statistics takes for "few": see migrations/0011_open_rows.sql.
+const OPEN_ORDERS: &str = "NOT ended AND ended::int = 0";
+const UNDECIDED: &str = "NOT decided AND decided::int = 0";
+
 /// Every table of the book's state as one JSON text, and the checkpoint of the live projection.
 fn statement(schema: &str) -> String {
     format!(
         "SELECT (SELECT sequence FROM projection.checkpoints WHERE name = 'trading'), {}, {}, {}, {}, {}, {}",
         rows(schema, &tables::ACCOUNTS, "true"),
         rows(schema, &tables::POSITIONS, "true"),
-        rows(schema, &tables::ORDERS, "NOT ended"),
+        rows(schema, &tables::ORDERS, OPEN_ORDERS),
         rows(schema, &tables::STRATEGIES, "true"),
-        rows(schema, &tables::PENDING_SIGNALS, "NOT decided"),
+        rows(schema, &tables::PENDING_SIGNALS, UNDECIDED),
         rows(schema, &tables::HALTS, "halted"),
     )
 }
@@ -63,6 +69,24 @@ fn rows(schema: &str, table: &Table, condition: &str) -> String {
 /// Loads the book's state from the tables of `schema`; the sequence is the live checkpoint.
 pub(crate) async fn loaded(connection: &mut PgConnection, schema: &str) -> Result<Loaded, sqlx::Error> {
     let row = sqlx::query(AssertSqlSafe(statement(schema))).fetch_one(connection).await?;
+    parts(&row)
+}
+
+/// The same of the live tables, and those of `signal_ids` that a risk decision answers, in one snapshot.
+pub(crate) async fn deciding(
+    connection: &mut PgConnection,
+    signal_ids: &[String],
+) -> Result<(Loaded, Vec<String>), sqlx::Error> {
+    let schema = Name::Trading.name();
+    let statement = format!(
+        "{}, ARRAY(SELECT DISTINCT signal_id FROM {schema}.risk_decisions WHERE signal_id = ANY($1))",
+        statement(schema)
+    );
+    let row = sqlx::query(AssertSqlSafe(statement)).bind(signal_ids).fetch_one(connection).await?;
+    Ok((parts(&row)?, row.try_get(7)?))
+}
+
+fn parts(row: &PgRow) -> Result<Loaded, sqlx::Error> {
     let checkpoint: Option<i64> = row.try_get(0)?;
     let mut accounts: Vec<AccountState> =
         parse::<AccountRow>(row.try_get(1)?, "accounts")?.into_iter().map(AccountRow::state).collect();

@@ -4,11 +4,13 @@
 mod adjusted;
 mod as_of;
 mod bars;
+mod fleet;
 mod instances;
 mod lists;
 mod logs;
 mod migrations;
 mod rebuilding;
+mod rows;
 mod support;
 mod trading;
 mod verifying;

@@ -30,7 +30,7 @@ impl Timeframe {
 
     /// The name used in subjects and files.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::M1 => "1m",
             Self::M5 => "5m",

@@ -8,9 +8,11 @@
 //! later deposit would count as a gain; who has one splits the series there.
 
 mod daily;
+mod round_trips;
 mod statistics;
 
 pub use daily::{DailyEquity, DayClose, EquityPoint, daily_equity};
+pub use round_trips::{RoundTrips, TripCount, TripFill};
 pub use statistics::{
     PERIODS_PER_YEAR, annual_volatility, drawdowns, max_drawdown, returns, sharpe, total_return,
 };

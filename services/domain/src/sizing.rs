@@ -26,6 +26,33 @@ pub enum SizingError {
     Overflow,
 }
 
+/// What [`parse`] reads, in words.
+pub const EXPECTED: &str = "fixed:SHARES or fraction:SHARE_OF_EQUITY, more than 0, a fraction at most 10";
+
+/// Reads `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`; both positive, the fraction at most 10.
+#[must_use]
+pub fn parse(text: &str) -> Option<Sizing> {
+    let (kind, number) = text.split_once(':')?;
+    let value_e9 = number.parse::<Price>().ok().map(|price| price.0).filter(|value| *value > 0)?;
+    let kind = match kind {
+        "fixed" => SizingKind::Fixed,
+        "fraction" if value_e9 <= 10 * E9 => SizingKind::Fraction,
+        _ => return None,
+    };
+    Some(Sizing { kind: kind.into(), value_e9 })
+}
+
+/// A sizing as [`parse`] reads it; `None` when no policy is stated.
+#[must_use]
+pub fn text(sizing: &Sizing) -> Option<String> {
+    let value = Quantity(sizing.value_e9);
+    match sizing.kind() {
+        SizingKind::Fixed => Some(format!("fixed:{value}")),
+        SizingKind::Fraction => Some(format!("fraction:{value}")),
+        SizingKind::Unspecified => None,
+    }
+}
+
 /// Whole shares of an entry at `price` with `equity` in the account.
 ///
 /// `share_e9` is the leg's share of the signal, [`E9`] when it is the only leg. `cap_e9` is the largest
@@ -66,4 +93,19 @@ fn affordable(equity: Amount, fraction_e9: i64, price: Price) -> Result<Quantity
     let budget = equity.0.checked_mul(i128::from(fraction_e9)).ok_or(SizingError::Overflow)? / i128::from(E9);
     let whole = budget / i128::from(price.0) * i128::from(E9);
     i64::try_from(whole).map(Quantity).map_err(|_| SizingError::Overflow)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sizing_reads_as_it_is_written() {
+        for text in ["fixed:10", "fraction:0.1", "fraction:10"] {
+            assert_eq!(parse(text).and_then(|sizing| super::text(&sizing)).as_deref(), Some(text));
+        }
+        for text in ["fixed:0", "fraction:10.1", "half:1", "fixed", "fixed:-1", ""] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
 }

@@ -29,6 +29,6 @@ pub use event::SERVICE;
 pub use instant::{LiveBar, Part, is_barrier, parts};
 pub use machine::{Machine, Work};
 pub use postgres::PostgresReadModel;
-pub use read_model::{ReadError, ReadModel};
+pub use read_model::ReadModel;
 pub use shell::{Config, Error, run};
 pub use step::{Step, StepError};

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use domain::book::Book;
 use domain::order::OrderState;
-use projections::{QueryError, queries};
+use projections::queries;
+use runtime::ReadError;
 use sqlx::PgPool;
 
-use crate::read_model::{ReadError, ReadModel};
+use crate::read_model::ReadModel;
 
 /// The read models in Postgres, through the queries of `projections`.
 #[derive(Clone, Debug)]
@@ -25,14 +26,10 @@ impl PostgresReadModel {
 #[async_trait]
 impl ReadModel for PostgresReadModel {
     async fn book(&self) -> Result<Book, ReadError> {
-        queries::load_book(&self.pool).await.map_err(failed("the book"))
+        queries::load_book(&self.pool).await.map_err(ReadError::of("the book"))
     }
 
     async fn order(&self, order_id: &str) -> Result<Option<OrderState>, ReadError> {
-        queries::load_order(&self.pool, order_id).await.map_err(failed("an order"))
+        queries::load_order(&self.pool, order_id).await.map_err(ReadError::of("an order"))
     }
-}
-
-fn failed(doing: &'static str) -> impl FnOnce(QueryError) -> ReadError {
-    move |source| ReadError { doing, source: Box::new(source) }
 }

@@ -3,17 +3,7 @@
 use async_trait::async_trait;
 use domain::book::Book;
 use domain::order::OrderState;
-
-/// A read model could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("read model: {doing}: {source}")]
-pub struct ReadError {
-    /// What was being read.
-    pub doing: &'static str,
-    /// Cause.
-    #[source]
-    pub source: Box<dyn std::error::Error + Send + Sync>,
-}
+use runtime::ReadError;
 
 /// The read models of execution.
 #[async_trait]

@@ -36,7 +36,7 @@ mod postgres;
 pub use machine::{Due, Machine, Stale, Unanswerable, Wanted};
 pub use postgres::PostgresReadModel;
 pub use pricing::Pricing;
-pub use read_model::{AsOf, LastPrice, PastAction, ReadError, ReadModel, Snapshot};
+pub use read_model::{LastPrice, PastAction, ReadModel, Snapshot};
 pub use round::{Outcome, Outgoing};
 pub use shell::{Config, Error, run};
 

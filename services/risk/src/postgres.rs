@@ -1,10 +1,11 @@
 //! The read models in Postgres.
 
 use async_trait::async_trait;
-use projections::{QueryError, queries};
+use projections::queries;
+use runtime::{AsOf, ReadError};
 use sqlx::PgPool;
 
-use crate::read_model::{AsOf, LastPrice, PastAction, ReadError, ReadModel, Snapshot};
+use crate::read_model::{LastPrice, PastAction, ReadModel, Snapshot};
 
 /// The read models in Postgres, through the queries of `projections`.
 #[derive(Clone, Debug)]
@@ -24,25 +25,21 @@ impl PostgresReadModel {
 impl ReadModel for PostgresReadModel {
     async fn snapshot(&self, signal_ids: &[String]) -> Result<Snapshot, ReadError> {
         let snapshot = queries::deciding_snapshot(&self.pool, signal_ids).await;
-        let (book, decided) = snapshot.map_err(failed("the book and decisions"))?;
+        let (book, decided) = snapshot.map_err(ReadError::of("the book and decisions"))?;
         Ok(Snapshot { book, decided })
     }
 
     async fn prices(&self) -> Result<AsOf<LastPrice>, ReadError> {
-        let last = queries::decision_prices(&self.pool).await.map_err(failed("last prices"))?;
+        let last = queries::decision_prices(&self.pool).await.map_err(ReadError::of("last prices"))?;
         let row = |(symbol, price, close_ns)| LastPrice { symbol, price, close_ns };
         Ok(AsOf { checkpoint: last.checkpoint, rows: last.prices.into_iter().map(row).collect() })
     }
 
     async fn actions(&self) -> Result<AsOf<PastAction>, ReadError> {
         let actions = queries::corporate_actions(&self.pool, u64::MAX).await;
-        let actions = actions.map_err(failed("corporate actions"))?;
+        let actions = actions.map_err(ReadError::of("corporate actions"))?;
         let rows = actions.actions.into_iter();
         let rows = rows.map(|row| PastAction { event_ns: row.event_time_ns, action: row.wire() });
         Ok(AsOf { checkpoint: actions.checkpoint, rows: rows.collect() })
     }
-}
-
-fn failed(doing: &'static str) -> impl FnOnce(QueryError) -> ReadError {
-    move |source| ReadError { doing, source: Box::new(source) }
 }

@@ -12,9 +12,9 @@ use domain::book::Prices;
 use domain::corporate_action::SplitRatio;
 use domain::money::Price;
 use event_log::Recorded;
-use runtime::is_live;
+use runtime::{AsOf, is_live};
 
-use crate::read_model::{AsOf, LastPrice, PastAction};
+use crate::read_model::{LastPrice, PastAction};
 
 /// Last prices, and how far MARKET was read for them.
 #[derive(Clone, Debug, Default)]

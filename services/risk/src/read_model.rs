@@ -4,17 +4,7 @@ use async_trait::async_trait;
 use contracts::v1::CorporateAction;
 use domain::book::Book;
 use domain::money::Price;
-
-/// A read model could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("read model: {doing}: {source}")]
-pub struct ReadError {
-    /// What was being read.
-    pub doing: &'static str,
-    /// Cause.
-    #[source]
-    pub source: Box<dyn std::error::Error + Send + Sync>,
-}
+use runtime::{AsOf, ReadError};
 
 /// Everything a decision needs of `trading`.
 #[derive(Clone, Debug, Default)]
@@ -23,21 +13,6 @@ pub struct Snapshot {
     pub book: Book,
     /// Those of the signals asked for that have a decision, at the checkpoint or past it.
     pub decided: Vec<String>,
-}
-
-/// Rows as of a checkpoint.
-#[derive(Clone, Debug)]
-pub struct AsOf<Row> {
-    /// Last sequence of MARKET that is folded into the rows.
-    pub checkpoint: u64,
-    /// The rows.
-    pub rows: Vec<Row>,
-}
-
-impl<Row> Default for AsOf<Row> {
-    fn default() -> Self {
-        Self { checkpoint: 0, rows: Vec::new() }
-    }
 }
 
 /// The last raw price of a symbol.

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use contracts::stream;
 use event_log::{AppendError, Delivery, Hint, Hints, LogError, Reader, Recorded};
-use runtime::{ClockMode, Context, HealthState, park};
+use runtime::{ClockMode, Context, HealthState, ReadError, park};
 use serde::Deserialize;
 
 use crate::SERVICE;
 use crate::machine::{Due, Machine, Wanted};
-use crate::read_model::{ReadError, ReadModel};
+use crate::read_model::ReadModel;
 use crate::round::Outcome;
 use appending::Decisions;
 use patience::Patience;

@@ -17,8 +17,8 @@ use event_log::{Append, AppendError, Expect, Tape};
 use crate::clock::now_ns;
 
 pub use strategies::{
-    NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
-    replace_strategy,
+    LIVE_REFUSED, NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
+    replace_strategy, strategy_mode,
 };
 
 /// Who asks, and the key that makes asking twice the same as asking once.

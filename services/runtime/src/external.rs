@@ -7,7 +7,8 @@
 use async_trait::async_trait;
 use contracts::stream::{MARKET, TRADING};
 use event_log::DurableSpec;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
 
 /// What an external strategy reads when nothing else is said.
 pub const DEFAULT_SUBJECTS: [&str; 2] = ["market.bar.>", "market.action.>"];
@@ -108,6 +109,42 @@ pub struct Credentials {
     pub password: SecretString,
     /// What somebody must still add to the configuration of a server that is not the system's own.
     pub to_add: Option<String>,
+}
+
+/// Everything that a strategy's process needs to connect: the file that the examples read. It holds the
+/// password, so that whoever shows it does so once.
+#[derive(Serialize)]
+pub struct CredentialsFile<'a> {
+    /// Registered name.
+    pub strategy: &'a str,
+    /// Account it trades on.
+    pub account: &'a str,
+    /// Address of the server, without user and password.
+    pub url: &'a str,
+    /// User.
+    pub user: &'a str,
+    /// Password.
+    pub password: &'a str,
+    /// Name of its durable consumers.
+    pub consumer: String,
+    /// What its client must begin its inboxes with.
+    pub inbox_prefix: String,
+}
+
+impl Credentials {
+    /// What is told once.
+    #[must_use]
+    pub fn file<'a>(&'a self, strategy: &'a ExternalStrategy) -> CredentialsFile<'a> {
+        CredentialsFile {
+            strategy: &strategy.name,
+            account: &strategy.account,
+            url: &self.url,
+            user: &self.user,
+            password: self.password.expose_secret(),
+            consumer: strategy.consumer(),
+            inbox_prefix: strategy.inbox_prefix(),
+        }
+    }
 }
 
 /// Why a server did not do what was asked of it.

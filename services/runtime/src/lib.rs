@@ -1,5 +1,5 @@
 //! What every service stands on: its context, health and heartbeats, exactly-once appends, instants,
-//! parking, commands, metrics, telemetry.
+//! parking, read errors, commands, metrics, telemetry.
 //!
 //! This is the only crate below the binary that may read the wall clock. Deliberately absent: domain
 //! decisions, SQL, configuration files (only the binary reads files and the environment).
@@ -13,6 +13,7 @@ mod health;
 mod instant;
 pub mod metrics;
 mod parking;
+mod read_model;
 pub mod telemetry;
 pub mod testing;
 
@@ -20,8 +21,10 @@ pub use append::{append, append_all};
 pub use clock::{ClockMode, now_ns};
 pub use context::Context;
 pub use external::{
-    AccessError, Credentials, DEFAULT_SUBJECTS, ExternalStrategy, Rights, StrategyAccess, consumer_name,
+    AccessError, Credentials, CredentialsFile, DEFAULT_SUBJECTS, ExternalStrategy, Rights, StrategyAccess,
+    consumer_name,
 };
 pub use health::{Health, HealthState, Heartbeats, ServiceHealth};
 pub use instant::{Instant, Instants, is_live};
 pub use parking::park;
+pub use read_model::{AsOf, ReadError};

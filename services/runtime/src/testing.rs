@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use event_log::{
-    Acks, Append, AppendError, Appended, Consumer, Delivery, EventLog, Hints, LogError, Reader, Recorded,
-    Stored, StreamState, Subjects, Tape,
+    Acks, Append, AppendError, Appended, Consumer, Delivery, DurableState, EventLog, Hints, LogError, Reader,
+    Recorded, Stored, StreamState, Subjects, Tape,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +21,55 @@ pub enum Death {
     Before,
     /// The effect happened, and nobody was told.
     After,
+}
+
+/// Runs a service that dies at its `life`-th effect and is then started again on the same tape, until it
+/// ends. Answers whether it died at all.
+pub async fn killed_once<E, Running>(
+    tape: Tape,
+    life: i64,
+    death: Death,
+    run: impl Fn(Tape) -> Running,
+) -> Result<bool, E>
+where
+    Running: Future<Output = Result<(), E>>,
+{
+    let mortal = MortalLog::new(Arc::clone(&tape), life, death);
+    let died = mortal.died();
+    tokio::select! {
+        () = died.cancelled() => {}
+        ended = run(Arc::new(mortal)) => return ended.map(|()| died.is_cancelled()),
+    }
+    run(tape).await?;
+    Ok(true)
+}
+
+/// Kills at the first effect, then at the second, and so on, before it and after it, until a life outlasts the
+/// script, and holds what came of each life against `expected`. `play` is told life, death and a number that
+/// varies; it answers the facts and whether the service died.
+///
+/// # Panics
+///
+/// When the facts differ, or when the script has fewer than `least` effects.
+pub async fn at_every_effect<Fact: PartialEq + std::fmt::Debug>(
+    expected: &[Fact],
+    least: i64,
+    play: impl AsyncFn(i64, Death, usize) -> (Vec<Fact>, bool),
+) {
+    for (turn, death) in [Death::Before, Death::After].into_iter().enumerate() {
+        for (life, round) in (1i64..).zip(turn..) {
+            let (got, died) = play(life, death, round).await;
+            let place = format!("killed {death:?} effect {life}, round {round}");
+            for (got, expected) in got.iter().zip(expected) {
+                assert_eq!(got, expected, "{place}");
+            }
+            assert_eq!(got.len(), expected.len(), "{place}");
+            if !died {
+                assert!(life > least, "the script has too few effects to be worth killing at: {life}");
+                break;
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -151,6 +200,10 @@ impl EventLog for MortalLog {
 
     async fn ack_floor(&self, stream: &str, durable: &str) -> Result<u64, LogError> {
         self.life.question(self.inner.ack_floor(stream, durable)).await
+    }
+
+    async fn durable_state(&self, stream: &str, durable: &str) -> Result<Option<DurableState>, LogError> {
+        self.life.question(self.inner.durable_state(stream, durable)).await
     }
 
     async fn acks(&self, stream: &str) -> Result<Box<dyn Acks>, LogError> {

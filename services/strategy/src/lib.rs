@@ -29,7 +29,7 @@ pub use history::{History, Past};
 pub use host::{Host, Terms, Unbuildable};
 pub use machine::{Change, Machine};
 pub use postgres::PostgresReadModel;
-pub use read_model::{AsOf, PastAction, PastBar, ReadError, ReadModel, Wanted};
+pub use read_model::{PastAction, PastBar, ReadModel, Wanted};
 pub use shell::{Config, Error, run};
 pub use signal::Outgoing;
 

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use domain::book::Book;
 use domain::order::OrderState;
-use projections::{QueryError, queries};
+use projections::queries;
+use runtime::{AsOf, ReadError};
 use sqlx::PgPool;
 
-use crate::read_model::{AsOf, PastAction, PastBar, ReadError, ReadModel, Wanted};
+use crate::read_model::{PastAction, PastBar, ReadModel, Wanted};
 
 /// The read models in Postgres, through the queries of `projections`.
 #[derive(Clone, Debug)]
@@ -25,18 +26,18 @@ impl PostgresReadModel {
 #[async_trait]
 impl ReadModel for PostgresReadModel {
     async fn book(&self) -> Result<Book, ReadError> {
-        queries::load_book(&self.pool).await.map_err(failed("the book"))
+        queries::load_book(&self.pool).await.map_err(ReadError::of("the book"))
     }
 
     async fn order(&self, order_id: &str) -> Result<Option<OrderState>, ReadError> {
-        queries::load_order(&self.pool, order_id).await.map_err(failed("an order"))
+        queries::load_order(&self.pool, order_id).await.map_err(ReadError::of("an order"))
     }
 
     async fn bars(&self, wanted: &Wanted, at_sequence: u64) -> Result<AsOf<PastBar>, ReadError> {
         let count = u32::try_from(wanted.bars).unwrap_or(u32::MAX);
         let history =
             queries::history(&self.pool, &wanted.symbols, wanted.timeframe, at_sequence, count).await;
-        let history = history.map_err(failed("bars"))?;
+        let history = history.map_err(ReadError::of("bars"))?;
         let rows = history.bars.into_iter().map(|row| PastBar {
             symbol: row.symbol,
             timeframe: row.timeframe,
@@ -47,13 +48,9 @@ impl ReadModel for PostgresReadModel {
 
     async fn actions(&self, at_sequence: u64) -> Result<AsOf<PastAction>, ReadError> {
         let actions = queries::corporate_actions(&self.pool, at_sequence).await;
-        let actions = actions.map_err(failed("corporate actions"))?;
+        let actions = actions.map_err(ReadError::of("corporate actions"))?;
         let rows =
             actions.actions.into_iter().map(|row| PastAction { sequence: row.sequence, action: row.wire() });
         Ok(AsOf { checkpoint: actions.checkpoint, rows: rows.collect() })
     }
-}
-
-fn failed(doing: &'static str) -> impl FnOnce(QueryError) -> ReadError {
-    move |source| ReadError { doing, source: Box::new(source) }
 }

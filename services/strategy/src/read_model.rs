@@ -5,17 +5,7 @@ use contracts::v1::CorporateAction;
 use domain::bar::{Bar, Timeframe};
 use domain::book::Book;
 use domain::order::OrderState;
-
-/// A read model could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("read model: {doing}: {source}")]
-pub struct ReadError {
-    /// What was being read.
-    pub doing: &'static str,
-    /// Cause.
-    #[source]
-    pub source: Box<dyn std::error::Error + Send + Sync>,
-}
+use runtime::{AsOf, ReadError};
 
 /// A bar of the past.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,15 +25,6 @@ pub struct PastAction {
     pub sequence: u64,
     /// The action.
     pub action: CorporateAction,
-}
-
-/// Rows as of a checkpoint.
-#[derive(Clone, Debug, Default)]
-pub struct AsOf<Row> {
-    /// Last sequence of the stream that is folded into the rows.
-    pub checkpoint: u64,
-    /// The rows, oldest first.
-    pub rows: Vec<Row>,
 }
 
 /// Which bars a warm-up wants.

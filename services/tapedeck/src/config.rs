@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use contracts::v1::{Costs, Parameter, RiskLimits, Sizing, SizingKind, StrategyMode};
+use contracts::v1::{Costs, Parameter, RiskLimits, StrategyMode};
 use domain::money::{Amount, E9, Price};
 use serde::{Deserialize, Serialize};
 
@@ -434,7 +434,7 @@ impl StrategyConfig {
         {
             return Err(value(field("timeframe"), &self.timeframe, error.to_string()));
         }
-        parse_sizing(&self.sizing)
+        domain::sizing::parse(&self.sizing)
             .ok_or_else(|| value(field("sizing"), &self.sizing, "fixed:SHARES or fraction:SHARE"))?;
         domain::strategy::resolve(&self.kind, &self.parameters())
             .map(drop)
@@ -463,16 +463,4 @@ pub fn parse_mode(text: &str) -> Option<StrategyMode> {
         "paper" => Some(StrategyMode::Paper),
         _ => None,
     }
-}
-
-/// Reads `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`; both positive, the fraction at most 10.
-pub fn parse_sizing(text: &str) -> Option<Sizing> {
-    let (kind, number) = text.split_once(':')?;
-    let value_e9 = number.parse::<Price>().ok().map(|price| price.0).filter(|value| *value > 0)?;
-    let kind = match kind {
-        "fixed" => SizingKind::Fixed,
-        "fraction" if value_e9 <= 10 * E9 => SizingKind::Fraction,
-        _ => return None,
-    };
-    Some(Sizing { kind: kind.into(), value_e9 })
 }

@@ -7,7 +7,7 @@ use contracts::{Subject, event_id, stream, to_timestamp};
 use domain::money::Amount;
 use event_log::{Append, Expect, Recorded, Tape};
 
-use crate::config::{AccountConfig, Config, StrategyConfig, parse_mode, parse_sizing};
+use crate::config::{AccountConfig, Config, StrategyConfig, parse_mode};
 use crate::exit::Failure;
 
 /// Name under which the configuration speaks on the tape.
@@ -90,7 +90,7 @@ async fn register(
         parameters,
         symbols: strategy.symbols.clone(),
         timeframe: strategy.timeframe.clone(),
-        sizing: parse_sizing(&strategy.sizing),
+        sizing: domain::sizing::parse(&strategy.sizing),
         account: strategy.account.clone(),
         actor: ACTOR.to_owned(),
         ..StrategyRegistered::default()

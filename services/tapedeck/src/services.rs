@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::ServerAccess;
 use crate::cli::{Service, TelemetryOptions};
 use crate::command::import::{bar_format, read_options};
 use crate::exit::Failure;
@@ -252,6 +253,7 @@ impl Services {
             ready_lag_events_max: READY_LAG_EVENTS_MAX,
             stale_after: STALE_AFTER,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            strategies: Arc::new(ServerAccess::of(session)),
             probe: Answers::new(session, session.separate_reader().await?, asked, options)?,
         };
         let failed = |error: web::WebError| Failure::config(error.to_string());

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,16 @@ pub const BARS: usize = 1_000_000;
 /// Their symbols, `SYM0` to `SYM9`.
 pub const SYMBOLS: usize = 10;
 
-/// Makes the tape `main` in `home`.
-pub fn import(home: &Path) -> anyhow::Result<()> {
+/// Writes the bars to a file in `home`.
+pub fn bars_file(home: &Path) -> anyhow::Result<PathBuf> {
     let file = home.join("bars.csv");
     std::fs::write(&file, bars()?)?;
+    Ok(file)
+}
+
+/// Makes the tape `main` in `home`.
+pub fn import(home: &Path) -> anyhow::Result<()> {
+    let file = bars_file(home)?;
     let status = command(home).args(["import", "--no-progress"]).arg(&file).status()?;
     anyhow::ensure!(status.success(), "import ended with {status}");
     Ok(())
@@ -29,28 +35,41 @@ fn command(home: &Path) -> Command {
 
 /// Starts `up` on the tape `main`; gives the time until it is ready, and the dashboard's address.
 pub fn up(home: &Path) -> anyhow::Result<(Child, Duration, String)> {
+    start(home, &["up", "--tape", "main"], "/readyz")
+}
+
+/// Starts the program with a dashboard; gives the time until `path` answers with 200, and its address.
+pub fn start(home: &Path, arguments: &[&str], path: &str) -> anyhow::Result<(Child, Duration, String)> {
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
+    let address = listener.local_addr()?.to_string();
     drop(listener);
     let started = Instant::now();
-    let child = command(home)
-        .args(["up", "--tape", "main", "--bind", &address.to_string()])
-        .stdout(Stdio::null())
-        .spawn()?;
+    let child = command(home).args(arguments).args(["--bind", &address]).stdout(Stdio::null()).spawn()?;
     while started.elapsed() < Duration::from_secs(300) {
-        if ready(&address.to_string()) {
-            return Ok((child, started.elapsed(), address.to_string()));
+        if answers(&address, path) {
+            return Ok((child, started.elapsed(), address));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    anyhow::bail!("not ready within 300 s")
+    anyhow::bail!("{path} did not answer with 200 within 300 s")
 }
 
-fn ready(address: &str) -> bool {
+/// A token for whoever measures the running tape.
+pub fn token(home: &Path, tape: &str) -> anyhow::Result<String> {
+    let made = command(home)
+        .args(["token", "create", "bench", "--role", "viewer", "--days", "1", "--json", "--tape", tape])
+        .output()?;
+    let said = String::from_utf8_lossy(&made.stderr).into_owned();
+    anyhow::ensure!(made.status.success(), "token create ended with {}: {said}", made.status);
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout)?;
+    made["secret"].as_str().map(str::to_owned).ok_or_else(|| anyhow::anyhow!("no secret in {made}"))
+}
+
+fn answers(address: &str, path: &str) -> bool {
     let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)

@@ -254,6 +254,18 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
         "it signals more than {STOP_MAX:?} after it was disabled"
     );
 
+    // The same figures as the page's, for one and among all; live is refused with the reason.
+    let shown = home.json(&["strategy", "show", "swing"])?;
+    assert_eq!(shown, strategy(&home, "swing")?);
+    assert_eq!(
+        (&shown["state"], &shown["orders"].as_u64().is_some_and(|n| n > 0)),
+        (&"disabled".into(), &true)
+    );
+    assert!(shown["subscription"]["lag"]["pending"].is_u64(), "{shown}");
+    assert_eq!(home.run(&["strategy", "show", "nobody"])?.status.code(), Some(3));
+    let live = home.run(&["strategy", "enable", "swing", "--mode", "live"])?;
+    assert!(String::from_utf8_lossy(&live.stderr).contains("broker adapter for real money"), "{live:?}");
+
     // A process that is gone holds the clock, and is named; disabling releases it.
     home.text(&["strategy", "enable", "swing", "--mode", "paper"])?;
     process.kill()?;

@@ -6,6 +6,7 @@
 mod browser;
 mod cli;
 mod collector;
+mod contract;
 mod external;
 mod hands;
 mod harness;

@@ -236,11 +236,11 @@ async fn every_service_is_found_through_nats_and_the_dashboard_counts() -> Outco
     assert!(stats[0]["endpoints"][0]["data"]["process"]["events_read"].as_u64() > Some(0), "{stats:?}");
 
     // The same process serves its metrics with the dashboard.
-    get(&format!("http://{address}/")).await?;
+    get(&format!("http://{address}/sign-in")).await?;
     let wanted = [
         "tapedeck_projection_lag_events{projection=\"trading\"}",
         "tapedeck_projection_lag_seconds{projection=\"bars\"}",
-        "tapedeck_http_request_seconds_count{method=\"GET\",route=\"/\",status=\"200\"}",
+        "tapedeck_http_request_seconds_count{method=\"GET\",route=\"/sign-in\",status=\"200\"}",
         "tapedeck_service_ready{service=\"risk\"} 1",
         "tapedeck_clock_instants_total",
         "tapedeck_parked_open 0",
@@ -259,10 +259,10 @@ async fn every_service_is_found_through_nats_and_the_dashboard_counts() -> Outco
     assert_eq!(tokio::task::block_in_place(|| up.interrupt(DRAIN_MAX))?, Some(0), "{}", home.said("up"));
     // Requests are spans of their own, under the program's usual name.
     let arrived = collector.arrived();
-    let page = arrived.spans.iter().find(|span| span.name == "GET /");
+    let page = arrived.spans.iter().find(|span| span.name == "GET /sign-in");
     let page = page.ok_or_else(|| anyhow::anyhow!("no span of a request among {}", arrived.spans.len()))?;
     assert_eq!(page.process, "tapedeck");
-    assert_eq!(page.attributes.get("http.route").map(String::as_str), Some("/"), "{page:?}");
+    assert_eq!(page.attributes.get("http.route").map(String::as_str), Some("/sign-in"), "{page:?}");
     Ok(())
 }
 

@@ -28,6 +28,9 @@ pub(super) struct UserEntry {
     /// argon2id, in the form that names its parameters; absent while only links sign this user in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,
+    /// Whether the user may not sign in for now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
     pub created_ns: i64,
 }
 
@@ -62,6 +65,8 @@ pub struct User {
     pub role: Role,
     /// False while only one-time links sign this user in.
     pub has_password: bool,
+    /// Whether the user may not sign in for now.
+    pub disabled: bool,
     /// UTC nanoseconds.
     pub created_ns: i64,
 }
@@ -96,8 +101,14 @@ impl Entries {
         self.links.retain(|pass| pass.user != user);
     }
 
-    pub fn admins(&self) -> usize {
-        self.users.values().filter(|user| user.role == Role::Admin).count()
+    /// Whether `name` is the only admin who may sign in.
+    pub fn is_last_admin(&self, name: &str) -> bool {
+        let mut admins = self
+            .users
+            .iter()
+            .filter(|(_, user)| user.role == Role::Admin && !user.disabled)
+            .map(|(name, _)| name);
+        admins.next().is_some_and(|only| only == name) && admins.next().is_none()
     }
 }
 

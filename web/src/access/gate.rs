@@ -1,7 +1,8 @@
 //! Who asks, and whether they may: passed by every request but those for what is open to all.
 //!
 //! The rule is by method and address, not by handler, so that an address that is added later is closed
-//! until somebody opens it: reading takes a viewer, changing an operator, users and tokens an admin.
+//! until somebody opens it: reading takes a viewer, changing an operator; users, tokens and
+//! the registrations of strategies an admin.
 
 use std::sync::Arc;
 
@@ -94,17 +95,30 @@ fn is_open(app: &App, path: &str) -> bool {
 }
 
 fn needed(method: &Method, path: &str) -> Role {
-    let manages = ["/api/v1/users", "/api/v1/tokens"];
+    if changes(method) && registers(path) {
+        return Role::Admin;
+    }
+    let manages = ["/api/v1/users", "/api/v1/tokens", "/settings/users", "/settings/tokens"];
+    // What everybody may change is the own session and the own password.
+    let own = ["/sign-out", "/api/v1/session/password", "/settings/password"];
     if manages
         .iter()
         .any(|area| path.strip_prefix(area).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
     {
         Role::Admin
-    } else if path == "/sign-out" || !changes(method) {
+    } else if own.contains(&path) || !changes(method) {
         Role::Viewer
     } else {
         Role::Operator
     }
+}
+
+/// Whether a change there makes, hands over or removes a strategy: whatever is not a switch of one.
+fn registers(path: &str) -> bool {
+    let area = ["/api/v1/strategies", "/strategies"].iter().find_map(|area| path.strip_prefix(area));
+    let Some(rest) = area.filter(|rest| rest.is_empty() || rest.starts_with('/')) else { return false };
+    let of_one = rest.trim_matches('/').split_once('/').map(|(_, action)| action);
+    !matches!(of_one, Some("enable" | "disable"))
 }
 
 /// A person is led to the sign-in page and back; a program is told.
@@ -137,5 +151,17 @@ mod tests {
         assert_eq!(needed(&Method::GET, "/api/v1/tokens/x"), Role::Admin);
         assert_eq!(needed(&Method::GET, "/api/v1/userscape"), Role::Viewer);
         assert_eq!(needed(&Method::POST, "/sign-out"), Role::Viewer);
+        assert_eq!(needed(&Method::GET, "/api/v1/strategies"), Role::Viewer);
+        for path in ["/strategies/x/enable", "/api/v1/strategies/x/disable", "/strategiesx"] {
+            assert_eq!(needed(&Method::POST, path), Role::Operator, "{path}");
+        }
+        for path in
+            ["/strategies", "/strategies/x/remove", "/api/v1/strategies/x/replace", "/strategies/enable"]
+        {
+            assert_eq!(needed(&Method::POST, path), Role::Admin, "{path}");
+        }
+        assert_eq!(needed(&Method::DELETE, "/api/v1/strategies/x"), Role::Admin);
+        assert_eq!(needed(&Method::PUT, "/api/v1/session/password"), Role::Viewer);
+        assert_eq!(needed(&Method::POST, "/settings/users/ann/role"), Role::Admin);
     }
 }

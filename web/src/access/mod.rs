@@ -8,6 +8,7 @@
 
 mod entries;
 mod gate;
+pub mod manage;
 mod password;
 mod sign_in;
 mod store;

@@ -11,7 +11,9 @@ use super::AccessError;
 /// Shortest password.
 pub(super) const PASSWORD_CHARS_MIN: usize = 10;
 /// Longest password, so that nobody makes the server hash a book.
-pub(super) const PASSWORD_BYTES_MAX: usize = 256;
+pub(super) const PASSWORD_CHARS_MAX: usize = 64;
+/// What its letters take at most.
+const PASSWORD_BYTES_MAX: usize = 4 * PASSWORD_CHARS_MAX;
 /// Letters of a generated password: none is mistaken for another. 32 of them, so that a byte's low bits pick
 /// each equally often.
 const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789+";
@@ -37,8 +39,7 @@ pub fn generate() -> Result<String, AccessError> {
 
 /// The hash that is kept of a password.
 pub(super) fn hash(password: &str) -> Result<String, AccessError> {
-    let good = password.chars().count() >= PASSWORD_CHARS_MIN && password.len() <= PASSWORD_BYTES_MAX;
-    if !good {
+    if !(PASSWORD_CHARS_MIN..=PASSWORD_CHARS_MAX).contains(&password.chars().count()) {
         return Err(AccessError::Password);
     }
     hash_of(password, &random::<16>()?)

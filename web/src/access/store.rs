@@ -33,7 +33,7 @@ pub enum AccessError {
     #[error("name = {0:?}: expected 1 to 40 lowercase letters, digits, - and _")]
     Name(String),
     /// The password is too short or too long.
-    #[error("password: expected 10 characters or more, in at most 256 bytes")]
+    #[error("password: expected 10 to 64 characters")]
     Password,
     /// The password could not be hashed.
     #[error("password: {0}")]
@@ -47,6 +47,9 @@ pub enum AccessError {
     /// Without an admin nobody could make one.
     #[error("{0:?} is the last admin; make another one first")]
     LastAdmin(String),
+    /// The user may not sign in for now.
+    #[error("{0:?} is disabled")]
+    Disabled(String),
     /// The file holds as many as it may.
     #[error("there are {ENTRIES_MAX} already; remove some first")]
     Full,
@@ -146,7 +149,7 @@ impl Store {
             if entries.users.len() >= ENTRIES_MAX {
                 return Err(AccessError::Full);
             }
-            let user = UserEntry { role, password, created_ns: runtime::now_ns() };
+            let user = UserEntry { role, password, disabled: false, created_ns: runtime::now_ns() };
             let made = shown(&name, &user);
             entries.users.insert(name, user);
             Ok(made)
@@ -156,8 +159,8 @@ impl Store {
     /// Removes a user, whose sessions end.
     pub fn remove_user(&self, name: &str) -> Result<(), AccessError> {
         self.change(|entries| {
-            let role = user(entries, name)?.role;
-            if role == Role::Admin && entries.admins() == 1 {
+            user(entries, name)?;
+            if entries.is_last_admin(name) {
                 return Err(AccessError::LastAdmin(name.to_owned()));
             }
             entries.users.remove(name);
@@ -181,9 +184,9 @@ impl Store {
     /// Sets a role; the user's sessions end.
     pub fn set_role(&self, name: &str, role: Role) -> Result<User, AccessError> {
         self.change(|entries| {
-            let admins = entries.admins();
+            let last = entries.is_last_admin(name);
             let found = user(entries, name)?;
-            if found.role == Role::Admin && role != Role::Admin && admins == 1 {
+            if last && role != Role::Admin {
                 return Err(AccessError::LastAdmin(name.to_owned()));
             }
             found.role = role;
@@ -193,18 +196,50 @@ impl Store {
         })
     }
 
+    /// Sets whether a user may not sign in for now; if so, the user's sessions and links end.
+    pub fn set_disabled(&self, name: &str, disabled: bool) -> Result<User, AccessError> {
+        self.change(|entries| {
+            let last = entries.is_last_admin(name);
+            let found = user(entries, name)?;
+            if last && disabled {
+                return Err(AccessError::LastAdmin(name.to_owned()));
+            }
+            found.disabled = disabled;
+            let changed = shown(name, found);
+            if disabled {
+                entries.sign_out_everywhere(name);
+            }
+            Ok(changed)
+        })
+    }
+
+    /// Sets the password of the user whose session this is; the user's other sessions end.
+    pub fn set_own_password(&self, name: &str, password: &str, session: &str) -> Result<User, AccessError> {
+        let hash = password::hash(password)?;
+        let own = digest(session);
+        self.change(|entries| {
+            let found = user(entries, name)?;
+            found.password = Some(hash);
+            let changed = shown(name, found);
+            let kept = entries.sessions.iter().find(|pass| pass.user == name && pass.hash == own).cloned();
+            entries.sign_out_everywhere(name);
+            entries.sessions.extend(kept);
+            Ok(changed)
+        })
+    }
+
     /// Whether the password is the user's. Slow on purpose, also for a user who does not exist.
     pub fn verify(&self, name: &str, password: &str) -> Result<bool, AccessError> {
         let entries = self.entries()?;
-        let hash = entries.users.get(name).and_then(|user| user.password.as_deref());
-        Ok(password::matches(password, hash))
+        let user = entries.users.get(name).filter(|user| !user.disabled);
+        Ok(password::matches(password, user.and_then(|user| user.password.as_deref())))
     }
 
     /// Begins a session of a user; gives its value for the cookie.
     pub fn begin_session(&self, name: &str) -> Result<String, AccessError> {
         let session = random_hex()?;
         self.change(|entries| {
-            user(entries, name)?;
+            enabled(entries, name)?;
             let expires_ns = runtime::now_ns().saturating_add(SESSION_NS);
             keep(&mut entries.sessions, &session, name, expires_ns);
             Ok(())
@@ -224,7 +259,7 @@ impl Store {
     pub fn make_link(&self, name: &str) -> Result<String, AccessError> {
         let link = random_hex()?;
         self.change(|entries| {
-            user(entries, name)?;
+            enabled(entries, name)?;
             let expires_ns = runtime::now_ns().saturating_add(LINK_NS);
             keep(&mut entries.links, &link, name, expires_ns);
             Ok(())
@@ -323,11 +358,16 @@ fn user<'a>(entries: &'a mut Entries, name: &str) -> Result<&'a mut UserEntry, A
     entries.users.get_mut(name).ok_or_else(|| AccessError::Missing("user", name.to_owned()))
 }
 
+fn enabled(entries: &mut Entries, name: &str) -> Result<(), AccessError> {
+    if user(entries, name)?.disabled { Err(AccessError::Disabled(name.to_owned())) } else { Ok(()) }
+}
+
 fn shown(name: &str, user: &UserEntry) -> User {
     User {
         name: name.to_owned(),
         role: user.role,
         has_password: user.password.is_some(),
+        disabled: user.disabled,
         created_ns: user.created_ns,
     }
 }

@@ -3,28 +3,27 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use projections::queries;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::paging::{Listing, cursor, limit, place};
+use super::fields::{Asked, Field, Fields, Kind, field};
+use super::paging::{LIMIT, LIMIT_MAX, Listing, cursor, place};
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
 
 /// Which account, and from where.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct Asked {
-    /// Account's name.
-    account: String,
-    /// Items of the part.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u32>,
-    /// The `next` of an earlier answer.
-    cursor: Option<String>,
+#[derive(Debug)]
+pub struct EquityFields;
+
+impl Fields for EquityFields {
+    const FIELDS: &'static [Field] = &[
+        field("account", Kind::Text(64), "Account").needed(),
+        field("limit", Kind::Whole(1, 200), "Days of the part; 50 when it does not say"),
+        field("cursor", Kind::Id(32), "The `next` of an earlier answer"),
+    ];
 }
 
 /// Equity at the end of one day of exchange time.
@@ -39,18 +38,19 @@ pub struct Day {
 }
 
 /// Equity day by day, oldest first.
-#[utoipa::path(get, path = "/api/v1/equity", tag = "trading", operation_id = "list_equity", params(Asked),
+#[utoipa::path(get, path = "/api/v1/equity", tag = "trading", operation_id = "list_equity", params(Asked<EquityFields>),
     responses((status = 200, body = Listing<Day>), Problems))]
 pub async fn equity(
     State(app): State<Arc<App>>,
-    Query(asked): Query<Asked>,
+    asked: Asked<EquityFields>,
 ) -> Result<Json<Listing<Day>>, Problem> {
-    if !crate::pages::account_names(&app).await?.contains(&asked.account) {
-        return Err(PageError::Missing(format!("account {:?}", asked.account)).into());
+    let account = asked.get("account").unwrap_or_default();
+    if !crate::pages::account_names(&app).await?.iter().any(|known| known == account) {
+        return Err(PageError::Missing(format!("account {account:?}")).into());
     }
-    let limit = usize::try_from(limit(asked.limit)?).unwrap_or_default();
-    let from = usize::try_from(place(asked.cursor.as_deref())?.unwrap_or_default()).unwrap_or(usize::MAX);
-    let days = queries::daily_equity(&app.config.pool, &asked.account).await;
+    let limit = asked.number("limit", LIMIT, LIMIT_MAX)? as usize;
+    let from = usize::try_from(place(asked.get("cursor"))?.unwrap_or_default()).unwrap_or(usize::MAX);
+    let days = queries::daily_equity(&app.config.pool, account).await;
     let days = days.map_err(|error| PageError::ReadModel(error.to_string()))?;
     let to = from.saturating_add(limit);
     let next = (days.len() > to).then(|| cursor(u64::try_from(to).unwrap_or(u64::MAX)));

@@ -8,14 +8,11 @@ use runtime::command;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Key, Problem, Problems, caller};
+use super::{Key, Problem, Problems, caller, fields};
 use crate::access::Actor;
 use crate::action::tape;
 use crate::app::App;
 use crate::error::PageError;
-
-/// Longest reason.
-const REASON_CHARS_MAX: usize = 200;
 
 /// What to halt or resume, and why.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -26,7 +23,7 @@ pub struct Switch {
     account: String,
     /// For the audit.
     #[serde(default)]
-    #[schema(max_length = 200)]
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f]*$")]
     reason: String,
 }
 
@@ -41,8 +38,7 @@ pub struct Switched {
 
 /// Stop new exposure, on one account or on all.
 #[utoipa::path(post, path = "/api/v1/trading/halt", tag = "trading", operation_id = "halt_trading",
-    params(("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(Key),
     request_body = Switch, responses((status = 200, body = Switched), Problems))]
 pub async fn halt(
     State(app): State<Arc<App>>,
@@ -58,8 +54,7 @@ pub async fn halt(
 
 /// Allow new exposure again.
 #[utoipa::path(post, path = "/api/v1/trading/resume", tag = "trading", operation_id = "resume_trading",
-    params(("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(Key),
     request_body = Switch, responses((status = 200, body = Switched), Problems))]
 pub async fn resume(
     State(app): State<Arc<App>>,
@@ -74,11 +69,9 @@ pub async fn resume(
 }
 
 async fn checked(app: &App, switch: Switch) -> Result<Switch, PageError> {
-    if switch.reason.chars().count() > REASON_CHARS_MAX {
-        return Err(PageError::field("reason", &switch.reason, "at most 200 characters"));
-    }
+    let reason = fields::reason(&switch.reason)?.to_owned();
     if !switch.account.is_empty() && !crate::pages::account_names(app).await?.contains(&switch.account) {
         return Err(PageError::Missing(format!("account {:?}", switch.account)));
     }
-    Ok(switch)
+    Ok(Switch { reason, ..switch })
 }

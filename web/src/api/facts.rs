@@ -3,40 +3,31 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use chrono::{Days, NaiveDate};
 use projections::queries::{self, ActionRow, QualityRow};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::paging::{Listing, cursor, limit, place};
+use super::fields::{Asked, Field, Fields, Kind, field};
+use super::paging::{LIMIT, LIMIT_MAX, Listing, cursor, place};
 use super::{Problem, Problems};
 use crate::app::App;
-use crate::error::PageError;
+use crate::pages::Params;
 use crate::pages::chart::symbol;
 
-/// What a date of a filter looks like.
-const EXPECTED_DATE: &str = "a date, YYYY-MM-DD";
-
 /// Which corporate actions.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ActionsAsked {
-    /// Symbol; by default all.
-    #[param(min_length = 1, max_length = 32)]
-    symbol: Option<String>,
-    /// First ex-date.
-    #[param(format = Date)]
-    from: Option<String>,
-    /// Last ex-date.
-    #[param(format = Date)]
-    to: Option<String>,
-    /// Items of the part.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u32>,
-    /// The `next` of an earlier answer.
-    cursor: Option<String>,
+#[derive(Debug)]
+pub struct ActionFields;
+
+impl Fields for ActionFields {
+    const FIELDS: &'static [Field] = &[
+        field("symbol", Kind::Symbol, "Symbol; by default all"),
+        field("from", Kind::Date, "First ex-date"),
+        field("to", Kind::Date, "Last ex-date"),
+        field("limit", Kind::Whole(1, 200), "Actions of the part; 50 when it does not say"),
+        field("cursor", Kind::Id(32), "The `next` of an earlier answer"),
+    ];
 }
 
 /// A split or a dividend.
@@ -60,23 +51,25 @@ pub struct ActionItem {
 
 /// Splits and dividends, the newest ex-date first.
 #[utoipa::path(get, path = "/api/v1/corporate-actions", tag = "market", operation_id = "list_corporate_actions",
-    params(ActionsAsked), responses((status = 200, body = Listing<ActionItem>), Problems))]
+    params(Asked<ActionFields>), responses((status = 200, body = Listing<ActionItem>), Problems))]
 pub async fn corporate_actions(
     State(app): State<Arc<App>>,
-    Query(asked): Query<ActionsAsked>,
+    asked: Asked<ActionFields>,
 ) -> Result<Json<Listing<ActionItem>>, Problem> {
-    let symbol = asked.symbol.as_deref().map(symbol).transpose()?;
-    let from = date("from", asked.from.as_deref())?.unwrap_or(FIRST);
-    let to = date("to", asked.to.as_deref())?.unwrap_or(LAST);
+    let symbol = asked.get("symbol").map(symbol).transpose()?;
+    let from = date(&asked, "from").unwrap_or(FIRST);
+    let to = date(&asked, "to").unwrap_or(LAST);
     let after = from.checked_sub_days(Days::new(1)).unwrap_or(from).to_string();
     let rows =
         queries::actions_between(&app.config.pool, symbol.as_deref(), &after, &to.to_string(), u64::MAX)
             .await;
     let mut rows = rows?;
     // Counted from the oldest one, a place stays where it is when newer ones come.
-    let until = place(asked.cursor.as_deref())?.and_then(|place| usize::try_from(place).ok());
+    let until = place(asked.get("cursor"))?.and_then(|place| usize::try_from(place).ok());
     rows.truncate(until.unwrap_or(usize::MAX));
-    let left = rows.len().saturating_sub(usize::try_from(limit(asked.limit)?).unwrap_or_default());
+    let left = rows
+        .len()
+        .saturating_sub(usize::try_from(asked.number("limit", LIMIT, LIMIT_MAX)?).unwrap_or_default());
     let next = (left > 0).then(|| cursor(u64::try_from(left).unwrap_or_default()));
     Ok(Json(Listing { items: rows.drain(left..).rev().map(ActionItem::of).collect(), next }))
 }
@@ -92,10 +85,9 @@ const fn day(year: i32, month: u32, day: u32) -> NaiveDate {
     }
 }
 
-fn date(name: &'static str, text: Option<&str>) -> Result<Option<NaiveDate>, PageError> {
-    let Some(text) = text else { return Ok(None) };
-    let read = text.parse().ok().filter(|date| (FIRST..=LAST).contains(date));
-    read.map(Some).ok_or_else(|| PageError::field(name, text, EXPECTED_DATE))
+/// A date that was checked, as near as can be asked for.
+fn date(asked: &Params, name: &str) -> Option<NaiveDate> {
+    asked.get(name).and_then(|text| text.parse().ok()).map(|date: NaiveDate| date.clamp(FIRST, LAST))
 }
 
 impl ActionItem {
@@ -113,18 +105,15 @@ impl ActionItem {
 }
 
 /// Which findings.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct FindingsAsked {
-    /// Symbol; by default all.
-    #[param(min_length = 1, max_length = 32)]
-    symbol: Option<String>,
-    /// Items of the part.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<u32>,
-    /// The `next` of an earlier answer.
-    cursor: Option<String>,
+#[derive(Debug)]
+pub struct FindingFields;
+
+impl Fields for FindingFields {
+    const FIELDS: &'static [Field] = &[
+        field("symbol", Kind::Symbol, "Symbol; by default all"),
+        field("limit", Kind::Whole(1, 200), "Findings of the part; 50 when it does not say"),
+        field("cursor", Kind::Id(32), "The `next` of an earlier answer"),
+    ];
 }
 
 /// Something that was found about the data.
@@ -150,13 +139,13 @@ pub struct FindingItem {
 
 /// Findings about the data, newest first.
 #[utoipa::path(get, path = "/api/v1/findings", tag = "market", operation_id = "list_findings",
-    params(FindingsAsked), responses((status = 200, body = Listing<FindingItem>), Problems))]
+    params(Asked<FindingFields>), responses((status = 200, body = Listing<FindingItem>), Problems))]
 pub async fn findings(
     State(app): State<Arc<App>>,
-    Query(asked): Query<FindingsAsked>,
+    asked: Asked<FindingFields>,
 ) -> Result<Json<Listing<FindingItem>>, Problem> {
-    let symbol = asked.symbol.as_deref().map(symbol).transpose()?;
-    let (before, limit) = (place(asked.cursor.as_deref())?, limit(asked.limit)?);
+    let symbol = asked.get("symbol").map(symbol).transpose()?;
+    let (before, limit) = (place(asked.get("cursor"))?, asked.number("limit", LIMIT, LIMIT_MAX)?);
     let page = queries::quality(&app.config.pool, symbol.as_deref(), before, limit).await?;
     let items = page.rows.into_iter().map(FindingItem::of).collect();
     Ok(Json(Listing { items, next: page.next.map(cursor) }))

@@ -17,16 +17,20 @@
 
 mod account;
 mod control;
+mod bars;
 mod facts;
+pub mod fields;
 mod market;
+mod operate;
 mod paging;
 mod problem;
 mod reader;
 mod repeat;
-mod status;
-pub mod system;
+pub mod status;
+mod strategies;
+mod system;
 mod token;
-pub mod trading;
+mod trading;
 mod user;
 
 use std::sync::Arc;
@@ -41,8 +45,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::browse::api as browse;
+use crate::{pages, socket};
 
-pub use problem::{Problem, Problems, problems};
+pub use problem::{Details, Problem, Problems, problems};
 pub use repeat::{Key, Repeats, caller};
 
 #[derive(OpenApi)]
@@ -75,17 +81,52 @@ fn documented() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(status::status))
         .routes(routes!(account::equity))
-        .routes(routes!(market::symbols))
-        .routes(routes!(market::bars))
+        .routes(routes!(market::market))
+        .routes(routes!(bars::symbols))
+        .routes(routes!(bars::bars))
         .routes(routes!(facts::corporate_actions))
         .routes(routes!(facts::findings))
         .routes(routes!(control::halt))
         .routes(routes!(control::resume))
         .routes(routes!(user::session))
+        .routes(routes!(user::own_password))
         .routes(routes!(user::list, user::add))
         .routes(routes!(user::change_user, user::remove))
         .routes(routes!(token::list, token::create))
         .routes(routes!(token::revoke))
+        .routes(routes!(strategies::list, strategies::change::register))
+        .routes(routes!(strategies::show, strategies::change::remove))
+        .routes(routes!(strategies::change::enable))
+        .routes(routes!(strategies::change::disable))
+        .routes(routes!(strategies::change::replace))
+        .routes(routes!(trading::orders))
+        .routes(routes!(trading::order))
+        .routes(routes!(trading::cancel))
+        .routes(routes!(trading::fills))
+        .routes(routes!(trading::positions))
+        .routes(routes!(trading::accounts))
+        .routes(routes!(trading::decisions))
+        .routes(routes!(trading::signals))
+        .routes(routes!(browse::get_streams))
+        .routes(routes!(browse::get_subjects))
+        .routes(routes!(browse::get_events))
+        .routes(routes!(browse::get_event))
+        .routes(routes!(browse::get_chain))
+        .routes(routes!(browse::get_parked))
+        .routes(routes!(operate::replay))
+        .routes(routes!(operate::dismiss))
+        .routes(routes!(system::services))
+        .routes(routes!(system::projections))
+        .routes(routes!(system::jobs))
+        .routes(routes!(operate::rebuild))
+        .routes(routes!(operate::verify))
+        .routes(routes!(operate::test))
+        .routes(routes!(system::lines))
+        .routes(routes!(system::configured))
+        .routes(routes!(system::licences))
+        .routes(routes!(system::healthy))
+        .routes(routes!(socket::open))
+        .routes(routes!(pages::live))
 }
 
 /// The OpenAPI document.

@@ -13,6 +13,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use runtime::command::Caller;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{RefOr, Required};
 
 use super::Problem;
 use crate::access::Actor;
@@ -35,6 +39,24 @@ impl<S: Sync> FromRequestParts<S> for Key {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         Ok(Self::of(&parts.headers)?)
+    }
+}
+
+/// The header as it is documented.
+impl IntoParams for Key {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .min_length(Some(8))
+            .max_length(Some(64))
+            .pattern(Some("^[A-Za-z0-9-]{8,64}$"));
+        let header = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .description(Some(EXPECTED))
+            .required(Required::True)
+            .schema(Some(RefOr::T(Schema::Object(text.build()))));
+        vec![header.build()]
     }
 }
 

@@ -5,56 +5,70 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router};
 use projections::queries::{self, JobRow, LOG_LINES_MAX, LogRow, LogTurn, Page};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::Problem;
+use super::fields::{Asked, Field, Fields, Kind, field};
+use super::status::Nothing;
+use super::{Details, Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
 use crate::health::{self, Lag};
 use crate::pages::{Params, logs, settings};
 use crate::probe::{Finding, NatsHealth, Settings};
 
-/// The routes of this area.
-pub fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/api/v1/services", get(services))
-        .route("/api/v1/projections", get(projections))
-        .route("/api/v1/projections/jobs", get(jobs))
-        .route("/api/v1/logs", get(lines))
-        .route("/api/v1/settings", get(configured))
-        .route("/api/v1/licences", get(licences))
-        .route("/api/v1/health", get(healthy))
-}
-
-/// `GET /api/v1/services`: the last heartbeat of every instance.
-async fn services(State(app): State<Arc<App>>) -> Result<Json<Vec<queries::HeartbeatRow>>, Problem> {
+/// The last heartbeat of every instance of every service.
+#[utoipa::path(get, path = "/api/v1/services", tag = "system", operation_id = "list_services",
+    responses((status = 200, body = Vec<queries::HeartbeatRow>), Problems))]
+pub async fn services(
+    State(app): State<Arc<App>>,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<Json<Vec<queries::HeartbeatRow>>, Problem> {
     Ok(Json(queries::heartbeats(&app.config.pool).await?))
 }
 
-/// `GET /api/v1/projections`: every read model with position, head, lag, fault and rebuild.
-async fn projections(State(app): State<Arc<App>>) -> Result<Json<Vec<queries::ProjectionRow>>, Problem> {
+/// Every read model with position, head, lag, fault and rebuild.
+#[utoipa::path(get, path = "/api/v1/projections", tag = "system", operation_id = "list_projections",
+    responses((status = 200, body = Vec<queries::ProjectionRow>), Problems))]
+pub async fn projections(
+    State(app): State<Arc<App>>,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<Json<Vec<queries::ProjectionRow>>, Problem> {
     let heads = projections::heads(&app.context.tape).await;
     let heads = heads.map_err(|error| PageError::ReadModel(error.to_string()))?;
     Ok(Json(queries::projection_status(&app.config.pool, &heads).await?))
 }
 
-/// `GET /api/v1/projections/jobs?before=&limit=`: rebuilds and verifications, newest first.
-async fn jobs(
+/// What a list of jobs is asked for by.
+#[derive(Debug)]
+pub struct JobFields;
+
+impl Fields for JobFields {
+    const FIELDS: &'static [Field] = &[
+        field("limit", Kind::Whole(1, 200), "Rows of the part; 50 when it does not say"),
+        field("before", Kind::Sequence, "Jobs older than this: `next` of an earlier answer"),
+    ];
+}
+
+/// Rebuilds and verifications of read models, newest first.
+#[utoipa::path(get, path = "/api/v1/projections/jobs", tag = "system", operation_id = "list_projection_jobs",
+    params(Asked<JobFields>), responses((status = 200, body = Page<JobRow>), Problems))]
+pub async fn jobs(
     State(app): State<Arc<App>>,
-    Query(params): Query<Params>,
+    asked: Asked<JobFields>,
 ) -> Result<Json<Page<JobRow>>, Problem> {
-    let limit = params.number("limit", 50, queries::LIMIT_MAX)?;
-    Ok(Json(queries::jobs(&app.config.pool, cursor(&params, "before")?, limit).await?))
+    let limit = asked.number("limit", 50, queries::LIMIT_MAX)?;
+    Ok(Json(queries::jobs(&app.config.pool, cursor(&asked, "before")?, limit).await?))
 }
 
 /// Log lines in the order of the stream.
-#[derive(Debug, Serialize)]
-struct LogPage {
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LogPage {
+    /// The lines.
     rows: Vec<LogRow>,
     /// For `before`: the lines that come before these; absent when there are none.
     before: Option<u64>,
@@ -62,9 +76,30 @@ struct LogPage {
     after: Option<u64>,
 }
 
-/// `GET /api/v1/logs`: the filters of the page, `before` or `after` a sequence, at most 1,000 lines.
-async fn lines(State(app): State<Arc<App>>, Query(params): Query<Params>) -> Result<Json<LogPage>, Problem> {
-    params.check()?;
+/// What log lines are asked for by.
+#[derive(Debug)]
+pub struct LogFields;
+
+impl Fields for LogFields {
+    const FIELDS: &'static [Field] = &[
+        field("service", Kind::Text(64), "Service"),
+        field("level", Kind::Choice(&logs::LEVELS), "This level and the more severe ones"),
+        field("target", Kind::Text(128), "Beginning of the module's name"),
+        field("run", Kind::Text(64), "Instance of the process"),
+        field("correlation", Kind::Text(128), "Chain of events"),
+        field("text", Kind::Text(200), "Text that message or fields contain, whatever the case"),
+        field("from", Kind::Time, "At this time or later"),
+        field("to", Kind::Time, "Up to and including this date or instant"),
+        field("limit", Kind::Whole(1, 1_000), "Lines of the part; 200 when it does not say"),
+        field("before", Kind::Sequence, "Lines that come before: `before` of an earlier answer"),
+        field("after", Kind::Sequence, "Lines that follow: `after` of an earlier answer; `before` wins"),
+    ];
+}
+
+/// Log lines, filtered, in the order of the stream.
+#[utoipa::path(get, path = "/api/v1/logs", tag = "system", operation_id = "list_log_lines",
+    params(Asked<LogFields>), responses((status = 200, body = LogPage), Problems))]
+pub async fn lines(State(app): State<Arc<App>>, params: Asked<LogFields>) -> Result<Json<LogPage>, Problem> {
     let filter = logs::read(&params)?;
     let limit = params.number("limit", 200, LOG_LINES_MAX)?;
     let (before, after) = (cursor(&params, "before")?, cursor(&params, "after")?);
@@ -87,22 +122,30 @@ fn cursor(params: &Params, name: &'static str) -> Result<Option<u64>, PageError>
         .map_err(|_| PageError::field(name, text, "a sequence that an earlier answer named"))
 }
 
-/// `GET /api/v1/settings`: values with default and source; secrets as set or unset.
-async fn configured(State(app): State<Arc<App>>) -> Result<Json<Settings>, Problem> {
+/// Every value of the configuration with default and source; secrets only as set or unset.
+#[utoipa::path(get, path = "/api/v1/settings", tag = "system", operation_id = "get_settings",
+    responses((status = 200, body = Settings), Problems))]
+pub async fn configured(
+    State(app): State<Arc<App>>,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<Json<Settings>, Problem> {
     Ok(Json(app.config.probe.settings().map_err(PageError::Unknown)?))
 }
 
-/// `GET /api/v1/licences`: the packages that are part of the program.
-async fn licences() -> Json<Vec<settings::Licence>> {
+/// The packages that are part of the program, with their licences.
+#[utoipa::path(get, path = "/api/v1/licences", tag = "system", operation_id = "list_licences",
+    responses((status = 200, body = Vec<settings::Licence>), Problems))]
+pub async fn licences(Query(Nothing {}): Query<Nothing>) -> Json<Vec<settings::Licence>> {
     Json(settings::licences())
 }
 
-#[derive(Debug, Serialize)]
-struct Health {
+/// How servers and services are.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
     /// `tapedeck`'s version.
     version: String,
     /// Services of the process that answers.
-    services: std::collections::BTreeMap<String, runtime::ServiceHealth>,
+    services: std::collections::BTreeMap<String, ServiceState>,
     /// How far each read model is behind.
     projections: Vec<Lag>,
     /// Absent when it cannot be told; `problems` says why.
@@ -115,8 +158,28 @@ struct Health {
     problems: Vec<String>,
 }
 
-/// `GET /api/v1/health`: everything the System page tells of servers and checks.
-async fn healthy(State(app): State<Arc<App>>) -> (StatusCode, Json<Health>) {
+/// One service's own statement.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ServiceState {
+    /// `starting`, `ready`, `degraded` or `stopping`.
+    state: &'static str,
+    /// What it waits for or suffers from; empty when well.
+    detail: String,
+}
+
+/// Everything the System page tells of servers and checks; 503 when some of it cannot be told.
+#[utoipa::path(get, path = "/api/v1/health", tag = "system", operation_id = "get_health",
+    responses((status = 200, body = Health), (status = 503, body = Health,
+        description = "Some of it cannot be told; `problems` says what and why"),
+        (status = 401, body = Details, content_type = "application/problem+json"),
+        (status = 403, body = Details, content_type = "application/problem+json"),
+        (status = 400, body = Details, content_type = "application/problem+json"),
+        (status = 405, body = Details, content_type = "application/problem+json"),
+        (status = 421, body = Details, content_type = "application/problem+json")))]
+pub async fn healthy(
+    State(app): State<Arc<App>>,
+    Query(Nothing {}): Query<Nothing>,
+) -> (StatusCode, Json<Health>) {
     let mut problems = Vec::new();
     let (lags, nats, database, checks) = tokio::join!(
         health::lags(&app),
@@ -132,7 +195,10 @@ async fn healthy(State(app): State<Arc<App>>) -> (StatusCode, Json<Health>) {
     let nats = nats.map_err(|why| told("nats", why)).ok();
     let database = database.map_err(|why| told("database", why.to_string())).ok();
     let status = if problems.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let services = app.context.health.all();
+    let services = app.context.health.all().into_iter();
+    let services = services
+        .map(|(name, health)| (name, ServiceState { state: health.state.name(), detail: health.detail }))
+        .collect();
     let version = app.config.version.clone();
     (status, Json(Health { version, services, projections, nats, database, checks, problems }))
 }

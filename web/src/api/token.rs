@@ -5,18 +5,14 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use runtime::command;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use super::fields::TokenName;
 use super::status::Nothing;
 use super::{Key, Problem, Problems, caller};
-use crate::access::{Actor, Role, Token};
-use crate::action::tape;
+use crate::access::{Actor, Role, Token, manage};
 use crate::app::App;
-use crate::error::PageError;
-
-const DAY_NS: i64 = 24 * 3_600 * 1_000_000_000;
 
 /// All tokens, by name, without their secrets.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "access", operation_id = "list_tokens",
@@ -39,7 +35,19 @@ pub struct NewToken {
     role: Role,
     /// Days until it expires.
     #[schema(minimum = 1, maximum = 3660)]
+    #[serde(deserialize_with = "whole")]
     days: u32,
+}
+
+/// A whole number, also one that a program writes as `30.0`.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = f64::deserialize(deserializer)?;
+    if number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and in range")]
+        Ok(number as u32)
+    } else {
+        Err(serde::de::Error::custom("expected a whole number"))
+    }
 }
 
 /// A token just made.
@@ -54,8 +62,7 @@ pub struct Made {
 
 /// Make a token.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "access", operation_id = "create_token",
-    params(("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(Key),
     request_body = NewToken, responses((status = 201, body = Made), Problems))]
 pub async fn create(
     State(app): State<Arc<App>>,
@@ -63,22 +70,14 @@ pub async fn create(
     key: Key,
     Json(new): Json<NewToken>,
 ) -> Result<(StatusCode, Json<Made>), Problem> {
-    if !(1..=3660).contains(&new.days) {
-        return Err(PageError::field("days", &new.days.to_string(), "1 to 3660 days").into());
-    }
-    let expires_ns = runtime::now_ns().saturating_add(i64::from(new.days) * DAY_NS);
-    let made = app.config.access.create_token(&new.name, new.role, &actor.name, expires_ns)?;
-    let caller = caller(&actor, &key, &new.name);
-    let detail = format!("{} for {} days", new.role, new.days);
-    command::audit(&app.context.tape, &caller, "token_create", &new.name, &detail).await.map_err(tape)?;
+    let NewToken { name, role, days } = new;
+    let made = manage::create_token(&app, &caller(&actor, &key, ""), &name, role, days).await?;
     Ok((StatusCode::CREATED, Json(Made { token: made.token, secret: made.secret })))
 }
 
 /// Revoke a token.
 #[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "access", operation_id = "revoke_token",
-    params(("name" = String, Path, description = "Token's name"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(TokenName, Key),
     responses((status = 204), Problems))]
 pub async fn revoke(
     State(app): State<Arc<App>>,
@@ -86,8 +85,6 @@ pub async fn revoke(
     Extension(actor): Extension<Actor>,
     key: Key,
 ) -> Result<StatusCode, Problem> {
-    app.config.access.revoke_token(&name)?;
-    let caller = caller(&actor, &key, &name);
-    command::audit(&app.context.tape, &caller, "token_revoke", &name, "").await.map_err(tape)?;
+    manage::revoke_token(&app, &caller(&actor, &key, ""), &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,131 +2,217 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
 use domain::risk::{Rule, usage};
 use projections::queries::{
     self, AccountRow, DecisionFilter, DecisionRow, FillRow, OrderDetail, OrderRow, Part, PositionRow,
     QueryError, SignalFilter, SignalRow,
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::Problem;
-use crate::action::caller_of;
+use super::fields::{Asked, Field, Fields, Kind, NoFields, OrderId, Word, field};
+use super::{Key, Problem, Problems, caller, fields};
+use crate::access::Actor;
 use crate::app::App;
 use crate::error::PageError;
-use crate::pages::orders::{Filter, request_cancel, time};
+use crate::pages::orders::{SIDES, STATUSES, request_cancel, time};
 use crate::pages::table::{ROWS, ROWS_MAX, turn};
-use crate::pages::{Params, timeline};
+use crate::pages::timeline;
 use crate::view::{from_time, to_time};
 
 type Answer<T> = Result<Json<T>, Problem>;
 
-const LIST: [&str; 5] = ["limit", "before", "after", "from", "to"];
 const VERDICTS: [&str; 3] = ["approved", "denied", "shadowed"];
 const TRUTH: [&str; 2] = ["true", "false"];
+/// Every rule of risk.
+const RULES: [&str; Rule::ALL.len()] = {
+    let mut names = [""; Rule::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = Rule::ALL[index].name();
+        index += 1;
+    }
+    names
+};
+
+const LIMIT: Field = field("limit", Kind::Whole(1, 200), "Rows of the part; 50 when it does not say");
+const BEFORE: Field = field("before", Kind::Cursor, "Rows older than this: `older` of an earlier answer");
+const AFTER: Field = field("after", Kind::Cursor, "Rows newer than this: `newer` of an earlier answer");
+const FROM: Field = field("from", Kind::Time, "At this time or later");
+const TO: Field = field("to", Kind::Time, "Up to and including this date or instant");
+const ACCOUNT: Field = field("account", Kind::Text(64), "Account");
+const STRATEGY: Field = field("strategy", Kind::Text(64), "Strategy; `manual` for an operator's orders");
+const SYMBOL: Field = field("symbol", Kind::Text(32), "Symbol");
+const SIDE: Field = field("side", Kind::Choice(&SIDES), "Side");
+const AS_OF: Field =
+    field(timeline::FIELD, Kind::Moment, "The state after a sequence of TRADING or at an instant");
 
 fn unread(error: QueryError) -> PageError {
     PageError::ReadModel(error.to_string())
 }
 
-/// Refuses fields that the list does not have.
-fn list(params: &Params, own: &[&str]) -> Result<(), PageError> {
-    params.only(&[&LIST, own].concat())
+/// What a list of orders is asked for by.
+#[derive(Debug)]
+pub struct OrderFields;
+
+impl Fields for OrderFields {
+    const FIELDS: &'static [Field] = &[
+        ACCOUNT,
+        STRATEGY,
+        SYMBOL,
+        SIDE,
+        field("status", Kind::Choice(&STATUSES), "Status"),
+        field("open", Kind::Choice(&TRUTH), "Only orders that have not ended, or only those that have"),
+        FROM,
+        TO,
+        LIMIT,
+        BEFORE,
+        AFTER,
+    ];
 }
 
-/// `GET /api/v1/orders`: fields `account`, `strategy`, `symbol`, `status`, `side`, `open`, `from`, `to`.
-pub async fn orders(State(app): State<Arc<App>>, Query(params): Query<Params>) -> Answer<Part<OrderRow>> {
-    list(&params, &["account", "strategy", "symbol", "status", "side", "open"])?;
-    let open = params.one_of("open", &TRUTH)?.map(|open| open == "true");
-    let tab = if open == Some(true) { "open" } else { "all" };
-    let filter = Filter::of(&params.with("tab", tab))?.orders;
-    let filter = queries::OrderFilter { open, ..filter };
-    let limit = params.number("limit", ROWS, ROWS_MAX)?;
-    let part = queries::list_orders(&app.config.pool, &filter, turn(&params)?, limit).await;
+/// Orders, the one approved last first.
+#[utoipa::path(get, path = "/api/v1/orders", tag = "trading", operation_id = "list_orders",
+    params(Asked<OrderFields>), responses((status = 200, body = Part<OrderRow>), Problems))]
+pub async fn orders(State(app): State<Arc<App>>, asked: Asked<OrderFields>) -> Answer<Part<OrderRow>> {
+    let filter = queries::OrderFilter {
+        account: asked.owned("account"),
+        strategy: asked.owned("strategy"),
+        symbol: asked.get("symbol").map(str::to_uppercase),
+        status: asked.owned("status"),
+        open: asked.get("open").map(|open| open == "true"),
+        side: asked.owned("side"),
+        from_ns: time(&asked, "from", from_time)?,
+        to_ns: time(&asked, "to", to_time)?,
+    };
+    let limit = asked.number("limit", ROWS, ROWS_MAX)?;
+    let part = queries::list_orders(&app.config.pool, &filter, turn(&asked)?, limit).await;
     Ok(Json(part.map_err(unread)?))
 }
 
 /// An order with its history, its fills, and what risk decided on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Order {
     #[serde(flatten)]
     detail: OrderDetail,
-    /// Absent when an operator placed the order.
+    /// Null when an operator placed the order.
     decision: Option<DecisionRow>,
 }
 
-/// `GET /api/v1/orders/{id}`
+/// One order with its history, its fills and what risk decided on.
+#[utoipa::path(get, path = "/api/v1/orders/{id}", tag = "trading", operation_id = "get_order",
+    params(OrderId), responses((status = 200, body = Order), Problems))]
 pub async fn order(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    Query(params): Query<Params>,
+    Path(Word(id)): Path<Word>,
+    _: Asked<NoFields>,
 ) -> Answer<Order> {
-    params.only(&[])?;
     let found = queries::order(&app.config.pool, &id).await.map_err(unread)?;
     let detail = found.ok_or_else(|| crate::pages::orders::missing(&id))?;
     let decision = crate::pages::orders::decision_of(&app.config.pool, &detail).await.map_err(unread)?;
     Ok(Json(Order { detail, decision }))
 }
 
-/// Body of a cancel.
-#[derive(Debug, Default, Deserialize)]
+/// Why an order is cancelled.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cancel {
-    /// For the audit.
+    /// For the audit; may be left out.
     #[serde(default)]
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f]*$")]
     reason: String,
 }
 
 /// What a command came to.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Accepted {
+    /// The order.
     order_id: String,
     /// `cancel_requested`: the broker's answer follows on the tape.
     state: &'static str,
 }
 
-/// `POST /api/v1/orders/{id}/cancel`, with the header `Idempotency-Key`: asked twice with one key it has
-/// one effect.
+/// Ask for an order to be cancelled; what the broker answers follows on the tape.
+#[utoipa::path(post, path = "/api/v1/orders/{id}/cancel", tag = "trading", operation_id = "cancel_order",
+    params(OrderId, Key), request_body = Cancel, responses((status = 202, body = Accepted), Problems))]
 pub async fn cancel(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Option<Json<Cancel>>,
+    Path(Word(id)): Path<Word>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+    Json(body): Json<Cancel>,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let caller = caller_of(&app, &headers, header("x-csrf-token"), header("idempotency-key"))?;
-    let reason = body.map(|Json(body)| body.reason).unwrap_or_default();
-    let reason = if reason.trim().is_empty() { "through the API" } else { reason.trim() };
-    request_cancel(&app, &caller, &id, reason).await?;
+    let reason = fields::reason(&body.reason)?;
+    // The command itself keeps one key used on two orders two commands.
+    request_cancel(&app, &caller(&actor, &key, ""), &id, reason).await?;
     Ok((StatusCode::ACCEPTED, Json(Accepted { order_id: id, state: "cancel_requested" })))
 }
 
-/// `GET /api/v1/fills`: fields `account`, `strategy`, `symbol`, `side`, `order_id`, `from`, `to`.
-pub async fn fills(State(app): State<Arc<App>>, Query(params): Query<Params>) -> Answer<Part<FillRow>> {
-    list(&params, &["account", "strategy", "symbol", "side", "order_id"])?;
-    let filter = Filter::of(&params.with("tab", "fills"))?.fills;
-    let filter = queries::FillFilter { order_id: params.owned("order_id"), ..filter };
-    let limit = params.number("limit", ROWS, ROWS_MAX)?;
-    let part = queries::list_fills(&app.config.pool, &filter, turn(&params)?, limit).await;
+/// What a list of fills is asked for by.
+#[derive(Debug)]
+pub struct FillFields;
+
+impl Fields for FillFields {
+    const FIELDS: &'static [Field] = &[
+        ACCOUNT,
+        STRATEGY,
+        SYMBOL,
+        SIDE,
+        field("order_id", Kind::Text(128), "Order"),
+        FROM,
+        TO,
+        LIMIT,
+        BEFORE,
+        AFTER,
+    ];
+}
+
+/// Fills, newest first.
+#[utoipa::path(get, path = "/api/v1/fills", tag = "trading", operation_id = "list_fills",
+    params(Asked<FillFields>), responses((status = 200, body = Part<FillRow>), Problems))]
+pub async fn fills(State(app): State<Arc<App>>, asked: Asked<FillFields>) -> Answer<Part<FillRow>> {
+    let filter = queries::FillFilter {
+        account: asked.owned("account"),
+        strategy: asked.owned("strategy"),
+        symbol: asked.get("symbol").map(str::to_uppercase),
+        order_id: asked.owned("order_id"),
+        side: asked.owned("side"),
+        from_ns: time(&asked, "from", from_time)?,
+        to_ns: time(&asked, "to", to_time)?,
+    };
+    let limit = asked.number("limit", ROWS, ROWS_MAX)?;
+    let part = queries::list_fills(&app.config.pool, &filter, turn(&asked)?, limit).await;
     Ok(Json(part.map_err(unread)?))
 }
 
 /// Positions, and the moment they are of.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Positions {
-    /// Last TRADING sequence folded; absent for the present.
+    /// Last TRADING sequence folded; null for the present.
     as_of: Option<u64>,
+    /// Positions by account, strategy and symbol.
     rows: Vec<PositionRow>,
 }
 
-/// `GET /api/v1/positions`: fields `account`, `flat` (also those that are flat and have a result), `as_of`.
-pub async fn positions(State(app): State<Arc<App>>, Query(params): Query<Params>) -> Answer<Positions> {
-    params.only(&["account", "flat", timeline::FIELD])?;
-    let flat = params.one_of("flat", &TRUTH)?.is_some_and(|flat| flat == "true");
-    let account = params.get("account");
-    Ok(Json(match timeline::moment(&params)? {
+/// What positions are asked for by.
+#[derive(Debug)]
+pub struct PositionFields;
+
+impl Fields for PositionFields {
+    const FIELDS: &'static [Field] =
+        &[ACCOUNT, field("flat", Kind::Choice(&TRUTH), "Also those that are flat and have a result"), AS_OF];
+}
+
+/// Positions, now or as of a moment.
+#[utoipa::path(get, path = "/api/v1/positions", tag = "trading", operation_id = "list_positions",
+    params(Asked<PositionFields>), responses((status = 200, body = Positions), Problems))]
+pub async fn positions(State(app): State<Arc<App>>, asked: Asked<PositionFields>) -> Answer<Positions> {
+    let flat = asked.get("flat") == Some("true");
+    let account = asked.get("account");
+    Ok(Json(match timeline::moment(&asked)? {
         Some(moment) => {
             let past = timeline::state(&app, moment).await?;
             Positions { as_of: Some(past.sequence()), rows: past.positions(account, flat) }
@@ -139,35 +225,49 @@ pub async fn positions(State(app): State<Arc<App>>, Query(params): Query<Params>
 }
 
 /// How much of one limit is used.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Used {
+    /// Rule.
     rule: &'static str,
+    /// What is used, a decimal.
     used: String,
+    /// What may be used, a decimal.
     most: String,
     /// What uses the most: a symbol or an order's id; empty for the account as a whole.
     of: String,
 }
 
 /// An account with what it uses of its limits.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Account {
     #[serde(flatten)]
     row: AccountRow,
+    /// What is used of each limit.
     usage: Vec<Used>,
 }
 
 /// Accounts, and the moment they are of.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Accounts {
-    /// Last TRADING sequence folded; absent for the present.
+    /// Last TRADING sequence folded; null for the present.
     as_of: Option<u64>,
+    /// Accounts by name.
     rows: Vec<Account>,
 }
 
-/// `GET /api/v1/accounts`: field `as_of`.
-pub async fn accounts(State(app): State<Arc<App>>, Query(params): Query<Params>) -> Answer<Accounts> {
-    params.only(&[timeline::FIELD])?;
-    let (as_of, book, rows) = match timeline::moment(&params)? {
+/// What accounts are asked for by.
+#[derive(Debug)]
+pub struct AccountFields;
+
+impl Fields for AccountFields {
+    const FIELDS: &'static [Field] = &[AS_OF];
+}
+
+/// Accounts with their limits and what is used of them, now or as of a moment.
+#[utoipa::path(get, path = "/api/v1/accounts", tag = "trading", operation_id = "list_accounts",
+    params(Asked<AccountFields>), responses((status = 200, body = Accounts), Problems))]
+pub async fn accounts(State(app): State<Arc<App>>, asked: Asked<AccountFields>) -> Answer<Accounts> {
+    let (as_of, book, rows) = match timeline::moment(&asked)? {
         Some(moment) => {
             let past = timeline::state(&app, moment).await?;
             (Some(past.sequence()), past.book.clone(), past.accounts())
@@ -190,38 +290,68 @@ impl Used {
     }
 }
 
-/// `GET /api/v1/decisions`: fields `account`, `strategy`, `symbol`, `verdict`, `rule`, `signal_id`, `from`, `to`.
+/// What a list of decisions is asked for by.
+#[derive(Debug)]
+pub struct DecisionFields;
+
+impl Fields for DecisionFields {
+    const FIELDS: &'static [Field] = &[
+        ACCOUNT,
+        STRATEGY,
+        SYMBOL,
+        field("verdict", Kind::Choice(&VERDICTS), "Verdict"),
+        field("rule", Kind::Choice(&RULES), "Rule that denied"),
+        field("signal_id", Kind::Text(128), "Signal decided"),
+        FROM,
+        TO,
+        LIMIT,
+        BEFORE,
+        AFTER,
+    ];
+}
+
+/// Risk decisions with everything they looked at, newest first.
+#[utoipa::path(get, path = "/api/v1/decisions", tag = "trading", operation_id = "list_decisions",
+    params(Asked<DecisionFields>), responses((status = 200, body = Part<DecisionRow>), Problems))]
 pub async fn decisions(
     State(app): State<Arc<App>>,
-    Query(params): Query<Params>,
+    asked: Asked<DecisionFields>,
 ) -> Answer<Part<DecisionRow>> {
-    list(&params, &["account", "strategy", "symbol", "verdict", "rule", "signal_id"])?;
     let filter = DecisionFilter {
-        account: params.owned("account"),
-        strategy: params.owned("strategy"),
-        symbol: params.get("symbol").map(str::to_uppercase),
-        verdict: params.one_of("verdict", &VERDICTS)?,
-        rule: params.one_of("rule", &Rule::ALL.map(Rule::name))?,
-        signal_id: params.owned("signal_id"),
-        from_ns: time(&params, "from", from_time)?,
-        to_ns: time(&params, "to", to_time)?,
+        account: asked.owned("account"),
+        strategy: asked.owned("strategy"),
+        symbol: asked.get("symbol").map(str::to_uppercase),
+        verdict: asked.owned("verdict"),
+        rule: asked.owned("rule"),
+        signal_id: asked.owned("signal_id"),
+        from_ns: time(&asked, "from", from_time)?,
+        to_ns: time(&asked, "to", to_time)?,
         up_to: None,
     };
-    let limit = params.number("limit", ROWS, ROWS_MAX)?;
-    let part = queries::list_decisions(&app.config.pool, &filter, turn(&params)?, limit).await;
+    let limit = asked.number("limit", ROWS, ROWS_MAX)?;
+    let part = queries::list_decisions(&app.config.pool, &filter, turn(&asked)?, limit).await;
     Ok(Json(part.map_err(unread)?))
 }
 
-/// `GET /api/v1/signals`: fields `strategy`, `symbol`, `from`, `to`.
-pub async fn signals(State(app): State<Arc<App>>, Query(params): Query<Params>) -> Answer<Part<SignalRow>> {
-    list(&params, &["strategy", "symbol"])?;
+/// What a list of signals is asked for by.
+#[derive(Debug)]
+pub struct SignalFields;
+
+impl Fields for SignalFields {
+    const FIELDS: &'static [Field] = &[STRATEGY, SYMBOL, FROM, TO, LIMIT, BEFORE, AFTER];
+}
+
+/// Signals with what the strategies saw and what risk answered, newest first.
+#[utoipa::path(get, path = "/api/v1/signals", tag = "trading", operation_id = "list_signals",
+    params(Asked<SignalFields>), responses((status = 200, body = Part<SignalRow>), Problems))]
+pub async fn signals(State(app): State<Arc<App>>, asked: Asked<SignalFields>) -> Answer<Part<SignalRow>> {
     let filter = SignalFilter {
-        strategy: params.owned("strategy"),
-        symbol: params.get("symbol").map(str::to_uppercase),
-        from_ns: time(&params, "from", from_time)?,
-        to_ns: time(&params, "to", to_time)?,
+        strategy: asked.owned("strategy"),
+        symbol: asked.get("symbol").map(str::to_uppercase),
+        from_ns: time(&asked, "from", from_time)?,
+        to_ns: time(&asked, "to", to_time)?,
     };
-    let limit = params.number("limit", ROWS, ROWS_MAX)?;
-    let part = queries::list_signals(&app.config.pool, &filter, turn(&params)?, limit).await;
+    let limit = asked.number("limit", ROWS, ROWS_MAX)?;
+    let part = queries::list_signals(&app.config.pool, &filter, turn(&asked)?, limit).await;
     Ok(Json(part.map_err(unread)?))
 }

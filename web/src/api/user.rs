@@ -3,18 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
-use runtime::command;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::fields::{Asked, NoFields, UserName};
 use super::status::Nothing;
 use super::{Key, Problem, Problems, caller};
-use crate::access::{AccessError, Actor, Role, User};
-use crate::action::tape;
+use crate::access::manage::{self, Wanted};
+use crate::access::{Actor, Role, User};
 use crate::app::App;
-use crate::error::PageError;
 
 /// Who asks.
 #[derive(Debug, Serialize, ToSchema)]
@@ -60,8 +59,7 @@ pub struct NewUser {
 
 /// Add a user.
 #[utoipa::path(post, path = "/api/v1/users", tag = "access", operation_id = "add_user",
-    params(("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(Key),
     request_body = NewUser, responses((status = 201, body = User), Problems))]
 pub async fn add(
     State(app): State<Arc<App>>,
@@ -70,13 +68,7 @@ pub async fn add(
     Json(new): Json<NewUser>,
 ) -> Result<(StatusCode, Json<User>), Problem> {
     let NewUser { name, role, password } = new;
-    let user = change(&app, {
-        let name = name.clone();
-        move |access| access.add_user(&name, role, password.as_deref())
-    })
-    .await?;
-    let caller = caller(&actor, &key, &name);
-    command::audit(&app.context.tape, &caller, "user_add", &name, role.name()).await.map_err(tape)?;
+    let user = manage::add_user(&app, &caller(&actor, &key, ""), &name, role, password).await?;
     Ok((StatusCode::CREATED, Json(user)))
 }
 
@@ -89,13 +81,13 @@ pub struct UserChange {
     /// New password.
     #[schema(min_length = 10, max_length = 64)]
     password: Option<String>,
+    /// Whether the user may not sign in for now.
+    disabled: Option<bool>,
 }
 
-/// Change a user's role, password or both; the user's sessions end.
+/// Change a user's role, password or whether the user may sign in; the user's sessions end.
 #[utoipa::path(patch, path = "/api/v1/users/{name}", tag = "access", operation_id = "change_user",
-    params(("name" = String, Path, description = "User's name"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(UserName, Key),
     request_body = UserChange, responses((status = 200, body = User), Problems))]
 pub async fn change_user(
     State(app): State<Arc<App>>,
@@ -104,26 +96,14 @@ pub async fn change_user(
     key: Key,
     Json(wanted): Json<UserChange>,
 ) -> Result<Json<User>, Problem> {
-    let caller = caller(&actor, &key, &name);
-    let known = app.config.access.users()?.into_iter().find(|user| user.name == name);
-    let mut user = known.ok_or_else(|| PageError::Missing(format!("user {name:?}")))?;
-    if let Some(password) = wanted.password {
-        let of = name.clone();
-        user = change(&app, move |access| access.set_password(&of, &password)).await?;
-        command::audit(&app.context.tape, &caller, "user_password", &name, "").await.map_err(tape)?;
-    }
-    if let Some(role) = wanted.role {
-        user = app.config.access.set_role(&name, role)?;
-        command::audit(&app.context.tape, &caller, "user_role", &name, role.name()).await.map_err(tape)?;
-    }
-    Ok(Json(user))
+    let UserChange { role, password, disabled } = wanted;
+    let wanted = Wanted { role, password, disabled };
+    Ok(Json(manage::change_user(&app, &caller(&actor, &key, ""), &name, wanted).await?))
 }
 
 /// Remove a user, whose sessions end.
 #[utoipa::path(delete, path = "/api/v1/users/{name}", tag = "access", operation_id = "remove_user",
-    params(("name" = String, Path, description = "User's name"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(UserName, Key),
     responses((status = 204), Problems))]
 pub async fn remove(
     State(app): State<Arc<App>>,
@@ -131,20 +111,34 @@ pub async fn remove(
     Extension(actor): Extension<Actor>,
     key: Key,
 ) -> Result<StatusCode, Problem> {
-    app.config.access.remove_user(&name)?;
-    let caller = caller(&actor, &key, &name);
-    command::audit(&app.context.tape, &caller, "user_remove", &name, "").await.map_err(tape)?;
+    manage::remove_user(&app, &caller(&actor, &key, ""), &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Hashing takes its time, so it is done where nobody else waits for it.
-async fn change(
-    app: &App,
-    change: impl FnOnce(&crate::access::Store) -> Result<User, AccessError> + Send + 'static,
-) -> Result<User, PageError> {
-    let access = Arc::clone(&app.config.access);
-    let _turn = app.hashing.lock().await;
-    let changed = tokio::task::spawn_blocking(move || change(&access)).await;
-    let changed = changed.map_err(|error| PageError::Access(error.to_string()))?;
-    Ok(changed?)
+/// A password to change.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnPassword {
+    /// The password in use.
+    current: String,
+    /// The new one.
+    #[schema(min_length = 10, max_length = 64)]
+    password: String,
+}
+
+/// Change your own password; your other sessions end. A token has none: 409.
+#[utoipa::path(put, path = "/api/v1/session/password", tag = "access", operation_id = "set_own_password",
+    params(Key), request_body = OwnPassword, responses((status = 204), Problems))]
+pub async fn own_password(
+    State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
+    headers: HeaderMap,
+    key: Key,
+    _: Asked<NoFields>,
+    Json(given): Json<OwnPassword>,
+) -> Result<StatusCode, Problem> {
+    let session = manage::session_of(&actor, &headers);
+    let given = (given.current, given.password);
+    manage::own_password(&app, &caller(&actor, &key, ""), session, given).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -16,7 +16,7 @@ use sqlx::PgPool;
 use super::message::{Message, Row, row};
 
 /// One step of a chain.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Hop {
     /// The event in short.
     #[serde(flatten)]
@@ -24,12 +24,14 @@ pub struct Hop {
     /// `bar`, `signal`, `risk`, `order`, `fill` or `other`.
     pub stage: &'static str,
     /// Stream and sequence of the event that caused it, where it is in the chain.
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     pub cause: Option<(&'static str, u64)>,
     /// Recorded time after its cause's, nanoseconds.
     pub latency_ns: Option<i64>,
     /// Event time after its cause's, nanoseconds of market time.
     pub market_ns: Option<i64>,
     /// What it was decided on: indicator values of a signal, inputs of a decision, terms of a fill.
+    #[schema(value_type = Vec<Vec<String>>)]
     pub details: Vec<(String, String)>,
 }
 

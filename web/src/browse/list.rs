@@ -160,7 +160,7 @@ impl Wanted {
 }
 
 /// One page.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Listed {
     /// Messages, newest first.
     pub rows: Vec<Row>,

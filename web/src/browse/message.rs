@@ -13,7 +13,8 @@ const HEX_BYTES_MAX: usize = 16 * 1024;
 const FIELDS_MAX: usize = 500;
 
 /// One message in short.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = EventInShort)]
 pub struct Row {
     /// Stream.
     pub stream: &'static str,

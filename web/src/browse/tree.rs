@@ -49,7 +49,7 @@ pub async fn streams(tape: &Tape) -> Result<Vec<StreamCount>, BrowseError> {
 }
 
 /// One branch of the tree.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Branch {
     /// Its own token, as it stands in subjects.
     pub token: String,
@@ -66,7 +66,7 @@ pub struct Branch {
 }
 
 /// One level of the tree.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Level {
     /// Branches by name; at most 200.
     pub branches: Vec<Branch>,

@@ -23,12 +23,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 const TOPICS_MAX: usize = 64;
 
 /// Query of `/live`.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct LiveQuery {
     /// Topics, comma-separated.
     pub topics: String,
     /// Version that the page holds; `Last-Event-ID` wins over it.
     #[serde(default)]
+    #[param(default = 0)]
     pub after: u64,
 }
 

@@ -32,6 +32,7 @@ mod panel;
 mod params;
 pub mod positions;
 pub mod settings;
+pub mod strategies;
 pub mod system;
 pub mod table;
 pub mod timeline;
@@ -45,6 +46,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use projections::queries;
 
+use crate::api::Problems;
 use crate::app::App;
 use crate::error::PageError;
 use crate::live::{self, LiveQuery};
@@ -82,6 +84,7 @@ impl Page {
         &chart::PAGE,
         &orders::PAGE,
         &positions::PAGE,
+        &strategies::PAGE,
         &events::PAGE,
         &system::PAGE,
         &logs::PAGE,
@@ -107,7 +110,7 @@ pub async fn panel(
     let panel = Panel::named(&name).ok_or_else(|| PageError::Missing(format!("panel {name:?}")))?;
     // Read before any data: what changes meanwhile has a newer version.
     let version = app.hub.version();
-    let (session, _) = app.sessions.of(&headers);
+    let session = app.sessions.of(&headers);
     let scope = Scope {
         app: &app,
         account: params.get("account").unwrap_or_default(),
@@ -120,7 +123,13 @@ pub async fn panel(
     Ok(Html(panel.render(&scope).await?))
 }
 
-/// `GET /live`: the elements of the asked topics, as they change.
+/// The elements of the asked topics, as they change.
+///
+/// Server-sent events: `event` is the topic, `id` the version to resume after (`Last-Event-ID` or `after`),
+/// `data` the element as HTML. A `beat` comes each second; `resync` says that the buffer was exceeded and
+/// what is shown must be fetched again. The answer ends when the server stops.
+#[utoipa::path(get, path = "/live", tag = "events", operation_id = "follow_pages", params(LiveQuery),
+    responses((status = 200, body = String, content_type = "text/event-stream"), Problems))]
 pub async fn live(
     State(app): State<Arc<App>>,
     Query(query): Query<LiveQuery>,

@@ -23,6 +23,11 @@ impl Params {
         found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
     }
 
+    /// Every value of a field as it stands in the address, empty ones too.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// The value of a field as an owned filter.
     #[must_use]
     pub fn owned(&self, name: &str) -> Option<String> {
@@ -48,7 +53,6 @@ impl Params {
 
     /// Refuses fields other than `known`.
     pub fn only(&self, known: &[&str]) -> Result<(), PageError> {
-        self.check()?;
         match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             Some((name, _)) => {
                 let expected = if known.is_empty() { "no field".to_owned() } else { known.join(", ") };

@@ -1,6 +1,6 @@
 //! One visitor's request for a page: what every page's handler begins and ends with.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::{Layout, Page, Panel, Params, Rendering, Scope, account_names, layout};
@@ -23,7 +23,6 @@ pub struct Visit<'a> {
     headers: &'a HeaderMap,
     version: u64,
     keys: FormKeys,
-    cookie: Option<HeaderValue>,
 }
 
 impl<'a> Visit<'a> {
@@ -49,9 +48,8 @@ impl<'a> Visit<'a> {
                 (Vec::new(), asked.to_owned())
             }
         };
-        let (session, cookie) = app.sessions.of(headers);
-        let keys = app.sessions.form_keys(&session);
-        Ok(Self { app, params, accounts, account, page, headers, version, keys, cookie })
+        let keys = app.sessions.form_keys(&app.sessions.of(headers));
+        Ok(Self { app, params, accounts, account, page, headers, version, keys })
     }
 
     /// For whom the page's panels are rendered.
@@ -80,11 +78,7 @@ impl<'a> Visit<'a> {
 
     /// The answer.
     pub fn respond(self, html: Rendering) -> Result<Response, PageError> {
-        let mut response = Html(html?).into_response();
-        if let Some(cookie) = self.cookie {
-            response.headers_mut().insert(header::SET_COOKIE, cookie);
-        }
-        Ok(response)
+        Ok(Html(html?).into_response())
     }
 }
 

@@ -19,7 +19,10 @@ type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// Serves the deck on a port of its own; gives the socket's address.
 async fn served(deck: &Deck) -> String {
     let access = Arc::clone(&deck.app.config.access);
-    let own = WebConfig { bind: "127.0.0.1:0".parse().unwrap(), ..config(deck.pool.clone(), access) };
+    let own = WebConfig {
+        bind: "127.0.0.1:0".parse().unwrap(),
+        ..config(deck.pool.clone(), access, Arc::clone(&deck.server))
+    };
     let server = server::bind(deck.app.context.clone(), own).await.unwrap();
     let address = server.address();
     tokio::spawn(server.serve());

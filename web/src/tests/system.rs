@@ -8,6 +8,7 @@ use contracts::v1::{Event, LogField, LogRecord, ProjectionFinished, ProjectionOu
 use contracts::{Subject, event_id, stream, to_timestamp};
 
 use crate::probe::{Connection, Finding, NatsHealth, Probe, Secret, Setting, Settings, Severity};
+use crate::tests::action::Visitor;
 use crate::tests::{Deck, HOST, RECORDED_NS, read};
 
 /// Servers that are well, and a configuration with one value of a file.
@@ -89,18 +90,8 @@ async fn logged() -> Deck {
 }
 
 async fn post(deck: &Deck, path: &str, key: &str) -> crate::tests::Answer {
-    let page = deck.get("/system").await;
-    let cookie = page.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
-    let token = page.text.split("name=\"csrf-token\" content=\"").nth(1).unwrap();
-    let token = token.split('"').next().unwrap();
-    let request = Request::post(path)
-        .header("host", HOST)
-        .header("origin", format!("http://{HOST}"))
-        .header("cookie", cookie)
-        .header("hx-request", "true")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(Content::from(format!("csrf={token}&key={key}")))
-        .unwrap();
+    let visitor = Visitor::of(deck).await;
+    let request = visitor.post(path, &format!("csrf={}&key={key}", visitor.token));
     read(deck.send(request).await).await
 }
 
@@ -185,7 +176,7 @@ async fn a_rebuild_is_asked_for_once_and_a_second_is_refused_until_the_first_has
     assert_eq!(deck.stored().await, (trading + 1, audits + 1), "one key, one effect");
     let second = post(&deck, "/projections/bars/verify", "key-0002").await;
     assert_eq!(second.status, StatusCode::CONFLICT);
-    assert!(second.text.contains("rebuild of bars was asked for by web"), "{}", second.text);
+    assert!(second.text.contains("rebuild of bars was asked for by owner"), "{}", second.text);
     assert_eq!(deck.stored().await, (trading + 1, audits + 1), "nothing changed");
     assert_eq!(post(&deck, "/projections/none/rebuild", "key-0003").await.status, StatusCode::NOT_FOUND);
     assert_eq!(

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::JetStreamLog;
-use crate::{LogError, StreamState};
+use crate::{DurableState, LogError, StreamState};
 
 /// Error codes of the server that mean something to the adapter.
 pub(super) mod code {
@@ -123,6 +123,34 @@ impl JetStreamLog {
             .await
             .map_err(|error| error.into_log(format!("state of consumer {stream}.{durable}")))?;
         Ok(info.ack_floor.stream_seq)
+    }
+
+    /// How far a consumer is; `None` when there is no such consumer.
+    pub(super) async fn consumer_state(
+        &self,
+        stream: &str,
+        durable: &str,
+    ) -> Result<Option<DurableState>, LogError> {
+        #[derive(Deserialize)]
+        struct Info {
+            ack_floor: Floor,
+            num_pending: u64,
+            num_ack_pending: u64,
+        }
+        #[derive(Deserialize)]
+        struct Floor {
+            stream_seq: u64,
+        }
+        let subject = format!("CONSUMER.INFO.{stream}.{durable}");
+        match request::<Info>(self.client(), &subject, &Value::Null).await {
+            Ok(info) => Ok(Some(DurableState {
+                ack_floor: info.ack_floor.stream_seq,
+                pending: info.num_pending,
+                ack_pending: info.num_ack_pending,
+            })),
+            Err(error) if error.is(code::CONSUMER_NOT_FOUND) => Ok(None),
+            Err(error) => Err(error.into_log(format!("state of consumer {stream}.{durable}"))),
+        }
     }
 
     /// The server's configuration of a stream; `None` when there is no such stream.

@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use async_nats::{HeaderMap, HeaderValue, Message, RequestErrorKind, StatusCode};
-use futures::StreamExt as _;
 use serde::Deserialize;
 
 use super::api::{ApiError, ServerError, answer, code};
@@ -194,7 +193,7 @@ impl JetStreamLog {
         outcomes
     }
 
-    /// Publishes under one private inbox, so that the order of sending is the order of the entries,
+    /// Publishes under one inbox, so that the order of sending is the order of the entries,
     /// and collects the answers.
     async fn publish_window(
         &self,
@@ -202,14 +201,13 @@ impl JetStreamLog {
     ) -> Vec<Result<PublishAck, Failure>> {
         let unanswered = || Failure::Unavailable(LogError::new("publish", "no answer in time"));
         let mut replies: Vec<_> = window.iter().map(|_| Err(unanswered())).collect();
-        let inbox = self.client().new_inbox();
-        let Ok(mut answers) = self.client().subscribe(format!("{inbox}.*")).await else { return replies };
+        let Ok(mut lane) = self.inner.lanes.take(self.client()).await else { return replies };
         let mut waiting = 0;
         for (index, entry) in window.iter().enumerate() {
             let Ok(entry) = entry else { continue };
             let sent = self.client().publish_with_reply_and_headers(
                 entry.subject.as_str().to_owned(),
-                format!("{inbox}.{index}"),
+                lane.reply(index),
                 headers(entry),
                 entry.payload.clone(),
             );
@@ -223,12 +221,14 @@ impl JetStreamLog {
             }
         }
         while waiting > 0 {
-            let Ok(Some(message)) = tokio::time::timeout(TIMEOUT, answers.next()).await else { break };
-            let index = message.subject.rsplit('.').next().and_then(|index| index.parse::<usize>().ok());
-            if let Some(reply) = index.and_then(|index| replies.get_mut(index)) {
+            let Some((index, message)) = lane.next().await else { break };
+            if let Some(reply) = replies.get_mut(index) {
                 *reply = acknowledged("publish", &message);
                 waiting -= 1;
             }
+        }
+        if waiting == 0 {
+            self.inner.lanes.put_back(lane);
         }
         replies
     }

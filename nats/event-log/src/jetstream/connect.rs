@@ -6,6 +6,7 @@ use async_nats::{Event, ServerAddr};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::watch as signal;
 
+use super::lane::Lanes;
 use super::{Connection, Inner, JetStreamLog};
 use crate::clock::Clock;
 use crate::observer::Hook;
@@ -92,7 +93,8 @@ pub async fn connect(options: ConnectOptions) -> Result<JetStreamLog, ConnectErr
         return Err(ConnectError::NoJetStream { url: server.shown });
     }
     let bulk = dial(&server, &format!("{} (reads)", options.name), &hook).await?;
-    let inner = Inner { main, bulk, clock: options.clock, max_payload: info.max_payload };
+    let inner =
+        Inner { main, bulk, lanes: Lanes::default(), clock: options.clock, max_payload: info.max_payload };
     Ok(JetStreamLog { inner: inner.into() })
 }
 

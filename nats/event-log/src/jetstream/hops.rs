@@ -16,7 +16,7 @@ use super::connect::{ConnectError, ConnectOptions, connect};
 const WARM_UP: u32 = 100;
 const ROUNDS: u32 = 1_000;
 /// Longest wait for one delivery.
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time from publisher to consumer, in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

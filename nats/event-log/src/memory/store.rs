@@ -9,7 +9,7 @@ use super::watch::{AckWatcher, HintWatcher, announce};
 use crate::definitions;
 use crate::filter::{any_covers, covers, literals};
 use crate::wire::{self, Encoded};
-use crate::{AppendError, Appended, LogError, Recorded, StreamState};
+use crate::{AppendError, Appended, DurableState, LogError, Recorded, StreamState};
 
 /// A stored message.
 #[derive(Debug)]
@@ -274,6 +274,18 @@ impl Durable {
 }
 
 impl StreamLog {
+    /// How far a durable consumer is.
+    pub fn durable_state(&self, durable: &str) -> Option<DurableState> {
+        let durable = self.durables.get(durable)?;
+        let ahead = (durable.cursor + 1..=self.last_sequence()).filter_map(|sequence| self.get(sequence));
+        let pending = ahead.filter(|stored| any_covers(&durable.filters, &stored.subject)).count();
+        Some(DurableState {
+            ack_floor: durable.floor,
+            pending: pending as u64,
+            ack_pending: durable.unacknowledged.len() as u64,
+        })
+    }
+
     /// Takes the next deliveries of a durable consumer.
     pub fn take(&mut self, durable: &str, max: usize) -> Result<Vec<u64>, LogError> {
         let Self { messages, durables, .. } = self;

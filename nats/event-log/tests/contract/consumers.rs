@@ -1,7 +1,7 @@
 //! Durable consumers: delivery, acknowledgement, redelivery.
 
 use contracts::stream::MARKET;
-use event_log::Delivery;
+use event_log::{Delivery, DurableState};
 
 use crate::fixture::{EXTERNAL, Fixture, bar, consume, sequences, take, until};
 
@@ -14,6 +14,7 @@ crate::contract!(
     a_consumer_delivers_what_cannot_be_decoded,
     another_program_takes_over_where_the_first_stopped,
     an_unknown_acknowledgement_changes_nothing,
+    a_consumer_tells_how_far_it_is,
 );
 
 async fn what_was_not_acknowledged_comes_again(fixture: Fixture) {
@@ -140,4 +141,17 @@ async fn an_unknown_acknowledgement_changes_nothing(fixture: Fixture) {
     consumer.ack(1).await.unwrap();
     consumer.ack(1).await.unwrap();
     until(|| async { tape.ack_floor(MARKET, "strategy").await.unwrap() == 1 }).await;
+}
+
+async fn a_consumer_tells_how_far_it_is(fixture: Fixture) {
+    let tape = fixture.tape();
+    assert_eq!(tape.durable_state(MARKET, "nobody").await.unwrap(), None);
+    tape.append_batch((0..10).map(|number| bar("A", number)).collect()).await.unwrap();
+    let state = async || tape.durable_state(MARKET, EXTERNAL).await.unwrap().unwrap();
+    until(|| async { state().await.pending == 10 }).await;
+    let mut consumer = tape.consume(MARKET, EXTERNAL).await.unwrap();
+    consume(&mut consumer, 10).await;
+    consumer.ack_through(7).await.unwrap();
+    let expected = DurableState { ack_floor: 7, pending: 0, ack_pending: 3 };
+    until(|| async { state().await == expected }).await;
 }

@@ -71,7 +71,7 @@ impl Rule {
 
     /// The name on the tape.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::InvalidSignal => "invalid_signal",
             Self::StrategyNotEnabled => "strategy_not_enabled",

@@ -20,30 +20,35 @@ pub struct Kind {
 const FAST: ParameterSpec = ParameterSpec {
     name: "fast",
     description: "bars of the fast average",
+    unit: "bars",
     value: ValueSpec::Integer { min: 1, max: 9_999 },
     default: "20",
 };
 const SLOW: ParameterSpec = ParameterSpec {
     name: "slow",
     description: "bars of the slow average, more than fast",
+    unit: "bars",
     value: ValueSpec::Integer { min: 2, max: 10_000 },
     default: "50",
 };
 const LOOKBACK: ParameterSpec = ParameterSpec {
     name: "lookback",
     description: "bars over which the change is measured",
+    unit: "bars",
     value: ValueSpec::Integer { min: 1, max: 10_000 },
     default: "20",
 };
 const THRESHOLD: ParameterSpec = ParameterSpec {
     name: "threshold",
     description: "change that counts as strong; 0.02 is 2 %",
+    unit: "share of the price",
     value: ValueSpec::Decimal { min_e9: 0, max_e9: 10 * E9 },
     default: "0.02",
 };
 const MAX_POSITION: ParameterSpec = ParameterSpec {
     name: "max_position",
     description: "largest position per symbol as a share of equity, whatever the sizing says",
+    unit: "share of equity",
     value: ValueSpec::Decimal { min_e9: 1, max_e9: E9 },
     default: "0.1",
 };

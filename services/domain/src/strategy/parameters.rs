@@ -41,6 +41,8 @@ pub struct ParameterSpec {
     pub name: &'static str,
     /// What it does, in words.
     pub description: &'static str,
+    /// What it counts or measures.
+    pub unit: &'static str,
     /// What it may be.
     pub value: ValueSpec,
     /// Value when it is not stated.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use contracts::v1::event::Body;
-use event_log::{MemoryLog, Tape};
+use event_log::MemoryLog;
 use runtime::ClockMode;
-use runtime::testing::{Death, MortalLog};
+use runtime::testing::{Death, at_every_effect, killed_once};
 use tokio_util::sync::CancellationToken;
 
 use crate::day::{play, undisturbed};
@@ -25,49 +25,32 @@ async fn facts(tape: &MemoryLog) -> Vec<(String, Option<i64>, Option<Body>)> {
     facts
 }
 
-/// Plays the script against an execution that dies at its `life`-th effect and is started again, with a
-/// read model as stale as told. Answers the tape, and whether it died at all.
+/// Plays the script against a service that dies at its `life`-th effect and is started again, with a read
+/// model as stale as told.
 async fn killed(clock: ClockMode, life: i64, death: Death, staleness: Staleness) -> (MemoryLog, bool) {
     let tape = MemoryLog::new();
     let shutdown = CancellationToken::new();
-    let mortal = MortalLog::new(Arc::new(tape.clone()), life, death);
-    let died = mortal.died();
     let supervisor = {
-        let (tape, shutdown, died) = (tape.clone(), shutdown.clone(), died.clone());
+        let (tape, shutdown) = (tape.clone(), shutdown.clone());
         tokio::spawn(async move {
-            let first: Tape = Arc::new(mortal);
-            tokio::select! {
-                () = died.cancelled() => {}
-                ended = execution::run(context(first, clock, shutdown.clone()), config(&tape, staleness)) => return ended,
-            }
-            let second: Tape = Arc::new(tape.clone());
-            execution::run(context(second, clock, shutdown), config(&tape, staleness)).await
+            let run = |log| execution::run(context(log, clock, shutdown.clone()), config(&tape, staleness));
+            killed_once(Arc::new(tape.clone()), life, death, run).await
         })
     };
     play(&Script { tape: tape.clone(), framed: clock == ClockMode::Tape }).await;
     shutdown.cancel();
-    supervisor.await.unwrap().unwrap();
-    (tape, died.is_cancelled())
+    let died = supervisor.await.unwrap().unwrap();
+    (tape, died)
 }
 
 async fn check(clock: ClockMode) {
     let expected = facts(&undisturbed(clock).await).await;
     let staleness = [Staleness::Behind(0), Staleness::Behind(3), Staleness::Failing];
-    for (turn, death) in [Death::Before, Death::After].into_iter().enumerate() {
-        for (life, round) in (1i64..).zip(turn..) {
-            let stale = staleness[round % staleness.len()];
-            let (tape, died) = killed(clock, life, death, stale).await;
-            let got = facts(&tape).await;
-            for (got, expected) in got.iter().zip(&expected) {
-                assert_eq!(got, expected, "{clock:?}, killed {death:?} effect {life}, read model {stale:?}");
-            }
-            assert_eq!(got.len(), expected.len(), "{clock:?}, killed {death:?} effect {life}, {stale:?}");
-            if !died {
-                assert!(life > 60, "the script has too few effects to be worth killing at: {life}");
-                break;
-            }
-        }
-    }
+    at_every_effect(&expected, 60, async |life, death, round| {
+        let (tape, died) = killed(clock, life, death, staleness[round % staleness.len()]).await;
+        (facts(&tape).await, died)
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -5,14 +5,14 @@ use std::time::Duration;
 use contracts::stream;
 use domain::book::Book;
 use event_log::LogError;
-use runtime::Context;
+use runtime::{Context, ReadError};
 
 use super::appending::Decisions;
 use super::patience::Patience;
 use super::{BATCH, COMMITTED, Config, DECIDE, Error, Shell};
 use crate::machine::Machine;
 use crate::pricing::Pricing;
-use crate::read_model::{ReadError, ReadModel};
+use crate::read_model::ReadModel;
 
 /// How long the read models may take to answer before the tape alone has to do.
 const READ_MODEL_MAX: Duration = Duration::from_secs(5);

@@ -8,7 +8,8 @@ use contracts::stream;
 use contracts::v1::event::Body;
 use domain::book::Book;
 use event_log::{EventLog as _, MemoryLog};
-use risk::{AsOf, LastPrice, PastAction, ReadError, ReadModel, Snapshot};
+use risk::{LastPrice, PastAction, ReadModel, Snapshot};
+use runtime::{AsOf, ReadError};
 
 pub struct FoldedReadModel {
     log: MemoryLog,

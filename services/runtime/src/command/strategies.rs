@@ -14,6 +14,9 @@ use event_log::{Append, AppendError, Expect, LogError, Tape, covers, is_well_for
 use super::{Caller, audit, control, event};
 use crate::external::{AccessError, Credentials, ExternalStrategy, StrategyAccess};
 
+/// Longest name, in bytes. A longer one names nothing: it is not asked for, because a subject of any length would
+/// cost the connection.
+const NAME_BYTES_MAX: usize = 40;
 /// Attempts at a hand-over that another command was faster than.
 const ATTEMPTS_MAX: usize = 5;
 
@@ -91,8 +94,27 @@ pub enum StrategyError {
     Log(#[from] LogError),
 }
 
+/// Why no strategy trades live.
+pub const LIVE_REFUSED: &str =
+    "shadow or paper; live needs a broker adapter for real money, which this version does not have";
+
+/// The mode that a strategy is enabled in, by its name.
+pub fn strategy_mode(text: &str) -> Result<StrategyMode, StrategyError> {
+    let expected = match text {
+        "shadow" => return Ok(StrategyMode::Shadow),
+        "paper" => return Ok(StrategyMode::Paper),
+        "live" => LIVE_REFUSED,
+        _ => "shadow or paper",
+    };
+    let value = text.chars().take(40).collect();
+    Err(StrategyError::Invalid { field: "mode", value, expected: expected.to_owned() })
+}
+
 /// The strategy `name` as the tape knows it now; `None` when it is not registered.
 pub async fn registration(tape: &Tape, name: &str) -> Result<Option<Registration>, LogError> {
+    if name.len() > NAME_BYTES_MAX {
+        return Ok(None);
+    }
     let last = async |event: &str| {
         let subject = Subject::of(&["control", "strategy", name, event]);
         tape.last(TRADING, subject.as_str()).await
@@ -161,7 +183,7 @@ pub async fn remove_strategy(
         }
         None => {
             let subject = Subject::of(&["control", "strategy", name, "removed"]);
-            if tape.last(TRADING, subject.as_str()).await?.is_none() {
+            if name.len() > NAME_BYTES_MAX || tape.last(TRADING, subject.as_str()).await?.is_none() {
                 return Err(StrategyError::Unknown(name.to_owned()));
             }
         }
@@ -182,6 +204,9 @@ pub async fn replace_strategy(
     if old == new {
         let expected = "another strategy".to_owned();
         return Err(StrategyError::Invalid { field: "with", value: new.to_owned(), expected });
+    }
+    if let Some(long) = [old, new].into_iter().find(|name| name.len() > NAME_BYTES_MAX) {
+        return Err(StrategyError::Unknown(long.to_owned()));
     }
     for attempt in 1.. {
         let sequences = [last_control(tape, old).await?, last_control(tape, new).await?];
@@ -264,7 +289,7 @@ async fn check(tape: &Tape, new: &NewStrategy) -> Result<(), StrategyError> {
     let invalid = |field: &'static str, value: &str, expected: &str| {
         Err(StrategyError::Invalid { field, value: value.to_owned(), expected: expected.to_owned() })
     };
-    let good = (1..=40).contains(&new.name.len())
+    let good = (1..=NAME_BYTES_MAX).contains(&new.name.len())
         && new.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !good || new.name == "manual" {
         return invalid("name", &new.name, "1 to 40 lowercase letters, digits and _, and not `manual`");
@@ -286,7 +311,7 @@ async fn check(tape: &Tape, new: &NewStrategy) -> Result<(), StrategyError> {
         }
     }
     let configured = Subject::of(&["control", "account", &new.account, "configured"]);
-    if tape.last(TRADING, configured.as_str()).await?.is_none() {
+    if new.account.len() > NAME_BYTES_MAX || tape.last(TRADING, configured.as_str()).await?.is_none() {
         return invalid("account", &new.account, "an account of this tape");
     }
     Ok(())

@@ -168,3 +168,16 @@ async fn a_hand_over_is_one_position_of_the_tape() {
     assert_eq!(command::registration(&tape, "heir").await.unwrap().unwrap(), after);
     assert!(command::registration(&tape, "sma").await.unwrap().unwrap().enabled.is_none());
 }
+
+#[test]
+fn a_mode_is_shadow_or_paper_and_live_is_refused_with_the_reason() {
+    let mode = |text| command::strategy_mode(text).map_err(|error| error.to_string());
+    assert_eq!(mode("shadow"), Ok(StrategyMode::Shadow));
+    assert_eq!(mode("paper"), Ok(StrategyMode::Paper));
+    assert_eq!(mode("papr"), Err("mode \"papr\": expected shadow or paper".to_owned()));
+    let refused = mode("live").unwrap_err();
+    assert!(
+        refused.ends_with("a broker adapter for real money, which this version does not have"),
+        "{refused}"
+    );
+}

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use contracts::stream;
 use event_log::{Delivery, Expect};
-use runtime::HealthState;
+use runtime::{AsOf, HealthState, ReadError};
 
 use super::{BATCH, Error, READ_MODEL_MAX, SERVICE, Shell};
 use crate::history::History;
 use crate::machine::Change;
-use crate::read_model::{AsOf, ReadError, Wanted};
+use crate::read_model::Wanted;
 use crate::signal::Outgoing;
 
 impl Shell {

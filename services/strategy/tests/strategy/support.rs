@@ -14,8 +14,8 @@ use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
 use domain::book::Book;
 use domain::order::OrderState;
 use event_log::{Append, EventLog as _, Expect, MemoryLog, Recorded, Tape};
-use runtime::{ClockMode, Context, Health};
-use strategy::{AsOf, Config, PastAction, PastBar, ReadError, ReadModel, Wanted};
+use runtime::{AsOf, ClockMode, Context, Health, ReadError};
+use strategy::{Config, PastAction, PastBar, ReadModel, Wanted};
 use tokio_util::sync::CancellationToken;
 
 pub const E9: i64 = 1_000_000_000;

@@ -7,8 +7,13 @@ use clap::{Args, Subcommand, ValueEnum};
 /// Strategies.
 #[derive(Debug, Subcommand)]
 pub enum StrategyCommand {
-    /// List the tape's strategies
+    /// List the tape's strategies: state, signals, orders, fills, hit rate, profit and loss
     List,
+    /// Show all that is known of one strategy: parameters, subscription and its lag, figures
+    Show {
+        /// Strategy's name
+        name: String,
+    },
     /// Let a strategy's signals take effect
     Enable {
         /// Strategy's name

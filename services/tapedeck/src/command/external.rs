@@ -4,14 +4,12 @@ use std::path::Path;
 
 use runtime::command::{self as commands, NewStrategy, StrategyError};
 use runtime::{Credentials, ExternalStrategy};
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::access::ServerAccess;
 use crate::addresses::write_private;
 use crate::cli::{Register, Replace};
 use crate::command::control::caller;
-use crate::config::{parse_mode, parse_sizing};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -19,18 +17,10 @@ use crate::session::Session;
 /// Registers an external strategy and tells its credentials, once.
 pub async fn register(session: &Session, options: &Register, output: Output) -> Result<(), Failure> {
     let example = "tapedeck strategy register NAME --subjects market.bar.1h.SPY";
-    let mode =
-        match options.mode.as_deref() {
-            None => None,
-            Some(text) => Some(parse_mode(text).ok_or_else(|| {
-                Failure::usage(format!("--mode {text:?}: expected shadow or paper"), example)
-            })?),
-        };
-    let sizing = parse_sizing(&options.sizing).ok_or_else(|| {
-        Failure::usage(
-            format!("--sizing {:?}: expected fixed:SHARES or fraction:SHARE", options.sizing),
-            example,
-        )
+    let mode = options.mode.as_deref().map(commands::strategy_mode).transpose()?;
+    let sizing = domain::sizing::parse(&options.sizing).ok_or_else(|| {
+        let expected = domain::sizing::EXPECTED;
+        Failure::usage(format!("--sizing {:?}: expected {expected}", options.sizing), example)
     })?;
     let new = NewStrategy {
         name: options.name.clone(),
@@ -62,26 +52,13 @@ pub async fn register(session: &Session, options: &Register, output: Output) -> 
     Ok(())
 }
 
-/// Everything that the strategy's process needs to connect.
-fn document(strategy: &ExternalStrategy, credentials: &Credentials) -> Value {
-    json!({
-        "strategy": strategy.name,
-        "account": strategy.account,
-        "url": credentials.url,
-        "user": credentials.user,
-        "password": credentials.password.expose_secret(),
-        "consumer": strategy.consumer(),
-        "inbox_prefix": strategy.inbox_prefix(),
-    })
-}
-
 fn tell(
     strategy: &ExternalStrategy,
     credentials: &Credentials,
     file: Option<&Path>,
     output: Output,
 ) -> Result<(), Failure> {
-    let document = document(strategy, credentials);
+    let document = credentials.file(strategy);
     match file {
         Some(path) => {
             let text = serde_json::to_string_pretty(&document).map_err(|e| Failure::other(e.to_string()))?;
@@ -167,6 +144,9 @@ impl From<StrategyError> for Failure {
     fn from(error: StrategyError) -> Self {
         let message = error.to_string();
         match error {
+            StrategyError::Invalid { field: "mode", .. } => {
+                Self::usage(message, "tapedeck strategy enable NAME --mode paper")
+            }
             StrategyError::Invalid { .. } => {
                 Self::usage(message, "tapedeck strategy register NAME --subjects market.bar.1h.SPY")
             }

@@ -6,6 +6,7 @@ pub mod control;
 pub mod decode;
 pub mod doctor;
 pub mod external;
+pub mod fleet;
 pub mod holdings;
 pub mod import;
 pub mod logs;

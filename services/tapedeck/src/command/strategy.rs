@@ -4,8 +4,7 @@ use runtime::command as commands;
 
 use crate::cli::StrategyCommand;
 use crate::command::control::caller;
-use crate::command::{external, skeleton};
-use crate::config::parse_mode;
+use crate::command::{external, fleet, skeleton};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -13,14 +12,10 @@ use crate::session::Session;
 /// Lists, enables or disables.
 pub async fn run(session: &Session, command: &StrategyCommand, output: Output) -> Result<(), Failure> {
     match command {
-        StrategyCommand::List => list(session, output).await,
+        StrategyCommand::List => fleet::list(session, output).await,
+        StrategyCommand::Show { name } => fleet::show(session, name, output).await,
         StrategyCommand::Enable { name, mode } => {
-            let mode = parse_mode(mode).ok_or_else(|| {
-                Failure::usage(
-                    format!("--mode {mode:?}: expected shadow or paper"),
-                    "tapedeck strategy enable NAME --mode paper",
-                )
-            })?;
+            let mode = commands::strategy_mode(mode)?;
             known(session, name).await?;
             commands::enable_strategy(&session.tape, &caller(), name, mode).await?;
             done(name, "enabled", output)
@@ -49,7 +44,7 @@ pub fn kinds(output: Output) -> Result<(), Failure> {
                     .iter()
                     .map(|parameter| {
                         serde_json::json!({
-                            "name": parameter.name, "default": parameter.default,
+                            "name": parameter.name, "default": parameter.default, "unit": parameter.unit,
                             "range": parameter.value.to_string(), "description": parameter.description,
                         })
                     })
@@ -87,37 +82,5 @@ fn done(name: &str, state: &str, output: Output) -> Result<(), Failure> {
         return output.document(&serde_json::json!({ "strategy": name, "state": state }));
     }
     output.note(&format!("{name} {state}"));
-    Ok(())
-}
-
-async fn list(session: &Session, output: Output) -> Result<(), Failure> {
-    let pool = session.reader().await?;
-    let strategies = projections::queries::strategies(&pool)
-        .await
-        .map_err(|error| Failure::unreachable(error.to_string()))?;
-    if output.json {
-        return output.document(&strategies);
-    }
-    let rows: Vec<Vec<String>> = strategies
-        .iter()
-        .map(|strategy| {
-            vec![
-                strategy.strategy.clone(),
-                if strategy.consumer.is_empty() { strategy.kind.clone() } else { "external".to_owned() },
-                if !strategy.registered {
-                    "removed".to_owned()
-                } else if strategy.enabled {
-                    strategy.mode.clone()
-                } else {
-                    "disabled".to_owned()
-                },
-                strategy.account.clone(),
-                strategy.signals.to_string(),
-                strategy.last_signal_ns.map_or_else(|| "–".to_owned(), crate::render::time),
-                strategy.net_pnl.to_string(),
-            ]
-        })
-        .collect();
-    output.table(&["STRATEGY", "KIND", "STATE", "ACCOUNT", "SIGNALS", "LAST SIGNAL", "P&L"], &rows);
     Ok(())
 }

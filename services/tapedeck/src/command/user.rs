@@ -38,6 +38,16 @@ pub async fn run(session: &Session, command: &UserCommand, output: Output) -> Re
             audit(session, "user_role", name, role.name()).await?;
             done(output, name, &format!("is {role}"), None)
         }
+        UserCommand::Disable { name } => {
+            access.set_disabled(name, true)?;
+            audit(session, "user_disable", name, "").await?;
+            done(output, name, "is disabled", None)
+        }
+        UserCommand::Enable { name } => {
+            access.set_disabled(name, false)?;
+            audit(session, "user_enable", name, "").await?;
+            done(output, name, "is enabled", None)
+        }
         UserCommand::Link { name } => {
             let Some(url) = &session.addresses.dashboard else {
                 return Err(Failure::unreachable("no dashboard of this tape is running"));
@@ -68,7 +78,7 @@ fn link_of(session: &Session, url: &str, name: &str) -> Result<String, Failure> 
 
 fn first_admin(session: &Session) -> Result<String, Failure> {
     let users = session.access.users()?;
-    let admin = users.into_iter().find(|user| user.role == Role::Admin);
+    let admin = users.into_iter().find(|user| user.role == Role::Admin && !user.disabled);
     admin.map(|user| user.name).ok_or_else(|| Failure::config("access.json: expected a user who is admin"))
 }
 
@@ -108,9 +118,10 @@ fn list(session: &Session, output: Output) -> Result<(), Failure> {
         .map(|user| {
             let password = if user.has_password { "set" } else { "none" };
             let created = crate::render::time(user.created_ns);
-            vec![user.name, user.role.to_string(), password.to_owned(), created]
+            let state = if user.disabled { "disabled" } else { "enabled" };
+            vec![user.name, user.role.to_string(), state.to_owned(), password.to_owned(), created]
         })
         .collect();
-    output.table(&["USER", "ROLE", "PASSWORD", "CREATED"], &rows);
+    output.table(&["USER", "ROLE", "STATE", "PASSWORD", "CREATED"], &rows);
     Ok(())
 }

@@ -29,7 +29,7 @@ use crate::error::PageError;
 use crate::url::Url;
 
 pub use export::download;
-pub use query::{Fields, suiting, symbol};
+pub use query::{EXPECTED_LENGTHS, EXPECTED_SYMBOL, Fields, SYMBOL_BYTES_MAX, lengths, suiting, symbol};
 pub use trades::markers;
 
 /// The Chart page.

@@ -19,6 +19,11 @@ const LENGTH_MAX: usize = 10_000;
 /// Says that no average is wanted; without the field those of the strategies are shown.
 const NO_AVERAGES: &str = "off";
 
+/// What a symbol looks like.
+pub const EXPECTED_SYMBOL: &str = "1 to 32 visible characters without a comma, such as AAPL or BRK.B";
+/// What lengths of averages look like.
+pub const EXPECTED_LENGTHS: &str = "up to 4 lengths of 1 to 10000 bars, such as 20,50, or off";
+
 const _: () = assert!(LENGTH_MAX <= MAX_LENGTH, "an indicator can be as long");
 
 /// The fields of a chart, checked.
@@ -77,7 +82,7 @@ fn named<T: std::str::FromStr<Err: std::fmt::Display>>(
 }
 
 /// `20,50`, or `off`.
-fn lengths(text: &str) -> Result<Vec<usize>, PageError> {
+pub fn lengths(text: &str) -> Result<Vec<usize>, PageError> {
     if text == NO_AVERAGES {
         return Ok(Vec::new());
     }
@@ -85,12 +90,8 @@ fn lengths(text: &str) -> Result<Vec<usize>, PageError> {
         .split(',')
         .map(|length| length.trim().parse().ok().filter(|length| (1..=LENGTH_MAX).contains(length)))
         .collect();
-    read.filter(|lengths| lengths.len() <= AVERAGES_MAX).ok_or_else(|| {
-        let expected = format!(
-            "up to {AVERAGES_MAX} lengths of 1 to {LENGTH_MAX} bars, such as 20,50, or {NO_AVERAGES}"
-        );
-        PageError::field("sma", text, expected)
-    })
+    read.filter(|lengths| lengths.len() <= AVERAGES_MAX)
+        .ok_or_else(|| PageError::field("sma", text, EXPECTED_LENGTHS))
 }
 
 /// The lengths as the address writes them.
@@ -108,13 +109,7 @@ pub fn symbol(text: &str) -> Result<String, PageError> {
     // A comma would end it where several are listed.
     let visible = |c: char| c.is_ascii_graphic() && c != ',';
     let fits = (1..=SYMBOL_BYTES_MAX).contains(&symbol.len()) && symbol.chars().all(visible);
-    if fits {
-        Ok(symbol)
-    } else {
-        let expected =
-            format!("1 to {SYMBOL_BYTES_MAX} visible characters without a comma, such as AAPL or BRK.B");
-        Err(PageError::field("symbol", text, expected))
-    }
+    if fits { Ok(symbol) } else { Err(PageError::field("symbol", text, EXPECTED_SYMBOL)) }
 }
 
 /// The timeframe that suits a symbol: that of the newest bar, the shortest of equal ones.

@@ -27,7 +27,7 @@ use crate::url::Url;
 
 pub use chain::page as chain;
 pub use detail::page as detail;
-pub use parked::{dismiss, page as parked, replay};
+pub use parked::{dismiss, dismissed, page as parked, replay, replayed};
 pub use tree::fragment as tree;
 
 /// The Events page.

@@ -21,7 +21,7 @@ use crate::url::Url;
 
 pub use detail::{cancel, decision_of, missing, page as detail, request_cancel};
 pub use export::download;
-pub use filter::{Filter, time};
+pub use filter::{SIDES, STATUSES, time};
 
 /// The Orders page.
 pub static PAGE: Page =

@@ -7,12 +7,15 @@ use projections::queries::{
 };
 
 use crate::pages::{Body, Rendering, Scope, Shown};
+use crate::url::Url;
 use crate::view::{Instant, Signed, money, price, quantity, signed_money};
 
 /// An order, or a decision that made none.
 #[derive(Clone, Debug)]
 struct OrderRow {
     id: String,
+    /// The order, or the chain of the decision.
+    url: String,
     /// Sequence of the decision, and of the last change.
     first: u64,
     seq: u64,
@@ -38,6 +41,8 @@ struct OrdersPanel {
 #[derive(Clone, Debug)]
 struct FillRow {
     seq: u64,
+    /// The order that it filled.
+    url: String,
     /// When it came onto the tape, in UTC; empty when unknown.
     recorded: String,
     time: Instant,
@@ -59,6 +64,7 @@ struct FillsPanel {
 #[derive(Clone, Debug)]
 struct EventRow {
     seq: u64,
+    url: String,
     kind: String,
     summary: String,
     time: Instant,
@@ -107,6 +113,7 @@ impl OrderRow {
     fn of_order(order: &Order) -> Self {
         Self {
             id: format!("order-{}", order.order_id),
+            url: Url::Order(&order.order_id).to_string(),
             first: order.first_sequence,
             seq: order.sequence,
             reducing: order.reducing,
@@ -130,6 +137,7 @@ impl OrderRow {
         };
         Self {
             id: format!("decision-{}", decision.sequence),
+            url: Url::Chain(&decision.event_id).to_string(),
             first: decision.sequence,
             seq: decision.sequence,
             reducing: false,
@@ -178,6 +186,7 @@ impl FillRow {
     fn of(fill: &Fill) -> Self {
         Self {
             seq: fill.sequence,
+            url: Url::Order(&fill.order_id).to_string(),
             recorded: fill.recorded_time_ns.map(|time| Instant(time).iso()).unwrap_or_default(),
             time: Instant(fill.event_time_ns),
             symbol: fill.symbol.clone(),
@@ -205,6 +214,7 @@ impl EventRow {
     fn of(event: queries::EventRow) -> Self {
         Self {
             seq: event.sequence,
+            url: Url::Event(contracts::stream::TRADING, event.sequence).to_string(),
             kind: event.kind.replace('_', " "),
             summary: event.summary,
             time: Instant(event.event_time_ns),

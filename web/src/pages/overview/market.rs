@@ -83,7 +83,7 @@ struct PricesPanel {
 
 /// The clock that decisions follow: the wall's, or the tape's, which is the newest instant at which
 /// accounts were marked and, before the first, that of the newest bar or session.
-async fn market_now(app: &App) -> Result<Option<i64>, QueryError> {
+pub async fn market_now(app: &App) -> Result<Option<i64>, QueryError> {
     if app.context.clock == ClockMode::Wall {
         return Ok(Some(runtime::now_ns()));
     }

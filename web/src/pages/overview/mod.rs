@@ -22,8 +22,7 @@ use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
 
-pub use market::clock;
-pub use strategies::strategy_names;
+pub use market::{clock, market_now};
 
 /// The Overview.
 pub static PAGE: Page = Page { title: "Overview", url: Url::Overview, key: 'h', panels: PANELS };

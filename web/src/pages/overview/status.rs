@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use projections::queries::{self, FillFilter, HaltRow, HeartbeatRow, QueryError};
+use domain::risk::Rule;
+use projections::queries::{self, DenialCount, FillFilter, HaltRow, HeartbeatRow, QueryError};
 use runtime::HealthState;
 
 use crate::app::App;
@@ -48,6 +49,8 @@ struct Alert {
     tone: &'static str,
     label: String,
     text: String,
+    /// Where there is more about it.
+    url: Option<String>,
 }
 
 #[derive(Template)]
@@ -113,18 +116,23 @@ async fn read_alerts(scope: &Scope<'_>) -> Result<Option<Vec<Alert>>, String> {
     let text = |error: QueryError| error.to_string();
     let mut alerts = Vec::new();
     for halt in queries::halts(pool).await.map_err(text)?.into_iter().map(HaltLine::of) {
-        alerts.push(Alert::loss("Halted", format!("{} by {}: {}", halt.scope, halt.actor, halt.reason)));
+        let text = format!("{} by {}: {}", halt.scope, halt.actor, halt.reason);
+        alerts.push(Alert::loss("Halted", text).at(&Url::Positions));
     }
     alerts.extend(service_alerts(scope.app, queries::heartbeats(pool).await.map_err(text)?));
+    for denied in queries::denials_today(pool, scope.account).await.map_err(text)? {
+        alerts.push(Alert::denied(&denied));
+    }
     for lag in health::lags(scope.app).await?.iter().filter(|lag| lag.is_stalled()) {
-        alerts.push(Alert::loss("Projection", lag.text()));
+        alerts.push(Alert::loss("Projection", lag.text()).at(&Url::System));
     }
     let parked = queries::parked_open(pool).await.map_err(text)?;
     if parked > 0 {
         let newest = queries::parked(pool, false, None, 1).await.map_err(text)?.rows;
         let reason = newest.first().map(|row| format!("; the newest: {}", row.reason)).unwrap_or_default();
         let number = if parked == 1 { "1 message".to_owned() } else { format!("{} messages", count(parked)) };
-        alerts.push(Alert::warn("Parked", format!("{number} not handled{reason}")));
+        let alert = Alert::warn("Parked", format!("{number} not handled{reason}"));
+        alerts.push(alert.at(&Url::Parked));
     }
     for found in queries::quality_counts(pool).await.map_err(text)? {
         let text = format!("{} findings of severity {}", count(found.findings), found.severity);
@@ -167,11 +175,29 @@ fn because(state: &str, detail: &str) -> String {
 
 impl Alert {
     fn loss(label: &str, text: String) -> Self {
-        Self { tone: "loss", label: label.to_owned(), text }
+        Self { tone: "loss", label: label.to_owned(), text, url: None }
+    }
+
+    /// What one rule denied since the session began. A rule about the account as a whole, which everything is
+    /// denied by, is a breach.
+    fn denied(denied: &DenialCount) -> Self {
+        let times =
+            if denied.denials == 1 { "once".to_owned() } else { format!("{} times", count(denied.denials)) };
+        let text = format!("{} {times} today; the newest: {}", denied.rule.replace('_', " "), denied.reason);
+        let alert = if denied.rule == Rule::DailyLoss.name() {
+            Self::loss("Breach", text)
+        } else {
+            Self::warn("Denied", text)
+        };
+        alert.at(&Url::ChainAt(&denied.event_id, contracts::stream::TRADING, denied.sequence))
+    }
+
+    fn at(self, url: &Url<'_>) -> Self {
+        Self { url: Some(url.to_string()), ..self }
     }
 
     fn warn(label: &str, text: String) -> Self {
-        Self { tone: "warn", label: label.to_owned(), text }
+        Self { tone: "warn", label: label.to_owned(), text, url: None }
     }
 }
 

@@ -3,8 +3,6 @@
 use askama::Template;
 use projections::queries::{self, QueryError, StrategyRow as Strategy};
 
-use crate::app::App;
-use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::session::FormKeys;
 use crate::url::Url;
@@ -22,6 +20,7 @@ struct Strategies {
 #[derive(Clone, Debug)]
 struct StrategyRow {
     name: String,
+    url: String,
     kind: String,
     /// `disabled`, `shadow`, `paper` or `live`.
     mode: String,
@@ -42,6 +41,7 @@ struct StrategyRow {
 struct LastSignal {
     text: String,
     time: Instant,
+    chain: Option<String>,
 }
 
 #[derive(Template)]
@@ -49,15 +49,6 @@ struct LastSignal {
 struct StrategiesPanel {
     v: u64,
     body: Body<Strategies>,
-}
-
-/// Names of all registered strategies.
-pub async fn strategy_names(app: &App) -> Result<Vec<String>, PageError> {
-    let strategies = queries::strategies(&app.config.pool)
-        .await
-        .map_err(|error| PageError::ReadModel(error.to_string()))?;
-    let registered = strategies.into_iter().filter(|strategy| strategy.registered);
-    Ok(registered.map(|strategy| strategy.strategy).collect())
 }
 
 /// Strategies with their switches.
@@ -78,6 +69,7 @@ impl StrategyRow {
         let mode = if strategy.enabled { strategy.mode.as_str() } else { "disabled" };
         Self {
             name: strategy.strategy.clone(),
+            url: Url::Strategy(&strategy.strategy).to_string(),
             kind: if strategy.kind.is_empty() { "external".to_owned() } else { strategy.kind.clone() },
             mode: mode.to_owned(),
             badge: match mode {
@@ -91,9 +83,11 @@ impl StrategyRow {
             ),
             pnl: signed_money(strategy.net_pnl),
             signals: count(strategy.signals),
-            last: strategy
-                .last_signal_ns
-                .map(|time| LastSignal { text: strategy.last_signal.clone(), time: Instant(time) }),
+            last: strategy.last_signal_ns.map(|time| LastSignal {
+                text: strategy.last_signal.clone(),
+                time: Instant(time),
+                chain: strategy.last_signal_id.as_deref().map(|id| Url::Chain(id).to_string()),
+            }),
             running: strategy.enabled,
             // A strategy starts as it ran before; the first time on paper.
             start_mode: if strategy.mode == "shadow" { "shadow" } else { "paper" },

@@ -6,7 +6,7 @@ use crate::assets;
 pub const NOTICE: &str = include_str!("../../../NOTICE");
 
 /// One package.
-#[derive(Clone, Debug, serde::Deserialize, serde::Serialize)]
+#[derive(Clone, Debug, serde::Deserialize, serde::Serialize, utoipa::ToSchema)]
 pub struct Licence {
     /// Name.
     pub name: String,

@@ -3,6 +3,7 @@
 //! Secrets are shown as set or unset, never as what they are: they do not reach this service.
 
 mod licences;
+pub mod users;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use projections::queries;
-use runtime::command;
+use runtime::command::{self, Caller};
 
 use super::{Layout, Page, Params, Rendering, Visit};
 use crate::action::{CommandForm, caller, done, tape};
@@ -50,6 +51,8 @@ struct SettingsPage<'a> {
     values: Vec<Setting>,
     secrets: Vec<Secret>,
     servers: Vec<Server>,
+    /// Users and tokens, rendered.
+    users: String,
     notice: &'static str,
     licences: Vec<Licence>,
 }
@@ -60,12 +63,22 @@ pub async fn page(
     Query(params): Query<Params>,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
-    let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
-    let html = assemble(&visit).await;
+    whole(&app, &params, &headers, None).await
+}
+
+/// The page, with a secret that was made for it.
+async fn whole(
+    app: &App,
+    params: &Params,
+    headers: &HeaderMap,
+    made: Option<users::Made>,
+) -> Result<Response, PageError> {
+    let visit = Visit::begin(app, &PAGE, params, headers).await?;
+    let html = assemble(&visit, users::shown(&visit, headers, made)?).await;
     visit.respond(html)
 }
 
-async fn assemble(visit: &Visit<'_>) -> Rendering {
+async fn assemble(visit: &Visit<'_>, users: String) -> Rendering {
     let app = visit.app;
     let scope = &visit.scope();
     let layout = visit.layout(scope, &[]).await?;
@@ -84,6 +97,7 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
         values: settings.values,
         secrets: settings.secrets,
         servers: servers(app).await,
+        users,
         notice: licences::NOTICE.trim(),
         licences: licences(),
     }
@@ -119,6 +133,19 @@ pub async fn test(
     Form(form): Form<CommandForm>,
 ) -> Result<Response, PageError> {
     let caller = caller(&app, &headers, &form)?;
+    let (connection, outcome) = tested(&app, &caller, &name).await?;
+    match outcome {
+        Ok(found) => Ok(done(&headers, &format!("{}: {found}.", connection.title()), "/settings")),
+        Err(why) => Err(PageError::Conflict(format!("{} cannot be reached: {why}", connection.title()))),
+    }
+}
+
+/// Tests a connection, with its audit; the API does it the same way.
+pub async fn tested(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+) -> Result<(Connection, Result<String, String>), PageError> {
     let connection = Connection::ALL.into_iter().find(|connection| connection.name() == name);
     let connection = connection.ok_or_else(|| PageError::Missing(format!("connection {name:?}")))?;
     let outcome = app.config.probe.test(connection).await;
@@ -126,11 +153,8 @@ pub async fn test(
         Ok(found) => found.clone(),
         Err(why) => format!("failed: {why}"),
     };
-    command::audit(&app.context.tape, &caller, "connection_test", connection.name(), &said)
+    command::audit(&app.context.tape, caller, "connection_test", connection.name(), &said)
         .await
         .map_err(tape)?;
-    match outcome {
-        Ok(found) => Ok(done(&headers, &format!("{}: {found}.", connection.title()), "/settings")),
-        Err(why) => Err(PageError::Conflict(format!("{} cannot be reached: {why}", connection.title()))),
-    }
+    Ok((connection, outcome))
 }

@@ -98,18 +98,23 @@ pub async fn request(
     Form(form): Form<CommandForm>,
 ) -> Result<Response, PageError> {
     let caller = caller(&app, &headers, &form)?;
-    let name: Name = name.parse().map_err(|_| PageError::Missing(format!("projection {name:?}")))?;
     let task = match task.as_str() {
         "rebuild" => ProjectionTask::Rebuild,
         "verify" => ProjectionTask::Verify,
         other => return Err(PageError::field("task", other, "rebuild or verify")),
     };
-    // One key used for two read models is two commands.
-    let caller = Caller { key: format!("{name}/{}", caller.key), ..caller };
-    may_begin(&app, &caller, name, task).await?;
-    command::request_projection(&app.context.tape, &caller, name.name(), task).await.map_err(tape)?;
+    ask(&app, &caller, &name, task).await?;
     let word = task.name().unwrap_or_default();
     Ok(done(&headers, &format!("{word} of {name} is asked for; what came of it stands below."), "/system"))
+}
+
+/// Asks for something to be done with a read model; the API asks the same way. Answers the request's id.
+pub async fn ask(app: &App, caller: &Caller, name: &str, task: ProjectionTask) -> Result<String, PageError> {
+    let name: Name = name.parse().map_err(|_| PageError::Missing(format!("projection {name:?}")))?;
+    // One key used for two read models is two commands.
+    let caller = Caller { key: format!("{name}/{}", caller.key), ..caller.clone() };
+    may_begin(app, &caller, name, task).await?;
+    command::request_projection(&app.context.tape, &caller, name.name(), task).await.map_err(tape)
 }
 
 /// Refuses here what the projector would refuse, so that the answer comes at once. Two that ask in the same

@@ -1,0 +1,165 @@
+//! Strategies: how they are registered, how they are, and what they earned.
+
+use std::collections::BTreeMap;
+
+use contracts::v1::{Parameter, Sizing};
+use domain::money::Amount;
+use serde::Serialize;
+use sqlx::PgPool;
+
+use super::QueryError;
+use super::accounts::positions;
+use super::reading::{Reading, decimal, read_all};
+
+/// One strategy with what it earned.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StrategyRow {
+    /// Name.
+    pub strategy: String,
+    /// Whether it was registered.
+    pub registered: bool,
+    /// Built-in kind; empty for an external strategy.
+    pub kind: String,
+    /// Parameters.
+    pub parameters: Vec<Parameter>,
+    /// Symbols it trades; empty means all.
+    pub symbols: Vec<String>,
+    /// Timeframe of the bars it reads; empty means all.
+    pub timeframe: String,
+    /// Subjects of MARKET that an external strategy reads.
+    pub subjects: Vec<String>,
+    /// Durable consumer of an external strategy; empty for a built-in one.
+    pub consumer: String,
+    /// How its entries are sized.
+    pub sizing: Option<Sizing>,
+    /// Account it trades on.
+    pub account: String,
+    /// Whether its signals take effect.
+    pub enabled: bool,
+    /// `shadow`, `paper`, `live` or `unspecified`.
+    pub mode: String,
+    /// Last MARKET sequence of its warm-up.
+    pub warmed_sequence: Option<u64>,
+    /// Bars of its warm-up.
+    pub warmed_bars: Option<u64>,
+    /// Number of signals.
+    pub signals: u64,
+    /// Event time of the last signal, UTC nanoseconds.
+    pub last_signal_ns: Option<i64>,
+    /// The last signal in words.
+    pub last_signal: String,
+    /// Event id of the last signal.
+    pub last_signal_id: Option<String>,
+    /// TRADING sequence of the last signal.
+    pub last_signal_sequence: Option<u64>,
+    /// Positions that are not flat.
+    pub open_positions: u64,
+    /// Gross realised profit and loss.
+    #[serde(serialize_with = "decimal")]
+    pub realized_pnl: Amount,
+    /// Profit and loss of what it holds, at the last mark.
+    #[serde(serialize_with = "decimal")]
+    pub unrealized_pnl: Amount,
+    /// Dividends received less dividends paid.
+    #[serde(serialize_with = "decimal")]
+    pub dividends: Amount,
+    /// Commissions and fees paid.
+    #[serde(serialize_with = "decimal")]
+    pub fees: Amount,
+    /// realised + unrealised + dividends − fees.
+    #[serde(serialize_with = "decimal")]
+    pub net_pnl: Amount,
+    /// TRADING sequence that last changed it.
+    pub sequence: u64,
+}
+
+impl StrategyRow {
+    /// What it is doing: `removed`, `disabled`, or the mode that it is enabled in.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        match (self.registered, self.enabled) {
+            (false, _) => "removed",
+            (true, false) => "disabled",
+            (true, true) => &self.mode,
+        }
+    }
+
+    /// Whether it runs in a process of its own.
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        !self.consumer.is_empty()
+    }
+}
+
+/// What a strategy's positions add up to.
+#[derive(Clone, Copy, Default)]
+struct Earned {
+    open: u64,
+    realized: Amount,
+    unrealized: Amount,
+    dividends: Amount,
+    fees: Amount,
+}
+
+fn sum(sum: Amount, amount: Amount) -> Amount {
+    Amount(sum.0.saturating_add(amount.0))
+}
+
+/// Every strategy, by name, with what it earned at the last mark.
+pub async fn strategies(pool: &PgPool) -> Result<Vec<StrategyRow>, QueryError> {
+    let mut earned: BTreeMap<String, Earned> = BTreeMap::new();
+    for position in positions(pool, None, true).await? {
+        let row = earned.entry(position.strategy).or_default();
+        row.open += u64::from(position.quantity.0 != 0);
+        row.realized = sum(row.realized, position.realized_pnl);
+        row.unrealized = sum(row.unrealized, position.unrealized_pnl.unwrap_or_default());
+        row.dividends = sum(row.dividends, position.dividends);
+        row.fees = sum(row.fees, position.fees);
+    }
+    let rows = sqlx::query(
+        "SELECT s.strategy, registered, kind, parameters::text, symbols::text, timeframe, sizing::text, account,
+                enabled, mode, warmed_sequence, warmed_bars, signals, last_signal_ns, last_signal, s.sequence,
+                subjects::text, consumer, last_signal_sequence, l.event_id AS last_signal_id
+         FROM trading.strategies s LEFT JOIN trading.signals l ON l.sequence = s.last_signal_sequence
+         ORDER BY s.strategy",
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(read_all(&rows, |row| {
+        let strategy = row.text("strategy")?;
+        let earned = earned.get(&strategy).copied().unwrap_or_default();
+        read_strategy(row, strategy, earned)
+    })?)
+}
+
+fn read_strategy(row: Reading<'_>, strategy: String, earned: Earned) -> Result<StrategyRow, sqlx::Error> {
+    let gross = sum(sum(earned.realized, earned.unrealized), earned.dividends);
+    Ok(StrategyRow {
+        strategy,
+        registered: row.flag("registered")?,
+        kind: row.text("kind")?,
+        parameters: row.json("parameters")?,
+        symbols: row.json("symbols")?,
+        timeframe: row.text("timeframe")?,
+        subjects: row.json("subjects")?,
+        consumer: row.text("consumer")?,
+        sizing: row.json_or_none("sizing")?,
+        account: row.text("account")?,
+        enabled: row.flag("enabled")?,
+        mode: row.text("mode")?,
+        warmed_sequence: row.sequence_or_none("warmed_sequence")?,
+        warmed_bars: row.sequence_or_none("warmed_bars")?,
+        signals: row.sequence("signals")?,
+        last_signal_ns: row.int_or_none("last_signal_ns")?,
+        last_signal: row.text("last_signal")?,
+        last_signal_id: row.text_or_none("last_signal_id")?,
+        last_signal_sequence: row.sequence_or_none("last_signal_sequence")?,
+        open_positions: earned.open,
+        realized_pnl: earned.realized,
+        unrealized_pnl: earned.unrealized,
+        dividends: earned.dividends,
+        fees: earned.fees,
+        net_pnl: sum(gross, -earned.fees),
+        sequence: row.sequence("sequence")?,
+    })
+}

@@ -1,0 +1,136 @@
+//! Commands that look at a system and keep it in order: their options.
+
+use clap::{Args, Subcommand};
+
+/// Options of `tail`.
+#[derive(Clone, Debug, Args)]
+pub struct Tail {
+    /// Subject or filter, for example 'order.>' [default: all of TRADING]
+    #[arg(long, value_name = "SUBJECT")]
+    pub subject: Vec<String>,
+    /// Begin at this sequence of the stream
+    #[arg(long, value_name = "N", conflicts_with = "since")]
+    pub from_seq: Option<u64>,
+    /// Begin at this time (RFC 3339) or so long ago (30s, 5m, 2h, 1d), by recorded time
+    #[arg(long, value_name = "TIME|AGO")]
+    pub since: Option<String>,
+    /// Print the whole chain that an event id belongs to, and end
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from_seq", "since", "subject"])]
+    pub chain: Option<String>,
+    /// End at the head of the stream instead of following it
+    #[arg(long)]
+    pub no_follow: bool,
+    /// End after so many events
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u64>,
+}
+
+/// Options of `logs`.
+#[derive(Clone, Debug, Args)]
+pub struct Logs {
+    /// Only of this service
+    #[arg(long, value_name = "SERVICE")]
+    pub service: Option<String>,
+    /// At least this severe: error, warn, info, debug, trace
+    #[arg(long, value_name = "LEVEL")]
+    pub level: Option<String>,
+    /// Only of modules whose name begins so
+    #[arg(long, value_name = "MODULE")]
+    pub target: Option<String>,
+    /// Only of this run of a process, as a line's `run` names it
+    #[arg(long, value_name = "ID")]
+    pub run: Option<String>,
+    /// Only of this chain of events
+    #[arg(long, value_name = "ID")]
+    pub correlation: Option<String>,
+    /// Only lines that contain this, whatever the case
+    #[arg(long, value_name = "TEXT")]
+    pub text: Option<String>,
+    /// Begin at this time (RFC 3339) or so long ago (30s, 5m, 2h, 1d) [default: the last lines]
+    #[arg(long, value_name = "TIME|AGO")]
+    pub since: Option<String>,
+    /// At most so many lines to begin with
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub limit: u32,
+    /// Go on with lines as they come, until Ctrl-C
+    #[arg(long, short = 'f')]
+    pub follow: bool,
+}
+
+/// Options of `status`.
+#[derive(Clone, Debug, Args)]
+pub struct Status {
+    /// Show again every second, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+}
+
+/// Configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration and print what takes effect
+    Check,
+}
+
+/// Read models.
+#[derive(Debug, Subcommand)]
+pub enum ProjectionCommand {
+    /// List projections with position, head and lag
+    List,
+    /// Build a projection anew beside the live one and swap it in
+    Rebuild {
+        /// Projection's name
+        name: String,
+    },
+    /// Prove that a read model equals the fold of its stream; exit 7 with the first difference if not
+    Verify {
+        /// Projection's name [default: all]
+        name: Option<String>,
+    },
+}
+
+/// Streams of the tape.
+#[derive(Debug, Subcommand)]
+pub enum StreamCommand {
+    /// List streams with their counts
+    List,
+    /// Make the streams and consumers that are missing
+    Apply,
+    /// Show where the server differs from the definitions; exit 1 if it does
+    Diff,
+}
+
+/// Messages that could not be handled.
+#[derive(Debug, Subcommand)]
+pub enum ParkedCommand {
+    /// List parked messages, newest first
+    List {
+        /// Also those replayed or dismissed
+        #[arg(long)]
+        all: bool,
+        /// At most so many, up to 200
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+        /// Only older than this cursor, printed by the page before
+        #[arg(long, value_name = "CURSOR")]
+        before: Option<u64>,
+    },
+    /// Show one with its payload
+    Show {
+        /// Parked event's id
+        id: String,
+    },
+    /// Handle it again after a fix: publish its event again at the end of its stream
+    Replay {
+        /// Parked event's id
+        id: String,
+    },
+    /// Close it without handling it
+    Dismiss {
+        /// Parked event's id
+        id: String,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}

@@ -1,0 +1,166 @@
+// Strategies: what every page must pass, and what is its own: switches that take effect at once, credentials
+// that are shown once, a removal that needs the name.
+import { expect, test, type Page } from "@playwright/test";
+import { checkPage } from "./checks";
+import { openPage, violations } from "./support";
+
+const NAME = "swing_test";
+
+checkPage("Strategies", { path: "/strategies", ready: "#strategies-table tbody tr" });
+checkPage("one strategy", { path: "/strategies/sma_cross", ready: "#parameter-fast" });
+
+interface Strategy {
+  name: string;
+  state: string;
+  external: boolean;
+  signals: number;
+  orders: number;
+  fills: number;
+  hit_rate: number | null;
+  last_signal: { sequence: number } | null;
+}
+
+const strategies = async (page: Page): Promise<Strategy[]> => {
+  const answer = await page.request.get("/api/v1/strategies");
+  expect(answer.ok()).toBe(true);
+  return ((await answer.json()) as { rows: Strategy[] }).rows;
+};
+
+const strategy = async (page: Page, name: string): Promise<Strategy> => {
+  const found = (await strategies(page)).find((one) => one.name === name);
+  if (!found) throw new Error(`no strategy ${name}`);
+  return found;
+};
+
+/** The strategy that has signalled most: the one whose silence says the most. */
+const busiest = async (page: Page): Promise<Strategy> => {
+  const [first] = (await strategies(page)).filter((one) => !one.external).sort((a, b) => b.signals - a.signals);
+  if (!first) throw new Error("the demo has no strategy");
+  return first;
+};
+
+const row = (page: Page, name: string) => page.locator(`#s-${name}`);
+
+interface Message {
+  sequence: number;
+  recorded_time_ns: number;
+}
+
+/** The last message of TRADING under a subject. */
+const last = async (page: Page, subject = ""): Promise<Message> => {
+  const answer = await page.request.get(`/api/v1/events?stream=TRADING&limit=1&subject=${encodeURIComponent(subject)}`);
+  const [row] = ((await answer.json()) as { rows: Message[] }).rows;
+  if (!row) throw new Error(`nothing under ${subject}`);
+  return row;
+};
+
+const MS = 1_000_000;
+
+test("disable stops a strategy's signals within a second, enable lets them on", async ({ page }) => {
+  await openPage(page, "/strategies");
+  await expect.poll(async () => (await busiest(page)).signals, { timeout: 60_000 }).toBeGreaterThan(0);
+  const { name } = await busiest(page);
+  await expect(row(page, name)).toHaveAttribute("data-state", /paper|shadow/);
+  await row(page, name).getByRole("button", { name: /^Disable/ }).click();
+  await expect(page.locator("#notice .good")).toContainText("stops");
+  await expect(row(page, name)).toHaveAttribute("data-state", "disabled");
+  const disabled = await last(page, `control.strategy.${name}.disabled`);
+  // The market goes on all the while: others may signal, this one does not.
+  await expect
+    .poll(async () => {
+      const head = await last(page);
+      return head.sequence > disabled.sequence + 300 && head.recorded_time_ns - disabled.recorded_time_ns > 3_000 * MS;
+    }, { timeout: 60_000 })
+    .toBe(true);
+  const signal = await last(page, `signal.${name}.>`);
+  console.log(`last signal ${(signal.recorded_time_ns - disabled.recorded_time_ns) / MS} ms after disabling`);
+  expect(signal.recorded_time_ns - disabled.recorded_time_ns).toBeLessThan(1_000 * MS);
+  const stopped = await strategy(page, name);
+  expect(stopped.state).toBe("disabled");
+  await row(page, name).getByRole("button", { name: /^Enable paper/ }).click();
+  await expect(row(page, name)).toHaveAttribute("data-state", "paper");
+  await expect.poll(async () => (await strategy(page, name)).signals, { timeout: 80_000 }).toBeGreaterThan(stopped.signals);
+});
+
+test("a strategy changes between paper and shadow while it runs", async ({ page }) => {
+  await openPage(page, "/strategies/sma_cross");
+  const state = page.locator("#strategy-state");
+  const shadow = page.locator("#form-shadow-sma_cross button");
+  const paper = page.locator("#form-paper-sma_cross button");
+  if (!(await shadow.isVisible())) await paper.click();
+  await shadow.click();
+  await expect(state).toHaveText("shadow");
+  await paper.click();
+  await expect(state).toHaveText("paper");
+  await expect(page.locator("#live-refused")).toContainText("broker adapter for real money");
+});
+
+test("the page and the API tell the same figures, and the last signal leads to its chain", async ({ page }) => {
+  await openPage(page, "/strategies");
+  await expect.poll(async () => (await busiest(page)).last_signal, { timeout: 60_000 }).not.toBeNull();
+  const { name } = await busiest(page);
+  await openPage(page, `/strategies/${name}`);
+  await expect
+    .poll(async () => {
+      const shown = await page.locator("[data-figure=signals]").textContent();
+      return Number(shown?.replaceAll(",", "")) - (await strategy(page, name)).signals;
+    })
+    .toBe(0);
+  await openPage(page, "/strategies");
+  await page.locator("#pause").click();
+  await row(page, name).locator("a[href^='/events/chain/']").click();
+  await expect(page.locator(".chain").first()).toBeVisible();
+});
+
+test("register shows credentials once, and remove needs the name", async ({ page }) => {
+  if ((await strategies(page)).some((one) => one.name === NAME && one.state !== "removed")) {
+    throw new Error(`${NAME} is left over from an earlier run`);
+  }
+  await openPage(page, "/strategies");
+  const form = page.locator("#form-register");
+  await form.locator("input[name=name]").fill(NAME);
+  await form.locator("input[name=subjects]").fill("order.>");
+  await form.getByRole("button", { name: "Register" }).click();
+  await expect(page.locator("#notice .bad")).toContainText("subjects");
+  expect((await strategies(page)).some((one) => one.name === NAME && one.state !== "removed")).toBe(false);
+
+  await form.locator("input[name=subjects]").fill("market.bar.1h.SPY");
+  await form.getByRole("button", { name: "Register" }).click();
+  const told = page.locator("#credentials pre").first();
+  await expect(told).toContainText(`strategy-${NAME}`);
+  const credentials = JSON.parse((await told.textContent()) ?? "") as Record<string, string>;
+  expect(Object.keys(credentials)).toEqual(["strategy", "account", "url", "user", "password", "consumer", "inbox_prefix"]);
+  expect(credentials["password"]).toMatch(/\S{16}/);
+  await expect(row(page, NAME)).toHaveAttribute("data-state", "disabled");
+  await page.locator("#pause").click();
+  expect(await violations(page)).toEqual([]);
+
+  // Never again, neither here nor anywhere else.
+  for (const path of ["/strategies", `/strategies/${NAME}`, "/api/v1/strategies", `/api/v1/strategies/${NAME}`]) {
+    expect(await (await page.request.get(path)).text()).not.toContain(credentials["password"]);
+  }
+  await page.reload();
+  await expect(page.locator("#credentials")).toBeEmpty();
+
+  await row(page, NAME).locator("a[data-open]").click();
+  await page.waitForURL(`**/strategies/${NAME}`);
+  await expect(page.locator("html[data-live=live]")).toBeAttached();
+  const remove = page.locator("#form-remove");
+  await remove.locator("input[name=word]").fill("REMOVE");
+  await expect(remove.locator("button")).toHaveAttribute("aria-disabled", "true");
+  await remove.locator("input[name=word]").press("Enter");
+  await expect(page.locator("#notice .bad")).toContainText(NAME);
+  await expect(page.locator("#strategy-state")).toHaveText("disabled");
+  await remove.locator("input[name=word]").fill(NAME);
+  await expect(remove.locator("button")).toHaveAttribute("aria-disabled", "false");
+  await remove.locator("button").click();
+  await expect(page.locator("#strategy-state")).toHaveText("removed");
+  expect((await strategy(page, NAME)).state).toBe("removed");
+});
+
+test("the Overview leads here", async ({ page }) => {
+  await openPage(page, "/");
+  await page.locator("#pause").click();
+  await page.locator("#strategies tbody a[data-open]").first().click();
+  await page.waitForURL(/\/strategies\/\w+$/);
+});

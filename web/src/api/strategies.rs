@@ -1,0 +1,196 @@
+//! Strategies: what the page shows of them; what it does is in [`change`].
+
+pub mod change;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use projections::StrategyReport;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::status::Nothing;
+use super::{Problem, Problems};
+use crate::app::App;
+use crate::error::PageError;
+
+/// A parameter of a built-in strategy.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Setting {
+    /// Name.
+    name: String,
+    /// Value.
+    value: String,
+    /// What it counts or measures, for example `bars`.
+    unit: String,
+    /// What it may be, in words.
+    range: String,
+    /// The value when the registration states none.
+    default: String,
+    /// What it does.
+    description: String,
+}
+
+/// Where a strategy's bars come from, and how far its durable consumer is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Subscription {
+    /// Stream.
+    stream: String,
+    /// Durable consumer; the built-in strategies share one.
+    consumer: String,
+    /// Subjects that it reads.
+    subjects: Vec<String>,
+    /// Messages that it was not given yet; null when there is no consumer or the server does not answer.
+    pending: Option<u64>,
+    /// Messages that it was given and has not acknowledged.
+    ack_pending: Option<u64>,
+    /// The highest MARKET sequence up to which everything is acknowledged.
+    ack_floor: Option<u64>,
+}
+
+/// The last signal.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LastSignal {
+    /// Event id, by which `/api/v1/chain/{event_id}` has what led to it and what followed.
+    event_id: String,
+    /// TRADING sequence.
+    sequence: u64,
+    /// Event time, UTC nanoseconds.
+    event_time_ns: i64,
+    /// In words.
+    text: String,
+}
+
+/// A strategy with all that is known of it. Money is a decimal in US dollars, at the last mark.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Strategy {
+    /// Name.
+    name: String,
+    /// Built-in kind; empty for an external strategy.
+    kind: String,
+    /// Whether it runs in a process of its own.
+    external: bool,
+    /// `removed`, `disabled`, or the mode that it is enabled in: `shadow`, `paper`.
+    state: String,
+    /// Account it trades on.
+    account: String,
+    /// How its entries are sized: `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`; null when not stated.
+    sizing: Option<String>,
+    /// Parameters of a built-in strategy.
+    settings: Vec<Setting>,
+    /// Where its bars come from.
+    subscription: Subscription,
+    /// Bars of its warm-up; null before it, and for an external strategy.
+    warmed_bars: Option<u64>,
+    /// The last signal; null before the first.
+    last_signal: Option<LastSignal>,
+    /// Signals.
+    signals: u64,
+    /// Orders that risk approved.
+    orders: u64,
+    /// Fills of them.
+    fills: u64,
+    /// Round trips that have ended: from flat to flat in one symbol.
+    round_trips: u64,
+    /// Those whose realised profit, less commissions and fees, is more than zero.
+    round_trips_won: u64,
+    /// `round_trips_won` / `round_trips`, from 0 to 1; null before the first has ended.
+    hit_rate: Option<f64>,
+    /// Positions that are not flat.
+    open_positions: u64,
+    /// Gross realised profit and loss.
+    realized_pnl: String,
+    /// Profit and loss of what it holds.
+    unrealized_pnl: String,
+    /// Dividends received less dividends paid.
+    dividends: String,
+    /// Commissions and fees paid.
+    fees: String,
+    /// realised + unrealised + dividends − fees.
+    net_pnl: String,
+}
+
+impl Strategy {
+    fn of(report: StrategyReport) -> Self {
+        let StrategyReport { row, state, record, settings, subscription } = report;
+        let lag = subscription.lag;
+        let last = row.last_signal_id.clone().zip(row.last_signal_sequence).zip(row.last_signal_ns);
+        let text = row.last_signal.clone();
+        Self {
+            external: row.is_external(),
+            sizing: row.sizing.as_ref().and_then(domain::sizing::text),
+            settings: settings.into_iter().map(Setting::of).collect(),
+            subscription: Subscription {
+                stream: subscription.stream,
+                consumer: subscription.consumer,
+                subjects: subscription.subjects,
+                pending: lag.map(|lag| lag.pending),
+                ack_pending: lag.map(|lag| lag.ack_pending),
+                ack_floor: lag.map(|lag| lag.ack_floor),
+            },
+            last_signal: last.map(|((event_id, sequence), event_time_ns)| LastSignal {
+                event_id,
+                sequence,
+                event_time_ns,
+                text,
+            }),
+            name: row.strategy,
+            kind: row.kind,
+            state,
+            account: row.account,
+            warmed_bars: row.warmed_bars,
+            signals: row.signals,
+            orders: record.orders,
+            fills: record.fills,
+            round_trips: record.round_trips,
+            round_trips_won: record.round_trips_won,
+            hit_rate: record.hit_rate,
+            open_positions: row.open_positions,
+            realized_pnl: row.realized_pnl.to_string(),
+            unrealized_pnl: row.unrealized_pnl.to_string(),
+            dividends: row.dividends.to_string(),
+            fees: row.fees.to_string(),
+            net_pnl: row.net_pnl.to_string(),
+        }
+    }
+}
+
+impl Setting {
+    fn of(setting: projections::Setting) -> Self {
+        let projections::Setting { name, value, unit, range, default, description } = setting;
+        Self { name, value, unit, range, default, description }
+    }
+}
+
+/// Every strategy that was ever registered, by name.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Strategies {
+    /// The strategies.
+    rows: Vec<Strategy>,
+}
+
+/// All strategies, by name, those removed included.
+#[utoipa::path(get, path = "/api/v1/strategies", tag = "strategies", operation_id = "list_strategies",
+    responses((status = 200, body = Strategies), Problems))]
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<Json<Strategies>, Problem> {
+    let reports = app.fleet.reports(&app).await?;
+    Ok(Json(Strategies { rows: reports.into_iter().map(Strategy::of).collect() }))
+}
+
+/// One strategy.
+#[utoipa::path(get, path = "/api/v1/strategies/{name}", tag = "strategies", operation_id = "get_strategy",
+    params(("name" = String, Path, description = "Strategy's name")),
+    responses((status = 200, body = Strategy), Problems))]
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<Json<Strategy>, Problem> {
+    let report = app.fleet.report(&app, &name).await?;
+    let report = report.ok_or_else(|| PageError::Missing(format!("strategy {name:?}")))?;
+    Ok(Json(Strategy::of(report)))
+}

@@ -1,0 +1,249 @@
+//! Changes of strategies: registering, switching, handing over, removing.
+//!
+//! Registering answers with the credentials of the strategy's process. They are in that answer alone, and in
+//! its repetition under the same key for as long as this process remembers it.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use runtime::command::{self, register_strategy, remove_strategy, replace_strategy, strategy_mode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::access::Actor;
+use crate::action::{registered, tape};
+use crate::api::{Key, Problem, Problems, caller};
+use crate::app::App;
+use crate::error::PageError;
+use crate::pages::strategies::{failed, new_strategy};
+
+/// Longest reason.
+const REASON_CHARS_MAX: usize = 200;
+/// Written into the audit when no reason is given.
+const REASON: &str = "through the API";
+
+/// An external strategy to register.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewStrategy {
+    /// Name.
+    #[schema(min_length = 1, max_length = 40, pattern = "^[a-z0-9_]{1,40}$")]
+    name: String,
+    /// Subjects of MARKET that it reads, wildcards included, of which none covers another; all bars and
+    /// corporate actions when absent.
+    #[schema(min_items = 1)]
+    subjects: Option<Vec<String>>,
+    /// Account it trades on.
+    account: String,
+    /// `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`; `fraction:0.1` when absent.
+    sizing: Option<String>,
+    /// `shadow` or `paper` to enable it at once; disabled when absent.
+    mode: Option<String>,
+}
+
+/// A strategy just registered, with what its process needs to connect.
+#[derive(Serialize, ToSchema)]
+pub struct Registered {
+    /// Name.
+    strategy: String,
+    /// Account it trades on.
+    account: String,
+    /// `disabled`, `shadow` or `paper`.
+    state: String,
+    /// Address of the NATS server.
+    url: String,
+    /// User.
+    user: String,
+    /// Password; of it only a hash is kept, so that it is never shown again.
+    password: String,
+    /// Name of its durable consumers on MARKET and TRADING.
+    consumer: String,
+    /// What its client must begin its inboxes with.
+    inbox_prefix: String,
+    /// On a NATS server of your own: the user block to add to its configuration. Else null.
+    to_add: Option<String>,
+}
+
+/// Register an external strategy: its user, its durable consumers, its registration event.
+#[utoipa::path(post, path = "/api/v1/strategies", tag = "strategies", operation_id = "register_strategy",
+    params(("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
+        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    request_body = NewStrategy, responses((status = 201, body = Registered), Problems))]
+pub async fn register(
+    State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+    Json(asked): Json<NewStrategy>,
+) -> Result<(StatusCode, Json<Registered>), Problem> {
+    let subjects = asked.subjects.unwrap_or_else(|| runtime::DEFAULT_SUBJECTS.map(str::to_owned).to_vec());
+    let sizing = asked.sizing.as_deref().unwrap_or("fraction:0.1");
+    let new = new_strategy(&asked.name, subjects, &asked.account, sizing)?;
+    let mode = asked.mode.as_deref().map(strategy_mode).transpose().map_err(failed)?;
+    let caller = caller(&actor, &key, &new.name);
+    let (log, access) = (&app.context.tape, app.config.strategies.as_ref());
+    let (strategy, credentials) = register_strategy(log, access, &caller, &new).await.map_err(failed)?;
+    if let Some(mode) = mode {
+        command::enable_strategy(log, &caller, &strategy.name, mode).await.map_err(tape)?;
+    }
+    let file = credentials.file(&strategy);
+    let registered = Registered {
+        strategy: file.strategy.to_owned(),
+        account: file.account.to_owned(),
+        state: asked.mode.unwrap_or_else(|| "disabled".to_owned()),
+        url: file.url.to_owned(),
+        user: file.user.to_owned(),
+        password: file.password.to_owned(),
+        consumer: file.consumer,
+        inbox_prefix: file.inbox_prefix,
+        to_add: credentials.to_add.clone(),
+    };
+    Ok((StatusCode::CREATED, Json(registered)))
+}
+
+/// In which mode to enable.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Enable {
+    /// `shadow`: its signals are recorded and make no order. `paper`: they become orders on the paper account.
+    #[schema(pattern = "^(shadow|paper)$")]
+    mode: String,
+}
+
+/// Why.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Disable {
+    /// For the audit.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    reason: String,
+}
+
+/// Who takes over.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replace {
+    /// Registered strategy that takes over.
+    with: String,
+    /// For the audit.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    reason: String,
+}
+
+/// What a command came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Switched {
+    /// Strategy.
+    strategy: String,
+    /// Its state now: `disabled`, `shadow` or `paper`.
+    state: String,
+}
+
+/// What a hand-over came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Replaced {
+    /// Strategy that is disabled now.
+    strategy: String,
+    /// Strategy that has taken over.
+    with: String,
+    /// Account, from the old one.
+    account: String,
+    /// Mode, from the old one: `shadow` or `paper`.
+    mode: String,
+}
+
+/// Let a strategy's signals take effect.
+#[utoipa::path(post, path = "/api/v1/strategies/{name}/enable", tag = "strategies", operation_id = "enable_strategy",
+    params(("name" = String, Path, description = "Strategy's name"),
+        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
+        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    request_body = Enable, responses((status = 200, body = Switched), Problems))]
+pub async fn enable(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+    Json(asked): Json<Enable>,
+) -> Result<Json<Switched>, Problem> {
+    let strategy = registered(&app, name).await?;
+    let mode = strategy_mode(&asked.mode).map_err(failed)?;
+    let caller = caller(&actor, &key, &strategy);
+    command::enable_strategy(&app.context.tape, &caller, &strategy, mode).await.map_err(tape)?;
+    Ok(Json(Switched { strategy, state: asked.mode }))
+}
+
+/// Stop a strategy's signals; its positions stay.
+#[utoipa::path(post, path = "/api/v1/strategies/{name}/disable", tag = "strategies", operation_id = "disable_strategy",
+    params(("name" = String, Path, description = "Strategy's name"),
+        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
+        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    request_body = Disable, responses((status = 200, body = Switched), Problems))]
+pub async fn disable(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+    Json(asked): Json<Disable>,
+) -> Result<Json<Switched>, Problem> {
+    let strategy = registered(&app, name).await?;
+    let reason = reason(&asked.reason)?;
+    let caller = caller(&actor, &key, &strategy);
+    command::disable_strategy(&app.context.tape, &caller, &strategy, reason).await.map_err(tape)?;
+    Ok(Json(Switched { strategy, state: "disabled".to_owned() }))
+}
+
+/// Hand over to another strategy, with account and mode, at one position of the tape.
+#[utoipa::path(post, path = "/api/v1/strategies/{name}/replace", tag = "strategies", operation_id = "replace_strategy",
+    params(("name" = String, Path, description = "Strategy's name"),
+        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
+        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    request_body = Replace, responses((status = 200, body = Replaced), Problems))]
+pub async fn replace(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+    Json(asked): Json<Replace>,
+) -> Result<Json<Replaced>, Problem> {
+    let strategy = registered(&app, name).await?;
+    let reason = reason(&asked.reason)?;
+    let caller = caller(&actor, &key, &strategy);
+    let (log, access) = (&app.context.tape, app.config.strategies.as_ref());
+    let after = replace_strategy(log, access, &caller, &strategy, &asked.with, reason).await;
+    let after = after.map_err(failed)?;
+    let mode = match after.enabled {
+        Some(contracts::v1::StrategyMode::Shadow) => "shadow",
+        _ => "paper",
+    };
+    let account = after.registered.account;
+    Ok(Json(Replaced { strategy, with: asked.with, account, mode: mode.to_owned() }))
+}
+
+/// End an external strategy's registration. Its user and consumers go, its history and positions stay.
+#[utoipa::path(delete, path = "/api/v1/strategies/{name}", tag = "strategies", operation_id = "remove_strategy",
+    params(("name" = String, Path, description = "Strategy's name"),
+        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
+        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    responses((status = 204), Problems))]
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+) -> Result<StatusCode, Problem> {
+    // One that is removed already is asked for again: an interrupted removal is finished by that.
+    let caller = caller(&actor, &key, &name);
+    let access = app.config.strategies.as_ref();
+    remove_strategy(&app.context.tape, access, &caller, &name, REASON).await.map_err(failed)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn reason(text: &str) -> Result<&str, PageError> {
+    if text.chars().count() > REASON_CHARS_MAX {
+        return Err(PageError::field("reason", text, "at most 200 characters"));
+    }
+    Ok(if text.trim().is_empty() { REASON } else { text.trim() })
+}

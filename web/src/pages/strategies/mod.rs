@@ -1,0 +1,81 @@
+//! Strategies: which are registered, how each is, what it earned, and their switches; one with all about it.
+
+mod actions;
+mod detail;
+mod list;
+mod row;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse as _, Response};
+
+use super::{Layout, Of, Page, Panel, Params, Visit};
+use crate::access::Role;
+use crate::app::App;
+use crate::error::PageError;
+use crate::url::Url;
+
+pub use actions::{failed, new_strategy, register, remove, replace};
+pub use detail::page as detail;
+
+/// The Strategies page.
+pub static PAGE: Page =
+    Page { title: "Strategies", url: Url::Strategies, key: 's', panels: &[&TABLE, &detail::STRATEGY] };
+
+/// Every strategy. The same for everybody, so the stream carries it; how far consumers are moves with bars.
+static TABLE: Panel =
+    Panel::pushed("strategies-table", &["bars", "trading"], |scope| Box::pin(list::table(scope)))
+        .of(Of::Deck)
+        .every_ms(250);
+
+/// Path of the page.
+const PATH: &str = "/strategies";
+
+#[derive(Template)]
+#[template(path = "strategies.html")]
+struct StrategiesPage<'a> {
+    layout: Layout<'a>,
+    table: String,
+    /// Why the visitor cannot register one; empty who can.
+    barred: String,
+    accounts: &'a [String],
+    subjects: String,
+}
+
+/// `GET /strategies`
+pub async fn page(
+    State(app): State<Arc<App>>,
+    Query(params): Query<Params>,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
+    let scope = &visit.scope();
+    let layout = visit.layout(scope, &[&TABLE]).await?;
+    let table = TABLE.render(scope).await?;
+    let barred = barred(&app, &headers);
+    let subjects = runtime::DEFAULT_SUBJECTS.join(", ");
+    let html = StrategiesPage { layout, table, barred, accounts: &visit.accounts, subjects }.render();
+    visit.respond(html)
+}
+
+/// `GET /guides/{name}`: the guides to strategies as they stand in `docs`, for whoever has no checkout at hand.
+pub async fn guide(Path(name): Path<String>) -> Result<Response, PageError> {
+    let text = match name.as_str() {
+        "first-strategy" => include_str!("../../../../docs/tutorials/first-strategy.md"),
+        "strategies" => include_str!("../../../../docs/strategies.md"),
+        _ => return Err(PageError::Missing(format!("guide {name:?}"))),
+    };
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
+/// Why a visitor cannot register, replace or remove a strategy; empty for who can.
+fn barred(app: &App, headers: &HeaderMap) -> String {
+    match app.actor(headers) {
+        Ok(actor) if actor.role >= Role::Admin => String::new(),
+        Ok(actor) => format!("This takes the role {}; yours is {}.", Role::Admin, actor.role),
+        Err(error) => error.to_string(),
+    }
+}

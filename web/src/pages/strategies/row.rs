@@ -1,0 +1,110 @@
+//! What the list and the page of one strategy show of it alike.
+
+use projections::StrategyReport;
+
+use crate::url::Url;
+use crate::view::{Instant, Signed, count, percent, signed_money};
+
+/// The last signal, and the chain of events that it belongs to.
+#[derive(Clone, Debug)]
+pub struct LastSignal {
+    /// In words.
+    pub text: String,
+    /// Event time.
+    pub time: Instant,
+    /// The chain from the bar on.
+    pub chain: String,
+}
+
+/// One strategy in short.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub name: String,
+    pub url: String,
+    pub kind: String,
+    pub account: String,
+    /// `removed`, `disabled`, `shadow`, `paper` or `live`.
+    pub state: String,
+    pub badge: &'static str,
+    pub signals: String,
+    /// `12 orders · 11 fills`
+    pub made: String,
+    pub last: Option<LastSignal>,
+    pub hit_rate: String,
+    /// `5 of 8 round trips`
+    pub trips: String,
+    pub realized: Signed,
+    pub unrealized: Signed,
+    pub net: Signed,
+    /// Messages that its consumer was not given yet, or a dash.
+    pub pending: String,
+    pub ack_pending: String,
+    pub registered: bool,
+    pub enabled: bool,
+    pub enable_url: String,
+    pub disable_url: String,
+    pub seq: u64,
+}
+
+impl Row {
+    /// A report in short.
+    pub fn of(report: &StrategyReport) -> Self {
+        let (row, record) = (&report.row, &report.record);
+        let name = row.strategy.as_str();
+        let lag = report.subscription.lag;
+        let shown = |number: Option<u64>| number.map_or_else(|| "–".to_owned(), count);
+        Self {
+            name: name.to_owned(),
+            url: Url::Strategy(name).to_string(),
+            kind: if row.is_external() { "external".to_owned() } else { row.kind.clone() },
+            account: row.account.clone(),
+            state: report.state.clone(),
+            badge: badge(&report.state),
+            signals: count(row.signals),
+            made: format!("{} orders · {} fills", count(record.orders), count(record.fills)),
+            last: last_signal(report),
+            hit_rate: percent(record.hit_rate),
+            trips: trips(record.round_trips_won, record.round_trips),
+            realized: signed_money(row.realized_pnl),
+            unrealized: signed_money(row.unrealized_pnl),
+            net: signed_money(row.net_pnl),
+            pending: shown(lag.map(|lag| lag.pending)),
+            ack_pending: shown(lag.map(|lag| lag.ack_pending)),
+            registered: row.registered,
+            enabled: row.enabled && row.registered,
+            enable_url: Url::StrategyEnable(name).to_string(),
+            disable_url: Url::StrategyDisable(name).to_string(),
+            seq: row.sequence,
+        }
+    }
+
+    /// The modes that it can be switched to.
+    pub fn modes(&self) -> impl Iterator<Item = &'static str> {
+        ["paper", "shadow"].into_iter().filter(|mode| *mode != self.state)
+    }
+}
+
+fn badge(state: &str) -> &'static str {
+    match state {
+        "paper" | "live" => "badge-gain",
+        "shadow" => "badge-accent",
+        _ => "badge-flat",
+    }
+}
+
+fn trips(won: u64, closed: u64) -> String {
+    if closed == 0 {
+        return "no round trip ended".to_owned();
+    }
+    format!("{} of {} round trips", count(won), count(closed))
+}
+
+fn last_signal(report: &StrategyReport) -> Option<LastSignal> {
+    let row = &report.row;
+    let (id, sequence) = (row.last_signal_id.as_deref()?, row.last_signal_sequence?);
+    Some(LastSignal {
+        text: row.last_signal.clone(),
+        time: Instant(row.last_signal_ns?),
+        chain: Url::ChainAt(id, contracts::stream::TRADING, sequence).to_string(),
+    })
+}
