@@ -133,7 +133,7 @@ async fn bars_come_as_json_part_by_part() {
         ("symbol=AAPL&limit=2001", 422, "limit".into()),
         ("symbol=AAPL&cursor=1", 422, "cursor".into()),
         ("symbol=AAPL&from=soon", 422, "from".into()),
-        ("symbol=AAPL&smaa=5", 400, Value::Null),
+        ("symbol=AAPL&smaa=5", 422, "query".into()),
         ("symbol=NVDA", 404, Value::Null),
         ("symbol=AAPL&timeframe=1d", 404, Value::Null),
     ] {
