@@ -76,7 +76,7 @@ test("there are as many marks as fills, and a click on one scrolls the chart to 
   const link = page.locator("#chart-fills a[data-at]").last();
   await expect(link).toBeVisible();
   await page.locator("#pause").click();
-  const at = Number(await link.getAttribute("data-at"));
+  let at = Number(await link.getAttribute("data-at"));
   await link.click();
   const inView = async (): Promise<boolean> => {
     const { visible } = (await state(page)) as State;
@@ -89,6 +89,8 @@ test("there are as many marks as fills, and a click on one scrolls the chart to 
   await page.locator("[data-chart-for=candles-chart][data-act=latest]").click();
   await expect.poll(agree, { timeout: 30_000 }).toBe(true);
   await page.locator("#pause").click();
+  // The list may have gone on meanwhile.
+  at = Number(await link.getAttribute("data-at"));
   await link.focus();
   await page.keyboard.press("Enter");
   await expect.poll(inView).toBe(true);
