@@ -44,6 +44,11 @@ fn example(operation: &str) -> Example {
         "set_own_password" => {
             ("", "{\"current\":\"correct horse battery\",\"password\":\"another long one\"}", Viewer)
         }
+        "register_strategy" => ("", "{\"name\":\"swing\",\"account\":\"paper\"}", Admin),
+        "remove_strategy" => ("swing", "", Admin),
+        "disable_strategy" => ("sma_cross", "{}", Operator),
+        "enable_strategy" => ("sma_cross", "{\"mode\":\"paper\"}", Operator),
+        "replace_strategy" => ("momentum", "{\"with\":\"sma_cross\"}", Admin),
         other => panic!("{other} has no example: add one, so that its refusals and its key are tested"),
     }
 }
