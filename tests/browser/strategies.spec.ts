@@ -48,7 +48,8 @@ interface Message {
 
 /** The last message of TRADING under a subject. */
 const last = async (page: Page, subject = ""): Promise<Message> => {
-  const answer = await page.request.get(`/api/v1/events?stream=TRADING&limit=1&subject=${encodeURIComponent(subject)}`);
+  const filter = subject === "" ? "" : `&subject=${encodeURIComponent(subject)}`;
+  const answer = await page.request.get(`/api/v1/events?stream=TRADING&limit=1${filter}`);
   const [row] = ((await answer.json()) as { rows: Message[] }).rows;
   if (!row) throw new Error(`nothing under ${subject}`);
   return row;
