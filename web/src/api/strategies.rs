@@ -17,6 +17,7 @@ use crate::error::PageError;
 
 /// A parameter of a built-in strategy.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StrategySetting)]
 pub struct Setting {
     /// Name.
     name: String,

@@ -135,6 +135,7 @@ pub struct Replace {
 
 /// What a command came to.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StrategySwitched)]
 pub struct Switched {
     /// Strategy.
     strategy: String,
