@@ -31,11 +31,12 @@ test("totals equal the sum of the rows, and both tables say the same", async ({ 
     const totals: Record<string, string[]> = {};
     for (const table of ["#positions-held", "#positions-netted"]) {
       for (const figure of ["data-unrealized", "data-realized", "data-exposure", "data-fees"]) {
-        const rows = await page.locator(`${table} tbody tr`).evaluateAll(
-          (rows, name) => rows.map((row) => row.getAttribute(name) ?? ""),
-          figure,
-        );
-        const total = (await page.locator(`${table} tfoot tr`).getAttribute(figure)) ?? "";
+        // In one go, so that no update comes between.
+        const { rows, total } = await page.locator(table).evaluate((panel, name) => {
+          const of = (selector: string): string[] =>
+            [...panel.querySelectorAll(selector)].map((row) => row.getAttribute(name) ?? "");
+          return { rows: of("tbody tr"), total: of("tfoot tr")[0] ?? "" };
+        }, figure);
         torn ||= nano(total) !== sum(rows);
         if (figure !== "data-exposure") (totals[figure] ??= []).push(total);
       }
