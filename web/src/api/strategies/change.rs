@@ -68,8 +68,7 @@ pub struct Registered {
 
 /// Register an external strategy: its user, its durable consumers, its registration event.
 #[utoipa::path(post, path = "/api/v1/strategies", tag = "strategies", operation_id = "register_strategy",
-    params(("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(Key),
     request_body = NewStrategy, responses((status = 201, body = Registered), Problems))]
 pub async fn register(
     State(app): State<Arc<App>>,
@@ -158,9 +157,7 @@ pub struct Replaced {
 
 /// Let a strategy's signals take effect.
 #[utoipa::path(post, path = "/api/v1/strategies/{name}/enable", tag = "strategies", operation_id = "enable_strategy",
-    params(("name" = String, Path, description = "Strategy's name"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(("name" = String, Path, description = "Strategy's name"), Key),
     request_body = Enable, responses((status = 200, body = Switched), Problems))]
 pub async fn enable(
     State(app): State<Arc<App>>,
@@ -178,9 +175,7 @@ pub async fn enable(
 
 /// Stop a strategy's signals; its positions stay.
 #[utoipa::path(post, path = "/api/v1/strategies/{name}/disable", tag = "strategies", operation_id = "disable_strategy",
-    params(("name" = String, Path, description = "Strategy's name"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(("name" = String, Path, description = "Strategy's name"), Key),
     request_body = Disable, responses((status = 200, body = Switched), Problems))]
 pub async fn disable(
     State(app): State<Arc<App>>,
@@ -198,9 +193,7 @@ pub async fn disable(
 
 /// Hand over to another strategy, with account and mode, at one position of the tape.
 #[utoipa::path(post, path = "/api/v1/strategies/{name}/replace", tag = "strategies", operation_id = "replace_strategy",
-    params(("name" = String, Path, description = "Strategy's name"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(("name" = String, Path, description = "Strategy's name"), Key),
     request_body = Replace, responses((status = 200, body = Replaced), Problems))]
 pub async fn replace(
     State(app): State<Arc<App>>,
@@ -225,9 +218,7 @@ pub async fn replace(
 
 /// End an external strategy's registration. Its user and consumers go, its history and positions stay.
 #[utoipa::path(delete, path = "/api/v1/strategies/{name}", tag = "strategies", operation_id = "remove_strategy",
-    params(("name" = String, Path, description = "Strategy's name"),
-        ("Idempotency-Key" = String, Header, description = "8 to 64 letters, digits and -",
-        min_length = 8, max_length = 64, pattern = "^[A-Za-z0-9-]{8,64}$")),
+    params(("name" = String, Path, description = "Strategy's name"), Key),
     responses((status = 204), Problems))]
 pub async fn remove(
     State(app): State<Arc<App>>,
