@@ -10,6 +10,7 @@
 
 pub mod money;
 pub mod bar;
+pub mod series;
 pub mod calendar;
 pub mod corporate_action;
 pub mod indicator;

@@ -10,12 +10,15 @@
 mod daily;
 mod round_trips;
 mod statistics;
+mod trade;
 
 pub use daily::{DailyEquity, DayClose, EquityPoint, daily_equity};
 pub use round_trips::{RoundTrips, TripCount, TripFill};
 pub use statistics::{
     PERIODS_PER_YEAR, annual_volatility, drawdowns, max_drawdown, returns, sharpe, total_return,
 };
+
+pub use trade::{EquityRow, Trade, TradeSide};
 
 use crate::money::Amount;
 

@@ -1,4 +1,4 @@
-//! Strategies: pure state machines from bars, fills and corporate actions to signals.
+//! Strategies: pure state machines from bars, fills and corporate actions to wishes, which become signals.
 //!
 //! A strategy never sees the clock, the account or other strategies. Its own position arrives with each
 //! bar, as the host counts it from fills. Its memory is finite: fed its last [`Strategy::warm_up_bars`]
@@ -14,16 +14,18 @@ mod catalogue;
 mod momentum;
 mod parameters;
 mod sma_cross;
+mod wish;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use contracts::v1::{CorporateAction, Fill, IndicatorValue, Intent, Signal, SignalLeg};
+use contracts::v1::{CorporateAction, Fill};
 
 pub use catalogue::{Kind, build, kinds, position_cap_e9, resolve};
 pub use momentum::Momentum;
 pub use parameters::{ParameterError, ParameterSpec, ValueSpec};
 pub use sma_cross::SmaCross;
+pub use wish::{Terms, Wish, WishLeg};
 
 use crate::bar::{Bar, Timeframe};
 use crate::corporate_action::SplitRatio;
@@ -44,7 +46,7 @@ pub struct BarInput<'host> {
     pub position: Quantity,
 }
 
-/// A pure state machine from market events to signals.
+/// A pure state machine from market events to wishes, which it adds to its host's buffer.
 pub trait Strategy: fmt::Debug + Send + Sync {
     /// Its kind, for example `sma_cross`.
     fn kind(&self) -> &'static str;
@@ -52,35 +54,29 @@ pub trait Strategy: fmt::Debug + Send + Sync {
     /// Bars per symbol and timeframe after which it has forgotten everything before them.
     fn warm_up_bars(&self) -> usize;
 
-    /// Takes a closed bar. Allocates nothing unless it signals.
-    fn on_bar(&mut self, input: &BarInput<'_>) -> Vec<Signal>;
+    /// Takes a closed bar. Allocates nothing once it knows the bar's slot.
+    fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>);
 
     /// Takes a bar of the warm-up: like [`Strategy::on_bar`], without an answer.
     fn warm(&mut self, input: &BarInput<'_>) {
-        drop(self.on_bar(input));
+        self.on_bar(input, &mut Vec::new());
     }
 
     /// Takes one of its own fills, before the bars of the same instant.
-    fn on_fill(&mut self, _fill: &Fill) -> Vec<Signal> {
-        Vec::new()
-    }
+    fn on_fill(&mut self, _fill: &Fill, _wishes: &mut Vec<Wish>) {}
 
     /// Takes a corporate action for one slot of its symbol, before the first bar of its ex-date.
-    fn on_action(&mut self, _slot: usize, _action: &CorporateAction) -> Vec<Signal> {
-        Vec::new()
-    }
+    fn on_action(&mut self, _slot: usize, _action: &CorporateAction, _wishes: &mut Vec<Wish>) {}
 
     /// Takes an instant at which it asked to be woken; the built-in strategies never ask.
-    fn on_timer(&mut self, _now_ns: i64) -> Vec<Signal> {
-        Vec::new()
-    }
+    fn on_timer(&mut self, _now_ns: i64, _wishes: &mut Vec<Wish>) {}
 }
 
 /// The host's numbering of symbols and timeframes, so that a strategy finds its window by an index.
 #[derive(Clone, Debug, Default)]
 pub struct Slots {
     of_symbol: BTreeMap<String, Vec<(Timeframe, usize)>>,
-    len: usize,
+    symbols: Vec<String>,
 }
 
 impl Slots {
@@ -91,8 +87,8 @@ impl Slots {
             .get(symbol)
             .and_then(|slots| slots.iter().find_map(|(known, slot)| (*known == timeframe).then_some(*slot)));
         known.unwrap_or_else(|| {
-            let slot = self.len;
-            self.len += 1;
+            let slot = self.symbols.len();
+            self.symbols.push(symbol.to_owned());
             self.of_symbol.entry(symbol.to_owned()).or_default().push((timeframe, slot));
             slot
         })
@@ -103,16 +99,22 @@ impl Slots {
         self.of_symbol.get(symbol).into_iter().flatten().map(|(_, slot)| *slot)
     }
 
+    /// The symbol of a slot; empty for one that was never given out.
+    #[must_use]
+    pub fn symbol(&self, slot: usize) -> &str {
+        self.symbols.get(slot).map_or("", String::as_str)
+    }
+
     /// Number of slots.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.symbols.len()
     }
 
     /// Whether no slot was asked for.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.symbols.is_empty()
     }
 }
 
@@ -127,28 +129,4 @@ fn slot_state<State>(slots: &mut Vec<Option<State>>, slot: usize, new: impl FnOn
 /// The ratio of an action that is a readable split; other actions do not touch what is remembered.
 fn split_ratio(action: &CorporateAction) -> Option<SplitRatio> {
     crate::corporate_action::CorporateAction::from_wire(action).ok()?.split()
-}
-
-/// A market signal of one leg, good for the day, sized by risk.
-fn signal(
-    strategy: &str,
-    symbol: &str,
-    intent: Intent,
-    indicators: &[(&str, f64)],
-    reason: String,
-) -> Vec<Signal> {
-    let indicators =
-        indicators.iter().map(|(name, value)| IndicatorValue { name: (*name).to_owned(), value: *value });
-    vec![Signal {
-        strategy: strategy.to_owned(),
-        legs: vec![SignalLeg {
-            symbol: symbol.to_owned(),
-            intent: intent.into(),
-            order_type: contracts::v1::OrderType::Market.into(),
-            time_in_force: contracts::v1::TimeInForce::Day.into(),
-            ..SignalLeg::default()
-        }],
-        indicators: indicators.collect(),
-        reason,
-    }]
 }

@@ -9,7 +9,7 @@ use contracts::v1::{ActionKind, CorporateAction, Fill, Parameter, Signal};
 use domain::bar::{Bar, Timeframe, UnknownTimeframe};
 use domain::book::{Book, StrategyState};
 use domain::money::Quantity;
-use domain::strategy::{self, BarInput, ParameterError, Slots, Strategy};
+use domain::strategy::{self, BarInput, ParameterError, Slots, Strategy, Wish};
 
 use crate::history::Past;
 use crate::read_model::Wanted;
@@ -70,6 +70,8 @@ pub struct Host {
     splits: BTreeSet<(String, String)>,
     /// Bars taken without deciding.
     warmed_bars: u64,
+    /// Wishes of one event, kept so that a bar without any allocates nothing.
+    wishes: Vec<Wish>,
 }
 
 impl Host {
@@ -80,12 +82,13 @@ impl Host {
         }
         Ok(Self {
             name: name.to_owned(),
-            strategy: strategy::build(name, &terms.kind, &terms.parameters)?,
+            strategy: strategy::build(&terms.kind, &terms.parameters)?,
             terms,
             slots: Slots::default(),
             newest: Vec::new(),
             splits: BTreeSet::new(),
             warmed_bars: 0,
+            wishes: Vec::new(),
         })
     }
 
@@ -145,7 +148,11 @@ impl Host {
 
     /// Takes one of its own fills.
     pub fn on_fill(&mut self, fill: &Fill) -> Vec<Signal> {
-        if fill.account == self.terms.account { self.strategy.on_fill(fill) } else { Vec::new() }
+        if fill.account != self.terms.account {
+            return Vec::new();
+        }
+        self.strategy.on_fill(fill, &mut self.wishes);
+        self.signals()
     }
 
     /// Takes a corporate action of the present; an imported one is history and waits for a warm-up.
@@ -174,7 +181,8 @@ impl Host {
         self.newest[slot] = bar.close_ns;
         let input = BarInput { slot, symbol, timeframe, bar, position };
         if live {
-            return self.strategy.on_bar(&input);
+            self.strategy.on_bar(&input, &mut self.wishes);
+            return self.signals();
         }
         self.warmed_bars += 1;
         self.strategy.warm(&input);
@@ -189,7 +197,15 @@ impl Host {
         if split && !self.splits.insert((action.symbol.clone(), action.ex_date.clone())) {
             return Vec::new();
         }
-        let slots: Vec<_> = self.slots.of_symbol(&action.symbol).collect();
-        slots.into_iter().flat_map(|slot| self.strategy.on_action(slot, action)).collect()
+        for slot in self.slots.of_symbol(&action.symbol) {
+            self.strategy.on_action(slot, action, &mut self.wishes);
+        }
+        self.signals()
+    }
+
+    /// The signals of the wishes there are.
+    fn signals(&mut self) -> Vec<Signal> {
+        let (name, slots) = (&self.name, &self.slots);
+        self.wishes.drain(..).map(|wish| wish.to_signal(name, |slot| slots.symbol(slot))).collect()
     }
 }

@@ -160,6 +160,7 @@ fn intent(intent: Intent) -> &'static str {
         Intent::EnterLong => "enter long",
         Intent::EnterShort => "enter short",
         Intent::Exit => "exit",
+        Intent::Target => "target",
         Intent::Unspecified => "?",
     }
 }

@@ -25,8 +25,8 @@ pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
         if signal.legs[..index].iter().any(|earlier| earlier.symbol == leg.symbol) {
             return field("symbol", &leg.symbol, "a symbol that no other leg has");
         }
-        if leg.intent() == Intent::Unspecified {
-            return field("intent", "unspecified", "enter long, enter short or exit");
+        if matches!(leg.intent(), Intent::Unspecified | Intent::Target) {
+            return field("intent", leg.intent().as_str_name(), "enter long, enter short or exit");
         }
         match leg.order_type() {
             OrderType::Market | OrderType::Unspecified => {}

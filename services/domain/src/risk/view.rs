@@ -67,7 +67,7 @@ pub(super) fn side_of(intent: Intent, position: Quantity) -> Side {
         Intent::EnterLong => Side::Buy,
         Intent::EnterShort => Side::Sell,
         Intent::Exit if position < Quantity::ZERO => Side::Buy,
-        Intent::Exit | Intent::Unspecified => Side::Sell,
+        Intent::Exit | Intent::Target | Intent::Unspecified => Side::Sell,
     }
 }
 

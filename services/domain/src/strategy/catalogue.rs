@@ -86,12 +86,8 @@ pub fn resolve(kind: &str, parameters: &[Parameter]) -> Result<Vec<Parameter>, P
     Ok(resolved)
 }
 
-/// Builds the strategy registered as `strategy`.
-pub fn build(
-    strategy: &str,
-    kind: &str,
-    parameters: &[Parameter],
-) -> Result<Box<dyn Strategy>, ParameterError> {
+/// Builds a strategy of `kind`.
+pub fn build(kind: &str, parameters: &[Parameter]) -> Result<Box<dyn Strategy>, ParameterError> {
     let parameters = resolve(kind, parameters)?;
     let length = |spec: &ParameterSpec| spec.integer(&parameters).map(|bars| bars as usize);
     // The ranges above lie within what an indicator allows; should that change, this names the value.
@@ -102,10 +98,10 @@ pub fn build(
     };
     if kind == "momentum" {
         let threshold_e9 = THRESHOLD.decimal_e9(&parameters)?;
-        let built = Momentum::new(strategy, length(&LOOKBACK)?, threshold_e9);
+        let built = Momentum::new(length(&LOOKBACK)?, threshold_e9);
         return Ok(Box::new(built.map_err(|error| refused(&LOOKBACK, error))?));
     }
-    let built = SmaCross::new(strategy, length(&FAST)?, length(&SLOW)?);
+    let built = SmaCross::new(length(&FAST)?, length(&SLOW)?);
     Ok(Box::new(built.map_err(|error| refused(&SLOW, error))?))
 }
 

@@ -6,17 +6,20 @@
 //! pause. Compared as exact integers. Its memory is the last `lookback` + 1 closes.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use contracts::v1::{CorporateAction, Intent, Signal};
+use contracts::v1::{CorporateAction, Intent};
 
-use super::{BarInput, Strategy, signal, slot_state, split_ratio};
+use super::{BarInput, Strategy, Wish, slot_state, split_ratio};
 use crate::indicator::{Indicator as _, InvalidLength, RateOfChange};
 use crate::money::Quantity;
 
 /// The strategy of kind `momentum`.
 #[derive(Clone, Debug)]
 pub struct Momentum {
-    strategy: String,
+    /// Reasons of an entry and of an exit.
+    rose: Arc<str>,
+    fell: Arc<str>,
     threshold_e9: i64,
     /// What a slot starts as.
     empty: Slot,
@@ -38,10 +41,13 @@ struct Slot {
 }
 
 impl Momentum {
-    /// A strategy named `strategy`; the catalogue checks that the threshold is 0 or more.
-    pub(super) fn new(strategy: &str, lookback: usize, threshold_e9: i64) -> Result<Self, InvalidLength> {
+    /// The catalogue checks that the threshold is 0 or more.
+    pub(super) fn new(lookback: usize, threshold_e9: i64) -> Result<Self, InvalidLength> {
+        let threshold = Quantity(threshold_e9);
+        let reason = |words| format!("the change over {lookback} bars {words}{threshold}").into();
+        let (rose, fell) = (reason("rose above +"), reason("fell below -"));
         let empty = Slot { change: RateOfChange::new(lookback)?, zone: None };
-        Ok(Self { strategy: strategy.to_owned(), threshold_e9, empty, slots: Vec::new() })
+        Ok(Self { rose, fell, threshold_e9, empty, slots: Vec::new() })
     }
 }
 
@@ -68,34 +74,33 @@ impl Strategy for Momentum {
         self.empty.change.warm_up()
     }
 
-    fn on_bar(&mut self, input: &BarInput<'_>) -> Vec<Signal> {
+    fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         let slot = slot_state(&mut self.slots, input.slot, || self.empty.clone());
         let before = slot.zone;
         slot.change.push(input.bar.close);
         slot.compare(self.threshold_e9);
-        let (Some(before), Some(now)) = (before, slot.zone) else { return Vec::new() };
+        let (Some(before), Some(now)) = (before, slot.zone) else { return };
         if before == now {
-            return Vec::new();
+            return;
         }
-        let (intent, words) = if now == Zone::Above && input.position == Quantity::ZERO {
-            (Intent::EnterLong, "rose above +")
+        let (intent, reason) = if now == Zone::Above && input.position == Quantity::ZERO {
+            (Intent::EnterLong, &self.rose)
         } else if now == Zone::Below && input.position > Quantity::ZERO {
-            (Intent::Exit, "fell below -")
+            (Intent::Exit, &self.fell)
         } else {
-            return Vec::new();
+            return;
         };
-        let Some(change) = slot.change.value() else { return Vec::new() };
-        let (threshold, lookback) = (Quantity(self.threshold_e9), slot.change.warm_up() - 1);
+        let Some(change) = slot.change.value() else { return };
+        let threshold = Quantity(self.threshold_e9);
         let indicators = [
             ("momentum", change.to_f64()),
             ("threshold", threshold.to_f64()),
             ("close", input.bar.close.to_f64()),
         ];
-        let reason = format!("the change over {lookback} bars {words}{threshold}");
-        signal(&self.strategy, input.symbol, intent, &indicators, reason)
+        wishes.push(Wish::market(input.slot, intent, &indicators, reason));
     }
 
-    fn on_action(&mut self, slot: usize, action: &CorporateAction) -> Vec<Signal> {
+    fn on_action(&mut self, slot: usize, action: &CorporateAction, _wishes: &mut Vec<Wish>) {
         if let (Some(ratio), Some(known)) = (split_ratio(action), self.slots.get_mut(slot))
             && let Some(state) = known
         {
@@ -106,6 +111,5 @@ impl Strategy for Momentum {
                 *known = None;
             }
         }
-        Vec::new()
     }
 }

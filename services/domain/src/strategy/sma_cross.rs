@@ -5,17 +5,20 @@
 //! equal. Its memory is the last `slow` closes.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use contracts::v1::{CorporateAction, Intent, Signal};
+use contracts::v1::{CorporateAction, Intent};
 
-use super::{BarInput, Strategy, signal, slot_state, split_ratio};
+use super::{BarInput, Strategy, Wish, slot_state, split_ratio};
 use crate::indicator::{Indicator as _, InvalidLength, SimpleMovingAverage};
 use crate::money::Quantity;
 
 /// The strategy of kind `sma_cross`.
 #[derive(Clone, Debug)]
 pub struct SmaCross {
-    strategy: String,
+    /// Reasons of an entry and of an exit.
+    above: Arc<str>,
+    below: Arc<str>,
     /// What a slot starts as.
     empty: Slot,
     slots: Vec<Option<Slot>>,
@@ -30,11 +33,12 @@ struct Slot {
 }
 
 impl SmaCross {
-    /// A strategy named `strategy` with windows of `fast` < `slow` bars; the catalogue checks the order.
-    pub(super) fn new(strategy: &str, fast: usize, slow: usize) -> Result<Self, InvalidLength> {
+    /// Windows of `fast` < `slow` bars; the catalogue checks the order.
+    pub(super) fn new(fast: usize, slow: usize) -> Result<Self, InvalidLength> {
+        let reason = |word| format!("the average of {fast} closes crossed {word} the average of {slow}").into();
+        let (above, below) = (reason("above"), reason("below"));
         let (fast, slow) = (SimpleMovingAverage::new(fast)?, SimpleMovingAverage::new(slow)?);
-        let empty = Slot { fast, slow, relation: None };
-        Ok(Self { strategy: strategy.to_owned(), empty, slots: Vec::new() })
+        Ok(Self { above, below, empty: Slot { fast, slow, relation: None }, slots: Vec::new() })
     }
 }
 
@@ -53,31 +57,29 @@ impl Strategy for SmaCross {
         self.empty.slow.warm_up()
     }
 
-    fn on_bar(&mut self, input: &BarInput<'_>) -> Vec<Signal> {
+    fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         let slot = slot_state(&mut self.slots, input.slot, || self.empty.clone());
         let before = slot.relation;
         slot.fast.push(input.bar.close);
         slot.slow.push(input.bar.close);
         slot.compare();
-        let (Some(before), Some(now)) = (before, slot.relation) else { return Vec::new() };
+        let (Some(before), Some(now)) = (before, slot.relation) else { return };
         let crossed_up = before != Ordering::Greater && now == Ordering::Greater;
         let crossed_down = before != Ordering::Less && now == Ordering::Less;
-        let (intent, word) = if crossed_up && input.position == Quantity::ZERO {
-            (Intent::EnterLong, "above")
+        let (intent, reason) = if crossed_up && input.position == Quantity::ZERO {
+            (Intent::EnterLong, &self.above)
         } else if crossed_down && input.position > Quantity::ZERO {
-            (Intent::Exit, "below")
+            (Intent::Exit, &self.below)
         } else {
-            return Vec::new();
+            return;
         };
-        let (Some(fast), Some(slow)) = (slot.fast.value(), slot.slow.value()) else { return Vec::new() };
+        let (Some(fast), Some(slow)) = (slot.fast.value(), slot.slow.value()) else { return };
         let indicators =
             [("sma_fast", fast.to_f64()), ("sma_slow", slow.to_f64()), ("close", input.bar.close.to_f64())];
-        let (fast, slow) = (slot.fast.warm_up(), slot.slow.warm_up());
-        let reason = format!("the average of {fast} closes crossed {word} the average of {slow}");
-        signal(&self.strategy, input.symbol, intent, &indicators, reason)
+        wishes.push(Wish::market(input.slot, intent, &indicators, reason));
     }
 
-    fn on_action(&mut self, slot: usize, action: &CorporateAction) -> Vec<Signal> {
+    fn on_action(&mut self, slot: usize, action: &CorporateAction, _wishes: &mut Vec<Wish>) {
         if let (Some(ratio), Some(known)) = (split_ratio(action), self.slots.get_mut(slot))
             && let Some(state) = known
         {
@@ -88,6 +90,5 @@ impl Strategy for SmaCross {
                 *known = None;
             }
         }
-        Vec::new()
     }
 }

@@ -1,9 +1,9 @@
 //! The built-in strategies against plain restatements of their rules, and their finite memory.
 
-use contracts::v1::{ActionKind, CorporateAction, Intent, Parameter, Signal};
+use contracts::v1::{ActionKind, CorporateAction, Intent, Parameter};
 use domain::bar::{Bar, Timeframe};
 use domain::money::{Price, Volume};
-use domain::strategy::{BarInput, ParameterError, Slots, Strategy, build, kinds, position_cap_e9, resolve};
+use domain::strategy::{BarInput, ParameterError, Slots, Strategy, Wish, build, kinds, position_cap_e9, resolve};
 use proptest::prelude::*;
 
 use crate::support::{price, shares};
@@ -15,20 +15,23 @@ fn parameters(stated: &[(&str, &str)]) -> Vec<Parameter> {
 
 fn sma(fast: u32, slow: u32) -> Box<dyn Strategy> {
     let (fast, slow) = (fast.to_string(), slow.to_string());
-    build("s", "sma_cross", &parameters(&[("fast", &fast), ("slow", &slow)])).unwrap()
+    build("sma_cross", &parameters(&[("fast", &fast), ("slow", &slow)])).unwrap()
 }
 
 fn momentum(lookback: u32, threshold: &str) -> Box<dyn Strategy> {
     let lookback = lookback.to_string();
-    build("m", "momentum", &parameters(&[("lookback", &lookback), ("threshold", threshold)])).unwrap()
+    build("momentum", &parameters(&[("lookback", &lookback), ("threshold", threshold)])).unwrap()
 }
 
-fn feed(strategy: &mut dyn Strategy, slot: usize, close: i64, position: &str) -> Vec<Signal> {
+fn feed(strategy: &mut dyn Strategy, slot: usize, close: i64, position: &str) -> Vec<Wish> {
     let close = Price(close);
     let bar =
         Bar { start_ns: 0, close_ns: 1, open: close, high: close, low: close, close, volume: Volume(1) };
     let (symbol, timeframe) = ("ACME", Timeframe::H1);
-    strategy.on_bar(&BarInput { slot, symbol, timeframe, bar: &bar, position: shares(position) })
+    let mut wishes = Vec::new();
+    let position = shares(position);
+    strategy.on_bar(&BarInput { slot, symbol, timeframe, bar: &bar, position }, &mut wishes);
+    wishes
 }
 
 /// The intents at each close, with the position that filling each at once would give.
@@ -36,7 +39,7 @@ fn intents(strategy: &mut dyn Strategy, closes: &[i64]) -> Vec<Option<Intent>> {
     let mut position = "0";
     let mut each = |&close: &i64| {
         let signals = feed(strategy, 0, close, position);
-        let intent = signals.first().map(|signal| signal.legs[0].intent());
+        let intent = signals.first().map(|signal| signal.legs[0].intent);
         position = match intent {
             Some(Intent::EnterLong) => "1",
             Some(Intent::Exit) => "0",
@@ -76,10 +79,11 @@ fn a_signal_says_what_was_seen() {
     let signals = feed(strategy.as_mut(), 0, 6_000_000_000, "0");
     let signal = &signals[0];
     let seen: Vec<_> =
-        signal.indicators.iter().map(|value| format!("{}={}", value.name, value.value)).collect();
+        signal.indicators.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(seen, ["sma_fast=6", "sma_slow=5", "close=6"]);
-    assert_eq!(signal.reason, "the average of 1 closes crossed above the average of 2");
-    assert_eq!((signal.strategy.as_str(), signal.legs.len()), ("s", 1));
+    assert_eq!(&*signal.reason, "the average of 1 closes crossed above the average of 2");
+    let signal = signal.to_signal("s", |_| "ACME");
+    assert_eq!((signal.strategy.as_str(), signal.legs[0].symbol.as_str()), ("s", "ACME"));
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn a_split_is_no_crossing() {
         for _ in 0..6 {
             assert!(feed(strategy.as_mut(), 0, 100_000_000_000, "1").is_empty());
         }
-        strategy.on_action(0, &split("4"));
+        strategy.on_action(0, &split("4"), &mut Vec::new());
         for _ in 0..6 {
             assert!(feed(strategy.as_mut(), 0, 25_000_000_000, "1").is_empty(), "{}", strategy.kind());
         }
@@ -131,14 +135,14 @@ fn parameters_have_defaults_and_ranges() {
     assert_eq!(defaults, parameters(&[("fast", "20"), ("slow", "50")]));
     let defaults = resolve("momentum", &[]).unwrap();
     assert_eq!(defaults, parameters(&[("lookback", "20"), ("threshold", "0.02"), ("max_position", "0.1")]));
-    assert_eq!(build("s", "sma_cross", &[]).unwrap().warm_up_bars(), 50);
-    assert_eq!(build("m", "momentum", &[]).unwrap().warm_up_bars(), 21);
+    assert_eq!(build("sma_cross", &[]).unwrap().warm_up_bars(), 50);
+    assert_eq!(build("momentum", &[]).unwrap().warm_up_bars(), 21);
     for kind in kinds() {
-        assert_eq!(build("x", kind.name, &[]).unwrap().kind(), kind.name);
+        assert_eq!(build(kind.name, &[]).unwrap().kind(), kind.name);
     }
 
     let refused =
-        |kind: &str, stated: &[(&str, &str)]| build("x", kind, &parameters(stated)).unwrap_err().to_string();
+        |kind: &str, stated: &[(&str, &str)]| build(kind, &parameters(stated)).unwrap_err().to_string();
     assert_eq!(
         refused("sma_cross", &[("fast", "50")]),
         "parameter `fast` is \"50\", expected less than `slow`, which is 50"
@@ -228,7 +232,7 @@ proptest! {
                 for &(at, numerator, denominator) in &splits {
                     if at == index && index > from {
                         let ratio = numerator as f64 / denominator as f64;
-                        strategy.on_action(0, &split(&format!("{ratio:.9}")));
+                        strategy.on_action(0, &split(&format!("{ratio:.9}")), &mut Vec::new());
                     }
                 }
                 signals.push(feed(strategy, 0, close, position));
@@ -240,7 +244,7 @@ proptest! {
             for &(at, numerator, denominator) in &splits {
                 if at == cut {
                     let ratio = numerator as f64 / denominator as f64;
-                    strategy.on_action(0, &split(&format!("{ratio:.9}")));
+                    strategy.on_action(0, &split(&format!("{ratio:.9}")), &mut Vec::new());
                 }
             }
         };
