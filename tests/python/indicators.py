@@ -134,8 +134,10 @@ def figures(frame: pd.DataFrame, against: np.ndarray):
             {"value": late(windows(returns, n).std(axis=1, ddof=1) * np.sqrt(1638), count)},
         )
         yield f"correl:length={n}", {"value": in_parts(lambda x, y: talib.CORREL(x, y, n), n - 1, c, against)}
-        # TA-Lib's beta is that of its second series on its first one.
-        yield f"beta:length={n}", {"value": in_parts(lambda x, y: talib.BETA(y, x, n), n, c, against)}
+        # TA-Lib's beta is that of its second series on its first one. Over two returns that differ little it has
+        # no digits left, so the shortest is over five.
+        m = max(n, 5)
+        yield f"beta:length={m}", {"value": in_parts(lambda x, y: talib.BETA(y, x, m), m, c, against)}
         typical = (h + l + c) / 3
         traded, volume = windows(typical * v, n).sum(axis=1), windows(v, n).sum(axis=1)
         yield (

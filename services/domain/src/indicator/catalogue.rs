@@ -6,9 +6,11 @@
 mod parameter;
 mod study;
 mod table;
+mod walk;
 
 pub use parameter::{Parameter, Range};
 pub use study::Study;
+pub use walk::{Recorded, walk};
 
 use parameter::Arguments;
 use study::Built;

@@ -18,9 +18,10 @@ struct Reference {
     figures: BTreeMap<String, Vec<(String, Vec<f64>)>>,
 }
 
-fn price(value: f64) -> Price {
-    // The reference reads decimals; the nearest billionth is the number that was written.
-    Price((value * 1e9).round() as i64)
+/// The reference reads decimals as floats; the nearest unit is the number that was written.
+#[expect(clippy::cast_possible_truncation, reason = "prices, volumes and times fit by far")]
+fn units(value: f64, per_one: f64) -> i64 {
+    (value * per_one).round() as i64
 }
 
 fn read(name: &str, arguments: &[&str]) -> Reference {
@@ -40,9 +41,9 @@ fn read(name: &str, arguments: &[&str]) -> Reference {
         .collect();
     assert_eq!(columns.len(), GIVEN + names.len());
     let bar = |row: usize, prices: [usize; 4]| {
-        let [open, high, low, close] = prices.map(|column| price(columns[column][row]));
-        let start_ns = columns[6][row] as i64;
-        let volume = Volume((columns[4][row] * 1e3).round() as i64);
+        let [open, high, low, close] = prices.map(|column| Price(units(columns[column][row], 1e9)));
+        let start_ns = units(columns[6][row], 1.0);
+        let volume = Volume(units(columns[4][row], 1e3));
         Bar { start_ns, close_ns: start_ns + 1, open, high, low, close, volume }
     };
     let mut figures: BTreeMap<String, Vec<(String, Vec<f64>)>> = BTreeMap::new();
@@ -64,67 +65,68 @@ fn magnitude(name: &str, figure: &str, bars: &[Bar], row: usize, cumulated: f64)
     match (name, figure) {
         ("macd" | "mom" | "stddev", _) | ("linearreg", "slope") => close * 1e-3,
         ("linearreg", "angle") => (close * 1e-3).atan().to_degrees(),
-        ("roc" | "ppo" | "trix" | "volatility" | "zscore" | "correl" | "beta", _) => 1e-3,
+        ("roc" | "ppo" | "trix" | "mfi" | "stoch" | "stochf" | "stochrsi" | "willr", _) => 0.1,
+        ("volatility" | "zscore" | "correl" | "beta", _) => 1e-3,
         ("obv" | "ad" | "adosc", _) => cumulated,
         _ => 0.0,
     }
 }
 
-fn compare(reference: &Reference) {
-    let mut differences = Vec::new();
-    let mut undefined: BTreeMap<&str, usize> = BTreeMap::new();
-    for (request, expected) in &reference.figures {
-        let parsed: Request = request.parse().unwrap();
-        let entry = catalogue::find(&parsed.name).unwrap();
-        let mut study = parsed.build().unwrap();
-        let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, study.outputs(), "{request}");
-        let mut out = vec![None; names.len()];
-        let mut traded = 0.0;
-        let mut worst = (0.0, 0, 0.0, 0.0, "");
-        let mut first = vec![None; names.len()];
-        for (row, bar) in reference.bars.iter().enumerate() {
-            traded += bar.volume.to_f64();
-            study.update(bar, entry.against.then(|| &reference.against[row]));
-            study.values(&mut out);
-            for (index, (name, column)) in expected.iter().enumerate() {
-                let theirs = column[row];
-                let Some(ours) = out[index] else {
-                    if first[index].is_some() && !theirs.is_nan() {
-                        *undefined.entry(entry.name).or_default() += 1;
-                    }
-                    continue;
-                };
-                first[index].get_or_insert(row);
-                let scale = magnitude(entry.name, name, &reference.bars, row, traded).max(theirs.abs());
-                let error =
-                    if theirs.is_nan() { f64::INFINITY } else { (ours - theirs).abs() / scale.max(1e-300) };
-                let error = if ours == theirs { 0.0 } else { error };
-                if error > worst.0 {
-                    worst = (error, row, ours, theirs, name);
+/// Compares one indicator, bar by bar; says what differs most.
+fn differences(reference: &Reference, request: &str, expected: &[(String, Vec<f64>)]) -> Vec<String> {
+    let parsed: Request = request.parse().unwrap();
+    let entry = catalogue::find(&parsed.name).unwrap();
+    let mut study = parsed.build().unwrap();
+    let names: Vec<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, study.outputs(), "{request}");
+    let mut found = Vec::new();
+    let first =
+        expected.iter().filter_map(|(_, column)| column.iter().position(|value| value.is_finite())).min();
+    if first != study.warm_up().checked_sub(1) {
+        found.push(format!("{request}: warm-up {} bars, the reference begins at {first:?}", study.warm_up()));
+    }
+    let mut out = vec![None; names.len()];
+    let (mut traded, mut worst, mut values) = (0.0, (0.0, 0, 0.0, 0.0, ""), 0);
+    for (row, bar) in reference.bars.iter().enumerate() {
+        traded += bar.volume.to_f64();
+        study.update(bar, entry.against.then(|| &reference.against[row]));
+        study.values(&mut out);
+        for (ours, (name, column)) in out.iter().zip(expected) {
+            let theirs = column[row];
+            let Some(ours) = *ours else {
+                // What is undefined TA-Lib calls 0, or whatever a division of rounding errors gives.
+                if theirs.is_finite() && theirs.abs() > 1e-9 && entry.name != "stochrsi" {
+                    found.push(format!("{request} {name}: undefined in row {row}, expected {theirs}"));
                 }
+                continue;
+            };
+            values += 1;
+            let scale = magnitude(entry.name, name, &reference.bars, row, traded).max(theirs.abs());
+            let error = if theirs.is_finite() { (ours - theirs).abs() } else { f64::INFINITY };
+            let error = error / scale.max(f64::MIN_POSITIVE);
+            if error > worst.0 {
+                worst = (error, row, ours, theirs, name);
             }
-        }
-        if worst.0 > 1e-9 {
-            differences.push(format!("{request}: {worst:?}"));
-        }
-        for (index, (name, column)) in expected.iter().enumerate() {
-            let theirs = column.iter().position(|value| !value.is_nan());
-            if first[index] != theirs {
-                differences.push(format!("{request} {name}: first value at {:?}, {theirs:?}", first[index]));
-            }
-        }
-        let earliest = first.iter().flatten().min();
-        if earliest.map(|row| row + 1) != Some(study.warm_up()) {
-            differences.push(format!("{request}: warm-up {}, first value at {earliest:?}", study.warm_up()));
         }
     }
-    println!("undefined: {undefined:?}");
-    assert!(
-        differences.is_empty(),
-        "request: (error, row, ours, reference, figure)\n{}",
-        differences.join("\n")
-    );
+    // Most: warm-ups are long, and closes stand still for some bars.
+    if values * 2 < reference.bars.len() * names.len() {
+        found.push(format!("{request}: only {values} values in {} bars", reference.bars.len()));
+    }
+    if worst.0 > 1e-9 {
+        found.push(format!("{request}: {worst:?}"));
+    }
+    found
+}
+
+fn compare(reference: &Reference) {
+    let found: Vec<String> = reference
+        .figures
+        .iter()
+        .flat_map(|(request, expected)| differences(reference, request, expected))
+        .take(50)
+        .collect();
+    assert!(found.is_empty(), "request: (error, row, ours, reference, figure)\n{}", found.join("\n"));
 }
 
 #[test]
