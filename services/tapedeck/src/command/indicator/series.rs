@@ -187,7 +187,8 @@ async fn stored(pool: &PgPool, symbol: &str, options: &Indicator) -> Result<Chos
     }
     let bars = parts.iter().rev().flatten().map(queries::BarRow::bar).collect();
     let rows = queries::actions_between(pool, Some(&symbol), "0001-01-01", "9999-12-31", u64::MAX).await;
-    let actions = rows.map_err(unreachable)?.iter().map(|row| CorporateAction::from_wire(&row.wire()));
+    let rows = rows.map_err(unreachable)?;
+    let actions = rows.iter().map(|row| CorporateAction::from_wire(&row.wire()));
     let actions = actions.collect::<Result<_, _>>().map_err(|error| Failure::other(error.to_string()))?;
     Ok(Chosen { bars, actions })
 }
