@@ -1,6 +1,7 @@
 //! The command line: names, options and their help. What a command does is in `command`.
 
 mod access;
+mod indicator;
 mod looking;
 mod market;
 mod running;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use access::{TokenCommand, UserCommand};
+pub use indicator::Indicator;
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
@@ -153,6 +155,8 @@ pub enum Command {
     Order(OrderCommand),
     /// List bars of a symbol, restated and with averages as wanted; without a symbol, the symbols
     Bars(Bars),
+    /// Compute an indicator over files or the tape's bars; list all indicators
+    Indicator(Indicator),
     /// List splits and dividends
     Actions(Actions),
     /// List findings about the data
