@@ -14,3 +14,4 @@ mod money;
 mod performance;
 mod reference;
 mod restate;
+mod statistics;
