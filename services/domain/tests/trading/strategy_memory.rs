@@ -17,7 +17,13 @@ const SYMBOLS: [&str; 2] = ["ACME", "BETA"];
 
 /// Every kind with windows that are short enough to be left behind.
 const CASES: &[(&str, &[(&str, &str)])] = &[
+    ("bollinger_reversion", &[("length", "6"), ("width", "1.5")]),
+    ("bollinger_reversion", &[("length", "5"), ("width", "1"), ("allow_short", "true")]),
     ("buy_and_hold", &[]),
+    ("donchian_breakout", &[("entry", "7"), ("exit", "4")]),
+    ("donchian_breakout", &[("entry", "5"), ("exit", "8"), ("allow_short", "true")]),
+    ("mean_reversion", &[("length", "2")]),
+    ("mean_reversion", &[("length", "3"), ("lower", "40"), ("upper", "60"), ("allow_short", "true")]),
     ("momentum", &[("lookback", "5")]),
     ("momentum", &[("lookback", "2"), ("allow_short", "true")]),
     (
@@ -37,7 +43,10 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("rebalance", &[("weights", "BETA=0.3,ACME=0.7"), ("period", "weekly")]),
     ("rebalance", &[("weights", "ACME=0.5"), ("period", "monthly")]),
+    ("regime_switch", &[("lookback", "5"), ("calm", "0.1"), ("wild", "0.2"), ("conservative", "0")]),
     ("sma_cross", &[("fast", "3"), ("slow", "7")]),
+    ("sma_cross", &[("fast", "1"), ("slow", "2"), ("average", "exponential")]),
+    ("sma_cross", &[("fast", "2"), ("slow", "3"), ("average", "exponential"), ("allow_short", "true")]),
     ("sma_cross", &[("fast", "2"), ("slow", "3"), ("allow_short", "true")]),
 ];
 
