@@ -58,7 +58,7 @@ fn crossings(sides: &[Option<std::cmp::Ordering>], allow_short: bool) -> Vec<Opt
     let mut each = |side: &Option<std::cmp::Ordering>| {
         let (then, now) = (std::mem::replace(&mut before, *side)?, (*side)?);
         let (up, down) = (then.is_le() && now.is_gt(), then.is_ge() && now.is_lt());
-        if up && (held == 0 || held < 0) {
+        if up && held <= 0 {
             held = 1;
             Some(Intent::EnterLong)
         } else if down && allow_short && held >= 0 {
