@@ -95,6 +95,18 @@ fn run(
     to: usize,
     positions: [Quantity; 2],
 ) -> Vec<Vec<Wish>> {
+    run_in([0, 1], strategy, days, from, to, positions)
+}
+
+/// The same, with the symbols of an instant in an order of choice.
+fn run_in(
+    order: [usize; 2],
+    strategy: &mut dyn Strategy,
+    days: &[Day],
+    from: [usize; 2],
+    to: usize,
+    positions: [Quantity; 2],
+) -> Vec<Vec<Wish>> {
     let mut all = Vec::new();
     for (number, day) in days.iter().enumerate().take(to) {
         let mut wishes = Vec::new();
@@ -103,7 +115,7 @@ fn run(
         {
             strategy.on_action(symbol, &split(symbol, new, old), &mut wishes);
         }
-        for symbol in [0, 1] {
+        for symbol in order {
             if let Some(close) = day.closes[symbol]
                 && number >= from[symbol]
             {
@@ -219,7 +231,21 @@ proptest! {
         }
     }
 
-    /// Wishes do not depend on which symbol of an instant comes first, but for the one that completes them.
+    /// Which symbol of an instant comes first changes no wish of the instant.
+    #[test]
+    fn the_order_of_symbols_changes_nothing(days in days(150), held in any::<bool>()) {
+        let positions = if held { [shares("5"), shares("-5")] } else { [shares("0"), shares("0")] };
+        for case in CASES {
+            let sorted = |order: [usize; 2]| -> Vec<Vec<Wish>> {
+                let mut days = run_in(order, made(case).as_mut(), &days, [0, 0], days.len(), positions);
+                days.iter_mut().for_each(|wishes| wishes.sort_by_key(|wish| wish.legs[0].slot));
+                days
+            };
+            prop_assert_eq!(sorted([0, 1]), sorted([1, 0]), "{:?}", case);
+        }
+    }
+
+    /// Every wish can be made a signal: legs of different symbols, finite figures, a reason.
     #[test]
     fn each_wish_can_be_an_order(days in days(150), held in any::<bool>()) {
         let positions = if held { [shares("5"), shares("-5")] } else { [shares("0"), shares("0")] };
