@@ -24,6 +24,7 @@ mod kinds;
 mod market;
 mod operate;
 mod paging;
+mod pairs;
 mod problem;
 mod reader;
 mod repeat;
@@ -96,6 +97,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(token::list, token::create))
         .routes(routes!(token::revoke))
         .routes(routes!(kinds::list))
+        .routes(routes!(pairs::pair))
         .routes(routes!(strategies::list, strategies::change::register))
         .routes(routes!(strategies::show, strategies::change::remove))
         .routes(routes!(strategies::change::enable))
