@@ -9,6 +9,8 @@ mod bar;
 mod calendar;
 mod corporate_action;
 mod indicator;
+mod indicator_catalogue;
+mod indicator_reference;
 mod key_statistics;
 mod money;
 mod performance;
