@@ -12,6 +12,7 @@ mod metrics;
 mod mutations;
 mod orders;
 mod overview;
+mod pairs;
 mod positions;
 mod script;
 mod security;

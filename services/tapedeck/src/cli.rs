@@ -4,6 +4,7 @@ mod access;
 mod indicator;
 mod looking;
 mod market;
+mod pairs;
 mod running;
 mod strategy;
 mod trading;
@@ -16,6 +17,7 @@ pub use access::{TokenCommand, UserCommand};
 pub use indicator::Indicator;
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
+pub use pairs::Pairs;
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use trading::{AccountOptions, Halt, OrderCommand, Positions};
@@ -155,6 +157,8 @@ pub enum Command {
     Order(OrderCommand),
     /// List bars of a symbol, restated and with averages as wanted; without a symbol, the symbols
     Bars(Bars),
+    /// Measure whether two symbols move together: hedge ratio, cointegration, half-life, z-score
+    Pairs(Pairs),
     /// Compute an indicator over files or the tape's bars; list all indicators
     Indicator(Indicator),
     /// List splits and dividends

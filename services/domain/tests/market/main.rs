@@ -16,3 +16,4 @@ mod money;
 mod performance;
 mod reference;
 mod restate;
+mod statistics;

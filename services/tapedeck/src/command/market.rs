@@ -103,14 +103,18 @@ pub fn timeframe(
     })
 }
 
-fn bound(name: &str, text: Option<&str>, read: fn(&str) -> Option<i64>) -> Result<Option<i64>, Failure> {
+pub(super) fn bound(
+    name: &str,
+    text: Option<&str>,
+    read: fn(&str) -> Option<i64>,
+) -> Result<Option<i64>, Failure> {
     let Some(text) = text else { return Ok(None) };
     read(text).map(Some).ok_or_else(|| {
         Failure::usage(format!("{name} {text:?}: expected {}", web::EXPECTED_TIME), "tapedeck bars --help")
     })
 }
 
-fn refused(error: AdjustedError) -> Failure {
+pub(super) fn refused(error: AdjustedError) -> Failure {
     match error {
         AdjustedError::Query(error) => unreachable(error),
         AdjustedError::Length(error) => {

@@ -13,6 +13,7 @@ pub mod indicator;
 pub mod logs;
 pub mod market;
 pub mod order;
+pub mod pairs;
 pub mod parked;
 pub mod projection;
 pub mod rehearse;
