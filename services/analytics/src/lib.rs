@@ -18,6 +18,10 @@ pub mod monte_carlo;
 pub mod warnings;
 mod no_trades;
 pub mod gate;
+pub mod format;
+pub mod svg;
+pub mod view;
+mod html;
 
 pub use build::{Benchmark, Input};
 pub use sheet::TearSheet;
