@@ -25,7 +25,7 @@ const NAME_BYTES_MAX: usize = 40;
 /// Calendars by name; the empty one follows from the data.
 pub const CALENDARS: [&str; 3] = ["XNYS", "24x5", "24x7"];
 /// What a search may try, by name.
-pub const SAMPLERS: [&str; 2] = ["grid", "random"];
+pub const SAMPLERS: [&str; 3] = ["grid", "random", "tpe"];
 
 /// A value that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
