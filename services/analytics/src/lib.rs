@@ -18,6 +18,8 @@ pub mod monte_carlo;
 pub mod warnings;
 mod no_trades;
 pub mod gate;
+pub mod report;
 
 pub use build::{Benchmark, Input};
+pub use report::Report;
 pub use sheet::TearSheet;
