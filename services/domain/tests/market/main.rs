@@ -7,6 +7,7 @@
 
 mod bar;
 mod calendar;
+mod markets;
 mod corporate_action;
 mod indicator;
 mod key_statistics;
