@@ -15,3 +15,4 @@ mod money;
 mod performance;
 mod reference;
 mod restate;
+mod statistics;
