@@ -14,6 +14,7 @@ pub mod series;
 pub mod calendar;
 pub mod corporate_action;
 pub mod indicator;
+pub mod statistics;
 pub mod strategy;
 pub mod order;
 pub mod book;
