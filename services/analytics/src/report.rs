@@ -101,7 +101,8 @@ impl Report {
             }
             let kept = self.sheet.trades.len();
             if kept < self.sheet.trades_total {
-                self.left_out.push(format!("all but the newest {kept} of {} trades", self.sheet.trades_total));
+                self.left_out
+                    .push(format!("all but the newest {kept} of {} trades", self.sheet.trades_total));
             }
             if trials > self.trials.len() {
                 self.left_out.push(format!("all but the best {} runs", self.trials.len()));

@@ -95,6 +95,15 @@ struct State {
     foreign: BTreeSet<String>,
 }
 
+impl Drop for State {
+    /// A run's thread outlives its task: it is told to end, whatever ended the service.
+    fn drop(&mut self) {
+        for stop in self.running.values() {
+            stop.interrupted.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Runs until shutdown.
 pub async fn run(context: Context, config: Config) -> Result<(), ServiceError> {
     context.health.set(SERVICE, HealthState::Starting, "reading requests");
@@ -212,7 +221,11 @@ async fn begin(
         }
         let attempt = waiting.attempts.saturating_add(1);
         start(&context.tape, SERVICE, &waiting.run_id, attempt, &config.code_version).await?;
-        tracing::info!(correlation_id = waiting.run_id, "backtest {} begins, attempt {attempt}", waiting.run_id);
+        tracing::info!(
+            correlation_id = waiting.run_id,
+            "backtest {} begins, attempt {attempt}",
+            waiting.run_id
+        );
         let stop = Stop::default();
         state.running.insert(waiting.run_id.clone(), stop.clone());
         tasks.spawn(one(Arc::clone(&context.tape), config.clone(), waiting, stop));
@@ -301,12 +314,7 @@ async fn stopped(stop: &Stop) {
 }
 
 /// Tells how far a run is until nothing more comes.
-async fn hints(
-    tape: Tape,
-    run_id: String,
-    mut progress: watch::Receiver<Option<Progress>>,
-    began: Instant,
-) {
+async fn hints(tape: Tape, run_id: String, mut progress: watch::Receiver<Option<Progress>>, began: Instant) {
     let mut told: Option<Progress> = None;
     loop {
         let more = progress.changed().await.is_ok();

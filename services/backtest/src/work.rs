@@ -158,7 +158,8 @@ fn dimensions(request: &BacktestRequest) -> Vec<Dimension> {
 }
 
 fn sampler(request: &BacktestRequest) -> Sampler {
-    let (name, runs) = request.search.as_ref().map_or(("grid", 0), |search| (search.sampler.as_str(), search.runs));
+    let (name, runs) =
+        request.search.as_ref().map_or(("grid", 0), |search| (search.sampler.as_str(), search.runs));
     let trials = usize::try_from(runs).unwrap_or(usize::MAX);
     match name {
         "random" => Sampler::Random { trials },
@@ -222,12 +223,14 @@ fn sweep(
         WorkError::Failed(format!("none of the {} runs has a score{why}", trials.len()))
     })?;
     let chosen = with_values(config, &space, &best.point);
-    let mut outcome = single(&chosen, market, &|_| watch(Progress {
-        done: trials.len() as f64 / (trials.len() as f64 + 1.0),
-        bars: per_run.saturating_mul(trials.len() as u64),
-        total: per_run.saturating_mul(trials.len() as u64 + 1),
-        pnl: Amount::ZERO,
-    }))?;
+    let mut outcome = single(&chosen, market, &|_| {
+        watch(Progress {
+            done: trials.len() as f64 / (trials.len() as f64 + 1.0),
+            bars: per_run.saturating_mul(trials.len() as u64),
+            total: per_run.saturating_mul(trials.len() as u64 + 1),
+            pnl: Amount::ZERO,
+        })
+    })?;
     outcome.counts.bars = outcome.counts.bars.saturating_add(per_run.saturating_mul(trials.len() as u64));
     let mut rows: Vec<TrialRow> = trials
         .iter()
@@ -239,7 +242,8 @@ fn sweep(
         })
         .collect();
     rows.sort_by(|left, right| order(right.score).total_cmp(&order(left.score)));
-    let sharpes: Vec<f64> = rows.iter().filter_map(|row| row.statistics.get("sharpe").copied().flatten()).collect();
+    let sharpes: Vec<f64> =
+        rows.iter().filter_map(|row| row.statistics.get("sharpe").copied().flatten()).collect();
     let best = named(&space, &best.point);
     let words: Vec<_> = best.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let searched = Searched {
@@ -321,7 +325,9 @@ fn walk_forward(
         windows,
         runs: found.runs,
         evidence: Trials { count: 1, sharpe_variance_annual: None },
-        notes: vec!["Out-of-sample windows, joined. The result hash is that of their trades and equity.".to_owned()],
+        notes: vec![
+            "Out-of-sample windows, joined. The result hash is that of their trades and equity.".to_owned(),
+        ],
         ..Searched::default()
     };
     Ok((outcome, searched))
@@ -340,7 +346,10 @@ fn joined_hash(trades: &[Trade], equity: &[EquityRow]) -> String {
 }
 
 fn counted(counts: &Counts, trades: usize, runs: usize) -> BacktestCounts {
-    let denied = counts.denied.iter().map(|(rule, count)| BacktestDenials { rule: rule.name().to_owned(), count: *count });
+    let denied = counts
+        .denied
+        .iter()
+        .map(|(rule, count)| BacktestDenials { rule: rule.name().to_owned(), count: *count });
     BacktestCounts {
         bars: counts.bars,
         instants: counts.instants,
@@ -358,7 +367,12 @@ fn counted(counts: &Counts, trades: usize, runs: usize) -> BacktestCounts {
     }
 }
 
-fn sheet(job: Job<'_>, market: &Loaded, outcome: &Outcome, searched: &Searched) -> Result<TearSheet, WorkError> {
+fn sheet(
+    job: Job<'_>,
+    market: &Loaded,
+    outcome: &Outcome,
+    searched: &Searched,
+) -> Result<TearSheet, WorkError> {
     let counts = &outcome.counts;
     let denied = counts.denied.iter().map(|(rule, count)| (rule.name().to_owned(), *count));
     let benchmark = format!("{}, bought and held", job.request.benchmark);
@@ -397,7 +411,8 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
     let symbols: Vec<String> = market.data.series.iter().map(|series| series.symbol.to_string()).collect();
     let setting = |name: &str, value: String| Setting { name: name.to_owned(), value };
     let share = |e9: i64| Quantity(e9).to_string();
-    let sizing = request.strategies.iter().filter_map(|one| one.sizing.as_ref().and_then(domain::sizing::text));
+    let sizing =
+        request.strategies.iter().filter_map(|one| one.sizing.as_ref().and_then(domain::sizing::text));
     let mut notes = notes.to_vec();
     if request.limits.is_none() {
         notes.push("No limits were stated: buying power is all that was checked.".to_owned());
@@ -406,12 +421,19 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
         title: format!("{} on {}", kinds.join(", "), few(&symbols)),
         kind: "backtest".to_owned(),
         run_id: Some(job.run_id.to_owned()),
-        strategies: request.strategies.iter().map(|strategy| StrategyFacts {
-            id: strategy.name.clone(),
-            kind: strategy.kind.clone(),
-            parameters: strategy.parameters.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
-        })
-        .collect(),
+        strategies: request
+            .strategies
+            .iter()
+            .map(|strategy| StrategyFacts {
+                id: strategy.name.clone(),
+                kind: strategy.kind.clone(),
+                parameters: strategy
+                    .parameters
+                    .iter()
+                    .map(|one| (one.name.clone(), one.value.clone()))
+                    .collect(),
+            })
+            .collect(),
         symbols,
         timeframe: request.timeframe.clone(),
         calendar: market.calendar.exchange().to_owned(),
@@ -421,7 +443,10 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
             setting("commission rate", share(costs.commission_rate_e9)),
             setting("commission per share", share(costs.commission_per_share_e9)),
             setting("slippage rate", share(costs.slippage_rate_e9)),
-            setting("short positions", if request.allow_short { "allowed" } else { "not allowed" }.to_owned()),
+            setting(
+                "short positions",
+                if request.allow_short { "allowed" } else { "not allowed" }.to_owned(),
+            ),
             setting("seed", request.seed.to_string()),
         ],
         data_hash: Some(market.hash.clone()),

@@ -124,7 +124,8 @@ pub async fn list(
 ) -> Result<Json<Page<Backtest>>, Problem> {
     let limit = asked.number("limit", 50, queries::LIMIT_MAX)?;
     let before = asked.get("before").map(str::parse).transpose();
-    let before = before.map_err(|_| PageError::field("before", "", "a sequence that an earlier answer named"))?;
+    let before =
+        before.map_err(|_| PageError::field("before", "", "a sequence that an earlier answer named"))?;
     let filter = BacktestFilter {
         status: asked.owned("status"),
         kind: asked.owned("kind"),

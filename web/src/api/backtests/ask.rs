@@ -7,8 +7,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use contracts::v1::{
-    BacktestFolds, BacktestKind, BacktestRange, BacktestRequest, BacktestSearch, BacktestStrategy, Costs, Parameter,
-    RiskLimits,
+    BacktestFolds, BacktestKind, BacktestRange, BacktestRequest, BacktestSearch, BacktestStrategy, Costs,
+    Parameter, RiskLimits,
 };
 use domain::money::{Amount, Price};
 use domain::{research, sizing};
@@ -86,7 +86,7 @@ pub struct Range {
 pub struct Search {
     /// `grid`, `random` or `tpe`.
     pub sampler: String,
-    /// Most runs; for a grid every combination when absent.
+    /// Number of runs; none of a grid, which tries every combination.
     #[serde(default)]
     pub runs: u32,
     /// Statistic that is to be highest; `sharpe` when absent.
@@ -241,7 +241,8 @@ impl NewBacktest {
             "walk_forward" => BacktestKind::WalkForward,
             other => return Err(PageError::field("kind", other, "single, sweep or walk_forward")),
         };
-        let stated = |text: &Option<String>, default: &str| text.clone().unwrap_or_else(|| default.to_owned());
+        let stated =
+            |text: &Option<String>, default: &str| text.clone().unwrap_or_else(|| default.to_owned());
         let cash = amount("cash", &stated(&self.cash, "100000"))?;
         let basis_points = e9("slippage_bps", &stated(&self.slippage_bps, "0"))?;
         let minimum = amount("commission_minimum", &stated(&self.commission_minimum, "0"))?;
@@ -298,7 +299,8 @@ impl Strategy {
 impl Limits {
     fn wire(self, allow_short: bool) -> Result<RiskLimits, PageError> {
         let age = i64::try_from(self.max_price_age_ms);
-        let age = age.map_err(|_| PageError::field("max_price_age_ms", "", "a whole number of milliseconds"))?;
+        let age =
+            age.map_err(|_| PageError::field("max_price_age_ms", "", "a whole number of milliseconds"))?;
         Ok(RiskLimits {
             max_position_fraction_e9: e9("max_position", &self.max_position)?,
             max_exposure_fraction_e9: e9("max_exposure", &self.max_exposure)?,

@@ -64,10 +64,9 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Comparison>, PageError> {
             None => unknown.push(id),
         }
     }
-    let heads = rows.iter().map(|row| Head {
-        short: short(&row.run_id),
-        url: Url::Backtest(&row.run_id).to_string(),
-    });
+    let heads = rows
+        .iter()
+        .map(|row| Head { short: short(&row.run_id), url: Url::Backtest(&row.run_id).to_string() });
     Ok(Some(Comparison { heads: heads.collect(), asked: asked(&rows), metrics: metrics(&rows), unknown }))
 }
 
@@ -78,7 +77,8 @@ fn line(name: &str, values: Vec<String>) -> Line {
 }
 
 fn asked(rows: &[BacktestRow]) -> Vec<Line> {
-    let of = |name: &str, value: &dyn Fn(&BacktestRow) -> String| line(name, rows.iter().map(value).collect());
+    let of =
+        |name: &str, value: &dyn Fn(&BacktestRow) -> String| line(name, rows.iter().map(value).collect());
     vec![
         of("Status", &|row| row.status.clone()),
         of("Strategies", &|row| row.strategies.clone()),
@@ -91,13 +91,20 @@ fn asked(rows: &[BacktestRow]) -> Vec<Line> {
 }
 
 fn metrics(rows: &[BacktestRow]) -> Vec<Line> {
-    let stated: BTreeSet<&str> =
-        rows.iter().filter_map(|row| row.statistics.as_ref()).flat_map(|all| all.keys().map(String::as_str)).collect();
+    let stated: BTreeSet<&str> = rows
+        .iter()
+        .filter_map(|row| row.statistics.as_ref())
+        .flat_map(|all| all.keys().map(String::as_str))
+        .collect();
     let known = METRICS.iter().filter(|metric| stated.contains(metric.name));
     known
         .map(|metric| {
             let value = |row: &BacktestRow| {
-                let found = row.statistics.as_ref().and_then(|all| all.get(metric.name)).and_then(serde_json::Value::as_f64);
+                let found = row
+                    .statistics
+                    .as_ref()
+                    .and_then(|all| all.get(metric.name))
+                    .and_then(serde_json::Value::as_f64);
                 shown(metric.unit, found)
             };
             line(metric.label, rows.iter().map(value).collect())

@@ -15,7 +15,13 @@ pub(super) fn histogram(bins: &Histogram) -> String {
     for (index, days) in bins.counts.iter().enumerate() {
         let (from, to) = edges(bins, index);
         let height = *days as f64 / most * (HEIGHT - FOOT);
-        let tone = if to <= 0.0 { "fig-loss" } else if from >= 0.0 { "fig-gain" } else { "fig-flat" };
+        let tone = if to <= 0.0 {
+            "fig-loss"
+        } else if from >= 0.0 {
+            "fig-gain"
+        } else {
+            "fig-flat"
+        };
         bars.push_str(&format!(
             "<rect class=\"{tone}\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{:.2} % to {:.2} %: {days} days</title></rect>",
             index as f64 * width + 0.5,
@@ -27,8 +33,12 @@ pub(super) fn histogram(bins: &Histogram) -> String {
     }
     let (first, last) = (edges(bins, 0).0, edges(bins, bins.counts.len().saturating_sub(1)).1);
     let days: usize = bins.counts.iter().sum();
-    let label = format!("Histogram of {days} daily returns from {:.2} % to {:.2} %", first * 100.0, last * 100.0);
-    framed(&label, &format!("{bars}{}", ends(&format!("{:.2} %", first * 100.0), &format!("{:.2} %", last * 100.0))))
+    let label =
+        format!("Histogram of {days} daily returns from {:.2} % to {:.2} %", first * 100.0, last * 100.0);
+    framed(
+        &label,
+        &format!("{bars}{}", ends(&format!("{:.2} %", first * 100.0), &format!("{:.2} %", last * 100.0))),
+    )
 }
 
 /// The edges of a bin.
@@ -39,7 +49,8 @@ pub(super) fn edges(bins: &Histogram, index: usize) -> (f64, f64) {
 
 /// The Sharpe ratio of a moving window.
 pub(super) fn rolling(rolling: &Rolling) -> Option<String> {
-    let values: Vec<f64> = rolling.sharpe.iter().copied().flatten().filter(|value| value.is_finite()).collect();
+    let values: Vec<f64> =
+        rolling.sharpe.iter().copied().flatten().filter(|value| value.is_finite()).collect();
     let (first, last) = (rolling.dates.first()?, rolling.dates.last()?);
     let low = values.iter().copied().fold(0.0, f64::min);
     let high = values.iter().copied().fold(0.0, f64::max);
@@ -80,5 +91,7 @@ fn ends(first: &str, last: &str) -> String {
 }
 
 fn framed(label: &str, body: &str) -> String {
-    format!("<svg class=\"figure\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{label}\">{body}</svg>")
+    format!(
+        "<svg class=\"figure\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{label}\">{body}</svg>"
+    )
 }

@@ -44,7 +44,8 @@ static RUNS: Panel =
         .every_ms(200);
 /// Those that were chosen, side by side.
 static COMPARE: Panel =
-    Panel::fetched("backtests-compare", &["backtests"], |scope| Box::pin(compare::table(scope))).every_ms(500);
+    Panel::fetched("backtests-compare", &["backtests"], |scope| Box::pin(compare::table(scope)))
+        .every_ms(500);
 
 /// Path of the page.
 const PATH: &str = "/backtests";
@@ -73,7 +74,8 @@ pub async fn page(
     let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
     let scope = &visit.scope();
     let chosen = chosen(&params)?;
-    let lines = if chosen.len() < 2 { String::new() } else { Url::BacktestLines(&chosen.join(",")).to_string() };
+    let lines =
+        if chosen.len() < 2 { String::new() } else { Url::BacktestLines(&chosen.join(",")).to_string() };
     let html = BacktestsPage {
         layout: visit.layout(scope, &[&RUNS, &COMPARE]).await?,
         runs: RUNS.render(scope).await?,

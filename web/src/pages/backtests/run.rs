@@ -13,8 +13,8 @@ use projections::queries::BacktestRow;
 use super::list::{Going, detail, going};
 use super::sheet::Sheet;
 use super::{PAGE, badge};
-use crate::api::backtests::report::{read, short};
 use crate::api::backtests::found;
+use crate::api::backtests::report::{read, short};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::{Body, Layout, Panel, Params, Rendering, Scope, Shown, Visit};
@@ -148,14 +148,19 @@ fn asked(row: &BacktestRow) -> Vec<Fact> {
     let request = &row.request;
     let costs = request.costs.unwrap_or_default();
     let share = |e9: i64| Quantity(e9).to_string();
-    let sizing = request.strategies.iter().filter_map(|one| one.sizing.as_ref().and_then(domain::sizing::text));
-    let or = |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
+    let sizing =
+        request.strategies.iter().filter_map(|one| one.sizing.as_ref().and_then(domain::sizing::text));
+    let or =
+        |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
     vec![
         fact("Kind", row.kind.replace('_', "-")),
         fact("Symbols", row.symbols.clone()),
         fact("Timeframe", row.timeframe.clone()),
         fact("Range", range(request)),
-        fact("Bars from", if request.files.is_empty() { "the tape".to_owned() } else { request.files.join(", ") }),
+        fact(
+            "Bars from",
+            if request.files.is_empty() { "the tape".to_owned() } else { request.files.join(", ") },
+        ),
         fact("Cash", money(Amount::from_wire(request.cash.as_ref()))),
         fact("Sizing", sizing.collect::<Vec<_>>().join("; ")),
         fact("Commission, share of value", share(costs.commission_rate_e9)),
@@ -178,7 +183,8 @@ fn came(row: &BacktestRow) -> Vec<Fact> {
         fact("Signals", count(counts.signals)),
         fact("Approved", count(counts.approved)),
     ];
-    let denied = counts.denied.iter().map(|one| format!("{} {}", one.rule.replace('_', " "), count(one.count)));
+    let denied =
+        counts.denied.iter().map(|one| format!("{} {}", one.rule.replace('_', " "), count(one.count)));
     let denied = denied.collect::<Vec<_>>().join(", ");
     facts.push(fact("Denied", if denied.is_empty() { "none".to_owned() } else { denied }));
     facts.extend([

@@ -37,7 +37,10 @@ pub async fn lines(
     for id in ids.iter().take(COMPARED_MAX) {
         let daily = read(&app, id).await?.sheet.daily;
         let number = |text: &String| text.parse::<f64>().ok();
-        let equity: Vec<Point> = daily.dates.iter().zip(&daily.equity)
+        let equity: Vec<Point> = daily
+            .dates
+            .iter()
+            .zip(&daily.equity)
             .filter_map(|(date, value)| Some((seconds(*date), number(value)?)))
             .collect();
         if ids.len() > 1 {

@@ -18,16 +18,8 @@ const ROWS: usize = 50;
 /// Newest days in the table below the chart.
 const DAYS: usize = 60;
 /// Metrics of the banner.
-const BANNER: [&str; 8] = [
-    "total_return",
-    "cagr",
-    "sharpe",
-    "sortino",
-    "max_drawdown",
-    "volatility",
-    "win_rate",
-    "profit_factor",
-];
+const BANNER: [&str; 8] =
+    ["total_return", "cagr", "sharpe", "sortino", "max_drawdown", "volatility", "win_rate", "profit_factor"];
 
 /// A metric with its value.
 #[derive(Clone, Debug)]
@@ -177,7 +169,12 @@ impl Sheet {
             data_hash: row.data_hash.clone().unwrap_or_default(),
             result_hash: row.result_hash.clone().unwrap_or_default(),
             monte_carlo: monte_carlo(&sheet),
-            trials: trials.iter().take(ROWS).enumerate().map(|(index, trial)| Tried::trial(index, trial)).collect(),
+            trials: trials
+                .iter()
+                .take(ROWS)
+                .enumerate()
+                .map(|(index, trial)| Tried::trial(index, trial))
+                .collect(),
             windows: windows.iter().enumerate().map(|(index, window)| Tried::window(index, window)).collect(),
         })
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use domain::risk::Rule;
-use projections::queries::{self, BacktestFilter, DenialCount, FillFilter, HaltRow, HeartbeatRow, QueryError};
+use projections::queries::{
+    self, BacktestFilter, DenialCount, FillFilter, HaltRow, HeartbeatRow, QueryError,
+};
 use runtime::HealthState;
 
 use crate::app::App;
