@@ -104,6 +104,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(backtests::show))
         .routes(routes!(backtests::ask::cancel))
         .routes(routes!(backtests::report::sheet))
+        .routes(routes!(backtests::report::html))
         .routes(routes!(backtests::report::trades))
         .routes(routes!(backtests::report::equity))
         .routes(routes!(trading::orders))

@@ -65,6 +65,19 @@ pub async fn sheet(
     Ok(Json(Reported { run_id: id, sheet, trials, windows, left_out }))
 }
 
+/// The tear sheet as one HTML file that needs nothing else.
+#[utoipa::path(get, path = "/api/v1/backtests/{id}/sheet.html", tag = "research",
+    operation_id = "get_backtest_page",
+    params(BacktestId), responses((status = 200, body = String, content_type = "text/html"), Problems))]
+pub async fn html(
+    State(app): State<Arc<App>>,
+    Path(Word(id)): Path<Word>,
+    _: Asked<NoFields>,
+) -> Result<Response, Problem> {
+    let html = read(&app, &id).await?.sheet.to_html().map_err(PageError::from)?;
+    Ok(file(&id, "html", "text/html; charset=utf-8", html))
+}
+
 /// Closed trades as CSV; the newest ones where the tape holds not all of them.
 #[utoipa::path(get, path = "/api/v1/backtests/{id}/trades.csv", tag = "research",
     operation_id = "get_backtest_trades",
