@@ -8,6 +8,7 @@
 
 mod accounts;
 mod adjusted;
+mod backtests;
 mod bars;
 mod calendar;
 mod chain;
@@ -39,6 +40,7 @@ pub use adjusted::{
     AdjustedBar, AdjustedBars, AdjustedError, BarsWanted, CHART_BARS_MAX, adjusted_bars, daily_bars,
     series_of,
 };
+pub use backtests::{BacktestFilter, BacktestRow, backtest, backtest_document, backtest_ids, backtests};
 pub use bars::{
     BarRow, History, HistoryBar, LastPrice, LastPrices, Series, bars_between, history, last_prices, series,
 };

@@ -10,9 +10,14 @@
 //! Deliberately absent: sizes (risk's), ids of signals (the host's), news (its place is a further method
 //! of [`Strategy`]).
 
+mod buy_and_hold;
 mod catalogue;
+mod cross;
 mod momentum;
+mod pairs;
 mod parameters;
+mod period;
+mod rebalance;
 mod sma_cross;
 mod wish;
 
@@ -21,7 +26,7 @@ use std::fmt;
 
 use contracts::v1::{CorporateAction, Fill};
 
-pub use catalogue::{Kind, build, kinds, position_cap_e9, resolve};
+pub use catalogue::{Kind, build, kinds, named_symbols, position_cap_e9, resolve};
 pub use momentum::Momentum;
 pub use parameters::{ParameterError, ParameterSpec, ValueSpec};
 pub use sma_cross::SmaCross;

@@ -3,6 +3,7 @@
 mod access;
 mod looking;
 mod market;
+mod pairs;
 mod running;
 mod strategy;
 mod trading;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use access::{TokenCommand, UserCommand};
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
+pub use pairs::Pairs;
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use trading::{AccountOptions, Halt, OrderCommand, Positions};
@@ -153,6 +155,8 @@ pub enum Command {
     Order(OrderCommand),
     /// List bars of a symbol, restated and with averages as wanted; without a symbol, the symbols
     Bars(Bars),
+    /// Measure whether two symbols move together: hedge ratio, cointegration, half-life, z-score
+    Pairs(Pairs),
     /// List splits and dividends
     Actions(Actions),
     /// List findings about the data

@@ -76,6 +76,7 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
         Command::Strategy(cli::StrategyCommand::New { name, lang, dir }) => {
             command::skeleton::write(&name, lang, dir.as_deref(), output)
         }
+        Command::Pairs(options) if !options.bars.is_empty() => command::pairs::of_files(&options, output),
         Command::Up(options) => command::up::run(global, &options, output).await,
         Command::Rehearse(options) => command::rehearse::run(global, &options, output).await,
         Command::Run(options) => command::run::run(global, &options, output).await,
@@ -103,6 +104,7 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Stream(options) => command::stream::run(session, &options, output).await,
         Command::Order(options) => command::order::run(session, &options, output).await,
         Command::Bars(options) => command::market::bars(session, &options, output).await,
+        Command::Pairs(options) => command::pairs::of_tape(session, &options, output).await,
         Command::Actions(options) => command::market::actions(session, &options, output).await,
         Command::Findings(options) => command::market::findings(session, &options, output).await,
         Command::Positions(options) => command::holdings::positions(session, &options, output).await,

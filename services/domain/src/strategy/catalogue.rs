@@ -2,71 +2,39 @@
 
 use contracts::v1::Parameter;
 
-use super::{Momentum, ParameterError, ParameterSpec, SmaCross, Strategy, ValueSpec};
+use super::momentum::MAX_POSITION;
+use super::{
+    ParameterError, ParameterSpec, Strategy, ValueSpec, buy_and_hold, momentum, pairs, rebalance, sma_cross,
+};
 use crate::indicator::InvalidLength;
-use crate::money::E9;
 
 /// A kind of strategy that can be built.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
-    /// Name, as registrations and configuration files write it.
+    /// Name, as registrations and configuration files write it; `docs/strategies/<name>.md` describes it.
     pub name: &'static str,
     /// What it does, in words.
     pub description: &'static str,
     /// Its parameters.
     pub parameters: &'static [ParameterSpec],
+    /// Builds one from parameters that are each within their range.
+    pub(super) build: Build,
 }
 
-const FAST: ParameterSpec = ParameterSpec {
-    name: "fast",
-    description: "bars of the fast average",
-    unit: "bars",
-    value: ValueSpec::Integer { min: 1, max: 9_999 },
-    default: "20",
-};
-const SLOW: ParameterSpec = ParameterSpec {
-    name: "slow",
-    description: "bars of the slow average, more than fast",
-    unit: "bars",
-    value: ValueSpec::Integer { min: 2, max: 10_000 },
-    default: "50",
-};
-const LOOKBACK: ParameterSpec = ParameterSpec {
-    name: "lookback",
-    description: "bars over which the change is measured",
-    unit: "bars",
-    value: ValueSpec::Integer { min: 1, max: 10_000 },
-    default: "20",
-};
-const THRESHOLD: ParameterSpec = ParameterSpec {
-    name: "threshold",
-    description: "change that counts as strong; 0.02 is 2 %",
-    unit: "share of the price",
-    value: ValueSpec::Decimal { min_e9: 0, max_e9: 10 * E9 },
-    default: "0.02",
-};
-const MAX_POSITION: ParameterSpec = ParameterSpec {
-    name: "max_position",
-    description: "largest position per symbol as a share of equity, whatever the sizing says",
-    unit: "share of equity",
-    value: ValueSpec::Decimal { min_e9: 1, max_e9: E9 },
-    default: "0.1",
+/// Builds a strategy; an error names a parameter that contradicts another.
+pub(super) type Build = fn(&[Parameter]) -> Result<Box<dyn Strategy>, ParameterError>;
+
+/// What the strategies that cross a line have in common.
+pub(super) const ALLOW_SHORT: ParameterSpec = ParameterSpec {
+    name: "allow_short",
+    description: "go short where it would otherwise only get out; the account's limits must allow it too",
+    unit: "",
+    value: ValueSpec::Boolean,
+    default: "false",
 };
 
-const KINDS: [Kind; 2] = [
-    Kind {
-        name: "momentum",
-        description: "long when the change over `lookback` bars rises above `threshold`, out when it falls \
-                      below -`threshold`",
-        parameters: &[LOOKBACK, THRESHOLD, MAX_POSITION],
-    },
-    Kind {
-        name: "sma_cross",
-        description: "long when the `fast` average of closes crosses above the `slow` one, out when it \
-                      crosses below",
-        parameters: &[FAST, SLOW],
-    },
-];
+/// By name.
+const KINDS: [Kind; 5] = [buy_and_hold::KIND, momentum::KIND, pairs::KIND, rebalance::KIND, sma_cross::KIND];
 
 /// Every kind, by name.
 #[must_use]
@@ -80,29 +48,25 @@ pub fn resolve(kind: &str, parameters: &[Parameter]) -> Result<Vec<Parameter>, P
     check_names(kind, parameters)?;
     let resolved: Result<Vec<_>, _> = kind.parameters.iter().map(|spec| spec.checked(parameters)).collect();
     let resolved = resolved?;
-    if kind.name == "sma_cross" {
-        check_windows(&resolved)?;
-    }
+    // What no single parameter can say is known by building.
+    (kind.build)(&resolved)?;
     Ok(resolved)
 }
 
 /// Builds a strategy of `kind`.
 pub fn build(kind: &str, parameters: &[Parameter]) -> Result<Box<dyn Strategy>, ParameterError> {
-    let parameters = resolve(kind, parameters)?;
-    let length = |spec: &ParameterSpec| spec.integer(&parameters).map(|bars| bars as usize);
-    // The ranges above lie within what an indicator allows; should that change, this names the value.
-    let refused = |spec: &ParameterSpec, error: InvalidLength| ParameterError::Invalid {
-        name: spec.name,
-        value: spec.stated(&parameters).to_owned(),
-        expected: error.to_string(),
-    };
-    if kind == "momentum" {
-        let threshold_e9 = THRESHOLD.decimal_e9(&parameters)?;
-        let built = Momentum::new(length(&LOOKBACK)?, threshold_e9);
-        return Ok(Box::new(built.map_err(|error| refused(&LOOKBACK, error))?));
-    }
-    let built = SmaCross::new(length(&FAST)?, length(&SLOW)?);
-    Ok(Box::new(built.map_err(|error| refused(&SLOW, error))?))
+    let known = find(kind)?;
+    check_names(known, parameters)?;
+    let resolved: Result<Vec<_>, _> = known.parameters.iter().map(|spec| spec.checked(parameters)).collect();
+    (known.build)(&resolved?)
+}
+
+/// The symbols that the parameters of a strategy name, which it must therefore be given; none when it takes
+/// whatever it is given.
+pub fn named_symbols(kind: &str, parameters: &[Parameter]) -> Result<Vec<String>, ParameterError> {
+    let symbols: Result<Vec<_>, _> =
+        find(kind)?.parameters.iter().map(|spec| spec.symbols(parameters)).collect();
+    Ok(symbols?.concat())
 }
 
 /// The largest position per symbol that the parameters of a strategy allow, as a share of equity in 1e-9;
@@ -115,14 +79,26 @@ pub fn position_cap_e9(kind: &str, parameters: &[Parameter]) -> Result<Option<i6
     applies.then(|| MAX_POSITION.decimal_e9(parameters)).transpose()
 }
 
-/// Checks what no single parameter can say: that fast is less than slow.
-fn check_windows(parameters: &[Parameter]) -> Result<(), ParameterError> {
-    let (fast, slow) = (FAST.integer(parameters)?, SLOW.integer(parameters)?);
-    if fast < slow {
+/// A length that its range allows and its indicator does not; the ranges lie within what indicators allow, so
+/// this names the value should that change.
+pub(super) fn refused<'spec>(
+    spec: &'spec ParameterSpec,
+    parameters: &'spec [Parameter],
+) -> impl Fn(InvalidLength) -> ParameterError + 'spec {
+    |error| spec.refused(parameters, error.to_string())
+}
+
+/// Checks that the whole number `less` is below `more`.
+pub(super) fn check_less(
+    less: &ParameterSpec,
+    more: &ParameterSpec,
+    parameters: &[Parameter],
+) -> Result<(), ParameterError> {
+    let bound = more.decimal_e9(parameters)?;
+    if less.decimal_e9(parameters)? < bound {
         return Ok(());
     }
-    let expected = format!("less than `slow`, which is {slow}");
-    Err(ParameterError::Invalid { name: FAST.name, value: fast.to_string(), expected })
+    Err(less.refused(parameters, format!("less than `{}`, which is {}", more.name, more.stated(parameters))))
 }
 
 fn find(kind: &str) -> Result<&'static Kind, ParameterError> {

@@ -1,17 +1,51 @@
 //! `sma_cross`: long while the fast simple moving average of closes is above the slow one.
 //!
 //! Enters long, when flat, on the bar at which fast > slow after fast ≤ slow; exits, when it holds, on the
-//! bar at which fast < slow after fast ≥ slow. The averages are compared as exact integer sums, so equal is
-//! equal. Its memory is the last `slow` closes.
+//! bar at which fast < slow after fast ≥ slow. Where shorts are allowed, it goes short there instead, and from
+//! short to long at the next cross upwards. The averages are compared as exact integer sums, so equal is equal.
+//! Its memory is the last `slow` closes. With `average` = `exponential` the kind is [`super::ema_cross`].
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use contracts::v1::{CorporateAction, Intent};
+use contracts::v1::{CorporateAction, Intent, Parameter};
 
-use super::{BarInput, Strategy, Wish, slot_state, split_ratio};
+use super::catalogue::{ALLOW_SHORT, check_less, refused};
+use super::cross::crossing;
+use super::{
+    BarInput, Kind, ParameterError, ParameterSpec, Strategy, ValueSpec, Wish, slot_state, split_ratio,
+};
 use crate::indicator::{Indicator as _, InvalidLength, SimpleMovingAverage};
-use crate::money::Quantity;
+
+const FAST: ParameterSpec = ParameterSpec {
+    name: "fast",
+    description: "bars of the fast average",
+    unit: "bars",
+    value: ValueSpec::Integer { min: 1, max: 9_999 },
+    default: "20",
+};
+const SLOW: ParameterSpec = ParameterSpec {
+    name: "slow",
+    description: "bars of the slow average, more than fast",
+    unit: "bars",
+    value: ValueSpec::Integer { min: 2, max: 10_000 },
+    default: "50",
+};
+
+pub(super) const KIND: Kind = Kind {
+    name: "sma_cross",
+    description: "long when the `fast` average of closes crosses above the `slow` one, out when it crosses \
+                  below",
+    parameters: &[FAST, SLOW, ALLOW_SHORT],
+    build,
+};
+
+fn build(parameters: &[Parameter]) -> Result<Box<dyn Strategy>, ParameterError> {
+    check_less(&FAST, &SLOW, parameters)?;
+    let (fast, slow) = (FAST.length(parameters)?, SLOW.length(parameters)?);
+    let built = SmaCross::new(fast, slow, ALLOW_SHORT.boolean(parameters)?);
+    Ok(Box::new(built.map_err(refused(&SLOW, parameters))?))
+}
 
 /// The strategy of kind `sma_cross`.
 #[derive(Clone, Debug)]
@@ -19,6 +53,7 @@ pub struct SmaCross {
     /// Reasons of an entry and of an exit.
     above: Arc<str>,
     below: Arc<str>,
+    allow_short: bool,
     /// What a slot starts as.
     empty: Slot,
     slots: Vec<Option<Slot>>,
@@ -34,12 +69,12 @@ struct Slot {
 
 impl SmaCross {
     /// Windows of `fast` < `slow` bars; the catalogue checks the order.
-    pub(super) fn new(fast: usize, slow: usize) -> Result<Self, InvalidLength> {
+    fn new(fast: usize, slow: usize, allow_short: bool) -> Result<Self, InvalidLength> {
         let reason =
             |word| format!("the average of {fast} closes crossed {word} the average of {slow}").into();
         let (above, below) = (reason("above"), reason("below"));
         let (fast, slow) = (SimpleMovingAverage::new(fast)?, SimpleMovingAverage::new(slow)?);
-        Ok(Self { above, below, empty: Slot { fast, slow, relation: None }, slots: Vec::new() })
+        Ok(Self { above, below, allow_short, empty: Slot { fast, slow, relation: None }, slots: Vec::new() })
     }
 }
 
@@ -67,13 +102,9 @@ impl Strategy for SmaCross {
         let (Some(before), Some(now)) = (before, slot.relation) else { return };
         let crossed_up = before != Ordering::Greater && now == Ordering::Greater;
         let crossed_down = before != Ordering::Less && now == Ordering::Less;
-        let (intent, reason) = if crossed_up && input.position == Quantity::ZERO {
-            (Intent::EnterLong, &self.above)
-        } else if crossed_down && input.position > Quantity::ZERO {
-            (Intent::Exit, &self.below)
-        } else {
-            return;
-        };
+        let intent = crossing(crossed_up, crossed_down, input.position, self.allow_short);
+        let Some(intent) = intent else { return };
+        let reason = if intent == Intent::EnterLong { &self.above } else { &self.below };
         let (Some(fast), Some(slow)) = (slot.fast.value(), slot.slow.value()) else { return };
         let indicators =
             [("sma_fast", fast.to_f64()), ("sma_slow", slow.to_f64()), ("close", input.bar.close.to_f64())];

@@ -7,6 +7,7 @@
 
 mod bar;
 mod calendar;
+mod markets;
 mod corporate_action;
 mod indicator;
 mod key_statistics;
@@ -15,4 +16,5 @@ mod money;
 mod performance;
 mod reference;
 mod restate;
+mod statistics;
 mod trade_block;

@@ -133,13 +133,20 @@ fn slots_do_not_mix() {
 #[test]
 fn parameters_have_defaults_and_ranges() {
     let defaults = resolve("sma_cross", &[]).unwrap();
-    assert_eq!(defaults, parameters(&[("fast", "20"), ("slow", "50")]));
+    assert_eq!(defaults, parameters(&[("fast", "20"), ("slow", "50"), ("allow_short", "false")]));
     let defaults = resolve("momentum", &[]).unwrap();
-    assert_eq!(defaults, parameters(&[("lookback", "20"), ("threshold", "0.02"), ("max_position", "0.1")]));
+    let stated =
+        [("lookback", "20"), ("threshold", "0.02"), ("max_position", "0.1"), ("allow_short", "false")];
+    assert_eq!(defaults, parameters(&stated));
     assert_eq!(build("sma_cross", &[]).unwrap().warm_up_bars(), 50);
     assert_eq!(build("momentum", &[]).unwrap().warm_up_bars(), 21);
     for kind in kinds() {
-        assert_eq!(build(kind.name, &[]).unwrap().kind(), kind.name);
+        let needed: &[_] = match kind.name {
+            "pairs" => &[("first", "ACME"), ("second", "BETA")],
+            "rebalance" => &[("weights", "ACME=1")],
+            _ => &[],
+        };
+        assert_eq!(build(kind.name, &parameters(needed)).unwrap().kind(), kind.name);
     }
 
     let refused =
@@ -158,9 +165,11 @@ fn parameters_have_defaults_and_ranges() {
     );
     assert_eq!(
         refused("sma_cross", &[("length", "3")]),
-        "parameter \"length\" of sma_cross, expected one of fast, slow"
+        "parameter \"length\" of sma_cross, expected one of fast, slow, allow_short"
     );
-    assert_eq!(refused("pairs", &[]), "strategy kind \"pairs\", expected one of momentum, sma_cross");
+    let known = kinds().iter().map(|kind| kind.name).collect::<Vec<_>>();
+    assert!(known.is_sorted(), "{known:?}");
+    assert_eq!(refused("sma", &[]), format!("strategy kind \"sma\", expected one of {}", known.join(", ")));
     let twice = resolve("sma_cross", &parameters(&[("fast", "3"), ("fast", "4")]));
     assert_eq!(twice, Err(ParameterError::Repeated { name: "fast".into() }));
 }

@@ -16,7 +16,7 @@ use crate::session::Session;
 /// Most bars of one answer.
 const BARS_MAX: usize = 10_000;
 
-fn unreachable(error: QueryError) -> Failure {
+pub(super) fn unreachable(error: QueryError) -> Failure {
     Failure::unreachable(error.to_string())
 }
 
@@ -97,14 +97,18 @@ fn timeframe(options: &Bars, symbol: &str, series: &[Series], lag: u64) -> Resul
     })
 }
 
-fn bound(name: &str, text: Option<&str>, read: fn(&str) -> Option<i64>) -> Result<Option<i64>, Failure> {
+pub(super) fn bound(
+    name: &str,
+    text: Option<&str>,
+    read: fn(&str) -> Option<i64>,
+) -> Result<Option<i64>, Failure> {
     let Some(text) = text else { return Ok(None) };
     read(text).map(Some).ok_or_else(|| {
         Failure::usage(format!("{name} {text:?}: expected {}", web::EXPECTED_TIME), "tapedeck bars --help")
     })
 }
 
-fn refused(error: AdjustedError) -> Failure {
+pub(super) fn refused(error: AdjustedError) -> Failure {
     match error {
         AdjustedError::Query(error) => unreachable(error),
         AdjustedError::Length(error) => {

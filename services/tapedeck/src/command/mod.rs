@@ -12,6 +12,7 @@ pub mod import;
 pub mod logs;
 pub mod market;
 pub mod order;
+pub mod pairs;
 pub mod parked;
 pub mod projection;
 pub mod rehearse;

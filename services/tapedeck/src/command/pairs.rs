@@ -1,0 +1,211 @@
+//! `tapedeck pairs`: do two symbols move together, and where is their spread?
+//!
+//! Closes are in the shares of the newest bar, so that a split is no step. Bars come from the tape's read model or
+//! from files; only instants at which both symbols have a bar count.
+
+mod files;
+
+use std::collections::BTreeMap;
+
+use domain::bar::Timeframe;
+use domain::corporate_action::Adjustment;
+use domain::money::Price;
+use domain::statistics::PairStatistics;
+use projections::queries::{self, BarsWanted, CHART_BARS_MAX};
+use serde::Serialize;
+
+use crate::cli::{BarFormat, Pairs};
+use crate::command::import::read_options;
+use crate::command::market::{bound, refused, unreachable};
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::render::time;
+use crate::session::Session;
+
+/// Closes of one symbol by the close of their bar, in the shares of the newest.
+type Closes = BTreeMap<i64, Price>;
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Report<'options> {
+    first: &'options str,
+    second: &'options str,
+    timeframe: &'static str,
+    /// Close of the first and of the last bar that both have.
+    from: String,
+    to: String,
+    #[serde(flatten)]
+    statistics: PairStatistics,
+}
+
+/// The range of closes asked for: from, and before.
+struct Range {
+    from_ns: i64,
+    to_ns: i64,
+}
+
+impl Range {
+    fn of(options: &Pairs) -> Result<Self, Failure> {
+        let from_ns = bound("--from", options.from.as_deref(), web::from_time)?.unwrap_or(i64::MIN);
+        let to_ns = bound("--to", options.to.as_deref(), web::to_time)?.unwrap_or(i64::MAX);
+        Ok(Self { from_ns, to_ns })
+    }
+}
+
+/// Measures a pair of bars in files; needs no tape.
+pub fn of_files(options: &Pairs, output: Output) -> Result<(), Failure> {
+    let format = BarFormat {
+        symbol: None,
+        timeframe: options.timeframe.map(|timeframe| timeframe.name().to_owned()),
+        timezone: options.timezone.clone(),
+        adjusted: options.adjusted.clone(),
+    };
+    let range = Range::of(options)?;
+    let symbols = symbols(options)?;
+    let (timeframe, closes) =
+        files::read(&options.bars, &read_options(&format)?, &symbols, options.timeframe)?;
+    let closes = closes
+        .map(|closes| closes.range(range.from_ns..range.to_ns).map(|(at, close)| (*at, *close)).collect());
+    print(&symbols, timeframe, &closes, output)
+}
+
+/// Measures a pair of the tape.
+pub async fn of_tape(session: &Session, options: &Pairs, output: Output) -> Result<(), Failure> {
+    let range = Range::of(options)?;
+    let symbols = symbols(options)?;
+    let pool = session.reader().await?;
+    let mut known = Vec::new();
+    for symbol in &symbols {
+        let series = queries::series_of(&pool, symbol).await.map_err(unreachable)?;
+        if series.is_empty() {
+            let hint = format!("tapedeck import FILE --symbol {symbol}");
+            return Err(Failure::not_found(format!("no bars of {symbol:?} on this tape"), hint));
+        }
+        known.push(series.into_iter().filter_map(|series| series.timeframe.parse().ok()).collect());
+    }
+    let timeframe = common(&symbols, &known, options.timeframe)?;
+    let mut closes = [Closes::new(), Closes::new()];
+    for (symbol, closes) in symbols.iter().zip(&mut closes) {
+        let mut wanted = BarsWanted {
+            symbol: symbol.clone(),
+            timeframe,
+            adjustment: Adjustment::Split,
+            averages: Vec::new(),
+            from_ns: range.from_ns,
+            to_ns: range.to_ns,
+        };
+        loop {
+            let part = queries::adjusted_bars(&pool, &wanted, CHART_BARS_MAX).await.map_err(refused)?;
+            closes.extend(part.bars.iter().map(|bar| (bar.bar.close_ns, bar.bar.close)));
+            let Some(older) = part.older else { break };
+            wanted.to_ns = older;
+        }
+    }
+    print(&symbols, timeframe, &closes, output)
+}
+
+fn symbols(options: &Pairs) -> Result<[String; 2], Failure> {
+    let symbols = [options.first.to_uppercase(), options.second.to_uppercase()];
+    if symbols[0] == symbols[1] {
+        let message = format!("SECOND {:?}: expected another symbol than FIRST", symbols[1]);
+        return Err(Failure::usage(message, "tapedeck pairs AAPL SPY"));
+    }
+    Ok(symbols)
+}
+
+/// The timeframe asked for, else the shortest that both symbols have.
+fn common(
+    symbols: &[String; 2],
+    known: &[Vec<Timeframe>],
+    asked: Option<Timeframe>,
+) -> Result<Timeframe, Failure> {
+    let both = |timeframe: &Timeframe| known.iter().all(|known| known.contains(timeframe));
+    let found = match asked {
+        Some(timeframe) => Some(timeframe).filter(both),
+        None => Timeframe::ALL.into_iter().find(both),
+    };
+    found.ok_or_else(|| {
+        let list =
+            |known: &Vec<Timeframe>| known.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "no timeframe {}: {} has {}, {} has {}",
+            asked.map_or("that both symbols have", Timeframe::name),
+            symbols[0],
+            list(&known[0]),
+            symbols[1],
+            list(&known[1]),
+        );
+        Failure::not_found(message, "tapedeck pairs AAPL SPY --timeframe 1d")
+    })
+}
+
+fn print(
+    symbols: &[String; 2],
+    timeframe: Timeframe,
+    closes: &[Closes; 2],
+    output: Output,
+) -> Result<(), Failure> {
+    let [first, second] = closes;
+    let rows: Vec<(i64, f64, f64)> = first
+        .iter()
+        .filter_map(|(at, first)| Some((*at, *first, *second.get(at)?)))
+        .filter(|(_, first, second)| *first > Price::ZERO && *second > Price::ZERO)
+        .map(|(at, first, second)| (at, first.to_f64().ln(), second.to_f64().ln()))
+        .collect();
+    let [one, other]: [Vec<f64>; 2] =
+        [rows.iter().map(|row| row.1).collect(), rows.iter().map(|row| row.2).collect()];
+    let statistics = PairStatistics::of(&one, &other).map_err(|error| {
+        Failure::other(format!("{} and {}, bars that both have: {error}", symbols[0], symbols[1]))
+    })?;
+    let at = |row: Option<&(i64, f64, f64)>| row.map_or_else(String::new, |row| time(row.0));
+    let report = Report {
+        first: &symbols[0],
+        second: &symbols[1],
+        timeframe: timeframe.name(),
+        from: at(rows.first()),
+        to: at(rows.last()),
+        statistics,
+    };
+    if output.json {
+        return output.document(&report);
+    }
+    lines(&report).iter().for_each(|line| output.line(line));
+    Ok(())
+}
+
+fn lines(report: &Report<'_>) -> Vec<String> {
+    let Report { first, second, timeframe, from, to, statistics } = report;
+    let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.4}"));
+    let critical = |values: &[f64; 3]| values.map(|value| format!("{value:.2}")).join(" ");
+    let test = &statistics.engle_granger;
+    let mut lines = vec![
+        format!("{first} on {second}, {timeframe}, {} bars from {from} to {to}", statistics.observations),
+        format!(
+            "hedge ratio     {:.6} (ln {first} = {:.6} + ratio · ln {second})",
+            statistics.hedge_ratio, statistics.intercept
+        ),
+        format!(
+            "Engle–Granger   ADF {}, p-value {:.4}, {} lags; critical at 1, 5, 10 %: {}",
+            number(test.statistic),
+            test.p_value,
+            test.lags,
+            critical(&test.critical_values)
+        ),
+        format!("half-life       {} bars", number(statistics.half_life)),
+        format!("Hurst exponent  {}", number(statistics.hurst)),
+    ];
+    if let Some(johansen) = &statistics.johansen {
+        for (index, asked) in ["no combination", "at most one"].into_iter().enumerate() {
+            lines.push(format!(
+                "Johansen        {asked}: eigenvalue {:.6}, trace {:.3} (90, 95, 99 %: {}), maximum {:.3} ({})",
+                johansen.eigenvalues[index],
+                johansen.trace[index],
+                critical(&johansen.trace_critical_values[index]),
+                johansen.maximum[index],
+                critical(&johansen.maximum_critical_values[index]),
+            ));
+        }
+    }
+    lines.push(format!("z-score         {} at the last bar", number(statistics.z_score)));
+    lines
+}
