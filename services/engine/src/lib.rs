@@ -27,6 +27,7 @@ mod walk_forward;
 
 pub use config::{Account, Config, ConfigError, StrategyConfig, unlimited};
 pub use data_hash::data_hash;
+pub use ledger::{Dealt, Lots};
 pub use outcome::{Counts, OpenTrade, Outcome};
 pub use recorder::{Events, Hash, Nothing, Recorder};
 pub use run::{Control, Error, Progress, Uncontrolled, run};
