@@ -21,6 +21,7 @@ mod services;
 mod parked;
 mod logs;
 mod jobs;
+mod backtests;
 mod pump;
 mod fold;
 mod projector;

@@ -10,6 +10,7 @@ use event_log::{LogError, Recorded, Tape};
 use serde::Serialize;
 use sqlx::PgConnection;
 
+use crate::backtests::Backtests;
 use crate::bars::Bars;
 use crate::calendar::Calendar;
 use crate::jobs::Jobs;
@@ -37,17 +38,27 @@ pub enum Name {
     Logs,
     /// Rebuilds and verifications asked for on TRADING.
     Jobs,
+    /// Backtests asked for on TRADING.
+    Backtests,
 }
 
 /// A name that is no projection's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("projection {0:?}, expected one of bars, calendar, trading, services, parked, logs, jobs")]
+#[error("projection {0:?}, expected one of bars, calendar, trading, services, parked, logs, jobs, backtests")]
 pub struct UnknownProjection(pub String);
 
 impl Name {
     /// Every projection.
-    pub const ALL: [Self; 7] =
-        [Self::Bars, Self::Calendar, Self::Trading, Self::Services, Self::Parked, Self::Logs, Self::Jobs];
+    pub const ALL: [Self; 8] = [
+        Self::Bars,
+        Self::Calendar,
+        Self::Trading,
+        Self::Services,
+        Self::Parked,
+        Self::Logs,
+        Self::Jobs,
+        Self::Backtests,
+    ];
 
     /// Name of the projection and of its schema.
     #[must_use]
@@ -60,6 +71,7 @@ impl Name {
             Self::Parked => "parked",
             Self::Logs => "logs",
             Self::Jobs => "jobs",
+            Self::Backtests => "backtests",
         }
     }
 
@@ -78,7 +90,7 @@ impl Name {
     pub fn stream(self) -> &'static str {
         match self {
             Self::Bars | Self::Calendar => stream::MARKET,
-            Self::Trading | Self::Jobs => stream::TRADING,
+            Self::Trading | Self::Jobs | Self::Backtests => stream::TRADING,
             Self::Services | Self::Logs => stream::LOGS,
             Self::Parked => stream::PARKED,
         }
@@ -91,6 +103,7 @@ impl Name {
             Self::Calendar => &["market.action.>", "market.session.>", "market.quality.>"],
             Self::Services => &["log.*.heartbeat"],
             Self::Jobs => &["control.projection.>"],
+            Self::Backtests => &["control.backtest.>"],
             // Nearly all of MARKET is bars: passing over the rest costs less than a filter.
             Self::Bars | Self::Trading | Self::Parked | Self::Logs => &[],
         };
@@ -126,6 +139,7 @@ impl Name {
             Self::Parked => crate::parked::TABLES,
             Self::Logs => crate::logs::TABLES,
             Self::Jobs => crate::jobs::TABLES,
+            Self::Backtests => crate::backtests::TABLES,
         }
     }
 
@@ -139,6 +153,7 @@ impl Name {
             Self::Parked => Box::new(ParkedMessages::default()),
             Self::Logs => Box::new(Logs::default()),
             Self::Jobs => Box::new(Jobs::default()),
+            Self::Backtests => Box::new(Backtests::default()),
         }
     }
 }

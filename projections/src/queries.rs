@@ -8,6 +8,7 @@
 
 mod accounts;
 mod adjusted;
+mod backtests;
 mod bars;
 mod calendar;
 mod chain;
@@ -28,6 +29,7 @@ mod reading;
 mod records;
 mod snapshot;
 mod strategies;
+mod track;
 mod turn;
 
 use serde::Serialize;
@@ -40,6 +42,7 @@ pub use adjusted::{
     AdjustedBar, AdjustedBars, AdjustedError, BarsWanted, CHART_BARS_MAX, adjusted_bars, daily_bars,
     series_of,
 };
+pub use backtests::{BacktestFilter, BacktestRow, backtest, backtest_document, backtest_ids, backtests};
 pub use bars::{
     BarRow, History, HistoryBar, LastPrice, LastPrices, Series, bars_between, history, last_prices, series,
 };
@@ -69,6 +72,7 @@ pub use parked::{ParkedRow, parked, parked_message, parked_same};
 pub use records::{TrackRecord, TrackRecords};
 pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};
 pub use strategies::{StrategyRow, strategies};
+pub use track::{AccountTrack, Change, Deal, TrackCounts, account_track};
 pub use turn::{Cursor, NoCursor, Part, Turn};
 
 /// Most rows of one answer.

@@ -80,21 +80,121 @@ pub fn chain_key(event: &Event) -> Option<ChainKey> {
 
 /// Collects events in any order and hashes them in chain order.
 #[derive(Debug, Default)]
-pub struct ChainHash {
-    entries: Vec<(ChainKey, Vec<u8>)>,
-    orders: u64,
-    fills: u64,
-}
+pub struct ChainHash(Entries);
 
 impl ChainHash {
     /// Adds an event; one that does not count is passed over.
     pub fn add(&mut self, event: &Event) {
+        self.0.add(event);
+    }
+
+    /// Number of events that count so far.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.0.events
+    }
+
+    /// Number of orders submitted and of fills so far.
+    #[must_use]
+    pub fn orders_and_fills(&self) -> (u64, u64) {
+        (self.0.orders, self.0.fills)
+    }
+
+    /// The hash as 64 hex digits. Fails when an id was added twice.
+    pub fn finish(mut self) -> Result<String, DuplicateId> {
+        let mut hasher = blake3::Hasher::new();
+        let mut seen = BTreeSet::new();
+        for key in self.0.sorted() {
+            if !seen.insert(key) {
+                return Err(DuplicateId(key.to_owned()));
+            }
+        }
+        self.0.drain_into(&mut hasher);
+        Ok(hasher.finalize().to_hex().to_string())
+    }
+}
+
+/// The same hash for events that come instant by instant: each one's memory is freed when it is over.
+///
+/// An id that occurs twice is seen within an instant; across instants the maker of the ids answers for them.
+#[derive(Debug, Default)]
+pub struct ChainStream {
+    entries: Entries,
+    hasher: blake3::Hasher,
+    instant_ns: Option<i64>,
+}
+
+/// An instant that was over, or an id that occurs twice in one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StreamError {
+    /// Two events share one id.
+    #[error(transparent)]
+    Duplicate(#[from] DuplicateId),
+    /// An event of an earlier instant came after its end.
+    #[error("event {id} of {instant_ns} came after that instant was over")]
+    Late {
+        /// The event.
+        id: String,
+        /// Its time.
+        instant_ns: i64,
+    },
+}
+
+impl ChainStream {
+    /// Adds an event of the present instant.
+    pub fn add(&mut self, event: &Event) {
+        self.entries.add(event);
+    }
+
+    /// Hashes the instant's events.
+    pub fn end_instant(&mut self) -> Result<(), StreamError> {
+        let mut before = "";
+        let mut latest = self.instant_ns;
+        for (key, _) in self.entries.sort() {
+            if key.id == before {
+                return Err(DuplicateId(key.id.clone()).into());
+            }
+            if latest.is_some_and(|latest| key.instant_ns < latest) {
+                return Err(StreamError::Late { id: key.id.clone(), instant_ns: key.instant_ns });
+            }
+            latest = Some(key.instant_ns);
+            before = &key.id;
+        }
+        self.instant_ns = latest;
+        self.entries.drain_into(&mut self.hasher);
+        Ok(())
+    }
+
+    /// Number of events that count so far.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.entries.events
+    }
+
+    /// The hash as 64 hex digits.
+    #[must_use]
+    pub fn finish(&self) -> String {
+        self.hasher.finalize().to_hex().to_string()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    entries: Vec<(ChainKey, Vec<u8>)>,
+    events: u64,
+    orders: u64,
+    fills: u64,
+}
+
+impl Entries {
+    fn add(&mut self, event: &Event) {
         let Some(key) = chain_key(event) else { return };
         match event.body {
             Some(Body::OrderSubmitted(_)) => self.orders += 1,
             Some(Body::Fill(_)) => self.fills += 1,
             _ => {}
         }
+        self.events += 1;
         let counted = Event {
             id: event.id.clone(),
             event_time: event.event_time,
@@ -104,30 +204,19 @@ impl ChainHash {
         self.entries.push((key, counted.encode_to_vec()));
     }
 
-    /// Number of events that count so far.
-    #[must_use]
-    pub fn events(&self) -> u64 {
-        self.entries.len() as u64
-    }
-
-    /// Number of orders submitted and of fills so far.
-    #[must_use]
-    pub fn orders_and_fills(&self) -> (u64, u64) {
-        (self.orders, self.fills)
-    }
-
-    /// The hash as 64 hex digits. Fails when an id was added twice.
-    pub fn finish(mut self) -> Result<String, DuplicateId> {
+    fn sort(&mut self) -> &[(ChainKey, Vec<u8>)] {
         self.entries.sort();
-        let mut seen = BTreeSet::new();
-        let mut hasher = blake3::Hasher::new();
-        for (key, bytes) in &self.entries {
-            if !seen.insert(key.id.as_str()) {
-                return Err(DuplicateId(key.id.clone()));
-            }
+        &self.entries
+    }
+
+    fn sorted(&mut self) -> impl Iterator<Item = &str> {
+        self.sort().iter().map(|(key, _)| key.id.as_str())
+    }
+
+    fn drain_into(&mut self, hasher: &mut blake3::Hasher) {
+        for (_, bytes) in self.entries.drain(..) {
             hasher.update(&(bytes.len() as u64).to_be_bytes());
-            hasher.update(bytes);
+            hasher.update(&bytes);
         }
-        Ok(hasher.finalize().to_hex().to_string())
     }
 }

@@ -9,6 +9,7 @@
 
 mod admission;
 mod canonical;
+pub mod chain_id;
 mod codec;
 mod id;
 mod subject;
@@ -17,7 +18,7 @@ mod json;
 mod wkt;
 
 pub use admission::admit;
-pub use canonical::{ChainHash, ChainKey, DuplicateId, chain_key};
+pub use canonical::{ChainHash, ChainKey, ChainStream, DuplicateId, StreamError, chain_key};
 pub use codec::{ContentType, DecodeError, decode, decode_as, encode, to_json};
 pub use id::{EventId, bar_id, client_order_id, event_id, order_id, signal_id};
 pub use json::JsonError;

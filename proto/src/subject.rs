@@ -135,6 +135,10 @@ impl Subject {
             Body::ProjectionFinished(end) => {
                 Self::projection_control(&end.projection, end.task(), "finished")?
             }
+            Body::BacktestRequested(event) => Self::backtest(&event.run_id, "requested"),
+            Body::BacktestStarted(event) => Self::backtest(&event.run_id, "started"),
+            Body::BacktestCancelRequested(event) => Self::backtest(&event.run_id, "cancel_requested"),
+            Body::BacktestFinished(event) => Self::backtest(&event.run_id, "finished"),
             Body::LogRecord(record) => {
                 Self::of(&["log", &record.service, &record.level.to_ascii_lowercase()])
             }
@@ -148,6 +152,12 @@ impl Subject {
     fn projection_control(projection: &str, task: ProjectionTask, event: &str) -> Option<Self> {
         let task = task.name()?;
         Some(Self::of(&["control", "projection", projection, &format!("{task}_{event}")]))
+    }
+
+    /// An event of a backtest: `control.backtest.<run_id>.<event>`.
+    #[must_use]
+    pub fn backtest(run_id: &str, event: &str) -> Self {
+        Self::of(&["control", "backtest", run_id, event])
     }
 
     fn strategy_control(strategy: &str, event: &str) -> Self {

@@ -103,6 +103,10 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
             plain("strategy_warmed", "", format!("{} warmed by {} bars", strategy.strategy, strategy.bars))
         }
         Body::ProjectionRequested(_) | Body::ProjectionFinished(_) => projection(body),
+        Body::BacktestRequested(_)
+        | Body::BacktestStarted(_)
+        | Body::BacktestCancelRequested(_)
+        | Body::BacktestFinished(_) => backtest(body),
         _ => order(body),
     }
 }
@@ -118,6 +122,31 @@ fn projection(body: &Body) -> Summary<'_> {
             let outcome = crate::jobs::outcome(end.outcome());
             let text = because(&format!("{task} of {} {outcome}", end.projection), &end.detail);
             plain("projection_finished", "", text)
+        }
+        _ => plain("other", "", String::new()),
+    }
+}
+
+fn backtest(body: &Body) -> Summary<'_> {
+    match body {
+        Body::BacktestRequested(event) => {
+            plain("backtest_requested", "", format!("backtest {} asked for by {}", event.run_id, event.actor))
+        }
+        Body::BacktestStarted(event) => {
+            let text = format!("backtest {} begun, attempt {}", event.run_id, event.attempt);
+            plain("backtest_started", "", text)
+        }
+        Body::BacktestCancelRequested(event) => {
+            let text = format!("cancelling of backtest {} asked for by {}", event.run_id, event.actor);
+            plain("backtest_cancel_requested", "", because(&text, &event.reason))
+        }
+        Body::BacktestFinished(event) => {
+            let outcome = crate::backtests::outcome_name(event.outcome()).unwrap_or("ended");
+            plain(
+                "backtest_finished",
+                "",
+                because(&format!("backtest {} {outcome}", event.run_id), &event.detail),
+            )
         }
         _ => plain("other", "", String::new()),
     }

@@ -94,6 +94,12 @@ fn every_body_has_a_subject_of_a_stream() {
             "strategy_removed" => "control.strategy.sma_cross.removed",
             "projection_requested" => "control.projection.trading.rebuild_requested",
             "projection_finished" => "control.projection.trading.verify_finished",
+            "backtest_requested" => "control.backtest.a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.requested",
+            "backtest_started" => "control.backtest.a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.started",
+            "backtest_cancel_requested" => {
+                "control.backtest.a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.cancel_requested"
+            }
+            "backtest_finished" => "control.backtest.a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.finished",
             "log_record" => "log.execution.warn",
             "heartbeat" => "log.execution.heartbeat",
             "audit" => "audit.operator.halt",

@@ -1,3 +1,15 @@
 //! Research on the tape: backtests as recorded runs, replays, parity and forks.
 //!
 //! Deliberately absent: the engine itself (`engine`), reports (`analytics`), pages.
+
+pub mod measure;
+pub mod plan;
+mod market;
+mod recording;
+mod service;
+mod work;
+
+pub use market::{Loaded, MarketError, load};
+pub use recording::{Recording, progress_subject, record};
+pub use service::{Config, SERVICE, ServiceError, run};
+pub use work::{Job, Progress, WorkError, perform};

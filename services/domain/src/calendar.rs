@@ -1,11 +1,13 @@
 //! The exchange calendar: sessions, early closes and daylight saving time as UTC instants.
 //!
-//! The calendar knows the dates from [`Calendar::first_date`] to [`Calendar::last_date`]. Outside of them
+//! A [`Market`] names one of three: the New York Stock Exchange, a market that is open five days a week around the
+//! clock (currencies), and one that never closes. A calendar knows the dates from [`Calendar::first_date`] to [`Calendar::last_date`]. Outside of them
 //! every question is an error, never a guess: who cannot know whether the market is open opens nothing.
-//! The table is computed once per process; a look-up is a binary search over some eight thousand rows.
+//! A table is computed once per process; a look-up is a binary search over some ten thousand rows.
 //!
 //! Deliberately absent: the present time (an argument), and sessions outside regular hours.
 
+mod market;
 mod rules;
 mod session;
 
@@ -13,6 +15,7 @@ use std::sync::LazyLock;
 
 use chrono::{Days, NaiveDate};
 
+pub use market::{Market, UnknownMarket};
 pub use session::Session;
 use session::{date_in_new_york, midnight_in_new_york, new_york_session};
 
@@ -33,6 +36,7 @@ pub struct OutOfRange {
 /// Sessions of one exchange.
 #[derive(Debug)]
 pub struct Calendar {
+    market: Market,
     exchange: &'static str,
     first: NaiveDate,
     last: NaiveDate,
@@ -45,7 +49,8 @@ static XNYS: LazyLock<Calendar> = LazyLock::new(|| {
     const FIRST: NaiveDate = date(1998, 1, 1);
     const LAST: NaiveDate = date(2030, 12, 31);
     Calendar {
-        exchange: "XNYS",
+        market: Market::Xnys,
+        exchange: Market::Xnys.name(),
         first: FIRST,
         last: LAST,
         start_ns: midnight_in_new_york(FIRST),
@@ -66,6 +71,12 @@ impl Calendar {
         &XNYS
     }
 
+    /// The market whose calendar this is.
+    #[must_use]
+    pub fn market(&self) -> Market {
+        self.market
+    }
+
     /// Market identifier code, for example `XNYS`.
     #[must_use]
     pub fn exchange(&self) -> &'static str {
@@ -84,17 +95,24 @@ impl Calendar {
         self.last
     }
 
-    /// Date in exchange time at `instant_ns`; answers for every instant.
+    /// Date in exchange time at `instant_ns`; answers for every instant. A date of [`Market::TwentyFourFive`]
+    /// begins at 17:00 of the day before, one of [`Market::TwentyFourSeven`] is a date in UTC.
     #[must_use]
     pub fn date_of(&self, instant_ns: i64) -> NaiveDate {
-        date_in_new_york(instant_ns)
+        match self.market {
+            Market::Xnys => date_in_new_york(instant_ns),
+            other => other.date_of(instant_ns),
+        }
     }
 
-    /// UTC instant of midnight, exchange time, at which `date` begins. Dates beyond the range of 64-bit
-    /// nanoseconds (1677–2262) saturate.
+    /// UTC instant at which `date` begins: midnight, exchange time, except as [`Self::date_of`] says. Dates
+    /// beyond the range of 64-bit nanoseconds (1677–2262) saturate.
     #[must_use]
     pub fn start_of(&self, date: NaiveDate) -> i64 {
-        midnight_in_new_york(date)
+        match self.market {
+            Market::Xnys => midnight_in_new_york(date),
+            other => other.start_of(date),
+        }
     }
 
     /// The session on `date`, or `None` when the exchange is closed that day.

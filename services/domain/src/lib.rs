@@ -23,3 +23,4 @@ pub mod risk;
 pub mod matching;
 pub mod performance;
 pub mod key_statistics;
+pub mod research;

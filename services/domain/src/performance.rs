@@ -1,4 +1,4 @@
-//! Performance of an account: return, drawdown, volatility and Sharpe ratio of daily equity.
+//! Performance of an account: what daily equity, a benchmark and closed trades come to.
 //!
 //! The conventions are those of the Python package `empyrical-reloaded`, to 1e-9: simple daily returns,
 //! 252 periods a year, sample deviation (ddof 1). A number that is undefined is `None`, never zero,
@@ -8,17 +8,29 @@
 //! later deposit would count as a gain; who has one splits the series there.
 
 mod daily;
+mod drawdown_table;
+mod equity_block;
+mod ratios;
+mod relative;
 mod round_trips;
 mod statistics;
 mod trade;
+mod trade_block;
 
 pub use daily::{DailyEquity, DayClose, EquityPoint, daily_equity};
+pub use drawdown_table::{Drawdown, deepest_drawdowns, drawdown_episodes};
+pub use equity_block::EquityStatistics;
+pub use ratios::{
+    ascending, cagr, cagr_calendar, calmar, conditional_value_at_risk, correlation, daily_rate,
+    downside_risk, omega, percentile, sortino, stability, tail_ratio, value_at_risk,
+};
+pub use relative::{Relative, alpha, beta};
 pub use round_trips::{RoundTrips, TripCount, TripFill};
 pub use statistics::{
     PERIODS_PER_YEAR, annual_volatility, drawdowns, max_drawdown, returns, sharpe, total_return,
 };
-
 pub use trade::{EquityRow, Trade, TradeSide};
+pub use trade_block::TradeStatistics;
 
 use crate::money::Amount;
 

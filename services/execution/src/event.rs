@@ -7,7 +7,7 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{Basis, Event};
-use contracts::{Subject, event_id, stream, to_timestamp};
+use contracts::{Subject, chain_id, stream, to_timestamp};
 use domain::order::OrderState;
 use event_log::{Append, Expect};
 
@@ -32,32 +32,32 @@ pub(crate) struct Meta {
 /// Id of the event that submits `order`: a pure function of the decision and the leg.
 pub(crate) fn submitted_id(order: &OrderState) -> String {
     let cause = if order.decision_id.is_empty() { order.id() } else { &order.decision_id };
-    event_id(cause, "execution/submit", order.spec.leg)
+    chain_id::submitted(cause, order.spec.leg)
 }
 
 /// Id of a broker's answer or another single event in the life of `order`, by the event's name.
 pub(crate) fn order_event_id(order: &OrderState, name: &str) -> String {
-    event_id(&submitted_id(order), &format!("execution/{name}"), 0)
+    chain_id::order_event(&submitted_id(order), name)
 }
 
 /// Id of the fill that the broker reported under `execution_id`.
 pub(crate) fn fill_id(order: &OrderState, execution_id: &str) -> String {
-    event_id(&submitted_id(order), &format!("execution/fill/{execution_id}"), 0)
+    chain_id::fill(&submitted_id(order), execution_id)
 }
 
 /// Id of the entry that the corporate action or bar `cause_id` makes on a position.
 pub(crate) fn entry_id(cause_id: &str, account: &str, strategy: &str) -> String {
-    event_id(cause_id, &format!("execution/entry/{account}/{strategy}"), 0)
+    chain_id::entry(cause_id, account, strategy)
 }
 
 /// Id of the restatement or the end that the corporate action `cause_id` makes of an order.
 pub(crate) fn adjustment_id(cause_id: &str, order_id: &str) -> String {
-    event_id(cause_id, &format!("execution/adjust/{order_id}"), 0)
+    chain_id::adjustment(cause_id, order_id)
 }
 
 /// Id of the mark of `account` at an instant.
 pub(crate) fn mark_id(account: &str, event_ns: i64) -> String {
-    event_id(&format!("{account}@{event_ns}"), "execution/mark", 0)
+    chain_id::mark(account, event_ns)
 }
 
 /// The append of an event of `order`, expecting what the order's fold saw last.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use contracts::v1::event::Body;
 use contracts::v1::{Basis, Event, RiskDecision, Signal};
-use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
+use contracts::{Subject, chain_id, from_timestamp, stream, to_timestamp};
 use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::risk::{self, Rule};
@@ -165,7 +165,7 @@ fn outgoing(signal: &Recorded, decision: RiskDecision, basis: &[Basis]) -> Optio
     let correlation_id = if cause.correlation_id.is_empty() { &cause.id } else { &cause.correlation_id };
     let account = decision.account.clone();
     let event = Event {
-        id: event_id(&cause.id, SERVICE, 0),
+        id: chain_id::decision(&cause.id),
         event_time: cause.event_time.as_ref().and_then(from_timestamp).map(to_timestamp),
         source: SERVICE.to_owned(),
         correlation_id: correlation_id.clone(),

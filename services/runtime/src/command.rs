@@ -3,6 +3,7 @@
 //! The command line and the web call the same functions. `key` makes a command idempotent: the same
 //! actor, action and key give the same event id, so a double submit has one effect.
 
+mod backtests;
 pub mod parked;
 mod strategies;
 
@@ -16,6 +17,7 @@ use event_log::{Append, AppendError, Expect, Tape};
 
 use crate::clock::now_ns;
 
+pub use backtests::{BacktestError, cancel_backtest, request_backtest};
 pub use strategies::{
     LIVE_REFUSED, NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
     replace_strategy, strategy_mode,

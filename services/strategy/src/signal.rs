@@ -2,7 +2,7 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{Basis, Event, Signal};
-use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
+use contracts::{Subject, chain_id, from_timestamp, stream, to_timestamp};
 use domain::bar::{Bar, Timeframe};
 
 /// A signal that is to be appended.
@@ -54,7 +54,7 @@ pub(crate) fn outgoing(
     let event_time = at_ns.map(to_timestamp).or(cause.event_time);
     let event = |(index, signal): (u32, Signal)| {
         let event = Event {
-            id: event_id(&cause.id, &format!("strategy/{strategy}"), index),
+            id: chain_id::signal(&cause.id, strategy, index),
             event_time,
             source: strategy.to_owned(),
             correlation_id: if cause.correlation_id.is_empty() {

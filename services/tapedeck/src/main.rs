@@ -113,6 +113,7 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Findings(options) => command::market::findings(session, &options, output).await,
         Command::Positions(options) => command::holdings::positions(session, &options, output).await,
         Command::Account(options) => command::holdings::accounts(session, &options, output).await,
+        Command::Report(options) => command::report::run(session, &options, output).await,
         Command::User(command) => command::user::run(session, &command, output).await,
         Command::Token(command) => command::token::run(session, &command, output).await,
         Command::Parked(options) => command::parked::run(session, &options, output).await,

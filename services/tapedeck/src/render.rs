@@ -125,6 +125,15 @@ fn control(body: &Body) -> String {
             let outcome = word(event.outcome().as_str_name());
             format!("projection {} {task} {outcome} {} {}", event.projection, event.state_hash, event.detail)
         }
+        Body::BacktestRequested(event) => format!("backtest {} asked for by {}", event.run_id, event.actor),
+        Body::BacktestStarted(event) => format!("backtest {} begun, attempt {}", event.run_id, event.attempt),
+        Body::BacktestCancelRequested(event) => {
+            format!("backtest {} to be cancelled, says {} {}", event.run_id, event.actor, event.reason)
+        }
+        Body::BacktestFinished(event) => {
+            let outcome = word(event.outcome().as_str_name());
+            format!("backtest {} {outcome} {} {}", event.run_id, event.result_hash, event.detail)
+        }
         Body::LogRecord(record) => format!("{} {} {}", record.level, record.service, record.message),
         Body::Heartbeat(beat) => format!("heartbeat {} {} {}", beat.service, beat.state, beat.detail),
         Body::Audit(audit) => {

@@ -86,6 +86,11 @@ impl Book {
             }
             // Of the read models, not of trading.
             Body::ProjectionRequested(_) | Body::ProjectionFinished(_) => Ok(Changes::default()),
+            // Of research: a backtest has an account of its own.
+            Body::BacktestRequested(_)
+            | Body::BacktestStarted(_)
+            | Body::BacktestCancelRequested(_)
+            | Body::BacktestFinished(_) => Ok(Changes::default()),
             _ => Err(FoldError::Foreign),
         }
     }

@@ -6,6 +6,7 @@ use contracts::to_timestamp;
 use contracts::v1::{AccountMarked, MarkPrice, Money};
 
 use super::{Book, KnownPrice, Prices};
+use crate::calendar::Calendar;
 use crate::money::{Amount, Quantity};
 
 /// Why an account cannot be valued.
@@ -83,4 +84,38 @@ pub fn mark(
         prices: used,
         session_start,
     })
+}
+
+/// Whether the mark at `event_ns` is the first of an exchange session, when the last one was at `last_ns`.
+///
+/// Outside of what the calendar knows no session begins: the day's loss then counts from the last known
+/// start, which is the stricter reading.
+#[must_use]
+pub fn starts_session(calendar: &Calendar, last_ns: Option<i64>, event_ns: i64) -> bool {
+    let session = calendar.session(calendar.date_of(event_ns)).ok().flatten();
+    session.is_some_and(|session| {
+        session.open_ns <= event_ns && last_ns.is_none_or(|last_ns| last_ns < session.open_ns)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPEN_NS: i64 = 1_704_724_200_000_000_000; // 2024-01-08 09:30 New York, a Monday.
+    const HOUR_NS: i64 = 3_600_000_000_000;
+
+    #[test]
+    fn a_session_starts_with_its_first_mark_at_or_after_the_open() {
+        let check = |last_ns, event_ns, expect| {
+            assert_eq!(starts_session(Calendar::xnys(), last_ns, event_ns), expect, "{last_ns:?} {event_ns}");
+        };
+        check(None, OPEN_NS, true);
+        check(Some(OPEN_NS - 65 * HOUR_NS), OPEN_NS, true);
+        check(Some(OPEN_NS - 65 * HOUR_NS), OPEN_NS + HOUR_NS, true);
+        check(Some(OPEN_NS - 65 * HOUR_NS), OPEN_NS - 1, false);
+        check(Some(OPEN_NS), OPEN_NS + HOUR_NS, false);
+        // A Sunday has no session.
+        check(None, OPEN_NS - 24 * HOUR_NS, false);
+    }
 }

@@ -1,6 +1,6 @@
 //! One session, and New York's clock.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Offset, TimeZone};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::America::New_York;
 use contracts::v1;
 
@@ -80,11 +80,22 @@ fn midnight_seconds(date: NaiveDate, reference: NaiveTime) -> i64 {
     i64::from(date.num_days_from_ce() - EPOCH_FROM_CE) * DAY_SECONDS - i64::from(offset)
 }
 
+/// The instant of an afternoon hour in New York on `date`.
+pub(super) fn at_in_new_york(date: NaiveDate, hours: u32) -> i64 {
+    let seconds = midnight_seconds(date, hour(12)) + i64::from(hours) * 3600;
+    seconds.saturating_mul(SECOND_NS)
+}
+
 /// The date in New York at `instant_ns`.
 pub(super) fn date_in_new_york(instant_ns: i64) -> NaiveDate {
+    date_in_new_york_after(instant_ns, 0)
+}
+
+/// The date in New York when its clock shows `hours` more than at `instant_ns`.
+pub(super) fn date_in_new_york_after(instant_ns: i64, hours: u32) -> NaiveDate {
     let utc = DateTime::from_timestamp_nanos(instant_ns).naive_utc();
     let offset = New_York.offset_from_utc_datetime(&utc).fix();
-    (utc + offset).date()
+    (utc + offset + TimeDelta::hours(i64::from(hours))).date()
 }
 
 /// An hour known when the program is compiled.

@@ -1,5 +1,6 @@
 //! The formulas. Each names when it is undefined.
 
+use super::ratios::daily_rate;
 use crate::money::Amount;
 
 /// Trading days in a year, by convention.
@@ -7,7 +8,7 @@ pub const PERIODS_PER_YEAR: f64 = 252.0;
 
 /// Deviations below this are the rounding of a float near one, not movement: a series that grows by the
 /// same rate every day has no Sharpe ratio.
-const NO_DEVIATION: f64 = 1e-14;
+pub(super) const NO_DEVIATION: f64 = 1e-14;
 
 /// Simple returns from each day to the next. `None` when there are fewer than two values, or when one
 /// that has to be divided by is not positive.
@@ -68,17 +69,14 @@ pub fn annual_volatility(returns: &[f64]) -> Option<f64> {
 /// `None` for fewer than two returns, for returns that do not vary, and for a rate of −100 % or less.
 #[must_use]
 pub fn sharpe(returns: &[f64], risk_free_annual: f64) -> Option<f64> {
-    if risk_free_annual <= -1.0 {
-        return None;
-    }
-    let risk_free = (1.0 + risk_free_annual).powf(1.0 / PERIODS_PER_YEAR) - 1.0;
+    let risk_free = daily_rate(risk_free_annual)?;
     let (mean, deviation) = mean_and_deviation(returns)?;
     let ratio = (mean - risk_free) / deviation * PERIODS_PER_YEAR.sqrt();
     (deviation > NO_DEVIATION && ratio.is_finite()).then_some(ratio)
 }
 
 /// Mean and sample deviation (ddof 1) of at least two finite values.
-fn mean_and_deviation(values: &[f64]) -> Option<(f64, f64)> {
+pub(super) fn mean_and_deviation(values: &[f64]) -> Option<(f64, f64)> {
     if values.len() < 2 {
         return None;
     }

@@ -52,6 +52,15 @@ pub struct Trade {
     pub pnl: Amount,
 }
 
+impl Trade {
+    /// Net profit over what the entry cost, as a fraction; `None` when the entry cost nothing.
+    #[must_use]
+    pub fn return_pct(&self) -> Option<f64> {
+        let cost = self.entry_price.to_f64() * self.quantity.to_f64();
+        (cost > 0.0).then(|| self.pnl.to_f64() / cost)
+    }
+}
+
 /// An account at the end of one instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EquityRow {

@@ -7,13 +7,16 @@
 
 mod bar;
 mod calendar;
+mod markets;
 mod corporate_action;
 mod indicator;
 mod indicator_catalogue;
 mod indicator_reference;
 mod key_statistics;
+mod metrics;
 mod money;
 mod performance;
 mod reference;
 mod restate;
 mod statistics;
+mod trade_block;

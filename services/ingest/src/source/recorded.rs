@@ -46,22 +46,22 @@ pub struct Loaded {
 }
 
 #[derive(Debug)]
-struct Track {
-    series: Series,
+pub(super) struct Track {
+    pub(super) series: Series,
     subject: Subject,
-    bars: Vec<Bar>,
+    pub(super) bars: Vec<Bar>,
     at: usize,
 }
 
 /// Recorded bars as a source.
 #[derive(Debug)]
 pub struct RecordedSource {
-    name: String,
-    tracks: Vec<Track>,
+    pub(super) name: String,
+    pub(super) tracks: Vec<Track>,
     sessions: &'static [Session],
     session_at: usize,
     opened: bool,
-    actions: BTreeMap<i64, Vec<Action>>,
+    pub(super) actions: BTreeMap<i64, Vec<Action>>,
 }
 
 impl RecordedSource {

@@ -17,6 +17,7 @@ pub mod pairs;
 pub mod parked;
 pub mod projection;
 pub mod rehearse;
+pub mod report;
 pub mod run;
 pub mod skeleton;
 pub mod status;

@@ -1,0 +1,55 @@
+//! Ids of the decision chain: who makes which event of what cause.
+//!
+//! A service, a replay and the backtest engine make the same event of the same cause, so the names of the
+//! handlers stand here, once.
+
+use crate::id::{EventId, event_id};
+
+/// Id of the `index`-th signal that the built-in strategy `strategy` makes of the event `cause`.
+#[must_use]
+pub fn signal(cause: &str, strategy: &str, index: u32) -> EventId {
+    event_id(cause, &format!("strategy/{strategy}"), index)
+}
+
+/// Id of the decision that answers the signal `signal_id`.
+#[must_use]
+pub fn decision(signal_id: &str) -> EventId {
+    event_id(signal_id, "risk", 0)
+}
+
+/// Id of the event that submits the order of leg `leg`; `cause` is the decision that approved it, or the order
+/// itself where no decision did.
+#[must_use]
+pub fn submitted(cause: &str, leg: u32) -> EventId {
+    event_id(cause, "execution/submit", leg)
+}
+
+/// Id of a broker's answer or another single event in an order's life, by the event's name.
+#[must_use]
+pub fn order_event(submitted_id: &str, name: &str) -> EventId {
+    event_id(submitted_id, &format!("execution/{name}"), 0)
+}
+
+/// Id of the fill that the broker reported under `execution_id`.
+#[must_use]
+pub fn fill(submitted_id: &str, execution_id: &str) -> EventId {
+    event_id(submitted_id, &format!("execution/fill/{execution_id}"), 0)
+}
+
+/// Id of the entry that the corporate action or bar `cause` makes on a position.
+#[must_use]
+pub fn entry(cause: &str, account: &str, strategy: &str) -> EventId {
+    event_id(cause, &format!("execution/entry/{account}/{strategy}"), 0)
+}
+
+/// Id of the restatement or the end that the corporate action `cause` makes of an order.
+#[must_use]
+pub fn adjustment(cause: &str, order_id: &str) -> EventId {
+    event_id(cause, &format!("execution/adjust/{order_id}"), 0)
+}
+
+/// Id of the mark of `account` at an instant.
+#[must_use]
+pub fn mark(account: &str, event_ns: i64) -> EventId {
+    event_id(&format!("{account}@{event_ns}"), "execution/mark", 0)
+}

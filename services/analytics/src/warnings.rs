@@ -1,0 +1,100 @@
+//! What to be careful about before believing a result.
+//!
+//! Each check is a function of what a run left; who runs variants (sweeps, later signals, longer warm-up) is the
+//! engine's host.
+
+use serde::{Deserialize, Serialize};
+
+mod cliff;
+mod evidence;
+mod variants;
+
+pub use cliff::{GridPoint, parameter_cliff};
+pub use evidence::{SharpeEvidence, Trials};
+pub use variants::{delay, look_ahead, warm_up};
+
+/// Closed trades below which averages say little.
+pub const TRADES_MIN: usize = 30;
+/// Daily returns below which annual numbers say little.
+pub const DAYS_MIN: usize = 252;
+/// Probability that a Sharpe ratio has to reach.
+pub const CONFIDENCE_MIN: f64 = 0.95;
+
+/// What a warning is about; `docs/metrics.md` has the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Too few closed trades.
+    FewTrades,
+    /// Too few daily returns.
+    ShortHistory,
+    /// The best of many trials, no better than luck would make it.
+    MultipleTesting,
+    /// One trial, and too little to tell its Sharpe ratio from zero.
+    UnprovenSharpe,
+    /// Neighbouring parameters do far worse.
+    ParameterCliff,
+    /// Trades depend on data from after them.
+    LookAhead,
+    /// Signals one bar later lose most of the profit.
+    DelaySensitive,
+    /// Trades depend on more warm-up than stated.
+    WarmUp,
+    /// Bars could have hit both a stop and a target.
+    AmbiguousBars,
+}
+
+impl Kind {
+    /// Its name in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FewTrades => "few_trades",
+            Self::ShortHistory => "short_history",
+            Self::MultipleTesting => "multiple_testing",
+            Self::UnprovenSharpe => "unproven_sharpe",
+            Self::ParameterCliff => "parameter_cliff",
+            Self::LookAhead => "look_ahead",
+            Self::DelaySensitive => "delay_sensitive",
+            Self::WarmUp => "warm_up",
+            Self::AmbiguousBars => "ambiguous_bars",
+        }
+    }
+}
+
+/// One warning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// What it is about.
+    pub kind: Kind,
+    /// One sentence with the number and the threshold.
+    pub text: String,
+}
+
+impl Warning {
+    pub(crate) fn new(kind: Kind, text: String) -> Self {
+        Self { kind, text }
+    }
+}
+
+/// The warnings that follow from the numbers of one run.
+#[must_use]
+pub fn of_run(trades: usize, days: usize, ambiguous_bars: u64, evidence: &SharpeEvidence) -> Vec<Warning> {
+    let mut found = Vec::new();
+    if trades < TRADES_MIN {
+        let text = format!("{trades} closed trades; averages over fewer than {TRADES_MIN} say little.");
+        found.push(Warning::new(Kind::FewTrades, text));
+    }
+    if days < DAYS_MIN {
+        let text = format!("{days} daily returns; annual numbers from fewer than {DAYS_MIN} say little.");
+        found.push(Warning::new(Kind::ShortHistory, text));
+    }
+    found.extend(evidence.warning());
+    if ambiguous_bars > 0 {
+        let text = format!(
+            "{ambiguous_bars} bars could have hit both a stop and a target; the worse was taken. Finer bars decide it."
+        );
+        found.push(Warning::new(Kind::AmbiguousBars, text));
+    }
+    found
+}

@@ -1,0 +1,312 @@
+//! What may be asked of a backtest: a request is checked here, whoever made it, and comes back complete, every
+//! parameter with its value.
+//!
+//! Deliberately absent: the run itself (the `engine` crate), whether there are data for it (its runner's).
+
+use std::fmt;
+
+use chrono::NaiveDate;
+use contracts::v1::{BacktestKind, BacktestRequest, BacktestSearch, BacktestStrategy, Costs};
+
+use crate::bar::Timeframe;
+use crate::money::{Amount, E9};
+use crate::strategy::{ParameterError, kinds, resolve};
+
+/// Most strategies of a run.
+pub const STRATEGIES_MAX: usize = 16;
+/// Most symbols that are named; a run over all of the source's names none.
+pub const SYMBOLS_MAX: usize = 1_000;
+/// Most runs of a search.
+pub const RUNS_MAX: u32 = 10_000;
+/// Most values of one parameter that a search tries.
+const VALUES_MAX: usize = 1_000;
+/// Longest name of a strategy, and longest symbol.
+const NAME_BYTES_MAX: usize = 40;
+/// Calendars by name; the empty one follows from the data.
+pub const CALENDARS: [&str; 3] = ["XNYS", "24x5", "24x7"];
+/// What a search may try, by name.
+pub const SAMPLERS: [&str; 3] = ["grid", "random", "tpe"];
+
+/// A value that cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// Field of the request.
+    pub field: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What was expected.
+    pub expected: String,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {:?}: expected {}", self.field, self.value, self.expected)
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+fn invalid<T>(
+    field: &'static str,
+    value: impl fmt::Display,
+    expected: impl Into<String>,
+) -> Result<T, Invalid> {
+    Err(Invalid { field, value: value.to_string(), expected: expected.into() })
+}
+
+/// Checks a request and completes it: every strategy has a name and all of its parameters, in the order of the
+/// catalogue, so that two requests that mean the same are the same.
+pub fn complete(mut request: BacktestRequest) -> Result<BacktestRequest, Invalid> {
+    check_strategies(&mut request)?;
+    if request.symbols.len() > SYMBOLS_MAX {
+        return invalid("symbols", request.symbols.len(), format!("at most {SYMBOLS_MAX}"));
+    }
+    for (index, symbol) in request.symbols.iter().enumerate() {
+        check_symbol("symbols", symbol)?;
+        if request.symbols[..index].contains(symbol) {
+            return invalid("symbols", symbol, "each symbol once");
+        }
+    }
+    if request.timeframe.parse::<Timeframe>().is_err() {
+        let names: Vec<_> = Timeframe::ALL.iter().map(|timeframe| timeframe.name()).collect();
+        return invalid("timeframe", &request.timeframe, format!("one of {}", names.join(", ")));
+    }
+    check_range(&request)?;
+    if Amount::from_wire(request.cash.as_ref()).0 <= 0 {
+        return invalid("cash", Amount::from_wire(request.cash.as_ref()), "more than 0");
+    }
+    check_costs(&request.costs.unwrap_or_default())?;
+    if !request.calendar.is_empty() && !CALENDARS.contains(&request.calendar.as_str()) {
+        return invalid("calendar", &request.calendar, format!("one of {}", CALENDARS.join(", ")));
+    }
+    if !request.benchmark.is_empty() {
+        check_symbol("benchmark", &request.benchmark)?;
+    }
+    check_kind(&request)?;
+    Ok(request)
+}
+
+fn check_strategies(request: &mut BacktestRequest) -> Result<(), Invalid> {
+    let count = request.strategies.len();
+    if !(1..=STRATEGIES_MAX).contains(&count) {
+        return invalid("strategies", count, format!("1 to {STRATEGIES_MAX}"));
+    }
+    let mut names: Vec<String> = Vec::with_capacity(count);
+    for strategy in &mut request.strategies {
+        if strategy.name.is_empty() {
+            strategy.name.clone_from(&strategy.kind);
+        }
+        check_strategy(strategy)?;
+        if names.contains(&strategy.name) {
+            return invalid("strategies", &strategy.name, "each name once");
+        }
+        names.push(strategy.name.clone());
+    }
+    Ok(())
+}
+
+fn check_strategy(strategy: &mut BacktestStrategy) -> Result<(), Invalid> {
+    if !kinds().iter().any(|kind| kind.name == strategy.kind) {
+        let known: Vec<_> = kinds().iter().map(|kind| kind.name).collect();
+        return invalid("strategy", &strategy.kind, format!("one of {}", known.join(", ")));
+    }
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if strategy.name.len() > NAME_BYTES_MAX || !strategy.name.bytes().all(plain) {
+        return invalid("name", &strategy.name, "1 to 40 lowercase letters, digits and _");
+    }
+    strategy.parameters = resolve(&strategy.kind, &strategy.parameters).map_err(of_parameter)?;
+    for symbol in &strategy.symbols {
+        check_symbol("symbols", symbol)?;
+    }
+    match &strategy.sizing {
+        Some(sizing) if crate::sizing::text(sizing).is_some() => Ok(()),
+        _ => invalid("sizing", "", crate::sizing::EXPECTED),
+    }
+}
+
+fn of_parameter(error: ParameterError) -> Invalid {
+    match error {
+        ParameterError::UnknownKind { kind, known } => {
+            Invalid { field: "strategy", value: kind, expected: format!("one of {known}") }
+        }
+        ParameterError::Unknown { kind, name, known } => {
+            Invalid { field: "parameters", value: name, expected: format!("of {kind} one of {known}") }
+        }
+        ParameterError::Repeated { name } => {
+            Invalid { field: "parameters", value: name, expected: "each once".to_owned() }
+        }
+        ParameterError::Invalid { name, value, expected } => {
+            Invalid { field: "parameters", value: format!("{name}={value}"), expected }
+        }
+    }
+}
+
+fn check_symbol(field: &'static str, symbol: &str) -> Result<(), Invalid> {
+    let good = (1..=NAME_BYTES_MAX).contains(&symbol.len())
+        && symbol.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+    if good { Ok(()) } else { invalid(field, symbol, "a symbol of 1 to 40 printable characters, no comma") }
+}
+
+fn check_range(request: &BacktestRequest) -> Result<(), Invalid> {
+    let date = |field, text: &str| -> Result<Option<NaiveDate>, Invalid> {
+        match text {
+            "" => Ok(None),
+            text => text.parse().map(Some).or_else(|_| invalid(field, text, "a date, YYYY-MM-DD")),
+        }
+    };
+    let (from, to) = (date("from", &request.from)?, date("to", &request.to)?);
+    if let (Some(from), Some(to)) = (from, to)
+        && to < from
+    {
+        return invalid("to", to, format!("{from} or later"));
+    }
+    Ok(())
+}
+
+fn check_costs(costs: &Costs) -> Result<(), Invalid> {
+    let share = |field, value: i64| match value {
+        0..=E9 => Ok(()),
+        _ => invalid(field, Amount(i128::from(value)), "0 to 1, a share of the traded value"),
+    };
+    share("commission_rate", costs.commission_rate_e9)?;
+    share("slippage", costs.slippage_rate_e9)?;
+    if costs.commission_per_share_e9 < 0 {
+        let value = Amount(i128::from(costs.commission_per_share_e9));
+        return invalid("commission_per_share", value, "0 or more");
+    }
+    let minimum = Amount::from_wire(costs.commission_minimum.as_ref());
+    if minimum.0 < 0 {
+        return invalid("commission_minimum", minimum, "0 or more");
+    }
+    Ok(())
+}
+
+fn check_kind(request: &BacktestRequest) -> Result<(), Invalid> {
+    let (search, folds) = (request.search.as_ref(), request.folds.as_ref());
+    match request.kind() {
+        BacktestKind::Unspecified => invalid("kind", "", "single, sweep or walk_forward"),
+        BacktestKind::Single if search.is_some() => invalid("search", "", "none of a single run"),
+        BacktestKind::Single | BacktestKind::Sweep if folds.is_some() => {
+            invalid("folds", "", "none but of a walk-forward test")
+        }
+        BacktestKind::Single => Ok(()),
+        BacktestKind::Sweep => check_search(request, search),
+        BacktestKind::WalkForward => {
+            check_search(request, search)?;
+            match folds {
+                Some(folds) if folds.in_sample_sessions > 0 && folds.out_of_sample_sessions > 0 => Ok(()),
+                _ => invalid("folds", "", "in-sample and out-of-sample windows of at least one session"),
+            }
+        }
+    }
+}
+
+fn check_search(request: &BacktestRequest, search: Option<&BacktestSearch>) -> Result<(), Invalid> {
+    let Some(search) = search else { return invalid("search", "", "what is to be tried") };
+    if !SAMPLERS.contains(&search.sampler.as_str()) {
+        return invalid("sampler", &search.sampler, format!("one of {}", SAMPLERS.join(", ")));
+    }
+    let grid = search.sampler == "grid";
+    if grid && search.runs != 0 {
+        return invalid("runs", search.runs, "none of a grid, which tries every combination");
+    }
+    if !grid && !(1..=RUNS_MAX).contains(&search.runs) {
+        return invalid("runs", search.runs, format!("1 to {RUNS_MAX}"));
+    }
+    if search.ranges.is_empty() {
+        return invalid("ranges", "", "at least one parameter with its values");
+    }
+    let mut combinations = 1_u64;
+    for range in &search.ranges {
+        let strategy = request.strategies.iter().find(|strategy| strategy.name == range.strategy);
+        let Some(strategy) = strategy else {
+            return invalid("ranges", &range.strategy, "the name of a strategy of the run");
+        };
+        if !strategy.parameters.iter().any(|parameter| parameter.name == range.parameter) {
+            let known: Vec<_> = strategy.parameters.iter().map(|one| one.name.as_str()).collect();
+            return invalid("ranges", &range.parameter, format!("one of {}", known.join(", ")));
+        }
+        if !(1..=VALUES_MAX).contains(&range.values.len()) {
+            return invalid("ranges", range.values.len(), format!("1 to {VALUES_MAX} values"));
+        }
+        combinations = combinations.saturating_mul(range.values.len() as u64);
+    }
+    if grid && combinations > u64::from(RUNS_MAX) {
+        return invalid("ranges", combinations, format!("at most {RUNS_MAX} combinations of a grid"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::v1::{BacktestFolds, BacktestRange, Money, Parameter};
+
+    use super::*;
+
+    fn request() -> BacktestRequest {
+        BacktestRequest {
+            kind: BacktestKind::Single.into(),
+            strategies: vec![BacktestStrategy {
+                kind: "sma_cross".into(),
+                parameters: vec![Parameter { name: "slow".into(), value: "30".into() }],
+                sizing: crate::sizing::parse("fixed:10"),
+                ..BacktestStrategy::default()
+            }],
+            symbols: vec!["SPY".into()],
+            timeframe: "1h".into(),
+            cash: Some(Money { units: 100_000, nanos: 0 }),
+            ..BacktestRequest::default()
+        }
+    }
+
+    #[test]
+    fn what_is_not_stated_is_completed() {
+        let complete = complete(request()).unwrap();
+        let strategy = &complete.strategies[0];
+        let stated: Vec<_> =
+            strategy.parameters.iter().map(|one| format!("{}={}", one.name, one.value)).collect();
+        assert_eq!((strategy.name.as_str(), stated.join(" ")), ("sma_cross", "fast=20 slow=30".to_owned()));
+        // A request that is complete stays as it is.
+        assert_eq!(super::complete(complete.clone()).unwrap(), complete);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let check = |change: &dyn Fn(&mut BacktestRequest), expected: &str| {
+            let mut wrong = request();
+            change(&mut wrong);
+            let error = complete(wrong).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        };
+        check(&|one| one.strategies.clear(), "strategies \"0\": expected 1 to 16");
+        check(&|one| one.strategies[0].kind = "none".into(), "strategy \"none\": expected one of");
+        check(&|one| one.strategies[0].parameters[0].value = "3.5".into(), "parameters \"slow=3.5\"");
+        check(&|one| one.strategies[0].sizing = None, "sizing");
+        check(&|one| one.symbols.push("SPY".into()), "symbols \"SPY\": expected each symbol once");
+        check(&|one| one.timeframe = "2h".into(), "timeframe \"2h\"");
+        check(&|one| (one.from, one.to) = ("2020-01-02".into(), "2019-01-02".into()), "to \"2019-01-02\"");
+        check(&|one| one.from = "yesterday".into(), "from \"yesterday\"");
+        check(&|one| one.cash = None, "cash \"0\"");
+        check(&|one| one.costs = Some(Costs { slippage_rate_e9: -1, ..Costs::default() }), "slippage");
+        check(&|one| one.calendar = "XLON".into(), "calendar \"XLON\": expected one of XNYS");
+        check(&|one| one.kind = BacktestKind::Sweep.into(), "search");
+        check(&|one| one.folds = Some(BacktestFolds::default()), "folds");
+    }
+
+    #[test]
+    fn a_search_tries_parameters_that_there_are() {
+        let range = |parameter: &str| BacktestRange {
+            strategy: "sma_cross".into(),
+            parameter: parameter.into(),
+            values: vec!["5".into(), "10".into()],
+        };
+        let sweep = |ranges| {
+            let search = BacktestSearch { sampler: "grid".into(), ranges, ..BacktestSearch::default() };
+            complete(BacktestRequest { kind: BacktestKind::Sweep.into(), search: Some(search), ..request() })
+        };
+        assert!(sweep(vec![range("fast")]).is_ok());
+        let error = sweep(vec![range("speed")]).unwrap_err().to_string();
+        assert_eq!(error, "ranges \"speed\": expected one of fast, slow");
+        assert!(sweep(vec![range("fast"); 14]).unwrap_err().to_string().starts_with("ranges \"16384\""));
+    }
+}

@@ -1,0 +1,182 @@
+//! What a run is of: one account, its strategies, a calendar.
+
+use contracts::v1::event::Body;
+use contracts::v1::{
+    AccountConfigured, AccountEntry, Costs, EntryKind, Event, Parameter, RiskLimits, Sizing, StrategyEnabled,
+    StrategyMode, StrategyRegistered,
+};
+use contracts::{event_id, to_timestamp};
+use domain::bar::Timeframe;
+use domain::book::{Book, FoldError};
+use domain::calendar::Calendar;
+use domain::money::Amount;
+use domain::series::MarketData;
+use domain::strategy::{ParameterError, resolve};
+
+/// The account that a run trades on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// Name, part of the ids and bodies of events.
+    pub name: String,
+    /// Cash at the start.
+    pub cash: Amount,
+    /// What risk holds signals against; [`unlimited`] for buying power alone.
+    pub limits: RiskLimits,
+    /// Commission and slippage.
+    pub costs: Costs,
+}
+
+/// One strategy of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StrategyConfig {
+    /// Name, part of the ids and bodies of events; unique.
+    pub name: String,
+    /// Built-in kind.
+    pub kind: String,
+    /// Parameters; what is not stated has its default.
+    pub parameters: Vec<Parameter>,
+    /// Symbols that it trades; empty for all.
+    pub symbols: Vec<String>,
+    /// Timeframe that it reads; all when absent.
+    pub timeframe: Option<Timeframe>,
+    /// How its entries are sized.
+    pub sizing: Sizing,
+    /// What becomes of its signals.
+    pub mode: StrategyMode,
+}
+
+/// What a run is of, apart from its data.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The account.
+    pub account: Account,
+    /// Strategies; each name once.
+    pub strategies: Vec<StrategyConfig>,
+    /// When the market is open.
+    pub calendar: &'static Calendar,
+    /// Close what is open at the last close, as trades alone: no order is made for it.
+    pub finalize: bool,
+    /// Bars that close before this time, as many as the strategies want, warm them up and trade nothing.
+    pub from_ns: Option<i64>,
+    /// Bars that close at this time or later are left out.
+    pub until_ns: Option<i64>,
+}
+
+/// A configuration that cannot be run.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ConfigError {
+    /// There is no strategy.
+    #[error("no strategy, expected at least one")]
+    NoStrategy,
+    /// A name occurs twice.
+    #[error("strategy {0:?} is named twice, expected each name once")]
+    Repeated(String),
+    /// A strategy cannot be built.
+    #[error("strategy {name}: {source}")]
+    Strategy {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: ParameterError,
+    },
+    /// The account cannot start.
+    #[error("account: {0}")]
+    Account(#[from] FoldError),
+}
+
+/// Limits that deny nothing but what the account cannot pay for.
+#[must_use]
+pub fn unlimited(allow_short: bool) -> RiskLimits {
+    RiskLimits {
+        max_position_fraction_e9: i64::MAX,
+        max_exposure_fraction_e9: i64::MAX,
+        max_order_value: Some(contracts::v1::Money { units: i64::MAX, nanos: 0 }),
+        max_daily_loss_fraction_e9: i64::MAX,
+        price_collar_fraction_e9: i64::MAX,
+        max_price_age_ms: i64::MAX,
+        allow_short,
+        ..RiskLimits::default()
+    }
+}
+
+impl Config {
+    /// The book before the first instant: the same events as a tape states before its first one.
+    pub(crate) fn book(&self, data: &MarketData) -> Result<Book, ConfigError> {
+        let first = data.series.iter().filter_map(|series| series.close_ns.values().first().copied()).min();
+        let at_ns = self.from_ns.or(first).unwrap_or_default();
+        if self.strategies.is_empty() {
+            return Err(ConfigError::NoStrategy);
+        }
+        let mut book = Book::default();
+        for (sequence, (cause, body)) in (1..).zip(self.statements()?) {
+            let event = Event {
+                id: event_id(&cause, "config", 0),
+                event_time: Some(to_timestamp(at_ns)),
+                source: "config".to_owned(),
+                body: Some(body),
+                ..Event::default()
+            };
+            book.apply(sequence, &event)?;
+        }
+        Ok(book)
+    }
+
+    fn statements(&self) -> Result<Vec<(String, Body)>, ConfigError> {
+        let account = &self.account;
+        let mut statements = vec![
+            (
+                format!("account/{}/1", account.name),
+                Body::AccountConfigured(AccountConfigured {
+                    account: account.name.clone(),
+                    version: 1,
+                    broker: crate::run::BROKER.to_owned(),
+                    limits: Some(account.limits),
+                    costs: Some(account.costs),
+                    actor: "config".to_owned(),
+                    reason: String::new(),
+                }),
+            ),
+            (
+                format!("deposit/{}", account.name),
+                Body::AccountEntry(AccountEntry {
+                    account: account.name.clone(),
+                    kind: EntryKind::Deposit.into(),
+                    amount: account.cash.to_wire(),
+                    ..AccountEntry::default()
+                }),
+            ),
+        ];
+        for (index, strategy) in self.strategies.iter().enumerate() {
+            let name = &strategy.name;
+            if self.strategies[..index].iter().any(|earlier| earlier.name == *name) {
+                return Err(ConfigError::Repeated(name.clone()));
+            }
+            let parameters = resolve(&strategy.kind, &strategy.parameters)
+                .map_err(|source| ConfigError::Strategy { name: name.clone(), source })?;
+            statements.push((
+                format!("strategy/{name}/0"),
+                Body::StrategyRegistered(StrategyRegistered {
+                    strategy: name.clone(),
+                    kind: strategy.kind.clone(),
+                    parameters,
+                    symbols: strategy.symbols.clone(),
+                    timeframe: strategy.timeframe.map_or("", Timeframe::name).to_owned(),
+                    sizing: Some(strategy.sizing),
+                    account: account.name.clone(),
+                    actor: "config".to_owned(),
+                    ..StrategyRegistered::default()
+                }),
+            ));
+            statements.push((
+                format!("enable/{name}"),
+                Body::StrategyEnabled(StrategyEnabled {
+                    strategy: name.clone(),
+                    mode: strategy.mode.into(),
+                    actor: "config".to_owned(),
+                }),
+            ));
+        }
+        Ok(statements)
+    }
+}

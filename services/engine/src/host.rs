@@ -1,0 +1,113 @@
+//! One running strategy: its state machine, the series that it reads and what it holds of them.
+
+use contracts::v1;
+use contracts::v1::Origin;
+use domain::bar::Bar;
+use domain::corporate_action::Effect;
+use domain::money::Quantity;
+use domain::series::{BarSeries, DatedAction, MarketData};
+use domain::strategy::{BarInput, Slots, Strategy, Wish, build};
+
+use crate::config::{ConfigError, StrategyConfig};
+
+/// A running strategy.
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub name: String,
+    strategy: Box<dyn Strategy>,
+    slots: Slots,
+    /// Whether it reads a series.
+    reads: Vec<bool>,
+    /// Slot of a series, once a bar of it came.
+    slot_of: Vec<Option<usize>>,
+    /// Shares held, by series; the same number in every timeframe of a symbol.
+    held: Vec<Quantity>,
+}
+
+impl Host {
+    pub fn new(config: &StrategyConfig, data: &MarketData) -> Result<Self, ConfigError> {
+        let failed = |source| ConfigError::Strategy { name: config.name.clone(), source };
+        let reads = |series: &BarSeries| {
+            let symbol = config.symbols.is_empty() || config.symbols.iter().any(|s| **s == *series.symbol);
+            symbol && config.timeframe.is_none_or(|timeframe| timeframe == series.timeframe)
+        };
+        Ok(Self {
+            name: config.name.clone(),
+            strategy: build(&config.kind, &config.parameters).map_err(failed)?,
+            slots: Slots::default(),
+            reads: data.series.iter().map(reads).collect(),
+            slot_of: vec![None; data.series.len()],
+            held: vec![Quantity::ZERO; data.series.len()],
+        })
+    }
+
+    /// Bars per series that it wants before it decides.
+    pub fn warm_up_bars(&self) -> usize {
+        self.strategy.warm_up_bars()
+    }
+
+    /// Notes what it holds of a symbol.
+    pub fn hold(&mut self, data: &MarketData, symbol: &str, quantity: Quantity) {
+        for (series, held) in data.series.iter().zip(&mut self.held) {
+            if *series.symbol == *symbol {
+                *held = quantity;
+            }
+        }
+    }
+
+    /// Takes a closed bar; what it wishes is added to `wishes`. A bar that only warms up answers nothing.
+    pub fn on_bar(
+        &mut self,
+        index: usize,
+        series: &BarSeries,
+        bar: &Bar,
+        live: bool,
+        wishes: &mut Vec<Wish>,
+    ) {
+        if !self.reads[index] {
+            return;
+        }
+        let slots = &mut self.slots;
+        let slot = *self.slot_of[index].get_or_insert_with(|| slots.slot(&series.symbol, series.timeframe));
+        let input = BarInput {
+            slot,
+            symbol: &series.symbol,
+            timeframe: series.timeframe,
+            bar,
+            position: self.held[index],
+        };
+        if live { self.strategy.on_bar(&input, wishes) } else { self.strategy.warm(&input) }
+    }
+
+    /// Takes one of its own fills.
+    pub fn on_fill(&mut self, fill: &v1::Fill, wishes: &mut Vec<Wish>) {
+        self.strategy.on_fill(fill, wishes);
+    }
+
+    /// Takes a corporate action.
+    pub fn on_action(&mut self, action: &DatedAction, wishes: &mut Vec<Wish>) {
+        let wire = wire(action);
+        for slot in self.slots.of_symbol(&action.symbol).collect::<Vec<_>>() {
+            self.strategy.on_action(slot, &wire, wishes);
+        }
+    }
+
+    /// The body of the signal of a wish.
+    pub fn signal(&self, wish: &Wish) -> v1::Signal {
+        wish.to_signal(&self.name, |slot| self.slots.symbol(slot))
+    }
+}
+
+fn wire(dated: &DatedAction) -> v1::CorporateAction {
+    let (kind, value_e9) = match dated.action.effect {
+        Effect::Split(ratio) => (v1::ActionKind::Split, ratio.to_e9().unwrap_or_default()),
+        Effect::Dividend(per_share) => (v1::ActionKind::Dividend, per_share.0),
+    };
+    v1::CorporateAction {
+        symbol: dated.symbol.to_string(),
+        ex_date: dated.action.ex_date.to_string(),
+        kind: kind.into(),
+        value_e9,
+        origin: Origin::Rehearsal.into(),
+    }
+}

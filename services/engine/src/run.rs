@@ -1,0 +1,551 @@
+//! The loop over instants.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use contracts::v1::event::Body;
+use contracts::v1::{Basis, Event, Signal, Verdict};
+use contracts::{StreamError, bar_id, chain_id, to_timestamp};
+use domain::bar::Bar;
+use domain::book::{Book, FoldError, MarkError, Prices, mark, starts_session};
+use domain::calendar::{Calendar, OutOfRange, Session};
+use domain::matching::{CostTable, Matcher, WorkingOrder, commission};
+use domain::money::{Amount, Price, Quantity};
+use domain::order::{BrokerReport, OrderState, Rejection, decide, signed};
+use domain::performance::{EquityRow, Trade};
+use domain::risk::{self, Rule};
+use domain::series::MarketData;
+use domain::strategy::Wish;
+
+use crate::config::{Config, ConfigError};
+use crate::host::Host;
+use crate::ledger::{Dealt, Lots};
+use crate::outcome::{Counts, Outcome};
+use crate::recorder::Recorder;
+use crate::walk::{Step, Walk, Window, session_range};
+
+/// Name of the broker that matches orders against bars.
+pub(crate) const BROKER: &str = "simulated";
+/// Bars between two looks at the control.
+const CONTROL_EVERY: u64 = 16_384;
+
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bars walked.
+    pub bars: u64,
+    /// Bars in all.
+    pub total: u64,
+    /// The instant, UTC nanoseconds.
+    pub instant_ns: i64,
+    /// Equity as of the last mark.
+    pub equity: Amount,
+}
+
+/// Watches a run and may end it.
+pub trait Control {
+    /// Looks at where the run is; a break ends it.
+    fn progress(&mut self, progress: &Progress) -> ControlFlow<()>;
+}
+
+/// Lets a run go on to its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Uncontrolled;
+
+impl Control for Uncontrolled {
+    fn progress(&mut self, _progress: &Progress) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+impl<Look: FnMut(&Progress) -> ControlFlow<()>> Control for Look {
+    fn progress(&mut self, progress: &Progress) -> ControlFlow<()> {
+        self(progress)
+    }
+}
+
+/// Why a run has no outcome.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// The configuration cannot be run.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data lie outside of the calendar.
+    #[error(transparent)]
+    Calendar(#[from] OutOfRange),
+    /// An event contradicts the book.
+    #[error("at {event_ns}: {source}")]
+    Fold {
+        /// The instant.
+        event_ns: i64,
+        /// Why.
+        #[source]
+        source: FoldError,
+    },
+    /// An order cannot take what became of it.
+    #[error(transparent)]
+    Order(#[from] Rejection),
+    /// The account cannot be valued.
+    #[error(transparent)]
+    Mark(#[from] MarkError),
+    /// The events cannot be hashed.
+    #[error(transparent)]
+    Chain(#[from] StreamError),
+    /// The control ended the run.
+    #[error("the run was cancelled")]
+    Cancelled,
+}
+
+/// Runs `config` over `data`.
+pub fn run<R: Recorder>(
+    config: &Config,
+    data: &MarketData,
+    recorder: &mut R,
+    control: &mut impl Control,
+) -> Result<Outcome, Error> {
+    let sessions = session_range(config.calendar, data)?;
+    let mut run = Run::new(config, data, recorder)?;
+    let warm_up = run.hosts.iter().map(Host::warm_up_bars).max().unwrap_or_default();
+    let window = Window { from_ns: config.from_ns, until_ns: config.until_ns, warm_up };
+    let mut walk = Walk::new(data, sessions, window);
+    let (total, mut next_look) = (walk.total(), CONTROL_EVERY);
+    while let Some(step) = walk.next() {
+        run.instant(&step, &walk)?;
+        let bars = run.counts.bars;
+        if bars >= next_look {
+            next_look = bars + CONTROL_EVERY;
+            let progress = Progress { bars, total, instant_ns: step.ns, equity: run.equity };
+            if control.progress(&progress).is_break() {
+                return Err(Error::Cancelled);
+            }
+        }
+    }
+    Ok(run.finish())
+}
+
+/// A signal of the present instant.
+struct Pending {
+    id: String,
+    correlation_id: String,
+    causation_id: String,
+    signal: Signal,
+}
+
+/// Everything that changes during a run.
+pub(crate) struct Run<'run, R> {
+    pub(crate) config: &'run Config,
+    pub(crate) data: &'run MarketData,
+    pub(crate) recorder: &'run mut R,
+    pub(crate) book: Book,
+    sequence: u64,
+    pub(crate) prices: Prices,
+    pub(crate) matcher: Matcher,
+    costs: CostTable,
+    /// Slot of a series at the matcher.
+    slots: Vec<usize>,
+    hosts: Vec<Host>,
+    lots: BTreeMap<(String, String), Lots>,
+    trades: Vec<Trade>,
+    equity_rows: Vec<EquityRow>,
+    pub(crate) counts: Counts,
+    equity: Amount,
+    slippage: Amount,
+    turnover: Amount,
+    /// Commissions of closing what was open at the end.
+    closing: Amount,
+    last_mark_ns: Option<i64>,
+    pending: Vec<Pending>,
+    wishes: Vec<Wish>,
+}
+
+impl<'run, R: Recorder> Run<'run, R> {
+    fn new(config: &'run Config, data: &'run MarketData, recorder: &'run mut R) -> Result<Self, Error> {
+        let book = config.book(data)?;
+        let mut strategies: Vec<_> = config.strategies.iter().collect();
+        strategies.sort_by(|left, right| left.name.cmp(&right.name));
+        let hosts: Result<Vec<_>, _> = strategies.into_iter().map(|one| Host::new(one, data)).collect();
+        let mut matcher = Matcher::default();
+        let slots = data.series.iter().map(|series| matcher.slot(&series.symbol)).collect();
+        let mut costs = CostTable::default();
+        costs.set(&config.account.name, config.account.costs);
+        Ok(Self {
+            config,
+            data,
+            recorder,
+            sequence: book.sequence(),
+            book,
+            prices: Prices::default(),
+            matcher,
+            costs,
+            slots,
+            hosts: hosts?,
+            lots: BTreeMap::new(),
+            trades: Vec::new(),
+            equity_rows: Vec::new(),
+            counts: Counts::default(),
+            equity: config.account.cash,
+            slippage: Amount::ZERO,
+            turnover: Amount::ZERO,
+            closing: Amount::ZERO,
+            last_mark_ns: None,
+            pending: Vec::new(),
+            wishes: Vec::new(),
+        })
+    }
+
+    fn instant(&mut self, step: &Step<'_>, walk: &Walk<'_>) -> Result<(), Error> {
+        let live = self.config.from_ns.is_none_or(|from| step.ns >= from);
+        for action in step.actions {
+            self.corporate_action(action)?;
+        }
+        self.cash_in_lieu(walk)?;
+        self.match_bars(walk)?;
+        if let Some(session) = step.closed {
+            self.session_closed(&session, step.ns)?;
+        }
+        if live {
+            self.mark(step.ns, !walk.bars.is_empty())?;
+        }
+        for action in step.actions {
+            for host in 0..self.hosts.len() {
+                self.hosts[host].on_action(action, &mut self.wishes);
+                self.collect(host, &action.event_id, live);
+            }
+        }
+        for &(index, row) in &walk.bars {
+            let (series, bar) = (&self.data.series[index], walk.rows[index].bar(row));
+            for host in 0..self.hosts.len() {
+                self.hosts[host].on_bar(index, series, &bar, live, &mut self.wishes);
+                if !self.wishes.is_empty() {
+                    let timeframe = series.timeframe.name();
+                    let cause = bar_id(&series.source, &series.symbol, timeframe, bar.close_ns);
+                    self.collect(host, &cause, live);
+                }
+            }
+        }
+        self.decide(step.ns)?;
+        self.counts.instants += 1;
+        self.counts.bars += walk.bars.len() as u64;
+        self.recorder.end_instant()?;
+        Ok(())
+    }
+
+    /// Makes signals of the wishes that `cause` made a strategy have.
+    fn collect(&mut self, host: usize, cause: &str, live: bool) {
+        if !live {
+            self.wishes.clear();
+        }
+        for (index, wish) in (0u32..).zip(self.wishes.drain(..)) {
+            let host = &self.hosts[host];
+            self.pending.push(Pending {
+                id: chain_id::signal(cause, &host.name, index),
+                correlation_id: cause.to_owned(),
+                causation_id: cause.to_owned(),
+                signal: host.signal(&wish),
+            });
+        }
+    }
+
+    /// Trades the instant's bars, then folds the fills.
+    fn match_bars(&mut self, walk: &Walk<'_>) -> Result<(), Error> {
+        let mut reports = Vec::new();
+        let mut session = None;
+        for &(index, row) in &walk.bars {
+            let series = &self.data.series[index];
+            let bar = walk.rows[index].bar(row);
+            self.prices.observe(&series.symbol, bar.close, bar.close_ns);
+            session = session_of(self.config.calendar, session, &bar);
+            let mut matches = Vec::new();
+            loop {
+                let slot = self.slots[index];
+                let outcome = self.matcher.on_bar(slot, &bar, session.as_ref(), &self.costs, &mut matches);
+                let filled = matches.drain(..).map(|one| (one.order_id, BrokerReport::Filled(one.execution)));
+                reports.extend(filled);
+                let Err(error) = outcome else { break };
+                let reason = error.to_string();
+                self.matcher.remove(&error.order_id);
+                reports.push((error.order_id, BrokerReport::Cancelled { reason }));
+            }
+        }
+        let Some(&(index, row)) = walk.bars.first() else { return Ok(()) };
+        let event_ns = walk.rows[index].close_ns[row];
+        for (order_id, report) in reports {
+            self.report(&order_id, &report, event_ns)?;
+        }
+        Ok(())
+    }
+
+    fn session_closed(&mut self, session: &Session, event_ns: i64) -> Result<(), Error> {
+        for expiry in self.matcher.on_session_closed(session.close_ns) {
+            self.report(&expiry.order_id, &BrokerReport::Expired { reason: expiry.reason }, event_ns)?;
+        }
+        Ok(())
+    }
+
+    /// Folds what the broker says of an order.
+    fn report(&mut self, order_id: &str, report: &BrokerReport, event_ns: i64) -> Result<(), Error> {
+        let Some(order) = self.book.order(order_id) else { return Ok(()) };
+        let Some(body) = decide::report(order, report)? else { return Ok(()) };
+        let submitted = submitted_id(order);
+        let id = match report {
+            BrokerReport::Filled(execution) => chain_id::fill(&submitted, &execution.execution_id),
+            BrokerReport::Accepted { .. } => chain_id::order_event(&submitted, "accepted"),
+            BrokerReport::Rejected { .. } => chain_id::order_event(&submitted, "rejected"),
+            BrokerReport::Cancelled { .. } => chain_id::order_event(&submitted, "cancelled"),
+            BrokerReport::Expired { .. } => chain_id::order_event(&submitted, "expired"),
+            BrokerReport::CancelRejected { .. } => chain_id::order_event(&submitted, "cancel_rejected"),
+            BrokerReport::Suspended { .. } => chain_id::order_event(&submitted, "suspended"),
+        };
+        let correlation_id = order.correlation_id.clone();
+        match report {
+            BrokerReport::Cancelled { .. } => self.counts.cancelled += 1,
+            BrokerReport::Expired { .. } => self.counts.expired += 1,
+            BrokerReport::Rejected { .. } => self.counts.rejected += 1,
+            _ => {}
+        }
+        let event = self.event(id, event_ns, "execution", &submitted, &correlation_id, body);
+        self.apply(&event, event_ns)?;
+        if let Some(Body::Fill(fill)) = &event.body {
+            self.filled(fill, &event.id, &correlation_id);
+        }
+        Ok(())
+    }
+
+    /// What a fill means beyond the book: a deal of the ledger, news for its strategy.
+    fn filled(&mut self, fill: &contracts::v1::Fill, id: &str, correlation_id: &str) {
+        let quantity = Quantity(fill.quantity_e9);
+        self.counts.fills += 1;
+        self.turnover.0 += Amount::notional(Price(fill.price_e9), quantity).0;
+        self.slippage.0 += Amount::notional(Price(fill.slippage_e9), quantity).0;
+        let time_ns = fill.executed_at.as_ref().and_then(contracts::from_timestamp).unwrap_or_default();
+        let dealt = Dealt {
+            quantity: signed(fill.side(), quantity),
+            price: Price(fill.price_e9),
+            commission: Amount::from_wire(fill.commission.as_ref()),
+            time_ns,
+        };
+        self.deal(&fill.strategy, &fill.symbol, dealt);
+        self.hold(&fill.strategy, &fill.symbol);
+        let Some(host) = self.hosts.iter().position(|host| host.name == fill.strategy) else { return };
+        self.hosts[host].on_fill(fill, &mut self.wishes);
+        for (index, wish) in (0u32..).zip(self.wishes.drain(..)) {
+            let host = &self.hosts[host];
+            self.pending.push(Pending {
+                id: chain_id::signal(id, &host.name, index),
+                correlation_id: correlation_id.to_owned(),
+                causation_id: id.to_owned(),
+                signal: host.signal(&wish),
+            });
+        }
+    }
+
+    pub(crate) fn deal(&mut self, strategy: &str, symbol: &str, dealt: Dealt) {
+        let key = (strategy.to_owned(), symbol.to_owned());
+        let lots =
+            self.lots.entry(key).or_insert_with(|| Lots::new(&Arc::from(strategy), &Arc::from(symbol)));
+        lots.deal(dealt, &mut self.trades);
+    }
+
+    /// Lots of a position, where there are any.
+    pub(crate) fn lots(&mut self, strategy: &str, symbol: &str) -> Option<&mut Lots> {
+        self.lots.get_mut(&(strategy.to_owned(), symbol.to_owned()))
+    }
+
+    /// Tells a strategy's host what it holds.
+    pub(crate) fn hold(&mut self, strategy: &str, symbol: &str) {
+        let held = self.book.position(&self.config.account.name, strategy, symbol);
+        let held = held.map_or(Quantity::ZERO, |position| position.quantity);
+        for host in self.hosts.iter_mut().filter(|host| host.name == strategy) {
+            host.hold(self.data, symbol, held);
+        }
+    }
+
+    fn mark(&mut self, event_ns: i64, row: bool) -> Result<(), Error> {
+        let account = &self.config.account.name;
+        let starts = starts_session(self.config.calendar, self.last_mark_ns, event_ns);
+        let body = mark(&self.book, account, &self.prices, starts)?;
+        let amount = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref());
+        self.equity = amount(&body.equity);
+        if row {
+            let (equity, cash) = (self.equity, amount(&body.cash));
+            self.equity_rows.push(EquityRow {
+                time_ns: event_ns,
+                equity,
+                cash,
+                exposure: amount(&body.gross_exposure),
+            });
+        }
+        self.last_mark_ns = Some(event_ns);
+        let id = if R::ACCOUNT { chain_id::mark(account, event_ns) } else { String::new() };
+        let event = self.event(id, event_ns, "execution", "", "", Body::AccountMarked(body));
+        self.apply(&event, event_ns)
+    }
+
+    /// Decides the instant's signals, then submits what was approved.
+    fn decide(&mut self, event_ns: i64) -> Result<(), Error> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.sort_by_cached_key(|one| place(&one.signal));
+        for one in &pending {
+            if R::CHAIN {
+                let body = Body::Signal(one.signal.clone());
+                let (source, cause) = (&one.signal.strategy, &one.causation_id);
+                let event = self.event(one.id.clone(), event_ns, source, cause, &one.correlation_id, body);
+                self.recorder.event(&event);
+            }
+        }
+        let mut approved = Vec::new();
+        for one in pending {
+            self.counts.signals += 1;
+            approved.extend(self.judge(&one, event_ns)?);
+        }
+        for order_id in &approved {
+            self.submit(order_id, event_ns)?;
+        }
+        Ok(())
+    }
+
+    fn judge(&mut self, pending: &Pending, event_ns: i64) -> Result<Vec<String>, Error> {
+        let config = self.config;
+        let (signal, account) = (&pending.signal, &config.account.name);
+        let view = risk::view(&self.book, &self.prices, config.calendar, signal, event_ns, account);
+        let decision = risk::decide(&pending.id, signal, &view);
+        match decision.verdict() {
+            Verdict::Approved => self.counts.approved += 1,
+            Verdict::Shadowed => self.counts.shadowed += 1,
+            Verdict::Denied | Verdict::Unspecified => {
+                let rule = Rule::ALL.into_iter().find(|rule| rule.name() == decision.rule);
+                *self.counts.denied.entry(rule.unwrap_or(Rule::InvalidSignal)).or_default() += 1;
+            }
+        }
+        let orders = decision.orders.iter().map(|order| order.order_id.clone()).collect();
+        let id = chain_id::decision(&pending.id);
+        let body = Body::RiskDecision(decision);
+        let event = self.event(id, event_ns, "risk", &pending.id, &pending.correlation_id, body);
+        self.apply(&event, event_ns)?;
+        Ok(orders)
+    }
+
+    fn submit(&mut self, order_id: &str, event_ns: i64) -> Result<(), Error> {
+        let Some(order) = self.book.order(order_id) else { return Ok(()) };
+        let Some(body) = decide::submit(order, BROKER)? else { return Ok(()) };
+        let (id, decision, correlation) =
+            (submitted_id(order), order.decision_id.clone(), order.correlation_id.clone());
+        let spec = order.spec.clone();
+        let event = self.event(id, event_ns, "execution", &decision, &correlation, body);
+        self.apply(&event, event_ns)?;
+        self.counts.orders += 1;
+        let report = match WorkingOrder::new(&spec, event_ns) {
+            Ok(working) => {
+                self.matcher.accept(working);
+                BrokerReport::Accepted { broker_order_id: format!("sim-{order_id}") }
+            }
+            Err(unsupported) => BrokerReport::Rejected { reason: unsupported.to_string() },
+        };
+        self.report(order_id, &report, event_ns)
+    }
+
+    /// Folds an event and hands it to the recorder, where it is wanted.
+    pub(crate) fn apply(&mut self, event: &Event, event_ns: i64) -> Result<(), Error> {
+        self.sequence += 1;
+        let folded = self.book.apply(self.sequence, event);
+        folded.map_err(|source| Error::Fold { event_ns, source })?;
+        let account = matches!(event.body, Some(Body::AccountMarked(_) | Body::AccountEntry(_)));
+        if if account { R::ACCOUNT } else { R::CHAIN } {
+            self.recorder.event(event);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn event(
+        &self,
+        id: String,
+        event_ns: i64,
+        source: &str,
+        causation_id: &str,
+        correlation_id: &str,
+        body: Body,
+    ) -> Event {
+        let basis = if R::ACCOUNT {
+            vec![Basis { stream: contracts::stream::TRADING.to_owned(), sequence: self.sequence }]
+        } else {
+            Vec::new()
+        };
+        Event {
+            id,
+            event_time: Some(to_timestamp(event_ns)),
+            source: source.to_owned(),
+            correlation_id: correlation_id.to_owned(),
+            causation_id: causation_id.to_owned(),
+            basis,
+            body: Some(body),
+            ..Event::default()
+        }
+    }
+
+    fn finish(mut self) -> Outcome {
+        if self.config.finalize {
+            self.finalize();
+        }
+        let last = |symbol: &str| self.prices.get(symbol).map_or(Price::ZERO, |known| known.price);
+        let open = self.lots.iter().flat_map(|((_, symbol), lots)| lots.open(last(symbol))).collect();
+        let row = self.book.account(&self.config.account.name);
+        Outcome {
+            trades: self.trades,
+            open,
+            equity: self.equity_rows,
+            counts: self.counts,
+            initial_cash: self.config.account.cash,
+            fees: Amount(row.map_or(Amount::ZERO, |row| row.fees).0 + self.closing.0),
+            dividends: row.map_or(Amount::ZERO, |row| row.dividends),
+            slippage: self.slippage,
+            turnover: self.turnover,
+            chain_hash: self.recorder.chain_hash(),
+        }
+    }
+
+    /// Ends what is open at the last close, at the commission of an ordinary fill, as trades and in the last row
+    /// of the equity; no order is made for it.
+    fn finalize(&mut self) {
+        let positions: Vec<_> = self.book.positions_of(&self.config.account.name).cloned().collect();
+        for position in positions.into_iter().filter(|position| position.quantity != Quantity::ZERO) {
+            let key = &position.key;
+            let Some(known) = self.prices.get(&key.symbol) else { continue };
+            let shares = position.quantity.abs();
+            let commission = commission(self.config.account.costs, known.price, shares).unwrap_or_default();
+            let dealt = Dealt {
+                quantity: Quantity(position.quantity.0.saturating_neg()),
+                price: known.price,
+                commission,
+                time_ns: known.time_ns,
+            };
+            self.deal(&key.strategy, &key.symbol, dealt);
+            self.closing.0 += commission.0;
+        }
+        if let Some(row) = self.equity_rows.last_mut() {
+            row.equity.0 -= self.closing.0;
+            (row.cash, row.exposure) = (row.equity, Amount::ZERO);
+        }
+    }
+}
+
+/// Place of a signal among those of its instant.
+fn place(signal: &Signal) -> (String, Vec<String>) {
+    (signal.strategy.clone(), signal.legs.iter().map(|leg| leg.symbol.clone()).collect())
+}
+
+/// Id of the event that submits `order`.
+pub(crate) fn submitted_id(order: &OrderState) -> String {
+    let cause = if order.decision_id.is_empty() { order.id() } else { &order.decision_id };
+    chain_id::submitted(cause, order.spec.leg)
+}
+
+/// The regular session that a bar overlaps, most often the one of the bar before it.
+fn session_of(calendar: &Calendar, before: Option<Session>, bar: &Bar) -> Option<Session> {
+    let known = before.filter(|session| session.overlaps(bar.start_ns, bar.close_ns));
+    // Nothing trades when it is not known whether the market was open.
+    known.or_else(|| calendar.overlapping(bar.start_ns, bar.close_ns).ok().flatten())
+}
