@@ -5,9 +5,11 @@
 mod book;
 mod book_properties;
 mod matching;
+mod matching_types;
 mod order;
 mod risk;
 mod risk_properties;
+mod risk_targets;
 mod sizing;
 mod strategy;
 mod support;
