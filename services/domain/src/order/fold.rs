@@ -3,6 +3,7 @@
 //! The tape is the truth, so an event that comes at an odd moment (an acceptance after the fill, a fill
 //! after the cancel) is folded for what it says. Refused is only what cannot be true.
 
+use contracts::from_timestamp;
 use contracts::v1::event::Body;
 use contracts::v1::{Fill, OrderAdjusted, OrderReplaced, OrderSubmitted};
 
@@ -70,10 +71,21 @@ impl OrderState {
                 }
             }
             Body::OrderAdjusted(event) => self.adjusted(event)?,
+            Body::OrderTriggered(event) => {
+                let at_ns = event.triggered_at.as_ref().and_then(from_timestamp).unwrap_or(event_ns);
+                self.triggered_ns.get_or_insert(at_ns);
+            }
+            Body::OrderTrailed(event) => {
+                self.extreme = Some(Price(event.extreme_price_e9));
+                self.spec.stop_price_e9 = Some(event.stop_price_e9);
+            }
             Body::Fill(fill) => self.fill(fill, event_ns)?,
             // A replacement asked for or refused leaves the terms as they are.
             Body::OrderReplaceRequested(_) | Body::OrderReplaceRejected(_) => {}
             _ => return Ok(()),
+        }
+        if matches!(body, Body::Fill(_) | Body::OrderTriggered(_) | Body::OrderTrailed(_)) {
+            self.worked_ns = Some(event_ns);
         }
         self.last_sequence = sequence;
         self.updated_ns = event_ns;
@@ -119,7 +131,11 @@ impl OrderState {
         };
         let filled = scale(self.filled.0, new, old, "filled")?;
         let reference = scale(self.reference_price.0, old, new, "reference_price")?;
+        let tradable = self.tradable.map(|tradable| scale(tradable.0, new, old, "tradable")).transpose()?;
         self.filled = Quantity(filled.min(new));
+        self.tradable = tradable.map(|tradable| Quantity(tradable).whole());
+        self.spec.trail_price_e9 = event.trail_price_e9.or(self.spec.trail_price_e9);
+        self.extreme = event.extreme_price_e9.map(Price).or(self.extreme);
         self.reference_price = Price(reference);
         self.adjusted_by.clone_from(&event.action_id);
         self.spec.quantity_e9 = new;
@@ -149,6 +165,9 @@ impl OrderState {
             .checked_add(Amount::from_wire(fill.commission.as_ref()))
             .ok_or_else(|| overflow("commission"))?;
         self.filled = self.filled.checked_add(quantity).ok_or_else(|| overflow("filled"))?;
+        if let Some(tradable) = self.tradable.as_mut() {
+            tradable.0 = tradable.0.saturating_sub(quantity.0);
+        }
         self.filled_value = filled_value;
         self.commission = commission;
         self.fills = self.fills.max(fill.number);
