@@ -1,3 +1,7 @@
 //! Research on the tape: backtests as recorded runs, replays, parity and forks.
 //!
 //! Deliberately absent: the engine itself (`engine`), reports (`analytics`), pages.
+
+pub mod measure;
+pub mod plan;
+pub mod tables;

@@ -80,6 +80,11 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
         Command::Up(options) => command::up::run(global, &options, output).await,
         Command::Rehearse(options) => command::rehearse::run(global, &options, output).await,
         Command::Run(options) => command::run::run(global, &options, output).await,
+        Command::Backtest(options) => command::backtest::run(global, &options, output).await,
+        Command::Sweep(options) => command::backtest::search::sweep(global, &options, output).await,
+        Command::WalkForward(options) => {
+            command::backtest::search::walk_forward(global, &options, output).await
+        }
         Command::Import(options) => command::import::run(global, &options, output).await,
         other => {
             let started = Instant::now();
