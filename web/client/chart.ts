@@ -4,6 +4,7 @@
 import { AreaSeries, ColorType, TickMarkType, createChart } from "lightweight-charts";
 import type { IChartApi, ISeriesApi, UTCTimestamp } from "lightweight-charts";
 import { startCandles } from "./candles";
+import { startLines } from "./lines";
 import { act, frame, token } from "./chart-frame";
 import { formatInstant } from "./zone";
 
@@ -143,3 +144,4 @@ class EquityChart {
 
 startCharts();
 startCandles();
+startLines();

@@ -13,6 +13,7 @@ use crate::health::Freshness;
 use crate::history::Histories;
 use crate::live::Hub;
 use crate::pages::Rates;
+use crate::progress::Runs;
 use crate::session::Sessions;
 use crate::socket::Sockets;
 
@@ -47,6 +48,8 @@ pub struct App {
     pub timeline: Timeline,
     /// How fast the read models move.
     pub rates: Rates,
+    /// How far running backtests are.
+    pub runs: Runs,
 }
 
 impl App {
@@ -66,6 +69,7 @@ impl App {
             freshness: Freshness::default(),
             history: Histories::default(),
             rates: Rates::default(),
+            runs: Runs::default(),
             fleet: Fleet::default(),
             timeline: Timeline::new(Arc::clone(&context.tape)),
             context,

@@ -11,6 +11,7 @@
 
 mod config;
 pub mod probe;
+mod progress;
 mod server;
 mod app;
 mod url;

@@ -4,6 +4,7 @@
 mod access;
 mod action;
 mod api;
+mod backtests;
 mod chart;
 mod document;
 mod events;

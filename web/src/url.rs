@@ -27,6 +27,14 @@ pub enum Url<'a> {
     StrategyReplace(&'a str),
     /// End a strategy's registration.
     StrategyRemove(&'a str),
+    /// Backtests.
+    Backtests,
+    /// One backtest.
+    Backtest(&'a str),
+    /// Asks for the end of a backtest.
+    BacktestCancel(&'a str),
+    /// The lines of a chart: ids of backtests, separated by commas.
+    BacktestLines(&'a str),
     /// How the system itself is.
     System,
     /// Something asked of a read model: its name and the task.
@@ -84,6 +92,10 @@ impl fmt::Display for Url<'_> {
             Self::Strategy(name) => write!(formatter, "/strategies/{}", escape(name)),
             Self::StrategyReplace(name) => write!(formatter, "/strategies/{}/replace", escape(name)),
             Self::StrategyRemove(name) => write!(formatter, "/strategies/{}/remove", escape(name)),
+            Self::Backtests => formatter.write_str("/backtests"),
+            Self::Backtest(id) => write!(formatter, "/backtests/{}", escape(id)),
+            Self::BacktestCancel(id) => write!(formatter, "/backtests/{}/cancel", escape(id)),
+            Self::BacktestLines(ids) => write!(formatter, "/backtests/lines.json?compare={}", escape(ids)),
             Self::System => formatter.write_str("/system"),
             Self::Projection(name, task) => {
                 write!(formatter, "/projections/{}/{}", escape(name), escape(task))

@@ -18,6 +18,12 @@ pub mod monte_carlo;
 pub mod warnings;
 mod no_trades;
 pub mod gate;
+pub mod report;
+pub mod format;
+pub mod svg;
+pub mod view;
+mod html;
 
 pub use build::{Benchmark, Input};
+pub use report::Report;
 pub use sheet::TearSheet;

@@ -279,4 +279,9 @@ impl TearSheet {
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
     }
+
+    /// The sheet as one page that needs nothing else: no script, no network.
+    pub fn to_html(&self) -> Result<String, askama::Error> {
+        crate::html::page(self)
+    }
 }

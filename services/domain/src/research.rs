@@ -25,7 +25,7 @@ const NAME_BYTES_MAX: usize = 40;
 /// Calendars by name; the empty one follows from the data.
 pub const CALENDARS: [&str; 3] = ["XNYS", "24x5", "24x7"];
 /// What a search may try, by name.
-pub const SAMPLERS: [&str; 2] = ["grid", "random"];
+pub const SAMPLERS: [&str; 3] = ["grid", "random", "tpe"];
 
 /// A value that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -206,7 +206,11 @@ fn check_search(request: &BacktestRequest, search: Option<&BacktestSearch>) -> R
     if !SAMPLERS.contains(&search.sampler.as_str()) {
         return invalid("sampler", &search.sampler, format!("one of {}", SAMPLERS.join(", ")));
     }
-    if search.runs > RUNS_MAX || (search.sampler != "grid" && search.runs == 0) {
+    let grid = search.sampler == "grid";
+    if grid && search.runs != 0 {
+        return invalid("runs", search.runs, "none of a grid, which tries every combination");
+    }
+    if !grid && !(1..=RUNS_MAX).contains(&search.runs) {
         return invalid("runs", search.runs, format!("1 to {RUNS_MAX}"));
     }
     if search.ranges.is_empty() {
@@ -227,8 +231,8 @@ fn check_search(request: &BacktestRequest, search: Option<&BacktestSearch>) -> R
         }
         combinations = combinations.saturating_mul(range.values.len() as u64);
     }
-    if search.sampler == "grid" && search.runs == 0 && combinations > u64::from(RUNS_MAX) {
-        return invalid("ranges", combinations, format!("at most {RUNS_MAX} combinations, or fewer `runs`"));
+    if grid && combinations > u64::from(RUNS_MAX) {
+        return invalid("ranges", combinations, format!("at most {RUNS_MAX} combinations of a grid"));
     }
     Ok(())
 }

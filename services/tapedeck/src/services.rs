@@ -110,6 +110,17 @@ pub async fn start(
         };
         services.keep(&context, "risk", move |context| risk::run(context, config.clone()));
     }
+    if wanted.contains(&Service::Backtest) {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // Live services come first: half of the cores at most, and a single run takes one.
+        let threads = (cores / 2).max(1);
+        let config = backtest::Config {
+            at_once: threads,
+            threads,
+            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        services.keep(&context, backtest::SERVICE, move |context| backtest::run(context, config.clone()));
+    }
     if wanted.contains(&Service::Web) {
         services.web(session, &context, bind, options).await?;
     }

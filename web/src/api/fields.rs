@@ -186,6 +186,8 @@ words! {
     OrderId = "id", Kind::Text(WORD_CHARS_MAX);
     /// Id of the event that set the message aside.
     ParkedId = "id", Kind::Text(WORD_CHARS_MAX);
+    /// Id of the backtest.
+    BacktestId = "id", Kind::Text(WORD_CHARS_MAX);
     /// Id of the event.
     EventId = "event_id", Kind::Text(WORD_CHARS_MAX);
     /// Name of the user.

@@ -16,6 +16,7 @@
 //! `Extension<Actor>` and [`Key`], and gives both to `runtime::command` as [`caller`] makes of them.
 
 mod account;
+pub mod backtests;
 mod control;
 mod bars;
 mod facts;
@@ -99,6 +100,13 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(strategies::change::enable))
         .routes(routes!(strategies::change::disable))
         .routes(routes!(strategies::change::replace))
+        .routes(routes!(backtests::list, backtests::ask::create))
+        .routes(routes!(backtests::show))
+        .routes(routes!(backtests::ask::cancel))
+        .routes(routes!(backtests::report::sheet))
+        .routes(routes!(backtests::report::html))
+        .routes(routes!(backtests::report::trades))
+        .routes(routes!(backtests::report::equity))
         .routes(routes!(trading::orders))
         .routes(routes!(trading::order))
         .routes(routes!(trading::cancel))

@@ -15,6 +15,8 @@ use crate::app::App;
 use crate::pages::{Panel, Params, Refresh, Topic};
 
 const COMMITS: &str = "projection.*.committed";
+/// How far running backtests are; panels of the source `progress` show it.
+const PROGRESS: &str = "backtest.*.progress";
 /// Panels that age are rendered this often; all of them, in case a hint was lost.
 const TICK: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(1);
@@ -27,8 +29,9 @@ const AT_ONCE: usize = 4;
 /// Renders what changes until the server stops.
 pub async fn feed(app: Arc<App>) {
     loop {
-        match app.context.tape.hints(COMMITS).await {
-            Ok(mut hints) => {
+        let tape = &app.context.tape;
+        match tokio::try_join!(tape.hints(COMMITS), tape.hints(PROGRESS)) {
+            Ok((mut hints, mut progress)) => {
                 let mut rounds = Rounds::new(Arc::clone(&app));
                 let mut tick = tokio::time::interval(TICK);
                 tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -47,6 +50,16 @@ pub async fn feed(app: Arc<App>) {
                                 tracing::warn!(%error, "live feed: {error}");
                                 break;
                             }
+                        },
+                        hint = progress.next() => match hint {
+                            Ok(hint) => {
+                                rounds.progressed(&hint.subject, &hint.payload);
+                                while let Some(hint) = progress.ready() {
+                                    rounds.progressed(&hint.subject, &hint.payload);
+                                }
+                            }
+                            // The next one says more than those that were missed.
+                            Err(error) => tracing::debug!(%error, "progress of backtests: {error}"),
                         },
                         _ = wanted.changed() => rounds.all(),
                         _ = tick.tick() => {
@@ -95,6 +108,14 @@ impl Rounds {
             self.sequences.insert(name.to_owned(), sequence);
         }
         let concerned = Panel::all().filter(|panel| panel.sources.contains(&name));
+        self.pending.extend(concerned.map(|panel| panel.name));
+    }
+
+    /// `backtest.<run_id>.progress`.
+    fn progressed(&mut self, subject: &str, payload: &[u8]) {
+        let heard = self.app.runs.take(subject, payload);
+        self.sequences.insert("progress".to_owned(), heard);
+        let concerned = Panel::all().filter(|panel| panel.sources.contains(&"progress"));
         self.pending.extend(concerned.map(|panel| panel.name));
     }
 

@@ -20,6 +20,7 @@
 //!    link has the attribute `data-open` (`Enter`), the first filter `data-filter` (`/`).
 //! 5. A browser test: `checkPage` of `tests/browser/checks.ts` with the page's path.
 
+pub mod backtests;
 pub mod chart;
 pub mod csv;
 pub mod events;
@@ -77,7 +78,7 @@ pub struct Page {
 impl Page {
     /// Every page that exists, in the order of the navigation.
     ///
-    /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `e` Events,
+    /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `b` Backtests, `e` Events,
     /// `y` System, `l` Logs, `t` Settings.
     pub const ALL: &'static [&'static Self] = &[
         &overview::PAGE,
@@ -85,6 +86,7 @@ impl Page {
         &orders::PAGE,
         &positions::PAGE,
         &strategies::PAGE,
+        &backtests::PAGE,
         &events::PAGE,
         &system::PAGE,
         &logs::PAGE,

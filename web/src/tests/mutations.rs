@@ -44,6 +44,10 @@ fn example(operation: &str) -> Example {
         "set_own_password" => {
             ("", "{\"current\":\"correct horse battery\",\"password\":\"another long one\"}", Viewer)
         }
+        "request_backtest" => {
+            ("", "{\"strategies\":[{\"kind\":\"sma_cross\"}],\"timeframe\":\"1h\"}", Operator)
+        }
+        "cancel_backtest" => ("backtest", "{}", Operator),
         "register_strategy" => ("", "{\"name\":\"swing\",\"account\":\"paper\"}", Admin),
         "remove_strategy" => ("swing", "", Admin),
         "disable_strategy" => ("sma_cross", "{}", Operator),
@@ -76,6 +80,7 @@ fn changes(order: &str) -> Vec<Change> {
             let (target, body, role) = example(&operation);
             let target = match target {
                 "order" => order.to_owned(),
+                "backtest" => backtest_id(),
                 "parked-1" => parked_id(7),
                 "parked-2" => parked_id(8),
                 other => other.to_owned(),
@@ -89,6 +94,11 @@ fn changes(order: &str) -> Vec<Change> {
     }
     assert!(changes.len() >= 14, "{changes:?}");
     changes
+}
+
+/// Id of the run that a deck has.
+fn backtest_id() -> String {
+    contracts::event_id("test/backtest-1", "backtest", 0)
 }
 
 fn parked_id(sequence: u64) -> String {
@@ -113,6 +123,10 @@ async fn deck() -> (Deck, String) {
             .await
             .unwrap();
     }
+    let caller = runtime::command::Caller { actor: "test".to_owned(), key: "backtest-1".to_owned() };
+    let run_id =
+        runtime::command::request_backtest(&deck.tape, &caller, super::backtests::request(), "").await;
+    assert_eq!(run_id.unwrap(), backtest_id());
     deck.settle().await;
     let access = &deck.app.config.access;
     for name in ["ann", "bob"] {

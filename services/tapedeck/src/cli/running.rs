@@ -113,6 +113,8 @@ pub enum Service {
     Risk,
     /// Orders, broker and account marks.
     Execution,
+    /// Backtests that are asked for on the tape.
+    Backtest,
     /// Read models.
     Projector,
     /// Dashboard and API.
@@ -121,8 +123,15 @@ pub enum Service {
 
 impl Service {
     /// Every service: what `all` means.
-    pub const ALL: [Self; 6] =
-        [Self::Ingest, Self::Strategy, Self::Risk, Self::Execution, Self::Projector, Self::Web];
+    pub const ALL: [Self; 7] = [
+        Self::Ingest,
+        Self::Strategy,
+        Self::Risk,
+        Self::Execution,
+        Self::Backtest,
+        Self::Projector,
+        Self::Web,
+    ];
 
     /// Its name in health, heartbeats and the NATS services API.
     pub fn name(self) -> &'static str {
@@ -131,6 +140,7 @@ impl Service {
             Self::Strategy => "strategy",
             Self::Risk => "risk",
             Self::Execution => "execution",
+            Self::Backtest => backtest::SERVICE,
             Self::Projector => "projector",
             Self::Web => "web",
         }
@@ -143,6 +153,7 @@ impl Service {
             Self::Strategy => "Runs the built-in strategies.",
             Self::Risk => "Decides on every signal.",
             Self::Execution => "Submits orders, records what the broker answers, marks the accounts.",
+            Self::Backtest => "Runs the backtests that are asked for.",
             Self::Projector => "Folds the tape into the read models.",
             Self::Web => "Serves the dashboard and the API.",
         }

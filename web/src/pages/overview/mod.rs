@@ -45,7 +45,7 @@ pub const PANELS: &[&Panel] = &[
 
 /// First steps of a new tape.
 static CHECKLIST: Panel =
-    Panel::pushed("checklist", &["bars", "trading"], |scope| Box::pin(status::checklist(scope)))
+    Panel::pushed("checklist", &["backtests", "bars", "trading"], |scope| Box::pin(status::checklist(scope)))
         .every_ms(250);
 /// Equity, P&L, drawdown, exposure, Sharpe.
 static TILES: Panel = Panel::pushed("tiles", &["trading"], |scope| Box::pin(account::tiles(scope)));

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use domain::risk::Rule;
-use projections::queries::{self, DenialCount, FillFilter, HaltRow, HeartbeatRow, QueryError};
+use projections::queries::{
+    self, BacktestFilter, DenialCount, FillFilter, HaltRow, HeartbeatRow, QueryError,
+};
 use runtime::HealthState;
 
 use crate::app::App;
@@ -66,6 +68,8 @@ struct Step {
     title: &'static str,
     text: &'static str,
     command: &'static str,
+    /// The page that does it too.
+    link: Option<String>,
     done: bool,
 }
 
@@ -210,11 +214,14 @@ pub async fn checklist(scope: &Scope<'_>) -> Rendering {
 async fn read_checklist(scope: &Scope<'_>) -> Result<Option<Vec<Step>>, QueryError> {
     let pool = &scope.app.config.pool;
     let any = FillFilter::default();
-    let (series, fills, strategies) = tokio::try_join!(
+    let all = BacktestFilter::default();
+    let (series, fills, strategies, backtests) = tokio::try_join!(
         queries::series(pool),
         queries::fills(pool, &any, None, 1),
         queries::strategies(pool),
+        queries::backtests(pool, &all, None, 1),
     )?;
+    let backtests = !backtests.rows.is_empty();
     let bars = !series.is_empty();
     let fills = !fills.rows.is_empty();
     let running = strategies.iter().any(|strategy| strategy.enabled);
@@ -223,18 +230,28 @@ async fn read_checklist(scope: &Scope<'_>) -> Result<Option<Vec<Step>>, QueryErr
             title: "Load data",
             text: "Import history: CSV, gzip or Parquet. It warms strategies up and never trades.",
             command: "tapedeck import FILE…",
+            link: None,
             done: bars,
+        },
+        Step {
+            title: "Backtest",
+            text: "Try a strategy on that history, with the same risk, orders and costs as live.",
+            command: "tapedeck backtest --strategy sma_cross",
+            link: Some(Url::Backtests.to_string()),
+            done: backtests,
         },
         Step {
             title: "Rehearse",
             text: "Drive real bars through the whole system, at any speed.",
             command: "tapedeck rehearse --bars FILE… --speed 600",
+            link: None,
             done: fills,
         },
         Step {
             title: "Trade on paper",
             text: "Let a strategy's signals become orders with simulated money.",
             command: "tapedeck strategy enable sma_cross --mode paper",
+            link: None,
             done: running,
         },
     ];

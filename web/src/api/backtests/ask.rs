@@ -1,0 +1,341 @@
+//! Asking for a backtest, and for its end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use contracts::v1::{
+    BacktestFolds, BacktestKind, BacktestRange, BacktestRequest, BacktestSearch, BacktestStrategy, Costs,
+    Parameter, RiskLimits,
+};
+use domain::money::{Amount, Price};
+use domain::{research, sizing};
+use runtime::command::{self, BacktestError, Caller};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::super::fields::{Asked, BacktestId, NoFields, Word, reason};
+use super::super::{Key, Problem, Problems, caller};
+use super::missing;
+use crate::access::Actor;
+use crate::action::tape;
+use crate::app::App;
+use crate::error::PageError;
+
+/// A strategy of a run.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BacktestStrategy)]
+pub struct Strategy {
+    /// Built-in kind, for example `sma_cross`.
+    pub kind: String,
+    /// Name, unique in the run; the kind when absent.
+    #[serde(default)]
+    pub name: String,
+    /// Parameters by name; what is not stated has its default.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+    /// Symbols that it trades; all of the run when absent.
+    #[serde(default)]
+    pub symbols: Vec<String>,
+    /// How its entries are sized; `fraction:0.1` when absent.
+    pub sizing: Option<String>,
+}
+
+/// Limits that a run is held against. Shares are of equity, 0.1 is ten per cent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BacktestLimits)]
+pub struct Limits {
+    /// Largest position per symbol as a share of equity.
+    pub max_position: String,
+    /// Largest gross exposure as a share of equity.
+    pub max_exposure: String,
+    /// Largest value of one order.
+    pub max_order_value: String,
+    /// Largest loss of one session as a share of the equity at its start.
+    pub max_daily_loss: String,
+    /// Largest distance of a limit price from the reference price, as a share of it.
+    pub price_collar: String,
+    /// Oldest reference price, in milliseconds of market time.
+    #[schema(minimum = 0)]
+    pub max_price_age_ms: u64,
+}
+
+/// What a search tries for one parameter.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BacktestRange)]
+pub struct Range {
+    /// Name of the strategy; may be absent where there is one.
+    #[serde(default)]
+    pub strategy: String,
+    /// Parameter.
+    pub parameter: String,
+    /// Values.
+    #[schema(min_items = 1)]
+    pub values: Vec<String>,
+}
+
+/// How parameters are searched.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BacktestSearch)]
+pub struct Search {
+    /// `grid`, `random` or `tpe`.
+    pub sampler: String,
+    /// Number of runs; none of a grid, which tries every combination.
+    #[serde(default)]
+    pub runs: u32,
+    /// Statistic that is to be highest; `sharpe` when absent.
+    pub metric: Option<String>,
+    /// What is tried.
+    pub ranges: Vec<Range>,
+}
+
+/// The windows of a walk-forward test, in sessions.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BacktestFolds)]
+pub struct Folds {
+    /// Every in-sample window begins at the start of the range; otherwise it rolls.
+    #[serde(default)]
+    pub anchored: bool,
+    /// Sessions on which parameters are chosen.
+    #[schema(minimum = 1)]
+    pub in_sample: u32,
+    /// Sessions on which they are tried.
+    #[schema(minimum = 1)]
+    pub out_of_sample: u32,
+}
+
+/// A backtest to run over the bars of the tape. Money, prices and shares are decimals.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBacktest {
+    /// `single`, `sweep` or `walk_forward`; `single` when absent.
+    pub kind: Option<String>,
+    /// Strategies; they share the account.
+    #[schema(min_items = 1, max_items = 16)]
+    pub strategies: Vec<Strategy>,
+    /// Symbols; all that the tape has when absent.
+    #[serde(default)]
+    pub symbols: Vec<String>,
+    /// Timeframe of the bars: 1m, 5m, 15m, 30m, 1h or 1d.
+    pub timeframe: String,
+    /// First session, YYYY-MM-DD; as far as the data go when absent.
+    #[serde(default)]
+    pub from: String,
+    /// Last session, YYYY-MM-DD.
+    #[serde(default)]
+    pub to: String,
+    /// Cash at the start; 100000 when absent.
+    pub cash: Option<String>,
+    /// Commission as a share of the traded value, per fill.
+    pub commission_rate: Option<String>,
+    /// Commission per share.
+    pub commission_per_share: Option<String>,
+    /// Least commission per fill.
+    pub commission_minimum: Option<String>,
+    /// Slippage of market orders in basis points.
+    pub slippage_bps: Option<String>,
+    /// Limits; buying power alone when absent.
+    pub limits: Option<Limits>,
+    /// Whether positions below zero are allowed.
+    #[serde(default)]
+    pub allow_short: bool,
+    /// `XNYS`, `24x5` or `24x7`; XNYS unless the data say otherwise.
+    #[serde(default)]
+    pub calendar: String,
+    /// Seed of whatever is drawn at random; 1 when absent.
+    pub seed: Option<u64>,
+    /// Symbol to compare with, bought and held.
+    #[serde(default)]
+    pub benchmark: String,
+    /// What a sweep or a walk-forward test tries.
+    pub search: Option<Search>,
+    /// The windows of a walk-forward test.
+    pub folds: Option<Folds>,
+}
+
+/// A backtest that was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BacktestAsked)]
+pub struct Begun {
+    /// Id.
+    run_id: String,
+    /// Its page.
+    url: String,
+}
+
+/// Why its end is wanted.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BacktestCancel)]
+pub struct Cancel {
+    /// For the audit.
+    #[serde(default)]
+    #[schema(max_length = 200)]
+    reason: String,
+}
+
+/// Ask for a backtest over the bars of the tape; the service `backtest` runs it.
+#[utoipa::path(post, path = "/api/v1/backtests", tag = "research", operation_id = "request_backtest",
+    params(Key), request_body = NewBacktest, responses((status = 202, body = Begun), Problems))]
+pub async fn create(
+    State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+    _: Asked<NoFields>,
+    Json(asked): Json<NewBacktest>,
+) -> Result<(StatusCode, Json<Begun>), Problem> {
+    let run_id = begin(&app, &caller(&actor, &key, ""), asked).await?;
+    let url = crate::url::Url::Backtest(&run_id).to_string();
+    Ok((StatusCode::ACCEPTED, Json(Begun { run_id, url })))
+}
+
+/// Ask for the end of a backtest; what it has come to by then is not kept.
+#[utoipa::path(post, path = "/api/v1/backtests/{id}/cancel", tag = "research", operation_id = "cancel_backtest",
+    params(BacktestId, Key), request_body = Cancel, responses((status = 202), Problems))]
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Path(Word(id)): Path<Word>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+    _: Asked<NoFields>,
+    Json(asked): Json<Cancel>,
+) -> Result<StatusCode, Problem> {
+    let reason = reason(&asked.reason)?;
+    end(&app, &caller(&actor, &key, &id), &id, reason).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Checks what is asked and asks for it; answers the run's id. The page asks the same way.
+pub async fn begin(app: &App, caller: &Caller, asked: NewBacktest) -> Result<String, PageError> {
+    let request = research::complete(asked.request()?).map_err(of_domain)?;
+    command::request_backtest(&app.context.tape, caller, request, "").await.map_err(tape)
+}
+
+/// Asks for the end of a run.
+pub async fn end(app: &App, caller: &Caller, id: &str, reason: &str) -> Result<(), PageError> {
+    command::cancel_backtest(&app.context.tape, caller, id, reason).await.map_err(|error| match error {
+        BacktestError::Unknown(id) => missing(&id),
+        BacktestError::Ended(_) => PageError::Conflict(format!("{error}; nothing was changed.")),
+        BacktestError::Append(error) => tape(error),
+        BacktestError::Log(error) => PageError::Unread(error.to_string()),
+    })
+}
+
+fn of_domain(invalid: research::Invalid) -> PageError {
+    PageError::field(invalid.field, &invalid.value, invalid.expected)
+}
+
+impl NewBacktest {
+    /// The request, each text read.
+    fn request(self) -> Result<BacktestRequest, PageError> {
+        let kind = match self.kind.as_deref().unwrap_or("single") {
+            "single" => BacktestKind::Single,
+            "sweep" => BacktestKind::Sweep,
+            "walk_forward" => BacktestKind::WalkForward,
+            other => return Err(PageError::field("kind", other, "single, sweep or walk_forward")),
+        };
+        let stated =
+            |text: &Option<String>, default: &str| text.clone().unwrap_or_else(|| default.to_owned());
+        let cash = amount("cash", &stated(&self.cash, "100000"))?;
+        let basis_points = e9("slippage_bps", &stated(&self.slippage_bps, "0"))?;
+        let minimum = amount("commission_minimum", &stated(&self.commission_minimum, "0"))?;
+        let costs = Costs {
+            commission_rate_e9: e9("commission_rate", &stated(&self.commission_rate, "0"))?,
+            commission_per_share_e9: e9("commission_per_share", &stated(&self.commission_per_share, "0"))?,
+            commission_minimum: minimum.to_wire(),
+            slippage_rate_e9: basis_points / 10_000,
+            ..Costs::default()
+        };
+        let only = self.strategies.first().map(|one| if one.name.is_empty() { &one.kind } else { &one.name });
+        let only = only.cloned().unwrap_or_default();
+        let strategies: Result<Vec<_>, _> = self.strategies.into_iter().map(Strategy::wire).collect();
+        Ok(BacktestRequest {
+            kind: kind.into(),
+            strategies: strategies?,
+            symbols: self.symbols,
+            timeframe: self.timeframe,
+            from: self.from,
+            to: self.to,
+            cash: cash.to_wire(),
+            costs: Some(costs),
+            limits: self.limits.map(|limits| limits.wire(self.allow_short)).transpose()?,
+            allow_short: self.allow_short,
+            calendar: self.calendar,
+            seed: self.seed.unwrap_or(1),
+            benchmark: self.benchmark,
+            search: self.search.map(|search| search.wire(&only)),
+            folds: self.folds.map(|folds| BacktestFolds {
+                anchored: folds.anchored,
+                in_sample_sessions: folds.in_sample,
+                out_of_sample_sessions: folds.out_of_sample,
+            }),
+            ..BacktestRequest::default()
+        })
+    }
+}
+
+impl Strategy {
+    fn wire(self) -> Result<BacktestStrategy, PageError> {
+        let text = self.sizing.as_deref().unwrap_or("fraction:0.1");
+        let sizing = sizing::parse(text).ok_or_else(|| PageError::field("sizing", text, sizing::EXPECTED))?;
+        let parameters = self.parameters.into_iter().map(|(name, value)| Parameter { name, value });
+        Ok(BacktestStrategy {
+            name: self.name,
+            kind: self.kind,
+            parameters: parameters.collect(),
+            symbols: self.symbols,
+            sizing: Some(sizing),
+        })
+    }
+}
+
+impl Limits {
+    fn wire(self, allow_short: bool) -> Result<RiskLimits, PageError> {
+        let age = i64::try_from(self.max_price_age_ms);
+        let age =
+            age.map_err(|_| PageError::field("max_price_age_ms", "", "a whole number of milliseconds"))?;
+        Ok(RiskLimits {
+            max_position_fraction_e9: e9("max_position", &self.max_position)?,
+            max_exposure_fraction_e9: e9("max_exposure", &self.max_exposure)?,
+            max_order_value: amount("max_order_value", &self.max_order_value)?.to_wire(),
+            max_daily_loss_fraction_e9: e9("max_daily_loss", &self.max_daily_loss)?,
+            price_collar_fraction_e9: e9("price_collar", &self.price_collar)?,
+            max_price_age_ms: age,
+            allow_short,
+            ..RiskLimits::default()
+        })
+    }
+}
+
+impl Search {
+    fn wire(self, only: &str) -> BacktestSearch {
+        let named = |strategy: String| if strategy.is_empty() { only.to_owned() } else { strategy };
+        let ranges = self.ranges.into_iter().map(|range| BacktestRange {
+            strategy: named(range.strategy),
+            parameter: range.parameter,
+            values: range.values,
+        });
+        BacktestSearch {
+            sampler: self.sampler,
+            runs: self.runs,
+            ranges: ranges.collect(),
+            metric: self.metric.unwrap_or_else(|| "sharpe".to_owned()),
+        }
+    }
+}
+
+fn amount(field: &'static str, text: &str) -> Result<Amount, PageError> {
+    text.trim().parse().map_err(|_| PageError::field(field, text, "a decimal number of at most nine places"))
+}
+
+fn e9(field: &'static str, text: &str) -> Result<i64, PageError> {
+    let read = text.trim().parse::<Price>().map(|number| number.0);
+    read.map_err(|_| PageError::field(field, text, "a decimal number of at most nine places"))
+}

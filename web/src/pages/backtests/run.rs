@@ -1,0 +1,198 @@
+//! One run: how far it is, then its tear sheet.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use contracts::v1::BacktestRequest;
+use domain::money::{Amount, Quantity};
+use projections::queries::BacktestRow;
+
+use super::list::{Going, detail, going};
+use super::sheet::Sheet;
+use super::{PAGE, badge};
+use crate::api::backtests::found;
+use crate::api::backtests::report::{read, short};
+use crate::app::App;
+use crate::error::PageError;
+use crate::pages::{Body, Layout, Panel, Params, Rendering, Scope, Shown, Visit};
+use crate::session::FormKeys;
+use crate::url::Url;
+use crate::view::{Instant, count, money};
+
+/// The run with everything about it. The page's query names it in the field `id`.
+pub(super) static RUN: Panel =
+    Panel::fetched("backtest-run", &["backtests", "progress"], |scope| Box::pin(panel(scope))).every_ms(200);
+
+/// A fact: what it is called and what it is.
+#[derive(Clone, Debug)]
+struct Fact {
+    name: &'static str,
+    value: String,
+}
+
+#[derive(Clone, Debug)]
+struct Run {
+    id: String,
+    status: String,
+    badge: &'static str,
+    detail: String,
+    going: Option<Going>,
+    ended: bool,
+    requested: Instant,
+    asked: Vec<Fact>,
+    came: Vec<Fact>,
+    parameters: Vec<(String, String, String)>,
+    sheet: Option<Sheet>,
+    cancel: String,
+    keys: FormKeys,
+}
+
+#[derive(Template)]
+#[template(path = "backtests/run.html")]
+struct RunPanel {
+    v: u64,
+    body: Body<Run>,
+}
+
+#[derive(Template)]
+#[template(path = "backtests/detail.html")]
+struct DetailPage<'a> {
+    layout: Layout<'a>,
+    title: String,
+    short: String,
+    run: String,
+    lines: String,
+    /// Where its files are.
+    files: String,
+}
+
+/// `GET /backtests/{id}`
+pub async fn page(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(params): Query<Params>,
+    headers: HeaderMap,
+) -> Result<Response, PageError> {
+    let row = found(&app, &id).await?;
+    let params = params.with("id", &id);
+    let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
+    let scope = &visit.scope();
+    let html = DetailPage {
+        layout: visit.layout(scope, &[&RUN]).await?,
+        title: format!("{} on {}", row.strategies, row.symbols),
+        short: short(&id),
+        run: RUN.render(scope).await?,
+        lines: Url::BacktestLines(&id).to_string(),
+        files: format!("/api/v1/backtests/{}", crate::url::escape(&id)),
+    };
+    visit.respond(html.render())
+}
+
+async fn panel(scope: &Scope<'_>) -> Rendering {
+    let body = Body::read(scope, &RUN, content(scope)).await;
+    RunPanel { v: scope.version, body }.render()
+}
+
+async fn content(scope: &Scope<'_>) -> Result<Option<Run>, PageError> {
+    let id = scope.params.get("id").unwrap_or_default();
+    let row = match found(scope.app, id).await {
+        Ok(row) => row,
+        Err(PageError::Missing(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let sheet = if row.status == "succeeded" {
+        let report = read(scope.app, id).await?;
+        Some(Sheet::of(report, scope.params, &row)?)
+    } else {
+        None
+    };
+    let parameters = row.request.strategies.iter().flat_map(|strategy| {
+        let named = strategy.parameters.iter();
+        named.map(|one| (strategy.name.clone(), one.name.clone(), one.value.clone()))
+    });
+    Ok(Some(Run {
+        status: row.status.clone(),
+        badge: badge(&row.status),
+        detail: detail(&row),
+        going: going(scope.app, &row),
+        ended: row.has_ended(),
+        requested: Instant(row.requested_at_ns),
+        asked: asked(&row),
+        came: came(&row),
+        parameters: parameters.collect(),
+        sheet,
+        cancel: Url::BacktestCancel(&row.run_id).to_string(),
+        keys: scope.keys.clone(),
+        id: row.run_id,
+    }))
+}
+
+fn fact(name: &'static str, value: impl Into<String>) -> Fact {
+    Fact { name, value: value.into() }
+}
+
+/// The sessions asked for.
+pub(super) fn range(request: &BacktestRequest) -> String {
+    match (request.from.as_str(), request.to.as_str()) {
+        ("", "") => "all there is".to_owned(),
+        (from, "") => format!("from {from}"),
+        ("", to) => format!("to {to}"),
+        (from, to) => format!("{from} to {to}"),
+    }
+}
+
+fn asked(row: &BacktestRow) -> Vec<Fact> {
+    let request = &row.request;
+    let costs = request.costs.unwrap_or_default();
+    let share = |e9: i64| Quantity(e9).to_string();
+    let sizing =
+        request.strategies.iter().filter_map(|one| one.sizing.as_ref().and_then(domain::sizing::text));
+    let or =
+        |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
+    vec![
+        fact("Kind", row.kind.replace('_', "-")),
+        fact("Symbols", row.symbols.clone()),
+        fact("Timeframe", row.timeframe.clone()),
+        fact("Range", range(request)),
+        fact(
+            "Bars from",
+            if request.files.is_empty() { "the tape".to_owned() } else { request.files.join(", ") },
+        ),
+        fact("Cash", money(Amount::from_wire(request.cash.as_ref()))),
+        fact("Sizing", sizing.collect::<Vec<_>>().join("; ")),
+        fact("Commission, share of value", share(costs.commission_rate_e9)),
+        fact("Commission per share", share(costs.commission_per_share_e9)),
+        fact("Least commission", Amount::from_wire(costs.commission_minimum.as_ref()).to_string()),
+        fact("Slippage, share of price", share(costs.slippage_rate_e9)),
+        fact("Limits", if request.limits.is_some() { "as stated" } else { "buying power alone" }),
+        fact("Short positions", if request.allow_short { "allowed" } else { "not allowed" }),
+        fact("Calendar", or(&request.calendar, "XNYS, unless the data say otherwise")),
+        fact("Benchmark", or(&request.benchmark, "none")),
+        fact("Seed", request.seed.to_string()),
+        fact("Asked for by", row.actor.clone()),
+    ]
+}
+
+fn came(row: &BacktestRow) -> Vec<Fact> {
+    let Some(counts) = &row.counts else { return Vec::new() };
+    let mut facts = vec![
+        fact("Bars", count(counts.bars)),
+        fact("Signals", count(counts.signals)),
+        fact("Approved", count(counts.approved)),
+    ];
+    let denied =
+        counts.denied.iter().map(|one| format!("{} {}", one.rule.replace('_', " "), count(one.count)));
+    let denied = denied.collect::<Vec<_>>().join(", ");
+    facts.push(fact("Denied", if denied.is_empty() { "none".to_owned() } else { denied }));
+    facts.extend([
+        fact("Orders", count(counts.orders)),
+        fact("Fills", count(counts.fills)),
+        fact("Ambiguous bars", count(counts.ambiguous_bars)),
+        fact("Took", row.duration_ms.map_or_else(String::new, |ms| format!("{:.2} s", ms as f64 / 1e3))),
+        fact("Program", row.code_version.clone().unwrap_or_default()),
+    ]);
+    facts
+}

@@ -1,0 +1,227 @@
+//! Backtests on the site: asking for one, how it shows, its tear sheet.
+
+use analytics::{Input, Report, TearSheet};
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use contracts::v1::event::Body as EventBody;
+use contracts::v1::{
+    BacktestCounts, BacktestFinished, BacktestKind, BacktestOutcome, BacktestRequest, BacktestStarted,
+    BacktestStrategy, Event, Money, Parameter,
+};
+use contracts::{Subject, event_id, to_timestamp};
+use domain::calendar::Calendar;
+use domain::money::{Amount, Price, Quantity};
+use domain::performance::{EquityRow, Trade, TradeSide};
+use serde_json::{Value, json};
+
+use super::script::NOW_NS;
+use super::{Deck, HOST, cookie, read};
+
+const HOUR_NS: i64 = 3_600_000_000_000;
+/// 2024-01-02 21:00 UTC, the close of a session.
+const CLOSE_NS: i64 = 1_704_229_200_000_000_000;
+
+/// A request as it stands on the tape.
+pub fn request() -> BacktestRequest {
+    let asked = BacktestRequest {
+        kind: BacktestKind::Single.into(),
+        strategies: vec![BacktestStrategy {
+            kind: "sma_cross".into(),
+            parameters: vec![Parameter { name: "fast".into(), value: "10".into() }],
+            sizing: domain::sizing::parse("fixed:10"),
+            ..BacktestStrategy::default()
+        }],
+        symbols: vec!["SPY".into()],
+        timeframe: "1h".into(),
+        cash: Some(Money { units: 100_000, nanos: 0 }),
+        seed: 1,
+        ..BacktestRequest::default()
+    };
+    domain::research::complete(asked).unwrap()
+}
+
+fn post(deck: &Deck, path: &str, key: &str, body: &Value) -> Request<Body> {
+    Request::post(path)
+        .header("host", HOST)
+        .header("origin", format!("http://{HOST}"))
+        .header("cookie", cookie(&deck.session))
+        .header("x-csrf-token", deck.app.sessions.token(&deck.session))
+        .header("idempotency-key", key)
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_string()))
+        .unwrap()
+}
+
+/// Asks for a run and answers its id.
+async fn asked(deck: &Deck, key: &str) -> String {
+    let body = json!({"strategies": [{"kind": "sma_cross", "parameters": {"fast": "10"}}], "symbols": ["SPY"],
+        "timeframe": "1h", "cash": "50000", "slippage_bps": "2.5", "benchmark": "SPY"});
+    let answer = read(deck.send_as_it_is(post(deck, "/api/v1/backtests", key, &body)).await).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+    deck.settle().await;
+    let answer: Value = serde_json::from_str(&answer.text).unwrap();
+    answer["run_id"].as_str().unwrap().to_owned()
+}
+
+async fn append(deck: &Deck, run_id: &str, name: &str, body: EventBody) {
+    let event = Event {
+        id: event_id(run_id, name, 0),
+        event_time: Some(to_timestamp(NOW_NS)),
+        source: "backtest".to_owned(),
+        body: Some(body),
+        ..Event::default()
+    };
+    deck.append(vec![(Subject::for_event(&event, None).unwrap(), event)]).await;
+}
+
+/// Says that a run ended, with a report of two sessions per month over three months.
+async fn finish(deck: &Deck, run_id: &str, hash: &str) {
+    let rows: Vec<EquityRow> = (0..60)
+        .map(|day| EquityRow {
+            time_ns: CLOSE_NS + day * 24 * HOUR_NS,
+            equity: Amount((50_000 + i128::from(day % 7) * 300 + i128::from(day) * 40) * 1_000_000_000),
+            cash: Amount::ZERO,
+            exposure: Amount(1_000_000_000),
+        })
+        .collect();
+    let trade = Trade {
+        strategy: "sma_cross".into(),
+        symbol: "SPY".into(),
+        side: TradeSide::Long,
+        quantity: Quantity(10_000_000_000),
+        entry_ns: CLOSE_NS + HOUR_NS,
+        entry_price: Price(400_000_000_000),
+        exit_ns: CLOSE_NS + 48 * HOUR_NS,
+        exit_price: Price(410_000_000_000),
+        commission: Amount(2_000_000_000),
+        pnl: Amount(98_000_000_000),
+    };
+    let trades = [trade];
+    let sheet = TearSheet::of(Input::new(&trades, &rows, Calendar::xnys())).unwrap();
+    let statistics = serde_json::to_string(&sheet.statistics).unwrap();
+    let body = EventBody::BacktestFinished(BacktestFinished {
+        run_id: run_id.to_owned(),
+        outcome: BacktestOutcome::Succeeded.into(),
+        statistics,
+        data_hash: "d".repeat(64),
+        result_hash: hash.to_owned(),
+        code_version: "0.0.0".to_owned(),
+        counts: Some(BacktestCounts { bars: 100, signals: 2, trades: 1, ..BacktestCounts::default() }),
+        duration_ms: 12,
+        document: Report::of(sheet).pack().unwrap(),
+        ..BacktestFinished::default()
+    });
+    append(deck, run_id, "backtest_finished", body).await;
+}
+
+async fn json(deck: &Deck, path: &str) -> Value {
+    let answer = deck.get(path).await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+    serde_json::from_str(&answer.text).unwrap()
+}
+
+#[tokio::test]
+async fn a_run_shows_from_its_request_to_its_tear_sheet() {
+    let deck = Deck::empty().await;
+    let run_id = asked(&deck, "backtest-one").await;
+    let path = format!("/api/v1/backtests/{run_id}");
+    let row = json(&deck, &path).await;
+    assert_eq!((row["status"].as_str(), row["statistics"].is_null()), (Some("waiting"), true));
+    assert_eq!(row["request"]["costs"]["slippageRateE9"], "250000");
+    // Nothing to show yet, and why.
+    let none = deck.get(&format!("{path}/sheet")).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND);
+    assert!(none.text.contains("which is waiting"), "{}", none.text);
+
+    let started = BacktestStarted { run_id: run_id.clone(), attempt: 1, code_version: "0.0.0".into() };
+    append(&deck, &run_id, "backtest_started", EventBody::BacktestStarted(started)).await;
+    let hint = json!({"percent": 42.5, "bars": 17, "total": 40, "bars_per_s": 1e6, "pnl": "1.50", "remaining_s": 0.1});
+    deck.app.runs.take(&format!("backtest.{run_id}.progress"), hint.to_string().as_bytes());
+    let row = json(&deck, &path).await;
+    assert_eq!((row["status"].as_str(), row["progress"]["percent"].as_f64()), (Some("running"), Some(42.5)));
+    let list = deck.get("/backtests").await.text;
+    assert!(list.contains("data-percent=\"42.5\"") && list.contains("Yes, cancel"), "{list}");
+
+    finish(&deck, &run_id, "abc").await;
+    let row = json(&deck, &path).await;
+    assert_eq!((row["status"].as_str(), row["result_hash"].as_str()), (Some("succeeded"), Some("abc")));
+    assert!(row["statistics"]["sharpe"].is_number() && row["progress"].is_null());
+    let sheet = json(&deck, &format!("{path}/sheet")).await;
+    assert_eq!(sheet["sheet"]["trades_total"], 1);
+    let trades = deck.get(&format!("{path}/trades.csv")).await.text;
+    assert!(trades.contains("SPY,long,10,"), "{trades}");
+    let page = deck.get(&format!("/backtests/{run_id}")).await.text;
+    for part in [
+        "data-metric=\"sharpe\"",
+        "id=\"months\"",
+        "/chart/SPY?timeframe=1h",
+        "id=\"result-hash\">abc<",
+        "<svg",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn the_heatmap_compounds_to_the_year() {
+    let deck = Deck::empty().await;
+    let run_id = asked(&deck, "backtest-one").await;
+    finish(&deck, &run_id, "abc").await;
+    let page = deck.get(&format!("/backtests/{run_id}")).await.text;
+    let value = |text: &str| text.split('"').next().unwrap().parse::<f64>().ok();
+    let months: f64 =
+        page.split("data-value=\"").skip(1).filter_map(value).map(|month| 1.0 + month).product();
+    let total = page.split("data-total=\"").nth(1).and_then(value).unwrap();
+    assert!((months - 1.0 - total).abs() < 1e-9, "{months} {total}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_run_is_refused_by_its_field() {
+    let deck = Deck::empty().await;
+    let before = deck.stored().await;
+    for (number, (body, field)) in [
+        (json!({"strategies": [], "timeframe": "1h"}), "strategies"),
+        (json!({"strategies": [{"kind": "none"}], "timeframe": "1h"}), "strategy"),
+        (
+            json!({"strategies": [{"kind": "sma_cross", "parameters": {"fast": "99"}}], "timeframe": "1h"}),
+            "parameters",
+        ),
+        (json!({"strategies": [{"kind": "sma_cross", "sizing": "half"}], "timeframe": "1h"}), "sizing"),
+        (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "2h"}), "timeframe"),
+        (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "cash": "-1"}), "cash"),
+        (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "from": "x"}), "from"),
+        (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "kind": "sweep"}), "search"),
+        (
+            json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "slippage_bps": "x"}),
+            "slippage_bps",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let request = post(&deck, "/api/v1/backtests", &format!("backtest-{number}"), &body);
+        let answer = read(deck.send_as_it_is(request).await).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {}", answer.text);
+        let problem: Value = serde_json::from_str(&answer.text).unwrap();
+        assert_eq!(problem["field"], field, "{}", answer.text);
+    }
+    assert_eq!(deck.stored().await, before);
+}
+
+#[tokio::test]
+async fn a_run_that_has_ended_is_not_cancelled_and_two_are_compared() {
+    let deck = Deck::empty().await;
+    let (one, two) = (asked(&deck, "backtest-one").await, asked(&deck, "backtest-two").await);
+    assert_ne!(one, two);
+    finish(&deck, &one, "abc").await;
+    finish(&deck, &two, "abd").await;
+    let cancel = post(&deck, &format!("/api/v1/backtests/{one}/cancel"), "cancel-one", &json!({}));
+    assert_eq!(deck.send_as_it_is(cancel).await.status(), StatusCode::CONFLICT);
+    let unknown = post(&deck, "/api/v1/backtests/none/cancel", "cancel-two", &json!({}));
+    assert_eq!(deck.send_as_it_is(unknown).await.status(), StatusCode::NOT_FOUND);
+    let page = deck.get(&format!("/backtests?compare={one},{two}")).await.text;
+    assert!(page.contains("Side by side") && page.contains("Sharpe"), "{page}");
+    let lines = json(&deck, &format!("/backtests/lines.json?compare={one},{two}")).await;
+    assert_eq!(lines.as_array().map(Vec::len), Some(2));
+    assert_eq!(lines[0]["points"][0][1], 100.0);
+}
