@@ -13,4 +13,4 @@ mod work;
 pub use market::{Loaded, MarketError, load};
 pub use recording::{Recording, progress_subject, record};
 pub use service::{Config, SERVICE, ServiceError, run};
-pub use work::{Job, Progress, WorkError, perform};
+pub use work::{Job, Progress, WorkError, conclude, perform};

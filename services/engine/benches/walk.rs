@@ -23,14 +23,16 @@ const ROUNDS: usize = 5;
 fn main() {
     // The calendar's hours do not reach so far: minutes do.
     let data = setup::minutes(SYMBOLS, BARS, 42);
-    let mut config = setup::config(vec![setup::strategy("sma_cross", "sma_cross", &[("fast", "10"), ("slow", "20")])]);
+    let mut config =
+        setup::config(vec![setup::strategy("sma_cross", "sma_cross", &[("fast", "10"), ("slow", "20")])]);
     config.strategies[0].sizing = domain::sizing::parse("fixed:10").expect("a sizing");
     config.account.cash = setup::money(10_000_000);
     config.account.limits = unlimited(false);
     config.account.costs = Costs { commission_rate_e9: E9 / 1_000, ..Costs::default() };
 
     let total = (SYMBOLS * BARS) as f64;
-    let (took, outcome) = best(|| run(&config, &data, &mut Hash::default(), &mut Uncontrolled).expect("it runs"));
+    let (took, outcome) =
+        best(|| run(&config, &data, &mut Hash::default(), &mut Uncontrolled).expect("it runs"));
     println!("{} fills, {} trades, {:?}", outcome.counts.fills, outcome.trades.len(), outcome.chain_hash);
     report("events formed and hashed", total, took, 10e6);
     let (took, _) = best(|| run(&config, &data, &mut Nothing, &mut Uncontrolled).expect("it runs"));
@@ -46,8 +48,14 @@ fn main() {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let timed = |threads| {
         let watch = |_, _| ControlFlow::Continue(());
-        let search =
-            Search { space: &space, sampler: Sampler::Grid, seed: 1, threads, measure: &measure, watch: &watch };
+        let search = Search {
+            space: &space,
+            sampler: Sampler::Grid,
+            seed: 1,
+            threads,
+            measure: &measure,
+            watch: &watch,
+        };
         let began = Instant::now();
         let trials = sweep(&config, &data, &search).expect("it runs");
         assert_eq!(trials.len(), 100);

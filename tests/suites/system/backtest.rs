@@ -98,8 +98,9 @@ fn the_reference_trades_the_same() -> Outcome {
 /// Runs the Python package `backtesting`, which writes the bars to `file`.
 #[expect(clippy::disallowed_methods, reason = "tests read their settings from the environment")]
 fn reference(name: &str, sides: &str, quantity: i64, file: &Path) -> anyhow::Result<Value> {
-    let python = std::env::var("TAPEDECK_TEST_PYTHON")
-        .map_err(|_| anyhow::anyhow!("TAPEDECK_TEST_PYTHON: expected the Python that `make setup-test` made"))?;
+    let python = std::env::var("TAPEDECK_TEST_PYTHON").map_err(|_| {
+        anyhow::anyhow!("TAPEDECK_TEST_PYTHON: expected the Python that `make setup-test` made")
+    })?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python/backtesting_reference.py");
     let output = Command::new(python)
         .arg(script)
@@ -136,12 +137,18 @@ fn compare(home: &Home, reference: &Value, run: (&str, &str, i64), file: &Path) 
             anyhow::bail!("ten columns expected: {row:?}")
         };
         let size = expected["size"].as_i64().context("size")?;
-        assert_eq!((side.as_str(), shares.parse::<i64>()?), (if size > 0 { "long" } else { "short" }, size.abs()));
+        assert_eq!(
+            (side.as_str(), shares.parse::<i64>()?),
+            (if size > 0 { "long" } else { "short" }, size.abs())
+        );
         assert_eq!(bar_of(entry_time)?, expected["entry_bar"].as_i64().context("bar")?, "{row:?} {expected}");
         assert_eq!(bar_of(exit_time)?, expected["exit_bar"].as_i64().context("bar")?, "{row:?} {expected}");
-        for (text, field) in
-            [(entry_price, "entry_price"), (exit_price, "exit_price"), (commission, "commission"), (pnl, "pnl")]
-        {
+        for (text, field) in [
+            (entry_price, "entry_price"),
+            (exit_price, "exit_price"),
+            (commission, "commission"),
+            (pnl, "pnl"),
+        ] {
             near(text.parse()?, expected[field].as_f64().context("a number")?, &format!("{name} {field}"));
         }
     }

@@ -83,6 +83,9 @@ pub struct Backtest {
     /// Write the equity, one row per instant, as CSV or Parquet
     #[arg(long, value_name = "FILE")]
     pub equity: Option<PathBuf>,
+    /// Write the tear sheet: a page that opens offline or, to a file named *.json, the data
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Exit 6 when this holds, for example 'sharpe<1'; may be given several times
     #[arg(long = "fail-if", value_name = "METRIC<VALUE")]
     pub fail_if: Vec<String>,

@@ -1,7 +1,8 @@
-//! The market that a run walks, from files.
+//! The market that a run walks, from files; that of a tape is `backtest::load`'s.
 
-use domain::calendar::{Calendar, Market};
+use backtest::Loaded;
 use domain::bar::Timeframe;
+use domain::calendar::Market;
 use domain::series::MarketData;
 use ingest::source::{Range, RecordedSource};
 
@@ -13,25 +14,18 @@ use crate::exit::Failure;
 /// Source that bars of files have; that of a rehearsal of the same files.
 const SOURCE: &str = "rehearsal";
 
-/// Market data and what is to be said of them.
-pub struct Loaded {
-    /// The data.
-    pub market: MarketData,
+/// The market of a run, and what is to be said of it.
+pub struct FromFiles {
+    /// Bars, actions and the calendar.
+    pub market: Loaded,
     /// Timeframe of the bars.
     pub timeframe: Timeframe,
-    /// When the market is open.
-    pub calendar: &'static Calendar,
-    /// Hash of everything in them.
-    pub hash: String,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
 
-/// Loads what the options name.
-pub async fn load(options: &RunOptions) -> Result<Loaded, Failure> {
-    if options.bars.is_empty() {
-        return Err(Failure::usage("--bars: expected files of bars", HELP));
-    }
+/// Loads the files that the options name.
+pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
     let name = options.calendar.as_deref().unwrap_or_default();
     let hours = match name {
         "" => Market::default(),
@@ -60,14 +54,16 @@ pub async fn load(options: &RunOptions) -> Result<Loaded, Failure> {
             first.reason
         ));
     }
-    let mut market = loaded.source.market_data();
-    select(&mut market, &options.symbols)?;
-    if market.series.is_empty() {
-        return Err(Failure::not_found("the files hold no bars in the range", "tapedeck backtest --help"));
+    let mut data = loaded.source.market_data();
+    select(&mut data, &options.symbols)?;
+    if data.series.is_empty() {
+        return Err(Failure::not_found("the files hold no bars in the range", HELP));
     }
-    let timeframe = timeframe(&mut market, options)?;
-    let hash = engine::data_hash(&market);
-    Ok(Loaded { market, calendar: hours.calendar(), timeframe, hash, warnings })
+    let timeframe = timeframe(&mut data, options)?;
+    let hash = engine::data_hash(&data);
+    let calendar = hours.calendar();
+    let market = Loaded { data, calendar, hash, from_ns: None, until_ns: None, benchmark: Vec::new() };
+    Ok(FromFiles { market, timeframe, warnings })
 }
 
 /// Keeps the symbols that are wanted; one that there is not is a mistake.
@@ -101,7 +97,10 @@ fn timeframe(market: &mut MarketData, options: &RunOptions) -> Result<Timeframe,
         (Some(wanted), _) if present.contains(&wanted) => wanted,
         (None, Some(only)) if present.len() == 1 => *only,
         (Some(wanted), _) => {
-            return Err(Failure::not_found(format!("--timeframe {wanted}: there are bars of {}", names()), ""));
+            return Err(Failure::not_found(
+                format!("--timeframe {wanted}: there are bars of {}", names()),
+                "",
+            ));
         }
         (None, _) => {
             return Err(Failure::usage(format!("--timeframe: expected one of {}", names()), HELP));

@@ -5,22 +5,32 @@ mod progress;
 mod request;
 pub mod search;
 
+use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use analytics::TearSheet;
 use analytics::gate::Gate;
 use analytics::metrics::METRICS;
-use backtest::measure::{Statistics, statistics};
-use backtest::{plan, tables};
+use backtest::measure::Statistics;
+use backtest::{Job, Loaded, Recording, plan, tables};
+use contracts::v1::{BacktestFinished, BacktestOutcome, BacktestRequest};
 use domain::money::Amount;
 use engine::{Config, Hash, Nothing, Outcome};
 use serde::Serialize;
 
 use crate::cli::{Backtest, Global};
+use crate::command::control::caller;
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::session::Session;
 use progress::Bar;
 use request::request;
 
+/// Version of the program, as runs state it.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Time between two hints of a recorded run.
+const TELL_EVERY: Duration = Duration::from_millis(200);
 const HELP: &str = "tapedeck backtest --help";
 
 /// What a backtest prints.
@@ -39,50 +49,159 @@ struct Report {
     /// Chain hash of the signals, decisions, orders and fills; absent with `--no-hash`.
     result_hash: Option<String>,
     recorded: bool,
+    /// Id of the run on the tape.
+    run_id: Option<String>,
     warnings: Vec<String>,
 }
 
-/// Runs a backtest, prints what it came to and writes what is wanted.
+/// Runs a backtest, prints what it came to and writes what is wanted. Files alone need no server; a run over the
+/// bars of a tape is recorded there.
 pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<(), Failure> {
     let gate = gate(&options.fail_if)?;
-    // What is wrong with the options is said before anything is read.
-    request(global, &options.run, &options.parameters, "1d")?;
-    let loaded = data::load(&options.run).await?;
-    let request = request(global, &options.run, &options.parameters, loaded.timeframe.name())?;
-    let mut config = plan::configure(&request, loaded.calendar);
+    let timeframe = options.run.format.timeframe.clone();
+    if !options.run.bars.is_empty() {
+        // What is wrong with the options is said before anything is read.
+        request(global, &options.run, &options.parameters, timeframe.as_deref().unwrap_or("1d"))?;
+        let from = data::load(&options.run).await?;
+        let request = request(global, &options.run, &options.parameters, from.timeframe.name())?;
+        let mut warnings = from.warnings;
+        warnings.push("nothing was recorded on the tape".to_owned());
+        let plan = Plan { request, market: from.market, warnings, recording: None };
+        return perform(options, plan, &gate, output).await;
+    }
+    let Some(timeframe) = timeframe else {
+        return Err(Failure::usage(
+            "--timeframe: expected the timeframe of the tape's bars, or --bars FILE",
+            HELP,
+        ));
+    };
+    let request = request(global, &options.run, &options.parameters, &timeframe)?;
+    let session = Session::open(global).await?;
+    let outcome = on_tape(&session, options, request, &gate, output).await;
+    session.close().await;
+    outcome
+}
+
+async fn on_tape(
+    session: &Session,
+    options: &Backtest,
+    request: BacktestRequest,
+    gate: &Gate,
+    output: Output,
+) -> Result<(), Failure> {
+    let market = backtest::load(&session.tape, &request).await;
+    let market = market.map_err(|error| match error {
+        backtest::MarketError::Log(error) => error.into(),
+        other => Failure::not_found(other.to_string(), "tapedeck bars"),
+    })?;
+    let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
+    let plan = Plan { request, market, warnings: Vec::new(), recording: Some(recording) };
+    perform(options, plan, gate, output).await
+}
+
+/// A run that is about to be done.
+struct Plan {
+    request: BacktestRequest,
+    market: Loaded,
+    warnings: Vec<String>,
+    recording: Option<Recording>,
+}
+
+async fn perform(options: &Backtest, plan: Plan, gate: &Gate, output: Output) -> Result<(), Failure> {
+    let Plan { request, market, mut warnings, recording } = plan;
+    let mut config = plan::configure(&request, market.calendar);
+    (config.from_ns, config.until_ns) = (market.from_ns, market.until_ns);
     config.finalize = options.finalize;
-    let hash = !options.no_hash;
-    let bar = Bar::new(output, config.account.cash);
-    let interrupt = bar.interrupt();
-    let market = loaded.market.clone();
-    let (config, outcome, took) = {
-        let work = tokio::task::spawn_blocking(move || work(config, &market, hash, bar));
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => break done.map_err(|error| Failure::other(error.to_string()))??,
-                _ = tokio::signal::ctrl_c() => interrupt.set(),
+    if request.limits.is_none() {
+        warnings.push("no limits file: buying power is all that is checked".to_owned());
+    }
+    let run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
+    let done = walk(config, market, !options.no_hash, recording.as_ref(), output).await;
+    let (config, market, outcome, took) = match done {
+        Ok(done) => done,
+        Err(failure) => {
+            if let Some(recording) = recording {
+                let ended =
+                    if failure.code == 130 { BacktestOutcome::Cancelled } else { BacktestOutcome::Failed };
+                let detail = failure.message.clone();
+                recording
+                    .finish(BacktestFinished { outcome: ended.into(), detail, ..Default::default() })
+                    .await?;
             }
+            return Err(failure);
         }
     };
-    let measured =
-        statistics(&outcome, loaded.calendar).map_err(|error| Failure::other(error.to_string()))?;
-    let failed: Vec<_> = gate.check(&measured).iter().map(ToString::to_string).collect();
-    for (path, write) in [(&options.trades, true), (&options.equity, false)] {
-        let Some(path) = path else { continue };
-        let written = if write {
-            tables::write_trades(path, &outcome.trades)
+    let job = Job { run_id: &run_id, request: &request, code_version: VERSION, threads: 1 };
+    let concluded = backtest::conclude(job, &market, &outcome, took);
+    let (sheet, end) = concluded.map_err(|error| Failure::other(error.to_string()))?;
+    if let Some(recording) = recording {
+        recording.finish(end).await?;
+    }
+    write(options, &outcome, &sheet)?;
+    warnings.extend(sheet.warnings.iter().map(|warning| warning.text.clone()));
+    let report = report(&config, &outcome, &sheet.statistics, &market, &run_id, took, warnings);
+    print(&report, &outcome, &sheet.statistics, output)?;
+    let failed: Vec<_> = gate.check(&sheet.statistics).iter().map(ToString::to_string).collect();
+    if failed.is_empty() { Ok(()) } else { Err(Failure::condition(failed.join("; "))) }
+}
+
+/// What a finished walk leaves.
+type Walked = (Config, Loaded, Outcome, Duration);
+
+/// Runs the engine on a thread of its own, tells how far it is, and ends it when the user or the tape says so.
+async fn walk(
+    config: Config,
+    market: Loaded,
+    hash: bool,
+    recording: Option<&Recording>,
+    output: Output,
+) -> Result<Walked, Failure> {
+    let bar = Bar::new(output, config.account.cash);
+    let (interrupt, at) = (bar.interrupt(), bar.at());
+    let cancelled = recording.map(Recording::cancelled);
+    let cash = config.account.cash;
+    let began = Instant::now();
+    let mut work = tokio::task::spawn_blocking(move || work(config, market, hash, bar));
+    let mut ticks = tokio::time::interval(TELL_EVERY);
+    loop {
+        tokio::select! {
+            done = &mut work => return done.map_err(|error| Failure::other(error.to_string()))?,
+            _ = tokio::signal::ctrl_c() => interrupt.set(),
+            _ = ticks.tick() => {
+                if cancelled.as_ref().is_some_and(|cancelled| cancelled.load(Ordering::Relaxed)) {
+                    interrupt.set();
+                }
+                let known = at.lock().ok().and_then(|at| *at);
+                if let (Some(recording), Some(at)) = (recording, known) {
+                    let (bars, total) = (at.bars, at.total);
+                    let done = bars as f64 / total.max(1) as f64;
+                    let pnl = Amount(at.equity.0 - cash.0);
+                    recording.tell(&backtest::Progress { done, bars, total, pnl }, began.elapsed().as_secs_f64()).await;
+                }
+            }
+        }
+    }
+}
+
+fn write(options: &Backtest, outcome: &Outcome, sheet: &TearSheet) -> Result<(), Failure> {
+    let failed =
+        |path: &Path, error: &dyn std::fmt::Display| Failure::other(format!("{}: {error}", path.display()));
+    if let Some(path) = &options.trades {
+        tables::write_trades(path, &outcome.trades).map_err(|error| failed(path, &error))?;
+    }
+    if let Some(path) = &options.equity {
+        tables::write_equity(path, &outcome.equity).map_err(|error| failed(path, &error))?;
+    }
+    if let Some(path) = &options.report {
+        let json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        let text = if json {
+            sheet.to_json().map_err(|error| failed(path, &error))?
         } else {
-            tables::write_equity(path, &outcome.equity)
+            sheet.to_html().map_err(|error| failed(path, &error))?
         };
-        written.map_err(|error| Failure::other(format!("{}: {error}", path.display())))?;
+        std::fs::write(path, text).map_err(|error| failed(path, &error))?;
     }
-    let report = report(&config, &outcome, &measured, &loaded, options.run.limits.is_none(), took);
-    print(&report, &outcome, &measured, output)?;
-    match failed.is_empty() {
-        true => Ok(()),
-        false => Err(Failure::condition(failed.join("; "))),
-    }
+    Ok(())
 }
 
 /// The conditions under which the run fails; an unknown metric is found before anything is run.
@@ -93,22 +212,17 @@ fn gate(texts: &[String]) -> Result<Gate, Failure> {
     Ok(Gate(conditions.into_iter().flatten().collect()))
 }
 
-fn work(
-    config: Config,
-    market: &domain::series::MarketData,
-    hash: bool,
-    mut bar: Bar,
-) -> Result<(Config, Outcome, Duration), Failure> {
+fn work(config: Config, market: Loaded, hash: bool, mut bar: Bar) -> Result<Walked, Failure> {
     let began = Instant::now();
     let mut look = |progress: &engine::Progress| bar.show(progress);
     let outcome = if hash {
-        engine::run(&config, market, &mut Hash::default(), &mut look)
+        engine::run(&config, &market.data, &mut Hash::default(), &mut look)
     } else {
-        engine::run(&config, market, &mut Nothing, &mut look)
+        engine::run(&config, &market.data, &mut Nothing, &mut look)
     };
     let took = began.elapsed();
     bar.end();
-    outcome.map(|outcome| (config, outcome, took)).map_err(failure)
+    outcome.map(|outcome| (config, market, outcome, took)).map_err(failure)
 }
 
 /// An engine's error as the command's.
@@ -124,19 +238,11 @@ fn report(
     config: &Config,
     outcome: &Outcome,
     measured: &Statistics,
-    loaded: &data::Loaded,
-    unlimited: bool,
+    market: &Loaded,
+    run_id: &str,
     took: Duration,
+    warnings: Vec<String>,
 ) -> Report {
-    let mut warnings = loaded.warnings.clone();
-    if unlimited {
-        warnings.push("no limits file: buying power is all that is checked".to_owned());
-    }
-    warnings.push("nothing was recorded on the tape".to_owned());
-    if outcome.counts.ambiguous_bars > 0 {
-        let bars = outcome.counts.ambiguous_bars;
-        warnings.push(format!("{bars} bars could have hit both a stop and a target: the worse was taken"));
-    }
     let seconds = took.as_secs_f64();
     let time = |row: Option<&domain::performance::EquityRow>| row.map(|row| crate::render::time(row.time_ns));
     Report {
@@ -148,10 +254,11 @@ fn report(
         last_bar: time(outcome.equity.last()),
         seconds,
         bars_per_second: outcome.counts.bars as f64 / seconds.max(f64::MIN_POSITIVE),
-        data_hash: loaded.hash.clone(),
-        code_version: env!("CARGO_PKG_VERSION"),
+        data_hash: market.hash.clone(),
+        code_version: VERSION,
         result_hash: outcome.chain_hash.clone(),
-        recorded: false,
+        recorded: !run_id.is_empty(),
+        run_id: Some(run_id.to_owned()).filter(|id| !id.is_empty()),
         warnings,
     }
 }

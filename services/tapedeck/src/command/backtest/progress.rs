@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use domain::money::Amount;
@@ -41,7 +41,11 @@ pub struct Bar {
     next: Duration,
     drawn: bool,
     interrupt: Interrupt,
+    at: At,
 }
+
+/// Where the run was when it was last looked at.
+pub type At = Arc<Mutex<Option<Progress>>>;
 
 impl Bar {
     /// A bar of a run that begins with `cash` now.
@@ -49,7 +53,16 @@ impl Bar {
         let terminal = std::io::stderr().is_terminal();
         let next = if terminal { REDRAW_EVERY } else { LINE_EVERY };
         let (wanted, interrupt) = (output.progress, Interrupt::default());
-        Self { wanted, terminal, cash, began: Instant::now(), next, drawn: false, interrupt }
+        Self {
+            wanted,
+            terminal,
+            cash,
+            began: Instant::now(),
+            next,
+            drawn: false,
+            interrupt,
+            at: At::default(),
+        }
     }
 
     /// What ends the run from outside.
@@ -57,8 +70,16 @@ impl Bar {
         self.interrupt.clone()
     }
 
+    /// Where the run is, for others to look at.
+    pub fn at(&self) -> At {
+        Arc::clone(&self.at)
+    }
+
     /// Shows where the run is, when it is time to.
     pub fn show(&mut self, progress: &Progress) -> ControlFlow<()> {
+        if let Ok(mut at) = self.at.lock() {
+            *at = Some(*progress);
+        }
         if self.interrupt.is_set() {
             return ControlFlow::Break(());
         }

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use analytics::metrics::{METRICS, find};
 use backtest::measure::{Statistics, statistics};
-use backtest::{plan, tables};
+use backtest::{Loaded, plan, tables};
+use domain::bar::Timeframe;
 use engine::space::{Dimension, Sampler, values};
 use engine::{Config, Folds, Outcome, Search, Trial};
 use serde_json::{Value, json};
@@ -14,9 +15,10 @@ use serde_json::{Value, json};
 use super::progress::{Bar, Interrupt};
 use super::request::{pair, request};
 use super::{HELP, data, failure, print_statistics, shown};
-use crate::cli::{Global, Method, SearchOptions, Sweep, WalkForward};
+use crate::cli::{Global, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 use crate::exit::Failure;
 use crate::output::Output;
+use crate::session::Session;
 
 /// Everything that a search needs, moved to its own thread.
 struct Job {
@@ -26,14 +28,14 @@ struct Job {
     seed: u64,
     threads: usize,
     metric: String,
-    loaded: data::Loaded,
+    market: Loaded,
     bar: Bar,
 }
 
 impl Job {
     async fn new(
         global: &Global,
-        run: &crate::cli::RunOptions,
+        run: &RunOptions,
         search: &SearchOptions,
         output: Output,
     ) -> Result<(Self, Interrupt), Failure> {
@@ -42,9 +44,10 @@ impl Job {
             let message = format!("--metric {:?}: expected one of {}", search.metric, known.join(", "));
             return Err(Failure::usage(message, HELP));
         }
-        let loaded = data::load(run).await?;
-        let request = request(global, run, &[], loaded.timeframe.name())?;
-        let config = plan::configure(&request, loaded.calendar);
+        let (market, timeframe) = market(global, run).await?;
+        let request = request(global, run, &[], timeframe.name())?;
+        let mut config = plan::configure(&request, market.calendar);
+        (config.from_ns, config.until_ns) = (market.from_ns, market.until_ns);
         let space = space(&config, &search.parameters)?;
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = global.threads.map_or(cores, |threads| usize::from(threads.get()));
@@ -55,14 +58,14 @@ impl Job {
         };
         let bar = Bar::new(output, config.account.cash);
         let (interrupt, metric) = (bar.interrupt(), search.metric.clone());
-        Ok((Self { config, space, sampler, seed: run.seed, threads, metric, loaded, bar }, interrupt))
+        Ok((Self { config, space, sampler, seed: run.seed, threads, metric, market, bar }, interrupt))
     }
 
     /// Runs `of` with this job's search on a thread of its own, until it ends or the user interrupts.
     async fn run<Done: Send + 'static>(
         self,
         interrupt: Interrupt,
-        of: impl FnOnce(&Config, &data::Loaded, &Search<'_, Measure<'_>>) -> Done + Send + 'static,
+        of: impl FnOnce(&Config, &Loaded, &Search<'_, Measure<'_>>) -> Done + Send + 'static,
     ) -> Result<(Done, Self), Failure> {
         let mut work = tokio::task::spawn_blocking(move || {
             let bar = Mutex::new(self.bar);
@@ -70,7 +73,7 @@ impl Job {
                 Ok(mut bar) => bar.runs(done, all),
                 Err(_) => ControlFlow::Continue(()),
             };
-            let (calendar, metric) = (self.loaded.calendar, self.metric.as_str());
+            let (calendar, metric) = (self.market.calendar, self.metric.as_str());
             let measure = |_: &Config, outcome: &Outcome| {
                 let measured = statistics(outcome, calendar).unwrap_or_default();
                 (measured.get(metric).copied().flatten(), measured)
@@ -83,7 +86,7 @@ impl Job {
                 measure: &(&measure as Measure<'_>),
                 watch: &watch,
             };
-            let done = of(&self.config, &self.loaded, &search);
+            let done = of(&self.config, &self.market, &search);
             let mut bar = bar.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
             bar.end();
             (done, Self { bar, ..self })
@@ -117,8 +120,8 @@ type Measure<'job> = &'job (dyn Fn(&Config, &Outcome) -> (Option<f64>, Statistic
 pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(), Failure> {
     let (job, interrupt) = Job::new(global, &options.run, &options.search, output).await?;
     let began = Instant::now();
-    let work = |config: &Config, loaded: &data::Loaded, search: &Search<'_, Measure<'_>>| {
-        engine::sweep(config, &loaded.market, search)
+    let work = |config: &Config, market: &Loaded, search: &Search<'_, Measure<'_>>| {
+        engine::sweep(config, &market.data, search)
     };
     let (trials, job) = job.run(interrupt, work).await?;
     let mut trials = trials.map_err(failure)?;
@@ -130,7 +133,7 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
         let rows: Vec<_> = trials.iter().map(|trial| row(&job, trial)).collect();
         return output.document(&json!({
             "metric": job.metric, "runs": trials.len(), "refused": refused, "seconds": seconds,
-            "threads": job.threads, "data_hash": job.loaded.hash, "seed": job.seed,
+            "threads": job.threads, "data_hash": job.market.hash, "seed": job.seed,
             "code_version": env!("CARGO_PKG_VERSION"), "trials": rows,
         }));
     }
@@ -191,8 +194,8 @@ pub async fn walk_forward(global: &Global, options: &WalkForward, output: Output
         in_sample: options.in_sample,
         out_of_sample: options.out_of_sample,
     };
-    let work = move |config: &Config, loaded: &data::Loaded, search: &Search<'_, Measure<'_>>| {
-        engine::walk_forward(config, &loaded.market, folds, search)
+    let work = move |config: &Config, market: &Loaded, search: &Search<'_, Measure<'_>>| {
+        engine::walk_forward(config, &market.data, folds, search)
     };
     let (result, job) = job.run(interrupt, work).await?;
     let result = result.map_err(|error| match error {
@@ -217,7 +220,7 @@ pub async fn walk_forward(global: &Global, options: &WalkForward, output: Output
         ..Outcome::default()
     };
     let measured =
-        statistics(&joined, job.loaded.calendar).map_err(|error| Failure::other(error.to_string()))?;
+        statistics(&joined, job.market.calendar).map_err(|error| Failure::other(error.to_string()))?;
     let window = |(first, last): &(domain::calendar::Session, domain::calendar::Session)| {
         format!("{} – {}", first.date, last.date)
     };
@@ -238,7 +241,7 @@ pub async fn walk_forward(global: &Global, options: &WalkForward, output: Output
             .collect();
         return output.document(&json!({
             "metric": job.metric, "anchored": options.anchored, "runs": result.runs, "folds": folds,
-            "out_of_sample": measured, "data_hash": job.loaded.hash, "seed": job.seed,
+            "out_of_sample": measured, "data_hash": job.market.hash, "seed": job.seed,
             "code_version": env!("CARGO_PKG_VERSION"),
         }));
     }
@@ -268,6 +271,27 @@ pub async fn walk_forward(global: &Global, options: &WalkForward, output: Output
     output.line("out of sample, joined:");
     print_statistics(&measured, output);
     Ok(())
+}
+
+/// The market of a search: that of the files, or that of the tape.
+async fn market(global: &Global, run: &RunOptions) -> Result<(Loaded, Timeframe), Failure> {
+    if !run.bars.is_empty() {
+        let from = data::load(run).await?;
+        return Ok((from.market, from.timeframe));
+    }
+    let timeframe = run.format.timeframe.as_deref().and_then(|name| name.parse::<Timeframe>().ok());
+    let Some(timeframe) = timeframe else {
+        return Err(Failure::usage(
+            "--timeframe: expected the timeframe of the tape's bars, or --bars FILE",
+            HELP,
+        ));
+    };
+    let request = request(global, run, &[], timeframe.name())?;
+    let session = Session::open(global).await?;
+    let market = backtest::load(&session.tape, &request).await;
+    session.close().await;
+    let market = market.map_err(|error| Failure::not_found(error.to_string(), "tapedeck bars"))?;
+    Ok((market, timeframe))
 }
 
 /// The dimensions of `K=RANGE` texts.
