@@ -4,6 +4,7 @@ mod access;
 mod looking;
 mod market;
 mod pairs;
+mod recorded;
 mod running;
 mod strategy;
 mod trading;
@@ -16,6 +17,7 @@ pub use access::{TokenCommand, UserCommand};
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
 pub use pairs::Pairs;
+pub use recorded::RecordedCommand;
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use trading::{AccountOptions, Halt, OrderCommand, Positions};
@@ -126,6 +128,9 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Run some services of a tape, or all
     Run(Run),
+    /// Recorded backtests
+    #[command(subcommand)]
+    Backtest(RecordedCommand),
     /// Append history from files: CSV, gzip or Parquet bars, and corporate actions
     Import(Import),
     /// Turn an event on stdin into JSON, for `nats sub --translate 'tapedeck decode'`
