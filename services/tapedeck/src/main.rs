@@ -116,6 +116,7 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Account(options) => command::holdings::accounts(session, &options, output).await,
         Command::User(command) => command::user::run(session, &command, output).await,
         Command::Token(command) => command::token::run(session, &command, output).await,
+        Command::Backtest(command) => command::recorded::run(session, &command, output).await,
         Command::Parked(options) => command::parked::run(session, &options, output).await,
         Command::Halt(options) => command::control::halt(session, &options, output).await,
         Command::Resume(options) => command::control::resume(session, &options, output).await,

@@ -16,6 +16,7 @@ pub mod order;
 pub mod pairs;
 pub mod parked;
 pub mod projection;
+pub mod recorded;
 pub mod rehearse;
 pub mod run;
 pub mod skeleton;
