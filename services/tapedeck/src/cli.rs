@@ -18,8 +18,8 @@ pub use access::{TokenCommand, UserCommand};
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
 pub use pairs::Pairs;
-pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 pub use recorded::RecordedCommand;
+pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use trading::{AccountOptions, Halt, OrderCommand, Positions};
@@ -130,15 +130,12 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Run some services of a tape, or all
     Run(Run),
-    /// Run strategies over history in this process
+    /// Run strategies over history in this process, or look at recorded backtests
     Backtest(Box<Backtest>),
     /// Run a backtest for many combinations of parameters
     Sweep(Box<Sweep>),
     /// Choose parameters on one window and try them on the next, again and again
     WalkForward(Box<WalkForward>),
-    /// Recorded backtests
-    #[command(subcommand)]
-    Backtest(RecordedCommand),
     /// Append history from files: CSV, gzip or Parquet bars, and corporate actions
     Import(Import),
     /// Turn an event on stdin into JSON, for `nats sub --translate 'tapedeck decode'`

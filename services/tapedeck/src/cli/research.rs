@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::BarFormat;
+use super::{BarFormat, RecordedCommand};
 
 /// What a run is of: the same for a backtest, a sweep and a walk-forward test.
 #[derive(Clone, Debug, Args)]
@@ -64,7 +64,11 @@ pub struct RunOptions {
 
 /// Options of `backtest`.
 #[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Backtest {
+    /// What is done with recorded backtests.
+    #[command(subcommand)]
+    pub recorded: Option<RecordedCommand>,
     /// What is run.
     #[command(flatten)]
     pub run: RunOptions,
