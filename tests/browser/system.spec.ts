@@ -13,7 +13,7 @@ const job = (page: Page, task: string, name: string) =>
 
 test("services, streams, the database and the checks are told", async ({ page }) => {
   await openPage(page, "/system");
-  for (const service of ["ingest", "risk", "execution", "strategy", "projector", "web"]) {
+  for (const service of ["ingest", "risk", "execution", "strategy", "backtest", "projector", "web"]) {
     await expect(page.locator(`#system-services th`, { hasText: service })).toBeVisible();
   }
   for (const stream of ["MARKET", "TRADING", "LOGS"]) await expect(page.locator(`#stream-${stream}`)).toContainText("as defined");

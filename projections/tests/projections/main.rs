@@ -3,6 +3,7 @@
 
 mod adjusted;
 mod as_of;
+mod backtests;
 mod bars;
 mod fleet;
 mod instances;

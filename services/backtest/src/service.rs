@@ -288,7 +288,8 @@ async fn attempt(
         let job = Job { run_id: &run_id, request: &request, code_version: &version, threads };
         let end = perform(job, &market, &watch)?;
         let bars = end.counts.as_ref().map_or(0, |counts| counts.bars);
-        watch(Progress { done: 1.0, bars, total: bars, pnl: profit(&end) });
+        // It has ended: whoever cancels now is too late.
+        let _ = watch(Progress { done: 1.0, bars, total: bars, pnl: profit(&end) });
         Ok(end)
     });
     let end = work.await.map_err(|error| failed(format!("the run's task ended badly: {error}")))?;

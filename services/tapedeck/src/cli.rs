@@ -5,6 +5,8 @@ mod indicator;
 mod looking;
 mod market;
 mod pairs;
+mod research;
+mod recorded;
 mod running;
 mod strategy;
 mod trading;
@@ -18,6 +20,8 @@ pub use indicator::Indicator;
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
 pub use pairs::Pairs;
+pub use recorded::RecordedCommand;
+pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use trading::{AccountOptions, Halt, OrderCommand, Positions, ReportOptions};
@@ -128,6 +132,12 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Run some services of a tape, or all
     Run(Run),
+    /// Run strategies over history in this process, or look at recorded backtests
+    Backtest(Box<Backtest>),
+    /// Run a backtest for many combinations of parameters
+    Sweep(Box<Sweep>),
+    /// Choose parameters on one window and try them on the next, again and again
+    WalkForward(Box<WalkForward>),
     /// Append history from files: CSV, gzip or Parquet bars, and corporate actions
     Import(Import),
     /// Turn an event on stdin into JSON, for `nats sub --translate 'tapedeck decode'`

@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, Package};
 use crate::repository::{metadata, root, text};
 
 /// Crates that are services or belong to one.
-const SERVICES: [&str; 6] = ["ingest", "strategy", "risk", "execution", "broker", "tapedeck"];
+const SERVICES: [&str; 7] = ["ingest", "strategy", "risk", "execution", "broker", "backtest", "tapedeck"];
 const HTTP: [&str; 7] = ["axum", "hyper", "reqwest", "tower", "tower-http", "ureq", "askama"];
 const RANDOMNESS: [&str; 5] = ["rand", "rand_core", "rand_chacha", "fastrand", "getrandom"];
 

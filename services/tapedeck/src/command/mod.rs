@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub mod backtest;
 pub mod chain_hash;
 pub mod config;
 pub mod control;
@@ -16,6 +17,7 @@ pub mod order;
 pub mod pairs;
 pub mod parked;
 pub mod projection;
+pub mod recorded;
 pub mod rehearse;
 pub mod report;
 pub mod run;

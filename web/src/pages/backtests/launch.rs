@@ -36,6 +36,8 @@ pub(super) struct Field {
     pub range: String,
     /// What keyboards are asked for.
     pub mode: &'static str,
+    /// What may be chosen; empty where anything in the range may be typed.
+    pub choices: Vec<&'static str>,
 }
 
 /// A run that suits the tape, to try it out.
@@ -96,9 +98,12 @@ fn sample(series: &[Series], timeframe: &str) -> Option<Sample> {
 
 impl Field {
     fn of(spec: &domain::strategy::ParameterSpec) -> Self {
-        let mode = match spec.value {
-            ValueSpec::Integer { .. } => "numeric",
-            ValueSpec::Decimal { .. } => "decimal",
+        let (mode, choices) = match spec.value {
+            ValueSpec::Integer { .. } => ("numeric", Vec::new()),
+            ValueSpec::Decimal { .. } => ("decimal", Vec::new()),
+            ValueSpec::Boolean => ("text", vec!["true", "false"]),
+            ValueSpec::Choice(words) => ("text", words.to_vec()),
+            ValueSpec::Symbol | ValueSpec::Weights => ("text", Vec::new()),
         };
         Self {
             name: spec.name,
@@ -107,6 +112,7 @@ impl Field {
             unit: spec.unit,
             range: spec.value.to_string(),
             mode,
+            choices,
         }
     }
 }

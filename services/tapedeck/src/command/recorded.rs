@@ -1,0 +1,179 @@
+//! `tapedeck backtest list|show|cancel`: the backtests that stand on the tape, whoever ran them.
+
+use analytics::Report;
+use analytics::metrics::METRICS;
+use projections::queries::{self, BacktestFilter, BacktestRow, QueryError};
+use runtime::command::{BacktestError, cancel_backtest};
+use sqlx::PgPool;
+
+use super::control::caller;
+use crate::addresses::Addresses;
+use crate::cli::RecordedCommand;
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::session::Session;
+
+/// Statuses by name.
+const STATUSES: [&str; 5] = ["waiting", "running", "succeeded", "failed", "cancelled"];
+/// Shortest beginning of an id that is looked for.
+const PREFIX_MIN: usize = 4;
+
+/// Lists, shows or cancels.
+pub async fn run(session: &Session, command: &RecordedCommand, output: Output) -> Result<(), Failure> {
+    let pool = session.reader().await?;
+    match command {
+        RecordedCommand::List { status, limit, before } => {
+            list(&pool, status.as_deref(), *before, *limit, output).await
+        }
+        RecordedCommand::Show { id, report } => show(session, &pool, id, report.as_deref(), output).await,
+        RecordedCommand::Cancel { id, reason } => cancel(session, &pool, id, reason, output).await,
+    }
+}
+
+fn unread(error: QueryError) -> Failure {
+    Failure::unreachable(error.to_string())
+}
+
+async fn list(
+    pool: &PgPool,
+    status: Option<&str>,
+    before: Option<u64>,
+    limit: u32,
+    output: Output,
+) -> Result<(), Failure> {
+    let hint = "tapedeck backtest list --status running --limit 50";
+    if !(1..=queries::LIMIT_MAX).contains(&limit) {
+        return Err(Failure::usage(format!("--limit {limit}: expected 1 to {}", queries::LIMIT_MAX), hint));
+    }
+    if let Some(status) = status.filter(|status| !STATUSES.contains(status)) {
+        return Err(Failure::usage(
+            format!("--status {status:?}: expected one of {}", STATUSES.join(", ")),
+            hint,
+        ));
+    }
+    let filter = BacktestFilter { status: status.map(str::to_owned), ..BacktestFilter::default() };
+    let page = queries::backtests(pool, &filter, before, limit).await.map_err(unread)?;
+    if output.json {
+        return output.document(&page.rows);
+    }
+    let rows: Vec<Vec<String>> = page
+        .rows
+        .iter()
+        .map(|row| {
+            vec![
+                row.run_id.clone(),
+                crate::render::time(row.requested_at_ns),
+                row.status.clone(),
+                number(row.total_return, 100.0, " %"),
+                number(row.sharpe, 1.0, ""),
+                number(row.max_drawdown, 100.0, " %"),
+                row.trades.map_or_else(|| "-".to_owned(), |trades| trades.to_string()),
+                row.symbols.clone(),
+                row.strategies.clone(),
+            ]
+        })
+        .collect();
+    let header = ["ID", "ASKED", "STATUS", "RETURN", "SHARPE", "MAX DD", "TRADES", "SYMBOLS", "STRATEGIES"];
+    output.table(&header, &rows);
+    if let Some(next) = page.next {
+        output.note(&format!("more: --before {next}"));
+    }
+    Ok(())
+}
+
+fn number(value: Option<f64>, scale: f64, unit: &str) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| format!("{:.2}{unit}", value * scale))
+}
+
+/// The run whose id is or begins with `id`.
+async fn find(pool: &PgPool, id: &str) -> Result<BacktestRow, Failure> {
+    let hint = "tapedeck backtest list";
+    if let Some(row) = queries::backtest(pool, id).await.map_err(unread)? {
+        return Ok(row);
+    }
+    let ids = if id.len() < PREFIX_MIN {
+        Vec::new()
+    } else {
+        queries::backtest_ids(pool, id).await.map_err(unread)?
+    };
+    match ids.as_slice() {
+        [only] => {
+            let row = queries::backtest(pool, only).await.map_err(unread)?;
+            row.ok_or_else(|| Failure::not_found(format!("no backtest {id:?}"), hint))
+        }
+        [] => Err(Failure::not_found(format!("no backtest {id:?}"), hint)),
+        _ => Err(Failure::usage(format!("{id:?} begins the ids of several backtests"), hint)),
+    }
+}
+
+async fn show(
+    session: &Session,
+    pool: &PgPool,
+    id: &str,
+    report: Option<&std::path::Path>,
+    output: Output,
+) -> Result<(), Failure> {
+    let row = find(pool, id).await?;
+    if let Some(path) = report {
+        let bytes = queries::backtest_document(pool, &row.run_id).await.map_err(unread)?;
+        let bytes = bytes.ok_or_else(|| {
+            Failure::not_found(format!("no report of {}, which is {}", row.run_id, row.status), "")
+        })?;
+        let read = Report::unpack(&bytes).map_err(|error| Failure::other(error.to_string()))?;
+        let html = read.sheet.to_html().map_err(|error| Failure::other(error.to_string()))?;
+        std::fs::write(path, html).map_err(|error| Failure::other(format!("{}: {error}", path.display())))?;
+    }
+    if output.json {
+        return output.document(&row);
+    }
+    let time = |ns: Option<i64>| ns.map_or_else(|| "-".to_owned(), crate::render::time);
+    let lines = [
+        ("run", row.run_id.clone()),
+        ("status", format!("{} {}", row.status, row.detail).trim().to_owned()),
+        ("strategies", row.strategies.clone()),
+        ("symbols", format!("{} {}", row.symbols, row.timeframe)),
+        ("asked", format!("{} by {}", crate::render::time(row.requested_at_ns), row.actor)),
+        ("began", time(row.started_at_ns)),
+        ("ended", time(row.finished_at_ns)),
+        ("data hash", row.data_hash.clone().unwrap_or_else(|| "-".to_owned())),
+        ("result hash", row.result_hash.clone().unwrap_or_else(|| "-".to_owned())),
+    ];
+    for (name, text) in lines {
+        output.line(&format!("{name:<12} {text}"));
+    }
+    if let Some(dashboard) = Addresses::read(&session.dir).and_then(|addresses| addresses.dashboard) {
+        output.line(&format!("{:<12} {dashboard}backtests/{}", "tear sheet", row.run_id));
+    }
+    let Some(statistics) = &row.statistics else { return Ok(()) };
+    let rows: Vec<Vec<String>> = METRICS
+        .iter()
+        .filter_map(|metric| {
+            let value = statistics.get(metric.name).and_then(serde_json::Value::as_f64)?;
+            Some(vec![metric.name.to_owned(), format!("{value:.4}"), metric.label.to_owned()])
+        })
+        .collect();
+    output.table(&["statistic", "value", ""], &rows);
+    Ok(())
+}
+
+async fn cancel(
+    session: &Session,
+    pool: &PgPool,
+    id: &str,
+    reason: &str,
+    output: Output,
+) -> Result<(), Failure> {
+    let row = find(pool, id).await?;
+    let hint = "tapedeck backtest list --status running";
+    cancel_backtest(&session.tape, &caller(), &row.run_id, reason).await.map_err(|error| match error {
+        BacktestError::Append(error) => error.into(),
+        BacktestError::Unknown(_) => Failure::not_found(error.to_string(), hint),
+        BacktestError::Ended(_) => Failure::usage(error.to_string(), hint),
+        BacktestError::Log(error) => Failure::unreachable(error.to_string()),
+    })?;
+    if output.json {
+        return output.document(&serde_json::json!({ "run_id": row.run_id, "cancel_requested": true }));
+    }
+    output.note(&format!("{} is asked to end", row.run_id));
+    Ok(())
+}
