@@ -116,6 +116,8 @@ impl BarSeries {
 /// A corporate action and what its event is made of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DatedAction {
+    /// Symbol.
+    pub symbol: Arc<str>,
     /// Event time: before the first bar of the ex-date.
     pub event_ns: i64,
     /// Id of its event.
