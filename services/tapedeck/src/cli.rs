@@ -1,6 +1,7 @@
 //! The command line: names, options and their help. What a command does is in `command`.
 
 mod access;
+mod history;
 mod looking;
 mod market;
 mod running;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use access::{TokenCommand, UserCommand};
+pub use history::{HistoryCommand, Resample};
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
@@ -126,6 +128,11 @@ pub enum Command {
     Run(Run),
     /// Append history from files: CSV, gzip or Parquet bars, and corporate actions
     Import(Import),
+    /// History segments: the tape's bars as columns, which backtests read
+    #[command(subcommand)]
+    History(HistoryCommand),
+    /// Make longer bars of files of bars, on the sessions of a calendar
+    Resample(Resample),
     /// Turn an event on stdin into JSON, for `nats sub --translate 'tapedeck decode'`
     Decode,
     /// Print events as they pass
