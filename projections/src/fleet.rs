@@ -174,7 +174,9 @@ mod tests {
             told,
             [
                 ("fast", "10", "bars", "a whole number from 1 to 9999"),
-                ("slow", "50", "bars", "a whole number from 2 to 10000")
+                ("slow", "50", "bars", "a whole number from 2 to 10000"),
+                ("average", "simple", "", "one of simple, exponential"),
+                ("allow_short", "false", "", "true or false"),
             ]
         );
         assert!(super::settings(&row("", "strategy-sma")).is_empty());

@@ -22,6 +22,7 @@ mod logs;
 mod operations;
 mod orders;
 mod overview;
+mod pair;
 mod parked;
 pub(crate) mod past;
 mod reading;
@@ -65,6 +66,7 @@ pub use orders::{
 pub use overview::{
     DenialCount, QualityCount, denials_today, latest_equity, parked_open, peak_equity, quality_counts,
 };
+pub use pair::{PairCloses, PairError, PairWanted, common_timeframe, pair_closes};
 pub use parked::{ParkedRow, parked, parked_message, parked_same};
 pub use records::{TrackRecord, TrackRecords};
 pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};

@@ -13,6 +13,7 @@ mod metrics;
 mod mutations;
 mod orders;
 mod overview;
+mod pairs;
 mod positions;
 mod script;
 mod security;

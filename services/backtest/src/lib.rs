@@ -4,6 +4,7 @@
 
 pub mod measure;
 pub mod plan;
+pub mod tables;
 mod market;
 mod recording;
 mod service;
@@ -12,4 +13,4 @@ mod work;
 pub use market::{Loaded, MarketError, load};
 pub use recording::{Recording, progress_subject, record};
 pub use service::{Config, SERVICE, ServiceError, run};
-pub use work::{Job, Progress, WorkError, perform};
+pub use work::{Job, Progress, WorkError, conclude, perform};

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use analytics::monte_carlo::Settings;
 use analytics::report::{Report, ReportError, TrialRow, WindowRow};
@@ -110,8 +110,32 @@ pub fn perform(
             (outcome, Searched { runs: 1, ..Searched::default() })
         }
     };
-    let counts = counted(&outcome.counts, outcome.trades.len(), searched.runs);
     let sheet = sheet(job, market, &outcome, &searched)?;
+    end(job, market, &outcome, searched, sheet, began.elapsed())
+}
+
+/// The tear sheet of a single run that its caller did, and its end for the record.
+pub fn conclude(
+    job: Job<'_>,
+    market: &Loaded,
+    outcome: &Outcome,
+    took: Duration,
+) -> Result<(TearSheet, BacktestFinished), WorkError> {
+    let searched = Searched { runs: 1, ..Searched::default() };
+    let sheet = sheet(job, market, outcome, &searched)?;
+    let end = end(job, market, outcome, searched, sheet.clone(), took)?;
+    Ok((sheet, end))
+}
+
+fn end(
+    job: Job<'_>,
+    market: &Loaded,
+    outcome: &Outcome,
+    searched: Searched,
+    sheet: TearSheet,
+    took: Duration,
+) -> Result<BacktestFinished, WorkError> {
+    let counts = counted(&outcome.counts, outcome.trades.len(), searched.runs);
     let statistics = serde_json::to_string(&sheet.statistics);
     let result_hash = outcome.chain_hash.clone().unwrap_or_default();
     let report = Report { trials: searched.trials, windows: searched.windows, ..Report::of(sheet) };
@@ -123,7 +147,7 @@ pub fn perform(
         code_version: job.code_version.to_owned(),
         result_hash,
         counts: Some(counts),
-        duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         document: report.pack()?,
         ..BacktestFinished::default()
     })

@@ -5,7 +5,8 @@
 //! what has no answer is an error ([`Undefined`]) or `None`, never zero or infinite. Tests and their tables are
 //! those of the Python package `statsmodels`, with which they are compared.
 //!
-//! Deliberately absent: prices (the caller takes logarithms), more than two series, streaming.
+//! Deliberately absent: more than two series, streaming. The tests take numbers as they are; only [`MeasuredPair`]
+//! takes prices, and their logarithms.
 
 mod cointegration;
 mod dickey_fuller;
@@ -22,7 +23,7 @@ pub use half_life::{half_life, hurst_exponent};
 pub use johansen::{Deterministic, Johansen, johansen};
 pub use least_squares::LeastSquares;
 pub use normal::normal_cdf;
-pub use pair::{JohansenReport, PairStatistics, UnitRoot};
+pub use pair::{JohansenReport, MeasuredPair, PairStatistics, UnitRoot};
 
 /// A statistic that these observations do not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

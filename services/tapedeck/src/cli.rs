@@ -5,6 +5,7 @@ mod looking;
 mod market;
 mod pairs;
 mod recorded;
+mod research;
 mod running;
 mod strategy;
 mod trading;
@@ -18,6 +19,7 @@ pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status,
 pub use market::{Actions, Bars, Findings};
 pub use pairs::Pairs;
 pub use recorded::RecordedCommand;
+pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use trading::{AccountOptions, Halt, OrderCommand, Positions};
@@ -128,9 +130,12 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Run some services of a tape, or all
     Run(Run),
-    /// Recorded backtests
-    #[command(subcommand)]
-    Backtest(RecordedCommand),
+    /// Run strategies over history in this process, or look at the runs on record
+    Backtest(Box<Backtest>),
+    /// Run a backtest for many combinations of parameters
+    Sweep(Box<Sweep>),
+    /// Choose parameters on one window and try them on the next, again and again
+    WalkForward(Box<WalkForward>),
     /// Append history from files: CSV, gzip or Parquet bars, and corporate actions
     Import(Import),
     /// Turn an event on stdin into JSON, for `nats sub --translate 'tapedeck decode'`

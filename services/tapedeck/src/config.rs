@@ -436,9 +436,20 @@ impl StrategyConfig {
         }
         domain::sizing::parse(&self.sizing)
             .ok_or_else(|| value(field("sizing"), &self.sizing, "fixed:SHARES or fraction:SHARE"))?;
-        domain::strategy::resolve(&self.kind, &self.parameters())
-            .map(drop)
-            .map_err(|error| value(field("params"), self.kind.clone(), error.to_string()))
+        let refused = |error: domain::strategy::ParameterError| {
+            value(field("params"), self.kind.clone(), error.to_string())
+        };
+        let parameters = domain::strategy::resolve(&self.kind, &self.parameters()).map_err(refused)?;
+        // Without symbols it takes every bar there is; with some it must be given those that it names.
+        let named = domain::strategy::named_symbols(&self.kind, &parameters).map_err(refused)?;
+        let missing = |symbol: &&String| !self.symbols.is_empty() && !self.symbols.contains(*symbol);
+        match named.iter().find(missing) {
+            Some(symbol) => {
+                let expected = format!("{symbol} among them, which `params` name");
+                Err(value(field("symbols"), self.symbols.join(", "), expected))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The stated parameters, by name.

@@ -43,6 +43,11 @@ impl Failure {
         Self::new(5, "unreachable", message, "tapedeck doctor")
     }
 
+    /// A condition that was to fail the command holds.
+    pub fn condition(message: impl Into<String>) -> Self {
+        Self::new(6, "condition", message, "")
+    }
+
     /// A proof failed: read model and tape, or two hashes, differ.
     pub fn mismatch(message: impl Into<String>) -> Self {
         Self::new(7, "verify_mismatch", message, "tapedeck projection rebuild NAME")

@@ -80,6 +80,13 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
         Command::Up(options) => command::up::run(global, &options, output).await,
         Command::Rehearse(options) => command::rehearse::run(global, &options, output).await,
         Command::Run(options) => command::run::run(global, &options, output).await,
+        Command::Backtest(options) if options.recorded.is_none() => {
+            command::backtest::run(global, &options, output).await
+        }
+        Command::Sweep(options) => command::backtest::search::sweep(global, &options, output).await,
+        Command::WalkForward(options) => {
+            command::backtest::search::walk_forward(global, &options, output).await
+        }
         Command::Import(options) => command::import::run(global, &options, output).await,
         other => {
             let started = Instant::now();
@@ -111,7 +118,10 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Account(options) => command::holdings::accounts(session, &options, output).await,
         Command::User(command) => command::user::run(session, &command, output).await,
         Command::Token(command) => command::token::run(session, &command, output).await,
-        Command::Backtest(command) => command::recorded::run(session, &command, output).await,
+        Command::Backtest(options) => match &options.recorded {
+            Some(wanted) => command::recorded::run(session, wanted, output).await,
+            None => Err(Failure::other("a run of its own opens its tape itself")),
+        },
         Command::Parked(options) => command::parked::run(session, &options, output).await,
         Command::Halt(options) => command::control::halt(session, &options, output).await,
         Command::Resume(options) => command::control::resume(session, &options, output).await,

@@ -102,7 +102,7 @@ impl Fields for BarFields {
 }
 
 /// Every timeframe.
-const TIMEFRAMES: [&str; Timeframe::ALL.len()] = {
+pub(super) const TIMEFRAMES: [&str; Timeframe::ALL.len()] = {
     let mut names = [""; Timeframe::ALL.len()];
     let mut index = 0;
     while index < names.len() {

@@ -21,9 +21,11 @@ mod control;
 mod bars;
 mod facts;
 pub mod fields;
+mod kinds;
 mod market;
 mod operate;
 mod paging;
+mod pairs;
 mod problem;
 mod reader;
 mod repeat;
@@ -95,6 +97,8 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(user::change_user, user::remove))
         .routes(routes!(token::list, token::create))
         .routes(routes!(token::revoke))
+        .routes(routes!(kinds::list))
+        .routes(routes!(pairs::pair))
         .routes(routes!(strategies::list, strategies::change::register))
         .routes(routes!(strategies::show, strategies::change::remove))
         .routes(routes!(strategies::change::enable))

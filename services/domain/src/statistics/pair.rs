@@ -1,8 +1,11 @@
 //! Everything that is said of a pair, in one report.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::{Deterministic, EngleGranger, Undefined, engle_granger, half_life, hurst_exponent, johansen};
+use crate::money::Price;
 
 /// Lagged changes of the Johansen test.
 const JOHANSEN_LAGS: usize = 1;
@@ -58,6 +61,31 @@ pub struct JohansenReport {
     pub maximum: [f64; 2],
     /// Critical values of the maximum-eigenvalue statistics at 90, 95 and 99 %.
     pub maximum_critical_values: [[f64; 3]; 2],
+}
+
+/// The statistics of two symbols over a range of time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeasuredPair {
+    /// Close of the first bar that both have, UTC nanoseconds.
+    pub from_ns: i64,
+    /// Close of the last bar that both have, UTC nanoseconds.
+    pub to_ns: i64,
+    /// Of the logarithms of the closes.
+    pub statistics: PairStatistics,
+}
+
+impl MeasuredPair {
+    /// Measures two symbols' closes by instant, where both have a positive one.
+    pub fn of(first: &BTreeMap<i64, Price>, second: &BTreeMap<i64, Price>) -> Result<Self, Undefined> {
+        let common = first.iter().filter_map(|(at, first)| Some((*at, [*first, *second.get(at)?])));
+        let positive = common.filter(|(_, closes)| closes.iter().all(|close| *close > Price::ZERO));
+        let rows: Vec<(i64, [f64; 2])> =
+            positive.map(|(at, closes)| (at, closes.map(|close| close.to_f64().ln()))).collect();
+        let column = |leg: usize| rows.iter().map(|(_, logs)| logs[leg]).collect::<Vec<_>>();
+        let statistics = PairStatistics::of(&column(0), &column(1))?;
+        let at = |row: Option<&(i64, [f64; 2])>| row.map_or(0, |(at, _)| *at);
+        Ok(Self { from_ns: at(rows.first()), to_ns: at(rows.last()), statistics })
+    }
 }
 
 impl PairStatistics {

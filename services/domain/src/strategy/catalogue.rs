@@ -4,7 +4,8 @@ use contracts::v1::Parameter;
 
 use super::momentum::MAX_POSITION;
 use super::{
-    ParameterError, ParameterSpec, Strategy, ValueSpec, buy_and_hold, momentum, pairs, rebalance, sma_cross,
+    ParameterError, ParameterSpec, Strategy, ValueSpec, bollinger_reversion, buy_and_hold, donchian_breakout,
+    mean_reversion, momentum, pairs, rebalance, regime_switch, sma_cross,
 };
 use crate::indicator::InvalidLength;
 
@@ -34,7 +35,17 @@ pub(super) const ALLOW_SHORT: ParameterSpec = ParameterSpec {
 };
 
 /// By name.
-const KINDS: [Kind; 5] = [buy_and_hold::KIND, momentum::KIND, pairs::KIND, rebalance::KIND, sma_cross::KIND];
+const KINDS: [Kind; 9] = [
+    bollinger_reversion::KIND,
+    buy_and_hold::KIND,
+    donchian_breakout::KIND,
+    mean_reversion::KIND,
+    momentum::KIND,
+    pairs::KIND,
+    rebalance::KIND,
+    regime_switch::KIND,
+    sma_cross::KIND,
+];
 
 /// Every kind, by name.
 #[must_use]

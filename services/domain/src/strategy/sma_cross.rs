@@ -12,6 +12,7 @@ use contracts::v1::{CorporateAction, Intent, Parameter};
 
 use super::catalogue::{ALLOW_SHORT, check_less, refused};
 use super::cross::crossing;
+use super::ema_cross::EmaCross;
 use super::{
     BarInput, Kind, ParameterError, ParameterSpec, Strategy, ValueSpec, Wish, slot_state, split_ratio,
 };
@@ -32,18 +33,33 @@ const SLOW: ParameterSpec = ParameterSpec {
     default: "50",
 };
 
+const SIMPLE: &str = "simple";
+const EXPONENTIAL: &str = "exponential";
+const AVERAGE: ParameterSpec = ParameterSpec {
+    name: "average",
+    description: "how closes are averaged: all alike, or the newer the more",
+    unit: "",
+    value: ValueSpec::Choice(&[SIMPLE, EXPONENTIAL]),
+    default: SIMPLE,
+};
+
 pub(super) const KIND: Kind = Kind {
     name: "sma_cross",
     description: "long when the `fast` average of closes crosses above the `slow` one, out when it crosses \
                   below",
-    parameters: &[FAST, SLOW, ALLOW_SHORT],
+    parameters: &[FAST, SLOW, AVERAGE, ALLOW_SHORT],
     build,
 };
 
 fn build(parameters: &[Parameter]) -> Result<Box<dyn Strategy>, ParameterError> {
     check_less(&FAST, &SLOW, parameters)?;
     let (fast, slow) = (FAST.length(parameters)?, SLOW.length(parameters)?);
-    let built = SmaCross::new(fast, slow, ALLOW_SHORT.boolean(parameters)?);
+    let allow_short = ALLOW_SHORT.boolean(parameters)?;
+    if AVERAGE.word(parameters)? == EXPONENTIAL {
+        let built = EmaCross::new(fast, slow, allow_short);
+        return Ok(Box::new(built.map_err(refused(&SLOW, parameters))?));
+    }
+    let built = SmaCross::new(fast, slow, allow_short);
     Ok(Box::new(built.map_err(refused(&SLOW, parameters))?))
 }
 

@@ -133,7 +133,10 @@ fn slots_do_not_mix() {
 #[test]
 fn parameters_have_defaults_and_ranges() {
     let defaults = resolve("sma_cross", &[]).unwrap();
-    assert_eq!(defaults, parameters(&[("fast", "20"), ("slow", "50"), ("allow_short", "false")]));
+    assert_eq!(
+        defaults,
+        parameters(&[("fast", "20"), ("slow", "50"), ("average", "simple"), ("allow_short", "false")])
+    );
     let defaults = resolve("momentum", &[]).unwrap();
     let stated =
         [("lookback", "20"), ("threshold", "0.02"), ("max_position", "0.1"), ("allow_short", "false")];
@@ -165,7 +168,7 @@ fn parameters_have_defaults_and_ranges() {
     );
     assert_eq!(
         refused("sma_cross", &[("length", "3")]),
-        "parameter \"length\" of sma_cross, expected one of fast, slow, allow_short"
+        "parameter \"length\" of sma_cross, expected one of fast, slow, average, allow_short"
     );
     let known = kinds().iter().map(|kind| kind.name).collect::<Vec<_>>();
     assert!(known.is_sorted(), "{known:?}");

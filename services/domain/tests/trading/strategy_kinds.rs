@@ -58,7 +58,7 @@ fn crossings(sides: &[Option<std::cmp::Ordering>], allow_short: bool) -> Vec<Opt
     let mut each = |side: &Option<std::cmp::Ordering>| {
         let (then, now) = (std::mem::replace(&mut before, *side)?, (*side)?);
         let (up, down) = (then.is_le() && now.is_gt(), then.is_ge() && now.is_lt());
-        if up && (held == 0 || held < 0) {
+        if up && held <= 0 {
             held = 1;
             Some(Intent::EnterLong)
         } else if down && allow_short && held >= 0 {
@@ -210,5 +210,217 @@ proptest! {
         let stated = [("fast", &*fast.to_string()), ("slow", &*slow.to_string()), ("allow_short", &*allow_short.to_string())];
         let found = closes(made("sma_cross", &stated).as_mut(), &prices);
         prop_assert_eq!(found, crossings(&sides, allow_short));
+    }
+}
+
+/// A walk of closes with a range around each, in cents.
+fn bars() -> impl proptest::strategy::Strategy<Value = Vec<[i64; 3]>> {
+    let steps = prop::collection::vec((-9i64..10, 0i64..4, 0i64..4), 1..150);
+    proptest::strategy::Strategy::prop_map(steps, |steps| {
+        let mut close = 1_000;
+        let bar = |(step, up, down): (i64, i64, i64)| {
+            close = (close + step * 5).max(50);
+            [close + up * 5, close - down * 5, close].map(|cents| cents * 10_000_000)
+        };
+        steps.into_iter().map(bar).collect()
+    })
+}
+
+/// What happens when a position, told by its sign, meets what each bar says.
+fn played(length: usize, mut say: impl FnMut(usize, i32) -> Option<Intent>) -> Vec<Option<Intent>> {
+    let mut held = 0;
+    let mut each = |bar: usize| {
+        let intent = say(bar, held);
+        held = match intent {
+            Some(Intent::EnterLong) => 1,
+            Some(Intent::EnterShort) => -1,
+            Some(Intent::Exit) => 0,
+            _ => held,
+        };
+        intent
+    };
+    (0..length).map(&mut each).collect()
+}
+
+/// Wilder's index over all closes up to each bar, by its definition.
+fn relative_strength(closes: &[f64], length: usize) -> Vec<Option<f64>> {
+    let mut averages = [0.0; 2];
+    let mut each = |bar: usize| {
+        let change = closes[bar] - closes[bar.checked_sub(1)?];
+        let moves = [change.max(0.0), (-change).max(0.0)];
+        for (average, now) in averages.iter_mut().zip(moves) {
+            let length = length as f64;
+            *average = if bar as f64 > length {
+                (*average * (length - 1.0) + now) / length
+            } else {
+                *average + now / length
+            };
+        }
+        let [gain, loss] = averages;
+        (bar >= length && gain + loss > 0.0).then(|| 100.0 * gain / (gain + loss))
+    };
+    (0..closes.len()).map(&mut each).collect()
+}
+
+proptest! {
+    #[test]
+    fn ema_cross_follows_its_rule(bars in bars(), fast in 1usize..5, more in 1usize..5, allow_short in any::<bool>()) {
+        let slow = fast + more;
+        let average = |end: usize, length: usize| {
+            let closes: Vec<f64> = bars[..=end].iter().map(|bar| bar[2] as f64 / 1e9).collect();
+            (closes.len() >= length).then(|| {
+                let first = closes[..length].iter().sum::<f64>() / length as f64;
+                closes[length..].iter().fold(first, |last, close| last + (close - last) * 2.0 / (length + 1) as f64)
+            })
+        };
+        let side = |end: usize| {
+            let (fast, slow) = (average(end, fast)?, average(end, slow)?);
+            Some(if (fast - slow).abs() < 1e-9 { std::cmp::Ordering::Equal } else { fast.total_cmp(&slow) })
+        };
+        let sides: Vec<_> = (0..bars.len()).map(side).collect();
+        let stated = [
+            ("fast", &*fast.to_string()),
+            ("slow", &*slow.to_string()),
+            ("average", "exponential"),
+            ("allow_short", &*allow_short.to_string()),
+        ];
+        prop_assert_eq!(intents(made("sma_cross", &stated).as_mut(), &bars), crossings(&sides, allow_short));
+    }
+
+    #[test]
+    fn mean_reversion_follows_its_rule(bars in bars(), length in 2usize..6, allow_short in any::<bool>()) {
+        let closes: Vec<f64> = bars.iter().map(|bar| bar[2] as f64 / 1e9).collect();
+        let index = relative_strength(&closes, length);
+        // Lines that no index of such prices meets but by rounding.
+        let (lower, upper) = (35.123_456, 61.987_654);
+        let expected = played(bars.len(), |bar, held| {
+            let (before, now) = (index[bar.checked_sub(1)?]?, index[bar]?);
+            if before >= lower && now < lower {
+                return (held == 0 || held < 0 && allow_short).then_some(Intent::EnterLong);
+            }
+            if before <= upper && now > upper {
+                return if allow_short && held >= 0 {
+                    Some(Intent::EnterShort)
+                } else {
+                    (held > 0).then_some(Intent::Exit)
+                };
+            }
+            None
+        });
+        let stated = [
+            ("length", &*length.to_string()),
+            ("lower", "35.123456"),
+            ("upper", "61.987654"),
+            ("allow_short", &*allow_short.to_string()),
+        ];
+        prop_assert_eq!(intents(made("mean_reversion", &stated).as_mut(), &bars), expected);
+    }
+
+    #[test]
+    fn bollinger_reversion_follows_its_rule(bars in bars(), length in 2usize..8, allow_short in any::<bool>()) {
+        let width = 1.234_567;
+        let moments = |end: usize| {
+            let closes = bars.get((end + 1).checked_sub(length)?..=end)?.iter().map(|bar| bar[2] as f64 / 1e9);
+            let mean = closes.clone().sum::<f64>() / length as f64;
+            let squares = closes.map(|close| (close - mean) * (close - mean)).sum::<f64>();
+            Some((mean, (squares / length as f64).sqrt()))
+        };
+        let close = |bar: usize| bars[bar][2] as f64 / 1e9;
+        let zone = |bar: usize| {
+            let (mean, deviation) = moments(bar)?;
+            let far = if deviation > 1e-9 { (close(bar) - mean) / deviation } else { 0.0 };
+            Some(if far < -width { -1 } else { i32::from(far > width) })
+        };
+        let expected = played(bars.len(), |bar, held| {
+            let now = zone(bar)?;
+            let reached = bar.checked_sub(1).and_then(zone).is_some_and(|before| before != now);
+            if reached && now == -1 && (held == 0 || held < 0 && allow_short) {
+                return Some(Intent::EnterLong);
+            }
+            if reached && now == 1 && allow_short && held >= 0 {
+                return Some(Intent::EnterShort);
+            }
+            // A mean of cents: half a cent decides nothing by rounding.
+            let away = close(bar) - moments(bar)?.0;
+            let back = held > 0 && away > -1e-7 || held < 0 && away < 1e-7;
+            back.then_some(Intent::Exit)
+        });
+        let stated =
+            [("length", &*length.to_string()), ("width", "1.234567"), ("allow_short", &*allow_short.to_string())];
+        prop_assert_eq!(intents(made("bollinger_reversion", &stated).as_mut(), &bars), expected);
+    }
+
+    #[test]
+    fn donchian_breakout_follows_its_rule(
+        bars in bars(),
+        entry in 1usize..8,
+        exit in 1usize..8,
+        allow_short in any::<bool>(),
+    ) {
+        let before = |bar: usize, length: usize| bar.checked_sub(length).map(|from| &bars[from..bar]);
+        let highest = |bar: usize, length: usize| before(bar, length)?.iter().map(|bar| bar[0]).max();
+        let lowest = |bar: usize, length: usize| before(bar, length)?.iter().map(|bar| bar[1]).min();
+        let expected = played(bars.len(), |bar, held| {
+            let close = bars[bar][2];
+            let over = |length: usize| highest(bar, length).is_some_and(|high| close > high);
+            let under = |length: usize| lowest(bar, length).is_some_and(|low| close < low);
+            if over(entry) && (held == 0 || held < 0 && allow_short) {
+                Some(Intent::EnterLong)
+            } else if under(entry) && held >= 0 && allow_short {
+                Some(Intent::EnterShort)
+            } else if held > 0 && under(exit) || held < 0 && over(exit) {
+                Some(Intent::Exit)
+            } else {
+                None
+            }
+        });
+        let stated = [
+            ("entry", &*entry.to_string()),
+            ("exit", &*exit.to_string()),
+            ("allow_short", &*allow_short.to_string()),
+        ];
+        prop_assert_eq!(intents(made("donchian_breakout", &stated).as_mut(), &bars), expected);
+    }
+
+    #[test]
+    fn regime_switch_follows_its_rule(bars in bars(), lookback in 2usize..8) {
+        let regime = |end: usize| {
+            let closes: Vec<f64> =
+                bars.get(end.checked_sub(lookback)?..=end)?.iter().map(|bar| (bar[2] as f64).ln()).collect();
+            let returns: Vec<f64> = closes.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            let mean = returns.iter().sum::<f64>() / lookback as f64;
+            let squares = returns.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
+            let volatility = (squares / (lookback - 1) as f64 * 252.0 * 7.0).sqrt();
+            Some(if volatility < 0.654_321 { 900_000_000 } else if volatility > 1.234_567 { 0 } else { 500_000_000 })
+        };
+        let stated = [
+            ("lookback", &*lookback.to_string()),
+            ("calm", "0.654321"),
+            ("wild", "1.234567"),
+            ("conservative", "0"),
+        ];
+        let mut strategy = made("regime_switch", &stated);
+        let mut held = 0;
+        for (number, &[high, low, close]) in bars.iter().enumerate() {
+            let bar = Bar {
+                start_ns: 0,
+                close_ns: 1,
+                open: Price(close),
+                high: Price(high),
+                low: Price(low),
+                close: Price(close),
+                volume: Volume(1),
+            };
+            let (symbol, timeframe, position) = ("ACME", Timeframe::H1, Quantity(held));
+            let mut wishes = Vec::new();
+            strategy.on_bar(&BarInput { slot: 0, symbol, timeframe, bar: &bar, position }, &mut wishes);
+            let before = number.checked_sub(1).and_then(regime);
+            let now = regime(number);
+            let wanted = now.filter(|now| before.is_some_and(|before| before != *now) || held == 0 && *now > 0);
+            let found = wishes.first().map(|wish| wish.legs[0].weight_e9);
+            prop_assert_eq!(found, wanted);
+            prop_assert!(wishes.iter().all(|wish| wish.legs[0].intent == Intent::Target));
+            held = found.unwrap_or(held);
+        }
     }
 }

@@ -17,7 +17,13 @@ const SYMBOLS: [&str; 2] = ["ACME", "BETA"];
 
 /// Every kind with windows that are short enough to be left behind.
 const CASES: &[(&str, &[(&str, &str)])] = &[
+    ("bollinger_reversion", &[("length", "6"), ("width", "1.5")]),
+    ("bollinger_reversion", &[("length", "5"), ("width", "1"), ("allow_short", "true")]),
     ("buy_and_hold", &[]),
+    ("donchian_breakout", &[("entry", "7"), ("exit", "4")]),
+    ("donchian_breakout", &[("entry", "5"), ("exit", "8"), ("allow_short", "true")]),
+    ("mean_reversion", &[("length", "2")]),
+    ("mean_reversion", &[("length", "3"), ("lower", "40"), ("upper", "60"), ("allow_short", "true")]),
     ("momentum", &[("lookback", "5")]),
     ("momentum", &[("lookback", "2"), ("allow_short", "true")]),
     (
@@ -37,7 +43,10 @@ const CASES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("rebalance", &[("weights", "BETA=0.3,ACME=0.7"), ("period", "weekly")]),
     ("rebalance", &[("weights", "ACME=0.5"), ("period", "monthly")]),
+    ("regime_switch", &[("lookback", "5"), ("calm", "0.1"), ("wild", "0.2"), ("conservative", "0")]),
     ("sma_cross", &[("fast", "3"), ("slow", "7")]),
+    ("sma_cross", &[("fast", "1"), ("slow", "2"), ("average", "exponential")]),
+    ("sma_cross", &[("fast", "2"), ("slow", "3"), ("average", "exponential"), ("allow_short", "true")]),
     ("sma_cross", &[("fast", "2"), ("slow", "3"), ("allow_short", "true")]),
 ];
 
@@ -86,6 +95,18 @@ fn run(
     to: usize,
     positions: [Quantity; 2],
 ) -> Vec<Vec<Wish>> {
+    run_in([0, 1], strategy, days, from, to, positions)
+}
+
+/// The same, with the symbols of an instant in an order of choice.
+fn run_in(
+    order: [usize; 2],
+    strategy: &mut dyn Strategy,
+    days: &[Day],
+    from: [usize; 2],
+    to: usize,
+    positions: [Quantity; 2],
+) -> Vec<Vec<Wish>> {
     let mut all = Vec::new();
     for (number, day) in days.iter().enumerate().take(to) {
         let mut wishes = Vec::new();
@@ -94,7 +115,7 @@ fn run(
         {
             strategy.on_action(symbol, &split(symbol, new, old), &mut wishes);
         }
-        for symbol in [0, 1] {
+        for symbol in order {
             if let Some(close) = day.closes[symbol]
                 && number >= from[symbol]
             {
@@ -210,7 +231,21 @@ proptest! {
         }
     }
 
-    /// Wishes do not depend on which symbol of an instant comes first, but for the one that completes them.
+    /// Which symbol of an instant comes first changes no wish of the instant.
+    #[test]
+    fn the_order_of_symbols_changes_nothing(days in days(150), held in any::<bool>()) {
+        let positions = if held { [shares("5"), shares("-5")] } else { [shares("0"), shares("0")] };
+        for case in CASES {
+            let sorted = |order: [usize; 2]| -> Vec<Vec<Wish>> {
+                let mut days = run_in(order, made(case).as_mut(), &days, [0, 0], days.len(), positions);
+                days.iter_mut().for_each(|wishes| wishes.sort_by_key(|wish| wish.legs[0].slot));
+                days
+            };
+            prop_assert_eq!(sorted([0, 1]), sorted([1, 0]), "{:?}", case);
+        }
+    }
+
+    /// Every wish can be made a signal: legs of different symbols, finite figures, a reason.
     #[test]
     fn each_wish_can_be_an_order(days in days(150), held in any::<bool>()) {
         let positions = if held { [shares("5"), shares("-5")] } else { [shares("0"), shares("0")] };

@@ -9,8 +9,6 @@ use domain::money::{Amount, E9, Price, Volume};
 use domain::series::{BarSeries, DatedAction, MarketData};
 use engine::{Account, Config, StrategyConfig};
 
-const HOUR_NS: i64 = 3_600_000_000_000;
-
 /// The account of a rehearsal without a configuration file.
 pub fn account() -> Account {
     Account {
@@ -68,13 +66,24 @@ pub fn config(strategies: Vec<StrategyConfig>) -> Config {
 
 /// Hourly bars of `symbols` symbols on the exchange calendar, `bars` each: a random walk in whole cents.
 pub fn market(symbols: usize, bars: usize, seed: u64) -> MarketData {
+    generated(symbols, bars, seed, Timeframe::H1)
+}
+
+/// The same with one-minute bars, 390 to a session.
+pub fn minutes(symbols: usize, bars: usize, seed: u64) -> MarketData {
+    generated(symbols, bars, seed, Timeframe::M1)
+}
+
+fn generated(symbols: usize, bars: usize, seed: u64, timeframe: Timeframe) -> MarketData {
     let calendar = Calendar::xnys();
     let first = NaiveDate::from_ymd_opt(2005, 1, 3).expect("a date");
     let sessions = calendar.sessions(first, calendar.last_date()).expect("known dates");
-    let hours = sessions.iter().flat_map(|session| {
-        (0..6).map(|hour| session.open_ns + hour * HOUR_NS).map(|start| (start, start + HOUR_NS))
+    let length = timeframe.nanos();
+    let intervals = sessions.iter().flat_map(|session| {
+        let starts = (0..).map(move |index| session.open_ns + index * length);
+        starts.map(move |start| (start, start + length)).take_while(|(_, close)| *close <= session.close_ns)
     });
-    let hours: Vec<(i64, i64)> = hours.take(bars).collect();
+    let hours: Vec<(i64, i64)> = intervals.take(bars).collect();
     let series = (0..symbols).map(|index| {
         let mut state = seed.wrapping_mul(1_000_003).wrapping_add(index as u64);
         let mut draw = move || {
@@ -101,7 +110,7 @@ pub fn market(symbols: usize, bars: usize, seed: u64) -> MarketData {
                 }
             })
             .collect();
-        BarSeries::of("generated", &format!("S{index:02}"), Timeframe::H1, &bars)
+        BarSeries::of("generated", &format!("S{index:02}"), timeframe, &bars)
     });
     MarketData { series: series.collect(), actions: Vec::new() }
 }

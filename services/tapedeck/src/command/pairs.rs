@@ -8,15 +8,14 @@ mod files;
 use std::collections::BTreeMap;
 
 use domain::bar::Timeframe;
-use domain::corporate_action::Adjustment;
 use domain::money::Price;
-use domain::statistics::PairStatistics;
-use projections::queries::{self, BarsWanted, CHART_BARS_MAX};
+use domain::statistics::{MeasuredPair, PairStatistics};
+use projections::queries::{self, PairError, PairWanted};
 use serde::Serialize;
 
 use crate::cli::{BarFormat, Pairs};
 use crate::command::import::read_options;
-use crate::command::market::{bound, refused, unreachable};
+use crate::command::market::{bound, refused};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -71,37 +70,24 @@ pub fn of_files(options: &Pairs, output: Output) -> Result<(), Failure> {
 
 /// Measures a pair of the tape.
 pub async fn of_tape(session: &Session, options: &Pairs, output: Output) -> Result<(), Failure> {
-    let range = Range::of(options)?;
-    let symbols = symbols(options)?;
+    let Range { from_ns, to_ns } = Range::of(options)?;
+    let wanted = PairWanted { symbols: symbols(options)?, timeframe: options.timeframe, from_ns, to_ns };
     let pool = session.reader().await?;
-    let mut known = Vec::new();
-    for symbol in &symbols {
-        let series = queries::series_of(&pool, symbol).await.map_err(unreachable)?;
-        if series.is_empty() {
-            let hint = format!("tapedeck import FILE --symbol {symbol}");
-            return Err(Failure::not_found(format!("no bars of {symbol:?} on this tape"), hint));
+    let found = queries::pair_closes(&pool, &wanted).await.map_err(failure)?;
+    print(&wanted.symbols, found.timeframe, &found.closes, output)
+}
+
+fn failure(error: PairError) -> Failure {
+    let message = error.to_string();
+    match error {
+        PairError::Adjusted(error) => refused(error),
+        PairError::NoBars(symbol) => {
+            Failure::not_found(message, format!("tapedeck import FILE --symbol {symbol}"))
         }
-        known.push(series.into_iter().filter_map(|series| series.timeframe.parse().ok()).collect());
-    }
-    let timeframe = common(&symbols, &known, options.timeframe)?;
-    let mut closes = [Closes::new(), Closes::new()];
-    for (symbol, closes) in symbols.iter().zip(&mut closes) {
-        let mut wanted = BarsWanted {
-            symbol: symbol.clone(),
-            timeframe,
-            adjustment: Adjustment::Split,
-            averages: Vec::new(),
-            from_ns: range.from_ns,
-            to_ns: range.to_ns,
-        };
-        loop {
-            let part = queries::adjusted_bars(&pool, &wanted, CHART_BARS_MAX).await.map_err(refused)?;
-            closes.extend(part.bars.iter().map(|bar| (bar.bar.close_ns, bar.bar.close)));
-            let Some(older) = part.older else { break };
-            wanted.to_ns = older;
+        PairError::NoTimeframe { .. } => {
+            Failure::not_found(message, "tapedeck pairs AAPL SPY --timeframe 1d")
         }
     }
-    print(&symbols, timeframe, &closes, output)
 }
 
 fn symbols(options: &Pairs) -> Result<[String; 2], Failure> {
@@ -113,58 +99,22 @@ fn symbols(options: &Pairs) -> Result<[String; 2], Failure> {
     Ok(symbols)
 }
 
-/// The timeframe asked for, else the shortest that both symbols have.
-fn common(
-    symbols: &[String; 2],
-    known: &[Vec<Timeframe>],
-    asked: Option<Timeframe>,
-) -> Result<Timeframe, Failure> {
-    let both = |timeframe: &Timeframe| known.iter().all(|known| known.contains(timeframe));
-    let found = match asked {
-        Some(timeframe) => Some(timeframe).filter(both),
-        None => Timeframe::ALL.into_iter().find(both),
-    };
-    found.ok_or_else(|| {
-        let list =
-            |known: &Vec<Timeframe>| known.iter().map(|known| known.name()).collect::<Vec<_>>().join(", ");
-        let message = format!(
-            "no timeframe {}: {} has {}, {} has {}",
-            asked.map_or("that both symbols have", Timeframe::name),
-            symbols[0],
-            list(&known[0]),
-            symbols[1],
-            list(&known[1]),
-        );
-        Failure::not_found(message, "tapedeck pairs AAPL SPY --timeframe 1d")
-    })
-}
-
 fn print(
     symbols: &[String; 2],
     timeframe: Timeframe,
     closes: &[Closes; 2],
     output: Output,
 ) -> Result<(), Failure> {
-    let [first, second] = closes;
-    let rows: Vec<(i64, f64, f64)> = first
-        .iter()
-        .filter_map(|(at, first)| Some((*at, *first, *second.get(at)?)))
-        .filter(|(_, first, second)| *first > Price::ZERO && *second > Price::ZERO)
-        .map(|(at, first, second)| (at, first.to_f64().ln(), second.to_f64().ln()))
-        .collect();
-    let [one, other]: [Vec<f64>; 2] =
-        [rows.iter().map(|row| row.1).collect(), rows.iter().map(|row| row.2).collect()];
-    let statistics = PairStatistics::of(&one, &other).map_err(|error| {
+    let measured = MeasuredPair::of(&closes[0], &closes[1]).map_err(|error| {
         Failure::other(format!("{} and {}, bars that both have: {error}", symbols[0], symbols[1]))
     })?;
-    let at = |row: Option<&(i64, f64, f64)>| row.map_or_else(String::new, |row| time(row.0));
     let report = Report {
         first: &symbols[0],
         second: &symbols[1],
         timeframe: timeframe.name(),
-        from: at(rows.first()),
-        to: at(rows.last()),
-        statistics,
+        from: time(measured.from_ns),
+        to: time(measured.to_ns),
+        statistics: measured.statistics,
     };
     if output.json {
         return output.document(&report);

@@ -46,6 +46,7 @@ pub fn kinds(output: Output) -> Result<(), Failure> {
                         serde_json::json!({
                             "name": parameter.name, "default": parameter.default, "unit": parameter.unit,
                             "range": parameter.value.to_string(), "description": parameter.description,
+                            "type": parameter.value.type_name(), "choices": parameter.value.choices(),
                         })
                     })
                     .collect();
@@ -61,7 +62,10 @@ pub fn kinds(output: Output) -> Result<(), Failure> {
         for parameter in kind.parameters {
             output.line(&format!(
                 "    {} = {} ({}): {}",
-                parameter.name, parameter.default, parameter.value, parameter.description
+                parameter.name,
+                if parameter.default.is_empty() { "…" } else { parameter.default },
+                parameter.value,
+                parameter.description
             ));
         }
     }

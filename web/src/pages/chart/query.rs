@@ -140,7 +140,11 @@ pub fn watched(strategies: &[StrategyRow], symbol: &str) -> Vec<usize> {
     lengths
 }
 
+/// The lengths of the simple averages that these parameters mean; exponential ones are no simple ones.
 fn values(parameters: &[contracts::v1::Parameter]) -> Vec<usize> {
+    if parameters.iter().any(|parameter| parameter.name == "average" && parameter.value != "simple") {
+        return Vec::new();
+    }
     parameters.iter().filter_map(|parameter| parameter.value.parse().ok()).collect()
 }
 

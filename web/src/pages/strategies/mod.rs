@@ -2,6 +2,7 @@
 
 mod actions;
 mod detail;
+mod kinds;
 mod list;
 mod row;
 
@@ -43,6 +44,7 @@ struct StrategiesPage<'a> {
     barred: String,
     accounts: &'a [String],
     subjects: String,
+    kinds: &'static [domain::strategy::Kind],
 }
 
 /// `GET /strategies`
@@ -57,7 +59,8 @@ pub async fn page(
     let table = TABLE.render(scope).await?;
     let barred = barred(&app, &headers);
     let subjects = runtime::DEFAULT_SUBJECTS.join(", ");
-    let html = StrategiesPage { layout, table, barred, accounts: &visit.accounts, subjects }.render();
+    let kinds = kinds::all();
+    let html = StrategiesPage { layout, table, barred, accounts: &visit.accounts, subjects, kinds }.render();
     visit.respond(html)
 }
 
@@ -66,7 +69,7 @@ pub async fn guide(Path(name): Path<String>) -> Result<Response, PageError> {
     let text = match name.as_str() {
         "first-strategy" => include_str!("../../../../docs/tutorials/first-strategy.md"),
         "strategies" => include_str!("../../../../docs/strategies.md"),
-        _ => return Err(PageError::Missing(format!("guide {name:?}"))),
+        kind => kinds::guide(kind).ok_or_else(|| PageError::Missing(format!("guide {name:?}")))?,
     };
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }

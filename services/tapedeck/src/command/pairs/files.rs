@@ -9,7 +9,9 @@ use domain::calendar::Calendar;
 use domain::corporate_action::{Adjustment, CorporateAction, Restatement};
 use ingest::file::{Adjusted, Opened, ReadOptions, open};
 
-use super::{Closes, common};
+use projections::queries::common_timeframe;
+
+use super::{Closes, failure};
 use crate::exit::Failure;
 
 /// Rows read at once.
@@ -103,7 +105,7 @@ impl Held {
             }
         }
         let known = self.bars.each_ref().map(|bars| bars.keys().copied().collect());
-        let timeframe = common(symbols, &known, asked)?;
+        let timeframe = common_timeframe(symbols, known, asked).map_err(failure)?;
         let mut closes = [Closes::new(), Closes::new()];
         for (index, closes) in closes.iter_mut().enumerate() {
             let bars = &self.bars[index][&timeframe];

@@ -1,0 +1,96 @@
+//! How fast the engine walks: 1,000,000 generated bars of 10 symbols, SMA(10/20) cross with orders, fills,
+//! portfolio and equity, on one core; and how a sweep of 100 pairs scales over cores.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+#[path = "../tests/engine/setup.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod setup;
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use contracts::v1::Costs;
+use domain::money::E9;
+use engine::space::{Dimension, Sampler, values};
+use engine::{Config, Hash, Nothing, Outcome, Search, Uncontrolled, run, sweep, unlimited};
+
+const SYMBOLS: usize = 10;
+const BARS: usize = 100_000;
+const ROUNDS: usize = 5;
+
+fn main() {
+    // The calendar's hours do not reach so far: minutes do.
+    let data = setup::minutes(SYMBOLS, BARS, 42);
+    let mut config =
+        setup::config(vec![setup::strategy("sma_cross", "sma_cross", &[("fast", "10"), ("slow", "20")])]);
+    config.strategies[0].sizing = domain::sizing::parse("fixed:10").expect("a sizing");
+    config.account.cash = setup::money(10_000_000);
+    config.account.limits = unlimited(false);
+    config.account.costs = Costs { commission_rate_e9: E9 / 1_000, ..Costs::default() };
+
+    let total = (SYMBOLS * BARS) as f64;
+    let (took, outcome) =
+        best(|| run(&config, &data, &mut Hash::default(), &mut Uncontrolled).expect("it runs"));
+    println!("{} fills, {} trades, {:?}", outcome.counts.fills, outcome.trades.len(), outcome.chain_hash);
+    report("events formed and hashed", total, took, 10e6);
+    let (took, _) = best(|| run(&config, &data, &mut Nothing, &mut Uncontrolled).expect("it runs"));
+    report("statistics only", total, took, 30e6);
+
+    let dimension = |parameter: &str, range: &str| Dimension {
+        strategy: "sma_cross".to_owned(),
+        parameter: parameter.to_owned(),
+        values: values(range).expect("a range"),
+    };
+    let space = [dimension("fast", "5..14"), dimension("slow", "20..110:10")];
+    let measure = |_: &Config, outcome: &Outcome| (Some(outcome.final_equity().to_f64()), ());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let timed = |threads| {
+        let watch = |_, _| ControlFlow::Continue(());
+        let search = Search {
+            space: &space,
+            sampler: Sampler::Grid,
+            seed: 1,
+            threads,
+            measure: &measure,
+            watch: &watch,
+        };
+        let began = Instant::now();
+        let trials = sweep(&config, &data, &search).expect("it runs");
+        assert_eq!(trials.len(), 100);
+        began.elapsed()
+    };
+    let (one, all) = (timed(1), timed(cores));
+    let scaling = one.as_secs_f64() / all.as_secs_f64() / cores as f64;
+    println!(
+        "sweep of 100 pairs: {:.2} s on one core, {:.2} s on {cores}: {:.0} % of perfect scaling (bar 80 %)",
+        one.as_secs_f64(),
+        all.as_secs_f64(),
+        scaling * 100.0
+    );
+}
+
+fn best(mut of: impl FnMut() -> Outcome) -> (Duration, Outcome) {
+    let mut best: Option<(Duration, Outcome)> = None;
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        let outcome = of();
+        let took = began.elapsed();
+        if best.as_ref().is_none_or(|(least, _)| took < *least) {
+            best = Some((took, outcome));
+        }
+    }
+    best.expect("at least one round")
+}
+
+fn report(what: &str, total: f64, took: Duration, bar: f64) {
+    let rate = total / took.as_secs_f64();
+    let verdict = if rate >= bar { "met" } else { "MISSED" };
+    println!(
+        "{what}: {:.3} s, {:.1}M bars/s (bar {:.0}M, {verdict})",
+        took.as_secs_f64(),
+        rate / 1e6,
+        bar / 1e6
+    );
+}

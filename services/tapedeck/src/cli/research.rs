@@ -1,0 +1,164 @@
+//! Commands that run strategies over history: their options.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::{BarFormat, RecordedCommand};
+
+/// What a run is of: the same for a backtest, a sweep and a walk-forward test.
+#[derive(Clone, Debug, Args)]
+pub struct RunOptions {
+    /// Strategy: a built-in kind, or one that is registered on the tape; may be given several times
+    #[arg(long = "strategy", required = true, value_name = "NAME[:K=V,…]")]
+    pub strategies: Vec<String>,
+    /// Symbols to trade [default: all that the bars have]
+    #[arg(long, value_delimiter = ',', value_name = "A,B")]
+    pub symbols: Vec<String>,
+    /// Files of bars [default: the bars of the tape]
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub bars: Vec<PathBuf>,
+    /// Files of corporate actions
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub actions: Vec<PathBuf>,
+    /// First session, YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub from: Option<chrono::NaiveDate>,
+    /// Last session, YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub to: Option<chrono::NaiveDate>,
+    /// Cash at the start
+    #[arg(long, value_name = "N", default_value = "100000")]
+    pub cash: String,
+    /// Commission as a share of the traded value, per fill, for example 0.002
+    #[arg(long, value_name = "RATE", default_value = "0")]
+    pub commission_rate: String,
+    /// Commission per share
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub commission_per_share: String,
+    /// Least commission per fill
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub commission_minimum: String,
+    /// Slippage of market orders, in basis points
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub slippage_bps: String,
+    /// Size of an entry: fixed:SHARES, fraction:SHARE_OF_EQUITY or notional:MONEY
+    #[arg(long, value_name = "SIZING", default_value = "fraction:0.1")]
+    pub sizing: String,
+    /// Positions below zero are allowed, and strategies that can go short do
+    #[arg(long)]
+    pub allow_short: bool,
+    /// When the market is open: XNYS, 24x5 or 24x7 [default: XNYS]
+    #[arg(long, value_name = "CALENDAR")]
+    pub calendar: Option<String>,
+    /// Limits, as an [account.NAME] table of a configuration file; without: buying power alone
+    #[arg(long, value_name = "FILE")]
+    pub limits: Option<PathBuf>,
+    /// Seed of whatever is drawn at random
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How the files' bars are to be read where they do not say themselves
+    #[command(flatten)]
+    pub format: BarFormat,
+}
+
+/// Options of `backtest`.
+#[derive(Clone, Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Backtest {
+    /// Runs on record.
+    #[command(subcommand)]
+    pub recorded: Option<RecordedCommand>,
+    /// What is run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// Parameter of every strategy that has it; may be given several times
+    #[arg(long = "param", value_name = "K=V")]
+    pub parameters: Vec<String>,
+    /// Close what is open at the last close, as trades
+    #[arg(long)]
+    pub finalize: bool,
+    /// Only the numbers: form and hash no events
+    #[arg(long)]
+    pub no_hash: bool,
+    /// Write the closed trades, as CSV or, to a file named *.parquet, as Parquet
+    #[arg(long, value_name = "FILE")]
+    pub trades: Option<PathBuf>,
+    /// Write the equity, one row per instant, as CSV or Parquet
+    #[arg(long, value_name = "FILE")]
+    pub equity: Option<PathBuf>,
+    /// Write the tear sheet: a page that opens offline or, to a file named *.json, the data
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Exit 6 when this holds, for example 'sharpe<1'; may be given several times
+    #[arg(long = "fail-if", value_name = "METRIC<VALUE")]
+    pub fail_if: Vec<String>,
+}
+
+/// How combinations of parameters are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Method {
+    /// Every combination.
+    Grid,
+    /// Some at random.
+    Random,
+    /// Where the good ones so far are (tree-structured Parzen estimator).
+    Tpe,
+}
+
+/// What a search tries, and how.
+#[derive(Clone, Debug, Args)]
+pub struct SearchOptions {
+    /// Values to try: K=FROM..TO[:STEP], K=A|B|C or one value; STRATEGY.K names one of several strategies
+    #[arg(long = "param", required = true, value_name = "K=RANGE")]
+    pub parameters: Vec<String>,
+    /// How combinations are chosen
+    #[arg(long, value_enum, default_value_t = Method::Grid)]
+    pub method: Method,
+    /// Number of runs, for random and tpe
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub trials: usize,
+    /// What is to be highest
+    #[arg(long, value_name = "METRIC", default_value = "sharpe")]
+    pub metric: String,
+}
+
+/// Options of `sweep`.
+#[derive(Clone, Debug, Args)]
+pub struct Sweep {
+    /// What is run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// What is tried.
+    #[command(flatten)]
+    pub search: SearchOptions,
+    /// Rows to print, the best first; all of them in JSON
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub top: usize,
+}
+
+/// Options of `walk-forward`.
+#[derive(Clone, Debug, Args)]
+pub struct WalkForward {
+    /// What is run.
+    #[command(flatten)]
+    pub run: RunOptions,
+    /// What is tried.
+    #[command(flatten)]
+    pub search: SearchOptions,
+    /// Sessions of an in-sample window; of the first one when anchored
+    #[arg(long, value_name = "SESSIONS", default_value_t = 252)]
+    pub in_sample: usize,
+    /// Sessions of an out-of-sample window
+    #[arg(long, value_name = "SESSIONS", default_value_t = 63)]
+    pub out_of_sample: usize,
+    /// Every in-sample window begins at the start of the range
+    #[arg(long)]
+    pub anchored: bool,
+    /// Write the joined out-of-sample trades, as CSV or Parquet
+    #[arg(long, value_name = "FILE")]
+    pub trades: Option<PathBuf>,
+    /// Write the joined out-of-sample equity, as CSV or Parquet
+    #[arg(long, value_name = "FILE")]
+    pub equity: Option<PathBuf>,
+}

@@ -1,0 +1,111 @@
+//! The market that a run walks, from files; that of a tape is `backtest::load`'s.
+
+use backtest::Loaded;
+use domain::bar::Timeframe;
+use domain::calendar::Market;
+use domain::series::MarketData;
+use ingest::source::{Range, RecordedSource};
+
+use super::HELP;
+use crate::cli::RunOptions;
+use crate::command::import::read_options;
+use crate::exit::Failure;
+
+/// Source that bars of files have; that of a rehearsal of the same files.
+const SOURCE: &str = "rehearsal";
+
+/// The market of a run, and what is to be said of it.
+pub struct FromFiles {
+    /// Bars, actions and the calendar.
+    pub market: Loaded,
+    /// Timeframe of the bars.
+    pub timeframe: Timeframe,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Loads the files that the options name.
+pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
+    let name = options.calendar.as_deref().unwrap_or_default();
+    let hours = match name {
+        "" => Market::default(),
+        name => name.parse().map_err(|error| Failure::usage(format!("--calendar: {error}"), HELP))?,
+    };
+    let read = read_options(&options.format)?;
+    let files: Vec<_> = options.bars.iter().chain(&options.actions).cloned().collect();
+    for file in &files {
+        if !file.exists() {
+            return Err(Failure::not_found(format!("{}: no such file", file.display()), ""));
+        }
+    }
+    let range = Range { from: options.from, to: options.to };
+    let loaded =
+        tokio::task::spawn_blocking(move || RecordedSource::load(SOURCE, &files, &read, range)).await;
+    let loaded = loaded.map_err(|error| Failure::other(error.to_string()))?;
+    let loaded = loaded.map_err(|error| Failure::other(error.to_string()))?;
+    let mut warnings = Vec::new();
+    if let Some(first) = loaded.rejected.first() {
+        warnings.push(format!(
+            "{} rows left out, the first in line {}: {} {:?}: {}",
+            loaded.rejected.len(),
+            first.line,
+            first.field,
+            first.value,
+            first.reason
+        ));
+    }
+    let mut data = loaded.source.market_data();
+    select(&mut data, &options.symbols)?;
+    if data.series.is_empty() {
+        return Err(Failure::not_found("the files hold no bars in the range", HELP));
+    }
+    let timeframe = timeframe(&mut data, options)?;
+    let hash = engine::data_hash(&data);
+    let calendar = hours.calendar();
+    let market = Loaded { data, calendar, hash, from_ns: None, until_ns: None, benchmark: Vec::new() };
+    Ok(FromFiles { market, timeframe, warnings })
+}
+
+/// Keeps the symbols that are wanted; one that there is not is a mistake.
+fn select(market: &mut MarketData, symbols: &[String]) -> Result<(), Failure> {
+    if symbols.is_empty() {
+        return Ok(());
+    }
+    for symbol in symbols {
+        if !market.series.iter().any(|series| *series.symbol == **symbol) {
+            let known: std::collections::BTreeSet<_> =
+                market.series.iter().map(|series| series.symbol.to_string()).collect();
+            let known: Vec<_> = known.into_iter().collect();
+            return Err(Failure::not_found(
+                format!("--symbols {symbol}: no bars, expected some of {}", known.join(", ")),
+                "",
+            ));
+        }
+    }
+    market.series.retain(|series| symbols.iter().any(|symbol| **symbol == *series.symbol));
+    market.actions.retain(|action| symbols.iter().any(|symbol| **symbol == *action.symbol));
+    Ok(())
+}
+
+/// The one timeframe of the bars, or the one that is wanted of several.
+fn timeframe(market: &mut MarketData, options: &RunOptions) -> Result<Timeframe, Failure> {
+    let present: std::collections::BTreeSet<Timeframe> =
+        market.series.iter().map(|series| series.timeframe).collect();
+    let wanted = options.format.timeframe.as_deref().and_then(|name| name.parse::<Timeframe>().ok());
+    let names = || present.iter().map(|one| one.name()).collect::<Vec<_>>().join(", ");
+    let chosen = match (wanted, present.iter().next()) {
+        (Some(wanted), _) if present.contains(&wanted) => wanted,
+        (None, Some(only)) if present.len() == 1 => *only,
+        (Some(wanted), _) => {
+            return Err(Failure::not_found(
+                format!("--timeframe {wanted}: there are bars of {}", names()),
+                "",
+            ));
+        }
+        (None, _) => {
+            return Err(Failure::usage(format!("--timeframe: expected one of {}", names()), HELP));
+        }
+    };
+    market.series.retain(|series| series.timeframe == chosen);
+    Ok(chosen)
+}

@@ -1,0 +1,357 @@
+//! `tapedeck backtest`: strategies over history, in this process.
+
+mod data;
+mod progress;
+mod request;
+pub mod search;
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use analytics::TearSheet;
+use analytics::gate::Gate;
+use analytics::metrics::METRICS;
+use backtest::measure::Statistics;
+use backtest::{Job, Loaded, Recording, plan, tables};
+use contracts::v1::{BacktestFinished, BacktestOutcome, BacktestRequest};
+use domain::money::Amount;
+use engine::{Config, Hash, Nothing, Outcome};
+use serde::Serialize;
+
+use crate::cli::{Backtest, Global};
+use crate::command::control::caller;
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::session::Session;
+use progress::Bar;
+use request::request;
+
+/// Version of the program, as runs state it.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Time between two hints of a recorded run.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+const HELP: &str = "tapedeck backtest --help";
+
+/// What a backtest prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    strategies: serde_json::Value,
+    parameters: serde_json::Value,
+    statistics: Statistics,
+    counts: serde_json::Value,
+    first_bar: Option<String>,
+    last_bar: Option<String>,
+    seconds: f64,
+    bars_per_second: f64,
+    data_hash: String,
+    code_version: &'static str,
+    /// Chain hash of the signals, decisions, orders and fills; absent with `--no-hash`.
+    result_hash: Option<String>,
+    recorded: bool,
+    /// Id of the run on the tape.
+    run_id: Option<String>,
+    warnings: Vec<String>,
+}
+
+/// Runs a backtest, prints what it came to and writes what is wanted. Files alone need no server; a run over the
+/// bars of a tape is recorded there.
+pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<(), Failure> {
+    let gate = gate(&options.fail_if)?;
+    let timeframe = options.run.format.timeframe.clone();
+    if !options.run.bars.is_empty() {
+        // What is wrong with the options is said before anything is read.
+        request(global, &options.run, &options.parameters, timeframe.as_deref().unwrap_or("1d"))?;
+        let from = data::load(&options.run).await?;
+        let request = request(global, &options.run, &options.parameters, from.timeframe.name())?;
+        let mut warnings = from.warnings;
+        warnings.push("nothing was recorded on the tape".to_owned());
+        let plan = Plan { request, market: from.market, warnings, recording: None };
+        return perform(options, plan, &gate, output).await;
+    }
+    let Some(timeframe) = timeframe else {
+        return Err(Failure::usage(
+            "--timeframe: expected the timeframe of the tape's bars, or --bars FILE",
+            HELP,
+        ));
+    };
+    let request = request(global, &options.run, &options.parameters, &timeframe)?;
+    let session = Session::open(global).await?;
+    let outcome = on_tape(&session, options, request, &gate, output).await;
+    session.close().await;
+    outcome
+}
+
+async fn on_tape(
+    session: &Session,
+    options: &Backtest,
+    request: BacktestRequest,
+    gate: &Gate,
+    output: Output,
+) -> Result<(), Failure> {
+    let market = backtest::load(&session.tape, &request).await;
+    let market = market.map_err(|error| match error {
+        backtest::MarketError::Log(error) => error.into(),
+        other => Failure::not_found(other.to_string(), "tapedeck bars"),
+    })?;
+    let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
+    let plan = Plan { request, market, warnings: Vec::new(), recording: Some(recording) };
+    perform(options, plan, gate, output).await
+}
+
+/// A run that is about to be done.
+struct Plan {
+    request: BacktestRequest,
+    market: Loaded,
+    warnings: Vec<String>,
+    recording: Option<Recording>,
+}
+
+async fn perform(options: &Backtest, plan: Plan, gate: &Gate, output: Output) -> Result<(), Failure> {
+    let Plan { request, market, mut warnings, recording } = plan;
+    let mut config = plan::configure(&request, market.calendar);
+    (config.from_ns, config.until_ns) = (market.from_ns, market.until_ns);
+    config.finalize = options.finalize;
+    if request.limits.is_none() {
+        warnings.push("no limits file: buying power is all that is checked".to_owned());
+    }
+    let run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
+    let done = walk(config, market, !options.no_hash, recording.as_ref(), output).await;
+    let (config, market, outcome, took) = match done {
+        Ok(done) => done,
+        Err(failure) => {
+            if let Some(recording) = recording {
+                let ended =
+                    if failure.code == 130 { BacktestOutcome::Cancelled } else { BacktestOutcome::Failed };
+                let detail = failure.message.clone();
+                recording
+                    .finish(BacktestFinished { outcome: ended.into(), detail, ..Default::default() })
+                    .await?;
+            }
+            return Err(failure);
+        }
+    };
+    let job = Job { run_id: &run_id, request: &request, code_version: VERSION, threads: 1 };
+    let concluded = backtest::conclude(job, &market, &outcome, took);
+    let (sheet, end) = concluded.map_err(|error| Failure::other(error.to_string()))?;
+    if let Some(recording) = recording {
+        recording.finish(end).await?;
+    }
+    write(options, &outcome, &sheet)?;
+    warnings.extend(sheet.warnings.iter().map(|warning| warning.text.clone()));
+    let report = report(&config, &outcome, &sheet.statistics, &market, &run_id, took, warnings);
+    print(&report, &outcome, &sheet.statistics, output)?;
+    let failed: Vec<_> = gate.check(&sheet.statistics).iter().map(ToString::to_string).collect();
+    if failed.is_empty() { Ok(()) } else { Err(Failure::condition(failed.join("; "))) }
+}
+
+/// What a finished walk leaves.
+type Walked = (Config, Loaded, Outcome, Duration);
+
+/// Runs the engine on a thread of its own, tells how far it is, and ends it when the user or the tape says so.
+async fn walk(
+    config: Config,
+    market: Loaded,
+    hash: bool,
+    recording: Option<&Recording>,
+    output: Output,
+) -> Result<Walked, Failure> {
+    let bar = Bar::new(output, config.account.cash);
+    let (interrupt, at) = (bar.interrupt(), bar.at());
+    let cancelled = recording.map(Recording::cancelled);
+    let cash = config.account.cash;
+    let began = Instant::now();
+    let mut work = tokio::task::spawn_blocking(move || work(config, market, hash, bar));
+    let mut ticks = tokio::time::interval(TELL_EVERY);
+    loop {
+        tokio::select! {
+            done = &mut work => return done.map_err(|error| Failure::other(error.to_string()))?,
+            _ = tokio::signal::ctrl_c() => interrupt.set(),
+            _ = ticks.tick() => {
+                if cancelled.as_ref().is_some_and(|cancelled| cancelled.load(Ordering::Relaxed)) {
+                    interrupt.set();
+                }
+                let known = at.lock().ok().and_then(|at| *at);
+                if let (Some(recording), Some(at)) = (recording, known) {
+                    let (bars, total) = (at.bars, at.total);
+                    let done = bars as f64 / total.max(1) as f64;
+                    let pnl = Amount(at.equity.0 - cash.0);
+                    recording.tell(&backtest::Progress { done, bars, total, pnl }, began.elapsed().as_secs_f64()).await;
+                }
+            }
+        }
+    }
+}
+
+fn write(options: &Backtest, outcome: &Outcome, sheet: &TearSheet) -> Result<(), Failure> {
+    let failed =
+        |path: &Path, error: &dyn std::fmt::Display| Failure::other(format!("{}: {error}", path.display()));
+    if let Some(path) = &options.trades {
+        tables::write_trades(path, &outcome.trades).map_err(|error| failed(path, &error))?;
+    }
+    if let Some(path) = &options.equity {
+        tables::write_equity(path, &outcome.equity).map_err(|error| failed(path, &error))?;
+    }
+    if let Some(path) = &options.report {
+        let json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+        let text = if json {
+            sheet.to_json().map_err(|error| failed(path, &error))?
+        } else {
+            sheet.to_html().map_err(|error| failed(path, &error))?
+        };
+        std::fs::write(path, text).map_err(|error| failed(path, &error))?;
+    }
+    Ok(())
+}
+
+/// The conditions under which the run fails; an unknown metric is found before anything is run.
+fn gate(texts: &[String]) -> Result<Gate, Failure> {
+    let read = texts.iter().map(|text| text.parse::<Gate>().map(|gate| gate.0));
+    let conditions = read.collect::<Result<Vec<_>, _>>();
+    let conditions = conditions.map_err(|error| Failure::usage(format!("--fail-if: {error}"), HELP))?;
+    Ok(Gate(conditions.into_iter().flatten().collect()))
+}
+
+fn work(config: Config, market: Loaded, hash: bool, mut bar: Bar) -> Result<Walked, Failure> {
+    let began = Instant::now();
+    let mut look = |progress: &engine::Progress| bar.show(progress);
+    let outcome = if hash {
+        engine::run(&config, &market.data, &mut Hash::default(), &mut look)
+    } else {
+        engine::run(&config, &market.data, &mut Nothing, &mut look)
+    };
+    let took = began.elapsed();
+    bar.end();
+    outcome.map(|outcome| (config, market, outcome, took)).map_err(failure)
+}
+
+/// An engine's error as the command's.
+pub fn failure(error: engine::Error) -> Failure {
+    match error {
+        engine::Error::Cancelled => Failure::interrupted(),
+        engine::Error::Config(error) => Failure::usage(error.to_string(), HELP),
+        other => Failure::other(other.to_string()),
+    }
+}
+
+fn report(
+    config: &Config,
+    outcome: &Outcome,
+    measured: &Statistics,
+    market: &Loaded,
+    run_id: &str,
+    took: Duration,
+    warnings: Vec<String>,
+) -> Report {
+    let seconds = took.as_secs_f64();
+    let time = |row: Option<&domain::performance::EquityRow>| row.map(|row| crate::render::time(row.time_ns));
+    Report {
+        strategies: strategies(config),
+        parameters: parameters(config),
+        statistics: measured.clone(),
+        counts: counts(outcome),
+        first_bar: time(outcome.equity.first()),
+        last_bar: time(outcome.equity.last()),
+        seconds,
+        bars_per_second: outcome.counts.bars as f64 / seconds.max(f64::MIN_POSITIVE),
+        data_hash: market.hash.clone(),
+        code_version: VERSION,
+        result_hash: outcome.chain_hash.clone(),
+        recorded: !run_id.is_empty(),
+        run_id: Some(run_id.to_owned()).filter(|id| !id.is_empty()),
+        warnings,
+    }
+}
+
+fn strategies(config: &Config) -> serde_json::Value {
+    let one = |strategy: &engine::StrategyConfig| {
+        let parameters: serde_json::Map<_, _> = strategy
+            .parameters
+            .iter()
+            .map(|parameter| (parameter.name.clone(), parameter.value.clone().into()))
+            .collect();
+        serde_json::json!({
+            "name": strategy.name, "kind": strategy.kind, "parameters": parameters,
+            "symbols": strategy.symbols, "timeframe": strategy.timeframe.map(|one| one.name()),
+            "sizing": domain::sizing::text(&strategy.sizing),
+        })
+    };
+    config.strategies.iter().map(one).collect()
+}
+
+fn parameters(config: &Config) -> serde_json::Value {
+    let (costs, limits) = (&config.account.costs, &config.account.limits);
+    let decimal = |value: i64| domain::money::Price(value).to_string();
+    serde_json::json!({
+        "cash": config.account.cash.to_string(),
+        "commission_per_share": decimal(costs.commission_per_share_e9),
+        "commission_rate": decimal(costs.commission_rate_e9),
+        "commission_minimum": Amount::from_wire(costs.commission_minimum.as_ref()).to_string(),
+        "slippage_rate": decimal(costs.slippage_rate_e9),
+        "allow_short": limits.allow_short,
+        "calendar": config.calendar.exchange(),
+        "finalize": config.finalize,
+    })
+}
+
+fn counts(outcome: &Outcome) -> serde_json::Value {
+    let counts = &outcome.counts;
+    let denied: serde_json::Map<_, _> =
+        counts.denied.iter().map(|(rule, count)| (rule.name().to_owned(), (*count).into())).collect();
+    serde_json::json!({
+        "bars": counts.bars, "instants": counts.instants, "signals": counts.signals,
+        "approved": counts.approved, "denied": denied, "orders": counts.orders, "fills": counts.fills,
+        "expired": counts.expired, "cancelled": counts.cancelled, "rejected": counts.rejected,
+        "ambiguous_bars": counts.ambiguous_bars, "trades": outcome.trades.len(), "open": outcome.open.len(),
+    })
+}
+
+fn print(report: &Report, outcome: &Outcome, measured: &Statistics, output: Output) -> Result<(), Failure> {
+    for warning in &report.warnings {
+        output.note(warning);
+    }
+    if output.json {
+        return output.document(report);
+    }
+    let counts = &outcome.counts;
+    output.line(&format!(
+        "{} bars in {} instants in {:.2} s: {:.0} bars/s",
+        counts.bars, counts.instants, report.seconds, report.bars_per_second
+    ));
+    let denied: Vec<_> =
+        counts.denied.iter().map(|(rule, count)| format!("{} {count}", rule.name())).collect();
+    let denied = if denied.is_empty() { String::new() } else { format!(" ({})", denied.join(", ")) };
+    output.line(&format!(
+        "{} signals, {} approved, {} denied{denied}; {} orders, {} fills, {} expired, {} cancelled",
+        counts.signals,
+        counts.approved,
+        counts.denied_total(),
+        counts.orders,
+        counts.fills,
+        counts.expired,
+        counts.cancelled
+    ));
+    print_statistics(measured, output);
+    output.line(&format!("data hash {}", report.data_hash));
+    if let Some(hash) = &report.result_hash {
+        output.line(&format!("result hash {hash}"));
+    }
+    Ok(())
+}
+
+/// A statistic for people: as many places as tell something.
+pub fn shown(value: f64) -> String {
+    if value.abs() >= 1_000.0 || value.fract() == 0.0 { format!("{value:.2}") } else { format!("{value:.4}") }
+}
+
+/// The statistics that are defined, in the order of the catalogue.
+pub fn print_statistics(measured: &Statistics, output: Output) {
+    let rows: Vec<_> = METRICS
+        .iter()
+        .filter_map(|metric| {
+            let value = measured.get(metric.name).copied().flatten()?;
+            Some(vec![metric.name.to_owned(), shown(value), metric.label.to_owned()])
+        })
+        .collect();
+    output.table(&["statistic", "value", ""], &rows);
+}

@@ -1,0 +1,135 @@
+//! The progress of a run on stderr: a bar on a terminal, else a line every five seconds.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use domain::money::Amount;
+use engine::Progress;
+
+use crate::output::Output;
+
+const LINE_EVERY: Duration = Duration::from_secs(5);
+const REDRAW_EVERY: Duration = Duration::from_millis(100);
+const WIDTH: usize = 30;
+
+/// Set when the user interrupted.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// The run is to end.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is to end.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The bar.
+#[derive(Debug)]
+pub struct Bar {
+    wanted: bool,
+    terminal: bool,
+    cash: Amount,
+    began: Instant,
+    next: Duration,
+    drawn: bool,
+    interrupt: Interrupt,
+    at: At,
+}
+
+/// Where the run was when it was last looked at.
+pub type At = Arc<Mutex<Option<Progress>>>;
+
+impl Bar {
+    /// A bar of a run that begins with `cash` now.
+    pub fn new(output: Output, cash: Amount) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let next = if terminal { REDRAW_EVERY } else { LINE_EVERY };
+        let (wanted, interrupt) = (output.progress, Interrupt::default());
+        Self {
+            wanted,
+            terminal,
+            cash,
+            began: Instant::now(),
+            next,
+            drawn: false,
+            interrupt,
+            at: At::default(),
+        }
+    }
+
+    /// What ends the run from outside.
+    pub fn interrupt(&self) -> Interrupt {
+        self.interrupt.clone()
+    }
+
+    /// Where the run is, for others to look at.
+    pub fn at(&self) -> At {
+        Arc::clone(&self.at)
+    }
+
+    /// Shows where the run is, when it is time to.
+    pub fn show(&mut self, progress: &Progress) -> ControlFlow<()> {
+        if let Ok(mut at) = self.at.lock() {
+            *at = Some(*progress);
+        }
+        if self.interrupt.is_set() {
+            return ControlFlow::Break(());
+        }
+        let elapsed = self.began.elapsed();
+        if !self.wanted || elapsed < self.next {
+            return ControlFlow::Continue(());
+        }
+        self.next = elapsed + if self.terminal { REDRAW_EVERY } else { LINE_EVERY };
+        let share = progress.bars as f64 / progress.total.max(1) as f64;
+        let rate = progress.bars as f64 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+        let left = progress.total.saturating_sub(progress.bars) as f64 / rate.max(f64::MIN_POSITIVE);
+        let pnl = Amount(progress.equity.0 - self.cash.0).to_f64();
+        let said = format!("{:3.0} % · {rate:.0} bars/s · {left:.0} s left · P&L {pnl:+.2}", share * 100.0);
+        self.write(share, &said);
+        ControlFlow::Continue(())
+    }
+
+    /// A search: so many of so many runs.
+    pub fn runs(&mut self, done: usize, all: usize) -> ControlFlow<()> {
+        if self.interrupt.is_set() {
+            return ControlFlow::Break(());
+        }
+        let elapsed = self.began.elapsed();
+        if self.wanted && elapsed >= self.next {
+            self.next = elapsed + if self.terminal { REDRAW_EVERY } else { LINE_EVERY };
+            let share = done as f64 / all.max(1) as f64;
+            let rate = done as f64 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+            let left = all.saturating_sub(done) as f64 / rate.max(f64::MIN_POSITIVE);
+            self.write(share, &format!("{done} of {all} runs · {rate:.1} runs/s · {left:.0} s left"));
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn write(&mut self, share: f64, said: &str) {
+        let mut stderr = std::io::stderr().lock();
+        // A closed stderr is nobody's loss.
+        let _ = if self.terminal {
+            let full = ((share * WIDTH as f64) as usize).min(WIDTH);
+            self.drawn = true;
+            write!(stderr, "\r\u{1b}[K{}{} {said}", "█".repeat(full), "░".repeat(WIDTH - full))
+        } else {
+            writeln!(stderr, "{said}")
+        };
+        let _ = stderr.flush();
+    }
+
+    /// Takes the bar off the terminal.
+    pub fn end(&mut self) {
+        if std::mem::take(&mut self.drawn) {
+            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}

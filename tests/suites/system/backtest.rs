@@ -1,0 +1,243 @@
+//! Backtests as processes: the same as a rehearsal, the same as a reference, and what the options promise.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::harness::{Home, Outcome, actions_file, bar_files, rehearse};
+
+/// What `tapedeck rehearse` printed for all shared data with its two default strategies.
+const REHEARSED: &str = "8cd97c6d79f85d629f265573b07fe45a676d26d595331769009b3fb3b18e5ffd";
+
+/// The limits of an account without a configuration.
+const DEFAULT_LIMITS: &str = "[account.paper]\n";
+
+/// The costs of an account without a configuration.
+const DEFAULT_COSTS: [&str; 6] =
+    ["--commission-per-share", "0.005", "--commission-minimum", "1", "--slippage-bps", "1"];
+
+const THREE: &str = r#"
+[account.paper]
+max_exposure = 2
+
+[strategy.one]
+kind = "sma_cross"
+params = { fast = 3, slow = 9 }
+
+[strategy.two]
+kind = "momentum"
+symbols = ["AAPL", "SPY"]
+sizing = "fixed:25"
+params = { lookback = 6, threshold = 0.01 }
+
+[strategy.three]
+kind = "sma_cross"
+timeframe = "1h"
+params = { fast = 5, slow = 20 }
+"#;
+
+fn backtest<'a>(bars: &'a [String], actions: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["backtest", "--bars"];
+    arguments.extend(bars.iter().map(String::as_str));
+    arguments.extend(["--actions", actions]);
+    arguments.extend(more);
+    arguments
+}
+
+fn limits(home: &Home, text: &str) -> anyhow::Result<String> {
+    let path = home.path().join("limits.toml");
+    std::fs::write(&path, text)?;
+    Ok(path.display().to_string())
+}
+
+#[test]
+fn all_shared_data_come_to_the_hash_of_their_rehearsal() -> Outcome {
+    let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
+    let limits = limits(&home, DEFAULT_LIMITS)?;
+    let mut more = vec!["--strategy", "momentum", "--strategy", "sma_cross", "--limits", &limits];
+    more.extend(DEFAULT_COSTS);
+    let report = home.json(&backtest(&bars, &actions, &more))?;
+    assert_eq!(report["result_hash"], REHEARSED, "{report}");
+    assert_eq!(report["recorded"], false);
+    assert!(report["warnings"].to_string().contains("nothing was recorded"), "{report}");
+    Ok(())
+}
+
+#[test]
+fn three_strategies_rehearsed_and_backtested_decide_the_same() -> Outcome {
+    let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
+    home.configure(THREE)?;
+    // Both splits of the shared data that fall into a quiet time, and some dividends.
+    let (from, to) = ("2014-05-01", "2014-07-31");
+    let rehearsed = home.json(&rehearse(&bars, &actions, from, to, &[]))?;
+    let limits = limits(&home, THREE)?;
+    let mut more = vec!["--strategy", "one", "--strategy", "two", "--strategy", "three", "--limits", &limits];
+    more.extend(["--from", from, "--to", to]);
+    more.extend(DEFAULT_COSTS);
+    let report = home.json(&backtest(&bars, &actions, &more))?;
+    assert_eq!(report["result_hash"], rehearsed["chain_hash"], "{rehearsed} {report}");
+    assert!(report["counts"]["fills"].as_u64() > Some(100), "{report}");
+    Ok(())
+}
+
+#[test]
+fn the_reference_trades_the_same() -> Outcome {
+    for (name, sides, quantity) in
+        [("goog", "long", 10), ("goog", "both", 10), ("eurusd", "long", 1_000), ("eurusd", "both", 1_000)]
+    {
+        let home = Home::new()?;
+        let file = home.path().join(format!("bars-{}-{name}.csv", if name == "goog" { "1d" } else { "1h" }));
+        let reference = reference(name, sides, quantity, &file)?;
+        compare(&home, &reference, (name, sides, quantity), &file)?;
+    }
+    Ok(())
+}
+
+/// Runs the Python package `backtesting`, which writes the bars to `file`.
+#[expect(clippy::disallowed_methods, reason = "tests read their settings from the environment")]
+fn reference(name: &str, sides: &str, quantity: i64, file: &Path) -> anyhow::Result<Value> {
+    let python = std::env::var("TAPEDECK_TEST_PYTHON").map_err(|_| {
+        anyhow::anyhow!("TAPEDECK_TEST_PYTHON: expected the Python that `make setup-test` made")
+    })?;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python/backtesting_reference.py");
+    let output = Command::new(python)
+        .arg(script)
+        .args([name, sides, "10", "20", &quantity.to_string(), "0.002", "1000000"])
+        .arg(file)
+        .output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+fn compare(home: &Home, reference: &Value, run: (&str, &str, i64), file: &Path) -> Outcome {
+    let (name, sides, quantity) = run;
+    let (trades, equity) = (home.path().join("trades.csv"), home.path().join("equity.csv"));
+    let text = |path: &Path| path.display().to_string();
+    let (file, trades_path, equity_path) = (text(file), text(&trades), text(&equity));
+    let sizing = format!("fixed:{quantity}");
+    let mut arguments = vec!["backtest", "--strategy", "sma_cross:fast=10,slow=20", "--bars", &file];
+    arguments.extend(["--cash", "1000000", "--commission-rate", "0.002", "--sizing", &sizing]);
+    arguments.extend(["--trades", &trades_path, "--equity", &equity_path, "--calendar"]);
+    arguments.push(if name == "goog" { "XNYS" } else { "24x5" });
+    if sides == "both" {
+        arguments.push("--allow-short");
+    }
+    let report = home.json(&arguments)?;
+    assert_eq!(report["counts"]["bars"], reference["rows"], "{name}: every row is a bar");
+
+    let bar_of = |time: &str| place(reference, name, time);
+    let rows = table(&trades)?;
+    let expected = reference["trades"].as_array().context("trades")?;
+    assert_eq!(rows.len(), expected.len(), "{name} {sides}");
+    for (row, expected) in rows.iter().zip(expected) {
+        let [_, side, shares, entry_time, entry_price, exit_time, exit_price, commission, pnl, _] = &row[..]
+        else {
+            anyhow::bail!("ten columns expected: {row:?}")
+        };
+        let size = expected["size"].as_i64().context("size")?;
+        assert_eq!(
+            (side.as_str(), shares.parse::<i64>()?),
+            (if size > 0 { "long" } else { "short" }, size.abs())
+        );
+        assert_eq!(bar_of(entry_time)?, expected["entry_bar"].as_i64().context("bar")?, "{row:?} {expected}");
+        assert_eq!(bar_of(exit_time)?, expected["exit_bar"].as_i64().context("bar")?, "{row:?} {expected}");
+        for (text, field) in [
+            (entry_price, "entry_price"),
+            (exit_price, "exit_price"),
+            (commission, "commission"),
+            (pnl, "pnl"),
+        ] {
+            near(text.parse()?, expected[field].as_f64().context("a number")?, &format!("{name} {field}"));
+        }
+    }
+    let rows = table(&equity)?;
+    let expected = reference["equity"].as_array().context("equity")?;
+    assert_eq!(rows.len(), expected.len(), "{name} {sides}: one row per instant");
+    for (row, expected) in rows.iter().zip(expected) {
+        near(row[1].parse()?, expected.as_f64().context("a number")?, &format!("{name} {sides} {row:?}"));
+    }
+    Ok(())
+}
+
+fn near(found: f64, expected: f64, what: &str) {
+    assert!((found - expected).abs() <= 1e-6, "{what}: {found}, expected {expected}");
+}
+
+/// The row of the reference's data that a fill at `time` belongs to.
+fn place(reference: &Value, name: &str, time: &str) -> anyhow::Result<i64> {
+    let time = chrono::DateTime::parse_from_rfc3339(time)?;
+    let wanted = if name == "goog" {
+        // A fill happens at the opening of the session, in exchange time the same date.
+        time.date_naive().and_hms_opt(0, 0, 0).context("midnight")?.and_utc()
+    } else {
+        time.to_utc()
+    };
+    let wanted = wanted.timestamp_nanos_opt().context("in range")?;
+    let times = reference["times_ns"].as_array().context("times")?;
+    let found = times.iter().position(|time| time.as_i64() == Some(wanted));
+    Ok(i64::try_from(found.with_context(|| format!("no bar starts at {time}"))?)?)
+}
+
+/// Rows of a CSV file without its header.
+fn table(path: &Path) -> anyhow::Result<Vec<Vec<String>>> {
+    let text = std::fs::read_to_string(path)?;
+    Ok(text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect())
+}
+
+#[test]
+fn conditions_and_mistakes_have_their_exit_codes() -> Outcome {
+    let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
+    let run = |more: &[&str]| {
+        let mut all = vec!["--strategy", "sma_cross", "--from", "2011-07-01", "--to", "2011-09-30"];
+        all.extend(more);
+        home.run(&backtest(&bars, &actions, &all))
+    };
+    let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let fine = run(&["--fail-if", "trades<1"])?;
+    assert_eq!(fine.status.code(), Some(0), "{}", said(&fine));
+    assert!(said(&fine).contains("nothing was recorded on the tape"), "{}", said(&fine));
+    assert!(said(&fine).contains("buying power"), "{}", said(&fine));
+    let failed = run(&["--fail-if", "trades>=1"])?;
+    assert_eq!(failed.status.code(), Some(6), "{}", said(&failed));
+    for (more, expected) in [
+        (["--fail-if", "sharp<1"], "sharp"),
+        (["--fail-if", "sharpe"], "sharpe"),
+        (["--param", "speed=1"], "expected one of"),
+        (["--cash", "-1"], "--cash"),
+        (["--sizing", "half:1"], "--sizing"),
+        (["--calendar", "XLON"], "XNYS, 24x5, 24x7"),
+        (["--symbols", "NONE"], "AAPL"),
+        (["--strategy", "nothing"], "expected a kind"),
+    ] {
+        let refused = run(&more)?;
+        let code = if more[0] == "--symbols" { 3 } else { 2 };
+        assert_eq!(refused.status.code(), Some(code), "{more:?} {}", said(&refused));
+        assert!(said(&refused).contains(expected), "{more:?} {}", said(&refused));
+    }
+    Ok(())
+}
+
+#[test]
+fn searches_print_what_they_tried() -> Outcome {
+    let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
+    let search = |command: &str, more: &[&str]| {
+        let mut all = backtest(&bars, &actions, &["--strategy", "sma_cross", "--symbols", "SPY"]);
+        all[0] = command;
+        let all: Vec<&str> = all.into_iter().chain(more.iter().copied()).collect();
+        home.json(&all)
+    };
+    let range = ["--from", "2011-01-01", "--to", "2012-12-31"];
+    let space = ["--param", "fast=5..20:5", "--param", "slow=20..40:20"];
+    let sweep = search("sweep", &[range, [space[0], space[1]], [space[2], space[3]]].concat())?;
+    assert_eq!(sweep["runs"], 8, "{sweep}");
+    assert_eq!(sweep["refused"], 1, "fast and slow of 20: {sweep}");
+    assert!(sweep["trials"][0]["score"].as_f64() >= sweep["trials"][1]["score"].as_f64(), "{sweep}");
+    let windows = ["--in-sample", "200", "--out-of-sample", "100"];
+    let arguments = [&range[..], &space[..], &windows[..]].concat();
+    let walked = search("walk-forward", &arguments)?;
+    assert_eq!(walked["folds"].as_array().map(Vec::len), Some(4), "{walked}");
+    assert!(walked["folds"][0]["parameters"]["fast"].is_string(), "{walked}");
+    Ok(())
+}
