@@ -15,7 +15,7 @@ async fn later_deposits_are_taken_off_the_marks() -> Outcome {
     let world = World::new().await;
     for (sequence, hour, equity) in [(2, 1, 1_000), (4, 2, 1_500), (6, 3, 1_450)] {
         sqlx::query("INSERT INTO trading.equity VALUES ($1, 'paper', $2, $3, $3, 10, 0, 0, 0, 0, false)")
-            .bind(i64::from(sequence))
+            .bind(sequence)
             .bind(START + HOUR * hour)
             .bind(f64::from(equity))
             .execute(&world.admin)
@@ -30,7 +30,7 @@ async fn later_deposits_are_taken_off_the_marks() -> Outcome {
         sqlx::query(
             "INSERT INTO trading.entries VALUES ($1, 'e' || $1, $2, 'paper', $3, 'sma', 'SPY', $4, $5, $6, '')",
         )
-        .bind(i64::from(sequence))
+        .bind(sequence)
         .bind(START + HOUR * sequence / 2)
         .bind(kind)
         .bind(f64::from(amount))

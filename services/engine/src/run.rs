@@ -10,7 +10,7 @@ use contracts::{StreamError, bar_id, chain_id, to_timestamp};
 use domain::bar::Bar;
 use domain::book::{Book, FoldError, MarkError, Prices, mark, starts_session};
 use domain::calendar::{Calendar, OutOfRange, Session};
-use domain::matching::{CostTable, Matcher, WorkingOrder, commission};
+use domain::matching::{CostTable, Match, Matcher, WorkingOrder, commission};
 use domain::money::{Amount, Price, Quantity};
 use domain::order::{BrokerReport, OrderState, Rejection, decide, signed};
 use domain::performance::{EquityRow, Trade};
@@ -249,38 +249,32 @@ impl<'run, R: Recorder> Run<'run, R> {
 
     /// Trades the instant's bars, then folds the fills.
     fn match_bars(&mut self, walk: &Walk<'_>) -> Result<(), Error> {
-        let mut reports = Vec::new();
+        let mut matches = Vec::new();
         let mut session = None;
         for &(index, row) in &walk.bars {
             let series = &self.data.series[index];
             let bar = walk.rows[index].bar(row);
             self.prices.observe(&series.symbol, bar.close, bar.close_ns);
             session = session_of(self.config.calendar, session, &bar);
-            let mut matches = Vec::new();
-            loop {
-                let slot = self.slots[index];
-                let outcome = self.matcher.on_bar(slot, &bar, session.as_ref(), &self.costs, &mut matches);
-                let filled = matches.drain(..).map(|one| (one.order_id, BrokerReport::Filled(one.execution)));
-                reports.extend(filled);
-                let Err(error) = outcome else { break };
-                let reason = error.to_string();
-                self.matcher.remove(&error.order_id);
-                reports.push((error.order_id, BrokerReport::Cancelled { reason }));
-            }
+            let slot = self.slots[index];
+            self.matcher.on_bar(slot, &bar, session.as_ref(), &self.costs, &mut matches);
         }
         let Some(&(index, row)) = walk.bars.first() else { return Ok(()) };
         let event_ns = walk.rows[index].close_ns[row];
-        for (order_id, report) in reports {
-            self.report(&order_id, &report, event_ns)?;
+        self.matched(matches, event_ns)
+    }
+
+    /// Folds what the market said of orders.
+    pub(crate) fn matched(&mut self, matches: Vec<Match>, event_ns: i64) -> Result<(), Error> {
+        for matched in matches {
+            self.report(&matched.order_id, &matched.report, event_ns)?;
         }
         Ok(())
     }
 
     fn session_closed(&mut self, session: &Session, event_ns: i64) -> Result<(), Error> {
-        for expiry in self.matcher.on_session_closed(session.close_ns) {
-            self.report(&expiry.order_id, &BrokerReport::Expired { reason: expiry.reason }, event_ns)?;
-        }
-        Ok(())
+        let matches = self.matcher.on_session_closed(session.into());
+        self.matched(matches, event_ns)
     }
 
     /// Folds what the broker says of an order.
@@ -296,6 +290,10 @@ impl<'run, R: Recorder> Run<'run, R> {
             BrokerReport::Expired { .. } => chain_id::order_event(&submitted, "expired"),
             BrokerReport::CancelRejected { .. } => chain_id::order_event(&submitted, "cancel_rejected"),
             BrokerReport::Suspended { .. } => chain_id::order_event(&submitted, "suspended"),
+            BrokerReport::Triggered { .. } => chain_id::order_event(&submitted, "triggered"),
+            BrokerReport::Trailed { extreme, .. } => {
+                chain_id::order_event(&submitted, &format!("trailed/{}/{}", extreme.0, order.adjusted_by))
+            }
         };
         let correlation_id = order.correlation_id.clone();
         match report {

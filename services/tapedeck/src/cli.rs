@@ -17,8 +17,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use access::{TokenCommand, UserCommand};
-pub use indicator::Indicator;
 pub use history::{HistoryCommand, Resample};
+pub use indicator::Indicator;
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
 pub use pairs::Pairs;

@@ -16,7 +16,7 @@ use crate::session::Session;
 /// Most bars of one answer.
 const BARS_MAX: usize = 10_000;
 
-fn unreachable(error: QueryError) -> Failure {
+pub(super) fn unreachable(error: QueryError) -> Failure {
     Failure::unreachable(error.to_string())
 }
 

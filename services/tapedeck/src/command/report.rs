@@ -180,7 +180,7 @@ fn trades(deals: &[Deal]) -> (Vec<Trade>, usize) {
             |quantity, price, commission| Dealt { quantity, price, commission, time_ns: deal.time_ns };
         match deal.change {
             Change::Fill { quantity, price, commission } => {
-                own.deal(dealt(quantity, price, commission), &mut trades)
+                own.deal(dealt(quantity, price, commission), &mut trades);
             }
             Change::Split { after, fraction } => {
                 own.restate(after.0.saturating_add(fraction.0).saturating_abs());
