@@ -84,6 +84,8 @@ fn every_body_has_a_subject_of_a_stream() {
             "signal" => "signal.sma_cross.BRK%2EB",
             "fill" => "fill.main.sma_cross.BRK%2EB.0123456789abcdef01234567.19",
             "account_marked" => "account.main.marked",
+            "margin_called" => "account.paper.margin_called",
+            "margin_restored" => "account.paper.margin_restored",
             "account_configured" => "control.account.main.configured",
             "trading_halted" => "control.trading.main.halted",
             "trading_resumed" => "control.trading.main.resumed",
