@@ -10,6 +10,7 @@ mod contract;
 mod external;
 mod hands;
 mod harness;
+mod indicator;
 mod kill;
 mod rehearsal;
 mod tapes;
