@@ -35,7 +35,8 @@ struct Slot {
 impl SmaCross {
     /// Windows of `fast` < `slow` bars; the catalogue checks the order.
     pub(super) fn new(fast: usize, slow: usize) -> Result<Self, InvalidLength> {
-        let reason = |word| format!("the average of {fast} closes crossed {word} the average of {slow}").into();
+        let reason =
+            |word| format!("the average of {fast} closes crossed {word} the average of {slow}").into();
         let (above, below) = (reason("above"), reason("below"));
         let (fast, slow) = (SimpleMovingAverage::new(fast)?, SimpleMovingAverage::new(slow)?);
         Ok(Self { above, below, empty: Slot { fast, slow, relation: None }, slots: Vec::new() })

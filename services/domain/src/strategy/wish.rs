@@ -69,7 +69,12 @@ pub struct Wish {
 impl Wish {
     /// A wish of one leg: a market order for the day, sized by risk.
     #[must_use]
-    pub fn market(slot: usize, intent: Intent, indicators: &[(&'static str, f64)], reason: &Arc<str>) -> Self {
+    pub fn market(
+        slot: usize,
+        intent: Intent,
+        indicators: &[(&'static str, f64)],
+        reason: &Arc<str>,
+    ) -> Self {
         Self {
             legs: SmallVec::from_slice(&[WishLeg::market(slot, intent)]),
             indicators: SmallVec::from_slice(indicators),

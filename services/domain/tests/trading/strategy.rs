@@ -3,7 +3,9 @@
 use contracts::v1::{ActionKind, CorporateAction, Intent, Parameter};
 use domain::bar::{Bar, Timeframe};
 use domain::money::{Price, Volume};
-use domain::strategy::{BarInput, ParameterError, Slots, Strategy, Wish, build, kinds, position_cap_e9, resolve};
+use domain::strategy::{
+    BarInput, ParameterError, Slots, Strategy, Wish, build, kinds, position_cap_e9, resolve,
+};
 use proptest::prelude::*;
 
 use crate::support::{price, shares};
@@ -78,8 +80,7 @@ fn a_signal_says_what_was_seen() {
     feed(strategy.as_mut(), 0, 4_000_000_000, "0");
     let signals = feed(strategy.as_mut(), 0, 6_000_000_000, "0");
     let signal = &signals[0];
-    let seen: Vec<_> =
-        signal.indicators.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let seen: Vec<_> = signal.indicators.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(seen, ["sma_fast=6", "sma_slow=5", "close=6"]);
     assert_eq!(&*signal.reason, "the average of 1 closes crossed above the average of 2");
     let signal = signal.to_signal("s", |_| "ACME");
