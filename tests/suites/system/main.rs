@@ -11,6 +11,7 @@ mod contract;
 mod external;
 mod hands;
 mod harness;
+mod indicator;
 mod kill;
 mod rehearsal;
 mod tapes;

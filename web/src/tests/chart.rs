@@ -145,6 +145,47 @@ async fn bars_come_as_json_part_by_part() {
 }
 
 #[tokio::test]
+async fn indicators_come_with_the_bars() {
+    let deck = Deck::traded().await;
+    let asked = "symbol=AAPL&indicators=max:length=2;donchian:length=1";
+    let bars = json(&deck, &format!("/api/v1/bars?{asked}")).await;
+    let labels: Vec<_> = bars["figures"].as_array().unwrap().iter().map(|figure| &figure["label"]).collect();
+    let expected =
+        ["max:length=2", "donchian:length=1 upper", "donchian:length=1 middle", "donchian:length=1 lower"];
+    assert_eq!(labels, expected);
+    assert_eq!(
+        (&bars["figures"][3]["indicator"], &bars["figures"][3]["on_price"]),
+        (&1.into(), &true.into())
+    );
+    let newest = &bars["items"][0];
+    assert_eq!(newest["figures"][0], 191.5);
+    assert_eq!(newest["figures"][1].as_f64().unwrap().to_string(), newest["high"].as_str().unwrap());
+    assert_eq!(bars["items"][1]["figures"][0], Value::Null);
+    let file = deck.get(&format!("/bars.csv?{asked}")).await.text;
+    assert!(
+        file.lines().next().unwrap().ends_with(
+            ",max:length=2,donchian:length=1 upper,donchian:length=1 middle,donchian:length=1 lower"
+        ),
+        "{file}"
+    );
+    let page = deck.get("/chart/AAPL?indicators=max:length=2").await.text;
+    for text in [
+        "name=\"indicators\" value=\"max:length=2\"",
+        "indicators=max%3Alength%3D2",
+        "data-label=\"max:length=2\" class=\"r num\">191.5000",
+        "<option value=\"bbands\">Bollinger bands</option>",
+    ] {
+        assert!(page.contains(text), "{text} is missing in {page}");
+    }
+    for wrong in ["rsii", "rsi:length=0", "beta", "obv", "sma;ema;wma;rsi;cci"] {
+        let answer = deck.get(&format!("/api/v1/bars?symbol=AAPL&indicators={wrong}")).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        let body: Value = serde_json::from_str(&answer.text).unwrap();
+        assert_eq!(body["field"], "indicators", "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn symbols_actions_and_fills_come_as_json() {
     let deck = Deck::traded().await;
     deck.append(actions()).await;
