@@ -40,7 +40,9 @@ fn bars() -> Vec<(Subject, Event)> {
     };
     let both = |index: i64| {
         let second = 50.0 + (index as f64 * 0.37).sin() * 3.0 + index as f64 * 0.1;
-        let first = 10.0 * second.sqrt() * (1.0 + 0.004 * (index as f64 * 2.1).sin());
+        // A sway that no lag explains.
+        let sway = ((index * index * 7_919 + index * 31) % 101) as f64 / 101.0 - 0.5;
+        let first = 10.0 * second.sqrt() * (1.0 + 0.008 * sway);
         [bar("FIRST", index, first), bar("SECOND", index, second)]
     };
     (0..BARS).flat_map(both).collect()
