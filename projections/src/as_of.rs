@@ -159,6 +159,10 @@ fn market_time(event: &Event) -> Option<i64> {
         | Body::Fill(_)
         | Body::Signal(_)
         | Body::OrderExpired(_)
+        | Body::OrderTriggered(_)
+        | Body::OrderTrailed(_)
+        | Body::MarginCalled(_)
+        | Body::MarginRestored(_)
         | Body::OrderAdjusted(_) => true,
         Body::AccountEntry(entry) => entry.kind() != EntryKind::Deposit,
         _ => false,

@@ -65,6 +65,8 @@ pub fn chain_key(event: &Event) -> Option<ChainKey> {
         Body::OrderExpired(event) => (4, "", event.order_id.as_str(), 0, 59),
         Body::OrderSuspended(event) => (4, "", event.order_id.as_str(), 0, 60),
         Body::OrderAdjusted(event) => (4, "", event.order_id.as_str(), 0, 61),
+        Body::OrderTriggered(event) => (4, "", event.order_id.as_str(), 0, 62),
+        Body::OrderTrailed(event) => (4, "", event.order_id.as_str(), 0, 63),
         _ => return None,
     };
     Some(ChainKey {

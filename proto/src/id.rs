@@ -41,6 +41,13 @@ pub fn order_id(signal_id: &str, leg: u32) -> String {
     hex(&[b"order", signal_id.as_bytes(), &leg.to_be_bytes()], 12)
 }
 
+/// The id of the `index`-th order that depends on the order `parent_id` (0 takes the profit, 1 stops the loss):
+/// 24 hex digits.
+#[must_use]
+pub fn child_order_id(parent_id: &str, index: u32) -> String {
+    hex(&[b"child", parent_id.as_bytes(), &index.to_be_bytes()], 12)
+}
+
 /// The client order id sent to the broker: a pure function of the order id, at most 48 characters.
 #[must_use]
 pub fn client_order_id(order_id: &str) -> String {

@@ -98,6 +98,8 @@ impl Subject {
             Body::OrderExpired(_) => of_order("expired")?,
             Body::OrderSuspended(_) => of_order("suspended")?,
             Body::OrderAdjusted(_) => of_order("adjusted")?,
+            Body::OrderTriggered(_) => of_order("triggered")?,
+            Body::OrderTrailed(_) => of_order("trailed")?,
             Body::Fill(fill) => Self::of(&[
                 "fill",
                 &fill.account,
@@ -107,6 +109,8 @@ impl Subject {
                 &fill.number.to_string(),
             ]),
             Body::AccountMarked(mark) => Self::of(&["account", &mark.account, "marked"]),
+            Body::MarginCalled(call) => Self::of(&["account", &call.account, "margin_called"]),
+            Body::MarginRestored(call) => Self::of(&["account", &call.account, "margin_restored"]),
             Body::AccountEntry(entry) => {
                 let kind = match entry.kind() {
                     EntryKind::Deposit => "deposit",

@@ -213,6 +213,14 @@ fn order(body: &Body) -> Summary<'_> {
             let text = format!("adjusted to {} after a split", Quantity(event.quantity_e9));
             of_order("order_adjusted", &event.order_id, text)
         }
+        Body::OrderTriggered(event) => {
+            let text = format!("triggered at {}", Price(event.stop_price_e9));
+            of_order("order_triggered", &event.order_id, text)
+        }
+        Body::OrderTrailed(event) => {
+            let text = format!("stop trailed to {}", Price(event.stop_price_e9));
+            of_order("order_trailed", &event.order_id, text)
+        }
         _ => plain("unknown", "", String::new()),
     }
 }

@@ -16,7 +16,7 @@ mod fold;
 mod process;
 mod report;
 
-use contracts::v1::{OrderSpec, Side};
+use contracts::v1::{GroupKind, OrderSpec, OrderType, Side};
 
 pub use decide::Rejection;
 pub use fold::EvolveError;
@@ -130,6 +130,12 @@ pub struct OrderState {
     pub submitted_ns: Option<i64>,
     /// Event time of the broker's acceptance: bars that begin before it cannot fill the order.
     pub accepted_ns: Option<i64>,
+    /// When its stop was reached, UTC nanoseconds.
+    pub triggered_ns: Option<i64>,
+    /// Best price since a trailing stop works, in the order's present terms.
+    pub extreme: Option<Price>,
+    /// Shares that its group lets it trade now; none where it stands alone.
+    pub tradable: Option<Quantity>,
     /// Event time of the end.
     pub ended_ns: Option<i64>,
     /// Event time of the last event folded.
@@ -143,6 +149,9 @@ impl OrderState {
     #[must_use]
     pub fn approved(spec: OrderSpec, reference_price: Price, approved_ns: i64) -> Self {
         Self {
+            triggered_ns: None,
+            extreme: None,
+            tradable: crate::matching::tradable(&spec),
             spec,
             signal_id: String::new(),
             decision_id: String::new(),
@@ -187,6 +196,18 @@ impl OrderState {
         if self.status.is_ended() { Quantity::ZERO } else { self.unfilled() }
     }
 
+    /// Whether it is an exit that only waits for a price: a stop, or one of a group. It is not on its way
+    /// out, so that it does not keep the strategy from closing the position; the order that does takes its
+    /// place.
+    #[must_use]
+    pub fn is_protective(&self) -> bool {
+        let waits = matches!(
+            self.spec.order_type(),
+            OrderType::Stop | OrderType::StopLimit | OrderType::TrailingStop
+        );
+        self.spec.reducing && (waits || self.spec.group() != GroupKind::Unspecified)
+    }
+
     /// The remaining shares, positive for a buy and negative for a sell.
     #[must_use]
     pub fn remaining_signed(&self) -> Quantity {
@@ -210,7 +231,8 @@ impl OrderState {
             return Amount::ZERO;
         }
         let limit = self.spec.limit_price_e9.unwrap_or_default();
-        Amount::notional(Price(self.reference_price.0.max(limit)), self.remaining())
+        let stop = self.spec.stop_price_e9.unwrap_or_default();
+        Amount::notional(Price(self.reference_price.0.max(limit).max(stop)), self.remaining())
     }
 }
 

@@ -9,17 +9,24 @@
 //! is approved whole or denied whole; reservations count against every limit, always on the side that
 //! makes it worse.
 //!
-//! Deliberately absent: the tape, the read model, clocks; margin (an account that allows no shorts is a
-//! cash account and spends only its cash).
+//! An account of no stated kind that allows no shorts spends only its cash, as a cash account does; one on margin
+//! needs half of what it opens (Regulation T).
+//!
+//! [`kernel`] decides one leg on plain numbers; the rest of this module gives names to what it says.
+//!
+//! Deliberately absent: the tape, the read model, clocks.
 
+pub mod kernel;
 mod leg;
+mod limits;
 mod rule;
 mod signal;
 mod usage;
 mod view;
 
-use contracts::v1::{OrderSpec, RiskDecision, RiskInput, RiskLimits, Signal, Sizing, Verdict};
+use contracts::v1::{AccountKind, OrderSpec, RiskDecision, RiskInput, RiskLimits, Signal, Sizing, Verdict};
 
+pub use limits::buying_power_only;
 pub use rule::{Denial, Rule};
 pub use usage::{Usage, usage};
 pub use view::{session_accepts, view};
@@ -48,6 +55,8 @@ pub struct Policy {
     pub position_cap_e9: Option<i64>,
     /// The account's limits; `None` opens nothing.
     pub limits: Option<RiskLimits>,
+    /// What the account may do with borrowed money and shares.
+    pub kind: AccountKind,
 }
 
 /// Everything that a decision looks at.
@@ -68,7 +77,8 @@ pub struct RiskView {
 /// Answers the signal with id `signal_id`.
 #[must_use]
 pub fn decide(signal_id: &str, signal: &Signal, view: &RiskView) -> RiskDecision {
-    let outcome = orders(signal_id, signal, view);
+    let mut cancels = Vec::new();
+    let outcome = orders(signal_id, signal, view, &mut cancels);
     let shadow = view.policy.standing == Standing::Shadow;
     let (verdict, rule, reason, orders) = match outcome {
         Ok(orders) if shadow => (Verdict::Shadowed, "", shadow_reason(&orders), Vec::new()),
@@ -78,7 +88,11 @@ pub fn decide(signal_id: &str, signal: &Signal, view: &RiskView) -> RiskDecision
             (verdict, denial.rule.name(), denial.reason, Vec::new())
         }
     };
+    if verdict != Verdict::Approved {
+        cancels.clear();
+    }
     RiskDecision {
+        cancels,
         account: view.account.clone(),
         strategy: signal.strategy.clone(),
         signal_id: signal_id.to_owned(),
@@ -102,6 +116,7 @@ pub fn deny(signal_id: &str, signal: &Signal, view: &RiskView, rule: Rule, reaso
         reason: reason.to_owned(),
         orders: Vec::new(),
         inputs: view.inputs.clone(),
+        cancels: Vec::new(),
     }
 }
 
@@ -114,7 +129,12 @@ pub fn rederive(decision: &RiskDecision, signal: &Signal, policy: &Policy) -> Ri
 }
 
 /// The orders of an approved signal, or why it is denied.
-fn orders(signal_id: &str, signal: &Signal, view: &RiskView) -> Result<Vec<OrderSpec>, Denial> {
+fn orders(
+    signal_id: &str,
+    signal: &Signal,
+    view: &RiskView,
+    cancels: &mut Vec<String>,
+) -> Result<Vec<OrderSpec>, Denial> {
     signal::check_signal(signal, view)?;
     match view.policy.standing {
         Standing::NotEnabled => {
@@ -127,13 +147,17 @@ fn orders(signal_id: &str, signal: &Signal, view: &RiskView) -> Result<Vec<Order
         }
         Standing::Shadow | Standing::Active => {}
     }
-    let mut running = leg::Running::default();
+    let mut running = kernel::Running::default();
     let shares = signal::shares_e9(signal)?;
+    for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(&shares) {
+        running.expect(&leg::numbers(input), &leg::terms(leg, *share_e9));
+    }
     let mut orders = Vec::with_capacity(signal.legs.len());
     for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(shares) {
         let context = leg::Leg { signal_id, strategy: &signal.strategy, view, leg, input, share_e9 };
-        let order = context.decide(&mut running).map_err(|denial| denial.of_leg(input, signal.legs.len()))?;
-        orders.push(order);
+        context
+            .decide(&mut running, &mut orders, cancels)
+            .map_err(|denial| denial.of_leg(input, signal.legs.len()))?;
     }
     Ok(orders)
 }

@@ -1,6 +1,7 @@
 //! Sizing: how many shares an entry is.
 //!
-//! A fixed quantity, or a share of equity at the reference price; both rounded down to whole shares, so
+//! A fixed quantity, an amount of money, a share of equity, or an equal part of one per symbol of the
+//! strategy, at the reference price; all rounded down to whole shares, so
 //! that a size never exceeds what was asked for. Deliberately absent: limits (that is [`crate::risk`]'s).
 
 use contracts::v1::{Sizing, SizingKind};
@@ -8,10 +9,10 @@ use contracts::v1::{Sizing, SizingKind};
 use crate::money::{Amount, E9, Price, Quantity};
 
 /// A sizing that cannot be applied.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SizingError {
     /// No policy is stated.
-    #[error("sizing kind is unspecified, expected fixed or fraction")]
+    #[error("sizing kind is unspecified, expected fixed, fraction, notional or equal weight")]
     Unspecified,
     /// A value that must be positive is not.
     #[error("`{field}` is {value}, expected a positive value")]
@@ -27,16 +28,20 @@ pub enum SizingError {
 }
 
 /// What [`parse`] reads, in words.
-pub const EXPECTED: &str = "fixed:SHARES or fraction:SHARE_OF_EQUITY, more than 0, a fraction at most 10";
+pub const EXPECTED: &str = "fixed:SHARES, fraction:SHARE_OF_EQUITY, notional:AMOUNT, equal_weight or \
+    equal_weight:SHARE_OF_EQUITY, more than 0, a share of equity at most 10";
 
-/// Reads `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`; both positive, the fraction at most 10.
+/// Reads `fixed:SHARES`, `fraction:SHARE_OF_EQUITY`, `notional:AMOUNT`, `equal_weight` (all of the equity) or
+/// `equal_weight:SHARE_OF_EQUITY`; all positive, a share of equity at most 10.
 #[must_use]
 pub fn parse(text: &str) -> Option<Sizing> {
-    let (kind, number) = text.split_once(':')?;
+    let (kind, number) = text.split_once(':').or_else(|| (text == "equal_weight").then_some((text, "1")))?;
     let value_e9 = number.parse::<Price>().ok().map(|price| price.0).filter(|value| *value > 0)?;
     let kind = match kind {
         "fixed" => SizingKind::Fixed,
         "fraction" if value_e9 <= 10 * E9 => SizingKind::Fraction,
+        "notional" => SizingKind::Notional,
+        "equal_weight" if value_e9 <= 10 * E9 => SizingKind::EqualWeight,
         _ => return None,
     };
     Some(Sizing { kind: kind.into(), value_e9 })
@@ -49,8 +54,22 @@ pub fn text(sizing: &Sizing) -> Option<String> {
     match sizing.kind() {
         SizingKind::Fixed => Some(format!("fixed:{value}")),
         SizingKind::Fraction => Some(format!("fraction:{value}")),
+        SizingKind::Notional => Some(format!("notional:{value}")),
+        SizingKind::EqualWeight if sizing.value_e9 == E9 => Some("equal_weight".to_owned()),
+        SizingKind::EqualWeight => Some(format!("equal_weight:{value}")),
         SizingKind::Unspecified => None,
     }
+}
+
+/// What an entry is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// The leg's share of the signal in 1e-9, [`E9`] when it is the only leg.
+    pub share_e9: i64,
+    /// Largest position as a share of equity that the strategy's parameters allow.
+    pub cap_e9: Option<i64>,
+    /// Number of symbols that the strategy trades.
+    pub symbols: u32,
 }
 
 /// Whole shares of an entry at `price` with `equity` in the account.
@@ -64,6 +83,17 @@ pub fn shares(
     equity: Amount,
     price: Price,
 ) -> Result<Quantity, SizingError> {
+    shares_in(sizing, Scope { share_e9, cap_e9, symbols: 1 }, equity, price)
+}
+
+/// As [`shares`], with everything that a policy may look at.
+pub fn shares_in(
+    sizing: &Sizing,
+    scope: Scope,
+    equity: Amount,
+    price: Price,
+) -> Result<Quantity, SizingError> {
+    let Scope { share_e9, cap_e9, symbols } = scope;
     let not_positive = |field, value| SizingError::NotPositive { field, value: Quantity(value) };
     if price.0 <= 0 {
         return Err(not_positive("price", price.0));
@@ -76,6 +106,9 @@ pub fn shares(
     let wanted = match sizing.kind() {
         SizingKind::Fixed => Quantity(share_of_value).whole(),
         SizingKind::Fraction => affordable(equity, share_of_value, price)?,
+        SizingKind::Notional => affordable(Amount(share_of_value.into()), E9, price)?,
+        SizingKind::EqualWeight if symbols == 0 => return Err(not_positive("strategy_symbols", 0)),
+        SizingKind::EqualWeight => affordable(equity, share_of_value / i64::from(symbols), price)?,
         SizingKind::Unspecified => return Err(SizingError::Unspecified),
     };
     match cap_e9 {

@@ -100,6 +100,24 @@ fn control(body: &Body) -> String {
         Body::OrderAdjusted(event) => {
             format!("adjusted [{}] to {}", event.order_id, Quantity(event.quantity_e9))
         }
+        Body::OrderTriggered(event) => {
+            format!("triggered [{}] at {}", event.order_id, Price(event.stop_price_e9))
+        }
+        Body::OrderTrailed(event) => {
+            format!("trailed [{}] to {}", event.order_id, Price(event.stop_price_e9))
+        }
+        Body::MarginCalled(event) => format!(
+            "margin call {} equity {} requirement {}",
+            event.account,
+            money(event.equity.as_ref()),
+            money(event.requirement.as_ref())
+        ),
+        Body::MarginRestored(event) => format!(
+            "margin restored {} equity {} requirement {}",
+            event.account,
+            money(event.equity.as_ref()),
+            money(event.requirement.as_ref())
+        ),
         Body::AccountConfigured(event) => format!("account {} version {}", event.account, event.version),
         Body::TradingHalted(event) => {
             format!("halted {} by {}: {}", all(&event.account), event.actor, event.reason)

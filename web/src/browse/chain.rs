@@ -102,6 +102,8 @@ fn stage(event: &Event) -> &'static str {
             | Body::OrderReplaceRejected(_)
             | Body::OrderExpired(_)
             | Body::OrderSuspended(_)
+            | Body::OrderTriggered(_)
+            | Body::OrderTrailed(_)
             | Body::OrderAdjusted(_),
         ) => "order",
         _ => "other",

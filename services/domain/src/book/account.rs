@@ -1,6 +1,6 @@
 //! Accounts: cash and what became of it, limits and costs, halts, the last mark.
 
-use contracts::v1::{Costs, MarkPrice, RiskLimits};
+use contracts::v1::{AccountKind, Costs, MarkPrice, RiskLimits};
 
 use super::FoldError;
 use crate::money::Amount;
@@ -16,6 +16,8 @@ pub struct AccountConfig {
     pub limits: Option<RiskLimits>,
     /// Costs in the simulated broker.
     pub costs: Costs,
+    /// What it may do with borrowed money and shares.
+    pub kind: AccountKind,
 }
 
 /// Trading is stopped: nothing may be opened, reducing stays possible.
@@ -55,6 +57,8 @@ pub struct AccountState {
     pub config: Option<AccountConfig>,
     /// The account's own halt.
     pub halt: Option<Halt>,
+    /// Event time since which its equity is below its maintenance margin.
+    pub margin_call_ns: Option<i64>,
     /// Cash, negative when owed.
     pub cash: Amount,
     /// Gross realised profit and loss: before commissions, without dividends.

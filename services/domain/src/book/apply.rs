@@ -3,7 +3,7 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountMarked, Event, Fill, OrderSpec, RiskDecision, Side, StrategyMode,
+    AccountConfigured, AccountMarked, Event, Fill, GroupKind, OrderSpec, RiskDecision, Side, StrategyMode,
     StrategyRegistered,
 };
 
@@ -50,9 +50,13 @@ impl Book {
             Body::OrderExpired(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
             Body::OrderSuspended(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
             Body::OrderAdjusted(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
+            Body::OrderTriggered(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
+            Body::OrderTrailed(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
             Body::Fill(fill) => self.filled(fill, sequence, event_ns, body),
             Body::AccountMarked(mark) => Ok(self.marked(mark, event_ns)),
             Body::AccountEntry(entry) => self.entry(entry, event_ns),
+            Body::MarginCalled(call) => Ok(self.set_margin_call(&call.account, Some(event_ns))),
+            Body::MarginRestored(call) => Ok(self.set_margin_call(&call.account, None)),
             Body::AccountConfigured(config) => Ok(self.configured(config)),
             Body::TradingHalted(halt) => {
                 let (actor, reason) = (halt.actor.clone(), halt.reason.clone());
@@ -146,8 +150,15 @@ impl Book {
             broker: event.broker.clone(),
             limits: event.limits,
             costs: event.costs.unwrap_or_default(),
+            kind: event.kind(),
         });
         self.store_account(account)
+    }
+
+    fn set_margin_call(&mut self, account: &str, since_ns: Option<i64>) -> Changes {
+        let mut row = self.account_row(account);
+        row.margin_call_ns = since_ns;
+        self.store_account(row)
     }
 
     fn set_halt(&mut self, account: &str, halt: Option<Halt>) -> Changes {
@@ -197,6 +208,13 @@ impl Book {
         for order in orders {
             changes.orders.push(order.id().to_owned());
             self.admit(order);
+        }
+        // The decision is the request: what its orders take the place of has to go.
+        for order_id in &event.cancels {
+            if let Some(order) = self.orders.get_mut(order_id) {
+                order.cancel_requested = true;
+                changes.orders.push(order_id.clone());
+            }
         }
         Ok(changes)
     }
@@ -260,8 +278,34 @@ impl Book {
         let mut changes = self.store_account(account);
         self.store_position(position, &mut changes);
         changes.orders.push(fill.order_id.clone());
+        self.release(&order, Quantity(fill.quantity_e9), &mut changes);
         self.admit(order);
         Ok(changes)
+    }
+}
+
+impl Book {
+    /// A fill of an order changes what the others of its group may trade: the exits of an entry may trade
+    /// what it filled, and of two exits each may trade what the other left.
+    fn release(&mut self, filled: &OrderState, quantity: Quantity, changes: &mut Changes) {
+        if filled.spec.group() == GroupKind::Unspecified {
+            return;
+        }
+        let (id, group) = (filled.id(), filled.spec.group_id.as_str());
+        let others = self.orders.values_mut().filter(|other| other.spec.group_id == group && other.id() != id);
+        for other in others {
+            let change = if other.spec.parent_id == id {
+                quantity.0
+            } else if filled.spec.parent_id == other.id() {
+                continue;
+            } else {
+                -quantity.0
+            };
+            if let Some(tradable) = other.tradable.as_mut() {
+                tradable.0 = tradable.0.saturating_add(change);
+                changes.orders.push(other.id().to_owned());
+            }
+        }
     }
 }
 

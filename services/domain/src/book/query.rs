@@ -69,7 +69,8 @@ impl Book {
         self.orders.values()
     }
 
-    /// Shares of `symbol` in open orders of an account, of one strategy or of all.
+    /// Shares of `symbol` in open orders of an account, of one strategy or of all; exits that only wait for a
+    /// price are not among them.
     #[must_use]
     pub fn reserved(&self, account: &str, strategy: Option<&str>, symbol: &str) -> Reserved {
         let mut reserved = Reserved::default();
@@ -77,12 +78,29 @@ impl Book {
             order.spec.account == account
                 && order.spec.symbol == symbol
                 && strategy.is_none_or(|strategy| order.spec.strategy == strategy)
+                && !order.is_protective()
         }) {
             let remaining = order.remaining_signed();
             let sum = if remaining.0 > 0 { &mut reserved.buy } else { &mut reserved.sell };
             sum.0 = sum.0.saturating_add(remaining.0);
         }
         reserved
+    }
+
+    /// Open exits of a strategy in `symbol` that only wait for a price, by id.
+    pub fn protective_orders<'book>(
+        &'book self,
+        account: &'book str,
+        strategy: &'book str,
+        symbol: &'book str,
+    ) -> impl Iterator<Item = &'book OrderState> {
+        self.orders.values().filter(move |order| {
+            order.spec.account == account
+                && order.spec.strategy == strategy
+                && order.spec.symbol == symbol
+                && !order.cancel_requested
+                && order.is_protective()
+        })
     }
 
     /// Gross value of an account's open orders that are not merely reducing.

@@ -1,11 +1,11 @@
-//! One working order and how a bar trades it.
+//! One working order: the kernel's [`Resting`] under its names.
 
-use contracts::v1::{OrderSpec, OrderType, Side, TimeInForce};
+use contracts::v1::{GroupKind, OrderSpec, OrderType, Side, TimeInForce};
 
-use super::costs::{CostError, CostTable, commission, slip};
-use crate::bar::Bar;
+use super::kernel::{Resting, Trail};
+use super::queue::Role;
 use crate::money::{Price, Quantity};
-use crate::order::{Execution, OrderState};
+use crate::order::OrderState;
 
 /// An order that the simulated market cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,18 +30,10 @@ pub struct WorkingOrder {
     pub account: String,
     /// Symbol.
     pub symbol: String,
-    /// Side.
-    pub side: Side,
-    /// Limit price; `None` for a market order.
-    pub limit: Option<Price>,
-    /// Day or good till cancelled.
-    pub time_in_force: TimeInForce,
-    /// Shares still to trade, positive.
-    pub remaining: Quantity,
-    /// Instant of acceptance, in market time.
-    pub accepted_ns: i64,
-    /// Number that the order's next fill bears.
-    pub next_fill: u32,
+    /// Its terms and what has become of them.
+    pub resting: Resting,
+    /// Id of its group and its part in it; none where it stands alone.
+    pub group: Option<(String, Role)>,
 }
 
 impl WorkingOrder {
@@ -50,21 +42,8 @@ impl WorkingOrder {
         let unsupported = |field, value: String, expected| {
             Err(Unsupported { order_id: spec.order_id.clone(), field, value, expected })
         };
-        let limit = match (spec.order_type(), spec.limit_price_e9) {
-            (OrderType::Market, _) => None,
-            (OrderType::Limit, Some(limit)) if limit > 0 => Some(Price(limit)),
-            (OrderType::Limit, limit) => {
-                let value = limit.map_or("missing".to_owned(), |limit| Price(limit).to_string());
-                return unsupported("limit_price_e9", value, "a positive price");
-            }
-            (other, _) => {
-                return unsupported("order_type", other.as_str_name().to_owned(), "market or limit");
-            }
-        };
-        let time_in_force = spec.time_in_force();
-        if !matches!(time_in_force, TimeInForce::Day | TimeInForce::Gtc) {
-            let value = time_in_force.as_str_name().to_owned();
-            return unsupported("time_in_force", value, "day or good till cancelled");
+        if let Err((field, value, expected)) = check_terms(spec) {
+            return unsupported(field, value, expected);
         }
         if spec.side() == Side::Unspecified {
             return unsupported("side", "unspecified".to_owned(), "buy or sell");
@@ -72,16 +51,29 @@ impl WorkingOrder {
         if spec.quantity_e9 <= 0 {
             return unsupported("quantity_e9", Quantity(spec.quantity_e9).to_string(), "a positive quantity");
         }
+        let order_type = spec.order_type();
+        let limits = matches!(order_type, OrderType::Limit | OrderType::StopLimit);
+        let stops = matches!(order_type, OrderType::Stop | OrderType::StopLimit);
+        let trails = order_type == OrderType::TrailingStop;
         Ok(Self {
             order_id: spec.order_id.clone(),
             account: spec.account.clone(),
             symbol: spec.symbol.clone(),
-            side: spec.side(),
-            limit,
-            time_in_force,
-            remaining: Quantity(spec.quantity_e9),
-            accepted_ns,
-            next_fill: 1,
+            resting: Resting {
+                side: spec.side(),
+                order_type,
+                time_in_force: spec.time_in_force(),
+                limit: spec.limit_price_e9.filter(|_| limits).map(Price),
+                stop: spec.stop_price_e9.filter(|_| stops).map(Price),
+                trail: trail(spec).filter(|_| trails),
+                extreme: None,
+                triggered: false,
+                remaining: Quantity(spec.quantity_e9),
+                tradable: tradable(spec),
+                accepted_ns,
+                next_fill: 1,
+            },
+            group: group(spec),
         })
     }
 
@@ -92,57 +84,121 @@ impl WorkingOrder {
             return Ok(None);
         };
         let mut working = Self::new(&order.spec, accepted_ns)?;
-        working.remaining = order.remaining();
-        working.next_fill = order.fills.saturating_add(1);
+        let resting = &mut working.resting;
+        resting.remaining = order.remaining();
+        resting.next_fill = order.fills.saturating_add(1);
+        resting.tradable = order.tradable;
+        resting.triggered = order.triggered_ns.is_some();
+        if resting.trail.is_some() {
+            resting.extreme = order.extreme;
+            resting.stop = order.extreme.and(order.spec.stop_price_e9).map(Price);
+        }
         Ok(Some(working))
     }
 
     pub(super) fn priority(&self) -> (i64, &str) {
-        (self.accepted_ns, &self.order_id)
+        (self.resting.accepted_ns, &self.order_id)
+    }
+}
+
+/// What a group lets an order trade before any fill; `None` where it stands alone.
+#[must_use]
+pub fn tradable(spec: &OrderSpec) -> Option<Quantity> {
+    if !spec.parent_id.is_empty() {
+        return Some(Quantity::ZERO);
+    }
+    (spec.group() == GroupKind::Oco).then_some(Quantity(spec.quantity_e9))
+}
+
+fn trail(spec: &OrderSpec) -> Option<Trail> {
+    let by = spec.trail_price_e9.map(|distance| Trail::By(Price(distance)));
+    by.or_else(|| spec.trail_rate_e9.map(Trail::Rate))
+}
+
+fn group(spec: &OrderSpec) -> Option<(String, Role)> {
+    if spec.group() == GroupKind::Unspecified || spec.group_id.is_empty() {
+        return None;
+    }
+    let exit = || if spec.order_type() == OrderType::Limit { Role::Target } else { Role::Stop };
+    let entry = spec.parent_id.is_empty() && spec.group() != GroupKind::Oco;
+    Some((spec.group_id.clone(), if entry { Role::Entry } else { exit() }))
+}
+
+/// Terms of an order or a leg, by name.
+pub trait Terms {
+    /// Type.
+    fn order_type(&self) -> OrderType;
+    /// How long it works.
+    fn time_in_force(&self) -> TimeInForce;
+    /// Limit, stop, distance of a trailing stop in the currency and as a share, in 1e-9.
+    fn prices(&self) -> [Option<i64>; 4];
+}
+
+impl Terms for OrderSpec {
+    fn order_type(&self) -> OrderType {
+        self.order_type()
     }
 
-    /// How `bar`, whose first tradable moment is `first_ns`, fills the order; `None` when it does not.
-    pub(super) fn trade(
-        &self,
-        bar: &Bar,
-        first_ns: i64,
-        costs: &CostTable,
-    ) -> Result<Option<Execution>, CostError> {
-        // A bar that opened before the order was there shows prices from before it.
-        if first_ns < self.accepted_ns || bar.close_ns <= self.accepted_ns {
-            return Ok(None);
+    fn time_in_force(&self) -> TimeInForce {
+        self.time_in_force()
+    }
+
+    fn prices(&self) -> [Option<i64>; 4] {
+        [self.limit_price_e9, self.stop_price_e9, self.trail_price_e9, self.trail_rate_e9]
+    }
+}
+
+/// Whether the terms are an order that can be worked: otherwise field, value and expectation.
+pub fn check_terms(terms: &impl Terms) -> Result<(), (&'static str, String, &'static str)> {
+    let [limit, stop, trail_price, trail_rate] = terms.prices();
+    let positive = |field, value: Option<i64>| match value {
+        Some(value) if value > 0 => Ok(()),
+        value => Err((
+            field,
+            value.map_or("missing".to_owned(), |value| Price(value).to_string()),
+            "a positive price",
+        )),
+    };
+    let order_type = terms.order_type();
+    match order_type {
+        OrderType::Market => {}
+        OrderType::Limit => positive("limit_price_e9", limit)?,
+        OrderType::Stop => positive("stop_price_e9", stop)?,
+        OrderType::StopLimit => {
+            positive("limit_price_e9", limit)?;
+            positive("stop_price_e9", stop)?;
         }
-        let costs = costs.of(&self.account);
-        let failed = |field| CostError { order_id: self.order_id.clone(), field };
-        let (price, slippage, executed_ns) = match self.limit {
-            None => {
-                let (price, slippage) = slip(costs, self.side, bar.open).ok_or_else(|| failed("slippage"))?;
-                (price, slippage, first_ns)
+        OrderType::TrailingStop => match (trail_price, trail_rate) {
+            (Some(_), Some(_)) => {
+                let value = "stated as well as trail_rate_e9".to_owned();
+                return Err(("trail_price_e9", value, "one distance, a price or a rate"));
             }
-            Some(limit) => match self.through(bar, limit) {
-                None => return Ok(None),
-                // When within the bar a limit was reached is not known; its close is when it is known.
-                Some(price) if price == bar.open => (price, Price::ZERO, first_ns),
-                Some(price) => (price, Price::ZERO, bar.close_ns),
-            },
-        };
-        let commission = commission(costs, price, self.remaining).ok_or_else(|| failed("commission"))?;
-        Ok(Some(Execution {
-            execution_id: format!("sim-{}-{}", self.order_id, self.next_fill),
-            quantity: self.remaining,
-            price,
-            commission,
-            slippage,
-            executed_ns,
-        }))
+            (Some(_), None) => positive("trail_price_e9", trail_price)?,
+            (None, Some(rate)) if (1..crate::money::E9).contains(&rate) => {}
+            (None, Some(rate)) => {
+                return Err(("trail_rate_e9", Quantity(rate).to_string(), "a share between 0 and 1"));
+            }
+            (None, None) => {
+                return Err(("trail_price_e9", "missing".to_owned(), "a distance, here or in trail_rate_e9"));
+            }
+        },
+        OrderType::Unspecified => {
+            let expected = "market, limit, stop, stop-limit or trailing stop";
+            return Err(("order_type", order_type.as_str_name().to_owned(), expected));
+        }
     }
-
-    /// The price of a limit order when the bar trades through its limit: touching it is not enough.
-    fn through(&self, bar: &Bar, limit: Price) -> Option<Price> {
-        match self.side {
-            Side::Buy => (bar.low < limit).then(|| bar.open.min(limit)),
-            Side::Sell => (bar.high > limit).then(|| bar.open.max(limit)),
-            Side::Unspecified => None,
+    let time_in_force = terms.time_in_force();
+    let at_once = matches!(order_type, OrderType::Market | OrderType::Limit);
+    match time_in_force {
+        TimeInForce::Day | TimeInForce::Gtc => Ok(()),
+        TimeInForce::Unspecified => {
+            let expected = "day, gtc, ioc, fok, on-open or on-close";
+            Err(("time_in_force", time_in_force.as_str_name().to_owned(), expected))
+        }
+        _ if at_once => Ok(()),
+        _ => {
+            let expected = "day or gtc, because a stop waits";
+            Err(("time_in_force", time_in_force.as_str_name().to_owned(), expected))
         }
     }
 }

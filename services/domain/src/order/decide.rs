@@ -6,7 +6,7 @@
 use contracts::v1::event::Body;
 use contracts::v1::{
     Fill, OrderAccepted, OrderAdjusted, OrderCancelRejected, OrderCancelRequested, OrderCancelled,
-    OrderExpired, OrderRejected, OrderSubmitted, OrderSuspended,
+    OrderExpired, OrderRejected, OrderSubmitted, OrderSuspended, OrderTrailed, OrderTriggered,
 };
 use contracts::{client_order_id, to_timestamp};
 
@@ -139,6 +139,17 @@ pub fn report(order: &OrderState, report: &BrokerReport) -> Decision {
             let reason = reason.clone();
             open.then_some(Body::OrderExpired(OrderExpired { order_id, reason }))
         }
+        BrokerReport::Triggered { stop, at_ns } => {
+            let (stop_price_e9, triggered_at) = (stop.0, Some(to_timestamp(*at_ns)));
+            let body = Body::OrderTriggered(OrderTriggered { order_id, stop_price_e9, triggered_at });
+            (open && order.triggered_ns.is_none()).then_some(body)
+        }
+        BrokerReport::Trailed { extreme, stop } => {
+            let news = order.extreme != Some(*extreme) || order.spec.stop_price_e9 != Some(stop.0);
+            let (extreme_price_e9, stop_price_e9) = (extreme.0, stop.0);
+            let body = Body::OrderTrailed(OrderTrailed { order_id, extreme_price_e9, stop_price_e9 });
+            (open && order.triggered_ns.is_none() && news).then_some(body)
+        }
         BrokerReport::Suspended { reason } => {
             let reason = reason.clone();
             let news = open && order.status != OrderStatus::Suspended;
@@ -187,6 +198,8 @@ pub fn adjust(order: &OrderState, ratio: SplitRatio, action_id: &str) -> Decisio
         limit_price_e9: price(order.spec.limit_price_e9, "limit_price_e9")?,
         stop_price_e9: price(order.spec.stop_price_e9, "stop_price_e9")?,
         action_id: action_id.to_owned(),
+        trail_price_e9: price(order.spec.trail_price_e9, "trail_price_e9")?,
+        extreme_price_e9: price(order.extreme.map(|extreme| extreme.0), "extreme_price_e9")?,
     })))
 }
 
@@ -230,6 +243,7 @@ fn fill(order: &OrderState, execution: &Execution) -> Decision {
         remaining_e9: unfilled.0 - execution.quantity.0,
         slippage_e9: execution.slippage.0,
         leg: order.spec.leg,
+        ambiguous: execution.ambiguous,
     })))
 }
 

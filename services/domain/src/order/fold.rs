@@ -5,6 +5,7 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{Fill, OrderAdjusted, OrderReplaced, OrderSubmitted};
+use contracts::from_timestamp;
 
 use super::{OrderState, OrderStatus};
 use crate::money::{Amount, Price, Quantity, div_half_even};
@@ -70,6 +71,14 @@ impl OrderState {
                 }
             }
             Body::OrderAdjusted(event) => self.adjusted(event)?,
+            Body::OrderTriggered(event) => {
+                let at_ns = event.triggered_at.as_ref().and_then(from_timestamp).unwrap_or(event_ns);
+                self.triggered_ns.get_or_insert(at_ns);
+            }
+            Body::OrderTrailed(event) => {
+                self.extreme = Some(Price(event.extreme_price_e9));
+                self.spec.stop_price_e9 = Some(event.stop_price_e9);
+            }
             Body::Fill(fill) => self.fill(fill, event_ns)?,
             // A replacement asked for or refused leaves the terms as they are.
             Body::OrderReplaceRequested(_) | Body::OrderReplaceRejected(_) => {}
@@ -119,7 +128,11 @@ impl OrderState {
         };
         let filled = scale(self.filled.0, new, old, "filled")?;
         let reference = scale(self.reference_price.0, old, new, "reference_price")?;
+        let tradable = self.tradable.map(|tradable| scale(tradable.0, new, old, "tradable")).transpose()?;
         self.filled = Quantity(filled.min(new));
+        self.tradable = tradable.map(|tradable| Quantity(tradable).whole());
+        self.spec.trail_price_e9 = event.trail_price_e9.or(self.spec.trail_price_e9);
+        self.extreme = event.extreme_price_e9.map(Price).or(self.extreme);
         self.reference_price = Price(reference);
         self.adjusted_by.clone_from(&event.action_id);
         self.spec.quantity_e9 = new;
@@ -149,6 +162,9 @@ impl OrderState {
             .checked_add(Amount::from_wire(fill.commission.as_ref()))
             .ok_or_else(|| overflow("commission"))?;
         self.filled = self.filled.checked_add(quantity).ok_or_else(|| overflow("filled"))?;
+        if let Some(tradable) = self.tradable.as_mut() {
+            tradable.0 = tradable.0.saturating_sub(quantity.0);
+        }
         self.filled_value = filled_value;
         self.commission = commission;
         self.fills = self.fills.max(fill.number);

@@ -17,6 +17,8 @@ pub struct Execution {
     pub slippage: Price,
     /// When it happened, UTC nanoseconds.
     pub executed_ns: i64,
+    /// Whether the order of prices within a bar mattered and the worse one was taken; a market knows better.
+    pub ambiguous: bool,
 }
 
 /// What a broker says of an order.
@@ -31,6 +33,20 @@ pub enum BrokerReport {
     Rejected {
         /// Why.
         reason: String,
+    },
+    /// Its stop was reached: it works as a market or limit order from now on.
+    Triggered {
+        /// The stop price.
+        stop: Price,
+        /// When, UTC nanoseconds.
+        at_ns: i64,
+    },
+    /// Its trailing stop moved.
+    Trailed {
+        /// Best price since it works.
+        extreme: Price,
+        /// Stop price from now on.
+        stop: Price,
     },
     /// Some or all of it was filled.
     Filled(Execution),

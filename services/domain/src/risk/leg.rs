@@ -1,21 +1,14 @@
-//! One leg of a signal against the policy.
+//! One leg of a signal under its names: from the recorded input to the orders that serve it.
 
-use contracts::order_id;
-use contracts::v1::{Intent, OrderSpec, OrderType, RiskInput, RiskLimits, Side, SignalLeg, TimeInForce};
+use contracts::v1::{
+    GroupKind, Intent, OrderSpec, OrderType, RiskInput, Side, SignalLeg, TimeInForce,
+};
+use contracts::{child_order_id, order_id};
 
-use super::rule::{Checked, Denial, Rule, deny};
-use super::view::side_of;
-use super::{Policy, RiskView};
-use crate::money::{Amount, E9, Price, Quantity};
-use crate::order::signed;
-use crate::sizing;
-
-/// What earlier legs of the same signal take.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Running {
-    exposure: Amount,
-    bought: Amount,
-}
+use super::kernel::{LegInput, LegTerms, Running, Sized, decide_leg};
+use super::rule::{Checked, Denial};
+use super::RiskView;
+use crate::money::{Amount, Price, Quantity};
 
 /// A leg with everything its decision looks at.
 pub(super) struct Leg<'view> {
@@ -27,249 +20,176 @@ pub(super) struct Leg<'view> {
     pub share_e9: i64,
 }
 
+/// The recorded input as plain numbers.
+pub(super) fn numbers(input: &RiskInput) -> LegInput {
+    let amount = |money: &Option<contracts::v1::Money>| money.as_ref().map(|money| Amount::from_wire(Some(money)));
+    LegInput {
+        price: Price(input.price_e9),
+        price_age_ms: input.price_age_ms,
+        strategy_position: Quantity(input.strategy_position_e9),
+        account_position: Quantity(input.account_position_e9),
+        strategy_reserved: Quantity(input.strategy_reserved_e9),
+        account_reserved: Quantity(input.account_reserved_e9),
+        equity: amount(&input.equity),
+        cash: amount(&input.cash).unwrap_or_default(),
+        gross_exposure: amount(&input.gross_exposure).unwrap_or_default(),
+        reserved_exposure: amount(&input.reserved_exposure).unwrap_or_default(),
+        day_pnl: amount(&input.day_pnl),
+        strategy_symbols: input.strategy_symbols,
+        session_accepts: input.session_accepts,
+        halted: input.halted,
+        margin_called: input.margin_called,
+    }
+}
+
+/// The terms of a leg as plain numbers.
+pub(super) fn terms(leg: &SignalLeg, share_e9: i64) -> LegTerms {
+    let order_type = order_type(leg);
+    let limits = matches!(order_type, OrderType::Limit | OrderType::StopLimit);
+    let stops = matches!(order_type, OrderType::Stop | OrderType::StopLimit);
+    LegTerms {
+        intent: leg.intent(),
+        order_type,
+        limit: leg.limit_price_e9.filter(|_| limits).map(Price),
+        stop: leg.stop_price_e9.filter(|_| stops).map(Price),
+        share_e9: if leg.intent() == Intent::Target { leg.weight_e9 } else { share_e9 },
+        quantity: leg.quantity_e9.map(Quantity),
+    }
+}
+
+pub(super) fn order_type(leg: &SignalLeg) -> OrderType {
+    match leg.order_type() {
+        OrderType::Unspecified => OrderType::Market,
+        stated => stated,
+    }
+}
+
+pub(super) fn time_in_force(leg: &SignalLeg) -> TimeInForce {
+    match leg.time_in_force() {
+        TimeInForce::Unspecified => TimeInForce::Day,
+        stated => stated,
+    }
+}
+
 impl Leg<'_> {
-    /// The order that serves this leg, or why there is none.
-    pub fn decide(&self, running: &mut Running) -> Checked<OrderSpec> {
-        if self.leg.intent() == Intent::Exit { self.exit() } else { self.enter(running) }
+    /// The orders that serve this leg, or why there are none. Orders whose place they take are added to
+    /// `cancels`.
+    pub fn decide(
+        &self,
+        running: &mut Running,
+        orders: &mut Vec<OrderSpec>,
+        cancels: &mut Vec<String>,
+    ) -> Checked {
+        let (input, terms) = (numbers(self.input), terms(self.leg, self.share_e9));
+        let sized = decide_leg(&self.view.policy, &input, &terms, running);
+        let sized = sized.map_err(|denied| Denial::new(denied.rule(), denied.reason(&self.leg.symbol)))?;
+        // What trades against the position takes the place of what protects it.
+        let change = if sized.side == Side::Buy { 1 } else { -1 };
+        if self.input.strategy_position_e9.signum() * change < 0 {
+            cancels.extend(self.input.protective_orders.iter().cloned());
+        }
+        match self.leg.intent() {
+            Intent::Exit => self.exits(sized, orders),
+            _ => self.entry(sized, orders),
+        }
+        Ok(())
     }
 
-    fn policy(&self) -> &Policy {
-        &self.view.policy
-    }
-
-    fn position(&self) -> Quantity {
-        Quantity(self.input.strategy_position_e9)
-    }
-
-    fn price(&self) -> Price {
-        Price(self.input.price_e9)
-    }
-
-    /// The price at which the order is valued: the worse of reference and limit.
-    fn worst_price(&self) -> Price {
-        Price(self.input.price_e9.max(self.limit_price().unwrap_or_default()))
-    }
-
-    fn limit_price(&self) -> Option<i64> {
-        (self.leg.order_type() == OrderType::Limit).then_some(self.leg.limit_price_e9).flatten()
-    }
-
-    fn spec(&self, side: Side, quantity: Quantity, reducing: bool) -> OrderSpec {
-        let order_type = match self.leg.order_type() {
-            OrderType::Unspecified => OrderType::Market,
-            stated => stated,
-        };
-        let time_in_force = match self.leg.time_in_force() {
-            TimeInForce::Unspecified => TimeInForce::Day,
-            stated => stated,
-        };
+    fn spec(&self, sized: Sized) -> OrderSpec {
+        let terms = terms(self.leg, self.share_e9);
+        let trails = terms.order_type == OrderType::TrailingStop;
         OrderSpec {
             order_id: order_id(self.signal_id, self.input.leg),
             account: self.view.account.clone(),
             strategy: self.strategy.to_owned(),
             symbol: self.leg.symbol.clone(),
-            side: side.into(),
-            order_type: order_type.into(),
-            time_in_force: time_in_force.into(),
-            quantity_e9: quantity.0,
-            limit_price_e9: self.limit_price(),
-            stop_price_e9: None,
+            side: sized.side.into(),
+            order_type: terms.order_type.into(),
+            time_in_force: time_in_force(self.leg).into(),
+            quantity_e9: sized.quantity.0,
+            limit_price_e9: terms.limit.map(|price| price.0),
+            stop_price_e9: terms.stop.map(|price| price.0),
             leg: self.input.leg,
-            reducing,
+            reducing: sized.reducing,
+            trail_price_e9: self.leg.trail_price_e9.filter(|_| trails),
+            trail_rate_e9: self.leg.trail_rate_e9.filter(|_| trails),
+            ..OrderSpec::default()
         }
     }
 
-    /// Closes what the strategy holds and is not on its way out already. Only what makes the order
-    /// impossible or absurd stops it.
-    fn exit(&self) -> Checked<OrderSpec> {
-        let held = self.position();
-        let leaving = Quantity(self.input.strategy_reserved_e9);
-        let left = held.checked_add(leaving).unwrap_or_default();
-        if left.0.signum() != held.0.signum() || left == Quantity::ZERO {
-            let on_its_way = leaving.abs();
-            let reason = format!("holds {held}, of which {on_its_way} is on its way out");
-            return deny(Rule::NoPosition, reason);
-        }
-        self.check_session()?;
-        if let (Some(limits), true) = (&self.policy().limits, self.price().0 > 0) {
-            self.check_collar(limits)?;
-        }
-        let wanted = self.leg.quantity_e9.map_or(left.abs(), |wanted| Quantity(wanted).min(left.abs()));
-        Ok(self.spec(side_of(Intent::Exit, held), wanted, true))
-    }
-
-    fn enter(&self, running: &mut Running) -> Checked<OrderSpec> {
-        let side = side_of(self.leg.intent(), self.position());
-        self.check_not_held(side)?;
-        if self.input.halted {
-            return deny(Rule::Halted, "trading is halted; only reducing orders pass");
-        }
-        self.check_session()?;
-        let Some(limits) = &self.policy().limits else {
-            return deny(Rule::LimitsMissing, "the account has no limits, expected a configuration");
+    /// An entry, and the exits that work once it fills: until cancelled, so that a position which outlives
+    /// its entry's day stays protected.
+    fn entry(&self, sized: Sized, orders: &mut Vec<OrderSpec>) {
+        let mut entry = self.spec(sized);
+        let group = match (self.leg.take_profit_price_e9, self.leg.stop_loss_price_e9) {
+            (None, None) => return orders.push(entry),
+            (Some(_), Some(_)) => GroupKind::Bracket,
+            _ => GroupKind::Oto,
         };
-        self.check_price(limits)?;
-        self.check_collar(limits)?;
-        let equity = self.check_equity(limits)?;
-        if side == Side::Sell && !limits.allow_short {
-            return deny(Rule::ShortNotAllowed, "the account allows no short positions");
-        }
-        let quantity = self.size(side, equity)?;
-        let value = Amount::notional(self.worst_price(), quantity);
-        self.check_value(limits, equity, side, quantity, value, running)?;
-        let add = |sum: Amount| sum.checked_add(value).ok_or_else(overflow);
-        running.exposure = add(running.exposure)?;
-        if side == Side::Buy {
-            running.bought = add(running.bought)?;
-        }
-        Ok(self.spec(side, quantity, false))
-    }
-
-    /// An entry without a quantity of its own wants a position to be there; one with a quantity adds it.
-    fn check_not_held(&self, side: Side) -> Checked {
-        let coming = self.position().checked_add(Quantity(self.input.strategy_reserved_e9));
-        let coming = coming.ok_or_else(overflow)?;
-        let same_side = match side {
-            Side::Buy => coming > Quantity::ZERO,
-            Side::Sell | Side::Unspecified => coming < Quantity::ZERO,
+        entry.group = group.into();
+        entry.group_id.clone_from(&entry.order_id);
+        let side = if sized.side == Side::Buy { Side::Sell } else { Side::Buy };
+        let exit = OrderSpec {
+            side: side.into(),
+            time_in_force: TimeInForce::Gtc.into(),
+            reducing: true,
+            parent_id: entry.order_id.clone(),
+            ..entry.clone()
         };
-        if same_side && self.leg.quantity_e9.is_none() {
-            return deny(Rule::AlreadyHeld, format!("holds or is about to hold {coming}"));
-        }
-        Ok(())
+        let id = entry.order_id.clone();
+        orders.push(entry);
+        orders.extend(self.target(&exit, child_order_id(&id, 0)));
+        orders.extend(self.stop(&exit, child_order_id(&id, 1)));
     }
 
-    fn check_session(&self) -> Checked {
-        if self.input.session_accepts {
-            return Ok(());
+    /// An exit: one order, or a target and a stop of which one cancels the other.
+    fn exits(&self, sized: Sized, orders: &mut Vec<OrderSpec>) {
+        let exit = self.spec(sized);
+        match (self.leg.take_profit_price_e9, self.leg.stop_loss_price_e9) {
+            (None, None) => orders.push(exit),
+            (Some(_), Some(_)) => {
+                let id = exit.order_id.clone();
+                let exit = OrderSpec { group: GroupKind::Oco.into(), group_id: id.clone(), ..exit };
+                orders.extend(self.target(&exit, id.clone()));
+                orders.extend(self.stop(&exit, child_order_id(&id, 1)));
+            }
+            _ => {
+                let id = exit.order_id.clone();
+                orders.extend(self.target(&exit, id.clone()));
+                orders.extend(self.stop(&exit, id));
+            }
         }
-        deny(Rule::MarketClosed, "neither this session nor the next takes the order with its time in force")
     }
 
-    fn check_price(&self, limits: &RiskLimits) -> Checked {
-        let (age, most) = (self.input.price_age_ms, limits.max_price_age_ms);
-        if self.price().0 <= 0 {
-            return deny(Rule::StalePrice, format!("there is no price of {}", self.leg.symbol));
-        }
-        if age < 0 || age > most {
-            return deny(Rule::StalePrice, format!("the price is {age} ms old, expected 0 to {most} ms"));
-        }
-        Ok(())
+    fn target(&self, exit: &OrderSpec, order_id: String) -> Option<OrderSpec> {
+        let limit_price_e9 = Some(self.leg.take_profit_price_e9?);
+        let order_type = OrderType::Limit.into();
+        let (stop_price_e9, trail_price_e9, trail_rate_e9) = (None, None, None);
+        let exit = exit.clone();
+        Some(OrderSpec {
+            order_id,
+            order_type,
+            limit_price_e9,
+            stop_price_e9,
+            trail_price_e9,
+            trail_rate_e9,
+            ..exit
+        })
     }
 
-    fn check_collar(&self, limits: &RiskLimits) -> Checked {
-        let Some(limit) = self.limit_price().map(Price) else { return Ok(()) };
-        let reference = self.price();
-        let distance = (i128::from(limit.0) - i128::from(reference.0)).abs();
-        let allowed = i128::from(reference.0) * i128::from(limits.price_collar_fraction_e9);
-        if distance * i128::from(E9) <= allowed {
-            return Ok(());
-        }
-        let collar = Quantity(limits.price_collar_fraction_e9);
-        deny(
-            Rule::PriceCollar,
-            format!("limit {limit} is more than {collar} of the price {reference} away from it"),
-        )
+    fn stop(&self, exit: &OrderSpec, order_id: String) -> Option<OrderSpec> {
+        let stop_price_e9 = Some(self.leg.stop_loss_price_e9?);
+        let order_type = OrderType::Stop.into();
+        let (limit_price_e9, trail_price_e9, trail_rate_e9) = (None, None, None);
+        let exit = exit.clone();
+        Some(OrderSpec {
+            order_id,
+            order_type,
+            limit_price_e9,
+            stop_price_e9,
+            trail_price_e9,
+            trail_rate_e9,
+            ..exit
+        })
     }
-
-    /// The account's equity, after the daily loss has been held against it.
-    fn check_equity(&self, limits: &RiskLimits) -> Checked<Amount> {
-        let (Some(equity), Some(day_pnl)) = (&self.input.equity, &self.input.day_pnl) else {
-            return deny(Rule::NoMark, "the account was never valued, expected a mark");
-        };
-        let (equity, day_pnl) = (Amount::from_wire(Some(equity)), Amount::from_wire(Some(day_pnl)));
-        if equity <= Amount::ZERO {
-            return deny(Rule::NoMark, format!("equity is {equity}, expected a positive amount"));
-        }
-        let start = equity.checked_sub(day_pnl).ok_or_else(overflow)?;
-        let most = start.times_e9(limits.max_daily_loss_fraction_e9).ok_or_else(overflow)?;
-        // At the limit it is reached: a limit of 0 allows nothing.
-        if -day_pnl >= most {
-            return deny(Rule::DailyLoss, format!("the day's result is {day_pnl}, expected above -{most}"));
-        }
-        Ok(equity)
-    }
-
-    /// Shares of the order: what the leg states, or the sized position plus what must be covered first.
-    fn size(&self, side: Side, equity: Amount) -> Checked<Quantity> {
-        if let Some(stated) = self.leg.quantity_e9 {
-            return Ok(Quantity(stated));
-        }
-        let Some(sizing) = &self.policy().sizing else {
-            return deny(Rule::LimitsMissing, "the strategy states no sizing, or its parameters are invalid");
-        };
-        let cap = self.policy().position_cap_e9;
-        let sized = sizing::shares(sizing, self.share_e9, cap, equity, self.worst_price());
-        let sized = sized.or_else(|error| deny(Rule::SizeZero, error.to_string()))?;
-        if sized <= Quantity::ZERO {
-            return deny(
-                Rule::SizeZero,
-                format!("less than one share at {} with {equity}", self.worst_price()),
-            );
-        }
-        // Opposite of the side when the strategy holds the other way and nothing covers it yet.
-        let coming = self.position().checked_add(Quantity(self.input.strategy_reserved_e9));
-        let to_cover = match (side, coming.ok_or_else(overflow)?) {
-            (Side::Buy, coming) if coming < Quantity::ZERO => coming.abs(),
-            (Side::Sell, coming) if coming > Quantity::ZERO => coming.abs(),
-            _ => Quantity::ZERO,
-        };
-        sized.checked_add(to_cover).ok_or_else(overflow)
-    }
-
-    fn check_value(
-        &self,
-        limits: &RiskLimits,
-        equity: Amount,
-        side: Side,
-        quantity: Quantity,
-        value: Amount,
-        running: &Running,
-    ) -> Checked {
-        let most = Amount::from_wire(limits.max_order_value.as_ref());
-        if value > most {
-            return deny(Rule::MaxOrderValue, format!("the order is worth {value}, expected at most {most}"));
-        }
-        self.check_position(limits, equity, side, quantity)?;
-
-        let held = Amount::from_wire(self.input.gross_exposure.as_ref());
-        let reserved = Amount::from_wire(self.input.reserved_exposure.as_ref());
-        let sum =
-            |parts: [Amount; 3]| parts.into_iter().try_fold(value, Amount::checked_add).ok_or_else(overflow);
-        let exposure = sum([held, reserved, running.exposure])?;
-        let most = equity.times_e9(limits.max_exposure_fraction_e9).ok_or_else(overflow)?;
-        if exposure > most {
-            return deny(
-                Rule::MaxExposure,
-                format!("gross exposure would be {exposure}, expected at most {most}"),
-            );
-        }
-        let cash = Amount::from_wire(self.input.cash.as_ref());
-        let spent = sum([reserved, running.bought, Amount::ZERO])?;
-        if side == Side::Buy && !limits.allow_short && spent > cash {
-            return deny(
-                Rule::InsufficientCash,
-                format!("approved and new buys come to {spent}, expected at most the cash, {cash}"),
-            );
-        }
-        Ok(())
-    }
-
-    fn check_position(&self, limits: &RiskLimits, equity: Amount, side: Side, quantity: Quantity) -> Checked {
-        let coming = Quantity(self.input.account_position_e9)
-            .checked_add(Quantity(self.input.account_reserved_e9))
-            .and_then(|coming| coming.checked_add(signed(side, quantity)))
-            .ok_or_else(overflow)?;
-        let value = Amount::notional(self.worst_price(), coming).abs();
-        let most = equity.times_e9(limits.max_position_fraction_e9).ok_or_else(overflow)?;
-        if value <= most {
-            return Ok(());
-        }
-        deny(Rule::MaxPosition, format!("{coming} shares would be worth {value}, expected at most {most}"))
-    }
-}
-
-/// A sum that leaves its range cannot be held against a limit.
-fn overflow() -> Denial {
-    Denial::new(Rule::InvalidSignal, "a sum overflows, expected quantities and prices in range")
 }

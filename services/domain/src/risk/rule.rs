@@ -19,6 +19,8 @@ pub enum Rule {
     AlreadyHeld,
     /// New exposure is stopped.
     Halted,
+    /// The account's equity is below its maintenance margin.
+    MarginCall,
     /// Neither this session nor the next can take the order with its time in force.
     MarketClosed,
     /// Limits or sizing are not stated.
@@ -43,11 +45,13 @@ pub enum Rule {
     MaxExposure,
     /// The account's cash does not pay for it.
     InsufficientCash,
+    /// The account's equity does not cover the initial margin.
+    InsufficientBuyingPower,
 }
 
 impl Rule {
     /// Every rule, in the order in which they are checked.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidSignal,
         Self::StrategyNotEnabled,
         Self::StrategyDisabled,
@@ -55,6 +59,7 @@ impl Rule {
         Self::NoPosition,
         Self::AlreadyHeld,
         Self::Halted,
+        Self::MarginCall,
         Self::MarketClosed,
         Self::LimitsMissing,
         Self::StalePrice,
@@ -67,6 +72,7 @@ impl Rule {
         Self::MaxPosition,
         Self::MaxExposure,
         Self::InsufficientCash,
+        Self::InsufficientBuyingPower,
     ];
 
     /// The name on the tape.
@@ -80,6 +86,7 @@ impl Rule {
             Self::NoPosition => "no_position",
             Self::AlreadyHeld => "already_held",
             Self::Halted => "halted",
+            Self::MarginCall => "margin_call",
             Self::MarketClosed => "market_closed",
             Self::LimitsMissing => "limits_missing",
             Self::StalePrice => "stale_price",
@@ -92,6 +99,7 @@ impl Rule {
             Self::MaxPosition => "max_position",
             Self::MaxExposure => "max_exposure",
             Self::InsufficientCash => "insufficient_cash",
+            Self::InsufficientBuyingPower => "insufficient_buying_power",
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use contracts::v1::{Intent, OrderType, Signal, SignalLeg, TimeInForce};
 
-use super::RiskView;
 use super::rule::{Checked, Rule, deny};
-use crate::money::{E9, Quantity};
+use super::{RiskView, leg};
+use crate::matching::{Terms, check_terms};
+use crate::money::{E9, Price, Quantity};
 
 /// Refuses a signal that no rule could judge.
 pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
@@ -25,31 +26,95 @@ pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
         if signal.legs[..index].iter().any(|earlier| earlier.symbol == leg.symbol) {
             return field("symbol", &leg.symbol, "a symbol that no other leg has");
         }
-        if matches!(leg.intent(), Intent::Unspecified | Intent::Target) {
-            return field("intent", leg.intent().as_str_name(), "enter long, enter short or exit");
+        if leg.intent() == Intent::Unspecified {
+            return field("intent", leg.intent().as_str_name(), "enter long, enter short, exit or target");
         }
-        match leg.order_type() {
-            OrderType::Market | OrderType::Unspecified => {}
-            OrderType::Limit if leg.limit_price_e9.is_some_and(|price| price > 0) => {}
-            OrderType::Limit => {
-                return field("limit_price_e9", "missing or not positive", "a positive price");
-            }
-            other => return field("order_type", other.as_str_name(), "market or limit"),
-        }
-        if !matches!(leg.time_in_force(), TimeInForce::Unspecified | TimeInForce::Day | TimeInForce::Gtc) {
-            return field("time_in_force", leg.time_in_force().as_str_name(), "day or good till cancelled");
+        if let Err((name, value, expected)) = check_terms(&LegTerms(leg)).and_then(|()| check_exits(leg)) {
+            return field(name, &value, expected);
         }
         if leg.quantity_e9.is_some_and(|quantity| quantity <= 0) {
             return field("quantity_e9", "not positive", "a positive quantity, or none");
+        }
+        if leg.intent() == Intent::Target && leg.quantity_e9.is_some() {
+            return field("quantity_e9", "stated", "none, because a target is a share of equity");
+        }
+        if leg.intent() == Intent::Target && leg.weight_e9.saturating_abs() > 10 * E9 {
+            let weight = Quantity(leg.weight_e9).to_string();
+            return field("weight_e9", &weight, "a share of equity from -10 to 10");
         }
     }
     Ok(())
 }
 
-/// Each leg's share of the signal in 1e-9; a leg without a weight counts as one of equal ones.
+/// The terms of a leg, as its order will have them.
+struct LegTerms<'leg>(&'leg SignalLeg);
+
+impl Terms for LegTerms<'_> {
+    fn order_type(&self) -> OrderType {
+        leg::order_type(self.0)
+    }
+
+    fn time_in_force(&self) -> TimeInForce {
+        leg::time_in_force(self.0)
+    }
+
+    fn prices(&self) -> [Option<i64>; 4] {
+        [self.0.limit_price_e9, self.0.stop_price_e9, self.0.trail_price_e9, self.0.trail_rate_e9]
+    }
+}
+
+/// Whether the exits that a leg states fit it and each other.
+fn check_exits(leg: &SignalLeg) -> Result<(), (&'static str, String, &'static str)> {
+    let (profit, loss) = (leg.take_profit_price_e9, leg.stop_loss_price_e9);
+    for (name, price) in [("take_profit_price_e9", profit), ("stop_loss_price_e9", loss)] {
+        let Some(price) = price else { continue };
+        if price <= 0 {
+            return Err((name, Price(price).to_string(), "a positive price"));
+        }
+        if leg.intent() == Intent::Target {
+            return Err((name, Price(price).to_string(), "none, because a target has no exits"));
+        }
+        let plain = leg::order_type(leg) == OrderType::Market;
+        if leg.intent() == Intent::Exit && !plain {
+            return Err((name, Price(price).to_string(), "none beside another order type"));
+        }
+        let works = matches!(leg::time_in_force(leg), TimeInForce::Day | TimeInForce::Gtc);
+        if leg.intent() == Intent::Exit && !works {
+            let value = leg::time_in_force(leg).as_str_name().to_owned();
+            return Err(("time_in_force", value, "day or gtc, because the exit waits"));
+        }
+    }
+    // Of an exit the side is that of the position, which is not known here.
+    let above = |high: i64, low: i64| high > low;
+    let entry = leg.limit_price_e9.filter(|_| leg.order_type() == OrderType::Limit);
+    let ordered = match leg.intent() {
+        Intent::EnterLong => [(profit, loss), (profit, entry), (entry, loss)],
+        Intent::EnterShort => [(loss, profit), (entry, profit), (loss, entry)],
+        _ => return Ok(()),
+    };
+    for (high, low) in ordered {
+        if let (Some(high), Some(low)) = (high, low)
+            && !above(high, low)
+        {
+            let value = format!("{} with a stop at {}", words(profit), words(loss));
+            let expected = "the profit beyond the entry on one side and the stop on the other";
+            return Err(("take_profit_price_e9", value, expected));
+        }
+    }
+    Ok(())
+}
+
+fn words(price: Option<i64>) -> String {
+    price.map_or("none".to_owned(), |price| Price(price).to_string())
+}
+
+/// Each leg's share of the signal in 1e-9; a leg without a weight counts as one of equal ones. Targets state
+/// their share of equity themselves and take none of the signal's.
 pub(super) fn shares_e9(signal: &Signal) -> Checked<Vec<i64>> {
-    let count = i64::try_from(signal.legs.len()).unwrap_or(i64::MAX);
+    let sized = signal.legs.iter().filter(|leg| leg.intent() != Intent::Target).count();
+    let count = i64::try_from(sized.max(1)).unwrap_or(i64::MAX);
     let weight = |leg: &SignalLeg| match leg.weight_e9 {
+        _ if leg.intent() == Intent::Target => Ok(0),
         0 => Ok(E9 / count),
         weight if weight > 0 => Ok(weight),
         weight => {
@@ -59,6 +124,6 @@ pub(super) fn shares_e9(signal: &Signal) -> Checked<Vec<i64>> {
     };
     let weights: Vec<i64> = signal.legs.iter().map(weight).collect::<Checked<_>>()?;
     let total: i128 = weights.iter().copied().map(i128::from).sum();
-    let share = |weight: i64| i64::try_from(i128::from(weight) * i128::from(E9) / total).unwrap_or(0);
+    let share = |weight: i64| i64::try_from(i128::from(weight) * i128::from(E9) / total.max(1)).unwrap_or(0);
     Ok(weights.into_iter().map(share).collect())
 }

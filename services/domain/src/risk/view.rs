@@ -1,10 +1,14 @@
 //! The view of a decision, from the book.
 
 use contracts::to_timestamp;
-use contracts::v1::{Intent, RiskInput, Side, Signal, SignalLeg, StrategyMode, TimeInForce};
+use contracts::v1::{
+    AccountKind, Intent, RiskInput, Side, Signal, SignalLeg, SizingKind, StrategyMode, TimeInForce,
+};
 
+use super::kernel::side_of;
+use super::leg::{numbers, terms};
 use super::{Policy, RiskView, Standing};
-use crate::book::{Book, Prices, StrategyState};
+use crate::book::{Book, Prices, Reserved, StrategyState};
 use crate::calendar::Calendar;
 use crate::money::{Amount, Quantity};
 use crate::strategy::position_cap_e9;
@@ -34,6 +38,11 @@ pub fn view(
         input.leg = index;
         input.limits_version = config.map_or(0, |config| config.version);
         input.session_accepts = session_accepts(calendar, leg.time_in_force(), now_ns);
+        let sizing = strategy.and_then(|strategy| strategy.sizing).unwrap_or_default();
+        if sizing.kind() == SizingKind::EqualWeight {
+            let symbols = strategy.map_or(0, |strategy| strategy.symbols.len());
+            input.strategy_symbols = u32::try_from(symbols).unwrap_or(u32::MAX);
+        }
         input
     });
     let inputs = inputs.collect();
@@ -44,30 +53,23 @@ pub fn view(
         sizing: strategy.and_then(|strategy| strategy.sizing).filter(|_| matches!(cap, Some(Ok(_)))),
         position_cap_e9: cap.and_then(Result::ok).flatten(),
         limits: config.and_then(|config| config.limits),
+        kind: config.map_or(AccountKind::Unspecified, |config| config.kind),
     };
     RiskView { account: account.to_owned(), policy, inputs }
 }
 
-/// Whether the regular session takes an order now or queues it for the next one. Orders for the day and
-/// until cancelled can always be queued, as long as the calendar knows a next session; the others are not
-/// worked by any broker here.
+/// Whether the regular session takes an order now or queues it for the next one. An order that
+/// must trade at once needs an open market; all others can be queued, as long as the calendar knows a next
+/// session.
 #[must_use]
 pub fn session_accepts(calendar: &Calendar, time_in_force: TimeInForce, now_ns: i64) -> bool {
     match time_in_force {
-        TimeInForce::Unspecified | TimeInForce::Day | TimeInForce::Gtc => {
-            calendar.current_or_next(now_ns).is_ok()
-        }
-        TimeInForce::Ioc | TimeInForce::Fok | TimeInForce::Opg | TimeInForce::Cls => false,
-    }
-}
-
-/// The side on which a leg trades when the strategy holds `position`.
-pub(super) fn side_of(intent: Intent, position: Quantity) -> Side {
-    match intent {
-        Intent::EnterLong => Side::Buy,
-        Intent::EnterShort => Side::Sell,
-        Intent::Exit if position < Quantity::ZERO => Side::Buy,
-        Intent::Exit | Intent::Target | Intent::Unspecified => Side::Sell,
+        TimeInForce::Unspecified
+        | TimeInForce::Day
+        | TimeInForce::Gtc
+        | TimeInForce::Opg
+        | TimeInForce::Cls => calendar.current_or_next(now_ns).is_ok(),
+        TimeInForce::Ioc | TimeInForce::Fok => calendar.is_open(now_ns).unwrap_or(false),
     }
 }
 
@@ -96,14 +98,11 @@ fn input(
 ) -> RiskInput {
     let held = book.position(account, &signal.strategy, &leg.symbol);
     let held = held.map_or(Quantity::ZERO, |position| position.quantity);
-    let side = side_of(leg.intent(), held);
-    let reserved = |strategy| {
-        let reserved = book.reserved(account, strategy, &leg.symbol);
-        if side == Side::Buy { reserved.buy.0 } else { reserved.sell.0 }
-    };
+    let of_strategy = book.reserved(account, Some(&signal.strategy), &leg.symbol);
+    let of_account = book.reserved(account, None, &leg.symbol);
     let known = prices.get(&leg.symbol);
     let row = book.account(account);
-    RiskInput {
+    let mut input = RiskInput {
         symbol: leg.symbol.clone(),
         price_e9: known.map_or(0, |known| known.price.0),
         price_time: known.map(|known| to_timestamp(known.time_ns)),
@@ -111,14 +110,29 @@ fn input(
             .map_or(0, |known| now_ns.saturating_sub(known.time_ns).div_euclid(NANOS_PER_MILLISECOND)),
         strategy_position_e9: held.0,
         account_position_e9: book.net_quantity(account, &leg.symbol).0,
-        strategy_reserved_e9: reserved(Some(&signal.strategy)),
-        account_reserved_e9: reserved(None),
         equity: row.and_then(|row| row.mark.as_ref()).and_then(|mark| mark.equity.to_wire()),
         cash: row.and_then(|row| row.cash.to_wire()),
         gross_exposure: row.and_then(|row| row.gross_exposure()).and_then(Amount::to_wire),
         reserved_exposure: book.reserved_exposure(account).to_wire(),
         day_pnl: row.and_then(|row| row.day_pnl()).and_then(Amount::to_wire),
         halted: book.is_halted(account),
+        margin_called: row.is_some_and(|row| row.margin_call_ns.is_some()),
         ..RiskInput::default()
+    };
+    if leg.intent() == Intent::Target {
+        // A target counts what is under way on both sides; only then is its own side known.
+        input.strategy_reserved_e9 = of_strategy.buy.0.saturating_add(of_strategy.sell.0);
     }
+    let side = side_of(&numbers(&input), &terms(leg, 0));
+    if leg.intent() != Intent::Target {
+        input.strategy_reserved_e9 = of_side(side, of_strategy);
+    }
+    input.account_reserved_e9 = of_side(side, of_account);
+    let protective = book.protective_orders(account, &signal.strategy, &leg.symbol);
+    input.protective_orders = protective.map(|order| order.id().to_owned()).collect();
+    input
+}
+
+fn of_side(side: Side, reserved: Reserved) -> i64 {
+    if side == Side::Buy { reserved.buy.0 } else { reserved.sell.0 }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use contracts::v1::{IndicatorValue, Intent, OrderType, Signal, SignalLeg, TimeInForce};
 use smallvec::SmallVec;
 
+pub use crate::matching::kernel::Trail;
 use crate::money::{Price, Quantity};
 
 /// How a leg's order is to trade.
@@ -22,13 +23,27 @@ pub struct Terms {
     pub limit: Option<Price>,
     /// Stop price, for stop and stop-limit orders.
     pub stop: Option<Price>,
+    /// Distance of a trailing stop from the best price since it works.
+    pub trail: Option<Trail>,
+    /// Limit price of the exit that takes the profit: of an entry once it fills, or of what is held.
+    pub take_profit: Option<Price>,
+    /// Stop price of the exit that stops the loss, likewise.
+    pub stop_loss: Option<Price>,
     /// How long it works; the day unless stated.
     pub time_in_force: TimeInForce,
 }
 
 impl Default for Terms {
     fn default() -> Self {
-        Self { order_type: OrderType::Market, limit: None, stop: None, time_in_force: TimeInForce::Day }
+        Self {
+            order_type: OrderType::Market,
+            limit: None,
+            stop: None,
+            trail: None,
+            take_profit: None,
+            stop_loss: None,
+            time_in_force: TimeInForce::Day,
+        }
     }
 }
 
@@ -94,6 +109,16 @@ impl Wish {
             time_in_force: leg.terms.time_in_force.into(),
             weight_e9: leg.weight_e9,
             quantity_e9: leg.quantity.map(|quantity| quantity.0),
+            trail_price_e9: match leg.terms.trail {
+                Some(Trail::By(distance)) => Some(distance.0),
+                _ => None,
+            },
+            trail_rate_e9: match leg.terms.trail {
+                Some(Trail::Rate(rate)) => Some(rate),
+                _ => None,
+            },
+            take_profit_price_e9: leg.terms.take_profit.map(|price| price.0),
+            stop_loss_price_e9: leg.terms.stop_loss.map(|price| price.0),
         };
         let indicator =
             |&(name, value): &(&'static str, f64)| IndicatorValue { name: name.to_owned(), value };
