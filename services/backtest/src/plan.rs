@@ -4,7 +4,8 @@ use contracts::v1::{BacktestRequest, StrategyMode};
 use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use domain::money::Amount;
-use engine::{Account, Config, StrategyConfig, unlimited};
+use domain::risk::buying_power_only;
+use engine::{Account, Config, StrategyConfig};
 
 /// Name of a run's account, part of the ids and bodies of its events: that of an account without a name of its
 /// own elsewhere, so that a run of a rehearsal's data and terms comes to the rehearsal's hash.
@@ -27,7 +28,7 @@ pub fn configure(request: &BacktestRequest, calendar: &'static Calendar) -> Conf
         account: Account {
             name: ACCOUNT.to_owned(),
             cash: Amount::from_wire(request.cash.as_ref()),
-            limits: request.limits.unwrap_or_else(|| unlimited(request.allow_short)),
+            limits: request.limits.unwrap_or_else(|| buying_power_only(request.allow_short)),
             costs: request.costs.unwrap_or_default(),
         },
         strategies: strategies.collect(),

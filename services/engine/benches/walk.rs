@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use contracts::v1::Costs;
 use domain::money::E9;
+use domain::risk::buying_power_only;
 use engine::space::{Dimension, Sampler, values};
-use engine::{Config, Hash, Nothing, Outcome, Search, Uncontrolled, run, sweep, unlimited};
+use engine::{Config, Hash, Nothing, Outcome, Search, Uncontrolled, run, sweep};
 
 const SYMBOLS: usize = 10;
 const BARS: usize = 100_000;
@@ -27,7 +28,7 @@ fn main() {
         setup::config(vec![setup::strategy("sma_cross", "sma_cross", &[("fast", "10"), ("slow", "20")])]);
     config.strategies[0].sizing = domain::sizing::parse("fixed:10").expect("a sizing");
     config.account.cash = setup::money(10_000_000);
-    config.account.limits = unlimited(false);
+    config.account.limits = buying_power_only(false);
     config.account.costs = Costs { commission_rate_e9: E9 / 1_000, ..Costs::default() };
 
     let total = (SYMBOLS * BARS) as f64;

@@ -5,7 +5,7 @@ use contracts::v1::AccountEntry;
 use contracts::v1::event::Body;
 use domain::book::{FoldError, cash_in_lieu_entries, dividend_entries, split_entries};
 use domain::corporate_action::{Effect, SplitRatio};
-use domain::money::{Amount, Price, Quantity};
+use domain::money::{Amount, Quantity};
 use domain::order::decide;
 use domain::series::DatedAction;
 
@@ -91,17 +91,15 @@ impl<R: Recorder> Run<'_, R> {
         let correlation_id = order.correlation_id.clone();
         let event = self.event(id, action.event_ns, "execution", &action.event_id, &correlation_id, body);
         self.apply(&event, action.event_ns)?;
-        match self.book.order(order_id).filter(|order| !order.status.is_ended()) {
-            Some(order) => {
-                let limit = order.spec.limit_price_e9.map(Price);
-                let remaining = order.remaining();
-                self.matcher.restate(order_id, remaining, limit);
-            }
-            None => {
-                self.matcher.remove(order_id);
-                self.counts.cancelled += 1;
-            }
+        if let Some(order) = self.book.order(order_id).filter(|order| !order.status.is_ended()) {
+            self.matcher.restate(order);
+            return Ok(());
         }
+        self.counts.cancelled += 1;
+        let mut others = Vec::new();
+        self.matcher.remove(order_id, &mut others);
+        self.matches = others;
+        self.tell(action.event_ns)?;
         Ok(())
     }
 }

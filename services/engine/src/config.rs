@@ -20,7 +20,7 @@ pub struct Account {
     pub name: String,
     /// Cash at the start.
     pub cash: Amount,
-    /// What risk holds signals against; [`unlimited`] for buying power alone.
+    /// What risk holds signals against; `domain::risk::buying_power_only` for buying power alone.
     pub limits: RiskLimits,
     /// Commission and slippage.
     pub costs: Costs,
@@ -85,21 +85,6 @@ pub enum ConfigError {
     Account(#[from] FoldError),
 }
 
-/// Limits that deny nothing but what the account cannot pay for.
-#[must_use]
-pub fn unlimited(allow_short: bool) -> RiskLimits {
-    RiskLimits {
-        max_position_fraction_e9: i64::MAX,
-        max_exposure_fraction_e9: i64::MAX,
-        max_order_value: Some(contracts::v1::Money { units: i64::MAX, nanos: 0 }),
-        max_daily_loss_fraction_e9: i64::MAX,
-        price_collar_fraction_e9: i64::MAX,
-        max_price_age_ms: i64::MAX,
-        allow_short,
-        ..RiskLimits::default()
-    }
-}
-
 impl Config {
     /// The book before the first instant: the same events as a tape states before its first one.
     pub(crate) fn book(&self, data: &MarketData) -> Result<Book, ConfigError> {
@@ -135,6 +120,7 @@ impl Config {
                     costs: Some(account.costs),
                     actor: "config".to_owned(),
                     reason: String::new(),
+                    ..AccountConfigured::default()
                 }),
             ),
             (

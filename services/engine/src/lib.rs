@@ -25,7 +25,7 @@ pub mod space;
 mod sweep;
 mod walk_forward;
 
-pub use config::{Account, Config, ConfigError, StrategyConfig, unlimited};
+pub use config::{Account, Config, ConfigError, StrategyConfig};
 pub use data_hash::data_hash;
 pub use outcome::{Counts, OpenTrade, Outcome};
 pub use recorder::{Events, Hash, Nothing, Recorder};

@@ -22,7 +22,6 @@ pub fn account() -> Account {
             price_collar_fraction_e9: E9 / 20,
             max_price_age_ms: 5_400_000,
             allow_short: false,
-            ..RiskLimits::default()
         },
         costs: Costs {
             commission_per_share_e9: E9 / 200,
