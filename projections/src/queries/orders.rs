@@ -59,6 +59,22 @@ pub struct OrderRow {
     #[serde(serialize_with = "decimal_or_null")]
     #[schema(value_type = Option<String>)]
     pub stop_price: Option<Price>,
+    /// Distance of a trailing stop from the best price, in the currency.
+    #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
+    pub trail_price: Option<Price>,
+    /// The same as a share of the best price.
+    #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
+    pub trail_rate: Option<Price>,
+    /// How it depends on others: `bracket`, `oco`, `oto` or `unspecified`.
+    pub group_kind: String,
+    /// Id that the orders of its group share; empty where it stands alone.
+    pub group_id: String,
+    /// The entry that must fill before it works; empty where there is none.
+    pub parent_id: String,
+    /// When its stop was reached, UTC nanoseconds.
+    pub triggered_ns: Option<i64>,
     /// Leg of the signal.
     pub leg: u64,
     /// Whether it only reduces the strategy's position.
@@ -214,7 +230,8 @@ pub struct FillFilter {
 
 pub(super) const ORDER: &str =
     "order_id, account, strategy, symbol, side, order_type, time_in_force, quantity::text,
-    limit_price::text, stop_price::text, leg, reducing, status, ended, cancel_requested, filled::text,
+    limit_price::text, stop_price::text, trail_price::text, trail_rate::text, group_kind, group_id, parent_id,
+    triggered_ns, leg, reducing, status, ended, cancel_requested, filled::text,
     filled_value::text, commission::text, reason, client_order_id, broker, broker_order_id, signal_id,
     decision_id, correlation_id, approved_ns, ended_ns, updated_ns, first_sequence, sequence,
     (SELECT round(sum(f.slippage * f.quantity) / nullif(sum(f.quantity), 0), 9)::text
@@ -239,6 +256,12 @@ pub(super) fn read_order(row: Reading<'_>) -> Result<OrderRow, sqlx::Error> {
         quantity: row.exact("quantity")?,
         limit_price: row.exact_or_none("limit_price")?,
         stop_price: row.exact_or_none("stop_price")?,
+        trail_price: row.exact_or_none("trail_price")?,
+        trail_rate: row.exact_or_none("trail_rate")?,
+        group_kind: row.text("group_kind")?,
+        group_id: row.text("group_id")?,
+        parent_id: row.text("parent_id")?,
+        triggered_ns: row.int_or_none("triggered_ns")?,
         leg: row.sequence("leg")?,
         reducing: row.flag("reducing")?,
         status: row.text("status")?,

@@ -165,6 +165,7 @@ fn fill_row(event: &Event, fill: &Fill, realized: Amount, sequence: u64, event_t
         (&fill.execution_id).into(),
         fill.executed_at.as_ref().and_then(from_timestamp).into(),
         (&event.causation_id).into(),
+        fill.ambiguous.into(),
     ]
 }
 

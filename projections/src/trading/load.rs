@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use contracts::v1::{Costs, Event, MarkPrice, OrderSpec, OrderType, Parameter, RiskLimits, Side, Sizing};
-use contracts::v1::{StrategyMode, TimeInForce};
+use contracts::v1::{
+    AccountKind, Costs, Event, GroupKind, MarkPrice, OrderSpec, OrderType, Parameter, RiskLimits, Side,
+    Sizing, StrategyMode, TimeInForce,
+};
 use domain::book::{
     AccountConfig, AccountState, Halt, Mark, Parts, PendingSignal, PositionKey, PositionState, StrategyState,
     Warmth,
@@ -183,6 +185,8 @@ struct AccountRow {
     equity_baseline: Exact<Amount>,
     day_start_equity: Exact<Amount>,
     opened_since_mark: Exact<Amount>,
+    kind: Short<AccountKind>,
+    margin_call_ns: Option<i64>,
 }
 
 impl AccountRow {
@@ -200,11 +204,13 @@ impl AccountRow {
             broker: self.broker.unwrap_or_default(),
             limits: self.limits,
             costs: self.costs.unwrap_or_default(),
+            kind: self.kind.0,
         });
         AccountState {
             account: self.account,
             config,
             halt: None,
+            margin_call_ns: self.margin_call_ns,
             cash: self.cash.0,
             realized_pnl: self.realized_pnl.0,
             fees: self.fees.0,
@@ -285,6 +291,15 @@ struct OrderRow {
     accepted_ns: Option<i64>,
     ended_ns: Option<i64>,
     updated_ns: i64,
+    trail_price: Option<Exact<Price>>,
+    trail_rate: Option<Exact<Price>>,
+    group_kind: Short<GroupKind>,
+    group_id: String,
+    parent_id: String,
+    triggered_ns: Option<i64>,
+    worked_ns: Option<i64>,
+    extreme_price: Option<Exact<Price>>,
+    tradable: Option<Exact<Quantity>>,
 }
 
 impl OrderRow {
@@ -302,6 +317,11 @@ impl OrderRow {
             stop_price_e9: self.stop_price.map(|exact| exact.0.0),
             leg: self.leg,
             reducing: self.reducing,
+            trail_price_e9: self.trail_price.map(|exact| exact.0.0),
+            trail_rate_e9: self.trail_rate.map(|exact| exact.0.0),
+            group: self.group_kind.0.into(),
+            group_id: self.group_id,
+            parent_id: self.parent_id,
         };
         // Every field is named, so that a field added to the order is a column added here.
         OrderState {
@@ -328,6 +348,10 @@ impl OrderRow {
             accepted_ns: self.accepted_ns,
             ended_ns: self.ended_ns,
             updated_ns: self.updated_ns,
+            triggered_ns: self.triggered_ns,
+            worked_ns: self.worked_ns,
+            extreme: self.extreme_price.map(|exact| exact.0),
+            tradable: self.tradable.map(|exact| exact.0),
             reason: self.reason,
         }
     }

@@ -1,6 +1,8 @@
 //! Names of the contract's enums as read models and pages write them: lowercase, without the prefix.
 
-use contracts::v1::{EntryKind, Intent, OrderType, Side, StrategyMode, TimeInForce, Verdict};
+use contracts::v1::{
+    AccountKind, EntryKind, GroupKind, Intent, OrderType, Side, StrategyMode, TimeInForce, Verdict,
+};
 
 /// An enum of the contract with a short name.
 pub(crate) trait Named: Sized {
@@ -33,4 +35,6 @@ named! {
     Verdict, "VERDICT_";
     EntryKind, "ENTRY_KIND_";
     StrategyMode, "STRATEGY_MODE_";
+    GroupKind, "GROUP_KIND_";
+    AccountKind, "ACCOUNT_KIND_";
 }

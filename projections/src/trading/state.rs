@@ -44,6 +44,8 @@ pub(super) fn account(row: &AccountState, sequence: u64) -> Vec<Cell> {
         decimal(row.day_start_equity),
         decimal(row.opened_since_mark),
         sequence.into(),
+        config.map_or_else(|| "unspecified".to_owned(), |config| config.kind.short()).into(),
+        row.margin_call_ns.into(),
     ]
 }
 
@@ -104,6 +106,15 @@ pub(super) fn order(row: &OrderState, sequence: u64) -> Vec<Cell> {
         row.updated_ns.into(),
         sequence.into(),
         sequence.into(),
+        optional_price(spec.trail_price_e9),
+        optional_price(spec.trail_rate_e9),
+        spec.group().short().into(),
+        (&spec.group_id).into(),
+        (&spec.parent_id).into(),
+        row.triggered_ns.into(),
+        row.worked_ns.into(),
+        optional_price(row.extreme.map(|price| price.0)),
+        row.tradable.map_or(Cell::Null, decimal),
     ]
 }
 

@@ -29,7 +29,11 @@ fn of_order<'event>(kind: &'static str, order_id: &'event str, text: String) -> 
 fn terms(order: &OrderSpec) -> String {
     let limit = order.limit_price_e9.map(|price| format!(" limit {}", Price(price))).unwrap_or_default();
     let stop = order.stop_price_e9.map(|price| format!(" stop {}", Price(price))).unwrap_or_default();
-    format!("{} {} {}{limit}{stop}", order.side().short(), Quantity(order.quantity_e9), order.symbol)
+    let trail = order.trail_price_e9.map(|price| format!(" trailing {}", Price(price)));
+    let trail =
+        trail.or_else(|| order.trail_rate_e9.map(|rate| format!(" trailing {} of the price", Price(rate))));
+    let trail = trail.unwrap_or_default();
+    format!("{} {} {}{limit}{stop}{trail}", order.side().short(), Quantity(order.quantity_e9), order.symbol)
 }
 
 fn because(what: &str, reason: &str) -> String {
@@ -70,6 +74,14 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
             let amount = Amount::from_wire(entry.amount.as_ref());
             let kind = entry.kind().short();
             plain("account_entry", &entry.account, format!("{kind} {amount} {}", entry.symbol))
+        }
+        Body::MarginCalled(call) => {
+            let [equity, least] = [&call.equity, &call.requirement].map(|of| Amount::from_wire(of.as_ref()));
+            plain("margin_called", &call.account, format!("margin call: equity {equity}, expected {least}"))
+        }
+        Body::MarginRestored(call) => {
+            let equity = Amount::from_wire(call.equity.as_ref());
+            plain("margin_restored", &call.account, format!("margin call met: equity {equity}"))
         }
         Body::AccountConfigured(config) => {
             let text = because(&format!("limits version {}", config.version), &config.reason);

@@ -120,6 +120,15 @@ pub(super) static ORDERS: Table = Table {
         column("updated_ns", Kind::Int),
         once("first_sequence", Kind::Int),
         column("sequence", Kind::Int),
+        column("trail_price", PRICE),
+        column("trail_rate", PRICE),
+        column("group_kind", Kind::Text),
+        column("group_id", Kind::Text),
+        column("parent_id", Kind::Text),
+        column("triggered_ns", Kind::Int),
+        column("worked_ns", Kind::Int),
+        column("extreme_price", PRICE),
+        column("tradable", PRICE),
     ],
 };
 
@@ -161,6 +170,7 @@ pub(super) static FILLS: Table = Table {
         column("execution_id", Kind::Text),
         column("executed_at_ns", Kind::Int),
         column("causation_id", Kind::Text),
+        column("ambiguous", Kind::Bool),
     ],
 };
 
@@ -240,6 +250,8 @@ pub(super) static ACCOUNTS: Table = Table {
         column("day_start_equity", MONEY),
         column("opened_since_mark", MONEY),
         column("sequence", Kind::Int),
+        column("kind", Kind::Text),
+        column("margin_call_ns", Kind::Int),
     ],
 };
 

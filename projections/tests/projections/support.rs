@@ -258,6 +258,7 @@ pub fn configured(account: &str, version: u64) -> Event {
         costs: Some(Costs { commission_per_share_e9: 5_000_000, ..Costs::default() }),
         actor: "test".to_owned(),
         reason: "start".to_owned(),
+        ..AccountConfigured::default()
     };
     event(&format!("configured/{account}/{version}"), START, Body::AccountConfigured(config))
 }
@@ -380,6 +381,7 @@ pub fn fill(order: &OrderSpec, number: u32, shares: i64, price_e9: i64, at_ns: i
         remaining_e9: order.quantity_e9 - shares * SECOND,
         slippage_e9: 10_000_000,
         leg: 0,
+        ..Fill::default()
     };
     of_order(order, &format!("fill/{number}"), at_ns, Body::Fill(body))
 }

@@ -67,6 +67,7 @@ async fn an_open_order_comes_back_with_all_it_went_through() -> Outcome {
         limit_price_e9: Some(45 * SECOND),
         stop_price_e9: None,
         action_id: "split-of-ibm".to_owned(),
+        ..OrderAdjusted::default()
     };
     let event = of_order(&order, "adjusted", START + HOUR, Body::OrderAdjusted(adjusted));
     world.append(event, Some(&order)).await;

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use contracts::v1::OrderSpec;
 use domain::bar::Bar;
 use domain::calendar::Session;
-use domain::money::{Price, Quantity};
-use domain::order::BrokerReport;
+use domain::matching::kernel::Bounds;
+use domain::order::{BrokerReport, OrderState};
 
 /// What a broker says of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +77,8 @@ pub enum MarketEvent<'tape> {
     },
     /// The regular session closed.
     SessionClosed {
-        /// Its close, UTC nanoseconds.
-        close_ns: i64,
+        /// Its open and its close.
+        session: Bounds,
     },
 }
 
@@ -119,8 +119,11 @@ pub trait Broker: Send {
     }
 
     /// Takes the new terms of a working order after a split. A real broker restates orders itself.
-    fn on_adjusted(&mut self, _order_id: &str, _remaining: Quantity, _limit: Option<Price>) {}
+    fn on_adjusted(&mut self, _order: &OrderState) {}
 
-    /// Takes note that the tape ended an order for a reason of its own, such as a reverse split.
-    fn forget(&mut self, _order_id: &str) {}
+    /// Takes note that the tape ended an order for a reason of its own, such as a reverse split. Orders that
+    /// depend on it may end with it.
+    fn forget(&mut self, _order_id: &str) -> Vec<Report> {
+        Vec::new()
+    }
 }

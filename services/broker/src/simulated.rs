@@ -1,9 +1,10 @@
-//! The simulated broker: accepts market and limit orders at once and fills them from the tape's bars.
+//! The simulated broker: accepts orders of every type at once and fills them from the tape's bars.
 //!
 //! All it knows follows from the tape: what it works is rebuilt from the book's open orders
 //! ([`SimulatedBroker::resume`]), costs from the accounts' configuration. An order whose submission is on
 //! the tape without an answer is not known here after a restart; sending it again gives the answer that
-//! it would have had.
+//! it would have had. What a trailing stop, a stop that was reached, a partial fill or a group has come to is
+//! in the book's orders, because each is an event.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,8 +13,7 @@ use contracts::client_order_id;
 use contracts::v1::{Costs, OrderSpec};
 use domain::book::Book;
 use domain::matching::{CostTable, Match, Matcher, WorkingOrder};
-use domain::money::{Price, Quantity};
-use domain::order::BrokerReport;
+use domain::order::{BrokerReport, OrderState};
 
 use crate::port::{Broker, BrokerError, BrokerOrder, MarketEvent, Report, StateAtBroker};
 
@@ -70,7 +70,7 @@ impl SimulatedBroker {
     /// Number of orders worked.
     #[must_use]
     pub fn working(&self) -> usize {
-        self.matcher.orders().count()
+        self.matcher.working()
     }
 
     fn work(&mut self, client_order_id: &str, order: WorkingOrder) -> Report {
@@ -84,15 +84,18 @@ impl SimulatedBroker {
         accepted
     }
 
-    /// Notes the last report of an order, whether or not it was known before.
-    fn end(&mut self, order_id: String, report: BrokerReport) -> Report {
-        self.matcher.remove(&order_id);
+    /// Notes a report of an order, whether or not it was known before.
+    fn note(&mut self, order_id: String, report: BrokerReport, ended: bool) -> Report {
         let client_order_id = client_order_id(&order_id);
         let report = Report { order_id, report };
         let known = self.known.entry(client_order_id.clone());
         let known = known.or_insert(Known { state: StateAtBroker::Working, reports: Vec::new() });
+        // Where a trailing stop stands is said by its last move.
+        if matches!(report.report, BrokerReport::Trailed { .. }) {
+            known.reports.retain(|said| !matches!(said.report, BrokerReport::Trailed { .. }));
+        }
         known.reports.push(report.clone());
-        if known.state == StateAtBroker::Working {
+        if ended && known.state == StateAtBroker::Working {
             known.state = StateAtBroker::Ended;
             self.ended.push_back(client_order_id);
         }
@@ -104,21 +107,27 @@ impl SimulatedBroker {
         report
     }
 
-    fn on_bar(&mut self, event: MarketEvent<'_>) -> Vec<Report> {
-        let MarketEvent::Bar { symbol, bar, session } = event else { return Vec::new() };
-        let slot = self.matcher.slot(symbol);
-        let mut reports = Vec::new();
-        // Each round either ends the loop or takes the one order whose costs leave their range off the
-        // book, so that the orders behind it do not miss the bar.
-        loop {
-            let outcome = self.matcher.on_bar(slot, bar, session, &self.costs, &mut self.matches);
-            for matched in std::mem::take(&mut self.matches) {
-                reports.push(self.end(matched.order_id, BrokerReport::Filled(matched.execution)));
-            }
-            let Err(error) = outcome else { return reports };
-            let reason = error.to_string();
-            reports.push(self.end(error.order_id, BrokerReport::Cancelled { reason }));
-        }
+    /// Ends an order; those that have nothing to do without it end after it.
+    fn end(&mut self, order_id: String, report: BrokerReport) -> Vec<Report> {
+        let mut others = std::mem::take(&mut self.matches);
+        self.matcher.remove(&order_id, &mut others);
+        self.matches = others;
+        let mut reports = vec![self.note(order_id, report, true)];
+        reports.extend(self.tell());
+        reports
+    }
+
+    /// Whether the entry that `order` depends on is worked, or was and has filled something.
+    fn entry_stands(&self, order: &OrderSpec) -> bool {
+        order.parent_id.is_empty() || self.matcher.works(&order.parent_id)
+    }
+    /// Notes what the matcher says; what it ended is worked no longer.
+    fn tell(&mut self) -> Vec<Report> {
+        let matches = std::mem::take(&mut self.matches);
+        matches
+            .into_iter()
+            .map(|Match { order_id, report, ended }| self.note(order_id, report, ended))
+            .collect()
     }
 }
 
@@ -141,13 +150,15 @@ impl Broker for SimulatedBroker {
         if let Some(known) = self.known.get(client_order_id) {
             return Ok(known.reports.clone());
         }
-        Ok(vec![match WorkingOrder::new(order, now_ns) {
-            Ok(working) => self.work(client_order_id, working),
-            Err(unsupported) => {
-                let reason = unsupported.to_string();
-                self.end(order.order_id.clone(), BrokerReport::Rejected { reason })
+        let refused = match WorkingOrder::new(order, now_ns) {
+            Ok(working) if self.entry_stands(order) => return Ok(vec![self.work(client_order_id, working)]),
+            Ok(_) => {
+                let parent = &order.parent_id;
+                format!("order {}: `parent_id` is {parent}, expected an order that is worked", order.order_id)
             }
-        }])
+            Err(unsupported) => unsupported.to_string(),
+        };
+        Ok(vec![self.note(order.order_id.clone(), BrokerReport::Rejected { reason: refused }, true)])
     }
 
     async fn cancel(
@@ -157,12 +168,12 @@ impl Broker for SimulatedBroker {
         _now_ns: i64,
     ) -> Result<Vec<Report>, BrokerError> {
         let order_id = order.order_id.clone();
-        if self.matcher.get(&order_id).is_none() {
+        if !self.matcher.works(&order_id) {
             let reason = "the order is not working".to_owned();
             return Ok(vec![Report { order_id, report: BrokerReport::CancelRejected { reason } }]);
         }
         let reason = "cancelled on request".to_owned();
-        Ok(vec![self.end(order_id, BrokerReport::Cancelled { reason })])
+        Ok(self.end(order_id, BrokerReport::Cancelled { reason }))
     }
 
     async fn lookup(&mut self, client_order_id: &str) -> Result<Option<BrokerOrder>, BrokerError> {
@@ -183,24 +194,26 @@ impl Broker for SimulatedBroker {
 
     fn on_market(&mut self, event: MarketEvent<'_>) -> Vec<Report> {
         match event {
-            MarketEvent::Bar { .. } => self.on_bar(event),
-            MarketEvent::SessionClosed { close_ns } => {
-                let expiries = self.matcher.on_session_closed(close_ns).into_iter();
-                expiries
-                    .map(|expiry| self.end(expiry.order_id, BrokerReport::Expired { reason: expiry.reason }))
-                    .collect()
+            MarketEvent::Bar { symbol, bar, session } => {
+                let slot = self.matcher.slot(symbol);
+                self.matcher.on_bar(slot, bar, session, &self.costs, &mut self.matches);
             }
+            MarketEvent::SessionClosed { session } => self.matches = self.matcher.on_session_closed(session),
         }
+        self.tell()
     }
 
-    fn on_adjusted(&mut self, order_id: &str, remaining: Quantity, limit: Option<Price>) {
-        self.matcher.restate(order_id, remaining, limit);
+    fn on_adjusted(&mut self, order: &OrderState) {
+        self.matcher.restate(order);
     }
 
-    fn forget(&mut self, order_id: &str) {
-        if self.matcher.remove(order_id).is_some() {
-            let reason = "ended on the tape".to_owned();
-            self.end(order_id.to_owned(), BrokerReport::Cancelled { reason });
+    fn forget(&mut self, order_id: &str) -> Vec<Report> {
+        if !self.matcher.works(order_id) {
+            return Vec::new();
         }
+        let reason = "ended on the tape".to_owned();
+        let mut reports = self.end(order_id.to_owned(), BrokerReport::Cancelled { reason });
+        reports.remove(0);
+        reports
     }
 }

@@ -37,7 +37,7 @@ use contracts::v1::Event;
 pub use account::{AccountConfig, AccountState, Halt, Mark};
 pub use entry::{cash_in_lieu_entries, dividend_entries, split_entries};
 pub use error::FoldError;
-pub use mark::{MarkError, mark, starts_session};
+pub use mark::{MarkError, margin_change, mark, starts_session};
 pub use position::{PositionKey, PositionState};
 pub use prices::{KnownPrice, Prices};
 pub use query::Reserved;

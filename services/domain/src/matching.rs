@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 pub use costs::{
     CostError, CostTable, US_SALE_FEE_PER_SHARE_E9, US_SALE_FEE_PER_SHARE_MOST, US_SALE_FEE_RATE_E9, charge,
-    commission, slip, slip_volume, volume_most,
+    commission, slip, slip_volume, us_sale_fees, volume_most,
 };
 pub use working::{Terms, Unsupported, WorkingOrder, check_terms, tradable};
 
@@ -81,7 +81,8 @@ impl Matcher {
         }
         let slot = self.slot(&order.symbol);
         let key: Arc<str> = order.order_id.as_str().into();
-        let link = order.group.as_ref().map(|(group, role)| Link { group: group.as_str().into(), role: *role });
+        let link =
+            order.group.as_ref().map(|(group, role)| Link { group: group.as_str().into(), role: *role });
         self.worked.insert(Arc::clone(&key), Worked { slot, account: order.account.clone() });
         let priority = order.priority();
         self.queues[slot].insert(Arc::clone(&key), order.resting, link, |known| {

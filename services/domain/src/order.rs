@@ -132,6 +132,8 @@ pub struct OrderState {
     pub accepted_ns: Option<i64>,
     /// When its stop was reached, UTC nanoseconds.
     pub triggered_ns: Option<i64>,
+    /// Event time of the last fill, trigger or move of its stop, or of a fill in its group.
+    pub worked_ns: Option<i64>,
     /// Best price since a trailing stop works, in the order's present terms.
     pub extreme: Option<Price>,
     /// Shares that its group lets it trade now; none where it stands alone.
@@ -150,6 +152,7 @@ impl OrderState {
     pub fn approved(spec: OrderSpec, reference_price: Price, approved_ns: i64) -> Self {
         Self {
             triggered_ns: None,
+            worked_ns: None,
             extreme: None,
             tradable: crate::matching::tradable(&spec),
             spec,

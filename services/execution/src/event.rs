@@ -60,6 +60,11 @@ pub(crate) fn mark_id(account: &str, event_ns: i64) -> String {
     chain_id::mark(account, event_ns)
 }
 
+/// Id of the margin call of `account`, or of its end, at an instant.
+pub(crate) fn margin_id(account: &str, event_ns: i64) -> String {
+    event_id(&format!("{account}@{event_ns}"), "execution/margin", 0)
+}
+
 /// The append of an event of `order`, expecting what the order's fold saw last.
 pub(crate) fn of_order(order: &OrderState, meta: Meta, body: Body) -> Option<Append> {
     let event = event(meta, body);
@@ -80,15 +85,20 @@ pub(crate) fn of_account(account: &str, sequence: u64, meta: Meta, body: Body) -
     Some(Append { subject, event, expect: Expect::Last { filter: account_filter(account), sequence } })
 }
 
-fn event(meta: Meta, body: Body) -> Event {
+/// The basis of a decision: the last sequences folded of MARKET and TRADING.
+pub(crate) fn basis((market, trading): (u64, u64)) -> Vec<Basis> {
     let basis = |stream: &str, sequence| Basis { stream: stream.to_owned(), sequence };
+    vec![basis(stream::MARKET, market), basis(stream::TRADING, trading)]
+}
+
+fn event(meta: Meta, body: Body) -> Event {
     Event {
         id: meta.id,
         event_time: Some(to_timestamp(meta.event_ns)),
         source: SERVICE.to_owned(),
         correlation_id: meta.correlation_id,
         causation_id: meta.causation_id,
-        basis: vec![basis(stream::MARKET, meta.basis.0), basis(stream::TRADING, meta.basis.1)],
+        basis: basis(meta.basis),
         body: Some(body),
         ..Event::default()
     }

@@ -10,6 +10,7 @@ use contracts::v1::{AccountEntry, Event};
 use domain::bar::Bar;
 use domain::book::{FoldError, cash_in_lieu_entries, dividend_entries, split_entries};
 use domain::corporate_action::{CorporateAction, Effect};
+use domain::matching::kernel::Bounds;
 use event_log::Recorded;
 use runtime::{ClockMode, Instant, is_live};
 
@@ -45,8 +46,8 @@ pub enum Part {
     Bars(Vec<LiveBar>),
     /// The regular session closed.
     SessionClosed {
-        /// Its close.
-        close_ns: i64,
+        /// Its open and its close.
+        session: Bounds,
         /// The instant.
         event_ns: i64,
     },
@@ -99,7 +100,8 @@ fn part(recorded: &Recorded) -> Option<Part> {
         }
         Body::SessionChange(session) if session.phase() == SessionPhase::Closed => {
             let close_ns = session.close.as_ref().and_then(from_timestamp).unwrap_or(event_ns);
-            Some(Part::SessionClosed { close_ns, event_ns })
+            let open_ns = session.open.as_ref().and_then(from_timestamp).unwrap_or(close_ns);
+            Some(Part::SessionClosed { session: Bounds { open_ns, close_ns }, event_ns })
         }
         _ => None,
     }
@@ -193,12 +195,14 @@ impl Machine {
             return Vec::new();
         }
         let cause_id = instant.events.last().map_or("", |recorded| recorded.event.id.as_str());
+        let (event_ns, cause_id) = (instant.event_ns, cause_id.to_owned());
+        // A margin call comes before the mark that shows it: the mark says that the instant is done.
         self.accounts
             .iter()
-            .map(|account| Step::Mark {
-                account: account.clone(),
-                event_ns: instant.event_ns,
-                cause_id: cause_id.to_owned(),
+            .flat_map(|account| {
+                let (account, cause_id) = (account.clone(), cause_id.clone());
+                let margin = Step::Margin { account: account.clone(), event_ns, cause_id: cause_id.clone() };
+                [margin, Step::Mark { account, event_ns, cause_id }]
             })
             .collect()
     }

@@ -39,7 +39,7 @@ pub enum Work {
 }
 
 /// Execution's memory.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Machine {
     pub(crate) book: Book,
     pub(crate) prices: Prices,
@@ -255,11 +255,21 @@ impl Machine {
         if order.signal_id.is_empty() || order.cancel_requested || order.status.is_ended() {
             return None;
         }
-        (0..LEGS_MAX).filter(|leg| *leg != order.spec.leg).find_map(|leg| {
-            let sibling = contracts::order_id(&order.signal_id, leg);
+        let failed = |sibling: String| {
             let rejected = self.book.order(&sibling)?.status == OrderStatus::Rejected;
             rejected.then_some(sibling)
-        })
+        };
+        if !order.spec.group_id.is_empty() {
+            // A position without its stop is a half one too.
+            let group = &order.spec.group_id;
+            let members =
+                [group.clone(), contracts::child_order_id(group, 0), contracts::child_order_id(group, 1)];
+            if let Some(failed) = members.into_iter().filter(|member| member != order.id()).find_map(failed) {
+                return Some(failed);
+            }
+        }
+        let legs = (0..LEGS_MAX).filter(|leg| *leg != order.spec.leg);
+        legs.map(|leg| contracts::order_id(&order.signal_id, leg)).find_map(failed)
     }
 }
 
@@ -267,6 +277,8 @@ fn account_of(event: &Event) -> Option<&str> {
     match event.body.as_ref()? {
         Body::AccountMarked(mark) => Some(&mark.account),
         Body::AccountEntry(entry) => Some(&entry.account),
+        Body::MarginCalled(call) => Some(&call.account),
+        Body::MarginRestored(call) => Some(&call.account),
         _ => None,
     }
 }

@@ -19,6 +19,7 @@ use crate::event::SERVICE;
 use crate::instant::check;
 use crate::machine::Machine;
 use crate::read_model::ReadModel;
+use crate::step::Step;
 
 /// Messages taken from a stream at once.
 const BATCH: usize = 512;
@@ -80,6 +81,8 @@ struct Shell {
     broker: SimulatedBroker,
     trading: Box<dyn Reader>,
     instants: Instants,
+    /// Steps of the present instant that are stored with its marks, all or none.
+    together: Vec<Step>,
     /// What does not get anywhere at the moment.
     trouble: Option<String>,
 }

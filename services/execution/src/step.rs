@@ -4,15 +4,17 @@
 //! cancel, a deposit), the shell folds what is there and decides the step again. A step whose event is on
 //! the tape already comes to nothing, so every step may be repeated.
 
+use std::collections::BTreeSet;
+
 use contracts::event_id;
 use contracts::v1::AccountEntry;
 use contracts::v1::event::Body;
-use domain::book::{MarkError, mark, starts_session};
+use domain::book::{MarkError, margin_change, mark, starts_session};
 use domain::calendar::Calendar;
 use domain::corporate_action::SplitRatio;
 use domain::order::decide;
 use domain::order::{BrokerReport, OrderState, Rejection};
-use event_log::Append;
+use event_log::{Append, Expect};
 
 use crate::event::{self, Meta, SERVICE};
 use crate::machine::Machine;
@@ -69,6 +71,15 @@ pub enum Step {
         cause_id: String,
         /// Market time of that event.
         event_ns: i64,
+    },
+    /// Call for margin, or end a call, where an account's equity says so.
+    Margin {
+        /// Account.
+        account: String,
+        /// The instant.
+        event_ns: i64,
+        /// Last event of the instant.
+        cause_id: String,
     },
     /// Value an account.
     Mark {
@@ -151,8 +162,40 @@ impl Machine {
                     Body::AccountEntry(entry.clone()),
                 )
             }
+            Step::Margin { account, event_ns, cause_id } => self.decide_margin(account, *event_ns, cause_id),
             Step::Mark { account, event_ns, cause_id } => self.decide_mark(account, *event_ns, cause_id),
         }
+    }
+
+    /// The appends that `steps` come to when each sees what those before it did, for one atomic batch; and
+    /// the steps that come to nothing because the book forbids them. The first event of an aggregate states
+    /// what must be last in it, and stands for those behind it.
+    #[must_use]
+    pub fn decide_together(&self, steps: &[Step]) -> (Vec<Append>, Vec<(Step, StepError)>) {
+        let mut scratch = self.clone();
+        let (mut batch, mut failed) = (Vec::new(), Vec::new());
+        let mut aggregates = BTreeSet::new();
+        for step in steps {
+            match scratch.decide(step) {
+                Ok(None) => {}
+                Ok(Some(mut append)) => {
+                    let sequence = scratch.book.sequence() + 1;
+                    if let Err(error) = scratch.appended(&append, sequence) {
+                        tracing::error!(%error, "{step:?} cannot be folded: {error}");
+                        continue;
+                    }
+                    if let Expect::Last { filter, .. } = &append.expect
+                        && !aggregates.insert(filter.clone())
+                    {
+                        append.expect = Expect::Nothing;
+                    }
+                    append.event.basis = event::basis(self.basis());
+                    batch.push(append);
+                }
+                Err(error) => failed.push((step.clone(), error)),
+            }
+        }
+        (batch, failed)
     }
 
     fn decide_mark(&self, account: &str, event_ns: i64, cause_id: &str) -> Result<Option<Append>, StepError> {
@@ -165,6 +208,21 @@ impl Machine {
         let body = mark(&self.book, account, &self.prices, session_start)?;
         let id = event::mark_id(account, event_ns);
         self.account_append(account, id, event_ns, cause_id, Body::AccountMarked(body))
+    }
+
+    fn decide_margin(
+        &self,
+        account: &str,
+        event_ns: i64,
+        cause_id: &str,
+    ) -> Result<Option<Append>, StepError> {
+        let Some(row) = self.book.account(account) else { return Ok(None) };
+        if row.mark.as_ref().is_some_and(|mark| mark.event_ns >= event_ns) {
+            return Ok(None);
+        }
+        // An account that cannot be valued is complained about by its mark.
+        let Ok(Some(body)) = margin_change(&self.book, account, &self.prices) else { return Ok(None) };
+        self.account_append(account, event::margin_id(account, event_ns), event_ns, cause_id, body)
     }
 
     fn account_append(
@@ -225,5 +283,10 @@ fn report_id(order: &OrderState, report: &BrokerReport, cause_id: Option<&str>) 
             event_id(cause_id.unwrap_or(order.id()), "execution/cancel_rejected", 0)
         }
         BrokerReport::Suspended { .. } => event::order_event_id(order, "suspended"),
+        BrokerReport::Triggered { .. } => event::order_event_id(order, "triggered"),
+        // A trailing stop moves one way only, so that no place is taken twice but by a split.
+        BrokerReport::Trailed { extreme, .. } => {
+            event::order_event_id(order, &format!("trailed/{}/{}", extreme.0, order.adjusted_by))
+        }
     }
 }

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use contracts::v1::{Costs, Parameter, RiskLimits, StrategyMode};
+use contracts::v1::{AccountKind, Costs, Parameter, RiskLimits, StrategyMode};
+use domain::matching::us_sale_fees;
 use domain::money::{Amount, E9, Price};
 use serde::{Deserialize, Serialize};
 
@@ -189,6 +190,18 @@ pub struct AccountConfig {
     pub commission_minimum: Decimal,
     /// Slippage against the reference price, in basis points.
     pub slippage_bps: Decimal,
+    /// `cash`, `margin` (Regulation T), or empty: as the limits say.
+    pub kind: String,
+    /// Commission of an order, paid with its first fill.
+    pub commission_per_order: Decimal,
+    /// Fees on sales: `us` for those of the SEC and FINRA, or empty.
+    pub regulatory_fees: String,
+    /// Slippage per share.
+    pub slippage_per_share: Decimal,
+    /// Slippage per share of a bar's volume that a fill takes, as a share of the price.
+    pub slippage_volume: Decimal,
+    /// Most of a bar's volume that fills, as a share; 0 means that volume does not matter.
+    pub max_volume_share: Decimal,
 }
 
 impl Default for AccountConfig {
@@ -206,6 +219,12 @@ impl Default for AccountConfig {
             commission_rate: Decimal(0),
             commission_minimum: Decimal(E9),
             slippage_bps: Decimal(E9),
+            kind: String::new(),
+            commission_per_order: Decimal(0),
+            regulatory_fees: String::new(),
+            slippage_per_share: Decimal(0),
+            slippage_volume: Decimal(0),
+            max_volume_share: Decimal(0),
         }
     }
 }
@@ -382,10 +401,24 @@ impl AccountConfig {
             ("commission_rate", self.commission_rate, Decimal(0), one, "0 to 1, a share of the value"),
             ("commission_minimum", self.commission_minimum, Decimal(0), most, "0 or more"),
             ("slippage_bps", self.slippage_bps, Decimal(0), Decimal(10_000 * E9 / 10), "0 to 1000"),
+            ("commission_per_order", self.commission_per_order, Decimal(0), most, "0 or more"),
+            ("slippage_per_share", self.slippage_per_share, Decimal(0), most, "0 or more"),
+            ("slippage_volume", self.slippage_volume, Decimal(0), ten, "0 to 10, a share of the price"),
+            ("max_volume_share", self.max_volume_share, Decimal(0), one, "0 to 1, a share of the volume"),
         ] {
             if found < low || found > high {
                 return Err(value(format!("account.{name}.{field}"), Price(found.0), expected));
             }
+        }
+        if self.account_kind().is_none() {
+            return Err(value(format!("account.{name}.kind"), &self.kind, "cash, margin or nothing"));
+        }
+        if !matches!(self.regulatory_fees.as_str(), "" | "us") {
+            return Err(value(
+                format!("account.{name}.regulatory_fees"),
+                &self.regulatory_fees,
+                "us or nothing",
+            ));
         }
         if self.max_price_age_s == 0 {
             return Err(value(format!("account.{name}.max_price_age_s"), 0, "at least 1 second"));
@@ -414,8 +447,28 @@ impl AccountConfig {
             commission_minimum: Amount(i128::from(self.commission_minimum.0)).to_wire(),
             // One basis point is a ten-thousandth.
             slippage_rate_e9: self.slippage_bps.0 / 10_000,
+            commission_per_order: stated(self.commission_per_order),
+            slippage_per_share_e9: self.slippage_per_share.0,
+            slippage_volume_rate_e9: self.slippage_volume.0,
+            volume_share_most_e9: self.max_volume_share.0,
+            ..if self.regulatory_fees == "us" { us_sale_fees() } else { Costs::default() }
         }
     }
+
+    /// What the account may do with borrowed money and shares; `None` when its kind is none of the known.
+    pub fn account_kind(&self) -> Option<AccountKind> {
+        match self.kind.as_str() {
+            "" => Some(AccountKind::Unspecified),
+            "cash" => Some(AccountKind::Cash),
+            "margin" => Some(AccountKind::Margin),
+            _ => None,
+        }
+    }
+}
+
+/// An amount, absent where it is nothing.
+fn stated(amount: Decimal) -> Option<contracts::v1::Money> {
+    (amount.0 != 0).then(|| Amount(i128::from(amount.0)).to_wire()).flatten()
 }
 
 impl StrategyConfig {
@@ -435,7 +488,7 @@ impl StrategyConfig {
             return Err(value(field("timeframe"), &self.timeframe, error.to_string()));
         }
         domain::sizing::parse(&self.sizing)
-            .ok_or_else(|| value(field("sizing"), &self.sizing, "fixed:SHARES or fraction:SHARE"))?;
+            .ok_or_else(|| value(field("sizing"), &self.sizing, domain::sizing::EXPECTED))?;
         let refused = |error: domain::strategy::ParameterError| {
             value(field("params"), self.kind.clone(), error.to_string())
         };

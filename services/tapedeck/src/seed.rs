@@ -38,7 +38,11 @@ async fn configure_account(
         _ => None,
     });
     let (limits, costs) = (Some(account.limits()), Some(account.costs()));
-    if present.is_some_and(|present| present.limits == limits && present.costs == costs) {
+    let kind = account.account_kind().unwrap_or_default();
+    let same = |present: &&AccountConfigured| {
+        present.limits == limits && present.costs == costs && present.kind() == kind
+    };
+    if present.filter(same).is_some() {
         return Ok(());
     }
     let version = present.map_or(0, |present| present.version) + 1;
@@ -48,6 +52,7 @@ async fn configure_account(
         broker: "simulated".to_owned(),
         limits,
         costs,
+        kind: kind.into(),
         actor: ACTOR.to_owned(),
         reason: "configuration file".to_owned(),
     });

@@ -14,7 +14,7 @@ use domain::bar::Bar;
 use domain::book::Book;
 use domain::calendar::{Calendar, Session};
 use domain::money::{Price, Quantity, Volume};
-use domain::order::BrokerReport;
+use domain::order::{BrokerReport, OrderState, OrderStatus};
 
 const HOUR_NS: i64 = 3_600_000_000_000;
 const NOW_NS: i64 = 1_718_118_000_000_000_000; // 2024-06-11 15:00 UTC, within a session.
@@ -118,7 +118,7 @@ async fn it_resumes_what_it_had_accepted() {
 async fn day_orders_expire_at_the_close() {
     let mut broker = SimulatedBroker::default();
     broker.submit(&order("a"), &client_order_id("a"), NOW_NS).await.unwrap();
-    let reports = broker.on_market(MarketEvent::SessionClosed { close_ns: session().close_ns });
+    let reports = broker.on_market(MarketEvent::SessionClosed { session: (&session()).into() });
     let [Report { order_id, report: BrokerReport::Expired { .. } }] = reports.as_slice() else {
         panic!("{reports:?}")
     };
@@ -131,7 +131,11 @@ async fn a_split_restates_and_a_tape_s_end_forgets() {
     for order in [order("a"), order("b")] {
         broker.submit(&order, &client_order_id(&order.order_id), NOW_NS).await.unwrap();
     }
-    broker.on_adjusted("a", Quantity(20_000_000_000), Some(Price(20_000_000_000)));
+    let (quantity_e9, limit_price_e9) = (20_000_000_000, Some(20_000_000_000));
+    let restated = OrderSpec { quantity_e9, limit_price_e9, ..order("a") };
+    let mut state = OrderState::approved(restated, Price(0), NOW_NS);
+    (state.status, state.accepted_ns) = (OrderStatus::Accepted, Some(NOW_NS));
+    broker.on_adjusted(&state);
     broker.forget("b");
     assert_eq!(broker.working(), 1);
     assert!(feed(&mut broker, &bar(NOW_NS, 30_000_000_000)).is_empty());

@@ -278,7 +278,7 @@ impl Book {
         let mut changes = self.store_account(account);
         self.store_position(position, &mut changes);
         changes.orders.push(fill.order_id.clone());
-        self.release(&order, Quantity(fill.quantity_e9), &mut changes);
+        self.release(&order, Quantity(fill.quantity_e9), event_ns, &mut changes);
         self.admit(order);
         Ok(changes)
     }
@@ -287,12 +287,13 @@ impl Book {
 impl Book {
     /// A fill of an order changes what the others of its group may trade: the exits of an entry may trade
     /// what it filled, and of two exits each may trade what the other left.
-    fn release(&mut self, filled: &OrderState, quantity: Quantity, changes: &mut Changes) {
+    fn release(&mut self, filled: &OrderState, quantity: Quantity, event_ns: i64, changes: &mut Changes) {
         if filled.spec.group() == GroupKind::Unspecified {
             return;
         }
         let (id, group) = (filled.id(), filled.spec.group_id.as_str());
-        let others = self.orders.values_mut().filter(|other| other.spec.group_id == group && other.id() != id);
+        let others =
+            self.orders.values_mut().filter(|other| other.spec.group_id == group && other.id() != id);
         for other in others {
             let change = if other.spec.parent_id == id {
                 quantity.0
@@ -303,6 +304,7 @@ impl Book {
             };
             if let Some(tradable) = other.tradable.as_mut() {
                 tradable.0 = tradable.0.saturating_add(change);
+                other.worked_ns = Some(event_ns);
                 changes.orders.push(other.id().to_owned());
             }
         }

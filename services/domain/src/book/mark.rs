@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use contracts::to_timestamp;
-use contracts::v1::{AccountMarked, MarkPrice, Money};
+use contracts::v1::event::Body;
+use contracts::v1::{AccountKind, AccountMarked, MarginCalled, MarginRestored, MarkPrice, Money};
 
 use super::{Book, KnownPrice, Prices};
 use crate::calendar::Calendar;
 use crate::money::{Amount, Quantity};
+use crate::risk::kernel::maintenance;
 
 /// Why an account cannot be valued.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +85,30 @@ pub fn mark(
         fees: wire(row.fees, "fees")?,
         prices: used,
         session_start,
+    })
+}
+
+/// What valuing `account` at `prices` changes of its margin call: a call when the equity of an account on
+/// margin is below its maintenance margin, the end of one when it is not; nothing where that is known.
+pub fn margin_change(book: &Book, account: &str, prices: &Prices) -> Result<Option<Body>, MarkError> {
+    let row = book.account(account).ok_or_else(|| MarkError::UnknownAccount(account.to_owned()))?;
+    let called = row.margin_call_ns.is_some();
+    let on_margin = row.config.as_ref().is_some_and(|config| config.kind == AccountKind::Margin);
+    if !on_margin && !called {
+        return Ok(None);
+    }
+    let value = mark(book, account, prices, false)?;
+    let amount = |money: &Option<Money>| Amount::from_wire(money.as_ref());
+    let requirement = maintenance(amount(&value.gross_exposure), amount(&value.net_exposure));
+    let overflow = || MarkError::Overflow { account: account.to_owned(), field: "requirement" };
+    let requirement = requirement.ok_or_else(overflow)?;
+    let short = on_margin && amount(&value.equity) < requirement;
+    let (account, equity) = (account.to_owned(), value.equity);
+    let requirement = Some(requirement.to_wire().ok_or_else(overflow)?);
+    Ok(match (called, short) {
+        (false, true) => Some(Body::MarginCalled(MarginCalled { account, equity, requirement })),
+        (true, false) => Some(Body::MarginRestored(MarginRestored { account, equity, requirement })),
+        _ => None,
     })
 }
 

@@ -23,6 +23,17 @@ pub const US_SALE_FEE_PER_SHARE_E9: i64 = 166_000;
 /// Most of FINRA's trading activity fee per trade, as of 2024: 8.30.
 pub const US_SALE_FEE_PER_SHARE_MOST: Amount = Amount(8_300_000_000);
 
+/// The fees on sales of US equities, and nothing else.
+#[must_use]
+pub fn us_sale_fees() -> Costs {
+    Costs {
+        sale_fee_rate_e9: US_SALE_FEE_RATE_E9,
+        sale_fee_per_share_e9: US_SALE_FEE_PER_SHARE_E9,
+        sale_fee_per_share_most: US_SALE_FEE_PER_SHARE_MOST.to_wire(),
+        ..Costs::default()
+    }
+}
+
 /// Costs by account.
 #[derive(Clone, Debug, Default)]
 pub struct CostTable {

@@ -70,6 +70,8 @@ pub struct Resting {
     pub tradable: Option<Quantity>,
     /// Instant of acceptance, in market time.
     pub accepted_ns: i64,
+    /// Close of the last bar that did something to it: a bar taken again does nothing more.
+    pub seen_ns: i64,
     /// Number that the order's next fill bears.
     pub next_fill: u32,
 }
@@ -241,10 +243,25 @@ impl Resting {
         costs: &Costs,
         volume_left: &mut Quantity,
     ) -> Outcome {
-        let first_ns = bar.start_ns.max(session.open_ns);
-        if bar.close_ns <= self.accepted_ns {
+        if bar.close_ns <= self.accepted_ns || bar.close_ns <= self.seen_ns {
             return Outcome::default();
         }
+        let outcome = self.take_bar(bar, session, seen, costs, volume_left);
+        if outcome != Outcome::default() {
+            self.seen_ns = bar.close_ns;
+        }
+        outcome
+    }
+
+    fn take_bar(
+        &mut self,
+        bar: &Bar,
+        session: Bounds,
+        seen: Seen,
+        costs: &Costs,
+        volume_left: &mut Quantity,
+    ) -> Outcome {
+        let first_ns = bar.start_ns.max(session.open_ns);
         if self.time_in_force == TimeInForce::Cls {
             return self.at_close(bar, session, costs, volume_left);
         }
@@ -316,13 +333,7 @@ impl Resting {
     }
 
     /// An on-close order: the bar that ends with the session, or with which the session ends.
-    fn at_close(
-        &mut self,
-        bar: &Bar,
-        session: Bounds,
-        costs: &Costs,
-        volume_left: &mut Quantity,
-    ) -> Outcome {
+    fn at_close(&mut self, bar: &Bar, session: Bounds, costs: &Costs, volume_left: &mut Quantity) -> Outcome {
         let last = bar.close_ns >= session.close_ns && self.accepted_ns < session.close_ns;
         if !last || self.wanted() <= Quantity::ZERO {
             return Outcome::default();

@@ -150,7 +150,8 @@ impl<Key: Clone + Eq> Queue<Key> {
                     }
                 }
                 Some(Link { group, .. }) => {
-                    let (group, turn) = (group.clone(), Turn { bar, session, seen: Seen::Whole, doubt: false, costs });
+                    let (group, turn) =
+                        (group.clone(), Turn { bar, session, seen: Seen::Whole, doubt: false, costs });
                     self.group(&group, turn, &mut left, &mut out);
                     ended = true;
                 }
@@ -231,10 +232,17 @@ impl<Key: Clone + Eq> Queue<Key> {
     }
 
     /// The exits of a group, whose turn it is.
-    fn exits(&mut self, group: &Key, turn: Turn<'_>, left: &mut Quantity, out: &mut impl FnMut(Key, Outcome)) {
+    fn exits(
+        &mut self,
+        group: &Key,
+        turn: Turn<'_>,
+        left: &mut Quantity,
+        out: &mut impl FnMut(Key, Outcome),
+    ) {
         let of = |role| {
             let found = |queued: &Queued<Key>| {
-                !queued.done && queued.link.as_ref().is_some_and(|link| link.group == *group && link.role == role)
+                !queued.done
+                    && queued.link.as_ref().is_some_and(|link| link.group == *group && link.role == role)
             };
             self.orders.iter().position(found)
         };
@@ -299,9 +307,7 @@ impl<Key: Clone + Eq> Queue<Key> {
         }
         for place in 0..self.orders.len() {
             let other = &mut self.orders[place];
-            let closed = other.is_exit_of(group)
-                && !other.done
-                && other.order.wanted() <= Quantity::ZERO;
+            let closed = other.is_exit_of(group) && !other.done && other.order.wanted() <= Quantity::ZERO;
             if closed {
                 other.done = true;
                 out(other.key.clone(), Outcome { ended: Some(End::OtherFilled), ..Outcome::default() });
@@ -313,9 +319,7 @@ impl<Key: Clone + Eq> Queue<Key> {
     fn entry_over(&mut self, group: &Key, out: &mut impl FnMut(Key, Outcome)) {
         for place in 0..self.orders.len() {
             let exit = &mut self.orders[place];
-            let idle = exit.is_exit_of(group)
-                && !exit.done
-                && exit.order.wanted() <= Quantity::ZERO;
+            let idle = exit.is_exit_of(group) && !exit.done && exit.order.wanted() <= Quantity::ZERO;
             if idle {
                 exit.done = true;
                 out(exit.key.clone(), Outcome { ended: Some(End::EntryOver), ..Outcome::default() });
@@ -324,7 +328,8 @@ impl<Key: Clone + Eq> Queue<Key> {
     }
 
     fn of_group(&mut self, group: &Key) -> impl Iterator<Item = &mut Queued<Key>> {
-        let member = move |queued: &&mut Queued<Key>| queued.link.as_ref().is_some_and(|link| link.group == *group);
+        let member =
+            move |queued: &&mut Queued<Key>| queued.link.as_ref().is_some_and(|link| link.group == *group);
         self.orders.iter_mut().filter(member)
     }
 }

@@ -71,6 +71,7 @@ impl WorkingOrder {
                 remaining: Quantity(spec.quantity_e9),
                 tradable: tradable(spec),
                 accepted_ns,
+                seen_ns: i64::MIN,
                 next_fill: 1,
             },
             group: group(spec),
@@ -88,6 +89,7 @@ impl WorkingOrder {
         resting.remaining = order.remaining();
         resting.next_fill = order.fills.saturating_add(1);
         resting.tradable = order.tradable;
+        resting.seen_ns = order.worked_ns.unwrap_or(i64::MIN);
         resting.triggered = order.triggered_ns.is_some();
         if resting.trail.is_some() {
             resting.extreme = order.extreme;

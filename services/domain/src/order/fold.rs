@@ -3,9 +3,9 @@
 //! The tape is the truth, so an event that comes at an odd moment (an acceptance after the fill, a fill
 //! after the cancel) is folded for what it says. Refused is only what cannot be true.
 
+use contracts::from_timestamp;
 use contracts::v1::event::Body;
 use contracts::v1::{Fill, OrderAdjusted, OrderReplaced, OrderSubmitted};
-use contracts::from_timestamp;
 
 use super::{OrderState, OrderStatus};
 use crate::money::{Amount, Price, Quantity, div_half_even};
@@ -83,6 +83,9 @@ impl OrderState {
             // A replacement asked for or refused leaves the terms as they are.
             Body::OrderReplaceRequested(_) | Body::OrderReplaceRejected(_) => {}
             _ => return Ok(()),
+        }
+        if matches!(body, Body::Fill(_) | Body::OrderTriggered(_) | Body::OrderTrailed(_)) {
+            self.worked_ns = Some(event_ns);
         }
         self.last_sequence = sequence;
         self.updated_ns = event_ns;

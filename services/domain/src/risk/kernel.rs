@@ -188,9 +188,7 @@ impl Deny {
                 "neither this session nor the next takes the order with its time in force".to_owned()
             }
             Self::LimitsMissing => "the account has no limits, expected a configuration".to_owned(),
-            Self::SizingMissing => {
-                "the strategy states no sizing, or its parameters are invalid".to_owned()
-            }
+            Self::SizingMissing => "the strategy states no sizing, or its parameters are invalid".to_owned(),
             Self::NoPrice => format!("there is no price of {symbol}"),
             Self::StalePrice { age_ms, most_ms } => {
                 format!("the price is {age_ms} ms old, expected 0 to {most_ms} ms")

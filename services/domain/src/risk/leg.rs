@@ -1,13 +1,11 @@
 //! One leg of a signal under its names: from the recorded input to the orders that serve it.
 
-use contracts::v1::{
-    GroupKind, Intent, OrderSpec, OrderType, RiskInput, Side, SignalLeg, TimeInForce,
-};
+use contracts::v1::{GroupKind, Intent, OrderSpec, OrderType, RiskInput, Side, SignalLeg, TimeInForce};
 use contracts::{child_order_id, order_id};
 
+use super::RiskView;
 use super::kernel::{LegInput, LegTerms, Running, Sized, decide_leg};
 use super::rule::{Checked, Denial};
-use super::RiskView;
 use crate::money::{Amount, Price, Quantity};
 
 /// A leg with everything its decision looks at.
@@ -22,7 +20,8 @@ pub(super) struct Leg<'view> {
 
 /// The recorded input as plain numbers.
 pub(super) fn numbers(input: &RiskInput) -> LegInput {
-    let amount = |money: &Option<contracts::v1::Money>| money.as_ref().map(|money| Amount::from_wire(Some(money)));
+    let amount =
+        |money: &Option<contracts::v1::Money>| money.as_ref().map(|money| Amount::from_wire(Some(money)));
     LegInput {
         price: Price(input.price_e9),
         price_age_ms: input.price_age_ms,

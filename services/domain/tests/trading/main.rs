@@ -5,10 +5,12 @@
 mod book;
 mod book_properties;
 mod matching;
+mod matching_types;
 mod order;
 mod pairs;
 mod risk;
 mod risk_properties;
+mod risk_targets;
 mod sizing;
 mod strategy;
 mod strategy_kinds;

@@ -8,9 +8,16 @@ use domain::bar::Bar;
 use domain::calendar::{Calendar, Session};
 use domain::matching::{CostTable, Match, Matcher, WorkingOrder, commission, slip};
 use domain::money::{Amount, Price};
+use domain::order::{BrokerReport, Execution, OrderState, OrderStatus};
 use proptest::prelude::*;
 
 use crate::support::{ACCOUNT, SYMBOL, amount, at, bar, money, price, shares, spec};
+
+/// The execution of a match that is one.
+pub fn execution(matched: &Match) -> &Execution {
+    let BrokerReport::Filled(execution) = &matched.report else { panic!("{matched:?}") };
+    execution
+}
 
 fn market(order_id: &str, side: Side) -> OrderSpec {
     OrderSpec { side: side.into(), ..spec(order_id) }
@@ -41,7 +48,7 @@ impl Market {
         let session = Calendar::xnys().overlapping(bar.start_ns, bar.close_ns).unwrap();
         let slot = self.matcher.slot(SYMBOL);
         let mut out = Vec::new();
-        self.matcher.on_bar(slot, bar, session.as_ref(), &self.costs, &mut out).unwrap();
+        self.matcher.on_bar(slot, bar, session.as_ref(), &self.costs, &mut out);
         out
     }
 
@@ -49,9 +56,9 @@ impl Market {
     fn fills(&mut self, bar: &Bar, at_price: &str, executed: &str) {
         let matches = self.on(bar);
         let [matched] = matches.as_slice() else { panic!("{matches:?}") };
-        let execution = &matched.execution;
+        let execution = execution(matched);
         assert_eq!((execution.price, execution.executed_ns), (price(at_price), at(executed)));
-        assert_eq!(self.matcher.orders().count(), 0);
+        assert_eq!(self.matcher.working(), 0);
     }
 
     #[track_caller]
@@ -89,7 +96,7 @@ fn a_bar_that_began_before_the_order_does_not_fill_it() {
 #[test]
 fn a_decision_at_the_close_fills_at_the_next_session_s_open() {
     let mut market = Market::with(&market("a", Side::Buy), "2024-06-11T20:00:00Z");
-    assert_eq!(market.matcher.on_session_closed(session("2024-06-11").close_ns), []);
+    assert_eq!(market.matcher.on_session_closed((&session("2024-06-11")).into()), []);
     let first = hour("2024-06-12T13:00:00Z", "2024-06-12T14:00:00Z");
     market.fills(&first, "50", "2024-06-12T13:30:00Z");
 }
@@ -150,12 +157,12 @@ fn day_orders_end_with_their_session_and_others_stay() {
         market.matcher.accept(WorkingOrder::new(&order, at(accepted)).unwrap());
     }
     let ended = |market: &mut Market, date: &str| {
-        let expiries = market.matcher.on_session_closed(session(date).close_ns);
+        let expiries = market.matcher.on_session_closed((&session(date)).into());
         expiries.into_iter().map(|expiry| expiry.order_id).collect::<Vec<_>>()
     };
     assert_eq!(ended(&mut market, "2024-06-11"), ["a", "b"]);
     assert_eq!(ended(&mut market, "2024-06-12"), ["d"]);
-    assert_eq!(market.matcher.orders().count(), 1);
+    assert_eq!(market.matcher.working(), 1);
 }
 
 #[test]
@@ -176,6 +183,7 @@ fn costs(per_share: &str, rate: &str, minimum: &str, slippage: &str) -> Costs {
         commission_rate_e9: price(rate).0,
         commission_minimum: money(minimum),
         slippage_rate_e9: price(slippage).0,
+        ..Costs::default()
     }
 }
 
@@ -184,7 +192,7 @@ fn costs_are_commission_and_slippage() {
     let mut market = Market::with(&market("a", Side::Buy), "2024-06-11T15:00:00Z");
     market.costs.set(ACCOUNT, costs("0.005", "0.0001", "1", "0.0005"));
     let matches = market.on(&eleven());
-    let execution = &matches[0].execution;
+    let execution = execution(&matches[0]);
     assert_eq!((execution.price, execution.slippage), (price("50.025"), price("0.025")));
     // 100 shares: 0.50 per share, 0.50025 by value.
     assert_eq!(execution.commission, amount("1.00025"));
@@ -206,11 +214,16 @@ fn a_limit_order_pays_no_slippage() {
 #[test]
 fn an_order_can_be_restated_and_removed() {
     let mut market = Market::with(&limit("a", Side::Buy, "49"), "2024-06-11T15:00:00Z");
-    market.matcher.restate("a", shares("400"), Some(price("12.25")));
+    let restated = OrderSpec { quantity_e9: shares("400").0, ..limit("a", Side::Buy, "12.25") };
+    let mut state = OrderState::approved(restated, price("50"), 0);
+    (state.status, state.accepted_ns) = (OrderStatus::Accepted, Some(0));
+    market.matcher.restate(&state);
     let order = market.matcher.get("a").unwrap();
     assert_eq!((order.remaining, order.limit), (shares("400"), Some(price("12.25"))));
-    assert!(market.matcher.remove("a").is_some());
-    assert!(market.matcher.remove("a").is_none());
+    let mut others = Vec::new();
+    assert!(market.matcher.remove("a", &mut others));
+    assert!(!market.matcher.remove("a", &mut others));
+    assert_eq!(others, []);
     market.waits(&eleven());
 }
 
@@ -218,13 +231,18 @@ fn an_order_can_be_restated_and_removed() {
 fn what_cannot_be_worked_is_refused() {
     let refused = |order: OrderSpec| WorkingOrder::new(&order, 0).unwrap_err().to_string();
     let stop = OrderSpec { order_type: OrderType::Stop.into(), ..spec("a") };
-    assert_eq!(refused(stop), "order a: `order_type` is ORDER_TYPE_STOP, expected market or limit");
+    assert_eq!(refused(stop), "order a: `stop_price_e9` is missing, expected a positive price");
     let priceless = OrderSpec { order_type: OrderType::Limit.into(), ..spec("a") };
     assert_eq!(refused(priceless), "order a: `limit_price_e9` is missing, expected a positive price");
-    let at_once = OrderSpec { time_in_force: TimeInForce::Ioc.into(), ..spec("a") };
+    let at_once = OrderSpec {
+        order_type: OrderType::Stop.into(),
+        stop_price_e9: Some(price("50").0),
+        time_in_force: TimeInForce::Ioc.into(),
+        ..spec("a")
+    };
     assert_eq!(
         refused(at_once),
-        "order a: `time_in_force` is TIME_IN_FORCE_IOC, expected day or good till cancelled"
+        "order a: `time_in_force` is TIME_IN_FORCE_IOC, expected day or gtc, because a stop waits"
     );
 }
 
@@ -248,12 +266,13 @@ proptest! {
         let mut market = Market::with(&limit("a", side, &limit_price.to_string()), "2024-06-11T15:00:00Z");
         market.costs.set(ACCOUNT, costs("0", "0", "0", "0.5"));
         for matched in market.on(&bar) {
-            let (traded, limit) = (matched.execution.price, price(&limit_price.to_string()));
+            let execution = execution(&matched);
+            let (traded, limit) = (execution.price, price(&limit_price.to_string()));
             let kept = if buy { traded <= limit } else { traded >= limit };
             prop_assert!(kept, "{traded} against {limit}");
             prop_assert!(bar.low <= traded && traded <= bar.high);
-            prop_assert_eq!(matched.execution.slippage, Price::ZERO);
-            prop_assert_eq!(matched.execution.commission, Amount::ZERO);
+            prop_assert_eq!(execution.slippage, Price::ZERO);
+            prop_assert_eq!(execution.commission, Amount::ZERO);
         }
     }
 }

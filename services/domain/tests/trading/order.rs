@@ -96,6 +96,7 @@ fn execution(id: &str, quantity: &str) -> Execution {
         commission: Amount::ZERO,
         slippage: Price::ZERO,
         executed_ns: 0,
+        ambiguous: false,
     }
 }
 
@@ -238,6 +239,7 @@ fn a_forward_split_restates_it_once() {
             limit_price_e9: Some(price("16").0),
             stop_price_e9: None,
             action_id: "split-1".to_owned(),
+            ..OrderAdjusted::default()
         }));
     assert_eq!(state.remaining(), shares("300"));
     assert_eq!(state.reference_price, price("16.666666667"));

@@ -2,8 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    Intent, OrderSpec, OrderType, RiskDecision, RiskInput, Side, Signal, SignalLeg, Sizing, SizingKind,
-    StrategyDisabled, StrategyMode, TimeInForce, Verdict,
+    AccountKind, Intent, OrderSpec, OrderType, RiskDecision, RiskInput, Side, Signal, SignalLeg, Sizing,
+    SizingKind, StrategyDisabled, StrategyMode, TimeInForce, Verdict,
 };
 use domain::book::{Book, Prices, mark};
 use domain::calendar::Calendar;
@@ -40,6 +40,7 @@ fn fine() -> RiskView {
             sizing: Some(Sizing { kind: SizingKind::Fixed.into(), value_e9: shares("100").0 }),
             position_cap_e9: None,
             limits: Some(limits()),
+            kind: AccountKind::Unspecified,
         },
         inputs: vec![RiskInput {
             symbol: SYMBOL.to_owned(),
@@ -199,7 +200,10 @@ fn the_session_must_take_the_order() {
     let night = at("2024-06-12T02:00:00Z");
     assert!(session_accepts(calendar, TimeInForce::Day, night), "it queues for the next session");
     assert!(session_accepts(calendar, TimeInForce::Gtc, night));
-    assert!(!session_accepts(calendar, TimeInForce::Ioc, night));
+    assert!(!session_accepts(calendar, TimeInForce::Ioc, night), "it must trade at once");
+    assert!(session_accepts(calendar, TimeInForce::Fok, at("2024-06-12T15:00:00Z")));
+    assert!(session_accepts(calendar, TimeInForce::Opg, night));
+    assert!(session_accepts(calendar, TimeInForce::Cls, night));
     assert!(!session_accepts(calendar, TimeInForce::Day, at("2035-01-02T15:00:00Z")), "unknown calendar");
 }
 
@@ -327,19 +331,37 @@ fn wrong_signals_are_named() {
     check(change(&|leg| leg.symbol.clear()), "`legs[0].symbol` is empty, expected a symbol");
     check(
         change(&|leg| leg.intent = 0),
-        "`legs[0].intent` is unspecified, expected enter long, enter short or exit",
+        "`legs[0].intent` is INTENT_UNSPECIFIED, expected enter long, enter short, exit or target",
     );
     check(
         change(&|leg| leg.order_type = OrderType::Stop.into()),
-        "`legs[0].order_type` is ORDER_TYPE_STOP, expected market or limit",
+        "`legs[0].stop_price_e9` is missing, expected a positive price",
     );
     check(
         change(&|leg| leg.order_type = OrderType::Limit.into()),
-        "`legs[0].limit_price_e9` is missing or not positive, expected a positive price",
+        "`legs[0].limit_price_e9` is missing, expected a positive price",
     );
     check(
-        change(&|leg| leg.time_in_force = TimeInForce::Fok.into()),
-        "`legs[0].time_in_force` is TIME_IN_FORCE_FOK, expected day or good till cancelled",
+        change(&|leg| {
+            (leg.order_type, leg.trail_rate_e9) = (OrderType::TrailingStop.into(), Some(E9 / 10));
+            leg.time_in_force = TimeInForce::Fok.into();
+        }),
+        "`legs[0].time_in_force` is TIME_IN_FORCE_FOK, expected day or gtc, because a stop waits",
+    );
+    check(
+        change(&|leg| leg.order_type = OrderType::TrailingStop.into()),
+        "`legs[0].trail_price_e9` is missing, expected a distance, here or in trail_rate_e9",
+    );
+    check(
+        change(&|leg| {
+            (leg.take_profit_price_e9, leg.stop_loss_price_e9) = (Some(40 * E9), Some(45 * E9));
+        }),
+        "`legs[0].take_profit_price_e9` is 40 with a stop at 45, expected the profit beyond the entry on one \
+         side and the stop on the other",
+    );
+    check(
+        change(&|leg| (leg.intent, leg.quantity_e9) = (Intent::Target.into(), Some(E9))),
+        "`legs[0].quantity_e9` is stated, expected none, because a target is a share of equity",
     );
     check(
         change(&|leg| leg.quantity_e9 = Some(0)),

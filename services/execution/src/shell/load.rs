@@ -37,6 +37,7 @@ impl Shell {
             machine,
             broker: SimulatedBroker::default(),
             trading,
+            together: Vec::new(),
             trouble: None,
         };
         for account in &config.accounts {

@@ -4,6 +4,7 @@ use broker::{Broker as _, MarketEvent, Report};
 use domain::book::FoldError;
 use domain::calendar::{Calendar, Session};
 use domain::corporate_action::Effect;
+use domain::order::BrokerReport;
 use event_log::Consumer;
 use runtime::Instant;
 
@@ -41,9 +42,14 @@ impl Shell {
                 self.action(&symbol, effect, &event_id, event_ns).await
             }
             Part::Bars(bars) => self.bars(&bars).await,
-            Part::SessionClosed { close_ns, event_ns } => {
-                let reports = self.broker.on_market(MarketEvent::SessionClosed { close_ns });
-                self.store_and_log(known_at(reports, event_ns)).await
+            Part::SessionClosed { session, event_ns } => {
+                let reports = self.broker.on_market(MarketEvent::SessionClosed { session });
+                let steps = known_at(reports, event_ns);
+                if self.together.is_empty() {
+                    return self.store_and_log(steps).await;
+                }
+                self.together.extend(steps);
+                Ok(())
             }
         }
     }
@@ -73,17 +79,15 @@ impl Shell {
         self.store_and_log(steps).await?;
         self.catch_up().await?;
         self.machine.restate_price(symbol, effect, event_ns);
+        let mut ended = Vec::new();
         for order_id in orders {
             let order = self.machine.book().order(&order_id);
             match order.filter(|order| !order.status.is_ended()) {
-                Some(order) => {
-                    let limit = order.spec.limit_price_e9.map(domain::money::Price);
-                    self.broker.on_adjusted(&order_id, order.remaining(), limit);
-                }
-                None => self.broker.forget(&order_id),
+                Some(order) => self.broker.on_adjusted(order),
+                None => ended.extend(self.broker.forget(&order_id)),
             }
         }
-        Ok(())
+        if ended.is_empty() { Ok(()) } else { self.store_and_log(known_at(ended, event_ns)).await }
     }
 
     async fn bars(&mut self, bars: &[LiveBar]) -> Result<(), Error> {
@@ -106,12 +110,37 @@ impl Shell {
             let event = MarketEvent::Bar { symbol: &live.symbol, bar: &live.bar, session: session.as_ref() };
             steps.extend(known_at(self.broker.on_market(event), live.bar.close_ns));
         }
+        // An order that a bar leaves working would take the bar again after a crash: what the bar did to it
+        // is stored with the mark that ends the instant, or not at all.
+        if self.leaves_working(&steps) {
+            self.together.extend(steps);
+            return Ok(());
+        }
         if steps.is_empty() { Ok(()) } else { self.store_and_log(steps).await }
+    }
+
+    /// Whether the reports leave an order working that they concern, or concern a group.
+    fn leaves_working(&self, steps: &[Step]) -> bool {
+        steps.iter().any(|step| match step {
+            Step::Report { order_id, report, .. } => match (report, self.machine.book().order(order_id)) {
+                (_, Some(order)) if !order.spec.group_id.is_empty() => true,
+                (BrokerReport::Filled(execution), Some(order)) => execution.quantity < order.remaining(),
+                (BrokerReport::Triggered { .. } | BrokerReport::Trailed { .. }, _) => true,
+                _ => false,
+            },
+            _ => false,
+        })
     }
 
     /// Values the accounts. False when one cannot be valued and the clock waits for it.
     async fn mark(&mut self, instant: &Instant) -> Result<bool, Error> {
-        let failed = self.store(self.machine.mark_steps(instant)).await?;
+        let mut steps = std::mem::take(&mut self.together);
+        let failed = if steps.is_empty() {
+            self.store(self.machine.mark_steps(instant)).await?
+        } else {
+            steps.extend(self.machine.mark_steps(instant));
+            self.store_together(&steps).await?
+        };
         let Some((_, error)) = failed.first() else { return Ok(true) };
         if is_barrier(self.context.clock, instant) {
             self.say(Some(format!("instant {} cannot be marked: {error}", instant.event_ns)));

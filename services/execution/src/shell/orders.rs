@@ -33,6 +33,12 @@ impl Shell {
 
     async fn do_all(&mut self, work: &[Work]) -> Result<(), Error> {
         let mut singles = Vec::new();
+        // What an order takes the place of goes before the order comes.
+        for item in work {
+            if let Work::Cancel(order_id) = item {
+                self.cancel(order_id).await?;
+            }
+        }
         for item in work {
             match item {
                 Work::Submit(group) => match group.as_slice() {
@@ -47,7 +53,7 @@ impl Shell {
                     self.store_and_log(vec![Step::Unwind { order_id, failed }]).await?;
                 }
                 Work::Ask(order_id) => self.ask(order_id).await?,
-                Work::Cancel(order_id) => self.cancel(order_id).await?,
+                Work::Cancel(_) => {}
             }
         }
         if singles.is_empty() {

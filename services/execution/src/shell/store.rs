@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use contracts::stream;
 use event_log::{Append, AppendError, Expect};
 
 use super::{Error, Shell};
@@ -44,6 +45,43 @@ impl Shell {
             }
         }
         Ok(failed)
+    }
+
+    /// Adds steps in their order, all or none, each seeing what those before it did. Answers the steps that
+    /// come to nothing because the book forbids them.
+    pub(super) async fn store_together(&mut self, steps: &[Step]) -> Result<Vec<(Step, StepError)>, Error> {
+        let mut conflicts = 0;
+        loop {
+            self.catch_up().await?;
+            let (batch, failed) = self.machine.decide_together(steps);
+            if batch.is_empty() {
+                return Ok(failed);
+            }
+            match self.context.tape.append_batch(batch.clone()).await {
+                Ok(stored) => {
+                    for (append, stored) in batch.iter().zip(stored) {
+                        self.note(append, stored.sequence);
+                    }
+                    return Ok(failed);
+                }
+                Err(AppendError::Conflict { actual, .. }) if conflicts < ATTEMPTS_MAX => {
+                    conflicts += 1;
+                    self.machine.learn(actual.map_or(0, |last| last.sequence));
+                }
+                Err(AppendError::Unavailable(error)) => {
+                    // Whether it is stored is not known; what the tape holds then says so.
+                    self.say(Some(error.to_string()));
+                    tokio::select! {
+                        () = self.context.shutdown.cancelled() => return Err(Error::Stopped),
+                        () = tokio::time::sleep(super::RETRY) => {}
+                    }
+                    if let Ok(state) = self.context.tape.state(stream::TRADING).await {
+                        self.machine.learn(state.last_sequence);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Folds an event of our own at once where it is the next one.

@@ -56,7 +56,10 @@ async fn list(
         return output.document(&page.rows);
     }
     let rows: Vec<Vec<String>> = page.rows.iter().map(cells).collect();
-    output.table(&["TIME", "ORDER", "STRATEGY", "SYMBOL", "SIDE", "QTY", "FILLED", "PRICE", "STATUS"], &rows);
+    output.table(
+        &["TIME", "ORDER", "STRATEGY", "SYMBOL", "SIDE", "QTY", "TERMS", "FILLED", "PRICE", "STATUS"],
+        &rows,
+    );
     if let Some(next) = page.older {
         output.note(&format!("more: --before {next}"));
     }
@@ -71,10 +74,23 @@ fn cells(order: &OrderRow) -> Vec<String> {
         order.symbol.clone(),
         order.side.clone(),
         order.quantity.to_string(),
+        terms(order),
         order.filled.to_string(),
         order.average_price.map_or_else(|| "–".to_owned(), |price| price.to_string()),
         order.status.clone(),
     ]
+}
+
+/// Type with its prices, time in force and group: `stop 45 gtc bracket`.
+fn terms(order: &OrderRow) -> String {
+    let mut words = vec![order.order_type.replace('_', " ")];
+    words.extend(order.limit_price.map(|limit| limit.to_string()));
+    words.extend(order.stop_price.map(|stop| format!("stop {stop}")));
+    words.extend(order.trail_price.map(|by| format!("by {by}")));
+    words.extend(order.trail_rate.map(|rate| format!("by {rate} of the price")));
+    words.push(order.time_in_force.clone());
+    words.extend(Some(order.group_kind.clone()).filter(|kind| !kind.is_empty() && kind != "unspecified"));
+    words.join(" ")
 }
 
 async fn find(session: &Session, id: &str) -> Result<OrderDetail, Failure> {
@@ -89,13 +105,12 @@ fn show(detail: &OrderDetail, output: Output) -> Result<(), Failure> {
     }
     let order = &detail.order;
     output.line(&format!(
-        "{} {} {} {} {} ({}), {} of {} filled",
+        "{} {} {} {} {}, {} of {} filled",
         output.paint("1", &order.order_id),
         order.side,
         order.quantity,
         order.symbol,
-        order.order_type,
-        order.time_in_force,
+        terms(order),
         order.filled,
         order.quantity
     ));
@@ -103,6 +118,13 @@ fn show(detail: &OrderDetail, output: Output) -> Result<(), Failure> {
         "  {} on {} for {}; commission {}",
         order.status, order.account, order.strategy, order.commission
     ));
+    if !order.group_id.is_empty() {
+        let parent = if order.parent_id.is_empty() { "–" } else { &order.parent_id };
+        output.line(&format!("  group {}  waits for {parent}", order.group_id));
+    }
+    if let Some(triggered_ns) = order.triggered_ns {
+        output.line(&format!("  triggered {}", time(triggered_ns)));
+    }
     output.line(&format!(
         "  signal {}  decision {}  client id {}",
         order.signal_id, order.decision_id, order.client_order_id

@@ -205,6 +205,15 @@ fn facts(order: &queries::OrderRow) -> Vec<Fact> {
         fact("Broker's order id", or_dash(&order.broker_order_id)),
         fact("Signal", or_dash(&order.signal_id)),
     ];
+    if !order.group_id.is_empty() {
+        facts.push(fact("Group", format!("{} {}", order.group_kind, order.group_id)));
+    }
+    if !order.parent_id.is_empty() {
+        facts.push(fact("Works once this fills", order.parent_id.clone()));
+    }
+    if let Some(triggered_ns) = order.triggered_ns {
+        facts.push(fact("Stop reached", format!("{} UTC", Instant(triggered_ns).full())));
+    }
     if order.leg > 0 {
         facts.push(fact("Leg of the signal", order.leg.to_string()));
     }
@@ -253,6 +262,7 @@ fn inputs(input: &RiskInput) -> Vec<Fact> {
         fact("Version of the limits", input.limits_version.to_string()),
         fact("Session takes orders", yes(input.session_accepts)),
         fact("Halted", yes(input.halted)),
+        fact("Margin call", yes(input.margin_called)),
     ]
 }
 

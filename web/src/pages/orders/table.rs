@@ -138,7 +138,14 @@ impl OrderRow {
 pub fn kind(order: &Order) -> String {
     let limit = order.limit_price.map(|limit| format!(" {}", price(limit))).unwrap_or_default();
     let stop = order.stop_price.map(|stop| format!(" stop {}", price(stop))).unwrap_or_default();
-    format!("{}{limit}{stop}", order.order_type.replace('_', " "))
+    let trail = order.trail_price.map(|by| format!(" by {}", price(by)));
+    let trail = trail.or_else(|| order.trail_rate.map(|rate| format!(" by {rate} of the price")));
+    let trail = trail.unwrap_or_default();
+    let group = match order.group_kind.as_str() {
+        "" | "unspecified" => String::new(),
+        kind => format!(", {kind}"),
+    };
+    format!("{}{limit}{stop}{trail}{group}", order.order_type.replace('_', " "))
 }
 
 /// Status in words; a cancel that was asked for and not answered shows.
