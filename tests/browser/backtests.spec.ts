@@ -13,6 +13,11 @@ interface Run {
   statistics: Record<string, number | null> | null;
 }
 
+/** What of the chart's state is looked at. */
+interface View {
+  visible: { from: number | null; to: number | null } | null;
+}
+
 let number = 0;
 
 const headers = async (page: Page): Promise<Record<string, string>> => {
@@ -170,14 +175,8 @@ test("a trade leads to the chart at its fill", async ({ page }) => {
   await link.click();
   await expect(page).toHaveURL(/\/chart\//);
   await expect
-    .poll(async () => page.evaluate(() => {
-      const state = window.__charts["candles"]?.state() as CandleState | undefined;
-      return state?.visible ?? null;
-    }), { timeout: 30_000 })
-    .not.toBeNull();
-  await expect
     .poll(async () => page.evaluate((moment) => {
-      const state = window.__charts["candles"]?.state() as CandleState | undefined;
+      const state = window.__charts["candles"]?.state() as View | undefined;
       const { from, to } = state?.visible ?? { from: null, to: null };
       return from !== null && to !== null && from <= moment && moment <= to + 7 * 3_600;
     }, at), { timeout: 30_000 })

@@ -22,6 +22,9 @@ use event_log::{Delivery, LogError, Tape};
 /// Messages taken at once.
 const BATCH_MAX: usize = 4_096;
 
+/// Symbols that are filtered by the server one by one; of more, all are read and the others left out here.
+const FILTERED_MAX: usize = 50;
+
 /// Why there is no market to walk.
 #[derive(Debug, thiserror::Error)]
 pub enum MarketError {
@@ -148,7 +151,7 @@ async fn read(
 }
 
 fn filters(request: &BacktestRequest, timeframe: Timeframe) -> Vec<String> {
-    if request.symbols.is_empty() {
+    if request.symbols.is_empty() || request.symbols.len() > FILTERED_MAX {
         return vec![
             format!("market.bar.{timeframe}.*"),
             format!("market.revision.{timeframe}.*"),

@@ -4,8 +4,8 @@ mod access;
 mod looking;
 mod market;
 mod pairs;
-mod research;
 mod recorded;
+mod research;
 mod running;
 mod strategy;
 mod trading;
@@ -130,7 +130,7 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Run some services of a tape, or all
     Run(Run),
-    /// Run strategies over history in this process, or look at recorded backtests
+    /// Run strategies over history in this process, or look at the runs on record
     Backtest(Box<Backtest>),
     /// Run a backtest for many combinations of parameters
     Sweep(Box<Sweep>),
