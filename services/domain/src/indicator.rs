@@ -28,6 +28,7 @@ mod directional;
 mod moments;
 mod regression;
 mod volume;
+pub mod catalogue;
 
 pub use convergence::{AverageKind, Convergence, Macd, Momentum, PercentageOscillator};
 pub use directional::{Direction, DirectionalMovement, Parabolic};
@@ -117,6 +118,14 @@ impl Values for f64 {
 
     fn put(self, out: &mut [Option<f64>]) {
         put_all(out, [self]);
+    }
+}
+
+impl Values for Mean {
+    const NAMES: &'static [&'static str] = f64::NAMES;
+
+    fn put(self, out: &mut [Option<f64>]) {
+        self.to_f64().put(out);
     }
 }
 

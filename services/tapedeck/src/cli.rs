@@ -1,6 +1,7 @@
 //! The command line: names, options and their help. What a command does is in `command`.
 
 mod access;
+mod indicator;
 mod looking;
 mod market;
 mod pairs;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use access::{TokenCommand, UserCommand};
+pub use indicator::Indicator;
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
 pub use pairs::Pairs;
@@ -167,6 +169,8 @@ pub enum Command {
     Bars(Bars),
     /// Measure whether two symbols move together: hedge ratio, cointegration, half-life, z-score
     Pairs(Pairs),
+    /// Compute an indicator over files or the tape's bars; list all indicators
+    Indicator(Indicator),
     /// List splits and dividends
     Actions(Actions),
     /// List findings about the data

@@ -88,6 +88,9 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
             command::backtest::search::walk_forward(global, &options, output).await
         }
         Command::Import(options) => command::import::run(global, &options, output).await,
+        Command::Indicator(options) if options.list || !options.bars.is_empty() => {
+            command::indicator::offline(&options, output).await
+        }
         other => {
             let started = Instant::now();
             let session = Session::open(global).await?;
@@ -112,6 +115,7 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Order(options) => command::order::run(session, &options, output).await,
         Command::Bars(options) => command::market::bars(session, &options, output).await,
         Command::Pairs(options) => command::pairs::of_tape(session, &options, output).await,
+        Command::Indicator(options) => command::indicator::on_tape(session, &options, output).await,
         Command::Actions(options) => command::market::actions(session, &options, output).await,
         Command::Findings(options) => command::market::findings(session, &options, output).await,
         Command::Positions(options) => command::holdings::positions(session, &options, output).await,

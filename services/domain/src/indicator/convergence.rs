@@ -118,7 +118,7 @@ pub enum AverageKind {
 #[derive(Clone, Debug, PartialEq)]
 enum Averages {
     Simple(SimpleMovingAverage, SimpleMovingAverage),
-    Exponential(ExponentialPair),
+    Exponential(Exponential, Exponential),
 }
 
 /// Percentage price oscillator: how far a fast average lies above a slow one, in percent. Warm-up: `slow` bars.
@@ -138,7 +138,9 @@ impl PercentageOscillator {
             AverageKind::Simple => {
                 Averages::Simple(SimpleMovingAverage::new(fast)?, SimpleMovingAverage::new(slow)?)
             }
-            AverageKind::Exponential => Averages::Exponential(ExponentialPair::new(fast, slow)?),
+            AverageKind::Exponential => {
+                Averages::Exponential(Exponential::new(fast)?, Exponential::new(slow)?)
+            }
         };
         Ok(Self { averages, slow })
     }
@@ -154,7 +156,7 @@ impl Indicator for PercentageOscillator {
     fn settled(&self) -> Option<usize> {
         Some(match &self.averages {
             Averages::Simple(..) => self.slow,
-            Averages::Exponential(pair) => self.slow + pair.slow.forgotten_after(),
+            Averages::Exponential(_, slow) => self.slow + slow.forgotten_after(),
         })
     }
 
@@ -164,14 +166,17 @@ impl Indicator for PercentageOscillator {
                 fast.push(bar.close);
                 slow.push(bar.close);
             }
-            Averages::Exponential(pair) => pair.push(bar.close.to_f64()),
+            Averages::Exponential(fast, slow) => {
+                fast.push(bar.close.to_f64());
+                slow.push(bar.close.to_f64());
+            }
         }
     }
 
     fn value(&self) -> Option<f64> {
         let (fast, slow) = match &self.averages {
             Averages::Simple(fast, slow) => (fast.value()?.to_f64(), slow.value()?.to_f64()),
-            Averages::Exponential(pair) => pair.values()?,
+            Averages::Exponential(fast, slow) => fast.value().zip(slow.value())?,
         };
         (slow > 0.0).then(|| (fast - slow) / slow * 100.0)
     }
@@ -184,7 +189,10 @@ impl Indicator for PercentageOscillator {
                 slow.rescale(ratio)?;
                 *fast = restated;
             }
-            Averages::Exponential(pair) => pair.scale(price_factor(ratio)),
+            Averages::Exponential(fast, slow) => {
+                fast.scale(price_factor(ratio));
+                slow.scale(price_factor(ratio));
+            }
         }
         Ok(())
     }

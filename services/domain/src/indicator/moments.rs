@@ -13,10 +13,14 @@ use crate::money::Price;
 /// Units per one of a value that is not a price.
 const FINE: f64 = 1e18;
 
-/// A float in 1e-18; one that is no number or beyond 1e20 is outside what a window can hold.
+/// Values below this, in 1e-18, leave room for the sum of [`super::MAX_LENGTH`] of them.
+const FINE_MAX: f64 = 1e14 * FINE;
+
+/// A float in 1e-18; `None` for one that is no number or not below 1e14.
+#[expect(clippy::cast_possible_truncation, reason = "checked: the magnitude is below 2^127")]
 pub(super) fn to_fine(value: f64) -> Option<i128> {
     let scaled = value * FINE;
-    (scaled.abs() < FINE * 1e20).then_some(scaled.round() as i128)
+    (scaled.abs() < FINE_MAX).then_some(scaled.round() as i128)
 }
 
 /// A sum of values in 1e-18 as a float.
@@ -102,7 +106,7 @@ impl RollingMoments {
         Sums::new(length).map(Self)
     }
 
-    /// Takes the next value; `false` when it is no number below 1e20 and was left out.
+    /// Takes the next value; `false` when it is no number below 1e14 and was left out.
     pub fn push(&mut self, value: f64) -> bool {
         let fine = to_fine(value);
         fine.into_iter().for_each(|value| self.0.push(value));

@@ -15,6 +15,11 @@ pub(super) fn price_factor(ratio: SplitRatio) -> f64 {
 }
 
 /// Steps after which a recursion that keeps `kept` of its past each step has forgotten it to 1e-12.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a positive count; the longest length needs some millions"
+)]
 pub(super) fn forgotten_after(kept: f64) -> usize {
     const REMAINDER: f64 = 1e-12;
     if kept <= 0.0 { 0 } else { (REMAINDER.ln() / kept.ln()).ceil() as usize }

@@ -167,7 +167,10 @@ impl Indicator for WilliamsR {
     }
 }
 
-/// The stochastic of the relative strength index. Warm-up: `length` + `range` + `signal` − 1 bars.
+/// Ranges of the index, out of 100, below which it did not move.
+const STILL: f64 = 1e-9;
+
+/// The stochastic of the relative strength index; undefined while that stands still. Warm-up: `length` + `range` + `signal` − 1 bars.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StochasticRsi {
     index: RelativeStrengthIndex,
@@ -208,7 +211,8 @@ impl Indicator for StochasticRsi {
         self.highest.push(index);
         self.lowest.push(index);
         let Some((highest, lowest)) = self.highest.value().zip(self.lowest.value()) else { return };
-        self.k = (highest > lowest).then(|| (index - lowest) / (highest - lowest) * 100.0);
+        // An index that stands still trembles in its last digits.
+        self.k = (highest - lowest > STILL).then(|| (index - lowest) / (highest - lowest) * 100.0);
         self.d.push(self.k);
     }
 

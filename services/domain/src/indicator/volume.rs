@@ -201,15 +201,15 @@ impl Indicator for ChaikinOscillator {
 
 /// The share of traded dollars in bars of a rising typical price, 0 to 100. Warm-up: `length` + 1 bars.
 ///
-/// Whether a price rises is decided on the floats that TA-Lib compares. Undefined when nothing was traded
-/// in bars that changed.
+/// A bar that repeats the typical price before counts for neither side; that is decided exactly. Undefined when
+/// nothing was traded in bars that changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MoneyFlowIndex {
     /// Three times typical price times volume, and which way the price went.
     window: Window<(i128, i128, i8)>,
     rising: Wide,
     falling: Wide,
-    last: Option<(i64, i64, i64)>,
+    last: Option<i128>,
 }
 
 impl MoneyFlowIndex {
@@ -223,10 +223,6 @@ impl MoneyFlowIndex {
     }
 }
 
-fn typical((high, low, close): (i64, i64, i64)) -> f64 {
-    (Price(high).to_f64() + Price(low).to_f64() + Price(close).to_f64()) / 3.0
-}
-
 impl Indicator for MoneyFlowIndex {
     type Value = f64;
 
@@ -235,11 +231,10 @@ impl Indicator for MoneyFlowIndex {
     }
 
     fn update(&mut self, bar: &Bar) {
-        let prices = (bar.high.0, bar.low.0, bar.close.0);
-        let Some(before) = self.last.replace(prices) else { return };
-        let (then, now) = (typical(before), typical(prices));
+        let now = typical_sum(bar);
+        let Some(then) = self.last.replace(now) else { return };
         let direction = i8::from(now > then) - i8::from(now < then);
-        let entry = (typical_sum(bar), i128::from(bar.volume.0), direction);
+        let entry = (now, i128::from(bar.volume.0), direction);
         if let Some((price, volume, direction)) = self.window.push(entry) {
             let flow = Wide::product(price, volume);
             match direction {
@@ -264,10 +259,8 @@ impl Indicator for MoneyFlowIndex {
 
     /// Dollars do not change with a split, so only the price to compare with does.
     fn rescale(&mut self, ratio: SplitRatio) -> Result<(), Unadjustable> {
-        let restated = |price: i64| ratio.adjust_price(Price(price)).map(|price| price.0);
-        if let Some((high, low, close)) = self.last {
-            self.last = Some((restated(high)?, restated(low)?, restated(close)?));
-        }
+        let (new, old) = ratio.terms();
+        self.last = self.last.map(|sum| div_half_even(sum * i128::from(old), i128::from(new)));
         Ok(())
     }
 }

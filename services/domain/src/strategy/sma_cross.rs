@@ -35,6 +35,8 @@ const SLOW: ParameterSpec = ParameterSpec {
 
 const SIMPLE: &str = "simple";
 const EXPONENTIAL: &str = "exponential";
+/// An exponential average remembers some 36 times its length, and a warm-up reads at most 100,000 bars.
+const EXPONENTIAL_SLOW_MAX: usize = 2_500;
 const AVERAGE: ParameterSpec = ParameterSpec {
     name: "average",
     description: "how closes are averaged: all alike, or the newer the more",
@@ -56,6 +58,10 @@ fn build(parameters: &[Parameter]) -> Result<Box<dyn Strategy>, ParameterError> 
     let (fast, slow) = (FAST.length(parameters)?, SLOW.length(parameters)?);
     let allow_short = ALLOW_SHORT.boolean(parameters)?;
     if AVERAGE.word(parameters)? == EXPONENTIAL {
+        if slow > EXPONENTIAL_SLOW_MAX {
+            let expected = format!("at most {EXPONENTIAL_SLOW_MAX} when `average` is {EXPONENTIAL}");
+            return Err(SLOW.refused(parameters, expected));
+        }
         let built = EmaCross::new(fast, slow, allow_short);
         return Ok(Box::new(built.map_err(refused(&SLOW, parameters))?));
     }

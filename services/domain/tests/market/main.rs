@@ -10,6 +10,8 @@ mod calendar;
 mod markets;
 mod corporate_action;
 mod indicator;
+mod indicator_catalogue;
+mod indicator_reference;
 mod key_statistics;
 mod metrics;
 mod money;

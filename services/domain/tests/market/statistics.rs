@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::io::Read as _;
 
+use domain::money::Price;
 use domain::statistics::{
-    Criterion, Deterministic, LeastSquares, Trend, Undefined, dickey_fuller, engle_granger, half_life,
-    hurst_exponent, johansen, normal_cdf, spread_of,
+    Criterion, Deterministic, LeastSquares, MeasuredPair, Trend, Undefined, dickey_fuller, engle_granger,
+    half_life, hurst_exponent, johansen, normal_cdf, spread_of,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -202,4 +203,35 @@ fn the_normal_distribution_has_known_values() {
         let found: f64 = normal_cdf(value);
         assert!((found / expected - 1.0).abs() < 1e-13, "{value}: {found} instead of {expected}");
     }
+}
+
+#[test]
+fn a_pair_is_measured_where_both_have_a_positive_close() {
+    let (first, second) = made(21, 200, 0.8, 0.2);
+    let closes = |series: &[f64]| {
+        #[expect(clippy::cast_possible_truncation, reason = "prices of some hundred dollars")]
+        let close = |(at, log): (i64, &f64)| (at, Price((log.exp() * 1e9).round() as i64));
+        (0..).zip(series).map(close).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (one, mut other) = (closes(&first), closes(&second));
+    let whole = MeasuredPair::of(&one, &other).unwrap();
+    assert_eq!((whole.from_ns, whole.to_ns, whole.statistics.observations), (0, 199, 200));
+    let test = ratio_and_score(&first, &second);
+    assert!((whole.statistics.hedge_ratio - test.0).abs() < 1e-7);
+    assert!((whole.statistics.z_score.unwrap() - test.1).abs() < 1e-5);
+    other.remove(&0);
+    other.insert(199, Price::ZERO);
+    other.insert(500, Price(1));
+    let part = MeasuredPair::of(&one, &other).unwrap();
+    assert_eq!((part.from_ns, part.to_ns, part.statistics.observations), (1, 198, 198));
+    let same = MeasuredPair::of(&one, &one).unwrap().statistics;
+    assert_eq!((same.engle_granger.statistic, same.johansen), (None, None), "one series, no spread");
+    other.retain(|at, _| *at > 199);
+    assert_eq!(MeasuredPair::of(&one, &other), Err(Undefined::TooFew { found: 0, needed: 3 }));
+}
+
+/// Hedge ratio and last z-score of two series.
+fn ratio_and_score(first: &[f64], second: &[f64]) -> (f64, f64) {
+    let test = engle_granger(first, second).unwrap();
+    (test.hedge_ratio, test.residuals.last().unwrap() / test.deviation().unwrap())
 }

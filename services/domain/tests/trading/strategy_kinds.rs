@@ -178,6 +178,31 @@ fn types_of_parameters_have_clear_errors() {
     assert!(named_symbols("momentum", &[]).unwrap().is_empty());
 }
 
+/// What a service reads of the past at most, per symbol and timeframe.
+#[test]
+fn the_longest_memory_can_be_read() {
+    for kind in kinds() {
+        let largest = |spec: &domain::strategy::ParameterSpec| {
+            let value = match spec.value {
+                ValueSpec::Integer { max, .. } => max.to_string(),
+                ValueSpec::Symbol => spec.name.to_uppercase(),
+                ValueSpec::Weights => "ACME=1".to_owned(),
+                _ => spec.default.to_owned(),
+            };
+            Parameter { name: spec.name.to_owned(), value }
+        };
+        let largest: Vec<_> = kind.parameters.iter().map(largest).collect();
+        let bars = build(kind.name, &largest).unwrap().warm_up_bars();
+        assert!((1..=100_000).contains(&bars), "{}: {bars}", kind.name);
+    }
+    let stated = |slow| [("slow", slow), ("average", "exponential")];
+    assert!(made("sma_cross", &stated("2500")).warm_up_bars() <= 100_000);
+    assert_eq!(
+        resolve("sma_cross", &parameters(&stated("2501"))).unwrap_err().to_string(),
+        "parameter `slow` is \"2501\", expected at most 2500 when `average` is exponential"
+    );
+}
+
 #[test]
 fn the_catalogue_describes_every_parameter() {
     for kind in kinds() {

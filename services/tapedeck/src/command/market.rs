@@ -48,7 +48,7 @@ pub async fn bars(session: &Session, options: &Bars, output: Output) -> Result<(
         return Err(Failure::usage(message, "tapedeck bars AAPL --limit 50"));
     }
     let series = queries::series_of(&pool, &symbol).await.map_err(unreachable)?;
-    let timeframe = timeframe(options, &symbol, &series, lag)?;
+    let timeframe = timeframe(options.timeframe, &symbol, &series, lag)?;
     let mut wanted = BarsWanted {
         symbol,
         timeframe,
@@ -79,16 +79,21 @@ pub async fn bars(session: &Session, options: &Bars, output: Output) -> Result<(
 }
 
 /// The timeframe asked for, or that of the newest bar; an error names those there are.
-fn timeframe(options: &Bars, symbol: &str, series: &[Series], lag: u64) -> Result<Timeframe, Failure> {
+pub fn timeframe(
+    asked: Option<Timeframe>,
+    symbol: &str,
+    series: &[Series],
+    lag: u64,
+) -> Result<Timeframe, Failure> {
     let known: Vec<&str> = series.iter().map(|series| series.timeframe.as_str()).collect();
     let newest = series.iter().map(|series| series.last_close_ns).max();
     let suiting = series.iter().find(|series| Some(series.last_close_ns) == newest);
-    let wanted = match options.timeframe {
+    let wanted = match asked {
         Some(timeframe) => Some(timeframe).filter(|timeframe| known.contains(&timeframe.name())),
         None => suiting.and_then(|series| series.timeframe.parse().ok()),
     };
     wanted.ok_or_else(|| {
-        let asked = options.timeframe.map(|timeframe| format!(" in {timeframe}")).unwrap_or_default();
+        let asked = asked.map(|timeframe| format!(" in {timeframe}")).unwrap_or_default();
         let there =
             if known.is_empty() { String::new() } else { format!(": there are {}", known.join(", ")) };
         let import = format!("tapedeck import FILE --symbol {symbol}");

@@ -10,6 +10,7 @@ pub mod external;
 pub mod fleet;
 pub mod holdings;
 pub mod import;
+pub mod indicator;
 pub mod logs;
 pub mod market;
 pub mod order;

@@ -63,8 +63,8 @@ pub fn of_files(options: &Pairs, output: Output) -> Result<(), Failure> {
     let symbols = symbols(options)?;
     let (timeframe, closes) =
         files::read(&options.bars, &read_options(&format)?, &symbols, options.timeframe)?;
-    let closes = closes
-        .map(|closes| closes.range(range.from_ns..range.to_ns).map(|(at, close)| (*at, *close)).collect());
+    let asked = |at: &i64| (range.from_ns..range.to_ns).contains(at);
+    let closes = closes.map(|closes| closes.into_iter().filter(|(at, _)| asked(at)).collect());
     print(&symbols, timeframe, &closes, output)
 }
 

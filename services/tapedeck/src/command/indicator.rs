@@ -1,0 +1,132 @@
+//! `tapedeck indicator`: an indicator by hand, over files or the tape.
+
+mod list;
+mod series;
+
+use domain::calendar::Calendar;
+use domain::indicator::catalogue::{self, Recorded};
+use serde::ser::SerializeMap as _;
+
+use crate::cli::Indicator;
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::render::time;
+use crate::session::Session;
+use series::{Chosen, Source};
+
+const HINT: &str = "tapedeck indicator --list";
+
+/// One bar's figures.
+struct Row<'names> {
+    close_ns: i64,
+    names: &'names [&'static str],
+    figures: Vec<Option<f64>>,
+}
+
+impl serde::Serialize for Row<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1 + self.figures.len()))?;
+        map.serialize_entry("time", &time(self.close_ns))?;
+        for (name, figure) in self.names.iter().zip(&self.figures) {
+            map.serialize_entry(name, figure)?;
+        }
+        map.end()
+    }
+}
+
+/// Lists the catalogue, or reads files; nothing of it needs a tape.
+pub async fn offline(options: &Indicator, output: Output) -> Result<(), Failure> {
+    if options.list { list::print(output) } else { run(&Source::Files(options), options, output).await }
+}
+
+/// Reads the bars of a symbol from the tape's read model.
+pub async fn on_tape(session: &Session, options: &Indicator, output: Output) -> Result<(), Failure> {
+    run(&Source::tape(session).await?, options, output).await
+}
+
+async fn run(source: &Source<'_>, options: &Indicator, output: Output) -> Result<(), Failure> {
+    let Some(request) = &options.request else { return Err(Failure::usage("no indicator is named", HINT)) };
+    let refused = |error: catalogue::BuildError| Failure::usage(error.to_string(), HINT);
+    let entry = catalogue::find(&request.name).map_err(refused)?;
+    let mut study = request.build().map_err(refused)?;
+    let from_ns = bound("--from", options.from.as_deref(), web::from_time)?.unwrap_or(i64::MIN);
+    let to_ns = bound("--to", options.to.as_deref(), web::to_time)?.unwrap_or(i64::MAX);
+    let (own, other) = (source.own(options).await?, against(source, options, entry).await?);
+    let empty = Chosen::default();
+    let other = other.as_ref().unwrap_or(&empty);
+    let names = study.outputs();
+    let mut rows = Vec::new();
+    catalogue::walk(
+        study.as_mut(),
+        Recorded { bars: &own.bars, actions: &own.actions },
+        Recorded { bars: &other.bars, actions: &other.actions },
+        Calendar::xnys(),
+        |bar, figures| {
+            if (from_ns..to_ns).contains(&bar.close_ns) {
+                rows.push(Row { close_ns: bar.close_ns, names, figures: figures.to_vec() });
+            }
+        },
+    )
+    .map_err(|error| Failure::other(format!("a split cannot be applied: {error}")))?;
+    print(&rows, names, options.csv, output)
+}
+
+/// The second series, when the indicator wants one; one that it does not want is an error.
+async fn against(
+    source: &Source<'_>,
+    options: &Indicator,
+    entry: &catalogue::Entry,
+) -> Result<Option<Chosen>, Failure> {
+    match (&options.against, entry.against) {
+        (None, false) => Ok(None),
+        (Some(wanted), true) => source.other(wanted, options).await.map(Some),
+        (None, true) => Err(Failure::usage(
+            format!("--against is missing: expected a symbol or a file, {} is over two series", entry.name),
+            format!("tapedeck indicator {} --symbol AAPL --against SPY", entry.name),
+        )),
+        (Some(wanted), false) => Err(Failure::usage(
+            format!("--against {wanted:?}: expected nothing, {} is over one series", entry.name),
+            HINT,
+        )),
+    }
+}
+
+fn bound(name: &str, text: Option<&str>, read: fn(&str) -> Option<i64>) -> Result<Option<i64>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    read(text).map(Some).ok_or_else(|| {
+        Failure::usage(
+            format!("{name} {text:?}: expected {}", web::EXPECTED_TIME),
+            "tapedeck indicator --help",
+        )
+    })
+}
+
+fn print(rows: &[Row<'_>], names: &[&str], csv: bool, output: Output) -> Result<(), Failure> {
+    if output.json {
+        return output.document(&rows);
+    }
+    if csv {
+        let mut text = format!("time,{}", names.join(","));
+        for row in rows {
+            text.push('\n');
+            text.push_str(&time(row.close_ns));
+            for figure in &row.figures {
+                text.push(',');
+                text.extend(figure.map(|figure| figure.to_string()));
+            }
+        }
+        output.line(&text);
+        return Ok(());
+    }
+    let mut head = vec!["CLOSE OF THE BAR".to_owned()];
+    head.extend(names.iter().map(|name| name.to_uppercase()));
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let cells = |row: &Row<'_>| {
+        let figures = row.figures.iter();
+        let figures =
+            figures.map(|figure| figure.map_or_else(|| "–".to_owned(), |figure| figure.to_string()));
+        std::iter::once(time(row.close_ns)).chain(figures).collect()
+    };
+    output.table(&head, &rows.iter().map(cells).collect::<Vec<_>>());
+    Ok(())
+}
