@@ -1,14 +1,13 @@
 //! Events of the market, as import and sources write them. Pure: equal arguments give equal events.
 
 use contracts::v1::event::Body;
-use contracts::v1::{
-    ActionKind, BarRevision, CorporateAction, Event, Instant, Origin, QualityFinding, SessionPhase, Severity,
-};
+use contracts::v1::{BarRevision, Event, Instant, Origin, QualityFinding, SessionPhase, Severity};
 use contracts::{Subject, bar_id, event_id, to_timestamp};
 use domain::bar::Bar;
-use domain::calendar::{Calendar, OutOfRange, Session};
+use domain::calendar::Session;
+pub(crate) use history::action::{event as action, order as action_order, time as action_time};
 
-use crate::file::{Action, Series};
+use crate::file::Series;
 
 /// Rule of the finding for a bar after an early close.
 pub(crate) const AFTER_EARLY_CLOSE: &str = "after_early_close";
@@ -65,19 +64,6 @@ pub(crate) fn finding(
     first_cause(source, id, time_ns, body)
 }
 
-/// A corporate action, known at `time_ns`.
-pub(crate) fn action(source: &str, origin: Origin, action: &Action, time_ns: i64) -> Event {
-    let cause = format!("action/{}/{}/{}", action.symbol, action.ex_date, action.kind.name());
-    let body = Body::CorporateAction(CorporateAction {
-        symbol: action.symbol.clone(),
-        ex_date: action.ex_date.to_string(),
-        kind: action.kind.into(),
-        value_e9: action.value_e9,
-        origin: origin.into(),
-    });
-    first_cause(source, event_id(&cause, source, 0), time_ns, body)
-}
-
 /// A session's opening or closing.
 pub(crate) fn session(source: &str, exchange: &str, session: &Session, phase: SessionPhase) -> Event {
     let (name, time_ns) = match phase {
@@ -88,30 +74,12 @@ pub(crate) fn session(source: &str, exchange: &str, session: &Session, phase: Se
     first_cause(source, id, time_ns, Body::SessionChange(session.to_wire(exchange, phase)))
 }
 
-/// When an action takes effect: the opening of the first session on or after its ex-date.
-pub(crate) fn action_time(calendar: &Calendar, ex_date: chrono::NaiveDate) -> Result<i64, OutOfRange> {
-    // Asking for the date itself first refuses a date before the calendar's first one.
-    match calendar.session(ex_date)? {
-        Some(session) => Ok(session.open_ns),
-        None => calendar.next_session_after(calendar.start_of(ex_date)).map(|session| session.open_ns),
-    }
-}
-
 /// Numbers the events of one instant in their order.
 pub(crate) fn number(events: &mut [(Subject, Event)]) {
     let size = u32::try_from(events.len()).unwrap_or(u32::MAX);
     for (position, (_, event)) in (0..size).zip(events) {
         event.instant = Some(Instant { position, size });
     }
-}
-
-/// The place of an action among those of one instant: by symbol, splits before dividends.
-pub(crate) fn action_order(action: &Action) -> (&str, i32, i64) {
-    let kind = match action.kind {
-        ActionKind::Split => 0,
-        ActionKind::Dividend | ActionKind::Unspecified => 1,
-    };
-    (&action.symbol, kind, action.value_e9)
 }
 
 fn first_cause(source: &str, id: String, time_ns: i64, body: Body) -> Event {

@@ -11,11 +11,12 @@
 //! Modules in reading order.
 
 mod event;
-pub mod file;
 pub mod import;
 pub mod source;
 pub mod clock;
 pub mod floor;
 mod service;
 
+/// Reading of files, which imports and backtests share.
+pub use history::file;
 pub use service::{IngestConfig, IngestError, SourceConfig, run};

@@ -1,6 +1,7 @@
 //! The command line: names, options and their help. What a command does is in `command`.
 
 mod access;
+mod history;
 mod indicator;
 mod looking;
 mod market;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use access::{TokenCommand, UserCommand};
+pub use history::{HistoryCommand, Resample};
 pub use indicator::Indicator;
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
@@ -140,6 +142,11 @@ pub enum Command {
     WalkForward(Box<WalkForward>),
     /// Append history from files: CSV, gzip or Parquet bars, and corporate actions
     Import(Import),
+    /// History segments: the tape's bars as columns, which backtests read
+    #[command(subcommand)]
+    History(HistoryCommand),
+    /// Make longer bars of files of bars, on the sessions of a calendar
+    Resample(Resample),
     /// Turn an event on stdin into JSON, for `nats sub --translate 'tapedeck decode'`
     Decode,
     /// Print events as they pass

@@ -91,6 +91,10 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
         Command::Indicator(options) if options.list || !options.bars.is_empty() => {
             command::indicator::offline(&options, output).await
         }
+        Command::History(command) if !matches!(command, cli::HistoryCommand::Sync) => {
+            command::history::offline(global, command, output)
+        }
+        Command::Resample(options) => command::history::resample(&options, output),
         other => {
             let started = Instant::now();
             let session = Session::open(global).await?;
@@ -130,6 +134,7 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Halt(options) => command::control::halt(session, &options, output).await,
         Command::Resume(options) => command::control::resume(session, &options, output).await,
         Command::Logs(options) => command::logs::run(session, &options, output).await,
+        Command::History(_) => command::history::sync(session, output).await,
         Command::ChainHash => command::chain_hash::run(session, output).await,
         _ => Err(Failure::other("this command opens no tape")),
     }

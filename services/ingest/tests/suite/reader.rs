@@ -135,7 +135,7 @@ fn hourly(zone: Option<Tz>) -> ReadOptions {
         symbol: Some("X".into()),
         timeframe: Some(Timeframe::H1),
         timezone: zone,
-        adjusted: Adjusted::Unstated,
+        ..ReadOptions::default()
     }
 }
 

@@ -87,6 +87,7 @@ pub fn read_options(format: &BarFormat) -> Result<ReadOptions, Failure> {
             .transpose()
             .map_err(|error| usage("adjusted", &error))?
             .unwrap_or_default(),
+        ..ReadOptions::default()
     })
 }
 

@@ -8,6 +8,7 @@ pub mod decode;
 pub mod doctor;
 pub mod external;
 pub mod fleet;
+pub mod history;
 pub mod holdings;
 pub mod import;
 pub mod indicator;

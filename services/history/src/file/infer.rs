@@ -105,3 +105,14 @@ pub(super) fn read_time(
         }
     }
 }
+
+/// A daily bar's time of midnight without zone, as pandas writes an index of dates: that date.
+pub(super) fn as_date(table: &dyn Table, columns: &Columns, timeframe: Timeframe) -> Option<When> {
+    let read = read_time(table, columns, Some(Tz::UTC));
+    match read {
+        Ok(When::Instant(ns)) if timeframe == Timeframe::D1 && ns.rem_euclid(24 * HOUR_NS) == 0 => {
+            Some(When::Date(chrono::DateTime::from_timestamp_nanos(ns).date_naive()))
+        }
+        _ => None,
+    }
+}

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use domain::bar::{Bar, Timeframe};
-use domain::calendar::{Calendar, Session};
+use domain::calendar::{Calendar, Market, Session};
 use domain::money::{MalformedNumber, Price, Volume, div_half_even};
 
 use super::table::Cell;
@@ -67,41 +67,58 @@ pub(super) fn bar(numbers: &Numbers<'_>, interval: Interval) -> Result<Bar, Faul
     Ok(Bar { start_ns: interval.start_ns, close_ns: interval.close_ns, open, high, low, close, volume })
 }
 
-/// Places a bar in the calendar.
+/// Places bars in the calendar. It remembers the session of the bar before, to which most belong.
 ///
 /// An intraday bar starts where the file says and closes one timeframe later. It belongs to the market
 /// when its interval overlaps a session, or when it lies between an early close and the ordinary one. A
-/// daily bar belongs to the session of its date and closes with it; a time of exactly midnight UTC means
-/// the UTC date, any other time the exchange's date.
-pub(super) fn interval(when: When, timeframe: Timeframe, calendar: &Calendar) -> Result<Interval, String> {
-    match (when, timeframe) {
-        (When::Date(date), Timeframe::D1) => daily(date, calendar.start_of(date), calendar),
-        (When::Instant(start_ns), Timeframe::D1) => {
-            let date = if start_ns.rem_euclid(DAY_NS) == 0 {
+/// daily bar spans the session of its date; a time of exactly midnight UTC means the UTC date, any other time
+/// the exchange's date.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placer {
+    calendar: &'static Calendar,
+    last: Option<Session>,
+}
+
+impl Placer {
+    pub(super) fn new(market: Market) -> Self {
+        Self { calendar: market.calendar(), last: None }
+    }
+
+    /// The interval of a bar, or why it has none.
+    pub(super) fn place(&mut self, when: When, timeframe: Timeframe) -> Result<Interval, String> {
+        match (when, timeframe) {
+            (When::Date(date), Timeframe::D1) => self.daily(date),
+            (When::Instant(start_ns), Timeframe::D1) => self.daily(if start_ns.rem_euclid(DAY_NS) == 0 {
                 chrono::DateTime::from_timestamp_nanos(start_ns).date_naive()
             } else {
-                calendar.date_of(start_ns)
-            };
-            daily(date, start_ns, calendar)
+                self.calendar.date_of(start_ns)
+            }),
+            (When::Date(_), _) => {
+                Err(format!("a date without time of day, expected the start of a {timeframe} bar"))
+            }
+            (When::Instant(start_ns), _) => {
+                let close_ns =
+                    start_ns.checked_add(timeframe.nanos()).ok_or("outside the years 1678 to 2262")?;
+                if self.last.is_some_and(|session| session.contains(start_ns)) {
+                    return Ok(Interval { start_ns, close_ns, after_early_close: false });
+                }
+                let overlapping = self.calendar.overlapping(start_ns, close_ns);
+                self.last = overlapping.map_err(|error| error.to_string())?;
+                match self.last {
+                    Some(_) => Ok(Interval { start_ns, close_ns, after_early_close: false }),
+                    None => outside(start_ns, close_ns, self.calendar),
+                }
+            }
         }
-        (When::Date(_), _) => {
-            Err(format!("a date without time of day, expected the start of a {timeframe} bar"))
-        }
-        (When::Instant(start_ns), _) => intraday(start_ns, timeframe, calendar),
+    }
+
+    fn daily(&self, date: chrono::NaiveDate) -> Result<Interval, String> {
+        let session = session_on(date, self.calendar)?;
+        Ok(Interval { start_ns: session.open_ns, close_ns: session.close_ns, after_early_close: false })
     }
 }
 
-fn daily(date: chrono::NaiveDate, start_ns: i64, calendar: &Calendar) -> Result<Interval, String> {
-    let session = session_on(date, calendar)?;
-    Ok(Interval { start_ns, close_ns: session.close_ns, after_early_close: false })
-}
-
-fn intraday(start_ns: i64, timeframe: Timeframe, calendar: &Calendar) -> Result<Interval, String> {
-    let close_ns = start_ns.checked_add(timeframe.nanos()).ok_or("outside the years 1678 to 2262")?;
-    let overlapping = calendar.overlapping(start_ns, close_ns).map_err(|error| error.to_string())?;
-    if overlapping.is_some() {
-        return Ok(Interval { start_ns, close_ns, after_early_close: false });
-    }
+fn outside(start_ns: i64, close_ns: i64, calendar: &Calendar) -> Result<Interval, String> {
     let session = session_on(calendar.date_of(start_ns), calendar)?;
     let after = start_ns - session.close_ns;
     if session.early_close && (0..AFTER_EARLY_CLOSE_NS).contains(&after) {
@@ -154,7 +171,7 @@ fn exact(text: &str, places: usize) -> Result<i64, MalformedNumber> {
     }
 }
 
-fn rounded(text: &str, places: usize) -> Result<i64, String> {
+pub(super) fn rounded(text: &str, places: usize) -> Result<i64, String> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = format!("{whole}{fraction}");
     let unscaled: i128 = digits.parse().map_err(|_| "not a decimal number or out of range")?;

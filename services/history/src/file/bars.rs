@@ -6,9 +6,8 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 use domain::bar::{Bar, Timeframe};
-use domain::calendar::Calendar;
 
-use super::check::{self, Fault, Numbers};
+use super::check::{self, Fault, Numbers, Placer};
 use super::columns::{Columns, TimeColumns};
 use super::error::FileError;
 use super::infer;
@@ -41,6 +40,7 @@ pub struct BarFile {
     symbol: Option<String>,
     timeframe: Option<Timeframe>,
     zone: Option<Tz>,
+    placer: Placer,
     adjusted: bool,
     series: Vec<(Series, Option<Bar>)>,
     index: HashMap<Series, usize>,
@@ -91,6 +91,7 @@ impl BarFile {
             table,
             columns,
             zone,
+            placer: Placer::new(options.market),
             series: Vec::new(),
             index: HashMap::new(),
             present: 0,
@@ -154,8 +155,9 @@ impl BarFile {
         let (known, last) = &self.series[series];
         let timeframe = known.timeframe;
         let when = infer::read_time(table, &self.columns, self.zone)
+            .or_else(|problem| infer::as_date(table, &self.columns, timeframe).ok_or(problem))
             .map_err(|problem| Fault::new("time", self.shown_time(), problem.reason()))?;
-        let interval = check::interval(when, timeframe, Calendar::xnys());
+        let interval = self.placer.place(when, timeframe);
         // A bad number is reported before a bad time: the number is wrong whatever the calendar says.
         let numbers = Numbers {
             open: table.cell(self.columns.open),
@@ -237,6 +239,7 @@ impl BarFile {
     }
 }
 
+/// Whether a symbol can stand in an event.
 pub(super) fn check_symbol(symbol: &str) -> Result<(), Fault> {
     let fits = (1..=SYMBOL_LENGTH_MAX).contains(&symbol.len());
     if fits && symbol.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -247,7 +250,7 @@ pub(super) fn check_symbol(symbol: &str) -> Result<(), Fault> {
 }
 
 /// Whether `bar` follows `last`; false when it says the same again.
-fn in_order(last: &Bar, bar: &Bar, timeframe: Timeframe) -> Result<bool, String> {
+pub(super) fn in_order(last: &Bar, bar: &Bar, timeframe: Timeframe) -> Result<bool, String> {
     let at = |ns: i64| chrono::DateTime::from_timestamp_nanos(ns).format("%Y-%m-%dT%H:%M:%SZ").to_string();
     if bar.close_ns == last.close_ns {
         if bar == last {

@@ -17,6 +17,8 @@ use super::columns;
 use super::error::FileError;
 use super::table::{Cell, Table};
 
+/// Rows of a row group, at most. Writers make groups of about a million rows.
+const ROWS_MAX: usize = 1 << 28;
 /// Rows held at a time.
 const SLICE_ROWS: usize = 262_144;
 
@@ -24,6 +26,8 @@ const SLICE_ROWS: usize = 262_144;
 pub(super) struct ParquetTable {
     path: PathBuf,
     header: Vec<String>,
+    /// Rows of each row group.
+    groups: Vec<usize>,
     slices: std::vec::IntoIter<(usize, usize)>,
     frame: Vec<Column>,
     height: usize,
@@ -35,7 +39,7 @@ impl ParquetTable {
     /// Reads the file's footer.
     pub(super) fn open(path: &Path) -> Result<Self, FileError> {
         let mut reader = ParquetReader::new(file(path)?);
-        let schema = reader.schema().map_err(|source| parquet(path, source))?;
+        let schema = guarded(path, || reader.schema())?;
         let mut header = Vec::new();
         for (name, field) in schema.iter() {
             if is_read(&field.dtype) {
@@ -45,21 +49,26 @@ impl ParquetTable {
                 return Err(FileError::ColumnType { path: path.to_owned(), column, kind });
             }
         }
-        let metadata = reader.get_metadata().map_err(|source| parquet(path, source))?;
-        let mut slices = Vec::new();
-        let mut start = 0;
-        for group in &metadata.row_groups {
-            let end = start + group.num_rows();
-            while start < end {
-                let length = (end - start).min(SLICE_ROWS);
-                slices.push((start, length));
-                start += length;
-            }
-        }
+        let metadata = guarded(path, || reader.get_metadata().cloned())?;
+        let damaged = |problem| FileError::Damaged { path: path.to_owned(), problem };
+        let io = |source| FileError::Io { path: path.to_owned(), source };
+        let bytes = file(path)?.metadata().map_err(io)?.len();
+        let problem = guarded(path, || {
+            Ok(metadata.row_groups.iter().find_map(|group| {
+                // Lists and structs, which have several values in a row, are not read.
+                let flat =
+                    group.parquet_columns().iter().filter(|c| c.descriptor().path_in_schema.len() == 1);
+                implausible(group.num_rows(), flat.map(|c| (c.num_values(), c.byte_range())), bytes)
+            }))
+        })?;
+        problem.map_or(Ok(()), |problem| Err(damaged(problem)))?;
+        let groups: Vec<usize> = metadata.row_groups.iter().map(|group| group.num_rows()).collect();
+        let slices = slices(&groups, SLICE_ROWS).into_iter();
         Ok(Self {
             path: path.to_owned(),
             header,
-            slices: slices.into_iter(),
+            groups,
+            slices,
             frame: Vec::new(),
             height: 0,
             at: 0,
@@ -67,16 +76,14 @@ impl ParquetTable {
         })
     }
 
+    /// The file in slices of at most `max` rows, none across two row groups: first row and number of rows.
+    pub(super) fn slices(&self, max: usize) -> Vec<(usize, usize)> {
+        slices(&self.groups, max)
+    }
+
     fn next_slice(&mut self) -> Result<bool, FileError> {
         let Some(slice) = self.slices.next() else { return Ok(false) };
-        let mut frame: DataFrame = ParquetReader::new(file(&self.path)?)
-            .read_parallel(ParallelStrategy::None)
-            .with_slice(Some(slice))
-            .with_columns(Some(self.header.clone()))
-            .finish()
-            .map_err(|source| parquet(&self.path, source))?;
-        // One contiguous chunk per column makes the look-up of a cell cheap.
-        frame.rechunk_mut();
+        let frame = read_slice(&self.path, slice, self.header.clone(), ParallelStrategy::None)?;
         self.height = frame.height();
         self.frame = frame.into_columns();
         self.at = 0;
@@ -125,6 +132,20 @@ impl Table for ParquetTable {
     }
 }
 
+fn slices(groups: &[usize], max: usize) -> Vec<(usize, usize)> {
+    let mut slices = Vec::new();
+    let mut start = 0;
+    for rows in groups {
+        let end = start + rows;
+        while start < end {
+            let length = (end - start).min(max);
+            slices.push((start, length));
+            start += length;
+        }
+    }
+    slices
+}
+
 /// Whether cells of a type can be read.
 fn is_read(kind: &ArrowDataType) -> bool {
     use ArrowDataType as T;
@@ -166,6 +187,63 @@ fn file(path: &Path) -> Result<File, FileError> {
     File::open(path).map_err(|source| FileError::Io { path: path.to_owned(), source })
 }
 
-fn parquet(path: &Path, source: PolarsError) -> FileError {
-    FileError::Parquet { path: path.to_owned(), source: Box::new(source) }
+/// What cannot be said of a row group: the decoder would believe it and ask for memory accordingly.
+///
+/// `chunks` are number of values and place of each flat column.
+fn implausible(
+    rows: usize,
+    chunks: impl Iterator<Item = (i64, std::ops::Range<u64>)>,
+    file_bytes: u64,
+) -> Option<String> {
+    if rows > ROWS_MAX {
+        return Some(format!("a row group of {rows} rows, expected at most {ROWS_MAX}"));
+    }
+    for (values, range) in chunks {
+        if usize::try_from(values) != Ok(rows) {
+            return Some(format!("a column of {values} values in a row group of {rows} rows"));
+        }
+        if range.start > range.end || range.end > file_bytes {
+            return Some("a column that lies outside of the file".to_owned());
+        }
+    }
+    None
+}
+
+/// Some rows of some columns, each in one contiguous chunk, which makes the look-up of a cell cheap.
+pub(super) fn read_slice(
+    path: &Path,
+    slice: (usize, usize),
+    columns: Vec<String>,
+    parallel: ParallelStrategy,
+) -> Result<DataFrame, FileError> {
+    let reader = ParquetReader::new(file(path)?);
+    let frame = guarded(path, || {
+        let reader = reader.read_parallel(parallel).with_slice(Some(slice)).with_columns(Some(columns));
+        let mut frame = reader.finish()?;
+        frame.rechunk_mut();
+        Ok(frame)
+    })?;
+    // The decoder does not compare what it found in each column.
+    match frame.columns().iter().find(|column| column.len() != slice.1 || frame.height() != slice.1) {
+        None => Ok(frame),
+        Some(column) => {
+            let problem = format!("column {:?} has {} of {} rows", column.name(), column.len(), slice.1);
+            Err(FileError::Damaged { path: path.to_owned(), problem })
+        }
+    }
+}
+
+/// Runs the decoder, which panics on some damaged files: that is an error of the file.
+fn guarded<T>(path: &Path, decode: impl FnOnce() -> Result<T, PolarsError>) -> Result<T, FileError> {
+    // What the decoder had in hand is dropped with the panic.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode)) {
+        Ok(outcome) => {
+            outcome.map_err(|source| FileError::Parquet { path: path.to_owned(), source: Box::new(source) })
+        }
+        Err(panic) => {
+            let words = panic.downcast_ref::<String>().map(String::as_str);
+            let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no Parquet");
+            Err(FileError::Damaged { path: path.to_owned(), problem: words.to_owned() })
+        }
+    }
 }

@@ -26,6 +26,8 @@ const TIME: &[&str] = &[
 ];
 const DAY: &[&str] = &["date", "tradingdate", "day"];
 const TIME_OF_DAY: &[&str] = &["time", "timeofday"];
+/// Names of a first column that is an index: of times, when no other column holds them.
+const INDEX: &[&str] = &["", "index", "unnamed0", "indexlevel0"];
 const OPEN: &[&str] = &["open", "o", "first", "openprice"];
 const HIGH: &[&str] = &["high", "h", "max", "highprice"];
 const LOW: &[&str] = &["low", "l", "min", "lowprice"];
@@ -79,6 +81,10 @@ impl Columns {
                 TimeColumns::One(time)
             }
             (None, Some(date), Some(time)) => TimeColumns::DateAndTime(date, time),
+            // pandas leaves the index of times without a name.
+            (None, None, None) if names.first().is_some_and(|name| INDEX.contains(&name.as_str())) => {
+                TimeColumns::One(0)
+            }
             (None, None, None) => {
                 return Err(FileError::MissingColumn {
                     path: path.to_owned(),

@@ -32,6 +32,14 @@ pub enum FileError {
         #[source]
         source: Box<polars::error::PolarsError>,
     },
+    /// A file so damaged that its decoder gave up on it.
+    #[error("{}: damaged: {problem}", path.display())]
+    Damaged {
+        /// File.
+        path: PathBuf,
+        /// The decoder's words.
+        problem: String,
+    },
     /// A Parquet column whose type is not read.
     #[error(
         "{}: column {column:?} is of type {kind}; expected text, integer, float, date or timestamp",

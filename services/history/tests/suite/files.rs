@@ -1,0 +1,132 @@
+//! Files as columns: the fast way and the way row by row give the same, and what files do not say.
+
+use domain::bar::{Bar, Timeframe};
+use domain::calendar::Market;
+use domain::money::{Price, Volume};
+use history::file::{FileError, ReadOptions};
+use history::{Range, Selection};
+
+use crate::support::{bar_files, bars, data_dir, load, text, time, told, write};
+
+/// A file whose last line is bad goes row by row; without the line it goes the fast way.
+#[test]
+fn real_bars_are_the_same_from_text_and_from_parquet() {
+    let from_text = load(&bar_files());
+    assert_eq!((from_text.bars, from_text.rejected.len()), (163_294, 0));
+    let dir = tempfile::tempdir().unwrap();
+    let parquet = dir.path().join("all.parquet");
+    history::file::save(&parquet, &from_text.data.series).unwrap();
+    let from_parquet = load(&[parquet]);
+    assert_eq!(told(&from_parquet.data), told(&from_text.data));
+    assert_eq!(from_parquet.hash, from_text.hash);
+    let again = dir.path().join("all.csv");
+    history::file::save(&again, &from_text.data.series).unwrap();
+    assert_eq!(load(&[again]).hash, from_text.hash);
+}
+
+#[test]
+fn actions_are_those_of_the_range_in_their_order() {
+    let mut files = bar_files();
+    files.push(data_dir().join("corporate-actions.csv"));
+    let all = load(&files);
+    assert!(!all.data.actions.is_empty());
+    assert!(all.data.actions.is_sorted_by_key(|dated| (dated.event_ns, dated.symbol.clone())));
+    let range = Range { from: Some("2005-01-01".parse().unwrap()), to: Some("2005-12-31".parse().unwrap()) };
+    let selection = Selection { range, symbols: vec!["AAPL".into()], ..Selection::default() };
+    let year = history::file::load("test", &files, &ReadOptions::default(), &selection).unwrap();
+    let told: Vec<String> = year.data.actions.iter().map(|dated| time(dated.event_ns)).collect();
+    assert_eq!(told, ["2005-02-28T14:30:00Z"], "the split, at the session's opening");
+    assert_eq!(year.data.series.len(), 1);
+    assert_eq!(time(year.data.series[0].close_ns.values()[0]), "2005-01-03T15:00:00Z");
+}
+
+/// As `backtesting.test.GOOG.to_csv()` writes it.
+#[test]
+fn an_index_without_a_name_and_a_symbol_from_the_name() {
+    let content = ",Open,High,Low,Close,Volume\n2004-08-19,100.0,104.06,95.96,100.34,22351900\n\
+                   2004-08-20,101.01,109.08,100.5,108.31,11428600\n2004-08-23,110.75,113.48,109.05,109.4,9137200\n\
+                   2004-08-24,111.24,111.6,103.57,104.87,7631300\n2004-08-25,104.76,108,103.88,106,4598900\n";
+    let check = |content: &str| {
+        let loaded = text("GOOG.csv", content, &ReadOptions::default(), &Selection::default());
+        assert_eq!(loaded.rejected, []);
+        let series = &loaded.data.series[0];
+        assert_eq!((&*series.symbol, series.timeframe, series.len()), ("GOOG", Timeframe::D1, 5));
+        let first = series.bar(0).unwrap();
+        assert_eq!(time(first.start_ns), "2004-08-19T13:30:00Z", "the session's opening");
+        assert_eq!(time(first.close_ns), "2004-08-19T20:00:00Z", "and its close");
+        assert_eq!((first.close, first.volume), (Price(100_340_000_000), Volume(22_351_900_000)));
+    };
+    check(content);
+    let midnight = content.lines().map(|line| line.replacen(',', " 00:00:00,", 1)).collect::<Vec<_>>();
+    check(&[",Open,High,Low,Close,Volume", &midnight[1..].join("\n"), ""].join("\n"));
+    check(&content.replacen(',', "index,", 1));
+}
+
+#[test]
+fn other_markets_have_other_sessions() {
+    let content = ",Open,High,Low,Close,Volume\n2017-04-23 21:00:00,1.1,1.2,1.0,1.15,10\n\
+                   2017-04-23 22:00:00,1.1,1.2,1.0,1.15,10\n2017-04-23 23:00:00,1.1,1.2,1.0,1.15,10\n\
+                   2017-04-24 00:00:00,1.1,1.2,1.0,1.15,10\n2017-04-24 01:00:00,1.1,1.2,1.0,1.15,10\n";
+    let options = ReadOptions { timezone: Some(chrono_tz::UTC), ..ReadOptions::default() };
+    let read = |market| {
+        let selection = Selection { market, ..Selection::default() };
+        let loaded = text("EURUSD.csv", content, &options, &selection);
+        (loaded.bars, loaded.rejected.len())
+    };
+    assert_eq!(read(Market::TwentyFourSeven), (5, 0));
+    assert_eq!(read(Market::TwentyFourFive), (5, 0), "the week begins on Sunday at 21:00 UTC in summer");
+    assert_eq!(read(Market::Xnys), (0, 5));
+    let daily = text(
+        "BTC.csv",
+        "date,open,high,low,close,volume\n2020-02-29,1,2,1,2,5\n",
+        &ReadOptions { timeframe: Some(Timeframe::D1), ..ReadOptions::default() },
+        &Selection {
+            market: Market::TwentyFourSeven,
+            range: Range {
+                from: Some("2020-02-29".parse().unwrap()),
+                to: Some("2020-02-29".parse().unwrap()),
+            },
+            ..Selection::default()
+        },
+    );
+    let bar = daily.data.series[0].bar(0).unwrap();
+    assert_eq!((time(bar.start_ns), time(bar.close_ns)).0, "2020-02-29T00:00:00Z");
+    assert_eq!(time(bar.close_ns), "2020-03-01T00:00:00Z", "a day that ends at midnight is of its own date");
+}
+
+#[test]
+fn a_bad_row_is_told_with_line_field_value_and_reason() {
+    let content = "date,open,high,low,close,volume\n2020-01-02,1,2,1,2,5\n2020-01-03,3,2,1,2,5\n\
+                   2020-01-06,1,2,1,2,5\n2020-01-07,1,2,1,2,5\n2020-01-08,1,2,1,x,5\n2020-01-09,1,2,1,2,5\n";
+    let loaded = text("X.csv", content, &ReadOptions::default(), &Selection::default());
+    let rejected: Vec<String> = loaded
+        .rejected
+        .iter()
+        .map(|row| format!("{} {} {:?} {}", row.line, row.field, row.value, row.reason))
+        .collect();
+    assert_eq!(rejected, ["3 open \"3\" outside of low 1 to high 2", "6 close \"x\" not a decimal number",]);
+    assert_eq!((loaded.bars, loaded.read), (4, 6));
+}
+
+#[test]
+fn files_that_overlap_are_merged_and_differences_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let header = "symbol,timeframe,start_utc,open,high,low,close,volume\n";
+    let row = |hour: u32, close: u32| format!("X,1h,2020-01-02T{hour}:00:00Z,1,9,1,{close},5\n");
+    let first = write(&dir, "a.csv", format!("{header}{}{}", row(15, 2), row(17, 2)));
+    let second = write(&dir, "b.csv", format!("{header}{}{}{}", row(15, 2), row(16, 3), row(17, 4)));
+    let loaded = load(&[first, second]);
+    let closes: Vec<i64> =
+        bars(&loaded.data.series[0]).iter().map(|bar: &Bar| bar.close.0 / 1_000_000_000).collect();
+    assert_eq!((closes, loaded.duplicates), (vec![2, 3, 2], 1));
+    assert_eq!(loaded.rejected.len(), 1);
+    assert_eq!((loaded.rejected[0].line, loaded.rejected[0].file.is_some()), (4, true));
+}
+
+#[test]
+fn what_is_not_said_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = write(&dir, "no symbol here.csv", "date,open,high,low,close,volume\n2020-01-02,1,2,1,2,5\n");
+    let error = history::file::load("test", &[path], &ReadOptions::default(), &Selection::default());
+    assert!(matches!(error, Err(FileError::Unstated { .. })));
+}
