@@ -117,7 +117,11 @@ impl TearSheet {
             span: span(rows),
             statistics: values(&measured),
             drawdowns: drawdown_rows(&values_daily, &daily),
-            years: periods::years(&series, &daily.benchmark),
+            years: periods::years(
+                &series,
+                compared.as_ref().and_then(|compared| compared.base),
+                &daily.benchmark,
+            ),
             histogram: periods::histogram(&returns),
             rolling: rolling::rolling(&daily.dates, &returns, input.risk_free_annual),
             trades: trade_rows(input.trades),
@@ -221,7 +225,9 @@ struct Compared {
     own: Vec<f64>,
     /// The benchmark's returns between them.
     other: Vec<f64>,
-    /// What the starting equity had come to in the benchmark, per close of the run.
+    /// Equity where the comparison begins.
+    base: Option<f64>,
+    /// What that had come to in the benchmark, per close of the run.
     values: Vec<Option<f64>>,
 }
 
@@ -250,5 +256,5 @@ fn compare(series: &DailyEquity, daily: &Daily, benchmark: &Benchmark<'_>) -> Co
         }
         pair = Some((close.equity, price));
     }
-    Compared { own, other, values }
+    Compared { own, other, values, base: base.map(|(equity, _)| equity.to_f64()) }
 }

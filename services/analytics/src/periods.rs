@@ -67,8 +67,8 @@ fn returns_by<K: Ord>(series: &DailyEquity, key: impl Fn(NaiveDate) -> K) -> BTr
     ends.into_iter().map(|(key, (first, last))| (key, growth(first, last))).collect()
 }
 
-/// The table of months; `benchmark` is what the starting equity had come to in it, per close.
-pub(crate) fn years(series: &DailyEquity, benchmark: &[Option<f64>]) -> Vec<YearRow> {
+/// The table of months; `benchmark` is what `base` had come to in it, per close.
+pub(crate) fn years(series: &DailyEquity, base: Option<f64>, benchmark: &[Option<f64>]) -> Vec<YearRow> {
     let months = returns_by(series, |date| (date.year(), date.month0()));
     returns_by(series, |date| date.year())
         .into_iter()
@@ -79,13 +79,18 @@ pub(crate) fn years(series: &DailyEquity, benchmark: &[Option<f64>]) -> Vec<Year
                 months.get(&(year, month)).copied().flatten()
             }),
             total,
-            benchmark: benchmark_year(series, benchmark, year),
+            benchmark: benchmark_year(series, base, benchmark, year),
         })
         .collect()
 }
 
-fn benchmark_year(series: &DailyEquity, benchmark: &[Option<f64>], year: i32) -> Option<f64> {
-    let mut before = Some(series.start.to_f64());
+fn benchmark_year(
+    series: &DailyEquity,
+    base: Option<f64>,
+    benchmark: &[Option<f64>],
+    year: i32,
+) -> Option<f64> {
+    let mut before = base;
     let mut last = None;
     for (close, value) in series.closes.iter().zip(benchmark) {
         if close.date.year() == year {

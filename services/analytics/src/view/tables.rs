@@ -9,6 +9,8 @@ use crate::view::date;
 const TRADES_SHOWN: usize = 200;
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// Twelve months rounded to so many decimals still compound to the year within 0.01 %.
+const MONTH_DECIMALS: usize = 3;
 /// Monthly returns up to which a cell has the next stronger shade.
 const SHADES: [f64; 3] = [0.01, 0.03, 0.06];
 
@@ -40,7 +42,7 @@ impl Cell {
             Tone::Plain => "plain".to_owned(),
             tone => format!("{0} heat-{0}-{strength}", tone.class()),
         };
-        Self { label, text: format::signed(known * 100.0, 2), class }
+        Self { label, text: format::signed(known * 100.0, MONTH_DECIMALS), class }
     }
 }
 
@@ -71,7 +73,7 @@ pub(super) fn years(sheet: &TearSheet) -> Vec<Year> {
         MONTHS.iter().zip(values).map(|(label, value)| Cell::shaded(label, *value)).collect()
     };
     let percent = |label, value: Option<f64>| {
-        let text = value.map_or_else(String::new, |value| format::signed(value * 100.0, 2));
+        let text = value.map_or_else(String::new, |value| format::signed(value * 100.0, MONTH_DECIMALS));
         Cell::toned(label, text, value)
     };
     sheet

@@ -1,0 +1,42 @@
+//! One registry, and a page of documentation that names all of it.
+
+use std::collections::BTreeSet;
+
+use analytics::metrics::{METRICS, find};
+use analytics::warnings::Kind;
+
+const PAGE: &str = include_str!("../../../../docs/metrics.md");
+
+#[test]
+fn the_page_describes_every_metric_and_nothing_else() {
+    let rows =
+        PAGE.lines().filter_map(|line| line.strip_prefix("| `")).filter_map(|line| line.split_once("` | "));
+    let described: BTreeSet<&str> =
+        rows.filter(|(_, rest)| rest.matches('|').count() == 3).map(|(name, _)| name).collect();
+    let known: BTreeSet<&str> = METRICS.iter().map(|metric| metric.name).collect();
+    assert_eq!(described, known, "docs/metrics.md (left) and the registry (right) differ");
+    for metric in METRICS {
+        assert!(PAGE.contains(metric.description), "{}: {}", metric.name, metric.description);
+        assert!(PAGE.contains(metric.source), "{}: {}", metric.name, metric.source);
+    }
+    assert_eq!(known.len(), METRICS.len(), "a name is there twice");
+    assert_eq!(find("sharpe").unwrap().label, "Sharpe ratio");
+}
+
+#[test]
+fn the_page_describes_every_warning() {
+    for kind in [
+        Kind::FewTrades,
+        Kind::ShortHistory,
+        Kind::MultipleTesting,
+        Kind::UnprovenSharpe,
+        Kind::ParameterCliff,
+        Kind::LookAhead,
+        Kind::DelaySensitive,
+        Kind::WarmUp,
+        Kind::AmbiguousBars,
+    ] {
+        assert!(PAGE.contains(&format!("| `{}` |", kind.name())), "{kind:?}");
+        assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+    }
+}
