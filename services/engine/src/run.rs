@@ -488,13 +488,15 @@ impl<'run, R: Recorder> Run<'run, R> {
     fn unwind(&mut self, orders: &[String], event_ns: i64) -> Result<(), Error> {
         let is_refused = |order: &&OrderState| order.status == OrderStatus::Rejected;
         let refused = orders.iter().find_map(|id| self.book.order(id).filter(is_refused));
-        let Some((failed, cause)) = refused.map(|order| {
-            (order.id().to_owned(), chain_id::order_event(&submitted_id(order), "rejected"))
-        }) else {
+        let Some((failed, cause)) = refused
+            .map(|order| (order.id().to_owned(), chain_id::order_event(&submitted_id(order), "rejected")))
+        else {
             return Ok(());
         };
         for order_id in orders.iter().filter(|id| **id != failed) {
-            let Some(order) = self.book.order(order_id).filter(|order| !order.status.is_ended()) else { continue };
+            let Some(order) = self.book.order(order_id).filter(|order| !order.status.is_ended()) else {
+                continue;
+            };
             let reason = format!("leg {failed} of the same group was rejected");
             let Some(body) = decide::request_cancel(order, "execution", &reason)? else { continue };
             let id = contracts::event_id(&cause, "execution/unwind", order.spec.leg);
