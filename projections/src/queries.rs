@@ -29,6 +29,7 @@ mod reading;
 mod records;
 mod snapshot;
 mod strategies;
+mod track;
 mod turn;
 
 use serde::Serialize;
@@ -71,6 +72,7 @@ pub use parked::{ParkedRow, parked, parked_message, parked_same};
 pub use records::{TrackRecord, TrackRecords};
 pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};
 pub use strategies::{StrategyRow, strategies};
+pub use track::{AccountTrack, Change, Deal, TrackCounts, account_track};
 pub use turn::{Cursor, NoCursor, Part, Turn};
 
 /// Most rows of one answer.

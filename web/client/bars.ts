@@ -10,6 +10,7 @@ export interface Bar {
   close: number;
   volume: number;
   sma: (number | null)[];
+  figures: (number | null)[];
 }
 
 export interface Fill {
@@ -35,16 +36,25 @@ export interface ApiBar {
   close: string;
   volume: string;
   sma: (string | null)[];
+  figures: (number | null)[];
+}
+
+/** A line of an indicator. */
+export interface Figure {
+  label: string;
+  indicator: number;
+  on_price: boolean;
 }
 
 export interface Part {
   basis: number;
   sma: number[];
+  figures: Figure[];
   items: ApiBar[];
   next: string | null;
 }
 
-export type Latest = [number, number, number, number, number, number, (number | null)[]];
+export type Latest = [number, number, number, number, number, number, (number | null)[], (number | null)[]];
 
 export const seconds = (ns: number): UTCTimestamp => Math.round(ns / 1e9) as UTCTimestamp;
 export const number = (value: number, least = 2, most = 4): string =>
@@ -59,6 +69,7 @@ export function bar(item: ApiBar): Bar {
     close: Number(item.close),
     volume: Number(item.volume),
     sma: item.sma.map((value) => (value === null ? null : Number(value))),
+    figures: item.figures,
   };
 }
 

@@ -15,6 +15,7 @@ import { bar, fetchJson, iso, latest, number, seconds } from "./bars";
 import type { Bar, Fill, Line, Part } from "./bars";
 import { chartOptions } from "./candle-style";
 import { act as move, frame, token } from "./chart-frame";
+import { Indicators } from "./indicators";
 import { formatInstant } from "./zone";
 
 /** The most that a chart holds; older ones are not loaded, the oldest give way to new ones. */
@@ -37,6 +38,7 @@ class CandleChart {
   private readonly volume: ISeriesApi<"Histogram">;
   private readonly marks: ISeriesMarkersPluginApi<Time>;
   private averages: { length: number; series: ISeriesApi<"Line"> }[] = [];
+  private readonly indicators: Indicators;
   private bars: Bar[] = [];
   /** Start of the oldest bar loaded, unix seconds. */
   private start = 0;
@@ -58,6 +60,7 @@ class CandleChart {
     this.marks = createSeriesMarkers(this.candles, []);
     this.chart.panes()[0]?.setStretchFactor(4);
     this.chart.panes()[1]?.setStretchFactor(1);
+    this.indicators = new Indicators(this.chart);
     this.style();
     window.__charts[host.dataset["id"] ?? host.id] = { state: () => this.state() };
     document.addEventListener("preference:changed", () => this.style());
@@ -97,6 +100,7 @@ class CandleChart {
       start: this.start,
       markers: this.marked,
       averages: this.averages.map(({ length }, index) => ({ length, value: last?.sma[index] ?? null })),
+      figures: this.indicators.state(last),
       lines: this.lines.length,
       visible: range ? { from: at(range.from), to: at(range.to) } : null,
       older: this.next !== null,
@@ -117,6 +121,7 @@ class CandleChart {
       this.next = part.next;
       this.basis = part.basis;
       this.average(part.sma);
+      this.indicators.set(part.figures);
       this.draw();
       const count = this.bars.length;
       this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(-5, count - VISIBLE_AT_FIRST), to: count + 5 });
@@ -274,9 +279,9 @@ class CandleChart {
       return;
     }
     const last = this.bars.at(-1)?.time ?? 0;
-    for (const [time, open, high, low, close, volume, sma] of latest(element)) {
+    for (const [time, open, high, low, close, volume, sma, figures] of latest(element)) {
       if (time < last) continue;
-      const bar: Bar = { time: time as UTCTimestamp, open, high, low, close, volume, sma };
+      const bar: Bar = { time: time as UTCTimestamp, open, high, low, close, volume, sma, figures };
       if (this.bars.at(-1)?.time === time) this.bars.pop();
       this.bars.push(bar);
       this.candles.update(bar);
@@ -285,6 +290,7 @@ class CandleChart {
         const value = bar.sma[index];
         if (typeof value === "number") series.update({ time: bar.time, value });
       });
+      this.indicators.update(bar);
     }
     if (this.bars.length > BARS_MAX) {
       this.bars = this.bars.slice(-BARS_MAX);
@@ -349,6 +355,7 @@ class CandleChart {
       });
       series.setData(points);
     });
+    this.indicators.draw(this.bars);
     this.place();
     this.legend(undefined);
     this.link();
@@ -372,6 +379,7 @@ class CandleChart {
     this.averages.forEach(({ series }, index) => {
       series.applyOptions({ color: token(AVERAGE_COLOURS[index] ?? "--muted") });
     });
+    this.indicators.style();
     this.place();
     this.legend(undefined);
   }
@@ -386,7 +394,7 @@ class CandleChart {
       return `SMA ${length} ${typeof value === "number" ? number(value) : "–"}`;
     });
     const prices = `O ${number(bar.open)} H ${number(bar.high)} L ${number(bar.low)} C ${number(bar.close)} V ${number(bar.volume, 0, 0)}`;
-    const text = [formatInstant(bar.time * 1000, "short"), prices, ...averages].join(" · ");
+    const text = [formatInstant(bar.time * 1000, "short"), prices, ...averages, ...this.indicators.legend(bar)].join(" · ");
     if (place.textContent !== text) place.textContent = text;
   }
 

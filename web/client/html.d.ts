@@ -13,6 +13,8 @@ interface CandleState extends ChartState {
   /** Fills marked. */
   markers: number;
   averages: { length: number; value: number | null }[];
+  /** Indicators at the newest bar. */
+  figures: { label: string; value: number | null }[];
   /** Lines of positions and open orders. */
   lines: number;
   /** Closes of the first and the last bar in view, unix seconds. */

@@ -73,18 +73,18 @@ mod tests {
     #[test]
     fn the_newest_hint_counts_and_nonsense_says_nothing() {
         let runs = Runs::default();
-        let hint = |percent: f64| {
-            let bars = percent as u64;
+        let hint = |bars: u32| {
+            let (percent, bars) = (f64::from(bars), u64::from(bars));
             let progress =
                 Progress { percent, bars, total: 100, bars_per_s: 1e6, pnl: "1.5".into(), remaining_s: None };
             serde_json::to_vec(&progress).unwrap()
         };
-        assert_eq!(runs.take("backtest.a.progress", &hint(10.0)), 1);
-        assert_eq!(runs.take("backtest.a.progress", &hint(20.0)), 2);
+        assert_eq!(runs.take("backtest.a.progress", &hint(10)), 1);
+        assert_eq!(runs.take("backtest.a.progress", &hint(20)), 2);
         assert_eq!(runs.take("backtest.a.progress", b"{"), 2);
         assert_eq!(runs.of("a").map(|progress| progress.bars), Some(20));
         for number in 0..RUNS_MAX {
-            runs.take(&format!("backtest.b{number}.progress"), &hint(1.0));
+            runs.take(&format!("backtest.b{number}.progress"), &hint(1));
         }
         assert_eq!(runs.of("a"), None, "the one that was heard of longest ago went first");
     }

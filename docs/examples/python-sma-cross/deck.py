@@ -19,6 +19,7 @@ import tape
 BATCH = 500
 HEARTBEAT_S = 5
 SETTLE_S = 0.05
+SHARED_MAX = 3
 TIMEFRAME_S = {"1m": 60, "5m": 300, "15m": 900, "30m": 1800, "1h": 3600, "1d": 86400}
 
 
@@ -30,6 +31,10 @@ class Removed(Exception):
     """The registration has ended, and with it the right to connect."""
 
 
+class Shared(Exception):
+    """Deliveries went elsewhere: another process reads as this strategy."""
+
+
 class Pull:
     """A durable consumer, read continuously and in order."""
 
@@ -38,6 +43,7 @@ class Pull:
         self.asked = 0
         self.pending = 0
         self.sequence = 0
+        self.delivered = 0
 
     async def open(self):
         self.inbox = self.deck.nc.new_inbox()
@@ -80,9 +86,13 @@ class Pull:
             self.asked -= 1
             sequence = message.metadata.sequence.stream
             self.pending = message.metadata.num_pending
+            if message.metadata.sequence.consumer != self.delivered + 1:
+                raise Shared
+            self.delivered += 1
             if sequence <= self.sequence:
-                # Delivered again, because its acknowledgement came late.
-                await message.ack()
+                # Delivered again, because its acknowledgement came late; TRADING wants none.
+                if self.stream == "MARKET":
+                    await message.ack()
                 continue
             self.sequence = sequence
             return message, sequence
@@ -114,7 +124,7 @@ class Deck:
                 # The user is gone: no attempt will succeed.
                 self.closed.set()
 
-        self.nc = await nats.connect(
+        connecting = asyncio.ensure_future(nats.connect(
             credentials["url"],
             user=credentials["user"],
             password=credentials["password"],
@@ -125,19 +135,35 @@ class Deck:
             error_cb=told,
             reconnect_time_wait=0.5,
             max_reconnect_attempts=120,
-        )
+        ))
+        refused = asyncio.ensure_future(self.closed.wait())
+        await asyncio.wait({connecting, refused}, return_when=asyncio.FIRST_COMPLETED)
+        if not connecting.done():
+            connecting.cancel()
+            sys.exit(f"{self.name}: {credentials['url']} refuses user {credentials['user']}: "
+                     "its password is wrong, or the registration has ended")
+        self.nc = await connecting
         print(f"{self.name}: connected to {credentials['url']}", file=sys.stderr)
+        shared = 0
         try:
             while not self.closed.is_set():
                 self.lost = False
                 try:
                     await self.follow(make_strategy())
+                except Shared:
+                    shared += 1
+                    print(f"{self.name}: another process reads as this strategy", file=sys.stderr)
+                    if shared == SHARED_MAX:
+                        sys.exit(f"{self.name}: stopped; one strategy is one process, so end the other one first")
+                    await asyncio.sleep(1)
                 except (Lost, asyncio.TimeoutError, nats.errors.Error) as error:
                     print(f"{self.name}: beginning again: {error!r}", file=sys.stderr)
                     await self.reconnected()
+            print(f"{self.name}: the registration has ended", file=sys.stderr)
         except Removed:
             print(f"{self.name}: the registration has ended", file=sys.stderr)
         finally:
+            refused.cancel()
             await self.nc.close()
 
     async def reconnected(self):

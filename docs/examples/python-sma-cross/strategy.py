@@ -17,8 +17,19 @@ from collections import deque
 import tape
 from deck import Deck
 
-FAST = int(os.environ.get("FAST", "20"))
-SLOW = int(os.environ.get("SLOW", "50"))
+
+
+def bars(name: str, default: str) -> int:
+    """A number of bars from the environment."""
+    value = os.environ.get(name, default)
+    if not value.isdigit() or int(value) == 0:
+        sys.exit(f"{name}={value!r}: expected a whole number of bars, 1 or more")
+    return int(value)
+
+
+FAST, SLOW = bars("FAST", "20"), bars("SLOW", "50")
+if FAST >= SLOW:
+    sys.exit(f"FAST={FAST}: expected less than SLOW, which is {SLOW}")
 
 
 class Series:
@@ -87,7 +98,11 @@ class SmaCross:
 def main():
     beside = pathlib.Path(__file__).with_name("credentials.json")
     path = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else beside
-    asyncio.run(Deck(json.loads(path.read_text())).run(SmaCross))
+    try:
+        credentials = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        sys.exit(f"{path}: {error}; `tapedeck strategy register NAME --credentials FILE` writes it")
+    asyncio.run(Deck(credentials).run(SmaCross))
 
 
 if __name__ == "__main__":

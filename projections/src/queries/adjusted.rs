@@ -8,6 +8,7 @@ use domain::calendar::Calendar;
 use domain::corporate_action::{
     Adjustment, CorporateAction, LastClose, Restatement, Unadjustable, Unrestatable,
 };
+use domain::indicator::catalogue::{BuildError, Request};
 use domain::indicator::{Indicator as _, InvalidLength, SimpleMovingAverage};
 use domain::money::Price;
 use serde::{Serialize, Serializer};
@@ -33,6 +34,8 @@ pub struct BarsWanted {
     pub adjustment: Adjustment,
     /// Lengths of simple moving averages, in bars.
     pub averages: Vec<usize>,
+    /// Indicators of the catalogue, over one series.
+    pub indicators: Vec<Request>,
     /// Close at this instant or later, UTC nanoseconds.
     pub from_ns: i64,
     /// Close before this instant, UTC nanoseconds.
@@ -40,7 +43,7 @@ pub struct BarsWanted {
 }
 
 /// A bar with its averages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AdjustedBar {
     /// The bar, restated.
     #[serde(flatten)]
@@ -49,10 +52,13 @@ pub struct AdjustedBar {
     /// where the series has not so many.
     #[serde(serialize_with = "decimals")]
     pub sma: Vec<Option<Price>>,
+    /// The figures of the indicators, one after the other, of the bars as they are restated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub figures: Vec<Option<f64>>,
 }
 
 /// Bars, newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AdjustedBars {
     /// The bars.
     pub bars: Vec<AdjustedBar>,
@@ -74,6 +80,9 @@ pub enum AdjustedError {
     /// An average of such a length is none.
     #[error(transparent)]
     Length(#[from] InvalidLength),
+    /// An indicator that cannot be built.
+    #[error(transparent)]
+    Indicator(#[from] BuildError),
 }
 
 impl From<sqlx::Error> for AdjustedError {
@@ -112,7 +121,9 @@ pub async fn adjusted_bars(
     let averages: Result<Vec<_>, _> =
         wanted.averages.iter().map(|length| SimpleMovingAverage::new(*length)).collect();
     let mut averages = averages?;
-    let longest = averages.iter().map(|average| average.warm_up()).max().unwrap_or(1);
+    let mut studies = wanted.indicators.iter().map(Request::build).collect::<Result<Vec<_>, _>>()?;
+    let memories = studies.iter().map(|study| study.settled().unwrap_or_else(|| study.warm_up()));
+    let longest = averages.iter().map(|average| average.warm_up()).chain(memories).max().unwrap_or(1);
     // One more tells whether there is more; those before it are the averages' memory.
     let read = count.saturating_add(u32::try_from(longest).unwrap_or(u32::MAX));
     let (symbol, timeframe) = (&wanted.symbol, wanted.timeframe);
@@ -126,7 +137,14 @@ pub async fn adjusted_bars(
             average.push(bar.close);
         }
         let sma = averages.iter().map(|average| average.value().map(|mean| mean.to_price())).collect();
-        bars.push(AdjustedBar { bar: row.restated(&bar, vwap), sma });
+        let mut figures = Vec::new();
+        for study in &mut studies {
+            study.update(&bar, None);
+            let start = figures.len();
+            figures.resize(start + study.outputs().len(), None);
+            study.values(&mut figures[start..]);
+        }
+        bars.push(AdjustedBar { bar: row.restated(&bar, vwap), sma, figures });
     }
     bars.retain(|bar| bar.bar.close_ns >= wanted.from_ns);
     bars.reverse();

@@ -100,6 +100,7 @@ pub async fn pair_closes(pool: &PgPool, wanted: &PairWanted) -> Result<PairClose
             timeframe,
             adjustment: Adjustment::Split,
             averages: Vec::new(),
+            indicators: Vec::new(),
             from_ns: wanted.from_ns,
             to_ns: wanted.to_ns,
         };

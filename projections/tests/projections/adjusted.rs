@@ -29,6 +29,7 @@ fn wanted(adjustment: Adjustment, averages: &[usize]) -> queries::BarsWanted {
         timeframe: Timeframe::H1,
         adjustment,
         averages: averages.to_vec(),
+        indicators: Vec::new(),
         from_ns: i64::MIN,
         to_ns: i64::MAX,
     }

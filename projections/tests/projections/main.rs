@@ -13,5 +13,6 @@ mod migrations;
 mod rebuilding;
 mod rows;
 mod support;
+mod track;
 mod trading;
 mod verifying;

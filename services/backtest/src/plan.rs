@@ -4,7 +4,6 @@ use contracts::v1::{BacktestRequest, StrategyMode};
 use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use domain::money::Amount;
-use domain::risk::buying_power_only;
 use engine::{Account, Config, StrategyConfig};
 
 /// Name of a run's account, part of the ids and bodies of its events: that of an account without a name of its
@@ -28,7 +27,7 @@ pub fn configure(request: &BacktestRequest, calendar: &'static Calendar) -> Conf
         account: Account {
             name: ACCOUNT.to_owned(),
             cash: Amount::from_wire(request.cash.as_ref()),
-            limits: request.limits.unwrap_or_else(|| buying_power_only(request.allow_short)),
+            limits: request.limits.unwrap_or_else(|| domain::risk::buying_power_only(request.allow_short)),
             costs: request.costs.unwrap_or_default(),
         },
         strategies: strategies.collect(),

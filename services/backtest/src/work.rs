@@ -261,7 +261,7 @@ fn sweep(
         .map(|trial| TrialRow {
             parameters: named(&space, &trial.point),
             score: trial.score,
-            statistics: trial.measured.as_ref().map(Clone::clone).unwrap_or_default(),
+            statistics: trial.measured.clone().unwrap_or_default(),
             refused: trial.measured.as_ref().err().map(ToString::to_string).unwrap_or_default(),
         })
         .collect();

@@ -2,7 +2,6 @@
 //! portfolio and equity, on one core; and how a sweep of 100 pairs scales over cores.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 #[path = "../tests/engine/setup.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
@@ -13,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use contracts::v1::Costs;
 use domain::money::E9;
-use domain::risk::buying_power_only;
 use engine::space::{Dimension, Sampler, values};
 use engine::{Config, Hash, Nothing, Outcome, Search, Uncontrolled, run, sweep};
 
@@ -23,12 +21,12 @@ const ROUNDS: usize = 5;
 
 fn main() {
     // The calendar's hours do not reach so far: minutes do.
-    let data = setup::minutes(SYMBOLS, BARS, 42);
+    let data = setup::generated(SYMBOLS, BARS, 42, domain::bar::Timeframe::M1);
     let mut config =
         setup::config(vec![setup::strategy("sma_cross", "sma_cross", &[("fast", "10"), ("slow", "20")])]);
     config.strategies[0].sizing = domain::sizing::parse("fixed:10").expect("a sizing");
     config.account.cash = setup::money(10_000_000);
-    config.account.limits = buying_power_only(false);
+    config.account.limits = domain::risk::buying_power_only(false);
     config.account.costs = Costs { commission_rate_e9: E9 / 1_000, ..Costs::default() };
 
     let total = (SYMBOLS * BARS) as f64;

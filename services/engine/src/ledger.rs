@@ -26,17 +26,20 @@ struct Lot {
 
 /// A fill as the ledger takes it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Dealt {
+pub struct Dealt {
     /// Positive when bought.
     pub quantity: Quantity,
+    /// Price.
     pub price: Price,
+    /// Commission and fees.
     pub commission: Amount,
+    /// When it happened, UTC nanoseconds.
     pub time_ns: i64,
 }
 
 /// The lots of one strategy in one symbol; all on one side.
 #[derive(Clone, Debug)]
-pub(crate) struct Lots {
+pub struct Lots {
     strategy: Arc<str>,
     symbol: Arc<str>,
     side: TradeSide,
@@ -44,6 +47,8 @@ pub(crate) struct Lots {
 }
 
 impl Lots {
+    /// Nothing held.
+    #[must_use]
     pub fn new(strategy: &Arc<str>, symbol: &Arc<str>) -> Self {
         Self {
             strategy: Arc::clone(strategy),

@@ -25,6 +25,7 @@ mod sweep;
 mod walk_forward;
 
 pub use config::{Account, Config, ConfigError, StrategyConfig};
+pub use ledger::{Dealt, Lots};
 pub use outcome::{Counts, OpenTrade, Outcome};
 pub use recorder::{Events, Hash, Nothing, Recorder};
 pub use run::{Control, Error, Progress, Uncontrolled, run};

@@ -145,8 +145,8 @@ impl Dice {
     }
 }
 
-/// Share of the trials that count as good.
-const GOOD: f64 = 0.25;
+/// One trial of so many counts as good.
+const GOOD: usize = 4;
 /// Candidates of which the estimator takes the best.
 const CANDIDATES: usize = 24;
 
@@ -155,7 +155,7 @@ pub(crate) fn estimate(space: &[Dimension], scored: &[(Point, Option<f64>)], dic
     let mut ranked: Vec<_> = scored.iter().collect();
     let value = |score: &Option<f64>| score.unwrap_or(f64::NEG_INFINITY);
     ranked.sort_by(|left, right| value(&right.1).total_cmp(&value(&left.1)));
-    let good = ((ranked.len() as f64 * GOOD).ceil() as usize).clamp(1, ranked.len().max(1));
+    let good = ranked.len().div_ceil(GOOD).max(1);
     let (good, rest) = ranked.split_at(good.min(ranked.len()));
     let places = |of: &[&(Point, Option<f64>)], dimension: usize| -> Vec<usize> {
         of.iter().filter_map(|(point, _)| point.get(dimension).copied()).collect()

@@ -7,7 +7,7 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{Basis, Event};
-use contracts::{Subject, chain_id, stream, to_timestamp};
+use contracts::{Subject, chain_id, event_id, stream, to_timestamp};
 use domain::order::OrderState;
 use event_log::{Append, Expect};
 

@@ -222,13 +222,25 @@ impl Machine {
         self.accounts.iter().find(|account| !marked(account)).map(String::as_str)
     }
 
-    /// Takes an instant and answers its signals, by strategy and symbol.
+    /// Whether the tape clock has moved on since this instant, which therefore was decided in full: the server
+    /// may forget acknowledgements when it dies. Decided again it would meet the positions of today.
+    fn is_past(&self, instant: &Instant) -> bool {
+        let marks = self.accounts.iter().filter_map(|account| self.book.account(account)?.mark.as_ref());
+        let mut later = marks.filter(|mark| mark.event_ns > instant.event_ns);
+        self.mode == ClockMode::Tape && instant.framed && instant.is_live() && later.next().is_some()
+    }
+
+    /// Takes an instant and answers its signals, by strategy and symbol. One that is past warms up only.
     pub fn step(&mut self, instant: &Instant) -> Vec<Outgoing> {
         let mut signals = std::mem::take(&mut self.of_fills);
         let basis = [instant.last_sequence().max(self.market_sequence), self.book.sequence()];
+        let past = self.is_past(instant);
         for recorded in &instant.events {
             for (name, host) in &mut self.hosts {
-                let made = take(host, recorded, &self.book);
+                let mut made = take(host, recorded, &self.book, past);
+                if past {
+                    made.clear();
+                }
                 signals.extend(outgoing(name, made, &recorded.event, Some(instant.event_ns), basis));
             }
         }
@@ -239,7 +251,7 @@ impl Machine {
     }
 }
 
-fn take(host: &mut Host, recorded: &Recorded, book: &Book) -> Vec<Signal> {
+fn take(host: &mut Host, recorded: &Recorded, book: &Book, past: bool) -> Vec<Signal> {
     match &recorded.event.body {
         Some(Body::Bar(bar)) => {
             let close_ns = recorded.event.event_time.as_ref().and_then(from_timestamp);
@@ -247,7 +259,7 @@ fn take(host: &mut Host, recorded: &Recorded, book: &Book) -> Vec<Signal> {
             let (Some(closed), Ok(timeframe)) = (closed, bar.timeframe.parse::<Timeframe>()) else {
                 return Vec::new();
             };
-            host.on_bar(&bar.symbol, timeframe, &closed, is_live(bar.origin()), book)
+            host.on_bar(&bar.symbol, timeframe, &closed, is_live(bar.origin()) && !past, book)
         }
         Some(Body::CorporateAction(action)) => host.on_action(action, is_live(action.origin())),
         _ => Vec::new(),

@@ -26,7 +26,7 @@ pub use recorded::RecordedCommand;
 pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
-pub use trading::{AccountOptions, Halt, OrderCommand, Positions};
+pub use trading::{AccountOptions, Halt, OrderCommand, Positions, ReportOptions};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
 #[derive(Debug, Parser)]
@@ -186,6 +186,8 @@ pub enum Command {
     Positions(Positions),
     /// Show accounts, now or as of a moment of the past
     Account(AccountOptions),
+    /// Measure what an account did: the tear sheet of its marks and fills
+    Report(ReportOptions),
     /// Users of the dashboard
     #[command(subcommand)]
     User(UserCommand),

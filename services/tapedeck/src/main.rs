@@ -124,10 +124,12 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Findings(options) => command::market::findings(session, &options, output).await,
         Command::Positions(options) => command::holdings::positions(session, &options, output).await,
         Command::Account(options) => command::holdings::accounts(session, &options, output).await,
+        Command::Report(options) => command::report::run(session, &options, output).await,
         Command::User(command) => command::user::run(session, &command, output).await,
         Command::Token(command) => command::token::run(session, &command, output).await,
         Command::Backtest(options) => match &options.recorded {
             Some(wanted) => command::recorded::run(session, wanted, output).await,
+            Some(command) => command::recorded::run(session, command, output).await,
             None => Err(Failure::other("a run of its own opens its tape itself")),
         },
         Command::Parked(options) => command::parked::run(session, &options, output).await,

@@ -230,7 +230,7 @@ fn searches_print_what_they_tried() -> Outcome {
     };
     let range = ["--from", "2011-01-01", "--to", "2012-12-31"];
     let space = ["--param", "fast=5..20:5", "--param", "slow=20..40:20"];
-    let sweep = search("sweep", &[range, [space[0], space[1]], [space[2], space[3]]].concat())?;
+    let sweep = search("sweep", &[&range[..], &space[..]].concat())?;
     assert_eq!(sweep["runs"], 8, "{sweep}");
     assert_eq!(sweep["refused"], 1, "fast and slow of 20: {sweep}");
     assert!(sweep["trials"][0]["score"].as_f64() >= sweep["trials"][1]["score"].as_f64(), "{sweep}");

@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::harness::{BUSY, Home, Outcome, Running, actions_file, bar_files, eventually, rehearse};
 
 const ROUNDS: u64 = 20;
+const DYING_ROUNDS: u64 = 5;
 const FROM: &str = "2008-09-15";
 const TO: &str = "2008-12-31";
 const SERVICES: [&str; 5] = ["ingest", "strategy", "risk", "execution", "projector"];
@@ -47,6 +48,37 @@ async fn killed_at_random_the_chain_hash_stays() -> Outcome {
     for service in SERVICES {
         assert!(hits.contains_key(service), "{service} was never killed: {hits:?}");
     }
+    Ok(())
+}
+
+/// The rehearsal and the servers that it started die together, again and again. A server that dies forgets
+/// acknowledgements and the last of the read models, never an event.
+#[test]
+fn killed_with_its_servers_the_chain_hash_stays() -> Outcome {
+    let (bars, actions) = (bar_files()?, actions_file()?);
+    let calm = Home::new()?;
+    calm.configure(BUSY)?;
+    let rehearsal = rehearse(&bars, &actions, FROM, TO, &["--tape", "died"]);
+    let wanted = calm.json(&rehearsal)?["chain_hash"].clone();
+    let mut deaths = 0;
+    for seed in 0..DYING_ROUNDS {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let home = Home::new()?;
+        home.configure(BUSY)?;
+        // The first starts need longest; later ones die while they resume.
+        for life in 0..4 {
+            let mut running = home.spawn("dying", &rehearsal)?;
+            let longest = if life == 0 { 3_500 } else { 2_500 };
+            std::thread::sleep(Duration::from_millis(random.random_range(700..longest)));
+            if running.alive()? {
+                running.kill()?;
+                deaths += 1;
+            }
+        }
+        assert_eq!(home.json(&rehearsal)?["chain_hash"], wanted, "seed {seed}");
+        home.text(&["projection", "verify", "--tape", "died"])?;
+    }
+    assert!(deaths >= DYING_ROUNDS, "{deaths} deaths only");
     Ok(())
 }
 

@@ -22,6 +22,7 @@ fn two_rehearsals_decide_the_same_and_their_read_models_are_the_fold() -> Outcom
         let chain = home.json(&["chain-hash"])?;
         assert_eq!(chain["chain_hash"], report["chain_hash"]);
         the_past_ends_in_the_present(&home)?;
+        the_report_measures_the_tape(&home, &report["fills"])?;
         let verified = home.json(&["projection", "verify"])?;
         let differences: Vec<_> = verified
             .as_array()
@@ -49,6 +50,27 @@ fn the_past_ends_in_the_present(home: &Home) -> anyhow::Result<()> {
     }
     let early = home.json(&["positions", "--as-of", "seq:4"])?;
     assert_eq!(early, serde_json::json!([]));
+    Ok(())
+}
+
+/// The tear sheet of an account follows from its marks and fills: as many fills as there were, the equity that it
+/// ended with, and a page that stands alone.
+fn the_report_measures_the_tape(home: &Home, fills: &serde_json::Value) -> anyhow::Result<()> {
+    let sheet = home.json(&["report", "--benchmark", "spy"])?;
+    assert_eq!(sheet["counts"]["fills"], *fills);
+    let accounts = home.json(&["account"])?;
+    assert_eq!(sheet["span"]["final_equity"], accounts[0]["equity"]);
+    assert_eq!(sheet["run"]["account"], accounts[0]["account"]);
+    assert!(sheet["trades_total"].as_u64() >= Some(20), "{}", sheet["trades_total"]);
+    assert_eq!(sheet["statistics"]["trades"].as_f64(), sheet["trades_total"].as_f64());
+    assert!(sheet["statistics"]["beta"].is_f64(), "{}", sheet["statistics"]);
+    let days = sheet["daily"]["dates"].as_array().map_or(0, Vec::len);
+    assert!((60..=65).contains(&days), "{days} sessions in three months");
+    let page = home.path().join("sheet.html");
+    let path = page.to_string_lossy();
+    home.text(&["report", "--from", "2011-08-01", "--to", "2011-08-31", "--html", &path])?;
+    let text = std::fs::read_to_string(&page)?;
+    assert!(text.contains("2011-08-01 to 2011-08-31") && !text.contains("<script") && !text.contains("://"));
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use super::paging::{LIMIT, LIMIT_MAX, Listing, cursor, place};
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
+use crate::pages::chart::indicators::{self, Figure};
 use crate::pages::chart::{self, suiting, symbol};
 
 /// Bars of a part when the query does not say.
@@ -94,6 +95,11 @@ impl Fields for BarFields {
         field("timeframe", Kind::Choice(&TIMEFRAMES), "By default that of the newest bar"),
         field("adjustment", Kind::Choice(&ADJUSTMENTS), "How the past is restated; `split` by default"),
         field("sma", Kind::Averages, "Lengths of simple moving averages in bars; by default none"),
+        field(
+            "indicators",
+            Kind::Text(400),
+            "Up to 4 indicators separated by semicolons, such as `rsi:length=14;bbands`; by default none",
+        ),
         field("from", Kind::Time, "First close: a date of exchange time (the whole day) or an instant"),
         field("to", Kind::Time, "Last close: a date of exchange time (the whole day) or an instant"),
         field("limit", Kind::Whole(1, CHART_BARS_MAX as u64), "Bars of the part; 500 when it does not say"),
@@ -143,6 +149,8 @@ pub struct BarItem {
     vwap: Option<String>,
     /// One per length of `sma`, in its order; null where the series is too short.
     sma: Vec<Option<String>>,
+    /// One per entry of the answer's `figures`; null where it is undefined or the series is too short.
+    figures: Vec<Option<f64>>,
     /// `live`, `rehearsal`, `import` or `backfill`.
     origin: String,
     /// Sequence in MARKET that last changed it.
@@ -160,6 +168,8 @@ pub struct Bars {
     adjustment: &'static str,
     /// Lengths of the averages, in bars.
     sma: Vec<usize>,
+    /// The figures of the indicators.
+    figures: Vec<Figure>,
     /// Another number than before says that the past was restated since.
     basis: u64,
     /// Newest first.
@@ -190,6 +200,7 @@ pub async fn bars(State(app): State<Arc<App>>, asked: Asked<BarFields>) -> Resul
         symbol,
         timeframe: timeframe.name(),
         adjustment: wanted.adjustment.name(),
+        figures: indicators::figures(&wanted.indicators),
         sma: wanted.averages,
         basis: part.basis,
         items: part.bars.into_iter().map(BarItem::of).collect(),
@@ -203,7 +214,7 @@ fn missing(symbol: &str, timeframe: Option<Timeframe>) -> String {
 }
 
 impl BarItem {
-    fn of(AdjustedBar { bar, sma }: AdjustedBar) -> Self {
+    fn of(AdjustedBar { bar, sma, figures }: AdjustedBar) -> Self {
         Self {
             start_ns: bar.start_ns,
             close_ns: bar.close_ns,
@@ -214,6 +225,7 @@ impl BarItem {
             volume: bar.volume.to_string(),
             vwap: bar.vwap.map(|vwap| vwap.to_string()),
             sma: sma.into_iter().map(|value| value.map(|value| value.to_string())).collect(),
+            figures,
             origin: bar.origin,
             sequence: bar.sequence,
         }

@@ -159,6 +159,16 @@ impl Request {
     }
 }
 
+impl std::fmt::Display for Request {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.name)?;
+        for (index, (name, value)) in self.parameters.iter().enumerate() {
+            write!(formatter, "{}{name}={value}", if index == 0 { ':' } else { ',' })?;
+        }
+        Ok(())
+    }
+}
+
 impl std::str::FromStr for Request {
     type Err = BuildError;
 

@@ -306,7 +306,13 @@ impl Indicator for VolumeWeightedPrice {
     }
 
     fn settled(&self) -> Option<usize> {
-        self.window.as_ref().map(Window::capacity)
+        /// A day has no more bars than minutes.
+        const DAY: usize = 1_440;
+        match self.anchor {
+            Anchor::Session => Some(DAY),
+            Anchor::Series => None,
+            Anchor::Rolling(length) => Some(length),
+        }
     }
 
     fn update(&mut self, bar: &Bar) {

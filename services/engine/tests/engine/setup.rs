@@ -68,12 +68,8 @@ pub fn market(symbols: usize, bars: usize, seed: u64) -> MarketData {
     generated(symbols, bars, seed, Timeframe::H1)
 }
 
-/// The same with one-minute bars, 390 to a session.
-pub fn minutes(symbols: usize, bars: usize, seed: u64) -> MarketData {
-    generated(symbols, bars, seed, Timeframe::M1)
-}
-
-fn generated(symbols: usize, bars: usize, seed: u64, timeframe: Timeframe) -> MarketData {
+/// Bars of any length, as many to a session as it holds.
+pub fn generated(symbols: usize, bars: usize, seed: u64, timeframe: Timeframe) -> MarketData {
     let calendar = Calendar::xnys();
     let first = NaiveDate::from_ymd_opt(2005, 1, 3).expect("a date");
     let sessions = calendar.sessions(first, calendar.last_date()).expect("known dates");

@@ -1,8 +1,9 @@
 //! From checked rows to atomic batches, one on its way while the next is built.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
+use contracts::Subject;
 use event_log::{AppendError, Appended, Expect, Tape};
 use tokio::task::JoinHandle;
 
@@ -23,6 +24,21 @@ const PAUSE: Duration = Duration::from_millis(500);
 struct Underway {
     prepared: Prepared,
     task: JoinHandle<Result<Vec<Appended>, AppendError>>,
+}
+
+/// A batch that is on the tape and not noted yet.
+#[derive(Debug, Default)]
+struct Stored {
+    prepared: Prepared,
+    places: Vec<Appended>,
+}
+
+impl Stored {
+    /// Each event's subject and sequence.
+    fn places(&self) -> impl Iterator<Item = (&str, u64)> {
+        let subjects = self.prepared.subjects.iter().map(Subject::as_str);
+        subjects.zip(self.places.iter().map(|place| place.sequence))
+    }
 }
 
 /// Brings items onto the tape in their order.
@@ -96,16 +112,19 @@ impl Importer {
         loop {
             let least = if everything { 1 } else { BATCH_EVENTS };
             if self.queue.len() < least {
-                if everything && self.settle(Prepared::default()).await?.is_none() {
-                    continue;
+                if everything {
+                    let Some((_, stored)) = self.settle(Prepared::default()).await? else { continue };
+                    self.note(stored);
                 }
                 return Ok(());
             }
             let prepared = self.prepare();
             if prepared.appends.is_empty() {
                 self.count(&prepared);
-            } else if let Some(prepared) = self.settle(prepared).await? {
-                self.launch(prepared);
+            } else if let Some((prepared, stored)) = self.settle(prepared).await? {
+                // The server works on the next batch while the one before is noted.
+                self.launch(prepared, &stored);
+                self.note(stored);
             }
         }
     }
@@ -129,8 +148,10 @@ impl Importer {
         prepared
     }
 
-    /// Sends a batch whose first event of each subject expects the subject's last sequence.
-    fn launch(&mut self, mut prepared: Prepared) {
+    /// Sends a batch whose first event of each subject expects the subject's last sequence, which `stored`
+    /// tells where it is not noted yet.
+    fn launch(&mut self, mut prepared: Prepared, stored: &Stored) {
+        let behind: HashMap<&str, u64> = stored.places().collect();
         let mut entries = std::mem::take(&mut prepared.appends);
         let mut touched: HashSet<&str> = HashSet::new();
         let first: Vec<bool> =
@@ -138,7 +159,9 @@ impl Importer {
         for (entry, first) in entries.iter_mut().zip(first) {
             if first {
                 let filter = entry.subject.as_str().to_owned();
-                entry.expect = Expect::Last { sequence: self.known.last(&filter), filter };
+                let noted = self.known.last(&filter);
+                let sequence = behind.get(filter.as_str()).map_or(noted, |stored| noted.max(*stored));
+                entry.expect = Expect::Last { sequence, filter };
             }
         }
         let tape = self.tape.clone();
@@ -146,12 +169,14 @@ impl Importer {
         self.underway = Some(Underway { prepared, task });
     }
 
-    /// Waits for the batch underway and answers `next`.
+    /// Waits for the batch underway and answers `next` and what was stored.
     ///
     /// On a conflict, or when it is not known whether the batch was stored, its items and those of `next`
     /// go back to the queue in their order, what came meanwhile is read, and there is nothing to send.
-    async fn settle(&mut self, next: Prepared) -> Result<Option<Prepared>, ImportError> {
-        let Some(Underway { prepared, task }) = self.underway.take() else { return Ok(Some(next)) };
+    async fn settle(&mut self, next: Prepared) -> Result<Option<(Prepared, Stored)>, ImportError> {
+        let Some(Underway { prepared, task }) = self.underway.take() else {
+            return Ok(Some((next, Stored::default())));
+        };
         let outcome = task.await.map_err(|error| ImportError::Task {
             path: self.label.clone().unwrap_or_default().into(),
             problem: error.to_string(),
@@ -162,12 +187,7 @@ impl Importer {
             Ok(places) if places.iter().any(|place| place.duplicate) => self.again(prepared, next).await?,
             Ok(places) => {
                 self.failures = 0;
-                self.count(&prepared);
-                for ((subject, effect), place) in prepared.subjects.iter().zip(prepared.effects).zip(places) {
-                    self.report.stored(&effect);
-                    self.known.note(subject.as_str(), place.sequence, effect);
-                }
-                return Ok(Some(next));
+                return Ok(Some((next, Stored { prepared, places })));
             }
             Err(AppendError::Conflict { filter, .. }) => {
                 tracing::debug!(filter, "another writer was first under {filter}; deciding again");
@@ -182,6 +202,16 @@ impl Importer {
             Err(error) => return Err(error.into()),
         }
         Ok(None)
+    }
+
+    /// Takes in what was stored.
+    fn note(&mut self, stored: Stored) {
+        let Stored { prepared, places } = stored;
+        self.count(&prepared);
+        for ((subject, effect), place) in prepared.subjects.iter().zip(prepared.effects).zip(places) {
+            self.report.stored(&effect);
+            self.known.note(subject.as_str(), place.sequence, effect);
+        }
     }
 
     async fn again(&mut self, failed: Prepared, next: Prepared) -> Result<(), ImportError> {

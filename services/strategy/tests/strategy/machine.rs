@@ -136,3 +136,25 @@ fn a_bar_taken_again_changes_nothing() {
     }
     assert_eq!(signals, 1);
 }
+
+#[test]
+fn an_instant_that_the_clock_has_left_behind_warms_up_and_never_signals() {
+    let signals = |marked_ns: i64| {
+        let mut given = Given::new(ClockMode::Tape);
+        given.fold(FIRST_NS, registered("cross", "sma_cross", &[("fast", "1"), ("slow", "2")]));
+        given.fold(FIRST_NS, enabled("cross"));
+        given.start();
+        let hours = |hours: i64| FIRST_NS + hours * HOUR_NS;
+        given.fold(hours(marked_ns), mark("paper"));
+        given.fold(hours(marked_ns), mark("second"));
+        let mut signals = Vec::new();
+        for (hour, price) in (1..).zip([100, 90, 80, 120]) {
+            let bar = bar("A", hours(hour), price, Origin::Rehearsal);
+            let taken = instant(u64::try_from(hour).unwrap(), hours(hour), bar, true);
+            signals.extend(given.machine.step(&taken));
+        }
+        signals.len()
+    };
+    // The fourth bar crosses: decided while its instant is the present one, not after the clock moved on.
+    assert_eq!((signals(4), signals(5)), (1, 0));
+}

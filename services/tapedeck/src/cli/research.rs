@@ -66,7 +66,7 @@ pub struct RunOptions {
 #[derive(Clone, Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Backtest {
-    /// Runs on record.
+    /// What is done with recorded backtests.
     #[command(subcommand)]
     pub recorded: Option<RecordedCommand>,
     /// What is run.

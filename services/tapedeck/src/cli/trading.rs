@@ -72,6 +72,26 @@ pub struct AccountOptions {
     pub as_of: Option<String>,
 }
 
+/// Options of `report`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportOptions {
+    /// Account [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// From this date (New York) or instant (RFC 3339) on
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// To this date or instant, included
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Compare with this symbol, bought and held
+    #[arg(long, value_name = "SYMBOL")]
+    pub benchmark: Option<String>,
+    /// Write the tear sheet as one page that opens offline
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<std::path::PathBuf>,
+}
+
 /// Options of `halt` and `resume`.
 #[derive(Clone, Debug, Args)]
 pub struct Halt {

@@ -84,8 +84,10 @@ pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
                 Ok(session) => {
                     let pool = session.reader().await?;
                     let outcome = on_tape(&session.dir, &session.jetstream, &pool).await;
+                    let problems = super::status::problems(&session).await;
                     session.close().await;
                     findings.extend(outcome?);
+                    findings.extend(running(&problems?));
                 }
                 Err(failure) => findings.push(found("tape", State::Bad, failure.message, &failure.hint)),
             }
@@ -98,6 +100,15 @@ pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
         Some(State::Bad) => Err(Failure::other("something is wrong")),
         _ => Ok(()),
     }
+}
+
+/// What the services say of themselves.
+fn running(problems: &[String]) -> Vec<Finding> {
+    if problems.is_empty() {
+        return vec![good("services", "nothing waits")];
+    }
+    let bad = |problem: &String| found("services", State::Bad, problem.as_str(), "tapedeck status");
+    problems.iter().map(bad).collect()
 }
 
 /// Tools, configuration and disk: what can be looked at without a tape.

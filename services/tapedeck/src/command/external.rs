@@ -33,7 +33,14 @@ pub async fn register(session: &Session, options: &Register, output: Output) -> 
         let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         if directory.is_some_and(|directory| !directory.is_dir()) {
             let message = format!("--credentials {}: its directory does not exist", file.display());
-            return Err(Failure::not_found(message, "tapedeck strategy new NAME --lang python"));
+            return Err(Failure::not_found(message, "mkdir the directory, or name another file"));
+        }
+        if file.exists() {
+            let message = format!(
+                "--credentials {}: exists already, expected a new file: the password in it is told nowhere else",
+                file.display()
+            );
+            return Err(Failure::usage(message, "name another file, or remove this one"));
         }
     }
     let access = ServerAccess::of(session);

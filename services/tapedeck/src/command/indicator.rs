@@ -36,7 +36,7 @@ impl serde::Serialize for Row<'_> {
 
 /// Lists the catalogue, or reads files; nothing of it needs a tape.
 pub async fn offline(options: &Indicator, output: Output) -> Result<(), Failure> {
-    if options.list { list::print(output) } else { run(&Source::Files(options), options, output).await }
+    if options.list { list::print(output) } else { run(&Source::Files, options, output).await }
 }
 
 /// Reads the bars of a symbol from the tape's read model.
@@ -44,7 +44,7 @@ pub async fn on_tape(session: &Session, options: &Indicator, output: Output) -> 
     run(&Source::tape(session).await?, options, output).await
 }
 
-async fn run(source: &Source<'_>, options: &Indicator, output: Output) -> Result<(), Failure> {
+async fn run(source: &Source, options: &Indicator, output: Output) -> Result<(), Failure> {
     let Some(request) = &options.request else { return Err(Failure::usage("no indicator is named", HINT)) };
     let refused = |error: catalogue::BuildError| Failure::usage(error.to_string(), HINT);
     let entry = catalogue::find(&request.name).map_err(refused)?;
@@ -73,7 +73,7 @@ async fn run(source: &Source<'_>, options: &Indicator, output: Output) -> Result
 
 /// The second series, when the indicator wants one; one that it does not want is an error.
 async fn against(
-    source: &Source<'_>,
+    source: &Source,
     options: &Indicator,
     entry: &catalogue::Entry,
 ) -> Result<Option<Chosen>, Failure> {

@@ -16,7 +16,7 @@ use crate::session::Session;
 /// Most bars of one answer.
 const BARS_MAX: usize = 10_000;
 
-fn unreachable(error: QueryError) -> Failure {
+pub(super) fn unreachable(error: QueryError) -> Failure {
     Failure::unreachable(error.to_string())
 }
 
@@ -54,6 +54,7 @@ pub async fn bars(session: &Session, options: &Bars, output: Output) -> Result<(
         timeframe,
         adjustment: options.adjustment,
         averages: options.sma.clone(),
+        indicators: Vec::new(),
         from_ns: bound("--from", options.from.as_deref(), web::from_time)?.unwrap_or(i64::MIN),
         to_ns: bound("--to", options.to.as_deref(), web::to_time)?.unwrap_or(i64::MAX),
     };
@@ -119,11 +120,12 @@ pub(super) fn refused(error: AdjustedError) -> Failure {
         AdjustedError::Length(error) => {
             Failure::usage(format!("--sma: {error}"), "tapedeck bars AAPL --sma 20,50")
         }
+        AdjustedError::Indicator(error) => Failure::usage(error.to_string(), "tapedeck indicator --list"),
         AdjustedError::Restate(error) => Failure::other(error.to_string()),
     }
 }
 
-fn cells(AdjustedBar { bar, sma }: &AdjustedBar) -> Vec<String> {
+fn cells(AdjustedBar { bar, sma, .. }: &AdjustedBar) -> Vec<String> {
     let mut cells = vec![
         time(bar.close_ns),
         bar.open.to_string(),

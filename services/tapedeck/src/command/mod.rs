@@ -20,6 +20,7 @@ pub mod parked;
 pub mod projection;
 pub mod recorded;
 pub mod rehearse;
+pub mod report;
 pub mod run;
 pub mod skeleton;
 pub mod status;

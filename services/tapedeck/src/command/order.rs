@@ -1,6 +1,7 @@
 //! `tapedeck order`: listed, shown, cancelled.
 
 use contracts::v1::OrderSpec;
+use domain::order::OrderStatus;
 use projections::queries::{self, Cursor, OrderDetail, OrderFilter, OrderRow, QueryError, Turn};
 use runtime::command as commands;
 
@@ -19,6 +20,15 @@ pub async fn run(session: &Session, command: &OrderCommand, output: Output) -> R
                 return Err(Failure::usage(
                     format!("--limit {limit}: expected 1 to {}", queries::LIMIT_MAX),
                     "tapedeck order list --limit 50",
+                ));
+            }
+            if let Some(status) = status
+                && OrderStatus::from_name(status).is_none()
+            {
+                let known: Vec<_> = OrderStatus::ALL.iter().map(|status| status.name()).collect();
+                return Err(Failure::usage(
+                    format!("--status {status}: expected one of {}", known.join(", ")),
+                    "tapedeck order list --status filled",
                 ));
             }
             let filter = OrderFilter {

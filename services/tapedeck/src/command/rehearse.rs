@@ -173,6 +173,11 @@ async fn play(session: &Session, options: &Rehearse, output: Output) -> Result<(
         }
     };
     let seconds = started.elapsed().as_secs_f64();
+    if finished.progress.bars == 0 && !finished.was_complete() {
+        services.drain().await;
+        let message = "no bar was played: --bars holds none between --from and --to";
+        return Err(Failure::not_found(message, "tapedeck rehearse --help"));
+    }
     let outcome = conclude(session, &wanted, finished, seconds, output).await;
     if outcome.is_ok() && options.stay {
         output.progress("the data have ended; Ctrl-C stops the dashboard");

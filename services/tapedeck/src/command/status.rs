@@ -58,6 +58,17 @@ pub async fn run(session: &Session, options: &Status, output: Output) -> Result<
     }
 }
 
+/// What services and projections suffer from, in words.
+pub async fn problems(session: &Session) -> Result<Vec<String>, Failure> {
+    let screen = look(session).await?;
+    let parked = parked(&screen.counts);
+    Ok(screen.degraded.into_iter().filter(|problem| Some(problem) != parked.as_ref()).collect())
+}
+
+fn parked(counts: &queries::Counts) -> Option<String> {
+    (counts.parked > 0).then(|| format!("{} parked messages", counts.parked))
+}
+
 async fn look(session: &Session) -> Result<Screen, Failure> {
     let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
     let pool = session.reader().await?;
@@ -85,9 +96,7 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
             degraded.push(format!("projection {} is {} behind", position.name, position.lag));
         }
     }
-    if counts.parked > 0 {
-        degraded.push(format!("{} parked messages", counts.parked));
-    }
+    degraded.extend(parked(&counts));
     Ok(Screen {
         tape: session.dir.name.clone(),
         kind: session.manifest.kind,

@@ -309,7 +309,6 @@ impl Limits {
             price_collar_fraction_e9: e9("price_collar", &self.price_collar)?,
             max_price_age_ms: age,
             allow_short,
-            ..RiskLimits::default()
         })
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use projections::queries::{self, AdjustedBar, AdjustedError, BarsWanted, CHART_BARS_MAX, Cursor, Turn};
 
-use super::{Fields, suiting, symbol};
+use super::{Fields, indicators, suiting, symbol};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::Params;
@@ -15,12 +15,12 @@ use crate::view::Instant;
 
 const COLUMNS: [&str; 8] = ["start", "close_time", "open", "high", "low", "close", "volume", "vwap"];
 
-/// `GET /bars.csv`: fields `symbol`, `timeframe`, `adjustment`, `sma`, `from`, `to`; newest first.
+/// `GET /bars.csv`: fields `symbol`, `timeframe`, `adjustment`, `sma`, `indicators`, `from`, `to`; newest first.
 pub async fn download(
     State(app): State<Arc<App>>,
     Query(params): Query<Params>,
 ) -> Result<Response, PageError> {
-    params.only(&["symbol", "timeframe", "adjustment", "sma", "from", "to"])?;
+    params.only(&["symbol", "timeframe", "adjustment", "sma", "indicators", "from", "to"])?;
     let symbol = symbol(params.get("symbol").unwrap_or_default())?;
     let fields = Fields::of(&params)?;
     let pool = app.config.pool.clone();
@@ -30,6 +30,7 @@ pub async fn download(
     let wanted = fields.wanted(&symbol, timeframe);
     let mut head: Vec<String> = COLUMNS.map(str::to_owned).to_vec();
     head.extend(wanted.averages.iter().map(|length| format!("sma_{length}")));
+    head.extend(indicators::figures(&wanted.indicators).into_iter().map(|figure| figure.label));
     let head: Vec<&str> = head.iter().map(String::as_str).collect();
     let name = format!("{}-{}-{}.csv", plain(&symbol), timeframe, wanted.adjustment);
     let source = Arc::new((pool, wanted));
@@ -54,7 +55,7 @@ async fn part(
     Ok((part.bars.iter().map(row).collect(), older))
 }
 
-fn row(AdjustedBar { bar, sma }: &AdjustedBar) -> Row {
+fn row(AdjustedBar { bar, sma, figures }: &AdjustedBar) -> Row {
     let or_empty =
         |value: Option<domain::money::Price>| value.map(|value| value.to_string()).unwrap_or_default();
     let mut row = vec![
@@ -68,6 +69,7 @@ fn row(AdjustedBar { bar, sma }: &AdjustedBar) -> Row {
         or_empty(bar.vwap),
     ];
     row.extend(sma.iter().map(|value| or_empty(*value)));
+    row.extend(figures.iter().map(|figure| figure.map(|figure| figure.to_string()).unwrap_or_default()));
     row
 }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use projections::queries::{self, AdjustedBar, AdjustedError};
 use serde_json::json;
 
-use super::{Fields, LATEST, suiting};
+use super::{Fields, LATEST, indicators, suiting};
 use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::view::{Instant, price, volume};
@@ -24,17 +24,20 @@ struct Row {
     close: String,
     volume: String,
     averages: Vec<String>,
+    figures: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
 struct Latest {
-    /// `[[close in unix seconds, open, high, low, close, volume, [averages]], …]`, oldest first.
+    /// `[[close in unix seconds, open, high, low, close, volume, [averages], [figures]], …]`, oldest first.
     bars: String,
     /// Whether these are all there are.
     whole: bool,
     /// Changes when the past was restated.
     basis: u64,
     averages: Vec<usize>,
+    /// Names of the indicators' figures.
+    figures: Vec<String>,
     /// Newest first.
     rows: Vec<Row>,
 }
@@ -70,6 +73,7 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Latest>, PageError> {
         whole: part.older.is_none(),
         basis: part.basis,
         averages: wanted.averages,
+        figures: indicators::figures(&wanted.indicators).into_iter().map(|figure| figure.label).collect(),
         rows: part.bars.iter().take(ROWS).map(Row::of).collect(),
     }))
 }
@@ -79,18 +83,27 @@ fn points(bars: &[AdjustedBar]) -> String {
     let points: Vec<_> = bars
         .iter()
         .rev()
-        .map(|AdjustedBar { bar, sma }| {
+        .map(|AdjustedBar { bar, sma, figures }| {
             let averages: Vec<_> = sma.iter().map(|value| value.map(|value| value.to_f64())).collect();
             let prices = [bar.open, bar.high, bar.low, bar.close].map(|price| price.to_f64());
             let [open, high, low, close] = prices;
-            json!([bar.close_ns / 1_000_000_000, open, high, low, close, bar.volume.to_f64(), averages])
+            json!([
+                bar.close_ns / 1_000_000_000,
+                open,
+                high,
+                low,
+                close,
+                bar.volume.to_f64(),
+                averages,
+                figures
+            ])
         })
         .collect();
     json!(points).to_string()
 }
 
 impl Row {
-    fn of(AdjustedBar { bar, sma }: &AdjustedBar) -> Self {
+    fn of(AdjustedBar { bar, sma, figures }: &AdjustedBar) -> Self {
         Self {
             close_ns: bar.close_ns,
             time: Instant(bar.close_ns),
@@ -100,6 +113,10 @@ impl Row {
             close: price(bar.close),
             volume: volume(bar.volume),
             averages: sma.iter().map(|value| value.map_or_else(|| "–".to_owned(), price)).collect(),
+            figures: figures
+                .iter()
+                .map(|value| value.map_or_else(|| "–".to_owned(), indicators::text))
+                .collect(),
         }
     }
 }
@@ -110,6 +127,7 @@ impl From<AdjustedError> for PageError {
             AdjustedError::Query(error) => error.into(),
             // What the tape states cannot be shown this way; another way can.
             AdjustedError::Restate(error) => Self::Conflict(error.to_string()),
+            AdjustedError::Indicator(error) => Self::field("indicators", "", error.to_string()),
             AdjustedError::Length(error) => Self::field("sma", &error.0.to_string(), error.to_string()),
         }
     }

@@ -8,6 +8,7 @@
 
 mod about;
 mod export;
+pub mod indicators;
 mod latest;
 mod query;
 mod trades;
@@ -80,7 +81,7 @@ const ADJUSTMENTS: [(&str, &str); 3] = [
     (Adjustment::TotalReturn.name(), "total return"),
 ];
 /// Fields of the chart itself; the others belong to the list of fills.
-const FIELDS: [&str; 4] = ["timeframe", "adjustment", "sma", "account"];
+const FIELDS: [&str; 5] = ["timeframe", "adjustment", "sma", "indicators", "account"];
 
 #[derive(Template)]
 #[template(path = "chart.html")]
@@ -91,6 +92,9 @@ struct ChartPage<'a> {
     adjustment: Adjustment,
     adjustments: &'static [(&'static str, &'static str)],
     sma: String,
+    indicators: String,
+    /// What the field of indicators offers: name and title.
+    catalogue: Vec<(&'static str, &'static str)>,
     account: &'a str,
     accounts: &'a [String],
     symbols: Vec<String>,
@@ -217,6 +221,8 @@ impl Chart<'_> {
             adjustment: self.adjustment,
             adjustments: &ADJUSTMENTS,
             sma: visit.params.owned("sma").unwrap_or_default(),
+            indicators: visit.params.owned("indicators").unwrap_or_default(),
+            catalogue: indicators::offered(),
             account,
             accounts: &visit.accounts,
             symbols,

@@ -3,9 +3,11 @@
 use domain::bar::Timeframe;
 use domain::corporate_action::Adjustment;
 use domain::indicator::MAX_LENGTH;
+use domain::indicator::catalogue::Request;
 use domain::strategy;
 use projections::queries::{BarsWanted, Series, StrategyRow};
 
+use super::indicators;
 use crate::error::PageError;
 use crate::pages::Params;
 use crate::view::{from_time, to_time};
@@ -35,6 +37,8 @@ pub struct Fields {
     pub adjustment: Adjustment,
     /// Lengths of the averages; `None` for those of the strategies.
     pub averages: Option<Vec<usize>>,
+    /// Indicators of the catalogue.
+    pub indicators: Vec<Request>,
     /// First close wanted, UTC nanoseconds.
     pub from_ns: i64,
     /// The close behind the last one wanted, UTC nanoseconds.
@@ -48,6 +52,7 @@ impl Fields {
             timeframe: named(params, "timeframe")?,
             adjustment: named(params, "adjustment")?.unwrap_or_default(),
             averages: params.get("sma").map(lengths).transpose()?,
+            indicators: params.get("indicators").map_or(Ok(Vec::new()), indicators::read)?,
             from_ns: crate::pages::orders::time(params, "from", from_time)?.unwrap_or(i64::MIN),
             to_ns: crate::pages::orders::time(params, "to", to_time)?.unwrap_or(i64::MAX),
         })
@@ -61,6 +66,7 @@ impl Fields {
             timeframe,
             adjustment: self.adjustment,
             averages: self.averages.clone().unwrap_or_default(),
+            indicators: self.indicators.clone(),
             from_ns: self.from_ns,
             to_ns: self.to_ns,
         }

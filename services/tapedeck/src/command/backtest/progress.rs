@@ -117,7 +117,7 @@ impl Bar {
         let mut stderr = std::io::stderr().lock();
         // A closed stderr is nobody's loss.
         let _ = if self.terminal {
-            let full = ((share * WIDTH as f64) as usize).min(WIDTH);
+            let full = (1..=WIDTH).take_while(|cell| *cell as f64 <= share * WIDTH as f64).count();
             self.drawn = true;
             write!(stderr, "\r\u{1b}[K{}{} {said}", "█".repeat(full), "░".repeat(WIDTH - full))
         } else {

@@ -27,9 +27,9 @@ pub struct Chosen {
 }
 
 /// Where bars come from.
-pub enum Source<'run> {
+pub enum Source {
     /// The files that the options name.
-    Files(&'run Indicator),
+    Files,
     /// The read models of a tape.
     Tape(PgPool),
 }
@@ -41,7 +41,7 @@ struct Read {
     bars: Vec<Bar>,
 }
 
-impl Source<'_> {
+impl Source {
     pub async fn tape(session: &Session) -> Result<Self, Failure> {
         Ok(Self::Tape(session.reader().await?))
     }
@@ -50,7 +50,7 @@ impl Source<'_> {
     pub async fn own(&self, options: &Indicator) -> Result<Chosen, Failure> {
         let symbol = options.format.symbol.as_deref();
         match self {
-            Self::Files(_) => choose(read_all(&options.bars, options)?, symbol, options),
+            Self::Files => choose(read_all(&options.bars, options)?, symbol, options),
             Self::Tape(pool) => {
                 let symbol = symbol.ok_or_else(|| {
                     Failure::usage("--symbol is missing: expected a symbol, or --bars FILE", "tapedeck bars")
@@ -67,7 +67,7 @@ impl Source<'_> {
             return choose(read_all(&[path], options)?, None, options);
         }
         match self {
-            Self::Files(_) => choose(read_all(&options.bars, options)?, Some(wanted), options),
+            Self::Files => choose(read_all(&options.bars, options)?, Some(wanted), options),
             Self::Tape(pool) => stored(pool, wanted, options).await,
         }
     }
@@ -187,7 +187,8 @@ async fn stored(pool: &PgPool, symbol: &str, options: &Indicator) -> Result<Chos
     }
     let bars = parts.iter().rev().flatten().map(queries::BarRow::bar).collect();
     let rows = queries::actions_between(pool, Some(&symbol), "0001-01-01", "9999-12-31", u64::MAX).await;
-    let actions = rows.map_err(unreachable)?.iter().map(|row| CorporateAction::from_wire(&row.wire()));
+    let rows = rows.map_err(unreachable)?;
+    let actions = rows.iter().map(|row| CorporateAction::from_wire(&row.wire()));
     let actions = actions.collect::<Result<_, _>>().map_err(|error| Failure::other(error.to_string()))?;
     Ok(Chosen { bars, actions })
 }

@@ -1,0 +1,221 @@
+//! `tapedeck report`: the tear sheet of an account, from the tape's own marks and fills.
+//!
+//! The same sheet as a backtest's: what was traded on paper or live is measured by the same formulas. Deliberately
+//! absent: any formula (`analytics`), and trades' first in, first out (`engine::Lots`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use analytics::monte_carlo::Settings;
+use analytics::sheet::{Counts, RunFacts, StrategyFacts};
+use analytics::{Benchmark, Input, TearSheet, format, metrics};
+use chrono::NaiveDate;
+use domain::calendar::Calendar;
+use domain::money::{Amount, E9, Price, Quantity, div_half_even};
+use domain::performance::Trade;
+use engine::{Dealt, Lots};
+use projections::queries::{self, AccountTrack, Change, Deal, StrategyRow};
+use sqlx::PgPool;
+
+use super::market::{bound, unreachable};
+use crate::cli::ReportOptions;
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::session::Session;
+
+/// Prints the tear sheet of an account, or writes it as a page.
+pub async fn run(session: &Session, options: &ReportOptions, output: Output) -> Result<(), Failure> {
+    let pool = session.reader().await?;
+    let span = (
+        bound("--from", options.from.as_deref(), web::from_time)?.unwrap_or(i64::MIN),
+        bound("--to", options.to.as_deref(), web::to_time)?.unwrap_or(i64::MAX),
+    );
+    let account = account(&pool, options.account.as_deref()).await?;
+    let sheet = sheet(&pool, &account, span, options.benchmark.as_deref()).await?;
+    pool.close().await;
+    if let Some(path) = &options.html {
+        let page = sheet.to_html().map_err(|error| Failure::other(format!("the page: {error}")))?;
+        std::fs::write(path, page)
+            .map_err(|error| Failure::other(format!("--html {}: {error}", path.display())))?;
+        output.note(&format!("tear sheet written to {}", path.display()));
+    }
+    if output.json {
+        return output.document(&sheet);
+    }
+    if options.html.is_none() {
+        let row = |metric: &metrics::Metric| {
+            let value = sheet.metric(metric.name);
+            vec![metric.label.to_owned(), format::metric(value, metric.unit)]
+        };
+        output.table(&["METRIC", "VALUE"], &metrics::METRICS.iter().map(row).collect::<Vec<_>>());
+    }
+    for text in
+        sheet.warnings.iter().map(|warning| &warning.text).chain(&sheet.no_trades).chain(&sheet.run.notes)
+    {
+        output.note(text);
+    }
+    Ok(())
+}
+
+/// The account asked for, else the only one.
+async fn account(pool: &PgPool, wanted: Option<&str>) -> Result<String, Failure> {
+    let rows = queries::accounts(pool).await.map_err(unreachable)?;
+    let names: Vec<String> = rows.into_iter().map(|row| row.account).collect();
+    let known = names.join(", ");
+    match (wanted, names.as_slice()) {
+        (Some(wanted), names) if names.iter().any(|name| name == wanted) => Ok(wanted.to_owned()),
+        (None, [only]) => Ok(only.clone()),
+        (_, []) => Err(Failure::not_found("there is no account on this tape", "tapedeck account")),
+        (Some(wanted), _) => Err(Failure::not_found(
+            format!("account {wanted:?}: expected one of {known}"),
+            "tapedeck account",
+        )),
+        (None, _) => Err(Failure::usage(
+            format!("--account is missing: expected one of {known}"),
+            "tapedeck report --account NAME",
+        )),
+    }
+}
+
+async fn sheet(
+    pool: &PgPool,
+    account: &str,
+    span: (i64, i64),
+    benchmark: Option<&str>,
+) -> Result<TearSheet, Failure> {
+    let calendar = Calendar::xnys();
+    let track = queries::account_track(pool, account, span).await.map_err(unreachable)?;
+    let (Some(first), Some(last)) = (track.marks.first(), track.marks.last()) else {
+        return Err(Failure::not_found(
+            format!("account {account:?} has no marks in this span"),
+            "tapedeck report without --from and --to",
+        ));
+    };
+    let (trades, open) = trades(&track.deals);
+    let within = |trade: &Trade| (first.time_ns..=last.time_ns).contains(&trade.exit_ns);
+    let trades: Vec<Trade> = trades.into_iter().filter(within).collect();
+    let closes = match benchmark {
+        Some(symbol) => closes(pool, &symbol.to_uppercase(), calendar).await?,
+        None => Vec::new(),
+    };
+    let name = benchmark.map(|symbol| format!("{}, bought and held", symbol.to_uppercase()));
+    let strategies = queries::strategies(pool).await.map_err(unreachable)?;
+    let mut input = Input::new(&trades, &track.marks, calendar);
+    input.facts = facts(account, &track, &strategies, calendar);
+    input.benchmark = name.as_deref().map(|name| Benchmark { name, closes: &closes });
+    input.counts = counts(&track, open);
+    input.commission = Some(track.commission);
+    input.slippage = Some(track.slippage);
+    input.monte_carlo = Some(Settings::default());
+    TearSheet::of(input).map_err(|error| Failure::other(error.to_string()))
+}
+
+fn facts(account: &str, track: &AccountTrack, strategies: &[StrategyRow], calendar: &Calendar) -> RunFacts {
+    let traded = |of: fn(&Deal) -> &str| {
+        let mut names: Vec<String> = track.deals.iter().map(|deal| of(deal).to_owned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    let own = strategies.iter().filter(|row| row.account == account);
+    let mut timeframes: Vec<&str> = own.clone().map(|row| row.timeframe.as_str()).collect();
+    timeframes.sort_unstable();
+    timeframes.dedup();
+    let mode = own.clone().map(|row| row.mode.as_str()).find(|mode| *mode == "live").unwrap_or("paper");
+    let strategy = |row: &StrategyRow| StrategyFacts {
+        id: row.strategy.clone(),
+        kind: row.kind.clone(),
+        parameters: row
+            .parameters
+            .iter()
+            .map(|parameter| (parameter.name.clone(), parameter.value.clone()))
+            .collect(),
+    };
+    let mut notes = Vec::new();
+    if track.deposits_later != Amount::ZERO {
+        notes.push(format!(
+            "{} were paid in or out after the first mark and are taken off again: they are no gain.",
+            track.deposits_later
+        ));
+    }
+    RunFacts {
+        title: format!("Account {account}"),
+        kind: mode.to_owned(),
+        account: Some(account.to_owned()),
+        symbols: traded(|deal| &deal.symbol),
+        timeframe: timeframes.join(", "),
+        calendar: calendar.exchange().to_owned(),
+        strategies: own.map(strategy).collect(),
+        code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        notes,
+        ..RunFacts::default()
+    }
+}
+
+fn counts(track: &AccountTrack, open: usize) -> Counts {
+    let counts = &track.counts;
+    Counts {
+        bars: u64::try_from(track.marks.len()).unwrap_or(u64::MAX),
+        signals: counts.decided,
+        approved: counts.approved,
+        denied: counts.denied.clone(),
+        orders: counts.orders,
+        rejected: counts.rejected,
+        expired: counts.expired,
+        fills: counts.fills,
+        open_trades: u64::try_from(open).unwrap_or(u64::MAX),
+        ..Counts::default()
+    }
+}
+
+/// Closed trades in the order of their exits, and how many openings are still held.
+fn trades(deals: &[Deal]) -> (Vec<Trade>, usize) {
+    let mut lots: BTreeMap<(&str, &str), Lots> = BTreeMap::new();
+    let mut fractions: BTreeMap<(&str, &str), Quantity> = BTreeMap::new();
+    let mut trades = Vec::new();
+    for deal in deals {
+        let key = (deal.strategy.as_str(), deal.symbol.as_str());
+        let own = lots.entry(key).or_insert_with(|| Lots::new(&Arc::from(key.0), &Arc::from(key.1)));
+        let dealt =
+            |quantity, price, commission| Dealt { quantity, price, commission, time_ns: deal.time_ns };
+        match deal.change {
+            Change::Fill { quantity, price, commission } => {
+                own.deal(dealt(quantity, price, commission), &mut trades);
+            }
+            Change::Split { after, fraction } => {
+                own.restate(after.0.saturating_add(fraction.0).saturating_abs());
+                fractions.insert(key, fraction);
+            }
+            Change::CashInLieu { amount } => {
+                let fraction = fractions.remove(&key).unwrap_or_default();
+                if let Some(price) = price_of(amount, fraction) {
+                    own.deal(dealt(Quantity(-fraction.0), price, Amount::ZERO), &mut trades);
+                }
+            }
+        }
+    }
+    let open = lots.values().map(|lots| lots.open(Price::ZERO).count()).sum();
+    (trades, open)
+}
+
+/// The price at which a fraction was paid out.
+fn price_of(amount: Amount, fraction: Quantity) -> Option<Price> {
+    let shares = i128::from(fraction.abs().0);
+    let scaled = amount.abs().0.checked_mul(i128::from(E9)).filter(|_| shares > 0)?;
+    i64::try_from(div_half_even(scaled, shares)).ok().map(Price)
+}
+
+/// Daily closes of a symbol in the shares of its newest bar.
+async fn closes(pool: &PgPool, symbol: &str, calendar: &Calendar) -> Result<Vec<(NaiveDate, f64)>, Failure> {
+    let series = queries::series_of(pool, symbol).await.map_err(unreachable)?;
+    let timeframe = series.first().and_then(|series| series.timeframe.parse().ok());
+    let Some(timeframe) = timeframe else {
+        return Err(Failure::not_found(
+            format!("--benchmark {symbol:?}: the tape has no bars of it"),
+            "tapedeck bars   (lists the symbols)",
+        ));
+    };
+    let bars = queries::daily_bars(pool, symbol, timeframe, i64::MIN).await;
+    let bars = bars.map_err(|error| Failure::other(error.to_string()))?;
+    Ok(bars.iter().map(|bar| (calendar.date_of(bar.close_ns - 1), bar.close.to_f64())).collect())
+}
