@@ -53,3 +53,9 @@ pub fn adjustment(cause: &str, order_id: &str) -> EventId {
 pub fn mark(account: &str, event_ns: i64) -> EventId {
     event_id(&format!("{account}@{event_ns}"), "execution/mark", 0)
 }
+
+/// Id of the margin call of `account`, or of its end, at an instant.
+#[must_use]
+pub fn margin(account: &str, event_ns: i64) -> EventId {
+    event_id(&format!("{account}@{event_ns}"), "execution/margin", 0)
+}

@@ -107,7 +107,7 @@ pub async fn load(tape: &Tape, request: &BacktestRequest) -> Result<Loaded, Mark
     let mut actions: Vec<_> = actions.into_iter().filter(|dated| walked(&dated.symbol)).collect();
     actions.sort_by(|left, right| (left.event_ns, &left.symbol).cmp(&(right.event_ns, &right.symbol)));
     let data = MarketData { series, actions };
-    let hash = engine::data_hash(&data);
+    let hash = history::data_hash(&data);
     Ok(Loaded { data, calendar, hash, from_ns, until_ns, benchmark })
 }
 

@@ -91,15 +91,15 @@ impl<R: Recorder> Run<'_, R> {
         let correlation_id = order.correlation_id.clone();
         let event = self.event(id, action.event_ns, "execution", &action.event_id, &correlation_id, body);
         self.apply(&event, action.event_ns)?;
-        match self.book.order(order_id).filter(|order| !order.status.is_ended()) {
-            Some(order) => self.matcher.restate(order),
-            None => {
-                let mut others = Vec::new();
-                self.matcher.remove(order_id, &mut others);
-                self.counts.cancelled += 1;
-                self.matched(others, action.event_ns)?;
-            }
+        if let Some(order) = self.book.order(order_id).filter(|order| !order.status.is_ended()) {
+            self.matcher.restate(order);
+            return Ok(());
         }
+        self.counts.cancelled += 1;
+        let mut others = Vec::new();
+        self.matcher.remove(order_id, &mut others);
+        self.matches = others;
+        self.tell(action.event_ns)?;
         Ok(())
     }
 }

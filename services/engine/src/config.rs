@@ -20,7 +20,7 @@ pub struct Account {
     pub name: String,
     /// Cash at the start.
     pub cash: Amount,
-    /// What risk holds signals against; [`domain::risk::buying_power_only`] for that alone.
+    /// What risk holds signals against; `domain::risk::buying_power_only` for buying power alone.
     pub limits: RiskLimits,
     /// Commission and slippage.
     pub costs: Costs,
@@ -120,7 +120,7 @@ impl Config {
                     costs: Some(account.costs),
                     actor: "config".to_owned(),
                     reason: String::new(),
-                    kind: contracts::v1::AccountKind::Unspecified.into(),
+                    ..AccountConfigured::default()
                 }),
             ),
             (

@@ -13,7 +13,6 @@
 //! Modules in reading order.
 
 mod config;
-mod data_hash;
 mod walk;
 mod host;
 mod ledger;
@@ -26,7 +25,6 @@ mod sweep;
 mod walk_forward;
 
 pub use config::{Account, Config, ConfigError, StrategyConfig};
-pub use data_hash::data_hash;
 pub use ledger::{Dealt, Lots};
 pub use outcome::{Counts, OpenTrade, Outcome};
 pub use recorder::{Events, Hash, Nothing, Recorder};

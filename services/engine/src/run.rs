@@ -8,11 +8,11 @@ use contracts::v1::event::Body;
 use contracts::v1::{Basis, Event, Signal, Verdict};
 use contracts::{StreamError, bar_id, chain_id, to_timestamp};
 use domain::bar::Bar;
-use domain::book::{Book, FoldError, MarkError, Prices, mark, starts_session};
+use domain::book::{Book, FoldError, MarkError, Prices, margin_change, mark, starts_session};
 use domain::calendar::{Calendar, OutOfRange, Session};
 use domain::matching::{CostTable, Match, Matcher, WorkingOrder, commission};
 use domain::money::{Amount, Price, Quantity};
-use domain::order::{BrokerReport, OrderState, Rejection, decide, signed};
+use domain::order::{BrokerReport, OrderState, OrderStatus, Rejection, decide, signed};
 use domain::performance::{EquityRow, Trade};
 use domain::risk::{self, Rule};
 use domain::series::MarketData;
@@ -141,6 +141,7 @@ pub(crate) struct Run<'run, R> {
     sequence: u64,
     pub(crate) prices: Prices,
     pub(crate) matcher: Matcher,
+    pub(crate) matches: Vec<Match>,
     costs: CostTable,
     /// Slot of a series at the matcher.
     slots: Vec<usize>,
@@ -177,6 +178,7 @@ impl<'run, R: Recorder> Run<'run, R> {
             book,
             prices: Prices::default(),
             matcher,
+            matches: Vec::new(),
             costs,
             slots,
             hosts: hosts?,
@@ -249,7 +251,6 @@ impl<'run, R: Recorder> Run<'run, R> {
 
     /// Trades the instant's bars, then folds the fills.
     fn match_bars(&mut self, walk: &Walk<'_>) -> Result<(), Error> {
-        let mut matches = Vec::new();
         let mut session = None;
         for &(index, row) in &walk.bars {
             let series = &self.data.series[index];
@@ -257,24 +258,27 @@ impl<'run, R: Recorder> Run<'run, R> {
             self.prices.observe(&series.symbol, bar.close, bar.close_ns);
             session = session_of(self.config.calendar, session, &bar);
             let slot = self.slots[index];
-            self.matcher.on_bar(slot, &bar, session.as_ref(), &self.costs, &mut matches);
+            self.matcher.on_bar(slot, &bar, session.as_ref(), &self.costs, &mut self.matches);
         }
-        let Some(&(index, row)) = walk.bars.first() else { return Ok(()) };
-        let event_ns = walk.rows[index].close_ns[row];
-        self.matched(matches, event_ns)
-    }
-
-    /// Folds what the market said of orders.
-    pub(crate) fn matched(&mut self, matches: Vec<Match>, event_ns: i64) -> Result<(), Error> {
-        for matched in matches {
-            self.report(&matched.order_id, &matched.report, event_ns)?;
+        match walk.bars.first() {
+            Some(&(index, row)) => self.tell(walk.rows[index].close_ns[row]),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn session_closed(&mut self, session: &Session, event_ns: i64) -> Result<(), Error> {
-        let matches = self.matcher.on_session_closed(session.into());
-        self.matched(matches, event_ns)
+        self.matches = self.matcher.on_session_closed(session.into());
+        self.tell(event_ns)
+    }
+
+    /// Folds what the matcher said.
+    pub(crate) fn tell(&mut self, event_ns: i64) -> Result<(), Error> {
+        let mut matches = std::mem::take(&mut self.matches);
+        for one in matches.drain(..) {
+            self.report(&one.order_id, &one.report, event_ns)?;
+        }
+        self.matches = matches;
+        Ok(())
     }
 
     /// Folds what the broker says of an order.
@@ -361,6 +365,10 @@ impl<'run, R: Recorder> Run<'run, R> {
 
     fn mark(&mut self, event_ns: i64, row: bool) -> Result<(), Error> {
         let account = &self.config.account.name;
+        if let Some(body) = margin_change(&self.book, account, &self.prices)? {
+            let event = self.event(chain_id::margin(account, event_ns), event_ns, "execution", "", "", body);
+            self.apply(&event, event_ns)?;
+        }
         let starts = starts_session(self.config.calendar, self.last_mark_ns, event_ns);
         let body = mark(&self.book, account, &self.prices, starts)?;
         let amount = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref());
@@ -395,18 +403,30 @@ impl<'run, R: Recorder> Run<'run, R> {
                 self.recorder.event(&event);
             }
         }
-        let mut approved = Vec::new();
+        let (mut approved, mut cancels) = (Vec::new(), Vec::new());
         for one in pending {
             self.counts.signals += 1;
-            approved.extend(self.judge(&one, event_ns)?);
+            approved.push(self.judge(&one, event_ns, &mut cancels)?);
         }
-        for order_id in &approved {
-            self.submit(order_id, event_ns)?;
+        // What an order takes the place of goes before the order comes.
+        for order_id in &cancels {
+            self.cancel(order_id, event_ns)?;
+        }
+        for orders in &approved {
+            for order_id in orders {
+                self.submit(order_id, event_ns)?;
+            }
+            self.unwind(orders, event_ns)?;
         }
         Ok(())
     }
 
-    fn judge(&mut self, pending: &Pending, event_ns: i64) -> Result<Vec<String>, Error> {
+    fn judge(
+        &mut self,
+        pending: &Pending,
+        event_ns: i64,
+        cancels: &mut Vec<String>,
+    ) -> Result<Vec<String>, Error> {
         let config = self.config;
         let (signal, account) = (&pending.signal, &config.account.name);
         let view = risk::view(&self.book, &self.prices, config.calendar, signal, event_ns, account);
@@ -420,6 +440,7 @@ impl<'run, R: Recorder> Run<'run, R> {
             }
         }
         let orders = decision.orders.iter().map(|order| order.order_id.clone()).collect();
+        cancels.extend(decision.cancels.iter().cloned());
         let id = chain_id::decision(&pending.id);
         let body = Body::RiskDecision(decision);
         let event = self.event(id, event_ns, "risk", &pending.id, &pending.correlation_id, body);
@@ -436,14 +457,55 @@ impl<'run, R: Recorder> Run<'run, R> {
         let event = self.event(id, event_ns, "execution", &decision, &correlation, body);
         self.apply(&event, event_ns)?;
         self.counts.orders += 1;
-        let report = match WorkingOrder::new(&spec, event_ns) {
-            Ok(working) => {
+        let refused = match WorkingOrder::new(&spec, event_ns) {
+            Ok(working) if spec.parent_id.is_empty() || self.matcher.works(&spec.parent_id) => {
                 self.matcher.accept(working);
-                BrokerReport::Accepted { broker_order_id: format!("sim-{order_id}") }
+                let accepted = BrokerReport::Accepted { broker_order_id: format!("sim-{order_id}") };
+                return self.report(order_id, &accepted, event_ns);
             }
-            Err(unsupported) => BrokerReport::Rejected { reason: unsupported.to_string() },
+            Ok(_) => {
+                let parent = &spec.parent_id;
+                format!("order {order_id}: `parent_id` is {parent}, expected an order that is worked")
+            }
+            Err(unsupported) => unsupported.to_string(),
         };
-        self.report(order_id, &report, event_ns)
+        self.report(order_id, &BrokerReport::Rejected { reason: refused }, event_ns)
+    }
+
+    /// Ends an order whose end was asked for; those that have nothing to do without it end after it.
+    fn cancel(&mut self, order_id: &str, event_ns: i64) -> Result<(), Error> {
+        let mut others = Vec::new();
+        if !self.matcher.remove(order_id, &mut others) {
+            return Ok(());
+        }
+        let reason = "cancelled on request".to_owned();
+        self.report(order_id, &BrokerReport::Cancelled { reason }, event_ns)?;
+        self.matches = others;
+        self.tell(event_ns)
+    }
+
+    /// Takes back what is left of a decision's orders when one of them was refused: never a half position.
+    fn unwind(&mut self, orders: &[String], event_ns: i64) -> Result<(), Error> {
+        let is_refused = |order: &&OrderState| order.status == OrderStatus::Rejected;
+        let refused = orders.iter().find_map(|id| self.book.order(id).filter(is_refused));
+        let Some((failed, cause)) = refused
+            .map(|order| (order.id().to_owned(), chain_id::order_event(&submitted_id(order), "rejected")))
+        else {
+            return Ok(());
+        };
+        for order_id in orders.iter().filter(|id| **id != failed) {
+            let Some(order) = self.book.order(order_id).filter(|order| !order.status.is_ended()) else {
+                continue;
+            };
+            let reason = format!("leg {failed} of the same group was rejected");
+            let Some(body) = decide::request_cancel(order, "execution", &reason)? else { continue };
+            let id = contracts::event_id(&cause, "execution/unwind", order.spec.leg);
+            let correlation_id = order.correlation_id.clone();
+            let event = self.event(id, event_ns, "execution", &cause, &correlation_id, body);
+            self.apply(&event, event_ns)?;
+            self.cancel(order_id, event_ns)?;
+        }
+        Ok(())
     }
 
     /// Folds an event and hands it to the recorder, where it is wanted.
@@ -451,7 +513,15 @@ impl<'run, R: Recorder> Run<'run, R> {
         self.sequence += 1;
         let folded = self.book.apply(self.sequence, event);
         folded.map_err(|source| Error::Fold { event_ns, source })?;
-        let account = matches!(event.body, Some(Body::AccountMarked(_) | Body::AccountEntry(_)));
+        let account = matches!(
+            event.body,
+            Some(
+                Body::AccountMarked(_)
+                    | Body::AccountEntry(_)
+                    | Body::MarginCalled(_)
+                    | Body::MarginRestored(_)
+            )
+        );
         if if account { R::ACCOUNT } else { R::CHAIN } {
             self.recorder.event(event);
         }
@@ -490,6 +560,7 @@ impl<'run, R: Recorder> Run<'run, R> {
         }
         let last = |symbol: &str| self.prices.get(symbol).map_or(Price::ZERO, |known| known.price);
         let open = self.lots.iter().flat_map(|((_, symbol), lots)| lots.open(last(symbol))).collect();
+        self.counts.ambiguous_bars = self.matcher.ambiguous_bars();
         let row = self.book.account(&self.config.account.name);
         Outcome {
             trades: self.trades,

@@ -1,8 +1,8 @@
 //! The command line: names, options and their help. What a command does is in `command`.
 
 mod access;
-mod indicator;
 mod history;
+mod indicator;
 mod looking;
 mod market;
 mod pairs;
@@ -134,7 +134,6 @@ pub enum Command {
     Rehearse(Rehearse),
     /// Run some services of a tape, or all
     Run(Run),
-    /// Run strategies over history in this process, or look at recorded backtests
     /// Run strategies over history in this process, or look at the runs on record
     Backtest(Box<Backtest>),
     /// Run a backtest for many combinations of parameters

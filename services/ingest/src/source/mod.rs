@@ -8,7 +8,6 @@
 //! Deliberately absent: waiting, the tape. A live feed has no complete instants and does not belong here.
 
 mod assemble;
-mod columns;
 mod recorded;
 mod simulated;
 

@@ -46,22 +46,22 @@ pub struct Loaded {
 }
 
 #[derive(Debug)]
-pub(super) struct Track {
-    pub(super) series: Series,
+struct Track {
+    series: Series,
     subject: Subject,
-    pub(super) bars: Vec<Bar>,
+    bars: Vec<Bar>,
     at: usize,
 }
 
 /// Recorded bars as a source.
 #[derive(Debug)]
 pub struct RecordedSource {
-    pub(super) name: String,
-    pub(super) tracks: Vec<Track>,
+    name: String,
+    tracks: Vec<Track>,
     sessions: &'static [Session],
     session_at: usize,
     opened: bool,
-    pub(super) actions: BTreeMap<i64, Vec<Action>>,
+    actions: BTreeMap<i64, Vec<Action>>,
 }
 
 impl RecordedSource {

@@ -4,7 +4,8 @@ use backtest::Loaded;
 use domain::bar::Timeframe;
 use domain::calendar::Market;
 use domain::series::MarketData;
-use ingest::source::{Range, RecordedSource};
+use history::file::ReadOptions;
+use history::{Range, Selection};
 
 use super::HELP;
 use crate::cli::RunOptions;
@@ -39,11 +40,12 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
         }
     }
     let range = Range { from: options.from, to: options.to };
-    let loaded =
-        tokio::task::spawn_blocking(move || RecordedSource::load(SOURCE, &files, &read, range)).await;
+    let selection = Selection { range, market: hours, ..Selection::default() };
+    let read = ReadOptions { market: hours, ..read };
+    let loading = tokio::task::spawn_blocking(move || history::file::load(SOURCE, &files, &read, &selection));
+    let loaded = loading.await.map_err(|error| Failure::other(error.to_string()))?;
     let loaded = loaded.map_err(|error| Failure::other(error.to_string()))?;
-    let loaded = loaded.map_err(|error| Failure::other(error.to_string()))?;
-    let mut warnings = Vec::new();
+    let mut warnings = loaded.notes;
     if let Some(first) = loaded.rejected.first() {
         warnings.push(format!(
             "{} rows left out, the first in line {}: {} {:?}: {}",
@@ -54,13 +56,13 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
             first.reason
         ));
     }
-    let mut data = loaded.source.market_data();
+    let mut data = loaded.data;
     select(&mut data, &options.symbols)?;
     if data.series.is_empty() {
         return Err(Failure::not_found("the files hold no bars in the range", HELP));
     }
     let timeframe = timeframe(&mut data, options)?;
-    let hash = engine::data_hash(&data);
+    let hash = history::data_hash(&data);
     let calendar = hours.calendar();
     let market = Loaded { data, calendar, hash, from_ns: None, until_ns: None, benchmark: Vec::new() };
     Ok(FromFiles { market, timeframe, warnings })

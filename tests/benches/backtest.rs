@@ -1,0 +1,138 @@
+//! How long a whole backtest takes as a process: 1,000,000 generated one-minute bars of 10 symbols, SMA(10/20)
+//! cross with orders, fills, portfolio and equity, every event formed and hashed, results printed.
+//!
+//! Prints a table of wall time, bars per second and the most memory that the process held, from CSV and from
+//! Parquet.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use domain::calendar::Calendar;
+use polars::prelude::{
+    Column, CsvWriter, DataFrame, DataType, NamedFrom as _, ParquetWriter, SerWriter as _, Series, TimeUnit,
+    TimeZone,
+};
+
+const SYMBOLS: usize = 10;
+const BARS: usize = 100_000;
+const ROUNDS: usize = 3;
+const MINUTE_NS: i64 = 60_000_000_000;
+
+fn main() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let parquet = home.path().join("bars-1m-generated.parquet");
+    let mut frame = generate()?;
+    ParquetWriter::new(std::fs::File::create(&parquet)?).finish(&mut frame)?;
+    println!("{:<10} {:>9} {:>14} {:>10} {:>10}", "from", "seconds", "bars/s", "memory", "bar");
+    row(home.path(), "parquet", &parquet, "≤ 0.45 s")?;
+    let csv = home.path().join("bars-1m-generated.csv");
+    CsvWriter::new(std::fs::File::create(&csv)?).include_header(true).finish(&mut frame)?;
+    row(home.path(), "csv", &csv, "–")
+}
+
+fn row(home: &Path, name: &str, file: &Path, bar: &str) -> anyhow::Result<()> {
+    let mut best = Duration::MAX;
+    let mut memory = 0;
+    for _ in 0..ROUNDS {
+        let (took, held) = once(home, file)?;
+        best = best.min(took);
+        memory = memory.max(held);
+    }
+    let rate = (SYMBOLS * BARS) as f64 / best.as_secs_f64();
+    println!("{name:<10} {:>9.3} {rate:>14.0} {:>7} MB {bar:>10}", best.as_secs_f64(), memory / 1024);
+    Ok(())
+}
+
+/// Wall time and the most memory of one run, in kB.
+fn once(home: &Path, file: &Path) -> anyhow::Result<(Duration, u64)> {
+    let began = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tapedeck"))
+        .args([
+            "backtest",
+            "--strategy",
+            "sma_cross:fast=10,slow=20",
+            "--sizing",
+            "fixed:10",
+            "--no-progress",
+        ])
+        .args(["--cash", "10000000", "--commission-rate", "0.001", "--json", "--timezone", "UTC", "--bars"])
+        .arg(file)
+        .env("TAPEDECK_HOME", home)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let status = format!("/proc/{}/status", child.id());
+    let mut held = 0;
+    while child.try_wait()?.is_none() {
+        held = held.max(peak(&status).unwrap_or_default());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let took = began.elapsed();
+    let output = child.wait_with_output()?;
+    anyhow::ensure!(output.status.success(), "the backtest ended with {}", output.status);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let fills = report["counts"]["fills"].as_u64().context("fills")?;
+    anyhow::ensure!(fills >= 50_000, "{fills} fills, expected at least 50,000");
+    Ok((took, held))
+}
+
+/// The most memory that a process held so far, in kB.
+fn peak(status: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(status).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").trim().parse().ok()
+}
+
+/// One-minute bars of regular sessions: a random walk in whole cents.
+fn generate() -> anyhow::Result<DataFrame> {
+    let calendar = Calendar::xnys();
+    let first = chrono::NaiveDate::from_ymd_opt(2005, 1, 3).context("a date")?;
+    let sessions = calendar.sessions(first, calendar.last_date())?;
+    let starts: Vec<i64> = sessions
+        .iter()
+        .flat_map(|session| {
+            (0..)
+                .map(|index| session.open_ns + index * MINUTE_NS)
+                .take_while(|start| *start < session.close_ns)
+        })
+        .take(BARS)
+        .collect();
+    let mut symbols: Vec<String> = Vec::with_capacity(SYMBOLS * BARS);
+    let mut times: Vec<i64> = Vec::with_capacity(SYMBOLS * BARS);
+    let mut prices: [Vec<f64>; 4] = Default::default();
+    for symbol in 0..SYMBOLS {
+        let mut state = 42_u64.wrapping_mul(1_000_003).wrapping_add(symbol as u64);
+        let mut draw = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            i64::try_from(state >> 40).unwrap_or_default() % 101 - 50
+        };
+        let mut last = 10_000_i64;
+        for start in &starts {
+            let open = (last + draw() / 5).max(100);
+            let close = (open + draw()).max(100);
+            last = close;
+            let bar = [open, open.max(close) + 3, open.min(close) - 3, close];
+            for (column, cents) in prices.iter_mut().zip(bar) {
+                column.push(cents as f64 / 100.0);
+            }
+            symbols.push(format!("S{symbol:02}"));
+            times.push(*start);
+        }
+    }
+    let rows = times.len();
+    let utc = TimeZone::opt_try_new(Some("UTC"))?;
+    let times =
+        Series::new("start_utc".into(), times).cast(&DataType::Datetime(TimeUnit::Nanoseconds, utc))?;
+    let mut columns = vec![Column::from(Series::new("symbol".into(), symbols)), Column::from(times)];
+    columns.push(Column::from(Series::new("timeframe".into(), vec!["1m"; rows])));
+    for (name, values) in ["open", "high", "low", "close"].into_iter().zip(prices) {
+        columns.push(Column::from(Series::new(name.into(), values)));
+    }
+    columns.push(Column::from(Series::new("volume".into(), vec![1_000_i64; rows])));
+    Ok(DataFrame::new(rows, columns)?)
+}
