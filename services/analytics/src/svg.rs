@@ -161,7 +161,7 @@ pub struct BarChart<'a> {
     pub axis: fn(f64) -> String,
 }
 
-/// A histogram; bins below zero and above it differ in pattern, not only in colour.
+/// A histogram; bins below zero, around it and above it have classes of their own.
 #[must_use]
 pub fn bars(chart: &BarChart<'_>) -> String {
     let mut svg = open(chart.id, chart.title, chart.description);
@@ -175,7 +175,11 @@ pub fn bars(chart: &BarChart<'_>) -> String {
         let from = chart.lowest + chart.width * bin as f64;
         let to = from + chart.width;
         let (x, y, base) = (LEFT + step * bin as f64, scale.at(*count as f64), scale.at(0.0));
-        let class = if to <= 0.0 { "bar bar-loss" } else { "bar bar-gain" };
+        let class = match (from >= 0.0, to <= 0.0) {
+            (true, false) => "bar bar-gain",
+            (false, true) => "bar bar-loss",
+            _ => "bar bar-zero",
+        };
         let label = escaped(&format!("{} to {}: {count}", (chart.axis)(from), (chart.axis)(to)));
         let (wide, high) = ((step - 1.0).max(0.5), base - y);
         _ = write!(

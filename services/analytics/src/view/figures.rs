@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::format::{self, Tone};
+use crate::format;
 use crate::sheet::TearSheet;
 use crate::svg::{self, BarChart, Line, LineChart};
 use crate::view::date;
@@ -223,8 +223,7 @@ fn histogram(sheet: &TearSheet) -> Option<Figure> {
     let rows = found.counts.iter().enumerate().map(|(bin, count)| {
         let from = found.lowest + found.width * bin as f64;
         let edge = |value: f64| format::percent(Some(value));
-        let tone = Tone::of(Some(from + found.width / 2.0));
-        vec![edge(from), edge(from + found.width), count.to_string(), tone.class().to_owned()]
+        vec![edge(from), edge(from + found.width), count.to_string()]
     });
     Some(Figure {
         id: "histogram",
@@ -238,7 +237,7 @@ fn histogram(sheet: &TearSheet) -> Option<Figure> {
             axis: whole_percent,
         }),
         legend: Vec::new(),
-        head: ["From", "To", "Days", "Middle"].map(str::to_owned).to_vec(),
+        head: ["From", "To", "Days"].map(str::to_owned).to_vec(),
         rows: rows.collect(),
         title,
         summary,
