@@ -202,7 +202,8 @@ fn drawdowns_are_listed_by_depth() {
     let places: Vec<_> = episodes.iter().map(|d| (d.start, d.trough, d.recovery, d.end)).collect();
     assert_eq!(places, [(0, 1, Some(3), 3), (4, 5, Some(7), 7), (7, 9, None, 9)]);
     let depths: Vec<f64> = deepest_drawdowns(&equity, 2).iter().map(|d| d.depth).collect();
-    assert_eq!(depths, [-0.5, 90.0 / 100.0 - 1.0]);
+    assert_eq!(depths.len(), 2);
+    assert!((depths[0] + 0.5).abs() < 1e-12 && (depths[1] + 0.1).abs() < 1e-12, "{depths:?}");
     assert_eq!(deepest_drawdowns(&whole(&[1, 2, 3]), 5), []);
     assert_eq!(drawdown_episodes(&[]), []);
 }
