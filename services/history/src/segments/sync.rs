@@ -149,9 +149,7 @@ async fn gather(
             match &delivery {
                 Delivery::Event(recorded) => {
                     collected.event(&recorded.event);
-                    if recorded.sequence <= head || content.last < head {
-                        content.last_event.clone_from(&recorded.event.id);
-                    }
+                    content.last_event.clone_from(&recorded.event.id);
                 }
                 Delivery::Undecodable { .. } => {
                     content.undecodable += 1;
