@@ -20,6 +20,7 @@
 pub mod kernel;
 pub mod queue;
 mod costs;
+mod end;
 mod working;
 
 use std::collections::BTreeMap;

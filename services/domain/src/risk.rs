@@ -16,6 +16,7 @@
 //!
 //! Deliberately absent: the tape, the read model, clocks.
 
+mod deny;
 pub mod kernel;
 mod leg;
 mod limits;
