@@ -129,7 +129,6 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Token(command) => command::token::run(session, &command, output).await,
         Command::Backtest(options) => match &options.recorded {
             Some(wanted) => command::recorded::run(session, wanted, output).await,
-            Some(command) => command::recorded::run(session, command, output).await,
             None => Err(Failure::other("a run of its own opens its tape itself")),
         },
         Command::Parked(options) => command::parked::run(session, &options, output).await,
