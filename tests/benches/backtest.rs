@@ -5,7 +5,6 @@
 //! Parquet.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
-#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
