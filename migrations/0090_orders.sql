@@ -1,7 +1,5 @@
 -- Every type of order, groups of orders, and accounts on margin.
 
-ALTER FUNCTION projection.create_trading(text) RENAME TO create_trading_before_0090;
-
 -- Of orders: the distance of a trailing stop in the currency or as a share of the best price, and that price;
 -- the group; when the stop was reached and when the market last did anything to the order; the shares that
 -- the group lets it trade now. Of accounts: since when the equity is below the maintenance margin. Of fills:
@@ -24,14 +22,6 @@ BEGIN
         ADD COLUMN margin_call_ns bigint', target);
     EXECUTE format('ALTER TABLE %I.fills
         ADD COLUMN ambiguous boolean NOT NULL DEFAULT false', target);
-END
-$$;
-
-CREATE FUNCTION projection.create_trading(target text) RETURNS void
-    LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM projection.create_trading_before_0090(target);
-    PERFORM projection.extend_trading_orders(target);
 END
 $$;
 

@@ -265,7 +265,10 @@ mod tests {
         let strategy = &complete.strategies[0];
         let stated: Vec<_> =
             strategy.parameters.iter().map(|one| format!("{}={}", one.name, one.value)).collect();
-        assert_eq!((strategy.name.as_str(), stated.join(" ")), ("sma_cross", "fast=20 slow=30".to_owned()));
+        assert_eq!(
+            (strategy.name.as_str(), stated.join(" ")),
+            ("sma_cross", "fast=20 slow=30 average=simple allow_short=false".to_owned())
+        );
         // A request that is complete stays as it is.
         assert_eq!(super::complete(complete.clone()).unwrap(), complete);
     }
@@ -306,7 +309,7 @@ mod tests {
         };
         assert!(sweep(vec![range("fast")]).is_ok());
         let error = sweep(vec![range("speed")]).unwrap_err().to_string();
-        assert_eq!(error, "ranges \"speed\": expected one of fast, slow");
+        assert_eq!(error, "ranges \"speed\": expected one of fast, slow, average, allow_short");
         assert!(sweep(vec![range("fast"); 14]).unwrap_err().to_string().starts_with("ranges \"16384\""));
     }
 }

@@ -1,6 +1,6 @@
 //! Which market's hours hold, and the calendars of those that open around the clock.
 //!
-//! `24x5`: from Sunday 17:00 to Friday 17:00 New York time, the week of the currency market. A session bears the
+//! `24x5`: from Sunday 17:00 to Friday 18:00 New York time, the week of the currency market. A session bears the
 //! date of the day on which it ends at 17:00, Monday to Friday; holidays are not left out, because liquidity
 //! providers differ on them. `24x7`: every day in UTC, midnight to midnight.
 //!
@@ -17,6 +17,8 @@ use super::{Calendar, Session, date};
 
 /// The hour, in New York, at which a day of the currency market ends and the next one begins.
 const ROLL_HOUR: u32 = 17;
+/// What the week lasts beyond Friday 17:00: feeds show trades of the hour in which the last venues close.
+const LAST_HOUR_NS: i64 = DAY_NS / 24;
 const DAY_NS: i64 = 86_400_000_000_000;
 /// What is known of around-the-clock markets. The rules of daylight saving time are not certain for ever.
 const FIRST: NaiveDate = date(1970, 1, 2);
@@ -28,7 +30,7 @@ pub enum Market {
     /// The New York Stock Exchange: regular hours, holidays, early closes.
     #[default]
     Xnys,
-    /// Sunday 17:00 to Friday 17:00 in New York.
+    /// Sunday 17:00 to Friday 18:00 in New York.
     TwentyFourFive,
     /// Always open; days are those of UTC.
     TwentyFourSeven,
@@ -66,7 +68,12 @@ impl Market {
     pub(super) fn date_of(self, instant_ns: i64) -> NaiveDate {
         match self {
             Self::TwentyFourSeven => DateTime::from_timestamp_nanos(instant_ns).date_naive(),
-            Self::TwentyFourFive | Self::Xnys => date_in_new_york_after(instant_ns, 24 - ROLL_HOUR),
+            Self::TwentyFourFive | Self::Xnys => {
+                let date = date_in_new_york_after(instant_ns, 24 - ROLL_HOUR);
+                let before = instant_ns.saturating_sub(LAST_HOUR_NS);
+                let late = date.weekday() == Weekday::Sat;
+                if late { date_in_new_york_after(before, 24 - ROLL_HOUR) } else { date }
+            }
         }
     }
 
@@ -91,7 +98,10 @@ impl Market {
             close_ns: match self {
                 // Days in UTC are of one length; looking at the clock of New York is what costs.
                 Self::TwentyFourSeven => self.start_of(date) + DAY_NS,
-                Self::TwentyFourFive | Self::Xnys => self.start_of(date + Days::new(1)),
+                Self::TwentyFourFive | Self::Xnys => {
+                    let late = if date.weekday() == Weekday::Fri { LAST_HOUR_NS } else { 0 };
+                    self.start_of(date + Days::new(1)) + late
+                }
             },
             early_close: false,
         };

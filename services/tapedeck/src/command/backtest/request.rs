@@ -22,8 +22,14 @@ pub fn request(
     let mut strategies = Vec::new();
     for text in &options.strategies {
         let strategy = strategy(global, text, sizing, options.allow_short)?;
-        let same = strategies.iter().filter(|known: &&BacktestStrategy| known.kind == strategy.kind).count();
-        let name = if same > 0 { format!("{}_{}", strategy.name, same + 1) } else { strategy.name.clone() };
+        let mut name = strategy.name.clone();
+        let taken = |name: &str| strategies.iter().any(|known: &BacktestStrategy| known.name == name);
+        let mut number = 2..;
+        while taken(&name)
+            && let Some(next) = number.next()
+        {
+            name = format!("{}_{next}", strategy.name);
+        }
         strategies.push(BacktestStrategy { name, ..strategy });
     }
     for text in parameters {
