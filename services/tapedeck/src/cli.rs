@@ -3,6 +3,7 @@
 mod access;
 mod looking;
 mod market;
+mod replay;
 mod running;
 mod strategy;
 mod trading;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use access::{TokenCommand, UserCommand};
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
+pub use replay::Replay;
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use trading::{AccountOptions, Halt, OrderCommand, Positions};
@@ -159,6 +161,8 @@ pub enum Command {
     Findings(Findings),
     /// List positions, now or as of a moment of the past
     Positions(Positions),
+    /// Refold the tape and prove that every decision follows from its recorded inputs; exit 7 if not
+    Replay(Replay),
     /// Show accounts, now or as of a moment of the past
     Account(AccountOptions),
     /// Users of the dashboard

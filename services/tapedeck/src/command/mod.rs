@@ -15,6 +15,7 @@ pub mod order;
 pub mod parked;
 pub mod projection;
 pub mod rehearse;
+pub mod replay;
 pub mod run;
 pub mod skeleton;
 pub mod status;
