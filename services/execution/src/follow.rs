@@ -199,53 +199,84 @@ impl Follower {
         })
     }
 
+    /// The next event that orders want, whatever the instant: an intent, an answer, an end. A replay that goes its
+    /// own way adds it to its own tape.
+    pub async fn next_for_orders(&mut self) -> Result<Option<Append>, BrokerError> {
+        for work in self.machine.work() {
+            let steps = match work {
+                Work::Submit(group) => {
+                    let broker = SimulatedBroker::default().name().to_owned();
+                    let first = group.into_iter().next();
+                    first
+                        .into_iter()
+                        .map(|order_id| Step::Submit { order_id, broker: broker.clone() })
+                        .collect()
+                }
+                Work::Withdraw(order_id) => vec![Step::Withdraw { order_id }],
+                Work::Unwind { order_id, failed } => vec![Step::Unwind { order_id, failed }],
+                Work::Ask(order_id) => self.answer(&order_id).await?.unwrap_or_default(),
+                Work::Cancel(order_id) => self.cancel(&order_id).await?.unwrap_or_default(),
+            };
+            let next = steps.iter().find_map(|step| self.machine.decide(step).ok().flatten());
+            if next.is_some() {
+                return Ok(next);
+            }
+        }
+        Ok(None)
+    }
+
     /// The answer of the simulated broker to a submission.
     async fn answered(&self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
-        let mut broker = SimulatedBroker::resume(self.machine.book())?;
-        let Some(order) = self.order(order_id) else { return Ok(Derived::Nothing) };
-        if order.broker != broker.name() {
-            return Ok(Derived::Input);
+        if self.order(order_id).is_none() {
+            return Ok(Derived::Nothing);
         }
-        let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
-        let reports = broker.submit(&order.spec, &client_order_id(order_id), now_ns).await?;
-        let steps: Vec<_> = reports
-            .into_iter()
-            .map(|Report { order_id, report }| Step::Report {
-                order_id,
-                report,
-                event_ns: None,
-                cause_id: None,
-            })
-            .collect();
-        Ok(self.decided(&steps, &recorded.event))
+        let steps = self.answer(order_id).await?;
+        Ok(steps.map_or(Derived::Input, |steps| self.decided(&steps, &recorded.event)))
     }
 
     /// The end of an order that somebody asked to cancel, or the refusal.
     async fn cancelled(&self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
-        let mut broker = SimulatedBroker::resume(self.machine.book())?;
         let Some(order) = self.order(order_id) else { return Ok(Derived::Nothing) };
         if order.status == OrderStatus::Approved {
             return Ok(self.decided(&[Step::Withdraw { order_id: order_id.to_owned() }], &recorded.event));
         }
-        if order.broker != broker.name() {
-            return Ok(Derived::Input);
-        }
+        let steps = self.cancel(order_id).await?;
+        Ok(steps.map_or(Derived::Input, |steps| self.decided(&steps, &recorded.event)))
+    }
+
+    /// What the simulated broker says to an order that is sent; `None` when it is another broker's.
+    async fn answer(&self, order_id: &str) -> Result<Option<Vec<Step>>, BrokerError> {
+        let mut broker = SimulatedBroker::resume(self.machine.book())?;
+        let Some(order) = self.order(order_id).filter(|order| order.broker == broker.name()) else {
+            return Ok(None);
+        };
+        let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
+        let reports = broker.submit(&order.spec, &client_order_id(order_id), now_ns).await?;
+        let step =
+            |Report { order_id, report }| Step::Report { order_id, report, event_ns: None, cause_id: None };
+        Ok(Some(reports.into_iter().map(step).collect()))
+    }
+
+    /// What the simulated broker says to a request to cancel; nothing where nobody asked, `None` when it is another
+    /// broker's order.
+    async fn cancel(&self, order_id: &str) -> Result<Option<Vec<Step>>, BrokerError> {
+        let mut broker = SimulatedBroker::resume(self.machine.book())?;
+        let Some(order) = self.order(order_id).filter(|order| order.broker == broker.name()) else {
+            return Ok(None);
+        };
         if !order.cancel_requested {
-            return Ok(Derived::Nothing);
+            return Ok(Some(Vec::new()));
         }
         let now_ns = self.machine.now_ns(order);
         let reports = broker.cancel(&order.spec, &client_order_id(order_id), now_ns).await?;
         let cause_id = self.last_event.get(order_id).cloned();
-        let steps: Vec<_> = reports
-            .into_iter()
-            .map(|Report { order_id, report }| Step::Report {
-                order_id,
-                report,
-                event_ns: Some(now_ns),
-                cause_id: cause_id.clone(),
-            })
-            .collect();
-        Ok(self.decided(&steps, &recorded.event))
+        let step = |Report { order_id, report }| Step::Report {
+            order_id,
+            report,
+            event_ns: Some(now_ns),
+            cause_id: cause_id.clone(),
+        };
+        Ok(Some(reports.into_iter().map(step).collect()))
     }
 
     fn order(&self, order_id: &str) -> Option<&OrderState> {

@@ -133,7 +133,8 @@ impl Decisions {
         answerable.then(|| decision_event(cause, risk::decide(&cause.id, signal, &view)))
     }
 
-    async fn read(&mut self, through: u64, market: &mut Market) -> Result<(), LogError> {
+    /// Reads MARKET for prices.
+    pub async fn read(&mut self, through: u64, market: &mut Market) -> Result<(), LogError> {
         for recorded in market.between(self.pricing.sequence(), through).await? {
             self.pricing.take(&recorded);
         }

@@ -116,43 +116,12 @@ pub(super) fn is_same(recorded: &Event, derived: &Event) -> bool {
         && recorded.body == derived.body
 }
 
-/// The kind of an event in one word, as its body is named on the wire.
-pub(super) fn kind(event: &Event) -> String {
-    let body = Event { body: event.body.clone(), ..Event::default() };
-    match serde_json::to_value(&body) {
-        Ok(Value::Object(fields)) => {
-            let name = fields.keys().find(|name| !METADATA.contains(&name.as_str()));
-            name.map_or_else(|| "event".to_owned(), |name| in_words(name))
-        }
-        _ => "event".to_owned(),
-    }
+/// The kind of an event in one word, as lists of events name it.
+fn kind(event: &Event) -> String {
+    projections::describe(event).kind.to_owned()
 }
 
-const METADATA: [&str; 9] = [
-    "id",
-    "eventTime",
-    "recordedTime",
-    "source",
-    "correlationId",
-    "causationId",
-    "basis",
-    "schemaVersion",
-    "instant",
-];
-
-/// `orderSubmitted` as `order_submitted`.
-fn in_words(name: &str) -> String {
-    let mut words = String::with_capacity(name.len() + 2);
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() {
-            words.push('_');
-        }
-        words.push(letter.to_ascii_lowercase());
-    }
-    words
-}
-
-fn fields(recorded: &Event, derived: &Event) -> Vec<Difference> {
+pub(super) fn fields(recorded: &Event, derived: &Event) -> Vec<Difference> {
     let plain = |event: &Event| {
         let event = Event { recorded_time: None, basis: Vec::new(), schema_version: 0, ..event.clone() };
         serde_json::to_value(event).unwrap_or_default()
@@ -162,7 +131,7 @@ fn fields(recorded: &Event, derived: &Event) -> Vec<Difference> {
     found
 }
 
-pub(super) fn compare(path: &mut String, recorded: &Value, derived: &Value, found: &mut Vec<Difference>) {
+fn compare(path: &mut String, recorded: &Value, derived: &Value, found: &mut Vec<Difference>) {
     let length = path.len();
     match (recorded, derived) {
         (Value::Object(left), Value::Object(right)) => {

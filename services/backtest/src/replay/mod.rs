@@ -10,11 +10,13 @@
 //!
 //! The tape is only read. Deliberately absent: printing, the read models (but for the comparison asked for).
 
+mod comparison;
 mod decisions;
 mod difference;
 mod market;
 mod orders;
 mod report;
+mod rerun;
 mod strategies;
 
 use std::collections::BTreeSet;
@@ -27,8 +29,10 @@ use domain::order::OrderState;
 use event_log::{Delivery, LogError, Recorded, Tape};
 use runtime::ClockMode;
 
+pub use comparison::{AccountEnd, Outcome, Row, Side, compare};
 pub use difference::{Difference, Divergence, Problem};
 pub use report::{Counts, Report};
+pub use rerun::{Recording, Rerun};
 
 use decisions::Decisions;
 use market::Market;
@@ -167,6 +171,10 @@ impl Replay {
             return Ok(());
         }
         self.fold(&recorded).await?;
+        if self.options.clock == ClockMode::Tape && matches!(recorded.event.body, Some(Body::AccountMarked(_))) {
+            // Whoever decides after a mark has read MARKET at least as far; so little of it is held.
+            self.decisions.read(basis_of(&recorded.event, stream::MARKET), &mut self.market).await?;
+        }
         self.compare_read_model(sequence);
         let read = [
             self.strategies.market_sequence(),

@@ -151,6 +151,22 @@ impl Strategies {
         self.take(self.due, market).await
     }
 
+    /// Starts whatever waits for its warm-up, where MARKET stands.
+    pub async fn start_all(&mut self, market: &mut Market) -> Result<(), LogError> {
+        let waiting: Vec<String> = self.cold.keys().cloned().collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.start(waiting, market).await
+    }
+
+    /// Takes the instants through a MARKET sequence and answers their signals, in the order of the service.
+    pub async fn signals(&mut self, through: u64, market: &mut Market) -> Result<Vec<Event>, LogError> {
+        self.expected.clear();
+        self.take(through, market).await?;
+        Ok(self.expected.drain(..).map(|expected| expected.event).collect())
+    }
+
     fn is_built_in(&self, strategy: &str) -> bool {
         self.machine.book().strategy(strategy).is_some_and(|state| !state.kind.is_empty())
     }

@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub mod at;
 pub mod chain_hash;
 pub mod config;
 pub mod control;
