@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use access::{TokenCommand, UserCommand};
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
-pub use replay::{At, AtCommand, Replay};
+pub use replay::{At, AtCommand, Fork, Parity, Replay};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use trading::{AccountOptions, Halt, OrderCommand, Positions};
@@ -163,6 +163,10 @@ pub enum Command {
     Positions(Positions),
     /// Refold the tape and prove that every decision follows from its recorded inputs; exit 7 if not
     Replay(Replay),
+    /// Run a session again from its open and compare every signal, order and fill; exit 7 if one differs
+    Parity(Parity),
+    /// Run a stretch of the tape again with other parameters or limits, beside what was recorded
+    Fork(Fork),
     /// Show positions, orders, accounts or strategies as of a moment of the past
     At(At),
     /// Show accounts, now or as of a moment of the past

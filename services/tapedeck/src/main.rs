@@ -107,6 +107,8 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Findings(options) => command::market::findings(session, &options, output).await,
         Command::Positions(options) => command::holdings::positions(session, &options, output).await,
         Command::At(options) => command::at::run(session, &options, output).await,
+        Command::Parity(options) => command::parity::run(session, &options, output).await,
+        Command::Fork(options) => command::fork::run(session, &options, output).await,
         Command::Replay(options) => command::replay::run(session, &options, output).await,
         Command::Account(options) => command::holdings::accounts(session, &options, output).await,
         Command::User(command) => command::user::run(session, &command, output).await,

@@ -10,6 +10,7 @@
 //!
 //! The tape is only read. Deliberately absent: printing, the read models (but for the comparison asked for).
 
+mod changes;
 mod comparison;
 mod decisions;
 mod difference;
@@ -29,6 +30,7 @@ use domain::order::OrderState;
 use event_log::{Delivery, LogError, Recorded, Tape};
 use runtime::ClockMode;
 
+pub use changes::{ChangeError, changes};
 pub use comparison::{AccountEnd, Outcome, Row, Side, compare};
 pub use difference::{Difference, Divergence, Problem};
 pub use report::{Counts, Report};
@@ -171,7 +173,9 @@ impl Replay {
             return Ok(());
         }
         self.fold(&recorded).await?;
-        if self.options.clock == ClockMode::Tape && matches!(recorded.event.body, Some(Body::AccountMarked(_))) {
+        if self.options.clock == ClockMode::Tape
+            && matches!(recorded.event.body, Some(Body::AccountMarked(_)))
+        {
             // Whoever decides after a mark has read MARKET at least as far; so little of it is held.
             self.decisions.read(basis_of(&recorded.event, stream::MARKET), &mut self.market).await?;
         }

@@ -2,3 +2,4 @@
 
 mod rehearsal;
 mod replaying;
+mod rerunning;

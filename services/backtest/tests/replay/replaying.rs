@@ -147,13 +147,14 @@ async fn a_mark_that_is_too_high_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_missed() {
-    for (kind, is) in [
-        ("signal", (|body| matches!(body, Body::Signal(_))) as fn(&Body) -> bool),
+    let kinds: [(&str, fn(&Body) -> bool); 5] = [
+        ("signal", |body| matches!(body, Body::Signal(_))),
         ("risk_decision", |body| matches!(body, Body::RiskDecision(_))),
         ("order_submitted", |body| matches!(body, Body::OrderSubmitted(_))),
         ("fill", |body| matches!(body, Body::Fill(_))),
         ("account_marked", |body| matches!(body, Body::AccountMarked(_))),
-    ] {
+    ];
+    for (kind, is) in kinds {
         let mut gone = false;
         let log = copy(tape().await, |_, event| {
             let drop = !gone && event.body.as_ref().is_some_and(is);

@@ -66,3 +66,28 @@ pub enum AtCommand {
     /// Strategies
     Strategies,
 }
+
+/// Options of `parity`.
+#[derive(Clone, Debug, Args)]
+pub struct Parity {
+    /// Date of the session, in exchange time
+    #[arg(long, value_name = "DATE")]
+    pub session: String,
+}
+
+/// Options of `fork`.
+#[derive(Clone, Debug, Args)]
+pub struct Fork {
+    /// Change from the end of the instant in which this event of TRADING or instant of market time stands
+    #[arg(long, value_name = "SEQ|TIME")]
+    pub at: String,
+    /// Run to the end of the instant in which this one stands [default: the end of the tape]
+    #[arg(long, value_name = "SEQ|TIME")]
+    pub to: Option<String>,
+    /// Another parameter of a built-in strategy
+    #[arg(long, value_name = "STRATEGY.NAME=VALUE")]
+    pub param: Vec<String>,
+    /// Another limit of an account, named as in the configuration
+    #[arg(long, value_name = "ACCOUNT.NAME=VALUE")]
+    pub limit: Vec<String>,
+}

@@ -33,13 +33,7 @@ pub async fn run(session: &Session, options: &Replay, output: Output) -> Result<
         ));
     }
     let read_model = if options.verify { Some(read_model(session, to).await?) } else { None };
-    let wanted = Options {
-        clock: clock_mode(&session.manifest),
-        fallback_account: session.config.account.keys().next().cloned().unwrap_or_default(),
-        from,
-        to,
-        read_model,
-    };
+    let wanted = Options { from, to, read_model, ..options_of(session) };
     let report = replay::replay(&session.tape, wanted, |at, end| {
         output.progress(&format!("{at} of {end} events"));
     });
@@ -48,6 +42,17 @@ pub async fn run(session: &Session, options: &Replay, output: Output) -> Result<
         () = session.interrupted() => return Err(Failure::interrupted()),
     };
     conclude(session, &report, output).await
+}
+
+/// Options of the whole tape.
+pub(crate) fn options_of(session: &Session) -> Options {
+    Options {
+        clock: clock_mode(&session.manifest),
+        fallback_account: session.config.account.keys().next().cloned().unwrap_or_default(),
+        from: 1,
+        to: None,
+        read_model: None,
+    }
 }
 
 async fn conclude(session: &Session, report: &Report, output: Output) -> Result<(), Failure> {
@@ -145,6 +150,11 @@ fn print(report: &Report, output: Output) {
     output.line(&format!("chain hash {}", report.chain_hash));
 }
 
+/// A text, or a dash where there is none.
+pub(crate) fn text_or_dash(text: &str) -> String {
+    if text.is_empty() { "–".to_owned() } else { text.to_owned() }
+}
+
 /// The read model's book, which the range must pass.
 async fn read_model(session: &Session, to: Option<u64>) -> Result<domain::book::Book, Failure> {
     let pool = session.reader().await?;
@@ -188,7 +198,8 @@ async fn last(timeline: &Timeline, option: &str, text: &str) -> Result<u64, Fail
     reach(timeline, moment(option, text)?).await
 }
 
-async fn reach(timeline: &Timeline, moment: Moment) -> Result<u64, Failure> {
+/// Last sequence of a moment.
+pub(crate) async fn reach(timeline: &Timeline, moment: Moment) -> Result<u64, Failure> {
     match timeline.at(moment).await {
         Ok(past) => Ok(past.sequence()),
         Err(AsOfError::Future { asked, head }) => Err(Failure::usage(
