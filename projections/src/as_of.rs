@@ -9,6 +9,8 @@
 //!
 //! Deliberately absent: prices other than those of the accounts' marks, and any write.
 
+mod beside;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +24,9 @@ use domain::book::{Book, FoldError, PositionKey};
 use event_log::{Delivery, LogError, Recorded, Tape};
 use tokio::sync::Mutex;
 
-use crate::queries::{AccountRow, PositionRow, past};
+use crate::queries::{AccountRow, OrderFilter, OrderRow, PositionRow, StrategyRow, past};
+use beside::Beside;
+pub(crate) use beside::{OrderSeen, StrategySeen};
 
 /// Books kept on the way. When there are more, every second one goes: the distance between them doubles.
 const KEPT_MAX: usize = 32;
@@ -93,6 +97,7 @@ pub struct Past {
 struct Changed {
     accounts: BTreeMap<String, u64>,
     positions: BTreeMap<PositionKey, u64>,
+    beside: Beside,
 }
 
 /// A moment cannot be shown.
@@ -141,8 +146,34 @@ impl Past {
         rows.collect()
     }
 
+    /// The newest `limit` orders as [`crate::queries::list_orders`] gives them. Orders that ended before the last
+    /// [`domain::book::SETTLED_ORDERS_MAX`] ones are in the present list only.
+    #[must_use]
+    pub fn orders(&self, filter: &OrderFilter, limit: u32) -> Vec<OrderRow> {
+        let rows = self.changed.beside.orders().filter_map(|(order_id, seen)| {
+            let order = self.book.order(order_id)?;
+            Some(past::order(order, seen))
+        });
+        let mut rows: Vec<OrderRow> = rows.filter(|row| past::is_wanted(row, filter)).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse((row.approved_ns, row.first_sequence)));
+        rows.truncate(limit as usize);
+        rows
+    }
+
+    /// Strategies as [`crate::queries::strategies`] gives them.
+    #[must_use]
+    pub fn strategies(&self) -> Vec<StrategyRow> {
+        let positions = self.positions(None, true);
+        let rows = self
+            .book
+            .strategies()
+            .map(|row| past::strategy(row, &self.changed.beside.strategy(&row.strategy), &positions));
+        rows.collect()
+    }
+
     fn apply(&mut self, sequence: u64, event: &Event) -> Result<(), FoldError> {
         let changes = self.book.apply(sequence, event)?;
+        self.changed.beside.note(sequence, event, &changes, &self.book);
         self.changed.accounts.extend(changes.accounts.into_iter().map(|key| (key, sequence)));
         self.changed.positions.extend(changes.positions.into_iter().map(|key| (key, sequence)));
         if let Some(time) = market_time(event) {

@@ -1,8 +1,15 @@
-//! Rows of the past: what [`super::positions`] and [`super::accounts`] read from the read model, from a book.
+//! Rows of the past: what the queries of positions, accounts, orders and strategies read from the read model, from a
+//! book.
 
-use domain::book::{AccountState, Book, PositionState};
+use domain::book::{AccountState, Book, PositionState, StrategyState};
+use domain::money::{Price, Quantity};
+use domain::order::OrderState;
 
 use super::accounts::{AccountRow, PositionRow, by_symbol, value_position};
+use super::orders::{OrderFilter, OrderRow, average};
+use super::strategies::{Earned, StrategyRow};
+use crate::as_of::{OrderSeen, StrategySeen};
+use crate::trading::names::Named as _;
 
 /// One position, valued at the last mark that the book holds.
 pub(crate) fn position(book: &Book, row: &PositionState, sequence: u64) -> PositionRow {
@@ -40,4 +47,106 @@ pub(crate) fn account(book: &Book, row: &AccountState, sequence: u64) -> Account
         sequence,
         prices: mark.map(|mark| mark.prices.clone()).unwrap_or_default(),
     }
+}
+
+/// One order.
+pub(crate) fn order(row: &OrderState, seen: &OrderSeen) -> OrderRow {
+    let spec = &row.spec;
+    let shares = i128::from(row.filled.0);
+    let slippage = (shares > 0).then(|| half_away(seen.slipped, shares)).flatten();
+    OrderRow {
+        order_id: spec.order_id.clone(),
+        account: spec.account.clone(),
+        strategy: spec.strategy.clone(),
+        symbol: spec.symbol.clone(),
+        side: spec.side().short(),
+        order_type: spec.order_type().short(),
+        time_in_force: spec.time_in_force().short(),
+        quantity: Quantity(spec.quantity_e9),
+        limit_price: spec.limit_price_e9.map(Price),
+        stop_price: spec.stop_price_e9.map(Price),
+        trail_price: spec.trail_price_e9.map(Price),
+        trail_rate: spec.trail_rate_e9.map(Price),
+        group_kind: spec.group().short(),
+        group_id: spec.group_id.clone(),
+        parent_id: spec.parent_id.clone(),
+        triggered_ns: row.triggered_ns,
+        leg: spec.leg.into(),
+        reducing: spec.reducing,
+        status: row.status.name().to_owned(),
+        ended: row.status.is_ended(),
+        cancel_requested: row.cancel_requested,
+        filled: row.filled,
+        average_price: average(row.filled_value, row.filled),
+        commission: row.commission,
+        slippage,
+        reason: row.reason.clone(),
+        client_order_id: row.client_order_id.clone(),
+        broker: row.broker.clone(),
+        broker_order_id: row.broker_order_id.clone(),
+        signal_id: row.signal_id.clone(),
+        decision_id: row.decision_id.clone(),
+        correlation_id: row.correlation_id.clone(),
+        approved_ns: row.approved_ns,
+        ended_ns: row.ended_ns,
+        updated_ns: row.updated_ns,
+        first_sequence: seen.first_sequence,
+        sequence: seen.sequence,
+    }
+}
+
+/// Whether a list with this filter shows the order.
+pub(crate) fn is_wanted(row: &OrderRow, filter: &OrderFilter) -> bool {
+    let is = |wanted: &Option<String>, value: &str| wanted.as_ref().is_none_or(|wanted| wanted == value);
+    is(&filter.account, &row.account)
+        && is(&filter.strategy, &row.strategy)
+        && is(&filter.symbol, &row.symbol)
+        && is(&filter.status, &row.status)
+        && is(&filter.side, &row.side)
+        && filter.open.is_none_or(|open| open != row.ended)
+        && filter.from_ns.is_none_or(|from_ns| row.approved_ns >= from_ns)
+        && filter.to_ns.is_none_or(|to_ns| row.approved_ns < to_ns)
+}
+
+/// One strategy; `positions` are those of all.
+pub(crate) fn strategy(row: &StrategyState, seen: &StrategySeen, positions: &[PositionRow]) -> StrategyRow {
+    let mut earned = Earned::default();
+    for position in positions.iter().filter(|position| position.strategy == row.strategy) {
+        earned.add(position);
+    }
+    StrategyRow {
+        strategy: row.strategy.clone(),
+        registered: row.registered,
+        kind: row.kind.clone(),
+        parameters: row.parameters.clone(),
+        symbols: row.symbols.clone(),
+        timeframe: row.timeframe.clone(),
+        subjects: row.subjects.clone(),
+        consumer: row.consumer.clone(),
+        sizing: row.sizing,
+        account: row.account.clone(),
+        enabled: row.enabled,
+        mode: row.mode.short(),
+        warmed_sequence: row.warmed.map(|warmth| warmth.market_sequence),
+        warmed_bars: row.warmed.map(|warmth| warmth.bars),
+        signals: seen.signals,
+        last_signal_ns: row.last_signal_ns,
+        last_signal: seen.last.clone(),
+        last_signal_id: seen.last_id.clone(),
+        last_signal_sequence: seen.last_sequence,
+        open_positions: earned.open,
+        realized_pnl: earned.realized,
+        unrealized_pnl: earned.unrealized,
+        dividends: earned.dividends,
+        fees: earned.fees,
+        net_pnl: earned.net(),
+        sequence: seen.sequence,
+    }
+}
+
+/// `value` / `count`, rounded half away from zero, as the database does.
+fn half_away(value: i128, count: i128) -> Option<Price> {
+    let (whole, rest) = (value / count, value % count);
+    let up = rest.unsigned_abs().saturating_mul(2) >= count.unsigned_abs();
+    i64::try_from(if up { whole + value.signum() } else { whole }).ok().map(Price)
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 
 use super::QueryError;
-use super::accounts::positions;
+use super::accounts::{PositionRow, positions};
 use super::reading::{Reading, decimal, read_all};
 
 /// One strategy with what it earned.
@@ -93,12 +93,26 @@ impl StrategyRow {
 
 /// What a strategy's positions add up to.
 #[derive(Clone, Copy, Default)]
-struct Earned {
-    open: u64,
-    realized: Amount,
-    unrealized: Amount,
-    dividends: Amount,
-    fees: Amount,
+pub(super) struct Earned {
+    pub open: u64,
+    pub realized: Amount,
+    pub unrealized: Amount,
+    pub dividends: Amount,
+    pub fees: Amount,
+}
+
+impl Earned {
+    pub fn add(&mut self, position: &PositionRow) {
+        self.open += u64::from(position.quantity.0 != 0);
+        self.realized = sum(self.realized, position.realized_pnl);
+        self.unrealized = sum(self.unrealized, position.unrealized_pnl.unwrap_or_default());
+        self.dividends = sum(self.dividends, position.dividends);
+        self.fees = sum(self.fees, position.fees);
+    }
+
+    pub fn net(&self) -> Amount {
+        sum(sum(sum(self.realized, self.unrealized), self.dividends), -self.fees)
+    }
 }
 
 fn sum(sum: Amount, amount: Amount) -> Amount {
@@ -109,12 +123,7 @@ fn sum(sum: Amount, amount: Amount) -> Amount {
 pub async fn strategies(pool: &PgPool) -> Result<Vec<StrategyRow>, QueryError> {
     let mut earned: BTreeMap<String, Earned> = BTreeMap::new();
     for position in positions(pool, None, true).await? {
-        let row = earned.entry(position.strategy).or_default();
-        row.open += u64::from(position.quantity.0 != 0);
-        row.realized = sum(row.realized, position.realized_pnl);
-        row.unrealized = sum(row.unrealized, position.unrealized_pnl.unwrap_or_default());
-        row.dividends = sum(row.dividends, position.dividends);
-        row.fees = sum(row.fees, position.fees);
+        earned.entry(position.strategy.clone()).or_default().add(&position);
     }
     let rows = sqlx::query(
         "SELECT s.strategy, registered, kind, parameters::text, symbols::text, timeframe, sizing::text, account,
@@ -133,7 +142,6 @@ pub async fn strategies(pool: &PgPool) -> Result<Vec<StrategyRow>, QueryError> {
 }
 
 fn read_strategy(row: Reading<'_>, strategy: String, earned: Earned) -> Result<StrategyRow, sqlx::Error> {
-    let gross = sum(sum(earned.realized, earned.unrealized), earned.dividends);
     Ok(StrategyRow {
         strategy,
         registered: row.flag("registered")?,
@@ -159,7 +167,7 @@ fn read_strategy(row: Reading<'_>, strategy: String, earned: Earned) -> Result<S
         unrealized_pnl: earned.unrealized,
         dividends: earned.dividends,
         fees: earned.fees,
-        net_pnl: sum(gross, -earned.fees),
+        net_pnl: earned.net(),
         sequence: row.sequence("sequence")?,
     })
 }

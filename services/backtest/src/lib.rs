@@ -14,3 +14,4 @@ pub use market::{Loaded, MarketError, load};
 pub use recording::{Recording, progress_subject, record};
 pub use service::{Config, SERVICE, ServiceError, run};
 pub use work::{Job, Progress, WorkError, conclude, perform};
+pub mod replay;

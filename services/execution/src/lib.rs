@@ -24,8 +24,10 @@ mod instant;
 mod read_model;
 mod postgres;
 mod shell;
+mod follow;
 
 pub use event::SERVICE;
+pub use follow::{Derived, Follower};
 pub use instant::{LiveBar, Part, is_barrier, parts};
 pub use machine::{Machine, Work};
 pub use postgres::PostgresReadModel;

@@ -251,7 +251,7 @@ impl Machine {
     }
 
     /// The leg whose refusal takes `order` with it: never a silent half position.
-    fn failed_leg(&self, order: &OrderState) -> Option<String> {
+    pub(crate) fn failed_leg(&self, order: &OrderState) -> Option<String> {
         if order.signal_id.is_empty() || order.cancel_requested || order.status.is_ended() {
             return None;
         }

@@ -1,7 +1,7 @@
 //! The thin shell: reads, appends, speaks to the broker, acknowledges. Every decision is the machine's.
 
 mod load;
-mod market;
+pub(crate) mod market;
 mod orders;
 mod store;
 

@@ -8,6 +8,7 @@ mod market;
 mod pairs;
 mod recorded;
 mod research;
+mod replay;
 mod running;
 mod strategy;
 mod trading;
@@ -23,6 +24,7 @@ pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status,
 pub use market::{Actions, Bars, Findings};
 pub use pairs::Pairs;
 pub use recorded::RecordedCommand;
+pub use replay::{At, AtCommand, Fork, Parity, Replay};
 pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
@@ -184,6 +186,14 @@ pub enum Command {
     Findings(Findings),
     /// List positions, now or as of a moment of the past
     Positions(Positions),
+    /// Refold the tape and prove that every decision follows from its recorded inputs; exit 7 if not
+    Replay(Replay),
+    /// Run a session again from its open and compare every signal, order and fill; exit 7 if one differs
+    Parity(Parity),
+    /// Run a stretch of the tape again with other parameters or limits, beside what was recorded
+    Fork(Fork),
+    /// Show positions, orders, accounts or strategies as of a moment of the past
+    At(At),
     /// Show accounts, now or as of a moment of the past
     Account(AccountOptions),
     /// Measure what an account did: the tear sheet of its marks and fills

@@ -53,6 +53,11 @@ impl Failure {
         Self::new(7, "verify_mismatch", message, "tapedeck projection rebuild NAME")
     }
 
+    /// Something recorded does not follow from its inputs.
+    pub fn diverged(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::new(7, "diverged", message, hint)
+    }
+
     /// The user interrupted.
     pub fn interrupted() -> Self {
         Self::new(130, "interrupted", "interrupted", "")

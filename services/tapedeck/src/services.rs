@@ -310,7 +310,7 @@ impl Services {
     }
 }
 
-fn clock_mode(manifest: &Manifest) -> ClockMode {
+pub(crate) fn clock_mode(manifest: &Manifest) -> ClockMode {
     match manifest.kind {
         TapeKind::Main => ClockMode::Wall,
         TapeKind::Demo | TapeKind::Rehearsal => ClockMode::Tape,

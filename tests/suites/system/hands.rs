@@ -38,6 +38,10 @@ impl Login {
 fn register(home: &Home, name: &str, more: &[&str]) -> anyhow::Result<Login> {
     let file = home.path().join(format!("{name}.json"));
     let path = file.display().to_string();
+    // A password that is there already is not written over.
+    if file.exists() {
+        std::fs::remove_file(&file)?;
+    }
     let mut arguments = vec!["strategy", "register", name, "--credentials", &path];
     arguments.extend(more);
     home.text(&arguments)?;

@@ -23,6 +23,7 @@ fn two_rehearsals_decide_the_same_and_their_read_models_are_the_fold() -> Outcom
         assert_eq!(chain["chain_hash"], report["chain_hash"]);
         the_past_ends_in_the_present(&home)?;
         the_report_measures_the_tape(&home, &report["fills"])?;
+        everything_follows_from_its_inputs(&home, &report)?;
         let verified = home.json(&["projection", "verify"])?;
         let differences: Vec<_> = verified
             .as_array()
@@ -48,6 +49,8 @@ fn the_past_ends_in_the_present(home: &Home) -> anyhow::Result<()> {
         let now = home.json(&[command])?;
         assert_eq!(home.json(&[command, "--as-of", &moment])?, now, "{command} as of {moment}");
     }
+    let present = home.json(&["order", "list"])?;
+    assert_eq!(home.json(&["at", &head.to_string(), "orders"])?, present, "orders at {moment}");
     let early = home.json(&["positions", "--as-of", "seq:4"])?;
     assert_eq!(early, serde_json::json!([]));
     Ok(())
@@ -71,6 +74,23 @@ fn the_report_measures_the_tape(home: &Home, fills: &serde_json::Value) -> anyho
     home.text(&["report", "--from", "2011-08-01", "--to", "2011-08-31", "--html", &path])?;
     let text = std::fs::read_to_string(&page)?;
     assert!(text.contains("2011-08-01 to 2011-08-31") && !text.contains("<script") && !text.contains("://"));
+    Ok(())
+}
+
+/// The tape is proved, and a session and a fork without changes come to what was recorded.
+fn everything_follows_from_its_inputs(home: &Home, report: &serde_json::Value) -> anyhow::Result<()> {
+    let replayed = home.json(&["replay", "--verify"])?;
+    assert_eq!(replayed["divergence"], serde_json::Value::Null, "{replayed}");
+    assert_eq!(replayed["chain_hash"], report["chain_hash"], "{replayed}");
+    assert_eq!(replayed["counts"]["fills"], report["fills"], "{replayed}");
+    assert_eq!(replayed["read_model_at"], replayed["to"], "{replayed}");
+    let session = home.json(&["parity", "--session", "2011-08-08"])?;
+    assert_eq!(session["verdict"], "same", "{session}");
+    assert!(session["compared"].as_u64() > Some(5), "{session}");
+    let fork = home.json(&["fork", "--at", "2011-09-01T20:00:00Z"])?;
+    assert_eq!(fork["recorded"], fork["forked"], "{fork}");
+    let other = home.json(&["fork", "--at", "2011-09-01T20:00:00Z", "--param", "sma_fast.slow=6"])?;
+    assert_ne!(other["recorded"], other["forked"], "{other}");
     Ok(())
 }
 

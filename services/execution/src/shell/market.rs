@@ -158,7 +158,7 @@ impl Shell {
 }
 
 /// What a broker said at a moment of the market.
-fn known_at(reports: Vec<Report>, event_ns: i64) -> Vec<Step> {
+pub(crate) fn known_at(reports: Vec<Report>, event_ns: i64) -> Vec<Step> {
     reports
         .into_iter()
         .map(|Report { order_id, report }| Step::Report {
@@ -171,7 +171,7 @@ fn known_at(reports: Vec<Report>, event_ns: i64) -> Vec<Step> {
 }
 
 /// The regular session that a bar overlaps, most often the one of the bar before it.
-fn session_of(before: Option<Session>, live: &LiveBar) -> Option<Session> {
+pub(crate) fn session_of(before: Option<Session>, live: &LiveBar) -> Option<Session> {
     let bar = &live.bar;
     if let Some(session) = before
         && session.overlaps(bar.start_ns, bar.close_ns)

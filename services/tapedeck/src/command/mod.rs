@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub mod at;
 pub mod backtest;
 pub mod chain_hash;
 pub mod config;
@@ -9,6 +10,7 @@ pub mod doctor;
 pub mod external;
 pub mod fleet;
 pub mod history;
+pub mod fork;
 pub mod holdings;
 pub mod import;
 pub mod indicator;
@@ -16,10 +18,12 @@ pub mod logs;
 pub mod market;
 pub mod order;
 pub mod pairs;
+pub mod parity;
 pub mod parked;
 pub mod projection;
 pub mod recorded;
 pub mod rehearse;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod skeleton;

@@ -12,6 +12,10 @@ use crate::output::Output;
 use crate::render::time;
 use crate::session::Session;
 
+/// What [`cells`] shows.
+pub(crate) const HEADER: [&str; 10] =
+    ["TIME", "ORDER", "STRATEGY", "SYMBOL", "SIDE", "QTY", "TERMS", "FILLED", "PRICE", "STATUS"];
+
 /// Lists, shows or cancels.
 pub async fn run(session: &Session, command: &OrderCommand, output: Output) -> Result<(), Failure> {
     match command {
@@ -66,17 +70,14 @@ async fn list(
         return output.document(&page.rows);
     }
     let rows: Vec<Vec<String>> = page.rows.iter().map(cells).collect();
-    output.table(
-        &["TIME", "ORDER", "STRATEGY", "SYMBOL", "SIDE", "QTY", "TERMS", "FILLED", "PRICE", "STATUS"],
-        &rows,
-    );
+    output.table(&HEADER, &rows);
     if let Some(next) = page.older {
         output.note(&format!("more: --before {next}"));
     }
     Ok(())
 }
 
-fn cells(order: &OrderRow) -> Vec<String> {
+pub(crate) fn cells(order: &OrderRow) -> Vec<String> {
     vec![
         time(order.approved_ns),
         order.order_id.clone(),

@@ -121,7 +121,7 @@ fn print(delivery: &Delivery, output: Output) -> Result<(), Failure> {
     }
 }
 
-fn line(recorded: &Recorded, output: Output) -> String {
+pub(crate) fn line(recorded: &Recorded, output: Output) -> String {
     let ns = recorded.event.event_time.as_ref().and_then(contracts::from_timestamp).unwrap_or_default();
     format!(
         "{:>9}  {}  {}",
@@ -131,7 +131,7 @@ fn line(recorded: &Recorded, output: Output) -> String {
     )
 }
 
-fn record(recorded: &Recorded) -> Result<serde_json::Value, Failure> {
+pub(crate) fn record(recorded: &Recorded) -> Result<serde_json::Value, Failure> {
     let event: serde_json::Value =
         serde_json::to_value(&recorded.event).map_err(|error| Failure::other(error.to_string()))?;
     Ok(serde_json::json!({
@@ -169,20 +169,26 @@ pub(crate) fn parse_since(text: &str) -> Result<i64, Failure> {
 
 /// Prints the chain that `id` belongs to: its bar, the signal, and everything that followed.
 async fn chain(session: &Session, id: &str, output: Output) -> Result<(), Failure> {
-    let pool = session.reader().await?;
-    let links = projections::trace(&pool, &session.tape, id).await;
-    pool.close().await;
-    let links = links.map_err(|error| Failure::unreachable(error.to_string()))?;
+    let links = links(session, id).await?;
     if links.is_empty() {
         return Err(Failure::not_found(
             format!("no event {id} on TRADING, and nothing there followed from it"),
             "tapedeck tail --no-follow --json",
         ));
     }
-    for link in links {
-        let Link { stored, event, .. } = link;
-        let recorded = Recorded { sequence: stored.sequence, subject: stored.subject, event };
+    for recorded in links {
         print(&Delivery::Event(recorded), output)?;
     }
     Ok(())
+}
+
+/// The chain that `id` belongs to; empty when there is none.
+pub(crate) async fn links(session: &Session, id: &str) -> Result<Vec<Recorded>, Failure> {
+    let pool = session.reader().await?;
+    let links = projections::trace(&pool, &session.tape, id).await;
+    pool.close().await;
+    let links = links.map_err(|error| Failure::unreachable(error.to_string()))?;
+    let recorded =
+        |Link { stored, event, .. }| Recorded { sequence: stored.sequence, subject: stored.subject, event };
+    Ok(links.into_iter().map(recorded).collect())
 }

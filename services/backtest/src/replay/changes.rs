@@ -1,0 +1,161 @@
+//! What a fork changes at its beginning, as events: a strategy's parameters, an account's limits.
+//!
+//! The events stand on the fork's own tape alone. A registration with other parameters warms the strategy up anew.
+
+use contracts::v1::event::Body;
+use contracts::v1::{AccountConfigured, Event, Parameter, StrategyRegistered};
+use contracts::{event_id, to_timestamp};
+use domain::book::Book;
+use domain::money::{Amount, Price};
+use domain::strategy;
+
+/// Name under which a fork speaks on its own tape.
+const ACTOR: &str = "fork";
+
+/// A change that cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {value:?}: expected {expected}")]
+pub struct ChangeError {
+    /// Option.
+    pub field: &'static str,
+    /// Its value.
+    pub value: String,
+    /// What was expected.
+    pub expected: String,
+}
+
+/// The events of changed parameters (`STRATEGY.NAME=VALUE`) and limits (`ACCOUNT.NAME=VALUE`) as of `book`.
+pub fn changes(
+    book: &Book,
+    at_ns: i64,
+    parameters: &[String],
+    limits: &[String],
+) -> Result<Vec<Event>, ChangeError> {
+    let mut bodies: Vec<Body> = Vec::new();
+    for text in parameters {
+        parameter(book, text, &mut bodies)?;
+    }
+    for text in limits {
+        limit(book, text, &mut bodies)?;
+    }
+    let event = |(index, body): (u32, Body)| Event {
+        id: event_id(&format!("{ACTOR}@{}", book.sequence()), "fork/change", index),
+        event_time: Some(to_timestamp(at_ns)),
+        source: ACTOR.to_owned(),
+        body: Some(body),
+        ..Event::default()
+    };
+    Ok((0u32..).zip(bodies).map(event).collect())
+}
+
+fn split<'a>(
+    field: &'static str,
+    text: &'a str,
+    expected: &str,
+) -> Result<(&'a str, &'a str, &'a str), ChangeError> {
+    let parts = text.split_once('=').and_then(|(path, value)| {
+        let (owner, name) = path.split_once('.')?;
+        Some((owner, name, value))
+    });
+    parts.ok_or_else(|| refused(field, text, expected))
+}
+
+fn refused(field: &'static str, value: &str, expected: impl Into<String>) -> ChangeError {
+    ChangeError { field, value: value.to_owned(), expected: expected.into() }
+}
+
+fn parameter(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeError> {
+    const FIELD: &str = "--param";
+    let (name, key, value) = split(FIELD, text, "STRATEGY.NAME=VALUE")?;
+    let built_in = || book.strategies().filter(|state| state.registered && !state.kind.is_empty());
+    let Some(state) = built_in().find(|state| state.strategy == name) else {
+        let known: Vec<_> = built_in().map(|state| state.strategy.as_str()).collect();
+        return Err(refused(
+            FIELD,
+            text,
+            format!("a built-in strategy of that moment: {}", known.join(", ")),
+        ));
+    };
+    let position = bodies
+        .iter()
+        .position(|body| matches!(body, Body::StrategyRegistered(registered) if registered.strategy == name));
+    let mut registered = match position.map(|place| bodies.remove(place)) {
+        Some(Body::StrategyRegistered(registered)) => registered,
+        _ => StrategyRegistered {
+            strategy: state.strategy.clone(),
+            kind: state.kind.clone(),
+            parameters: state.parameters.clone(),
+            symbols: state.symbols.clone(),
+            timeframe: state.timeframe.clone(),
+            sizing: state.sizing,
+            account: state.account.clone(),
+            actor: ACTOR.to_owned(),
+            subjects: state.subjects.clone(),
+            consumer: state.consumer.clone(),
+        },
+    };
+    match registered.parameters.iter_mut().find(|parameter| parameter.name == key) {
+        Some(parameter) => value.clone_into(&mut parameter.value),
+        None => registered.parameters.push(Parameter { name: key.to_owned(), value: value.to_owned() }),
+    }
+    strategy::build(&registered.kind, &registered.parameters)
+        .map_err(|error| refused(FIELD, text, format!("parameters of {}: {error}", registered.kind)))?;
+    bodies.push(Body::StrategyRegistered(registered));
+    Ok(())
+}
+
+fn limit(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeError> {
+    const FIELD: &str = "--limit";
+    let (name, key, value) = split(FIELD, text, "ACCOUNT.NAME=VALUE")?;
+    let Some(config) = book.account(name).and_then(|account| account.config.as_ref()) else {
+        let known: Vec<_> = book.accounts().map(|account| account.account.as_str()).collect();
+        return Err(refused(FIELD, text, format!("an account of that moment: {}", known.join(", "))));
+    };
+    let position = bodies
+        .iter()
+        .position(|body| matches!(body, Body::AccountConfigured(configured) if configured.account == name));
+    let mut configured = match position.map(|place| bodies.remove(place)) {
+        Some(Body::AccountConfigured(configured)) => configured,
+        _ => AccountConfigured {
+            account: name.to_owned(),
+            version: config.version + 1,
+            broker: config.broker.clone(),
+            limits: config.limits,
+            costs: Some(config.costs),
+            actor: ACTOR.to_owned(),
+            reason: String::new(),
+            kind: config.kind.into(),
+        },
+    };
+    let mut limits = configured.limits.take().unwrap_or_default();
+    let number = || {
+        let number = value.parse::<Price>().ok().map(|price| price.0).filter(|number| *number >= 0);
+        number.ok_or_else(|| refused(FIELD, text, "a number of 0 or more"))
+    };
+    match key {
+        "max_position" => limits.max_position_fraction_e9 = number()?,
+        "max_exposure" => limits.max_exposure_fraction_e9 = number()?,
+        "max_order_value" => limits.max_order_value = Amount(i128::from(number()?)).to_wire(),
+        "max_daily_loss" => limits.max_daily_loss_fraction_e9 = number()?,
+        "price_collar" => limits.price_collar_fraction_e9 = number()?,
+        "max_price_age_s" => {
+            let seconds = value.parse::<u32>().ok().filter(|seconds| *seconds > 0);
+            let seconds = seconds.ok_or_else(|| refused(FIELD, text, "a whole number of seconds"))?;
+            limits.max_price_age_ms = i64::from(seconds) * 1_000;
+        }
+        "allow_short" => {
+            limits.allow_short = value.parse().map_err(|_| refused(FIELD, text, "true or false"))?;
+        }
+        _ => {
+            return Err(refused(
+                FIELD,
+                text,
+                "max_position, max_exposure, max_order_value, max_daily_loss, price_collar, max_price_age_s or \
+                 allow_short",
+            ));
+        }
+    }
+    configured.limits = Some(limits);
+    bodies.push(Body::AccountConfigured(configured));
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! Risk, followed: the decision that follows from a signal, the book and the last prices.
+//!
+//! The book is the one of the TRADING sequence that the decision names in its basis, with the decisions made
+//! since: those of one instant know of each other and of nothing that came after.
+//!
+//! Taken as they are: that a read model was too old (`stale_read_model`), what the boundary had to say against
+//! the signal of an external strategy, and on the wall clock the moment of the decision, which its recorded price
+//! ages state.
+
+use std::collections::VecDeque;
+
+use ::risk::{Pricing, SERVICE};
+use contracts::v1::event::Body;
+use contracts::v1::{Event, RiskDecision, Signal};
+use contracts::{event_id, from_timestamp, stream};
+use domain::book::Book;
+use domain::calendar::Calendar;
+use domain::risk::{self, Rule};
+use event_log::{LogError, Recorded, Tape};
+use projections::as_of::{AsOfError, Moment, Timeline};
+use runtime::ClockMode;
+
+use super::difference::{Divergence, is_same};
+use super::market::Market;
+use super::{Found, basis_of};
+
+/// Decisions remembered: those of one round and then some.
+const RECENT_MAX: usize = 4_096;
+const NANOS_PER_MILLISECOND: i64 = 1_000_000;
+
+/// The risk service, followed.
+pub(super) struct Decisions {
+    clock: ClockMode,
+    fallback_account: String,
+    pricing: Pricing,
+    timeline: Timeline,
+    /// Decisions of late, with their sequences.
+    recent: VecDeque<(u64, Event)>,
+    /// Last TRADING sequence that may change a decision's inputs, other than a decision.
+    stirred: u64,
+    /// Market time of the last mark.
+    now_ns: Option<i64>,
+}
+
+impl Decisions {
+    pub fn new(clock: ClockMode, fallback_account: &str, tape: &Tape) -> Self {
+        Self {
+            clock,
+            fallback_account: fallback_account.to_owned(),
+            pricing: Pricing::default(),
+            timeline: Timeline::new(tape.clone()),
+            recent: VecDeque::new(),
+            stirred: 0,
+            now_ns: None,
+        }
+    }
+
+    /// Last MARKET sequence read for prices.
+    pub fn market_sequence(&self) -> u64 {
+        self.pricing.sequence()
+    }
+
+    /// Takes note of an event that `book` has folded.
+    pub fn note(&mut self, recorded: &Recorded) {
+        match &recorded.event.body {
+            Some(Body::RiskDecision(_)) => {
+                self.recent.push_back((recorded.sequence, recorded.event.clone()));
+                if self.recent.len() > RECENT_MAX {
+                    self.recent.pop_front();
+                }
+            }
+            // What these change no decision looks at.
+            Some(
+                Body::Signal(_)
+                | Body::OrderSubmitted(_)
+                | Body::OrderAccepted(_)
+                | Body::StrategyWarmed(_)
+                | Body::ProjectionRequested(_)
+                | Body::ProjectionFinished(_),
+            ) => {}
+            Some(Body::AccountMarked(_)) => {
+                let marked = recorded.event.event_time.as_ref().and_then(from_timestamp);
+                self.now_ns = self.now_ns.max(marked);
+                self.stirred = recorded.sequence;
+            }
+            _ => self.stirred = recorded.sequence,
+        }
+    }
+
+    /// Holds a decision against what follows from its signal and the book before it.
+    pub async fn check(
+        &mut self,
+        recorded: &Recorded,
+        decision: &RiskDecision,
+        book: &Book,
+        market: &mut Market,
+    ) -> Result<Found, LogError> {
+        let Some(pending) = book.pending_signal(&decision.signal_id) else {
+            return Ok(Found::Diverged(Divergence::not_derived(recorded)));
+        };
+        let cause = pending.event.clone();
+        let Some(Body::Signal(signal)) = &cause.body else {
+            return Ok(Found::Diverged(Divergence::not_derived(recorded)));
+        };
+        self.read(basis_of(&recorded.event, stream::MARKET), market).await?;
+        let trading = basis_of(&recorded.event, stream::TRADING);
+        let past = if self.stirred > trading { self.past(trading).await? } else { None };
+        let book = past.as_ref().unwrap_or(book);
+        let now_ns = self.moment(&cause, decision);
+        let view =
+            risk::view(book, self.pricing.prices(), Calendar::xnys(), signal, now_ns, &self.fallback_account);
+        let body = answer(&cause.id, signal, decision, &view, book);
+        let derived = decision_event(&cause, body);
+        if is_same(&recorded.event, &derived) {
+            return Ok(Found::Proved);
+        }
+        let detail = if risk::rederive(decision, signal, &view.policy) == *decision {
+            "the decision follows from its recorded inputs; the inputs are not what book and prices say"
+        } else {
+            "the decision does not follow from its recorded inputs"
+        };
+        Ok(Found::Diverged(Divergence::differs(recorded, &derived, detail.to_owned())))
+    }
+
+    /// The decision that is missing on the signal `cause`.
+    pub fn missing(&self, cause: &Event, book: &Book) -> Option<Event> {
+        let Some(Body::Signal(signal)) = &cause.body else { return None };
+        let now_ns = self.moment(cause, &RiskDecision::default());
+        let view =
+            risk::view(book, self.pricing.prices(), Calendar::xnys(), signal, now_ns, &self.fallback_account);
+        // A signal that no account answers for is parked.
+        let answerable = !view.account.is_empty();
+        answerable.then(|| decision_event(cause, risk::decide(&cause.id, signal, &view)))
+    }
+
+    /// Reads MARKET for prices.
+    pub async fn read(&mut self, through: u64, market: &mut Market) -> Result<(), LogError> {
+        for recorded in market.between(self.pricing.sequence(), through).await? {
+            self.pricing.take(&recorded);
+        }
+        self.pricing.skip(through);
+        Ok(())
+    }
+
+    /// When it was decided, in market time.
+    fn moment(&self, cause: &Event, decision: &RiskDecision) -> i64 {
+        let signal_ns = cause.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+        if self.clock == ClockMode::Tape {
+            return self.now_ns.map_or(signal_ns, |now_ns| now_ns.max(signal_ns));
+        }
+        let stated = decision.inputs.iter().find_map(|input| {
+            let price_ns = input.price_time.as_ref().and_then(from_timestamp)?;
+            Some(price_ns.saturating_add(input.price_age_ms.saturating_mul(NANOS_PER_MILLISECOND)))
+        });
+        stated.unwrap_or(signal_ns)
+    }
+
+    /// The book as of `trading`, with every decision since.
+    async fn past(&self, trading: u64) -> Result<Option<Book>, LogError> {
+        let past = match self.timeline.at(Moment::Sequence(trading)).await {
+            Ok(past) => past,
+            Err(AsOfError::Future { .. }) => return Ok(None),
+            Err(AsOfError::Tape(error)) => return Err(error),
+        };
+        let mut book = past.book.clone();
+        for (_, decision) in self.recent.iter().filter(|(sequence, _)| *sequence > trading) {
+            let mut approved = Book::default();
+            if approved.apply(1, decision).is_ok() {
+                approved.open_orders().for_each(|order| book.admit(order.clone()));
+            }
+        }
+        Ok(Some(book))
+    }
+}
+
+/// The answer to a signal, with the reasons that are inputs taken from the recorded one.
+fn answer(
+    id: &str,
+    signal: &Signal,
+    recorded: &RiskDecision,
+    view: &risk::RiskView,
+    book: &Book,
+) -> RiskDecision {
+    let derived = risk::decide(id, signal, view);
+    let external = book.strategy(&signal.strategy).is_some_and(domain::book::StrategyState::is_external);
+    let stated =
+        [(Rule::StaleReadModel, true), (Rule::InvalidSignal, external || signal.strategy.is_empty())];
+    for (rule, possible) in stated {
+        if possible && recorded.rule == rule.name() && derived.rule != rule.name() {
+            return risk::deny(id, signal, view, rule, &recorded.reason);
+        }
+    }
+    derived
+}
+
+fn decision_event(cause: &Event, body: RiskDecision) -> Event {
+    let correlation_id = if cause.correlation_id.is_empty() { &cause.id } else { &cause.correlation_id };
+    Event {
+        id: event_id(&cause.id, SERVICE, 0),
+        event_time: cause.event_time,
+        source: SERVICE.to_owned(),
+        correlation_id: correlation_id.clone(),
+        causation_id: cause.id.clone(),
+        body: Some(Body::RiskDecision(body)),
+        ..Event::default()
+    }
+}

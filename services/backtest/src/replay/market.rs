@@ -1,0 +1,78 @@
+//! MARKET, read once and shared by those who follow it at their own pace.
+
+use std::collections::VecDeque;
+
+use contracts::stream;
+use event_log::{Delivery, LogError, Reader, Recorded, Tape};
+
+/// Messages read at a time.
+const BATCH: usize = 1_000;
+
+/// The stream, with what its slowest reader has not taken yet.
+pub(super) struct Market {
+    tape: Tape,
+    reader: Option<Box<dyn Reader>>,
+    /// Events in the order of the tape; what cannot be decoded is not among them.
+    held: VecDeque<Recorded>,
+    /// Last sequence read.
+    read: u64,
+    /// Last sequence of the stream when the replay began.
+    head: u64,
+}
+
+impl Market {
+    pub async fn open(tape: &Tape) -> Result<Self, LogError> {
+        let head = tape.state(stream::MARKET).await?.last_sequence;
+        Ok(Self { tape: tape.clone(), reader: None, held: VecDeque::new(), read: 0, head })
+    }
+
+    /// The events after `after` and through `through`, or to the end of the stream.
+    pub async fn between(&mut self, after: u64, through: u64) -> Result<Vec<Recorded>, LogError> {
+        let through = through.min(self.head);
+        if after >= through {
+            return Ok(Vec::new());
+        }
+        while self.read < through {
+            let reader = match &mut self.reader {
+                Some(reader) => reader,
+                None => self.reader.insert(self.tape.read(stream::MARKET, &[], 1).await?),
+            };
+            for delivery in reader.batch(BATCH).await? {
+                self.read = delivery.sequence();
+                if let Delivery::Event(recorded) = delivery {
+                    self.held.push_back(recorded);
+                }
+            }
+        }
+        let from = self.held.partition_point(|recorded| recorded.sequence <= after);
+        let wanted = self.held.range(from..).take_while(|recorded| recorded.sequence <= through);
+        Ok(wanted.cloned().collect())
+    }
+
+    /// Lets go of everything through `sequence`.
+    pub fn forget(&mut self, sequence: u64) {
+        let count = self.held.partition_point(|recorded| recorded.sequence <= sequence);
+        self.held.drain(..count);
+    }
+
+    /// Reads everything through `through` once more, from the first event on.
+    pub async fn again(&self, through: u64, mut take: impl FnMut(&Recorded) + Send) -> Result<(), LogError> {
+        let through = through.min(self.head);
+        if through == 0 {
+            return Ok(());
+        }
+        let mut reader = self.tape.read(stream::MARKET, &[], 1).await?;
+        let mut read = 0;
+        while read < through {
+            for delivery in reader.batch(BATCH).await? {
+                read = delivery.sequence();
+                if let Delivery::Event(recorded) = delivery
+                    && read <= through
+                {
+                    take(&recorded);
+                }
+            }
+        }
+        Ok(())
+    }
+}

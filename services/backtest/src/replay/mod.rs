@@ -1,0 +1,375 @@
+//! Replay: the tape refolded, and every recorded decision held against what follows from its recorded inputs.
+//!
+//! MARKET and TRADING have no common order; each decision's basis says how far its service had read MARKET.
+//! TRADING is read in its order, and before each event the services that are followed (strategy, risk, execution)
+//! are given as much of MARKET as the event's service had. Each then says what the event must be.
+//!
+//! Taken as they are: bars and actions, what people and external strategies state, brokers outside. Everything
+//! else must follow: id, time, source, causes and body. What must come and does not is found when the instant
+//! after it begins; at the end of the range it counts as open.
+//!
+//! The tape is only read. Deliberately absent: printing, the read models (but for the comparison asked for).
+
+mod changes;
+mod comparison;
+mod decisions;
+mod difference;
+mod market;
+mod orders;
+mod report;
+mod rerun;
+mod strategies;
+
+use std::collections::BTreeSet;
+
+use contracts::v1::Event;
+use contracts::v1::event::Body;
+use contracts::{ChainHash, stream};
+use domain::book::{Book, FoldError};
+use domain::order::OrderState;
+use event_log::{Delivery, LogError, Recorded, Tape};
+use runtime::ClockMode;
+
+pub use changes::{ChangeError, changes};
+pub use comparison::{AccountEnd, Outcome, Row, Side, compare};
+pub use difference::{Difference, Divergence, Problem};
+pub use report::{Counts, Report};
+pub use rerun::{Recording, Rerun};
+
+use decisions::Decisions;
+use market::Market;
+use orders::{Begun, Orders};
+use strategies::Strategies;
+
+/// Messages read at a time.
+const BATCH: usize = 1_000;
+/// Events between two words of progress.
+const PROGRESS_EVERY: u64 = 10_000;
+
+/// What is to be replayed.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The tape's clock.
+    pub clock: ClockMode,
+    /// Account on which the signal of an unknown strategy is denied.
+    pub fallback_account: String,
+    /// First sequence of TRADING that is proved; what is before it is followed without a word.
+    pub from: u64,
+    /// Last sequence of TRADING; the end of the stream when absent.
+    pub to: Option<u64>,
+    /// A read model's book that must equal the fold of the tape at its sequence.
+    pub read_model: Option<Book>,
+}
+
+/// Why a replay could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The tape.
+    #[error(transparent)]
+    Tape(LogError),
+    /// The simulated broker cannot take over the orders that the tape says it works.
+    #[error("the simulated broker: {0}")]
+    Broker(String),
+    /// An id stands twice on the tape.
+    #[error(transparent)]
+    Duplicate(#[from] contracts::DuplicateId),
+}
+
+impl ReplayError {
+    fn broker(error: impl std::fmt::Display) -> Self {
+        Self::Broker(error.to_string())
+    }
+}
+
+/// What came of holding one event against its derivation.
+enum Found {
+    /// It is taken as it is.
+    Input,
+    /// It is what follows.
+    Proved,
+    /// It is not.
+    Diverged(Divergence),
+}
+
+/// How far the service that wrote `event` had read a stream.
+fn basis_of(event: &Event, stream: &str) -> u64 {
+    event.basis.iter().find(|basis| basis.stream == stream).map_or(0, |basis| basis.sequence)
+}
+
+/// Replays TRADING. `progress` hears of the sequence reached and the last one, now and then.
+pub async fn replay(
+    tape: &Tape,
+    options: Options,
+    mut progress: impl FnMut(u64, u64) + Send,
+) -> Result<Report, ReplayError> {
+    let head = tape.state(stream::TRADING).await?.last_sequence;
+    let last = options.to.map_or(head, |to| to.min(head));
+    let mut replay = Replay::new(tape, options, last).await?;
+    if last > 0 {
+        let mut reader = tape.read(stream::TRADING, &[], 1).await?;
+        let mut at = 0;
+        'reading: while at < last {
+            for delivery in reader.batch(BATCH).await? {
+                at = delivery.sequence();
+                if at > last {
+                    break 'reading;
+                }
+                replay.take(delivery).await?;
+                if replay.report.divergence.is_some() {
+                    break 'reading;
+                }
+                if at.is_multiple_of(PROGRESS_EVERY) {
+                    progress(at, last);
+                }
+            }
+        }
+    }
+    replay.finish().await
+}
+
+struct Replay {
+    tape: Tape,
+    options: Options,
+    market: Market,
+    strategies: Strategies,
+    decisions: Decisions,
+    orders: Orders,
+    /// Sequences of TRADING that some service parked.
+    parked: BTreeSet<u64>,
+    hash: ChainHash,
+    report: Report,
+}
+
+impl Replay {
+    async fn new(tape: &Tape, options: Options, last: u64) -> Result<Self, ReplayError> {
+        let accounts = accounts(tape).await?;
+        Ok(Self {
+            market: Market::open(tape).await?,
+            strategies: Strategies::new(options.clock, &accounts),
+            decisions: Decisions::new(options.clock, &options.fallback_account, tape),
+            orders: Orders::new(options.clock, &accounts),
+            parked: parked(tape).await?,
+            hash: ChainHash::default(),
+            report: Report { from: options.from.max(1), to: last, ..Report::default() },
+            tape: tape.clone(),
+            options,
+        })
+    }
+
+    async fn take(&mut self, delivery: Delivery) -> Result<(), ReplayError> {
+        let sequence = delivery.sequence();
+        let Delivery::Event(recorded) = delivery else {
+            self.report.counts.parked += 1;
+            self.skip(sequence);
+            return Ok(());
+        };
+        self.prepare(&recorded).await?;
+        if self.report.divergence.is_some() {
+            return Ok(());
+        }
+        let found = self.check(&recorded).await?;
+        self.count(&recorded, found);
+        if self.report.divergence.is_some() {
+            return Ok(());
+        }
+        self.fold(&recorded).await?;
+        if self.options.clock == ClockMode::Tape
+            && matches!(recorded.event.body, Some(Body::AccountMarked(_)))
+        {
+            // Whoever decides after a mark has read MARKET at least as far; so little of it is held.
+            self.decisions.read(basis_of(&recorded.event, stream::MARKET), &mut self.market).await?;
+        }
+        self.compare_read_model(sequence);
+        let read = [
+            self.strategies.market_sequence(),
+            self.decisions.market_sequence(),
+            self.orders.market_sequence(),
+        ];
+        self.market.forget(read.into_iter().min().unwrap_or_default());
+        Ok(())
+    }
+
+    /// Gives the followed services what they had of MARKET before `recorded`, and looks for what is missing.
+    async fn prepare(&mut self, recorded: &Recorded) -> Result<(), ReplayError> {
+        self.strategies.before(recorded, &mut self.market).await?;
+        match self.orders.begin(recorded, &mut self.market).await? {
+            Begun::Nothing => return Ok(()),
+            Begun::Owed(owed) => {
+                self.diverged(recorded, Divergence::not_recorded(&owed, recorded.sequence));
+                return Ok(());
+            }
+            Begun::Instants => {}
+        }
+        if self.options.clock != ClockMode::Tape {
+            return Ok(());
+        }
+        // The clock began an instant, so everything of the one before it must be there.
+        let next = basis_of(&recorded.event, stream::MARKET);
+        if let Some(signal) = self.strategies.missing(next) {
+            self.diverged(recorded, Divergence::not_recorded(&signal, recorded.sequence));
+        } else if let Some(decision) = self.undecided() {
+            self.diverged(recorded, Divergence::not_recorded(&decision, recorded.sequence));
+        } else if let Some(order) =
+            self.orders.unsent().and_then(|id| self.orders.follower.book().order(&id).cloned())
+        {
+            self.diverged(recorded, unsent_order(&order, recorded.sequence));
+        }
+        Ok(())
+    }
+
+    /// The decision on a signal that nobody decided or parked.
+    fn undecided(&self) -> Option<Event> {
+        let book = self.orders.follower.book();
+        let pending = book.pending_signals().filter(|signal| !self.parked.contains(&signal.sequence));
+        pending.filter_map(|signal| self.decisions.missing(&signal.event, book)).next()
+    }
+
+    async fn check(&mut self, recorded: &Recorded) -> Result<Found, ReplayError> {
+        match &recorded.event.body {
+            Some(Body::Signal(_) | Body::StrategyWarmed(_)) => {
+                Ok(self.strategies.check(recorded, &mut self.market).await?)
+            }
+            Some(Body::RiskDecision(decision)) => {
+                let book = self.orders.follower.book();
+                Ok(self.decisions.check(recorded, decision, book, &mut self.market).await?)
+            }
+            _ => self.orders.check(recorded).await,
+        }
+    }
+
+    fn count(&mut self, recorded: &Recorded, found: Found) {
+        match found {
+            Found::Diverged(divergence) => self.diverged(recorded, divergence),
+            _ if recorded.sequence < self.options.from => {}
+            Found::Input => self.report.counts.input(&recorded.event),
+            Found::Proved => self.report.counts.proved(&recorded.event),
+        }
+        if recorded.sequence >= self.options.from {
+            self.hash.add(&recorded.event);
+        }
+    }
+
+    /// What goes apart before the range is not what was asked for.
+    fn diverged(&mut self, recorded: &Recorded, divergence: Divergence) {
+        if recorded.sequence >= self.options.from {
+            self.report.divergence = Some(divergence);
+        }
+    }
+
+    async fn fold(&mut self, recorded: &Recorded) -> Result<(), ReplayError> {
+        let mut outcome = self.orders.follower.fold(recorded);
+        if let Err(FoldError::OrderNotLoaded { order_id }) = &outcome
+            && let Some(order) = self.bring(order_id, recorded.sequence).await?
+        {
+            self.orders.follower.admit(order.clone());
+            self.strategies.admit(order);
+            outcome = self.orders.follower.fold(recorded);
+        }
+        match outcome.and_then(|()| self.strategies.fold(recorded)) {
+            Ok(()) => self.decisions.note(recorded),
+            Err(_) if self.parked.contains(&recorded.sequence) => {
+                self.report.counts.parked += 1;
+                self.skip(recorded.sequence);
+            }
+            Err(error) => {
+                self.diverged(recorded, Divergence::does_not_fold(recorded, error.to_string()));
+                self.skip(recorded.sequence);
+            }
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, sequence: u64) {
+        self.orders.follower.skip(sequence);
+        self.strategies.skip(sequence);
+    }
+
+    /// An order that has left the books' memory, from its own events before `sequence`.
+    async fn bring(&self, order_id: &str, sequence: u64) -> Result<Option<OrderState>, ReplayError> {
+        let filters = ["order", "fill"].map(|kind| format!("{kind}.*.*.*.{order_id}.>"));
+        let mut reader = self.tape.read(stream::TRADING, &filters, 1).await?;
+        let mut own = Book::default();
+        loop {
+            // The event that needs the order is among them, so the read ends.
+            for delivery in reader.batch(BATCH).await? {
+                if delivery.sequence() >= sequence {
+                    return Ok(own.order(order_id).cloned());
+                }
+                if let Delivery::Event(recorded) = delivery
+                    && own.apply(recorded.sequence, &recorded.event).is_err()
+                {
+                    own.skip(recorded.sequence);
+                }
+            }
+        }
+    }
+
+    fn compare_read_model(&mut self, sequence: u64) {
+        let Some(model) = self.options.read_model.take_if(|model| model.sequence() == sequence) else {
+            return;
+        };
+        self.report.read_model_at = Some(sequence);
+        self.report.divergence = report::read_model_differs(&model, self.orders.follower.book());
+    }
+
+    async fn finish(mut self) -> Result<Report, ReplayError> {
+        if self.report.divergence.is_none() {
+            self.strategies.finish(&mut self.market).await?;
+            let open = self.strategies.open() + self.orders.follower.book().pending_signals().count();
+            self.report.open = open + usize::from(self.orders.owes()?);
+        }
+        let (orders, fills) = self.hash.orders_and_fills();
+        (self.report.orders, self.report.fills) = (orders, fills);
+        self.report.chain_events = self.hash.events();
+        self.report.market_to = self.orders.market_sequence().max(self.strategies.market_sequence());
+        if self.report.divergence.is_none() {
+            self.report.chain_hash = self.hash.finish()?;
+        }
+        Ok(self.report)
+    }
+}
+
+fn unsent_order(order: &OrderState, sequence: u64) -> Divergence {
+    Divergence {
+        kind: "order_submitted".to_owned(),
+        problem: Problem::NotRecorded,
+        sequence,
+        event_id: String::new(),
+        chain_of: order.decision_id.clone(),
+        detail: format!("order {} is {} when the next instant begins", order.id(), order.status.name()),
+        fields: Vec::new(),
+    }
+}
+
+/// The accounts that execution has marked, by name.
+async fn accounts(tape: &Tape) -> Result<Vec<String>, ReplayError> {
+    let marked = tape.subjects(stream::TRADING, "account.*.marked").await?;
+    let names = marked.counts.iter().filter_map(|count| {
+        let subject = contracts::Subject::parse(&count.subject).ok()?;
+        subject.tokens().nth(1)
+    });
+    Ok(names.collect())
+}
+
+/// Sequences of TRADING that a service could not handle.
+async fn parked(tape: &Tape) -> Result<BTreeSet<u64>, ReplayError> {
+    let head = tape.state(stream::PARKED).await?.last_sequence;
+    let mut sequences = BTreeSet::new();
+    if head == 0 {
+        return Ok(sequences);
+    }
+    let mut reader = tape.read(stream::PARKED, &[], 1).await?;
+    let mut read = 0;
+    while read < head {
+        for delivery in reader.batch(BATCH).await? {
+            read = delivery.sequence();
+            if let Delivery::Event(Recorded { event, .. }) = delivery
+                && let Some(Body::Parked(parked)) = event.body
+                && parked.stream == stream::TRADING
+            {
+                sequences.insert(parked.sequence);
+            }
+        }
+    }
+    Ok(sequences)
+}

@@ -1,0 +1,110 @@
+//! Execution, followed: instants in the order in which it took them, and what it owed before the next one.
+
+use contracts::stream;
+use contracts::v1::Event;
+use contracts::v1::event::Body;
+use event_log::{LogError, Recorded};
+use execution::{Derived, Follower};
+use runtime::{ClockMode, Instant, Instants};
+
+use super::difference::{Divergence, is_same};
+use super::market::Market;
+use super::{Found, ReplayError, basis_of};
+
+/// The execution service, followed.
+pub(super) struct Orders {
+    pub follower: Follower,
+    instants: Instants,
+    clock: ClockMode,
+    /// Last MARKET sequence given to `instants`.
+    read: u64,
+}
+
+/// An instant that begins, or what was owed before it could.
+pub(super) enum Begun {
+    /// Instants began.
+    Instants,
+    /// Nothing began.
+    Nothing,
+    /// This is owed and did not come.
+    Owed(Box<Event>),
+}
+
+impl Orders {
+    pub fn new(clock: ClockMode, accounts: &[String]) -> Self {
+        Self { follower: Follower::new(accounts), instants: Instants::new(clock), clock, read: 0 }
+    }
+
+    pub fn market_sequence(&self) -> u64 {
+        self.read
+    }
+
+    /// Begins the instants that execution had begun when it wrote `recorded`.
+    pub async fn begin(&mut self, recorded: &Recorded, market: &mut Market) -> Result<Begun, ReplayError> {
+        let of_market = match &recorded.event.body {
+            Some(Body::AccountEntry(entry)) => entry.kind() != contracts::v1::EntryKind::Deposit,
+            Some(
+                Body::Fill(_)
+                | Body::OrderExpired(_)
+                | Body::OrderAdjusted(_)
+                | Body::AccountMarked(_)
+                | Body::OrderCancelled(_),
+            ) => true,
+            _ => false,
+        };
+        let through = basis_of(&recorded.event, stream::MARKET);
+        if !of_market || through <= self.read {
+            return Ok(Begun::Nothing);
+        }
+        for recorded in market.between(self.read, through).await? {
+            self.instants.push(recorded);
+        }
+        self.read = through;
+        let mut begun = Begun::Nothing;
+        while let Some(instant) = self.instants.next_complete() {
+            if let Some(owed) = self.next(instant)? {
+                return Ok(Begun::Owed(Box::new(owed)));
+            }
+            begun = Begun::Instants;
+        }
+        Ok(begun)
+    }
+
+    fn next(&mut self, instant: Instant) -> Result<Option<Event>, ReplayError> {
+        let owed = self.follower.missing().map_err(ReplayError::broker)?;
+        if let Some(owed) = owed {
+            return Ok(Some(owed.event));
+        }
+        self.follower.begin(instant);
+        Ok(None)
+    }
+
+    /// An order for which something must have been done before an instant begins; on the wall clock it may
+    /// have been approved while the instant was under way.
+    pub fn unsent(&mut self) -> Option<String> {
+        if self.clock == ClockMode::Tape { self.follower.unsent() } else { None }
+    }
+
+    /// What the present instant still owes.
+    pub fn owes(&mut self) -> Result<bool, ReplayError> {
+        Ok(self.follower.missing().map_err(ReplayError::broker)?.is_some())
+    }
+
+    /// Holds an event of execution against what was derived.
+    pub async fn check(&mut self, recorded: &Recorded) -> Result<Found, ReplayError> {
+        Ok(match self.follower.derive(recorded).await.map_err(ReplayError::broker)? {
+            Derived::Input => Found::Input,
+            Derived::Nothing => Found::Diverged(Divergence::not_derived(recorded)),
+            Derived::Event(append) if is_same(&recorded.event, &append.event) => Found::Proved,
+            Derived::Event(append) => {
+                Found::Diverged(Divergence::differs(recorded, &append.event, String::new()))
+            }
+        })
+    }
+}
+
+impl From<LogError> for ReplayError {
+    fn from(error: LogError) -> Self {
+        Self::Tape(error)
+    }
+}

@@ -1,0 +1,304 @@
+//! The built-in strategies, followed: which signals the recorded instants, fills and registrations make.
+//!
+//! An instant is taken when its marks are folded and something else comes, because every fill of it came before.
+//! A warm-up says on the tape how far MARKET had been read, so it is done again at the same place; one of a
+//! strategy that runs already means that the service was started anew, with all its strategies.
+//!
+//! A registration that changed between an instant's marks and its signals may have come before or after the
+//! strategy decided: its signals of that instant are then allowed and not demanded.
+
+use std::collections::{BTreeMap, HashSet};
+
+use contracts::v1::Event;
+use contracts::v1::event::Body;
+use contracts::{from_timestamp, stream};
+use domain::bar::{Bar, Timeframe};
+use domain::book::FoldError;
+use domain::order::OrderState;
+use event_log::{LogError, Recorded};
+use runtime::{ClockMode, Instants};
+use strategy::{Change, History, Machine, Outgoing, PastBar, Wanted};
+
+use super::difference::{Divergence, is_same};
+use super::market::Market;
+use super::{Found, basis_of};
+
+/// A signal that must come, or may.
+#[derive(Debug)]
+struct Expected {
+    event: Event,
+    /// MARKET sequence of its instant.
+    market: u64,
+    strategy: String,
+    demanded: bool,
+}
+
+/// The strategy service, followed.
+pub(super) struct Strategies {
+    clock: ClockMode,
+    accounts: Vec<String>,
+    machine: Machine,
+    instants: Instants,
+    /// Last MARKET sequence given to `instants`.
+    read: u64,
+    /// Instants through this MARKET sequence are marked and wait for being taken.
+    due: u64,
+    expected: Vec<Expected>,
+    /// Ids of the built-in strategies' signals seen on the tape.
+    seen: HashSet<String>,
+    /// What strategies that wait for their warm-up want.
+    cold: BTreeMap<String, Wanted>,
+    /// Warm-ups that must come, by id.
+    warm_ups: BTreeMap<String, Event>,
+    /// Event time of the last instant taken.
+    handled_ns: i64,
+}
+
+impl Strategies {
+    pub fn new(clock: ClockMode, accounts: &[String]) -> Self {
+        Self {
+            clock,
+            accounts: accounts.to_vec(),
+            machine: Machine::new(clock, accounts, domain::book::Book::default(), 0),
+            instants: Instants::new(clock),
+            read: 0,
+            due: 0,
+            expected: Vec::new(),
+            seen: HashSet::new(),
+            cold: BTreeMap::new(),
+            warm_ups: BTreeMap::new(),
+            handled_ns: i64::MIN,
+        }
+    }
+
+    /// MARKET sequence through which nothing is read again by [`Market::between`].
+    pub fn market_sequence(&self) -> u64 {
+        self.read
+    }
+
+    /// Takes what must be taken before `recorded` is folded.
+    pub async fn before(&mut self, recorded: &Recorded, market: &mut Market) -> Result<(), LogError> {
+        let through = match &recorded.event.body {
+            Some(Body::AccountMarked(_)) if basis_of(&recorded.event, stream::MARKET) == self.due => {
+                return Ok(());
+            }
+            // Whoever warms up has not taken the instants after it yet.
+            Some(Body::StrategyWarmed(warmed)) => warmed.market_sequence,
+            Some(Body::Signal(signal)) if self.is_built_in(&signal.strategy) => {
+                self.due.max(basis_of(&recorded.event, stream::MARKET))
+            }
+            _ => self.due,
+        };
+        self.take(through, market).await
+    }
+
+    /// Holds a signal or a warm-up against what was derived. Answers what was proved.
+    pub async fn check(&mut self, recorded: &Recorded, market: &mut Market) -> Result<Found, LogError> {
+        match &recorded.event.body {
+            Some(Body::Signal(signal)) if self.is_built_in(&signal.strategy) => {
+                Ok(self.signal(recorded, &signal.strategy))
+            }
+            Some(Body::StrategyWarmed(warmed)) => {
+                self.warmed(recorded, &warmed.strategy, warmed.market_sequence, market).await
+            }
+            _ => Ok(Found::Input),
+        }
+    }
+
+    /// Folds the next event of TRADING.
+    pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        self.machine.fold(recorded)?;
+        if matches!(recorded.event.body, Some(Body::AccountMarked(_))) {
+            self.due = self.due.max(basis_of(&recorded.event, stream::MARKET));
+        }
+        for change in self.machine.changes() {
+            match change {
+                Change::Start { strategy, wanted } => {
+                    self.allow(&strategy);
+                    self.cold.insert(strategy, wanted);
+                }
+                Change::Stopped(strategy) | Change::Refused { strategy, .. } => {
+                    self.cold.remove(&strategy);
+                    self.allow(&strategy);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn skip(&mut self, sequence: u64) {
+        self.machine.skip(sequence);
+    }
+
+    pub fn admit(&mut self, order: OrderState) {
+        self.machine.admit(order);
+    }
+
+    /// A signal that should have come before an instant that ends at the MARKET sequence `next`.
+    pub fn missing(&mut self, next: u64) -> Option<Event> {
+        self.expected.retain(|expected| expected.demanded || expected.market >= next);
+        let missing = self.expected.iter().find(|expected| expected.demanded && expected.market < next);
+        missing.map(|expected| expected.event.clone())
+    }
+
+    /// Signals that were derived and may still come: the tape ends before them.
+    pub fn open(&self) -> usize {
+        self.expected.iter().filter(|expected| expected.demanded).count()
+    }
+
+    /// Takes what is marked at the end of the tape.
+    pub async fn finish(&mut self, market: &mut Market) -> Result<(), LogError> {
+        self.take(self.due, market).await
+    }
+
+    /// Starts whatever waits for its warm-up, where MARKET stands.
+    pub async fn start_all(&mut self, market: &mut Market) -> Result<(), LogError> {
+        let waiting: Vec<String> = self.cold.keys().cloned().collect();
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.start(waiting, market).await
+    }
+
+    /// Takes the instants through a MARKET sequence and answers their signals, in the order of the service.
+    pub async fn signals(&mut self, through: u64, market: &mut Market) -> Result<Vec<Event>, LogError> {
+        self.expected.clear();
+        self.take(through, market).await?;
+        Ok(self.expected.drain(..).map(|expected| expected.event).collect())
+    }
+
+    fn is_built_in(&self, strategy: &str) -> bool {
+        self.machine.book().strategy(strategy).is_some_and(|state| !state.kind.is_empty())
+    }
+
+    /// The signals of `strategy` may come and need not.
+    fn allow(&mut self, strategy: &str) {
+        for expected in self.expected.iter_mut().filter(|expected| expected.strategy == strategy) {
+            expected.demanded = false;
+        }
+    }
+
+    fn signal(&mut self, recorded: &Recorded, strategy: &str) -> Found {
+        let event = &recorded.event;
+        if !self.seen.insert(event.id.clone()) {
+            return Found::Diverged(Divergence::not_derived(recorded));
+        }
+        if let Some(place) = self.expected.iter().position(|expected| expected.event.id == event.id) {
+            let derived = self.expected.remove(place).event;
+            return if is_same(event, &derived) {
+                Found::Proved
+            } else {
+                Found::Diverged(Divergence::differs(recorded, &derived, String::new()))
+            };
+        }
+        // Under another id: the one of the same strategy that comes next says what it should have been.
+        let alike = self.expected.iter().find(|expected| expected.strategy == strategy);
+        Found::Diverged(match alike {
+            Some(alike) => Divergence::differs(recorded, &alike.event, String::new()),
+            None => Divergence::not_derived(recorded),
+        })
+    }
+
+    async fn warmed(
+        &mut self,
+        recorded: &Recorded,
+        strategy: &str,
+        through: u64,
+        market: &mut Market,
+    ) -> Result<Found, LogError> {
+        if !self.warm_ups.contains_key(&recorded.event.id) {
+            let in_place = self.cold.contains_key(strategy) && self.machine.market_sequence() == through;
+            let starting =
+                if in_place { vec![strategy.to_owned()] } else { self.begin_anew(through, market).await? };
+            self.start(starting, market).await?;
+        }
+        Ok(match self.warm_ups.remove(&recorded.event.id) {
+            Some(derived) if is_same(&recorded.event, &derived) => Found::Proved,
+            Some(derived) => Found::Diverged(Divergence::differs(recorded, &derived, String::new())),
+            None => Found::Diverged(Divergence::not_derived(recorded)),
+        })
+    }
+
+    /// The service as it starts with MARKET handled through `floor`. Answers what is to be warmed up.
+    async fn begin_anew(&mut self, floor: u64, market: &mut Market) -> Result<Vec<String>, LogError> {
+        self.due = self.due.max(self.machine.market_sequence());
+        self.machine = Machine::new(self.clock, &self.accounts, self.machine.book().clone(), floor);
+        self.instants = Instants::new(self.clock);
+        self.read = floor;
+        self.cold.clear();
+        self.warm_ups.clear();
+        self.handled_ns = i64::MIN;
+        let mut handled = None;
+        market.again(floor, |recorded| handled = event_ns(&recorded.event)).await?;
+        if let Some(handled) = handled {
+            self.handled_ns = handled;
+        }
+        for change in self.machine.changes() {
+            if let Change::Start { strategy, wanted } = change {
+                self.cold.insert(strategy, wanted);
+            }
+        }
+        Ok(self.cold.keys().cloned().collect())
+    }
+
+    /// Warms strategies up with MARKET as far as it was read, and starts them.
+    async fn start(&mut self, strategies: Vec<String>, market: &mut Market) -> Result<(), LogError> {
+        let at = self.machine.market_sequence();
+        let mut starting: Vec<(String, History)> = Vec::new();
+        for strategy in strategies {
+            if let Some(wanted) = self.cold.remove(&strategy) {
+                starting.push((strategy, History::new(wanted)));
+            }
+        }
+        market
+            .again(at, |recorded| {
+                for (_, history) in &mut starting {
+                    history.event(recorded);
+                    revise(history, &recorded.event);
+                }
+            })
+            .await?;
+        for (strategy, history) in starting {
+            if let Some(Outgoing { event, .. }) = self.machine.start(&strategy, history, self.handled_ns) {
+                self.warm_ups.insert(event.id.clone(), event);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the instants through a MARKET sequence.
+    async fn take(&mut self, through: u64, market: &mut Market) -> Result<(), LogError> {
+        if through <= self.read {
+            return Ok(());
+        }
+        for recorded in market.between(self.read, through).await? {
+            self.instants.push(recorded);
+        }
+        self.read = through;
+        while let Some(instant) = self.instants.next_complete() {
+            let market = instant.last_sequence();
+            for Outgoing { event, .. } in self.machine.step(&instant) {
+                let strategy = event.source.clone();
+                if !self.seen.contains(&event.id) {
+                    self.expected.push(Expected { event, market, strategy, demanded: true });
+                }
+            }
+            self.handled_ns = self.handled_ns.max(instant.event_ns);
+        }
+        Ok(())
+    }
+}
+
+/// A revision counts in a warm-up as the read model has it.
+fn revise(history: &mut History, event: &Event) {
+    let Some(Body::BarRevision(revision)) = &event.body else { return };
+    let (Some(wire), Some(close_ns)) = (&revision.bar, event_ns(event)) else { return };
+    if let (Ok(timeframe), Some(bar)) = (wire.timeframe.parse::<Timeframe>(), Bar::from_wire(wire, close_ns))
+    {
+        history.bar(PastBar { symbol: wire.symbol.clone(), timeframe, bar });
+    }
+}
+
+fn event_ns(event: &Event) -> Option<i64> {
+    event.event_time.as_ref().and_then(from_timestamp)
+}

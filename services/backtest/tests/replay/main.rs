@@ -1,0 +1,7 @@
+//! Replays of small rehearsals in memory: a tape as it was written is proved, one that was changed is found out.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+mod rehearsal;
+mod replaying;
+mod rerunning;

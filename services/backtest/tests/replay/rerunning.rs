@@ -1,0 +1,71 @@
+//! Stretches run again: without changes they come to what was recorded, with changes they go their own way.
+
+use std::sync::Arc;
+
+use backtest::replay::{Options, Outcome, Rerun, Row, changes, compare};
+use event_log::{MemoryLog, Tape};
+use projections::as_of::{Moment, Timeline};
+use runtime::ClockMode;
+
+use crate::rehearsal::rehearse;
+
+fn options() -> Options {
+    Options { clock: ClockMode::Tape, fallback_account: "paper".into(), from: 1, to: None, read_model: None }
+}
+
+/// The end of the instant in which a sequence stands.
+async fn instant_end(tape: &Tape, sequence: u64) -> u64 {
+    let timeline = Timeline::new(tape.clone());
+    let at = timeline.at(Moment::Sequence(sequence)).await.unwrap().market_ns.unwrap();
+    timeline.at(Moment::Instant(at)).await.unwrap().sequence()
+}
+
+async fn again(log: &MemoryLog, parameters: &[&str], limits: &[&str]) -> Vec<Row> {
+    let tape: Tape = Arc::new(log.clone());
+    let head = tape.state(contracts::stream::TRADING).await.unwrap().last_sequence;
+    let at = instant_end(&tape, head / 3).await;
+    let mut rerun = Rerun::at(&tape, &options(), at).await.unwrap();
+    let recording = rerun.recording(&tape, head).await.unwrap();
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let changed = changes(rerun.book(), 0, &owned(parameters), &owned(limits)).unwrap();
+    let derived = rerun.run(&recording, changed).await.unwrap();
+    compare(&recording.events, &derived)
+}
+
+fn differing(rows: &[Row]) -> Vec<&Row> {
+    rows.iter().filter(|row| row.outcome != Outcome::Same).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stretch_comes_to_what_was_recorded_and_a_change_shows() {
+    let log = rehearse(160, 1).await;
+    let rows = again(&log, &[], &[]).await;
+    assert!(rows.len() > 20, "{}", rows.len());
+    assert!(differing(&rows).is_empty(), "{:#?}", differing(&rows));
+
+    let rows = again(&log, &["cross.fast=3"], &[]).await;
+    let found = differing(&rows);
+    assert!(found.iter().any(|row| row.kind == "signal"), "{found:#?}");
+
+    let rows = again(&log, &[], &["paper.max_exposure=0"]).await;
+    let denied = |row: &&Row| row.kind == "risk_decision" && row.outcome == Outcome::Differs;
+    assert!(rows.iter().any(|row| denied(&row)), "{rows:#?}");
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_made_is_named() {
+    let tape: Tape = Arc::new(rehearse(8, 1).await);
+    let rerun = Rerun::at(&tape, &options(), instant_end(&tape, 20).await).await.unwrap();
+    for (parameter, limit, expected) in [
+        (Some("cross.fast"), None, "expected STRATEGY.NAME=VALUE"),
+        (Some("nobody.fast=3"), None, "a built-in strategy of that moment: cross, other, surge"),
+        (Some("cross.fast=0"), None, "parameters of sma_cross"),
+        (None, Some("nobody.max_position=1"), "an account of that moment: paper, second"),
+        (None, Some("paper.max_position=much"), "a number of 0 or more"),
+        (None, Some("paper.most=1"), "max_position, max_exposure"),
+    ] {
+        let of = |text: Option<&str>| text.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let error = changes(rerun.book(), 0, &of(parameter), &of(limit)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

@@ -1,0 +1,365 @@
+//! Following a recorded execution: what it must have added to the tape, one event at a time.
+//!
+//! A replay gives the follower every instant of MARKET and every event of TRADING in the order in which
+//! execution met them. Before an event is folded, [`Follower::derive`] answers with the event that follows
+//! from what was folded until then; whoever asks compares. What an instant still owes is known
+//! ([`Follower::missing`]), so that an event which is absent shows too.
+//!
+//! The simulated broker is made anew from the book for each part of an instant: what it does must follow
+//! from the tape alone. Deliberately absent: the tape, comparing, and brokers of the world outside, whose
+//! answers are inputs.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use broker::{Broker as _, BrokerError, MarketEvent, Report, SimulatedBroker};
+use contracts::v1::Event;
+use contracts::v1::event::Body;
+use contracts::{Subject, client_order_id};
+use domain::book::{Book, FoldError};
+use domain::corporate_action::Effect;
+use domain::matching::kernel::Bounds;
+use domain::order::{OrderState, OrderStatus};
+use event_log::{Append, Recorded};
+use runtime::Instant;
+
+use crate::event::SERVICE;
+use crate::instant::{LiveBar, Part, parts};
+use crate::machine::{Machine, Work};
+use crate::shell::market::{known_at, session_of};
+use crate::step::Step;
+
+/// What an event of TRADING must be.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every answer is an append")]
+pub enum Derived {
+    /// Not execution's, or an answer of a broker outside: it is taken as it is.
+    Input,
+    /// This.
+    Event(Append),
+    /// Nothing of its kind follows from what came before.
+    Nothing,
+}
+
+/// One thing that an instant brings, in the order of the instant.
+#[derive(Debug)]
+enum Task {
+    Action { symbol: String, effect: Effect, event_id: String, event_ns: i64 },
+    Restate { symbol: String, effect: Effect, event_ns: i64 },
+    Payouts(Vec<LiveBar>),
+    Bars(Vec<LiveBar>),
+    Close { session: Bounds, event_ns: i64 },
+    Mark(Instant),
+}
+
+/// A recorded execution, followed.
+#[derive(Debug)]
+pub struct Follower {
+    machine: Machine,
+    tasks: VecDeque<Task>,
+    /// What the present task owes.
+    owed: Vec<Step>,
+    /// Id of the last event of each open order.
+    last_event: HashMap<String, String>,
+}
+
+impl Follower {
+    /// Starts before the first event of the tape; `accounts` are those that execution marks.
+    #[must_use]
+    pub fn new(accounts: &[String]) -> Self {
+        let mut machine = Machine::new(Book::default(), accounts);
+        machine.learn_applied(HashSet::new());
+        Self { machine, tasks: VecDeque::new(), owed: Vec::new(), last_event: HashMap::new() }
+    }
+
+    /// The book as folded so far.
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        self.machine.book()
+    }
+
+    /// Begins an instant. What the one before still owes is forgotten: ask [`Follower::missing`] first.
+    pub fn begin(&mut self, instant: Instant) {
+        self.tasks.clear();
+        self.owed.clear();
+        self.machine.begin(&instant);
+        if self.machine.is_done(&instant) {
+            return;
+        }
+        for part in parts(&instant) {
+            match part {
+                Part::Action { symbol, effect, event_id, event_ns } => {
+                    self.tasks.push_back(Task::Action { symbol: symbol.clone(), effect, event_id, event_ns });
+                    self.tasks.push_back(Task::Restate { symbol, effect, event_ns });
+                }
+                Part::Bars(bars) => {
+                    self.tasks.push_back(Task::Payouts(bars.clone()));
+                    self.tasks.push_back(Task::Bars(bars));
+                }
+                Part::SessionClosed { session, event_ns } => {
+                    self.tasks.push_back(Task::Close { session, event_ns });
+                }
+            }
+        }
+        self.tasks.push_back(Task::Mark(instant));
+    }
+
+    /// The first event that the present instant owes and that was not seen yet; `None` when it is complete.
+    pub fn missing(&mut self) -> Result<Option<Append>, BrokerError> {
+        self.advance()?;
+        Ok(self.owed.iter().find_map(|step| self.machine.decide(step).ok().flatten()))
+    }
+
+    /// The first order that is approved and for which nothing was done yet.
+    pub fn unsent(&mut self) -> Option<String> {
+        self.machine.work().into_iter().find_map(|work| match work {
+            Work::Submit(group) => group.into_iter().next(),
+            Work::Ask(order_id) => Some(order_id),
+            Work::Withdraw(_) | Work::Cancel(_) | Work::Unwind { .. } => None,
+        })
+    }
+
+    /// What the next event of TRADING must be.
+    pub async fn derive(&mut self, recorded: &Recorded) -> Result<Derived, BrokerError> {
+        let event = &recorded.event;
+        let Some(body) = &event.body else { return Ok(Derived::Input) };
+        match body {
+            Body::OrderSubmitted(submitted) => {
+                let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
+                Ok(self.decided(&[Step::Submit { order_id, broker: submitted.broker.clone() }], event))
+            }
+            Body::OrderCancelRequested(request) if request.actor == SERVICE => {
+                let order = self.machine.book().order(&request.order_id);
+                let failed = order.and_then(|order| self.machine.failed_leg(order));
+                let order_id = request.order_id.clone();
+                Ok(match failed {
+                    Some(failed) => self.decided(&[Step::Unwind { order_id, failed }], event),
+                    None => Derived::Nothing,
+                })
+            }
+            Body::OrderAccepted(answer) => self.answered(&answer.order_id, recorded).await,
+            Body::OrderRejected(answer) => self.answered(&answer.order_id, recorded).await,
+            Body::OrderCancelRejected(answer) => self.cancelled(&answer.order_id, recorded).await,
+            Body::OrderCancelled(cancelled) => match self.of_instant(recorded)? {
+                Some(derived) => Ok(derived),
+                None => self.cancelled(&cancelled.order_id, recorded).await,
+            },
+            Body::Fill(_) | Body::OrderExpired(_) | Body::OrderAdjusted(_) | Body::AccountMarked(_) => {
+                Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing))
+            }
+            Body::AccountEntry(entry) if entry.kind() != contracts::v1::EntryKind::Deposit => {
+                Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing))
+            }
+            _ => Ok(Derived::Input),
+        }
+    }
+
+    /// Folds the next event of TRADING.
+    pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        self.machine.fold(recorded)?;
+        if let Some(order_id) = order_of(recorded) {
+            let open = self.machine.book().order(&order_id).is_some_and(|order| !order.status.is_ended());
+            if open {
+                self.last_event.insert(order_id, recorded.event.id.clone());
+            } else {
+                self.last_event.remove(&order_id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes over a message of TRADING that was parked.
+    pub fn skip(&mut self, sequence: u64) {
+        self.machine.skip(sequence);
+    }
+
+    /// Takes an order that had left memory.
+    pub fn admit(&mut self, order: OrderState) {
+        self.machine.admit(order);
+    }
+
+    /// The event that the first of `steps` with the recorded id comes to; failing that, the first of its kind.
+    fn decided(&self, steps: &[Step], event: &Event) -> Derived {
+        let mut alike = None;
+        for append in steps.iter().filter_map(|step| self.machine.decide(step).ok().flatten()) {
+            if append.event.id == event.id {
+                return Derived::Event(append);
+            }
+            if alike.is_none() && is_alike(&append.event, event) {
+                alike = Some(append);
+            }
+        }
+        alike.map_or(Derived::Nothing, Derived::Event)
+    }
+
+    /// What of the present instant's debts the event is; `None` when it is none of them.
+    fn of_instant(&mut self, recorded: &Recorded) -> Result<Option<Derived>, BrokerError> {
+        self.advance()?;
+        Ok(match self.decided(&self.owed, &recorded.event) {
+            Derived::Nothing => None,
+            derived => Some(derived),
+        })
+    }
+
+    /// The next event that orders want, whatever the instant: an intent, an answer, an end. A replay that goes its
+    /// own way adds it to its own tape.
+    pub async fn next_for_orders(&mut self) -> Result<Option<Append>, BrokerError> {
+        for work in self.machine.work() {
+            let steps = match work {
+                Work::Submit(group) => {
+                    let broker = SimulatedBroker::default().name().to_owned();
+                    let first = group.into_iter().next();
+                    first
+                        .into_iter()
+                        .map(|order_id| Step::Submit { order_id, broker: broker.clone() })
+                        .collect()
+                }
+                Work::Withdraw(order_id) => vec![Step::Withdraw { order_id }],
+                Work::Unwind { order_id, failed } => vec![Step::Unwind { order_id, failed }],
+                Work::Ask(order_id) => self.answer(&order_id).await?.unwrap_or_default(),
+                Work::Cancel(order_id) => self.cancel(&order_id).await?.unwrap_or_default(),
+            };
+            let next = steps.iter().find_map(|step| self.machine.decide(step).ok().flatten());
+            if next.is_some() {
+                return Ok(next);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The answer of the simulated broker to a submission.
+    async fn answered(&self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
+        if self.order(order_id).is_none() {
+            return Ok(Derived::Nothing);
+        }
+        let steps = self.answer(order_id).await?;
+        Ok(steps.map_or(Derived::Input, |steps| self.decided(&steps, &recorded.event)))
+    }
+
+    /// The end of an order that somebody asked to cancel, or the refusal.
+    async fn cancelled(&self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
+        let Some(order) = self.order(order_id) else { return Ok(Derived::Nothing) };
+        if order.status == OrderStatus::Approved {
+            return Ok(self.decided(&[Step::Withdraw { order_id: order_id.to_owned() }], &recorded.event));
+        }
+        let steps = self.cancel(order_id).await?;
+        Ok(steps.map_or(Derived::Input, |steps| self.decided(&steps, &recorded.event)))
+    }
+
+    /// What the simulated broker says to an order that is sent; `None` when it is another broker's.
+    async fn answer(&self, order_id: &str) -> Result<Option<Vec<Step>>, BrokerError> {
+        let mut broker = SimulatedBroker::resume(self.machine.book())?;
+        let Some(order) = self.order(order_id).filter(|order| order.broker == broker.name()) else {
+            return Ok(None);
+        };
+        let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
+        let reports = broker.submit(&order.spec, &client_order_id(order_id), now_ns).await?;
+        let step =
+            |Report { order_id, report }| Step::Report { order_id, report, event_ns: None, cause_id: None };
+        Ok(Some(reports.into_iter().map(step).collect()))
+    }
+
+    /// What the simulated broker says to a request to cancel; nothing where nobody asked, `None` when it is another
+    /// broker's order.
+    async fn cancel(&self, order_id: &str) -> Result<Option<Vec<Step>>, BrokerError> {
+        let mut broker = SimulatedBroker::resume(self.machine.book())?;
+        let Some(order) = self.order(order_id).filter(|order| order.broker == broker.name()) else {
+            return Ok(None);
+        };
+        if !order.cancel_requested {
+            return Ok(Some(Vec::new()));
+        }
+        let now_ns = self.machine.now_ns(order);
+        let reports = broker.cancel(&order.spec, &client_order_id(order_id), now_ns).await?;
+        let cause_id = self.last_event.get(order_id).cloned();
+        let step = |Report { order_id, report }| Step::Report {
+            order_id,
+            report,
+            event_ns: Some(now_ns),
+            cause_id: cause_id.clone(),
+        };
+        Ok(Some(reports.into_iter().map(step).collect()))
+    }
+
+    fn order(&self, order_id: &str) -> Option<&OrderState> {
+        self.machine.book().order(order_id)
+    }
+
+    /// Goes on to the first task of the instant that owes something.
+    fn advance(&mut self) -> Result<(), BrokerError> {
+        loop {
+            let machine = &self.machine;
+            // An account that cannot be valued yet is valued as soon as it can be.
+            self.owed.retain(|step| match machine.decide(step) {
+                Ok(append) => append.is_some(),
+                Err(_) => matches!(step, Step::Mark { .. }),
+            });
+            if !self.owed.is_empty() {
+                return Ok(());
+            }
+            let Some(task) = self.tasks.pop_front() else { return Ok(()) };
+            self.owed = self.steps(task)?;
+        }
+    }
+
+    fn steps(&mut self, task: Task) -> Result<Vec<Step>, BrokerError> {
+        let machine = &mut self.machine;
+        Ok(match task {
+            // What cannot be worked out, execution logs and passes over.
+            Task::Action { symbol, effect, event_id, event_ns } => {
+                machine.action_steps(&symbol, effect, &event_id, event_ns).unwrap_or_default()
+            }
+            Task::Restate { symbol, effect, event_ns } => {
+                machine.restate_price(&symbol, effect, event_ns);
+                Vec::new()
+            }
+            Task::Payouts(bars) => {
+                let steps = bars.iter().filter_map(|bar| machine.cash_in_lieu_steps(bar).ok());
+                steps.flatten().collect()
+            }
+            Task::Bars(bars) => {
+                let mut broker = SimulatedBroker::resume(machine.book())?;
+                let (mut session, mut steps) = (None, Vec::new());
+                for live in &bars {
+                    machine.observe(live);
+                    session = session_of(session, live);
+                    let (symbol, bar) = (live.symbol.as_str(), &live.bar);
+                    let event = MarketEvent::Bar { symbol, bar, session: session.as_ref() };
+                    steps.extend(known_at(broker.on_market(event), live.bar.close_ns));
+                }
+                steps
+            }
+            Task::Close { session, event_ns } => {
+                let mut broker = SimulatedBroker::resume(machine.book())?;
+                known_at(broker.on_market(MarketEvent::SessionClosed { session }), event_ns)
+            }
+            Task::Mark(instant) => machine.mark_steps(&instant),
+        })
+    }
+}
+
+/// Whether two events are of one kind and of the same order or account, so that one stands for the other.
+fn is_alike(derived: &Event, recorded: &Event) -> bool {
+    let (Some(left), Some(right)) = (&derived.body, &recorded.body) else { return false };
+    if std::mem::discriminant(left) != std::mem::discriminant(right) {
+        return false;
+    }
+    match (left, right) {
+        (Body::Fill(left), Body::Fill(right)) => left.order_id == right.order_id,
+        (Body::AccountMarked(left), Body::AccountMarked(right)) => left.account == right.account,
+        (Body::AccountEntry(left), Body::AccountEntry(right)) => {
+            (&left.account, &left.strategy, &left.symbol) == (&right.account, &right.strategy, &right.symbol)
+        }
+        (Body::OrderExpired(left), Body::OrderExpired(right)) => left.order_id == right.order_id,
+        (Body::OrderAdjusted(left), Body::OrderAdjusted(right)) => left.order_id == right.order_id,
+        (Body::OrderCancelled(left), Body::OrderCancelled(right)) => left.order_id == right.order_id,
+        _ => true,
+    }
+}
+
+/// The order that an event belongs to.
+fn order_of(recorded: &Recorded) -> Option<String> {
+    let subject = Subject::parse(&recorded.subject).ok()?;
+    let mut tokens = subject.tokens();
+    let of_order = matches!(tokens.next().as_deref(), Some("order" | "fill"));
+    of_order.then(|| tokens.nth(3)).flatten()
+}
