@@ -147,7 +147,8 @@ async fn a_mark_that_is_too_high_is_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_missed() {
-    let kinds: [(&str, fn(&Body) -> bool); 5] = [
+    type Kind = fn(&Body) -> bool;
+    let kinds: [(&str, Kind); 5] = [
         ("signal", |body| matches!(body, Body::Signal(_))),
         ("risk_decision", |body| matches!(body, Body::RiskDecision(_))),
         ("order_submitted", |body| matches!(body, Body::OrderSubmitted(_))),
