@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use backtest::replay::{Options, Outcome, Rerun, Row, changes, compare};
-use event_log::{EventLog as _, MemoryLog, Tape};
+use event_log::{MemoryLog, Tape};
 use projections::as_of::{Moment, Timeline};
 use runtime::ClockMode;
 
