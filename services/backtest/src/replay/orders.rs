@@ -5,7 +5,7 @@ use contracts::v1::Event;
 use contracts::v1::event::Body;
 use event_log::{LogError, Recorded};
 use execution::{Derived, Follower};
-use runtime::{ClockMode, Instant, Instants};
+use runtime::{ClockMode, Instants};
 
 use super::difference::{Divergence, is_same};
 use super::market::Market;
@@ -62,21 +62,16 @@ impl Orders {
         self.read = through;
         let mut begun = Begun::Nothing;
         while let Some(instant) = self.instants.next_complete() {
-            if let Some(owed) = self.next(instant)? {
-                return Ok(Begun::Owed(Box::new(owed)));
-            }
-            begun = Begun::Instants;
+            let owed = self.follower.missing().map_err(ReplayError::broker)?;
+            // What is owed before the range asked for is passed over, so it must not hold up what follows.
+            self.follower.begin(instant);
+            begun = match (begun, owed) {
+                (Begun::Owed(first), _) => Begun::Owed(first),
+                (_, Some(owed)) => Begun::Owed(Box::new(owed.event)),
+                _ => Begun::Instants,
+            };
         }
         Ok(begun)
-    }
-
-    fn next(&mut self, instant: Instant) -> Result<Option<Event>, ReplayError> {
-        let owed = self.follower.missing().map_err(ReplayError::broker)?;
-        if let Some(owed) = owed {
-            return Ok(Some(owed.event));
-        }
-        self.follower.begin(instant);
-        Ok(None)
     }
 
     /// An order for which something must have been done before an instant begins; on the wall clock it may

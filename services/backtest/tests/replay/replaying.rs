@@ -167,7 +167,9 @@ async fn what_is_not_there_is_missed() {
         // What stood behind the missing event may come first and follow from nothing without it.
         let expected = divergence.problem == Problem::NotRecorded && divergence.kind == kind;
         let orphan = divergence.problem == Problem::NotDerived;
-        assert!(expected || orphan, "{kind}: {divergence:#?}");
+        // A decision that is gone reserves nothing, which the next one of its instant shows.
+        let poorer = kind == "risk_decision" && divergence.kind == kind;
+        assert!(expected || orphan || poorer, "{kind}: {divergence:#?}");
     }
 }
 
