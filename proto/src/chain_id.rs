@@ -3,7 +3,10 @@
 //! A service, a replay and the backtest engine make the same event of the same cause, so the names of the
 //! handlers stand here, once.
 
+use std::borrow::Cow;
+
 use crate::id::{EventId, event_id};
+use crate::v1::OrderSpec;
 
 /// Id of the `index`-th signal that the built-in strategy `strategy` makes of the event `cause`.
 #[must_use]
@@ -17,11 +20,23 @@ pub fn decision(signal_id: &str) -> EventId {
     event_id(signal_id, "risk", 0)
 }
 
-/// Id of the event that submits the order of leg `leg`; `cause` is the decision that approved it, or the order
-/// itself where no decision did.
+/// Id of the event that submits `order`; `decision_id` is the decision that approved it, empty where no decision
+/// did. Orders of one group share a leg, so that all but the first of them are told apart by their own ids.
 #[must_use]
-pub fn submitted(cause: &str, leg: u32) -> EventId {
-    event_id(cause, "execution/submit", leg)
+pub fn submitted(decision_id: &str, order: &OrderSpec) -> EventId {
+    let cause = if decision_id.is_empty() { order.order_id.as_str() } else { decision_id };
+    event_id(cause, &of_group("execution/submit", order), order.leg)
+}
+
+/// Id of the request to cancel `order` because of `cause`, the event that ended another leg.
+#[must_use]
+pub fn unwind(cause: &str, order: &OrderSpec) -> EventId {
+    event_id(cause, &of_group("execution/unwind", order), order.leg)
+}
+
+fn of_group<'name>(name: &'name str, order: &OrderSpec) -> Cow<'name, str> {
+    let first = order.group_id.is_empty() || order.group_id == order.order_id;
+    if first { Cow::Borrowed(name) } else { Cow::Owned(format!("{name}/{}", order.order_id)) }
 }
 
 /// Id of a broker's answer or another single event in an order's life, by the event's name.

@@ -2,18 +2,20 @@
 //!
 //! All it knows follows from the tape: what it works is rebuilt from the book's open orders
 //! ([`SimulatedBroker::resume`]), costs from the accounts' configuration. An order whose submission is on
-//! the tape without an answer is not known here after a restart; sending it again gives the answer that
-//! it would have had. What a trailing stop, a stop that was reached, a partial fill or a group has come to is
+//! the tape without an answer is not worked after a restart; sending it again gives the answer that it would
+//! have had, and of an exit it is known what its entry has come to meanwhile. What a trailing stop, a stop that was reached, a partial fill or a group has come to is
 //! in the book's orders, because each is an event.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use async_trait::async_trait;
-use contracts::client_order_id;
 use contracts::v1::{Costs, OrderSpec};
+use contracts::{child_order_id, client_order_id};
 use domain::book::Book;
+use domain::matching::kernel::End;
 use domain::matching::{CostTable, Match, Matcher, WorkingOrder};
-use domain::order::{BrokerReport, OrderState};
+use domain::money::Quantity;
+use domain::order::{BrokerReport, OrderState, OrderStatus};
 
 use crate::port::{Broker, BrokerError, BrokerOrder, MarketEvent, Report, StateAtBroker};
 
@@ -31,7 +33,30 @@ pub struct SimulatedBroker {
     known: BTreeMap<String, Known>,
     /// Client order ids of ended orders, oldest first.
     ended: VecDeque<String>,
+    /// Exits whose submission had no answer when the tape was taken over, by order id.
+    unanswered: BTreeMap<String, Unanswered>,
     matches: Vec<Match>,
+}
+
+/// What the tape says of an exit that nobody answered.
+#[derive(Clone, Copy, Debug)]
+struct Unanswered {
+    /// What its entry lets it close.
+    tradable: Option<Quantity>,
+    worked_ns: Option<i64>,
+    /// How its entry stands, where that is in memory.
+    entry: Option<OrderStatus>,
+}
+
+/// How the entry of an exit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    /// It works, filled something that is left to close, or there is none.
+    Stands,
+    /// It ended, and nothing of it is left to close.
+    Over,
+    /// It was never worked.
+    Unworked,
 }
 
 #[derive(Clone, Debug)]
@@ -57,6 +82,10 @@ impl SimulatedBroker {
             })?;
             if let Some(working) = working {
                 broker.work(&order.client_order_id, working);
+            } else if !order.spec.parent_id.is_empty() {
+                let entry = book.order(&order.spec.parent_id).map(|entry| entry.status);
+                let (tradable, worked_ns) = (order.tradable, order.worked_ns);
+                broker.unanswered.insert(order.id().to_owned(), Unanswered { tradable, worked_ns, entry });
             }
         }
         Ok(broker)
@@ -117,10 +146,47 @@ impl SimulatedBroker {
         reports
     }
 
-    /// Whether the entry that `order` depends on is worked, or was and has filled something.
-    fn entry_stands(&self, order: &OrderSpec) -> bool {
-        order.parent_id.is_empty() || self.matcher.works(&order.parent_id)
+    /// How the entry stands that `order` depends on; `working` learns what the entry has filled.
+    fn entry(&self, order: &OrderSpec, working: &mut WorkingOrder) -> Entry {
+        if order.parent_id.is_empty() {
+            return Entry::Stands;
+        }
+        let known = self.known.get(&client_order_id(&order.parent_id));
+        let unanswered = self.unanswered.get(&order.order_id);
+        if let Some(unanswered) = unanswered {
+            working.resting.tradable = unanswered.tradable;
+            working.resting.seen_ns = unanswered.worked_ns.unwrap_or(i64::MIN);
+        } else {
+            working.resting.tradable = Some(self.open_of_entry(order));
+        }
+        if self.matcher.works(&order.parent_id) || working.resting.wanted() > Quantity::ZERO {
+            return Entry::Stands;
+        }
+        // Here an order that was never worked is known by its refusal alone.
+        let refused = |known: &Known| {
+            matches!(known.reports.as_slice(), [Report { report: BrokerReport::Rejected { .. }, .. }])
+        };
+        let ended = |status: OrderStatus| status.is_ended() && status != OrderStatus::Rejected;
+        let over = known.is_some_and(|known| !refused(known))
+            || unanswered.and_then(|unanswered| unanswered.entry).is_some_and(ended);
+        if over { Entry::Over } else { Entry::Unworked }
     }
+
+    /// What the entry of `exit` has filled, less what the exits of its group have closed.
+    fn open_of_entry(&self, exit: &OrderSpec) -> Quantity {
+        let filled = |order_id: &str| {
+            let known = self.known.get(&client_order_id(order_id));
+            let reports = known.into_iter().flat_map(|known| &known.reports);
+            let quantities = reports.map(|said| match &said.report {
+                BrokerReport::Filled(execution) => execution.quantity.0,
+                _ => 0,
+            });
+            quantities.fold(0_i64, i64::saturating_add)
+        };
+        let exits = [0, 1].map(|index| filled(&child_order_id(&exit.parent_id, index)));
+        Quantity(exits.into_iter().fold(filled(&exit.parent_id), i64::saturating_sub))
+    }
+
     /// Notes what the matcher says; what it ended is worked no longer.
     fn tell(&mut self) -> Vec<Report> {
         let matches = std::mem::take(&mut self.matches);
@@ -150,15 +216,23 @@ impl Broker for SimulatedBroker {
         if let Some(known) = self.known.get(client_order_id) {
             return Ok(known.reports.clone());
         }
-        let refused = match WorkingOrder::new(order, now_ns) {
-            Ok(working) if self.entry_stands(order) => return Ok(vec![self.work(client_order_id, working)]),
-            Ok(_) => {
-                let parent = &order.parent_id;
-                format!("order {}: `parent_id` is {parent}, expected an order that is worked", order.order_id)
+        let mut working = match WorkingOrder::new(order, now_ns) {
+            Ok(working) => working,
+            Err(unsupported) => {
+                let report = BrokerReport::Rejected { reason: unsupported.to_string() };
+                return Ok(vec![self.note(order.order_id.clone(), report, true)]);
             }
-            Err(unsupported) => unsupported.to_string(),
         };
-        Ok(vec![self.note(order.order_id.clone(), BrokerReport::Rejected { reason: refused }, true)])
+        let report = match self.entry(order, &mut working) {
+            Entry::Stands => return Ok(vec![self.work(client_order_id, working)]),
+            Entry::Over => BrokerReport::Cancelled { reason: End::EntryOver.reason().to_owned() },
+            Entry::Unworked => {
+                let (id, parent) = (&order.order_id, &order.parent_id);
+                let reason = format!("order {id}: `parent_id` is {parent}, expected an order that is worked");
+                BrokerReport::Rejected { reason }
+            }
+        };
+        Ok(vec![self.note(order.order_id.clone(), report, true)])
     }
 
     async fn cancel(

@@ -154,13 +154,21 @@ fn orders(
         running.expect(&leg::numbers(input), &leg::terms(leg, *share_e9));
     }
     let mut orders = Vec::with_capacity(signal.legs.len());
+    let mut on_target = None;
     for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(shares) {
         let context = leg::Leg { signal_id, strategy: &signal.strategy, view, leg, input, share_e9 };
-        context
-            .decide(&mut running, &mut orders, cancels)
-            .map_err(|denial| denial.of_leg(input, signal.legs.len()))?;
+        let outcome = context.decide(&mut running, &mut orders, cancels);
+        match outcome.map_err(|denial| denial.of_leg(input, signal.legs.len()))? {
+            leg::Done::Ordered => {}
+            leg::Done::OnTarget(denial) => {
+                on_target.get_or_insert(denial.of_leg(input, signal.legs.len()));
+            }
+        }
     }
-    Ok(orders)
+    match on_target {
+        Some(denial) if orders.is_empty() => Err(denial),
+        _ => Ok(orders),
+    }
 }
 
 fn shadow_reason(orders: &[OrderSpec]) -> String {

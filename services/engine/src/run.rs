@@ -499,7 +499,7 @@ impl<'run, R: Recorder> Run<'run, R> {
             };
             let reason = format!("leg {failed} of the same group was rejected");
             let Some(body) = decide::request_cancel(order, "execution", &reason)? else { continue };
-            let id = contracts::event_id(&cause, "execution/unwind", order.spec.leg);
+            let id = chain_id::unwind(&cause, &order.spec);
             let correlation_id = order.correlation_id.clone();
             let event = self.event(id, event_ns, "execution", &cause, &correlation_id, body);
             self.apply(&event, event_ns)?;
@@ -608,8 +608,7 @@ fn place(signal: &Signal) -> (String, Vec<String>) {
 
 /// Id of the event that submits `order`.
 pub(crate) fn submitted_id(order: &OrderState) -> String {
-    let cause = if order.decision_id.is_empty() { order.id() } else { &order.decision_id };
-    chain_id::submitted(cause, order.spec.leg)
+    chain_id::submitted(&order.decision_id, &order.spec)
 }
 
 /// The regular session that a bar overlaps, most often the one of the bar before it.

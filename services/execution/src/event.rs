@@ -29,10 +29,9 @@ pub(crate) struct Meta {
     pub basis: (u64, u64),
 }
 
-/// Id of the event that submits `order`: a pure function of the decision and the leg.
+/// Id of the event that submits `order`: a pure function of the decision and the order.
 pub(crate) fn submitted_id(order: &OrderState) -> String {
-    let cause = if order.decision_id.is_empty() { order.id() } else { &order.decision_id };
-    chain_id::submitted(cause, order.spec.leg)
+    chain_id::submitted(&order.decision_id, &order.spec)
 }
 
 /// Id of a broker's answer or another single event in the life of `order`, by the event's name.

@@ -207,7 +207,9 @@ impl Machine {
     pub fn work(&mut self) -> Vec<Work> {
         let mut work = Vec::new();
         let mut groups: BTreeSet<String> = BTreeSet::new();
-        let ids: Vec<_> = self.attention.iter().cloned().collect();
+        let mut ids: Vec<_> = self.attention.iter().cloned().collect();
+        // Of a group the entry goes first: the broker takes exits of an entry that it knows.
+        ids.sort_by_cached_key(|order_id| self.book.order(order_id).map(place_in_group));
         for order_id in ids {
             let Some(order) = self.book.order(&order_id) else {
                 self.attention.remove(&order_id);
@@ -235,7 +237,7 @@ impl Machine {
         work
     }
 
-    /// Ids of the open orders of the same decision that `wanted` accepts, by leg.
+    /// Ids of the open orders of the same decision that `wanted` accepts, by leg and place in their group.
     fn group(&self, of: &OrderState, wanted: impl Fn(&OrderState) -> bool) -> Vec<String> {
         if of.decision_id.is_empty() {
             return vec![of.id().to_owned()];
@@ -244,10 +246,10 @@ impl Machine {
             .book
             .open_orders()
             .filter(|order| order.decision_id == of.decision_id && wanted(order))
-            .map(|order| (order.spec.leg, order.id().to_owned()))
+            .map(|order| (order.spec.leg, place_in_group(order), order.id().to_owned()))
             .collect();
         group.sort();
-        group.into_iter().map(|(_, order_id)| order_id).collect()
+        group.into_iter().map(|(.., order_id)| order_id).collect()
     }
 
     /// The leg whose refusal takes `order` with it: never a silent half position.
@@ -271,6 +273,13 @@ impl Machine {
         let legs = (0..LEGS_MAX).filter(|leg| *leg != order.spec.leg);
         legs.map(|leg| contracts::order_id(&order.signal_id, leg)).find_map(failed)
     }
+}
+
+/// An order's place among those of its leg: the entry or the order that stands alone, the target, the stop.
+fn place_in_group(order: &OrderState) -> u32 {
+    let (id, group) = (order.id(), order.spec.group_id.as_str());
+    let first = group.is_empty() || group == id;
+    if first { 0 } else { 1 + u32::from(id != contracts::child_order_id(group, 0)) }
 }
 
 fn account_of(event: &Event) -> Option<&str> {

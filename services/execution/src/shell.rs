@@ -83,6 +83,9 @@ struct Shell {
     instants: Instants,
     /// Steps of the present instant that are stored with its marks, all or none.
     together: Vec<Step>,
+    /// Last sequence of an instant whose parts were handled and whose marks are still to come: its bars are
+    /// not matched again.
+    matched: Option<u64>,
     /// What does not get anywhere at the moment.
     trouble: Option<String>,
 }

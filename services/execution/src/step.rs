@@ -6,9 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use contracts::event_id;
 use contracts::v1::AccountEntry;
 use contracts::v1::event::Body;
+use contracts::{chain_id, event_id};
 use domain::book::{MarkError, margin_change, mark, starts_session};
 use domain::calendar::Calendar;
 use domain::corporate_action::SplitRatio;
@@ -129,7 +129,7 @@ impl Machine {
                 let order = self.order(order_id)?;
                 let reason = format!("leg {failed} of the same group was rejected");
                 let cause = event::order_event_id(self.order(failed)?, "rejected");
-                let id = event_id(&cause, "execution/unwind", order.spec.leg);
+                let id = chain_id::unwind(&cause, &order.spec);
                 let meta = self.meta_of(order, id, self.now_ns(order), Some(&cause));
                 order_append(order, meta, decide::request_cancel(order, SERVICE, &reason)?)
             }

@@ -6,13 +6,14 @@ use broker::contract::{Bench, run_all};
 use broker::{Broker, MarketEvent, Report, SimulatedBroker, StateAtBroker};
 use contracts::v1::event::Body;
 use contracts::v1::{
-    Costs, Event, OrderAccepted, OrderSpec, OrderSubmitted, OrderType, RiskDecision, Side, TimeInForce,
-    Verdict,
+    Costs, Event, Fill, GroupKind, OrderAccepted, OrderCancelled, OrderExpired, OrderRejected, OrderSpec,
+    OrderSubmitted, OrderType, RiskDecision, Side, TimeInForce, Verdict,
 };
-use contracts::{client_order_id, to_timestamp};
+use contracts::{child_order_id, client_order_id, to_timestamp};
 use domain::bar::Bar;
 use domain::book::Book;
 use domain::calendar::{Calendar, Session};
+use domain::matching::kernel::End;
 use domain::money::{Price, Quantity, Volume};
 use domain::order::{BrokerReport, OrderState, OrderStatus};
 
@@ -112,6 +113,108 @@ async fn it_resumes_what_it_had_accepted() {
     }
     let bar = bar(NOW_NS, 39_000_000_000);
     assert_eq!(feed(&mut resumed, &bar), feed(&mut steady, &bar));
+}
+
+fn bracket() -> [OrderSpec; 3] {
+    let group = |order_id: &str| OrderSpec {
+        group: GroupKind::Bracket.into(),
+        group_id: "a".to_owned(),
+        ..order(order_id)
+    };
+    let exit = |index| OrderSpec {
+        side: Side::Sell.into(),
+        time_in_force: TimeInForce::Gtc.into(),
+        parent_id: "a".to_owned(),
+        limit_price_e9: Some(60_000_000_000),
+        ..group(&child_order_id("a", index))
+    };
+    let stop = OrderSpec {
+        order_type: OrderType::Stop.into(),
+        limit_price_e9: None,
+        stop_price_e9: Some(30_000_000_000),
+        ..exit(1)
+    };
+    [group("a"), exit(0), stop]
+}
+
+async fn answer(broker: &mut SimulatedBroker, order: &OrderSpec) -> BrokerReport {
+    let mut said = broker.submit(order, &client_order_id(&order.order_id), NOW_NS).await.unwrap();
+    said.remove(0).report
+}
+
+#[tokio::test]
+async fn an_exit_sent_again_follows_what_became_of_its_entry() {
+    let [entry, target, stop] = bracket();
+    let over = BrokerReport::Cancelled { reason: End::EntryOver.reason().to_owned() };
+    let closing_bar = bar(NOW_NS + HOUR_NS, 61_000_000_000);
+    let given = |body: Option<Body>| {
+        let mut book = book(&[(entry.clone(), true), (target.clone(), false), (stop.clone(), false)]);
+        if let Some(body) = body {
+            let event =
+                Event { event_time: Some(to_timestamp(NOW_NS)), body: Some(body), ..Event::default() };
+            book.apply(book.sequence() + 1, &event).unwrap();
+        }
+        SimulatedBroker::resume(&book).unwrap()
+    };
+    let fill = |quantity_e9| {
+        let body = Fill {
+            order_id: "a".to_owned(),
+            account: entry.account.clone(),
+            strategy: entry.strategy.clone(),
+            symbol: entry.symbol.clone(),
+            side: entry.side,
+            number: 1,
+            quantity_e9,
+            price_e9: 40_000_000_000,
+            execution_id: "sim-a-1".to_owned(),
+            executed_at: Some(to_timestamp(NOW_NS)),
+            remaining_e9: entry.quantity_e9 - quantity_e9,
+            ..Fill::default()
+        };
+        Some(Body::Fill(body))
+    };
+    // Filled, whole or in part: the exits close what it filled.
+    for quantity_e9 in [entry.quantity_e9, 4_000_000_000] {
+        let mut broker = given(fill(quantity_e9));
+        for exit in [&target, &stop] {
+            let said = answer(&mut broker, exit).await;
+            assert!(matches!(said, BrokerReport::Accepted { .. }), "{said:?}");
+        }
+        let reports = feed(&mut broker, &closing_bar);
+        let Some(Report { report: BrokerReport::Filled(execution), .. }) = reports.first() else {
+            panic!("{reports:?}")
+        };
+        assert_eq!(execution.quantity, Quantity(quantity_e9));
+    }
+    // Working still.
+    assert!(matches!(answer(&mut given(None), &target).await, BrokerReport::Accepted { .. }));
+    // Ended unfilled.
+    let (order_id, reason) = ("a".to_owned(), "over".to_owned());
+    let cancelled = OrderCancelled { order_id: order_id.clone(), reason: reason.clone() };
+    assert_eq!(answer(&mut given(Some(Body::OrderCancelled(cancelled))), &target).await, over);
+    let expired = OrderExpired { order_id: order_id.clone(), reason: reason.clone() };
+    assert_eq!(answer(&mut given(Some(Body::OrderExpired(expired))), &target).await, over);
+    let rejected = OrderRejected { order_id, reason };
+    let said = answer(&mut given(Some(Body::OrderRejected(rejected))), &target).await;
+    assert!(matches!(said, BrokerReport::Rejected { .. }), "{said:?}");
+}
+
+#[tokio::test]
+async fn an_exit_that_comes_after_its_entry_filled_closes_it() {
+    let [entry, target, stop] = bracket();
+    let mut broker = SimulatedBroker::default();
+    answer(&mut broker, &entry).await;
+    answer(&mut broker, &stop).await;
+    assert_eq!(feed(&mut broker, &bar(NOW_NS, 39_000_000_000)).len(), 1, "the entry fills whole");
+    assert!(matches!(answer(&mut broker, &target).await, BrokerReport::Accepted { .. }));
+    let reports = feed(&mut broker, &bar(NOW_NS + HOUR_NS, 61_000_000_000));
+    let [
+        Report { report: BrokerReport::Filled(_), .. },
+        Report { report: BrokerReport::Cancelled { .. }, .. },
+    ] = reports.as_slice()
+    else {
+        panic!("{reports:?}")
+    };
 }
 
 #[tokio::test]

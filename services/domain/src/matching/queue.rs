@@ -121,7 +121,8 @@ impl<Key: Clone + Eq> Queue<Key> {
     }
 
     /// Trades the orders against a bar that overlaps `session`; `out` hears of each order in its turn.
-    /// `costs_of` answers the costs of an order's account; the share of the volume is that of the first.
+    /// `costs_of` answers the costs of an order's account, which say what share of the volume it may take;
+    /// what the orders before it took, of whatever account, counts against that share.
     pub fn on_bar<'costs>(
         &mut self,
         bar: &Bar,
@@ -129,8 +130,7 @@ impl<Key: Clone + Eq> Queue<Key> {
         costs_of: impl Fn(&Key) -> &'costs Costs,
         mut out: impl FnMut(Key, Outcome),
     ) {
-        let Some(first) = self.orders.first() else { return };
-        let mut left = volume_most(costs_of(&first.key), bar.volume);
+        let mut taken = Quantity::ZERO;
         self.round = self.round.wrapping_add(1);
         let mut ended = false;
         for place in 0..self.orders.len() {
@@ -140,6 +140,9 @@ impl<Key: Clone + Eq> Queue<Key> {
             }
             queued.round = self.round;
             let costs = costs_of(&queued.key);
+            // All orders of a group have one account.
+            let offered = Quantity(volume_most(costs, bar.volume).0.saturating_sub(taken.0).max(0));
+            let mut left = offered;
             match &queued.link {
                 None => {
                     let outcome = queued.order.step(bar, session, Seen::Whole, costs, &mut left);
@@ -156,6 +159,7 @@ impl<Key: Clone + Eq> Queue<Key> {
                     ended = true;
                 }
             }
+            taken.0 = taken.0.saturating_add(offered.0 - left.0);
         }
         if ended {
             self.orders.retain(|known| !known.done);

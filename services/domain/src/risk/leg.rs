@@ -4,7 +4,7 @@ use contracts::v1::{GroupKind, Intent, OrderSpec, OrderType, RiskInput, Side, Si
 use contracts::{child_order_id, order_id};
 
 use super::RiskView;
-use super::kernel::{LegInput, LegTerms, Running, Sized, decide_leg};
+use super::kernel::{Deny, LegInput, LegTerms, Running, Sized, decide_leg};
 use super::rule::{Checked, Denial};
 use crate::money::{Amount, Price, Quantity};
 
@@ -16,6 +16,14 @@ pub(super) struct Leg<'view> {
     pub leg: &'view SignalLeg,
     pub input: &'view RiskInput,
     pub share_e9: i64,
+}
+
+/// What became of a leg that nothing stands against.
+pub(super) enum Done {
+    /// Its orders are there.
+    Ordered,
+    /// It needs none, because its target is reached; in these words where no other leg needs one.
+    OnTarget(Denial),
 }
 
 /// The recorded input as plain numbers.
@@ -78,10 +86,14 @@ impl Leg<'_> {
         running: &mut Running,
         orders: &mut Vec<OrderSpec>,
         cancels: &mut Vec<String>,
-    ) -> Checked {
+    ) -> Checked<Done> {
         let (input, terms) = (numbers(self.input), terms(self.leg, self.share_e9));
         let sized = decide_leg(&self.view.policy, &input, &terms, running);
-        let sized = sized.map_err(|denied| Denial::new(denied.rule(), denied.reason(&self.leg.symbol)))?;
+        let denial = |denied: Deny| Denial::new(denied.rule(), denied.reason(&self.leg.symbol));
+        let sized = match sized {
+            Err(denied @ Deny::OnTarget { .. }) => return Ok(Done::OnTarget(denial(denied))),
+            sized => sized.map_err(denial)?,
+        };
         // What trades against the position takes the place of what protects it.
         let change = if sized.side == Side::Buy { 1 } else { -1 };
         if self.input.strategy_position_e9.signum() * change < 0 {
@@ -91,7 +103,7 @@ impl Leg<'_> {
             Intent::Exit => self.exits(sized, orders),
             _ => self.entry(sized, orders),
         }
-        Ok(())
+        Ok(Done::Ordered)
     }
 
     fn spec(&self, sized: Sized) -> OrderSpec {

@@ -217,6 +217,24 @@ fn what_exceeds_its_share_of_the_volume_waits() {
 }
 
 #[test]
+fn the_share_of_the_volume_is_that_of_each_order_s_own_account() {
+    let day = |name, account: &str| OrderSpec {
+        account: account.to_owned(),
+        ..for_time(typed(name, Side::Buy, OrderType::Market, None, None), TimeInForce::Day)
+    };
+    let prices = ["50", "52", "48", "51"];
+    let share = |share| Costs { volume_share_most_e9: price(share).0, ..Costs::default() };
+    // The first in the queue takes all it wants; what it took counts against the share of the second.
+    let orders = [day("a", "free"), day("b", ACCOUNT)];
+    let mut world = World::given(&orders).costing(share("0.25"));
+    assert_eq!(world.when(&with_volume(hour(0, prices), 600)), ["a filled 100 at 50", "b filled 50 at 50"]);
+    // A narrow share of the first leaves the second its own.
+    let orders = [day("a", ACCOUNT), day("b", "free")];
+    let mut world = World::given(&orders).costing(share("0.1"));
+    assert_eq!(world.when(&with_volume(hour(0, prices), 600)), ["a filled 60 at 50", "b filled 100 at 50"]);
+}
+
+#[test]
 fn costs_by_order_side_and_volume() {
     let per_order = Costs { commission_per_order: money("2"), ..us_sale_fees() };
     let charged = |side, first| charge(&per_order, side, price("50"), shares("100"), first).unwrap();

@@ -131,6 +131,30 @@ fn what_one_target_sells_pays_for_another() {
 }
 
 #[test]
+fn a_leg_on_target_needs_no_order_and_stops_no_other() {
+    let mut view = given(AccountKind::Margin, true);
+    held(&mut view, "100", "5000", "5000");
+    for (leg, symbol) in [(1, "FLAT"), (2, "WANTED")] {
+        view.inputs.push(RiskInput { leg, gross_exposure: money("5000"), ..input(symbol, "0") });
+    }
+    let legs = |weights: [&str; 3]| {
+        let symbols = [SYMBOL, "FLAT", "WANTED"];
+        let legs = weights.into_iter().zip(symbols);
+        legs.map(|(weight, symbol)| SignalLeg { symbol: symbol.to_owned(), ..target(weight) }).collect()
+    };
+    assert_eq!(then(legs(["0.5", "0", "0.25"]), &view), "buy 50");
+    let decision = decide("s1", &signal(legs(["0.5", "0", "0.25"])), &view);
+    assert_eq!(decision.orders[0].order_id, order_id("s1", 2), "the order bears the number of its leg");
+    // Where no leg needs an order the signal is denied, in the words of its first.
+    let decision = decide("s1", &signal(legs(["0.5", "0", "0"])), &view);
+    assert_eq!((decision.verdict(), decision.rule.as_str()), (Verdict::Denied, "already_held"));
+    assert!(decision.reason.contains(SYMBOL), "{}", decision.reason);
+    // What stands against another leg denies all of them.
+    view.inputs[2].session_accepts = false;
+    assert_eq!(then(legs(["0.5", "0", "0.25"]), &view), "market_closed");
+}
+
+#[test]
 fn a_cash_account_allows_neither_leverage_nor_shorts() {
     let wanting =
         |intent, quantity: &str| vec![SignalLeg { quantity_e9: Some(shares(quantity).0), ..leg(intent) }];

@@ -1,6 +1,6 @@
 //! Starting: the read model at its checkpoint, the tape after it, the broker from both.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use broker::SimulatedBroker;
@@ -38,6 +38,7 @@ impl Shell {
             broker: SimulatedBroker::default(),
             trading,
             together: Vec::new(),
+            matched: None,
             trouble: None,
         };
         for account in &config.accounts {
@@ -46,8 +47,27 @@ impl Shell {
         }
         shell.catch_up().await?;
         shell.seed_prices().await?;
+        shell.admit_entries().await;
         shell.broker = SimulatedBroker::resume(shell.machine.book())?;
         Ok(shell)
+    }
+
+    /// Takes back entries that ended and have left memory while an exit of theirs has no answer yet: the broker
+    /// has to know how they ended.
+    async fn admit_entries(&mut self) {
+        let open = self.machine.book().open_orders();
+        let unanswered = open.filter(|order| order.submitted_ns.is_some() && order.accepted_ns.is_none());
+        let entries: BTreeSet<_> = unanswered.map(|order| order.spec.parent_id.clone()).collect();
+        for order_id in entries {
+            if order_id.is_empty() || self.machine.book().order(&order_id).is_some() {
+                continue;
+            }
+            match self.read_model.order(&order_id).await {
+                Ok(Some(order)) => self.machine.admit(order),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "entry {order_id}: {error}"),
+            }
+        }
     }
 
     /// Takes the prices of the last marks. A symbol that was bought since then has none there; its price is

@@ -24,8 +24,12 @@ impl Shell {
         self.catch_up().await?;
         self.machine.begin(instant);
         if !self.machine.is_done(instant) {
-            for part in parts(instant) {
-                self.part(part).await?;
+            // Handled again because an account could not be valued: only the marks are to come.
+            if self.matched != Some(instant.last_sequence()) {
+                for part in parts(instant) {
+                    self.part(part).await?;
+                }
+                self.matched = Some(instant.last_sequence());
             }
             if !self.mark(instant).await? {
                 return Ok(false);
@@ -119,40 +123,55 @@ impl Shell {
         if steps.is_empty() { Ok(()) } else { self.store_and_log(steps).await }
     }
 
-    /// Whether the reports leave an order working that they concern, or concern a group.
+    /// Whether the reports leave an order working that they concern or that shares the bar's volume, or concern
+    /// a group.
     fn leaves_working(&self, steps: &[Step]) -> bool {
-        steps.iter().any(|step| match step {
-            Step::Report { order_id, report, .. } => match (report, self.machine.book().order(order_id)) {
-                (_, Some(order)) if !order.spec.group_id.is_empty() => true,
-                (BrokerReport::Filled(execution), Some(order)) => execution.quantity < order.remaining(),
-                (BrokerReport::Triggered { .. } | BrokerReport::Trailed { .. }, _) => true,
+        let mut accounts = self.machine.book().accounts();
+        let shares = !steps.is_empty()
+            && accounts.any(|account| {
+                account.config.as_ref().is_some_and(|config| config.costs.volume_share_most_e9 > 0)
+            });
+        shares
+            || steps.iter().any(|step| match step {
+                Step::Report { order_id, report, .. } => {
+                    match (report, self.machine.book().order(order_id)) {
+                        (_, Some(order)) if !order.spec.group_id.is_empty() => true,
+                        (BrokerReport::Filled(execution), Some(order)) => {
+                            execution.quantity < order.remaining()
+                        }
+                        (BrokerReport::Triggered { .. } | BrokerReport::Trailed { .. }, _) => true,
+                        _ => false,
+                    }
+                }
                 _ => false,
-            },
-            _ => false,
-        })
+            })
     }
 
     /// Values the accounts. False when one cannot be valued and the clock waits for it.
     async fn mark(&mut self, instant: &Instant) -> Result<bool, Error> {
-        let mut steps = std::mem::take(&mut self.together);
-        let failed = if steps.is_empty() {
-            self.store(self.machine.mark_steps(instant)).await?
+        let waits = is_barrier(self.context.clock, instant);
+        let marks = self.machine.mark_steps(instant);
+        let failed = if self.together.is_empty() {
+            self.store(marks).await?
         } else {
-            steps.extend(self.machine.mark_steps(instant));
-            self.store_together(&steps).await?
+            let steps: Vec<_> = self.together.iter().cloned().chain(marks).collect();
+            self.store_together(&steps, waits).await?
         };
-        let Some((_, error)) = failed.first() else { return Ok(true) };
-        if is_barrier(self.context.clock, instant) {
-            self.say(Some(format!("instant {} cannot be marked: {error}", instant.event_ns)));
-            return Ok(false);
-        }
+        let mut unvalued = None;
         for (step, error) in &failed {
             match error {
+                StepError::Mark(error) if waits => unvalued = unvalued.or(Some(error)),
                 // An account that nobody has configured yet has nothing to value.
                 StepError::Mark(error) => tracing::debug!("{error}"),
                 _ => complain(step, error),
             }
         }
+        if let Some(error) = unvalued {
+            self.say(Some(format!("instant {} cannot be marked: {error}", instant.event_ns)));
+            return Ok(false);
+        }
+        self.together.clear();
+        self.matched = None;
         Ok(true)
     }
 }

@@ -1,6 +1,7 @@
 //! Adding steps to the tape, exactly once each.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Range;
 
 use contracts::stream;
 use event_log::{Append, AppendError, Expect};
@@ -10,6 +11,8 @@ use crate::step::{Step, StepError};
 
 /// Times that other writers may come first before it is an error.
 const ATTEMPTS_MAX: u32 = 10;
+/// Events that the tape takes in one atomic batch.
+const BATCH_MAX: usize = event_log::MAX_BATCH;
 
 impl Shell {
     /// Adds steps in their order; those of different aggregates do not wait for each other. Answers the
@@ -47,14 +50,35 @@ impl Shell {
         Ok(failed)
     }
 
-    /// Adds steps in their order, all or none, each seeing what those before it did. Answers the steps that
-    /// come to nothing because the book forbids them.
-    pub(super) async fn store_together(&mut self, steps: &[Step]) -> Result<Vec<(Step, StepError)>, Error> {
+    /// Adds steps in their order, all or none, each seeing what those before it did; where they are more than
+    /// one batch can hold, all or none of each symbol's. Answers the steps that come to nothing because the
+    /// book forbids them. Where it `waits` for the marks, nothing is added beside a mark that cannot be made.
+    pub(super) async fn store_together(
+        &mut self,
+        steps: &[Step],
+        waits: bool,
+    ) -> Result<Vec<(Step, StepError)>, Error> {
+        let symbol = |step: &Step| match step {
+            Step::Report { order_id, .. } => {
+                self.machine.book().order(order_id).map(|order| order.spec.symbol.clone())
+            }
+            _ => None,
+        };
+        let symbols: Vec<_> = steps.iter().map(symbol).collect();
+        let mut failed = Vec::new();
+        for batch in batches(&symbols, BATCH_MAX) {
+            failed.extend(self.store_batch(&steps[batch], waits).await?);
+        }
+        Ok(failed)
+    }
+
+    async fn store_batch(&mut self, steps: &[Step], waits: bool) -> Result<Vec<(Step, StepError)>, Error> {
         let mut conflicts = 0;
         loop {
             self.catch_up().await?;
             let (batch, failed) = self.machine.decide_together(steps);
-            if batch.is_empty() {
+            let unmarked = waits && failed.iter().any(|(_, error)| matches!(error, StepError::Mark(_)));
+            if batch.is_empty() || unmarked {
                 return Ok(failed);
             }
             match self.context.tape.append_batch(batch.clone()).await {
@@ -154,9 +178,46 @@ impl Shell {
     }
 }
 
+/// Ranges of steps of at most `most`, cut where the symbol changes if there is such a place.
+fn batches(symbols: &[Option<String>], most: usize) -> Vec<Range<usize>> {
+    let (mut batches, mut start) = (Vec::new(), 0);
+    while start < symbols.len() {
+        let mut end = symbols.len().min(start + most);
+        if end < symbols.len() {
+            let cut = (start + 1..=end).rev().find(|cut| symbols[*cut] != symbols[cut - 1]);
+            if cut.is_none() {
+                let symbol = symbols[start].as_deref().unwrap_or_default();
+                tracing::error!("{symbol}: more than {most} events of one instant, stored in parts");
+            }
+            end = cut.unwrap_or(end);
+        }
+        batches.push(start..end);
+        start = end;
+    }
+    batches
+}
+
 fn aggregate(append: &Append) -> String {
     match &append.expect {
         Expect::Last { filter, .. } => filter.clone(),
         Expect::Nothing => append.subject.as_str().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::batches;
+
+    #[test]
+    fn a_batch_ends_where_the_symbol_changes() {
+        let ends = |text: &str| {
+            let symbols: Vec<_> = text.chars().map(|symbol| Some(symbol.to_string())).collect();
+            batches(&symbols, 4).into_iter().map(|batch| batch.end).collect::<Vec<_>>()
+        };
+        assert_eq!(ends("aabb"), [4]);
+        assert_eq!(ends("aabbbc"), [2, 6]);
+        assert_eq!(ends("aabbcc"), [4, 6]);
+        assert_eq!(ends("aaaaab"), [4, 6], "no place to cut");
+        assert_eq!(ends(""), [0_usize; 0]);
     }
 }

@@ -85,7 +85,7 @@ async fn reverse_split_session(script: &Script) {
 }
 
 /// Runs execution over a fresh tape while the script plays.
-pub async fn undisturbed(clock: ClockMode) -> MemoryLog {
+pub async fn undisturbed(clock: ClockMode, play: impl AsyncFn(&Script)) -> MemoryLog {
     let tape = MemoryLog::new();
     let script = Script { tape: tape.clone(), framed: clock == ClockMode::Tape };
     let shutdown = CancellationToken::new();
@@ -99,7 +99,7 @@ pub async fn undisturbed(clock: ClockMode) -> MemoryLog {
 
 #[tokio::test]
 async fn the_day_comes_to_what_the_market_did() {
-    let tape = undisturbed(ClockMode::Tape).await;
+    let tape = undisturbed(ClockMode::Tape, play).await;
     let book = book(&tape).await;
     domain::book::identity::check_identity(&book).unwrap();
 
@@ -138,7 +138,7 @@ async fn the_wall_clock_gives_the_same_orders_and_fills() {
         events.iter().for_each(|recorded| chain.add(&recorded.event));
         chain.finish().unwrap()
     };
-    let tape = undisturbed(ClockMode::Tape).await;
-    let wall = undisturbed(ClockMode::Wall).await;
+    let tape = undisturbed(ClockMode::Tape, play).await;
+    let wall = undisturbed(ClockMode::Wall, play).await;
     assert_eq!(chain(everything(&tape).await), chain(everything(&wall).await));
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod day;
+mod groups;
 mod machine;
 mod restart;
 mod support;

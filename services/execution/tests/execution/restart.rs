@@ -8,8 +8,8 @@ use runtime::ClockMode;
 use runtime::testing::{Death, at_every_effect, killed_once};
 use tokio_util::sync::CancellationToken;
 
-use crate::day::{play, undisturbed};
 use crate::support::{Script, Staleness, config, context, everything};
+use crate::{day, groups};
 
 /// What must be the same in every run: everything that execution wrote, and everything it was told.
 async fn facts(tape: &MemoryLog) -> Vec<(String, Option<i64>, Option<Body>)> {
@@ -27,7 +27,13 @@ async fn facts(tape: &MemoryLog) -> Vec<(String, Option<i64>, Option<Body>)> {
 
 /// Plays the script against a service that dies at its `life`-th effect and is started again, with a read
 /// model as stale as told.
-async fn killed(clock: ClockMode, life: i64, death: Death, staleness: Staleness) -> (MemoryLog, bool) {
+async fn killed(
+    clock: ClockMode,
+    life: i64,
+    death: Death,
+    staleness: Staleness,
+    play: impl AsyncFn(&Script),
+) -> (MemoryLog, bool) {
     let tape = MemoryLog::new();
     let shutdown = CancellationToken::new();
     let supervisor = {
@@ -43,11 +49,11 @@ async fn killed(clock: ClockMode, life: i64, death: Death, staleness: Staleness)
     (tape, died)
 }
 
-async fn check(clock: ClockMode) {
-    let expected = facts(&undisturbed(clock).await).await;
+async fn check(clock: ClockMode, play: impl AsyncFn(&Script)) {
+    let expected = facts(&day::undisturbed(clock, &play).await).await;
     let staleness = [Staleness::Behind(0), Staleness::Behind(3), Staleness::Failing];
     at_every_effect(&expected, 60, async |life, death, round| {
-        let (tape, died) = killed(clock, life, death, staleness[round % staleness.len()]).await;
+        let (tape, died) = killed(clock, life, death, staleness[round % staleness.len()], &play).await;
         (facts(&tape).await, died)
     })
     .await;
@@ -55,10 +61,20 @@ async fn check(clock: ClockMode) {
 
 #[tokio::test]
 async fn killed_at_every_effect_on_the_tape_clock() {
-    check(ClockMode::Tape).await;
+    check(ClockMode::Tape, day::play).await;
 }
 
 #[tokio::test]
 async fn killed_at_every_effect_under_the_wall_clock() {
-    check(ClockMode::Wall).await;
+    check(ClockMode::Wall, day::play).await;
+}
+
+#[tokio::test]
+async fn parts_trailing_stops_and_brackets_killed_at_every_effect_on_the_tape_clock() {
+    check(ClockMode::Tape, groups::play).await;
+}
+
+#[tokio::test]
+async fn parts_trailing_stops_and_brackets_killed_at_every_effect_under_the_wall_clock() {
+    check(ClockMode::Wall, groups::play).await;
 }

@@ -105,13 +105,19 @@ pub struct Script {
 impl Script {
     /// Configures the accounts and funds them.
     pub async fn setup(&self) {
-        for account in ACCOUNTS {
-            let costs = Costs {
-                commission_per_share_e9: 5_000_000,
-                commission_minimum: Some(Money { units: 1, nanos: 0 }),
-                slippage_rate_e9: 100_000,
-                ..Costs::default()
-            };
+        let costs = Costs {
+            commission_per_share_e9: 5_000_000,
+            commission_minimum: Some(Money { units: 1, nanos: 0 }),
+            slippage_rate_e9: 100_000,
+            ..Costs::default()
+        };
+        self.setup_accounts(&ACCOUNTS, costs).await;
+    }
+
+    /// Configures these accounts and funds them.
+    pub async fn setup_accounts(&self, accounts: &[&str], costs: Costs) {
+        for account in accounts {
+            let account = *account;
             let configured = AccountConfigured {
                 account: account.into(),
                 version: 1,
@@ -144,6 +150,12 @@ impl Script {
 
     /// Publishes an instant and waits until it is marked and acknowledged.
     pub async fn instant(&self, event_ns: i64, bodies: Vec<Body>) {
+        self.publish(event_ns, bodies).await;
+        self.marked(event_ns).await;
+    }
+
+    /// Publishes an instant.
+    pub async fn publish(&self, event_ns: i64, bodies: Vec<Body>) {
         let size = u32::try_from(bodies.len()).unwrap();
         for (position, body) in (0u32..).zip(bodies) {
             let event = Event {
@@ -157,6 +169,10 @@ impl Script {
             let subject = Subject::for_event(&event, None).unwrap();
             self.tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
         }
+    }
+
+    /// Waits until the last instant is marked and acknowledged.
+    pub async fn marked(&self, event_ns: i64) {
         let head = self.tape.state(stream::MARKET).await.unwrap().last_sequence;
         self.until("the instant is acknowledged", async || {
             self.tape.ack_floor(stream::MARKET, execution::SERVICE).await.unwrap() >= head
@@ -224,7 +240,7 @@ impl Script {
         self.order_event(order, outcome).await;
     }
 
-    async fn order_event(&self, order: &OrderSpec, name: &str) {
+    pub async fn order_event(&self, order: &OrderSpec, name: &str) {
         let subject = Subject::order(order, name);
         self.until(subject.as_str(), async || {
             self.tape.last(stream::TRADING, subject.as_str()).await.unwrap().is_some()
