@@ -5,35 +5,50 @@
 
 use crate::id::{EventId, event_id};
 
+/// Who answers a signal.
+pub const RISK: &str = "risk";
+/// Who submits an order.
+pub const SUBMIT: &str = "execution/submit";
+/// Who says what a broker answered, before the event's name.
+pub const EXECUTION: &str = "execution/";
+/// Who says what a broker filled, before its id of the execution.
+pub const FILL: &str = "execution/fill/";
+
+/// Who makes the signals of the built-in strategy `strategy`.
+#[must_use]
+pub fn strategy_handler(strategy: &str) -> String {
+    format!("strategy/{strategy}")
+}
+
 /// Id of the `index`-th signal that the built-in strategy `strategy` makes of the event `cause`.
 #[must_use]
 pub fn signal(cause: &str, strategy: &str, index: u32) -> EventId {
-    event_id(cause, &format!("strategy/{strategy}"), index)
+    event_id(cause, &strategy_handler(strategy), index)
 }
 
 /// Id of the decision that answers the signal `signal_id`.
 #[must_use]
 pub fn decision(signal_id: &str) -> EventId {
-    event_id(signal_id, "risk", 0)
+    event_id(signal_id, RISK, 0)
 }
 
 /// Id of the event that submits the order of leg `leg`; `cause` is the decision that approved it, or the order
 /// itself where no decision did.
 #[must_use]
 pub fn submitted(cause: &str, leg: u32) -> EventId {
-    event_id(cause, "execution/submit", leg)
+    event_id(cause, SUBMIT, leg)
 }
 
 /// Id of a broker's answer or another single event in an order's life, by the event's name.
 #[must_use]
 pub fn order_event(submitted_id: &str, name: &str) -> EventId {
-    event_id(submitted_id, &format!("execution/{name}"), 0)
+    event_id(submitted_id, &format!("{EXECUTION}{name}"), 0)
 }
 
 /// Id of the fill that the broker reported under `execution_id`.
 #[must_use]
 pub fn fill(submitted_id: &str, execution_id: &str) -> EventId {
-    event_id(submitted_id, &format!("execution/fill/{execution_id}"), 0)
+    event_id(submitted_id, &format!("{FILL}{execution_id}"), 0)
 }
 
 /// Id of the entry that the corporate action or bar `cause` makes on a position.
