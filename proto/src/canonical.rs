@@ -119,7 +119,7 @@ impl ChainHash {
 /// The same hash for events that come instant by instant: each one's memory is freed when it is over.
 ///
 /// An id that occurs twice is seen within an instant; across instants the maker of the ids answers for them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ChainStream {
     entries: Entries,
     hasher: blake3::Hasher,
@@ -167,6 +167,20 @@ impl ChainStream {
         Ok(())
     }
 
+    /// Whether nothing was added yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.events == 0
+    }
+
+    /// Hashes `events` events of whole instants that end with `instant_ns`, in chain order and framed by
+    /// [`frame`]; for an engine that encodes without [`Event`]s.
+    pub fn add_framed(&mut self, instant_ns: i64, events: u64, framed: &[u8]) {
+        self.hasher.update(framed);
+        self.instant_ns = Some(instant_ns);
+        self.entries.events += events;
+    }
+
     /// Number of events that count so far.
     #[must_use]
     pub fn events(&self) -> u64 {
@@ -180,7 +194,18 @@ impl ChainStream {
     }
 }
 
-#[derive(Debug, Default)]
+/// What stands before an event of `length` encoded bytes.
+#[must_use]
+pub fn frame(length: usize) -> [u8; 8] {
+    (length as u64).to_be_bytes()
+}
+
+/// Appends the encoding of an event that has nothing but what counts: id, event time and body.
+pub fn encode_counted(event: &Event, out: &mut Vec<u8>) {
+    event.encode_raw(out);
+}
+
+#[derive(Clone, Debug, Default)]
 struct Entries {
     entries: Vec<(ChainKey, Vec<u8>)>,
     events: u64,
@@ -217,7 +242,7 @@ impl Entries {
 
     fn drain_into(&mut self, hasher: &mut blake3::Hasher) {
         for (_, bytes) in self.entries.drain(..) {
-            hasher.update(&(bytes.len() as u64).to_be_bytes());
+            hasher.update(&frame(bytes.len()));
             hasher.update(&bytes);
         }
     }

@@ -8,16 +8,31 @@ use std::borrow::Cow;
 use crate::id::{EventId, event_id};
 use crate::v1::OrderSpec;
 
+/// Who answers a signal.
+pub const RISK: &str = "risk";
+/// Who submits an order.
+pub const SUBMIT: &str = "execution/submit";
+/// Who says what a broker answered, before the event's name.
+pub const EXECUTION: &str = "execution/";
+/// Who says what a broker filled, before its id of the execution.
+pub const FILL: &str = "execution/fill/";
+
+/// Who makes the signals of the built-in strategy `strategy`.
+#[must_use]
+pub fn strategy_handler(strategy: &str) -> String {
+    format!("strategy/{strategy}")
+}
+
 /// Id of the `index`-th signal that the built-in strategy `strategy` makes of the event `cause`.
 #[must_use]
 pub fn signal(cause: &str, strategy: &str, index: u32) -> EventId {
-    event_id(cause, &format!("strategy/{strategy}"), index)
+    event_id(cause, &strategy_handler(strategy), index)
 }
 
 /// Id of the decision that answers the signal `signal_id`.
 #[must_use]
 pub fn decision(signal_id: &str) -> EventId {
-    event_id(signal_id, "risk", 0)
+    event_id(signal_id, RISK, 0)
 }
 
 /// Id of the event that submits `order`; `decision_id` is the decision that approved it, empty where no decision
@@ -25,7 +40,7 @@ pub fn decision(signal_id: &str) -> EventId {
 #[must_use]
 pub fn submitted(decision_id: &str, order: &OrderSpec) -> EventId {
     let cause = if decision_id.is_empty() { order.order_id.as_str() } else { decision_id };
-    event_id(cause, &of_group("execution/submit", order), order.leg)
+    event_id(cause, &of_group(SUBMIT, order), order.leg)
 }
 
 /// Id of the request to cancel `order` because of `cause`, the event that ended another leg.
@@ -42,13 +57,13 @@ fn of_group<'name>(name: &'name str, order: &OrderSpec) -> Cow<'name, str> {
 /// Id of a broker's answer or another single event in an order's life, by the event's name.
 #[must_use]
 pub fn order_event(submitted_id: &str, name: &str) -> EventId {
-    event_id(submitted_id, &format!("execution/{name}"), 0)
+    event_id(submitted_id, &format!("{EXECUTION}{name}"), 0)
 }
 
 /// Id of the fill that the broker reported under `execution_id`.
 #[must_use]
 pub fn fill(submitted_id: &str, execution_id: &str) -> EventId {
-    event_id(submitted_id, &format!("execution/fill/{execution_id}"), 0)
+    event_id(submitted_id, &format!("{FILL}{execution_id}"), 0)
 }
 
 /// Id of the entry that the corporate action or bar `cause` makes on a position.

@@ -56,7 +56,7 @@ pub fn client_order_id(order_id: &str) -> String {
 const GATHERED_MAX: usize = 256;
 
 /// Hashes length-prefixed parts, so that no two different lists of parts collide by concatenation.
-fn hex(parts: &[&[u8]], bytes: usize) -> String {
+fn hashed(parts: &[&[u8]]) -> blake3::Hash {
     let mut gathered = [0; GATHERED_MAX];
     let mut filled = 0;
     let mut take = |bytes: &[u8]| {
@@ -70,14 +70,79 @@ fn hex(parts: &[&[u8]], bytes: usize) -> String {
         take(part)
     });
     if fits.is_some() {
-        return digits(&blake3::hash(&gathered[..filled]).as_bytes()[..bytes]);
+        return blake3::hash(&gathered[..filled]);
     }
     let mut hasher = blake3::Hasher::new();
     for part in parts {
         hasher.update(&(part.len() as u64).to_be_bytes());
         hasher.update(part);
     }
-    digits(&hasher.finalize().as_bytes()[..bytes])
+    hasher.finalize()
+}
+
+fn hex(parts: &[&[u8]], bytes: usize) -> String {
+    digits(&hashed(parts).as_bytes()[..bytes])
+}
+
+/// An id of `LENGTH` digits that owns no memory: the same text as the function of the same name gives.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ShortId<const LENGTH: usize>([u8; LENGTH]);
+
+/// An event's id without memory of its own.
+pub type ShortEventId = ShortId<32>;
+/// An order's id without memory of its own.
+pub type ShortOrderId = ShortId<24>;
+
+impl<const LENGTH: usize> Default for ShortId<LENGTH> {
+    fn default() -> Self {
+        Self([b'0'; LENGTH])
+    }
+}
+
+impl<const LENGTH: usize> std::fmt::Debug for ShortId<LENGTH> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl<const LENGTH: usize> ShortId<LENGTH> {
+    fn of(parts: &[&[u8]]) -> Self {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut id = Self::default();
+        for (pair, byte) in id.0.chunks_exact_mut(2).zip(hashed(parts).as_bytes()) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        id
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl ShortEventId {
+    /// As [`event_id`].
+    #[must_use]
+    pub fn event(cause: &str, handler: &str, index: u32) -> Self {
+        Self::of(&[cause.as_bytes(), handler.as_bytes(), &index.to_be_bytes()])
+    }
+
+    /// As [`bar_id`].
+    #[must_use]
+    pub fn bar(source: &str, symbol: &str, timeframe: &str, close_ns: i64) -> Self {
+        Self::of(&[source.as_bytes(), symbol.as_bytes(), timeframe.as_bytes(), &close_ns.to_be_bytes()])
+    }
+}
+
+impl ShortOrderId {
+    /// As [`order_id`].
+    #[must_use]
+    pub fn order(signal_id: &str, leg: u32) -> Self {
+        Self::of(&[b"order", signal_id.as_bytes(), &leg.to_be_bytes()])
+    }
 }
 
 fn digits(bytes: &[u8]) -> String {
@@ -105,6 +170,9 @@ mod tests {
                 hasher.update(part);
             }
             assert_eq!(event_id(&cause, "h", 7), hasher.finalize().to_hex()[..32], "{length}");
+            assert_eq!(ShortEventId::event(&cause, "h", 7).as_str(), event_id(&cause, "h", 7));
+            assert_eq!(ShortEventId::bar(&cause, "S", "1h", 7).as_str(), bar_id(&cause, "S", "1h", 7));
+            assert_eq!(ShortOrderId::order(&cause, 7).as_str(), order_id(&cause, 7));
         }
     }
 }

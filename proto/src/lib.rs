@@ -18,9 +18,14 @@ mod json;
 mod wkt;
 
 pub use admission::admit;
-pub use canonical::{ChainHash, ChainKey, ChainStream, DuplicateId, StreamError, chain_key};
+pub use canonical::{
+    ChainHash, ChainKey, ChainStream, DuplicateId, StreamError, chain_key, encode_counted, frame,
+};
 pub use codec::{ContentType, DecodeError, decode, decode_as, encode, to_json};
-pub use id::{EventId, bar_id, child_order_id, client_order_id, event_id, order_id, signal_id};
+pub use id::{
+    EventId, ShortEventId, ShortId, ShortOrderId, bar_id, child_order_id, client_order_id, event_id,
+    order_id, signal_id,
+};
 pub use json::JsonError;
 pub use subject::{MalformedSubject, Subject, escape, stream_of, unescape};
 pub use time::{from_timestamp, to_timestamp};

@@ -38,7 +38,7 @@ pub use account::{AccountConfig, AccountState, Halt, Mark};
 pub use entry::{cash_in_lieu_entries, dividend_entries, split_entries};
 pub use error::FoldError;
 pub use mark::{MarkError, margin_change, mark, starts_session};
-pub use position::{PositionKey, PositionState};
+pub use position::{PositionKey, PositionState, Traded};
 pub use prices::{KnownPrice, Prices};
 pub use query::Reserved;
 pub use strategies::{PendingSignal, StrategyState, Warmth};

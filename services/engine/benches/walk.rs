@@ -15,6 +15,9 @@ use domain::money::E9;
 use engine::space::{Dimension, Sampler, values};
 use engine::{Config, Hash, Nothing, Outcome, Search, Uncontrolled, run, sweep};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SYMBOLS: usize = 10;
 const BARS: usize = 100_000;
 const ROUNDS: usize = 5;

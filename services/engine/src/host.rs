@@ -14,6 +14,8 @@ use crate::config::{ConfigError, StrategyConfig};
 #[derive(Debug)]
 pub(crate) struct Host {
     pub name: String,
+    /// Who makes its signals, as ids are made.
+    pub handler: String,
     strategy: Box<dyn Strategy>,
     slots: Slots,
     /// Whether it reads a series.
@@ -33,6 +35,7 @@ impl Host {
         };
         Ok(Self {
             name: config.name.clone(),
+            handler: contracts::chain_id::strategy_handler(&config.name),
             strategy: build(&config.kind, &config.parameters).map_err(failed)?,
             slots: Slots::default(),
             reads: data.series.iter().map(reads).collect(),
@@ -53,6 +56,21 @@ impl Host {
                 *held = quantity;
             }
         }
+    }
+
+    /// Notes what it holds of the symbol of a series.
+    pub fn hold_at(&mut self, series: usize, quantity: Quantity) {
+        self.held[series] = quantity;
+    }
+
+    /// Whether a slot is that of a series.
+    pub fn reads_as(&self, series: usize, slot: usize) -> bool {
+        self.slot_of[series] == Some(slot)
+    }
+
+    /// The symbol of a slot.
+    pub fn symbol(&self, slot: usize) -> &str {
+        self.slots.symbol(slot)
     }
 
     /// Takes a closed bar; what it wishes is added to `wishes`. A bar that only warms up answers nothing.

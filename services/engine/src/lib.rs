@@ -12,6 +12,9 @@
 //!
 //! Modules in reading order.
 
+#[cfg(test)]
+extern crate self as engine;
+
 mod config;
 mod walk;
 mod host;
@@ -20,6 +23,7 @@ mod recorder;
 mod outcome;
 mod run;
 mod action;
+mod dense;
 pub mod space;
 mod sweep;
 mod walk_forward;

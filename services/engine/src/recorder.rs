@@ -19,6 +19,11 @@ pub trait Recorder {
 
     /// The chain hash of what was taken; `None` when it was not asked for.
     fn chain_hash(&self) -> Option<String>;
+
+    /// The chain, where nothing is wanted of the events but their hash.
+    fn chain(&mut self) -> Option<&mut ChainStream> {
+        None
+    }
 }
 
 /// Records nothing: statistics are all that is wanted.
@@ -58,6 +63,10 @@ impl Recorder for Hash {
 
     fn chain_hash(&self) -> Option<String> {
         Some(self.0.finish())
+    }
+
+    fn chain(&mut self) -> Option<&mut ChainStream> {
+        Some(&mut self.0)
     }
 }
 

@@ -19,6 +19,7 @@ use domain::series::MarketData;
 use domain::strategy::Wish;
 
 use crate::config::{Config, ConfigError};
+use crate::dense;
 use crate::host::Host;
 use crate::ledger::{Dealt, Lots};
 use crate::outcome::{Counts, Outcome};
@@ -28,7 +29,7 @@ use crate::walk::{Step, Walk, Window, session_range};
 /// Name of the broker that matches orders against bars.
 pub(crate) const BROKER: &str = "simulated";
 /// Bars between two looks at the control.
-const CONTROL_EVERY: u64 = 16_384;
+pub(crate) const CONTROL_EVERY: u64 = 16_384;
 
 /// Where a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,9 @@ pub fn run<R: Recorder>(
     recorder: &mut R,
     control: &mut impl Control,
 ) -> Result<Outcome, Error> {
+    if let Some(outcome) = dense::attempt(config, data, recorder, control)? {
+        return Ok(outcome);
+    }
     let sessions = session_range(config.calendar, data)?;
     let mut run = Run::new(config, data, recorder)?;
     let warm_up = run.hosts.iter().map(Host::warm_up_bars).max().unwrap_or_default();
@@ -612,7 +616,7 @@ pub(crate) fn submitted_id(order: &OrderState) -> String {
 }
 
 /// The regular session that a bar overlaps, most often the one of the bar before it.
-fn session_of(calendar: &Calendar, before: Option<Session>, bar: &Bar) -> Option<Session> {
+pub(crate) fn session_of(calendar: &Calendar, before: Option<Session>, bar: &Bar) -> Option<Session> {
     let known = before.filter(|session| session.overlaps(bar.start_ns, bar.close_ns));
     // Nothing trades when it is not known whether the market was open.
     known.or_else(|| calendar.overlapping(bar.start_ns, bar.close_ns).ok().flatten())

@@ -2,7 +2,7 @@
 
 use contracts::v1::{AccountKind, Costs, MarkPrice, RiskLimits};
 
-use super::FoldError;
+use super::{FoldError, Traded};
 use crate::money::Amount;
 
 /// Limits and costs as last configured.
@@ -117,7 +117,20 @@ impl AccountState {
         Ok(())
     }
 
-    pub(super) fn marked(&mut self, mark: Mark, session_start: bool) {
+    /// Takes a fill that did `traded` to a position.
+    pub fn traded(&mut self, traded: Traded, commission: Amount) -> Result<(), FoldError> {
+        let add = |sum: Amount, change, field| sum.checked_add(change).ok_or_else(|| self.overflow(field));
+        let cash = add(add(self.cash, traded.cash, "cash")?, -commission, "cash")?;
+        let fees = add(self.fees, commission, "fees")?;
+        let realized = add(self.realized_pnl, traded.realized, "realized_pnl")?;
+        let opened = add(self.opened_since_mark, traded.opened, "opened_since_mark")?;
+        (self.cash, self.fees) = (cash, fees);
+        (self.realized_pnl, self.opened_since_mark) = (realized, opened);
+        Ok(())
+    }
+
+    /// Takes a valuation; with `session_start` it is the first of an exchange session.
+    pub fn marked(&mut self, mark: Mark, session_start: bool) {
         if session_start {
             self.day_start_equity = self.equity_baseline;
         }

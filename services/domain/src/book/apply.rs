@@ -267,13 +267,7 @@ impl Book {
         let traded = position.trade(signed(fill.side(), Quantity(fill.quantity_e9)), Price(fill.price_e9))?;
         position.add_fees(commission)?;
         position.updated_ns = event_ns;
-        account.add_cash(traded.cash)?;
-        account.add_cash(-commission)?;
-        let add = |sum: Amount, change, field| sum.checked_add(change).ok_or_else(|| account.overflow(field));
-        let fees = add(account.fees, commission, "fees")?;
-        let realized = add(account.realized_pnl, traded.realized, "realized_pnl")?;
-        let opened = add(account.opened_since_mark, traded.opened, "opened_since_mark")?;
-        (account.fees, account.realized_pnl, account.opened_since_mark) = (fees, realized, opened);
+        account.traded(traded, commission)?;
 
         let mut changes = self.store_account(account);
         self.store_position(position, &mut changes);

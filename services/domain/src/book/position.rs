@@ -53,7 +53,7 @@ pub struct PositionState {
 
 /// What a fill did to cash and profit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Traded {
+pub struct Traded {
     /// Change of cash before commission.
     pub cash: Amount,
     /// Gross profit realised.
@@ -63,7 +63,9 @@ pub(super) struct Traded {
 }
 
 impl PositionState {
-    pub(super) fn new(key: PositionKey) -> Self {
+    /// Nothing held.
+    #[must_use]
+    pub fn new(key: PositionKey) -> Self {
         Self { key, ..Self::default() }
     }
 
@@ -99,7 +101,7 @@ impl PositionState {
     /// Shares that close the position give back their average cost, rounded half to even at 1e-9; the
     /// last share gives back all that is left, so that a flat position has no cost. What goes beyond zero
     /// opens the other side.
-    pub(super) fn trade(&mut self, change: Quantity, price: Price) -> Result<Traded, FoldError> {
+    pub fn trade(&mut self, change: Quantity, price: Price) -> Result<Traded, FoldError> {
         let held = self.quantity;
         let closes = held.0.signum() * change.0.signum() < 0;
         let closing = match closes {
@@ -172,7 +174,8 @@ impl PositionState {
         Ok(realized)
     }
 
-    pub(super) fn add_fees(&mut self, fees: Amount) -> Result<(), FoldError> {
+    /// Adds commissions and fees.
+    pub fn add_fees(&mut self, fees: Amount) -> Result<(), FoldError> {
         self.fees = self.fees.checked_add(fees).ok_or_else(|| self.overflow("fees"))?;
         Ok(())
     }
