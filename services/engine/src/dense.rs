@@ -32,9 +32,10 @@ use domain::strategy::Wish;
 use crate::config::Config;
 use crate::host::Host;
 use crate::ledger::{Dealt, Lots};
+use crate::market::session_of;
 use crate::outcome::{Counts, Outcome};
 use crate::recorder::Recorder;
-use crate::run::{CONTROL_EVERY, Control, Error, Progress, session_of};
+use crate::run::{CONTROL_EVERY, Control, Error, Progress};
 use crate::walk::{Walk, Window, session_range};
 
 use chain::Chain;

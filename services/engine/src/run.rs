@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use contracts::v1::event::Body;
 use contracts::v1::{Basis, Event, Signal, Verdict};
 use contracts::{StreamError, bar_id, chain_id, to_timestamp};
-use domain::bar::Bar;
 use domain::book::{Book, FoldError, MarkError, Prices, margin_change, mark, starts_session};
-use domain::calendar::{Calendar, OutOfRange, Session};
-use domain::matching::{CostTable, Match, Matcher, WorkingOrder, commission};
-use domain::money::{Amount, Price, Quantity};
-use domain::order::{BrokerReport, OrderState, OrderStatus, Rejection, decide, signed};
+use domain::calendar::OutOfRange;
+use domain::matching::{CostTable, Match, Matcher, WorkingOrder};
+use domain::money::{Amount, Price};
+use domain::order::{BrokerReport, OrderState, OrderStatus, Rejection, decide};
 use domain::performance::{EquityRow, Trade};
 use domain::risk::{self, Rule};
 use domain::series::MarketData;
@@ -21,7 +19,7 @@ use domain::strategy::Wish;
 use crate::config::{Config, ConfigError};
 use crate::dense;
 use crate::host::Host;
-use crate::ledger::{Dealt, Lots};
+use crate::ledger::Lots;
 use crate::outcome::{Counts, Outcome};
 use crate::recorder::Recorder;
 use crate::walk::{Step, Walk, Window, session_range};
@@ -129,11 +127,11 @@ pub fn run<R: Recorder>(
 }
 
 /// A signal of the present instant.
-struct Pending {
-    id: String,
-    correlation_id: String,
-    causation_id: String,
-    signal: Signal,
+pub(crate) struct Pending {
+    pub(crate) id: String,
+    pub(crate) correlation_id: String,
+    pub(crate) causation_id: String,
+    pub(crate) signal: Signal,
 }
 
 /// Everything that changes during a run.
@@ -142,26 +140,26 @@ pub(crate) struct Run<'run, R> {
     pub(crate) data: &'run MarketData,
     pub(crate) recorder: &'run mut R,
     pub(crate) book: Book,
-    sequence: u64,
+    pub(crate) sequence: u64,
     pub(crate) prices: Prices,
     pub(crate) matcher: Matcher,
     pub(crate) matches: Vec<Match>,
-    costs: CostTable,
+    pub(crate) costs: CostTable,
     /// Slot of a series at the matcher.
-    slots: Vec<usize>,
-    hosts: Vec<Host>,
-    lots: BTreeMap<(String, String), Lots>,
-    trades: Vec<Trade>,
-    equity_rows: Vec<EquityRow>,
+    pub(crate) slots: Vec<usize>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) lots: BTreeMap<(String, String), Lots>,
+    pub(crate) trades: Vec<Trade>,
+    pub(crate) equity_rows: Vec<EquityRow>,
     pub(crate) counts: Counts,
-    equity: Amount,
-    slippage: Amount,
-    turnover: Amount,
+    pub(crate) equity: Amount,
+    pub(crate) slippage: Amount,
+    pub(crate) turnover: Amount,
     /// Commissions of closing what was open at the end.
-    closing: Amount,
-    last_mark_ns: Option<i64>,
-    pending: Vec<Pending>,
-    wishes: Vec<Wish>,
+    pub(crate) closing: Amount,
+    pub(crate) last_mark_ns: Option<i64>,
+    pub(crate) pending: Vec<Pending>,
+    pub(crate) wishes: Vec<Wish>,
 }
 
 impl<'run, R: Recorder> Run<'run, R> {
@@ -250,120 +248,6 @@ impl<'run, R: Recorder> Run<'run, R> {
                 causation_id: cause.to_owned(),
                 signal: host.signal(&wish),
             });
-        }
-    }
-
-    /// Trades the instant's bars, then folds the fills.
-    fn match_bars(&mut self, walk: &Walk<'_>) -> Result<(), Error> {
-        let mut session = None;
-        for &(index, row) in &walk.bars {
-            let series = &self.data.series[index];
-            let bar = walk.rows[index].bar(row);
-            self.prices.observe(&series.symbol, bar.close, bar.close_ns);
-            session = session_of(self.config.calendar, session, &bar);
-            let slot = self.slots[index];
-            self.matcher.on_bar(slot, &bar, session.as_ref(), &self.costs, &mut self.matches);
-        }
-        match walk.bars.first() {
-            Some(&(index, row)) => self.tell(walk.rows[index].close_ns[row]),
-            None => Ok(()),
-        }
-    }
-
-    fn session_closed(&mut self, session: &Session, event_ns: i64) -> Result<(), Error> {
-        self.matches = self.matcher.on_session_closed(session.into());
-        self.tell(event_ns)
-    }
-
-    /// Folds what the matcher said.
-    pub(crate) fn tell(&mut self, event_ns: i64) -> Result<(), Error> {
-        let mut matches = std::mem::take(&mut self.matches);
-        for one in matches.drain(..) {
-            self.report(&one.order_id, &one.report, event_ns)?;
-        }
-        self.matches = matches;
-        Ok(())
-    }
-
-    /// Folds what the broker says of an order.
-    fn report(&mut self, order_id: &str, report: &BrokerReport, event_ns: i64) -> Result<(), Error> {
-        let Some(order) = self.book.order(order_id) else { return Ok(()) };
-        let Some(body) = decide::report(order, report)? else { return Ok(()) };
-        let submitted = submitted_id(order);
-        let id = match report {
-            BrokerReport::Filled(execution) => chain_id::fill(&submitted, &execution.execution_id),
-            BrokerReport::Accepted { .. } => chain_id::order_event(&submitted, "accepted"),
-            BrokerReport::Rejected { .. } => chain_id::order_event(&submitted, "rejected"),
-            BrokerReport::Cancelled { .. } => chain_id::order_event(&submitted, "cancelled"),
-            BrokerReport::Expired { .. } => chain_id::order_event(&submitted, "expired"),
-            BrokerReport::CancelRejected { .. } => chain_id::order_event(&submitted, "cancel_rejected"),
-            BrokerReport::Suspended { .. } => chain_id::order_event(&submitted, "suspended"),
-            BrokerReport::Triggered { .. } => chain_id::order_event(&submitted, "triggered"),
-            BrokerReport::Trailed { extreme, .. } => {
-                chain_id::order_event(&submitted, &format!("trailed/{}/{}", extreme.0, order.adjusted_by))
-            }
-        };
-        let correlation_id = order.correlation_id.clone();
-        match report {
-            BrokerReport::Cancelled { .. } => self.counts.cancelled += 1,
-            BrokerReport::Expired { .. } => self.counts.expired += 1,
-            BrokerReport::Rejected { .. } => self.counts.rejected += 1,
-            _ => {}
-        }
-        let event = self.event(id, event_ns, "execution", &submitted, &correlation_id, body);
-        self.apply(&event, event_ns)?;
-        if let Some(Body::Fill(fill)) = &event.body {
-            self.filled(fill, &event.id, &correlation_id);
-        }
-        Ok(())
-    }
-
-    /// What a fill means beyond the book: a deal of the ledger, news for its strategy.
-    fn filled(&mut self, fill: &contracts::v1::Fill, id: &str, correlation_id: &str) {
-        let quantity = Quantity(fill.quantity_e9);
-        self.counts.fills += 1;
-        self.turnover.0 += Amount::notional(Price(fill.price_e9), quantity).0;
-        self.slippage.0 += Amount::notional(Price(fill.slippage_e9), quantity).0;
-        let time_ns = fill.executed_at.as_ref().and_then(contracts::from_timestamp).unwrap_or_default();
-        let dealt = Dealt {
-            quantity: signed(fill.side(), quantity),
-            price: Price(fill.price_e9),
-            commission: Amount::from_wire(fill.commission.as_ref()),
-            time_ns,
-        };
-        self.deal(&fill.strategy, &fill.symbol, dealt);
-        self.hold(&fill.strategy, &fill.symbol);
-        let Some(host) = self.hosts.iter().position(|host| host.name == fill.strategy) else { return };
-        self.hosts[host].on_fill(fill, &mut self.wishes);
-        for (index, wish) in (0u32..).zip(self.wishes.drain(..)) {
-            let host = &self.hosts[host];
-            self.pending.push(Pending {
-                id: chain_id::signal(id, &host.name, index),
-                correlation_id: correlation_id.to_owned(),
-                causation_id: id.to_owned(),
-                signal: host.signal(&wish),
-            });
-        }
-    }
-
-    pub(crate) fn deal(&mut self, strategy: &str, symbol: &str, dealt: Dealt) {
-        let key = (strategy.to_owned(), symbol.to_owned());
-        let lots =
-            self.lots.entry(key).or_insert_with(|| Lots::new(&Arc::from(strategy), &Arc::from(symbol)));
-        lots.deal(dealt, &mut self.trades);
-    }
-
-    /// Lots of a position, where there are any.
-    pub(crate) fn lots(&mut self, strategy: &str, symbol: &str) -> Option<&mut Lots> {
-        self.lots.get_mut(&(strategy.to_owned(), symbol.to_owned()))
-    }
-
-    /// Tells a strategy's host what it holds.
-    pub(crate) fn hold(&mut self, strategy: &str, symbol: &str) {
-        let held = self.book.position(&self.config.account.name, strategy, symbol);
-        let held = held.map_or(Quantity::ZERO, |position| position.quantity);
-        for host in self.hosts.iter_mut().filter(|host| host.name == strategy) {
-            host.hold(self.data, symbol, held);
         }
     }
 
@@ -579,30 +463,6 @@ impl<'run, R: Recorder> Run<'run, R> {
             chain_hash: self.recorder.chain_hash(),
         }
     }
-
-    /// Ends what is open at the last close, at the commission of an ordinary fill, as trades and in the last row
-    /// of the equity; no order is made for it.
-    fn finalize(&mut self) {
-        let positions: Vec<_> = self.book.positions_of(&self.config.account.name).cloned().collect();
-        for position in positions.into_iter().filter(|position| position.quantity != Quantity::ZERO) {
-            let key = &position.key;
-            let Some(known) = self.prices.get(&key.symbol) else { continue };
-            let shares = position.quantity.abs();
-            let commission = commission(self.config.account.costs, known.price, shares).unwrap_or_default();
-            let dealt = Dealt {
-                quantity: Quantity(position.quantity.0.saturating_neg()),
-                price: known.price,
-                commission,
-                time_ns: known.time_ns,
-            };
-            self.deal(&key.strategy, &key.symbol, dealt);
-            self.closing.0 += commission.0;
-        }
-        if let Some(row) = self.equity_rows.last_mut() {
-            row.equity.0 -= self.closing.0;
-            (row.cash, row.exposure) = (row.equity, Amount::ZERO);
-        }
-    }
 }
 
 /// Place of a signal among those of its instant.
@@ -613,11 +473,4 @@ fn place(signal: &Signal) -> (String, Vec<String>) {
 /// Id of the event that submits `order`.
 pub(crate) fn submitted_id(order: &OrderState) -> String {
     chain_id::submitted(&order.decision_id, &order.spec)
-}
-
-/// The regular session that a bar overlaps, most often the one of the bar before it.
-pub(crate) fn session_of(calendar: &Calendar, before: Option<Session>, bar: &Bar) -> Option<Session> {
-    let known = before.filter(|session| session.overlaps(bar.start_ns, bar.close_ns));
-    // Nothing trades when it is not known whether the market was open.
-    known.or_else(|| calendar.overlapping(bar.start_ns, bar.close_ns).ok().flatten())
 }
