@@ -152,6 +152,19 @@ impl Calendar {
         Ok(session.filter(|session| session.overlaps(start_ns, end_ns)))
     }
 
+    /// The same for a bar that most often belongs to the session of the bar before it, `before`.
+    pub fn overlapping_after(
+        &self,
+        before: Option<Session>,
+        start_ns: i64,
+        end_ns: i64,
+    ) -> Result<Option<Session>, OutOfRange> {
+        match before.filter(|session| session.overlaps(start_ns, end_ns)) {
+            Some(session) => Ok(Some(session)),
+            None => self.overlapping(start_ns, end_ns),
+        }
+    }
+
     /// The session in progress at `instant_ns`, else the next one: the session to which a day order
     /// decided at that instant belongs. An error when that session lies beyond the known dates.
     pub fn current_or_next(&self, instant_ns: i64) -> Result<Session, OutOfRange> {

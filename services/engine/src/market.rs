@@ -160,9 +160,8 @@ impl<R: Recorder> Run<'_, R> {
     }
 }
 
-/// The regular session that a bar overlaps, most often the one of the bar before it.
+/// The regular session in which a bar trades.
 pub(crate) fn session_of(calendar: &Calendar, before: Option<Session>, bar: &Bar) -> Option<Session> {
-    let known = before.filter(|session| session.overlaps(bar.start_ns, bar.close_ns));
     // Nothing trades when it is not known whether the market was open.
-    known.or_else(|| calendar.overlapping(bar.start_ns, bar.close_ns).ok().flatten())
+    calendar.overlapping_after(before, bar.start_ns, bar.close_ns).ok().flatten()
 }

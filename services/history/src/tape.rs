@@ -30,7 +30,8 @@ const REPAIRS_MAX: usize = 2;
 pub async fn tape(dir: &Path, log: &Tape, selection: &Selection) -> Result<Loaded, HistoryError> {
     let segments = segments::open(dir)?;
     let mut notes = Vec::new();
-    for repair in 0.. {
+    let mut repairs = 0;
+    loop {
         let stats = segments.catch_up(log).await?;
         notes.extend(stats.notes);
         let (own, wanted) = (segments.clone(), selection.clone());
@@ -41,12 +42,12 @@ pub async fn tape(dir: &Path, log: &Tape, selection: &Selection) -> Result<Loade
                 loaded.notes = notes;
                 return Ok(loaded);
             }
-            Err(SegmentError::Damaged { path, problem }) if repair < REPAIRS_MAX => {
+            Err(SegmentError::Damaged { path, problem }) if repairs < REPAIRS_MAX => {
+                repairs += 1;
                 notes.push(format!("{}: {problem}; read again from the tape", path.display()));
                 segments.discard(&path)?;
             }
             Err(other) => return Err(other.into()),
         }
     }
-    unreachable!("the loop ends by returning")
 }

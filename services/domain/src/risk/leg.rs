@@ -174,33 +174,23 @@ impl Leg<'_> {
 
     fn target(&self, exit: &OrderSpec, order_id: String) -> Option<OrderSpec> {
         let limit_price_e9 = Some(self.leg.take_profit_price_e9?);
-        let order_type = OrderType::Limit.into();
-        let (stop_price_e9, trail_price_e9, trail_rate_e9) = (None, None, None);
-        let exit = exit.clone();
-        Some(OrderSpec {
-            order_id,
-            order_type,
-            limit_price_e9,
-            stop_price_e9,
-            trail_price_e9,
-            trail_rate_e9,
-            ..exit
-        })
+        Some(OrderSpec { order_type: OrderType::Limit.into(), limit_price_e9, ..unpriced(exit, order_id) })
     }
 
     fn stop(&self, exit: &OrderSpec, order_id: String) -> Option<OrderSpec> {
         let stop_price_e9 = Some(self.leg.stop_loss_price_e9?);
-        let order_type = OrderType::Stop.into();
-        let (limit_price_e9, trail_price_e9, trail_rate_e9) = (None, None, None);
-        let exit = exit.clone();
-        Some(OrderSpec {
-            order_id,
-            order_type,
-            limit_price_e9,
-            stop_price_e9,
-            trail_price_e9,
-            trail_rate_e9,
-            ..exit
-        })
+        Some(OrderSpec { order_type: OrderType::Stop.into(), stop_price_e9, ..unpriced(exit, order_id) })
+    }
+}
+
+/// An exit under an id of its own, without any price.
+fn unpriced(exit: &OrderSpec, order_id: String) -> OrderSpec {
+    OrderSpec {
+        order_id,
+        limit_price_e9: None,
+        stop_price_e9: None,
+        trail_price_e9: None,
+        trail_rate_e9: None,
+        ..exit.clone()
     }
 }

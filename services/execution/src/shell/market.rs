@@ -189,15 +189,10 @@ pub(crate) fn known_at(reports: Vec<Report>, event_ns: i64) -> Vec<Step> {
         .collect()
 }
 
-/// The regular session that a bar overlaps, most often the one of the bar before it.
+/// The regular session in which a bar trades.
 pub(crate) fn session_of(before: Option<Session>, live: &LiveBar) -> Option<Session> {
     let bar = &live.bar;
-    if let Some(session) = before
-        && session.overlaps(bar.start_ns, bar.close_ns)
-    {
-        return Some(session);
-    }
-    match Calendar::xnys().overlapping(bar.start_ns, bar.close_ns) {
+    match Calendar::xnys().overlapping_after(before, bar.start_ns, bar.close_ns) {
         Ok(session) => session,
         Err(error) => {
             // Nothing trades when it is not known whether the market was open.
