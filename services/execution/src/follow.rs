@@ -122,6 +122,9 @@ impl Follower {
     pub async fn derive(&mut self, recorded: &Recorded) -> Result<Derived, BrokerError> {
         let event = &recorded.event;
         let Some(body) = &event.body else { return Ok(Derived::Input) };
+        if self.is_outside(body) {
+            return Ok(Derived::Input);
+        }
         match body {
             Body::OrderSubmitted(submitted) => {
                 let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
@@ -151,6 +154,21 @@ impl Follower {
             }
             _ => Ok(Derived::Input),
         }
+    }
+
+    /// Whether a broker outside said it: what such a one says is an input.
+    fn is_outside(&self, body: &Body) -> bool {
+        let order_id = match body {
+            Body::OrderAccepted(answer) => &answer.order_id,
+            Body::OrderRejected(answer) => &answer.order_id,
+            Body::OrderCancelRejected(answer) => &answer.order_id,
+            Body::OrderCancelled(answer) => &answer.order_id,
+            Body::OrderExpired(answer) => &answer.order_id,
+            Body::Fill(fill) => &fill.order_id,
+            _ => return false,
+        };
+        let simulated = SimulatedBroker::default();
+        self.order(order_id).is_some_and(|order| !order.broker.is_empty() && order.broker != simulated.name())
     }
 
     /// Folds the next event of TRADING.
