@@ -158,6 +158,13 @@ impl Book {
         self.sequence = self.sequence.max(sequence);
     }
 
+    /// Notes that an order is to be cancelled, because an approved one takes its place.
+    pub fn expect_cancel(&mut self, order_id: &str) {
+        if let Some(order) = self.orders.get_mut(order_id) {
+            order.cancel_requested = true;
+        }
+    }
+
     /// Takes an order loaded from the read model into memory, in place of one of the same id.
     pub fn admit(&mut self, order: OrderState) {
         let id = order.id().to_owned();

@@ -85,15 +85,20 @@ impl Machine {
         }
     }
 
-    /// Symbols that are held and have no price.
+    /// Symbols that are held.
     #[must_use]
-    pub fn unpriced(&self) -> BTreeSet<String> {
+    pub fn held(&self) -> BTreeSet<String> {
         let held = self
             .book
             .positions()
             .filter(|position| position.quantity != Quantity::ZERO || position.fraction != Quantity::ZERO);
-        let symbols = held.map(|position| &position.key.symbol);
-        symbols.filter(|symbol| self.prices.get(symbol).is_none()).cloned().collect()
+        held.map(|position| position.key.symbol.clone()).collect()
+    }
+
+    /// Symbols that are held and have no price.
+    #[must_use]
+    pub fn unpriced(&self) -> BTreeSet<String> {
+        self.held().into_iter().filter(|symbol| self.prices.get(symbol).is_none()).collect()
     }
 
     /// The book as folded so far.

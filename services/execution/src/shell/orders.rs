@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use broker::{BrokerError, Report};
+use broker::{BrokerError, Report, StateAtBroker};
 use contracts::stream;
 use contracts::{Subject, client_order_id};
+use domain::money::Quantity;
 use domain::order::{BrokerReport, OrderState};
 use planted::Bug;
 use runtime::clock;
@@ -201,17 +202,29 @@ impl Shell {
         Step::Report { order_id, report, event_ns, cause_id: None }
     }
 
-    /// Asks a broker outside for every order that is open here: whatever it said may have been missed.
+    /// Asks a broker outside for every order that is open here or ended a short while ago: whatever it said may have
+    /// been missed.
     pub(super) async fn reconcile(&mut self) -> Result<(), Error> {
         self.ask_again_at = clock::now() + super::ASK_AGAIN;
         self.catch_up().await?;
-        let open = self.machine.book().open_orders().filter(|order| order.submitted_ns.is_some());
-        let open: Vec<_> = open.map(|order| order.client_order_id.clone()).collect();
-        for client_order_id in open {
+        let book = self.machine.book();
+        let open = book.open_orders().filter(|order| order.submitted_ns.is_some());
+        // What ended unfilled may have been filled before, and the fill not been heard of.
+        let ended = book.ended_orders().filter(|order| {
+            order.submitted_ns.is_some()
+                && order.unfilled() > Quantity::ZERO
+                && !self.confirmed.contains(order.id())
+        });
+        let asked = open.chain(ended).map(|order| (order.id().to_owned(), order.client_order_id.clone()));
+        for (order_id, client_order_id) in asked.collect::<Vec<_>>() {
             match self.broker.lookup(&client_order_id).await {
                 Ok(Some(known)) => {
                     let steps = known.reports.into_iter().map(|report| self.unasked(report)).collect();
                     self.store_and_log(steps).await?;
+                    let ended = self.machine.book().order(&order_id).is_none_or(|order| order.status.is_ended());
+                    if ended && known.state == StateAtBroker::Ended {
+                        self.confirmed.insert(order_id);
+                    }
                 }
                 // Without an answer it is asked for as an order whose submission has none.
                 Ok(None) => {}
