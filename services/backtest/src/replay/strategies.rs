@@ -270,6 +270,8 @@ impl Strategies {
         self.read = floor;
         self.cold.clear();
         self.warm_ups.clear();
+        // What it has not acknowledged it takes again.
+        self.expected.retain(|expected| expected.market <= floor);
         self.handled_ns = i64::MIN;
         let mut handled = None;
         market.again(floor, |recorded| handled = event_ns(&recorded.event)).await?;

@@ -79,24 +79,34 @@ impl Shell {
     /// takes that of its last bar.
     async fn seed_prices(&mut self) -> Result<(), Error> {
         self.machine.seed_prices();
-        let tape = &self.context.tape;
-        let floor = tape.ack_floor(stream::MARKET, SERVICE).await?;
-        for symbol in self.machine.held() {
-            let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
-            for stored in tape.stored_before(stream::MARKET, &filter, floor + 1, LAST_BARS).await? {
-                if let Ok(event) = contracts::decode(&stored.payload)
-                    && let Some(live) = live_bar(&Recorded { sequence: stored.sequence, subject: stored.subject, event })
-                {
-                    self.machine.observe_newer(&live);
-                }
-            }
-        }
+        let floor = self.context.tape.ack_floor(stream::MARKET, SERVICE).await?;
+        self.price_from_bars(self.machine.held(), floor).await?;
         for symbol in self.machine.unpriced() {
             let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
             if let Some(last) = self.context.tape.last(stream::MARKET, &filter).await?
                 && let Some(live) = live_bar(&last)
             {
                 self.machine.observe(&live);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the last prices of `symbols` among the bars through the MARKET sequence `through`.
+    pub(super) async fn price_from_bars(
+        &mut self,
+        symbols: BTreeSet<String>,
+        through: u64,
+    ) -> Result<(), Error> {
+        for symbol in symbols {
+            let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
+            let tape = &self.context.tape;
+            for stored in tape.stored_before(stream::MARKET, &filter, through + 1, LAST_BARS).await? {
+                let Ok(event) = contracts::decode(&stored.payload) else { continue };
+                let (sequence, subject) = (stored.sequence, stored.subject);
+                if let Some(live) = live_bar(&Recorded { sequence, subject, event }) {
+                    self.machine.observe_newer(&live);
+                }
             }
         }
         Ok(())
