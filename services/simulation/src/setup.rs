@@ -2,8 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, AccountKind, Costs, EntryKind, Event, Money, Parameter, RiskLimits, Sizing,
-    SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, AccountKind, Costs, EntryKind, Event, Money, Parameter, RiskLimits,
+    Sizing, SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
 };
 use contracts::{Subject, event_id, stream, to_timestamp};
 use event_log::{Append, EventLog as _, Expect, LogError, MemoryLog};
@@ -27,17 +27,22 @@ pub const INSIDE: [(&str, &str, &str, &[(&str, &str)]); 3] = [
 
 const E9: i64 = 1_000_000_000;
 
-/// Puts everything on the tape as of `at_ns`. Answers the costs of each account.
+/// Puts everything on the tape as of `at_ns`. Answers the costs of each account. Without `shares` volume does not
+/// matter.
 pub fn write(
     log: &MemoryLog,
     rng: &mut ChaCha8Rng,
     broker: &str,
     at_ns: i64,
     wild: bool,
+    shares: bool,
 ) -> Result<Vec<(String, Costs)>, LogError> {
     let mut costs = Vec::new();
     for account in ACCOUNTS {
-        let configured = account_of(rng, account, broker);
+        let mut configured = account_of(rng, account, broker);
+        if let Some(costs) = configured.costs.as_mut().filter(|_| !shares) {
+            costs.volume_share_most_e9 = 0;
+        }
         costs.push((account.to_owned(), configured.costs.unwrap_or_default()));
         put(log, at_ns, "setup", account, Body::AccountConfigured(configured));
         let deposit = AccountEntry {
@@ -96,7 +101,11 @@ fn account_of(rng: &mut ChaCha8Rng, account: &str, broker: &str) -> AccountConfi
         commission_per_share_e9: 5_000_000,
         commission_minimum: Some(Money { units: 1, nanos: 0 }),
         slippage_rate_e9: 100_000,
-        volume_share_most_e9: if rng.random_range(0..3) == 0 { 0 } else { 1_000_000 * rng.random_range(1..10) / 10 },
+        volume_share_most_e9: if rng.random_range(0..3) == 0 {
+            0
+        } else {
+            1_000_000 * rng.random_range(1..10) / 10
+        },
         ..Costs::default()
     };
     AccountConfigured {

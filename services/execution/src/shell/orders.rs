@@ -221,7 +221,8 @@ impl Shell {
                 Ok(Some(known)) => {
                     let steps = known.reports.into_iter().map(|report| self.unasked(report)).collect();
                     self.store_and_log(steps).await?;
-                    let ended = self.machine.book().order(&order_id).is_none_or(|order| order.status.is_ended());
+                    let ended =
+                        self.machine.book().order(&order_id).is_none_or(|order| order.status.is_ended());
                     if ended && known.state == StateAtBroker::Ended {
                         self.confirmed.insert(order_id);
                     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, Costs, EntryKind, Event, Money, Parameter, RiskLimits, Sizing, SizingKind,
-    StrategyEnabled, StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, Costs, EntryKind, Event, Money, Parameter, RiskLimits, Sizing,
+    SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
 };
 use contracts::{event_id, from_timestamp, to_timestamp};
 use domain::bar::{Bar, Timeframe};
@@ -53,7 +53,8 @@ fn strategy(name: &str, kind: &str, parameters: &[(&str, &str)]) -> StrategyConf
     StrategyConfig {
         name: name.to_owned(),
         kind: kind.to_owned(),
-        parameters: domain::strategy::resolve(kind, &parameters.iter().map(parameter).collect::<Vec<_>>()).unwrap(),
+        parameters: domain::strategy::resolve(kind, &parameters.iter().map(parameter).collect::<Vec<_>>())
+            .unwrap(),
         symbols: Vec::new(),
         timeframe: None,
         sizing: Sizing { kind: SizingKind::Fraction.into(), value_e9: E9 / 10 },
@@ -151,7 +152,8 @@ fn both(market: Market, strategies: Vec<StrategyConfig>) -> (Calm, Option<String
 
 #[test]
 fn a_generated_market_has_the_chain_hash_of_its_backtest() {
-    let config = SimulatedConfig { symbols: 6, timeframe: Timeframe::H1, seed: 7, ..SimulatedConfig::default() };
+    let config =
+        SimulatedConfig { symbols: 6, timeframe: Timeframe::H1, seed: 7, ..SimulatedConfig::default() };
     let market = Market::of(&mut SimulatedSource::new(config).unwrap(), 400);
     let strategies = vec![
         strategy("cross", "sma_cross", &[("fast", "2"), ("slow", "4")]),
