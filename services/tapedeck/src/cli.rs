@@ -11,6 +11,7 @@ mod research;
 mod replay;
 mod running;
 mod strategy;
+mod tape;
 mod trading;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use replay::{At, AtCommand, Fork, Parity, Replay};
 pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
+pub use tape::TapeCommand;
 pub use trading::{AccountOptions, Halt, OrderCommand, Positions, ReportOptions};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
@@ -168,6 +170,9 @@ pub enum Command {
     /// Read models
     #[command(subcommand)]
     Projection(ProjectionCommand),
+    /// Tapes: list, choose, remove
+    #[command(subcommand)]
+    Tape(TapeCommand),
     /// Streams of the tape
     #[command(subcommand)]
     Stream(StreamCommand),

@@ -71,6 +71,7 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Decode => command::decode::run(output),
         Command::Config(options) => command::config::run(global, &options, output),
+        Command::Tape(options) => command::tape::run(global, &options, output),
         Command::Doctor => command::doctor::run(global, output).await,
         Command::Strategy(cli::StrategyCommand::Kinds) => command::strategy::kinds(output),
         Command::Strategy(cli::StrategyCommand::New { name, lang, dir }) => {

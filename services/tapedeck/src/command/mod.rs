@@ -31,6 +31,7 @@ pub mod status;
 pub mod strategy;
 pub mod stream;
 pub mod tail;
+pub mod tape;
 pub mod token;
 pub mod up;
 pub mod user;
