@@ -33,6 +33,7 @@ mod strategies;
 use std::collections::{BTreeMap, VecDeque};
 
 use contracts::v1::Event;
+use planted::Bug;
 
 pub use account::{AccountConfig, AccountState, Halt, Mark};
 pub use entry::{cash_in_lieu_entries, dividend_entries, split_entries};
@@ -144,17 +145,24 @@ impl Book {
     /// A sequence at or below the last one folded changes nothing. On an error nothing has changed
     /// either; see [`Book::skip`].
     pub fn apply(&mut self, sequence: u64, event: &Event) -> Result<Changes, FoldError> {
-        if sequence <= self.sequence {
+        if sequence <= self.sequence && !planted::is(Bug::FillAppliedTwice) {
             return Ok(Changes::default());
         }
         let changes = self.fold(sequence, event)?;
-        self.sequence = sequence;
+        self.sequence = self.sequence.max(sequence);
         Ok(changes)
     }
 
     /// Passes over a message that cannot be folded and was parked.
     pub fn skip(&mut self, sequence: u64) {
         self.sequence = self.sequence.max(sequence);
+    }
+
+    /// Notes that an order is to be cancelled, because an approved one takes its place.
+    pub fn expect_cancel(&mut self, order_id: &str) {
+        if let Some(order) = self.orders.get_mut(order_id) {
+            order.cancel_requested = true;
+        }
     }
 
     /// Takes an order loaded from the read model into memory, in place of one of the same id.

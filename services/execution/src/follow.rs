@@ -58,6 +58,8 @@ pub struct Follower {
     tasks: VecDeque<Task>,
     /// What the present task owes.
     owed: Vec<Step>,
+    /// What followed from the last cancel that was answered: orders of its group end with it.
+    with_cancel: Vec<Step>,
     /// Id of the last event of each open order.
     last_event: HashMap<String, String>,
 }
@@ -68,7 +70,7 @@ impl Follower {
     pub fn new(accounts: &[String]) -> Self {
         let mut machine = Machine::new(Book::default(), accounts);
         machine.learn_applied(HashSet::new());
-        Self { machine, tasks: VecDeque::new(), owed: Vec::new(), last_event: HashMap::new() }
+        Self { machine, tasks: VecDeque::new(), owed: Vec::new(), with_cancel: Vec::new(), last_event: HashMap::new() }
     }
 
     /// The book as folded so far.
@@ -122,6 +124,9 @@ impl Follower {
     pub async fn derive(&mut self, recorded: &Recorded) -> Result<Derived, BrokerError> {
         let event = &recorded.event;
         let Some(body) = &event.body else { return Ok(Derived::Input) };
+        if self.is_outside(body) {
+            return Ok(Derived::Input);
+        }
         match body {
             Body::OrderSubmitted(submitted) => {
                 let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
@@ -143,7 +148,12 @@ impl Follower {
                 Some(derived) => Ok(derived),
                 None => self.cancelled(&cancelled.order_id, recorded).await,
             },
-            Body::Fill(_) | Body::OrderExpired(_) | Body::OrderAdjusted(_) | Body::AccountMarked(_) => {
+            Body::Fill(_)
+            | Body::OrderExpired(_)
+            | Body::OrderAdjusted(_)
+            | Body::OrderTriggered(_)
+            | Body::OrderTrailed(_)
+            | Body::AccountMarked(_) => {
                 Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing))
             }
             Body::AccountEntry(entry) if entry.kind() != contracts::v1::EntryKind::Deposit => {
@@ -151,6 +161,23 @@ impl Follower {
             }
             _ => Ok(Derived::Input),
         }
+    }
+
+    /// Whether a broker outside said it: what such a one says is an input.
+    fn is_outside(&self, body: &Body) -> bool {
+        let order_id = match body {
+            Body::OrderAccepted(answer) => &answer.order_id,
+            Body::OrderRejected(answer) => &answer.order_id,
+            Body::OrderCancelRejected(answer) => &answer.order_id,
+            Body::OrderCancelled(answer) => &answer.order_id,
+            Body::OrderExpired(answer) => &answer.order_id,
+            Body::OrderTriggered(answer) => &answer.order_id,
+            Body::OrderTrailed(answer) => &answer.order_id,
+            Body::Fill(fill) => &fill.order_id,
+            _ => return false,
+        };
+        let simulated = SimulatedBroker::default();
+        self.order(order_id).is_some_and(|order| !order.broker.is_empty() && order.broker != simulated.name())
     }
 
     /// Folds the next event of TRADING.
@@ -236,13 +263,17 @@ impl Follower {
     }
 
     /// The end of an order that somebody asked to cancel, or the refusal.
-    async fn cancelled(&self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
+    async fn cancelled(&mut self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
         let Some(order) = self.order(order_id) else { return Ok(Derived::Nothing) };
         if order.status == OrderStatus::Approved {
             return Ok(self.decided(&[Step::Withdraw { order_id: order_id.to_owned() }], &recorded.event));
         }
-        let steps = self.cancel(order_id).await?;
-        Ok(steps.map_or(Derived::Input, |steps| self.decided(&steps, &recorded.event)))
+        if !order.cancel_requested && !order.spec.group_id.is_empty() {
+            return Ok(self.decided(&self.with_cancel, &recorded.event));
+        }
+        let Some(steps) = self.cancel(order_id).await? else { return Ok(Derived::Input) };
+        self.with_cancel = steps;
+        Ok(self.decided(&self.with_cancel, &recorded.event))
     }
 
     /// What the simulated broker says to an order that is sent; `None` when it is another broker's.
@@ -352,6 +383,8 @@ fn is_alike(derived: &Event, recorded: &Event) -> bool {
         (Body::OrderExpired(left), Body::OrderExpired(right)) => left.order_id == right.order_id,
         (Body::OrderAdjusted(left), Body::OrderAdjusted(right)) => left.order_id == right.order_id,
         (Body::OrderCancelled(left), Body::OrderCancelled(right)) => left.order_id == right.order_id,
+        (Body::OrderTriggered(left), Body::OrderTriggered(right)) => left.order_id == right.order_id,
+        (Body::OrderTrailed(left), Body::OrderTrailed(right)) => left.order_id == right.order_id,
         _ => true,
     }
 }

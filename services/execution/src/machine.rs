@@ -14,6 +14,7 @@ use domain::book::{Book, FoldError, Prices};
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Phase, phase};
 use event_log::{Append, Recorded};
+use planted::Bug;
 
 /// Most legs of a signal whose orders are looked at as one group.
 const LEGS_MAX: u32 = 16;
@@ -84,15 +85,20 @@ impl Machine {
         }
     }
 
-    /// Symbols that are held and have no price.
+    /// Symbols that are held.
     #[must_use]
-    pub fn unpriced(&self) -> BTreeSet<String> {
+    pub fn held(&self) -> BTreeSet<String> {
         let held = self
             .book
             .positions()
             .filter(|position| position.quantity != Quantity::ZERO || position.fraction != Quantity::ZERO);
-        let symbols = held.map(|position| &position.key.symbol);
-        symbols.filter(|symbol| self.prices.get(symbol).is_none()).cloned().collect()
+        held.map(|position| position.key.symbol.clone()).collect()
+    }
+
+    /// Symbols that are held and have no price.
+    #[must_use]
+    pub fn unpriced(&self) -> BTreeSet<String> {
+        self.held().into_iter().filter(|symbol| self.prices.get(symbol).is_none()).collect()
     }
 
     /// The book as folded so far.
@@ -103,7 +109,7 @@ impl Machine {
 
     /// Folds the next event of TRADING.
     pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
-        if recorded.sequence <= self.book.sequence() {
+        if recorded.sequence <= self.book.sequence() && !planted::is(Bug::FillAppliedTwice) {
             return Ok(());
         }
         let changes = self.book.apply(recorded.sequence, &recorded.event)?;
@@ -227,8 +233,11 @@ impl Machine {
                         work.push(Work::Submit(group));
                     }
                 }
-                Phase::MustAsk => work.push(Work::Ask(order_id)),
                 Phase::MustCancel => work.push(Work::Cancel(order_id)),
+                Phase::MustAsk if planted::is(Bug::UnansweredForgotten) => {
+                    self.attention.remove(&order_id);
+                }
+                Phase::MustAsk => work.push(Work::Ask(order_id)),
                 Phase::Working | Phase::Done => {
                     self.attention.remove(&order_id);
                 }
@@ -254,6 +263,9 @@ impl Machine {
 
     /// The leg whose refusal takes `order` with it: never a silent half position.
     pub(crate) fn failed_leg(&self, order: &OrderState) -> Option<String> {
+        if planted::is(Bug::UnwindSkipped) {
+            return None;
+        }
         if order.signal_id.is_empty() || order.cancel_requested || order.status.is_ended() {
             return None;
         }

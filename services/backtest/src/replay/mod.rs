@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 
 use contracts::v1::Event;
 use contracts::v1::event::Body;
-use contracts::{ChainHash, stream};
+use contracts::{ChainHash, from_timestamp, stream};
 use domain::book::{Book, FoldError};
 use domain::order::OrderState;
 use event_log::{Delivery, LogError, Recorded, Tape};
@@ -207,7 +207,7 @@ impl Replay {
         let next = basis_of(&recorded.event, stream::MARKET);
         if let Some(signal) = self.strategies.missing(next) {
             self.diverged(recorded, Divergence::not_recorded(&signal, recorded.sequence));
-        } else if let Some(decision) = self.undecided() {
+        } else if let Some(decision) = self.undecided(recorded) {
             self.diverged(recorded, Divergence::not_recorded(&decision, recorded.sequence));
         } else if let Some(order) =
             self.orders.unsent().and_then(|id| self.orders.follower.book().order(&id).cloned())
@@ -217,10 +217,14 @@ impl Replay {
         Ok(())
     }
 
-    /// The decision on a signal that nobody decided or parked.
-    fn undecided(&self) -> Option<Event> {
+    /// The decision on a signal that nobody decided or parked before the instant of `begins`. A strategy outside
+    /// need not wait for marks: its signal of that very instant may stand before them.
+    fn undecided(&self, begins: &Recorded) -> Option<Event> {
         let book = self.orders.follower.book();
+        let now_ns = begins.event.event_time.as_ref().and_then(from_timestamp);
+        let past = |signal: &Event| signal.event_time.as_ref().and_then(from_timestamp) < now_ns;
         let pending = book.pending_signals().filter(|signal| !self.parked.contains(&signal.sequence));
+        let pending = pending.filter(|signal| past(&signal.event) && !is_outside(book, &signal.event));
         pending.filter_map(|signal| self.decisions.missing(&signal.event, book)).next()
     }
 
@@ -327,6 +331,13 @@ impl Replay {
         }
         Ok(self.report)
     }
+}
+
+/// Whether a strategy outside signalled: the clock does not wait for one that is not enabled, so that its signals
+/// may come when the instant is over, and are decided in a later one.
+fn is_outside(book: &Book, signal: &Event) -> bool {
+    let Some(Body::Signal(signal)) = &signal.body else { return false };
+    book.strategy(&signal.strategy).is_some_and(domain::book::StrategyState::is_external)
 }
 
 fn unsent_order(order: &OrderState, sequence: u64) -> Divergence {

@@ -211,8 +211,8 @@ impl Book {
         }
         // The decision is the request: what its orders take the place of has to go.
         for order_id in &event.cancels {
-            if let Some(order) = self.orders.get_mut(order_id) {
-                order.cancel_requested = true;
+            if self.orders.contains_key(order_id) {
+                self.expect_cancel(order_id);
                 changes.orders.push(order_id.clone());
             }
         }

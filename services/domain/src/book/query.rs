@@ -64,6 +64,11 @@ impl Book {
         self.orders.get(order_id).or_else(|| self.settled.get(order_id))
     }
 
+    /// The orders that ended a short while ago, by id.
+    pub fn ended_orders(&self) -> impl Iterator<Item = &OrderState> {
+        self.settled.values()
+    }
+
     /// Every order that has not ended, by id.
     pub fn open_orders(&self) -> impl Iterator<Item = &OrderState> {
         self.orders.values()

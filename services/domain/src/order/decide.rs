@@ -9,6 +9,7 @@ use contracts::v1::{
     OrderExpired, OrderRejected, OrderSubmitted, OrderSuspended, OrderTrailed, OrderTriggered,
 };
 use contracts::{client_order_id, to_timestamp};
+use planted::Bug;
 
 pub use super::report::{BrokerReport, Execution};
 use super::{OrderState, OrderStatus};
@@ -206,6 +207,9 @@ pub fn adjust(order: &OrderState, ratio: SplitRatio, action_id: &str) -> Decisio
 fn fill(order: &OrderState, execution: &Execution) -> Decision {
     let order_id = order.id().to_owned();
     if !execution.execution_id.is_empty() && order.executions.contains(&execution.execution_id) {
+        return Ok(None);
+    }
+    if planted::is(Bug::CancelRaceLosesFill) && order.status == OrderStatus::Cancelled {
         return Ok(None);
     }
     let invalid = |field, value: String, expected| {

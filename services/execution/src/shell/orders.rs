@@ -2,10 +2,13 @@
 
 use std::time::Instant;
 
-use broker::{Broker as _, BrokerError, Report};
+use broker::{BrokerError, Report, StateAtBroker};
 use contracts::stream;
 use contracts::{Subject, client_order_id};
+use domain::money::Quantity;
 use domain::order::{BrokerReport, OrderState};
+use planted::Bug;
+use runtime::clock;
 use runtime::metrics::metrics;
 
 use super::{Error, Shell};
@@ -59,6 +62,9 @@ impl Shell {
         if singles.is_empty() {
             return Ok(());
         }
+        if planted::is(Bug::SendBeforeIntent) {
+            self.send(&singles).await?;
+        }
         let intents = singles.iter().map(|order_id| self.intent(order_id)).collect();
         self.store_and_log(intents).await?;
         self.catch_up().await?;
@@ -89,11 +95,11 @@ impl Shell {
             let answered = metrics().broker_latency.with(&[self.broker.name(), word(&outcome)]);
             answered.observe(began.elapsed());
             match outcome {
-                Ok(reports) => answers.extend(reports.into_iter().map(answer)),
+                Ok(reports) => answers.extend(reports.into_iter().map(|report| self.answer(report))),
                 Err(error @ BrokerError::Refused { .. }) => {
                     let reason = error.to_string();
                     let report = BrokerReport::Rejected { reason };
-                    answers.push(answer(Report { order_id: order_id.clone(), report }));
+                    answers.push(self.answer(Report { order_id: order_id.clone(), report }));
                 }
                 // The intent has no answer, so the order is asked for later.
                 Err(error @ BrokerError::Unknown { .. }) => self.say(Some(error.to_string())),
@@ -105,10 +111,15 @@ impl Shell {
     /// The order and its client order id, when its intent is on the tape and it has not ended.
     fn submitted(&self, order_id: &str) -> Option<(OrderState, String)> {
         let order = self.machine.book().order(order_id)?;
-        if order.submitted_ns.is_none() || order.status.is_ended() {
+        let unsent = order.submitted_ns.is_none() && !planted::is(Bug::SendBeforeIntent);
+        if unsent || order.status.is_ended() {
             return None;
         }
-        Some((order.clone(), client_order_id(order_id)))
+        let mut client_order_id = client_order_id(order_id);
+        if planted::is(Bug::ClientOrderIdRandom) {
+            client_order_id.push_str(&clock::now_ns().to_string());
+        }
+        Some((order.clone(), client_order_id))
     }
 
     /// Resolves an order whose submission has no answer: the broker knows what became of it, or never got
@@ -116,7 +127,10 @@ impl Shell {
     async fn ask(&mut self, order_id: &str) -> Result<(), Error> {
         let Some((_, client_order_id)) = self.submitted(order_id) else { return Ok(()) };
         match self.broker.lookup(&client_order_id).await {
-            Ok(Some(known)) => self.store_and_log(known.reports.into_iter().map(answer).collect()).await,
+            Ok(Some(known)) => {
+                let steps = known.reports.into_iter().map(|report| self.answer(report)).collect();
+                self.store_and_log(steps).await
+            }
             Ok(None) => self.send(&[order_id.to_owned()]).await,
             Err(error) => {
                 self.say(Some(error.to_string()));
@@ -149,6 +163,92 @@ impl Shell {
         }
     }
 
+    /// An answer to a submission: it happened when the order was submitted. Outside the market goes on: a fill
+    /// happened when the broker says it did.
+    fn answer(&self, Report { order_id, report }: Report) -> Step {
+        let event_ns = match &report {
+            BrokerReport::Filled(execution) if self.broker.is_remote() => Some(execution.executed_ns),
+            _ => None,
+        };
+        Step::Report { order_id, report, event_ns, cause_id: None }
+    }
+
+    /// Takes what a broker outside says unasked.
+    pub(super) async fn hear(&mut self, reports: Result<Vec<Report>, BrokerError>) -> Result<(), Error> {
+        let reports = match reports {
+            Ok(reports) => reports,
+            Err(error) => {
+                // What it said meanwhile was missed.
+                self.say(Some(error.to_string()));
+                self.ask_again_at = clock::now() + super::RETRY;
+                return Ok(());
+            }
+        };
+        self.catch_up().await?;
+        let mut steps = Vec::with_capacity(reports.len());
+        for report in reports {
+            self.bring(&report.order_id).await;
+            steps.push(self.unasked(report));
+        }
+        self.store_and_log(steps).await
+    }
+
+    fn unasked(&self, Report { order_id, report }: Report) -> Step {
+        let event_ns = match (&report, self.machine.book().order(&order_id)) {
+            (BrokerReport::Filled(execution), _) => Some(execution.executed_ns),
+            (_, Some(order)) => Some(self.machine.now_ns(order)),
+            (_, None) => None,
+        };
+        Step::Report { order_id, report, event_ns, cause_id: None }
+    }
+
+    /// Asks a broker outside for every order that is open here or ended a short while ago: whatever it said may have
+    /// been missed.
+    pub(super) async fn reconcile(&mut self) -> Result<(), Error> {
+        self.ask_again_at = clock::now() + super::ASK_AGAIN;
+        self.catch_up().await?;
+        let book = self.machine.book();
+        let open = book.open_orders().filter(|order| order.submitted_ns.is_some());
+        // What ended unfilled may have been filled before, and the fill not been heard of.
+        let ended = book.ended_orders().filter(|order| {
+            order.submitted_ns.is_some()
+                && order.unfilled() > Quantity::ZERO
+                && !self.confirmed.contains(order.id())
+        });
+        let asked = open.chain(ended).map(|order| (order.id().to_owned(), order.client_order_id.clone()));
+        for (order_id, client_order_id) in asked.collect::<Vec<_>>() {
+            match self.broker.lookup(&client_order_id).await {
+                Ok(Some(known)) => {
+                    let steps = known.reports.into_iter().map(|report| self.unasked(report)).collect();
+                    self.store_and_log(steps).await?;
+                    let ended = self.machine.book().order(&order_id).is_none_or(|order| order.status.is_ended());
+                    if ended && known.state == StateAtBroker::Ended {
+                        self.confirmed.insert(order_id);
+                    }
+                }
+                // Without an answer it is asked for as an order whose submission has none.
+                Ok(None) => {}
+                Err(error) => {
+                    self.say(Some(error.to_string()));
+                    self.ask_again_at = clock::now() + super::RETRY;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes an order that has left memory back into it.
+    async fn bring(&mut self, order_id: &str) {
+        if self.machine.book().order(order_id).is_some() {
+            return;
+        }
+        match self.read_model.order(order_id).await {
+            Ok(Some(order)) => self.machine.admit(order),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "order {order_id}: {error}"),
+        }
+    }
+
     /// Adds steps; one that the book forbids is a contradiction, which is logged and changes nothing.
     pub(super) async fn store_and_log(&mut self, steps: Vec<Step>) -> Result<(), Error> {
         for (step, error) in self.store(steps).await? {
@@ -175,9 +275,4 @@ fn word(outcome: &Result<Vec<Report>, BrokerError>) -> &'static str {
         Err(BrokerError::Refused { .. }) => "refused",
         Err(BrokerError::Unknown { .. }) => "unknown",
     }
-}
-
-/// An answer to a submission: it happened when the order was submitted.
-fn answer(Report { order_id, report }: Report) -> Step {
-    Step::Report { order_id, report, event_ns: None, cause_id: None }
 }
