@@ -14,5 +14,5 @@ pub mod contract;
 mod port;
 mod simulated;
 
-pub use port::{Broker, BrokerError, BrokerOrder, MarketEvent, Report, StateAtBroker};
+pub use port::{Broker, BrokerError, BrokerOrder, BrokerPosition, MarketEvent, Report, StateAtBroker};
 pub use simulated::SimulatedBroker;
