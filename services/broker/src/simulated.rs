@@ -17,7 +17,7 @@ use domain::matching::{CostTable, Match, Matcher, WorkingOrder};
 use domain::money::Quantity;
 use domain::order::{BrokerReport, OrderState, OrderStatus, Terms};
 
-use crate::port::{Broker, BrokerError, BrokerOrder, MarketEvent, Report, StateAtBroker};
+use crate::port::{Broker, BrokerError, BrokerOrder, Brokers, MarketEvent, Report, StateAtBroker};
 
 const NAME: &str = "simulated";
 
@@ -57,6 +57,16 @@ enum Entry {
     Over,
     /// It was never worked.
     Unworked,
+}
+
+/// Makes simulated brokers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Simulated;
+
+impl Brokers for Simulated {
+    fn resume(&self, book: &Book) -> Result<Box<dyn Broker>, BrokerError> {
+        Ok(Box::new(SimulatedBroker::resume(book)?))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -312,6 +322,10 @@ impl Broker for SimulatedBroker {
             MarketEvent::SessionClosed { session } => self.matches = self.matcher.on_session_closed(session),
         }
         self.tell()
+    }
+
+    fn set_costs(&mut self, account: &str, costs: Costs) {
+        self.costs.set(account, costs);
     }
 
     fn on_adjusted(&mut self, order: &OrderState) {

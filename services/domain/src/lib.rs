@@ -24,3 +24,4 @@ pub mod matching;
 pub mod performance;
 pub mod key_statistics;
 pub mod research;
+pub mod invariant;

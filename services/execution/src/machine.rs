@@ -14,6 +14,7 @@ use domain::book::{Book, CLOSING_LEG, FoldError, GroupStep, Prices};
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Phase, phase};
 use event_log::{Append, Recorded};
+use planted::Bug;
 
 /// Most legs of a signal whose orders are looked at as one group.
 const LEGS_MAX: u32 = 16;
@@ -109,7 +110,7 @@ impl Machine {
 
     /// Folds the next event of TRADING.
     pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
-        if recorded.sequence <= self.book.sequence() {
+        if recorded.sequence <= self.book.sequence() && !planted::is(Bug::FillAppliedTwice) {
             return Ok(());
         }
         let changes = self.book.apply(recorded.sequence, &recorded.event)?;
@@ -233,10 +234,13 @@ impl Machine {
                         work.push(Work::Submit(group));
                     }
                 }
-                Phase::MustAsk => work.push(Work::Ask(order_id)),
                 Phase::MustCancel => work.push(Work::Cancel(order_id)),
                 Phase::MustReplace => work.push(Work::Replace(order_id)),
                 Phase::MustForgo => work.push(Work::Forgo(order_id)),
+                Phase::MustAsk if planted::is(Bug::UnansweredForgotten) => {
+                    self.attention.remove(&order_id);
+                }
+                Phase::MustAsk => work.push(Work::Ask(order_id)),
                 Phase::Working | Phase::Done => {
                     self.attention.remove(&order_id);
                 }
@@ -278,6 +282,9 @@ impl Machine {
 
     /// The leg whose refusal takes `order` with it: never a silent half position.
     pub(crate) fn failed_leg(&self, order: &OrderState) -> Option<String> {
+        if planted::is(Bug::UnwindSkipped) {
+            return None;
+        }
         if order.signal_id.is_empty() || order.cancel_requested || order.status.is_ended() {
             return None;
         }

@@ -92,6 +92,8 @@ pub struct Machine {
     pub(crate) told: Option<Told>,
     /// The newest book seen, stale or not.
     pub(crate) known: Book,
+    /// TRADING sequence up to which everything was behind it when it started.
+    pub(crate) started_behind: u64,
     /// Last TRADING sequence read.
     trading: u64,
     /// Last event read that is neither a signal nor a decision.
@@ -112,6 +114,7 @@ impl Machine {
             tail: Tail::default(),
             told: None,
             known: Book::default(),
+            started_behind: trading,
             trading,
             matters: trading,
             read_through: trading,

@@ -93,6 +93,7 @@ pub async fn start(
         let config = execution::Config {
             accounts: accounts.clone(),
             read_model: Arc::new(execution::PostgresReadModel::new(session.separate_reader().await?)),
+            brokers: Arc::new(broker::Simulated),
         };
         services.keep(&context, "execution", move |context| execution::run(context, config.clone()));
     }

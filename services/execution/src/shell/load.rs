@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use broker::SimulatedBroker;
 use contracts::stream;
 use domain::book::Book;
 use event_log::Delivery;
@@ -35,7 +34,8 @@ impl Shell {
             context,
             read_model: config.read_model,
             machine,
-            broker: SimulatedBroker::default(),
+            broker: config.brokers.resume(&Book::default())?,
+            ask_again_at: runtime::clock::now(),
             trading,
             together: Vec::new(),
             matched: None,
@@ -48,7 +48,7 @@ impl Shell {
         shell.catch_up().await?;
         shell.seed_prices().await?;
         shell.admit_entries().await;
-        shell.broker = SimulatedBroker::resume(shell.machine.book())?;
+        shell.broker = config.brokers.resume(shell.machine.book())?;
         Ok(shell)
     }
 
@@ -118,7 +118,7 @@ impl Shell {
 
 /// The book of the read model, or an empty one from which the whole tape is folded.
 async fn load_book(read_model: &dyn ReadModel) -> Book {
-    match tokio::time::timeout(READ_MODEL_MAX, read_model.book()).await {
+    match runtime::clock::timeout(READ_MODEL_MAX, read_model.book()).await {
         Ok(Ok(book)) => book,
         Ok(Err(error)) => {
             tracing::warn!(%error, "folding the whole tape: {error}");

@@ -1,6 +1,6 @@
 //! Instants of MARKET: their parts in order, then the marks, then the acknowledgements.
 
-use broker::{Broker as _, MarketEvent, Report};
+use broker::{MarketEvent, Report};
 use domain::book::FoldError;
 use domain::calendar::{Calendar, Session};
 use domain::corporate_action::Effect;
