@@ -149,6 +149,7 @@ impl Subject {
             Body::FillCorrected(_) => of_order("fill_corrected")?,
             Body::FillBusted(_) => of_order("fill_busted")?,
             Body::GroupHandled(group) => Self::of(&["control", "group", &group.group_id, "handled"]),
+            Body::InvariantBroken(broken) => Self::of(&["control", "invariant", &broken.name, "broken"]),
             Body::PositionTransferred(moved) => Self::of(&["account", &moved.account, "transferred"]),
             Body::LogRecord(record) => {
                 Self::of(&["log", &record.service, &record.level.to_ascii_lowercase()])

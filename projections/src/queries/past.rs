@@ -148,8 +148,6 @@ pub(crate) fn strategy(row: &StrategyState, seen: &StrategySeen, positions: &[Po
         dividends: earned.dividends,
         fees: earned.fees,
         net_pnl: earned.net(),
-        closed_trades: None,
-        won_trades: None,
         stopping: row.stopping.clone(),
         group_policy: row.group_policy.short(),
         sequence: seen.sequence,

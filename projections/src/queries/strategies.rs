@@ -70,10 +70,6 @@ pub struct StrategyRow {
     /// realised + unrealised + dividends − fees.
     #[serde(serialize_with = "decimal")]
     pub net_pnl: Amount,
-    /// Fills that closed shares at a profit or a loss; `None` as of a past moment.
-    pub closed_trades: Option<u64>,
-    /// Of them those with a profit after their commission; the hit rate is their share.
-    pub won_trades: Option<u64>,
     /// How it was stopped and what became of its positions.
     pub stopping: Option<Stopping>,
     /// What becomes of its orders of several legs when one fails.
@@ -138,11 +134,7 @@ pub async fn strategies(pool: &PgPool) -> Result<Vec<StrategyRow>, QueryError> {
         "SELECT s.strategy, registered, kind, parameters::text, symbols::text, timeframe, sizing::text, account,
                 enabled, mode, warmed_sequence, warmed_bars, signals, last_signal_ns, last_signal, s.sequence,
                 subjects::text, consumer, last_signal_sequence, l.event_id AS last_signal_id,
-                stopping::text, group_policy,
-                (SELECT count(*) FROM trading.fills f WHERE f.strategy = s.strategy AND f.realized_pnl <> 0)
-                    AS closed,
-                (SELECT count(*) FROM trading.fills f
-                 WHERE f.strategy = s.strategy AND f.realized_pnl <> 0 AND f.realized_pnl > f.commission) AS won
+                stopping::text, group_policy
          FROM trading.strategies s LEFT JOIN trading.signals l ON l.sequence = s.last_signal_sequence
          ORDER BY s.strategy",
     )
@@ -182,8 +174,6 @@ fn read_strategy(row: Reading<'_>, strategy: String, earned: Earned) -> Result<S
         dividends: earned.dividends,
         fees: earned.fees,
         net_pnl: earned.net(),
-        closed_trades: Some(row.sequence("closed")?),
-        won_trades: Some(row.sequence("won")?),
         stopping: row.json_or_none("stopping")?,
         group_policy: row.text("group_policy")?,
         sequence: row.sequence("sequence")?,

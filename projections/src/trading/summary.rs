@@ -77,6 +77,10 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
             let text = because(&format!("{of} {} {}, {policy}", handled.strategy, handled.failure), &what);
             plain("group_handled", &handled.account, text)
         }
+        Body::InvariantBroken(broken) => {
+            let text = because(&format!("invariant {} {} broken", broken.number, broken.name), &broken.detail);
+            plain("invariant_broken", "", text)
+        }
         Body::PositionTransferred(moved) => {
             let text = format!(
                 "{} {} from {} to {}",

@@ -119,6 +119,9 @@ fn control(body: &Body) -> String {
         Body::FillBusted(event) => {
             format!("fill {} busted [{}] {}", event.number, event.order_id, event.reason)
         }
+        Body::InvariantBroken(event) => {
+            format!("invariant {} {} broken: {}", event.number, event.name, event.detail)
+        }
         Body::GroupHandled(event) => format!(
             "group {} of {} {}: {} cancels, {} orders{}{}",
             event.group_id,

@@ -116,6 +116,8 @@ impl Book {
                 strategy.warmed = Some(Warmth { market_sequence, bars });
                 Ok(self.store_strategy(strategy, event_ns))
             }
+            // An alert changes nothing.
+            Body::InvariantBroken(_) => Ok(Changes::default()),
             // Of the read models, not of trading.
             Body::ProjectionRequested(_) | Body::ProjectionFinished(_) => Ok(Changes::default()),
             // Of research: a backtest has an account of its own.

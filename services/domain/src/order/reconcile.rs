@@ -71,6 +71,21 @@ pub fn reconcile(order: &OrderState, truth: &BrokerTruth) -> Vec<BrokerReport> {
         execution_id: known.id.clone(),
         reason: "the broker does not know it any more".to_owned(),
     }));
+    // Then what takes shares back, then the terms, then what adds some: each finds the room that it needs.
+    let (mut less, mut more) = (Vec::new(), Vec::new());
+    for execution in &truth.executions {
+        match order.execution(&execution.execution_id) {
+            None => more.push(BrokerReport::Filled(execution.clone())),
+            Some(known) => {
+                let as_known = (known.quantity, known.price, known.commission);
+                if as_known != (execution.quantity, execution.price, execution.commission) {
+                    let side = if execution.quantity > known.quantity { &mut more } else { &mut less };
+                    side.push(correction(known.corrections.len(), execution));
+                }
+            }
+        }
+    }
+    reports.extend(less);
     if replaced {
         reports.push(BrokerReport::Replaced(Terms {
             client_order_id: truth.client_order_id.clone(),
@@ -80,22 +95,7 @@ pub fn reconcile(order: &OrderState, truth: &BrokerTruth) -> Vec<BrokerReport> {
             stop: truth.stop,
         }));
     }
-    // Corrections that take shares back go before those that add some.
-    let mut corrected: Vec<(i64, BrokerReport)> = Vec::new();
-    for execution in &truth.executions {
-        match order.execution(&execution.execution_id) {
-            None => corrected.push((execution.quantity.0, BrokerReport::Filled(execution.clone()))),
-            Some(known) => {
-                let as_known = (known.quantity, known.price, known.commission);
-                if as_known != (execution.quantity, execution.price, execution.commission) {
-                    let more = execution.quantity.0 - known.quantity.0;
-                    corrected.push((more, correction(known.corrections.len(), execution)));
-                }
-            }
-        }
-    }
-    corrected.sort_by_key(|(more, _)| *more > 0);
-    reports.extend(corrected.into_iter().map(|(_, report)| report));
+    reports.extend(more);
     if !replaced && order.replace.as_ref().is_some_and(|replace| replace.requested) {
         reports.push(BrokerReport::ReplaceRejected { reason: "the broker works the terms before".to_owned() });
     }
@@ -120,8 +120,14 @@ fn ending(order: &OrderState, truth: &BrokerTruth) -> Option<BrokerReport> {
         Standing::Working if order.status == OrderStatus::Suspended || !order.resolving.is_empty() => {
             Some(BrokerReport::Accepted { broker_order_id: truth.broker_order_id.clone() })
         }
-        // The last fill says so itself.
-        Standing::Working | Standing::Filled => None,
+        Standing::Working => None,
+        Standing::Filled => {
+            // The last fill says so itself, unless a part of it was busted since.
+            let filled = truth.executions.iter().fold(0_i64, |sum, fill| sum.saturating_add(fill.quantity.0));
+            let reason = "filled, and a part of it was busted".to_owned();
+            let short = order.spec.notional_e9.is_none() && filled < truth.quantity.0;
+            short.then_some(BrokerReport::Cancelled { reason })
+        }
         Standing::Suspended(reason) => Some(BrokerReport::Suspended { reason: reason.clone() }),
         Standing::Cancelled(reason) => Some(BrokerReport::Cancelled { reason: reason.clone() }),
         Standing::Expired(reason) => Some(BrokerReport::Expired { reason: reason.clone() }),

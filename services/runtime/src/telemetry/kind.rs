@@ -23,6 +23,7 @@ pub(super) fn kind(body: Option<&Body>) -> &'static str {
         Body::FillCorrected(_) => "fill_corrected",
         Body::FillBusted(_) => "fill_busted",
         Body::GroupHandled(_) => "group_handled",
+        Body::InvariantBroken(_) => "invariant_broken",
         Body::PositionTransferred(_) => "position_transferred",
         Body::OrderReplaceRequested(_) => "order_replace_requested",
         Body::Fill(_) => "fill",

@@ -117,19 +117,22 @@ pub enum Service {
     Backtest,
     /// Read models.
     Projector,
+    /// What must always hold, checked as the tape goes on.
+    Checker,
     /// Dashboard and API.
     Web,
 }
 
 impl Service {
     /// Every service: what `all` means.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ingest,
         Self::Strategy,
         Self::Risk,
         Self::Execution,
         Self::Backtest,
         Self::Projector,
+        Self::Checker,
         Self::Web,
     ];
 
@@ -142,6 +145,7 @@ impl Service {
             Self::Execution => "execution",
             Self::Backtest => backtest::SERVICE,
             Self::Projector => "projector",
+            Self::Checker => crate::checker::SERVICE,
             Self::Web => "web",
         }
     }
