@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use contracts::v1::{
-    AccountKind, Costs, Event, GroupKind, GroupPolicy, MarkPrice, OrderSpec, OrderType, Parameter, RiskLimits, Side,
-    Sizing, StrategyMode, TimeInForce,
+    AccountKind, Costs, Event, GroupKind, GroupPolicy, MarkPrice, OrderSpec, OrderType, Parameter,
+    RiskLimits, Side, Sizing, StrategyMode, TimeInForce,
 };
 use domain::book::{
     AccountConfig, AccountState, Halt, Lot, Lots, Mark, Parts, PendingSignal, PositionKey, PositionState,

@@ -57,7 +57,8 @@ impl Trading {
                 ..OrderSpec::default()
             };
             let stage = if denied.is_some() { OrderStage::Denied } else { OrderStage::Requested };
-            let reason = denied.map_or_else(String::new, |denied| format!("{}: {}", denied.rule, denied.reason));
+            let reason =
+                denied.map_or_else(String::new, |denied| format!("{}: {}", denied.rule, denied.reason));
             let cells = state::request(&spec, stage, event, &reason, sequence);
             self.push(&tables::ORDERS, cells);
         }

@@ -78,7 +78,8 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
             plain("group_handled", &handled.account, text)
         }
         Body::InvariantBroken(broken) => {
-            let text = because(&format!("invariant {} {} broken", broken.number, broken.name), &broken.detail);
+            let text =
+                because(&format!("invariant {} {} broken", broken.number, broken.name), &broken.detail);
             plain("invariant_broken", "", text)
         }
         Body::PositionTransferred(moved) => {
@@ -250,9 +251,11 @@ fn order(body: &Body) -> Summary<'_> {
             let text = format!("fill {} corrected from {before} at {was} to {now} at {is}", event.number);
             of_order("fill_corrected", &event.order_id, text)
         }
-        Body::FillBusted(event) => {
-            of_order("fill_busted", &event.order_id, because(&format!("fill {} busted", event.number), &event.reason))
-        }
+        Body::FillBusted(event) => of_order(
+            "fill_busted",
+            &event.order_id,
+            because(&format!("fill {} busted", event.number), &event.reason),
+        ),
         Body::OrderExpired(event) => {
             of_order("order_expired", &event.order_id, because("expired", &event.reason))
         }

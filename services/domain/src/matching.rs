@@ -129,7 +129,9 @@ impl Matcher {
     /// Works an order under the terms that replace its own, behind what was accepted before `now_ns`. False when it is
     /// not worked, or cannot be under these terms.
     pub fn replace(&mut self, order: &OrderState, now_ns: i64) -> bool {
-        let (Some(worked), Some(replace)) = (self.worked.get(order.id()), &order.replace) else { return false };
+        let (Some(worked), Some(replace)) = (self.worked.get(order.id()), &order.replace) else {
+            return false;
+        };
         let mut new = order.clone();
         new.spec = replace.apply(&order.spec);
         new.accepted_ns = Some(now_ns);

@@ -33,7 +33,7 @@ pub use group::GroupStage;
 pub use process::{Phase, phase};
 pub use reconcile::{BrokerTruth, Standing, reconcile};
 pub use replace::{Replacement, Revision};
-pub use report::{BrokerReport, Execution, Executed, Terms};
+pub use report::{BrokerReport, Executed, Execution, Terms};
 pub use stage::OrderStage;
 
 use crate::money::{Amount, Price, Quantity};
@@ -244,7 +244,8 @@ impl OrderState {
     /// are being asked for, whichever are more.
     #[must_use]
     pub fn reserved_shares(&self) -> Quantity {
-        let asked = self.replace.as_ref().map_or(0, |replace| replace.quantity.0.saturating_sub(self.filled.0));
+        let asked =
+            self.replace.as_ref().map_or(0, |replace| replace.quantity.0.saturating_sub(self.filled.0));
         if self.status.is_ended() { Quantity::ZERO } else { Quantity(self.unfilled().0.max(asked)) }
     }
 

@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use contracts::v1::{Event, GroupPolicy};
 use contracts::v1::event::Body;
+use contracts::v1::{Event, GroupPolicy};
 use domain::book::{Book, CLOSING_LEG, FoldError, GroupStep, Prices};
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Phase, phase};

@@ -175,14 +175,16 @@ impl Machine {
             }
             Step::RequestReplace { order_id } => {
                 let order = self.order(order_id)?;
-                let cause = order.replace.as_ref().map(|replace| replace.decision_id.clone()).unwrap_or_default();
+                let cause =
+                    order.replace.as_ref().map(|replace| replace.decision_id.clone()).unwrap_or_default();
                 let id = event_id(&cause, "execution/replace_requested", 0);
                 let meta = self.meta_of(order, id, self.now_ns(order), Some(&cause));
                 order_append(order, meta, decide::request_replace(order, SERVICE)?)
             }
             Step::Forgo { order_id } => {
                 let order = self.order(order_id)?;
-                let cause = order.replace.as_ref().map(|replace| replace.decision_id.clone()).unwrap_or_default();
+                let cause =
+                    order.replace.as_ref().map(|replace| replace.decision_id.clone()).unwrap_or_default();
                 let id = event_id(&cause, "execution/replace_rejected", 0);
                 let meta = self.meta_of(order, id, self.now_ns(order), Some(&cause));
                 let reason = format!("the order is {} already", order.status.name());
@@ -191,11 +193,22 @@ impl Machine {
             Step::Group(handled) => Ok(Some(self.group_append(handled))),
             Step::Transfer { moved, cause_id } => {
                 let id = chain_id::transfer(cause_id, &moved.account, &moved.symbol);
-                if self.is_applied(&id) || self.book.position(&moved.account, &moved.from_strategy, &moved.symbol).is_none_or(|held| held.quantity.0 != moved.quantity_e9) {
+                if self.is_applied(&id)
+                    || self
+                        .book
+                        .position(&moved.account, &moved.from_strategy, &moved.symbol)
+                        .is_none_or(|held| held.quantity.0 != moved.quantity_e9)
+                {
                     return Ok(None);
                 }
                 let event_ns = self.account_ns(&moved.account).max(0);
-                self.account_append(&moved.account, id, event_ns, cause_id, Body::PositionTransferred(moved.clone()))
+                self.account_append(
+                    &moved.account,
+                    id,
+                    event_ns,
+                    cause_id,
+                    Body::PositionTransferred(moved.clone()),
+                )
             }
             Step::Correct { order_id, report, journal, event_ns } => {
                 self.decide_correction(order_id, report, journal, *event_ns)
@@ -203,7 +216,11 @@ impl Machine {
             Step::Found { entry, event_ns } => {
                 let held = self.book.net_quantity(&entry.account, &entry.symbol);
                 let cause = format!("{}/{}/{held}/{}", entry.account, entry.symbol, entry.quantity_e9);
-                let id = event_id(&cause, "execution/found", u32::try_from(self.account_last(&entry.account) % 1_000_000).unwrap_or_default());
+                let id = event_id(
+                    &cause,
+                    "execution/found",
+                    u32::try_from(self.account_last(&entry.account) % 1_000_000).unwrap_or_default(),
+                );
                 self.account_append(&entry.account, id, *event_ns, "", Body::AccountEntry(entry.clone()))
             }
             Step::Report { order_id, report, event_ns, cause_id } => {
@@ -276,7 +293,11 @@ impl Machine {
         let stage = orders.iter().map(|order| order.group_stage).max().unwrap_or_default();
         // What was done before is part of the id, so that each step has one of its own and repeating it none.
         let open = orders.iter().filter(|order| !order.status.is_ended()).count();
-        let seen = [GroupStage::ALL.iter().position(|known| *known == stage).unwrap_or_default(), orders.len(), open];
+        let seen = [
+            GroupStage::ALL.iter().position(|known| *known == stage).unwrap_or_default(),
+            orders.len(),
+            open,
+        ];
         let step = seen.iter().fold(0_usize, |sum, part| sum.saturating_mul(1_000).saturating_add(*part));
         let step = step + handled.cancels.len() + 100 * handled.orders.len() + usize::from(handled.done) * 50;
         let id = chain_id::group(&handled.group_id, u32::try_from(step).unwrap_or(u32::MAX));
@@ -405,9 +426,10 @@ fn report_id(order: &OrderState, report: &BrokerReport, cause_id: Option<&str>) 
         BrokerReport::Accepted { .. } if order.accepted_ns.is_some() => again(order, "accepted"),
         BrokerReport::Reopened { .. } => again(order, "reopened"),
         BrokerReport::Unresolved { doing, .. } => again(order, &format!("unresolved/{doing}")),
-        BrokerReport::Replaced(terms) => {
-            event::order_event_id(order, &format!("replaced/{}/{}", terms.client_order_id, terms.broker_order_id))
-        }
+        BrokerReport::Replaced(terms) => event::order_event_id(
+            order,
+            &format!("replaced/{}/{}", terms.client_order_id, terms.broker_order_id),
+        ),
         BrokerReport::ReplaceRejected { .. } => {
             let revision = order.replace.as_ref().map_or(0, |replace| replace.revision);
             again(order, &format!("replace_rejected/{revision}"))

@@ -20,7 +20,8 @@ use crate::clock::now_ns;
 
 pub use backtests::{BacktestError, cancel_backtest, request_backtest};
 pub use orders::{
-    Asked, NewOrder, NewTerms, OrderError, order_words, place_order, positions_fate, replace_order, stop_strategy,
+    Asked, NewOrder, NewTerms, OrderError, order_words, place_order, positions_fate, replace_order,
+    stop_strategy,
 };
 pub use strategies::{
     LIVE_REFUSED, NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,

@@ -54,7 +54,8 @@ pub struct Findings {
 impl Findings {
     /// Keeps those whose invariant was not broken before; answers them.
     fn take(&mut self, found: Vec<Violation>) -> Vec<Violation> {
-        let news: Vec<_> = found.into_iter().filter(|violation| self.broken.insert(violation.invariant)).collect();
+        let news: Vec<_> =
+            found.into_iter().filter(|violation| self.broken.insert(violation.invariant)).collect();
         self.first.extend(news.iter().cloned());
         news
     }

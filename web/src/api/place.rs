@@ -177,7 +177,10 @@ impl Fields for GroupFields {
 /// What was done about groups of orders that were not whole, and about stopped strategies, newest first.
 #[utoipa::path(get, path = "/api/v1/groups", tag = "trading", operation_id = "list_groups",
     params(Asked<GroupFields>), responses((status = 200, body = Vec<GroupRow>), Problems))]
-pub async fn groups(State(app): State<Arc<App>>, asked: Asked<GroupFields>) -> Result<Json<Vec<GroupRow>>, Problem> {
+pub async fn groups(
+    State(app): State<Arc<App>>,
+    asked: Asked<GroupFields>,
+) -> Result<Json<Vec<GroupRow>>, Problem> {
     let limit = asked.number("limit", ROWS, ROWS_MAX)?;
     let rows = queries::groups_handled(&app.config.pool, asked.get("group_id"), limit).await;
     Ok(Json(rows.map_err(|error| PageError::ReadModel(error.to_string()))?))

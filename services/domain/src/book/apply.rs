@@ -53,27 +53,32 @@ impl Book {
             Body::OrderAdjusted(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
             Body::OrderTriggered(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
             Body::OrderTrailed(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
-            Body::OrderUnresolved(order) => {
-                self.order_event(&order.order_id, None, sequence, event_ns, body)
-            }
+            Body::OrderUnresolved(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
             Body::Fill(fill) => self.filled(fill, sequence, event_ns, body),
             Body::FillCorrected(event) => {
                 let amount = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref());
                 let (before, after) = (
-                    (Quantity(event.quantity_before_e9), Price(event.price_before_e9), amount(&event.commission_before)),
+                    (
+                        Quantity(event.quantity_before_e9),
+                        Price(event.price_before_e9),
+                        amount(&event.commission_before),
+                    ),
                     (Quantity(event.quantity_e9), Price(event.price_e9), amount(&event.commission)),
                 );
                 let key = PositionKey::new(&event.account, &event.strategy, &event.symbol);
-                let (order_id, side, stated) = (event.order_id.as_str(), event.side(), event.position.as_ref());
+                let (order_id, side, stated) =
+                    (event.order_id.as_str(), event.side(), event.position.as_ref());
                 let correction = Correction { order_id, key, side, before, after, stated };
                 self.restated(&correction, sequence, event_ns, body)
             }
             Body::FillBusted(event) => {
                 let price = Price(event.price_e9);
-                let before = (Quantity(event.quantity_e9), price, Amount::from_wire(event.commission.as_ref()));
+                let before =
+                    (Quantity(event.quantity_e9), price, Amount::from_wire(event.commission.as_ref()));
                 let after = (Quantity::ZERO, price, Amount::ZERO);
                 let key = PositionKey::new(&event.account, &event.strategy, &event.symbol);
-                let (order_id, side, stated) = (event.order_id.as_str(), event.side(), event.position.as_ref());
+                let (order_id, side, stated) =
+                    (event.order_id.as_str(), event.side(), event.position.as_ref());
                 let correction = Correction { order_id, key, side, before, after, stated };
                 self.restated(&correction, sequence, event_ns, body)
             }

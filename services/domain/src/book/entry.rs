@@ -89,7 +89,9 @@ impl Book {
             EntryKind::Split => {
                 let (whole, fraction) = (Quantity(entry.quantity_after_e9), Quantity(entry.fraction_e9));
                 position.split(whole, fraction)?;
-                if let (Some(lots), Some(total)) = (self.lots.get_mut(&position.key), whole.checked_add(fraction)) {
+                if let (Some(lots), Some(total)) =
+                    (self.lots.get_mut(&position.key), whole.checked_add(fraction))
+                {
                     lots.split(total);
                 }
             }

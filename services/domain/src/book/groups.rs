@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 
 use contracts::order_id;
 use contracts::v1::{
-    Event, GroupHandled, GroupKind, GroupPolicy, OrderSpec, OrderType, PositionTransferred, PositionsFate, Side,
-    TimeInForce,
+    Event, GroupHandled, GroupKind, GroupPolicy, OrderSpec, OrderType, PositionTransferred, PositionsFate,
+    Side, TimeInForce,
 };
 
 use super::apply::check_spec;
@@ -93,7 +93,11 @@ impl Book {
             GroupPolicy::Complete => Some(complete(handled, group_id, &[failure.order])),
             GroupPolicy::Unwind => self.unwind(handled, group_id, orders),
             // Without a policy a refusal takes what is left of the others with it first.
-            GroupPolicy::Unspecified if failure.how == "rejected" && orders.iter().any(|order| is_open(order)) => None,
+            GroupPolicy::Unspecified
+                if failure.how == "rejected" && orders.iter().any(|order| is_open(order)) =>
+            {
+                None
+            }
             GroupPolicy::Unspecified | GroupPolicy::Alert => {
                 let open = open_in_words(&net(orders));
                 Some(GroupHandled { done: true, open, ..handled })
@@ -103,8 +107,7 @@ impl Book {
 
     fn next_step(&self, group_id: &str, orders: &[&OrderState], stage: GroupStage) -> Option<GroupHandled> {
         let first = orders.iter().find(|order| order.spec.leg < CLOSING_LEG)?;
-        let policy =
-            if stage == GroupStage::Unwinding { GroupPolicy::Unwind } else { GroupPolicy::Complete };
+        let policy = if stage == GroupStage::Unwinding { GroupPolicy::Unwind } else { GroupPolicy::Complete };
         let handled = GroupHandled { policy: policy.into(), ..report(group_id, first) };
         let handled = GroupHandled { failed_order_id: String::new(), ..handled };
         let tried = orders.iter().filter(|order| order.spec.leg >= CLOSING_LEG);
@@ -113,7 +116,13 @@ impl Book {
             let (id, stage) = (failed.id(), failed.stage().name());
             let open = format!("order {id} is {stage}; {}", open_in_words(&net(orders)));
             let failed_order_id = id.to_owned();
-            return Some(GroupHandled { failed_order_id, failure: stage.to_owned(), done: true, open, ..handled });
+            return Some(GroupHandled {
+                failed_order_id,
+                failure: stage.to_owned(),
+                done: true,
+                open,
+                ..handled
+            });
         }
         if stage == GroupStage::Completing {
             let missing: Vec<_> = orders
@@ -149,7 +158,11 @@ impl Book {
         for (symbol, filled) in net(orders) {
             let held = self.position(account, strategy, &symbol).map_or(Quantity::ZERO, |row| row.quantity);
             // What another order has closed meanwhile is not closed again.
-            let shares = if held.0.signum() == filled.0.signum() { held.abs().min(filled.abs()) } else { Quantity::ZERO };
+            let shares = if held.0.signum() == filled.0.signum() {
+                held.abs().min(filled.abs())
+            } else {
+                Quantity::ZERO
+            };
             if shares > Quantity::ZERO {
                 let side = if filled > Quantity::ZERO { Side::Sell } else { Side::Buy };
                 closing.push(at_market(group_id, leg, account, strategy, &symbol, side, shares, true));
@@ -182,7 +195,8 @@ impl Book {
             ..GroupHandled::default()
         };
         if !open.is_empty() {
-            let closing = |order: &&&OrderState| order.signal_id != stopping.event_id && !order.cancel_requested;
+            let closing =
+                |order: &&&OrderState| order.signal_id != stopping.event_id && !order.cancel_requested;
             let cancels: Vec<_> = open.iter().filter(closing).map(|order| order.id().to_owned()).collect();
             return (!cancels.is_empty()).then_some(GroupStep::Handle(GroupHandled { cancels, ..handled }));
         }
@@ -260,7 +274,9 @@ impl Book {
         }
         if stopped {
             let mut strategy = self.strategy_row(&handled.strategy);
-            if let Some(stopping) = strategy.stopping.as_mut().filter(|stop| stop.event_id == handled.group_id) {
+            if let Some(stopping) =
+                strategy.stopping.as_mut().filter(|stop| stop.event_id == handled.group_id)
+            {
                 stopping.done = handled.done;
                 stopping.open.clone_from(&handled.open);
                 let stored = self.store_strategy(strategy, event_ns);

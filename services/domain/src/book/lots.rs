@@ -58,7 +58,8 @@ impl Lots {
     pub(super) fn receive(&mut self, change: Quantity, value: Amount, opened_ns: i64) {
         let (mut left, mut value) = (change.0, value.0);
         while left != 0 {
-            let Some(oldest) = self.lots.front_mut().filter(|lot| lot.quantity.0.signum() * left.signum() < 0)
+            let Some(oldest) =
+                self.lots.front_mut().filter(|lot| lot.quantity.0.signum() * left.signum() < 0)
             else {
                 break;
             };

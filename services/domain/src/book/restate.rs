@@ -28,7 +28,8 @@ struct Now {
 /// corrected execution had been right from the beginning. `events` are the fills, corrections, transfers and entries of
 /// the position in the order of the tape; others are passed over.
 pub fn refold(key: &PositionKey, events: &[Event], correction: &Body) -> Result<PositionStated, FoldError> {
-    let mut now: Vec<Now> = events.iter().filter_map(|event| event.body.as_ref()).filter_map(corrected).collect();
+    let mut now: Vec<Now> =
+        events.iter().filter_map(|event| event.body.as_ref()).filter_map(corrected).collect();
     now.extend(corrected(correction));
     let mut folded = Folded {
         as_recorded: PositionState::new(key.clone()),
@@ -39,9 +40,10 @@ pub fn refold(key: &PositionKey, events: &[Event], correction: &Body) -> Result<
         let at_ns = event.event_time.as_ref().and_then(contracts::from_timestamp).unwrap_or_default();
         match &event.body {
             Some(Body::Fill(fill)) if key.is_of(&fill.account, &fill.strategy, &fill.symbol) => {
-                let known = now.iter().rev().find(|now| {
-                    now.order_id == fill.order_id && now.execution_id == fill.execution_id
-                });
+                let known = now
+                    .iter()
+                    .rev()
+                    .find(|now| now.order_id == fill.order_id && now.execution_id == fill.execution_id);
                 let recorded = (
                     Quantity(fill.quantity_e9),
                     Price(fill.price_e9),
@@ -53,7 +55,9 @@ pub fn refold(key: &PositionKey, events: &[Event], correction: &Body) -> Result<
             Some(Body::AccountEntry(entry)) if key.is_of(&entry.account, &entry.strategy, &entry.symbol) => {
                 folded.entry(entry, at_ns)?;
             }
-            Some(Body::PositionTransferred(moved)) if moved.account == key.account && moved.symbol == key.symbol => {
+            Some(Body::PositionTransferred(moved))
+                if moved.account == key.account && moved.symbol == key.symbol =>
+            {
                 let (quantity, cost) = (Quantity(moved.quantity_e9), Amount::from_wire(moved.cost.as_ref()));
                 if moved.from_strategy == key.strategy {
                     folded.receive(Quantity(-quantity.0), -cost, at_ns)?;
@@ -144,7 +148,8 @@ impl Folded {
                 }
                 let scaled = i128::from(held) * (i128::from(after.0.0) + i128::from(after.1.0));
                 let scaled = i64::try_from(scaled / i128::from(before));
-                let scaled = Quantity(scaled.map_err(|_| FoldError::overflow("quantity", entry.symbol.clone()))?);
+                let scaled =
+                    Quantity(scaled.map_err(|_| FoldError::overflow("quantity", entry.symbol.clone()))?);
                 let whole = if held == before { after.0 } else { scaled.whole() };
                 self.position.split(whole, Quantity(scaled.0 - whole.0))?;
                 self.lots.split(scaled);
@@ -186,7 +191,8 @@ impl Book {
             Amount::notional(price, signed(correction.side, quantity))
         };
         let overflow = |field| FoldError::overflow(field, correction.key.to_string());
-        let more = value(correction.after).checked_sub(value(correction.before)).ok_or_else(|| overflow("cash"))?;
+        let more =
+            value(correction.after).checked_sub(value(correction.before)).ok_or_else(|| overflow("cash"))?;
         let fees = correction.after.2.checked_sub(correction.before.2).ok_or_else(|| overflow("fees"))?;
         let amount = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref());
         let (cost, realized) = (amount(&stated.cost), amount(&stated.realized_pnl));
@@ -194,7 +200,8 @@ impl Book {
         let change = cost.checked_sub(was_cost).ok_or_else(|| overflow("cost"))?;
         let profit = realized.checked_sub(was_realized).ok_or_else(|| overflow("realized_pnl"))?;
         if change.checked_sub(profit) != Some(more) {
-            let problem = format!("{change} of cost and {profit} of profit for {more}: money that is made or lost");
+            let problem =
+                format!("{change} of cost and {profit} of profit for {more}: money that is made or lost");
             return Err(FoldError::field("position", problem));
         }
         position.quantity = Quantity(stated.quantity_e9);
@@ -204,7 +211,8 @@ impl Book {
         account.add_cash(-more)?;
         account.add_cash(-fees)?;
         account.fees = account.fees.checked_add(fees).ok_or_else(|| overflow("fees"))?;
-        account.realized_pnl = account.realized_pnl.checked_add(profit).ok_or_else(|| overflow("realized_pnl"))?;
+        account.realized_pnl =
+            account.realized_pnl.checked_add(profit).ok_or_else(|| overflow("realized_pnl"))?;
         let mut changes = self.store_account(account);
         self.lots.insert(position.key.clone(), Lots::from_wire(stated));
         self.store_position(position, &mut changes);

@@ -10,8 +10,13 @@ impl PositionState {
     pub(super) fn receive(&mut self, change: Quantity, value: Amount) -> Result<Traded, FoldError> {
         let held = self.quantity;
         let overflow = |field| FoldError::overflow(field, format!("position {}", self.key));
-        let closing = if held.0.signum() * change.0.signum() < 0 { change.abs().min(held.abs()) } else { Quantity::ZERO };
-        let closing_value = super::position::share_of(value, closing, change).ok_or_else(|| overflow("cost"))?;
+        let closing = if held.0.signum() * change.0.signum() < 0 {
+            change.abs().min(held.abs())
+        } else {
+            Quantity::ZERO
+        };
+        let closing_value =
+            super::position::share_of(value, closing, change).ok_or_else(|| overflow("cost"))?;
         let returned = super::position::share_of(self.cost, closing, held).ok_or_else(|| overflow("cost"))?;
         let opening = value.checked_sub(closing_value).ok_or_else(|| overflow("cost"))?;
         let realized = (-closing_value).checked_sub(returned).ok_or_else(|| overflow("realized_pnl"))?;
@@ -38,7 +43,8 @@ impl Book {
         event_ns: i64,
     ) -> Result<Changes, FoldError> {
         let (quantity, cost) = (Quantity(event.quantity_e9), Amount::from_wire(event.cost.as_ref()));
-        let mut from = self.position_row(PositionKey::new(&event.account, &event.from_strategy, &event.symbol));
+        let mut from =
+            self.position_row(PositionKey::new(&event.account, &event.from_strategy, &event.symbol));
         let mut to = self.position_row(PositionKey::new(&event.account, &event.to_strategy, &event.symbol));
         let held = from.quantity.0.signum() == quantity.0.signum() && quantity.abs() <= from.quantity.abs();
         if !held || from.key == to.key {

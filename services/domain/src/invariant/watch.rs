@@ -119,7 +119,13 @@ impl Watch {
                 let change = Quantity(fill.quantity_e9.saturating_sub(fill.quantity_before_e9));
                 let now = (Quantity(fill.quantity_e9), Price(fill.price_e9));
                 let key = PositionKey::new(&fill.account, &fill.strategy, &fill.symbol);
-                self.restated(key, signed(fill.side(), change), &fill.order_id, &fill.execution_id, Some(now));
+                self.restated(
+                    key,
+                    signed(fill.side(), change),
+                    &fill.order_id,
+                    &fill.execution_id,
+                    Some(now),
+                );
                 Vec::new()
             }
             Some(Body::FillBusted(fill)) => {

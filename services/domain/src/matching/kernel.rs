@@ -395,7 +395,8 @@ impl Resting {
                 return;
             }
             unspent.0 -= Amount::notional(price, quantity).0;
-            self.remaining = if *unspent < crate::order::CENT { quantity } else { self.remaining.max(quantity) };
+            self.remaining =
+                if *unspent < crate::order::CENT { quantity } else { self.remaining.max(quantity) };
         }
         let Some(commission) = charge(costs, self.side, price, quantity, self.next_fill == 1) else {
             outcome.ended = Some(End::Costs("commission"));

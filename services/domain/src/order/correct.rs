@@ -21,7 +21,12 @@ pub(super) fn corrected(order: &OrderState, correction_id: &str, now: &Execution
         return Ok(None);
     }
     if now.quantity.0 <= 0 || now.price.0 <= 0 {
-        return invalid(order, "quantity", now.quantity.to_string(), "a positive quantity at a positive price");
+        return invalid(
+            order,
+            "quantity",
+            now.quantity.to_string(),
+            "a positive quantity at a positive price",
+        );
     }
     let others = order.filled.0.saturating_sub(before.quantity.0);
     if order.spec.notional_e9.is_none() && others.saturating_add(now.quantity.0) > order.spec.quantity_e9 {
@@ -53,12 +58,7 @@ pub(super) fn corrected(order: &OrderState, correction_id: &str, now: &Execution
 }
 
 /// The broker says that an execution is void.
-pub(super) fn busted(
-    order: &OrderState,
-    correction_id: &str,
-    execution_id: &str,
-    reason: &str,
-) -> Decision {
+pub(super) fn busted(order: &OrderState, correction_id: &str, execution_id: &str, reason: &str) -> Decision {
     let Some(before) = known(order, execution_id, correction_id)? else { return Ok(None) };
     let Some(commission) = before.commission.to_wire() else {
         return invalid(order, "commission", before.commission.to_string(), "an amount of 64-bit units");
@@ -121,7 +121,9 @@ impl OrderState {
         if let Some(tradable) = self.tradable.as_mut() {
             tradable.0 = tradable.0.saturating_add(before.0.0).saturating_sub(quantity.0);
         }
-        if self.unfilled() == Quantity::ZERO && matches!(self.status, OrderStatus::Accepted | OrderStatus::Suspended) {
+        if self.unfilled() == Quantity::ZERO
+            && matches!(self.status, OrderStatus::Accepted | OrderStatus::Suspended)
+        {
             self.status = OrderStatus::Filled;
         }
     }

@@ -18,8 +18,7 @@ pub enum GroupStage {
 
 impl GroupStage {
     /// Every stage.
-    pub const ALL: [Self; 5] =
-        [Self::None, Self::Watched, Self::Unwinding, Self::Completing, Self::Done];
+    pub const ALL: [Self; 5] = [Self::None, Self::Watched, Self::Unwinding, Self::Completing, Self::Done];
 
     /// The name that read models and pages use; empty for an order of no group.
     #[must_use]

@@ -97,7 +97,8 @@ pub fn reconcile(order: &OrderState, truth: &BrokerTruth) -> Vec<BrokerReport> {
     }
     reports.extend(more);
     if !replaced && order.replace.as_ref().is_some_and(|replace| replace.requested) {
-        reports.push(BrokerReport::ReplaceRejected { reason: "the broker works the terms before".to_owned() });
+        reports
+            .push(BrokerReport::ReplaceRejected { reason: "the broker works the terms before".to_owned() });
     }
     reports.extend(ending(order, truth));
     reports

@@ -114,7 +114,8 @@ pub(super) fn replaced(order: &OrderState, terms: &Terms) -> Decision {
     // Reports come in any order: what is older than the present terms says nothing new.
     let revision = revision_of(&terms.client_order_id).unwrap_or(order.spec.revision + 1);
     let present = order.present(0);
-    let known = (&present.client_order_id, &present.broker_order_id, present.quantity, present.limit, present.stop);
+    let known =
+        (&present.client_order_id, &present.broker_order_id, present.quantity, present.limit, present.stop);
     let told = (
         &terms.client_order_id,
         &terms.broker_order_id,

@@ -52,7 +52,9 @@ pub(super) fn decide(
     ] {
         if price.is_some_and(|price| price <= 0) || (price.is_some() && used.is_none()) {
             let value = Price(price.unwrap_or_default());
-            return deny(format!("`{field}` is {value}, expected a positive price for an order that has one"));
+            return deny(format!(
+                "`{field}` is {value}, expected a positive price for an order that has one"
+            ));
         }
     }
     let as_new = SignalLeg {
@@ -70,7 +72,9 @@ pub(super) fn decide(
 /// States the order that a leg replaces, and takes it out of what is reserved.
 pub(super) fn state(book: &Book, leg: &SignalLeg, input: &mut RiskInput) {
     let order = book.order(&leg.replaces).filter(|order| !order.status.is_ended());
-    let Some(order) = order.filter(|order| order.replace.is_none() && !order.cancel_requested) else { return };
+    let Some(order) = order.filter(|order| order.replace.is_none() && !order.cancel_requested) else {
+        return;
+    };
     if order.spec.symbol != leg.symbol {
         return;
     }
@@ -108,7 +112,11 @@ pub(super) fn check_order(leg: &SignalLeg) -> Result<(), (&'static str, String, 
         (Some(quantity), None) if Quantity(quantity).whole() != Quantity(quantity) => {
             if !day || order_type == OrderType::TrailingStop {
                 let value = Quantity(quantity).to_string();
-                return Err(("quantity_e9", value, "whole shares, or an order for the day that does not trail"));
+                return Err((
+                    "quantity_e9",
+                    value,
+                    "whole shares, or an order for the day that does not trail",
+                ));
             }
         }
         _ => {}

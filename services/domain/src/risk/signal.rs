@@ -27,7 +27,11 @@ pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
             return field("symbol", &leg.symbol, "a symbol that no other leg has");
         }
         if leg.intent() == Intent::Unspecified {
-            return field("intent", leg.intent().as_str_name(), "enter long, enter short, exit, target, buy or sell");
+            return field(
+                "intent",
+                leg.intent().as_str_name(),
+                "enter long, enter short, exit, target, buy or sell",
+            );
         }
         // New terms state only what changes; the order that they make is checked as a whole.
         let terms = if leg.replaces.is_empty() { check_terms(&LegTerms(leg)) } else { Ok(()) };

@@ -69,7 +69,11 @@ impl When {
 }
 
 fn accepted() -> Body {
-    Body::OrderAccepted(OrderAccepted { order_id: ID.to_owned(), broker_order_id: "b-1".to_owned() })
+    Body::OrderAccepted(OrderAccepted {
+        order_id: ID.to_owned(),
+        broker_order_id: "b-1".to_owned(),
+        reopened: false,
+    })
 }
 
 fn cancel_requested() -> Body {

@@ -116,7 +116,10 @@ fn unwind_cancels_what_is_open_and_closes_what_was_filled() {
     say(&mut book, &ko, &BrokerReport::Cancelled { reason: "asked".to_owned() });
     let second = step(&mut book);
     let closing = &second.orders[0];
-    assert_eq!((closing.symbol.as_str(), closing.side(), closing.quantity_e9), ("KO", Side::Sell, shares("50").0));
+    assert_eq!(
+        (closing.symbol.as_str(), closing.side(), closing.quantity_e9),
+        ("KO", Side::Sell, shares("50").0)
+    );
     assert!(closing.reducing);
     work(&mut book, &closing.order_id);
     fill(&mut book, &closing.order_id, shares("50"));

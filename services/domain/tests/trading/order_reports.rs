@@ -218,7 +218,8 @@ proptest! {
 fn every_stage_has_a_name_of_its_own_and_somewhere_to_go() {
     for stage in OrderStage::ALL {
         assert_eq!(OrderStage::from_name(stage.name()), Some(stage));
-        let next = OrderStage::ALL.into_iter().filter(|next| *next != stage && stage.may_become(*next)).count();
+        let next =
+            OrderStage::ALL.into_iter().filter(|next| *next != stage && stage.may_become(*next)).count();
         assert_eq!(next == 0, stage == OrderStage::Denied, "{stage:?}");
     }
 }

@@ -1,8 +1,8 @@
 //! New terms, requests without an answer, amounts instead of shares, and an operator's orders before risk.
 
-use contracts::v1::{Intent, OrderSpec, RiskDecision, Signal, SignalLeg, TimeInForce, Verdict};
-use contracts::v1::event::Body;
 use contracts::MANUAL;
+use contracts::v1::event::Body;
+use contracts::v1::{Intent, OrderSpec, RiskDecision, Signal, SignalLeg, TimeInForce, Verdict};
 use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::money::Quantity;
@@ -10,7 +10,8 @@ use domain::order::{BrokerReport, Execution, OrderStage, OrderState, Phase, Term
 use domain::risk;
 
 use crate::support::{
-    ACCOUNT, SYMBOL, amount, approval, at, configured, deposit, event, limits, money, price, shares, spec, submitted,
+    ACCOUNT, SYMBOL, amount, approval, at, configured, deposit, event, limits, money, price, shares, spec,
+    submitted,
 };
 
 const ID: &str = "order-1";
@@ -18,7 +19,8 @@ const ID: &str = "order-1";
 fn fold(book: &mut Book, bodies: impl IntoIterator<Item = Body>) {
     for body in bodies {
         let sequence = book.sequence() + 1;
-        book.apply(sequence, &event(at("2024-06-11T15:00:00Z") + i64::try_from(sequence).unwrap(), body)).unwrap();
+        book.apply(sequence, &event(at("2024-06-11T15:00:00Z") + i64::try_from(sequence).unwrap(), body))
+            .unwrap();
     }
 }
 
@@ -56,7 +58,10 @@ fn limit(quantity: &str, at: &str) -> OrderSpec {
 /// A book whose order of 100 at 50 the broker works.
 fn working() -> Book {
     let mut book = Book::default();
-    fold(&mut book, [deposit("100000"), approval(&limit("100", "50"), price("50")), submitted(&limit("100", "50"))]);
+    fold(
+        &mut book,
+        [deposit("100000"), approval(&limit("100", "50"), price("50")), submitted(&limit("100", "50"))],
+    );
     report(&mut book, ID, &accepted());
     book
 }
@@ -83,7 +88,11 @@ fn new_terms_go_from_risk_over_an_intent_to_the_broker_and_the_ids_are_a_chain()
     assert_eq!(order.reserved_shares(), shares("150"), "the larger of the two counts against limits");
     let body = decide::request_replace(order, "execution").unwrap().unwrap();
     fold(&mut book, [body]);
-    assert_eq!(decide::request_replace(book.order(ID).unwrap(), "execution"), Ok(None), "the intent stands once");
+    assert_eq!(
+        decide::request_replace(book.order(ID).unwrap(), "execution"),
+        Ok(None),
+        "the intent stands once"
+    );
     // Shares of the old terms fill while the broker changes them.
     report(&mut book, ID, &BrokerReport::Filled(execution("e-1", shares("30"), "50")));
     let terms = Terms {
@@ -97,9 +106,14 @@ fn new_terms_go_from_risk_over_an_intent_to_the_broker_and_the_ids_are_a_chain()
     let order = book.order(ID).unwrap();
     assert_eq!((order.remaining(), order.spec.revision), (shares("120"), 1));
     assert_eq!(order.client_order_id, "td-order-1-r1");
-    let chain: Vec<_> = order.chain.iter().map(|link| (link.revision, link.broker_order_id.as_str())).collect();
+    let chain: Vec<_> =
+        order.chain.iter().map(|link| (link.revision, link.broker_order_id.as_str())).collect();
     assert_eq!(chain, [(0, "b-0")]);
-    assert_eq!(decide::report(order, &BrokerReport::Replaced(terms)), Ok(None), "said twice it is one revision");
+    assert_eq!(
+        decide::report(order, &BrokerReport::Replaced(terms)),
+        Ok(None),
+        "said twice it is one revision"
+    );
     // A fill under the old id that comes late is one of the same order.
     report(&mut book, ID, &BrokerReport::Filled(execution("e-2", shares("120"), "49")));
     assert_eq!(book.order(ID).unwrap().stage(), OrderStage::Filled);
@@ -132,7 +146,8 @@ fn a_request_without_an_answer_is_unknown_until_there_is_one() {
 
 #[test]
 fn an_amount_is_filled_in_fractions() {
-    let amount_spec = OrderSpec { notional_e9: Some(price("1000").0), quantity_e9: shares("20").0, ..spec(ID) };
+    let amount_spec =
+        OrderSpec { notional_e9: Some(price("1000").0), quantity_e9: shares("20").0, ..spec(ID) };
     let mut state = OrderState::approved(amount_spec.clone(), price("50"), 1);
     state.evolve(1, 1, &submitted(&amount_spec)).unwrap();
     let fill = |state: &OrderState, id: &str, quantity: &str, at: &str| {
@@ -190,7 +205,10 @@ fn an_operators_order_passes_the_same_checks_and_is_manuals() {
     assert_eq!(unsized_leg.rule, "invalid_signal");
     let amount = SignalLeg { notional_e9: Some(price("500").0), ..leg(Intent::Buy, None) };
     let for_amount = decide_manual(&book, amount.clone());
-    assert_eq!((for_amount.orders[0].notional_e9, for_amount.orders[0].quantity_e9), (Some(price("500").0), shares("10").0));
+    assert_eq!(
+        (for_amount.orders[0].notional_e9, for_amount.orders[0].quantity_e9),
+        (Some(price("500").0), shares("10").0)
+    );
     let gtc = SignalLeg { time_in_force: TimeInForce::Gtc.into(), ..amount };
     assert_eq!(decide_manual(&book, gtc).rule, "invalid_signal", "an amount is for the day");
     let hours = SignalLeg { extended_hours: true, ..leg(Intent::Buy, Some("10")) };

@@ -9,7 +9,9 @@ use domain::money::{Amount, Price, Quantity};
 use domain::order::{BrokerReport, Execution, decide};
 use proptest::prelude::*;
 
-use crate::support::{ACCOUNT, STRATEGY, SYMBOL, amount, approval, deposit, event, fill, price, shares, spec};
+use crate::support::{
+    ACCOUNT, STRATEGY, SYMBOL, amount, approval, deposit, event, fill, price, shares, spec,
+};
 
 fn fold(book: &mut Book, journal: &mut Vec<Event>, bodies: impl IntoIterator<Item = Body>) {
     for body in bodies {
@@ -82,7 +84,10 @@ fn a_busted_purchase_that_was_sold_meanwhile_leaves_the_sale_a_short_one() {
     assert_eq!((position.quantity, position.cost), (shares("-100"), amount("-5500")));
     assert_eq!((position.realized_pnl, position.fees), (amount("0"), amount("1")));
     let account = book.account(ACCOUNT).unwrap();
-    assert_eq!((account.cash, account.fees, account.realized_pnl), (amount("105499"), amount("1"), amount("0")));
+    assert_eq!(
+        (account.cash, account.fees, account.realized_pnl),
+        (amount("105499"), amount("1"), amount("0"))
+    );
     check_identity(&book).unwrap();
 }
 
@@ -96,7 +101,8 @@ fn a_statement_that_makes_money_is_refused() {
         execution_id: "x-order-0-1".to_owned(),
         reason: String::new(),
     };
-    let Ok(Some(Body::FillBusted(mut event_body))) = decide::report(book.order("order-0").unwrap(), &report) else {
+    let Ok(Some(Body::FillBusted(mut event_body))) = decide::report(book.order("order-0").unwrap(), &report)
+    else {
         panic!()
     };
     event_body.position = Some(contracts::v1::PositionStated::default());
@@ -110,7 +116,9 @@ fn first_in_first_out_realises_by_the_oldest_shares() {
     let (mut book, mut journal) = (Book::default(), Vec::new());
     fold(&mut book, &mut journal, [deposit("100000")]);
     for (number, (buy, quantity, at)) in
-        [(true, "10", "50"), (true, "10", "60"), (false, "15", "70"), (true, "5", "65")].into_iter().enumerate()
+        [(true, "10", "50"), (true, "10", "60"), (false, "15", "70"), (true, "5", "65")]
+            .into_iter()
+            .enumerate()
     {
         trade(&mut book, &mut journal, number, (buy, shares(quantity).0, price(at).0));
     }
@@ -123,24 +131,28 @@ fn first_in_first_out_realises_by_the_oldest_shares() {
 #[test]
 fn shares_found_at_the_broker_count_as_brought_in() {
     let mut book = Book::default();
-    fold(&mut book, &mut Vec::new(), [
-        deposit("1000"),
-        Body::AccountEntry(AccountEntry {
-            account: ACCOUNT.to_owned(),
-            kind: EntryKind::External.into(),
-            strategy: contracts::MANUAL.to_owned(),
-            symbol: SYMBOL.to_owned(),
-            quantity_e9: shares("7").0,
-            amount: amount("350").to_wire(),
-            ..AccountEntry::default()
-        }),
-        Body::AccountEntry(AccountEntry {
-            account: ACCOUNT.to_owned(),
-            kind: EntryKind::Fee.into(),
-            amount: amount("-3").to_wire(),
-            ..AccountEntry::default()
-        }),
-    ]);
+    fold(
+        &mut book,
+        &mut Vec::new(),
+        [
+            deposit("1000"),
+            Body::AccountEntry(AccountEntry {
+                account: ACCOUNT.to_owned(),
+                kind: EntryKind::External.into(),
+                strategy: contracts::MANUAL.to_owned(),
+                symbol: SYMBOL.to_owned(),
+                quantity_e9: shares("7").0,
+                amount: amount("350").to_wire(),
+                ..AccountEntry::default()
+            }),
+            Body::AccountEntry(AccountEntry {
+                account: ACCOUNT.to_owned(),
+                kind: EntryKind::Fee.into(),
+                amount: amount("-3").to_wire(),
+                ..AccountEntry::default()
+            }),
+        ],
+    );
     let account = book.account(ACCOUNT).unwrap();
     assert_eq!((account.cash, account.deposits, account.fees), (amount("997"), amount("1350"), amount("3")));
     assert_eq!(book.position(ACCOUNT, contracts::MANUAL, SYMBOL).unwrap().quantity, shares("7"));
@@ -148,8 +160,9 @@ fn shares_found_at_the_broker_count_as_brought_in() {
 }
 
 fn trades() -> impl Strategy<Value = Vec<Trade>> {
-    proptest::collection::vec((any::<bool>(), 1i64..200, 1i64..1_000), 1..12)
-        .prop_map(|trades| trades.into_iter().map(|(buy, n, at)| (buy, n * 100_000_000, at * 100_000_000)).collect())
+    proptest::collection::vec((any::<bool>(), 1i64..200, 1i64..1_000), 1..12).prop_map(|trades| {
+        trades.into_iter().map(|(buy, n, at)| (buy, n * 100_000_000, at * 100_000_000)).collect()
+    })
 }
 
 proptest! {

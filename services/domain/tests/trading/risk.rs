@@ -38,7 +38,7 @@ fn fine() -> RiskView {
         policy: Policy {
             standing: Standing::Active,
             sizing: Some(Sizing { kind: SizingKind::Fixed.into(), value_e9: shares("100").0 }),
-                                  group: contracts::v1::GroupPolicy::Unspecified,
+            group: contracts::v1::GroupPolicy::Unspecified,
             position_cap_e9: None,
             limits: Some(limits()),
             kind: AccountKind::Unspecified,

@@ -3,7 +3,6 @@
 
 use broker::{BrokerError, Report};
 use contracts::stream;
-use contracts::v1::event::Body;
 use contracts::v1::{AccountEntry, EntryKind, Event};
 use domain::book::{GroupStep, PositionKey};
 use domain::money::{Amount, Quantity};
@@ -37,7 +36,11 @@ impl Shell {
         let Some(replace) = order.replace.clone().filter(|replace| replace.requested) else { return Ok(()) };
         let now_ns = self.machine.now_ns(&order);
         let known = match asked_before {
-            true => self.broker.lookup(&replace.client_order_id).await.map(|known| known.map(|known| known.reports)),
+            true => self
+                .broker
+                .lookup(&replace.client_order_id)
+                .await
+                .map(|known| known.map(|known| known.reports)),
             false => Ok(None),
         };
         let answer = match known {
@@ -155,10 +158,9 @@ impl Shell {
     pub(super) async fn true_up(&mut self, client_order_ids: Vec<String>) -> Result<Vec<String>, Error> {
         let mut others = Vec::new();
         for client_order_id in client_order_ids {
-            let mut open = self.machine.book().open_orders();
-            let Some(order) = open.find(|order| order.client_order_id == client_order_id).cloned() else {
-                continue;
-            };
+            let open = self.machine.book().open_orders();
+            let order = open.filter(|order| order.client_order_id == client_order_id).next().cloned();
+            let Some(order) = order else { continue };
             match self.broker.truth(&order).await {
                 Ok(Some(truth)) => {
                     let report = |report| Report { order_id: order.id().to_owned(), report };
@@ -199,7 +201,9 @@ impl Shell {
                 let at_broker = held.iter().find(|position| position.symbol == symbol);
                 let there = at_broker.map_or(Quantity::ZERO, |position| position.quantity);
                 let here = book.net_quantity(&account, &symbol);
-                let Some(more) = there.checked_sub(here).filter(|more| *more != Quantity::ZERO) else { continue };
+                let Some(more) = there.checked_sub(here).filter(|more| *more != Quantity::ZERO) else {
+                    continue;
+                };
                 let average = at_broker.and_then(|position| projected(position.cost, more, there));
                 let own = book.position(&account, contracts::MANUAL, &symbol);
                 let leaves = own.filter(|own| own.quantity.0.signum() * more.0.signum() < 0);

@@ -5,7 +5,9 @@
 
 use contracts::stream::TRADING;
 use contracts::v1::event::Body;
-use contracts::v1::{Intent, OrderType, PositionsFate, Side, Signal, SignalLeg, StrategyDisabled, TimeInForce};
+use contracts::v1::{
+    Intent, OrderType, PositionsFate, Side, Signal, SignalLeg, StrategyDisabled, TimeInForce,
+};
 use contracts::{MANUAL, Subject, from_timestamp, to_timestamp};
 use event_log::{Append, AppendError, Expect, LogError, Tape};
 
@@ -202,7 +204,8 @@ fn check(account: &str, symbol: &str) -> Result<(), OrderError> {
     for (field, value, expected) in
         [("account", account, "an account of this tape"), ("symbol", symbol, "a symbol, for example SPY")]
     {
-        let good = (1..=NAME_BYTES_MAX).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
+        let good =
+            (1..=NAME_BYTES_MAX).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
         if !good {
             let value = value.chars().take(NAME_BYTES_MAX).collect();
             return Err(OrderError::Invalid { field, value, expected });

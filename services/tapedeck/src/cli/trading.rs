@@ -88,7 +88,11 @@ pub struct Place {
     #[arg(long, value_name = "AMOUNT")]
     pub notional: Option<Price>,
     /// Type
-    #[arg(long = "type", default_value = "market", value_name = "market|limit|stop|stop_limit|trailing_stop")]
+    #[arg(
+        long = "type",
+        default_value = "market",
+        value_name = "market|limit|stop|stop_limit|trailing_stop"
+    )]
     pub order_type: String,
     /// Limit price
     #[arg(long, value_name = "PRICE")]

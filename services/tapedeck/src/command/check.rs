@@ -15,7 +15,8 @@ pub async fn run(session: &Session, output: Output) -> Result<(), Failure> {
     let pool = session.reader().await?;
     let findings = checker::once(reader.as_mut(), head, &pool).await;
     let findings = findings.map_err(|error| Failure::unreachable(error.to_string()))?;
-    let found = |invariant: Invariant| findings.first.iter().find(|violation| violation.invariant == invariant);
+    let found =
+        |invariant: Invariant| findings.first.iter().find(|violation| violation.invariant == invariant);
     let state = |invariant: Invariant| match (found(invariant), invariant, findings.compared) {
         (Some(_), ..) => "broken",
         (None, Invariant::ReplayAgrees, _) => "not checked",
@@ -25,9 +26,9 @@ pub async fn run(session: &Session, output: Output) -> Result<(), Failure> {
     let detail = |invariant: Invariant| match (found(invariant), invariant) {
         (Some(violation), _) => format!("at TRADING {}: {}", violation.sequence, violation.detail),
         (None, Invariant::ReplayAgrees) => "tapedeck replay --verify".to_owned(),
-        (None, Invariant::ReadModelIsFold) => {
-            findings.compared.map_or("the read model cannot be read".to_owned(), |at| format!("at TRADING {at}"))
-        }
+        (None, Invariant::ReadModelIsFold) => findings
+            .compared
+            .map_or("the read model cannot be read".to_owned(), |at| format!("at TRADING {at}")),
         (None, _) => String::new(),
     };
     if output.json {

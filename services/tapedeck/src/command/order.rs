@@ -142,7 +142,8 @@ fn show(detail: &OrderDetail, output: Output) -> Result<(), Failure> {
         output.line(&format!("  group {}  waits for {parent}", order.group_id));
     }
     for revision in order.chain.iter().chain(&order.replacement) {
-        let until = revision.replaced_ns.map_or_else(|| "asked for".to_owned(), |ns| format!("until {}", time(ns)));
+        let until =
+            revision.replaced_ns.map_or_else(|| "asked for".to_owned(), |ns| format!("until {}", time(ns)));
         output.line(&format!(
             "  revision {} {} {} {}  client id {}  broker id {}  {until}",
             revision.revision,

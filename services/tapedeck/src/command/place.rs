@@ -89,7 +89,8 @@ pub async fn groups(session: &Session, limit: u32, output: Output) -> Result<(),
     if output.json {
         return output.document(&rows);
     }
-    let header = ["TIME", "GROUP", "STRATEGY", "FAILURE", "ORDER", "POLICY", "CANCELS", "ORDERS", "DONE", "OPEN"];
+    let header =
+        ["TIME", "GROUP", "STRATEGY", "FAILURE", "ORDER", "POLICY", "CANCELS", "ORDERS", "DONE", "OPEN"];
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {

@@ -120,14 +120,20 @@ impl Revision {
             terms: format!("{}{limit}{stop}", quantity(row.quantity)),
             client_id: id(&row.client_order_id),
             broker_id: id(&row.broker_order_id),
-            until: row.replaced_ns.map_or_else(|| "asked for".to_owned(), |ns| format!("{} UTC", Instant(ns).full())),
+            until: row
+                .replaced_ns
+                .map_or_else(|| "asked for".to_owned(), |ns| format!("{} UTC", Instant(ns).full())),
         }
     }
 }
 
 impl GroupStep {
     fn of(row: &queries::GroupRow) -> Self {
-        let order = if row.failed_order_id.is_empty() { String::new() } else { format!(" order {}", row.failed_order_id) };
+        let order = if row.failed_order_id.is_empty() {
+            String::new()
+        } else {
+            format!(" order {}", row.failed_order_id)
+        };
         let failure = if row.failure.is_empty() { "goes on".to_owned() } else { row.failure.clone() };
         Self {
             seq: row.sequence,

@@ -158,7 +158,11 @@ pub async fn replace(
         quantity: shares(&form.quantity)?,
         limit: price("limit", &form.limit)?,
         stop: price("stop", &form.stop)?,
-        reason: if form.reason.trim().is_empty() { "from the dashboard".to_owned() } else { form.reason.clone() },
+        reason: if form.reason.trim().is_empty() {
+            "from the dashboard".to_owned()
+        } else {
+            form.reason.clone()
+        },
     };
     let caller = Caller { key: format!("{id}/{}", caller.key), ..caller };
     ask_terms(&app, &caller, &id, terms).await?;

@@ -162,7 +162,9 @@ pub fn badge(status: &str) -> &'static str {
     match status {
         "filled" => "badge-gain",
         "rejected" | "denied" => "badge-loss",
-        "requested" | "approved" | "submitted" | "accepted" | "partially_filled" | "replaced" => "badge-accent",
+        "requested" | "approved" | "submitted" | "accepted" | "partially_filled" | "replaced" => {
+            "badge-accent"
+        }
         "suspended" | "unknown" | "cancel_requested" | "replace_requested" => "badge-warn",
         _ => "badge-flat",
     }
