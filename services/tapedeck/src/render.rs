@@ -222,6 +222,8 @@ fn intent(intent: Intent) -> &'static str {
         Intent::EnterShort => "enter short",
         Intent::Exit => "exit",
         Intent::Target => "target",
+        Intent::Buy => "buy",
+        Intent::Sell => "sell",
         Intent::Unspecified => "?",
     }
 }

@@ -73,6 +73,9 @@ impl OrderState {
             Body::OrderReplaced(event) => {
                 self.positive("quantity_e9", event.quantity_e9)?;
                 self.take_revision(event, event_ns);
+                if self.unfilled() == Quantity::ZERO {
+                    self.end(OrderStatus::Filled, "", event_ns);
+                }
             }
             Body::OrderExpired(event) => self.end(OrderStatus::Expired, &event.reason, event_ns),
             Body::OrderSuspended(event) => {

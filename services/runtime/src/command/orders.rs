@@ -12,7 +12,7 @@ use contracts::{MANUAL, Subject, from_timestamp, to_timestamp};
 use event_log::{Append, AppendError, Expect, LogError, Tape};
 
 use super::{Caller, audit, control, event};
-use crate::clock::{ClockMode, now_ns};
+use crate::clock::ClockMode;
 
 /// Longest text that names something in an order.
 const NAME_BYTES_MAX: usize = 40;

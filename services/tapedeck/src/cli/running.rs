@@ -159,6 +159,7 @@ impl Service {
             Self::Execution => "Submits orders, records what the broker answers, marks the accounts.",
             Self::Backtest => "Runs the backtests that are asked for.",
             Self::Projector => "Folds the tape into the read models.",
+            Self::Checker => "Holds what must always hold against tape and read model.",
             Self::Web => "Serves the dashboard and the API.",
         }
     }
