@@ -16,6 +16,7 @@ mod counts;
 mod database;
 mod deciding;
 mod decisions;
+mod groups;
 mod jobs;
 mod lists;
 mod logs;
@@ -54,6 +55,7 @@ pub use counts::{Counts, bar_dates, counts, orders_open};
 pub use database::{DatabaseHealth, clock_ms, database_health};
 pub use deciding::{DecisionPrices, decision_prices};
 pub use decisions::{DecisionFilter, DecisionRow, SignalFilter, SignalRow, risk_decisions, signals};
+pub use groups::{GroupRow, groups_handled};
 pub use jobs::{JobRow, jobs, open_jobs};
 pub use lists::{list_decisions, list_fills, list_orders, list_signals};
 pub use logs::{LOG_LINES_MAX, LogFilter, LogRow, LogTurn, logs, logs_after};
@@ -61,8 +63,8 @@ pub use operations::{
     HaltRow, HeartbeatRow, ProjectionRow, checkpoints, halts, heartbeats, projection_status,
 };
 pub use orders::{
-    FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, average, fills, load_order,
-    order, orders,
+    FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, RevisionRow, average, fills,
+    load_order, order, orders,
 };
 pub use overview::{
     DenialCount, QualityCount, denials_today, latest_equity, parked_open, peak_equity, quality_counts,

@@ -17,6 +17,8 @@ pub enum Url<'a> {
     Order(&'a str),
     /// Asks for an order to be cancelled.
     OrderCancel(&'a str),
+    /// Asks for new terms of an order.
+    OrderReplace(&'a str),
     /// Positions and risk.
     Positions,
     /// Strategies.
@@ -87,6 +89,7 @@ impl fmt::Display for Url<'_> {
             Self::Orders => formatter.write_str("/orders"),
             Self::Order(id) => write!(formatter, "/orders/{}", escape(id)),
             Self::OrderCancel(id) => write!(formatter, "/orders/{}/cancel", escape(id)),
+            Self::OrderReplace(id) => write!(formatter, "/orders/{}/replace", escape(id)),
             Self::Positions => formatter.write_str("/positions"),
             Self::Strategies => formatter.write_str("/strategies"),
             Self::Strategy(name) => write!(formatter, "/strategies/{}", escape(name)),

@@ -70,6 +70,13 @@ impl<R: Recorder> Run<'_, R> {
             BrokerReport::Trailed { extreme, .. } => {
                 chain_id::order_event(&submitted, &format!("trailed/{}/{}", extreme.0, order.adjusted_by))
             }
+            // What the simulated market never says.
+            BrokerReport::Replaced(_)
+            | BrokerReport::ReplaceRejected { .. }
+            | BrokerReport::Corrected { .. }
+            | BrokerReport::Busted { .. }
+            | BrokerReport::Reopened { .. }
+            | BrokerReport::Unresolved { .. } => chain_id::order_event(&submitted, "other"),
         };
         let correlation_id = order.correlation_id.clone();
         match report {

@@ -4,6 +4,7 @@
 //! actor, action and key give the same event id, so a double submit has one effect.
 
 mod backtests;
+mod orders;
 pub mod parked;
 mod strategies;
 
@@ -18,6 +19,10 @@ use event_log::{Append, AppendError, Expect, Tape};
 use crate::clock::now_ns;
 
 pub use backtests::{BacktestError, cancel_backtest, request_backtest};
+pub use orders::{
+    Asked, NewOrder, NewTerms, OrderError, order_words, place_order, positions_fate, replace_order,
+    stop_strategy,
+};
 pub use strategies::{
     LIVE_REFUSED, NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
     replace_strategy, strategy_mode,
@@ -90,6 +95,7 @@ pub async fn disable_strategy(
         strategy: strategy.to_owned(),
         actor: caller.actor.clone(),
         reason: reason.to_owned(),
+        ..StrategyDisabled::default()
     });
     control(tape, caller, "strategy_disable", strategy, reason, body).await
 }

@@ -31,6 +31,7 @@ pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOpt
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use tape::TapeCommand;
 pub use trading::{AccountOptions, Halt, OrderCommand, Positions, ReportOptions};
+pub use trading::{AccountOptions, Halt, OrderCommand, Place, Positions, ReportOptions};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
 #[derive(Debug, Parser)]
@@ -216,6 +217,8 @@ pub enum Command {
     Halt(Halt),
     /// End a halt
     Resume(Halt),
+    /// Check what must always hold over the whole tape: orders, fills, money, limits, halts, read model; exit 7 if not
+    Check,
     /// Print the hash of all signals, decisions, orders and fills of the tape
     ChainHash,
 }

@@ -6,6 +6,7 @@
 
 mod access;
 mod addresses;
+mod checker;
 mod cli;
 mod command;
 mod config;
@@ -141,6 +142,7 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Resume(options) => command::control::resume(session, &options, output).await,
         Command::Logs(options) => command::logs::run(session, &options, output).await,
         Command::History(_) => command::history::sync(session, output).await,
+        Command::Check => command::check::run(session, output).await,
         Command::ChainHash => command::chain_hash::run(session, output).await,
         _ => Err(Failure::other("this command opens no tape")),
     }

@@ -122,6 +122,12 @@ pub async fn start(
         };
         services.keep(&context, backtest::SERVICE, move |context| backtest::run(context, config.clone()));
     }
+    if wanted.contains(&Service::Checker) {
+        let pool = session.separate_reader().await?;
+        services.keep(&context, crate::checker::SERVICE, move |context| {
+            crate::checker::run(context, pool.clone())
+        });
+    }
     if wanted.contains(&Service::Web) {
         services.web(session, &context, bind, options).await?;
     }

@@ -27,6 +27,7 @@ mod operate;
 mod paging;
 mod pairs;
 mod problem;
+mod place;
 mod reader;
 mod repeat;
 pub mod status;
@@ -111,7 +112,9 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(backtests::report::html))
         .routes(routes!(backtests::report::trades))
         .routes(routes!(backtests::report::equity))
-        .routes(routes!(trading::orders))
+        .routes(routes!(trading::orders, place::place))
+        .routes(routes!(place::replace))
+        .routes(routes!(place::groups))
         .routes(routes!(trading::order))
         .routes(routes!(trading::cancel))
         .routes(routes!(trading::fills))

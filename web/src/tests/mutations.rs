@@ -31,6 +31,10 @@ fn example(operation: &str) -> Example {
     match operation {
         "halt_trading" | "resume_trading" => ("", "{\"reason\":\"drill\"}", Operator),
         "cancel_order" => ("order", "{}", Operator),
+        "place_order" => {
+            ("", "{\"side\":\"buy\",\"symbol\":\"AAPL\",\"quantity\":\"1\",\"account\":\"paper\"}", Operator)
+        }
+        "replace_order" => ("order", "{\"limit_price\":\"10.5\"}", Operator),
         "replay_parked" => ("parked-1", "", Operator),
         "dismiss_parked" => ("parked-2", "{\"reason\":\"a typing error\"}", Operator),
         "rebuild_projection" => ("bars", "", Operator),

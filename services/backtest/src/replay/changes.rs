@@ -92,6 +92,7 @@ fn parameter(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), Chan
             actor: ACTOR.to_owned(),
             subjects: state.subjects.clone(),
             consumer: state.consumer.clone(),
+            ..StrategyRegistered::default()
         },
     };
     match registered.parameters.iter_mut().find(|parameter| parameter.name == key) {

@@ -109,11 +109,23 @@ impl AccountState {
     /// A deposit moves the baselines too: money brought in is no profit.
     pub(super) fn deposit(&mut self, amount: Amount) -> Result<(), FoldError> {
         self.add_cash(amount)?;
+        self.brought_in(amount)
+    }
+
+    /// Value that was brought in, in whatever form.
+    pub(super) fn brought_in(&mut self, amount: Amount) -> Result<(), FoldError> {
         let add = |value: Amount, field| value.checked_add(amount).ok_or_else(|| self.overflow(field));
         let deposits = add(self.deposits, "deposits")?;
         let baseline = add(self.equity_baseline, "equity_baseline")?;
         let day_start = add(self.day_start_equity, "day_start_equity")?;
         (self.deposits, self.equity_baseline, self.day_start_equity) = (deposits, baseline, day_start);
+        Ok(())
+    }
+
+    /// A fee of the account, negative when paid.
+    pub(super) fn charge(&mut self, amount: Amount) -> Result<(), FoldError> {
+        self.add_cash(amount)?;
+        self.fees = self.fees.checked_sub(amount).ok_or_else(|| self.overflow("fees"))?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Questions to the book.
 
-use super::{AccountState, Book, Halt, PendingSignal, PositionKey, PositionState, StrategyState};
+use super::{AccountState, Book, Halt, Lots, PendingSignal, PositionKey, PositionState, StrategyState};
 use crate::money::{Amount, Quantity};
 use crate::order::OrderState;
 
@@ -46,6 +46,12 @@ impl Book {
         self.positions.range(from..).map(|(_, row)| row).take_while(move |row| row.key.account == account)
     }
 
+    /// The lots of a position, first in, first out; `None` when there never was one.
+    #[must_use]
+    pub fn lots(&self, key: &PositionKey) -> Option<&Lots> {
+        self.lots.get(key)
+    }
+
     /// Every position, by account, strategy and symbol.
     pub fn positions(&self) -> impl Iterator<Item = &PositionState> {
         self.positions.values()
@@ -85,7 +91,7 @@ impl Book {
                 && strategy.is_none_or(|strategy| order.spec.strategy == strategy)
                 && !order.is_protective()
         }) {
-            let remaining = order.remaining_signed();
+            let remaining = order.reserved_signed();
             let sum = if remaining.0 > 0 { &mut reserved.buy } else { &mut reserved.sell };
             sum.0 = sum.0.saturating_add(remaining.0);
         }

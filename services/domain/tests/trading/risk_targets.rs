@@ -22,6 +22,7 @@ fn given(kind: AccountKind, allow_short: bool) -> RiskView {
         policy: Policy {
             standing: Standing::Active,
             sizing: Some(Sizing { kind: SizingKind::Fixed.into(), value_e9: shares("100").0 }),
+            group: contracts::v1::GroupPolicy::Unspecified,
             position_cap_e9: None,
             limits: Some(buying_power_only(allow_short)),
             kind,

@@ -36,7 +36,7 @@ pub(super) fn known_leg(wish: &Wish) -> Result<WishLeg, Stop> {
     let fits = match leg.intent {
         Intent::EnterLong | Intent::EnterShort | Intent::Exit => leg.weight_e9 >= 0,
         Intent::Target => leg.quantity.is_none() && leg.weight_e9.saturating_abs() <= 10 * E9,
-        Intent::Unspecified => false,
+        Intent::Buy | Intent::Sell | Intent::Unspecified => false,
     };
     require(leg.terms == Terms::default() && sized && fits)?;
     Ok(leg)
@@ -323,6 +323,8 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
             accepted_ns: ns,
             seen_ns: i64::MIN,
             next_fill: 1,
+            extended: false,
+            unspent: None,
         };
         let key = self.orders.add(order)?;
         self.counts.orders += 1;
