@@ -52,7 +52,7 @@ pub use calendar::{
 pub use chain::{EventFilter, EventRow, chain, event, events, last_events};
 pub use counts::{Counts, bar_dates, counts, orders_open};
 pub use database::{DatabaseHealth, clock_ms, database_health};
-pub use deciding::{DecisionPrices, decision_prices};
+pub use deciding::{DecisionPrices, decision_history, decision_prices};
 pub use decisions::{DecisionFilter, DecisionRow, SignalFilter, SignalRow, risk_decisions, signals};
 pub use jobs::{JobRow, jobs, open_jobs};
 pub use lists::{list_decisions, list_fills, list_orders, list_signals};

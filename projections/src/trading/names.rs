@@ -1,7 +1,7 @@
 //! Names of the contract's enums as read models and pages write them: lowercase, without the prefix.
 
 use contracts::v1::{
-    AccountKind, EntryKind, GroupKind, Intent, OrderType, Side, StrategyMode, TimeInForce, Verdict,
+    AccountKind, EntryKind, GroupKind, Intent, OrderType, Side, StrategyMode, TimeInForce, TradingState, Verdict,
 };
 
 /// An enum of the contract with a short name.
@@ -37,4 +37,5 @@ named! {
     StrategyMode, "STRATEGY_MODE_";
     GroupKind, "GROUP_KIND_";
     AccountKind, "ACCOUNT_KIND_";
+    TradingState, "TRADING_STATE_";
 }

@@ -21,27 +21,36 @@
 
 mod account;
 mod apply;
+mod approvals;
 mod entry;
 mod error;
+pub mod history;
 pub mod identity;
+mod limits;
 mod mark;
 mod position;
 mod prices;
 mod query;
 mod strategies;
+mod tally;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use contracts::v1::Event;
+use contracts::v1::{Event, RiskTally};
 
 pub use account::{AccountConfig, AccountState, Halt, Mark};
+pub use approvals::{APPROVALS_NS, Approval, Rate};
 pub use entry::{cash_in_lieu_entries, dividend_entries, split_entries};
 pub use error::FoldError;
+pub use limits::{LimitSet, Scope};
 pub use mark::{MarkError, margin_change, mark, starts_session};
 pub use position::{PositionKey, PositionState, Traded};
 pub use prices::{KnownPrice, Prices};
 pub use query::Reserved;
 pub use strategies::{PendingSignal, StrategyState, Warmth};
+pub use tally::{Kill, RECENT_ANSWERS, RECENT_TRADES};
+
+use approvals::Approvals;
 
 use crate::order::OrderState;
 
@@ -60,6 +69,9 @@ pub struct Book {
     strategies: BTreeMap<String, StrategyState>,
     pending: BTreeMap<String, PendingSignal>,
     halt: Option<Halt>,
+    limit_sets: BTreeMap<Scope, LimitSet>,
+    tallies: BTreeMap<(String, String), RiskTally>,
+    approvals: Approvals,
 }
 
 /// The rows a book is made of, as the read model holds them.
@@ -79,6 +91,12 @@ pub struct Parts {
     pub pending: Vec<PendingSignal>,
     /// The halt of all accounts, where there is one.
     pub halt: Option<Halt>,
+    /// Every set of limits.
+    pub limits: Vec<LimitSet>,
+    /// What is remembered for breakers and sizing.
+    pub tallies: Vec<RiskTally>,
+    /// Approvals of the last day; needed only where a rate is limited.
+    pub approvals: Vec<Approval>,
 }
 
 /// What one event changed, by key, so that exactly these rows are written.
@@ -96,6 +114,10 @@ pub struct Changes {
     pub signals: Vec<String>,
     /// Whether the halt of all accounts began or ended.
     pub halt: bool,
+    /// Sets of limits, by scope.
+    pub limits: Vec<Scope>,
+    /// What is remembered, by account and strategy.
+    pub tallies: Vec<(String, String)>,
 }
 
 impl Changes {
@@ -117,6 +139,13 @@ impl Book {
             strategies: parts.strategies.into_iter().map(|row| (row.strategy.clone(), row)).collect(),
             pending: parts.pending.into_iter().map(|row| (row.event.id.clone(), row)).collect(),
             halt: parts.halt,
+            limit_sets: parts.limits.into_iter().map(|row| (row.scope.clone(), row)).collect(),
+            tallies: parts
+                .tallies
+                .into_iter()
+                .map(|row| ((row.account.clone(), row.strategy.clone()), row))
+                .collect(),
+            approvals: Approvals::of(parts.approvals),
             ..Self::default()
         };
         for order in parts.orders {
@@ -136,6 +165,9 @@ impl Book {
             strategies: self.strategies.values().cloned().collect(),
             pending: self.pending.values().cloned().collect(),
             halt: self.halt.clone(),
+            limits: self.limit_sets.values().cloned().collect(),
+            tallies: self.tallies.values().cloned().collect(),
+            approvals: self.approvals.rows(),
         }
     }
 

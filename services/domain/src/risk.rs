@@ -16,10 +16,14 @@
 //!
 //! Deliberately absent: the tape, the read model, clocks.
 
+pub mod breaker;
 mod deny;
+pub mod fields;
 pub mod kernel;
+mod guard;
 mod leg;
 mod limits;
+mod measure;
 mod rule;
 mod signal;
 mod usage;
@@ -148,8 +152,8 @@ fn orders(
         }
         Standing::Shadow | Standing::Active => {}
     }
-    let mut running = kernel::Running::default();
-    let shares = signal::shares_e9(signal)?;
+    let (mut running, mut guards) = (kernel::Running::default(), guard::Guards::default());
+    let shares = signal::shares_e9(signal, view)?;
     for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(&shares) {
         running.expect(&leg::numbers(input), &leg::terms(leg, *share_e9));
     }
@@ -157,7 +161,7 @@ fn orders(
     let mut on_target = None;
     for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(shares) {
         let context = leg::Leg { signal_id, strategy: &signal.strategy, view, leg, input, share_e9 };
-        let outcome = context.decide(&mut running, &mut orders, cancels);
+        let outcome = context.decide(&mut running, &mut guards, &mut orders, cancels);
         match outcome.map_err(|denial| denial.of_leg(input, signal.legs.len()))? {
             leg::Done::Ordered => {}
             leg::Done::OnTarget(denial) => {

@@ -114,7 +114,7 @@ impl Follower {
         self.machine.work().into_iter().find_map(|work| match work {
             Work::Submit(group) => group.into_iter().next(),
             Work::Ask(order_id) => Some(order_id),
-            Work::Withdraw(_) | Work::Cancel(_) | Work::Unwind { .. } => None,
+            Work::Withdraw(_) | Work::Cancel(_) | Work::Unwind { .. } | Work::Flatten { .. } => None,
         })
     }
 
@@ -125,7 +125,14 @@ impl Follower {
         match body {
             Body::OrderSubmitted(submitted) => {
                 let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
-                Ok(self.decided(&[Step::Submit { order_id, broker: submitted.broker.clone() }], event))
+                let broker = submitted.broker.clone();
+                let mut steps = vec![Step::Submit { order_id, broker: broker.clone() }];
+                for work in self.machine.flattening() {
+                    if let Work::Flatten { kill_id, order } = work {
+                        steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
+                    }
+                }
+                Ok(self.decided(&steps, event))
             }
             Body::OrderCancelRequested(request) if request.actor == SERVICE => {
                 let order = self.machine.book().order(&request.order_id);
@@ -215,6 +222,10 @@ impl Follower {
                 }
                 Work::Withdraw(order_id) => vec![Step::Withdraw { order_id }],
                 Work::Unwind { order_id, failed } => vec![Step::Unwind { order_id, failed }],
+                Work::Flatten { kill_id, order } => {
+                    let broker = SimulatedBroker::default().name().to_owned();
+                    vec![Step::Flatten { kill_id, order, broker }]
+                }
                 Work::Ask(order_id) => self.answer(&order_id).await?.unwrap_or_default(),
                 Work::Cancel(order_id) => self.cancel(&order_id).await?.unwrap_or_default(),
             };

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use contracts::v1::Event;
+use contracts::v1::{Event, OrderSpec};
 use contracts::v1::event::Body;
 use domain::book::{Book, FoldError, Prices};
 use domain::money::Quantity;
@@ -35,6 +35,13 @@ pub enum Work {
         order_id: String,
         /// The leg that failed.
         failed: String,
+    },
+    /// Close a position, because a kill switch says so.
+    Flatten {
+        /// Event that pulled the switch.
+        kill_id: String,
+        /// The order that closes it.
+        order: Box<OrderSpec>,
     },
 }
 
@@ -234,6 +241,7 @@ impl Machine {
                 }
             }
         }
+        work.extend(self.flattening());
         work
     }
 
@@ -288,6 +296,8 @@ fn account_of(event: &Event) -> Option<&str> {
         Body::AccountEntry(entry) => Some(&entry.account),
         Body::MarginCalled(call) => Some(&call.account),
         Body::MarginRestored(call) => Some(&call.account),
+        Body::BreakerTripped(event) => Some(&event.account),
+        Body::BreakerReset(event) => Some(&event.account),
         _ => None,
     }
 }

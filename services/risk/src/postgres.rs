@@ -1,6 +1,7 @@
 //! The read models in Postgres.
 
 use async_trait::async_trait;
+use domain::bar::Bar;
 use projections::queries;
 use runtime::{AsOf, ReadError};
 use sqlx::PgPool;
@@ -33,6 +34,13 @@ impl ReadModel for PostgresReadModel {
         let last = queries::decision_prices(&self.pool).await.map_err(ReadError::of("last prices"))?;
         let row = |(symbol, price, close_ns)| LastPrice { symbol, price, close_ns };
         Ok(AsOf { checkpoint: last.checkpoint, rows: last.prices.into_iter().map(row).collect() })
+    }
+
+    async fn history(&self) -> Result<AsOf<(String, Bar)>, ReadError> {
+        let most = domain::book::history::HISTORY_MAX;
+        let history = queries::decision_history(&self.pool, most).await;
+        let (checkpoint, rows) = history.map_err(ReadError::of("bars of late"))?;
+        Ok(AsOf { checkpoint, rows })
     }
 
     async fn actions(&self) -> Result<AsOf<PastAction>, ReadError> {

@@ -5,6 +5,7 @@
 
 mod backtests;
 pub mod parked;
+mod risk;
 mod strategies;
 
 use contracts::v1::event::Body;
@@ -18,6 +19,7 @@ use event_log::{Append, AppendError, Expect, Tape};
 use crate::clock::now_ns;
 
 pub use backtests::{BacktestError, cancel_backtest, request_backtest};
+pub use risk::{LimitsError, Stop, change_limits, halt_scope, kill, reset_breaker, resume_scope};
 pub use strategies::{
     LIVE_REFUSED, NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
     replace_strategy, strategy_mode,
@@ -50,6 +52,7 @@ pub async fn halt(tape: &Tape, caller: &Caller, account: &str, reason: &str) -> 
         account: account.to_owned(),
         actor: caller.actor.clone(),
         reason: reason.to_owned(),
+        ..TradingHalted::default()
     });
     control(tape, caller, "halt", account, reason, body).await
 }
@@ -60,6 +63,7 @@ pub async fn resume(tape: &Tape, caller: &Caller, account: &str, reason: &str) -
         account: account.to_owned(),
         actor: caller.actor.clone(),
         reason: reason.to_owned(),
+        ..TradingResumed::default()
     });
     control(tape, caller, "resume", account, reason, body).await
 }

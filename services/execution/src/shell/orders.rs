@@ -53,6 +53,11 @@ impl Shell {
                     self.store_and_log(vec![Step::Unwind { order_id, failed }]).await?;
                 }
                 Work::Ask(order_id) => self.ask(order_id).await?,
+                Work::Flatten { kill_id, order } => {
+                    let (kill_id, order) = (kill_id.clone(), order.clone());
+                    let broker = self.broker.name().to_owned();
+                    self.store_and_log(vec![Step::Flatten { kill_id, order, broker }]).await?;
+                }
                 Work::Cancel(_) => {}
             }
         }
