@@ -27,6 +27,7 @@ mod parked;
 pub(crate) mod past;
 mod reading;
 mod records;
+mod risk;
 mod snapshot;
 mod strategies;
 mod track;
@@ -70,6 +71,9 @@ pub use overview::{
 pub use pair::{PairCloses, PairError, PairWanted, common_timeframe, pair_closes};
 pub use parked::{ParkedRow, parked, parked_message, parked_same};
 pub use records::{TrackRecord, TrackRecords};
+pub use risk::{
+    AlertRow, LimitVersionRow, MeasureRow, NamedLimit, alerts, limit_versions, named_limits, risk_measures,
+};
 pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};
 pub use strategies::{StrategyRow, strategies};
 pub use track::{AccountTrack, Change, Deal, TrackCounts, account_track};

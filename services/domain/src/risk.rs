@@ -24,7 +24,9 @@ mod guard;
 mod leg;
 mod limits;
 mod measure;
+pub mod monitor;
 mod rule;
+mod scope_usage;
 mod signal;
 mod usage;
 mod view;
@@ -33,6 +35,7 @@ use contracts::v1::{AccountKind, OrderSpec, RiskDecision, RiskInput, RiskLimits,
 
 pub use limits::buying_power_only;
 pub use rule::{Denial, Rule};
+pub use scope_usage::{ScopeUsage, scope_usage};
 pub use usage::{Usage, usage};
 pub use view::{session_accepts, view};
 

@@ -262,7 +262,7 @@ impl<'run, R: Recorder> Run<'run, R> {
         }
         let starts = starts_session(self.config.calendar, self.last_mark_ns, event_ns);
         let body = mark(&self.book, account, &self.prices, starts)?;
-        for tripped in breaker::due(&self.book, &body) {
+        for tripped in breaker::due(&self.book, &body, self.config.calendar, event_ns) {
             let id = chain_id::breaker(account, event_ns, &tripped);
             let event = self.event(id, event_ns, "execution", "", "", tripped);
             self.apply(&event, event_ns)?;

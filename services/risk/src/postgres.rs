@@ -43,6 +43,16 @@ impl ReadModel for PostgresReadModel {
         Ok(AsOf { checkpoint, rows })
     }
 
+    async fn open_alerts(&self) -> Result<Vec<(String, String, String)>, ReadError> {
+        let alerts = queries::alerts(&self.pool, None, true, queries::LIMIT_MAX).await;
+        let alerts = alerts.map_err(ReadError::of("alerts"))?;
+        Ok(alerts.into_iter().map(|row| (row.account, row.strategy, row.kind)).collect())
+    }
+
+    async fn checkpoint(&self) -> Result<u64, ReadError> {
+        queries::trading_checkpoint(&self.pool).await.map_err(ReadError::of("the checkpoint"))
+    }
+
     async fn actions(&self) -> Result<AsOf<PastAction>, ReadError> {
         let actions = queries::corporate_actions(&self.pool, u64::MAX).await;
         let actions = actions.map_err(ReadError::of("corporate actions"))?;

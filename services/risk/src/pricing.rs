@@ -54,6 +54,12 @@ impl Pricing {
         &self.prices
     }
 
+    /// Close of the newest bar of any symbol, UTC nanoseconds.
+    #[must_use]
+    pub fn newest_ns(&self) -> Option<i64> {
+        self.prices.newest_ns()
+    }
+
     /// Last MARKET sequence read.
     #[must_use]
     pub fn sequence(&self) -> u64 {

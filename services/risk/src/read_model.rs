@@ -51,6 +51,16 @@ pub trait ReadModel: Send + Sync {
         Ok(AsOf { checkpoint: u64::MAX, rows: Vec::new() })
     }
 
+    /// Alerts that were raised and not cleared.
+    async fn open_alerts(&self) -> Result<Vec<(String, String, String)>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    /// The checkpoint of `trading`.
+    async fn checkpoint(&self) -> Result<u64, ReadError> {
+        Ok(self.snapshot(&[]).await?.book.sequence())
+    }
+
     /// The corporate actions so far, from `calendar`.
     async fn actions(&self) -> Result<AsOf<PastAction>, ReadError>;
 }

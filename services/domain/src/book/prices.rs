@@ -86,6 +86,12 @@ impl Prices {
         }
     }
 
+    /// When the newest price of any symbol was made, UTC nanoseconds.
+    #[must_use]
+    pub fn newest_ns(&self) -> Option<i64> {
+        self.last.values().map(|known| known.time_ns).max()
+    }
+
     /// The last price of `symbol`.
     #[must_use]
     pub fn get(&self, symbol: &str) -> Option<KnownPrice> {

@@ -4,15 +4,16 @@
 //! the day's loss ends by itself, with the session. Equity counts unrealised profit once: it is the mark's. The
 //! events come before the mark that shows the reason, so that a decision of that instant knows them.
 //!
-//! Deliberately absent: what a tripped breaker stops (`super::guard`); data that are stale and read models that
-//! lag are nobody's to see on the tape (the risk service's monitor).
+//! Deliberately absent: what a tripped breaker stops (`super::guard`); a market that is silent altogether and read
+//! models that lag, which no mark shows (the risk service's monitor).
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountMarked, Breaker, BreakerKind, BreakerReset, BreakerTripped, RiskTally, TradingState,
+    AccountMarked, Breaker, BreakerKind, BreakerReset, BreakerTripped, MarkPrice, RiskTally, TradingState,
 };
 
 use crate::book::{Book, LimitSet};
+use crate::calendar::Calendar;
 use crate::money::{Amount, E9, Quantity};
 
 /// Fewest closed trades of which a win rate says anything, and fewest answers of a broker.
@@ -58,19 +59,27 @@ pub fn of_name(text: &str) -> Option<BreakerKind> {
 #[must_use]
 pub fn most(book: &Book, account: &str) -> usize {
     let strategies = book.tallies().filter(|tally| tally.account == account).count();
-    book.breakers_of(account).map(|set| set.limits.breakers.len()).sum::<usize>() * (1 + strategies)
+    let stated = book.breakers_of(account).map(|set| set.limits.breakers.len()).sum::<usize>();
+    // One more for the end of a day's loss.
+    if stated == 0 { 0 } else { stated * (1 + strategies) + 1 }
 }
 
 /// What the mark of an account trips or ends, in order. A breaker that is tripped already adds nothing.
 #[must_use]
-pub fn due(book: &Book, mark: &AccountMarked) -> Vec<Body> {
+pub fn due(book: &Book, mark: &AccountMarked, calendar: &Calendar, event_ns: i64) -> Vec<Body> {
     let mut bodies = Vec::new();
-    if mark.session_start {
+    if mark.session_start && book.breakers_of(&mark.account).next().is_some() {
         bodies.extend(new_day(book, &mark.account));
     }
     for set in book.breakers_of(&mark.account) {
         for breaker in &set.limits.breakers {
-            let reached = reached(book, mark, set, breaker);
+            let reached = match breaker.kind() {
+                BreakerKind::StaleData => {
+                    let found = stale(mark, calendar, event_ns, breaker.most_e9);
+                    found.map(|found| (String::new(), found)).into_iter().collect()
+                }
+                _ => reached(book, mark, set, breaker),
+            };
             for (strategy, found) in reached {
                 let known = |body: &Body| is_tripped(body, &strategy, breaker.kind());
                 let ended = |body: &Body| is_reset(body, breaker.kind());
@@ -170,6 +179,23 @@ fn share_e9(part: Amount, whole: Amount) -> i64 {
     }
     let share = part.0.saturating_mul(i128::from(E9)) / whole.0;
     i64::try_from(share).unwrap_or(i64::MAX)
+}
+
+/// A symbol that is held and has had no bar for too long while the session was open.
+fn stale(mark: &AccountMarked, calendar: &Calendar, event_ns: i64, most_e9: i64) -> Option<Reached> {
+    // The mark of the close is still the session's.
+    let session = calendar.session_at(event_ns.saturating_sub(1)).ok().flatten()?;
+    let age = |price: &MarkPrice| {
+        let made_ns = price.time.as_ref().and_then(contracts::from_timestamp)?;
+        Some((event_ns.saturating_sub(made_ns.max(session.open_ns)), price.symbol.clone()))
+    };
+    let (age_ns, symbol) = mark.prices.iter().filter_map(age).max()?;
+    // A nanosecond is a billionth of a second: the unit is the breaker's.
+    (age_ns >= most_e9).then(|| Reached {
+        value_e9: age_ns,
+        most_e9,
+        reason: format!("{symbol} had no bar for {} s, the limit is {}", age_ns / E9, Quantity(most_e9)),
+    })
 }
 
 fn daily_loss(book: &Book, mark: &AccountMarked, most_e9: i64) -> Option<Reached> {

@@ -388,8 +388,9 @@ impl Set<'_> {
             return Ok(());
         }
         let (symbol, bars) = (&found.symbol, found.bars);
-        if bars == 0 {
-            return self.deny(Rule::Correlation, format!("returns cannot be compared with those of {symbol}"));
+        if found.constant {
+            let own = &self.leg.input.symbol;
+            return self.deny(Rule::Correlation, format!("{own} or {symbol}, which is held, does not move"));
         }
         if (bars as usize) < RETURNS_MIN {
             let reason = format!("{bars} returns in common with {symbol}, expected at least {RETURNS_MIN}");

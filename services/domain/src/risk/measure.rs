@@ -167,16 +167,14 @@ impl Measure<'_> {
             let [own, others] = returns.as_slice() else { continue };
             let same_bet = (quantity.0 > 0) == (side == Side::Buy);
             let measured = correlation(own, others).filter(|_| own.len() >= RETURNS_MIN);
+            let bars = u32::try_from(own.len()).unwrap_or(u32::MAX);
             let Some(value) = measured else {
-                // A series that does not move has no correlation, however long it is.
-                let bars = if own.len() >= RETURNS_MIN { 0 } else { own.len() };
-                let bars = u32::try_from(bars).unwrap_or(u32::MAX);
-                return CorrelationInput { symbol: other.to_owned(), value: 0.0, bars };
+                let constant = own.len() >= RETURNS_MIN;
+                return CorrelationInput { symbol: other.to_owned(), value: 0.0, bars, constant };
             };
             let value = if same_bet { value } else { -value };
             if worst.symbol.is_empty() || value > worst.value {
-                let bars = u32::try_from(own.len()).unwrap_or(u32::MAX);
-                worst = CorrelationInput { symbol: other.to_owned(), value, bars };
+                worst = CorrelationInput { symbol: other.to_owned(), value, bars, constant: false };
             }
         }
         worst
