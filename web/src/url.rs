@@ -49,6 +49,12 @@ pub enum Url<'a> {
     AccountHalt(&'a str),
     /// End the halt of one account.
     AccountResume(&'a str),
+    /// End a breaker of one account.
+    BreakerReset(&'a str),
+    /// Pull the kill switch.
+    Kill,
+    /// State limits of a scope.
+    Limits,
     /// The chain of events behind one, from bar to fill.
     Chain(&'a str),
     /// The tape, message by message.
@@ -107,6 +113,9 @@ impl fmt::Display for Url<'_> {
             Self::Settings => formatter.write_str("/settings"),
             Self::AccountHalt(account) => write!(formatter, "/accounts/{}/halt", escape(account)),
             Self::AccountResume(account) => write!(formatter, "/accounts/{}/resume", escape(account)),
+            Self::BreakerReset(account) => write!(formatter, "/accounts/{}/breakers/reset", escape(account)),
+            Self::Kill => formatter.write_str("/trading/kill"),
+            Self::Limits => formatter.write_str("/limits"),
             Self::Chain(id) => write!(formatter, "/events/chain/{}", escape(id)),
             Self::Events => formatter.write_str("/events"),
             Self::Event(stream, sequence) => write!(formatter, "/events/{}/{sequence}", escape(stream)),

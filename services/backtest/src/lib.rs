@@ -10,6 +10,7 @@ mod recording;
 mod service;
 mod work;
 
+pub use plan::ACCOUNT;
 pub use market::{Loaded, MarketError, load};
 pub use recording::{Recording, progress_subject, record};
 pub use service::{Config, SERVICE, ServiceError, run};

@@ -35,5 +35,6 @@ pub fn configure(request: &BacktestRequest, calendar: &'static Calendar) -> Conf
         finalize: false,
         from_ns: None,
         until_ns: None,
+        limit_sets: request.limit_sets.clone(),
     }
 }

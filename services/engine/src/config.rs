@@ -2,8 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, Costs, EntryKind, Event, Parameter, RiskLimits, Sizing, StrategyEnabled,
-    StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, Costs, EntryKind, Event, LimitsSet, Parameter, RiskLimits, Sizing,
+    StrategyEnabled, StrategyMode, StrategyRegistered,
 };
 use contracts::{event_id, to_timestamp};
 use domain::bar::Timeframe;
@@ -60,6 +60,8 @@ pub struct Config {
     pub from_ns: Option<i64>,
     /// Bars that close at this time or later are left out.
     pub until_ns: Option<i64>,
+    /// Limits by scope, stated before the first bar.
+    pub limit_sets: Vec<LimitsSet>,
 }
 
 /// A configuration that cannot be run.
@@ -86,6 +88,12 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Whether decisions look at more than positions, orders and last prices.
+    pub(crate) fn measures(&self) -> bool {
+        let measured = |strategy: &StrategyConfig| domain::sizing::is_measured(&strategy.sizing);
+        !self.limit_sets.is_empty() || self.strategies.iter().any(measured)
+    }
+
     /// The book before the first instant: the same events as a tape states before its first one.
     pub(crate) fn book(&self, data: &MarketData) -> Result<Book, ConfigError> {
         let first = data.series.iter().filter_map(|series| series.close_ns.values().first().copied()).min();
@@ -133,6 +141,9 @@ impl Config {
                 }),
             ),
         ];
+        for (index, limits) in self.limit_sets.iter().enumerate() {
+            statements.push((format!("limits/{index}"), Body::LimitsSet(limits.clone())));
+        }
         for (index, strategy) in self.strategies.iter().enumerate() {
             let name = &strategy.name;
             if self.strategies[..index].iter().any(|earlier| earlier.name == *name) {

@@ -12,7 +12,7 @@ use domain::matching::{CostTable, Match, Matcher, WorkingOrder};
 use domain::money::{Amount, Price};
 use domain::order::{BrokerReport, OrderState, OrderStatus, Rejection, decide};
 use domain::performance::{EquityRow, Trade};
-use domain::risk::{self, Rule};
+use domain::risk::{self, Rule, breaker};
 use domain::series::MarketData;
 use domain::strategy::Wish;
 
@@ -160,6 +160,8 @@ pub(crate) struct Run<'run, R> {
     pub(crate) last_mark_ns: Option<i64>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) wishes: Vec<Wish>,
+    /// Whether decisions look at bars of late.
+    pub(crate) measures: bool,
 }
 
 impl<'run, R: Recorder> Run<'run, R> {
@@ -195,6 +197,7 @@ impl<'run, R: Recorder> Run<'run, R> {
             last_mark_ns: None,
             pending: Vec::new(),
             wishes: Vec::new(),
+            measures: config.measures(),
         })
     }
 
@@ -260,6 +263,11 @@ impl<'run, R: Recorder> Run<'run, R> {
         }
         let starts = starts_session(self.config.calendar, self.last_mark_ns, event_ns);
         let body = mark(&self.book, account, &self.prices, starts)?;
+        for tripped in breaker::due(&self.book, &body, self.config.calendar, event_ns) {
+            let id = chain_id::breaker(account, event_ns, &tripped);
+            let event = self.event(id, event_ns, "execution", "", "", tripped);
+            self.apply(&event, event_ns)?;
+        }
         let amount = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref());
         self.equity = amount(&body.equity);
         if row {
@@ -436,6 +444,8 @@ impl<'run, R: Recorder> Run<'run, R> {
                     | Body::AccountEntry(_)
                     | Body::MarginCalled(_)
                     | Body::MarginRestored(_)
+                    | Body::BreakerTripped(_)
+                    | Body::BreakerReset(_)
             )
         );
         if if account { R::ACCOUNT } else { R::CHAIN } {

@@ -121,7 +121,8 @@ impl Follower {
             | Work::Unwind { .. }
             | Work::Replace(_)
             | Work::Forgo(_)
-            | Work::Group(_) => None,
+            | Work::Group(_)
+            | Work::Flatten { .. } => None,
         })
     }
 
@@ -135,7 +136,14 @@ impl Follower {
         match body {
             Body::OrderSubmitted(submitted) => {
                 let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
-                Ok(self.decided(&[Step::Submit { order_id, broker: submitted.broker.clone() }], event))
+                let broker = submitted.broker.clone();
+                let mut steps = vec![Step::Submit { order_id, broker: broker.clone() }];
+                for work in self.machine.flattening() {
+                    if let Work::Flatten { kill_id, order } = work {
+                        steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
+                    }
+                }
+                Ok(self.decided(&steps, event))
             }
             Body::OrderCancelRequested(request) if request.actor == SERVICE => {
                 let order = self.machine.book().order(&request.order_id);
@@ -260,6 +268,10 @@ impl Follower {
                         Step::Transfer { moved, cause_id }
                     };
                     moved.into_iter().map(step).collect()
+                }
+                Work::Flatten { kill_id, order } => {
+                    let broker = SimulatedBroker::default().name().to_owned();
+                    vec![Step::Flatten { kill_id, order, broker }]
                 }
                 Work::Ask(order_id) => self.answer(&order_id).await?.unwrap_or_default(),
                 Work::Cancel(order_id) => self.cancel(&order_id).await?.unwrap_or_default(),

@@ -158,6 +158,8 @@ impl Machine {
         match &recorded.event.body {
             Some(Body::Signal(_)) => return self.wait(recorded),
             Some(Body::RiskDecision(_)) => self.decided(sequence, recorded.event),
+            // What the monitor measured no decision looks at.
+            Some(Body::RiskMeasured(_) | Body::AlertRaised(_)) => {}
             _ => {
                 self.matters = sequence;
                 if self.waiting.is_empty() {

@@ -73,6 +73,7 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
         Command::Decode => command::decode::run(output),
         Command::Config(options) => command::config::run(global, &options, output),
         Command::Tape(options) => command::tape::run(global, &options, output),
+        Command::Limits(cli::LimitsCommand::Names) => command::limits::names(output),
         Command::Doctor => command::doctor::run(global, output).await,
         Command::Strategy(cli::StrategyCommand::Kinds) => command::strategy::kinds(output),
         Command::Strategy(cli::StrategyCommand::New { name, lang, dir }) => {
@@ -138,6 +139,10 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
             None => Err(Failure::other("a run of its own opens its tape itself")),
         },
         Command::Parked(options) => command::parked::run(session, &options, output).await,
+        Command::Limits(options) => command::limits::run(session, &options, output).await,
+        Command::Breaker(options) => command::breaker::run(session, &options, output).await,
+        Command::Risk(options) => command::breaker::risk(session, &options, output).await,
+        Command::Kill(options) => command::control::kill(session, &options, output).await,
         Command::Halt(options) => command::control::halt(session, &options, output).await,
         Command::Resume(options) => command::control::resume(session, &options, output).await,
         Command::Logs(options) => command::logs::run(session, &options, output).await,

@@ -109,7 +109,11 @@ pub async fn start(
             fallback_account: accounts.first().cloned().unwrap_or_default(),
             read_model: Arc::new(risk::PostgresReadModel::new(session.separate_reader().await?)),
         };
+        let read_model = Arc::clone(&config.read_model);
         services.keep(&context, "risk", move |context| risk::run(context, config.clone()));
+        services.keep(&context, risk::monitor::SERVICE, move |context| {
+            risk::monitor::run(context, Arc::clone(&read_model))
+        });
     }
     if wanted.contains(&Service::Backtest) {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

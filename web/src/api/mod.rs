@@ -30,6 +30,7 @@ mod problem;
 mod place;
 mod reader;
 mod repeat;
+pub mod risk;
 pub mod status;
 mod strategies;
 mod system;
@@ -92,6 +93,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(facts::findings))
         .routes(routes!(control::halt))
         .routes(routes!(control::resume))
+        .routes(routes!(risk::kill))
+        .routes(routes!(risk::reset))
+        .routes(routes!(risk::show))
+        .routes(routes!(risk::limits, risk::set))
+        .routes(routes!(risk::history))
         .routes(routes!(user::session))
         .routes(routes!(user::own_password))
         .routes(routes!(user::list, user::add))

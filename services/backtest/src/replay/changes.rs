@@ -3,10 +3,11 @@
 //! The events stand on the fork's own tape alone. A registration with other parameters warms the strategy up anew.
 
 use contracts::v1::event::Body;
-use contracts::v1::{AccountConfigured, Event, Parameter, StrategyRegistered};
+use contracts::v1::{AccountConfigured, Event, LimitsSet, Parameter, StrategyRegistered};
 use contracts::{event_id, to_timestamp};
-use domain::book::Book;
+use domain::book::{Book, Scope};
 use domain::money::{Amount, Price};
+use domain::risk::fields;
 use domain::strategy;
 
 /// Name under which a fork speaks on its own tape.
@@ -105,6 +106,17 @@ fn parameter(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), Chan
     Ok(())
 }
 
+/// The account's own limits, by name; any other name is a limit of the scope of the account.
+const OWN: [&str; 7] = [
+    "max_position",
+    "max_exposure",
+    "max_order_value",
+    "max_daily_loss",
+    "price_collar",
+    "max_price_age_s",
+    "allow_short",
+];
+
 fn limit(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeError> {
     const FIELD: &str = "--limit";
     let (name, key, value) = split(FIELD, text, "ACCOUNT.NAME=VALUE")?;
@@ -112,6 +124,10 @@ fn limit(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeEr
         let known: Vec<_> = book.accounts().map(|account| account.account.as_str()).collect();
         return Err(refused(FIELD, text, format!("an account of that moment: {}", known.join(", "))));
     };
+    if !OWN.contains(&key) {
+        return by_scope(book, name, key, value, bodies)
+            .map_err(|error| refused(FIELD, text, format!("{}; or {}", OWN.join(", "), error.expected)));
+    }
     let position = bodies
         .iter()
         .position(|body| matches!(body, Body::AccountConfigured(configured) if configured.account == name));
@@ -147,16 +163,40 @@ fn limit(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeEr
         "allow_short" => {
             limits.allow_short = value.parse().map_err(|_| refused(FIELD, text, "true or false"))?;
         }
-        _ => {
-            return Err(refused(
-                FIELD,
-                text,
-                "max_position, max_exposure, max_order_value, max_daily_loss, price_collar, max_price_age_s or \
-                 allow_short",
-            ));
-        }
+        _ => return Err(refused(FIELD, text, OWN.join(", "))),
     }
     configured.limits = Some(limits);
     bodies.push(Body::AccountConfigured(configured));
+    Ok(())
+}
+
+/// A limit of the account beside its own ones.
+fn by_scope(
+    book: &Book,
+    account: &str,
+    key: &str,
+    value: &str,
+    bodies: &mut Vec<Body>,
+) -> Result<(), fields::LimitError> {
+    let scope = Scope::new(account, "", "");
+    let of_scope = |body: &Body| matches!(body, Body::LimitsSet(set) if Scope::of(set.scope.as_ref()) == scope);
+    let mut set = match bodies.iter().position(of_scope).map(|place| bodies.remove(place)) {
+        Some(Body::LimitsSet(set)) => set,
+        _ => {
+            let known = book.limit_set(&scope);
+            LimitsSet {
+                scope: Some(scope.to_wire()),
+                version: known.map_or(0, |known| known.version) + 1,
+                limits: known.map(|known| known.limits.clone()),
+                actor: ACTOR.to_owned(),
+                reason: String::new(),
+            }
+        }
+    };
+    let mut limits = set.limits.take().unwrap_or_default();
+    fields::state(&mut limits, key, value)?;
+    fields::check(&scope, &limits)?;
+    set.limits = Some(limits);
+    bodies.push(Body::LimitsSet(set));
     Ok(())
 }

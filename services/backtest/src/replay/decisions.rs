@@ -85,7 +85,9 @@ impl Decisions {
                 | Body::OrderAccepted(_)
                 | Body::StrategyWarmed(_)
                 | Body::ProjectionRequested(_)
-                | Body::ProjectionFinished(_),
+                | Body::ProjectionFinished(_)
+                | Body::RiskMeasured(_)
+                | Body::AlertRaised(_),
             ) => {}
             Some(Body::AccountMarked(_)) => {
                 let marked = recorded.event.event_time.as_ref().and_then(from_timestamp);

@@ -211,10 +211,14 @@ impl Rerun {
                 known.is_none_or(|strategy| strategy.kind.is_empty())
             }
             Some(Body::OrderCancelRequested(request)) => request.actor != execution::SERVICE,
+            // Execution's own follow from the marks; the monitor's and an operator's are inputs.
+            Some(Body::BreakerTripped(_) | Body::BreakerReset(_)) => event.source != execution::SERVICE,
             Some(Body::AccountEntry(entry)) => entry.kind() == EntryKind::Deposit,
             Some(
                 Body::OrderReplaceRequested(_)
                 | Body::AccountConfigured(_)
+                | Body::LimitsSet(_)
+                | Body::TradingKilled(_)
                 | Body::TradingHalted(_)
                 | Body::TradingResumed(_)
                 | Body::StrategyRegistered(_)

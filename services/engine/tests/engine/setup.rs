@@ -60,6 +60,7 @@ pub fn config(strategies: Vec<StrategyConfig>) -> Config {
         finalize: false,
         from_ns: None,
         until_ns: None,
+        limit_sets: Vec::new(),
     }
 }
 

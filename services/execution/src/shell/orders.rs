@@ -61,6 +61,11 @@ impl Shell {
                     self.store_and_log(vec![Step::Forgo { order_id: order_id.clone() }]).await?;
                 }
                 Work::Group(step) => self.group(step.clone()).await?,
+                Work::Flatten { kill_id, order } => {
+                    let (kill_id, order) = (kill_id.clone(), order.clone());
+                    let broker = self.broker.name().to_owned();
+                    self.store_and_log(vec![Step::Flatten { kill_id, order, broker }]).await?;
+                }
                 Work::Cancel(_) => {}
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod at;
 pub mod backtest;
+pub mod breaker;
 pub mod chain_hash;
 pub mod check;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod fork;
 pub mod holdings;
 pub mod import;
 pub mod indicator;
+pub mod limits;
 pub mod logs;
 pub mod market;
 pub mod order;
