@@ -35,5 +35,7 @@ pub fn configure(request: &BacktestRequest, calendar: &'static Calendar) -> Conf
         finalize: false,
         from_ns: None,
         until_ns: None,
+        warm_up_more: 0,
+        late: false,
     }
 }

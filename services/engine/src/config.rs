@@ -60,6 +60,10 @@ pub struct Config {
     pub from_ns: Option<i64>,
     /// Bars that close at this time or later are left out.
     pub until_ns: Option<i64>,
+    /// Bars per series that warm strategies up beyond what they state: a test of what they state.
+    pub warm_up_more: usize,
+    /// Strategies see every bar one bar of its series late: a test of how much being on time is worth.
+    pub late: bool,
 }
 
 /// A configuration that cannot be run.

@@ -6,7 +6,6 @@ use contracts::v1::event::Body;
 use contracts::v1::{AccountConfigured, Event, Parameter, StrategyRegistered};
 use contracts::{event_id, to_timestamp};
 use domain::book::Book;
-use domain::money::{Amount, Price};
 use domain::strategy;
 
 /// Name under which a fork speaks on its own tape.
@@ -128,33 +127,7 @@ fn limit(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeEr
         },
     };
     let mut limits = configured.limits.take().unwrap_or_default();
-    let number = || {
-        let number = value.parse::<Price>().ok().map(|price| price.0).filter(|number| *number >= 0);
-        number.ok_or_else(|| refused(FIELD, text, "a number of 0 or more"))
-    };
-    match key {
-        "max_position" => limits.max_position_fraction_e9 = number()?,
-        "max_exposure" => limits.max_exposure_fraction_e9 = number()?,
-        "max_order_value" => limits.max_order_value = Amount(i128::from(number()?)).to_wire(),
-        "max_daily_loss" => limits.max_daily_loss_fraction_e9 = number()?,
-        "price_collar" => limits.price_collar_fraction_e9 = number()?,
-        "max_price_age_s" => {
-            let seconds = value.parse::<u32>().ok().filter(|seconds| *seconds > 0);
-            let seconds = seconds.ok_or_else(|| refused(FIELD, text, "a whole number of seconds"))?;
-            limits.max_price_age_ms = i64::from(seconds) * 1_000;
-        }
-        "allow_short" => {
-            limits.allow_short = value.parse().map_err(|_| refused(FIELD, text, "true or false"))?;
-        }
-        _ => {
-            return Err(refused(
-                FIELD,
-                text,
-                "max_position, max_exposure, max_order_value, max_daily_loss, price_collar, max_price_age_s or \
-                 allow_short",
-            ));
-        }
-    }
+    domain::limits::set(&mut limits, key, value).map_err(|expected| refused(FIELD, text, expected))?;
     configured.limits = Some(limits);
     bodies.push(Body::AccountConfigured(configured));
     Ok(())

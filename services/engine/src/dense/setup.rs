@@ -20,7 +20,7 @@ use crate::outcome::Counts;
 impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
     pub(super) fn new(config: &'run Config, data: &'run MarketData) -> Result<Self, Stop> {
         let name = &config.account.name;
-        require(data.actions.is_empty() && !name.is_empty())?;
+        require(data.actions.is_empty() && !name.is_empty() && !config.late)?;
         let mut strategies: Vec<_> = config.strategies.iter().collect();
         strategies.sort_by(|left, right| left.name.cmp(&right.name));
         let active = |mode| matches!(mode, StrategyMode::Paper | StrategyMode::Live);

@@ -60,6 +60,8 @@ pub fn config(strategies: Vec<StrategyConfig>) -> Config {
         finalize: false,
         from_ns: None,
         until_ns: None,
+        warm_up_more: 0,
+        late: false,
     }
 }
 
