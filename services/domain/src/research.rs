@@ -3,6 +3,7 @@
 //!
 //! Deliberately absent: the run itself (the `engine` crate), whether there are data for it (its runner's).
 
+pub mod ranges;
 mod stretch;
 
 use std::fmt;
