@@ -50,6 +50,7 @@ pub use bars::{
 };
 pub use calendar::{
     ActionRow, Actions, QualityRow, SessionRow, actions_between, corporate_actions, quality, session_state,
+    sessions,
 };
 pub use chain::{EventFilter, EventRow, chain, event, events, last_events};
 pub use counts::{Counts, bar_dates, counts, orders_open};

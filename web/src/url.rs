@@ -37,6 +37,16 @@ pub enum Url<'a> {
     BacktestCancel(&'a str),
     /// The lines of a chart: ids of backtests, separated by commas.
     BacktestLines(&'a str),
+    /// Sessions beside the same bars, run again.
+    Parity,
+    /// The tape, forked.
+    Fork,
+    /// One parity or fork: its page (`parity` or `fork`) and id.
+    Comparison(&'a str, &'a str),
+    /// Asks for the end of a parity or a fork.
+    ComparisonCancel(&'a str),
+    /// Both sides of a parity or a fork on one timeline: its id and the account.
+    ComparisonLines(&'a str, &'a str),
     /// How the system itself is.
     System,
     /// Something asked of a read model: its name and the task.
@@ -105,6 +115,13 @@ impl fmt::Display for Url<'_> {
             Self::Backtest(id) => write!(formatter, "/backtests/{}", escape(id)),
             Self::BacktestCancel(id) => write!(formatter, "/backtests/{}/cancel", escape(id)),
             Self::BacktestLines(ids) => write!(formatter, "/backtests/lines.json?compare={}", escape(ids)),
+            Self::Parity => formatter.write_str("/parity"),
+            Self::Fork => formatter.write_str("/fork"),
+            Self::Comparison(kind, id) => write!(formatter, "/{}/{}", escape(kind), escape(id)),
+            Self::ComparisonCancel(id) => write!(formatter, "/comparisons/{}/cancel", escape(id)),
+            Self::ComparisonLines(id, account) => {
+                write!(formatter, "/comparisons/{}/lines.json?account={}", escape(id), escape(account))
+            }
             Self::System => formatter.write_str("/system"),
             Self::Projection(name, task) => {
                 write!(formatter, "/projections/{}/{}", escape(name), escape(task))

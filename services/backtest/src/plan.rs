@@ -36,5 +36,7 @@ pub fn configure(request: &BacktestRequest, calendar: &'static Calendar) -> Conf
         from_ns: None,
         until_ns: None,
         limit_sets: request.limit_sets.clone(),
+        warm_up_more: 0,
+        late: false,
     }
 }

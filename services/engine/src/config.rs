@@ -62,6 +62,10 @@ pub struct Config {
     pub until_ns: Option<i64>,
     /// Limits by scope, stated before the first bar.
     pub limit_sets: Vec<LimitsSet>,
+    /// Bars per series that warm strategies up beyond what they state: a test of what they state.
+    pub warm_up_more: usize,
+    /// Strategies see every bar one bar of its series late: a test of how much being on time is worth.
+    pub late: bool,
 }
 
 /// A configuration that cannot be run.

@@ -109,6 +109,7 @@ pub fn run<R: Recorder>(
     let sessions = session_range(config.calendar, data)?;
     let mut run = Run::new(config, data, recorder)?;
     let warm_up = run.hosts.iter().map(Host::warm_up_bars).max().unwrap_or_default();
+    let warm_up = warm_up.saturating_add(config.warm_up_more);
     let window = Window { from_ns: config.from_ns, until_ns: config.until_ns, warm_up };
     let mut walk = Walk::new(data, sessions, window);
     let (total, mut next_look) = (walk.total(), CONTROL_EVERY);
@@ -169,7 +170,8 @@ impl<'run, R: Recorder> Run<'run, R> {
         let book = config.book(data)?;
         let mut strategies: Vec<_> = config.strategies.iter().collect();
         strategies.sort_by(|left, right| left.name.cmp(&right.name));
-        let hosts: Result<Vec<_>, _> = strategies.into_iter().map(|one| Host::new(one, data)).collect();
+        let host = |one| Host::new(one, data).map(|host| if config.late { host.late() } else { host });
+        let hosts: Result<Vec<_>, _> = strategies.into_iter().map(host).collect();
         let mut matcher = Matcher::default();
         let slots = data.series.iter().map(|series| matcher.slot(&series.symbol)).collect();
         let mut costs = CostTable::default();

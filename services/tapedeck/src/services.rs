@@ -123,6 +123,7 @@ pub async fn start(
             at_once: threads,
             threads,
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            fallback_account: accounts.first().cloned().unwrap_or_default(),
         };
         services.keep(&context, backtest::SERVICE, move |context| backtest::run(context, config.clone()));
     }

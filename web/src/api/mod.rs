@@ -17,6 +17,7 @@
 
 mod account;
 pub mod backtests;
+pub mod comparisons;
 mod control;
 mod bars;
 mod facts;
@@ -121,6 +122,14 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(trading::orders, place::place))
         .routes(routes!(place::replace))
         .routes(routes!(place::groups))
+        .routes(routes!(comparisons::list))
+        .routes(routes!(comparisons::show))
+        .routes(routes!(comparisons::ask::parity))
+        .routes(routes!(comparisons::ask::fork))
+        .routes(routes!(comparisons::ask::cancel))
+        .routes(routes!(comparisons::report::whole))
+        .routes(routes!(comparisons::report::orders))
+        .routes(routes!(comparisons::report::events))
         .routes(routes!(trading::order))
         .routes(routes!(trading::cancel))
         .routes(routes!(trading::fills))

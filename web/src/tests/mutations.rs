@@ -57,6 +57,13 @@ fn example(operation: &str) -> Example {
             ("", "{\"strategies\":[{\"kind\":\"sma_cross\"}],\"timeframe\":\"1h\"}", Operator)
         }
         "cancel_backtest" => ("backtest", "{}", Operator),
+        "request_parity" => ("", "{\"session\":\"2020-01-02\"}", Operator),
+        "request_fork" => (
+            "",
+            "{\"at\":\"1\",\"parameters\":{\"sma_cross\":{\"fast\":\"3\"}},\"limits\":{\"paper\":{\"max_position\":\"0.1\"}}}",
+            Operator,
+        ),
+        "cancel_comparison" => ("comparison", "{}", Operator),
         "register_strategy" => ("", "{\"name\":\"swing\",\"account\":\"paper\"}", Admin),
         "remove_strategy" => ("swing", "", Admin),
         "disable_strategy" => ("sma_cross", "{}", Operator),
@@ -90,6 +97,7 @@ fn changes(order: &str) -> Vec<Change> {
             let target = match target {
                 "order" => order.to_owned(),
                 "backtest" => backtest_id(),
+                "comparison" => contracts::event_id("test/comparison-1", "backtest", 0),
                 "parked-1" => parked_id(7),
                 "parked-2" => parked_id(8),
                 other => other.to_owned(),
@@ -136,6 +144,8 @@ async fn deck() -> (Deck, String) {
     let run_id =
         runtime::command::request_backtest(&deck.tape, &caller, super::backtests::request(), "").await;
     assert_eq!(run_id.unwrap(), backtest_id());
+    let caller = runtime::command::Caller { actor: "test".to_owned(), key: "comparison-1".to_owned() };
+    runtime::command::request_backtest(&deck.tape, &caller, super::comparisons::request(), "").await.unwrap();
     deck.settle().await;
     let access = &deck.app.config.access;
     for name in ["ann", "bob"] {

@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub mod again;
 pub mod at;
 pub mod backtest;
 pub mod breaker;

@@ -12,8 +12,10 @@ use std::time::{Duration, Instant};
 use analytics::TearSheet;
 use analytics::gate::Gate;
 use analytics::metrics::METRICS;
+use analytics::warnings::Warning;
+use backtest::checks::{self, Checked};
 use backtest::measure::Statistics;
-use backtest::{Job, Loaded, Recording, plan, tables};
+use backtest::{Done, Job, Loaded, Recording, tables};
 use contracts::v1::{BacktestFinished, BacktestOutcome, BacktestRequest};
 use domain::money::Amount;
 use engine::{Config, Hash, Nothing, Outcome};
@@ -52,6 +54,10 @@ struct Report {
     /// Id of the run on the tape.
     run_id: Option<String>,
     warnings: Vec<String>,
+    /// What checks of the result found, each with its kind.
+    warning_block: Vec<Warning>,
+    /// What a reader has to know.
+    notes: Vec<String>,
 }
 
 /// Runs a backtest, prints what it came to and writes what is wanted. Files alone need no server; a run over the
@@ -109,15 +115,14 @@ struct Plan {
 
 async fn perform(options: &Backtest, plan: Plan, gate: &Gate, output: Output) -> Result<(), Failure> {
     let Plan { request, market, mut warnings, recording } = plan;
-    let mut config = plan::configure(&request, market.calendar);
-    (config.from_ns, config.until_ns) = (market.from_ns, market.until_ns);
+    let mut config = backtest::configured(&request, &market);
     config.finalize = options.finalize;
     if request.limits.is_none() {
         warnings.push("no limits file: buying power is all that is checked".to_owned());
     }
     let run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
     let done = walk(config, market, !options.no_hash, recording.as_ref(), output).await;
-    let (config, market, outcome, took) = match done {
+    let Walked { config, market, outcome, checked, took } = match done {
         Ok(done) => done,
         Err(failure) => {
             if let Some(recording) = recording {
@@ -132,21 +137,28 @@ async fn perform(options: &Backtest, plan: Plan, gate: &Gate, output: Output) ->
         }
     };
     let job = Job { run_id: &run_id, request: &request, code_version: VERSION, threads: 1 };
-    let concluded = backtest::conclude(job, &market, &outcome, took);
-    let (sheet, end) = concluded.map_err(|error| Failure::other(error.to_string()))?;
+    let concluded = backtest::conclude(job, &market, outcome, checked, took);
+    let Done { outcome, report, end } = concluded.map_err(|error| Failure::other(error.to_string()))?;
+    let sheet = report.sheet;
     if let Some(recording) = recording {
         recording.finish(end).await?;
     }
     write(options, &outcome, &sheet)?;
     warnings.extend(sheet.warnings.iter().map(|warning| warning.text.clone()));
-    let report = report(&config, &outcome, &sheet.statistics, &market, &run_id, took, warnings);
-    print(&report, &outcome, &sheet.statistics, output)?;
+    let report = reported(&config, &outcome, &sheet, &market, &run_id, took, warnings);
+    print(&report, &outcome, output)?;
     let failed: Vec<_> = gate.check(&sheet.statistics).iter().map(ToString::to_string).collect();
     if failed.is_empty() { Ok(()) } else { Err(Failure::condition(failed.join("; "))) }
 }
 
 /// What a finished walk leaves.
-type Walked = (Config, Loaded, Outcome, Duration);
+struct Walked {
+    config: Config,
+    market: Loaded,
+    outcome: Outcome,
+    checked: Checked,
+    took: Duration,
+}
 
 /// Runs the engine on a thread of its own, tells how far it is, and ends it when the user or the tape says so.
 async fn walk(
@@ -212,17 +224,25 @@ fn gate(texts: &[String]) -> Result<Gate, Failure> {
     Ok(Gate(conditions.into_iter().flatten().collect()))
 }
 
+/// Runs the engine, and beside it on another thread the checks, which are short.
 fn work(config: Config, market: Loaded, hash: bool, mut bar: Bar) -> Result<Walked, Failure> {
     let began = Instant::now();
     let mut look = |progress: &engine::Progress| bar.show(progress);
-    let outcome = if hash {
-        engine::run(&config, &market.data, &mut Hash::default(), &mut look)
-    } else {
-        engine::run(&config, &market.data, &mut Nothing, &mut look)
-    };
-    let took = began.elapsed();
+    let (outcome, took, checked) = std::thread::scope(|scope| {
+        let checks = scope.spawn(|| checks::of_single(&config, &market.data));
+        let outcome = if hash {
+            engine::run(&config, &market.data, &mut Hash::default(), &mut look)
+        } else {
+            engine::run(&config, &market.data, &mut Nothing, &mut look)
+        };
+        let took = began.elapsed();
+        (outcome, took, checks.join())
+    });
     bar.end();
-    outcome.map(|outcome| (config, market, outcome, took)).map_err(failure)
+    let outcome = outcome.map_err(failure)?;
+    let checked = checked.map_err(|_| Failure::other("the checks of the run ended badly"))?;
+    let checked = checked.map_err(failure)?;
+    Ok(Walked { config, market, outcome, checked, took })
 }
 
 /// An engine's error as the command's.
@@ -234,10 +254,10 @@ pub fn failure(error: engine::Error) -> Failure {
     }
 }
 
-fn report(
+fn reported(
     config: &Config,
     outcome: &Outcome,
-    measured: &Statistics,
+    sheet: &TearSheet,
     market: &Loaded,
     run_id: &str,
     took: Duration,
@@ -248,7 +268,7 @@ fn report(
     Report {
         strategies: strategies(config),
         parameters: parameters(config),
-        statistics: measured.clone(),
+        statistics: sheet.statistics.clone(),
         counts: counts(outcome),
         first_bar: time(outcome.equity.first()),
         last_bar: time(outcome.equity.last()),
@@ -260,6 +280,8 @@ fn report(
         recorded: !run_id.is_empty(),
         run_id: Some(run_id.to_owned()).filter(|id| !id.is_empty()),
         warnings,
+        warning_block: sheet.warnings.clone(),
+        notes: sheet.run.notes.clone(),
     }
 }
 
@@ -306,13 +328,14 @@ fn counts(outcome: &Outcome) -> serde_json::Value {
     })
 }
 
-fn print(report: &Report, outcome: &Outcome, measured: &Statistics, output: Output) -> Result<(), Failure> {
-    for warning in &report.warnings {
-        output.note(warning);
-    }
+fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), Failure> {
     if output.json {
+        report.warnings.iter().for_each(|warning| output.note(warning));
         return output.document(report);
     }
+    // Those of the result stand in a block of their own below it.
+    let own = |text: &String| report.warning_block.iter().any(|warning| warning.text == *text);
+    report.warnings.iter().filter(|text| !own(text)).for_each(|warning| output.note(warning));
     let counts = &outcome.counts;
     output.line(&format!(
         "{} bars in {} instants in {:.2} s: {:.0} bars/s",
@@ -331,7 +354,8 @@ fn print(report: &Report, outcome: &Outcome, measured: &Statistics, output: Outp
         counts.expired,
         counts.cancelled
     ));
-    print_statistics(measured, output);
+    print_statistics(&report.statistics, output);
+    print_warnings(&report.warning_block, output);
     output.line(&format!("data hash {}", report.data_hash));
     if let Some(hash) = &report.result_hash {
         output.line(&format!("result hash {hash}"));
@@ -342,6 +366,15 @@ fn print(report: &Report, outcome: &Outcome, measured: &Statistics, output: Outp
 /// A statistic for people: as many places as tell something.
 pub fn shown(value: f64) -> String {
     if value.abs() >= 1_000.0 || value.fract() == 0.0 { format!("{value:.2}") } else { format!("{value:.4}") }
+}
+
+/// The warning block of a result; nothing where there is none.
+pub fn print_warnings(warnings: &[Warning], output: Output) {
+    let rows: Vec<_> =
+        warnings.iter().map(|warning| vec![warning.kind.name().to_owned(), warning.text.clone()]).collect();
+    if !rows.is_empty() {
+        output.table(&["WARNING", ""], &rows);
+    }
 }
 
 /// The statistics that are defined, in the order of the catalogue.
