@@ -27,6 +27,7 @@ mod parked;
 pub(crate) mod past;
 mod reading;
 mod records;
+mod score;
 mod snapshot;
 mod strategies;
 mod track;
@@ -53,7 +54,9 @@ pub use chain::{EventFilter, EventRow, chain, event, events, last_events};
 pub use counts::{Counts, bar_dates, counts, orders_open};
 pub use database::{DatabaseHealth, clock_ms, database_health};
 pub use deciding::{DecisionPrices, decision_prices};
-pub use decisions::{DecisionFilter, DecisionRow, SignalFilter, SignalRow, risk_decisions, signals};
+pub use decisions::{
+    DecisionFilter, DecisionRow, SignalFilter, SignalRow, newest_signals, risk_decisions, signals,
+};
 pub use jobs::{JobRow, jobs, open_jobs};
 pub use lists::{list_decisions, list_fills, list_orders, list_signals};
 pub use logs::{LOG_LINES_MAX, LogFilter, LogRow, LogTurn, logs, logs_after};
@@ -70,6 +73,7 @@ pub use overview::{
 pub use pair::{PairCloses, PairError, PairWanted, common_timeframe, pair_closes};
 pub use parked::{ParkedRow, parked, parked_message, parked_same};
 pub use records::{TrackRecord, TrackRecords};
+pub use score::{Comparison, SCORED_MAX, StrategyScore, compare_signals, signal_score};
 pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};
 pub use strategies::{StrategyRow, strategies};
 pub use track::{AccountTrack, Change, Deal, TrackCounts, account_track};

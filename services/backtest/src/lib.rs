@@ -9,6 +9,7 @@ mod market;
 mod recording;
 mod service;
 mod work;
+pub mod beside;
 
 pub use market::{Loaded, MarketError, load};
 pub use recording::{Recording, progress_subject, record};

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use contracts::v1::event::Body;
 use contracts::v1::{Basis, Event, Signal, Verdict};
-use contracts::{StreamError, bar_id, chain_id, to_timestamp};
+use contracts::{StreamError, Subject, bar_id, chain_id, to_timestamp};
 use domain::book::{Book, FoldError, MarkError, Prices, margin_change, mark, starts_session};
 use domain::calendar::OutOfRange;
 use domain::matching::{CostTable, Match, Matcher, WorkingOrder};
@@ -21,6 +21,7 @@ use crate::dense;
 use crate::host::Host;
 use crate::ledger::Lots;
 use crate::outcome::{Counts, Outcome};
+use crate::outside::{self, Outside};
 use crate::recorder::Recorder;
 use crate::walk::{Step, Walk, Window, session_range};
 
@@ -91,6 +92,9 @@ pub enum Error {
     /// The events cannot be hashed.
     #[error(transparent)]
     Chain(#[from] StreamError),
+    /// Whoever stands beside the run cannot go on.
+    #[error("{0}")]
+    Outside(String),
     /// The control ended the run.
     #[error("the run was cancelled")]
     Cancelled,
@@ -106,22 +110,50 @@ pub fn run<R: Recorder>(
     if let Some(outcome) = dense::attempt(config, data, recorder, control)? {
         return Ok(outcome);
     }
+    walk(config, data, recorder, None, control)
+}
+
+/// Runs `config` over `data` with somebody beside it: strategies of the kind [`crate::OUTSIDE`], or a tape.
+pub fn run_beside<R: Recorder>(
+    config: &Config,
+    data: &MarketData,
+    recorder: &mut R,
+    outside: &mut dyn Outside,
+    control: &mut impl Control,
+) -> Result<Outcome, Error> {
+    walk(config, data, recorder, Some(outside), control)
+}
+
+fn walk<'run, R: Recorder>(
+    config: &'run Config,
+    data: &'run MarketData,
+    recorder: &'run mut R,
+    outside: Option<&'run mut dyn Outside>,
+    control: &mut impl Control,
+) -> Result<Outcome, Error> {
     let sessions = session_range(config.calendar, data)?;
-    let mut run = Run::new(config, data, recorder)?;
-    let warm_up = run.hosts.iter().map(Host::warm_up_bars).max().unwrap_or_default();
+    let every = if outside.is_some() { outside::CONTROL_EVERY } else { CONTROL_EVERY };
+    let mut run = Run::new(config, data, recorder, outside)?;
+    let wanted = run.hosts.iter().map(Host::warm_up_bars);
+    let shown = config.strategies.iter().filter(|one| one.kind == outside::OUTSIDE);
+    let warm_up = wanted.chain(shown.map(|_| outside::WARM_UP_BARS)).max().unwrap_or_default();
     let window = Window { from_ns: config.from_ns, until_ns: config.until_ns, warm_up };
     let mut walk = Walk::new(data, sessions, window);
-    let (total, mut next_look) = (walk.total(), CONTROL_EVERY);
+    let (total, mut next_look) = (walk.total(), every);
     while let Some(step) = walk.next() {
         run.instant(&step, &walk)?;
         let bars = run.counts.bars;
         if bars >= next_look {
-            next_look = bars + CONTROL_EVERY;
+            next_look = bars + every;
             let progress = Progress { bars, total, instant_ns: step.ns, equity: run.equity };
             if control.progress(&progress).is_break() {
                 return Err(Error::Cancelled);
             }
         }
+    }
+    let told = std::mem::take(&mut run.told);
+    if let Some(outside) = &mut run.outside {
+        outside.end(told)?;
     }
     Ok(run.finish())
 }
@@ -132,6 +164,8 @@ pub(crate) struct Pending {
     pub(crate) correlation_id: String,
     pub(crate) causation_id: String,
     pub(crate) signal: Signal,
+    /// Its event and what is wrong with it, where it came from outside.
+    pub(crate) outside: Option<(Box<Event>, Option<String>)>,
 }
 
 /// Everything that changes during a run.
@@ -160,12 +194,21 @@ pub(crate) struct Run<'run, R> {
     pub(crate) last_mark_ns: Option<i64>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) wishes: Vec<Wish>,
+    pub(crate) outside: Option<&'run mut dyn Outside>,
+    /// What was not yet shown outside.
+    pub(crate) told: Vec<(Subject, Event)>,
 }
 
 impl<'run, R: Recorder> Run<'run, R> {
-    fn new(config: &'run Config, data: &'run MarketData, recorder: &'run mut R) -> Result<Self, Error> {
+    fn new(
+        config: &'run Config,
+        data: &'run MarketData,
+        recorder: &'run mut R,
+        outside: Option<&'run mut dyn Outside>,
+    ) -> Result<Self, Error> {
         let book = config.book(data)?;
-        let mut strategies: Vec<_> = config.strategies.iter().collect();
+        let inside = config.strategies.iter().filter(|strategy| strategy.kind != outside::OUTSIDE);
+        let mut strategies: Vec<_> = inside.collect();
         strategies.sort_by(|left, right| left.name.cmp(&right.name));
         let hosts: Result<Vec<_>, _> = strategies.into_iter().map(|one| Host::new(one, data)).collect();
         let mut matcher = Matcher::default();
@@ -195,6 +238,8 @@ impl<'run, R: Recorder> Run<'run, R> {
             last_mark_ns: None,
             pending: Vec::new(),
             wishes: Vec::new(),
+            outside,
+            told: Vec::new(),
         })
     }
 
@@ -228,6 +273,7 @@ impl<'run, R: Recorder> Run<'run, R> {
                 }
             }
         }
+        self.show(step, walk, live)?;
         self.decide(step.ns)?;
         self.counts.instants += 1;
         self.counts.bars += walk.bars.len() as u64;
@@ -247,6 +293,7 @@ impl<'run, R: Recorder> Run<'run, R> {
                 correlation_id: cause.to_owned(),
                 causation_id: cause.to_owned(),
                 signal: host.signal(&wish),
+                outside: None,
             });
         }
     }
@@ -271,7 +318,8 @@ impl<'run, R: Recorder> Run<'run, R> {
             });
         }
         self.last_mark_ns = Some(event_ns);
-        let id = if R::ACCOUNT { chain_id::mark(account, event_ns) } else { String::new() };
+        let wanted = R::ACCOUNT || self.outside.is_some();
+        let id = if wanted { chain_id::mark(account, event_ns) } else { String::new() };
         let event = self.event(id, event_ns, "execution", "", "", Body::AccountMarked(body));
         self.apply(&event, event_ns)
     }
@@ -284,11 +332,19 @@ impl<'run, R: Recorder> Run<'run, R> {
         let mut pending = std::mem::take(&mut self.pending);
         pending.sort_by_cached_key(|one| place(&one.signal));
         for one in &pending {
-            if R::CHAIN {
+            if let Some((event, _)) = &one.outside {
+                // It is stored already; one of another instant has no place in this one's chain.
+                if R::CHAIN && event_ns_of(event) == Some(event_ns) {
+                    self.recorder.event(event);
+                }
+            } else if R::CHAIN || self.outside.is_some() {
                 let body = Body::Signal(one.signal.clone());
                 let (source, cause) = (&one.signal.strategy, &one.causation_id);
                 let event = self.event(one.id.clone(), event_ns, source, cause, &one.correlation_id, body);
-                self.recorder.event(&event);
+                if R::CHAIN {
+                    self.recorder.event(&event);
+                }
+                self.tell_outside(&event);
             }
         }
         let (mut approved, mut cancels) = (Vec::new(), Vec::new());
@@ -318,7 +374,7 @@ impl<'run, R: Recorder> Run<'run, R> {
         let config = self.config;
         let (signal, account) = (&pending.signal, &config.account.name);
         let view = risk::view(&self.book, &self.prices, config.calendar, signal, event_ns, account);
-        let decision = risk::decide(&pending.id, signal, &view);
+        let decision = outside::decide(pending, &view);
         match decision.verdict() {
             Verdict::Approved => self.counts.approved += 1,
             Verdict::Shadowed => self.counts.shadowed += 1,
@@ -331,7 +387,10 @@ impl<'run, R: Recorder> Run<'run, R> {
         cancels.extend(decision.cancels.iter().cloned());
         let id = chain_id::decision(&pending.id);
         let body = Body::RiskDecision(decision);
-        let event = self.event(id, event_ns, "risk", &pending.id, &pending.correlation_id, body);
+        // A decision has the time of its signal, which outside may be another's.
+        let stated = pending.outside.as_ref().and_then(|(event, _)| event_ns_of(event));
+        let at_ns = stated.unwrap_or(event_ns);
+        let event = self.event(id, at_ns, "risk", &pending.id, &pending.correlation_id, body);
         self.apply(&event, event_ns)?;
         Ok(orders)
     }
@@ -410,9 +469,11 @@ impl<'run, R: Recorder> Run<'run, R> {
                     | Body::MarginRestored(_)
             )
         );
-        if if account { R::ACCOUNT } else { R::CHAIN } {
+        let of_instant = self.outside.is_none() || event_ns_of(event) == Some(event_ns);
+        if of_instant && if account { R::ACCOUNT } else { R::CHAIN } {
             self.recorder.event(event);
         }
+        self.tell_outside(event);
         Ok(())
     }
 
@@ -463,6 +524,10 @@ impl<'run, R: Recorder> Run<'run, R> {
             chain_hash: self.recorder.chain_hash(),
         }
     }
+}
+
+fn event_ns_of(event: &Event) -> Option<i64> {
+    event.event_time.as_ref().and_then(contracts::from_timestamp)
 }
 
 /// Place of a signal among those of its instant.

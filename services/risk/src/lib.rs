@@ -33,6 +33,7 @@ mod round;
 mod shell;
 mod postgres;
 
+pub use boundary::problem_at_instant;
 pub use machine::{Due, Machine, Stale, Unanswerable, Wanted};
 pub use postgres::PostgresReadModel;
 pub use pricing::Pricing;

@@ -20,7 +20,7 @@ use crate::clock::now_ns;
 pub use backtests::{BacktestError, cancel_backtest, request_backtest};
 pub use strategies::{
     LIVE_REFUSED, NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
-    replace_strategy, strategy_mode,
+    replace_strategy, rotate_credentials, strategy_mode, switch_strategy,
 };
 
 /// Who asks, and the key that makes asking twice the same as asking once.

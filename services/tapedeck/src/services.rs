@@ -124,7 +124,9 @@ pub async fn start(
     if wanted.contains(&Service::Web) {
         services.web(session, &context, bind, options).await?;
     }
-    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Tape {
+    // A tape that a backtest was written to has nothing left to play.
+    let plays = session.manifest.kind == TapeKind::Demo || !session.manifest.bars.is_empty();
+    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Tape && plays {
         services.ingest(session, &context, accounts)?;
     }
     let instance: String = random_hex()?.chars().take(16).collect();

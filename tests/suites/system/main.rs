@@ -4,6 +4,7 @@
 //! is shown here is what the command line shows.
 
 mod backtest;
+mod beside;
 mod browser;
 mod cli;
 mod collector;

@@ -1,6 +1,7 @@
 //! Strategies: what the page shows of them; what it does is in [`change`].
 
 pub mod change;
+pub mod score;
 
 use std::sync::Arc;
 

@@ -52,6 +52,7 @@ fn example(operation: &str) -> Example {
         "remove_strategy" => ("swing", "", Admin),
         "disable_strategy" => ("sma_cross", "{}", Operator),
         "enable_strategy" => ("sma_cross", "{\"mode\":\"paper\"}", Operator),
+        "rotate_strategy" => ("outer", "", Admin),
         "replace_strategy" => ("momentum", "{\"with\":\"sma_cross\"}", Admin),
         other => panic!("{other} has no example: add one, so that its refusals and its key are tested"),
     }
@@ -127,6 +128,14 @@ async fn deck() -> (Deck, String) {
     let run_id =
         runtime::command::request_backtest(&deck.tape, &caller, super::backtests::request(), "").await;
     assert_eq!(run_id.unwrap(), backtest_id());
+    let new = runtime::command::NewStrategy {
+        name: "outer".to_owned(),
+        subjects: vec!["market.bar.>".to_owned()],
+        account: "paper".to_owned(),
+        sizing: domain::sizing::parse("fixed:10").unwrap(),
+    };
+    let server = deck.app.config.strategies.as_ref();
+    runtime::command::register_strategy(&deck.tape, server, &caller, &new).await.unwrap();
     deck.settle().await;
     let access = &deck.app.config.access;
     for name in ["ann", "bob"] {

@@ -26,6 +26,7 @@ pub mod rehearse;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod score;
 pub mod skeleton;
 pub mod status;
 pub mod strategy;

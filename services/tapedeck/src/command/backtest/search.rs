@@ -12,6 +12,7 @@ use engine::space::{Dimension, Sampler, values};
 use engine::{Config, Folds, Outcome, Search, Trial};
 use serde_json::{Value, json};
 
+use super::named::Named;
 use super::progress::{Bar, Interrupt};
 use super::request::{pair, request};
 use super::{HELP, data, failure, print_statistics, shown};
@@ -45,7 +46,8 @@ impl Job {
             return Err(Failure::usage(message, HELP));
         }
         let (market, timeframe) = market(global, run).await?;
-        let request = request(global, run, &[], timeframe.name())?;
+        let named = inside(global, run, None).await?;
+        let request = request(global, run, &[], &named, timeframe.name())?;
         let mut config = plan::configure(&request, market.calendar);
         (config.from_ns, config.until_ns) = (market.from_ns, market.until_ns);
         let space = space(&config, &search.parameters)?;
@@ -286,12 +288,38 @@ async fn market(global: &Global, run: &RunOptions) -> Result<(Loaded, Timeframe)
             HELP,
         ));
     };
-    let request = request(global, run, &[], timeframe.name())?;
     let session = Session::open(global).await?;
-    let market = backtest::load(&session.tape, &request).await;
+    let market = market_of(global, run, timeframe, &session).await;
     session.close().await;
-    let market = market.map_err(|error| Failure::not_found(error.to_string(), "tapedeck bars"))?;
+    let market = market?;
     Ok((market, timeframe))
+}
+
+async fn market_of(
+    global: &Global,
+    run: &RunOptions,
+    timeframe: Timeframe,
+    session: &Session,
+) -> Result<Loaded, Failure> {
+    let named = inside(global, run, Some(session)).await?;
+    let request = request(global, run, &[], &named, timeframe.name())?;
+    let market = backtest::load(&session.tape, &request).await;
+    market.map_err(|error| Failure::not_found(error.to_string(), "tapedeck bars"))
+}
+
+/// The strategies of a search, which runs them many times in this process.
+async fn inside(global: &Global, run: &RunOptions, session: Option<&Session>) -> Result<Named, Failure> {
+    let named = Named::find(global, &run.strategies, &[], session).await?;
+    match named.programs.first() {
+        None => Ok(named),
+        Some(program) => Err(Failure::usage(
+            format!(
+                "--strategy {}: an external strategy, expected built-in ones: a search runs them in this process",
+                program.name
+            ),
+            "tapedeck backtest --external COMMAND",
+        )),
+    }
 }
 
 /// The dimensions of `K=RANGE` texts.
