@@ -24,6 +24,7 @@ mod outside;
 mod outcome;
 mod run;
 mod market;
+mod submit;
 mod action;
 mod dense;
 pub mod space;

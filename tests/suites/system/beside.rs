@@ -79,7 +79,7 @@ fn programs_and_built_in_strategies_share_one_recorded_account() -> Outcome {
     recorded(&home, "both", &report)?;
     let fleet = home.json(&["strategy", "list", "--tape", "both"])?;
     let orders = |name: &str| {
-        let row = fleet.as_array().into_iter().flatten().find(|row| row["name"] == name);
+        let row = fleet.as_array().into_iter().flatten().find(|row| row["strategy"] == name);
         row.and_then(|row| row["orders"].as_u64()).unwrap_or_default()
     };
     assert!(orders("inner") > 20 && orders("inner") == orders("outer"), "{fleet}");

@@ -6,10 +6,13 @@
 mod backtest;
 mod beside;
 mod browser;
+mod chaos;
 mod cli;
+mod cluster;
 mod collector;
 mod contract;
 mod external;
+mod fences;
 mod hands;
 mod harness;
 mod indicator;

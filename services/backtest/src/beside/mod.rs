@@ -17,10 +17,10 @@ mod writer;
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
-use contracts::Subject;
 use contracts::stream::{MARKET, TRADING};
-use contracts::v1::Event;
 use contracts::v1::event::Body;
+use contracts::v1::{Event, StrategyWarmed};
+use contracts::{Subject, Timestamp, event_id};
 use domain::series::MarketData;
 use engine::{Config, Given, Outside, OutsideError, Shown};
 use event_log::{Acks, Delivery, Hints, LogError, Reader, Recorded, Tape, covers};
@@ -37,6 +37,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Most signals of one strategy at one instant; more are denied.
 const SIGNALS_MAX: usize = 1_000;
 const SIGNALS: &str = "signal.>";
+/// Who states that a strategy is warmed up.
+const SOURCE_OF_WARM_UPS: &str = strategy::SERVICE;
 
 /// Looks after those that a run waits for.
 pub trait Watch: Send {
@@ -109,6 +111,7 @@ impl Desk {
             script: Script::default(),
         };
         let opening = config.opening(data).map_err(|error| OutsideError::Failed(error.to_string()))?;
+        let at = opening.last().and_then(|(_, event)| event.event_time);
         for (subject, mut event) in opening {
             if let Some(Body::StrategyRegistered(body)) = &mut event.body
                 && let Some(one) = externals.iter().find(|one| one.name == body.strategy)
@@ -116,6 +119,11 @@ impl Desk {
                 body.subjects.clone_from(&one.subjects);
                 body.consumer = one.consumer();
             }
+            desk.writer.trading(subject, event);
+        }
+        // As the service states it that runs them: nothing is known before the first bar.
+        for strategy in config.strategies.iter().filter(|strategy| strategy.kind != engine::OUTSIDE) {
+            let (subject, event) = warmed(&strategy.name, at);
             desk.writer.trading(subject, event);
         }
         desk.writer.flush().await?;
@@ -313,6 +321,18 @@ impl Outside for Desk {
         let handle = self.handle.clone();
         handle.block_on(self.writer.flush())
     }
+}
+
+fn warmed(strategy: &str, at: Option<Timestamp>) -> (Subject, Event) {
+    let body = StrategyWarmed { strategy: strategy.to_owned(), ..StrategyWarmed::default() };
+    let event = Event {
+        id: event_id(&format!("{strategy}@0"), "strategy/warmed", 0),
+        event_time: at,
+        source: SOURCE_OF_WARM_UPS.to_owned(),
+        body: Some(Body::StrategyWarmed(body)),
+        ..Event::default()
+    };
+    (Subject::of(&["control", "strategy", strategy, "warmed"]), event)
 }
 
 fn lost(error: LogError) -> OutsideError {

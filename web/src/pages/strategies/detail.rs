@@ -190,6 +190,8 @@ fn figures(report: &StrategyReport) -> Vec<Fact> {
     let record = &report.record;
     vec![
         fact("Signals", count(report.row.signals)),
+        fact("Denied as invalid", count(report.refused.invalid)),
+        fact("Parked", count(report.refused.parked)),
         fact("Orders", count(record.orders)),
         fact("Fills", count(record.fills)),
     ]
