@@ -29,6 +29,7 @@ pub(crate) mod past;
 mod reading;
 mod records;
 mod risk;
+mod score;
 mod snapshot;
 mod strategies;
 mod track;
@@ -56,7 +57,9 @@ pub use chain::{EventFilter, EventRow, chain, event, events, last_events};
 pub use counts::{Counts, bar_dates, counts, orders_open};
 pub use database::{DatabaseHealth, clock_ms, database_health};
 pub use deciding::{DecisionPrices, decision_history, decision_prices};
-pub use decisions::{DecisionFilter, DecisionRow, SignalFilter, SignalRow, risk_decisions, signals};
+pub use decisions::{
+    DecisionFilter, DecisionRow, SignalFilter, SignalRow, newest_signals, risk_decisions, signals,
+};
 pub use groups::{GroupRow, groups_handled};
 pub use jobs::{JobRow, jobs, open_jobs};
 pub use lists::{list_decisions, list_fills, list_orders, list_signals};
@@ -77,8 +80,9 @@ pub use records::{TrackRecord, TrackRecords};
 pub use risk::{
     AlertRow, LimitVersionRow, MeasureRow, NamedLimit, alerts, limit_versions, named_limits, risk_measures,
 };
+pub use score::{Comparison, SCORED_MAX, StrategyScore, compare_signals, signal_score};
 pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};
-pub use strategies::{StrategyRow, strategies};
+pub use strategies::{RefusedSignals, StrategyRow, refused_signals, strategies};
 pub use track::{AccountTrack, Change, Deal, TrackCounts, account_track};
 pub use turn::{Cursor, NoCursor, Part, Turn};
 

@@ -199,6 +199,8 @@ pub(crate) fn router(app: Arc<App>, hosts: Hosts) -> Router {
         .route("/strategies", get(pages::strategies::page).post(pages::strategies::register))
         .route("/guides/{name}", get(pages::strategies::guide))
         .route("/strategies/{name}", get(pages::strategies::detail))
+        .route("/strategies/{name}/score", get(pages::strategies::score))
+        .route("/strategies/{name}/rotate", post(pages::strategies::rotate))
         .route("/strategies/{name}/replace", post(pages::strategies::replace))
         .route("/strategies/{name}/remove", post(pages::strategies::remove))
         .route("/strategies/{name}/enable", post(action::enable_strategy))

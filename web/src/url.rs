@@ -95,6 +95,10 @@ pub enum Url<'a> {
     StrategyEnable(&'a str),
     /// Stop a strategy.
     StrategyDisable(&'a str),
+    /// A strategy's signals against later prices.
+    StrategyScore(&'a str),
+    /// Give an external strategy a new password.
+    StrategyRotate(&'a str),
 }
 
 impl fmt::Display for Url<'_> {
@@ -110,6 +114,8 @@ impl fmt::Display for Url<'_> {
             Self::Strategies => formatter.write_str("/strategies"),
             Self::Strategy(name) => write!(formatter, "/strategies/{}", escape(name)),
             Self::StrategyReplace(name) => write!(formatter, "/strategies/{}/replace", escape(name)),
+            Self::StrategyScore(name) => write!(formatter, "/strategies/{}/score", escape(name)),
+            Self::StrategyRotate(name) => write!(formatter, "/strategies/{}/rotate", escape(name)),
             Self::StrategyRemove(name) => write!(formatter, "/strategies/{}/remove", escape(name)),
             Self::Backtests => formatter.write_str("/backtests"),
             Self::Backtest(id) => write!(formatter, "/backtests/{}", escape(id)),

@@ -12,6 +12,7 @@ mod recording;
 mod search;
 mod service;
 mod work;
+pub mod beside;
 
 pub use again::again;
 pub use plan::ACCOUNT;

@@ -121,6 +121,7 @@ impl<R: Recorder> Run<'_, R> {
                 correlation_id: correlation_id.to_owned(),
                 causation_id: id.to_owned(),
                 signal: host.signal(&wish),
+                outside: None,
             });
         }
     }

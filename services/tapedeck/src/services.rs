@@ -87,6 +87,7 @@ pub async fn start(
     services.watched(session, &context, wanted, options).await?;
     let accounts: Vec<String> = session.config.account.keys().cloned().collect();
     if wanted.contains(&Service::Projector) {
+        let context = own(session, &context, Service::Projector).await?;
         services.projector(session, &context).await?;
     }
     if wanted.contains(&Service::Execution) {
@@ -95,6 +96,7 @@ pub async fn start(
             read_model: Arc::new(execution::PostgresReadModel::new(session.separate_reader().await?)),
             brokers: Arc::new(broker::Simulated),
         };
+        let context = own(session, &context, Service::Execution).await?;
         services.keep(&context, "execution", move |context| execution::run(context, config.clone()));
     }
     if wanted.contains(&Service::Strategy) {
@@ -102,6 +104,7 @@ pub async fn start(
             accounts: accounts.clone(),
             read_model: Arc::new(strategy::PostgresReadModel::new(session.separate_reader().await?)),
         };
+        let context = own(session, &context, Service::Strategy).await?;
         services.keep(&context, "strategy", move |context| strategy::run(context, config.clone()));
     }
     if wanted.contains(&Service::Risk) {
@@ -110,6 +113,7 @@ pub async fn start(
             read_model: Arc::new(risk::PostgresReadModel::new(session.separate_reader().await?)),
         };
         let read_model = Arc::clone(&config.read_model);
+        let context = own(session, &context, Service::Risk).await?;
         services.keep(&context, "risk", move |context| risk::run(context, config.clone()));
         services.keep(&context, risk::monitor::SERVICE, move |context| {
             risk::monitor::run(context, Arc::clone(&read_model))
@@ -125,6 +129,7 @@ pub async fn start(
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
             fallback_account: accounts.first().cloned().unwrap_or_default(),
         };
+        let context = own(session, &context, Service::Backtest).await?;
         services.keep(&context, backtest::SERVICE, move |context| backtest::run(context, config.clone()));
     }
     if wanted.contains(&Service::Checker) {
@@ -134,9 +139,13 @@ pub async fn start(
         });
     }
     if wanted.contains(&Service::Web) {
+        let context = own(session, &context, Service::Web).await?;
         services.web(session, &context, bind, options).await?;
     }
-    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Tape {
+    // A tape that a backtest was written to has nothing left to play.
+    let plays = session.manifest.kind == TapeKind::Demo || !session.manifest.bars.is_empty();
+    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Tape && plays {
+        let context = own(session, &context, Service::Ingest).await?;
         services.ingest(session, &context, accounts)?;
     }
     let instance: String = random_hex()?.chars().take(16).collect();
@@ -147,6 +156,13 @@ pub async fn start(
     let tape = session.tape.clone();
     services.tasks.spawn(beats.run(tape, health, shutdown));
     Ok(services)
+}
+
+/// The surroundings of one service: it speaks to the tape as a user of its own, who may do what is its own.
+async fn own(session: &Session, context: &Context, service: Service) -> Result<Context, Failure> {
+    let log = session.log_of(service.name()).await?;
+    log.observe(runtime::telemetry::observer());
+    Ok(Context { tape: Arc::new(log), ..context.clone() })
 }
 
 /// Puts this process's log lines on the tape, where that is wanted.

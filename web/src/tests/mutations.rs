@@ -68,6 +68,7 @@ fn example(operation: &str) -> Example {
         "remove_strategy" => ("swing", "", Admin),
         "disable_strategy" => ("sma_cross", "{}", Operator),
         "enable_strategy" => ("sma_cross", "{\"mode\":\"paper\"}", Operator),
+        "rotate_strategy" => ("outer", "", Admin),
         "replace_strategy" => ("momentum", "{\"with\":\"sma_cross\"}", Admin),
         other => panic!("{other} has no example: add one, so that its refusals and its key are tested"),
     }
@@ -146,6 +147,14 @@ async fn deck() -> (Deck, String) {
     assert_eq!(run_id.unwrap(), backtest_id());
     let caller = runtime::command::Caller { actor: "test".to_owned(), key: "comparison-1".to_owned() };
     runtime::command::request_backtest(&deck.tape, &caller, super::comparisons::request(), "").await.unwrap();
+    let new = runtime::command::NewStrategy {
+        name: "outer".to_owned(),
+        subjects: vec!["market.bar.>".to_owned()],
+        account: "paper".to_owned(),
+        sizing: domain::sizing::parse("fixed:10").unwrap(),
+    };
+    let server = deck.app.config.strategies.as_ref();
+    runtime::command::register_strategy(&deck.tape, server, &caller, &new).await.unwrap();
     deck.settle().await;
     let access = &deck.app.config.access;
     for name in ["ann", "bob"] {

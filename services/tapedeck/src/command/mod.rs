@@ -31,6 +31,7 @@ pub mod rehearse;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod score;
 pub mod skeleton;
 pub mod status;
 pub mod stop;

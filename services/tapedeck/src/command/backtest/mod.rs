@@ -1,6 +1,8 @@
 //! `tapedeck backtest`: strategies over history, in this process.
 
+mod beside;
 mod data;
+mod named;
 mod progress;
 mod request;
 pub mod search;
@@ -26,6 +28,9 @@ use crate::command::control::caller;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
+use backtest::beside::{Desk, Refusals};
+use beside::Beside;
+use named::Named;
 use progress::Bar;
 use request::request;
 
@@ -50,9 +55,13 @@ struct Report {
     code_version: &'static str,
     /// Chain hash of the signals, decisions, orders and fills; absent with `--no-hash`.
     result_hash: Option<String>,
+    /// With external strategies: the hash of a run in which built-in strategies of their names gave the same signals.
+    native_hash: Option<String>,
     recorded: bool,
     /// Id of the run on the tape.
     run_id: Option<String>,
+    /// New tape that holds every event of the run.
+    tape: Option<String>,
     warnings: Vec<String>,
     /// What checks of the result found, each with its kind.
     warning_block: Vec<Warning>,
@@ -66,35 +75,40 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
     let gate = gate(&options.fail_if)?;
     let timeframe = options.run.format.timeframe.clone();
     if !options.run.bars.is_empty() {
+        let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
+        let asked = |timeframe: &str| request(global, &options.run, &options.parameters, &named, timeframe);
         // What is wrong with the options is said before anything is read.
-        request(global, &options.run, &options.parameters, timeframe.as_deref().unwrap_or("1d"))?;
+        asked(timeframe.as_deref().unwrap_or("1d"))?;
         let from = data::load(&options.run).await?;
-        let request = request(global, &options.run, &options.parameters, from.timeframe.name())?;
+        let request = asked(from.timeframe.name())?;
         let mut warnings = from.warnings;
-        warnings.push("nothing was recorded on the tape".to_owned());
+        if options.record.is_none() {
+            warnings.push("nothing was recorded on the tape".to_owned());
+        }
         let plan = Plan { request, market: from.market, warnings, recording: None };
-        return perform(options, plan, &gate, output).await;
+        return perform(global, options, plan, &named, &gate, output).await;
     }
-    let Some(timeframe) = timeframe else {
-        return Err(Failure::usage(
-            "--timeframe: expected the timeframe of the tape's bars, or --bars FILE",
-            HELP,
-        ));
-    };
-    let request = request(global, &options.run, &options.parameters, &timeframe)?;
     let session = Session::open(global).await?;
-    let outcome = on_tape(&session, options, request, &gate, output).await;
+    let outcome = on_tape(global, &session, options, &gate, output).await;
     session.close().await;
     outcome
 }
 
 async fn on_tape(
+    global: &Global,
     session: &Session,
     options: &Backtest,
-    request: BacktestRequest,
     gate: &Gate,
     output: Output,
 ) -> Result<(), Failure> {
+    let named = Named::find(global, &options.run.strategies, &options.external, Some(session)).await?;
+    let Some(timeframe) = options.run.format.timeframe.clone().or_else(|| named.timeframe()) else {
+        return Err(Failure::usage(
+            "--timeframe: expected the timeframe of the tape's bars, or --bars FILE",
+            HELP,
+        ));
+    };
+    let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
     let market = backtest::load(&session.tape, &request).await;
     let market = market.map_err(|error| match error {
         backtest::MarketError::Log(error) => error.into(),
@@ -102,7 +116,7 @@ async fn on_tape(
     })?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let plan = Plan { request, market, warnings: Vec::new(), recording: Some(recording) };
-    perform(options, plan, gate, output).await
+    perform(global, options, plan, &named, gate, output).await
 }
 
 /// A run that is about to be done.
@@ -113,17 +127,46 @@ struct Plan {
     recording: Option<Recording>,
 }
 
-async fn perform(options: &Backtest, plan: Plan, gate: &Gate, output: Output) -> Result<(), Failure> {
+async fn perform(
+    global: &Global,
+    options: &Backtest,
+    plan: Plan,
+    named: &Named,
+    gate: &Gate,
+    output: Output,
+) -> Result<(), Failure> {
+    let beside = Beside::open(global, options, named, output).await?;
+    let outcome = perform_beside(options, plan, named, beside.as_ref(), gate, output).await;
+    if let Some(beside) = beside {
+        beside.close().await;
+    }
+    outcome
+}
+
+async fn perform_beside(
+    options: &Backtest,
+    plan: Plan,
+    named: &Named,
+    beside: Option<&Beside>,
+    gate: &Gate,
+    output: Output,
+) -> Result<(), Failure> {
     let Plan { request, market, mut warnings, recording } = plan;
     let mut config = backtest::configured(&request, &market);
     config.finalize = options.finalize;
     if request.limits.is_none() {
         warnings.push("no limits file: buying power is all that is checked".to_owned());
     }
-    let run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
-    let done = walk(config, market, !options.no_hash, recording.as_ref(), output).await;
+    warnings.extend(named.notes(&request));
+    let mut run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
+    let native_hash;
+    let done = walk(config, market, !options.no_hash, recording.as_ref(), beside, output).await;
     let Walked { config, market, outcome, checked, took } = match done {
-        Ok(done) => done,
+        Ok((done, with)) => {
+            warnings.extend(refused(&with.refusals));
+            native_hash = with.native_hash;
+            done
+        }
         Err(failure) => {
             if let Some(recording) = recording {
                 let ended =
@@ -140,12 +183,20 @@ async fn perform(options: &Backtest, plan: Plan, gate: &Gate, output: Output) ->
     let concluded = backtest::conclude(job, &market, outcome, checked, took);
     let Done { outcome, report, end } = concluded.map_err(|error| Failure::other(error.to_string()))?;
     let sheet = report.sheet;
+    if let Some(beside) = beside
+        && let Some(id) = beside.settle(&request, &end).await?
+    {
+        run_id = id;
+    }
     if let Some(recording) = recording {
+        run_id = recording.run_id().to_owned();
         recording.finish(end).await?;
     }
     write(options, &outcome, &sheet)?;
     warnings.extend(sheet.warnings.iter().map(|warning| warning.text.clone()));
-    let report = reported(&config, &outcome, &sheet, &market, &run_id, took, warnings);
+    let mut report = reported(&config, &outcome, &sheet, &market, &run_id, took, warnings);
+    report.native_hash = native_hash;
+    report.tape = beside.and_then(Beside::tape_name).map(str::to_owned);
     print(&report, &outcome, output)?;
     let failed: Vec<_> = gate.check(&sheet.statistics).iter().map(ToString::to_string).collect();
     if failed.is_empty() { Ok(()) } else { Err(Failure::condition(failed.join("; "))) }
@@ -160,20 +211,61 @@ struct Walked {
     took: Duration,
 }
 
-/// Runs the engine on a thread of its own, tells how far it is, and ends it when the user or the tape says so.
+/// What is to be said of messages of external strategies that were no good.
+fn refused(refusals: &Refusals) -> Vec<String> {
+    let mut said = Vec::new();
+    for (strategy, count) in &refusals.invalid {
+        said.push(format!("{count} signals of {strategy} were denied as invalid"));
+    }
+    if refusals.parked > 0 {
+        said.push(format!("{} messages were no signals and were parked", refusals.parked));
+    }
+    said
+}
+
+/// Runs the engine on a thread of its own, with whatever stands beside it.
 async fn walk(
     config: Config,
     market: Loaded,
     hash: bool,
     recording: Option<&Recording>,
+    beside: Option<&Beside>,
     output: Output,
-) -> Result<Walked, Failure> {
+) -> Result<(Walked, With), Failure> {
     let bar = Bar::new(output, config.account.cash);
-    let (interrupt, at) = (bar.interrupt(), bar.at());
+    let Some(beside) = beside else {
+        let desk = None;
+        return follow(Work { config, market, hash, bar, desk }, recording).await;
+    };
+    let desk = Some(beside.begin(&config, &market.data, bar.interrupt(), output).await?);
+    let (mut walked, with) = follow(Work { config, market, hash: true, bar, desk }, recording).await?;
+    beside.prove(&mut walked.outcome, &with.refusals).await?;
+    Ok((walked, with))
+}
+
+/// What a run with external strategies leaves besides its outcome.
+#[derive(Default)]
+struct With {
+    refusals: Refusals,
+    native_hash: Option<String>,
+}
+
+/// What the engine's thread takes.
+struct Work {
+    config: Config,
+    market: Loaded,
+    hash: bool,
+    bar: Bar,
+    desk: Option<Desk>,
+}
+
+/// Tells how far the work is, and ends it when the user or the tape says so.
+async fn follow(task: Work, recording: Option<&Recording>) -> Result<(Walked, With), Failure> {
+    let (interrupt, at) = (task.bar.interrupt(), task.bar.at());
     let cancelled = recording.map(Recording::cancelled);
-    let cash = config.account.cash;
+    let cash = task.config.account.cash;
     let began = Instant::now();
-    let mut work = tokio::task::spawn_blocking(move || work(config, market, hash, bar));
+    let mut work = tokio::task::spawn_blocking(move || work(task));
     let mut ticks = tokio::time::interval(TELL_EVERY);
     loop {
         tokio::select! {
@@ -224,13 +316,21 @@ fn gate(texts: &[String]) -> Result<Gate, Failure> {
     Ok(Gate(conditions.into_iter().flatten().collect()))
 }
 
-/// Runs the engine, and beside it on another thread the checks, which are short.
-fn work(config: Config, market: Loaded, hash: bool, mut bar: Bar) -> Result<Walked, Failure> {
+/// Runs the engine, and beside it on another thread the checks, which are short. What stands outside is run once:
+/// nobody checks it by variants of itself.
+fn work(task: Work) -> Result<(Walked, With), Failure> {
+    let Work { config, market, hash, mut bar, mut desk } = task;
     let began = Instant::now();
     let mut look = |progress: &engine::Progress| bar.show(progress);
+    let alone = desk.is_none();
     let (outcome, took, checked) = std::thread::scope(|scope| {
-        let checks = scope.spawn(|| checks::of_single(&config, &market.data));
-        let outcome = if hash {
+        let checks = scope.spawn(|| match alone {
+            true => checks::of_single(&config, &market.data),
+            false => Ok(Checked::default()),
+        });
+        let outcome = if let Some(desk) = &mut desk {
+            engine::run_beside(&config, &market.data, &mut Hash::default(), desk, &mut look)
+        } else if hash {
             engine::run(&config, &market.data, &mut Hash::default(), &mut look)
         } else {
             engine::run(&config, &market.data, &mut Nothing, &mut look)
@@ -242,7 +342,22 @@ fn work(config: Config, market: Loaded, hash: bool, mut bar: Bar) -> Result<Walk
     let outcome = outcome.map_err(failure)?;
     let checked = checked.map_err(|_| Failure::other("the checks of the run ended badly"))?;
     let checked = checked.map_err(failure)?;
-    Ok(Walked { config, market, outcome, checked, took })
+    let mut with = With::default();
+    if let Some(mut desk) = desk {
+        with.refusals = desk.refusals().clone();
+        let mut script = desk.take_script();
+        if !script.is_empty() {
+            let again = engine::run_beside(
+                &config,
+                &market.data,
+                &mut Hash::default(),
+                &mut script,
+                &mut engine::Uncontrolled,
+            );
+            with.native_hash = again.map_err(failure)?.chain_hash;
+        }
+    }
+    Ok((Walked { config, market, outcome, checked, took }, with))
 }
 
 /// An engine's error as the command's.
@@ -277,8 +392,10 @@ fn reported(
         data_hash: market.hash.clone(),
         code_version: VERSION,
         result_hash: outcome.chain_hash.clone(),
+        native_hash: None,
         recorded: !run_id.is_empty(),
         run_id: Some(run_id.to_owned()).filter(|id| !id.is_empty()),
+        tape: None,
         warnings,
         warning_block: sheet.warnings.clone(),
         notes: sheet.run.notes.clone(),
@@ -359,6 +476,12 @@ fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), Failu
     output.line(&format!("data hash {}", report.data_hash));
     if let Some(hash) = &report.result_hash {
         output.line(&format!("result hash {hash}"));
+    }
+    if let Some(hash) = &report.native_hash {
+        output.line(&format!("native hash {hash}"));
+    }
+    if let Some(tape) = &report.tape {
+        output.note(&format!("every event is on tape {tape}: tapedeck up --tape {tape}"));
     }
     Ok(())
 }

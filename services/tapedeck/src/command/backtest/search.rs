@@ -20,6 +20,7 @@ use domain::strategy::kinds;
 use engine::space::values;
 use serde_json::{Value, json};
 
+use super::named::Named;
 use super::progress::{Bar, Interrupt};
 use super::request::{pair, request};
 use super::{HELP, TELL_EVERY, VERSION, data, print_statistics, print_warnings, shown};
@@ -214,7 +215,8 @@ async fn search(
     let threads = global.threads.map_or(cores, |threads| usize::from(threads.get()));
     if !run.bars.is_empty() {
         let from = data::load(run).await?;
-        let request = asked(global, run, search, folds, from.timeframe)?;
+        let named = inside(global, run, None).await?;
+        let request = asked(global, run, search, folds, &named, from.timeframe)?;
         from.warnings.iter().for_each(|warning| output.note(warning));
         return perform(request, from.market, None, threads, output).await;
     }
@@ -225,11 +227,30 @@ async fn search(
             HELP,
         ));
     };
-    let request = asked(global, run, search, folds, timeframe)?;
     let session = Session::open(global).await?;
-    let found = on_tape(&session, request, threads, output).await;
+    let found = async {
+        let named = inside(global, run, Some(&session)).await?;
+        let request = asked(global, run, search, folds, &named, timeframe)?;
+        on_tape(&session, request, threads, output).await
+    };
+    let found = found.await;
     session.close().await;
     found
+}
+
+/// The strategies of a search, which runs them many times in this process.
+async fn inside(global: &Global, run: &RunOptions, session: Option<&Session>) -> Result<Named, Failure> {
+    let named = Named::find(global, &run.strategies, &[], session).await?;
+    match named.programs.first() {
+        None => Ok(named),
+        Some(program) => Err(Failure::usage(
+            format!(
+                "--strategy {}: an external strategy, expected built-in ones: a search runs them in this process",
+                program.name
+            ),
+            "tapedeck backtest --external COMMAND",
+        )),
+    }
 }
 
 async fn on_tape(
@@ -253,9 +274,10 @@ fn asked(
     run: &RunOptions,
     search: &SearchOptions,
     folds: Option<BacktestFolds>,
+    named: &Named,
     timeframe: Timeframe,
 ) -> Result<BacktestRequest, Failure> {
-    let plain = request(global, run, &[], timeframe.name())?;
+    let plain = request(global, run, &[], named, timeframe.name())?;
     let (sampler, most) = match search.method {
         Method::Grid => ("grid", 0),
         Method::Random => ("random", search.trials),
