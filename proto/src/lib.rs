@@ -12,6 +12,7 @@ mod canonical;
 pub mod chain_id;
 mod codec;
 mod id;
+mod id_batch;
 mod subject;
 mod time;
 mod json;
@@ -26,6 +27,7 @@ pub use id::{
     EventId, ShortEventId, ShortId, ShortOrderId, bar_id, child_order_id, client_order_id, event_id,
     order_id, signal_id,
 };
+pub use id_batch::{IdInput, short_ids};
 pub use json::JsonError;
 pub use subject::{MalformedSubject, Subject, escape, stream_of, unescape};
 pub use time::{from_timestamp, to_timestamp};
