@@ -116,8 +116,8 @@ impl<const LENGTH: usize> ShortId<LENGTH> {
         id
     }
 
-    /// Its digits.
-    pub(crate) fn bytes_mut(&mut self) -> &mut [u8; LENGTH] {
+    /// Its digits, to be written: lower-case hexadecimal ones.
+    pub fn bytes_mut(&mut self) -> &mut [u8; LENGTH] {
         &mut self.0
     }
 

@@ -12,7 +12,6 @@ mod canonical;
 pub mod chain_id;
 mod codec;
 mod id;
-mod id_batch;
 mod subject;
 mod time;
 mod json;
@@ -27,7 +26,6 @@ pub use id::{
     EventId, ShortEventId, ShortId, ShortOrderId, bar_id, child_order_id, client_order_id, event_id,
     order_id, signal_id,
 };
-pub use id_batch::{IdInput, short_ids};
 pub use json::JsonError;
 pub use subject::{MalformedSubject, Subject, escape, stream_of, unescape};
 pub use time::{from_timestamp, to_timestamp};

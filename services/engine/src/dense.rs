@@ -87,14 +87,16 @@ struct Symbol {
     net: Quantity,
     /// The same in whole shares, where they are whole.
     whole: Option<i64>,
+    /// The last of its series, whose close is its price where it has a bar.
+    last_series: usize,
 }
 
 impl Symbol {
     /// As [`Amount::notional`], without a division where the shares are whole.
-    fn value(&self) -> Amount {
+    fn value(&self, price: Price) -> Amount {
         match self.whole {
-            Some(shares) => Amount(i128::from(self.price.0) * i128::from(shares)),
-            None => Amount::notional(self.price, self.net),
+            Some(shares) => Amount(i128::from(price.0) * i128::from(shares)),
+            None => Amount::notional(price, self.net),
         }
     }
 }

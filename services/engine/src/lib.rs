@@ -24,6 +24,7 @@ mod outcome;
 mod run;
 mod market;
 mod action;
+mod ids;
 mod dense;
 pub mod space;
 mod sweep;

@@ -1,17 +1,20 @@
 //! The events of the dense loop, for the hash alone.
 //!
 //! While the loop walks, what happened is noted as numbers. When enough has gathered, the ids of all of it are made
-//! side by side ([`contracts::short_ids`]), then the events are encoded in chain order, one behind the other, and
+//! side by side ([`crate::ids`]), then the events are encoded in chain order, one behind the other, and
 //! hashed in one piece. No decision needs an id before, but for orders of one instant in one symbol, which trade in
 //! the order of theirs.
 //!
 //! Without `CHAIN` nothing is noted.
 
-use contracts::v1::Side;
+use std::sync::Arc;
+
+use contracts::v1::{Intent, Side};
 use contracts::{ChainStream, ShortEventId, ShortOrderId};
 use domain::matching::kernel::Filled;
+use domain::money::Quantity;
 use domain::risk::kernel::{Deny, LegInput, Sized};
-use domain::strategy::Wish;
+use smallvec::SmallVec;
 
 use super::encode::{About, Backwards, Pieces};
 use super::names::{Forms, Ids, Made};
@@ -31,9 +34,19 @@ pub(super) struct Decided {
     pub ns: i64,
     /// Time of the price that was looked at.
     pub price_ns: i64,
-    pub wish: Wish,
+    pub wish: Wished,
     pub input: LegInput,
     pub answer: Result<Sized, Deny>,
+}
+
+/// What counts of a wish for a market order of the day.
+#[derive(Debug)]
+pub(super) struct Wished {
+    pub intent: Intent,
+    pub weight_e9: i64,
+    pub quantity: Option<Quantity>,
+    pub indicators: SmallVec<[(&'static str, f64); 4]>,
+    pub reason: Arc<str>,
 }
 
 /// Which order, by what is known of its ids.
@@ -135,7 +148,7 @@ impl<const CHAIN: bool> Chain<CHAIN> {
     }
 
     /// Makes the ids of what was noted, encodes and hashes it. What was noted stays until [`Chain::forget`].
-    pub fn hash(&mut self, names: &[std::sync::Arc<str>]) -> Result<(), Stop> {
+    pub fn hash(&mut self, names: &[Arc<str>]) -> Result<(), Stop> {
         self.made.make(&self.forms, &self.decided, &self.known, &self.fillings, &self.expirings)?;
         self.bytes.clear();
         let mut events = 0;
@@ -168,7 +181,7 @@ impl<const CHAIN: bool> Chain<CHAIN> {
         begin: Ends,
         end: Ends,
         order: &mut Vec<usize>,
-        names: &[std::sync::Arc<str>],
+        names: &[Arc<str>],
     ) -> Result<u64, Stop> {
         let mut events = 0;
         let decided = begin.decided..end.decided;

@@ -7,7 +7,7 @@ use domain::risk::kernel::{LegInput, LegTerms, Running, Sized, decide_leg, side_
 use domain::risk::session_accepts;
 use domain::strategy::{Terms, Wish};
 
-use super::chain::Decided;
+use super::chain::{Decided, Wished};
 use super::orders::Order;
 use super::{Dense, Stop, known, require, within};
 
@@ -126,6 +126,7 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
         }
         let mut noted = 0;
         if CHAIN {
+            let wish = self.wished(one);
             noted = self.chain.decided(Decided {
                 host: one.host,
                 symbol: one.symbol,
@@ -133,7 +134,7 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
                 place: one.place,
                 ns,
                 price_ns: self.symbols[one.symbol].time_ns,
-                wish: self.wishes[one.wish].clone(),
+                wish,
                 input,
                 answer,
             });
@@ -141,6 +142,17 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
         match answer {
             Ok(sized) => self.submit(one, noted, ns, &input, sized),
             Err(_) => Ok(()),
+        }
+    }
+
+    fn wished(&mut self, one: &Pending) -> Wished {
+        let wish = &mut self.wishes[one.wish];
+        Wished {
+            intent: one.intent,
+            weight_e9: one.weight_e9,
+            quantity: one.quantity,
+            indicators: std::mem::take(&mut wish.indicators),
+            reason: std::sync::Arc::clone(&wish.reason),
         }
     }
 

@@ -7,12 +7,12 @@
 //! Deliberately absent: fields that the dense loop never states.
 
 use contracts::v1::{OrderType, Side, TimeInForce, Verdict};
-use contracts::{ShortEventId, ShortOrderId, frame};
+use contracts::{ShortEventId, ShortId, ShortOrderId, frame};
 use domain::matching::kernel::Filled;
 use domain::money::{Amount, E9};
 use domain::risk::kernel::{Deny, LegInput, Sized};
-use domain::strategy::Wish;
 
+use super::chain::Wished;
 use super::names::suffix;
 use crate::run::BROKER;
 
@@ -51,6 +51,7 @@ impl Backwards {
         self.bytes.len() - self.at
     }
 
+    #[cold]
     fn make_room(&mut self, wanted: usize) {
         let (length, room) = (self.length(), (self.bytes.len() * 2).max(1 << 16).max(wanted * 2));
         let mut bytes = vec![0; room + length];
@@ -58,6 +59,7 @@ impl Backwards {
         (self.bytes, self.at) = (bytes, room);
     }
 
+    #[inline]
     fn put(&mut self, piece: &[u8]) {
         if self.at < piece.len() {
             self.make_room(piece.len());
@@ -67,10 +69,23 @@ impl Backwards {
         self.at = from;
     }
 
+    /// A piece of known length: no more than its moves.
+    #[inline]
+    fn put_all<const LENGTH: usize>(&mut self, piece: &[u8; LENGTH]) {
+        if self.at < LENGTH {
+            self.make_room(LENGTH);
+        }
+        self.at -= LENGTH;
+        if let Some(place) = self.bytes[self.at..].first_chunk_mut() {
+            *place = *piece;
+        }
+    }
+
+    #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "seven bits at a time")]
     fn varint(&mut self, mut value: u64) {
         if value < 0x80 {
-            return self.put(&[value as u8]);
+            return self.put_all(&[value as u8]);
         }
         let length = (70 - value.leading_zeros() as usize) / 7;
         if self.at < length {
@@ -84,8 +99,26 @@ impl Backwards {
         self.bytes[self.at + length - 1] = value as u8;
     }
 
+    #[inline(always)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a field below 16 has a byte, one below 2048 has two"
+    )]
     fn tag(&mut self, field: u32, wire: u32) {
-        self.varint(u64::from(field << 3 | wire));
+        let tag = field << 3 | wire;
+        if field < 16 {
+            self.put_all(&[tag as u8]);
+        } else {
+            self.put_all(&[tag as u8 | 0x80, (tag >> 7) as u8]);
+        }
+    }
+
+    /// The digits of an id.
+    #[inline(always)]
+    fn id<const LENGTH: usize>(&mut self, field: u32, id: &ShortId<LENGTH>) {
+        self.put_all(id.bytes());
+        self.varint(LENGTH as u64);
+        self.tag(field, BYTES);
     }
 
     /// An integer; absent when it is 0. Negative ones are as wide as the wire has them.
@@ -132,8 +165,8 @@ impl Backwards {
     fn event(&mut self, body: u32, from: usize, id: &ShortEventId, ns: i64) {
         self.enclose(body, from);
         self.time(2, ns);
-        self.text(1, id.bytes());
-        self.put(&frame(self.length() - from));
+        self.id(1, id);
+        self.put_all(&frame(self.length() - from));
     }
 }
 
@@ -161,7 +194,8 @@ impl Pieces {
     pub fn new(account: &str, strategies: &[&str], symbols: &[&str], limits_version: u64) -> Self {
         let of = |strategy: &&str| (piece(&[(1, strategy)]), piece(&[(1, account), (2, strategy)]));
         let trio = |strategy, symbol| piece(&[(2, account), (3, strategy), (4, symbol)]);
-        let trios = strategies.iter().flat_map(|strategy| symbols.iter().map(|symbol| trio(strategy, symbol)));
+        let trios =
+            strategies.iter().flat_map(|strategy| symbols.iter().map(|symbol| trio(strategy, symbol)));
         Self {
             strategies: strategies.iter().map(of).collect(),
             symbols: symbols.iter().map(|symbol| piece(&[(1, symbol)])).collect(),
@@ -186,31 +220,29 @@ pub(super) struct About<'chain> {
 }
 
 impl Backwards {
-    pub fn signal(&mut self, about: About<'_>, wish: &Wish) {
+    pub fn signal(&mut self, about: About<'_>, wish: &Wished) {
         let from = self.length();
         self.text(4, wish.reason.as_bytes());
         for (name, value) in wish.indicators.iter().rev() {
             let inner = self.length();
             if *value != 0.0 {
-                self.put(&value.to_le_bytes());
+                self.put_all(&value.to_le_bytes());
                 self.tag(2, EIGHT_BYTES);
             }
             self.text(1, name.as_bytes());
             self.enclose(3, inner);
         }
-        for leg in wish.legs.iter().rev() {
-            let inner = self.length();
-            if let Some(quantity) = leg.quantity {
-                self.varint(quantity.0.cast_unsigned());
-                self.tag(8, VARINT);
-            }
-            self.number(7, leg.weight_e9);
-            self.number(6, i32::from(leg.terms.time_in_force).into());
-            self.number(3, i32::from(leg.terms.order_type).into());
-            self.number(2, i32::from(leg.intent).into());
-            self.put(&about.pieces.symbols[about.symbol]);
-            self.enclose(2, inner);
+        let leg = self.length();
+        if let Some(quantity) = wish.quantity {
+            self.varint(quantity.0.cast_unsigned());
+            self.tag(8, VARINT);
         }
+        self.number(7, wish.weight_e9);
+        self.number(6, i32::from(TimeInForce::Day).into());
+        self.number(3, i32::from(OrderType::Market).into());
+        self.number(2, i32::from(wish.intent).into());
+        self.put(&about.pieces.symbols[about.symbol]);
+        self.enclose(2, leg);
         self.put(&about.pieces.strategies[about.host].0);
         self.event(SIGNAL, from, about.id, about.ns);
     }
@@ -238,7 +270,7 @@ impl Backwards {
                 self.number(4, i32::from(Verdict::Denied).into());
             }
         }
-        self.text(3, signal.bytes());
+        self.id(3, signal);
         self.put(&about.pieces.strategies[about.host].1);
         self.event(RISK_DECISION, from, about.id, about.ns);
     }
@@ -277,7 +309,7 @@ impl Backwards {
         self.number(6, i32::from(OrderType::Market).into());
         self.number(5, i32::from(sized.side).into());
         self.put(about.pieces.trio(about.host, about.symbol));
-        self.text(1, order.bytes());
+        self.id(1, order);
         self.enclose(field, from);
     }
 
@@ -292,7 +324,7 @@ impl Backwards {
     /// Text around an order's id.
     fn named(&mut self, field: u32, before: &[u8], order: &ShortOrderId, after: &[u8]) {
         self.put(after);
-        self.put(order.bytes());
+        self.put_all(order.bytes());
         self.put(before);
         self.varint((before.len() + order.bytes().len() + after.len()) as u64);
         self.tag(field, BYTES);
@@ -301,26 +333,19 @@ impl Backwards {
     pub fn accepted(&mut self, id: &ShortEventId, ns: i64, order: &ShortOrderId) {
         let from = self.length();
         self.named(2, b"sim-", order, b"");
-        self.text(1, order.bytes());
+        self.id(1, order);
         self.event(ORDER_ACCEPTED, from, id, ns);
     }
 
     pub fn expired(&mut self, id: &ShortEventId, ns: i64, order: &ShortOrderId, reason: &str) {
         let from = self.length();
         self.text(2, reason.as_bytes());
-        self.text(1, order.bytes());
+        self.id(1, order);
         self.event(ORDER_EXPIRED, from, id, ns);
     }
 
     /// A fill after which `left` of its order is open.
-    pub fn fill(
-        &mut self,
-        about: About<'_>,
-        order: &ShortOrderId,
-        side: Side,
-        filled: &Filled,
-        left: i64,
-    ) {
+    pub fn fill(&mut self, about: About<'_>, order: &ShortOrderId, side: Side, filled: &Filled, left: i64) {
         let from = self.length();
         self.number(15, filled.ambiguous.into());
         self.number(13, filled.slippage.0);
@@ -333,7 +358,7 @@ impl Backwards {
         self.number(6, filled.number.into());
         self.number(5, i32::from(side).into());
         self.put(about.pieces.trio(about.host, about.symbol));
-        self.text(1, order.bytes());
+        self.id(1, order);
         self.event(FILL, from, about.id, about.ns);
     }
 }

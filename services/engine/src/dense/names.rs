@@ -4,12 +4,13 @@
 //! that those of what the broker says: as in `contracts::chain_id`, which the general loop calls.
 
 use contracts::v1::OrderSpec;
-use contracts::{IdInput, ShortEventId, ShortOrderId, chain_id, short_ids};
+use contracts::{ShortEventId, ShortOrderId, chain_id};
 use domain::series::BarSeries;
 
 use super::chain::{Decided, Expiring, Filling, Named};
 use super::{Stop, known};
 use crate::host::Host;
+use crate::ids::{IdInput, short_ids};
 
 /// What an order is named after and known by.
 #[derive(Clone, Copy, Debug, Default)]

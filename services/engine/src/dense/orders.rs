@@ -1,7 +1,7 @@
 //! Orders and fills of the dense loop.
 
-use contracts::v1::{Fill, OrderType, Side, TimeInForce};
 use contracts::to_timestamp;
+use contracts::v1::{Fill, OrderType, Side, TimeInForce};
 use domain::matching::kernel::{End, Filled, Outcome as Happened, Resting};
 use domain::money::{Amount, Price, Quantity};
 use domain::order::signed;
@@ -108,13 +108,13 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
             return self.queues[symbol].push(key, resting, None);
         }
         let (hosts, series) = (&self.hosts, &self.data.series);
-        self.orders.name(|order| Ids::of(&hosts[order.host], &series[order.series], order.place, order.approved_ns));
+        self.orders
+            .name(|order| Ids::of(&hosts[order.host], &series[order.series], order.place, order.approved_ns));
         let slots = &self.orders.slots;
         let id_of = |key: u32| slots[key as usize].ids.map(|ids| ids.order);
         let id = id_of(key);
-        self.queues[symbol].insert(key, resting, None, |known| {
-            (known.order.accepted_ns, id_of(known.key)) >= (ns, id)
-        });
+        self.queues[symbol]
+            .insert(key, resting, None, |known| (known.order.accepted_ns, id_of(known.key)) >= (ns, id));
     }
 
     /// Folds what the queues said.

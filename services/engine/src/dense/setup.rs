@@ -61,17 +61,22 @@ impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
         for (series, symbol) in symbol_of.iter().enumerate() {
             series_of[*symbol].push(series);
         }
+        let last =
+            |of: &Vec<usize>| Symbol { last_series: of.last().copied().unwrap_or(0), ..Symbol::default() };
         let chain = if CHAIN {
             let strategies: Vec<_> = hosts.iter().map(|host: &Host| host.name.as_str()).collect();
             let symbols: Vec<_> = names.iter().map(|symbol| &**symbol).collect();
-            Chain::new(Forms::new(&hosts, &data.series)?, Pieces::new(name, &strategies, &symbols, stated.version))
+            Chain::new(
+                Forms::new(&hosts, &data.series)?,
+                Pieces::new(name, &strategies, &symbols, stated.version),
+            )
         } else {
             Chain::default()
         };
         Ok(Self {
             config,
             data,
-            symbols: vec![Symbol::default(); names.len()],
+            symbols: series_of.iter().map(last).collect(),
             held: Vec::new(),
             symbol_of,
             series_of,
@@ -115,7 +120,8 @@ impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
         }
         let first = |series| self.due.iter().skip(series).step_by(self.symbol_of.len()).min().copied();
         self.due_of = (0..series).map(|series| first(series).unwrap_or(usize::MAX)).collect();
-        let instants = self.rows.iter().zip(walk.at()).map(|(rows, at)| rows.close_ns.len().saturating_sub(*at));
+        let instants =
+            self.rows.iter().zip(walk.at()).map(|(rows, at)| rows.close_ns.len().saturating_sub(*at));
         self.equity_rows.reserve(instants.max().unwrap_or_default());
     }
 }

@@ -4,9 +4,9 @@
 //! session may begin; at all others the account is valued, and that is all that happens.
 
 use domain::bar::Bar;
-use domain::book::{Mark, starts_session};
+use domain::book::starts_session;
 use domain::calendar::Session;
-use domain::money::{Amount, Quantity};
+use domain::money::{Amount, Price, Quantity};
 use domain::performance::EquityRow;
 
 use super::{Dense, Stop, require, within};
@@ -167,7 +167,9 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
         let costs = &self.config.account.costs;
         for series in 0..self.symbol_of.len() {
             let symbol = self.symbol_of[series];
-            let Some(row) = self.here.row(series).filter(|_| !self.queues[symbol].is_empty()) else { continue };
+            let Some(row) = self.here.row(series).filter(|_| !self.queues[symbol].is_empty()) else {
+                continue;
+            };
             let bar = self.rows[series].bar(row);
             let Some(session) = self.session_at(series, &bar) else { continue };
             if session.overlaps(bar.start_ns, bar.close_ns) {
@@ -220,26 +222,21 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
     fn marked(&mut self, ns: i64, equity: Amount, gross: Amount, net: Amount, starts: bool) {
         self.equity = equity;
         self.last_mark_ns = Some(ns);
-        let mark = Mark {
-            event_ns: ns,
-            equity,
-            gross_exposure: gross,
-            net_exposure: net,
-            unrealized_pnl: Amount::ZERO,
-            prices: Vec::new(),
-        };
-        self.account.marked(mark, starts);
+        self.account.valued(ns, (equity, gross, net), starts);
     }
 
     /// Equity, gross and net value of what is held.
-    fn value(&mut self) -> Result<(Amount, Amount, Amount), Stop> {
+    fn value(&self) -> Result<(Amount, Amount, Amount), Stop> {
         let (mut gross, mut net) = (Amount::ZERO, Amount::ZERO);
         for place in 0..self.held.len() {
-            let symbol = self.held[place];
-            self.note_price(symbol)?;
-            let symbol = &self.symbols[symbol];
-            require(symbol.price.0 > 0)?;
-            let value = symbol.value();
+            let known = &self.symbols[self.held[place]];
+            // Mostly the price is a look at one column.
+            let price = match self.here.row(known.last_series) {
+                Some(row) => Price(self.rows[known.last_series].close[row]),
+                None => known.price,
+            };
+            require(price.0 > 0)?;
+            let value = known.value(price);
             // A product of two 64-bit numbers, a hundred times: far from the end of 128 bits.
             gross.0 += value.0.abs();
             net.0 += value.0;

@@ -1,12 +1,12 @@
 //! Ids of many events at once: sixteen hashes side by side, in whatever registers the processor has.
 //!
 //! An id is a hash of a hundred bytes, which by itself waits for its own last step most of the time. An engine
-//! that knows the causes of many events together hashes them together; each id is what [`crate::event_id`],
-//! [`crate::bar_id`] or [`crate::order_id`] gives.
+//! that knows the causes of many events together hashes them together; each id is what `contracts::event_id`,
+//! `contracts::bar_id` or `contracts::order_id` gives.
 //!
 //! Deliberately absent: inputs of more than two blocks. Their ids are made one by one.
 
-use crate::id::{ShortEventId, ShortId};
+use contracts::{ShortEventId, ShortId};
 
 /// Hashes side by side.
 const LANES: usize = 16;
@@ -18,27 +18,27 @@ const LONGEST: usize = 2 * BLOCK;
 const CAUSE: usize = 8;
 
 // BLAKE3, as in its specification: https://github.com/BLAKE3-team/BLAKE3-specs.
-const IV: [u32; 8] = [
-    0x6A09_E667,
-    0xBB67_AE85,
-    0x3C6E_F372,
-    0xA54F_F53A,
-    0x510E_527F,
-    0x9B05_688C,
-    0x1F83_D9AB,
-    0x5BE0_CD19,
-];
-const ORDER: [usize; 16] = [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8];
+const IV: [u32; 8] =
+    [0x6A09_E667, 0xBB67_AE85, 0x3C6E_F372, 0xA54F_F53A, 0x510E_527F, 0x9B05_688C, 0x1F83_D9AB, 0x5BE0_CD19];
 const CHUNK_START: u32 = 1;
 const CHUNK_END: u32 = 1 << 1;
 const ROOT: u32 = 1 << 3;
-const ROUNDS: usize = 7;
+/// Which words of the block each round mixes: every round permutes those of the one before.
+const ROUNDS: [[usize; 16]; 7] = [
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+    [2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8],
+    [3, 4, 10, 12, 13, 2, 7, 14, 6, 5, 9, 0, 11, 15, 8, 1],
+    [10, 7, 12, 9, 14, 3, 13, 15, 4, 0, 11, 2, 5, 8, 1, 6],
+    [12, 13, 9, 11, 15, 10, 14, 8, 7, 2, 5, 3, 0, 1, 6, 4],
+    [9, 14, 11, 5, 8, 12, 15, 1, 13, 3, 0, 10, 2, 6, 4, 7],
+    [11, 15, 5, 0, 1, 9, 8, 6, 14, 10, 2, 12, 3, 4, 7, 13],
+];
 
 type Lanes = [u32; LANES];
 
 /// What an id is the hash of. Made once for many ids that differ in a part of fixed length.
 #[derive(Clone, Copy, Debug)]
-pub struct IdInput {
+pub(crate) struct IdInput {
     bytes: [u8; LONGEST],
     length: usize,
 }
@@ -61,33 +61,28 @@ impl IdInput {
         Some(())
     }
 
-    /// As [`crate::event_id`] of any cause that is itself an event's id.
-    #[must_use]
+    /// As `contracts::event_id` of any cause that is itself an event's id.
     pub fn event(handler: &str, index: u32) -> Option<Self> {
         Self::of(&[ShortEventId::default().as_str().as_bytes(), handler.as_bytes(), &index.to_be_bytes()])
     }
 
-    /// As [`crate::bar_id`] of any close.
-    #[must_use]
+    /// As `contracts::bar_id` of any close.
     pub fn bar(source: &str, symbol: &str, timeframe: &str) -> Option<Self> {
         Self::of(&[source.as_bytes(), symbol.as_bytes(), timeframe.as_bytes(), &[0; 8]])
     }
 
-    /// As [`crate::order_id`] of any signal.
-    #[must_use]
+    /// As `contracts::order_id` of any signal.
     pub fn order(leg: u32) -> Option<Self> {
         Self::of(&[b"order", ShortEventId::default().as_str().as_bytes(), &leg.to_be_bytes()])
     }
 
     /// The input with this cause.
-    #[must_use]
     pub fn caused_by(mut self, cause: &ShortEventId) -> Self {
         self.bytes[CAUSE..CAUSE + 32].copy_from_slice(cause.bytes());
         self
     }
 
     /// The input of an order's id with this signal.
-    #[must_use]
     pub fn signalled_by(mut self, signal: &ShortEventId) -> Self {
         const SIGNAL: usize = 8 + b"order".len() + 8;
         self.bytes[SIGNAL..SIGNAL + 32].copy_from_slice(signal.bytes());
@@ -95,21 +90,18 @@ impl IdInput {
     }
 
     /// The input with this index, its last part.
-    #[must_use]
     pub fn indexed(mut self, index: u32) -> Self {
         self.bytes[self.length - 4..self.length].copy_from_slice(&index.to_be_bytes());
         self
     }
 
     /// The input of a bar's id with this close, its last part.
-    #[must_use]
     pub fn closing_at(mut self, close_ns: i64) -> Self {
         self.bytes[self.length - 8..self.length].copy_from_slice(&close_ns.to_be_bytes());
         self
     }
 
     /// The input with `text` at byte `at` of the handler's name.
-    #[must_use]
     pub fn handled_at(mut self, at: usize, text: &[u8]) -> Self {
         const HANDLER: usize = CAUSE + 32 + 8;
         self.bytes[HANDLER + at..HANDLER + at + text.len()].copy_from_slice(text);
@@ -118,7 +110,7 @@ impl IdInput {
 }
 
 /// Ids of `inputs`, in their order.
-pub fn short_ids<const LENGTH: usize>(inputs: &[IdInput], ids: &mut Vec<ShortId<LENGTH>>) {
+pub(crate) fn short_ids<const LENGTH: usize>(inputs: &[IdInput], ids: &mut Vec<ShortId<LENGTH>>) {
     ids.clear();
     ids.reserve(inputs.len());
     let (groups, rest) = inputs.as_chunks::<LANES>();
@@ -205,48 +197,65 @@ fn compress(state: &mut [Lanes; 8], message: &[Lanes; 16], lengths: &Lanes, flag
         *lanes = [word; LANES];
     }
     (all[14], all[15]) = (*lengths, *flags);
-    let mut at = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
-    for _ in 0..ROUNDS {
-        mix(&mut all, [0, 4, 8, 12], &message[at[0]], &message[at[1]]);
-        mix(&mut all, [1, 5, 9, 13], &message[at[2]], &message[at[3]]);
-        mix(&mut all, [2, 6, 10, 14], &message[at[4]], &message[at[5]]);
-        mix(&mut all, [3, 7, 11, 15], &message[at[6]], &message[at[7]]);
-        mix(&mut all, [0, 5, 10, 15], &message[at[8]], &message[at[9]]);
-        mix(&mut all, [1, 6, 11, 12], &message[at[10]], &message[at[11]]);
-        mix(&mut all, [2, 7, 8, 13], &message[at[12]], &message[at[13]]);
-        mix(&mut all, [3, 4, 9, 14], &message[at[14]], &message[at[15]]);
-        at = ORDER.map(|place| at[place]);
-    }
+    // One by one, so that every place is known when this is compiled and all lanes stay in registers.
+    round(&mut all, message, &ROUNDS[0]);
+    round(&mut all, message, &ROUNDS[1]);
+    round(&mut all, message, &ROUNDS[2]);
+    round(&mut all, message, &ROUNDS[3]);
+    round(&mut all, message, &ROUNDS[4]);
+    round(&mut all, message, &ROUNDS[5]);
+    round(&mut all, message, &ROUNDS[6]);
     for (word, lanes) in state.iter_mut().enumerate() {
-        for lane in 0..LANES {
-            lanes[lane] = all[word][lane] ^ all[word + 8][lane];
-        }
+        *lanes = xor_turned(&all[word], &all[word + 8], 0);
     }
 }
 
 #[inline(always)]
+fn round(all: &mut [Lanes; 16], message: &[Lanes; 16], at: &[usize; 16]) {
+    mix(all, [0, 4, 8, 12], &message[at[0]], &message[at[1]]);
+    mix(all, [1, 5, 9, 13], &message[at[2]], &message[at[3]]);
+    mix(all, [2, 6, 10, 14], &message[at[4]], &message[at[5]]);
+    mix(all, [3, 7, 11, 15], &message[at[6]], &message[at[7]]);
+    mix(all, [0, 5, 10, 15], &message[at[8]], &message[at[9]]);
+    mix(all, [1, 6, 11, 12], &message[at[10]], &message[at[11]]);
+    mix(all, [2, 7, 8, 13], &message[at[12]], &message[at[13]]);
+    mix(all, [3, 4, 9, 14], &message[at[14]], &message[at[15]]);
+}
+
+#[inline(always)]
 fn mix(all: &mut [Lanes; 16], [a, b, c, d]: [usize; 4], one: &Lanes, two: &Lanes) {
-    for (word, (turn_d, turn_b)) in [(one, (16, 12)), (two, (8, 7))] {
-        for lane in 0..LANES {
-            all[a][lane] = all[a][lane].wrapping_add(all[b][lane]).wrapping_add(word[lane]);
-        }
-        for lane in 0..LANES {
-            all[d][lane] = (all[d][lane] ^ all[a][lane]).rotate_right(turn_d);
-        }
-        for lane in 0..LANES {
-            all[c][lane] = all[c][lane].wrapping_add(all[d][lane]);
-        }
-        for lane in 0..LANES {
-            all[b][lane] = (all[b][lane] ^ all[c][lane]).rotate_right(turn_b);
-        }
+    all[a] = sum(&sum(&all[a], &all[b]), one);
+    all[d] = xor_turned(&all[d], &all[a], 16);
+    all[c] = sum(&all[c], &all[d]);
+    all[b] = xor_turned(&all[b], &all[c], 12);
+    all[a] = sum(&sum(&all[a], &all[b]), two);
+    all[d] = xor_turned(&all[d], &all[a], 8);
+    all[c] = sum(&all[c], &all[d]);
+    all[b] = xor_turned(&all[b], &all[c], 7);
+}
+
+#[inline(always)]
+fn sum(one: &Lanes, two: &Lanes) -> Lanes {
+    let mut sum = [0; LANES];
+    for lane in 0..LANES {
+        sum[lane] = one[lane].wrapping_add(two[lane]);
     }
+    sum
+}
+
+#[inline(always)]
+fn xor_turned(one: &Lanes, two: &Lanes, right: u32) -> Lanes {
+    let mut turned = [0; LANES];
+    for lane in 0..LANES {
+        turned[lane] = (one[lane] ^ two[lane]).rotate_right(right);
+    }
+    turned
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::ShortOrderId;
-    use crate::{bar_id, event_id, order_id};
+    use contracts::{ShortOrderId, bar_id, event_id, order_id};
 
     #[test]
     fn ids_made_together_are_those_made_one_by_one() {
@@ -281,9 +290,8 @@ mod tests {
         };
         let closing = one(IdInput::bar("file", "BRK.B", "1h"), &|input| input.closing_at(-7));
         assert_eq!(closing, bar_id("file", "BRK.B", "1h", -7));
-        let patched = one(IdInput::event("fill/?????/1", 3), &|input| {
-            input.caused_by(&cause).handled_at(5, b"order")
-        });
+        let patched =
+            one(IdInput::event("fill/?????/1", 3), &|input| input.caused_by(&cause).handled_at(5, b"order"));
         assert_eq!(patched, event_id(cause.as_str(), "fill/order/1", 3));
         let mut orders = Vec::<ShortOrderId>::new();
         short_ids(&[IdInput::order(2).expect("it is short").signalled_by(&cause)], &mut orders);
