@@ -111,6 +111,22 @@ impl Host {
         if live { self.strategy.on_bar(&input, wishes) } else { self.strategy.warm(&input) }
     }
 
+    /// Whether it wants to be told of its fills.
+    pub fn hears_fills(&self) -> bool {
+        self.strategy.hears_fills()
+    }
+
+    /// Whether it reads a series.
+    pub fn reads(&self, index: usize) -> bool {
+        self.reads[index]
+    }
+
+    /// Takes closes of a series ahead, up to the first bar at which it could wish for something; says how many.
+    /// Only behind a first bar of the series.
+    pub fn take_quiet(&mut self, index: usize, closes: &[i64]) -> usize {
+        self.slot_of[index].map_or(0, |slot| self.strategy.take_quiet(slot, closes))
+    }
+
     /// Takes one of its own fills.
     pub fn on_fill(&mut self, fill: &v1::Fill, wishes: &mut Vec<Wish>) {
         self.strategy.on_fill(fill, wishes);

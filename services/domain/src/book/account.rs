@@ -163,6 +163,29 @@ impl AccountState {
         Ok(())
     }
 
+    /// As [`AccountState::marked`] with equity, gross and net exposure alone, in the memory of the last mark.
+    pub fn valued(
+        &mut self,
+        event_ns: i64,
+        (equity, gross, net): (Amount, Amount, Amount),
+        session_start: bool,
+    ) {
+        if let Some(mark) = self.mark.as_mut() {
+            (mark.event_ns, mark.equity) = (event_ns, equity);
+            (mark.gross_exposure, mark.net_exposure) = (gross, net);
+            if session_start {
+                self.day_start_equity = self.equity_baseline;
+            }
+            self.equity_baseline = equity;
+            self.opened_since_mark = Amount::ZERO;
+            return;
+        }
+        let (unrealized_pnl, prices) = (Amount::ZERO, Vec::new());
+        let (gross_exposure, net_exposure) = (gross, net);
+        let mark = Mark { event_ns, equity, gross_exposure, net_exposure, unrealized_pnl, prices };
+        self.marked(mark, session_start);
+    }
+
     /// Takes a valuation; with `session_start` it is the first of an exchange session.
     pub fn marked(&mut self, mark: Mark, session_start: bool) {
         if session_start {
