@@ -15,8 +15,8 @@ mod work;
 pub mod beside;
 
 pub use again::again;
-pub use plan::ACCOUNT;
 pub use market::{Loaded, MarketError, load};
+pub use plan::ACCOUNT;
 pub use recording::{Recording, progress_subject, record};
 pub use service::{Config, SERVICE, ServiceError, run};
 pub use work::{Done, Job, Progress, WorkError, conclude, configured, perform};

@@ -70,7 +70,13 @@ impl Follower {
     pub fn new(accounts: &[String]) -> Self {
         let mut machine = Machine::new(Book::default(), accounts);
         machine.learn_applied(HashSet::new());
-        Self { machine, tasks: VecDeque::new(), owed: Vec::new(), with_cancel: Vec::new(), last_event: HashMap::new() }
+        Self {
+            machine,
+            tasks: VecDeque::new(),
+            owed: Vec::new(),
+            with_cancel: Vec::new(),
+            last_event: HashMap::new(),
+        }
     }
 
     /// The book as folded so far.
@@ -166,9 +172,7 @@ impl Follower {
             | Body::OrderAdjusted(_)
             | Body::OrderTriggered(_)
             | Body::OrderTrailed(_)
-            | Body::AccountMarked(_) => {
-                Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing))
-            }
+            | Body::AccountMarked(_) => Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing)),
             Body::AccountEntry(entry) if entry.kind() != contracts::v1::EntryKind::Deposit => {
                 Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing))
             }

@@ -126,10 +126,10 @@ impl Machine {
             Some(problem) => risk::deny(id, signal, view, Rule::InvalidSignal, problem),
             None => risk::decide(id, signal, view),
         });
-        if let Some(Outcome::Decided(outgoing)) = &outcome {
-            if !planted::is(Bug::ReservationsIgnored) {
-                admit(book, &outgoing.event);
-            }
+        if let Some(Outcome::Decided(outgoing)) = &outcome
+            && !planted::is(Bug::ReservationsIgnored)
+        {
+            admit(book, &outgoing.event);
         }
         outcome
     }

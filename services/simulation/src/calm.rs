@@ -67,7 +67,8 @@ pub fn play(market: Market, statements: &[Event], accounts: &[String]) -> Result
     drop(executor);
     set_virtual(None);
     let mut hash = ChainHash::default();
-    let head = at_once(tapes.log.state(stream::TRADING)).and_then(Result::ok).map_or(0, |state| state.last_sequence);
+    let head =
+        at_once(tapes.log.state(stream::TRADING)).and_then(Result::ok).map_or(0, |state| state.last_sequence);
     for sequence in 1..=head {
         if let Some(Ok(Some(recorded))) = at_once(tapes.log.get(stream::TRADING, sequence)) {
             hash.add(&recorded.event);

@@ -83,7 +83,9 @@ impl Checker {
     /// TRADING so far.
     pub fn recorded(&self) -> Vec<Recorded> {
         let head = self.head(stream::TRADING);
-        (1..=head).filter_map(|sequence| at_once(self.log.get(stream::TRADING, sequence))?.ok().flatten()).collect()
+        (1..=head)
+            .filter_map(|sequence| at_once(self.log.get(stream::TRADING, sequence))?.ok().flatten())
+            .collect()
     }
 
     /// Looks at what was appended since.
@@ -150,7 +152,10 @@ impl Checker {
     pub fn unsettled(&self) -> Option<String> {
         let head = self.head(stream::TRADING);
         if self.database.checkpoint() < head {
-            return Some(format!("the read model stands at {}, TRADING at {head}", self.database.checkpoint()));
+            return Some(format!(
+                "the read model stands at {}, TRADING at {head}",
+                self.database.checkpoint()
+            ));
         }
         let parked = self.parked();
         let book = self.watch.book();
@@ -229,9 +234,7 @@ fn touched(event: &Event) -> Vec<String> {
         Some(Body::RiskDecision(decision)) => {
             decision.orders.iter().map(|order| order.order_id.clone()).collect()
         }
-        Some(Body::OrderSubmitted(event)) => {
-            event.order.iter().map(|order| order.order_id.clone()).collect()
-        }
+        Some(Body::OrderSubmitted(event)) => event.order.iter().map(|order| order.order_id.clone()).collect(),
         Some(Body::OrderAccepted(event)) => one(&event.order_id),
         Some(Body::OrderRejected(event)) => one(&event.order_id),
         Some(Body::OrderCancelled(event)) => one(&event.order_id),

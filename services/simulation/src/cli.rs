@@ -54,8 +54,7 @@ pub fn main() -> ExitCode {
 }
 
 fn one(arguments: &Arguments, seed: u64) -> ExitCode {
-    let settings =
-        Settings { calm: arguments.calm, trace: arguments.trace, ..Settings::of(seed) };
+    let settings = Settings { calm: arguments.calm, trace: arguments.trace, ..Settings::of(seed) };
     let began = Instant::now();
     let outcome = match run(&settings) {
         Ok(outcome) => outcome,
@@ -89,18 +88,20 @@ fn one(arguments: &Arguments, seed: u64) -> ExitCode {
 }
 
 fn fail(arguments: &Arguments, settings: &Settings, outcome: &Outcome) {
-    let (settings, outcome) = if arguments.whole {
-        (settings.clone(), outcome.clone())
-    } else {
-        shrink(settings, outcome)
-    };
+    let (settings, outcome) =
+        if arguments.whole { (settings.clone(), outcome.clone()) } else { shrink(settings, outcome) };
     let Some(violation) = &outcome.violation else { return };
     let from = outcome.trace.len().saturating_sub(TRACE_TAIL);
     for line in &outcome.trace[from..] {
         println!("  {line}");
     }
     println!("FAILED seed {} commit {}: {violation}", settings.seed, arguments.commit);
-    println!("smallest: {:?}, {} faults, {} events", settings.mask, outcome.faults.values().sum::<u64>(), outcome.events);
+    println!(
+        "smallest: {:?}, {} faults, {} events",
+        settings.mask,
+        outcome.faults.values().sum::<u64>(),
+        outcome.events
+    );
     println!("again: tapedeck-sim --seed {} --trace", settings.seed);
 }
 
@@ -115,7 +116,10 @@ fn many(arguments: &Arguments) -> ExitCode {
     let (tally, failure) = run_seeds(from, count, jobs, || {}, progress);
     print(&tally, began.elapsed().as_secs_f64());
     if let Some(Failure { seed, violation, panic }) = failure {
-        println!("seed {seed} failed: {}", violation.map(|found| found.to_string()).or(panic).unwrap_or_default());
+        println!(
+            "seed {seed} failed: {}",
+            violation.map(|found| found.to_string()).or(panic).unwrap_or_default()
+        );
         let settings = Settings::of(seed);
         if attempt(&settings).is_err_and(|failure| failure.violation.is_some())
             && let Ok(outcome) = run(&settings)

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use async_trait::async_trait;
-use broker::{Broker, BrokerError, BrokerOrder, Brokers, MarketEvent, Report, SimulatedBroker, StateAtBroker};
+use broker::{
+    Broker, BrokerError, BrokerOrder, Brokers, MarketEvent, Report, SimulatedBroker, StateAtBroker,
+};
 use contracts::v1::{Costs, GroupKind, OrderSpec};
 use domain::bar::Bar;
 use domain::book::Book;
@@ -118,7 +120,8 @@ impl Exchange {
     fn happened(&self, report: Report) {
         let ends = {
             let mut state = self.lock();
-            let Some(client) = state.clients.get(&report.order_id).and_then(|clients| clients.first()).cloned()
+            let Some(client) =
+                state.clients.get(&report.order_id).and_then(|clients| clients.first()).cloned()
             else {
                 return;
             };
@@ -128,9 +131,9 @@ impl Exchange {
                     held.filled += execution.quantity.0;
                     held.filled >= held.spec.quantity_e9
                 }
-                BrokerReport::Cancelled { .. } | BrokerReport::Expired { .. } | BrokerReport::Rejected { .. } => {
-                    true
-                }
+                BrokerReport::Cancelled { .. }
+                | BrokerReport::Expired { .. }
+                | BrokerReport::Rejected { .. } => true,
                 _ => false,
             };
             held.working &= !ends;
@@ -188,9 +191,9 @@ impl Exchange {
             held.working = false;
         } else {
             let mut state = self.lock();
-            held.history = at_once(state.inner.submit(spec, client, now_ns)).and_then(Result::ok).unwrap_or_default();
-            let refused =
-                |report: &Report| !matches!(report.report, BrokerReport::Accepted { .. });
+            held.history =
+                at_once(state.inner.submit(spec, client, now_ns)).and_then(Result::ok).unwrap_or_default();
+            let refused = |report: &Report| !matches!(report.report, BrokerReport::Accepted { .. });
             held.working = !held.history.iter().any(refused);
         }
         let history = held.history.clone();
@@ -218,19 +221,18 @@ impl Exchange {
         };
         let price = self.lock().prices.get(&spec.symbol).copied();
         let late = working && alone && left > 1 && self.fate.strikes(Fault::BrokerLateFill, &order_id);
-        let fill = price.filter(|_| late).map(|(price, at_ns)| {
-            Report {
-                order_id: order_id.clone(),
-                report: BrokerReport::Filled(Execution {
-                    execution_id: format!("late-{order_id}"),
-                    quantity: Quantity(left / 2 / 1_000_000_000 * 1_000_000_000).max(Quantity(left.min(1_000_000_000))),
-                    price,
-                    commission: Amount::ZERO,
-                    slippage: Price(0),
-                    executed_ns: at_ns.max(now_ns),
-                    ambiguous: false,
-                }),
-            }
+        let fill = price.filter(|_| late).map(|(price, at_ns)| Report {
+            order_id: order_id.clone(),
+            report: BrokerReport::Filled(Execution {
+                execution_id: format!("late-{order_id}"),
+                quantity: Quantity(left / 2 / 1_000_000_000 * 1_000_000_000)
+                    .max(Quantity(left.min(1_000_000_000))),
+                price,
+                commission: Amount::ZERO,
+                slippage: Price(0),
+                executed_ns: at_ns.max(now_ns),
+                ambiguous: false,
+            }),
         });
         let reports = at_once(self.lock().inner.cancel(spec, client, now_ns)).and_then(Result::ok);
         for report in reports.unwrap_or_default() {

@@ -111,7 +111,6 @@ pub enum Ended {
 
 impl Executor {
     /// An executor whose wall clock stands at `wall_ns`.
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary point from which virtual time is counted")]
     pub fn new(seed: u64, wall_ns: i64) -> Self {
         let state = Mutex::new(State { wall_ns, ..State::default() });
         let timeline = Arc::new(Timeline { base: Instant::from_std(std::time::Instant::now()), state });

@@ -154,7 +154,16 @@ impl Fate {
         }
         let (counts, trace) = (BTreeMap::new(), trace.then(Vec::new));
         let hash = blake3::Hasher::new();
-        Self(Arc::new(Mutex::new(Inner { rng, chances, mask, healed: calm, happened: 0, counts, trace, hash })))
+        Self(Arc::new(Mutex::new(Inner {
+            rng,
+            chances,
+            mask,
+            healed: calm,
+            happened: 0,
+            counts,
+            trace,
+            hash,
+        })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -50,7 +50,11 @@ pub fn main() -> ExitCode {
         match failure {
             Some(Failure { seed, violation: Some(violation), .. }) => {
                 found += 1;
-                println!("{:32} found by invariant {} in seed {seed}, {took:.1} s", bug.name(), violation.invariant);
+                println!(
+                    "{:32} found by invariant {} in seed {seed}, {took:.1} s",
+                    bug.name(),
+                    violation.invariant
+                );
                 println!("{:32}   {violation}", "");
             }
             Some(Failure { seed, panic, .. }) => {

@@ -73,7 +73,8 @@ impl Market {
             restate(&mut instant, &splits);
             let before = instant.events.len();
             instant.events.retain(|(subject, event)| {
-                !matches!(event.body, Some(Body::Bar(_))) || !fate.strikes(Fault::BarMissing, subject.as_str())
+                !matches!(event.body, Some(Body::Bar(_)))
+                    || !fate.strikes(Fault::BarMissing, subject.as_str())
             });
             if instant.events.is_empty() {
                 continue;
@@ -119,7 +120,8 @@ fn act(instant: &mut Instant, rng: &mut ChaCha8Rng, splits: &mut BTreeMap<String
     };
     let symbols: Vec<_> = ingest::source::SYMBOLS.iter().take(3).map(|symbol| symbol.symbol).collect();
     for symbol in symbols {
-        let taken = instant.events.iter().any(|(subject, _)| subject.as_str() == format!("market.action.{symbol}"));
+        let taken =
+            instant.events.iter().any(|(subject, _)| subject.as_str() == format!("market.action.{symbol}"));
         if taken || rng.random_range(0..100) >= 35 {
             continue;
         }
@@ -136,7 +138,6 @@ fn act(instant: &mut Instant, rng: &mut ChaCha8Rng, splits: &mut BTreeMap<String
             value_e9,
             ex_date,
             origin: Origin::Rehearsal.into(),
-            ..CorporateAction::default()
         };
         let id = event_id(&format!("{symbol}@{}", instant.ns), "sim/action", 0);
         let event = Event {

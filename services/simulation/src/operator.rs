@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use contracts::v1::StrategyMode;
 use contracts::stream;
+use contracts::v1::StrategyMode;
 use event_log::{AppendError, LogError, Tape};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -105,7 +105,9 @@ async fn command(
         let outcome: Result<(), AppendError> = match (kind, &order) {
             (Kind::Halt(account), _) => command::halt(tape, &caller, account, "looks odd").await,
             (Kind::Resume(account), _) => command::resume(tape, &caller, account, "looks well").await,
-            (Kind::Disable(strategy), _) => command::disable_strategy(tape, &caller, strategy, "enough").await,
+            (Kind::Disable(strategy), _) => {
+                command::disable_strategy(tape, &caller, strategy, "enough").await
+            }
             (Kind::Enable(strategy), _) => {
                 command::enable_strategy(tape, &caller, strategy, StrategyMode::Paper).await
             }

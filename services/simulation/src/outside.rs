@@ -109,7 +109,9 @@ fn pair(rng: &mut ChaCha8Rng, symbol: &str) -> Vec<SignalLeg> {
 fn entry(rng: &mut ChaCha8Rng, symbol: &str, close_e9: i64) -> SignalLeg {
     let long = rng.random_range(0..3) > 0;
     let (intent, sign) = if long { (Intent::EnterLong, 1) } else { (Intent::EnterShort, -1) };
-    let at = |permille: i64| Some((close_e9 / 1_000 * (1_000 + sign * permille)).max(E9 / 100) / 10_000_000 * 10_000_000);
+    let at = |permille: i64| {
+        Some((close_e9 / 1_000 * (1_000 + sign * permille)).max(E9 / 100) / 10_000_000 * 10_000_000)
+    };
     let mut leg = leg(symbol, intent);
     if rng.random_range(0..4) > 0 {
         leg.quantity_e9 = Some(rng.random_range(1..120) * E9);
@@ -135,7 +137,14 @@ fn entry(rng: &mut ChaCha8Rng, symbol: &str, close_e9: i64) -> SignalLeg {
         }
     };
     leg.order_type = order_type.into();
-    let tifs = [TimeInForce::Day, TimeInForce::Gtc, TimeInForce::Ioc, TimeInForce::Fok, TimeInForce::Opg, TimeInForce::Cls];
+    let tifs = [
+        TimeInForce::Day,
+        TimeInForce::Gtc,
+        TimeInForce::Ioc,
+        TimeInForce::Fok,
+        TimeInForce::Opg,
+        TimeInForce::Cls,
+    ];
     let most = if patient { 2 } else { tifs.len() };
     leg.time_in_force = tifs[rng.random_range(0..most)].into();
     if rng.random_range(0..4) == 0 {

@@ -172,7 +172,12 @@ pub fn run(settings: &Settings) -> Result<Outcome, SimulatedError> {
     })
 }
 
-fn market(settings: &Settings, mode: Mode, rng: &mut ChaCha8Rng, fate: &Fate) -> Result<Market, SimulatedError> {
+fn market(
+    settings: &Settings,
+    mode: Mode,
+    rng: &mut ChaCha8Rng,
+    fate: &Fate,
+) -> Result<Market, SimulatedError> {
     let shape = Shape {
         seed: settings.seed,
         skip: if mode == Mode::Tape { 0 } else { rng.random_range(0..60) },
@@ -199,7 +204,8 @@ fn watch(
     let mut found = None;
     let ended = executor.run(POLLS_MAX, |step| {
         found = checker.step();
-        if !enough.load(Ordering::Relaxed) && checker.orders() >= ORDERS_MIN && checker.events() >= EVENTS_MIN {
+        if !enough.load(Ordering::Relaxed) && checker.orders() >= ORDERS_MIN && checker.events() >= EVENTS_MIN
+        {
             enough.store(true, Ordering::Relaxed);
         }
         if found.is_none() && step == Step::Quiet {
@@ -209,7 +215,10 @@ fn watch(
                 healed_at = Some(timeline.elapsed());
             }
             let since = healed_at.map(|at: Duration| timeline.elapsed().saturating_sub(at));
-            if found.is_none() && since.is_some_and(|since| since >= SETTLE_MIN) && checker.unsettled().is_none() {
+            if found.is_none()
+                && since.is_some_and(|since| since >= SETTLE_MIN)
+                && checker.unsettled().is_none()
+            {
                 found = checker.settled(mode.clock());
                 return ControlFlow::Break(());
             }
@@ -224,7 +233,12 @@ fn watch(
 }
 
 /// What takes too long.
-fn late(checker: &Checker, timeline: &Timeline, mode: Mode, healed_at: Option<Duration>) -> Option<Violation> {
+fn late(
+    checker: &Checker,
+    timeline: &Timeline,
+    mode: Mode,
+    healed_at: Option<Duration>,
+) -> Option<Violation> {
     let now = timeline.elapsed();
     let detail = match healed_at {
         Some(at) if now.saturating_sub(at) > SETTLE_MAX => {
@@ -261,7 +275,8 @@ impl World<'_> {
         let read_model = Arc::new(self.database.clone());
         let config = strategy::Config { accounts: accounts.clone(), read_model: read_model.clone() };
         self.service(executor, "strategy", move |context| strategy::run(context, config.clone()));
-        let config = risk::Config { fallback_account: self.accounts[0].clone(), read_model: read_model.clone() };
+        let config =
+            risk::Config { fallback_account: self.accounts[0].clone(), read_model: read_model.clone() };
         self.service(executor, "risk", move |context| risk::run(context, config.clone()));
         let brokers: Arc<dyn broker::Brokers> = match &self.exchange {
             Some(exchange) => Arc::new(exchange.clone()),
@@ -296,7 +311,8 @@ impl World<'_> {
         let accounts = self.accounts.clone();
         let (over, fate) = (Rc::clone(over), self.tapes.fate.clone());
         if self.mode == Mode::Tape {
-            let (tape, last_ns) = (self.tapes.of("ingest"), market.instants().last().map_or(0, |last| last.ns));
+            let (tape, last_ns) =
+                (self.tapes.of("ingest"), market.instants().last().map_or(0, |last| last.ns));
             let config = ClockConfig { accounts, consumers: vec!["strategy".into()] };
             let make = make(self.context("ingest"), move |context| {
                 let (mut market, config) = (market.clone(), config.clone());

@@ -2,8 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, AccountKind, Costs, EntryKind, Event, Money, Parameter, RiskLimits, Sizing,
-    SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, AccountKind, Costs, EntryKind, Event, Money, Parameter, RiskLimits,
+    Sizing, SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
 };
 use contracts::{Subject, event_id, stream, to_timestamp};
 use event_log::{Append, EventLog as _, Expect, LogError, MemoryLog};
@@ -18,8 +18,10 @@ pub const ACCOUNTS: [&str; 2] = ["paper", "second"];
 pub const WILD: &str = "wild";
 /// Its durable consumer.
 pub const WILD_CONSUMER: &str = "strategy-wild";
-/// Strategies inside, with kind, account and parameters.
-pub const INSIDE: [(&str, &str, &str, &[(&str, &str)]); 3] = [
+/// Name, kind, account and parameters of a strategy.
+type Inside = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+/// Strategies inside.
+pub const INSIDE: [Inside; 3] = [
     ("cross", "sma_cross", "paper", &[("fast", "2"), ("slow", "4")]),
     ("surge", "momentum", "second", &[("lookback", "3"), ("threshold", "0.002")]),
     ("other", "sma_cross", "second", &[("fast", "3"), ("slow", "5")]),
@@ -75,7 +77,7 @@ pub fn write(
 
 fn registration(account: &str) -> StrategyRegistered {
     StrategyRegistered {
-        sizing: Some(Sizing { kind: SizingKind::Fraction.into(), value_e9: E9 / 12 }),
+        sizing: Some(Sizing { kind: SizingKind::Fraction.into(), value_e9: E9 / 12, ..Sizing::default() }),
         account: account.into(),
         ..StrategyRegistered::default()
     }
@@ -96,7 +98,11 @@ fn account_of(rng: &mut ChaCha8Rng, account: &str, broker: &str) -> AccountConfi
         commission_per_share_e9: 5_000_000,
         commission_minimum: Some(Money { units: 1, nanos: 0 }),
         slippage_rate_e9: 100_000,
-        volume_share_most_e9: if rng.random_range(0..3) == 0 { 0 } else { 1_000_000 * rng.random_range(1..10) / 10 },
+        volume_share_most_e9: if rng.random_range(0..3) == 0 {
+            0
+        } else {
+            1_000_000 * rng.random_range(1..10) / 10
+        },
         ..Costs::default()
     };
     AccountConfigured {

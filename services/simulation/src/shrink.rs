@@ -12,11 +12,8 @@ const ATTEMPTS_MAX: u32 = 120;
 /// The smallest settings found that break the same invariant, and what they come to.
 pub fn shrink(settings: &Settings, failed: &Outcome) -> (Settings, Outcome) {
     let Some(violation) = &failed.violation else { return (settings.clone(), failed.clone()) };
-    let mut search = Search {
-        wanted: violation.invariant,
-        best: (settings.clone(), failed.clone()),
-        left: ATTEMPTS_MAX,
-    };
+    let mut search =
+        Search { wanted: violation.invariant, best: (settings.clone(), failed.clone()), left: ATTEMPTS_MAX };
     search.quiet();
     search.kinds();
     search.instants();
@@ -84,7 +81,11 @@ impl Search {
         let (mut low, mut high) = (0, end);
         while high > low {
             let middle = low + (high - low).div_ceil(2);
-            if self.attempt(|mask| mask.only = Some((middle, end))) { low = middle } else { high = middle - 1 }
+            if self.attempt(|mask| mask.only = Some((middle, end))) {
+                low = middle;
+            } else {
+                high = middle - 1;
+            }
         }
     }
 }

@@ -27,14 +27,12 @@ pub use market::{Actions, Bars, Findings};
 pub use pairs::Pairs;
 pub use recorded::RecordedCommand;
 pub use replay::{At, AtCommand, Fork, Parity, Replay};
-pub use risk::{BreakerCommand, Kill, LimitsCommand, RiskOptions, ScopeOptions};
 pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForward};
+pub use risk::{BreakerCommand, Kill, LimitsCommand, RiskOptions, ScopeOptions};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use tape::TapeCommand;
-pub use trading::{AccountOptions, Halt, OrderCommand, Positions, ReportOptions};
-pub use trading::{AccountOptions, Halt, OrderCommand, Place, Positions, ReportOptions};
-pub use trading::{AccountOptions, Halt, OrderCommand, Positions, ReportOptions, StopState};
+pub use trading::{AccountOptions, Halt, OrderCommand, Place, Positions, ReportOptions, StopState};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
 #[derive(Debug, Parser)]

@@ -115,8 +115,9 @@ fn limit(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeEr
     };
     // Any other name is a limit of the scope of the account.
     if !limits::NAMES.contains(&key) {
-        return by_scope(book, name, key, value, bodies)
-            .map_err(|error| refused(FIELD, text, format!("{}; or {}", limits::NAMES.join(", "), error.expected)));
+        return by_scope(book, name, key, value, bodies).map_err(|error| {
+            refused(FIELD, text, format!("{}; or {}", limits::NAMES.join(", "), error.expected))
+        });
     }
     let position = bodies
         .iter()
@@ -150,7 +151,8 @@ fn by_scope(
     bodies: &mut Vec<Body>,
 ) -> Result<(), fields::LimitError> {
     let scope = Scope::new(account, "", "");
-    let of_scope = |body: &Body| matches!(body, Body::LimitsSet(set) if Scope::of(set.scope.as_ref()) == scope);
+    let of_scope =
+        |body: &Body| matches!(body, Body::LimitsSet(set) if Scope::of(set.scope.as_ref()) == scope);
     let mut set = match bodies.iter().position(of_scope).map(|place| bodies.remove(place)) {
         Some(Body::LimitsSet(set)) => set,
         _ => {

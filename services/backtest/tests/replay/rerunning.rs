@@ -39,15 +39,15 @@ fn differing(rows: &[Row]) -> Vec<&Row> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stretch_comes_to_what_was_recorded_and_a_change_shows() {
     let log = rehearse(160, 1).await;
-    let rows = again(&log, &[], &[]).await;
+    let rows = Box::pin(again(&log, &[], &[])).await;
     assert!(rows.len() > 20, "{}", rows.len());
     assert!(differing(&rows).is_empty(), "{:#?}", differing(&rows));
 
-    let rows = again(&log, &["cross.fast=3"], &[]).await;
+    let rows = Box::pin(again(&log, &["cross.fast=3"], &[])).await;
     let found = differing(&rows);
     assert!(found.iter().any(|row| row.kind == "signal"), "{found:#?}");
 
-    let rows = again(&log, &[], &["paper.max_exposure=0"]).await;
+    let rows = Box::pin(again(&log, &[], &["paper.max_exposure=0"])).await;
     let denied = |row: &&Row| row.kind == "risk_decision" && row.outcome == Outcome::Differs;
     assert!(rows.iter().any(|row| denied(&row)), "{rows:#?}");
 }

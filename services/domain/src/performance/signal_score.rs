@@ -132,7 +132,7 @@ pub fn score(signals: &[Scored]) -> SignalScore {
             }
         }
         // The same side again adds nothing to a trip that goes on.
-        if open.get(signal.symbol.as_str()).is_some_and(|trip| sign != 0.0 && trip.sign == sign) {
+        if open.get(signal.symbol.as_str()).is_some_and(|trip| sign * trip.sign > 0.0) {
             if let Some(trip) = open.get_mut(signal.symbol.as_str()) {
                 trip.last = signal.last.or(trip.last);
             }

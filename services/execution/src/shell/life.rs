@@ -164,7 +164,10 @@ impl Shell {
                     let report = |report| Report { order_id: order.id().to_owned(), report };
                     let reports = reconcile(&order, &truth).into_iter().map(report).collect();
                     self.take_unasked(reports).await?;
-                    self.confirm(&order_id, !matches!(truth.standing, Standing::Working | Standing::Suspended(_)));
+                    self.confirm(
+                        &order_id,
+                        !matches!(truth.standing, Standing::Working | Standing::Suspended(_)),
+                    );
                 }
                 Ok(None) => others.push(order_id),
                 Err(error) => self.say(Some(error.to_string())),

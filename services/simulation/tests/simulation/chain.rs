@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, Costs, EntryKind, Event, Money, Parameter, RiskLimits, Sizing, SizingKind,
-    StrategyEnabled, StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, Costs, EntryKind, Event, Money, Parameter, RiskLimits, Sizing,
+    SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
 };
 use contracts::{event_id, from_timestamp, to_timestamp};
 use domain::bar::{Bar, Timeframe};
@@ -53,10 +53,11 @@ fn strategy(name: &str, kind: &str, parameters: &[(&str, &str)]) -> StrategyConf
     StrategyConfig {
         name: name.to_owned(),
         kind: kind.to_owned(),
-        parameters: domain::strategy::resolve(kind, &parameters.iter().map(parameter).collect::<Vec<_>>()).unwrap(),
+        parameters: domain::strategy::resolve(kind, &parameters.iter().map(parameter).collect::<Vec<_>>())
+            .unwrap(),
         symbols: Vec::new(),
         timeframe: None,
-        sizing: Sizing { kind: SizingKind::Fraction.into(), value_e9: E9 / 10 },
+        sizing: Sizing { kind: SizingKind::Fraction.into(), value_e9: E9 / 10, ..Sizing::default() },
         mode: StrategyMode::Paper,
     }
 }
@@ -142,16 +143,20 @@ fn both(market: Market, strategies: Vec<StrategyConfig>) -> (Calm, Option<String
         finalize: false,
         from_ns: None,
         until_ns: None,
+        limit_sets: Vec::new(),
+        warm_up_more: 0,
+        late: false,
     };
     let outcome = engine::run(&config, &columns(&market), &mut Hash::default(), &mut Uncontrolled).unwrap();
     let first_ns = market.instants()[0].ns;
-    let calm = play(market, &statements(&config, first_ns), &[config.account.name.clone()]).unwrap();
+    let calm = play(market, &statements(&config, first_ns), std::slice::from_ref(&config.account.name)).unwrap();
     (calm, outcome.chain_hash)
 }
 
 #[test]
 fn a_generated_market_has_the_chain_hash_of_its_backtest() {
-    let config = SimulatedConfig { symbols: 6, timeframe: Timeframe::H1, seed: 7, ..SimulatedConfig::default() };
+    let config =
+        SimulatedConfig { symbols: 6, timeframe: Timeframe::H1, seed: 7, ..SimulatedConfig::default() };
     let market = Market::of(&mut SimulatedSource::new(config).unwrap(), 400);
     let strategies = vec![
         strategy("cross", "sma_cross", &[("fast", "2"), ("slow", "4")]),

@@ -64,7 +64,14 @@ fn stopped(book: &Book) -> Vec<Stopped> {
     for (account, halt) in all.into_iter().chain(own) {
         let reason = format!("{} {}", halt.actor, halt.reason).trim_end().to_owned();
         let (state, since_ns) = (word(halt.state), halt.since_ns);
-        rows.push(Stopped { account, strategy: String::new(), by: "halt".to_owned(), state, since_ns, reason });
+        rows.push(Stopped {
+            account,
+            strategy: String::new(),
+            by: "halt".to_owned(),
+            state,
+            since_ns,
+            reason,
+        });
     }
     for tally in book.tallies() {
         let (account, strategy) = (&tally.account, &tally.strategy);
@@ -154,7 +161,7 @@ pub async fn risk(session: &Session, options: &RiskOptions, output: Output) -> R
 
 fn show(measure: &RiskMeasured, at_ns: i64, output: Output) {
     let money = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref()).to_string();
-    let share = |share: Option<f64>| share.map_or("–".to_owned(), |share| format!("{:.4}", share));
+    let share = |share: Option<f64>| share.map_or("–".to_owned(), |share| format!("{share:.4}"));
     let pair = if measure.correlated_first.is_empty() {
         "–".to_owned()
     } else {

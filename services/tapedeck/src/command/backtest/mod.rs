@@ -86,10 +86,10 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
             warnings.push("nothing was recorded on the tape".to_owned());
         }
         let plan = Plan { request, market: from.market, warnings, recording: None };
-        return perform(global, options, plan, &named, &gate, output).await;
+        return Box::pin(perform(global, options, plan, &named, &gate, output)).await;
     }
     let session = Session::open(global).await?;
-    let outcome = on_tape(global, &session, options, &gate, output).await;
+    let outcome = Box::pin(on_tape(global, &session, options, &gate, output)).await;
     session.close().await;
     outcome
 }
@@ -116,7 +116,7 @@ async fn on_tape(
     })?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let plan = Plan { request, market, warnings: Vec::new(), recording: Some(recording) };
-    perform(global, options, plan, &named, gate, output).await
+    Box::pin(perform(global, options, plan, &named, gate, output)).await
 }
 
 /// A run that is about to be done.
@@ -136,7 +136,7 @@ async fn perform(
     output: Output,
 ) -> Result<(), Failure> {
     let beside = Beside::open(global, options, named, output).await?;
-    let outcome = perform_beside(options, plan, named, beside.as_ref(), gate, output).await;
+    let outcome = Box::pin(perform_beside(options, plan, named, beside.as_ref(), gate, output)).await;
     if let Some(beside) = beside {
         beside.close().await;
     }

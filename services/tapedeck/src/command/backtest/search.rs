@@ -42,7 +42,7 @@ struct Found {
 
 /// Runs a sweep and prints its trials, the best first.
 pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(), Failure> {
-    let found = search(global, &options.run, &options.search, None, output).await?;
+    let found = Box::pin(search(global, &options.run, &options.search, None, output)).await?;
     let Found { done, threads, seconds, .. } = &found;
     let Report { trials, sheet, .. } = &done.report;
     let refused = trials.iter().filter(|trial| !trial.refused.is_empty()).count();
@@ -102,7 +102,7 @@ pub async fn walk_forward(global: &Global, options: &WalkForward, output: Output
         in_sample_sessions: sessions("--in-sample", options.in_sample)?,
         out_of_sample_sessions: sessions("--out-of-sample", options.out_of_sample)?,
     };
-    let found = search(global, &options.run, &options.search, Some(folds), output).await?;
+    let found = Box::pin(search(global, &options.run, &options.search, Some(folds), output)).await?;
     let Done { outcome, report, end } = &found.done;
     let write = |path: &Path, written: Result<(), tables::TableError>| {
         written.map_err(|error| Failure::other(format!("{}: {error}", path.display())))
