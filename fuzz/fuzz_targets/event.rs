@@ -1,5 +1,6 @@
-#![no_main]
 //! See `targets::event`.
+
+#![no_main]
 
 #[path = "../src/targets.rs"]
 mod targets;

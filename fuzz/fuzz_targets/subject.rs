@@ -1,5 +1,6 @@
-#![no_main]
 //! See `targets::subject`.
+
+#![no_main]
 
 #[path = "../src/targets.rs"]
 mod targets;

@@ -3,8 +3,6 @@
 //!
 //! A target panics when something does not hold. Deliberately absent: anything that needs a server.
 
-#![allow(dead_code, reason = "each program of the fuzzer uses one of them")]
-
 use contracts::v1::OrderSpec;
 use contracts::v1::event::Body;
 use contracts::{ContentType, Subject};

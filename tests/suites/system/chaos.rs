@@ -35,6 +35,12 @@ pub fn rounds(default: u64) -> u64 {
     told.and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// A line for whoever runs the rounds.
+#[expect(clippy::print_stdout, reason = "rounds take minutes; whoever asked for them sees how far they are")]
+pub fn tell(line: &str) {
+    println!("{line}");
+}
+
 /// What a rehearsal comes to in which nothing happens.
 pub fn calm(bars: &[String], actions: &str) -> anyhow::Result<Value> {
     let home = Home::new()?;
@@ -129,16 +135,16 @@ async fn chaos_of_services_and_servers_loses_and_doubles_nothing() -> Outcome {
         home.set("DATABASE_URL", &servers.database_url());
         let killed = round(&home, &mut servers, seed, &bars, &actions).await?;
         whole(&home, &calm, &format!("seed {seed}, killed {killed:?}"))?;
-        println!(
+        tell(&format!(
             "chaos: seed {seed}: {} kills {killed:?}, {:.1} s",
             killed.len(),
             began.elapsed().as_secs_f64()
-        );
+        ));
         for victim in killed {
             *hits.entry(victim).or_default() += 1;
         }
     }
-    println!("chaos: {rounds} rounds, nothing lost and nothing doubled; kills {hits:?}");
+    tell(&format!("chaos: {rounds} rounds, nothing lost and nothing doubled; kills {hits:?}"));
     for server in SERVERS {
         assert!(hits.contains_key(server), "{server} was never killed: {hits:?}");
     }
@@ -305,7 +311,7 @@ async fn chaos_of_a_full_disk_loses_and_doubles_nothing() -> Outcome {
     match SmallDisk::mount(&place, "1500k")? {
         Some(disk) => fill(&calm, options("disk"), "a full disk", |_| disk.grow("200m")).await,
         None => {
-            println!("chaos: this kernel lets nobody mount a file system here; the full disk is skipped");
+            tell("chaos: this kernel lets nobody mount a file system here; the full disk is skipped");
             Ok(())
         }
     }

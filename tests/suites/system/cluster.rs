@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::chaos::{FROM, TO, calm, rounds, search, whole};
+use crate::chaos::{FROM, TO, calm, rounds, search, tell, whole};
 use crate::harness::{BUSY, Home, Outcome, actions_file, bar_files, rehearse};
 
 const NODES: usize = 3;
@@ -215,7 +215,7 @@ async fn chaos_of_a_cluster_loses_and_doubles_nothing() -> Outcome {
         let done = trouble(&mut cluster, &client, &home, seed, &bars, &actions).await?;
         // Whatever was cut or killed is there again.
         whole(&home, &calm, &format!("cluster, seed {seed}: {done:?}"))?;
-        println!("chaos: cluster, seed {seed}: {done:?}, {:.1} s", began.elapsed().as_secs_f64());
+        tell(&format!("chaos: cluster, seed {seed}: {done:?}, {:.1} s", began.elapsed().as_secs_f64()));
     }
     Ok(())
 }

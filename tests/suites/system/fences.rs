@@ -115,7 +115,8 @@ fn register(home: &Home, name: &str) -> anyhow::Result<Value> {
 }
 
 fn signal(strategy: &str, id: &str) -> String {
-    let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let now = chrono::DateTime::from_timestamp_nanos(runtime::now_ns());
+    let now = now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     json!({
         "id": id, "eventTime": now, "source": strategy,
         "signal": { "strategy": strategy, "legs": [{ "symbol": "SPY", "intent": "INTENT_ENTER_LONG" }] },

@@ -28,6 +28,16 @@ pub enum Wanted {
     Flat,
 }
 
+impl Wanted {
+    fn sign(self) -> f64 {
+        match self {
+            Self::Long => 1.0,
+            Self::Short => -1.0,
+            Self::Flat => 0.0,
+        }
+    }
+}
+
 /// A bar after a signal.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Later {
@@ -100,7 +110,7 @@ pub struct SignalScore {
 
 /// A trip that goes on.
 struct Trip {
-    sign: f64,
+    wanted: Wanted,
     price: Price,
     split: f64,
     last: Option<Later>,
@@ -113,17 +123,13 @@ pub fn score(signals: &[Scored]) -> SignalScore {
     let (mut trips, mut forward) = (Vec::new(), vec![Vec::new(); HORIZONS.len()]);
     let mut score = SignalScore { signals: signals.len(), ..SignalScore::default() };
     for signal in signals {
-        let sign = match signal.wanted {
-            Wanted::Long => 1.0,
-            Wanted::Short => -1.0,
-            Wanted::Flat => 0.0,
-        };
-        score.entries += usize::from(sign != 0.0);
+        let (sign, enters) = (signal.wanted.sign(), signal.wanted != Wanted::Flat);
+        score.entries += usize::from(enters);
         let Some(first) = signal.later.first() else {
             score.waiting += 1;
             continue;
         };
-        if sign != 0.0 {
+        if enters {
             for (returns, bars) in forward.iter_mut().zip(HORIZONS) {
                 let later = signal.later.get(bars - 1);
                 returns.extend(
@@ -132,25 +138,23 @@ pub fn score(signals: &[Scored]) -> SignalScore {
             }
         }
         // The same side again adds nothing to a trip that goes on.
-        if open.get(signal.symbol.as_str()).is_some_and(|trip| sign * trip.sign > 0.0) {
-            if let Some(trip) = open.get_mut(signal.symbol.as_str()) {
-                trip.last = signal.last.or(trip.last);
-            }
+        if open.get(signal.symbol.as_str()).is_some_and(|trip| enters && trip.wanted == signal.wanted) {
             continue;
         }
         let split = signal.split * first.split;
         if let Some(trip) = open.remove(signal.symbol.as_str()) {
-            trips.push(trip.sign * change(trip.price, first.open, split / trip.split));
+            trips.push(trip.wanted.sign() * change(trip.price, first.open, split / trip.split));
         }
-        if sign != 0.0 {
-            open.insert(&signal.symbol, Trip { sign, price: first.open, split, last: at_last(signal) });
+        if enters {
+            let wanted = signal.wanted;
+            open.insert(&signal.symbol, Trip { wanted, price: first.open, split, last: at_last(signal) });
         }
     }
     let still: Vec<f64> = open
         .values()
         .filter_map(|trip| {
             let last = trip.last?;
-            Some(trip.sign * change(trip.price, last.close, last.split / trip.split))
+            Some(trip.wanted.sign() * change(trip.price, last.close, last.split / trip.split))
         })
         .collect();
     score.trips = trips.len();

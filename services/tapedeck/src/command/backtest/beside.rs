@@ -253,9 +253,8 @@ async fn fresh_tape(
     programs: &[Program],
 ) -> Result<Session, Failure> {
     let home = Home::locate(global.home.as_deref())?;
-    let made = || {
-        chrono::DateTime::from_timestamp_nanos(runtime::now_ns()).format("backtest-%Y%m%d-%H%M%S").to_string()
-    };
+    let now = chrono::DateTime::from_timestamp_nanos(runtime::now_ns());
+    let made = || now.format("backtest-%Y%m%d-%H%M%S").to_string();
     let name = if name.is_empty() { made() } else { name.to_owned() };
     let dir = home.tape(&name)?;
     if dir.manifest()?.is_some() {

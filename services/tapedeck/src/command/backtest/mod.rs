@@ -135,10 +135,10 @@ async fn perform(
     gate: &Gate,
     output: Output,
 ) -> Result<(), Failure> {
-    let beside = Beside::open(global, options, named, output).await?;
+    let beside = Box::pin(Beside::open(global, options, named, output)).await?;
     let outcome = Box::pin(perform_beside(options, plan, named, beside.as_ref(), gate, output)).await;
     if let Some(beside) = beside {
-        beside.close().await;
+        Box::pin(beside.close()).await;
     }
     outcome
 }
