@@ -149,7 +149,8 @@ fn both(market: Market, strategies: Vec<StrategyConfig>) -> (Calm, Option<String
     };
     let outcome = engine::run(&config, &columns(&market), &mut Hash::default(), &mut Uncontrolled).unwrap();
     let first_ns = market.instants()[0].ns;
-    let calm = play(market, &statements(&config, first_ns), std::slice::from_ref(&config.account.name)).unwrap();
+    let calm =
+        play(market, &statements(&config, first_ns), std::slice::from_ref(&config.account.name)).unwrap();
     (calm, outcome.chain_hash)
 }
 
