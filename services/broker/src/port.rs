@@ -6,7 +6,8 @@ use domain::bar::Bar;
 use domain::book::Book;
 use domain::calendar::Session;
 use domain::matching::kernel::Bounds;
-use domain::order::{BrokerReport, OrderState};
+use domain::money::{Amount, Quantity};
+use domain::order::{BrokerReport, BrokerTruth, OrderState};
 
 /// What a broker says of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,17 @@ pub struct BrokerOrder {
     /// Everything the broker reports of the order so far, oldest first. Folding reports that are known
     /// already adds nothing.
     pub reports: Vec<Report>,
+}
+
+/// What a broker holds in one symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerPosition {
+    /// Symbol.
+    pub symbol: String,
+    /// Shares, negative when short.
+    pub quantity: Quantity,
+    /// Total cost, of the quantity's sign.
+    pub cost: Amount,
 }
 
 /// Why a broker gave no answer.
@@ -106,6 +118,25 @@ pub trait Broker: Send + Sync {
         client_order_id: &str,
         now_ns: i64,
     ) -> Result<Vec<Report>, BrokerError>;
+
+    /// Asks to work `order` under the new terms that it states (`order.replace`), with their client order id. The
+    /// intent is on the tape already. Asking again answers with what became of it.
+    async fn replace(&mut self, order: &OrderState, _now_ns: i64) -> Result<Vec<Report>, BrokerError> {
+        let reason = format!("broker {} replaces no orders", self.name());
+        let report = BrokerReport::ReplaceRejected { reason };
+        Ok(vec![Report { order_id: order.id().to_owned(), report }])
+    }
+
+    /// How `order` stands at the broker as a whole, where it can say so; `None` of a broker that only reports.
+    async fn truth(&mut self, _order: &OrderState) -> Result<Option<BrokerTruth>, BrokerError> {
+        Ok(None)
+    }
+
+    /// What the broker holds on an account, by symbol, netted over strategies; `None` of a broker that holds only what
+    /// its orders have filled.
+    async fn positions(&mut self, _account: &str) -> Result<Option<Vec<BrokerPosition>>, BrokerError> {
+        Ok(None)
+    }
 
     /// What the broker knows under `client_order_id`; `None` when it never got such an order.
     async fn lookup(&mut self, client_order_id: &str) -> Result<Option<BrokerOrder>, BrokerError>;

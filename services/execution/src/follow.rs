@@ -12,10 +12,10 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use broker::{Broker as _, BrokerError, MarketEvent, Report, SimulatedBroker};
-use contracts::v1::Event;
 use contracts::v1::event::Body;
+use contracts::v1::{Event, PositionTransferred};
 use contracts::{Subject, client_order_id};
-use domain::book::{Book, FoldError};
+use domain::book::{Book, FoldError, GroupStep};
 use domain::corporate_action::Effect;
 use domain::matching::kernel::Bounds;
 use domain::order::{OrderState, OrderStatus};
@@ -122,7 +122,13 @@ impl Follower {
         self.machine.work().into_iter().find_map(|work| match work {
             Work::Submit(group) => group.into_iter().next(),
             Work::Ask(order_id) => Some(order_id),
-            Work::Withdraw(_) | Work::Cancel(_) | Work::Unwind { .. } => None,
+            Work::Withdraw(_)
+            | Work::Cancel(_)
+            | Work::Unwind { .. }
+            | Work::Replace(_)
+            | Work::Forgo(_)
+            | Work::Group(_)
+            | Work::Flatten { .. } => None,
         })
     }
 
@@ -136,7 +142,14 @@ impl Follower {
         match body {
             Body::OrderSubmitted(submitted) => {
                 let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
-                Ok(self.decided(&[Step::Submit { order_id, broker: submitted.broker.clone() }], event))
+                let broker = submitted.broker.clone();
+                let mut steps = vec![Step::Submit { order_id, broker: broker.clone() }];
+                for work in self.machine.flattening() {
+                    if let Work::Flatten { kill_id, order } = work {
+                        steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
+                    }
+                }
+                Ok(self.decided(&steps, event))
             }
             Body::OrderCancelRequested(request) if request.actor == SERVICE => {
                 let order = self.machine.book().order(&request.order_id);
@@ -246,6 +259,24 @@ impl Follower {
                 }
                 Work::Withdraw(order_id) => vec![Step::Withdraw { order_id }],
                 Work::Unwind { order_id, failed } => vec![Step::Unwind { order_id, failed }],
+                Work::Replace(order_id) => self.replace(&order_id).await?,
+                Work::Forgo(order_id) => vec![Step::Forgo { order_id }],
+                Work::Group(GroupStep::Handle(handled)) => vec![Step::Group(handled)],
+                Work::Group(GroupStep::Transfer(moved)) => {
+                    let cause = |moved: &PositionTransferred| {
+                        let row = self.machine.book().strategy(&moved.from_strategy);
+                        row.and_then(|row| row.stopping.as_ref()).map(|stopping| stopping.event_id.clone())
+                    };
+                    let step = |moved: PositionTransferred| {
+                        let cause_id = cause(&moved).unwrap_or_default();
+                        Step::Transfer { moved, cause_id }
+                    };
+                    moved.into_iter().map(step).collect()
+                }
+                Work::Flatten { kill_id, order } => {
+                    let broker = SimulatedBroker::default().name().to_owned();
+                    vec![Step::Flatten { kill_id, order, broker }]
+                }
                 Work::Ask(order_id) => self.answer(&order_id).await?.unwrap_or_default(),
                 Work::Cancel(order_id) => self.cancel(&order_id).await?.unwrap_or_default(),
             };
@@ -313,6 +344,24 @@ impl Follower {
             cause_id: cause_id.clone(),
         };
         Ok(Some(reports.into_iter().map(step).collect()))
+    }
+
+    /// What the simulated broker says to new terms; first the intent to ask for them.
+    async fn replace(&self, order_id: &str) -> Result<Vec<Step>, BrokerError> {
+        let Some(order) = self.order(order_id) else { return Ok(Vec::new()) };
+        if order.replace.as_ref().is_some_and(|replace| !replace.requested) {
+            return Ok(vec![Step::RequestReplace { order_id: order_id.to_owned() }]);
+        }
+        let mut broker = SimulatedBroker::resume(self.machine.book())?;
+        let now_ns = self.machine.now_ns(order);
+        let reports = broker.replace(order, now_ns).await?;
+        let step = |Report { order_id, report }| Step::Report {
+            order_id,
+            report,
+            event_ns: Some(now_ns),
+            cause_id: None,
+        };
+        Ok(reports.into_iter().map(step).collect())
     }
 
     fn order(&self, order_id: &str) -> Option<&OrderState> {

@@ -11,6 +11,7 @@ use domain::bar::Bar;
 use domain::book::{FoldError, cash_in_lieu_entries, dividend_entries, split_entries};
 use domain::corporate_action::{CorporateAction, Effect};
 use domain::matching::kernel::Bounds;
+use domain::risk::breaker;
 use event_log::Recorded;
 use runtime::{ClockMode, Instant, is_live};
 
@@ -210,7 +211,12 @@ impl Machine {
             .flat_map(|account| {
                 let (account, cause_id) = (account.clone(), cause_id.clone());
                 let margin = Step::Margin { account: account.clone(), event_ns, cause_id: cause_id.clone() };
-                [margin, Step::Mark { account, event_ns, cause_id }]
+                let breaker =
+                    Step::Breaker { account: account.clone(), event_ns, cause_id: cause_id.clone() };
+                // One step is one event; those that are not needed come to nothing.
+                let breakers = std::iter::repeat_n(breaker, breaker::most(&self.book, &account));
+                let mark = Step::Mark { account, event_ns, cause_id };
+                std::iter::once(margin).chain(breakers).chain(std::iter::once(mark))
             })
             .collect()
     }

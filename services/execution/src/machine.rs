@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use contracts::v1::Event;
 use contracts::v1::event::Body;
-use domain::book::{Book, FoldError, Prices};
+use contracts::v1::{Event, GroupPolicy, OrderSpec};
+use domain::book::{Book, CLOSING_LEG, FoldError, GroupStep, Prices};
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Phase, phase};
 use event_log::{Append, Recorded};
@@ -20,7 +20,7 @@ use planted::Bug;
 const LEGS_MAX: u32 = 16;
 
 /// Something to do for orders, in the order in which it is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     /// Record the end of an order that was cancelled before it was sent.
     Withdraw(String),
@@ -30,12 +30,25 @@ pub enum Work {
     Ask(String),
     /// Ask the broker to cancel.
     Cancel(String),
+    /// Record the intent to replace an order's terms, then ask the broker.
+    Replace(String),
+    /// Record that new terms are void, because the order ended before they were asked for.
+    Forgo(String),
+    /// Record what is to be done about a group, or about what a stopped strategy holds.
+    Group(GroupStep),
     /// Ask for the cancellation of what is left of a group whose other leg failed.
     Unwind {
         /// The order to cancel.
         order_id: String,
         /// The leg that failed.
         failed: String,
+    },
+    /// Close a position, because a kill switch says so.
+    Flatten {
+        /// Event that pulled the switch.
+        kill_id: String,
+        /// The order that closes it.
+        order: Box<OrderSpec>,
     },
 }
 
@@ -234,6 +247,8 @@ impl Machine {
                     }
                 }
                 Phase::MustCancel => work.push(Work::Cancel(order_id)),
+                Phase::MustReplace => work.push(Work::Replace(order_id)),
+                Phase::MustForgo => work.push(Work::Forgo(order_id)),
                 Phase::MustAsk if planted::is(Bug::UnansweredForgotten) => {
                     self.attention.remove(&order_id);
                 }
@@ -243,7 +258,24 @@ impl Machine {
                 }
             }
         }
+        work.extend(self.group_work().map(Work::Group));
+        work.extend(self.flattening());
         work
+    }
+
+    /// What is to be done about groups that are not whole and strategies that were stopped, as of the last mark.
+    pub(crate) fn group_work(&self) -> impl Iterator<Item = GroupStep> {
+        let of_groups = self.book.active_groups().filter_map(|group_id| {
+            let account = &self.book.group_orders(group_id).next()?.spec.account;
+            self.book.group_step(group_id, self.account_ns(account)).map(GroupStep::Handle)
+        });
+        of_groups.chain(self.book.strategies().filter_map(|strategy| self.book.stop_step(strategy)))
+    }
+
+    /// Event time of an account's last mark.
+    pub(crate) fn account_ns(&self, account: &str) -> i64 {
+        let mark = self.book.account(account).and_then(|row| row.mark.as_ref());
+        mark.map_or(i64::MIN, |mark| mark.event_ns)
     }
 
     /// Ids of the open orders of the same decision that `wanted` accepts, by leg and place in their group.
@@ -267,6 +299,10 @@ impl Machine {
             return None;
         }
         if order.signal_id.is_empty() || order.cancel_requested || order.status.is_ended() {
+            return None;
+        }
+        // A policy of its own says what follows (`Work::Group`), and orders that close stand alone.
+        if order.spec.group_policy() != GroupPolicy::Unspecified || order.spec.leg >= CLOSING_LEG {
             return None;
         }
         let failed = |sibling: String| {
@@ -300,6 +336,9 @@ fn account_of(event: &Event) -> Option<&str> {
         Body::AccountEntry(entry) => Some(&entry.account),
         Body::MarginCalled(call) => Some(&call.account),
         Body::MarginRestored(call) => Some(&call.account),
+        Body::PositionTransferred(moved) => Some(&moved.account),
+        Body::BreakerTripped(event) => Some(&event.account),
+        Body::BreakerReset(event) => Some(&event.account),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 
 mod load;
 pub(crate) mod market;
+mod life;
 mod orders;
 mod store;
 

@@ -138,7 +138,6 @@ fn act(instant: &mut Instant, rng: &mut ChaCha8Rng, splits: &mut BTreeMap<String
             value_e9,
             ex_date,
             origin: Origin::Rehearsal.into(),
-            ..CorporateAction::default()
         };
         let id = event_id(&format!("{symbol}@{}", instant.ns), "sim/action", 0);
         let event = Event {

@@ -18,8 +18,10 @@ pub const ACCOUNTS: [&str; 2] = ["paper", "second"];
 pub const WILD: &str = "wild";
 /// Its durable consumer.
 pub const WILD_CONSUMER: &str = "strategy-wild";
-/// Strategies inside, with kind, account and parameters.
-pub const INSIDE: [(&str, &str, &str, &[(&str, &str)]); 3] = [
+/// Name, kind, account and parameters of a strategy.
+type Inside = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
+/// Strategies inside.
+pub const INSIDE: [Inside; 3] = [
     ("cross", "sma_cross", "paper", &[("fast", "2"), ("slow", "4")]),
     ("surge", "momentum", "second", &[("lookback", "3"), ("threshold", "0.002")]),
     ("other", "sma_cross", "second", &[("fast", "3"), ("slow", "5")]),
@@ -80,7 +82,7 @@ pub fn write(
 
 fn registration(account: &str) -> StrategyRegistered {
     StrategyRegistered {
-        sizing: Some(Sizing { kind: SizingKind::Fraction.into(), value_e9: E9 / 12 }),
+        sizing: Some(Sizing { kind: SizingKind::Fraction.into(), value_e9: E9 / 12, ..Sizing::default() }),
         account: account.into(),
         ..StrategyRegistered::default()
     }

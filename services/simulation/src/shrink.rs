@@ -82,9 +82,9 @@ impl Search {
         while high > low {
             let middle = low + (high - low).div_ceil(2);
             if self.attempt(|mask| mask.only = Some((middle, end))) {
-                low = middle
+                low = middle;
             } else {
-                high = middle - 1
+                high = middle - 1;
             }
         }
     }

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use ::risk::{Pricing, SERVICE};
 use contracts::v1::event::Body;
 use contracts::v1::{Event, RiskDecision, Signal};
-use contracts::{event_id, from_timestamp, stream};
+use contracts::{chain_id, from_timestamp, stream};
 use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::risk::{self, Rule};
@@ -85,7 +85,9 @@ impl Decisions {
                 | Body::OrderAccepted(_)
                 | Body::StrategyWarmed(_)
                 | Body::ProjectionRequested(_)
-                | Body::ProjectionFinished(_),
+                | Body::ProjectionFinished(_)
+                | Body::RiskMeasured(_)
+                | Body::AlertRaised(_),
             ) => {}
             Some(Body::AccountMarked(_)) => {
                 let marked = recorded.event.event_time.as_ref().and_then(from_timestamp);
@@ -226,7 +228,7 @@ fn answer(
 fn decision_event(cause: &Event, body: RiskDecision) -> Event {
     let correlation_id = if cause.correlation_id.is_empty() { &cause.id } else { &cause.correlation_id };
     Event {
-        id: event_id(&cause.id, SERVICE, 0),
+        id: chain_id::decision(&cause.id),
         event_time: cause.event_time,
         source: SERVICE.to_owned(),
         correlation_id: correlation_id.clone(),

@@ -15,12 +15,16 @@ mod comparison;
 mod decisions;
 mod difference;
 mod market;
+mod order_by_order;
 mod orders;
 mod report;
 mod rerun;
 mod strategies;
+mod stretch;
+mod timeline;
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use contracts::v1::Event;
 use contracts::v1::event::Body;
@@ -30,11 +34,13 @@ use domain::order::OrderState;
 use event_log::{Delivery, LogError, Recorded, Tape};
 use runtime::ClockMode;
 
+pub use analytics::comparison::{AccountEnd, Difference, Outcome, Row, Side};
 pub use changes::{ChangeError, changes};
-pub use comparison::{AccountEnd, Outcome, Row, Side, compare};
-pub use difference::{Difference, Divergence, Problem};
+pub use comparison::{compare, side};
+pub use difference::{Divergence, Problem};
 pub use report::{Counts, Report};
 pub use rerun::{Recording, Rerun};
+pub use stretch::{StretchError, rerun};
 
 use decisions::Decisions;
 use market::Market;
@@ -45,6 +51,14 @@ use strategies::Strategies;
 const BATCH: usize = 1_000;
 /// Events between two words of progress.
 const PROGRESS_EVERY: u64 = 10_000;
+
+/// Hears how much is done, from 0 to 1, now and then; a break ends it.
+pub type Watch<'watch> = &'watch (dyn Fn(f64) -> ControlFlow<()> + Sync);
+
+/// Lets what it watches go on to its end.
+pub fn unwatched(_done: f64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
 
 /// What is to be replayed.
 #[derive(Clone, Debug)]
@@ -73,9 +87,19 @@ pub enum ReplayError {
     /// An id stands twice on the tape.
     #[error(transparent)]
     Duplicate(#[from] contracts::DuplicateId),
+    /// What it came to cannot be written down.
+    #[error("{0}")]
+    Report(String),
+    /// It was told to end.
+    #[error("cancelled")]
+    Cancelled,
 }
 
 impl ReplayError {
+    fn unless(going_on: ControlFlow<()>) -> Result<(), Self> {
+        if going_on.is_break() { Err(Self::Cancelled) } else { Ok(()) }
+    }
+
     fn broker(error: impl std::fmt::Display) -> Self {
         Self::Broker(error.to_string())
     }

@@ -121,6 +121,38 @@ impl Watch {
                 self.entry(entry);
                 Vec::new()
             }
+            Some(Body::FillCorrected(fill)) => {
+                let change = Quantity(fill.quantity_e9.saturating_sub(fill.quantity_before_e9));
+                let now = (Quantity(fill.quantity_e9), Price(fill.price_e9));
+                let key = PositionKey::new(&fill.account, &fill.strategy, &fill.symbol);
+                self.restated(
+                    key,
+                    signed(fill.side(), change),
+                    &fill.order_id,
+                    &fill.execution_id,
+                    Some(now),
+                );
+                Vec::new()
+            }
+            Some(Body::FillBusted(fill)) => {
+                let key = PositionKey::new(&fill.account, &fill.strategy, &fill.symbol);
+                let change = signed(fill.side(), Quantity(-fill.quantity_e9));
+                self.restated(key, change, &fill.order_id, &fill.execution_id, None);
+                Vec::new()
+            }
+            Some(Body::PositionTransferred(moved)) => {
+                for (strategy, shares) in
+                    [(&moved.from_strategy, -moved.quantity_e9), (&moved.to_strategy, moved.quantity_e9)]
+                {
+                    let key = PositionKey::new(&moved.account, strategy, &moved.symbol);
+                    *self.held.entry(key).or_default() += i128::from(shares);
+                }
+                Vec::new()
+            }
+            Some(Body::OrderReplaced(replaced)) if !replaced.client_order_id.is_empty() => {
+                self.clients.insert(replaced.client_order_id.clone(), replaced.order_id.clone());
+                Vec::new()
+            }
             Some(Body::TradingHalted(halt)) => {
                 self.halted.entry(halt.account.clone()).or_insert(sequence);
                 Vec::new()
@@ -198,7 +230,29 @@ impl Watch {
         vec![Violation::new(Invariant::FillsAgree, sequence, detail)]
     }
 
+    /// An execution as a correction leaves it; none where it is void. A fraction that a split left in between makes the
+    /// corrected position what its event states.
+    fn restated(
+        &mut self,
+        key: PositionKey,
+        change: Quantity,
+        order_id: &str,
+        execution_id: &str,
+        now: Option<(Quantity, Price)>,
+    ) {
+        *self.held.entry(key).or_default() += i128::from(change.0);
+        let executions = &mut self.orders.entry(order_id.to_owned()).or_default().executions;
+        match now {
+            Some(now) => executions.insert(execution_id.to_owned(), now),
+            None => executions.remove(execution_id),
+        };
+    }
+
     fn entry(&mut self, entry: &AccountEntry) {
+        if entry.kind() == EntryKind::External {
+            let key = PositionKey::new(&entry.account, &entry.strategy, &entry.symbol);
+            *self.held.entry(key).or_default() += i128::from(entry.quantity_e9);
+        }
         if entry.kind() == EntryKind::Split {
             let key = PositionKey::new(&entry.account, &entry.strategy, &entry.symbol);
             self.held.insert(key, i128::from(entry.quantity_after_e9));

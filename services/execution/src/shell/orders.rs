@@ -56,6 +56,16 @@ impl Shell {
                     self.store_and_log(vec![Step::Unwind { order_id, failed }]).await?;
                 }
                 Work::Ask(order_id) => self.ask(order_id).await?,
+                Work::Replace(order_id) => self.replace(order_id).await?,
+                Work::Forgo(order_id) => {
+                    self.store_and_log(vec![Step::Forgo { order_id: order_id.clone() }]).await?;
+                }
+                Work::Group(step) => self.group(step.clone()).await?,
+                Work::Flatten { kill_id, order } => {
+                    let (kill_id, order) = (kill_id.clone(), order.clone());
+                    let broker = self.broker.name().to_owned();
+                    self.store_and_log(vec![Step::Flatten { kill_id, order, broker }]).await?;
+                }
                 Work::Cancel(_) => {}
             }
         }
@@ -102,7 +112,10 @@ impl Shell {
                     answers.push(self.answer(Report { order_id: order_id.clone(), report }));
                 }
                 // The intent has no answer, so the order is asked for later.
-                Err(error @ BrokerError::Unknown { .. }) => self.say(Some(error.to_string())),
+                Err(error @ BrokerError::Unknown { .. }) => {
+                    answers.push(self.unresolved(order_id, "submit", &error));
+                    self.say(Some(error.to_string()));
+                }
             }
         }
         self.store_and_log(answers).await
@@ -115,7 +128,10 @@ impl Shell {
         if unsent || order.status.is_ended() {
             return None;
         }
-        let mut client_order_id = client_order_id(order_id);
+        let mut client_order_id = match order.client_order_id.as_str() {
+            "" => client_order_id(order_id),
+            stated => stated.to_owned(),
+        };
         if planted::is(Bug::ClientOrderIdRandom) {
             client_order_id.push_str(&clock::now_ns().to_string());
         }
@@ -133,6 +149,8 @@ impl Shell {
             }
             Ok(None) => self.send(&[order_id.to_owned()]).await,
             Err(error) => {
+                let unresolved = self.unresolved(order_id, "submit", &error);
+                self.store_and_log(vec![unresolved]).await?;
                 self.say(Some(error.to_string()));
                 Ok(())
             }
@@ -157,6 +175,8 @@ impl Shell {
                 self.store_and_log(steps.collect()).await
             }
             Err(error) => {
+                let unresolved = self.unresolved(order_id, "cancel", &error);
+                self.store_and_log(vec![unresolved]).await?;
                 self.say(Some(error.to_string()));
                 Ok(())
             }
@@ -185,15 +205,10 @@ impl Shell {
             }
         };
         self.catch_up().await?;
-        let mut steps = Vec::with_capacity(reports.len());
-        for report in reports {
-            self.bring(&report.order_id).await;
-            steps.push(self.unasked(report));
-        }
-        self.store_and_log(steps).await
+        self.take_unasked(reports).await
     }
 
-    fn unasked(&self, Report { order_id, report }: Report) -> Step {
+    pub(super) fn unasked(&self, Report { order_id, report }: Report) -> Step {
         let event_ns = match (&report, self.machine.book().order(&order_id)) {
             (BrokerReport::Filled(execution), _) => Some(execution.executed_ns),
             (_, Some(order)) => Some(self.machine.now_ns(order)),
@@ -215,17 +230,14 @@ impl Shell {
                 && order.unfilled() > Quantity::ZERO
                 && !self.confirmed.contains(order.id())
         });
-        let asked = open.chain(ended).map(|order| (order.id().to_owned(), order.client_order_id.clone()));
-        for (order_id, client_order_id) in asked.collect::<Vec<_>>() {
+        let asked = open.chain(ended).map(|order| order.id().to_owned()).collect();
+        for order_id in self.true_up(asked).await? {
+            let order = self.machine.book().order(&order_id);
+            let Some(client_order_id) = order.map(|order| order.client_order_id.clone()) else { continue };
             match self.broker.lookup(&client_order_id).await {
                 Ok(Some(known)) => {
-                    let steps = known.reports.into_iter().map(|report| self.unasked(report)).collect();
-                    self.store_and_log(steps).await?;
-                    let ended =
-                        self.machine.book().order(&order_id).is_none_or(|order| order.status.is_ended());
-                    if ended && known.state == StateAtBroker::Ended {
-                        self.confirmed.insert(order_id);
-                    }
+                    self.take_unasked(known.reports).await?;
+                    self.confirm(&order_id, known.state == StateAtBroker::Ended);
                 }
                 // Without an answer it is asked for as an order whose submission has none.
                 Ok(None) => {}
@@ -235,11 +247,18 @@ impl Shell {
                 }
             }
         }
-        Ok(())
+        self.find_positions().await
+    }
+
+    /// Remembers that an order ended here and at the broker, so that it is not asked for again.
+    pub(super) fn confirm(&mut self, order_id: &str, ended_there: bool) {
+        if ended_there && self.machine.book().order(order_id).is_none_or(|order| order.status.is_ended()) {
+            self.confirmed.insert(order_id.to_owned());
+        }
     }
 
     /// Takes an order that has left memory back into it.
-    async fn bring(&mut self, order_id: &str) {
+    pub(super) async fn bring(&mut self, order_id: &str) {
         if self.machine.book().order(order_id).is_some() {
             return;
         }

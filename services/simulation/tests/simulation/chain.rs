@@ -57,7 +57,7 @@ fn strategy(name: &str, kind: &str, parameters: &[(&str, &str)]) -> StrategyConf
             .unwrap(),
         symbols: Vec::new(),
         timeframe: None,
-        sizing: Sizing { kind: SizingKind::Fraction.into(), value_e9: E9 / 10 },
+        sizing: Sizing { kind: SizingKind::Fraction.into(), value_e9: E9 / 10, ..Sizing::default() },
         mode: StrategyMode::Paper,
     }
 }
@@ -143,10 +143,14 @@ fn both(market: Market, strategies: Vec<StrategyConfig>) -> (Calm, Option<String
         finalize: false,
         from_ns: None,
         until_ns: None,
+        limit_sets: Vec::new(),
+        warm_up_more: 0,
+        late: false,
     };
     let outcome = engine::run(&config, &columns(&market), &mut Hash::default(), &mut Uncontrolled).unwrap();
     let first_ns = market.instants()[0].ns;
-    let calm = play(market, &statements(&config, first_ns), &[config.account.name.clone()]).unwrap();
+    let calm =
+        play(market, &statements(&config, first_ns), std::slice::from_ref(&config.account.name)).unwrap();
     (calm, outcome.chain_hash)
 }
 
