@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contracts::stream;
+use contracts::{from_timestamp, stream};
 use event_log::{EventLog as _, Tape};
 use ingest::clock::{ClockConfig, Speed};
 use runtime::clock::VirtualClock as _;
@@ -83,8 +83,7 @@ impl World<'_> {
         let accounts = self.accounts.clone();
         let (over, fate) = (Rc::clone(over), self.tapes.fate.clone());
         if self.mode == Mode::Tape {
-            let (tape, last_ns) =
-                (self.tapes.of("ingest"), market.instants().last().map_or(0, |last| last.ns));
+            let tape = self.tapes.of("ingest");
             let config = ClockConfig { accounts, consumers: vec!["strategy".into()] };
             let make = make(self.context("ingest"), move |context| {
                 let (mut market, config) = (market.clone(), config.clone());
@@ -104,7 +103,13 @@ impl World<'_> {
                 // Signals that came when the last instant was over wait for the next one, which is this.
                 loop {
                     let last = tape.last_sequence(stream::TRADING, "signal.>").await.unwrap_or_default();
-                    let hint = format!("{{\"instant_ns\":{last_ns},\"signal_sequence\":{last}}}");
+                    let newest = tape.last(stream::MARKET, "market.>").await.ok().flatten();
+                    let market = newest.as_ref().map_or(0, |newest| newest.sequence);
+                    let time = newest.and_then(|newest| from_timestamp(newest.event.event_time.as_ref()?));
+                    let hint = format!(
+                        "{{\"instant_ns\":{},\"signal_sequence\":{last},\"market_sequence\":{market}}}",
+                        time.unwrap_or_default()
+                    );
                     let _lost = tape.hint("clock.decide", hint.into_bytes()).await;
                     clock::sleep(Duration::from_secs(5)).await;
                 }
