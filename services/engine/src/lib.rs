@@ -22,6 +22,7 @@ mod ledger;
 mod recorder;
 mod outcome;
 mod run;
+mod groups;
 mod market;
 mod action;
 mod dense;

@@ -4,6 +4,7 @@
 
 mod day;
 mod groups;
+mod life;
 mod machine;
 mod restart;
 mod support;
