@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use contracts::v1::event::Body;
-use domain::book::{Book, PositionKey};
+use domain::book::{Book, PositionKey, Scope};
 use domain::order::OrderState;
 use event_log::Recorded;
 use sqlx::PgConnection;
@@ -42,6 +42,8 @@ pub(crate) struct Trading {
     accounts: BTreeMap<String, u64>,
     positions: BTreeMap<PositionKey, u64>,
     strategies: BTreeMap<String, u64>,
+    limits: BTreeMap<Scope, u64>,
+    tallies: BTreeMap<(String, String), u64>,
     /// Orders changed since rows were taken, where one is found that ended and has left the book
     /// meanwhile.
     orders: BTreeMap<String, OrderState>,
@@ -56,6 +58,8 @@ impl Default for Trading {
             accounts: BTreeMap::new(),
             positions: BTreeMap::new(),
             strategies: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            tallies: BTreeMap::new(),
             orders: BTreeMap::new(),
         }
     }
@@ -92,6 +96,18 @@ impl Trading {
                 let signalled = self.signalled.get(&strategy).cloned().unwrap_or_default();
                 let cells = state::strategy(row, &signalled, sequence);
                 self.push(&tables::STRATEGIES, cells);
+            }
+        }
+        for (scope, sequence) in std::mem::take(&mut self.limits) {
+            if let Some(row) = self.book.limit_set(&scope) {
+                let cells = state::limit_set(row, sequence);
+                self.push(&tables::LIMIT_SETS, cells);
+            }
+        }
+        for ((account, strategy), sequence) in std::mem::take(&mut self.tallies) {
+            if let Some(row) = self.book.tally(&account, &strategy) {
+                let cells = state::tally(row, sequence);
+                self.push(&tables::RISK_TALLIES, cells);
             }
         }
     }
@@ -149,6 +165,8 @@ impl Projection for Trading {
         self.accounts.extend(changes.accounts.into_iter().map(|account| (account, sequence)));
         self.positions.extend(changes.positions.into_iter().map(|position| (position, sequence)));
         self.strategies.extend(changes.strategies.into_iter().map(|strategy| (strategy, sequence)));
+        self.limits.extend(changes.limits.into_iter().map(|scope| (scope, sequence)));
+        self.tallies.extend(changes.tallies.into_iter().map(|key| (key, sequence)));
         for order_id in changes.orders {
             let Some(order) = self.book.order(&order_id).cloned() else { continue };
             let cells = state::order(&order, sequence);

@@ -123,6 +123,17 @@ impl<const LENGTH: usize> ShortId<LENGTH> {
         id
     }
 
+    /// Its digits, to be written: lower-case hexadecimal ones.
+    pub fn bytes_mut(&mut self) -> &mut [u8; LENGTH] {
+        &mut self.0
+    }
+
+    /// Its digits, as they stand in its text.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8; LENGTH] {
+        &self.0
+    }
+
     /// Its text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -40,12 +40,35 @@ pub struct CommandForm {
     positions: String,
     #[serde(default)]
     hand_over_to: String,
+    #[serde(default)]
+    of: String,
+    #[serde(default)]
+    flatten: String,
+    #[serde(default)]
+    breaker: String,
+    #[serde(default)]
+    strategy: String,
 }
 
 impl CommandForm {
     /// The reason as it was given, without spaces around it.
     pub fn stated_reason(&self) -> &str {
         self.reason.trim()
+    }
+
+    /// What a kill switch is of: `all`, `account:NAME` or `strategy:NAME`.
+    pub fn of(&self) -> &str {
+        &self.of
+    }
+
+    /// Whether positions are to be closed, too.
+    pub fn flattens(&self) -> bool {
+        !self.flatten.is_empty()
+    }
+
+    /// The breaker and the strategy that a reset names.
+    pub fn breaker(&self) -> (&str, &str) {
+        (&self.breaker, &self.strategy)
     }
 
     /// The page that a form without a script leads back to.

@@ -3,8 +3,8 @@
 use contracts::from_timestamp;
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, AccountMarked, Event, Fill, GroupHandled, PositionTransferred,
-    RiskDecision, Signal,
+    AccountConfigured, AccountEntry, AccountMarked, AlertRaised, Event, Fill, GroupHandled, LimitsSet,
+    PositionTransferred, RiskDecision, Signal, TradingState,
 };
 use domain::money::{Amount, Price, Quantity};
 use event_log::Recorded;
@@ -96,16 +96,32 @@ impl Trading {
             Body::AccountConfigured(config) => {
                 self.push(&tables::LIMITS, limits_row(config, sequence, event_time_ns));
             }
-            Body::TradingHalted(halt) => {
-                let cells = halt_row(&halt.account, true, &halt.actor, &halt.reason, event_time_ns, sequence);
+            Body::TradingHalted(halt) if halt.strategy.is_empty() => {
+                let who = (halt.actor.as_str(), halt.reason.as_str());
+                let cells = halt_row(&halt.account, Some(halt.state()), who, event_time_ns, sequence);
                 self.push(&tables::HALTS, cells);
             }
-            Body::TradingResumed(resume) => {
-                let (actor, reason) = (&resume.actor, &resume.reason);
-                self.push(
-                    &tables::HALTS,
-                    halt_row(&resume.account, false, actor, reason, event_time_ns, sequence),
-                );
+            Body::TradingResumed(resume) if resume.strategy.is_empty() => {
+                let who = (resume.actor.as_str(), resume.reason.as_str());
+                self.push(&tables::HALTS, halt_row(&resume.account, None, who, event_time_ns, sequence));
+            }
+            // The switch halts what it kills; the book says how.
+            Body::TradingKilled(kill) if kill.strategy.is_empty() => {
+                let state = if kill.flatten { TradingState::Halted } else { TradingState::ReduceOnly };
+                let who = (kill.actor.as_str(), kill.reason.as_str());
+                self.push(&tables::HALTS, halt_row(&kill.account, Some(state), who, event_time_ns, sequence));
+            }
+            Body::LimitsSet(limits) => {
+                self.push(&tables::LIMIT_VERSIONS, version_row(event, limits, sequence, event_time_ns));
+            }
+            Body::AlertRaised(alert) => {
+                self.push(&tables::ALERTS, alert_row(event, alert, sequence, event_time_ns));
+            }
+            Body::RiskMeasured(measure) => {
+                let account = Cell::from(&measure.account);
+                let cells = vec![sequence.into(), event_time_ns.into(), account, json(measure)];
+                self.push(&tables::RISK_MEASURES, cells);
+                return;
             }
             _ => {}
         }
@@ -334,13 +350,51 @@ fn limits_row(config: &AccountConfigured, sequence: u64, event_time_ns: i64) -> 
     ]
 }
 
+/// `state` is `None` once trading is resumed.
 fn halt_row(
     account: &str,
-    halted: bool,
-    actor: &str,
-    reason: &str,
+    state: Option<TradingState>,
+    (actor, reason): (&str, &str),
     event_time_ns: i64,
     sequence: u64,
 ) -> Vec<Cell> {
-    vec![account.into(), halted.into(), actor.into(), reason.into(), event_time_ns.into(), sequence.into()]
+    vec![
+        account.into(),
+        state.is_some().into(),
+        actor.into(),
+        reason.into(),
+        event_time_ns.into(),
+        sequence.into(),
+        state.unwrap_or_default().short().into(),
+    ]
+}
+
+fn version_row(event: &Event, limits: &LimitsSet, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    let scope = limits.scope.clone().unwrap_or_default();
+    vec![
+        sequence.into(),
+        (&event.id).into(),
+        scope.account.into(),
+        scope.strategy.into(),
+        scope.symbol.into(),
+        limits.version.into(),
+        json(&limits.limits.clone().unwrap_or_default()),
+        (&limits.actor).into(),
+        (&limits.reason).into(),
+        event_time_ns.into(),
+    ]
+}
+
+fn alert_row(event: &Event, alert: &AlertRaised, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    vec![
+        sequence.into(),
+        (&event.id).into(),
+        event_time_ns.into(),
+        (&alert.account).into(),
+        (&alert.strategy).into(),
+        (&alert.kind).into(),
+        (&alert.detail).into(),
+        alert.cleared.into(),
+        (&event.correlation_id).into(),
+    ]
 }

@@ -8,11 +8,11 @@ use std::str::FromStr;
 
 use contracts::v1::{
     AccountKind, Costs, Event, GroupKind, GroupPolicy, MarkPrice, OrderSpec, OrderType, Parameter,
-    RiskLimits, Side, Sizing, StrategyMode, TimeInForce,
+    RiskLimits, RiskTally, Side, Sizing, StrategyMode, TimeInForce, TradeLimits, TradingState,
 };
 use domain::book::{
-    AccountConfig, AccountState, Halt, Lot, Lots, Mark, Parts, PendingSignal, PositionKey, PositionState,
-    Stopping, StrategyState, Warmth,
+    APPROVALS_NS, AccountConfig, AccountState, Approval, Halt, LimitSet, Lot, Lots, Mark, Parts,
+    PendingSignal, PositionKey, PositionState, Scope, Stopping, StrategyState, Warmth,
 };
 use domain::money::{Amount, Price, Quantity};
 use domain::order::{Executed, GroupStage, OrderState, OrderStatus, Replacement, Revision};
@@ -49,13 +49,33 @@ fn open_orders(schema: &str) -> String {
 /// Every table of the book's state as one JSON text, and the checkpoint of the live projection.
 fn statement(schema: &str) -> String {
     format!(
-        "SELECT (SELECT sequence FROM projection.checkpoints WHERE name = 'trading'), {}, {}, {}, {}, {}, {}",
+        "SELECT (SELECT sequence FROM projection.checkpoints WHERE name = 'trading'), {}, {}, {}, {}, {}, {}, {}, \
+         {}, {}",
         rows(schema, &tables::ACCOUNTS, "true"),
         rows(schema, &tables::POSITIONS, "true"),
         rows(schema, &tables::ORDERS, &open_orders(schema)),
         rows(schema, &tables::STRATEGIES, "true"),
         rows(schema, &tables::PENDING_SIGNALS, UNDECIDED),
         rows(schema, &tables::HALTS, "halted"),
+        rows(schema, &tables::LIMIT_SETS, "true"),
+        rows(schema, &tables::RISK_TALLIES, "true"),
+        approvals(schema),
+    )
+}
+
+/// Approvals of the last day, where a limit counts them: event time, account, strategy and the symbols of
+/// their orders but for exits that wait for an entry.
+fn approvals(schema: &str) -> String {
+    format!(
+        "CASE WHEN EXISTS (SELECT FROM {schema}.limit_sets WHERE
+             limits ?| array['maxOrdersPerMinute', 'maxOrdersPerHour', 'maxOrdersPerDay'])
+         THEN COALESCE((SELECT json_agg(json_build_array(event_time_ns, account, strategy, COALESCE((
+                 SELECT json_agg(o->>'symbol') FROM jsonb_array_elements(orders) o WHERE NOT o ? 'parentId'
+             ), '[]')) ORDER BY sequence)
+             FROM {schema}.risk_decisions WHERE verdict = 'approved' AND event_time_ns >
+                 (SELECT max(event_time_ns) FROM {schema}.risk_decisions WHERE verdict = 'approved')
+                 - {APPROVALS_NS})::text, '[]')
+         ELSE '[]' END"
     )
 }
 
@@ -94,7 +114,7 @@ pub(crate) async fn deciding(
         statement(schema)
     );
     let row = sqlx::query(AssertSqlSafe(statement)).bind(signal_ids).fetch_one(connection).await?;
-    Ok((parts(&row)?, row.try_get(7)?))
+    Ok((parts(&row)?, row.try_get(10)?))
 }
 
 fn parts(row: &PgRow) -> Result<Loaded, sqlx::Error> {
@@ -126,7 +146,8 @@ fn parts(row: &PgRow) -> Result<Loaded, sqlx::Error> {
         parts.pending.push(PendingSignal { sequence: signal.sequence, event: signal.event.0 });
     }
     for halt in parse::<HaltRow>(row.try_get(6)?, "halts")? {
-        let state = Halt { actor: halt.actor, reason: halt.reason, since_ns: halt.event_time_ns };
+        let (actor, reason, since_ns) = (halt.actor, halt.reason, halt.event_time_ns);
+        let state = Halt { actor, reason, since_ns, state: halt.state.0 };
         if halt.account.is_empty() {
             parts.halt = Some(state);
         } else if let Some(account) = accounts.iter_mut().find(|row| row.account == halt.account) {
@@ -134,6 +155,13 @@ fn parts(row: &PgRow) -> Result<Loaded, sqlx::Error> {
         }
     }
     parts.accounts = accounts;
+    let limits = parse::<LimitSetRow>(row.try_get(7)?, "limit_sets")?;
+    parts.limits = limits.into_iter().map(LimitSetRow::state).collect();
+    let tallies = parse::<TallyRow>(row.try_get(8)?, "risk_tallies")?;
+    parts.tallies = tallies.into_iter().map(|row| row.tally).collect();
+    let approvals = parse::<(i64, String, String, Vec<String>)>(row.try_get(9)?, "approvals")?;
+    let approval = |(event_ns, account, strategy, symbols)| Approval { event_ns, account, strategy, symbols };
+    parts.approvals = approvals.into_iter().map(approval).collect();
     Ok(Loaded { parts, signalled })
 }
 
@@ -195,6 +223,7 @@ struct AccountRow {
     opened_since_mark: Exact<Amount>,
     kind: Short<AccountKind>,
     margin_call_ns: Option<i64>,
+    peak_equity: Option<Exact<Amount>>,
 }
 
 impl AccountRow {
@@ -228,6 +257,7 @@ impl AccountRow {
             equity_baseline: self.equity_baseline.0,
             day_start_equity: self.day_start_equity.0,
             opened_since_mark: self.opened_since_mark.0,
+            peak_equity: self.peak_equity.map(|exact| exact.0),
         }
     }
 }
@@ -489,4 +519,35 @@ struct HaltRow {
     actor: String,
     reason: String,
     event_time_ns: i64,
+    state: Short<TradingState>,
+}
+
+#[derive(Deserialize)]
+struct LimitSetRow {
+    account: String,
+    strategy: String,
+    symbol: String,
+    version: u64,
+    limits: TradeLimits,
+    actor: String,
+    reason: String,
+    event_time_ns: i64,
+}
+
+impl LimitSetRow {
+    fn state(self) -> LimitSet {
+        LimitSet {
+            scope: Scope { account: self.account, strategy: self.strategy, symbol: self.symbol },
+            version: self.version,
+            limits: self.limits,
+            actor: self.actor,
+            reason: self.reason,
+            since_ns: self.event_time_ns,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct TallyRow {
+    tally: RiskTally,
 }

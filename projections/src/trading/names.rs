@@ -2,7 +2,7 @@
 
 use contracts::v1::{
     AccountKind, EntryKind, GroupKind, GroupPolicy, Intent, OrderType, Side, StrategyMode, TimeInForce,
-    Verdict,
+    TradingState, Verdict,
 };
 
 /// An enum of the contract with a short name.
@@ -39,4 +39,5 @@ named! {
     GroupKind, "GROUP_KIND_";
     AccountKind, "ACCOUNT_KIND_";
     GroupPolicy, "GROUP_POLICY_";
+    TradingState, "TRADING_STATE_";
 }

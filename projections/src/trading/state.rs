@@ -1,7 +1,7 @@
 //! Rows of the tables that hold the book's present state. [`super::load`] reads them back.
 
-use contracts::v1::{Event, MarkPrice, OrderSpec};
-use domain::book::{AccountState, Lots, PendingSignal, PositionState, StrategyState};
+use contracts::v1::{Event, MarkPrice, OrderSpec, RiskTally};
+use domain::book::{AccountState, LimitSet, Lots, PendingSignal, PositionState, StrategyState};
 use domain::money::{Price, Quantity};
 use domain::order::{OrderStage, OrderState};
 use serde::Serialize;
@@ -46,6 +46,7 @@ pub(super) fn account(row: &AccountState, sequence: u64) -> Vec<Cell> {
         sequence.into(),
         config.map_or_else(|| "unspecified".to_owned(), |config| config.kind.short()).into(),
         row.margin_call_ns.into(),
+        row.peak_equity.map_or(Cell::Null, decimal),
     ]
 }
 
@@ -185,6 +186,24 @@ pub(super) fn strategy(row: &StrategyState, signalled: &Signalled, sequence: u64
         row.group_policy.short().into(),
         row.stopping.as_ref().map_or(Cell::Null, json),
     ]
+}
+
+pub(super) fn limit_set(row: &LimitSet, sequence: u64) -> Vec<Cell> {
+    vec![
+        (&row.scope.account).into(),
+        (&row.scope.strategy).into(),
+        (&row.scope.symbol).into(),
+        row.version.into(),
+        json(&row.limits),
+        (&row.actor).into(),
+        (&row.reason).into(),
+        row.since_ns.into(),
+        sequence.into(),
+    ]
+}
+
+pub(super) fn tally(row: &RiskTally, sequence: u64) -> Vec<Cell> {
+    vec![(&row.account).into(), (&row.strategy).into(), json(row), sequence.into()]
 }
 
 /// `pending` is `None` once the signal is decided.

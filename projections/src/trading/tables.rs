@@ -19,6 +19,11 @@ pub(crate) static TABLES: &[&Table] = &[
     &STRATEGIES,
     &HALTS,
     &GROUPS,
+    &LIMIT_SETS,
+    &LIMIT_VERSIONS,
+    &RISK_TALLIES,
+    &ALERTS,
+    &RISK_MEASURES,
 ];
 
 pub(super) static EVENTS: Table = Table {
@@ -290,6 +295,7 @@ pub(super) static ACCOUNTS: Table = Table {
         column("sequence", Kind::Int),
         column("kind", Kind::Text),
         column("margin_call_ns", Kind::Int),
+        column("peak_equity", MONEY),
     ],
 };
 
@@ -370,5 +376,82 @@ pub(super) static HALTS: Table = Table {
         column("reason", Kind::Text),
         column("event_time_ns", Kind::Int),
         column("sequence", Kind::Int),
+        column("state", Kind::Text),
+    ],
+};
+
+pub(super) static LIMIT_SETS: Table = Table {
+    name: "limit_sets",
+    key: &["account", "strategy", "symbol"],
+    replaced: true,
+    columns: &[
+        column("account", Kind::Text),
+        column("strategy", Kind::Text),
+        column("symbol", Kind::Text),
+        column("version", Kind::Int),
+        column("limits", JSON),
+        column("actor", Kind::Text),
+        column("reason", Kind::Text),
+        column("event_time_ns", Kind::Int),
+        column("sequence", Kind::Int),
+    ],
+};
+
+pub(super) static LIMIT_VERSIONS: Table = Table {
+    name: "limit_versions",
+    key: &["sequence"],
+    replaced: false,
+    columns: &[
+        column("sequence", Kind::Int),
+        column("event_id", Kind::Text),
+        column("account", Kind::Text),
+        column("strategy", Kind::Text),
+        column("symbol", Kind::Text),
+        column("version", Kind::Int),
+        column("limits", JSON),
+        column("actor", Kind::Text),
+        column("reason", Kind::Text),
+        column("event_time_ns", Kind::Int),
+    ],
+};
+
+pub(super) static RISK_TALLIES: Table = Table {
+    name: "risk_tallies",
+    key: &["account", "strategy"],
+    replaced: true,
+    columns: &[
+        column("account", Kind::Text),
+        column("strategy", Kind::Text),
+        column("tally", JSON),
+        column("sequence", Kind::Int),
+    ],
+};
+
+pub(super) static ALERTS: Table = Table {
+    name: "alerts",
+    key: &["sequence"],
+    replaced: false,
+    columns: &[
+        column("sequence", Kind::Int),
+        column("event_id", Kind::Text),
+        column("event_time_ns", Kind::Int),
+        column("account", Kind::Text),
+        column("strategy", Kind::Text),
+        column("kind", Kind::Text),
+        column("detail", Kind::Text),
+        column("cleared", Kind::Bool),
+        column("correlation_id", Kind::Text),
+    ],
+};
+
+pub(super) static RISK_MEASURES: Table = Table {
+    name: "risk_measures",
+    key: &["sequence"],
+    replaced: false,
+    columns: &[
+        column("sequence", Kind::Int),
+        column("event_time_ns", Kind::Int),
+        column("account", Kind::Text),
+        column("measure", JSON),
     ],
 };

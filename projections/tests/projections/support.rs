@@ -269,7 +269,11 @@ pub fn registered(strategy: &str) -> Event {
         kind: "sma_cross".to_owned(),
         parameters: vec![Parameter { name: "fast".to_owned(), value: "10".to_owned() }],
         timeframe: "1h".to_owned(),
-        sizing: Some(Sizing { kind: SizingKind::Fraction.into(), value_e9: 100_000_000 }),
+        sizing: Some(Sizing {
+            kind: SizingKind::Fraction.into(),
+            value_e9: 100_000_000,
+            ..Sizing::default()
+        }),
         account: "paper".to_owned(),
         actor: "test".to_owned(),
         symbols: Vec::new(),
@@ -433,7 +437,12 @@ pub async fn chain(world: &World) -> OrderSpec {
     world.append(submitted(&sell, START + 3 * HOUR), None).await;
     world.append(fill(&sell, 1, 5, 110 * SECOND, START + 4 * HOUR), None).await;
     world.append(marked("paper", START + 4 * HOUR, 100_050, &[("BRK.B", 110 * SECOND)]), None).await;
-    let halted = TradingHalted { account: "paper".into(), actor: "test".into(), reason: "drill".into() };
+    let halted = TradingHalted {
+        account: "paper".into(),
+        actor: "test".into(),
+        reason: "drill".into(),
+        ..TradingHalted::default()
+    };
     world.append(event("halt", START + 5 * HOUR, Body::TradingHalted(halted)), None).await;
     let third = self::signal("sma", "IBM", START + 5 * HOUR);
     world.append(third, None).await;

@@ -21,10 +21,13 @@
 
 mod account;
 mod apply;
+mod approvals;
 mod entry;
 mod error;
 mod groups;
+pub mod history;
 pub mod identity;
+mod limits;
 mod lots;
 mod mark;
 mod position;
@@ -32,17 +35,20 @@ mod prices;
 mod query;
 mod restate;
 mod strategies;
+mod tally;
 mod transfer;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use contracts::v1::Event;
+use contracts::v1::{Event, RiskTally};
 use planted::Bug;
 
 pub use account::{AccountConfig, AccountState, Halt, Mark};
+pub use approvals::{APPROVALS_NS, Approval, Rate};
 pub use entry::{cash_in_lieu_entries, dividend_entries, split_entries};
 pub use error::FoldError;
 pub use groups::{CLOSING_LEG, GROUP_PATIENCE_NS, GroupStep};
+pub use limits::{LimitSet, Scope};
 pub use lots::{Lot, Lots};
 pub use mark::{MarkError, margin_change, mark, starts_session};
 pub use position::{PositionKey, PositionState, Traded};
@@ -50,6 +56,9 @@ pub use prices::{KnownPrice, Prices};
 pub use query::Reserved;
 pub use restate::refold;
 pub use strategies::{PendingSignal, Stopping, StrategyState, Warmth};
+pub use tally::{Kill, RECENT_ANSWERS, RECENT_TRADES};
+
+use approvals::Approvals;
 
 use crate::order::OrderState;
 
@@ -71,6 +80,9 @@ pub struct Book {
     strategies: BTreeMap<String, StrategyState>,
     pending: BTreeMap<String, PendingSignal>,
     halt: Option<Halt>,
+    limit_sets: BTreeMap<Scope, LimitSet>,
+    tallies: BTreeMap<(String, String), RiskTally>,
+    approvals: Approvals,
 }
 
 /// The rows a book is made of, as the read model holds them.
@@ -92,6 +104,12 @@ pub struct Parts {
     pub pending: Vec<PendingSignal>,
     /// The halt of all accounts, where there is one.
     pub halt: Option<Halt>,
+    /// Every set of limits.
+    pub limits: Vec<LimitSet>,
+    /// What is remembered for breakers and sizing.
+    pub tallies: Vec<RiskTally>,
+    /// Approvals of the last day; needed only where a rate is limited.
+    pub approvals: Vec<Approval>,
 }
 
 /// What one event changed, by key, so that exactly these rows are written.
@@ -109,6 +127,10 @@ pub struct Changes {
     pub signals: Vec<String>,
     /// Whether the halt of all accounts began or ended.
     pub halt: bool,
+    /// Sets of limits, by scope.
+    pub limits: Vec<Scope>,
+    /// What is remembered, by account and strategy.
+    pub tallies: Vec<(String, String)>,
 }
 
 impl Changes {
@@ -131,6 +153,13 @@ impl Book {
             strategies: parts.strategies.into_iter().map(|row| (row.strategy.clone(), row)).collect(),
             pending: parts.pending.into_iter().map(|row| (row.event.id.clone(), row)).collect(),
             halt: parts.halt,
+            limit_sets: parts.limits.into_iter().map(|row| (row.scope.clone(), row)).collect(),
+            tallies: parts
+                .tallies
+                .into_iter()
+                .map(|row| ((row.account.clone(), row.strategy.clone()), row))
+                .collect(),
+            approvals: Approvals::of(parts.approvals),
             ..Self::default()
         };
         for order in parts.orders {
@@ -151,6 +180,9 @@ impl Book {
             strategies: self.strategies.values().cloned().collect(),
             pending: self.pending.values().cloned().collect(),
             halt: self.halt.clone(),
+            limits: self.limit_sets.values().cloned().collect(),
+            tallies: self.tallies.values().cloned().collect(),
+            approvals: self.approvals.rows(),
         }
     }
 
@@ -170,6 +202,13 @@ impl Book {
     /// Passes over a message that cannot be folded and was parked.
     pub fn skip(&mut self, sequence: u64) {
         self.sequence = self.sequence.max(sequence);
+    }
+
+    /// Notes that an order is to be cancelled, because an approved one takes its place.
+    pub fn expect_cancel(&mut self, order_id: &str) {
+        if let Some(order) = self.orders.get_mut(order_id) {
+            order.cancel_requested = true;
+        }
     }
 
     /// Takes an order loaded from the read model into memory, in place of one of the same id.

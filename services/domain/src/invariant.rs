@@ -16,7 +16,7 @@ mod limits;
 mod read_model;
 mod watch;
 
-pub use broker::{AtBroker, compare_broker};
+pub use broker::{AtBroker, compare_broker, half_open};
 pub use read_model::compare_book;
 pub use watch::{Acknowledged, Watch, compare_acknowledged};
 

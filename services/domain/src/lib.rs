@@ -20,6 +20,7 @@ pub mod order;
 pub mod book;
 pub mod sizing;
 pub mod risk;
+pub mod limits;
 pub mod matching;
 pub mod performance;
 pub mod key_statistics;

@@ -16,12 +16,18 @@
 //!
 //! Deliberately absent: the tape, the read model, clocks.
 
+pub mod breaker;
 mod deny;
+pub mod fields;
 pub mod kernel;
+mod guard;
 mod leg;
 mod limits;
+mod measure;
+pub mod monitor;
 mod replace;
 mod rule;
+mod scope_usage;
 mod signal;
 mod usage;
 mod view;
@@ -32,6 +38,7 @@ use contracts::v1::{
 
 pub use limits::buying_power_only;
 pub use rule::{Denial, Rule};
+pub use scope_usage::{ScopeUsage, scope_usage};
 pub use usage::{Usage, usage};
 pub use view::{session_accepts, view};
 
@@ -159,8 +166,8 @@ fn orders(
         }
         Standing::Closing | Standing::Shadow | Standing::Active => {}
     }
-    let mut running = kernel::Running::default();
-    let shares = signal::shares_e9(signal)?;
+    let (mut running, mut guards) = (kernel::Running::default(), guard::Guards::default());
+    let shares = signal::shares_e9(signal, view)?;
     for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(&shares) {
         running.expect(&leg::numbers(input), &leg::terms(leg, *share_e9));
     }
@@ -173,7 +180,7 @@ fn orders(
             continue;
         }
         let context = leg::Leg { signal_id, strategy: &signal.strategy, view, leg, input, share_e9 };
-        let outcome = context.decide(&mut running, &mut orders, cancels);
+        let outcome = context.decide(&mut running, &mut guards, &mut orders, cancels);
         match outcome.map_err(|denial| denial.of_leg(input, signal.legs.len()))? {
             leg::Done::Ordered => {}
             leg::Done::OnTarget(denial) => {

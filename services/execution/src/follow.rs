@@ -58,6 +58,8 @@ pub struct Follower {
     tasks: VecDeque<Task>,
     /// What the present task owes.
     owed: Vec<Step>,
+    /// What followed from the last cancel that was answered: orders of its group end with it.
+    with_cancel: Vec<Step>,
     /// Id of the last event of each open order.
     last_event: HashMap<String, String>,
 }
@@ -68,7 +70,13 @@ impl Follower {
     pub fn new(accounts: &[String]) -> Self {
         let mut machine = Machine::new(Book::default(), accounts);
         machine.learn_applied(HashSet::new());
-        Self { machine, tasks: VecDeque::new(), owed: Vec::new(), last_event: HashMap::new() }
+        Self {
+            machine,
+            tasks: VecDeque::new(),
+            owed: Vec::new(),
+            with_cancel: Vec::new(),
+            last_event: HashMap::new(),
+        }
     }
 
     /// The book as folded so far.
@@ -119,7 +127,8 @@ impl Follower {
             | Work::Unwind { .. }
             | Work::Replace(_)
             | Work::Forgo(_)
-            | Work::Group(_) => None,
+            | Work::Group(_)
+            | Work::Flatten { .. } => None,
         })
     }
 
@@ -133,7 +142,14 @@ impl Follower {
         match body {
             Body::OrderSubmitted(submitted) => {
                 let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
-                Ok(self.decided(&[Step::Submit { order_id, broker: submitted.broker.clone() }], event))
+                let broker = submitted.broker.clone();
+                let mut steps = vec![Step::Submit { order_id, broker: broker.clone() }];
+                for work in self.machine.flattening() {
+                    if let Work::Flatten { kill_id, order } = work {
+                        steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
+                    }
+                }
+                Ok(self.decided(&steps, event))
             }
             Body::OrderCancelRequested(request) if request.actor == SERVICE => {
                 let order = self.machine.book().order(&request.order_id);
@@ -151,9 +167,12 @@ impl Follower {
                 Some(derived) => Ok(derived),
                 None => self.cancelled(&cancelled.order_id, recorded).await,
             },
-            Body::Fill(_) | Body::OrderExpired(_) | Body::OrderAdjusted(_) | Body::AccountMarked(_) => {
-                Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing))
-            }
+            Body::Fill(_)
+            | Body::OrderExpired(_)
+            | Body::OrderAdjusted(_)
+            | Body::OrderTriggered(_)
+            | Body::OrderTrailed(_)
+            | Body::AccountMarked(_) => Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing)),
             Body::AccountEntry(entry) if entry.kind() != contracts::v1::EntryKind::Deposit => {
                 Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing))
             }
@@ -169,6 +188,8 @@ impl Follower {
             Body::OrderCancelRejected(answer) => &answer.order_id,
             Body::OrderCancelled(answer) => &answer.order_id,
             Body::OrderExpired(answer) => &answer.order_id,
+            Body::OrderTriggered(answer) => &answer.order_id,
+            Body::OrderTrailed(answer) => &answer.order_id,
             Body::Fill(fill) => &fill.order_id,
             _ => return false,
         };
@@ -252,6 +273,10 @@ impl Follower {
                     };
                     moved.into_iter().map(step).collect()
                 }
+                Work::Flatten { kill_id, order } => {
+                    let broker = SimulatedBroker::default().name().to_owned();
+                    vec![Step::Flatten { kill_id, order, broker }]
+                }
                 Work::Ask(order_id) => self.answer(&order_id).await?.unwrap_or_default(),
                 Work::Cancel(order_id) => self.cancel(&order_id).await?.unwrap_or_default(),
             };
@@ -273,13 +298,17 @@ impl Follower {
     }
 
     /// The end of an order that somebody asked to cancel, or the refusal.
-    async fn cancelled(&self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
+    async fn cancelled(&mut self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
         let Some(order) = self.order(order_id) else { return Ok(Derived::Nothing) };
         if order.status == OrderStatus::Approved {
             return Ok(self.decided(&[Step::Withdraw { order_id: order_id.to_owned() }], &recorded.event));
         }
-        let steps = self.cancel(order_id).await?;
-        Ok(steps.map_or(Derived::Input, |steps| self.decided(&steps, &recorded.event)))
+        if !order.cancel_requested && !order.spec.group_id.is_empty() {
+            return Ok(self.decided(&self.with_cancel, &recorded.event));
+        }
+        let Some(steps) = self.cancel(order_id).await? else { return Ok(Derived::Input) };
+        self.with_cancel = steps;
+        Ok(self.decided(&self.with_cancel, &recorded.event))
     }
 
     /// What the simulated broker says to an order that is sent; `None` when it is another broker's.
@@ -407,6 +436,8 @@ fn is_alike(derived: &Event, recorded: &Event) -> bool {
         (Body::OrderExpired(left), Body::OrderExpired(right)) => left.order_id == right.order_id,
         (Body::OrderAdjusted(left), Body::OrderAdjusted(right)) => left.order_id == right.order_id,
         (Body::OrderCancelled(left), Body::OrderCancelled(right)) => left.order_id == right.order_id,
+        (Body::OrderTriggered(left), Body::OrderTriggered(right)) => left.order_id == right.order_id,
+        (Body::OrderTrailed(left), Body::OrderTrailed(right)) => left.order_id == right.order_id,
         _ => true,
     }
 }

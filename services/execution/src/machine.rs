@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use contracts::v1::event::Body;
-use contracts::v1::{Event, GroupPolicy};
+use contracts::v1::{Event, GroupPolicy, OrderSpec};
 use domain::book::{Book, CLOSING_LEG, FoldError, GroupStep, Prices};
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Phase, phase};
@@ -42,6 +42,13 @@ pub enum Work {
         order_id: String,
         /// The leg that failed.
         failed: String,
+    },
+    /// Close a position, because a kill switch says so.
+    Flatten {
+        /// Event that pulled the switch.
+        kill_id: String,
+        /// The order that closes it.
+        order: Box<OrderSpec>,
     },
 }
 
@@ -91,15 +98,20 @@ impl Machine {
         }
     }
 
-    /// Symbols that are held and have no price.
+    /// Symbols that are held.
     #[must_use]
-    pub fn unpriced(&self) -> BTreeSet<String> {
+    pub fn held(&self) -> BTreeSet<String> {
         let held = self
             .book
             .positions()
             .filter(|position| position.quantity != Quantity::ZERO || position.fraction != Quantity::ZERO);
-        let symbols = held.map(|position| &position.key.symbol);
-        symbols.filter(|symbol| self.prices.get(symbol).is_none()).cloned().collect()
+        held.map(|position| position.key.symbol.clone()).collect()
+    }
+
+    /// Symbols that are held and have no price.
+    #[must_use]
+    pub fn unpriced(&self) -> BTreeSet<String> {
+        self.held().into_iter().filter(|symbol| self.prices.get(symbol).is_none()).collect()
     }
 
     /// The book as folded so far.
@@ -247,6 +259,7 @@ impl Machine {
             }
         }
         work.extend(self.group_work().map(Work::Group));
+        work.extend(self.flattening());
         work
     }
 
@@ -324,6 +337,8 @@ fn account_of(event: &Event) -> Option<&str> {
         Body::MarginCalled(call) => Some(&call.account),
         Body::MarginRestored(call) => Some(&call.account),
         Body::PositionTransferred(moved) => Some(&moved.account),
+        Body::BreakerTripped(event) => Some(&event.account),
+        Body::BreakerReset(event) => Some(&event.account),
         _ => None,
     }
 }

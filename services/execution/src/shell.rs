@@ -6,6 +6,7 @@ mod life;
 mod orders;
 mod store;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,6 +95,8 @@ struct Shell {
     /// Last sequence of an instant whose parts were handled and whose marks are still to come: its bars are
     /// not matched again.
     matched: Option<u64>,
+    /// Orders that ended unfilled, of which a broker outside was asked whether that is all.
+    confirmed: HashSet<String>,
     /// What does not get anywhere at the moment.
     trouble: Option<String>,
 }

@@ -70,6 +70,9 @@ impl Machine {
             selected.filter(|waiting| tape_clock || waiting.after <= checkpoint).collect();
         if tape_clock {
             selected.sort_by_cached_key(|waiting| order_key(&waiting.recorded));
+        } else {
+            // Stable: what cannot be judged waits for those that can.
+            selected.sort_by_key(|waiting| waiting.problem.is_some());
         }
         let basis = self.basis(through.max(checkpoint), checkpoint);
         let now_ns = self.told.map_or(now_ns, |told| told.instant_ns);
@@ -90,8 +93,8 @@ impl Machine {
         let read = self.trading_sequence() >= snapshot.book.sequence();
         let mut parked = Vec::new();
         for id in &snapshot.decided {
-            let signal = self.waiting.values().find(|waiting| waiting.recorded.event.id == *id);
-            if let Some(signal) = signal.filter(|_| read).map(|waiting| waiting.recorded.clone()) {
+            let signal = self.waiting_signal(id).filter(|_| read);
+            if let Some(signal) = signal.map(|waiting| waiting.recorded.clone()) {
                 let reason = format!("field `id`: {id:?}, a signal of this id was decided before");
                 parked.push(Outcome::Park { signal, reason });
             }
@@ -123,10 +126,10 @@ impl Machine {
             Some(problem) => risk::deny(id, signal, view, Rule::InvalidSignal, problem),
             None => risk::decide(id, signal, view),
         });
-        if let Some(Outcome::Decided(outgoing)) = &outcome {
-            if !planted::is(Bug::ReservationsIgnored) {
-                admit(book, &outgoing.event);
-            }
+        if let Some(Outcome::Decided(outgoing)) = &outcome
+            && !planted::is(Bug::ReservationsIgnored)
+        {
+            admit(book, &outgoing.event);
         }
         outcome
     }

@@ -8,7 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::stream;
+use contracts::v1::Event;
+use contracts::v1::event::Body;
+use domain::risk::Rule;
 use event_log::{AppendError, Delivery, Hint, Hints, LogError, Reader, Recorded};
+use runtime::metrics::metrics;
 use runtime::{ClockMode, Context, HealthState, ReadError, clock, park};
 use serde::Deserialize;
 
@@ -163,7 +167,10 @@ impl Shell {
         let mut decided = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
             match outcome {
-                Outcome::Decided(outgoing) => decided.push(outgoing),
+                Outcome::Decided(outgoing) => {
+                    count_refusal(&outgoing.event);
+                    decided.push(outgoing);
+                }
                 Outcome::Park { signal, reason } => self.give_up(&signal, &reason).await?,
             }
         }
@@ -231,6 +238,10 @@ impl Shell {
         payload: &[u8],
         reason: &str,
     ) -> Result<(), AppendError> {
+        if let Some(sender) = subject.strip_prefix("signal.").and_then(|rest| rest.split('.').next()) {
+            let sender = contracts::unescape(sender);
+            metrics().signals_refused.with(&[&sender, "parked"]).increment();
+        }
         park(&self.context.tape, SERVICE, stream, sequence, subject, payload, reason).await
     }
 
@@ -260,6 +271,15 @@ impl Shell {
             Some(sequence) => self.patience.committed(sequence),
             None => tracing::warn!("{COMMITTED} passed over: expected a sequence in decimal"),
         }
+    }
+}
+
+/// Counts what a strategy sent that could not be judged.
+fn count_refusal(event: &Event) {
+    if let Some(Body::RiskDecision(decision)) = &event.body
+        && decision.rule == Rule::InvalidSignal.name()
+    {
+        metrics().signals_refused.with(&[&decision.strategy, "denied"]).increment();
     }
 }
 

@@ -86,8 +86,11 @@ impl Tail {
     }
 }
 
-/// Counts the orders of a decision as approved just now.
+/// Counts the orders of a decision as approved just now, and those whose place they take as on their way out.
 pub(crate) fn admit(book: &mut Book, decision: &Event) {
+    if let Some(Body::RiskDecision(decision)) = &decision.body {
+        decision.cancels.iter().for_each(|order_id| book.expect_cancel(order_id));
+    }
     let mut approved = Book::default();
     if approved.apply(1, decision).is_ok() {
         for order in approved.open_orders() {

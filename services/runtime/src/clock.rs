@@ -62,6 +62,14 @@ pub fn now() -> Instant {
     in_place().map_or_else(Instant::now, |clock| clock.now())
 }
 
+/// Wakes `waker` at `deadline` of the virtual clock; for what stands in for the world in a simulation. Without a
+/// virtual clock nothing is woken.
+pub fn wake_at(deadline: Instant, waker: &Waker) {
+    if let Some(clock) = in_place() {
+        clock.wake_at(deadline, waker);
+    }
+}
+
 /// Waits for a while. Cancel-safe.
 pub async fn sleep(duration: Duration) {
     sleep_until(now() + duration).await;

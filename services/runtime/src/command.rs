@@ -6,6 +6,7 @@
 mod backtests;
 mod orders;
 pub mod parked;
+mod risk;
 mod strategies;
 
 use contracts::v1::event::Body;
@@ -23,9 +24,10 @@ pub use orders::{
     Asked, NewOrder, NewTerms, OrderError, order_words, place_order, positions_fate, replace_order,
     stop_strategy,
 };
+pub use risk::{LimitsError, Stop, change_limits, halt_scope, kill, reset_breaker, resume_scope};
 pub use strategies::{
     LIVE_REFUSED, NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
-    replace_strategy, strategy_mode,
+    replace_strategy, rotate_credentials, strategy_mode, switch_strategy,
 };
 
 /// Who asks, and the key that makes asking twice the same as asking once.
@@ -55,6 +57,7 @@ pub async fn halt(tape: &Tape, caller: &Caller, account: &str, reason: &str) -> 
         account: account.to_owned(),
         actor: caller.actor.clone(),
         reason: reason.to_owned(),
+        ..TradingHalted::default()
     });
     control(tape, caller, "halt", account, reason, body).await
 }
@@ -65,6 +68,7 @@ pub async fn resume(tape: &Tape, caller: &Caller, account: &str, reason: &str) -
         account: account.to_owned(),
         actor: caller.actor.clone(),
         reason: reason.to_owned(),
+        ..TradingResumed::default()
     });
     control(tape, caller, "resume", account, reason, body).await
 }

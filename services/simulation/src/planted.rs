@@ -1,1 +1,5 @@
-fn main() {}
+//! `tapedeck-sim-planted`: looks for bugs that are planted on purpose.
+
+fn main() -> std::process::ExitCode {
+    simulation::cli::planted()
+}

@@ -211,7 +211,11 @@ async fn register(tape: &MemoryLog, name: &str, kind: &str, account: &str, param
         strategy: name.into(),
         kind: kind.into(),
         parameters: parameters.iter().map(parameter).collect(),
-        sizing: Some(Sizing { kind: SizingKind::Fraction.into(), value_e9: 100_000_000 }),
+        sizing: Some(Sizing {
+            kind: SizingKind::Fraction.into(),
+            value_e9: 100_000_000,
+            ..Sizing::default()
+        }),
         account: account.into(),
         ..StrategyRegistered::default()
     };

@@ -93,11 +93,26 @@ impl Book {
             Body::MarginCalled(call) => Ok(self.set_margin_call(&call.account, Some(event_ns))),
             Body::MarginRestored(call) => Ok(self.set_margin_call(&call.account, None)),
             Body::AccountConfigured(config) => Ok(self.configured(config)),
-            Body::TradingHalted(halt) => {
-                let (actor, reason) = (halt.actor.clone(), halt.reason.clone());
-                Ok(self.set_halt(&halt.account, Some(Halt { actor, reason, since_ns: event_ns })))
+            Body::TradingHalted(halt) if !halt.strategy.is_empty() => {
+                Ok(self.strategy_halted(halt, event_ns))
             }
-            Body::TradingResumed(resume) => Ok(self.set_halt(&resume.account, None)),
+            Body::TradingHalted(halt) => {
+                let (actor, reason, state) = (halt.actor.clone(), halt.reason.clone(), halt.state());
+                Ok(self.set_halt(&halt.account, Some(Halt { actor, reason, since_ns: event_ns, state })))
+            }
+            Body::TradingResumed(resume) => {
+                let changes = self.resumed(resume);
+                if !resume.strategy.is_empty() {
+                    return Ok(changes);
+                }
+                Ok(Changes { tallies: changes.tallies, ..self.set_halt(&resume.account, None) })
+            }
+            Body::TradingKilled(kill) => Ok(self.killed(&event.id, kill, event_ns)),
+            Body::LimitsSet(limits) => Ok(self.limited(limits, event_ns)),
+            Body::BreakerTripped(tripped) => Ok(self.breaker_tripped(tripped, event_ns)),
+            Body::BreakerReset(reset) => Ok(self.breaker_reset(reset)),
+            // The monitor's: what it measured is in the read model, no decision looks at it.
+            Body::AlertRaised(_) | Body::RiskMeasured(_) => Ok(Changes::default()),
             Body::StrategyRegistered(registered) => Ok(self.registered(registered, event_ns)),
             Body::StrategyEnabled(enabled) => {
                 let mut strategy = self.strategy_row(&enabled.strategy);
@@ -201,7 +216,7 @@ impl Book {
         self.store_account(row)
     }
 
-    fn set_halt(&mut self, account: &str, halt: Option<Halt>) -> Changes {
+    pub(super) fn set_halt(&mut self, account: &str, halt: Option<Halt>) -> Changes {
         if account.is_empty() {
             self.halt = halt;
             return Changes { halt: true, ..Changes::default() };
@@ -248,20 +263,23 @@ impl Book {
             if event.orders.len() > 1 {
                 order.group_stage = GroupStage::Watched;
             }
+            // Approved by a decision that did not know of the stop: it is never sent.
+            order.cancel_requested = self.is_stopped(&spec.account, &spec.strategy, spec.reducing);
             orders.push(order);
         }
         let mut changes = Changes::default();
         if self.pending.remove(&event.signal_id).is_some() {
             changes.signals.push(event.signal_id.clone());
         }
+        self.approvals.decided(event, event_ns);
         for order in orders {
             changes.orders.push(order.id().to_owned());
             self.admit(order);
         }
         // The decision is the request: what its orders take the place of has to go.
         for order_id in &event.cancels {
-            if let Some(order) = self.orders.get_mut(order_id) {
-                order.cancel_requested = true;
+            if self.orders.contains_key(order_id) {
+                self.expect_cancel(order_id);
                 changes.orders.push(order_id.clone());
             }
         }
@@ -292,6 +310,16 @@ impl Book {
         };
         order.evolve(sequence, event_ns, body)?;
         let mut changes = Changes { orders: vec![order_id.to_owned()], ..Changes::default() };
+        let refused = match body {
+            Body::OrderAccepted(_) => Some(false),
+            Body::OrderRejected(_) | Body::OrderCancelRejected(_) | Body::OrderReplaceRejected(_) => {
+                Some(true)
+            }
+            _ => None,
+        };
+        if let Some(refused) = refused {
+            self.tally_answer(&order.spec.account, refused, &mut changes);
+        }
         let ended = order.group_stage == GroupStage::Watched && order.status.is_ended();
         let group = ended.then(|| order.signal_id.clone());
         self.admit(order);
@@ -318,6 +346,7 @@ impl Book {
         let commission = Amount::from_wire(fill.commission.as_ref());
         let mut account = self.account_row(&fill.account);
         let mut position = self.position_row(PositionKey::new(&fill.account, &fill.strategy, &fill.symbol));
+        let before = position.clone();
         let traded = position.trade(signed(fill.side(), Quantity(fill.quantity_e9)), Price(fill.price_e9))?;
         position.add_fees(commission)?;
         position.updated_ns = event_ns;
@@ -326,6 +355,7 @@ impl Book {
         self.lots.entry(position.key.clone()).or_default().trade(change, Price(fill.price_e9), event_ns);
 
         let mut changes = self.store_account(account);
+        self.tally_trade(&before, &position, &mut changes);
         self.store_position(position, &mut changes);
         changes.orders.push(fill.order_id.clone());
         self.release(&order, Quantity(fill.quantity_e9), event_ns, &mut changes);

@@ -395,7 +395,6 @@ fn next_leg(orders: &[&OrderState]) -> u32 {
     last.map_or(CLOSING_LEG, |leg| leg.saturating_add(1))
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one order, each of its own kind")]
 fn at_market(
     group_id: &str,
     leg: u32,

@@ -1,6 +1,8 @@
 //! Questions to the book.
 
-use super::{AccountState, Book, Halt, Lots, PendingSignal, PositionKey, PositionState, StrategyState};
+use super::{
+    AccountState, Book, Halt, Lots, PendingSignal, PositionKey, PositionState, Rate, Scope, StrategyState,
+};
 use crate::money::{Amount, Quantity};
 use crate::order::OrderState;
 
@@ -68,6 +70,11 @@ impl Book {
     #[must_use]
     pub fn order(&self, order_id: &str) -> Option<&OrderState> {
         self.orders.get(order_id).or_else(|| self.settled.get(order_id))
+    }
+
+    /// The orders that ended a short while ago, by id.
+    pub fn ended_orders(&self) -> impl Iterator<Item = &OrderState> {
+        self.settled.values()
     }
 
     /// Every order that has not ended, by id.
@@ -142,6 +149,18 @@ impl Book {
     #[must_use]
     pub fn halt(&self) -> Option<&Halt> {
         self.halt.as_ref()
+    }
+
+    /// Orders approved on an account in a scope, as of `now_ns` on the day that began at `day_ns`.
+    #[must_use]
+    pub fn rate(&self, account: &str, scope: &Scope, now_ns: i64, day_ns: i64) -> Rate {
+        self.approvals.rate(account, scope, now_ns, day_ns)
+    }
+
+    /// The halts that hold for `account`: that of all, and its own.
+    pub fn halts_of(&self, account: &str) -> impl Iterator<Item = &Halt> {
+        let own = self.accounts.get(account).and_then(|row| row.halt.as_ref());
+        self.halt.iter().chain(own)
     }
 
     /// Whether new exposure is stopped on `account`, by its own halt or by the halt of all.

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::watch::Watch;
 use super::{Invariant, Violation};
 use crate::money::{Price, Quantity};
-use crate::order::OrderStatus;
+use crate::order::{OrderState, OrderStatus};
+
+/// Most legs of a signal that are looked at as one group.
+const LEGS_MAX: u32 = 16;
 
 /// An order as a broker states it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,4 +86,20 @@ fn unknown(watch: &Watch, broker: &str, seen: &BTreeSet<&str>) -> Option<Violati
     })?;
     let detail = format!("order {} has fills, broker {broker} never had it", filled.1);
     Some(Violation::new(Invariant::FillsAgree, sequence, detail))
+}
+
+/// A group that is half open in silence: a leg was refused, and another one is open and nobody asked for its
+/// end.
+#[must_use]
+pub fn half_open(watch: &Watch) -> Option<Violation> {
+    let book = watch.book();
+    let refused = |order: &OrderState| {
+        let legs = (0..LEGS_MAX).filter(|leg| *leg != order.spec.leg);
+        legs.map(|leg| contracts::order_id(&order.signal_id, leg))
+            .find(|leg| book.order(leg).is_some_and(|order| order.status == OrderStatus::Rejected))
+    };
+    let open = book.open_orders().filter(|order| !order.signal_id.is_empty() && !order.cancel_requested);
+    let (order, leg) = open.filter_map(|order| Some((order, refused(order)?))).next()?;
+    let detail = format!("order {} is open, and leg {leg} of its group was refused", order.id());
+    Some(Violation::new(Invariant::OrdersEnd, book.sequence(), detail))
 }

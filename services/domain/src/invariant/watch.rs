@@ -67,6 +67,12 @@ impl Watch {
         &self.unfoldable
     }
 
+    /// Number of orders whose intent is on the tape.
+    #[must_use]
+    pub fn submitted(&self) -> usize {
+        self.clients.len()
+    }
+
     /// Passes over a message that is no event.
     pub fn skip(&mut self, sequence: u64) {
         self.sequence = self.sequence.max(sequence);

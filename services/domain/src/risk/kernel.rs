@@ -80,6 +80,8 @@ pub struct LegInput {
     pub halted: bool,
     /// Equity is below the maintenance margin.
     pub margin_called: bool,
+    /// What the sizing measured.
+    pub measured: sizing::Measured,
 }
 
 /// What other legs of the same signal take, and free.
@@ -91,6 +93,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// What legs of the same signal that only reduce will free.
+    pub(super) fn freed(&self) -> Amount {
+        self.freed
+    }
+
     /// Counts what the legs of targets that only reduce will free, whatever their place in the signal: all
     /// legs are sent together. Nothing for any other leg.
     pub fn expect(&mut self, input: &LegInput, terms: &LegTerms) {
@@ -189,7 +196,7 @@ fn wanted(input: &LegInput, terms: &LegTerms) -> Result<Quantity, Deny> {
 }
 
 /// The price at which the order is valued: the worst of reference, limit and stop.
-fn worst_price(input: &LegInput, terms: &LegTerms) -> Price {
+pub(super) fn worst_price(input: &LegInput, terms: &LegTerms) -> Price {
     let stated = terms.limit.unwrap_or_default().max(terms.stop.unwrap_or_default());
     input.price.max(stated)
 }
@@ -376,6 +383,7 @@ impl Leg<'_> {
             share_e9: self.terms.share_e9,
             cap_e9: self.policy.position_cap_e9,
             symbols: self.input.strategy_symbols,
+            measured: self.input.measured,
         };
         let sized = sizing::shares_in(sizing, scope, equity, price).map_err(Deny::Sizing)?;
         if sized <= Quantity::ZERO {

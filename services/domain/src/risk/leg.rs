@@ -4,9 +4,11 @@ use contracts::v1::{GroupKind, Intent, OrderSpec, OrderType, RiskInput, Side, Si
 use contracts::{child_order_id, order_id};
 
 use super::RiskView;
-use super::kernel::{Deny, LegInput, LegTerms, Running, Sized, decide_leg};
+use super::guard::{Guarded, Guards};
+use super::kernel::{Deny, LegInput, LegTerms, Running, Sized, decide_leg, worst_price};
 use super::rule::{Checked, Denial};
 use crate::money::{Amount, Price, Quantity};
+use crate::sizing::{self, Measured};
 
 /// A leg with everything its decision looks at.
 pub(super) struct Leg<'view> {
@@ -46,6 +48,7 @@ pub(super) fn numbers(input: &RiskInput) -> LegInput {
         session_accepts: input.session_accepts,
         halted: input.halted,
         margin_called: input.margin_called,
+        measured: input.sizing.as_ref().map(Measured::of).unwrap_or_default(),
     }
 }
 
@@ -84,6 +87,7 @@ impl Leg<'_> {
     pub fn decide(
         &self,
         running: &mut Running,
+        guards: &mut Guards,
         orders: &mut Vec<OrderSpec>,
         cancels: &mut Vec<String>,
     ) -> Checked<Done> {
@@ -99,6 +103,16 @@ impl Leg<'_> {
             Err(denied @ Deny::OnTarget { .. }) => return Ok(Done::OnTarget(denial(denied))),
             sized => sized.map_err(denial)?,
         };
+        let exits = [self.leg.take_profit_price_e9, self.leg.stop_loss_price_e9];
+        guards.check(&Guarded {
+            policy: &self.view.policy,
+            input: self.input,
+            terms: &terms,
+            sized,
+            orders: 1 + exits.iter().flatten().map(|_| 1).sum::<u32>(),
+            price: worst_price(&input, &terms),
+            running,
+        })?;
         // What trades against the position takes the place of what protects it.
         let change = if sized.side == Side::Buy { 1 } else { -1 };
         if self.input.strategy_position_e9.signum() * change < 0 {
@@ -123,7 +137,7 @@ impl Leg<'_> {
             order_type: terms.order_type.into(),
             time_in_force: time_in_force(self.leg).into(),
             quantity_e9: sized.quantity.0,
-            limit_price_e9: terms.limit.map(|price| price.0),
+            limit_price_e9: terms.limit.map(|price| self.on_tick(price, sized.side)),
             stop_price_e9: terms.stop.map(|price| price.0),
             leg: self.input.leg,
             reducing: sized.reducing,
@@ -133,6 +147,12 @@ impl Leg<'_> {
             notional_e9: self.leg.notional_e9,
             ..OrderSpec::default()
         }
+    }
+
+    /// A limit price on the tick that the sizing states.
+    fn on_tick(&self, price: Price, side: Side) -> i64 {
+        let sizing = self.view.policy.sizing.as_ref();
+        sizing.map_or(price, |sizing| sizing::on_tick(sizing, price, side == Side::Buy)).0
     }
 
     /// An entry, and the exits that work once it fills: until cancelled, so that a position which outlives
@@ -180,7 +200,7 @@ impl Leg<'_> {
     }
 
     fn target(&self, exit: &OrderSpec, order_id: String) -> Option<OrderSpec> {
-        let limit_price_e9 = Some(self.leg.take_profit_price_e9?);
+        let limit_price_e9 = Some(self.on_tick(Price(self.leg.take_profit_price_e9?), exit.side()));
         Some(OrderSpec { order_type: OrderType::Limit.into(), limit_price_e9, ..unpriced(exit, order_id) })
     }
 

@@ -109,15 +109,12 @@ pub(super) fn check_order(leg: &SignalLeg) -> Result<(), (&'static str, String, 
             let value = format!("stated for a {} order", order_type.as_str_name());
             return Err(("notional_e9", value, "a market order for the day"));
         }
-        (Some(quantity), None) if Quantity(quantity).whole() != Quantity(quantity) => {
-            if !day || order_type == OrderType::TrailingStop {
-                let value = Quantity(quantity).to_string();
-                return Err((
-                    "quantity_e9",
-                    value,
-                    "whole shares, or an order for the day that does not trail",
-                ));
-            }
+        (Some(quantity), None)
+            if Quantity(quantity).whole() != Quantity(quantity)
+                && (!day || order_type == OrderType::TrailingStop) =>
+        {
+            let value = Quantity(quantity).to_string();
+            return Err(("quantity_e9", value, "whole shares, or an order for the day that does not trail"));
         }
         _ => {}
     }

@@ -8,6 +8,7 @@ use contracts::v1::{
 
 use super::kernel::side_of;
 use super::leg::{numbers, terms};
+use super::measure::Measure;
 use super::{Policy, RiskView, Standing, replace};
 use crate::book::{Book, Prices, Reserved, StrategyState};
 use crate::calendar::Calendar;
@@ -52,7 +53,8 @@ pub fn view(
         }
         input
     });
-    let inputs = inputs.collect();
+    let mut inputs: Vec<RiskInput> = inputs.collect();
+    Measure { book, prices, calendar, account, signal, now_ns }.add(&mut inputs);
     let cap = strategy.map(|strategy| position_cap_e9(&strategy.kind, &strategy.parameters));
     let policy = Policy {
         standing: if manual { Standing::Active } else { standing(strategy) },

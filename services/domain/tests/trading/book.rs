@@ -91,6 +91,8 @@ fn changes_name_the_rows() {
         accounts: vec![ACCOUNT.to_owned()],
         positions: vec![PositionKey::new(ACCOUNT, STRATEGY, SYMBOL)],
         orders: vec!["buy".to_owned()],
+        // A trade began.
+        tallies: vec![(ACCOUNT.to_owned(), STRATEGY.to_owned())],
         ..Changes::default()
     };
     assert_eq!(changes, expected);

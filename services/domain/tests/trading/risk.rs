@@ -37,7 +37,11 @@ fn fine() -> RiskView {
         account: ACCOUNT.to_owned(),
         policy: Policy {
             standing: Standing::Active,
-            sizing: Some(Sizing { kind: SizingKind::Fixed.into(), value_e9: shares("100").0 }),
+            sizing: Some(Sizing {
+                kind: SizingKind::Fixed.into(),
+                value_e9: shares("100").0,
+                ..Sizing::default()
+            }),
             group: contracts::v1::GroupPolicy::Unspecified,
             position_cap_e9: None,
             limits: Some(limits()),

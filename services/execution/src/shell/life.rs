@@ -6,7 +6,7 @@ use contracts::stream;
 use contracts::v1::{AccountEntry, EntryKind, Event};
 use domain::book::{GroupStep, PositionKey};
 use domain::money::{Amount, Quantity};
-use domain::order::{BrokerReport, reconcile};
+use domain::order::{BrokerReport, Standing, reconcile};
 use event_log::Delivery;
 
 use super::{BATCH, Error, Shell};
@@ -155,19 +155,21 @@ impl Shell {
     }
 
     /// Brings orders to what the broker says of them as a whole; answers those of which it only reports.
-    pub(super) async fn true_up(&mut self, client_order_ids: Vec<String>) -> Result<Vec<String>, Error> {
+    pub(super) async fn true_up(&mut self, order_ids: Vec<String>) -> Result<Vec<String>, Error> {
         let mut others = Vec::new();
-        for client_order_id in client_order_ids {
-            let open = self.machine.book().open_orders();
-            let order = open.filter(|order| order.client_order_id == client_order_id).next().cloned();
-            let Some(order) = order else { continue };
+        for order_id in order_ids {
+            let Some(order) = self.machine.book().order(&order_id).cloned() else { continue };
             match self.broker.truth(&order).await {
                 Ok(Some(truth)) => {
                     let report = |report| Report { order_id: order.id().to_owned(), report };
                     let reports = reconcile(&order, &truth).into_iter().map(report).collect();
                     self.take_unasked(reports).await?;
+                    self.confirm(
+                        &order_id,
+                        !matches!(truth.standing, Standing::Working | Standing::Suspended(_)),
+                    );
                 }
-                Ok(None) => others.push(client_order_id),
+                Ok(None) => others.push(order_id),
                 Err(error) => self.say(Some(error.to_string())),
             }
         }

@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use contracts::stream;
 use domain::book::Book;
-use event_log::Delivery;
+use event_log::{Delivery, Recorded};
 use runtime::{Context, Instants};
 
 use super::{BATCH, Config, Error, Shell};
-use crate::event::account_filter;
+use crate::event::{SERVICE, account_filter};
 use crate::instant::live_bar;
 use crate::machine::Machine;
 use crate::read_model::ReadModel;
 
 /// How long the read model may take to answer before the whole tape is folded instead.
 const READ_MODEL_MAX: Duration = Duration::from_secs(5);
+
+/// Bars of a symbol looked at for its last price: one per timeframe, and some that were imported.
+const LAST_BARS: usize = 8;
 
 /// Where the entries and order adjustments stand that corporate actions make.
 const APPLIED: [&str; 4] =
@@ -39,6 +42,7 @@ impl Shell {
             trading,
             together: Vec::new(),
             matched: None,
+            confirmed: HashSet::new(),
             trouble: None,
         };
         for account in &config.accounts {
@@ -70,16 +74,39 @@ impl Shell {
         }
     }
 
-    /// Takes the prices of the last marks. A symbol that was bought since then has none there; its price is
-    /// that of its last bar.
+    /// Takes the prices of the last marks, and of what is held the last bars among those handled: bars that come one
+    /// by one may be newer than the mark of their time. A symbol that was bought since then has no price at all; it
+    /// takes that of its last bar.
     async fn seed_prices(&mut self) -> Result<(), Error> {
         self.machine.seed_prices();
+        let floor = self.context.tape.ack_floor(stream::MARKET, SERVICE).await?;
+        self.price_from_bars(self.machine.held(), floor).await?;
         for symbol in self.machine.unpriced() {
             let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
             if let Some(last) = self.context.tape.last(stream::MARKET, &filter).await?
                 && let Some(live) = live_bar(&last)
             {
                 self.machine.observe(&live);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the last prices of `symbols` among the bars through the MARKET sequence `through`.
+    pub(super) async fn price_from_bars(
+        &mut self,
+        symbols: BTreeSet<String>,
+        through: u64,
+    ) -> Result<(), Error> {
+        for symbol in symbols {
+            let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
+            let tape = &self.context.tape;
+            for stored in tape.stored_before(stream::MARKET, &filter, through + 1, LAST_BARS).await? {
+                let Ok(event) = contracts::decode(&stored.payload) else { continue };
+                let (sequence, subject) = (stored.sequence, stored.subject);
+                if let Some(live) = live_bar(&Recorded { sequence, subject, event }) {
+                    self.machine.observe_newer(&live);
+                }
             }
         }
         Ok(())

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use broker::{BrokerError, Report};
+use broker::{BrokerError, Report, StateAtBroker};
 use contracts::stream;
 use contracts::{Subject, client_order_id};
+use domain::money::Quantity;
 use domain::order::{BrokerReport, OrderState};
 use planted::Bug;
 use runtime::clock;
@@ -60,6 +61,11 @@ impl Shell {
                     self.store_and_log(vec![Step::Forgo { order_id: order_id.clone() }]).await?;
                 }
                 Work::Group(step) => self.group(step.clone()).await?,
+                Work::Flatten { kill_id, order } => {
+                    let (kill_id, order) = (kill_id.clone(), order.clone());
+                    let broker = self.broker.name().to_owned();
+                    self.store_and_log(vec![Step::Flatten { kill_id, order, broker }]).await?;
+                }
                 Work::Cancel(_) => {}
             }
         }
@@ -211,16 +217,27 @@ impl Shell {
         Step::Report { order_id, report, event_ns, cause_id: None }
     }
 
-    /// Asks a broker outside for every order that is open here: whatever it said may have been missed.
+    /// Asks a broker outside for every order that is open here or ended a short while ago: whatever it said may have
+    /// been missed.
     pub(super) async fn reconcile(&mut self) -> Result<(), Error> {
         self.ask_again_at = clock::now() + super::ASK_AGAIN;
         self.catch_up().await?;
-        let open = self.machine.book().open_orders().filter(|order| order.submitted_ns.is_some());
-        let open: Vec<_> = open.map(|order| order.client_order_id.clone()).collect();
-        for client_order_id in self.true_up(open).await? {
+        let book = self.machine.book();
+        let open = book.open_orders().filter(|order| order.submitted_ns.is_some());
+        // What ended unfilled may have been filled before, and the fill not been heard of.
+        let ended = book.ended_orders().filter(|order| {
+            order.submitted_ns.is_some()
+                && order.unfilled() > Quantity::ZERO
+                && !self.confirmed.contains(order.id())
+        });
+        let asked = open.chain(ended).map(|order| order.id().to_owned()).collect();
+        for order_id in self.true_up(asked).await? {
+            let order = self.machine.book().order(&order_id);
+            let Some(client_order_id) = order.map(|order| order.client_order_id.clone()) else { continue };
             match self.broker.lookup(&client_order_id).await {
                 Ok(Some(known)) => {
                     self.take_unasked(known.reports).await?;
+                    self.confirm(&order_id, known.state == StateAtBroker::Ended);
                 }
                 // Without an answer it is asked for as an order whose submission has none.
                 Ok(None) => {}
@@ -231,6 +248,13 @@ impl Shell {
             }
         }
         self.find_positions().await
+    }
+
+    /// Remembers that an order ended here and at the broker, so that it is not asked for again.
+    pub(super) fn confirm(&mut self, order_id: &str, ended_there: bool) {
+        if ended_there && self.machine.book().order(order_id).is_none_or(|order| order.status.is_ended()) {
+            self.confirmed.insert(order_id.to_owned());
+        }
     }
 
     /// Takes an order that has left memory back into it.

@@ -28,8 +28,9 @@ impl Shell {
         let (trading_head, market_head) = heads(&context).await?;
         let (behind, checkpoint) = answered(start(read_model)).await.unwrap_or_default();
         let prices = answered(read_model.prices()).await.unwrap_or_default();
+        let history = answered(read_model.history()).await.unwrap_or_default();
         let actions = answered(read_model.actions()).await.unwrap_or_default();
-        let pricing = Pricing::new(prices, actions);
+        let pricing = Pricing::new(prices, history, actions);
         let trading = tape.read(stream::TRADING, &[], behind + 1).await?;
         let market = tape.read(stream::MARKET, &[], pricing.sequence() + 1).await?;
         let machine = Machine::new(context.clock, &config.fallback_account, pricing, behind);

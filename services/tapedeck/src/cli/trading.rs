@@ -1,6 +1,6 @@
 //! Commands about orders, positions and accounts: their options.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use domain::money::{Price, Quantity};
 
 /// Orders.
@@ -180,7 +180,22 @@ pub struct Halt {
     /// Account [default: all]
     #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
     pub account: String,
+    /// Strategy [default: all]
+    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
+    pub strategy: String,
+    /// What may still be sent (of halt) [default: reduce-only]
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub state: Option<StopState>,
     /// Reason, for the audit
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     pub reason: String,
+}
+
+/// What may still be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StopState {
+    /// Orders that reduce a position.
+    ReduceOnly,
+    /// No order of a strategy at all.
+    Halted,
 }

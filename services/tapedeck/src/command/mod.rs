@@ -1,7 +1,9 @@
 //! What each command does.
 
+pub mod again;
 pub mod at;
 pub mod backtest;
+pub mod breaker;
 pub mod chain_hash;
 pub mod check;
 pub mod config;
@@ -15,6 +17,7 @@ pub mod fork;
 pub mod holdings;
 pub mod import;
 pub mod indicator;
+pub mod limits;
 pub mod logs;
 pub mod market;
 pub mod order;
@@ -28,12 +31,14 @@ pub mod rehearse;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod score;
 pub mod skeleton;
 pub mod status;
 pub mod stop;
 pub mod strategy;
 pub mod stream;
 pub mod tail;
+pub mod tape;
 pub mod token;
 pub mod up;
 pub mod user;

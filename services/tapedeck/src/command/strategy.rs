@@ -4,7 +4,7 @@ use runtime::command as commands;
 
 use crate::cli::StrategyCommand;
 use crate::command::control::caller;
-use crate::command::{external, fleet, skeleton, stop};
+use crate::command::{external, fleet, score, skeleton, stop};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -29,6 +29,14 @@ pub async fn run(session: &Session, command: &StrategyCommand, output: Output) -
         StrategyCommand::Register(options) => external::register(session, options, output).await,
         StrategyCommand::Remove { name, reason } => external::remove(session, name, reason, output).await,
         StrategyCommand::Replace(options) => external::replace(session, options, output).await,
+        StrategyCommand::Score { name } => score::score(session, name, output).await,
+        StrategyCommand::Compare { name, other } => score::compare(session, name, other, output).await,
+        StrategyCommand::Switch { name, to, reason } => {
+            external::switch(session, name, to, reason, output).await
+        }
+        StrategyCommand::Rotate { name, credentials } => {
+            external::rotate(session, name, credentials.as_deref(), output).await
+        }
         StrategyCommand::New { name, lang, dir } => skeleton::write(name, *lang, dir.as_deref(), output),
     }
 }

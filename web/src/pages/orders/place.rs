@@ -226,7 +226,7 @@ async fn account(app: &App, stated: &str) -> Result<String, PageError> {
     match (stated, known.as_slice()) {
         ("", [only]) => Ok(only.clone()),
         (stated, _) if known.iter().any(|known| known == stated) => Ok(stated.to_owned()),
-        (stated, _) => Err(PageError::field("account", stated, &format!("one of {}", known.join(", ")))),
+        (stated, _) => Err(PageError::field("account", stated, format!("one of {}", known.join(", ")))),
     }
 }
 
