@@ -91,7 +91,7 @@ impl SimulatedBroker {
                 problem: unsupported.to_string(),
             })?;
             if let Some(working) = working {
-                broker.work(&order.client_order_id, working);
+                broker.work(&client_order_id(order.id()), working);
             } else if !order.spec.parent_id.is_empty() {
                 let entry = book.order(&order.spec.parent_id).map(|entry| entry.status);
                 let (tradable, worked_ns) = (order.tradable, order.worked_ns);
