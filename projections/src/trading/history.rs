@@ -3,8 +3,8 @@
 use contracts::from_timestamp;
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, AccountMarked, AlertRaised, Event, Fill, LimitsSet, RiskDecision, Signal,
-    TradingState,
+    AccountConfigured, AccountEntry, AccountMarked, AlertRaised, Event, Fill, LimitsSet, RiskDecision,
+    Signal, TradingState,
 };
 use domain::money::{Amount, Price, Quantity};
 use event_log::Recorded;

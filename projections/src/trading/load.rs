@@ -152,8 +152,7 @@ fn parts(row: &PgRow) -> Result<Loaded, sqlx::Error> {
     let tallies = parse::<TallyRow>(row.try_get(8)?, "risk_tallies")?;
     parts.tallies = tallies.into_iter().map(|row| row.tally).collect();
     let approvals = parse::<(i64, String, String, Vec<String>)>(row.try_get(9)?, "approvals")?;
-    let approval =
-        |(event_ns, account, strategy, symbols)| Approval { event_ns, account, strategy, symbols };
+    let approval = |(event_ns, account, strategy, symbols)| Approval { event_ns, account, strategy, symbols };
     parts.approvals = approvals.into_iter().map(approval).collect();
     Ok(Loaded { parts, signalled })
 }

@@ -1,7 +1,8 @@
 //! Names of the contract's enums as read models and pages write them: lowercase, without the prefix.
 
 use contracts::v1::{
-    AccountKind, EntryKind, GroupKind, Intent, OrderType, Side, StrategyMode, TimeInForce, TradingState, Verdict,
+    AccountKind, EntryKind, GroupKind, Intent, OrderType, Side, StrategyMode, TimeInForce, TradingState,
+    Verdict,
 };
 
 /// An enum of the contract with a short name.

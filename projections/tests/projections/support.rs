@@ -269,7 +269,11 @@ pub fn registered(strategy: &str) -> Event {
         kind: "sma_cross".to_owned(),
         parameters: vec![Parameter { name: "fast".to_owned(), value: "10".to_owned() }],
         timeframe: "1h".to_owned(),
-        sizing: Some(Sizing { kind: SizingKind::Fraction.into(), value_e9: 100_000_000, ..Sizing::default() }),
+        sizing: Some(Sizing {
+            kind: SizingKind::Fraction.into(),
+            value_e9: 100_000_000,
+            ..Sizing::default()
+        }),
         account: "paper".to_owned(),
         actor: "test".to_owned(),
         symbols: Vec::new(),

@@ -10,8 +10,8 @@ mod recording;
 mod service;
 mod work;
 
-pub use plan::ACCOUNT;
 pub use market::{Loaded, MarketError, load};
+pub use plan::ACCOUNT;
 pub use recording::{Recording, progress_subject, record};
 pub use service::{Config, SERVICE, ServiceError, run};
 pub use work::{Job, Progress, WorkError, conclude, perform};

@@ -137,7 +137,9 @@ pub fn shares_in(
         SizingKind::Unspecified => return Err(SizingError::Unspecified),
     };
     let caps = [cap_e9, stated(sizing.position_cap_e9), stated(sizing.leg_cap_e9)];
-    caps.into_iter().flatten().try_fold(wanted, |wanted, cap| Ok(wanted.min(lot.affordable(equity, cap, price)?)))
+    caps.into_iter()
+        .flatten()
+        .try_fold(wanted, |wanted, cap| Ok(wanted.min(lot.affordable(equity, cap, price)?)))
 }
 
 fn stated(cap_e9: i64) -> Option<i64> {

@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use contracts::v1::{Event, OrderSpec};
 use contracts::v1::event::Body;
+use contracts::v1::{Event, OrderSpec};
 use domain::book::{Book, FoldError, Prices};
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Phase, phase};

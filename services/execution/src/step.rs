@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use contracts::v1::{AccountEntry, OrderSpec};
 use contracts::v1::event::Body;
+use contracts::v1::{AccountEntry, OrderSpec};
 use contracts::{chain_id, event_id};
 use domain::book::{MarkError, margin_change, mark, starts_session};
 use domain::calendar::Calendar;
@@ -263,7 +263,10 @@ impl Machine {
         let session_start = starts_session(Calendar::xnys(), last_ns, event_ns);
         // An account that cannot be valued is complained about by its mark.
         let Ok(value) = mark(&self.book, account, &self.prices, session_start) else { return Ok(None) };
-        let Some(body) = breaker::due(&self.book, &value, Calendar::xnys(), event_ns).into_iter().next() else { return Ok(None) };
+        let Some(body) = breaker::due(&self.book, &value, Calendar::xnys(), event_ns).into_iter().next()
+        else {
+            return Ok(None);
+        };
         let id = chain_id::breaker(account, event_ns, &body);
         self.account_append(account, id, event_ns, cause_id, body)
     }

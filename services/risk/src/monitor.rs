@@ -146,7 +146,11 @@ impl Monitor {
                 }
                 Some(Body::AlertRaised(alert)) => {
                     let key = (alert.account.clone(), alert.strategy.clone(), alert.kind.clone());
-                    if alert.cleared { self.open.remove(&key) } else { self.open.insert(key) };
+                    if alert.cleared {
+                        self.open.remove(&key)
+                    } else {
+                        self.open.insert(key)
+                    };
                 }
                 Some(Body::AccountMarked(mark)) => self.marked(&recorded, &mark.clone()).await?,
                 _ => {}
@@ -276,9 +280,10 @@ impl Monitor {
                         }
                         _ => continue,
                     };
-                    let active = self.book.tally(&account.account, "").is_some_and(|tally| {
-                        tally.breakers.iter().any(|state| state.kind == breaker.kind)
-                    });
+                    let active = self
+                        .book
+                        .tally(&account.account, "")
+                        .is_some_and(|tally| tally.breakers.iter().any(|state| state.kind == breaker.kind));
                     // A nanosecond is a billionth of a second: the unit is the breaker's.
                     if active || value_ns < breaker.most_e9 {
                         continue;

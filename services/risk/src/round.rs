@@ -124,6 +124,10 @@ impl Machine {
         });
         if let Some(Outcome::Decided(outgoing)) = &outcome {
             admit(book, &outgoing.event);
+            if let Some(Body::RiskDecision(decision)) = &outgoing.event.body {
+                let event_ns = outgoing.event.event_time.as_ref().and_then(from_timestamp);
+                book.count(decision, event_ns.unwrap_or(now_ns));
+            }
         }
         outcome
     }

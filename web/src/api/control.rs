@@ -93,5 +93,9 @@ async fn checked(app: &App, switch: Switch) -> Result<Stop, PageError> {
 
 /// One key used for two targets is two commands.
 fn target(stop: &Stop) -> String {
-    if stop.strategy.is_empty() { stop.account.clone() } else { format!("{}/{}", stop.account, stop.strategy) }
+    if stop.strategy.is_empty() {
+        stop.account.clone()
+    } else {
+        format!("{}/{}", stop.account, stop.strategy)
+    }
 }

@@ -32,9 +32,7 @@ fn example(operation: &str) -> Example {
         "halt_trading" | "resume_trading" => ("", "{\"reason\":\"drill\"}", Operator),
         "kill_trading" => ("", "{\"strategy\":\"sma_cross\",\"reason\":\"drill\"}", Operator),
         "reset_breaker" => ("", "{\"account\":\"paper\",\"breaker\":\"drawdown\"}", Operator),
-        "set_limits" => {
-            ("", "{\"limits\":[{\"name\":\"max_leverage\",\"value\":\"2\"}]}", Operator)
-        }
+        "set_limits" => ("", "{\"limits\":[{\"name\":\"max_leverage\",\"value\":\"2\"}]}", Operator),
         "cancel_order" => ("order", "{}", Operator),
         "replay_parked" => ("parked-1", "", Operator),
         "dismiss_parked" => ("parked-2", "{\"reason\":\"a typing error\"}", Operator),

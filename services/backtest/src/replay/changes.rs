@@ -178,7 +178,8 @@ fn by_scope(
     bodies: &mut Vec<Body>,
 ) -> Result<(), fields::LimitError> {
     let scope = Scope::new(account, "", "");
-    let of_scope = |body: &Body| matches!(body, Body::LimitsSet(set) if Scope::of(set.scope.as_ref()) == scope);
+    let of_scope =
+        |body: &Body| matches!(body, Body::LimitsSet(set) if Scope::of(set.scope.as_ref()) == scope);
     let mut set = match bodies.iter().position(of_scope).map(|place| bodies.remove(place)) {
         Some(Body::LimitsSet(set)) => set,
         _ => {

@@ -263,7 +263,9 @@ impl Book {
         let mut changes = Changes { orders: vec![order_id.to_owned()], ..Changes::default() };
         let refused = match body {
             Body::OrderAccepted(_) => Some(false),
-            Body::OrderRejected(_) | Body::OrderCancelRejected(_) | Body::OrderReplaceRejected(_) => Some(true),
+            Body::OrderRejected(_) | Body::OrderCancelRejected(_) | Body::OrderReplaceRejected(_) => {
+                Some(true)
+            }
             _ => None,
         };
         if let Some(refused) = refused {

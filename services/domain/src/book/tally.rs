@@ -4,11 +4,11 @@
 //! A trade begins when a position leaves zero and closes when it is back or turns; its result is what the
 //! position realised, fees paid and dividends included. Deliberately absent: what follows from any of it.
 
+use contracts::to_timestamp;
 use contracts::v1::{
     BreakerKind, BreakerReset, BreakerState, BreakerTripped, Money, OpenTrade, RiskTally, TradingHalted,
     TradingKilled, TradingResumed, TradingState,
 };
-use contracts::to_timestamp;
 
 use super::{Book, Changes, Halt, PositionState};
 use crate::money::{Amount, Quantity};
@@ -208,7 +208,9 @@ impl Book {
     /// Ends what was stopped in exactly this scope, a kill switch included.
     pub(super) fn resumed(&mut self, resume: &TradingResumed) -> Changes {
         let mut changes = Changes::default();
-        if self.tally(&resume.account, &resume.strategy).is_some_and(|row| row.kill.is_some() || row.halt.is_some())
+        if self
+            .tally(&resume.account, &resume.strategy)
+            .is_some_and(|row| row.kill.is_some() || row.halt.is_some())
         {
             let mut tally = self.tally_row(&resume.account, &resume.strategy);
             (tally.halt, tally.halted_since) = (None, None);
@@ -238,7 +240,8 @@ impl Book {
         // The switch is the request: everything open in its scope has to go.
         for order in self.orders.values_mut() {
             let spec = &order.spec;
-            if covers(&kill.account, &kill.strategy, &spec.account, &spec.strategy) && !order.cancel_requested {
+            if covers(&kill.account, &kill.strategy, &spec.account, &spec.strategy) && !order.cancel_requested
+            {
                 order.cancel_requested = true;
                 changes.orders.push(spec.order_id.clone());
             }

@@ -152,9 +152,7 @@ fn reached(book: &Book, mark: &AccountMarked, set: &LimitSet, breaker: &Breaker)
         of_account.filter(|tally| !tally.strategy.is_empty() && set.scope.holds(&tally.strategy, ""))
     };
     let of_strategies = |found: fn(&RiskTally, i64) -> Option<Reached>| -> Vec<_> {
-        tallies()
-            .filter_map(|tally| Some((tally.strategy.clone(), found(tally, breaker.most_e9)?)))
-            .collect()
+        tallies().filter_map(|tally| Some((tally.strategy.clone(), found(tally, breaker.most_e9)?))).collect()
     };
     match breaker.kind() {
         BreakerKind::DailyLoss => whole(daily_loss(book, mark, breaker.most_e9)),
@@ -218,7 +216,10 @@ fn drawdown(book: &Book, mark: &AccountMarked, most_e9: i64) -> Option<Reached> 
     (fall >= peak.times_e9(most_e9)?).then(|| Reached {
         value_e9: share_e9(fall, peak),
         most_e9,
-        reason: format!("equity {equity} is {fall} below its peak {peak}, the limit is {}", Quantity(most_e9)),
+        reason: format!(
+            "equity {equity} is {fall} below its peak {peak}, the limit is {}",
+            Quantity(most_e9)
+        ),
     })
 }
 

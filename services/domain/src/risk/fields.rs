@@ -189,7 +189,8 @@ fn number(text: Option<&str>, good: impl Fn(i64) -> bool) -> Option<Option<i64>>
 fn symbols(text: Option<&str>) -> Option<Vec<String>> {
     let Some(text) = text else { return Some(Vec::new()) };
     let symbols: Vec<String> = text.split(',').map(|symbol| symbol.trim().to_uppercase()).collect();
-    let good = symbols.iter().all(|symbol| !symbol.is_empty() && symbol.bytes().all(|byte| byte.is_ascii_graphic()));
+    let good =
+        symbols.iter().all(|symbol| !symbol.is_empty() && symbol.bytes().all(|byte| byte.is_ascii_graphic()));
     good.then_some(symbols)
 }
 

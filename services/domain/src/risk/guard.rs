@@ -7,9 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use contracts::v1::{
-    AccountKind, BreakerKind, LimitInput, Money, RiskInput, TradeLimits, TradingState,
-};
+use contracts::v1::{AccountKind, BreakerKind, LimitInput, Money, RiskInput, TradeLimits, TradingState};
 
 use super::Policy;
 use super::kernel::{LegTerms, Running, Sized};
@@ -179,7 +177,7 @@ impl Set<'_> {
 
     fn check_terms(&self) -> Checked {
         let (limits, input) = (self.limits, self.leg.input);
-        if limits.restricted.iter().any(|symbol| *symbol == input.symbol) {
+        if limits.restricted.contains(&input.symbol) {
             return self.deny(Rule::Restricted, format!("{} is on the restricted list", input.symbol));
         }
         if limits.allow_short == Some(false) && self.strategy_after() < Quantity::ZERO {

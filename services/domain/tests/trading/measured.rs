@@ -69,7 +69,11 @@ fn trades(world: &mut World, winners: u32, losers: u32) {
         (close.side, close.reducing) = (Side::Sell.into(), true);
         for (order, at) in [(entry, "50"), (close, exit)] {
             let size = Quantity(order.quantity_e9);
-            world.fold([approval(&order, price(at)), submitted(&order), fill(&order, 1, size, price(at), "0")]);
+            world.fold([
+                approval(&order, price(at)),
+                submitted(&order),
+                fill(&order, 1, size, price(at), "0"),
+            ]);
         }
     }
     world.mark();

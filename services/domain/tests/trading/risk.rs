@@ -37,7 +37,11 @@ fn fine() -> RiskView {
         account: ACCOUNT.to_owned(),
         policy: Policy {
             standing: Standing::Active,
-            sizing: Some(Sizing { kind: SizingKind::Fixed.into(), value_e9: shares("100").0, ..Sizing::default() }),
+            sizing: Some(Sizing {
+                kind: SizingKind::Fixed.into(),
+                value_e9: shares("100").0,
+                ..Sizing::default()
+            }),
             position_cap_e9: None,
             limits: Some(limits()),
             kind: AccountKind::Unspecified,

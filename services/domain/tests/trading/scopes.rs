@@ -12,8 +12,8 @@ use domain::money::{Price, Quantity, Volume};
 use domain::risk::{decide, fields, rederive, scope_usage, view};
 
 use crate::support::{
-    ACCOUNT, STRATEGY, SYMBOL, approval, at, book_of, configured, deposit, enabled, event, fill, fold, limits,
-    price, registered, shares, spec,
+    ACCOUNT, STRATEGY, SYMBOL, approval, at, book_of, configured, deposit, enabled, event, fill, fold,
+    limits, price, registered, shares, spec,
 };
 
 const OTHER: &str = "OTHR";
@@ -36,8 +36,12 @@ impl World {
             allow_short: true,
             ..limits()
         };
-        let book =
-            book_of([configured(generous), deposit("100000"), registered("100"), enabled(StrategyMode::Paper)]);
+        let book = book_of([
+            configured(generous),
+            deposit("100000"),
+            registered("100"),
+            enabled(StrategyMode::Paper),
+        ]);
         let mut world = Self { book, prices: Prices::default(), now_ns: at(NOW) };
         world.bars(&[(SYMBOL, &[50.0]), (OTHER, &[20.0])]);
         world.mark();
@@ -63,8 +67,15 @@ impl World {
                 let close_ns = self.now_ns - behind * HOUR;
                 let close = price(&format!("{close:.4}"));
                 let (high, low) = (Price(close.0 + 500_000_000), Price(close.0 - 500_000_000));
-                let bar =
-                    Bar { start_ns: close_ns - HOUR, close_ns, open: close, high, low, close, volume: Volume(1) };
+                let bar = Bar {
+                    start_ns: close_ns - HOUR,
+                    close_ns,
+                    open: close,
+                    high,
+                    low,
+                    close,
+                    volume: Volume(1),
+                };
                 self.prices.observe_bar(symbol, &bar);
             }
         }
@@ -126,7 +137,12 @@ impl World {
     #[track_caller]
     pub fn denies(&self, signal: &Signal, rule: &str) -> String {
         let decision = self.decide(signal);
-        assert_eq!((decision.verdict(), decision.rule.as_str()), (Verdict::Denied, rule), "{}", decision.reason);
+        assert_eq!(
+            (decision.verdict(), decision.rule.as_str()),
+            (Verdict::Denied, rule),
+            "{}",
+            decision.reason
+        );
         decision.reason
     }
 }
@@ -160,10 +176,7 @@ fn edge(name: &str, passes: &str, denies: &str, rule: &str) -> String {
 #[test]
 fn every_limit_of_quantity_and_value_has_its_edge() {
     let reason = edge("max_order_quantity", "100", "99", "max_order_quantity");
-    assert_eq!(
-        reason,
-        "the order is 100 shares, expected at most 99 (limits of account paper, version 2)"
-    );
+    assert_eq!(reason, "the order is 100 shares, expected at most 99 (limits of account paper, version 2)");
     edge("max_order_value", "5000", "4999.99", "max_order_value");
     edge("max_position_quantity", "100", "99", "max_position");
     edge("max_position_value", "5000", "4999", "max_position");
@@ -193,7 +206,8 @@ fn positions_and_open_orders_count_in_their_scope() {
     let waiting = spec(&contracts::order_id("waits", 0));
     world.fold([approval(&waiting, price("50"))]);
     // 60 held and 100 on their way, with 40 more.
-    let more = signal(vec![SignalLeg { quantity_e9: Some(shares("40").0), ..leg(SYMBOL, Intent::EnterLong) }]);
+    let more =
+        signal(vec![SignalLeg { quantity_e9: Some(shares("40").0), ..leg(SYMBOL, Intent::EnterLong) }]);
     world.of_account(&[("max_position_quantity", "200")]);
     world.passes(&more);
     world.of_account(&[("max_position_quantity", "199")]);
@@ -335,14 +349,20 @@ fn correlation_is_of_returns_and_fails_closed() {
     // Nothing else is held.
     world.passes(&buy());
     world.hold(OTHER, 10);
-    assert!(world.denies(&buy(), "correlation").starts_with("0 returns in common with OTHR, expected at least 30"));
+    assert!(
+        world
+            .denies(&buy(), "correlation")
+            .starts_with("0 returns in common with OTHR, expected at least 30")
+    );
     let own = walk(50.0, 61, 7);
     let twin: Vec<f64> = own.iter().map(|close| close * 0.4).collect();
     let mut correlated = World::new();
     correlated.bars(&[(SYMBOL, &own), (OTHER, &twin)]);
     correlated.hold(OTHER, 10);
     correlated.of_account(&[("max_correlation", "0.8")]);
-    assert!(correlated.denies(&buy(), "correlation").starts_with("returns correlate 1.0000 with those of OTHR"));
+    assert!(
+        correlated.denies(&buy(), "correlation").starts_with("returns correlate 1.0000 with those of OTHR")
+    );
     // The other side of the bet is a hedge.
     correlated.passes(&signal(vec![leg(SYMBOL, Intent::EnterShort)]));
     // Two trends correlate in their levels; their returns do not.

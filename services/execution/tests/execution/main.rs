@@ -4,6 +4,7 @@
 
 mod day;
 mod groups;
+mod kill;
 mod machine;
 mod restart;
 mod support;

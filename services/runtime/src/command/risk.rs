@@ -7,7 +7,8 @@ use contracts::Subject;
 use contracts::stream::TRADING;
 use contracts::v1::event::Body;
 use contracts::v1::{
-    BreakerKind, BreakerReset, LimitScope, LimitsSet, TradeLimits, TradingHalted, TradingKilled, TradingResumed, TradingState,
+    BreakerKind, BreakerReset, LimitScope, LimitsSet, TradeLimits, TradingHalted, TradingKilled,
+    TradingResumed, TradingState,
 };
 use event_log::{Append, AppendError, Expect, LogError, Tape};
 

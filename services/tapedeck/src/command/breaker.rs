@@ -64,7 +64,14 @@ fn stopped(book: &Book) -> Vec<Stopped> {
     for (account, halt) in all.into_iter().chain(own) {
         let reason = format!("{} {}", halt.actor, halt.reason).trim_end().to_owned();
         let (state, since_ns) = (word(halt.state), halt.since_ns);
-        rows.push(Stopped { account, strategy: String::new(), by: "halt".to_owned(), state, since_ns, reason });
+        rows.push(Stopped {
+            account,
+            strategy: String::new(),
+            by: "halt".to_owned(),
+            state,
+            since_ns,
+            reason,
+        });
     }
     for tally in book.tallies() {
         let (account, strategy) = (&tally.account, &tally.strategy);

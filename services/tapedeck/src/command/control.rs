@@ -23,7 +23,10 @@ pub async fn halt(session: &Session, options: &Halt, output: Output) -> Result<(
 /// Ends a halt, and a kill switch.
 pub async fn resume(session: &Session, options: &Halt, output: Output) -> Result<(), Failure> {
     if options.state.is_some() {
-        return Err(Failure::usage("--state is of halt; resume ends every stop of its scope", "tapedeck resume --help"));
+        return Err(Failure::usage(
+            "--state is of halt; resume ends every stop of its scope",
+            "tapedeck resume --help",
+        ));
     }
     let stop = stop(session, &options.account, &options.strategy, &options.reason).await?;
     command::resume_scope(&session.tape, &caller(), &stop).await?;

@@ -94,7 +94,15 @@ impl Stated {
     fn of(set: &LimitSet) -> Self {
         let Scope { account, strategy, symbol } = set.scope.clone();
         let (actor, reason) = (set.actor.clone(), set.reason.clone());
-        Self { account, strategy, symbol, version: set.version, limits: named_limits(&set.limits), actor, reason }
+        Self {
+            account,
+            strategy,
+            symbol,
+            version: set.version,
+            limits: named_limits(&set.limits),
+            actor,
+            reason,
+        }
     }
 }
 
@@ -110,7 +118,8 @@ fn said(scope: &Scope, set: &LimitsSet, output: Output) -> Result<(), Failure> {
     if output.json {
         return output.document(&stated);
     }
-    let limits: Vec<_> = stated.limits.iter().map(|limit| format!("{}={}", limit.name, limit.value)).collect();
+    let limits: Vec<_> =
+        stated.limits.iter().map(|limit| format!("{}={}", limit.name, limit.value)).collect();
     let words = if limits.is_empty() { "no limits".to_owned() } else { limits.join(" ") };
     output.note(&format!("limits of {scope}, version {}: {words}", stated.version));
     Ok(())
@@ -201,7 +210,8 @@ async fn history(session: &Session, limit: u32, output: Output) -> Result<(), Fa
     let cells: Vec<Vec<String>> = rows
         .iter()
         .map(|row| {
-            let limits: Vec<_> = row.limits.iter().map(|limit| format!("{}={}", limit.name, limit.value)).collect();
+            let limits: Vec<_> =
+                row.limits.iter().map(|limit| format!("{}={}", limit.name, limit.value)).collect();
             let limits = if limits.is_empty() { "none".to_owned() } else { limits.join(" ") };
             let scope = Scope::new(&row.account, &row.strategy, &row.symbol).to_string();
             let (actor, reason) = (row.actor.clone(), row.reason.clone());
@@ -214,11 +224,12 @@ async fn history(session: &Session, limit: u32, output: Output) -> Result<(), Fa
 
 /// Lists every limit there is.
 pub fn names(output: Output) -> Result<(), Failure> {
-    let rows: Vec<_> = fields::fields().map(|field| (field.name, field.unit.expected(), field.what)).collect();
+    let rows: Vec<_> =
+        fields::fields().map(|field| (field.name, field.unit.expected(), field.what)).collect();
     if output.json {
-        let document = rows.iter().map(|(name, expected, what)| {
-            serde_json::json!({ "name": name, "expected": expected, "what": what })
-        });
+        let document = rows.iter().map(
+            |(name, expected, what)| serde_json::json!({ "name": name, "expected": expected, "what": what }),
+        );
         return output.document(&document.collect::<Vec<_>>());
     }
     let cell = |(name, expected, what): &(&str, &str, &str)| {

@@ -39,7 +39,8 @@ impl LimitsConfig {
             let text = match value {
                 toml::Value::String(text) => text.clone(),
                 toml::Value::Array(items) => {
-                    let item = |item: &toml::Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
+                    let item =
+                        |item: &toml::Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
                     items.iter().map(item).collect::<Vec<_>>().join(",")
                 }
                 other => other.to_string(),

@@ -43,8 +43,7 @@ static LIMITS: Panel = Panel::pushed("limits", &["trading"], |scope| Box::pin(li
 /// Halts, with their switches.
 static HALTS: Panel = Panel::pushed("halts", &["trading"], |scope| Box::pin(halts::halts(scope)));
 /// Limits by scope.
-static SCOPED: Panel =
-    Panel::pushed("scoped-limits", &["trading"], |scope| Box::pin(scoped::scoped(scope)));
+static SCOPED: Panel = Panel::pushed("scoped-limits", &["trading"], |scope| Box::pin(scoped::scoped(scope)));
 /// Breakers and stops, with the kill switch.
 static STOPS: Panel = Panel::pushed("stops", &["trading"], |scope| Box::pin(stops::stops(scope)));
 /// What the monitor measured.
