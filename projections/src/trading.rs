@@ -6,6 +6,7 @@
 pub(crate) mod load;
 pub(crate) mod names;
 mod history;
+mod requests;
 mod state;
 pub(crate) mod summary;
 mod tables;
@@ -71,6 +72,11 @@ impl Trading {
         }
     }
 
+    pub(super) fn realized(&self, account: &str, strategy: &str, symbol: &str) -> domain::money::Amount {
+        let position = self.book.position(account, strategy, symbol);
+        position.map(|position| position.realized_pnl).unwrap_or_default()
+    }
+
     /// Turns the keys that the book changed into rows, as the book holds them now.
     fn write_state(&mut self) {
         for (account, sequence) in std::mem::take(&mut self.accounts) {
@@ -81,7 +87,7 @@ impl Trading {
         }
         for (key, sequence) in std::mem::take(&mut self.positions) {
             if let Some(row) = self.book.position(&key.account, &key.strategy, &key.symbol) {
-                let cells = state::position(row, sequence);
+                let cells = state::position(row, self.book.lots(&key), sequence);
                 self.push(&tables::POSITIONS, cells);
             }
         }
@@ -145,12 +151,15 @@ impl Projection for Trading {
         let sequence = recorded.sequence;
         let event_time_ns = event_time(recorded)?;
         let realized_before = match recorded.event.body.as_ref() {
-            Some(Body::Fill(fill)) => self
-                .book
-                .position(&fill.account, &fill.strategy, &fill.symbol)
-                .map(|position| position.realized_pnl)
-                .unwrap_or_default(),
+            Some(Body::Fill(fill)) => self.realized(&fill.account, &fill.strategy, &fill.symbol),
+            Some(Body::FillCorrected(fill)) => self.realized(&fill.account, &fill.strategy, &fill.symbol),
+            Some(Body::FillBusted(fill)) => self.realized(&fill.account, &fill.strategy, &fill.symbol),
             _ => domain::money::Amount::ZERO,
+        };
+        // What an operator asked for, before risk's answer takes it out of the book.
+        let asked = match recorded.event.body.as_ref() {
+            Some(Body::RiskDecision(decision)) => self.book.pending_signal(&decision.signal_id).cloned(),
+            _ => None,
         };
         let changes = self.book.apply(sequence, &recorded.event).map_err(stopped)?;
         self.accounts.extend(changes.accounts.into_iter().map(|account| (account, sequence)));
@@ -169,6 +178,7 @@ impl Projection for Trading {
             let cells = state::pending(&signal_id, pending, sequence);
             self.push(&tables::PENDING_SIGNALS, cells);
         }
+        self.requests(recorded, asked.as_ref().map(|asked| &asked.event));
         self.history(recorded, event_time_ns, realized_before);
         Ok(())
     }

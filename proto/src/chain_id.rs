@@ -91,6 +91,18 @@ pub fn margin(account: &str, event_ns: i64) -> EventId {
     event_id(&format!("{account}@{event_ns}"), "execution/margin", 0)
 }
 
+/// Id of what is done about the group `group_id`, for the `step`-th time.
+#[must_use]
+pub fn group(group_id: &str, step: u32) -> EventId {
+    event_id(group_id, "execution/group", step)
+}
+
+/// Id of the transfer of `symbol` on `account` that the control event `cause` asked for.
+#[must_use]
+pub fn transfer(cause: &str, account: &str, symbol: &str) -> EventId {
+    event_id(cause, &format!("execution/transfer/{account}/{symbol}"), 0)
+}
+
 /// Id of what a breaker does at the mark of `account` at an instant.
 #[must_use]
 pub fn breaker(account: &str, event_ns: i64, body: &Body) -> EventId {

@@ -117,6 +117,8 @@ impl Subject {
                     EntryKind::Dividend => "dividend",
                     EntryKind::Split => "split",
                     EntryKind::CashInLieu => "cash_in_lieu",
+                    EntryKind::External => "external",
+                    EntryKind::Fee => "fee",
                     EntryKind::Unspecified => return None,
                 };
                 Self::of(&["account", &entry.account, kind])
@@ -158,6 +160,12 @@ impl Subject {
             Body::BacktestStarted(event) => Self::backtest(&event.run_id, "started"),
             Body::BacktestCancelRequested(event) => Self::backtest(&event.run_id, "cancel_requested"),
             Body::BacktestFinished(event) => Self::backtest(&event.run_id, "finished"),
+            Body::OrderUnresolved(_) => of_order("unresolved")?,
+            Body::FillCorrected(_) => of_order("fill_corrected")?,
+            Body::FillBusted(_) => of_order("fill_busted")?,
+            Body::GroupHandled(group) => Self::of(&["control", "group", &group.group_id, "handled"]),
+            Body::InvariantBroken(broken) => Self::of(&["control", "invariant", &broken.name, "broken"]),
+            Body::PositionTransferred(moved) => Self::of(&["account", &moved.account, "transferred"]),
             Body::LogRecord(record) => {
                 Self::of(&["log", &record.service, &record.level.to_ascii_lowercase()])
             }

@@ -66,6 +66,32 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
             };
             plain("risk_decision", &decision.account, text)
         }
+        Body::GroupHandled(handled) => {
+            let what = match (handled.done, handled.cancels.len(), handled.orders.len()) {
+                (true, ..) if handled.open.is_empty() => "nothing is left open".to_owned(),
+                (true, ..) => handled.open.clone(),
+                (false, cancels, orders) => format!("{cancels} to cancel, {orders} to order"),
+            };
+            let policy = handled.policy().short();
+            let of = if handled.failure == "stopped" { "strategy" } else { "group" };
+            let text = because(&format!("{of} {} {}, {policy}", handled.strategy, handled.failure), &what);
+            plain("group_handled", &handled.account, text)
+        }
+        Body::InvariantBroken(broken) => {
+            let text =
+                because(&format!("invariant {} {} broken", broken.number, broken.name), &broken.detail);
+            plain("invariant_broken", "", text)
+        }
+        Body::PositionTransferred(moved) => {
+            let text = format!(
+                "{} {} from {} to {}",
+                Quantity(moved.quantity_e9),
+                moved.symbol,
+                moved.from_strategy,
+                moved.to_strategy
+            );
+            plain("position_transferred", &moved.account, text)
+        }
         Body::AccountMarked(mark) => {
             let equity = Amount::from_wire(mark.equity.as_ref());
             plain("account_marked", &mark.account, format!("equity {equity}"))
@@ -273,6 +299,21 @@ fn order(body: &Body) -> Summary<'_> {
         Body::OrderReplaceRejected(event) => {
             of_order("order_replace_rejected", &event.order_id, because("replacement refused", &event.reason))
         }
+        Body::OrderUnresolved(event) => {
+            let text = because(&format!("no answer to {}", event.doing), &event.problem);
+            of_order("order_unresolved", &event.order_id, text)
+        }
+        Body::FillCorrected(event) => {
+            let [before, now] = [event.quantity_before_e9, event.quantity_e9].map(Quantity);
+            let [was, is] = [event.price_before_e9, event.price_e9].map(Price);
+            let text = format!("fill {} corrected from {before} at {was} to {now} at {is}", event.number);
+            of_order("fill_corrected", &event.order_id, text)
+        }
+        Body::FillBusted(event) => of_order(
+            "fill_busted",
+            &event.order_id,
+            because(&format!("fill {} busted", event.number), &event.reason),
+        ),
         Body::OrderExpired(event) => {
             of_order("order_expired", &event.order_id, because("expired", &event.reason))
         }

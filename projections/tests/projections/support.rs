@@ -301,6 +301,7 @@ pub fn signal(strategy: &str, symbol: &str, at_ns: i64) -> Event {
         }],
         indicators: vec![IndicatorValue { name: "sma_fast".to_owned(), value: 101.25 }],
         reason: "fast above slow".to_owned(),
+        ..Signal::default()
     };
     let mut event = event(&format!("signal/{strategy}/{symbol}/{at_ns}"), at_ns, Body::Signal(signal));
     event.correlation_id.clone_from(&event.id);
@@ -364,8 +365,11 @@ pub fn submitted(order: &OrderSpec, at_ns: i64) -> Event {
 }
 
 pub fn accepted(order: &OrderSpec, at_ns: i64) -> Event {
-    let body =
-        OrderAccepted { order_id: order.order_id.clone(), broker_order_id: format!("b-{}", order.order_id) };
+    let body = OrderAccepted {
+        order_id: order.order_id.clone(),
+        broker_order_id: format!("b-{}", order.order_id),
+        reopened: false,
+    };
     of_order(order, "accepted", at_ns, Body::OrderAccepted(body))
 }
 

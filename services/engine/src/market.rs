@@ -74,6 +74,13 @@ impl<R: Recorder> Run<'_, R> {
             BrokerReport::Trailed { extreme, .. } => {
                 chain_id::order_event(&submitted, &format!("trailed/{}/{}", extreme.0, order.adjusted_by))
             }
+            // What the simulated market never says.
+            BrokerReport::Replaced(_)
+            | BrokerReport::ReplaceRejected { .. }
+            | BrokerReport::Corrected { .. }
+            | BrokerReport::Busted { .. }
+            | BrokerReport::Reopened { .. }
+            | BrokerReport::Unresolved { .. } => chain_id::order_event(&submitted, "other"),
         };
         let correlation_id = order.correlation_id.clone();
         match report {
@@ -114,6 +121,7 @@ impl<R: Recorder> Run<'_, R> {
                 correlation_id: correlation_id.to_owned(),
                 causation_id: id.to_owned(),
                 signal: host.signal(&wish),
+                outside: None,
             });
         }
     }

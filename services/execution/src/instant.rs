@@ -189,6 +189,14 @@ impl Machine {
         self.prices.observe(&bar.symbol, bar.bar.close, bar.bar.close_ns);
     }
 
+    /// Takes the last price of a bar that is newer than what is known; the known one of the same bar may be restated.
+    pub fn observe_newer(&mut self, bar: &LiveBar) {
+        let known = self.prices.get(&bar.symbol);
+        if known.is_none_or(|known| known.time_ns < bar.bar.close_ns) {
+            self.observe(bar);
+        }
+    }
+
     /// The steps that value the accounts at the end of an instant; none for history.
     #[must_use]
     pub fn mark_steps(&self, instant: &Instant) -> Vec<Step> {

@@ -34,6 +34,7 @@ mod shell;
 mod postgres;
 pub mod monitor;
 
+pub use boundary::problem_at_instant;
 pub use machine::{Due, Machine, Stale, Unanswerable, Wanted};
 pub use postgres::PostgresReadModel;
 pub use pricing::Pricing;

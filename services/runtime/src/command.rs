@@ -4,6 +4,7 @@
 //! actor, action and key give the same event id, so a double submit has one effect.
 
 mod backtests;
+mod orders;
 pub mod parked;
 mod risk;
 mod strategies;
@@ -19,10 +20,14 @@ use event_log::{Append, AppendError, Expect, Tape};
 use crate::clock::now_ns;
 
 pub use backtests::{BacktestError, cancel_backtest, request_backtest};
+pub use orders::{
+    Asked, NewOrder, NewTerms, OrderError, order_words, place_order, positions_fate, replace_order,
+    stop_strategy,
+};
 pub use risk::{LimitsError, Stop, change_limits, halt_scope, kill, reset_breaker, resume_scope};
 pub use strategies::{
     LIVE_REFUSED, NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
-    replace_strategy, strategy_mode,
+    replace_strategy, rotate_credentials, strategy_mode, switch_strategy,
 };
 
 /// Who asks, and the key that makes asking twice the same as asking once.
@@ -94,6 +99,7 @@ pub async fn disable_strategy(
         strategy: strategy.to_owned(),
         actor: caller.actor.clone(),
         reason: reason.to_owned(),
+        ..StrategyDisabled::default()
     });
     control(tape, caller, "strategy_disable", strategy, reason, body).await
 }

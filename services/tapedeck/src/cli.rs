@@ -12,6 +12,7 @@ mod replay;
 mod risk;
 mod running;
 mod strategy;
+mod tape;
 mod trading;
 
 use std::path::PathBuf;
@@ -30,7 +31,8 @@ pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForwa
 pub use risk::{BreakerCommand, Kill, LimitsCommand, RiskOptions, ScopeOptions};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
-pub use trading::{AccountOptions, Halt, OrderCommand, Positions, ReportOptions, StopState};
+pub use tape::TapeCommand;
+pub use trading::{AccountOptions, Halt, OrderCommand, Place, Positions, ReportOptions, StopState};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
 #[derive(Debug, Parser)]
@@ -170,6 +172,9 @@ pub enum Command {
     /// Read models
     #[command(subcommand)]
     Projection(ProjectionCommand),
+    /// Tapes: list, choose, remove
+    #[command(subcommand)]
+    Tape(TapeCommand),
     /// Streams of the tape
     #[command(subcommand)]
     Stream(StreamCommand),
@@ -223,6 +228,8 @@ pub enum Command {
     Halt(Halt),
     /// End a halt
     Resume(Halt),
+    /// Check what must always hold over the whole tape: orders, fills, money, limits, halts, read model; exit 7 if not
+    Check,
     /// Print the hash of all signals, decisions, orders and fills of the tape
     ChainHash,
 }

@@ -6,7 +6,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{AccountConfigured, Event, LimitsSet, Parameter, StrategyRegistered};
 use contracts::{event_id, to_timestamp};
 use domain::book::{Book, Scope};
-use domain::money::{Amount, Price};
+use domain::limits;
 use domain::risk::fields;
 use domain::strategy;
 
@@ -93,6 +93,7 @@ fn parameter(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), Chan
             actor: ACTOR.to_owned(),
             subjects: state.subjects.clone(),
             consumer: state.consumer.clone(),
+            ..StrategyRegistered::default()
         },
     };
     match registered.parameters.iter_mut().find(|parameter| parameter.name == key) {
@@ -105,17 +106,6 @@ fn parameter(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), Chan
     Ok(())
 }
 
-/// The account's own limits, by name; any other name is a limit of the scope of the account.
-const OWN: [&str; 7] = [
-    "max_position",
-    "max_exposure",
-    "max_order_value",
-    "max_daily_loss",
-    "price_collar",
-    "max_price_age_s",
-    "allow_short",
-];
-
 fn limit(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeError> {
     const FIELD: &str = "--limit";
     let (name, key, value) = split(FIELD, text, "ACCOUNT.NAME=VALUE")?;
@@ -123,9 +113,11 @@ fn limit(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeEr
         let known: Vec<_> = book.accounts().map(|account| account.account.as_str()).collect();
         return Err(refused(FIELD, text, format!("an account of that moment: {}", known.join(", "))));
     };
-    if !OWN.contains(&key) {
-        return by_scope(book, name, key, value, bodies)
-            .map_err(|error| refused(FIELD, text, format!("{}; or {}", OWN.join(", "), error.expected)));
+    // Any other name is a limit of the scope of the account.
+    if !limits::NAMES.contains(&key) {
+        return by_scope(book, name, key, value, bodies).map_err(|error| {
+            refused(FIELD, text, format!("{}; or {}", limits::NAMES.join(", "), error.expected))
+        });
     }
     let position = bodies
         .iter()
@@ -143,28 +135,9 @@ fn limit(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeEr
             kind: config.kind.into(),
         },
     };
-    let mut limits = configured.limits.take().unwrap_or_default();
-    let number = || {
-        let number = value.parse::<Price>().ok().map(|price| price.0).filter(|number| *number >= 0);
-        number.ok_or_else(|| refused(FIELD, text, "a number of 0 or more"))
-    };
-    match key {
-        "max_position" => limits.max_position_fraction_e9 = number()?,
-        "max_exposure" => limits.max_exposure_fraction_e9 = number()?,
-        "max_order_value" => limits.max_order_value = Amount(i128::from(number()?)).to_wire(),
-        "max_daily_loss" => limits.max_daily_loss_fraction_e9 = number()?,
-        "price_collar" => limits.price_collar_fraction_e9 = number()?,
-        "max_price_age_s" => {
-            let seconds = value.parse::<u32>().ok().filter(|seconds| *seconds > 0);
-            let seconds = seconds.ok_or_else(|| refused(FIELD, text, "a whole number of seconds"))?;
-            limits.max_price_age_ms = i64::from(seconds) * 1_000;
-        }
-        "allow_short" => {
-            limits.allow_short = value.parse().map_err(|_| refused(FIELD, text, "true or false"))?;
-        }
-        _ => return Err(refused(FIELD, text, OWN.join(", "))),
-    }
-    configured.limits = Some(limits);
+    let mut configured_limits = configured.limits.take().unwrap_or_default();
+    limits::set(&mut configured_limits, key, value).map_err(|expected| refused(FIELD, text, expected))?;
+    configured.limits = Some(configured_limits);
     bodies.push(Body::AccountConfigured(configured));
     Ok(())
 }

@@ -160,7 +160,7 @@ async fn one_run(log: &MemoryLog, instants: usize) {
     ));
     let executions = tokio::spawn(execution::run(
         context.clone(),
-        execution::Config { accounts: accounts.clone(), read_model },
+        execution::Config { accounts: accounts.clone(), read_model, brokers: Arc::new(broker::Simulated) },
     ));
     let config =
         SimulatedConfig { symbols: 6, timeframe: Timeframe::H1, seed: 7, ..SimulatedConfig::default() };

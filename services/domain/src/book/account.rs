@@ -126,6 +126,11 @@ impl AccountState {
     /// A deposit moves the baselines too: money brought in is no profit.
     pub(super) fn deposit(&mut self, amount: Amount) -> Result<(), FoldError> {
         self.add_cash(amount)?;
+        self.brought_in(amount)
+    }
+
+    /// Value that was brought in, in whatever form.
+    pub(super) fn brought_in(&mut self, amount: Amount) -> Result<(), FoldError> {
         let add = |value: Amount, field| value.checked_add(amount).ok_or_else(|| self.overflow(field));
         let deposits = add(self.deposits, "deposits")?;
         let baseline = add(self.equity_baseline, "equity_baseline")?;
@@ -136,16 +141,49 @@ impl AccountState {
         Ok(())
     }
 
+    /// A fee of the account, negative when paid.
+    pub(super) fn charge(&mut self, amount: Amount) -> Result<(), FoldError> {
+        self.add_cash(amount)?;
+        self.fees = self.fees.checked_sub(amount).ok_or_else(|| self.overflow("fees"))?;
+        Ok(())
+    }
+
     /// Takes a fill that did `traded` to a position.
     pub fn traded(&mut self, traded: Traded, commission: Amount) -> Result<(), FoldError> {
         let add = |sum: Amount, change, field| sum.checked_add(change).ok_or_else(|| self.overflow(field));
-        let cash = add(add(self.cash, traded.cash, "cash")?, -commission, "cash")?;
+        let mut cash = add(add(self.cash, traded.cash, "cash")?, -commission, "cash")?;
+        if planted::is(planted::Bug::RoundingUp) {
+            cash.0 -= (-commission.0).rem_euclid(10_000_000);
+        }
         let fees = add(self.fees, commission, "fees")?;
         let realized = add(self.realized_pnl, traded.realized, "realized_pnl")?;
         let opened = add(self.opened_since_mark, traded.opened, "opened_since_mark")?;
         (self.cash, self.fees) = (cash, fees);
         (self.realized_pnl, self.opened_since_mark) = (realized, opened);
         Ok(())
+    }
+
+    /// As [`AccountState::marked`] with equity, gross and net exposure alone, in the memory of the last mark.
+    pub fn valued(
+        &mut self,
+        event_ns: i64,
+        (equity, gross, net): (Amount, Amount, Amount),
+        session_start: bool,
+    ) {
+        if let Some(mark) = self.mark.as_mut() {
+            (mark.event_ns, mark.equity) = (event_ns, equity);
+            (mark.gross_exposure, mark.net_exposure) = (gross, net);
+            if session_start {
+                self.day_start_equity = self.equity_baseline;
+            }
+            self.equity_baseline = equity;
+            self.opened_since_mark = Amount::ZERO;
+            return;
+        }
+        let (unrealized_pnl, prices) = (Amount::ZERO, Vec::new());
+        let (gross_exposure, net_exposure) = (gross, net);
+        let mark = Mark { event_ns, equity, gross_exposure, net_exposure, unrealized_pnl, prices };
+        self.marked(mark, session_start);
     }
 
     /// Takes a valuation; with `session_start` it is the first of an exchange session.

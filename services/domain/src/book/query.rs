@@ -3,7 +3,7 @@
 use contracts::v1::RiskDecision;
 
 use super::{
-    AccountState, Book, Halt, PendingSignal, PositionKey, PositionState, Rate, Scope, StrategyState,
+    AccountState, Book, Halt, Lots, PendingSignal, PositionKey, PositionState, Rate, Scope, StrategyState,
 };
 use crate::money::{Amount, Quantity};
 use crate::order::OrderState;
@@ -50,6 +50,12 @@ impl Book {
         self.positions.range(from..).map(|(_, row)| row).take_while(move |row| row.key.account == account)
     }
 
+    /// The lots of a position, first in, first out; `None` when there never was one.
+    #[must_use]
+    pub fn lots(&self, key: &PositionKey) -> Option<&Lots> {
+        self.lots.get(key)
+    }
+
     /// Every position, by account, strategy and symbol.
     pub fn positions(&self) -> impl Iterator<Item = &PositionState> {
         self.positions.values()
@@ -68,6 +74,11 @@ impl Book {
         self.orders.get(order_id).or_else(|| self.settled.get(order_id))
     }
 
+    /// The orders that ended a short while ago, by id.
+    pub fn ended_orders(&self) -> impl Iterator<Item = &OrderState> {
+        self.settled.values()
+    }
+
     /// Every order that has not ended, by id.
     pub fn open_orders(&self) -> impl Iterator<Item = &OrderState> {
         self.orders.values()
@@ -84,7 +95,7 @@ impl Book {
                 && strategy.is_none_or(|strategy| order.spec.strategy == strategy)
                 && !order.is_protective()
         }) {
-            let remaining = order.remaining_signed();
+            let remaining = order.reserved_signed();
             let sum = if remaining.0 > 0 { &mut reserved.buy } else { &mut reserved.sell };
             sum.0 = sum.0.saturating_add(remaining.0);
         }

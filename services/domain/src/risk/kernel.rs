@@ -132,6 +132,7 @@ pub fn decide_leg(
     match terms.intent {
         Intent::Exit => leg.exit(),
         Intent::Target => leg.target(running),
+        Intent::Buy | Intent::Sell => leg.order(running),
         Intent::EnterLong | Intent::EnterShort | Intent::Unspecified => leg.enter(running),
     }
 }
@@ -140,8 +141,8 @@ pub fn decide_leg(
 #[must_use]
 pub fn side_of(input: &LegInput, terms: &LegTerms) -> Side {
     match terms.intent {
-        Intent::EnterLong => Side::Buy,
-        Intent::EnterShort => Side::Sell,
+        Intent::EnterLong | Intent::Buy => Side::Buy,
+        Intent::EnterShort | Intent::Sell => Side::Sell,
         Intent::Target => target(input, terms).map_or(Side::Sell, |change| change.side),
         Intent::Exit if input.strategy_position < Quantity::ZERO => Side::Buy,
         Intent::Exit | Intent::Unspecified => Side::Sell,
@@ -238,6 +239,28 @@ impl Leg<'_> {
             self.check_short(limits)?;
         }
         let quantity = self.size(side, equity)?;
+        self.open(limits, equity, side, quantity, running)
+    }
+
+    /// An operator's order: the stated quantity, whatever is held. What only closes is judged as an exit; what goes
+    /// beyond that is judged as if all of it opened something.
+    fn order(&self, running: &mut Running) -> Result<Sized, Deny> {
+        let side = side_of(self.input, self.terms);
+        let quantity = self.terms.quantity.ok_or(Deny::SizingMissing)?;
+        let held = self.input.strategy_position;
+        let left = self.coming()?;
+        let closes = held.0.signum() * signed(side, Quantity(1)).0 < 0 && left.0.signum() == held.0.signum();
+        if closes && quantity <= left.abs() {
+            self.check_reducing()?;
+            return Ok(Sized { side, quantity, reducing: true });
+        }
+        let (limits, equity) = self.check_opening()?;
+        if side == Side::Sell {
+            self.check_short(limits)?;
+            if quantity.whole() != quantity {
+                return Err(Deny::ShortNotAllowed);
+            }
+        }
         self.open(limits, equity, side, quantity, running)
     }
 

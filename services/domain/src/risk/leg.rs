@@ -91,7 +91,12 @@ impl Leg<'_> {
         orders: &mut Vec<OrderSpec>,
         cancels: &mut Vec<String>,
     ) -> Checked<Done> {
-        let (input, terms) = (numbers(self.input), terms(self.leg, self.share_e9));
+        let (input, mut terms) = (numbers(self.input), terms(self.leg, self.share_e9));
+        if let Some(notional) = self.leg.notional_e9.filter(|_| input.price.0 > 0) {
+            // An estimate: how many shares the amount buys is known with the fill.
+            let shares = i128::from(notional) * i128::from(crate::money::E9) / i128::from(input.price.0);
+            terms.quantity = i64::try_from(shares).ok().map(Quantity);
+        }
         let sized = decide_leg(&self.view.policy, &input, &terms, running);
         let denial = |denied: Deny| Denial::new(denied.rule(), denied.reason(&self.leg.symbol));
         let sized = match sized {
@@ -138,6 +143,8 @@ impl Leg<'_> {
             reducing: sized.reducing,
             trail_price_e9: self.leg.trail_price_e9.filter(|_| trails),
             trail_rate_e9: self.leg.trail_rate_e9.filter(|_| trails),
+            extended_hours: self.leg.extended_hours,
+            notional_e9: self.leg.notional_e9,
             ..OrderSpec::default()
         }
     }

@@ -3,7 +3,7 @@
 use contracts::v1::{Intent, OrderType, Signal, SignalLeg, SizingKind, TimeInForce};
 
 use super::rule::{Checked, Rule, deny};
-use super::{RiskView, leg};
+use super::{RiskView, leg, replace};
 use crate::matching::{Terms, check_terms};
 use crate::money::{E9, Price, Quantity};
 
@@ -27,10 +27,24 @@ pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
             return field("symbol", &leg.symbol, "a symbol that no other leg has");
         }
         if leg.intent() == Intent::Unspecified {
-            return field("intent", leg.intent().as_str_name(), "enter long, enter short, exit or target");
+            return field(
+                "intent",
+                leg.intent().as_str_name(),
+                "enter long, enter short, exit, target, buy or sell",
+            );
         }
-        if let Err((name, value, expected)) = check_terms(&LegTerms(leg)).and_then(|()| check_exits(leg)) {
+        // New terms state only what changes; the order that they make is checked as a whole.
+        let terms = if leg.replaces.is_empty() { check_terms(&LegTerms(leg)) } else { Ok(()) };
+        if let Err((name, value, expected)) = terms.and_then(|()| check_exits(leg)) {
             return field(name, &value, expected);
+        }
+        let manual = matches!(leg.intent(), Intent::Buy | Intent::Sell);
+        let operator = if manual { replace::check_order(leg) } else { Ok(()) };
+        if let Err((name, value, expected)) = operator.and_then(|()| replace::check_hours(leg)) {
+            return field(name, &value, expected);
+        }
+        if !manual && (leg.notional_e9.is_some() || !leg.replaces.is_empty()) {
+            return field("notional_e9", "stated (or `replaces`)", "neither but for buy or sell");
         }
         if leg.quantity_e9.is_some_and(|quantity| quantity <= 0) {
             return field("quantity_e9", "not positive", "a positive quantity, or none");
@@ -88,8 +102,8 @@ fn check_exits(leg: &SignalLeg) -> Result<(), (&'static str, String, &'static st
     let above = |high: i64, low: i64| high > low;
     let entry = leg.limit_price_e9.filter(|_| leg.order_type() == OrderType::Limit);
     let ordered = match leg.intent() {
-        Intent::EnterLong => [(profit, loss), (profit, entry), (entry, loss)],
-        Intent::EnterShort => [(loss, profit), (entry, profit), (loss, entry)],
+        Intent::EnterLong | Intent::Buy => [(profit, loss), (profit, entry), (entry, loss)],
+        Intent::EnterShort | Intent::Sell => [(loss, profit), (entry, profit), (loss, entry)],
         _ => return Ok(()),
     };
     for (high, low) in ordered {

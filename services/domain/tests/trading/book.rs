@@ -156,7 +156,11 @@ fn an_order_that_left_memory_is_asked_for() {
         other.spec.order_id = format!("other-{number}");
         book.admit(other);
     }
-    let body = Body::OrderAccepted(OrderAccepted { order_id: "buy".into(), broker_order_id: "b".into() });
+    let body = Body::OrderAccepted(OrderAccepted {
+        order_id: "buy".into(),
+        broker_order_id: "b".into(),
+        reopened: false,
+    });
     let late = event(5, body);
     assert_eq!(book.apply(5, &late), Err(FoldError::OrderNotLoaded { order_id: "buy".into() }));
     book.admit(first);

@@ -152,13 +152,13 @@ fn a_strategy_that_does_not_win_is_stopped() {
 fn refusals_of_the_broker_are_counted_where_a_breaker_asks() {
     let mut world = World::new();
     world.of_account(&[("breaker_broker_errors", "0.5:halt")]);
-    let mut answer = |world: &mut World, index: u32, refused: bool| {
+    let answer = |world: &mut World, index: u32, refused: bool| {
         let order = spec(&contracts::order_id("answer", index));
         let order_id = order.order_id.clone();
         let body = if refused {
             Body::OrderRejected(OrderRejected { order_id, reason: "no".to_owned() })
         } else {
-            Body::OrderAccepted(OrderAccepted { order_id, broker_order_id: "b".to_owned() })
+            Body::OrderAccepted(OrderAccepted { order_id, broker_order_id: "b".to_owned(), reopened: false })
         };
         world.fold([approval(&order, price("50")), submitted(&order), body]);
         marked(world, false)

@@ -52,7 +52,7 @@ fn volatility_is_brought_to_its_target() {
     world.bars(&[(SYMBOL, &swings(50.0, 0.01, 30))]);
     world.denies(&buy(), "size_zero");
     world.bars(&[(SYMBOL, &swings(50.0, 0.01, 61))]);
-    let input = world.passes(&buy()).inputs[0].sizing.clone().unwrap();
+    let input = world.passes(&buy()).inputs[0].sizing.unwrap();
     assert_eq!(input.bars, 60);
     assert!((input.volatility - 0.010_035).abs() < 1e-4, "{}", input.volatility);
     let value = 100_000.0 * 0.1 / input.yearly_volatility;

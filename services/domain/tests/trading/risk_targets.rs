@@ -26,6 +26,7 @@ fn given(kind: AccountKind, allow_short: bool) -> RiskView {
                 value_e9: shares("100").0,
                 ..Sizing::default()
             }),
+            group: contracts::v1::GroupPolicy::Unspecified,
             position_cap_e9: None,
             limits: Some(buying_power_only(allow_short)),
             kind,

@@ -61,6 +61,8 @@ pub fn config(strategies: Vec<StrategyConfig>) -> Config {
         from_ns: None,
         until_ns: None,
         limit_sets: Vec::new(),
+        warm_up_more: 0,
+        late: false,
     }
 }
 

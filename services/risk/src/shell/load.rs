@@ -50,6 +50,7 @@ impl Shell {
         while shell.machine.trading_sequence() < trading_head || shell.machine.market_sequence() < market_head
         {
             tokio::select! {
+                biased;
                 () = shell.context.shutdown.cancelled() => return Ok(None),
                 batch = shell.trading.batch(BATCH) => shell.fold(batch?).await?,
                 batch = shell.market.batch(BATCH) => shell.price(batch?).await?,
@@ -87,7 +88,7 @@ async fn heads(context: &Context) -> Result<(u64, u64), LogError> {
 
 /// The answer of a read model; `None` when it has none in time, so that the tape has to do.
 async fn answered<Answer>(question: impl Future<Output = Result<Answer, ReadError>>) -> Option<Answer> {
-    match tokio::time::timeout(READ_MODEL_MAX, question).await {
+    match runtime::clock::timeout(READ_MODEL_MAX, question).await {
         Ok(Ok(answer)) => Some(answer),
         Ok(Err(error)) => {
             tracing::warn!(%error, "starting from the tape: {error}");

@@ -161,7 +161,7 @@ pub async fn risk(session: &Session, options: &RiskOptions, output: Output) -> R
 
 fn show(measure: &RiskMeasured, at_ns: i64, output: Output) {
     let money = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref()).to_string();
-    let share = |share: Option<f64>| share.map_or("–".to_owned(), |share| format!("{:.4}", share));
+    let share = |share: Option<f64>| share.map_or("–".to_owned(), |share| format!("{share:.4}"));
     let pair = if measure.correlated_first.is_empty() {
         "–".to_owned()
     } else {

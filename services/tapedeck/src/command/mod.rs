@@ -1,9 +1,11 @@
 //! What each command does.
 
+pub mod again;
 pub mod at;
 pub mod backtest;
 pub mod breaker;
 pub mod chain_hash;
+pub mod check;
 pub mod config;
 pub mod control;
 pub mod decode;
@@ -22,17 +24,21 @@ pub mod order;
 pub mod pairs;
 pub mod parity;
 pub mod parked;
+pub mod place;
 pub mod projection;
 pub mod recorded;
 pub mod rehearse;
 pub mod replay;
 pub mod report;
 pub mod run;
+pub mod score;
 pub mod skeleton;
 pub mod status;
+pub mod stop;
 pub mod strategy;
 pub mod stream;
 pub mod tail;
+pub mod tape;
 pub mod token;
 pub mod up;
 pub mod user;
