@@ -4,6 +4,7 @@
 
 mod day;
 mod groups;
+mod kill;
 mod life;
 mod machine;
 mod restart;
