@@ -20,7 +20,7 @@ impl<R: Recorder> Run<'_, R> {
                 return Ok(());
             }
             for handled in steps {
-                let id = chain_id::group(&handled.group_id, u32::try_from(self.sequence).unwrap_or(u32::MAX));
+                let id = chain_id::group(&handled.group_id, &self.book.group_state(&handled));
                 let (cause, cancels) = (handled.group_id.clone(), handled.cancels.clone());
                 let orders: Vec<_> = handled.orders.iter().map(|order| order.order_id.clone()).collect();
                 let body = Body::GroupHandled(handled);

@@ -311,12 +311,9 @@ impl Machine {
         (batch, failed)
     }
 
-    /// Each step has an id of its own: it names how far the tape was folded when it was due. After a restart everything
-    /// that is stored is folded first, so that a step which is there already is not due any more.
     fn group_append(&self, handled: &GroupHandled) -> Append {
+        let id = chain_id::group(&handled.group_id, &self.book.group_state(handled));
         let orders: Vec<_> = self.book.group_orders(&handled.group_id).collect();
-        let step = u32::try_from(self.book.sequence() % u64::from(u32::MAX)).unwrap_or_default();
-        let id = chain_id::group(&handled.group_id, step);
         let correlation = orders.first().map_or(&handled.group_id, |order| &order.correlation_id);
         let meta = Meta {
             id,

@@ -57,6 +57,21 @@ impl Book {
         ids.filter_map(|order_id| self.order(order_id))
     }
 
+    /// What a step follows from, in one text: the orders of the group, how they stand, and what the step does. The same
+    /// after a restart, and another one for each step.
+    #[must_use]
+    pub fn group_state(&self, handled: &GroupHandled) -> String {
+        let of = |order: &OrderState| {
+            let asked = if order.cancel_requested { "!" } else { "" };
+            format!("{}={}{asked}", order.id(), order.status.name())
+        };
+        let mut orders: Vec<_> = self.group_orders(&handled.group_id).map(of).collect();
+        orders.sort();
+        let new: Vec<_> = handled.orders.iter().map(|spec| spec.order_id.as_str()).collect();
+        let (cancels, done) = (handled.cancels.join("+"), handled.done);
+        format!("{}/{cancels}/{}/{done}", orders.join("+"), new.join("+"))
+    }
+
     pub(super) fn grouped(&self) -> usize {
         self.groups.values().map(Vec::len).sum()
     }
