@@ -72,7 +72,9 @@ impl ExternalStrategy {
         let trading = DurableSpec {
             stream: TRADING,
             name: self.consumer(),
-            description: format!("External strategy {name}: its orders, fills and controls, its account's marks"),
+            description: format!(
+                "External strategy {name}: its orders, fills and controls, its account's marks"
+            ),
             filters: own.into_iter().chain(of_account).collect(),
             acknowledged: false,
         };

@@ -96,6 +96,9 @@ async fn who_floods_is_denied_in_bulk_and_another_is_decided_all_the_same() {
     };
     assert_eq!(of("beta", ""), 1, "the other one is judged by the policy");
     let denied: Vec<_> = decisions.iter().filter(|one| one.rule == "invalid_signal").collect();
-    assert!(denied.iter().all(|one| one.reason.contains("more than 1000 signals of \"alpha\"")), "{denied:?}");
+    assert!(
+        denied.iter().all(|one| one.reason.contains("more than 1000 signals of \"alpha\"")),
+        "{denied:?}"
+    );
     assert!(denied.len() < flood, "those that came in time are judged");
 }
