@@ -167,6 +167,8 @@ mod tests {
             dividends: Default::default(),
             fees: Default::default(),
             net_pnl: Default::default(),
+            stopping: None,
+            group_policy: "unspecified".to_owned(),
             sequence: 1,
         }
     }

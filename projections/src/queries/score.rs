@@ -104,11 +104,12 @@ async fn scored(
     for ((at, leg), later) in legs.into_iter().zip(later) {
         let Some(symbol) = symbols.get(leg.symbol.as_str()) else { continue };
         let wanted = match leg.intent() {
-            Intent::EnterLong => Wanted::Long,
+            Intent::EnterLong | Intent::Buy => Wanted::Long,
             Intent::EnterShort => Wanted::Short,
             Intent::Target if leg.weight_e9 > 0 => Wanted::Long,
             Intent::Target if leg.weight_e9 < 0 => Wanted::Short,
-            Intent::Target | Intent::Exit | Intent::Unspecified => Wanted::Flat,
+            // What an order by hand sells is taken for an exit.
+            Intent::Target | Intent::Exit | Intent::Sell | Intent::Unspecified => Wanted::Flat,
         };
         let split = symbol.splits_through(at);
         let place = |(open, close, close_ns): (Price, Price, i64)| Later {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use contracts::v1::{Parameter, Sizing};
+use domain::book::Stopping;
 use domain::money::Amount;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -69,6 +70,10 @@ pub struct StrategyRow {
     /// realised + unrealised + dividends − fees.
     #[serde(serialize_with = "decimal")]
     pub net_pnl: Amount,
+    /// How it was stopped and what became of its positions.
+    pub stopping: Option<Stopping>,
+    /// What becomes of its orders of several legs when one fails.
+    pub group_policy: String,
     /// TRADING sequence that last changed it.
     pub sequence: u64,
 }
@@ -161,7 +166,8 @@ pub async fn strategies(pool: &PgPool) -> Result<Vec<StrategyRow>, QueryError> {
     let rows = sqlx::query(
         "SELECT s.strategy, registered, kind, parameters::text, symbols::text, timeframe, sizing::text, account,
                 enabled, mode, warmed_sequence, warmed_bars, signals, last_signal_ns, last_signal, s.sequence,
-                subjects::text, consumer, last_signal_sequence, l.event_id AS last_signal_id
+                subjects::text, consumer, last_signal_sequence, l.event_id AS last_signal_id,
+                stopping::text, group_policy
          FROM trading.strategies s LEFT JOIN trading.signals l ON l.sequence = s.last_signal_sequence
          ORDER BY s.strategy",
     )
@@ -201,6 +207,8 @@ fn read_strategy(row: Reading<'_>, strategy: String, earned: Earned) -> Result<S
         dividends: earned.dividends,
         fees: earned.fees,
         net_pnl: earned.net(),
+        stopping: row.json_or_none("stopping")?,
+        group_policy: row.text("group_policy")?,
         sequence: row.sequence("sequence")?,
     })
 }

@@ -35,5 +35,8 @@ pub fn configure(request: &BacktestRequest, calendar: &'static Calendar) -> Conf
         finalize: false,
         from_ns: None,
         until_ns: None,
+        limit_sets: request.limit_sets.clone(),
+        warm_up_more: 0,
+        late: false,
     }
 }

@@ -18,6 +18,7 @@ mod window;
 mod extreme;
 mod smoothing;
 mod simple_moving_average;
+mod average_pair;
 mod moving_average;
 mod rate_of_change;
 mod convergence;
@@ -30,6 +31,7 @@ mod regression;
 mod volume;
 pub mod catalogue;
 
+pub use average_pair::AveragePair;
 pub use convergence::{AverageKind, Convergence, Macd, Momentum, PercentageOscillator};
 pub use directional::{Direction, DirectionalMovement, Parabolic};
 pub use extreme::{Channel, DonchianChannel, RollingExtreme};

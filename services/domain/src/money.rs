@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use contracts::v1::Money;
 
+pub mod stored;
+
 /// Billionths in one unit.
 pub const E9: i64 = 1_000_000_000;
 const E9_WIDE: i128 = 1_000_000_000;
@@ -113,13 +115,13 @@ impl Amount {
     /// `price` × `quantity`, rounded half to even at 1e-9. Two `i64` cannot overflow an `i128`.
     #[must_use]
     pub fn notional(price: Price, quantity: Quantity) -> Self {
-        Self(div_half_even(i128::from(price.0) * i128::from(quantity.0), E9_WIDE))
+        Self(div_e9_half_even(i128::from(price.0) * i128::from(quantity.0)))
     }
 
     /// This amount × `rate_e9` billionths, rounded half to even; `None` on overflow.
     #[must_use]
     pub fn times_e9(self, rate_e9: i64) -> Option<Self> {
-        Some(Self(div_half_even(self.0.checked_mul(i128::from(rate_e9))?, E9_WIDE)))
+        Some(Self(div_e9_half_even(self.0.checked_mul(i128::from(rate_e9))?)))
     }
 
     /// Sum, `None` on overflow.
@@ -149,6 +151,10 @@ impl Amount {
     /// The wire form; `None` when the units do not fit 64 bits.
     #[must_use]
     pub fn to_wire(self) -> Option<Money> {
+        if let Ok(narrow) = i64::try_from(self.0) {
+            // A division by a constant: no more than a multiplication.
+            return Some(Money { units: narrow / E9, nanos: i32::try_from(narrow % E9).ok()? });
+        }
         Some(Money {
             units: i64::try_from(self.0 / E9_WIDE).ok()?,
             nanos: i32::try_from(self.0 % E9_WIDE).ok()?,
@@ -189,13 +195,29 @@ impl FromStr for Amount {
 /// No intermediate value overflows, whatever the numerator.
 #[must_use]
 pub fn div_half_even(numerator: i128, denominator: i128) -> i128 {
-    let quotient = numerator.div_euclid(denominator);
-    let remainder = numerator.rem_euclid(denominator);
+    let (mut quotient, mut remainder) = (numerator / denominator, numerator % denominator);
+    if remainder < 0 {
+        (quotient, remainder) = (quotient - 1, remainder + denominator);
+    }
     match remainder.cmp(&(denominator - remainder)) {
         std::cmp::Ordering::Less => quotient,
         std::cmp::Ordering::Greater => quotient + 1,
         std::cmp::Ordering::Equal => quotient + quotient.rem_euclid(2),
     }
+}
+
+/// As [`div_half_even`] by 1e9, which is 2⁹ · 5⁹: all but the largest numerators fit 64 bits without their last
+/// nine bits, where a division by a constant is no more than a multiplication.
+fn div_e9_half_even(numerator: i128) -> i128 {
+    const ODD: u64 = 1_953_125;
+    const HALF: u64 = 500_000_000;
+    let magnitude = numerator.unsigned_abs();
+    let Ok(high) = u64::try_from(magnitude >> 9) else { return div_half_even(numerator, E9_WIDE) };
+    let low = u64::try_from(magnitude & 511).unwrap_or_default();
+    let (quotient, remainder) = (high / ODD, ((high % ODD) << 9) | low);
+    let up = remainder > HALF || (remainder == HALF && quotient % 2 == 1);
+    let rounded = i128::from(quotient) + i128::from(up);
+    if numerator < 0 { -rounded } else { rounded }
 }
 
 fn write_decimal(formatter: &mut fmt::Formatter<'_>, value: i128, digits: usize) -> fmt::Result {

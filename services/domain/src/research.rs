@@ -3,6 +3,9 @@
 //!
 //! Deliberately absent: the run itself (the `engine` crate), whether there are data for it (its runner's).
 
+pub mod ranges;
+mod stretch;
+
 use std::fmt;
 
 use chrono::NaiveDate;
@@ -72,6 +75,9 @@ pub fn complete(request: BacktestRequest) -> Result<BacktestRequest, Invalid> {
 
 /// The same where strategies of the kind [`EXTERNAL`] have their programs beside the run.
 pub fn complete_beside(mut request: BacktestRequest) -> Result<BacktestRequest, Invalid> {
+    if matches!(request.kind(), BacktestKind::Parity | BacktestKind::Fork) {
+        return stretch::complete(request);
+    }
     check_strategies(&mut request)?;
     if request.symbols.len() > SYMBOLS_MAX {
         return invalid("symbols", request.symbols.len(), format!("at most {SYMBOLS_MAX}"));
@@ -210,8 +216,13 @@ fn check_costs(costs: &Costs) -> Result<(), Invalid> {
 
 fn check_kind(request: &BacktestRequest) -> Result<(), Invalid> {
     let (search, folds) = (request.search.as_ref(), request.folds.as_ref());
+    if request.stretch.is_some() {
+        return invalid("stretch", "", "none but of parity and a fork");
+    }
     match request.kind() {
-        BacktestKind::Unspecified => invalid("kind", "", "single, sweep or walk_forward"),
+        BacktestKind::Unspecified | BacktestKind::Parity | BacktestKind::Fork => {
+            invalid("kind", "", "single, sweep or walk_forward")
+        }
         BacktestKind::Single if search.is_some() => invalid("search", "", "none of a single run"),
         BacktestKind::Single | BacktestKind::Sweep if folds.is_some() => {
             invalid("folds", "", "none but of a walk-forward test")

@@ -73,6 +73,19 @@ pub trait Strategy: fmt::Debug + Send + Sync {
         self.on_bar(input, &mut Vec::new());
     }
 
+    /// Takes closes of bars that are known ahead, as [`Strategy::on_bar`] would, up to the first bar at which it
+    /// could wish for something, whatever were held; says how many it took. An engine that has all bars of a
+    /// slot need not offer the quiet ones one by one. There is no corporate action among them. Only for a strategy
+    /// whose wishes follow from bars, corporate actions and the position held.
+    fn take_quiet(&mut self, _slot: usize, _closes: &[i64]) -> usize {
+        0
+    }
+
+    /// Whether [`Strategy::on_fill`] does anything, so that an engine need not put fills into words for nothing.
+    fn hears_fills(&self) -> bool {
+        true
+    }
+
     /// Takes one of its own fills, before the bars of the same instant.
     fn on_fill(&mut self, _fill: &Fill, _wishes: &mut Vec<Wish>) {}
 

@@ -20,7 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SYMBOLS: usize = 10;
 const BARS: usize = 100_000;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 
 fn main() {
     // The calendar's hours do not reach so far: minutes do.
@@ -76,14 +76,23 @@ fn main() {
 fn best(mut of: impl FnMut() -> Outcome) -> (Duration, Outcome) {
     let mut best: Option<(Duration, Outcome)> = None;
     for _ in 0..ROUNDS {
-        let began = Instant::now();
+        let began = spent();
         let outcome = of();
-        let took = began.elapsed();
+        let took = spent() - began;
         if best.as_ref().is_none_or(|(least, _)| took < *least) {
             best = Some((took, outcome));
         }
     }
     best.expect("at least one round")
+}
+
+/// Time that this thread had a core, where the system tells, so that others on the machine do not count; else
+/// the time since the first call.
+fn spent() -> Duration {
+    static BEGAN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = told.as_deref().and_then(|text| text.split(' ').next()).and_then(|text| text.parse().ok());
+    nanos.map_or_else(|| BEGAN.get_or_init(Instant::now).elapsed(), Duration::from_nanos)
 }
 
 fn report(what: &str, total: f64, took: Duration, bar: f64) {

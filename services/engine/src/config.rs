@@ -2,8 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, Costs, EntryKind, Event, Parameter, RiskLimits, Sizing, StrategyEnabled,
-    StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, Costs, EntryKind, Event, LimitsSet, Parameter, RiskLimits, Sizing,
+    StrategyEnabled, StrategyMode, StrategyRegistered,
 };
 use contracts::{Subject, to_timestamp};
 use domain::bar::Timeframe;
@@ -62,6 +62,12 @@ pub struct Config {
     pub from_ns: Option<i64>,
     /// Bars that close at this time or later are left out.
     pub until_ns: Option<i64>,
+    /// Limits by scope, stated before the first bar.
+    pub limit_sets: Vec<LimitsSet>,
+    /// Bars per series that warm strategies up beyond what they state: a test of what they state.
+    pub warm_up_more: usize,
+    /// Strategies see every bar one bar of its series late: a test of how much being on time is worth.
+    pub late: bool,
 }
 
 /// A configuration that cannot be run.
@@ -88,6 +94,12 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Whether decisions look at more than positions, orders and last prices.
+    pub(crate) fn measures(&self) -> bool {
+        let measured = |strategy: &StrategyConfig| domain::sizing::is_measured(&strategy.sizing);
+        !self.limit_sets.is_empty() || self.strategies.iter().any(measured)
+    }
+
     /// The book before the first instant: the same events as a tape states before its first one.
     pub(crate) fn book(&self, data: &MarketData) -> Result<Book, ConfigError> {
         let at_ns = self.at_ns(data);
@@ -150,6 +162,9 @@ impl Config {
                 }),
             ),
         ];
+        for (index, limits) in self.limit_sets.iter().enumerate() {
+            statements.push((format!("limits/{index}"), Body::LimitsSet(limits.clone())));
+        }
         for (index, strategy) in self.strategies.iter().enumerate() {
             let name = &strategy.name;
             if self.strategies[..index].iter().any(|earlier| earlier.name == *name) {

@@ -10,15 +10,18 @@
 //!
 //! Deliberately absent: corporate actions, groups, prices of orders, margin, shadow mode, errors in words.
 
-mod chain;
+mod decide;
 mod orders;
+mod stretch;
+mod names;
+mod encode;
+mod chain;
 mod setup;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use domain::bar::Bar;
-use domain::book::{AccountState, Mark, PositionState, starts_session};
+use domain::book::{AccountState, PositionState};
 use domain::calendar::Session;
 use domain::matching::commission;
 use domain::matching::kernel::Outcome as Happened;
@@ -32,14 +35,15 @@ use domain::strategy::Wish;
 use crate::config::Config;
 use crate::host::Host;
 use crate::ledger::{Dealt, Lots};
-use crate::market::session_of;
 use crate::outcome::{Counts, Outcome};
 use crate::recorder::Recorder;
 use crate::run::{CONTROL_EVERY, Control, Error, Progress};
-use crate::walk::{Walk, Window, session_range};
+use crate::walk::{Rows, Walk, Window, session_range};
 
 use chain::Chain;
-use orders::{Orders, Pending, known_leg};
+use decide::Pending;
+use orders::Orders;
+use stretch::Here;
 
 /// Why the dense loop ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +58,9 @@ enum Stop {
 const AMOUNT_MOST: u128 = 1 << 80;
 /// Most that a position may come to here, so that sums over strategies cannot leave their range.
 const QUANTITY_MOST: u64 = 1 << 55;
+/// Instants taken one by one where so many before them had to be.
+const APART: usize = 16;
+const STEPS: usize = 3;
 /// Most strategies and symbols.
 const NAMES_MOST: usize = 100;
 
@@ -80,14 +87,16 @@ struct Symbol {
     net: Quantity,
     /// The same in whole shares, where they are whole.
     whole: Option<i64>,
+    /// The last of its series, whose close is its price where it has a bar.
+    last_series: usize,
 }
 
 impl Symbol {
     /// As [`Amount::notional`], without a division where the shares are whole.
-    fn value(&self) -> Amount {
+    fn value(&self, price: Price) -> Amount {
         match self.whole {
-            Some(shares) => Amount(i128::from(self.price.0) * i128::from(shares)),
-            None => Amount::notional(self.price, self.net),
+            Some(shares) => Amount(i128::from(price.0) * i128::from(shares)),
+            None => Amount::notional(price, self.net),
         }
     }
 }
@@ -106,25 +115,31 @@ struct Dense<'run, const CHAIN: bool> {
     /// Names of the symbols, ascending.
     names: Vec<Arc<str>>,
     symbols: Vec<Symbol>,
-    /// Symbol of a series.
+    /// Symbols that are held, ascending.
+    held: Vec<usize>,
+    /// Symbol of a series, and series of a symbol.
     symbol_of: Vec<usize>,
+    series_of: Vec<Vec<usize>>,
+    /// Columns of a series.
+    rows: Vec<Rows<'run>>,
     hosts: Vec<Host>,
     policies: Vec<Policy>,
     /// Number of symbols that an equal weight counts, by strategy.
     weights: Vec<u32>,
     /// By strategy, then symbol.
     holdings: Vec<Holding>,
+    /// By strategy, then series: the row that it is to be shown next; all before it were taken.
+    due: Vec<usize>,
+    /// By series: the first row that any strategy is to be shown.
+    due_of: Vec<usize>,
     orders: Orders,
     queues: Vec<Queue<u32>>,
     matches: Vec<(u32, Happened)>,
     pending: Vec<Pending>,
     wishes: Vec<Wish>,
-    bars: Vec<(usize, Bar)>,
+    /// Where the walk is.
+    here: Here,
     chain: Chain<CHAIN>,
-    /// Terms of the order decided last.
-    spec: contracts::v1::OrderSpec,
-    fill: contracts::v1::Fill,
-    text: String,
     trades: Vec<Trade>,
     equity_rows: Vec<EquityRow>,
     counts: Counts,
@@ -135,6 +150,8 @@ struct Dense<'run, const CHAIN: bool> {
     last_ns: i64,
     /// Up to here no session begins.
     quiet_until_ns: i64,
+    /// From when until when a day order is taken.
+    accepting: Option<(i64, i64)>,
     /// The session of the last bar.
     session: Option<Session>,
 }
@@ -176,16 +193,31 @@ fn walk_all<const CHAIN: bool>(config: &Config, data: &MarketData, control: &mut
     let sessions = known(session_range(config.calendar, data).ok())?;
     let mut dense = Dense::<CHAIN>::new(config, data)?;
     let warm_up = dense.hosts.iter().map(Host::warm_up_bars).max().unwrap_or_default();
+    let warm_up = warm_up.saturating_add(config.warm_up_more);
     let window = Window { from_ns: config.from_ns, until_ns: config.until_ns, warm_up };
     let mut walk = Walk::new(data, sessions, window);
     let (total, mut next_look) = (walk.total(), CONTROL_EVERY);
-    while let Some(step) = walk.next() {
-        require(step.actions.is_empty())?;
-        dense.instant(step.ns, step.closed, &walk)?;
+    dense.begin(&walk);
+    let most = usize::try_from(CONTROL_EVERY).unwrap_or(usize::MAX) / data.series.len().max(1) + 1;
+    let (mut apart, mut steps) = (0, 0);
+    loop {
+        let from_ns = config.from_ns.filter(|from| *from > dense.last_ns).unwrap_or(i64::MAX);
+        let together = if apart > 0 { 0 } else { walk.together(most, from_ns) };
+        if together > 0 {
+            dense.stretch(walk.at(), together)?;
+            walk.pass(together);
+        } else {
+            let Some(step) = walk.next() else { break };
+            require(step.actions.is_empty())?;
+            dense.step(step.ns, step.closed, &walk.bars)?;
+        }
+        // Where series differ all the time, looking ahead at every instant is for nothing.
+        steps = if together > 0 { 0 } else { steps + 1 };
+        apart = if apart > 0 { apart - 1 } else { usize::from(steps > STEPS) * APART };
         let bars = dense.counts.bars;
         if bars >= next_look {
             next_look = bars + CONTROL_EVERY;
-            let progress = Progress { bars, total, instant_ns: step.ns, equity: dense.equity };
+            let progress = Progress { bars, total, instant_ns: dense.last_ns, equity: dense.equity };
             if let ControlFlow::Break(()) = control.progress(&progress) {
                 return Err(Stop::Cancelled);
             }
@@ -195,136 +227,17 @@ fn walk_all<const CHAIN: bool>(config: &Config, data: &MarketData, control: &mut
 }
 
 impl<const CHAIN: bool> Dense<'_, CHAIN> {
-    fn instant(&mut self, ns: i64, closed: Option<Session>, walk: &Walk<'_>) -> Result<(), Stop> {
-        let live = self.config.from_ns.is_none_or(|from| ns >= from);
-        self.match_bars(ns, walk)?;
-        if let Some(session) = closed.filter(|_| self.orders.any()) {
-            self.session_closed(&session, ns)?;
-        }
-        if live {
-            self.mark(ns)?;
-        }
-        for &(index, bar) in &self.bars {
-            let series = &self.data.series[index];
-            for (host, known_host) in self.hosts.iter_mut().enumerate() {
-                known_host.on_bar(index, series, &bar, live, &mut self.wishes);
-                if self.wishes.is_empty() {
-                    continue;
-                }
-                if !live {
-                    self.wishes.clear();
-                }
-                for (place, wish) in (0u32..).zip(self.wishes.drain(..)) {
-                    let leg = known_leg(&wish)?;
-                    // A strategy may wish for another symbol than the one whose bar came.
-                    let symbol = if known_host.reads_as(index, leg.slot) {
-                        self.symbol_of[index]
-                    } else {
-                        let name = known_host.symbol(leg.slot);
-                        known(self.names.binary_search_by(|symbol| (**symbol).cmp(name)).ok())?
-                    };
-                    self.pending.push(Pending { host, symbol, series: index, place, leg, wish });
-                }
-            }
-        }
-        if !self.pending.is_empty() {
-            self.decide(ns)?;
-        }
-        self.last_ns = ns;
-        self.counts.instants += 1;
-        self.counts.bars += self.bars.len() as u64;
-        self.chain.end_instant(ns)
+    pub(super) fn holding(&self, host: usize, symbol: usize) -> usize {
+        host * self.names.len() + symbol
     }
 
-    /// Trades the instant's bars, then folds the fills.
-    fn match_bars(&mut self, ns: i64, walk: &Walk<'_>) -> Result<(), Stop> {
-        self.bars.clear();
-        let costs = &self.config.account.costs;
-        // As in the general loop the session of one bar is tried for the next; one that holds the whole bar is
-        // the only one that overlaps it, so that it may be from an earlier instant.
-        let mut session = None;
-        for &(index, row) in &walk.bars {
-            let bar = walk.rows[index].bar(row);
-            let symbol = &mut self.symbols[self.symbol_of[index]];
-            if bar.close.0 > 0 {
-                (symbol.price, symbol.time_ns) = (bar.close, bar.close_ns);
-            }
-            let holds = |session: &Session| {
-                session.open_ns <= bar.start_ns
-                    && bar.start_ns < bar.close_ns
-                    && bar.close_ns <= session.close_ns
-            };
-            session = match self.session.filter(holds) {
-                Some(whole) => Some(whole),
-                None => session_of(self.config.calendar, session, &bar),
-            };
-            self.session = session;
-            let queue = &mut self.queues[self.symbol_of[index]];
-            if let Some(session) = session.as_ref().filter(|_| !queue.is_empty())
-                && session.overlaps(bar.start_ns, bar.close_ns)
-            {
-                let matches = &mut self.matches;
-                queue.on_bar(&bar, session.into(), |_| costs, |key, what| matches.push((key, what)));
-            }
-            self.bars.push((index, bar));
-        }
-        self.tell(ns)
-    }
-
-    fn session_closed(&mut self, session: &Session, ns: i64) -> Result<(), Stop> {
-        for queue in &mut self.queues {
-            let matches = &mut self.matches;
-            queue.on_session_closed(session.into(), |key, what| matches.push((key, what)));
-        }
-        self.tell(ns)
-    }
-
-    fn mark(&mut self, ns: i64) -> Result<(), Stop> {
-        let starts = self.starts_session(ns);
-        let (mut gross, mut net) = (Amount::ZERO, Amount::ZERO);
-        for symbol in self.symbols.iter().filter(|symbol| symbol.net != Quantity::ZERO) {
-            require(symbol.price.0 > 0)?;
-            let value = symbol.value();
-            // A product of two 64-bit numbers, a hundred times: far from the end of 128 bits.
-            gross.0 += value.0.abs();
-            net.0 += value.0;
-        }
-        let equity = Amount(self.account.cash.0 + net.0);
-        require(within(gross) && within(equity))?;
-        self.equity = equity;
-        if !self.bars.is_empty() {
-            let (cash, exposure) = (self.account.cash, gross);
-            self.equity_rows.push(EquityRow { time_ns: ns, equity, cash, exposure });
-        }
-        self.last_mark_ns = Some(ns);
-        let mark = Mark {
-            event_ns: ns,
-            equity,
-            gross_exposure: gross,
-            net_exposure: net,
-            unrealized_pnl: Amount::ZERO,
-            prices: Vec::new(),
-        };
-        self.account.marked(mark, starts);
+    /// Hashes what has gathered; the orders that are still open keep their ids.
+    fn gathered(&mut self) -> Result<(), Stop> {
+        self.chain.hash(&self.names)?;
+        let chain = &self.chain;
+        self.orders.name(|order| chain.ids_of(order.noted));
+        self.chain.forget();
         Ok(())
-    }
-
-    /// As [`starts_session`], which answers alike for all instants of one date after the session's first mark.
-    fn starts_session(&mut self, ns: i64) -> bool {
-        if ns <= self.quiet_until_ns {
-            return false;
-        }
-        let calendar = self.config.calendar;
-        let starts = starts_session(calendar, self.last_mark_ns, ns);
-        let date = calendar.date_of(ns);
-        if let Ok(Some(session)) = calendar.session(date)
-            && session.open_ns <= ns
-            && ns < session.close_ns
-            && calendar.date_of(session.close_ns) == date
-        {
-            self.quiet_until_ns = session.close_ns;
-        }
-        starts
     }
 
     fn finish(mut self) -> Answer {
@@ -339,7 +252,11 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
         });
         let open = open.flatten().collect();
         self.counts.ambiguous_bars = self.queues.iter().map(Queue::ambiguous_bars).sum();
-        let chain = self.chain.finish(self.last_ns);
+        let mut chain = None;
+        if CHAIN {
+            self.gathered()?;
+            chain = Some(self.chain.finish());
+        }
         let outcome = Outcome {
             trades: self.trades,
             open,

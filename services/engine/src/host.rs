@@ -24,6 +24,8 @@ pub(crate) struct Host {
     slot_of: Vec<Option<usize>>,
     /// Shares held, by series; the same number in every timeframe of a symbol.
     held: Vec<Quantity>,
+    /// The bar that it sees next, by series, where it sees all of them late; empty where it is on time.
+    waiting: Vec<Option<Bar>>,
 }
 
 impl Host {
@@ -41,7 +43,13 @@ impl Host {
             reads: data.series.iter().map(reads).collect(),
             slot_of: vec![None; data.series.len()],
             held: vec![Quantity::ZERO; data.series.len()],
+            waiting: Vec::new(),
         })
+    }
+
+    /// The same, seeing every bar one bar of its series late.
+    pub fn late(self) -> Self {
+        Self { waiting: vec![None; self.reads.len()], ..self }
     }
 
     /// Bars per series that it wants before it decides.
@@ -85,6 +93,12 @@ impl Host {
         if !self.reads[index] {
             return;
         }
+        let earlier = self.waiting.get_mut(index).map(|waiting| waiting.replace(*bar));
+        let bar = match &earlier {
+            None => bar,
+            Some(Some(earlier)) => earlier,
+            Some(None) => return,
+        };
         let slots = &mut self.slots;
         let slot = *self.slot_of[index].get_or_insert_with(|| slots.slot(&series.symbol, series.timeframe));
         let input = BarInput {
@@ -95,6 +109,22 @@ impl Host {
             position: self.held[index],
         };
         if live { self.strategy.on_bar(&input, wishes) } else { self.strategy.warm(&input) }
+    }
+
+    /// Whether it wants to be told of its fills.
+    pub fn hears_fills(&self) -> bool {
+        self.strategy.hears_fills()
+    }
+
+    /// Whether it reads a series.
+    pub fn reads(&self, index: usize) -> bool {
+        self.reads[index]
+    }
+
+    /// Takes closes of a series ahead, up to the first bar at which it could wish for something; says how many.
+    /// Only behind a first bar of the series.
+    pub fn take_quiet(&mut self, index: usize, closes: &[i64]) -> usize {
+        self.slot_of[index].map_or(0, |slot| self.strategy.take_quiet(slot, closes))
     }
 
     /// Takes one of its own fills.

@@ -26,6 +26,7 @@ mod run;
 mod market;
 mod submit;
 mod action;
+mod ids;
 mod dense;
 pub mod space;
 mod sweep;

@@ -12,7 +12,7 @@ use domain::matching::{CostTable, Match, Matcher};
 use domain::money::{Amount, Price};
 use domain::order::{OrderState, Rejection};
 use domain::performance::{EquityRow, Trade};
-use domain::risk::{self, Rule};
+use domain::risk::{self, Rule, breaker};
 use domain::series::MarketData;
 use domain::strategy::Wish;
 
@@ -137,6 +137,7 @@ fn walk<'run, R: Recorder>(
     let wanted = run.hosts.iter().map(Host::warm_up_bars);
     let shown = config.strategies.iter().filter(|one| one.kind == outside::OUTSIDE);
     let warm_up = wanted.chain(shown.map(|_| outside::WARM_UP_BARS)).max().unwrap_or_default();
+    let warm_up = warm_up.saturating_add(config.warm_up_more);
     let window = Window { from_ns: config.from_ns, until_ns: config.until_ns, warm_up };
     let mut walk = Walk::new(data, sessions, window);
     let (total, mut next_look) = (walk.total(), every);
@@ -194,6 +195,8 @@ pub(crate) struct Run<'run, R> {
     pub(crate) last_mark_ns: Option<i64>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) wishes: Vec<Wish>,
+    /// Whether decisions look at bars of late.
+    pub(crate) measures: bool,
     pub(crate) outside: Option<&'run mut dyn Outside>,
     /// What was not yet shown outside.
     pub(crate) told: Vec<(Subject, Event)>,
@@ -210,7 +213,8 @@ impl<'run, R: Recorder> Run<'run, R> {
         let inside = config.strategies.iter().filter(|strategy| strategy.kind != outside::OUTSIDE);
         let mut strategies: Vec<_> = inside.collect();
         strategies.sort_by(|left, right| left.name.cmp(&right.name));
-        let hosts: Result<Vec<_>, _> = strategies.into_iter().map(|one| Host::new(one, data)).collect();
+        let host = |one| Host::new(one, data).map(|host| if config.late { host.late() } else { host });
+        let hosts: Result<Vec<_>, _> = strategies.into_iter().map(host).collect();
         let mut matcher = Matcher::default();
         let slots = data.series.iter().map(|series| matcher.slot(&series.symbol)).collect();
         let mut costs = CostTable::default();
@@ -238,6 +242,7 @@ impl<'run, R: Recorder> Run<'run, R> {
             last_mark_ns: None,
             pending: Vec::new(),
             wishes: Vec::new(),
+            measures: config.measures(),
             outside,
             told: Vec::new(),
         })
@@ -255,6 +260,7 @@ impl<'run, R: Recorder> Run<'run, R> {
         }
         if live {
             self.mark(step.ns, !walk.bars.is_empty())?;
+            self.groups(step.ns)?;
         }
         for action in step.actions {
             for host in 0..self.hosts.len() {
@@ -306,6 +312,11 @@ impl<'run, R: Recorder> Run<'run, R> {
         }
         let starts = starts_session(self.config.calendar, self.last_mark_ns, event_ns);
         let body = mark(&self.book, account, &self.prices, starts)?;
+        for tripped in breaker::due(&self.book, &body, self.config.calendar, event_ns) {
+            let id = chain_id::breaker(account, event_ns, &tripped);
+            let event = self.event(id, event_ns, "execution", "", "", tripped);
+            self.apply(&event, event_ns)?;
+        }
         let amount = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref());
         self.equity = amount(&body.equity);
         if row {
@@ -322,6 +333,33 @@ impl<'run, R: Recorder> Run<'run, R> {
         let id = if wanted { chain_id::mark(account, event_ns) } else { String::new() };
         let event = self.event(id, event_ns, "execution", "", "", Body::AccountMarked(body));
         self.apply(&event, event_ns)
+    }
+
+    /// Does what is to be done about groups of orders that are not whole.
+    fn groups(&mut self, event_ns: i64) -> Result<(), Error> {
+        // A step may lead to the next one; each either asks for something or ends its group.
+        for _ in 0..GROUP_STEPS_MAX {
+            let ids: Vec<_> = self.book.active_groups().map(str::to_owned).collect();
+            let steps: Vec<_> = ids.iter().filter_map(|id| self.book.group_step(id, event_ns)).collect();
+            if steps.is_empty() {
+                return Ok(());
+            }
+            for handled in steps {
+                let id = chain_id::group(&handled.group_id, u32::try_from(self.sequence).unwrap_or(u32::MAX));
+                let (cause, cancels) = (handled.group_id.clone(), handled.cancels.clone());
+                let orders: Vec<_> = handled.orders.iter().map(|order| order.order_id.clone()).collect();
+                let body = Body::GroupHandled(handled);
+                let event = self.event(id, event_ns, "execution", &cause, &cause, body);
+                self.apply(&event, event_ns)?;
+                for order_id in &cancels {
+                    self.cancel(order_id, event_ns)?;
+                }
+                for order_id in &orders {
+                    self.submit(order_id, event_ns)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Decides the instant's signals, then submits what was approved.
@@ -407,6 +445,8 @@ impl<'run, R: Recorder> Run<'run, R> {
                     | Body::AccountEntry(_)
                     | Body::MarginCalled(_)
                     | Body::MarginRestored(_)
+                    | Body::BreakerTripped(_)
+                    | Body::BreakerReset(_)
             )
         );
         let of_instant = self.outside.is_none() || event_ns_of(event) == Some(event_ns);
@@ -465,6 +505,9 @@ impl<'run, R: Recorder> Run<'run, R> {
         }
     }
 }
+
+/// Most steps about groups in one instant.
+const GROUP_STEPS_MAX: usize = 8;
 
 fn event_ns_of(event: &Event) -> Option<i64> {
     event.event_time.as_ref().and_then(contracts::from_timestamp)

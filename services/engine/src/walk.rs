@@ -13,7 +13,7 @@ pub(crate) struct Rows<'data> {
     open: &'data [i64],
     high: &'data [i64],
     low: &'data [i64],
-    close: &'data [i64],
+    pub close: &'data [i64],
     volume: &'data [i64],
 }
 
@@ -144,6 +144,40 @@ impl<'data> Walk<'data> {
         self.rows.iter().zip(&self.at).filter_map(|(rows, at)| rows.close_ns.get(*at).copied()).min()
     }
 
+    /// Number of instants ahead, at most `most` and all before `until_ns`, at each of which every series has a bar
+    /// and nothing else happens.
+    pub fn together(&self, most: usize, until_ns: i64) -> usize {
+        let action = self.actions.first().map_or(i64::MAX, |action| action.event_ns);
+        let until_ns = until_ns.min(action).min(self.boundary().unwrap_or(i64::MAX));
+        let mut ahead = self.rows.iter().zip(&self.at).map(|(rows, at)| &rows.close_ns[*at..]);
+        let Some(first) = ahead.next() else { return 0 };
+        let first = first.get(..most).unwrap_or(first);
+        let mut count = first.partition_point(|ns| *ns < until_ns);
+        for other in ahead {
+            let other = other.get(..count).unwrap_or(other);
+            count = other.len();
+            if *other != first[..count] {
+                count = other.iter().zip(first).take_while(|(one, two)| one == two).count();
+            }
+        }
+        count
+    }
+
+    /// Next row, by series.
+    pub fn at(&self) -> &[usize] {
+        &self.at
+    }
+
+    /// Passes over so many instants, as [`Walk::together`] counted them.
+    pub fn pass(&mut self, instants: usize) {
+        self.at.iter_mut().for_each(|at| *at += instants);
+    }
+
+    fn boundary(&self) -> Option<i64> {
+        let session = self.sessions.get(self.session_at);
+        session.map(|session| if self.opened { session.close_ns } else { session.open_ns })
+    }
+
     /// Goes to the next instant; its bars are in [`Walk::bars`], in the order of the series.
     pub fn next(&mut self) -> Option<Step<'data>> {
         let ns = self.next_ns()?;
@@ -171,8 +205,7 @@ impl<'data> Walk<'data> {
     }
 
     fn next_ns(&self) -> Option<i64> {
-        let session = self.sessions.get(self.session_at);
-        let boundary = session.map(|session| if self.opened { session.close_ns } else { session.open_ns });
+        let boundary = self.boundary();
         let bars = self.rows.iter().zip(&self.at).filter_map(|(rows, at)| rows.close_ns.get(*at).copied());
         let action = self.actions.first().map(|action| action.event_ns);
         bars.chain(boundary).chain(action).min()

@@ -32,6 +32,7 @@ mod boundary;
 mod round;
 mod shell;
 mod postgres;
+pub mod monitor;
 
 pub use boundary::problem_at_instant;
 pub use machine::{Due, Machine, Stale, Unanswerable, Wanted};

@@ -100,6 +100,8 @@ pub struct Machine {
     pub(crate) told: Option<Told>,
     /// The newest book seen, stale or not.
     pub(crate) known: Book,
+    /// TRADING sequence up to which everything was behind it when it started.
+    pub(crate) started_behind: u64,
     /// Last TRADING sequence read.
     trading: u64,
     /// Last event read that is neither a signal nor a decision.
@@ -122,6 +124,7 @@ impl Machine {
             tail: Tail::default(),
             told: None,
             known: Book::default(),
+            started_behind: trading,
             trading,
             matters: trading,
             read_through: trading,
@@ -165,6 +168,8 @@ impl Machine {
         match &recorded.event.body {
             Some(Body::Signal(_)) => return self.wait(recorded),
             Some(Body::RiskDecision(_)) => self.decided(sequence, recorded.event),
+            // What the monitor measured no decision looks at.
+            Some(Body::RiskMeasured(_) | Body::AlertRaised(_)) => {}
             _ => {
                 self.matters = sequence;
                 if self.waiting.is_empty() {

@@ -9,6 +9,7 @@ use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::risk::{self, Rule};
 use event_log::Recorded;
+use planted::Bug;
 use runtime::ClockMode;
 
 use crate::boundary;
@@ -55,7 +56,7 @@ impl Machine {
         let wanted = first.1.after.max(self.tail.floor());
         let mut book = snapshot.book;
         let checkpoint = book.sequence();
-        if checkpoint < wanted {
+        if checkpoint < wanted && !planted::is(Bug::StaleReadAccepted) {
             self.known = book;
             return Err(Stale { checkpoint, wanted });
         }
@@ -125,7 +126,9 @@ impl Machine {
             Some(problem) => risk::deny(id, signal, view, Rule::InvalidSignal, problem),
             None => risk::decide(id, signal, view),
         });
-        if let Some(Outcome::Decided(outgoing)) = &outcome {
+        if let Some(Outcome::Decided(outgoing)) = &outcome
+            && !planted::is(Bug::ReservationsIgnored)
+        {
             admit(book, &outgoing.event);
         }
         outcome
@@ -143,7 +146,10 @@ impl Machine {
         let Some(Body::Signal(signal)) = &recorded.event.body else { return None };
         let prices = self.pricing.prices();
         let calendar = Calendar::xnys();
-        let view = risk::view(book, prices, calendar, signal, now_ns, &self.fallback_account);
+        let mut view = risk::view(book, prices, calendar, signal, now_ns, &self.fallback_account);
+        if planted::is(Bug::HaltIgnoredOnRestart) && self.started_behind > 0 {
+            view.inputs.iter_mut().for_each(|input| input.halted = false);
+        }
         if view.account.is_empty() {
             let reason =
                 format!("strategy {:?} is not known and there is no account to deny it on", signal.strategy);

@@ -13,7 +13,7 @@ use contracts::v1::event::Body;
 use domain::risk::Rule;
 use event_log::{AppendError, Delivery, Hint, Hints, LogError, Reader, Recorded};
 use runtime::metrics::metrics;
-use runtime::{ClockMode, Context, HealthState, ReadError, park};
+use runtime::{ClockMode, Context, HealthState, ReadError, clock, park};
 use serde::Deserialize;
 
 use crate::SERVICE;
@@ -97,7 +97,7 @@ impl Shell {
                 hint = self.committed.next() => self.hear_committed(hint),
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
                 batch = self.market.batch(BATCH) => self.price(batch?).await?,
-                () = tokio::time::sleep_until(self.patience.wake()), if self.patience.is_waiting() => {}
+                () = clock::sleep_until(self.patience.wake()), if self.patience.is_waiting() => {}
             }
         }
     }
@@ -288,7 +288,7 @@ async fn answered<Answer>(
     doing: &'static str,
     question: impl Future<Output = Result<Answer, ReadError>>,
 ) -> Result<Answer, ReadError> {
-    match tokio::time::timeout(ANSWER_MAX, question).await {
+    match clock::timeout(ANSWER_MAX, question).await {
         Ok(answer) => answer,
         Err(elapsed) => Err(ReadError { doing, source: elapsed.into() }),
     }

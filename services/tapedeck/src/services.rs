@@ -94,6 +94,7 @@ pub async fn start(
         let config = execution::Config {
             accounts: accounts.clone(),
             read_model: Arc::new(execution::PostgresReadModel::new(session.separate_reader().await?)),
+            brokers: Arc::new(broker::Simulated),
         };
         let context = own(session, &context, Service::Execution).await?;
         services.keep(&context, "execution", move |context| execution::run(context, config.clone()));
@@ -111,8 +112,12 @@ pub async fn start(
             fallback_account: accounts.first().cloned().unwrap_or_default(),
             read_model: Arc::new(risk::PostgresReadModel::new(session.separate_reader().await?)),
         };
+        let read_model = Arc::clone(&config.read_model);
         let context = own(session, &context, Service::Risk).await?;
         services.keep(&context, "risk", move |context| risk::run(context, config.clone()));
+        services.keep(&context, risk::monitor::SERVICE, move |context| {
+            risk::monitor::run(context, Arc::clone(&read_model))
+        });
     }
     if wanted.contains(&Service::Backtest) {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -122,9 +127,16 @@ pub async fn start(
             at_once: threads,
             threads,
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            fallback_account: accounts.first().cloned().unwrap_or_default(),
         };
         let context = own(session, &context, Service::Backtest).await?;
         services.keep(&context, backtest::SERVICE, move |context| backtest::run(context, config.clone()));
+    }
+    if wanted.contains(&Service::Checker) {
+        let pool = session.separate_reader().await?;
+        services.keep(&context, crate::checker::SERVICE, move |context| {
+            crate::checker::run(context, pool.clone())
+        });
     }
     if wanted.contains(&Service::Web) {
         let context = own(session, &context, Service::Web).await?;
@@ -284,7 +296,7 @@ impl Services {
             probe: Answers::new(session, session.separate_reader().await?, asked, options)?,
         };
         let failed = |error: web::WebError| Failure::config(error.to_string());
-        let server = web::bind(context.clone(), config.clone()).await.map_err(failed)?;
+        let server = bind_again(session, context, &config).await.map_err(failed)?;
         // A restarted server takes the port that was told to people.
         let config = web::WebConfig { bind: server.address(), ..config };
         self.dashboard = Some(server.url());
@@ -354,4 +366,30 @@ pub fn source(session: &Session) -> Result<SourceConfig, Failure> {
             range: Range { from: manifest.from, to: manifest.to },
         },
     })
+}
+
+/// Listens where the tape's dashboard was the last time, so that bookmarks and sessions keep working; a free
+/// port where that one is taken. A port that was asked for is taken or refused, never exchanged.
+async fn bind_again(
+    session: &Session,
+    context: &Context,
+    config: &web::WebConfig,
+) -> Result<web::Server, web::WebError> {
+    let note = session.dir.path.join("dashboard-port");
+    let last = std::fs::read_to_string(&note).ok().and_then(|text| text.trim().parse().ok());
+    let again = match last.filter(|_| config.bind.port() == 0) {
+        Some(port) => {
+            let mut config = config.clone();
+            config.bind.set_port(port);
+            web::bind(context.clone(), config).await.ok()
+        }
+        None => None,
+    };
+    let server = match again {
+        Some(server) => server,
+        None => web::bind(context.clone(), config.clone()).await?,
+    };
+    // Only a convenience: without the note the next start takes a free port.
+    let _ = std::fs::write(&note, format!("{}\n", server.address().port()));
+    Ok(server)
 }

@@ -97,7 +97,8 @@ impl Service {
             health: Health::default(),
             shutdown: shutdown.clone(),
         };
-        let config = Config { at_once: 1, threads: 2, code_version: "test".into() };
+        let config =
+            Config { at_once: 1, threads: 2, code_version: "test".into(), fallback_account: "paper".into() };
         Self { shutdown, task: tokio::spawn(backtest::run(context, config)) }
     }
 

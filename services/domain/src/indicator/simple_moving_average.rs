@@ -16,6 +16,11 @@ pub struct Mean {
 }
 
 impl Mean {
+    /// The mean of `count` prices, at most [`super::MAX_LENGTH`], that add up to `sum`.
+    pub(super) fn of(sum: i128, count: usize) -> Self {
+        Self { sum, count: count as i128 }
+    }
+
     /// The mean as a price, rounded half to even at 1e-9. A mean of prices is always a price.
     #[must_use]
     pub fn to_price(self) -> Price {

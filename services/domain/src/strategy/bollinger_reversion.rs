@@ -102,6 +102,10 @@ impl Strategy for BollingerReversion {
         self.empty.bands.warm_up() + 1
     }
 
+    fn hears_fills(&self) -> bool {
+        false
+    }
+
     fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         let slot = slot_state(&mut self.slots, input.slot, || self.empty.clone());
         slot.bands.update(input.bar);

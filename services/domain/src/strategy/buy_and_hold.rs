@@ -36,6 +36,10 @@ impl Strategy for BuyAndHold {
         1
     }
 
+    fn hears_fills(&self) -> bool {
+        false
+    }
+
     fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         if input.position == Quantity::ZERO {
             let indicators = [("close", input.bar.close.to_f64())];

@@ -93,6 +93,10 @@ impl Strategy for DonchianBreakout {
         self.empty.entry.warm_up().max(self.empty.exit.warm_up())
     }
 
+    fn hears_fills(&self) -> bool {
+        false
+    }
+
     fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         slot_state(&mut self.slots, input.slot, || self.empty.clone());
         let Some(Some(slot)) = self.slots.get(input.slot) else { return };

@@ -12,6 +12,7 @@ use contracts::v1::{CorporateAction, Intent};
 use super::cross::crossing;
 use super::{BarInput, Strategy, Wish, settled, slot_state, split_ratio};
 use crate::indicator::{ExponentialMovingAverage, Indicator as _, InvalidLength};
+use crate::money::Price;
 
 /// The strategy of kind `sma_cross` on exponential averages.
 #[derive(Clone, Debug)]
@@ -59,6 +60,10 @@ impl Strategy for EmaCross {
         settled(&self.empty.slow)
     }
 
+    fn hears_fills(&self) -> bool {
+        false
+    }
+
     fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         let slot = slot_state(&mut self.slots, input.slot, || self.empty.clone());
         slot.fast.push(input.bar.close);
@@ -73,6 +78,26 @@ impl Strategy for EmaCross {
         let reason = if intent == Intent::EnterLong { &self.above } else { &self.below };
         let indicators = [("ema_fast", fast), ("ema_slow", slow), ("close", input.bar.close.to_f64())];
         wishes.push(Wish::market(input.slot, intent, &indicators, reason));
+    }
+
+    fn take_quiet(&mut self, slot: usize, closes: &[i64]) -> usize {
+        let slot = slot_state(&mut self.slots, slot, || self.empty.clone());
+        let mut taken = 0;
+        for close in closes {
+            let before = slot.clone();
+            slot.fast.push(Price(*close));
+            slot.slow.push(Price(*close));
+            if let Some((fast, slow)) = slot.fast.value().zip(slot.slow.value()) {
+                let now = relation(fast, slow);
+                if slot.relation.is_some_and(|known| now != known && now != Ordering::Equal) {
+                    *slot = before;
+                    break;
+                }
+                slot.relation = Some(now);
+            }
+            taken += 1;
+        }
+        taken
     }
 
     fn on_action(&mut self, slot: usize, action: &CorporateAction, _wishes: &mut Vec<Wish>) {

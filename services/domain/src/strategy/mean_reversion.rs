@@ -87,6 +87,10 @@ impl Strategy for MeanReversion {
         settled(&self.empty.index)
     }
 
+    fn hears_fills(&self) -> bool {
+        false
+    }
+
     fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         let slot = slot_state(&mut self.slots, input.slot, || self.empty.clone());
         slot.index.update(input.bar);

@@ -115,6 +115,10 @@ impl Strategy for Momentum {
         self.empty.change.warm_up()
     }
 
+    fn hears_fills(&self) -> bool {
+        false
+    }
+
     fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         let slot = slot_state(&mut self.slots, input.slot, || self.empty.clone());
         let before = slot.zone;

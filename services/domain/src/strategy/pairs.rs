@@ -141,6 +141,10 @@ impl Strategy for Pairs {
         self.window.formation + self.window.trading + self.window.max_hold + 3
     }
 
+    fn hears_fills(&self) -> bool {
+        false
+    }
+
     fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         let Some(leg) = self.symbols.iter().position(|symbol| symbol == input.symbol) else { return };
         let pair = self.pair(input.timeframe);

@@ -120,6 +120,10 @@ impl Strategy for Rebalance {
         PATIENCE_BARS + 2
     }
 
+    fn hears_fills(&self) -> bool {
+        false
+    }
+
     fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         let Some(index) = self.weights.iter().position(|(symbol, _)| symbol == input.symbol) else { return };
         let known = self.baskets.iter().position(|(timeframe, _)| *timeframe == input.timeframe);

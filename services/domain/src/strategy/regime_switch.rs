@@ -119,6 +119,10 @@ impl Strategy for RegimeSwitch {
         self.empty.volatility.warm_up() + 1
     }
 
+    fn hears_fills(&self) -> bool {
+        false
+    }
+
     fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         let slot = slot_state(&mut self.slots, input.slot, || self.empty.clone());
         slot.volatility.update(input.bar);

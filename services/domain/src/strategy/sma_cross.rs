@@ -16,7 +16,7 @@ use super::ema_cross::EmaCross;
 use super::{
     BarInput, Kind, ParameterError, ParameterSpec, Strategy, ValueSpec, Wish, slot_state, split_ratio,
 };
-use crate::indicator::{Indicator as _, InvalidLength, SimpleMovingAverage};
+use crate::indicator::{AveragePair, InvalidLength};
 
 const FAST: ParameterSpec = ParameterSpec {
     name: "fast",
@@ -83,8 +83,7 @@ pub struct SmaCross {
 
 #[derive(Clone, Debug)]
 struct Slot {
-    fast: SimpleMovingAverage,
-    slow: SimpleMovingAverage,
+    averages: AveragePair,
     /// How fast compared to slow at the last bar; `None` until the slow window is full.
     relation: Option<Ordering>,
 }
@@ -95,14 +94,8 @@ impl SmaCross {
         let reason =
             |word| format!("the average of {fast} closes crossed {word} the average of {slow}").into();
         let (above, below) = (reason("above"), reason("below"));
-        let (fast, slow) = (SimpleMovingAverage::new(fast)?, SimpleMovingAverage::new(slow)?);
-        Ok(Self { above, below, allow_short, empty: Slot { fast, slow, relation: None }, slots: Vec::new() })
-    }
-}
-
-impl Slot {
-    fn compare(&mut self) {
-        self.relation = self.fast.value().zip(self.slow.value()).map(|(fast, slow)| fast.cmp(&slow));
+        let averages = AveragePair::new(fast, slow)?;
+        Ok(Self { above, below, allow_short, empty: Slot { averages, relation: None }, slots: Vec::new() })
     }
 }
 
@@ -112,33 +105,41 @@ impl Strategy for SmaCross {
     }
 
     fn warm_up_bars(&self) -> usize {
-        self.empty.slow.warm_up()
+        self.empty.averages.warm_up()
+    }
+
+    fn hears_fills(&self) -> bool {
+        false
     }
 
     fn on_bar(&mut self, input: &BarInput<'_>, wishes: &mut Vec<Wish>) {
         let slot = slot_state(&mut self.slots, input.slot, || self.empty.clone());
         let before = slot.relation;
-        slot.fast.push(input.bar.close);
-        slot.slow.push(input.bar.close);
-        slot.compare();
+        slot.averages.push(input.bar.close);
+        slot.relation = slot.averages.relation();
         let (Some(before), Some(now)) = (before, slot.relation) else { return };
         let crossed_up = before != Ordering::Greater && now == Ordering::Greater;
         let crossed_down = before != Ordering::Less && now == Ordering::Less;
         let intent = crossing(crossed_up, crossed_down, input.position, self.allow_short);
         let Some(intent) = intent else { return };
         let reason = if intent == Intent::EnterLong { &self.above } else { &self.below };
-        let (Some(fast), Some(slow)) = (slot.fast.value(), slot.slow.value()) else { return };
+        let Some((fast, slow)) = slot.averages.means() else { return };
         let indicators =
             [("sma_fast", fast.to_f64()), ("sma_slow", slow.to_f64()), ("close", input.bar.close.to_f64())];
         wishes.push(Wish::market(input.slot, intent, &indicators, reason));
+    }
+
+    fn take_quiet(&mut self, slot: usize, closes: &[i64]) -> usize {
+        let slot = slot_state(&mut self.slots, slot, || self.empty.clone());
+        slot.averages.take_while_same(closes, &mut slot.relation)
     }
 
     fn on_action(&mut self, slot: usize, action: &CorporateAction, _wishes: &mut Vec<Wish>) {
         if let (Some(ratio), Some(known)) = (split_ratio(action), self.slots.get_mut(slot))
             && let Some(state) = known
         {
-            if state.fast.rescale(ratio).and_then(|()| state.slow.rescale(ratio)).is_ok() {
-                state.compare();
+            if state.averages.rescale(ratio).is_ok() {
+                state.relation = state.averages.relation();
             } else {
                 // Prices that leave their range are no prices: better no memory than a wrong one.
                 *known = None;

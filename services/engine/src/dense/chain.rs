@@ -1,193 +1,287 @@
-//! The events of the dense loop, for the hash alone: bodies whose memory is used again, encoded into one buffer
-//! and hashed in chain order, in long pieces.
+//! The events of the dense loop, for the hash alone.
 //!
-//! Without `CHAIN` nothing is formed.
+//! While the loop walks, what happened is noted as numbers. When enough has gathered, the ids of all of it are made
+//! side by side ([`crate::ids`]), then the events are encoded in chain order, one behind the other, and
+//! hashed in one piece. No decision needs an id before, but for orders of one instant in one symbol, which trade in
+//! the order of theirs.
+//!
+//! Without `CHAIN` nothing is noted.
 
-use contracts::v1::event::Body;
-use contracts::v1::{
-    Event, Fill, OrderAccepted, OrderExpired, OrderSpec, OrderSubmitted, RiskDecision, RiskInput, Signal,
-};
-use contracts::{ChainStream, ShortEventId, ShortOrderId, encode_counted, frame, to_timestamp};
+use std::sync::Arc;
 
+use contracts::v1::{Intent, Side};
+use contracts::{ChainStream, ShortEventId, ShortOrderId};
+use domain::matching::kernel::Filled;
+use domain::money::Quantity;
+use domain::risk::kernel::{Deny, LegInput, Sized};
+use smallvec::SmallVec;
+
+use super::encode::{About, Backwards, Pieces};
+use super::names::{Forms, Ids, Made};
 use super::{Stop, require};
-use crate::run::BROKER;
 
-/// Bytes that are hashed at a time.
-const PIECE: usize = 1 << 16;
+/// Decisions after which what has gathered is hashed.
+const GATHER: usize = 512;
 
-/// Place of an event among those of its instant, as `contracts::ChainKey`; names are numbers, 0 is no name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    stage: u8,
-    strategy: usize,
-    symbol: usize,
-    order: ShortOrderId,
-    index: u32,
+/// A signal and what became of it.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub host: usize,
+    pub symbol: usize,
+    pub series: usize,
+    /// Place among the wishes that its bar made the strategy have.
+    pub place: u32,
+    pub ns: i64,
+    /// Time of the price that was looked at.
+    pub price_ns: i64,
+    pub wish: Wished,
+    pub input: LegInput,
+    pub answer: Result<Sized, Deny>,
 }
 
-impl Place {
-    fn of(stage: u8, strategy: usize, symbol: usize, index: u32) -> Self {
-        Self { stage, strategy: strategy + 1, symbol, order: ShortOrderId::default(), index }
-    }
+/// What counts of a wish for a market order of the day.
+#[derive(Debug)]
+pub(super) struct Wished {
+    pub intent: Intent,
+    pub weight_e9: i64,
+    pub quantity: Option<Quantity>,
+    pub indicators: SmallVec<[(&'static str, f64); 4]>,
+    pub reason: Arc<str>,
+}
 
-    fn of_order(order: ShortOrderId, index: u32) -> Self {
-        Self { stage: 4, strategy: 0, symbol: 0, order, index }
-    }
+/// Which order, by what is known of its ids.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Named {
+    /// That of a decision which is noted: its place.
+    Noted(usize),
+    /// Place among the known.
+    Known(usize),
+}
+
+#[derive(Debug)]
+pub(super) struct Filling {
+    pub order: Named,
+    pub host: usize,
+    pub symbol: usize,
+    pub side: Side,
+    pub filled: Filled,
+    pub left: i64,
+    pub ns: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct Expiring {
+    pub order: Named,
+    pub reason: &'static str,
+    pub ns: i64,
+}
+
+/// Ends of an instant's part of each list.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    fillings: usize,
+    decided: usize,
+    expirings: usize,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Chain<const CHAIN: bool> {
     stream: ChainStream,
-    framed: Vec<u8>,
-    framed_events: u64,
-    /// Encoded events of the instant, and where each lies.
-    encoded: Vec<u8>,
-    entries: Vec<(Place, ShortEventId, usize, usize)>,
-    event: Event,
-    /// Bodies that wait to be used again.
-    decision: RiskDecision,
-    submitted: OrderSubmitted,
-    accepted: OrderAccepted,
-}
-
-/// Writes `value` over `text`, in its memory.
-pub(super) fn write(text: &mut String, value: &str) {
-    text.clear();
-    text.push_str(value);
-}
-
-/// Writes the two parts over `text`.
-pub(super) fn write_two(text: &mut String, one: &str, two: &str) {
-    write(text, one);
-    text.push_str(two);
-}
-
-/// What an order is named after and known by.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Ids {
-    pub signal: ShortEventId,
-    pub decision: ShortEventId,
-    pub submitted: ShortEventId,
-    pub order: ShortOrderId,
+    forms: Forms,
+    pieces: Pieces,
+    fillings: Vec<Filling>,
+    decided: Vec<Decided>,
+    expirings: Vec<Expiring>,
+    instants: Vec<Ends>,
+    known: Vec<Ids>,
+    made: Made,
+    bytes: Backwards,
+    last_ns: i64,
 }
 
 impl<const CHAIN: bool> Chain<CHAIN> {
-    fn add(&mut self, place: Place, id: ShortEventId, ns: i64, body: Body) {
-        write(&mut self.event.id, id.as_str());
-        self.event.event_time = Some(to_timestamp(ns));
-        self.event.body = Some(body);
-        let from = self.encoded.len();
-        encode_counted(&self.event, &mut self.encoded);
-        self.entries.push((place, id, from, self.encoded.len()));
+    pub fn new(forms: Forms, pieces: Pieces) -> Self {
+        Self { forms, pieces, ..Self::default() }
     }
 
-    pub fn signal(&mut self, host: usize, symbol: usize, id: ShortEventId, ns: i64, signal: Signal) {
-        self.add(Place::of(2, host, symbol, 0), id, ns, Body::Signal(signal));
+    /// Notes a decision and answers its place.
+    pub fn decided(&mut self, decided: Decided) -> usize {
+        self.decided.push(decided);
+        self.decided.len() - 1
     }
 
-    /// The decision on a signal; `change` states what is not alike in all of an account's.
-    pub fn decision(
-        &mut self,
-        host: usize,
-        symbol: usize,
-        ids: &Ids,
-        ns: i64,
-        change: impl FnOnce(&mut RiskDecision),
-    ) {
-        let mut decision = std::mem::take(&mut self.decision);
-        write(&mut decision.signal_id, ids.signal.as_str());
-        decision.inputs.resize_with(1, RiskInput::default);
-        change(&mut decision);
-        self.add(Place::of(3, host, symbol, 0), ids.decision, ns, Body::RiskDecision(decision));
-        if let Some(Body::RiskDecision(decision)) = self.event.body.take() {
-            self.decision = decision;
-        }
+    /// How an order is referred to whose ids are `ids`, where they were made, else that of the decision at `place`.
+    pub fn order(&mut self, ids: Option<&Ids>, place: usize) -> Named {
+        let Some(ids) = ids else { return Named::Noted(place) };
+        self.known.push(*ids);
+        Named::Known(self.known.len() - 1)
     }
 
-    /// The submission of the order of the last decision, and its acceptance.
-    pub fn submitted(&mut self, host: usize, symbol: usize, ids: &Ids, ns: i64, spec: &OrderSpec) {
-        let mut submitted = std::mem::take(&mut self.submitted);
-        let order = submitted.order.get_or_insert_default();
-        copy_spec(order, spec);
-        write_two(&mut submitted.client_order_id, "td-", ids.order.as_str());
-        write(&mut submitted.broker, BROKER);
-        self.add(Place::of(4, host, symbol, 50), ids.submitted, ns, Body::OrderSubmitted(submitted));
-        if let Some(Body::OrderSubmitted(submitted)) = self.event.body.take() {
-            self.submitted = submitted;
-        }
-        let mut accepted = std::mem::take(&mut self.accepted);
-        write(&mut accepted.order_id, ids.order.as_str());
-        write_two(&mut accepted.broker_order_id, "sim-", ids.order.as_str());
-        let id = ShortEventId::event(ids.submitted.as_str(), "execution/accepted", 0);
-        self.add(Place::of_order(ids.order, 51), id, ns, Body::OrderAccepted(accepted));
-        if let Some(Body::OrderAccepted(accepted)) = self.event.body.take() {
-            self.accepted = accepted;
-        }
+    pub fn filled(&mut self, filling: Filling) {
+        self.fillings.push(filling);
     }
 
-    /// Takes a fill and gives it back.
-    pub fn fill(&mut self, host: usize, symbol: usize, id: ShortEventId, ns: i64, fill: Fill) -> Fill {
-        let place = Place::of(1, host, symbol, fill.number);
-        self.add(place, id, ns, Body::Fill(fill));
-        match self.event.body.take() {
-            Some(Body::Fill(fill)) => fill,
-            _ => Fill::default(),
-        }
+    pub fn expired(&mut self, expiring: Expiring) {
+        self.expirings.push(expiring);
     }
 
-    pub fn expired(&mut self, ids: &Ids, ns: i64, reason: &str) {
-        let body = OrderExpired { order_id: ids.order.as_str().to_owned(), reason: reason.to_owned() };
-        let id = ShortEventId::event(ids.submitted.as_str(), "execution/expired", 0);
-        self.add(Place::of_order(ids.order, 59), id, ns, Body::OrderExpired(body));
+    /// The instant is over; answers whether enough has gathered.
+    pub fn end_instant(&mut self, ns: i64) -> bool {
+        let ends = Ends {
+            fillings: self.fillings.len(),
+            decided: self.decided.len(),
+            expirings: self.expirings.len(),
+        };
+        let before = self.instants.last().copied().unwrap_or_default();
+        if (ends.fillings, ends.decided, ends.expirings)
+            != (before.fillings, before.decided, before.expirings)
+        {
+            self.instants.push(ends);
+            self.last_ns = ns;
+        }
+        self.decided.len() >= GATHER || self.fillings.len() >= 2 * GATHER
     }
 
-    /// Puts the instant's events in order, and hashes what has gathered.
-    pub fn end_instant(&mut self, ns: i64) -> Result<(), Stop> {
-        if !CHAIN || self.entries.is_empty() {
-            return Ok(());
+    /// Ids of the order of the decision at `place`, once they were made.
+    pub fn ids_of(&self, place: usize) -> Ids {
+        self.made.ids_of(place)
+    }
+
+    /// Makes the ids of what was noted, encodes and hashes it. What was noted stays until [`Chain::forget`].
+    pub fn hash(&mut self, names: &[Arc<str>]) -> Result<(), Stop> {
+        self.made.make(&self.forms, &self.decided, &self.known, &self.fillings, &self.expirings)?;
+        self.bytes.clear();
+        let mut events = 0;
+        let mut order = Vec::new();
+        for index in (0..self.instants.len()).rev() {
+            let begin = index.checked_sub(1).map(|before| self.instants[before]).unwrap_or_default();
+            events += self.write(begin, self.instants[index], &mut order, names)?;
         }
-        self.entries.sort_unstable();
-        require(self.entries.windows(2).all(|pair| pair[0].1 != pair[1].1))?;
-        for &(_, _, from, to) in &self.entries {
-            self.framed.extend_from_slice(&frame(to - from));
-            self.framed.extend_from_slice(&self.encoded[from..to]);
-        }
-        self.framed_events += self.entries.len() as u64;
-        self.entries.clear();
-        self.encoded.clear();
-        if self.framed.len() >= PIECE {
-            self.flush(ns);
-        }
+        self.stream.add_framed(self.last_ns, events, self.bytes.written());
         Ok(())
     }
 
-    fn flush(&mut self, ns: i64) {
-        self.stream.add_framed(ns, self.framed_events, &self.framed);
-        self.framed.clear();
-        self.framed_events = 0;
+    /// Lets go of what was hashed.
+    pub fn forget(&mut self) {
+        self.fillings.clear();
+        self.decided.clear();
+        self.expirings.clear();
+        self.instants.clear();
+        self.known.clear();
     }
 
-    pub fn finish(&mut self, last_ns: i64) -> Option<ChainStream> {
-        if !CHAIN {
-            return None;
+    pub fn finish(&mut self) -> ChainStream {
+        std::mem::take(&mut self.stream)
+    }
+
+    /// Writes an instant's events, from the last to the first; the order is that of `contracts::ChainKey`, names
+    /// being numbers in the order of the names. Answers how many there are.
+    fn write(
+        &mut self,
+        begin: Ends,
+        end: Ends,
+        order: &mut Vec<usize>,
+        names: &[Arc<str>],
+    ) -> Result<u64, Stop> {
+        let mut events = 0;
+        let decided = begin.decided..end.decided;
+        let place = |one: &Decided| (one.host, one.symbol);
+        self.sort(decided.clone(), order, |chain, at| (place(&chain.decided[at]), chain.made.submitted[at]));
+        for &at in order.iter().rev() {
+            let one = &self.decided[at];
+            let Ok(sized) = &one.answer else { continue };
+            let about = about(&self.pieces, one, &self.made.submitted[at]);
+            self.bytes.submitted(about, &self.made.orders[at], sized);
+            events += 1;
         }
-        if self.framed_events > 0 {
-            self.flush(last_ns);
+        events += self.write_answers(begin, end, order);
+        self.sort(decided.clone(), order, |chain, at| (place(&chain.decided[at]), chain.made.decisions[at]));
+        for &at in order.iter().rev() {
+            let one = &self.decided[at];
+            let about = about(&self.pieces, one, &self.made.decisions[at]);
+            let (signal, known) = (&self.made.signals[at], &self.made.orders[at]);
+            let looked = (&one.input, one.price_ns);
+            self.bytes.decision(about, signal, known, looked, &one.answer, &names[one.symbol]);
         }
-        Some(std::mem::take(&mut self.stream))
+        self.sort(decided, order, |chain, at| (place(&chain.decided[at]), chain.made.signals[at]));
+        // All other ids follow from those of the signals.
+        let signals = &self.made.signals;
+        require(order.windows(2).all(|pair| signals[pair[0]] != signals[pair[1]]))?;
+        for &at in order.iter().rev() {
+            let one = &self.decided[at];
+            let about = about(&self.pieces, one, &self.made.signals[at]);
+            self.bytes.signal(about, &one.wish);
+        }
+        events += 2 * order.len() as u64;
+        self.sort(begin.fillings..end.fillings, order, |chain, at| {
+            let one = &chain.fillings[at];
+            ((one.host, one.symbol), one.filled.number, chain.made.fills[at])
+        });
+        for &at in order.iter().rev() {
+            let one = &self.fillings[at];
+            let id = &self.made.fills[at];
+            let about = About { pieces: &self.pieces, host: one.host, symbol: one.symbol, ns: one.ns, id };
+            let known = self.made.order_of(one.order, &self.known);
+            self.bytes.fill(about, &known, one.side, &one.filled, one.left);
+        }
+        Ok(events + order.len() as u64)
+    }
+
+    /// What the broker answered or said: acceptances and ends, by the order's id.
+    fn write_answers(&mut self, begin: Ends, end: Ends, order: &mut Vec<usize>) -> u64 {
+        let expirings = begin.expirings..end.expirings;
+        let first = self.decided.len();
+        order.clear();
+        let approved = (begin.decided..end.decided).filter(|at| self.decided[*at].answer.is_ok());
+        order.extend(approved.chain(expirings.map(|at| first + at)));
+        let key = |at: usize| match at.checked_sub(first) {
+            None => (self.made.orders[at], 0),
+            Some(at) => (self.made.order_of(self.expirings[at].order, &self.known), 1),
+        };
+        if order.len() > 1 {
+            order.sort_unstable_by_key(|at| key(*at));
+        }
+        for &at in order.iter().rev() {
+            match at.checked_sub(first) {
+                None => {
+                    let (id, ns) = (&self.made.accepted[at], self.decided[at].ns);
+                    self.bytes.accepted(id, ns, &self.made.orders[at]);
+                }
+                Some(at) => {
+                    let one = &self.expirings[at];
+                    let known = self.made.order_of(one.order, &self.known);
+                    self.bytes.expired(&self.made.expired[at], one.ns, &known, one.reason);
+                }
+            }
+        }
+        order.len() as u64
+    }
+
+    /// Puts the places of `range` into the order of their keys.
+    fn sort<Key: Ord>(
+        &self,
+        range: std::ops::Range<usize>,
+        order: &mut Vec<usize>,
+        key: impl Fn(&Self, usize) -> Key,
+    ) {
+        order.clear();
+        order.extend(range);
+        if order.len() > 1 {
+            order.sort_unstable_by_key(|at| key(self, *at));
+        }
     }
 }
 
-/// Copies what a plain order states; all else of `order` is as it is by default.
-pub(super) fn copy_spec(order: &mut OrderSpec, spec: &OrderSpec) {
-    order.order_id.clone_from(&spec.order_id);
-    order.account.clone_from(&spec.account);
-    order.strategy.clone_from(&spec.strategy);
-    order.symbol.clone_from(&spec.symbol);
-    order.side = spec.side;
-    order.order_type = spec.order_type;
-    order.time_in_force = spec.time_in_force;
-    order.quantity_e9 = spec.quantity_e9;
-    order.leg = spec.leg;
-    order.reducing = spec.reducing;
+fn about<'chain>(pieces: &'chain Pieces, one: &Decided, id: &'chain ShortEventId) -> About<'chain> {
+    About { pieces, host: one.host, symbol: one.symbol, ns: one.ns, id }
+}
+
+impl Made {
+    /// Id of an order.
+    pub fn order_of(&self, order: Named, known: &[Ids]) -> ShortOrderId {
+        match order {
+            Named::Noted(at) => self.orders[at],
+            Named::Known(at) => known[at].order,
+        }
+    }
 }

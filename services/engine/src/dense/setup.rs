@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use contracts::v1::{AccountKind, Fill, Signal, SizingKind, StrategyMode};
+use contracts::v1::{AccountKind, Signal, SizingKind, StrategyMode};
 use domain::book::{PositionKey, PositionState, Prices};
 use domain::matching::queue::Queue;
 use domain::money::Amount;
@@ -11,22 +11,29 @@ use domain::risk::{self, Standing};
 use domain::series::MarketData;
 
 use super::chain::Chain;
+use super::encode::Pieces;
+use super::names::Forms;
 use super::orders::Orders;
+use super::stretch::Here;
 use super::{Dense, Holding, NAMES_MOST, Stop, Symbol, known, require};
 use crate::config::Config;
 use crate::host::Host;
 use crate::outcome::Counts;
+use crate::walk::Walk;
 
 impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
     pub(super) fn new(config: &'run Config, data: &'run MarketData) -> Result<Self, Stop> {
         let name = &config.account.name;
-        require(data.actions.is_empty() && !name.is_empty())?;
+        require(data.actions.is_empty() && !name.is_empty() && config.limit_sets.is_empty() && !config.late)?;
+        // What is measured, capped or in lots is the general loop's.
+        require(config.strategies.iter().all(|strategy| domain::sizing::is_plain(&strategy.sizing)))?;
         let mut strategies: Vec<_> = config.strategies.iter().collect();
         strategies.sort_by(|left, right| left.name.cmp(&right.name));
         let active = |mode| matches!(mode, StrategyMode::Paper | StrategyMode::Live);
         require(strategies.iter().all(|strategy| !strategy.name.is_empty() && active(strategy.mode)))?;
-        let names: BTreeSet<_> = data.series.iter().map(|series| Arc::clone(&series.symbol)).collect();
-        let names: Vec<_> = names.into_iter().collect();
+        let names: BTreeSet<&str> = data.series.iter().map(|series| &*series.symbol).collect();
+        // Names of its own: runs side by side would all count the holders of one.
+        let names: Vec<Arc<str>> = names.into_iter().map(Arc::from).collect();
         require(names.iter().all(|symbol| !symbol.is_empty()))?;
         require(names.len() <= NAMES_MOST && strategies.len() <= NAMES_MOST)?;
 
@@ -51,27 +58,45 @@ impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
             }));
         }
         let symbol_of = data.series.iter().filter_map(|series| names.binary_search(&series.symbol).ok());
+        let symbol_of: Vec<_> = symbol_of.collect();
+        let mut series_of = vec![Vec::new(); names.len()];
+        for (series, symbol) in symbol_of.iter().enumerate() {
+            series_of[*symbol].push(series);
+        }
+        let last =
+            |of: &Vec<usize>| Symbol { last_series: of.last().copied().unwrap_or(0), ..Symbol::default() };
+        let chain = if CHAIN {
+            let strategies: Vec<_> = hosts.iter().map(|host: &Host| host.name.as_str()).collect();
+            let symbols: Vec<_> = names.iter().map(|symbol| &**symbol).collect();
+            Chain::new(
+                Forms::new(&hosts, &data.series)?,
+                Pieces::new(name, &strategies, &symbols, stated.version),
+            )
+        } else {
+            Chain::default()
+        };
         Ok(Self {
             config,
             data,
-            account,
-            symbols: vec![Symbol::default(); names.len()],
-            symbol_of: symbol_of.collect(),
+            symbols: series_of.iter().map(last).collect(),
+            held: Vec::new(),
+            symbol_of,
+            series_of,
+            rows: Vec::new(),
             hosts,
             policies,
             weights,
             holdings,
+            due: Vec::new(),
+            due_of: Vec::new(),
             orders: Orders::default(),
             queues: names.iter().map(|_| Queue::default()).collect(),
             names,
             matches: Vec::new(),
             pending: Vec::new(),
             wishes: Vec::new(),
-            bars: Vec::new(),
-            chain: Chain::default(),
-            spec: contracts::v1::OrderSpec::default(),
-            fill: Fill::default(),
-            text: String::new(),
+            here: Here::of(data.series.len()),
+            chain,
             trades: Vec::new(),
             equity_rows: Vec::new(),
             counts: Counts::default(),
@@ -79,9 +104,26 @@ impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
             slippage: Amount::ZERO,
             turnover: Amount::ZERO,
             last_mark_ns: None,
-            last_ns: 0,
+            last_ns: i64::MIN,
             quiet_until_ns: i64::MIN,
+            accepting: None,
             session: None,
+            account,
         })
+    }
+
+    /// Takes over where the walk begins.
+    pub(super) fn begin(&mut self, walk: &Walk<'run>) {
+        self.rows.clone_from(&walk.rows);
+        let series = self.data.series.len();
+        for host in &self.hosts {
+            let first = |series: usize| if host.reads(series) { walk.at()[series] } else { usize::MAX };
+            self.due.extend((0..series).map(first));
+        }
+        let first = |series| self.due.iter().skip(series).step_by(self.symbol_of.len()).min().copied();
+        self.due_of = (0..series).map(|series| first(series).unwrap_or(usize::MAX)).collect();
+        let instants =
+            self.rows.iter().zip(walk.at()).map(|(rows, at)| rows.close_ns.len().saturating_sub(*at));
+        self.equity_rows.reserve(instants.max().unwrap_or_default());
     }
 }

@@ -13,9 +13,7 @@ use std::path::Path;
 use chrono_tz::Tz;
 use domain::bar::{Bar, Timeframe};
 use domain::money::{Price, Volume};
-use polars::prelude::{
-    ChunkedArray, Column, DataFrame, DataType, Float64Type, Int64Type, ParallelStrategy, TimeUnit,
-};
+use polars::prelude::{Column, DataFrame, DataType, ParallelStrategy, TimeUnit};
 
 use super::check::{self, Placer};
 use super::columns::{Columns, TimeColumns};
@@ -104,12 +102,13 @@ impl Reader {
     fn frame(&mut self, frame: &DataFrame) -> Plain<()> {
         let column = |index: usize| frame.column(&self.header[index]).ok();
         let TimeColumns::One(time) = self.columns.time else { return None };
-        let times = Times::new(column(time)?, self.zone)?;
+        let physical = column(time)?.to_physical_repr();
+        let times = Times::new(column(time)?, &physical, self.zone)?;
         let [open, high, low, close] =
             [self.columns.open, self.columns.high, self.columns.low, self.columns.close]
-                .map(|index| column(index).and_then(|column| Numbers::new(column, 1_000_000_000)));
+                .map(|index| column(index).and_then(|column| numbers(column, 1_000_000_000)));
         let (open, high, low, close) = (open?, high?, low?, close?);
-        let volume = Numbers::new(column(self.columns.volume)?, 1_000)?;
+        let volume = numbers(column(self.columns.volume)?, 1_000)?;
         let text = |index: Option<usize>| match index {
             None => Some(None),
             Some(index) => {
@@ -138,11 +137,11 @@ impl Reader {
             let bar = Bar {
                 start_ns: interval.start_ns,
                 close_ns: interval.close_ns,
-                open: Price(open.at(row)?),
-                high: Price(high.at(row)?),
-                low: Price(low.at(row)?),
-                close: Price(close.at(row)?),
-                volume: Volume(volume.at(row)?),
+                open: Price(*open.get(row)?),
+                high: Price(*high.get(row)?),
+                low: Price(*low.get(row)?),
+                close: Price(*close.get(row)?),
+                volume: Volume(*volume.get(row)?),
             };
             let in_range = |price: Price| bar.low <= price && price <= bar.high;
             let numbers_fit = bar.low.0 > 0 && in_range(bar.open) && in_range(bar.close) && bar.volume.0 >= 0;
@@ -202,21 +201,19 @@ impl Reader {
 }
 
 /// A column of times.
-enum Times {
+enum Times<'a> {
     /// Nanoseconds per unit, whether the zone is known, and the values.
     Instants {
         unit_ns: i64,
         zoned: bool,
-        values: ChunkedArray<Int64Type>,
+        values: &'a [i64],
     },
-    Dates(Vec<i32>),
+    Dates(&'a [i32]),
 }
 
-impl Times {
-    fn new(column: &Column, zone: Option<Tz>) -> Plain<Self> {
-        if column.null_count() > 0 {
-            return None;
-        }
+impl<'a> Times<'a> {
+    /// `physical` is the column as integers.
+    fn new(column: &Column, physical: &'a Column, zone: Option<Tz>) -> Plain<Self> {
         match column.dtype() {
             DataType::Datetime(unit, written) => {
                 let unit_ns = match unit {
@@ -229,14 +226,9 @@ impl Times {
                 if zone.is_some() && !zoned {
                     return None;
                 }
-                let values = column.to_physical_repr().i64().ok()?.clone();
-                values.cont_slice().ok()?;
-                Some(Self::Instants { unit_ns, zoned, values })
+                Some(Self::Instants { unit_ns, zoned, values: physical.i64().ok()?.cont_slice().ok()? })
             }
-            DataType::Date => {
-                let days = column.to_physical_repr();
-                Some(Self::Dates(days.i32().ok()?.cont_slice().ok()?.to_vec()))
-            }
+            DataType::Date => Some(Self::Dates(physical.i32().ok()?.cont_slice().ok()?)),
             _ => None,
         }
     }
@@ -245,7 +237,7 @@ impl Times {
     fn at(&self, row: usize, timeframe: Timeframe) -> Plain<When> {
         match self {
             Self::Instants { unit_ns, zoned, values } => {
-                let ns = values.cont_slice().ok()?.get(row)?.checked_mul(*unit_ns)?;
+                let ns = values.get(row)?.checked_mul(*unit_ns)?;
                 if *zoned {
                     return Some(When::Instant(ns));
                 }
@@ -258,39 +250,22 @@ impl Times {
     }
 }
 
-/// A column of prices or volumes.
-struct Numbers {
-    values: Values,
-    scale: i64,
-}
-
-enum Values {
-    Floats(ChunkedArray<Float64Type>),
-    Integers(ChunkedArray<Int64Type>),
-}
-
-impl Numbers {
-    fn new(column: &Column, scale: i64) -> Plain<Self> {
-        if column.null_count() > 0 {
-            return None;
-        }
-        let values = match column.dtype() {
-            DataType::Float64 => Values::Floats(column.f64().ok()?.clone()),
-            DataType::Int64 => Values::Integers(column.i64().ok()?.clone()),
-            DataType::Int32 | DataType::UInt32 | DataType::Int16 | DataType::UInt16 => {
-                Values::Integers(column.cast(&DataType::Int64).ok()?.i64().ok()?.clone())
-            }
-            _ => return None,
-        };
-        Some(Self { values, scale })
+/// A column of prices or volumes in units of `1 / scale`; `None` when there is a value of an unusual kind.
+fn numbers(column: &Column, scale: i64) -> Plain<Vec<i64>> {
+    if column.null_count() > 0 {
+        return None;
     }
-
-    #[inline]
-    fn at(&self, row: usize) -> Plain<i64> {
-        match &self.values {
-            Values::Integers(values) => values.cont_slice().ok()?.get(row)?.checked_mul(self.scale),
-            Values::Floats(values) => scaled(*values.cont_slice().ok()?.get(row)?, self.scale),
+    match column.dtype() {
+        DataType::Float64 => {
+            let values = column.f64().ok()?.cont_slice().ok()?;
+            values.iter().map(|value| scaled(*value, scale)).collect()
         }
+        DataType::Int64 | DataType::Int32 | DataType::UInt32 | DataType::Int16 | DataType::UInt16 => {
+            let whole = column.cast(&DataType::Int64).ok()?;
+            let values = whole.i64().ok()?.cont_slice().ok()?;
+            values.iter().map(|value| value.checked_mul(scale)).collect()
+        }
+        _ => None,
     }
 }
 

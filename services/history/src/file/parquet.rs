@@ -19,6 +19,8 @@ use super::table::{Cell, Table};
 
 /// Rows of a row group, at most. Writers make groups of about a million rows.
 const ROWS_MAX: usize = 1 << 28;
+/// Rows of the first slice.
+const FIRST_ROWS: usize = 16_384;
 /// Rows held at a time.
 const SLICE_ROWS: usize = 262_144;
 
@@ -63,7 +65,14 @@ impl ParquetTable {
         })?;
         problem.map_or(Ok(()), |problem| Err(damaged(problem)))?;
         let groups: Vec<usize> = metadata.row_groups.iter().map(|group| group.num_rows()).collect();
-        let slices = slices(&groups, SLICE_ROWS).into_iter();
+        // The timeframe is told from the first rows, which should not cost a whole slice.
+        let mut slices = slices(&groups, SLICE_ROWS);
+        if let Some((0, rows)) = slices.first().copied()
+            && rows > FIRST_ROWS
+        {
+            slices.splice(..1, [(0, FIRST_ROWS), (FIRST_ROWS, rows - FIRST_ROWS)]);
+        }
+        let slices = slices.into_iter();
         Ok(Self {
             path: path.to_owned(),
             header,

@@ -292,6 +292,7 @@ fn hand_over(
         strategy: old.to_owned(),
         actor: caller.actor.clone(),
         reason: format!("replaced by {new}{because}"),
+        ..StrategyDisabled::default()
     });
     let enabled = Body::StrategyEnabled(StrategyEnabled {
         strategy: new.clone(),

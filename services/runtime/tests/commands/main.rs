@@ -75,7 +75,7 @@ fn new(name: &str, account: &str) -> NewStrategy {
         name: name.into(),
         subjects: vec!["market.bar.1h.SPY".into()],
         account: account.into(),
-        sizing: Sizing { kind: SizingKind::Fixed.into(), value_e9: 1 },
+        sizing: Sizing { kind: SizingKind::Fixed.into(), value_e9: 1, ..Sizing::default() },
     }
 }
 

@@ -43,8 +43,13 @@ pub struct RunOptions {
     /// Slippage of market orders, in basis points
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub slippage_bps: Option<String>,
-    /// Size of an entry: fixed:SHARES, fraction:SHARE_OF_EQUITY or notional:MONEY [default: that of the strategy,
-    /// else fraction:0.1]
+    /// Limit beside those of --limits, for example max_leverage=1.2, strategy:sma_cross.max_open_orders=3 or
+    /// symbol:SPY.max_position_quantity=100 (see `tapedeck limits names`); may be given several times
+    #[arg(long = "limit", value_name = "[SCOPE.]NAME=VALUE")]
+    pub scoped_limits: Vec<String>,
+    /// Size of an entry: fixed:SHARES, fraction:SHARE_OF_EQUITY, notional:MONEY, equal_weight[:SHARE], atr:SHARE,
+    /// volatility:SHARE, half_kelly[:MOST] or risk_parity:SHARE, with options such as ,cap=0.2,lot=100
+    /// [default: that of the strategy, else fraction:0.1]
     #[arg(long, value_name = "SIZING")]
     pub sizing: Option<String>,
     /// Positions below zero are allowed, and strategies that can go short do

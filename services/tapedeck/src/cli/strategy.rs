@@ -22,10 +22,17 @@ pub enum StrategyCommand {
         #[arg(long, default_value = "paper", value_name = "shadow|paper")]
         mode: String,
     },
-    /// Stop a strategy's signals; its positions stay
+    /// Stop a strategy's signals; what becomes of its positions is asked for, or stated
     Disable {
         /// Strategy's name
         name: String,
+        /// What becomes of its positions: the strategy goes on to close them (keep), they are closed at the market
+        /// (flatten), or another one takes them over (hand-over) [default: asked on a terminal; else they stay]
+        #[arg(long, value_name = "keep|flatten|hand-over")]
+        positions: Option<String>,
+        /// Who takes the positions over: a registered strategy, or `manual`
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
         /// Reason, for the audit
         #[arg(long, default_value = "", value_name = "TEXT")]
         reason: String,

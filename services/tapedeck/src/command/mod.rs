@@ -1,8 +1,11 @@
 //! What each command does.
 
+pub mod again;
 pub mod at;
 pub mod backtest;
+pub mod breaker;
 pub mod chain_hash;
+pub mod check;
 pub mod config;
 pub mod control;
 pub mod decode;
@@ -14,12 +17,14 @@ pub mod fork;
 pub mod holdings;
 pub mod import;
 pub mod indicator;
+pub mod limits;
 pub mod logs;
 pub mod market;
 pub mod order;
 pub mod pairs;
 pub mod parity;
 pub mod parked;
+pub mod place;
 pub mod projection;
 pub mod recorded;
 pub mod rehearse;
@@ -29,9 +34,11 @@ pub mod run;
 pub mod score;
 pub mod skeleton;
 pub mod status;
+pub mod stop;
 pub mod strategy;
 pub mod stream;
 pub mod tail;
+pub mod tape;
 pub mod token;
 pub mod up;
 pub mod user;

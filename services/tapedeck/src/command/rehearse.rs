@@ -150,6 +150,8 @@ async fn play(session: &Session, options: &Rehearse, output: Output) -> Result<(
     seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
     let wanted: BTreeSet<Service> = if options.only.is_empty() {
         let mut all = BTreeSet::from(Service::ALL);
+        // A rehearsal runs as fast as it can; `tapedeck check` looks at it afterwards.
+        all.remove(&Service::Checker);
         if options.bind.is_none() && !options.stay {
             all.remove(&Service::Web);
         }

@@ -142,10 +142,18 @@ pub struct Enable {
     mode: String,
 }
 
-/// Why.
+/// Why, and what becomes of its positions.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Disable {
+    /// `keep`: it goes on to manage them, and opens nothing. `flatten`: they are closed at the market. `hand_over`: another
+    /// strategy takes them over. Absent: they stay as they are.
+    #[serde(default)]
+    #[schema(pattern = "^(keep|flatten|hand_over)$")]
+    positions: Option<String>,
+    /// Who takes them over: a registered strategy, or `manual`.
+    #[serde(default)]
+    hand_over_to: Option<String>,
     /// For the audit.
     #[serde(default)]
     #[schema(max_length = 200)]
@@ -208,7 +216,7 @@ pub async fn enable(
     Ok(Json(Switched { strategy, state: asked.mode }))
 }
 
-/// Stop a strategy's signals; its positions stay.
+/// Stop a strategy's signals, and say what becomes of its positions.
 #[utoipa::path(post, path = "/api/v1/strategies/{name}/disable", tag = "strategies", operation_id = "disable_strategy",
     params(("name" = String, Path, description = "Strategy's name"), Key),
     request_body = Disable, responses((status = 200, body = Switched), Problems))]
@@ -222,7 +230,10 @@ pub async fn disable(
     let strategy = registered(&app, name).await?;
     let reason = reason(&asked.reason)?;
     let caller = caller(&actor, &key, &strategy);
-    command::disable_strategy(&app.context.tape, &caller, &strategy, reason).await.map_err(tape)?;
+    let positions = asked.positions.as_deref().unwrap_or_default();
+    let to = asked.hand_over_to.as_deref().unwrap_or_default();
+    let (fate, to) = crate::action::fate(&app, &strategy, positions, to).await?;
+    command::stop_strategy(&app.context.tape, &caller, &strategy, reason, fate, &to).await.map_err(tape)?;
     Ok(Json(Switched { strategy, state: "disabled".to_owned() }))
 }
 

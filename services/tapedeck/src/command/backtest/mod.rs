@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 use analytics::TearSheet;
 use analytics::gate::Gate;
 use analytics::metrics::METRICS;
+use analytics::warnings::Warning;
+use backtest::checks::{self, Checked};
 use backtest::measure::Statistics;
-use backtest::{Job, Loaded, Recording, plan, tables};
+use backtest::{Done, Job, Loaded, Recording, tables};
 use contracts::v1::{BacktestFinished, BacktestOutcome, BacktestRequest};
 use domain::money::Amount;
 use engine::{Config, Hash, Nothing, Outcome};
@@ -61,6 +63,10 @@ struct Report {
     /// New tape that holds every event of the run.
     tape: Option<String>,
     warnings: Vec<String>,
+    /// What checks of the result found, each with its kind.
+    warning_block: Vec<Warning>,
+    /// What a reader has to know.
+    notes: Vec<String>,
 }
 
 /// Runs a backtest, prints what it came to and writes what is wanted. Files alone need no server; a run over the
@@ -80,10 +86,10 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
             warnings.push("nothing was recorded on the tape".to_owned());
         }
         let plan = Plan { request, market: from.market, warnings, recording: None };
-        return perform(global, options, plan, &named, &gate, output).await;
+        return Box::pin(perform(global, options, plan, &named, &gate, output)).await;
     }
     let session = Session::open(global).await?;
-    let outcome = on_tape(global, &session, options, &gate, output).await;
+    let outcome = Box::pin(on_tape(global, &session, options, &gate, output)).await;
     session.close().await;
     outcome
 }
@@ -110,7 +116,7 @@ async fn on_tape(
     })?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let plan = Plan { request, market, warnings: Vec::new(), recording: Some(recording) };
-    perform(global, options, plan, &named, gate, output).await
+    Box::pin(perform(global, options, plan, &named, gate, output)).await
 }
 
 /// A run that is about to be done.
@@ -146,8 +152,7 @@ async fn perform_beside(
     output: Output,
 ) -> Result<(), Failure> {
     let Plan { request, market, mut warnings, recording } = plan;
-    let mut config = plan::configure(&request, market.calendar);
-    (config.from_ns, config.until_ns) = (market.from_ns, market.until_ns);
+    let mut config = backtest::configured(&request, &market);
     config.finalize = options.finalize;
     if request.limits.is_none() {
         warnings.push("no limits file: buying power is all that is checked".to_owned());
@@ -156,7 +161,7 @@ async fn perform_beside(
     let mut run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
     let native_hash;
     let done = walk(config, market, !options.no_hash, recording.as_ref(), beside, output).await;
-    let (config, market, outcome, took) = match done {
+    let Walked { config, market, outcome, checked, took } = match done {
         Ok((done, with)) => {
             warnings.extend(refused(&with.refusals));
             native_hash = with.native_hash;
@@ -175,8 +180,9 @@ async fn perform_beside(
         }
     };
     let job = Job { run_id: &run_id, request: &request, code_version: VERSION, threads: 1 };
-    let concluded = backtest::conclude(job, &market, &outcome, took);
-    let (sheet, end) = concluded.map_err(|error| Failure::other(error.to_string()))?;
+    let concluded = backtest::conclude(job, &market, outcome, checked, took);
+    let Done { outcome, report, end } = concluded.map_err(|error| Failure::other(error.to_string()))?;
+    let sheet = report.sheet;
     if let Some(beside) = beside
         && let Some(id) = beside.settle(&request, &end).await?
     {
@@ -188,16 +194,22 @@ async fn perform_beside(
     }
     write(options, &outcome, &sheet)?;
     warnings.extend(sheet.warnings.iter().map(|warning| warning.text.clone()));
-    let mut report = report(&config, &outcome, &sheet.statistics, &market, &run_id, took, warnings);
+    let mut report = reported(&config, &outcome, &sheet, &market, &run_id, took, warnings);
     report.native_hash = native_hash;
     report.tape = beside.and_then(Beside::tape_name).map(str::to_owned);
-    print(&report, &outcome, &sheet.statistics, output)?;
+    print(&report, &outcome, output)?;
     let failed: Vec<_> = gate.check(&sheet.statistics).iter().map(ToString::to_string).collect();
     if failed.is_empty() { Ok(()) } else { Err(Failure::condition(failed.join("; "))) }
 }
 
 /// What a finished walk leaves.
-type Walked = (Config, Loaded, Outcome, Duration);
+struct Walked {
+    config: Config,
+    market: Loaded,
+    outcome: Outcome,
+    checked: Checked,
+    took: Duration,
+}
 
 /// What is to be said of messages of external strategies that were no good.
 fn refused(refusals: &Refusals) -> Vec<String> {
@@ -226,10 +238,9 @@ async fn walk(
         return follow(Work { config, market, hash, bar, desk }, recording).await;
     };
     let desk = Some(beside.begin(&config, &market.data, bar.interrupt(), output).await?);
-    let ((config, market, mut outcome, took), with) =
-        follow(Work { config, market, hash: true, bar, desk }, recording).await?;
-    beside.prove(&mut outcome, &with.refusals).await?;
-    Ok(((config, market, outcome, took), with))
+    let (mut walked, with) = follow(Work { config, market, hash: true, bar, desk }, recording).await?;
+    beside.prove(&mut walked.outcome, &with.refusals).await?;
+    Ok((walked, with))
 }
 
 /// What a run with external strategies leaves besides its outcome.
@@ -305,20 +316,32 @@ fn gate(texts: &[String]) -> Result<Gate, Failure> {
     Ok(Gate(conditions.into_iter().flatten().collect()))
 }
 
+/// Runs the engine, and beside it on another thread the checks, which are short. What stands outside is run once:
+/// nobody checks it by variants of itself.
 fn work(task: Work) -> Result<(Walked, With), Failure> {
     let Work { config, market, hash, mut bar, mut desk } = task;
     let began = Instant::now();
     let mut look = |progress: &engine::Progress| bar.show(progress);
-    let outcome = if let Some(desk) = &mut desk {
-        engine::run_beside(&config, &market.data, &mut Hash::default(), desk, &mut look)
-    } else if hash {
-        engine::run(&config, &market.data, &mut Hash::default(), &mut look)
-    } else {
-        engine::run(&config, &market.data, &mut Nothing, &mut look)
-    };
-    let took = began.elapsed();
+    let alone = desk.is_none();
+    let (outcome, took, checked) = std::thread::scope(|scope| {
+        let checks = scope.spawn(|| match alone {
+            true => checks::of_single(&config, &market.data),
+            false => Ok(Checked::default()),
+        });
+        let outcome = if let Some(desk) = &mut desk {
+            engine::run_beside(&config, &market.data, &mut Hash::default(), desk, &mut look)
+        } else if hash {
+            engine::run(&config, &market.data, &mut Hash::default(), &mut look)
+        } else {
+            engine::run(&config, &market.data, &mut Nothing, &mut look)
+        };
+        let took = began.elapsed();
+        (outcome, took, checks.join())
+    });
     bar.end();
     let outcome = outcome.map_err(failure)?;
+    let checked = checked.map_err(|_| Failure::other("the checks of the run ended badly"))?;
+    let checked = checked.map_err(failure)?;
     let mut with = With::default();
     if let Some(mut desk) = desk {
         with.refusals = desk.refusals().clone();
@@ -334,7 +357,7 @@ fn work(task: Work) -> Result<(Walked, With), Failure> {
             with.native_hash = again.map_err(failure)?.chain_hash;
         }
     }
-    Ok(((config, market, outcome, took), with))
+    Ok((Walked { config, market, outcome, checked, took }, with))
 }
 
 /// An engine's error as the command's.
@@ -346,10 +369,10 @@ pub fn failure(error: engine::Error) -> Failure {
     }
 }
 
-fn report(
+fn reported(
     config: &Config,
     outcome: &Outcome,
-    measured: &Statistics,
+    sheet: &TearSheet,
     market: &Loaded,
     run_id: &str,
     took: Duration,
@@ -360,7 +383,7 @@ fn report(
     Report {
         strategies: strategies(config),
         parameters: parameters(config),
-        statistics: measured.clone(),
+        statistics: sheet.statistics.clone(),
         counts: counts(outcome),
         first_bar: time(outcome.equity.first()),
         last_bar: time(outcome.equity.last()),
@@ -374,6 +397,8 @@ fn report(
         run_id: Some(run_id.to_owned()).filter(|id| !id.is_empty()),
         tape: None,
         warnings,
+        warning_block: sheet.warnings.clone(),
+        notes: sheet.run.notes.clone(),
     }
 }
 
@@ -420,13 +445,14 @@ fn counts(outcome: &Outcome) -> serde_json::Value {
     })
 }
 
-fn print(report: &Report, outcome: &Outcome, measured: &Statistics, output: Output) -> Result<(), Failure> {
-    for warning in &report.warnings {
-        output.note(warning);
-    }
+fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), Failure> {
     if output.json {
+        report.warnings.iter().for_each(|warning| output.note(warning));
         return output.document(report);
     }
+    // Those of the result stand in a block of their own below it.
+    let own = |text: &String| report.warning_block.iter().any(|warning| warning.text == *text);
+    report.warnings.iter().filter(|text| !own(text)).for_each(|warning| output.note(warning));
     let counts = &outcome.counts;
     output.line(&format!(
         "{} bars in {} instants in {:.2} s: {:.0} bars/s",
@@ -445,7 +471,8 @@ fn print(report: &Report, outcome: &Outcome, measured: &Statistics, output: Outp
         counts.expired,
         counts.cancelled
     ));
-    print_statistics(measured, output);
+    print_statistics(&report.statistics, output);
+    print_warnings(&report.warning_block, output);
     output.line(&format!("data hash {}", report.data_hash));
     if let Some(hash) = &report.result_hash {
         output.line(&format!("result hash {hash}"));
@@ -462,6 +489,15 @@ fn print(report: &Report, outcome: &Outcome, measured: &Statistics, output: Outp
 /// A statistic for people: as many places as tell something.
 pub fn shown(value: f64) -> String {
     if value.abs() >= 1_000.0 || value.fract() == 0.0 { format!("{value:.2}") } else { format!("{value:.4}") }
+}
+
+/// The warning block of a result; nothing where there is none.
+pub fn print_warnings(warnings: &[Warning], output: Output) {
+    let rows: Vec<_> =
+        warnings.iter().map(|warning| vec![warning.kind.name().to_owned(), warning.text.clone()]).collect();
+    if !rows.is_empty() {
+        output.table(&["WARNING", ""], &rows);
+    }
 }
 
 /// The statistics that are defined, in the order of the catalogue.

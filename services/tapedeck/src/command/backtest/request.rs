@@ -1,7 +1,11 @@
 //! From the options to a request, complete and checked.
 
-use contracts::v1::{BacktestKind, BacktestRequest, BacktestStrategy, Costs, Parameter, RiskLimits, Sizing};
+use contracts::v1::{
+    BacktestKind, BacktestRequest, BacktestStrategy, Costs, LimitsSet, Parameter, RiskLimits, Sizing,
+};
+use domain::book::Scope;
 use domain::money::{Amount, Price};
+use domain::risk::fields;
 use domain::strategy::kinds;
 
 use super::HELP;
@@ -57,6 +61,7 @@ pub fn request(
         cash: amount("--cash", &options.cash)?.to_wire(),
         costs: Some(costs(options, named)?),
         limits: limits(options, named)?,
+        limit_sets: limit_sets(options)?,
         account: named.account()?.map_or_else(String::new, |known| known.strategy.account.clone()),
         allow_short: options.allow_short,
         calendar: options.calendar.clone().unwrap_or_default(),
@@ -251,5 +256,57 @@ fn limits(options: &RunOptions, named: &Named) -> Result<Option<RiskLimits>, Fai
             path.display(),
             several.len()
         ))),
+    }
+}
+
+/// Limits by scope: those of the configuration file, then those of the options.
+fn limit_sets(options: &RunOptions) -> Result<Vec<LimitsSet>, Failure> {
+    let mut sets: Vec<(Scope, contracts::v1::TradeLimits)> = Vec::new();
+    if let Some(path) = &options.limits {
+        for stated in Config::load(Some(path))?.limits {
+            let limits = stated.limits().map_err(|error| usage(error.to_string()))?;
+            let scope = stated.scope();
+            // A run has one account, whatever the file calls its own.
+            let account = if scope.account.is_empty() { "" } else { backtest::ACCOUNT };
+            sets.push((Scope { account: account.to_owned(), ..scope }, limits));
+        }
+    }
+    for text in &options.scoped_limits {
+        let (scope, name, value) = scoped(text)?;
+        let place = match sets.iter().position(|(known, _)| *known == scope) {
+            Some(place) => place,
+            None => {
+                sets.push((scope, contracts::v1::TradeLimits::default()));
+                sets.len() - 1
+            }
+        };
+        let (scope, limits) = &mut sets[place];
+        let stated = fields::state(limits, name, value).and_then(|()| fields::check(scope, limits));
+        stated.map_err(|error| usage(format!("--limit {text}: {error}")))?;
+    }
+    let set = |(scope, limits): (Scope, contracts::v1::TradeLimits)| LimitsSet {
+        scope: Some(scope.to_wire()),
+        version: 1,
+        limits: Some(limits),
+        actor: "config".to_owned(),
+        reason: String::new(),
+    };
+    Ok(sets.into_iter().map(set).collect())
+}
+
+/// Reads `NAME=VALUE`, `strategy:S.NAME=VALUE` or `symbol:Y.NAME=VALUE`.
+fn scoped(text: &str) -> Result<(Scope, &str, &str), Failure> {
+    let expected = || {
+        usage(format!("--limit {text:?}: expected NAME=VALUE, strategy:S.NAME=VALUE or symbol:Y.NAME=VALUE"))
+    };
+    let (left, value) = text.split_once('=').ok_or_else(expected)?;
+    // A symbol may have a dot of its own: the name is what comes after the last one.
+    let Some((scope, name)) = left.rsplit_once('.') else {
+        return Ok((Scope::default(), left, value));
+    };
+    match scope.split_once(':') {
+        Some(("strategy", name_of)) => Ok((Scope::new("", name_of, ""), name, value)),
+        Some(("symbol", symbol)) => Ok((Scope::new("", "", &symbol.to_uppercase()), name, value)),
+        _ => Err(expected()),
     }
 }
