@@ -85,9 +85,8 @@ test("a sweep", async ({ page }) => {
 });
 
 test("a fork", async ({ page }) => {
-  const { items } = (await (await page.request.get("/api/v1/equity?limit=200")).json()) as { items: Record<string, number>[] };
-  const times = items.map((row) => row["event_time_ns"] ?? row["time_ns"] ?? 0).filter((time) => time > 0);
-  const at = new Date(Math.min(...times) / 1e6).toISOString();
+  const { rows } = (await (await page.request.get("/api/v1/fills?limit=200")).json()) as { rows: { event_time_ns: number }[] };
+  const at = new Date(Math.min(...rows.map((row) => row.event_time_ns)) / 1e6).toISOString();
   const data = { at, limits: { paper: { max_exposure: "0.05" } } };
   await run(page, { name: "fork", path: "/api/v1/forks", data, shown: (id) => `/fork/${id}`, row: "/api/v1/comparisons", ready: "#orders tbody tr" });
 });
