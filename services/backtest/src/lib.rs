@@ -10,8 +10,8 @@ mod recording;
 mod service;
 mod work;
 
-pub use market::{Loaded, MarketError, load};
+pub use market::{Loaded, MarketError, load, load_kept};
 pub use recording::{Recording, progress_subject, record};
 pub use service::{Config, SERVICE, ServiceError, run};
-pub use work::{Job, Progress, WorkError, conclude, perform};
+pub use work::{Job, Progress, WorkError, conclude, perform, summarize};
 pub mod replay;

@@ -47,6 +47,8 @@ pub struct Config {
     pub threads: usize,
     /// Version of the program.
     pub code_version: String,
+    /// Directory of the tape's history segments.
+    pub segments: std::path::PathBuf,
 }
 
 /// Why the service cannot go on.
@@ -268,7 +270,7 @@ async fn attempt(
     // Whoever wrote the request, it is checked here once more: the tape takes events from any program.
     let request = domain::research::complete(request).map_err(|error| failed(error.to_string()))?;
     let market = tokio::select! {
-        market = market::load(tape, &request) => market.map_err(|error| failed(error.to_string()))?,
+        market = market::load(tape, &config.segments, &request) => market.map_err(|error| failed(error.to_string()))?,
         () = stopped(stop) => return Err(WorkError::Cancelled),
     };
     let (sender, receiver) = watch::channel(None);

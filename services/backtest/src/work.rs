@@ -110,8 +110,14 @@ pub fn perform(
             (outcome, Searched { runs: 1, ..Searched::default() })
         }
     };
-    let sheet = sheet(job, market, &outcome, &searched)?;
+    let sheet = sheet(job, market, &outcome, &searched, MONTE_CARLO)?;
     end(job, market, &outcome, searched, sheet, began.elapsed())
+}
+
+/// Statistics and warnings of a single run that its caller did: its tear sheet without simulations, for a run of
+/// which no more is kept.
+pub fn summarize(job: Job<'_>, market: &Loaded, outcome: &Outcome) -> Result<TearSheet, WorkError> {
+    sheet(job, market, outcome, &Searched { runs: 1, ..Searched::default() }, 0)
 }
 
 /// The tear sheet of a single run that its caller did, and its end for the record.
@@ -122,7 +128,7 @@ pub fn conclude(
     took: Duration,
 ) -> Result<(TearSheet, BacktestFinished), WorkError> {
     let searched = Searched { runs: 1, ..Searched::default() };
-    let sheet = sheet(job, market, outcome, &searched)?;
+    let sheet = sheet(job, market, outcome, &searched, MONTE_CARLO)?;
     let end = end(job, market, outcome, searched, sheet.clone(), took)?;
     Ok((sheet, end))
 }
@@ -396,6 +402,7 @@ fn sheet(
     market: &Loaded,
     outcome: &Outcome,
     searched: &Searched,
+    simulations: usize,
 ) -> Result<TearSheet, WorkError> {
     let counts = &outcome.counts;
     let denied = counts.denied.iter().map(|(rule, count)| (rule.name().to_owned(), *count));
@@ -423,7 +430,7 @@ fn sheet(
     }
     input.slippage = Some(outcome.slippage);
     input.trials = Trials { count: searched.evidence.count.max(1), ..searched.evidence };
-    input.monte_carlo = Some(Settings { runs: MONTE_CARLO, seed: job.request.seed });
+    input.monte_carlo = (simulations > 0).then_some(Settings { runs: simulations, seed: job.request.seed });
     input.warnings.clone_from(&searched.warnings);
     Ok(TearSheet::of(input)?)
 }
@@ -438,6 +445,7 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
     let sizing =
         request.strategies.iter().filter_map(|one| one.sizing.as_ref().and_then(domain::sizing::text));
     let mut notes = notes.to_vec();
+    notes.extend(market.notes.iter().cloned());
     if request.limits.is_none() {
         notes.push("No limits were stated: buying power is all that was checked.".to_owned());
     }

@@ -118,6 +118,7 @@ pub async fn start(
             at_once: threads,
             threads,
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            segments: crate::command::history::dir_of(&session.dir.path),
         };
         services.keep(&context, backtest::SERVICE, move |context| backtest::run(context, config.clone()));
     }

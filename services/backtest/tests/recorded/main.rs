@@ -84,6 +84,7 @@ fn request() -> BacktestRequest {
 }
 
 struct Service {
+    _segments: tempfile::TempDir,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), backtest::ServiceError>>,
 }
@@ -97,8 +98,10 @@ impl Service {
             health: Health::default(),
             shutdown: shutdown.clone(),
         };
-        let config = Config { at_once: 1, threads: 2, code_version: "test".into() };
-        Self { shutdown, task: tokio::spawn(backtest::run(context, config)) }
+        let segments = tempfile::tempdir().unwrap();
+        let dir = segments.path().to_owned();
+        let config = Config { at_once: 1, threads: 2, code_version: "test".into(), segments: dir };
+        Self { _segments: segments, shutdown, task: tokio::spawn(backtest::run(context, config)) }
     }
 
     async fn stop(self) {

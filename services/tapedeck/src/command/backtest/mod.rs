@@ -76,6 +76,13 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
         ));
     };
     let request = request(global, &options.run, &options.parameters, &timeframe)?;
+    if options.run.offline {
+        let mut market = data::kept(global, &request).await?;
+        let mut warnings = std::mem::take(&mut market.notes);
+        warnings.push("nothing was recorded on the tape".to_owned());
+        let plan = Plan { request, market, warnings, recording: None };
+        return perform(options, plan, &gate, output).await;
+    }
     let session = Session::open(global).await?;
     let outcome = on_tape(&session, options, request, &gate, output).await;
     session.close().await;
@@ -89,13 +96,10 @@ async fn on_tape(
     gate: &Gate,
     output: Output,
 ) -> Result<(), Failure> {
-    let market = backtest::load(&session.tape, &request).await;
-    let market = market.map_err(|error| match error {
-        backtest::MarketError::Log(error) => error.into(),
-        other => Failure::not_found(other.to_string(), "tapedeck bars"),
-    })?;
+    let mut market = data::of_tape(session, &request).await?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
-    let plan = Plan { request, market, warnings: Vec::new(), recording: Some(recording) };
+    let warnings = std::mem::take(&mut market.notes);
+    let plan = Plan { request, market, warnings, recording: Some(recording) };
     perform(options, plan, gate, output).await
 }
 
@@ -132,11 +136,16 @@ async fn perform(options: &Backtest, plan: Plan, gate: &Gate, output: Output) ->
         }
     };
     let job = Job { run_id: &run_id, request: &request, code_version: VERSION, threads: 1 };
-    let concluded = backtest::conclude(job, &market, &outcome, took);
-    let (sheet, end) = concluded.map_err(|error| Failure::other(error.to_string()))?;
-    if let Some(recording) = recording {
-        recording.finish(end).await?;
-    }
+    let failed = |error: backtest::WorkError| Failure::other(error.to_string());
+    let sheet = if recording.is_none() && options.report.is_none() {
+        backtest::summarize(job, &market, &outcome).map_err(failed)?
+    } else {
+        let (sheet, end) = backtest::conclude(job, &market, &outcome, took).map_err(failed)?;
+        if let Some(recording) = recording {
+            recording.finish(end).await?;
+        }
+        sheet
+    };
     write(options, &outcome, &sheet)?;
     warnings.extend(sheet.warnings.iter().map(|warning| warning.text.clone()));
     let report = report(&config, &outcome, &sheet.statistics, &market, &run_id, took, warnings);

@@ -287,11 +287,13 @@ async fn market(global: &Global, run: &RunOptions) -> Result<(Loaded, Timeframe)
         ));
     };
     let request = request(global, run, &[], timeframe.name())?;
+    if run.offline {
+        return Ok((data::kept(global, &request).await?, timeframe));
+    }
     let session = Session::open(global).await?;
-    let market = backtest::load(&session.tape, &request).await;
+    let market = data::of_tape(&session, &request).await;
     session.close().await;
-    let market = market.map_err(|error| Failure::not_found(error.to_string(), "tapedeck bars"))?;
-    Ok((market, timeframe))
+    Ok((market?, timeframe))
 }
 
 /// The dimensions of `K=RANGE` texts.
