@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export TAPEDECK_TOOLS ?= $(CACHE)/tools
 TAPEDECK = $(CARGO_TARGET_DIR)/debug/tapedeck
 
-.PHONY: help up setup setup-test assets build test fmt lint bench clean
+.PHONY: help up setup setup-test assets build test fmt lint bench fuzz chaos clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,12 @@ lint: assets ## Run the lints
 
 bench: setup build ## Measure imports, rebuilds and restarts against their raw floors
 	@$(CARGO_TARGET_DIR)/debug/with-servers cargo bench --workspace --bench '*' --profile dev --locked
+
+fuzz: ## Fuzz what reads foreign bytes, SECONDS=60 each; needs nightly and cargo-fuzz and says so
+	@deploy/fuzz.sh $(or $(SECONDS),60) $(if $(TARGETS),"$(TARGETS)")
+
+chaos: setup-test build ## Kill services, nats-server and PostgreSQL at random, fill the disk, cut a cluster: ROUNDS=20
+	@TAPEDECK_CHAOS_ROUNDS=$(or $(ROUNDS),20) $(CARGO_TARGET_DIR)/debug/with-servers cargo nextest run --workspace --locked --test system -E 'test(chaos)' --no-capture
 
 clean: ## Remove what was built in this checkout; tapes and caches stay
 	@rm -rf web/dist web/node_modules tests/browser/node_modules

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let files = ["event", "market", "trading", "control", "operations", "research"]
+    let files = ["event", "market", "trading", "control", "operations", "research", "risk", "state"]
         .map(|name| format!("schema/tapedeck/v1/{name}.proto"));
     println!("cargo:rerun-if-changed=schema");
     let descriptors = protox::compile(&files, ["schema"])?;

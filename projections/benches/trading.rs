@@ -197,7 +197,11 @@ fn chain(batch: &mut Vec<Append>, index: usize) -> Outcome<()> {
         ..RiskDecision::default()
     };
     let submitted = OrderSubmitted { order: Some(order.clone()), ..OrderSubmitted::default() };
-    let accepted = OrderAccepted { order_id: order.order_id.clone(), broker_order_id: format!("b{index}") };
+    let accepted = OrderAccepted {
+        order_id: order.order_id.clone(),
+        broker_order_id: format!("b{index}"),
+        reopened: false,
+    };
     let fill = Fill {
         order_id: order.order_id.clone(),
         account: order.account.clone(),

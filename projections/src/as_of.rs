@@ -194,6 +194,7 @@ fn market_time(event: &Event) -> Option<i64> {
         | Body::OrderTrailed(_)
         | Body::MarginCalled(_)
         | Body::MarginRestored(_)
+        | Body::GroupHandled(_)
         | Body::OrderAdjusted(_) => true,
         Body::AccountEntry(entry) => entry.kind() != EntryKind::Deposit,
         _ => false,

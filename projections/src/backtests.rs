@@ -64,6 +64,8 @@ pub(crate) fn kind_name(kind: BacktestKind) -> Option<&'static str> {
         BacktestKind::Single => Some("single"),
         BacktestKind::Sweep => Some("sweep"),
         BacktestKind::WalkForward => Some("walk_forward"),
+        BacktestKind::Parity => Some("parity"),
+        BacktestKind::Fork => Some("fork"),
         BacktestKind::Unspecified => None,
     }
 }

@@ -12,7 +12,7 @@ use event_log::{DurableState, Tape};
 use serde::Serialize;
 use sqlx::PgPool;
 
-use crate::queries::{self, QueryError, StrategyRow, TrackRecord, TrackRecords};
+use crate::queries::{self, QueryError, RefusedSignals, StrategyRow, TrackRecord, TrackRecords};
 
 /// The durable consumer on MARKET of the service that hosts the built-in strategies.
 const BUILT_IN_CONSUMER: &str = "strategy";
@@ -30,6 +30,9 @@ pub struct StrategyReport {
     /// What it has done so far.
     #[serde(flatten)]
     pub record: TrackRecord,
+    /// What it sent that was no good.
+    #[serde(flatten)]
+    pub refused: RefusedSignals,
     /// Its parameters with what each may be; empty for an external strategy, which keeps its own.
     pub settings: Vec<Setting>,
     /// Where its bars come from.
@@ -73,6 +76,7 @@ pub async fn strategy_reports(
     records: &TrackRecords,
 ) -> Result<Vec<StrategyReport>, QueryError> {
     let rows = queries::strategies(pool).await?;
+    let refused = queries::refused_signals(pool).await?;
     let mut lags: BTreeMap<String, Option<DurableState>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.registered) {
         let consumer = consumer(row);
@@ -85,6 +89,7 @@ pub async fn strategy_reports(
     let report = |row: StrategyRow| StrategyReport {
         state: row.state().to_owned(),
         record: records.of(&row.strategy),
+        refused: refused.get(&row.strategy).copied().unwrap_or_default(),
         settings: settings(&row),
         subscription: Subscription {
             stream: MARKET.to_owned(),
@@ -162,6 +167,8 @@ mod tests {
             dividends: Default::default(),
             fees: Default::default(),
             net_pnl: Default::default(),
+            stopping: None,
+            group_policy: "unspecified".to_owned(),
             sequence: 1,
         }
     }

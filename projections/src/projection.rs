@@ -81,6 +81,8 @@ impl Name {
         match self {
             // 2: how far the live bars of a series reach.
             Self::Bars => 2,
+            // 2: the lots of positions, what is remembered for breakers and sizing.
+            Self::Trading => 2,
             _ => 1,
         }
     }

@@ -16,6 +16,7 @@ mod counts;
 mod database;
 mod deciding;
 mod decisions;
+mod groups;
 mod jobs;
 mod lists;
 mod logs;
@@ -27,6 +28,8 @@ mod parked;
 pub(crate) mod past;
 mod reading;
 mod records;
+mod risk;
+mod score;
 mod snapshot;
 mod strategies;
 mod track;
@@ -48,12 +51,16 @@ pub use bars::{
 };
 pub use calendar::{
     ActionRow, Actions, QualityRow, SessionRow, actions_between, corporate_actions, quality, session_state,
+    sessions,
 };
 pub use chain::{EventFilter, EventRow, chain, event, events, last_events};
 pub use counts::{Counts, bar_dates, counts, orders_open};
 pub use database::{DatabaseHealth, clock_ms, database_health};
-pub use deciding::{DecisionPrices, decision_prices};
-pub use decisions::{DecisionFilter, DecisionRow, SignalFilter, SignalRow, risk_decisions, signals};
+pub use deciding::{DecisionPrices, decision_history, decision_prices};
+pub use decisions::{
+    DecisionFilter, DecisionRow, SignalFilter, SignalRow, newest_signals, risk_decisions, signals,
+};
+pub use groups::{GroupRow, groups_handled};
 pub use jobs::{JobRow, jobs, open_jobs};
 pub use lists::{list_decisions, list_fills, list_orders, list_signals};
 pub use logs::{LOG_LINES_MAX, LogFilter, LogRow, LogTurn, logs, logs_after};
@@ -61,8 +68,8 @@ pub use operations::{
     HaltRow, HeartbeatRow, ProjectionRow, checkpoints, halts, heartbeats, projection_status,
 };
 pub use orders::{
-    FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, average, fills, load_order,
-    order, orders,
+    FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, RevisionRow, average, fills,
+    load_order, order, orders,
 };
 pub use overview::{
     DenialCount, QualityCount, denials_today, latest_equity, parked_open, peak_equity, quality_counts,
@@ -70,8 +77,12 @@ pub use overview::{
 pub use pair::{PairCloses, PairError, PairWanted, common_timeframe, pair_closes};
 pub use parked::{ParkedRow, parked, parked_message, parked_same};
 pub use records::{TrackRecord, TrackRecords};
+pub use risk::{
+    AlertRow, LimitVersionRow, MeasureRow, NamedLimit, alerts, limit_versions, named_limits, risk_measures,
+};
+pub use score::{Comparison, SCORED_MAX, StrategyScore, compare_signals, signal_score};
 pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};
-pub use strategies::{StrategyRow, strategies};
+pub use strategies::{RefusedSignals, StrategyRow, refused_signals, strategies};
 pub use track::{AccountTrack, Change, Deal, TrackCounts, account_track};
 pub use turn::{Cursor, NoCursor, Part, Turn};
 

@@ -6,6 +6,7 @@
 pub(crate) mod load;
 pub(crate) mod names;
 mod history;
+mod requests;
 mod state;
 pub(crate) mod summary;
 mod tables;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use contracts::v1::event::Body;
-use domain::book::{Book, PositionKey};
+use domain::book::{Book, PositionKey, Scope};
 use domain::order::OrderState;
 use event_log::Recorded;
 use sqlx::PgConnection;
@@ -41,6 +42,8 @@ pub(crate) struct Trading {
     accounts: BTreeMap<String, u64>,
     positions: BTreeMap<PositionKey, u64>,
     strategies: BTreeMap<String, u64>,
+    limits: BTreeMap<Scope, u64>,
+    tallies: BTreeMap<(String, String), u64>,
     /// Orders changed since rows were taken, where one is found that ended and has left the book
     /// meanwhile.
     orders: BTreeMap<String, OrderState>,
@@ -55,6 +58,8 @@ impl Default for Trading {
             accounts: BTreeMap::new(),
             positions: BTreeMap::new(),
             strategies: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            tallies: BTreeMap::new(),
             orders: BTreeMap::new(),
         }
     }
@@ -67,6 +72,11 @@ impl Trading {
         }
     }
 
+    pub(super) fn realized(&self, account: &str, strategy: &str, symbol: &str) -> domain::money::Amount {
+        let position = self.book.position(account, strategy, symbol);
+        position.map(|position| position.realized_pnl).unwrap_or_default()
+    }
+
     /// Turns the keys that the book changed into rows, as the book holds them now.
     fn write_state(&mut self) {
         for (account, sequence) in std::mem::take(&mut self.accounts) {
@@ -77,7 +87,7 @@ impl Trading {
         }
         for (key, sequence) in std::mem::take(&mut self.positions) {
             if let Some(row) = self.book.position(&key.account, &key.strategy, &key.symbol) {
-                let cells = state::position(row, sequence);
+                let cells = state::position(row, self.book.lots(&key), sequence);
                 self.push(&tables::POSITIONS, cells);
             }
         }
@@ -86,6 +96,18 @@ impl Trading {
                 let signalled = self.signalled.get(&strategy).cloned().unwrap_or_default();
                 let cells = state::strategy(row, &signalled, sequence);
                 self.push(&tables::STRATEGIES, cells);
+            }
+        }
+        for (scope, sequence) in std::mem::take(&mut self.limits) {
+            if let Some(row) = self.book.limit_set(&scope) {
+                let cells = state::limit_set(row, sequence);
+                self.push(&tables::LIMIT_SETS, cells);
+            }
+        }
+        for ((account, strategy), sequence) in std::mem::take(&mut self.tallies) {
+            if let Some(row) = self.book.tally(&account, &strategy) {
+                let cells = state::tally(row, sequence);
+                self.push(&tables::RISK_TALLIES, cells);
             }
         }
     }
@@ -129,17 +151,22 @@ impl Projection for Trading {
         let sequence = recorded.sequence;
         let event_time_ns = event_time(recorded)?;
         let realized_before = match recorded.event.body.as_ref() {
-            Some(Body::Fill(fill)) => self
-                .book
-                .position(&fill.account, &fill.strategy, &fill.symbol)
-                .map(|position| position.realized_pnl)
-                .unwrap_or_default(),
+            Some(Body::Fill(fill)) => self.realized(&fill.account, &fill.strategy, &fill.symbol),
+            Some(Body::FillCorrected(fill)) => self.realized(&fill.account, &fill.strategy, &fill.symbol),
+            Some(Body::FillBusted(fill)) => self.realized(&fill.account, &fill.strategy, &fill.symbol),
             _ => domain::money::Amount::ZERO,
+        };
+        // What an operator asked for, before risk's answer takes it out of the book.
+        let asked = match recorded.event.body.as_ref() {
+            Some(Body::RiskDecision(decision)) => self.book.pending_signal(&decision.signal_id).cloned(),
+            _ => None,
         };
         let changes = self.book.apply(sequence, &recorded.event).map_err(stopped)?;
         self.accounts.extend(changes.accounts.into_iter().map(|account| (account, sequence)));
         self.positions.extend(changes.positions.into_iter().map(|position| (position, sequence)));
         self.strategies.extend(changes.strategies.into_iter().map(|strategy| (strategy, sequence)));
+        self.limits.extend(changes.limits.into_iter().map(|scope| (scope, sequence)));
+        self.tallies.extend(changes.tallies.into_iter().map(|key| (key, sequence)));
         for order_id in changes.orders {
             let Some(order) = self.book.order(&order_id).cloned() else { continue };
             let cells = state::order(&order, sequence);
@@ -151,6 +178,7 @@ impl Projection for Trading {
             let cells = state::pending(&signal_id, pending, sequence);
             self.push(&tables::PENDING_SIGNALS, cells);
         }
+        self.requests(recorded, asked.as_ref().map(|asked| &asked.event));
         self.history(recorded, event_time_ns, realized_before);
         Ok(())
     }

@@ -11,6 +11,18 @@ use crate::subject::unescape;
 use crate::v1::Event;
 use crate::v1::event::Body;
 
+/// Largest signal, in bytes of its payload: what a group of many legs with its indicators needs, many times over.
+pub const SIGNAL_BYTES_MAX: usize = 64 * 1024;
+
+/// Refuses a payload that is too large for its subject, before anybody takes the trouble of decoding it.
+pub fn admit_size(subject: &str, bytes: usize) -> Result<(), DecodeError> {
+    if bytes <= SIGNAL_BYTES_MAX || subject.split('.').next() != Some("signal") {
+        return Ok(());
+    }
+    let problem = format!("{bytes} bytes, expected at most {SIGNAL_BYTES_MAX} of a signal");
+    Err(DecodeError::Field { field: "payload", problem })
+}
+
 /// Refuses an event that does not belong under `subject`.
 pub fn admit(subject: &str, event: &Event) -> Result<(), DecodeError> {
     let mut tokens = subject.split('.');
@@ -38,6 +50,16 @@ mod tests {
         let event = Event { id: "1".into(), body: Some(body), ..Event::default() };
         let problem = admit(subject, &event).err().map(|error| error.to_string());
         assert_eq!(problem.as_deref(), expect, "{subject}");
+    }
+
+    #[test]
+    fn a_signal_has_a_bounded_size_and_other_events_have_not() {
+        assert!(admit_size("signal.mine.SPY", SIGNAL_BYTES_MAX).is_ok());
+        assert_eq!(
+            admit_size("signal.mine.SPY", 70_000).unwrap_err().to_string(),
+            "field `payload`: 70000 bytes, expected at most 65536 of a signal"
+        );
+        assert!(admit_size("control.backtest.x.finished", 700_000).is_ok());
     }
 
     #[test]

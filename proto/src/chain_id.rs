@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::id::{EventId, event_id};
 use crate::v1::OrderSpec;
+use crate::v1::event::Body;
 
 /// Who answers a signal.
 pub const RISK: &str = "risk";
@@ -88,4 +89,27 @@ pub fn mark(account: &str, event_ns: i64) -> EventId {
 #[must_use]
 pub fn margin(account: &str, event_ns: i64) -> EventId {
     event_id(&format!("{account}@{event_ns}"), "execution/margin", 0)
+}
+
+/// Id of what is done about the group `group_id`, for the `step`-th time.
+#[must_use]
+pub fn group(group_id: &str, step: u32) -> EventId {
+    event_id(group_id, "execution/group", step)
+}
+
+/// Id of the transfer of `symbol` on `account` that the control event `cause` asked for.
+#[must_use]
+pub fn transfer(cause: &str, account: &str, symbol: &str) -> EventId {
+    event_id(cause, &format!("execution/transfer/{account}/{symbol}"), 0)
+}
+
+/// Id of what a breaker does at the mark of `account` at an instant.
+#[must_use]
+pub fn breaker(account: &str, event_ns: i64, body: &Body) -> EventId {
+    let (what, kind, strategy) = match body {
+        Body::BreakerTripped(event) => ("tripped", event.kind, event.strategy.as_str()),
+        Body::BreakerReset(event) => ("reset", event.kind, event.strategy.as_str()),
+        _ => ("other", 0, ""),
+    };
+    event_id(&format!("{account}@{event_ns}"), &format!("execution/breaker/{what}/{kind}/{strategy}"), 0)
 }

@@ -52,6 +52,13 @@ pub fn client_order_id(order_id: &str) -> String {
     format!("td-{order_id}")
 }
 
+/// The client order id of a revision of an order's terms: that of the order for the first, at most 60 characters.
+#[must_use]
+pub fn client_order_id_of(order_id: &str, revision: u32) -> String {
+    let first = client_order_id(order_id);
+    if revision == 0 { first } else { format!("{first}-r{revision}") }
+}
+
 /// Longest input of an id that is gathered without allocating.
 const GATHERED_MAX: usize = 256;
 

@@ -17,14 +17,14 @@ mod time;
 mod json;
 mod wkt;
 
-pub use admission::admit;
+pub use admission::{SIGNAL_BYTES_MAX, admit, admit_size};
 pub use canonical::{
     ChainHash, ChainKey, ChainStream, DuplicateId, StreamError, chain_key, encode_counted, frame,
 };
 pub use codec::{ContentType, DecodeError, decode, decode_as, encode, to_json};
 pub use id::{
-    EventId, ShortEventId, ShortId, ShortOrderId, bar_id, child_order_id, client_order_id, event_id,
-    order_id, signal_id,
+    EventId, ShortEventId, ShortId, ShortOrderId, bar_id, child_order_id, client_order_id,
+    client_order_id_of, event_id, order_id, signal_id,
 };
 pub use json::JsonError;
 pub use subject::{MalformedSubject, Subject, escape, stream_of, unescape};
@@ -42,6 +42,9 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/tapedeck.v1.rs"));
     include!(concat!(env!("OUT_DIR"), "/tapedeck.v1.serde.rs"));
 }
+
+/// The strategy to which an operator's orders, and positions that no order explains, are attributed.
+pub const MANUAL: &str = "manual";
 
 /// Streams of the tape, in the order in which an event travels.
 pub mod stream {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::stream;
 use crate::v1::event::Body;
-use crate::v1::{ActionKind, EntryKind, Event, OrderSpec, ProjectionTask, Verdict};
+use crate::v1::{ActionKind, EntryKind, Event, LimitScope, OrderSpec, ProjectionTask, Verdict};
 
 /// A subject of the tape.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -117,6 +117,8 @@ impl Subject {
                     EntryKind::Dividend => "dividend",
                     EntryKind::Split => "split",
                     EntryKind::CashInLieu => "cash_in_lieu",
+                    EntryKind::External => "external",
+                    EntryKind::Fee => "fee",
                     EntryKind::Unspecified => return None,
                 };
                 Self::of(&["account", &entry.account, kind])
@@ -124,6 +126,21 @@ impl Subject {
             Body::AccountConfigured(account) => {
                 Self::of(&["control", "account", &account.account, "configured"])
             }
+            Body::TradingHalted(halt) if !halt.strategy.is_empty() => {
+                Self::strategy_control(&halt.strategy, "halted")
+            }
+            Body::TradingResumed(resume) if !resume.strategy.is_empty() => {
+                Self::strategy_control(&resume.strategy, "resumed")
+            }
+            Body::TradingKilled(kill) if !kill.strategy.is_empty() => {
+                Self::strategy_control(&kill.strategy, "killed")
+            }
+            Body::TradingKilled(kill) => Self::of(&["control", "trading", scope(&kill.account), "killed"]),
+            Body::LimitsSet(limits) => Self::limits(limits.scope.as_ref()?),
+            Body::BreakerTripped(event) => Self::of(&["account", &event.account, "breaker_tripped"]),
+            Body::BreakerReset(event) => Self::of(&["account", &event.account, "breaker_reset"]),
+            Body::AlertRaised(event) => Self::of(&["control", "monitor", &event.account, "alert"]),
+            Body::RiskMeasured(event) => Self::of(&["control", "monitor", &event.account, "measured"]),
             Body::TradingHalted(halt) => Self::of(&["control", "trading", scope(&halt.account), "halted"]),
             Body::TradingResumed(resume) => {
                 Self::of(&["control", "trading", scope(&resume.account), "resumed"])
@@ -143,6 +160,12 @@ impl Subject {
             Body::BacktestStarted(event) => Self::backtest(&event.run_id, "started"),
             Body::BacktestCancelRequested(event) => Self::backtest(&event.run_id, "cancel_requested"),
             Body::BacktestFinished(event) => Self::backtest(&event.run_id, "finished"),
+            Body::OrderUnresolved(_) => of_order("unresolved")?,
+            Body::FillCorrected(_) => of_order("fill_corrected")?,
+            Body::FillBusted(_) => of_order("fill_busted")?,
+            Body::GroupHandled(group) => Self::of(&["control", "group", &group.group_id, "handled"]),
+            Body::InvariantBroken(broken) => Self::of(&["control", "invariant", &broken.name, "broken"]),
+            Body::PositionTransferred(moved) => Self::of(&["account", &moved.account, "transferred"]),
             Body::LogRecord(record) => {
                 Self::of(&["log", &record.service, &record.level.to_ascii_lowercase()])
             }
@@ -162,6 +185,12 @@ impl Subject {
     #[must_use]
     pub fn backtest(run_id: &str, event: &str) -> Self {
         Self::of(&["control", "backtest", run_id, event])
+    }
+
+    /// The limits of a scope: `control.limits.<account>.<strategy>.<symbol>`, `%` for each one.
+    #[must_use]
+    pub fn limits(scope: &LimitScope) -> Self {
+        Self::of(&["control", "limits", &scope.account, &scope.strategy, &scope.symbol])
     }
 
     fn strategy_control(strategy: &str, event: &str) -> Self {

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test, type APIRequestContext, type Page } from "@playwright/test";
 import { checkPage } from "./checks";
-import { openPage } from "./support";
+import { openPage, violations } from "./support";
 
 interface Run {
   run_id: string;
@@ -145,6 +145,35 @@ test("the same request has the same hash, and two runs are compared", async ({ p
   expect(second.result_hash).toBe(first.result_hash);
   await openPage(page, `/backtests?compare=${a},${b}`);
   await expect(page.locator("#backtests-compare tbody tr").first()).toBeVisible();
+  await expect.poll(async () => page.evaluate(() => window.__charts["lines"]?.state().points ?? 0)).toBeGreaterThan(1);
+});
+
+test("the form runs a sweep, whose scores make a map, and a walk-forward test, whose windows follow each other", async ({ page }) => {
+  await openPage(page, "/backtests");
+  const { timeframe, symbols } = await market(page);
+  const launch = async (kind: string, more: Record<string, string>, button: string): Promise<string> => {
+    await openPage(page, `/backtests?strategy=sma_cross&run=${kind}`);
+    const form = page.locator("#form-backtest");
+    const fields = { "p.fast": "2..4", "p.slow": "8|12", symbols: symbols[0] ?? "", to: await lastWhole(page), ...more };
+    for (const [name, value] of Object.entries(fields)) await form.locator(`input[name='${name}']`).fill(value);
+    await form.locator("select[name=timeframe]").selectOption(timeframe);
+    await form.locator("select[name=metric]").selectOption("total_return");
+    await form.getByRole("button", { name: button }).click();
+    const link = page.locator("#notice a[data-run]");
+    await expect(link).toBeVisible();
+    const id = (await link.getAttribute("data-run")) ?? "";
+    expect((await ended(page, id)).status).toBe("succeeded");
+    return id;
+  };
+  const sweep = await launch("sweep", {}, "Run the sweep");
+  await openPage(page, `/backtests/${sweep}`);
+  await expect(page.locator("#heat tbody td")).toHaveCount(6);
+  await expect(page.locator("#heat [data-best]")).toHaveCount(1);
+  await expect(page.locator("#h-warnings")).toBeVisible();
+  expect(await violations(page)).toEqual([]);
+  const walk = await launch("walk_forward", { in_sample: "5", out_of_sample: "2" }, "Run the walk-forward test");
+  await openPage(page, `/backtests/${walk}`);
+  await expect(page.locator("#h-windows")).toBeVisible();
   await expect.poll(async () => page.evaluate(() => window.__charts["lines"]?.state().points ?? 0)).toBeGreaterThan(1);
 });
 

@@ -42,6 +42,68 @@ for (const picture of PICTURES) {
   });
 }
 
+/** Asks for a run by the API, waits for its end and takes its picture. */
+async function run(page: Page, asked: { name: string; path: string; data: object; shown: (id: string) => string; row: string; ready: string }): Promise<void> {
+  await openPage(page, "/");
+  const token = (await page.locator("meta[name=csrf-token]").getAttribute("content")) ?? "";
+  const headers = { "x-csrf-token": token, "idempotency-key": `picture-${Date.now()}`, origin: new URL(page.url()).origin };
+  const answer = await page.request.post(asked.path, { headers, data: asked.data });
+  expect(answer.status(), await answer.text()).toBe(202);
+  const id = ((await answer.json()) as { run_id: string }).run_id;
+  const status = async (): Promise<string> => ((await (await page.request.get(`${asked.row}/${id}`)).json()) as { status: string }).status;
+  await expect.poll(status, { timeout: 80_000 }).toBe("succeeded");
+  await openPage(page, asked.shown(id));
+  await expect(page.locator(asked.ready).first()).toBeVisible({ timeout: 60_000 });
+  await expect(page.locator("[data-chart-state=ready]").first()).toBeAttached();
+  await take(page, { name: asked.name, path: "", ready: "" });
+}
+
+interface Series {
+  symbol: string;
+  series: { timeframe: string; bars: number }[];
+}
+
+/** The timeframe of the most bars, and its symbols. */
+async function market(page: Page): Promise<{ timeframe: string; symbols: string[] }> {
+  const { items } = (await (await page.request.get("/api/v1/symbols")).json()) as { items: Series[] };
+  const all = items.flatMap(({ symbol, series }) => series.map((one) => ({ symbol, ...one })));
+  const timeframe = all.sort((a, b) => b.bars - a.bars)[0]?.timeframe ?? "1h";
+  return { timeframe, symbols: all.filter((one) => one.timeframe === timeframe).map(({ symbol }) => symbol) };
+}
+
+test("a tear sheet", async ({ page }) => {
+  const { timeframe, symbols } = await market(page);
+  const data = { strategies: [{ kind: "sma_cross", parameters: { fast: "5", slow: "20" }, sizing: "fraction:0.3" }], symbols: symbols.slice(0, 3), timeframe, benchmark: symbols[0] };
+  await run(page, { name: "tear-sheet", path: "/api/v1/backtests", data, shown: (id) => `/backtests/${id}`, row: "/api/v1/backtests", ready: "#banner" });
+});
+
+test("a sweep", async ({ page }) => {
+  const { timeframe, symbols } = await market(page);
+  const search = { sampler: "grid", ranges: [{ parameter: "fast", values: ["3..12:3"] }, { parameter: "slow", values: ["15..40:5"] }] };
+  const data = { kind: "sweep", strategies: [{ kind: "sma_cross" }], symbols: symbols.slice(0, 2), timeframe, search };
+  await run(page, { name: "sweep", path: "/api/v1/backtests", data, shown: (id) => `/backtests/${id}#h-heat`, row: "/api/v1/backtests", ready: "#heat" });
+});
+
+test("a fork", async ({ page }) => {
+  const { items } = (await (await page.request.get("/api/v1/equity?limit=200")).json()) as { items: Record<string, number>[] };
+  const times = items.map((row) => row["event_time_ns"] ?? row["time_ns"] ?? 0).filter((time) => time > 0);
+  const at = new Date(Math.min(...times) / 1e6).toISOString();
+  const data = { at, limits: { paper: { max_exposure: "0.05" } } };
+  await run(page, { name: "fork", path: "/api/v1/forks", data, shown: (id) => `/fork/${id}`, row: "/api/v1/comparisons", ready: "#orders tbody tr" });
+});
+
+test("a parity", async ({ page }) => {
+  await openPage(page, "/parity");
+  const session = await page.locator("#form-parity input[name=session]").inputValue();
+  await run(page, { name: "parity", path: "/api/v1/parity", data: { session }, shown: (id) => `/parity/${id}?show=all`, row: "/api/v1/comparisons", ready: "#sides" });
+});
+
+test("backtests", async ({ page }) => {
+  await openPage(page, "/backtests?strategy=sma_cross&run=sweep");
+  await expect(page.locator("#backtests-runs tbody tr").first()).toBeVisible();
+  await take(page, { name: "backtests", path: "", ready: "" });
+});
+
 test("chain", async ({ page, request }) => {
   const fills = (await (await request.get("/api/v1/fills?limit=1")).json()) as { rows: { order_id: string }[] };
   const order = fills.rows[0]?.order_id ?? "";

@@ -7,6 +7,11 @@ interface ChartState {
   loading: boolean;
 }
 
+interface LinesState extends ChartState {
+  /** What each line has. */
+  lines: { name: string; points: number; marks: number; lastValue: number | null }[];
+}
+
 interface CandleState extends ChartState {
   /** Start of the oldest bar loaded, unix seconds. */
   start: number;
@@ -25,5 +30,5 @@ interface CandleState extends ChartState {
 }
 
 interface Window {
-  __charts: Record<string, { state(): ChartState | CandleState }>;
+  __charts: Record<string, { state(): ChartState | CandleState | LinesState }>;
 }

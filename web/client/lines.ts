@@ -1,8 +1,8 @@
 // Lines of backtests: equity and benchmark above, drawdown below; of several runs the equity of each. The points
 // are computed by the server, one per session; what is drawn here is loaded once, and again when a run has ended.
 
-import { AreaSeries, LineSeries, LineStyle, createChart } from "lightweight-charts";
-import type { IChartApi, ISeriesApi, UTCTimestamp } from "lightweight-charts";
+import { AreaSeries, LineSeries, LineStyle, createChart, createSeriesMarkers } from "lightweight-charts";
+import type { IChartApi, ISeriesApi, SeriesMarker, Time, UTCTimestamp } from "lightweight-charts";
 import { chartOptions } from "./candle-style";
 import { act, frame, token } from "./chart-frame";
 
@@ -10,8 +10,12 @@ interface Line {
   name: string;
   kind: "equity" | "benchmark" | "drawdown";
   points: [number, number][];
+  /** Fills: unix seconds of a point, side, and a word. */
+  marks?: [number, "buy" | "sell", string][];
 }
 
+/** Marks that still have room for words. */
+const WORDS_MAX = 12;
 const COLOURS = ["--accent", "--warn", "--gain", "--loss"];
 const STYLES = [LineStyle.Solid, LineStyle.Dashed, LineStyle.Dotted, LineStyle.LargeDashed];
 
@@ -42,7 +46,7 @@ class LinesChart {
     this.watch();
   }
 
-  private state(): ChartState {
+  private state(): LinesState {
     const first = this.series[0]?.line.points ?? [];
     return {
       points: first.length,
@@ -50,6 +54,7 @@ class LinesChart {
       last: first.at(-1)?.[0] ?? null,
       lastValue: first.at(-1)?.[1] ?? null,
       loading: this.loading,
+      lines: this.series.map(({ line }) => ({ name: line.name, points: line.points.length, marks: line.marks?.length ?? 0, lastValue: line.points.at(-1)?.[1] ?? null })),
     };
   }
 
@@ -103,6 +108,7 @@ class LinesChart {
         ? this.chart.addSeries(AreaSeries, { ...options, lineWidth: 1 }, 1)
         : this.chart.addSeries(LineSeries, { ...options, lineWidth: 2 });
       drawn.setData(line.points.map(([time, value]) => ({ time: time as UTCTimestamp, value })));
+      if (line.marks?.length) createSeriesMarkers(drawn as ISeriesApi<"Line", Time>, marked(line.marks));
       return { line, drawn };
     });
     if (lines.some(({ kind }) => kind === "drawdown")) {
@@ -114,4 +120,16 @@ class LinesChart {
     const legend = document.getElementById("lines-legend");
     if (legend) legend.textContent = lines.map(({ name, points }) => `${name} ${points.at(-1)?.[1].toFixed(2) ?? "–"}`).join(" · ");
   }
+}
+
+/** Fills as arrows; the shape says the side as well as the colour. Words only where there is room for them. */
+function marked(marks: [number, "buy" | "sell", string][]): SeriesMarker<Time>[] {
+  const [gain, loss] = [token("--gain"), token("--loss")];
+  return marks.map(([time, side, word]) => ({
+    time: time as UTCTimestamp,
+    position: side === "buy" ? "belowBar" : "aboveBar",
+    shape: side === "buy" ? "arrowUp" : "arrowDown",
+    color: side === "buy" ? gain : loss,
+    text: marks.length <= WORDS_MAX ? word : "",
+  }));
 }

@@ -9,6 +9,7 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Redirect, Response};
+use contracts::v1::PositionsFate;
 use runtime::command::{self, Caller};
 
 use crate::app::App;
@@ -34,12 +35,40 @@ pub struct CommandForm {
     reason: String,
     #[serde(default)]
     back: String,
+    /// Of a strategy that is stopped: what becomes of its positions, and who takes them over.
+    #[serde(default)]
+    positions: String,
+    #[serde(default)]
+    hand_over_to: String,
+    #[serde(default)]
+    of: String,
+    #[serde(default)]
+    flatten: String,
+    #[serde(default)]
+    breaker: String,
+    #[serde(default)]
+    strategy: String,
 }
 
 impl CommandForm {
     /// The reason as it was given, without spaces around it.
     pub fn stated_reason(&self) -> &str {
         self.reason.trim()
+    }
+
+    /// What a kill switch is of: `all`, `account:NAME` or `strategy:NAME`.
+    pub fn of(&self) -> &str {
+        &self.of
+    }
+
+    /// Whether positions are to be closed, too.
+    pub fn flattens(&self) -> bool {
+        !self.flatten.is_empty()
+    }
+
+    /// The breaker and the strategy that a reset names.
+    pub fn breaker(&self) -> (&str, &str) {
+        (&self.breaker, &self.strategy)
     }
 
     /// The page that a form without a script leads back to.
@@ -93,7 +122,29 @@ pub async fn enable_strategy(
     Ok(done(&headers, &format!("{name} starts ({}).", form.mode), form.back()))
 }
 
-/// Stops a strategy; its positions stay.
+/// What becomes of the positions of a strategy that is stopped, as a form or a request states it.
+pub async fn fate(
+    app: &App,
+    strategy: &str,
+    positions: &str,
+    to: &str,
+) -> Result<(PositionsFate, String), PageError> {
+    if positions.is_empty() && to.is_empty() {
+        return Ok((PositionsFate::Unspecified, String::new()));
+    }
+    let fate = command::positions_fate(positions)
+        .ok_or_else(|| field("positions", positions, "keep, flatten or hand_over"))?;
+    if fate != PositionsFate::HandOver {
+        return Ok((fate, String::new()));
+    }
+    if to.is_empty() || to == strategy {
+        return Err(field("hand_over_to", to, "another strategy, or manual"));
+    }
+    let to = if to == contracts::MANUAL { to.to_owned() } else { registered(app, to.to_owned()).await? };
+    Ok((fate, to))
+}
+
+/// Stops a strategy; the form says what becomes of its positions.
 pub async fn disable_strategy(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
@@ -104,10 +155,16 @@ pub async fn disable_strategy(
     let name = registered(&app, name).await?;
     // One key used for two strategies is two commands.
     let caller = Caller { key: format!("{name}/{}", caller.key), ..caller };
-    command::disable_strategy(&app.context.tape, &caller, &name, "stopped from the dashboard")
-        .await
-        .map_err(tape)?;
-    Ok(done(&headers, &format!("{name} stops; its positions stay."), form.back()))
+    let (fate, to) = fate(&app, &name, &form.positions, &form.hand_over_to).await?;
+    let reason = if form.reason.trim().is_empty() { "stopped from the dashboard" } else { form.reason() };
+    command::stop_strategy(&app.context.tape, &caller, &name, reason, fate, &to).await.map_err(tape)?;
+    let positions = match fate {
+        PositionsFate::Unspecified => "its positions stay".to_owned(),
+        PositionsFate::Keep => "it goes on to manage its positions".to_owned(),
+        PositionsFate::Flatten => "its positions are closed at the market".to_owned(),
+        PositionsFate::HandOver => format!("{to} takes its positions over"),
+    };
+    Ok(done(&headers, &format!("{name} stops; {positions}."), form.back()))
 }
 
 /// Who commands; refuses a form that is not the visitor's own or has no key.

@@ -6,6 +6,7 @@ mod action;
 mod api;
 mod backtests;
 mod chart;
+mod comparisons;
 mod document;
 mod events;
 mod live;

@@ -17,6 +17,8 @@ pub enum Url<'a> {
     Order(&'a str),
     /// Asks for an order to be cancelled.
     OrderCancel(&'a str),
+    /// Asks for new terms of an order.
+    OrderReplace(&'a str),
     /// Positions and risk.
     Positions,
     /// Strategies.
@@ -35,6 +37,16 @@ pub enum Url<'a> {
     BacktestCancel(&'a str),
     /// The lines of a chart: ids of backtests, separated by commas.
     BacktestLines(&'a str),
+    /// Sessions beside the same bars, run again.
+    Parity,
+    /// The tape, forked.
+    Fork,
+    /// One parity or fork: its page (`parity` or `fork`) and id.
+    Comparison(&'a str, &'a str),
+    /// Asks for the end of a parity or a fork.
+    ComparisonCancel(&'a str),
+    /// Both sides of a parity or a fork on one timeline: its id and the account.
+    ComparisonLines(&'a str, &'a str),
     /// How the system itself is.
     System,
     /// Something asked of a read model: its name and the task.
@@ -47,6 +59,12 @@ pub enum Url<'a> {
     AccountHalt(&'a str),
     /// End the halt of one account.
     AccountResume(&'a str),
+    /// End a breaker of one account.
+    BreakerReset(&'a str),
+    /// Pull the kill switch.
+    Kill,
+    /// State limits of a scope.
+    Limits,
     /// The chain of events behind one, from bar to fill.
     Chain(&'a str),
     /// The tape, message by message.
@@ -77,6 +95,10 @@ pub enum Url<'a> {
     StrategyEnable(&'a str),
     /// Stop a strategy.
     StrategyDisable(&'a str),
+    /// A strategy's signals against later prices.
+    StrategyScore(&'a str),
+    /// Give an external strategy a new password.
+    StrategyRotate(&'a str),
 }
 
 impl fmt::Display for Url<'_> {
@@ -87,15 +109,25 @@ impl fmt::Display for Url<'_> {
             Self::Orders => formatter.write_str("/orders"),
             Self::Order(id) => write!(formatter, "/orders/{}", escape(id)),
             Self::OrderCancel(id) => write!(formatter, "/orders/{}/cancel", escape(id)),
+            Self::OrderReplace(id) => write!(formatter, "/orders/{}/replace", escape(id)),
             Self::Positions => formatter.write_str("/positions"),
             Self::Strategies => formatter.write_str("/strategies"),
             Self::Strategy(name) => write!(formatter, "/strategies/{}", escape(name)),
             Self::StrategyReplace(name) => write!(formatter, "/strategies/{}/replace", escape(name)),
+            Self::StrategyScore(name) => write!(formatter, "/strategies/{}/score", escape(name)),
+            Self::StrategyRotate(name) => write!(formatter, "/strategies/{}/rotate", escape(name)),
             Self::StrategyRemove(name) => write!(formatter, "/strategies/{}/remove", escape(name)),
             Self::Backtests => formatter.write_str("/backtests"),
             Self::Backtest(id) => write!(formatter, "/backtests/{}", escape(id)),
             Self::BacktestCancel(id) => write!(formatter, "/backtests/{}/cancel", escape(id)),
             Self::BacktestLines(ids) => write!(formatter, "/backtests/lines.json?compare={}", escape(ids)),
+            Self::Parity => formatter.write_str("/parity"),
+            Self::Fork => formatter.write_str("/fork"),
+            Self::Comparison(kind, id) => write!(formatter, "/{}/{}", escape(kind), escape(id)),
+            Self::ComparisonCancel(id) => write!(formatter, "/comparisons/{}/cancel", escape(id)),
+            Self::ComparisonLines(id, account) => {
+                write!(formatter, "/comparisons/{}/lines.json?account={}", escape(id), escape(account))
+            }
             Self::System => formatter.write_str("/system"),
             Self::Projection(name, task) => {
                 write!(formatter, "/projections/{}/{}", escape(name), escape(task))
@@ -104,6 +136,9 @@ impl fmt::Display for Url<'_> {
             Self::Settings => formatter.write_str("/settings"),
             Self::AccountHalt(account) => write!(formatter, "/accounts/{}/halt", escape(account)),
             Self::AccountResume(account) => write!(formatter, "/accounts/{}/resume", escape(account)),
+            Self::BreakerReset(account) => write!(formatter, "/accounts/{}/breakers/reset", escape(account)),
+            Self::Kill => formatter.write_str("/trading/kill"),
+            Self::Limits => formatter.write_str("/limits"),
             Self::Chain(id) => write!(formatter, "/events/chain/{}", escape(id)),
             Self::Events => formatter.write_str("/events"),
             Self::Event(stream, sequence) => write!(formatter, "/events/{}/{sequence}", escape(stream)),

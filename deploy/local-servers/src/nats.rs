@@ -2,6 +2,7 @@
 
 mod config;
 mod find;
+mod services;
 mod users;
 
 use std::io::{BufRead, BufReader};
@@ -15,6 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
 pub use find::find_nats_server;
+pub use services::ServiceUser;
 pub use users::{NatsUser, NatsUsers};
 
 use crate::child::{ChildSpec, find_setpriv};
@@ -49,6 +51,10 @@ pub struct NatsOptions {
     pub monitoring: bool,
     /// Largest message, in bytes.
     pub max_payload_bytes: u32,
+    /// Most that streams may take on disk, in bytes; `None` for all there is.
+    pub max_store_bytes: Option<u64>,
+    /// Users of the system's own services.
+    pub services: Vec<ServiceUser>,
 }
 
 impl NatsOptions {
@@ -61,6 +67,8 @@ impl NatsOptions {
             sync_always: true,
             monitoring: false,
             max_payload_bytes: 1024 * 1024,
+            max_store_bytes: None,
+            services: Vec::new(),
         }
     }
 }
@@ -88,7 +96,7 @@ impl NatsServer {
         let record = directory.join("running.json");
         end_leftover(&record, Signal::SIGTERM)?;
         let credentials = Credentials::load_or_create(&directory.join("credentials.json"), OWNER)?;
-        NatsUsers::of(directory).prepare(&credentials)?;
+        NatsUsers::of(directory).prepare(&credentials, &options.services)?;
         let setpriv = find_setpriv(&options.search);
 
         let mut attempt = 1;

@@ -98,6 +98,58 @@ fn parse(json: &str, name: &str) -> Result<Value, LogError> {
     serde_json::from_str(json).map_err(|error| LogError::new(format!("read the definition of {name}"), error))
 }
 
+/// The permissions file of a service's user, in the form of the server's configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct PermissionFile {
+    /// Service's name, also the file's.
+    pub service: &'static str,
+    /// The file.
+    pub json: &'static str,
+}
+
+macro_rules! permission_file {
+    ($name:literal) => {
+        PermissionFile { service: $name, json: include_str!(concat!("../../permissions/", $name, ".json")) }
+    };
+}
+
+/// What each service may do on the server.
+pub const PERMISSIONS: &[PermissionFile] = &[
+    permission_file!("ingest"),
+    permission_file!("strategy"),
+    permission_file!("risk"),
+    permission_file!("execution"),
+    permission_file!("backtest"),
+    permission_file!("projector"),
+    permission_file!("web"),
+];
+
+impl PermissionFile {
+    /// Name of the service's user. Its inboxes begin with `_INBOX_` and this name.
+    #[must_use]
+    pub fn user(&self) -> String {
+        format!("{SERVICE_USER}{}", self.service)
+    }
+
+    /// The file as JSON.
+    pub fn permissions(&self) -> Result<Value, LogError> {
+        parse(self.json, self.service)
+    }
+
+    /// Whether the user may publish under `subject`.
+    pub fn may_publish(&self, subject: &str) -> Result<bool, LogError> {
+        let permissions = self.permissions()?;
+        let covered = |list: &str| {
+            let filters = permissions["publish"][list].as_array().into_iter().flatten();
+            filters.filter_map(Value::as_str).any(|filter| crate::covers(filter, subject))
+        };
+        Ok(covered("allow") && !covered("deny"))
+    }
+}
+
+/// What the names of services' users begin with.
+pub(crate) const SERVICE_USER: &str = "service-";
+
 /// Something that [`apply`] created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {

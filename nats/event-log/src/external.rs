@@ -68,6 +68,11 @@ impl JetStreamLog {
         self.create_consumer(spec.stream, &spec.name, &wanted).await
     }
 
+    /// Has a durable consumer go on with the message at `sequence`; what is before it counts as acknowledged.
+    pub async fn set_durable(&self, stream: &str, name: &str, sequence: u64) -> Result<(), LogError> {
+        self.reset_consumer(stream, name, sequence).await
+    }
+
     /// Deletes a durable consumer; one that is gone already is no error.
     pub async fn drop_durable(&self, stream: &str, name: &str) -> Result<(), LogError> {
         self.delete_consumer(stream, name).await

@@ -162,8 +162,9 @@ pub(crate) fn recorded(
 
 /// A stored message as a reader delivers it.
 pub(crate) fn delivery(sequence: u64, subject: &str, content_type: Option<&str>, payload: &[u8]) -> Delivery {
-    let admitted =
-        decode(content_type, payload).and_then(|event| contracts::admit(subject, &event).map(|()| event));
+    let admitted = contracts::admit_size(subject, payload.len())
+        .and_then(|()| decode(content_type, payload))
+        .and_then(|event| contracts::admit(subject, &event).map(|()| event));
     match admitted {
         Ok(event) => Delivery::Event(Recorded { sequence, subject: subject.to_owned(), event }),
         Err(error) => {

@@ -1,6 +1,6 @@
 //! The changing part of a run's row.
 
-use contracts::v1::{BacktestFinished, BacktestRequest};
+use contracts::v1::{BacktestFinished, BacktestRequest, BacktestStretch};
 
 use super::outcome_name;
 use crate::projection::FoldError;
@@ -81,8 +81,22 @@ impl Open {
     }
 }
 
-/// The strategies in words: `sma_cross (fast 10, slow 20)`.
+/// A part of the tape run again, in words: `session 2020-01-02`, `at 1200: cross.fast=3`.
+fn stretch(stretch: &BacktestStretch) -> String {
+    if !stretch.session.is_empty() {
+        return format!("session {}", stretch.session);
+    }
+    let to = if stretch.to.is_empty() { String::new() } else { format!(" to {}", stretch.to) };
+    let changes: Vec<&str> = stretch.parameters.iter().chain(&stretch.limits).map(String::as_str).collect();
+    let changes = if changes.is_empty() { "no change".to_owned() } else { changes.join(", ") };
+    format!("at {}{to}: {changes}", stretch.at)
+}
+
+/// The strategies in words: `sma_cross (fast 10, slow 20)`; of a part of the tape, that part.
 pub(super) fn strategies(request: &BacktestRequest) -> String {
+    if let Some(asked) = &request.stretch {
+        return stretch(asked);
+    }
     let one = |strategy: &contracts::v1::BacktestStrategy| {
         let named = if strategy.name.is_empty() || strategy.name == strategy.kind {
             strategy.kind.clone()

@@ -134,6 +134,18 @@ pub struct PositionRow {
     pub dividends: Amount,
     /// Event time of the last change, UTC nanoseconds.
     pub updated_ns: i64,
+    /// Total cost by first in, first out.
+    #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
+    pub fifo_cost: Amount,
+    /// Gross realised profit and loss by first in, first out.
+    #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
+    pub fifo_realized_pnl: Amount,
+    /// Market value less cost by first in, first out; 0 when flat.
+    #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
+    pub fifo_unrealized_pnl: Option<Amount>,
     /// TRADING sequence that last changed it.
     pub sequence: u64,
 }
@@ -229,7 +241,7 @@ pub async fn positions(
 ) -> Result<Vec<PositionRow>, QueryError> {
     let rows = sqlx::query(
         "SELECT p.account, strategy, symbol, quantity::text, cost::text, p.realized_pnl::text, p.fees::text,
-                p.dividends::text, updated_ns, p.sequence, a.prices::text
+                p.dividends::text, updated_ns, p.sequence, a.prices::text, fifo_cost::text, fifo_realized::text
          FROM trading.positions p JOIN trading.accounts a USING (account)
          WHERE ($1::text IS NULL OR p.account = $1) AND ($2 OR p.quantity <> 0)
          ORDER BY p.account, strategy, symbol",
@@ -279,12 +291,14 @@ fn read_position(
         updated_ns: row.int("updated_ns")?,
         ..PositionState::default()
     };
-    Ok(value_position(state, marked, row.sequence("sequence")?))
+    let fifo = (row.exact("fifo_cost")?, row.exact("fifo_realized")?);
+    Ok(value_position(state, fifo, marked, row.sequence("sequence")?))
 }
 
 /// A position with its value at a price and the time of that price.
 pub(super) fn value_position(
     state: PositionState,
+    (fifo_cost, fifo_realized_pnl): (Amount, Amount),
     marked: Option<(Price, Option<i64>)>,
     sequence: u64,
 ) -> PositionRow {
@@ -308,6 +322,9 @@ pub(super) fn value_position(
         fees: state.fees,
         dividends: state.dividends,
         updated_ns: state.updated_ns,
+        fifo_cost,
+        fifo_realized_pnl,
+        fifo_unrealized_pnl: market_value.and_then(|value| value.checked_sub(fifo_cost)),
         sequence,
     }
 }

@@ -17,7 +17,7 @@ pub struct BacktestRow {
     pub actor: String,
     /// Program that does it; empty for the service `backtest`.
     pub runner: String,
-    /// `single`, `sweep` or `walk_forward`.
+    /// `single`, `sweep`, `walk_forward`, `parity` or `fork`.
     pub kind: String,
     /// Strategies with their parameters, in words.
     pub strategies: String,
@@ -80,8 +80,8 @@ impl BacktestRow {
 pub struct BacktestFilter {
     /// Of this status.
     pub status: Option<String>,
-    /// Of this kind.
-    pub kind: Option<String>,
+    /// Of one of these kinds; of any when there are none.
+    pub kinds: Vec<String>,
     /// Whose strategies contain this text.
     pub strategy: Option<String>,
 }
@@ -101,14 +101,14 @@ pub async fn backtests(
 ) -> Result<Page<BacktestRow>, QueryError> {
     let statement = format!(
         "SELECT {COLUMNS} FROM backtests.runs WHERE first_sequence < $1 AND ($3::text IS NULL OR status = $3) \
-         AND ($4::text IS NULL OR kind = $4) AND ($5::text IS NULL OR strpos(strategies, $5) > 0) \
+         AND (cardinality($4::text[]) = 0 OR kind = ANY($4)) AND ($5::text IS NULL OR strpos(strategies, $5) > 0) \
          ORDER BY first_sequence DESC LIMIT $2"
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(statement))
         .bind(below(cursor))
         .bind(limited(limit))
         .bind(&filter.status)
-        .bind(&filter.kind)
+        .bind(&filter.kinds)
         .bind(&filter.strategy)
         .fetch_all(pool)
         .await?;

@@ -173,19 +173,34 @@ pub async fn session_state(pool: &PgPool, exchange: &str) -> Result<Option<Sessi
     .bind(exchange)
     .fetch_all(pool)
     .await?;
-    let rows = read_all(&rows, |row| {
-        Ok(SessionRow {
-            exchange: row.text("exchange")?,
-            date: row.text("date")?,
-            phase: row.text("phase")?,
-            open_ns: row.int_or_none("open_ns")?,
-            close_ns: row.int_or_none("close_ns")?,
-            early_close: row.flag("early_close")?,
-            event_time_ns: row.int("event_time_ns")?,
-            sequence: row.sequence("sequence")?,
-        })
-    })?;
-    Ok(rows.into_iter().next())
+    Ok(read_all(&rows, session)?.into_iter().next())
+}
+
+fn session(row: Reading<'_>) -> Result<SessionRow, sqlx::Error> {
+    Ok(SessionRow {
+        exchange: row.text("exchange")?,
+        date: row.text("date")?,
+        phase: row.text("phase")?,
+        open_ns: row.int_or_none("open_ns")?,
+        close_ns: row.int_or_none("close_ns")?,
+        early_close: row.flag("early_close")?,
+        event_time_ns: row.int("event_time_ns")?,
+        sequence: row.sequence("sequence")?,
+    })
+}
+
+/// The newest sessions of an exchange, the newest first.
+pub async fn sessions(pool: &PgPool, exchange: &str, limit: u32) -> Result<Vec<SessionRow>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT exchange, to_char(date, 'YYYY-MM-DD') AS date, phase, open_ns, close_ns, early_close,
+                event_time_ns, sequence
+         FROM calendar.sessions WHERE exchange = $1 ORDER BY sequence DESC LIMIT $2",
+    )
+    .bind(exchange)
+    .bind(limited(limit))
+    .fetch_all(pool)
+    .await?;
+    Ok(read_all(&rows, session)?)
 }
 
 /// Findings, of one symbol or of all.

@@ -1,6 +1,7 @@
 //! What risk decisions stand on, beside the book.
 
-use domain::money::Price;
+use domain::bar::Bar;
+use domain::money::{Price, Volume};
 use sqlx::PgPool;
 
 use super::QueryError;
@@ -43,4 +44,45 @@ pub async fn decision_prices(pool: &PgPool) -> Result<DecisionPrices, QueryError
         prices.push((symbol, row.exact("close")?, row.int("close_ns")?));
     }
     Ok(DecisionPrices { checkpoint: checkpoint.unwrap_or_default(), prices })
+}
+
+/// Per symbol the live or rehearsed bars that closed last, at most `most` times of close, oldest first; of those of
+/// one time that of the highest sequence; with the checkpoint, in one snapshot.
+pub async fn decision_history(pool: &PgPool, most: usize) -> Result<(u64, Vec<(String, Bar)>), QueryError> {
+    let rows = sqlx::query(
+        "SELECT c.sequence AS checkpoint, l.symbol, l.start_ns, l.close_ns, l.open::text, l.high::text, l.low::text,
+                l.close::text
+         FROM projection.checkpoints c
+         LEFT JOIN (
+             SELECT DISTINCT ON (b.symbol, b.close_ns) b.*
+             FROM bars.series s
+             CROSS JOIN LATERAL (
+                 SELECT i.symbol, i.start_ns, i.close_ns, i.open, i.high, i.low, i.close, i.sequence FROM bars.bars i
+                 WHERE i.symbol = s.symbol AND i.timeframe = s.timeframe AND i.close_ns <= s.live_close_ns
+                   AND i.origin IN ('live', 'rehearsal')
+                 ORDER BY i.close_ns DESC LIMIT $1
+             ) b
+             ORDER BY b.symbol, b.close_ns, b.sequence DESC
+         ) l ON true
+         WHERE c.name = 'bars' ORDER BY l.symbol, l.close_ns",
+    )
+    .bind(i64::try_from(most).unwrap_or(i64::MAX))
+    .fetch_all(pool)
+    .await?;
+    let checkpoint = rows.first().map(|row| Reading(row).sequence("checkpoint")).transpose()?;
+    let mut bars = Vec::with_capacity(rows.len());
+    for row in rows.iter().map(Reading) {
+        let Some(symbol) = row.text_or_none("symbol")? else { continue };
+        let bar = Bar {
+            start_ns: row.int("start_ns")?,
+            close_ns: row.int("close_ns")?,
+            open: row.exact("open")?,
+            high: row.exact("high")?,
+            low: row.exact("low")?,
+            close: row.exact("close")?,
+            volume: Volume::default(),
+        };
+        bars.push((symbol, bar));
+    }
+    Ok((checkpoint.unwrap_or_default(), bars))
 }

@@ -129,6 +129,18 @@ pub async fn signals(
     Ok(Page::of(read_all(&rows, read_signal)?, limited(limit), |row| row.sequence))
 }
 
+/// The newest `limit` signals of a strategy, oldest first.
+pub async fn newest_signals(pool: &PgPool, strategy: &str, limit: u32) -> Result<Vec<SignalRow>, QueryError> {
+    let statement = format!("{SIGNAL} WHERE s.strategy = $1 ORDER BY s.sequence DESC LIMIT $2");
+    let mut rows = sqlx::query(sqlx::AssertSqlSafe(statement))
+        .bind(strategy)
+        .bind(i64::from(limit))
+        .fetch_all(pool)
+        .await?;
+    rows.reverse();
+    Ok(read_all(&rows, read_signal)?)
+}
+
 pub(super) const SIGNAL: &str =
     "SELECT s.sequence, s.event_id, s.event_time_ns, s.strategy, s.symbol, s.intent, s.legs::text,
             s.indicators::text, s.reason, s.correlation_id, s.causation_id, d.verdict, d.rule

@@ -13,7 +13,7 @@ use super::turn::{Cursor, Part, Turn, rows};
 use crate::write::stored;
 
 /// Statuses of orders that are over.
-const ENDED: [&str; 4] = ["filled", "cancelled", "rejected", "expired"];
+const ENDED: [&str; 5] = ["denied", "filled", "cancelled", "rejected", "expired"];
 
 type Statement = QueryBuilder<Postgres>;
 
@@ -46,7 +46,7 @@ pub async fn list_orders(
     equal(&mut statement, "account", filter.account.as_ref());
     equal(&mut statement, "strategy", filter.strategy.as_ref());
     equal(&mut statement, "symbol", filter.symbol.as_ref());
-    equal(&mut statement, "status", filter.status.as_ref());
+    equal(&mut statement, "stage", filter.status.as_ref());
     equal(&mut statement, "side", filter.side.as_ref());
     // A status says whether the order is over; said in so many words it finds the index of those.
     let of_status = filter.status.as_ref().map(|status| !ENDED.contains(&status.as_str()));

@@ -1,7 +1,7 @@
 //! Orders with their history, and fills.
 
 use domain::money::{Amount, Price, Quantity, div_half_even};
-use domain::order::OrderState;
+use domain::order::{OrderState, Replacement, Revision};
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -126,6 +126,73 @@ pub struct OrderRow {
     pub first_sequence: u64,
     /// TRADING sequence that last changed it.
     pub sequence: u64,
+    /// Whether it trades outside of the regular session too.
+    pub extended_hours: bool,
+    /// Amount of the currency of an order that states no shares; its quantity is then an estimate.
+    #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
+    pub notional: Option<Price>,
+    /// How many times its terms were replaced.
+    pub revision: u64,
+    /// The terms and ids before the present ones, oldest first.
+    pub chain: Vec<RevisionRow>,
+    /// New terms that were asked for and are not answered.
+    pub replacement: Option<RevisionRow>,
+    /// What becomes of its group when one of its orders fails: `complete`, `unwind`, `alert` or `unspecified`.
+    pub group_policy: String,
+    /// Where its group stands: `watched`, `unwinding`, `completing`, `done`; empty where it has none.
+    pub group_stage: String,
+}
+
+/// Terms and ids of one revision of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct RevisionRow {
+    /// Its number, from 0.
+    pub revision: u64,
+    /// Id the broker was given.
+    pub client_order_id: String,
+    /// Broker's own id; empty while it has not answered.
+    pub broker_order_id: String,
+    /// Shares of the whole order.
+    #[serde(serialize_with = "decimal")]
+    #[schema(value_type = String)]
+    pub quantity: Quantity,
+    /// Limit price.
+    #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
+    pub limit_price: Option<Price>,
+    /// Stop price.
+    #[serde(serialize_with = "decimal_or_null")]
+    #[schema(value_type = Option<String>)]
+    pub stop_price: Option<Price>,
+    /// When the next one took its place, UTC nanoseconds.
+    pub replaced_ns: Option<i64>,
+}
+
+impl RevisionRow {
+    pub(crate) fn of(row: &Revision) -> Self {
+        Self {
+            revision: row.revision.into(),
+            client_order_id: row.client_order_id.clone(),
+            broker_order_id: row.broker_order_id.clone(),
+            quantity: row.quantity,
+            limit_price: row.limit,
+            stop_price: row.stop,
+            replaced_ns: Some(row.replaced_ns),
+        }
+    }
+
+    pub(crate) fn asked(row: &Replacement) -> Self {
+        Self {
+            revision: row.revision.into(),
+            client_order_id: row.client_order_id.clone(),
+            broker_order_id: String::new(),
+            quantity: row.quantity,
+            limit_price: row.limit,
+            stop_price: row.stop,
+            replaced_ns: None,
+        }
+    }
 }
 
 /// One event of an order.
@@ -207,6 +274,8 @@ pub struct FillRow {
     pub remaining: Quantity,
     /// Broker's id of the execution.
     pub execution_id: String,
+    /// `fill`; or `corrected` or `busted`: then the row holds what that changed of the fill of its number.
+    pub kind: String,
 }
 
 /// Which fills are wanted; nothing stated means all.
@@ -231,7 +300,8 @@ pub struct FillFilter {
 pub(super) const ORDER: &str =
     "order_id, account, strategy, symbol, side, order_type, time_in_force, quantity::text,
     limit_price::text, stop_price::text, trail_price::text, trail_rate::text, group_kind, group_id, parent_id,
-    triggered_ns, leg, reducing, status, ended, cancel_requested, filled::text,
+    triggered_ns, leg, reducing, stage AS status, ended, extended_hours, notional::text, revision, chain::text,
+    replacement::text, group_policy, group_stage, cancel_requested, filled::text,
     filled_value::text, commission::text, reason, client_order_id, broker, broker_order_id, signal_id,
     decision_id, correlation_id, approved_ns, ended_ns, updated_ns, first_sequence, sequence,
     (SELECT round(sum(f.slippage * f.quantity) / nullif(sum(f.quantity), 0), 9)::text
@@ -240,7 +310,7 @@ pub(super) const ORDER: &str =
 pub(super) const FILL: &str = "sequence, event_id, event_time_ns, executed_at_ns,
     (SELECT recorded_time_ns FROM trading.events e WHERE e.sequence = fills.sequence) AS recorded_time_ns, order_id, number, account, strategy,
     symbol, side, quantity::text, price::text, commission::text, slippage::text, realized_pnl::text,
-    remaining::text, execution_id";
+    remaining::text, execution_id, kind";
 
 pub(super) fn read_order(row: Reading<'_>) -> Result<OrderRow, sqlx::Error> {
     let filled: Quantity = row.exact("filled")?;
@@ -283,6 +353,13 @@ pub(super) fn read_order(row: Reading<'_>) -> Result<OrderRow, sqlx::Error> {
         updated_ns: row.int("updated_ns")?,
         first_sequence: row.sequence("first_sequence")?,
         sequence: row.sequence("sequence")?,
+        extended_hours: row.flag("extended_hours")?,
+        notional: row.exact_or_none("notional")?,
+        revision: row.sequence("revision")?,
+        chain: row.json::<Vec<Revision>>("chain")?.iter().map(RevisionRow::of).collect(),
+        replacement: row.json_or_none::<Replacement>("replacement")?.as_ref().map(RevisionRow::asked),
+        group_policy: row.text("group_policy")?,
+        group_stage: row.text("group_stage")?,
     })
 }
 
@@ -317,6 +394,7 @@ pub(super) fn read_fill(row: Reading<'_>) -> Result<FillRow, sqlx::Error> {
         realized_pnl: row.exact("realized_pnl")?,
         remaining: row.exact("remaining")?,
         execution_id: row.text("execution_id")?,
+        kind: row.text("kind")?,
     })
 }
 
@@ -331,7 +409,7 @@ pub async fn orders(
     let statement = format!(
         "SELECT {ORDER} FROM trading.orders
          WHERE ($1::text IS NULL OR account = $1) AND ($2::text IS NULL OR strategy = $2)
-           AND ($3::text IS NULL OR symbol = $3) AND ($4::text IS NULL OR status = $4)
+           AND ($3::text IS NULL OR symbol = $3) AND ($4::text IS NULL OR stage = $4)
            AND ($5::boolean IS NULL OR ended <> $5) AND first_sequence < $6
          ORDER BY first_sequence DESC FETCH FIRST $7 ROWS WITH TIES"
     );

@@ -6,7 +6,7 @@ use domain::money::{Price, Quantity};
 use domain::order::OrderState;
 
 use super::accounts::{AccountRow, PositionRow, by_symbol, value_position};
-use super::orders::{OrderFilter, OrderRow, average};
+use super::orders::{OrderFilter, OrderRow, RevisionRow, average};
 use super::strategies::{Earned, StrategyRow};
 use crate::as_of::{OrderSeen, StrategySeen};
 use crate::trading::names::Named as _;
@@ -15,7 +15,8 @@ use crate::trading::names::Named as _;
 pub(crate) fn position(book: &Book, row: &PositionState, sequence: u64) -> PositionRow {
     let mark = book.account(&row.key.account).and_then(|account| account.mark.as_ref());
     let marked = mark.and_then(|mark| by_symbol(&mark.prices).get(&row.key.symbol).copied());
-    value_position(row.clone(), marked, sequence)
+    let lots = book.lots(&row.key).cloned().unwrap_or_default();
+    value_position(row.clone(), (lots.cost(), lots.realized), marked, sequence)
 }
 
 /// One account.
@@ -73,7 +74,7 @@ pub(crate) fn order(row: &OrderState, seen: &OrderSeen) -> OrderRow {
         triggered_ns: row.triggered_ns,
         leg: spec.leg.into(),
         reducing: spec.reducing,
-        status: row.status.name().to_owned(),
+        status: row.stage().name().to_owned(),
         ended: row.status.is_ended(),
         cancel_requested: row.cancel_requested,
         filled: row.filled,
@@ -92,6 +93,13 @@ pub(crate) fn order(row: &OrderState, seen: &OrderSeen) -> OrderRow {
         updated_ns: row.updated_ns,
         first_sequence: seen.first_sequence,
         sequence: seen.sequence,
+        extended_hours: spec.extended_hours,
+        notional: spec.notional_e9.map(Price),
+        revision: spec.revision.into(),
+        chain: row.chain.iter().map(RevisionRow::of).collect(),
+        replacement: row.replace.as_ref().map(RevisionRow::asked),
+        group_policy: spec.group_policy().short(),
+        group_stage: row.group_stage.name().to_owned(),
     }
 }
 
@@ -140,6 +148,8 @@ pub(crate) fn strategy(row: &StrategyState, seen: &StrategySeen, positions: &[Po
         dividends: earned.dividends,
         fees: earned.fees,
         net_pnl: earned.net(),
+        stopping: row.stopping.clone(),
+        group_policy: row.group_policy.short(),
         sequence: seen.sequence,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use contracts::v1::{Parameter, Sizing};
+use domain::book::Stopping;
 use domain::money::Amount;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -69,6 +70,10 @@ pub struct StrategyRow {
     /// realised + unrealised + dividends − fees.
     #[serde(serialize_with = "decimal")]
     pub net_pnl: Amount,
+    /// How it was stopped and what became of its positions.
+    pub stopping: Option<Stopping>,
+    /// What becomes of its orders of several legs when one fails.
+    pub group_policy: String,
     /// TRADING sequence that last changed it.
     pub sequence: u64,
 }
@@ -119,6 +124,39 @@ fn sum(sum: Amount, amount: Amount) -> Amount {
     Amount(sum.0.saturating_add(amount.0))
 }
 
+/// What a strategy sent that was no good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RefusedSignals {
+    /// Signals that risk denied because they could not be judged: a wrong id, time or symbol, or too many.
+    #[serde(rename = "invalid_signals")]
+    pub invalid: u64,
+    /// Messages under its signals that were none, and were parked.
+    #[serde(rename = "parked_signals")]
+    pub parked: u64,
+}
+
+/// What was refused, by strategy; one without any is not there.
+pub async fn refused_signals(pool: &PgPool) -> Result<BTreeMap<String, RefusedSignals>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT strategy, count(*) AS invalid, 0::bigint AS parked FROM trading.risk_decisions
+         WHERE rule = 'invalid_signal' GROUP BY strategy
+         UNION ALL
+         SELECT split_part(origin_subject, '.', 2), 0, count(*) FROM parked.parked
+         WHERE origin_subject LIKE 'signal.%' GROUP BY 1",
+    )
+    .fetch_all(pool)
+    .await?;
+    let read =
+        |row: Reading<'_>| Ok((row.text("strategy")?, row.sequence("invalid")?, row.sequence("parked")?));
+    let mut found: BTreeMap<String, RefusedSignals> = BTreeMap::new();
+    for (strategy, invalid, parked) in read_all(&rows, read)? {
+        let refused = found.entry(contracts::unescape(&strategy)).or_default();
+        refused.invalid += invalid;
+        refused.parked += parked;
+    }
+    Ok(found)
+}
+
 /// Every strategy, by name, with what it earned at the last mark.
 pub async fn strategies(pool: &PgPool) -> Result<Vec<StrategyRow>, QueryError> {
     let mut earned: BTreeMap<String, Earned> = BTreeMap::new();
@@ -128,7 +166,8 @@ pub async fn strategies(pool: &PgPool) -> Result<Vec<StrategyRow>, QueryError> {
     let rows = sqlx::query(
         "SELECT s.strategy, registered, kind, parameters::text, symbols::text, timeframe, sizing::text, account,
                 enabled, mode, warmed_sequence, warmed_bars, signals, last_signal_ns, last_signal, s.sequence,
-                subjects::text, consumer, last_signal_sequence, l.event_id AS last_signal_id
+                subjects::text, consumer, last_signal_sequence, l.event_id AS last_signal_id,
+                stopping::text, group_policy
          FROM trading.strategies s LEFT JOIN trading.signals l ON l.sequence = s.last_signal_sequence
          ORDER BY s.strategy",
     )
@@ -168,6 +207,8 @@ fn read_strategy(row: Reading<'_>, strategy: String, earned: Earned) -> Result<S
         dividends: earned.dividends,
         fees: earned.fees,
         net_pnl: earned.net(),
+        stopping: row.json_or_none("stopping")?,
+        group_policy: row.text("group_policy")?,
         sequence: row.sequence("sequence")?,
     })
 }

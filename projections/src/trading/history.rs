@@ -2,7 +2,10 @@
 
 use contracts::from_timestamp;
 use contracts::v1::event::Body;
-use contracts::v1::{AccountConfigured, AccountEntry, AccountMarked, Event, Fill, RiskDecision, Signal};
+use contracts::v1::{
+    AccountConfigured, AccountEntry, AccountMarked, AlertRaised, Event, Fill, GroupHandled, LimitsSet,
+    PositionTransferred, RiskDecision, Signal, TradingState,
+};
 use domain::money::{Amount, Price, Quantity};
 use event_log::Recorded;
 
@@ -44,22 +47,81 @@ impl Trading {
                     .unwrap_or_default();
                 self.push(&tables::FILLS, fill_row(event, fill, realized, sequence, event_time_ns));
             }
+            Body::FillCorrected(fill) => {
+                let before = (Quantity(fill.quantity_before_e9), fill.commission_before.as_ref());
+                let quantity = Quantity(fill.quantity_e9.saturating_sub(before.0.0));
+                let fees = difference(fill.commission.as_ref(), before.1);
+                let (account, strategy, symbol) = (&fill.account, &fill.strategy, &fill.symbol);
+                let realized = self.realized(account, strategy, symbol).0.saturating_sub(realized_before.0);
+                let row = Restated {
+                    kind: "corrected",
+                    order_id: &fill.order_id,
+                    number: fill.number,
+                    of: [account, strategy, symbol],
+                    side: fill.side().short(),
+                    quantity,
+                    price: Price(fill.price_e9),
+                    fees,
+                    realized: Amount(realized),
+                    execution_id: &fill.execution_id,
+                };
+                self.push(&tables::FILLS, row.cells(event, sequence, event_time_ns));
+            }
+            Body::FillBusted(fill) => {
+                let (account, strategy, symbol) = (&fill.account, &fill.strategy, &fill.symbol);
+                let realized = self.realized(account, strategy, symbol).0.saturating_sub(realized_before.0);
+                let row = Restated {
+                    kind: "busted",
+                    order_id: &fill.order_id,
+                    number: fill.number,
+                    of: [account, strategy, symbol],
+                    side: fill.side().short(),
+                    quantity: Quantity(-fill.quantity_e9),
+                    price: Price(fill.price_e9),
+                    fees: -Amount::from_wire(fill.commission.as_ref()),
+                    realized: Amount(realized),
+                    execution_id: &fill.execution_id,
+                };
+                self.push(&tables::FILLS, row.cells(event, sequence, event_time_ns));
+            }
+            Body::GroupHandled(handled) => {
+                self.push(&tables::GROUPS, group_row(event, handled, sequence, event_time_ns));
+            }
+            Body::PositionTransferred(moved) => {
+                self.push(&tables::ENTRIES, transfer_row(event, moved, sequence, event_time_ns));
+            }
             Body::AccountEntry(entry) => {
                 self.push(&tables::ENTRIES, entry_row(event, entry, sequence, event_time_ns));
             }
             Body::AccountConfigured(config) => {
                 self.push(&tables::LIMITS, limits_row(config, sequence, event_time_ns));
             }
-            Body::TradingHalted(halt) => {
-                let cells = halt_row(&halt.account, true, &halt.actor, &halt.reason, event_time_ns, sequence);
+            Body::TradingHalted(halt) if halt.strategy.is_empty() => {
+                let who = (halt.actor.as_str(), halt.reason.as_str());
+                let cells = halt_row(&halt.account, Some(halt.state()), who, event_time_ns, sequence);
                 self.push(&tables::HALTS, cells);
             }
-            Body::TradingResumed(resume) => {
-                let (actor, reason) = (&resume.actor, &resume.reason);
-                self.push(
-                    &tables::HALTS,
-                    halt_row(&resume.account, false, actor, reason, event_time_ns, sequence),
-                );
+            Body::TradingResumed(resume) if resume.strategy.is_empty() => {
+                let who = (resume.actor.as_str(), resume.reason.as_str());
+                self.push(&tables::HALTS, halt_row(&resume.account, None, who, event_time_ns, sequence));
+            }
+            // The switch halts what it kills; the book says how.
+            Body::TradingKilled(kill) if kill.strategy.is_empty() => {
+                let state = if kill.flatten { TradingState::Halted } else { TradingState::ReduceOnly };
+                let who = (kill.actor.as_str(), kill.reason.as_str());
+                self.push(&tables::HALTS, halt_row(&kill.account, Some(state), who, event_time_ns, sequence));
+            }
+            Body::LimitsSet(limits) => {
+                self.push(&tables::LIMIT_VERSIONS, version_row(event, limits, sequence, event_time_ns));
+            }
+            Body::AlertRaised(alert) => {
+                self.push(&tables::ALERTS, alert_row(event, alert, sequence, event_time_ns));
+            }
+            Body::RiskMeasured(measure) => {
+                let account = Cell::from(&measure.account);
+                let cells = vec![sequence.into(), event_time_ns.into(), account, json(measure)];
+                self.push(&tables::RISK_MEASURES, cells);
+                return;
             }
             _ => {}
         }
@@ -166,6 +228,92 @@ fn fill_row(event: &Event, fill: &Fill, realized: Amount, sequence: u64, event_t
         fill.executed_at.as_ref().and_then(from_timestamp).into(),
         (&event.causation_id).into(),
         fill.ambiguous.into(),
+        "fill".into(),
+    ]
+}
+
+fn difference(now: Option<&contracts::v1::Money>, before: Option<&contracts::v1::Money>) -> Amount {
+    Amount(Amount::from_wire(now).0.saturating_sub(Amount::from_wire(before).0))
+}
+
+/// A correction or a bust as a row of fills: what it changes.
+struct Restated<'event> {
+    kind: &'static str,
+    order_id: &'event str,
+    number: u32,
+    /// Account, strategy, symbol.
+    of: [&'event str; 3],
+    side: String,
+    quantity: Quantity,
+    price: Price,
+    fees: Amount,
+    realized: Amount,
+    execution_id: &'event str,
+}
+
+impl Restated<'_> {
+    fn cells(self, event: &Event, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+        let [account, strategy, symbol] = self.of;
+        vec![
+            sequence.into(),
+            (&event.id).into(),
+            event_time_ns.into(),
+            self.order_id.into(),
+            self.number.into(),
+            account.into(),
+            strategy.into(),
+            symbol.into(),
+            self.side.into(),
+            decimal(self.quantity),
+            decimal(self.price),
+            decimal(self.fees),
+            decimal(Price::ZERO),
+            decimal(self.realized),
+            decimal(Quantity::ZERO),
+            self.execution_id.into(),
+            Cell::Null,
+            (&event.causation_id).into(),
+            false.into(),
+            self.kind.into(),
+        ]
+    }
+}
+
+fn group_row(event: &Event, handled: &GroupHandled, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    vec![
+        sequence.into(),
+        (&event.id).into(),
+        event_time_ns.into(),
+        (&handled.group_id).into(),
+        (&handled.account).into(),
+        (&handled.strategy).into(),
+        handled.policy().short().into(),
+        (&handled.failed_order_id).into(),
+        (&handled.failure).into(),
+        json(&handled.cancels),
+        json(&handled.orders),
+        handled.done.into(),
+        (&handled.open).into(),
+    ]
+}
+
+/// A transfer between strategies: the row names who gave and, as its action, who took.
+fn transfer_row(event: &Event, moved: &PositionTransferred, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    vec![
+        sequence.into(),
+        (&event.id).into(),
+        event_time_ns.into(),
+        (&moved.account).into(),
+        "transfer".into(),
+        (&moved.from_strategy).into(),
+        (&moved.symbol).into(),
+        decimal(Amount::ZERO),
+        decimal(Quantity::ZERO),
+        decimal(Quantity::ZERO),
+        (&moved.to_strategy).into(),
+        decimal(Quantity(moved.quantity_e9)),
+        (&moved.actor).into(),
+        (&moved.reason).into(),
     ]
 }
 
@@ -182,6 +330,9 @@ fn entry_row(event: &Event, entry: &AccountEntry, sequence: u64, event_time_ns: 
         decimal(Quantity(entry.quantity_after_e9)),
         decimal(Quantity(entry.fraction_e9)),
         (&entry.action_id).into(),
+        decimal(Quantity(entry.quantity_e9)),
+        (&entry.actor).into(),
+        (&entry.reason).into(),
     ]
 }
 
@@ -199,13 +350,51 @@ fn limits_row(config: &AccountConfigured, sequence: u64, event_time_ns: i64) -> 
     ]
 }
 
+/// `state` is `None` once trading is resumed.
 fn halt_row(
     account: &str,
-    halted: bool,
-    actor: &str,
-    reason: &str,
+    state: Option<TradingState>,
+    (actor, reason): (&str, &str),
     event_time_ns: i64,
     sequence: u64,
 ) -> Vec<Cell> {
-    vec![account.into(), halted.into(), actor.into(), reason.into(), event_time_ns.into(), sequence.into()]
+    vec![
+        account.into(),
+        state.is_some().into(),
+        actor.into(),
+        reason.into(),
+        event_time_ns.into(),
+        sequence.into(),
+        state.unwrap_or_default().short().into(),
+    ]
+}
+
+fn version_row(event: &Event, limits: &LimitsSet, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    let scope = limits.scope.clone().unwrap_or_default();
+    vec![
+        sequence.into(),
+        (&event.id).into(),
+        scope.account.into(),
+        scope.strategy.into(),
+        scope.symbol.into(),
+        limits.version.into(),
+        json(&limits.limits.clone().unwrap_or_default()),
+        (&limits.actor).into(),
+        (&limits.reason).into(),
+        event_time_ns.into(),
+    ]
+}
+
+fn alert_row(event: &Event, alert: &AlertRaised, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+    vec![
+        sequence.into(),
+        (&event.id).into(),
+        event_time_ns.into(),
+        (&alert.account).into(),
+        (&alert.strategy).into(),
+        (&alert.kind).into(),
+        (&alert.detail).into(),
+        alert.cleared.into(),
+        (&event.correlation_id).into(),
+    ]
 }

@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use contracts::v1::{
-    AccountKind, Costs, Event, GroupKind, MarkPrice, OrderSpec, OrderType, Parameter, RiskLimits, Side,
-    Sizing, StrategyMode, TimeInForce,
+    AccountKind, Costs, Event, GroupKind, GroupPolicy, MarkPrice, OrderSpec, OrderType, Parameter,
+    RiskLimits, RiskTally, Side, Sizing, StrategyMode, TimeInForce, TradeLimits, TradingState,
 };
 use domain::book::{
-    AccountConfig, AccountState, Halt, Mark, Parts, PendingSignal, PositionKey, PositionState, StrategyState,
-    Warmth,
+    APPROVALS_NS, AccountConfig, AccountState, Approval, Halt, LimitSet, Lot, Lots, Mark, Parts,
+    PendingSignal, PositionKey, PositionState, Scope, Stopping, StrategyState, Warmth,
 };
 use domain::money::{Amount, Price, Quantity};
-use domain::order::{OrderState, OrderStatus};
+use domain::order::{Executed, GroupStage, OrderState, OrderStatus, Replacement, Revision};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use sqlx::postgres::PgRow;
@@ -34,19 +34,48 @@ pub(crate) struct Loaded {
 }
 
 // Written as equations, which a planner without statistics takes for "few": see migrations/0011_open_rows.sql.
-const OPEN_ORDERS: &str = "NOT ended AND ended::int = 0";
+const OPEN: &str = "NOT ended AND ended::int = 0 AND stage <> 'requested'";
+const GROUPED: &str = "group_stage IN ('watched', 'unwinding', 'completing')";
 const UNDECIDED: &str = "NOT decided AND decided::int = 0";
+
+/// Orders that are open, and those whose group something may have to be done about.
+fn open_orders(schema: &str) -> String {
+    format!(
+        "order_id IN (SELECT order_id FROM {schema}.orders WHERE {OPEN} \
+                      UNION ALL SELECT order_id FROM {schema}.orders WHERE {GROUPED})"
+    )
+}
 
 /// Every table of the book's state as one JSON text, and the checkpoint of the live projection.
 fn statement(schema: &str) -> String {
     format!(
-        "SELECT (SELECT sequence FROM projection.checkpoints WHERE name = 'trading'), {}, {}, {}, {}, {}, {}",
+        "SELECT (SELECT sequence FROM projection.checkpoints WHERE name = 'trading'), {}, {}, {}, {}, {}, {}, {}, \
+         {}, {}",
         rows(schema, &tables::ACCOUNTS, "true"),
         rows(schema, &tables::POSITIONS, "true"),
-        rows(schema, &tables::ORDERS, OPEN_ORDERS),
+        rows(schema, &tables::ORDERS, &open_orders(schema)),
         rows(schema, &tables::STRATEGIES, "true"),
         rows(schema, &tables::PENDING_SIGNALS, UNDECIDED),
         rows(schema, &tables::HALTS, "halted"),
+        rows(schema, &tables::LIMIT_SETS, "true"),
+        rows(schema, &tables::RISK_TALLIES, "true"),
+        approvals(schema),
+    )
+}
+
+/// Approvals of the last day, where a limit counts them: event time, account, strategy and the symbols of
+/// their orders but for exits that wait for an entry.
+fn approvals(schema: &str) -> String {
+    format!(
+        "CASE WHEN EXISTS (SELECT FROM {schema}.limit_sets WHERE
+             limits ?| array['maxOrdersPerMinute', 'maxOrdersPerHour', 'maxOrdersPerDay'])
+         THEN COALESCE((SELECT json_agg(json_build_array(event_time_ns, account, strategy, COALESCE((
+                 SELECT json_agg(o->>'symbol') FROM jsonb_array_elements(orders) o WHERE NOT o ? 'parentId'
+             ), '[]')) ORDER BY sequence)
+             FROM {schema}.risk_decisions WHERE verdict = 'approved' AND event_time_ns >
+                 (SELECT max(event_time_ns) FROM {schema}.risk_decisions WHERE verdict = 'approved')
+                 - {APPROVALS_NS})::text, '[]')
+         ELSE '[]' END"
     )
 }
 
@@ -85,7 +114,7 @@ pub(crate) async fn deciding(
         statement(schema)
     );
     let row = sqlx::query(AssertSqlSafe(statement)).bind(signal_ids).fetch_one(connection).await?;
-    Ok((parts(&row)?, row.try_get(7)?))
+    Ok((parts(&row)?, row.try_get(10)?))
 }
 
 fn parts(row: &PgRow) -> Result<Loaded, sqlx::Error> {
@@ -93,12 +122,11 @@ fn parts(row: &PgRow) -> Result<Loaded, sqlx::Error> {
     let mut accounts: Vec<AccountState> =
         parse::<AccountRow>(row.try_get(1)?, "accounts")?.into_iter().map(AccountRow::state).collect();
     let strategies: Vec<StrategyRow> = parse(row.try_get(4)?, "strategies")?;
+    let positions = parse::<PositionRow>(row.try_get(2)?, "positions")?;
     let mut parts = Parts {
         sequence: checkpoint.map_or(0, sequence),
-        positions: parse::<PositionRow>(row.try_get(2)?, "positions")?
-            .into_iter()
-            .map(PositionRow::state)
-            .collect(),
+        lots: positions.iter().filter_map(PositionRow::lots).collect(),
+        positions: positions.into_iter().map(PositionRow::state).collect(),
         orders: parse::<OrderRow>(row.try_get(3)?, "orders")?.into_iter().map(OrderRow::state).collect(),
         ..Parts::default()
     };
@@ -118,7 +146,8 @@ fn parts(row: &PgRow) -> Result<Loaded, sqlx::Error> {
         parts.pending.push(PendingSignal { sequence: signal.sequence, event: signal.event.0 });
     }
     for halt in parse::<HaltRow>(row.try_get(6)?, "halts")? {
-        let state = Halt { actor: halt.actor, reason: halt.reason, since_ns: halt.event_time_ns };
+        let (actor, reason, since_ns) = (halt.actor, halt.reason, halt.event_time_ns);
+        let state = Halt { actor, reason, since_ns, state: halt.state.0 };
         if halt.account.is_empty() {
             parts.halt = Some(state);
         } else if let Some(account) = accounts.iter_mut().find(|row| row.account == halt.account) {
@@ -126,6 +155,13 @@ fn parts(row: &PgRow) -> Result<Loaded, sqlx::Error> {
         }
     }
     parts.accounts = accounts;
+    let limits = parse::<LimitSetRow>(row.try_get(7)?, "limit_sets")?;
+    parts.limits = limits.into_iter().map(LimitSetRow::state).collect();
+    let tallies = parse::<TallyRow>(row.try_get(8)?, "risk_tallies")?;
+    parts.tallies = tallies.into_iter().map(|row| row.tally).collect();
+    let approvals = parse::<(i64, String, String, Vec<String>)>(row.try_get(9)?, "approvals")?;
+    let approval = |(event_ns, account, strategy, symbols)| Approval { event_ns, account, strategy, symbols };
+    parts.approvals = approvals.into_iter().map(approval).collect();
     Ok(Loaded { parts, signalled })
 }
 
@@ -187,6 +223,7 @@ struct AccountRow {
     opened_since_mark: Exact<Amount>,
     kind: Short<AccountKind>,
     margin_call_ns: Option<i64>,
+    peak_equity: Option<Exact<Amount>>,
 }
 
 impl AccountRow {
@@ -220,6 +257,7 @@ impl AccountRow {
             equity_baseline: self.equity_baseline.0,
             day_start_equity: self.day_start_equity.0,
             opened_since_mark: self.opened_since_mark.0,
+            peak_equity: self.peak_equity.map(|exact| exact.0),
         }
     }
 }
@@ -237,9 +275,17 @@ struct PositionRow {
     fees: Exact<Amount>,
     dividends: Exact<Amount>,
     updated_ns: i64,
+    lots: Vec<Lot>,
+    fifo_realized: Exact<Amount>,
 }
 
 impl PositionRow {
+    fn lots(&self) -> Option<(PositionKey, Lots)> {
+        let key = PositionKey::new(&self.account, &self.strategy, &self.symbol);
+        let lots = Lots { lots: self.lots.iter().cloned().collect(), realized: self.fifo_realized.0 };
+        (lots != Lots::default()).then_some((key, lots))
+    }
+
     fn state(self) -> PositionState {
         PositionState {
             key: PositionKey { account: self.account, strategy: self.strategy, symbol: self.symbol },
@@ -275,7 +321,7 @@ struct OrderRow {
     fills: u32,
     filled_value: Exact<Amount>,
     commission: Exact<Amount>,
-    executions: Vec<String>,
+    executions: Vec<Stored>,
     reference_price: Exact<Price>,
     client_order_id: String,
     broker: String,
@@ -300,6 +346,38 @@ struct OrderRow {
     worked_ns: Option<i64>,
     extreme_price: Option<Exact<Price>>,
     tradable: Option<Exact<Quantity>>,
+    resolving: String,
+    replacement: Option<Replacement>,
+    chain: Vec<Revision>,
+    revision: u32,
+    extended_hours: bool,
+    notional: Option<Exact<Price>>,
+    group_policy: Short<GroupPolicy>,
+    group_stage: String,
+}
+
+/// An execution; before the second version of the projection only its id was kept.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stored {
+    Whole(Executed),
+    Id(String),
+}
+
+impl Stored {
+    fn executed(self) -> Executed {
+        match self {
+            Self::Whole(executed) => executed,
+            Self::Id(id) => Executed {
+                id,
+                number: 0,
+                quantity: Quantity::ZERO,
+                price: Price::ZERO,
+                commission: Amount::ZERO,
+                corrections: Vec::new(),
+            },
+        }
+    }
 }
 
 impl OrderRow {
@@ -322,6 +400,10 @@ impl OrderRow {
             group: self.group_kind.0.into(),
             group_id: self.group_id,
             parent_id: self.parent_id,
+            extended_hours: self.extended_hours,
+            notional_e9: self.notional.map(|exact| exact.0.0),
+            group_policy: self.group_policy.0.into(),
+            revision: self.revision,
         };
         // Every field is named, so that a field added to the order is a column added here.
         OrderState {
@@ -336,7 +418,7 @@ impl OrderRow {
             fills: self.fills,
             filled_value: self.filled_value.0,
             commission: self.commission.0,
-            executions: self.executions,
+            executions: self.executions.into_iter().map(Stored::executed).collect(),
             client_order_id: self.client_order_id,
             broker: self.broker,
             broker_order_id: self.broker_order_id,
@@ -353,6 +435,10 @@ impl OrderRow {
             extreme: self.extreme_price.map(|exact| exact.0),
             tradable: self.tradable.map(|exact| exact.0),
             reason: self.reason,
+            resolving: self.resolving,
+            replace: self.replacement,
+            chain: self.chain,
+            group_stage: GroupStage::from_name(&self.group_stage).unwrap_or_default(),
         }
     }
 }
@@ -378,6 +464,8 @@ struct StrategyRow {
     updated_ns: i64,
     subjects: Vec<String>,
     consumer: String,
+    group_policy: Short<GroupPolicy>,
+    stopping: Option<Stopping>,
 }
 
 impl StrategyRow {
@@ -399,6 +487,8 @@ impl StrategyRow {
             last_signal_ns: self.last_signal_ns,
             warmed: warmed.map(|(market_sequence, bars)| Warmth { market_sequence, bars }),
             updated_ns: self.updated_ns,
+            group_policy: self.group_policy.0,
+            stopping: self.stopping,
         }
     }
 }
@@ -429,4 +519,35 @@ struct HaltRow {
     actor: String,
     reason: String,
     event_time_ns: i64,
+    state: Short<TradingState>,
+}
+
+#[derive(Deserialize)]
+struct LimitSetRow {
+    account: String,
+    strategy: String,
+    symbol: String,
+    version: u64,
+    limits: TradeLimits,
+    actor: String,
+    reason: String,
+    event_time_ns: i64,
+}
+
+impl LimitSetRow {
+    fn state(self) -> LimitSet {
+        LimitSet {
+            scope: Scope { account: self.account, strategy: self.strategy, symbol: self.symbol },
+            version: self.version,
+            limits: self.limits,
+            actor: self.actor,
+            reason: self.reason,
+            since_ns: self.event_time_ns,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct TallyRow {
+    tally: RiskTally,
 }

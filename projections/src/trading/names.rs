@@ -1,7 +1,8 @@
 //! Names of the contract's enums as read models and pages write them: lowercase, without the prefix.
 
 use contracts::v1::{
-    AccountKind, EntryKind, GroupKind, Intent, OrderType, Side, StrategyMode, TimeInForce, Verdict,
+    AccountKind, EntryKind, GroupKind, GroupPolicy, Intent, OrderType, Side, StrategyMode, TimeInForce,
+    TradingState, Verdict,
 };
 
 /// An enum of the contract with a short name.
@@ -37,4 +38,6 @@ named! {
     StrategyMode, "STRATEGY_MODE_";
     GroupKind, "GROUP_KIND_";
     AccountKind, "ACCOUNT_KIND_";
+    GroupPolicy, "GROUP_POLICY_";
+    TradingState, "TRADING_STATE_";
 }

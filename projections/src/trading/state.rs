@@ -1,9 +1,9 @@
 //! Rows of the tables that hold the book's present state. [`super::load`] reads them back.
 
-use contracts::v1::MarkPrice;
-use domain::book::{AccountState, PendingSignal, PositionState, StrategyState};
+use contracts::v1::{Event, MarkPrice, OrderSpec, RiskTally};
+use domain::book::{AccountState, LimitSet, Lots, PendingSignal, PositionState, StrategyState};
 use domain::money::{Price, Quantity};
-use domain::order::OrderState;
+use domain::order::{OrderStage, OrderState};
 use serde::Serialize;
 
 use super::Signalled;
@@ -46,10 +46,13 @@ pub(super) fn account(row: &AccountState, sequence: u64) -> Vec<Cell> {
         sequence.into(),
         config.map_or_else(|| "unspecified".to_owned(), |config| config.kind.short()).into(),
         row.margin_call_ns.into(),
+        row.peak_equity.map_or(Cell::Null, decimal),
     ]
 }
 
-pub(super) fn position(row: &PositionState, sequence: u64) -> Vec<Cell> {
+pub(super) fn position(row: &PositionState, lots: Option<&Lots>, sequence: u64) -> Vec<Cell> {
+    let none = Lots::default();
+    let lots = lots.unwrap_or(&none);
     vec![
         (&row.key.account).into(),
         (&row.key.strategy).into(),
@@ -63,7 +66,38 @@ pub(super) fn position(row: &PositionState, sequence: u64) -> Vec<Cell> {
         decimal(row.dividends),
         row.updated_ns.into(),
         sequence.into(),
+        json(&lots.lots),
+        decimal(lots.cost()),
+        decimal(lots.realized),
     ]
+}
+
+/// An order that is asked for, or that risk denied: of an operator's, because there is no order yet.
+pub(super) fn request(
+    spec: &OrderSpec,
+    stage: OrderStage,
+    signal: &Event,
+    reason: &str,
+    sequence: u64,
+) -> Vec<Cell> {
+    let asked_ns = signal.event_time.as_ref().and_then(contracts::from_timestamp).unwrap_or_default();
+    let mut order = OrderState::approved(spec.clone(), Price::ZERO, asked_ns);
+    order.signal_id.clone_from(&signal.id);
+    order.correlation_id.clone_from(&signal.id);
+    reason.clone_into(&mut order.reason);
+    order.ended_ns = stage.is_ended().then_some(asked_ns);
+    let mut cells = self::order(&order, sequence);
+    let place = |name: &str| super::tables::ORDERS.columns.iter().position(|column| column.name == name);
+    for (name, cell) in [
+        ("status", Cell::from(stage.name())),
+        ("stage", Cell::from(stage.name())),
+        ("ended", Cell::from(stage.is_ended())),
+    ] {
+        if let Some(place) = place(name) {
+            cells[place] = cell;
+        }
+    }
+    cells
 }
 
 pub(super) fn order(row: &OrderState, sequence: u64) -> Vec<Cell> {
@@ -115,6 +149,15 @@ pub(super) fn order(row: &OrderState, sequence: u64) -> Vec<Cell> {
         row.worked_ns.into(),
         optional_price(row.extreme.map(|price| price.0)),
         row.tradable.map_or(Cell::Null, decimal),
+        row.stage().name().into(),
+        (&row.resolving).into(),
+        row.replace.as_ref().map_or(Cell::Null, json),
+        json(&row.chain),
+        spec.revision.into(),
+        spec.extended_hours.into(),
+        optional_price(spec.notional_e9),
+        spec.group_policy().short().into(),
+        row.group_stage.name().into(),
     ]
 }
 
@@ -140,7 +183,27 @@ pub(super) fn strategy(row: &StrategyState, signalled: &Signalled, sequence: u64
         sequence.into(),
         json(&row.subjects),
         (&row.consumer).into(),
+        row.group_policy.short().into(),
+        row.stopping.as_ref().map_or(Cell::Null, json),
     ]
+}
+
+pub(super) fn limit_set(row: &LimitSet, sequence: u64) -> Vec<Cell> {
+    vec![
+        (&row.scope.account).into(),
+        (&row.scope.strategy).into(),
+        (&row.scope.symbol).into(),
+        row.version.into(),
+        json(&row.limits),
+        (&row.actor).into(),
+        (&row.reason).into(),
+        row.since_ns.into(),
+        sequence.into(),
+    ]
+}
+
+pub(super) fn tally(row: &RiskTally, sequence: u64) -> Vec<Cell> {
+    vec![(&row.account).into(), (&row.strategy).into(), json(row), sequence.into()]
 }
 
 /// `pending` is `None` once the signal is decided.

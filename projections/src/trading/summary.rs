@@ -1,7 +1,7 @@
 //! One line per event, for lists of events and chains.
 
 use contracts::v1::event::Body;
-use contracts::v1::{OrderSpec, Verdict};
+use contracts::v1::{BreakerKind, OrderSpec, Verdict};
 use domain::money::{Amount, Price, Quantity};
 
 use super::names::Named as _;
@@ -66,6 +66,32 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
             };
             plain("risk_decision", &decision.account, text)
         }
+        Body::GroupHandled(handled) => {
+            let what = match (handled.done, handled.cancels.len(), handled.orders.len()) {
+                (true, ..) if handled.open.is_empty() => "nothing is left open".to_owned(),
+                (true, ..) => handled.open.clone(),
+                (false, cancels, orders) => format!("{cancels} to cancel, {orders} to order"),
+            };
+            let policy = handled.policy().short();
+            let of = if handled.failure == "stopped" { "strategy" } else { "group" };
+            let text = because(&format!("{of} {} {}, {policy}", handled.strategy, handled.failure), &what);
+            plain("group_handled", &handled.account, text)
+        }
+        Body::InvariantBroken(broken) => {
+            let text =
+                because(&format!("invariant {} {} broken", broken.number, broken.name), &broken.detail);
+            plain("invariant_broken", "", text)
+        }
+        Body::PositionTransferred(moved) => {
+            let text = format!(
+                "{} {} from {} to {}",
+                Quantity(moved.quantity_e9),
+                moved.symbol,
+                moved.from_strategy,
+                moved.to_strategy
+            );
+            plain("position_transferred", &moved.account, text)
+        }
         Body::AccountMarked(mark) => {
             let equity = Amount::from_wire(mark.equity.as_ref());
             plain("account_marked", &mark.account, format!("equity {equity}"))
@@ -87,6 +113,20 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
             let text = because(&format!("limits version {}", config.version), &config.reason);
             plain("account_configured", &config.account, text)
         }
+        Body::TradingHalted(halt) if !halt.strategy.is_empty() => {
+            let text = because(&format!("halted strategy {}", halt.strategy), &halt.reason);
+            plain("trading_halted", &halt.account, text)
+        }
+        Body::TradingResumed(resume) if !resume.strategy.is_empty() => {
+            let text = because(&format!("resumed strategy {}", resume.strategy), &resume.reason);
+            plain("trading_resumed", &resume.account, text)
+        }
+        Body::TradingKilled(_)
+        | Body::LimitsSet(_)
+        | Body::BreakerTripped(_)
+        | Body::BreakerReset(_)
+        | Body::AlertRaised(_)
+        | Body::RiskMeasured(_) => risk(body),
         Body::TradingHalted(halt) => {
             let text = because(&format!("halted {}", scope(&halt.account)), &halt.reason);
             plain("trading_halted", &halt.account, text)
@@ -120,6 +160,50 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
         | Body::BacktestCancelRequested(_)
         | Body::BacktestFinished(_) => backtest(body),
         _ => order(body),
+    }
+}
+
+fn risk(body: &Body) -> Summary<'_> {
+    match body {
+        Body::TradingKilled(kill) => {
+            let flatten = if kill.flatten { ", positions to be closed" } else { "" };
+            let of = if kill.strategy.is_empty() {
+                scope(&kill.account).to_owned()
+            } else {
+                format!("strategy {}", kill.strategy)
+            };
+            plain(
+                "trading_killed",
+                &kill.account,
+                because(&format!("kill switch of {of}{flatten}"), &kill.reason),
+            )
+        }
+        Body::LimitsSet(limits) => {
+            let of = domain::book::Scope::of(limits.scope.as_ref());
+            let text = because(&format!("limits of {of}, version {}", limits.version), &limits.reason);
+            plain("limits_set", limits.scope.as_ref().map_or("", |scope| &scope.account), text)
+        }
+        Body::BreakerTripped(event) => {
+            let name = domain::risk::breaker::name(event.kind());
+            let of = if event.strategy.is_empty() { "" } else { " of " };
+            let text = because(&format!("breaker {name}{of}{} tripped", event.strategy), &event.reason);
+            plain("breaker_tripped", &event.account, text)
+        }
+        Body::BreakerReset(event) => {
+            let name = match event.kind() {
+                BreakerKind::Unspecified => "every breaker",
+                kind => domain::risk::breaker::name(kind),
+            };
+            let of = if event.strategy.is_empty() { "" } else { " of " };
+            let text = because(&format!("{name}{of}{} reset", event.strategy), &event.reason);
+            plain("breaker_reset", &event.account, text)
+        }
+        Body::AlertRaised(alert) => {
+            let word = if alert.cleared { "over" } else { "alert" };
+            plain("alert_raised", &alert.account, format!("{word}: {}: {}", alert.kind, alert.detail))
+        }
+        Body::RiskMeasured(measure) => plain("risk_measured", &measure.account, String::new()),
+        _ => plain("other", "", String::new()),
     }
 }
 
@@ -215,6 +299,21 @@ fn order(body: &Body) -> Summary<'_> {
         Body::OrderReplaceRejected(event) => {
             of_order("order_replace_rejected", &event.order_id, because("replacement refused", &event.reason))
         }
+        Body::OrderUnresolved(event) => {
+            let text = because(&format!("no answer to {}", event.doing), &event.problem);
+            of_order("order_unresolved", &event.order_id, text)
+        }
+        Body::FillCorrected(event) => {
+            let [before, now] = [event.quantity_before_e9, event.quantity_e9].map(Quantity);
+            let [was, is] = [event.price_before_e9, event.price_e9].map(Price);
+            let text = format!("fill {} corrected from {before} at {was} to {now} at {is}", event.number);
+            of_order("fill_corrected", &event.order_id, text)
+        }
+        Body::FillBusted(event) => of_order(
+            "fill_busted",
+            &event.order_id,
+            because(&format!("fill {} busted", event.number), &event.reason),
+        ),
         Body::OrderExpired(event) => {
             of_order("order_expired", &event.order_id, because("expired", &event.reason))
         }

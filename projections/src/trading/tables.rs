@@ -18,6 +18,12 @@ pub(crate) static TABLES: &[&Table] = &[
     &EQUITY,
     &STRATEGIES,
     &HALTS,
+    &GROUPS,
+    &LIMIT_SETS,
+    &LIMIT_VERSIONS,
+    &RISK_TALLIES,
+    &ALERTS,
+    &RISK_MEASURES,
 ];
 
 pub(super) static EVENTS: Table = Table {
@@ -129,6 +135,15 @@ pub(super) static ORDERS: Table = Table {
         column("worked_ns", Kind::Int),
         column("extreme_price", PRICE),
         column("tradable", PRICE),
+        column("stage", Kind::Text),
+        column("resolving", Kind::Text),
+        column("replacement", JSON),
+        column("chain", JSON),
+        column("revision", Kind::Int),
+        column("extended_hours", Kind::Bool),
+        column("notional", PRICE),
+        column("group_policy", Kind::Text),
+        column("group_stage", Kind::Text),
     ],
 };
 
@@ -171,6 +186,7 @@ pub(super) static FILLS: Table = Table {
         column("executed_at_ns", Kind::Int),
         column("causation_id", Kind::Text),
         column("ambiguous", Kind::Bool),
+        column("kind", Kind::Text),
     ],
 };
 
@@ -190,6 +206,30 @@ pub(super) static ENTRIES: Table = Table {
         column("quantity_after", PRICE),
         column("fraction", PRICE),
         column("action_id", Kind::Text),
+        column("quantity", PRICE),
+        column("actor", Kind::Text),
+        column("reason", Kind::Text),
+    ],
+};
+
+pub(super) static GROUPS: Table = Table {
+    name: "groups",
+    key: &["sequence"],
+    replaced: false,
+    columns: &[
+        column("sequence", Kind::Int),
+        column("event_id", Kind::Text),
+        column("event_time_ns", Kind::Int),
+        column("group_id", Kind::Text),
+        column("account", Kind::Text),
+        column("strategy", Kind::Text),
+        column("policy", Kind::Text),
+        column("failed_order_id", Kind::Text),
+        column("failure", Kind::Text),
+        column("cancels", JSON),
+        column("orders", JSON),
+        column("done", Kind::Bool),
+        column("open", Kind::Text),
     ],
 };
 
@@ -222,6 +262,9 @@ pub(super) static POSITIONS: Table = Table {
         column("dividends", MONEY),
         column("updated_ns", Kind::Int),
         column("sequence", Kind::Int),
+        column("lots", JSON),
+        column("fifo_cost", MONEY),
+        column("fifo_realized", MONEY),
     ],
 };
 
@@ -252,6 +295,7 @@ pub(super) static ACCOUNTS: Table = Table {
         column("sequence", Kind::Int),
         column("kind", Kind::Text),
         column("margin_call_ns", Kind::Int),
+        column("peak_equity", MONEY),
     ],
 };
 
@@ -316,6 +360,8 @@ pub(super) static STRATEGIES: Table = Table {
         column("sequence", Kind::Int),
         column("subjects", JSON),
         column("consumer", Kind::Text),
+        column("group_policy", Kind::Text),
+        column("stopping", JSON),
     ],
 };
 
@@ -330,5 +376,82 @@ pub(super) static HALTS: Table = Table {
         column("reason", Kind::Text),
         column("event_time_ns", Kind::Int),
         column("sequence", Kind::Int),
+        column("state", Kind::Text),
+    ],
+};
+
+pub(super) static LIMIT_SETS: Table = Table {
+    name: "limit_sets",
+    key: &["account", "strategy", "symbol"],
+    replaced: true,
+    columns: &[
+        column("account", Kind::Text),
+        column("strategy", Kind::Text),
+        column("symbol", Kind::Text),
+        column("version", Kind::Int),
+        column("limits", JSON),
+        column("actor", Kind::Text),
+        column("reason", Kind::Text),
+        column("event_time_ns", Kind::Int),
+        column("sequence", Kind::Int),
+    ],
+};
+
+pub(super) static LIMIT_VERSIONS: Table = Table {
+    name: "limit_versions",
+    key: &["sequence"],
+    replaced: false,
+    columns: &[
+        column("sequence", Kind::Int),
+        column("event_id", Kind::Text),
+        column("account", Kind::Text),
+        column("strategy", Kind::Text),
+        column("symbol", Kind::Text),
+        column("version", Kind::Int),
+        column("limits", JSON),
+        column("actor", Kind::Text),
+        column("reason", Kind::Text),
+        column("event_time_ns", Kind::Int),
+    ],
+};
+
+pub(super) static RISK_TALLIES: Table = Table {
+    name: "risk_tallies",
+    key: &["account", "strategy"],
+    replaced: true,
+    columns: &[
+        column("account", Kind::Text),
+        column("strategy", Kind::Text),
+        column("tally", JSON),
+        column("sequence", Kind::Int),
+    ],
+};
+
+pub(super) static ALERTS: Table = Table {
+    name: "alerts",
+    key: &["sequence"],
+    replaced: false,
+    columns: &[
+        column("sequence", Kind::Int),
+        column("event_id", Kind::Text),
+        column("event_time_ns", Kind::Int),
+        column("account", Kind::Text),
+        column("strategy", Kind::Text),
+        column("kind", Kind::Text),
+        column("detail", Kind::Text),
+        column("cleared", Kind::Bool),
+        column("correlation_id", Kind::Text),
+    ],
+};
+
+pub(super) static RISK_MEASURES: Table = Table {
+    name: "risk_measures",
+    key: &["sequence"],
+    replaced: false,
+    columns: &[
+        column("sequence", Kind::Int),
+        column("event_time_ns", Kind::Int),
+        column("account", Kind::Text),
+        column("measure", JSON),
     ],
 };

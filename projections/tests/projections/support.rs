@@ -269,7 +269,11 @@ pub fn registered(strategy: &str) -> Event {
         kind: "sma_cross".to_owned(),
         parameters: vec![Parameter { name: "fast".to_owned(), value: "10".to_owned() }],
         timeframe: "1h".to_owned(),
-        sizing: Some(Sizing { kind: SizingKind::Fraction.into(), value_e9: 100_000_000 }),
+        sizing: Some(Sizing {
+            kind: SizingKind::Fraction.into(),
+            value_e9: 100_000_000,
+            ..Sizing::default()
+        }),
         account: "paper".to_owned(),
         actor: "test".to_owned(),
         symbols: Vec::new(),
@@ -297,6 +301,7 @@ pub fn signal(strategy: &str, symbol: &str, at_ns: i64) -> Event {
         }],
         indicators: vec![IndicatorValue { name: "sma_fast".to_owned(), value: 101.25 }],
         reason: "fast above slow".to_owned(),
+        ..Signal::default()
     };
     let mut event = event(&format!("signal/{strategy}/{symbol}/{at_ns}"), at_ns, Body::Signal(signal));
     event.correlation_id.clone_from(&event.id);
@@ -360,8 +365,11 @@ pub fn submitted(order: &OrderSpec, at_ns: i64) -> Event {
 }
 
 pub fn accepted(order: &OrderSpec, at_ns: i64) -> Event {
-    let body =
-        OrderAccepted { order_id: order.order_id.clone(), broker_order_id: format!("b-{}", order.order_id) };
+    let body = OrderAccepted {
+        order_id: order.order_id.clone(),
+        broker_order_id: format!("b-{}", order.order_id),
+        reopened: false,
+    };
     of_order(order, "accepted", at_ns, Body::OrderAccepted(body))
 }
 
@@ -429,7 +437,12 @@ pub async fn chain(world: &World) -> OrderSpec {
     world.append(submitted(&sell, START + 3 * HOUR), None).await;
     world.append(fill(&sell, 1, 5, 110 * SECOND, START + 4 * HOUR), None).await;
     world.append(marked("paper", START + 4 * HOUR, 100_050, &[("BRK.B", 110 * SECOND)]), None).await;
-    let halted = TradingHalted { account: "paper".into(), actor: "test".into(), reason: "drill".into() };
+    let halted = TradingHalted {
+        account: "paper".into(),
+        actor: "test".into(),
+        reason: "drill".into(),
+        ..TradingHalted::default()
+    };
     world.append(event("halt", START + 5 * HOUR, Body::TradingHalted(halted)), None).await;
     let third = self::signal("sma", "IBM", START + 5 * HOUR);
     world.append(third, None).await;

@@ -30,7 +30,7 @@ prop_compose! {
     ) -> Body {
         let legs = symbols.into_iter().map(|symbol| SignalLeg { symbol, ..SignalLeg::default() }).collect();
         let indicators = vec![IndicatorValue { name: "sma".into(), value }];
-        Body::Signal(Signal { strategy, legs, indicators, reason })
+        Body::Signal(Signal { strategy, legs, indicators, reason, ..Signal::default() })
     }
 }
 

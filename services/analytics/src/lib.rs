@@ -19,11 +19,13 @@ pub mod warnings;
 mod no_trades;
 pub mod gate;
 pub mod report;
+pub mod comparison;
 pub mod format;
 pub mod svg;
 pub mod view;
 mod html;
 
 pub use build::{Benchmark, Input};
+pub use comparison::Comparison;
 pub use report::Report;
 pub use sheet::TearSheet;

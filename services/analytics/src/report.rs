@@ -60,6 +60,9 @@ pub struct WindowRow {
     pub out_of_sample_score: Option<f64>,
     /// Trades out of sample.
     pub trades: usize,
+    /// Runs in sample that could not be made.
+    #[serde(default)]
+    pub refused: usize,
 }
 
 /// A report that cannot be read.
@@ -83,7 +86,7 @@ impl Report {
     /// At most [`BYTES_MAX`] bytes; halves the trades and then the trials until it fits.
     pub fn pack(mut self) -> Result<Vec<u8>, ReportError> {
         loop {
-            let packed = packed(&self)?;
+            let packed = gzipped(&self)?;
             if packed.len() <= BYTES_MAX {
                 return Ok(packed);
             }
@@ -112,14 +115,20 @@ impl Report {
 
     /// Reads what [`Report::pack`] wrote.
     pub fn unpack(bytes: &[u8]) -> Result<Self, ReportError> {
-        let mut text = Vec::new();
-        GzDecoder::new(bytes).take(PLAIN_BYTES_MAX).read_to_end(&mut text)?;
-        Ok(serde_json::from_slice(&text)?)
+        plain(bytes)
     }
 }
 
-fn packed(report: &Report) -> Result<Vec<u8>, ReportError> {
+/// A document as gzipped JSON.
+pub(crate) fn gzipped(document: &impl Serialize) -> Result<Vec<u8>, ReportError> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(&serde_json::to_vec(report)?)?;
+    encoder.write_all(&serde_json::to_vec(document)?)?;
     Ok(encoder.finish()?)
+}
+
+/// Reads what [`gzipped`] wrote.
+pub(crate) fn plain<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, ReportError> {
+    let mut text = Vec::new();
+    GzDecoder::new(bytes).take(PLAIN_BYTES_MAX).read_to_end(&mut text)?;
+    Ok(serde_json::from_slice(&text)?)
 }

@@ -221,6 +221,63 @@ pub struct TradeRow {
     pub return_pct: Option<f64>,
 }
 
+impl TradeRow {
+    /// Columns of a file of trades, here and wherever else trades are written.
+    pub const COLUMNS: [&'static str; 10] = [
+        "symbol",
+        "side",
+        "quantity",
+        "entry_time",
+        "entry_price",
+        "exit_time",
+        "exit_price",
+        "commission",
+        "pnl",
+        "strategy",
+    ];
+
+    /// Its cells under [`TradeRow::COLUMNS`].
+    #[must_use]
+    pub fn cells(self) -> [String; 10] {
+        [
+            self.symbol,
+            self.side,
+            self.quantity,
+            self.entry_time,
+            self.entry_price,
+            self.exit_time,
+            self.exit_price,
+            self.commission,
+            self.pnl,
+            self.strategy,
+        ]
+    }
+}
+
+impl Daily {
+    /// Columns of a file of session closes.
+    pub const COLUMNS: [&'static str; 5] = ["date", "equity", "return", "drawdown", "benchmark"];
+
+    /// Its rows under [`Daily::COLUMNS`]; what is undefined is empty.
+    #[must_use]
+    pub fn cells(&self) -> Vec<[String; 5]> {
+        let number = |column: &[Option<f64>], row: usize| {
+            column.get(row).copied().flatten().map_or_else(String::new, |value| value.to_string())
+        };
+        let rows = self.dates.iter().zip(&self.equity).enumerate();
+        rows.map(|(row, (date, equity))| {
+            [
+                date.to_string(),
+                equity.clone(),
+                number(&self.returns, row),
+                number(&self.drawdown, row),
+                number(&self.benchmark, row),
+            ]
+        })
+        .collect()
+    }
+}
+
 /// What trading cost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Costs {

@@ -66,8 +66,8 @@ pub struct View {
     pub subtitle: String,
     /// The most important numbers.
     pub banner: Vec<Stat>,
-    /// What to be careful about.
-    pub warnings: Vec<String>,
+    /// What to be careful about: what each is about, and the sentence.
+    pub warnings: Vec<Fact>,
     /// What a reader has to know.
     pub notes: Vec<String>,
     /// Why there are no trades.
@@ -108,7 +108,11 @@ impl View {
             title: sheet.run.title.clone(),
             subtitle: subtitle(sheet),
             banner: BANNER.iter().filter_map(|name| find(name)).map(|metric| stat(metric, sheet)).collect(),
-            warnings: sheet.warnings.iter().map(|warning| warning.text.clone()).collect(),
+            warnings: sheet
+                .warnings
+                .iter()
+                .map(|one| Fact::new(one.kind.label(), one.text.clone()))
+                .collect(),
             notes: sheet.run.notes.clone(),
             no_trades: sheet.no_trades.clone(),
             figures: figures::all(sheet),

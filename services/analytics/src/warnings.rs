@@ -62,6 +62,24 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// Its name for people.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::FewTrades => "Few trades",
+            Self::ShortHistory => "Short history",
+            Self::MultipleTesting => "Multiple testing",
+            Self::UnprovenSharpe => "Unproven Sharpe ratio",
+            Self::ParameterCliff => "Parameter cliff",
+            Self::LookAhead => "Look-ahead",
+            Self::DelaySensitive => "Sensitive to delay",
+            Self::WarmUp => "Warm-up too short",
+            Self::AmbiguousBars => "Ambiguous bars",
+        }
+    }
+}
+
 /// One warning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {

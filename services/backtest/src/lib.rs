@@ -5,13 +5,19 @@
 pub mod measure;
 pub mod plan;
 pub mod tables;
+mod again;
+pub mod checks;
 mod market;
 mod recording;
+mod search;
 mod service;
 mod work;
+pub mod beside;
 
+pub use again::again;
 pub use market::{Loaded, MarketError, load, load_kept};
+pub use plan::ACCOUNT;
 pub use recording::{Recording, progress_subject, record};
 pub use service::{Config, SERVICE, ServiceError, run};
-pub use work::{Job, Progress, WorkError, conclude, perform, summarize};
+pub use work::{Done, Job, Progress, WorkError, conclude, configured, perform};
 pub mod replay;

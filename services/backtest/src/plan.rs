@@ -25,7 +25,7 @@ pub fn configure(request: &BacktestRequest, calendar: &'static Calendar) -> Conf
     });
     Config {
         account: Account {
-            name: ACCOUNT.to_owned(),
+            name: if request.account.is_empty() { ACCOUNT.to_owned() } else { request.account.clone() },
             cash: Amount::from_wire(request.cash.as_ref()),
             limits: request.limits.unwrap_or_else(|| domain::risk::buying_power_only(request.allow_short)),
             costs: request.costs.unwrap_or_default(),
@@ -35,5 +35,8 @@ pub fn configure(request: &BacktestRequest, calendar: &'static Calendar) -> Conf
         finalize: false,
         from_ns: None,
         until_ns: None,
+        limit_sets: request.limit_sets.clone(),
+        warm_up_more: 0,
+        late: false,
     }
 }

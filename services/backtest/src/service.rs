@@ -15,15 +15,17 @@ use std::time::{Duration, Instant};
 
 use contracts::stream::TRADING;
 use contracts::v1::event::Body;
-use contracts::v1::{BacktestFinished, BacktestOutcome, BacktestRequest};
+use contracts::v1::{BacktestFinished, BacktestKind, BacktestOutcome, BacktestRequest};
 use domain::money::Amount;
 use event_log::{AppendError, Delivery, LogError, Tape};
-use runtime::{Context, HealthState};
+use runtime::{ClockMode, Context, HealthState};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
+use crate::again::again;
 use crate::market;
 use crate::recording::{finish, has_ended, start, tell};
+use crate::replay::Options;
 use crate::work::{Job, Progress, WorkError, perform};
 
 /// Name of the service.
@@ -47,6 +49,8 @@ pub struct Config {
     pub threads: usize,
     /// Version of the program.
     pub code_version: String,
+    /// Account on which the signal of an unknown strategy is denied, as risk does it.
+    pub fallback_account: String,
     /// Directory of the tape's history segments.
     pub segments: std::path::PathBuf,
 }
@@ -230,16 +234,25 @@ async fn begin(
         );
         let stop = Stop::default();
         state.running.insert(waiting.run_id.clone(), stop.clone());
-        tasks.spawn(one(Arc::clone(&context.tape), config.clone(), waiting, stop));
+        let place = Place { tape: Arc::clone(&context.tape), clock: context.clock, config: config.clone() };
+        tasks.spawn(one(place, waiting, stop));
     }
     Ok(())
 }
 
+/// Where runs are done.
+struct Place {
+    tape: Tape,
+    clock: ClockMode,
+    config: Config,
+}
+
 /// Does one run; no end when it was interrupted.
-async fn one(tape: Tape, config: Config, waiting: Waiting, stop: Stop) -> (String, Option<BacktestFinished>) {
+async fn one(place: Place, waiting: Waiting, stop: Stop) -> (String, Option<BacktestFinished>) {
     let run_id = waiting.run_id.clone();
     let began = Instant::now();
-    let outcome = attempt(&tape, &config, waiting, &stop, began).await;
+    let outcome = attempt(&place, waiting, &stop, began).await;
+    let Place { config, .. } = place;
     if stop.interrupted.load(Ordering::Relaxed) && !stop.cancelled.load(Ordering::Relaxed) {
         return (run_id, None);
     }
@@ -259,8 +272,7 @@ async fn one(tape: Tape, config: Config, waiting: Waiting, stop: Stop) -> (Strin
 }
 
 async fn attempt(
-    tape: &Tape,
-    config: &Config,
+    place: &Place,
     waiting: Waiting,
     stop: &Stop,
     began: Instant,
@@ -269,37 +281,82 @@ async fn attempt(
     let Waiting { run_id, request, .. } = waiting;
     // Whoever wrote the request, it is checked here once more: the tape takes events from any program.
     let request = domain::research::complete(request).map_err(|error| failed(error.to_string()))?;
-    let market = tokio::select! {
-        market = market::load(tape, &config.segments, &request) => market.map_err(|error| failed(error.to_string()))?,
-        () = stopped(stop) => return Err(WorkError::Cancelled),
-    };
     let (sender, receiver) = watch::channel(None);
-    let telling = tokio::spawn(hints(Arc::clone(tape), run_id.clone(), receiver, began));
-    let (stop, threads, version) = (stop.clone(), config.threads, config.code_version.clone());
-    let work = tokio::task::spawn_blocking(move || {
-        let watch = |progress: Progress| {
-            sender.send_if_modified(|last: &mut Option<Progress>| {
-                let forward = last.is_none_or(|last| last.done < progress.done);
-                if forward {
-                    *last = Some(progress);
-                }
-                forward
-            });
-            if stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let job = Job { run_id: &run_id, request: &request, code_version: &version, threads };
-        let end = perform(job, &market, &watch)?;
-        let bars = end.counts.as_ref().map_or(0, |counts| counts.bars);
-        // It has ended: whoever cancels now is too late.
-        let _ = watch(Progress { done: 1.0, bars, total: bars, pnl: profit(&end) });
-        Ok(end)
-    });
-    let end = work.await.map_err(|error| failed(format!("the run's task ended badly: {error}")))?;
+    let telling = tokio::spawn(hints(Arc::clone(&place.tape), run_id.clone(), receiver, began));
+    let end = if matches!(request.kind(), BacktestKind::Parity | BacktestKind::Fork) {
+        stretch(place, run_id, request, stop, sender).await
+    } else {
+        history(place, run_id, request, stop, sender).await
+    };
     // The sender is gone, so that the last hint is told and no more comes.
     if let Err(error) = telling.await {
         tracing::debug!(%error, "hints of a run ended badly: {error}");
     }
     end
+}
+
+/// Passes on how far a run is, never backwards, and says whether it is to end.
+fn watched(
+    sender: watch::Sender<Option<Progress>>,
+    stop: Stop,
+) -> impl Fn(Progress) -> ControlFlow<()> + Send + Sync + 'static {
+    move |progress: Progress| {
+        sender.send_if_modified(|last: &mut Option<Progress>| {
+            let forward = last.is_none_or(|last| last.done < progress.done);
+            if forward {
+                *last = Some(progress);
+            }
+            forward
+        });
+        if stop.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// A run over history.
+async fn history(
+    place: &Place,
+    run_id: String,
+    request: BacktestRequest,
+    stop: &Stop,
+    sender: watch::Sender<Option<Progress>>,
+) -> Result<BacktestFinished, WorkError> {
+    let failed = |error: String| WorkError::Failed(error);
+    let market = tokio::select! {
+        market = market::load(&place.tape, &place.config.segments, &request) => market.map_err(|error| failed(error.to_string()))?,
+        () = stopped(stop) => return Err(WorkError::Cancelled),
+    };
+    let watch = watched(sender, stop.clone());
+    let (threads, version) = (place.config.threads, place.config.code_version.clone());
+    let work = tokio::task::spawn_blocking(move || {
+        let job = Job { run_id: &run_id, request: &request, code_version: &version, threads };
+        let end = perform(job, &market, &watch)?.end;
+        let bars = end.counts.as_ref().map_or(0, |counts| counts.bars);
+        // It has ended: whoever cancels now is too late.
+        let _ = watch(Progress { done: 1.0, bars, total: bars, pnl: profit(&end) });
+        Ok(end)
+    });
+    work.await.map_err(|error| failed(format!("the run's task ended badly: {error}")))?
+}
+
+/// A part of this tape again.
+async fn stretch(
+    place: &Place,
+    run_id: String,
+    request: BacktestRequest,
+    stop: &Stop,
+    sender: watch::Sender<Option<Progress>>,
+) -> Result<BacktestFinished, WorkError> {
+    let options = Options {
+        clock: place.clock,
+        fallback_account: place.config.fallback_account.clone(),
+        from: 1,
+        to: None,
+        read_model: None,
+    };
+    let watch = watched(sender, stop.clone());
+    let told = move |done: f64| watch(Progress { done, bars: 0, total: 0, pnl: Amount::ZERO });
+    let (_, end) = again(Arc::clone(&place.tape), options, request, told).await?;
+    Ok(BacktestFinished { run_id, ..end })
 }
 
 /// What the statistics say was earned.

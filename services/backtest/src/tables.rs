@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
+use analytics::sheet::TradeRow;
 use chrono::{DateTime, SecondsFormat};
 use domain::performance::{EquityRow, Trade};
 use polars::prelude::{
@@ -41,10 +42,7 @@ pub fn write_trades(path: &Path, trades: &[Trade]) -> Result<(), TableError> {
         return parquet(path, trades.len(), columns);
     }
     let mut file = BufWriter::new(File::create(path)?);
-    writeln!(
-        file,
-        "symbol,side,quantity,entry_time,entry_price,exit_time,exit_price,commission,pnl,strategy"
-    )?;
+    writeln!(file, "{}", TradeRow::COLUMNS.join(","))?;
     for trade in trades {
         writeln!(
             file,

@@ -14,5 +14,7 @@ pub mod contract;
 mod port;
 mod simulated;
 
-pub use port::{Broker, BrokerError, BrokerOrder, MarketEvent, Report, StateAtBroker};
-pub use simulated::SimulatedBroker;
+pub use port::{
+    Broker, BrokerError, BrokerOrder, BrokerPosition, Brokers, MarketEvent, Report, StateAtBroker,
+};
+pub use simulated::{Simulated, SimulatedBroker};

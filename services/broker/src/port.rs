@@ -1,11 +1,13 @@
 //! The port: what execution may ask of a broker.
 
 use async_trait::async_trait;
-use contracts::v1::OrderSpec;
+use contracts::v1::{Costs, OrderSpec};
 use domain::bar::Bar;
+use domain::book::Book;
 use domain::calendar::Session;
 use domain::matching::kernel::Bounds;
-use domain::order::{BrokerReport, OrderState};
+use domain::money::{Amount, Quantity};
+use domain::order::{BrokerReport, BrokerTruth, OrderState};
 
 /// What a broker says of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,17 @@ pub struct BrokerOrder {
     /// Everything the broker reports of the order so far, oldest first. Folding reports that are known
     /// already adds nothing.
     pub reports: Vec<Report>,
+}
+
+/// What a broker holds in one symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerPosition {
+    /// Symbol.
+    pub symbol: String,
+    /// Shares, negative when short.
+    pub quantity: Quantity,
+    /// Total cost, of the quantity's sign.
+    pub cost: Amount,
 }
 
 /// Why a broker gave no answer.
@@ -84,7 +97,7 @@ pub enum MarketEvent<'tape> {
 
 /// A broker.
 #[async_trait]
-pub trait Broker: Send {
+pub trait Broker: Send + Sync {
     /// Name of the adapter, as `order_submitted.broker` states it.
     fn name(&self) -> &'static str;
 
@@ -106,6 +119,25 @@ pub trait Broker: Send {
         now_ns: i64,
     ) -> Result<Vec<Report>, BrokerError>;
 
+    /// Asks to work `order` under the new terms that it states (`order.replace`), with their client order id. The
+    /// intent is on the tape already. Asking again answers with what became of it.
+    async fn replace(&mut self, order: &OrderState, _now_ns: i64) -> Result<Vec<Report>, BrokerError> {
+        let reason = format!("broker {} replaces no orders", self.name());
+        let report = BrokerReport::ReplaceRejected { reason };
+        Ok(vec![Report { order_id: order.id().to_owned(), report }])
+    }
+
+    /// How `order` stands at the broker as a whole, where it can say so; `None` of a broker that only reports.
+    async fn truth(&mut self, _order: &OrderState) -> Result<Option<BrokerTruth>, BrokerError> {
+        Ok(None)
+    }
+
+    /// What the broker holds on an account, by symbol, netted over strategies; `None` of a broker that holds only what
+    /// its orders have filled.
+    async fn positions(&mut self, _account: &str) -> Result<Option<Vec<BrokerPosition>>, BrokerError> {
+        Ok(None)
+    }
+
     /// What the broker knows under `client_order_id`; `None` when it never got such an order.
     async fn lookup(&mut self, client_order_id: &str) -> Result<Option<BrokerOrder>, BrokerError>;
 
@@ -121,9 +153,24 @@ pub trait Broker: Send {
     /// Takes the new terms of a working order after a split. A real broker restates orders itself.
     fn on_adjusted(&mut self, _order: &OrderState) {}
 
+    /// Takes an account's costs, from its configuration. A real broker has its own.
+    fn set_costs(&mut self, _account: &str, _costs: Costs) {}
+
+    /// Whether it lives outside of this process and goes on without it: what it says may be missed, so that it is
+    /// asked again after a start, after an interruption and now and then.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// Takes note that the tape ended an order for a reason of its own, such as a reverse split. Orders that
     /// depend on it may end with it.
     fn forget(&mut self, _order_id: &str) -> Vec<Report> {
         Vec::new()
     }
+}
+
+/// Makes the broker that execution speaks to.
+pub trait Brokers: Send + Sync {
+    /// The broker as of `book`: one without a world outside works the accepted open orders that it states.
+    fn resume(&self, book: &Book) -> Result<Box<dyn Broker>, BrokerError>;
 }

@@ -15,9 +15,9 @@ use domain::book::Book;
 use domain::matching::kernel::End;
 use domain::matching::{CostTable, Match, Matcher, WorkingOrder};
 use domain::money::Quantity;
-use domain::order::{BrokerReport, OrderState, OrderStatus};
+use domain::order::{BrokerReport, OrderState, OrderStatus, Terms};
 
-use crate::port::{Broker, BrokerError, BrokerOrder, MarketEvent, Report, StateAtBroker};
+use crate::port::{Broker, BrokerError, BrokerOrder, Brokers, MarketEvent, Report, StateAtBroker};
 
 const NAME: &str = "simulated";
 
@@ -57,6 +57,16 @@ enum Entry {
     Over,
     /// It was never worked.
     Unworked,
+}
+
+/// Makes simulated brokers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Simulated;
+
+impl Brokers for Simulated {
+    fn resume(&self, book: &Book) -> Result<Box<dyn Broker>, BrokerError> {
+        Ok(Box::new(SimulatedBroker::resume(book)?))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -250,8 +260,45 @@ impl Broker for SimulatedBroker {
         Ok(self.end(order_id, BrokerReport::Cancelled { reason }))
     }
 
+    async fn replace(&mut self, order: &OrderState, now_ns: i64) -> Result<Vec<Report>, BrokerError> {
+        let order_id = order.id().to_owned();
+        let refused = |reason: &str| {
+            let report = BrokerReport::ReplaceRejected { reason: reason.to_owned() };
+            Ok(vec![Report { order_id: order_id.clone(), report }])
+        };
+        let Some(replace) = &order.replace else { return refused("no new terms are stated") };
+        let known = self.known.get(&client_order_id(&order_id));
+        let said = known.into_iter().flat_map(|known| &known.reports).find(|said| match &said.report {
+            BrokerReport::Replaced(terms) => terms.client_order_id == replace.client_order_id,
+            _ => false,
+        });
+        if let Some(said) = said {
+            return Ok(vec![said.clone()]);
+        }
+        if !self.matcher.replace(order, now_ns) {
+            return refused("the order is not working");
+        }
+        let terms = Terms {
+            client_order_id: replace.client_order_id.clone(),
+            broker_order_id: format!("{}-r{}", broker_order_id(&order_id), replace.revision),
+            quantity: replace.quantity,
+            limit: replace.limit,
+            stop: replace.stop,
+        };
+        Ok(vec![self.note(order_id, BrokerReport::Replaced(terms), false)])
+    }
+
     async fn lookup(&mut self, client_order_id: &str) -> Result<Option<BrokerOrder>, BrokerError> {
-        let known = self.known.get(client_order_id);
+        // The terms of a replaced order are known under the id of the first.
+        let first = client_order_id.rsplit_once("-r").map_or(client_order_id, |(first, _)| first);
+        let replaced = |known: &&Known| {
+            first == client_order_id
+                || known.reports.iter().any(|said| match &said.report {
+                    BrokerReport::Replaced(terms) => terms.client_order_id == client_order_id,
+                    _ => false,
+                })
+        };
+        let known = self.known.get(first).filter(replaced);
         Ok(known.and_then(|known| {
             let order_id = known.reports.first().map(|report| report.order_id.as_str())?;
             Some(BrokerOrder {
@@ -275,6 +322,10 @@ impl Broker for SimulatedBroker {
             MarketEvent::SessionClosed { session } => self.matches = self.matcher.on_session_closed(session),
         }
         self.tell()
+    }
+
+    fn set_costs(&mut self, account: &str, costs: Costs) {
+        self.costs.set(account, costs);
     }
 
     fn on_adjusted(&mut self, order: &OrderState) {

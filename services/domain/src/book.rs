@@ -21,27 +21,44 @@
 
 mod account;
 mod apply;
+mod approvals;
 mod entry;
 mod error;
+mod groups;
+pub mod history;
 pub mod identity;
+mod limits;
+mod lots;
 mod mark;
 mod position;
 mod prices;
 mod query;
+mod restate;
 mod strategies;
+mod tally;
+mod transfer;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use contracts::v1::Event;
+use contracts::v1::{Event, RiskTally};
+use planted::Bug;
 
 pub use account::{AccountConfig, AccountState, Halt, Mark};
+pub use approvals::{APPROVALS_NS, Approval, Rate};
 pub use entry::{cash_in_lieu_entries, dividend_entries, split_entries};
 pub use error::FoldError;
+pub use groups::{CLOSING_LEG, GROUP_PATIENCE_NS, GroupStep};
+pub use limits::{LimitSet, Scope};
+pub use lots::{Lot, Lots};
 pub use mark::{MarkError, margin_change, mark, starts_session};
 pub use position::{PositionKey, PositionState, Traded};
 pub use prices::{KnownPrice, Prices};
 pub use query::Reserved;
-pub use strategies::{PendingSignal, StrategyState, Warmth};
+pub use restate::refold;
+pub use strategies::{PendingSignal, Stopping, StrategyState, Warmth};
+pub use tally::{Kill, RECENT_ANSWERS, RECENT_TRADES};
+
+use approvals::Approvals;
 
 use crate::order::OrderState;
 
@@ -54,12 +71,18 @@ pub struct Book {
     sequence: u64,
     accounts: BTreeMap<String, AccountState>,
     positions: BTreeMap<PositionKey, PositionState>,
+    lots: BTreeMap<PositionKey, Lots>,
+    /// Orders of the groups that something may still have to be done about, by the signal they serve.
+    groups: BTreeMap<String, Vec<String>>,
     orders: BTreeMap<String, OrderState>,
     settled: BTreeMap<String, OrderState>,
     settled_order: VecDeque<String>,
     strategies: BTreeMap<String, StrategyState>,
     pending: BTreeMap<String, PendingSignal>,
     halt: Option<Halt>,
+    limit_sets: BTreeMap<Scope, LimitSet>,
+    tallies: BTreeMap<(String, String), RiskTally>,
+    approvals: Approvals,
 }
 
 /// The rows a book is made of, as the read model holds them.
@@ -71,7 +94,9 @@ pub struct Parts {
     pub accounts: Vec<AccountState>,
     /// Every position, flat ones included.
     pub positions: Vec<PositionState>,
-    /// Every order that has not ended; ended ones are welcome.
+    /// The lots of positions; one without is flat.
+    pub lots: Vec<(PositionKey, Lots)>,
+    /// Every order that has not ended or whose group is active; ended ones are welcome.
     pub orders: Vec<OrderState>,
     /// Every strategy.
     pub strategies: Vec<StrategyState>,
@@ -79,6 +104,12 @@ pub struct Parts {
     pub pending: Vec<PendingSignal>,
     /// The halt of all accounts, where there is one.
     pub halt: Option<Halt>,
+    /// Every set of limits.
+    pub limits: Vec<LimitSet>,
+    /// What is remembered for breakers and sizing.
+    pub tallies: Vec<RiskTally>,
+    /// Approvals of the last day; needed only where a rate is limited.
+    pub approvals: Vec<Approval>,
 }
 
 /// What one event changed, by key, so that exactly these rows are written.
@@ -96,6 +127,10 @@ pub struct Changes {
     pub signals: Vec<String>,
     /// Whether the halt of all accounts began or ended.
     pub halt: bool,
+    /// Sets of limits, by scope.
+    pub limits: Vec<Scope>,
+    /// What is remembered, by account and strategy.
+    pub tallies: Vec<(String, String)>,
 }
 
 impl Changes {
@@ -114,9 +149,17 @@ impl Book {
             sequence: parts.sequence,
             accounts: parts.accounts.into_iter().map(|row| (row.account.clone(), row)).collect(),
             positions: parts.positions.into_iter().map(|row| (row.key.clone(), row)).collect(),
+            lots: parts.lots.into_iter().collect(),
             strategies: parts.strategies.into_iter().map(|row| (row.strategy.clone(), row)).collect(),
             pending: parts.pending.into_iter().map(|row| (row.event.id.clone(), row)).collect(),
             halt: parts.halt,
+            limit_sets: parts.limits.into_iter().map(|row| (row.scope.clone(), row)).collect(),
+            tallies: parts
+                .tallies
+                .into_iter()
+                .map(|row| ((row.account.clone(), row.strategy.clone()), row))
+                .collect(),
+            approvals: Approvals::of(parts.approvals),
             ..Self::default()
         };
         for order in parts.orders {
@@ -132,10 +175,14 @@ impl Book {
             sequence: self.sequence,
             accounts: self.accounts.values().cloned().collect(),
             positions: self.positions.values().cloned().collect(),
+            lots: self.lots.iter().map(|(key, lots)| (key.clone(), lots.clone())).collect(),
             orders: self.orders.values().chain(self.settled.values()).cloned().collect(),
             strategies: self.strategies.values().cloned().collect(),
             pending: self.pending.values().cloned().collect(),
             halt: self.halt.clone(),
+            limits: self.limit_sets.values().cloned().collect(),
+            tallies: self.tallies.values().cloned().collect(),
+            approvals: self.approvals.rows(),
         }
     }
 
@@ -144,11 +191,11 @@ impl Book {
     /// A sequence at or below the last one folded changes nothing. On an error nothing has changed
     /// either; see [`Book::skip`].
     pub fn apply(&mut self, sequence: u64, event: &Event) -> Result<Changes, FoldError> {
-        if sequence <= self.sequence {
+        if sequence <= self.sequence && !planted::is(Bug::FillAppliedTwice) {
             return Ok(Changes::default());
         }
         let changes = self.fold(sequence, event)?;
-        self.sequence = sequence;
+        self.sequence = self.sequence.max(sequence);
         Ok(changes)
     }
 
@@ -157,10 +204,25 @@ impl Book {
         self.sequence = self.sequence.max(sequence);
     }
 
+    /// Notes that an order is to be cancelled, because an approved one takes its place.
+    pub fn expect_cancel(&mut self, order_id: &str) {
+        if let Some(order) = self.orders.get_mut(order_id) {
+            order.cancel_requested = true;
+        }
+    }
+
     /// Takes an order loaded from the read model into memory, in place of one of the same id.
     pub fn admit(&mut self, order: OrderState) {
         let id = order.id().to_owned();
+        if order.group_stage.is_active() {
+            let group = self.groups.entry(order.signal_id.clone()).or_default();
+            if !group.contains(&id) {
+                group.push(id.clone());
+            }
+        }
         if !order.status.is_ended() {
+            // An end that was taken back leaves the ended ones.
+            self.settled.remove(&id);
             self.orders.insert(id, order);
             return;
         }
@@ -168,10 +230,15 @@ impl Book {
         if self.settled.insert(id.clone(), order).is_none() {
             self.settled_order.push_back(id);
         }
-        while self.settled_order.len() > SETTLED_ORDERS_MAX {
-            if let Some(oldest) = self.settled_order.pop_front() {
-                self.settled.remove(&oldest);
+        let most = SETTLED_ORDERS_MAX + self.grouped();
+        while self.settled_order.len() > most {
+            let Some(oldest) = self.settled_order.pop_front() else { break };
+            if self.settled.get(&oldest).is_some_and(|order| order.group_stage.is_active()) {
+                // Its group still needs it.
+                self.settled_order.push_back(oldest);
+                continue;
             }
+            self.settled.remove(&oldest);
         }
     }
 }

@@ -126,6 +126,27 @@ impl Matcher {
         }
     }
 
+    /// Works an order under the terms that replace its own, behind what was accepted before `now_ns`. False when it is
+    /// not worked, or cannot be under these terms.
+    pub fn replace(&mut self, order: &OrderState, now_ns: i64) -> bool {
+        let (Some(worked), Some(replace)) = (self.worked.get(order.id()), &order.replace) else {
+            return false;
+        };
+        let mut new = order.clone();
+        new.spec = replace.apply(&order.spec);
+        new.accepted_ns = Some(now_ns);
+        let Ok(Some(working)) = WorkingOrder::resume(&new) else { return false };
+        if working.resting.remaining <= crate::money::Quantity::ZERO {
+            return false;
+        }
+        let key: Arc<str> = Arc::from(order.id());
+        let priority = working.priority();
+        self.queues[worked.slot].replace(&key, working.resting, |known| {
+            (known.order.accepted_ns, known.key.as_ref()) >= priority
+        });
+        true
+    }
+
     /// Number of orders worked.
     #[must_use]
     pub fn working(&self) -> usize {
@@ -149,11 +170,13 @@ impl Matcher {
         out: &mut Vec<Match>,
     ) {
         let Some(queue) = self.queues.get_mut(slot).filter(|queue| !queue.is_empty()) else { return };
-        let Some(session) = session.filter(|session| session.overlaps(bar.start_ns, bar.close_ns)) else {
-            return;
-        };
         let worked = &self.worked;
         let costs_of = |key: &Arc<str>| costs.get(worked.get(key).map_or("", |worked| &worked.account));
+        let Some(session) = session.filter(|session| session.overlaps(bar.start_ns, bar.close_ns)) else {
+            queue.on_extended_bar(bar, costs_of, |key, outcome| tell(&key, outcome, out));
+            self.forget(out);
+            return;
+        };
         queue.on_bar(bar, session.into(), costs_of, |key, outcome| tell(&key, outcome, out));
         self.forget(out);
     }

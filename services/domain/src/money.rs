@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use contracts::v1::Money;
 
+pub mod stored;
+
 /// Billionths in one unit.
 pub const E9: i64 = 1_000_000_000;
 const E9_WIDE: i128 = 1_000_000_000;

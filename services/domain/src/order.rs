@@ -3,25 +3,38 @@
 //! An order begins with a risk decision that approves its [`OrderSpec`], lives through the broker's
 //! reports and ends filled, cancelled, rejected or expired. [`OrderState::evolve`] folds what is on the
 //! tape; the functions of [`decide`] say which event, if any, a command or a broker's report adds;
-//! [`phase`] says what the process manager has to do next.
+//! [`phase`] says what the process manager has to do next; [`reconcile`] says which reports are missing when
+//! the broker states how an order stands.
+//!
+//! An order whose terms are replaced stays one order: what is left to trade is counted once, whichever of the
+//! broker's ids a fill bears. Its revisions are a chain of the broker's and the client's ids ([`Revision`]).
 //!
 //! Invariants: what is filled never exceeds the order's quantity; a command or a report repeated adds
-//! nothing; an order that has ended still folds fills that the broker reports late.
+//! nothing; an order that has ended still folds fills, corrections and busts that the broker reports late.
 //!
 //! Deliberately absent: the broker, the tape, the clock, and every effect on cash or positions (that is
 //! [`crate::book`]'s).
 
+pub mod correct;
 pub mod decide;
 mod fold;
+pub mod group;
 mod process;
+mod reconcile;
+mod replace;
 mod report;
+mod stage;
 
 use contracts::v1::{GroupKind, OrderSpec, OrderType, Side};
 
 pub use decide::Rejection;
 pub use fold::EvolveError;
+pub use group::GroupStage;
 pub use process::{Phase, phase};
-pub use report::{BrokerReport, Execution};
+pub use reconcile::{BrokerTruth, Standing, reconcile};
+pub use replace::{Replacement, Revision};
+pub use report::{BrokerReport, Executed, Execution, Terms};
+pub use stage::OrderStage;
 
 use crate::money::{Amount, Price, Quantity};
 
@@ -110,8 +123,8 @@ pub struct OrderState {
     pub filled_value: Amount,
     /// Commission and fees of the fills.
     pub commission: Amount,
-    /// Broker's execution ids already folded, so that a repeated report adds nothing.
-    pub executions: Vec<String>,
+    /// Executions already folded, so that a repeated report adds nothing and a correction finds what it corrects.
+    pub executions: Vec<Executed>,
     /// Id the broker was given; empty before submission.
     pub client_order_id: String,
     /// Broker adapter; empty before submission.
@@ -144,6 +157,14 @@ pub struct OrderState {
     pub updated_ns: i64,
     /// Why it ended or was suspended, in the broker's or the operator's words.
     pub reason: String,
+    /// What was asked of the broker without an answer (`submit`, `cancel`, `replace`); empty when nothing was.
+    pub resolving: String,
+    /// New terms that risk approved and the broker has not answered.
+    pub replace: Option<Replacement>,
+    /// The revisions before the present one, oldest first.
+    pub chain: Vec<Revision>,
+    /// Where its group stands.
+    pub group_stage: GroupStage,
 }
 
 impl OrderState {
@@ -178,6 +199,10 @@ impl OrderState {
             ended_ns: None,
             updated_ns: approved_ns,
             reason: String::new(),
+            resolving: String::new(),
+            replace: None,
+            chain: Vec::new(),
+            group_stage: GroupStage::None,
         }
     }
 
@@ -187,10 +212,41 @@ impl OrderState {
         &self.spec.order_id
     }
 
-    /// Shares of the order not filled; it says nothing of whether they still can be.
+    /// Shares of the order not filled; it says nothing of whether they still can be. Of an order for an amount
+    /// they are an estimate at its reference price, rounded down at 1e-9.
     #[must_use]
     pub fn unfilled(&self) -> Quantity {
-        Quantity(self.spec.quantity_e9.saturating_sub(self.filled.0).max(0))
+        let Some(left) = self.unspent() else {
+            return Quantity(self.spec.quantity_e9.saturating_sub(self.filled.0).max(0));
+        };
+        if left < CENT {
+            return Quantity::ZERO;
+        }
+        let price = i128::from(self.reference_price.0.max(1));
+        let shares = left.0.saturating_mul(i128::from(crate::money::E9)) / price;
+        Quantity(i64::try_from(shares).unwrap_or(i64::MAX).max(1))
+    }
+
+    /// What is left of the amount of an order that states one; `None` for an order for shares.
+    #[must_use]
+    pub fn unspent(&self) -> Option<Amount> {
+        let notional = self.spec.notional_e9?;
+        Some(Amount(i128::from(notional).saturating_sub(self.filled_value.0).max(0)))
+    }
+
+    /// The execution of this id, unless it was busted.
+    #[must_use]
+    pub fn execution(&self, execution_id: &str) -> Option<&Executed> {
+        self.executions.iter().find(|executed| executed.id == execution_id)
+    }
+
+    /// Shares that count against limits: those that may still trade, under the present terms or under those that
+    /// are being asked for, whichever are more.
+    #[must_use]
+    pub fn reserved_shares(&self) -> Quantity {
+        let asked =
+            self.replace.as_ref().map_or(0, |replace| replace.quantity.0.saturating_sub(self.filled.0));
+        if self.status.is_ended() { Quantity::ZERO } else { Quantity(self.unfilled().0.max(asked)) }
     }
 
     /// Shares that the order may still trade: 0 once it has ended.
@@ -217,6 +273,12 @@ impl OrderState {
         signed(self.spec.side(), self.remaining())
     }
 
+    /// The shares that count against limits, positive for a buy and negative for a sell.
+    #[must_use]
+    pub fn reserved_signed(&self) -> Quantity {
+        signed(self.spec.side(), self.reserved_shares())
+    }
+
     /// Average price of the fills; `None` before the first.
     #[must_use]
     pub fn average_price(&self) -> Option<Price> {
@@ -233,11 +295,18 @@ impl OrderState {
         if self.spec.reducing {
             return Amount::ZERO;
         }
-        let limit = self.spec.limit_price_e9.unwrap_or_default();
+        let asked = self.replace.as_ref().map_or(0, Replacement::worst_price_e9);
+        let limit = self.spec.limit_price_e9.unwrap_or_default().max(asked);
         let stop = self.spec.stop_price_e9.unwrap_or_default();
-        Amount::notional(Price(self.reference_price.0.max(limit).max(stop)), self.remaining())
+        Amount::notional(Price(self.reference_price.0.max(limit).max(stop)), self.reserved_shares())
     }
 }
+
+/// The reason that an order shows while it is worked although the tape had seen its end.
+pub const REOPENED: &str = "the broker works it after all";
+
+/// What is left of an amount below this is not traded any more.
+pub const CENT: Amount = Amount(10_000_000);
 
 /// `quantity` with the sign of `side`: positive when bought, negative when sold.
 #[must_use]

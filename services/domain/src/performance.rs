@@ -13,6 +13,7 @@ mod equity_block;
 mod ratios;
 mod relative;
 mod round_trips;
+mod signal_score;
 mod statistics;
 mod trade;
 mod trade_block;
@@ -26,6 +27,7 @@ pub use ratios::{
 };
 pub use relative::{Relative, alpha, beta};
 pub use round_trips::{RoundTrips, TripCount, TripFill};
+pub use signal_score::{HORIZONS, Horizon, Later, Scored, SignalScore, Wanted, score};
 pub use statistics::{
     PERIODS_PER_YEAR, annual_volatility, drawdowns, max_drawdown, returns, sharpe, total_return,
 };

@@ -3,6 +3,9 @@
 //!
 //! Deliberately absent: the run itself (the `engine` crate), whether there are data for it (its runner's).
 
+pub mod ranges;
+mod stretch;
+
 use std::fmt;
 
 use chrono::NaiveDate;
@@ -12,6 +15,8 @@ use crate::bar::Timeframe;
 use crate::money::{Amount, E9};
 use crate::strategy::{ParameterError, kinds, resolve};
 
+/// Kind of a strategy whose code is outside of this program.
+pub const EXTERNAL: &str = "external";
 /// Most strategies of a run.
 pub const STRATEGIES_MAX: usize = 16;
 /// Most symbols that are named; a run over all of the source's names none.
@@ -56,7 +61,23 @@ fn invalid<T>(
 
 /// Checks a request and completes it: every strategy has a name and all of its parameters, in the order of the
 /// catalogue, so that two requests that mean the same are the same.
-pub fn complete(mut request: BacktestRequest) -> Result<BacktestRequest, Invalid> {
+///
+/// A request that anybody may run names built-in kinds only: the program of an external strategy is at hand where the
+/// command line is (`complete_beside`).
+pub fn complete(request: BacktestRequest) -> Result<BacktestRequest, Invalid> {
+    if let Some(strategy) = request.strategies.iter().find(|strategy| strategy.kind == EXTERNAL) {
+        let expected =
+            "a built-in kind; `tapedeck backtest --external` runs the program of an external strategy";
+        return invalid("strategy", &strategy.name, expected);
+    }
+    complete_beside(request)
+}
+
+/// The same where strategies of the kind [`EXTERNAL`] have their programs beside the run.
+pub fn complete_beside(mut request: BacktestRequest) -> Result<BacktestRequest, Invalid> {
+    if matches!(request.kind(), BacktestKind::Parity | BacktestKind::Fork) {
+        return stretch::complete(request);
+    }
     check_strategies(&mut request)?;
     if request.symbols.len() > SYMBOLS_MAX {
         return invalid("symbols", request.symbols.len(), format!("at most {SYMBOLS_MAX}"));
@@ -78,6 +99,9 @@ pub fn complete(mut request: BacktestRequest) -> Result<BacktestRequest, Invalid
     check_costs(&request.costs.unwrap_or_default())?;
     if !request.calendar.is_empty() && !CALENDARS.contains(&request.calendar.as_str()) {
         return invalid("calendar", &request.calendar, format!("one of {}", CALENDARS.join(", ")));
+    }
+    if !request.account.is_empty() && !is_name(&request.account) {
+        return invalid("account", &request.account, "1 to 40 lowercase letters, digits and _");
     }
     if !request.benchmark.is_empty() {
         check_symbol("benchmark", &request.benchmark)?;
@@ -106,15 +130,19 @@ fn check_strategies(request: &mut BacktestRequest) -> Result<(), Invalid> {
 }
 
 fn check_strategy(strategy: &mut BacktestStrategy) -> Result<(), Invalid> {
-    if !kinds().iter().any(|kind| kind.name == strategy.kind) {
+    let outside = strategy.kind == EXTERNAL;
+    if !outside && !kinds().iter().any(|kind| kind.name == strategy.kind) {
         let known: Vec<_> = kinds().iter().map(|kind| kind.name).collect();
         return invalid("strategy", &strategy.kind, format!("one of {}", known.join(", ")));
     }
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    if strategy.name.len() > NAME_BYTES_MAX || !strategy.name.bytes().all(plain) {
+    if !is_name(&strategy.name) {
         return invalid("name", &strategy.name, "1 to 40 lowercase letters, digits and _");
     }
-    strategy.parameters = resolve(&strategy.kind, &strategy.parameters).map_err(of_parameter)?;
+    if !outside {
+        strategy.parameters = resolve(&strategy.kind, &strategy.parameters).map_err(of_parameter)?;
+    } else if let Some(first) = strategy.parameters.first() {
+        return invalid("parameters", &first.name, "none of an external strategy, which keeps its own");
+    }
     for symbol in &strategy.symbols {
         check_symbol("symbols", symbol)?;
     }
@@ -122,6 +150,11 @@ fn check_strategy(strategy: &mut BacktestStrategy) -> Result<(), Invalid> {
         Some(sizing) if crate::sizing::text(sizing).is_some() => Ok(()),
         _ => invalid("sizing", "", crate::sizing::EXPECTED),
     }
+}
+
+fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain)
 }
 
 fn of_parameter(error: ParameterError) -> Invalid {
@@ -183,8 +216,13 @@ fn check_costs(costs: &Costs) -> Result<(), Invalid> {
 
 fn check_kind(request: &BacktestRequest) -> Result<(), Invalid> {
     let (search, folds) = (request.search.as_ref(), request.folds.as_ref());
+    if request.stretch.is_some() {
+        return invalid("stretch", "", "none but of parity and a fork");
+    }
     match request.kind() {
-        BacktestKind::Unspecified => invalid("kind", "", "single, sweep or walk_forward"),
+        BacktestKind::Unspecified | BacktestKind::Parity | BacktestKind::Fork => {
+            invalid("kind", "", "single, sweep or walk_forward")
+        }
         BacktestKind::Single if search.is_some() => invalid("search", "", "none of a single run"),
         BacktestKind::Single | BacktestKind::Sweep if folds.is_some() => {
             invalid("folds", "", "none but of a walk-forward test")

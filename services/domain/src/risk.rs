@@ -16,19 +16,29 @@
 //!
 //! Deliberately absent: the tape, the read model, clocks.
 
+pub mod breaker;
 mod deny;
+pub mod fields;
 pub mod kernel;
+mod guard;
 mod leg;
 mod limits;
+mod measure;
+pub mod monitor;
+mod replace;
 mod rule;
+mod scope_usage;
 mod signal;
 mod usage;
 mod view;
 
-use contracts::v1::{AccountKind, OrderSpec, RiskDecision, RiskInput, RiskLimits, Signal, Sizing, Verdict};
+use contracts::v1::{
+    AccountKind, GroupPolicy, Intent, OrderSpec, RiskDecision, RiskInput, RiskLimits, Signal, Sizing, Verdict,
+};
 
 pub use limits::buying_power_only;
 pub use rule::{Denial, Rule};
+pub use scope_usage::{ScopeUsage, scope_usage};
 pub use usage::{Usage, usage};
 pub use view::{session_accepts, view};
 
@@ -39,6 +49,8 @@ pub enum Standing {
     NotEnabled,
     /// It was disabled.
     Disabled,
+    /// It was stopped and goes on to manage what it holds: it may close, and open nothing.
+    Closing,
     /// Its signals are recorded without orders.
     Shadow,
     /// Its signals are ordered.
@@ -58,6 +70,8 @@ pub struct Policy {
     pub limits: Option<RiskLimits>,
     /// What the account may do with borrowed money and shares.
     pub kind: AccountKind,
+    /// What becomes of the signal's orders when one of them fails.
+    pub group: GroupPolicy,
 }
 
 /// Everything that a decision looks at.
@@ -146,23 +160,37 @@ fn orders(
             let reason = format!("strategy {} is disabled", signal.strategy);
             return Err(Denial::new(Rule::StrategyDisabled, reason));
         }
-        Standing::Shadow | Standing::Active => {}
+        Standing::Closing if signal.legs.iter().any(|leg| leg.intent() != Intent::Exit) => {
+            let reason = format!("strategy {} is stopped: it may close, and open nothing", signal.strategy);
+            return Err(Denial::new(Rule::StrategyDisabled, reason));
+        }
+        Standing::Closing | Standing::Shadow | Standing::Active => {}
     }
-    let mut running = kernel::Running::default();
-    let shares = signal::shares_e9(signal)?;
+    let (mut running, mut guards) = (kernel::Running::default(), guard::Guards::default());
+    let shares = signal::shares_e9(signal, view)?;
     for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(&shares) {
         running.expect(&leg::numbers(input), &leg::terms(leg, *share_e9));
     }
     let mut orders = Vec::with_capacity(signal.legs.len());
     let mut on_target = None;
     for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(shares) {
+        if !leg.replaces.is_empty() {
+            let spec = replace::decide(view, leg, input, &mut running);
+            orders.push(spec.map_err(|denial| denial.of_leg(input, signal.legs.len()))?);
+            continue;
+        }
         let context = leg::Leg { signal_id, strategy: &signal.strategy, view, leg, input, share_e9 };
-        let outcome = context.decide(&mut running, &mut orders, cancels);
+        let outcome = context.decide(&mut running, &mut guards, &mut orders, cancels);
         match outcome.map_err(|denial| denial.of_leg(input, signal.legs.len()))? {
             leg::Done::Ordered => {}
             leg::Done::OnTarget(denial) => {
                 on_target.get_or_insert(denial.of_leg(input, signal.legs.len()));
             }
+        }
+    }
+    if orders.len() > 1 {
+        for order in &mut orders {
+            order.group_policy = view.policy.group.into();
         }
     }
     match on_target {

@@ -1,10 +1,17 @@
 //! Sizing: how many shares an entry is.
 //!
-//! A fixed quantity, an amount of money, a share of equity, or an equal part of one per symbol of the
-//! strategy, at the reference price; all rounded down to whole shares, so
-//! that a size never exceeds what was asked for. Deliberately absent: limits (that is [`crate::risk`]'s).
+//! A fixed quantity, an amount of money, a share of equity, an equal part of one per symbol of the strategy; or
+//! measured: what an adverse move by the average true range may cost, a volatility, half of Kelly's share, equal
+//! risk of the legs of a group. At the reference price, all rounded down to lots, so that a size never exceeds
+//! what was asked for. Deliberately absent: limits (that is [`crate::risk`]'s), measuring (`crate::book::history`).
+
+mod measured;
+mod text;
 
 use contracts::v1::{Sizing, SizingKind};
+
+pub use measured::{KELLY_BEFORE_E9, KELLY_TRADES, Measured};
+pub use text::{EXPECTED, parse, text};
 
 use crate::money::{Amount, E9, Price, Quantity};
 
@@ -12,7 +19,7 @@ use crate::money::{Amount, E9, Price, Quantity};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SizingError {
     /// No policy is stated.
-    #[error("sizing kind is unspecified, expected fixed, fraction, notional or equal weight")]
+    #[error("sizing kind is unspecified, expected a known one")]
     Unspecified,
     /// A value that must be positive is not.
     #[error("`{field}` is {value}, expected a positive value")]
@@ -22,42 +29,40 @@ pub enum SizingError {
         /// Its value in decimal.
         value: Quantity,
     },
+    /// There are too few bars to measure.
+    #[error("`{0}` cannot be measured: there are too few live bars of the symbol, or it does not move")]
+    NotMeasured(&'static str),
+    /// Kelly's formula says not to bet.
+    #[error("the closed trades have no edge: Kelly's share is not positive")]
+    NoEdge,
     /// The size does not fit.
     #[error("the size overflows")]
     Overflow,
 }
 
-/// What [`parse`] reads, in words.
-pub const EXPECTED: &str = "fixed:SHARES, fraction:SHARE_OF_EQUITY, notional:AMOUNT, equal_weight or \
-    equal_weight:SHARE_OF_EQUITY, more than 0, a share of equity at most 10";
-
-/// Reads `fixed:SHARES`, `fraction:SHARE_OF_EQUITY`, `notional:AMOUNT`, `equal_weight` (all of the equity) or
-/// `equal_weight:SHARE_OF_EQUITY`; all positive, a share of equity at most 10.
+/// Whether a sizing looks at bars of late or at closed trades.
 #[must_use]
-pub fn parse(text: &str) -> Option<Sizing> {
-    let (kind, number) = text.split_once(':').or_else(|| (text == "equal_weight").then_some((text, "1")))?;
-    let value_e9 = number.parse::<Price>().ok().map(|price| price.0).filter(|value| *value > 0)?;
-    let kind = match kind {
-        "fixed" => SizingKind::Fixed,
-        "fraction" if value_e9 <= 10 * E9 => SizingKind::Fraction,
-        "notional" => SizingKind::Notional,
-        "equal_weight" if value_e9 <= 10 * E9 => SizingKind::EqualWeight,
-        _ => return None,
-    };
-    Some(Sizing { kind: kind.into(), value_e9 })
+pub fn is_measured(sizing: &Sizing) -> bool {
+    matches!(
+        sizing.kind(),
+        SizingKind::Atr | SizingKind::Volatility | SizingKind::HalfKelly | SizingKind::RiskParity
+    )
 }
 
-/// A sizing as [`parse`] reads it; `None` when no policy is stated.
+/// Whether it is one of the plain policies and nothing else is stated.
 #[must_use]
-pub fn text(sizing: &Sizing) -> Option<String> {
-    let value = Quantity(sizing.value_e9);
-    match sizing.kind() {
-        SizingKind::Fixed => Some(format!("fixed:{value}")),
-        SizingKind::Fraction => Some(format!("fraction:{value}")),
-        SizingKind::Notional => Some(format!("notional:{value}")),
-        SizingKind::EqualWeight if sizing.value_e9 == E9 => Some("equal_weight".to_owned()),
-        SizingKind::EqualWeight => Some(format!("equal_weight:{value}")),
-        SizingKind::Unspecified => None,
+pub fn is_plain(sizing: &Sizing) -> bool {
+    let Sizing { kind, value_e9, .. } = *sizing;
+    !is_measured(sizing) && *sizing == (Sizing { kind, value_e9, ..Sizing::default() })
+}
+
+/// Bars that it is measured on.
+#[must_use]
+pub fn bars(sizing: &Sizing) -> u32 {
+    match (sizing.bars, sizing.kind()) {
+        (0, SizingKind::Atr) => 14,
+        (0, _) => 60,
+        (bars, _) => bars,
     }
 }
 
@@ -70,6 +75,8 @@ pub struct Scope {
     pub cap_e9: Option<i64>,
     /// Number of symbols that the strategy trades.
     pub symbols: u32,
+    /// What was measured.
+    pub measured: Measured,
 }
 
 /// Whole shares of an entry at `price` with `equity` in the account.
@@ -83,7 +90,8 @@ pub fn shares(
     equity: Amount,
     price: Price,
 ) -> Result<Quantity, SizingError> {
-    shares_in(sizing, Scope { share_e9, cap_e9, symbols: 1 }, equity, price)
+    let scope = Scope { share_e9, cap_e9, symbols: 1, measured: Measured::default() };
+    shares_in(sizing, scope, equity, price)
 }
 
 /// As [`shares`], with everything that a policy may look at.
@@ -93,7 +101,7 @@ pub fn shares_in(
     equity: Amount,
     price: Price,
 ) -> Result<Quantity, SizingError> {
-    let Scope { share_e9, cap_e9, symbols } = scope;
+    let Scope { share_e9, cap_e9, symbols, measured } = scope;
     let not_positive = |field, value| SizingError::NotPositive { field, value: Quantity(value) };
     if price.0 <= 0 {
         return Err(not_positive("price", price.0));
@@ -101,44 +109,87 @@ pub fn shares_in(
     if sizing.value_e9 <= 0 {
         return Err(not_positive("value_e9", sizing.value_e9));
     }
-    let share_of_value = i128::from(sizing.value_e9) * i128::from(share_e9.max(0)) / i128::from(E9);
-    let share_of_value = i64::try_from(share_of_value).map_err(|_| SizingError::Overflow)?;
+    if sizing.lot_e9 < 0 {
+        return Err(not_positive("lot_e9", sizing.lot_e9));
+    }
+    let lot = Lot::of(sizing);
+    let share_of_value = share(sizing.value_e9, share_e9)?;
     let wanted = match sizing.kind() {
-        SizingKind::Fixed => Quantity(share_of_value).whole(),
-        SizingKind::Fraction => affordable(equity, share_of_value, price)?,
-        SizingKind::Notional => affordable(Amount(share_of_value.into()), E9, price)?,
+        SizingKind::Fixed => lot.down(Quantity(share_of_value)),
+        SizingKind::Fraction => lot.affordable(equity, share_of_value, price)?,
+        SizingKind::Notional => lot.affordable(Amount(share_of_value.into()), E9, price)?,
         SizingKind::EqualWeight if symbols == 0 => return Err(not_positive("strategy_symbols", 0)),
-        SizingKind::EqualWeight => affordable(equity, share_of_value / i64::from(symbols), price)?,
+        SizingKind::EqualWeight => lot.affordable(equity, share_of_value / i64::from(symbols), price)?,
+        SizingKind::Atr => {
+            let move_e9 = measured.adverse_move(sizing)?;
+            lot.affordable(equity, share_of_value, Price(move_e9))?
+        }
+        SizingKind::Volatility => {
+            let of_equity = measured.volatility_share(sizing.value_e9)?;
+            lot.affordable(equity, share(of_equity, share_e9)?, price)?
+        }
+        SizingKind::HalfKelly => {
+            let of_equity = measured.half_kelly(sizing.value_e9)?;
+            lot.affordable(equity, share(of_equity, share_e9)?, price)?
+        }
+        // The legs' shares are in inverse proportion to their volatilities already.
+        SizingKind::RiskParity => lot.affordable(equity, share_of_value, price)?,
         SizingKind::Unspecified => return Err(SizingError::Unspecified),
     };
-    match cap_e9 {
-        None => Ok(wanted),
-        Some(cap) => Ok(wanted.min(affordable(equity, cap, price)?)),
+    let caps = [cap_e9, stated(sizing.position_cap_e9), stated(sizing.leg_cap_e9)];
+    caps.into_iter()
+        .flatten()
+        .try_fold(wanted, |wanted, cap| Ok(wanted.min(lot.affordable(equity, cap, price)?)))
+}
+
+fn stated(cap_e9: i64) -> Option<i64> {
+    (cap_e9 > 0).then_some(cap_e9)
+}
+
+/// `share_e9` billionths of `value_e9`, truncated.
+fn share(value_e9: i64, share_e9: i64) -> Result<i64, SizingError> {
+    let part = i128::from(value_e9) * i128::from(share_e9.max(0)) / i128::from(E9);
+    i64::try_from(part).map_err(|_| SizingError::Overflow)
+}
+
+/// The multiple that sizes are rounded down to.
+#[derive(Clone, Copy, Debug)]
+struct Lot(i64);
+
+impl Lot {
+    fn of(sizing: &Sizing) -> Self {
+        Self(if sizing.lot_e9 == 0 { E9 } else { sizing.lot_e9 })
+    }
+
+    fn down(self, quantity: Quantity) -> Quantity {
+        Quantity(quantity.0 / self.0 * self.0)
+    }
+
+    /// Lots that `fraction_e9` billionths of `equity` buy at `price`; none without equity.
+    fn affordable(self, equity: Amount, fraction_e9: i64, price: Price) -> Result<Quantity, SizingError> {
+        if equity.0 <= 0 || fraction_e9 <= 0 {
+            return Ok(Quantity::ZERO);
+        }
+        // Truncated, not rounded: amounts are positive here, and a size never exceeds its share.
+        let budget =
+            equity.0.checked_mul(i128::from(fraction_e9)).ok_or(SizingError::Overflow)? / i128::from(E9);
+        let whole = if self.0 == E9 {
+            budget / i128::from(price.0) * i128::from(E9)
+        } else {
+            let quantity = budget.checked_mul(i128::from(E9)).ok_or(SizingError::Overflow)?;
+            quantity / i128::from(price.0) / i128::from(self.0) * i128::from(self.0)
+        };
+        i64::try_from(whole).map(Quantity).map_err(|_| SizingError::Overflow)
     }
 }
 
-/// Whole shares that `fraction_e9` billionths of `equity` buy at `price`; none without equity.
-fn affordable(equity: Amount, fraction_e9: i64, price: Price) -> Result<Quantity, SizingError> {
-    if equity.0 <= 0 || fraction_e9 <= 0 {
-        return Ok(Quantity::ZERO);
+/// A limit price on the tick of a sizing, never worse for whoever trades: down for a buyer, up for a seller.
+#[must_use]
+pub fn on_tick(sizing: &Sizing, price: Price, buys: bool) -> Price {
+    let tick = sizing.tick_e9;
+    if tick <= 0 || price.0 <= 0 || price.0 % tick == 0 {
+        return price;
     }
-    // Truncated, not rounded: amounts are positive here, and a size never exceeds its share.
-    let budget = equity.0.checked_mul(i128::from(fraction_e9)).ok_or(SizingError::Overflow)? / i128::from(E9);
-    let whole = budget / i128::from(price.0) * i128::from(E9);
-    i64::try_from(whole).map(Quantity).map_err(|_| SizingError::Overflow)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sizing_reads_as_it_is_written() {
-        for text in ["fixed:10", "fraction:0.1", "fraction:10"] {
-            assert_eq!(parse(text).and_then(|sizing| super::text(&sizing)).as_deref(), Some(text));
-        }
-        for text in ["fixed:0", "fraction:10.1", "half:1", "fixed", "fixed:-1", ""] {
-            assert_eq!(parse(text), None, "{text}");
-        }
-    }
+    let below = price.0 / tick * tick;
+    if buys { Price(below) } else { Price(below.saturating_add(tick)) }
 }

@@ -2,16 +2,18 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, Costs, EntryKind, Event, Parameter, RiskLimits, Sizing, StrategyEnabled,
-    StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, Costs, EntryKind, Event, LimitsSet, Parameter, RiskLimits, Sizing,
+    StrategyEnabled, StrategyMode, StrategyRegistered,
 };
-use contracts::{event_id, to_timestamp};
+use contracts::{Subject, to_timestamp};
 use domain::bar::Timeframe;
 use domain::book::{Book, FoldError};
 use domain::calendar::Calendar;
 use domain::money::Amount;
 use domain::series::MarketData;
 use domain::strategy::{ParameterError, resolve};
+
+use crate::outside::OUTSIDE;
 
 /// The account that a run trades on.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,6 +62,12 @@ pub struct Config {
     pub from_ns: Option<i64>,
     /// Bars that close at this time or later are left out.
     pub until_ns: Option<i64>,
+    /// Limits by scope, stated before the first bar.
+    pub limit_sets: Vec<LimitsSet>,
+    /// Bars per series that warm strategies up beyond what they state: a test of what they state.
+    pub warm_up_more: usize,
+    /// Strategies see every bar one bar of its series late: a test of how much being on time is worth.
+    pub late: bool,
 }
 
 /// A configuration that cannot be run.
@@ -86,25 +94,46 @@ pub enum ConfigError {
 }
 
 impl Config {
+    /// Whether decisions look at more than positions, orders and last prices.
+    pub(crate) fn measures(&self) -> bool {
+        let measured = |strategy: &StrategyConfig| domain::sizing::is_measured(&strategy.sizing);
+        !self.limit_sets.is_empty() || self.strategies.iter().any(measured)
+    }
+
     /// The book before the first instant: the same events as a tape states before its first one.
     pub(crate) fn book(&self, data: &MarketData) -> Result<Book, ConfigError> {
-        let first = data.series.iter().filter_map(|series| series.close_ns.values().first().copied()).min();
-        let at_ns = self.from_ns.or(first).unwrap_or_default();
+        let at_ns = self.at_ns(data);
         if self.strategies.is_empty() {
             return Err(ConfigError::NoStrategy);
         }
         let mut book = Book::default();
-        for (sequence, (cause, body)) in (1..).zip(self.statements()?) {
-            let event = Event {
-                id: event_id(&cause, "config", 0),
-                event_time: Some(to_timestamp(at_ns)),
-                source: "config".to_owned(),
-                body: Some(body),
-                ..Event::default()
-            };
+        for (sequence, event) in (1..).zip(self.events(at_ns)?) {
             book.apply(sequence, &event)?;
         }
         Ok(book)
+    }
+
+    /// What a tape states before the first instant of a run over `data`, in order.
+    pub fn opening(&self, data: &MarketData) -> Result<Vec<(Subject, Event)>, ConfigError> {
+        let events = self.events(self.at_ns(data))?;
+        let placed = events.into_iter().filter_map(|event| Some((Subject::for_event(&event, None)?, event)));
+        Ok(placed.collect())
+    }
+
+    fn at_ns(&self, data: &MarketData) -> i64 {
+        let first = data.series.iter().filter_map(|series| series.close_ns.values().first().copied()).min();
+        self.from_ns.or(first).unwrap_or_default()
+    }
+
+    fn events(&self, at_ns: i64) -> Result<Vec<Event>, ConfigError> {
+        let event = |(cause, body): (String, Body)| Event {
+            id: crate::outside::opening_id(&cause),
+            event_time: Some(to_timestamp(at_ns)),
+            source: "config".to_owned(),
+            body: Some(body),
+            ..Event::default()
+        };
+        Ok(self.statements()?.into_iter().map(event).collect())
     }
 
     fn statements(&self) -> Result<Vec<(String, Body)>, ConfigError> {
@@ -133,24 +162,34 @@ impl Config {
                 }),
             ),
         ];
+        for (index, limits) in self.limit_sets.iter().enumerate() {
+            statements.push((format!("limits/{index}"), Body::LimitsSet(limits.clone())));
+        }
         for (index, strategy) in self.strategies.iter().enumerate() {
             let name = &strategy.name;
             if self.strategies[..index].iter().any(|earlier| earlier.name == *name) {
                 return Err(ConfigError::Repeated(name.clone()));
             }
-            let parameters = resolve(&strategy.kind, &strategy.parameters)
-                .map_err(|source| ConfigError::Strategy { name: name.clone(), source })?;
+            let outside = strategy.kind == OUTSIDE;
+            let parameters = if outside {
+                Vec::new()
+            } else {
+                resolve(&strategy.kind, &strategy.parameters)
+                    .map_err(|source| ConfigError::Strategy { name: name.clone(), source })?
+            };
             statements.push((
                 format!("strategy/{name}/0"),
                 Body::StrategyRegistered(StrategyRegistered {
                     strategy: name.clone(),
-                    kind: strategy.kind.clone(),
+                    kind: if outside { String::new() } else { strategy.kind.clone() },
                     parameters,
                     symbols: strategy.symbols.clone(),
                     timeframe: strategy.timeframe.map_or("", Timeframe::name).to_owned(),
                     sizing: Some(strategy.sizing),
                     account: account.name.clone(),
                     actor: "config".to_owned(),
+                    // Whoever reaches it gives it this consumer.
+                    consumer: if outside { format!("strategy-{name}") } else { String::new() },
                     ..StrategyRegistered::default()
                 }),
             ));

@@ -193,6 +193,7 @@ fn walk_all<const CHAIN: bool>(config: &Config, data: &MarketData, control: &mut
     let sessions = known(session_range(config.calendar, data).ok())?;
     let mut dense = Dense::<CHAIN>::new(config, data)?;
     let warm_up = dense.hosts.iter().map(Host::warm_up_bars).max().unwrap_or_default();
+    let warm_up = warm_up.saturating_add(config.warm_up_more);
     let window = Window { from_ns: config.from_ns, until_ns: config.until_ns, warm_up };
     let mut walk = Walk::new(data, sessions, window);
     let (total, mut next_look) = (walk.total(), CONTROL_EVERY);

@@ -24,6 +24,8 @@ pub(crate) struct Host {
     slot_of: Vec<Option<usize>>,
     /// Shares held, by series; the same number in every timeframe of a symbol.
     held: Vec<Quantity>,
+    /// The bar that it sees next, by series, where it sees all of them late; empty where it is on time.
+    waiting: Vec<Option<Bar>>,
 }
 
 impl Host {
@@ -41,7 +43,13 @@ impl Host {
             reads: data.series.iter().map(reads).collect(),
             slot_of: vec![None; data.series.len()],
             held: vec![Quantity::ZERO; data.series.len()],
+            waiting: Vec::new(),
         })
+    }
+
+    /// The same, seeing every bar one bar of its series late.
+    pub fn late(self) -> Self {
+        Self { waiting: vec![None; self.reads.len()], ..self }
     }
 
     /// Bars per series that it wants before it decides.
@@ -85,6 +93,12 @@ impl Host {
         if !self.reads[index] {
             return;
         }
+        let earlier = self.waiting.get_mut(index).map(|waiting| waiting.replace(*bar));
+        let bar = match &earlier {
+            None => bar,
+            Some(Some(earlier)) => earlier,
+            Some(None) => return,
+        };
         let slots = &mut self.slots;
         let slot = *self.slot_of[index].get_or_insert_with(|| slots.slot(&series.symbol, series.timeframe));
         let input = BarInput {

@@ -22,7 +22,11 @@ impl<R: Recorder> Run<'_, R> {
         for &(index, row) in &walk.bars {
             let series = &self.data.series[index];
             let bar = walk.rows[index].bar(row);
-            self.prices.observe(&series.symbol, bar.close, bar.close_ns);
+            if self.measures {
+                self.prices.observe_bar(&series.symbol, &bar);
+            } else {
+                self.prices.observe(&series.symbol, bar.close, bar.close_ns);
+            }
             session = session_of(self.config.calendar, session, &bar);
             let slot = self.slots[index];
             self.matcher.on_bar(slot, &bar, session.as_ref(), &self.costs, &mut self.matches);
@@ -70,6 +74,13 @@ impl<R: Recorder> Run<'_, R> {
             BrokerReport::Trailed { extreme, .. } => {
                 chain_id::order_event(&submitted, &format!("trailed/{}/{}", extreme.0, order.adjusted_by))
             }
+            // What the simulated market never says.
+            BrokerReport::Replaced(_)
+            | BrokerReport::ReplaceRejected { .. }
+            | BrokerReport::Corrected { .. }
+            | BrokerReport::Busted { .. }
+            | BrokerReport::Reopened { .. }
+            | BrokerReport::Unresolved { .. } => chain_id::order_event(&submitted, "other"),
         };
         let correlation_id = order.correlation_id.clone();
         match report {
@@ -110,6 +121,7 @@ impl<R: Recorder> Run<'_, R> {
                 correlation_id: correlation_id.to_owned(),
                 causation_id: id.to_owned(),
                 signal: host.signal(&wish),
+                outside: None,
             });
         }
     }

@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 
 use contracts::v1::event::Body;
 use contracts::v1::{Basis, Event, Signal, Verdict};
-use contracts::{StreamError, bar_id, chain_id, to_timestamp};
+use contracts::{StreamError, Subject, bar_id, chain_id, to_timestamp};
 use domain::book::{Book, FoldError, MarkError, Prices, margin_change, mark, starts_session};
 use domain::calendar::OutOfRange;
-use domain::matching::{CostTable, Match, Matcher, WorkingOrder};
+use domain::matching::{CostTable, Match, Matcher};
 use domain::money::{Amount, Price};
-use domain::order::{BrokerReport, OrderState, OrderStatus, Rejection, decide};
+use domain::order::{OrderState, Rejection};
 use domain::performance::{EquityRow, Trade};
-use domain::risk::{self, Rule};
+use domain::risk::{self, Rule, breaker};
 use domain::series::MarketData;
 use domain::strategy::Wish;
 
@@ -21,6 +21,7 @@ use crate::dense;
 use crate::host::Host;
 use crate::ledger::Lots;
 use crate::outcome::{Counts, Outcome};
+use crate::outside::{self, Outside};
 use crate::recorder::Recorder;
 use crate::walk::{Step, Walk, Window, session_range};
 
@@ -91,6 +92,9 @@ pub enum Error {
     /// The events cannot be hashed.
     #[error(transparent)]
     Chain(#[from] StreamError),
+    /// Whoever stands beside the run cannot go on.
+    #[error("{0}")]
+    Outside(String),
     /// The control ended the run.
     #[error("the run was cancelled")]
     Cancelled,
@@ -106,22 +110,51 @@ pub fn run<R: Recorder>(
     if let Some(outcome) = dense::attempt(config, data, recorder, control)? {
         return Ok(outcome);
     }
+    walk(config, data, recorder, None, control)
+}
+
+/// Runs `config` over `data` with somebody beside it: strategies of the kind [`crate::OUTSIDE`], or a tape.
+pub fn run_beside<R: Recorder>(
+    config: &Config,
+    data: &MarketData,
+    recorder: &mut R,
+    outside: &mut dyn Outside,
+    control: &mut impl Control,
+) -> Result<Outcome, Error> {
+    walk(config, data, recorder, Some(outside), control)
+}
+
+fn walk<'run, R: Recorder>(
+    config: &'run Config,
+    data: &'run MarketData,
+    recorder: &'run mut R,
+    outside: Option<&'run mut dyn Outside>,
+    control: &mut impl Control,
+) -> Result<Outcome, Error> {
     let sessions = session_range(config.calendar, data)?;
-    let mut run = Run::new(config, data, recorder)?;
-    let warm_up = run.hosts.iter().map(Host::warm_up_bars).max().unwrap_or_default();
+    let every = if outside.is_some() { outside::CONTROL_EVERY } else { CONTROL_EVERY };
+    let mut run = Run::new(config, data, recorder, outside)?;
+    let wanted = run.hosts.iter().map(Host::warm_up_bars);
+    let shown = config.strategies.iter().filter(|one| one.kind == outside::OUTSIDE);
+    let warm_up = wanted.chain(shown.map(|_| outside::WARM_UP_BARS)).max().unwrap_or_default();
+    let warm_up = warm_up.saturating_add(config.warm_up_more);
     let window = Window { from_ns: config.from_ns, until_ns: config.until_ns, warm_up };
     let mut walk = Walk::new(data, sessions, window);
-    let (total, mut next_look) = (walk.total(), CONTROL_EVERY);
+    let (total, mut next_look) = (walk.total(), every);
     while let Some(step) = walk.next() {
         run.instant(&step, &walk)?;
         let bars = run.counts.bars;
         if bars >= next_look {
-            next_look = bars + CONTROL_EVERY;
+            next_look = bars + every;
             let progress = Progress { bars, total, instant_ns: step.ns, equity: run.equity };
             if control.progress(&progress).is_break() {
                 return Err(Error::Cancelled);
             }
         }
+    }
+    let told = std::mem::take(&mut run.told);
+    if let Some(outside) = &mut run.outside {
+        outside.end(told)?;
     }
     Ok(run.finish())
 }
@@ -132,6 +165,8 @@ pub(crate) struct Pending {
     pub(crate) correlation_id: String,
     pub(crate) causation_id: String,
     pub(crate) signal: Signal,
+    /// Its event and what is wrong with it, where it came from outside.
+    pub(crate) outside: Option<(Box<Event>, Option<String>)>,
 }
 
 /// Everything that changes during a run.
@@ -160,14 +195,26 @@ pub(crate) struct Run<'run, R> {
     pub(crate) last_mark_ns: Option<i64>,
     pub(crate) pending: Vec<Pending>,
     pub(crate) wishes: Vec<Wish>,
+    /// Whether decisions look at bars of late.
+    pub(crate) measures: bool,
+    pub(crate) outside: Option<&'run mut dyn Outside>,
+    /// What was not yet shown outside.
+    pub(crate) told: Vec<(Subject, Event)>,
 }
 
 impl<'run, R: Recorder> Run<'run, R> {
-    fn new(config: &'run Config, data: &'run MarketData, recorder: &'run mut R) -> Result<Self, Error> {
+    fn new(
+        config: &'run Config,
+        data: &'run MarketData,
+        recorder: &'run mut R,
+        outside: Option<&'run mut dyn Outside>,
+    ) -> Result<Self, Error> {
         let book = config.book(data)?;
-        let mut strategies: Vec<_> = config.strategies.iter().collect();
+        let inside = config.strategies.iter().filter(|strategy| strategy.kind != outside::OUTSIDE);
+        let mut strategies: Vec<_> = inside.collect();
         strategies.sort_by(|left, right| left.name.cmp(&right.name));
-        let hosts: Result<Vec<_>, _> = strategies.into_iter().map(|one| Host::new(one, data)).collect();
+        let host = |one| Host::new(one, data).map(|host| if config.late { host.late() } else { host });
+        let hosts: Result<Vec<_>, _> = strategies.into_iter().map(host).collect();
         let mut matcher = Matcher::default();
         let slots = data.series.iter().map(|series| matcher.slot(&series.symbol)).collect();
         let mut costs = CostTable::default();
@@ -195,6 +242,9 @@ impl<'run, R: Recorder> Run<'run, R> {
             last_mark_ns: None,
             pending: Vec::new(),
             wishes: Vec::new(),
+            measures: config.measures(),
+            outside,
+            told: Vec::new(),
         })
     }
 
@@ -210,6 +260,7 @@ impl<'run, R: Recorder> Run<'run, R> {
         }
         if live {
             self.mark(step.ns, !walk.bars.is_empty())?;
+            self.groups(step.ns)?;
         }
         for action in step.actions {
             for host in 0..self.hosts.len() {
@@ -228,6 +279,7 @@ impl<'run, R: Recorder> Run<'run, R> {
                 }
             }
         }
+        self.show(step, walk, live)?;
         self.decide(step.ns)?;
         self.counts.instants += 1;
         self.counts.bars += walk.bars.len() as u64;
@@ -247,6 +299,7 @@ impl<'run, R: Recorder> Run<'run, R> {
                 correlation_id: cause.to_owned(),
                 causation_id: cause.to_owned(),
                 signal: host.signal(&wish),
+                outside: None,
             });
         }
     }
@@ -259,6 +312,11 @@ impl<'run, R: Recorder> Run<'run, R> {
         }
         let starts = starts_session(self.config.calendar, self.last_mark_ns, event_ns);
         let body = mark(&self.book, account, &self.prices, starts)?;
+        for tripped in breaker::due(&self.book, &body, self.config.calendar, event_ns) {
+            let id = chain_id::breaker(account, event_ns, &tripped);
+            let event = self.event(id, event_ns, "execution", "", "", tripped);
+            self.apply(&event, event_ns)?;
+        }
         let amount = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref());
         self.equity = amount(&body.equity);
         if row {
@@ -271,9 +329,37 @@ impl<'run, R: Recorder> Run<'run, R> {
             });
         }
         self.last_mark_ns = Some(event_ns);
-        let id = if R::ACCOUNT { chain_id::mark(account, event_ns) } else { String::new() };
+        let wanted = R::ACCOUNT || self.outside.is_some();
+        let id = if wanted { chain_id::mark(account, event_ns) } else { String::new() };
         let event = self.event(id, event_ns, "execution", "", "", Body::AccountMarked(body));
         self.apply(&event, event_ns)
+    }
+
+    /// Does what is to be done about groups of orders that are not whole.
+    fn groups(&mut self, event_ns: i64) -> Result<(), Error> {
+        // A step may lead to the next one; each either asks for something or ends its group.
+        for _ in 0..GROUP_STEPS_MAX {
+            let ids: Vec<_> = self.book.active_groups().map(str::to_owned).collect();
+            let steps: Vec<_> = ids.iter().filter_map(|id| self.book.group_step(id, event_ns)).collect();
+            if steps.is_empty() {
+                return Ok(());
+            }
+            for handled in steps {
+                let id = chain_id::group(&handled.group_id, u32::try_from(self.sequence).unwrap_or(u32::MAX));
+                let (cause, cancels) = (handled.group_id.clone(), handled.cancels.clone());
+                let orders: Vec<_> = handled.orders.iter().map(|order| order.order_id.clone()).collect();
+                let body = Body::GroupHandled(handled);
+                let event = self.event(id, event_ns, "execution", &cause, &cause, body);
+                self.apply(&event, event_ns)?;
+                for order_id in &cancels {
+                    self.cancel(order_id, event_ns)?;
+                }
+                for order_id in &orders {
+                    self.submit(order_id, event_ns)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Decides the instant's signals, then submits what was approved.
@@ -284,11 +370,19 @@ impl<'run, R: Recorder> Run<'run, R> {
         let mut pending = std::mem::take(&mut self.pending);
         pending.sort_by_cached_key(|one| place(&one.signal));
         for one in &pending {
-            if R::CHAIN {
+            if let Some((event, _)) = &one.outside {
+                // It is stored already; one of another instant has no place in this one's chain.
+                if R::CHAIN && event_ns_of(event) == Some(event_ns) {
+                    self.recorder.event(event);
+                }
+            } else if R::CHAIN || self.outside.is_some() {
                 let body = Body::Signal(one.signal.clone());
                 let (source, cause) = (&one.signal.strategy, &one.causation_id);
                 let event = self.event(one.id.clone(), event_ns, source, cause, &one.correlation_id, body);
-                self.recorder.event(&event);
+                if R::CHAIN {
+                    self.recorder.event(&event);
+                }
+                self.tell_outside(&event);
             }
         }
         let (mut approved, mut cancels) = (Vec::new(), Vec::new());
@@ -318,7 +412,7 @@ impl<'run, R: Recorder> Run<'run, R> {
         let config = self.config;
         let (signal, account) = (&pending.signal, &config.account.name);
         let view = risk::view(&self.book, &self.prices, config.calendar, signal, event_ns, account);
-        let decision = risk::decide(&pending.id, signal, &view);
+        let decision = outside::decide(pending, &view);
         match decision.verdict() {
             Verdict::Approved => self.counts.approved += 1,
             Verdict::Shadowed => self.counts.shadowed += 1,
@@ -331,69 +425,12 @@ impl<'run, R: Recorder> Run<'run, R> {
         cancels.extend(decision.cancels.iter().cloned());
         let id = chain_id::decision(&pending.id);
         let body = Body::RiskDecision(decision);
-        let event = self.event(id, event_ns, "risk", &pending.id, &pending.correlation_id, body);
+        // A decision has the time of its signal, which outside may be another's.
+        let stated = pending.outside.as_ref().and_then(|(event, _)| event_ns_of(event));
+        let at_ns = stated.unwrap_or(event_ns);
+        let event = self.event(id, at_ns, "risk", &pending.id, &pending.correlation_id, body);
         self.apply(&event, event_ns)?;
         Ok(orders)
-    }
-
-    fn submit(&mut self, order_id: &str, event_ns: i64) -> Result<(), Error> {
-        let Some(order) = self.book.order(order_id) else { return Ok(()) };
-        let Some(body) = decide::submit(order, BROKER)? else { return Ok(()) };
-        let (id, decision, correlation) =
-            (submitted_id(order), order.decision_id.clone(), order.correlation_id.clone());
-        let spec = order.spec.clone();
-        let event = self.event(id, event_ns, "execution", &decision, &correlation, body);
-        self.apply(&event, event_ns)?;
-        self.counts.orders += 1;
-        let refused = match WorkingOrder::new(&spec, event_ns) {
-            Ok(working) if spec.parent_id.is_empty() || self.matcher.works(&spec.parent_id) => {
-                self.matcher.accept(working);
-                let accepted = BrokerReport::Accepted { broker_order_id: format!("sim-{order_id}") };
-                return self.report(order_id, &accepted, event_ns);
-            }
-            Ok(_) => {
-                let parent = &spec.parent_id;
-                format!("order {order_id}: `parent_id` is {parent}, expected an order that is worked")
-            }
-            Err(unsupported) => unsupported.to_string(),
-        };
-        self.report(order_id, &BrokerReport::Rejected { reason: refused }, event_ns)
-    }
-
-    /// Ends an order whose end was asked for; those that have nothing to do without it end after it.
-    fn cancel(&mut self, order_id: &str, event_ns: i64) -> Result<(), Error> {
-        let mut others = Vec::new();
-        if !self.matcher.remove(order_id, &mut others) {
-            return Ok(());
-        }
-        let reason = "cancelled on request".to_owned();
-        self.report(order_id, &BrokerReport::Cancelled { reason }, event_ns)?;
-        self.matches = others;
-        self.tell(event_ns)
-    }
-
-    /// Takes back what is left of a decision's orders when one of them was refused: never a half position.
-    fn unwind(&mut self, orders: &[String], event_ns: i64) -> Result<(), Error> {
-        let is_refused = |order: &&OrderState| order.status == OrderStatus::Rejected;
-        let refused = orders.iter().find_map(|id| self.book.order(id).filter(is_refused));
-        let Some((failed, cause)) = refused
-            .map(|order| (order.id().to_owned(), chain_id::order_event(&submitted_id(order), "rejected")))
-        else {
-            return Ok(());
-        };
-        for order_id in orders.iter().filter(|id| **id != failed) {
-            let Some(order) = self.book.order(order_id).filter(|order| !order.status.is_ended()) else {
-                continue;
-            };
-            let reason = format!("leg {failed} of the same group was rejected");
-            let Some(body) = decide::request_cancel(order, "execution", &reason)? else { continue };
-            let id = chain_id::unwind(&cause, &order.spec);
-            let correlation_id = order.correlation_id.clone();
-            let event = self.event(id, event_ns, "execution", &cause, &correlation_id, body);
-            self.apply(&event, event_ns)?;
-            self.cancel(order_id, event_ns)?;
-        }
-        Ok(())
     }
 
     /// Folds an event and hands it to the recorder, where it is wanted.
@@ -408,11 +445,15 @@ impl<'run, R: Recorder> Run<'run, R> {
                     | Body::AccountEntry(_)
                     | Body::MarginCalled(_)
                     | Body::MarginRestored(_)
+                    | Body::BreakerTripped(_)
+                    | Body::BreakerReset(_)
             )
         );
-        if if account { R::ACCOUNT } else { R::CHAIN } {
+        let of_instant = self.outside.is_none() || event_ns_of(event) == Some(event_ns);
+        if of_instant && if account { R::ACCOUNT } else { R::CHAIN } {
             self.recorder.event(event);
         }
+        self.tell_outside(event);
         Ok(())
     }
 
@@ -463,6 +504,13 @@ impl<'run, R: Recorder> Run<'run, R> {
             chain_hash: self.recorder.chain_hash(),
         }
     }
+}
+
+/// Most steps about groups in one instant.
+const GROUP_STEPS_MAX: usize = 8;
+
+fn event_ns_of(event: &Event) -> Option<i64> {
+    event.event_time.as_ref().and_then(contracts::from_timestamp)
 }
 
 /// Place of a signal among those of its instant.

@@ -34,41 +34,7 @@ pub enum Sampler {
     },
 }
 
-/// A range of values that cannot be tried.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("range {text:?}: expected {expected}")]
-pub struct MalformedRange {
-    /// As it was written.
-    pub text: String,
-    /// What was expected.
-    pub expected: &'static str,
-}
-
-/// Most values of one parameter.
-pub const VALUES_MAX: usize = 10_000;
-
-/// Reads `from..to`, `from..to:step` or `a|b|c` as values; numbers are exact decimals, the end is included.
-pub fn values(text: &str) -> Result<Vec<String>, MalformedRange> {
-    let malformed = |expected| MalformedRange { text: text.to_owned(), expected };
-    let Some((from, rest)) = text.split_once("..") else {
-        let values: Vec<_> = text.split('|').map(str::to_owned).collect();
-        let whole = values.iter().all(|value| !value.is_empty());
-        return if whole { Ok(values) } else { Err(malformed("FROM..TO[:STEP] or values as a|b|c")) };
-    };
-    let (to, step) = rest.split_once(':').unwrap_or((rest, "1"));
-    let number = |text: &str| text.parse::<domain::money::Quantity>().map(|number| number.0);
-    let (Ok(from), Ok(to), Ok(step)) = (number(from), number(to), number(step)) else {
-        return Err(malformed("FROM..TO[:STEP] with decimal numbers"));
-    };
-    if step <= 0 || to < from {
-        return Err(malformed("FROM at most TO and a STEP above 0"));
-    }
-    if (to - from) / step >= VALUES_MAX as i64 {
-        return Err(malformed("at most 10,000 values"));
-    }
-    let steps = (0..).map(|index| from + index * step).take_while(|value| *value <= to);
-    Ok(steps.map(|value| domain::money::Quantity(value).to_string()).collect())
-}
+pub use domain::research::ranges::{MalformedRange, VALUES_MAX, values};
 
 /// A combination: the place of each dimension's value.
 pub type Point = Vec<usize>;

@@ -68,6 +68,8 @@ pub fn session_range(
 pub(crate) struct Step<'data> {
     /// Event time, UTC nanoseconds.
     pub ns: i64,
+    /// The session that opened.
+    pub opened: Option<Session>,
     /// Corporate actions.
     pub actions: &'data [DatedAction],
     /// The session that closed.
@@ -181,6 +183,7 @@ impl<'data> Walk<'data> {
         let ns = self.next_ns()?;
         let session = self.sessions.get(self.session_at);
         let opens = session.is_some_and(|session| !self.opened && session.open_ns == ns);
+        let opened = session.filter(|_| opens).copied();
         let closed = session.filter(|session| self.opened && session.close_ns == ns).copied();
         self.bars.clear();
         for (series, (rows, at)) in self.rows.iter().zip(&mut self.at).enumerate() {
@@ -198,7 +201,7 @@ impl<'data> Walk<'data> {
         let due = self.actions.iter().take_while(|action| action.event_ns <= ns).count();
         let (now, later) = self.actions.split_at(due);
         self.actions = later;
-        Some(Step { ns, actions: now, closed })
+        Some(Step { ns, opened, actions: now, closed })
     }
 
     fn next_ns(&self) -> Option<i64> {

@@ -6,7 +6,7 @@
 //! write.
 
 use contracts::v1::event::Body;
-use contracts::v1::{Basis, Event};
+use contracts::v1::{Basis, Event, GroupHandled};
 use contracts::{Subject, chain_id, event_id, stream, to_timestamp};
 use domain::order::OrderState;
 use event_log::{Append, Expect};
@@ -82,6 +82,13 @@ pub(crate) fn of_account(account: &str, sequence: u64, meta: Meta, body: Body) -
     let event = event(meta, body);
     let subject = Subject::for_event(&event, None)?;
     Some(Append { subject, event, expect: Expect::Last { filter: account_filter(account), sequence } })
+}
+
+/// The append of what is done about a group. The group is its own aggregate: `control.group.<id>.>`.
+pub(crate) fn of_group(handled: &GroupHandled, meta: Meta) -> Append {
+    let event = event(meta, Body::GroupHandled(handled.clone()));
+    let subject = Subject::of(&["control", "group", &handled.group_id, "handled"]);
+    Append { subject, event, expect: Expect::Nothing }
 }
 
 /// The basis of a decision: the last sequences folded of MARKET and TRADING.

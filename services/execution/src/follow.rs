@@ -12,10 +12,10 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use broker::{Broker as _, BrokerError, MarketEvent, Report, SimulatedBroker};
-use contracts::v1::Event;
 use contracts::v1::event::Body;
+use contracts::v1::{Event, PositionTransferred};
 use contracts::{Subject, client_order_id};
-use domain::book::{Book, FoldError};
+use domain::book::{Book, FoldError, GroupStep};
 use domain::corporate_action::Effect;
 use domain::matching::kernel::Bounds;
 use domain::order::{OrderState, OrderStatus};
@@ -58,6 +58,8 @@ pub struct Follower {
     tasks: VecDeque<Task>,
     /// What the present task owes.
     owed: Vec<Step>,
+    /// What followed from the last cancel that was answered: orders of its group end with it.
+    with_cancel: Vec<Step>,
     /// Id of the last event of each open order.
     last_event: HashMap<String, String>,
 }
@@ -68,7 +70,13 @@ impl Follower {
     pub fn new(accounts: &[String]) -> Self {
         let mut machine = Machine::new(Book::default(), accounts);
         machine.learn_applied(HashSet::new());
-        Self { machine, tasks: VecDeque::new(), owed: Vec::new(), last_event: HashMap::new() }
+        Self {
+            machine,
+            tasks: VecDeque::new(),
+            owed: Vec::new(),
+            with_cancel: Vec::new(),
+            last_event: HashMap::new(),
+        }
     }
 
     /// The book as folded so far.
@@ -114,7 +122,13 @@ impl Follower {
         self.machine.work().into_iter().find_map(|work| match work {
             Work::Submit(group) => group.into_iter().next(),
             Work::Ask(order_id) => Some(order_id),
-            Work::Withdraw(_) | Work::Cancel(_) | Work::Unwind { .. } => None,
+            Work::Withdraw(_)
+            | Work::Cancel(_)
+            | Work::Unwind { .. }
+            | Work::Replace(_)
+            | Work::Forgo(_)
+            | Work::Group(_)
+            | Work::Flatten { .. } => None,
         })
     }
 
@@ -122,10 +136,20 @@ impl Follower {
     pub async fn derive(&mut self, recorded: &Recorded) -> Result<Derived, BrokerError> {
         let event = &recorded.event;
         let Some(body) = &event.body else { return Ok(Derived::Input) };
+        if self.is_outside(body) {
+            return Ok(Derived::Input);
+        }
         match body {
             Body::OrderSubmitted(submitted) => {
                 let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
-                Ok(self.decided(&[Step::Submit { order_id, broker: submitted.broker.clone() }], event))
+                let broker = submitted.broker.clone();
+                let mut steps = vec![Step::Submit { order_id, broker: broker.clone() }];
+                for work in self.machine.flattening() {
+                    if let Work::Flatten { kill_id, order } = work {
+                        steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
+                    }
+                }
+                Ok(self.decided(&steps, event))
             }
             Body::OrderCancelRequested(request) if request.actor == SERVICE => {
                 let order = self.machine.book().order(&request.order_id);
@@ -143,14 +167,34 @@ impl Follower {
                 Some(derived) => Ok(derived),
                 None => self.cancelled(&cancelled.order_id, recorded).await,
             },
-            Body::Fill(_) | Body::OrderExpired(_) | Body::OrderAdjusted(_) | Body::AccountMarked(_) => {
-                Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing))
-            }
+            Body::Fill(_)
+            | Body::OrderExpired(_)
+            | Body::OrderAdjusted(_)
+            | Body::OrderTriggered(_)
+            | Body::OrderTrailed(_)
+            | Body::AccountMarked(_) => Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing)),
             Body::AccountEntry(entry) if entry.kind() != contracts::v1::EntryKind::Deposit => {
                 Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing))
             }
             _ => Ok(Derived::Input),
         }
+    }
+
+    /// Whether a broker outside said it: what such a one says is an input.
+    fn is_outside(&self, body: &Body) -> bool {
+        let order_id = match body {
+            Body::OrderAccepted(answer) => &answer.order_id,
+            Body::OrderRejected(answer) => &answer.order_id,
+            Body::OrderCancelRejected(answer) => &answer.order_id,
+            Body::OrderCancelled(answer) => &answer.order_id,
+            Body::OrderExpired(answer) => &answer.order_id,
+            Body::OrderTriggered(answer) => &answer.order_id,
+            Body::OrderTrailed(answer) => &answer.order_id,
+            Body::Fill(fill) => &fill.order_id,
+            _ => return false,
+        };
+        let simulated = SimulatedBroker::default();
+        self.order(order_id).is_some_and(|order| !order.broker.is_empty() && order.broker != simulated.name())
     }
 
     /// Folds the next event of TRADING.
@@ -215,6 +259,24 @@ impl Follower {
                 }
                 Work::Withdraw(order_id) => vec![Step::Withdraw { order_id }],
                 Work::Unwind { order_id, failed } => vec![Step::Unwind { order_id, failed }],
+                Work::Replace(order_id) => self.replace(&order_id).await?,
+                Work::Forgo(order_id) => vec![Step::Forgo { order_id }],
+                Work::Group(GroupStep::Handle(handled)) => vec![Step::Group(handled)],
+                Work::Group(GroupStep::Transfer(moved)) => {
+                    let cause = |moved: &PositionTransferred| {
+                        let row = self.machine.book().strategy(&moved.from_strategy);
+                        row.and_then(|row| row.stopping.as_ref()).map(|stopping| stopping.event_id.clone())
+                    };
+                    let step = |moved: PositionTransferred| {
+                        let cause_id = cause(&moved).unwrap_or_default();
+                        Step::Transfer { moved, cause_id }
+                    };
+                    moved.into_iter().map(step).collect()
+                }
+                Work::Flatten { kill_id, order } => {
+                    let broker = SimulatedBroker::default().name().to_owned();
+                    vec![Step::Flatten { kill_id, order, broker }]
+                }
                 Work::Ask(order_id) => self.answer(&order_id).await?.unwrap_or_default(),
                 Work::Cancel(order_id) => self.cancel(&order_id).await?.unwrap_or_default(),
             };
@@ -236,13 +298,17 @@ impl Follower {
     }
 
     /// The end of an order that somebody asked to cancel, or the refusal.
-    async fn cancelled(&self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
+    async fn cancelled(&mut self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
         let Some(order) = self.order(order_id) else { return Ok(Derived::Nothing) };
         if order.status == OrderStatus::Approved {
             return Ok(self.decided(&[Step::Withdraw { order_id: order_id.to_owned() }], &recorded.event));
         }
-        let steps = self.cancel(order_id).await?;
-        Ok(steps.map_or(Derived::Input, |steps| self.decided(&steps, &recorded.event)))
+        if !order.cancel_requested && !order.spec.group_id.is_empty() {
+            return Ok(self.decided(&self.with_cancel, &recorded.event));
+        }
+        let Some(steps) = self.cancel(order_id).await? else { return Ok(Derived::Input) };
+        self.with_cancel = steps;
+        Ok(self.decided(&self.with_cancel, &recorded.event))
     }
 
     /// What the simulated broker says to an order that is sent; `None` when it is another broker's.
@@ -278,6 +344,24 @@ impl Follower {
             cause_id: cause_id.clone(),
         };
         Ok(Some(reports.into_iter().map(step).collect()))
+    }
+
+    /// What the simulated broker says to new terms; first the intent to ask for them.
+    async fn replace(&self, order_id: &str) -> Result<Vec<Step>, BrokerError> {
+        let Some(order) = self.order(order_id) else { return Ok(Vec::new()) };
+        if order.replace.as_ref().is_some_and(|replace| !replace.requested) {
+            return Ok(vec![Step::RequestReplace { order_id: order_id.to_owned() }]);
+        }
+        let mut broker = SimulatedBroker::resume(self.machine.book())?;
+        let now_ns = self.machine.now_ns(order);
+        let reports = broker.replace(order, now_ns).await?;
+        let step = |Report { order_id, report }| Step::Report {
+            order_id,
+            report,
+            event_ns: Some(now_ns),
+            cause_id: None,
+        };
+        Ok(reports.into_iter().map(step).collect())
     }
 
     fn order(&self, order_id: &str) -> Option<&OrderState> {
@@ -352,6 +436,8 @@ fn is_alike(derived: &Event, recorded: &Event) -> bool {
         (Body::OrderExpired(left), Body::OrderExpired(right)) => left.order_id == right.order_id,
         (Body::OrderAdjusted(left), Body::OrderAdjusted(right)) => left.order_id == right.order_id,
         (Body::OrderCancelled(left), Body::OrderCancelled(right)) => left.order_id == right.order_id,
+        (Body::OrderTriggered(left), Body::OrderTriggered(right)) => left.order_id == right.order_id,
+        (Body::OrderTrailed(left), Body::OrderTrailed(right)) => left.order_id == right.order_id,
         _ => true,
     }
 }

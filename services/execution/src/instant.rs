@@ -11,6 +11,7 @@ use domain::bar::Bar;
 use domain::book::{FoldError, cash_in_lieu_entries, dividend_entries, split_entries};
 use domain::corporate_action::{CorporateAction, Effect};
 use domain::matching::kernel::Bounds;
+use domain::risk::breaker;
 use event_log::Recorded;
 use runtime::{ClockMode, Instant, is_live};
 
@@ -188,6 +189,14 @@ impl Machine {
         self.prices.observe(&bar.symbol, bar.bar.close, bar.bar.close_ns);
     }
 
+    /// Takes the last price of a bar that is newer than what is known; the known one of the same bar may be restated.
+    pub fn observe_newer(&mut self, bar: &LiveBar) {
+        let known = self.prices.get(&bar.symbol);
+        if known.is_none_or(|known| known.time_ns < bar.bar.close_ns) {
+            self.observe(bar);
+        }
+    }
+
     /// The steps that value the accounts at the end of an instant; none for history.
     #[must_use]
     pub fn mark_steps(&self, instant: &Instant) -> Vec<Step> {
@@ -202,7 +211,12 @@ impl Machine {
             .flat_map(|account| {
                 let (account, cause_id) = (account.clone(), cause_id.clone());
                 let margin = Step::Margin { account: account.clone(), event_ns, cause_id: cause_id.clone() };
-                [margin, Step::Mark { account, event_ns, cause_id }]
+                let breaker =
+                    Step::Breaker { account: account.clone(), event_ns, cause_id: cause_id.clone() };
+                // One step is one event; those that are not needed come to nothing.
+                let breakers = std::iter::repeat_n(breaker, breaker::most(&self.book, &account));
+                let mark = Step::Mark { account, event_ns, cause_id };
+                std::iter::once(margin).chain(breakers).chain(std::iter::once(mark))
             })
             .collect()
     }

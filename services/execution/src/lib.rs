@@ -20,6 +20,7 @@
 mod event;
 mod machine;
 mod step;
+mod kill;
 mod instant;
 mod read_model;
 mod postgres;

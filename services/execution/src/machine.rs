@@ -8,18 +8,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use contracts::v1::Event;
 use contracts::v1::event::Body;
-use domain::book::{Book, FoldError, Prices};
+use contracts::v1::{Event, GroupPolicy, OrderSpec};
+use domain::book::{Book, CLOSING_LEG, FoldError, GroupStep, Prices};
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Phase, phase};
 use event_log::{Append, Recorded};
+use planted::Bug;
 
 /// Most legs of a signal whose orders are looked at as one group.
 const LEGS_MAX: u32 = 16;
 
 /// Something to do for orders, in the order in which it is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Work {
     /// Record the end of an order that was cancelled before it was sent.
     Withdraw(String),
@@ -29,12 +30,25 @@ pub enum Work {
     Ask(String),
     /// Ask the broker to cancel.
     Cancel(String),
+    /// Record the intent to replace an order's terms, then ask the broker.
+    Replace(String),
+    /// Record that new terms are void, because the order ended before they were asked for.
+    Forgo(String),
+    /// Record what is to be done about a group, or about what a stopped strategy holds.
+    Group(GroupStep),
     /// Ask for the cancellation of what is left of a group whose other leg failed.
     Unwind {
         /// The order to cancel.
         order_id: String,
         /// The leg that failed.
         failed: String,
+    },
+    /// Close a position, because a kill switch says so.
+    Flatten {
+        /// Event that pulled the switch.
+        kill_id: String,
+        /// The order that closes it.
+        order: Box<OrderSpec>,
     },
 }
 
@@ -84,15 +98,20 @@ impl Machine {
         }
     }
 
-    /// Symbols that are held and have no price.
+    /// Symbols that are held.
     #[must_use]
-    pub fn unpriced(&self) -> BTreeSet<String> {
+    pub fn held(&self) -> BTreeSet<String> {
         let held = self
             .book
             .positions()
             .filter(|position| position.quantity != Quantity::ZERO || position.fraction != Quantity::ZERO);
-        let symbols = held.map(|position| &position.key.symbol);
-        symbols.filter(|symbol| self.prices.get(symbol).is_none()).cloned().collect()
+        held.map(|position| position.key.symbol.clone()).collect()
+    }
+
+    /// Symbols that are held and have no price.
+    #[must_use]
+    pub fn unpriced(&self) -> BTreeSet<String> {
+        self.held().into_iter().filter(|symbol| self.prices.get(symbol).is_none()).collect()
     }
 
     /// The book as folded so far.
@@ -103,7 +122,7 @@ impl Machine {
 
     /// Folds the next event of TRADING.
     pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
-        if recorded.sequence <= self.book.sequence() {
+        if recorded.sequence <= self.book.sequence() && !planted::is(Bug::FillAppliedTwice) {
             return Ok(());
         }
         let changes = self.book.apply(recorded.sequence, &recorded.event)?;
@@ -227,14 +246,36 @@ impl Machine {
                         work.push(Work::Submit(group));
                     }
                 }
-                Phase::MustAsk => work.push(Work::Ask(order_id)),
                 Phase::MustCancel => work.push(Work::Cancel(order_id)),
+                Phase::MustReplace => work.push(Work::Replace(order_id)),
+                Phase::MustForgo => work.push(Work::Forgo(order_id)),
+                Phase::MustAsk if planted::is(Bug::UnansweredForgotten) => {
+                    self.attention.remove(&order_id);
+                }
+                Phase::MustAsk => work.push(Work::Ask(order_id)),
                 Phase::Working | Phase::Done => {
                     self.attention.remove(&order_id);
                 }
             }
         }
+        work.extend(self.group_work().map(Work::Group));
+        work.extend(self.flattening());
         work
+    }
+
+    /// What is to be done about groups that are not whole and strategies that were stopped, as of the last mark.
+    pub(crate) fn group_work(&self) -> impl Iterator<Item = GroupStep> {
+        let of_groups = self.book.active_groups().filter_map(|group_id| {
+            let account = &self.book.group_orders(group_id).next()?.spec.account;
+            self.book.group_step(group_id, self.account_ns(account)).map(GroupStep::Handle)
+        });
+        of_groups.chain(self.book.strategies().filter_map(|strategy| self.book.stop_step(strategy)))
+    }
+
+    /// Event time of an account's last mark.
+    pub(crate) fn account_ns(&self, account: &str) -> i64 {
+        let mark = self.book.account(account).and_then(|row| row.mark.as_ref());
+        mark.map_or(i64::MIN, |mark| mark.event_ns)
     }
 
     /// Ids of the open orders of the same decision that `wanted` accepts, by leg and place in their group.
@@ -254,7 +295,14 @@ impl Machine {
 
     /// The leg whose refusal takes `order` with it: never a silent half position.
     pub(crate) fn failed_leg(&self, order: &OrderState) -> Option<String> {
+        if planted::is(Bug::UnwindSkipped) {
+            return None;
+        }
         if order.signal_id.is_empty() || order.cancel_requested || order.status.is_ended() {
+            return None;
+        }
+        // A policy of its own says what follows (`Work::Group`), and orders that close stand alone.
+        if order.spec.group_policy() != GroupPolicy::Unspecified || order.spec.leg >= CLOSING_LEG {
             return None;
         }
         let failed = |sibling: String| {
@@ -288,6 +336,9 @@ fn account_of(event: &Event) -> Option<&str> {
         Body::AccountEntry(entry) => Some(&entry.account),
         Body::MarginCalled(call) => Some(&call.account),
         Body::MarginRestored(call) => Some(&call.account),
+        Body::PositionTransferred(moved) => Some(&moved.account),
+        Body::BreakerTripped(event) => Some(&event.account),
+        Body::BreakerReset(event) => Some(&event.account),
         _ => None,
     }
 }

@@ -2,18 +2,21 @@
 
 mod load;
 pub(crate) mod market;
+mod life;
 mod orders;
 mod store;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{BrokerError, SimulatedBroker};
+use broker::{Broker, BrokerError, Brokers};
 use contracts::stream;
 use contracts::v1::event::Body;
 use domain::book::FoldError;
 use event_log::{AppendError, Consumer, Delivery, LogError, Reader, Recorded};
-use runtime::{Context, HealthState, Instants, park};
+use runtime::{Context, HealthState, Instants, clock, park};
+use tokio::time::Instant as Moment;
 
 use crate::event::SERVICE;
 use crate::instant::check;
@@ -25,6 +28,8 @@ use crate::step::Step;
 const BATCH: usize = 512;
 /// Pause before something that did not get anywhere is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// Time between two looks at what a broker outside says of the open orders.
+const ASK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What execution needs.
 #[derive(Clone)]
@@ -33,6 +38,8 @@ pub struct Config {
     pub accounts: Vec<String>,
     /// The read models.
     pub read_model: Arc<dyn ReadModel>,
+    /// Where the broker comes from.
+    pub brokers: Arc<dyn Brokers>,
 }
 
 /// Why the service stopped.
@@ -78,7 +85,9 @@ struct Shell {
     context: Context,
     read_model: Arc<dyn ReadModel>,
     machine: Machine,
-    broker: SimulatedBroker,
+    broker: Box<dyn Broker>,
+    /// When a broker outside is asked for its orders again.
+    ask_again_at: Moment,
     trading: Box<dyn Reader>,
     instants: Instants,
     /// Steps of the present instant that are stored with its marks, all or none.
@@ -86,6 +95,8 @@ struct Shell {
     /// Last sequence of an instant whose parts were handled and whose marks are still to come: its bars are
     /// not matched again.
     matched: Option<u64>,
+    /// Orders that ended unfilled, of which a broker outside was asked whether that is all.
+    confirmed: HashSet<String>,
     /// What does not get anywhere at the moment.
     trouble: Option<String>,
 }
@@ -94,6 +105,9 @@ impl Shell {
     async fn serve(&mut self) -> Result<(), Error> {
         let mut market = self.context.tape.consume(stream::MARKET, SERVICE).await?;
         self.context.health.set(SERVICE, HealthState::Ready, "");
+        if self.broker.is_remote() {
+            self.reconcile().await?;
+        }
         loop {
             self.settle_orders().await?;
             if let Some(instant) = self.instants.next_complete() {
@@ -106,9 +120,11 @@ impl Shell {
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
+                reports = self.broker.reports() => self.hear(reports).await?,
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
                 batch = market.batch(BATCH) => self.collect(batch?, market.as_mut()).await?,
-                () = tokio::time::sleep(RETRY), if stuck => {}
+                () = clock::sleep(RETRY), if stuck => {}
+                () = clock::sleep_until(self.ask_again_at), if self.broker.is_remote() => self.reconcile().await?,
             }
         }
     }
@@ -173,6 +189,7 @@ impl Shell {
     async fn catch_up(&mut self) -> Result<(), Error> {
         while self.machine.must_fold().is_some() {
             tokio::select! {
+                biased;
                 () = self.context.shutdown.cancelled() => return Err(Error::Stopped),
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
             }

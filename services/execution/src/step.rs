@@ -6,14 +6,15 @@
 
 use std::collections::BTreeSet;
 
-use contracts::v1::AccountEntry;
 use contracts::v1::event::Body;
+use contracts::v1::{AccountEntry, Event, GroupHandled, OrderSpec, PositionTransferred};
 use contracts::{chain_id, event_id};
-use domain::book::{MarkError, margin_change, mark, starts_session};
+use domain::book::{MarkError, PositionKey, margin_change, mark, refold, starts_session};
 use domain::calendar::Calendar;
 use domain::corporate_action::SplitRatio;
 use domain::order::decide;
-use domain::order::{BrokerReport, OrderState, Rejection};
+use domain::order::{BrokerReport, GroupStage, OrderState, REOPENED, Rejection};
+use domain::risk::breaker;
 use event_log::{Append, Expect};
 
 use crate::event::{self, Meta, SERVICE};
@@ -40,6 +41,43 @@ pub enum Step {
         order_id: String,
         /// The leg that failed.
         failed: String,
+    },
+    /// Record the intent to replace an order's terms.
+    RequestReplace {
+        /// Order.
+        order_id: String,
+    },
+    /// Record that new terms of an order that has ended are void.
+    Forgo {
+        /// Order.
+        order_id: String,
+    },
+    /// Record what is to be done about a group or a stopped strategy.
+    Group(GroupHandled),
+    /// Record that a strategy's shares go to another one; `cause_id` is the control event that asked for it.
+    Transfer {
+        /// What goes.
+        moved: PositionTransferred,
+        /// The control event that stopped the strategy.
+        cause_id: String,
+    },
+    /// Fold a correction or a bust; `journal` is everything that ever happened to the position.
+    Correct {
+        /// Order.
+        order_id: String,
+        /// What the broker said.
+        report: BrokerReport,
+        /// Fills, entries, corrections and transfers of the position, in the order of the tape.
+        journal: Vec<Event>,
+        /// Market time at which it became known.
+        event_ns: i64,
+    },
+    /// Record shares that are at the broker and that no order explains, or that are there no more.
+    Found {
+        /// The entry.
+        entry: AccountEntry,
+        /// Market time.
+        event_ns: i64,
     },
     /// Fold what the broker said of an order.
     Report {
@@ -81,6 +119,24 @@ pub enum Step {
         /// Last event of the instant.
         cause_id: String,
     },
+    /// Trip or end the next breaker that the mark to come asks for.
+    Breaker {
+        /// Account.
+        account: String,
+        /// The instant.
+        event_ns: i64,
+        /// Last event of the instant.
+        cause_id: String,
+    },
+    /// Close a position, because a kill switch says so.
+    Flatten {
+        /// Event that pulled the switch.
+        kill_id: String,
+        /// The order that closes it.
+        order: Box<OrderSpec>,
+        /// Broker adapter.
+        broker: String,
+    },
     /// Value an account.
     Mark {
         /// Account.
@@ -104,6 +160,9 @@ pub enum StepError {
     /// The account cannot be valued.
     #[error(transparent)]
     Mark(#[from] MarkError),
+    /// The position cannot be worked out again.
+    #[error("position: {0}")]
+    Position(String),
     /// The body has no subject; only an entry of no kind has none.
     #[error("the event has no subject")]
     NoSubject,
@@ -132,6 +191,56 @@ impl Machine {
                 let id = chain_id::unwind(&cause, &order.spec);
                 let meta = self.meta_of(order, id, self.now_ns(order), Some(&cause));
                 order_append(order, meta, decide::request_cancel(order, SERVICE, &reason)?)
+            }
+            Step::RequestReplace { order_id } => {
+                let order = self.order(order_id)?;
+                let cause =
+                    order.replace.as_ref().map(|replace| replace.decision_id.clone()).unwrap_or_default();
+                let id = event_id(&cause, "execution/replace_requested", 0);
+                let meta = self.meta_of(order, id, self.now_ns(order), Some(&cause));
+                order_append(order, meta, decide::request_replace(order, SERVICE)?)
+            }
+            Step::Forgo { order_id } => {
+                let order = self.order(order_id)?;
+                let cause =
+                    order.replace.as_ref().map(|replace| replace.decision_id.clone()).unwrap_or_default();
+                let id = event_id(&cause, "execution/replace_rejected", 0);
+                let meta = self.meta_of(order, id, self.now_ns(order), Some(&cause));
+                let reason = format!("the order is {} already", order.status.name());
+                order_append(order, meta, decide::refuse_replace(order, &reason)?)
+            }
+            Step::Group(handled) => Ok(Some(self.group_append(handled))),
+            Step::Transfer { moved, cause_id } => {
+                let id = chain_id::transfer(cause_id, &moved.account, &moved.symbol);
+                if self.is_applied(&id)
+                    || self
+                        .book
+                        .position(&moved.account, &moved.from_strategy, &moved.symbol)
+                        .is_none_or(|held| held.quantity.0 != moved.quantity_e9)
+                {
+                    return Ok(None);
+                }
+                let event_ns = self.account_ns(&moved.account).max(0);
+                self.account_append(
+                    &moved.account,
+                    id,
+                    event_ns,
+                    cause_id,
+                    Body::PositionTransferred(moved.clone()),
+                )
+            }
+            Step::Correct { order_id, report, journal, event_ns } => {
+                self.decide_correction(order_id, report, journal, *event_ns)
+            }
+            Step::Found { entry, event_ns } => {
+                let held = self.book.net_quantity(&entry.account, &entry.symbol);
+                let cause = format!("{}/{}/{held}/{}", entry.account, entry.symbol, entry.quantity_e9);
+                let id = event_id(
+                    &cause,
+                    "execution/found",
+                    u32::try_from(self.account_last(&entry.account) % 1_000_000).unwrap_or_default(),
+                );
+                self.account_append(&entry.account, id, *event_ns, "", Body::AccountEntry(entry.clone()))
             }
             Step::Report { order_id, report, event_ns, cause_id } => {
                 let order = self.order(order_id)?;
@@ -163,6 +272,10 @@ impl Machine {
                 )
             }
             Step::Margin { account, event_ns, cause_id } => self.decide_margin(account, *event_ns, cause_id),
+            Step::Breaker { account, event_ns, cause_id } => {
+                self.decide_breaker(account, *event_ns, cause_id)
+            }
+            Step::Flatten { kill_id, order, broker } => self.decide_flatten(kill_id, order, broker),
             Step::Mark { account, event_ns, cause_id } => self.decide_mark(account, *event_ns, cause_id),
         }
     }
@@ -198,6 +311,58 @@ impl Machine {
         (batch, failed)
     }
 
+    fn group_append(&self, handled: &GroupHandled) -> Append {
+        let orders: Vec<_> = self.book.group_orders(&handled.group_id).collect();
+        let stage = orders.iter().map(|order| order.group_stage).max().unwrap_or_default();
+        // What was done before is part of the id, so that each step has one of its own and repeating it none.
+        let open = orders.iter().filter(|order| !order.status.is_ended()).count();
+        let seen = [
+            GroupStage::ALL.iter().position(|known| *known == stage).unwrap_or_default(),
+            orders.len(),
+            open,
+        ];
+        let step = seen.iter().fold(0_usize, |sum, part| sum.saturating_mul(1_000).saturating_add(*part));
+        let step = step + handled.cancels.len() + 100 * handled.orders.len() + usize::from(handled.done) * 50;
+        let id = chain_id::group(&handled.group_id, u32::try_from(step).unwrap_or(u32::MAX));
+        let correlation = orders.first().map_or(&handled.group_id, |order| &order.correlation_id);
+        let meta = Meta {
+            id,
+            event_ns: self.account_ns(&handled.account).max(0),
+            causation_id: handled.group_id.clone(),
+            correlation_id: correlation.clone(),
+            basis: self.basis(),
+        };
+        event::of_group(handled, meta)
+    }
+
+    /// A correction with the position as it is with it.
+    fn decide_correction(
+        &self,
+        order_id: &str,
+        report: &BrokerReport,
+        journal: &[Event],
+        event_ns: i64,
+    ) -> Result<Option<Append>, StepError> {
+        let order = self.order(order_id)?;
+        let Some(mut body) = decide::report(order, report)? else { return Ok(None) };
+        let key = PositionKey::new(&order.spec.account, &order.spec.strategy, &order.spec.symbol);
+        let stated = refold(&key, journal, &body).map_err(|error| StepError::Position(error.to_string()))?;
+        let correction_id = match &mut body {
+            Body::FillCorrected(event) => {
+                event.position = Some(stated);
+                event.correction_id.clone()
+            }
+            Body::FillBusted(event) => {
+                event.position = Some(stated);
+                event.correction_id.clone()
+            }
+            _ => String::new(),
+        };
+        let id = event::order_event_id(order, &format!("correction/{correction_id}"));
+        let meta = self.meta_of(order, id, event_ns, None);
+        order_append(order, meta, Some(body))
+    }
+
     fn decide_mark(&self, account: &str, event_ns: i64, cause_id: &str) -> Result<Option<Append>, StepError> {
         let row = self.book.account(account).ok_or_else(|| MarkError::UnknownAccount(account.to_owned()))?;
         let last_ns = row.mark.as_ref().map(|mark| mark.event_ns);
@@ -223,6 +388,29 @@ impl Machine {
         // An account that cannot be valued is complained about by its mark.
         let Ok(Some(body)) = margin_change(&self.book, account, &self.prices) else { return Ok(None) };
         self.account_append(account, event::margin_id(account, event_ns), event_ns, cause_id, body)
+    }
+
+    /// The first that is due; once it is folded, the next one is.
+    fn decide_breaker(
+        &self,
+        account: &str,
+        event_ns: i64,
+        cause_id: &str,
+    ) -> Result<Option<Append>, StepError> {
+        let Some(row) = self.book.account(account) else { return Ok(None) };
+        let last_ns = row.mark.as_ref().map(|mark| mark.event_ns);
+        if last_ns.is_some_and(|last_ns| last_ns >= event_ns) {
+            return Ok(None);
+        }
+        let session_start = starts_session(Calendar::xnys(), last_ns, event_ns);
+        // An account that cannot be valued is complained about by its mark.
+        let Ok(value) = mark(&self.book, account, &self.prices, session_start) else { return Ok(None) };
+        let Some(body) = breaker::due(&self.book, &value, Calendar::xnys(), event_ns).into_iter().next()
+        else {
+            return Ok(None);
+        };
+        let id = chain_id::breaker(account, event_ns, &body);
+        self.account_append(account, id, event_ns, cause_id, body)
     }
 
     fn account_append(
@@ -271,18 +459,43 @@ fn order_append(order: &OrderState, meta: Meta, body: Option<Body>) -> Result<Op
     event::of_order(order, meta, body).map(Some).ok_or(StepError::NoSubject)
 }
 
+/// The id of an event that an order may have more than once: it names the event before it.
+fn again(order: &OrderState, name: &str) -> String {
+    event::order_event_id(order, &format!("{name}/{}", order.last_sequence))
+}
+
 /// The id of the event that folds a report. What can happen once in an order's life has one id.
 fn report_id(order: &OrderState, report: &BrokerReport, cause_id: Option<&str>) -> String {
     match report {
         BrokerReport::Filled(execution) => event::fill_id(order, &execution.execution_id),
+        // What the broker says once in an order's life has one id; what it may say again has one for each time.
+        BrokerReport::Accepted { .. } if order.accepted_ns.is_some() => again(order, "accepted"),
+        BrokerReport::Reopened { .. } => again(order, "reopened"),
+        BrokerReport::Unresolved { doing, .. } => again(order, &format!("unresolved/{doing}")),
+        BrokerReport::Replaced(terms) => event::order_event_id(
+            order,
+            &format!("replaced/{}/{}", terms.client_order_id, terms.broker_order_id),
+        ),
+        BrokerReport::ReplaceRejected { .. } => {
+            let revision = order.replace.as_ref().map_or(0, |replace| replace.revision);
+            again(order, &format!("replace_rejected/{revision}"))
+        }
+        BrokerReport::Corrected { correction_id, .. } | BrokerReport::Busted { correction_id, .. } => {
+            event::order_event_id(order, &format!("correction/{correction_id}"))
+        }
         BrokerReport::Accepted { .. } => event::order_event_id(order, "accepted"),
+        BrokerReport::Rejected { .. } | BrokerReport::Cancelled { .. } | BrokerReport::Expired { .. }
+            if order.reason == REOPENED =>
+        {
+            again(order, "ended")
+        }
         BrokerReport::Rejected { .. } => event::order_event_id(order, "rejected"),
         BrokerReport::Cancelled { .. } => event::order_event_id(order, "cancelled"),
         BrokerReport::Expired { .. } => event::order_event_id(order, "expired"),
         BrokerReport::CancelRejected { .. } => {
             event_id(cause_id.unwrap_or(order.id()), "execution/cancel_rejected", 0)
         }
-        BrokerReport::Suspended { .. } => event::order_event_id(order, "suspended"),
+        BrokerReport::Suspended { .. } => again(order, "suspended"),
         BrokerReport::Triggered { .. } => event::order_event_id(order, "triggered"),
         // A trailing stop moves one way only, so that no place is taken twice but by a split.
         BrokerReport::Trailed { extreme, .. } => {

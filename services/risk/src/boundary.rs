@@ -33,6 +33,22 @@ pub(crate) fn problem(mode: ClockMode, book: &Book, recorded: &Recorded, now_ns:
     checks.into_iter().flatten().next()
 }
 
+/// The same for the signal of an external strategy on a tape clock whose present instant is `now_ns`, where no book
+/// is at hand.
+#[must_use]
+pub fn problem_at_instant(recorded: &Recorded, now_ns: i64) -> Option<String> {
+    let Some(Body::Signal(signal)) = &recorded.event.body else { return None };
+    let event = &recorded.event;
+    let time_ns = event.event_time.as_ref().and_then(from_timestamp);
+    let late = || time_ns.and_then(|time_ns| at_instant(time_ns, now_ns));
+    legs(recorded, signal).or_else(|| id(event, signal)).or_else(late)
+}
+
+fn at_instant(time_ns: i64, now_ns: i64) -> Option<String> {
+    let (stated, now) = (utc(time_ns), utc(now_ns));
+    (time_ns != now_ns).then(|| format!("field `event_time`: {stated}, expected {now}, the present instant"))
+}
+
 fn legs(recorded: &Recorded, signal: &Signal) -> Option<String> {
     if signal.legs.len() > LEGS_MAX {
         return Some(format!("field `legs`: {} legs, expected at most {LEGS_MAX}", signal.legs.len()));
@@ -60,11 +76,7 @@ fn time(mode: ClockMode, book: &Book, event: &Event, signal: &Signal, now_ns: i6
     let time_ns = event.event_time.as_ref().and_then(from_timestamp)?;
     let expected = |words: String| Some(format!("field `event_time`: {}, expected {words}", utc(time_ns)));
     if mode == ClockMode::Tape {
-        return if time_ns == now_ns {
-            None
-        } else {
-            expected(format!("{}, the present instant", utc(now_ns)))
-        };
+        return at_instant(time_ns, now_ns);
     }
     if time_ns > now_ns.saturating_add(AHEAD_MAX_NS) {
         return expected(format!("at most {}", utc(now_ns)));

@@ -32,7 +32,9 @@ mod boundary;
 mod round;
 mod shell;
 mod postgres;
+pub mod monitor;
 
+pub use boundary::problem_at_instant;
 pub use machine::{Due, Machine, Stale, Unanswerable, Wanted};
 pub use postgres::PostgresReadModel;
 pub use pricing::Pricing;

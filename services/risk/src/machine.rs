@@ -6,7 +6,7 @@
 //!
 //! Deliberately absent: the tape, the read model, clocks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use contracts::v1::Event;
 use contracts::v1::event::Body;
@@ -59,6 +59,10 @@ pub(crate) struct Told {
     pub market_sequence: u64,
 }
 
+/// Most signals of one strategy that wait for their decisions at the same time; more are denied without being judged,
+/// so that a strategy that floods the tape costs the others no time.
+const WAITING_MAX: usize = 1_000;
+
 /// A signal without a decision.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
@@ -88,10 +92,16 @@ pub struct Machine {
     pub(crate) fallback_account: String,
     pub(crate) pricing: Pricing,
     pub(crate) waiting: BTreeMap<u64, Waiting>,
+    /// Sequences of the waiting signals by id: one that is sent again has several.
+    places: HashMap<String, Vec<u64>>,
+    /// Number of waiting signals by strategy.
+    counts: HashMap<String, usize>,
     pub(crate) tail: Tail,
     pub(crate) told: Option<Told>,
     /// The newest book seen, stale or not.
     pub(crate) known: Book,
+    /// TRADING sequence up to which everything was behind it when it started.
+    pub(crate) started_behind: u64,
     /// Last TRADING sequence read.
     trading: u64,
     /// Last event read that is neither a signal nor a decision.
@@ -109,9 +119,12 @@ impl Machine {
             fallback_account: fallback_account.to_owned(),
             pricing,
             waiting: BTreeMap::new(),
+            places: HashMap::new(),
+            counts: HashMap::new(),
             tail: Tail::default(),
             told: None,
             known: Book::default(),
+            started_behind: trading,
             trading,
             matters: trading,
             read_through: trading,
@@ -155,6 +168,8 @@ impl Machine {
         match &recorded.event.body {
             Some(Body::Signal(_)) => return self.wait(recorded),
             Some(Body::RiskDecision(_)) => self.decided(sequence, recorded.event),
+            // What the monitor measured no decision looks at.
+            Some(Body::RiskMeasured(_) | Body::AlertRaised(_)) => {}
             _ => {
                 self.matters = sequence;
                 if self.waiting.is_empty() {
@@ -178,9 +193,18 @@ impl Machine {
         self.tail.push(sequence, decision);
     }
 
+    /// The first waiting signal of an id.
+    pub(crate) fn waiting_signal(&self, id: &str) -> Option<&Waiting> {
+        self.places.get(id)?.iter().find_map(|sequence| self.waiting.get(sequence))
+    }
+
     /// Gives up a signal that is decided or parked.
     pub fn drop_signal(&mut self, signal_id: &str) {
-        self.waiting.retain(|_, waiting| waiting.recorded.event.id != signal_id);
+        for sequence in self.places.remove(signal_id).unwrap_or_default() {
+            let Some(waiting) = self.waiting.remove(&sequence) else { continue };
+            let Some(count) = self.counts.get_mut(strategy_of(&waiting.recorded.event)) else { continue };
+            *count = count.saturating_sub(1);
+        }
     }
 
     /// The clock says that the instant's signals are complete. Saying it again changes nothing; live
@@ -246,10 +270,24 @@ impl Machine {
         }
         let market = event.basis.iter().find(|basis| basis.stream == stream::MARKET);
         let market = market.map_or(0, |basis| basis.sequence);
-        let problem = problem(self.mode, &recorded);
+        let strategy = strategy_of(event);
+        let count = self.counts.entry(strategy.to_owned()).or_default();
+        let flood = (*count >= WAITING_MAX)
+            .then(|| format!("more than {WAITING_MAX} signals of {strategy:?} wait for their decisions"));
+        *count += 1;
+        self.places.entry(event.id.clone()).or_default().push(recorded.sequence);
+        let problem = flood.or_else(|| problem(self.mode, &recorded));
         let waiting = Waiting { after: self.matters, market, problem, recorded };
         self.waiting.insert(waiting.recorded.sequence, waiting);
         Ok(())
+    }
+}
+
+/// The strategy whose signal it is.
+fn strategy_of(event: &Event) -> &str {
+    match &event.body {
+        Some(Body::Signal(signal)) => &signal.strategy,
+        _ => "",
     }
 }
 

@@ -1,6 +1,7 @@
 //! The read models in Postgres.
 
 use async_trait::async_trait;
+use domain::bar::Bar;
 use projections::queries;
 use runtime::{AsOf, ReadError};
 use sqlx::PgPool;
@@ -33,6 +34,23 @@ impl ReadModel for PostgresReadModel {
         let last = queries::decision_prices(&self.pool).await.map_err(ReadError::of("last prices"))?;
         let row = |(symbol, price, close_ns)| LastPrice { symbol, price, close_ns };
         Ok(AsOf { checkpoint: last.checkpoint, rows: last.prices.into_iter().map(row).collect() })
+    }
+
+    async fn history(&self) -> Result<AsOf<(String, Bar)>, ReadError> {
+        let most = domain::book::history::HISTORY_MAX;
+        let history = queries::decision_history(&self.pool, most).await;
+        let (checkpoint, rows) = history.map_err(ReadError::of("bars of late"))?;
+        Ok(AsOf { checkpoint, rows })
+    }
+
+    async fn open_alerts(&self) -> Result<Vec<(String, String, String)>, ReadError> {
+        let alerts = queries::alerts(&self.pool, None, true, queries::LIMIT_MAX).await;
+        let alerts = alerts.map_err(ReadError::of("alerts"))?;
+        Ok(alerts.into_iter().map(|row| (row.account, row.strategy, row.kind)).collect())
+    }
+
+    async fn checkpoint(&self) -> Result<u64, ReadError> {
+        queries::trading_checkpoint(&self.pool).await.map_err(ReadError::of("the checkpoint"))
     }
 
     async fn actions(&self) -> Result<AsOf<PastAction>, ReadError> {

@@ -27,9 +27,16 @@ impl Pricing {
     /// Starts from the rows of the read models. MARKET is to be read from [`Pricing::sequence`] on: what
     /// one of them folded beyond that changes nothing when it is read again.
     #[must_use]
-    pub fn new(prices: AsOf<LastPrice>, actions: AsOf<PastAction>) -> Self {
-        let sequence = prices.checkpoint.min(actions.checkpoint);
+    pub fn new(
+        prices: AsOf<LastPrice>,
+        history: AsOf<(String, domain::bar::Bar)>,
+        actions: AsOf<PastAction>,
+    ) -> Self {
+        let sequence = prices.checkpoint.min(actions.checkpoint).min(history.checkpoint);
         let mut pricing = Self { prices: Prices::default(), sequence };
+        for (symbol, bar) in &history.rows {
+            pricing.prices.observe_bar(symbol, bar);
+        }
         for row in prices.rows {
             pricing.prices.observe(&row.symbol, row.price, row.close_ns);
         }
@@ -45,6 +52,12 @@ impl Pricing {
     #[must_use]
     pub fn prices(&self) -> &Prices {
         &self.prices
+    }
+
+    /// Close of the newest bar of any symbol, UTC nanoseconds.
+    #[must_use]
+    pub fn newest_ns(&self) -> Option<i64> {
+        self.prices.newest_ns()
     }
 
     /// Last MARKET sequence read.
@@ -64,6 +77,8 @@ impl Pricing {
                 let known = self.prices.get(&bar.symbol);
                 if known.is_some_and(|known| known.time_ns == event_ns) {
                     self.bar(bar, event_ns);
+                } else if let Some(revised) = domain::bar::Bar::from_wire(bar, event_ns) {
+                    self.prices.revise(&bar.symbol, &revised);
                 }
             }
             Some(Body::CorporateAction(action)) => self.split(action, event_ns),
@@ -82,7 +97,10 @@ impl Pricing {
         if known.is_some_and(|known| known.time_ns == close_ns && known.splits_ns > close_ns) {
             return;
         }
-        self.prices.observe(&bar.symbol, Price(bar.close_e9), close_ns);
+        match domain::bar::Bar::from_wire(bar, close_ns) {
+            Some(whole) => self.prices.observe_bar(&bar.symbol, &whole),
+            None => self.prices.observe(&bar.symbol, Price(bar.close_e9), close_ns),
+        }
     }
 
     fn split(&mut self, action: &CorporateAction, event_ns: i64) {

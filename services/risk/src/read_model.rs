@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use contracts::v1::CorporateAction;
+use domain::bar::Bar;
 use domain::book::Book;
 use domain::money::Price;
 use runtime::{AsOf, ReadError};
@@ -43,6 +44,22 @@ pub trait ReadModel: Send + Sync {
 
     /// The last price of every symbol, from `bars`.
     async fn prices(&self) -> Result<AsOf<LastPrice>, ReadError>;
+
+    /// The live bars of late of every symbol, from `bars`, oldest first; at the least as many as a history keeps.
+    /// A source without any answers nothing: then what is measured waits for new bars.
+    async fn history(&self) -> Result<AsOf<(String, Bar)>, ReadError> {
+        Ok(AsOf { checkpoint: u64::MAX, rows: Vec::new() })
+    }
+
+    /// Alerts that were raised and not cleared.
+    async fn open_alerts(&self) -> Result<Vec<(String, String, String)>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    /// The checkpoint of `trading`.
+    async fn checkpoint(&self) -> Result<u64, ReadError> {
+        Ok(self.snapshot(&[]).await?.book.sequence())
+    }
 
     /// The corporate actions so far, from `calendar`.
     async fn actions(&self) -> Result<AsOf<PastAction>, ReadError>;

@@ -9,6 +9,7 @@ use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::risk::{self, Rule};
 use event_log::Recorded;
+use planted::Bug;
 use runtime::ClockMode;
 
 use crate::boundary;
@@ -55,7 +56,7 @@ impl Machine {
         let wanted = first.1.after.max(self.tail.floor());
         let mut book = snapshot.book;
         let checkpoint = book.sequence();
-        if checkpoint < wanted {
+        if checkpoint < wanted && !planted::is(Bug::StaleReadAccepted) {
             self.known = book;
             return Err(Stale { checkpoint, wanted });
         }
@@ -69,6 +70,9 @@ impl Machine {
             selected.filter(|waiting| tape_clock || waiting.after <= checkpoint).collect();
         if tape_clock {
             selected.sort_by_cached_key(|waiting| order_key(&waiting.recorded));
+        } else {
+            // Stable: what cannot be judged waits for those that can.
+            selected.sort_by_key(|waiting| waiting.problem.is_some());
         }
         let basis = self.basis(through.max(checkpoint), checkpoint);
         let now_ns = self.told.map_or(now_ns, |told| told.instant_ns);
@@ -89,8 +93,8 @@ impl Machine {
         let read = self.trading_sequence() >= snapshot.book.sequence();
         let mut parked = Vec::new();
         for id in &snapshot.decided {
-            let signal = self.waiting.values().find(|waiting| waiting.recorded.event.id == *id);
-            if let Some(signal) = signal.filter(|_| read).map(|waiting| waiting.recorded.clone()) {
+            let signal = self.waiting_signal(id).filter(|_| read);
+            if let Some(signal) = signal.map(|waiting| waiting.recorded.clone()) {
                 let reason = format!("field `id`: {id:?}, a signal of this id was decided before");
                 parked.push(Outcome::Park { signal, reason });
             }
@@ -122,7 +126,9 @@ impl Machine {
             Some(problem) => risk::deny(id, signal, view, Rule::InvalidSignal, problem),
             None => risk::decide(id, signal, view),
         });
-        if let Some(Outcome::Decided(outgoing)) = &outcome {
+        if let Some(Outcome::Decided(outgoing)) = &outcome
+            && !planted::is(Bug::ReservationsIgnored)
+        {
             admit(book, &outgoing.event);
         }
         outcome
@@ -140,7 +146,10 @@ impl Machine {
         let Some(Body::Signal(signal)) = &recorded.event.body else { return None };
         let prices = self.pricing.prices();
         let calendar = Calendar::xnys();
-        let view = risk::view(book, prices, calendar, signal, now_ns, &self.fallback_account);
+        let mut view = risk::view(book, prices, calendar, signal, now_ns, &self.fallback_account);
+        if planted::is(Bug::HaltIgnoredOnRestart) && self.started_behind > 0 {
+            view.inputs.iter_mut().for_each(|input| input.halted = false);
+        }
         if view.account.is_empty() {
             let reason =
                 format!("strategy {:?} is not known and there is no account to deny it on", signal.strategy);

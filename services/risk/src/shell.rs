@@ -8,8 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::stream;
+use contracts::v1::Event;
+use contracts::v1::event::Body;
+use domain::risk::Rule;
 use event_log::{AppendError, Delivery, Hint, Hints, LogError, Reader, Recorded};
-use runtime::{ClockMode, Context, HealthState, ReadError, park};
+use runtime::metrics::metrics;
+use runtime::{ClockMode, Context, HealthState, ReadError, clock, park};
 use serde::Deserialize;
 
 use crate::SERVICE;
@@ -93,7 +97,7 @@ impl Shell {
                 hint = self.committed.next() => self.hear_committed(hint),
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
                 batch = self.market.batch(BATCH) => self.price(batch?).await?,
-                () = tokio::time::sleep_until(self.patience.wake()), if self.patience.is_waiting() => {}
+                () = clock::sleep_until(self.patience.wake()), if self.patience.is_waiting() => {}
             }
         }
     }
@@ -163,7 +167,10 @@ impl Shell {
         let mut decided = Vec::with_capacity(outcomes.len());
         for outcome in outcomes {
             match outcome {
-                Outcome::Decided(outgoing) => decided.push(outgoing),
+                Outcome::Decided(outgoing) => {
+                    count_refusal(&outgoing.event);
+                    decided.push(outgoing);
+                }
                 Outcome::Park { signal, reason } => self.give_up(&signal, &reason).await?,
             }
         }
@@ -231,6 +238,10 @@ impl Shell {
         payload: &[u8],
         reason: &str,
     ) -> Result<(), AppendError> {
+        if let Some(sender) = subject.strip_prefix("signal.").and_then(|rest| rest.split('.').next()) {
+            let sender = contracts::unescape(sender);
+            metrics().signals_refused.with(&[&sender, "parked"]).increment();
+        }
         park(&self.context.tape, SERVICE, stream, sequence, subject, payload, reason).await
     }
 
@@ -263,12 +274,21 @@ impl Shell {
     }
 }
 
+/// Counts what a strategy sent that could not be judged.
+fn count_refusal(event: &Event) {
+    if let Some(Body::RiskDecision(decision)) = &event.body
+        && decision.rule == Rule::InvalidSignal.name()
+    {
+        metrics().signals_refused.with(&[&decision.strategy, "denied"]).increment();
+    }
+}
+
 /// The answer of the read model, within bounded time.
 async fn answered<Answer>(
     doing: &'static str,
     question: impl Future<Output = Result<Answer, ReadError>>,
 ) -> Result<Answer, ReadError> {
-    match tokio::time::timeout(ANSWER_MAX, question).await {
+    match clock::timeout(ANSWER_MAX, question).await {
         Ok(answer) => answer,
         Err(elapsed) => Err(ReadError { doing, source: elapsed.into() }),
     }

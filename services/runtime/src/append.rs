@@ -10,6 +10,8 @@ use contracts::stream_of;
 use event_log::{Append, AppendError, Appended, Delivery, Expect, LogError, Tape};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
+
 /// Shortest and longest pause between two attempts.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -66,8 +68,9 @@ async fn settle(
         };
         tracing::warn!(subject = entry.subject.as_str(), "append not answered, repeating: {error}");
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            biased;
             () = shutdown.cancelled() => return Err(AppendError::Unavailable(error)),
+            () = clock::sleep(pause) => {}
         }
         pause = (pause * 2).min(PAUSE_MAX);
         outcome = tape.append(entry.clone()).await;

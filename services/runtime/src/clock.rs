@@ -1,4 +1,16 @@
-//! Time: the one place that reads the wall clock.
+//! Time: the one place that reads a clock.
+//!
+//! Services ask here for the time and wait here, never at tokio or the machine, so that a simulation can put a
+//! virtual clock in place for its thread ([`set_virtual`]). Without one, which is always so in a running
+//! system, everything is the machine's.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// What moves time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,9 +21,83 @@ pub enum ClockMode {
     Wall,
 }
 
+/// A clock that stands in for the machine's.
+pub trait VirtualClock: Send + Sync {
+    /// Monotonic time. Only differences mean anything.
+    fn now(&self) -> Instant;
+
+    /// The wall clock in UTC nanoseconds since 1970. It may jump.
+    fn now_ns(&self) -> i64;
+
+    /// Wakes `waker` when [`VirtualClock::now`] reaches `deadline`.
+    fn wake_at(&self, deadline: Instant, waker: &Waker);
+}
+
+thread_local! {
+    static VIRTUAL: RefCell<Option<Arc<dyn VirtualClock>>> = const { RefCell::new(None) };
+}
+
+/// Puts a virtual clock in place for everything that runs on this thread, or takes it away.
+pub fn set_virtual(clock: Option<Arc<dyn VirtualClock>>) {
+    VIRTUAL.with(|place| *place.borrow_mut() = clock);
+}
+
+fn in_place() -> Option<Arc<dyn VirtualClock>> {
+    VIRTUAL.with(|place| place.borrow().clone())
+}
+
 /// The wall clock in UTC nanoseconds since 1970.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one reading of the wall clock")]
 pub fn now_ns() -> i64 {
-    chrono::Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX)
+    match in_place() {
+        Some(clock) => clock.now_ns(),
+        None => chrono::Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX),
+    }
+}
+
+/// Monotonic time, for waits; no part of any decision.
+#[must_use]
+pub fn now() -> Instant {
+    in_place().map_or_else(Instant::now, |clock| clock.now())
+}
+
+/// Wakes `waker` at `deadline` of the virtual clock; for what stands in for the world in a simulation. Without a
+/// virtual clock nothing is woken.
+pub fn wake_at(deadline: Instant, waker: &Waker) {
+    if let Some(clock) = in_place() {
+        clock.wake_at(deadline, waker);
+    }
+}
+
+/// Waits for a while. Cancel-safe.
+pub async fn sleep(duration: Duration) {
+    sleep_until(now() + duration).await;
+}
+
+/// Waits until `deadline`. Cancel-safe.
+pub async fn sleep_until(deadline: Instant) {
+    let Some(clock) = in_place() else { return tokio::time::sleep_until(deadline).await };
+    poll_fn(|context| {
+        if clock.now() >= deadline {
+            return Poll::Ready(());
+        }
+        clock.wake_at(deadline, context.waker());
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Nothing came in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no answer in time")]
+pub struct Elapsed;
+
+/// What `future` answers, if it does within `duration`.
+pub async fn timeout<F: Future>(duration: Duration, future: F) -> Result<F::Output, Elapsed> {
+    tokio::select! {
+        biased;
+        answer = future => Ok(answer),
+        () = sleep(duration) => Err(Elapsed),
+    }
 }

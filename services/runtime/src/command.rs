@@ -4,7 +4,9 @@
 //! actor, action and key give the same event id, so a double submit has one effect.
 
 mod backtests;
+mod orders;
 pub mod parked;
+mod risk;
 mod strategies;
 
 use contracts::v1::event::Body;
@@ -18,9 +20,14 @@ use event_log::{Append, AppendError, Expect, Tape};
 use crate::clock::now_ns;
 
 pub use backtests::{BacktestError, cancel_backtest, request_backtest};
+pub use orders::{
+    Asked, NewOrder, NewTerms, OrderError, order_words, place_order, positions_fate, replace_order,
+    stop_strategy,
+};
+pub use risk::{LimitsError, Stop, change_limits, halt_scope, kill, reset_breaker, resume_scope};
 pub use strategies::{
     LIVE_REFUSED, NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
-    replace_strategy, strategy_mode,
+    replace_strategy, rotate_credentials, strategy_mode, switch_strategy,
 };
 
 /// Who asks, and the key that makes asking twice the same as asking once.
@@ -50,6 +57,7 @@ pub async fn halt(tape: &Tape, caller: &Caller, account: &str, reason: &str) -> 
         account: account.to_owned(),
         actor: caller.actor.clone(),
         reason: reason.to_owned(),
+        ..TradingHalted::default()
     });
     control(tape, caller, "halt", account, reason, body).await
 }
@@ -60,6 +68,7 @@ pub async fn resume(tape: &Tape, caller: &Caller, account: &str, reason: &str) -
         account: account.to_owned(),
         actor: caller.actor.clone(),
         reason: reason.to_owned(),
+        ..TradingResumed::default()
     });
     control(tape, caller, "resume", account, reason, body).await
 }
@@ -90,6 +99,7 @@ pub async fn disable_strategy(
         strategy: strategy.to_owned(),
         actor: caller.actor.clone(),
         reason: reason.to_owned(),
+        ..StrategyDisabled::default()
     });
     control(tape, caller, "strategy_disable", strategy, reason, body).await
 }

@@ -54,7 +54,7 @@ impl ExternalStrategy {
     }
 
     /// Its consumers: what it acknowledges on MARKET, and what it reads on TRADING, in one order: its own
-    /// fills, splits and controls, and the marks after which an instant has no further fill.
+    /// orders, fills, splits and controls, and the marks after which an instant has no further fill.
     #[must_use]
     pub fn consumers(&self) -> [DurableSpec; 2] {
         let Self { name, account, subjects } = self;
@@ -65,14 +65,16 @@ impl ExternalStrategy {
             filters: subjects.clone(),
             acknowledged: true,
         };
-        let own = [format!("fill.*.{name}.>"), format!("control.strategy.{name}.>")];
+        let own = ["order.*", "fill.*", "control.strategy"].map(|whose| format!("{whose}.{name}.>"));
         let account = contracts::escape(account);
         // A split changes what it holds without a fill.
         let of_account = [format!("account.{account}.split"), format!("account.{account}.marked")];
         let trading = DurableSpec {
             stream: TRADING,
             name: self.consumer(),
-            description: format!("External strategy {name}: its fills, its controls and its account's marks"),
+            description: format!(
+                "External strategy {name}: its orders, fills and controls, its account's marks"
+            ),
             filters: own.into_iter().chain(of_account).collect(),
             acknowledged: false,
         };

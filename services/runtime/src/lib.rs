@@ -5,7 +5,7 @@
 //! decisions, SQL, configuration files (only the binary reads files and the environment).
 
 mod append;
-mod clock;
+pub mod clock;
 pub mod command;
 mod context;
 mod external;

@@ -7,6 +7,9 @@ use event_log::{Append, AppendError, Expect, Tape};
 
 use crate::clock::now_ns;
 
+/// Most bytes of a message that are kept.
+const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+
 /// Records that `service` could not handle the message at `sequence` of `stream`, and why.
 ///
 /// Parking the same message twice changes nothing: the id follows from service, stream and sequence.
@@ -20,13 +23,20 @@ pub async fn park(
     reason: &str,
 ) -> Result<(), AppendError> {
     tracing::warn!(service, stream, sequence, subject, "parked {stream} {sequence}: {reason}");
+    // A message may be as large as the server takes; what is parked must fit into one with all about it.
+    let kept = payload.get(..PAYLOAD_BYTES_MAX).unwrap_or(payload);
+    let cut = if kept.len() < payload.len() {
+        format!(" (the first {} of {} bytes are kept)", kept.len(), payload.len())
+    } else {
+        String::new()
+    };
     let parked = Parked {
         service: service.to_owned(),
         stream: stream.to_owned(),
         sequence,
         subject: subject.to_owned(),
-        reason: reason.to_owned(),
-        payload: payload.to_vec(),
+        reason: format!("{reason}{cut}"),
+        payload: kept.to_vec(),
     };
     let event = Event {
         id: event_id(&format!("{stream}/{sequence}"), &format!("park/{service}"), 0),

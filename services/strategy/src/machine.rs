@@ -149,7 +149,10 @@ impl Machine {
         let wanted: BTreeMap<&str, Terms> = self
             .book
             .strategies()
-            .filter(|state| state.registered && state.enabled && !state.kind.is_empty())
+            .filter(|state| {
+                // One that was stopped and keeps its positions goes on to close them; risk lets it open nothing.
+                state.registered && (state.enabled || state.keeps_managing()) && !state.kind.is_empty()
+            })
             .map(|state| (state.strategy.as_str(), Terms::of(state)))
             .collect();
         let mut changes = Vec::new();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use contracts::stream;
 use domain::book::{Book, FoldError};
 use event_log::{AppendError, Consumer, Delivery, LogError, Reader, Recorded};
-use runtime::{Context, HealthState, Instant, Instants, park};
+use runtime::{Context, HealthState, Instant, Instants, clock, park};
 
 use crate::SERVICE;
 use crate::machine::Machine;
@@ -94,6 +94,7 @@ impl Shell {
         };
         while shell.machine.book().sequence() < head {
             tokio::select! {
+                biased;
                 () = shell.context.shutdown.cancelled() => return Ok(None),
                 batch = shell.trading.batch(BATCH) => shell.fold(batch?).await?,
             }
@@ -119,7 +120,7 @@ impl Shell {
                 () = self.context.shutdown.cancelled() => return Ok(()),
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
                 batch = market.batch(BATCH) => self.collect(batch?, market.as_mut()).await?,
-                () = tokio::time::sleep(PATIENCE), if self.instants.peek().is_some() => self.say_waiting(),
+                () = clock::sleep(PATIENCE), if self.instants.peek().is_some() => self.say_waiting(),
             }
         }
     }
@@ -127,6 +128,9 @@ impl Shell {
     /// Takes an instant, stores its signals, then acknowledges it.
     async fn handle(&mut self, instant: Instant, market: &mut dyn Consumer) -> Result<(), Error> {
         let signals = self.machine.step(&instant);
+        if planted::is(planted::Bug::AckBeforeCommit) {
+            market.ack_through(instant.done_through()).await?;
+        }
         self.subjects.append(&self.context, signals).await?;
         market.ack_through(instant.done_through()).await?;
         self.handled_ns = self.handled_ns.max(instant.event_ns);
@@ -225,7 +229,7 @@ impl Shell {
 
 /// The book of the read model, or an empty one from which the whole tape is folded.
 async fn load_book(read_model: &dyn ReadModel) -> Book {
-    match tokio::time::timeout(READ_MODEL_MAX, read_model.book()).await {
+    match clock::timeout(READ_MODEL_MAX, read_model.book()).await {
         Ok(Ok(book)) => book,
         Ok(Err(error)) => {
             tracing::warn!(%error, "folding the whole tape: {error}");

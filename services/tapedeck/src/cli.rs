@@ -9,8 +9,10 @@ mod pairs;
 mod recorded;
 mod research;
 mod replay;
+mod risk;
 mod running;
 mod strategy;
+mod tape;
 mod trading;
 
 use std::path::PathBuf;
@@ -26,9 +28,11 @@ pub use pairs::Pairs;
 pub use recorded::RecordedCommand;
 pub use replay::{At, AtCommand, Fork, Parity, Replay};
 pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForward};
+pub use risk::{BreakerCommand, Kill, LimitsCommand, RiskOptions, ScopeOptions};
 pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
-pub use trading::{AccountOptions, Halt, OrderCommand, Positions, ReportOptions};
+pub use tape::TapeCommand;
+pub use trading::{AccountOptions, Halt, OrderCommand, Place, Positions, ReportOptions, StopState};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
 #[derive(Debug, Parser)]
@@ -168,6 +172,9 @@ pub enum Command {
     /// Read models
     #[command(subcommand)]
     Projection(ProjectionCommand),
+    /// Tapes: list, choose, remove
+    #[command(subcommand)]
+    Tape(TapeCommand),
     /// Streams of the tape
     #[command(subcommand)]
     Stream(StreamCommand),
@@ -207,10 +214,22 @@ pub enum Command {
     /// Messages that could not be handled
     #[command(subcommand)]
     Parked(ParkedCommand),
-    /// Stop new exposure, on one account or on all
+    /// Limits by account, strategy and symbol
+    #[command(subcommand)]
+    Limits(LimitsCommand),
+    /// Circuit breakers
+    #[command(subcommand)]
+    Breaker(BreakerCommand),
+    /// Show what the monitor measured: exposure, concentration, value at risk, drawdown, alerts
+    Risk(RiskOptions),
+    /// Kill switch: cancel every open order of a strategy, an account or everything, and open nothing
+    Kill(Kill),
+    /// Stop new exposure, of one account, one strategy or all
     Halt(Halt),
     /// End a halt
     Resume(Halt),
+    /// Check what must always hold over the whole tape: orders, fills, money, limits, halts, read model; exit 7 if not
+    Check,
     /// Print the hash of all signals, decisions, orders and fills of the tape
     ChainHash,
 }

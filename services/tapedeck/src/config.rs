@@ -4,12 +4,14 @@
 //! the file over the default. An error names the field, the value and what is expected.
 
 mod account;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use contracts::v1::{Parameter, StrategyMode};
 use domain::money::{E9, Price};
+pub use limits::LimitsConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::telemetry::TelemetryConfig;
@@ -93,6 +95,8 @@ pub struct Config {
     pub account: BTreeMap<String, AccountConfig>,
     /// Strategies by name.
     pub strategy: BTreeMap<String, StrategyConfig>,
+    /// Limits by scope, stated where nobody has stated any of that scope.
+    pub limits: Vec<LimitsConfig>,
 }
 
 /// The dashboard.
@@ -330,6 +334,9 @@ impl Config {
         }
         for (name, strategy) in &self.strategy {
             strategy.validate(name, &self.account)?;
+        }
+        for (index, limits) in self.limits.iter().enumerate() {
+            limits.validate(index, &self.account)?;
         }
         Ok(())
     }

@@ -18,6 +18,17 @@ pub enum TapeKind {
     Rehearsal,
 }
 
+impl TapeKind {
+    /// Its name in lists and messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Demo => "demo",
+            Self::Rehearsal => "rehearsal",
+        }
+    }
+}
+
 /// What a tape is, written once when it is made. Services of other processes read it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

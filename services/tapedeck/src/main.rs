@@ -6,6 +6,7 @@
 
 mod access;
 mod addresses;
+mod checker;
 mod cli;
 mod command;
 mod config;
@@ -71,6 +72,8 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Decode => command::decode::run(output),
         Command::Config(options) => command::config::run(global, &options, output),
+        Command::Tape(options) => command::tape::run(global, &options, output),
+        Command::Limits(cli::LimitsCommand::Names) => command::limits::names(output),
         Command::Doctor => command::doctor::run(global, output).await,
         Command::Strategy(cli::StrategyCommand::Kinds) => command::strategy::kinds(output),
         Command::Strategy(cli::StrategyCommand::New { name, lang, dir }) => {
@@ -81,11 +84,11 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
         Command::Rehearse(options) => command::rehearse::run(global, &options, output).await,
         Command::Run(options) => command::run::run(global, &options, output).await,
         Command::Backtest(options) if options.recorded.is_none() => {
-            command::backtest::run(global, &options, output).await
+            Box::pin(command::backtest::run(global, &options, output)).await
         }
-        Command::Sweep(options) => command::backtest::search::sweep(global, &options, output).await,
+        Command::Sweep(options) => Box::pin(command::backtest::search::sweep(global, &options, output)).await,
         Command::WalkForward(options) => {
-            command::backtest::search::walk_forward(global, &options, output).await
+            Box::pin(command::backtest::search::walk_forward(global, &options, output)).await
         }
         Command::Import(options) => command::import::run(global, &options, output).await,
         Command::Indicator(options) if options.list || !options.bars.is_empty() => {
@@ -126,7 +129,7 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::At(options) => command::at::run(session, &options, output).await,
         Command::Parity(options) => command::parity::run(session, &options, output).await,
         Command::Fork(options) => command::fork::run(session, &options, output).await,
-        Command::Replay(options) => command::replay::run(session, &options, output).await,
+        Command::Replay(options) => Box::pin(command::replay::run(session, &options, output)).await,
         Command::Account(options) => command::holdings::accounts(session, &options, output).await,
         Command::Report(options) => command::report::run(session, &options, output).await,
         Command::User(command) => command::user::run(session, &command, output).await,
@@ -136,10 +139,15 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
             None => Err(Failure::other("a run of its own opens its tape itself")),
         },
         Command::Parked(options) => command::parked::run(session, &options, output).await,
+        Command::Limits(options) => command::limits::run(session, &options, output).await,
+        Command::Breaker(options) => command::breaker::run(session, &options, output).await,
+        Command::Risk(options) => command::breaker::risk(session, &options, output).await,
+        Command::Kill(options) => command::control::kill(session, &options, output).await,
         Command::Halt(options) => command::control::halt(session, &options, output).await,
         Command::Resume(options) => command::control::resume(session, &options, output).await,
         Command::Logs(options) => command::logs::run(session, &options, output).await,
         Command::History(_) => command::history::sync(session, output).await,
+        Command::Check => command::check::run(session, output).await,
         Command::ChainHash => command::chain_hash::run(session, output).await,
         _ => Err(Failure::other("this command opens no tape")),
     }

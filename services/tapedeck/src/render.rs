@@ -106,6 +106,40 @@ fn control(body: &Body) -> String {
         Body::OrderTrailed(event) => {
             format!("trailed [{}] to {}", event.order_id, Price(event.stop_price_e9))
         }
+        Body::OrderUnresolved(event) => {
+            format!("no answer to {} [{}] {}", event.doing, event.order_id, event.problem)
+        }
+        Body::FillCorrected(event) => format!(
+            "fill {} corrected [{}] to {} at {}",
+            event.number,
+            event.order_id,
+            Quantity(event.quantity_e9),
+            Price(event.price_e9)
+        ),
+        Body::FillBusted(event) => {
+            format!("fill {} busted [{}] {}", event.number, event.order_id, event.reason)
+        }
+        Body::InvariantBroken(event) => {
+            format!("invariant {} {} broken: {}", event.number, event.name, event.detail)
+        }
+        Body::GroupHandled(event) => format!(
+            "group {} of {} {}: {} cancels, {} orders{}{}",
+            event.group_id,
+            event.strategy,
+            event.failure,
+            event.cancels.len(),
+            event.orders.len(),
+            if event.done { ", done" } else { "" },
+            if event.open.is_empty() { String::new() } else { format!("; {}", event.open) }
+        ),
+        Body::PositionTransferred(event) => format!(
+            "{} {} from {} to {} on {}",
+            Quantity(event.quantity_e9),
+            event.symbol,
+            event.from_strategy,
+            event.to_strategy,
+            event.account
+        ),
         Body::MarginCalled(event) => format!(
             "margin call {} equity {} requirement {}",
             event.account,
@@ -188,6 +222,8 @@ fn intent(intent: Intent) -> &'static str {
         Intent::EnterShort => "enter short",
         Intent::Exit => "exit",
         Intent::Target => "target",
+        Intent::Buy => "buy",
+        Intent::Sell => "sell",
         Intent::Unspecified => "?",
     }
 }

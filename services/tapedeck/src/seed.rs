@@ -2,12 +2,14 @@
 //! strategies. Configuration becomes events; what the tape says already is not said again.
 
 use contracts::v1::event::Body;
-use contracts::v1::{AccountConfigured, AccountEntry, EntryKind, Event, StrategyEnabled, StrategyRegistered};
+use contracts::v1::{
+    AccountConfigured, AccountEntry, EntryKind, Event, LimitsSet, StrategyEnabled, StrategyRegistered,
+};
 use contracts::{Subject, event_id, stream, to_timestamp};
 use domain::money::Amount;
 use event_log::{Append, Expect, Recorded, Tape};
 
-use crate::config::{AccountConfig, Config, StrategyConfig, parse_mode};
+use crate::config::{AccountConfig, Config, LimitsConfig, StrategyConfig, parse_mode};
 use crate::exit::Failure;
 
 /// Name under which the configuration speaks on the tape.
@@ -18,6 +20,9 @@ pub async fn seed(tape: &Tape, config: &Config, event_time_ns: i64) -> Result<()
     for (name, account) in &config.account {
         configure_account(tape, name, account, event_time_ns).await?;
         deposit(tape, name, account, event_time_ns).await?;
+    }
+    for limits in &config.limits {
+        limit(tape, limits, event_time_ns).await?;
     }
     for (name, strategy) in &config.strategy {
         register(tape, name, strategy, event_time_ns).await?;
@@ -57,6 +62,32 @@ async fn configure_account(
         reason: "configuration file".to_owned(),
     });
     state(tape, subject, last.as_ref(), &format!("account/{name}/{version}"), event_time_ns, body).await
+}
+
+/// States the limits of a scope for which the tape has none from anybody else.
+async fn limit(tape: &Tape, config: &LimitsConfig, event_time_ns: i64) -> Result<(), Failure> {
+    let scope = config.scope().to_wire();
+    let limits = config.limits().map_err(|error| Failure::config(format!("limits: {error}")))?;
+    let subject = Subject::limits(&scope);
+    let last = tape.last(stream::TRADING, subject.as_str()).await?;
+    let present = last.as_ref().and_then(|last| match &last.event.body {
+        Some(Body::LimitsSet(present)) => Some(present),
+        _ => None,
+    });
+    // What an operator stated stands: a restart must not loosen it.
+    if present.is_some_and(|present| present.actor != ACTOR || present.limits.as_ref() == Some(&limits)) {
+        return Ok(());
+    }
+    let version = present.map_or(0, |present| present.version) + 1;
+    let cause = format!("{subject}/{version}");
+    let body = Body::LimitsSet(LimitsSet {
+        scope: Some(scope),
+        version,
+        limits: Some(limits),
+        actor: ACTOR.to_owned(),
+        reason: "configuration file".to_owned(),
+    });
+    state(tape, subject, last.as_ref(), &cause, event_time_ns, body).await
 }
 
 async fn deposit(

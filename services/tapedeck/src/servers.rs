@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use event_log::definitions::{PERMISSIONS, PermissionFile};
 use local_servers::{
-    InstanceLock, NatsOptions, NatsServer, PostgresOptions, PostgresServer, Search, ServerError,
+    InstanceLock, NatsOptions, NatsServer, PostgresOptions, PostgresServer, Search, ServerError, ServiceUser,
 };
 
 use crate::addresses::{Addresses, Logins, SecretUrl, with_login};
@@ -72,6 +73,7 @@ pub async fn start(
         port: port(config.servers.nats_port),
         // A rehearsal can be repeated from its inputs; everything else is synced before it is acknowledged.
         sync_always: manifest.kind == TapeKind::Main,
+        services: service_users()?,
         ..NatsOptions::new(dir.path.join("nats"), search.clone())
     });
     let postgres = PostgresServer::start(PostgresOptions {
@@ -93,6 +95,15 @@ pub async fn start(
         dashboard: None,
     };
     Ok((addresses, Owned { nats, postgres, lock }))
+}
+
+/// The users of the services, each with the permissions of its file.
+fn service_users() -> Result<Vec<ServiceUser>, Failure> {
+    let user = |file: &PermissionFile| {
+        let permissions = file.permissions().map_err(|error| Failure::config(error.to_string()))?;
+        Ok(ServiceUser { name: file.user(), permissions })
+    };
+    PERMISSIONS.iter().map(user).collect()
 }
 
 /// Where programs are looked for.

@@ -87,13 +87,16 @@ pub async fn start(
     services.watched(session, &context, wanted, options).await?;
     let accounts: Vec<String> = session.config.account.keys().cloned().collect();
     if wanted.contains(&Service::Projector) {
+        let context = own(session, &context, Service::Projector).await?;
         services.projector(session, &context).await?;
     }
     if wanted.contains(&Service::Execution) {
         let config = execution::Config {
             accounts: accounts.clone(),
             read_model: Arc::new(execution::PostgresReadModel::new(session.separate_reader().await?)),
+            brokers: Arc::new(broker::Simulated),
         };
+        let context = own(session, &context, Service::Execution).await?;
         services.keep(&context, "execution", move |context| execution::run(context, config.clone()));
     }
     if wanted.contains(&Service::Strategy) {
@@ -101,6 +104,7 @@ pub async fn start(
             accounts: accounts.clone(),
             read_model: Arc::new(strategy::PostgresReadModel::new(session.separate_reader().await?)),
         };
+        let context = own(session, &context, Service::Strategy).await?;
         services.keep(&context, "strategy", move |context| strategy::run(context, config.clone()));
     }
     if wanted.contains(&Service::Risk) {
@@ -108,7 +112,12 @@ pub async fn start(
             fallback_account: accounts.first().cloned().unwrap_or_default(),
             read_model: Arc::new(risk::PostgresReadModel::new(session.separate_reader().await?)),
         };
+        let read_model = Arc::clone(&config.read_model);
+        let context = own(session, &context, Service::Risk).await?;
         services.keep(&context, "risk", move |context| risk::run(context, config.clone()));
+        services.keep(&context, risk::monitor::SERVICE, move |context| {
+            risk::monitor::run(context, Arc::clone(&read_model))
+        });
     }
     if wanted.contains(&Service::Backtest) {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -118,14 +127,26 @@ pub async fn start(
             at_once: threads,
             threads,
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            fallback_account: accounts.first().cloned().unwrap_or_default(),
             segments: crate::command::history::dir_of(&session.dir.path),
         };
+        let context = own(session, &context, Service::Backtest).await?;
         services.keep(&context, backtest::SERVICE, move |context| backtest::run(context, config.clone()));
     }
+    if wanted.contains(&Service::Checker) {
+        let pool = session.separate_reader().await?;
+        services.keep(&context, crate::checker::SERVICE, move |context| {
+            crate::checker::run(context, pool.clone())
+        });
+    }
     if wanted.contains(&Service::Web) {
+        let context = own(session, &context, Service::Web).await?;
         services.web(session, &context, bind, options).await?;
     }
-    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Tape {
+    // A tape that a backtest was written to has nothing left to play.
+    let plays = session.manifest.kind == TapeKind::Demo || !session.manifest.bars.is_empty();
+    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Tape && plays {
+        let context = own(session, &context, Service::Ingest).await?;
         services.ingest(session, &context, accounts)?;
     }
     let instance: String = random_hex()?.chars().take(16).collect();
@@ -136,6 +157,13 @@ pub async fn start(
     let tape = session.tape.clone();
     services.tasks.spawn(beats.run(tape, health, shutdown));
     Ok(services)
+}
+
+/// The surroundings of one service: it speaks to the tape as a user of its own, who may do what is its own.
+async fn own(session: &Session, context: &Context, service: Service) -> Result<Context, Failure> {
+    let log = session.log_of(service.name()).await?;
+    log.observe(runtime::telemetry::observer());
+    Ok(Context { tape: Arc::new(log), ..context.clone() })
 }
 
 /// Puts this process's log lines on the tape, where that is wanted.
@@ -269,7 +297,7 @@ impl Services {
             probe: Answers::new(session, session.separate_reader().await?, asked, options)?,
         };
         let failed = |error: web::WebError| Failure::config(error.to_string());
-        let server = web::bind(context.clone(), config.clone()).await.map_err(failed)?;
+        let server = bind_again(session, context, &config).await.map_err(failed)?;
         // A restarted server takes the port that was told to people.
         let config = web::WebConfig { bind: server.address(), ..config };
         self.dashboard = Some(server.url());
@@ -339,4 +367,30 @@ pub fn source(session: &Session) -> Result<SourceConfig, Failure> {
             range: Range { from: manifest.from, to: manifest.to },
         },
     })
+}
+
+/// Listens where the tape's dashboard was the last time, so that bookmarks and sessions keep working; a free
+/// port where that one is taken. A port that was asked for is taken or refused, never exchanged.
+async fn bind_again(
+    session: &Session,
+    context: &Context,
+    config: &web::WebConfig,
+) -> Result<web::Server, web::WebError> {
+    let note = session.dir.path.join("dashboard-port");
+    let last = std::fs::read_to_string(&note).ok().and_then(|text| text.trim().parse().ok());
+    let again = match last.filter(|_| config.bind.port() == 0) {
+        Some(port) => {
+            let mut config = config.clone();
+            config.bind.set_port(port);
+            web::bind(context.clone(), config).await.ok()
+        }
+        None => None,
+    };
+    let server = match again {
+        Some(server) => server,
+        None => web::bind(context.clone(), config.clone()).await?,
+    };
+    // Only a convenience: without the note the next start takes a free port.
+    let _ = std::fs::write(&note, format!("{}\n", server.address().port()));
+    Ok(server)
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use event_log::{Auth, ConnectOptions, JetStreamLog, Tape};
-use local_servers::{InstanceLock, ServerError};
+use local_servers::{InstanceLock, NatsUsers, ServerError};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
@@ -137,6 +137,23 @@ impl Session {
     /// How to connect to the tape's NATS server once more.
     pub fn connect_options(&self) -> ConnectOptions {
         nats_options(&self.addresses)
+    }
+
+    /// The tape as the user of a service, where the tape's own server knows one; else as this session.
+    pub async fn log_of(&self, service: &str) -> Result<JetStreamLog, Failure> {
+        let known = event_log::definitions::PERMISSIONS.iter().find(|file| file.service == service);
+        let Some(user) = known.map(|file| file.user()).filter(|_| !self.external_servers) else {
+            return Ok(self.jetstream.clone());
+        };
+        let users = NatsUsers::of(self.dir.path.join("nats"));
+        let password = users.service_password(&user).map_err(|error| Failure::config(error.to_string()))?;
+        // Servers that an older version started know no such users.
+        let Some(password) = password else { return Ok(self.jetstream.clone()) };
+        let name = format!("tapedeck {service}");
+        let options =
+            ConnectOptions { auth: Auth::Password { user, password }, name, ..nats_options(&self.addresses) };
+        let connected = event_log::connect(options).await;
+        connected.map_err(|error| Failure::unreachable(format!("NATS: {error}")))
     }
 
     /// The command's own pool that can only read, made when it is first asked for.

@@ -4,11 +4,15 @@
 //! is shown here is what the command line shows.
 
 mod backtest;
+mod beside;
 mod browser;
+mod chaos;
 mod cli;
+mod cluster;
 mod collector;
 mod contract;
 mod external;
+mod fences;
 mod hands;
 mod harness;
 mod indicator;

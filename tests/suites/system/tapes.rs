@@ -1,10 +1,10 @@
-//! `up`: the demo within 30 seconds, side by side, stopped and carried on.
+//! `up`: the demo within 30 seconds, side by side, stopped and carried on; `tape`: the tapes of a home.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Home, Outcome, eventually};
+use crate::harness::{Home, Outcome, bar_files, eventually};
 
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 
@@ -69,5 +69,55 @@ fn two_homes_run_side_by_side_and_one_home_only_once() -> Outcome {
     assert!(said.contains("runs already"), "{said}");
     assert_eq!(first.interrupt(DRAIN_MAX)?, Some(0), "{}", left.said("up"));
     assert_eq!(second.interrupt(DRAIN_MAX)?, Some(0), "{}", right.said("up"));
+    Ok(())
+}
+
+#[test]
+fn tapes_are_listed_chosen_and_removed_only_when_that_was_meant() -> Outcome {
+    let home = Home::new()?;
+    let bars = bar_files()?;
+    let bars = bars.first().map(String::as_str).unwrap_or_default();
+    let names = |home: &Home| -> anyhow::Result<Vec<String>> {
+        let listed = home.json(&["tape", "list"])?;
+        let rows = listed.as_array().into_iter().flatten();
+        Ok(rows.filter_map(|row| row["name"].as_str().map(str::to_owned)).collect())
+    };
+    assert!(names(&home)?.is_empty());
+    for tape in ["one", "two"] {
+        home.json(&["import", bars, "--tape", tape])?;
+    }
+    assert_eq!(names(&home)?, ["one", "two"]);
+    home.text(&["tape", "use", "one"])?;
+    let listed = home.json(&["tape", "list"])?;
+    assert_eq!((&listed[0]["used_last"], &listed[1]["used_last"]), (&Value::Bool(true), &Value::Bool(false)));
+    assert!(listed[0]["bytes"].as_u64() > Some(1_000_000) && listed[0]["running"].is_null(), "{listed}");
+
+    // Nobody can be asked here; and a wrong name among good ones removes nothing.
+    assert_eq!(home.run(&["tape", "remove", "one"])?.status.code(), Some(2));
+    assert_eq!(home.run(&["tape", "remove", "one", "nowhere", "--yes"])?.status.code(), Some(3));
+    let mut up = home.spawn("up", &["up", "--tape", "two"])?;
+    eventually("a URL is printed", Duration::from_secs(40), || Ok(url(&home, "up")?.is_some()))?;
+    let refused = home.run(&["tape", "remove", "one", "two", "--yes"])?;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("in use"), "{refused:?}");
+    assert_eq!(names(&home)?, ["one", "two"]);
+    let listed = home.json(&["tape", "list"])?;
+    assert_eq!(listed[1]["dashboard"].as_str().map(str::to_owned), url(&home, "up")?, "{listed}");
+    let first = url(&home, "up")?;
+    assert_eq!(up.interrupt(Duration::from_secs(20))?, Some(0), "{}", home.said("up"));
+
+    // The dashboard comes back where it was.
+    let mut again = home.spawn("again", &["up", "--tape", "two"])?;
+    eventually("a URL is printed again", Duration::from_secs(40), || Ok(url(&home, "again")?.is_some()))?;
+    assert_eq!(url(&home, "again")?, first);
+    assert_eq!(again.interrupt(Duration::from_secs(20))?, Some(0), "{}", home.said("again"));
+    let status = home.json(&["status", "--tape", "two"])?;
+    let states: Vec<&str> =
+        status["services"].as_array().into_iter().flatten().filter_map(|row| row["state"].as_str()).collect();
+    assert!(!states.is_empty() && states.iter().all(|state| *state == "stopped"), "{status}");
+
+    home.text(&["tape", "remove", "one", "--yes"])?;
+    assert_eq!(names(&home)?, ["two"]);
+    assert_eq!(home.run(&["tape", "use", "one"])?.status.code(), Some(3));
     Ok(())
 }

@@ -214,7 +214,8 @@ async fn every_service_is_found_through_nats_and_the_dashboard_counts() -> Outco
 
     let client = client(&nats).await?;
     let all = BTreeSet::from(
-        ["backtest", "execution", "ingest", "projector", "risk", "strategy", "web"].map(str::to_owned),
+        ["backtest", "checker", "execution", "ingest", "projector", "risk", "strategy", "web"]
+            .map(str::to_owned),
     );
     let names = |answers: &[Value]| -> BTreeSet<String> {
         answers.iter().filter_map(|answer| answer["name"].as_str().map(str::to_owned)).collect()

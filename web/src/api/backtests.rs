@@ -24,6 +24,11 @@ pub const STATUSES: [&str; 5] = ["waiting", "running", "succeeded", "failed", "c
 /// What kinds of runs there are.
 pub const KINDS: [&str; 3] = ["single", "sweep", "walk_forward"];
 
+/// Every kind that runs over history.
+pub fn history() -> Vec<String> {
+    KINDS.map(str::to_owned).to_vec()
+}
+
 /// A backtest.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Backtest {
@@ -128,7 +133,7 @@ pub async fn list(
         before.map_err(|_| PageError::field("before", "", "a sequence that an earlier answer named"))?;
     let filter = BacktestFilter {
         status: asked.owned("status"),
-        kind: asked.owned("kind"),
+        kinds: asked.owned("kind").map_or_else(history, |kind| vec![kind]),
         strategy: asked.owned("strategy"),
     };
     let page = queries::backtests(&app.config.pool, &filter, before, limit).await?;
@@ -150,7 +155,8 @@ pub async fn show(
 
 /// The backtest, or that there is none.
 pub async fn found(app: &App, id: &str) -> Result<BacktestRow, PageError> {
-    queries::backtest(&app.config.pool, id).await?.ok_or_else(|| missing(id))
+    let row = queries::backtest(&app.config.pool, id).await?;
+    row.filter(|row| KINDS.contains(&row.kind.as_str())).ok_or_else(|| missing(id))
 }
 
 /// There is no backtest of that id.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
-use runtime::command;
+use contracts::v1::TradingState;
+use runtime::command::{self, Stop};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -21,6 +22,13 @@ pub struct Switch {
     /// Account; absent or empty for all.
     #[serde(default)]
     account: String,
+    /// Strategy; absent or empty for all.
+    #[serde(default)]
+    strategy: String,
+    /// What may still be sent: `reduce_only` (also when absent) or `halted`; only of a halt.
+    #[serde(default)]
+    #[schema(pattern = "^(reduce_only|halted)$")]
+    state: Option<String>,
     /// For the audit.
     #[serde(default)]
     #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f]*$")]
@@ -46,10 +54,16 @@ pub async fn halt(
     key: Key,
     Json(switch): Json<Switch>,
 ) -> Result<Json<Switched>, Problem> {
-    let switch = checked(&app, switch).await?;
-    let caller = caller(&actor, &key, &switch.account);
-    command::halt(&app.context.tape, &caller, &switch.account, &switch.reason).await.map_err(tape)?;
-    Ok(Json(Switched { account: switch.account, state: "halted" }))
+    let state = match switch.state.as_deref() {
+        None => TradingState::Unspecified,
+        Some("reduce_only") => TradingState::ReduceOnly,
+        Some("halted") => TradingState::Halted,
+        Some(other) => return Err(PageError::field("state", other, "reduce_only or halted").into()),
+    };
+    let stop = checked(&app, switch).await?;
+    let caller = caller(&actor, &key, &target(&stop));
+    command::halt_scope(&app.context.tape, &caller, &stop, state).await.map_err(tape)?;
+    Ok(Json(Switched { account: stop.account, state: "halted" }))
 }
 
 /// Allow new exposure again.
@@ -62,16 +76,26 @@ pub async fn resume(
     key: Key,
     Json(switch): Json<Switch>,
 ) -> Result<Json<Switched>, Problem> {
-    let switch = checked(&app, switch).await?;
-    let caller = caller(&actor, &key, &switch.account);
-    command::resume(&app.context.tape, &caller, &switch.account, &switch.reason).await.map_err(tape)?;
-    Ok(Json(Switched { account: switch.account, state: "resumed" }))
+    if let Some(state) = switch.state.as_deref() {
+        return Err(PageError::field("state", state, "none, because resuming ends every stop").into());
+    }
+    let stop = checked(&app, switch).await?;
+    let caller = caller(&actor, &key, &target(&stop));
+    command::resume_scope(&app.context.tape, &caller, &stop).await.map_err(tape)?;
+    Ok(Json(Switched { account: stop.account, state: "resumed" }))
 }
 
-async fn checked(app: &App, switch: Switch) -> Result<Switch, PageError> {
+async fn checked(app: &App, switch: Switch) -> Result<Stop, PageError> {
     let reason = fields::reason(&switch.reason)?.to_owned();
-    if !switch.account.is_empty() && !crate::pages::account_names(app).await?.contains(&switch.account) {
-        return Err(PageError::Missing(format!("account {:?}", switch.account)));
+    super::risk::check_stop(app, &switch.account, &switch.strategy).await?;
+    Ok(Stop { account: switch.account, strategy: switch.strategy, reason })
+}
+
+/// One key used for two targets is two commands.
+fn target(stop: &Stop) -> String {
+    if stop.strategy.is_empty() {
+        stop.account.clone()
+    } else {
+        format!("{}/{}", stop.account, stop.strategy)
     }
-    Ok(Switch { reason, ..switch })
 }

@@ -188,6 +188,8 @@ words! {
     ParkedId = "id", Kind::Text(WORD_CHARS_MAX);
     /// Id of the backtest.
     BacktestId = "id", Kind::Text(WORD_CHARS_MAX);
+    /// Id of the parity or the fork.
+    ComparisonId = "id", Kind::Text(WORD_CHARS_MAX);
     /// Id of the event.
     EventId = "event_id", Kind::Text(WORD_CHARS_MAX);
     /// Name of the user.

@@ -17,6 +17,7 @@
 
 mod account;
 pub mod backtests;
+pub mod comparisons;
 mod control;
 mod bars;
 mod facts;
@@ -27,8 +28,10 @@ mod operate;
 mod paging;
 mod pairs;
 mod problem;
+mod place;
 mod reader;
 mod repeat;
+pub mod risk;
 pub mod status;
 mod strategies;
 mod system;
@@ -91,6 +94,11 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(facts::findings))
         .routes(routes!(control::halt))
         .routes(routes!(control::resume))
+        .routes(routes!(risk::kill))
+        .routes(routes!(risk::reset))
+        .routes(routes!(risk::show))
+        .routes(routes!(risk::limits, risk::set))
+        .routes(routes!(risk::history))
         .routes(routes!(user::session))
         .routes(routes!(user::own_password))
         .routes(routes!(user::list, user::add))
@@ -104,6 +112,9 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(strategies::change::enable))
         .routes(routes!(strategies::change::disable))
         .routes(routes!(strategies::change::replace))
+        .routes(routes!(strategies::change::rotate))
+        .routes(routes!(strategies::score::score))
+        .routes(routes!(strategies::score::compare))
         .routes(routes!(backtests::list, backtests::ask::create))
         .routes(routes!(backtests::show))
         .routes(routes!(backtests::ask::cancel))
@@ -111,7 +122,17 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(backtests::report::html))
         .routes(routes!(backtests::report::trades))
         .routes(routes!(backtests::report::equity))
-        .routes(routes!(trading::orders))
+        .routes(routes!(trading::orders, place::place))
+        .routes(routes!(place::replace))
+        .routes(routes!(place::groups))
+        .routes(routes!(comparisons::list))
+        .routes(routes!(comparisons::show))
+        .routes(routes!(comparisons::ask::parity))
+        .routes(routes!(comparisons::ask::fork))
+        .routes(routes!(comparisons::ask::cancel))
+        .routes(routes!(comparisons::report::whole))
+        .routes(routes!(comparisons::report::orders))
+        .routes(routes!(comparisons::report::events))
         .routes(routes!(trading::order))
         .routes(routes!(trading::cancel))
         .routes(routes!(trading::fills))

@@ -1,6 +1,7 @@
 //! Strategies: what the page shows of them; what it does is in [`change`].
 
 pub mod change;
+pub mod score;
 
 use std::sync::Arc;
 
@@ -88,6 +89,10 @@ pub struct Strategy {
     last_signal: Option<LastSignal>,
     /// Signals.
     signals: u64,
+    /// Signals that risk denied because they could not be judged: a wrong id, time or symbol, or too many.
+    invalid_signals: u64,
+    /// Messages under its signals that were none, and were parked.
+    parked_signals: u64,
     /// Orders that risk approved.
     orders: u64,
     /// Fills of them.
@@ -114,7 +119,7 @@ pub struct Strategy {
 
 impl Strategy {
     fn of(report: StrategyReport) -> Self {
-        let StrategyReport { row, state, record, settings, subscription } = report;
+        let StrategyReport { row, state, record, refused, settings, subscription } = report;
         let lag = subscription.lag;
         let last = row.last_signal_id.clone().zip(row.last_signal_sequence).zip(row.last_signal_ns);
         let text = row.last_signal.clone();
@@ -142,6 +147,8 @@ impl Strategy {
             account: row.account,
             warmed_bars: row.warmed_bars,
             signals: row.signals,
+            invalid_signals: refused.invalid,
+            parked_signals: refused.parked,
             orders: record.orders,
             fills: record.fills,
             round_trips: record.round_trips,

@@ -104,6 +104,10 @@ fn stage(event: &Event) -> &'static str {
             | Body::OrderSuspended(_)
             | Body::OrderTriggered(_)
             | Body::OrderTrailed(_)
+            | Body::OrderUnresolved(_)
+            | Body::FillCorrected(_)
+            | Body::FillBusted(_)
+            | Body::GroupHandled(_)
             | Body::OrderAdjusted(_),
         ) => "order",
         _ => "other",

@@ -33,6 +33,11 @@ where
     (headers, body).into_response()
 }
 
+/// Answers with a file of rows that are all at hand.
+pub fn whole(name: &str, head: &[&str], rows: Vec<Row>) -> Response {
+    response(name, head, futures::stream::once(async move { Ok::<_, std::io::Error>(rows) }))
+}
+
 /// Reads a list from its newest row to its oldest, part by part; `read` gives the rows of a part and the
 /// cursor of the next one.
 pub fn parts<E, F>(read: impl Fn(Turn) -> F + Send) -> impl Stream<Item = Result<Vec<Row>, E>> + Send

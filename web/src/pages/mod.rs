@@ -22,6 +22,7 @@
 
 pub mod backtests;
 pub mod chart;
+pub mod comparisons;
 pub mod csv;
 pub mod events;
 mod layout;
@@ -78,8 +79,8 @@ pub struct Page {
 impl Page {
     /// Every page that exists, in the order of the navigation.
     ///
-    /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `b` Backtests, `e` Events,
-    /// `y` System, `l` Logs, `t` Settings.
+    /// Kept keys: `h` Overview, `c` Chart, `o` Orders, `p` Positions, `s` Strategies, `b` Backtests, `a` Parity,
+    /// `k` Fork, `e` Events, `y` System, `l` Logs, `t` Settings.
     pub const ALL: &'static [&'static Self] = &[
         &overview::PAGE,
         &chart::PAGE,
@@ -87,6 +88,8 @@ impl Page {
         &positions::PAGE,
         &strategies::PAGE,
         &backtests::PAGE,
+        &comparisons::PARITY,
+        &comparisons::FORK,
         &events::PAGE,
         &system::PAGE,
         &logs::PAGE,

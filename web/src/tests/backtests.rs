@@ -192,6 +192,16 @@ async fn what_cannot_be_run_is_refused_by_its_field() {
         (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "from": "x"}), "from"),
         (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "kind": "sweep"}), "search"),
         (
+            json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "kind": "sweep", "search":
+                {"sampler": "grid", "metric": "luck", "ranges": [{"parameter": "fast", "values": ["3"]}]}}),
+            "metric",
+        ),
+        (
+            json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "kind": "sweep", "search":
+                {"sampler": "grid", "ranges": [{"parameter": "fast", "values": ["9..3"]}]}}),
+            "ranges",
+        ),
+        (
             json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "slippage_bps": "x"}),
             "slippage_bps",
         ),
@@ -224,4 +234,29 @@ async fn a_run_that_has_ended_is_not_cancelled_and_two_are_compared() {
     let lines = json(&deck, &format!("/backtests/lines.json?compare={one},{two}")).await;
     assert_eq!(lines.as_array().map(Vec::len), Some(2));
     assert_eq!(lines[0]["points"][0][1], 100.0);
+}
+
+#[tokio::test]
+async fn the_form_of_a_sweep_asks_for_its_ranges_and_the_run_shows_a_map() {
+    let deck = Deck::traded().await;
+    let page = deck.get("/backtests?strategy=sma_cross&run=walk_forward").await.text;
+    for part in ["name=\"in_sample\"", "name=\"sampler\"", "name=\"metric\"", "Run the walk-forward test"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let body = "key=sweep-form&run=sweep&strategy=sma_cross&p.fast=2..4&p.slow=8%7C12&sampler=grid&runs=100&metric=sharpe&timeframe=1h&cash=1000";
+    let request = Request::post("/backtests")
+        .header("host", HOST)
+        .header("origin", format!("http://{HOST}"))
+        .header("cookie", cookie(&deck.session))
+        .header("x-csrf-token", deck.app.sessions.token(&deck.session))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(body))
+        .unwrap();
+    let answer = read(deck.send_as_it_is(request).await).await;
+    assert!(answer.status.is_redirection(), "{} {}", answer.status, answer.text);
+    deck.settle().await;
+    let list = json(&deck, "/api/v1/backtests?kind=sweep").await;
+    let row = &list["rows"][0];
+    assert_eq!(row["request"]["search"]["ranges"][0]["values"], json!(["2", "3", "4"]), "{row}");
+    assert_eq!(row["request"]["search"]["ranges"][1]["values"], json!(["8", "12"]), "{row}");
 }

@@ -43,6 +43,7 @@ fn signal(strategy: &str) -> Body {
         legs: vec![leg],
         indicators: vec![IndicatorValue { name: "sma_fast".to_owned(), value: 101.5 }],
         reason: "crossed".to_owned(),
+        ..Signal::default()
     })
 }
 

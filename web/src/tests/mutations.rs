@@ -30,7 +30,14 @@ fn example(operation: &str) -> Example {
     use Role::{Admin, Operator, Viewer};
     match operation {
         "halt_trading" | "resume_trading" => ("", "{\"reason\":\"drill\"}", Operator),
+        "kill_trading" => ("", "{\"strategy\":\"sma_cross\",\"reason\":\"drill\"}", Operator),
+        "reset_breaker" => ("", "{\"account\":\"paper\",\"breaker\":\"drawdown\"}", Operator),
+        "set_limits" => ("", "{\"limits\":[{\"name\":\"max_leverage\",\"value\":\"2\"}]}", Operator),
         "cancel_order" => ("order", "{}", Operator),
+        "place_order" => {
+            ("", "{\"side\":\"buy\",\"symbol\":\"AAPL\",\"quantity\":\"1\",\"account\":\"paper\"}", Operator)
+        }
+        "replace_order" => ("order", "{\"limit_price\":\"10.5\"}", Operator),
         "replay_parked" => ("parked-1", "", Operator),
         "dismiss_parked" => ("parked-2", "{\"reason\":\"a typing error\"}", Operator),
         "rebuild_projection" => ("bars", "", Operator),
@@ -48,10 +55,18 @@ fn example(operation: &str) -> Example {
             ("", "{\"strategies\":[{\"kind\":\"sma_cross\"}],\"timeframe\":\"1h\"}", Operator)
         }
         "cancel_backtest" => ("backtest", "{}", Operator),
+        "request_parity" => ("", "{\"session\":\"2020-01-02\"}", Operator),
+        "request_fork" => (
+            "",
+            "{\"at\":\"1\",\"parameters\":{\"sma_cross\":{\"fast\":\"3\"}},\"limits\":{\"paper\":{\"max_position\":\"0.1\"}}}",
+            Operator,
+        ),
+        "cancel_comparison" => ("comparison", "{}", Operator),
         "register_strategy" => ("", "{\"name\":\"swing\",\"account\":\"paper\"}", Admin),
         "remove_strategy" => ("swing", "", Admin),
         "disable_strategy" => ("sma_cross", "{}", Operator),
         "enable_strategy" => ("sma_cross", "{\"mode\":\"paper\"}", Operator),
+        "rotate_strategy" => ("outer", "", Admin),
         "replace_strategy" => ("momentum", "{\"with\":\"sma_cross\"}", Admin),
         other => panic!("{other} has no example: add one, so that its refusals and its key are tested"),
     }
@@ -81,6 +96,7 @@ fn changes(order: &str) -> Vec<Change> {
             let target = match target {
                 "order" => order.to_owned(),
                 "backtest" => backtest_id(),
+                "comparison" => contracts::event_id("test/comparison-1", "backtest", 0),
                 "parked-1" => parked_id(7),
                 "parked-2" => parked_id(8),
                 other => other.to_owned(),
@@ -127,6 +143,16 @@ async fn deck() -> (Deck, String) {
     let run_id =
         runtime::command::request_backtest(&deck.tape, &caller, super::backtests::request(), "").await;
     assert_eq!(run_id.unwrap(), backtest_id());
+    let caller = runtime::command::Caller { actor: "test".to_owned(), key: "comparison-1".to_owned() };
+    runtime::command::request_backtest(&deck.tape, &caller, super::comparisons::request(), "").await.unwrap();
+    let new = runtime::command::NewStrategy {
+        name: "outer".to_owned(),
+        subjects: vec!["market.bar.>".to_owned()],
+        account: "paper".to_owned(),
+        sizing: domain::sizing::parse("fixed:10").unwrap(),
+    };
+    let server = deck.app.config.strategies.as_ref();
+    runtime::command::register_strategy(&deck.tape, server, &caller, &new).await.unwrap();
     deck.settle().await;
     let access = &deck.app.config.access;
     for name in ["ann", "bob"] {

@@ -108,6 +108,7 @@ fn accepted(order: &OrderSpec) -> Body {
     Body::OrderAccepted(OrderAccepted {
         order_id: order.order_id.clone(),
         broker_order_id: format!("sim-{}", order.order_id),
+        reopened: false,
     })
 }
 

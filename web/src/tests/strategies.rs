@@ -360,3 +360,38 @@ async fn a_switch_leads_back_to_the_page_it_is_on() {
         assert_eq!(deck.send(request).await.headers()["location"], location);
     }
 }
+
+#[tokio::test]
+async fn signals_are_scored_and_two_strategies_compared_on_the_page_and_in_the_api() {
+    let deck = Deck::traded().await;
+    let (status, score) = api(&deck, Role::Viewer, Method::GET, "/momentum/score", "key-number-1", "").await;
+    assert_eq!(status, StatusCode::OK, "{score}");
+    assert_eq!((&score["strategy"], &score["signals"]), (&"momentum".into(), &3.into()), "{score}");
+    assert_eq!(score["horizons"].as_array().map(Vec::len), Some(3), "{score}");
+    let path = "/momentum/compare/sma_cross";
+    let (status, both) = api(&deck, Role::Viewer, Method::GET, path, "key-number-1", "").await;
+    assert_eq!((status, &both["strategies"][1]["strategy"]), (StatusCode::OK, &"sma_cross".into()), "{both}");
+    let (status, _) = api(&deck, Role::Viewer, Method::GET, "/nobody/score", "key-number-1", "").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+
+    let page = deck.get("/strategies/momentum/score").await.text;
+    assert!(page.contains("Signals against later prices") && page.contains("After 20 bars"), "{page}");
+    let page = deck.get("/strategies/momentum/score?with=sma_cross").await.text;
+    assert!(page.contains("Signals of both") && page.contains("Switch to sma_cross"), "{page}");
+    assert!(deck.get("/strategies/momentum").await.text.contains("/strategies/momentum/score"));
+}
+
+#[tokio::test]
+async fn a_new_password_is_told_once() {
+    let deck = Deck::traded().await;
+    let body = "{\"name\":\"swing\",\"account\":\"paper\"}";
+    let (status, _) = api(&deck, Role::Admin, Method::POST, "", "key-number-1", body).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let (status, told) = api(&deck, Role::Admin, Method::POST, "/swing/rotate", "key-number-2", "").await;
+    assert_eq!((status, &told["password"]), (StatusCode::OK, &"the password of swing".into()), "{told}");
+    assert_eq!(told["state"], "disabled");
+    let (status, _) = api(&deck, Role::Operator, Method::POST, "/swing/rotate", "key-number-3", "").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let (status, _) = api(&deck, Role::Admin, Method::POST, "/momentum/rotate", "key-number-4", "").await;
+    assert_eq!(status, StatusCode::CONFLICT, "a built-in strategy has no credentials");
+}

@@ -26,7 +26,7 @@ pub(super) fn render(
          include \"users.conf\"\n",
         name = quoted(server_name),
         max_payload = options.max_payload_bytes,
-        unlimited = 1_u64 << 50,
+        unlimited = options.max_store_bytes.unwrap_or(1_u64 << 50),
     );
     if let Some(port) = monitoring_port {
         let _ = writeln!(text, "http: \"127.0.0.1:{port}\"");

@@ -26,6 +26,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::config::quoted;
+use super::services::{self, ServiceUser};
 use crate::ServerError;
 use crate::credentials::{Credentials, random_text};
 use crate::files::{log_tail, write_private};
@@ -108,6 +109,14 @@ impl NatsUsers {
         self.change(move |users| users.retain(|known| known.user.name != name)).await
     }
 
+    /// The password of a service's user; `None` when the server knows no such user.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn service_password(&self, user: &str) -> Result<Option<SecretString>, ServerError> {
+        services::password(&self.directory, user)
+    }
+
     /// Names of the users, sorted.
     ///
     /// # Errors
@@ -142,14 +151,16 @@ impl NatsUsers {
     }
 
     /// Writes `users.conf` for a server that is about to start.
-    pub(super) fn prepare(&self, owner: &Credentials) -> Result<(), ServerError> {
+    pub(super) fn prepare(&self, owner: &Credentials, own: &[ServiceUser]) -> Result<(), ServerError> {
         let _lock = self.lock()?;
         self.adopt_global()?;
+        services::prepare(&self.directory, own)?;
         self.write(owner, &self.read()?)
     }
 
     fn write(&self, owner: &Credentials, users: &[Stored]) -> Result<(), ServerError> {
-        write_private(&self.path("users.conf"), render(owner, users).as_bytes())
+        let own = services::read(&self.directory)?;
+        write_private(&self.path("users.conf"), render(owner, &own, users).as_bytes())
     }
 
     /// Streams that were made when the server had one account, the global one, belong to the owner.
@@ -218,14 +229,15 @@ fn length(path: &Path) -> u64 {
 }
 
 /// Accounts and users in the configuration language.
-fn render(owner: &Credentials, users: &[Stored]) -> String {
+fn render(owner: &Credentials, own: &[services::Stored], users: &[Stored]) -> String {
+    let own: String = own.iter().map(|stored| format!(", {}", services::block(stored))).collect();
     let exports = PASSED.map(|subject| format!("{{ service: {}, response_type: stream }}", quoted(subject)));
     let imports = PASSED.map(|subject| {
         format!("{{ service: {{ account: {OWNER_ACCOUNT}, subject: {} }} }}", quoted(subject))
     });
     let mut text = format!(
         "# Written by Tapedeck; changes here are lost.\naccounts: {{\n  {OWNER_ACCOUNT}: {{\n    \
-         jetstream: enabled\n    users: [ {{ user: {}, password: {} }} ]\n    exports: [ {} ]\n  }}\n  \
+         jetstream: enabled\n    users: [ {{ user: {}, password: {} }}{own} ]\n    exports: [ {} ]\n  }}\n  \
          {OTHERS_ACCOUNT}: {{\n    imports: [ {} ]\n    users: [\n",
         quoted(&owner.user),
         quoted(owner.password.expose_secret()),

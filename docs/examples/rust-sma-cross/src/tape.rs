@@ -53,6 +53,7 @@ pub fn signal_event(strategy: &str, cause: &Event, sequence: u64, index: usize, 
         legs: vec![leg],
         indicators: indicators.collect(),
         reason: wish.reason,
+        ..Signal::default()
     };
     Event {
         id: signal_id(strategy, &cause.id, index),

@@ -193,6 +193,20 @@ impl JetStreamLog {
         }
     }
 
+    /// Sets a consumer to a sequence.
+    pub(crate) async fn reset_consumer(
+        &self,
+        stream: &str,
+        durable: &str,
+        sequence: u64,
+    ) -> Result<(), LogError> {
+        let body = json!({ "seq": sequence });
+        request::<Value>(self.client(), &format!("CONSUMER.RESET.{stream}.{durable}"), &body)
+            .await
+            .map_err(|error| error.into_log(format!("set consumer {stream}.{durable} to {sequence}")))?;
+        Ok(())
+    }
+
     pub(crate) async fn create_consumer(
         &self,
         stream: &str,

@@ -9,6 +9,7 @@ use tokio::sync::watch as signal;
 use super::lane::Lanes;
 use super::{Connection, Inner, JetStreamLog};
 use crate::clock::Clock;
+use crate::definitions::SERVICE_USER;
 use crate::observer::Hook;
 
 /// Most messages that wait in one subscription. An ordered read has at most 32 MB outstanding (the
@@ -158,7 +159,13 @@ async fn dial(server: &Server, name: &str, hook: &Hook) -> Result<Connection, Co
     let nats = match &server.auth {
         Auth::None => nats,
         Auth::Password { user, password } => {
-            nats.user_and_password(user.clone(), password.expose_secret().to_owned())
+            let nats = nats.user_and_password(user.clone(), password.expose_secret().to_owned());
+            // A service's user may listen in inboxes of its own alone.
+            if user.starts_with(SERVICE_USER) {
+                nats.custom_inbox_prefix(format!("_INBOX_{user}"))
+            } else {
+                nats
+            }
         }
         Auth::Credentials(contents) => {
             nats.credentials(contents.expose_secret()).map_err(|error| unreachable(error.into()))?

@@ -150,7 +150,8 @@ pub fn order(symbol: &str, number: u32) -> OrderSpec {
 
 /// An order event that expects `last` under the order's filter.
 pub fn accepted(order: &OrderSpec, cause: &str, last: u64) -> Append {
-    let body = OrderAccepted { order_id: order.order_id.clone(), broker_order_id: cause.into() };
+    let body =
+        OrderAccepted { order_id: order.order_id.clone(), broker_order_id: cause.into(), reopened: false };
     let event = event(&contracts::event_id(cause, "accepted", 0), 1, Body::OrderAccepted(body));
     let expect = Expect::Last { filter: Subject::order_filter(order), sequence: last };
     Append { subject: Subject::order(order, "accepted"), event, expect }

@@ -3,10 +3,11 @@
 //! The events stand on the fork's own tape alone. A registration with other parameters warms the strategy up anew.
 
 use contracts::v1::event::Body;
-use contracts::v1::{AccountConfigured, Event, Parameter, StrategyRegistered};
+use contracts::v1::{AccountConfigured, Event, LimitsSet, Parameter, StrategyRegistered};
 use contracts::{event_id, to_timestamp};
-use domain::book::Book;
-use domain::money::{Amount, Price};
+use domain::book::{Book, Scope};
+use domain::limits;
+use domain::risk::fields;
 use domain::strategy;
 
 /// Name under which a fork speaks on its own tape.
@@ -92,6 +93,7 @@ fn parameter(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), Chan
             actor: ACTOR.to_owned(),
             subjects: state.subjects.clone(),
             consumer: state.consumer.clone(),
+            ..StrategyRegistered::default()
         },
     };
     match registered.parameters.iter_mut().find(|parameter| parameter.name == key) {
@@ -111,6 +113,12 @@ fn limit(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeEr
         let known: Vec<_> = book.accounts().map(|account| account.account.as_str()).collect();
         return Err(refused(FIELD, text, format!("an account of that moment: {}", known.join(", "))));
     };
+    // Any other name is a limit of the scope of the account.
+    if !limits::NAMES.contains(&key) {
+        return by_scope(book, name, key, value, bodies).map_err(|error| {
+            refused(FIELD, text, format!("{}; or {}", limits::NAMES.join(", "), error.expected))
+        });
+    }
     let position = bodies
         .iter()
         .position(|body| matches!(body, Body::AccountConfigured(configured) if configured.account == name));
@@ -127,35 +135,41 @@ fn limit(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), ChangeEr
             kind: config.kind.into(),
         },
     };
-    let mut limits = configured.limits.take().unwrap_or_default();
-    let number = || {
-        let number = value.parse::<Price>().ok().map(|price| price.0).filter(|number| *number >= 0);
-        number.ok_or_else(|| refused(FIELD, text, "a number of 0 or more"))
-    };
-    match key {
-        "max_position" => limits.max_position_fraction_e9 = number()?,
-        "max_exposure" => limits.max_exposure_fraction_e9 = number()?,
-        "max_order_value" => limits.max_order_value = Amount(i128::from(number()?)).to_wire(),
-        "max_daily_loss" => limits.max_daily_loss_fraction_e9 = number()?,
-        "price_collar" => limits.price_collar_fraction_e9 = number()?,
-        "max_price_age_s" => {
-            let seconds = value.parse::<u32>().ok().filter(|seconds| *seconds > 0);
-            let seconds = seconds.ok_or_else(|| refused(FIELD, text, "a whole number of seconds"))?;
-            limits.max_price_age_ms = i64::from(seconds) * 1_000;
-        }
-        "allow_short" => {
-            limits.allow_short = value.parse().map_err(|_| refused(FIELD, text, "true or false"))?;
-        }
-        _ => {
-            return Err(refused(
-                FIELD,
-                text,
-                "max_position, max_exposure, max_order_value, max_daily_loss, price_collar, max_price_age_s or \
-                 allow_short",
-            ));
-        }
-    }
-    configured.limits = Some(limits);
+    let mut configured_limits = configured.limits.take().unwrap_or_default();
+    limits::set(&mut configured_limits, key, value).map_err(|expected| refused(FIELD, text, expected))?;
+    configured.limits = Some(configured_limits);
     bodies.push(Body::AccountConfigured(configured));
+    Ok(())
+}
+
+/// A limit of the account beside its own ones.
+fn by_scope(
+    book: &Book,
+    account: &str,
+    key: &str,
+    value: &str,
+    bodies: &mut Vec<Body>,
+) -> Result<(), fields::LimitError> {
+    let scope = Scope::new(account, "", "");
+    let of_scope =
+        |body: &Body| matches!(body, Body::LimitsSet(set) if Scope::of(set.scope.as_ref()) == scope);
+    let mut set = match bodies.iter().position(of_scope).map(|place| bodies.remove(place)) {
+        Some(Body::LimitsSet(set)) => set,
+        _ => {
+            let known = book.limit_set(&scope);
+            LimitsSet {
+                scope: Some(scope.to_wire()),
+                version: known.map_or(0, |known| known.version) + 1,
+                limits: known.map(|known| known.limits.clone()),
+                actor: ACTOR.to_owned(),
+                reason: String::new(),
+            }
+        }
+    };
+    let mut limits = set.limits.take().unwrap_or_default();
+    fields::state(&mut limits, key, value)?;
+    fields::check(&scope, &limits)?;
+    set.limits = Some(limits);
+    bodies.push(Body::LimitsSet(set));
     Ok(())
 }

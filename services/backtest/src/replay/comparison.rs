@@ -2,114 +2,80 @@
 
 use std::collections::BTreeMap;
 
+use analytics::comparison::{AccountEnd, Outcome, Row, Side};
 use contracts::chain_key;
 use contracts::v1::Event;
 use contracts::v1::event::Body;
 use domain::book::Book;
 use domain::money::Amount;
-use serde::Serialize;
 
-use super::difference::{Difference, fields, is_same};
+use super::difference::{fields, is_same};
 
-/// How the two sides of a row stand to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// Recorded and derived, and the same.
-    Same,
-    /// Recorded and derived, and not the same.
-    Differs,
-    /// Recorded only.
-    OnlyRecorded,
-    /// Derived only.
-    OnlyDerived,
-}
+/// Causes that are followed before a chain counts as endless.
+const CAUSES_MAX: usize = 64;
 
-impl Outcome {
-    /// In words.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Same => "same",
-            Self::Differs => "differs",
-            Self::OnlyRecorded => "only recorded",
-            Self::OnlyDerived => "only derived",
-        }
+/// Adds up what `events` made of a book.
+#[must_use]
+pub fn side(events: &[Event], end: &Book) -> Side {
+    let count = |is: fn(&Body) -> bool| {
+        events.iter().filter(|event| event.body.as_ref().is_some_and(is)).count() as u64
+    };
+    let accounts = end.accounts().map(|row| AccountEnd {
+        account: row.account.clone(),
+        equity: row.mark.as_ref().map_or(Amount::ZERO, |mark| mark.equity).to_string(),
+        cash: row.cash.to_string(),
+        realized_pnl: row.realized_pnl.to_string(),
+        fees: row.fees.to_string(),
+    });
+    Side {
+        signals: count(|body| matches!(body, Body::Signal(_))),
+        orders: count(|body| matches!(body, Body::OrderSubmitted(_))),
+        fills: count(|body| matches!(body, Body::Fill(_))),
+        denials: count(|body| {
+            matches!(body, Body::RiskDecision(decision)
+                if decision.verdict() == contracts::v1::Verdict::Denied)
+        }),
+        accounts: accounts.collect(),
     }
 }
 
-/// One signal, decision, order event or fill on both sides.
-#[derive(Clone, Debug, Serialize)]
-pub struct Row {
-    /// Event time, UTC nanoseconds.
-    pub time_ns: i64,
-    /// Kind of the event.
-    pub kind: String,
-    /// Its id.
-    pub event_id: String,
-    /// As recorded, in words; empty when it is not there.
-    pub recorded: String,
-    /// As derived, in words; empty when it is not there.
-    pub derived: String,
-    /// How they stand to each other.
-    pub outcome: Outcome,
-    /// Fields that differ.
-    pub fields: Vec<Difference>,
+/// Events of both sides by id.
+pub(super) struct Pairs<'events> {
+    events: BTreeMap<&'events str, (Option<&'events Event>, Option<&'events Event>)>,
 }
 
-/// An account at the end of a stretch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct AccountEnd {
-    /// Account.
-    pub account: String,
-    /// Equity of its last mark, as a decimal.
-    pub equity: String,
-    /// Cash.
-    pub cash: String,
-    /// Gross realised profit and loss.
-    pub realized_pnl: String,
-    /// Commissions and fees.
-    pub fees: String,
-}
+impl<'events> Pairs<'events> {
+    pub(super) fn of(recorded: &'events [Event], derived: &'events [Event]) -> Self {
+        let mut events: BTreeMap<&str, (Option<&Event>, Option<&Event>)> = BTreeMap::new();
+        for event in recorded {
+            events.entry(event.id.as_str()).or_default().0 = Some(event);
+        }
+        for event in derived {
+            events.entry(event.id.as_str()).or_default().1 = Some(event);
+        }
+        Self { events }
+    }
 
-/// One side of a comparison, added up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Side {
-    /// Signals.
-    pub signals: u64,
-    /// Orders submitted.
-    pub orders: u64,
-    /// Fills.
-    pub fills: u64,
-    /// Denials.
-    pub denials: u64,
-    /// Accounts at the end.
-    pub accounts: Vec<AccountEnd>,
-}
+    /// The event on the tape whose chain leads to `id`: itself where it is recorded, else its nearest cause that
+    /// this stretch did not make.
+    pub(super) fn chain_of(&self, id: &str) -> String {
+        let mut at = id;
+        for _ in 0..CAUSES_MAX {
+            match self.events.get(at) {
+                Some((None, Some(derived))) if !derived.causation_id.is_empty() => at = &derived.causation_id,
+                Some((None, _)) => return String::new(),
+                _ => break,
+            }
+        }
+        at.to_owned()
+    }
 
-impl Side {
-    /// Adds up what `events` made of a book.
-    #[must_use]
-    pub fn of(events: &[Event], end: &Book) -> Self {
-        let count = |is: fn(&Body) -> bool| {
-            events.iter().filter(|event| event.body.as_ref().is_some_and(is)).count() as u64
-        };
-        let accounts = end.accounts().map(|row| AccountEnd {
-            account: row.account.clone(),
-            equity: row.mark.as_ref().map_or(Amount::ZERO, |mark| mark.equity).to_string(),
-            cash: row.cash.to_string(),
-            realized_pnl: row.realized_pnl.to_string(),
-            fees: row.fees.to_string(),
-        });
-        Self {
-            signals: count(|body| matches!(body, Body::Signal(_))),
-            orders: count(|body| matches!(body, Body::OrderSubmitted(_))),
-            fills: count(|body| matches!(body, Body::Fill(_))),
-            denials: count(|body| {
-                matches!(body, Body::RiskDecision(decision)
-                    if decision.verdict() == contracts::v1::Verdict::Denied)
-            }),
-            accounts: accounts.collect(),
+    pub(super) fn outcome(&self, id: &str) -> Outcome {
+        match self.events.get(id) {
+            Some((Some(recorded), Some(derived))) if is_same(recorded, derived) => Outcome::Same,
+            Some((Some(_), None)) => Outcome::OnlyRecorded,
+            Some((None, Some(_))) => Outcome::OnlyDerived,
+            _ => Outcome::Differs,
         }
     }
 }
@@ -118,7 +84,7 @@ impl Side {
 /// strategy and symbol.
 #[must_use]
 pub fn compare(recorded: &[Event], derived: &[Event]) -> Vec<Row> {
-    let mut sides: BTreeMap<_, (Option<&Event>, Option<&Event>)> = BTreeMap::new();
+    let pairs = Pairs::of(recorded, derived);
     // The place of one event may differ on the two sides; the id is what they share.
     let mut places = BTreeMap::new();
     for event in recorded.iter().chain(derived) {
@@ -126,39 +92,26 @@ pub fn compare(recorded: &[Event], derived: &[Event]) -> Vec<Row> {
             places.entry(event.id.as_str()).or_insert(key);
         }
     }
-    for event in recorded {
-        if let Some(key) = places.get(event.id.as_str()) {
-            sides.entry(key).or_default().0 = Some(event);
-        }
-    }
-    for event in derived {
-        if let Some(key) = places.get(event.id.as_str()) {
-            sides.entry(key).or_default().1 = Some(event);
-        }
-    }
-    sides
-        .into_iter()
-        .filter_map(|(key, (recorded, derived))| row(key.instant_ns, recorded, derived))
-        .collect()
+    let mut ids: Vec<_> = places.into_iter().collect();
+    ids.sort_by(|(_, left), (_, right)| left.cmp(right));
+    ids.into_iter().filter_map(|(id, key)| row(&pairs, id, key.instant_ns)).collect()
 }
 
-fn row(time_ns: i64, recorded: Option<&Event>, derived: Option<&Event>) -> Option<Row> {
+fn row(pairs: &Pairs<'_>, id: &str, time_ns: i64) -> Option<Row> {
+    let (recorded, derived) = *pairs.events.get(id)?;
     let either = recorded.or(derived)?;
     let text =
         |event: Option<&Event>| event.map(|event| projections::describe(event).text).unwrap_or_default();
-    let (outcome, fields) = match (recorded, derived) {
-        (Some(recorded), Some(derived)) if is_same(recorded, derived) => (Outcome::Same, Vec::new()),
-        (Some(recorded), Some(derived)) => (Outcome::Differs, fields(recorded, derived)),
-        (Some(_), None) => (Outcome::OnlyRecorded, Vec::new()),
-        _ => (Outcome::OnlyDerived, Vec::new()),
-    };
+    let outcome = pairs.outcome(id);
+    let differing = recorded.zip(derived).filter(|_| outcome == Outcome::Differs);
     Some(Row {
         time_ns,
         kind: projections::describe(either).kind.to_owned(),
         event_id: either.id.clone(),
+        chain_of: pairs.chain_of(id),
         recorded: text(recorded),
         derived: text(derived),
         outcome,
-        fields,
+        fields: differing.map(|(recorded, derived)| fields(recorded, derived)).unwrap_or_default(),
     })
 }

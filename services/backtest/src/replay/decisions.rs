@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use ::risk::{Pricing, SERVICE};
 use contracts::v1::event::Body;
 use contracts::v1::{Event, RiskDecision, Signal};
-use contracts::{event_id, from_timestamp, stream};
+use contracts::{chain_id, from_timestamp, stream};
 use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::risk::{self, Rule};
@@ -34,6 +34,9 @@ pub(super) struct Decisions {
     fallback_account: String,
     pricing: Pricing,
     timeline: Timeline,
+    /// A book that stays behind, for decisions that had not read everything before them, and what it lacks.
+    behind: Book,
+    lacking: VecDeque<Recorded>,
     /// Decisions of late, with their sequences.
     recent: VecDeque<(u64, Event)>,
     /// Last TRADING sequence that may change a decision's inputs, other than a decision.
@@ -49,6 +52,8 @@ impl Decisions {
             fallback_account: fallback_account.to_owned(),
             pricing: Pricing::default(),
             timeline: Timeline::new(tape.clone()),
+            behind: Book::default(),
+            lacking: VecDeque::new(),
             recent: VecDeque::new(),
             stirred: 0,
             now_ns: None,
@@ -62,6 +67,10 @@ impl Decisions {
 
     /// Takes note of an event that `book` has folded.
     pub fn note(&mut self, recorded: &Recorded) {
+        self.lacking.push_back(recorded.clone());
+        if self.lacking.len() > RECENT_MAX {
+            self.follow(recorded.sequence - RECENT_MAX as u64);
+        }
         match &recorded.event.body {
             Some(Body::RiskDecision(_)) => {
                 self.recent.push_back((recorded.sequence, recorded.event.clone()));
@@ -76,7 +85,9 @@ impl Decisions {
                 | Body::OrderAccepted(_)
                 | Body::StrategyWarmed(_)
                 | Body::ProjectionRequested(_)
-                | Body::ProjectionFinished(_),
+                | Body::ProjectionFinished(_)
+                | Body::RiskMeasured(_)
+                | Body::AlertRaised(_),
             ) => {}
             Some(Body::AccountMarked(_)) => {
                 let marked = recorded.event.event_time.as_ref().and_then(from_timestamp);
@@ -156,20 +167,38 @@ impl Decisions {
     }
 
     /// The book as of `trading`, with every decision since.
-    async fn past(&self, trading: u64) -> Result<Option<Book>, LogError> {
-        let past = match self.timeline.at(Moment::Sequence(trading)).await {
-            Ok(past) => past,
-            Err(AsOfError::Future { .. }) => return Ok(None),
-            Err(AsOfError::Tape(error)) => return Err(error),
+    async fn past(&mut self, trading: u64) -> Result<Option<Book>, LogError> {
+        self.follow(trading);
+        let mut book = if self.behind.sequence() <= trading {
+            self.behind.clone()
+        } else {
+            match self.timeline.at(Moment::Sequence(trading)).await {
+                Ok(past) => past.book.clone(),
+                Err(AsOfError::Future { .. }) => return Ok(None),
+                Err(AsOfError::Tape(error)) => return Err(error),
+            }
         };
-        let mut book = past.book.clone();
         for (_, decision) in self.recent.iter().filter(|(sequence, _)| *sequence > trading) {
             let mut approved = Book::default();
+            if let Some(Body::RiskDecision(decision)) = &decision.body {
+                decision.cancels.iter().for_each(|order_id| book.expect_cancel(order_id));
+            }
             if approved.apply(1, decision).is_ok() {
                 approved.open_orders().for_each(|order| book.admit(order.clone()));
             }
         }
         Ok(Some(book))
+    }
+}
+
+impl Decisions {
+    /// Brings the book that stays behind up to `trading`.
+    fn follow(&mut self, trading: u64) {
+        while let Some(next) = self.lacking.pop_front_if(|next| next.sequence <= trading) {
+            if self.behind.apply(next.sequence, &next.event).is_err() {
+                self.behind.skip(next.sequence);
+            }
+        }
     }
 }
 
@@ -181,14 +210,17 @@ fn answer(
     view: &risk::RiskView,
     book: &Book,
 ) -> RiskDecision {
+    if recorded.rule == Rule::StaleReadModel.name() {
+        // It stands on a book that nobody can tell any more, and says so.
+        let view = risk::RiskView { inputs: recorded.inputs.clone(), ..view.clone() };
+        return risk::deny(id, signal, &view, Rule::StaleReadModel, &recorded.reason);
+    }
     let derived = risk::decide(id, signal, view);
     let external = book.strategy(&signal.strategy).is_some_and(domain::book::StrategyState::is_external);
-    let stated =
-        [(Rule::StaleReadModel, true), (Rule::InvalidSignal, external || signal.strategy.is_empty())];
-    for (rule, possible) in stated {
-        if possible && recorded.rule == rule.name() && derived.rule != rule.name() {
-            return risk::deny(id, signal, view, rule, &recorded.reason);
-        }
+    let rule = Rule::InvalidSignal;
+    let possible = external || signal.strategy.is_empty();
+    if possible && recorded.rule == rule.name() && derived.rule != rule.name() {
+        return risk::deny(id, signal, view, rule, &recorded.reason);
     }
     derived
 }
@@ -196,7 +228,7 @@ fn answer(
 fn decision_event(cause: &Event, body: RiskDecision) -> Event {
     let correlation_id = if cause.correlation_id.is_empty() { &cause.id } else { &cause.correlation_id };
     Event {
-        id: event_id(&cause.id, SERVICE, 0),
+        id: chain_id::decision(&cause.id),
         event_time: cause.event_time,
         source: SERVICE.to_owned(),
         correlation_id: correlation_id.clone(),

@@ -1,5 +1,6 @@
 //! Two events, field by field, and where a replay went apart from the tape.
 
+use analytics::comparison::Difference;
 use contracts::v1::Event;
 use event_log::Recorded;
 use serde::Serialize;
@@ -33,17 +34,6 @@ impl Problem {
             Self::ReadModel => "stands otherwise in the read model than in the fold of the tape",
         }
     }
-}
-
-/// One field that differs.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Difference {
-    /// Path of the field in the event's JSON form.
-    pub field: String,
-    /// As recorded; null when it is not there.
-    pub recorded: Value,
-    /// As derived; null when it is not there.
-    pub derived: Value,
 }
 
 /// The first place where a replay and the tape went apart.

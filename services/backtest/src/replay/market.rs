@@ -18,12 +18,14 @@ pub(super) struct Market {
     read: u64,
     /// Last sequence of the stream when the replay began.
     head: u64,
+    /// Everything through this sequence was let go of.
+    forgotten: u64,
 }
 
 impl Market {
     pub async fn open(tape: &Tape) -> Result<Self, LogError> {
         let head = tape.state(stream::MARKET).await?.last_sequence;
-        Ok(Self { tape: tape.clone(), reader: None, held: VecDeque::new(), read: 0, head })
+        Ok(Self { tape: tape.clone(), reader: None, held: VecDeque::new(), read: 0, head, forgotten: 0 })
     }
 
     /// The events after `after` and through `through`, or to the end of the stream.
@@ -31,6 +33,12 @@ impl Market {
         let through = through.min(self.head);
         if after >= through {
             return Ok(Vec::new());
+        }
+        if after < self.forgotten {
+            // A service that was started anew begins where it had acknowledged, which may be before.
+            self.held.clear();
+            self.reader = Some(self.tape.read(stream::MARKET, &[], after + 1).await?);
+            (self.read, self.forgotten) = (after, after);
         }
         while self.read < through {
             let reader = match &mut self.reader {
@@ -53,6 +61,7 @@ impl Market {
     pub fn forget(&mut self, sequence: u64) {
         let count = self.held.partition_point(|recorded| recorded.sequence <= sequence);
         self.held.drain(..count);
+        self.forgotten = self.forgotten.max(sequence.min(self.read));
     }
 
     /// Reads everything through `through` once more, from the first event on.

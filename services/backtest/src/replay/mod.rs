@@ -15,26 +15,32 @@ mod comparison;
 mod decisions;
 mod difference;
 mod market;
+mod order_by_order;
 mod orders;
 mod report;
 mod rerun;
 mod strategies;
+mod stretch;
+mod timeline;
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use contracts::v1::Event;
 use contracts::v1::event::Body;
-use contracts::{ChainHash, stream};
+use contracts::{ChainHash, from_timestamp, stream};
 use domain::book::{Book, FoldError};
 use domain::order::OrderState;
 use event_log::{Delivery, LogError, Recorded, Tape};
 use runtime::ClockMode;
 
+pub use analytics::comparison::{AccountEnd, Difference, Outcome, Row, Side};
 pub use changes::{ChangeError, changes};
-pub use comparison::{AccountEnd, Outcome, Row, Side, compare};
-pub use difference::{Difference, Divergence, Problem};
+pub use comparison::{compare, side};
+pub use difference::{Divergence, Problem};
 pub use report::{Counts, Report};
 pub use rerun::{Recording, Rerun};
+pub use stretch::{StretchError, rerun};
 
 use decisions::Decisions;
 use market::Market;
@@ -45,6 +51,14 @@ use strategies::Strategies;
 const BATCH: usize = 1_000;
 /// Events between two words of progress.
 const PROGRESS_EVERY: u64 = 10_000;
+
+/// Hears how much is done, from 0 to 1, now and then; a break ends it.
+pub type Watch<'watch> = &'watch (dyn Fn(f64) -> ControlFlow<()> + Sync);
+
+/// Lets what it watches go on to its end.
+pub fn unwatched(_done: f64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
 
 /// What is to be replayed.
 #[derive(Clone, Debug)]
@@ -73,9 +87,19 @@ pub enum ReplayError {
     /// An id stands twice on the tape.
     #[error(transparent)]
     Duplicate(#[from] contracts::DuplicateId),
+    /// What it came to cannot be written down.
+    #[error("{0}")]
+    Report(String),
+    /// It was told to end.
+    #[error("cancelled")]
+    Cancelled,
 }
 
 impl ReplayError {
+    fn unless(going_on: ControlFlow<()>) -> Result<(), Self> {
+        if going_on.is_break() { Err(Self::Cancelled) } else { Ok(()) }
+    }
+
     fn broker(error: impl std::fmt::Display) -> Self {
         Self::Broker(error.to_string())
     }
@@ -207,7 +231,7 @@ impl Replay {
         let next = basis_of(&recorded.event, stream::MARKET);
         if let Some(signal) = self.strategies.missing(next) {
             self.diverged(recorded, Divergence::not_recorded(&signal, recorded.sequence));
-        } else if let Some(decision) = self.undecided() {
+        } else if let Some(decision) = self.undecided(recorded) {
             self.diverged(recorded, Divergence::not_recorded(&decision, recorded.sequence));
         } else if let Some(order) =
             self.orders.unsent().and_then(|id| self.orders.follower.book().order(&id).cloned())
@@ -217,10 +241,14 @@ impl Replay {
         Ok(())
     }
 
-    /// The decision on a signal that nobody decided or parked.
-    fn undecided(&self) -> Option<Event> {
+    /// The decision on a signal that nobody decided or parked before the instant of `begins`. A strategy outside
+    /// need not wait for marks: its signal of that very instant may stand before them.
+    fn undecided(&self, begins: &Recorded) -> Option<Event> {
         let book = self.orders.follower.book();
+        let now_ns = begins.event.event_time.as_ref().and_then(from_timestamp);
+        let past = |signal: &Event| signal.event_time.as_ref().and_then(from_timestamp) < now_ns;
         let pending = book.pending_signals().filter(|signal| !self.parked.contains(&signal.sequence));
+        let pending = pending.filter(|signal| past(&signal.event) && !is_outside(book, &signal.event));
         pending.filter_map(|signal| self.decisions.missing(&signal.event, book)).next()
     }
 
@@ -327,6 +355,13 @@ impl Replay {
         }
         Ok(self.report)
     }
+}
+
+/// Whether a strategy outside signalled: the clock does not wait for one that is not enabled, so that its signals
+/// may come when the instant is over, and are decided in a later one.
+fn is_outside(book: &Book, signal: &Event) -> bool {
+    let Some(Body::Signal(signal)) = &signal.body else { return false };
+    book.strategy(&signal.strategy).is_some_and(domain::book::StrategyState::is_external)
 }
 
 fn unsent_order(order: &OrderState, sequence: u64) -> Divergence {

@@ -47,6 +47,8 @@ impl Orders {
                 Body::Fill(_)
                 | Body::OrderExpired(_)
                 | Body::OrderAdjusted(_)
+                | Body::OrderTriggered(_)
+                | Body::OrderTrailed(_)
                 | Body::AccountMarked(_)
                 | Body::OrderCancelled(_),
             ) => true,

@@ -1,12 +1,13 @@
 //! What a replay proved, in numbers, and the comparison of a read model with the fold.
 
+use analytics::comparison::Difference;
 use contracts::v1::Event;
 use contracts::v1::event::Body;
 use domain::book::{Book, Parts};
 use serde::Serialize;
 use serde_json::json;
 
-use super::difference::{Difference, Divergence, Problem};
+use super::difference::{Divergence, Problem};
 
 /// Events by what was done with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -21,7 +21,7 @@ use runtime::{Instant, Instants};
 use super::decisions::Decisions;
 use super::market::Market;
 use super::strategies::Strategies;
-use super::{BATCH, Options, Replay, ReplayError, basis_of};
+use super::{BATCH, Options, Replay, ReplayError, Watch, basis_of};
 
 /// Most events that one instant may make; more would be a loop.
 const INSTANT_MAX: usize = 100_000;
@@ -51,7 +51,12 @@ pub struct Rerun {
 
 impl Rerun {
     /// The state after `sequence` of TRADING, which must end an instant.
-    pub async fn at(tape: &Tape, options: &Options, sequence: u64) -> Result<Self, ReplayError> {
+    pub async fn at(
+        tape: &Tape,
+        options: &Options,
+        sequence: u64,
+        watch: Watch<'_>,
+    ) -> Result<Self, ReplayError> {
         // What went apart before is no concern of what comes after.
         let options = Options { from: u64::MAX, to: Some(sequence), ..options.clone() };
         let clock = options.clock;
@@ -66,6 +71,7 @@ impl Rerun {
                         replay.take(delivery).await?;
                     }
                 }
+                ReplayError::unless(watch(at.min(sequence) as f64 / sequence as f64))?;
             }
         }
         replay.strategies.finish(&mut replay.market).await?;
@@ -120,6 +126,7 @@ impl Rerun {
         &mut self,
         recording: &Recording,
         changes: Vec<Event>,
+        watch: Watch<'_>,
     ) -> Result<Vec<Event>, ReplayError> {
         for change in changes {
             self.add(change)?;
@@ -130,9 +137,13 @@ impl Rerun {
         for recorded in self.market.between(self.read, recording.market).await? {
             self.instants.push(recorded);
         }
-        self.read = recording.market;
+        let (first, last) = (self.read, recording.market);
+        self.read = last;
         while let Some(instant) = self.instants.next_complete() {
+            let through = instant.last_sequence();
             self.instant(instant, &mut inputs).await?;
+            let done = through.saturating_sub(first) as f64 / last.saturating_sub(first).max(1) as f64;
+            ReplayError::unless(watch(done.min(1.0)))?;
             self.market.forget(self.strategies.market_sequence().min(self.decisions.market_sequence()));
         }
         Ok(std::mem::take(&mut self.events))
@@ -211,10 +222,14 @@ impl Rerun {
                 known.is_none_or(|strategy| strategy.kind.is_empty())
             }
             Some(Body::OrderCancelRequested(request)) => request.actor != execution::SERVICE,
+            // Execution's own follow from the marks; the monitor's and an operator's are inputs.
+            Some(Body::BreakerTripped(_) | Body::BreakerReset(_)) => event.source != execution::SERVICE,
             Some(Body::AccountEntry(entry)) => entry.kind() == EntryKind::Deposit,
             Some(
                 Body::OrderReplaceRequested(_)
                 | Body::AccountConfigured(_)
+                | Body::LimitsSet(_)
+                | Body::TradingKilled(_)
                 | Body::TradingHalted(_)
                 | Body::TradingResumed(_)
                 | Body::StrategyRegistered(_)

@@ -7,7 +7,7 @@
 //! A registration that changed between an instant's marks and its signals may have come before or after the
 //! strategy decided: its signals of that instant are then allowed and not demanded.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use contracts::v1::Event;
 use contracts::v1::event::Body;
@@ -22,6 +22,9 @@ use strategy::{Change, History, Machine, Outgoing, PastBar, Wanted};
 use super::difference::{Divergence, is_same};
 use super::market::Market;
 use super::{Found, basis_of};
+
+/// Most events that wait for a signal to say that they were read.
+const UNREAD_MAX: usize = 16_384;
 
 /// A signal that must come, or may.
 #[derive(Debug)]
@@ -52,6 +55,10 @@ pub(super) struct Strategies {
     warm_ups: BTreeMap<String, Event>,
     /// Event time of the last instant taken.
     handled_ns: i64,
+    /// On the wall clock: what of TRADING the service may not have read yet. Its next signal says how far it had.
+    unread: VecDeque<Recorded>,
+    /// Which registered strategies are built-in ones.
+    built_in: BTreeMap<String, bool>,
 }
 
 impl Strategies {
@@ -68,6 +75,8 @@ impl Strategies {
             cold: BTreeMap::new(),
             warm_ups: BTreeMap::new(),
             handled_ns: i64::MIN,
+            unread: VecDeque::new(),
+            built_in: BTreeMap::new(),
         }
     }
 
@@ -78,6 +87,9 @@ impl Strategies {
 
     /// Takes what must be taken before `recorded` is folded.
     pub async fn before(&mut self, recorded: &Recorded, market: &mut Market) -> Result<(), LogError> {
+        if self.clock == ClockMode::Wall {
+            return self.before_live(recorded, market).await;
+        }
         let through = match &recorded.event.body {
             Some(Body::AccountMarked(_)) if basis_of(&recorded.event, stream::MARKET) == self.due => {
                 return Ok(());
@@ -89,6 +101,25 @@ impl Strategies {
             }
             _ => self.due,
         };
+        self.take(through, market).await
+    }
+
+    /// On the wall clock no mark says what the service had read: its own events do.
+    async fn before_live(&mut self, recorded: &Recorded, market: &mut Market) -> Result<(), LogError> {
+        let through = match &recorded.event.body {
+            Some(Body::StrategyWarmed(warmed)) => warmed.market_sequence,
+            Some(Body::Signal(signal)) if self.is_built_in(&signal.strategy) => {
+                basis_of(&recorded.event, stream::MARKET)
+            }
+            _ => return Ok(()),
+        };
+        let read = basis_of(&recorded.event, stream::TRADING);
+        while let Some(next) = self.unread.pop_front_if(|next| next.sequence <= read) {
+            // What does not fold was said when it came.
+            if self.fold_now(&next).is_err() {
+                self.machine.skip(next.sequence);
+            }
+        }
         self.take(through, market).await
     }
 
@@ -107,6 +138,18 @@ impl Strategies {
 
     /// Folds the next event of TRADING.
     pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        if let Some(Body::StrategyRegistered(registered)) = &recorded.event.body {
+            self.built_in.insert(registered.strategy.clone(), !registered.kind.is_empty());
+        }
+        if self.clock == ClockMode::Tape {
+            return self.fold_now(recorded);
+        }
+        self.unread.push_back(recorded.clone());
+        let oldest = if self.unread.len() > UNREAD_MAX { self.unread.pop_front() } else { None };
+        oldest.map_or(Ok(()), |oldest| self.fold_now(&oldest))
+    }
+
+    fn fold_now(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
         self.machine.fold(recorded)?;
         if matches!(recorded.event.body, Some(Body::AccountMarked(_))) {
             self.due = self.due.max(basis_of(&recorded.event, stream::MARKET));
@@ -168,7 +211,7 @@ impl Strategies {
     }
 
     fn is_built_in(&self, strategy: &str) -> bool {
-        self.machine.book().strategy(strategy).is_some_and(|state| !state.kind.is_empty())
+        self.built_in.get(strategy).copied().unwrap_or_default()
     }
 
     /// The signals of `strategy` may come and need not.
@@ -227,6 +270,8 @@ impl Strategies {
         self.read = floor;
         self.cold.clear();
         self.warm_ups.clear();
+        // What it has not acknowledged it takes again.
+        self.expected.retain(|expected| expected.market <= floor);
         self.handled_ns = i64::MIN;
         let mut handled = None;
         market.again(floor, |recorded| handled = event_ns(&recorded.event)).await?;

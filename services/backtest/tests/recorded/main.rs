@@ -99,8 +99,13 @@ impl Service {
             shutdown: shutdown.clone(),
         };
         let segments = tempfile::tempdir().unwrap();
-        let dir = segments.path().to_owned();
-        let config = Config { at_once: 1, threads: 2, code_version: "test".into(), segments: dir };
+        let config = Config {
+            at_once: 1,
+            threads: 2,
+            code_version: "test".into(),
+            fallback_account: "paper".into(),
+            segments: segments.path().to_owned(),
+        };
         Self { _segments: segments, shutdown, task: tokio::spawn(backtest::run(context, config)) }
     }
 

@@ -152,7 +152,7 @@ async fn one_run(log: &MemoryLog, instants: usize) {
     ));
     let executions = tokio::spawn(execution::run(
         context.clone(),
-        execution::Config { accounts: accounts.clone(), read_model },
+        execution::Config { accounts: accounts.clone(), read_model, brokers: Arc::new(broker::Simulated) },
     ));
     let config =
         SimulatedConfig { symbols: 6, timeframe: Timeframe::H1, seed: 7, ..SimulatedConfig::default() };
@@ -211,7 +211,11 @@ async fn register(tape: &MemoryLog, name: &str, kind: &str, account: &str, param
         strategy: name.into(),
         kind: kind.into(),
         parameters: parameters.iter().map(parameter).collect(),
-        sizing: Some(Sizing { kind: SizingKind::Fraction.into(), value_e9: 100_000_000 }),
+        sizing: Some(Sizing {
+            kind: SizingKind::Fraction.into(),
+            value_e9: 100_000_000,
+            ..Sizing::default()
+        }),
         account: account.into(),
         ..StrategyRegistered::default()
     };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use backtest::replay::{Options, Outcome, Rerun, Row, changes, compare};
+use backtest::replay::{Options, Outcome, Rerun, Row, changes, compare, unwatched};
 use event_log::{MemoryLog, Tape};
 use projections::as_of::{Moment, Timeline};
 use runtime::ClockMode;
@@ -24,11 +24,11 @@ async fn again(log: &MemoryLog, parameters: &[&str], limits: &[&str]) -> Vec<Row
     let tape: Tape = Arc::new(log.clone());
     let head = tape.state(contracts::stream::TRADING).await.unwrap().last_sequence;
     let at = instant_end(&tape, head / 3).await;
-    let mut rerun = Rerun::at(&tape, &options(), at).await.unwrap();
+    let mut rerun = Rerun::at(&tape, &options(), at, &unwatched).await.unwrap();
     let recording = rerun.recording(&tape, head).await.unwrap();
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let changed = changes(rerun.book(), 0, &owned(parameters), &owned(limits)).unwrap();
-    let derived = rerun.run(&recording, changed).await.unwrap();
+    let derived = rerun.run(&recording, changed, &unwatched).await.unwrap();
     compare(&recording.events, &derived)
 }
 
@@ -39,15 +39,15 @@ fn differing(rows: &[Row]) -> Vec<&Row> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stretch_comes_to_what_was_recorded_and_a_change_shows() {
     let log = rehearse(160, 1).await;
-    let rows = again(&log, &[], &[]).await;
+    let rows = Box::pin(again(&log, &[], &[])).await;
     assert!(rows.len() > 20, "{}", rows.len());
     assert!(differing(&rows).is_empty(), "{:#?}", differing(&rows));
 
-    let rows = again(&log, &["cross.fast=3"], &[]).await;
+    let rows = Box::pin(again(&log, &["cross.fast=3"], &[])).await;
     let found = differing(&rows);
     assert!(found.iter().any(|row| row.kind == "signal"), "{found:#?}");
 
-    let rows = again(&log, &[], &["paper.max_exposure=0"]).await;
+    let rows = Box::pin(again(&log, &[], &["paper.max_exposure=0"])).await;
     let denied = |row: &&Row| row.kind == "risk_decision" && row.outcome == Outcome::Differs;
     assert!(rows.iter().any(|row| denied(&row)), "{rows:#?}");
 }
@@ -55,7 +55,7 @@ async fn a_stretch_comes_to_what_was_recorded_and_a_change_shows() {
 #[tokio::test]
 async fn a_change_that_cannot_be_made_is_named() {
     let tape: Tape = Arc::new(rehearse(8, 1).await);
-    let rerun = Rerun::at(&tape, &options(), instant_end(&tape, 20).await).await.unwrap();
+    let rerun = Rerun::at(&tape, &options(), instant_end(&tape, 20).await, &unwatched).await.unwrap();
     for (parameter, limit, expected) in [
         (Some("cross.fast"), None, "expected STRATEGY.NAME=VALUE"),
         (Some("nobody.fast=3"), None, "a built-in strategy of that moment: cross, other, surge"),

@@ -90,7 +90,7 @@ fn book(orders: &[(OrderSpec, bool)]) -> Book {
         }));
         if *accepted {
             let broker_order_id = format!("sim-{order_id}");
-            apply(Body::OrderAccepted(OrderAccepted { order_id, broker_order_id }));
+            apply(Body::OrderAccepted(OrderAccepted { order_id, broker_order_id, reopened: false }));
         }
     }
     book

@@ -1,6 +1,6 @@
 //! Accounts: cash and what became of it, limits and costs, halts, the last mark.
 
-use contracts::v1::{AccountKind, Costs, MarkPrice, RiskLimits};
+use contracts::v1::{AccountKind, Costs, MarkPrice, RiskLimits, TradingState};
 
 use super::{FoldError, Traded};
 use crate::money::Amount;
@@ -29,6 +29,8 @@ pub struct Halt {
     pub reason: String,
     /// Event time of the halt, UTC nanoseconds.
     pub since_ns: i64,
+    /// Halted where strategies send nothing at all; otherwise they may reduce.
+    pub state: TradingState,
 }
 
 /// The last valuation of an account.
@@ -77,6 +79,9 @@ pub struct AccountState {
     pub day_start_equity: Amount,
     /// Value of fills since the last mark that opened exposure, which that mark does not hold.
     pub opened_since_mark: Amount,
+    /// Highest equity of any mark, deposits since added; an operator's reset begins anew. `None` before the
+    /// first mark.
+    pub peak_equity: Option<Amount>,
 }
 
 impl AccountState {
@@ -96,6 +101,18 @@ impl AccountState {
         self.mark.as_ref()?.gross_exposure.checked_add(self.opened_since_mark)
     }
 
+    /// The peak once the account was worth `equity`: before the first mark it is what was brought in.
+    #[must_use]
+    pub fn peak_with(&self, equity: Amount) -> Amount {
+        self.peak_equity.unwrap_or(self.equity_baseline).max(equity)
+    }
+
+    /// How far equity is below its peak, as of the last mark.
+    #[must_use]
+    pub fn drawdown(&self) -> Option<Amount> {
+        self.peak_equity?.checked_sub(self.mark.as_ref()?.equity)
+    }
+
     pub(super) fn overflow(&self, field: &'static str) -> FoldError {
         FoldError::overflow(field, format!("account {}", self.account))
     }
@@ -109,18 +126,35 @@ impl AccountState {
     /// A deposit moves the baselines too: money brought in is no profit.
     pub(super) fn deposit(&mut self, amount: Amount) -> Result<(), FoldError> {
         self.add_cash(amount)?;
+        self.brought_in(amount)
+    }
+
+    /// Value that was brought in, in whatever form.
+    pub(super) fn brought_in(&mut self, amount: Amount) -> Result<(), FoldError> {
         let add = |value: Amount, field| value.checked_add(amount).ok_or_else(|| self.overflow(field));
         let deposits = add(self.deposits, "deposits")?;
         let baseline = add(self.equity_baseline, "equity_baseline")?;
         let day_start = add(self.day_start_equity, "day_start_equity")?;
+        let peak = self.peak_equity.map(|peak| add(peak, "peak_equity")).transpose()?;
+        self.peak_equity = peak;
         (self.deposits, self.equity_baseline, self.day_start_equity) = (deposits, baseline, day_start);
+        Ok(())
+    }
+
+    /// A fee of the account, negative when paid.
+    pub(super) fn charge(&mut self, amount: Amount) -> Result<(), FoldError> {
+        self.add_cash(amount)?;
+        self.fees = self.fees.checked_sub(amount).ok_or_else(|| self.overflow("fees"))?;
         Ok(())
     }
 
     /// Takes a fill that did `traded` to a position.
     pub fn traded(&mut self, traded: Traded, commission: Amount) -> Result<(), FoldError> {
         let add = |sum: Amount, change, field| sum.checked_add(change).ok_or_else(|| self.overflow(field));
-        let cash = add(add(self.cash, traded.cash, "cash")?, -commission, "cash")?;
+        let mut cash = add(add(self.cash, traded.cash, "cash")?, -commission, "cash")?;
+        if planted::is(planted::Bug::RoundingUp) {
+            cash.0 -= (-commission.0).rem_euclid(10_000_000);
+        }
         let fees = add(self.fees, commission, "fees")?;
         let realized = add(self.realized_pnl, traded.realized, "realized_pnl")?;
         let opened = add(self.opened_since_mark, traded.opened, "opened_since_mark")?;
@@ -157,6 +191,7 @@ impl AccountState {
         if session_start {
             self.day_start_equity = self.equity_baseline;
         }
+        self.peak_equity = Some(self.peak_with(mark.equity));
         self.equity_baseline = mark.equity;
         self.opened_since_mark = Amount::ZERO;
         self.mark = Some(mark);

@@ -3,14 +3,15 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountMarked, Event, Fill, GroupKind, OrderSpec, RiskDecision, Side, StrategyMode,
-    StrategyRegistered,
+    AccountConfigured, AccountMarked, Event, Fill, GroupKind, OrderSpec, PositionsFate, RiskDecision, Side,
+    StrategyDisabled, StrategyMode, StrategyRegistered,
 };
 
+use super::restate::Correction;
 use super::{AccountConfig, AccountState, Book, Changes, FoldError, Halt, Mark, PendingSignal};
-use super::{PositionKey, PositionState, StrategyState, Warmth};
+use super::{PositionKey, PositionState, Stopping, StrategyState, Warmth};
 use crate::money::{Amount, Price, Quantity};
-use crate::order::{OrderState, signed};
+use crate::order::{GroupStage, OrderState, Replacement, signed};
 
 impl Book {
     pub(super) fn fold(&mut self, sequence: u64, event: &Event) -> Result<Changes, FoldError> {
@@ -52,27 +53,74 @@ impl Book {
             Body::OrderAdjusted(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
             Body::OrderTriggered(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
             Body::OrderTrailed(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
+            Body::OrderUnresolved(order) => self.order_event(&order.order_id, None, sequence, event_ns, body),
             Body::Fill(fill) => self.filled(fill, sequence, event_ns, body),
+            Body::FillCorrected(event) => {
+                let amount = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref());
+                let (before, after) = (
+                    (
+                        Quantity(event.quantity_before_e9),
+                        Price(event.price_before_e9),
+                        amount(&event.commission_before),
+                    ),
+                    (Quantity(event.quantity_e9), Price(event.price_e9), amount(&event.commission)),
+                );
+                let key = PositionKey::new(&event.account, &event.strategy, &event.symbol);
+                let (order_id, side, stated) =
+                    (event.order_id.as_str(), event.side(), event.position.as_ref());
+                let correction = Correction { order_id, key, side, before, after, stated };
+                self.restated(&correction, sequence, event_ns, body)
+            }
+            Body::FillBusted(event) => {
+                let price = Price(event.price_e9);
+                let before =
+                    (Quantity(event.quantity_e9), price, Amount::from_wire(event.commission.as_ref()));
+                let after = (Quantity::ZERO, price, Amount::ZERO);
+                let key = PositionKey::new(&event.account, &event.strategy, &event.symbol);
+                let (order_id, side, stated) =
+                    (event.order_id.as_str(), event.side(), event.position.as_ref());
+                let correction = Correction { order_id, key, side, before, after, stated };
+                self.restated(&correction, sequence, event_ns, body)
+            }
+            Body::GroupHandled(handled) => self.handled(handled, event, event_ns),
+            Body::PositionTransferred(moved) => self.transferred(moved, event_ns),
             Body::AccountMarked(mark) => Ok(self.marked(mark, event_ns)),
             Body::AccountEntry(entry) => self.entry(entry, event_ns),
             Body::MarginCalled(call) => Ok(self.set_margin_call(&call.account, Some(event_ns))),
             Body::MarginRestored(call) => Ok(self.set_margin_call(&call.account, None)),
             Body::AccountConfigured(config) => Ok(self.configured(config)),
-            Body::TradingHalted(halt) => {
-                let (actor, reason) = (halt.actor.clone(), halt.reason.clone());
-                Ok(self.set_halt(&halt.account, Some(Halt { actor, reason, since_ns: event_ns })))
+            Body::TradingHalted(halt) if !halt.strategy.is_empty() => {
+                Ok(self.strategy_halted(halt, event_ns))
             }
-            Body::TradingResumed(resume) => Ok(self.set_halt(&resume.account, None)),
+            Body::TradingHalted(halt) => {
+                let (actor, reason, state) = (halt.actor.clone(), halt.reason.clone(), halt.state());
+                Ok(self.set_halt(&halt.account, Some(Halt { actor, reason, since_ns: event_ns, state })))
+            }
+            Body::TradingResumed(resume) => {
+                let changes = self.resumed(resume);
+                if !resume.strategy.is_empty() {
+                    return Ok(changes);
+                }
+                Ok(Changes { tallies: changes.tallies, ..self.set_halt(&resume.account, None) })
+            }
+            Body::TradingKilled(kill) => Ok(self.killed(&event.id, kill, event_ns)),
+            Body::LimitsSet(limits) => Ok(self.limited(limits, event_ns)),
+            Body::BreakerTripped(tripped) => Ok(self.breaker_tripped(tripped, event_ns)),
+            Body::BreakerReset(reset) => Ok(self.breaker_reset(reset)),
+            // The monitor's: what it measured is in the read model, no decision looks at it.
+            Body::AlertRaised(_) | Body::RiskMeasured(_) => Ok(Changes::default()),
             Body::StrategyRegistered(registered) => Ok(self.registered(registered, event_ns)),
             Body::StrategyEnabled(enabled) => {
                 let mut strategy = self.strategy_row(&enabled.strategy);
                 strategy.enabled = true;
                 strategy.mode = enabled.mode();
+                strategy.stopping = None;
                 Ok(self.store_strategy(strategy, event_ns))
             }
             Body::StrategyDisabled(disabled) => {
                 let mut strategy = self.strategy_row(&disabled.strategy);
                 strategy.enabled = false;
+                strategy.stopping = stopping(disabled, &event.id, event_ns);
                 Ok(self.store_strategy(strategy, event_ns))
             }
             Body::StrategyRemoved(removed) => {
@@ -88,6 +136,8 @@ impl Book {
                 strategy.warmed = Some(Warmth { market_sequence, bars });
                 Ok(self.store_strategy(strategy, event_ns))
             }
+            // An alert changes nothing.
+            Body::InvariantBroken(_) => Ok(Changes::default()),
             // Of the read models, not of trading.
             Body::ProjectionRequested(_) | Body::ProjectionFinished(_) => Ok(Changes::default()),
             // Of research: a backtest has an account of its own.
@@ -118,11 +168,11 @@ impl Book {
         self.positions.insert(position.key.clone(), position);
     }
 
-    fn strategy_row(&self, strategy: &str) -> StrategyState {
+    pub(super) fn strategy_row(&self, strategy: &str) -> StrategyState {
         self.strategies.get(strategy).cloned().unwrap_or_else(|| StrategyState::new(strategy))
     }
 
-    fn store_strategy(&mut self, mut strategy: StrategyState, event_ns: i64) -> Changes {
+    pub(super) fn store_strategy(&mut self, mut strategy: StrategyState, event_ns: i64) -> Changes {
         strategy.updated_ns = event_ns;
         let name = strategy.strategy.clone();
         self.strategies.insert(name.clone(), strategy);
@@ -140,6 +190,7 @@ impl Book {
         strategy.consumer.clone_from(&event.consumer);
         strategy.sizing = event.sizing;
         strategy.account.clone_from(&event.account);
+        strategy.group_policy = event.group_policy();
         self.store_strategy(strategy, event_ns)
     }
 
@@ -161,7 +212,7 @@ impl Book {
         self.store_account(row)
     }
 
-    fn set_halt(&mut self, account: &str, halt: Option<Halt>) -> Changes {
+    pub(super) fn set_halt(&mut self, account: &str, halt: Option<Halt>) -> Changes {
         if account.is_empty() {
             self.halt = halt;
             return Changes { halt: true, ..Changes::default() };
@@ -190,7 +241,13 @@ impl Book {
         let mut orders = Vec::with_capacity(event.orders.len());
         for spec in &event.orders {
             check_spec(spec)?;
-            if self.order(&spec.order_id).is_some() {
+            if let Some(known) = self.order(&spec.order_id) {
+                // New terms of an order that is under way.
+                if spec.revision > known.spec.revision {
+                    let mut order = known.clone();
+                    order.replace = Some(Replacement::of(spec, &wire.id));
+                    orders.push(order);
+                }
                 continue;
             }
             let input = event.inputs.iter().find(|input| input.leg == spec.leg);
@@ -199,20 +256,26 @@ impl Book {
             order.signal_id.clone_from(&event.signal_id);
             order.decision_id.clone_from(&wire.id);
             order.correlation_id.clone_from(&wire.correlation_id);
+            if event.orders.len() > 1 {
+                order.group_stage = GroupStage::Watched;
+            }
+            // Approved by a decision that did not know of the stop: it is never sent.
+            order.cancel_requested = self.is_stopped(&spec.account, &spec.strategy, spec.reducing);
             orders.push(order);
         }
         let mut changes = Changes::default();
         if self.pending.remove(&event.signal_id).is_some() {
             changes.signals.push(event.signal_id.clone());
         }
+        self.approvals.decided(event, event_ns);
         for order in orders {
             changes.orders.push(order.id().to_owned());
             self.admit(order);
         }
         // The decision is the request: what its orders take the place of has to go.
         for order_id in &event.cancels {
-            if let Some(order) = self.orders.get_mut(order_id) {
-                order.cancel_requested = true;
+            if self.orders.contains_key(order_id) {
+                self.expect_cancel(order_id);
                 changes.orders.push(order_id.clone());
             }
         }
@@ -242,8 +305,23 @@ impl Book {
             (None, None) => return Err(FoldError::OrderNotLoaded { order_id: order_id.to_owned() }),
         };
         order.evolve(sequence, event_ns, body)?;
-        let changes = Changes { orders: vec![order_id.to_owned()], ..Changes::default() };
+        let mut changes = Changes { orders: vec![order_id.to_owned()], ..Changes::default() };
+        let refused = match body {
+            Body::OrderAccepted(_) => Some(false),
+            Body::OrderRejected(_) | Body::OrderCancelRejected(_) | Body::OrderReplaceRejected(_) => {
+                Some(true)
+            }
+            _ => None,
+        };
+        if let Some(refused) = refused {
+            self.tally_answer(&order.spec.account, refused, &mut changes);
+        }
+        let ended = order.group_stage == GroupStage::Watched && order.status.is_ended();
+        let group = ended.then(|| order.signal_id.clone());
         self.admit(order);
+        if let Some(group) = group {
+            self.close_group(&group, &mut changes);
+        }
         Ok(changes)
     }
 
@@ -264,16 +342,25 @@ impl Book {
         let commission = Amount::from_wire(fill.commission.as_ref());
         let mut account = self.account_row(&fill.account);
         let mut position = self.position_row(PositionKey::new(&fill.account, &fill.strategy, &fill.symbol));
+        let before = position.clone();
         let traded = position.trade(signed(fill.side(), Quantity(fill.quantity_e9)), Price(fill.price_e9))?;
         position.add_fees(commission)?;
         position.updated_ns = event_ns;
         account.traded(traded, commission)?;
+        let change = signed(fill.side(), Quantity(fill.quantity_e9));
+        self.lots.entry(position.key.clone()).or_default().trade(change, Price(fill.price_e9), event_ns);
 
         let mut changes = self.store_account(account);
+        self.tally_trade(&before, &position, &mut changes);
         self.store_position(position, &mut changes);
         changes.orders.push(fill.order_id.clone());
         self.release(&order, Quantity(fill.quantity_e9), event_ns, &mut changes);
+        let ended = order.group_stage == GroupStage::Watched && order.status.is_ended();
+        let group = ended.then(|| order.signal_id.clone());
         self.admit(order);
+        if let Some(group) = group {
+            self.close_group(&group, &mut changes);
+        }
         Ok(changes)
     }
 }
@@ -305,8 +392,21 @@ impl Book {
     }
 }
 
+/// How a strategy was stopped, where the event says what becomes of its positions.
+fn stopping(event: &StrategyDisabled, event_id: &str, at_ns: i64) -> Option<Stopping> {
+    let fate = event.positions();
+    (fate != PositionsFate::Unspecified).then(|| Stopping {
+        event_id: event_id.to_owned(),
+        fate: fate.into(),
+        hand_over_to: event.hand_over_to.clone(),
+        at_ns,
+        done: fate == PositionsFate::Keep,
+        open: String::new(),
+    })
+}
+
 /// What an order must state before anything may be counted on it.
-fn check_spec(spec: &OrderSpec) -> Result<(), FoldError> {
+pub(super) fn check_spec(spec: &OrderSpec) -> Result<(), FoldError> {
     if spec.order_id.is_empty() {
         return Err(FoldError::field("order.order_id", "empty, expected the order's id"));
     }

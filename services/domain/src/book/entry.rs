@@ -69,6 +69,13 @@ impl Book {
             account.deposit(amount)?;
             return Ok(self.store_account(account));
         }
+        if kind == EntryKind::Fee {
+            account.charge(amount)?;
+            return Ok(self.store_account(account));
+        }
+        if kind == EntryKind::External {
+            return self.found(entry, event_ns);
+        }
         let key = PositionKey::new(&entry.account, &entry.strategy, &entry.symbol);
         let mut position = self.position_row(key);
         position.updated_ns = event_ns;
@@ -80,18 +87,28 @@ impl Book {
                 position.add_dividend(amount)?;
             }
             EntryKind::Split => {
-                position.split(Quantity(entry.quantity_after_e9), Quantity(entry.fraction_e9))?;
+                let (whole, fraction) = (Quantity(entry.quantity_after_e9), Quantity(entry.fraction_e9));
+                position.split(whole, fraction)?;
+                if let (Some(lots), Some(total)) =
+                    (self.lots.get_mut(&position.key), whole.checked_add(fraction))
+                {
+                    lots.split(total);
+                }
             }
             EntryKind::CashInLieu => {
                 account.add_cash(amount)?;
+                let fraction = position.fraction;
                 let realized = position.cash_in_lieu(amount)?;
                 let sum = account.realized_pnl.checked_add(realized);
                 account.realized_pnl = sum.ok_or_else(|| account.overflow("realized_pnl"))?;
+                if let Some(lots) = self.lots.get_mut(&position.key) {
+                    lots.cash_in_lieu(fraction, amount);
+                }
             }
-            EntryKind::Deposit | EntryKind::Unspecified => {
+            EntryKind::Deposit | EntryKind::Fee | EntryKind::External | EntryKind::Unspecified => {
                 return Err(FoldError::field(
                     "account_entry.kind",
-                    "unspecified, expected deposit, dividend, split or cash in lieu",
+                    "unspecified, expected deposit, dividend, split, cash in lieu, external or fee",
                 ));
             }
         }

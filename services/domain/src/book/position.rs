@@ -22,6 +22,14 @@ impl PositionKey {
     }
 }
 
+impl PositionKey {
+    /// Whether these three names are its.
+    #[must_use]
+    pub fn is_of(&self, account: &str, strategy: &str, symbol: &str) -> bool {
+        self.account == account && self.strategy == strategy && self.symbol == symbol
+    }
+}
+
 impl std::fmt::Display for PositionKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}/{}/{}", self.account, self.strategy, self.symbol)
@@ -184,4 +192,17 @@ impl PositionState {
         self.dividends = self.dividends.checked_add(amount).ok_or_else(|| self.overflow("dividends"))?;
         Ok(())
     }
+}
+
+/// The part of `whole` that `shares` (positive) of `of` have, rounded half to even at 1e-9; all of it where they are
+/// all of them. `None` on overflow.
+pub(super) fn share_of(whole: Amount, shares: Quantity, of: Quantity) -> Option<Amount> {
+    if shares == Quantity::ZERO {
+        return Some(Amount::ZERO);
+    }
+    if shares >= of.abs() {
+        return Some(whole);
+    }
+    let product = whole.0.checked_mul(i128::from(shares.0))?;
+    Some(Amount(div_half_even(product, i128::from(of.0).abs())))
 }

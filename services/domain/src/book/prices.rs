@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::AccountState;
+use super::history::History;
+use crate::bar::Bar;
 use crate::corporate_action::SplitRatio;
 use crate::money::Price;
 
@@ -21,6 +23,7 @@ pub struct KnownPrice {
 #[derive(Clone, Debug, Default)]
 pub struct Prices {
     last: BTreeMap<String, KnownPrice>,
+    history: History,
 }
 
 impl Prices {
@@ -39,6 +42,23 @@ impl Prices {
         self.learn(symbol, KnownPrice { price, time_ns, splits_ns: time_ns });
     }
 
+    /// Takes the close of a bar as the price, and remembers the bar.
+    pub fn observe_bar(&mut self, symbol: &str, bar: &Bar) {
+        self.observe(symbol, bar.close, bar.close_ns);
+        self.history.observe(symbol, bar);
+    }
+
+    /// Takes the new values of a bar that is known; whether they price the symbol is the caller's to say.
+    pub fn revise(&mut self, symbol: &str, bar: &Bar) {
+        self.history.revise(symbol, bar);
+    }
+
+    /// Bars of late.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     fn learn(&mut self, symbol: &str, price: KnownPrice) {
         if price.price.0 <= 0 {
             return;
@@ -55,6 +75,7 @@ impl Prices {
     /// Restates a price from before a split that takes effect at `effective_ns`: a position is valued in
     /// new shares from then on. A split seen twice restates once.
     pub fn split(&mut self, symbol: &str, ratio: SplitRatio, effective_ns: i64) {
+        self.history.split(symbol, ratio, effective_ns);
         let Some(known) = self.last.get_mut(symbol) else { return };
         if known.splits_ns >= effective_ns {
             return;
@@ -63,6 +84,12 @@ impl Prices {
             known.price = price;
             known.splits_ns = effective_ns;
         }
+    }
+
+    /// When the newest price of any symbol was made, UTC nanoseconds.
+    #[must_use]
+    pub fn newest_ns(&self) -> Option<i64> {
+        self.last.values().map(|known| known.time_ns).max()
     }
 
     /// The last price of `symbol`.

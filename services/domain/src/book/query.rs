@@ -1,6 +1,8 @@
 //! Questions to the book.
 
-use super::{AccountState, Book, Halt, PendingSignal, PositionKey, PositionState, StrategyState};
+use super::{
+    AccountState, Book, Halt, Lots, PendingSignal, PositionKey, PositionState, Rate, Scope, StrategyState,
+};
 use crate::money::{Amount, Quantity};
 use crate::order::OrderState;
 
@@ -46,6 +48,12 @@ impl Book {
         self.positions.range(from..).map(|(_, row)| row).take_while(move |row| row.key.account == account)
     }
 
+    /// The lots of a position, first in, first out; `None` when there never was one.
+    #[must_use]
+    pub fn lots(&self, key: &PositionKey) -> Option<&Lots> {
+        self.lots.get(key)
+    }
+
     /// Every position, by account, strategy and symbol.
     pub fn positions(&self) -> impl Iterator<Item = &PositionState> {
         self.positions.values()
@@ -64,6 +72,11 @@ impl Book {
         self.orders.get(order_id).or_else(|| self.settled.get(order_id))
     }
 
+    /// The orders that ended a short while ago, by id.
+    pub fn ended_orders(&self) -> impl Iterator<Item = &OrderState> {
+        self.settled.values()
+    }
+
     /// Every order that has not ended, by id.
     pub fn open_orders(&self) -> impl Iterator<Item = &OrderState> {
         self.orders.values()
@@ -80,7 +93,7 @@ impl Book {
                 && strategy.is_none_or(|strategy| order.spec.strategy == strategy)
                 && !order.is_protective()
         }) {
-            let remaining = order.remaining_signed();
+            let remaining = order.reserved_signed();
             let sum = if remaining.0 > 0 { &mut reserved.buy } else { &mut reserved.sell };
             sum.0 = sum.0.saturating_add(remaining.0);
         }
@@ -136,6 +149,18 @@ impl Book {
     #[must_use]
     pub fn halt(&self) -> Option<&Halt> {
         self.halt.as_ref()
+    }
+
+    /// Orders approved on an account in a scope, as of `now_ns` on the day that began at `day_ns`.
+    #[must_use]
+    pub fn rate(&self, account: &str, scope: &Scope, now_ns: i64, day_ns: i64) -> Rate {
+        self.approvals.rate(account, scope, now_ns, day_ns)
+    }
+
+    /// The halts that hold for `account`: that of all, and its own.
+    pub fn halts_of(&self, account: &str) -> impl Iterator<Item = &Halt> {
+        let own = self.accounts.get(account).and_then(|row| row.halt.as_ref());
+        self.halt.iter().chain(own)
     }
 
     /// Whether new exposure is stopped on `account`, by its own halt or by the halt of all.

@@ -1,6 +1,7 @@
 //! Strategies as TRADING knows them, and signals that wait for risk.
 
-use contracts::v1::{Event, Parameter, Sizing, StrategyMode};
+use contracts::v1::{Event, GroupPolicy, Parameter, PositionsFate, Sizing, StrategyMode};
+use serde::{Deserialize, Serialize};
 
 /// What history a strategy had seen when it began to decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +10,31 @@ pub struct Warmth {
     pub market_sequence: u64,
     /// Number of bars folded.
     pub bars: u64,
+}
+
+/// How a strategy was stopped, and what becomes of what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// The control event.
+    pub event_id: String,
+    /// `PositionsFate` as its number on the wire.
+    pub fate: i32,
+    /// Who takes the positions over; empty for nobody.
+    pub hand_over_to: String,
+    /// Event time of the stop, UTC nanoseconds.
+    pub at_ns: i64,
+    /// Whether everything that was asked for is done.
+    pub done: bool,
+    /// What remains open, in words.
+    pub open: String,
+}
+
+impl Stopping {
+    /// What becomes of the positions.
+    #[must_use]
+    pub fn positions(&self) -> PositionsFate {
+        PositionsFate::try_from(self.fate).unwrap_or(PositionsFate::Unspecified)
+    }
 }
 
 /// A strategy as the fold of its controls and signals. Plain data, so that it can be stored as a row.
@@ -44,6 +70,10 @@ pub struct StrategyState {
     pub warmed: Option<Warmth>,
     /// Event time of the last change, UTC nanoseconds.
     pub updated_ns: i64,
+    /// What becomes of its signals' orders when one of them fails.
+    pub group_policy: GroupPolicy,
+    /// How it was stopped; none while it is enabled, and where nothing was said of its positions.
+    pub stopping: Option<Stopping>,
 }
 
 impl StrategyState {
@@ -64,7 +94,16 @@ impl StrategyState {
             last_signal_ns: None,
             warmed: None,
             updated_ns: 0,
+            group_policy: GroupPolicy::Unspecified,
+            stopping: None,
         }
+    }
+
+    /// Whether it was stopped and goes on to manage what it holds: it may close, and open nothing.
+    #[must_use]
+    pub fn keeps_managing(&self) -> bool {
+        let keeps = |stopping: &Stopping| stopping.positions() == PositionsFate::Keep;
+        self.registered && !self.enabled && self.stopping.as_ref().is_some_and(keeps)
     }
 
     /// Whether it runs in a process of its own and reads the tape through a consumer of its own.

@@ -75,6 +75,10 @@ pub struct Resting {
     pub seen_ns: i64,
     /// Number that the order's next fill bears.
     pub next_fill: u32,
+    /// Whether it trades outside of the regular session too.
+    pub extended: bool,
+    /// What is left of the amount of an order that states no shares; `remaining` is then an estimate.
+    pub unspent: Option<Amount>,
 }
 
 /// A session's first instant and the first one after it.
@@ -363,7 +367,7 @@ impl Resting {
         volume_left: &mut Quantity,
         outcome: &mut Outcome,
     ) {
-        let quantity = self.wanted().min(*volume_left);
+        let mut quantity = self.wanted().min(*volume_left);
         if quantity <= Quantity::ZERO {
             return;
         }
@@ -381,6 +385,18 @@ impl Resting {
                     slippage = Price((worst.0 - offer.reference.0).abs());
                 }
             }
+        }
+        if let Some(unspent) = self.unspent.as_mut() {
+            // All of the amount at the price that it gets; what is below a billionth of a share stays unspent.
+            let shares = unspent.0.saturating_mul(i128::from(E9)) / i128::from(price.0.max(1));
+            quantity = i64::try_from(shares).map_or(quantity, Quantity).min(*volume_left);
+            if quantity <= Quantity::ZERO {
+                outcome.ended = Some(End::NotImmediate);
+                return;
+            }
+            unspent.0 -= Amount::notional(price, quantity).0;
+            self.remaining =
+                if *unspent < crate::order::CENT { quantity } else { self.remaining.max(quantity) };
         }
         let Some(commission) = charge(costs, self.side, price, quantity, self.next_fill == 1) else {
             outcome.ended = Some(End::Costs("commission"));

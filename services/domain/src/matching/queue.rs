@@ -120,6 +120,41 @@ impl<Key: Clone + Eq> Queue<Key> {
         Some(removed)
     }
 
+    /// Puts new terms in the place of an order's, behind the orders that `comes_after` does not say come after it.
+    pub fn replace(&mut self, key: &Key, order: Resting, comes_after: impl Fn(&Queued<Key>) -> bool) {
+        let Some(place) = self.orders.iter().position(|known| known.key == *key) else { return };
+        let mut queued = self.orders.remove(place);
+        queued.order = order;
+        let place = self.orders.partition_point(|known| !comes_after(known));
+        self.orders.insert(place, queued);
+    }
+
+    /// Trades those orders that also trade outside of the regular session against a bar of such hours.
+    pub fn on_extended_bar<'costs>(
+        &mut self,
+        bar: &Bar,
+        costs_of: impl Fn(&Key) -> &'costs Costs,
+        mut out: impl FnMut(Key, Outcome),
+    ) {
+        let session = Bounds { open_ns: bar.start_ns, close_ns: bar.close_ns };
+        let mut taken = Quantity::ZERO;
+        for queued in &mut self.orders {
+            if queued.done || !queued.order.extended || queued.link.is_some() {
+                continue;
+            }
+            let costs = costs_of(&queued.key);
+            let offered = Quantity(volume_most(costs, bar.volume).0.saturating_sub(taken.0).max(0));
+            let mut left = offered;
+            let outcome = queued.order.step(bar, session, Seen::Whole, costs, &mut left);
+            queued.done = outcome.ended.is_some();
+            taken.0 = taken.0.saturating_add(offered.0 - left.0);
+            if outcome != Outcome::default() {
+                out(queued.key.clone(), outcome);
+            }
+        }
+        self.orders.retain(|known| !known.done);
+    }
+
     /// Trades the orders against a bar that overlaps `session`; `out` hears of each order in its turn.
     /// `costs_of` answers the costs of an order's account, which say what share of the volume it may take;
     /// what the orders before it took, of whatever account, counts against that share.

@@ -4,7 +4,7 @@ use contracts::v1::{GroupKind, OrderSpec, OrderType, Side, TimeInForce};
 
 use super::kernel::{Resting, Trail};
 use super::queue::Role;
-use crate::money::{Price, Quantity};
+use crate::money::{Amount, Price, Quantity};
 use crate::order::OrderState;
 
 /// An order that the simulated market cannot work.
@@ -73,6 +73,8 @@ impl WorkingOrder {
                 accepted_ns,
                 seen_ns: i64::MIN,
                 next_fill: 1,
+                extended: spec.extended_hours,
+                unspent: spec.notional_e9.map(|notional| Amount(notional.into())),
             },
             group: group(spec),
         })
@@ -87,6 +89,7 @@ impl WorkingOrder {
         let mut working = Self::new(&order.spec, accepted_ns)?;
         let resting = &mut working.resting;
         resting.remaining = order.remaining();
+        resting.unspent = order.unspent();
         resting.next_fill = order.fills.saturating_add(1);
         resting.tradable = order.tradable;
         resting.seen_ns = order.worked_ns.unwrap_or(i64::MIN);

@@ -7,11 +7,14 @@ use contracts::v1::event::Body;
 use contracts::v1::{
     Fill, OrderAccepted, OrderAdjusted, OrderCancelRejected, OrderCancelRequested, OrderCancelled,
     OrderExpired, OrderRejected, OrderSubmitted, OrderSuspended, OrderTrailed, OrderTriggered,
+    OrderUnresolved,
 };
 use contracts::{client_order_id, to_timestamp};
+use planted::Bug;
 
+pub use super::replace::{refuse as refuse_replace, request as request_replace};
 pub use super::report::{BrokerReport, Execution};
-use super::{OrderState, OrderStatus};
+use super::{OrderState, OrderStatus, correct, replace};
 use crate::corporate_action::SplitRatio;
 use crate::money::{Price, Quantity};
 
@@ -51,6 +54,14 @@ pub enum Rejection {
         quantity: Quantity,
         /// What is left.
         unfilled: Quantity,
+    },
+    /// A correction names an execution that the tape does not know.
+    #[error("order {order_id}: execution {execution_id} is not known, expected one that was reported before")]
+    UnknownExecution {
+        /// Order.
+        order_id: String,
+        /// Broker's id of the execution.
+        execution_id: String,
     },
     /// A value is out of range.
     #[error("order {order_id}: `{field}` is {value}, expected {expected}")]
@@ -121,9 +132,10 @@ pub fn report(order: &OrderState, report: &BrokerReport) -> Decision {
     Ok(match report {
         BrokerReport::Filled(execution) => return fill(order, execution),
         BrokerReport::Accepted { broker_order_id } => {
-            let known = order.accepted_ns.is_some() && order.status != OrderStatus::Suspended;
-            let broker_order_id = broker_order_id.clone();
-            (open && !known).then_some(Body::OrderAccepted(OrderAccepted { order_id, broker_order_id }))
+            let known = order.accepted_ns.is_some()
+                && order.status != OrderStatus::Suspended
+                && order.resolving.is_empty();
+            (open && !known).then(|| accepted(order_id, broker_order_id, false))
         }
         BrokerReport::Rejected { reason } => {
             let reason = reason.clone();
@@ -149,6 +161,22 @@ pub fn report(order: &OrderState, report: &BrokerReport) -> Decision {
             let (extreme_price_e9, stop_price_e9) = (extreme.0, stop.0);
             let body = Body::OrderTrailed(OrderTrailed { order_id, extreme_price_e9, stop_price_e9 });
             (open && order.triggered_ns.is_none() && news).then_some(body)
+        }
+        BrokerReport::Replaced(terms) => return replace::replaced(order, terms),
+        BrokerReport::ReplaceRejected { reason } => return replace::refuse(order, reason),
+        BrokerReport::Corrected { correction_id, execution } => {
+            return correct::corrected(order, correction_id, execution);
+        }
+        BrokerReport::Busted { correction_id, execution_id, reason } => {
+            return correct::busted(order, correction_id, execution_id, reason);
+        }
+        BrokerReport::Reopened { broker_order_id } => {
+            (!open).then(|| accepted(order_id, broker_order_id, true))
+        }
+        BrokerReport::Unresolved { doing, problem } => {
+            let news = open && order.resolving != *doing;
+            let (doing, problem) = ((*doing).to_owned(), problem.clone());
+            news.then_some(Body::OrderUnresolved(OrderUnresolved { order_id, doing, problem }))
         }
         BrokerReport::Suspended { reason } => {
             let reason = reason.clone();
@@ -205,7 +233,10 @@ pub fn adjust(order: &OrderState, ratio: SplitRatio, action_id: &str) -> Decisio
 
 fn fill(order: &OrderState, execution: &Execution) -> Decision {
     let order_id = order.id().to_owned();
-    if !execution.execution_id.is_empty() && order.executions.contains(&execution.execution_id) {
+    if !execution.execution_id.is_empty() && order.execution(&execution.execution_id).is_some() {
+        return Ok(None);
+    }
+    if planted::is(Bug::CancelRaceLosesFill) && order.status == OrderStatus::Cancelled {
         return Ok(None);
     }
     let invalid = |field, value: String, expected| {
@@ -221,10 +252,10 @@ fn fill(order: &OrderState, execution: &Execution) -> Decision {
         return invalid("price", execution.price.to_string(), "a positive price");
     }
     let unfilled = order.unfilled();
-    if execution.quantity > unfilled {
+    let Some(remaining) = order.after(execution.quantity, execution.price) else {
         let (execution_id, quantity) = (execution.execution_id.clone(), execution.quantity);
         return Err(Rejection::Overfill { order_id, execution_id, quantity, unfilled });
-    }
+    };
     let Some(commission) = execution.commission.to_wire() else {
         return invalid("commission", execution.commission.to_string(), "an amount of 64-bit units");
     };
@@ -240,11 +271,15 @@ fn fill(order: &OrderState, execution: &Execution) -> Decision {
         commission: Some(commission),
         execution_id: execution.execution_id.clone(),
         executed_at: Some(to_timestamp(execution.executed_ns)),
-        remaining_e9: unfilled.0 - execution.quantity.0,
+        remaining_e9: remaining.0,
         slippage_e9: execution.slippage.0,
         leg: order.spec.leg,
         ambiguous: execution.ambiguous,
     })))
+}
+
+fn accepted(order_id: String, broker_order_id: &str, reopened: bool) -> Body {
+    Body::OrderAccepted(OrderAccepted { order_id, broker_order_id: broker_order_id.to_owned(), reopened })
 }
 
 fn cancelled(order: &OrderState, reason: &str) -> Body {

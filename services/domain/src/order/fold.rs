@@ -5,9 +5,9 @@
 
 use contracts::from_timestamp;
 use contracts::v1::event::Body;
-use contracts::v1::{Fill, OrderAdjusted, OrderReplaced, OrderSubmitted};
+use contracts::v1::{Fill, OrderAdjusted, OrderSubmitted};
 
-use super::{OrderState, OrderStatus};
+use super::{CENT, Executed, OrderState, OrderStatus, REOPENED};
 use crate::money::{Amount, Price, Quantity, div_half_even};
 
 /// An event that contradicts the order it names.
@@ -54,6 +54,11 @@ impl OrderState {
             Body::OrderAccepted(event) => {
                 self.broker_order_id.clone_from(&event.broker_order_id);
                 self.accepted_ns.get_or_insert(event_ns);
+                if event.reopened && self.status.is_ended() {
+                    (self.status, self.ended_ns) = (OrderStatus::Accepted, None);
+                    REOPENED.clone_into(&mut self.reason);
+                }
+                self.resolving.clear();
                 if matches!(self.status, OrderStatus::Submitted | OrderStatus::Suspended) {
                     self.status = OrderStatus::Accepted;
                 }
@@ -61,8 +66,17 @@ impl OrderState {
             Body::OrderRejected(event) => self.end(OrderStatus::Rejected, &event.reason, event_ns),
             Body::OrderCancelRequested(_) => self.cancel_requested = !self.status.is_ended(),
             Body::OrderCancelled(event) => self.end(OrderStatus::Cancelled, &event.reason, event_ns),
-            Body::OrderCancelRejected(_) => self.cancel_requested = false,
-            Body::OrderReplaced(event) => self.replaced(event)?,
+            Body::OrderCancelRejected(_) => {
+                self.cancel_requested = false;
+                self.settled("cancel");
+            }
+            Body::OrderReplaced(event) => {
+                self.positive("quantity_e9", event.quantity_e9)?;
+                self.take_revision(event, event_ns);
+                if self.unfilled() == Quantity::ZERO {
+                    self.end(OrderStatus::Filled, "", event_ns);
+                }
+            }
             Body::OrderExpired(event) => self.end(OrderStatus::Expired, &event.reason, event_ns),
             Body::OrderSuspended(event) => {
                 if !self.status.is_ended() {
@@ -81,7 +95,31 @@ impl OrderState {
             }
             Body::Fill(fill) => self.fill(fill, event_ns)?,
             // A replacement asked for or refused leaves the terms as they are.
-            Body::OrderReplaceRequested(_) | Body::OrderReplaceRejected(_) => {}
+            Body::OrderReplaceRequested(event) => {
+                let asked = self.replace.as_mut().filter(|replace| replace.revision == event.revision);
+                if let Some(replace) = asked {
+                    replace.requested = true;
+                }
+            }
+            Body::OrderReplaceRejected(_) => {
+                self.replace = None;
+                self.settled("replace");
+            }
+            Body::OrderUnresolved(event) => {
+                if !self.status.is_ended() {
+                    self.resolving.clone_from(&event.doing);
+                }
+            }
+            Body::FillCorrected(event) => {
+                let commission = Amount::from_wire(event.commission.as_ref());
+                let (quantity, price) = (Quantity(event.quantity_e9), Price(event.price_e9));
+                let ids = (&event.execution_id, &event.correction_id);
+                self.restate_execution(ids.0, ids.1, quantity, price, commission);
+            }
+            Body::FillBusted(event) => {
+                let (price, ids) = (Price(event.price_e9), (&event.execution_id, &event.correction_id));
+                self.restate_execution(ids.0, ids.1, Quantity::ZERO, price, Amount::ZERO);
+            }
             _ => return Ok(()),
         }
         if matches!(body, Body::Fill(_) | Body::OrderTriggered(_) | Body::OrderTrailed(_)) {
@@ -107,16 +145,30 @@ impl OrderState {
         }
         self.status = status;
         self.cancel_requested = false;
+        self.resolving.clear();
         self.ended_ns = Some(event_ns);
         reason.clone_into(&mut self.reason);
     }
 
-    fn replaced(&mut self, event: &OrderReplaced) -> Result<(), EvolveError> {
-        self.positive("quantity_e9", event.quantity_e9)?;
-        self.spec.quantity_e9 = event.quantity_e9;
-        self.spec.limit_price_e9 = event.limit_price_e9.or(self.spec.limit_price_e9);
-        self.spec.stop_price_e9 = event.stop_price_e9.or(self.spec.stop_price_e9);
-        Ok(())
+    /// Takes note that the broker answered what it was asked.
+    pub(super) fn settled(&mut self, doing: &str) {
+        if self.resolving == doing {
+            self.resolving.clear();
+        }
+    }
+
+    /// Shares not filled any more after an execution; `None` when it would fill more than was ordered.
+    pub(super) fn after(&self, quantity: Quantity, price: Price) -> Option<Quantity> {
+        let Some(unspent) = self.unspent() else {
+            let left = self.unfilled().checked_sub(quantity)?;
+            return (left >= Quantity::ZERO).then_some(left);
+        };
+        let left = unspent.checked_sub(Amount::notional(price, quantity))?;
+        if left < -CENT {
+            return None;
+        }
+        let shares = left.0.saturating_mul(i128::from(crate::money::E9)) / i128::from(price.0.max(1));
+        Some(if left < CENT { Quantity::ZERO } else { Quantity(i64::try_from(shares).unwrap_or(i64::MAX)) })
     }
 
     /// A split restates the whole order, so what was filled is restated in the same proportion, and the
@@ -132,6 +184,10 @@ impl OrderState {
         let filled = scale(self.filled.0, new, old, "filled")?;
         let reference = scale(self.reference_price.0, old, new, "reference_price")?;
         let tradable = self.tradable.map(|tradable| scale(tradable.0, new, old, "tradable")).transpose()?;
+        for executed in &mut self.executions {
+            executed.quantity.0 = scale(executed.quantity.0, new, old, "executions")?;
+            executed.price.0 = scale(executed.price.0, old, new, "executions")?;
+        }
         self.filled = Quantity(filled.min(new));
         self.tradable = tradable.map(|tradable| Quantity(tradable).whole());
         self.spec.trail_price_e9 = event.trail_price_e9.or(self.spec.trail_price_e9);
@@ -147,7 +203,7 @@ impl OrderState {
     fn fill(&mut self, fill: &Fill, event_ns: i64) -> Result<(), EvolveError> {
         let quantity = Quantity(self.positive("quantity_e9", fill.quantity_e9)?);
         let price = Price(self.positive("price_e9", fill.price_e9)?);
-        if quantity > self.unfilled() {
+        if self.after(quantity, price).is_none() {
             return Err(EvolveError::Overfilled {
                 order_id: self.spec.order_id.clone(),
                 number: fill.number,
@@ -172,9 +228,22 @@ impl OrderState {
         self.commission = commission;
         self.fills = self.fills.max(fill.number);
         if !fill.execution_id.is_empty() {
-            self.executions.push(fill.execution_id.clone());
+            self.executions.push(Executed {
+                id: fill.execution_id.clone(),
+                number: fill.number,
+                quantity,
+                price,
+                commission: Amount::from_wire(fill.commission.as_ref()),
+                corrections: Vec::new(),
+            });
         }
+        self.settled("submit");
         if self.unfilled() == Quantity::ZERO {
+            // A late fill of an order that was thought to have ended otherwise: it is filled after all.
+            if self.status.is_ended() {
+                self.status = OrderStatus::Filled;
+                self.reason.clear();
+            }
             self.end(OrderStatus::Filled, "", event_ns);
         } else if self.status == OrderStatus::Submitted {
             // A fill proves that the broker works the order, whether or not it said so before.

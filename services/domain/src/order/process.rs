@@ -16,6 +16,11 @@ pub enum Phase {
     Working,
     /// Ask the broker to cancel.
     MustCancel,
+    /// Record the intent to replace its terms ([`super::decide::request_replace`]), then ask the broker; where the
+    /// intent is recorded and the answer is not, ask the broker for the client order id of the new terms first.
+    MustReplace,
+    /// It ended before its new terms were asked for: record that they are void ([`super::decide::refuse_replace`]).
+    MustForgo,
     /// Over.
     Done,
 }
@@ -23,6 +28,15 @@ pub enum Phase {
 /// What to do next for `order`.
 #[must_use]
 pub fn phase(order: &OrderState) -> Phase {
+    if order.replace.is_some() {
+        if order.status.is_ended() {
+            return Phase::MustForgo;
+        }
+        // A cancel makes new terms void; it is the broker's answer to it that ends the order.
+        if order.can_replace() && !order.cancel_requested {
+            return Phase::MustReplace;
+        }
+    }
     match (order.status, order.cancel_requested) {
         (OrderStatus::Approved, false) => Phase::MustSubmit,
         (OrderStatus::Approved, true) => Phase::MustWithdraw,

@@ -1,6 +1,8 @@
 //! What a broker says of an order, as data.
 
-use crate::money::{Amount, Price, Quantity};
+use serde::{Deserialize, Serialize};
+
+use crate::money::{Amount, Price, Quantity, stored};
 
 /// One execution, as a broker reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,50 @@ pub struct Execution {
     pub executed_ns: i64,
     /// Whether the order of prices within a bar mattered and the worse one was taken; a market knows better.
     pub ambiguous: bool,
+}
+
+/// An execution that is folded already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Executed {
+    /// Broker's id.
+    pub id: String,
+    /// Number of the fill within the order.
+    pub number: u32,
+    /// Shares, in the order's present terms; zero once it was busted.
+    #[serde(with = "stored")]
+    pub quantity: Quantity,
+    /// Price per share.
+    #[serde(with = "stored")]
+    pub price: Price,
+    /// Commission and fees.
+    #[serde(with = "stored")]
+    pub commission: Amount,
+    /// Broker's ids of the corrections and of the bust that were folded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<String>,
+}
+
+impl Executed {
+    /// Whether the broker took it back.
+    #[must_use]
+    pub fn is_busted(&self) -> bool {
+        self.quantity == Quantity::ZERO
+    }
+}
+
+/// Terms under which a broker works an order that was replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Id the broker was given for them.
+    pub client_order_id: String,
+    /// Broker's own id.
+    pub broker_order_id: String,
+    /// Shares of the whole order.
+    pub quantity: Quantity,
+    /// Limit price.
+    pub limit: Option<Price>,
+    /// Stop price.
+    pub stop: Option<Price>,
 }
 
 /// What a broker says of an order.
@@ -69,5 +115,40 @@ pub enum BrokerReport {
     Suspended {
         /// Why.
         reason: String,
+    },
+    /// It works it with new terms, under new ids.
+    Replaced(Terms),
+    /// It would not replace the terms.
+    ReplaceRejected {
+        /// Why.
+        reason: String,
+    },
+    /// An execution was other than it had said. Its execution id is that of the first report.
+    Corrected {
+        /// Broker's id of the correction.
+        correction_id: String,
+        /// The execution as it is.
+        execution: Execution,
+    },
+    /// An execution is void.
+    Busted {
+        /// Broker's id of the bust.
+        correction_id: String,
+        /// Broker's id of the execution.
+        execution_id: String,
+        /// Why.
+        reason: String,
+    },
+    /// It works the order although it had said that it had ended.
+    Reopened {
+        /// Broker's own id.
+        broker_order_id: String,
+    },
+    /// There was no answer to a request; it is asked for.
+    Unresolved {
+        /// `submit`, `cancel` or `replace`.
+        doing: &'static str,
+        /// What is known of the failure.
+        problem: String,
     },
 }

@@ -80,6 +80,8 @@ pub struct LegInput {
     pub halted: bool,
     /// Equity is below the maintenance margin.
     pub margin_called: bool,
+    /// What the sizing measured.
+    pub measured: sizing::Measured,
 }
 
 /// What other legs of the same signal take, and free.
@@ -91,6 +93,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// What legs of the same signal that only reduce will free.
+    pub(super) fn freed(&self) -> Amount {
+        self.freed
+    }
+
     /// Counts what the legs of targets that only reduce will free, whatever their place in the signal: all
     /// legs are sent together. Nothing for any other leg.
     pub fn expect(&mut self, input: &LegInput, terms: &LegTerms) {
@@ -125,6 +132,7 @@ pub fn decide_leg(
     match terms.intent {
         Intent::Exit => leg.exit(),
         Intent::Target => leg.target(running),
+        Intent::Buy | Intent::Sell => leg.order(running),
         Intent::EnterLong | Intent::EnterShort | Intent::Unspecified => leg.enter(running),
     }
 }
@@ -133,8 +141,8 @@ pub fn decide_leg(
 #[must_use]
 pub fn side_of(input: &LegInput, terms: &LegTerms) -> Side {
     match terms.intent {
-        Intent::EnterLong => Side::Buy,
-        Intent::EnterShort => Side::Sell,
+        Intent::EnterLong | Intent::Buy => Side::Buy,
+        Intent::EnterShort | Intent::Sell => Side::Sell,
         Intent::Target => target(input, terms).map_or(Side::Sell, |change| change.side),
         Intent::Exit if input.strategy_position < Quantity::ZERO => Side::Buy,
         Intent::Exit | Intent::Unspecified => Side::Sell,
@@ -188,7 +196,7 @@ fn wanted(input: &LegInput, terms: &LegTerms) -> Result<Quantity, Deny> {
 }
 
 /// The price at which the order is valued: the worst of reference, limit and stop.
-fn worst_price(input: &LegInput, terms: &LegTerms) -> Price {
+pub(super) fn worst_price(input: &LegInput, terms: &LegTerms) -> Price {
     let stated = terms.limit.unwrap_or_default().max(terms.stop.unwrap_or_default());
     input.price.max(stated)
 }
@@ -231,6 +239,28 @@ impl Leg<'_> {
             self.check_short(limits)?;
         }
         let quantity = self.size(side, equity)?;
+        self.open(limits, equity, side, quantity, running)
+    }
+
+    /// An operator's order: the stated quantity, whatever is held. What only closes is judged as an exit; what goes
+    /// beyond that is judged as if all of it opened something.
+    fn order(&self, running: &mut Running) -> Result<Sized, Deny> {
+        let side = side_of(self.input, self.terms);
+        let quantity = self.terms.quantity.ok_or(Deny::SizingMissing)?;
+        let held = self.input.strategy_position;
+        let left = self.coming()?;
+        let closes = held.0.signum() * signed(side, Quantity(1)).0 < 0 && left.0.signum() == held.0.signum();
+        if closes && quantity <= left.abs() {
+            self.check_reducing()?;
+            return Ok(Sized { side, quantity, reducing: true });
+        }
+        let (limits, equity) = self.check_opening()?;
+        if side == Side::Sell {
+            self.check_short(limits)?;
+            if quantity.whole() != quantity {
+                return Err(Deny::ShortNotAllowed);
+            }
+        }
         self.open(limits, equity, side, quantity, running)
     }
 
@@ -353,6 +383,7 @@ impl Leg<'_> {
             share_e9: self.terms.share_e9,
             cap_e9: self.policy.position_cap_e9,
             symbols: self.input.strategy_symbols,
+            measured: self.input.measured,
         };
         let sized = sizing::shares_in(sizing, scope, equity, price).map_err(Deny::Sizing)?;
         if sized <= Quantity::ZERO {

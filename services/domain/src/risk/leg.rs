@@ -4,9 +4,11 @@ use contracts::v1::{GroupKind, Intent, OrderSpec, OrderType, RiskInput, Side, Si
 use contracts::{child_order_id, order_id};
 
 use super::RiskView;
-use super::kernel::{Deny, LegInput, LegTerms, Running, Sized, decide_leg};
+use super::guard::{Guarded, Guards};
+use super::kernel::{Deny, LegInput, LegTerms, Running, Sized, decide_leg, worst_price};
 use super::rule::{Checked, Denial};
 use crate::money::{Amount, Price, Quantity};
+use crate::sizing::{self, Measured};
 
 /// A leg with everything its decision looks at.
 pub(super) struct Leg<'view> {
@@ -46,6 +48,7 @@ pub(super) fn numbers(input: &RiskInput) -> LegInput {
         session_accepts: input.session_accepts,
         halted: input.halted,
         margin_called: input.margin_called,
+        measured: input.sizing.as_ref().map(Measured::of).unwrap_or_default(),
     }
 }
 
@@ -84,16 +87,32 @@ impl Leg<'_> {
     pub fn decide(
         &self,
         running: &mut Running,
+        guards: &mut Guards,
         orders: &mut Vec<OrderSpec>,
         cancels: &mut Vec<String>,
     ) -> Checked<Done> {
-        let (input, terms) = (numbers(self.input), terms(self.leg, self.share_e9));
+        let (input, mut terms) = (numbers(self.input), terms(self.leg, self.share_e9));
+        if let Some(notional) = self.leg.notional_e9.filter(|_| input.price.0 > 0) {
+            // An estimate: how many shares the amount buys is known with the fill.
+            let shares = i128::from(notional) * i128::from(crate::money::E9) / i128::from(input.price.0);
+            terms.quantity = i64::try_from(shares).ok().map(Quantity);
+        }
         let sized = decide_leg(&self.view.policy, &input, &terms, running);
         let denial = |denied: Deny| Denial::new(denied.rule(), denied.reason(&self.leg.symbol));
         let sized = match sized {
             Err(denied @ Deny::OnTarget { .. }) => return Ok(Done::OnTarget(denial(denied))),
             sized => sized.map_err(denial)?,
         };
+        let exits = [self.leg.take_profit_price_e9, self.leg.stop_loss_price_e9];
+        guards.check(&Guarded {
+            policy: &self.view.policy,
+            input: self.input,
+            terms: &terms,
+            sized,
+            orders: 1 + exits.iter().flatten().map(|_| 1).sum::<u32>(),
+            price: worst_price(&input, &terms),
+            running,
+        })?;
         // What trades against the position takes the place of what protects it.
         let change = if sized.side == Side::Buy { 1 } else { -1 };
         if self.input.strategy_position_e9.signum() * change < 0 {
@@ -118,14 +137,22 @@ impl Leg<'_> {
             order_type: terms.order_type.into(),
             time_in_force: time_in_force(self.leg).into(),
             quantity_e9: sized.quantity.0,
-            limit_price_e9: terms.limit.map(|price| price.0),
+            limit_price_e9: terms.limit.map(|price| self.on_tick(price, sized.side)),
             stop_price_e9: terms.stop.map(|price| price.0),
             leg: self.input.leg,
             reducing: sized.reducing,
             trail_price_e9: self.leg.trail_price_e9.filter(|_| trails),
             trail_rate_e9: self.leg.trail_rate_e9.filter(|_| trails),
+            extended_hours: self.leg.extended_hours,
+            notional_e9: self.leg.notional_e9,
             ..OrderSpec::default()
         }
+    }
+
+    /// A limit price on the tick that the sizing states.
+    fn on_tick(&self, price: Price, side: Side) -> i64 {
+        let sizing = self.view.policy.sizing.as_ref();
+        sizing.map_or(price, |sizing| sizing::on_tick(sizing, price, side == Side::Buy)).0
     }
 
     /// An entry, and the exits that work once it fills: until cancelled, so that a position which outlives
@@ -173,7 +200,7 @@ impl Leg<'_> {
     }
 
     fn target(&self, exit: &OrderSpec, order_id: String) -> Option<OrderSpec> {
-        let limit_price_e9 = Some(self.leg.take_profit_price_e9?);
+        let limit_price_e9 = Some(self.on_tick(Price(self.leg.take_profit_price_e9?), exit.side()));
         Some(OrderSpec { order_type: OrderType::Limit.into(), limit_price_e9, ..unpriced(exit, order_id) })
     }
 

@@ -47,11 +47,37 @@ pub enum Rule {
     InsufficientCash,
     /// The account's equity does not cover the initial margin.
     InsufficientBuyingPower,
+    /// The symbol is on the restricted list.
+    Restricted,
+    /// A circuit breaker tripped and was not reset.
+    Breaker,
+    /// The session opened a moment ago or closes in a moment.
+    SessionEdge,
+    /// The order has too many shares.
+    MaxOrderQuantity,
+    /// The position would be too large a share of equity.
+    MaxConcentration,
+    /// The gross exposure of a scope would be too large.
+    MaxGrossExposure,
+    /// The net exposure of a scope would be too large.
+    MaxNetExposure,
+    /// Gross exposure would be too large a multiple of equity.
+    MaxLeverage,
+    /// Too little buying power would be left.
+    MinBuyingPower,
+    /// Too many orders would be open.
+    MaxOpenOrders,
+    /// Too many orders were approved of late.
+    OrderRate,
+    /// Returns go too much with those of a position held, or cannot be compared.
+    Correlation,
+    /// The value at risk of the book would be too large, or cannot be measured.
+    MaxVar,
 }
 
 impl Rule {
     /// Every rule, in the order in which they are checked.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 34] = [
         Self::InvalidSignal,
         Self::StrategyNotEnabled,
         Self::StrategyDisabled,
@@ -73,6 +99,19 @@ impl Rule {
         Self::MaxExposure,
         Self::InsufficientCash,
         Self::InsufficientBuyingPower,
+        Self::Restricted,
+        Self::Breaker,
+        Self::SessionEdge,
+        Self::MaxOrderQuantity,
+        Self::MaxConcentration,
+        Self::MaxGrossExposure,
+        Self::MaxNetExposure,
+        Self::MaxLeverage,
+        Self::MinBuyingPower,
+        Self::MaxOpenOrders,
+        Self::OrderRate,
+        Self::Correlation,
+        Self::MaxVar,
     ];
 
     /// The name on the tape.
@@ -100,6 +139,19 @@ impl Rule {
             Self::MaxExposure => "max_exposure",
             Self::InsufficientCash => "insufficient_cash",
             Self::InsufficientBuyingPower => "insufficient_buying_power",
+            Self::Restricted => "restricted",
+            Self::Breaker => "breaker",
+            Self::SessionEdge => "session_edge",
+            Self::MaxOrderQuantity => "max_order_quantity",
+            Self::MaxConcentration => "max_concentration",
+            Self::MaxGrossExposure => "max_gross_exposure",
+            Self::MaxNetExposure => "max_net_exposure",
+            Self::MaxLeverage => "max_leverage",
+            Self::MinBuyingPower => "min_buying_power",
+            Self::MaxOpenOrders => "max_open_orders",
+            Self::OrderRate => "order_rate",
+            Self::Correlation => "correlation",
+            Self::MaxVar => "max_var",
         }
     }
 }

@@ -1,9 +1,9 @@
 //! A signal by itself: whether any rule could judge it, and how its legs share the size.
 
-use contracts::v1::{Intent, OrderType, Signal, SignalLeg, TimeInForce};
+use contracts::v1::{Intent, OrderType, Signal, SignalLeg, SizingKind, TimeInForce};
 
 use super::rule::{Checked, Rule, deny};
-use super::{RiskView, leg};
+use super::{RiskView, leg, replace};
 use crate::matching::{Terms, check_terms};
 use crate::money::{E9, Price, Quantity};
 
@@ -27,10 +27,24 @@ pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
             return field("symbol", &leg.symbol, "a symbol that no other leg has");
         }
         if leg.intent() == Intent::Unspecified {
-            return field("intent", leg.intent().as_str_name(), "enter long, enter short, exit or target");
+            return field(
+                "intent",
+                leg.intent().as_str_name(),
+                "enter long, enter short, exit, target, buy or sell",
+            );
         }
-        if let Err((name, value, expected)) = check_terms(&LegTerms(leg)).and_then(|()| check_exits(leg)) {
+        // New terms state only what changes; the order that they make is checked as a whole.
+        let terms = if leg.replaces.is_empty() { check_terms(&LegTerms(leg)) } else { Ok(()) };
+        if let Err((name, value, expected)) = terms.and_then(|()| check_exits(leg)) {
             return field(name, &value, expected);
+        }
+        let manual = matches!(leg.intent(), Intent::Buy | Intent::Sell);
+        let operator = if manual { replace::check_order(leg) } else { Ok(()) };
+        if let Err((name, value, expected)) = operator.and_then(|()| replace::check_hours(leg)) {
+            return field(name, &value, expected);
+        }
+        if !manual && (leg.notional_e9.is_some() || !leg.replaces.is_empty()) {
+            return field("notional_e9", "stated (or `replaces`)", "neither but for buy or sell");
         }
         if leg.quantity_e9.is_some_and(|quantity| quantity <= 0) {
             return field("quantity_e9", "not positive", "a positive quantity, or none");
@@ -88,8 +102,8 @@ fn check_exits(leg: &SignalLeg) -> Result<(), (&'static str, String, &'static st
     let above = |high: i64, low: i64| high > low;
     let entry = leg.limit_price_e9.filter(|_| leg.order_type() == OrderType::Limit);
     let ordered = match leg.intent() {
-        Intent::EnterLong => [(profit, loss), (profit, entry), (entry, loss)],
-        Intent::EnterShort => [(loss, profit), (entry, profit), (loss, entry)],
+        Intent::EnterLong | Intent::Buy => [(profit, loss), (profit, entry), (entry, loss)],
+        Intent::EnterShort | Intent::Sell => [(loss, profit), (entry, profit), (loss, entry)],
         _ => return Ok(()),
     };
     for (high, low) in ordered {
@@ -110,7 +124,13 @@ fn words(price: Option<i64>) -> String {
 
 /// Each leg's share of the signal in 1e-9; a leg without a weight counts as one of equal ones. Targets state
 /// their share of equity themselves and take none of the signal's.
-pub(super) fn shares_e9(signal: &Signal) -> Checked<Vec<i64>> {
+///
+/// Of a sizing by risk parity, legs that state no weight share in inverse proportion to the volatility of their
+/// symbols; weights that a strategy states, a hedge ratio for example, stay.
+pub(super) fn shares_e9(signal: &Signal, view: &RiskView) -> Checked<Vec<i64>> {
+    if let Some(shares) = parity_e9(signal, view)? {
+        return Ok(shares);
+    }
     let sized = signal.legs.iter().filter(|leg| leg.intent() != Intent::Target).count();
     let count = i64::try_from(sized.max(1)).unwrap_or(i64::MAX);
     let weight = |leg: &SignalLeg| match leg.weight_e9 {
@@ -126,4 +146,28 @@ pub(super) fn shares_e9(signal: &Signal) -> Checked<Vec<i64>> {
     let total: i128 = weights.iter().copied().map(i128::from).sum();
     let share = |weight: i64| i64::try_from(i128::from(weight) * i128::from(E9) / total.max(1)).unwrap_or(0);
     Ok(weights.into_iter().map(share).collect())
+}
+
+/// Each leg's share by risk parity; `None` where it does not apply.
+fn parity_e9(signal: &Signal, view: &RiskView) -> Checked<Option<Vec<i64>>> {
+    let parity = view.policy.sizing.is_some_and(|sizing| sizing.kind() == SizingKind::RiskParity);
+    let entry = |leg: &SignalLeg| matches!(leg.intent(), Intent::EnterLong | Intent::EnterShort);
+    let plain = signal.legs.iter().all(|leg| entry(leg) && leg.weight_e9 == 0);
+    if !parity || !plain || signal.legs.len() < 2 {
+        return Ok(None);
+    }
+    let mut inverse = Vec::with_capacity(signal.legs.len());
+    for input in &view.inputs {
+        let volatility = input.sizing.as_ref().map_or(0.0, |measured| measured.volatility);
+        if volatility <= 0.0 {
+            let bars = crate::book::history::RETURNS_MIN;
+            let reason = format!("{} has fewer than {bars} returns, expected a volatility", input.symbol);
+            return deny(Rule::SizeZero, reason);
+        }
+        inverse.push(1.0 / volatility);
+    }
+    let total: f64 = inverse.iter().sum();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a share below one")]
+    let share = |part: &f64| (part / total * E9 as f64).floor() as i64;
+    Ok(Some(inverse.iter().map(share).collect()))
 }

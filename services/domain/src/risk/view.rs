@@ -2,12 +2,14 @@
 
 use contracts::to_timestamp;
 use contracts::v1::{
-    AccountKind, Intent, RiskInput, Side, Signal, SignalLeg, SizingKind, StrategyMode, TimeInForce,
+    AccountKind, GroupPolicy, Intent, RiskInput, Side, Signal, SignalLeg, SizingKind, StrategyMode,
+    TimeInForce,
 };
 
 use super::kernel::side_of;
 use super::leg::{numbers, terms};
-use super::{Policy, RiskView, Standing};
+use super::measure::Measure;
+use super::{Policy, RiskView, Standing, replace};
 use crate::book::{Book, Prices, Reserved, StrategyState};
 use crate::calendar::Calendar;
 use crate::money::{Amount, Quantity};
@@ -29,7 +31,13 @@ pub fn view(
     fallback_account: &str,
 ) -> RiskView {
     let strategy = book.strategy(&signal.strategy);
-    let account = strategy.map_or("", |strategy| strategy.account.as_str());
+    let manual = signal.strategy == contracts::MANUAL && strategy.is_none_or(|known| !known.registered);
+    let replaced = signal.legs.first().and_then(|leg| book.order(&leg.replaces)).filter(|_| manual);
+    let account = match (replaced, manual) {
+        (Some(order), _) => order.spec.account.as_str(),
+        (None, true) => signal.account.as_str(),
+        (None, false) => strategy.map_or("", |strategy| strategy.account.as_str()),
+    };
     let account = if account.is_empty() { fallback_account } else { account };
     let config = book.account(account).and_then(|account| account.config.as_ref());
     let legs = (0u32..).zip(&signal.legs);
@@ -45,15 +53,20 @@ pub fn view(
         }
         input
     });
-    let inputs = inputs.collect();
+    let mut inputs: Vec<RiskInput> = inputs.collect();
+    Measure { book, prices, calendar, account, signal, now_ns }.add(&mut inputs);
     let cap = strategy.map(|strategy| position_cap_e9(&strategy.kind, &strategy.parameters));
     let policy = Policy {
-        standing: standing(strategy),
+        standing: if manual { Standing::Active } else { standing(strategy) },
         // Parameters that cannot be read cap nothing, so that they open nothing either.
         sizing: strategy.and_then(|strategy| strategy.sizing).filter(|_| matches!(cap, Some(Ok(_)))),
         position_cap_e9: cap.and_then(Result::ok).flatten(),
         limits: config.and_then(|config| config.limits),
         kind: config.map_or(AccountKind::Unspecified, |config| config.kind),
+        group: match signal.group_policy() {
+            GroupPolicy::Unspecified => strategy.map_or(GroupPolicy::Unspecified, |known| known.group_policy),
+            stated => stated,
+        },
     };
     RiskView { account: account.to_owned(), policy, inputs }
 }
@@ -80,6 +93,7 @@ fn standing(strategy: Option<&StrategyState>) -> Standing {
             StrategyMode::Paper | StrategyMode::Live => Standing::Active,
             StrategyMode::Unspecified => Standing::NotEnabled,
         },
+        Some(strategy) if strategy.keeps_managing() => Standing::Closing,
         // The mode of the last enabling stays, so that a strategy that ran once is told from a new one.
         Some(strategy) if strategy.registered && strategy.mode != StrategyMode::Unspecified => {
             Standing::Disabled
@@ -96,9 +110,11 @@ fn input(
     leg: &SignalLeg,
     now_ns: i64,
 ) -> RiskInput {
-    let held = book.position(account, &signal.strategy, &leg.symbol);
+    // New terms concern the position of the order's strategy, whoever asks for them.
+    let owner = book.order(&leg.replaces).map_or(&signal.strategy, |order| &order.spec.strategy);
+    let held = book.position(account, owner, &leg.symbol);
     let held = held.map_or(Quantity::ZERO, |position| position.quantity);
-    let of_strategy = book.reserved(account, Some(&signal.strategy), &leg.symbol);
+    let of_strategy = book.reserved(account, Some(owner), &leg.symbol);
     let of_account = book.reserved(account, None, &leg.symbol);
     let known = prices.get(&leg.symbol);
     let row = book.account(account);
@@ -128,6 +144,10 @@ fn input(
         input.strategy_reserved_e9 = of_side(side, of_strategy);
     }
     input.account_reserved_e9 = of_side(side, of_account);
+    if !leg.replaces.is_empty() {
+        replace::state(book, leg, &mut input);
+        return input;
+    }
     let protective = book.protective_orders(account, &signal.strategy, &leg.symbol);
     input.protective_orders = protective.map(|order| order.id().to_owned()).collect();
     input

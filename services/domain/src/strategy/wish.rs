@@ -119,6 +119,7 @@ impl Wish {
             },
             take_profit_price_e9: leg.terms.take_profit.map(|price| price.0),
             stop_loss_price_e9: leg.terms.stop_loss.map(|price| price.0),
+            ..SignalLeg::default()
         };
         let indicator =
             |&(name, value): &(&'static str, f64)| IndicatorValue { name: name.to_owned(), value };
@@ -127,6 +128,7 @@ impl Wish {
             legs: self.legs.iter().map(leg).collect(),
             indicators: self.indicators.iter().map(indicator).collect(),
             reason: self.reason.as_ref().to_owned(),
+            ..Signal::default()
         }
     }
 }

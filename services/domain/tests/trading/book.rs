@@ -91,6 +91,8 @@ fn changes_name_the_rows() {
         accounts: vec![ACCOUNT.to_owned()],
         positions: vec![PositionKey::new(ACCOUNT, STRATEGY, SYMBOL)],
         orders: vec!["buy".to_owned()],
+        // A trade began.
+        tallies: vec![(ACCOUNT.to_owned(), STRATEGY.to_owned())],
         ..Changes::default()
     };
     assert_eq!(changes, expected);
@@ -154,7 +156,11 @@ fn an_order_that_left_memory_is_asked_for() {
         other.spec.order_id = format!("other-{number}");
         book.admit(other);
     }
-    let body = Body::OrderAccepted(OrderAccepted { order_id: "buy".into(), broker_order_id: "b".into() });
+    let body = Body::OrderAccepted(OrderAccepted {
+        order_id: "buy".into(),
+        broker_order_id: "b".into(),
+        reopened: false,
+    });
     let late = event(5, body);
     assert_eq!(book.apply(5, &late), Err(FoldError::OrderNotLoaded { order_id: "buy".into() }));
     book.admit(first);

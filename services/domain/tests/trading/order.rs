@@ -69,7 +69,11 @@ impl When {
 }
 
 fn accepted() -> Body {
-    Body::OrderAccepted(OrderAccepted { order_id: ID.to_owned(), broker_order_id: "b-1".to_owned() })
+    Body::OrderAccepted(OrderAccepted {
+        order_id: ID.to_owned(),
+        broker_order_id: "b-1".to_owned(),
+        reopened: false,
+    })
 }
 
 fn cancel_requested() -> Body {
@@ -204,7 +208,8 @@ fn a_late_fill_after_a_cancel_is_folded() {
     let events = working().into_iter().chain([cancelled("done")]);
     let late = given(events).when(|order| decide::report(order, &filled("e1", "100")));
     assert!(matches!(late.decision, Ok(Some(Body::Fill(_)))));
-    assert_eq!((late.state.status, late.state.filled), (OrderStatus::Cancelled, shares("100")));
+    // Everything was filled after all.
+    assert_eq!((late.state.status, late.state.filled), (OrderStatus::Filled, shares("100")));
     assert_eq!(late.state.remaining(), shares("0"));
 }
 

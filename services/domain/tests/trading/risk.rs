@@ -37,7 +37,12 @@ fn fine() -> RiskView {
         account: ACCOUNT.to_owned(),
         policy: Policy {
             standing: Standing::Active,
-            sizing: Some(Sizing { kind: SizingKind::Fixed.into(), value_e9: shares("100").0 }),
+            sizing: Some(Sizing {
+                kind: SizingKind::Fixed.into(),
+                value_e9: shares("100").0,
+                ..Sizing::default()
+            }),
+            group: contracts::v1::GroupPolicy::Unspecified,
             position_cap_e9: None,
             limits: Some(limits()),
             kind: AccountKind::Unspecified,
@@ -331,7 +336,7 @@ fn wrong_signals_are_named() {
     check(change(&|leg| leg.symbol.clear()), "`legs[0].symbol` is empty, expected a symbol");
     check(
         change(&|leg| leg.intent = 0),
-        "`legs[0].intent` is INTENT_UNSPECIFIED, expected enter long, enter short, exit or target",
+        "`legs[0].intent` is INTENT_UNSPECIFIED, expected enter long, enter short, exit, target, buy or sell",
     );
     check(
         change(&|leg| leg.order_type = OrderType::Stop.into()),

@@ -21,7 +21,12 @@ fn given(kind: AccountKind, allow_short: bool) -> RiskView {
         account: ACCOUNT.to_owned(),
         policy: Policy {
             standing: Standing::Active,
-            sizing: Some(Sizing { kind: SizingKind::Fixed.into(), value_e9: shares("100").0 }),
+            sizing: Some(Sizing {
+                kind: SizingKind::Fixed.into(),
+                value_e9: shares("100").0,
+                ..Sizing::default()
+            }),
+            group: contracts::v1::GroupPolicy::Unspecified,
             position_cap_e9: None,
             limits: Some(buying_power_only(allow_short)),
             kind,
@@ -195,7 +200,8 @@ fn on_margin_half_of_what_is_opened_is_the_accounts_own() {
 fn sizings_by_amount_and_by_equal_parts() {
     let check = |kind: SizingKind, value: &str, symbols, expected: &str| {
         let mut view = given(AccountKind::Unspecified, false);
-        view.policy.sizing = Some(Sizing { kind: kind.into(), value_e9: price(value).0 });
+        view.policy.sizing =
+            Some(Sizing { kind: kind.into(), value_e9: price(value).0, ..Sizing::default() });
         view.inputs[0].strategy_symbols = symbols;
         assert_eq!(then(vec![leg(Intent::EnterLong)], &view), expected);
     };

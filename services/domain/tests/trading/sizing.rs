@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::support::{amount, price, shares};
 
 fn sizing(kind: SizingKind, value: &str) -> Sizing {
-    Sizing { kind: kind.into(), value_e9: shares(value).0 }
+    Sizing { kind: kind.into(), value_e9: shares(value).0, ..Sizing::default() }
 }
 
 fn check(kind: SizingKind, value: &str, cap: Option<&str>, at: &str, expected: &str) {
@@ -60,7 +60,7 @@ proptest! {
         fraction in 1i64..E9,
         at in 1i64..1_000_000_000_000_000,
     ) {
-        let sizing = Sizing { kind: SizingKind::Fraction.into(), value_e9: fraction };
+        let sizing = Sizing { kind: SizingKind::Fraction.into(), value_e9: fraction, ..Sizing::default() };
         let at = domain::money::Price(at);
         if let Ok(sized) = size(&sizing, E9, None, Amount(equity.into()), at) {
             let cost = Amount::notional(at, sized).0;

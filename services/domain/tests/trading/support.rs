@@ -148,7 +148,11 @@ pub fn registered(size: &str) -> Body {
     Body::StrategyRegistered(StrategyRegistered {
         strategy: STRATEGY.to_owned(),
         kind: "sma_cross".to_owned(),
-        sizing: Some(Sizing { kind: SizingKind::Fixed.into(), value_e9: shares(size).0 }),
+        sizing: Some(Sizing {
+            kind: SizingKind::Fixed.into(),
+            value_e9: shares(size).0,
+            ..Sizing::default()
+        }),
         account: ACCOUNT.to_owned(),
         ..StrategyRegistered::default()
     })

@@ -35,7 +35,7 @@ pub(super) fn known_slot(wish: &Wish) -> Result<usize, Stop> {
     let fits = match leg.intent {
         Intent::EnterLong | Intent::EnterShort | Intent::Exit => leg.weight_e9 >= 0,
         Intent::Target => leg.quantity.is_none() && leg.weight_e9.saturating_abs() <= 10 * E9,
-        Intent::Unspecified => false,
+        Intent::Buy | Intent::Sell | Intent::Unspecified => false,
     };
     require(leg.terms == Terms::default() && sized && fits)?;
     Ok(leg.slot)

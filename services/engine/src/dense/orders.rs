@@ -102,6 +102,8 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
             accepted_ns: ns,
             seen_ns: i64::MIN,
             next_fill: 1,
+            extended: false,
+            unspent: None,
         };
         let symbol = self.orders.slots[key as usize].symbol;
         if self.queues[symbol].iter().all(|known| known.order.accepted_ns < ns) {

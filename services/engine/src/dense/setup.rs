@@ -24,7 +24,9 @@ use crate::walk::Walk;
 impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
     pub(super) fn new(config: &'run Config, data: &'run MarketData) -> Result<Self, Stop> {
         let name = &config.account.name;
-        require(data.actions.is_empty() && !name.is_empty())?;
+        require(data.actions.is_empty() && !name.is_empty() && config.limit_sets.is_empty() && !config.late)?;
+        // What is measured, capped or in lots is the general loop's.
+        require(config.strategies.iter().all(|strategy| domain::sizing::is_plain(&strategy.sizing)))?;
         let mut strategies: Vec<_> = config.strategies.iter().collect();
         strategies.sort_by(|left, right| left.name.cmp(&right.name));
         let active = |mode| matches!(mode, StrategyMode::Paper | StrategyMode::Live);

@@ -60,6 +60,9 @@ pub fn config(strategies: Vec<StrategyConfig>) -> Config {
         finalize: false,
         from_ns: None,
         until_ns: None,
+        limit_sets: Vec::new(),
+        warm_up_more: 0,
+        late: false,
     }
 }
 

@@ -3,20 +3,22 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
-use broker::SimulatedBroker;
 use contracts::stream;
 use domain::book::Book;
-use event_log::Delivery;
+use event_log::{Delivery, Recorded};
 use runtime::{Context, Instants};
 
 use super::{BATCH, Config, Error, Shell};
-use crate::event::account_filter;
+use crate::event::{SERVICE, account_filter};
 use crate::instant::live_bar;
 use crate::machine::Machine;
 use crate::read_model::ReadModel;
 
 /// How long the read model may take to answer before the whole tape is folded instead.
 const READ_MODEL_MAX: Duration = Duration::from_secs(5);
+
+/// Bars of a symbol looked at for its last price: one per timeframe, and some that were imported.
+const LAST_BARS: usize = 8;
 
 /// Where the entries and order adjustments stand that corporate actions make.
 const APPLIED: [&str; 4] =
@@ -35,10 +37,12 @@ impl Shell {
             context,
             read_model: config.read_model,
             machine,
-            broker: SimulatedBroker::default(),
+            broker: config.brokers.resume(&Book::default())?,
+            ask_again_at: runtime::clock::now(),
             trading,
             together: Vec::new(),
             matched: None,
+            confirmed: HashSet::new(),
             trouble: None,
         };
         for account in &config.accounts {
@@ -48,7 +52,7 @@ impl Shell {
         shell.catch_up().await?;
         shell.seed_prices().await?;
         shell.admit_entries().await;
-        shell.broker = SimulatedBroker::resume(shell.machine.book())?;
+        shell.broker = config.brokers.resume(shell.machine.book())?;
         Ok(shell)
     }
 
@@ -70,16 +74,39 @@ impl Shell {
         }
     }
 
-    /// Takes the prices of the last marks. A symbol that was bought since then has none there; its price is
-    /// that of its last bar.
+    /// Takes the prices of the last marks, and of what is held the last bars among those handled: bars that come one
+    /// by one may be newer than the mark of their time. A symbol that was bought since then has no price at all; it
+    /// takes that of its last bar.
     async fn seed_prices(&mut self) -> Result<(), Error> {
         self.machine.seed_prices();
+        let floor = self.context.tape.ack_floor(stream::MARKET, SERVICE).await?;
+        self.price_from_bars(self.machine.held(), floor).await?;
         for symbol in self.machine.unpriced() {
             let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
             if let Some(last) = self.context.tape.last(stream::MARKET, &filter).await?
                 && let Some(live) = live_bar(&last)
             {
                 self.machine.observe(&live);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the last prices of `symbols` among the bars through the MARKET sequence `through`.
+    pub(super) async fn price_from_bars(
+        &mut self,
+        symbols: BTreeSet<String>,
+        through: u64,
+    ) -> Result<(), Error> {
+        for symbol in symbols {
+            let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
+            let tape = &self.context.tape;
+            for stored in tape.stored_before(stream::MARKET, &filter, through + 1, LAST_BARS).await? {
+                let Ok(event) = contracts::decode(&stored.payload) else { continue };
+                let (sequence, subject) = (stored.sequence, stored.subject);
+                if let Some(live) = live_bar(&Recorded { sequence, subject, event }) {
+                    self.machine.observe_newer(&live);
+                }
             }
         }
         Ok(())
@@ -118,7 +145,7 @@ impl Shell {
 
 /// The book of the read model, or an empty one from which the whole tape is folded.
 async fn load_book(read_model: &dyn ReadModel) -> Book {
-    match tokio::time::timeout(READ_MODEL_MAX, read_model.book()).await {
+    match runtime::clock::timeout(READ_MODEL_MAX, read_model.book()).await {
         Ok(Ok(book)) => book,
         Ok(Err(error)) => {
             tracing::warn!(%error, "folding the whole tape: {error}");

@@ -1,6 +1,6 @@
 //! Instants of MARKET: their parts in order, then the marks, then the acknowledgements.
 
-use broker::{Broker as _, MarketEvent, Report};
+use broker::{MarketEvent, Report};
 use domain::book::FoldError;
 use domain::calendar::{Calendar, Session};
 use domain::corporate_action::Effect;
@@ -150,6 +150,11 @@ impl Shell {
     /// Values the accounts. False when one cannot be valued and the clock waits for it.
     async fn mark(&mut self, instant: &Instant) -> Result<bool, Error> {
         let waits = is_barrier(self.context.clock, instant);
+        // What was bought since a start may have had its last bar before it.
+        let unpriced = self.machine.unpriced();
+        if !unpriced.is_empty() {
+            self.price_from_bars(unpriced, instant.last_sequence()).await?;
+        }
         let marks = self.machine.mark_steps(instant);
         let failed = if self.together.is_empty() {
             self.store(marks).await?

@@ -2,10 +2,13 @@
 
 use std::time::Instant;
 
-use broker::{Broker as _, BrokerError, Report};
+use broker::{BrokerError, Report, StateAtBroker};
 use contracts::stream;
 use contracts::{Subject, client_order_id};
+use domain::money::Quantity;
 use domain::order::{BrokerReport, OrderState};
+use planted::Bug;
+use runtime::clock;
 use runtime::metrics::metrics;
 
 use super::{Error, Shell};
@@ -53,11 +56,24 @@ impl Shell {
                     self.store_and_log(vec![Step::Unwind { order_id, failed }]).await?;
                 }
                 Work::Ask(order_id) => self.ask(order_id).await?,
+                Work::Replace(order_id) => self.replace(order_id).await?,
+                Work::Forgo(order_id) => {
+                    self.store_and_log(vec![Step::Forgo { order_id: order_id.clone() }]).await?;
+                }
+                Work::Group(step) => self.group(step.clone()).await?,
+                Work::Flatten { kill_id, order } => {
+                    let (kill_id, order) = (kill_id.clone(), order.clone());
+                    let broker = self.broker.name().to_owned();
+                    self.store_and_log(vec![Step::Flatten { kill_id, order, broker }]).await?;
+                }
                 Work::Cancel(_) => {}
             }
         }
         if singles.is_empty() {
             return Ok(());
+        }
+        if planted::is(Bug::SendBeforeIntent) {
+            self.send(&singles).await?;
         }
         let intents = singles.iter().map(|order_id| self.intent(order_id)).collect();
         self.store_and_log(intents).await?;
@@ -89,14 +105,17 @@ impl Shell {
             let answered = metrics().broker_latency.with(&[self.broker.name(), word(&outcome)]);
             answered.observe(began.elapsed());
             match outcome {
-                Ok(reports) => answers.extend(reports.into_iter().map(answer)),
+                Ok(reports) => answers.extend(reports.into_iter().map(|report| self.answer(report))),
                 Err(error @ BrokerError::Refused { .. }) => {
                     let reason = error.to_string();
                     let report = BrokerReport::Rejected { reason };
-                    answers.push(answer(Report { order_id: order_id.clone(), report }));
+                    answers.push(self.answer(Report { order_id: order_id.clone(), report }));
                 }
                 // The intent has no answer, so the order is asked for later.
-                Err(error @ BrokerError::Unknown { .. }) => self.say(Some(error.to_string())),
+                Err(error @ BrokerError::Unknown { .. }) => {
+                    answers.push(self.unresolved(order_id, "submit", &error));
+                    self.say(Some(error.to_string()));
+                }
             }
         }
         self.store_and_log(answers).await
@@ -105,10 +124,18 @@ impl Shell {
     /// The order and its client order id, when its intent is on the tape and it has not ended.
     fn submitted(&self, order_id: &str) -> Option<(OrderState, String)> {
         let order = self.machine.book().order(order_id)?;
-        if order.submitted_ns.is_none() || order.status.is_ended() {
+        let unsent = order.submitted_ns.is_none() && !planted::is(Bug::SendBeforeIntent);
+        if unsent || order.status.is_ended() {
             return None;
         }
-        Some((order.clone(), client_order_id(order_id)))
+        let mut client_order_id = match order.client_order_id.as_str() {
+            "" => client_order_id(order_id),
+            stated => stated.to_owned(),
+        };
+        if planted::is(Bug::ClientOrderIdRandom) {
+            client_order_id.push_str(&clock::now_ns().to_string());
+        }
+        Some((order.clone(), client_order_id))
     }
 
     /// Resolves an order whose submission has no answer: the broker knows what became of it, or never got
@@ -116,9 +143,14 @@ impl Shell {
     async fn ask(&mut self, order_id: &str) -> Result<(), Error> {
         let Some((_, client_order_id)) = self.submitted(order_id) else { return Ok(()) };
         match self.broker.lookup(&client_order_id).await {
-            Ok(Some(known)) => self.store_and_log(known.reports.into_iter().map(answer).collect()).await,
+            Ok(Some(known)) => {
+                let steps = known.reports.into_iter().map(|report| self.answer(report)).collect();
+                self.store_and_log(steps).await
+            }
             Ok(None) => self.send(&[order_id.to_owned()]).await,
             Err(error) => {
+                let unresolved = self.unresolved(order_id, "submit", &error);
+                self.store_and_log(vec![unresolved]).await?;
                 self.say(Some(error.to_string()));
                 Ok(())
             }
@@ -143,9 +175,97 @@ impl Shell {
                 self.store_and_log(steps.collect()).await
             }
             Err(error) => {
+                let unresolved = self.unresolved(order_id, "cancel", &error);
+                self.store_and_log(vec![unresolved]).await?;
                 self.say(Some(error.to_string()));
                 Ok(())
             }
+        }
+    }
+
+    /// An answer to a submission: it happened when the order was submitted. Outside the market goes on: a fill
+    /// happened when the broker says it did.
+    fn answer(&self, Report { order_id, report }: Report) -> Step {
+        let event_ns = match &report {
+            BrokerReport::Filled(execution) if self.broker.is_remote() => Some(execution.executed_ns),
+            _ => None,
+        };
+        Step::Report { order_id, report, event_ns, cause_id: None }
+    }
+
+    /// Takes what a broker outside says unasked.
+    pub(super) async fn hear(&mut self, reports: Result<Vec<Report>, BrokerError>) -> Result<(), Error> {
+        let reports = match reports {
+            Ok(reports) => reports,
+            Err(error) => {
+                // What it said meanwhile was missed.
+                self.say(Some(error.to_string()));
+                self.ask_again_at = clock::now() + super::RETRY;
+                return Ok(());
+            }
+        };
+        self.catch_up().await?;
+        self.take_unasked(reports).await
+    }
+
+    pub(super) fn unasked(&self, Report { order_id, report }: Report) -> Step {
+        let event_ns = match (&report, self.machine.book().order(&order_id)) {
+            (BrokerReport::Filled(execution), _) => Some(execution.executed_ns),
+            (_, Some(order)) => Some(self.machine.now_ns(order)),
+            (_, None) => None,
+        };
+        Step::Report { order_id, report, event_ns, cause_id: None }
+    }
+
+    /// Asks a broker outside for every order that is open here or ended a short while ago: whatever it said may have
+    /// been missed.
+    pub(super) async fn reconcile(&mut self) -> Result<(), Error> {
+        self.ask_again_at = clock::now() + super::ASK_AGAIN;
+        self.catch_up().await?;
+        let book = self.machine.book();
+        let open = book.open_orders().filter(|order| order.submitted_ns.is_some());
+        // What ended unfilled may have been filled before, and the fill not been heard of.
+        let ended = book.ended_orders().filter(|order| {
+            order.submitted_ns.is_some()
+                && order.unfilled() > Quantity::ZERO
+                && !self.confirmed.contains(order.id())
+        });
+        let asked = open.chain(ended).map(|order| order.id().to_owned()).collect();
+        for order_id in self.true_up(asked).await? {
+            let order = self.machine.book().order(&order_id);
+            let Some(client_order_id) = order.map(|order| order.client_order_id.clone()) else { continue };
+            match self.broker.lookup(&client_order_id).await {
+                Ok(Some(known)) => {
+                    self.take_unasked(known.reports).await?;
+                    self.confirm(&order_id, known.state == StateAtBroker::Ended);
+                }
+                // Without an answer it is asked for as an order whose submission has none.
+                Ok(None) => {}
+                Err(error) => {
+                    self.say(Some(error.to_string()));
+                    self.ask_again_at = clock::now() + super::RETRY;
+                }
+            }
+        }
+        self.find_positions().await
+    }
+
+    /// Remembers that an order ended here and at the broker, so that it is not asked for again.
+    pub(super) fn confirm(&mut self, order_id: &str, ended_there: bool) {
+        if ended_there && self.machine.book().order(order_id).is_none_or(|order| order.status.is_ended()) {
+            self.confirmed.insert(order_id.to_owned());
+        }
+    }
+
+    /// Takes an order that has left memory back into it.
+    pub(super) async fn bring(&mut self, order_id: &str) {
+        if self.machine.book().order(order_id).is_some() {
+            return;
+        }
+        match self.read_model.order(order_id).await {
+            Ok(Some(order)) => self.machine.admit(order),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "order {order_id}: {error}"),
         }
     }
 
@@ -175,9 +295,4 @@ fn word(outcome: &Result<Vec<Report>, BrokerError>) -> &'static str {
         Err(BrokerError::Refused { .. }) => "refused",
         Err(BrokerError::Unknown { .. }) => "unknown",
     }
-}
-
-/// An answer to a submission: it happened when the order was submitted.
-fn answer(Report { order_id, report }: Report) -> Step {
-    Step::Report { order_id, report, event_ns: None, cause_id: None }
 }

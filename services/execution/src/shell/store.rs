@@ -96,8 +96,9 @@ impl Shell {
                     // Whether it is stored is not known; what the tape holds then says so.
                     self.say(Some(error.to_string()));
                     tokio::select! {
+                        biased;
                         () = self.context.shutdown.cancelled() => return Err(Error::Stopped),
-                        () = tokio::time::sleep(super::RETRY) => {}
+                        () = runtime::clock::sleep(super::RETRY) => {}
                     }
                     if let Ok(state) = self.context.tape.state(stream::TRADING).await {
                         self.machine.learn(state.last_sequence);

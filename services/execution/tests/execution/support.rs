@@ -90,7 +90,11 @@ pub fn context(tape: Tape, clock: ClockMode, shutdown: CancellationToken) -> Con
 
 pub fn config(tape: &MemoryLog, staleness: Staleness) -> Config {
     let read_model = FoldedReadModel { tape: tape.clone(), staleness };
-    Config { accounts: ACCOUNTS.map(str::to_owned).to_vec(), read_model: Arc::new(read_model) }
+    Config {
+        accounts: ACCOUNTS.map(str::to_owned).to_vec(),
+        read_model: Arc::new(read_model),
+        brokers: Arc::new(broker::Simulated),
+    }
 }
 
 pub const ACCOUNTS: [&str; 2] = ["paper", "second"];

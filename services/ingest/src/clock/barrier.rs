@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use contracts::stream::{MARKET, TRADING};
 use event_log::{Acks, Delivery, Hints, LogError, Reader, Recorded, Tape};
-use runtime::Context;
-use tokio::time::{Interval, MissedTickBehavior};
+use runtime::{Context, clock};
+use tokio::time::Instant as Moment;
 
 use super::external::{Externals, Unacknowledged};
 use super::parks::Parks;
@@ -39,7 +39,7 @@ pub(super) struct Barrier {
     parks: Parks,
     /// Last sequence of MARKET that the present instant wrote.
     market_sequence: u64,
-    tick: Interval,
+    next_tick: Moment,
     /// True while a signal may have passed unseen: after a start, and after an acknowledgement that was
     /// asked for instead of seen.
     unsure: bool,
@@ -104,8 +104,7 @@ impl Barrier {
         let filters = ["signal.>", "risk.>", "order.>", "fill.>", "account.*.marked", CONTROLS];
         let filters = filters.map(str::to_owned);
         let reader = tape.read(TRADING, &filters, from).await?;
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let next_tick = clock::now() + TICK;
         let config = config.clone();
         let trading = Trading::default();
         let (parks, market_sequence, unsure) = (Parks::default(), 0, true);
@@ -120,7 +119,7 @@ impl Barrier {
             externals,
             parks,
             market_sequence,
-            tick,
+            next_tick,
             unsure,
         })
     }
@@ -309,6 +308,8 @@ impl Barrier {
     /// Waits for the next thing that anyone says, and takes it in.
     async fn listen(&mut self, context: &Context) -> Result<Heard, LogError> {
         tokio::select! {
+            biased;
+            () = context.shutdown.cancelled() => Ok(Heard::Shutdown),
             deliveries = self.reader.batch(READ_BATCH) => {
                 for delivery in deliveries? {
                     match delivery {
@@ -339,8 +340,10 @@ impl Barrier {
                 }
                 Ok(Heard::Message)
             }
-            _ = self.tick.tick() => Ok(Heard::Tick),
-            () = context.shutdown.cancelled() => Ok(Heard::Shutdown),
+            () = clock::sleep_until(self.next_tick) => {
+                self.next_tick = clock::now() + TICK;
+                Ok(Heard::Tick)
+            }
         }
     }
 }

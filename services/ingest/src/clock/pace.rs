@@ -7,7 +7,7 @@ use std::time::Duration;
 use contracts::from_timestamp;
 use contracts::v1::SessionPhase;
 use contracts::v1::event::Body;
-use runtime::{Context, HealthState};
+use runtime::{Context, HealthState, clock};
 use tokio::sync::watch;
 use tokio::time::Instant as Moment;
 
@@ -86,22 +86,24 @@ impl Pacer {
                 context.health.set(SERVICE, HealthState::Ready, "");
                 continue;
             }
-            let Some(due) = due.filter(|due| *due > Moment::now()) else { break };
+            let Some(due) = due.filter(|due| *due > clock::now()) else { break };
             tokio::select! {
-                () = tokio::time::sleep_until(due) => {
+                biased;
+                () = clock::sleep_until(due) => {
                     self.passed(instant, due);
                     return true;
                 }
                 more = self.changed(context) => if !more { return false },
             }
         }
-        self.passed(instant, Moment::now());
+        self.passed(instant, clock::now());
         true
     }
 
     /// Waits for another pace; false on shutdown or when nobody can set one any more.
     async fn changed(&mut self, context: &Context) -> bool {
         tokio::select! {
+            biased;
             () = context.shutdown.cancelled() => false,
             changed = self.pace.changed() => match changed {
                 Ok(()) => true,
@@ -122,7 +124,7 @@ impl Pacer {
     }
 
     fn passed(&mut self, instant: &Instant, due: Moment) {
-        let now = Moment::now();
+        let now = clock::now();
         let moment = if now.duration_since(due) > LATE_MAX { now } else { due };
         self.last = Some((instant.ns, moment));
         for (_, event) in &instant.events {

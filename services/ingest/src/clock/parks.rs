@@ -26,7 +26,7 @@ impl Parks {
             none => none.insert(tape.read(PARKED, &["parked.risk".to_owned()], 1).await?),
         };
         let mut sequences = Vec::new();
-        while let Ok(deliveries) = tokio::time::timeout(SILENCE, reader.batch(READ_BATCH)).await {
+        while let Ok(deliveries) = runtime::clock::timeout(SILENCE, reader.batch(READ_BATCH)).await {
             for delivery in deliveries? {
                 let Delivery::Event(recorded) = delivery else { continue };
                 if let Some(Body::Parked(parked)) = recorded.event.body

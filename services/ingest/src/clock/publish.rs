@@ -133,7 +133,7 @@ impl Publisher {
         loop {
             let AppendError::Unavailable(cause) = error else { return Err(error) };
             tracing::warn!(subject = %entry.subject, "{} not stored, trying again: {cause}", entry.subject);
-            tokio::time::sleep(PAUSE).await;
+            runtime::clock::sleep(PAUSE).await;
             match self.tape.append(entry.clone()).await {
                 Ok(stored) => return Ok(stored),
                 Err(next) => error = next,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runtime::metrics::metrics;
-use runtime::{Context, HealthState};
+use runtime::{Context, HealthState, clock};
 use tokio::time::Instant as Moment;
 
 use super::SERVICE;
@@ -22,29 +22,29 @@ pub(super) struct Stall {
 
 impl Stall {
     pub(super) fn begin() -> Self {
-        Self { began: Moment::now(), logged: None }
+        Self { began: clock::now(), logged: None }
     }
 
     /// Time since the instant began.
     pub(super) fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+        since(self.began)
     }
 
     /// States the culprit in health once the instant is stalled, and logs it now and then.
     pub(super) fn report(&mut self, context: &Context, ns: i64, culprit: &str) {
-        if self.began.elapsed() < STALLED_AFTER {
+        if since(self.began) < STALLED_AFTER {
             return;
         }
-        metrics().clock_stalled.with(&[]).set(self.began.elapsed().as_secs_f64());
+        metrics().clock_stalled.with(&[]).set(since(self.began).as_secs_f64());
         if self.logged.is_none() {
             metrics().clock_stalls.with(&[]).increment();
         }
-        let seconds = self.began.elapsed().as_secs();
+        let seconds = since(self.began).as_secs();
         let detail = format!("instant {} stands for {seconds} s: waiting for {culprit}", utc(ns));
         context.health.set(SERVICE, HealthState::Degraded, detail.clone());
-        if self.logged.is_none_or(|logged| logged.elapsed() >= REPEAT_EVERY) {
+        if self.logged.is_none_or(|logged| since(logged) >= REPEAT_EVERY) {
             tracing::warn!(instant = utc(ns), seconds, culprit, "{detail}");
-            self.logged = Some(Moment::now());
+            self.logged = Some(clock::now());
         }
     }
 
@@ -55,6 +55,10 @@ impl Stall {
             context.health.set(SERVICE, HealthState::Ready, "");
         }
     }
+}
+
+fn since(moment: Moment) -> Duration {
+    clock::now().duration_since(moment)
 }
 
 /// UTC nanoseconds as text.

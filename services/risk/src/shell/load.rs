@@ -28,8 +28,9 @@ impl Shell {
         let (trading_head, market_head) = heads(&context).await?;
         let (behind, checkpoint) = answered(start(read_model)).await.unwrap_or_default();
         let prices = answered(read_model.prices()).await.unwrap_or_default();
+        let history = answered(read_model.history()).await.unwrap_or_default();
         let actions = answered(read_model.actions()).await.unwrap_or_default();
-        let pricing = Pricing::new(prices, actions);
+        let pricing = Pricing::new(prices, history, actions);
         let trading = tape.read(stream::TRADING, &[], behind + 1).await?;
         let market = tape.read(stream::MARKET, &[], pricing.sequence() + 1).await?;
         let machine = Machine::new(context.clock, &config.fallback_account, pricing, behind);
@@ -49,6 +50,7 @@ impl Shell {
         while shell.machine.trading_sequence() < trading_head || shell.machine.market_sequence() < market_head
         {
             tokio::select! {
+                biased;
                 () = shell.context.shutdown.cancelled() => return Ok(None),
                 batch = shell.trading.batch(BATCH) => shell.fold(batch?).await?,
                 batch = shell.market.batch(BATCH) => shell.price(batch?).await?,
@@ -86,7 +88,7 @@ async fn heads(context: &Context) -> Result<(u64, u64), LogError> {
 
 /// The answer of a read model; `None` when it has none in time, so that the tape has to do.
 async fn answered<Answer>(question: impl Future<Output = Result<Answer, ReadError>>) -> Option<Answer> {
-    match tokio::time::timeout(READ_MODEL_MAX, question).await {
+    match runtime::clock::timeout(READ_MODEL_MAX, question).await {
         Ok(Ok(answer)) => Some(answer),
         Ok(Err(error)) => {
             tracing::warn!(%error, "starting from the tape: {error}");

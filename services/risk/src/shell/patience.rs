@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use contracts::stream;
+use runtime::clock;
 use tokio::time::Instant;
 
 use crate::machine::Due;
@@ -46,7 +47,7 @@ impl Patience {
         if *due == Due::Nothing {
             self.wait = None;
         } else if self.wait.is_none() {
-            let now = Instant::now();
+            let now = clock::now();
             self.wait = Some(Wait { look_at: now + LOOK_MIN, pause: LOOK_MIN, complain_at: now + WAIT_MAX });
             self.moved = true;
         }
@@ -60,12 +61,12 @@ impl Patience {
 
     /// When to look next, whatever comes.
     pub fn wake(&self) -> Instant {
-        self.wait.map_or_else(Instant::now, |wait| wait.look_at)
+        self.wait.map_or_else(clock::now, |wait| wait.look_at)
     }
 
     /// Whether it is time to look, whatever was heard.
     pub fn is_time(&self) -> bool {
-        self.wait.is_some_and(|wait| wait.look_at <= Instant::now())
+        self.wait.is_some_and(|wait| wait.look_at <= clock::now())
     }
 
     /// Whether a look at the read model promises `checkpoint`, or is due anyway.
@@ -93,7 +94,7 @@ impl Patience {
     pub fn postpone(&mut self) {
         if let Some(wait) = &mut self.wait {
             wait.pause = (wait.pause * 2).min(LOOK_MAX);
-            wait.look_at = Instant::now() + wait.pause;
+            wait.look_at = clock::now() + wait.pause;
         }
     }
 
@@ -106,7 +107,7 @@ impl Patience {
 
     /// The newest of the signals `waiting` that have waited too long.
     pub fn late(&mut self, waiting: impl Iterator<Item = u64>) -> Option<u64> {
-        let now = Instant::now();
+        let now = clock::now();
         let mut arrived = BTreeMap::new();
         for sequence in waiting {
             arrived.insert(sequence, self.arrived.get(&sequence).copied().unwrap_or(now));
@@ -125,7 +126,7 @@ impl Patience {
 
     /// What has been waited for too long, each time that it is worth saying.
     pub fn complaint(&mut self, due: &Due) -> Option<String> {
-        let now = Instant::now();
+        let now = clock::now();
         let wait = self.wait.as_mut().filter(|wait| wait.complain_at <= now)?;
         let culprit = match due {
             Due::Nothing => return None,

@@ -67,7 +67,7 @@ pub fn deposit(units: i64) -> Event {
 pub fn registered(strategy: &str) -> Event {
     let body = StrategyRegistered {
         strategy: strategy.to_owned(),
-        sizing: Some(Sizing { kind: SizingKind::Fixed.into(), value_e9: 100 * E9 }),
+        sizing: Some(Sizing { kind: SizingKind::Fixed.into(), value_e9: 100 * E9, ..Sizing::default() }),
         account: ACCOUNT.to_owned(),
         ..StrategyRegistered::default()
     };

@@ -78,3 +78,27 @@ async fn what_cannot_be_answered_is_parked() {
     }
     assert_eq!(parked, [undecodable, forged, timeless]);
 }
+
+#[tokio::test]
+async fn who_floods_is_denied_in_bulk_and_another_is_decided_all_the_same() {
+    let now = runtime::now_ns();
+    let world = world(ClockMode::Wall, now).await;
+    let flood = 1_500;
+    for number in 0..flood {
+        let event = events::signal("alpha", "SPY", now, Intent::EnterLong, 1);
+        world.put(Event { id: format!("flood-{number}"), causation_id: String::new(), ..event }).await;
+    }
+    let good = events::signal("beta", "SPY", now, Intent::EnterLong, 1);
+    world.put(Event { id: "good".to_owned(), causation_id: String::new(), ..good }).await;
+    let decisions = world.decide(flood + 1).await;
+    let of = |strategy: &str, rule: &str| {
+        decisions.iter().filter(|one| one.strategy == strategy && one.rule == rule).count()
+    };
+    assert_eq!(of("beta", ""), 1, "the other one is judged by the policy");
+    let denied: Vec<_> = decisions.iter().filter(|one| one.rule == "invalid_signal").collect();
+    assert!(
+        denied.iter().all(|one| one.reason.contains("more than 1000 signals of \"alpha\"")),
+        "{denied:?}"
+    );
+    assert!(denied.len() < flood, "those that came in time are judged");
+}

@@ -83,6 +83,12 @@ pub enum StrategyError {
     /// Only a strategy that is enabled can be replaced.
     #[error("strategy {0:?} is not enabled: there is nothing to hand over")]
     NotEnabled(String),
+    /// Only external strategies have credentials.
+    #[error("strategy {0:?} is built in: it has no credentials")]
+    NoCredentials(String),
+    /// A switch is to a strategy that has run beside the old one.
+    #[error("strategy {0:?} is not enabled in shadow mode: expected one that has run beside the old one")]
+    NotBeside(String),
     /// The server did not do what was asked of it.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -191,6 +197,41 @@ pub async fn remove_strategy(
     Ok(access.revoke(name).await?)
 }
 
+/// Gives an external strategy a new password; the old one is worth nothing from then on, and whoever is connected by
+/// it is disconnected. The audit says who did it; the password is told once.
+pub async fn rotate_credentials(
+    tape: &Tape,
+    access: &dyn StrategyAccess,
+    caller: &Caller,
+    name: &str,
+) -> Result<(ExternalStrategy, Credentials), StrategyError> {
+    let known = registration(tape, name).await?.ok_or_else(|| StrategyError::Unknown(name.to_owned()))?;
+    if !known.is_external() {
+        return Err(StrategyError::NoCredentials(name.to_owned()));
+    }
+    let external = known.external();
+    access.ensure_consumers(&external).await?;
+    let credentials = access.grant(&external).await?;
+    audit(tape, caller, "strategy_rotate", name, "").await?;
+    Ok((external, credentials))
+}
+
+/// Hands over from a strategy to its next version, which has run in shadow mode beside it.
+pub async fn switch_strategy(
+    tape: &Tape,
+    access: &dyn StrategyAccess,
+    caller: &Caller,
+    old: &str,
+    new: &str,
+    reason: &str,
+) -> Result<Registration, StrategyError> {
+    let after = registration(tape, new).await?.ok_or_else(|| StrategyError::Unknown(new.to_owned()))?;
+    if after.enabled != Some(StrategyMode::Shadow) {
+        return Err(StrategyError::NotBeside(new.to_owned()));
+    }
+    replace_strategy(tape, access, caller, old, new, reason).await
+}
+
 /// Hands over from one strategy to another at one position of the tape: `old` is disabled and `new` enabled,
 /// with the account and mode of the old one. Positions of the old one stay in its name.
 pub async fn replace_strategy(
@@ -251,6 +292,7 @@ fn hand_over(
         strategy: old.to_owned(),
         actor: caller.actor.clone(),
         reason: format!("replaced by {new}{because}"),
+        ..StrategyDisabled::default()
     });
     let enabled = Body::StrategyEnabled(StrategyEnabled {
         strategy: new.clone(),

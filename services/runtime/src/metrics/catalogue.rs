@@ -54,6 +54,8 @@ catalogue! {
         "Appends that did not take effect: conflict, refused or unavailable."
     Counter signals "tapedeck_signals_total" ["strategy"]
         "Signals that this process put on the tape."
+    Counter signals_refused "tapedeck_signals_refused_total" ["strategy", "reason"]
+        "Messages under a strategy's signals that were no good: unreadable (parked), invalid or too many (denied)."
     Counter risk_decisions "tapedeck_risk_decisions_total" ["account", "verdict"]
         "Risk decisions: approved, shadowed or denied."
     Counter risk_denials "tapedeck_risk_denials_total" ["rule"]

@@ -75,7 +75,7 @@ fn new(name: &str, account: &str) -> NewStrategy {
         name: name.into(),
         subjects: vec!["market.bar.1h.SPY".into()],
         account: account.into(),
-        sizing: Sizing { kind: SizingKind::Fixed.into(), value_e9: 1 },
+        sizing: Sizing { kind: SizingKind::Fixed.into(), value_e9: 1, ..Sizing::default() },
     }
 }
 
@@ -180,4 +180,44 @@ fn a_mode_is_shadow_or_paper_and_live_is_refused_with_the_reason() {
         refused.ends_with("a broker adapter for real money, which this version does not have"),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn a_new_password_is_granted_and_audited() {
+    let (tape, server) = (tape().await, Server::default());
+    command::register_strategy(&tape, &server, &caller("1"), &new("mine", "paper")).await.unwrap();
+    server.asked();
+    let before = tape.state(TRADING).await.unwrap().last_sequence;
+    let (strategy, credentials) =
+        command::rotate_credentials(&tape, &server, &caller("2"), "mine").await.unwrap();
+    assert_eq!(server.asked(), ["consumers mine on paper", "grant mine"]);
+    assert_eq!((strategy.name.as_str(), credentials.user.as_str()), ("mine", "strategy-mine"));
+    assert_eq!(tape.state(TRADING).await.unwrap().last_sequence, before, "nothing about it is trading");
+    let last = tape.last(AUDIT, "audit.>").await.unwrap().unwrap();
+    assert_eq!(last.subject, "audit.test.strategy_rotate");
+    let built_in = command::rotate_credentials(&tape, &server, &caller("3"), "sma").await;
+    assert!(matches!(built_in, Err(StrategyError::NoCredentials(_))), "{built_in:?}");
+    let nobody = command::rotate_credentials(&tape, &server, &caller("4"), "nobody").await;
+    assert!(matches!(nobody, Err(StrategyError::Unknown(_))), "{nobody:?}");
+}
+
+#[tokio::test]
+async fn a_switch_is_to_one_that_has_run_in_shadow_mode() {
+    let (tape, server) = (tape().await, Server::default());
+    for name in ["old", "new"] {
+        command::register_strategy(&tape, &server, &caller(name), &new(name, "paper")).await.unwrap();
+    }
+    command::enable_strategy(&tape, &caller("5"), "old", StrategyMode::Paper).await.unwrap();
+    for mode in [None, Some(StrategyMode::Paper)] {
+        if let Some(mode) = mode {
+            command::enable_strategy(&tape, &caller("6"), "new", mode).await.unwrap();
+        }
+        let refused = command::switch_strategy(&tape, &server, &caller("7"), "old", "new", "").await;
+        assert!(matches!(refused, Err(StrategyError::NotBeside(_))), "{refused:?}");
+    }
+    command::enable_strategy(&tape, &caller("8"), "new", StrategyMode::Shadow).await.unwrap();
+    let after = command::switch_strategy(&tape, &server, &caller("9"), "old", "new", "better").await.unwrap();
+    assert_eq!(after.enabled, Some(StrategyMode::Paper));
+    let state = async |name: &str| command::registration(&tape, name).await.unwrap().unwrap().enabled;
+    assert_eq!((state("old").await, state("new").await), (None, Some(StrategyMode::Paper)));
 }

@@ -102,7 +102,7 @@ impl Shell {
 /// The answer of a read model; when it has none in time, nothing, so that the tape has to do.
 async fn answered<Row>(question: impl Future<Output = Result<AsOf<Row>, ReadError>>) -> AsOf<Row> {
     const WAIT_MAX: Duration = READ_MODEL_MAX;
-    match tokio::time::timeout(WAIT_MAX, question).await {
+    match runtime::clock::timeout(WAIT_MAX, question).await {
         Ok(Ok(rows)) => rows,
         Ok(Err(error)) => {
             tracing::warn!(%error, "warming up from the tape: {error}");

@@ -10,7 +10,7 @@ use super::{BarFormat, RecordedCommand};
 #[derive(Clone, Debug, Args)]
 pub struct RunOptions {
     /// Strategy: a built-in kind, or one that is registered on the tape; may be given several times
-    #[arg(long = "strategy", required = true, value_name = "NAME[:K=V,…]")]
+    #[arg(long = "strategy", value_name = "NAME[:K=V,…]")]
     pub strategies: Vec<String>,
     /// Symbols to trade [default: all that the bars have]
     #[arg(long, value_delimiter = ',', value_name = "A,B")]
@@ -34,28 +34,36 @@ pub struct RunOptions {
     /// Cash at the start
     #[arg(long, value_name = "N", default_value = "100000", allow_hyphen_values = true)]
     pub cash: String,
-    /// Commission as a share of the traded value, per fill, for example 0.002
-    #[arg(long, value_name = "RATE", default_value = "0", allow_hyphen_values = true)]
-    pub commission_rate: String,
+    /// Commission as a share of the traded value, per fill, for example 0.002 [default: that of the account that a
+    /// strategy is registered on, else 0; so for the other costs]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
+    pub commission_rate: Option<String>,
     /// Commission per share
-    #[arg(long, value_name = "N", default_value = "0", allow_hyphen_values = true)]
-    pub commission_per_share: String,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub commission_per_share: Option<String>,
     /// Least commission per fill
-    #[arg(long, value_name = "N", default_value = "0", allow_hyphen_values = true)]
-    pub commission_minimum: String,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub commission_minimum: Option<String>,
     /// Slippage of market orders, in basis points
-    #[arg(long, value_name = "N", default_value = "0", allow_hyphen_values = true)]
-    pub slippage_bps: String,
-    /// Size of an entry: fixed:SHARES, fraction:SHARE_OF_EQUITY or notional:MONEY
-    #[arg(long, value_name = "SIZING", default_value = "fraction:0.1")]
-    pub sizing: String,
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub slippage_bps: Option<String>,
+    /// Limit beside those of --limits, for example max_leverage=1.2, strategy:sma_cross.max_open_orders=3 or
+    /// symbol:SPY.max_position_quantity=100 (see `tapedeck limits names`); may be given several times
+    #[arg(long = "limit", value_name = "[SCOPE.]NAME=VALUE")]
+    pub scoped_limits: Vec<String>,
+    /// Size of an entry: fixed:SHARES, fraction:SHARE_OF_EQUITY, notional:MONEY, equal_weight[:SHARE], atr:SHARE,
+    /// volatility:SHARE, half_kelly[:MOST] or risk_parity:SHARE, with options such as ,cap=0.2,lot=100
+    /// [default: that of the strategy, else fraction:0.1]
+    #[arg(long, value_name = "SIZING")]
+    pub sizing: Option<String>,
     /// Positions below zero are allowed, and strategies that can go short do
     #[arg(long)]
     pub allow_short: bool,
     /// When the market is open: XNYS, 24x5 or 24x7 [default: XNYS]
     #[arg(long, value_name = "CALENDAR")]
     pub calendar: Option<String>,
-    /// Limits, as an [account.NAME] table of a configuration file; without: buying power alone
+    /// Limits, as an [account.NAME] table of a configuration file [default: those of the account that a strategy is
+    /// registered on, else buying power alone]
     #[arg(long, value_name = "FILE")]
     pub limits: Option<PathBuf>,
     /// Seed of whatever is drawn at random
@@ -79,6 +87,13 @@ pub struct Backtest {
     /// Parameter of every strategy that has it; may be given several times
     #[arg(long = "param", value_name = "K=V")]
     pub parameters: Vec<String>,
+    /// Program of an external strategy, run in lock-step: NAME=COMMAND, or COMMAND for the one strategy without a
+    /// program. It gets the path of its credentials as its last argument, or in the place of {}
+    #[arg(long = "external", value_name = "[NAME=]COMMAND")]
+    pub external: Vec<String>,
+    /// Write every event to a new tape, for all pages and commands [default name: made of the time]
+    #[arg(long, value_name = "TAPE", num_args = 0..=1, default_missing_value = "")]
+    pub record: Option<String>,
     /// Close what is open at the last close, as trades
     #[arg(long)]
     pub finalize: bool,

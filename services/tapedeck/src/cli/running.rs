@@ -117,19 +117,22 @@ pub enum Service {
     Backtest,
     /// Read models.
     Projector,
+    /// What must always hold, checked as the tape goes on.
+    Checker,
     /// Dashboard and API.
     Web,
 }
 
 impl Service {
     /// Every service: what `all` means.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Ingest,
         Self::Strategy,
         Self::Risk,
         Self::Execution,
         Self::Backtest,
         Self::Projector,
+        Self::Checker,
         Self::Web,
     ];
 
@@ -142,6 +145,7 @@ impl Service {
             Self::Execution => "execution",
             Self::Backtest => backtest::SERVICE,
             Self::Projector => "projector",
+            Self::Checker => crate::checker::SERVICE,
             Self::Web => "web",
         }
     }
@@ -155,6 +159,7 @@ impl Service {
             Self::Execution => "Submits orders, records what the broker answers, marks the accounts.",
             Self::Backtest => "Runs the backtests that are asked for.",
             Self::Projector => "Folds the tape into the read models.",
+            Self::Checker => "Holds what must always hold against tape and read model.",
             Self::Web => "Serves the dashboard and the API.",
         }
     }

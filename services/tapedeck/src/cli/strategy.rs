@@ -22,10 +22,17 @@ pub enum StrategyCommand {
         #[arg(long, default_value = "paper", value_name = "shadow|paper")]
         mode: String,
     },
-    /// Stop a strategy's signals; its positions stay
+    /// Stop a strategy's signals; what becomes of its positions is asked for, or stated
     Disable {
         /// Strategy's name
         name: String,
+        /// What becomes of its positions: the strategy goes on to close them (keep), they are closed at the market
+        /// (flatten), or another one takes them over (hand-over) [default: asked on a terminal; else they stay]
+        #[arg(long, value_name = "keep|flatten|hand-over")]
+        positions: Option<String>,
+        /// Who takes the positions over: a registered strategy, or `manual`
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
         /// Reason, for the audit
         #[arg(long, default_value = "", value_name = "TEXT")]
         reason: String,
@@ -44,6 +51,37 @@ pub enum StrategyCommand {
     },
     /// Hand over to another strategy, with account and mode, at one position of the tape
     Replace(Replace),
+    /// Hold a strategy's signals against later prices, as if nobody had traded them
+    Score {
+        /// Strategy's name
+        name: String,
+    },
+    /// Show two strategies beside each other: their scores, and which signals both gave
+    Compare {
+        /// One strategy
+        name: String,
+        /// The other one, for example its next version in shadow mode
+        other: String,
+    },
+    /// Hand over to the next version, which has run in shadow mode beside the old one
+    Switch {
+        /// Strategy that is enabled now
+        name: String,
+        /// Its next version, enabled in shadow mode
+        #[arg(long, value_name = "OTHER")]
+        to: String,
+        /// Reason, for the audit
+        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        reason: String,
+    },
+    /// Give an external strategy a new password; the old one ends at once
+    Rotate {
+        /// Strategy's name
+        name: String,
+        /// File to write the credentials to, readable by you alone [default: print them, once]
+        #[arg(long, value_name = "FILE")]
+        credentials: Option<PathBuf>,
+    },
     /// Write a working external strategy to a new directory
     New {
         /// Strategy's name, also the directory's

@@ -1,6 +1,7 @@
 //! Commands about orders, positions and accounts: their options.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use domain::money::{Price, Quantity};
 
 /// Orders.
 #[derive(Debug, Subcommand)]
@@ -37,6 +38,31 @@ pub enum OrderCommand {
         /// Order's id
         id: String,
     },
+    /// Place an order by hand; it passes the same risk checks as those of strategies
+    Place(Place),
+    /// Ask for new terms of an open order; what is not stated stays
+    Replace {
+        /// Order's id
+        id: String,
+        /// Shares of the whole order, those filled included
+        #[arg(long, value_name = "SHARES")]
+        qty: Option<Quantity>,
+        /// Limit price
+        #[arg(long, value_name = "PRICE")]
+        limit: Option<Price>,
+        /// Stop price
+        #[arg(long, value_name = "PRICE")]
+        stop: Option<Price>,
+        /// Reason, for the audit
+        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        reason: String,
+    },
+    /// List what was done about groups of orders that were not whole, and about stopped strategies
+    Groups {
+        /// At most so many, up to 200
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+    },
     /// Ask for an order to be cancelled
     Cancel {
         /// Order's id
@@ -45,6 +71,62 @@ pub enum OrderCommand {
         #[arg(long, default_value = "", value_name = "TEXT")]
         reason: String,
     },
+}
+
+/// Options of `order place`.
+#[derive(Clone, Debug, Args)]
+pub struct Place {
+    /// `buy` or `sell`
+    #[arg(value_name = "buy|sell")]
+    pub side: String,
+    /// Symbol
+    pub symbol: String,
+    /// Shares; fractions for the day only
+    #[arg(long, value_name = "SHARES", conflicts_with = "notional", required_unless_present = "notional")]
+    pub qty: Option<Quantity>,
+    /// Amount of the currency instead of shares, at the market for the day
+    #[arg(long, value_name = "AMOUNT")]
+    pub notional: Option<Price>,
+    /// Type
+    #[arg(
+        long = "type",
+        default_value = "market",
+        value_name = "market|limit|stop|stop_limit|trailing_stop"
+    )]
+    pub order_type: String,
+    /// Limit price
+    #[arg(long, value_name = "PRICE")]
+    pub limit: Option<Price>,
+    /// Stop price
+    #[arg(long, value_name = "PRICE")]
+    pub stop: Option<Price>,
+    /// Distance of a trailing stop in the currency
+    #[arg(long, value_name = "AMOUNT")]
+    pub trail: Option<Price>,
+    /// The same as a share of the price, for example 0.05
+    #[arg(long, value_name = "SHARE")]
+    pub trail_rate: Option<Price>,
+    /// Limit price of an exit that takes the profit once it fills
+    #[arg(long, value_name = "PRICE")]
+    pub take_profit: Option<Price>,
+    /// Stop price of an exit that stops the loss once it fills
+    #[arg(long, value_name = "PRICE")]
+    pub stop_loss: Option<Price>,
+    /// How long it works
+    #[arg(long, default_value = "day", value_name = "day|gtc|ioc|fok|opg|cls")]
+    pub tif: String,
+    /// Trade outside of the regular session too (limit orders)
+    #[arg(long)]
+    pub extended_hours: bool,
+    /// Account [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// Reason, for the audit
+    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    pub reason: String,
+    /// Do not wait for risk's answer
+    #[arg(long)]
+    pub no_wait: bool,
 }
 
 /// Options of `positions`.
@@ -98,7 +180,22 @@ pub struct Halt {
     /// Account [default: all]
     #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
     pub account: String,
+    /// Strategy [default: all]
+    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
+    pub strategy: String,
+    /// What may still be sent (of halt) [default: reduce-only]
+    #[arg(long, value_enum, value_name = "STATE")]
+    pub state: Option<StopState>,
     /// Reason, for the audit
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     pub reason: String,
+}
+
+/// What may still be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StopState {
+    /// Orders that reduce a position.
+    ReduceOnly,
+    /// No order of a strategy at all.
+    Halted,
 }

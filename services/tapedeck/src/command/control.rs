@@ -1,27 +1,58 @@
-//! `tapedeck halt` and `tapedeck resume`.
+//! `tapedeck halt`, `tapedeck resume` and `tapedeck kill`.
 
-use runtime::command::{self, Caller};
+use contracts::v1::TradingState;
+use runtime::command::{self, Caller, Stop};
 
-use crate::cli::Halt;
+use crate::cli::{Halt, Kill, StopState};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
 
 /// Stops new exposure.
 pub async fn halt(session: &Session, options: &Halt, output: Output) -> Result<(), Failure> {
-    check_account(session, &options.account)?;
-    command::halt(&session.tape, &caller(), &options.account, &options.reason).await?;
-    done(options, "halted", output)
+    let stop = stop(session, &options.account, &options.strategy, &options.reason).await?;
+    let (state, word) = match options.state {
+        None => (TradingState::Unspecified, "halted"),
+        Some(StopState::ReduceOnly) => (TradingState::ReduceOnly, "reduce-only"),
+        Some(StopState::Halted) => (TradingState::Halted, "halted"),
+    };
+    command::halt_scope(&session.tape, &caller(), &stop, state).await?;
+    done(&stop, word, output)
 }
 
-/// Ends a halt.
+/// Ends a halt, and a kill switch.
 pub async fn resume(session: &Session, options: &Halt, output: Output) -> Result<(), Failure> {
-    check_account(session, &options.account)?;
-    command::resume(&session.tape, &caller(), &options.account, &options.reason).await?;
-    done(options, "resumed", output)
+    if options.state.is_some() {
+        return Err(Failure::usage(
+            "--state is of halt; resume ends every stop of its scope",
+            "tapedeck resume --help",
+        ));
+    }
+    let stop = stop(session, &options.account, &options.strategy, &options.reason).await?;
+    command::resume_scope(&session.tape, &caller(), &stop).await?;
+    done(&stop, "resumed", output)
 }
 
-fn check_account(session: &Session, account: &str) -> Result<(), Failure> {
+/// Pulls the kill switch.
+pub async fn kill(session: &Session, options: &Kill, output: Output) -> Result<(), Failure> {
+    let stop = stop(session, &options.account, &options.strategy, &options.reason).await?;
+    command::kill(&session.tape, &caller(), &stop, options.flatten).await?;
+    done(&stop, if options.flatten { "killed, positions are being closed" } else { "killed" }, output)
+}
+
+/// What is stopped, once it is known to be there.
+pub async fn stop(session: &Session, account: &str, strategy: &str, reason: &str) -> Result<Stop, Failure> {
+    check_account(session, account)?;
+    if !strategy.is_empty() && command::registration(&session.tape, strategy).await?.is_none() {
+        let message = format!("strategy {strategy:?}: there is none of that name");
+        return Err(Failure::not_found(message, "tapedeck strategy list"));
+    }
+    let (account, strategy, reason) = (account.to_owned(), strategy.to_owned(), reason.to_owned());
+    Ok(Stop { account, strategy, reason })
+}
+
+/// Refuses an account that is not configured.
+pub fn check_account(session: &Session, account: &str) -> Result<(), Failure> {
     if account.is_empty() || session.config.account.contains_key(account) {
         return Ok(());
     }
@@ -29,12 +60,15 @@ fn check_account(session: &Session, account: &str) -> Result<(), Failure> {
     Err(Failure::not_found(format!("account {account:?}: expected one of {known}"), "tapedeck config check"))
 }
 
-fn done(options: &Halt, action: &str, output: Output) -> Result<(), Failure> {
+fn done(stop: &Stop, action: &str, output: Output) -> Result<(), Failure> {
     if output.json {
-        return output.document(&serde_json::json!({ "account": options.account, "state": action }));
+        let (account, strategy) = (&stop.account, &stop.strategy);
+        return output
+            .document(&serde_json::json!({ "account": account, "strategy": strategy, "state": action }));
     }
-    let scope = if options.account.is_empty() { "all accounts" } else { options.account.as_str() };
-    output.note(&format!("{action}: {scope}"));
+    let account = if stop.account.is_empty() { "all accounts" } else { stop.account.as_str() };
+    let of = if stop.strategy.is_empty() { String::new() } else { format!("strategy {} on ", stop.strategy) };
+    output.note(&format!("{action}: {of}{account}"));
     Ok(())
 }
 

@@ -30,11 +30,7 @@ pub async fn register(session: &Session, options: &Register, output: Output) -> 
     };
     if let Some(file) = &options.credentials {
         // Before anything is made: a password that cannot be written down would be lost.
-        let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
-        if directory.is_some_and(|directory| !directory.is_dir()) {
-            let message = format!("--credentials {}: its directory does not exist", file.display());
-            return Err(Failure::not_found(message, "mkdir the directory, or name another file"));
-        }
+        writable(file)?;
         if file.exists() {
             let message = format!(
                 "--credentials {}: exists already, expected a new file: the password in it is told nowhere else",
@@ -57,6 +53,44 @@ pub async fn register(session: &Session, options: &Register, output: Output) -> 
         ));
     }
     Ok(())
+}
+
+fn writable(file: &Path) -> Result<(), Failure> {
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if directory.is_some_and(|directory| !directory.is_dir()) {
+        let message = format!("--credentials {}: its directory does not exist", file.display());
+        return Err(Failure::not_found(message, "mkdir the directory, or name another file"));
+    }
+    Ok(())
+}
+
+/// Gives an external strategy a new password. The file may be the one that held the old one, which is worth nothing now.
+pub async fn rotate(
+    session: &Session,
+    name: &str,
+    file: Option<&Path>,
+    output: Output,
+) -> Result<(), Failure> {
+    file.map(writable).transpose()?;
+    let access = ServerAccess::of(session);
+    let (strategy, credentials) =
+        commands::rotate_credentials(&session.tape, &access, &caller(), name).await?;
+    tell(&strategy, &credentials, file, output)
+}
+
+/// Hands over to the next version, which has run in shadow mode beside the old one.
+pub async fn switch(
+    session: &Session,
+    name: &str,
+    to: &str,
+    reason: &str,
+    output: Output,
+) -> Result<(), Failure> {
+    let access = ServerAccess::of(session);
+    let after = commands::switch_strategy(&session.tape, &access, &caller(), name, to, reason).await?;
+    let account = after.registered.account;
+    let document = json!({ "strategy": name, "state": "replaced", "with": to, "account": account });
+    finish(session, name, &format!("replaced by {to} on {account}"), document, output).await
 }
 
 fn tell(
@@ -162,6 +196,10 @@ impl From<StrategyError> for Failure {
             StrategyError::BuiltIn(name) => Self::usage(message, format!("tapedeck strategy disable {name}")),
             StrategyError::NotEnabled(name) => {
                 Self::usage(message, format!("tapedeck strategy enable {name} --mode paper"))
+            }
+            StrategyError::NoCredentials(_) => Self::usage(message, "tapedeck strategy list"),
+            StrategyError::NotBeside(name) => {
+                Self::usage(message, format!("tapedeck strategy enable {name} --mode shadow"))
             }
             StrategyError::Access(_) => Self::other(message),
             StrategyError::Append(error) => error.into(),

@@ -126,6 +126,10 @@ fn facts(report: &StrategyReport) -> Vec<(&'static str, String)> {
         ("lag", lag),
         ("last signal", last),
         ("signals", row.signals.to_string()),
+        (
+            "refused",
+            format!("{} denied as invalid, {} parked", report.refused.invalid, report.refused.parked),
+        ),
         ("orders", record.orders.to_string()),
         ("fills", record.fills.to_string()),
         ("hit rate", format!("{} round trips, after fees", hit_rate(report))),

@@ -1,16 +1,13 @@
 //! `tapedeck fork`: a stretch of the tape again with other parameters or limits, beside what was recorded.
 //!
-//! The fork lives in memory and leaves nothing on the tape.
+//! The fork itself lives in memory; what is recorded is that it was made and what it came to.
 
-use std::sync::Arc;
-
-use backtest::replay::{Outcome, Rerun, Row, Side, changes, compare};
-use projections::as_of::{Moment, Past, Timeline};
+use analytics::comparison::{OrderRow, Outcome, Row, Side};
+use contracts::v1::{BacktestKind, BacktestRequest, BacktestStretch};
 use serde::Serialize;
 
 use crate::cli::Fork;
-use crate::command::parity;
-use crate::command::replay::{moment, options_of, reach};
+use crate::command::{again, parity};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -26,55 +23,48 @@ struct Report {
     recorded: Side,
     /// As forked.
     forked: Side,
+    /// Events compared.
+    compared: usize,
+    /// Those that are not the same.
+    differing: usize,
+    /// The first event that is not the same.
+    first: Option<Row>,
+    /// Orders, and signals that became none.
+    orders: Vec<OrderRow>,
     /// Signals, decisions, order events and fills of both.
     rows: Vec<Row>,
+    /// Id of the run on the tape.
+    run_id: Option<String>,
 }
 
 /// Runs a stretch again with changes.
 pub async fn run(session: &Session, options: &Fork, output: Output) -> Result<(), Failure> {
-    let usage = |message: String| Failure::usage(message, "tapedeck fork --help");
-    let timeline = Timeline::new(Arc::clone(&session.tape));
-    let at = instant_end(&timeline, moment("--at", &options.at)?).await?;
-    let to = match &options.to {
-        Some(text) => instant_end(&timeline, moment("--to", text)?).await?,
-        None => past(&timeline, Moment::Instant(i64::MAX)).await?.sequence(),
+    let stretch = BacktestStretch {
+        at: options.at.clone(),
+        to: options.to.clone().unwrap_or_default(),
+        parameters: options.param.clone(),
+        limits: options.limit.clone(),
+        ..BacktestStretch::default()
     };
-    if to <= at {
-        return Err(usage(format!("--to: expected a moment after --at, whose instant ends at TRADING {at}")));
-    }
-    let failed = |error: backtest::replay::ReplayError| Failure::other(error.to_string());
-    let mut rerun = Rerun::at(&session.tape, &options_of(session), at).await.map_err(failed)?;
-    let recording = rerun.recording(&session.tape, to).await.map_err(failed)?;
-    let at_ns = past(&timeline, Moment::Sequence(at)).await?.market_ns.unwrap_or_default();
-    let changed = changes(rerun.book(), at_ns, &options.param, &options.limit);
-    let changed = changed.map_err(|error| usage(error.to_string()))?;
-    let forked = rerun.run(&recording, changed).await.map_err(failed)?;
-    let end = past(&timeline, Moment::Sequence(to)).await?;
+    let request = BacktestRequest {
+        kind: BacktestKind::Fork.into(),
+        stretch: Some(stretch),
+        ..BacktestRequest::default()
+    };
+    let (found, run_id) = again::run(session, request, output).await?;
     let report = Report {
-        at,
-        to,
-        recorded: Side::of(&recording.events, &end.book),
-        forked: Side::of(&forked, rerun.book()),
-        rows: compare(&recording.events, &forked),
+        at: found.at,
+        to: found.to,
+        recorded: found.recorded,
+        forked: found.derived,
+        compared: found.compared,
+        differing: found.differing,
+        first: found.first,
+        orders: found.orders,
+        rows: found.rows,
+        run_id,
     };
     print(&report, output)
-}
-
-/// The last sequence of the instant in which a moment stands: a fork begins and ends between instants.
-async fn instant_end(timeline: &Timeline, asked: Moment) -> Result<u64, Failure> {
-    let standing = past(timeline, asked).await?;
-    match standing.market_ns {
-        Some(market_ns) => reach(timeline, Moment::Instant(market_ns)).await,
-        None => Ok(standing.sequence()),
-    }
-}
-
-async fn past(timeline: &Timeline, asked: Moment) -> Result<Arc<Past>, Failure> {
-    use projections::as_of::AsOfError;
-    timeline.at(asked).await.map_err(|error| match error {
-        AsOfError::Future { .. } => Failure::usage(error.to_string(), "tapedeck fork --help"),
-        AsOfError::Tape(error) => Failure::unreachable(error.to_string()),
-    })
 }
 
 fn print(report: &Report, output: Output) -> Result<(), Failure> {
@@ -111,9 +101,12 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
         "from TRADING {} to {}: {} of {} events are the same",
         report.at,
         report.to,
-        report.rows.len() - differing.len(),
-        report.rows.len()
+        report.compared - report.differing,
+        report.compared
     ));
+    if let Some(run_id) = &report.run_id {
+        output.line(&format!("run {run_id}"));
+    }
     Ok(())
 }
 

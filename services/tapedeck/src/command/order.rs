@@ -1,12 +1,13 @@
-//! `tapedeck order`: listed, shown, cancelled.
+//! `tapedeck order`: listed, shown, cancelled; placing and replacing are [`super::place`]'s.
 
 use contracts::v1::OrderSpec;
-use domain::order::OrderStatus;
+use domain::order::OrderStage;
 use projections::queries::{self, Cursor, OrderDetail, OrderFilter, OrderRow, QueryError, Turn};
 use runtime::command as commands;
 
 use crate::cli::OrderCommand;
 use crate::command::control::caller;
+use crate::command::place;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -27,9 +28,9 @@ pub async fn run(session: &Session, command: &OrderCommand, output: Output) -> R
                 ));
             }
             if let Some(status) = status
-                && OrderStatus::from_name(status).is_none()
+                && OrderStage::from_name(status).is_none()
             {
-                let known: Vec<_> = OrderStatus::ALL.iter().map(|status| status.name()).collect();
+                let known: Vec<_> = OrderStage::ALL.iter().map(|stage| stage.name()).collect();
                 return Err(Failure::usage(
                     format!("--status {status}: expected one of {}", known.join(", ")),
                     "tapedeck order list --status filled",
@@ -48,10 +49,15 @@ pub async fn run(session: &Session, command: &OrderCommand, output: Output) -> R
         }
         OrderCommand::Show { id } => show(&find(session, id).await?, output),
         OrderCommand::Cancel { id, reason } => cancel(session, id, reason, output).await,
+        OrderCommand::Place(options) => place::place(session, options, output).await,
+        OrderCommand::Replace { id, qty, limit, stop, reason } => {
+            place::replace(session, id, (*qty, *limit, *stop), reason, output).await
+        }
+        OrderCommand::Groups { limit } => place::groups(session, *limit, output).await,
     }
 }
 
-fn unreachable(error: QueryError) -> Failure {
+pub(crate) fn unreachable(error: QueryError) -> Failure {
     Failure::unreachable(error.to_string())
 }
 
@@ -100,11 +106,13 @@ fn terms(order: &OrderRow) -> String {
     words.extend(order.trail_price.map(|by| format!("by {by}")));
     words.extend(order.trail_rate.map(|rate| format!("by {rate} of the price")));
     words.push(order.time_in_force.clone());
+    words.extend(order.extended_hours.then(|| "extended hours".to_owned()));
+    words.extend(order.notional.map(|amount| format!("for {amount}")));
     words.extend(Some(order.group_kind.clone()).filter(|kind| !kind.is_empty() && kind != "unspecified"));
     words.join(" ")
 }
 
-async fn find(session: &Session, id: &str) -> Result<OrderDetail, Failure> {
+pub(crate) async fn find(session: &Session, id: &str) -> Result<OrderDetail, Failure> {
     let pool = session.reader().await?;
     let found = queries::order(&pool, id).await.map_err(unreachable)?;
     found.ok_or_else(|| Failure::not_found(format!("no order {id:?}"), "tapedeck order list"))
@@ -133,6 +141,22 @@ fn show(detail: &OrderDetail, output: Output) -> Result<(), Failure> {
         let parent = if order.parent_id.is_empty() { "–" } else { &order.parent_id };
         output.line(&format!("  group {}  waits for {parent}", order.group_id));
     }
+    for revision in order.chain.iter().chain(&order.replacement) {
+        let until =
+            revision.replaced_ns.map_or_else(|| "asked for".to_owned(), |ns| format!("until {}", time(ns)));
+        output.line(&format!(
+            "  revision {} {} {} {}  client id {}  broker id {}  {until}",
+            revision.revision,
+            revision.quantity,
+            revision.limit_price.map(|price| format!("limit {price}")).unwrap_or_default(),
+            revision.stop_price.map(|price| format!("stop {price}")).unwrap_or_default(),
+            revision.client_order_id,
+            if revision.broker_order_id.is_empty() { "–" } else { &revision.broker_order_id },
+        ));
+    }
+    if !order.group_stage.is_empty() {
+        output.line(&format!("  its group is {}, policy {}", order.group_stage, order.group_policy));
+    }
     if let Some(triggered_ns) = order.triggered_ns {
         output.line(&format!("  triggered {}", time(triggered_ns)));
     }
@@ -157,6 +181,9 @@ async fn cancel(session: &Session, id: &str, reason: &str, output: Output) -> Re
     let order = &detail.order;
     if order.ended {
         return Err(Failure::other(format!("order {id} has ended already: {}", order.status)));
+    }
+    if order.status == "requested" {
+        return Err(Failure::other(format!("order {id} is only asked for: risk has not answered yet")));
     }
     // The aggregate is named by these five; the rest of the terms stay where they are, on the tape.
     let spec = OrderSpec {

@@ -1,16 +1,14 @@
 //! `tapedeck parity`: a session's decisions beside those of the same bars, run again from the session's open.
 
-use std::sync::Arc;
-
-use backtest::replay::{Outcome, Rerun, Row, compare};
-use domain::calendar::Calendar;
-use projections::as_of::{Moment, Timeline};
+use analytics::comparison::{OrderRow, Outcome, Row};
+use contracts::v1::{BacktestKind, BacktestRequest, BacktestStretch};
 use runtime::command::audit;
 use serde::Serialize;
 
 use crate::cli::Parity;
+use crate::command::again;
 use crate::command::control::caller;
-use crate::command::replay::{options_of, reach, text_or_dash};
+use crate::command::replay::text_or_dash;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -26,48 +24,50 @@ struct Report {
     /// Last one.
     to: u64,
     /// `same` or `differs`.
-    verdict: &'static str,
+    verdict: String,
     /// Events compared.
     compared: usize,
     /// Those that are not the same.
     differing: usize,
+    /// What follows in the tape's last instant and is not recorded yet.
+    open: usize,
+    /// The first event that is not the same.
+    first: Option<Row>,
+    /// Orders, and signals that became none.
+    orders: Vec<OrderRow>,
     /// Signals, decisions, order events and fills.
     rows: Vec<Row>,
+    /// Id of the run on the tape.
+    run_id: Option<String>,
 }
 
 /// Runs a session again and compares.
 pub async fn run(session: &Session, options: &Parity, output: Output) -> Result<(), Failure> {
-    let usage = |expected: String| {
-        let message = format!("--session {}: expected {expected}", options.session);
-        Failure::usage(message, "tapedeck parity --session 2020-01-02")
+    let stretch = BacktestStretch { session: options.session.clone(), ..BacktestStretch::default() };
+    let request = BacktestRequest {
+        kind: BacktestKind::Parity.into(),
+        stretch: Some(stretch),
+        ..BacktestRequest::default()
     };
-    let date = options.session.parse().map_err(|_| usage("a date such as 2020-01-02".to_owned()))?;
-    let hours = Calendar::xnys().session(date).map_err(|error| usage(error.to_string()))?;
-    let hours = hours.ok_or_else(|| usage("a day on which the exchange is open".to_owned()))?;
-    let timeline = Timeline::new(Arc::clone(&session.tape));
-    let before = reach(&timeline, Moment::Instant(hours.open_ns.saturating_sub(1))).await?;
-    let end = reach(&timeline, Moment::Instant(hours.close_ns)).await?;
-    if end <= before {
-        let message = format!("the tape holds nothing of the session {date}");
-        return Err(Failure::not_found(message, "tapedeck tail --no-follow"));
-    }
-    let failed = |error: backtest::replay::ReplayError| Failure::other(error.to_string());
-    let mut rerun = Rerun::at(&session.tape, &options_of(session), before).await.map_err(failed)?;
-    let recording = rerun.recording(&session.tape, end).await.map_err(failed)?;
-    let derived = rerun.run(&recording, Vec::new()).await.map_err(failed)?;
-    let rows = compare(&recording.events, &derived);
-    let differing = rows.iter().filter(|row| row.outcome != Outcome::Same).count();
+    let (found, run_id) = again::run(session, request, output).await?;
     let report = Report {
-        session: date.to_string(),
-        from: before + 1,
-        to: end,
-        verdict: if differing == 0 { "same" } else { "differs" },
-        compared: rows.len(),
-        differing,
-        rows,
+        session: found.session.unwrap_or_default(),
+        from: found.from,
+        to: found.to,
+        verdict: found.verdict,
+        compared: found.compared,
+        differing: found.differing,
+        open: found.open,
+        first: found.first,
+        orders: found.orders,
+        rows: found.rows,
+        run_id,
     };
+    let differing = report.differing;
     let detail = format!("{}: {} of {} events differ", report.verdict, differing, report.compared);
-    audit(&session.tape, &caller(), "parity", &report.session, &detail).await?;
+    if report.run_id.is_some() {
+        audit(&session.tape, &caller(), "parity", &report.session, &detail).await?;
+    }
     print(&report, output)?;
     if differing == 0 {
         return Ok(());
@@ -81,10 +81,16 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
         return output.document(report);
     }
     rows(&report.rows, output);
-    let Report { session, from, to, verdict, compared, differing, .. } = report;
+    let Report { session, from, to, verdict, compared, differing, open, run_id, .. } = report;
     output.line(&format!(
         "session {session}, TRADING {from} to {to}: {verdict}, {differing} of {compared} events differ"
     ));
+    if *open > 0 {
+        output.line(&format!("{open} not on the tape yet where it ends"));
+    }
+    if let Some(run_id) = run_id {
+        output.line(&format!("run {run_id}"));
+    }
     Ok(())
 }
 

@@ -114,7 +114,14 @@ async fn show(
     output: Output,
 ) -> Result<(), Failure> {
     let row = find(pool, id).await?;
+    // A parity and a fork have a page of their own, and no tear sheet.
+    let again = matches!(row.kind.as_str(), "parity" | "fork");
     if let Some(path) = report {
+        if again {
+            let message =
+                format!("--report {}: {} is a {}, expected a backtest", path.display(), row.run_id, row.kind);
+            return Err(Failure::usage(message, "tapedeck backtest list"));
+        }
         let bytes = queries::backtest_document(pool, &row.run_id).await.map_err(unread)?;
         let bytes = bytes.ok_or_else(|| {
             Failure::not_found(format!("no report of {}, which is {}", row.run_id, row.status), "")
@@ -142,7 +149,8 @@ async fn show(
         output.line(&format!("{name:<12} {text}"));
     }
     if let Some(dashboard) = Addresses::read(&session.dir).and_then(|addresses| addresses.dashboard) {
-        output.line(&format!("{:<12} {dashboard}backtests/{}", "tear sheet", row.run_id));
+        let (name, place) = if again { ("page", row.kind.as_str()) } else { ("tear sheet", "backtests") };
+        output.line(&format!("{name:<12} {dashboard}{place}/{}", row.run_id));
     }
     let Some(statistics) = &row.statistics else { return Ok(()) };
     let rows: Vec<Vec<String>> = METRICS

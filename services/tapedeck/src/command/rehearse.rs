@@ -150,6 +150,8 @@ async fn play(session: &Session, options: &Rehearse, output: Output) -> Result<(
     seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
     let wanted: BTreeSet<Service> = if options.only.is_empty() {
         let mut all = BTreeSet::from(Service::ALL);
+        // A rehearsal runs as fast as it can; `tapedeck check` looks at it afterwards.
+        all.remove(&Service::Checker);
         if options.bind.is_none() && !options.stay {
             all.remove(&Service::Web);
         }
@@ -300,7 +302,7 @@ async fn floor(session: &Session, progress: &Progress, seconds: f64) -> Result<O
 }
 
 /// Waits until every read model has folded the whole tape, so that what is printed can be looked at.
-async fn caught_up(session: &Session) -> Result<(), Failure> {
+pub async fn caught_up(session: &Session) -> Result<(), Failure> {
     let deadline = Instant::now() + CATCH_UP_MAX;
     loop {
         let behind: Vec<String> = projection::positions(session)

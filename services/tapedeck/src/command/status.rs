@@ -82,8 +82,13 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
     let running = Addresses::read(&session.dir).is_some() && !session.owns_servers();
     let mut degraded = Vec::new();
     let now_ns = runtime::now_ns();
-    for beat in services.iter().filter(|_| running) {
-        if now_ns - beat.beat_at_ns > SILENT_AFTER_NS {
+    for beat in &mut services {
+        let silent = now_ns - beat.beat_at_ns > SILENT_AFTER_NS;
+        if !running {
+            // The last word of a process that ended: how it was then says nothing about now.
+            "stopped".clone_into(&mut beat.state);
+            beat.detail.clear();
+        } else if silent {
             degraded.push(format!("{} is silent since {}", beat.service, time(beat.beat_at_ns)));
         } else if beat.state == "degraded" {
             degraded.push(format!("{}: {}", beat.service, beat.detail));

@@ -4,7 +4,7 @@ use runtime::command as commands;
 
 use crate::cli::StrategyCommand;
 use crate::command::control::caller;
-use crate::command::{external, fleet, skeleton};
+use crate::command::{external, fleet, score, skeleton, stop};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -20,15 +20,23 @@ pub async fn run(session: &Session, command: &StrategyCommand, output: Output) -
             commands::enable_strategy(&session.tape, &caller(), name, mode).await?;
             done(name, "enabled", output)
         }
-        StrategyCommand::Disable { name, reason } => {
+        StrategyCommand::Disable { name, positions, to, reason } => {
             known(session, name).await?;
-            commands::disable_strategy(&session.tape, &caller(), name, reason).await?;
+            stop::run(session, name, (positions.as_deref(), to.as_deref()), reason, output).await?;
             done(name, "disabled", output)
         }
         StrategyCommand::Kinds => kinds(output),
         StrategyCommand::Register(options) => external::register(session, options, output).await,
         StrategyCommand::Remove { name, reason } => external::remove(session, name, reason, output).await,
         StrategyCommand::Replace(options) => external::replace(session, options, output).await,
+        StrategyCommand::Score { name } => score::score(session, name, output).await,
+        StrategyCommand::Compare { name, other } => score::compare(session, name, other, output).await,
+        StrategyCommand::Switch { name, to, reason } => {
+            external::switch(session, name, to, reason, output).await
+        }
+        StrategyCommand::Rotate { name, credentials } => {
+            external::rotate(session, name, credentials.as_deref(), output).await
+        }
         StrategyCommand::New { name, lang, dir } => skeleton::write(name, *lang, dir.as_deref(), output),
     }
 }
@@ -72,7 +80,7 @@ pub fn kinds(output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn known(session: &Session, name: &str) -> Result<(), Failure> {
+pub(crate) async fn known(session: &Session, name: &str) -> Result<(), Failure> {
     match commands::registration(&session.tape, name).await? {
         Some(_) => Ok(()),
         None => {

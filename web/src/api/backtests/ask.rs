@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use analytics::metrics::{METRICS, find};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -11,6 +12,7 @@ use contracts::v1::{
     Parameter, RiskLimits,
 };
 use domain::money::{Amount, Price};
+use domain::research::ranges::values;
 use domain::{research, sizing};
 use runtime::command::{self, BacktestError, Caller};
 use serde::{Deserialize, Serialize};
@@ -74,7 +76,7 @@ pub struct Range {
     pub strategy: String,
     /// Parameter.
     pub parameter: String,
-    /// Values.
+    /// Values; `FROM..TO` and `FROM..TO:STEP` stand for all from the first to the second.
     #[schema(min_items = 1)]
     pub values: Vec<String>,
 }
@@ -178,7 +180,7 @@ pub struct Cancel {
     /// For the audit.
     #[serde(default)]
     #[schema(max_length = 200)]
-    reason: String,
+    pub reason: String,
 }
 
 /// Ask for a backtest over the bars of the tape; the service `backtest` runs it.
@@ -270,7 +272,7 @@ impl NewBacktest {
             calendar: self.calendar,
             seed: self.seed.unwrap_or(1),
             benchmark: self.benchmark,
-            search: self.search.map(|search| search.wire(&only)),
+            search: self.search.map(|search| search.wire(&only)).transpose()?,
             folds: self.folds.map(|folds| BacktestFolds {
                 anchored: folds.anchored,
                 in_sample_sessions: folds.in_sample,
@@ -314,19 +316,27 @@ impl Limits {
 }
 
 impl Search {
-    fn wire(self, only: &str) -> BacktestSearch {
+    fn wire(self, only: &str) -> Result<BacktestSearch, PageError> {
+        let metric = self.metric.unwrap_or_else(|| "sharpe".to_owned());
+        if find(&metric).is_none() {
+            let known: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
+            return Err(PageError::field("metric", &metric, format!("one of {}", known.join(", "))));
+        }
         let named = |strategy: String| if strategy.is_empty() { only.to_owned() } else { strategy };
-        let ranges = self.ranges.into_iter().map(|range| BacktestRange {
-            strategy: named(range.strategy),
-            parameter: range.parameter,
-            values: range.values,
-        });
-        BacktestSearch {
+        let range = |range: Range| -> Result<BacktestRange, PageError> {
+            let mut all = Vec::new();
+            for text in &range.values {
+                let read = values(text.trim());
+                all.extend(read.map_err(|error| PageError::field("ranges", text, error.expected))?);
+            }
+            Ok(BacktestRange { strategy: named(range.strategy), parameter: range.parameter, values: all })
+        };
+        Ok(BacktestSearch {
             sampler: self.sampler,
             runs: self.runs,
-            ranges: ranges.collect(),
-            metric: self.metric.unwrap_or_else(|| "sharpe".to_owned()),
-        }
+            ranges: self.ranges.into_iter().map(range).collect::<Result<_, _>>()?,
+            metric,
+        })
     }
 }
 

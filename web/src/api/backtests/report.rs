@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use analytics::sheet::{Daily, TradeRow};
 use analytics::{Report, TearSheet};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -17,22 +18,6 @@ use super::found;
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::csv;
-
-/// Columns of the trades.
-const TRADES: [&str; 10] = [
-    "symbol",
-    "side",
-    "quantity",
-    "entry_time",
-    "entry_price",
-    "exit_time",
-    "exit_price",
-    "commission",
-    "pnl",
-    "strategy",
-];
-/// Columns of the equity.
-const EQUITY: [&str; 5] = ["date", "equity", "return", "drawdown", "benchmark"];
 
 /// The report of a backtest.
 #[derive(Debug, Serialize, ToSchema)]
@@ -75,7 +60,11 @@ pub async fn html(
     _: Asked<NoFields>,
 ) -> Result<Response, Problem> {
     let html = read(&app, &id).await?.sheet.to_html().map_err(PageError::from)?;
-    Ok(file(&id, "html", "text/html; charset=utf-8", html))
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", name(&id, ".html"))),
+    ];
+    Ok((headers, html).into_response())
 }
 
 /// Closed trades as CSV; the newest ones where the tape holds not all of them.
@@ -87,22 +76,8 @@ pub async fn trades(
     Path(Word(id)): Path<Word>,
     _: Asked<NoFields>,
 ) -> Result<Response, Problem> {
-    let sheet = read(&app, &id).await?.sheet;
-    let rows = sheet.trades.into_iter().map(|trade| {
-        vec![
-            trade.symbol,
-            trade.side,
-            trade.quantity,
-            trade.entry_time,
-            trade.entry_price,
-            trade.exit_time,
-            trade.exit_price,
-            trade.commission,
-            trade.pnl,
-            trade.strategy,
-        ]
-    });
-    Ok(table(&id, "trades", &TRADES, rows.collect()))
+    let rows = read(&app, &id).await?.sheet.trades.into_iter().map(|trade| trade.cells().to_vec());
+    Ok(csv::whole(&name(&id, "-trades.csv"), &TradeRow::COLUMNS, rows.collect()))
 }
 
 /// Equity at the session closes as CSV, with return, drawdown and benchmark.
@@ -114,20 +89,8 @@ pub async fn equity(
     Path(Word(id)): Path<Word>,
     _: Asked<NoFields>,
 ) -> Result<Response, Problem> {
-    let daily = read(&app, &id).await?.sheet.daily;
-    let number = |column: &[Option<f64>], row: usize| {
-        column.get(row).copied().flatten().map_or_else(String::new, |value| value.to_string())
-    };
-    let rows = daily.dates.iter().zip(&daily.equity).enumerate().map(|(row, (date, equity))| {
-        vec![
-            date.to_string(),
-            equity.clone(),
-            number(&daily.returns, row),
-            number(&daily.drawdown, row),
-            number(&daily.benchmark, row),
-        ]
-    });
-    Ok(table(&id, "equity", &EQUITY, rows.collect()))
+    let rows = read(&app, &id).await?.sheet.daily.cells().into_iter().map(Vec::from);
+    Ok(csv::whole(&name(&id, "-equity.csv"), &Daily::COLUMNS, rows.collect()))
 }
 
 /// The report of a backtest; an error says why there is none.
@@ -139,14 +102,8 @@ pub async fn read(app: &App, id: &str) -> Result<Report, PageError> {
     }
 }
 
-fn table(id: &str, what: &str, head: &[&str], rows: Vec<csv::Row>) -> Response {
-    let name = format!("backtest-{}-{what}.csv", short(id));
-    csv::response(&name, head, futures::stream::once(async move { Ok::<_, std::io::Error>(rows) }))
-}
-
-fn file(id: &str, extension: &str, kind: &str, text: String) -> Response {
-    let name = format!("attachment; filename=\"backtest-{}.{extension}\"", short(id));
-    ([(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, name)], text).into_response()
+fn name(id: &str, rest: &str) -> String {
+    format!("backtest-{}{rest}", short(id))
 }
 
 /// The beginning of an id, as files and pages call a run. An id holds letters and digits alone where this

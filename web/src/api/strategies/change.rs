@@ -8,7 +8,11 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use runtime::command::{self, register_strategy, remove_strategy, replace_strategy, strategy_mode};
+use runtime::command::{
+    self, register_strategy, remove_strategy, replace_strategy, rotate_credentials, strategy_mode,
+    switch_strategy,
+};
+use runtime::{Credentials, ExternalStrategy};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -86,19 +90,47 @@ pub async fn register(
     if let Some(mode) = mode {
         command::enable_strategy(log, &caller, &strategy.name, mode).await.map_err(tape)?;
     }
-    let file = credentials.file(&strategy);
-    let registered = Registered {
+    let state = asked.mode.unwrap_or_else(|| "disabled".to_owned());
+    Ok((StatusCode::CREATED, Json(told(&strategy, &credentials, state))))
+}
+
+fn told(strategy: &ExternalStrategy, credentials: &Credentials, state: String) -> Registered {
+    let file = credentials.file(strategy);
+    Registered {
         strategy: file.strategy.to_owned(),
         account: file.account.to_owned(),
-        state: asked.mode.unwrap_or_else(|| "disabled".to_owned()),
+        state,
         url: file.url.to_owned(),
         user: file.user.to_owned(),
         password: file.password.to_owned(),
         consumer: file.consumer,
         inbox_prefix: file.inbox_prefix,
         to_add: credentials.to_add.clone(),
+    }
+}
+
+/// Give an external strategy a new password. The old one ends at once, and whoever is connected by it with it.
+#[utoipa::path(post, path = "/api/v1/strategies/{name}/rotate", tag = "strategies", operation_id = "rotate_strategy",
+    params(("name" = String, Path, description = "Strategy's name"), Key),
+    responses((status = 200, body = Registered), Problems))]
+pub async fn rotate(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+) -> Result<Json<Registered>, Problem> {
+    let name = registered(&app, name).await?;
+    let caller = caller(&actor, &key, &name);
+    let (log, access) = (&app.context.tape, app.config.strategies.as_ref());
+    let (strategy, credentials) = rotate_credentials(log, access, &caller, &name).await.map_err(failed)?;
+    let known =
+        command::registration(log, &name).await.map_err(|error| PageError::Unread(error.to_string()))?;
+    let state = match known.and_then(|known| known.enabled) {
+        None => "disabled",
+        Some(contracts::v1::StrategyMode::Shadow) => "shadow",
+        Some(_) => "paper",
     };
-    Ok((StatusCode::CREATED, Json(registered)))
+    Ok(Json(told(&strategy, &credentials, state.to_owned())))
 }
 
 /// In which mode to enable.
@@ -110,10 +142,18 @@ pub struct Enable {
     mode: String,
 }
 
-/// Why.
+/// Why, and what becomes of its positions.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Disable {
+    /// `keep`: it goes on to manage them, and opens nothing. `flatten`: they are closed at the market. `hand_over`: another
+    /// strategy takes them over. Absent: they stay as they are.
+    #[serde(default)]
+    #[schema(pattern = "^(keep|flatten|hand_over)$")]
+    positions: Option<String>,
+    /// Who takes them over: a registered strategy, or `manual`.
+    #[serde(default)]
+    hand_over_to: Option<String>,
     /// For the audit.
     #[serde(default)]
     #[schema(max_length = 200)]
@@ -126,6 +166,9 @@ pub struct Disable {
 pub struct Replace {
     /// Registered strategy that takes over.
     with: String,
+    /// Only if it has run beside the old one: enabled in shadow mode.
+    #[serde(default)]
+    from_shadow: bool,
     /// For the audit.
     #[serde(default)]
     #[schema(max_length = 200)]
@@ -173,7 +216,7 @@ pub async fn enable(
     Ok(Json(Switched { strategy, state: asked.mode }))
 }
 
-/// Stop a strategy's signals; its positions stay.
+/// Stop a strategy's signals, and say what becomes of its positions.
 #[utoipa::path(post, path = "/api/v1/strategies/{name}/disable", tag = "strategies", operation_id = "disable_strategy",
     params(("name" = String, Path, description = "Strategy's name"), Key),
     request_body = Disable, responses((status = 200, body = Switched), Problems))]
@@ -187,7 +230,10 @@ pub async fn disable(
     let strategy = registered(&app, name).await?;
     let reason = reason(&asked.reason)?;
     let caller = caller(&actor, &key, &strategy);
-    command::disable_strategy(&app.context.tape, &caller, &strategy, reason).await.map_err(tape)?;
+    let positions = asked.positions.as_deref().unwrap_or_default();
+    let to = asked.hand_over_to.as_deref().unwrap_or_default();
+    let (fate, to) = crate::action::fate(&app, &strategy, positions, to).await?;
+    command::stop_strategy(&app.context.tape, &caller, &strategy, reason, fate, &to).await.map_err(tape)?;
     Ok(Json(Switched { strategy, state: "disabled".to_owned() }))
 }
 
@@ -206,7 +252,11 @@ pub async fn replace(
     let reason = reason(&asked.reason)?;
     let caller = caller(&actor, &key, &strategy);
     let (log, access) = (&app.context.tape, app.config.strategies.as_ref());
-    let after = replace_strategy(log, access, &caller, &strategy, &asked.with, reason).await;
+    let after = if asked.from_shadow {
+        switch_strategy(log, access, &caller, &strategy, &asked.with, reason).await
+    } else {
+        replace_strategy(log, access, &caller, &strategy, &asked.with, reason).await
+    };
     let after = after.map_err(failed)?;
     let mode = match after.enabled {
         Some(contracts::v1::StrategyMode::Shadow) => "shadow",

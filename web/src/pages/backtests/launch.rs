@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use analytics::metrics::METRICS;
 use axum::Form;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use domain::bar::Timeframe;
+use domain::research::SAMPLERS;
 use domain::strategy::{Kind, ValueSpec, kinds};
 use projections::queries::{self, Series};
 
+use super::search::Sought;
 use super::{PATH, is_any};
 use crate::action::{caller_of, notice_line};
+use crate::api::backtests::KINDS;
 use crate::api::backtests::ask::{self, NewBacktest, Strategy};
 use crate::app::App;
 use crate::error::PageError;
@@ -50,6 +54,13 @@ pub(super) struct Sample {
 /// What the form shows.
 #[derive(Clone, Debug)]
 pub(super) struct Launcher {
+    /// Kinds of runs: word and title.
+    pub run_kinds: [(&'static str, &'static str); 3],
+    /// The one that the form is for.
+    pub run_kind: String,
+    pub samplers: [&'static str; 3],
+    /// Metrics that a search can be for: name and label.
+    pub metrics: Vec<(&'static str, &'static str)>,
     pub kinds: Vec<&'static Kind>,
     pub chosen: &'static Kind,
     pub fields: Vec<Field>,
@@ -69,6 +80,7 @@ impl Launcher {
             let known: Vec<_> = kinds().iter().map(|kind| kind.name).collect();
             PageError::field("strategy", asked, format!("one of {}", known.join(", ")))
         })?;
+        let run_kind = params.one_of("run", &KINDS)?.unwrap_or_else(|| "single".to_owned());
         let series = queries::series(&app.config.pool).await?;
         let largest = series.iter().max_by_key(|series| series.bars);
         let timeframe = largest.map_or_else(|| "1h".to_owned(), |series| series.timeframe.clone());
@@ -78,9 +90,13 @@ impl Launcher {
         symbols.truncate(SYMBOLS_MAX);
         let sample = if is_any(app).await? { None } else { sample(&series, &timeframe) };
         Ok(Self {
+            run_kinds: [("single", "One run"), ("sweep", "Sweep"), ("walk_forward", "Walk-forward test")],
+            samplers: SAMPLERS,
+            metrics: METRICS.iter().map(|metric| (metric.name, metric.label)).collect(),
             kinds: kinds().iter().collect(),
             chosen,
-            fields: chosen.parameters.iter().map(Field::of).collect(),
+            fields: chosen.parameters.iter().map(|spec| Field::of(spec, run_kind == "single")).collect(),
+            run_kind,
             symbols,
             timeframes: Timeframe::ALL.iter().map(|timeframe| timeframe.name()).collect(),
             timeframe,
@@ -97,8 +113,10 @@ fn sample(series: &[Series], timeframe: &str) -> Option<Sample> {
 }
 
 impl Field {
-    fn of(spec: &domain::strategy::ParameterSpec) -> Self {
+    /// Of a search any field takes several values, so that none is chosen from a list.
+    fn of(spec: &domain::strategy::ParameterSpec, single: bool) -> Self {
         let (mode, choices) = match spec.value {
+            _ if !single => ("text", Vec::new()),
             ValueSpec::Integer { .. } => ("numeric", Vec::new()),
             ValueSpec::Decimal { .. } => ("decimal", Vec::new()),
             ValueSpec::Boolean => ("text", vec!["true", "false"]),
@@ -132,7 +150,10 @@ pub async fn start(
     let seed = stated(take("seed")).map(|text| {
         text.parse::<u64>().map_err(|_| PageError::field("seed", &text, "a whole number of 0 or more"))
     });
-    let asked = NewBacktest {
+    let kind = stated(take("run")).unwrap_or_else(|| "single".to_owned());
+    let sought = Sought::of(&kind, &mut take)?;
+    let mut asked = NewBacktest {
+        kind: Some(kind),
         symbols: listed(&take("symbols")),
         timeframe: take("timeframe"),
         from: take("from"),
@@ -145,22 +166,22 @@ pub async fn start(
         calendar: take("calendar"),
         seed: seed.transpose()?,
         benchmark: take("benchmark"),
-        strategies: vec![Strategy {
-            kind: take("strategy"),
-            sizing: stated(take("sizing")),
-            ..Strategy::default()
-        }],
         ..NewBacktest::default()
     };
-    let parameters = fields.into_iter().filter_map(|(name, value)| {
-        let name = name.strip_prefix(PARAMETER)?.to_owned();
-        (!value.trim().is_empty()).then(|| (name, value.trim().to_owned()))
-    });
-    let parameters: BTreeMap<String, String> = parameters.collect();
-    let mut asked = asked;
-    for strategy in &mut asked.strategies {
-        strategy.parameters.clone_from(&parameters);
+    let mut strategy =
+        Strategy { kind: take("strategy"), sizing: stated(take("sizing")), ..Strategy::default() };
+    let parameters: BTreeMap<String, String> = fields
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let name = name.strip_prefix(PARAMETER)?.to_owned();
+            (!value.trim().is_empty()).then(|| (name, value.trim().to_owned()))
+        })
+        .collect();
+    match sought {
+        None => strategy.parameters = parameters,
+        Some(sought) => (strategy.parameters, asked.search, asked.folds) = sought.with(parameters)?,
     }
+    asked.strategies = vec![strategy];
     let run_id = ask::begin(&app, &caller, asked).await?;
     if !headers.contains_key("hx-request") {
         return Ok(Redirect::to(PATH).into_response());

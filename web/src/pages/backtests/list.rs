@@ -4,7 +4,7 @@ use askama::Template;
 use projections::queries::{self, BacktestFilter, BacktestRow};
 
 use super::{COMPARED_MAX, PATH, RUNS, badge, chosen};
-use crate::api::backtests::{KINDS, STATUSES, report::short};
+use crate::api::backtests::{KINDS, STATUSES, history, report::short};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::{Body, Params, Rendering, Scope, Shown};
@@ -78,7 +78,7 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Runs>, PageError> {
     let params = scope.params;
     let filter = BacktestFilter {
         status: params.one_of("status", &STATUSES)?,
-        kind: params.one_of("kind", &KINDS)?,
+        kinds: params.one_of("kind", &KINDS)?.map_or_else(history, |kind| vec![kind]),
         strategy: params.owned("find"),
     };
     let before = params.get("before").map(str::parse::<u64>).transpose();
@@ -137,7 +137,7 @@ impl Row {
 }
 
 /// What there is to say beside the status.
-pub(super) fn detail(row: &BacktestRow) -> String {
+pub fn detail(row: &BacktestRow) -> String {
     if row.has_ended() {
         return row.detail.clone();
     }

@@ -6,9 +6,11 @@
 
 mod compare;
 mod figures;
+mod heat;
 mod launch;
 mod list;
 mod run;
+mod search;
 mod series;
 mod sheet;
 
@@ -24,13 +26,14 @@ use projections::queries;
 use super::{Layout, Page, Panel, Params, Visit};
 use crate::access::Role;
 use crate::action::{CommandForm, caller, done};
-use crate::api::backtests::ask;
+use crate::api::backtests::{ask, history};
 use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
 use launch::Launcher;
 
 pub use launch::start;
+pub(super) use list::detail as detail_words;
 pub use run::page as detail;
 pub use series::lines;
 
@@ -112,7 +115,7 @@ fn chosen(params: &Params) -> Result<Vec<String>, PageError> {
 }
 
 /// Why a visitor cannot start or end a run; empty for who can.
-fn barred(app: &App, headers: &HeaderMap) -> String {
+pub(super) fn barred(app: &App, headers: &HeaderMap) -> String {
     match app.actor(headers) {
         Ok(actor) if actor.role >= Role::Operator => String::new(),
         Ok(actor) => format!("This takes the role {}; yours is {}.", Role::Operator, actor.role),
@@ -121,7 +124,7 @@ fn barred(app: &App, headers: &HeaderMap) -> String {
 }
 
 /// The badge of a status.
-fn badge(status: &str) -> &'static str {
+pub(super) fn badge(status: &str) -> &'static str {
     match status {
         "succeeded" => "badge-gain",
         "failed" => "badge-loss",
@@ -133,6 +136,7 @@ fn badge(status: &str) -> &'static str {
 
 /// Whether any backtest was ever asked for.
 async fn is_any(app: &App) -> Result<bool, PageError> {
-    let page = queries::backtests(&app.config.pool, &queries::BacktestFilter::default(), None, 1).await?;
+    let filter = queries::BacktestFilter { kinds: history(), ..queries::BacktestFilter::default() };
+    let page = queries::backtests(&app.config.pool, &filter, None, 1).await?;
     Ok(!page.rows.is_empty())
 }

@@ -8,6 +8,7 @@ use projections::queries::BacktestRow;
 
 use super::compare::shown;
 use super::figures;
+use super::heat::{self, HeatMap};
 use crate::error::PageError;
 use crate::pages::Params;
 use crate::url::{Url, escape};
@@ -124,12 +125,14 @@ pub(super) struct Sheet {
     pub trades_kept: usize,
     pub newer: Option<String>,
     pub older: Option<String>,
-    pub warnings: Vec<String>,
+    /// What each is about, and the sentence.
+    pub warnings: Vec<(&'static str, String)>,
     pub no_trades: Vec<String>,
     pub notes: Vec<String>,
     pub data_hash: String,
     pub result_hash: String,
     pub monte_carlo: Vec<(&'static str, String)>,
+    pub heat: Option<HeatMap>,
     pub trials: Vec<Tried>,
     pub windows: Vec<Tried>,
 }
@@ -163,12 +166,13 @@ impl Sheet {
             trades_kept: kept,
             newer: (part > 1).then(|| to(part - 1)),
             older: (part * ROWS < kept).then(|| to(part + 1)),
-            warnings: sheet.warnings.iter().map(|warning| warning.text.clone()).collect(),
+            warnings: sheet.warnings.iter().map(|one| (one.kind.label(), one.text.clone())).collect(),
             no_trades: sheet.no_trades.clone(),
             notes,
             data_hash: row.data_hash.clone().unwrap_or_default(),
             result_hash: row.result_hash.clone().unwrap_or_default(),
             monte_carlo: monte_carlo(&sheet),
+            heat: heat::map(&trials),
             trials: trials
                 .iter()
                 .take(ROWS)

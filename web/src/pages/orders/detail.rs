@@ -81,7 +81,72 @@ struct Order {
     /// The chart of its symbol, at the time of its approval.
     chart: String,
     cancel: Option<String>,
+    /// Where to ask for new terms; none when it is over or something is under way.
+    replace: Option<String>,
+    /// The terms and ids that it had, and those asked for.
+    chain_of_terms: Vec<Revision>,
+    /// What was done about its group.
+    group: Vec<GroupStep>,
     keys: FormKeys,
+}
+
+/// One link of the chain of terms.
+#[derive(Clone, Debug)]
+struct Revision {
+    number: u64,
+    terms: String,
+    client_id: String,
+    broker_id: String,
+    until: String,
+}
+
+/// One thing that was done about a group.
+#[derive(Clone, Debug)]
+struct GroupStep {
+    seq: u64,
+    time: Instant,
+    what: String,
+    policy: String,
+    open: String,
+}
+
+impl Revision {
+    fn of(row: &queries::RevisionRow) -> Self {
+        let limit = row.limit_price.map(|limit| format!(" limit {}", price(limit))).unwrap_or_default();
+        let stop = row.stop_price.map(|stop| format!(" stop {}", price(stop))).unwrap_or_default();
+        let id = |text: &str| if text.is_empty() { "–".to_owned() } else { text.to_owned() };
+        Self {
+            number: row.revision,
+            terms: format!("{}{limit}{stop}", quantity(row.quantity)),
+            client_id: id(&row.client_order_id),
+            broker_id: id(&row.broker_order_id),
+            until: row
+                .replaced_ns
+                .map_or_else(|| "asked for".to_owned(), |ns| format!("{} UTC", Instant(ns).full())),
+        }
+    }
+}
+
+impl GroupStep {
+    fn of(row: &queries::GroupRow) -> Self {
+        let order = if row.failed_order_id.is_empty() {
+            String::new()
+        } else {
+            format!(" order {}", row.failed_order_id)
+        };
+        let failure = if row.failure.is_empty() { "goes on".to_owned() } else { row.failure.clone() };
+        Self {
+            seq: row.sequence,
+            time: Instant(row.event_time_ns),
+            what: format!("{failure}{order}: {} cancels, {} orders", row.cancels.len(), row.orders.len()),
+            policy: row.policy.clone(),
+            open: match (row.done, row.open.is_empty()) {
+                (true, true) => "done, nothing open".to_owned(),
+                (true, false) => row.open.clone(),
+                (false, _) => "under way".to_owned(),
+            },
+        }
+    }
 }
 
 #[derive(Template)]
@@ -138,7 +203,11 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Order>, QueryError> {
     let id = scope.params.get("id").unwrap_or_default();
     let Some(detail) = queries::order(pool, id).await? else { return Ok(None) };
     let decision = decision_of(pool, &detail).await?;
-    Ok(Some(Order::of(&detail, decision.as_ref(), scope.keys.clone())))
+    let group = match detail.order.signal_id.as_str() {
+        "" => Vec::new(),
+        signal_id => queries::groups_handled(pool, Some(signal_id), 50).await?,
+    };
+    Ok(Some(Order::of(&detail, decision.as_ref(), &group, scope.keys.clone())))
 }
 
 /// What risk decided on an order; `None` when an operator placed it.
@@ -156,9 +225,16 @@ pub async fn decision_of(
 }
 
 impl Order {
-    fn of(detail: &OrderDetail, decision: Option<&DecisionRow>, keys: FormKeys) -> Self {
+    fn of(
+        detail: &OrderDetail,
+        decision: Option<&DecisionRow>,
+        group: &[queries::GroupRow],
+        keys: FormKeys,
+    ) -> Self {
         let order = &detail.order;
-        let cancel = !order.ended && !order.cancel_requested;
+        let cancel = !order.ended && !order.cancel_requested && order.status != "requested";
+        let terms = order.limit_price.is_some() || order.stop_price.is_some() || order.notional.is_none();
+        let replace = cancel && order.replacement.is_none() && terms;
         let newest = detail.history.last().map(|event| event.event_id.as_str());
         let known = newest.or(decision.map(|row| row.event_id.as_str()));
         Self {
@@ -179,6 +255,9 @@ impl Order {
             chain: known.map(|id| Url::Chain(id).to_string()),
             chart: format!("{}#t={}", Url::Symbol(&order.symbol), order.approved_ns / 1_000_000_000),
             cancel: cancel.then(|| Url::OrderCancel(&order.order_id).to_string()),
+            replace: replace.then(|| Url::OrderReplace(&order.order_id).to_string()),
+            chain_of_terms: order.chain.iter().chain(&order.replacement).map(Revision::of).collect(),
+            group: group.iter().map(GroupStep::of).collect(),
             keys,
         }
     }
@@ -213,6 +292,12 @@ fn facts(order: &queries::OrderRow) -> Vec<Fact> {
     }
     if let Some(triggered_ns) = order.triggered_ns {
         facts.push(fact("Stop reached", format!("{} UTC", Instant(triggered_ns).full())));
+    }
+    if !order.group_stage.is_empty() {
+        facts.push(fact("Its group", format!("{}, policy {}", order.group_stage, order.group_policy)));
+    }
+    if order.revision > 0 {
+        facts.push(fact("Terms replaced", format!("{} times", order.revision)));
     }
     if order.leg > 0 {
         facts.push(fact("Leg of the signal", order.leg.to_string()));
@@ -319,6 +404,9 @@ pub async fn request_cancel(app: &App, caller: &Caller, id: &str, reason: &str) 
     let caller = Caller { key: format!("{id}/{}", caller.key), actor: caller.actor.clone() };
     if order.ended {
         return Err(PageError::Conflict(format!("Order {id} is over already: {}.", order.status)));
+    }
+    if order.status == "requested" {
+        return Err(PageError::Conflict(format!("Order {id} is only asked for: risk has not answered yet.")));
     }
     // The aggregate is named by these; the rest of the terms stay where they are, on the tape.
     let spec = OrderSpec {

@@ -1,5 +1,6 @@
 //! The filters of the lists of orders and fills, read from the address. The API reads the same fields.
 
+use domain::order::OrderStage;
 use projections::queries::{FillFilter, OrderFilter};
 
 use crate::error::PageError;
@@ -7,10 +8,28 @@ use crate::pages::Params;
 use crate::view::{EXPECTED_TIME, from_time, to_time};
 
 /// Statuses of an order that is not over.
-pub const OPEN: [&str; 4] = ["approved", "submitted", "accepted", "suspended"];
+pub const OPEN: [&str; 10] = {
+    let mut names = [""; 10];
+    let (mut from, mut to) = (0, 0);
+    while from < OrderStage::ALL.len() {
+        if !OrderStage::ALL[from].is_ended() {
+            names[to] = OrderStage::ALL[from].name();
+            to += 1;
+        }
+        from += 1;
+    }
+    names
+};
 /// Every status.
-pub const STATUSES: [&str; 8] =
-    ["approved", "submitted", "accepted", "suspended", "filled", "cancelled", "rejected", "expired"];
+pub const STATUSES: [&str; OrderStage::ALL.len()] = {
+    let mut names = [""; OrderStage::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = OrderStage::ALL[index].name();
+        index += 1;
+    }
+    names
+};
 /// Sides.
 pub const SIDES: [&str; 2] = ["buy", "sell"];
 /// Fields that filter.
@@ -82,7 +101,8 @@ mod tests {
             (
                 "status",
                 "filled",
-                "status = \"filled\": expected one of approved, submitted, accepted, suspended",
+                "status = \"filled\": expected one of requested, approved, submitted, unknown, accepted, \
+                 partially_filled, suspended, cancel_requested, replace_requested, replaced",
             ),
         ] {
             let error = Filter::of(&Params::from([(name, value)])).unwrap_err();

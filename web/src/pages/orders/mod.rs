@@ -3,6 +3,7 @@
 mod detail;
 mod export;
 mod filter;
+pub mod place;
 mod table;
 
 use std::sync::Arc;

@@ -50,6 +50,8 @@ struct FillRow {
     fee: String,
     slippage: String,
     realized: Signed,
+    /// `corrected` or `busted`; empty for a fill.
+    note: String,
 }
 
 #[derive(Clone, Debug)]
@@ -128,7 +130,7 @@ impl OrderRow {
             reason: order.reason.clone(),
             fee: money(order.commission),
             slippage: order.slippage.map_or_else(|| "–".to_owned(), price),
-            cancel: (!order.ended && !order.cancel_requested)
+            cancel: (!order.ended && !order.cancel_requested && order.status != "requested")
                 .then(|| Url::OrderCancel(&order.order_id).to_string()),
         }
     }
@@ -145,26 +147,25 @@ pub fn kind(order: &Order) -> String {
         "" | "unspecified" => String::new(),
         kind => format!(", {kind}"),
     };
-    format!("{}{limit}{stop}{trail}{group}", order.order_type.replace('_', " "))
+    let hours = if order.extended_hours { ", extended hours" } else { "" };
+    let amount = order.notional.map(|amount| format!(" for {}", price(amount))).unwrap_or_default();
+    format!("{}{limit}{stop}{trail}{amount}{group}{hours}", order.order_type.replace('_', " "))
 }
 
 /// Status in words; a cancel that was asked for and not answered shows.
 pub fn status(order: &Order) -> String {
-    let part = order.filled.0 > 0 && !order.ended;
-    match (order.ended, order.cancel_requested, part) {
-        (false, true, _) => "cancel requested".to_owned(),
-        (false, false, true) => format!("{}, part filled", order.status),
-        _ => order.status.replace('_', " "),
-    }
+    order.status.replace('_', " ")
 }
 
 /// How a status is shown.
 pub fn badge(status: &str) -> &'static str {
     match status {
         "filled" => "badge-gain",
-        "rejected" => "badge-loss",
-        "approved" | "submitted" | "accepted" => "badge-accent",
-        "suspended" => "badge-warn",
+        "rejected" | "denied" => "badge-loss",
+        "requested" | "approved" | "submitted" | "accepted" | "partially_filled" | "replaced" => {
+            "badge-accent"
+        }
+        "suspended" | "unknown" | "cancel_requested" | "replace_requested" => "badge-warn",
         _ => "badge-flat",
     }
 }
@@ -183,6 +184,7 @@ impl FillRow {
             fee: money(fill.commission),
             slippage: price(fill.slippage),
             realized: signed_money(fill.realized_pnl),
+            note: if fill.kind == "fill" { String::new() } else { fill.kind.clone() },
         }
     }
 }

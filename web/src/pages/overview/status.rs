@@ -123,6 +123,11 @@ async fn read_alerts(scope: &Scope<'_>) -> Result<Option<Vec<Alert>>, String> {
         let text = format!("{} by {}: {}", halt.scope, halt.actor, halt.reason);
         alerts.push(Alert::loss("Halted", text).at(&Url::Positions));
     }
+    let account = (!scope.account.is_empty()).then_some(scope.account);
+    for raised in queries::alerts(pool, account, true, 20).await.map_err(text)? {
+        let text = format!("{}: {}", raised.kind.replace('_', " "), raised.detail);
+        alerts.push(Alert::loss("Risk", text).at(&Url::Chain(&raised.event_id)));
+    }
     alerts.extend(service_alerts(scope.app, queries::heartbeats(pool).await.map_err(text)?));
     for denied in queries::denials_today(pool, scope.account).await.map_err(text)? {
         alerts.push(Alert::denied(&denied));

@@ -257,6 +257,9 @@ mod tests {
             fees: Amount(1),
             dividends: Amount(2),
             updated_ns: 0,
+            fifo_cost: Amount(cost),
+            fifo_realized_pnl: Amount(7),
+            fifo_unrealized_pnl: Some(Amount(value - cost)),
             sequence: 5,
         }
     }

@@ -5,6 +5,9 @@ mod breaches;
 mod halts;
 mod held;
 mod limits;
+mod monitor;
+mod scoped;
+mod stops;
 
 use std::sync::Arc;
 
@@ -20,13 +23,15 @@ use crate::error::PageError;
 use crate::url::Url;
 
 pub use halts::{halt, resume};
+pub use scoped::set_limits;
+pub use stops::{kill, reset_breaker};
 
 /// The Positions page.
 pub static PAGE: Page = Page {
     title: "Positions",
     url: Url::Positions,
     key: 'p',
-    panels: &[&NETTED, &HELD, &LIMITS, &HALTS, &BREACHES],
+    panels: &[&NETTED, &HELD, &LIMITS, &SCOPED, &HALTS, &STOPS, &MONITOR, &BREACHES],
 };
 
 /// Positions netted over strategies.
@@ -37,6 +42,12 @@ static HELD: Panel = Panel::pushed("positions-held", &["trading"], |scope| Box::
 static LIMITS: Panel = Panel::pushed("limits", &["trading"], |scope| Box::pin(limits::limits(scope)));
 /// Halts, with their switches.
 static HALTS: Panel = Panel::pushed("halts", &["trading"], |scope| Box::pin(halts::halts(scope)));
+/// Limits by scope.
+static SCOPED: Panel = Panel::pushed("scoped-limits", &["trading"], |scope| Box::pin(scoped::scoped(scope)));
+/// Breakers and stops, with the kill switch.
+static STOPS: Panel = Panel::pushed("stops", &["trading"], |scope| Box::pin(stops::stops(scope)));
+/// What the monitor measured.
+static MONITOR: Panel = Panel::pushed("monitor", &["trading"], |scope| Box::pin(monitor::monitor(scope)));
 /// What risk denied.
 static BREACHES: Panel =
     Panel::fetched("breaches", &["trading"], |scope| Box::pin(breaches::breaches(scope))).of(Of::Account);
@@ -54,7 +65,10 @@ struct PositionsPage<'a> {
     netted: String,
     held: String,
     limits: String,
+    scoped: String,
     halts: String,
+    stops: String,
+    monitor: String,
     breaches: String,
 }
 
@@ -84,7 +98,22 @@ async fn assemble(visit: &Visit<'_>, timeline: Control) -> Result<String, PageEr
         HALTS.render(scope),
         BREACHES.render(scope),
     )?;
+    let (scoped, stops, monitor) =
+        tokio::try_join!(SCOPED.render(scope), STOPS.render(scope), MONITOR.render(scope))?;
     let (accounts, account) = (visit.accounts.as_slice(), visit.account.as_str());
-    Ok(PositionsPage { layout, timeline, accounts, account, netted, held, limits, halts, breaches }
-        .render()?)
+    let page = PositionsPage {
+        layout,
+        timeline,
+        accounts,
+        account,
+        netted,
+        held,
+        limits,
+        scoped,
+        halts,
+        stops,
+        monitor,
+        breaches,
+    };
+    Ok(page.render()?)
 }

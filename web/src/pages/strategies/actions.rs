@@ -13,6 +13,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use domain::sizing;
 use runtime::command::{
     self, Caller, NewStrategy, StrategyError, register_strategy, remove_strategy, replace_strategy,
+    rotate_credentials,
 };
 
 use super::detail::back;
@@ -116,19 +117,49 @@ pub async fn register(
     let told = Told {
         url: Url::Strategy(&strategy.name).to_string(),
         file: file.map_err(|error| PageError::Unknown(error.to_string()))?,
-        state: mode.map_or_else(|| "disabled".to_owned(), |_| format!("enabled ({})", form.mode)),
+        state: mode.map_or_else(
+            || "is registered and disabled".to_owned(),
+            |_| format!("is registered and enabled ({})", form.mode),
+        ),
         to_add: credentials.to_add,
         name: strategy.name,
     }
     .render()?;
+    tell(&app, &headers, told).await
+}
+
+/// Shows credentials, once: in the page that asked for them, or as a page of their own.
+async fn tell(app: &App, headers: &HeaderMap, told: String) -> Result<Response, PageError> {
     if headers.contains_key("hx-request") {
         return Ok(Html(told).into_response());
     }
     let params = Params::default();
-    let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
+    let visit = Visit::begin(app, &PAGE, &params, headers).await?;
     let layout = visit.layout(&visit.scope(), &[]).await?;
     let page = ToldPage { layout, told }.render();
     visit.respond(page)
+}
+
+/// `POST /strategies/{name}/rotate`: a new password for an external strategy, shown once.
+pub async fn rotate(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<ReplaceForm>,
+) -> Result<Response, PageError> {
+    let caller = keyed(token_and_key(&app, &headers, &form.csrf, &form.key)?, &name);
+    let access = app.config.strategies.as_ref();
+    let rotated = rotate_credentials(&app.context.tape, access, &caller, &name).await;
+    let (strategy, credentials) = rotated.map_err(failed)?;
+    let file = serde_json::to_string_pretty(&credentials.file(&strategy));
+    let told = Told {
+        url: Url::Strategy(&strategy.name).to_string(),
+        file: file.map_err(|error| PageError::Unknown(error.to_string()))?,
+        state: "has a new password".to_owned(),
+        to_add: credentials.to_add,
+        name: strategy.name,
+    };
+    tell(&app, &headers, told.render()?).await
 }
 
 /// `POST /strategies/{name}/replace`: hands over to another strategy at one position of the tape.
@@ -178,9 +209,11 @@ pub fn failed(error: StrategyError) -> PageError {
     match error {
         StrategyError::Invalid { field, value, expected } => PageError::field(field, &value, expected),
         StrategyError::Unknown(name) => super::detail::missing(&name),
-        StrategyError::Exists(_) | StrategyError::BuiltIn(_) | StrategyError::NotEnabled(_) => {
-            PageError::Conflict(format!("{message}. Nothing was changed."))
-        }
+        StrategyError::Exists(_)
+        | StrategyError::BuiltIn(_)
+        | StrategyError::NoCredentials(_)
+        | StrategyError::NotBeside(_)
+        | StrategyError::NotEnabled(_) => PageError::Conflict(format!("{message}. Nothing was changed.")),
         StrategyError::Access(_) => PageError::Access(format!("The server did not do it: {message}")),
         StrategyError::Append(error) => tape(error),
         StrategyError::Log(error) => PageError::Unread(error.to_string()),

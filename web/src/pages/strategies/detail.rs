@@ -86,6 +86,8 @@ struct DetailPage<'a> {
     registered: bool,
     replace_url: String,
     remove_url: String,
+    score_url: String,
+    rotate_url: String,
 }
 
 /// `GET /strategies/{id}`
@@ -116,6 +118,8 @@ pub async fn page(
         registered: own.registered,
         replace_url: Url::StrategyReplace(&name).to_string(),
         remove_url: Url::StrategyRemove(&name).to_string(),
+        score_url: Url::StrategyScore(&name).to_string(),
+        rotate_url: Url::StrategyRotate(&name).to_string(),
         name,
     };
     visit.respond(html.render())
@@ -186,6 +190,8 @@ fn figures(report: &StrategyReport) -> Vec<Fact> {
     let record = &report.record;
     vec![
         fact("Signals", count(report.row.signals)),
+        fact("Denied as invalid", count(report.refused.invalid)),
+        fact("Parked", count(report.refused.parked)),
         fact("Orders", count(record.orders)),
         fact("Fills", count(record.fills)),
     ]

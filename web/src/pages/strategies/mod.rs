@@ -5,6 +5,7 @@ mod detail;
 mod kinds;
 mod list;
 mod row;
+mod score;
 
 use std::sync::Arc;
 
@@ -19,8 +20,9 @@ use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
 
-pub use actions::{failed, new_strategy, register, remove, replace};
-pub use detail::page as detail;
+pub use actions::{failed, new_strategy, register, remove, replace, rotate};
+pub use detail::{missing, page as detail};
+pub use score::page as score;
 
 /// The Strategies page.
 pub static PAGE: Page =

@@ -1,5 +1,7 @@
 //! What the list and the page of one strategy show of it alike.
 
+use contracts::v1::PositionsFate;
+use domain::book::Stopping;
 use projections::StrategyReport;
 
 use crate::url::Url;
@@ -43,6 +45,10 @@ pub struct Row {
     pub enabled: bool,
     pub enable_url: String,
     pub disable_url: String,
+    /// Positions that are not flat.
+    pub holds: u64,
+    /// What was said of its positions when it was stopped, and what came of it.
+    pub stopped: Option<String>,
     pub seq: u64,
 }
 
@@ -74,6 +80,8 @@ impl Row {
             enabled: row.enabled && row.registered,
             enable_url: Url::StrategyEnable(name).to_string(),
             disable_url: Url::StrategyDisable(name).to_string(),
+            holds: row.open_positions,
+            stopped: row.stopping.as_ref().map(stopped),
             seq: row.sequence,
         }
     }
@@ -81,6 +89,22 @@ impl Row {
     /// The modes that it can be switched to.
     pub fn modes(&self) -> impl Iterator<Item = &'static str> {
         ["paper", "shadow"].into_iter().filter(|mode| *mode != self.state)
+    }
+}
+
+/// What becomes of the positions of a strategy that was stopped, in words.
+pub fn stopped(stopping: &Stopping) -> String {
+    let what = match stopping.positions() {
+        PositionsFate::Keep => "stopped; it goes on to manage its positions".to_owned(),
+        PositionsFate::Flatten => "stopped; its positions are to be closed".to_owned(),
+        PositionsFate::HandOver => format!("stopped; its positions go to {}", stopping.hand_over_to),
+        PositionsFate::Unspecified => "stopped".to_owned(),
+    };
+    match (stopping.done, stopping.open.is_empty(), stopping.positions()) {
+        (_, _, PositionsFate::Keep | PositionsFate::Unspecified) => what,
+        (true, true, _) => format!("{what}: done"),
+        (true, false, _) => format!("{what}: {}", stopping.open),
+        (false, ..) => format!("{what}: under way"),
     }
 }
 

@@ -1,6 +1,8 @@
 //! `tapedeck backtest`: strategies over history, in this process.
 
+mod beside;
 mod data;
+mod named;
 mod progress;
 mod request;
 pub mod search;
@@ -12,8 +14,10 @@ use std::time::{Duration, Instant};
 use analytics::TearSheet;
 use analytics::gate::Gate;
 use analytics::metrics::METRICS;
+use analytics::warnings::Warning;
+use backtest::checks::{self, Checked};
 use backtest::measure::Statistics;
-use backtest::{Job, Loaded, Recording, plan, tables};
+use backtest::{Done, Job, Loaded, Recording, tables};
 use contracts::v1::{BacktestFinished, BacktestOutcome, BacktestRequest};
 use domain::money::Amount;
 use engine::{Config, Hash, Nothing, Outcome};
@@ -24,6 +28,9 @@ use crate::command::control::caller;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
+use backtest::beside::{Desk, Refusals};
+use beside::Beside;
+use named::Named;
 use progress::Bar;
 use request::request;
 
@@ -48,10 +55,18 @@ struct Report {
     code_version: &'static str,
     /// Chain hash of the signals, decisions, orders and fills; absent with `--no-hash`.
     result_hash: Option<String>,
+    /// With external strategies: the hash of a run in which built-in strategies of their names gave the same signals.
+    native_hash: Option<String>,
     recorded: bool,
     /// Id of the run on the tape.
     run_id: Option<String>,
+    /// New tape that holds every event of the run.
+    tape: Option<String>,
     warnings: Vec<String>,
+    /// What checks of the result found, each with its kind.
+    warning_block: Vec<Warning>,
+    /// What a reader has to know.
+    notes: Vec<String>,
 }
 
 /// Runs a backtest, prints what it came to and writes what is wanted. Files alone need no server; a run over the
@@ -60,47 +75,64 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
     let gate = gate(&options.fail_if)?;
     let timeframe = options.run.format.timeframe.clone();
     if !options.run.bars.is_empty() {
+        let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
+        let asked = |timeframe: &str| request(global, &options.run, &options.parameters, &named, timeframe);
         // What is wrong with the options is said before anything is read.
-        request(global, &options.run, &options.parameters, timeframe.as_deref().unwrap_or("1d"))?;
+        asked(timeframe.as_deref().unwrap_or("1d"))?;
         let from = data::load(&options.run).await?;
-        let request = request(global, &options.run, &options.parameters, from.timeframe.name())?;
+        let request = asked(from.timeframe.name())?;
         let mut warnings = from.warnings;
-        warnings.push("nothing was recorded on the tape".to_owned());
+        if options.record.is_none() {
+            warnings.push("nothing was recorded on the tape".to_owned());
+        }
         let plan = Plan { request, market: from.market, warnings, recording: None };
-        return perform(options, plan, &gate, output).await;
+        return Box::pin(perform(global, options, plan, &named, &gate, output)).await;
     }
-    let Some(timeframe) = timeframe else {
+    if options.run.offline {
+        return offline(global, options, &gate, output).await;
+    }
+    let session = Session::open(global).await?;
+    let outcome = Box::pin(on_tape(global, &session, options, &gate, output)).await;
+    session.close().await;
+    outcome
+}
+
+/// A run over what the segments of a tape hold.
+async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Output) -> Result<(), Failure> {
+    let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
+    let Some(timeframe) = options.run.format.timeframe.clone().or_else(|| named.timeframe()) else {
+        return Err(Failure::usage("--timeframe: expected the timeframe of the tape's bars", HELP));
+    };
+    let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
+    let mut market = data::kept(global, &request).await?;
+    let mut warnings = std::mem::take(&mut market.notes);
+    if options.record.is_none() {
+        warnings.push("nothing was recorded on the tape".to_owned());
+    }
+    let plan = Plan { request, market, warnings, recording: None };
+    Box::pin(perform(global, options, plan, &named, gate, output)).await
+}
+
+async fn on_tape(
+    global: &Global,
+    session: &Session,
+    options: &Backtest,
+    gate: &Gate,
+    output: Output,
+) -> Result<(), Failure> {
+    let named = Named::find(global, &options.run.strategies, &options.external, Some(session)).await?;
+    let Some(timeframe) = options.run.format.timeframe.clone().or_else(|| named.timeframe()) else {
         return Err(Failure::usage(
             "--timeframe: expected the timeframe of the tape's bars, or --bars FILE",
             HELP,
         ));
     };
-    let request = request(global, &options.run, &options.parameters, &timeframe)?;
-    if options.run.offline {
-        let mut market = data::kept(global, &request).await?;
-        let mut warnings = std::mem::take(&mut market.notes);
-        warnings.push("nothing was recorded on the tape".to_owned());
-        let plan = Plan { request, market, warnings, recording: None };
-        return perform(options, plan, &gate, output).await;
-    }
-    let session = Session::open(global).await?;
-    let outcome = on_tape(&session, options, request, &gate, output).await;
-    session.close().await;
-    outcome
-}
-
-async fn on_tape(
-    session: &Session,
-    options: &Backtest,
-    request: BacktestRequest,
-    gate: &Gate,
-    output: Output,
-) -> Result<(), Failure> {
+    let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
     let mut market = data::of_tape(session, &request).await?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let warnings = std::mem::take(&mut market.notes);
     let plan = Plan { request, market, warnings, recording: Some(recording) };
-    perform(options, plan, gate, output).await
+    Box::pin(perform(global, options, plan, &named, gate, output)).await
 }
 
 /// A run that is about to be done.
@@ -111,18 +143,46 @@ struct Plan {
     recording: Option<Recording>,
 }
 
-async fn perform(options: &Backtest, plan: Plan, gate: &Gate, output: Output) -> Result<(), Failure> {
+async fn perform(
+    global: &Global,
+    options: &Backtest,
+    plan: Plan,
+    named: &Named,
+    gate: &Gate,
+    output: Output,
+) -> Result<(), Failure> {
+    let beside = Box::pin(Beside::open(global, options, named, output)).await?;
+    let outcome = Box::pin(perform_beside(options, plan, named, beside.as_ref(), gate, output)).await;
+    if let Some(beside) = beside {
+        Box::pin(beside.close()).await;
+    }
+    outcome
+}
+
+async fn perform_beside(
+    options: &Backtest,
+    plan: Plan,
+    named: &Named,
+    beside: Option<&Beside>,
+    gate: &Gate,
+    output: Output,
+) -> Result<(), Failure> {
     let Plan { request, market, mut warnings, recording } = plan;
-    let mut config = plan::configure(&request, market.calendar);
-    (config.from_ns, config.until_ns) = (market.from_ns, market.until_ns);
+    let mut config = backtest::configured(&request, &market);
     config.finalize = options.finalize;
     if request.limits.is_none() {
         warnings.push("no limits file: buying power is all that is checked".to_owned());
     }
-    let run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
-    let done = walk(config, market, !options.no_hash, recording.as_ref(), output).await;
-    let (config, market, outcome, took) = match done {
-        Ok(done) => done,
+    warnings.extend(named.notes(&request));
+    let mut run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
+    let native_hash;
+    let done = walk(config, market, !options.no_hash, recording.as_ref(), beside, output).await;
+    let Walked { config, market, outcome, checked, took } = match done {
+        Ok((done, with)) => {
+            warnings.extend(refused(&with.refusals));
+            native_hash = with.native_hash;
+            done
+        }
         Err(failure) => {
             if let Some(recording) = recording {
                 let ended =
@@ -136,41 +196,93 @@ async fn perform(options: &Backtest, plan: Plan, gate: &Gate, output: Output) ->
         }
     };
     let job = Job { run_id: &run_id, request: &request, code_version: VERSION, threads: 1 };
-    let failed = |error: backtest::WorkError| Failure::other(error.to_string());
-    let sheet = if recording.is_none() && options.report.is_none() {
-        backtest::summarize(job, &market, &outcome).map_err(failed)?
-    } else {
-        let (sheet, end) = backtest::conclude(job, &market, &outcome, took).map_err(failed)?;
-        if let Some(recording) = recording {
-            recording.finish(end).await?;
-        }
-        sheet
-    };
+    let kept = recording.is_some() || beside.is_some() || options.report.is_some();
+    let concluded = backtest::conclude(job, &market, outcome, checked, took, kept);
+    let Done { outcome, report, end } = concluded.map_err(|error| Failure::other(error.to_string()))?;
+    let sheet = report.sheet;
+    if let Some(beside) = beside
+        && let Some(id) = beside.settle(&request, &end).await?
+    {
+        run_id = id;
+    }
+    if let Some(recording) = recording {
+        run_id = recording.run_id().to_owned();
+        recording.finish(end).await?;
+    }
     write(options, &outcome, &sheet)?;
     warnings.extend(sheet.warnings.iter().map(|warning| warning.text.clone()));
-    let report = report(&config, &outcome, &sheet.statistics, &market, &run_id, took, warnings);
-    print(&report, &outcome, &sheet.statistics, output)?;
+    let mut report = reported(&config, &outcome, &sheet, &market, &run_id, took, warnings);
+    report.native_hash = native_hash;
+    report.tape = beside.and_then(Beside::tape_name).map(str::to_owned);
+    print(&report, &outcome, output)?;
     let failed: Vec<_> = gate.check(&sheet.statistics).iter().map(ToString::to_string).collect();
     if failed.is_empty() { Ok(()) } else { Err(Failure::condition(failed.join("; "))) }
 }
 
 /// What a finished walk leaves.
-type Walked = (Config, Loaded, Outcome, Duration);
+struct Walked {
+    config: Config,
+    market: Loaded,
+    outcome: Outcome,
+    checked: Checked,
+    took: Duration,
+}
 
-/// Runs the engine on a thread of its own, tells how far it is, and ends it when the user or the tape says so.
+/// What is to be said of messages of external strategies that were no good.
+fn refused(refusals: &Refusals) -> Vec<String> {
+    let mut said = Vec::new();
+    for (strategy, count) in &refusals.invalid {
+        said.push(format!("{count} signals of {strategy} were denied as invalid"));
+    }
+    if refusals.parked > 0 {
+        said.push(format!("{} messages were no signals and were parked", refusals.parked));
+    }
+    said
+}
+
+/// Runs the engine on a thread of its own, with whatever stands beside it.
 async fn walk(
     config: Config,
     market: Loaded,
     hash: bool,
     recording: Option<&Recording>,
+    beside: Option<&Beside>,
     output: Output,
-) -> Result<Walked, Failure> {
+) -> Result<(Walked, With), Failure> {
     let bar = Bar::new(output, config.account.cash);
-    let (interrupt, at) = (bar.interrupt(), bar.at());
+    let Some(beside) = beside else {
+        let desk = None;
+        return follow(Work { config, market, hash, bar, desk }, recording).await;
+    };
+    let desk = Some(beside.begin(&config, &market.data, bar.interrupt(), output).await?);
+    let (mut walked, with) = follow(Work { config, market, hash: true, bar, desk }, recording).await?;
+    beside.prove(&mut walked.outcome, &with.refusals).await?;
+    Ok((walked, with))
+}
+
+/// What a run with external strategies leaves besides its outcome.
+#[derive(Default)]
+struct With {
+    refusals: Refusals,
+    native_hash: Option<String>,
+}
+
+/// What the engine's thread takes.
+struct Work {
+    config: Config,
+    market: Loaded,
+    hash: bool,
+    bar: Bar,
+    desk: Option<Desk>,
+}
+
+/// Tells how far the work is, and ends it when the user or the tape says so.
+async fn follow(task: Work, recording: Option<&Recording>) -> Result<(Walked, With), Failure> {
+    let (interrupt, at) = (task.bar.interrupt(), task.bar.at());
     let cancelled = recording.map(Recording::cancelled);
-    let cash = config.account.cash;
+    let cash = task.config.account.cash;
     let began = Instant::now();
-    let mut work = tokio::task::spawn_blocking(move || work(config, market, hash, bar));
+    let mut work = tokio::task::spawn_blocking(move || work(task));
     let mut ticks = tokio::time::interval(TELL_EVERY);
     loop {
         tokio::select! {
@@ -221,17 +333,48 @@ fn gate(texts: &[String]) -> Result<Gate, Failure> {
     Ok(Gate(conditions.into_iter().flatten().collect()))
 }
 
-fn work(config: Config, market: Loaded, hash: bool, mut bar: Bar) -> Result<Walked, Failure> {
+/// Runs the engine, and beside it on another thread the checks, which are short. What stands outside is run once:
+/// nobody checks it by variants of itself.
+fn work(task: Work) -> Result<(Walked, With), Failure> {
+    let Work { config, market, hash, mut bar, mut desk } = task;
     let began = Instant::now();
     let mut look = |progress: &engine::Progress| bar.show(progress);
-    let outcome = if hash {
-        engine::run(&config, &market.data, &mut Hash::default(), &mut look)
-    } else {
-        engine::run(&config, &market.data, &mut Nothing, &mut look)
-    };
-    let took = began.elapsed();
+    let alone = desk.is_none();
+    let (outcome, took, checked) = std::thread::scope(|scope| {
+        let checks = scope.spawn(|| match alone {
+            true => checks::of_single(&config, &market.data),
+            false => Ok(Checked::default()),
+        });
+        let outcome = if let Some(desk) = &mut desk {
+            engine::run_beside(&config, &market.data, &mut Hash::default(), desk, &mut look)
+        } else if hash {
+            engine::run(&config, &market.data, &mut Hash::default(), &mut look)
+        } else {
+            engine::run(&config, &market.data, &mut Nothing, &mut look)
+        };
+        let took = began.elapsed();
+        (outcome, took, checks.join())
+    });
     bar.end();
-    outcome.map(|outcome| (config, market, outcome, took)).map_err(failure)
+    let outcome = outcome.map_err(failure)?;
+    let checked = checked.map_err(|_| Failure::other("the checks of the run ended badly"))?;
+    let checked = checked.map_err(failure)?;
+    let mut with = With::default();
+    if let Some(mut desk) = desk {
+        with.refusals = desk.refusals().clone();
+        let mut script = desk.take_script();
+        if !script.is_empty() {
+            let again = engine::run_beside(
+                &config,
+                &market.data,
+                &mut Hash::default(),
+                &mut script,
+                &mut engine::Uncontrolled,
+            );
+            with.native_hash = again.map_err(failure)?.chain_hash;
+        }
+    }
+    Ok((Walked { config, market, outcome, checked, took }, with))
 }
 
 /// An engine's error as the command's.
@@ -243,10 +386,10 @@ pub fn failure(error: engine::Error) -> Failure {
     }
 }
 
-fn report(
+fn reported(
     config: &Config,
     outcome: &Outcome,
-    measured: &Statistics,
+    sheet: &TearSheet,
     market: &Loaded,
     run_id: &str,
     took: Duration,
@@ -257,7 +400,7 @@ fn report(
     Report {
         strategies: strategies(config),
         parameters: parameters(config),
-        statistics: measured.clone(),
+        statistics: sheet.statistics.clone(),
         counts: counts(outcome),
         first_bar: time(outcome.equity.first()),
         last_bar: time(outcome.equity.last()),
@@ -266,9 +409,13 @@ fn report(
         data_hash: market.hash.clone(),
         code_version: VERSION,
         result_hash: outcome.chain_hash.clone(),
+        native_hash: None,
         recorded: !run_id.is_empty(),
         run_id: Some(run_id.to_owned()).filter(|id| !id.is_empty()),
+        tape: None,
         warnings,
+        warning_block: sheet.warnings.clone(),
+        notes: sheet.run.notes.clone(),
     }
 }
 
@@ -315,13 +462,14 @@ fn counts(outcome: &Outcome) -> serde_json::Value {
     })
 }
 
-fn print(report: &Report, outcome: &Outcome, measured: &Statistics, output: Output) -> Result<(), Failure> {
-    for warning in &report.warnings {
-        output.note(warning);
-    }
+fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), Failure> {
     if output.json {
+        report.warnings.iter().for_each(|warning| output.note(warning));
         return output.document(report);
     }
+    // Those of the result stand in a block of their own below it.
+    let own = |text: &String| report.warning_block.iter().any(|warning| warning.text == *text);
+    report.warnings.iter().filter(|text| !own(text)).for_each(|warning| output.note(warning));
     let counts = &outcome.counts;
     output.line(&format!(
         "{} bars in {} instants in {:.2} s: {:.0} bars/s",
@@ -340,10 +488,17 @@ fn print(report: &Report, outcome: &Outcome, measured: &Statistics, output: Outp
         counts.expired,
         counts.cancelled
     ));
-    print_statistics(measured, output);
+    print_statistics(&report.statistics, output);
+    print_warnings(&report.warning_block, output);
     output.line(&format!("data hash {}", report.data_hash));
     if let Some(hash) = &report.result_hash {
         output.line(&format!("result hash {hash}"));
+    }
+    if let Some(hash) = &report.native_hash {
+        output.line(&format!("native hash {hash}"));
+    }
+    if let Some(tape) = &report.tape {
+        output.note(&format!("every event is on tape {tape}: tapedeck up --tape {tape}"));
     }
     Ok(())
 }
@@ -351,6 +506,15 @@ fn print(report: &Report, outcome: &Outcome, measured: &Statistics, output: Outp
 /// A statistic for people: as many places as tell something.
 pub fn shown(value: f64) -> String {
     if value.abs() >= 1_000.0 || value.fract() == 0.0 { format!("{value:.2}") } else { format!("{value:.4}") }
+}
+
+/// The warning block of a result; nothing where there is none.
+pub fn print_warnings(warnings: &[Warning], output: Output) {
+    let rows: Vec<_> =
+        warnings.iter().map(|warning| vec![warning.kind.name().to_owned(), warning.text.clone()]).collect();
+    if !rows.is_empty() {
+        output.table(&["WARNING", ""], &rows);
+    }
 }
 
 /// The statistics that are defined, in the order of the catalogue.

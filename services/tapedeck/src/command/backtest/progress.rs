@@ -29,6 +29,11 @@ impl Interrupt {
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// The same, as whoever watches a run answers it.
+    pub fn asked(&self) -> ControlFlow<()> {
+        if self.is_set() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }
 
 /// The bar.
@@ -42,10 +47,13 @@ pub struct Bar {
     drawn: bool,
     interrupt: Interrupt,
     at: At,
+    told: Told,
 }
 
 /// Where the run was when it was last looked at.
 pub type At = Arc<Mutex<Option<Progress>>>;
+/// Where the search was when it was last looked at.
+pub type Told = Arc<Mutex<Option<backtest::Progress>>>;
 
 impl Bar {
     /// A bar of a run that begins with `cash` now.
@@ -62,6 +70,7 @@ impl Bar {
             drawn: false,
             interrupt,
             at: At::default(),
+            told: Told::default(),
         }
     }
 
@@ -73,6 +82,11 @@ impl Bar {
     /// Where the run is, for others to look at.
     pub fn at(&self) -> At {
         Arc::clone(&self.at)
+    }
+
+    /// Where the search is, for others to look at.
+    pub fn told(&self) -> Told {
+        Arc::clone(&self.told)
     }
 
     /// Shows where the run is, when it is time to.
@@ -97,18 +111,23 @@ impl Bar {
         ControlFlow::Continue(())
     }
 
-    /// A search: so many of so many runs.
-    pub fn runs(&mut self, done: usize, all: usize) -> ControlFlow<()> {
+    /// Where a search is.
+    pub fn search(&mut self, progress: &backtest::Progress) -> ControlFlow<()> {
+        if let Ok(mut told) = self.told.lock()
+            && told.is_none_or(|told| told.done < progress.done)
+        {
+            *told = Some(*progress);
+        }
         if self.interrupt.is_set() {
             return ControlFlow::Break(());
         }
         let elapsed = self.began.elapsed();
         if self.wanted && elapsed >= self.next {
             self.next = elapsed + if self.terminal { REDRAW_EVERY } else { LINE_EVERY };
-            let share = done as f64 / all.max(1) as f64;
-            let rate = done as f64 / elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
-            let left = all.saturating_sub(done) as f64 / rate.max(f64::MIN_POSITIVE);
-            self.write(share, &format!("{done} of {all} runs · {rate:.1} runs/s · {left:.0} s left"));
+            let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+            let (share, rate) = (progress.done, progress.bars as f64 / seconds);
+            let left = seconds / share.max(f64::MIN_POSITIVE) * (1.0 - share);
+            self.write(share, &format!("{:3.0} % · {rate:.0} bars/s · {left:.0} s left", share * 100.0));
         }
         ControlFlow::Continue(())
     }

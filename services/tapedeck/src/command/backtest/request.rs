@@ -1,27 +1,41 @@
 //! From the options to a request, complete and checked.
 
-use contracts::v1::{BacktestKind, BacktestRequest, BacktestStrategy, Costs, Parameter, RiskLimits, Sizing};
+use contracts::v1::{
+    BacktestKind, BacktestRequest, BacktestStrategy, Costs, LimitsSet, Parameter, RiskLimits, Sizing,
+};
+use domain::book::Scope;
 use domain::money::{Amount, Price};
+use domain::risk::fields;
 use domain::strategy::kinds;
 
 use super::HELP;
+use super::named::{Named, name_of};
 use crate::cli::{Global, RunOptions};
 use crate::config::Config;
 use crate::exit::Failure;
+
+/// How entries are sized where neither options nor strategy say.
+const SIZING: &str = "fraction:0.1";
 
 /// The request that the options make of bars of `timeframe`. `parameters` go to every strategy that has them.
 pub fn request(
     global: &Global,
     options: &RunOptions,
     parameters: &[String],
+    named: &Named,
     timeframe: &str,
 ) -> Result<BacktestRequest, Failure> {
-    let sizing = domain::sizing::parse(&options.sizing).ok_or_else(|| {
-        usage(format!("--sizing {:?}: expected {}", options.sizing, domain::sizing::EXPECTED))
-    })?;
+    let sizing = options.sizing.as_deref().map(sizing).transpose()?;
     let mut strategies = Vec::new();
-    for text in &options.strategies {
-        let strategy = strategy(global, text, sizing, options.allow_short)?;
+    let mut texts = options.strategies.clone();
+    let is_stated = |name: &str| options.strategies.iter().any(|text| name_of(text) == name);
+    let programs = named.programs.iter().filter(|program| !is_stated(&program.name));
+    texts.extend(programs.map(|program| program.name.clone()));
+    if texts.is_empty() {
+        return Err(usage("--strategy: expected at least one strategy".to_owned()));
+    }
+    for text in &texts {
+        let strategy = strategy(global, text, named, sizing, options.allow_short)?;
         let mut name = strategy.name.clone();
         let taken = |name: &str| strategies.iter().any(|known: &BacktestStrategy| known.name == name);
         let mut number = 2..;
@@ -45,35 +59,57 @@ pub fn request(
         to: options.to.map(|date| date.to_string()).unwrap_or_default(),
         files: options.bars.iter().chain(&options.actions).map(|file| file.display().to_string()).collect(),
         cash: amount("--cash", &options.cash)?.to_wire(),
-        costs: Some(costs(options)?),
-        limits: limits(options)?,
+        costs: Some(costs(options, named)?),
+        limits: limits(options, named)?,
+        limit_sets: limit_sets(options)?,
+        account: named.account()?.map_or_else(String::new, |known| known.strategy.account.clone()),
         allow_short: options.allow_short,
         calendar: options.calendar.clone().unwrap_or_default(),
         seed: options.seed,
         ..BacktestRequest::default()
     };
-    domain::research::complete(request).map_err(|error| usage(error.to_string()))
+    let complete = if named.programs.is_empty() {
+        domain::research::complete
+    } else {
+        domain::research::complete_beside
+    };
+    complete(request).map_err(|error| usage(error.to_string()))
+}
+
+fn sizing(text: &str) -> Result<Sizing, Failure> {
+    let expected = domain::sizing::EXPECTED;
+    domain::sizing::parse(text).ok_or_else(|| usage(format!("--sizing {text:?}: expected {expected}")))
 }
 
 fn usage(message: String) -> Failure {
     Failure::usage(message, HELP)
 }
 
-/// `NAME[:K=V,…]`: a built-in kind, or a strategy of the configuration.
+/// `NAME[:K=V,…]`: a program, a built-in kind, a strategy of the configuration, or one that is registered on the tape.
 fn strategy(
     global: &Global,
     text: &str,
-    sizing: Sizing,
+    named: &Named,
+    stated_sizing: Option<Sizing>,
     allow_short: bool,
 ) -> Result<BacktestStrategy, Failure> {
     let (name, stated) = text.split_once(':').unwrap_or((text, ""));
     let stated = stated.split(',').filter(|pair| !pair.is_empty());
     let stated: Vec<Parameter> = stated.map(|text| pair("--strategy", text)).collect::<Result<_, _>>()?;
-    let mut strategy = match kinds().iter().find(|kind| kind.name == name) {
-        Some(kind) => BacktestStrategy { name: name.into(), kind: kind.name.into(), ..Default::default() },
-        None => configured(global, name)?,
+    let mut strategy = match (named.strategy(name), kinds().iter().find(|kind| kind.name == name)) {
+        (Some(known), _) => known,
+        (None, Some(kind)) => {
+            BacktestStrategy { name: name.into(), kind: kind.name.into(), ..Default::default() }
+        }
+        (None, None) => configured(global, name)?,
     };
-    strategy.sizing.get_or_insert(sizing);
+    match stated_sizing {
+        // What somebody wrote down for this strategy goes before what is said of all.
+        Some(stated) if !named.registered.contains_key(name) => drop(strategy.sizing.get_or_insert(stated)),
+        Some(stated) => strategy.sizing = Some(stated),
+        None if strategy.sizing.is_none() => strategy.sizing = Some(sizing(SIZING)?),
+        None => {}
+    }
     for parameter in stated {
         set(&mut strategy.parameters, parameter);
     }
@@ -92,7 +128,8 @@ fn configured(global: &Global, name: &str) -> Result<BacktestStrategy, Failure> 
         let kinds: Vec<_> = kinds().iter().map(|kind| kind.name).collect();
         let own: Vec<_> = config.strategy.keys().map(String::as_str).collect();
         return Err(usage(format!(
-            "--strategy {name:?}: expected a kind ({}) or a strategy of the configuration ({})",
+            "--strategy {name:?}: expected a kind ({}), a strategy of the configuration ({}), one that is registered \
+             on the tape, or a program with --external",
             kinds.join(", "),
             own.join(", ")
         )));
@@ -151,32 +188,63 @@ fn amount(option: &str, text: &str) -> Result<Amount, Failure> {
     read.ok_or_else(|| usage(format!("{option} {text:?}: expected an amount of money above 0")))
 }
 
-fn costs(options: &RunOptions) -> Result<Costs, Failure> {
-    let number = |option: &str, text: &str, most: i64, expected: &str| {
+fn costs(options: &RunOptions, named: &Named) -> Result<Costs, Failure> {
+    let of_account = named.account()?.and_then(|known| known.account.as_ref()).and_then(|known| known.costs);
+    let known = of_account.unwrap_or_default();
+    let decimal = |value: i64| Price(value).to_string();
+    let minimum = Amount::from_wire(known.commission_minimum.as_ref()).to_string();
+    let number = |option: &str, text: &Option<String>, known: String, most: i64, expected: &str| {
+        let text = text.as_ref().unwrap_or(&known);
         let read = text.parse::<Price>().ok().filter(|price| (0..=most).contains(&price.0));
         read.map(|price| price.0).ok_or_else(|| usage(format!("--{option} {text:?}: expected {expected}")))
     };
     let one = domain::money::E9;
-    let minimum =
-        number("commission-minimum", &options.commission_minimum, i64::MAX, "an amount of 0 or more")?;
+    let minimum = number(
+        "commission-minimum",
+        &options.commission_minimum,
+        minimum,
+        i64::MAX,
+        "an amount of 0 or more",
+    )?;
     Ok(Costs {
         commission_per_share_e9: number(
             "commission-per-share",
             &options.commission_per_share,
+            decimal(known.commission_per_share_e9),
             i64::MAX,
             "an amount of 0 or more",
         )?,
-        commission_rate_e9: number("commission-rate", &options.commission_rate, one, "a share from 0 to 1")?,
+        commission_rate_e9: number(
+            "commission-rate",
+            &options.commission_rate,
+            decimal(known.commission_rate_e9),
+            one,
+            "a share from 0 to 1",
+        )?,
         commission_minimum: Amount(i128::from(minimum)).to_wire(),
         // One basis point is a ten-thousandth.
-        slippage_rate_e9: number("slippage-bps", &options.slippage_bps, 10_000 * one, "0 to 10000")? / 10_000,
-        ..Costs::default()
+        slippage_rate_e9: number(
+            "slippage-bps",
+            &options.slippage_bps,
+            decimal(known.slippage_rate_e9.saturating_mul(10_000)),
+            10_000 * one,
+            "0 to 10000",
+        )? / 10_000,
+        ..known
     })
 }
 
 /// The limits of the one account of a configuration file.
-fn limits(options: &RunOptions) -> Result<Option<RiskLimits>, Failure> {
-    let Some(path) = &options.limits else { return Ok(None) };
+fn limits(options: &RunOptions, named: &Named) -> Result<Option<RiskLimits>, Failure> {
+    let Some(path) = &options.limits else {
+        let account = named.account()?.and_then(|known| known.account.as_ref());
+        let limits = account.and_then(|account| account.limits);
+        let wider = |limits: RiskLimits| RiskLimits {
+            allow_short: limits.allow_short || options.allow_short,
+            ..limits
+        };
+        return Ok(limits.map(wider));
+    };
     let config = Config::load(Some(path))?;
     match config.account.values().collect::<Vec<_>>().as_slice() {
         [account] => {
@@ -188,5 +256,57 @@ fn limits(options: &RunOptions) -> Result<Option<RiskLimits>, Failure> {
             path.display(),
             several.len()
         ))),
+    }
+}
+
+/// Limits by scope: those of the configuration file, then those of the options.
+fn limit_sets(options: &RunOptions) -> Result<Vec<LimitsSet>, Failure> {
+    let mut sets: Vec<(Scope, contracts::v1::TradeLimits)> = Vec::new();
+    if let Some(path) = &options.limits {
+        for stated in Config::load(Some(path))?.limits {
+            let limits = stated.limits().map_err(|error| usage(error.to_string()))?;
+            let scope = stated.scope();
+            // A run has one account, whatever the file calls its own.
+            let account = if scope.account.is_empty() { "" } else { backtest::ACCOUNT };
+            sets.push((Scope { account: account.to_owned(), ..scope }, limits));
+        }
+    }
+    for text in &options.scoped_limits {
+        let (scope, name, value) = scoped(text)?;
+        let place = match sets.iter().position(|(known, _)| *known == scope) {
+            Some(place) => place,
+            None => {
+                sets.push((scope, contracts::v1::TradeLimits::default()));
+                sets.len() - 1
+            }
+        };
+        let (scope, limits) = &mut sets[place];
+        let stated = fields::state(limits, name, value).and_then(|()| fields::check(scope, limits));
+        stated.map_err(|error| usage(format!("--limit {text}: {error}")))?;
+    }
+    let set = |(scope, limits): (Scope, contracts::v1::TradeLimits)| LimitsSet {
+        scope: Some(scope.to_wire()),
+        version: 1,
+        limits: Some(limits),
+        actor: "config".to_owned(),
+        reason: String::new(),
+    };
+    Ok(sets.into_iter().map(set).collect())
+}
+
+/// Reads `NAME=VALUE`, `strategy:S.NAME=VALUE` or `symbol:Y.NAME=VALUE`.
+fn scoped(text: &str) -> Result<(Scope, &str, &str), Failure> {
+    let expected = || {
+        usage(format!("--limit {text:?}: expected NAME=VALUE, strategy:S.NAME=VALUE or symbol:Y.NAME=VALUE"))
+    };
+    let (left, value) = text.split_once('=').ok_or_else(expected)?;
+    // A symbol may have a dot of its own: the name is what comes after the last one.
+    let Some((scope, name)) = left.rsplit_once('.') else {
+        return Ok((Scope::default(), left, value));
+    };
+    match scope.split_once(':') {
+        Some(("strategy", name_of)) => Ok((Scope::new("", name_of, ""), name, value)),
+        Some(("symbol", symbol)) => Ok((Scope::new("", "", &symbol.to_uppercase()), name, value)),
+        _ => Err(expected()),
     }
 }

@@ -1,283 +1,224 @@
-//! `tapedeck sweep` and `tapedeck walk-forward`: many runs over one copy of the data.
+//! `tapedeck sweep` and `tapedeck walk-forward`: many runs over one copy of the data, done here as the service
+//! `backtest` would do them. Over the bars of a tape they are put on record there.
 
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use analytics::Report;
 use analytics::metrics::{METRICS, find};
-use backtest::measure::{Statistics, statistics};
-use backtest::{Loaded, plan, tables};
+use analytics::report::{TrialRow, WindowRow};
+use backtest::{Done, Job, Loaded, Recording, WorkError, tables};
+use contracts::v1::{
+    BacktestFinished, BacktestFolds, BacktestKind, BacktestOutcome, BacktestRange, BacktestRequest,
+    BacktestSearch,
+};
 use domain::bar::Timeframe;
-use engine::space::{Dimension, Sampler, values};
-use engine::{Config, Folds, Outcome, Search, Trial};
+use domain::strategy::kinds;
+use engine::space::values;
 use serde_json::{Value, json};
 
+use super::named::Named;
 use super::progress::{Bar, Interrupt};
 use super::request::{pair, request};
-use super::{HELP, data, failure, print_statistics, shown};
+use super::{HELP, TELL_EVERY, VERSION, data, print_statistics, print_warnings, shown};
 use crate::cli::{Global, Method, RunOptions, SearchOptions, Sweep, WalkForward};
+use crate::command::control::caller;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
 
-/// Everything that a search needs, moved to its own thread.
-struct Job {
-    config: Config,
-    space: Vec<Dimension>,
-    sampler: Sampler,
-    seed: u64,
-    threads: usize,
-    metric: String,
+/// A search that was done.
+struct Found {
+    request: BacktestRequest,
     market: Loaded,
-    bar: Bar,
+    done: Done,
+    run_id: Option<String>,
+    threads: usize,
+    seconds: f64,
 }
-
-impl Job {
-    async fn new(
-        global: &Global,
-        run: &RunOptions,
-        search: &SearchOptions,
-        output: Output,
-    ) -> Result<(Self, Interrupt), Failure> {
-        if find(&search.metric).is_none() {
-            let known: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
-            let message = format!("--metric {:?}: expected one of {}", search.metric, known.join(", "));
-            return Err(Failure::usage(message, HELP));
-        }
-        let (market, timeframe) = market(global, run).await?;
-        let request = request(global, run, &[], timeframe.name())?;
-        let mut config = plan::configure(&request, market.calendar);
-        (config.from_ns, config.until_ns) = (market.from_ns, market.until_ns);
-        let space = space(&config, &search.parameters)?;
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = global.threads.map_or(cores, |threads| usize::from(threads.get()));
-        let sampler = match search.method {
-            Method::Grid => Sampler::Grid,
-            Method::Random => Sampler::Random { trials: search.trials },
-            Method::Tpe => Sampler::Tpe { trials: search.trials },
-        };
-        let bar = Bar::new(output, config.account.cash);
-        let (interrupt, metric) = (bar.interrupt(), search.metric.clone());
-        Ok((Self { config, space, sampler, seed: run.seed, threads, metric, market, bar }, interrupt))
-    }
-
-    /// Runs `of` with this job's search on a thread of its own, until it ends or the user interrupts.
-    async fn run<Done: Send + 'static>(
-        self,
-        interrupt: Interrupt,
-        of: impl FnOnce(&Config, &Loaded, &Search<'_, Measure<'_>>) -> Done + Send + 'static,
-    ) -> Result<(Done, Self), Failure> {
-        let mut work = tokio::task::spawn_blocking(move || {
-            let bar = Mutex::new(self.bar);
-            let watch = |done, all| match bar.lock() {
-                Ok(mut bar) => bar.runs(done, all),
-                Err(_) => ControlFlow::Continue(()),
-            };
-            let (calendar, metric) = (self.market.calendar, self.metric.as_str());
-            let measure = |_: &Config, outcome: &Outcome| {
-                let measured = statistics(outcome, calendar).unwrap_or_default();
-                (measured.get(metric).copied().flatten(), measured)
-            };
-            let search = Search {
-                space: &self.space,
-                sampler: self.sampler,
-                seed: self.seed,
-                threads: self.threads,
-                measure: &(&measure as Measure<'_>),
-                watch: &watch,
-            };
-            let done = of(&self.config, &self.market, &search);
-            let mut bar = bar.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-            bar.end();
-            (done, Self { bar, ..self })
-        });
-        loop {
-            tokio::select! {
-                done = &mut work => return done.map_err(|error| Failure::other(error.to_string())),
-                _ = tokio::signal::ctrl_c() => interrupt.set(),
-            }
-        }
-    }
-
-    /// The values of a combination, by name.
-    fn values(&self, point: &[usize]) -> serde_json::Map<String, Value> {
-        let several = self.config.strategies.len() > 1;
-        let named = self.space.iter().zip(point).map(|(dimension, place)| {
-            let name = match several {
-                true => format!("{}.{}", dimension.strategy, dimension.parameter),
-                false => dimension.parameter.clone(),
-            };
-            (name, Value::from(dimension.values[*place].clone()))
-        });
-        named.collect()
-    }
-}
-
-/// Score and statistics of a run.
-type Measure<'job> = &'job (dyn Fn(&Config, &Outcome) -> (Option<f64>, Statistics) + Sync);
 
 /// Runs a sweep and prints its trials, the best first.
 pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(), Failure> {
-    let (job, interrupt) = Job::new(global, &options.run, &options.search, output).await?;
-    let began = Instant::now();
-    let work = |config: &Config, market: &Loaded, search: &Search<'_, Measure<'_>>| {
-        engine::sweep(config, &market.data, search)
-    };
-    let (trials, job) = job.run(interrupt, work).await?;
-    let mut trials = trials.map_err(failure)?;
-    let seconds = began.elapsed().as_secs_f64();
-    let score = |trial: &Trial<Statistics>| trial.score.unwrap_or(f64::NEG_INFINITY);
-    trials.sort_by(|left, right| score(right).total_cmp(&score(left)));
-    let refused = trials.iter().filter(|trial| trial.measured.is_err()).count();
+    let found = Box::pin(search(global, &options.run, &options.search, None, output)).await?;
+    let Found { done, threads, seconds, .. } = &found;
+    let Report { trials, sheet, .. } = &done.report;
+    let refused = trials.iter().filter(|trial| !trial.refused.is_empty()).count();
+    let metric = found.metric();
     if output.json {
-        let rows: Vec<_> = trials.iter().map(|trial| row(&job, trial)).collect();
+        let rows: Vec<_> = trials.iter().map(|trial| found.trial(trial)).collect();
+        let best = json!({
+            "parameters": trials.first().map(|trial| found.named(&trial.parameters)),
+            "statistics": sheet.statistics, "result_hash": done.end.result_hash,
+        });
         return output.document(&json!({
-            "metric": job.metric, "runs": trials.len(), "refused": refused, "seconds": seconds,
-            "threads": job.threads, "data_hash": job.market.hash, "seed": job.seed,
-            "code_version": env!("CARGO_PKG_VERSION"), "trials": rows,
+            "metric": metric, "runs": trials.len(), "refused": refused, "seconds": seconds,
+            "threads": threads, "data_hash": found.market.hash, "seed": options.run.seed,
+            "code_version": VERSION, "best": best, "warning_block": sheet.warnings, "notes": sheet.run.notes,
+            "recorded": found.run_id.is_some(), "run_id": found.run_id, "trials": rows,
         }));
     }
-    let names: Vec<String> = job.values(&vec![0; job.space.len()]).keys().cloned().collect();
+    let names: Vec<String> =
+        trials.first().map(|trial| found.named(&trial.parameters).into_keys().collect()).unwrap_or_default();
     let shown_names = ["net_profit", "trades", "max_drawdown", "win_rate"];
+    let others: Vec<&str> = shown_names.into_iter().filter(|name| *name != metric).collect();
     let mut header: Vec<&str> = names.iter().map(String::as_str).collect();
-    header.push(&job.metric);
-    header.extend(shown_names.iter().filter(|name| **name != job.metric));
-    let rows: Vec<Vec<String>> = trials
-        .iter()
-        .filter(|trial| trial.measured.is_ok())
-        .take(options.top)
+    header.push(metric);
+    header.extend(&others);
+    let good = trials.iter().filter(|trial| trial.refused.is_empty()).take(options.top);
+    let rows: Vec<Vec<String>> = good
         .map(|trial| {
-            let values = job.values(&trial.point);
+            let values = found.named(&trial.parameters);
             let mut cells: Vec<String> =
-                names.iter().map(|name| values[name].as_str().unwrap_or_default().to_owned()).collect();
-            cells.push(trial.score.map_or("–".to_owned(), shown));
-            let measured = trial.measured.as_ref().ok();
-            cells.extend(shown_names.iter().filter(|name| **name != job.metric).map(|name| {
-                let value = measured.and_then(|measured| measured.get(*name).copied().flatten());
-                value.map_or("–".to_owned(), shown)
-            }));
+                names.iter().map(|name| values.get(name).cloned().unwrap_or_default()).collect();
+            cells.push(score(trial.score));
+            let statistic = |name: &&str| trial.statistics.get(*name).copied().flatten();
+            cells.extend(others.iter().map(|name| score(statistic(name))));
             cells
         })
         .collect();
     output.table(&header, &rows);
     output.line(&format!(
-        "{} runs in {seconds:.2} s on {} threads, {refused} combinations cannot be run",
-        trials.len(),
-        job.threads
+        "{} runs in {seconds:.2} s on {threads} threads, {refused} combinations cannot be run",
+        trials.len()
     ));
-    output.note("the best of many is flattered: look at the neighbours, and try it on other data");
+    output.line("the best run:");
+    print_statistics(&sheet.statistics, output);
+    print_warnings(&sheet.warnings, output);
+    found.say_where(output);
     Ok(())
-}
-
-fn row(job: &Job, trial: &Trial<Statistics>) -> Value {
-    let statistics = trial.measured.as_ref().map(|measured| {
-        measured
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), json!(value)))
-            .collect::<serde_json::Map<_, _>>()
-    });
-    match statistics {
-        Ok(statistics) => {
-            json!({"parameters": job.values(&trial.point), "score": trial.score, "statistics": statistics})
-        }
-        Err(error) => {
-            json!({"parameters": job.values(&trial.point), "score": null, "error": error.to_string()})
-        }
-    }
 }
 
 /// Runs a walk-forward test and prints its windows.
 pub async fn walk_forward(global: &Global, options: &WalkForward, output: Output) -> Result<(), Failure> {
-    let (job, interrupt) = Job::new(global, &options.run, &options.search, output).await?;
-    let folds = Folds {
+    let sessions = |option: &str, count: usize| {
+        u32::try_from(count)
+            .map_err(|_| Failure::usage(format!("{option} {count}: expected at most {}", u32::MAX), HELP))
+    };
+    let folds = BacktestFolds {
         anchored: options.anchored,
-        in_sample: options.in_sample,
-        out_of_sample: options.out_of_sample,
+        in_sample_sessions: sessions("--in-sample", options.in_sample)?,
+        out_of_sample_sessions: sessions("--out-of-sample", options.out_of_sample)?,
     };
-    let work = move |config: &Config, market: &Loaded, search: &Search<'_, Measure<'_>>| {
-        engine::walk_forward(config, &market.data, folds, search)
-    };
-    let (result, job) = job.run(interrupt, work).await?;
-    let result = result.map_err(|error| match error {
-        engine::WalkForwardError::Folds(error) => {
-            Failure::usage(error.to_string(), "tapedeck walk-forward --help")
-        }
-        engine::WalkForwardError::Run(error) => failure(error),
-    })?;
-    let write = |path: &std::path::Path, written: Result<(), tables::TableError>| {
+    let found = Box::pin(search(global, &options.run, &options.search, Some(folds), output)).await?;
+    let Done { outcome, report, end } = &found.done;
+    let write = |path: &Path, written: Result<(), tables::TableError>| {
         written.map_err(|error| Failure::other(format!("{}: {error}", path.display())))
     };
     if let Some(path) = &options.trades {
-        write(path, tables::write_trades(path, &result.trades))?;
+        write(path, tables::write_trades(path, &outcome.trades))?;
     }
     if let Some(path) = &options.equity {
-        write(path, tables::write_equity(path, &result.equity))?;
+        write(path, tables::write_equity(path, &outcome.equity))?;
     }
-    let joined = Outcome {
-        trades: result.trades.clone(),
-        equity: result.equity.clone(),
-        initial_cash: job.config.account.cash,
-        ..Outcome::default()
-    };
-    let measured =
-        statistics(&joined, job.market.calendar).map_err(|error| Failure::other(error.to_string()))?;
-    let window = |(first, last): &(domain::calendar::Session, domain::calendar::Session)| {
-        format!("{} – {}", first.date, last.date)
-    };
+    let sheet = &report.sheet;
     if output.json {
-        let folds: Vec<_> = result
-            .folds
-            .iter()
-            .map(|fold| {
-                json!({
-                    "in_sample": {"from": fold.in_sample.0.date.to_string(), "to": fold.in_sample.1.date.to_string()},
-                    "out_of_sample":
-                        {"from": fold.out_of_sample.0.date.to_string(), "to": fold.out_of_sample.1.date.to_string()},
-                    "parameters": fold.chosen.as_ref().map(|point| job.values(point)),
-                    "in_sample_score": fold.in_sample_score, "out_of_sample_score": fold.out_of_sample_score,
-                    "trades": fold.trades, "refused": fold.refused,
-                })
-            })
-            .collect();
+        let folds: Vec<_> = report.windows.iter().map(|window| found.window(window)).collect();
         return output.document(&json!({
-            "metric": job.metric, "anchored": options.anchored, "runs": result.runs, "folds": folds,
-            "out_of_sample": measured, "data_hash": job.market.hash, "seed": job.seed,
-            "code_version": env!("CARGO_PKG_VERSION"),
+            "metric": found.metric(), "anchored": options.anchored,
+            "runs": end.counts.as_ref().map(|counts| counts.runs), "folds": folds,
+            "out_of_sample": sheet.statistics, "data_hash": found.market.hash, "seed": options.run.seed,
+            "code_version": VERSION, "result_hash": end.result_hash, "warning_block": sheet.warnings,
+            "notes": sheet.run.notes, "recorded": found.run_id.is_some(), "run_id": found.run_id,
         }));
     }
-    let rows: Vec<Vec<String>> = result
-        .folds
+    let rows: Vec<Vec<String>> = report
+        .windows
         .iter()
-        .map(|fold| {
-            let chosen = fold.chosen.as_ref().map(|point| {
-                let values = job.values(point);
-                let pairs = values
-                    .iter()
-                    .map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or_default()));
-                pairs.collect::<Vec<_>>().join(" ")
-            });
-            let score = |score: Option<f64>| score.map_or("–".to_owned(), shown);
+        .map(|window| {
+            let pairs: Vec<_> = found
+                .named(&window.parameters)
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
             vec![
-                window(&fold.in_sample),
-                window(&fold.out_of_sample),
-                chosen.unwrap_or_else(|| "–".to_owned()),
-                score(fold.in_sample_score),
-                score(fold.out_of_sample_score),
-                fold.trades.to_string(),
+                format!("{} – {}", window.in_sample.0, window.in_sample.1),
+                format!("{} – {}", window.out_of_sample.0, window.out_of_sample.1),
+                if pairs.is_empty() { "–".to_owned() } else { pairs.join(" ") },
+                score(window.in_sample_score),
+                score(window.out_of_sample_score),
+                window.trades.to_string(),
             ]
         })
         .collect();
     output.table(&["in sample", "out of sample", "chosen", "in", "out", "trades"], &rows);
     output.line("out of sample, joined:");
-    print_statistics(&measured, output);
+    print_statistics(&sheet.statistics, output);
+    print_warnings(&sheet.warnings, output);
+    found.say_where(output);
     Ok(())
 }
 
-/// The market of a search: that of the files, or that of the tape.
-async fn market(global: &Global, run: &RunOptions) -> Result<(Loaded, Timeframe), Failure> {
+fn score(value: Option<f64>) -> String {
+    value.map_or_else(|| "–".to_owned(), shown)
+}
+
+impl Found {
+    fn metric(&self) -> &str {
+        self.request.search.as_ref().map_or("sharpe", |search| search.metric.as_str())
+    }
+
+    /// Values by name; the strategy's name stands before them where there are several.
+    fn named(&self, parameters: &[(String, String)]) -> BTreeMap<String, String> {
+        let several = self.request.strategies.len() > 1;
+        let bare = |name: &str| match name.split_once('.') {
+            Some((_, bare)) if !several => bare.to_owned(),
+            _ => name.to_owned(),
+        };
+        parameters.iter().map(|(name, value)| (bare(name), value.clone())).collect()
+    }
+
+    fn trial(&self, trial: &TrialRow) -> Value {
+        let parameters = self.named(&trial.parameters);
+        if trial.refused.is_empty() {
+            json!({"parameters": parameters, "score": trial.score, "statistics": trial.statistics})
+        } else {
+            json!({"parameters": parameters, "score": null, "error": trial.refused})
+        }
+    }
+
+    fn window(&self, window: &WindowRow) -> Value {
+        let chosen = (!window.parameters.is_empty()).then(|| self.named(&window.parameters));
+        json!({
+            "in_sample": {"from": window.in_sample.0, "to": window.in_sample.1},
+            "out_of_sample": {"from": window.out_of_sample.0, "to": window.out_of_sample.1},
+            "parameters": chosen, "in_sample_score": window.in_sample_score,
+            "out_of_sample_score": window.out_of_sample_score, "trades": window.trades,
+            "refused": window.refused,
+        })
+    }
+
+    fn say_where(&self, output: Output) {
+        match &self.run_id {
+            Some(run_id) => output.line(&format!("run {run_id}")),
+            None => output.note("nothing was recorded on the tape"),
+        }
+    }
+}
+
+/// Does a search; with `folds` a walk-forward test.
+async fn search(
+    global: &Global,
+    run: &RunOptions,
+    search: &SearchOptions,
+    folds: Option<BacktestFolds>,
+    output: Output,
+) -> Result<Found, Failure> {
+    if find(&search.metric).is_none() {
+        let known: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
+        let message = format!("--metric {:?}: expected one of {}", search.metric, known.join(", "));
+        return Err(Failure::usage(message, HELP));
+    }
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = global.threads.map_or(cores, |threads| usize::from(threads.get()));
     if !run.bars.is_empty() {
         let from = data::load(run).await?;
-        return Ok((from.market, from.timeframe));
+        let named = inside(global, run, None).await?;
+        let request = asked(global, run, search, folds, &named, from.timeframe)?;
+        from.warnings.iter().for_each(|warning| output.note(warning));
+        return perform(request, from.market, None, threads, output).await;
     }
     let timeframe = run.format.timeframe.as_deref().and_then(|name| name.parse::<Timeframe>().ok());
     let Some(timeframe) = timeframe else {
@@ -286,19 +227,161 @@ async fn market(global: &Global, run: &RunOptions) -> Result<(Loaded, Timeframe)
             HELP,
         ));
     };
-    let request = request(global, run, &[], timeframe.name())?;
     if run.offline {
-        return Ok((data::kept(global, &request).await?, timeframe));
+        let named = inside(global, run, None).await?;
+        let request = asked(global, run, search, folds, &named, timeframe)?;
+        let market = data::kept(global, &request).await?;
+        return perform(request, market, None, threads, output).await;
     }
     let session = Session::open(global).await?;
-    let market = data::of_tape(&session, &request).await;
+    let found = async {
+        let named = inside(global, run, Some(&session)).await?;
+        let request = asked(global, run, search, folds, &named, timeframe)?;
+        on_tape(&session, request, threads, output).await
+    };
+    let found = found.await;
     session.close().await;
-    Ok((market?, timeframe))
+    found
 }
 
-/// The dimensions of `K=RANGE` texts.
-fn space(config: &Config, texts: &[String]) -> Result<Vec<Dimension>, Failure> {
-    let mut space: Vec<Dimension> = Vec::new();
+/// The strategies of a search, which runs them many times in this process.
+async fn inside(global: &Global, run: &RunOptions, session: Option<&Session>) -> Result<Named, Failure> {
+    let named = Named::find(global, &run.strategies, &[], session).await?;
+    match named.programs.first() {
+        None => Ok(named),
+        Some(program) => Err(Failure::usage(
+            format!(
+                "--strategy {}: an external strategy, expected built-in ones: a search runs them in this process",
+                program.name
+            ),
+            "tapedeck backtest --external COMMAND",
+        )),
+    }
+}
+
+async fn on_tape(
+    session: &Session,
+    request: BacktestRequest,
+    threads: usize,
+    output: Output,
+) -> Result<Found, Failure> {
+    let market = data::of_tape(session, &request).await?;
+    let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
+    perform(request, market, Some(recording), threads, output).await
+}
+
+/// The request of a search, complete.
+fn asked(
+    global: &Global,
+    run: &RunOptions,
+    search: &SearchOptions,
+    folds: Option<BacktestFolds>,
+    named: &Named,
+    timeframe: Timeframe,
+) -> Result<BacktestRequest, Failure> {
+    let plain = request(global, run, &[], named, timeframe.name())?;
+    let (sampler, most) = match search.method {
+        Method::Grid => ("grid", 0),
+        Method::Random => ("random", search.trials),
+        Method::Tpe => ("tpe", search.trials),
+    };
+    let ranges = ranges(&plain, &search.parameters)?;
+    let search = BacktestSearch {
+        sampler: sampler.to_owned(),
+        runs: u32::try_from(most).unwrap_or(u32::MAX),
+        ranges,
+        metric: search.metric.clone(),
+    };
+    let kind = if folds.is_some() { BacktestKind::WalkForward } else { BacktestKind::Sweep };
+    let request = BacktestRequest { kind: kind.into(), search: Some(search), folds, ..plain };
+    domain::research::complete(request).map_err(|error| Failure::usage(error.to_string(), HELP))
+}
+
+/// Does the search, and says on the tape what it came to where it is on record.
+async fn perform(
+    request: BacktestRequest,
+    market: Loaded,
+    recording: Option<Recording>,
+    threads: usize,
+    output: Output,
+) -> Result<Found, Failure> {
+    let began = Instant::now();
+    let run_id = recording.as_ref().map(|recording| recording.run_id().to_owned());
+    let done = watched(request, market, recording.as_ref(), threads, output).await;
+    if let Some(recording) = recording {
+        let end = match &done {
+            Ok((_, _, done)) => done.end.clone(),
+            Err(failure) => {
+                let ended =
+                    if failure.code == 130 { BacktestOutcome::Cancelled } else { BacktestOutcome::Failed };
+                let detail = failure.message.clone();
+                BacktestFinished { outcome: ended.into(), detail, ..BacktestFinished::default() }
+            }
+        };
+        recording.finish(end).await?;
+    }
+    let (request, market, done) = done?;
+    Ok(Found { request, market, done, run_id, threads, seconds: began.elapsed().as_secs_f64() })
+}
+
+/// Runs the search on threads of its own, tells how far it is, and ends it when the user or the tape says so.
+async fn watched(
+    request: BacktestRequest,
+    market: Loaded,
+    recording: Option<&Recording>,
+    threads: usize,
+    output: Output,
+) -> Result<(BacktestRequest, Loaded, Done), Failure> {
+    let bar = Bar::new(output, domain::money::Amount::from_wire(request.cash.as_ref()));
+    let (interrupt, told) = (bar.interrupt(), bar.told());
+    let cancelled = recording.map(Recording::cancelled);
+    let run_id = recording.map_or_else(String::new, |recording| recording.run_id().to_owned());
+    let began = Instant::now();
+    let mut work = tokio::task::spawn_blocking(move || work(request, market, &run_id, threads, bar));
+    let mut ticks = tokio::time::interval(TELL_EVERY);
+    loop {
+        tokio::select! {
+            done = &mut work => return done.map_err(|error| Failure::other(error.to_string()))?,
+            _ = tokio::signal::ctrl_c() => interrupt.set(),
+            _ = ticks.tick() => {
+                if cancelled.as_ref().is_some_and(|cancelled| cancelled.load(Ordering::Relaxed)) {
+                    interrupt.set();
+                }
+                let known = told.lock().ok().and_then(|told| *told);
+                if let (Some(recording), Some(progress)) = (recording, known) {
+                    recording.tell(&progress, began.elapsed().as_secs_f64()).await;
+                }
+            }
+        }
+    }
+}
+
+fn work(
+    request: BacktestRequest,
+    market: Loaded,
+    run_id: &str,
+    threads: usize,
+    bar: Bar,
+) -> Result<(BacktestRequest, Loaded, Done), Failure> {
+    let interrupt: Interrupt = bar.interrupt();
+    let bar = Mutex::new(bar);
+    let watch = |progress: backtest::Progress| match bar.lock() {
+        Ok(mut bar) => bar.search(&progress),
+        Err(_) => interrupt.asked(),
+    };
+    let job = Job { run_id, request: &request, code_version: VERSION, threads };
+    let done = backtest::perform(job, &market, &watch);
+    bar.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).end();
+    match done {
+        Ok(done) => Ok((request, market, done)),
+        Err(WorkError::Cancelled) => Err(Failure::interrupted()),
+        Err(WorkError::Failed(why)) => Err(Failure::usage(why, HELP)),
+    }
+}
+
+/// What is tried, from `K=RANGE` texts.
+fn ranges(request: &BacktestRequest, texts: &[String]) -> Result<Vec<BacktestRange>, Failure> {
+    let mut ranges: Vec<BacktestRange> = Vec::new();
     for text in texts {
         let parameter = pair("--param", text)?;
         let values =
@@ -307,28 +390,28 @@ fn space(config: &Config, texts: &[String]) -> Result<Vec<Dimension>, Failure> {
             Some((strategy, name)) => (Some(strategy), name),
             None => (None, parameter.name.as_str()),
         };
-        let of: Vec<_> = config
+        let has = |kind: &str| {
+            let kind = kinds().iter().find(|known| known.name == kind);
+            kind.is_some_and(|kind| kind.parameters.iter().any(|spec| spec.name == name))
+        };
+        let of: Vec<_> = request
             .strategies
             .iter()
-            .filter(|strategy| only.is_none_or(|only| only == strategy.name))
-            .filter(|strategy| {
-                let kind = domain::strategy::kinds().iter().find(|kind| kind.name == strategy.kind);
-                kind.is_some_and(|kind| kind.parameters.iter().any(|spec| spec.name == name))
-            })
+            .filter(|strategy| only.is_none_or(|only| only == strategy.name) && has(&strategy.kind))
             .collect();
         let [strategy] = of.as_slice() else {
             let message =
                 format!("--param {}: {} strategies have it, expected one", parameter.name, of.len());
             return Err(Failure::usage(message, HELP));
         };
-        let dimension = Dimension { strategy: strategy.name.clone(), parameter: name.to_owned(), values };
-        if space
-            .iter()
-            .any(|known| (&known.strategy, &known.parameter) == (&dimension.strategy, &dimension.parameter))
-        {
+        let range = BacktestRange { strategy: strategy.name.clone(), parameter: name.to_owned(), values };
+        let known = |known: &BacktestRange| {
+            (&known.strategy, &known.parameter) == (&range.strategy, &range.parameter)
+        };
+        if ranges.iter().any(known) {
             return Err(Failure::usage(format!("--param {}: stated twice", parameter.name), HELP));
         }
-        space.push(dimension);
+        ranges.push(range);
     }
-    Ok(space)
+    Ok(ranges)
 }

@@ -1,0 +1,227 @@
+//! Parity and forks: which part of the tape is run again, and what the comparison with what was recorded says.
+//!
+//! The tape is only read. Deliberately absent: putting the result on record (`service`, the command line).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use analytics::Comparison;
+use analytics::comparison::Outcome;
+use contracts::v1::{
+    BacktestCounts, BacktestFinished, BacktestKind, BacktestOutcome, BacktestStretch, Event,
+};
+use contracts::{ChainHash, chain_key, from_timestamp};
+use domain::calendar::Calendar;
+use event_log::Tape;
+use projections::as_of::{AsOfError, Moment, Past, Timeline};
+
+use super::comparison::{compare, side};
+use super::{ChangeError, Options, ReplayError, Rerun, Watch, changes, order_by_order, timeline};
+use crate::work::WorkError;
+
+/// Why a stretch was not run again.
+#[derive(Debug, thiserror::Error)]
+pub enum StretchError {
+    /// It names no part of this tape.
+    #[error("{field} {value:?}: expected {expected}")]
+    Asked {
+        /// Field.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// The tape does not hold it.
+    #[error("the tape holds nothing of the session {0}")]
+    Missing(String),
+    /// A change cannot be made there.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// It cannot be run.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+}
+
+impl From<AsOfError> for StretchError {
+    fn from(error: AsOfError) -> Self {
+        match error {
+            AsOfError::Future { asked, head } => Self::Asked {
+                field: "at",
+                value: asked.to_string(),
+                expected: format!("at most {head}, the last event on TRADING"),
+            },
+            AsOfError::Tape(error) => Self::Replay(ReplayError::Tape(error)),
+        }
+    }
+}
+
+impl From<StretchError> for WorkError {
+    fn from(error: StretchError) -> Self {
+        match error {
+            StretchError::Replay(ReplayError::Cancelled) => Self::Cancelled,
+            error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// The ends of a stretch.
+struct Ends {
+    /// Last sequence that both sides share.
+    at: u64,
+    /// Market time there.
+    at_ns: i64,
+    /// State at the recorded side's last sequence.
+    end: Arc<Past>,
+    /// Whether nothing later is on the tape: its last instant may still go on.
+    newest: bool,
+}
+
+/// Runs what `stretch` names again, as `kind` says, and compares; answers also the end for the record, without its
+/// run's id.
+pub async fn rerun(
+    tape: &Tape,
+    options: &Options,
+    kind: BacktestKind,
+    stretch: &BacktestStretch,
+    watch: Watch<'_>,
+) -> Result<(Comparison, BacktestFinished), StretchError> {
+    let past = Timeline::new(Arc::clone(tape));
+    let ends = match kind {
+        BacktestKind::Parity => session(&past, &stretch.session).await?,
+        _ => moments(&past, stretch).await?,
+    };
+    let to = ends.end.sequence();
+    let mut rerun = Rerun::at(tape, options, ends.at, &|done| watch(done / 2.0)).await?;
+    let recording = rerun.recording(tape, to).await?;
+    let changed = changes(rerun.book(), ends.at_ns, &stretch.parameters, &stretch.limits)?;
+    let open = rerun.book().open_orders().map(|order| (order.id().to_owned(), order.spec.clone())).collect();
+    let mut derived = rerun.run(&recording, changed, &|done| watch(0.5 + done / 2.0)).await?;
+    let recorded = &recording.events;
+    let waiting = if ends.newest { set_open_aside(recorded, &mut derived, ends.end.market_ns) } else { 0 };
+    let rows = compare(recorded, &derived);
+    let orders = order_by_order::orders(recorded, &derived, &open);
+    let differing = rows.iter().filter(|row| row.outcome != Outcome::Same).count();
+    let comparison = Comparison {
+        kind: if kind == BacktestKind::Parity { "parity" } else { "fork" }.to_owned(),
+        session: Some(stretch.session.clone()).filter(|session| !session.is_empty()),
+        at: ends.at,
+        from: ends.at + 1,
+        to,
+        parameters: stretch.parameters.clone(),
+        limits: stretch.limits.clone(),
+        verdict: if differing == 0 { "same" } else { "differs" }.to_owned(),
+        compared: rows.len(),
+        differing,
+        open: waiting,
+        first: rows.iter().find(|row| row.outcome != Outcome::Same).cloned(),
+        recorded: side(recorded, &ends.end.book),
+        derived: side(&derived, rerun.book()),
+        orders_total: orders.len(),
+        orders_differing: orders.iter().filter(|row| row.outcome != Outcome::Same).count(),
+        orders,
+        rows,
+        equity: timeline::equity(recorded, &derived),
+        fills: timeline::fills(recorded, &derived),
+        left_out: Vec::new(),
+    };
+    let end = end(&comparison, &derived)?;
+    Ok((comparison, end))
+}
+
+/// What the record says of a comparison.
+fn end(comparison: &Comparison, derived: &[Event]) -> Result<BacktestFinished, StretchError> {
+    let mut hash = ChainHash::default();
+    derived.iter().for_each(|event| hash.add(event));
+    let statistics = serde_json::json!({
+        "compared": comparison.compared, "differing": comparison.differing, "open": comparison.open,
+        "orders": comparison.orders_total, "orders_differing": comparison.orders_differing,
+    });
+    let side = &comparison.derived;
+    let counts = BacktestCounts {
+        signals: side.signals,
+        orders: side.orders,
+        fills: side.fills,
+        runs: 1,
+        ..BacktestCounts::default()
+    };
+    let document = comparison.clone().pack();
+    Ok(BacktestFinished {
+        outcome: BacktestOutcome::Succeeded.into(),
+        statistics: statistics.to_string(),
+        result_hash: hash.finish().map_err(ReplayError::from)?,
+        counts: Some(counts),
+        document: document.map_err(|error| ReplayError::Report(error.to_string()))?,
+        ..BacktestFinished::default()
+    })
+}
+
+/// Takes out what follows in the tape's last instant and is not recorded yet; answers how much that is.
+fn set_open_aside(recorded: &[Event], derived: &mut Vec<Event>, last_ns: Option<i64>) -> usize {
+    let ids: BTreeSet<&str> = recorded.iter().map(|event| event.id.as_str()).collect();
+    let before = derived.len();
+    derived.retain(|event| {
+        let last = last_ns.is_some() && event.event_time.as_ref().and_then(from_timestamp) == last_ns;
+        !last || chain_key(event).is_none() || ids.contains(event.id.as_str())
+    });
+    before - derived.len()
+}
+
+async fn session(past: &Timeline, text: &str) -> Result<Ends, StretchError> {
+    let asked = |expected: String| StretchError::Asked { field: "session", value: text.to_owned(), expected };
+    let date = text.parse().map_err(|_| asked("a date such as 2020-01-02".to_owned()))?;
+    let hours = Calendar::xnys().session(date).map_err(|error| asked(error.to_string()))?;
+    let hours = hours.ok_or_else(|| asked("a day on which the exchange is open".to_owned()))?;
+    let before = past.at(Moment::Instant(hours.open_ns.saturating_sub(1))).await?;
+    let end = past.at(Moment::Instant(hours.close_ns)).await?;
+    // Requests of people move the sequence as well: it is the market that makes a session.
+    if end.sequence() <= before.sequence() || end.market_ns == before.market_ns {
+        return Err(StretchError::Missing(text.to_owned()));
+    }
+    Ok(Ends {
+        at: before.sequence(),
+        at_ns: before.market_ns.unwrap_or_default(),
+        newest: is_newest(past, &end).await?,
+        end,
+    })
+}
+
+async fn moments(past: &Timeline, stretch: &BacktestStretch) -> Result<Ends, StretchError> {
+    let at = instant_end(past, "at", &stretch.at).await?;
+    let end = match stretch.to.as_str() {
+        "" => past.at(Moment::Instant(i64::MAX)).await?,
+        text => instant_end(past, "to", text).await?,
+    };
+    if end.sequence() <= at.sequence() {
+        return Err(StretchError::Asked {
+            field: "to",
+            value: stretch.to.clone(),
+            expected: format!("a moment after the fork, whose instant ends at TRADING {}", at.sequence()),
+        });
+    }
+    let newest = is_newest(past, &end).await?;
+    Ok(Ends { at: at.sequence(), at_ns: at.market_ns.unwrap_or_default(), newest, end })
+}
+
+async fn is_newest(past: &Timeline, end: &Past) -> Result<bool, StretchError> {
+    Ok(past.at(Moment::Instant(i64::MAX)).await?.market_ns == end.market_ns)
+}
+
+/// The state at the end of the instant in which a moment stands: a fork begins and ends between instants.
+async fn instant_end(past: &Timeline, field: &'static str, text: &str) -> Result<Arc<Past>, StretchError> {
+    let asked = |expected: String| StretchError::Asked { field, value: text.to_owned(), expected };
+    let moment = match text.parse::<u64>() {
+        Ok(sequence) => Moment::Sequence(sequence),
+        Err(_) => text.parse().map_err(|_| {
+            asked("a sequence of TRADING or an instant such as 2020-01-02T15:30:00Z".to_owned())
+        })?,
+    };
+    let standing = past.at(moment).await.map_err(|error| match error {
+        AsOfError::Future { head, .. } => asked(format!("at most {head}, the last event on TRADING")),
+        error => error.into(),
+    })?;
+    match standing.market_ns {
+        Some(market_ns) => Ok(past.at(Moment::Instant(market_ns)).await?),
+        None => Ok(standing),
+    }
+}

@@ -1,0 +1,103 @@
+//! Checks of a run by variants of itself, over the real engine: what is not robust is found, what is stays unnamed.
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
+use analytics::warnings::Kind;
+use backtest::checks::{Checked, of_run, of_single};
+use contracts::v1::{BacktestKind, BacktestRequest, BacktestStrategy, Money, Parameter};
+use domain::bar::{Bar, Timeframe};
+use domain::calendar::Calendar;
+use domain::money::{Price, Volume};
+use domain::series::{BarSeries, MarketData};
+use engine::Config;
+
+const DAY_NS: i64 = 86_400_000_000_000;
+/// 2024-01-08 14:30 UTC, a Monday at the opening in winter.
+const OPEN_NS: i64 = 1_704_724_200_000_000_000;
+const E9: i64 = 1_000_000_000;
+
+/// Bars of whole sessions, `a_day` of them on each weekday, whose closes are `prices`; each opens where the one before
+/// closed.
+fn data(a_day: i64, prices: impl Iterator<Item = i64>) -> MarketData {
+    let length_ns = 390 / a_day * 60 * 1_000_000_000;
+    let mut last = 100 * E9;
+    let bars: Vec<Bar> = (0..)
+        .zip(prices)
+        .map(|(step, price)| {
+            let (day, place) = (step / a_day, step % a_day);
+            let start_ns = OPEN_NS + day / 5 * 7 * DAY_NS + day % 5 * DAY_NS + place * length_ns;
+            let open = std::mem::replace(&mut last, price * E9);
+            Bar {
+                start_ns,
+                close_ns: start_ns + length_ns,
+                open: Price(open),
+                high: Price(open.max(price * E9)),
+                low: Price(open.min(price * E9)),
+                close: Price(price * E9),
+                volume: Volume(1_000_000_000),
+            }
+        })
+        .collect();
+    MarketData { series: vec![BarSeries::of("test", "AAA", Timeframe::H1, &bars)], actions: Vec::new() }
+}
+
+fn config(kind: &str, parameters: &[(&str, &str)]) -> Config {
+    let parameter = |(name, value): &(&str, &str)| Parameter { name: (*name).into(), value: (*value).into() };
+    let request = BacktestRequest {
+        kind: BacktestKind::Single.into(),
+        strategies: vec![BacktestStrategy {
+            kind: kind.into(),
+            parameters: parameters.iter().map(parameter).collect(),
+            sizing: domain::sizing::parse("fixed:10"),
+            ..BacktestStrategy::default()
+        }],
+        timeframe: "1h".into(),
+        cash: Some(Money { units: 100_000, nanos: 0 }),
+        ..BacktestRequest::default()
+    };
+    backtest::plan::configure(&domain::research::complete(request).unwrap(), Calendar::xnys())
+}
+
+fn kinds(checked: &Checked) -> Vec<Kind> {
+    checked.warnings.iter().map(|warning| warning.kind).collect()
+}
+
+/// A price that goes through `pattern` again and again.
+fn again(pattern: &'static [i64], count: usize) -> impl Iterator<Item = i64> {
+    pattern.iter().copied().cycle().take(count)
+}
+
+/// Slowly up and slowly down.
+fn trend(step: i64) -> i64 {
+    100 + (step % 200).min(200 - step % 200)
+}
+
+#[test]
+fn an_edge_of_one_bar_is_found_to_depend_on_being_on_time() {
+    let zigzag = data(6, again(&[100, 103, 106, 109, 106, 103], 600));
+    let found = of_run(&config("sma_cross", &[("fast", "1"), ("slow", "2")]), &zigzag).unwrap();
+    assert_eq!(kinds(&found), [Kind::DelaySensitive], "{found:?}");
+    // A slow trend does not care about one bar.
+    let slow = data(6, (0..600).map(trend));
+    let found = of_run(&config("sma_cross", &[("fast", "5"), ("slow", "20")]), &slow).unwrap();
+    assert_eq!(kinds(&found), [], "{found:?}");
+}
+
+#[test]
+fn the_neighbours_of_one_run_are_tried() {
+    // One bar more of memory buys at the top.
+    let sharp = data(6, again(&[100, 104, 108, 112, 106], 600));
+    let found = of_single(&config("sma_cross", &[("fast", "1"), ("slow", "3")]), &sharp).unwrap();
+    assert!(kinds(&found).contains(&Kind::ParameterCliff), "{found:?}");
+    let slow = data(6, (0..600).map(trend));
+    let found = of_single(&config("sma_cross", &[("fast", "5"), ("slow", "20")]), &slow).unwrap();
+    assert_eq!(kinds(&found), [], "{found:?}");
+}
+
+#[test]
+fn a_long_run_is_checked_on_its_newest_bars_and_says_so() {
+    let long = data(390, (0..101_000).map(trend));
+    let found = of_run(&config("sma_cross", &[("fast", "5"), ("slow", "20")]), &long).unwrap();
+    assert!(found.notes[0].contains("100000 of 101000 bars"), "{found:?}");
+    let nothing = of_run(&config("sma_cross", &[]), &MarketData::default()).unwrap();
+    assert_eq!(nothing, Checked::default());
+}

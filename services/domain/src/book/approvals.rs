@@ -1,0 +1,98 @@
+//! When orders were approved, so that a rate can be limited: those of the last day.
+
+use std::collections::VecDeque;
+
+use contracts::v1::RiskDecision;
+
+use super::Scope;
+
+/// How long an approval counts: longer than any day of New York.
+pub const APPROVALS_NS: i64 = 25 * 3_600 * 1_000_000_000;
+/// Most approvals kept; at more than that a day, those of a whole day are not all known, and the oldest are
+/// dropped.
+pub const APPROVALS_MAX: usize = 200_000;
+
+/// Orders of one decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// Event time of the decision, UTC nanoseconds.
+    pub event_ns: i64,
+    /// Account.
+    pub account: String,
+    /// Strategy.
+    pub strategy: String,
+    /// Symbol of each order; exits that wait for their entry are not counted.
+    pub symbols: Vec<String>,
+}
+
+/// Orders approved within a minute, an hour and a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rate {
+    /// Within 60 seconds.
+    pub minute: u32,
+    /// Within 3,600 seconds.
+    pub hour: u32,
+    /// Since the day began.
+    pub day: u32,
+}
+
+/// Approvals of late, oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Approvals {
+    kept: VecDeque<Approval>,
+}
+
+impl Approvals {
+    pub fn of(rows: Vec<Approval>) -> Self {
+        let mut approvals = Self::default();
+        let mut rows = rows;
+        rows.sort_by_key(|row| row.event_ns);
+        rows.into_iter().for_each(|row| approvals.push(row));
+        approvals
+    }
+
+    pub fn rows(&self) -> Vec<Approval> {
+        self.kept.iter().cloned().collect()
+    }
+
+    pub fn decided(&mut self, decision: &RiskDecision, event_ns: i64) {
+        let counted = decision.orders.iter().filter(|order| order.parent_id.is_empty());
+        let symbols: Vec<_> = counted.map(|order| order.symbol.clone()).collect();
+        if !symbols.is_empty() {
+            let (account, strategy) = (decision.account.clone(), decision.strategy.clone());
+            self.push(Approval { event_ns, account, strategy, symbols });
+        }
+    }
+
+    fn push(&mut self, approval: Approval) {
+        let newest = self.kept.back().map_or(approval.event_ns, |last| last.event_ns.max(approval.event_ns));
+        self.kept.push_back(approval);
+        let oldest = newest.saturating_sub(APPROVALS_NS);
+        while self.kept.len() > APPROVALS_MAX || self.kept.front().is_some_and(|row| row.event_ns < oldest) {
+            self.kept.pop_front();
+        }
+    }
+
+    pub fn rate(&self, account: &str, scope: &Scope, now_ns: i64, day_ns: i64) -> Rate {
+        const SECOND: i64 = 1_000_000_000;
+        let mut rate = Rate::default();
+        // Live, signals need not come in the order of their times: all that is kept is looked at.
+        for row in self.kept.iter().rev() {
+            if row.account != account {
+                continue;
+            }
+            let of = |symbol: &&String| scope.holds(&row.strategy, symbol);
+            let orders = u32::try_from(row.symbols.iter().filter(of).count()).unwrap_or(u32::MAX);
+            let age = now_ns.saturating_sub(row.event_ns);
+            let windows = [
+                (&mut rate.minute, age < 60 * SECOND),
+                (&mut rate.hour, age < 3_600 * SECOND),
+                (&mut rate.day, row.event_ns >= day_ns),
+            ];
+            for (count, within) in windows {
+                *count = count.saturating_add(if within { orders } else { 0 });
+            }
+        }
+        rate
+    }
+}

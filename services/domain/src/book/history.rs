@@ -1,0 +1,206 @@
+//! What symbols did of late, bar by bar: ranges, returns, how much they move together.
+//!
+//! A symbol's bars are those that price it, of whatever timeframe, one per time of close; splits restate them.
+//! Returns are compared only at times that all symbols have in common. Floats: these are statistics.
+//!
+//! Deliberately absent: what they are for (`crate::risk`, `crate::sizing`), imported history.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::bar::Bar;
+use crate::calendar::Calendar;
+use crate::corporate_action::SplitRatio;
+use crate::money::Price;
+
+/// Most bars kept of a symbol.
+pub const HISTORY_MAX: usize = 256;
+/// Fewest returns that say anything.
+pub const RETURNS_MIN: usize = 30;
+
+/// A bar of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastBar {
+    /// Close, UTC nanoseconds.
+    pub close_ns: i64,
+    /// Highest, lowest and last price.
+    pub high: Price,
+    /// Lowest price.
+    pub low: Price,
+    /// Last price.
+    pub close: Price,
+    /// Time up to which splits are in the prices.
+    splits_ns: i64,
+}
+
+/// Bars of late, by symbol.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    bars: BTreeMap<String, VecDeque<PastBar>>,
+}
+
+/// The spread of a symbol's returns.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Volatility {
+    /// Standard deviation of returns per bar.
+    pub per_bar: f64,
+    /// The same for a year of 252 sessions, as many bars a day as there were.
+    pub yearly: f64,
+    /// Returns it is measured on.
+    pub bars: u32,
+}
+
+impl History {
+    /// Takes a bar. One older than the newest changes nothing; one of the same close takes its place.
+    pub fn observe(&mut self, symbol: &str, bar: &Bar) {
+        if bar.close.0 <= 0 {
+            return;
+        }
+        let past = PastBar {
+            close_ns: bar.close_ns,
+            high: bar.high,
+            low: bar.low,
+            close: bar.close,
+            splits_ns: bar.close_ns,
+        };
+        let Some(bars) = self.bars.get_mut(symbol) else {
+            self.bars.insert(symbol.to_owned(), VecDeque::from([past]));
+            return;
+        };
+        match bars.back_mut() {
+            Some(last) if last.close_ns > past.close_ns => return,
+            Some(last) if last.close_ns == past.close_ns => *last = past,
+            _ => bars.push_back(past),
+        }
+        if bars.len() > HISTORY_MAX {
+            bars.pop_front();
+        }
+    }
+
+    /// Takes the new values of a bar that is known.
+    pub fn revise(&mut self, symbol: &str, bar: &Bar) {
+        let bars = self.bars.get_mut(symbol).into_iter().flatten();
+        for past in bars.filter(|past| past.close_ns == bar.close_ns && past.splits_ns == bar.close_ns) {
+            (past.high, past.low, past.close) = (bar.high, bar.low, bar.close);
+        }
+    }
+
+    /// Restates bars from before a split. A split seen twice restates once.
+    pub fn split(&mut self, symbol: &str, ratio: SplitRatio, effective_ns: i64) {
+        for past in self.bars.get_mut(symbol).into_iter().flatten() {
+            if past.splits_ns >= effective_ns {
+                continue;
+            }
+            let adjusted = [past.high, past.low, past.close].map(|price| ratio.adjust_price(price));
+            if let [Ok(high), Ok(low), Ok(close)] = adjusted {
+                (past.high, past.low, past.close) = (high, low, close);
+                past.splits_ns = effective_ns;
+            }
+        }
+    }
+
+    /// The bars known of a symbol, oldest first.
+    pub fn of(&self, symbol: &str) -> impl DoubleEndedIterator<Item = &PastBar> + ExactSizeIterator {
+        static NONE: VecDeque<PastBar> = VecDeque::new();
+        self.bars.get(symbol).unwrap_or(&NONE).iter()
+    }
+
+    /// Returns of several symbols at the last times that all of them have, at most `most`, oldest first; one
+    /// series per symbol, all of one length.
+    #[must_use]
+    pub fn returns(&self, symbols: &[&str], most: usize) -> Vec<Vec<f64>> {
+        let times = |symbol: &str| self.of(symbol).map(|past| past.close_ns).collect::<BTreeSet<_>>();
+        let mut common: Option<BTreeSet<i64>> = None;
+        for symbol in symbols {
+            let own = times(symbol);
+            common = Some(match common {
+                None => own,
+                Some(common) => common.intersection(&own).copied().collect(),
+            });
+        }
+        let common = common.unwrap_or_default();
+        let from = common.len().saturating_sub(most.saturating_add(1));
+        let common: BTreeSet<i64> = common.into_iter().skip(from).collect();
+        let series = |symbol: &&str| {
+            let closes = self.of(symbol).filter(|past| common.contains(&past.close_ns));
+            let closes: Vec<f64> = closes.map(|past| past.close.to_f64()).collect();
+            closes.windows(2).map(|pair| pair[1] / pair[0] - 1.0).collect()
+        };
+        symbols.iter().map(series).collect()
+    }
+
+    /// Mean of the true ranges of the last `bars` bars; `None` when there are too few.
+    #[must_use]
+    pub fn average_true_range(&self, symbol: &str, bars: usize) -> Option<Price> {
+        let known: Vec<&PastBar> = self.of(symbol).rev().take(bars.checked_add(1)?).collect();
+        if bars == 0 || known.len() <= bars {
+            return None;
+        }
+        // Newest first: each with the close of the one before it.
+        let ranges = known.windows(2).map(|pair| {
+            let (bar, before) = (pair[0], i128::from(pair[1].close.0));
+            i128::from(bar.high.0).max(before) - i128::from(bar.low.0).min(before)
+        });
+        let mean = ranges.sum::<i128>() / i128::try_from(bars).ok()?;
+        i64::try_from(mean).ok().map(Price).filter(|range| range.0 > 0)
+    }
+
+    /// The spread of the last `bars` returns; `None` with fewer than [`RETURNS_MIN`] or without any movement.
+    #[must_use]
+    pub fn volatility(&self, symbol: &str, bars: usize, calendar: &Calendar) -> Option<Volatility> {
+        let returns = self.returns(&[symbol], bars).pop()?;
+        if returns.len() < RETURNS_MIN {
+            return None;
+        }
+        let per_bar = deviation(&returns)?;
+        let times = self.of(symbol).rev().take(returns.len()).map(|past| past.close_ns);
+        let days: BTreeSet<_> = times.map(|close_ns| calendar.date_of(close_ns)).collect();
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred bars")]
+        let bars_a_day = returns.len() as f64 / days.len().max(1) as f64;
+        let yearly = per_bar * (252.0 * bars_a_day).sqrt();
+        let bars = u32::try_from(returns.len()).unwrap_or(u32::MAX);
+        (per_bar > 0.0 && yearly.is_finite()).then_some(Volatility { per_bar, yearly, bars })
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a few hundred values")]
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Standard deviation with one degree of freedom less; `None` with fewer than two values.
+#[expect(clippy::cast_precision_loss, reason = "a few hundred values")]
+fn deviation(values: &[f64]) -> Option<f64> {
+    if values.len() < 2 {
+        return None;
+    }
+    let centre = mean(values);
+    let squares: f64 = values.iter().map(|value| (value - centre).powi(2)).sum();
+    Some((squares / (values.len() - 1) as f64).sqrt())
+}
+
+/// Correlation of two series of one length; `None` when one of them does not move.
+#[must_use]
+pub fn correlation(first: &[f64], second: &[f64]) -> Option<f64> {
+    if first.len() != second.len() || first.len() < 2 {
+        return None;
+    }
+    let (a, b) = (mean(first), mean(second));
+    let together: f64 = first.iter().zip(second).map(|(x, y)| (x - a) * (y - b)).sum();
+    let spread = |values: &[f64], centre: f64| values.iter().map(|v| (v - centre).powi(2)).sum::<f64>();
+    let product = (spread(first, a) * spread(second, b)).sqrt();
+    (product > 0.0).then(|| (together / product).clamp(-1.0, 1.0))
+}
+
+/// The value below which a share of the values lies, between the two nearest in proportion; `None` without any.
+#[must_use]
+pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().checked_sub(1)?;
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred values")]
+    let at = share.clamp(0.0, 1.0) * last as f64;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the last")]
+    let below = at.floor() as usize;
+    let above = (below + 1).min(last);
+    Some(sorted[below] + (sorted[above] - sorted[below]) * at.fract())
+}

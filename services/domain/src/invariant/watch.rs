@@ -1,0 +1,312 @@
+//! TRADING, watched event by event.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use contracts::client_order_id;
+use contracts::v1::event::Body;
+use contracts::v1::{AccountEntry, EntryKind, Event, Fill, OrderSpec, OrderSubmitted, RiskDecision, Verdict};
+
+use super::{Invariant, Violation, limits};
+use crate::book::identity::check_identity;
+use crate::book::{Book, Changes, FoldError, PositionKey};
+use crate::money::{Price, Quantity};
+use crate::order::signed;
+
+/// An event of which a writer was told that it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledged {
+    /// Sequence that the writer was told.
+    pub sequence: u64,
+    /// The event's id.
+    pub id: String,
+}
+
+/// What is known of one order, apart from the book.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Followed {
+    /// Terms of the approval; none of an order that no decision approved.
+    approved: Option<OrderSpec>,
+    pub submitted: bool,
+    /// Quantity and price of each execution, by the broker's id.
+    pub executions: BTreeMap<String, (Quantity, Price)>,
+}
+
+/// The fold of TRADING that looks at every event. One entry per order, signal and event is kept, about 100
+/// bytes each.
+#[derive(Clone, Debug, Default)]
+pub struct Watch {
+    book: Book,
+    /// First half of the hash of each id seen.
+    ids: HashSet<u128>,
+    decided: HashSet<u128>,
+    pub(super) orders: BTreeMap<String, Followed>,
+    /// Client order ids with their orders.
+    pub(super) clients: BTreeMap<String, String>,
+    /// Shares held as the sum of fills and splits.
+    held: BTreeMap<PositionKey, i128>,
+    /// Where a halt began, by account; the halt of all under an empty name.
+    halted: BTreeMap<String, u64>,
+    /// Last event that is neither a signal nor a decision.
+    last_other: u64,
+    /// Last sequence seen.
+    sequence: u64,
+    /// Sequences that the book could not fold: whoever reads them must have parked them.
+    unfoldable: BTreeSet<u64>,
+}
+
+impl Watch {
+    /// The fold so far.
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Sequences that no book can fold.
+    #[must_use]
+    pub fn unfoldable(&self) -> &BTreeSet<u64> {
+        &self.unfoldable
+    }
+
+    /// Number of orders whose intent is on the tape.
+    #[must_use]
+    pub fn submitted(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Passes over a message that is no event.
+    pub fn skip(&mut self, sequence: u64) {
+        self.sequence = self.sequence.max(sequence);
+        self.book.skip(sequence);
+        self.unfoldable.insert(sequence);
+    }
+
+    /// Takes the message at `sequence` of TRADING, the next one, and says what does not hold any more.
+    pub fn fold(&mut self, sequence: u64, event: &Event) -> Vec<Violation> {
+        let mut found = Vec::new();
+        let mut say = |invariant, detail: String| found.push(Violation::new(invariant, sequence, detail));
+        if sequence != self.sequence + 1 {
+            let expected = self.sequence + 1;
+            say(Invariant::NoEventLost, format!("sequence {sequence} follows, expected {expected}"));
+        }
+        self.sequence = sequence;
+        if !self.ids.insert(short(&event.id)) {
+            say(Invariant::NoEventLost, format!("event {} stands twice", event.id));
+        }
+        let before = self.look(sequence, event);
+        found.extend(before);
+        match self.apply(sequence, event) {
+            Ok(changes) => found.extend(self.check(sequence, event, &changes)),
+            Err(_) => {
+                self.book.skip(sequence);
+                self.unfoldable.insert(sequence);
+            }
+        }
+        if !matches!(event.body, Some(Body::Signal(_) | Body::RiskDecision(_))) {
+            self.last_other = sequence;
+        }
+        found
+    }
+
+    fn apply(&mut self, sequence: u64, event: &Event) -> Result<Changes, FoldError> {
+        self.book.apply(sequence, event)
+    }
+
+    /// What an event says that an earlier one forbids.
+    fn look(&mut self, sequence: u64, event: &Event) -> Vec<Violation> {
+        match &event.body {
+            Some(Body::RiskDecision(decision)) => self.decision(sequence, event, decision),
+            Some(Body::OrderSubmitted(submitted)) => self.submission(sequence, submitted),
+            Some(Body::Fill(fill)) => self.filled(sequence, fill),
+            Some(Body::AccountEntry(entry)) => {
+                self.entry(entry);
+                Vec::new()
+            }
+            Some(Body::FillCorrected(fill)) => {
+                let change = Quantity(fill.quantity_e9.saturating_sub(fill.quantity_before_e9));
+                let now = (Quantity(fill.quantity_e9), Price(fill.price_e9));
+                let key = PositionKey::new(&fill.account, &fill.strategy, &fill.symbol);
+                self.restated(
+                    key,
+                    signed(fill.side(), change),
+                    &fill.order_id,
+                    &fill.execution_id,
+                    Some(now),
+                );
+                Vec::new()
+            }
+            Some(Body::FillBusted(fill)) => {
+                let key = PositionKey::new(&fill.account, &fill.strategy, &fill.symbol);
+                let change = signed(fill.side(), Quantity(-fill.quantity_e9));
+                self.restated(key, change, &fill.order_id, &fill.execution_id, None);
+                Vec::new()
+            }
+            Some(Body::PositionTransferred(moved)) => {
+                for (strategy, shares) in
+                    [(&moved.from_strategy, -moved.quantity_e9), (&moved.to_strategy, moved.quantity_e9)]
+                {
+                    let key = PositionKey::new(&moved.account, strategy, &moved.symbol);
+                    *self.held.entry(key).or_default() += i128::from(shares);
+                }
+                Vec::new()
+            }
+            Some(Body::OrderReplaced(replaced)) if !replaced.client_order_id.is_empty() => {
+                self.clients.insert(replaced.client_order_id.clone(), replaced.order_id.clone());
+                Vec::new()
+            }
+            Some(Body::TradingHalted(halt)) => {
+                self.halted.entry(halt.account.clone()).or_insert(sequence);
+                Vec::new()
+            }
+            Some(Body::TradingResumed(resumed)) => {
+                self.halted.remove(&resumed.account);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn decision(&mut self, sequence: u64, event: &Event, decision: &RiskDecision) -> Vec<Violation> {
+        let mut found = Vec::new();
+        if !self.decided.insert(short(&decision.signal_id)) {
+            let detail = format!("signal {} is decided twice", decision.signal_id);
+            found.push(Violation::new(Invariant::NoOrderTwice, sequence, detail));
+        }
+        if decision.verdict() != Verdict::Approved {
+            return found;
+        }
+        for spec in &decision.orders {
+            self.orders.entry(spec.order_id.clone()).or_default().approved = Some(spec.clone());
+        }
+        // What the decision had read of TRADING when it was made; a halt behind that came too late for it.
+        let read = trading_basis(event).unwrap_or(sequence);
+        let halt = [decision.account.as_str(), ""].into_iter().find_map(|name| self.halted.get(name));
+        if let (Some(opens), Some(halt)) = (decision.orders.iter().find(|spec| !spec.reducing), halt)
+            && *halt <= read
+        {
+            let (account, order_id) = (&decision.account, &opens.order_id);
+            let detail = format!("account {account} is halted since {halt}, order {order_id} is approved");
+            found.push(Violation::new(Invariant::HaltOpensNothing, sequence, detail));
+        }
+        found
+    }
+
+    fn submission(&mut self, sequence: u64, submitted: &OrderSubmitted) -> Vec<Violation> {
+        let Some(spec) = &submitted.order else { return Vec::new() };
+        let mut found = Vec::new();
+        let mut say = |detail: String| {
+            found.push(Violation::new(Invariant::NoOrderTwice, sequence, detail));
+        };
+        let order_id = &spec.order_id;
+        let order = self.orders.entry(order_id.clone()).or_default();
+        if std::mem::replace(&mut order.submitted, true) {
+            say(format!("order {order_id} is submitted twice"));
+        }
+        let expected = client_order_id(order_id);
+        if submitted.client_order_id != expected {
+            let client = &submitted.client_order_id;
+            say(format!("order {order_id} has the client order id {client:?}, expected {expected:?}"));
+        }
+        let adjusted = self.book.order(order_id).is_some_and(|order| !order.adjusted_by.is_empty());
+        if order.approved.as_ref().is_some_and(|approved| approved != spec && !adjusted) {
+            say(format!("order {order_id} is submitted with other terms than those approved"));
+        }
+        let other = self.clients.insert(submitted.client_order_id.clone(), order_id.clone());
+        if let Some(other) = other.filter(|other| other != order_id) {
+            say(format!("orders {other} and {order_id} share a client order id"));
+        }
+        found
+    }
+
+    fn filled(&mut self, sequence: u64, fill: &Fill) -> Vec<Violation> {
+        let quantity = Quantity(fill.quantity_e9);
+        let key = PositionKey::new(&fill.account, &fill.strategy, &fill.symbol);
+        *self.held.entry(key).or_default() += i128::from(signed(fill.side(), quantity).0);
+        let order = self.orders.entry(fill.order_id.clone()).or_default();
+        let execution = (quantity, Price(fill.price_e9));
+        if order.executions.insert(fill.execution_id.clone(), execution).is_none() {
+            return Vec::new();
+        }
+        let detail = format!("execution {} of order {} is folded twice", fill.execution_id, fill.order_id);
+        vec![Violation::new(Invariant::FillsAgree, sequence, detail)]
+    }
+
+    /// An execution as a correction leaves it; none where it is void. A fraction that a split left in between makes the
+    /// corrected position what its event states.
+    fn restated(
+        &mut self,
+        key: PositionKey,
+        change: Quantity,
+        order_id: &str,
+        execution_id: &str,
+        now: Option<(Quantity, Price)>,
+    ) {
+        *self.held.entry(key).or_default() += i128::from(change.0);
+        let executions = &mut self.orders.entry(order_id.to_owned()).or_default().executions;
+        match now {
+            Some(now) => executions.insert(execution_id.to_owned(), now),
+            None => executions.remove(execution_id),
+        };
+    }
+
+    fn entry(&mut self, entry: &AccountEntry) {
+        if entry.kind() == EntryKind::External {
+            let key = PositionKey::new(&entry.account, &entry.strategy, &entry.symbol);
+            *self.held.entry(key).or_default() += i128::from(entry.quantity_e9);
+        }
+        if entry.kind() == EntryKind::Split {
+            let key = PositionKey::new(&entry.account, &entry.strategy, &entry.symbol);
+            self.held.insert(key, i128::from(entry.quantity_after_e9));
+        }
+    }
+
+    /// What does not hold of the book after an event.
+    fn check(&self, sequence: u64, event: &Event, changes: &Changes) -> Vec<Violation> {
+        let mut found = Vec::new();
+        if !changes.accounts.is_empty()
+            && let Err(broken) = check_identity(&self.book)
+        {
+            found.push(Violation::new(Invariant::MoneyAddsUp, sequence, broken.to_string()));
+        }
+        for key in &changes.positions {
+            let position = self.book.position(&key.account, &key.strategy, &key.symbol);
+            let folded = position.map_or(0, |position| i128::from(position.quantity.0));
+            let summed = self.held.get(key).copied().unwrap_or_default();
+            if folded != summed {
+                let detail = format!("position {key} is {folded}e-9, its fills come to {summed}e-9");
+                found.push(Violation::new(Invariant::FillsAgree, sequence, detail));
+            }
+        }
+        if let Some(Body::RiskDecision(decision)) = &event.body
+            && decision.verdict() == Verdict::Approved
+            // Where anything came between what the decision had read and the decision, only a replay can say.
+            && trading_basis(event).is_some_and(|read| read >= self.last_other)
+            && let Some(detail) = limits::exceeded(&self.book, decision)
+        {
+            found.push(Violation::new(Invariant::WithinLimits, sequence, detail));
+        }
+        found
+    }
+}
+
+/// Holds what writers were told against what is stored; `stored` answers the id at a sequence.
+#[must_use]
+pub fn compare_acknowledged<'id>(
+    acknowledged: &[Acknowledged],
+    stored: impl Fn(u64) -> Option<&'id str>,
+) -> Option<Violation> {
+    let lost = acknowledged.iter().find(|told| stored(told.sequence) != Some(told.id.as_str()))?;
+    let detail = format!("event {} was acknowledged at {} and is not there", lost.id, lost.sequence);
+    Some(Violation::new(Invariant::NoEventLost, lost.sequence, detail))
+}
+
+/// How far the writer of `event` had read TRADING.
+fn trading_basis(event: &Event) -> Option<u64> {
+    let basis = event.basis.iter().find(|basis| basis.stream == contracts::stream::TRADING)?;
+    Some(basis.sequence)
+}
+
+fn short(id: &str) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..16]);
+    u128::from_le_bytes(bytes)
+}

@@ -1,0 +1,46 @@
+//! Where a group of orders stands: the orders of one signal of several legs, or of one bracket.
+
+/// Where the group of an order stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GroupStage {
+    /// It belongs to none.
+    #[default]
+    None,
+    /// Its orders are under way.
+    Watched,
+    /// What is left is being cancelled, and what was filled closed.
+    Unwinding,
+    /// What a failed order did not fill is ordered again.
+    Completing,
+    /// Nothing is left to be done.
+    Done,
+}
+
+impl GroupStage {
+    /// Every stage.
+    pub const ALL: [Self; 5] = [Self::None, Self::Watched, Self::Unwinding, Self::Completing, Self::Done];
+
+    /// The name that read models and pages use; empty for an order of no group.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Watched => "watched",
+            Self::Unwinding => "unwinding",
+            Self::Completing => "completing",
+            Self::Done => "done",
+        }
+    }
+
+    /// The stage a name stands for.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
+
+    /// Whether something may still have to be done.
+    #[must_use]
+    pub const fn is_active(self) -> bool {
+        matches!(self, Self::Watched | Self::Unwinding | Self::Completing)
+    }
+}

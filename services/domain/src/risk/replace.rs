@@ -1,0 +1,133 @@
+//! New terms for an order that is under way: judged as the order that it becomes, without the one that it was.
+
+use contracts::v1::{OrderSpec, OrderType, RiskInput, SignalLeg, TimeInForce};
+
+use super::RiskView;
+use super::kernel::{Running, decide_leg};
+use super::leg::{numbers, terms};
+use super::rule::{Checked, Denial, Rule};
+use crate::book::Book;
+use crate::money::{Price, Quantity};
+
+/// The order with its new terms, or why it keeps those it has.
+pub(super) fn decide(
+    view: &RiskView,
+    leg: &SignalLeg,
+    input: &RiskInput,
+    running: &mut Running,
+) -> Checked<OrderSpec> {
+    let deny = |reason: String| Err(Denial::new(Rule::InvalidSignal, reason));
+    let Some(order) = &input.replaced else {
+        return deny(format!("order {} is not open, expected one whose terms can be replaced", leg.replaces));
+    };
+    let filled = Quantity(input.replaced_filled_e9);
+    let spec = OrderSpec {
+        quantity_e9: leg.quantity_e9.unwrap_or(order.quantity_e9),
+        limit_price_e9: leg.limit_price_e9.or(order.limit_price_e9),
+        stop_price_e9: leg.stop_price_e9.or(order.stop_price_e9),
+        revision: order.revision + 1,
+        ..order.clone()
+    };
+    if order.notional_e9.is_some() {
+        return deny(format!("order {} is for an amount, whose terms cannot be replaced", order.order_id));
+    }
+    let changed = |new: &OrderSpec| {
+        (new.quantity_e9, new.limit_price_e9, new.stop_price_e9)
+            != (order.quantity_e9, order.limit_price_e9, order.stop_price_e9)
+    };
+    if !changed(&spec) {
+        return deny(format!("order {}: expected terms other than it has", order.order_id));
+    }
+    if spec.quantity_e9 <= filled.0 {
+        let quantity = Quantity(spec.quantity_e9);
+        return deny(format!("`quantity_e9` is {quantity}, expected more than the {filled} that are filled"));
+    }
+    let whole = |quantity: i64| Quantity(quantity).whole() == Quantity(quantity);
+    if spec.quantity_e9 != order.quantity_e9 && !(whole(spec.quantity_e9) && whole(order.quantity_e9)) {
+        return deny("`quantity_e9` of an order with fractions of a share cannot be replaced".to_owned());
+    }
+    for (field, price, used) in [
+        ("limit_price_e9", leg.limit_price_e9, order.limit_price_e9),
+        ("stop_price_e9", leg.stop_price_e9, order.stop_price_e9),
+    ] {
+        if price.is_some_and(|price| price <= 0) || (price.is_some() && used.is_none()) {
+            let value = Price(price.unwrap_or_default());
+            return deny(format!(
+                "`{field}` is {value}, expected a positive price for an order that has one"
+            ));
+        }
+    }
+    let as_new = SignalLeg {
+        quantity_e9: Some(spec.quantity_e9 - filled.0),
+        order_type: order.order_type,
+        limit_price_e9: spec.limit_price_e9,
+        stop_price_e9: spec.stop_price_e9,
+        ..leg.clone()
+    };
+    let sized = decide_leg(&view.policy, &numbers(input), &terms(&as_new, 0), running);
+    let sized = sized.map_err(|denied| Denial::new(denied.rule(), denied.reason(&leg.symbol)))?;
+    Ok(OrderSpec { reducing: sized.reducing, ..spec })
+}
+
+/// States the order that a leg replaces, and takes it out of what is reserved.
+pub(super) fn state(book: &Book, leg: &SignalLeg, input: &mut RiskInput) {
+    let order = book.order(&leg.replaces).filter(|order| !order.status.is_ended());
+    let Some(order) = order.filter(|order| order.replace.is_none() && !order.cancel_requested) else {
+        return;
+    };
+    if order.spec.symbol != leg.symbol {
+        return;
+    }
+    input.replaced = Some(order.spec.clone());
+    input.replaced_filled_e9 = order.filled.0;
+    if !order.is_protective() {
+        let reserved = order.reserved_signed().0;
+        input.strategy_reserved_e9 = input.strategy_reserved_e9.saturating_sub(reserved);
+        input.account_reserved_e9 = input.account_reserved_e9.saturating_sub(reserved);
+    }
+    let reserved = crate::money::Amount::from_wire(input.reserved_exposure.as_ref());
+    if let Some(others) = reserved.checked_sub(order.reserved_value()) {
+        input.reserved_exposure = others.to_wire();
+    }
+}
+
+/// What a leg for an operator's order must state beyond what every order must.
+pub(super) fn check_order(leg: &SignalLeg) -> Result<(), (&'static str, String, &'static str)> {
+    let order_type = super::leg::order_type(leg);
+    let day = super::leg::time_in_force(leg) == TimeInForce::Day;
+    match (leg.quantity_e9, leg.notional_e9) {
+        (None, None) if leg.replaces.is_empty() => {
+            return Err(("quantity_e9", "missing".to_owned(), "a quantity or an amount (`notional_e9`)"));
+        }
+        (Some(_), Some(_)) => {
+            return Err(("notional_e9", "stated beside a quantity".to_owned(), "one of the two"));
+        }
+        (None, Some(notional)) if notional < crate::money::E9 => {
+            return Err(("notional_e9", Price(notional).to_string(), "at least 1"));
+        }
+        (None, Some(_)) if order_type != OrderType::Market || !day => {
+            let value = format!("stated for a {} order", order_type.as_str_name());
+            return Err(("notional_e9", value, "a market order for the day"));
+        }
+        (Some(quantity), None)
+            if Quantity(quantity).whole() != Quantity(quantity)
+                && (!day || order_type == OrderType::TrailingStop) =>
+        {
+            let value = Quantity(quantity).to_string();
+            return Err(("quantity_e9", value, "whole shares, or an order for the day that does not trail"));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Extended hours are for limit orders that stand alone, for the day or until cancelled.
+pub(super) fn check_hours(leg: &SignalLeg) -> Result<(), (&'static str, String, &'static str)> {
+    let works = matches!(super::leg::time_in_force(leg), TimeInForce::Day | TimeInForce::Gtc);
+    let alone = leg.take_profit_price_e9.is_none() && leg.stop_loss_price_e9.is_none();
+    if leg.extended_hours && !(super::leg::order_type(leg) == OrderType::Limit && works && alone) {
+        let expected = "a limit order for the day or until cancelled, without exits of its own";
+        return Err(("extended_hours", "true".to_owned(), expected));
+    }
+    Ok(())
+}

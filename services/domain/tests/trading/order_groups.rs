@@ -1,0 +1,252 @@
+//! Groups of orders: what is done when one of them fails, until nothing is open or it is said what is.
+
+use contracts::v1::event::Body;
+use contracts::v1::{
+    GroupHandled, GroupPolicy, OrderSpec, PositionsFate, RiskDecision, Side, StrategyDisabled, Verdict,
+};
+use domain::book::{Book, GROUP_PATIENCE_NS, GroupStep};
+use domain::money::Quantity;
+use domain::order::{BrokerReport, Execution, GroupStage, decide};
+
+use crate::support::{ACCOUNT, STRATEGY, amount, deposit, event, price, registered, shares, spec};
+
+const SIGNAL: &str = "signal-1";
+
+fn fold(book: &mut Book, bodies: impl IntoIterator<Item = Body>) {
+    for body in bodies {
+        let sequence = book.sequence() + 1;
+        book.apply(sequence, &event(i64::try_from(sequence).unwrap(), body)).unwrap();
+    }
+}
+
+fn leg(index: u32, symbol: &str, side: Side) -> OrderSpec {
+    OrderSpec {
+        order_id: contracts::order_id(SIGNAL, index),
+        symbol: symbol.to_owned(),
+        side: side.into(),
+        leg: index,
+        ..spec("")
+    }
+}
+
+/// A pair: 100 KO bought, 100 PEP sold, both worked by the broker.
+fn pair(policy: GroupPolicy) -> (Book, [String; 2]) {
+    let mut legs = [leg(0, "KO", Side::Buy), leg(1, "PEP", Side::Sell)];
+    for leg in &mut legs {
+        leg.group_policy = policy.into();
+    }
+    let mut book = Book::default();
+    let decision = RiskDecision {
+        account: ACCOUNT.to_owned(),
+        strategy: STRATEGY.to_owned(),
+        signal_id: SIGNAL.to_owned(),
+        verdict: Verdict::Approved.into(),
+        orders: legs.to_vec(),
+        ..RiskDecision::default()
+    };
+    fold(&mut book, [registered("1"), deposit("100000"), Body::RiskDecision(decision)]);
+    for leg in &legs {
+        work(&mut book, &leg.order_id);
+    }
+    (book, legs.map(|leg| leg.order_id))
+}
+
+fn work(book: &mut Book, order_id: &str) {
+    let body = decide::submit(book.order(order_id).unwrap(), "simulated").unwrap();
+    fold(book, body);
+    say(book, order_id, &BrokerReport::Accepted { broker_order_id: "b".to_owned() });
+}
+
+fn say(book: &mut Book, order_id: &str, report: &BrokerReport) {
+    let body = decide::report(book.order(order_id).unwrap(), report).unwrap();
+    fold(book, body);
+}
+
+fn fill(book: &mut Book, order_id: &str, quantity: Quantity) {
+    let number = book.order(order_id).unwrap().fills + 1;
+    let execution = Execution {
+        execution_id: format!("{order_id}-{number}"),
+        quantity,
+        price: price("50"),
+        commission: amount("0"),
+        slippage: price("0"),
+        executed_ns: 1,
+        ambiguous: false,
+    };
+    say(book, order_id, &BrokerReport::Filled(execution));
+}
+
+fn expire(book: &mut Book, order_id: &str) {
+    say(book, order_id, &BrokerReport::Expired { reason: "closed".to_owned() });
+}
+
+/// Takes the next step and folds it.
+fn step(book: &mut Book) -> GroupHandled {
+    let handled = book.group_step(SIGNAL, 10).expect("a step");
+    fold(book, [Body::GroupHandled(handled.clone())]);
+    handled
+}
+
+fn held(book: &Book, symbol: &str) -> Quantity {
+    book.position(ACCOUNT, STRATEGY, symbol).map_or(Quantity::ZERO, |row| row.quantity)
+}
+
+#[test]
+fn a_group_that_fills_is_over_and_nothing_is_done() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Unwind);
+    fill(&mut book, &ko, shares("100"));
+    assert_eq!(book.group_step(SIGNAL, 10), None);
+    fill(&mut book, &pep, shares("100"));
+    assert_eq!(book.group_step(SIGNAL, 10), None);
+    assert_eq!(book.active_groups().count(), 0);
+    assert_eq!(book.order(&ko).unwrap().group_stage, GroupStage::Done);
+}
+
+#[test]
+fn unwind_cancels_what_is_open_and_closes_what_was_filled() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Unwind);
+    fill(&mut book, &ko, shares("40"));
+    expire(&mut book, &pep);
+    let first = step(&mut book);
+    assert_eq!((first.failure.as_str(), &first.failed_order_id), ("expired", &pep));
+    assert_eq!((first.cancels, first.orders.len(), first.done), (vec![ko.clone()], 0, false));
+    assert_eq!(book.group_step(SIGNAL, 10), None, "the cancel is under way");
+    // A fill overtakes the cancel: it is closed too.
+    fill(&mut book, &ko, shares("10"));
+    say(&mut book, &ko, &BrokerReport::Cancelled { reason: "asked".to_owned() });
+    let second = step(&mut book);
+    let closing = &second.orders[0];
+    assert_eq!(
+        (closing.symbol.as_str(), closing.side(), closing.quantity_e9),
+        ("KO", Side::Sell, shares("50").0)
+    );
+    assert!(closing.reducing);
+    work(&mut book, &closing.order_id);
+    fill(&mut book, &closing.order_id, shares("50"));
+    let last = step(&mut book);
+    assert_eq!((last.done, last.open.as_str()), (true, ""));
+    assert_eq!((held(&book, "KO"), held(&book, "PEP")), (Quantity::ZERO, Quantity::ZERO));
+    assert_eq!(book.active_groups().count(), 0);
+}
+
+#[test]
+fn complete_orders_what_is_missing_at_the_market() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Complete);
+    fill(&mut book, &ko, shares("100"));
+    fill(&mut book, &pep, shares("30"));
+    expire(&mut book, &pep);
+    let first = step(&mut book);
+    let more = &first.orders[0];
+    assert_eq!((more.symbol.as_str(), more.side(), more.quantity_e9), ("PEP", Side::Sell, shares("70").0));
+    assert_eq!(book.group_step(SIGNAL, 10), None);
+    work(&mut book, &more.order_id);
+    fill(&mut book, &more.order_id, shares("70"));
+    assert!(step(&mut book).done);
+    assert_eq!((held(&book, "KO"), held(&book, "PEP")), (shares("100"), shares("-100")));
+}
+
+#[test]
+fn while_halted_a_group_is_not_completed_but_unwound() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Complete);
+    fill(&mut book, &ko, shares("100"));
+    fold(&mut book, [Body::TradingHalted(contracts::v1::TradingHalted::default())]);
+    expire(&mut book, &pep);
+    let first = step(&mut book);
+    assert_eq!((first.policy(), first.orders[0].side()), (GroupPolicy::Unwind, Side::Sell));
+}
+
+#[test]
+fn alert_and_no_policy_state_what_stays_open() {
+    for policy in [GroupPolicy::Alert, GroupPolicy::Unspecified] {
+        let (mut book, [ko, pep]) = pair(policy);
+        fill(&mut book, &ko, shares("100"));
+        expire(&mut book, &pep);
+        let only = step(&mut book);
+        assert_eq!((only.done, only.open.as_str()), (true, "filled and left open: 100 KO"));
+        assert_eq!(book.group_step(SIGNAL, 10), None, "it is said once");
+    }
+}
+
+#[test]
+fn a_closing_order_that_fails_is_stated_and_nobody_tries_again() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Unwind);
+    fill(&mut book, &ko, shares("100"));
+    say(&mut book, &pep, &BrokerReport::Rejected { reason: "no shares to borrow".to_owned() });
+    let closing = step(&mut book).orders[0].order_id.clone();
+    work(&mut book, &closing);
+    expire(&mut book, &closing);
+    let last = step(&mut book);
+    assert!(last.done);
+    assert_eq!(last.open, format!("order {closing} is expired; filled and left open: 100 KO"));
+    assert_eq!(book.group_step(SIGNAL, 10), None);
+}
+
+#[test]
+fn an_order_that_does_not_fill_while_the_other_one_has_is_stuck() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Unwind);
+    fill(&mut book, &ko, shares("100"));
+    assert_eq!(book.group_step(SIGNAL, GROUP_PATIENCE_NS), None);
+    let stuck = book.group_step(SIGNAL, GROUP_PATIENCE_NS + 100).unwrap();
+    assert_eq!((stuck.failure.as_str(), stuck.cancels), ("stuck", vec![pep]));
+}
+
+fn stop(book: &mut Book, positions: PositionsFate, to: &str) {
+    let body = StrategyDisabled {
+        strategy: STRATEGY.to_owned(),
+        positions: positions.into(),
+        hand_over_to: to.to_owned(),
+        ..StrategyDisabled::default()
+    };
+    fold(book, [Body::StrategyDisabled(body)]);
+}
+
+fn next(book: &Book) -> Option<GroupStep> {
+    book.stop_step(book.strategy(STRATEGY).unwrap())
+}
+
+#[test]
+fn a_stopped_strategy_is_flattened() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Alert);
+    fill(&mut book, &ko, shares("100"));
+    stop(&mut book, PositionsFate::Flatten, "");
+    let Some(GroupStep::Handle(first)) = next(&book) else { panic!("{:?}", next(&book)) };
+    assert_eq!(first.cancels, std::slice::from_ref(&pep));
+    fold(&mut book, [Body::GroupHandled(first)]);
+    say(&mut book, &pep, &BrokerReport::Cancelled { reason: "asked".to_owned() });
+    let Some(GroupStep::Handle(second)) = next(&book) else { panic!() };
+    let closing = second.orders[0].clone();
+    assert_eq!((closing.side(), closing.quantity_e9), (Side::Sell, shares("100").0));
+    fold(&mut book, [Body::GroupHandled(second)]);
+    work(&mut book, &closing.order_id);
+    fill(&mut book, &closing.order_id, shares("100"));
+    let Some(GroupStep::Handle(last)) = next(&book) else { panic!() };
+    assert!(last.done);
+    fold(&mut book, [Body::GroupHandled(last)]);
+    assert_eq!(next(&book), None);
+    assert!(book.strategy(STRATEGY).unwrap().stopping.as_ref().unwrap().done);
+}
+
+#[test]
+fn a_stopped_strategy_hands_its_shares_over_at_their_cost() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Alert);
+    fill(&mut book, &ko, shares("100"));
+    fill(&mut book, &pep, shares("100"));
+    stop(&mut book, PositionsFate::HandOver, "manual");
+    let Some(GroupStep::Transfer(moved)) = next(&book) else { panic!("{:?}", next(&book)) };
+    fold(&mut book, moved.into_iter().map(Body::PositionTransferred));
+    let row = |strategy: &str, symbol: &str| book.position(ACCOUNT, strategy, symbol).unwrap().clone();
+    assert_eq!((row(STRATEGY, "KO").quantity, row(STRATEGY, "KO").cost), (Quantity::ZERO, amount("0")));
+    assert_eq!((row("manual", "KO").quantity, row("manual", "KO").cost), (shares("100"), amount("5000")));
+    assert_eq!(row("manual", "PEP").quantity, shares("-100"));
+    domain::book::identity::check_identity(&book).unwrap();
+    let Some(GroupStep::Handle(last)) = next(&book) else { panic!() };
+    assert!(last.done);
+}
+
+#[test]
+fn a_strategy_that_keeps_its_positions_may_close_and_open_nothing() {
+    let (mut book, _) = pair(GroupPolicy::Alert);
+    stop(&mut book, PositionsFate::Keep, "");
+    assert!(book.strategy(STRATEGY).unwrap().keeps_managing());
+    assert_eq!(next(&book), None);
+}

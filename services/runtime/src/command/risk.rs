@@ -1,0 +1,163 @@
+//! Commands on risk: limits by scope, stops, the kill switch, breakers.
+//!
+//! Limits are stated whole: a change is read off the last statement of the scope, and expects it to be the last,
+//! so that two changes at the same time never lose one of them.
+
+use contracts::Subject;
+use contracts::stream::TRADING;
+use contracts::v1::event::Body;
+use contracts::v1::{
+    BreakerKind, BreakerReset, LimitScope, LimitsSet, TradeLimits, TradingHalted, TradingKilled,
+    TradingResumed, TradingState,
+};
+use event_log::{Append, AppendError, Expect, LogError, Tape};
+
+use super::{Caller, audit, control, event};
+
+/// Attempts at a change that another one was faster than.
+const ATTEMPTS_MAX: usize = 5;
+
+/// Why limits were not stated.
+#[derive(Debug, thiserror::Error)]
+pub enum LimitsError {
+    /// A value is wrong.
+    #[error("{field} = {value}: expected {expected}")]
+    Invalid {
+        /// The limit.
+        field: String,
+        /// Value found.
+        value: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// The event could not be stored.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The tape could not be read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// What is stopped, and why.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// Account; empty for all.
+    pub account: String,
+    /// Strategy; empty for all.
+    pub strategy: String,
+    /// For the audit.
+    pub reason: String,
+}
+
+impl Stop {
+    fn target(&self) -> &str {
+        if self.strategy.is_empty() { &self.account } else { &self.strategy }
+    }
+}
+
+/// Changes the limits of a scope: `change` is given those that are stated, and may refuse. Answers the statement that
+/// is now the last; limits that are empty end the scope's.
+pub async fn change_limits(
+    tape: &Tape,
+    caller: &Caller,
+    scope: &LimitScope,
+    reason: &str,
+    change: impl Fn(&mut TradeLimits) -> Result<(), LimitsError>,
+) -> Result<LimitsSet, LimitsError> {
+    let subject = Subject::limits(scope);
+    let action = format!("limits/{subject}");
+    let mut attempt = 1;
+    loop {
+        let last = tape.last(TRADING, subject.as_str()).await?;
+        let sequence = last.as_ref().map_or(0, |last| last.sequence);
+        let present = last.and_then(|last| match last.event.body {
+            Some(Body::LimitsSet(set)) if last.event.id != caller.id(&action) => Some(Ok(set)),
+            // The same command again: it is done.
+            Some(Body::LimitsSet(set)) => Some(Err(set)),
+            _ => None,
+        });
+        let present = match present {
+            Some(Err(done)) => return Ok(done),
+            Some(Ok(present)) => Some(present),
+            None => None,
+        };
+        let mut limits = present.as_ref().and_then(|present| present.limits.clone()).unwrap_or_default();
+        change(&mut limits)?;
+        let set = LimitsSet {
+            scope: Some(scope.clone()),
+            version: present.map_or(0, |present| present.version) + 1,
+            limits: Some(limits),
+            actor: caller.actor.clone(),
+            reason: reason.to_owned(),
+        };
+        let event = event(caller, &action, Body::LimitsSet(set.clone()));
+        let expect = Expect::Last { filter: subject.as_str().to_owned(), sequence };
+        match tape.append(Append { subject: subject.clone(), event, expect }).await {
+            Err(AppendError::Conflict { .. }) if attempt < ATTEMPTS_MAX => attempt += 1,
+            Err(error) => return Err(error.into()),
+            Ok(_) => {
+                audit(tape, caller, "limits_set", subject.as_str(), reason).await?;
+                return Ok(set);
+            }
+        }
+    }
+}
+
+/// Stops new exposure in a scope, or with [`TradingState::Halted`] every order of strategies.
+pub async fn halt_scope(
+    tape: &Tape,
+    caller: &Caller,
+    stop: &Stop,
+    state: TradingState,
+) -> Result<(), AppendError> {
+    let body = Body::TradingHalted(TradingHalted {
+        account: stop.account.clone(),
+        actor: caller.actor.clone(),
+        reason: stop.reason.clone(),
+        strategy: stop.strategy.clone(),
+        state: state.into(),
+    });
+    control(tape, caller, "halt", stop.target(), &stop.reason, body).await
+}
+
+/// Ends a stop, and the kill switch of exactly this scope.
+pub async fn resume_scope(tape: &Tape, caller: &Caller, stop: &Stop) -> Result<(), AppendError> {
+    let body = Body::TradingResumed(TradingResumed {
+        account: stop.account.clone(),
+        actor: caller.actor.clone(),
+        reason: stop.reason.clone(),
+        strategy: stop.strategy.clone(),
+    });
+    control(tape, caller, "resume", stop.target(), &stop.reason, body).await
+}
+
+/// Pulls the kill switch: everything open in the scope is cancelled and nothing new opened; with `flatten` every
+/// position is closed, too.
+pub async fn kill(tape: &Tape, caller: &Caller, stop: &Stop, flatten: bool) -> Result<(), AppendError> {
+    let body = Body::TradingKilled(TradingKilled {
+        account: stop.account.clone(),
+        strategy: stop.strategy.clone(),
+        flatten,
+        actor: caller.actor.clone(),
+        reason: stop.reason.clone(),
+    });
+    control(tape, caller, "kill", stop.target(), &stop.reason, body).await
+}
+
+/// Ends a breaker of an account, or of a strategy on it, and begins to measure anew; all of them when no kind is
+/// named.
+pub async fn reset_breaker(
+    tape: &Tape,
+    caller: &Caller,
+    stop: &Stop,
+    kind: BreakerKind,
+) -> Result<(), AppendError> {
+    let body = Body::BreakerReset(BreakerReset {
+        account: stop.account.clone(),
+        strategy: stop.strategy.clone(),
+        kind: kind.into(),
+        actor: caller.actor.clone(),
+        reason: stop.reason.clone(),
+    });
+    control(tape, caller, "breaker_reset", stop.target(), &stop.reason, body).await
+}

@@ -1,0 +1,122 @@
+//! The operator: halts, resumes, cancels, disables and enables while the market goes on.
+
+use std::time::Duration;
+
+use contracts::stream;
+use contracts::v1::StrategyMode;
+use event_log::{AppendError, LogError, Tape};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use runtime::clock;
+use runtime::command::{self, Caller};
+use tokio_util::sync::CancellationToken;
+
+use crate::database::Database;
+use crate::setup::{ACCOUNTS, INSIDE, WILD};
+
+/// Events of MARKET between two commands, at most.
+const EVERY: u64 = 40;
+/// Events until something that was stopped goes on again, at most.
+const SOON: u64 = 25;
+
+/// What an operator does.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Halt(&'static str),
+    Resume(&'static str),
+    Disable(&'static str),
+    Enable(&'static str),
+    Cancel,
+}
+
+impl Kind {
+    fn random(rng: &mut ChaCha8Rng) -> Self {
+        let account = ["", ACCOUNTS[0], ACCOUNTS[1]][rng.random_range(0..3)];
+        let strategy = [INSIDE[0].0, INSIDE[1].0, INSIDE[2].0, WILD][rng.random_range(0..4)];
+        match rng.random_range(0..10) {
+            0 | 1 => Self::Halt(account),
+            2 => Self::Resume(account),
+            3 => Self::Disable(strategy),
+            4 => Self::Enable(strategy),
+            _ => Self::Cancel,
+        }
+    }
+
+    fn undone(self) -> Option<Self> {
+        match self {
+            Self::Halt(account) => Some(Self::Resume(account)),
+            Self::Disable(strategy) => Some(Self::Enable(strategy)),
+            _ => None,
+        }
+    }
+}
+
+/// Follows the market and gives commands, until `shutdown`.
+pub async fn run(tape: Tape, database: Database, seed: u64, shutdown: CancellationToken) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x0b5e);
+    let mut seen = 0;
+    let mut next = rng.random_range(1..EVERY);
+    let (mut number, mut undo) = (0, None::<Kind>);
+    while !shutdown.is_cancelled() {
+        // It looks at the clock of the market now and then, as a person does.
+        match follow(&tape, seen, &shutdown).await {
+            Ok(Some(to)) => seen = to,
+            Ok(None) => return,
+            Err(_) => clock::sleep(Duration::from_millis(100)).await,
+        }
+        while seen >= next {
+            number += 1;
+            // What was stopped is let go on soon, so that there is something to see.
+            let kind = match undo.take() {
+                Some(kind) => kind,
+                None => Kind::random(&mut rng),
+            };
+            undo = kind.undone();
+            next += rng.random_range(1..if undo.is_some() { SOON } else { EVERY });
+            command(&tape, &database, &mut rng, kind, number, &shutdown).await;
+        }
+    }
+}
+
+/// Waits for more of MARKET behind `seen`; `None` on shutdown.
+async fn follow(tape: &Tape, seen: u64, shutdown: &CancellationToken) -> Result<Option<u64>, LogError> {
+    let mut reader = tape.read(stream::MARKET, &[], seen + 1).await?;
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => Ok(None),
+        batch = reader.batch(64) => Ok(batch?.last().map(event_log::Delivery::sequence).or(Some(seen))),
+    }
+}
+
+/// Gives one command, again until it is taken.
+async fn command(
+    tape: &Tape,
+    database: &Database,
+    rng: &mut ChaCha8Rng,
+    kind: Kind,
+    number: u64,
+    shutdown: &CancellationToken,
+) {
+    let caller = Caller { actor: "operator".to_owned(), key: number.to_string() };
+    let book = database.book();
+    let open: Vec<_> = book.open_orders().map(|order| order.spec.clone()).collect();
+    let order = (!open.is_empty()).then(|| open[rng.random_range(0..open.len())].clone());
+    for _ in 0..20 {
+        let outcome: Result<(), AppendError> = match (kind, &order) {
+            (Kind::Halt(account), _) => command::halt(tape, &caller, account, "looks odd").await,
+            (Kind::Resume(account), _) => command::resume(tape, &caller, account, "looks well").await,
+            (Kind::Disable(strategy), _) => {
+                command::disable_strategy(tape, &caller, strategy, "enough").await
+            }
+            (Kind::Enable(strategy), _) => {
+                command::enable_strategy(tape, &caller, strategy, StrategyMode::Paper).await
+            }
+            (Kind::Cancel, Some(order)) => command::cancel_order(tape, &caller, order, "not any more").await,
+            (Kind::Cancel, None) => return,
+        };
+        if outcome.is_ok() || shutdown.is_cancelled() {
+            return;
+        }
+        clock::sleep(Duration::from_millis(150)).await;
+    }
+}

@@ -1,0 +1,265 @@
+//! Which strategies a run names: built-in kinds, those of the configuration, those that are registered on the tape,
+//! and programs of the user's own.
+
+use std::collections::BTreeMap;
+
+use contracts::v1::event::Body;
+use contracts::v1::{AccountConfigured, BacktestStrategy, StrategyRegistered};
+use contracts::{Subject, stream};
+use domain::strategy::kinds;
+use event_log::Tape;
+use runtime::command::registration;
+
+use super::HELP;
+use crate::cli::Global;
+use crate::exit::Failure;
+use crate::session::Session;
+
+/// A strategy whose program is outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Name of the strategy.
+    pub name: String,
+    /// What is run; without, the user starts it.
+    pub command: Option<String>,
+    /// Subjects of MARKET that it reads.
+    pub subjects: Vec<String>,
+}
+
+/// A strategy that is registered on the tape, with the account that it trades on.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// Its registration.
+    pub strategy: StrategyRegistered,
+    /// Its account's terms.
+    pub account: Option<AccountConfigured>,
+}
+
+/// What is known of the strategies that a run names, besides kinds and configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// Registered on the tape, by name.
+    pub registered: BTreeMap<String, Registered>,
+    /// Programs.
+    pub programs: Vec<Program>,
+}
+
+/// The name of `--strategy NAME[:K=V,…]`.
+pub fn name_of(text: &str) -> &str {
+    text.split_once(':').map_or(text, |(name, _)| name)
+}
+
+impl Named {
+    /// Finds what the options name. A tape is opened only for a name that means nothing without one.
+    pub async fn find(
+        global: &Global,
+        strategies: &[String],
+        external: &[String],
+        session: Option<&Session>,
+    ) -> Result<Self, Failure> {
+        let (named, unnamed) = commands(external)?;
+        let mut missing = Vec::new();
+        for name in strategies.iter().map(|text| name_of(text)) {
+            let known = kinds().iter().any(|kind| kind.name == name)
+                || global.configuration()?.config.strategy.contains_key(name);
+            if !known || named.contains_key(name) {
+                missing.push(name.to_owned());
+            }
+        }
+        let registered = match session {
+            _ if missing.is_empty() => BTreeMap::new(),
+            Some(session) => registered(&session.tape, &missing).await?,
+            None => match Session::open(global).await {
+                Ok(session) => {
+                    let found = registered(&session.tape, &missing).await;
+                    session.close().await;
+                    found?
+                }
+                // Without a tape nothing is registered.
+                Err(_) if unnamed.is_some() || missing.iter().all(|name| named.contains_key(name)) => {
+                    BTreeMap::new()
+                }
+                Err(failure) if failure.code == 3 => BTreeMap::new(),
+                Err(failure) => return Err(failure),
+            },
+        };
+        let mut this = Self { registered, programs: Vec::new() };
+        this.add_programs(&missing, named, unnamed)?;
+        Ok(this)
+    }
+
+    fn add_programs(
+        &mut self,
+        missing: &[String],
+        named: BTreeMap<String, String>,
+        unnamed: Option<String>,
+    ) -> Result<(), Failure> {
+        for (name, command) in named {
+            self.add(name, Some(command));
+        }
+        let is_external = |registered: &Registered| !registered.strategy.consumer.is_empty();
+        let mut open: Vec<String> = missing
+            .iter()
+            .filter(|name| !self.programs.iter().any(|program| program.name == **name))
+            .filter(|name| self.registered.get(*name).is_none_or(is_external))
+            .cloned()
+            .collect();
+        if let Some(command) = unnamed {
+            match open.len() {
+                0 => self.add("external".to_owned(), Some(command)),
+                1 => self.add(open.remove(0), Some(command)),
+                _ => {
+                    return Err(Failure::usage(
+                        format!(
+                            "--external {command:?}: expected NAME={command}, one of {}",
+                            open.join(", ")
+                        ),
+                        HELP,
+                    ));
+                }
+            }
+        }
+        // Registered as external, its program is started by whoever has it.
+        open.retain(|name| self.registered.contains_key(name));
+        for name in open {
+            self.add(name, None);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, name: String, command: Option<String>) {
+        let stated = self.registered.get(&name).map(|registered| registered.strategy.subjects.clone());
+        let subjects = stated.filter(|subjects| !subjects.is_empty());
+        let subjects = subjects.unwrap_or_else(|| runtime::DEFAULT_SUBJECTS.map(str::to_owned).to_vec());
+        self.programs.push(Program { name, command, subjects });
+    }
+
+    /// The strategy `name`, where it is a program or registered on the tape.
+    pub fn strategy(&self, name: &str) -> Option<BacktestStrategy> {
+        let registered = self.registered.get(name);
+        let is_program = self.programs.iter().any(|program| program.name == name);
+        if !is_program && registered.is_none() {
+            return None;
+        }
+        let stated = registered.map(|registered| registered.strategy.clone()).unwrap_or_default();
+        Some(BacktestStrategy {
+            name: name.to_owned(),
+            kind: if is_program { domain::research::EXTERNAL.to_owned() } else { stated.kind },
+            parameters: if is_program { Vec::new() } else { stated.parameters },
+            symbols: stated.symbols,
+            sizing: stated.sizing,
+        })
+    }
+
+    /// The one account that the registered strategies trade on; `None` where there is none.
+    pub fn account(&self) -> Result<Option<&Registered>, Failure> {
+        let mut all = self.registered.values();
+        let Some(first) = all.next() else { return Ok(None) };
+        match all.find(|other| other.strategy.account != first.strategy.account) {
+            None => Ok(Some(first)),
+            Some(other) => Err(Failure::usage(
+                format!(
+                    "--strategy: {} trades on account {:?} and {} on {:?}, expected one account",
+                    first.strategy.strategy,
+                    first.strategy.account,
+                    other.strategy.strategy,
+                    other.strategy.account
+                ),
+                HELP,
+            )),
+        }
+    }
+
+    /// What was taken from the tape, for the user.
+    pub fn notes(&self, request: &contracts::v1::BacktestRequest) -> Option<String> {
+        let names: Vec<&str> = self.registered.keys().map(String::as_str).collect();
+        (!names.is_empty()).then(|| {
+            format!(
+                "{}: as registered on the tape, with the terms of account {}",
+                names.join(", "),
+                request.account
+            )
+        })
+    }
+
+    /// Timeframe that a registered strategy reads, where one states it.
+    pub fn timeframe(&self) -> Option<String> {
+        let mut stated = self.registered.values().map(|registered| &registered.strategy.timeframe);
+        stated.find(|timeframe| !timeframe.is_empty()).cloned()
+    }
+}
+
+/// Commands by name, and the one without a name.
+fn commands(external: &[String]) -> Result<(BTreeMap<String, String>, Option<String>), Failure> {
+    let (mut named, mut unnamed) = (BTreeMap::new(), None);
+    for text in external {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        let split = text.split_once('=');
+        let split = split.filter(|(name, _)| (1..=40).contains(&name.len()) && name.bytes().all(plain));
+        let (name, command) = match split {
+            Some((name, command)) => (Some(name), command),
+            None => (None, text.as_str()),
+        };
+        if command.trim().is_empty() {
+            return Err(Failure::usage(format!("--external {text:?}: expected [NAME=]COMMAND"), HELP));
+        }
+        let before = match name {
+            Some(name) => named.insert(name.to_owned(), command.to_owned()),
+            None => unnamed.replace(command.to_owned()),
+        };
+        if before.is_some() {
+            return Err(Failure::usage(
+                format!("--external {text:?}: expected one command per strategy"),
+                HELP,
+            ));
+        }
+    }
+    Ok((named, unnamed))
+}
+
+async fn registered(tape: &Tape, names: &[String]) -> Result<BTreeMap<String, Registered>, Failure> {
+    let mut found = BTreeMap::new();
+    for name in names {
+        let Some(known) = registration(tape, name).await? else { continue };
+        let subject = Subject::of(&["control", "account", &known.registered.account, "configured"]);
+        let configured = tape.last(stream::TRADING, subject.as_str()).await?;
+        let account = configured.and_then(|configured| match configured.event.body {
+            Some(Body::AccountConfigured(account)) => Some(account),
+            _ => None,
+        });
+        found.insert(name.clone(), Registered { strategy: known.registered, account });
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(missing: &[&str], external: &[&str]) -> Result<Vec<(String, Option<String>)>, String> {
+        let external: Vec<String> = external.iter().map(|text| (*text).to_owned()).collect();
+        let missing: Vec<String> = missing.iter().map(|text| (*text).to_owned()).collect();
+        let (named, unnamed) = commands(&external).map_err(|failure| failure.message)?;
+        let mut this = Named::default();
+        this.add_programs(&missing, named, unnamed).map_err(|failure| failure.message)?;
+        Ok(this.programs.into_iter().map(|program| (program.name, program.command)).collect())
+    }
+
+    #[test]
+    fn a_command_belongs_to_the_strategy_that_it_names_or_to_the_one_that_has_none() {
+        let one = |name: &str, command: &str| vec![(name.to_owned(), Some(command.to_owned()))];
+        assert_eq!(find(&[], &["python3 s.py"]), Ok(one("external", "python3 s.py")));
+        assert_eq!(find(&["swing"], &["python3 s.py"]), Ok(one("swing", "python3 s.py")));
+        assert_eq!(find(&["swing"], &["swing=A=1 python3 s.py"]), Ok(one("swing", "A=1 python3 s.py")));
+        assert_eq!(find(&["swing"], &["FAST=5 python3 s.py"]), Ok(one("swing", "FAST=5 python3 s.py")));
+        assert_eq!(
+            find(&["a", "b"], &["run"]),
+            Err("--external \"run\": expected NAME=run, one of a, b".to_owned())
+        );
+        assert_eq!(find(&[], &["a= "]), Err("--external \"a= \": expected [NAME=]COMMAND".to_owned()));
+        assert_eq!(
+            find(&[], &["run", "walk"]),
+            Err("--external \"walk\": expected one command per strategy".to_owned())
+        );
+    }
+}

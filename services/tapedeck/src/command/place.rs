@@ -1,0 +1,169 @@
+//! `tapedeck order place`, `order replace`, `order groups`: orders by hand, through risk.
+
+use std::time::Duration;
+
+use contracts::v1::Side;
+use domain::money::{Price, Quantity};
+use projections::queries::{self, DecisionFilter};
+use runtime::command::{self as commands, Asked, NewOrder, NewTerms, OrderError};
+
+use crate::cli::Place;
+use crate::command::control::caller;
+use crate::command::order::{find, unreachable};
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::render::time;
+use crate::services::clock_mode;
+use crate::session::Session;
+
+/// How long risk's answer is waited for.
+const WAIT: Duration = Duration::from_secs(15);
+/// Time between two looks for it.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Asks for an order and says what risk answered.
+pub async fn place(session: &Session, options: &Place, output: Output) -> Result<(), Failure> {
+    let (side, order_type, time_in_force) =
+        commands::order_words(&options.side, &options.order_type, &options.tif).map_err(failed)?;
+    let account = account(session, options.account.as_deref())?;
+    let price = |price: Option<Price>| price.map(|price| price.0);
+    let order = NewOrder {
+        account,
+        symbol: options.symbol.to_uppercase(),
+        side,
+        order_type,
+        time_in_force,
+        quantity_e9: options.qty.map(|shares| shares.0),
+        notional_e9: price(options.notional),
+        limit_price_e9: price(options.limit),
+        stop_price_e9: price(options.stop),
+        trail_price_e9: price(options.trail),
+        trail_rate_e9: price(options.trail_rate),
+        take_profit_price_e9: price(options.take_profit),
+        stop_loss_price_e9: price(options.stop_loss),
+        extended_hours: options.extended_hours,
+        reason: options.reason.clone(),
+    };
+    let clock = clock_mode(&session.manifest);
+    let asked = commands::place_order(&session.tape, &caller(), clock, &order).await.map_err(failed)?;
+    answer(session, &asked, options.no_wait, output).await
+}
+
+/// Asks for new terms and says what risk answered; the broker's answer follows on the tape.
+pub async fn replace(
+    session: &Session,
+    id: &str,
+    (qty, limit, stop): (Option<Quantity>, Option<Price>, Option<Price>),
+    reason: &str,
+    output: Output,
+) -> Result<(), Failure> {
+    let order = find(session, id).await?.order;
+    if order.ended {
+        return Err(Failure::other(format!("order {id} has ended already: {}", order.status)));
+    }
+    if qty.is_none() && limit.is_none() && stop.is_none() {
+        return Err(Failure::usage(
+            "nothing to replace: expected --qty, --limit or --stop",
+            format!("tapedeck order replace {id} --limit 10.50"),
+        ));
+    }
+    let terms = NewTerms {
+        order_id: order.order_id,
+        account: order.account,
+        symbol: order.symbol,
+        side: if order.side == "sell" { Side::Sell } else { Side::Buy },
+        quantity_e9: qty.map(|shares| shares.0),
+        limit_price_e9: limit.map(|price| price.0),
+        stop_price_e9: stop.map(|price| price.0),
+        reason: reason.to_owned(),
+    };
+    let clock = clock_mode(&session.manifest);
+    let asked = commands::replace_order(&session.tape, &caller(), clock, &terms).await.map_err(failed)?;
+    answer(session, &asked, false, output).await
+}
+
+/// Lists what was done about groups and stopped strategies.
+pub async fn groups(session: &Session, limit: u32, output: Output) -> Result<(), Failure> {
+    let pool = session.reader().await?;
+    let rows = queries::groups_handled(&pool, None, limit).await.map_err(unreachable)?;
+    if output.json {
+        return output.document(&rows);
+    }
+    let header =
+        ["TIME", "GROUP", "STRATEGY", "FAILURE", "ORDER", "POLICY", "CANCELS", "ORDERS", "DONE", "OPEN"];
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            vec![
+                time(row.event_time_ns),
+                row.group_id.clone(),
+                row.strategy.clone(),
+                row.failure.clone(),
+                if row.failed_order_id.is_empty() { "–".to_owned() } else { row.failed_order_id.clone() },
+                row.policy.clone(),
+                row.cancels.len().to_string(),
+                row.orders.len().to_string(),
+                if row.done { "yes" } else { "no" }.to_owned(),
+                if row.open.is_empty() { "nothing".to_owned() } else { row.open.clone() },
+            ]
+        })
+        .collect();
+    output.table(&header, &rows);
+    Ok(())
+}
+
+async fn answer(session: &Session, asked: &Asked, no_wait: bool, output: Output) -> Result<(), Failure> {
+    let mut state = ("requested", String::new());
+    if !no_wait {
+        let pool = session.reader().await?;
+        let filter = DecisionFilter { signal_id: Some(asked.signal_id.clone()), ..DecisionFilter::default() };
+        let until = tokio::time::Instant::now() + WAIT;
+        while tokio::time::Instant::now() < until {
+            let page = queries::risk_decisions(&pool, &filter, None, 1).await.map_err(unreachable)?;
+            if let Some(decision) = page.rows.first() {
+                state = match decision.verdict.as_str() {
+                    "approved" => ("approved", String::new()),
+                    _ => ("denied", format!("{}: {}", decision.rule, decision.reason)),
+                };
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+    let (state, reason) = state;
+    if output.json {
+        output.document(&serde_json::json!({
+            "order_id": asked.order_id, "signal_id": asked.signal_id, "state": state, "reason": reason,
+        }))?;
+    } else {
+        output.line(&asked.order_id);
+        let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        output.note(&format!("{state}{why}"));
+    }
+    if state == "denied" { Err(Failure::condition(format!("denied by {reason}"))) } else { Ok(()) }
+}
+
+fn account(session: &Session, stated: Option<&str>) -> Result<String, Failure> {
+    let mut known = session.config.account.keys();
+    match (stated, known.len()) {
+        (Some(stated), _) if session.config.account.contains_key(stated) => Ok(stated.to_owned()),
+        (None, 1) => Ok(known.next().cloned().unwrap_or_default()),
+        (stated, _) => {
+            let known = known.cloned().collect::<Vec<_>>().join(", ");
+            let stated = stated.unwrap_or_default();
+            Err(Failure::usage(
+                format!("--account {stated:?}: expected one of {known}"),
+                "tapedeck order place buy SPY --qty 1 --account paper",
+            ))
+        }
+    }
+}
+
+fn failed(error: OrderError) -> Failure {
+    match error {
+        OrderError::Invalid { .. } => Failure::usage(error.to_string(), "tapedeck order place --help"),
+        OrderError::NoMark(_) => Failure::other(error.to_string()),
+        OrderError::Append(error) => error.into(),
+        OrderError::Log(error) => error.into(),
+    }
+}

@@ -1,0 +1,195 @@
+//! Runs with something beside them: external strategies in lock-step, a new tape that takes every event, strategies
+//! that are registered on the tape alone.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::external::python;
+use crate::harness::{Home, Outcome, Running, actions_file, bar_files, rehearse};
+
+/// AAPL is split seven for one in between, on 2014-06-09.
+const FROM: &str = "2014-05-15";
+const TO: &str = "2014-07-15";
+const TWIN: &str = r#"
+[account.paper]
+
+[strategy.twin]
+kind = "sma_cross"
+sizing = "fixed:10"
+params = { fast = 5, slow = 13 }
+"#;
+
+/// The Python example as a command.
+fn python_command() -> anyhow::Result<String> {
+    let program =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/python-sma-cross/strategy.py");
+    let variables = "PYTHONDONTWRITEBYTECODE=1 FAST=5 SLOW=13";
+    Ok(format!("{variables} {} {}", python()?.display(), program.display()))
+}
+
+fn rust_command() -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_tapedeck")).with_file_name("rust-sma-cross");
+    format!("FAST=5 SLOW=13 {}", program.display())
+}
+
+/// Runs a backtest of the range; gives its report and its trades.
+fn backtest(home: &Home, more: &[&str]) -> anyhow::Result<(Value, String)> {
+    let (bars, actions) = (bar_files()?, actions_file()?);
+    let trades = home.path().join("trades.csv").display().to_string();
+    let mut arguments = vec!["backtest", "--bars"];
+    arguments.extend(bars.iter().map(String::as_str));
+    arguments.extend(["--actions", &actions, "--from", FROM, "--to", TO, "--trades", &trades]);
+    arguments.extend(more);
+    let report = home.json(&arguments)?;
+    Ok((report, std::fs::read_to_string(trades)?))
+}
+
+#[test]
+fn a_program_in_any_language_comes_to_the_result_of_its_built_in_twin() -> Outcome {
+    let home = Home::new()?;
+    home.configure(TWIN)?;
+    let (native, trades) = backtest(&home, &["--strategy", "twin"])?;
+    assert!(native["counts"]["fills"].as_u64() > Some(40), "{native}");
+    for command in [python_command()?, rust_command()] {
+        let home = Home::new()?;
+        let program = format!("twin={command}");
+        let (external, same) = backtest(&home, &["--external", &program, "--sizing", "fixed:10"])?;
+        // Signals of a program have ids of their own; apart from them it is the same run.
+        assert_eq!(external["native_hash"], native["result_hash"], "{command}: {external}");
+        assert_eq!(same, trades, "{command}");
+        assert_eq!(external["strategies"][0]["kind"], "external");
+        let scratch = home.path().join("scratch");
+        assert_eq!(std::fs::read_dir(scratch)?.count(), 0, "the scratch server leaves something behind");
+    }
+    Ok(())
+}
+
+#[test]
+fn programs_and_built_in_strategies_share_one_recorded_account() -> Outcome {
+    let home = Home::new()?;
+    home.configure(&TWIN.replace("strategy.twin", "strategy.inner"))?;
+    let command = python_command()?;
+    let names = ["--strategy", "inner", "--strategy", "outer", "--external", &command];
+    let mut more = names.to_vec();
+    more.extend(["--sizing", "fixed:10", "--record", "both"]);
+    let (report, _) = backtest(&home, &more)?;
+    assert_eq!(report["tape"], "both", "{report}");
+    recorded(&home, "both", &report)?;
+    let fleet = home.json(&["strategy", "list", "--tape", "both"])?;
+    let orders = |name: &str| {
+        let row = fleet.as_array().into_iter().flatten().find(|row| row["strategy"] == name);
+        row.and_then(|row| row["orders"].as_u64()).unwrap_or_default()
+    };
+    assert!(orders("inner") > 20 && orders("inner") == orders("outer"), "{fleet}");
+    Ok(())
+}
+
+/// A tape that a run was written to is whole: its hash, its read models, its events, the run itself.
+fn recorded(home: &Home, tape: &str, report: &Value) -> Outcome {
+    let chain = home.json(&["chain-hash", "--tape", tape])?;
+    assert_eq!(chain["chain_hash"], report["result_hash"], "{report}");
+    assert_eq!(chain["fills"], report["counts"]["fills"]);
+    home.text(&["projection", "verify", "--tape", tape])?;
+    let fills =
+        home.text(&["tail", "--tape", tape, "--subject", "fill.>", "--from-seq", "1", "--no-follow"])?;
+    assert_eq!(Some(fills.lines().count() as u64), report["counts"]["fills"].as_u64());
+    let bars = home.json(&["bars", "AAPL", "--timeframe", "1h", "--tape", tape])?;
+    assert!(!bars.to_string().is_empty());
+    let runs = home.json(&["backtest", "list", "--tape", tape])?;
+    assert_eq!(runs[0]["run_id"], report["run_id"], "{runs}");
+    assert_eq!(runs[0]["status"], "succeeded", "{runs}");
+    Ok(())
+}
+
+#[test]
+fn a_run_is_written_to_a_new_tape_that_opens_like_any_other() -> Outcome {
+    let home = Home::new()?;
+    home.configure(TWIN)?;
+    let (report, _) = backtest(&home, &["--strategy", "twin", "--record", "kept"])?;
+    let (unrecorded, _) = backtest(&home, &["--strategy", "twin"])?;
+    assert_eq!(report["result_hash"], unrecorded["result_hash"]);
+    assert_eq!(report["recorded"], true);
+    recorded(&home, "kept", &report)?;
+    // What was recorded follows from what was recorded.
+    let replayed = home.json(&["replay", "--verify", "--tape", "kept"])?;
+    assert_eq!(replayed["chain_hash"], report["result_hash"], "{replayed}");
+
+    // Opened again, it has nothing left to do: services are past all of it.
+    let mut up = home.spawn("up", &["up", "--tape", "kept", "--no-progress"])?;
+    crate::harness::eventually("the dashboard of the recorded tape", Duration::from_secs(60), || {
+        Ok(home.printed("up")?.contains("Tapedeck is at"))
+    })?;
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(home.json(&["chain-hash", "--tape", "kept"])?["chain_hash"], report["result_hash"]);
+    assert_eq!(up.interrupt(Duration::from_secs(30))?, Some(0));
+
+    let again = home.run(&["backtest", "--strategy", "twin", "--bars", "x.csv", "--record", "kept"])?;
+    assert_eq!(again.status.code(), Some(3), "a file that is not there is said first");
+    let (bars, taken) = (bar_files()?, "--record kept: there is a tape of this name, expected a new one");
+    let again = home.run(&["backtest", "--strategy", "twin", "--bars", &bars[0], "--record", "kept"])?;
+    assert_eq!(again.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&again.stderr).contains(taken));
+    Ok(())
+}
+
+#[test]
+fn a_strategy_that_only_the_tape_knows_is_run_on_its_terms() -> Outcome {
+    let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
+    home.configure(TWIN)?;
+    let rehearsed = home.json(&rehearse(&bars, &actions, FROM, TO, &["--tape", "known"]))?;
+    home.configure("")?;
+    let from_tape = home.json(&["backtest", "--tape", "known", "--strategy", "twin", "--timeframe", "1h"])?;
+    assert_eq!(from_tape["result_hash"], rehearsed["chain_hash"], "{from_tape}");
+    assert_eq!(from_tape["strategies"][0]["kind"], "sma_cross");
+    let unknown = home.run(&["backtest", "--tape", "known", "--strategy", "nobody", "--timeframe", "1h"])?;
+    assert_eq!(unknown.status.code(), Some(2));
+
+    // Registered as external, its program is started by whoever has it: here by its command.
+    let register = ["strategy", "register", "outer", "--tape", "known", "--sizing", "fixed:10"];
+    home.text(&register)?;
+    let command = python_command()?;
+    let external = ["backtest", "--tape", "known", "--strategy", "outer", "--external", &command];
+    let mut external = external.to_vec();
+    external.extend(["--timeframe", "1h"]);
+    let outer = home.json(&external)?;
+    assert_eq!(outer["counts"]["fills"], from_tape["counts"]["fills"], "{outer}");
+    assert_eq!(outer["statistics"], from_tape["statistics"]);
+    Ok(())
+}
+
+#[test]
+fn a_program_that_ends_fails_the_run_with_what_it_said() -> Outcome {
+    let home = Home::new()?;
+    let bars = bar_files()?;
+    let run = |program: &str| {
+        home.run(&["backtest", "--external", program, "--bars", &bars[0], "--from", FROM, "--to", TO])
+    };
+    let failed = run("swing=echo no such data >&2; exit 3; true")?;
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(said.contains("the program of swing ended (exit status: 3)"), "{said}");
+    assert!(said.contains("no such data"), "{said}");
+
+    // One that never acknowledges is waited for, and named, until the user has enough.
+    let command = home.command(&[
+        "backtest",
+        "--external",
+        "swing=sleep 600; true",
+        "--bars",
+        &bars[0],
+        "--from",
+        FROM,
+        "--to",
+        TO,
+    ]);
+    let mut command = command;
+    let log = std::fs::File::create(home.path().join("waiting.log"))?;
+    let mut waiting = Running::of(command.stderr(log).spawn()?);
+    crate::harness::eventually("the culprit is named", Duration::from_secs(60), || {
+        Ok(home.said("waiting").contains("waiting for swing"))
+    })?;
+    assert_eq!(waiting.interrupt(Duration::from_secs(30))?, Some(130));
+    Ok(())
+}

@@ -1,0 +1,318 @@
+//! Chaos on the real thing: services, nats-server and PostgreSQL killed with SIGKILL at random moments of a rehearsal,
+//! and a disk that is full. Afterwards nothing is lost, nothing is doubled, the read models equal their fold, and the
+//! chain hash is that of a rehearsal in which nothing happened.
+//!
+//! `make chaos ROUNDS=N` runs more rounds (`TAPEDECK_CHAOS_ROUNDS`); the cluster has a file of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use local_servers::testing::{TestNats, TestPostgres, test_options};
+use local_servers::{NatsOptions, NatsServer, PostgresOptions, PostgresServer, Search};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+
+use crate::harness::{BUSY, Home, Outcome, Running, actions_file, bar_files, eventually, rehearse};
+
+pub const FROM: &str = "2008-09-15";
+pub const TO: &str = "2008-12-31";
+const ROUNDS: u64 = 2;
+const SERVICES: [&str; 5] = ["ingest", "strategy", "risk", "execution", "projector"];
+const SERVERS: [&str; 2] = ["nats", "postgres"];
+/// A round must end within this; killing slows it down, it never stops it.
+const ROUND_MAX: Duration = Duration::from_secs(180);
+/// Kills of one round.
+const KILLS_MAX: usize = 10;
+const TAPE: &str = "round";
+
+/// How many rounds are wanted.
+#[expect(clippy::disallowed_methods, reason = "the number of rounds is told in the environment")]
+pub fn rounds(default: u64) -> u64 {
+    let told = std::env::var("TAPEDECK_CHAOS_ROUNDS").ok();
+    told.and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// A line for whoever runs the rounds.
+#[expect(clippy::print_stdout, reason = "rounds take minutes; whoever asked for them sees how far they are")]
+pub fn tell(line: &str) {
+    println!("{line}");
+}
+
+/// What a rehearsal comes to in which nothing happens.
+pub fn calm(bars: &[String], actions: &str) -> anyhow::Result<Value> {
+    let home = Home::new()?;
+    home.configure(BUSY)?;
+    let report = home.json(&rehearse(bars, actions, FROM, TO, &["--tape", TAPE]))?;
+    anyhow::ensure!(report["orders"].as_u64() >= Some(500), "{report}");
+    Ok(serde_json::json!({
+        "chain_hash": report["chain_hash"], "orders": report["orders"], "fills": report["fills"],
+        "market": market(&home)?,
+    }))
+}
+
+/// Number of events on MARKET.
+fn market(home: &Home) -> anyhow::Result<u64> {
+    let streams = home.json(&["stream", "list", "--tape", TAPE])?;
+    let market = streams.as_array().into_iter().flatten().find(|stream| stream["name"] == "MARKET");
+    market.and_then(|stream| stream["messages"].as_u64()).ok_or_else(|| anyhow::anyhow!("{streams}"))
+}
+
+/// Holds what is on the tape against the calm rehearsal.
+pub fn whole(home: &Home, calm: &Value, what: &str) -> Outcome {
+    let chain = home.json(&["chain-hash", "--tape", TAPE])?;
+    assert_eq!(chain["chain_hash"], calm["chain_hash"], "{what}: {chain}");
+    assert_eq!(chain["orders"], calm["orders"], "{what}");
+    assert_eq!(market(home)?, calm["market"].as_u64().unwrap_or_default(), "{what}: events of MARKET");
+    let submitted =
+        ["tail", "--tape", TAPE, "--subject", "order.>", "--from-seq", "1", "--no-follow", "--json"];
+    let (mut ids, mut count) = (BTreeSet::new(), 0);
+    for line in home.text(&submitted)?.lines() {
+        let line: Value = serde_json::from_str(line)?;
+        if let Some(order) = line["event"]["orderSubmitted"]["order"].as_object() {
+            count += 1;
+            ids.insert(order.get("orderId").and_then(Value::as_str).unwrap_or_default().to_owned());
+        }
+    }
+    assert_eq!(ids.len(), count, "{what}: an order was sent twice");
+    home.text(&["projection", "verify", "--tape", TAPE])?;
+    Ok(())
+}
+
+/// Both servers of a round, each killed and started again at its old address.
+struct Servers {
+    nats: TestNats,
+    postgres: Option<PostgresServer>,
+    options: PostgresOptions,
+    _directory: tempfile::TempDir,
+}
+
+impl Servers {
+    async fn start() -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        // The server's user must get through to its files.
+        std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let mut options = test_options(directory.path().join("postgres"));
+        options.max_connections = 100;
+        let postgres = PostgresServer::start(options.clone()).await?;
+        options.port = Some(postgres.port());
+        postgres.ensure_database("tapedeck").await?;
+        Ok(Self { nats: TestNats::start().await?, postgres: Some(postgres), options, _directory: directory })
+    }
+
+    fn database_url(&self) -> String {
+        self.postgres.as_ref().map(|server| server.url("tapedeck")).unwrap_or_default()
+    }
+
+    async fn kill(&mut self, victim: &str, gone: Duration) -> anyhow::Result<()> {
+        if victim == "nats" {
+            self.nats.kill();
+            tokio::time::sleep(gone).await;
+            self.nats.start_again().await?;
+        } else {
+            self.postgres = None;
+            tokio::time::sleep(gone).await;
+            self.postgres = Some(PostgresServer::start(self.options.clone()).await?);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chaos_of_services_and_servers_loses_and_doubles_nothing() -> Outcome {
+    let (bars, actions) = (bar_files()?, actions_file()?);
+    let calm = calm(&bars, &actions)?;
+    let rounds = rounds(ROUNDS);
+    let mut hits: BTreeMap<&str, u32> = BTreeMap::new();
+    for seed in 0..rounds {
+        let began = Instant::now();
+        let mut servers = Servers::start().await?;
+        let mut home = Home::new()?;
+        home.configure(BUSY)?;
+        home.set("NATS_URL", &servers.nats.url());
+        home.set("DATABASE_URL", &servers.database_url());
+        let killed = round(&home, &mut servers, seed, &bars, &actions).await?;
+        whole(&home, &calm, &format!("seed {seed}, killed {killed:?}"))?;
+        tell(&format!(
+            "chaos: seed {seed}: {} kills {killed:?}, {:.1} s",
+            killed.len(),
+            began.elapsed().as_secs_f64()
+        ));
+        for victim in killed {
+            *hits.entry(victim).or_default() += 1;
+        }
+    }
+    tell(&format!("chaos: {rounds} rounds, nothing lost and nothing doubled; kills {hits:?}"));
+    for server in SERVERS {
+        assert!(hits.contains_key(server), "{server} was never killed: {hits:?}");
+    }
+    Ok(())
+}
+
+/// One rehearsal with kills drawn from `seed`; gives the victims. Each server dies at least once.
+async fn round(
+    home: &Home,
+    servers: &mut Servers,
+    seed: u64,
+    bars: &[String],
+    actions: &str,
+) -> anyhow::Result<Vec<&'static str>> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let rehearsal = rehearse(bars, actions, FROM, TO, &["--only", "ingest", "--tape", TAPE]);
+    let start = |service: &str| match service {
+        "ingest" => home.spawn("ingest", &rehearsal),
+        other => home.spawn(other, &["run", other, "--tape", TAPE]),
+    };
+    let mut running: BTreeMap<&str, Running> = BTreeMap::new();
+    for service in SERVICES {
+        running.insert(service, start(service)?);
+        let manifest = home.path().join("tapes").join(TAPE).join("tape.json");
+        eventually("the tape is made", Duration::from_secs(20), || Ok(manifest.exists()))?;
+    }
+    let mut killed = Vec::new();
+    let mut next = Instant::now() + Duration::from_millis(random.random_range(400..1_200));
+    let deadline = Instant::now() + ROUND_MAX;
+    loop {
+        for service in SERVICES {
+            let Some(process) = running.get_mut(service) else { continue };
+            if process.alive()? {
+                continue;
+            }
+            let code = process.wait(Duration::ZERO)?;
+            if service == "ingest" && code == Some(0) {
+                return Ok(killed);
+            }
+            // While a server is away, whoever starts cannot; it is started again, as a supervisor would.
+            anyhow::ensure!(
+                code == Some(5),
+                "seed {seed}: {service} ended with {code:?}: {}",
+                home.said(service)
+            );
+            running.insert(service, start(service)?);
+        }
+        anyhow::ensure!(
+            Instant::now() < deadline,
+            "seed {seed}: not finished; killed {killed:?}; ingest says: {}",
+            home.said("ingest")
+        );
+        if Instant::now() >= next && killed.len() < KILLS_MAX {
+            let victim = match killed.len() {
+                // Early, while there is something to lose.
+                1 => "nats",
+                2 => "postgres",
+                _ => {
+                    let all: Vec<&str> = SERVICES.into_iter().chain(SERVERS).collect();
+                    all[random.random_range(0..all.len())]
+                }
+            };
+            match running.get_mut(victim) {
+                Some(process) => {
+                    process.kill()?;
+                    running.insert(victim, start(victim)?);
+                }
+                None => servers.kill(victim, Duration::from_millis(random.random_range(20..400))).await?,
+            }
+            killed.push(victim);
+            next = Instant::now() + Duration::from_millis(random.random_range(50..800));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Where programs are looked for.
+#[expect(clippy::disallowed_methods, reason = "the test runner names the tools in the environment")]
+pub fn search() -> Search {
+    let tools_dir = std::env::var_os("TAPEDECK_TOOLS").map(PathBuf::from);
+    Search { explicit: None, path: std::env::var_os("PATH"), tools_dir }
+}
+
+/// A file system in memory of a size that can be changed; unmounted when dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path, size: &str) -> anyhow::Result<Option<Self>> {
+        std::fs::create_dir_all(at)?;
+        let option = format!("size={size},mode=0755");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &option, "tmpfs"]).arg(at).output()?;
+        Ok(mounted.status.success().then(|| Self(at.to_owned())))
+    }
+
+    fn grow(&self, size: &str) -> anyhow::Result<()> {
+        let option = format!("remount,size={size}");
+        let done = Command::new("mount").args(["-o", &option]).arg(&self.0).status()?;
+        anyhow::ensure!(done.success(), "{} could not be made larger", self.0.display());
+        Ok(())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+/// Rehearses on a server that can store too little, until nothing moves; `more` makes room.
+async fn fill(
+    calm: &Value,
+    options: NatsOptions,
+    what: &str,
+    more: impl FnOnce(&mut NatsOptions) -> anyhow::Result<()>,
+) -> Outcome {
+    let (bars, actions) = (bar_files()?, actions_file()?);
+    let mut options = options;
+    let server = NatsServer::start(options.clone()).await?;
+    options.port = Some(server.port());
+    let database = TestPostgres::shared().await?.create_database(None).await?;
+    let mut home = Home::new()?;
+    home.configure(BUSY)?;
+    home.set("NATS_URL", &server.url());
+    home.set("DATABASE_URL", database.url());
+    let mut running = home.spawn("rehearse", &rehearse(&bars, &actions, FROM, TO, &["--tape", TAPE]))?;
+    // It says so, or it ends and says so; it never goes on as if nothing were.
+    eventually("the full disk is noticed", Duration::from_secs(90), || {
+        let said = home.said("rehearse");
+        Ok(said.contains("insufficient") || said.contains("not stored") || !running.alive()?)
+    })?;
+    let ended = if running.alive()? { None } else { running.wait(Duration::ZERO)? };
+    anyhow::ensure!(ended != Some(0), "{what}: the rehearsal fitted: {}", home.said("rehearse"));
+    // Room is made and the server started again, which is the operator's part.
+    drop(server);
+    more(&mut options)?;
+    let _server = NatsServer::start(options).await?;
+    let finished = if ended.is_none() { running.wait(ROUND_MAX)? } else { None };
+    if finished != Some(0) {
+        running = home.spawn("rehearse", &rehearse(&bars, &actions, FROM, TO, &["--tape", TAPE]))?;
+        let again = running.wait(ROUND_MAX)?;
+        anyhow::ensure!(again == Some(0), "{what}: {again:?}: {}", home.said("rehearse"));
+    }
+    whole(&home, calm, what)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chaos_of_a_full_disk_loses_and_doubles_nothing() -> Outcome {
+    let (bars, actions) = (bar_files()?, actions_file()?);
+    let calm = calm(&bars, &actions)?;
+    let directory = tempfile::tempdir()?;
+    let options = |name: &str| NatsOptions {
+        sync_always: false,
+        ..NatsOptions::new(directory.path().join(name), search())
+    };
+    // What streams may take is used up: the server goes on and refuses.
+    let quota = NatsOptions { max_store_bytes: Some(1_500_000), ..options("quota") };
+    fill(&calm, quota, "a quota", |options| {
+        options.max_store_bytes = None;
+        Ok(())
+    })
+    .await?;
+    // The disk itself is full: the server's writes fail.
+    let place = directory.path().join("disk");
+    match SmallDisk::mount(&place, "1500k")? {
+        Some(disk) => fill(&calm, options("disk"), "a full disk", |_| disk.grow("200m")).await,
+        None => {
+            tell("chaos: this kernel lets nobody mount a file system here; the full disk is skipped");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What nobody may do: a service what is another's, a strategy anything but its own; and that one who floods the tape
+//! costs the others nothing.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use async_nats::Client;
+use event_log::definitions::PERMISSIONS;
+use serde_json::{Value, json};
+
+use crate::harness::{Home, Outcome, eventually};
+
+/// Signals of the strategy that floods.
+const FLOOD: usize = 5_000;
+/// A decision on another's signal must not take longer, on a machine that does other things too.
+const DELAY_MAX: Duration = Duration::from_secs(5);
+
+async fn enter(address: &str, user: &str, password: &str) -> anyhow::Result<Client> {
+    let inbox = user.strip_prefix("strategy-").unwrap_or(user);
+    let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
+    let options = options.custom_inbox_prefix(format!("_INBOX_{inbox}"));
+    Ok(options.request_timeout(Some(Duration::from_secs(1))).connect(address).await?)
+}
+
+/// Starts everything on a tape of the wall clock; gives the address of its server.
+fn up(home: &Home) -> anyhow::Result<(crate::harness::Running, String)> {
+    home.configure("[account.paper]\n")?;
+    let running = home.spawn("up", &["up", "--tape", "main", "--no-progress"])?;
+    eventually("everything is up", Duration::from_secs(90), || {
+        Ok(home.printed("up")?.contains("Tapedeck is at"))
+    })?;
+    let port = std::fs::read_to_string(home.path().join("tapes/main/nats/port"))?;
+    Ok((running, format!("nats://127.0.0.1:{}", port.trim())))
+}
+
+/// The subjects whose writers are apart, and who writes there.
+const WRITERS: [(&str, &[&str]); 9] = [
+    ("market.bar.1h.SPY", &["ingest"]),
+    ("signal.mine.SPY", &["strategy", "web"]),
+    ("risk.paper.approved", &["risk"]),
+    ("order.paper.mine.SPY.1.submitted", &["execution"]),
+    ("fill.paper.mine.SPY.1.1", &["execution"]),
+    ("account.paper.marked", &["execution"]),
+    ("audit.owner.halt", &["web"]),
+    ("clock.decide", &["ingest"]),
+    ("projection.trading.committed", &["projector"]),
+];
+
+/// What is nobody's but the owner's.
+const NOBODYS: [&str; 7] = [
+    "$JS.API.STREAM.DELETE.TRADING",
+    "$JS.API.STREAM.PURGE.TRADING",
+    "$JS.API.STREAM.UPDATE.TRADING",
+    "$JS.API.STREAM.CREATE.MINE",
+    "$JS.API.STREAM.MSG.DELETE.TRADING",
+    "$JS.API.CONSUMER.DELETE.MARKET.execution",
+    "$SYS.REQ.SERVER.PING",
+];
+
+#[test]
+fn the_permissions_keep_the_writers_of_the_tape_apart() -> Outcome {
+    for (subject, writers) in WRITERS {
+        for file in PERMISSIONS {
+            let may = writers.contains(&file.service);
+            assert_eq!(file.may_publish(subject)?, may, "{} under {subject}", file.service);
+        }
+    }
+    for subject in NOBODYS {
+        for file in PERMISSIONS {
+            assert!(!file.may_publish(subject)?, "{} under {subject}", file.service);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_lets_no_service_do_what_is_anothers() -> Outcome {
+    let home = Home::new()?;
+    let (_running, address) = up(&home)?;
+    let users: Vec<Value> =
+        serde_json::from_slice(&std::fs::read(home.path().join("tapes/main/nats/services.json"))?)?;
+    assert_eq!(users.len(), PERMISSIONS.len());
+    let before = home.json(&["stream", "list", "--tape", "main"])?;
+    for file in PERMISSIONS {
+        let stored = users.iter().find(|user| user["user"] == file.user());
+        let password = stored.and_then(|user| user["password"].as_str()).unwrap_or_default();
+        let client = enter(&address, &file.user(), password).await?;
+        // What is its own it may: it asks after a stream.
+        let asked = client.request("$JS.API.STREAM.INFO.TRADING", "".into()).await;
+        assert!(asked.is_ok(), "{}: {asked:?}", file.service);
+        let foreign = WRITERS.iter().filter(|(_, writers)| !writers.contains(&file.service));
+        for subject in foreign.map(|(subject, _)| *subject).chain(NOBODYS) {
+            let answer = client.request(subject.to_owned(), "{}".into()).await;
+            assert!(answer.is_err(), "{} under {subject}: {answer:?}", file.service);
+        }
+    }
+    let after = home.json(&["stream", "list", "--tape", "main"])?;
+    let messages = |streams: &Value, name: &str| {
+        let stream = streams.as_array().into_iter().flatten().find(|stream| stream["name"] == name);
+        stream.and_then(|stream| stream["messages"].as_u64())
+    };
+    for stream in ["MARKET", "TRADING", "AUDIT"] {
+        assert_eq!(messages(&after, stream), messages(&before, stream), "{stream}");
+    }
+    Ok(())
+}
+
+fn register(home: &Home, name: &str) -> anyhow::Result<Value> {
+    let file = home.path().join(format!("{name}.json"));
+    let path = file.display().to_string();
+    let arguments =
+        ["strategy", "register", name, "--tape", "main", "--mode", "shadow", "--credentials", &path];
+    home.text(&arguments)?;
+    Ok(serde_json::from_slice(&std::fs::read(&file)?)?)
+}
+
+fn signal(strategy: &str, id: &str) -> String {
+    let now = chrono::DateTime::from_timestamp_nanos(runtime::now_ns());
+    let now = now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    json!({
+        "id": id, "eventTime": now, "source": strategy,
+        "signal": { "strategy": strategy, "legs": [{ "symbol": "SPY", "intent": "INTENT_ENTER_LONG" }] },
+    })
+    .to_string()
+}
+
+async fn publish(client: &Client, subject: &str, id: &str, text: String) -> anyhow::Result<()> {
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Nats-Msg-Id", id);
+    headers.insert("Content-Type", "application/json");
+    Ok(client.publish_with_headers(subject.to_owned(), headers, text.into()).await?)
+}
+
+async fn of_strategy(address: &str, credentials: &Value) -> anyhow::Result<Client> {
+    let word = |name: &str| credentials[name].as_str().unwrap_or_default().to_owned();
+    enter(address, &word("user"), &word("password")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_floods_or_lies_is_refused_and_counted_and_holds_up_nobody() -> Outcome {
+    let home = Home::new()?;
+    let (_running, address) = up(&home)?;
+    let (flooding, good) = (register(&home, "flooding")?, register(&home, "good")?);
+    let flooder = of_strategy(&address, &flooding).await?;
+    let quiet = of_strategy(&address, &good).await?;
+
+    // Another's name, no signal at all, more than a signal may hold.
+    publish(&flooder, "signal.good.SPY", "lie-1", signal("good", "lie-1")).await?;
+    publish(&flooder, "signal.flooding.SPY", "lie-2", signal("good", "lie-2")).await?;
+    publish(&flooder, "signal.flooding.SPY", "junk", "{\"nothing\":1}".to_owned()).await?;
+    let mut large = signal("flooding", "large");
+    large.insert_str(large.len() - 1, &format!(",\"correlationId\":\"{}\"", "x".repeat(100_000)));
+    publish(&flooder, "signal.flooding.SPY", "large", large).await?;
+    for number in 0..FLOOD {
+        let id = format!("flood-{number}");
+        publish(&flooder, "signal.flooding.SPY", &id, signal("flooding", &id)).await?;
+    }
+    flooder.flush().await?;
+
+    let began = Instant::now();
+    publish(&quiet, "signal.good.SPY", "good-1", signal("good", "good-1")).await?;
+    quiet.flush().await?;
+    let decided = |id: &str| -> anyhow::Result<bool> {
+        let text = home.text(&[
+            "tail",
+            "--tape",
+            "main",
+            "--subject",
+            "risk.>",
+            "--from-seq",
+            "1",
+            "--no-follow",
+            "--json",
+        ])?;
+        Ok(text.lines().any(|line| line.contains(&format!("\"causationId\":\"{id}\""))))
+    };
+    eventually("the good one is decided", Duration::from_secs(30), || decided("good-1"))?;
+    let took = began.elapsed();
+    assert!(took < DELAY_MAX, "the good one waited for {took:?}");
+
+    eventually("what was no good is counted", Duration::from_secs(60), || {
+        let shown = home.json(&["strategy", "show", "flooding", "--tape", "main"])?;
+        // The one in another's name never arrived: the server refuses the subject.
+        Ok(shown["parked_signals"] == 3 && shown["signals"].as_u64() == Some(FLOOD as u64))
+    })?;
+    let good = home.json(&["strategy", "show", "good", "--tape", "main"])?;
+    assert_eq!((&good["signals"], &good["invalid_signals"]), (&json!(1), &json!(0)), "{good}");
+    let parked = home.text(&["parked", "list", "--tape", "main"])?;
+    assert!(parked.contains("expected at most 65536 of a signal"), "{parked}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_is_changed_is_worth_nothing_any_more() -> Outcome {
+    let home = Home::new()?;
+    let (_running, address) = up(&home)?;
+    let old = register(&home, "mine")?;
+    let client = of_strategy(&address, &old).await?;
+    let path = home.path().join("mine.json").display().to_string();
+    home.text(&["strategy", "rotate", "mine", "--tape", "main", "--credentials", &path])?;
+    assert!(of_strategy(&address, &old).await.is_err(), "the old password still opens");
+    let new: Value = serde_json::from_slice(&std::fs::read(Path::new(&path))?)?;
+    assert!(of_strategy(&address, &new).await.is_ok());
+    let ended = Instant::now() + Duration::from_secs(10);
+    while client.connection_state() == async_nats::connection::State::Connected {
+        anyhow::ensure!(Instant::now() < ended, "the old connection goes on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let audit =
+        home.text(&["tail", "--tape", "main", "--subject", "audit.>", "--from-seq", "1", "--no-follow"])?;
+    assert!(audit.contains("strategy_rotate"), "{audit}");
+    Ok(())
+}

@@ -1,0 +1,550 @@
+//! Limits by scope, what is stopped, what the monitor measured; the kill switch and breakers.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use contracts::v1::{BreakerKind, LimitsSet, RiskGroup, RiskMeasured, TradeLimits, TradingState};
+use domain::book::{Book, LimitSet, Scope};
+use domain::money::{Amount, Quantity};
+use domain::risk::{breaker, fields, scope_usage};
+use projections::queries::{self, AlertRow, LimitVersionRow, NamedLimit, named_limits};
+use runtime::command::{self, LimitsError, Stop};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Key, Problem, Problems, caller};
+use crate::access::Actor;
+use crate::action::tape;
+use crate::app::App;
+use crate::error::PageError;
+
+const ROWS: u32 = 200;
+/// Most limits of one change.
+const LIMITS_MAX: usize = 64;
+
+fn unread(error: queries::QueryError) -> PageError {
+    PageError::ReadModel(error.to_string())
+}
+
+/// What limits are of.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsOf {
+    /// Account; empty for each one.
+    #[serde(default)]
+    account: String,
+    /// Strategy; empty for each one.
+    #[serde(default)]
+    strategy: String,
+    /// Symbol; empty for each one.
+    #[serde(default)]
+    #[schema(max_length = 64)]
+    symbol: String,
+}
+
+impl LimitsOf {
+    /// Joins the three names.
+    pub fn new(account: String, strategy: String, symbol: String) -> Self {
+        Self { account, strategy, symbol }
+    }
+}
+
+/// The limits of a scope.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Stated {
+    /// What they are of.
+    scope: LimitsOf,
+    /// Version of the statement.
+    version: u64,
+    /// The limits, by name; none when they were ended.
+    limits: Vec<NamedLimit>,
+    /// Who stated them.
+    actor: String,
+    /// Why.
+    reason: String,
+}
+
+impl Stated {
+    fn of(set: &LimitSet) -> Self {
+        let Scope { account, strategy, symbol } = set.scope.clone();
+        Self {
+            scope: LimitsOf { account, strategy, symbol },
+            version: set.version,
+            limits: named_limits(&set.limits),
+            actor: set.actor.clone(),
+            reason: set.reason.clone(),
+        }
+    }
+
+    fn of_event(set: LimitsSet) -> Self {
+        let scope = Scope::of(set.scope.as_ref());
+        let limits = set.limits.unwrap_or_default();
+        let (version, actor, reason) = (set.version, set.actor, set.reason);
+        Self::of(&LimitSet { scope, version, limits, actor, reason, since_ns: 0 })
+    }
+}
+
+/// How much of a limit of a scope is used.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ScopeUsed {
+    /// Account it is measured on.
+    account: String,
+    /// What the limit is of.
+    scope: LimitsOf,
+    /// Name of the limit.
+    limit: &'static str,
+    /// What is used, a decimal.
+    used: String,
+    /// What may be used, a decimal.
+    most: String,
+    /// What uses the most: a symbol; empty for the scope as a whole.
+    of: String,
+}
+
+/// A limit that there is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LimitName {
+    /// Name.
+    name: &'static str,
+    /// What it limits.
+    what: &'static str,
+    /// What its value must be.
+    expected: &'static str,
+}
+
+/// Limits in force.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Limits {
+    /// By scope.
+    rows: Vec<Stated>,
+    /// What is used of them, as of the last marks.
+    usage: Vec<ScopeUsed>,
+    /// Every limit that can be stated.
+    names: Vec<LimitName>,
+}
+
+/// Limits by account, strategy and symbol, and what is used of them.
+#[utoipa::path(get, path = "/api/v1/limits", tag = "trading", operation_id = "list_limits",
+    responses((status = 200, body = Limits), Problems))]
+pub async fn limits(State(app): State<Arc<App>>) -> Result<Json<Limits>, Problem> {
+    let book = queries::load_book(&app.config.pool).await.map_err(unread)?;
+    let rows = book.limit_sets().filter(|set| set.is_stated()).map(Stated::of).collect();
+    let usage = book.accounts().flat_map(|account| used(&book, &account.account)).collect();
+    let names = fields::fields().map(|field| LimitName {
+        name: field.name,
+        what: field.what,
+        expected: field.unit.expected(),
+    });
+    Ok(Json(Limits { rows, usage, names: names.collect() }))
+}
+
+fn used(book: &Book, account: &str) -> Vec<ScopeUsed> {
+    let row = |usage: domain::risk::ScopeUsage| {
+        let Scope { account: of, strategy, symbol } = usage.scope.clone();
+        ScopeUsed {
+            account: account.to_owned(),
+            scope: LimitsOf { account: of, strategy, symbol },
+            limit: usage.limit,
+            used: usage.used_text(),
+            most: usage.most_text(),
+            of: usage.of,
+        }
+    };
+    scope_usage(book, account).into_iter().map(row).collect()
+}
+
+/// Statements of limits.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LimitsHistory {
+    /// Newest first, at most 200.
+    rows: Vec<LimitVersionRow>,
+}
+
+/// Every statement of limits by scope, with author and reason, newest first.
+#[utoipa::path(get, path = "/api/v1/limits/history", tag = "trading", operation_id = "list_limits_history",
+    responses((status = 200, body = LimitsHistory), Problems))]
+pub async fn history(State(app): State<Arc<App>>) -> Result<Json<LimitsHistory>, Problem> {
+    let rows = queries::limit_versions(&app.config.pool, ROWS).await.map_err(unread)?;
+    Ok(Json(LimitsHistory { rows }))
+}
+
+/// One limit to be stated or ended.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitChange {
+    /// Name, for example `max_leverage`.
+    #[schema(max_length = 64)]
+    name: String,
+    /// Value as text; `none` ends it.
+    #[schema(max_length = 2000)]
+    value: String,
+}
+
+/// Limits to be stated.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLimits {
+    /// What they are of; absent for everything.
+    #[serde(default)]
+    scope: LimitsOf,
+    /// What changes; what is not named stays.
+    #[schema(max_items = 64)]
+    limits: Vec<LimitChange>,
+    /// For the audit.
+    #[serde(default)]
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f]*$")]
+    reason: String,
+}
+
+/// State or end limits of a scope; they hold from the next decision on.
+#[utoipa::path(post, path = "/api/v1/limits", tag = "trading", operation_id = "set_limits", params(Key),
+    request_body = NewLimits, responses((status = 200, body = Stated), Problems))]
+pub async fn set(
+    State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+    Json(asked): Json<NewLimits>,
+) -> Result<Json<Stated>, Problem> {
+    let reason = super::fields::reason(&asked.reason)?.to_owned();
+    let scope = known(&app, &asked.scope).await?;
+    if asked.limits.is_empty() || asked.limits.len() > LIMITS_MAX {
+        let count = asked.limits.len().to_string();
+        return Err(PageError::field("limits", &count, "1 to 64 limits").into());
+    }
+    let named: Vec<(String, String)> =
+        asked.limits.into_iter().map(|change| (change.name, change.value)).collect();
+    let caller = caller(&actor, &key, "limits");
+    let set = state_limits(&app, &caller, &scope, &named, &reason).await?;
+    Ok(Json(Stated::of_event(set)))
+}
+
+/// States limits, for the API and the page.
+pub async fn state_limits(
+    app: &App,
+    caller: &command::Caller,
+    scope: &Scope,
+    named: &[(String, String)],
+    reason: &str,
+) -> Result<LimitsSet, PageError> {
+    let refused = |error: fields::LimitError| LimitsError::Invalid {
+        field: error.field,
+        value: error.value,
+        expected: error.expected,
+    };
+    let change = |limits: &mut TradeLimits| {
+        for (name, value) in named {
+            fields::state(limits, name, value).map_err(refused)?;
+        }
+        fields::check(scope, limits).map_err(refused)
+    };
+    let stated = command::change_limits(&app.context.tape, caller, &scope.to_wire(), reason, change).await;
+    stated.map_err(|error| match error {
+        LimitsError::Invalid { field, value, expected } => {
+            let value: String = value.chars().take(40).collect();
+            PageError::Field { field: "limits", value: format!("{field}={value}"), expected }
+        }
+        error => tape(error),
+    })
+}
+
+/// The scope, once its account and strategy are known to be there.
+pub async fn known(app: &App, of: &LimitsOf) -> Result<Scope, PageError> {
+    check_stop(app, &of.account, &of.strategy).await?;
+    let good = |byte: u8| byte.is_ascii_graphic();
+    if of.symbol.len() > 64 || !of.symbol.bytes().all(good) {
+        return Err(PageError::field("scope.symbol", &of.symbol, "a symbol, or nothing"));
+    }
+    Ok(Scope::new(&of.account, &of.strategy, &of.symbol.to_uppercase()))
+}
+
+/// Refuses an account or a strategy that there is not.
+pub async fn check_stop(app: &App, account: &str, strategy: &str) -> Result<(), PageError> {
+    if !account.is_empty() && !crate::pages::account_names(app).await?.iter().any(|known| known == account) {
+        return Err(PageError::Missing(format!("account {account:?}")));
+    }
+    if !strategy.is_empty() {
+        crate::action::registered(app, strategy.to_owned()).await?;
+    }
+    Ok(())
+}
+
+/// What to kill, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kill {
+    /// Account; absent or empty for all.
+    #[serde(default)]
+    account: String,
+    /// Strategy; absent or empty for all.
+    #[serde(default)]
+    strategy: String,
+    /// Also close every position.
+    #[serde(default)]
+    flatten: bool,
+    /// For the audit.
+    #[serde(default)]
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f]*$")]
+    reason: String,
+}
+
+/// What the kill switch came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Killed {
+    /// Account; empty for all.
+    account: String,
+    /// Strategy; empty for all.
+    strategy: String,
+    /// Whether positions are being closed.
+    flatten: bool,
+}
+
+/// Kill switch: cancel every open order of a strategy, an account or everything, and open nothing.
+#[utoipa::path(post, path = "/api/v1/trading/kill", tag = "trading", operation_id = "kill_trading", params(Key),
+    request_body = Kill, responses((status = 200, body = Killed), Problems))]
+pub async fn kill(
+    State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+    Json(asked): Json<Kill>,
+) -> Result<Json<Killed>, Problem> {
+    let reason = super::fields::reason(&asked.reason)?.to_owned();
+    check_stop(&app, &asked.account, &asked.strategy).await?;
+    let caller = caller(&actor, &key, &format!("{}/{}", asked.account, asked.strategy));
+    let stop = Stop { account: asked.account.clone(), strategy: asked.strategy.clone(), reason };
+    command::kill(&app.context.tape, &caller, &stop, asked.flatten).await.map_err(tape)?;
+    Ok(Json(Killed { account: asked.account, strategy: asked.strategy, flatten: asked.flatten }))
+}
+
+/// Which breaker to reset, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reset {
+    /// Account.
+    account: String,
+    /// Strategy, for a breaker of one.
+    #[serde(default)]
+    strategy: String,
+    /// Which, for example `drawdown`; absent for all of them.
+    #[serde(default)]
+    breaker: Option<String>,
+    /// For the audit.
+    #[serde(default)]
+    #[schema(max_length = 200, pattern = "^[^\\u0000-\\u001f\\u007f]*$")]
+    reason: String,
+}
+
+/// What a reset came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ResetDone {
+    /// Account.
+    account: String,
+    /// Strategy; empty for the account.
+    strategy: String,
+    /// `reset`.
+    state: &'static str,
+}
+
+/// End a circuit breaker and measure anew from here.
+#[utoipa::path(post, path = "/api/v1/breakers/reset", tag = "trading", operation_id = "reset_breaker", params(Key),
+    request_body = Reset, responses((status = 200, body = ResetDone), Problems))]
+pub async fn reset(
+    State(app): State<Arc<App>>,
+    Extension(actor): Extension<Actor>,
+    key: Key,
+    Json(asked): Json<Reset>,
+) -> Result<Json<ResetDone>, Problem> {
+    let reason = super::fields::reason(&asked.reason)?.to_owned();
+    if asked.account.is_empty() {
+        return Err(PageError::field("account", "", "the account of the breaker").into());
+    }
+    check_stop(&app, &asked.account, &asked.strategy).await?;
+    let kind = breaker_kind(asked.breaker.as_deref())?;
+    let caller = caller(&actor, &key, &format!("{}/{}", asked.account, asked.strategy));
+    let stop = Stop { account: asked.account.clone(), strategy: asked.strategy.clone(), reason };
+    command::reset_breaker(&app.context.tape, &caller, &stop, kind).await.map_err(tape)?;
+    Ok(Json(ResetDone { account: asked.account, strategy: asked.strategy, state: "reset" }))
+}
+
+/// The kind that a name stands for; all when there is none.
+pub fn breaker_kind(name: Option<&str>) -> Result<BreakerKind, PageError> {
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(BreakerKind::Unspecified) };
+    breaker::of_name(name).ok_or_else(|| {
+        let known = breaker::KINDS.map(breaker::name).join(", ");
+        PageError::Field {
+            field: "breaker",
+            value: name.chars().take(40).collect(),
+            expected: format!("one of {known}"),
+        }
+    })
+}
+
+/// Something that is stopped.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Stopped {
+    /// Account; empty for all.
+    pub account: String,
+    /// Strategy; empty for all.
+    pub strategy: String,
+    /// `halt`, `kill` or the breaker's name.
+    pub by: String,
+    /// `reduce_only` or `halted`.
+    pub state: &'static str,
+    /// Since when, UTC nanoseconds.
+    pub since_ns: i64,
+    /// Why.
+    pub reason: String,
+}
+
+fn word(state: TradingState) -> &'static str {
+    if state == TradingState::Halted { "halted" } else { "reduce_only" }
+}
+
+/// Everything that is stopped: halts, kill switches, breakers.
+#[must_use]
+pub fn stopped(book: &Book) -> Vec<Stopped> {
+    let mut rows = Vec::new();
+    let all = book.halt().map(|halt| (String::new(), halt));
+    let own = book.accounts().filter_map(|row| Some((row.account.clone(), row.halt.as_ref()?)));
+    for (account, halt) in all.into_iter().chain(own) {
+        rows.push(Stopped {
+            account,
+            strategy: String::new(),
+            by: "halt".to_owned(),
+            state: word(halt.state),
+            since_ns: halt.since_ns,
+            reason: because(&halt.actor, &halt.reason),
+        });
+    }
+    for tally in book.tallies() {
+        let ns = |at: &Option<contracts::Timestamp>| at.as_ref().and_then(contracts::from_timestamp);
+        let row = |by: &str, state, since_ns: Option<i64>, reason: String| Stopped {
+            account: tally.account.clone(),
+            strategy: tally.strategy.clone(),
+            by: by.to_owned(),
+            state: word(state),
+            since_ns: since_ns.unwrap_or_default(),
+            reason,
+        };
+        if let Some(halt) = tally.halt.as_ref().filter(|_| tally.kill.is_none()) {
+            rows.push(row("halt", halt.state(), ns(&tally.halted_since), because(&halt.actor, &halt.reason)));
+        }
+        if let Some(kill) = &tally.kill {
+            let state = if kill.flatten { TradingState::Halted } else { TradingState::ReduceOnly };
+            rows.push(row("kill", state, ns(&tally.killed_at), because(&kill.actor, &kill.reason)));
+        }
+        for state in &tally.breakers {
+            let name = breaker::name(state.kind());
+            rows.push(row(name, state.state(), ns(&state.since), state.reason.clone()));
+        }
+    }
+    rows
+}
+
+fn because(actor: &str, reason: &str) -> String {
+    if reason.is_empty() { format!("by {actor}") } else { format!("by {actor}: {reason}") }
+}
+
+/// A line of a measurement.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Line {
+    /// Strategy, sector or symbol.
+    name: String,
+    /// Sum of absolute values, a decimal.
+    gross_exposure: String,
+    /// Sum of signed values, a decimal.
+    net_exposure: String,
+    /// Share of the account's gross exposure, a decimal.
+    share: String,
+}
+
+/// What the monitor measured of an account.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Measured {
+    /// Account.
+    account: String,
+    /// When, UTC nanoseconds of market time.
+    event_time_ns: i64,
+    /// Equity, a decimal.
+    equity: String,
+    /// Sum of absolute position values, a decimal.
+    gross_exposure: String,
+    /// Sum of signed position values, a decimal.
+    net_exposure: String,
+    /// Fall from the peak as a share of it, a decimal.
+    drawdown: String,
+    /// Highest equity, a decimal.
+    peak_equity: String,
+    /// Historical value at risk (95 %, one bar) as a share of equity; null with fewer than 30 bars.
+    value_at_risk: Option<f64>,
+    /// The mean beyond it.
+    expected_shortfall: Option<f64>,
+    /// Bars measured.
+    bars: u32,
+    /// Largest correlation of returns of two positions; null when fewer than two can be compared.
+    correlation: Option<f64>,
+    /// Those two symbols.
+    correlated: Vec<String>,
+    /// By strategy.
+    strategies: Vec<Line>,
+    /// By sector; `unknown` where no profile names one.
+    sectors: Vec<Line>,
+    /// By symbol.
+    symbols: Vec<Line>,
+}
+
+impl Measured {
+    fn of(measure: RiskMeasured, event_time_ns: i64) -> Self {
+        let money = |money: &Option<contracts::v1::Money>| Amount::from_wire(money.as_ref()).to_string();
+        let lines = |groups: Vec<RiskGroup>| {
+            let line = |group: RiskGroup| Line {
+                gross_exposure: money(&group.gross_exposure),
+                net_exposure: money(&group.net_exposure),
+                share: Quantity(group.share_e9).to_string(),
+                name: group.name,
+            };
+            groups.into_iter().map(line).collect()
+        };
+        let pair = [measure.correlated_first, measure.correlated_second];
+        Self {
+            account: measure.account,
+            event_time_ns,
+            equity: money(&measure.equity),
+            gross_exposure: money(&measure.gross_exposure),
+            net_exposure: money(&measure.net_exposure),
+            drawdown: Quantity(measure.drawdown_e9).to_string(),
+            peak_equity: money(&measure.peak_equity),
+            value_at_risk: measure.value_at_risk,
+            expected_shortfall: measure.expected_shortfall,
+            bars: measure.bars,
+            correlation: measure.correlation,
+            correlated: pair.into_iter().filter(|symbol| !symbol.is_empty()).collect(),
+            strategies: lines(measure.strategies),
+            sectors: lines(measure.sectors),
+            symbols: lines(measure.symbols),
+        }
+    }
+}
+
+/// How risk is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RiskState {
+    /// What is stopped.
+    stopped: Vec<Stopped>,
+    /// The last measurement of each account.
+    measures: Vec<Measured>,
+    /// Alerts in force, newest first.
+    alerts: Vec<AlertRow>,
+}
+
+/// What is stopped, what the monitor measured, and alerts in force.
+#[utoipa::path(get, path = "/api/v1/risk", tag = "trading", operation_id = "show_risk",
+    responses((status = 200, body = RiskState), Problems))]
+pub async fn show(State(app): State<Arc<App>>) -> Result<Json<RiskState>, Problem> {
+    let pool = &app.config.pool;
+    let book = queries::load_book(pool).await.map_err(unread)?;
+    let measures = queries::risk_measures(pool).await.map_err(unread)?;
+    let alerts = queries::alerts(pool, None, true, ROWS).await.map_err(unread)?;
+    let measures = measures.into_iter().map(|row| Measured::of(row.measure, row.event_time_ns)).collect();
+    Ok(Json(RiskState { stopped: stopped(&book), measures, alerts }))
+}

@@ -1,0 +1,256 @@
+//! Orders by hand: the form that places one, the form that replaces terms. Both only ask; risk answers.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use contracts::v1::Side;
+use domain::money::{Price, Quantity};
+use projections::queries;
+use runtime::command::{self, Asked, Caller, NewOrder, NewTerms, OrderError};
+
+use super::missing;
+use crate::action::{caller_of, done, tape};
+use crate::app::App;
+use crate::error::PageError;
+use crate::url::Url;
+
+/// An order as a form or a request asks for it.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// Account; empty for the only one.
+    pub account: String,
+    /// Symbol.
+    pub symbol: String,
+    /// `buy` or `sell`.
+    pub side: String,
+    /// Type.
+    pub order_type: String,
+    /// How long it works.
+    pub time_in_force: String,
+    /// Shares.
+    pub quantity: Option<Quantity>,
+    /// Amount instead of shares.
+    pub notional: Option<Price>,
+    /// Limit price.
+    pub limit: Option<Price>,
+    /// Stop price.
+    pub stop: Option<Price>,
+    /// Distance of a trailing stop.
+    pub trail: Option<Price>,
+    /// The same as a share of the price.
+    pub trail_rate: Option<Price>,
+    /// Exit that takes the profit.
+    pub take_profit: Option<Price>,
+    /// Exit that stops the loss.
+    pub stop_loss: Option<Price>,
+    /// Outside of the regular session too.
+    pub extended_hours: bool,
+    /// For the audit.
+    pub reason: String,
+}
+
+/// New terms of an order.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Shares of the whole order.
+    pub quantity: Option<Quantity>,
+    /// Limit price.
+    pub limit: Option<Price>,
+    /// Stop price.
+    pub stop: Option<Price>,
+    /// For the audit.
+    pub reason: String,
+}
+
+/// Fields of the form that places an order.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct PlaceForm {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    account: String,
+    #[serde(default)]
+    symbol: String,
+    #[serde(default)]
+    side: String,
+    #[serde(default)]
+    quantity: String,
+    #[serde(default)]
+    notional: String,
+    #[serde(default, rename = "type")]
+    order_type: String,
+    #[serde(default)]
+    tif: String,
+    #[serde(default)]
+    limit: String,
+    #[serde(default)]
+    stop: String,
+    #[serde(default)]
+    extended_hours: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// Fields of the form that replaces terms.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct ReplaceForm {
+    #[serde(default)]
+    csrf: String,
+    #[serde(default)]
+    key: String,
+    #[serde(default)]
+    quantity: String,
+    #[serde(default)]
+    limit: String,
+    #[serde(default)]
+    stop: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// `POST /orders`: asks for an order.
+pub async fn place(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Form(form): Form<PlaceForm>,
+) -> Result<Response, PageError> {
+    let token = headers.get("x-csrf-token").and_then(|token| token.to_str().ok()).unwrap_or(&form.csrf);
+    let caller = caller_of(&app, &headers, token, &form.key)?;
+    let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
+    let asking = Asking {
+        account: form.account.clone(),
+        symbol: form.symbol.clone(),
+        side: form.side.clone(),
+        order_type: or(&form.order_type, "market"),
+        time_in_force: or(&form.tif, "day"),
+        quantity: shares(&form.quantity)?,
+        notional: price("notional", &form.notional)?,
+        limit: price("limit", &form.limit)?,
+        stop: price("stop", &form.stop)?,
+        trail: None,
+        trail_rate: None,
+        take_profit: None,
+        stop_loss: None,
+        extended_hours: !form.extended_hours.is_empty(),
+        reason: or(form.reason.trim(), "from the dashboard"),
+    };
+    let words = format!("{} {}", asking.side, asking.symbol.to_uppercase());
+    let asked = ask_new(&app, &caller, asking).await?;
+    let notice = format!("Order {} asked for: {words}. Risk answers next.", asked.order_id);
+    Ok(done(&headers, &notice, &Url::Orders.to_string()))
+}
+
+/// `POST /orders/{id}/replace`: asks for new terms.
+pub async fn replace(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<ReplaceForm>,
+) -> Result<Response, PageError> {
+    let token = headers.get("x-csrf-token").and_then(|token| token.to_str().ok()).unwrap_or(&form.csrf);
+    let caller = caller_of(&app, &headers, token, &form.key)?;
+    let terms = Terms {
+        quantity: shares(&form.quantity)?,
+        limit: price("limit", &form.limit)?,
+        stop: price("stop", &form.stop)?,
+        reason: if form.reason.trim().is_empty() {
+            "from the dashboard".to_owned()
+        } else {
+            form.reason.clone()
+        },
+    };
+    let caller = Caller { key: format!("{id}/{}", caller.key), ..caller };
+    ask_terms(&app, &caller, &id, terms).await?;
+    let back = Url::Order(&id).to_string();
+    Ok(done(&headers, &format!("New terms of order {id} asked for. Risk answers next."), &back))
+}
+
+/// Asks for an order; the API asks the same way.
+pub async fn ask_new(app: &App, caller: &Caller, asking: Asking) -> Result<Asked, PageError> {
+    let (side, order_type, time_in_force) =
+        command::order_words(&asking.side, &asking.order_type, &asking.time_in_force).map_err(failed)?;
+    let order = NewOrder {
+        account: account(app, &asking.account).await?,
+        symbol: asking.symbol.trim().to_uppercase(),
+        side,
+        order_type,
+        time_in_force,
+        quantity_e9: asking.quantity.map(|shares| shares.0),
+        notional_e9: asking.notional.map(|amount| amount.0),
+        limit_price_e9: asking.limit.map(|price| price.0),
+        stop_price_e9: asking.stop.map(|price| price.0),
+        trail_price_e9: asking.trail.map(|price| price.0),
+        trail_rate_e9: asking.trail_rate.map(|rate| rate.0),
+        take_profit_price_e9: asking.take_profit.map(|price| price.0),
+        stop_loss_price_e9: asking.stop_loss.map(|price| price.0),
+        extended_hours: asking.extended_hours,
+        reason: asking.reason,
+    };
+    command::place_order(&app.context.tape, caller, app.context.clock, &order).await.map_err(failed)
+}
+
+/// Asks for new terms of an open order; the API asks the same way.
+pub async fn ask_terms(app: &App, caller: &Caller, id: &str, terms: Terms) -> Result<Asked, PageError> {
+    let found = queries::order(&app.config.pool, id).await;
+    let found = found.map_err(|error| PageError::ReadModel(error.to_string()))?;
+    let order = found.ok_or_else(|| missing(id))?.order;
+    if order.ended || order.status == "requested" {
+        let state = order.status.replace('_', " ");
+        return Err(PageError::Conflict(format!("Order {id} has no terms to replace: it is {state}.")));
+    }
+    if terms.quantity.is_none() && terms.limit.is_none() && terms.stop.is_none() {
+        return Err(PageError::field("quantity", "", "a quantity, a limit or a stop price that changes"));
+    }
+    let terms = NewTerms {
+        order_id: order.order_id,
+        account: order.account,
+        symbol: order.symbol,
+        side: if order.side == "sell" { Side::Sell } else { Side::Buy },
+        quantity_e9: terms.quantity.map(|shares| shares.0),
+        limit_price_e9: terms.limit.map(|price| price.0),
+        stop_price_e9: terms.stop.map(|price| price.0),
+        reason: terms.reason,
+    };
+    command::replace_order(&app.context.tape, caller, app.context.clock, &terms).await.map_err(failed)
+}
+
+async fn account(app: &App, stated: &str) -> Result<String, PageError> {
+    let rows = queries::accounts(&app.config.pool).await;
+    let rows = rows.map_err(|error| PageError::ReadModel(error.to_string()))?;
+    let known: Vec<_> = rows.into_iter().map(|row| row.account).collect();
+    match (stated, known.as_slice()) {
+        ("", [only]) => Ok(only.clone()),
+        (stated, _) if known.iter().any(|known| known == stated) => Ok(stated.to_owned()),
+        (stated, _) => Err(PageError::field("account", stated, format!("one of {}", known.join(", ")))),
+    }
+}
+
+fn price(name: &'static str, text: &str) -> Result<Option<Price>, PageError> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let parsed = text.trim().parse::<Price>().ok().filter(|price| price.0 > 0);
+    parsed.map(Some).ok_or_else(|| PageError::field(name, text, "a positive decimal, for example 189.50"))
+}
+
+fn shares(text: &str) -> Result<Option<Quantity>, PageError> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let parsed = text.trim().parse::<Quantity>().ok().filter(|shares| shares.0 > 0);
+    parsed.map(Some).ok_or_else(|| PageError::field("quantity", text, "a positive number of shares"))
+}
+
+fn failed(error: OrderError) -> PageError {
+    match error {
+        OrderError::Invalid { field, value, expected } => PageError::field(field, &value, expected),
+        OrderError::NoMark(_) => PageError::Conflict(error.to_string()),
+        OrderError::Append(error) => tape(error),
+        OrderError::Log(error) => PageError::Unread(error.to_string()),
+    }
+}
