@@ -84,13 +84,15 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
             first.reason
         ));
     }
-    let mut data = loaded.data;
+    let (mut data, read) = (loaded.data, loaded.hash);
+    let all = data.series.len();
     select(&mut data, &options.symbols)?;
     if data.series.is_empty() {
         return Err(Failure::not_found("the files hold no bars in the range", HELP));
     }
     let timeframe = timeframe(&mut data, options)?;
-    let hash = history::data_hash(&data);
+    // What was hashed when it was read is not hashed again.
+    let hash = if data.series.len() == all { read } else { history::data_hash(&data) };
     let calendar = hours.calendar();
     let (benchmark, notes) = (Vec::new(), Vec::new());
     let market = Loaded { data, calendar, hash, from_ns: None, until_ns: None, benchmark, notes };

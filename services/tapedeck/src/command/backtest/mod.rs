@@ -89,7 +89,7 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
         return Box::pin(perform(global, options, plan, &named, &gate, output)).await;
     }
     if options.run.offline {
-        return offline(global, options, &gate, output).await;
+        return Box::pin(offline(global, options, &gate, output)).await;
     }
     let session = Session::open(global).await?;
     let outcome = Box::pin(on_tape(global, &session, options, &gate, output)).await;
