@@ -63,11 +63,10 @@ const session = async (page: Page): Promise<string> => {
   return date;
 };
 
-/** Instant of the state's first mark: everything after it is forked. */
+/** Instant of the oldest of the newest fills: everything after it is forked. */
 const early = async (page: Page): Promise<string> => {
-  const answer = (await (await page.request.get("/api/v1/equity?limit=200")).json()) as { items: { event_time_ns?: number; time_ns?: number }[] };
-  const times = answer.items.map((row) => row.event_time_ns ?? row.time_ns ?? 0).filter((time) => time > 0);
-  return new Date(Math.min(...times) / 1e6).toISOString();
+  const { rows } = (await (await page.request.get("/api/v1/fills?limit=200")).json()) as { rows: { event_time_ns: number }[] };
+  return new Date(Math.min(...rows.map((row) => row.event_time_ns)) / 1e6).toISOString();
 };
 
 /** Finished runs, made once. */

@@ -228,7 +228,8 @@ impl Follower {
     fn sent_unaware(&self, step: &Step, order_id: &str, event: &Event) -> Derived {
         let read = event.basis.iter().find(|basis| basis.stream == contracts::stream::TRADING);
         let unread = read.is_some_and(|read| read.sequence < self.machine.book().sequence());
-        let asked = self.order(order_id).filter(|order| order.cancel_requested && order.submitted_ns.is_none());
+        let asked =
+            self.order(order_id).filter(|order| order.cancel_requested && order.submitted_ns.is_none());
         let Some(order) = asked.filter(|_| unread) else { return Derived::Nothing };
         let mut before = self.machine.clone();
         before.admit(OrderState { cancel_requested: false, ..order.clone() });

@@ -2,9 +2,9 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    Breaker, BreakerKind, LimitScope, LimitsSet, TradeLimits,
-    AccountConfigured, AccountEntry, AccountKind, Costs, EntryKind, Event, Money, Parameter, RiskLimits,
-    Sizing, SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, AccountKind, Breaker, BreakerKind, Costs, EntryKind, Event, LimitScope,
+    LimitsSet, Money, Parameter, RiskLimits, Sizing, SizingKind, StrategyEnabled, StrategyMode,
+    StrategyRegistered, TradeLimits,
 };
 use contracts::{Subject, event_id, stream, to_timestamp};
 use event_log::{Append, EventLog as _, Expect, LogError, MemoryLog};

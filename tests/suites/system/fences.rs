@@ -211,3 +211,47 @@ async fn a_password_that_is_changed_is_worth_nothing_any_more() -> Outcome {
     assert!(audit.contains("strategy_rotate"), "{audit}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strategy_reads_nothing_but_the_market_and_its_own() -> Outcome {
+    let home = Home::new()?;
+    let (_running, address) = up(&home)?;
+    let (mine, _) = (register(&home, "mine")?, register(&home, "other")?);
+    let client = of_strategy(&address, &mine).await?;
+    for subject in [
+        "$JS.API.DIRECT.GET.TRADING.fill.paper.other.SPY.1.1",
+        "$JS.API.DIRECT.GET.TRADING",
+        "$JS.API.STREAM.MSG.GET.TRADING",
+        "$JS.API.STREAM.INFO.TRADING",
+        "$JS.API.CONSUMER.CREATE.TRADING.mine",
+        "$JS.API.CONSUMER.CREATE.TRADING.strategy-mine",
+        "$JS.API.CONSUMER.MSG.NEXT.TRADING.strategy-other",
+        "$JS.API.CONSUMER.RESET.TRADING.strategy-other",
+        "$JS.API.CONSUMER.DELETE.TRADING.strategy-other",
+        "signal.other.SPY",
+        "order.paper.mine.SPY.1.submitted",
+        "fill.paper.mine.SPY.1.1",
+        "control.strategy.mine.enabled",
+    ] {
+        let answer = client.request(subject.to_owned(), "{\"batch\":1,\"no_wait\":true}".into()).await;
+        assert!(answer.is_err(), "{subject}: {answer:?}");
+    }
+    // What its own consumer on TRADING delivers names it, or is its account's split or mark.
+    let external = runtime::ExternalStrategy {
+        name: "mine".to_owned(),
+        account: "paper".to_owned(),
+        subjects: vec!["market.bar.>".to_owned()],
+    };
+    let [_, trading] = external.consumers();
+    assert_eq!(
+        trading.filters,
+        [
+            "order.*.mine.>",
+            "fill.*.mine.>",
+            "control.strategy.mine.>",
+            "account.paper.split",
+            "account.paper.marked"
+        ]
+    );
+    Ok(())
+}

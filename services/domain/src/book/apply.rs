@@ -20,9 +20,13 @@ impl Book {
         let body = event.body.as_ref().ok_or_else(|| FoldError::field("body", "missing"))?;
         match body {
             Body::Signal(signal) => {
-                let mut strategy = self.strategy_row(&signal.strategy);
-                strategy.last_signal_ns = Some(event_ns);
-                let changes = self.store_strategy(strategy, event_ns);
+                let mut changes = Changes::default();
+                // An operator is no strategy.
+                if signal.strategy != contracts::MANUAL {
+                    let mut strategy = self.strategy_row(&signal.strategy);
+                    strategy.last_signal_ns = Some(event_ns);
+                    changes = self.store_strategy(strategy, event_ns);
+                }
                 self.pending.insert(event.id.clone(), PendingSignal { sequence, event: event.clone() });
                 Ok(Changes { signals: vec![event.id.clone()], ..changes })
             }

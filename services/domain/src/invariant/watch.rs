@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use contracts::client_order_id;
 use contracts::v1::event::Body;
-use contracts::v1::{AccountEntry, BreakerKind, EntryKind, Event, Fill, OrderSpec, OrderSubmitted, RiskDecision, Verdict};
+use contracts::v1::{
+    AccountEntry, BreakerKind, EntryKind, Event, Fill, OrderSpec, OrderSubmitted, RiskDecision, Verdict,
+};
 
 use super::{Invariant, Violation, limits};
 use crate::book::identity::check_identity;
@@ -178,7 +180,9 @@ impl Watch {
                 let all = reset.kind() == BreakerKind::Unspecified;
                 self.stopped.retain(|(account, strategy, kind), _| {
                     let concerned = all || *kind == reset.kind;
-                    *kind == NO_BREAKER || (account, strategy) != (&reset.account, &reset.strategy) || !concerned
+                    *kind == NO_BREAKER
+                        || (account, strategy) != (&reset.account, &reset.strategy)
+                        || !concerned
                 });
                 return;
             }
@@ -213,8 +217,9 @@ impl Watch {
         let since = self.stopped_since(&decision.account, &decision.strategy, read);
         if let (Some(opens), Some(since)) = (decision.orders.iter().find(|spec| !spec.reducing), since) {
             let (account, strategy, order_id) = (&decision.account, &decision.strategy, &opens.order_id);
-            let detail =
-                format!("{strategy} on account {account} is stopped since {since}, order {order_id} is approved");
+            let detail = format!(
+                "{strategy} on account {account} is stopped since {since}, order {order_id} is approved"
+            );
             found.push(Violation::new(Invariant::HaltOpensNothing, sequence, detail));
         }
         found
