@@ -49,24 +49,21 @@ pub struct Failure {
     pub panic: Option<String>,
 }
 
-/// Every change of status that an order may go through.
-pub const TRANSITIONS: [Transition; 16] = [
+/// Every change of status that must happen now and then; what else an order may go through is printed where it does.
+pub const TRANSITIONS: [Transition; 12] = [
     (None, OrderStatus::Approved),
+    (None, OrderStatus::Submitted),
     (Some(OrderStatus::Approved), OrderStatus::Submitted),
     (Some(OrderStatus::Approved), OrderStatus::Cancelled),
     (Some(OrderStatus::Submitted), OrderStatus::Accepted),
     (Some(OrderStatus::Submitted), OrderStatus::Rejected),
-    (Some(OrderStatus::Submitted), OrderStatus::Filled),
-    (Some(OrderStatus::Submitted), OrderStatus::Cancelled),
-    (Some(OrderStatus::Submitted), OrderStatus::Suspended),
     (Some(OrderStatus::Accepted), OrderStatus::Filled),
     (Some(OrderStatus::Accepted), OrderStatus::Cancelled),
     (Some(OrderStatus::Accepted), OrderStatus::Expired),
     (Some(OrderStatus::Accepted), OrderStatus::Suspended),
     (Some(OrderStatus::Suspended), OrderStatus::Accepted),
-    (Some(OrderStatus::Suspended), OrderStatus::Filled),
-    (Some(OrderStatus::Suspended), OrderStatus::Cancelled),
-    (Some(OrderStatus::Suspended), OrderStatus::Expired),
+    // A fill that was heard of after the end.
+    (Some(OrderStatus::Cancelled), OrderStatus::Filled),
 ];
 
 impl Tally {

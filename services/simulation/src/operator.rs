@@ -41,7 +41,7 @@ impl Kind {
             2 => Self::Resume(account),
             3 => Self::Disable(strategy),
             4 => Self::Enable(strategy),
-            5 | 6 => Self::Reset(if account.is_empty() { ACCOUNTS[0] } else { account }),
+            5..=7 => Self::Reset(if account.is_empty() { ACCOUNTS[0] } else { account }),
             _ => Self::Cancel,
         }
     }

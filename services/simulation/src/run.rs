@@ -29,7 +29,7 @@ use crate::tape::Tapes;
 use crate::world::World;
 
 /// Instants after which a market is over, whatever came of it.
-const INSTANTS_MAX: usize = 220;
+const INSTANTS_MAX: usize = 300;
 /// Polls after which a run is given up.
 const POLLS_MAX: u64 = 3_000_000;
 /// Virtual time after which the market should be over, by the market's own.

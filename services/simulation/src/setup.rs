@@ -129,14 +129,14 @@ fn account_of(rng: &mut ChaCha8Rng, account: &str, broker: &str) -> AccountConfi
 fn limits_of(rng: &mut ChaCha8Rng, account: &str) -> LimitsSet {
     let drawdown = Breaker {
         kind: BreakerKind::Drawdown.into(),
-        most_e9: rng.random_range(1..20) * E9 / 10_000,
+        most_e9: rng.random_range(10..60) * E9 / 10_000,
         halts: rng.random_range(0..2) == 0,
     };
     LimitsSet {
         scope: Some(LimitScope { account: account.into(), ..LimitScope::default() }),
         version: 1,
         limits: Some(TradeLimits {
-            breakers: if rng.random_range(0..3) == 0 { vec![drawdown] } else { Vec::new() },
+            breakers: if rng.random_range(0..4) == 0 { vec![drawdown] } else { Vec::new() },
             ..TradeLimits::default()
         }),
         ..LimitsSet::default()
