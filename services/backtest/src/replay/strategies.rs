@@ -272,7 +272,9 @@ impl Strategies {
             Some(derived) if is_same(&recorded.event, &derived) => Found::Proved,
             Some(derived) => Found::Diverged(Divergence::differs(recorded, &derived, String::new())),
             // It began before it was read that the strategy is not wanted any more.
-            None if self.changed.get(strategy) > Some(&basis_of(&recorded.event, stream::TRADING)) => Found::Input,
+            None if self.changed.get(strategy) > Some(&basis_of(&recorded.event, stream::TRADING)) => {
+                Found::Input
+            }
             None => Found::Diverged(Divergence::not_derived(recorded)),
         })
     }
