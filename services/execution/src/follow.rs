@@ -149,9 +149,13 @@ impl Follower {
                         steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
                     }
                 }
-                Ok(match self.decided(&steps, event) {
-                    Derived::Nothing => self.sent_unaware(&steps[0], &order_id, event),
-                    derived => derived,
+                let derived = self.decided(&steps, event);
+                if matches!(&derived, Derived::Event(append) if append.event.id == event.id) {
+                    return Ok(derived);
+                }
+                Ok(match self.sent_unaware(&steps[0], &order_id, event) {
+                    Derived::Nothing => derived,
+                    unaware => unaware,
                 })
             }
             Body::OrderCancelRequested(request) if request.actor == SERVICE => {
