@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export TAPEDECK_TOOLS ?= $(CACHE)/tools
 TAPEDECK = $(CARGO_TARGET_DIR)/debug/tapedeck
 
-.PHONY: help up setup setup-test assets build test fmt lint bench fuzz chaos clean
+.PHONY: help up setup setup-test assets build test sim sim-planted fmt lint bench fuzz chaos clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,14 @@ build: assets ## Build the program
 
 test: setup-test ## Run every check; needs the shared data (TAPEDECK_TEST_DATA)
 	@deploy/test.sh
+
+sim: ## Simulate SEEDS seeds from seed FROM on (300 from 1), every invariant checked after every step
+	@cargo build --workspace --bin tapedeck-sim --locked --quiet
+	@$(CARGO_TARGET_DIR)/debug/tapedeck-sim --commit $$(git rev-parse --short HEAD 2>/dev/null || echo none) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(ARGS)
+
+sim-planted: ## Plant each known bug in turn and look for it with the same seeds
+	@cargo build --workspace --bin tapedeck-sim-planted --features simulation/planted-bugs --locked --quiet
+	@$(CARGO_TARGET_DIR)/debug/tapedeck-sim-planted $(ARGS)
 
 fmt: ## Format the code
 	@cargo fmt --all

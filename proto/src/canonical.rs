@@ -67,6 +67,9 @@ pub fn chain_key(event: &Event) -> Option<ChainKey> {
         Body::OrderAdjusted(event) => (4, "", event.order_id.as_str(), 0, 61),
         Body::OrderTriggered(event) => (4, "", event.order_id.as_str(), 0, 62),
         Body::OrderTrailed(event) => (4, "", event.order_id.as_str(), 0, 63),
+        Body::OrderUnresolved(event) => (4, "", event.order_id.as_str(), 0, 140),
+        Body::FillCorrected(event) => (4, "", event.order_id.as_str(), event.number, 141),
+        Body::FillBusted(event) => (4, "", event.order_id.as_str(), event.number, 142),
         _ => return None,
     };
     Some(ChainKey {

@@ -91,10 +91,10 @@ pub fn margin(account: &str, event_ns: i64) -> EventId {
     event_id(&format!("{account}@{event_ns}"), "execution/margin", 0)
 }
 
-/// Id of what is done about the group `group_id`, for the `step`-th time.
+/// Id of what is done about the group `group_id` in `state`, which names its orders, how they stand and what is done.
 #[must_use]
-pub fn group(group_id: &str, step: u32) -> EventId {
-    event_id(group_id, "execution/group", step)
+pub fn group(group_id: &str, state: &str) -> EventId {
+    event_id(group_id, &format!("execution/group/{state}"), 0)
 }
 
 /// Id of the transfer of `symbol` on `account` that the control event `cause` asked for.

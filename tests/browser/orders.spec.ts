@@ -125,3 +125,40 @@ test("two presses of Enter cancel an order, once", async ({ page }) => {
   await openPage(page, `/orders/${id}`);
   await expect(page.locator("#order tr[data-kind='order cancel requested']")).toHaveCount(taken ? 1 : 0);
 });
+
+interface Order {
+  order_id: string;
+  symbol: string;
+  strategy: string;
+  status: string;
+  average_price: string | null;
+}
+
+const orders = async (page: Page, query: string): Promise<Order[]> => {
+  const answer = await page.request.get(`/api/v1/orders?${query}`);
+  expect(answer.ok()).toBe(true);
+  return ((await answer.json()) as { rows: Order[] }).rows;
+};
+
+test("an order by hand passes risk and is manual's; one too large is denied, with the reason", async ({ page }) => {
+  await openPage(page, "/orders?tab=all&strategy=manual");
+  await expect.poll(async () => (await orders(page, "status=filled&limit=1")).length, { timeout: 60_000 }).toBe(1);
+  const [{ symbol }] = (await orders(page, "status=filled&limit=1")) as [Order];
+  await page.locator("#place summary").click();
+  const form = page.locator("#form-place");
+  await form.locator("input[name=symbol]").fill(symbol);
+  await form.locator("input[name=quantity]").fill("1");
+  await form.getByRole("button", { name: "Ask risk" }).click();
+  await expect(page.locator("#notice .good")).toContainText("Risk answers next");
+  const id = /Order ([0-9a-f]{24})/.exec((await page.locator("#notice .good").textContent()) ?? "")?.[1] ?? "";
+  await expect(page.locator(`#o-${id}`)).toBeVisible({ timeout: 30_000 });
+  await expect.poll(async () => (await orders(page, "strategy=manual&status=filled")).map((one) => one.order_id), { timeout: 60_000 }).toContain(id);
+
+  await page.locator("#place").evaluate((details: HTMLDetailsElement) => (details.open = true));
+  await form.locator("input[name=symbol]").fill(symbol);
+  await form.locator("input[name=quantity]").fill("9000000");
+  await form.getByRole("button", { name: "Ask risk" }).click();
+  const denied = page.locator("#orders-table tr[data-status=denied]").first();
+  await expect(denied).toBeVisible({ timeout: 30_000 });
+  await expect(denied.locator("[data-label='Reject reason']")).toContainText(/max_|insufficient_/);
+});

@@ -82,6 +82,59 @@ test("one account is halted with its word and resumed", async ({ page }) => {
   await expect(page.locator("#account-state")).toHaveText("TRADING");
 });
 
+test("a limit is stated on the page, shows what is used of it, and ends", async ({ page }) => {
+  await open(page);
+  const state = async (value: string): Promise<void> => {
+    await page.locator("#limit-name").selectOption("max_gross_exposure");
+    await page.locator("#limit-value").fill(value);
+    await page.locator("#form-limit button").click();
+  };
+  await state("much");
+  await expect(page.locator("#notice .bad")).toContainText("max_gross_exposure=much");
+  await state("90000000");
+  await expect(page.locator("#scoped-limits .bars")).toContainText("max gross exposure");
+  await expect(page.locator("#scoped-limits progress").first()).toBeVisible();
+  await state("none");
+  await expect(page.locator("#scoped-limits .bars")).not.toContainText("max gross exposure");
+});
+
+test("the kill switch needs its typed word, stops a strategy and is released", async ({ page }) => {
+  await open(page);
+  const form = page.locator("#form-kill");
+  const option = form.locator("#kill-of option[value^='strategy:']").first();
+  const of = (await option.getAttribute("value")) ?? "";
+  await form.locator("#kill-of").selectOption(of);
+  await form.locator("#kill-word").fill("kill it");
+  await expect(form.locator("button")).toHaveAttribute("aria-disabled", "true");
+  await form.locator("#kill-word").press("Enter");
+  await expect(page.locator("#notice .bad")).toContainText("KILL");
+  await expect(page.locator("#stops [data-by=kill]")).toHaveCount(0);
+  await form.locator("#kill-of").selectOption(of);
+  await form.locator("#kill-word").fill("KILL");
+  await form.locator("button").click();
+  await expect(page.locator("#stops [data-by=kill]")).toContainText(of.replace("strategy:", ""));
+  await expect(page.locator("#risk-state")).toHaveText("NORMAL");
+  // Released as it would be from a program.
+  const released = await page.evaluate(async (strategy) => {
+    const csrf = document.querySelector<HTMLInputElement>("input[name=csrf]")?.value ?? "";
+    const answer = await fetch("/api/v1/trading/resume", {
+      method: "POST",
+      headers: { "content-type": "application/json", "idempotency-key": crypto.randomUUID(), "x-csrf-token": csrf },
+      body: JSON.stringify({ strategy }),
+    });
+    return answer.status;
+  }, of.replace("strategy:", ""));
+  expect(released).toBe(200);
+  await expect(page.locator("#stops [data-by=kill]")).toHaveCount(0);
+});
+
+test("the monitor shows exposure by strategy, sector and symbol", async ({ page }) => {
+  await open(page);
+  await expect(page.locator("#monitor tbody tr").first()).toBeVisible({ timeout: 60_000 });
+  await expect(page.locator("#monitor")).toContainText("VaR 95 %");
+  await expect(page.locator("#m-sector-unknown")).toBeVisible();
+});
+
 test("the slider leads to the past and along it, and back to the present", async ({ page }) => {
   await open(page);
   const slider = page.locator("[data-timeline] input[type=range]");

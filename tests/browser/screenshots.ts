@@ -43,7 +43,7 @@ for (const picture of PICTURES) {
 }
 
 /** Asks for a run by the API, waits for its end and takes its picture. */
-async function run(page: Page, asked: { name: string; path: string; data: object; shown: (id: string) => string; row: string; ready: string }): Promise<void> {
+async function run(page: Page, asked: { name: string; path: string; data: object; shown: (id: string) => string; row: string; ready: string; scroll?: boolean }): Promise<void> {
   await openPage(page, "/");
   const token = (await page.locator("meta[name=csrf-token]").getAttribute("content")) ?? "";
   const headers = { "x-csrf-token": token, "idempotency-key": `picture-${Date.now()}`, origin: new URL(page.url()).origin };
@@ -55,6 +55,7 @@ async function run(page: Page, asked: { name: string; path: string; data: object
   await openPage(page, asked.shown(id));
   await expect(page.locator(asked.ready).first()).toBeVisible({ timeout: 60_000 });
   await expect(page.locator("[data-chart-state=ready]").first()).toBeAttached();
+  if (asked.scroll) await page.locator(asked.ready).evaluate((element) => scrollTo(0, element.getBoundingClientRect().top + scrollY - 160));
   await take(page, { name: asked.name, path: "", ready: "" });
 }
 
@@ -81,7 +82,7 @@ test("a sweep", async ({ page }) => {
   const { timeframe, symbols } = await market(page);
   const search = { sampler: "grid", ranges: [{ parameter: "fast", values: ["3..12:3"] }, { parameter: "slow", values: ["15..40:5"] }] };
   const data = { kind: "sweep", strategies: [{ kind: "sma_cross" }], symbols: symbols.slice(0, 2), timeframe, search };
-  await run(page, { name: "sweep", path: "/api/v1/backtests", data, shown: (id) => `/backtests/${id}#h-heat`, row: "/api/v1/backtests", ready: "#heat" });
+  await run(page, { name: "sweep", path: "/api/v1/backtests", data, shown: (id) => `/backtests/${id}`, row: "/api/v1/backtests", ready: "#heat", scroll: true });
 });
 
 test("a fork", async ({ page }) => {

@@ -62,7 +62,8 @@ test("disable stops a strategy's signals within a second, enable lets them on", 
   await expect.poll(async () => (await busiest(page)).signals, { timeout: 60_000 }).toBeGreaterThan(0);
   const { name } = await busiest(page);
   await expect(row(page, name)).toHaveAttribute("data-state", /paper|shadow/);
-  await row(page, name).getByRole("button", { name: /^Disable/ }).click();
+  await page.locator(`#stop-${name} summary`).click();
+  await page.locator(`#form-disable-${name} button`).click();
   await expect(page.locator("#notice .good")).toContainText("stops");
   await expect(row(page, name)).toHaveAttribute("data-state", "disabled");
   const disabled = await last(page, `control.strategy.${name}.disabled`);
@@ -81,6 +82,24 @@ test("disable stops a strategy's signals within a second, enable lets them on", 
   await row(page, name).getByRole("button", { name: /^Enable paper/ }).click();
   await expect(row(page, name)).toHaveAttribute("data-state", "paper");
   await expect.poll(async () => (await strategy(page, name)).signals, { timeout: 80_000 }).toBeGreaterThan(stopped.signals);
+});
+
+test("stopping a strategy that holds something asks what becomes of it", async ({ page }) => {
+  const holding = async () =>
+    ((await (await page.request.get("/api/v1/positions")).json()) as { rows: { strategy: string; quantity: string }[] }).rows
+      .map((position) => position.strategy)
+      .find((name) => name !== "manual");
+  await openPage(page, "/strategies");
+  await expect.poll(holding, { timeout: 80_000 }).toBeTruthy();
+  const name = (await holding()) ?? "";
+  await page.locator(`#stop-${name} summary`).click();
+  const form = page.locator(`#form-disable-${name}`);
+  await form.locator("select[name=positions]").selectOption("keep");
+  await form.getByRole("button", { name: /^Yes, disable/ }).click();
+  await expect(page.locator("#notice .good")).toContainText("goes on to manage its positions");
+  await expect(page.locator(`#stopped-${name}`)).toContainText("goes on to manage its positions");
+  await row(page, name).getByRole("button", { name: /^Enable paper/ }).click();
+  await expect(row(page, name)).toHaveAttribute("data-state", "paper");
 });
 
 test("a strategy changes between paper and shadow while it runs", async ({ page }) => {

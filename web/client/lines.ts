@@ -2,7 +2,7 @@
 // are computed by the server, one per session; what is drawn here is loaded once, and again when a run has ended.
 
 import { AreaSeries, LineSeries, LineStyle, createChart, createSeriesMarkers } from "lightweight-charts";
-import type { IChartApi, ISeriesApi, SeriesMarker, Time, UTCTimestamp } from "lightweight-charts";
+import type { IChartApi, ISeriesApi, ISeriesMarkersPluginApi, SeriesMarker, Time, UTCTimestamp } from "lightweight-charts";
 import { chartOptions } from "./candle-style";
 import { act, frame, token } from "./chart-frame";
 
@@ -15,7 +15,7 @@ interface Line {
 }
 
 /** Marks that still have room for words. */
-const WORDS_MAX = 12;
+const WORDS_MAX = 6;
 const COLOURS = ["--accent", "--warn", "--gain", "--loss"];
 const STYLES = [LineStyle.Solid, LineStyle.Dashed, LineStyle.Dotted, LineStyle.LargeDashed];
 
@@ -25,7 +25,7 @@ export function startLines(): void {
 
 class LinesChart {
   private readonly chart: IChartApi;
-  private series: { line: Line; drawn: ISeriesApi<"Line"> | ISeriesApi<"Area"> }[] = [];
+  private series: { line: Line; drawn: ISeriesApi<"Line"> | ISeriesApi<"Area">; marks: ISeriesMarkersPluginApi<Time> | undefined }[] = [];
   private loading = false;
   private status: string | undefined;
 
@@ -72,7 +72,8 @@ class LinesChart {
     this.chart.applyOptions(chartOptions());
     this.chart.applyOptions({ handleScroll: { vertTouchDrag: false, mouseWheel: false }, handleScale: { mouseWheel: false } });
     let equities = 0;
-    for (const { line, drawn } of this.series) {
+    for (const { line, drawn, marks } of this.series) {
+      marks?.setMarkers(marked(line.marks ?? []));
       if (line.kind === "drawdown") {
         const colour = token("--loss");
         drawn.applyOptions({ lineColor: colour, topColor: `${colour}05`, bottomColor: `${colour}40` });
@@ -108,8 +109,8 @@ class LinesChart {
         ? this.chart.addSeries(AreaSeries, { ...options, lineWidth: 1 }, 1)
         : this.chart.addSeries(LineSeries, { ...options, lineWidth: 2 });
       drawn.setData(line.points.map(([time, value]) => ({ time: time as UTCTimestamp, value })));
-      if (line.marks?.length) createSeriesMarkers(drawn as ISeriesApi<"Line", Time>, marked(line.marks));
-      return { line, drawn };
+      const marks = line.marks?.length ? createSeriesMarkers(drawn as ISeriesApi<"Line", Time>, []) : undefined;
+      return { line, drawn, marks };
     });
     if (lines.some(({ kind }) => kind === "drawdown")) {
       this.chart.panes()[0]?.setStretchFactor(3);

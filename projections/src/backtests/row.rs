@@ -113,8 +113,12 @@ pub(super) fn strategies(request: &BacktestRequest) -> String {
     request.strategies.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-/// The symbols in words: `AAPL, SPY`, or `all`.
+/// The symbols in words: `AAPL, SPY`, or `all`; none of a part of the tape.
 pub(super) fn symbols(request: &BacktestRequest) -> String {
+    // A part of the tape has the symbols that its strategies have there.
+    if request.stretch.is_some() {
+        return String::new();
+    }
     match request.symbols.as_slice() {
         [] => "all".to_owned(),
         few if few.len() <= SYMBOLS_NAMED => few.join(", "),

@@ -46,7 +46,9 @@ pub async fn list_orders(
     equal(&mut statement, "account", filter.account.as_ref());
     equal(&mut statement, "strategy", filter.strategy.as_ref());
     equal(&mut statement, "symbol", filter.symbol.as_ref());
-    equal(&mut statement, "stage", filter.status.as_ref());
+    // Of an order that is over the two are the same, and the index is on the status.
+    let over = filter.status.as_ref().is_some_and(|status| ENDED.contains(&status.as_str()));
+    equal(&mut statement, if over { "status" } else { "stage" }, filter.status.as_ref());
     equal(&mut statement, "side", filter.side.as_ref());
     // A status says whether the order is over; said in so many words it finds the index of those.
     let of_status = filter.status.as_ref().map(|status| !ENDED.contains(&status.as_str()));

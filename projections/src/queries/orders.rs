@@ -300,7 +300,7 @@ pub struct FillFilter {
 pub(super) const ORDER: &str =
     "order_id, account, strategy, symbol, side, order_type, time_in_force, quantity::text,
     limit_price::text, stop_price::text, trail_price::text, trail_rate::text, group_kind, group_id, parent_id,
-    triggered_ns, leg, reducing, stage AS status, ended, extended_hours, notional::text, revision, chain::text,
+    triggered_ns, leg, reducing, COALESCE(NULLIF(stage, ''), status) AS status, ended, extended_hours, notional::text, revision, chain::text,
     replacement::text, group_policy, group_stage, cancel_requested, filled::text,
     filled_value::text, commission::text, reason, client_order_id, broker, broker_order_id, signal_id,
     decision_id, correlation_id, approved_ns, ended_ns, updated_ns, first_sequence, sequence,

@@ -97,7 +97,8 @@ fn a_duplicate_id_is_an_error() {
 fn exactly_the_decision_chain_counts() {
     for golden in golden::all() {
         let counts = golden.body.starts_with("order_")
-            || ["signal", "risk_decision", "fill"].contains(&golden.body.as_str());
+            || ["signal", "risk_decision", "fill", "fill_corrected", "fill_busted"]
+                .contains(&golden.body.as_str());
         assert_eq!(chain_key(&golden.event()).is_some(), counts, "{}", golden.body);
     }
 }
@@ -107,7 +108,7 @@ fn orders_and_fills_are_counted() {
     let mut chain = ChainHash::default();
     golden::all().iter().for_each(|golden| chain.add(&golden.event()));
     assert_eq!(chain.orders_and_fills(), (1, 1));
-    assert_eq!(chain.events(), 17);
+    assert_eq!(chain.events(), 20);
 }
 
 #[test]

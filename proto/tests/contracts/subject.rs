@@ -113,6 +113,11 @@ fn every_body_has_a_subject_of_a_stream() {
             "audit" => "audit.operator.halt",
             "parked" => "parked.execution",
             "parked_resolved" => "parked.resolved",
+            "fill_corrected" => "order.main.sma_cross.BRK%2EB.0123.fill_corrected",
+            "fill_busted" => "order.main.sma_cross.BRK%2EB.0123.fill_busted",
+            "group_handled" => "control.group.e0e1e2e3e4e5e6e7e8e9eaebecedeeef.handled",
+            "position_transferred" => "account.paper.transferred",
+            "invariant_broken" => "control.invariant.fills_agree.broken",
             "order_submitted" => "order.main.sma_cross.BRK%2EB.0123456789abcdef01234567.submitted",
             _ => return None,
         })
@@ -157,6 +162,8 @@ fn every_verdict_and_every_entry_has_its_own_subject() {
         (EntryKind::Dividend, Some("dividend")),
         (EntryKind::Split, Some("split")),
         (EntryKind::CashInLieu, Some("cash_in_lieu")),
+        (EntryKind::External, Some("external")),
+        (EntryKind::Fee, Some("fee")),
         (EntryKind::Unspecified, None),
     ] {
         let entry = contracts::v1::AccountEntry {

@@ -1,39 +1,52 @@
-//! The market that a recorded run walks: the bars and corporate actions of a tape, up to a sequence.
+//! The market that a run walks: the bars and corporate actions of a tape, from its history segments.
 //!
-//! A bar that was revised has its revised values. Bars after the last session asked for are left out; those before
-//! the first stay, because strategies warm up with them. What is no bar is the projections' to park and is passed
-//! over here.
+//! What MARKET holds beyond the segments is read first, once for all runs ([`load`]); without a server the segments
+//! are taken as they are ([`load_kept`]). A bar that was revised has its revised values. Bars after the last session
+//! asked for are left out; those before the first stay, because strategies warm up with them.
 //!
-//! Deliberately absent: files and segments (the `history` crate).
+//! Deliberately absent: how segments are kept, and files (the `history` crate).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::path::Path;
 
 use chrono::NaiveDate;
-use contracts::v1::event::Body;
-use contracts::v1::{BacktestRequest, Event};
-use contracts::{escape, from_timestamp, stream};
-use domain::bar::{Bar, Timeframe};
+use contracts::v1::BacktestRequest;
+use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Market};
 use domain::corporate_action::{CorporateAction, Effect};
-use domain::series::{BarSeries, DatedAction, MarketData};
-use event_log::{Delivery, LogError, Tape};
-
-/// Messages taken at once.
-const BATCH_MAX: usize = 4_096;
-
-/// Symbols that are filtered by the server one by one; of more, all are read and the others left out here.
-const FILTERED_MAX: usize = 50;
+use domain::money::Price;
+use domain::series::{BarSeries, MarketData};
+use event_log::{LogError, Tape};
+use history::segments::{self, SegmentError};
+use history::{HistoryError, Range, Selection};
 
 /// Why there is no market to walk.
 #[derive(Debug, thiserror::Error)]
 pub enum MarketError {
     /// The tape could not be read.
     #[error(transparent)]
-    Log(#[from] LogError),
+    Log(LogError),
+    /// The segments could not be read or written.
+    #[error(transparent)]
+    History(HistoryError),
     /// The tape does not hold what is asked for.
     #[error("{0}")]
     Missing(String),
+}
+
+impl From<HistoryError> for MarketError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Log(error) => Self::Log(error),
+            other => Self::History(other),
+        }
+    }
+}
+
+impl From<SegmentError> for MarketError {
+    fn from(error: SegmentError) -> Self {
+        Self::History(error.into())
+    }
 }
 
 /// The market of a run.
@@ -51,165 +64,108 @@ pub struct Loaded {
     pub until_ns: Option<i64>,
     /// Closes of the benchmark per session, splits and dividends counted; empty without one.
     pub benchmark: Vec<(NaiveDate, f64)>,
+    /// What the user should know of how the bars came about, in words.
+    pub notes: Vec<String>,
 }
 
-/// Bars of one symbol as they come.
-#[derive(Default)]
-struct Track {
-    source: String,
-    bars: BTreeMap<i64, Bar>,
+/// Loads what `request`, which is complete, asks for, up to the head of MARKET. The tape's segments are in `dir`.
+pub async fn load(tape: &Tape, dir: &Path, request: &BacktestRequest) -> Result<Loaded, MarketError> {
+    let asked = Asked::of(request)?;
+    let history = history::tape(dir, tape, &asked.selection).await?;
+    asked.market(request, history)
 }
 
-/// Loads what `request`, which is complete, asks for.
-pub async fn load(tape: &Tape, request: &BacktestRequest) -> Result<Loaded, MarketError> {
-    let missing = |why: String| MarketError::Missing(why);
-    let market = match request.calendar.as_str() {
-        "" => Market::default(),
-        name => name.parse().map_err(|error: domain::calendar::UnknownMarket| missing(error.to_string()))?,
-    };
-    let timeframe: Timeframe = request
-        .timeframe
-        .parse()
-        .map_err(|error: domain::bar::UnknownTimeframe| missing(error.to_string()))?;
-    let calendar = market.calendar();
-    let date = |text: &str| text.parse::<NaiveDate>().ok();
-    // A session's close at midnight is the first instant of the next date, and still its own.
-    let from_ns = date(&request.from).map(|date| calendar.start_of(date).saturating_add(1));
-    let next = date(&request.to).and_then(|date| date.succ_opt());
-    let until_ns = next.map(|date| calendar.start_of(date).saturating_add(1));
-    let (tracks, actions) = read(tape, request, timeframe, until_ns).await?;
-    let benchmark = match request.benchmark.as_str() {
-        "" => Vec::new(),
-        symbol => {
-            let track = tracks.get(symbol).filter(|track| !track.bars.is_empty());
-            let track = track.ok_or_else(|| missing(no_bars("benchmark", symbol, timeframe)))?;
-            let own = actions.iter().filter(|dated| *dated.symbol == *symbol);
-            closes(track, own.map(|dated| &dated.action), calendar)
-        }
-    };
-    let wanted: BTreeSet<&str> = request.symbols.iter().map(String::as_str).collect();
-    let walked = |symbol: &str| wanted.is_empty() || wanted.contains(symbol);
-    for symbol in &request.symbols {
-        if tracks.get(symbol).is_none_or(|track| track.bars.is_empty()) {
-            return Err(missing(no_bars("symbols", symbol, timeframe)));
-        }
-    }
-    let series = tracks.iter().filter(|(symbol, track)| walked(symbol) && !track.bars.is_empty());
-    let series: Vec<BarSeries> = series
-        .map(|(symbol, track)| {
-            let bars: Vec<Bar> = track.bars.values().copied().collect();
-            BarSeries::of(&track.source, symbol, timeframe, &bars)
-        })
-        .collect();
-    if series.is_empty() {
-        return Err(missing(format!("the tape has no bars of timeframe {timeframe}")));
-    }
-    let mut actions: Vec<_> = actions.into_iter().filter(|dated| walked(&dated.symbol)).collect();
-    actions.sort_by(|left, right| (left.event_ns, &left.symbol).cmp(&(right.event_ns, &right.symbol)));
-    let data = MarketData { series, actions };
-    let hash = history::data_hash(&data);
-    Ok(Loaded { data, calendar, hash, from_ns, until_ns, benchmark })
+/// Loads what `request`, which is complete, asks for from the segments in `dir` as they are. Blocking.
+pub fn load_kept(dir: &Path, request: &BacktestRequest) -> Result<Loaded, MarketError> {
+    let asked = Asked::of(request)?;
+    let history = segments::open(dir)?.load(&asked.selection)?;
+    asked.market(request, history)
 }
 
-fn no_bars(field: &str, symbol: &str, timeframe: Timeframe) -> String {
-    format!("{field} {symbol:?}: the tape has no such bars of timeframe {timeframe} in the range")
-}
-
-type Tracks = BTreeMap<String, Track>;
-
-/// Reads bars, revisions and actions up to the last there is now.
-async fn read(
-    tape: &Tape,
-    request: &BacktestRequest,
+/// What a request wants of a history.
+struct Asked {
+    selection: Selection,
     timeframe: Timeframe,
+    from_ns: Option<i64>,
     until_ns: Option<i64>,
-) -> Result<(Tracks, Vec<DatedAction>), LogError> {
-    let filters = filters(request, timeframe);
-    let mut end = 0;
-    for filter in &filters {
-        end = end.max(tape.last_sequence(stream::MARKET, filter).await?);
-    }
-    let (mut tracks, mut actions) = (Tracks::new(), Vec::new());
-    if end == 0 {
-        return Ok((tracks, actions));
-    }
-    let mut reader = tape.read(stream::MARKET, &filters, 0).await?;
-    loop {
-        for delivery in reader.batch(BATCH_MAX).await? {
-            let sequence = delivery.sequence();
-            if sequence > end {
-                return Ok((tracks, actions));
-            }
-            if let Delivery::Event(recorded) = delivery {
-                take(recorded.event, until_ns, &mut tracks, &mut actions);
-            }
-            if sequence == end {
-                return Ok((tracks, actions));
-            }
-        }
-    }
 }
 
-fn filters(request: &BacktestRequest, timeframe: Timeframe) -> Vec<String> {
-    if request.symbols.is_empty() || request.symbols.len() > FILTERED_MAX {
-        return vec![
-            format!("market.bar.{timeframe}.*"),
-            format!("market.revision.{timeframe}.*"),
-            "market.action.*".to_owned(),
-        ];
-    }
-    let named = request.symbols.iter().chain((!request.benchmark.is_empty()).then_some(&request.benchmark));
-    let symbols: BTreeSet<String> = named.map(|symbol| escape(symbol)).collect();
-    let of_symbol = |symbol: &String| {
-        [
-            format!("market.bar.{timeframe}.{symbol}"),
-            format!("market.revision.{timeframe}.{symbol}"),
-            format!("market.action.{symbol}"),
-        ]
-    };
-    symbols.iter().flat_map(of_symbol).collect()
+fn missing(why: impl ToString) -> MarketError {
+    MarketError::Missing(why.to_string())
 }
 
-fn take(event: Event, until_ns: Option<i64>, tracks: &mut Tracks, actions: &mut Vec<DatedAction>) {
-    let Some(time_ns) = event.event_time.as_ref().and_then(from_timestamp) else { return };
-    let late = until_ns.is_some_and(|until| time_ns >= until);
-    let (body, source) = (event.body, event.source);
-    match body {
-        _ if late => {}
-        Some(Body::Bar(wire)) => {
-            let Some(bar) = Bar::from_wire(&wire, time_ns) else { return };
-            let track = tracks.entry(wire.symbol).or_default();
-            if track.source.is_empty() {
-                track.source = source;
+fn no_bars(field: &str, symbol: &str, timeframe: Timeframe) -> MarketError {
+    missing(format!("{field} {symbol:?}: the tape has no such bars of timeframe {timeframe} in the range"))
+}
+
+impl Asked {
+    fn of(request: &BacktestRequest) -> Result<Self, MarketError> {
+        let market: Market = match request.calendar.as_str() {
+            "" => Market::default(),
+            name => name.parse().map_err(missing)?,
+        };
+        let timeframe: Timeframe = request.timeframe.parse().map_err(missing)?;
+        let date = |text: &str| text.parse::<NaiveDate>().ok();
+        let range = Range { from: date(&request.from), to: date(&request.to) };
+        let closes = range.closes(market.calendar());
+        let mut symbols = request.symbols.clone();
+        if !symbols.is_empty() && !request.benchmark.is_empty() && !symbols.contains(&request.benchmark) {
+            symbols.push(request.benchmark.clone());
+        }
+        // Strategies warm up with what was before.
+        let walked = Range { from: None, ..range };
+        Ok(Self {
+            selection: Selection { symbols, timeframes: vec![timeframe], range: walked, market },
+            timeframe,
+            from_ns: range.from.map(|_| closes.start),
+            until_ns: range.to.map(|_| closes.end),
+        })
+    }
+
+    fn market(self, request: &BacktestRequest, history: history::Loaded) -> Result<Loaded, MarketError> {
+        let Self { selection, timeframe, from_ns, until_ns } = self;
+        let calendar = selection.market.calendar();
+        let history::Loaded { mut data, mut hash, notes, .. } = history;
+        let present = |data: &MarketData, name: &str| {
+            data.series.iter().find(|series| *series.symbol == *name).cloned()
+        };
+        let benchmark = match request.benchmark.as_str() {
+            "" => Vec::new(),
+            symbol => {
+                let own = data.actions.iter().filter(|dated| *dated.symbol == *symbol);
+                let own = own.map(|dated| &dated.action);
+                let series = present(&data, symbol).ok_or_else(|| no_bars("benchmark", symbol, timeframe))?;
+                closes(&series, own, calendar)
             }
-            track.bars.entry(time_ns).or_insert(bar);
+        };
+        for symbol in &request.symbols {
+            present(&data, symbol).ok_or_else(|| no_bars("symbols", symbol, timeframe))?;
         }
-        Some(Body::BarRevision(revision)) => {
-            let Some(wire) = revision.bar else { return };
-            let Some(bar) = Bar::from_wire(&wire, time_ns) else { return };
-            if let Some(known) = tracks.entry(wire.symbol).or_default().bars.get_mut(&time_ns) {
-                *known = bar;
-            }
+        let wanted: BTreeSet<&str> = request.symbols.iter().map(String::as_str).collect();
+        let walked = |symbol: &str| wanted.is_empty() || wanted.contains(symbol);
+        if !data.series.iter().all(|series| walked(&series.symbol)) {
+            // The benchmark is looked at, not walked.
+            data.series.retain(|series| walked(&series.symbol));
+            data.actions.retain(|dated| walked(&dated.symbol));
+            hash = history::data_hash(&data);
         }
-        Some(Body::CorporateAction(wire)) => {
-            let Ok(action) = CorporateAction::from_wire(&wire) else { return };
-            let symbol = Arc::from(wire.symbol.as_str());
-            actions.push(DatedAction { symbol, event_ns: time_ns, event_id: event.id, action });
+        if data.series.is_empty() {
+            return Err(missing(format!("the tape has no bars of timeframe {timeframe} in the range")));
         }
-        _ => {}
+        Ok(Loaded { data, calendar, hash, from_ns, until_ns, benchmark, notes })
     }
 }
 
 /// What one share bought at the first close comes to at each session's last close: splits multiply it, dividends
 /// buy more of it at the close of their date.
 fn closes<'a>(
-    track: &Track,
+    series: &BarSeries,
     actions: impl Iterator<Item = &'a CorporateAction>,
     calendar: &Calendar,
 ) -> Vec<(NaiveDate, f64)> {
     let mut last: BTreeMap<NaiveDate, f64> = BTreeMap::new();
-    for bar in track.bars.values() {
-        last.insert(calendar.date_of(bar.close_ns.saturating_sub(1)), bar.close.to_f64());
+    for (close_ns, close) in series.close_ns.values().iter().zip(series.close.values()) {
+        last.insert(calendar.date_of(close_ns.saturating_sub(1)), Price(*close).to_f64());
     }
     let mut actions: Vec<&CorporateAction> = actions.collect();
     actions.sort_by_key(|action| action.ex_date);

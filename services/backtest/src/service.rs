@@ -51,6 +51,8 @@ pub struct Config {
     pub code_version: String,
     /// Account on which the signal of an unknown strategy is denied, as risk does it.
     pub fallback_account: String,
+    /// Directory of the tape's history segments.
+    pub segments: std::path::PathBuf,
 }
 
 /// Why the service cannot go on.
@@ -320,7 +322,7 @@ async fn history(
 ) -> Result<BacktestFinished, WorkError> {
     let failed = |error: String| WorkError::Failed(error);
     let market = tokio::select! {
-        market = market::load(&place.tape, &request) => market.map_err(|error| failed(error.to_string()))?,
+        market = market::load(&place.tape, &place.config.segments, &request) => market.map_err(|error| failed(error.to_string()))?,
         () = stopped(stop) => return Err(WorkError::Cancelled),
     };
     let watch = watched(sender, stop.clone());

@@ -121,7 +121,7 @@ pub fn perform(
             return Err(WorkError::Failed(format!("{}: no run over history", kind.as_str_name())));
         }
     };
-    done(job, market, outcome, searched, began.elapsed())
+    done(job, market, outcome, searched, (began.elapsed(), true))
 }
 
 /// What the engine runs for a request over a market.
@@ -132,15 +132,17 @@ pub fn configured(request: &BacktestRequest, market: &Loaded) -> Config {
     config
 }
 
-/// The tear sheet of a single run that its caller did and checked, and its end for the record.
+/// The tear sheet of a single run that its caller did and checked, and its end for the record. Of a run that is not
+/// `kept` only the numbers are wanted: no simulations, no document.
 pub fn conclude(
     job: Job<'_>,
     market: &Loaded,
     outcome: Outcome,
     checked: Checked,
     took: Duration,
+    kept: bool,
 ) -> Result<Done, WorkError> {
-    done(job, market, outcome, Searched { runs: 1, checked, ..Searched::default() }, took)
+    done(job, market, outcome, Searched { runs: 1, checked, ..Searched::default() }, (took, kept))
 }
 
 fn done(
@@ -148,9 +150,9 @@ fn done(
     market: &Loaded,
     outcome: Outcome,
     searched: Searched,
-    took: Duration,
+    (took, kept): (Duration, bool),
 ) -> Result<Done, WorkError> {
-    let sheet = sheet(job, market, &outcome, &searched)?;
+    let sheet = sheet(job, market, &outcome, &searched, if kept { MONTE_CARLO } else { 0 })?;
     let counts = counted(&outcome.counts, outcome.trades.len(), searched.runs);
     let statistics = serde_json::to_string(&sheet.statistics);
     let result_hash = outcome.chain_hash.clone().unwrap_or_default();
@@ -164,7 +166,7 @@ fn done(
         result_hash,
         counts: Some(counts),
         duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        document: report.clone().pack()?,
+        document: if kept { report.clone().pack()? } else { Vec::new() },
         ..BacktestFinished::default()
     };
     Ok(Done { outcome, report, end })
@@ -214,6 +216,7 @@ fn sheet(
     market: &Loaded,
     outcome: &Outcome,
     searched: &Searched,
+    simulations: usize,
 ) -> Result<TearSheet, WorkError> {
     let counts = &outcome.counts;
     let denied = counts.denied.iter().map(|(rule, count)| (rule.name().to_owned(), *count));
@@ -242,7 +245,7 @@ fn sheet(
     }
     input.slippage = Some(outcome.slippage);
     input.trials = Trials { count: searched.evidence.count.max(1), ..searched.evidence };
-    input.monte_carlo = Some(Settings { runs: MONTE_CARLO, seed: job.request.seed });
+    input.monte_carlo = (simulations > 0).then_some(Settings { runs: simulations, seed: job.request.seed });
     input.warnings.clone_from(&searched.checked.warnings);
     Ok(TearSheet::of(input)?)
 }
@@ -257,6 +260,7 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
     let sizing =
         request.strategies.iter().filter_map(|one| one.sizing.as_ref().and_then(domain::sizing::text));
     let mut notes = notes.to_vec();
+    notes.extend(market.notes.iter().cloned());
     if request.limits.is_none() {
         notes.push("No limits were stated: buying power is all that was checked.".to_owned());
     }

@@ -91,9 +91,11 @@ impl SimulatedBroker {
                 problem: unsupported.to_string(),
             })?;
             if let Some(working) = working {
-                broker.work(&order.client_order_id, working);
+                broker.work(&client_order_id(order.id()), working);
             } else if !order.spec.parent_id.is_empty() {
-                let entry = book.order(&order.spec.parent_id).map(|entry| entry.status);
+                // One that was never sent is nothing that a broker could know of.
+                let entry = book.order(&order.spec.parent_id).filter(|entry| entry.submitted_ns.is_some());
+                let entry = entry.map(|entry| entry.status);
                 let (tradable, worked_ns) = (order.tradable, order.worked_ns);
                 broker.unanswered.insert(order.id().to_owned(), Unanswered { tradable, worked_ns, entry });
             }

@@ -1,5 +1,5 @@
-//! The loop over instants on numbers: for runs without corporate actions whose strategies wish for nothing but
-//! market orders for the day, one leg at a time.
+//! The loop over instants on numbers: for runs whose strategies wish for nothing but market orders for the day, one
+//! leg at a time.
 //!
 //! Symbols and strategies are numbers, so that a position, a price and an order are found by an index; events
 //! are formed only for a hash. Every decision is the domain's own function, as in [`crate::run`]: the kernel of
@@ -8,8 +8,9 @@
 //! Invariants: it answers as the general loop does, or not at all: upon the first thing that it does not know
 //! ([`Stop::Unknown`]) the run begins anew in the general loop, and nothing of it has reached the recorder.
 //!
-//! Deliberately absent: corporate actions, groups, prices of orders, margin, shadow mode, errors in words.
+//! Deliberately absent: fractions of shares, groups, prices of orders, margin, shadow mode, errors in words.
 
+mod act;
 mod decide;
 mod orders;
 mod stretch;
@@ -132,6 +133,8 @@ struct Dense<'run, const CHAIN: bool> {
     due: Vec<usize>,
     /// By series: the first row that any strategy is to be shown.
     due_of: Vec<usize>,
+    /// By series: rows before which there are corporate actions of its symbol, ascending.
+    stops: Vec<Vec<usize>>,
     orders: Orders,
     queues: Vec<Queue<u32>>,
     matches: Vec<(u32, Happened)>,
@@ -208,8 +211,7 @@ fn walk_all<const CHAIN: bool>(config: &Config, data: &MarketData, control: &mut
             walk.pass(together);
         } else {
             let Some(step) = walk.next() else { break };
-            require(step.actions.is_empty())?;
-            dense.step(step.ns, step.closed, &walk.bars)?;
+            dense.step(&step, &walk.bars)?;
         }
         // Where series differ all the time, looking ahead at every instant is for nothing.
         steps = if together > 0 { 0 } else { steps + 1 };

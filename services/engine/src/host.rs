@@ -9,6 +9,7 @@ use domain::series::{BarSeries, DatedAction, MarketData};
 use domain::strategy::{BarInput, Slots, Strategy, Wish, build};
 
 use crate::config::{ConfigError, StrategyConfig};
+use crate::walk::Rows;
 
 /// A running strategy.
 #[derive(Debug)]
@@ -121,10 +122,18 @@ impl Host {
         self.reads[index]
     }
 
-    /// Takes closes of a series ahead, up to the first bar at which it could wish for something; says how many.
-    /// Only behind a first bar of the series.
-    pub fn take_quiet(&mut self, index: usize, closes: &[i64]) -> usize {
-        self.slot_of[index].map_or(0, |slot| self.strategy.take_quiet(slot, closes))
+    /// Takes bars of a series ahead, up to the first at which it could wish for something; it was shown the bar of
+    /// `row` last, and `end` is the first that may not be shown ahead. Answers the row that it is to be shown next.
+    pub fn take_quiet(&mut self, index: usize, rows: &Rows<'_>, row: usize, end: usize) -> usize {
+        let Some(slot) = self.slot_of[index] else { return row + 1 };
+        // One that sees all bars late has the bar of `row` still before it.
+        let late = !self.waiting.is_empty();
+        let ahead = if late { row..end - 1 } else { row + 1..end };
+        let next = row + 1 + self.strategy.take_quiet(slot, rows.close.get(ahead).unwrap_or_default());
+        if late {
+            self.waiting[index] = Some(rows.bar(next - 1));
+        }
+        next
     }
 
     /// Takes one of its own fills.

@@ -6,6 +6,11 @@
 //!
 //! Deliberately absent: inputs of more than two blocks. Their ids are made one by one.
 
+#![expect(
+    unexpected_cfgs,
+    reason = "the attribute that picks registers names some that this compiler does not know"
+)]
+
 use contracts::{ShortEventId, ShortId};
 
 /// Hashes side by side.

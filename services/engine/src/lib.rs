@@ -23,6 +23,7 @@ mod recorder;
 mod outside;
 mod outcome;
 mod run;
+mod groups;
 mod market;
 mod submit;
 mod action;

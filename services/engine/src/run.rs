@@ -335,33 +335,6 @@ impl<'run, R: Recorder> Run<'run, R> {
         self.apply(&event, event_ns)
     }
 
-    /// Does what is to be done about groups of orders that are not whole.
-    fn groups(&mut self, event_ns: i64) -> Result<(), Error> {
-        // A step may lead to the next one; each either asks for something or ends its group.
-        for _ in 0..GROUP_STEPS_MAX {
-            let ids: Vec<_> = self.book.active_groups().map(str::to_owned).collect();
-            let steps: Vec<_> = ids.iter().filter_map(|id| self.book.group_step(id, event_ns)).collect();
-            if steps.is_empty() {
-                return Ok(());
-            }
-            for handled in steps {
-                let id = chain_id::group(&handled.group_id, u32::try_from(self.sequence).unwrap_or(u32::MAX));
-                let (cause, cancels) = (handled.group_id.clone(), handled.cancels.clone());
-                let orders: Vec<_> = handled.orders.iter().map(|order| order.order_id.clone()).collect();
-                let body = Body::GroupHandled(handled);
-                let event = self.event(id, event_ns, "execution", &cause, &cause, body);
-                self.apply(&event, event_ns)?;
-                for order_id in &cancels {
-                    self.cancel(order_id, event_ns)?;
-                }
-                for order_id in &orders {
-                    self.submit(order_id, event_ns)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Decides the instant's signals, then submits what was approved.
     fn decide(&mut self, event_ns: i64) -> Result<(), Error> {
         if self.pending.is_empty() {
@@ -505,9 +478,6 @@ impl<'run, R: Recorder> Run<'run, R> {
         }
     }
 }
-
-/// Most steps about groups in one instant.
-const GROUP_STEPS_MAX: usize = 8;
 
 fn event_ns_of(event: &Event) -> Option<i64> {
     event.event_time.as_ref().and_then(contracts::from_timestamp)

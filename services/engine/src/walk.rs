@@ -149,7 +149,8 @@ impl<'data> Walk<'data> {
     pub fn together(&self, most: usize, until_ns: i64) -> usize {
         let action = self.actions.first().map_or(i64::MAX, |action| action.event_ns);
         let until_ns = until_ns.min(action).min(self.boundary().unwrap_or(i64::MAX));
-        let mut ahead = self.rows.iter().zip(&self.at).map(|(rows, at)| &rows.close_ns[*at..]);
+        let mut ahead =
+            self.rows.iter().zip(&self.at).map(|(rows, at)| rows.close_ns.get(*at..).unwrap_or_default());
         let Some(first) = ahead.next() else { return 0 };
         let first = first.get(..most).unwrap_or(first);
         let mut count = first.partition_point(|ns| *ns < until_ns);

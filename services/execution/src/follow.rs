@@ -143,13 +143,16 @@ impl Follower {
             Body::OrderSubmitted(submitted) => {
                 let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
                 let broker = submitted.broker.clone();
-                let mut steps = vec![Step::Submit { order_id, broker: broker.clone() }];
+                let mut steps = vec![Step::Submit { order_id: order_id.clone(), broker: broker.clone() }];
                 for work in self.machine.flattening() {
                     if let Work::Flatten { kill_id, order } = work {
                         steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
                     }
                 }
-                Ok(self.decided(&steps, event))
+                Ok(match self.decided(&steps, event) {
+                    Derived::Nothing => self.sent_unaware(&steps[0], &order_id, event),
+                    derived => derived,
+                })
             }
             Body::OrderCancelRequested(request) if request.actor == SERVICE => {
                 let order = self.machine.book().order(&request.order_id);
@@ -219,6 +222,18 @@ impl Follower {
     /// Takes an order that had left memory.
     pub fn admit(&mut self, order: OrderState) {
         self.machine.admit(order);
+    }
+
+    /// An intent whose writer had not read yet that the order is to be cancelled: it is sent, and cancelled after that.
+    fn sent_unaware(&self, step: &Step, order_id: &str, event: &Event) -> Derived {
+        let read = event.basis.iter().find(|basis| basis.stream == contracts::stream::TRADING);
+        let unread = read.is_some_and(|read| read.sequence < self.machine.book().sequence());
+        let asked =
+            self.order(order_id).filter(|order| order.cancel_requested && order.submitted_ns.is_none());
+        let Some(order) = asked.filter(|_| unread) else { return Derived::Nothing };
+        let mut before = self.machine.clone();
+        before.admit(OrderState { cancel_requested: false, ..order.clone() });
+        before.decide(step).ok().flatten().map_or(Derived::Nothing, Derived::Event)
     }
 
     /// The event that the first of `steps` with the recorded id comes to; failing that, the first of its kind.

@@ -108,6 +108,14 @@ impl Machine {
         held.map(|position| position.key.symbol.clone()).collect()
     }
 
+    /// Symbols that are held, or that a last mark has a price of.
+    #[must_use]
+    pub fn valued(&self) -> BTreeSet<String> {
+        let marks = self.book.accounts().filter_map(|account| account.mark.as_ref());
+        let marked = marks.flat_map(|mark| mark.prices.iter().map(|price| price.symbol.clone()));
+        self.held().into_iter().chain(marked).collect()
+    }
+
     /// Symbols that are held and have no price.
     #[must_use]
     pub fn unpriced(&self) -> BTreeSet<String> {

@@ -13,7 +13,7 @@ use domain::book::{MarkError, PositionKey, margin_change, mark, refold, starts_s
 use domain::calendar::Calendar;
 use domain::corporate_action::SplitRatio;
 use domain::order::decide;
-use domain::order::{BrokerReport, GroupStage, OrderState, REOPENED, Rejection};
+use domain::order::{BrokerReport, OrderState, REOPENED, Rejection};
 use domain::risk::breaker;
 use event_log::{Append, Expect};
 
@@ -312,18 +312,8 @@ impl Machine {
     }
 
     fn group_append(&self, handled: &GroupHandled) -> Append {
+        let id = chain_id::group(&handled.group_id, &self.book.group_state(handled));
         let orders: Vec<_> = self.book.group_orders(&handled.group_id).collect();
-        let stage = orders.iter().map(|order| order.group_stage).max().unwrap_or_default();
-        // What was done before is part of the id, so that each step has one of its own and repeating it none.
-        let open = orders.iter().filter(|order| !order.status.is_ended()).count();
-        let seen = [
-            GroupStage::ALL.iter().position(|known| *known == stage).unwrap_or_default(),
-            orders.len(),
-            open,
-        ];
-        let step = seen.iter().fold(0_usize, |sum, part| sum.saturating_mul(1_000).saturating_add(*part));
-        let step = step + handled.cancels.len() + 100 * handled.orders.len() + usize::from(handled.done) * 50;
-        let id = chain_id::group(&handled.group_id, u32::try_from(step).unwrap_or(u32::MAX));
         let correlation = orders.first().map_or(&handled.group_id, |order| &order.correlation_id);
         let meta = Meta {
             id,

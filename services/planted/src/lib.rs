@@ -33,6 +33,8 @@ pub enum Bug {
     UnwindSkipped,
     /// Risk that was started again does not see a halt.
     HaltIgnoredOnRestart,
+    /// A drawdown breaker ends when equity is higher than ever.
+    PeakClearedByNewHigh,
     /// Commissions are rounded up to cents where cash is counted.
     RoundingUp,
     /// Orders are sent before their intents are stored.
@@ -43,7 +45,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::DedupeOff,
         Self::CheckpointOutsideTransaction,
         Self::ReservationsIgnored,
@@ -54,6 +56,7 @@ impl Bug {
         Self::StaleReadAccepted,
         Self::UnwindSkipped,
         Self::HaltIgnoredOnRestart,
+        Self::PeakClearedByNewHigh,
         Self::RoundingUp,
         Self::SendBeforeIntent,
         Self::UnansweredForgotten,
@@ -73,6 +76,7 @@ impl Bug {
             Self::StaleReadAccepted => "stale_read_accepted",
             Self::UnwindSkipped => "unwind_skipped",
             Self::HaltIgnoredOnRestart => "halt_ignored_on_restart",
+            Self::PeakClearedByNewHigh => "peak_cleared_by_new_high",
             Self::RoundingUp => "rounding_up",
             Self::SendBeforeIntent => "send_before_intent",
             Self::UnansweredForgotten => "unanswered_forgotten",

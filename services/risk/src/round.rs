@@ -130,6 +130,10 @@ impl Machine {
             && !planted::is(Bug::ReservationsIgnored)
         {
             admit(book, &outgoing.event);
+            if let Some(Body::RiskDecision(decision)) = &outgoing.event.body {
+                let event_ns = outgoing.event.event_time.as_ref().and_then(from_timestamp);
+                book.count(decision, event_ns.unwrap_or(now_ns));
+            }
         }
         outcome
     }

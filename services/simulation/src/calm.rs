@@ -14,8 +14,9 @@ use crate::database::Database;
 use crate::executor::{Executor, Step, at_once};
 use crate::fate::{Fate, Mask};
 use crate::market::Market;
-use crate::run::{Mode, World};
+use crate::run::Mode;
 use crate::tape::Tapes;
+use crate::world::World;
 
 /// What a calm run came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

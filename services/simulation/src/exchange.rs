@@ -137,6 +137,10 @@ impl Exchange {
                 _ => false,
             };
             held.working &= !ends;
+            // Where a trailing stop stands is said by its last move.
+            if matches!(report.report, BrokerReport::Trailed { .. }) {
+                held.history.retain(|said| !matches!(said.report, BrokerReport::Trailed { .. }));
+            }
             held.history.push(report.clone());
             ends
         };

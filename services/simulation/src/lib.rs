@@ -12,6 +12,7 @@
 pub mod executor;
 pub mod fate;
 pub mod tape;
+mod process;
 pub mod database;
 pub mod exchange;
 pub mod market;
@@ -20,6 +21,7 @@ mod setup;
 mod outside;
 mod operator;
 mod check;
+mod world;
 pub mod run;
 pub mod calm;
 pub mod shrink;

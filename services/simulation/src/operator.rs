@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use contracts::stream;
-use contracts::v1::StrategyMode;
+use contracts::v1::{BreakerKind, StrategyMode};
 use event_log::{AppendError, LogError, Tape};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use runtime::clock;
-use runtime::command::{self, Caller};
+use runtime::command::{self, Caller, Stop};
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
@@ -23,9 +23,11 @@ const SOON: u64 = 25;
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Halt(&'static str),
+    Kill(&'static str, bool),
     Resume(&'static str),
     Disable(&'static str),
     Enable(&'static str),
+    Reset(&'static str),
     Cancel,
 }
 
@@ -34,17 +36,19 @@ impl Kind {
         let account = ["", ACCOUNTS[0], ACCOUNTS[1]][rng.random_range(0..3)];
         let strategy = [INSIDE[0].0, INSIDE[1].0, INSIDE[2].0, WILD][rng.random_range(0..4)];
         match rng.random_range(0..10) {
+            0 if rng.random_range(0..2) == 0 => Self::Kill(account, rng.random_range(0..2) == 0),
             0 | 1 => Self::Halt(account),
             2 => Self::Resume(account),
             3 => Self::Disable(strategy),
             4 => Self::Enable(strategy),
+            5 | 6 => Self::Reset(if account.is_empty() { ACCOUNTS[0] } else { account }),
             _ => Self::Cancel,
         }
     }
 
     fn undone(self) -> Option<Self> {
         match self {
-            Self::Halt(account) => Some(Self::Resume(account)),
+            Self::Halt(account) | Self::Kill(account, _) => Some(Self::Resume(account)),
             Self::Disable(strategy) => Some(Self::Enable(strategy)),
             _ => None,
         }
@@ -104,12 +108,20 @@ async fn command(
     for _ in 0..20 {
         let outcome: Result<(), AppendError> = match (kind, &order) {
             (Kind::Halt(account), _) => command::halt(tape, &caller, account, "looks odd").await,
+            (Kind::Kill(account, flatten), _) => {
+                let stop = Stop { account: account.to_owned(), reason: "fire".to_owned(), ..Stop::default() };
+                command::kill(tape, &caller, &stop, flatten).await
+            }
             (Kind::Resume(account), _) => command::resume(tape, &caller, account, "looks well").await,
             (Kind::Disable(strategy), _) => {
                 command::disable_strategy(tape, &caller, strategy, "enough").await
             }
             (Kind::Enable(strategy), _) => {
                 command::enable_strategy(tape, &caller, strategy, StrategyMode::Paper).await
+            }
+            (Kind::Reset(account), _) => {
+                let stop = Stop { account: account.to_owned(), reason: "seen".to_owned(), ..Stop::default() };
+                command::reset_breaker(tape, &caller, &stop, BreakerKind::Unspecified).await
             }
             (Kind::Cancel, Some(order)) => command::cancel_order(tape, &caller, order, "not any more").await,
             (Kind::Cancel, None) => return,

@@ -101,7 +101,20 @@ fn pair(rng: &mut ChaCha8Rng, symbol: &str) -> Vec<SignalLeg> {
     let others = ingest::source::SYMBOLS.iter().take(3).map(|symbol| symbol.symbol);
     let other = others.filter(|other| *other != symbol).nth(rng.random_range(0..2)).unwrap_or("ACMEX");
     let quantity_e9 = Some(rng.random_range(1..20) * E9);
-    let leg = |symbol, intent| SignalLeg { quantity_e9, ..leg(symbol, intent) };
+    // Some rest for long, so that what becomes of one leg is seen by the other.
+    let rests = rng.random_range(0..2) == 0;
+    let leg = |symbol, intent| {
+        let leg = SignalLeg { quantity_e9, ..leg(symbol, intent) };
+        if !rests {
+            return leg;
+        }
+        SignalLeg {
+            order_type: OrderType::TrailingStop.into(),
+            time_in_force: TimeInForce::Gtc.into(),
+            trail_rate_e9: Some(E9 / 10),
+            ..leg
+        }
+    };
     let second = if rng.random_range(0..2) == 0 { Intent::EnterShort } else { Intent::EnterLong };
     vec![leg(symbol, Intent::EnterLong), leg(other, second)]
 }

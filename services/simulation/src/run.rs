@@ -4,21 +4,18 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use contracts::stream;
 use domain::bar::Timeframe;
 use domain::invariant::{Invariant, Violation};
-use event_log::{Clock, EventLog as _, MemoryLog, Recorded, Tape};
-use ingest::clock::{ClockConfig, Speed};
+use event_log::{Clock, MemoryLog, Recorded};
 use ingest::source::SimulatedError;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use runtime::clock::VirtualClock as _;
-use runtime::{ClockMode, Context, Health, clock};
-use tokio_util::sync::CancellationToken;
+use runtime::{ClockMode, clock};
 
 use crate::batch::{EVENTS_MIN, ORDERS_MIN};
 use crate::check::{Checker, Transition};
@@ -26,11 +23,10 @@ use crate::database::Database;
 use crate::exchange::Exchange;
 use crate::executor::{Executor, Step, Timeline};
 use crate::fate::{Fate, Fault, Mask};
-use crate::feed;
 use crate::market::{Market, Shape};
 use crate::setup::{self, ACCOUNTS};
-use crate::tape::{Tapes, supervised};
-use crate::{operator, outside};
+use crate::tape::Tapes;
+use crate::world::World;
 
 /// Instants after which a market is over, whatever came of it.
 const INSTANTS_MAX: usize = 220;
@@ -60,7 +56,7 @@ impl Mode {
         [Self::Tape, Self::Exchange, Self::Paper][usize::try_from(seed % 3).unwrap_or_default()]
     }
 
-    fn clock(self) -> ClockMode {
+    pub(crate) fn clock(self) -> ClockMode {
         if self == Self::Tape { ClockMode::Tape } else { ClockMode::Wall }
     }
 }
@@ -130,7 +126,9 @@ pub fn run(settings: &Settings) -> Result<Outcome, SimulatedError> {
     let exchange = (mode == Mode::Exchange).then(|| Exchange::new(fate.clone()));
     let broker = if exchange.is_some() { crate::exchange::NAME } else { "simulated" };
     let wild = !settings.mask.quiet;
-    let costs = setup::write(&tapes.log, &mut rng, broker, first_ns - 3_600_000_000_000, wild);
+    // On the wall clock the simulated broker may give a bar's volume twice to who is killed (docs/orders.md).
+    let shares = mode != Mode::Paper;
+    let costs = setup::write(&tapes.log, &mut rng, broker, first_ns - 3_600_000_000_000, wild, shares);
     if let Some(exchange) = &exchange {
         for (account, costs) in costs.unwrap_or_default() {
             exchange.set_costs(&account, costs);
@@ -248,140 +246,4 @@ fn late(
         _ => return None,
     };
     Some(Violation::new(Invariant::OrdersEnd, checker.book().sequence(), detail))
-}
-
-/// What stands around the services of a run.
-pub(crate) struct World<'run> {
-    pub mode: Mode,
-    pub accounts: Vec<String>,
-    pub tapes: &'run Tapes,
-    pub database: &'run Database,
-    pub exchange: Option<Exchange>,
-}
-
-impl World<'_> {
-    fn context(&self, whom: &str) -> Context {
-        Context {
-            tape: self.tapes.of(whom),
-            clock: self.mode.clock(),
-            health: Health::default(),
-            shutdown: CancellationToken::new(),
-        }
-    }
-
-    /// The services and the projectors.
-    pub fn services(&self, executor: &mut Executor) {
-        let accounts = self.accounts.clone();
-        let read_model = Arc::new(self.database.clone());
-        let config = strategy::Config { accounts: accounts.clone(), read_model: read_model.clone() };
-        self.service(executor, "strategy", move |context| strategy::run(context, config.clone()));
-        let config =
-            risk::Config { fallback_account: self.accounts[0].clone(), read_model: read_model.clone() };
-        self.service(executor, "risk", move |context| risk::run(context, config.clone()));
-        let brokers: Arc<dyn broker::Brokers> = match &self.exchange {
-            Some(exchange) => Arc::new(exchange.clone()),
-            None => Arc::new(broker::Simulated),
-        };
-        let config = execution::Config { accounts, read_model, brokers };
-        self.service(executor, "execution", move |context| execution::run(context, config.clone()));
-        let database = self.database.clone();
-        self.service(executor, "projector", move |context| {
-            let database = database.clone();
-            async move { database.project_trading(context.tape).await }
-        });
-        let database = self.database.clone();
-        self.service(executor, "bars", move |context| {
-            let database = database.clone();
-            async move { database.project_market(context.tape).await }
-        });
-    }
-
-    /// The wild strategy and the operator.
-    fn others(&self, executor: &mut Executor, seed: u64, operator: bool) {
-        self.service(executor, "wild", move |context| outside::run(context.tape, seed, context.shutdown));
-        if operator {
-            let tape: Tape = self.tapes.of("operator");
-            let database = self.database.clone();
-            executor.spawn(operator::run(tape, database, seed, CancellationToken::new()));
-        }
-    }
-
-    /// Whatever moves time.
-    pub fn time(&self, executor: &mut Executor, market: Market, first_ns: i64, over: &Rc<Cell<bool>>) {
-        let accounts = self.accounts.clone();
-        let (over, fate) = (Rc::clone(over), self.tapes.fate.clone());
-        if self.mode == Mode::Tape {
-            let (tape, last_ns) =
-                (self.tapes.of("ingest"), market.instants().last().map_or(0, |last| last.ns));
-            let config = ClockConfig { accounts, consumers: vec!["strategy".into()] };
-            let make = make(self.context("ingest"), move |context| {
-                let (mut market, config) = (market.clone(), config.clone());
-                async move {
-                    let (_handle, control) = ingest::clock::control(Speed::Max);
-                    ingest::clock::run(&context, &mut market, &config, control).await
-                }
-            });
-            executor.spawn(async move {
-                let make = make;
-                supervised("ingest", fate, CancellationToken::new(), || {
-                    let running = make();
-                    async { running.await.map(drop) }
-                })
-                .await;
-                over.set(true);
-                // Signals that came when the last instant was over wait for the next one, which is this.
-                loop {
-                    let last = tape.last_sequence(stream::TRADING, "signal.>").await.unwrap_or_default();
-                    let hint = format!("{{\"instant_ns\":{last_ns},\"signal_sequence\":{last}}}");
-                    let _lost = tape.hint("clock.decide", hint.into_bytes()).await;
-                    clock::sleep(Duration::from_secs(5)).await;
-                }
-            });
-            return;
-        }
-        let (tape, exchange, timeline) = (self.tapes.of("feed"), self.exchange.clone(), executor.timeline());
-        let (start, calendar) = (timeline.now(), executor.timeline());
-        executor.spawn(async move {
-            feed::run(tape, market, exchange, &calendar, start, first_ns - 60_000_000_000).await;
-            over.set(true);
-        });
-        let timeline = executor.timeline();
-        executor.spawn(async move {
-            while !fate.is_healed() {
-                clock::sleep(Duration::from_secs(30)).await;
-                if fate.strikes(Fault::ClockStep, "wall") {
-                    let by = i64::try_from(fate.below(1_200_000)).unwrap_or_default() - 600_000;
-                    timeline.step_wall(by * 1_000_000);
-                }
-            }
-        });
-    }
-
-    /// A service, killed and started again as fate says, and sometimes a second instance of it.
-    fn service<Running, Error>(
-        &self,
-        executor: &mut Executor,
-        name: &'static str,
-        run: impl Fn(Context) -> Running + Clone + 'static,
-    ) where
-        Running: Future<Output = Result<(), Error>> + 'static,
-        Error: std::fmt::Display + 'static,
-    {
-        let fate = self.tapes.fate.clone();
-        if fate.strikes(Fault::Twins, name) {
-            let (twin, delay) = (make(self.context(name), run.clone()), fate.while_ms(60_000));
-            let life = fate.while_ms(30_000);
-            executor.spawn(async move {
-                clock::sleep(delay).await;
-                let _ended = clock::timeout(life, twin()).await;
-            });
-        }
-        let make = make(self.context(name), run);
-        executor.spawn(supervised(name, fate, CancellationToken::new(), make));
-    }
-}
-
-/// Makes a service of a context of its own each time.
-fn make<Running>(context: Context, run: impl Fn(Context) -> Running) -> impl Fn() -> Running {
-    move || run(Context { health: Health::default(), shutdown: CancellationToken::new(), ..context.clone() })
 }

@@ -2,8 +2,9 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, AccountKind, Costs, EntryKind, Event, Money, Parameter, RiskLimits,
-    Sizing, SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, AccountKind, Breaker, BreakerKind, Costs, EntryKind, Event, LimitScope,
+    LimitsSet, Money, Parameter, RiskLimits, Sizing, SizingKind, StrategyEnabled, StrategyMode,
+    StrategyRegistered, TradeLimits,
 };
 use contracts::{Subject, event_id, stream, to_timestamp};
 use event_log::{Append, EventLog as _, Expect, LogError, MemoryLog};
@@ -29,17 +30,22 @@ pub const INSIDE: [Inside; 3] = [
 
 const E9: i64 = 1_000_000_000;
 
-/// Puts everything on the tape as of `at_ns`. Answers the costs of each account.
+/// Puts everything on the tape as of `at_ns`. Answers the costs of each account. Without `shares` volume does not
+/// matter.
 pub fn write(
     log: &MemoryLog,
     rng: &mut ChaCha8Rng,
     broker: &str,
     at_ns: i64,
     wild: bool,
+    shares: bool,
 ) -> Result<Vec<(String, Costs)>, LogError> {
     let mut costs = Vec::new();
     for account in ACCOUNTS {
-        let configured = account_of(rng, account, broker);
+        let mut configured = account_of(rng, account, broker);
+        if let Some(costs) = configured.costs.as_mut().filter(|_| !shares) {
+            costs.volume_share_most_e9 = 0;
+        }
         costs.push((account.to_owned(), configured.costs.unwrap_or_default()));
         put(log, at_ns, "setup", account, Body::AccountConfigured(configured));
         let deposit = AccountEntry {
@@ -49,6 +55,9 @@ pub fn write(
             ..AccountEntry::default()
         };
         put(log, at_ns, "deposit", account, Body::AccountEntry(deposit));
+    }
+    for account in ACCOUNTS {
+        put(log, at_ns, "limits", account, Body::LimitsSet(limits_of(rng, account)));
     }
     for (name, kind, account, parameters) in INSIDE {
         let registered = StrategyRegistered {
@@ -113,6 +122,24 @@ fn account_of(rng: &mut ChaCha8Rng, account: &str, broker: &str) -> AccountConfi
         costs: Some(costs),
         kind: kinds[rng.random_range(0..kinds.len())].into(),
         ..AccountConfigured::default()
+    }
+}
+
+/// A breaker that trips at a small fall, now and then, and a most of open orders.
+fn limits_of(rng: &mut ChaCha8Rng, account: &str) -> LimitsSet {
+    let drawdown = Breaker {
+        kind: BreakerKind::Drawdown.into(),
+        most_e9: rng.random_range(1..20) * E9 / 10_000,
+        halts: rng.random_range(0..2) == 0,
+    };
+    LimitsSet {
+        scope: Some(LimitScope { account: account.into(), ..LimitScope::default() }),
+        version: 1,
+        limits: Some(TradeLimits {
+            breakers: if rng.random_range(0..3) == 0 { vec![drawdown] } else { Vec::new() },
+            ..TradeLimits::default()
+        }),
+        ..LimitsSet::default()
     }
 }
 

@@ -59,6 +59,8 @@ pub struct Machine {
     refused: BTreeMap<String, Terms>,
     /// Registrations may have changed since [`Machine::changes`] looked.
     stale: bool,
+    /// Dropped since then.
+    stopped: Vec<String>,
     market_sequence: u64,
     /// Signals made of fills, which go out with the instant's.
     of_fills: Vec<Outgoing>,
@@ -77,6 +79,7 @@ impl Machine {
             cold: BTreeMap::new(),
             refused: BTreeMap::new(),
             stale: true,
+            stopped: Vec::new(),
             market_sequence,
             of_fills: Vec::new(),
         }
@@ -118,6 +121,7 @@ impl Machine {
                 | Body::StrategyRemoved(_),
             ) => {
                 self.stale |= !changes.strategies.is_empty();
+                self.drop_stopped(&changes.strategies);
             }
             Some(Body::Fill(fill)) => {
                 if let Some(host) = self.hosts.get_mut(&fill.strategy) {
@@ -129,6 +133,17 @@ impl Machine {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Drops what was disabled or removed at once: enabled again before anybody looks, it warms up anew, whether or
+    /// not both came together.
+    fn drop_stopped(&mut self, strategies: &[String]) {
+        for name in strategies {
+            let runs = self.book.strategy(name).is_some_and(|state| state.registered && state.enabled);
+            if !runs && (self.hosts.remove(name).is_some() | self.cold.remove(name).is_some()) {
+                self.stopped.push(name.clone());
+            }
+        }
     }
 
     /// Passes over a message of TRADING that was parked.
@@ -155,7 +170,8 @@ impl Machine {
             })
             .map(|state| (state.strategy.as_str(), Terms::of(state)))
             .collect();
-        let mut changes = Vec::new();
+        let mut changes: Vec<_> =
+            std::mem::take(&mut self.stopped).into_iter().map(Change::Stopped).collect();
         let dropped: BTreeSet<String> = self
             .hosts
             .iter()

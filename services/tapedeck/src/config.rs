@@ -4,6 +4,7 @@
 //! the file over the default. An error names the field, the value and what is expected.
 
 mod account;
+mod group;
 mod limits;
 
 use std::collections::BTreeMap;
@@ -255,6 +256,9 @@ pub struct StrategyConfig {
     /// `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`.
     #[serde(default = "default_sizing")]
     pub sizing: String,
+    /// `complete`, `unwind`, `alert` or `none`: what follows when one of a signal's orders fails.
+    #[serde(default)]
+    pub group_policy: group::Choice,
     /// The strategy's own parameters.
     #[serde(default)]
     pub params: BTreeMap<String, toml::Value>,
@@ -367,6 +371,7 @@ fn built_in_strategies() -> BTreeMap<String, StrategyConfig> {
                 symbols: Vec::new(),
                 timeframe: String::new(),
                 sizing: default_sizing(),
+                group_policy: group::Choice::default(),
                 params: BTreeMap::new(),
             };
             (kind.to_owned(), strategy)

@@ -128,6 +128,7 @@ async fn register(
         timeframe: strategy.timeframe.clone(),
         sizing: domain::sizing::parse(&strategy.sizing),
         account: strategy.account.clone(),
+        group_policy: strategy.group_policy.wire().into(),
         actor: ACTOR.to_owned(),
         ..StrategyRegistered::default()
     };

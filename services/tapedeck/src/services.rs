@@ -128,6 +128,7 @@ pub async fn start(
             threads,
             code_version: env!("CARGO_PKG_VERSION").to_owned(),
             fallback_account: accounts.first().cloned().unwrap_or_default(),
+            segments: crate::command::history::dir_of(&session.dir.path),
         };
         let context = own(session, &context, Service::Backtest).await?;
         services.keep(&context, backtest::SERVICE, move |context| backtest::run(context, config.clone()));

@@ -17,6 +17,7 @@ mod hands;
 mod harness;
 mod indicator;
 mod kill;
+mod planted;
 mod rehearsal;
 mod tapes;
 mod telemetry;

@@ -91,6 +91,26 @@ fn everything_follows_from_its_inputs(home: &Home, report: &serde_json::Value) -
     assert_eq!(fork["recorded"], fork["forked"], "{fork}");
     let other = home.json(&["fork", "--at", "2011-09-01T20:00:00Z", "--param", "sma_fast.slow=6"])?;
     assert_ne!(other["recorded"], other["forked"], "{other}");
+    assert!(other["first"]["chain_of"].is_string() && !other["orders"].is_null(), "{other}");
+    let sweep = home.json(&[
+        "sweep",
+        "--timeframe",
+        "1h",
+        "--strategy",
+        "sma_cross",
+        "--param",
+        "fast=3|5",
+        "--param",
+        "slow=20",
+    ])?;
+    assert_eq!((&sweep["recorded"], sweep["runs"].as_u64()), (&true.into(), Some(2)), "{sweep}");
+    assert!(sweep["warning_block"].is_array() && sweep["best"]["result_hash"].is_string(), "{sweep}");
+    // Whatever was run again or searched stands on the tape, under its own id.
+    let said = home.text(&["tail", "--no-follow", "--subject", "control.backtest.*.finished"])?;
+    for run in [&session, &fork, &other, &sweep] {
+        let id = run["run_id"].as_str().unwrap_or("no id");
+        assert!(said.contains(id), "{id}: {said}");
+    }
     Ok(())
 }
 

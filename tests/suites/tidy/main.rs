@@ -11,6 +11,7 @@ mod documents;
 mod edges;
 mod events;
 mod licence;
+mod planted;
 mod repository;
 mod sources;
 mod telemetry;

@@ -186,6 +186,10 @@ impl Decisions {
             if approved.apply(1, decision).is_ok() {
                 approved.open_orders().for_each(|order| book.admit(order.clone()));
             }
+            if let Some(Body::RiskDecision(body)) = &decision.body {
+                let event_ns = decision.event_time.as_ref().and_then(from_timestamp);
+                book.count(body, event_ns.unwrap_or_default());
+            }
         }
         Ok(Some(book))
     }

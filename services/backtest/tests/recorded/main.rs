@@ -84,6 +84,7 @@ fn request() -> BacktestRequest {
 }
 
 struct Service {
+    _segments: tempfile::TempDir,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), backtest::ServiceError>>,
 }
@@ -97,9 +98,15 @@ impl Service {
             health: Health::default(),
             shutdown: shutdown.clone(),
         };
-        let config =
-            Config { at_once: 1, threads: 2, code_version: "test".into(), fallback_account: "paper".into() };
-        Self { shutdown, task: tokio::spawn(backtest::run(context, config)) }
+        let segments = tempfile::tempdir().unwrap();
+        let config = Config {
+            at_once: 1,
+            threads: 2,
+            code_version: "test".into(),
+            fallback_account: "paper".into(),
+            segments: segments.path().to_owned(),
+        };
+        Self { _segments: segments, shutdown, task: tokio::spawn(backtest::run(context, config)) }
     }
 
     async fn stop(self) {

@@ -26,11 +26,13 @@ async fn done(tape: &Tape, key: &str, kind: BacktestKind, stretch: BacktestStret
         health: Health::default(),
         shutdown: shutdown.clone(),
     };
+    let segments = tempfile::tempdir().unwrap();
     let config = backtest::Config {
         at_once: 1,
         threads: 1,
         code_version: "test".into(),
         fallback_account: "paper".into(),
+        segments: segments.path().to_owned(),
     };
     let service = tokio::spawn(backtest::run(context, config));
     let request = BacktestRequest { kind: kind.into(), stretch: Some(stretch), ..BacktestRequest::default() };

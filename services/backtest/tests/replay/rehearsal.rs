@@ -127,8 +127,16 @@ pub async fn everything(tape: &MemoryLog, stream: &str) -> Vec<Recorded> {
 /// A tape with `instants` of a simulated market, in as many runs of all services as `runs` says: each run takes
 /// its share, and the next one starts from the tape.
 pub async fn rehearse(instants: usize, runs: usize) -> MemoryLog {
+    rehearse_with(instants, runs, Vec::new()).await
+}
+
+/// The same with further statements before the first instant.
+pub async fn rehearse_with(instants: usize, runs: usize, stated: Vec<Body>) -> MemoryLog {
     let tape = MemoryLog::new();
     setup(&tape).await;
+    for (index, body) in stated.into_iter().enumerate() {
+        append(&tape, "stated", &index.to_string(), body).await;
+    }
     for run in 1..=runs {
         one_run(&tape, instants * run / runs).await;
     }

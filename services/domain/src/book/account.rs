@@ -123,6 +123,14 @@ impl AccountState {
         Ok(())
     }
 
+    /// Takes a dividend, paid where it is negative.
+    pub fn receive_dividend(&mut self, amount: Amount) -> Result<(), FoldError> {
+        let dividends = self.dividends.checked_add(amount).ok_or_else(|| self.overflow("dividends"))?;
+        self.add_cash(amount)?;
+        self.dividends = dividends;
+        Ok(())
+    }
+
     /// A deposit moves the baselines too: money brought in is no profit.
     pub(super) fn deposit(&mut self, amount: Amount) -> Result<(), FoldError> {
         self.add_cash(amount)?;

@@ -20,9 +20,13 @@ impl Book {
         let body = event.body.as_ref().ok_or_else(|| FoldError::field("body", "missing"))?;
         match body {
             Body::Signal(signal) => {
-                let mut strategy = self.strategy_row(&signal.strategy);
-                strategy.last_signal_ns = Some(event_ns);
-                let changes = self.store_strategy(strategy, event_ns);
+                let mut changes = Changes::default();
+                // An operator is no strategy.
+                if signal.strategy != contracts::MANUAL {
+                    let mut strategy = self.strategy_row(&signal.strategy);
+                    strategy.last_signal_ns = Some(event_ns);
+                    changes = self.store_strategy(strategy, event_ns);
+                }
                 self.pending.insert(event.id.clone(), PendingSignal { sequence, event: event.clone() });
                 Ok(Changes { signals: vec![event.id.clone()], ..changes })
             }
@@ -233,8 +237,13 @@ impl Book {
             unrealized_pnl: amount(&event.unrealized_pnl),
             prices: event.prices.clone(),
         };
+        let new_high = account.peak_equity.is_some_and(|peak| mark.equity > peak);
         account.marked(mark, event.session_start);
-        self.store_account(account)
+        let mut changes = self.store_account(account);
+        if planted::is(planted::Bug::PeakClearedByNewHigh) && new_high {
+            self.forget_drawdown(&event.account, &mut changes);
+        }
+        changes
     }
 
     fn decided(&mut self, event: &RiskDecision, wire: &Event, event_ns: i64) -> Result<Changes, FoldError> {

@@ -81,9 +81,7 @@ impl Book {
         position.updated_ns = event_ns;
         match kind {
             EntryKind::Dividend => {
-                account.add_cash(amount)?;
-                let sum = account.dividends.checked_add(amount);
-                account.dividends = sum.ok_or_else(|| account.overflow("dividends"))?;
+                account.receive_dividend(amount)?;
                 position.add_dividend(amount)?;
             }
             EntryKind::Split => {

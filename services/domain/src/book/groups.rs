@@ -57,6 +57,21 @@ impl Book {
         ids.filter_map(|order_id| self.order(order_id))
     }
 
+    /// What a step follows from, in one text: the orders of the group, how they stand, and what the step does. The same
+    /// after a restart, and another one for each step.
+    #[must_use]
+    pub fn group_state(&self, handled: &GroupHandled) -> String {
+        let of = |order: &OrderState| {
+            let asked = if order.cancel_requested { "!" } else { "" };
+            format!("{}={}{asked}", order.id(), order.status.name())
+        };
+        let mut orders: Vec<_> = self.group_orders(&handled.group_id).map(of).collect();
+        orders.sort();
+        let new: Vec<_> = handled.orders.iter().map(|spec| spec.order_id.as_str()).collect();
+        let (cancels, done) = (handled.cancels.join("+"), handled.done);
+        format!("{}/{cancels}/{}/{done}", orders.join("+"), new.join("+"))
+    }
+
     pub(super) fn grouped(&self) -> usize {
         self.groups.values().map(Vec::len).sum()
     }
@@ -64,7 +79,9 @@ impl Book {
     /// What is to be done next about a group at `now_ns` of market time; `None` while there is nothing.
     #[must_use]
     pub fn group_step(&self, group_id: &str, now_ns: i64) -> Option<GroupHandled> {
-        let orders: Vec<_> = self.group_orders(group_id).collect();
+        let mut orders: Vec<_> = self.group_orders(group_id).collect();
+        // The same order of orders after a restart.
+        orders.sort_by(|one, other| (one.spec.leg, one.id()).cmp(&(other.spec.leg, other.id())));
         let stage = orders.iter().map(|order| order.group_stage).max()?;
         match stage {
             GroupStage::Watched => self.first_step(group_id, &orders, now_ns),
@@ -351,7 +368,10 @@ fn failure<'book>(orders: &[&'book OrderState], now_ns: i64) -> Option<Failure<'
         OrderStatus::Cancelled if order.unfilled() > Quantity::ZERO => Some("cancelled"),
         _ => None,
     };
-    let ended = legs().find_map(|order| failed(&order).map(|how| Failure { order, how }));
+    // A refusal is the cause of the cancels that follow from it.
+    let refused = legs().find(|order| order.status == OrderStatus::Rejected);
+    let refused = refused.map(|order| Failure { order, how: "rejected" });
+    let ended = refused.or_else(|| legs().find_map(|order| failed(&order).map(|how| Failure { order, how })));
     if ended.is_some() || !several {
         return ended;
     }

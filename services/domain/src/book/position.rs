@@ -148,7 +148,7 @@ impl PositionState {
 
     /// Restates the position after a split: `quantity` whole shares and `fraction` of a share to be paid.
     /// The cost stays; each part takes its share of it.
-    pub(super) fn split(&mut self, quantity: Quantity, fraction: Quantity) -> Result<(), FoldError> {
+    pub fn split(&mut self, quantity: Quantity, fraction: Quantity) -> Result<(), FoldError> {
         let cost = self.cost_basis().ok_or_else(|| self.overflow("cost"))?;
         let total = quantity.checked_add(fraction).ok_or_else(|| self.overflow("quantity"))?;
         let fraction_cost = if fraction == Quantity::ZERO {
@@ -188,7 +188,8 @@ impl PositionState {
         Ok(())
     }
 
-    pub(super) fn add_dividend(&mut self, amount: Amount) -> Result<(), FoldError> {
+    /// Takes a dividend, paid where it is negative.
+    pub fn add_dividend(&mut self, amount: Amount) -> Result<(), FoldError> {
         self.dividends = self.dividends.checked_add(amount).ok_or_else(|| self.overflow("dividends"))?;
         Ok(())
     }

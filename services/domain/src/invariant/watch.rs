@@ -4,13 +4,18 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use contracts::client_order_id;
 use contracts::v1::event::Body;
-use contracts::v1::{AccountEntry, EntryKind, Event, Fill, OrderSpec, OrderSubmitted, RiskDecision, Verdict};
+use contracts::v1::{
+    AccountEntry, BreakerKind, EntryKind, Event, Fill, OrderSpec, OrderSubmitted, RiskDecision, Verdict,
+};
 
 use super::{Invariant, Violation, limits};
 use crate::book::identity::check_identity;
 use crate::book::{Book, Changes, FoldError, PositionKey};
 use crate::money::{Price, Quantity};
 use crate::order::signed;
+
+/// In place of a breaker's kind: a person stopped it.
+const NO_BREAKER: i32 = -1;
 
 /// An event of which a writer was told that it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +49,8 @@ pub struct Watch {
     pub(super) clients: BTreeMap<String, String>,
     /// Shares held as the sum of fills and splits.
     held: BTreeMap<PositionKey, i128>,
-    /// Where a halt began, by account; the halt of all under an empty name.
-    halted: BTreeMap<String, u64>,
+    /// Where halts, kills and breakers began, by account, strategy (empty: all of them) and breaker.
+    stopped: BTreeMap<(String, String, i32), u64>,
     /// Last event that is neither a signal nor a decision.
     last_other: u64,
     /// Last sequence seen.
@@ -153,16 +158,46 @@ impl Watch {
                 self.clients.insert(replaced.client_order_id.clone(), replaced.order_id.clone());
                 Vec::new()
             }
-            Some(Body::TradingHalted(halt)) => {
-                self.halted.entry(halt.account.clone()).or_insert(sequence);
+            Some(body) => {
+                self.stops(sequence, body);
                 Vec::new()
             }
-            Some(Body::TradingResumed(resumed)) => {
-                self.halted.remove(&resumed.account);
-                Vec::new()
-            }
-            _ => Vec::new(),
+            None => Vec::new(),
         }
+    }
+
+    /// What stops new exposure, and what lets it go on. A breaker ends when somebody resets it and never otherwise.
+    fn stops(&mut self, sequence: u64, body: &Body) {
+        let (account, strategy, kind) = match body {
+            Body::TradingHalted(halt) => (&halt.account, &halt.strategy, NO_BREAKER),
+            Body::TradingKilled(kill) => (&kill.account, &kill.strategy, NO_BREAKER),
+            Body::BreakerTripped(tripped) => (&tripped.account, &tripped.strategy, tripped.kind),
+            Body::TradingResumed(resumed) => {
+                self.stopped.remove(&(resumed.account.clone(), resumed.strategy.clone(), NO_BREAKER));
+                return;
+            }
+            Body::BreakerReset(reset) => {
+                let all = reset.kind() == BreakerKind::Unspecified;
+                self.stopped.retain(|(account, strategy, kind), _| {
+                    let concerned = all || *kind == reset.kind;
+                    *kind == NO_BREAKER
+                        || (account, strategy) != (&reset.account, &reset.strategy)
+                        || !concerned
+                });
+                return;
+            }
+            _ => return,
+        };
+        self.stopped.entry((account.clone(), strategy.clone(), kind)).or_insert(sequence);
+    }
+
+    /// Since when nothing may be opened by `strategy` on `account`, as far as was known at `read`.
+    fn stopped_since(&self, account: &str, strategy: &str, read: u64) -> Option<u64> {
+        let within = |scope: &str, name: &str| scope.is_empty() || scope == name;
+        let stops = self.stopped.iter().filter(|((stopped, of, _), since)| {
+            within(stopped, account) && within(of, strategy) && **since <= read
+        });
+        stops.map(|(_, since)| *since).min()
     }
 
     fn decision(&mut self, sequence: u64, event: &Event, decision: &RiskDecision) -> Vec<Violation> {
@@ -179,12 +214,12 @@ impl Watch {
         }
         // What the decision had read of TRADING when it was made; a halt behind that came too late for it.
         let read = trading_basis(event).unwrap_or(sequence);
-        let halt = [decision.account.as_str(), ""].into_iter().find_map(|name| self.halted.get(name));
-        if let (Some(opens), Some(halt)) = (decision.orders.iter().find(|spec| !spec.reducing), halt)
-            && *halt <= read
-        {
-            let (account, order_id) = (&decision.account, &opens.order_id);
-            let detail = format!("account {account} is halted since {halt}, order {order_id} is approved");
+        let since = self.stopped_since(&decision.account, &decision.strategy, read);
+        if let (Some(opens), Some(since)) = (decision.orders.iter().find(|spec| !spec.reducing), since) {
+            let (account, strategy, order_id) = (&decision.account, &decision.strategy, &opens.order_id);
+            let detail = format!(
+                "{strategy} on account {account} is stopped since {since}, order {order_id} is approved"
+            );
             found.push(Violation::new(Invariant::HaltOpensNothing, sequence, detail));
         }
         found

@@ -516,3 +516,20 @@ fn usage_says_what_the_next_order_is_held_against() {
     assert_eq!(of("max_orders_per_day").1, "10");
     assert_eq!(of("max_position_quantity"), text("50", "100", OTHER));
 }
+
+/// The one message of docs/risk.md, as `nats pub` sends it.
+#[test]
+fn the_kill_switch_is_one_message_in_json() {
+    let text = r#"{"id":"kill-1","eventTime":"2024-01-08T15:31:00Z","tradingKilled":{"flatten":true,"actor":"ann","reason":"by hand"}}"#;
+    let event = contracts::decode(text.as_bytes()).unwrap();
+    let subject = contracts::Subject::for_event(&event, None).unwrap();
+    assert_eq!(subject.as_str(), "control.trading.all.killed");
+    let mut world = World::new();
+    let open = spec(&contracts::order_id("open", 0));
+    world.fold([approval(&open, price("50"))]);
+    world.book.apply(world.book.sequence() + 1, &event).unwrap();
+    assert!(world.book.order(&open.order_id).unwrap().cancel_requested);
+    world.denies(&signal(vec![leg(OTHER, Intent::EnterLong)]), "halted");
+    let kill = world.book.kills().next().unwrap();
+    assert_eq!((kill.id.as_str(), kill.ask.flatten), ("kill-1", true));
+}

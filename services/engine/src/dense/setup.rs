@@ -8,7 +8,7 @@ use domain::book::{PositionKey, PositionState, Prices};
 use domain::matching::queue::Queue;
 use domain::money::Amount;
 use domain::risk::{self, Standing};
-use domain::series::MarketData;
+use domain::series::{BarSeries, MarketData};
 
 use super::chain::Chain;
 use super::encode::Pieces;
@@ -19,12 +19,12 @@ use super::{Dense, Holding, NAMES_MOST, Stop, Symbol, known, require};
 use crate::config::Config;
 use crate::host::Host;
 use crate::outcome::Counts;
-use crate::walk::Walk;
+use crate::walk::{Rows, Walk};
 
 impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
     pub(super) fn new(config: &'run Config, data: &'run MarketData) -> Result<Self, Stop> {
         let name = &config.account.name;
-        require(data.actions.is_empty() && !name.is_empty() && config.limit_sets.is_empty() && !config.late)?;
+        require(!name.is_empty() && config.limit_sets.is_empty())?;
         // What is measured, capped or in lots is the general loop's.
         require(config.strategies.iter().all(|strategy| domain::sizing::is_plain(&strategy.sizing)))?;
         let mut strategies: Vec<_> = config.strategies.iter().collect();
@@ -44,7 +44,8 @@ impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
         let (mut hosts, mut policies, mut weights) = (Vec::new(), Vec::new(), Vec::new());
         let mut holdings = Vec::new();
         for strategy in strategies {
-            hosts.push(known(Host::new(strategy, data).ok())?);
+            let host = known(Host::new(strategy, data).ok())?;
+            hosts.push(if config.late { host.late() } else { host });
             let signal = Signal { strategy: strategy.name.clone(), ..Signal::default() };
             let view = risk::view(&book, &Prices::default(), config.calendar, &signal, 0, name);
             require(view.policy.standing == Standing::Active && view.account == *name)?;
@@ -89,6 +90,7 @@ impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
             holdings,
             due: Vec::new(),
             due_of: Vec::new(),
+            stops: Vec::new(),
             orders: Orders::default(),
             queues: names.iter().map(|_| Queue::default()).collect(),
             names,
@@ -122,6 +124,11 @@ impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
         }
         let first = |series| self.due.iter().skip(series).step_by(self.symbol_of.len()).min().copied();
         self.due_of = (0..series).map(|series| first(series).unwrap_or(usize::MAX)).collect();
+        let stops = |(series, rows): (&BarSeries, &Rows<'run>)| {
+            let own = self.data.actions.iter().filter(|dated| dated.symbol == series.symbol);
+            own.map(|dated| rows.close_ns.partition_point(|ns| *ns < dated.event_ns)).collect()
+        };
+        self.stops = self.data.series.iter().zip(&self.rows).map(stops).collect();
         let instants =
             self.rows.iter().zip(walk.at()).map(|(rows, at)| rows.close_ns.len().saturating_sub(*at));
         self.equity_rows.reserve(instants.max().unwrap_or_default());

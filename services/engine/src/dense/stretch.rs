@@ -11,6 +11,7 @@ use domain::performance::EquityRow;
 
 use super::{Dense, Stop, require, within};
 use crate::market::session_of;
+use crate::walk::Step;
 
 /// No row.
 const NONE: usize = usize::MAX;
@@ -39,19 +40,15 @@ impl Here {
 
 impl<const CHAIN: bool> Dense<'_, CHAIN> {
     /// Takes a single instant.
-    pub(super) fn step(
-        &mut self,
-        ns: i64,
-        closed: Option<Session>,
-        bars: &[(usize, usize)],
-    ) -> Result<(), Stop> {
+    pub(super) fn step(&mut self, step: &Step<'_>, bars: &[(usize, usize)]) -> Result<(), Stop> {
+        self.act(step.actions)?;
         self.here.base.fill(NONE);
         (self.here.offset, self.here.bars) = (0, bars.len());
         for &(series, row) in bars {
             self.here.base[series] = row;
         }
         self.note_prices()?;
-        self.instant(ns, closed)
+        self.instant(step.ns, step)
     }
 
     /// Takes `count` instants from the rows `at` on.
@@ -71,7 +68,8 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
                 continue;
             }
             self.here.offset = offset;
-            self.instant(closes[offset], None)?;
+            let ns = closes[offset];
+            self.instant(ns, &Step { ns, opened: None, actions: &[], closed: None })?;
             offset += 1;
         }
         self.here.offset = count - 1;
@@ -109,16 +107,19 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
         Ok(())
     }
 
-    fn instant(&mut self, ns: i64, closed: Option<Session>) -> Result<(), Stop> {
+    fn instant(&mut self, ns: i64, step: &Step<'_>) -> Result<(), Stop> {
         let live = self.config.from_ns.is_none_or(|from| ns >= from);
         if self.orders.any() {
             self.match_bars(ns)?;
-            if let Some(session) = closed.filter(|_| self.orders.any()) {
+            if let Some(session) = step.closed.filter(|_| self.orders.any()) {
                 self.session_closed(&session, ns)?;
             }
         }
         if live {
             self.mark(ns)?;
+        }
+        if !step.actions.is_empty() {
+            self.tell_actions(step.actions, live)?;
         }
         if self.here.bars > 0 {
             self.show_bars(live)?;
@@ -147,8 +148,10 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
                     let first = self.wishes.len();
                     let known_host = &mut self.hosts[host];
                     known_host.on_bar(series, &self.data.series[series], &bar, live, &mut self.wishes);
-                    let ahead = &self.rows[series].close[row + 1..self.rows[series].close_ns.len()];
-                    self.due[place] = row + 1 + known_host.take_quiet(series, ahead);
+                    let stops = &self.stops[series];
+                    let stop = stops.get(stops.partition_point(|stop| *stop <= row)).copied();
+                    let end = stop.unwrap_or(self.rows[series].close_ns.len());
+                    self.due[place] = known_host.take_quiet(series, &self.rows[series], row, end);
                     if !live {
                         self.wishes.truncate(first);
                     } else if self.wishes.len() > first {

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 
 use contracts::v1::{Costs, StrategyMode};
 use domain::bar::Timeframe;
-use domain::corporate_action::Effect;
+use domain::calendar::Market;
+use domain::corporate_action::{Effect, SplitRatio};
 use domain::money::{E9, Price};
 use domain::series::MarketData;
 
@@ -40,7 +41,8 @@ impl Draw {
 }
 
 fn random_config(draw: &mut Draw) -> Config {
-    let kinds: [(&str, &[(&str, &str)]); 8] = [
+    let kinds: [(&str, &[(&str, &str)]); 9] = [
+        ("sma_cross", &[("fast", "4"), ("slow", "9"), ("average", "exponential")]),
         ("sma_cross", &[("fast", "3"), ("slow", "7")]),
         ("sma_cross", &[("fast", "2"), ("slow", "5"), ("allow_short", "true")]),
         ("sma_cross", &[("fast", "10"), ("slow", "30")]),
@@ -86,6 +88,9 @@ fn random_config(draw: &mut Draw) -> Config {
     };
     config.account.cash = draw.one(&[money(5_000), money(100_000), money(10_000_000)]);
     config.finalize = draw.below(2) == 0;
+    config.late = draw.below(4) == 0;
+    config.warm_up_more = draw.one(&[0, 0, 30]);
+    config.calendar = draw.one(&["XNYS", "XNYS", "24x7"]).parse::<Market>().expect("a market").calendar();
     config
 }
 
@@ -115,6 +120,42 @@ fn both_loops_come_to_the_same_whatever_the_strategies() {
     assert!(fills > 2_000 && denied > 100 && expired > 0, "{fills} {denied} {expired}");
 }
 
+fn split(new: i64, old: i64) -> Effect {
+    Effect::Split(SplitRatio::from_terms(new, old).expect("a ratio"))
+}
+
+#[test]
+fn corporate_actions_are_taken_alike() {
+    let (mut draw, mut taken) = (Draw(11), 0);
+    for case in 0..60 {
+        let config = random_config(&mut draw);
+        let mut data = generated(3, 300, draw.below(1_000), draw.one(&[Timeframe::H1, Timeframe::M15]));
+        for _ in 0..draw.below(8) {
+            let series = usize::try_from(draw.below(3)).expect("an index");
+            let row = usize::try_from(draw.below(300)).expect("a row");
+            let effect = draw.one(&[
+                Effect::Dividend(Price(E9 / 4)),
+                Effect::Dividend(Price(E9 / 3)),
+                split(2, 1),
+                split(7, 1),
+            ]);
+            act(&mut data, series, row, effect);
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        data.actions.retain(|action| seen.insert(action.event_id.clone()));
+        let expected = general(&config, &data);
+        let hashed = super::attempt(&config, &data, &mut Hash::default(), &mut Uncontrolled);
+        if let Some(hashed) = hashed.expect("it runs") {
+            assert_eq!(hashed, expected, "case {case}");
+            taken += usize::from(expected.counts.fills > 0 && !data.actions.is_empty());
+            let silent = super::attempt(&config, &data, &mut Nothing, &mut Uncontrolled).expect("it runs");
+            assert_eq!(silent, Some(Outcome { chain_hash: None, ..expected }), "case {case}: silent");
+        }
+    }
+    // Splits upon open orders are the general loop's.
+    assert!(taken > 15, "{taken}");
+}
+
 #[test]
 fn orders_of_one_instant_in_one_symbol_share_its_volume_by_their_ids() {
     let kinds = [("3", "7"), ("3", "7"), ("3", "7"), ("2", "7")];
@@ -137,9 +178,12 @@ fn what_it_does_not_know_is_left_to_the_general_loop() {
         let outcome = run(config, data, &mut hash, &mut Uncontrolled).expect("it runs");
         assert_eq!(outcome, general(config, data));
     };
-    let mut acted = market(2, 500, 1);
-    act(&mut acted, 0, 100, Effect::Dividend(Price(E9 / 4)));
-    left(&base(), &acted);
+    // Three for two of an odd number of shares leave half a share.
+    let mut odd = base();
+    odd.strategies[0].sizing = domain::sizing::parse("fixed:1").expect("a sizing");
+    let mut acted = market(1, 500, 1);
+    (100..180).step_by(7).for_each(|row| act(&mut acted, 0, row, split(3, 2)));
+    left(&odd, &acted);
     let mut shadow = base();
     shadow.strategies[0].mode = StrategyMode::Shadow;
     left(&shadow, &market(2, 500, 1));

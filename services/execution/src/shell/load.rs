@@ -80,7 +80,7 @@ impl Shell {
     async fn seed_prices(&mut self) -> Result<(), Error> {
         self.machine.seed_prices();
         let floor = self.context.tape.ack_floor(stream::MARKET, SERVICE).await?;
-        self.price_from_bars(self.machine.held(), floor).await?;
+        self.price_from_bars(self.machine.valued(), floor).await?;
         for symbol in self.machine.unpriced() {
             let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
             if let Some(last) = self.context.tape.last(stream::MARKET, &filter).await?

@@ -4,6 +4,8 @@
 
 mod day;
 mod groups;
+mod kill;
+mod life;
 mod machine;
 mod restart;
 mod support;

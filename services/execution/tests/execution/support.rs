@@ -52,7 +52,7 @@ impl ReadModel for FoldedReadModel {
         }
         // As a read model does, it loses the ended orders.
         let mut parts = book.to_parts();
-        parts.orders.retain(|order| !order.status.is_ended());
+        parts.orders.retain(|order| !order.status.is_ended() || order.group_stage.is_active());
         Ok(Book::from_parts(parts))
     }
 

@@ -6,6 +6,7 @@ mod events;
 mod read_model;
 mod world;
 mod decisions;
+mod race;
 mod restarts;
 mod staleness;
 mod wrong_signals;

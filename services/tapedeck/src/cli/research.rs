@@ -18,6 +18,10 @@ pub struct RunOptions {
     /// Files of bars [default: the bars of the tape]
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub bars: Vec<PathBuf>,
+    /// The bars that the tape's history segments hold, without its servers: nothing is read from the tape, nothing
+    /// recorded on it
+    #[arg(long, conflicts_with = "bars")]
+    pub offline: bool,
     /// Files of corporate actions
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub actions: Vec<PathBuf>,

@@ -21,8 +21,8 @@ pub fn dir_of(tape: &Path) -> PathBuf {
     tape.join("segments")
 }
 
-/// What needs no server: the files alone.
-pub fn offline(global: &Global, command: HistoryCommand, output: Output) -> Result<(), Failure> {
+/// The segments of the tape that is meant, found without its servers.
+pub fn offline_dir(global: &Global) -> Result<PathBuf, Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let dir = match &global.tape {
         Some(name) => Some(home.tape(name)?),
@@ -36,7 +36,12 @@ pub fn offline(global: &Global, command: HistoryCommand, output: Output) -> Resu
             "tapedeck up --tape NAME",
         ));
     }
-    let segments = segments::open(&dir_of(&dir.path)).map_err(failure)?;
+    Ok(dir_of(&dir.path))
+}
+
+/// What needs no server: the files alone.
+pub fn offline(global: &Global, command: HistoryCommand, output: Output) -> Result<(), Failure> {
+    let segments = segments::open(&offline_dir(global)?).map_err(failure)?;
     match command {
         HistoryCommand::Clear => clear(&segments, output),
         HistoryCommand::Verify => verify(&segments, output),
@@ -175,7 +180,7 @@ fn failure(error: SegmentError) -> Failure {
     Failure::other(error.to_string())
 }
 
-fn history_failure(error: HistoryError) -> Failure {
+pub fn history_failure(error: HistoryError) -> Failure {
     match error {
         HistoryError::Log(error) => error.into(),
         other => Failure::other(other.to_string()),

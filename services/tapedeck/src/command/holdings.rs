@@ -34,7 +34,19 @@ pub async fn positions(session: &Session, options: &Positions, output: Output) -
     }
     let cells: Vec<Vec<String>> = rows.iter().map(position).collect();
     output.table(
-        &["ACCOUNT", "STRATEGY", "SYMBOL", "QTY", "AVERAGE", "MARK", "UNREALISED", "REALISED", "FEES"],
+        &[
+            "ACCOUNT",
+            "STRATEGY",
+            "SYMBOL",
+            "QTY",
+            "AVERAGE",
+            "MARK",
+            "UNREALISED",
+            "REALISED",
+            "FIFO UNREALISED",
+            "FIFO REALISED",
+            "FEES",
+        ],
         &cells,
     );
     Ok(())
@@ -114,6 +126,8 @@ fn position(row: &PositionRow) -> Vec<String> {
         or_dash(row.mark_price),
         or_dash(row.unrealized_pnl),
         row.realized_pnl.to_string(),
+        or_dash(row.fifo_unrealized_pnl),
+        row.fifo_realized_pnl.to_string(),
         row.fees.to_string(),
     ]
 }

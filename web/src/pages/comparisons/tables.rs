@@ -177,7 +177,8 @@ impl Order {
         let either = row.recorded.as_ref().or(row.derived.as_ref());
         let id = either.map(|side| side.order_id.clone()).filter(|id| !id.is_empty());
         Self {
-            id: id.unwrap_or_else(|| row.signal_id.clone()),
+            // A signal of several legs that became no order has a row for each.
+            id: id.unwrap_or_else(|| format!("{}-{}", row.signal_id, row.symbol)),
             time: Instant(row.time_ns),
             strategy: row.strategy.clone(),
             account: row.account.clone(),

@@ -1,6 +1,7 @@
-//! The market that a run walks, from files; that of a tape is `backtest::load`'s.
+//! The market that a run walks: from files, from a tape, or from what is kept of a tape.
 
-use backtest::Loaded;
+use backtest::{Loaded, MarketError};
+use contracts::v1::BacktestRequest;
 use domain::bar::Timeframe;
 use domain::calendar::Market;
 use domain::series::MarketData;
@@ -8,9 +9,11 @@ use history::file::ReadOptions;
 use history::{Range, Selection};
 
 use super::HELP;
-use crate::cli::RunOptions;
+use crate::cli::{Global, RunOptions};
+use crate::command;
 use crate::command::import::read_options;
 use crate::exit::Failure;
+use crate::session::Session;
 
 /// Source that bars of files have; that of a rehearsal of the same files.
 const SOURCE: &str = "rehearsal";
@@ -23,6 +26,31 @@ pub struct FromFiles {
     pub timeframe: Timeframe,
     /// What the user should know.
     pub warnings: Vec<String>,
+}
+
+/// Loads the bars of a tape up to its head.
+pub async fn of_tape(session: &Session, request: &BacktestRequest) -> Result<Loaded, Failure> {
+    let dir = command::history::dir_of(&session.dir.path);
+    backtest::load(&session.tape, &dir, request).await.map_err(failure)
+}
+
+/// Loads the bars that the segments of a tape hold, without its servers.
+pub async fn kept(global: &Global, request: &BacktestRequest) -> Result<Loaded, Failure> {
+    let (dir, request) = (command::history::offline_dir(global)?, request.clone());
+    let loading = tokio::task::spawn_blocking(move || backtest::load_kept(&dir, &request));
+    let loaded = loading.await.map_err(|error| Failure::other(error.to_string()))?;
+    loaded.map_err(|error| match error {
+        MarketError::Missing(why) => Failure::not_found(why, "tapedeck history sync"),
+        other => failure(other),
+    })
+}
+
+fn failure(error: MarketError) -> Failure {
+    match error {
+        MarketError::Log(error) => error.into(),
+        MarketError::History(error) => command::history::history_failure(error),
+        MarketError::Missing(why) => Failure::not_found(why, "tapedeck bars"),
+    }
 }
 
 /// Loads the files that the options name.
@@ -56,15 +84,18 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
             first.reason
         ));
     }
-    let mut data = loaded.data;
+    let (mut data, read) = (loaded.data, loaded.hash);
+    let all = data.series.len();
     select(&mut data, &options.symbols)?;
     if data.series.is_empty() {
         return Err(Failure::not_found("the files hold no bars in the range", HELP));
     }
     let timeframe = timeframe(&mut data, options)?;
-    let hash = history::data_hash(&data);
+    // What was hashed when it was read is not hashed again.
+    let hash = if data.series.len() == all { read } else { history::data_hash(&data) };
     let calendar = hours.calendar();
-    let market = Loaded { data, calendar, hash, from_ns: None, until_ns: None, benchmark: Vec::new() };
+    let (benchmark, notes) = (Vec::new(), Vec::new());
+    let market = Loaded { data, calendar, hash, from_ns: None, until_ns: None, benchmark, notes };
     Ok(FromFiles { market, timeframe, warnings })
 }
 

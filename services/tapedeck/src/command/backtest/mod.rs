@@ -88,10 +88,29 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
         let plan = Plan { request, market: from.market, warnings, recording: None };
         return Box::pin(perform(global, options, plan, &named, &gate, output)).await;
     }
+    if options.run.offline {
+        return Box::pin(offline(global, options, &gate, output)).await;
+    }
     let session = Session::open(global).await?;
     let outcome = Box::pin(on_tape(global, &session, options, &gate, output)).await;
     session.close().await;
     outcome
+}
+
+/// A run over what the segments of a tape hold.
+async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Output) -> Result<(), Failure> {
+    let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
+    let Some(timeframe) = options.run.format.timeframe.clone().or_else(|| named.timeframe()) else {
+        return Err(Failure::usage("--timeframe: expected the timeframe of the tape's bars", HELP));
+    };
+    let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
+    let mut market = data::kept(global, &request).await?;
+    let mut warnings = std::mem::take(&mut market.notes);
+    if options.record.is_none() {
+        warnings.push("nothing was recorded on the tape".to_owned());
+    }
+    let plan = Plan { request, market, warnings, recording: None };
+    Box::pin(perform(global, options, plan, &named, gate, output)).await
 }
 
 async fn on_tape(
@@ -109,13 +128,10 @@ async fn on_tape(
         ));
     };
     let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
-    let market = backtest::load(&session.tape, &request).await;
-    let market = market.map_err(|error| match error {
-        backtest::MarketError::Log(error) => error.into(),
-        other => Failure::not_found(other.to_string(), "tapedeck bars"),
-    })?;
+    let mut market = data::of_tape(session, &request).await?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
-    let plan = Plan { request, market, warnings: Vec::new(), recording: Some(recording) };
+    let warnings = std::mem::take(&mut market.notes);
+    let plan = Plan { request, market, warnings, recording: Some(recording) };
     Box::pin(perform(global, options, plan, &named, gate, output)).await
 }
 
@@ -180,7 +196,8 @@ async fn perform_beside(
         }
     };
     let job = Job { run_id: &run_id, request: &request, code_version: VERSION, threads: 1 };
-    let concluded = backtest::conclude(job, &market, outcome, checked, took);
+    let kept = recording.is_some() || beside.is_some() || options.report.is_some();
+    let concluded = backtest::conclude(job, &market, outcome, checked, took, kept);
     let Done { outcome, report, end } = concluded.map_err(|error| Failure::other(error.to_string()))?;
     let sheet = report.sheet;
     if let Some(beside) = beside

@@ -227,6 +227,12 @@ async fn search(
             HELP,
         ));
     };
+    if run.offline {
+        let named = inside(global, run, None).await?;
+        let request = asked(global, run, search, folds, &named, timeframe)?;
+        let market = data::kept(global, &request).await?;
+        return perform(request, market, None, threads, output).await;
+    }
     let session = Session::open(global).await?;
     let found = async {
         let named = inside(global, run, Some(&session)).await?;
@@ -259,11 +265,7 @@ async fn on_tape(
     threads: usize,
     output: Output,
 ) -> Result<Found, Failure> {
-    let market = backtest::load(&session.tape, &request).await;
-    let market = market.map_err(|error| match error {
-        backtest::MarketError::Log(error) => error.into(),
-        other => Failure::not_found(other.to_string(), "tapedeck bars"),
-    })?;
+    let market = data::of_tape(session, &request).await?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     perform(request, market, Some(recording), threads, output).await
 }

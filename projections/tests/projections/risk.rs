@@ -1,0 +1,123 @@
+//! Limits, breakers, kill switches and the monitor's measurements as rows, and the book that comes back from them.
+
+use contracts::v1::event::Body;
+use contracts::v1::*;
+use domain::book::{Book, Scope};
+use domain::risk::fields;
+use event_log::Delivery;
+use projections::{Name, queries};
+
+use crate::support::{HOUR, Outcome, START, World, approved, chain, event, signal, spec};
+
+fn stated(scope: Scope, version: u64, named: &[(&str, &str)]) -> Body {
+    let mut limits = TradeLimits::default();
+    for (name, value) in named {
+        fields::state(&mut limits, name, value).unwrap();
+    }
+    Body::LimitsSet(LimitsSet {
+        scope: Some(scope.to_wire()),
+        version,
+        limits: Some(limits),
+        actor: "ann".to_owned(),
+        reason: "first week".to_owned(),
+    })
+}
+
+async fn everything(world: &World) {
+    chain(world).await;
+    let account = || "paper".to_owned();
+    let bodies = [
+        stated(Scope::new("paper", "", ""), 1, &[("max_leverage", "2"), ("max_orders_per_day", "0")]),
+        stated(Scope::new("", "sma", "BRK.B"), 1, &[("max_open_orders", "3")]),
+        stated(
+            Scope::new("paper", "", ""),
+            2,
+            &[("max_orders_per_day", "9"), ("breaker_drawdown", "0.1:halt")],
+        ),
+        Body::BreakerTripped(BreakerTripped {
+            account: account(),
+            kind: BreakerKind::Drawdown.into(),
+            state: TradingState::Halted.into(),
+            reason: "too far down".to_owned(),
+            ..BreakerTripped::default()
+        }),
+        Body::TradingKilled(TradingKilled {
+            strategy: "sma".to_owned(),
+            actor: "ann".to_owned(),
+            flatten: true,
+            ..TradingKilled::default()
+        }),
+        Body::TradingHalted(TradingHalted { state: TradingState::Halted.into(), ..TradingHalted::default() }),
+        Body::RiskMeasured(RiskMeasured {
+            account: account(),
+            value_at_risk: Some(0.01),
+            ..Default::default()
+        }),
+        Body::AlertRaised(AlertRaised {
+            account: account(),
+            kind: "drawdown".to_owned(),
+            ..Default::default()
+        }),
+        Body::AlertRaised(AlertRaised {
+            account: account(),
+            kind: "max_var".to_owned(),
+            ..Default::default()
+        }),
+        Body::AlertRaised(AlertRaised {
+            account: account(),
+            kind: "max_var".to_owned(),
+            cleared: true,
+            ..Default::default()
+        }),
+    ];
+    for (hour, body) in (6..).zip(bodies) {
+        world.append(event(&format!("risk/{hour}"), START + hour * HOUR, body), None).await;
+    }
+    let late = signal("sma", "SPY", START + 20 * HOUR);
+    world.append(late.clone(), None).await;
+    let order = spec("eeeeeeeeeeeeeeeeeeeeeeee", "SPY", Side::Buy, 3);
+    world.append(approved(&late, vec![order], START + 20 * HOUR), None).await;
+}
+
+async fn folded(world: &World) -> Book {
+    let mut book = Book::default();
+    let head = world.tape.state("TRADING").await.unwrap().last_sequence;
+    let mut reader = world.tape.read("TRADING", &[], 1).await.unwrap();
+    while book.sequence() < head {
+        for delivery in reader.batch(1_000).await.unwrap() {
+            let Delivery::Event(recorded) = delivery else { panic!("undecodable") };
+            book.apply(recorded.sequence, &recorded.event).unwrap();
+        }
+    }
+    book
+}
+
+#[tokio::test]
+async fn limits_breakers_and_switches_come_back_as_the_book_has_them() -> Outcome {
+    let world = World::new().await;
+    everything(&world).await;
+    world.catch_up(Name::Trading).await;
+    let (expected, found) = (folded(&world).await, queries::load_book(&world.reader).await?);
+    let (expected_parts, parts) = (expected.to_parts(), found.to_parts());
+    assert_eq!(parts.limits, expected_parts.limits);
+    assert_eq!(parts.tallies, expected_parts.tallies);
+    assert_eq!(parts.accounts, expected_parts.accounts);
+    assert_eq!(parts.halt, expected_parts.halt);
+    // A rate is limited, so that approvals are loaded too.
+    assert_eq!(parts.approvals, expected_parts.approvals);
+    assert_eq!(parts.approvals.len(), 3);
+    assert_eq!(found.kills().count(), 1);
+    assert!(found.is_stopped("paper", "sma", true));
+    // The last order was approved by a decision that did not know: it has to go.
+    assert!(found.open_orders().all(|order| order.cancel_requested));
+    let open = queries::alerts(&world.reader, Some("paper"), true, 10).await?;
+    assert_eq!(open.iter().map(|row| row.kind.as_str()).collect::<Vec<_>>(), ["drawdown"]);
+    assert_eq!(queries::alerts(&world.reader, None, false, 10).await?.len(), 3);
+    let measures = queries::risk_measures(&world.reader).await?;
+    assert_eq!(measures[0].measure.value_at_risk, Some(0.01));
+    let versions = queries::limit_versions(&world.reader, 10).await?;
+    assert_eq!(versions.iter().map(|row| row.version).collect::<Vec<_>>(), [2, 1, 1]);
+    assert_eq!((versions[0].actor.as_str(), versions[0].reason.as_str()), ("ann", "first week"));
+    assert_eq!(versions[1].limits.len(), 1);
+    Ok(())
+}

@@ -1,0 +1,142 @@
+//! What must always hold: each check says so when it does not, and nothing when it does.
+
+use std::collections::BTreeMap;
+
+use contracts::v1::event::Body;
+use contracts::v1::{AccountMarked, Basis, TradingHalted};
+use contracts::{client_order_id, stream};
+use domain::book::Book;
+use domain::invariant::{
+    Acknowledged, AtBroker, Invariant, Violation, Watch, compare_acknowledged, compare_book, compare_broker,
+};
+
+use crate::support::{
+    ACCOUNT, approval, book_of, configured, deposit, event, fill, limits, money, price, shares, spec,
+    submitted,
+};
+
+/// A mark of 10,000 without positions.
+fn marked() -> Body {
+    Body::AccountMarked(AccountMarked {
+        account: ACCOUNT.to_owned(),
+        equity: money("10000"),
+        ..AccountMarked::default()
+    })
+}
+
+fn opening() -> Vec<Body> {
+    vec![configured(limits()), deposit("10000"), marked()]
+}
+
+/// Watches `bodies`; a decision states that it had read everything before it.
+fn watch(bodies: Vec<Body>) -> (Watch, Vec<Violation>) {
+    let (mut watch, mut found) = (Watch::default(), Vec::new());
+    for (sequence, body) in (1_u64..).zip(bodies) {
+        let mut event = event(i64::try_from(sequence).unwrap(), body);
+        event.basis = vec![Basis { stream: stream::TRADING.to_owned(), sequence: sequence - 1 }];
+        found.extend(watch.fold(sequence, &event));
+    }
+    (watch, found)
+}
+
+fn broken(bodies: Vec<Body>) -> Vec<Invariant> {
+    watch([opening(), bodies].concat()).1.iter().map(|found| found.invariant).collect()
+}
+
+#[test]
+fn numbers_and_names_are_those_of_the_design() {
+    let numbers: Vec<_> = Invariant::ALL.iter().map(|invariant| invariant.number()).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(Invariant::HaltOpensNothing.to_string(), "8 halt_opens_nothing");
+}
+
+#[test]
+fn an_orders_life_breaks_nothing() {
+    let spec = spec("a");
+    let filled = fill(&spec, 1, shares("100"), price("20"), "1");
+    assert_eq!(broken(vec![approval(&spec, price("20")), submitted(&spec), filled]), []);
+}
+
+#[test]
+fn what_stands_twice_is_found() {
+    let spec = spec("a");
+    let once = vec![approval(&spec, price("20")), submitted(&spec)];
+    let again = |body: Body| broken([once.clone(), vec![body]].concat());
+    assert_eq!(again(approval(&spec, price("21"))), [Invariant::NoOrderTwice]);
+    assert_eq!(again(submitted(&spec)), [Invariant::NoOrderTwice]);
+    let part = fill(&spec, 1, shares("10"), price("20"), "1");
+    let twice = broken([once.clone(), vec![part.clone(), part]].concat());
+    assert!(twice.contains(&Invariant::FillsAgree), "{twice:?}");
+    let other = contracts::v1::OrderSpec { quantity_e9: shares("90").0, ..spec.clone() };
+    assert_eq!(broken(vec![approval(&spec, price("20")), submitted(&other)]), [Invariant::NoOrderTwice]);
+}
+
+#[test]
+fn a_gap_and_an_id_twice_are_lost_events() {
+    let mut watch = Watch::default();
+    let first = event(1, deposit("1"));
+    assert_eq!(watch.fold(1, &first), []);
+    let found = watch.fold(3, &first);
+    assert_eq!(found.iter().map(|found| found.invariant).collect::<Vec<_>>(), [Invariant::NoEventLost; 2]);
+    let told = [Acknowledged { sequence: 1, id: first.id.clone() }];
+    assert_eq!(compare_acknowledged(&told, |_| Some(first.id.as_str())), None);
+    assert!(compare_acknowledged(&told, |_| Some("another")).is_some());
+    assert!(compare_acknowledged(&told, |_| None).is_some());
+}
+
+#[test]
+fn approvals_that_add_up_beyond_a_limit_are_found() {
+    let (first, mut second) = (spec("a"), spec("b"));
+    // Each is 4,000 of 10,000; a position may be 5,000.
+    let both = vec![approval(&first, price("40")), approval(&second, price("40"))];
+    assert_eq!(broken(both), [Invariant::WithinLimits]);
+    second.symbol = "OTHER".to_owned();
+    assert_eq!(broken(vec![approval(&first, price("40")), approval(&second, price("40"))]), []);
+    assert_eq!(broken(vec![approval(&first, price("600"))]), [Invariant::WithinLimits], "one order's value");
+}
+
+#[test]
+fn a_halt_that_was_read_opens_nothing() {
+    let halted = |account: &str| {
+        Body::TradingHalted(TradingHalted { account: account.to_owned(), ..TradingHalted::default() })
+    };
+    let opens = || approval(&spec("a"), price("20"));
+    assert_eq!(broken(vec![halted(""), opens()]), [Invariant::HaltOpensNothing]);
+    assert_eq!(broken(vec![halted(ACCOUNT), opens()]), [Invariant::HaltOpensNothing]);
+    assert_eq!(broken(vec![halted("another"), opens()]), []);
+    let closes = contracts::v1::OrderSpec { reducing: true, ..spec("a") };
+    assert_eq!(broken(vec![halted(""), approval(&closes, price("20"))]), []);
+}
+
+#[test]
+fn the_brokers_truth_is_held_against_the_tape() {
+    let spec = spec("a");
+    let bodies = [opening(), vec![approval(&spec, price("20")), submitted(&spec)]].concat();
+    let execution = |quantity: &str| BTreeMap::from([("x-a-1".to_owned(), (shares(quantity), price("20")))]);
+    let at = |working, executions| AtBroker { client_order_id: client_order_id("a"), working, executions };
+    let check = |watch: &Watch, orders: &[AtBroker], settled| {
+        compare_broker(watch, "simulated", orders, settled).map(|found| found.invariant)
+    };
+    let (open, _) = watch(bodies.clone());
+    assert_eq!(check(&open, &[at(true, BTreeMap::new())], true), None);
+    assert_eq!(check(&open, &[at(false, BTreeMap::new())], true), Some(Invariant::OrdersEnd));
+    assert_eq!(check(&open, &[], true), Some(Invariant::OrdersEnd));
+    assert_eq!(check(&open, &[], false), None, "it may be on its way");
+    assert_eq!(check(&open, &[at(true, execution("10"))], true), Some(Invariant::FillsAgree));
+    let unknown = AtBroker { client_order_id: "no intent".to_owned(), ..AtBroker::default() };
+    assert_eq!(check(&open, &[unknown], false), Some(Invariant::NoOrderTwice));
+    let twice = [at(true, BTreeMap::new()), at(true, BTreeMap::new())];
+    assert_eq!(check(&open, &twice, false), Some(Invariant::NoOrderTwice));
+    let part = fill(&spec, 1, shares("10"), price("20"), "1");
+    let (filled, _) = watch([bodies, vec![part]].concat());
+    assert_eq!(check(&filled, &[at(true, execution("10"))], true), None);
+    assert_eq!(check(&filled, &[at(true, execution("11"))], false), Some(Invariant::FillsAgree));
+}
+
+#[test]
+fn a_read_model_is_its_fold() {
+    let (book, other) = (book_of(opening()), book_of([configured(limits()), deposit("9999"), marked()]));
+    assert_eq!(compare_book(&book, &book), None);
+    assert!(compare_book(&other, &book).unwrap().detail.starts_with("account:"));
+    assert!(compare_book(&Book::default(), &book).unwrap().detail.contains("stands at 0"));
+}

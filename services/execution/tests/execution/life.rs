@@ -1,0 +1,265 @@
+//! The life of an order at a broker outside: no answer, new terms, corrections, shares that nobody here bought; and a
+//! group that is unwound.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use broker::{Broker, BrokerError, BrokerOrder, BrokerPosition, Brokers, Report, StateAtBroker};
+use contracts::v1::event::Body;
+use contracts::v1::{GroupPolicy, OrderSpec, RiskDecision, SessionPhase, Side, TimeInForce, Verdict};
+use contracts::{Subject, event_id, stream, to_timestamp};
+use domain::book::Book;
+use domain::money::{Amount, Price, Quantity};
+use domain::order::{BrokerReport, Execution, OrderStage, OrderState, Terms};
+use event_log::{Append, EventLog as _, Expect, MemoryLog};
+use runtime::ClockMode;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{
+    E9, HOUR_NS, OPEN_NS, Script, Staleness, bar, book, config, context, leg, limit, order, session,
+};
+
+/// What the broker outside does next, and what it knows.
+#[derive(Debug, Default)]
+struct World {
+    /// Whether the next submission is taken and its answer lost.
+    silent: bool,
+    known: Vec<(String, String)>,
+    unasked: VecDeque<Report>,
+    positions: Vec<BrokerPosition>,
+    submissions: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Outside(Arc<Mutex<World>>);
+
+impl Brokers for Outside {
+    fn resume(&self, _book: &Book) -> Result<Box<dyn Broker>, BrokerError> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+fn accepted(order_id: &str) -> Report {
+    let report = BrokerReport::Accepted { broker_order_id: format!("b-{order_id}") };
+    Report { order_id: order_id.to_owned(), report }
+}
+
+#[async_trait]
+impl Broker for Outside {
+    fn name(&self) -> &'static str {
+        "outside"
+    }
+
+    fn is_remote(&self) -> bool {
+        true
+    }
+
+    async fn submit(&mut self, order: &OrderSpec, client: &str, _: i64) -> Result<Vec<Report>, BrokerError> {
+        let mut world = self.0.lock().unwrap();
+        world.submissions += 1;
+        world.known.push((client.to_owned(), order.order_id.clone()));
+        if std::mem::take(&mut world.silent) {
+            let (broker, doing) = ("outside".to_owned(), "submit".to_owned());
+            return Err(BrokerError::Unknown { broker, doing, source: "timeout".into() });
+        }
+        Ok(vec![accepted(&order.order_id)])
+    }
+
+    async fn cancel(&mut self, order: &OrderSpec, _: &str, _: i64) -> Result<Vec<Report>, BrokerError> {
+        let report = BrokerReport::Cancelled { reason: "asked".to_owned() };
+        Ok(vec![Report { order_id: order.order_id.clone(), report }])
+    }
+
+    async fn replace(&mut self, order: &OrderState, _: i64) -> Result<Vec<Report>, BrokerError> {
+        let replace = order.replace.as_ref().unwrap();
+        let terms = Terms {
+            client_order_id: replace.client_order_id.clone(),
+            broker_order_id: format!("b-{}", replace.client_order_id),
+            quantity: replace.quantity,
+            limit: replace.limit,
+            stop: replace.stop,
+        };
+        Ok(vec![Report { order_id: order.id().to_owned(), report: BrokerReport::Replaced(terms) }])
+    }
+
+    async fn lookup(&mut self, client: &str) -> Result<Option<BrokerOrder>, BrokerError> {
+        let world = self.0.lock().unwrap();
+        let known = world.known.iter().find(|(known, _)| known == client);
+        Ok(known.map(|(_, order_id)| BrokerOrder {
+            broker_order_id: format!("b-{order_id}"),
+            state: StateAtBroker::Working,
+            reports: vec![accepted(order_id)],
+        }))
+    }
+
+    async fn positions(&mut self, account: &str) -> Result<Option<Vec<BrokerPosition>>, BrokerError> {
+        let none = account != "paper";
+        Ok(Some(if none { Vec::new() } else { self.0.lock().unwrap().positions.clone() }))
+    }
+
+    async fn reports(&mut self) -> Result<Vec<Report>, BrokerError> {
+        loop {
+            if let Some(report) = self.0.lock().unwrap().unasked.pop_front() {
+                return Ok(vec![report]);
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+impl Outside {
+    fn say(&self, order_id: &str, report: BrokerReport) {
+        self.0.lock().unwrap().unasked.push_back(Report { order_id: order_id.to_owned(), report });
+    }
+}
+
+fn execution(id: &str, shares: i64, price: i64) -> Execution {
+    Execution {
+        execution_id: id.to_owned(),
+        quantity: Quantity(shares * E9),
+        price: Price(price * E9),
+        commission: Amount::ZERO,
+        slippage: Price::ZERO,
+        executed_ns: OPEN_NS + HOUR_NS,
+        ambiguous: false,
+    }
+}
+
+async fn running(outside: Option<Outside>) -> (Script, CancellationToken, tokio::task::JoinHandle<()>) {
+    let tape = MemoryLog::default();
+    let script = Script { tape: tape.clone(), framed: true };
+    script.setup_accounts(&crate::support::ACCOUNTS, contracts::v1::Costs::default()).await;
+    let shutdown = CancellationToken::new();
+    let mut config = config(&tape, Staleness::Behind(0));
+    if let Some(outside) = outside {
+        config.brokers = Arc::new(outside);
+    }
+    let context = context(Arc::new(tape), ClockMode::Tape, shutdown.clone());
+    let task = tokio::spawn(async move { execution::run(context, config).await.unwrap() });
+    (script, shutdown, task)
+}
+
+async fn stage(script: &Script, order_id: &str) -> OrderStage {
+    book(&script.tape).await.order(order_id).unwrap().stage()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_lives_at_a_broker_outside() {
+    let outside = Outside::default();
+    outside.0.lock().unwrap().positions = vec![BrokerPosition {
+        symbol: "OLD".into(),
+        quantity: Quantity(7 * E9),
+        cost: Amount(350 * i128::from(E9)),
+    }];
+    outside.0.lock().unwrap().silent = true;
+    let (script, shutdown, task) = running(Some(outside.clone())).await;
+
+    // No answer to the submission: recorded, then resolved by asking, never by sending again.
+    let spec = limit(order("life", "paper", "A", Side::Buy, 100), 50, TimeInForce::Gtc);
+    let id = spec.order_id.clone();
+    script.approve("life", OPEN_NS, std::slice::from_ref(&spec), &[&["unresolved", "accepted"]]).await;
+    assert_eq!((stage(&script, &id).await, outside.0.lock().unwrap().submissions), (OrderStage::Accepted, 1));
+
+    // A fill, doubled; then new terms that risk approved.
+    outside.say(&id, BrokerReport::Filled(execution("e-1", 40, 50)));
+    outside.say(&id, BrokerReport::Filled(execution("e-1", 40, 50)));
+    let terms =
+        OrderSpec { quantity_e9: 150 * E9, limit_price_e9: Some(49 * E9), revision: 1, ..spec.clone() };
+    let decision = RiskDecision {
+        account: "paper".into(),
+        strategy: contracts::MANUAL.into(),
+        signal_id: "new-terms".into(),
+        verdict: Verdict::Approved.into(),
+        orders: vec![terms],
+        ..RiskDecision::default()
+    };
+    let event = contracts::v1::Event {
+        id: event_id("new-terms", "risk", 0),
+        event_time: Some(to_timestamp(OPEN_NS)),
+        body: Some(Body::RiskDecision(decision)),
+        ..contracts::v1::Event::default()
+    };
+    let subject = Subject::for_event(&event, None).unwrap();
+    script.tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
+    script.order_event(&spec, "replace_requested").await;
+    script.order_event(&spec, "replaced").await;
+
+    // The first execution was 30 at 51; then it never was.
+    let now = execution("e-1", 30, 51);
+    outside.say(&id, BrokerReport::Corrected { correction_id: "c-1".into(), execution: now });
+    script.order_event(&spec, "fill_corrected").await;
+    let after = book(&script.tape).await;
+    let position = after.position("paper", "momentum", "A").unwrap();
+    assert_eq!((position.quantity, position.cost), (Quantity(30 * E9), Amount(1_530 * i128::from(E9))));
+    let (correction_id, execution_id, reason) = ("b-1".to_owned(), "e-1".to_owned(), "erroneous".to_owned());
+    outside.say(&id, BrokerReport::Busted { correction_id, execution_id, reason });
+    script.order_event(&spec, "fill_busted").await;
+
+    let after = book(&script.tape).await;
+    domain::book::identity::check_identity(&after).unwrap();
+    let order = after.order(&id).unwrap();
+    assert_eq!(
+        (order.filled, order.remaining(), order.spec.revision),
+        (Quantity::ZERO, Quantity(150 * E9), 1)
+    );
+    assert_eq!(order.client_order_id, contracts::client_order_id_of(&id, 1));
+    // What the broker holds and no order explains.
+    let found = after.position("paper", contracts::MANUAL, "OLD").unwrap();
+    assert_eq!((found.quantity, found.cost), (Quantity(7 * E9), Amount(350 * i128::from(E9))));
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_of_which_one_leg_is_stuck_is_unwound_to_the_end() {
+    let (script, shutdown, task) = running(None).await;
+    let t = |hour: i64| OPEN_NS + hour * HOUR_NS;
+    script.instant(OPEN_NS, vec![session(SessionPhase::Opened, OPEN_NS)]).await;
+    script.instant(t(1), vec![bar("A", t(1), 50, 50), bar("B", t(1), 50, 50)]).await;
+    let legs = [
+        leg("pair", 0, order("pair", "paper", "A", Side::Buy, 10)),
+        // A limit that no bar reaches.
+        leg("pair", 1, limit(order("pair", "paper", "B", Side::Buy, 10), 10, TimeInForce::Day)),
+    ]
+    .map(|spec| OrderSpec { group_policy: GroupPolicy::Unwind.into(), ..spec });
+    script.approve("pair", t(1), &legs, &[&["accepted"], &["accepted"]]).await;
+    script.instant(t(2), vec![bar("A", t(2), 50, 50), bar("B", t(2), 50, 50)]).await;
+    assert_eq!(stage(&script, &legs[0].order_id).await, OrderStage::Filled);
+    // An hour on, the other leg is stuck: it is cancelled, and what this one bought is closed at the next bar.
+    let signal = event_id("pair", "signal", 0);
+    script.order_event(&legs[1], "cancelled").await;
+    let closing = order_of(&script, &signal).await;
+    script.order_event(&closing, "accepted").await;
+    script.instant(t(3), vec![bar("A", t(3), 52, 52), bar("B", t(3), 50, 50)]).await;
+    let subject = format!("control.group.{signal}.handled");
+    let last = loop {
+        let last = script.tape.last(stream::TRADING, &subject).await.unwrap().unwrap();
+        let Some(Body::GroupHandled(handled)) = last.event.body else { panic!() };
+        if handled.done {
+            break handled;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    assert_eq!(last.open, "");
+    let after = book(&script.tape).await;
+    assert_eq!(after.position("paper", "momentum", "A").unwrap().quantity, Quantity::ZERO);
+    assert_eq!(after.active_groups().count(), 0);
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
+/// The order that closes the group, once there is one.
+async fn order_of(script: &Script, signal: &str) -> OrderSpec {
+    let id = contracts::order_id(signal, domain::book::CLOSING_LEG);
+    let wait = async {
+        loop {
+            if let Some(order) = book(&script.tape).await.order(&id) {
+                return order.spec.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.expect("a closing order")
+}
