@@ -107,7 +107,9 @@ async fn the_server_lets_no_service_do_what_is_anothers() -> Outcome {
         assert!(asked.is_ok(), "{}: {asked:?}", file.service);
         let foreign = WRITERS.iter().filter(|(_, writers)| !writers.contains(&file.service));
         let subjects: Vec<&str> = foreign.map(|(subject, _)| *subject).chain(NOBODYS).collect();
-        refused(&client, &format!("_INBOX_{}.refused", file.user()), &subjects).await.context(file.service)?;
+        refused(&client, &format!("_INBOX_{}.refused", file.user()), &subjects)
+            .await
+            .context(file.service)?;
     }
     let after = home.json(&["stream", "list", "--tape", "main"])?;
     let messages = |streams: &Value, name: &str| {
