@@ -121,6 +121,7 @@ pub const PERMISSIONS: &[PermissionFile] = &[
     permission_file!("execution"),
     permission_file!("backtest"),
     permission_file!("projector"),
+    permission_file!("checker"),
     permission_file!("web"),
 ];
 

@@ -135,6 +135,7 @@ pub async fn start(
     }
     if wanted.contains(&Service::Checker) {
         let pool = session.separate_reader().await?;
+        let context = own(session, &context, Service::Checker).await?;
         services.keep(&context, crate::checker::SERVICE, move |context| {
             crate::checker::run(context, pool.clone())
         });
