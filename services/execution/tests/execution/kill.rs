@@ -60,7 +60,9 @@ async fn traded(script: &Script) {
         of("c", "second", "A", Side::Buy, "momentum"),
     ];
     for order in &orders {
-        script.approve(&format!("in-{}", order.order_id), OPEN_NS, &[order.clone()], &[filled]).await;
+        script
+            .approve(&format!("in-{}", order.order_id), OPEN_NS, std::slice::from_ref(order), &[filled])
+            .await;
     }
     let t = OPEN_NS + HOUR_NS;
     script.instant(t, vec![bar("A", t, 50, 50), bar("B", t, 50, 50)]).await;
@@ -129,7 +131,7 @@ async fn a_killed_strategy_keeps_its_positions_unless_told_and_what_comes_late_i
     let kill = TradingKilled { strategy: "momentum".into(), ..TradingKilled::default() };
     put(&tape, "kill", Body::TradingKilled(kill)).await;
     let late = order("late", "paper", "B", Side::Buy, 5);
-    script.approve("late", OPEN_NS + HOUR_NS, &[late.clone()], &[&["cancelled"]]).await;
+    script.approve("late", OPEN_NS + HOUR_NS, std::slice::from_ref(&late), &[&["cancelled"]]).await;
     assert!(tape.last(stream::TRADING, Subject::order(&late, "submitted").as_str()).await.unwrap().is_none());
     until("its resting orders are gone", async || {
         book(&tape).await.open_orders().map(|order| order.spec.strategy.clone()).collect::<Vec<_>>()
