@@ -103,24 +103,11 @@ async fn a_fork_with_another_limit_goes_its_own_way() {
     for (limit, same) in
         [(None, true), (Some("paper.max_order_value=1"), false), (Some("paper.max_leverage=0"), false)]
     {
-<<<<<<< HEAD
-        let mut rerun =
-            Rerun::at(&tape, &options(), end, &|_| std::ops::ControlFlow::Continue(())).await.unwrap();
-||||||| 0e9cbe9
-        let mut rerun = Rerun::at(&tape, &options(), end).await.unwrap();
-=======
         let mut rerun = Rerun::at(&tape, &options(), end, &unwatched).await.unwrap();
->>>>>>> area-orders
         let recording = rerun.recording(&tape, head).await.unwrap();
         let limits: Vec<String> = limit.into_iter().map(str::to_owned).collect();
         let changed = changes(rerun.book(), 0, &[], &limits).unwrap();
-<<<<<<< HEAD
-        let derived = rerun.run(&recording, changed, &|_| std::ops::ControlFlow::Continue(())).await.unwrap();
-||||||| 0e9cbe9
-        let derived = rerun.run(&recording, changed).await.unwrap();
-=======
         let derived = rerun.run(&recording, changed, &unwatched).await.unwrap();
->>>>>>> area-orders
         let rows = compare(&recording.events, &derived);
         let differing: Vec<_> = rows.iter().filter(|row| row.outcome != Outcome::Same).collect();
         assert_eq!(differing.is_empty(), same, "{limit:?}: {differing:#?}");
