@@ -3,9 +3,20 @@
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let files =
-        ["event", "market", "trading", "control", "operations", "research", "risk", "state", "orders"]
-            .map(|name| format!("schema/tapedeck/v1/{name}.proto"));
+    let files = [
+        "event",
+        "market",
+        "trading",
+        "control",
+        "operations",
+        "research",
+        "risk",
+        "state",
+        "orders",
+        "money",
+        "limits",
+    ]
+    .map(|name| format!("schema/tapedeck/v1/{name}.proto"));
     println!("cargo:rerun-if-changed=schema");
     let descriptors = protox::compile(&files, ["schema"])?;
 

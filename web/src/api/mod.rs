@@ -96,7 +96,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(control::resume))
         .routes(routes!(risk::kill))
         .routes(routes!(risk::reset))
-        .routes(routes!(risk::show))
+        .routes(routes!(risk::measured::show))
         .routes(routes!(risk::limits, risk::set))
         .routes(routes!(risk::history))
         .routes(routes!(user::session))

@@ -19,6 +19,7 @@ mod risk_targets;
 mod breakers;
 mod measured;
 mod scopes;
+mod stops;
 mod sizing;
 mod strategy;
 mod strategy_kinds;

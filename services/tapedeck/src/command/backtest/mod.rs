@@ -3,6 +3,7 @@
 mod beside;
 mod data;
 mod named;
+mod printed;
 mod progress;
 mod request;
 pub mod search;
@@ -31,6 +32,7 @@ use crate::session::Session;
 use backtest::beside::{Desk, Refusals};
 use beside::Beside;
 use named::Named;
+use printed::{print, print_statistics, print_warnings, reported, shown};
 use progress::Bar;
 use request::request;
 
@@ -39,35 +41,6 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Time between two hints of a recorded run.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 const HELP: &str = "tapedeck backtest --help";
-
-/// What a backtest prints.
-#[derive(Debug, Serialize)]
-struct Report {
-    strategies: serde_json::Value,
-    parameters: serde_json::Value,
-    statistics: Statistics,
-    counts: serde_json::Value,
-    first_bar: Option<String>,
-    last_bar: Option<String>,
-    seconds: f64,
-    bars_per_second: f64,
-    data_hash: String,
-    code_version: &'static str,
-    /// Chain hash of the signals, decisions, orders and fills; absent with `--no-hash`.
-    result_hash: Option<String>,
-    /// With external strategies: the hash of a run in which built-in strategies of their names gave the same signals.
-    native_hash: Option<String>,
-    recorded: bool,
-    /// Id of the run on the tape.
-    run_id: Option<String>,
-    /// New tape that holds every event of the run.
-    tape: Option<String>,
-    warnings: Vec<String>,
-    /// What checks of the result found, each with its kind.
-    warning_block: Vec<Warning>,
-    /// What a reader has to know.
-    notes: Vec<String>,
-}
 
 /// Runs a backtest, prints what it came to and writes what is wanted. Files alone need no server; a run over the
 /// bars of a tape is recorded there.
@@ -384,147 +357,4 @@ pub fn failure(error: engine::Error) -> Failure {
         engine::Error::Config(error) => Failure::usage(error.to_string(), HELP),
         other => Failure::other(other.to_string()),
     }
-}
-
-fn reported(
-    config: &Config,
-    outcome: &Outcome,
-    sheet: &TearSheet,
-    market: &Loaded,
-    run_id: &str,
-    took: Duration,
-    warnings: Vec<String>,
-) -> Report {
-    let seconds = took.as_secs_f64();
-    let time = |row: Option<&domain::performance::EquityRow>| row.map(|row| crate::render::time(row.time_ns));
-    Report {
-        strategies: strategies(config),
-        parameters: parameters(config),
-        statistics: sheet.statistics.clone(),
-        counts: counts(outcome),
-        first_bar: time(outcome.equity.first()),
-        last_bar: time(outcome.equity.last()),
-        seconds,
-        bars_per_second: outcome.counts.bars as f64 / seconds.max(f64::MIN_POSITIVE),
-        data_hash: market.hash.clone(),
-        code_version: VERSION,
-        result_hash: outcome.chain_hash.clone(),
-        native_hash: None,
-        recorded: !run_id.is_empty(),
-        run_id: Some(run_id.to_owned()).filter(|id| !id.is_empty()),
-        tape: None,
-        warnings,
-        warning_block: sheet.warnings.clone(),
-        notes: sheet.run.notes.clone(),
-    }
-}
-
-fn strategies(config: &Config) -> serde_json::Value {
-    let one = |strategy: &engine::StrategyConfig| {
-        let parameters: serde_json::Map<_, _> = strategy
-            .parameters
-            .iter()
-            .map(|parameter| (parameter.name.clone(), parameter.value.clone().into()))
-            .collect();
-        serde_json::json!({
-            "name": strategy.name, "kind": strategy.kind, "parameters": parameters,
-            "symbols": strategy.symbols, "timeframe": strategy.timeframe.map(|one| one.name()),
-            "sizing": domain::sizing::text(&strategy.sizing),
-        })
-    };
-    config.strategies.iter().map(one).collect()
-}
-
-fn parameters(config: &Config) -> serde_json::Value {
-    let (costs, limits) = (&config.account.costs, &config.account.limits);
-    let decimal = |value: i64| domain::money::Price(value).to_string();
-    serde_json::json!({
-        "cash": config.account.cash.to_string(),
-        "commission_per_share": decimal(costs.commission_per_share_e9),
-        "commission_rate": decimal(costs.commission_rate_e9),
-        "commission_minimum": Amount::from_wire(costs.commission_minimum.as_ref()).to_string(),
-        "slippage_rate": decimal(costs.slippage_rate_e9),
-        "allow_short": limits.allow_short,
-        "calendar": config.calendar.exchange(),
-        "finalize": config.finalize,
-    })
-}
-
-fn counts(outcome: &Outcome) -> serde_json::Value {
-    let counts = &outcome.counts;
-    let denied: serde_json::Map<_, _> =
-        counts.denied.iter().map(|(rule, count)| (rule.name().to_owned(), (*count).into())).collect();
-    serde_json::json!({
-        "bars": counts.bars, "instants": counts.instants, "signals": counts.signals,
-        "approved": counts.approved, "denied": denied, "orders": counts.orders, "fills": counts.fills,
-        "expired": counts.expired, "cancelled": counts.cancelled, "rejected": counts.rejected,
-        "ambiguous_bars": counts.ambiguous_bars, "trades": outcome.trades.len(), "open": outcome.open.len(),
-    })
-}
-
-fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), Failure> {
-    if output.json {
-        report.warnings.iter().for_each(|warning| output.note(warning));
-        return output.document(report);
-    }
-    // Those of the result stand in a block of their own below it.
-    let own = |text: &String| report.warning_block.iter().any(|warning| warning.text == *text);
-    report.warnings.iter().filter(|text| !own(text)).for_each(|warning| output.note(warning));
-    let counts = &outcome.counts;
-    output.line(&format!(
-        "{} bars in {} instants in {:.2} s: {:.0} bars/s",
-        counts.bars, counts.instants, report.seconds, report.bars_per_second
-    ));
-    let denied: Vec<_> =
-        counts.denied.iter().map(|(rule, count)| format!("{} {count}", rule.name())).collect();
-    let denied = if denied.is_empty() { String::new() } else { format!(" ({})", denied.join(", ")) };
-    output.line(&format!(
-        "{} signals, {} approved, {} denied{denied}; {} orders, {} fills, {} expired, {} cancelled",
-        counts.signals,
-        counts.approved,
-        counts.denied_total(),
-        counts.orders,
-        counts.fills,
-        counts.expired,
-        counts.cancelled
-    ));
-    print_statistics(&report.statistics, output);
-    print_warnings(&report.warning_block, output);
-    output.line(&format!("data hash {}", report.data_hash));
-    if let Some(hash) = &report.result_hash {
-        output.line(&format!("result hash {hash}"));
-    }
-    if let Some(hash) = &report.native_hash {
-        output.line(&format!("native hash {hash}"));
-    }
-    if let Some(tape) = &report.tape {
-        output.note(&format!("every event is on tape {tape}: tapedeck up --tape {tape}"));
-    }
-    Ok(())
-}
-
-/// A statistic for people: as many places as tell something.
-pub fn shown(value: f64) -> String {
-    if value.abs() >= 1_000.0 || value.fract() == 0.0 { format!("{value:.2}") } else { format!("{value:.4}") }
-}
-
-/// The warning block of a result; nothing where there is none.
-pub fn print_warnings(warnings: &[Warning], output: Output) {
-    let rows: Vec<_> =
-        warnings.iter().map(|warning| vec![warning.kind.name().to_owned(), warning.text.clone()]).collect();
-    if !rows.is_empty() {
-        output.table(&["WARNING", ""], &rows);
-    }
-}
-
-/// The statistics that are defined, in the order of the catalogue.
-pub fn print_statistics(measured: &Statistics, output: Output) {
-    let rows: Vec<_> = METRICS
-        .iter()
-        .filter_map(|metric| {
-            let value = measured.get(metric.name).copied().flatten()?;
-            Some(vec![metric.name.to_owned(), shown(value), metric.label.to_owned()])
-        })
-        .collect();
-    output.table(&["statistic", "value", ""], &rows);
 }

@@ -1,0 +1,102 @@
+//! Stops, breakers and the kill switch: what still passes, and what ends.
+
+use contracts::v1::event::Body;
+use contracts::v1::{
+    BreakerKind, BreakerReset, BreakerTripped, Intent, SignalLeg, TradingHalted, TradingKilled,
+    TradingResumed, TradingState,
+};
+
+use crate::scopes::{OTHER, World, exit, leg, signal};
+use crate::support::{ACCOUNT, STRATEGY, SYMBOL, approval, price, shares, spec};
+
+#[test]
+fn stops_and_breakers_let_reducing_pass_unless_halted() {
+    let mut world = World::new();
+    world.hold(SYMBOL, 100);
+    let more = signal(vec![SignalLeg { quantity_e9: Some(shares("1").0), ..leg(SYMBOL, Intent::EnterLong) }]);
+    let trip = |state: TradingState| {
+        Body::BreakerTripped(BreakerTripped {
+            account: ACCOUNT.to_owned(),
+            kind: BreakerKind::Drawdown.into(),
+            state: state.into(),
+            reason: "too far down".to_owned(),
+            ..BreakerTripped::default()
+        })
+    };
+    let reset = || {
+        Body::BreakerReset(BreakerReset {
+            account: ACCOUNT.to_owned(),
+            kind: BreakerKind::Drawdown.into(),
+            ..BreakerReset::default()
+        })
+    };
+    world.fold([trip(TradingState::ReduceOnly)]);
+    assert_eq!(world.denies(&more, "breaker"), "the account may only reduce: too far down");
+    world.passes(&exit());
+    world.fold([reset(), trip(TradingState::Halted)]);
+    world.denies(&exit(), "breaker");
+    world.fold([reset()]);
+    world.passes(&more);
+    let halt = |strategy: &str, state: TradingState| {
+        Body::TradingHalted(TradingHalted {
+            strategy: strategy.to_owned(),
+            state: state.into(),
+            reason: "drill".to_owned(),
+            ..TradingHalted::default()
+        })
+    };
+    let resume = |strategy: &str| {
+        Body::TradingResumed(TradingResumed { strategy: strategy.to_owned(), ..TradingResumed::default() })
+    };
+    world.fold([halt("somebody", TradingState::Halted)]);
+    world.passes(&more);
+    world.fold([halt(STRATEGY, TradingState::Unspecified)]);
+    world.denies(&more, "halted");
+    world.passes(&exit());
+    world.fold([resume(STRATEGY), halt("", TradingState::Halted)]);
+    world.denies(&more, "halted");
+    world.denies(&exit(), "halted");
+    world.fold([resume("")]);
+    world.passes(&exit());
+}
+
+#[test]
+fn a_kill_switch_asks_for_the_end_of_every_order_in_its_scope() {
+    let mut world = World::new();
+    let open = spec(&contracts::order_id("open", 0));
+    let mut other = spec(&contracts::order_id("other", 0));
+    other.strategy = "somebody".to_owned();
+    world.fold([approval(&open, price("50")), approval(&other, price("50"))]);
+    let kill = TradingKilled { strategy: STRATEGY.to_owned(), flatten: true, ..TradingKilled::default() };
+    world.fold([Body::TradingKilled(kill)]);
+    assert!(world.book.order(&open.order_id).unwrap().cancel_requested);
+    assert!(!world.book.order(&other.order_id).unwrap().cancel_requested);
+    world.denies(&signal(vec![leg(OTHER, Intent::EnterLong)]), "halted");
+    // An approval that did not know of it is withdrawn before it is sent.
+    let late = spec(&contracts::order_id("late", 0));
+    world.fold([approval(&late, price("50"))]);
+    assert!(world.book.order(&late.order_id).unwrap().cancel_requested);
+    assert_eq!(world.book.kills().count(), 1);
+    world.fold([Body::TradingResumed(TradingResumed {
+        strategy: STRATEGY.to_owned(),
+        ..TradingResumed::default()
+    })]);
+    assert_eq!(world.book.kills().count(), 0);
+}
+
+/// The one message of docs/risk.md, as `nats pub` sends it.
+#[test]
+fn the_kill_switch_is_one_message_in_json() {
+    let text = r#"{"id":"kill-1","eventTime":"2024-01-08T15:31:00Z","tradingKilled":{"flatten":true,"actor":"ann","reason":"by hand"}}"#;
+    let event = contracts::decode(text.as_bytes()).unwrap();
+    let subject = contracts::Subject::for_event(&event, None).unwrap();
+    assert_eq!(subject.as_str(), "control.trading.all.killed");
+    let mut world = World::new();
+    let open = spec(&contracts::order_id("open", 0));
+    world.fold([approval(&open, price("50"))]);
+    world.book.apply(world.book.sequence() + 1, &event).unwrap();
+    assert!(world.book.order(&open.order_id).unwrap().cancel_requested);
+    world.denies(&signal(vec![leg(OTHER, Intent::EnterLong)]), "halted");
+    let kill = world.book.kills().next().unwrap();
+    assert_eq!((kill.id.as_str(), kill.ask.flatten), ("kill-1", true));
+}
