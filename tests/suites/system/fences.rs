@@ -113,8 +113,8 @@ async fn the_server_lets_no_service_do_what_is_anothers() -> Outcome {
     }
     let after = home.json(&["stream", "list", "--tape", "main"])?;
     let messages = |streams: &Value, name: &str| {
-        let stream = streams.as_array().into_iter().flatten().find(|stream| stream["name"] == name);
-        stream.and_then(|stream| stream["messages"].as_u64())
+        let stream = streams.as_array().into_iter().flatten().find(|stream| stream["stream"] == name);
+        stream.and_then(|stream| stream["messages"].as_u64()).unwrap_or(u64::MAX)
     };
     for stream in ["MARKET", "TRADING", "AUDIT"] {
         assert_eq!(messages(&after, stream), messages(&before, stream), "{stream}");
