@@ -318,8 +318,15 @@ impl Follower {
         if order.status == OrderStatus::Approved {
             return Ok(self.decided(&[Step::Withdraw { order_id: order_id.to_owned() }], &recorded.event));
         }
-        if !order.cancel_requested && !order.spec.group_id.is_empty() {
-            return Ok(self.decided(&self.with_cancel, &recorded.event));
+        if !order.spec.group_id.is_empty() {
+            // It may have ended with its entry although it was to be cancelled itself.
+            let with_entry = self.decided(&self.with_cancel, &recorded.event);
+            let (recorded, asked) = (&recorded.event, order.cancel_requested);
+            let same = matches!(&with_entry, Derived::Event(append) if append.event.body == recorded.body
+                && append.event.causation_id == recorded.causation_id);
+            if same || !asked {
+                return Ok(with_entry);
+            }
         }
         let Some(steps) = self.cancel(order_id).await? else { return Ok(Derived::Input) };
         self.with_cancel = steps;

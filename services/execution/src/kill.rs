@@ -71,7 +71,11 @@ impl Machine {
         spec: &OrderSpec,
         broker: &str,
     ) -> Result<Option<Append>, StepError> {
-        if self.book.order(&spec.order_id).is_some() {
+        // The switch may have been put back, or the position changed, since the work was looked for.
+        let due = self.flattening().into_iter().any(
+            |work| matches!(&work, Work::Flatten { kill_id: id, order } if id == kill_id && **order == *spec),
+        );
+        if !due {
             return Ok(None);
         }
         let killed_ns = self.book.kills().find(|kill| kill.id == kill_id).map_or(0, |kill| kill.since_ns);

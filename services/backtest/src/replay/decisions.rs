@@ -223,8 +223,10 @@ fn answer(
     let external = book.strategy(&signal.strategy).is_some_and(domain::book::StrategyState::is_external);
     let rule = Rule::InvalidSignal;
     let possible = external || signal.strategy.is_empty();
-    if possible && recorded.rule == rule.name() && derived.rule != rule.name() {
-        return risk::deny(id, signal, view, rule, &recorded.reason);
+    if possible && recorded.rule == rule.name() {
+        // What no rule looked at is taken as it is: a late signal was held against the instant it missed.
+        let view = risk::RiskView { inputs: recorded.inputs.clone(), ..view.clone() };
+        return risk::deny(id, signal, &view, rule, &recorded.reason);
     }
     derived
 }

@@ -59,6 +59,8 @@ pub(super) struct Strategies {
     unread: VecDeque<Recorded>,
     /// Which registered strategies are built-in ones.
     built_in: BTreeMap<String, bool>,
+    /// Where a registration changed last.
+    changed: BTreeMap<String, u64>,
 }
 
 impl Strategies {
@@ -77,6 +79,7 @@ impl Strategies {
             handled_ns: i64::MIN,
             unread: VecDeque::new(),
             built_in: BTreeMap::new(),
+            changed: BTreeMap::new(),
         }
     }
 
@@ -138,8 +141,18 @@ impl Strategies {
 
     /// Folds the next event of TRADING.
     pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
-        if let Some(Body::StrategyRegistered(registered)) = &recorded.event.body {
-            self.built_in.insert(registered.strategy.clone(), !registered.kind.is_empty());
+        match &recorded.event.body {
+            Some(Body::StrategyRegistered(registered)) => {
+                self.built_in.insert(registered.strategy.clone(), !registered.kind.is_empty());
+                self.changed.insert(registered.strategy.clone(), recorded.sequence);
+            }
+            Some(Body::StrategyDisabled(disabled)) => {
+                self.changed.insert(disabled.strategy.clone(), recorded.sequence);
+            }
+            Some(Body::StrategyRemoved(removed)) => {
+                self.changed.insert(removed.strategy.clone(), recorded.sequence);
+            }
+            _ => {}
         }
         if self.clock == ClockMode::Tape {
             return self.fold_now(recorded);
@@ -258,6 +271,10 @@ impl Strategies {
         Ok(match self.warm_ups.remove(&recorded.event.id) {
             Some(derived) if is_same(&recorded.event, &derived) => Found::Proved,
             Some(derived) => Found::Diverged(Divergence::differs(recorded, &derived, String::new())),
+            // It began before it was read that the strategy is not wanted any more.
+            None if self.changed.get(strategy) > Some(&basis_of(&recorded.event, stream::TRADING)) => {
+                Found::Input
+            }
             None => Found::Diverged(Divergence::not_derived(recorded)),
         })
     }
