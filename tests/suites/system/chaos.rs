@@ -56,7 +56,7 @@ pub fn calm(bars: &[String], actions: &str) -> anyhow::Result<Value> {
 /// Number of events on MARKET.
 fn market(home: &Home) -> anyhow::Result<u64> {
     let streams = home.json(&["stream", "list", "--tape", TAPE])?;
-    let market = streams.as_array().into_iter().flatten().find(|stream| stream["name"] == "MARKET");
+    let market = streams.as_array().into_iter().flatten().find(|stream| stream["stream"] == "MARKET");
     market.and_then(|stream| stream["messages"].as_u64()).ok_or_else(|| anyhow::anyhow!("{streams}"))
 }
 
