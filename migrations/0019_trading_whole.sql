@@ -1,5 +1,5 @@
 -- The making of `trading` is whole again: its first tables, what the extensions add, what external strategies added, and
--- owner and rights of all of it. 0040 had left out the columns of 0010, without which no rebuild and no verification began.
+-- owner and rights of all of it. 0017 had left out the columns of 0010, without which no rebuild and no verification began.
 
 CREATE OR REPLACE FUNCTION projection.create_trading(target text) RETURNS void
     LANGUAGE plpgsql AS $$

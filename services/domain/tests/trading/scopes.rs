@@ -1,9 +1,7 @@
 //! Limits by scope: each one against a signal that passes without it, measured from a book.
 
 use contracts::v1::event::Body;
-use contracts::v1::{
-    Intent, LimitsSet, OrderType, RiskDecision, Signal, SignalLeg, StrategyMode, Verdict,
-};
+use contracts::v1::{Intent, LimitsSet, OrderType, RiskDecision, Signal, SignalLeg, StrategyMode, Verdict};
 use domain::bar::Bar;
 use domain::book::{Book, Prices, Scope, mark};
 use domain::calendar::Calendar;

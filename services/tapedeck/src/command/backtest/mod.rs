@@ -14,15 +14,11 @@ use std::time::{Duration, Instant};
 
 use analytics::TearSheet;
 use analytics::gate::Gate;
-use analytics::metrics::METRICS;
-use analytics::warnings::Warning;
 use backtest::checks::{self, Checked};
-use backtest::measure::Statistics;
 use backtest::{Done, Job, Loaded, Recording, tables};
 use contracts::v1::{BacktestFinished, BacktestOutcome, BacktestRequest};
 use domain::money::Amount;
 use engine::{Config, Hash, Nothing, Outcome};
-use serde::Serialize;
 
 use crate::cli::{Backtest, Global};
 use crate::command::control::caller;

@@ -7,6 +7,7 @@ use analytics::metrics::METRICS;
 use analytics::warnings::Warning;
 use backtest::Loaded;
 use backtest::measure::Statistics;
+use domain::money::Amount;
 use engine::{Config, Outcome};
 use serde::Serialize;
 
