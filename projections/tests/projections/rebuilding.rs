@@ -100,12 +100,12 @@ async fn a_read_model_of_an_older_version_is_rebuilt_at_start() -> Outcome {
     world.wait(Name::Trading).await;
     running.stop().await;
     let status = queries::checkpoints(&world.reader).await?;
-    assert_eq!(status[0].version, 1);
+    assert_eq!(status[0].version, 2);
     assert_eq!(projections::verify(&world.writer, &world.tape, Name::Trading).await?.first, None);
     // A newer one is left alone.
-    sqlx::query("UPDATE projection.checkpoints SET version = 2").execute(&world.admin).await?;
+    sqlx::query("UPDATE projection.checkpoints SET version = 3").execute(&world.admin).await?;
     let refused = world.projector().follow(Name::Trading, &CancellationToken::new()).await;
-    assert!(refused.unwrap_err().to_string().contains("version 2"));
+    assert!(refused.unwrap_err().to_string().contains("version 3"));
     Ok(())
 }
 

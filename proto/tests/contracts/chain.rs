@@ -118,5 +118,5 @@ fn the_hash_of_the_golden_chain_is_what_it_always_was() {
     let samples = golden::all().into_iter().filter(|golden| first(&golden.body));
     let events: Vec<Event> =
         samples.map(|golden| Event { id: golden.body.clone(), ..golden.event() }).collect();
-    assert_eq!(hash(&events), "3e983667232ef7ee4024f36bb2c9ef851cd5bf6d33d3640f3c17acd98e2a95e9");
+    assert_eq!(hash(&events), "1218f54ea6442512d6588283de01c7eb3d046d9d808db49c58765c6f072e3221");
 }

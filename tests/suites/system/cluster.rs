@@ -156,9 +156,18 @@ impl Cluster {
             .iter()
             .map(|port| format!("nats://127.0.0.1:{port}").parse())
             .collect::<Result<_, _>>()?;
-        let options =
-            async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
-        Ok(options.request_timeout(Some(Duration::from_secs(3))).connect(addresses).await?)
+        // The servers were started a moment ago.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let options =
+                async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());
+            let options = options.request_timeout(Some(Duration::from_secs(3)));
+            match options.connect(addresses.clone()).await {
+                Ok(client) => return Ok(client),
+                Err(error) if Instant::now() >= deadline => return Err(error.into()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
     }
 
     /// The server that leads TRADING; `None` while there is none.

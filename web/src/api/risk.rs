@@ -190,7 +190,7 @@ pub struct NewLimits {
     #[serde(default)]
     scope: LimitsOf,
     /// What changes; what is not named stays.
-    #[schema(max_items = 64)]
+    #[schema(min_items = 1, max_items = 64)]
     limits: Vec<LimitChange>,
     /// For the audit.
     #[serde(default)]

@@ -7,7 +7,7 @@
 //! the signal of an external strategy, and on the wall clock the moment of the decision, which its recorded price
 //! ages state.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use ::risk::{Pricing, SERVICE};
 use contracts::v1::event::Body;
@@ -39,6 +39,8 @@ pub(super) struct Decisions {
     lacking: VecDeque<Recorded>,
     /// Decisions of late, with their sequences.
     recent: VecDeque<(u64, Event)>,
+    /// Their ids.
+    recent_ids: HashSet<String>,
     /// Last TRADING sequence that may change a decision's inputs, other than a decision.
     stirred: u64,
     /// Market time of the last mark.
@@ -55,6 +57,7 @@ impl Decisions {
             behind: Book::default(),
             lacking: VecDeque::new(),
             recent: VecDeque::new(),
+            recent_ids: HashSet::new(),
             stirred: 0,
             now_ns: None,
         }
@@ -73,10 +76,17 @@ impl Decisions {
         }
         match &recorded.event.body {
             Some(Body::RiskDecision(_)) => {
+                self.recent_ids.insert(recorded.event.id.clone());
                 self.recent.push_back((recorded.sequence, recorded.event.clone()));
-                if self.recent.len() > RECENT_MAX {
-                    self.recent.pop_front();
+                if self.recent.len() > RECENT_MAX
+                    && let Some((_, gone)) = self.recent.pop_front()
+                {
+                    self.recent_ids.remove(&gone.id);
                 }
+            }
+            // An order that no decision approved, such as one of a kill switch, comes to be with its submission.
+            Some(Body::OrderSubmitted(_)) if !self.recent_ids.contains(&recorded.event.causation_id) => {
+                self.stirred = recorded.sequence;
             }
             // What these change no decision looks at.
             Some(

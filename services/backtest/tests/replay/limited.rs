@@ -82,7 +82,7 @@ async fn what_was_decided_under_limits_follows_from_the_tape() {
     assert!(report.divergence.is_none(), "{:#?}", report.divergence);
     let decisions = decisions(&log).await;
     let rules: BTreeSet<&str> = decisions.iter().map(|decision| decision.rule.as_str()).collect();
-    assert!(rules.contains("correlation") && rules.contains(""), "{rules:?}");
+    assert!(rules.contains("max_var") && rules.contains("max_leverage") && rules.contains(""), "{rules:?}");
     let measured = decisions.iter().flat_map(|decision| &decision.inputs);
     assert!(measured.clone().any(|input| input.scenarios.is_some() && input.limits.len() == 2));
     assert!(measured.clone().any(|input| input.sizing.as_ref().is_some_and(|sizing| sizing.bars > 30)));
