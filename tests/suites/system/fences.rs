@@ -189,11 +189,13 @@ async fn who_floods_or_lies_is_refused_and_counted_and_holds_up_nobody() -> Outc
     let took = began.elapsed();
     assert!(took < DELAY_MAX, "the good one waited for {took:?}");
 
-    eventually("what was no good is counted", Duration::from_secs(60), || {
-        let shown = home.json(&["strategy", "show", "flooding", "--tape", "main"])?;
+    let mut shown = Value::Null;
+    let counted = eventually("what was no good is counted", Duration::from_secs(60), || {
+        shown = home.json(&["strategy", "show", "flooding", "--tape", "main"])?;
         // The one in another's name never arrived: the server refuses the subject.
         Ok(shown["parked_signals"] == 3 && shown["signals"].as_u64() == Some(FLOOD as u64))
-    })?;
+    });
+    counted.with_context(|| shown.to_string())?;
     let good = home.json(&["strategy", "show", "good", "--tape", "main"])?;
     assert_eq!((&good["signals"], &good["invalid_signals"]), (&json!(1), &json!(0)), "{good}");
     let parked = home.text(&["parked", "list", "--tape", "main"])?;

@@ -68,7 +68,7 @@ async fn changed(mut change: impl FnMut(&mut Event) -> bool) -> Divergence {
     })
     .await;
     assert!(done, "there is such an event");
-    replayed(&log, 1, None).await.divergence.expect("the change is found")
+    Box::pin(replayed(&log, 1, None)).await.divergence.expect("the change is found")
 }
 
 fn named(divergence: &Divergence, kind: &str, fields: &[&str]) {
