@@ -21,12 +21,12 @@ fn walk(target: &str, call: fn(&[u8]), least: usize) {
 
 #[test]
 fn events_of_either_form() {
-    walk("event", targets::event, 60);
+    walk("event", targets::event, 50);
 }
 
 #[test]
 fn the_json_form() {
-    walk("json", targets::json, 60);
+    walk("json", targets::json, 50);
 }
 
 #[test]
