@@ -263,7 +263,11 @@ impl Session {
     }
 
     async fn migrate(&self, global: &Global) -> Result<(), Failure> {
-        let refused = |error: projections::ConnectError| Failure::config(error.to_string());
+        // A server that goes away meanwhile is no matter of the configuration: whoever asks may ask again.
+        let refused = |error: projections::ConnectError| match was_cut_off(&error) {
+            true => Failure::unreachable(error.to_string()),
+            false => Failure::config(error.to_string()),
+        };
         let admin = PgPool::connect_with(options(&self.addresses.admin_url)?)
             .await
             .map_err(|error| Failure::unreachable(format!("PostgreSQL: {error}")))?;
@@ -277,6 +281,23 @@ impl Session {
         admin.close().await;
         Ok(())
     }
+}
+
+/// Whether an error is that of a connection, not of what was asked over it.
+fn was_cut_off(error: &(dyn std::error::Error + 'static)) -> bool {
+    use sqlx::Error;
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let mut of_database = chain.filter_map(|error| error.downcast_ref::<Error>());
+    of_database.any(|error| match error {
+        Error::Io(_)
+        | Error::Protocol(_)
+        | Error::PoolTimedOut
+        | Error::PoolClosed
+        | Error::WorkerCrashed => true,
+        // Class 57P: an operator ends the server, or it is only starting.
+        Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
+        _ => false,
+    })
 }
 
 async fn connect(addresses: &Addresses) -> Result<JetStreamLog, Failure> {
