@@ -192,6 +192,10 @@ async fn replicate(client: &async_nats::Client) -> anyhow::Result<()> {
     for stream in STREAMS {
         let mut config = stream.config()?;
         config["num_replicas"] = json!(NODES);
+        // Of a stream on several servers nats-server waits for each write.
+        if let Some(config) = config.as_object_mut() {
+            config.remove("persist_mode");
+        }
         loop {
             let subject = format!("$JS.API.STREAM.CREATE.{}", stream.name);
             let answer = client.request(subject, config.to_string().into()).await;
