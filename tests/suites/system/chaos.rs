@@ -2,7 +2,7 @@
 //! and streams that may take no more room. Afterwards nothing is lost, nothing is doubled, the read models equal their fold, and the
 //! chain hash is that of a rehearsal in which nothing happened.
 //!
-//! `make chaos ROUNDS=N` runs more rounds (`TAPEDECK_CHAOS_ROUNDS`); the cluster has a file of its own.
+//! `make chaos ROUNDS=N` runs more rounds (`TAPEDECK_CHAOS_ROUNDS`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -8,7 +8,6 @@ mod beside;
 mod browser;
 mod chaos;
 mod cli;
-mod cluster;
 mod collector;
 mod contract;
 mod external;
