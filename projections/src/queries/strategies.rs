@@ -130,7 +130,7 @@ pub struct RefusedSignals {
     /// Signals that risk denied because they could not be judged: a wrong id, time or symbol, or too many.
     #[serde(rename = "invalid_signals")]
     pub invalid: u64,
-    /// Messages under its signals that were none, and were parked.
+    /// Messages under its signals that were none, and were parked, by each service that reads them; each counts once.
     #[serde(rename = "parked_signals")]
     pub parked: u64,
 }
@@ -141,7 +141,7 @@ pub async fn refused_signals(pool: &PgPool) -> Result<BTreeMap<String, RefusedSi
         "SELECT strategy, count(*) AS invalid, 0::bigint AS parked FROM trading.risk_decisions
          WHERE rule = 'invalid_signal' GROUP BY strategy
          UNION ALL
-         SELECT split_part(origin_subject, '.', 2), 0, count(*) FROM parked.parked
+         SELECT split_part(origin_subject, '.', 2), 0, count(DISTINCT origin_sequence) FROM parked.parked
          WHERE origin_subject LIKE 'signal.%' GROUP BY 1",
     )
     .fetch_all(pool)
