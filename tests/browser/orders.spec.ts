@@ -50,8 +50,8 @@ test("filters are in the address, and the file holds the rows that pass them", a
   // Up to and including an order that is there: the rows stay the same while the demo goes on.
   const until = (await page.locator("#orders-table tbody time").last().getAttribute("datetime")) ?? "";
   await page.keyboard.press("/");
-  await page.locator("input[name=symbol]").fill(symbol);
-  await page.locator("input[name=symbol]").press("Enter");
+  await page.locator("input[name=symbol][data-filter]").fill(symbol);
+  await page.locator("input[name=symbol][data-filter]").press("Enter");
   await page.waitForURL((url) => url.searchParams.get("symbol") === symbol && !url.searchParams.has("side"));
   await openPage(page, `/orders?tab=all&symbol=${symbol}&to=${encodeURIComponent(until)}&limit=200`);
   const shown = (await ids(page)).map((id) => id.replace(/^o-/, ""));
