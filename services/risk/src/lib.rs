@@ -41,6 +41,7 @@ pub use pricing::Pricing;
 pub use read_model::{LastPrice, PastAction, ReadModel, Snapshot};
 pub use round::{Outcome, Outgoing};
 pub use shell::{Config, Error, run};
+pub use tail::admit;
 
 /// Name of the service and source of its events.
 pub const SERVICE: &str = "risk";

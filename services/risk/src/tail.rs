@@ -87,7 +87,7 @@ impl Tail {
 }
 
 /// Counts the orders of a decision as approved just now, and those whose place they take as on their way out.
-pub(crate) fn admit(book: &mut Book, decision: &Event) {
+pub fn admit(book: &mut Book, decision: &Event) {
     if let Some(Body::RiskDecision(decision)) = &decision.body {
         decision.cancels.iter().for_each(|order_id| book.expect_cancel(order_id));
     }

@@ -9,7 +9,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use ::risk::{Pricing, SERVICE};
+use ::risk::{Pricing, SERVICE, admit};
 use contracts::v1::event::Body;
 use contracts::v1::{Event, RiskDecision, Signal};
 use contracts::{chain_id, from_timestamp, stream};
@@ -189,13 +189,7 @@ impl Decisions {
             }
         };
         for (_, decision) in self.recent.iter().filter(|(sequence, _)| *sequence > trading) {
-            let mut approved = Book::default();
-            if let Some(Body::RiskDecision(decision)) = &decision.body {
-                decision.cancels.iter().for_each(|order_id| book.expect_cancel(order_id));
-            }
-            if approved.apply(1, decision).is_ok() {
-                approved.open_orders().for_each(|order| book.admit(order.clone()));
-            }
+            admit(&mut book, decision);
             if let Some(Body::RiskDecision(body)) = &decision.body {
                 let event_ns = decision.event_time.as_ref().and_then(from_timestamp);
                 book.count(body, event_ns.unwrap_or_default());
