@@ -3,8 +3,8 @@
 fn main() {
     println!("cargo::rerun-if-changed=dist");
     println!("cargo::rerun-if-changed=templates");
-    let manifest = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("dist/manifest.json");
-    if !manifest.is_file() {
+    // Cargo runs this in the package's directory, also where another checkout compiled it.
+    if !std::path::Path::new("dist/manifest.json").is_file() {
         println!("cargo::error=web/dist is missing; build the assets first: make assets");
     }
 }

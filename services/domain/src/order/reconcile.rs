@@ -112,12 +112,13 @@ fn correction(number: usize, execution: &Execution) -> BrokerReport {
 }
 
 /// How the order stands at the broker, where the tape says otherwise.
-fn ending(order: &OrderState, truth: &BrokerTruth) -> Option<BrokerReport> {
-    let ended = order.status.is_ended();
-    match &truth.standing {
-        Standing::Working | Standing::Suspended(_) if ended => {
-            Some(BrokerReport::Reopened { broker_order_id: truth.broker_order_id.clone() })
-        }
+fn ending(order: &OrderState, truth: &BrokerTruth) -> impl Iterator<Item = BrokerReport> {
+    let works = matches!(truth.standing, Standing::Working | Standing::Suspended(_));
+    let reopened = (works && order.status.is_ended())
+        .then(|| BrokerReport::Reopened { broker_order_id: truth.broker_order_id.clone() });
+    // Whoever holds an order has opened it again first.
+    let rest = match &truth.standing {
+        Standing::Working if reopened.is_some() => None,
         Standing::Working if order.status == OrderStatus::Suspended || !order.resolving.is_empty() => {
             Some(BrokerReport::Accepted { broker_order_id: truth.broker_order_id.clone() })
         }
@@ -133,5 +134,6 @@ fn ending(order: &OrderState, truth: &BrokerTruth) -> Option<BrokerReport> {
         Standing::Cancelled(reason) => Some(BrokerReport::Cancelled { reason: reason.clone() }),
         Standing::Expired(reason) => Some(BrokerReport::Expired { reason: reason.clone() }),
         Standing::Rejected(reason) => Some(BrokerReport::Rejected { reason: reason.clone() }),
-    }
+    };
+    reopened.into_iter().chain(rest)
 }
