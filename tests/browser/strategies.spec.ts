@@ -44,6 +44,7 @@ const row = (page: Page, name: string) => page.locator(`#s-${name}`);
 interface Message {
   sequence: number;
   recorded_time_ns: number;
+  summary: string;
 }
 
 /** The last message of TRADING under a subject. */
@@ -57,23 +58,31 @@ const last = async (page: Page, subject = ""): Promise<Message> => {
 
 const MS = 1_000_000;
 
+/** The market goes on for a while after a message: others may signal, a strategy that was stopped does not. */
+const goesOn = (page: Page, { sequence, recorded_time_ns }: Message): Promise<void> =>
+  expect
+    .poll(async () => {
+      const head = await last(page);
+      return head.sequence > sequence + 300 && head.recorded_time_ns - recorded_time_ns > 3_000 * MS;
+    }, { timeout: 60_000 })
+    .toBe(true);
+
 test("disable stops a strategy's signals within a second, enable lets them on", async ({ page }) => {
   await openPage(page, "/strategies");
   await expect.poll(async () => (await busiest(page)).signals, { timeout: 60_000 }).toBeGreaterThan(0);
   const { name } = await busiest(page);
   await expect(row(page, name)).toHaveAttribute("data-state", /paper|shadow/);
+  // Held still, so that the question is the one that was read: whether it holds something changes from bar to bar.
+  await page.locator("#pause").click();
   await page.locator(`#stop-${name} summary`).click();
+  const fate = page.locator(`#form-disable-${name} select[name=positions]`);
+  if (await fate.isVisible()) await fate.selectOption("flatten");
   await page.locator(`#form-disable-${name} button`).click();
   await expect(page.locator("#notice .good")).toContainText("stops");
+  await page.locator("#pause").click();
   await expect(row(page, name)).toHaveAttribute("data-state", "disabled");
   const disabled = await last(page, `control.strategy.${name}.disabled`);
-  // The market goes on all the while: others may signal, this one does not.
-  await expect
-    .poll(async () => {
-      const head = await last(page);
-      return head.sequence > disabled.sequence + 300 && head.recorded_time_ns - disabled.recorded_time_ns > 3_000 * MS;
-    }, { timeout: 60_000 })
-    .toBe(true);
+  await goesOn(page, disabled);
   const signal = await last(page, `signal.${name}.>`);
   console.log(`last signal ${(signal.recorded_time_ns - disabled.recorded_time_ns) / MS} ms after disabling`);
   expect(signal.recorded_time_ns - disabled.recorded_time_ns).toBeLessThan(1_000 * MS);
@@ -84,11 +93,14 @@ test("disable stops a strategy's signals within a second, enable lets them on", 
   await expect.poll(async () => (await strategy(page, name)).signals, { timeout: 80_000 }).toBeGreaterThan(stopped.signals);
 });
 
-test("stopping a strategy that holds something asks what becomes of it", async ({ page }) => {
-  const holding = async () =>
-    ((await (await page.request.get("/api/v1/positions")).json()) as { rows: { strategy: string; quantity: string }[] }).rows
-      .map((position) => position.strategy)
-      .find((name) => name !== "manual");
+test("stopping a strategy that holds something asks what becomes of it; kept, it closes and opens nothing", async ({ page }) => {
+  // The busiest that holds something: of one that seldom signals, silence would say little.
+  const holding = async (): Promise<string | undefined> => {
+    const answer = await page.request.get("/api/v1/positions");
+    const held = ((await answer.json()) as { rows: { strategy: string }[] }).rows.map((position) => position.strategy);
+    const holders = (await strategies(page)).filter(({ name, external }) => !external && held.includes(name));
+    return holders.sort((a, b) => b.signals - a.signals)[0]?.name;
+  };
   await openPage(page, "/strategies");
   await expect.poll(holding, { timeout: 80_000 }).toBeTruthy();
   const name = (await holding()) ?? "";
@@ -98,6 +110,13 @@ test("stopping a strategy that holds something asks what becomes of it", async (
   await form.getByRole("button", { name: /^Yes, disable/ }).click();
   await expect(page.locator("#notice .good")).toContainText("goes on to manage its positions");
   await expect(page.locator(`#stopped-${name}`)).toContainText("goes on to manage its positions");
+  const disabled = await last(page, `control.strategy.${name}.disabled`);
+  await goesOn(page, disabled);
+  const signals = await page.request.get(`/api/v1/events?stream=TRADING&limit=200&subject=${encodeURIComponent(`signal.${name}.>`)}`);
+  const since = ((await signals.json()) as { rows: Message[] }).rows.filter(
+    (signal) => signal.recorded_time_ns > disabled.recorded_time_ns + 1_000 * MS,
+  );
+  for (const signal of since) expect(signal.summary).toMatch(/^exit /);
   await row(page, name).getByRole("button", { name: /^Enable paper/ }).click();
   await expect(row(page, name)).toHaveAttribute("data-state", "paper");
 });

@@ -143,6 +143,12 @@ pub fn rederive(decision: &RiskDecision, signal: &Signal, policy: &Policy) -> Ri
     decide(&decision.signal_id, signal, &view)
 }
 
+/// Whether a signal does nothing but close: all that a strategy may do that was stopped and manages what it holds.
+#[must_use]
+pub fn only_closes(signal: &Signal) -> bool {
+    signal.legs.iter().all(|leg| leg.intent() == Intent::Exit)
+}
+
 /// The orders of an approved signal, or why it is denied.
 fn orders(
     signal_id: &str,
@@ -160,7 +166,7 @@ fn orders(
             let reason = format!("strategy {} is disabled", signal.strategy);
             return Err(Denial::new(Rule::StrategyDisabled, reason));
         }
-        Standing::Closing if signal.legs.iter().any(|leg| leg.intent() != Intent::Exit) => {
+        Standing::Closing if !only_closes(signal) => {
             let reason = format!("strategy {} is stopped: it may close, and open nothing", signal.strategy);
             return Err(Denial::new(Rule::StrategyDisabled, reason));
         }

@@ -20,6 +20,7 @@
 mod history;
 mod host;
 mod signal;
+mod closing;
 mod machine;
 mod read_model;
 mod postgres;

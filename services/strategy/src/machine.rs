@@ -5,7 +5,8 @@
 //! ([`Machine::waits_for`]): every fill of the instant is then known, whatever the streams' relative speed.
 //!
 //! A strategy runs while it is registered with a built-in kind and enabled. Disabling drops it; enabling it
-//! again, or registering it with other terms, warms it up anew. Its mode is risk's business.
+//! again, or registering it with other terms, warms it up anew. One that was stopped and keeps its positions runs on
+//! and signals nothing but exits. Its mode is risk's business.
 //!
 //! Deliberately absent: the tape, the read models, clocks, external strategies (they consume by themselves).
 
@@ -21,6 +22,7 @@ use domain::order::OrderState;
 use event_log::Recorded;
 use runtime::{ClockMode, Instant, is_live};
 
+use crate::closing::permitted;
 use crate::history::History;
 use crate::host::{Host, Terms};
 use crate::read_model::Wanted;
@@ -125,7 +127,7 @@ impl Machine {
             }
             Some(Body::Fill(fill)) => {
                 if let Some(host) = self.hosts.get_mut(&fill.strategy) {
-                    let signals = host.on_fill(fill);
+                    let signals = permitted(&self.book, &fill.strategy, host.on_fill(fill));
                     let basis = [self.market_sequence, recorded.sequence];
                     self.of_fills.extend(outgoing(&fill.strategy, signals, &recorded.event, None, basis));
                 }
@@ -256,7 +258,7 @@ impl Machine {
         let past = self.is_past(instant);
         for recorded in &instant.events {
             for (name, host) in &mut self.hosts {
-                let mut made = take(host, recorded, &self.book, past);
+                let mut made = permitted(&self.book, name, take(host, recorded, &self.book, past));
                 if past {
                     made.clear();
                 }

@@ -1,7 +1,9 @@
 //! The machine by itself: what it starts, what it waits for, what it ignores.
 
 use contracts::v1::event::Body;
-use contracts::v1::{AccountMarked, Event, Instant as Frame, Origin};
+use contracts::v1::{
+    AccountMarked, Event, Fill, Instant as Frame, Intent, Origin, PositionsFate, Side, StrategyDisabled,
+};
 use contracts::{event_id, to_timestamp};
 use domain::book::Book;
 use event_log::Recorded;
@@ -75,6 +77,69 @@ fn a_strategy_runs_while_it_is_registered_and_enabled() {
     given.fold(FIRST_NS, disabled("cross"));
     assert_eq!(given.machine.changes(), [Change::Stopped("cross".into())]);
     assert_eq!(given.machine.running().count(), 0);
+}
+
+/// Steps hourly bars of the given prices and answers what is signalled.
+fn intents(given: &mut Given, hours: &mut i64, prices: &[i64]) -> Vec<Intent> {
+    let mut made = Vec::new();
+    for price in prices {
+        *hours += 1;
+        let (sequence, at) = (u64::try_from(*hours).unwrap(), FIRST_NS + *hours * HOUR_NS);
+        let taken = instant(sequence, at, bar("A", at, *price, Origin::Live), false);
+        made.extend(given.machine.step(&taken).iter().map(|out| match &out.event.body {
+            Some(Body::Signal(signal)) => signal.legs[0].intent(),
+            other => panic!("{other:?} is no signal"),
+        }));
+    }
+    made
+}
+
+fn bought(side: Side) -> Body {
+    Body::Fill(Fill {
+        account: "paper".into(),
+        strategy: "cross".into(),
+        symbol: "A".into(),
+        side: side.into(),
+        number: 1,
+        quantity_e9: 10_000_000_000,
+        price_e9: 100_000_000_000,
+        ..Fill::default()
+    })
+}
+
+/// A crossing strategy that is stopped and keeps what it holds.
+fn stopped(allow_short: &str, traded: Option<Side>) -> Given {
+    let mut given = Given::new(ClockMode::Wall);
+    let parameters = [("fast", "1"), ("slow", "2"), ("allow_short", allow_short)];
+    given.fold(FIRST_NS, registered("cross", "sma_cross", &parameters));
+    given.fold(FIRST_NS, enabled("cross"));
+    if let Some(side) = traded {
+        given.fold(FIRST_NS, bought(side));
+    }
+    let keep = PositionsFate::Keep.into();
+    let body = StrategyDisabled { strategy: "cross".into(), positions: keep, ..StrategyDisabled::default() };
+    given.fold(FIRST_NS, Body::StrategyDisabled(body));
+    assert_eq!(given.start(), ["cross"], "it goes on to manage what it holds");
+    given
+}
+
+#[test]
+fn one_that_was_stopped_and_keeps_its_positions_signals_exits_only() {
+    let (mut given, mut hours) = (stopped("false", None), 0);
+    assert_eq!(intents(&mut given, &mut hours, &[100, 90, 80, 120]), [], "it opens nothing");
+    given.fold(FIRST_NS, enabled("cross"));
+    assert_eq!(intents(&mut given, &mut hours, &[60, 120]), [Intent::EnterLong], "enabled it opens again");
+
+    let (mut given, mut hours) = (stopped("false", Some(Side::Buy)), 0);
+    assert_eq!(intents(&mut given, &mut hours, &[80, 90, 120, 60]), [Intent::Exit]);
+}
+
+#[test]
+fn one_that_was_stopped_gets_out_where_it_would_have_turned_around() {
+    let (mut given, mut hours) = (stopped("true", Some(Side::Buy)), 0);
+    assert_eq!(intents(&mut given, &mut hours, &[80, 90, 120, 60]), [Intent::Exit]);
+    let (mut given, mut hours) = (stopped("true", Some(Side::Sell)), 0);
+    assert_eq!(intents(&mut given, &mut hours, &[120, 90, 80, 120]), [Intent::Exit]);
 }
 
 #[test]
