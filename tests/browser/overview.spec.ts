@@ -92,7 +92,7 @@ test("j and k move through the rows of a table", async ({ page }) => {
   expect(await focused()).toBe(first);
 });
 
-test("an alert leads to what it tells of, and nothing on the page waits for a later version", async ({ page }) => {
+test("a denial leads to its chain, and nothing on the page waits for a later version", async ({ page }) => {
   await openOverview(page);
   // Risk denies something in every session of the demo.
   const denied = page.locator("#alerts a[href^='/events/chain/']").first();
@@ -102,4 +102,16 @@ test("an alert leads to what it tells of, and nothing on the page waits for a la
   await denied.click();
   await page.waitForURL(/\/events\/chain\//);
   await expect(page.locator("#chain")).toContainText(/denied/i);
+});
+
+test("an alert of the monitor leads to what it measured", async ({ page }) => {
+  await openOverview(page);
+  // A strategy of the demo that buys more and more comes near a limit sooner or later.
+  const alert = page.locator("#alerts a[href*='#monitor']").first();
+  await expect(alert).toBeVisible({ timeout: 80_000 });
+  await page.locator("#pause").click();
+  await alert.click();
+  await page.waitForURL(/\/positions\?account=\w+#monitor$/);
+  await expect(page.locator("#monitor")).toBeInViewport();
+  await expect(page.locator("#monitor")).toContainText("Gross exposure");
 });

@@ -21,6 +21,8 @@ pub enum Url<'a> {
     OrderReplace(&'a str),
     /// Positions and risk.
     Positions,
+    /// What the monitor measured of an account, with its alerts in force.
+    Monitor(&'a str),
     /// Strategies.
     Strategies,
     /// One strategy.
@@ -111,6 +113,7 @@ impl fmt::Display for Url<'_> {
             Self::OrderCancel(id) => write!(formatter, "/orders/{}/cancel", escape(id)),
             Self::OrderReplace(id) => write!(formatter, "/orders/{}/replace", escape(id)),
             Self::Positions => formatter.write_str("/positions"),
+            Self::Monitor(account) => write!(formatter, "/positions?account={}#monitor", escape(account)),
             Self::Strategies => formatter.write_str("/strategies"),
             Self::Strategy(name) => write!(formatter, "/strategies/{}", escape(name)),
             Self::StrategyReplace(name) => write!(formatter, "/strategies/{}/replace", escape(name)),

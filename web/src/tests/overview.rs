@@ -72,6 +72,18 @@ async fn the_page_states_mode_tape_and_a_version_older_than_any_update() {
 }
 
 #[tokio::test]
+async fn an_alert_of_the_monitor_leads_to_what_it_measured() {
+    let deck = Deck::traded().await;
+    deck.append(vec![script::alert()]).await;
+    let page = deck.get("/").await.text;
+    let link = "href=\"/positions?account=paper#monitor\"";
+    assert!(page.contains(link) && page.contains("max exposure: 22980 of 25000 used"));
+    let there = deck.get("/positions?account=paper").await.text;
+    let monitor = there.split("<div id=\"monitor\"").nth(1).unwrap();
+    assert!(monitor.contains("22980 of 25000 used") && monitor.contains("/events/chain/"));
+}
+
+#[tokio::test]
 async fn words_from_the_tape_are_text_never_markup() {
     let deck = Deck::traded().await;
     let page = deck.get("/").await;

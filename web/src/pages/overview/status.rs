@@ -126,7 +126,8 @@ async fn read_alerts(scope: &Scope<'_>) -> Result<Option<Vec<Alert>>, String> {
     let account = (!scope.account.is_empty()).then_some(scope.account);
     for raised in queries::alerts(pool, account, true, 20).await.map_err(text)? {
         let text = format!("{}: {}", raised.kind.replace('_', " "), raised.detail);
-        alerts.push(Alert::loss("Risk", text).at(&Url::Chain(&raised.event_id)));
+        // What it tells of was measured: exposure and limits, not a decision with a chain.
+        alerts.push(Alert::loss("Risk", text).at(&Url::Monitor(&raised.account)));
     }
     alerts.extend(service_alerts(scope.app, queries::heartbeats(pool).await.map_err(text)?));
     for denied in queries::denials_today(pool, scope.account).await.map_err(text)? {

@@ -31,7 +31,8 @@ struct Alert {
 
 #[derive(Clone, Debug)]
 struct Monitor {
-    at: Instant,
+    /// When it was measured; there may be an alert before there is a measurement.
+    at: Option<Instant>,
     facts: Vec<(&'static str, String)>,
     lines: Vec<Line>,
     alerts: Vec<Alert>,
@@ -58,24 +59,24 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Monitor>, PageError> {
     let pool = &scope.app.config.pool;
     let unread = |error: queries::QueryError| PageError::ReadModel(error.to_string());
     let measures = queries::risk_measures(pool).await.map_err(unread)?;
-    let Some(row) = measures.into_iter().find(|row| row.measure.account == scope.account) else {
-        return Ok(None);
-    };
+    let row = measures.into_iter().find(|row| row.measure.account == scope.account);
     let alerts = queries::alerts(pool, Some(scope.account), true, 50).await.map_err(unread)?;
-    let mut lines = Vec::new();
-    for (by, groups) in [
-        ("strategy", &row.measure.strategies),
-        ("sector", &row.measure.sectors),
-        ("symbol", &row.measure.symbols),
-    ] {
-        lines.extend(groups.iter().map(|group| Line::of(by, group)));
+    if row.is_none() && alerts.is_empty() {
+        return Ok(None);
     }
     Ok(Some(Monitor {
-        at: Instant(row.event_time_ns),
-        facts: facts(&row.measure),
-        lines,
+        at: row.as_ref().map(|row| Instant(row.event_time_ns)),
+        facts: row.as_ref().map(|row| facts(&row.measure)).unwrap_or_default(),
+        lines: row.as_ref().map(|row| lines(&row.measure)).unwrap_or_default(),
         alerts: alerts.into_iter().map(Alert::of).collect(),
     }))
+}
+
+fn lines(measure: &RiskMeasured) -> Vec<Line> {
+    [("strategy", &measure.strategies), ("sector", &measure.sectors), ("symbol", &measure.symbols)]
+        .into_iter()
+        .flat_map(|(by, groups)| groups.iter().map(move |group| Line::of(by, group)))
+        .collect()
 }
 
 fn wire(amount: &Option<Money>) -> String {
