@@ -14,8 +14,9 @@ const panel = document.getElementById("logs");
 let following = true;
 let running = false;
 let again = false;
-// A scroll that this script caused is not the reader's.
-let moving = false;
+// Where this script put the view last. The reader is away from the end once the view is above that, whoever
+// scrolled last: lines that come while the wheel turns must not take the view back.
+let placed = 0;
 
 function list(): HTMLElement | null {
   return document.getElementById("log-lines");
@@ -34,8 +35,16 @@ function last(): string {
 function toEnd(): void {
   const lines = list();
   if (!lines) return;
-  moving = true;
   lines.scrollTop = lines.scrollHeight;
+  placed = lines.scrollTop;
+}
+
+function atEnd(lines: HTMLElement): boolean {
+  return lines.scrollHeight - lines.scrollTop - lines.clientHeight <= NEAR_PX;
+}
+
+function isAway(lines: HTMLElement): boolean {
+  return lines.scrollTop < placed - NEAR_PX && !atEnd(lines);
 }
 
 function show(fresh = 0): void {
@@ -54,6 +63,7 @@ async function append(): Promise<void> {
   const piece = document.createElement("template");
   piece.innerHTML = await response.text();
   if (last() !== after || !following) return;
+  if (isAway(lines)) return stop();
   panel.dataset["after"] = response.headers.get("x-last") ?? after;
   if (piece.content.childElementCount === 0) return;
   formatTimes(piece.content);
@@ -116,7 +126,8 @@ async function follow(): Promise<void> {
       formatTimes(lines);
     }
   }
-  toEnd();
+  // Its reader may have left again while the lines were fetched.
+  if (following) toEnd();
   void run();
 }
 
@@ -141,12 +152,17 @@ function start(): void {
     setWrap(on);
     if (following) toEnd();
   });
+  let seen = lines.scrollTop;
   lines.addEventListener("scroll", () => {
-    const atEnd = lines.scrollHeight - lines.scrollTop - lines.clientHeight <= NEAR_PX;
-    if (moving) moving = false;
-    else if (!atEnd) stop();
-    else if (!following) void follow();
+    const down = lines.scrollTop > seen;
+    seen = lines.scrollTop;
+    if (following && isAway(lines)) stop();
+    else if (!following && down && atEnd(lines)) void follow();
   });
+  // The wheel says so before the view has moved.
+  lines.addEventListener("wheel", ({ deltaY }) => {
+    if (deltaY < 0 && lines.scrollTop > 0) stop();
+  }, { passive: true });
   document.querySelector("#log-follow")?.addEventListener("click", () => (following ? stop() : void follow()));
   document.querySelector("#log-top")?.addEventListener("click", () => {
     stop();
