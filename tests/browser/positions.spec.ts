@@ -30,7 +30,7 @@ test("totals equal the sum of the rows, and both tables say the same", async ({ 
     await page.locator("#pause").click();
     const totals: Record<string, string[]> = {};
     for (const table of ["#positions-held", "#positions-netted"]) {
-      for (const figure of ["data-unrealized", "data-realized", "data-exposure", "data-fees"]) {
+      for (const figure of ["data-unrealized", "data-realized", "data-fifo-unrealized", "data-fifo-realized", "data-exposure", "data-fees"]) {
         // In one go, so that no update comes between.
         const { rows, total } = await page.locator(table).evaluate((panel, name) => {
           const of = (selector: string): string[] =>

@@ -26,6 +26,26 @@ async fn positions_limits_and_denials_are_there() {
 }
 
 #[tokio::test]
+async fn lots_of_first_in_first_out_stand_below_the_average() {
+    let deck = Deck::traded().await;
+    let page = deck.get("/positions").await.text;
+    assert!(!page.contains("FIFO"), "one lot costs its average");
+    deck.append(script::second_lot()).await;
+    let page = deck.get("/positions").await.text;
+    for text in [
+        // Averaged at 195, the sale at 200 made 600; of the first lot it made 1200.
+        "195.00<span class=\"sub\" data-fifo>FIFO 200.00</span>",
+        "data-realized=\"600\"",
+        "data-fifo-realized=\"1200\"",
+        "data-unrealized=\"-420\"",
+        "data-fifo-unrealized=\"-1020\"",
+        "first in, first out (FIFO)",
+    ] {
+        assert!(page.contains(text), "{text} is missing");
+    }
+}
+
+#[tokio::test]
 async fn denials_are_filtered_by_rule() {
     let deck = Deck::traded().await;
     assert!(deck.get("/positions?rule=max_position").await.text.contains("data-rule=\"max_position\""));

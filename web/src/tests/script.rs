@@ -2,10 +2,10 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, AccountMarked, Bar, EntryKind, Event, Fill, Intent, MarkPrice, Money,
-    OrderAccepted, OrderSpec, OrderSubmitted, OrderType, Origin, RiskDecision, RiskInput, RiskLimits, Side,
-    Signal, SignalLeg, StrategyEnabled, StrategyMode, StrategyRegistered, StrategyWarmed, TimeInForce,
-    Verdict,
+    AccountConfigured, AccountEntry, AccountMarked, AlertRaised, Bar, EntryKind, Event, Fill, Intent,
+    MarkPrice, Money, OrderAccepted, OrderSpec, OrderSubmitted, OrderType, Origin, RiskDecision, RiskInput,
+    RiskLimits, Side, Signal, SignalLeg, StrategyEnabled, StrategyMode, StrategyRegistered, StrategyWarmed,
+    TimeInForce, Verdict,
 };
 use contracts::{Subject, event_id, order_id, to_timestamp};
 
@@ -149,6 +149,36 @@ pub fn mark(number: u32, time_ns: i64, equity: i64, held: bool, session_start: b
             ..AccountMarked::default()
         }),
     );
+    (Subject::for_event(&event, None).unwrap(), event)
+}
+
+/// What follows the script: 120 more AAPL at 200, then 120 sold at 200. On average 195 was paid for what was sold,
+/// first in, first out 190.
+pub fn second_lot() -> Vec<(Subject, Event)> {
+    let trade = |number: u32, side: Side| {
+        let id = event_id("script", "lot", number);
+        let order = OrderSpec { side: side.into(), ..spec(&id, "AAPL", 120, None) };
+        [submitted(&order), accepted(&order), fill(&order, 200_000_000_000)].map(|body| (order.clone(), body))
+    };
+    let traded = trade(1, Side::Buy).into_iter().chain(trade(2, Side::Sell));
+    (800u32..)
+        .zip(traded)
+        .map(|(number, (order, body))| {
+            let event = event(number, NOW_NS, body);
+            (Subject::for_event(&event, Some(&order)).unwrap(), event)
+        })
+        .collect()
+}
+
+/// An alert of the monitor.
+pub fn alert() -> (Subject, Event) {
+    let alert = AlertRaised {
+        account: ACCOUNT.to_owned(),
+        kind: "max_exposure".to_owned(),
+        detail: "22980 of 25000 used".to_owned(),
+        ..AlertRaised::default()
+    };
+    let event = event(910, NOW_NS, Body::AlertRaised(alert));
     (Subject::for_event(&event, None).unwrap(), event)
 }
 

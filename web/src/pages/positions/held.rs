@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use domain::money::{Amount, Quantity};
+use domain::money::{Amount, Price, Quantity};
 use projections::queries::{self, PositionRow as Position};
 
 use super::{HELD, NETTED};
@@ -30,11 +30,21 @@ struct Row {
     exposure: String,
     unrealized: Signed,
     realized: Signed,
+    /// The same shares by lots of first in, first out, where that differs from the average.
+    fifo: Option<Fifo>,
     fees: String,
     dividends: String,
     /// Exact numbers, for whoever adds them up.
     exact: Sums,
     seq: u64,
+}
+
+/// What the shares cost and came to when the first bought are the first sold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fifo {
+    average: String,
+    unrealized: Signed,
+    realized: Signed,
 }
 
 /// What rows add up to.
@@ -48,6 +58,10 @@ pub struct Sums {
     pub unrealized: Amount,
     /// Gross realised profit and loss.
     pub realized: Amount,
+    /// Market value less the cost of the lots held, first in, first out.
+    pub fifo_unrealized: Amount,
+    /// Gross realised profit and loss of the lots sold, first in, first out.
+    pub fifo_realized: Amount,
     /// Commissions and fees.
     pub fees: Amount,
     /// Dividends received less paid.
@@ -59,6 +73,7 @@ struct Total {
     exposure: String,
     unrealized: Signed,
     realized: Signed,
+    fifo: Option<Fifo>,
     fees: String,
     dividends: String,
     exact: Sums,
@@ -110,6 +125,8 @@ impl Sums {
             exposure: value.abs(),
             unrealized: position.unrealized_pnl.unwrap_or_default(),
             realized: position.realized_pnl,
+            fifo_unrealized: position.fifo_unrealized_pnl.unwrap_or_default(),
+            fifo_realized: position.fifo_realized_pnl,
             fees: position.fees,
             dividends: position.dividends,
         }
@@ -122,9 +139,21 @@ impl Sums {
             exposure: sum(self.exposure, other.exposure),
             unrealized: sum(self.unrealized, other.unrealized),
             realized: sum(self.realized, other.realized),
+            fifo_unrealized: sum(self.fifo_unrealized, other.fifo_unrealized),
+            fifo_realized: sum(self.fifo_realized, other.fifo_realized),
             fees: sum(self.fees, other.fees),
             dividends: sum(self.dividends, other.dividends),
         }
+    }
+}
+
+impl Fifo {
+    /// Nothing where the average says the same to the cent.
+    fn beside(sums: &Sums, known: bool, average: String) -> Option<Self> {
+        let (unrealized, realized) = (signed_money(sums.fifo_unrealized), signed_money(sums.fifo_realized));
+        let differs = unrealized != signed_money(sums.unrealized) || realized != signed_money(sums.realized);
+        let unrealized = if known { unrealized } else { unknown() };
+        differs.then_some(Self { average, unrealized, realized })
     }
 }
 
@@ -146,6 +175,7 @@ impl Held {
             exposure: money(exact.exposure),
             unrealized: signed_money(exact.unrealized),
             realized: signed_money(exact.realized),
+            fifo: Fifo::beside(&exact, true, String::new()),
             fees: money(exact.fees),
             dividends: money(exact.dividends),
             exact,
@@ -174,7 +204,12 @@ impl Row {
             quantity: quantity(position.quantity),
             average: position.average_cost.map_or_else(dash, price),
             mark: position.mark_price.map_or_else(dash, price),
-            ..Self::valued(Sums::of(position), position.market_value.is_some(), position.sequence)
+            ..Self::valued(
+                Sums::of(position),
+                position.market_value.is_some(),
+                queries::average(position.fifo_cost, position.quantity),
+                position.sequence,
+            )
         }
     }
 
@@ -183,6 +218,7 @@ impl Row {
         let first = parts.first()?;
         let shares = parts.iter().fold(0i64, |sum, part| sum.saturating_add(part.quantity.0));
         let cost = parts.iter().fold(0i128, |sum, part| sum.saturating_add(part.cost.0));
+        let fifo_cost = parts.iter().fold(0i128, |sum, part| sum.saturating_add(part.fifo_cost.0));
         let mut sums = parts.iter().fold(Sums::default(), |sum, part| sum.add(Sums::of(part)));
         // Netted, what one strategy is long and another short is exposure of neither.
         sums.exposure = sums.value.abs();
@@ -199,12 +235,11 @@ impl Row {
             quantity: quantity(Quantity(shares)),
             average: average.map_or_else(dash, price),
             mark: mark.map_or_else(dash, price),
-            ..Self::valued(sums, known, seq)
+            ..Self::valued(sums, known, queries::average(Amount(fifo_cost), Quantity(shares)), seq)
         })
     }
 
-    fn valued(sums: Sums, known: bool, seq: u64) -> Self {
-        let unknown = Signed { text: dash(), tone: "flat", arrow: "" };
+    fn valued(sums: Sums, known: bool, fifo: Option<Price>, seq: u64) -> Self {
         Self {
             id: String::new(),
             symbol: String::new(),
@@ -215,8 +250,9 @@ impl Row {
             average: String::new(),
             mark: String::new(),
             exposure: if known { money(sums.exposure) } else { dash() },
-            unrealized: if known { signed_money(sums.unrealized) } else { unknown },
+            unrealized: if known { signed_money(sums.unrealized) } else { unknown() },
             realized: signed_money(sums.realized),
+            fifo: Fifo::beside(&sums, known, fifo.map_or_else(dash, price)),
             fees: money(sums.fees),
             dividends: money(sums.dividends),
             exact: sums,
@@ -231,14 +267,16 @@ fn orders_url(symbol: &str, strategy: Option<&str>) -> String {
     params.link("/orders")
 }
 
+fn unknown() -> Signed {
+    Signed { text: dash(), tone: "flat", arrow: "" }
+}
+
 fn dash() -> String {
     "–".to_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::money::Price;
-
     use super::*;
 
     fn position(strategy: &str, symbol: &str, shares: i64, cost: i128, value: i128) -> Position {
@@ -279,6 +317,24 @@ mod tests {
         assert_eq!(flows(held.total.exact), (Amount(60), Amount(14), Amount(21), Amount(3), Amount(6)));
         // Exposure is what differs: 100 long and 40 short of one symbol is 60.
         assert_eq!((held.total.exact.exposure, netted.total.exact.exposure), (Amount(140), Amount(60)));
+    }
+
+    #[test]
+    fn lots_stand_beside_the_average_where_they_differ() {
+        let mut held = position("a", "SPY", 10, 90_000_000_000, 100_000_000_000);
+        assert_eq!(Row::of(&held).fifo, None);
+        // Sold dearer lots first in: what is left cost less, and what was sold brought less.
+        held.fifo_cost = Amount(80_000_000_000);
+        held.fifo_unrealized_pnl = Some(Amount(20_000_000_000));
+        held.fifo_realized_pnl = Amount(-9_999_999_993);
+        let fifo = Row::of(&held).fifo.unwrap();
+        let shown = (fifo.average.as_str(), fifo.unrealized.text.as_str(), fifo.realized.text.as_str());
+        assert_eq!(shown, ("8.00", "+20.00", "−10.00"));
+        let table = Held::of(vec![held.clone(), position("b", "SPY", 0, 0, 0)], true).unwrap();
+        assert_eq!(table.rows[0].fifo, Some(fifo));
+        assert_eq!(table.total.fifo.unwrap().unrealized.text, "+20.00");
+        held.market_value = None;
+        assert_eq!(Row::of(&held).fifo.unwrap().unrealized.text, "–", "without a price nothing is known");
     }
 
     #[test]
