@@ -29,6 +29,7 @@ interface Series {
   symbol: string;
   timeframe: string;
   bars: number;
+  first_close_ns: number;
   last_close_ns: number;
 }
 
@@ -37,15 +38,17 @@ const series = async (page: Page): Promise<Series[]> => {
   return answer.items.flatMap(({ symbol, series: all }) => all.map((one) => ({ symbol, ...one })));
 };
 
-/** Bars that the demo has: the timeframe of the most, and its symbols. */
-const market = async (page: Page): Promise<{ timeframe: string; symbols: string[] }> => {
+const DAY_NS = 86_400_000_000_000;
+
+/** Bars that the demo has, once it has those of so many days: the timeframe of the most, and its symbols. */
+const market = async (page: Page, days = 4): Promise<{ timeframe: string; symbols: string[] }> => {
   let found: Series[] = [];
   await expect
     .poll(async () => {
       found = await series(page);
-      return Math.max(0, ...found.map(({ bars }) => bars));
+      return Math.max(0, ...found.map((one) => one.last_close_ns - one.first_close_ns));
     }, { timeout: 60_000 })
-    .toBeGreaterThan(200);
+    .toBeGreaterThan(days * DAY_NS);
   const timeframe = [...found].sort((a, b) => b.bars - a.bars)[0]?.timeframe ?? "1h";
   return { timeframe, symbols: found.filter((one) => one.timeframe === timeframe).map(({ symbol }) => symbol) };
 };
@@ -115,10 +118,12 @@ test("the form starts a run, progress grows to the end, and a reload shows it ag
 test("a long search shows progress that only grows, and can be ended", async ({ page }) => {
   await openPage(page, "/backtests");
   const { timeframe } = await market(page);
-  const values = (from: number): string[] => Array.from({ length: 90 }, (_, index) => String(from + index));
+  // As many runs as a grid may have, of as many strategies as share an account: it must not end before it is ended.
+  const strategies = Array.from({ length: 16 }, (_, index) => ({ kind: "sma_cross", name: `cross_${index}` }));
+  const range = (parameter: string, values: string) => ({ strategy: "cross_0", parameter, values: [values] });
   const id = await ask(page, {
-    kind: "sweep", timeframe, strategies: [{ kind: "sma_cross" }],
-    search: { sampler: "grid", ranges: [{ parameter: "fast", values: values(1) }, { parameter: "slow", values: values(100) }] },
+    kind: "sweep", timeframe, strategies,
+    search: { sampler: "grid", ranges: [range("fast", "1..100"), range("slow", "101..200")] },
   });
   const bar = page.locator(`#run-${id} progress`);
   await expect(bar).toBeVisible({ timeout: 30_000 });
@@ -150,7 +155,8 @@ test("the same request has the same hash, and two runs are compared", async ({ p
 
 test("the form runs a sweep, whose scores make a map, and a walk-forward test, whose windows follow each other", async ({ page }) => {
   await openPage(page, "/backtests");
-  const { timeframe, symbols } = await market(page);
+  // The windows take six sessions up to the last whole one.
+  const { timeframe, symbols } = await market(page, 10);
   const launch = async (kind: string, more: Record<string, string>, button: string): Promise<string> => {
     await openPage(page, `/backtests?strategy=sma_cross&run=${kind}`);
     const form = page.locator("#form-backtest");
@@ -171,9 +177,10 @@ test("the form runs a sweep, whose scores make a map, and a walk-forward test, w
   await expect(page.locator("#heat [data-best]")).toHaveCount(1);
   await expect(page.locator("#h-warnings")).toBeVisible();
   expect(await violations(page)).toEqual([]);
-  const walk = await launch("walk_forward", { in_sample: "5", out_of_sample: "2" }, "Run the walk-forward test");
+  const walk = await launch("walk_forward", { in_sample: "3", out_of_sample: "1" }, "Run the walk-forward test");
   await openPage(page, `/backtests/${walk}`);
   await expect(page.locator("#h-windows")).toBeVisible();
+  expect(await page.locator("[aria-labelledby=h-windows] tbody tr").count()).toBeGreaterThan(1);
   await expect.poll(async () => page.evaluate(() => window.__charts["lines"]?.state().points ?? 0)).toBeGreaterThan(1);
 });
 
