@@ -205,6 +205,10 @@ async fn what_cannot_be_run_is_refused_by_its_field() {
             json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "slippage_bps": "x"}),
             "slippage_bps",
         ),
+        // Nobody has a command run, or a tape made, from here.
+        (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "external": ["true"]}), "external"),
+        (json!({"strategies": [{"kind": "sma_cross", "command": "true"}], "timeframe": "1h"}), "strategies"),
+        (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "record": "tape"}), "record"),
     ]
     .into_iter()
     .enumerate()
