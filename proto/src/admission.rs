@@ -38,13 +38,17 @@ pub fn admit(subject: &str, event: &Event) -> Result<(), DecodeError> {
         let problem = format!("{:?}, expected {sender:?} as in the subject", signal.strategy);
         return Err(DecodeError::Field { field: "signal.strategy", problem });
     }
+    if let Some(wrong) = signal.indicators.iter().find(|indicator| !indicator.value.is_finite()) {
+        let problem = format!("{} of {:?}, expected a finite number", wrong.value, wrong.name);
+        return Err(DecodeError::Field { field: "signal.indicators.value", problem });
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::v1::{Fill, Signal};
+    use crate::v1::{Fill, IndicatorValue, Signal};
 
     fn check(subject: &str, body: Body, expect: Option<&str>) {
         let event = Event { id: "1".into(), body: Some(body), ..Event::default() };
@@ -75,6 +79,16 @@ mod tests {
             "signal.mine.SPY",
             Body::Fill(Fill::default()),
             Some("field `body`: no signal, expected one under signal.mine.SPY"),
+        );
+        let looked_at = |value| {
+            let indicators = vec![IndicatorValue { name: "rsi".into(), value }];
+            Body::Signal(Signal { strategy: "mine".into(), indicators, ..Signal::default() })
+        };
+        check("signal.mine.SPY", looked_at(0.5), None);
+        check(
+            "signal.mine.SPY",
+            looked_at(f64::NAN),
+            Some("field `signal.indicators.value`: NaN of \"rsi\", expected a finite number"),
         );
         check("fill.paper.mine.SPY.1.1", Body::Fill(Fill::default()), None);
     }

@@ -30,8 +30,11 @@ impl fmt::Display for JsonError {
         if self.field.is_empty() {
             return write!(formatter, "{}", self.source);
         }
-        let (line, column) = (self.source.line(), self.source.column());
-        write!(formatter, "field `{}`: {} (line {line}, column {column})", self.field, self.problem)
+        write!(formatter, "field `{}`: {}", self.field, self.problem)?;
+        match (self.source.line(), self.source.column()) {
+            (0, _) => Ok(()),
+            (line, column) => write!(formatter, " (line {line}, column {column})"),
+        }
     }
 }
 
@@ -42,7 +45,38 @@ pub(crate) fn read(payload: &[u8]) -> Result<Event, JsonError> {
     // Whatever follows the event is wrong, but belongs to no field.
     let end = reader.end();
     end.map_err(|source| JsonError { field: String::new(), problem: String::new(), source })?;
+    finite(&event)?;
     Ok(event)
+}
+
+/// Refuses what is no number: JSON cannot write it, so that nobody could read the event again.
+fn finite(event: &Event) -> Result<(), JsonError> {
+    let no_number = |source| JsonError { field: String::new(), problem: String::new(), source };
+    let written = serde_json::to_value(event).map_err(no_number)?;
+    // Fields without a value are left out; a null is a number that JSON does not have.
+    let Some(field) = null_in(&written) else { return Ok(()) };
+    let problem = "not finite, expected a finite number".to_owned();
+    let source = serde::de::Error::custom(&problem);
+    Err(JsonError { field, problem, source })
+}
+
+/// Path of the first null.
+fn null_in(value: &Value) -> Option<String> {
+    let join = |head: String, rest: String| match rest.chars().next() {
+        None | Some('[') => head + &rest,
+        Some(_) => format!("{head}.{rest}"),
+    };
+    match value {
+        Value::Null => Some(String::new()),
+        Value::Object(fields) => {
+            fields.iter().find_map(|(key, value)| Some(join(key.clone(), null_in(value)?)))
+        }
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(index, item)| Some(join(format!("[{index}]"), null_in(item)?)))
+        }
+        _ => None,
+    }
 }
 
 fn explain(payload: &[u8], error: serde_path_to_error::Error<serde_json::Error>) -> JsonError {

@@ -11,9 +11,11 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+#[path = "deck/mod.rs"]
+mod deck;
+
 use std::collections::HashMap;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,9 +25,10 @@ use contracts::v1::{
     StrategyMode, StrategyRegistered, TimeInForce, TradeLimits,
 };
 use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
+use deck::{ready, with_deck};
 use domain::bar::{Bar, Timeframe};
 use domain::money::{Price, Volume};
-use event_log::{Append, Clock, ConnectOptions, Delivery, Expect, Tape, connect};
+use event_log::{Append, Delivery, Expect, Tape, connect};
 
 const PER_SECOND: u32 = 200;
 const SYMBOLS: usize = 40;
@@ -50,31 +53,11 @@ mode = "off"
 "#;
 
 fn main() -> anyhow::Result<()> {
-    let home = tempfile::tempdir()?;
-    std::fs::write(home.path().join("tapedeck.toml"), CONFIGURATION)?;
-    let mut up = Command::new(env!("CARGO_BIN_EXE_tapedeck"))
-        .args(["up", "--tape", "main", "--no-progress"])
-        .env("TAPEDECK_HOME", home.path())
-        .env_remove("NATS_URL")
-        .env_remove("DATABASE_URL")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let outcome = runtime.block_on(measure(home.path()));
-    stop(&mut up)?;
-    outcome
-}
-
-fn stop(up: &mut Child) -> anyhow::Result<()> {
-    Command::new("kill").args(["-INT", &up.id().to_string()]).status()?;
-    up.wait()?;
-    Ok(())
+    with_deck(CONFIGURATION, measure)
 }
 
 async fn measure(home: &Path) -> anyhow::Result<()> {
-    let (options, dashboard) = running(home).await?;
-    ready(&dashboard).await?;
+    let options = ready(home, "risk bench").await?;
     let tape: Tape = Arc::new(connect(options).await?);
     prepare(&tape).await?;
     alone(&tape, home).await?;
@@ -86,40 +69,6 @@ async fn measure(home: &Path) -> anyhow::Result<()> {
     let verdict = if within { "within" } else { "ABOVE" };
     println!("{verdict} the bars: single leg p50 1.5 ms and p99 5 ms, groups p50 5 ms");
     Ok(())
-}
-
-/// Where the program's servers are, once it has written that down with its dashboard's address.
-async fn running(home: &Path) -> anyhow::Result<(ConnectOptions, String)> {
-    let file = home.join("tapes/main/running.json");
-    for _ in 0..1_200 {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
-        let addresses: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        if let (Some(nats), Some(dashboard)) =
-            (addresses["nats_url"].as_str(), addresses["dashboard"].as_str())
-        {
-            let options = ConnectOptions {
-                url: nats.to_owned().into(),
-                auth: event_log::Auth::None,
-                name: "risk bench".to_owned(),
-                clock: Clock::wall(),
-            };
-            return Ok((options, dashboard.to_owned()));
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    anyhow::bail!("the program did not start within 60 s")
-}
-
-async fn ready(dashboard: &str) -> anyhow::Result<()> {
-    let client = reqwest::Client::builder().no_proxy().build()?;
-    for _ in 0..1_200 {
-        let answer = client.get(format!("{dashboard}readyz")).send().await;
-        if answer.is_ok_and(|answer| answer.status().is_success()) {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    anyhow::bail!("not ready within 60 s")
 }
 
 async fn put(tape: &Tape, name: &str, event_ns: i64, body: Body) -> anyhow::Result<u64> {

@@ -144,6 +144,14 @@ fn json_errors_name_field_value_and_expectation() {
         message.contains("field `bar.opening`: not a field of the message, expected one of `"),
         "{message}"
     );
+    for value in ["NaN", "Infinity", "1e999"] {
+        let json =
+            format!(r#"{{"id":"1","signal":{{"indicators":[{{"name":"a"}},{{"value":"{value}"}}]}}}}"#);
+        assert_eq!(
+            decode(json.as_bytes()).unwrap_err().to_string(),
+            "not a proto3-JSON tapedeck.v1.Event: field `signal.indicators[1].value`: not finite, expected a finite number"
+        );
+    }
     assert!(decode(br#"{"id":"1""#).unwrap_err().to_string().contains("EOF"));
     assert!(decode(br#"{"id":"1"}"#).unwrap_err().to_string().contains("`body`"));
 }

@@ -21,6 +21,7 @@ pub fn configure(request: &BacktestRequest, calendar: &'static Calendar) -> Conf
         symbols: if strategy.symbols.is_empty() { request.symbols.clone() } else { strategy.symbols.clone() },
         timeframe,
         sizing: strategy.sizing.unwrap_or_default(),
+        group_policy: strategy.group_policy(),
         mode: StrategyMode::Paper,
     });
     Config {

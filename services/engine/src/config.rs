@@ -2,8 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, Costs, EntryKind, Event, LimitsSet, Parameter, RiskLimits, Sizing,
-    StrategyEnabled, StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, Costs, EntryKind, Event, GroupPolicy, LimitsSet, Parameter, RiskLimits,
+    Sizing, StrategyEnabled, StrategyMode, StrategyRegistered,
 };
 use contracts::{Subject, to_timestamp};
 use domain::bar::Timeframe;
@@ -43,6 +43,8 @@ pub struct StrategyConfig {
     pub timeframe: Option<Timeframe>,
     /// How its entries are sized.
     pub sizing: Sizing,
+    /// What becomes of the orders of a signal when one of them fails.
+    pub group_policy: GroupPolicy,
     /// What becomes of its signals.
     pub mode: StrategyMode,
 }
@@ -190,6 +192,7 @@ impl Config {
                     actor: "config".to_owned(),
                     // Whoever reaches it gives it this consumer.
                     consumer: if outside { format!("strategy-{name}") } else { String::new() },
+                    group_policy: strategy.group_policy.into(),
                     ..StrategyRegistered::default()
                 }),
             ));

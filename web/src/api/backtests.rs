@@ -128,9 +128,7 @@ pub async fn list(
     asked: Asked<ListFields>,
 ) -> Result<Json<Page<Backtest>>, Problem> {
     let limit = asked.number("limit", 50, queries::LIMIT_MAX)?;
-    let before = asked.get("before").map(str::parse).transpose();
-    let before =
-        before.map_err(|_| PageError::field("before", "", "a sequence that an earlier answer named"))?;
+    let before = asked.sequence("before")?;
     let filter = BacktestFilter {
         status: asked.owned("status"),
         kinds: asked.owned("kind").map_or_else(history, |kind| vec![kind]),

@@ -79,6 +79,9 @@ pub struct Strategy {
     account: String,
     /// How its entries are sized: `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`; null when not stated.
     sizing: Option<String>,
+    /// What becomes of the orders of a signal that states no policy of its own when one of them fails: `none`,
+    /// `complete`, `unwind` or `alert`.
+    group_policy: String,
     /// Parameters of a built-in strategy.
     settings: Vec<Setting>,
     /// Where its bars come from.
@@ -126,6 +129,10 @@ impl Strategy {
         Self {
             external: row.is_external(),
             sizing: row.sizing.as_ref().and_then(domain::sizing::text),
+            group_policy: match row.group_policy.as_str() {
+                "unspecified" => "none".to_owned(),
+                _ => row.group_policy.clone(),
+            },
             settings: settings.into_iter().map(Setting::of).collect(),
             subscription: Subscription {
                 stream: subscription.stream,

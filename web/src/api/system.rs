@@ -18,7 +18,7 @@ use super::{Details, Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
 use crate::health::{self, Lag};
-use crate::pages::{Params, logs, settings};
+use crate::pages::{logs, settings};
 use crate::probe::{Finding, NatsHealth, Settings};
 
 /// The last heartbeat of every instance of every service.
@@ -62,7 +62,7 @@ pub async fn jobs(
     asked: Asked<JobFields>,
 ) -> Result<Json<Page<JobRow>>, Problem> {
     let limit = asked.number("limit", 50, queries::LIMIT_MAX)?;
-    Ok(Json(queries::jobs(&app.config.pool, cursor(&asked, "before")?, limit).await?))
+    Ok(Json(queries::jobs(&app.config.pool, asked.sequence("before")?, limit).await?))
 }
 
 /// Log lines in the order of the stream.
@@ -102,7 +102,7 @@ impl Fields for LogFields {
 pub async fn lines(State(app): State<Arc<App>>, params: Asked<LogFields>) -> Result<Json<LogPage>, Problem> {
     let filter = logs::read(&params)?;
     let limit = params.number("limit", 200, LOG_LINES_MAX)?;
-    let (before, after) = (cursor(&params, "before")?, cursor(&params, "after")?);
+    let (before, after) = (params.sequence("before")?, params.sequence("after")?);
     let turn = match (before, after) {
         (Some(sequence), _) => LogTurn::Before(sequence),
         (None, Some(sequence)) => LogTurn::After(sequence),
@@ -113,13 +113,6 @@ pub async fn lines(State(app): State<Arc<App>>, params: Asked<LogFields>) -> Res
     let first = rows.first().map(|row| row.sequence);
     let last = rows.last().map(|row| row.sequence);
     Ok(Json(LogPage { before: first.filter(|_| full || after.is_some()), after: last.or(after), rows }))
-}
-
-fn cursor(params: &Params, name: &'static str) -> Result<Option<u64>, PageError> {
-    let Some(text) = params.get(name) else { return Ok(None) };
-    text.parse()
-        .map(Some)
-        .map_err(|_| PageError::field(name, text, "a sequence that an earlier answer named"))
 }
 
 /// Every value of the configuration with default and source; secrets only as set or unset.

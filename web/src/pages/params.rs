@@ -51,6 +51,13 @@ impl Params {
         number.ok_or_else(|| PageError::field(name, value, format!("a whole number from 1 to {most}")))
     }
 
+    /// A sequence that an earlier answer of a list named, `None` when absent.
+    pub fn sequence(&self, name: &'static str) -> Result<Option<u64>, PageError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let sequence = text.parse().map(Some);
+        sequence.map_err(|_| PageError::field(name, text, "a sequence that an earlier answer named"))
+    }
+
     /// Refuses fields other than `known`.
     pub fn only(&self, known: &[&str]) -> Result<(), PageError> {
         match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {

@@ -150,6 +150,7 @@ async fn deck() -> (Deck, String) {
         subjects: vec!["market.bar.>".to_owned()],
         account: "paper".to_owned(),
         sizing: domain::sizing::parse("fixed:10").unwrap(),
+        group_policy: contracts::v1::GroupPolicy::Unspecified,
     };
     let server = deck.app.config.strategies.as_ref();
     runtime::command::register_strategy(&deck.tape, server, &caller, &new).await.unwrap();

@@ -93,7 +93,7 @@ fn parameter(book: &Book, text: &str, bodies: &mut Vec<Body>) -> Result<(), Chan
             actor: ACTOR.to_owned(),
             subjects: state.subjects.clone(),
             consumer: state.consumer.clone(),
-            ..StrategyRegistered::default()
+            group_policy: state.group_policy.into(),
         },
     };
     match registered.parameters.iter_mut().find(|parameter| parameter.name == key) {

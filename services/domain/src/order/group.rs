@@ -1,5 +1,28 @@
 //! Where a group of orders stands: the orders of one signal of several legs, or of one bracket.
 
+use contracts::v1::GroupPolicy;
+
+/// What is expected of the name of a policy.
+pub const POLICY_EXPECTED: &str = "none, complete, unwind or alert";
+
+/// The policy a name stands for, as the command line, the API and forms write it.
+#[must_use]
+pub fn policy_from_name(name: &str) -> Option<GroupPolicy> {
+    let all = [GroupPolicy::Unspecified, GroupPolicy::Complete, GroupPolicy::Unwind, GroupPolicy::Alert];
+    all.into_iter().find(|policy| policy_name(*policy) == name)
+}
+
+/// The name of a policy.
+#[must_use]
+pub const fn policy_name(policy: GroupPolicy) -> &'static str {
+    match policy {
+        GroupPolicy::Unspecified => "none",
+        GroupPolicy::Complete => "complete",
+        GroupPolicy::Unwind => "unwind",
+        GroupPolicy::Alert => "alert",
+    }
+}
+
 /// Where the group of an order stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum GroupStage {

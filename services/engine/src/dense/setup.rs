@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use contracts::v1::{AccountKind, Signal, SizingKind, StrategyMode};
+use contracts::v1::{AccountKind, GroupPolicy, Signal, SizingKind, StrategyMode};
 use domain::book::{PositionKey, PositionState, Prices};
 use domain::matching::queue::Queue;
 use domain::money::Amount;
@@ -27,6 +27,7 @@ impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
         require(!name.is_empty() && config.limit_sets.is_empty())?;
         // What is measured, capped or in lots is the general loop's.
         require(config.strategies.iter().all(|strategy| domain::sizing::is_plain(&strategy.sizing)))?;
+        require(config.strategies.iter().all(|one| one.group_policy == GroupPolicy::Unspecified))?;
         let mut strategies: Vec<_> = config.strategies.iter().collect();
         strategies.sort_by(|left, right| left.name.cmp(&right.name));
         let active = |mode| matches!(mode, StrategyMode::Paper | StrategyMode::Live);

@@ -1,7 +1,7 @@
 //! What the tests run: the configuration that a rehearsal has by default, and generated bars.
 
 use chrono::NaiveDate;
-use contracts::v1::{Costs, Parameter, RiskLimits, StrategyMode};
+use contracts::v1::{Costs, GroupPolicy, Parameter, RiskLimits, StrategyMode};
 use domain::bar::{Bar, Timeframe};
 use domain::calendar::Calendar;
 use domain::corporate_action::{CorporateAction, Effect};
@@ -48,6 +48,7 @@ pub fn strategy(name: &str, kind: &str, parameters: &[(&str, &str)]) -> Strategy
         symbols: Vec::new(),
         timeframe: None,
         sizing: domain::sizing::parse("fraction:0.1").expect("a sizing"),
+        group_policy: GroupPolicy::Unspecified,
         mode: StrategyMode::Paper,
     }
 }

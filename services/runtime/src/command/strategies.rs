@@ -7,7 +7,8 @@ use contracts::Subject;
 use contracts::stream::TRADING;
 use contracts::v1::event::Body;
 use contracts::v1::{
-    Event, Sizing, StrategyDisabled, StrategyEnabled, StrategyMode, StrategyRegistered, StrategyRemoved,
+    Event, GroupPolicy, Sizing, StrategyDisabled, StrategyEnabled, StrategyMode, StrategyRegistered,
+    StrategyRemoved,
 };
 use event_log::{Append, AppendError, Expect, LogError, Tape, covers, is_well_formed};
 
@@ -31,6 +32,8 @@ pub struct NewStrategy {
     pub account: String,
     /// How its entries are sized.
     pub sizing: Sizing,
+    /// What becomes of the orders of a signal that states no policy of its own when one of them fails.
+    pub group_policy: GroupPolicy,
 }
 
 /// A strategy as the tape knows it now.
@@ -151,7 +154,7 @@ pub async fn register_strategy(
     if registration(tape, &new.name).await?.is_some() {
         return Err(StrategyError::Exists(new.name.clone()));
     }
-    let NewStrategy { name, subjects, account, sizing } = new.clone();
+    let NewStrategy { name, subjects, account, sizing, group_policy } = new.clone();
     let external = ExternalStrategy { name, account, subjects };
     access.ensure_consumers(&external).await?;
     let credentials = access.grant(&external).await?;
@@ -162,6 +165,7 @@ pub async fn register_strategy(
         actor: caller.actor.clone(),
         subjects: external.subjects.clone(),
         consumer: external.consumer(),
+        group_policy: group_policy.into(),
         ..StrategyRegistered::default()
     });
     control(tape, caller, "strategy_register", &external.name, &external.subjects.join(","), body).await?;

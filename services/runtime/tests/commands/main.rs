@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use contracts::stream::{AUDIT, TRADING};
 use contracts::v1::event::Body;
-use contracts::v1::{AccountConfigured, Event, Sizing, SizingKind, StrategyMode, StrategyRegistered};
+use contracts::v1::{
+    AccountConfigured, Event, GroupPolicy, Sizing, SizingKind, StrategyMode, StrategyRegistered,
+};
 use contracts::{Subject, to_timestamp};
 use event_log::{Append, Expect, MemoryLog, Tape};
 use runtime::command::{self, Caller, NewStrategy, StrategyError};
@@ -76,6 +78,7 @@ fn new(name: &str, account: &str) -> NewStrategy {
         subjects: vec!["market.bar.1h.SPY".into()],
         account: account.into(),
         sizing: Sizing { kind: SizingKind::Fixed.into(), value_e9: 1, ..Sizing::default() },
+        group_policy: GroupPolicy::Unwind,
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, Costs, EntryKind, Event, Money, Parameter, RiskLimits, Sizing,
-    SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, Costs, EntryKind, Event, GroupPolicy, Money, Parameter, RiskLimits,
+    Sizing, SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
 };
 use contracts::{event_id, from_timestamp, to_timestamp};
 use domain::bar::{Bar, Timeframe};
@@ -58,6 +58,7 @@ fn strategy(name: &str, kind: &str, parameters: &[(&str, &str)]) -> StrategyConf
         symbols: Vec::new(),
         timeframe: None,
         sizing: Sizing { kind: SizingKind::Fraction.into(), value_e9: E9 / 10, ..Sizing::default() },
+        group_policy: GroupPolicy::Unspecified,
         mode: StrategyMode::Paper,
     }
 }

@@ -2,7 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountMarked, Event, Fill, Instant as Frame, Intent, Origin, PositionsFate, Side, StrategyDisabled,
+    AccountMarked, Event, Fill, Instant as Frame, Intent, OrderSpec, OrderSubmitted, Origin, PositionsFate,
+    Side, StrategyDisabled,
 };
 use contracts::{event_id, to_timestamp};
 use domain::book::Book;
@@ -94,27 +95,40 @@ fn intents(given: &mut Given, hours: &mut i64, prices: &[i64]) -> Vec<Intent> {
     made
 }
 
-fn bought(side: Side) -> Body {
-    Body::Fill(Fill {
+/// An order of ten shares and its fill.
+fn traded(side: Side) -> [Body; 2] {
+    let order = OrderSpec {
+        order_id: "order".into(),
         account: "paper".into(),
         strategy: "cross".into(),
         symbol: "A".into(),
         side: side.into(),
-        number: 1,
         quantity_e9: 10_000_000_000,
+        ..OrderSpec::default()
+    };
+    let fill = Fill {
+        order_id: order.order_id.clone(),
+        account: order.account.clone(),
+        strategy: order.strategy.clone(),
+        symbol: order.symbol.clone(),
+        side: side.into(),
+        number: 1,
+        quantity_e9: order.quantity_e9,
         price_e9: 100_000_000_000,
         ..Fill::default()
-    })
+    };
+    let submitted = OrderSubmitted { order: Some(order), ..OrderSubmitted::default() };
+    [Body::OrderSubmitted(submitted), Body::Fill(fill)]
 }
 
 /// A crossing strategy that is stopped and keeps what it holds.
-fn stopped(allow_short: &str, traded: Option<Side>) -> Given {
+fn stopped(allow_short: &str, side: Option<Side>) -> Given {
     let mut given = Given::new(ClockMode::Wall);
     let parameters = [("fast", "1"), ("slow", "2"), ("allow_short", allow_short)];
     given.fold(FIRST_NS, registered("cross", "sma_cross", &parameters));
     given.fold(FIRST_NS, enabled("cross"));
-    if let Some(side) = traded {
-        given.fold(FIRST_NS, bought(side));
+    for body in side.into_iter().flat_map(traded) {
+        given.fold(FIRST_NS, body);
     }
     let keep = PositionsFate::Keep.into();
     let body = StrategyDisabled { strategy: "cross".into(), positions: keep, ..StrategyDisabled::default() };

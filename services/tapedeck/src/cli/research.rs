@@ -56,6 +56,10 @@ pub struct RunOptions {
     /// [default: that of the strategy, else fraction:0.1]
     #[arg(long, value_name = "SIZING")]
     pub sizing: Option<String>,
+    /// What becomes of the orders of a signal when one of them fails: none, complete, unwind or alert [default: that of
+    /// the strategy, else none]
+    #[arg(long, value_name = "POLICY")]
+    pub group_policy: Option<String>,
     /// Positions below zero are allowed, and strategies that can go short do
     #[arg(long)]
     pub allow_short: bool,

@@ -112,6 +112,10 @@ pub struct Register {
     /// How its entries are sized: fixed:SHARES or fraction:SHARE_OF_EQUITY
     #[arg(long, default_value = "fraction:0.1", value_name = "SIZING")]
     pub sizing: String,
+    /// What becomes of the orders of a signal that states no policy of its own when one of them fails: none, complete,
+    /// unwind or alert
+    #[arg(long, default_value = "none", value_name = "POLICY")]
+    pub group_policy: String,
     /// File to write the credentials to, readable by you alone [default: print them, once]
     #[arg(long, value_name = "FILE")]
     pub credentials: Option<PathBuf>,

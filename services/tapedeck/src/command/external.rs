@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use contracts::v1::GroupPolicy;
 use runtime::command::{self as commands, NewStrategy, StrategyError};
 use runtime::{Credentials, ExternalStrategy};
 use serde_json::{Value, json};
@@ -27,6 +28,7 @@ pub async fn register(session: &Session, options: &Register, output: Output) -> 
         subjects: options.subjects.clone(),
         account: options.account.clone(),
         sizing,
+        group_policy: group_policy(&options.group_policy, example)?,
     };
     if let Some(file) = &options.credentials {
         // Before anything is made: a password that cannot be written down would be lost.
@@ -53,6 +55,13 @@ pub async fn register(session: &Session, options: &Register, output: Output) -> 
         ));
     }
     Ok(())
+}
+
+/// The policy that `--group-policy` names.
+pub fn group_policy(name: &str, example: &str) -> Result<GroupPolicy, Failure> {
+    let expected = domain::order::group::POLICY_EXPECTED;
+    domain::order::group::policy_from_name(name)
+        .ok_or_else(|| Failure::usage(format!("--group-policy {name:?}: expected {expected}"), example))
 }
 
 fn writable(file: &Path) -> Result<(), Failure> {

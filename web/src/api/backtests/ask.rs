@@ -12,6 +12,7 @@ use contracts::v1::{
     Parameter, RiskLimits,
 };
 use domain::money::{Amount, Price};
+use domain::order::group;
 use domain::research::ranges::values;
 use domain::{research, sizing};
 use runtime::command::{self, BacktestError, Caller};
@@ -44,6 +45,9 @@ pub struct Strategy {
     pub symbols: Vec<String>,
     /// How its entries are sized; `fraction:0.1` when absent.
     pub sizing: Option<String>,
+    /// What becomes of the orders of a signal when one of them fails: `none`, `complete`, `unwind` or `alert`; `none`
+    /// when absent.
+    pub group_policy: Option<String>,
 }
 
 /// Limits that a run is held against. Shares are of equity, 0.1 is ten per cent.
@@ -162,14 +166,14 @@ pub struct NewBacktest {
     pub folds: Option<Folds>,
 }
 
-/// A backtest that was asked for.
+/// A run that was asked for.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = BacktestAsked)]
+#[schema(as = RunAsked)]
 pub struct Begun {
     /// Id.
-    run_id: String,
+    pub run_id: String,
     /// Its page.
-    url: String,
+    pub url: String,
 }
 
 /// Why its end is wanted.
@@ -287,6 +291,9 @@ impl Strategy {
     fn wire(self) -> Result<BacktestStrategy, PageError> {
         let text = self.sizing.as_deref().unwrap_or("fraction:0.1");
         let sizing = sizing::parse(text).ok_or_else(|| PageError::field("sizing", text, sizing::EXPECTED))?;
+        let policy = self.group_policy.as_deref().unwrap_or("none");
+        let group_policy = group::policy_from_name(policy)
+            .ok_or_else(|| PageError::field("group_policy", policy, group::POLICY_EXPECTED))?;
         let parameters = self.parameters.into_iter().map(|(name, value)| Parameter { name, value });
         Ok(BacktestStrategy {
             name: self.name,
@@ -294,6 +301,7 @@ impl Strategy {
             parameters: parameters.collect(),
             symbols: self.symbols,
             sizing: Some(sizing),
+            group_policy: group_policy.into(),
         })
     }
 }

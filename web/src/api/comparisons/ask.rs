@@ -9,10 +9,10 @@ use axum::{Extension, Json};
 use contracts::v1::{BacktestKind, BacktestRequest, BacktestStretch};
 use domain::research;
 use runtime::command::{self, Caller};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::super::backtests::ask::{Cancel, end};
+use super::super::backtests::ask::{Begun, Cancel, end};
 use super::super::fields::{Asked, ComparisonId, NoFields, Word, reason};
 use super::super::{Key, Problem, Problems, caller};
 use super::found;
@@ -49,16 +49,6 @@ pub struct NewFork {
     /// Other limits of accounts: account, limit as in the configuration, value.
     #[serde(default)]
     pub limits: Changes,
-}
-
-/// A parity or a fork that was asked for.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ComparisonAsked)]
-pub struct Begun {
-    /// Id.
-    run_id: String,
-    /// Its page.
-    url: String,
 }
 
 /// Ask for a session's live decisions beside the same bars, run again; the service `backtest` does it.

@@ -43,6 +43,9 @@ pub struct NewStrategy {
     account: String,
     /// `fixed:SHARES` or `fraction:SHARE_OF_EQUITY`; `fraction:0.1` when absent.
     sizing: Option<String>,
+    /// What becomes of the orders of a signal that states no policy of its own when one of them fails: `none`,
+    /// `complete`, `unwind` or `alert`; `none` when absent.
+    group_policy: Option<String>,
     /// `shadow` or `paper` to enable it at once; disabled when absent.
     mode: Option<String>,
 }
@@ -82,7 +85,8 @@ pub async fn register(
 ) -> Result<(StatusCode, Json<Registered>), Problem> {
     let subjects = asked.subjects.unwrap_or_else(|| runtime::DEFAULT_SUBJECTS.map(str::to_owned).to_vec());
     let sizing = asked.sizing.as_deref().unwrap_or("fraction:0.1");
-    let new = new_strategy(&asked.name, subjects, &asked.account, sizing)?;
+    let policy = asked.group_policy.as_deref().unwrap_or("none");
+    let new = new_strategy(&asked.name, subjects, &asked.account, sizing, policy)?;
     let mode = asked.mode.as_deref().map(strategy_mode).transpose().map_err(failed)?;
     let caller = caller(&actor, &key, &new.name);
     let (log, access) = (&app.context.tape, app.config.strategies.as_ref());

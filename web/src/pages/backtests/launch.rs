@@ -168,8 +168,12 @@ pub async fn start(
         benchmark: take("benchmark"),
         ..NewBacktest::default()
     };
-    let mut strategy =
-        Strategy { kind: take("strategy"), sizing: stated(take("sizing")), ..Strategy::default() };
+    let mut strategy = Strategy {
+        kind: take("strategy"),
+        sizing: stated(take("sizing")),
+        group_policy: stated(take("group_policy")),
+        ..Strategy::default()
+    };
     let parameters: BTreeMap<String, String> = fields
         .into_iter()
         .filter_map(|(name, value)| {

@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use contracts::v1::BacktestRequest;
 use domain::money::{Amount, Quantity};
+use domain::order::group::policy_name;
 use projections::queries::BacktestRow;
 
 use super::list::{Going, detail, going};
@@ -150,6 +151,7 @@ fn asked(row: &BacktestRow) -> Vec<Fact> {
     let share = |e9: i64| Quantity(e9).to_string();
     let sizing =
         request.strategies.iter().filter_map(|one| one.sizing.as_ref().and_then(domain::sizing::text));
+    let policies: Vec<_> = request.strategies.iter().map(|one| policy_name(one.group_policy())).collect();
     let or =
         |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text.to_owned() };
     vec![
@@ -163,6 +165,7 @@ fn asked(row: &BacktestRow) -> Vec<Fact> {
         ),
         fact("Cash", money(Amount::from_wire(request.cash.as_ref()))),
         fact("Sizing", sizing.collect::<Vec<_>>().join("; ")),
+        fact("When a leg fails", policies.join("; ")),
         fact("Commission, share of value", share(costs.commission_rate_e9)),
         fact("Commission per share", share(costs.commission_per_share_e9)),
         fact("Least commission", Amount::from_wire(costs.commission_minimum.as_ref()).to_string()),

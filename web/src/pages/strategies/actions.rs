@@ -10,6 +10,7 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse as _, Response};
+use domain::order::group;
 use domain::sizing;
 use runtime::command::{
     self, Caller, NewStrategy, StrategyError, register_strategy, remove_strategy, replace_strategy,
@@ -40,6 +41,8 @@ pub struct RegisterForm {
     account: String,
     #[serde(default)]
     sizing: String,
+    #[serde(default)]
+    group_policy: String,
     /// Empty: disabled at first.
     #[serde(default)]
     mode: String,
@@ -82,6 +85,7 @@ pub fn new_strategy(
     subjects: Vec<String>,
     account: &str,
     sizing: &str,
+    group_policy: &str,
 ) -> Result<NewStrategy, PageError> {
     let parsed = sizing::parse(sizing);
     Ok(NewStrategy {
@@ -89,6 +93,8 @@ pub fn new_strategy(
         subjects,
         account: account.to_owned(),
         sizing: parsed.ok_or_else(|| PageError::field("sizing", sizing, sizing::EXPECTED))?,
+        group_policy: group::policy_from_name(group_policy)
+            .ok_or_else(|| PageError::field("group_policy", group_policy, group::POLICY_EXPECTED))?,
     })
 }
 
@@ -102,7 +108,8 @@ pub async fn register(
     let caller = keyed(caller, &form.name);
     let subjects = form.subjects.split([',', ' ', '\n', '\r', '\t']).filter(|subject| !subject.is_empty());
     let subjects = subjects.map(str::to_owned).collect();
-    let new = new_strategy(form.name.trim(), subjects, &form.account, form.sizing.trim())?;
+    let policy = if form.group_policy.is_empty() { "none" } else { &form.group_policy };
+    let new = new_strategy(form.name.trim(), subjects, &form.account, form.sizing.trim(), policy)?;
     let mode = match form.mode.as_str() {
         "" => None,
         mode => Some(command::strategy_mode(mode).map_err(failed)?),

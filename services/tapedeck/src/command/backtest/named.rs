@@ -148,6 +148,7 @@ impl Named {
             parameters: if is_program { Vec::new() } else { stated.parameters },
             symbols: stated.symbols,
             sizing: stated.sizing,
+            group_policy: stated.group_policy,
         })
     }
 

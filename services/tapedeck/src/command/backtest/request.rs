@@ -11,6 +11,7 @@ use domain::strategy::kinds;
 use super::HELP;
 use super::named::{Named, name_of};
 use crate::cli::{Global, RunOptions};
+use crate::command::external::group_policy;
 use crate::config::Config;
 use crate::exit::Failure;
 
@@ -45,6 +46,10 @@ pub fn request(
             name = format!("{}_{next}", strategy.name);
         }
         strategies.push(BacktestStrategy { name, ..strategy });
+    }
+    if let Some(stated) = &options.group_policy {
+        let policy = group_policy(stated, HELP)?;
+        strategies.iter_mut().for_each(|strategy| strategy.set_group_policy(policy));
     }
     for text in parameters {
         let Parameter { name, value } = pair("--param", text)?;
@@ -140,6 +145,7 @@ fn configured(global: &Global, name: &str) -> Result<BacktestStrategy, Failure> 
         parameters: known.parameters(),
         symbols: known.symbols.clone(),
         sizing: domain::sizing::parse(&known.sizing),
+        group_policy: known.group_policy.wire().into(),
     })
 }
 
