@@ -28,6 +28,9 @@ use crate::machine::{Machine, Work};
 use crate::shell::market::{known_at, session_of};
 use crate::step::Step;
 
+/// Attempts to cancel an order that are told apart.
+const ATTEMPTS_MAX: usize = 16;
+
 /// What an event of TRADING must be.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly every answer is an append")]
@@ -38,6 +41,14 @@ pub enum Derived {
     Event(Append),
     /// Nothing of its kind follows from what came before.
     Nothing,
+}
+
+impl Derived {
+    /// Whether it is the event of this id.
+    #[must_use]
+    pub fn is(&self, id: &str) -> bool {
+        matches!(self, Self::Event(append) if append.event.id == id)
+    }
 }
 
 /// One thing that an instant brings, in the order of the instant.
@@ -60,8 +71,9 @@ pub struct Follower {
     owed: Vec<Step>,
     /// What followed from the last cancel that was answered: orders of its group end with it.
     with_cancel: Vec<Step>,
-    /// Id of the last event of each open order.
-    last_event: HashMap<String, String>,
+    /// Ids of the last events of each open order: of one that is to be cancelled all since, as an attempt is named by
+    /// what was last when it began.
+    last_events: HashMap<String, Vec<String>>,
 }
 
 impl Follower {
@@ -75,7 +87,7 @@ impl Follower {
             tasks: VecDeque::new(),
             owed: Vec::new(),
             with_cancel: Vec::new(),
-            last_event: HashMap::new(),
+            last_events: HashMap::new(),
         }
     }
 
@@ -140,30 +152,13 @@ impl Follower {
             return Ok(Derived::Input);
         }
         match body {
-            Body::OrderSubmitted(submitted) => {
-                let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
-                let broker = submitted.broker.clone();
-                let mut steps = vec![Step::Submit { order_id: order_id.clone(), broker: broker.clone() }];
-                for work in self.machine.flattening() {
-                    if let Work::Flatten { kill_id, order } = work {
-                        steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
-                    }
-                }
-                let derived = self.decided(&steps, event);
-                if matches!(&derived, Derived::Event(append) if append.event.id == event.id) {
-                    return Ok(derived);
-                }
-                Ok(match self.sent_unaware(&steps[0], &order_id, event) {
-                    Derived::Nothing => derived,
-                    unaware => unaware,
-                })
-            }
+            Body::OrderSubmitted(_) => Ok(sent(&self.machine, event)),
             Body::OrderCancelRequested(request) if request.actor == SERVICE => {
                 let order = self.machine.book().order(&request.order_id);
                 let failed = order.and_then(|order| self.machine.failed_leg(order));
                 let order_id = request.order_id.clone();
                 Ok(match failed {
-                    Some(failed) => self.decided(&[Step::Unwind { order_id, failed }], event),
+                    Some(failed) => decided(&self.machine, &[Step::Unwind { order_id, failed }], event),
                     None => Derived::Nothing,
                 })
             }
@@ -204,17 +199,31 @@ impl Follower {
         self.order(order_id).is_some_and(|order| !order.broker.is_empty() && order.broker != simulated.name())
     }
 
+    /// What an intent must be when its writer had read no further than `read`: it may not have known yet that the order
+    /// is to be cancelled, or that the kill switch was put back. It is sent all the same, and what came between follows.
+    #[must_use]
+    pub fn derive_sent(recorded: &Recorded, read: Book) -> Derived {
+        sent(&Machine::new(read, &[]), &recorded.event)
+    }
+
     /// Folds the next event of TRADING.
     pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
+        let order_id = order_of(recorded);
+        let known = order_id.as_ref().and_then(|order_id| self.order(order_id));
+        let cancelling = known.is_some_and(|order| order.cancel_requested);
         self.machine.fold(recorded)?;
-        if let Some(order_id) = order_of(recorded) {
-            let open = self.machine.book().order(&order_id).is_some_and(|order| !order.status.is_ended());
-            if open {
-                self.last_event.insert(order_id, recorded.event.id.clone());
-            } else {
-                self.last_event.remove(&order_id);
-            }
+        let Some(order_id) = order_id else { return Ok(()) };
+        if self.order(&order_id).is_none_or(|order| order.status.is_ended()) {
+            self.last_events.remove(&order_id);
+            return Ok(());
         }
+        let last = self.last_events.entry(order_id).or_default();
+        if !cancelling {
+            last.clear();
+        } else if last.len() == ATTEMPTS_MAX {
+            last.remove(0);
+        }
+        last.push(recorded.event.id.clone());
         Ok(())
     }
 
@@ -228,36 +237,10 @@ impl Follower {
         self.machine.admit(order);
     }
 
-    /// An intent whose writer had not read yet that the order is to be cancelled: it is sent, and cancelled after that.
-    fn sent_unaware(&self, step: &Step, order_id: &str, event: &Event) -> Derived {
-        let read = event.basis.iter().find(|basis| basis.stream == contracts::stream::TRADING);
-        let unread = read.is_some_and(|read| read.sequence < self.machine.book().sequence());
-        let asked =
-            self.order(order_id).filter(|order| order.cancel_requested && order.submitted_ns.is_none());
-        let Some(order) = asked.filter(|_| unread) else { return Derived::Nothing };
-        let mut before = self.machine.clone();
-        before.admit(OrderState { cancel_requested: false, ..order.clone() });
-        before.decide(step).ok().flatten().map_or(Derived::Nothing, Derived::Event)
-    }
-
-    /// The event that the first of `steps` with the recorded id comes to; failing that, the first of its kind.
-    fn decided(&self, steps: &[Step], event: &Event) -> Derived {
-        let mut alike = None;
-        for append in steps.iter().filter_map(|step| self.machine.decide(step).ok().flatten()) {
-            if append.event.id == event.id {
-                return Derived::Event(append);
-            }
-            if alike.is_none() && is_alike(&append.event, event) {
-                alike = Some(append);
-            }
-        }
-        alike.map_or(Derived::Nothing, Derived::Event)
-    }
-
     /// What of the present instant's debts the event is; `None` when it is none of them.
     fn of_instant(&mut self, recorded: &Recorded) -> Result<Option<Derived>, BrokerError> {
         self.advance()?;
-        Ok(match self.decided(&self.owed, &recorded.event) {
+        Ok(match decided(&self.machine, &self.owed, &recorded.event) {
             Derived::Nothing => None,
             derived => Some(derived),
         })
@@ -313,18 +296,22 @@ impl Follower {
             return Ok(Derived::Nothing);
         }
         let steps = self.answer(order_id).await?;
-        Ok(steps.map_or(Derived::Input, |steps| self.decided(&steps, &recorded.event)))
+        Ok(steps.map_or(Derived::Input, |steps| decided(&self.machine, &steps, &recorded.event)))
     }
 
     /// The end of an order that somebody asked to cancel, or the refusal.
     async fn cancelled(&mut self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
         let Some(order) = self.order(order_id) else { return Ok(Derived::Nothing) };
         if order.status == OrderStatus::Approved {
-            return Ok(self.decided(&[Step::Withdraw { order_id: order_id.to_owned() }], &recorded.event));
+            return Ok(decided(
+                &self.machine,
+                &[Step::Withdraw { order_id: order_id.to_owned() }],
+                &recorded.event,
+            ));
         }
         if !order.spec.group_id.is_empty() {
             // It may have ended with its entry although it was to be cancelled itself.
-            let with_entry = self.decided(&self.with_cancel, &recorded.event);
+            let with_entry = decided(&self.machine, &self.with_cancel, &recorded.event);
             let (recorded, asked) = (&recorded.event, order.cancel_requested);
             let same = matches!(&with_entry, Derived::Event(append) if append.event.body == recorded.body
                 && append.event.causation_id == recorded.causation_id);
@@ -333,8 +320,16 @@ impl Follower {
             }
         }
         let Some(steps) = self.cancel(order_id).await? else { return Ok(Derived::Input) };
-        self.with_cancel = steps;
-        Ok(self.decided(&self.with_cancel, &recorded.event))
+        let causes = self.last_events.get(order_id).into_iter().flatten().rev();
+        // A request that crossed an attempt changes nothing of it.
+        let earlier = causes.skip(1).map(|cause| caused(&steps, cause));
+        let attempts: Vec<_> = std::iter::once(steps.clone()).chain(earlier).collect();
+        let own = |steps: &&Vec<Step>| {
+            matches!(decided(&self.machine, steps, &recorded.event), Derived::Event(append)
+                if append.event.causation_id == recorded.event.causation_id)
+        };
+        self.with_cancel = attempts.iter().find(own).cloned().unwrap_or(steps);
+        Ok(decided(&self.machine, &self.with_cancel, &recorded.event))
     }
 
     /// What the simulated broker says to an order that is sent; `None` when it is another broker's.
@@ -362,7 +357,7 @@ impl Follower {
         }
         let now_ns = self.machine.now_ns(order);
         let reports = broker.cancel(&order.spec, &client_order_id(order_id), now_ns).await?;
-        let cause_id = self.last_event.get(order_id).cloned();
+        let cause_id = self.last_events.get(order_id).and_then(|last| last.last()).cloned();
         let step = |Report { order_id, report }| Step::Report {
             order_id,
             report,
@@ -445,6 +440,45 @@ impl Follower {
             Task::Mark(instant) => machine.mark_steps(&instant),
         })
     }
+}
+
+/// The steps with another cause.
+fn caused(steps: &[Step], cause: &str) -> Vec<Step> {
+    let mut steps = steps.to_vec();
+    for step in &mut steps {
+        if let Step::Report { cause_id, .. } = step {
+            *cause_id = Some(cause.to_owned());
+        }
+    }
+    steps
+}
+
+/// The intent to send an order, one that risk approved or one that a kill switch asks for.
+fn sent(machine: &Machine, event: &Event) -> Derived {
+    let Some(Body::OrderSubmitted(submitted)) = &event.body else { return Derived::Nothing };
+    let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
+    let broker = submitted.broker.clone();
+    let mut steps = vec![Step::Submit { order_id, broker: broker.clone() }];
+    for work in machine.flattening() {
+        if let Work::Flatten { kill_id, order } = work {
+            steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
+        }
+    }
+    decided(machine, &steps, event)
+}
+
+/// The event that the first of `steps` with the recorded id comes to; failing that, the first of its kind.
+fn decided(machine: &Machine, steps: &[Step], event: &Event) -> Derived {
+    let mut alike = None;
+    for append in steps.iter().filter_map(|step| machine.decide(step).ok().flatten()) {
+        if append.event.id == event.id {
+            return Derived::Event(append);
+        }
+        if alike.is_none() && is_alike(&append.event, event) {
+            alike = Some(append);
+        }
+    }
+    alike.map_or(Derived::Nothing, Derived::Event)
 }
 
 /// Whether two events are of one kind and of the same order or account, so that one stands for the other.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use contracts::v1::event::Body;
 use contracts::v1::{Event, GroupPolicy, OrderSpec};
-use domain::book::{Book, CLOSING_LEG, FoldError, GroupStep, Prices};
+use domain::book::{Book, CLOSING_LEG, FoldError, GroupStep, Parts, Prices};
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Phase, phase};
 use event_log::{Append, Recorded};
@@ -130,7 +130,10 @@ impl Machine {
 
     /// Folds the next event of TRADING.
     pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
-        if recorded.sequence <= self.book.sequence() && !planted::is(Bug::FillAppliedTwice) {
+        if recorded.sequence <= self.book.sequence() {
+            if planted::is(Bug::FillAppliedTwice) {
+                self.fold_again(recorded);
+            }
             return Ok(());
         }
         let changes = self.book.apply(recorded.sequence, &recorded.event)?;
@@ -140,6 +143,15 @@ impl Machine {
             self.look_at(&order_id);
         }
         Ok(())
+    }
+
+    /// What reading an event again must never do.
+    fn fold_again(&mut self, recorded: &Recorded) {
+        let folded = self.book.sequence();
+        let before = recorded.sequence - 1;
+        self.book = Book::from_parts(Parts { sequence: before, ..self.book.to_parts() });
+        let _refused = self.book.apply(recorded.sequence, &recorded.event);
+        self.book.skip(folded);
     }
 
     /// Passes over a message of TRADING that was parked.

@@ -23,7 +23,7 @@ pub enum Bug {
     ClientOrderIdRandom,
     /// The strategy host acknowledges bars before their signals are stored.
     AckBeforeCommit,
-    /// An event read again is folded again.
+    /// An event that is read again is folded again.
     FillAppliedTwice,
     /// A fill that comes after its order was cancelled is dropped.
     CancelRaceLosesFill,
@@ -35,7 +35,7 @@ pub enum Bug {
     HaltIgnoredOnRestart,
     /// A drawdown breaker ends when equity is higher than ever.
     PeakClearedByNewHigh,
-    /// Commissions are rounded up to cents where cash is counted.
+    /// Commissions are rounded up to cents where fills are recorded.
     RoundingUp,
     /// Orders are sent before their intents are stored.
     SendBeforeIntent,

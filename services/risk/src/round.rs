@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use contracts::v1::event::Body;
-use contracts::v1::{Basis, Event, RiskDecision, Signal};
+use contracts::v1::{Basis, BreakerKind, BreakerReset, Event, RiskDecision, Signal};
 use contracts::{Subject, chain_id, from_timestamp, stream, to_timestamp};
-use domain::book::Book;
+use domain::book::{AccountState, Book};
 use domain::calendar::Calendar;
 use domain::risk::{self, Rule};
 use event_log::Recorded;
@@ -64,6 +64,9 @@ impl Machine {
         if let Err(wanted) = self.tail.complete(&mut book, through, tape_clock) {
             self.tail.raise(wanted);
             return Err(Stale { checkpoint, wanted });
+        }
+        if planted::is(Bug::PeakClearedByNewHigh) {
+            forget_drawdowns(&mut book);
         }
         let selected = self.waiting.range(..=through).map(|(_, waiting)| waiting);
         let mut selected: Vec<_> =
@@ -170,6 +173,20 @@ impl Machine {
             of(stream::TRADING, trading),
             of(READ_MODEL_BASIS, checkpoint),
         ]
+    }
+}
+
+/// What a new high must never do.
+fn forget_drawdowns(book: &mut Book) {
+    let at_peak = |account: &&AccountState| {
+        account.mark.as_ref().is_some_and(|mark| account.peak_equity.is_none_or(|peak| mark.equity >= peak))
+    };
+    let accounts: Vec<_> = book.accounts().filter(at_peak).map(|account| account.account.clone()).collect();
+    for account in accounts {
+        let kind = BreakerKind::Drawdown.into();
+        let body = Body::BreakerReset(BreakerReset { account, kind, ..BreakerReset::default() });
+        let event = Event { event_time: Some(to_timestamp(0)), body: Some(body), ..Event::default() };
+        let _refused = book.apply(book.sequence() + 1, &event);
     }
 }
 

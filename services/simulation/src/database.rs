@@ -229,6 +229,14 @@ impl risk::ReadModel for Database {
         Ok(AsOf { checkpoint: tables.market, rows: tables.prices.iter().map(row).collect() })
     }
 
+    async fn history(&self) -> Result<AsOf<(String, Bar)>, ReadError> {
+        self.connect("bars of late").await?;
+        let tables = self.lock();
+        // The simulation's bars are live or rehearsed, all of them.
+        let rows = tables.bars.iter().map(|(_, past)| (past.symbol.clone(), past.bar));
+        Ok(AsOf { checkpoint: tables.market, rows: rows.collect() })
+    }
+
     async fn actions(&self) -> Result<AsOf<risk::PastAction>, ReadError> {
         self.connect("corporate actions").await?;
         let tables = self.lock();

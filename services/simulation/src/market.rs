@@ -16,6 +16,8 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::fate::{Fate, Fault};
 
+const E9: i64 = 1_000_000_000;
+
 /// What a market is made of.
 #[derive(Clone, Debug)]
 pub struct Shape {
@@ -31,8 +33,10 @@ pub struct Shape {
     pub symbols: usize,
     /// Timeframe of the bars.
     pub timeframe: Timeframe,
-    /// Whether splits and additional dividends happen.
+    /// Whether additional splits and dividends happen.
     pub actions: bool,
+    /// Whether the source's own splits happen.
+    pub splits: bool,
 }
 
 /// Instants from memory.
@@ -67,11 +71,14 @@ impl Market {
         }
         while instants.len() < shape.instants {
             let Some(mut instant) = source.next() else { break };
+            let before = instant.events.len();
             if shape.actions {
                 act(&mut instant, rng, &mut splits);
+                restate(&mut instant, &splits);
             }
-            restate(&mut instant, &splits);
-            let before = instant.events.len();
+            if !shape.splits {
+                unsplit(&mut instant, &mut splits);
+            }
             instant.events.retain(|(subject, event)| {
                 !matches!(event.body, Some(Body::Bar(_)))
                     || !fate.strikes(Fault::BarMissing, subject.as_str())
@@ -151,6 +158,31 @@ fn act(instant: &mut Instant, rng: &mut ChaCha8Rng, splits: &mut BTreeMap<String
         };
         instant.events.insert(place + 1, (Subject::of(&["market", "action", symbol]), event));
     }
+}
+
+/// Takes the source's own splits out: the broker outside knows of none.
+fn unsplit(instant: &mut Instant, ratios_e9: &mut BTreeMap<String, i64>) {
+    instant.events.retain(|(_, event)| match &event.body {
+        Some(Body::CorporateAction(action)) if action.kind() == ActionKind::Split => {
+            let ratio = ratios_e9.entry(action.symbol.clone()).or_insert(E9);
+            *ratio = scaled(*ratio, action.value_e9);
+            false
+        }
+        _ => true,
+    });
+    for (_, event) in &mut instant.events {
+        if let Some(Body::Bar(bar)) = &mut event.body
+            && let Some(ratio_e9) = ratios_e9.get(&bar.symbol)
+        {
+            for price in [&mut bar.open_e9, &mut bar.high_e9, &mut bar.low_e9, &mut bar.close_e9] {
+                *price = scaled(*price, *ratio_e9);
+            }
+        }
+    }
+}
+
+fn scaled(value: i64, ratio_e9: i64) -> i64 {
+    i64::try_from(i128::from(value) * i128::from(ratio_e9) / i128::from(E9)).unwrap_or(value)
 }
 
 /// Prices in the shares of the day.

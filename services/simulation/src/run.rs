@@ -184,6 +184,7 @@ fn market(
         symbols: 5,
         timeframe: if mode == Mode::Tape { Timeframe::H1 } else { Timeframe::M5 },
         actions: mode != Mode::Exchange && !settings.calm,
+        splits: mode != Mode::Exchange,
     };
     Market::generate(&shape, rng, fate)
 }

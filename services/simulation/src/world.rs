@@ -129,6 +129,9 @@ impl World<'_> {
                 if fate.strikes(Fault::ClockStep, "wall") {
                     let by = i64::try_from(fate.below(1_200_000)).unwrap_or_default() - 600_000;
                     timeline.step_wall(by * 1_000_000);
+                    // Somebody notices and sets it right.
+                    clock::sleep(fate.while_ms(600_000)).await;
+                    timeline.step_wall(-by * 1_000_000);
                 }
             }
         });

@@ -176,18 +176,22 @@ impl Decisions {
         stated.unwrap_or(signal_ns)
     }
 
+    /// The book as of `trading`; `None` when the tape does not go that far.
+    pub async fn as_of(&mut self, trading: u64) -> Result<Option<Book>, LogError> {
+        self.follow(trading);
+        if self.behind.sequence() <= trading {
+            return Ok(Some(self.behind.clone()));
+        }
+        match self.timeline.at(Moment::Sequence(trading)).await {
+            Ok(past) => Ok(Some(past.book.clone())),
+            Err(AsOfError::Future { .. }) => Ok(None),
+            Err(AsOfError::Tape(error)) => Err(error),
+        }
+    }
+
     /// The book as of `trading`, with every decision since.
     async fn past(&mut self, trading: u64) -> Result<Option<Book>, LogError> {
-        self.follow(trading);
-        let mut book = if self.behind.sequence() <= trading {
-            self.behind.clone()
-        } else {
-            match self.timeline.at(Moment::Sequence(trading)).await {
-                Ok(past) => past.book.clone(),
-                Err(AsOfError::Future { .. }) => return Ok(None),
-                Err(AsOfError::Tape(error)) => return Err(error),
-            }
-        };
+        let Some(mut book) = self.as_of(trading).await? else { return Ok(None) };
         for (_, decision) in self.recent.iter().filter(|(sequence, _)| *sequence > trading) {
             admit(&mut book, decision);
             if let Some(Body::RiskDecision(body)) = &decision.body {

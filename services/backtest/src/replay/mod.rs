@@ -261,7 +261,7 @@ impl Replay {
                 let book = self.orders.follower.book();
                 Ok(self.decisions.check(recorded, decision, book, &mut self.market).await?)
             }
-            _ => self.orders.check(recorded).await,
+            _ => self.orders.check(recorded, &mut self.decisions).await,
         }
     }
 

@@ -7,6 +7,7 @@ use event_log::{LogError, Recorded};
 use execution::{Derived, Follower};
 use runtime::{ClockMode, Instants};
 
+use super::decisions::Decisions;
 use super::difference::{Divergence, is_same};
 use super::market::Market;
 use super::{Found, ReplayError, basis_of};
@@ -87,9 +88,23 @@ impl Orders {
         Ok(self.follower.missing().map_err(ReplayError::broker)?.is_some())
     }
 
-    /// Holds an event of execution against what was derived.
-    pub async fn check(&mut self, recorded: &Recorded) -> Result<Found, ReplayError> {
-        Ok(match self.follower.derive(recorded).await.map_err(ReplayError::broker)? {
+    /// Holds an event of execution against what was derived; `decisions` know the book as of any sequence.
+    pub async fn check(
+        &mut self,
+        recorded: &Recorded,
+        decisions: &mut Decisions,
+    ) -> Result<Found, ReplayError> {
+        let mut derived = self.follower.derive(recorded).await.map_err(ReplayError::broker)?;
+        let read = basis_of(&recorded.event, stream::TRADING);
+        if !derived.is(&recorded.event.id)
+            && matches!(recorded.event.body, Some(Body::OrderSubmitted(_)))
+            && (1..self.follower.book().sequence()).contains(&read)
+            && let Some(book) = decisions.as_of(read).await?
+        {
+            let unaware = Follower::derive_sent(recorded, book);
+            derived = if unaware.is(&recorded.event.id) { unaware } else { derived };
+        }
+        Ok(match derived {
             Derived::Input => Found::Input,
             Derived::Nothing => Found::Diverged(Divergence::not_derived(recorded)),
             Derived::Event(append) if is_same(&recorded.event, &append.event) => Found::Proved,

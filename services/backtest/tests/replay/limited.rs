@@ -86,6 +86,9 @@ async fn what_was_decided_under_limits_follows_from_the_tape() {
     let measured = decisions.iter().flat_map(|decision| &decision.inputs);
     assert!(measured.clone().any(|input| input.scenarios.is_some() && input.limits.len() == 2));
     assert!(measured.clone().any(|input| input.sizing.as_ref().is_some_and(|sizing| sizing.bars > 30)));
+    // One run and three come to the same decisions: what is measured does not depend on who was started when.
+    let once = rehearse_with(INSTANTS, 1, statements()).await;
+    assert_eq!(self::decisions(&once).await, decisions);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,10 +20,20 @@ use tokio_util::sync::CancellationToken;
 
 const ACCOUNTS: [&str; 2] = ["paper", "second"];
 
-/// The first instants of a simulated market.
+/// The first instants of a simulated market, the same ones wherever it is taken up.
 struct Limited {
     inner: SimulatedSource,
-    left: usize,
+    until_ns: i64,
+}
+
+impl Limited {
+    fn new(instants: usize) -> Self {
+        let config =
+            SimulatedConfig { symbols: 6, timeframe: Timeframe::H1, seed: 7, ..SimulatedConfig::default() };
+        let mut ahead = SimulatedSource::new(config.clone()).unwrap();
+        let until_ns = (0..instants).map_while(|_| ahead.next()).last().map_or(i64::MIN, |last| last.ns);
+        Self { inner: SimulatedSource::new(config).unwrap(), until_ns }
+    }
 }
 
 impl Source for Limited {
@@ -36,8 +46,7 @@ impl Source for Limited {
     }
 
     fn next(&mut self) -> Option<Instant> {
-        self.left = self.left.checked_sub(1)?;
-        self.inner.next()
+        self.inner.next().filter(|instant| instant.ns <= self.until_ns)
     }
 
     fn seek(&mut self, from_ns: i64) {
@@ -162,9 +171,7 @@ async fn one_run(log: &MemoryLog, instants: usize) {
         context.clone(),
         execution::Config { accounts: accounts.clone(), read_model, brokers: Arc::new(broker::Simulated) },
     ));
-    let config =
-        SimulatedConfig { symbols: 6, timeframe: Timeframe::H1, seed: 7, ..SimulatedConfig::default() };
-    let mut source = Limited { inner: SimulatedSource::new(config).unwrap(), left: instants };
+    let mut source = Limited::new(instants);
     let clock = ClockConfig { accounts, consumers: vec!["strategy".into()] };
     let (_handle, control) = ingest::clock::control(Speed::Max);
     ingest::clock::run(&context, &mut source, &clock, control).await.unwrap();

@@ -159,10 +159,7 @@ impl AccountState {
     /// Takes a fill that did `traded` to a position.
     pub fn traded(&mut self, traded: Traded, commission: Amount) -> Result<(), FoldError> {
         let add = |sum: Amount, change, field| sum.checked_add(change).ok_or_else(|| self.overflow(field));
-        let mut cash = add(add(self.cash, traded.cash, "cash")?, -commission, "cash")?;
-        if planted::is(planted::Bug::RoundingUp) {
-            cash.0 -= (-commission.0).rem_euclid(10_000_000);
-        }
+        let cash = add(add(self.cash, traded.cash, "cash")?, -commission, "cash")?;
         let fees = add(self.fees, commission, "fees")?;
         let realized = add(self.realized_pnl, traded.realized, "realized_pnl")?;
         let opened = add(self.opened_since_mark, traded.opened, "opened_since_mark")?;

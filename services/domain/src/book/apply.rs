@@ -237,13 +237,8 @@ impl Book {
             unrealized_pnl: amount(&event.unrealized_pnl),
             prices: event.prices.clone(),
         };
-        let new_high = account.peak_equity.is_some_and(|peak| mark.equity > peak);
         account.marked(mark, event.session_start);
-        let mut changes = self.store_account(account);
-        if planted::is(planted::Bug::PeakClearedByNewHigh) && new_high {
-            self.forget_drawdown(&event.account, &mut changes);
-        }
-        changes
+        self.store_account(account)
     }
 
     fn decided(&mut self, event: &RiskDecision, wire: &Event, event_ns: i64) -> Result<Changes, FoldError> {

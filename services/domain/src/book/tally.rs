@@ -170,13 +170,6 @@ impl Book {
         changes
     }
 
-    /// What a new high must never do.
-    pub(super) fn forget_drawdown(&mut self, account: &str, changes: &mut Changes) {
-        let mut tally = self.tally_row(account, "");
-        tally.breakers.retain(|state| state.kind() != BreakerKind::Drawdown);
-        self.store_tally(tally, changes);
-    }
-
     /// Ends breakers and measures anew from here: THE place where a peak goes down.
     pub(super) fn breaker_reset(&mut self, event: &BreakerReset) -> Changes {
         let mut changes = Changes::default();

@@ -10,7 +10,6 @@ use contracts::v1::{
     OrderUnresolved,
 };
 use contracts::{client_order_id, to_timestamp};
-use planted::Bug;
 
 pub use super::replace::{refuse as refuse_replace, request as request_replace};
 pub use super::report::{BrokerReport, Execution};
@@ -234,9 +233,6 @@ pub fn adjust(order: &OrderState, ratio: SplitRatio, action_id: &str) -> Decisio
 fn fill(order: &OrderState, execution: &Execution) -> Decision {
     let order_id = order.id().to_owned();
     if !execution.execution_id.is_empty() && order.execution(&execution.execution_id).is_some() {
-        return Ok(None);
-    }
-    if planted::is(Bug::CancelRaceLosesFill) && order.status == OrderStatus::Cancelled {
         return Ok(None);
     }
     let invalid = |field, value: String, expected| {

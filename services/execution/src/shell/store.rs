@@ -4,13 +4,19 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
 use contracts::stream;
+use contracts::v1::event::Body;
+use domain::money::Amount;
+use domain::order::OrderStatus;
 use event_log::{Append, AppendError, Expect};
+use planted::Bug;
 
 use super::{Error, Shell};
 use crate::step::{Step, StepError};
 
 /// Times that other writers may come first before it is an error.
 const ATTEMPTS_MAX: u32 = 10;
+/// In units of 1e-9.
+const CENT: i128 = 10_000_000;
 /// Events that the tape takes in one atomic batch.
 const BATCH_MAX: usize = event_log::MAX_BATCH;
 
@@ -77,6 +83,7 @@ impl Shell {
         loop {
             self.catch_up().await?;
             let (batch, failed) = self.machine.decide_together(steps);
+            let batch: Vec<_> = batch.into_iter().filter_map(|append| self.mistaken(append)).collect();
             let unmarked = waits && failed.iter().any(|(_, error)| matches!(error, StepError::Mark(_)));
             if batch.is_empty() || unmarked {
                 return Ok(failed);
@@ -133,12 +140,27 @@ impl Shell {
                         todo.push_front(step);
                         break;
                     }
-                    chunk.push((step, append));
+                    chunk.extend(self.mistaken(append).map(|append| (step, append)));
                 }
                 Err(error) => failed.push((step, error)),
             }
         }
         chunk
+    }
+
+    /// The append as it is, but for planted bugs.
+    fn mistaken(&self, mut append: Append) -> Option<Append> {
+        let Some(Body::Fill(fill)) = &mut append.event.body else { return Some(append) };
+        let order = self.machine.book().order(&fill.order_id);
+        let cancelled = order.is_some_and(|order| order.status == OrderStatus::Cancelled);
+        if planted::is(Bug::CancelRaceLosesFill) && cancelled {
+            return None;
+        }
+        if planted::is(Bug::RoundingUp) {
+            let commission = Amount::from_wire(fill.commission.as_ref());
+            fill.commission = Amount(commission.0 + (-commission.0).rem_euclid(CENT)).to_wire();
+        }
+        Some(append)
     }
 
     /// Adds the intents of a group of orders, all or none. False when another writer was first: the orders

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    BreakerKind, LimitsSet, OrderSpec, SessionPhase, Side, TimeInForce, TradeLimits, TradingKilled,
+    BreakerKind, Event, LimitsSet, OrderSpec, SessionPhase, Side, TimeInForce, TradeLimits, TradingKilled,
+    TradingResumed,
 };
 use contracts::{Subject, event_id, stream, to_timestamp};
-use domain::book::Scope;
+use domain::book::{Book, Scope};
 use domain::money::Quantity;
 use domain::risk::fields;
-use event_log::{Append, EventLog as _, Expect, MemoryLog};
+use event_log::{Append, EventLog as _, Expect, MemoryLog, Recorded};
+use execution::{Derived, Follower};
 use runtime::ClockMode;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -176,4 +178,44 @@ async fn a_breaker_trips_before_the_mark_that_shows_why() {
     assert_eq!(count(&everything(&tape).await), 1);
     shutdown.cancel();
     running.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_closing_order_follows_although_the_switch_was_put_back_before_its_writer_knew() {
+    let tape = MemoryLog::new();
+    let script = Script { tape: tape.clone(), framed: true };
+    let (shutdown, running) = start(&tape);
+    traded(&script).await;
+    let kill = TradingKilled { account: "paper".into(), flatten: true, ..TradingKilled::default() };
+    put(&tape, "kill", Body::TradingKilled(kill)).await;
+    let closes = |body: &Option<Body>| matches!(body, Some(Body::OrderSubmitted(submitted)) if submitted.order.as_ref().is_some_and(|order| order.reducing));
+    until("a position is being closed", async || {
+        everything(&tape).await.iter().any(|recorded| closes(&recorded.event.body))
+    })
+    .await;
+    shutdown.cancel();
+    running.await.unwrap();
+    let events = everything(&tape).await;
+    let sent = events.iter().find(|recorded| closes(&recorded.event.body)).unwrap();
+    let read = sent.event.basis.iter().find(|basis| basis.stream == stream::TRADING).unwrap().sequence;
+    let mut follower = Follower::new(&[]);
+    for recorded in &events[..usize::try_from(sent.sequence - 1).unwrap()] {
+        follower.fold(recorded).unwrap();
+    }
+    let resumed = TradingResumed { account: "paper".into(), ..TradingResumed::default() };
+    let event = Event {
+        event_time: Some(to_timestamp(OPEN_NS)),
+        body: Some(Body::TradingResumed(resumed)),
+        ..Event::default()
+    };
+    let subject = Subject::for_event(&event, None).unwrap().as_str().to_owned();
+    follower.fold(&Recorded { sequence: sent.sequence, subject, event }).unwrap();
+    let late = Recorded { sequence: sent.sequence + 1, ..sent.clone() };
+    assert!(matches!(follower.derive(&late).await.unwrap(), Derived::Nothing));
+    let mut then = Book::default();
+    for recorded in events.iter().filter(|recorded| recorded.sequence <= read) {
+        then.apply(recorded.sequence, &recorded.event).unwrap();
+    }
+    let Derived::Event(append) = Follower::derive_sent(&late, then) else { panic!("{late:?}") };
+    assert_eq!((append.event.id, append.event.body), (late.event.id, late.event.body));
 }
