@@ -202,7 +202,13 @@ fn risk(body: &Body) -> Summary<'_> {
             let word = if alert.cleared { "over" } else { "alert" };
             plain("alert_raised", &alert.account, format!("{word}: {}: {}", alert.kind, alert.detail))
         }
-        Body::RiskMeasured(measure) => plain("risk_measured", &measure.account, String::new()),
+        Body::RiskMeasured(measure) => {
+            let gross = Amount::from_wire(measure.gross_exposure.as_ref());
+            let equity = Amount::from_wire(measure.equity.as_ref());
+            let drawdown = Quantity(measure.drawdown_e9.saturating_mul(100));
+            let text = format!("gross exposure {gross} of equity {equity}, drawdown {drawdown} %");
+            plain("risk_measured", &measure.account, text)
+        }
         _ => plain("other", "", String::new()),
     }
 }
