@@ -99,7 +99,7 @@ impl Orders {
         if !derived.is(&recorded.event.id)
             && matches!(recorded.event.body, Some(Body::OrderSubmitted(_)))
             && (1..self.follower.book().sequence()).contains(&read)
-            && let Some(book) = decisions.as_of(read).await?
+            && let Some(book) = Box::pin(decisions.as_of(read)).await?
         {
             let unaware = Follower::derive_sent(recorded, book);
             derived = if unaware.is(&recorded.event.id) { unaware } else { derived };
