@@ -52,8 +52,8 @@ bench: setup build ## Measure imports, rebuilds and restarts against their raw f
 fuzz: ## Fuzz what reads foreign bytes, SECONDS=60 each; needs nightly and cargo-fuzz and says so
 	@deploy/fuzz.sh $(or $(SECONDS),60) $(if $(TARGETS),"$(TARGETS)")
 
-chaos: setup-test build ## Kill services, nats-server and PostgreSQL at random, fill the store: ROUNDS=20
-	@TAPEDECK_CHAOS_ROUNDS=$(or $(ROUNDS),20) $(CARGO_TARGET_DIR)/debug/with-servers cargo nextest run --workspace --locked --test system -E 'test(chaos)' --no-capture
+chaos: setup-test build ## Kill services, nats-server and PostgreSQL at random, fill the disk, cut a cluster: ROUNDS=20
+	@TAPEDECK_CHAOS_ROUNDS=$(or $(ROUNDS),20) $(CARGO_TARGET_DIR)/debug/with-servers cargo nextest run --workspace --locked --profile chaos --test system -E 'test(chaos)' --no-capture
 
 clean: ## Remove what was built in this checkout; tapes and caches stay
 	@rm -rf web/dist web/node_modules tests/browser/node_modules

@@ -16,14 +16,14 @@ use event_log::Recorded;
 
 use crate::clock::ClockMode;
 
-/// Events that belong together, in the order of the tape.
+/// Events that belong together.
 #[derive(Clone, Debug)]
 pub struct Instant {
     /// Event time, UTC nanoseconds.
     pub event_ns: i64,
     /// True when its source numbered it: everyone can know when it is over, so the clock waits for it.
     pub framed: bool,
-    /// The events; an unnumbered one that arrived between numbered ones stands among them.
+    /// The events in the order of their numbers; an unnumbered one that arrived between them stands among them.
     pub events: Vec<Recorded>,
     /// Sequence of a message behind them that was parked and goes with this instant; 0 for none.
     parked: u64,
@@ -37,7 +37,17 @@ impl Instant {
     /// Sequence of its last event; 0 for an instant without events, which [`Instants`] never makes.
     #[must_use]
     pub fn last_sequence(&self) -> u64 {
-        self.events.last().map_or(0, |recorded| recorded.sequence)
+        self.events.iter().map(|recorded| recorded.sequence).max().unwrap_or_default()
+    }
+
+    /// Puts the events into the order of their numbers. Their source stores the last of them last; one before it that
+    /// the tape refused at first may stand behind its successors.
+    fn order(&mut self) {
+        let number = |recorded: &Recorded| recorded.event.instant.map_or(0, |frame| frame.position);
+        let numbered = self.events.iter().filter(|recorded| recorded.event.instant.is_some());
+        if !numbered.is_sorted_by_key(number) {
+            self.events.sort_by_key(number);
+        }
     }
 
     /// The sequence through which MARKET is done with when the instant has been handled.
@@ -108,6 +118,7 @@ impl Instants {
         let mut instant = self.pending.take().unwrap_or(Instant::beginning(event_ns, true, Vec::new()));
         instant.events.push(recorded);
         if frame.position.saturating_add(1) >= frame.size {
+            instant.order();
             self.complete.push_back(instant);
         } else {
             self.pending = Some(instant);
@@ -191,6 +202,19 @@ mod tests {
     fn a_numbered_instant_is_complete_with_its_last_event() {
         let events = [(1, 10, Some((0, 2))), (2, 10, Some((1, 2))), (3, 20, Some((0, 1)))];
         check(ClockMode::Tape, &events, &[(10, true, &[1, 2]), (20, true, &[3])]);
+    }
+
+    #[test]
+    fn events_of_an_instant_take_the_order_of_their_numbers() {
+        let mut instants = Instants::new(ClockMode::Tape);
+        for event in
+            [(1, 10, Some((1, 4))), (2, 10, Some((2, 4))), (3, 10, Some((0, 4))), (4, 10, Some((3, 4)))]
+        {
+            instants.push(bar(event.0, event.1, event.2));
+        }
+        let instant = instants.next_complete().unwrap();
+        let sequences: Vec<_> = instant.events.iter().map(|event| event.sequence).collect();
+        assert_eq!((sequences.as_slice(), instant.last_sequence()), (&[3, 1, 2, 4][..], 4));
     }
 
     #[test]

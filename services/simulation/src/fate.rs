@@ -24,7 +24,7 @@ pub enum Fault {
     AckLost,
     /// An append arrives twice.
     AppendTwice,
-    /// Of many appends on one connection the last ones never arrive.
+    /// Of many appends on one connection some in a row never arrive, while those behind them may.
     PipelineCut,
     /// The disk is full for a while: nothing is appended.
     DiskFull,

@@ -187,14 +187,19 @@ impl EventLog for FaultyLog {
 
     async fn append_pipelined(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
         self.before().await;
-        let cut = match self.strikes(Fault::PipelineCut) {
-            true => usize::try_from(self.tapes.fate.below(entries.len() as u64)).unwrap_or(0),
-            false => entries.len(),
+        // What is behind a cut may come again on a new connection: the hole can be anywhere.
+        let below = |most: usize| usize::try_from(self.tapes.fate.below(most as u64)).unwrap_or(0);
+        let lost = match self.strikes(Fault::PipelineCut) {
+            true => {
+                let from = below(entries.len());
+                from..from + 1 + below(entries.len() - from)
+            }
+            false => 0..0,
         };
         let mut outcomes = Vec::with_capacity(entries.len());
         for (place, entry) in entries.into_iter().enumerate() {
             let (subject, id) = (entry.subject.as_str().to_owned(), entry.event.id.clone());
-            if place >= cut {
+            if lost.contains(&place) {
                 outcomes.push(Err(unavailable("append", "the connection was lost").into()));
                 continue;
             }

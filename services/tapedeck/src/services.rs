@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use event_log::{Introduced, Tape};
-use ingest::clock::{ClockConfig, ClockHandle, Finished, Speed};
+use ingest::clock::{ClockConfig, ClockError, ClockHandle, Finished, Speed};
 use ingest::source::{Range, SimulatedConfig};
-use ingest::{IngestConfig, SourceConfig};
+use ingest::{IngestConfig, IngestError, SourceConfig};
 use runtime::{ClockMode, Context, Health, HealthState, Heartbeats};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -48,7 +48,7 @@ pub struct Services {
     /// The dashboard, when `web` is among them.
     pub dashboard: Option<String>,
     /// Completes when the source has ended.
-    pub finished: Option<oneshot::Receiver<Result<Finished, String>>>,
+    pub finished: Option<oneshot::Receiver<Result<Finished, Failure>>>,
     /// Where metrics are served besides the dashboard.
     pub metrics: Option<SocketAddr>,
     introduced: Vec<Introduced>,
@@ -327,9 +327,12 @@ impl Services {
         let context = context.clone();
         // Not kept alive: the command that started the source says how it ended.
         self.tasks.spawn(async move {
-            let outcome = ingest::run(context.clone(), config).await.map_err(|error| error.to_string());
-            if let Err(problem) = &outcome {
-                context.health.set("ingest", HealthState::Degraded, problem.clone());
+            let outcome = ingest::run(context.clone(), config).await.map_err(|error| match error {
+                IngestError::Clock(ClockError::Read(error)) => Failure::from(error),
+                other => Failure::other(other.to_string()),
+            });
+            if let Err(failure) = &outcome {
+                context.health.set("ingest", HealthState::Degraded, failure.message.clone());
             }
             // Nobody waits for it when the process is ending.
             let _ = finished.send(outcome);

@@ -1,11 +1,13 @@
 //! Chaos on the real thing: services, nats-server and PostgreSQL killed with SIGKILL at random moments of a rehearsal,
-//! and streams that may take no more room. Afterwards nothing is lost, nothing is doubled, the read models equal their fold, and the
-//! chain hash is that of a rehearsal in which nothing happened.
+//! a disk that is full, and streams that may take no more room. Afterwards nothing is lost, nothing is doubled, the
+//! read models equal their fold, and the chain hash is that of a rehearsal in which nothing happened.
 //!
-//! `make chaos ROUNDS=N` runs more rounds (`TAPEDECK_CHAOS_ROUNDS`).
+//! `make chaos ROUNDS=N` runs more rounds (`TAPEDECK_CHAOS_ROUNDS`); the cluster has a file of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use local_servers::testing::{TestNats, TestPostgres, test_options};
@@ -25,7 +27,7 @@ const SERVERS: [&str; 2] = ["nats", "postgres"];
 const ROUND_MAX: Duration = Duration::from_secs(180);
 /// Kills of one round.
 const KILLS_MAX: usize = 10;
-const TAPE: &str = "round";
+pub const TAPE: &str = "round";
 
 /// How many rounds are wanted.
 #[expect(clippy::disallowed_methods, reason = "the number of rounds is told in the environment")]
@@ -52,24 +54,42 @@ pub fn calm(bars: &[String], actions: &str) -> anyhow::Result<Value> {
     }))
 }
 
-/// Number of events on MARKET.
-fn market(home: &Home) -> anyhow::Result<u64> {
-    let streams = home.json(&["stream", "list", "--tape", TAPE])?;
-    let market = streams.as_array().into_iter().flatten().find(|stream| stream["stream"] == "MARKET");
-    market.and_then(|stream| stream["messages"].as_u64()).ok_or_else(|| anyhow::anyhow!("{streams}"))
+/// Events under a subject, in their order on the tape.
+fn events(home: &Home, subject: &str) -> anyhow::Result<Vec<Value>> {
+    let tail = ["tail", "--tape", TAPE, "--subject", subject, "--from-seq", "1", "--no-follow", "--json"];
+    home.text(&tail)?.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+}
+
+/// Ids of the events of MARKET, in their order on the tape; those before the last one of an instant in any order, as
+/// consumers take them.
+fn market(home: &Home) -> anyhow::Result<Vec<Value>> {
+    let mut events = events(home, "market.>")?;
+    let number = |line: &Value, name: &str| line["event"]["instant"][name].as_u64().unwrap_or_default();
+    let ends = |line: &Value| number(line, "position") + 1 == number(line, "size");
+    for instant in events.split_inclusive_mut(ends) {
+        if let Some((_, before)) = instant.split_last_mut() {
+            before.sort_by_key(|line| number(line, "position"));
+        }
+    }
+    Ok(events.into_iter().map(|mut line| line["event"]["id"].take()).collect())
 }
 
 /// Holds what is on the tape against the calm rehearsal.
 pub fn whole(home: &Home, calm: &Value, what: &str) -> Outcome {
+    let market = market(home)?;
+    let wanted = calm["market"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let first = market.iter().zip(wanted).position(|(got, wanted)| got != wanted);
+    assert_eq!(
+        (market.len(), first),
+        (wanted.len(), None),
+        "{what}: MARKET and the first event out of place"
+    );
     let chain = home.json(&["chain-hash", "--tape", TAPE])?;
     assert_eq!(chain["chain_hash"], calm["chain_hash"], "{what}: {chain}");
     assert_eq!(chain["orders"], calm["orders"], "{what}");
-    assert_eq!(market(home)?, calm["market"].as_u64().unwrap_or_default(), "{what}: events of MARKET");
-    let submitted =
-        ["tail", "--tape", TAPE, "--subject", "order.>", "--from-seq", "1", "--no-follow", "--json"];
+    assert_eq!(chain["fills"], calm["fills"], "{what}");
     let (mut ids, mut count) = (BTreeSet::new(), 0);
-    for line in home.text(&submitted)?.lines() {
-        let line: Value = serde_json::from_str(line)?;
+    for line in events(home, "order.>")? {
         if let Some(order) = line["event"]["orderSubmitted"]["order"].as_object() {
             count += 1;
             ids.insert(order.get("orderId").and_then(Value::as_str).unwrap_or_default().to_owned());
@@ -227,15 +247,78 @@ pub fn search() -> Search {
     Search { explicit: None, path: std::env::var_os("PATH"), tools_dir }
 }
 
-/// Rehearses on a server that can store too little, until nothing moves; `more` makes room.
+/// A file system in memory with room for little, which can be given more. It is mounted in a namespace of its own, so
+/// that it needs no rights: everybody else reaches it through the process that holds the namespace.
+struct SmallDisk {
+    holder: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    path: PathBuf,
+}
+
+impl SmallDisk {
+    /// Mounts, says so, and makes it larger when it is told a size.
+    const HOLD: &str = r#"mount -t tmpfs -o size="$1",mode=0700 tmpfs "$0" && echo mounted &&
+while read -r size; do mount -o remount,size="$size" "$0" && echo resized; done"#;
+
+    fn mount(at: &Path, size: &str) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(at)?;
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", Self::HOLD]).arg(at).arg(size);
+        let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let (Some(orders), Some(answers)) = (holder.stdin.take(), holder.stdout.take()) else {
+            anyhow::bail!("unshare was started without pipes");
+        };
+        let path = PathBuf::from(format!("/proc/{}/root{}", holder.id(), at.display()));
+        let mut disk = Self { holder, orders, answers: BufReader::new(answers), path };
+        anyhow::ensure!(
+            disk.answer()? == "mounted",
+            "no small file system: this test needs a kernel that lets its user make user namespaces and mount a tmpfs \
+             in them (try: unshare --user --map-root-user --mount mount -t tmpfs tmpfs /mnt)"
+        );
+        Ok(disk)
+    }
+
+    fn grow(&mut self, size: &str) -> anyhow::Result<()> {
+        writeln!(self.orders, "{size}")?;
+        anyhow::ensure!(self.answer()? == "resized", "the small file system could not be made larger");
+        Ok(())
+    }
+
+    /// Whether it has room for no block of a stream any more.
+    fn is_full(path: &Path) -> anyhow::Result<bool> {
+        let output = Command::new("df").args(["--output=avail", "--block-size=1K"]).arg(path).output()?;
+        let printed = String::from_utf8(output.stdout)?;
+        let left: Option<u64> = printed.lines().last().and_then(|line| line.trim().parse().ok());
+        Ok(left.ok_or_else(|| anyhow::anyhow!("df {}: {printed}", path.display()))? < 8)
+    }
+
+    fn answer(&mut self) -> anyhow::Result<String> {
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // With its last process the namespace ends, and the file system with it.
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
+/// Rehearses on a server that can store too little, and goes on against it for a while; `more` makes room.
 async fn fill(
     calm: &Value,
-    options: NatsOptions,
+    mut options: NatsOptions,
+    seed: u64,
     what: &str,
+    full: impl Fn(&str) -> anyhow::Result<bool>,
     more: impl FnOnce(&mut NatsOptions) -> anyhow::Result<()>,
 ) -> Outcome {
+    let began = Instant::now();
     let (bars, actions) = (bar_files()?, actions_file()?);
-    let mut options = options;
     let server = NatsServer::start(options.clone()).await?;
     options.port = Some(server.port());
     let database = TestPostgres::shared().await?.create_database(None).await?;
@@ -246,38 +329,57 @@ async fn fill(
     let mut running = home.spawn("rehearse", &rehearse(&bars, &actions, FROM, TO, &["--tape", TAPE]))?;
     // It says so, or it ends and says so; it never goes on as if nothing were.
     eventually("the full disk is noticed", Duration::from_secs(90), || {
-        let said = home.said("rehearse");
-        Ok(said.contains("insufficient") || said.contains("not stored") || !running.alive()?)
+        Ok(!running.alive()? || full(&home.said("rehearse"))?)
     })?;
+    let patience = ChaCha8Rng::seed_from_u64(seed).random_range(0..4_000);
+    tokio::time::sleep(Duration::from_millis(patience)).await;
     let ended = if running.alive()? { None } else { running.wait(Duration::ZERO)? };
     anyhow::ensure!(ended != Some(0), "{what}: the rehearsal fitted: {}", home.said("rehearse"));
     // Room is made and the server started again, which is the operator's part.
     drop(server);
     more(&mut options)?;
     let _server = NatsServer::start(options).await?;
-    let finished = if ended.is_none() { running.wait(ROUND_MAX)? } else { None };
+    let finished = if ended.is_none() { running.wait(ROUND_MAX)? } else { ended };
     if finished != Some(0) {
+        anyhow::ensure!(finished == Some(5), "{what}: {finished:?}: {}", home.said("rehearse"));
         running = home.spawn("rehearse", &rehearse(&bars, &actions, FROM, TO, &["--tape", TAPE]))?;
         let again = running.wait(ROUND_MAX)?;
         anyhow::ensure!(again == Some(0), "{what}: {again:?}: {}", home.said("rehearse"));
     }
-    whole(&home, calm, what)
+    whole(&home, calm, what)?;
+    tell(&format!(
+        "chaos: {what}, full for {patience} ms, ended with {ended:?}, {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chaos_of_a_full_store_loses_and_doubles_nothing() -> Outcome {
     let (bars, actions) = (bar_files()?, actions_file()?);
     let calm = calm(&bars, &actions)?;
-    let directory = tempfile::tempdir()?;
-    let options = |name: &str| NatsOptions {
-        sync_always: false,
-        ..NatsOptions::new(directory.path().join(name), search())
-    };
-    // What streams may take is used up: the server goes on and refuses.
-    let quota = NatsOptions { max_store_bytes: Some(1_500_000), ..options("quota") };
-    fill(&calm, quota, "a quota", |options| {
-        options.max_store_bytes = None;
-        Ok(())
-    })
-    .await
+    for seed in 0..rounds(ROUNDS).div_ceil(2) {
+        let directory = tempfile::tempdir()?;
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let options = |name: &Path| NatsOptions { sync_always: false, ..NatsOptions::new(name, search()) };
+        // What streams may take is used up: the server goes on and refuses.
+        let most = random.random_range(700_000..2_000_000);
+        let quota = NatsOptions { max_store_bytes: Some(most), ..options(&directory.path().join("quota")) };
+        let refused = |said: &str| Ok(said.contains("insufficient resources"));
+        fill(&calm, quota, seed, &format!("seed {seed}, a quota of {most} bytes"), refused, |options| {
+            options.max_store_bytes = None;
+            Ok(())
+        })
+        .await?;
+        // The disk itself is full: the server's writes fail, and it goes on without its streams.
+        let size = format!("{}k", random.random_range(1_500..3_000));
+        let mut disk = SmallDisk::mount(&directory.path().join("disk"), &size)?;
+        let on_disk = options(&disk.path.join("nats"));
+        let path = disk.path.clone();
+        // The server answers nothing then; the clock says for whom it waits.
+        let stands = |said: &str| Ok(said.contains("stands for") && SmallDisk::is_full(&path)?);
+        let what = format!("seed {seed}, a disk of {size}");
+        fill(&calm, on_disk, seed, &what, stands, |_| disk.grow("400m")).await?;
+    }
+    Ok(())
 }

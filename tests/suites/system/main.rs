@@ -8,6 +8,7 @@ mod beside;
 mod browser;
 mod chaos;
 mod cli;
+mod cluster;
 mod collector;
 mod contract;
 mod external;

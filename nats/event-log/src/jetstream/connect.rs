@@ -38,7 +38,8 @@ pub enum Auth {
 /// Where and as whom to connect.
 #[derive(Clone, Debug)]
 pub struct ConnectOptions {
-    /// Address, for example `nats://127.0.0.1:4222`. User and password may stand in it.
+    /// Address, for example `nats://127.0.0.1:4222`; of a cluster those of several servers,
+    /// `nats://one:4222,two:4222`. User and password may stand in the first.
     pub url: SecretString,
     /// Identity; with [`Auth::None`] the one that the address names.
     pub auth: Auth,
@@ -101,26 +102,34 @@ pub async fn connect(options: ConnectOptions) -> Result<JetStreamLog, ConnectErr
 
 /// Where to connect and as whom. The client library does not take the identity out of the address.
 struct Server {
-    address: ServerAddr,
+    /// Any of them will do.
+    addresses: Vec<ServerAddr>,
     auth: Auth,
-    /// The address without what must not be shown.
+    /// The addresses without what must not be shown.
     shown: String,
 }
 
 impl Server {
     fn parse(options: &ConnectOptions) -> Result<Self, ConnectError> {
-        let address: ServerAddr = options.url.expose_secret().parse().map_err(|error: std::io::Error| {
-            ConnectError::Unreachable { url: "(malformed)".into(), source: error.into() }
+        let addresses: Result<Vec<ServerAddr>, _> =
+            options.url.expose_secret().split(',').map(str::parse).collect();
+        let addresses = addresses.map_err(|error: std::io::Error| ConnectError::Unreachable {
+            url: "(malformed)".into(),
+            source: error.into(),
         })?;
-        let shown = format!("{}://{}:{}", address.scheme(), address.host(), address.port());
-        let auth = match (&options.auth, address.username()) {
-            (Auth::None, Some(user)) => Auth::Password {
+        let shown: Vec<String> = addresses
+            .iter()
+            .map(|address| format!("{}://{}:{}", address.scheme(), address.host(), address.port()))
+            .collect();
+        let named = addresses.iter().find_map(|address| Some((address.username()?, address.password())));
+        let auth = match (&options.auth, named) {
+            (Auth::None, Some((user, password))) => Auth::Password {
                 user: contracts::unescape(user),
-                password: contracts::unescape(address.password().unwrap_or_default()).into(),
+                password: contracts::unescape(password.unwrap_or_default()).into(),
             },
             (auth, _) => auth.clone(),
         };
-        Ok(Self { address, auth, shown })
+        Ok(Self { addresses, auth, shown: shown.join(",") })
     }
 }
 
@@ -171,7 +180,7 @@ async fn dial(server: &Server, name: &str, hook: &Hook) -> Result<Connection, Co
             nats.credentials(contents.expose_secret()).map_err(|error| unreachable(error.into()))?
         }
     };
-    let client = nats.connect(&server.address).await.map_err(|error| unreachable(error.into()))?;
+    let client = nats.connect(server.addresses.clone()).await.map_err(|error| unreachable(error.into()))?;
     Ok(Connection { client, losses, hook: hook.clone() })
 }
 
@@ -190,7 +199,23 @@ fn check_version(version: &str) -> Result<(), ConnectError> {
 
 #[cfg(test)]
 mod tests {
-    use super::check_version;
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_named_by_several_of_its_servers() {
+        let options = ConnectOptions {
+            url: "nats://me:secret@one:4222,two:4223".to_owned().into(),
+            auth: Auth::None,
+            name: String::new(),
+            clock: Clock::default(),
+        };
+        let Server { addresses, auth, shown } = Server::parse(&options).unwrap();
+        let ports: Vec<_> = addresses.iter().map(|address| (address.host(), address.port())).collect();
+        assert_eq!(ports, [("one", 4222), ("two", 4223)]);
+        assert_eq!(shown, "nats://one:4222,nats://two:4223");
+        assert!(matches!(auth, Auth::Password { user, password }
+            if user == "me" && password.expose_secret() == "secret"));
+    }
 
     #[test]
     fn an_old_server_is_refused_by_the_feature_it_lacks() {

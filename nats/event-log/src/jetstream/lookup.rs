@@ -33,35 +33,47 @@ impl JetStreamLog {
             .map_err(|error| LogError::new(format!("open stream {name}"), error))
     }
 
-    /// The last event under a filter, from any replica: a stale answer costs its caller one conflict.
+    /// The last event under a filter, from the stream's leader: on a cluster a replica may not know it yet.
     pub(super) async fn last_under(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError> {
-        let found = self.stream(stream).await?.direct_get_last_for_subject(filter).await;
-        match found {
-            Ok(message) => recorded(&message).map(Some),
-            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-            Err(error) => Err(LogError::new(format!("last event under {filter} of {stream}"), error)),
+        let doing = || format!("last event under {filter} of {stream}");
+        match self.last_message(stream, filter, doing).await? {
+            Some(message) => recorded(&message).map(Some),
+            None => Ok(None),
         }
     }
 
-    /// Sequence of the last message under a filter, event or not; 0 when there is none.
+    /// Sequence of the last message under a filter, event or not, from the stream's leader; 0 when there is none.
     pub(super) async fn last_sequence_under(&self, stream: &str, filter: &str) -> Result<u64, LogError> {
-        match self.stream(stream).await?.direct_get_last_for_subject(filter).await {
-            Ok(message) => Ok(message.sequence),
-            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(0),
-            Err(error) => Err(LogError::new(format!("last message under {filter} of {stream}"), error)),
-        }
+        let doing = || format!("last message under {filter} of {stream}");
+        Ok(self.last_message(stream, filter, doing).await?.map_or(0, |message| message.sequence))
     }
 
-    /// The event at a sequence.
+    async fn last_message(
+        &self,
+        stream: &str,
+        filter: &str,
+        doing: impl Fn() -> String,
+    ) -> Result<Option<StreamMessage>, LogError> {
+        let stream = self.stream(stream).await?;
+        found(stream.raw_message_builder().last_by_subject(filter.to_owned()).send().await, doing)
+    }
+
+    /// The event at a sequence: from any replica, which never has another one there, and from the stream's leader
+    /// where a replica has none.
     pub(super) async fn at(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
         if sequence == 0 {
             return Ok(None);
         }
-        match self.stream(stream).await?.direct_get(sequence).await {
-            Ok(message) => recorded(&message).map(Some),
-            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-            Err(error) => Err(LogError::new(format!("event {sequence} of {stream}"), error)),
-        }
+        let doing = || format!("event {sequence} of {stream}");
+        let of_stream = self.stream(stream).await?;
+        let message = match of_stream.direct_get(sequence).await {
+            Ok(message) => Some(message),
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => {
+                found(of_stream.get_raw_message(sequence).await, doing)?
+            }
+            Err(error) => return Err(LogError::new(doing(), error)),
+        };
+        message.as_ref().map(recorded).transpose()
     }
 
     /// Sequence and id of the first event under a filter behind `after`, from the stream's leader. A
@@ -72,8 +84,9 @@ impl JetStreamLog {
         filter: &str,
         after: u64,
     ) -> Result<Option<(u64, Option<String>)>, LogError> {
-        let found = self.stream(stream).await?.get_first_raw_message_by_subject(filter, after + 1).await;
-        identity(found, || format!("first event under {filter} behind {after}"))
+        let first = self.stream(stream).await?.get_first_raw_message_by_subject(filter, after + 1).await;
+        let first = found(first, || format!("first event under {filter} behind {after}"))?;
+        Ok(first.as_ref().map(identity))
     }
 
     /// Sequence and id of the message at a sequence, from the stream's leader.
@@ -82,8 +95,8 @@ impl JetStreamLog {
         stream: &str,
         sequence: u64,
     ) -> Result<Option<(u64, Option<String>)>, LogError> {
-        let found = self.stream(stream).await?.get_raw_message(sequence).await;
-        identity(found, || format!("event {sequence} of {stream}"))
+        let message = self.stream(stream).await?.get_raw_message(sequence).await;
+        Ok(found(message, || format!("event {sequence} of {stream}"))?.as_ref().map(identity))
     }
 
     /// Sequence and id of the last message under a subject, from the stream's leader.
@@ -92,19 +105,23 @@ impl JetStreamLog {
         stream: &str,
         subject: &str,
     ) -> Result<Option<(u64, Option<String>)>, LogError> {
-        let stream = self.stream(stream).await?;
-        let found = stream.raw_message_builder().last_by_subject(subject.to_owned()).send().await;
-        identity(found, || format!("last event under {subject}"))
+        let last = self.last_message(stream, subject, || format!("last event under {subject}")).await?;
+        Ok(last.as_ref().map(identity))
     }
 }
 
-fn identity(
-    found: Result<StreamMessage, RawMessageError>,
+/// What was found, or that there is nothing.
+fn found(
+    answer: Result<StreamMessage, RawMessageError>,
     doing: impl Fn() -> String,
-) -> Result<Option<(u64, Option<String>)>, LogError> {
-    match found {
-        Ok(message) => Ok(Some((message.sequence, recorded(&message).ok().map(|found| found.event.id)))),
+) -> Result<Option<StreamMessage>, LogError> {
+    match answer {
+        Ok(message) => Ok(Some(message)),
         Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
         Err(error) => Err(LogError::new(doing(), error)),
     }
+}
+
+fn identity(message: &StreamMessage) -> (u64, Option<String>) {
+    (message.sequence, recorded(message).ok().map(|found| found.event.id))
 }

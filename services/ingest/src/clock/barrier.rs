@@ -52,6 +52,7 @@ enum Missing {
     Mark(String),
     Ack { consumer: String, sequence: u64, wanted: u64 },
     External(Unacknowledged),
+    LastSignal,
     Reading { sequence: u64, wanted: u64 },
     Decisions(usize),
     Answer(String),
@@ -70,6 +71,7 @@ impl Missing {
                 "external strategy {strategy} (consumer {consumer}) to acknowledge MARKET {wanted} \
                  (acknowledged up to {acknowledged}); start it, or: tapedeck strategy disable {strategy}"
             ),
+            Self::LastSignal => "the tape to name its last signal".into(),
             Self::Reading { sequence, wanted } => {
                 format!("the tape to deliver TRADING {wanted} (delivered up to {sequence})")
             }
@@ -189,23 +191,27 @@ impl Barrier {
             let mut missing = self.missing(last_bar);
             if matches!(missing, Missing::Nothing) {
                 if self.signal_passed() || self.unsure {
-                    self.unsure = false;
                     // A sequence alone: the last message under `signal.>` may be no event.
-                    signals_to = Some(self.tape.last_sequence(TRADING, "signal.>").await?);
+                    let last = heard("the last signal", self.tape.last_sequence(TRADING, "signal.>").await);
+                    self.unsure = last.is_none();
+                    signals_to = last.or(signals_to);
                     asked_to_decide = false;
                 }
-                let Some(wanted) = signals_to else { return Ok(true) };
-                missing = self.undecided(wanted);
-                match missing {
-                    Missing::Nothing => {
+                missing = match signals_to {
+                    _ if self.unsure => Missing::LastSignal,
+                    Some(wanted) => self.undecided(wanted),
+                    None => return Ok(true),
+                };
+                match (&missing, signals_to) {
+                    (Missing::Nothing, Some(wanted)) => {
                         if self.trading.has_stray(wanted) && !asked_to_decide {
-                            self.ask_to_decide(ns, wanted).await?;
+                            self.ask_to_decide(ns, wanted).await;
                         }
                         return Ok(true);
                     }
-                    Missing::Decisions(_) if !asked_to_decide => {
+                    (Missing::Decisions(_), Some(wanted)) if !asked_to_decide => {
                         asked_to_decide = true;
-                        self.ask_to_decide(ns, wanted).await?;
+                        self.ask_to_decide(ns, wanted).await;
                     }
                     _ => {}
                 }
@@ -216,15 +222,15 @@ impl Barrier {
                 Heard::Tick => {
                     stall.report(context, ns, &missing.culprit());
                     if let (Missing::Decisions(_), Some(wanted)) = (&missing, signals_to) {
-                        self.ask_to_decide(ns, wanted).await?;
+                        self.ask_to_decide(ns, wanted).await;
                         if stall.elapsed() > ASK_AFTER {
-                            self.look_for_parks().await?;
+                            self.look_for_parks().await;
                         }
                     }
                     if let Missing::Ack { .. } | Missing::External(_) = missing
                         && stall.elapsed() > ASK_AFTER
                     {
-                        self.ask_for_floors(last_bar.unwrap_or_default()).await?;
+                        self.ask_for_floors(last_bar.unwrap_or_default()).await;
                     }
                 }
             }
@@ -268,21 +274,23 @@ impl Barrier {
         passed
     }
 
-    async fn ask_to_decide(&self, ns: i64, signal_sequence: u64) -> Result<(), LogError> {
+    /// A hint; while signals are undecided it comes again.
+    async fn ask_to_decide(&self, ns: i64, signal_sequence: u64) {
         let market_sequence = self.market_sequence;
         let payload = format!(
             "{{\"instant_ns\":{ns},\"signal_sequence\":{signal_sequence},\"market_sequence\":{market_sequence}}}"
         );
-        self.tape.hint("clock.decide", payload.into_bytes()).await
+        heard("clock.decide", self.tape.hint("clock.decide", payload.into_bytes()).await);
     }
 
     /// Asks how far consumers have acknowledged, in case an acknowledgement passed unseen (it is a plain
-    /// message). A signal may then have passed unseen as well.
-    async fn ask_for_floors(&mut self, wanted: u64) -> Result<(), LogError> {
+    /// message). A signal may then have passed unseen as well. Who does not answer is asked again at a later tick.
+    async fn ask_for_floors(&mut self, wanted: u64) {
         for consumer in &self.config.consumers {
             let known = self.acked.entry(consumer.clone()).or_default();
             if *known < wanted {
-                let floor = self.tape.ack_floor(MARKET, consumer).await?;
+                let floor = heard(consumer, self.tape.ack_floor(MARKET, consumer).await);
+                let floor = floor.unwrap_or_default();
                 self.unsure |= floor > *known;
                 *known = floor.max(*known);
             }
@@ -294,15 +302,14 @@ impl Barrier {
             self.unsure |= floor > late.acknowledged;
             self.externals.acknowledged(&late.consumer, floor);
         }
-        Ok(())
     }
 
     /// Counts what risk has parked as answered.
-    async fn look_for_parks(&mut self) -> Result<(), LogError> {
-        for sequence in self.parks.look(&self.tape).await? {
+    async fn look_for_parks(&mut self) {
+        let parked = heard("what risk parked", self.parks.look(&self.tape).await);
+        for sequence in parked.into_iter().flatten() {
             self.trading.parked(sequence);
         }
-        Ok(())
     }
 
     /// Waits for the next thing that anyone says, and takes it in.
@@ -335,7 +342,7 @@ impl Barrier {
                     Err(error) => {
                         tracing::info!("acknowledgements may have passed unseen, asking for them: {error}");
                         self.unsure = true;
-                        self.ask_for_floors(u64::MAX).await?;
+                        self.ask_for_floors(u64::MAX).await;
                     }
                 }
                 Ok(Heard::Message)
@@ -346,6 +353,12 @@ impl Barrier {
             }
         }
     }
+}
+
+/// An answer of the tape, or nothing while it cannot be reached: a clock that runs stands still until it can, and
+/// the stall says for what.
+fn heard<Answer>(question: &str, answer: Result<Answer, LogError>) -> Option<Answer> {
+    answer.inspect_err(|error| tracing::debug!(%error, "{question}: no answer: {error}")).ok()
 }
 
 /// The external strategies as the tape knows them now.

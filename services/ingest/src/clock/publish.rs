@@ -1,11 +1,13 @@
 //! Publishes instants to MARKET, each event once and in the order of its instant.
 //!
-//! Consumers take an instant as complete with its last event, so the order on the stream is part of the
-//! protocol. An expectation per event would break it: when an import has just written to one of the
-//! subjects, that one event would be refused while those behind it, already on their way, are stored. So
-//! events are appended without expectation. Nothing doubles all the same: the server drops a repeated id
-//! within its window, and beyond it, on resuming, what the tape already holds of the last instant is
-//! looked up first.
+//! Consumers take an instant as complete with its last event, so that one is sent when those before it are
+//! stored. Sent with them it could come to stand before them: a full disk refuses the first and takes the last,
+//! a lost connection loses the first and carries the last. (An atomic batch would do too, but costs a sync.)
+//! Those before it go out together, and consumers put them into the order of their numbers.
+//!
+//! No event carries an expectation, because an import may write to the same subjects meanwhile. Nothing
+//! doubles all the same: the server drops a repeated id within its window, and beyond it, on resuming, what
+//! the tape already holds of the last instant is looked up first.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -110,26 +112,30 @@ impl Publisher {
     /// Appends what a plan holds; answers the sequence of every event and how many were new.
     pub(super) async fn publish(&self, plan: Plan, ns: i64) -> Result<(Vec<u64>, u64), ClockError> {
         let Plan { appends, mut sequences } = plan;
-        let entries: Vec<Append> = appends.iter().map(|(_, append)| append.clone()).collect();
-        if entries.is_empty() {
-            return Ok((sequences, 0));
-        }
         let mut new = 0;
-        let outcomes = self.tape.append_pipelined(entries).await;
-        for ((place, append), outcome) in appends.into_iter().zip(outcomes) {
-            let refused = |source| ClockError::Publish { instant: utc(ns), source };
-            let stored = match outcome {
-                Ok(stored) => stored,
-                Err(error) => self.insist(append, error).await.map_err(refused)?,
+        let (before, last) = appends.split_at(appends.len().saturating_sub(1));
+        for together in [before, last] {
+            let entries: Vec<Append> = together.iter().map(|(_, append)| append.clone()).collect();
+            let outcomes = match entries.as_slice() {
+                [] => continue,
+                [only] => vec![self.tape.append(only.clone()).await],
+                _ => self.tape.append_pipelined(entries).await,
             };
-            new += u64::from(!stored.duplicate);
-            sequences[place] = stored.sequence;
+            for ((place, append), outcome) in together.iter().zip(outcomes) {
+                let refused = |source| ClockError::Publish { instant: utc(ns), source };
+                let stored = match outcome {
+                    Ok(stored) => stored,
+                    Err(error) => self.insist(append, error).await.map_err(refused)?,
+                };
+                new += u64::from(!stored.duplicate);
+                sequences[*place] = stored.sequence;
+            }
         }
         Ok((sequences, new))
     }
 
     /// Appends one event although the tape cannot be reached.
-    async fn insist(&self, entry: Append, mut error: AppendError) -> Result<Appended, AppendError> {
+    async fn insist(&self, entry: &Append, mut error: AppendError) -> Result<Appended, AppendError> {
         loop {
             let AppendError::Unavailable(cause) = error else { return Err(error) };
             tracing::warn!(subject = %entry.subject, "{} not stored, trying again: {cause}", entry.subject);

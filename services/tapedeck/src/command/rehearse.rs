@@ -229,8 +229,7 @@ async fn watch(
         tokio::select! {
             outcome = &mut finished => {
                 return match outcome {
-                    Ok(Ok(finished)) => Ok(finished),
-                    Ok(Err(problem)) => Err(Failure::other(problem)),
+                    Ok(outcome) => outcome,
                     Err(_) => Err(Failure::other("the tape clock ended without saying why")),
                 };
             }
