@@ -9,12 +9,14 @@
 //! from the tape alone. Deliberately absent: the tape, comparing, and brokers of the world outside, whose
 //! answers are inputs.
 
+mod derived;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use broker::{Broker as _, BrokerError, MarketEvent, Report, SimulatedBroker};
+use contracts::client_order_id;
+use contracts::v1::PositionTransferred;
 use contracts::v1::event::Body;
-use contracts::v1::{Event, PositionTransferred};
-use contracts::{Subject, client_order_id};
 use domain::book::{Book, FoldError, GroupStep};
 use domain::corporate_action::Effect;
 use domain::matching::kernel::Bounds;
@@ -22,34 +24,17 @@ use domain::order::{OrderState, OrderStatus};
 use event_log::{Append, Recorded};
 use runtime::Instant;
 
+pub use derived::Derived;
+
 use crate::event::SERVICE;
 use crate::instant::{LiveBar, Part, parts};
 use crate::machine::{Machine, Work};
 use crate::shell::market::{known_at, session_of};
 use crate::step::Step;
+use derived::{caused, decided, order_of, sent};
 
 /// Attempts to cancel an order that are told apart.
 const ATTEMPTS_MAX: usize = 16;
-
-/// What an event of TRADING must be.
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every answer is an append")]
-pub enum Derived {
-    /// Not execution's, or an answer of a broker outside: it is taken as it is.
-    Input,
-    /// This.
-    Event(Append),
-    /// Nothing of its kind follows from what came before.
-    Nothing,
-}
-
-impl Derived {
-    /// Whether it is the event of this id.
-    #[must_use]
-    pub fn is(&self, id: &str) -> bool {
-        matches!(self, Self::Event(append) if append.event.id == id)
-    }
-}
 
 /// One thing that an instant brings, in the order of the instant.
 #[derive(Debug)]
@@ -440,72 +425,4 @@ impl Follower {
             Task::Mark(instant) => machine.mark_steps(&instant),
         })
     }
-}
-
-/// The steps with another cause.
-fn caused(steps: &[Step], cause: &str) -> Vec<Step> {
-    let mut steps = steps.to_vec();
-    for step in &mut steps {
-        if let Step::Report { cause_id, .. } = step {
-            *cause_id = Some(cause.to_owned());
-        }
-    }
-    steps
-}
-
-/// The intent to send an order, one that risk approved or one that a kill switch asks for.
-fn sent(machine: &Machine, event: &Event) -> Derived {
-    let Some(Body::OrderSubmitted(submitted)) = &event.body else { return Derived::Nothing };
-    let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
-    let broker = submitted.broker.clone();
-    let mut steps = vec![Step::Submit { order_id, broker: broker.clone() }];
-    for work in machine.flattening() {
-        if let Work::Flatten { kill_id, order } = work {
-            steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
-        }
-    }
-    decided(machine, &steps, event)
-}
-
-/// The event that the first of `steps` with the recorded id comes to; failing that, the first of its kind.
-fn decided(machine: &Machine, steps: &[Step], event: &Event) -> Derived {
-    let mut alike = None;
-    for append in steps.iter().filter_map(|step| machine.decide(step).ok().flatten()) {
-        if append.event.id == event.id {
-            return Derived::Event(append);
-        }
-        if alike.is_none() && is_alike(&append.event, event) {
-            alike = Some(append);
-        }
-    }
-    alike.map_or(Derived::Nothing, Derived::Event)
-}
-
-/// Whether two events are of one kind and of the same order or account, so that one stands for the other.
-fn is_alike(derived: &Event, recorded: &Event) -> bool {
-    let (Some(left), Some(right)) = (&derived.body, &recorded.body) else { return false };
-    if std::mem::discriminant(left) != std::mem::discriminant(right) {
-        return false;
-    }
-    match (left, right) {
-        (Body::Fill(left), Body::Fill(right)) => left.order_id == right.order_id,
-        (Body::AccountMarked(left), Body::AccountMarked(right)) => left.account == right.account,
-        (Body::AccountEntry(left), Body::AccountEntry(right)) => {
-            (&left.account, &left.strategy, &left.symbol) == (&right.account, &right.strategy, &right.symbol)
-        }
-        (Body::OrderExpired(left), Body::OrderExpired(right)) => left.order_id == right.order_id,
-        (Body::OrderAdjusted(left), Body::OrderAdjusted(right)) => left.order_id == right.order_id,
-        (Body::OrderCancelled(left), Body::OrderCancelled(right)) => left.order_id == right.order_id,
-        (Body::OrderTriggered(left), Body::OrderTriggered(right)) => left.order_id == right.order_id,
-        (Body::OrderTrailed(left), Body::OrderTrailed(right)) => left.order_id == right.order_id,
-        _ => true,
-    }
-}
-
-/// The order that an event belongs to.
-fn order_of(recorded: &Recorded) -> Option<String> {
-    let subject = Subject::parse(&recorded.subject).ok()?;
-    let mut tokens = subject.tokens();
-    let of_order = matches!(tokens.next().as_deref(), Some("order" | "fill"));
-    of_order.then(|| tokens.nth(3)).flatten()
 }

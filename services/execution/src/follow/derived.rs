@@ -1,0 +1,97 @@
+//! What an event must be, and the pure ways to it from the steps that are possible.
+
+use contracts::Subject;
+use contracts::v1::Event;
+use contracts::v1::event::Body;
+use event_log::{Append, Recorded};
+
+use crate::machine::{Machine, Work};
+use crate::step::Step;
+
+/// What an event of TRADING must be.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every answer is an append")]
+pub enum Derived {
+    /// Not execution's, or an answer of a broker outside: it is taken as it is.
+    Input,
+    /// This.
+    Event(Append),
+    /// Nothing of its kind follows from what came before.
+    Nothing,
+}
+
+impl Derived {
+    /// Whether it is the event of this id.
+    #[must_use]
+    pub fn is(&self, id: &str) -> bool {
+        matches!(self, Self::Event(append) if append.event.id == id)
+    }
+}
+
+/// The steps with another cause.
+pub(super) fn caused(steps: &[Step], cause: &str) -> Vec<Step> {
+    let mut steps = steps.to_vec();
+    for step in &mut steps {
+        if let Step::Report { cause_id, .. } = step {
+            *cause_id = Some(cause.to_owned());
+        }
+    }
+    steps
+}
+
+/// The intent to send an order, one that risk approved or one that a kill switch asks for.
+pub(super) fn sent(machine: &Machine, event: &Event) -> Derived {
+    let Some(Body::OrderSubmitted(submitted)) = &event.body else { return Derived::Nothing };
+    let order_id = submitted.order.as_ref().map_or("", |order| &order.order_id).to_owned();
+    let broker = submitted.broker.clone();
+    let mut steps = vec![Step::Submit { order_id, broker: broker.clone() }];
+    for work in machine.flattening() {
+        if let Work::Flatten { kill_id, order } = work {
+            steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
+        }
+    }
+    decided(machine, &steps, event)
+}
+
+/// The event that the first of `steps` with the recorded id comes to; failing that, the first of its kind.
+pub(super) fn decided(machine: &Machine, steps: &[Step], event: &Event) -> Derived {
+    let mut alike = None;
+    for append in steps.iter().filter_map(|step| machine.decide(step).ok().flatten()) {
+        if append.event.id == event.id {
+            return Derived::Event(append);
+        }
+        if alike.is_none() && is_alike(&append.event, event) {
+            alike = Some(append);
+        }
+    }
+    alike.map_or(Derived::Nothing, Derived::Event)
+}
+
+/// Whether two events are of one kind and of the same order or account, so that one stands for the other.
+fn is_alike(derived: &Event, recorded: &Event) -> bool {
+    let (Some(left), Some(right)) = (&derived.body, &recorded.body) else { return false };
+    if std::mem::discriminant(left) != std::mem::discriminant(right) {
+        return false;
+    }
+    match (left, right) {
+        (Body::Fill(left), Body::Fill(right)) => left.order_id == right.order_id,
+        (Body::AccountMarked(left), Body::AccountMarked(right)) => left.account == right.account,
+        (Body::AccountEntry(left), Body::AccountEntry(right)) => {
+            (&left.account, &left.strategy, &left.symbol) == (&right.account, &right.strategy, &right.symbol)
+        }
+        (Body::OrderExpired(left), Body::OrderExpired(right)) => left.order_id == right.order_id,
+        (Body::OrderAdjusted(left), Body::OrderAdjusted(right)) => left.order_id == right.order_id,
+        (Body::OrderCancelled(left), Body::OrderCancelled(right)) => left.order_id == right.order_id,
+        (Body::OrderTriggered(left), Body::OrderTriggered(right)) => left.order_id == right.order_id,
+        (Body::OrderTrailed(left), Body::OrderTrailed(right)) => left.order_id == right.order_id,
+        _ => true,
+    }
+}
+
+/// The order that an event belongs to.
+pub(super) fn order_of(recorded: &Recorded) -> Option<String> {
+    let subject = Subject::parse(&recorded.subject).ok()?;
+    let mut tokens = subject.tokens();
+    let of_order = matches!(tokens.next().as_deref(), Some("order" | "fill"));
+    of_order.then(|| tokens.nth(3)).flatten()
+}
