@@ -23,7 +23,7 @@ async fn replayed(log: &MemoryLog, from: u64, to: Option<u64>) -> Report {
     let tape: Tape = Arc::new(log.clone());
     let options =
         Options { clock: ClockMode::Tape, fallback_account: "paper".into(), from, to, read_model: None };
-    replay(&tape, options, |_, _| {}).await.unwrap()
+    Box::pin(replay(&tape, options, |_, _| {})).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
