@@ -88,7 +88,7 @@ pub fn check(event: &Event) -> Result<(), String> {
     }
 }
 
-fn part(recorded: &Recorded) -> Option<Part> {
+pub(crate) fn part(recorded: &Recorded) -> Option<Part> {
     use contracts::v1::SessionPhase;
 
     let event = &recorded.event;
@@ -169,6 +169,11 @@ impl Machine {
         if let Effect::Split(ratio) = effect {
             self.prices.split(symbol, ratio, event_ns);
         }
+    }
+
+    /// Says that a price is from before a split although it was valued at the split's own time.
+    pub fn is_before_split(&mut self, symbol: &str, event_ns: i64) {
+        self.prices.is_before_split(symbol, event_ns);
     }
 
     /// The steps that pay out fractions of shares at the first raw price after a split.

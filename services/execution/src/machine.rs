@@ -87,15 +87,25 @@ impl Machine {
             attention,
             applied: None,
         };
-        machine.seed_prices();
+        let marked: Vec<_> = machine.book.accounts().map(|account| account.account.clone()).collect();
+        for account in marked {
+            machine.seed_prices(&account);
+        }
         machine
     }
 
-    /// Takes the prices of the accounts' last marks, after folding to the head of the tape.
-    pub fn seed_prices(&mut self) {
-        for account in self.book.accounts() {
-            self.prices.seed(account);
-        }
+    /// Takes the prices of an account's last mark, after folding to the head of the tape; answers their symbols.
+    pub fn seed_prices(&mut self, account: &str) -> Vec<String> {
+        let Some(account) = self.book.account(account) else { return Vec::new() };
+        self.prices.seed(account);
+        let marked = account.mark.iter().flat_map(|mark| &mark.prices);
+        marked.map(|price| price.symbol.clone()).collect()
+    }
+
+    /// The accounts that are marked.
+    #[must_use]
+    pub fn accounts(&self) -> &[String] {
+        &self.accounts
     }
 
     /// Symbols that are held.

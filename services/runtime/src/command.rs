@@ -21,8 +21,8 @@ use crate::clock::now_ns;
 
 pub use backtests::{BacktestError, cancel_backtest, request_backtest};
 pub use orders::{
-    Asked, NewOrder, NewTerms, OrderError, order_words, place_order, positions_fate, replace_order,
-    stop_strategy,
+    Asked, NewOrder, NewTerms, OrderError, order_type_by_prices, order_words, place_order, positions_fate,
+    replace_order, stop_strategy,
 };
 pub use risk::{LimitsError, Stop, change_limits, halt_scope, kill, reset_breaker, resume_scope};
 pub use strategies::{

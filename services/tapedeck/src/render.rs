@@ -3,6 +3,7 @@
 use contracts::v1::event::Body;
 use contracts::v1::{Event, Intent, Money, OrderSpec, Side, Verdict};
 use domain::money::{Amount, Price, Quantity, Volume};
+use projections::Description;
 
 /// Market time, what happened and to whom, in one line without the sequence.
 pub fn summary(event: &Event) -> String {
@@ -47,7 +48,11 @@ pub fn summary(event: &Event) -> String {
             }
             Verdict::Shadowed => format!("shadowed {}", decision.strategy),
             Verdict::Denied | Verdict::Unspecified => {
-                format!("denied {} by {}: {}", decision.strategy, decision.rule, decision.reason)
+                let mut symbols: Vec<&str> =
+                    decision.inputs.iter().map(|input| input.symbol.as_str()).collect();
+                symbols.dedup();
+                let symbols = symbols.join(", ");
+                format!("denied {} {symbols} by {}: {}", decision.strategy, decision.rule, decision.reason)
             }
         },
         Body::Fill(fill) => format!(
@@ -77,11 +82,11 @@ pub fn summary(event: &Event) -> String {
             let spec = submitted.order.clone().unwrap_or_default();
             format!("submitted {} [{}]", order(&spec), spec.order_id)
         }
-        other => control(other),
+        other => control(event, other),
     }
 }
 
-fn control(body: &Body) -> String {
+fn control(event: &Event, body: &Body) -> String {
     match body {
         Body::OrderAccepted(event) => format!("accepted [{}]", event.order_id),
         Body::OrderRejected(event) => format!("rejected [{}] {}", event.order_id, event.reason),
@@ -195,7 +200,11 @@ fn control(body: &Body) -> String {
             format!("parked by {} {} {}: {}", parked.service, parked.stream, parked.sequence, parked.reason)
         }
         Body::ParkedResolved(event) => format!("parked {} {}", event.parked_id, event.resolution),
-        _ => "event".to_owned(),
+        // Limits, breakers, the kill switch, the monitor: as the pages word them.
+        _ => {
+            let Description { kind, text } = projections::describe(event);
+            format!("{} {text}", kind.replace('_', " "))
+        }
     }
 }
 

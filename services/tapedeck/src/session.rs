@@ -79,11 +79,24 @@ impl Session {
                 "tapedeck up --tape NAME",
             ));
         };
-        Self::open_tape(global, home, dir, manifest, Access::Shared).await
+        Self::opened(global, home, dir, manifest, Access::Shared).await
     }
 
-    /// Opens the given tape; it is made if it does not exist.
+    /// Opens the given tape, which becomes the one used last; it is made if it does not exist.
     pub async fn open_tape(
+        global: &Global,
+        home: Home,
+        dir: TapeDir,
+        manifest: Manifest,
+        access: Access,
+    ) -> Result<Self, Failure> {
+        let remembered = (home.clone(), dir.clone());
+        let session = Self::opened(global, home, dir, manifest, access).await?;
+        remembered.0.remember(&remembered.1)?;
+        Ok(session)
+    }
+
+    async fn opened(
         global: &Global,
         home: Home,
         dir: TapeDir,
@@ -107,7 +120,6 @@ impl Session {
                 Err(error) => return Err(Failure::config(error.to_string())),
             }
         };
-        home.remember(&dir)?;
         let jetstream = connect(&addresses).await?;
         event_log::definitions::apply(&jetstream).await?;
         let session = Self {

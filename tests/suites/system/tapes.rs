@@ -92,6 +92,10 @@ fn tapes_are_listed_chosen_and_removed_only_when_that_was_meant() -> Outcome {
     assert_eq!((&listed[0]["used_last"], &listed[1]["used_last"]), (&Value::Bool(true), &Value::Bool(false)));
     assert!(listed[0]["bytes"].as_u64() > Some(1_000_000) && listed[0]["running"].is_null(), "{listed}");
 
+    // Who reads another tape has not chosen it.
+    home.json(&["stream", "list", "--tape", "two"])?;
+    assert_eq!(home.json(&["tape", "list"])?[0]["used_last"], true);
+
     // Nobody can be asked here; and a wrong name among good ones removes nothing.
     assert_eq!(home.run(&["tape", "remove", "one"])?.status.code(), Some(2));
     assert_eq!(home.run(&["tape", "remove", "one", "nowhere", "--yes"])?.status.code(), Some(3));
@@ -107,9 +111,10 @@ fn tapes_are_listed_chosen_and_removed_only_when_that_was_meant() -> Outcome {
     assert_eq!(up.interrupt(Duration::from_secs(20))?, Some(0), "{}", home.said("up"));
 
     // The dashboard comes back where it was.
-    let mut again = home.spawn("again", &["up", "--tape", "two"])?;
+    let mut again = home.spawn("again", &["up"])?;
     eventually("a URL is printed again", Duration::from_secs(40), || Ok(url(&home, "again")?.is_some()))?;
     assert_eq!(url(&home, "again")?, first);
+    assert!(home.printed("again")?.contains("Other tapes: one"), "{}", home.printed("again")?);
     assert_eq!(again.interrupt(Duration::from_secs(20))?, Some(0), "{}", home.said("again"));
     let status = home.json(&["status", "--tape", "two"])?;
     let states: Vec<&str> =

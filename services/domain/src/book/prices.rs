@@ -86,6 +86,13 @@ impl Prices {
         }
     }
 
+    /// Says that a split that takes effect at `effective_ns` is not in the price yet, whatever its time.
+    pub fn is_before_split(&mut self, symbol: &str, effective_ns: i64) {
+        if let Some(known) = self.last.get_mut(symbol).filter(|known| known.time_ns < effective_ns) {
+            known.splits_ns = known.splits_ns.min(effective_ns - 1);
+        }
+    }
+
     /// When the newest price of any symbol was made, UTC nanoseconds.
     #[must_use]
     pub fn newest_ns(&self) -> Option<i64> {

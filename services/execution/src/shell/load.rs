@@ -1,16 +1,16 @@
 //! Starting: the read model at its checkpoint, the tape after it, the broker from both.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use contracts::stream;
+use contracts::{Subject, stream};
 use domain::book::Book;
 use event_log::{Delivery, Recorded};
 use runtime::{Context, Instants};
 
 use super::{BATCH, Config, Error, Shell};
 use crate::event::{SERVICE, account_filter};
-use crate::instant::live_bar;
+use crate::instant::{Part, live_bar, part};
 use crate::machine::Machine;
 use crate::read_model::ReadModel;
 
@@ -19,6 +19,9 @@ const READ_MODEL_MAX: Duration = Duration::from_secs(5);
 
 /// Bars of a symbol looked at for its last price: one per timeframe, and some that were imported.
 const LAST_BARS: usize = 8;
+
+/// Corporate actions looked at for splits since the last marks.
+const LAST_ACTIONS: usize = 256;
 
 /// Where the entries and order adjustments stand that corporate actions make.
 const APPLIED: [&str; 4] =
@@ -78,15 +81,59 @@ impl Shell {
     /// by one may be newer than the mark of their time. A symbol that was bought since then has no price at all; it
     /// takes that of its last bar.
     async fn seed_prices(&mut self) -> Result<(), Error> {
-        self.machine.seed_prices();
+        let marked = self.price_from_marks().await?;
         let floor = self.context.tape.ack_floor(stream::MARKET, SERVICE).await?;
         self.price_from_bars(self.machine.valued(), floor).await?;
+        self.split_since(&marked, floor).await?;
         for symbol in self.machine.unpriced() {
             let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
             if let Some(last) = self.context.tape.last(stream::MARKET, &filter).await?
                 && let Some(live) = live_bar(&last)
             {
                 self.machine.observe(&live);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the prices of the accounts' last marks, the oldest first; answers how far MARKET was read, by symbol.
+    async fn price_from_marks(&mut self) -> Result<HashMap<String, u64>, Error> {
+        let mut marks = Vec::new();
+        for account in self.machine.accounts() {
+            let subject = Subject::of(&["account", account, "marked"]);
+            let last = self.context.tape.last(stream::TRADING, subject.as_str()).await?;
+            let basis = last.iter().flat_map(|mark| &mark.event.basis);
+            let read = basis.filter(|basis| basis.stream == stream::MARKET).map(|basis| basis.sequence);
+            marks.push((read.max().unwrap_or_default(), account.clone()));
+        }
+        marks.sort();
+        let mut through = HashMap::new();
+        for (read, account) in marks {
+            let symbols = self.machine.seed_prices(&account);
+            through.extend(symbols.into_iter().map(|symbol| (symbol, read)));
+        }
+        Ok(through)
+    }
+
+    /// Takes the splits that are not in the prices of the marks yet. Where bars and actions come one by one, an action
+    /// may have the time of a mark and stand behind it. Those above `floor` come again.
+    async fn split_since(&mut self, marked: &HashMap<String, u64>, floor: u64) -> Result<(), Error> {
+        let tape = &self.context.tape;
+        let head = tape.state(stream::MARKET).await?.last_sequence;
+        let last = tape.stored_before(stream::MARKET, "market.action.>", head + 1, LAST_ACTIONS).await?;
+        for stored in last.into_iter().rev() {
+            let Ok(event) = contracts::decode(&stored.payload) else { continue };
+            let (sequence, subject) = (stored.sequence, stored.subject);
+            let Some(Part::Action { symbol, effect, event_ns, .. }) =
+                part(&Recorded { sequence, subject, event })
+            else {
+                continue;
+            };
+            if marked.get(&symbol).is_some_and(|through| sequence > *through) {
+                self.machine.is_before_split(&symbol, event_ns);
+                if sequence <= floor {
+                    self.machine.restate_price(&symbol, effect, event_ns);
+                }
             }
         }
         Ok(())

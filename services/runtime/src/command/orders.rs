@@ -114,6 +114,7 @@ pub async fn place_order(
     order: &NewOrder,
 ) -> Result<Asked, OrderError> {
     check(&order.account, &order.symbol)?;
+    priced(order)?;
     let intent = match order.side {
         Side::Buy => Intent::Buy,
         Side::Sell => Intent::Sell,
@@ -210,6 +211,64 @@ fn check(account: &str, symbol: &str) -> Result<(), OrderError> {
             let value = value.chars().take(NAME_BYTES_MAX).collect();
             return Err(OrderError::Invalid { field, value, expected });
         }
+    }
+    Ok(())
+}
+
+/// The type of an order that states none: what its prices make of it.
+#[must_use]
+pub fn order_type_by_prices(limit: bool, stop: bool, trail: bool) -> &'static str {
+    match (limit, stop, trail) {
+        (_, _, true) => "trailing_stop",
+        (true, true, false) => "stop_limit",
+        (true, false, false) => "limit",
+        (false, true, false) => "stop",
+        (false, false, false) => "market",
+    }
+}
+
+/// 1e-9 of the currency as a decimal number.
+fn decimal(e9: i64) -> String {
+    let (sign, size) = (if e9 < 0 { "-" } else { "" }, e9.unsigned_abs());
+    let text = format!("{sign}{}.{:09}", size / 1_000_000_000, size % 1_000_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Refuses a price that the type of the order has no use for, and the lack of one that it needs.
+fn priced(order: &NewOrder) -> Result<(), OrderError> {
+    use OrderType::{Limit, Stop, StopLimit, TrailingStop};
+    let kind = order.order_type;
+    let trail = order.trail_price_e9.or(order.trail_rate_e9);
+    for (field, price, wanted, needed, useless) in [
+        (
+            "limit",
+            order.limit_price_e9,
+            matches!(kind, Limit | StopLimit),
+            "a limit price, which a limit and a stop_limit order need",
+            "none, or an order of type limit or stop_limit",
+        ),
+        (
+            "stop",
+            order.stop_price_e9,
+            matches!(kind, Stop | StopLimit),
+            "a stop price, which a stop and a stop_limit order need",
+            "none, or an order of type stop or stop_limit",
+        ),
+        (
+            "trail",
+            trail,
+            kind == TrailingStop,
+            "a distance, in the currency or as a share of the price, which a trailing_stop needs",
+            "none, or an order of type trailing_stop",
+        ),
+    ] {
+        let expected = match price {
+            None if wanted => needed,
+            Some(_) if !wanted => useless,
+            _ => continue,
+        };
+        let value = price.map(decimal).unwrap_or_default();
+        return Err(OrderError::Invalid { field, value, expected });
     }
     Ok(())
 }

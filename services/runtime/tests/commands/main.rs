@@ -224,3 +224,66 @@ async fn a_switch_is_to_one_that_has_run_in_shadow_mode() {
     let state = async |name: &str| command::registration(&tape, name).await.unwrap().unwrap().enabled;
     assert_eq!((state("old").await, state("new").await), (None, Some(StrategyMode::Paper)));
 }
+
+#[tokio::test]
+async fn an_order_has_the_prices_of_its_type_and_no_others() {
+    use contracts::v1::{OrderType, Side, TimeInForce};
+    use runtime::ClockMode;
+    use runtime::command::NewOrder;
+
+    let tape = tape().await;
+    let order = |order_type, limit, stop, trail| NewOrder {
+        account: "paper".into(),
+        symbol: "SPY".into(),
+        side: Side::Buy,
+        order_type,
+        time_in_force: TimeInForce::Day,
+        quantity_e9: Some(1_000_000_000),
+        notional_e9: None,
+        limit_price_e9: limit,
+        stop_price_e9: stop,
+        trail_price_e9: trail,
+        trail_rate_e9: None,
+        take_profit_price_e9: None,
+        stop_loss_price_e9: None,
+        extended_hours: false,
+        reason: String::new(),
+    };
+    let price = Some(80_500_000_000);
+    for (order, expected) in [
+        (
+            order(OrderType::Market, price, None, None),
+            "limit \"80.5\": expected none, or an order of type limit or stop_limit",
+        ),
+        (
+            order(OrderType::Limit, None, None, None),
+            "limit \"\": expected a limit price, which a limit and a stop_limit order need",
+        ),
+        (
+            order(OrderType::Limit, price, price, None),
+            "stop \"80.5\": expected none, or an order of type stop or stop_limit",
+        ),
+        (
+            order(OrderType::TrailingStop, None, None, None),
+            "trail \"\": expected a distance, in the currency or as a share of the price, which a trailing_stop needs",
+        ),
+    ] {
+        let asked = command::place_order(&tape, &caller("1"), ClockMode::Wall, &order).await;
+        assert_eq!(asked.unwrap_err().to_string(), expected);
+    }
+    // What fits goes on to the next question: nothing was ever valued here.
+    for order in [
+        order(OrderType::Market, None, None, None),
+        order(OrderType::StopLimit, price, price, None),
+        order(OrderType::TrailingStop, None, None, price),
+    ] {
+        let asked = command::place_order(&tape, &caller("1"), ClockMode::Wall, &order).await;
+        assert!(matches!(asked, Err(command::OrderError::NoMark(_))), "{asked:?}");
+    }
+    let stated = |limit, stop, trail| command::order_type_by_prices(limit, stop, trail);
+    assert_eq!(stated(false, false, false), "market");
+    assert_eq!(stated(true, false, false), "limit");
+    assert_eq!(stated(false, true, false), "stop");
+    assert_eq!(stated(true, true, false), "stop_limit");
+    assert_eq!(stated(false, false, true), "trailing_stop");
+}

@@ -87,13 +87,9 @@ pub struct Place {
     /// Amount of the currency instead of shares, at the market for the day
     #[arg(long, value_name = "AMOUNT")]
     pub notional: Option<Price>,
-    /// Type
-    #[arg(
-        long = "type",
-        default_value = "market",
-        value_name = "market|limit|stop|stop_limit|trailing_stop"
-    )]
-    pub order_type: String,
+    /// Type [default: by the prices that are stated, market without any]
+    #[arg(long = "type", value_name = "market|limit|stop|stop_limit|trailing_stop")]
+    pub order_type: Option<String>,
     /// Limit price
     #[arg(long, value_name = "PRICE")]
     pub limit: Option<Price>,

@@ -23,8 +23,11 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Asks for an order and says what risk answered.
 pub async fn place(session: &Session, options: &Place, output: Output) -> Result<(), Failure> {
+    let trail = options.trail.is_some() || options.trail_rate.is_some();
+    let by_prices = commands::order_type_by_prices(options.limit.is_some(), options.stop.is_some(), trail);
+    let order_type = options.order_type.as_deref().unwrap_or(by_prices);
     let (side, order_type, time_in_force) =
-        commands::order_words(&options.side, &options.order_type, &options.tif).map_err(failed)?;
+        commands::order_words(&options.side, order_type, &options.tif).map_err(failed)?;
     let account = account(session, options.account.as_deref())?;
     let price = |price: Option<Price>| price.map(|price| price.0);
     let order = NewOrder {

@@ -26,7 +26,7 @@ pub fn manifest(kind: TapeKind, seed: u64) -> Manifest {
     }
 }
 
-/// Opens the tape (named, else `main` if it exists, else `demo`), starts everything and waits.
+/// Opens the tape (named, else the one used last, else `main` if it exists, else `demo`), starts everything and waits.
 pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let config = &global.configuration()?.config;
@@ -45,10 +45,13 @@ fn choose(
 ) -> Result<(TapeDir, Manifest), Failure> {
     let dir = match &global.tape {
         Some(name) => home.tape(name)?,
-        None => {
-            let main = home.tape("main")?;
-            if main.manifest()?.is_some() { main } else { home.tape("demo")? }
-        }
+        None => match home.last() {
+            Some(last) => last,
+            None => {
+                let main = home.tape("main")?;
+                if main.manifest()?.is_some() { main } else { home.tape("demo")? }
+            }
+        },
     };
     let mut manifest = match dir.manifest()? {
         Some(manifest) => manifest,
@@ -117,6 +120,11 @@ pub fn announce(session: &Session, services: &Services, output: Output) -> Resul
         }));
     }
     output.line(&format!("Tapedeck is at {url}  (tape {}, {mode})", session.dir.name));
+    let mut others = Home::locate(session.global.home.as_deref())?.tapes();
+    others.retain(|name| *name != session.dir.name);
+    if !others.is_empty() {
+        output.line(&format!("Other tapes: {}; `tapedeck up --tape NAME` opens one", others.join(", ")));
+    }
     output.line(&format!("Sign in once, within 10 minutes: {link}"));
     if let Some(password) = password {
         output.line(&format!("User {}, password {password} (shown this once)", web::access::OWNER));
