@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 
 mod cliff;
 mod evidence;
+mod split;
 mod variants;
 
 pub use cliff::{GridPoint, parameter_cliff};
 pub use evidence::{SharpeEvidence, Trials};
+pub use split::{split_like, unstated_split};
 pub use variants::{delay, look_ahead, warm_up};
 
 /// Closed trades below which averages say little.
@@ -42,6 +44,8 @@ pub enum Kind {
     WarmUp,
     /// Bars could have hit both a stop and a target.
     AmbiguousBars,
+    /// Prices jump as in a split that nobody states.
+    UnstatedSplit,
 }
 
 impl Kind {
@@ -58,6 +62,7 @@ impl Kind {
             Self::DelaySensitive => "delay_sensitive",
             Self::WarmUp => "warm_up",
             Self::AmbiguousBars => "ambiguous_bars",
+            Self::UnstatedSplit => "unstated_split",
         }
     }
 }
@@ -76,6 +81,7 @@ impl Kind {
             Self::DelaySensitive => "Sensitive to delay",
             Self::WarmUp => "Warm-up too short",
             Self::AmbiguousBars => "Ambiguous bars",
+            Self::UnstatedSplit => "Unstated split",
         }
     }
 }

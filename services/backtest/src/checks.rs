@@ -3,14 +3,18 @@
 //! Look-ahead: the data after a cut are taken away, and the trades before it must stay. Delay: strategies see every
 //! bar one bar late. Warm-up: a window is entered after the stated warm-up and after all the bars there are. Cliff:
 //! the neighbours of the parameters. The checks of one run walk its newest bars, at most [`BARS_MAX`], so that they
-//! cost a bounded time beside a long run; a note says so.
+//! cost a bounded time beside a long run; a note says so. Before them the prices themselves: a split that nobody
+//! stated.
 //!
 //! Deliberately absent: thresholds and words (`analytics::warnings`).
 
 use std::collections::BTreeMap;
 
-use analytics::warnings::{GridPoint, Warning, delay, look_ahead, parameter_cliff, warm_up};
-use domain::money::{E9, Quantity};
+use analytics::warnings::{
+    GridPoint, Warning, delay, look_ahead, parameter_cliff, split_like, unstated_split, warm_up,
+};
+use chrono::NaiveDate;
+use domain::money::{E9, Price, Quantity};
 use domain::performance::Trade;
 use domain::series::{BarSeries, Column, MarketData};
 use domain::strategy::{ValueSpec, build, kinds};
@@ -40,13 +44,45 @@ pub struct Checked {
 pub fn of_single(config: &Config, data: &MarketData) -> Result<Checked, Error> {
     let part = Part::of(config, data);
     let mut checked = part.checked()?;
+    checked.warnings.extend(of_prices(config, data));
     checked.warnings.extend(part.cliff()?);
     Ok(checked)
 }
 
 /// The checks of any run.
 pub fn of_run(config: &Config, data: &MarketData) -> Result<Checked, Error> {
-    Part::of(config, data).checked()
+    let mut checked = Part::of(config, data).checked()?;
+    checked.warnings.extend(of_prices(config, data));
+    Ok(checked)
+}
+
+/// What looks like a split between two sessions and is stated by no corporate action, one warning a symbol.
+#[must_use]
+pub fn of_prices(config: &Config, data: &MarketData) -> Vec<Warning> {
+    let until = config.until_ns.unwrap_or(i64::MAX);
+    let unstated = data.series.iter().filter_map(|series| {
+        let (closes, opens) = (series.close.values(), series.open.values());
+        let date = |row: usize| config.calendar.date_of(series.close_ns.values()[row].saturating_sub(1));
+        let end = series.close_ns.values().partition_point(|ns| *ns < until);
+        let is_stated = |before: NaiveDate, date: NaiveDate| {
+            let own = data.actions.iter().filter(|dated| dated.symbol == series.symbol);
+            own.map(|dated| &dated.action)
+                .any(|action| action.split().is_some() && before < action.ex_date && action.ex_date <= date)
+        };
+        let mut jumps = (1..end).filter_map(|row| {
+            // Most bars open near the close before them.
+            let (close, open) = (closes[row - 1], opens[row]);
+            if close.saturating_sub(open).saturating_abs() < open.min(close) / 4 {
+                return None;
+            }
+            let ratio = split_like(Price(close).to_f64(), Price(open).to_f64())?;
+            let (before, date) = (date(row - 1), date(row));
+            (before < date && !is_stated(before, date)).then_some((date, ratio))
+        });
+        let (date, ratio) = jumps.next()?;
+        Some(unstated_split(&series.symbol, date, ratio, jumps.count()))
+    });
+    unstated.collect()
 }
 
 /// The part of a run that is checked, with data of its own.

@@ -15,7 +15,7 @@ mod work;
 pub mod beside;
 
 pub use again::again;
-pub use market::{Loaded, MarketError, load, load_kept};
+pub use market::{Loaded, MarketError, check_named, closes, load, load_kept};
 pub use plan::ACCOUNT;
 pub use recording::{Recording, progress_subject, record};
 pub use service::{Config, SERVICE, ServiceError, run};

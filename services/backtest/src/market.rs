@@ -10,15 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::NaiveDate;
-use contracts::v1::BacktestRequest;
+use contracts::v1::{BacktestRequest, Parameter};
 use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Market};
 use domain::corporate_action::{CorporateAction, Effect};
 use domain::money::Price;
 use domain::series::{BarSeries, MarketData};
+use domain::strategy::kinds;
 use event_log::{LogError, Tape};
 use history::segments::{self, SegmentError};
 use history::{HistoryError, Range, Selection};
+
+/// Most symbols that an error lists.
+const KNOWN_MAX: usize = 10;
 
 /// Why there is no market to walk.
 #[derive(Debug, thiserror::Error)]
@@ -152,13 +156,56 @@ impl Asked {
         if data.series.is_empty() {
             return Err(missing(format!("the tape has no bars of timeframe {timeframe} in the range")));
         }
+        check_named(request, &data)?;
         Ok(Loaded { data, calendar, hash, from_ns, until_ns, benchmark, notes })
     }
 }
 
+/// Refuses a run whose strategies name symbols by parameter that `data` has no bars of; what a search tries counts
+/// too. `request` is complete.
+pub fn check_named(request: &BacktestRequest, data: &MarketData) -> Result<(), MarketError> {
+    let known: BTreeSet<&str> = data.series.iter().map(|series| &*series.symbol).collect();
+    let ranges = request.search.iter().flat_map(|search| &search.ranges);
+    for strategy in &request.strategies {
+        let Some(kind) = kinds().iter().find(|kind| kind.name == strategy.kind) else { continue };
+        let tried = ranges.clone().filter(|range| range.strategy == strategy.name).flat_map(|range| {
+            let parameter =
+                move |value: &String| Parameter { name: range.parameter.clone(), value: value.clone() };
+            range.values.iter().map(parameter)
+        });
+        let is_tried = |name: &str| {
+            ranges.clone().any(|range| range.strategy == strategy.name && range.parameter == name)
+        };
+        let stated = strategy.parameters.iter().filter(|one| !is_tried(&one.name)).cloned();
+        for parameter in stated.chain(tried) {
+            let Some(spec) = kind.parameters.iter().find(|spec| spec.name == parameter.name) else {
+                continue;
+            };
+            // What a value must be is the strategy's own to say.
+            let named = spec.symbols(std::slice::from_ref(&parameter)).unwrap_or_default();
+            if let Some(symbol) = named.iter().find(|symbol| !known.contains(symbol.as_str())) {
+                let known: Vec<&str> = known.iter().copied().collect();
+                return Err(missing(format!(
+                    "strategy {}: {} {symbol:?}: expected a symbol that the run has bars of: {}",
+                    strategy.name,
+                    parameter.name,
+                    few(&known)
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The first of many words.
+fn few(words: &[&str]) -> String {
+    let more = if words.len() > KNOWN_MAX { ", …" } else { "" };
+    words[..words.len().min(KNOWN_MAX)].join(", ") + more
+}
+
 /// What one share bought at the first close comes to at each session's last close: splits multiply it, dividends
 /// buy more of it at the close of their date.
-fn closes<'a>(
+pub fn closes<'a>(
     series: &BarSeries,
     actions: impl Iterator<Item = &'a CorporateAction>,
     calendar: &Calendar,

@@ -231,10 +231,14 @@ fn check_kind(request: &BacktestRequest) -> Result<(), Invalid> {
         BacktestKind::Sweep => check_search(request, search),
         BacktestKind::WalkForward => {
             check_search(request, search)?;
-            match folds {
-                Some(folds) if folds.in_sample_sessions > 0 && folds.out_of_sample_sessions > 0 => Ok(()),
-                _ => invalid("folds", "", "in-sample and out-of-sample windows of at least one session"),
-            }
+            let windows = "in-sample and out-of-sample windows of at least one session";
+            let Some(folds) = folds else { return invalid("folds", "", windows) };
+            let window = |field, sessions: u32| match sessions {
+                0 => invalid(field, sessions, "at least one session"),
+                _ => Ok(()),
+            };
+            window("in_sample", folds.in_sample_sessions)?;
+            window("out_of_sample", folds.out_of_sample_sessions)
         }
     }
 }
@@ -332,6 +336,23 @@ mod tests {
         check(&|one| one.calendar = "XLON".into(), "calendar \"XLON\": expected one of XNYS");
         check(&|one| one.kind = BacktestKind::Sweep.into(), "search");
         check(&|one| one.folds = Some(BacktestFolds::default()), "folds");
+        let walk = |one: &mut BacktestRequest, folds: Option<BacktestFolds>| {
+            let range = BacktestRange {
+                strategy: "sma_cross".into(),
+                parameter: "fast".into(),
+                values: vec!["5".into()],
+            };
+            let search = BacktestSearch { sampler: "grid".into(), ranges: vec![range], ..Default::default() };
+            (one.search, one.folds) = (Some(search), folds);
+            one.kind = BacktestKind::WalkForward.into();
+        };
+        let windows = |inside, outside| {
+            let (in_sample_sessions, out_of_sample_sessions) = (inside, outside);
+            Some(BacktestFolds { in_sample_sessions, out_of_sample_sessions, ..BacktestFolds::default() })
+        };
+        check(&|one| walk(one, None), "folds");
+        check(&|one| walk(one, windows(0, 5)), "in_sample \"0\": expected at least one session");
+        check(&|one| walk(one, windows(5, 0)), "out_of_sample \"0\": expected at least one session");
     }
 
     #[test]

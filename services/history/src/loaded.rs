@@ -1,5 +1,7 @@
 //! What is asked for, and what loading gave.
 
+use std::path::PathBuf;
+
 use chrono::NaiveDate;
 use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Market};
@@ -59,6 +61,8 @@ pub struct Loaded {
     pub hash: String,
     /// Bars in the columns.
     pub bars: u64,
+    /// Files that hold corporate actions; all others hold bars.
+    pub files_of_actions: Vec<PathBuf>,
     /// Rows read from files, bars or not.
     pub read: u64,
     /// Rows of files that say again what another row said.

@@ -233,3 +233,8 @@ pub enum Command {
     /// Print the hash of all signals, decisions, orders and fills of the tape
     ChainHash,
 }
+
+/// Reads a date.
+fn date(text: &str) -> Result<chrono::NaiveDate, String> {
+    text.parse().map_err(|_| "expected a date, YYYY-MM-DD".to_owned())
+}

@@ -63,6 +63,11 @@ impl Failure {
         Self::new(130, "interrupted", "interrupted", "")
     }
 
+    /// The same with another hint in the place of `hint`, for commands that share what they do.
+    pub fn hinting(self, hint: &str, other: &str) -> Self {
+        if self.hint == hint { Self { hint: other.to_owned(), ..self } } else { self }
+    }
+
     fn new(code: u8, name: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code, name, message: message.into(), hint: hint.into() }
     }

@@ -13,6 +13,7 @@ mod config;
 mod configuration;
 mod exit;
 mod home;
+mod interrupt;
 mod output;
 mod probe;
 mod projector;

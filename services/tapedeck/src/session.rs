@@ -260,16 +260,8 @@ impl Session {
     fn watch_interrupt(&self) {
         let token = self.interrupt.clone();
         tokio::spawn(async move {
-            use tokio::signal::unix::{SignalKind, signal};
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
-                return;
-            };
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            let Ok(mut signals) = crate::interrupt::Signals::new() else { return };
+            signals.recv().await;
             token.cancel();
         });
     }

@@ -220,6 +220,98 @@ fn conditions_and_mistakes_have_their_exit_codes() -> Outcome {
 }
 
 #[test]
+fn what_a_run_cannot_do_is_said_with_field_value_and_expectation() -> Outcome {
+    let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
+    let spy = bars.iter().find(|file| file.contains("SPY")).context("bars of SPY")?.as_str();
+    let place = home.path().display().to_string();
+    let check = |arguments: &[&str], code: i32, expected: &[&str]| -> Outcome {
+        let output = home.run(arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} {said}");
+        for part in expected {
+            assert!(said.contains(part), "{arguments:?} lacks {part:?}: {said}");
+        }
+        Ok(())
+    };
+    let backtest = |more: &[&str], code: i32, expected: &[&str]| -> Outcome {
+        let mut all =
+            vec!["backtest", "--strategy", "sma_cross", "--from", "2011-07-01", "--to", "2011-09-30"];
+        all.extend(more);
+        check(&all, code, expected)
+    };
+    backtest(
+        &["--bars", spy, "--actions", spy],
+        2,
+        &["--actions", "a file of bars, expected corporate actions"],
+    )?;
+    backtest(&["--bars", &actions], 2, &["--bars", "a file of corporate actions, expected bars"])?;
+    backtest(&["--bars", &place], 2, &["--bars", "a directory, expected a file"])?;
+    backtest(
+        &["--bars", spy, "--limits", "no.toml"],
+        3,
+        &["--limits no.toml", "[account.NAME]", "backtest --help"],
+    )?;
+    backtest(&["--bars", spy, "--benchmark", "IBM"], 3, &["--benchmark IBM", "expected one of SPY"])?;
+    check(
+        &["backtest", "--from", "2018-13-02"],
+        2,
+        &["--from", "2018-13-02", "expected a date, YYYY-MM-DD"],
+    )?;
+
+    let named = ["strategy pairs: second \"IBM\"", "expected a symbol that the run has bars of: SPY"];
+    check(&["backtest", "--strategy", "pairs:first=SPY,second=IBM", "--bars", spy], 3, &named)?;
+    let pairs = ["--strategy", "pairs:first=SPY,second=IBM", "--param", "entry=1|2", "--bars", spy];
+    check(&[&["sweep"][..], &pairs].concat(), 3, &[named[0], named[1], "tapedeck sweep --help"])?;
+    let tried = [
+        "walk-forward",
+        "--strategy",
+        "pairs:first=SPY,second=XXX",
+        "--param",
+        "second=IBM|BAC",
+        "--bars",
+        spy,
+    ];
+    check(&tried, 3, &[named[0], "tapedeck walk-forward --help"])?;
+    let sma =
+        ["walk-forward", "--strategy", "sma_cross", "--param", "fast=5", "--bars", spy, "--in-sample", "0"];
+    check(&sma, 2, &["in_sample \"0\": expected at least one session", "tapedeck walk-forward --help"])?;
+
+    check(&["at", "600", "foo"], 2, &["foo", "positions|orders|account|strategies"])?;
+    // A number below zero is a value, whose own check comes once there is a tape.
+    for terms in [&["--qty", "-5"][..], &["--qty", "5", "--type", "limit", "--limit", "-80"]] {
+        check(&[&["order", "place", "buy", "SPY", "--tape", "nowhere"], terms].concat(), 3, &["nowhere"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_benchmark_is_compared_with_and_not_traded() -> Outcome {
+    let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
+    let more = ["--strategy", "sma_cross", "--symbols", "IBM", "--from", "2011-07-01", "--to", "2011-12-31"];
+    let alone = home.json(&backtest(&bars, &actions, &more))?;
+    let beside = home.json(&backtest(&bars, &actions, &[&more[..], &["--benchmark", "SPY"]].concat()))?;
+    assert_eq!(beside["result_hash"], alone["result_hash"], "{beside}");
+    assert_eq!(beside["data_hash"], alone["data_hash"], "{beside}");
+    assert!(alone["statistics"]["beta"].is_null(), "{alone}");
+    assert!(beside["statistics"]["beta"].is_f64(), "{beside}");
+    Ok(())
+}
+
+#[test]
+fn prices_whose_split_nobody_states_are_warned_of() -> Outcome {
+    let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
+    let more = ["--strategy", "sma_cross", "--symbols", "AAPL", "--from", "2014-05-01", "--to", "2014-07-31"];
+    let stated = backtest(&bars, &actions, &more);
+    let place = stated.iter().position(|one| *one == "--actions").context("the actions")?;
+    let raw = [&stated[..place], &stated[place + 2..]].concat();
+    let said = home.json(&raw)?["warnings"].to_string();
+    assert!(said.contains("AAPL looks split 7:1 on 2014-06-09 and no split is stated"), "{said}");
+    let said = home.json(&stated)?["warnings"].to_string();
+    assert!(!said.contains("looks split"), "{said}");
+    Ok(())
+}
+
+#[test]
 fn searches_print_what_they_tried() -> Outcome {
     let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
     let search = |command: &str, more: &[&str]| {

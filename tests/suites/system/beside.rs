@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::external::python;
-use crate::harness::{Home, Outcome, Running, actions_file, bar_files, rehearse};
+use crate::harness::{Home, Outcome, actions_file, bar_files, rehearse};
 
 /// AAPL is split seven for one in between, on 2014-06-09.
 const FROM: &str = "2014-05-15";
@@ -171,25 +171,30 @@ fn a_program_that_ends_fails_the_run_with_what_it_said() -> Outcome {
     assert_eq!(failed.status.code(), Some(1), "{said}");
     assert!(said.contains("the program of swing ended (exit status: 3)"), "{said}");
     assert!(said.contains("no such data"), "{said}");
+    Ok(())
+}
 
-    // One that never acknowledges is waited for, and named, until the user has enough.
-    let command = home.command(&[
-        "backtest",
-        "--external",
-        "swing=sleep 600; true",
-        "--bars",
-        &bars[0],
-        "--from",
-        FROM,
-        "--to",
-        TO,
-    ]);
-    let mut command = command;
-    let log = std::fs::File::create(home.path().join("waiting.log"))?;
-    let mut waiting = Running::of(command.stderr(log).spawn()?);
-    crate::harness::eventually("the culprit is named", Duration::from_secs(60), || {
-        Ok(home.said("waiting").contains("waiting for swing"))
-    })?;
-    assert_eq!(waiting.interrupt(Duration::from_secs(30))?, Some(130));
+/// One that never acknowledges is waited for, and named, until the user or a service manager has enough; then nothing
+/// of it stays.
+#[test]
+fn both_signals_end_a_run_with_its_program() -> Outcome {
+    let bars = bar_files()?;
+    for terminate in [false, true] {
+        let home = Home::new()?;
+        let id = home.path().join("program.pid");
+        let program = format!("swing=echo $$ > {}; sleep 600; true", id.display());
+        let arguments = ["backtest", "--external", &program, "--bars", &bars[0], "--from", FROM, "--to", TO];
+        let mut waiting = home.spawn("waiting", &arguments)?;
+        crate::harness::eventually("the culprit is named", Duration::from_secs(60), || {
+            Ok(home.said("waiting").contains("waiting for swing"))
+        })?;
+        let within = Duration::from_secs(30);
+        let code = if terminate { waiting.terminate(within)? } else { waiting.interrupt(within)? };
+        assert_eq!(code, Some(130), "{}", home.said("waiting"));
+        let id = std::fs::read_to_string(id)?;
+        let lives = std::process::Command::new("kill").args(["-0", id.trim()]).status()?;
+        assert!(!lives.success(), "the program {id} outlives its run");
+        assert_eq!(std::fs::read_dir(home.path().join("scratch"))?.count(), 0, "the scratch server stays");
+    }
     Ok(())
 }

@@ -120,16 +120,18 @@ impl Running {
 
     /// SIGINT, as Ctrl-C gives, and waits for the exit code.
     pub fn interrupt(&mut self, within: Duration) -> anyhow::Result<Option<i32>> {
+        self.signal("-INT", within)
+    }
+
+    /// SIGTERM, as service managers give, and waits for the exit code.
+    pub fn terminate(&mut self, within: Duration) -> anyhow::Result<Option<i32>> {
+        self.signal("-TERM", within)
+    }
+
+    fn signal(&mut self, signal: &str, within: Duration) -> anyhow::Result<Option<i32>> {
         let pid = self.child.id().to_string();
-        Command::new("kill").args(["-INT", &pid]).status()?;
-        let deadline = Instant::now() + within;
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status.code());
-            }
-            anyhow::ensure!(Instant::now() < deadline, "did not end within {within:?} of Ctrl-C");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        Command::new("kill").args([signal, &pid]).status()?;
+        self.wait(within)
     }
 
     /// Waits for its end; gives the exit code.

@@ -35,6 +35,7 @@ fn the_page_describes_every_warning() {
         Kind::DelaySensitive,
         Kind::WarmUp,
         Kind::AmbiguousBars,
+        Kind::UnstatedSplit,
     ] {
         assert!(PAGE.contains(&format!("| `{}` |", kind.name())), "{kind:?}");
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());

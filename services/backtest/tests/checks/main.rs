@@ -2,12 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 
 use analytics::warnings::Kind;
-use backtest::checks::{Checked, of_run, of_single};
+use backtest::checks::{self, Checked, of_run, of_single};
 use contracts::v1::{BacktestKind, BacktestRequest, BacktestStrategy, Money, Parameter};
 use domain::bar::{Bar, Timeframe};
 use domain::calendar::Calendar;
+use domain::corporate_action::{CorporateAction, Effect, SplitRatio};
 use domain::money::{Price, Volume};
-use domain::series::{BarSeries, MarketData};
+use domain::series::{BarSeries, DatedAction, MarketData};
 use engine::Config;
 
 const DAY_NS: i64 = 86_400_000_000_000;
@@ -100,4 +101,35 @@ fn a_long_run_is_checked_on_its_newest_bars_and_says_so() {
     assert!(found.notes[0].contains("100000 of 101000 bars"), "{found:?}");
     let nothing = of_run(&config("sma_cross", &[]), &MarketData::default()).unwrap();
     assert_eq!(nothing, Checked::default());
+}
+
+#[test]
+fn a_split_that_nobody_states_is_named() {
+    let config = config("sma_cross", &[("fast", "5"), ("slow", "20")]);
+    // 700 for a week, then 100: only the first day of the second week opens elsewhere than the one before closed.
+    let mut raw = data(6, (0..60).map(|step| if step < 30 { 700 } else { 100 }));
+    let mut opens = raw.series[0].open.values().to_vec();
+    (opens[0], opens[30]) = (700 * E9, 101 * E9);
+    raw.series[0].open = opens.into();
+    let found = checks::of_prices(&config, &raw);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].text.starts_with("AAA looks split 7:1 on 2024-01-15 and no split is stated"),
+        "{found:?}"
+    );
+    assert!(of_run(&config, &raw).unwrap().warnings.contains(&found[0]));
+    let action = |date: &str| DatedAction {
+        symbol: "AAA".into(),
+        event_ns: OPEN_NS + 7 * DAY_NS,
+        event_id: "split".into(),
+        action: CorporateAction {
+            ex_date: date.parse().unwrap(),
+            effect: Effect::Split(SplitRatio::from_e9(7 * E9).unwrap()),
+        },
+    };
+    // The weekend before is the same; a week later is another split.
+    for (date, warnings) in [("2024-01-15", 0), ("2024-01-13", 0), ("2024-01-16", 1)] {
+        raw.actions = vec![action(date)];
+        assert_eq!(checks::of_prices(&config, &raw).len(), warnings, "{date}");
+    }
 }

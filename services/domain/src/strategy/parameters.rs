@@ -239,8 +239,8 @@ impl ParameterSpec {
         self.read(parameters, weights)
     }
 
-    /// The symbols that it names.
-    pub(super) fn symbols(&self, parameters: &[Parameter]) -> Result<Vec<String>, ParameterError> {
+    /// The symbols that its value names; of a value that it does not allow, an error.
+    pub fn symbols(&self, parameters: &[Parameter]) -> Result<Vec<String>, ParameterError> {
         match self.value {
             ValueSpec::Symbol => Ok(vec![self.word(parameters)?]),
             ValueSpec::Weights => {

@@ -64,6 +64,7 @@ impl Loader {
         match super::open(path, options)? {
             Opened::Bars(bars) => self.rows(label, *bars),
             Opened::Actions(actions) => {
+                self.loaded.files_of_actions.push(path.to_owned());
                 let read = actions.read()?;
                 self.loaded.read += read.read;
                 self.loaded.duplicates += read.duplicates;

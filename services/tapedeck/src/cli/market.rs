@@ -37,10 +37,10 @@ pub struct Actions {
     #[arg(value_name = "SYMBOL")]
     pub symbol: Option<String>,
     /// First ex-date, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = super::date)]
     pub from: Option<chrono::NaiveDate>,
     /// Last ex-date, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = super::date)]
     pub to: Option<chrono::NaiveDate>,
 }
 

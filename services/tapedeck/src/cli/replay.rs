@@ -18,6 +18,7 @@ pub struct Replay {
 
 /// Options of `at`.
 #[derive(Clone, Debug, Args)]
+#[command(subcommand_value_name = "positions|orders|account|strategies")]
 pub struct At {
     /// State after this event of TRADING or at this instant of market time
     #[arg(value_name = "SEQ|TIME")]

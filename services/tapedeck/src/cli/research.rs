@@ -26,10 +26,10 @@ pub struct RunOptions {
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub actions: Vec<PathBuf>,
     /// First session, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = super::date)]
     pub from: Option<chrono::NaiveDate>,
     /// Last session, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = super::date)]
     pub to: Option<chrono::NaiveDate>,
     /// Cash at the start
     #[arg(long, value_name = "N", default_value = "100000", allow_hyphen_values = true)]
@@ -70,6 +70,9 @@ pub struct RunOptions {
     /// registered on, else buying power alone]
     #[arg(long, value_name = "FILE")]
     pub limits: Option<PathBuf>,
+    /// Symbol to compare with, bought and held; it needs bars, but need not be traded
+    #[arg(long, value_name = "SYMBOL")]
+    pub benchmark: Option<String>,
     /// Seed of whatever is drawn at random
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

@@ -31,10 +31,10 @@ pub struct Rehearse {
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub actions: Vec<PathBuf>,
     /// First session, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = super::date)]
     pub from: Option<chrono::NaiveDate>,
     /// Last session, YYYY-MM-DD
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", value_parser = super::date)]
     pub to: Option<chrono::NaiveDate>,
     /// Market seconds per second, or `max`
     #[arg(long, default_value = "max", value_name = "N|max")]

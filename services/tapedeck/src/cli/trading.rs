@@ -45,13 +45,13 @@ pub enum OrderCommand {
         /// Order's id
         id: String,
         /// Shares of the whole order, those filled included
-        #[arg(long, value_name = "SHARES")]
+        #[arg(long, value_name = "SHARES", allow_negative_numbers = true)]
         qty: Option<Quantity>,
         /// Limit price
-        #[arg(long, value_name = "PRICE")]
+        #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
         limit: Option<Price>,
         /// Stop price
-        #[arg(long, value_name = "PRICE")]
+        #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
         stop: Option<Price>,
         /// Reason, for the audit
         #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
@@ -82,31 +82,37 @@ pub struct Place {
     /// Symbol
     pub symbol: String,
     /// Shares; fractions for the day only
-    #[arg(long, value_name = "SHARES", conflicts_with = "notional", required_unless_present = "notional")]
+    #[arg(
+        long,
+        value_name = "SHARES",
+        allow_negative_numbers = true,
+        conflicts_with = "notional",
+        required_unless_present = "notional"
+    )]
     pub qty: Option<Quantity>,
     /// Amount of the currency instead of shares, at the market for the day
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     pub notional: Option<Price>,
     /// Type [default: by the prices that are stated, market without any]
     #[arg(long = "type", value_name = "market|limit|stop|stop_limit|trailing_stop")]
     pub order_type: Option<String>,
     /// Limit price
-    #[arg(long, value_name = "PRICE")]
+    #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
     pub limit: Option<Price>,
     /// Stop price
-    #[arg(long, value_name = "PRICE")]
+    #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
     pub stop: Option<Price>,
     /// Distance of a trailing stop in the currency
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     pub trail: Option<Price>,
     /// The same as a share of the price, for example 0.05
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub trail_rate: Option<Price>,
     /// Limit price of an exit that takes the profit once it fills
-    #[arg(long, value_name = "PRICE")]
+    #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
     pub take_profit: Option<Price>,
     /// Stop price of an exit that stops the loss once it fills
-    #[arg(long, value_name = "PRICE")]
+    #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
     pub stop_loss: Option<Price>,
     /// How long it works
     #[arg(long, default_value = "day", value_name = "day|gtc|ioc|fok|opg|cls")]

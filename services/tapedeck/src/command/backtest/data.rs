@@ -1,10 +1,13 @@
 //! The market that a run walks: from files, from a tape, or from what is kept of a tape.
 
+use std::path::PathBuf;
+
 use backtest::{Loaded, MarketError};
 use contracts::v1::BacktestRequest;
 use domain::bar::Timeframe;
 use domain::calendar::Market;
-use domain::series::MarketData;
+use domain::corporate_action::CorporateAction;
+use domain::series::{BarSeries, MarketData};
 use history::file::ReadOptions;
 use history::{Range, Selection};
 
@@ -53,6 +56,11 @@ fn failure(error: MarketError) -> Failure {
     }
 }
 
+/// Refuses a run whose strategies name symbols that the files have no bars of.
+pub fn check_named(request: &BacktestRequest, market: &Loaded) -> Result<(), Failure> {
+    backtest::check_named(request, &market.data).map_err(|error| Failure::not_found(error.to_string(), HELP))
+}
+
 /// Loads the files that the options name.
 pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
     let name = options.calendar.as_deref().unwrap_or_default();
@@ -62,9 +70,18 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
     };
     let read = read_options(&options.format)?;
     let files: Vec<_> = options.bars.iter().chain(&options.actions).cloned().collect();
-    for file in &files {
+    let options_of = [("--bars", &options.bars), ("--actions", &options.actions)];
+    for (option, file) in
+        options_of.iter().flat_map(|(option, files)| files.iter().map(move |file| (option, file)))
+    {
         if !file.exists() {
             return Err(Failure::not_found(format!("{}: no such file", file.display()), ""));
+        }
+        if file.is_dir() {
+            return Err(Failure::usage(
+                format!("{option} {}: a directory, expected a file", file.display()),
+                HELP,
+            ));
         }
     }
     let range = Range { from: options.from, to: options.to };
@@ -84,8 +101,10 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
             first.reason
         ));
     }
+    check_kinds(options, &loaded.files_of_actions)?;
     let (mut data, read) = (loaded.data, loaded.hash);
     let all = data.series.len();
+    let benchmark = benchmark(&data, options)?;
     select(&mut data, &options.symbols)?;
     if data.series.is_empty() {
         return Err(Failure::not_found("the files hold no bars in the range", HELP));
@@ -94,9 +113,52 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
     // What was hashed when it was read is not hashed again.
     let hash = if data.series.len() == all { read } else { history::data_hash(&data) };
     let calendar = hours.calendar();
-    let (benchmark, notes) = (Vec::new(), Vec::new());
+    let benchmark =
+        match (&options.benchmark, benchmark.iter().find(|(series, _)| series.timeframe == timeframe)) {
+            (None, _) => Vec::new(),
+            (Some(_), Some((series, actions))) => backtest::closes(series, actions.iter(), calendar),
+            (Some(symbol), None) => {
+                let message = format!("--benchmark {symbol}: expected a symbol that has bars of {timeframe}");
+                return Err(Failure::not_found(message, HELP));
+            }
+        };
+    let notes = Vec::new();
     let market = Loaded { data, calendar, hash, from_ns: None, until_ns: None, benchmark, notes };
     Ok(FromFiles { market, timeframe, warnings })
+}
+
+/// Holds what the files turned out to be against the options that name them.
+fn check_kinds(options: &RunOptions, files_of_actions: &[PathBuf]) -> Result<(), Failure> {
+    let is_of_actions = |file: &&PathBuf| files_of_actions.contains(file);
+    if let Some(file) = options.bars.iter().find(is_of_actions) {
+        let message = format!("--bars {}: a file of corporate actions, expected bars", file.display());
+        return Err(Failure::usage(message, HELP));
+    }
+    if let Some(file) = options.actions.iter().find(|file| !is_of_actions(file)) {
+        let message = format!("--actions {}: a file of bars, expected corporate actions", file.display());
+        return Err(Failure::usage(message, HELP));
+    }
+    Ok(())
+}
+
+/// The series of the benchmark in every timeframe, each with its corporate actions: it need not be traded.
+fn benchmark(
+    data: &MarketData,
+    options: &RunOptions,
+) -> Result<Vec<(BarSeries, Vec<CorporateAction>)>, Failure> {
+    let Some(symbol) = &options.benchmark else { return Ok(Vec::new()) };
+    let of_symbol = data.actions.iter().filter(|dated| *dated.symbol == **symbol);
+    let actions: Vec<CorporateAction> = of_symbol.map(|dated| dated.action).collect();
+    let series = data.series.iter().filter(|series| *series.symbol == **symbol);
+    let found: Vec<_> = series.map(|series| (series.clone(), actions.clone())).collect();
+    if found.is_empty() {
+        let known: std::collections::BTreeSet<&str> =
+            data.series.iter().map(|series| &*series.symbol).collect();
+        let known: Vec<_> = known.into_iter().collect();
+        let message = format!("--benchmark {symbol}: no bars, expected one of {}", known.join(", "));
+        return Err(Failure::not_found(message, HELP));
+    }
+    Ok(found)
 }
 
 /// Keeps the symbols that are wanted; one that there is not is a mistake.

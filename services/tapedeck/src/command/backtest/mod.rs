@@ -23,6 +23,7 @@ use engine::{Config, Hash, Nothing, Outcome};
 use crate::cli::{Backtest, Global};
 use crate::command::control::caller;
 use crate::exit::Failure;
+use crate::interrupt::Signals;
 use crate::output::Output;
 use crate::session::Session;
 use backtest::beside::{Desk, Refusals};
@@ -50,11 +51,12 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
         asked(timeframe.as_deref().unwrap_or("1d"))?;
         let from = data::load(&options.run).await?;
         let request = asked(from.timeframe.name())?;
+        data::check_named(&request, &from.market)?;
         let mut warnings = from.warnings;
         if options.record.is_none() {
             warnings.push("nothing was recorded on the tape".to_owned());
         }
-        let plan = Plan { request, market: from.market, warnings, recording: None };
+        let plan = Plan { request, market: from.market, warnings, recording: None, signals: Signals::new()? };
         return Box::pin(perform(global, options, plan, &named, &gate, output)).await;
     }
     if options.run.offline {
@@ -78,7 +80,7 @@ async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Outpu
     if options.record.is_none() {
         warnings.push("nothing was recorded on the tape".to_owned());
     }
-    let plan = Plan { request, market, warnings, recording: None };
+    let plan = Plan { request, market, warnings, recording: None, signals: Signals::new()? };
     Box::pin(perform(global, options, plan, &named, gate, output)).await
 }
 
@@ -100,7 +102,7 @@ async fn on_tape(
     let mut market = data::of_tape(session, &request).await?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let warnings = std::mem::take(&mut market.notes);
-    let plan = Plan { request, market, warnings, recording: Some(recording) };
+    let plan = Plan { request, market, warnings, recording: Some(recording), signals: Signals::new()? };
     Box::pin(perform(global, options, plan, &named, gate, output)).await
 }
 
@@ -110,6 +112,8 @@ struct Plan {
     market: Loaded,
     warnings: Vec<String>,
     recording: Option<Recording>,
+    /// Listened to before anything stands beside the run, so that what does is always cleared away.
+    signals: Signals,
 }
 
 async fn perform(
@@ -136,7 +140,7 @@ async fn perform_beside(
     gate: &Gate,
     output: Output,
 ) -> Result<(), Failure> {
-    let Plan { request, market, mut warnings, recording } = plan;
+    let Plan { request, market, mut warnings, recording, mut signals } = plan;
     let mut config = backtest::configured(&request, &market);
     config.finalize = options.finalize;
     if request.limits.is_none() {
@@ -145,7 +149,7 @@ async fn perform_beside(
     warnings.extend(named.notes(&request));
     let mut run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
     let native_hash;
-    let done = walk(config, market, !options.no_hash, recording.as_ref(), beside, output).await;
+    let done = walk(config, market, !options.no_hash, recording.as_ref(), beside, &mut signals, output).await;
     let Walked { config, market, outcome, checked, took } = match done {
         Ok((done, with)) => {
             warnings.extend(refused(&with.refusals));
@@ -216,15 +220,17 @@ async fn walk(
     hash: bool,
     recording: Option<&Recording>,
     beside: Option<&Beside>,
+    signals: &mut Signals,
     output: Output,
 ) -> Result<(Walked, With), Failure> {
     let bar = Bar::new(output, config.account.cash);
     let Some(beside) = beside else {
         let desk = None;
-        return follow(Work { config, market, hash, bar, desk }, recording).await;
+        return follow(Work { config, market, hash, bar, desk }, recording, signals).await;
     };
     let desk = Some(beside.begin(&config, &market.data, bar.interrupt(), output).await?);
-    let (mut walked, with) = follow(Work { config, market, hash: true, bar, desk }, recording).await?;
+    let (mut walked, with) =
+        follow(Work { config, market, hash: true, bar, desk }, recording, signals).await?;
     beside.prove(&mut walked.outcome, &with.refusals).await?;
     Ok((walked, with))
 }
@@ -246,7 +252,11 @@ struct Work {
 }
 
 /// Tells how far the work is, and ends it when the user or the tape says so.
-async fn follow(task: Work, recording: Option<&Recording>) -> Result<(Walked, With), Failure> {
+async fn follow(
+    task: Work,
+    recording: Option<&Recording>,
+    signals: &mut Signals,
+) -> Result<(Walked, With), Failure> {
     let (interrupt, at) = (task.bar.interrupt(), task.bar.at());
     let cancelled = recording.map(Recording::cancelled);
     let cash = task.config.account.cash;
@@ -256,7 +266,7 @@ async fn follow(task: Work, recording: Option<&Recording>) -> Result<(Walked, Wi
     loop {
         tokio::select! {
             done = &mut work => return done.map_err(|error| Failure::other(error.to_string()))?,
-            _ = tokio::signal::ctrl_c() => interrupt.set(),
+            () = signals.recv() => interrupt.set(),
             _ = ticks.tick() => {
                 if cancelled.as_ref().is_some_and(|cancelled| cancelled.load(Ordering::Relaxed)) {
                     interrupt.set();
@@ -312,7 +322,7 @@ fn work(task: Work) -> Result<(Walked, With), Failure> {
     let (outcome, took, checked) = std::thread::scope(|scope| {
         let checks = scope.spawn(|| match alone {
             true => checks::of_single(&config, &market.data),
-            false => Ok(Checked::default()),
+            false => Ok(Checked { warnings: checks::of_prices(&config, &market.data), ..Checked::default() }),
         });
         let outcome = if let Some(desk) = &mut desk {
             engine::run_beside(&config, &market.data, &mut Hash::default(), desk, &mut look)

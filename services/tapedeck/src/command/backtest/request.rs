@@ -1,5 +1,7 @@
 //! From the options to a request, complete and checked.
 
+use std::path::Path;
+
 use contracts::v1::{
     BacktestKind, BacktestRequest, BacktestStrategy, Costs, LimitsSet, Parameter, RiskLimits, Sizing,
 };
@@ -70,6 +72,7 @@ pub fn request(
         account: named.account()?.map_or_else(String::new, |known| known.strategy.account.clone()),
         allow_short: options.allow_short,
         calendar: options.calendar.clone().unwrap_or_default(),
+        benchmark: options.benchmark.clone().unwrap_or_default(),
         seed: options.seed,
         ..BacktestRequest::default()
     };
@@ -240,6 +243,17 @@ fn costs(options: &RunOptions, named: &Named) -> Result<Costs, Failure> {
     })
 }
 
+/// The configuration that `--limits` names, which is not the one that `config check` looks at.
+fn of_file(path: &Path) -> Result<Config, Failure> {
+    if !path.is_file() {
+        let message =
+            format!("--limits {}: no such file, expected one with a table [account.NAME]", path.display());
+        return Err(Failure::not_found(message, HELP));
+    }
+    let read = Config::load(Some(path));
+    read.map_err(|error| Failure { hint: HELP.to_owned(), ..Failure::config(format!("--limits: {error}")) })
+}
+
 /// The limits of the one account of a configuration file.
 fn limits(options: &RunOptions, named: &Named) -> Result<Option<RiskLimits>, Failure> {
     let Some(path) = &options.limits else {
@@ -251,7 +265,7 @@ fn limits(options: &RunOptions, named: &Named) -> Result<Option<RiskLimits>, Fai
         };
         return Ok(limits.map(wider));
     };
-    let config = Config::load(Some(path))?;
+    let config = of_file(path)?;
     match config.account.values().collect::<Vec<_>>().as_slice() {
         [account] => {
             let limits = account.limits();
@@ -269,7 +283,7 @@ fn limits(options: &RunOptions, named: &Named) -> Result<Option<RiskLimits>, Fai
 fn limit_sets(options: &RunOptions) -> Result<Vec<LimitsSet>, Failure> {
     let mut sets: Vec<(Scope, contracts::v1::TradeLimits)> = Vec::new();
     if let Some(path) = &options.limits {
-        for stated in Config::load(Some(path))?.limits {
+        for stated in of_file(path)?.limits {
             let limits = stated.limits().map_err(|error| usage(error.to_string()))?;
             let scope = stated.scope();
             // A run has one account, whatever the file calls its own.

@@ -27,8 +27,11 @@ use super::{HELP, TELL_EVERY, VERSION, data, print_statistics, print_warnings, s
 use crate::cli::{Global, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 use crate::command::control::caller;
 use crate::exit::Failure;
+use crate::interrupt::Signals;
 use crate::output::Output;
 use crate::session::Session;
+
+const WALK_FORWARD_HELP: &str = "tapedeck walk-forward --help";
 
 /// A search that was done.
 struct Found {
@@ -42,7 +45,8 @@ struct Found {
 
 /// Runs a sweep and prints its trials, the best first.
 pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(), Failure> {
-    let found = Box::pin(search(global, &options.run, &options.search, None, output)).await?;
+    let found = Box::pin(search(global, &options.run, &options.search, None, output)).await;
+    let found = found.map_err(|failure| failure.hinting(HELP, "tapedeck sweep --help"))?;
     let Found { done, threads, seconds, .. } = &found;
     let Report { trials, sheet, .. } = &done.report;
     let refused = trials.iter().filter(|trial| !trial.refused.is_empty()).count();
@@ -94,15 +98,17 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
 /// Runs a walk-forward test and prints its windows.
 pub async fn walk_forward(global: &Global, options: &WalkForward, output: Output) -> Result<(), Failure> {
     let sessions = |option: &str, count: usize| {
-        u32::try_from(count)
-            .map_err(|_| Failure::usage(format!("{option} {count}: expected at most {}", u32::MAX), HELP))
+        u32::try_from(count).map_err(|_| {
+            Failure::usage(format!("{option} {count}: expected at most {}", u32::MAX), WALK_FORWARD_HELP)
+        })
     };
     let folds = BacktestFolds {
         anchored: options.anchored,
         in_sample_sessions: sessions("--in-sample", options.in_sample)?,
         out_of_sample_sessions: sessions("--out-of-sample", options.out_of_sample)?,
     };
-    let found = Box::pin(search(global, &options.run, &options.search, Some(folds), output)).await?;
+    let found = Box::pin(search(global, &options.run, &options.search, Some(folds), output)).await;
+    let found = found.map_err(|failure| failure.hinting(HELP, WALK_FORWARD_HELP))?;
     let Done { outcome, report, end } = &found.done;
     let write = |path: &Path, written: Result<(), tables::TableError>| {
         written.map_err(|error| Failure::other(format!("{}: {error}", path.display())))
@@ -217,6 +223,7 @@ async fn search(
         let from = data::load(run).await?;
         let named = inside(global, run, None).await?;
         let request = asked(global, run, search, folds, &named, from.timeframe)?;
+        data::check_named(&request, &from.market)?;
         from.warnings.iter().for_each(|warning| output.note(warning));
         return perform(request, from.market, None, threads, output).await;
     }
@@ -337,12 +344,13 @@ async fn watched(
     let cancelled = recording.map(Recording::cancelled);
     let run_id = recording.map_or_else(String::new, |recording| recording.run_id().to_owned());
     let began = Instant::now();
+    let mut signals = Signals::new()?;
     let mut work = tokio::task::spawn_blocking(move || work(request, market, &run_id, threads, bar));
     let mut ticks = tokio::time::interval(TELL_EVERY);
     loop {
         tokio::select! {
             done = &mut work => return done.map_err(|error| Failure::other(error.to_string()))?,
-            _ = tokio::signal::ctrl_c() => interrupt.set(),
+            () = signals.recv() => interrupt.set(),
             _ = ticks.tick() => {
                 if cancelled.as_ref().is_some_and(|cancelled| cancelled.load(Ordering::Relaxed)) {
                     interrupt.set();

@@ -1,0 +1,46 @@
+//! Prices that jump as they do in a split.
+
+use chrono::NaiveDate;
+
+use super::{Kind, Warning};
+
+/// New shares for old ones, as splits usually are; the reverse of each is looked for too.
+const RATIOS: [(u32, u32); 8] = [(2, 1), (3, 1), (3, 2), (4, 1), (5, 1), (7, 1), (10, 1), (20, 1)];
+/// How far a jump may be from a ratio.
+const TOLERANCE: f64 = 0.05;
+
+/// The split that a move from `close` to the next session's `open` looks like, new shares for old ones.
+#[must_use]
+pub fn split_like(close: f64, open: f64) -> Option<(u32, u32)> {
+    let ratio = close / open;
+    let both = RATIOS.into_iter().flat_map(|(new, old)| [(new, old), (old, new)]);
+    let distance = |(new, old): (u32, u32)| (ratio * f64::from(old) / f64::from(new) - 1.0).abs();
+    let nearest = both.min_by(|left, right| distance(*left).total_cmp(&distance(*right)))?;
+    (distance(nearest) <= TOLERANCE).then_some(nearest)
+}
+
+/// The warning that `symbol` jumps on `date` as in a split of `new` shares for `old` ones, and on `more` other dates.
+#[must_use]
+pub fn unstated_split(symbol: &str, date: NaiveDate, (new, old): (u32, u32), more: usize) -> Warning {
+    let others = if more > 0 { format!(" (and on {more} other dates)") } else { String::new() };
+    let text = format!(
+        "{symbol} looks split {new}:{old} on {date}{others} and no split is stated: give --actions, or import \
+         corporate actions."
+    );
+    Warning::new(Kind::UnstatedSplit, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_near_a_usual_ratio_looks_like_a_split() {
+        assert_eq!(split_like(645.57, 92.70), Some((7, 1)));
+        assert_eq!(split_like(150.0, 101.0), Some((3, 2)));
+        assert_eq!(split_like(4.5, 45.1), Some((1, 10)));
+        for (close, open) in [(100.0, 100.0), (100.0, 80.0), (100.0, 120.0), (100.0, 40.0), (100.0, 0.0)] {
+            assert_eq!(split_like(close, open), None, "{close} to {open}");
+        }
+    }
+}
