@@ -1,13 +1,11 @@
 //! Chaos on the real thing: services, nats-server and PostgreSQL killed with SIGKILL at random moments of a rehearsal,
-//! a disk that is full, and streams that may take no more room. Afterwards nothing is lost, nothing is doubled, the
-//! read models equal their fold, and the chain hash is that of a rehearsal in which nothing happened.
+//! and streams that may take no more room. Afterwards nothing is lost, nothing is doubled, the read models equal their
+//! fold, and the chain hash is that of a rehearsal in which nothing happened.
 //!
 //! `make chaos ROUNDS=N` runs more rounds (`TAPEDECK_CHAOS_ROUNDS`); the cluster has a file of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use local_servers::testing::{TestNats, TestPostgres, test_options};
@@ -247,67 +245,6 @@ pub fn search() -> Search {
     Search { explicit: None, path: std::env::var_os("PATH"), tools_dir }
 }
 
-/// A file system in memory with room for little, which can be given more. It is mounted in a namespace of its own, so
-/// that it needs no rights: everybody else reaches it through the process that holds the namespace.
-struct SmallDisk {
-    holder: Child,
-    orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    path: PathBuf,
-}
-
-impl SmallDisk {
-    /// Mounts, says so, and makes it larger when it is told a size.
-    const HOLD: &str = r#"mount -t tmpfs -o size="$1",mode=0700 tmpfs "$0" && echo mounted &&
-while read -r size; do mount -o remount,size="$size" "$0" && echo resized; done"#;
-
-    fn mount(at: &Path, size: &str) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(at)?;
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", Self::HOLD]).arg(at).arg(size);
-        let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let (Some(orders), Some(answers)) = (holder.stdin.take(), holder.stdout.take()) else {
-            anyhow::bail!("unshare was started without pipes");
-        };
-        let path = PathBuf::from(format!("/proc/{}/root{}", holder.id(), at.display()));
-        let mut disk = Self { holder, orders, answers: BufReader::new(answers), path };
-        anyhow::ensure!(
-            disk.answer()? == "mounted",
-            "no small file system: this test needs a kernel that lets its user make user namespaces and mount a tmpfs \
-             in them (try: unshare --user --map-root-user --mount mount -t tmpfs tmpfs /mnt)"
-        );
-        Ok(disk)
-    }
-
-    fn grow(&mut self, size: &str) -> anyhow::Result<()> {
-        writeln!(self.orders, "{size}")?;
-        anyhow::ensure!(self.answer()? == "resized", "the small file system could not be made larger");
-        Ok(())
-    }
-
-    /// Whether it has no room left to speak of: what the server writes at once may be larger than the rest.
-    fn is_full(path: &Path) -> anyhow::Result<bool> {
-        let output = Command::new("df").args(["--output=avail", "--block-size=1K"]).arg(path).output()?;
-        let printed = String::from_utf8(output.stdout)?;
-        let left: Option<u64> = printed.lines().last().and_then(|line| line.trim().parse().ok());
-        Ok(left.ok_or_else(|| anyhow::anyhow!("df {}: {printed}", path.display()))? < 64)
-    }
-
-    fn answer(&mut self) -> anyhow::Result<String> {
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        Ok(line.trim_end().to_owned())
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // With its last process the namespace ends, and the file system with it.
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
-    }
-}
-
 /// Rehearses on a server that can store too little, and goes on against it for a while; `more` makes room.
 async fn fill(
     calm: &Value,
@@ -328,7 +265,7 @@ async fn fill(
     home.set("DATABASE_URL", database.url());
     let mut running = home.spawn("rehearse", &rehearse(&bars, &actions, FROM, TO, &["--tape", TAPE]))?;
     // It says so, or it ends and says so; it never goes on as if nothing were.
-    eventually("the full disk is noticed", ROUND_MAX, || {
+    eventually("the full store is noticed", ROUND_MAX, || {
         Ok(!running.alive()? || full(&home.said("rehearse"))?)
     })?;
     let patience = ChaCha8Rng::seed_from_u64(seed).random_range(0..4_000);
@@ -371,15 +308,6 @@ async fn chaos_of_a_full_store_loses_and_doubles_nothing() -> Outcome {
             Ok(())
         })
         .await?;
-        // The disk itself is full: the server's writes fail, and it goes on without its streams.
-        let size = format!("{}k", random.random_range(1_500..3_000));
-        let mut disk = SmallDisk::mount(&directory.path().join("disk"), &size)?;
-        let on_disk = options(&disk.path.join("nats"));
-        let path = disk.path.clone();
-        // The server answers nothing then; the clock says for whom it waits.
-        let stands = |said: &str| Ok(said.contains("stands for") && SmallDisk::is_full(&path)?);
-        let what = format!("seed {seed}, a disk of {size}");
-        fill(&calm, on_disk, seed, &what, stands, |_| disk.grow("400m")).await?;
     }
     Ok(())
 }
