@@ -46,7 +46,7 @@ fn buy(tape: &Tape) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_by_hand_is_decided_at_the_instant_that_met_it_and_follows() {
-    let log = rehearse_between(INSTANTS, vec![(60, buy)]).await;
+    let log = rehearse_between(INSTANTS, vec![(60, buy as fn(&Tape))]).await;
     let events = everything(&log, stream::TRADING).await;
     let is_signal =
         |body: &Body| matches!(body, Body::Signal(signal) if signal.strategy == contracts::MANUAL);
