@@ -163,7 +163,9 @@ impl Machine {
             return Some(Outcome::Park { signal: recorded.clone(), reason });
         }
         let decision = answer(&recorded.event.id, signal, &view);
-        outgoing(recorded, decision, basis).map(Outcome::Decided)
+        let signal_ns = recorded.event.event_time.as_ref().and_then(from_timestamp).unwrap_or(now_ns);
+        let decided_ns = decided_at(self.mode, signal, signal_ns, now_ns);
+        outgoing(recorded, decision, decided_ns, basis).map(Outcome::Decided)
     }
 
     fn basis(&self, trading: u64, checkpoint: u64) -> Vec<Basis> {
@@ -190,13 +192,21 @@ fn forget_drawdowns(book: &mut Book) {
     }
 }
 
-fn outgoing(signal: &Recorded, decision: RiskDecision, basis: &[Basis]) -> Option<Outgoing> {
+/// Event time of the decision on `signal`, made at `now_ns`: the signal's. On the tape clock an order by hand belongs to
+/// no instant and may have been asked for before the present one, whose prices it is decided on.
+#[must_use]
+pub fn decided_at(mode: ClockMode, signal: &Signal, signal_ns: i64, now_ns: i64) -> i64 {
+    let by_hand = mode == ClockMode::Tape && signal.strategy == contracts::MANUAL;
+    if by_hand { signal_ns.max(now_ns) } else { signal_ns }
+}
+
+fn outgoing(signal: &Recorded, decision: RiskDecision, decided_ns: i64, basis: &[Basis]) -> Option<Outgoing> {
     let cause = &signal.event;
     let correlation_id = if cause.correlation_id.is_empty() { &cause.id } else { &cause.correlation_id };
     let account = decision.account.clone();
     let event = Event {
         id: chain_id::decision(&cause.id),
-        event_time: cause.event_time.as_ref().and_then(from_timestamp).map(to_timestamp),
+        event_time: Some(to_timestamp(decided_ns)),
         source: SERVICE.to_owned(),
         correlation_id: correlation_id.clone(),
         causation_id: cause.id.clone(),

@@ -9,10 +9,10 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use ::risk::{Pricing, SERVICE, admit};
+use ::risk::{Pricing, SERVICE, admit, decided_at};
 use contracts::v1::event::Body;
 use contracts::v1::{Event, RiskDecision, Signal};
-use contracts::{chain_id, from_timestamp, stream};
+use contracts::{chain_id, from_timestamp, stream, to_timestamp};
 use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::risk::{self, Rule};
@@ -131,7 +131,7 @@ impl Decisions {
         let view =
             risk::view(book, self.pricing.prices(), Calendar::xnys(), signal, now_ns, &self.fallback_account);
         let body = answer(&cause.id, signal, decision, &view, book);
-        let derived = decision_event(&cause, body);
+        let derived = self.event(&cause, signal, now_ns, body);
         if is_same(&recorded.event, &derived) {
             return Ok(Found::Proved);
         }
@@ -151,7 +151,7 @@ impl Decisions {
             risk::view(book, self.pricing.prices(), Calendar::xnys(), signal, now_ns, &self.fallback_account);
         // A signal that no account answers for is parked.
         let answerable = !view.account.is_empty();
-        answerable.then(|| decision_event(cause, risk::decide(&cause.id, signal, &view)))
+        answerable.then(|| self.event(cause, signal, now_ns, risk::decide(&cause.id, signal, &view)))
     }
 
     /// Reads MARKET for prices.
@@ -174,6 +174,21 @@ impl Decisions {
             Some(price_ns.saturating_add(input.price_age_ms.saturating_mul(NANOS_PER_MILLISECOND)))
         });
         stated.unwrap_or(signal_ns)
+    }
+
+    /// The event of a decision made at `now_ns`.
+    fn event(&self, cause: &Event, signal: &Signal, now_ns: i64, body: RiskDecision) -> Event {
+        let correlation_id = if cause.correlation_id.is_empty() { &cause.id } else { &cause.correlation_id };
+        let signal_ns = cause.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+        Event {
+            id: chain_id::decision(&cause.id),
+            event_time: Some(to_timestamp(decided_at(self.clock, signal, signal_ns, now_ns))),
+            source: SERVICE.to_owned(),
+            correlation_id: correlation_id.clone(),
+            causation_id: cause.id.clone(),
+            body: Some(Body::RiskDecision(body)),
+            ..Event::default()
+        }
     }
 
     /// The book as of `trading`; `None` when the tape does not go that far.
@@ -237,17 +252,4 @@ fn answer(
         return risk::deny(id, signal, &view, rule, &recorded.reason);
     }
     derived
-}
-
-fn decision_event(cause: &Event, body: RiskDecision) -> Event {
-    let correlation_id = if cause.correlation_id.is_empty() { &cause.id } else { &cause.correlation_id };
-    Event {
-        id: chain_id::decision(&cause.id),
-        event_time: cause.event_time,
-        source: SERVICE.to_owned(),
-        correlation_id: correlation_id.clone(),
-        causation_id: cause.id.clone(),
-        body: Some(Body::RiskDecision(body)),
-        ..Event::default()
-    }
 }

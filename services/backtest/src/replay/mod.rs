@@ -160,6 +160,8 @@ struct Replay {
     orders: Orders,
     /// Sequences of TRADING that some service parked.
     parked: BTreeSet<u64>,
+    /// Last sequence of a signal that is decided.
+    decided_to: u64,
     hash: ChainHash,
     report: Report,
 }
@@ -173,6 +175,7 @@ impl Replay {
             decisions: Decisions::new(options.clock, &options.fallback_account, tape),
             orders: Orders::new(options.clock, &accounts),
             parked: parked(tape).await?,
+            decided_to: 0,
             hash: ChainHash::default(),
             report: Report { from: options.from.max(1), to: last, ..Report::default() },
             tape: tape.clone(),
@@ -242,13 +245,19 @@ impl Replay {
     }
 
     /// The decision on a signal that nobody decided or parked before the instant of `begins`. A strategy outside
-    /// need not wait for marks: its signal of that very instant may stand before them.
+    /// need not wait for marks: its signal of that very instant may stand before them. An order by hand is of no
+    /// instant; it is passed over only when a signal after it was decided.
     fn undecided(&self, begins: &Recorded) -> Option<Event> {
         let book = self.orders.follower.book();
         let now_ns = begins.event.event_time.as_ref().and_then(from_timestamp);
-        let past = |signal: &Event| signal.event_time.as_ref().and_then(from_timestamp) < now_ns;
         let pending = book.pending_signals().filter(|signal| !self.parked.contains(&signal.sequence));
-        let pending = pending.filter(|signal| past(&signal.event) && !is_outside(book, &signal.event));
+        let pending = pending.filter(|signal| {
+            if is_by_hand(&signal.event) {
+                return signal.sequence < self.decided_to;
+            }
+            let past = signal.event.event_time.as_ref().and_then(from_timestamp) < now_ns;
+            past && !is_outside(book, &signal.event)
+        });
         pending.filter_map(|signal| self.decisions.missing(&signal.event, book)).next()
     }
 
@@ -259,6 +268,9 @@ impl Replay {
             }
             Some(Body::RiskDecision(decision)) => {
                 let book = self.orders.follower.book();
+                if let Some(signal) = book.pending_signal(&decision.signal_id) {
+                    self.decided_to = self.decided_to.max(signal.sequence);
+                }
                 Ok(self.decisions.check(recorded, decision, book, &mut self.market).await?)
             }
             _ => self.orders.check(recorded, &mut self.decisions).await,
@@ -362,6 +374,11 @@ impl Replay {
 fn is_outside(book: &Book, signal: &Event) -> bool {
     let Some(Body::Signal(signal)) = &signal.body else { return false };
     book.strategy(&signal.strategy).is_some_and(domain::book::StrategyState::is_external)
+}
+
+/// Whether an operator asked for it.
+fn is_by_hand(signal: &Event) -> bool {
+    matches!(&signal.body, Some(Body::Signal(signal)) if signal.strategy == contracts::MANUAL)
 }
 
 fn unsent_order(order: &OrderState, sequence: u64) -> Divergence {

@@ -5,14 +5,15 @@
 //! past; here nothing recorded is looked at after the beginning but the inputs. Without changes both come to the
 //! same events; with changes (another parameter, another limit) the stretch goes its own way.
 //!
-//! An input is met after the marks of the instant in which, or after which, it was recorded. Deliberately absent:
-//! comparing (`super::comparison`), printing.
+//! An input is met after the marks of the instant in which, or after which, it was recorded; an order by hand in the
+//! instant in which risk decided it, and a change of a strategy after those of its signals and decisions that were made
+//! before it was read. Deliberately absent: comparing (`super::comparison`), printing.
 
 use std::collections::VecDeque;
 
 use contracts::v1::event::Body;
 use contracts::v1::{EntryKind, Event};
-use contracts::{Subject, from_timestamp, stream};
+use contracts::{Subject, chain_key, from_timestamp, stream};
 use domain::book::Book;
 use event_log::{Append, Delivery, Recorded, Tape};
 use execution::Follower;
@@ -21,7 +22,7 @@ use runtime::{Instant, Instants};
 use super::decisions::Decisions;
 use super::market::Market;
 use super::strategies::Strategies;
-use super::{BATCH, Options, Replay, ReplayError, Watch, basis_of};
+use super::{BATCH, Options, Replay, ReplayError, Watch, basis_of, is_by_hand};
 
 /// Most events that one instant may make; more would be a loop.
 const INSTANT_MAX: usize = 100_000;
@@ -31,10 +32,43 @@ const INSTANT_MAX: usize = 100_000;
 pub struct Recording {
     /// Everything in it.
     pub events: Vec<Event>,
-    /// What of it was taken as it is, with the MARKET sequence after whose instant it came.
-    inputs: VecDeque<(u64, Event)>,
+    /// What of it was taken as it is.
+    inputs: VecDeque<Input>,
+    /// Orders by hand that nobody decided in it.
+    undecided: Vec<Event>,
     /// Last MARKET sequence of its last instant.
     market: u64,
+}
+
+/// The part of an instant after which an input is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Marks,
+    Signals,
+    Decisions,
+}
+
+/// Something that is taken as it is.
+#[derive(Clone, Debug)]
+struct Input {
+    /// MARKET sequence after whose instant it came.
+    market: u64,
+    after: Stage,
+    /// Sequence on the recorded tape.
+    sequence: u64,
+    event: Event,
+}
+
+impl Recording {
+    /// Takes note of a decision: an order by hand belongs to the instant in which it was decided.
+    fn decided(&mut self, signal_id: &str) {
+        let Some(place) = self.undecided.iter().position(|event| event.id == signal_id) else { return };
+        self.undecided.remove(place);
+        let input = self.inputs.iter().position(|input| input.event.id == signal_id);
+        if let Some(input) = input.and_then(|place| self.inputs.remove(place)) {
+            self.inputs.push_back(Input { market: self.market, ..input });
+        }
+    }
 }
 
 /// A stretch run again.
@@ -102,22 +136,56 @@ impl Rerun {
         }
         let mut reader = tape.read(stream::TRADING, &[], self.sequence + 1).await?;
         let mut at = self.sequence;
+        // Of each signal and decision: its strategy, its instant, and how far its service had read TRADING.
+        let mut read: Vec<(Stage, String, u64, u64)> = Vec::new();
         while at < to {
             for delivery in reader.batch(BATCH).await? {
                 at = delivery.sequence();
-                if let Delivery::Event(Recorded { event, .. }) = delivery
+                if let Delivery::Event(Recorded { sequence, event, .. }) = delivery
                     && at <= to
                 {
                     if matches!(event.body, Some(Body::AccountMarked(_))) {
                         recording.market = recording.market.max(basis_of(&event, stream::MARKET));
                     }
+                    match &event.body {
+                        Some(Body::Signal(signal)) => {
+                            let trading = basis_of(&event, stream::TRADING);
+                            read.push((Stage::Signals, signal.strategy.clone(), recording.market, trading));
+                        }
+                        Some(Body::RiskDecision(decision)) => {
+                            let trading = basis_of(&event, stream::TRADING);
+                            read.push((
+                                Stage::Decisions,
+                                decision.strategy.clone(),
+                                recording.market,
+                                trading,
+                            ));
+                            recording.decided(&decision.signal_id);
+                        }
+                        _ => {}
+                    }
                     if self.is_input(&event) {
-                        recording.inputs.push_back((recording.market, event.clone()));
+                        let (market, after) = (recording.market, Stage::Marks);
+                        let input = Input { market, after, sequence, event: event.clone() };
+                        if is_by_hand(&event) {
+                            recording.undecided.push(event.clone());
+                        }
+                        recording.inputs.push_back(input);
                     }
                     recording.events.push(event);
                 }
             }
         }
+        for input in &mut recording.inputs {
+            let Some(changed) = changed_strategy(&input.event) else { continue };
+            let unread = read.iter().filter(|(_, strategy, market, trading)| {
+                strategy == changed && *market == input.market && *trading < input.sequence
+            });
+            input.after = unread.map(|(stage, ..)| *stage).max().unwrap_or(Stage::Marks);
+        }
+        recording.inputs.make_contiguous().sort_by_key(|input| (input.market, input.after));
+        let undecided = &recording.undecided;
+        recording.inputs.retain(|input| undecided.iter().all(|event| event.id != input.event.id));
         Ok(recording)
     }
 
@@ -132,7 +200,7 @@ impl Rerun {
             self.add(change)?;
         }
         let mut inputs = recording.inputs.clone();
-        self.inputs(&mut inputs, self.read)?;
+        self.inputs(&mut inputs, self.read, Stage::Decisions)?;
         self.strategies.start_all(&mut self.market).await?;
         for recorded in self.market.between(self.read, recording.market).await? {
             self.instants.push(recorded);
@@ -146,31 +214,30 @@ impl Rerun {
             ReplayError::unless(watch(done.min(1.0)))?;
             self.market.forget(self.strategies.market_sequence().min(self.decisions.market_sequence()));
         }
+        self.events.extend(recording.undecided.iter().cloned());
         Ok(std::mem::take(&mut self.events))
     }
 
-    async fn instant(
-        &mut self,
-        instant: Instant,
-        inputs: &mut VecDeque<(u64, Event)>,
-    ) -> Result<(), ReplayError> {
+    async fn instant(&mut self, instant: Instant, inputs: &mut VecDeque<Input>) -> Result<(), ReplayError> {
         let through = instant.last_sequence();
         self.follower.begin(instant);
         for _ in 0..INSTANT_MAX {
             let Some(owed) = self.follower.missing().map_err(ReplayError::broker)? else { break };
             self.append(owed)?;
         }
-        self.inputs(inputs, through)?;
+        self.inputs(inputs, through, Stage::Marks)?;
         self.strategies.start_all(&mut self.market).await?;
         for signal in self.strategies.signals(through, &mut self.market).await? {
             self.add(signal)?;
         }
+        self.inputs(inputs, through, Stage::Signals)?;
         self.decisions.read(through, &mut self.market).await?;
         for signal in in_order(self.follower.book()) {
             if let Some(decision) = self.decisions.missing(&signal, self.follower.book()) {
                 self.add(decision)?;
             }
         }
+        self.inputs(inputs, through, Stage::Decisions)?;
         for _ in 0..INSTANT_MAX {
             let next = self.follower.next_for_orders().await.map_err(ReplayError::broker)?;
             let Some(next) = next else { break };
@@ -179,10 +246,19 @@ impl Rerun {
         Ok(())
     }
 
-    /// Takes the inputs recorded in or after instants through a MARKET sequence.
-    fn inputs(&mut self, inputs: &mut VecDeque<(u64, Event)>, through: u64) -> Result<(), ReplayError> {
-        while let Some((_, input)) = inputs.pop_front_if(|(market, _)| *market <= through) {
-            self.fold(input)?;
+    /// Takes the inputs of instants through a MARKET sequence, of the last one those met after `stage`.
+    fn inputs(
+        &mut self,
+        inputs: &mut VecDeque<Input>,
+        through: u64,
+        stage: Stage,
+    ) -> Result<(), ReplayError> {
+        let due = |input: &mut Input| input.market <= through && input.after <= stage;
+        while let Some(Input { event, .. }) = inputs.pop_front_if(due) {
+            // It stands on both sides, so that what is compared is what was decided.
+            if self.fold(event.clone())? && chain_key(&event).is_some() {
+                self.events.push(event);
+            }
         }
         Ok(())
     }
@@ -194,10 +270,11 @@ impl Rerun {
     /// Adds an event of its own.
     fn add(&mut self, event: Event) -> Result<(), ReplayError> {
         self.events.push(event.clone());
-        self.fold(event)
+        self.fold(event).map(|_| ())
     }
 
-    fn fold(&mut self, event: Event) -> Result<(), ReplayError> {
+    /// Answers whether the event has a place in this run.
+    fn fold(&mut self, event: Event) -> Result<bool, ReplayError> {
         self.sequence += 1;
         let order =
             order_id(&event).and_then(|id| self.follower.book().order(id)).map(|order| order.spec.clone());
@@ -208,10 +285,10 @@ impl Rerun {
         if self.follower.fold(&recorded).is_err() || self.strategies.fold(&recorded).is_err() {
             self.follower.skip(self.sequence);
             self.strategies.skip(self.sequence);
-            return Ok(());
+            return Ok(false);
         }
         self.decisions.note(&recorded);
-        Ok(())
+        Ok(true)
     }
 
     /// Whether an event is nothing that the services of trading decide.
@@ -239,6 +316,17 @@ impl Rerun {
             ) => true,
             _ => false,
         }
+    }
+}
+
+/// The strategy whose registration an event changes.
+fn changed_strategy(event: &Event) -> Option<&str> {
+    match event.body.as_ref()? {
+        Body::StrategyRegistered(registered) => Some(&registered.strategy),
+        Body::StrategyEnabled(enabled) => Some(&enabled.strategy),
+        Body::StrategyDisabled(disabled) => Some(&disabled.strategy),
+        Body::StrategyRemoved(removed) => Some(&removed.strategy),
+        _ => None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod by_hand;
 mod limited;
 mod recording;
 mod rehearsal;

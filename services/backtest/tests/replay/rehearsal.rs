@@ -20,19 +20,25 @@ use tokio_util::sync::CancellationToken;
 
 const ACCOUNTS: [&str; 2] = ["paper", "second"];
 
+/// Statements of people, each made between two instants: behind as many instants as it says.
+pub type Between = Vec<(usize, fn(&Tape))>;
+
 /// The first instants of a simulated market, the same ones wherever it is taken up.
 struct Limited {
     inner: SimulatedSource,
     until_ns: i64,
+    passed: usize,
+    between: Between,
+    tape: Tape,
 }
 
 impl Limited {
-    fn new(instants: usize) -> Self {
+    fn new(tape: Tape, instants: usize, between: Between) -> Self {
         let config =
             SimulatedConfig { symbols: 6, timeframe: Timeframe::H1, seed: 7, ..SimulatedConfig::default() };
         let mut ahead = SimulatedSource::new(config.clone()).unwrap();
         let until_ns = (0..instants).map_while(|_| ahead.next()).last().map_or(i64::MIN, |last| last.ns);
-        Self { inner: SimulatedSource::new(config).unwrap(), until_ns }
+        Self { inner: SimulatedSource::new(config).unwrap(), until_ns, passed: 0, between, tape }
     }
 }
 
@@ -46,6 +52,10 @@ impl Source for Limited {
     }
 
     fn next(&mut self) -> Option<Instant> {
+        for (_, state) in self.between.iter().filter(|(passed, _)| *passed == self.passed) {
+            state(&self.tape);
+        }
+        self.passed += 1;
         self.inner.next().filter(|instant| instant.ns <= self.until_ns)
     }
 
@@ -147,12 +157,20 @@ pub async fn rehearse_with(instants: usize, runs: usize, stated: Vec<Body>) -> M
         append(&tape, "stated", &index.to_string(), body).await;
     }
     for run in 1..=runs {
-        one_run(&tape, instants * run / runs).await;
+        one_run(&tape, instants * run / runs, Vec::new()).await;
     }
     tape
 }
 
-async fn one_run(log: &MemoryLog, instants: usize) {
+/// A tape on which people spoke between instants.
+pub async fn rehearse_between(instants: usize, between: Between) -> MemoryLog {
+    let tape = MemoryLog::new();
+    setup(&tape).await;
+    one_run(&tape, instants, between).await;
+    tape
+}
+
+async fn one_run(log: &MemoryLog, instants: usize, between: Between) {
     let shutdown = CancellationToken::new();
     let tape: Tape = Arc::new(log.clone());
     let context =
@@ -171,7 +189,7 @@ async fn one_run(log: &MemoryLog, instants: usize) {
         context.clone(),
         execution::Config { accounts: accounts.clone(), read_model, brokers: Arc::new(broker::Simulated) },
     ));
-    let mut source = Limited::new(instants);
+    let mut source = Limited::new(context.tape.clone(), instants, between);
     let clock = ClockConfig { accounts, consumers: vec!["strategy".into()] };
     let (_handle, control) = ingest::clock::control(Speed::Max);
     ingest::clock::run(&context, &mut source, &clock, control).await.unwrap();

@@ -28,6 +28,8 @@ struct Seen {
     /// It is of the present instant. A stray (late, or of a wrong time) is put before risk with the others,
     /// which denies it; nobody waits for that.
     own: bool,
+    /// An operator's: it is of no instant and is decided in the one in which it is met.
+    by_hand: bool,
     parked: bool,
 }
 
@@ -37,7 +39,7 @@ impl Trading {
         if ns != self.now_ns {
             let Self { signals, decisions, .. } = self;
             signals.retain(|id, seen| !seen.parked && !decisions.contains_key(id));
-            signals.values_mut().for_each(|seen| seen.own = false);
+            signals.values_mut().for_each(|seen| seen.own = seen.by_hand);
             self.decisions.clear();
             self.answered.clear();
             self.fills = 0;
@@ -56,8 +58,10 @@ impl Trading {
                 *last = time_ns.max(*last);
             }
             // One without a time is parked at once.
-            Some(Body::Signal(_)) if known_ns.is_some() => {
-                let seen = Seen { sequence, own: time_ns == self.now_ns, parked: false };
+            Some(Body::Signal(signal)) if known_ns.is_some() => {
+                let by_hand = signal.strategy == contracts::MANUAL;
+                let own = by_hand || time_ns == self.now_ns;
+                let seen = Seen { sequence, own, by_hand, parked: false };
                 self.signals.entry(event.id.clone()).or_insert(seen);
             }
             Some(Body::RiskDecision(decision)) => {

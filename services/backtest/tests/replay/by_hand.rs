@@ -1,0 +1,62 @@
+//! What people do between instants: orders by hand.
+
+use std::sync::Arc;
+
+use backtest::replay::{Options, replay};
+use contracts::v1::event::Body;
+use contracts::v1::{OrderType, Side, TimeInForce};
+use contracts::{from_timestamp, stream};
+use event_log::Tape;
+use runtime::ClockMode;
+use runtime::command::{Caller, NewOrder, place_order};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
+
+use crate::rehearsal::{everything, rehearse_between};
+
+const INSTANTS: usize = 120;
+const SYMBOL: &str = "ACMEX";
+
+fn options() -> Options {
+    Options { clock: ClockMode::Tape, fallback_account: "paper".into(), from: 1, to: None, read_model: None }
+}
+
+fn buy(tape: &Tape) {
+    let order = NewOrder {
+        account: "paper".into(),
+        symbol: SYMBOL.into(),
+        side: Side::Buy,
+        order_type: OrderType::Market,
+        time_in_force: TimeInForce::Day,
+        quantity_e9: Some(5_000_000_000),
+        notional_e9: None,
+        limit_price_e9: None,
+        stop_price_e9: None,
+        trail_price_e9: None,
+        trail_rate_e9: None,
+        take_profit_price_e9: None,
+        stop_loss_price_e9: None,
+        extended_hours: false,
+        reason: "by hand".into(),
+    };
+    let caller = Caller { actor: "ann".into(), key: "buy".into() };
+    block_in_place(|| Handle::current().block_on(place_order(tape, &caller, ClockMode::Tape, &order)))
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_by_hand_is_decided_at_the_instant_that_met_it_and_follows() {
+    let log = rehearse_between(INSTANTS, vec![(60, buy as fn(&Tape))]).await;
+    let events = everything(&log, stream::TRADING).await;
+    let is_signal =
+        |body: &Body| matches!(body, Body::Signal(signal) if signal.strategy == contracts::MANUAL);
+    let signal = events.iter().find(|recorded| recorded.event.body.as_ref().is_some_and(is_signal)).unwrap();
+    let decision = events.iter().find(|recorded| recorded.event.causation_id == signal.event.id).unwrap();
+    let ns = |recorded: &event_log::Recorded| recorded.event.event_time.as_ref().and_then(from_timestamp);
+    assert!(ns(decision) > ns(signal), "it was met an instant later");
+    let Some(Body::RiskDecision(decided)) = &decision.event.body else { panic!("{decision:#?}") };
+    assert!(decided.inputs[0].price_age_ms >= 0, "{decided:#?}");
+    let tape: Tape = Arc::new(log);
+    let report = Box::pin(replay(&tape, options(), |_, _| {})).await.unwrap();
+    assert!(report.divergence.is_none(), "{:#?}", report.divergence);
+}
