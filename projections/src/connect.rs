@@ -98,7 +98,8 @@ $$";
 /// the group whoever is logged in.
 ///
 /// It does not wait for the disk at commit: rows and checkpoint commit together, so a power loss takes
-/// both back and the projector folds the lost part again from the tape, which is the truth.
+/// both back and the projector folds the lost part again from the tape, which is the truth. It looks for that when it
+/// has nothing to do.
 pub async fn projector_pool(options: PgConnectOptions, max_connections: u32) -> Result<PgPool, ConnectError> {
     PgPoolOptions::new()
         .max_connections(max_connections)

@@ -18,6 +18,10 @@ use crate::write::{Guard, Target, sequence, stored, write};
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
+/// How often a projection with nothing to fold looks whether what it has committed is still there. It commits without
+/// waiting for the disk, so a database that crashes takes the last commits back, and whoever waits for them waits for
+/// a projection that waits for the tape.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The projections of one tape into one database.
 #[derive(Clone)]
@@ -118,7 +122,8 @@ impl Projector {
         }
     }
 
-    /// Loads at the checkpoint and follows the stream. `Ok`: another instance moved the checkpoint.
+    /// Loads at the checkpoint and follows the stream. `Ok`: the checkpoint was moved, by another instance or by a
+    /// database that came back without its last commits.
     async fn session(
         &self,
         name: Name,
@@ -143,7 +148,13 @@ impl Projector {
             self.port.state(name, &State::Following { sequence: checkpoint.sequence });
         }
         loop {
-            let deliveries = pump.next().await?;
+            let deliveries = loop {
+                match tokio::time::timeout(LOOK_EVERY, pump.next()).await {
+                    Ok(deliveries) => break deliveries?,
+                    Err(_) if checkpoint == read(&mut connection, name).await? => {}
+                    Err(_) => return Ok(()),
+                }
+            };
             let folded = fold(projection.as_mut(), name, &mut connection, name.name(), deliveries).await?;
             self.park(&folded).await?;
             let opened = projection.prepare(&mut connection, name.name()).await?;
@@ -204,7 +215,7 @@ impl Projector {
 }
 
 /// Where the live read model stands.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
     pub version: i64,
     pub generation: i64,
@@ -222,20 +233,24 @@ async fn open(connection: &mut PgConnection, name: Name) -> Result<Checkpoint, I
     .bind(name.stream())
     .execute(&mut *connection)
     .await?;
-    let row = sqlx::query("SELECT version, generation, sequence FROM projection.checkpoints WHERE name = $1")
-        .bind(name.name())
-        .fetch_one(connection)
-        .await?;
-    let checkpoint = Checkpoint {
-        version: row.try_get(0)?,
-        generation: row.try_get(1)?,
-        sequence: sequence(row.try_get(2)?),
-    };
+    let checkpoint = read(connection, name).await?;
     if checkpoint.version > i64::from(name.version()) {
         let (stored, known) = (checkpoint.version, name.version());
         return Err(ProjectorError::Newer { name, stored, known }.into());
     }
     Ok(checkpoint)
+}
+
+async fn read(connection: &mut PgConnection, name: Name) -> Result<Checkpoint, sqlx::Error> {
+    let row = sqlx::query("SELECT version, generation, sequence FROM projection.checkpoints WHERE name = $1")
+        .bind(name.name())
+        .fetch_one(connection)
+        .await?;
+    Ok(Checkpoint {
+        version: row.try_get(0)?,
+        generation: row.try_get(1)?,
+        sequence: sequence(row.try_get(2)?),
+    })
 }
 
 async fn commit(

@@ -35,6 +35,8 @@ pub struct HeartbeatRow {
 pub struct HaltRow {
     /// Account; empty for all.
     pub account: String,
+    /// `reduce_only`: strategies may still reduce; `halted`: they send nothing.
+    pub state: &'static str,
     /// Who stopped it.
     pub actor: String,
     /// Why.
@@ -104,6 +106,7 @@ pub async fn halts(pool: &PgPool) -> Result<Vec<HaltRow>, QueryError> {
     Ok(read_all(&rows, |row| {
         Ok(HaltRow {
             account: row.text("account")?,
+            state: if row.text("state")? == "halted" { "halted" } else { "reduce_only" },
             actor: row.text("actor")?,
             reason: row.text("reason")?,
             since_ns: row.int("event_time_ns")?,

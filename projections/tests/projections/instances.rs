@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use local_servers::PostgresServer;
+use local_servers::testing::test_options;
 use projections::{Name, queries};
 
 use crate::support::{HOUR, Outcome, Running, SECOND, START, World, bar, chain, deposit, marked};
@@ -49,6 +51,43 @@ async fn a_kill_at_any_moment_leaves_rows_and_checkpoint_together() -> Outcome {
     for name in [Name::Trading, Name::Bars] {
         assert_eq!(projections::verify(&world.writer, &world.tape, name).await?.first, None);
     }
+    Ok(())
+}
+
+/// Nothing more comes: risk waits for the read model, and the clock for risk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_crash_of_the_database_takes_back_is_folded_again_though_nothing_new_comes() -> Outcome {
+    let directory = tempfile::tempdir()?;
+    // The server's user must get through to its files.
+    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let mut options = test_options(directory.path().join("postgres"));
+    let server = PostgresServer::start(options.clone()).await?;
+    options.port = Some(server.port());
+    server.ensure_database("tapedeck").await?;
+    let world = World::at(&server.url("tapedeck"), Box::new(directory)).await;
+    let running = Running::start(&world, &[Name::Trading]);
+    chain(&world).await;
+    world.wait(Name::Trading).await;
+    // From now on a commit that does not wait for the disk is in no file for ten seconds, or until a page of the log
+    // is full; a new one begins last.
+    for statement in [
+        "ALTER SYSTEM SET wal_writer_delay = '10s'",
+        "SELECT pg_reload_conf()",
+        "CREATE TABLE public.taken ()",
+        "SELECT pg_sleep(0.5)",
+        "SELECT pg_switch_wal()",
+        "SET synchronous_commit = off; INSERT INTO public.taken DEFAULT VALUES",
+    ] {
+        sqlx::raw_sql(statement).execute(&world.admin).await?;
+    }
+    world.append(deposit("paper", 1), None).await;
+    world.wait(Name::Trading).await;
+    drop(server);
+    let _server = PostgresServer::start(options).await?;
+    assert_eq!(world.count("public.taken").await, 0, "the crash took nothing");
+    world.wait(Name::Trading).await;
+    running.stop().await;
+    assert_eq!(projections::verify(&world.writer, &world.tape, Name::Trading).await?.first, None);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use contracts::v1::event::Body;
 use contracts::v1::*;
 use contracts::{Subject, event_id, to_timestamp};
 use event_log::{Append, Expect, MemoryLog, Tape};
-use local_servers::testing::{TestDatabase, TestPostgres};
+use local_servers::testing::TestPostgres;
 use projections::{Name, Poison, Port, PortError, Projector, State};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, PgPool, Row as _};
@@ -29,8 +29,7 @@ pub struct World {
     pub writer: PgPool,
     pub reader: PgPool,
     pub port: Arc<Recorder>,
-    _database: TestDatabase,
-    _server: TestPostgres,
+    _server: Box<dyn Send>,
 }
 
 /// Remembers what was parked and how projections said they were.
@@ -77,22 +76,19 @@ impl World {
             })
             .await
             .unwrap();
-        let admin = PgPool::connect(database.url()).await.unwrap();
+        let url = database.url().to_owned();
+        Self::at(&url, Box::new((database, server))).await
+    }
+
+    /// In the empty database at `url`; `server` is kept as long as this is.
+    pub async fn at(url: &str, server: Box<dyn Send>) -> Self {
+        let admin = PgPool::connect(url).await.unwrap();
         projections::migrate(&admin).await.unwrap();
-        let writer = projections::projector_pool(options(database.url()), 16).await.unwrap();
-        let reader = projections::reader_pool(options(database.url()), 8).await.unwrap();
+        let writer = projections::projector_pool(options(url), 16).await.unwrap();
+        let reader = projections::reader_pool(options(url), 8).await.unwrap();
         let memory = MemoryLog::new();
         let tape: Tape = Arc::new(memory.clone());
-        Self {
-            tape,
-            memory,
-            admin,
-            writer,
-            reader,
-            port: Arc::default(),
-            _database: database,
-            _server: server,
-        }
+        Self { tape, memory, admin, writer, reader, port: Arc::default(), _server: server }
     }
 
     pub fn projector(&self) -> Projector {
