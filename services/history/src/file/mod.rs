@@ -14,6 +14,7 @@ mod bars;
 mod check;
 mod fast;
 mod load;
+mod pages;
 mod columns;
 mod error;
 mod infer;

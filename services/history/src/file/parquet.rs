@@ -13,9 +13,11 @@ use polars::prelude::{
     TimeUnit,
 };
 
-use super::columns;
+use polars_utils::mmap::MMapSemaphore;
+
 use super::error::FileError;
 use super::table::{Cell, Table};
+use super::{columns, pages};
 
 /// Rows of a row group, at most. Writers make groups of about a million rows.
 const ROWS_MAX: usize = 1 << 28;
@@ -53,14 +55,14 @@ impl ParquetTable {
         }
         let metadata = guarded(path, || reader.get_metadata().cloned())?;
         let damaged = |problem| FileError::Damaged { path: path.to_owned(), problem };
-        let io = |source| FileError::Io { path: path.to_owned(), source };
-        let bytes = file(path)?.metadata().map_err(io)?.len();
+        let map = MMapSemaphore::new_from_file(&file(path)?)
+            .map_err(|source| FileError::Parquet { path: path.to_owned(), source: Box::new(source) })?;
         let problem = guarded(path, || {
             Ok(metadata.row_groups.iter().find_map(|group| {
                 // Lists and structs, which have several values in a row, are not read.
                 let flat =
                     group.parquet_columns().iter().filter(|c| c.descriptor().path_in_schema.len() == 1);
-                implausible(group.num_rows(), flat.map(|c| (c.num_values(), c.byte_range())), bytes)
+                implausible(group.num_rows(), flat.map(|c| (c.num_values(), c.byte_range())), map.as_ref())
             }))
         })?;
         problem.map_or(Ok(()), |problem| Err(damaged(problem)))?;
@@ -202,7 +204,7 @@ fn file(path: &Path) -> Result<File, FileError> {
 fn implausible(
     rows: usize,
     chunks: impl Iterator<Item = (i64, std::ops::Range<u64>)>,
-    file_bytes: u64,
+    file: &[u8],
 ) -> Option<String> {
     if rows > ROWS_MAX {
         return Some(format!("a row group of {rows} rows, expected at most {ROWS_MAX}"));
@@ -211,8 +213,9 @@ fn implausible(
         if usize::try_from(values) != Ok(rows) {
             return Some(format!("a column of {values} values in a row group of {rows} rows"));
         }
-        if range.start > range.end || range.end > file_bytes {
-            return Some("a column that lies outside of the file".to_owned());
+        let problem = pages::implausible(file, range, values);
+        if problem.is_some() {
+            return problem;
         }
     }
     None
