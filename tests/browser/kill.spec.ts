@@ -1,24 +1,24 @@
-// The kill switch: needs its word, takes effect, and is released the same way.
+// The halt of everything: needs its word, takes effect, and is released the same way.
 import { expect, test } from "@playwright/test";
 import { openOverview, switchTrading } from "./support";
 
 test.afterEach(async ({ page }) => {
   await openOverview(page);
-  await switchTrading(page, "TRADING");
+  await switchTrading(page, "NORMAL");
 });
 
 test("halt needs the typed word and stops new exposure until resumed", async ({ page }) => {
   await openOverview(page);
-  await switchTrading(page, "TRADING");
+  await switchTrading(page, "NORMAL");
   const form = page.locator("#form-halt");
   await form.locator("input[name=word]").fill("halt please");
   await expect(form.locator("button")).toHaveAttribute("aria-disabled", "true");
   // Enter submits all the same: the server checks the word.
   await form.locator("input[name=word]").press("Enter");
   await expect(page.locator("#notice .bad")).toHaveText(/HALT/);
-  await expect(page.locator("#halt-state")).toHaveText("TRADING");
+  await expect(page.locator("#halt-state")).toHaveText("NORMAL");
 
-  await switchTrading(page, "HALTED");
+  await switchTrading(page, "REDUCE-ONLY");
   await expect(page.locator("#alerts")).toContainText("Halted");
   const halted = await newest(page);
   // Time for signals: several bars of every symbol.
@@ -37,7 +37,7 @@ test("halt needs the typed word and stops new exposure until resumed", async ({ 
   );
   expect(opened).toEqual([]);
 
-  await switchTrading(page, "TRADING");
+  await switchTrading(page, "NORMAL");
   await expect(page.locator("#alerts")).not.toContainText("Halted");
 });
 

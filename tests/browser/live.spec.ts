@@ -61,7 +61,7 @@ test("a denied order says why", async ({ page }) => {
 
 test("a fill changes profit and loss within 500 ms of its commit", async ({ page }) => {
   await openOverview(page);
-  await switchTrading(page, "TRADING");
+  await switchTrading(page, "NORMAL");
   const delays = await page.evaluate(
     (wanted) =>
       new Promise<number[]>((resolve) => {

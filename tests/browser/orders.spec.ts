@@ -154,7 +154,26 @@ test("an order by hand passes risk and is manual's; one too large is denied, wit
   await expect(page.locator(`#o-${id}`)).toBeVisible({ timeout: 30_000 });
   await expect.poll(async () => (await orders(page, "strategy=manual&status=filled")).map((one) => one.order_id), { timeout: 60_000 }).toContain(id);
 
-  await page.locator("#place").evaluate((details: HTMLDetailsElement) => (details.open = true));
+  const open = (): Promise<boolean> => page.locator("#place").evaluate((details: HTMLDetailsElement) => (details.open = true));
+  await open();
+  await form.locator("input[name=symbol]").fill(symbol);
+  await form.locator("input[name=quantity]").fill("1");
+  await form.locator("select[name=type]").selectOption("trailing_stop");
+  await form.locator("select[name=side]").selectOption("sell");
+  await form.locator("input[name=trail]").fill("two");
+  await form.getByRole("button", { name: "Ask risk" }).click();
+  await expect(page.locator("#notice .bad")).toContainText("2%");
+  await open();
+  await form.locator("input[name=trail]").fill("2.5%");
+  await form.getByRole("button", { name: "Ask risk" }).click();
+  await expect(page.locator("#notice .good")).toContainText("sell");
+  const trailing = page.locator("#orders-table tr").filter({ hasText: "trailing stop by 0.025 of the price" }).first();
+  await expect(trailing).toBeVisible({ timeout: 30_000 });
+
+  await open();
+  await form.locator("select[name=type]").selectOption("market");
+  await form.locator("select[name=side]").selectOption("buy");
+  await form.locator("input[name=trail]").fill("");
   await form.locator("input[name=symbol]").fill(symbol);
   await form.locator("input[name=quantity]").fill("9000000");
   await form.getByRole("button", { name: "Ask risk" }).click();

@@ -76,10 +76,10 @@ test("one account is halted with its word and resumed", async ({ page }) => {
   await open(page);
   await page.locator("#form-account-halt input[name=word]").fill("HALT");
   await page.locator("#form-account-halt button").click();
-  await expect(page.locator("#account-state")).toHaveText("HALTED");
+  await expect(page.locator("#account-state")).toHaveText("REDUCE-ONLY");
   await page.locator("#form-account-resume input[name=word]").fill("RESUME");
   await page.locator("#form-account-resume button").click();
-  await expect(page.locator("#account-state")).toHaveText("TRADING");
+  await expect(page.locator("#account-state")).toHaveText("NORMAL");
 });
 
 test("a limit is stated on the page, shows what is used of it, and ends", async ({ page }) => {

@@ -55,9 +55,9 @@ export async function version(page: Page): Promise<number> {
   return Number(await page.locator("html").getAttribute("data-v"));
 }
 
-/** Types the word and presses the button of the kill switch, unless it is in the wanted state already. */
-export async function switchTrading(page: Page, to: "HALTED" | "TRADING"): Promise<void> {
-  const [form, word] = to === "HALTED" ? ["#form-halt", "HALT"] : ["#form-resume", "RESUME"];
+/** Types the word and presses the button of the halt, unless it is in the wanted state already. */
+export async function switchTrading(page: Page, to: "REDUCE-ONLY" | "NORMAL"): Promise<void> {
+  const [form, word] = to === "REDUCE-ONLY" ? ["#form-halt", "HALT"] : ["#form-resume", "RESUME"];
   if ((await page.locator("#halt-state").textContent())?.trim() === to) return;
   await page.locator(`${form} input[name=word]`).fill(word);
   await page.locator(`${form} button[type=submit]`).click();

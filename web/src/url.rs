@@ -23,6 +23,8 @@ pub enum Url<'a> {
     Positions,
     /// What the monitor measured of an account, with its alerts in force.
     Monitor(&'a str),
+    /// Breakers and the kill switch.
+    Stops,
     /// Strategies.
     Strategies,
     /// One strategy.
@@ -113,6 +115,7 @@ impl fmt::Display for Url<'_> {
             Self::OrderCancel(id) => write!(formatter, "/orders/{}/cancel", escape(id)),
             Self::OrderReplace(id) => write!(formatter, "/orders/{}/replace", escape(id)),
             Self::Positions => formatter.write_str("/positions"),
+            Self::Stops => formatter.write_str("/positions#h-stops"),
             Self::Monitor(account) => write!(formatter, "/positions?account={}#monitor", escape(account)),
             Self::Strategies => formatter.write_str("/strategies"),
             Self::Strategy(name) => write!(formatter, "/strategies/{}", escape(name)),

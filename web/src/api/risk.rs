@@ -397,8 +397,16 @@ pub struct Stopped {
     pub reason: String,
 }
 
-fn word(state: TradingState) -> &'static str {
+pub fn word(state: TradingState) -> &'static str {
     if state == TradingState::Halted { "halted" } else { "reduce_only" }
+}
+
+/// The name of the strictest of `states`, for a badge; without any nothing is stopped.
+pub fn strictest<'a>(states: impl IntoIterator<Item = &'a str>) -> &'static str {
+    states.into_iter().fold("NORMAL", |worst, state| match (worst, state) {
+        (_, "halted") | ("HALTED", _) => "HALTED",
+        _ => "REDUCE-ONLY",
+    })
 }
 
 /// Everything that is stopped: halts, kill switches, breakers.

@@ -68,12 +68,12 @@ async fn a_halt_shows_and_is_released_with_its_own_word() {
     deck.send(visitor.post("/trading/halt", &halt_form(&visitor.token, "key-number-1"))).await;
     deck.settle().await;
     let page = deck.get("/").await.text;
-    assert!(page.contains("id=\"halt-state\">HALTED<"));
+    assert!(page.contains("id=\"halt-state\">REDUCE-ONLY<"));
     assert!(page.contains("All accounts by owner: kill switch"), "no alert tells of the halt");
     let form = format!("csrf={}&key=key-number-2&word=RESUME", visitor.token);
     assert_eq!(deck.send(visitor.post("/trading/resume", &form)).await.status(), StatusCode::OK);
     deck.settle().await;
-    assert!(deck.get("/").await.text.contains("id=\"halt-state\">TRADING<"));
+    assert!(deck.get("/").await.text.contains("id=\"halt-state\">NORMAL<"));
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ async fn positions_limits_and_denials_are_there() {
         "id=\"limit-max_exposure\"",
         "data-rule=\"max_position\"",
         "href=\"/events/chain/",
-        "id=\"account-state\">TRADING<",
+        "id=\"account-state\">NORMAL<",
     ] {
         assert!(page.contains(text), "{text} is missing");
     }
@@ -121,8 +121,8 @@ async fn one_account_is_halted_and_resumed() {
         matches!(last.event.body, Some(EventBody::TradingHalted(halt)) if halt.account == script::ACCOUNT)
     );
     deck.settle().await;
-    assert!(deck.get("/positions").await.text.contains("id=\"account-state\">HALTED<"));
+    assert!(deck.get("/positions").await.text.contains("id=\"account-state\">REDUCE-ONLY<"));
     deck.send(visitor.post("/accounts/paper/resume", &form("RESUME", "key-number-2"))).await;
     deck.settle().await;
-    assert!(deck.get("/positions").await.text.contains("id=\"account-state\">TRADING<"));
+    assert!(deck.get("/positions").await.text.contains("id=\"account-state\">NORMAL<"));
 }

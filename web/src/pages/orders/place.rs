@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use contracts::v1::Side;
-use domain::money::{Price, Quantity};
+use domain::money::{E9, Price, Quantity};
 use projections::queries;
 use runtime::command::{self, Asked, Caller, NewOrder, NewTerms, OrderError};
 
@@ -91,6 +91,12 @@ pub struct PlaceForm {
     #[serde(default)]
     stop: String,
     #[serde(default)]
+    trail: String,
+    #[serde(default)]
+    take_profit: String,
+    #[serde(default)]
+    stop_loss: String,
+    #[serde(default)]
     extended_hours: String,
     #[serde(default)]
     reason: String,
@@ -122,6 +128,7 @@ pub async fn place(
     let token = headers.get("x-csrf-token").and_then(|token| token.to_str().ok()).unwrap_or(&form.csrf);
     let caller = caller_of(&app, &headers, token, &form.key)?;
     let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
+    let (trail, trail_rate) = trail(&form.trail)?;
     let asking = Asking {
         account: form.account.clone(),
         symbol: form.symbol.clone(),
@@ -132,10 +139,10 @@ pub async fn place(
         notional: price("notional", &form.notional)?,
         limit: price("limit", &form.limit)?,
         stop: price("stop", &form.stop)?,
-        trail: None,
-        trail_rate: None,
-        take_profit: None,
-        stop_loss: None,
+        trail,
+        trail_rate,
+        take_profit: price("take_profit", &form.take_profit)?,
+        stop_loss: price("stop_loss", &form.stop_loss)?,
         extended_hours: !form.extended_hours.is_empty(),
         reason: or(form.reason.trim(), "from the dashboard"),
     };
@@ -236,6 +243,19 @@ fn price(name: &'static str, text: &str) -> Result<Option<Price>, PageError> {
     }
     let parsed = text.trim().parse::<Price>().ok().filter(|price| price.0 > 0);
     parsed.map(Some).ok_or_else(|| PageError::field(name, text, "a positive decimal, for example 189.50"))
+}
+
+/// Distance of a trailing stop as it is typed: a price, or a share of the price in percent.
+fn trail(text: &str) -> Result<(Option<Price>, Option<Price>), PageError> {
+    let wrong =
+        || PageError::field("trail", text, "a price like 1.50 or a share of the price like 2%, below 100%");
+    let Some(percent) = text.trim().strip_suffix('%') else {
+        return price("trail", text).map_err(|_| wrong()).map(|by| (by, None));
+    };
+    let percent = percent.trim().parse::<Price>().ok().filter(|percent| percent.0 % 100 == 0);
+    let rate = percent.map(|percent| Price(percent.0 / 100));
+    let rate = rate.filter(|rate| rate.0 > 0 && rate.0 < E9).ok_or_else(wrong)?;
+    Ok((None, Some(rate)))
 }
 
 fn shares(text: &str) -> Result<Option<Quantity>, PageError> {

@@ -12,6 +12,7 @@ use projections::queries;
 use super::account::Tiles;
 use super::positions::Positions;
 use super::{Layout, PANELS};
+use crate::api::risk::{stopped, strictest};
 use crate::error::PageError;
 use crate::history::History;
 use crate::pages::Visit;
@@ -44,7 +45,8 @@ struct PastPage<'a> {
     layout: Layout<'a>,
     timeline: Control,
     account: &'a str,
-    halted: bool,
+    /// `NORMAL`, `REDUCE-ONLY` or `HALTED`.
+    state: &'static str,
     tiles: Option<Tiles>,
     positions: Option<Positions>,
     strategies: Vec<StrategyRow>,
@@ -60,11 +62,14 @@ pub async fn page(visit: &Visit<'_>, control: Control) -> Result<String, PageErr
     let mut layout = visit.layout(&scope, PANELS).await?;
     layout.set_past();
     let account = visit.account.as_str();
+    let stopped = stopped(&past.book)
+        .into_iter()
+        .filter(|row| row.strategy.is_empty() && (row.account.is_empty() || row.account == account));
     let page = PastPage {
         layout,
         timeline: control,
         account,
-        halted: past.book.is_halted(account),
+        state: strictest(stopped.map(|row| row.state)),
         tiles: tiles(visit, &past).await?,
         positions: Positions::of(&past.positions(Some(account), false)),
         strategies: strategies(&past.book, account),

@@ -1,4 +1,4 @@
-//! What needs attention: kill switch, alerts, first steps.
+//! What needs attention: halts, alerts, first steps.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use projections::queries::{
 };
 use runtime::HealthState;
 
+use crate::api::risk::strictest;
 use crate::app::App;
 use crate::health;
 use crate::pages::{Body, Rendering, Scope, Shown};
@@ -19,10 +20,13 @@ use crate::view::{Instant, count, duration_words};
 /// A service of another process counts as silent after this long without a heartbeat.
 const SILENT_NS: i64 = 60_000_000_000;
 
-/// The kill switch.
+/// The halt of all accounts.
 #[derive(Clone, Debug)]
 struct Kill {
     halted: bool,
+    /// `NORMAL`, `REDUCE-ONLY` or `HALTED`, as the halt of all accounts makes it.
+    state: &'static str,
+    stops_url: String,
     halts: Vec<HaltLine>,
     halt_url: String,
     resume_url: String,
@@ -80,7 +84,7 @@ struct ChecklistPanel {
     body: Body<Vec<Step>>,
 }
 
-/// The kill switch.
+/// The halt of all accounts.
 pub async fn kill(scope: &Scope<'_>) -> Rendering {
     let body = Body::read(scope, &super::KILL, read_kill(scope)).await;
     KillPanel { v: scope.version, body }.render()
@@ -91,6 +95,8 @@ async fn read_kill(scope: &Scope<'_>) -> Result<Option<Kill>, QueryError> {
     Ok(Some(Kill {
         // The switch works on all accounts; the halt of one account shows among the alerts.
         halted: halts.iter().any(|halt| halt.account.is_empty()),
+        state: strictest(halts.iter().filter(|halt| halt.account.is_empty()).map(|halt| halt.state)),
+        stops_url: Url::Stops.to_string(),
         halts: halts.into_iter().map(HaltLine::of).collect(),
         halt_url: Url::Halt.to_string(),
         resume_url: Url::Resume.to_string(),

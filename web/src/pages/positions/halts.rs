@@ -12,6 +12,7 @@ use runtime::command::{self, Caller};
 
 use super::{HALTS, PATH};
 use crate::action::{CommandForm, caller, done, expect_word, tape};
+use crate::api::risk::{strictest, word};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown, account_names, chosen, timeline};
@@ -22,6 +23,7 @@ use crate::view::Instant;
 #[derive(Clone, Debug)]
 struct HaltLine {
     scope: String,
+    state: &'static str,
     actor: String,
     reason: String,
     since: Instant,
@@ -30,6 +32,8 @@ struct HaltLine {
 #[derive(Clone, Debug)]
 struct Halts {
     account: String,
+    /// `NORMAL`, `REDUCE-ONLY` or `HALTED`, as halts alone make it.
+    state: &'static str,
     /// Halts in force for the account.
     halts: Vec<HaltLine>,
     /// Whether the account has a halt of its own.
@@ -65,7 +69,7 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Halts>, PageError> {
             let all = past.book.halt().map(|halt| (String::new(), halt));
             let own = own.map(|halt| (scope.account.to_owned(), halt));
             let line = |account: &str, halt: &domain::book::Halt| {
-                HaltLine::of(account, &halt.actor, &halt.reason, halt.since_ns)
+                HaltLine::of(account, word(halt.state), &halt.actor, &halt.reason, halt.since_ns)
             };
             all.into_iter()
                 .chain(own)
@@ -77,7 +81,7 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Halts>, PageError> {
             let rows = rows.map_err(|error| PageError::ReadModel(error.to_string()))?;
             let mine = rows.into_iter().filter(|row| row.account.is_empty() || row.account == scope.account);
             mine.map(|row| {
-                let line = HaltLine::of(&row.account, &row.actor, &row.reason, row.since_ns);
+                let line = HaltLine::of(&row.account, row.state, &row.actor, &row.reason, row.since_ns);
                 (row.account, line)
             })
             .collect()
@@ -85,6 +89,7 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Halts>, PageError> {
     };
     Ok(Some(Halts {
         account: scope.account.to_owned(),
+        state: strictest(halts.iter().map(|(_, line)| line.state)),
         own: halts.iter().any(|(account, _)| account == scope.account),
         halts: halts.into_iter().map(|(_, line)| line).collect(),
         halt_url: Url::AccountHalt(scope.account).to_string(),
@@ -95,9 +100,10 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Halts>, PageError> {
 }
 
 impl HaltLine {
-    fn of(account: &str, actor: &str, reason: &str, since_ns: i64) -> Self {
+    fn of(account: &str, state: &'static str, actor: &str, reason: &str, since_ns: i64) -> Self {
         Self {
             scope: if account.is_empty() { "All accounts".to_owned() } else { account.to_owned() },
+            state,
             actor: actor.to_owned(),
             reason: reason.to_owned(),
             since: Instant(since_ns),

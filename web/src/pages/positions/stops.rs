@@ -12,7 +12,7 @@ use runtime::command::{self, Caller, Stop};
 
 use super::{PATH, STOPS};
 use crate::action::{CommandForm, caller, done, expect_word, tape};
-use crate::api::risk::{Stopped, breaker_kind, check_stop, stopped};
+use crate::api::risk::{Stopped, breaker_kind, check_stop, stopped, strictest};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown, account_names, chosen, timeline};
@@ -76,11 +76,7 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Stops>, PageError> {
     };
     let mine = |row: &Stopped| row.account.is_empty() || row.account == scope.account;
     let rows: Vec<Stopped> = stopped(&book).into_iter().filter(mine).collect();
-    let whole = rows.iter().filter(|row| row.strategy.is_empty());
-    let state = whole.fold("NORMAL", |worst, row| match (worst, row.state) {
-        (_, "halted") | ("HALTED", _) => "HALTED",
-        _ => "REDUCE-ONLY",
-    });
+    let state = strictest(rows.iter().filter(|row| row.strategy.is_empty()).map(|row| row.state));
     let strategies = book.strategies().filter(|row| row.registered).map(|row| row.strategy.clone());
     Ok(Some(Stops {
         account: scope.account.to_owned(),
