@@ -9,7 +9,7 @@ export CARGO_TARGET_DIR ?= $(CACHE)/target
 export TAPEDECK_TOOLS ?= $(CACHE)/tools
 TAPEDECK = $(CARGO_TARGET_DIR)/debug/tapedeck
 
-.PHONY: help up setup setup-test assets build test sim sim-planted fmt lint bench fuzz chaos clean
+.PHONY: help up setup setup-test assets checkout build test sim sim-planted fmt lint bench fuzz chaos clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ up: setup build ## Start everything and print the dashboard's URL; DATA=DIR play
 	@exec $(TAPEDECK) $(if $(DATA),rehearse --bars $(wildcard $(DATA)/bars-*.csv.gz) $(patsubst %,--actions %,$(wildcard $(DATA)/corporate-actions.csv)) --bind 127.0.0.1:0,up) $(ARGS)
 
 setup: ## Install what is missing: nats-server, PostgreSQL, Node, the dashboard's assets
-	@for piece in rust nats-server postgres node assets; do deploy/setup/$$piece.sh || exit 1; done
+	@for piece in rust checkout nats-server postgres node assets; do deploy/setup/$$piece.sh || exit 1; done
 
 setup-test: setup ## Also install what only the tests need: nextest, Python packages, Chromium
 	@deploy/setup/test-tools.sh
@@ -26,24 +26,27 @@ setup-test: setup ## Also install what only the tests need: nextest, Python pack
 assets: ## Build the dashboard's assets into web/dist
 	@deploy/setup/assets.sh
 
-build: assets ## Build the program
+checkout:
+	@deploy/setup/checkout.sh
+
+build: checkout assets ## Build the program
 	@cargo build --workspace --bins --locked
 
 test: setup-test ## Run every check; needs the shared data (TAPEDECK_TEST_DATA)
 	@deploy/test.sh
 
-sim: ## Simulate SEEDS seeds from seed FROM on (300 from 1), every invariant checked after every step
+sim: checkout ## Simulate SEEDS seeds from seed FROM on (300 from 1), every invariant checked after every step
 	@cargo build --workspace --bin tapedeck-sim --locked --quiet
 	@$(CARGO_TARGET_DIR)/debug/tapedeck-sim --commit $$(git rev-parse --short HEAD 2>/dev/null || echo none) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(ARGS)
 
-sim-planted: ## Plant each known bug in turn and look for it with the same seeds
+sim-planted: checkout ## Plant each known bug in turn and look for it with the same seeds
 	@cargo build --workspace --bin tapedeck-sim-planted --features simulation/planted-bugs --locked --quiet
 	@$(CARGO_TARGET_DIR)/debug/tapedeck-sim-planted $(ARGS)
 
 fmt: ## Format the code
 	@cargo fmt --all
 
-lint: assets ## Run the lints
+lint: checkout assets ## Run the lints
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
 
 bench: setup build ## Measure imports, rebuilds and restarts against their raw floors
