@@ -1,0 +1,96 @@
+//! Streams under load: 500 symbols with a bar a second and 5,000 quotes a second, counted at both ends.
+//!
+//! `TAPEDECK_VENDORS_SECONDS` makes it last longer; ten minutes is what an adapter must stand.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use vendors::ledger::Vendor;
+use vendors::market::{Adjustment, Anchor, Script, Timeframe};
+
+use super::{Socket, start};
+
+const SYMBOLS: usize = 500;
+/// A minute of the market in a second.
+const PACE: u64 = 60;
+
+#[expect(clippy::disallowed_methods, reason = "a test has no other way to be told how long to last")]
+fn seconds() -> u64 {
+    let given = std::env::var("TAPEDECK_VENDORS_SECONDS").ok();
+    given.map_or(4, |text| text.parse().expect("TAPEDECK_VENDORS_SECONDS: expected seconds"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_under_load() {
+    // From the open on, so that a session's 390 minutes are ahead.
+    let start_ns = 1_767_709_800 * 1_000_000_000;
+    let script = Script { start_ns, skip_closed: true, ..Script::of_symbols(SYMBOLS) };
+    let script = Script { trades_per_minute: 0, quotes_per_minute: 10, ..script };
+    let vendors = start(script).await;
+    let mut socket = Socket::open(&vendors, Vendor::AlpacaData, "/v2/iex", false).await;
+    socket.subscribe(json!({"bars": ["*"], "quotes": ["*"]})).await;
+    let mut massive = Socket::open(&vendors, Vendor::Massive, "/stocks", false).await;
+    massive.json().await;
+    massive.say(&json!({"action": "auth", "params": vendors::KEY})).await;
+    massive.json().await;
+    massive.say(&json!({"action": "subscribe", "params": "Q.*"})).await;
+    assert_eq!(massive.json().await[0]["status"], "success");
+
+    let began = Instant::now();
+    vendors.stand.set_pace(PACE * 1_000);
+    let lasting = Duration::from_secs(seconds());
+    let (mut bars, mut quotes, mut seen) = (0_u64, 0_u64, BTreeSet::new());
+    let mut numbers = Vec::new();
+    while began.elapsed() < lasting {
+        count(&socket.json().await, &mut bars, &mut quotes, &mut seen);
+        collect(&massive.json().await, &mut numbers);
+    }
+    vendors.stand.set_pace(0);
+    // A step that has begun is still told.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let sent = |vendor: Vendor| {
+        let connections = vendors.stand.ledger.connections();
+        connections.into_iter().find(|connection| connection.vendor == vendor).expect("a connection").sent
+    };
+    let (alpaca, other) = (sent(Vendor::AlpacaData), sent(Vendor::Massive));
+    while bars + quotes < alpaca["b"] + alpaca["q"] {
+        count(&socket.json().await, &mut bars, &mut quotes, &mut seen);
+    }
+    while u64::try_from(numbers.len()).unwrap() < other["Q"] {
+        collect(&massive.json().await, &mut numbers);
+    }
+    assert_eq!((bars, quotes), (alpaca["b"], alpaca["q"]), "as many as were sent");
+    assert_eq!(u64::try_from(seen.len()).unwrap(), quotes, "none of them twice");
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "in the order of their sequence");
+    // What the clock has passed is what was said: whole minutes of every symbol, and the quotes in them.
+    let minutes = vendors.stand.market(|market| {
+        let frame = (Timeframe::Minutes(1), Anchor::Clock);
+        market.bars("S000", frame, (start_ns, market.now_ns()), Adjustment::RAW).len()
+    });
+    let minutes = u64::try_from(minutes).unwrap();
+    let symbols = u64::try_from(SYMBOLS).unwrap();
+    assert_eq!(bars, minutes * symbols);
+    let possible = minutes * 10 * symbols..=(minutes + 2) * 10 * symbols;
+    assert!(possible.contains(&quotes), "{quotes} in {minutes}");
+    assert!(minutes >= seconds() / 2, "only {minutes} minutes of the market in {lasting:?}");
+}
+
+fn count(frame: &Value, bars: &mut u64, quotes: &mut u64, seen: &mut BTreeSet<String>) {
+    for message in frame.as_array().expect("an array") {
+        match message["T"].as_str() {
+            Some("b") => *bars += 1,
+            Some("q") => {
+                *quotes += 1;
+                seen.insert(format!("{} {}", message["S"], message["t"]));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn collect(frame: &Value, numbers: &mut Vec<u64>) {
+    for message in frame.as_array().expect("an array") {
+        numbers.push(message["q"].as_u64().expect("a sequence"));
+    }
+}
