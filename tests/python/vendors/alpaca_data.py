@@ -189,12 +189,12 @@ def refusals(client):
     request.symbol_or_symbols = "aapl!"
     same(raises(APIError, lambda: client.get_stock_bars(request)).status_code, 400)
     for query in ({"timeframe": "60Min"}, {"timeframe": "1Min", "limit": 10001}, {"timeframe": "1Min", "page_token": "?"}):
-        same(raises(APIError, lambda: client.get("/stocks/bars", {"symbols": "AAPL", **query})).status_code, 400)
+        same(raises(APIError, lambda: client.get("/stocks/bars", {"symbols": "AAPL", "feed": "iex", **query})).status_code, 400)
     quick = stocks()
-    quick._retry_wait = 1
+    quick._retry_wait = 0.1
     fault("alpaca_data", "/v2/stocks/bars", fault="answer", status=429, headers={"Retry-After": "1"},
           body={"message": "too many requests."})
-    fault("alpaca_data", "/v2/stocks/bars", fault="patch", merge={"bars": {}})
+    fault("alpaca_data", "/v2/stocks/bars", fault="patch", merge={"bars": {"AAPL": None}})
     request.symbol_or_symbols = "AAPL"
     same(quick.get_stock_bars(request).data, {}, "nothing there")
     same([row["status"] for row in asked("alpaca_data", "/v2/stocks/bars")][-2:], [429, 200])

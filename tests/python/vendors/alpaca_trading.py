@@ -43,8 +43,8 @@ TRADING = ADDRESSES["alpaca_trading"]
 BUY, SELL, DAY, GTC = OrderSide.BUY, OrderSide.SELL, TimeInForce.DAY, TimeInForce.GTC
 
 
-def client(key=KEY, secret=SECRET, **more):
-    return TradingClient(key, secret, paper=True, url_override=TRADING, **more)
+def client(key=KEY, secret=SECRET):
+    return TradingClient(key, secret, paper=True, url_override=TRADING)
 
 
 def code(error):
@@ -156,7 +156,6 @@ def orders(trading):
     same(trading.get_order_by_id(stop.id).status, OrderStatus.FILLED, "its stop was reached")
     same(trading.get_order_by_id(stop_limit.id).status, OrderStatus.NEW, "beyond its limit")
     same(trading.get_order_by_id(trail.id).status, OrderStatus.FILLED)
-    hold("MSFT", None)
 
     trading.cancel_order_by_id(resting.id)
     cancelled = trading.get_order_by_id(resting.id)
@@ -170,6 +169,7 @@ def orders(trading):
     responses = trading.cancel_orders()
     same([(str(response.id), response.status) for response in responses],
          [(str(stop_limit.id), 200), (str(one.id), 200)])
+    hold("MSFT", None)
 
     for tif, status in ((TimeInForce.IOC, OrderStatus.CANCELED), (TimeInForce.FOK, OrderStatus.CANCELED)):
         order = trading.submit_order(limit(100, tif=tif))
@@ -435,7 +435,9 @@ def late_cancels(trading):
 
 def retries():
     """The client repeats on 429 and 504 alone, orders too: the client order id keeps them one."""
-    quick = client(retry_wait_seconds=1, retry_attempts=2)
+    quick = client()
+    same((quick._retry, quick._retry_wait, quick._retry_codes), (3, 3, [429, 504]), "what it does by itself")
+    quick._retry, quick._retry_wait = 2, 0.1
     fault("alpaca_trading", "/v2/account", fault="answer", status=429, times=2, body={"message": "too many requests."})
     same(quick.get_account().status, AccountStatus.ACTIVE)
     same([row["status"] for row in asked("alpaca_trading", "/v2/account")], [429, 429, 200])

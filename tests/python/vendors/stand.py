@@ -17,7 +17,7 @@ SECRET = ADDRESSES["secret"]
 CONTROL = ADDRESSES["control"]
 
 
-def call(method, path, body=None, **query):
+def call(method, path, body=None, /, **query):
     """A call of the control interface; what it answers."""
     answer = requests.request(method, CONTROL + path, json=body, params=query, timeout=30)
     if answer.status_code != 200:

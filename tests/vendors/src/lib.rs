@@ -12,6 +12,7 @@
 //! Deliberately absent: everything of the product (no crate of the workspace is used, so that both cannot be
 //! wrong in the same way), TLS, persistence, options and crypto, vendors' limits that no document states.
 
+mod alpaca;
 pub mod alpaca_data;
 pub mod alpaca_trading;
 pub mod calendar;

@@ -166,6 +166,8 @@ async fn pass(
     let request = Request::from_parts(parts, Body::from(body));
     let exceeded = allowance.filter(|allowance| allowance.exceeded).is_some();
     let fault = if exceeded { None } else { stand.faults.take(vendor, &method, &path) };
+    // Nothing reaches the client, whatever the handlers say.
+    let unanswered = fault.as_ref().is_some_and(|rule| rule.fault == HttpFault::Cut);
     let mut response = match fault {
         _ if exceeded => too_many(vendor),
         None => next.run(request).await,
@@ -186,7 +188,9 @@ async fn pass(
     {
         allowance.tell(response.headers_mut());
     }
-    stand.ledger.answered(number, response.status().as_u16());
+    if !unanswered {
+        stand.ledger.answered(number, response.status().as_u16());
+    }
     response
 }
 

@@ -23,10 +23,9 @@ pub struct Settings {
     pub news: NewsSettings,
 }
 
-/// Requests a minute, by vendor.
+/// Requests a minute, by vendor; each field is named after its own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(missing_docs, reason = "each field is named after its vendor")]
 pub struct Limits {
     pub alpaca_trading: Option<u32>,
     pub alpaca_data: Option<u32>,

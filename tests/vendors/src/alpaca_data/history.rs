@@ -33,7 +33,7 @@ pub async fn of_many(
         Err(refusal) => return *refusal,
     };
     if what == "snapshots" {
-        let snapshot = |market: &mut Market, symbol: &str| snapshot(market, symbol);
+        let snapshot = |market: &Market, symbol: &str| snapshot(market, symbol);
         return Json(stand.market(|market| keyed(market, &symbols, snapshot))).into_response();
     }
     match rows(&stand, &what, &symbols, &query) {
@@ -59,7 +59,7 @@ pub async fn two(
     if second == "latest" {
         return match symbols(&query) {
             Ok(symbols) => {
-                let one = |market: &mut Market, symbol: &str| latest(market, &first, symbol);
+                let one = |market: &Market, symbol: &str| latest(market, &first, symbol);
                 let found = stand.market(|market| keyed(market, &symbols, one));
                 Json(json!({first: found})).into_response()
             }
@@ -117,9 +117,9 @@ fn symbols(query: &Parameters) -> Result<Vec<String>, Box<Response>> {
 }
 
 fn keyed(
-    market: &mut Market,
+    market: &Market,
     symbols: &[String],
-    one: impl Fn(&mut Market, &str) -> Option<Value>,
+    one: impl Fn(&Market, &str) -> Option<Value>,
 ) -> Map<String, Value> {
     symbols.iter().filter_map(|symbol| Some((symbol.clone(), one(market, symbol)?))).collect()
 }

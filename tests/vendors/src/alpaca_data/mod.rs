@@ -14,14 +14,14 @@ pub use history::timeframe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{self, Next};
+use axum::http::StatusCode;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
-use crate::stand::{KEY, SECRET, Stand};
+use crate::alpaca::known;
+use crate::stand::Stand;
 
 /// Every path.
 pub fn routes() -> Router<Arc<Stand>> {
@@ -33,31 +33,6 @@ pub fn routes() -> Router<Arc<Stand>> {
         .layer(middleware::from_fn(known));
     // A stream says who it is in its first message, and news is both a page and a stream.
     asked.route("/v2/{feed}", get(stream::market)).route("/v1beta1/news", get(reference::news))
-}
-
-/// Lets pass who sends the right key; trading checks the same way.
-pub async fn known(request: Request, next: Next) -> Response {
-    if let Err(refusal) = check(request.headers()) {
-        return *refusal;
-    }
-    next.run(request).await
-}
-
-/// Whether the headers hold the right key.
-///
-/// # Errors
-/// The answer to somebody who has none, or a wrong one.
-pub fn check(headers: &HeaderMap) -> Result<(), Box<Response>> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    match (header("apca-api-key-id"), header("apca-api-secret-key")) {
-        (Some(key), Some(secret)) if key == KEY && secret == SECRET => Ok(()),
-        (None, None) => {
-            let page = "<html>\r\n<head><title>401 Authorization Required</title></head>\r\n<body>\r\n\
-                        <center><h1>401 Authorization Required</h1></center>\r\n</body>\r\n</html>\r\n";
-            Err(Box::new((StatusCode::UNAUTHORIZED, axum::response::Html(page)).into_response()))
-        }
-        _ => Err(Box::new(refuse(StatusCode::UNAUTHORIZED, "unauthorized."))),
-    }
 }
 
 /// An answer that says what is wrong with a request.

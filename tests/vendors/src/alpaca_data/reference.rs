@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
-use super::{check, refuse, shape, stream};
+use super::{refuse, shape, stream};
+use crate::alpaca::check;
 use crate::calendar;
 use crate::id;
 use crate::market::{Article, Market};

@@ -1,4 +1,6 @@
 //! The streams of market data and of news.
+//!
+//! `/v2/test` tells the market's own symbols, not one of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,7 +12,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{check, shape};
+use super::shape;
+use crate::alpaca::check;
 use crate::ledger::Vendor;
 use crate::market::What;
 use crate::socket::{Gone, Item, Speaker, Style};
@@ -164,6 +167,7 @@ impl Client {
             let known = self.lists.contains(&name.as_str());
             let symbols: Option<Vec<&str>> =
                 symbols.as_array().and_then(|list| list.iter().map(Value::as_str).collect());
+            let symbols = symbols.filter(|symbols| symbols.iter().copied().all(is_symbol));
             let (true, Some(symbols)) = (known, symbols) else {
                 return self.error(400, "invalid syntax").await;
             };
@@ -224,6 +228,12 @@ impl Client {
         };
         self.speaker.data(wanted.into_iter().map(item).collect()).await
     }
+}
+
+/// Whether it can be a symbol, or stands for all of them.
+fn is_symbol(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b".-/".contains(&byte);
+    text == "*" || (!text.is_empty() && text.bytes().all(plain))
 }
 
 /// Every event of a step in Alpaca's shape.

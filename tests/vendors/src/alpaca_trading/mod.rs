@@ -53,7 +53,7 @@ pub fn routes() -> Router<Arc<Stand>> {
         .route("/v2/calendar", get(reference::calendar))
         .route("/v3/clock", get(reference::clocks))
         .route("/v3/calendar/{market}", get(reference::calendar_of))
-        .layer(middleware::from_fn(crate::alpaca_data::known))
+        .layer(middleware::from_fn(crate::alpaca::known))
         // The stream asks who it is in its first message.
         .route("/stream", get(stream::open))
 }

@@ -82,33 +82,50 @@ pub async fn activities_of(
     activities_page(&stand, Some(&kind), &query)
 }
 
+/// The days of a period: a number and D, W, M or A.
+fn days(period: &str) -> Option<i64> {
+    let unit = period.len().checked_sub(1)?;
+    let count: i64 = period.get(..unit)?.parse().ok()?;
+    let length = match period.get(unit..)? {
+        "D" => 1,
+        "W" => 7,
+        "M" => 31,
+        "A" => 366,
+        _ => return None,
+    };
+    Some(count * length)
+}
+
 /// `/v2/account/portfolio/history`
 pub async fn portfolio_history(State(stand): State<Arc<Stand>>, Asked(query): Query) -> Response {
     let given = ["start", "end", "period"].into_iter().filter(|name| query.get(name).is_some()).count();
     if given > 2 {
         return Refusal::invalid("only two of start, end and period can be specified").into_response();
     }
-    let timeframe = query.get("timeframe").unwrap_or("1D").to_owned();
-    let now_ns = stand.market(|market| market.now_ns());
-    let days = match query.get("period").unwrap_or("1M").split_at_checked(1) {
-        Some((count, unit)) => {
-            count.parse().unwrap_or(1)
-                * [("D", 1), ("W", 7), ("M", 31), ("A", 366)]
-                    .iter()
-                    .find(|(name, _)| *name == unit)
-                    .map_or(31, |(_, days)| *days)
-        }
-        None => 31,
+    let (Ok(start), Ok(end)) = (query.moment("start"), query.moment("end")) else {
+        return Refusal::invalid("invalid start or end").into_response();
     };
-    let end_ns = query.moment("end").ok().flatten().unwrap_or(now_ns).min(now_ns);
-    let start_ns = query.moment("start").ok().flatten().unwrap_or(end_ns - days * 1440 * MINUTE);
-    let minutes = match timeframe.as_str() {
+    let Some(days) = days(query.get("period").unwrap_or("1M")) else {
+        return Refusal::invalid("invalid period").into_response();
+    };
+    let timeframe = query.get("timeframe").unwrap_or("1D");
+    let minutes = match timeframe {
         "1Min" => 1,
         "5Min" => 5,
         "15Min" => 15,
         "1H" => 60,
-        _ => 0,
+        "1D" => 0,
+        _ => return Refusal::invalid("invalid timeframe").into_response(),
     };
+    let now_ns = stand.market(|market| market.now_ns());
+    let end_ns = end.unwrap_or(now_ns).min(now_ns);
+    let start_ns = start.unwrap_or(end_ns - days * 1440 * MINUTE);
+    let times = stamps((start_ns, end_ns), minutes);
+    Json(stand.desk(|desk, market, _| desk.portfolio_history(&times, market, timeframe))).into_response()
+}
+
+/// Seconds of the points in a span: every so many minutes of each session, or its close for none.
+fn stamps((start_ns, end_ns): (i64, i64), minutes: i64) -> Vec<i64> {
     let mut times = Vec::new();
     for session in calendar::sessions(calendar::date_of(start_ns), calendar::date_of(end_ns)) {
         if minutes == 0 {
@@ -117,10 +134,12 @@ pub async fn portfolio_history(State(stand): State<Arc<Stand>>, Asked(query): Qu
         }
         let step = minutes * MINUTE;
         let count = (session.close_ns - session.open_ns) / step;
-        let stamps = (0..count).map(|index| session.open_ns + index * step);
-        times.extend(stamps.filter(|at_ns| (start_ns..=end_ns).contains(at_ns)).map(|at_ns| at_ns / SECOND));
+        let within = (0..count)
+            .map(|index| session.open_ns + index * step)
+            .filter(|at_ns| (start_ns..=end_ns).contains(at_ns));
+        times.extend(within.map(|at_ns| at_ns / SECOND));
     }
-    Json(stand.desk(|desk, market, _| desk.portfolio_history(&times, market, &timeframe))).into_response()
+    times
 }
 
 fn shown(listing: &Listing, market: &Market) -> Value {

@@ -68,9 +68,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// An order as it is asked for.
+/// An order as it is asked for, in the vendor's names.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the vendor's names")]
 pub struct Ticket {
     pub symbol: String,
     pub side: Side,

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Parser;
-use vendors::Vendors;
-use vendors::market::Script;
+use tapedeck_vendors::Vendors;
+use tapedeck_vendors::market::Script;
 
 /// A stand-in for Alpaca, Massive, Yahoo and NewsAPI on this machine.
 #[derive(Parser)]

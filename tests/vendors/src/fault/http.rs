@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,6 +15,9 @@ use crate::line::Cut;
 
 /// The largest answer that a fault works on.
 const BODY_MAX: usize = 64 << 20;
+
+/// Time for the beginning of an answer to leave before its end fails.
+const FLUSH: Duration = Duration::from_millis(50);
 
 const fn once() -> u32 {
     1
@@ -130,9 +133,13 @@ pub async fn apply(fault: &HttpFault, answer: impl Future<Output = Response>, cu
             let (parts, whole) = whole(answer.await).await;
             let length = HeaderValue::from(whole.len());
             let part = whole.slice(..whole.len().min(*bytes));
-            let broken = Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
-            let mut response =
-                Response::from_parts(parts, Body::from_stream(stream::iter([Ok(part), broken])));
+            let broken = async {
+                // What was sent leaves first; with the end at once, nothing would.
+                tokio::time::sleep(FLUSH).await;
+                Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+            };
+            let body = stream::once(async { Ok(part) }).chain(stream::once(broken));
+            let mut response = Response::from_parts(parts, Body::from_stream(body));
             response.headers_mut().insert(header::CONTENT_LENGTH, length);
             response
         }

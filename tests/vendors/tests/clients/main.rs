@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use tapedeck_vendors::Vendors;
+use tapedeck_vendors::market::Script;
 use tokio::process::Command;
-use vendors::Vendors;
-use vendors::market::Script;
 
 /// A script that hangs is a failure, not a test run without an end.
 const PATIENCE: Duration = Duration::from_secs(240);

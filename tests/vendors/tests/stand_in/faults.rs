@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vendors::fault::{HttpFault, HttpRule, When};
-use vendors::ledger::Vendor;
-use vendors::market::Script;
+use tapedeck_vendors::fault::{HttpFault, HttpRule, When};
+use tapedeck_vendors::ledger::Vendor;
+use tapedeck_vendors::market::Script;
 
 use super::{get, start};
 
@@ -76,8 +76,8 @@ async fn an_order_lands_or_not_as_the_fault_says() {
         });
         let url = format!("{}/v2/orders", vendors.addresses().http(Vendor::AlpacaTrading));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let request = client.post(url).header("APCA-API-KEY-ID", vendors::KEY);
-        request.header("APCA-API-SECRET-KEY", vendors::SECRET).json(&body)
+        let request = client.post(url).header("APCA-API-KEY-ID", tapedeck_vendors::KEY);
+        request.header("APCA-API-SECRET-KEY", tapedeck_vendors::SECRET).json(&body)
     };
     vendors.stand.faults.on_request(rule(HttpFault::Cut, When::Before));
     assert!(order("never").send().await.is_err());

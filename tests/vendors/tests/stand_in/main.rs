@@ -2,18 +2,19 @@
 
 mod faults;
 mod load;
+mod same;
 mod streams;
 
 use futures::{SinkExt, StreamExt};
 use serde_json::Value;
 use std::time::Duration;
+use tapedeck_vendors::ledger::Vendor;
+use tapedeck_vendors::market::Script;
+use tapedeck_vendors::{KEY, SECRET, Vendors};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
-use vendors::ledger::Vendor;
-use vendors::market::Script;
-use vendors::{KEY, SECRET, Vendors};
 
 /// Longer than anything takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vendors::fault::{StreamFault, StreamRule};
-use vendors::ledger::Vendor;
-use vendors::market::Script;
-use vendors::{HangUp, KEY, SECRET};
+use tapedeck_vendors::fault::{StreamFault, StreamRule};
+use tapedeck_vendors::ledger::Vendor;
+use tapedeck_vendors::market::Script;
+use tapedeck_vendors::{HangUp, KEY, SECRET};
 
 use super::{Socket, start};
 
@@ -41,6 +41,7 @@ async fn errors_have_the_documented_codes() {
         (json!({"action": "auth", "key": KEY, "secret": SECRET}), 403),
         (json!({"action": "subscribe", "quotes": ["NVDA"]}), 405),
         (json!({"action": "subscribe", "options": ["NVDA"]}), 400),
+        (json!({"action": "subscribe", "quotes": ["nvda"]}), 400),
     ];
     for (message, code) in more {
         socket.say(&message).await;
