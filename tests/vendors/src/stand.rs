@@ -1,6 +1,5 @@
 //! The stand-in's state, shared by the servers of all vendors, and the clock that moves it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -58,8 +57,8 @@ pub struct Stand {
     /// What arrived and what was sent.
     pub ledger: Ledger,
     meter: Meter,
-    /// Thousandths of the real pace; 0 while the clock stands.
-    pace: AtomicU64,
+    /// Thousandths of the real pace; 0 while the clock stands. Held while the clock moves by itself.
+    pace: Mutex<u64>,
     steps: broadcast::Sender<Arc<Step>>,
     updates: broadcast::Sender<Arc<Update>>,
     hang_ups: broadcast::Sender<HangUp>,
@@ -76,7 +75,7 @@ impl Stand {
             faults: Faults::default(),
             ledger: Ledger::default(),
             meter: Meter::default(),
-            pace: AtomicU64::new(0),
+            pace: Mutex::default(),
             steps: broadcast::channel(BEHIND_MAX).0,
             updates: broadcast::channel(BEHIND_MAX).0,
             hang_ups: broadcast::channel(16).0,
@@ -85,7 +84,7 @@ impl Stand {
 
     /// Begins anew with a script: no orders, no faults, nothing counted.
     pub fn reset(&self, script: Script) {
-        self.pace.store(0, Ordering::SeqCst);
+        self.set_pace(0);
         *locked(&self.market) = Market::new(script);
         *locked(&self.desk) = Desk::default();
         *locked(&self.settings) = Settings::default();
@@ -195,15 +194,26 @@ impl Stand {
         self.hang_ups.subscribe()
     }
 
-    /// Lets the clock move by itself, `pace` thousandths as quick as the real one; 0 stops it.
+    /// Lets the clock move by itself, `pace` thousandths as quick as the real one; 0 stops it, and when this
+    /// returns it stands.
     pub fn set_pace(&self, pace: u64) {
-        self.pace.store(pace, Ordering::SeqCst);
+        *locked(&self.pace) = pace;
     }
 
     /// How quickly the clock moves.
     #[must_use]
     pub fn pace(&self) -> u64 {
-        self.pace.load(Ordering::SeqCst)
+        *locked(&self.pace)
+    }
+
+    /// So much real time has passed.
+    fn run(&self, passed: Duration) {
+        let pace = locked(&self.pace);
+        if *pace > 0 {
+            self.market(Market::skip_closed);
+            let nanos = passed.as_nanos() * u128::from(*pace) / 1_000;
+            self.advance(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)));
+        }
     }
 
     /// Moves the clock while it is set to move; for as long as the stand-in lives.
@@ -213,14 +223,8 @@ impl Stand {
         let mut before = interval.tick().await;
         loop {
             let now = interval.tick().await;
-            let passed = now - before;
+            self.run(now - before);
             before = now;
-            let pace = self.pace();
-            if pace > 0 {
-                self.market(Market::skip_closed);
-                let nanos = passed.as_nanos() * u128::from(pace) / 1_000;
-                self.advance(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)));
-            }
         }
     }
 }

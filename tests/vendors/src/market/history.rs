@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn days_are_made_of_their_minutes() {
         let market = market();
-        let span = (market.now_ns() - 4 * 1440 * MINUTE, market.now_ns());
+        let span = (market.now_ns() - 3 * 1440 * MINUTE, market.now_ns());
         let days = market.bars("MSFT", (Timeframe::Day, Anchor::Clock), span, Adjustment::RAW);
         assert_eq!(days.len(), 2, "Monday and the first half hour of Tuesday");
         let minutes = market.bars("MSFT", (Timeframe::Minutes(1), Anchor::Clock), span, Adjustment::RAW);
