@@ -52,7 +52,8 @@ impl Default for Article {
 #[must_use]
 pub fn usual(symbols: &[String], count: i64, until_ns: i64) -> Vec<Article> {
     let about = |number: i64| {
-        let chosen = id::mix(number.cast_unsigned()) as usize % symbols.len().max(1);
+        let count = symbols.len().max(1) as u64;
+        let chosen = usize::try_from(id::mix(number.cast_unsigned()) % count).unwrap_or_default();
         symbols.get(chosen).cloned().into_iter().collect::<Vec<_>>()
     };
     (0..count)
