@@ -25,6 +25,7 @@ pub(crate) fn bar(source: &str, origin: Origin, series: &Series, bar: &Bar) -> E
 /// `values` tells apart what two importers would write at the same time.
 pub(crate) fn revision(
     source: &str,
+    origin: Origin,
     series: &Series,
     bar: &Bar,
     revises: &str,
@@ -33,7 +34,7 @@ pub(crate) fn revision(
 ) -> Event {
     let id = event_id(revises, &format!("revision/{values:016x}"), number);
     let body = Body::BarRevision(BarRevision {
-        bar: Some(bar.to_wire(&series.symbol, series.timeframe, Origin::Import)),
+        bar: Some(bar.to_wire(&series.symbol, series.timeframe, origin)),
         revises: revises.to_owned(),
     });
     Event { causation_id: revises.to_owned(), ..first_cause(source, id, bar.close_ns, body) }

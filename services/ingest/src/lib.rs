@@ -12,6 +12,7 @@
 
 mod event;
 pub mod import;
+pub mod status;
 pub mod source;
 pub mod clock;
 pub mod floor;

@@ -3,6 +3,7 @@
 mod access;
 mod history;
 mod indicator;
+mod ingest;
 mod looking;
 mod market;
 mod pairs;
@@ -22,6 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use access::{TokenCommand, UserCommand};
 pub use history::{HistoryCommand, Resample};
 pub use indicator::Indicator;
+pub use ingest::{Backfill, IngestCommand, Vendor};
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
 pub use pairs::Pairs;
@@ -48,6 +50,7 @@ pub struct Cli {
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Directory that holds the tapes [default: the user's data directory]
     #[arg(long, env = "TAPEDECK_HOME", global = true, value_name = "DIR")]
@@ -108,6 +111,7 @@ impl LogForm {
 
 /// Servers to use instead of the tape's own.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct ServerUrls {
     /// NATS server to use, for example nats://user:password@host:4222
     #[arg(long, env = "NATS_URL", global = true, value_name = "URL", hide_env_values = true)]
@@ -148,6 +152,11 @@ pub enum Command {
     WalkForward(Box<WalkForward>),
     /// Append history from files: CSV, gzip or Parquet bars, and corporate actions
     Import(Import),
+    /// Append history from a vendor: bars, splits and dividends; what the tape has is not asked for again
+    Backfill(Backfill),
+    /// What came onto the tape, by source
+    #[command(subcommand)]
+    Ingest(IngestCommand),
     /// History segments: the tape's bars as columns, which backtests read
     #[command(subcommand)]
     History(HistoryCommand),

@@ -6,6 +6,7 @@
 mod account;
 mod group;
 mod limits;
+mod source;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use contracts::v1::{Parameter, StrategyMode};
 use domain::money::{E9, Price};
 pub use limits::LimitsConfig;
 use serde::{Deserialize, Serialize};
+pub use source::SourcesConfig;
 
 use crate::telemetry::TelemetryConfig;
 
@@ -96,6 +98,8 @@ pub struct Config {
     pub account: BTreeMap<String, AccountConfig>,
     /// Strategies by name.
     pub strategy: BTreeMap<String, StrategyConfig>,
+    /// Vendors of history.
+    pub source: SourcesConfig,
     /// Limits by scope, stated where nobody has stated any of that scope.
     pub limits: Vec<LimitsConfig>,
 }
@@ -339,6 +343,7 @@ impl Config {
         for (name, strategy) in &self.strategy {
             strategy.validate(name, &self.account)?;
         }
+        self.source.validate()?;
         for (index, limits) in self.limits.iter().enumerate() {
             limits.validate(index, &self.account)?;
         }

@@ -22,6 +22,7 @@ mod seed;
 mod servers;
 mod services;
 mod session;
+mod source;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -91,6 +92,7 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
         Command::WalkForward(options) => {
             Box::pin(command::backtest::search::walk_forward(global, &options, output)).await
         }
+        Command::Backfill(options) => command::backfill::run(global, &options, output).await,
         Command::Import(options) => command::import::run(global, &options, output).await,
         Command::Indicator(options) if options.list || !options.bars.is_empty() => {
             command::indicator::offline(&options, output).await
@@ -121,6 +123,7 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Projection(options) => command::projection::run(session, &options, output).await,
         Command::Stream(options) => command::stream::run(session, &options, output).await,
         Command::Order(options) => command::order::run(session, &options, output).await,
+        Command::Ingest(options) => command::ingest::run(session, &options, output).await,
         Command::Bars(options) => command::market::bars(session, &options, output).await,
         Command::Pairs(options) => command::pairs::of_tape(session, &options, output).await,
         Command::Indicator(options) => command::indicator::on_tape(session, &options, output).await,

@@ -11,7 +11,8 @@ use cargo_metadata::{DependencyKind, Package};
 use crate::repository::{metadata, root, text};
 
 /// Crates that are services or belong to one.
-const SERVICES: [&str; 7] = ["ingest", "strategy", "risk", "execution", "broker", "backtest", "tapedeck"];
+const SERVICES: [&str; 8] =
+    ["ingest", "vendors", "strategy", "risk", "execution", "broker", "backtest", "tapedeck"];
 const HTTP: [&str; 7] = ["axum", "hyper", "reqwest", "tower", "tower-http", "ureq", "askama"];
 const RANDOMNESS: [&str; 5] = ["rand", "rand_core", "rand_chacha", "fastrand", "getrandom"];
 
@@ -66,6 +67,7 @@ fn forbidden(word: &str, own: &str, row: &Row, workspace: &BTreeSet<String>) -> 
         "domain" | "domain logic" => named(&["domain"]),
         "brokers" => named(&["broker"]),
         // The port may be imported; who reaches the server behind it has left the port.
+        "event-log" => named(&["event-log"]),
         "event-log internals" | "NATS" => named(&["async-nats"]),
         "sqlx" => named(&["sqlx", "sqlx-core", "sqlx-postgres"]),
         "axum" => named(&["axum"]),

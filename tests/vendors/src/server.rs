@@ -184,7 +184,7 @@ async fn pass(
         },
     };
     if let Some(allowance) = allowance
-        && !response.headers().contains_key("x-ratelimit-limit")
+        && !response.headers().contains_key("x-ratelimit-remaining")
     {
         allowance.tell(response.headers_mut());
     }

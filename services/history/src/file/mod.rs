@@ -7,6 +7,8 @@
 //!
 //! [`load`] reads whole files into columns, on a faster way where a Parquet file allows it, with the same outcome.
 //!
+//! [`RowCheck`] checks rows that a vendor sent in the same way.
+//!
 //! Deliberately absent: the tape. Import, the recorded source and backtests read the same way.
 
 mod actions;
@@ -19,6 +21,7 @@ mod columns;
 mod error;
 mod infer;
 mod parquet;
+mod quoted;
 mod save;
 mod table;
 mod text;
@@ -35,6 +38,7 @@ pub use actions::{Action, ActionFile};
 pub use bars::{BarFile, Chunk};
 pub use error::FileError;
 pub use load::load;
+pub use quoted::RowCheck;
 pub use save::{save, write_text};
 
 /// What a file does not say itself.

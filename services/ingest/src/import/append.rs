@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::decide::{self, ITEM_EVENTS_MAX, Item, Prepared, Target};
 use super::known::{Known, Subjects};
 use super::report::ImportReport;
-use super::{ImportError, SOURCE};
+use super::{ImportError, Teller};
 use crate::file::{Action, Chunk};
 
 /// Events of a batch, as many as the tape takes at once.
@@ -45,10 +45,11 @@ impl Stored {
 #[derive(Debug)]
 pub(super) struct Importer {
     tape: Tape,
-    known: Known,
+    pub(super) known: Known,
     pub(super) report: ImportReport,
     label: Option<String>,
     adjusted: bool,
+    teller: Teller,
     source: u32,
     targets: Vec<Target>,
     queue: VecDeque<Item>,
@@ -57,11 +58,12 @@ pub(super) struct Importer {
 }
 
 impl Importer {
-    pub(super) fn new(tape: Tape) -> Self {
+    pub(super) fn new(tape: Tape, teller: Teller) -> Self {
         let mut known = Known::default();
         Self {
             tape,
-            source: known.source_index(SOURCE),
+            source: known.source_index(&teller.source),
+            teller,
             known,
             report: ImportReport::default(),
             label: None,
@@ -140,6 +142,7 @@ impl Importer {
                 targets: &self.targets,
                 underway,
                 adjusted: self.adjusted,
+                teller: &self.teller,
                 source: self.source,
             };
             view.decide(&item, &mut prepared);

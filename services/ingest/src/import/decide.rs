@@ -1,12 +1,12 @@
 //! What an item needs, given what the tape holds. Pure.
 
-use contracts::v1::{Event, Origin};
+use contracts::v1::Event;
 use contracts::{Subject, bar_id};
 use domain::calendar::Calendar;
 use domain::money::Price;
 use event_log::{Append, Expect};
 
-use super::SOURCE;
+use super::Teller;
 use super::known::{self, Effect, Known, Subjects};
 use crate::event::{self, ADJUSTED_PRICES, AFTER_EARLY_CLOSE};
 use crate::file::{Action, Rejected, Row, Series};
@@ -62,6 +62,9 @@ pub(super) struct View<'a> {
     pub(super) targets: &'a [Target],
     pub(super) underway: Option<&'a Prepared>,
     pub(super) adjusted: bool,
+    /// Who tells of the items.
+    pub(super) teller: &'a Teller,
+    /// Its index in what is known.
     pub(super) source: u32,
 }
 
@@ -78,18 +81,19 @@ impl View<'_> {
         let Some(target) = self.targets.get(row.series) else { return };
         let (series, bar) = (&target.series, &row.bar);
         let values = known::hash_values(bar);
+        let Teller { source: teller, origin } = self.teller;
         let close_ns = bar.close_ns;
         match self.known.bar(target.known, close_ns) {
             None => {
                 let effect = Effect::Bar { close_ns, values, source: self.source };
-                prepared.push(&target.subjects.bar, event::bar(SOURCE, Origin::Import, series, bar), effect);
+                prepared.push(&target.subjects.bar, event::bar(teller, *origin, series, bar), effect);
             }
             Some(held) if held.values == values => prepared.duplicates += 1,
             Some(held) => {
                 let source = self.known.source(held);
                 let revises = bar_id(source, &series.symbol, series.timeframe.name(), close_ns);
                 let number = held.revisions + 1;
-                let event = event::revision(SOURCE, series, bar, &revises, number, values);
+                let event = event::revision(teller, *origin, series, bar, &revises, number, values);
                 prepared.push(&target.subjects.revision, event, Effect::Revision { close_ns, values });
             }
         }
@@ -123,7 +127,8 @@ impl View<'_> {
             return;
         }
         let bar = (!whole).then_some(&row.bar);
-        let event = event::finding(SOURCE, series, bar, rule, row.bar.close_ns, detail.to_owned());
+        let event =
+            event::finding(&self.teller.source, series, bar, rule, row.bar.close_ns, detail.to_owned());
         let effect = Effect::Finding { symbol: series.symbol.clone(), key };
         prepared.push(&target.subjects.quality, event, effect);
     }
@@ -141,7 +146,7 @@ impl View<'_> {
             }
             None => match event::action_time(Calendar::xnys(), action.ex_date) {
                 Ok(time_ns) => {
-                    let event = event::action(SOURCE, Origin::Import, action, time_ns);
+                    let event = event::action(&self.teller.source, self.teller.origin, action, time_ns);
                     let subject = Subject::of(&["market", "action", &action.symbol]);
                     prepared.push(&subject, event, Effect::Action { key, value_e9: action.value_e9 });
                 }

@@ -204,6 +204,12 @@ impl Known {
         self.bars.get(series)?.get(&close_ns).copied()
     }
 
+    /// The closes from `from_ns` to `to_ns` of a series, both counted in.
+    pub(super) fn closes(&self, series: usize, from_ns: i64, to_ns: i64) -> impl Iterator<Item = i64> {
+        let bars = self.bars.get(series).filter(|_| from_ns <= to_ns);
+        bars.into_iter().flat_map(move |bars| bars.range(from_ns..=to_ns).map(|(close_ns, _)| *close_ns))
+    }
+
     /// Name of the source that wrote a bar.
     pub(super) fn source(&self, held: Held) -> &str {
         usize::try_from(held.source).ok().and_then(|index| self.sources.get(index)).map_or("", String::as_str)

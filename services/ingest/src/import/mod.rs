@@ -12,24 +12,38 @@
 //! Adjusted prices never pass for raw ones: a file that hints at them is refused until `--adjusted` says
 //! which they are, and with `yes` every series concerned gets the finding `adjusted_prices`.
 //!
+//! A vendor's history comes the same way ([`Backfill`]), as pages of rows instead of files.
+//!
 //! Deliberately absent: the binary's exit code. A strict import that found bad rows returns a report with
 //! rejected rows and nothing appended.
 
 mod append;
+mod backfill;
 mod decide;
 mod known;
 mod report;
 
 use std::path::{Path, PathBuf};
 
+use contracts::v1::Origin;
+use domain::bar::Timeframe;
+use domain::calendar::OutOfRange;
 use event_log::{AppendError, LogError, Tape};
 
 use crate::file::{self, FileError, Opened, ReadOptions};
 use append::Importer;
+pub use backfill::{Backfill, Quote};
 pub use report::ImportReport;
 
 /// Source of imported events; part of the ids of imported bars, so that they do not depend on the file.
 pub const SOURCE: &str = "import";
+
+/// Who tells of bars and actions: the source and the origin of their events.
+#[derive(Clone, Debug)]
+struct Teller {
+    source: String,
+    origin: Origin,
+}
 
 /// Rows handed over at a time.
 const CHUNK_ROWS: usize = 1_000;
@@ -57,6 +71,26 @@ pub enum ImportError {
     /// The tape could not be read.
     #[error(transparent)]
     Read(#[from] LogError),
+    /// The tape holds bars of the series that lie across those of the vendor.
+    #[error(
+        "the tape holds a {timeframe} bar of {symbol} that closes at {held}, across the one from {source_name} that \
+         closes at {told}: bars of one series start at the same minutes; keep this source on a tape of its own"
+    )]
+    Across {
+        /// Symbol.
+        symbol: String,
+        /// Timeframe.
+        timeframe: Timeframe,
+        /// Close of the bar on the tape.
+        held: String,
+        /// The source that was asked.
+        source_name: String,
+        /// Close of its bar.
+        told: String,
+    },
+    /// A date that the calendar does not know.
+    #[error(transparent)]
+    Calendar(#[from] OutOfRange),
     /// The task that reads a file ended early.
     #[error("reading {}: {problem}", path.display())]
     Task {
@@ -85,7 +119,8 @@ pub async fn run(
             return Ok(checked);
         }
     }
-    let mut importer = Importer::new(tape.clone());
+    let mut importer =
+        Importer::new(tape.clone(), Teller { source: SOURCE.to_owned(), origin: Origin::Import });
     for path in files {
         let label = label(path, files);
         match open(path, &options.read).await? {

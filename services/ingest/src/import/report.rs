@@ -34,6 +34,20 @@ impl ImportReport {
         self.rejected.len() as u64 + self.rejected_unlisted
     }
 
+    /// Adds what another import did.
+    pub fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.appended += other.appended;
+        self.duplicates += other.duplicates;
+        self.revisions += other.revisions;
+        self.findings += other.findings;
+        self.rejected_unlisted += other.rejected_unlisted;
+        for row in other.rejected {
+            let file = row.file.clone();
+            self.reject(file.as_deref(), row);
+        }
+    }
+
     /// Counts what reading a part of a file gave.
     pub(super) fn count(&mut self, file: Option<&str>, read: u64, duplicates: u64, rejected: Vec<Rejected>) {
         self.read += read;

@@ -1,6 +1,7 @@
 //! Tests of ingest: files, import, sources, the tape clock. One binary, so that it links once.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod backfill;
 mod clock;
 mod concurrent;
 mod external;

@@ -14,12 +14,18 @@ pub fn run(global: &Global, command: &ConfigCommand, output: Output) -> Result<(
     let (file, config) = (&configuration.file, &*configuration.config);
     let set = |value: &Option<String>| if value.is_some() { "set" } else { "unset" };
     let source = file.as_ref().map_or("defaults".to_owned(), |file| file.display().to_string());
+    let credentials = config.source.credentials();
+    let credentials: Vec<(&str, &str)> = credentials
+        .iter()
+        .map(|credential| (credential.field, if credential.is_set() { "set" } else { "unset" }))
+        .collect();
     if output.json {
         return output.document(&serde_json::json!({
             "source": source,
             "home": home.root().display().to_string(),
             "nats_url": set(&global.servers.nats_url),
             "database_url": set(&global.servers.database_url),
+            "credentials": credentials.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
             "config": config,
         }));
     }
@@ -31,5 +37,8 @@ pub fn run(global: &Global, command: &ConfigCommand, output: Output) -> Result<(
         set(&global.servers.nats_url),
         set(&global.servers.database_url)
     ));
+    let credentials: Vec<String> =
+        credentials.iter().map(|(field, state)| format!("{field} {state}")).collect();
+    output.note(&format!("credentials: {}", credentials.join(", ")));
     Ok(())
 }

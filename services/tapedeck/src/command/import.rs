@@ -111,7 +111,7 @@ pub fn bar_format(note: &FormatNote) -> BarFormat {
     }
 }
 
-fn failure(error: ImportError) -> Failure {
+pub fn failure(error: ImportError) -> Failure {
     match error {
         ImportError::Append(error) => error.into(),
         ImportError::Read(error) => error.into(),
@@ -120,7 +120,7 @@ fn failure(error: ImportError) -> Failure {
     }
 }
 
-fn print(report: &ImportReport, output: Output) -> Result<(), Failure> {
+pub fn print(report: &ImportReport, output: Output) -> Result<(), Failure> {
     if output.json {
         return output.document(report);
     }

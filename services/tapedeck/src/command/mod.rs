@@ -2,6 +2,7 @@
 
 pub mod again;
 pub mod at;
+pub mod backfill;
 pub mod backtest;
 pub mod breaker;
 pub mod chain_hash;
@@ -17,6 +18,7 @@ pub mod fork;
 pub mod holdings;
 pub mod import;
 pub mod indicator;
+pub mod ingest;
 pub mod limits;
 pub mod logs;
 pub mod market;

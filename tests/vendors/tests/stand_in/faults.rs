@@ -7,7 +7,7 @@ use tapedeck_vendors::fault::{HttpFault, HttpRule, When};
 use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::Script;
 
-use super::{get, start};
+use super::{client, get, start};
 
 fn rule(fault: HttpFault, when: When) -> HttpRule {
     HttpRule { vendor: Vendor::AlpacaTrading, method: None, path: "/v2".into(), times: 1, when, fault }
@@ -75,7 +75,7 @@ async fn an_order_lands_or_not_as_the_fault_says() {
             "client_order_id": id,
         });
         let url = format!("{}/v2/orders", vendors.addresses().http(Vendor::AlpacaTrading));
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = client();
         let request = client.post(url).header("APCA-API-KEY-ID", tapedeck_vendors::KEY);
         request.header("APCA-API-SECRET-KEY", tapedeck_vendors::SECRET).json(&body)
     };
@@ -95,7 +95,7 @@ async fn an_order_lands_or_not_as_the_fault_says() {
 #[tokio::test]
 async fn the_control_interface_says_what_is_wrong() {
     let vendors = start(Script::default()).await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let control = vendors.addresses().control.clone();
     let send = |method: reqwest::Method, path: &str, body: Value| {
         client.request(method, format!("{control}{path}")).json(&body).send()

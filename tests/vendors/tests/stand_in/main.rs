@@ -23,11 +23,16 @@ async fn start(script: Script) -> Vendors {
     Vendors::start(script).await.expect("ports on the loopback")
 }
 
+/// A client without a proxy. It never speaks TLS, and wants to know all the same who would do it.
+fn client() -> reqwest::Client {
+    let _known_already = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().expect("a client without a proxy")
+}
+
 /// A request to a vendor with the right key.
 fn get(vendors: &Vendors, vendor: Vendor, path: &str) -> reqwest::RequestBuilder {
     let url = format!("{}{path}", vendors.addresses().http(vendor));
-    let client = reqwest::Client::builder().no_proxy().build().expect("a client without a proxy");
-    client.get(url).header("APCA-API-KEY-ID", KEY).header("APCA-API-SECRET-KEY", SECRET).bearer_auth(KEY)
+    client().get(url).header("APCA-API-KEY-ID", KEY).header("APCA-API-SECRET-KEY", SECRET).bearer_auth(KEY)
 }
 
 /// A client of a stream.

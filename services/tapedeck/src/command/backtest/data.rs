@@ -37,6 +37,25 @@ pub async fn of_tape(session: &Session, request: &BacktestRequest) -> Result<Loa
     backtest::load(&session.tape, &dir, request).await.map_err(failure)
 }
 
+/// The timeframe of a tape's bars, where nobody says which: the only one that it holds.
+pub async fn only_timeframe(session: &Session) -> Result<Timeframe, Failure> {
+    let mut held = Vec::new();
+    for timeframe in Timeframe::ALL {
+        let filter = format!("market.bar.{timeframe}.>");
+        if session.tape.last_sequence(contracts::stream::MARKET, &filter).await? > 0 {
+            held.push(timeframe);
+        }
+    }
+    match held.as_slice() {
+        [only] => Ok(*only),
+        [] => Err(Failure::usage("--bars: expected FILE, for the tape holds no bars", HELP)),
+        held => {
+            let held: Vec<&str> = held.iter().map(|timeframe| timeframe.name()).collect();
+            Err(Failure::usage(format!("--timeframe: expected one of the tape's, {}", held.join(", ")), HELP))
+        }
+    }
+}
+
 /// Loads the bars that the segments of a tape hold, without its servers.
 pub async fn kept(global: &Global, request: &BacktestRequest) -> Result<Loaded, Failure> {
     let (dir, request) = (command::history::offline_dir(global)?, request.clone());

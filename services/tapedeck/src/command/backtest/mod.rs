@@ -92,11 +92,9 @@ async fn on_tape(
     output: Output,
 ) -> Result<(), Failure> {
     let named = Named::find(global, &options.run.strategies, &options.external, Some(session)).await?;
-    let Some(timeframe) = options.run.format.timeframe.clone().or_else(|| named.timeframe()) else {
-        return Err(Failure::usage(
-            "--timeframe: expected the timeframe of the tape's bars, or --bars FILE",
-            HELP,
-        ));
+    let timeframe = match options.run.format.timeframe.clone().or_else(|| named.timeframe()) {
+        Some(timeframe) => timeframe,
+        None => data::only_timeframe(session).await?.name().to_owned(),
     };
     let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
     let mut market = data::of_tape(session, &request).await?;

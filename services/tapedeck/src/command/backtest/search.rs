@@ -228,13 +228,9 @@ async fn search(
         return perform(request, from.market, None, threads, output).await;
     }
     let timeframe = run.format.timeframe.as_deref().and_then(|name| name.parse::<Timeframe>().ok());
-    let Some(timeframe) = timeframe else {
-        return Err(Failure::usage(
-            "--timeframe: expected the timeframe of the tape's bars, or --bars FILE",
-            HELP,
-        ));
-    };
     if run.offline {
+        let missing = || Failure::usage("--timeframe: expected the timeframe of the tape's bars", HELP);
+        let timeframe = timeframe.ok_or_else(missing)?;
         let named = inside(global, run, None).await?;
         let request = asked(global, run, search, folds, &named, timeframe)?;
         let market = data::kept(global, &request).await?;
@@ -242,6 +238,10 @@ async fn search(
     }
     let session = Session::open(global).await?;
     let found = async {
+        let timeframe = match timeframe {
+            Some(timeframe) => timeframe,
+            None => data::only_timeframe(&session).await?,
+        };
         let named = inside(global, run, Some(&session)).await?;
         let request = asked(global, run, search, folds, &named, timeframe)?;
         on_tape(&session, request, threads, output).await

@@ -1,0 +1,154 @@
+//! What each source has brought: its series, from when to when, and the sessions that are missing in between.
+//!
+//! Read from MARKET itself, for read models do not keep who told of a bar. Memory grows with series and sessions,
+//! not with bars.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::NaiveDate;
+use contracts::from_timestamp;
+use contracts::stream::MARKET;
+use contracts::v1::event::Body;
+use domain::calendar::{Calendar, OutOfRange};
+use event_log::{Delivery, LogError, Recorded, Tape};
+
+/// Messages taken from a read at a time.
+const READ_BATCH: usize = 4_096;
+
+/// A series of one source.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct SeriesStatus {
+    /// Who told of the bars.
+    pub source: String,
+    /// Symbol.
+    pub symbol: String,
+    /// Timeframe.
+    pub timeframe: String,
+    /// Bars; one that was revised counts once.
+    pub bars: u64,
+    /// Close of the oldest bar, UTC nanoseconds.
+    pub first_close_ns: i64,
+    /// Close of the newest bar, UTC nanoseconds.
+    pub last_close_ns: i64,
+    /// When a bar came last, UTC nanoseconds; zero where that was not recorded.
+    pub last_append_ns: i64,
+    /// Sessions between the oldest and the newest bar without any.
+    pub gaps: Vec<Gap>,
+}
+
+/// Sessions in a row without a bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Gap {
+    /// Date of the first one.
+    pub from: NaiveDate,
+    /// Date of the last one.
+    pub to: NaiveDate,
+    /// How many.
+    pub sessions: u32,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    bars: u64,
+    first_ns: i64,
+    last_ns: i64,
+    appended_ns: i64,
+    dates: BTreeSet<NaiveDate>,
+}
+
+/// Source, symbol, timeframe.
+type Key = (String, String, String);
+
+/// Every series on the tape, by source, symbol and timeframe.
+pub async fn status(tape: &Tape) -> Result<Vec<SeriesStatus>, LogError> {
+    let filters = ["market.bar.>".to_owned()];
+    let mut seen: BTreeMap<Key, Seen> = BTreeMap::new();
+    let Some(last) = tape.last(MARKET, &filters[0]).await? else { return Ok(Vec::new()) };
+    let mut reader = tape.read(MARKET, &filters, 1).await?;
+    let mut at = 0;
+    while at < last.sequence {
+        for delivery in reader.batch(READ_BATCH).await? {
+            at = delivery.sequence();
+            match delivery {
+                Delivery::Event(recorded) => fold(&mut seen, recorded),
+                Delivery::Undecodable { sequence, subject, error, .. } => {
+                    tracing::warn!(sequence, subject, "MARKET {sequence} passed over: {error}");
+                }
+            }
+        }
+    }
+    Ok(seen.into_iter().map(|(key, seen)| told(key, seen)).collect())
+}
+
+fn fold(seen: &mut BTreeMap<Key, Seen>, recorded: Recorded) {
+    let event = recorded.event;
+    let Some(Body::Bar(bar)) = event.body else { return };
+    let Some(close_ns) = event.event_time.as_ref().and_then(from_timestamp) else { return };
+    let start_ns = bar.start.as_ref().and_then(from_timestamp).unwrap_or(close_ns);
+    let appended_ns = event.recorded_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+    let series = seen.entry((event.source, bar.symbol, bar.timeframe)).or_default();
+    if series.bars == 0 {
+        (series.first_ns, series.last_ns) = (close_ns, close_ns);
+    }
+    series.bars += 1;
+    series.first_ns = series.first_ns.min(close_ns);
+    series.last_ns = series.last_ns.max(close_ns);
+    series.appended_ns = series.appended_ns.max(appended_ns);
+    series.dates.insert(Calendar::xnys().date_of(start_ns));
+}
+
+fn told((source, symbol, timeframe): Key, seen: Seen) -> SeriesStatus {
+    SeriesStatus {
+        source,
+        symbol,
+        timeframe,
+        bars: seen.bars,
+        first_close_ns: seen.first_ns,
+        last_close_ns: seen.last_ns,
+        last_append_ns: seen.appended_ns,
+        // Bars of other centuries have no sessions to miss.
+        gaps: gaps(&seen.dates).unwrap_or_default(),
+    }
+}
+
+/// The sessions between the first and the last of `dates` that are none of them.
+fn gaps(dates: &BTreeSet<NaiveDate>) -> Result<Vec<Gap>, OutOfRange> {
+    let (Some(first), Some(last)) = (dates.first(), dates.last()) else { return Ok(Vec::new()) };
+    let mut gaps: Vec<Gap> = Vec::new();
+    let mut open = false;
+    for session in Calendar::xnys().sessions(*first, *last)? {
+        let date = session.date;
+        if dates.contains(&date) {
+            open = false;
+            continue;
+        }
+        match gaps.last_mut().filter(|_| open) {
+            Some(gap) => {
+                gap.to = date;
+                gap.sessions += 1;
+            }
+            None => gaps.push(Gap { from: date, to: date, sessions: 1 }),
+        }
+        open = true;
+    }
+    Ok(gaps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gaps_are_sessions_without_a_bar_and_no_holidays() {
+        let date = |text: &str| text.parse::<NaiveDate>().unwrap();
+        // New Year's Day and two weekends lie between, and three sessions.
+        let dates = ["2025-12-30", "2025-12-31", "2026-01-05", "2026-01-08"].map(date).into();
+        let found = gaps(&dates).unwrap();
+        let expected = [
+            Gap { from: date("2026-01-02"), to: date("2026-01-02"), sessions: 1 },
+            Gap { from: date("2026-01-06"), to: date("2026-01-07"), sessions: 2 },
+        ];
+        assert_eq!(found, expected);
+        assert_eq!(gaps(&BTreeSet::new()).unwrap(), []);
+    }
+}

@@ -1,0 +1,173 @@
+//! A vendor's pages on the tape: where to go on, what is stored, what is refused.
+
+use chrono::NaiveDate;
+use contracts::v1::event::Body;
+use contracts::v1::{ActionKind, Origin};
+use domain::bar::Timeframe;
+use domain::calendar::{Calendar, Market};
+use domain::money::{Price, Volume};
+use event_log::Tape;
+use ingest::file::{Action, Series};
+use ingest::import::{Backfill, ImportError, ImportReport, Quote};
+use ingest::status::status;
+
+use crate::support::{import, memory, stored, told, write};
+
+const HOUR: i64 = 3_600_000_000_000;
+
+fn date(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+/// The hours of some dates, from the open on, at a price.
+fn hours(dates: &[&str], price: i64) -> Vec<Quote> {
+    let price = Price(price * domain::money::E9);
+    let of_date = |text: &&str| {
+        let session = Calendar::xnys().session(date(text)).unwrap().unwrap();
+        (0..7).map(move |hour| Quote {
+            start_ns: session.open_ns + hour * HOUR,
+            open: price,
+            high: price,
+            low: price,
+            close: price,
+            volume: Volume(1_000),
+        })
+    };
+    dates.iter().flat_map(of_date).collect()
+}
+
+async fn open(tape: &Tape) -> Backfill {
+    let series = Series { symbol: "X".into(), timeframe: Timeframe::H1 };
+    Backfill::open(tape, "vendor", series, Market::Xnys).await.unwrap()
+}
+
+async fn fill(tape: &Tape, pages: &[Vec<Quote>]) -> ImportReport {
+    let mut filling = open(tape).await;
+    for page in pages {
+        filling.bars(page).await.unwrap();
+    }
+    filling.finish().await.unwrap();
+    filling.into_report()
+}
+
+/// The date from which a vendor would be asked, for the first days of 2025.
+async fn resume(tape: &Tape) -> String {
+    let calendar = Calendar::xnys();
+    let span = (calendar.start_of(date("2025-01-02")), calendar.start_of(date("2025-01-11")));
+    let from_ns = open(tape).await.resume(span.0, span.1).unwrap();
+    assert_eq!(from_ns, calendar.start_of(calendar.date_of(from_ns)), "a date's beginning");
+    calendar.date_of(from_ns).to_string()
+}
+
+#[tokio::test]
+async fn pages_are_stored_once_under_the_vendors_name_and_warm_up_only() {
+    let tape = memory();
+    let pages = [hours(&["2025-01-02"], 10), hours(&["2025-01-03"], 11)];
+    let report = fill(&tape, &pages).await;
+    assert_eq!((report.read, report.appended, report.duplicates), (14, 14, 0));
+    let report = fill(&tape, &pages).await;
+    assert_eq!((report.read, report.appended, report.duplicates), (14, 0, 14));
+    let report = fill(&tape, &[hours(&["2025-01-03"], 12)]).await;
+    assert_eq!((report.appended, report.revisions), (0, 7));
+    for recorded in stored(&tape, "market.>").await {
+        assert_eq!(recorded.event.source, "vendor");
+        let origin = match recorded.event.body.unwrap() {
+            Body::Bar(bar) => bar.origin(),
+            Body::BarRevision(revision) => revision.bar.unwrap().origin(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(origin, Origin::Backfill);
+    }
+}
+
+#[tokio::test]
+async fn a_backfill_goes_on_at_the_first_session_without_a_bar() {
+    let tape = memory();
+    assert_eq!(resume(&tape).await, "2025-01-02");
+    fill(&tape, &[hours(&["2025-01-02", "2025-01-03"], 10)]).await;
+    assert_eq!(resume(&tape).await, "2025-01-03", "its bars may not all be there");
+    // What comes later does not close the gap; 2025-01-09 had no session.
+    fill(&tape, &[hours(&["2025-01-08", "2025-01-10"], 10)]).await;
+    assert_eq!(resume(&tape).await, "2025-01-03");
+    fill(&tape, &[hours(&["2025-01-06", "2025-01-07"], 10)]).await;
+    assert_eq!(resume(&tape).await, "2025-01-10");
+}
+
+#[tokio::test]
+async fn rows_that_are_no_bars_are_listed() {
+    let tape = memory();
+    let mut page = hours(&["2025-01-02"], 10);
+    page[1].high = Price(1);
+    page[2].close = Price(-5);
+    page[4].start_ns -= 30 * 60_000_000_000;
+    page.push(page[6]);
+    let mut holiday = page[6];
+    holiday.start_ns = Calendar::xnys().start_of(date("2025-01-09")) + 10 * HOUR;
+    page.push(holiday);
+    let report = fill(&tape, &[page]).await;
+    assert_eq!((report.read, report.appended, report.duplicates), (9, 4, 1));
+    let told = told(&report.rejected);
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[0].starts_with("2 high: below the low"), "{told:?}");
+    assert!(told[1].starts_with("3 close: negative"), "{told:?}");
+    assert!(told[2].starts_with("5 time: overlaps"), "{told:?}");
+    assert!(told[3].starts_with("9 time: "), "{told:?}");
+    assert_eq!(report.rejected[0].file.as_deref(), Some("X"));
+}
+
+#[tokio::test]
+async fn bars_that_lie_across_those_on_the_tape_are_refused() {
+    let tape = memory();
+    let dir = tempfile::tempdir().unwrap();
+    let text = "symbol,timeframe,start_utc,open,high,low,close,volume\nX,1h,2025-01-02T15:00:00Z,1,1,1,1,5\n";
+    import(&tape, &[write(&dir, "x.csv", text)]).await;
+    let mut filling = open(&tape).await;
+    let error = filling.bars(&hours(&["2025-01-02"], 10)).await.unwrap_err();
+    assert!(matches!(&error, ImportError::Across { .. }), "{error}");
+    let said = error.to_string();
+    assert!(
+        said.contains("closes at 2025-01-02T16:00Z") && said.contains("closes at 2025-01-02T15:30Z"),
+        "{said}"
+    );
+    filling.finish().await.unwrap();
+    assert_eq!(stored(&tape, "market.bar.>").await.len(), 1);
+}
+
+#[tokio::test]
+async fn actions_are_stored_once_and_cannot_be_other_ones() {
+    let tape = memory();
+    let action = |value_e9| Action {
+        symbol: "X".into(),
+        ex_date: date("2025-01-06"),
+        kind: ActionKind::Split,
+        value_e9,
+        line: 0,
+    };
+    for (value, expected) in [(4, (1, 0, 0)), (4, (0, 1, 0)), (5, (0, 0, 1))] {
+        let mut filling = open(&tape).await;
+        filling.actions(vec![action(value * domain::money::E9)]).await.unwrap();
+        filling.finish().await.unwrap();
+        let report = filling.into_report();
+        assert_eq!((report.appended, report.duplicates, report.rejected.len()), expected);
+    }
+    let events = stored(&tape, "market.action.>").await;
+    let Some(Body::CorporateAction(stored)) = &events[0].event.body else { panic!("{events:?}") };
+    assert_eq!((stored.origin(), events[0].event.source.as_str()), (Origin::Backfill, "vendor"));
+}
+
+#[tokio::test]
+async fn the_status_tells_sources_apart_and_names_the_gaps() {
+    let tape = memory();
+    assert_eq!(status(&tape).await.unwrap(), []);
+    fill(&tape, &[hours(&["2025-01-02", "2025-01-03", "2025-01-10"], 10)]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let text = "symbol,timeframe,start_utc,open,high,low,close,volume\nX,1d,2025-01-02,1,1,1,1,5\n";
+    import(&tape, &[write(&dir, "x.csv", text)]).await;
+    let found = status(&tape).await.unwrap();
+    let keys: Vec<_> = found.iter().map(|s| (s.source.as_str(), s.timeframe.as_str(), s.bars)).collect();
+    assert_eq!(keys, [("import", "1d", 1), ("vendor", "1h", 21)]);
+    let [gap] = &found[1].gaps[..] else { panic!("{found:?}") };
+    assert_eq!((gap.from, gap.to, gap.sessions), (date("2025-01-06"), date("2025-01-08"), 3));
+    let first = Calendar::xnys().session(date("2025-01-02")).unwrap().unwrap().open_ns + HOUR;
+    assert_eq!(found[1].first_close_ns, first);
+}

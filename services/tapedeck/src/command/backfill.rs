@@ -1,0 +1,277 @@
+//! `tapedeck backfill`: history from a vendor.
+
+use std::time::Instant;
+
+use chrono::NaiveDate;
+use domain::bar::Timeframe;
+use domain::calendar::{Calendar, Market};
+use event_log::Tape;
+use history::file::{Action, Series};
+use ingest::import::{Backfill as Filling, ImportReport, Quote};
+use serde::Serialize;
+use vendors::{Ask, Cursor, HistoricalBars, Offer, Refusal, Skipped, VendorError};
+
+use crate::cli::{Backfill, Global};
+use crate::command::{import, up};
+use crate::exit::Failure;
+use crate::home::{Home, TapeKind};
+use crate::output::Output;
+use crate::session::{Access, Session};
+use crate::source;
+
+/// How far behind the place to go on splits and dividends are asked for: they may be published late.
+const ACTIONS_BEHIND_NS: i64 = 30 * DAY_NS;
+const DAY_NS: i64 = 86_400_000_000_000;
+/// Two years.
+const DEFAULT_DAYS: u64 = 730;
+
+/// What was done: the report of an import, and what the vendor sent besides.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    import: ImportReport,
+    skipped: Skipped,
+    /// Symbols of which the vendor has nothing.
+    unknown: Vec<String>,
+}
+
+/// What is asked for.
+struct Wanted {
+    symbols: Vec<String>,
+    timeframe: Timeframe,
+    from_ns: i64,
+    to_ns: i64,
+    now_ns: i64,
+}
+
+/// Asks for one symbol after the other and appends what the tape lacks.
+pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<(), Failure> {
+    let configuration = global.configuration()?;
+    let vendor = source::history(options.source, &configuration.config.source)?;
+    let wanted = wanted(options, &*vendor, runtime::now_ns())?;
+    let home = Home::locate(global.home.as_deref())?;
+    let dir = home.tape(global.tape.as_deref().unwrap_or("main"))?;
+    let manifest = match dir.manifest()? {
+        Some(manifest) => manifest,
+        None => up::manifest(TapeKind::Main, 0),
+    };
+    let name = dir.name.clone();
+    let session = Session::open_tape(global, home, dir, manifest, Access::Shared).await?;
+    let started = Instant::now();
+    let mut report = Report::default();
+    let outcome = tokio::select! {
+        outcome = fill(&session.tape, &*vendor, &wanted, &mut report, output) => outcome,
+        () = session.interrupted() => Err(Failure::interrupted()),
+    };
+    session.close().await;
+    outcome?;
+    print(&report, output)?;
+    output.progress(&format!("tape {name}: {:.2} s", started.elapsed().as_secs_f64()));
+    if report.unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::not_found(
+        format!(
+            "{} has no {} bars of {} in that span: no such symbol, or not traded then",
+            vendor.name(),
+            wanted.timeframe,
+            report.unknown.join(", ")
+        ),
+        "",
+    ))
+}
+
+fn wanted(options: &Backfill, vendor: &dyn HistoricalBars, now_ns: i64) -> Result<Wanted, Failure> {
+    let usage = |message: String| Failure::usage(message, "tapedeck backfill --help");
+    let timeframe = options.timeframe;
+    let calendar = Calendar::xnys();
+    let today = calendar.date_of(now_ns);
+    let to = options.to.unwrap_or(today).min(today);
+    let from =
+        options.from.unwrap_or_else(|| today - chrono::Days::new(default_days(vendor.offer(timeframe))));
+    if from > to {
+        return Err(usage(format!("--from {from} is after {to}, which is the last date")));
+    }
+    calendar.sessions(from, to).map_err(|error| usage(error.to_string()))?;
+    let after = to.succ_opt().ok_or_else(|| usage(format!("--to {to} is out of range")))?;
+    offered(vendor, timeframe, from, calendar.date_of(now_ns))?;
+    let mut symbols: Vec<String> = Vec::with_capacity(options.symbols.len());
+    for symbol in options.symbols.iter().map(|symbol| symbol.trim().to_ascii_uppercase()) {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+        if !(1..=32).contains(&symbol.len()) || !symbol.bytes().all(plain) {
+            return Err(usage(format!(
+                "--symbols: {symbol:?}, expected 1 to 32 letters, digits, `.` and `-`"
+            )));
+        }
+        if !symbols.contains(&symbol) {
+            symbols.push(symbol);
+        }
+    }
+    let (from_ns, to_ns) = (calendar.start_of(from), calendar.start_of(after));
+    Ok(Wanted { symbols, timeframe, from_ns, to_ns, now_ns })
+}
+
+/// How many days are asked for where nobody says from when.
+fn default_days(offer: Offer) -> u64 {
+    match offer {
+        Offer::Days(days) => DEFAULT_DAYS.min(u64::from(days)),
+        Offer::Everything | Offer::Nothing => DEFAULT_DAYS,
+    }
+}
+
+/// Whether the vendor gives what is asked for; an error says what it gives.
+fn offered(
+    vendor: &dyn HistoricalBars,
+    timeframe: Timeframe,
+    from: NaiveDate,
+    today: NaiveDate,
+) -> Result<(), Failure> {
+    let name = vendor.name();
+    let hint = "tapedeck backfill --help";
+    match vendor.offer(timeframe) {
+        Offer::Everything => Ok(()),
+        Offer::Nothing => {
+            let given: Vec<&str> = Timeframe::ALL
+                .into_iter()
+                .filter(|timeframe| vendor.offer(*timeframe) != Offer::Nothing)
+                .map(Timeframe::name)
+                .collect();
+            let message = format!("--timeframe {timeframe}: {name} gives {}", given.join(", "));
+            Err(Failure::usage(message, hint))
+        }
+        Offer::Days(days) => {
+            let first = today - chrono::Days::new(u64::from(days));
+            if from >= first {
+                return Ok(());
+            }
+            let message = format!(
+                "--from {from}: {name} gives {timeframe} bars of the last {days} days, which is from {first}"
+            );
+            Err(Failure::usage(message, hint))
+        }
+    }
+}
+
+async fn fill(
+    tape: &Tape,
+    vendor: &dyn HistoricalBars,
+    wanted: &Wanted,
+    report: &mut Report,
+    output: Output,
+) -> Result<(), Failure> {
+    let count = wanted.symbols.len();
+    for (index, symbol) in wanted.symbols.iter().enumerate() {
+        let series = Series { symbol: symbol.clone(), timeframe: wanted.timeframe };
+        let mut filling =
+            Filling::open(tape, vendor.name(), series, Market::Xnys).await.map_err(import::failure)?;
+        let from_ns = filling.resume(wanted.from_ns, wanted.to_ns).map_err(import::failure)?;
+        let place = format!("{symbol} ({} of {count})", index + 1);
+        if from_ns > wanted.from_ns {
+            let date = Calendar::xnys().date_of(from_ns);
+            output.progress(&format!("{place}: on the tape up to {date}, going on from there"));
+        }
+        let ask = Ask {
+            symbol: symbol.clone(),
+            timeframe: wanted.timeframe,
+            from_ns,
+            to_ns: wanted.to_ns,
+            actions_from_ns: wanted.from_ns.max(from_ns - ACTIONS_BEHIND_NS),
+        };
+        let outcome = pages(&mut filling, vendor, &ask, wanted.now_ns, &place, output, report).await;
+        // What came before an error stays, and is counted.
+        let finished = filling.finish().await.map_err(import::failure);
+        let told = filling.into_report();
+        let nothing = told.read == 0 && from_ns == wanted.from_ns && has_ended_session(wanted);
+        report.import.add(told);
+        let unknown = match outcome {
+            Err(Stopped::Unknown) => true,
+            Err(Stopped::Failed(failure)) => return Err(failure),
+            Ok(()) => nothing,
+        };
+        finished?;
+        if unknown {
+            report.unknown.push(symbol.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Whether there could be a bar at all.
+fn has_ended_session(wanted: &Wanted) -> bool {
+    let calendar = Calendar::xnys();
+    let (first, last) = (calendar.date_of(wanted.from_ns), calendar.date_of(wanted.to_ns - 1));
+    calendar
+        .sessions(first, last)
+        .is_ok_and(|sessions| sessions.iter().any(|session| session.close_ns <= wanted.now_ns))
+}
+
+enum Stopped {
+    /// The vendor does not know the symbol.
+    Unknown,
+    Failed(Failure),
+}
+
+async fn pages(
+    filling: &mut Filling,
+    vendor: &dyn HistoricalBars,
+    ask: &Ask,
+    now_ns: i64,
+    place: &str,
+    output: Output,
+    report: &mut Report,
+) -> Result<(), Stopped> {
+    let stopped = |error| Stopped::Failed(import::failure(error));
+    let mut cursor = Some(Cursor::default());
+    while let Some(at) = cursor {
+        let page = vendor.page(ask, at, now_ns).await.map_err(|error| match error {
+            VendorError::Refused { kind: Refusal::Unknown, .. } => Stopped::Unknown,
+            other => Stopped::Failed(source::failure(other)),
+        })?;
+        report.skipped.add(page.skipped);
+        if !page.actions.is_empty() {
+            let actions = page.actions.into_iter().map(|action| Action {
+                symbol: ask.symbol.clone(),
+                ex_date: action.ex_date,
+                kind: action.kind,
+                value_e9: action.value_e9,
+                line: 0,
+            });
+            filling.actions(actions.collect()).await.map_err(stopped)?;
+        }
+        let quotes: Vec<Quote> = page
+            .bars
+            .iter()
+            .map(|bar| Quote {
+                start_ns: bar.start_ns,
+                open: bar.open,
+                high: bar.high,
+                low: bar.low,
+                close: bar.close,
+                volume: bar.volume,
+            })
+            .collect();
+        filling.bars(&quotes).await.map_err(stopped)?;
+        if let Some(last) = quotes.last() {
+            let date = Calendar::xnys().date_of(last.start_ns);
+            let read = filling.report().read;
+            output.progress(&format!("{place}: {read} rows, up to {date}"));
+        }
+        cursor = page.next;
+    }
+    Ok(())
+}
+
+fn print(report: &Report, output: Output) -> Result<(), Failure> {
+    if output.json {
+        return output.document(report);
+    }
+    import::print(&report.import, output)?;
+    let Skipped { empty, unfinished, outside_session } = report.skipped;
+    if empty + unfinished + outside_session > 0 {
+        output.note(&format!(
+            "left out: {empty} rows without a price, {unfinished} bars that had not ended, {outside_session} \
+             outside of the session"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! Vendors of history, as the configuration states them: where they are, who asks, how often.
+
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::{ConfigError, value};
+
+/// Vendors by name.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SourcesConfig {
+    /// Yahoo's charts.
+    pub yahoo: YahooConfig,
+    /// Alpaca's market data.
+    pub alpaca: AlpacaConfig,
+    /// Massive.
+    pub massive: MassiveConfig,
+}
+
+/// Yahoo's charts.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct YahooConfig {
+    /// Address before the path.
+    pub base_url: String,
+    /// Requests a minute.
+    pub requests_per_minute: u32,
+}
+
+/// Alpaca's market data.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AlpacaConfig {
+    /// Address before the path.
+    pub base_url: String,
+    /// Variable that holds the key.
+    pub key_env: String,
+    /// Variable that holds the secret.
+    pub secret_env: String,
+    /// File that holds the key, instead of the variable.
+    pub key_file: Option<PathBuf>,
+    /// File that holds the secret, instead of the variable.
+    pub secret_file: Option<PathBuf>,
+    /// `sip`, `iex`, `otc` or `boats`.
+    pub feed: String,
+    /// Requests a minute.
+    pub requests_per_minute: u32,
+}
+
+/// Massive.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MassiveConfig {
+    /// Address before the path.
+    pub base_url: String,
+    /// Variable that holds the key.
+    pub key_env: String,
+    /// File that holds the key, instead of the variable.
+    pub key_file: Option<PathBuf>,
+    /// Requests a minute.
+    pub requests_per_minute: u32,
+}
+
+impl Default for YahooConfig {
+    fn default() -> Self {
+        Self { base_url: "https://query2.finance.yahoo.com".to_owned(), requests_per_minute: 30 }
+    }
+}
+
+impl Default for AlpacaConfig {
+    fn default() -> Self {
+        Self {
+            base_url: "https://data.alpaca.markets".to_owned(),
+            key_env: "APCA_API_KEY_ID".to_owned(),
+            secret_env: "APCA_API_SECRET_KEY".to_owned(),
+            key_file: None,
+            secret_file: None,
+            feed: "sip".to_owned(),
+            requests_per_minute: 180,
+        }
+    }
+}
+
+impl Default for MassiveConfig {
+    fn default() -> Self {
+        Self {
+            base_url: "https://api.massive.com".to_owned(),
+            key_env: "MASSIVE_API_KEY".to_owned(),
+            key_file: None,
+            requests_per_minute: 5,
+        }
+    }
+}
+
+/// Where one credential is.
+#[derive(Clone, Copy, Debug)]
+pub struct Credential<'a> {
+    /// Its field.
+    pub field: &'static str,
+    variable: &'a str,
+    file: Option<&'a Path>,
+}
+
+impl Credential<'_> {
+    /// Whether there is one.
+    pub fn is_set(&self) -> bool {
+        matches!(self.found(), Ok(Some(_)))
+    }
+
+    /// The credential; an error names the variable or the file that is to hold it.
+    pub fn read(&self) -> Result<SecretString, ConfigError> {
+        let missing = || {
+            let expected =
+                format!("the variable {} to be set, or {} to name a file", self.variable, self.file_field());
+            value(self.field, self.variable, expected)
+        };
+        self.found()?.map(SecretString::from).ok_or_else(missing)
+    }
+
+    fn file_field(&self) -> String {
+        self.field.replace("_env", "_file")
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
+    fn found(&self) -> Result<Option<String>, ConfigError> {
+        let text = match self.file {
+            Some(path) => {
+                let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+                let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o777;
+                if mode & 0o077 != 0 {
+                    let expected =
+                        format!("a file that its owner alone can read (chmod 600), found {mode:o}");
+                    return Err(value(self.file_field(), path.display(), expected));
+                }
+                Some(std::fs::read_to_string(path).map_err(unreadable)?)
+            }
+            None => std::env::var(self.variable).ok(),
+        };
+        Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()))
+    }
+}
+
+impl SourcesConfig {
+    /// Every credential that a vendor takes.
+    pub fn credentials(&self) -> Vec<Credential<'_>> {
+        vec![self.alpaca.key(), self.alpaca.secret(), self.massive.key()]
+    }
+
+    pub(super) fn validate(&self) -> Result<(), ConfigError> {
+        for (name, base_url, per_minute) in [
+            ("yahoo", &self.yahoo.base_url, self.yahoo.requests_per_minute),
+            ("alpaca", &self.alpaca.base_url, self.alpaca.requests_per_minute),
+            ("massive", &self.massive.base_url, self.massive.requests_per_minute),
+        ] {
+            if !is_safe(base_url) {
+                let expected = "https://HOST, or http:// at a loopback address, without a slash at the end";
+                return Err(value(format!("source.{name}.base_url"), base_url, expected));
+            }
+            if !(1..=100_000).contains(&per_minute) {
+                return Err(value(format!("source.{name}.requests_per_minute"), per_minute, "1 to 100000"));
+            }
+        }
+        if !matches!(self.alpaca.feed.as_str(), "sip" | "iex" | "otc" | "boats") {
+            return Err(value("source.alpaca.feed", &self.alpaca.feed, "sip, iex, otc or boats"));
+        }
+        for credential in self.credentials() {
+            if credential.variable.is_empty() || credential.variable.contains(['=', '\0', ' ']) {
+                return Err(value(credential.field, credential.variable, "the name of a variable"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AlpacaConfig {
+    /// The key.
+    pub fn key(&self) -> Credential<'_> {
+        Credential { field: "source.alpaca.key_env", variable: &self.key_env, file: self.key_file.as_deref() }
+    }
+
+    /// The secret.
+    pub fn secret(&self) -> Credential<'_> {
+        Credential {
+            field: "source.alpaca.secret_env",
+            variable: &self.secret_env,
+            file: self.secret_file.as_deref(),
+        }
+    }
+}
+
+impl MassiveConfig {
+    /// The key.
+    pub fn key(&self) -> Credential<'_> {
+        Credential {
+            field: "source.massive.key_env",
+            variable: &self.key_env,
+            file: self.key_file.as_deref(),
+        }
+    }
+}
+
+/// A key goes over TLS, or stays on this machine.
+fn is_safe(base_url: &str) -> bool {
+    let Some((scheme, rest)) = base_url.split_once("://") else { return false };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let plain = !authority.is_empty() && !authority.contains(['@', ' ']) && !base_url.ends_with('/');
+    let host = authority
+        .rsplit_once(':')
+        .filter(|(_, port)| !port.contains(']'))
+        .map_or(authority, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    plain && (scheme == "https" || (scheme == "http" && local))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_goes_over_tls_or_stays_here() {
+        for good in
+            ["https://data.alpaca.markets", "http://127.0.0.1:9102", "http://[::1]:1", "http://localhost:1/x"]
+        {
+            assert!(is_safe(good), "{good}");
+        }
+        for bad in [
+            "http://data.alpaca.markets",
+            "https://",
+            "data.alpaca.markets",
+            "http://127.0.0.1@elsewhere",
+            "ftp://x",
+        ] {
+            assert!(!is_safe(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_no_place_for_a_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key");
+        std::fs::write(&file, "planted\n").unwrap();
+        let config = MassiveConfig { key_file: Some(file.clone()), ..MassiveConfig::default() };
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let error = config.key().read().unwrap_err().to_string();
+        assert!(error.starts_with("source.massive.key_file") && error.contains("640"), "{error}");
+        assert!(!config.key().is_set());
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let key = config.key().read().unwrap();
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&key), "planted");
+    }
+
+    #[test]
+    fn a_missing_key_names_its_variable() {
+        let config = MassiveConfig { key_env: "TAPEDECK_NO_SUCH_KEY".to_owned(), ..MassiveConfig::default() };
+        let error = config.key().read().unwrap_err().to_string();
+        assert!(
+            error.contains("TAPEDECK_NO_SUCH_KEY") && error.contains("source.massive.key_file"),
+            "{error}"
+        );
+    }
+}

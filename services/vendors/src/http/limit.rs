@@ -1,0 +1,77 @@
+//! How often a vendor is asked: a bucket of our own, corrected by what the vendor says.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use reqwest::header::HeaderMap;
+
+use crate::clock::Clock;
+
+/// Requests of a minute's allowance that may come at once.
+const BURST_MAX: u32 = 10;
+
+/// The clock as the bucket reads it.
+#[derive(Clone, Debug)]
+struct Ticks(Arc<dyn Clock>);
+
+impl governor::clock::Clock for Ticks {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::from(u64::try_from(self.0.now_ns()).unwrap_or_default())
+    }
+}
+
+/// Lets requests pass.
+#[derive(Debug)]
+pub(super) struct Limit {
+    bucket: RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Nanos>>,
+    ticks: Ticks,
+    /// Until when the vendor said that nothing is left.
+    blocked_until_ns: AtomicI64,
+}
+
+impl Limit {
+    pub(super) fn new(per_minute: u32, clock: Arc<dyn Clock>) -> Self {
+        let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
+        let burst = NonZeroU32::new(BURST_MAX).map_or(per_minute, |burst| burst.min(per_minute));
+        let ticks = Ticks(clock);
+        let quota = Quota::per_minute(per_minute).allow_burst(burst);
+        let bucket = RateLimiter::direct_with_clock(quota, ticks.clone());
+        Self { bucket, ticks, blocked_until_ns: AtomicI64::new(0) }
+    }
+
+    /// Waits until one more request may go.
+    pub(super) async fn pass(&self, clock: &dyn Clock) {
+        if let Some(wait) = self.blocked_for(clock.now_ns()) {
+            clock.sleep(wait).await;
+        }
+        while let Err(early) = self.bucket.check() {
+            let wait = early.wait_time_from(governor::clock::Clock::now(&self.ticks));
+            clock.sleep(wait.max(Duration::from_millis(1))).await;
+        }
+    }
+
+    /// Follows `X-RateLimit-Remaining` and `X-RateLimit-Reset` (seconds since 1970), where they are sent.
+    pub(super) fn correct(&self, headers: &HeaderMap, now_ns: i64) {
+        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
+        let (Some(0), Some(reset_s)) = (number("x-ratelimit-remaining"), number("x-ratelimit-reset")) else {
+            return;
+        };
+        // More than a few minutes is no reset of a minute's allowance.
+        let until_ns = reset_s.saturating_mul(1_000_000_000).min(now_ns.saturating_add(300_000_000_000));
+        self.blocked_until_ns.fetch_max(until_ns, Ordering::Relaxed);
+    }
+
+    /// How much longer the vendor said that nothing is left.
+    pub(super) fn blocked_for(&self, now_ns: i64) -> Option<Duration> {
+        let left_ns = self.blocked_until_ns.load(Ordering::Relaxed).saturating_sub(now_ns);
+        u64::try_from(left_ns).ok().filter(|left| *left > 0).map(Duration::from_nanos)
+    }
+}

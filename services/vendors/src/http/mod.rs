@@ -1,0 +1,295 @@
+//! One client for every vendor: limit, repetition, breaker, deadlines. The only place that imports reqwest.
+//!
+//! Only GET is sent: nothing here changes anything at a vendor, so everything may be asked again. Redirects are not
+//! followed, for credentials would follow them.
+
+mod breaker;
+mod limit;
+mod retry;
+mod tls;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::clock::Clock;
+use crate::error::{Refusal, VendorError};
+use breaker::Breaker;
+use limit::Limit;
+use retry::Again;
+
+/// The largest answer that is read.
+const BODY_MAX: usize = 64 << 20;
+/// Characters of a vendor's words that are passed on.
+const WORDS_MAX: usize = 300;
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// Nobody in particular.
+    None,
+    /// `Authorization: Bearer`.
+    Bearer(SecretString),
+    /// `APCA-API-KEY-ID` and `APCA-API-SECRET-KEY`.
+    Alpaca {
+        /// Key.
+        key: SecretString,
+        /// Secret.
+        secret: SecretString,
+    },
+}
+
+impl Credentials {
+    fn secrets(&self) -> Vec<&str> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Bearer(key) => vec![key.expose_secret()],
+            Self::Alpaca { key, secret } => vec![key.expose_secret(), secret.expose_secret()],
+        }
+    }
+
+    /// The one place where a credential is set on a request.
+    fn headers(&self) -> Option<HeaderMap> {
+        let sensitive = |text: &str| {
+            let mut value = HeaderValue::from_str(text).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        };
+        let mut headers = HeaderMap::new();
+        match self {
+            Self::None => {}
+            Self::Bearer(key) => {
+                headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", key.expose_secret()))?);
+            }
+            Self::Alpaca { key, secret } => {
+                headers.insert("apca-api-key-id", sensitive(key.expose_secret())?);
+                headers.insert("apca-api-secret-key", sensitive(secret.expose_secret())?);
+            }
+        }
+        Some(headers)
+    }
+}
+
+/// How a vendor is asked.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Address before the path, without a slash at its end.
+    pub base_url: String,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// Requests a minute.
+    pub requests_per_minute: u32,
+    /// Longest wait for one answer.
+    pub answer_timeout: Duration,
+    /// Longest time that one question may take with all its repetitions.
+    pub deadline: Duration,
+}
+
+impl HttpConfig {
+    /// The usual times.
+    #[must_use]
+    pub fn new(base_url: impl Into<String>, credentials: Credentials, requests_per_minute: u32) -> Self {
+        Self {
+            base_url: base_url.into(),
+            credentials,
+            requests_per_minute,
+            answer_timeout: Duration::from_secs(30),
+            deadline: Duration::from_secs(300),
+        }
+    }
+}
+
+/// A client of one vendor.
+pub struct Http {
+    vendor: &'static str,
+    client: reqwest::Client,
+    config: HttpConfig,
+    limit: Limit,
+    breaker: Breaker,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Http {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Http").field("vendor", &self.vendor).finish_non_exhaustive()
+    }
+}
+
+/// What one attempt came to, besides an answer.
+enum Failed {
+    /// May pass; `least` is what the vendor asks to wait.
+    Passing { what: String, least: Duration, limited: bool },
+    /// Will not.
+    Final(VendorError),
+}
+
+impl Http {
+    /// A client; fails where no connection could ever be made.
+    pub fn new(vendor: &'static str, config: HttpConfig, clock: Arc<dyn Clock>) -> Result<Self, VendorError> {
+        let setup = |what: String| VendorError::Setup { vendor, what };
+        let headers = config
+            .credentials
+            .headers()
+            .ok_or_else(|| setup("a key or secret holds characters that cannot be sent".into()))?;
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::config(&config.base_url).map_err(setup)?)
+            .default_headers(headers)
+            .user_agent(concat!("tapedeck/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(config.answer_timeout)
+            .no_proxy()
+            .build()
+            .map_err(|error| setup(told(&error)))?;
+        let limit = Limit::new(config.requests_per_minute, Arc::clone(&clock));
+        Ok(Self { vendor, client, config, limit, breaker: Breaker::default(), clock })
+    }
+
+    /// The body of the answer to a GET of `path` with `query`.
+    pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, VendorError> {
+        let url = format!("{}{path}", self.config.base_url);
+        let began_ns = self.clock.now_ns();
+        let mut again = Again::new(began_ns, self.config.deadline);
+        loop {
+            if let Some(after) = self.breaker.closed_for(self.clock.now_ns()) {
+                let why = format!("not asked after failures in a row, the last: {}", self.breaker.last());
+                return Err(VendorError::Limited { vendor: self.vendor, why, after });
+            }
+            self.limit.pass(&*self.clock).await;
+            let failed = match self.attempt(self.client.get(&url).query(query)).await {
+                Ok(body) => {
+                    self.breaker.succeeded();
+                    return Ok(body);
+                }
+                Err(failed) => failed,
+            };
+            let (what, least, limited) = match failed {
+                Failed::Passing { what, least, limited } => (what, least, limited),
+                Failed::Final(error) => {
+                    // It answered: the vendor is there.
+                    self.breaker.succeeded();
+                    return Err(error);
+                }
+            };
+            let now_ns = self.clock.now_ns();
+            if !limited {
+                self.breaker.failed(&what, now_ns);
+            }
+            tracing::debug!(vendor = self.vendor, path, "{}: {what}", self.vendor);
+            match again.wait(least, now_ns, |most| self.clock.jitter(most)) {
+                Some(wait) => self.clock.sleep(wait).await,
+                None if limited => {
+                    return Err(VendorError::Limited { vendor: self.vendor, why: what, after: least });
+                }
+                None => {
+                    let attempts = again.attempts();
+                    return Err(VendorError::Transient { vendor: self.vendor, what, attempts });
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, request: RequestBuilder) -> Result<Vec<u8>, Failed> {
+        let passing = |what: String| Failed::Passing {
+            what: self.redact(&what),
+            least: Duration::ZERO,
+            limited: false,
+        };
+        let response = request.send().await.map_err(|error| passing(told(&error)))?;
+        let status = response.status();
+        let now_ns = self.clock.now_ns();
+        self.limit.correct(response.headers(), now_ns);
+        let retry_after = retry::retry_after(response.headers(), now_ns);
+        let body = self.body(response).await.map_err(|error| match error {
+            Some(error) => passing(told(&error)),
+            None => Failed::Final(self.broken(format!("more than {BODY_MAX} bytes"))),
+        })?;
+        if status == StatusCode::OK {
+            return Ok(body);
+        }
+        let words = self.redact(&words(&body));
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let least = retry_after.or_else(|| self.limit.blocked_for(now_ns)).unwrap_or_default();
+            return Err(Failed::Passing {
+                what: format!("too many requests: {words}"),
+                least,
+                limited: true,
+            });
+        }
+        if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+            let least = retry_after.unwrap_or_default();
+            return Err(Failed::Passing { what: format!("{status}: {words}"), least, limited: false });
+        }
+        Err(Failed::Final(VendorError::Refused {
+            vendor: self.vendor,
+            status: status.as_u16(),
+            kind: Refusal::of(status.as_u16()),
+            message: words,
+        }))
+    }
+
+    /// The body; an error without a cause means that it is too large.
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Option<reqwest::Error>> {
+        let mut body = BytesMut::new();
+        while let Some(piece) = response.chunk().await.map_err(Some)? {
+            if body.len() + piece.len() > BODY_MAX {
+                return Err(None);
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.into())
+    }
+
+    /// An answer of this vendor's that cannot be read.
+    pub(crate) fn broken(&self, what: String) -> VendorError {
+        VendorError::Broken { vendor: self.vendor, what: self.redact(&what) }
+    }
+
+    /// A vendor may repeat what it was sent.
+    fn redact(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in self.config.credentials.secrets().into_iter().filter(|secret| !secret.is_empty()) {
+            text = text.replace(secret, "***");
+        }
+        text
+    }
+}
+
+/// An error of the client with its causes and without the address, whose query may be long.
+fn told(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut causes = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    match causes.last() {
+        Some(cause) if error.is_connect() => format!("no connection: {cause}"),
+        Some(cause) => format!("the connection broke: {cause}"),
+        None => "the connection broke".to_owned(),
+    }
+}
+
+/// The vendor's own words in an answer that is an error: JSON's `message`, `error` or `description`, else the text.
+fn words(body: &[u8]) -> String {
+    fn find(value: &serde_json::Value) -> Option<&str> {
+        let object = value.as_object()?;
+        let named = ["message", "description", "error"].iter().find_map(|name| object.get(*name)?.as_str());
+        named.or_else(|| object.values().find_map(find))
+    }
+    let parsed = serde_json::from_slice::<serde_json::Value>(body).ok();
+    let text = match parsed.as_ref().and_then(find) {
+        Some(words) => words.to_owned(),
+        None => String::from_utf8_lossy(body).trim().to_owned(),
+    };
+    let text: String = text.chars().filter(|character| !character.is_control()).take(WORDS_MAX).collect();
+    if text.is_empty() { "no explanation".to_owned() } else { text }
+}

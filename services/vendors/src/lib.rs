@@ -1,0 +1,26 @@
+//! Vendors of market data: what they send, as the product's own types.
+//!
+//! Invariants: prices leave this crate raw, never adjusted; a cell without a value is counted and never made up; a
+//! bar that has not ended is left out; no more than one answer of a vendor is held at a time, however long the span
+//! that is asked for; a request that changes something is never repeated; a credential stands in no message.
+//!
+//! Deliberately absent: the tape, files, the wall clock (a [`Clock`] is given), configuration, and what a row has to
+//! be to become a bar (`history` checks rows of vendors as it checks those of files).
+//!
+//! Modules in reading order.
+
+mod clock;
+mod error;
+mod port;
+pub mod http;
+mod wire;
+mod alpaca;
+mod massive;
+mod yahoo;
+
+pub use alpaca::Alpaca;
+pub use clock::{Clock, SystemClock};
+pub use error::{Refusal, VendorError};
+pub use massive::Massive;
+pub use port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
+pub use yahoo::Yahoo;

@@ -1,0 +1,239 @@
+//! Massive, which was Polygon: raw aggregates, splits and dividends.
+//!
+//! An answer without anything has no `results`, and the link to the next page lacks the key and may name another
+//! host; of it only path and query are used. Aggregates of hours and less run on the clock and outside of the
+//! session too.
+//!
+//! Deliberately absent: adjusted aggregates, dividends in other currencies than dollars.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::NaiveDate;
+use contracts::v1::ActionKind;
+use domain::bar::Timeframe;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::clock::Clock;
+use crate::error::{Refusal, VendorError};
+use crate::http::{Http, HttpConfig};
+use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
+use crate::wire;
+
+const NAME: &str = "massive";
+const MS: i64 = 1_000_000;
+
+const SPLITS: u8 = 0;
+const DIVIDENDS: u8 = 1;
+const BARS: u8 = 2;
+
+/// Massive's history.
+#[derive(Debug)]
+pub struct Massive {
+    http: Http,
+}
+
+#[derive(Deserialize)]
+struct Answer<T> {
+    results: Option<Vec<T>>,
+    next_url: Option<String>,
+    status: Option<String>,
+    error: Option<String>,
+    message: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Split {
+    execution_date: NaiveDate,
+    split_from: f64,
+    split_to: f64,
+}
+
+#[derive(Deserialize)]
+struct Dividend {
+    cash_amount: f64,
+    ex_dividend_date: NaiveDate,
+    currency: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Aggregate {
+    t: i64,
+    o: f64,
+    h: f64,
+    l: f64,
+    c: f64,
+    v: f64,
+}
+
+impl Massive {
+    /// A client.
+    pub fn new(config: HttpConfig, clock: Arc<dyn Clock>) -> Result<Self, VendorError> {
+        Ok(Self { http: Http::new(NAME, config, clock)? })
+    }
+
+    /// The rows of the page at `token`, or of the first one, and the link to the next.
+    async fn rows<T: DeserializeOwned>(
+        &self,
+        token: Option<String>,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<(Vec<T>, Option<String>), VendorError> {
+        let body = match &token {
+            Some(token) => self.http.get(token, &[]).await?,
+            None => self.http.get(path, query).await?,
+        };
+        let answer: Answer<T> = wire::decode(&self.http, &body)?;
+        if answer.status.as_deref() == Some("ERROR") {
+            let message = answer.error.or(answer.message).unwrap_or_else(|| "no explanation".to_owned());
+            return Err(VendorError::Refused { vendor: NAME, status: 200, kind: Refusal::Request, message });
+        }
+        let next = match answer.next_url.as_deref() {
+            Some(url) => {
+                let local = path_and_query(url).filter(|local| Some(*local) != token.as_deref());
+                let local =
+                    local.ok_or_else(|| self.http.broken(format!("next_url: {url:?} leads nowhere")))?;
+                Some(local.to_owned())
+            }
+            None => None,
+        };
+        Ok((answer.results.unwrap_or_default(), next))
+    }
+
+    async fn splits(&self, ask: &Ask, token: Option<String>) -> Result<Page, VendorError> {
+        let dates = wire::dates(ask);
+        let (first, last) = (dates.start().to_string(), dates.end().to_string());
+        let query = [
+            ("ticker", ask.symbol.as_str()),
+            ("execution_date.gte", &first),
+            ("execution_date.lte", &last),
+            ("limit", "1000"),
+            ("order", "asc"),
+            ("sort", "execution_date"),
+        ];
+        let (rows, next) = self.rows::<Split>(token, "/v3/reference/splits", &query).await?;
+        let mut actions = Vec::with_capacity(rows.len());
+        for Split { execution_date: ex_date, split_from: old, split_to: new } in rows {
+            let value_e9 = wire::ratio_e9(new, old)
+                .ok_or_else(|| self.http.broken(format!("splits: {new} new for {old} old shares")))?;
+            actions.push(Action { ex_date, kind: ActionKind::Split, value_e9 });
+        }
+        Ok(Page {
+            actions: wire::of_span(actions, ask),
+            next: Some(then(SPLITS, next, DIVIDENDS)),
+            ..Page::default()
+        })
+    }
+
+    async fn dividends(&self, ask: &Ask, token: Option<String>) -> Result<Page, VendorError> {
+        let dates = wire::dates(ask);
+        let (first, last) = (dates.start().to_string(), dates.end().to_string());
+        let query = [
+            ("ticker", ask.symbol.as_str()),
+            ("ex_dividend_date.gte", &first),
+            ("ex_dividend_date.lte", &last),
+            ("limit", "1000"),
+            ("order", "asc"),
+            ("sort", "ex_dividend_date"),
+        ];
+        let (rows, next) = self.rows::<Dividend>(token, "/v3/reference/dividends", &query).await?;
+        let mut actions = Vec::with_capacity(rows.len());
+        for row in rows {
+            if row.currency.is_some_and(|currency| !currency.eq_ignore_ascii_case("USD")) {
+                continue;
+            }
+            let cash = wire::price(row.cash_amount)
+                .ok_or_else(|| self.http.broken(format!("dividends.cash_amount: {}", row.cash_amount)))?;
+            let (ex_date, kind) = (row.ex_dividend_date, ActionKind::Dividend);
+            actions.push(Action { ex_date, kind, value_e9: cash.0 });
+        }
+        Ok(Page {
+            actions: wire::of_span(actions, ask),
+            next: Some(then(DIVIDENDS, next, BARS)),
+            ..Page::default()
+        })
+    }
+
+    async fn bars(&self, ask: &Ask, token: Option<String>, now_ns: i64) -> Result<Page, VendorError> {
+        let (multiplier, span) = interval(ask.timeframe);
+        // The vendor counts both ends in.
+        let (from, to) = (ask.from_ns / MS, ask.to_ns / MS - 1);
+        let path = format!("/v2/aggs/ticker/{}/range/{multiplier}/{span}/{from}/{to}", ask.symbol);
+        let query = [("adjusted", "false"), ("sort", "asc"), ("limit", "50000")];
+        let (rows, next) = self.rows::<Aggregate>(token, &path, &query).await?;
+        let bars: Result<Vec<Quoted>, VendorError> = rows.iter().map(|row| self.quoted(row)).collect();
+        let mut skipped = Skipped::default();
+        let bars = wire::sift(bars?, ask, now_ns, &mut skipped);
+        let next = next.map(|token| Cursor { step: BARS, token: Some(token) });
+        Ok(Page { bars, actions: Vec::new(), skipped, next })
+    }
+
+    fn quoted(&self, row: &Aggregate) -> Result<Quoted, VendorError> {
+        let broken =
+            |field: &str, value: f64| self.http.broken(format!("results.{field}: {value} at {}", row.t));
+        let price = |field: &str, value: f64| wire::price(value).ok_or_else(|| broken(field, value));
+        Ok(Quoted {
+            start_ns: row.t.saturating_mul(MS),
+            open: price("o", row.o)?,
+            high: price("h", row.h)?,
+            low: price("l", row.l)?,
+            close: price("c", row.c)?,
+            volume: wire::volume(row.v).ok_or_else(|| broken("v", row.v))?,
+        })
+    }
+}
+
+/// Path and query of an address, whatever its host.
+fn path_and_query(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    rest.find('/').map(|at| &rest[at..])
+}
+
+/// The next page of a list, or the list after it.
+fn then(step: u8, token: Option<String>, after: u8) -> Cursor {
+    let step = if token.is_some() { step } else { after };
+    Cursor { step, token }
+}
+
+const fn interval(timeframe: Timeframe) -> (u32, &'static str) {
+    match timeframe {
+        Timeframe::M1 => (1, "minute"),
+        Timeframe::M5 => (5, "minute"),
+        Timeframe::M15 => (15, "minute"),
+        Timeframe::M30 => (30, "minute"),
+        Timeframe::H1 => (1, "hour"),
+        Timeframe::D1 => (1, "day"),
+    }
+}
+
+#[async_trait]
+impl HistoricalBars for Massive {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn offer(&self, _timeframe: Timeframe) -> Offer {
+        Offer::Everything
+    }
+
+    async fn page(&self, ask: &Ask, cursor: Cursor, now_ns: i64) -> Result<Page, VendorError> {
+        match cursor.step {
+            SPLITS => self.splits(ask, cursor.token).await,
+            DIVIDENDS => self.dividends(ask, cursor.token).await,
+            _ => self.bars(ask, cursor.token, now_ns).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_link_only_path_and_query_count() {
+        assert_eq!(path_and_query("https://elsewhere.example/v2/x?cursor=1"), Some("/v2/x?cursor=1"));
+        assert_eq!(path_and_query("https://elsewhere.example"), None);
+        assert_eq!(path_and_query("/v2/x"), None);
+    }
+}

@@ -1,0 +1,121 @@
+//! The port: history of one symbol, page by page.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::NaiveDate;
+use contracts::v1::ActionKind;
+use domain::bar::Timeframe;
+use domain::money::{Price, Volume};
+
+use crate::error::VendorError;
+
+/// What is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Symbol as the tape writes it, `BRK.B`.
+    pub symbol: String,
+    /// Timeframe.
+    pub timeframe: Timeframe,
+    /// Bars that start here or later, UTC nanoseconds.
+    pub from_ns: i64,
+    /// Bars that start before, UTC nanoseconds.
+    pub to_ns: i64,
+    /// Actions from the date of this time on: they may be published late. Not after `from_ns`.
+    pub actions_from_ns: i64,
+}
+
+/// Where to go on. It belongs to the adapter that made it and to the same [`Ask`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// Which of the vendor's lists.
+    pub(crate) step: u8,
+    /// The vendor's own mark within it.
+    pub(crate) token: Option<String>,
+}
+
+/// Prices and volume of one interval, raw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quoted {
+    /// Start of the interval, UTC nanoseconds; of a day any time of its date in exchange time.
+    pub start_ns: i64,
+    /// First price.
+    pub open: Price,
+    /// Highest price.
+    pub high: Price,
+    /// Lowest price.
+    pub low: Price,
+    /// Last price.
+    pub close: Price,
+    /// Shares traded.
+    pub volume: Volume,
+}
+
+/// A split or a dividend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// First date without the old right.
+    pub ex_date: NaiveDate,
+    /// Split or dividend.
+    pub kind: ActionKind,
+    /// New shares per old share, or cash per share in the terms of the ex-date, in 1e-9.
+    pub value_e9: i64,
+}
+
+/// Rows that are no bars and no mistakes either.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Skipped {
+    /// Rows without a price.
+    pub empty: u64,
+    /// Bars that had not ended.
+    pub unfinished: u64,
+    /// Bars before the open or after the close.
+    pub outside_session: u64,
+}
+
+impl Skipped {
+    /// Adds what another page left out.
+    pub const fn add(&mut self, other: Self) {
+        self.empty += other.empty;
+        self.unfinished += other.unfinished;
+        self.outside_session += other.outside_session;
+    }
+}
+
+/// One answer of a vendor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Bars in the order of time.
+    pub bars: Vec<Quoted>,
+    /// Splits and dividends, in no order.
+    pub actions: Vec<Action>,
+    /// What was left out.
+    pub skipped: Skipped,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// What a vendor gives of a timeframe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// All it has.
+    Everything,
+    /// The last so many days only.
+    Days(u32),
+    /// Nothing.
+    Nothing,
+}
+
+/// A vendor of history.
+#[async_trait]
+pub trait HistoricalBars: fmt::Debug + Send + Sync {
+    /// Name of the source on the tape.
+    fn name(&self) -> &'static str;
+
+    /// What there is of a timeframe.
+    fn offer(&self, timeframe: Timeframe) -> Offer;
+
+    /// The page at `cursor`, the first one for the default. Bars that had not ended at `now_ns` are left out.
+    /// Every bar and action of the span is on exactly one page.
+    async fn page(&self, ask: &Ask, cursor: Cursor, now_ns: i64) -> Result<Page, VendorError>;
+}

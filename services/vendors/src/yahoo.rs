@@ -1,0 +1,279 @@
+//! Yahoo's charts, which nobody documents; they need neither cookie nor crumb.
+//!
+//! A chart's prices, volumes and dividends are in the terms after every split that has been. The answer that holds
+//! them holds the splits too, up to now, so that each value goes back into the terms of its own day. Prices are sent
+//! in single precision; they are rounded to the tick, a cent from one dollar on and a hundredth of a cent below.
+//!
+//! Deliberately absent: prices outside of regular hours, half hours (asked for them, Yahoo gives hours), and
+//! `adjclose`, which is restated with every dividend.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::NaiveDate;
+use contracts::v1::ActionKind;
+use domain::bar::Timeframe;
+use domain::calendar::Calendar;
+use domain::money::{Price, Volume};
+use serde::Deserialize;
+
+use crate::clock::Clock;
+use crate::error::{Refusal, VendorError};
+use crate::http::{Http, HttpConfig};
+use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
+use crate::wire;
+
+const NAME: &str = "yahoo";
+const SECOND: i64 = 1_000_000_000;
+
+/// Yahoo's charts.
+#[derive(Debug)]
+pub struct Yahoo {
+    http: Http,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    chart: Option<Chart>,
+}
+
+#[derive(Deserialize)]
+struct Chart {
+    result: Option<Vec<Drawn>>,
+    error: Option<Problem>,
+}
+
+#[derive(Deserialize)]
+struct Problem {
+    description: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Drawn {
+    timestamp: Option<Vec<i64>>,
+    events: Option<Events>,
+    indicators: Option<Indicators>,
+}
+
+#[derive(Deserialize, Default)]
+struct Events {
+    dividends: Option<BTreeMap<String, Dividend>>,
+    splits: Option<BTreeMap<String, Split>>,
+}
+
+#[derive(Deserialize)]
+struct Dividend {
+    amount: Option<f64>,
+    date: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Split {
+    date: Option<i64>,
+    numerator: Option<f64>,
+    denominator: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Indicators {
+    quote: Option<Vec<Columns>>,
+}
+
+#[derive(Deserialize, Default)]
+struct Columns {
+    open: Option<Vec<Option<f64>>>,
+    high: Option<Vec<Option<f64>>>,
+    low: Option<Vec<Option<f64>>>,
+    close: Option<Vec<Option<f64>>>,
+    volume: Option<Vec<Option<f64>>>,
+}
+
+/// A split as what it does to what came before.
+#[derive(Clone, Copy, Debug)]
+struct Ratio {
+    ex_date: NaiveDate,
+    new: f64,
+    old: f64,
+}
+
+impl Yahoo {
+    /// A client.
+    pub fn new(config: HttpConfig, clock: Arc<dyn Clock>) -> Result<Self, VendorError> {
+        Ok(Self { http: Http::new(NAME, config, clock)? })
+    }
+
+    fn read(&self, drawn: Drawn, ask: &Ask, now_ns: i64) -> Result<Page, VendorError> {
+        let calendar = Calendar::xnys();
+        let events = drawn.events.unwrap_or_default();
+        let ratios = self.ratios(events.splits.unwrap_or_default())?;
+        let mut actions: Vec<Action> = Vec::new();
+        for ratio in &ratios {
+            let value_e9 = wire::ratio_e9(ratio.new, ratio.old)
+                .ok_or_else(|| self.http.broken(format!("events.splits: {} to {}", ratio.new, ratio.old)))?;
+            actions.push(Action { ex_date: ratio.ex_date, kind: ActionKind::Split, value_e9 });
+        }
+        for dividend in events.dividends.unwrap_or_default().into_values() {
+            let (Some(amount), Some(date)) = (dividend.amount, dividend.date) else {
+                return Err(self.http.broken("events.dividends: an amount and a date expected".into()));
+            };
+            let ex_date = calendar.date_of(date.saturating_mul(SECOND));
+            let (new, old) = later(&ratios, ex_date);
+            // A millionth of a dollar is finer than any dividend is stated, and coarser than the noise.
+            let raw = (amount * new / old * 1e6).round() / 1e6;
+            let value_e9 = wire::price(raw)
+                .ok_or_else(|| self.http.broken(format!("events.dividends: amount {amount}")))?
+                .0;
+            actions.push(Action { ex_date, kind: ActionKind::Dividend, value_e9 });
+        }
+        let columns = drawn.indicators.and_then(|indicators| indicators.quote).unwrap_or_default();
+        let columns = columns.into_iter().next().unwrap_or_default();
+        let mut skipped = Skipped::default();
+        let bars = self.bars(&drawn.timestamp.unwrap_or_default(), &columns, &ratios, &mut skipped)?;
+        let bars = wire::sift(bars, ask, now_ns, &mut skipped);
+        Ok(Page { bars, actions: wire::of_span(actions, ask), skipped, next: None })
+    }
+
+    fn ratios(&self, splits: BTreeMap<String, Split>) -> Result<Vec<Ratio>, VendorError> {
+        let read = splits.into_values().map(|split| match (split.date, split.numerator, split.denominator) {
+            (Some(date), Some(new), Some(old)) if new > 0.0 && old > 0.0 => {
+                Ok(Ratio { ex_date: Calendar::xnys().date_of(date.saturating_mul(SECOND)), new, old })
+            }
+            _ => {
+                Err(self.http.broken("events.splits: a date, a numerator and a denominator expected".into()))
+            }
+        });
+        read.collect()
+    }
+
+    fn bars(
+        &self,
+        stamps: &[i64],
+        columns: &Columns,
+        ratios: &[Ratio],
+        skipped: &mut Skipped,
+    ) -> Result<Vec<Quoted>, VendorError> {
+        let column = |name: &str, cells: &Option<Vec<Option<f64>>>| match cells {
+            Some(cells) if cells.len() == stamps.len() => Ok(cells.clone()),
+            None if stamps.is_empty() => Ok(Vec::new()),
+            cells => {
+                let count = cells.as_ref().map_or(0, Vec::len);
+                let what = format!("indicators.quote.{name}: {count} cells for {} times", stamps.len());
+                Err(self.http.broken(what))
+            }
+        };
+        let open = column("open", &columns.open)?;
+        let high = column("high", &columns.high)?;
+        let low = column("low", &columns.low)?;
+        let close = column("close", &columns.close)?;
+        let volume = column("volume", &columns.volume)?;
+        let mut bars = Vec::with_capacity(stamps.len());
+        for (index, stamp) in stamps.iter().enumerate() {
+            let (Some(open), Some(high), Some(low), Some(close), Some(volume)) =
+                (open[index], high[index], low[index], close[index], volume[index])
+            else {
+                skipped.empty += 1;
+                continue;
+            };
+            let start_ns = stamp.saturating_mul(SECOND);
+            let (new, old) = later(ratios, Calendar::xnys().date_of(start_ns));
+            bars.push(Quoted {
+                start_ns,
+                open: on_tick(open * new / old),
+                high: on_tick(high * new / old),
+                low: on_tick(low * new / old),
+                close: on_tick(close * new / old),
+                volume: whole(volume * old / new),
+            });
+        }
+        Ok(bars)
+    }
+}
+
+/// New and old shares of all splits after a date.
+fn later(ratios: &[Ratio], date: NaiveDate) -> (f64, f64) {
+    let after = ratios.iter().filter(|ratio| ratio.ex_date > date);
+    after.fold((1.0, 1.0), |(new, old), ratio| (new * ratio.new, old * ratio.old))
+}
+
+/// The nearest price at which shares are quoted.
+#[expect(clippy::cast_possible_truncation, reason = "a price beyond all prices is refused as a row")]
+fn on_tick(price: f64) -> Price {
+    let per_dollar: i64 = if price >= 1.0 { 100 } else { 10_000 };
+    let ticks = (price * per_dollar as f64).round() as i64;
+    Price(ticks.saturating_mul(domain::money::E9 / per_dollar))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a volume beyond all volumes is refused as a row")]
+fn whole(volume: f64) -> Volume {
+    Volume((volume.round() as i64).saturating_mul(1_000))
+}
+
+const fn interval(timeframe: Timeframe) -> Option<&'static str> {
+    match timeframe {
+        Timeframe::M1 => Some("1m"),
+        Timeframe::M5 => Some("5m"),
+        Timeframe::M15 => Some("15m"),
+        Timeframe::M30 => None,
+        Timeframe::H1 => Some("1h"),
+        Timeframe::D1 => Some("1d"),
+    }
+}
+
+#[async_trait]
+impl HistoricalBars for Yahoo {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn offer(&self, timeframe: Timeframe) -> Offer {
+        match timeframe {
+            Timeframe::M1 => Offer::Days(7),
+            Timeframe::M5 | Timeframe::M15 => Offer::Days(59),
+            Timeframe::M30 => Offer::Nothing,
+            Timeframe::H1 => Offer::Days(729),
+            Timeframe::D1 => Offer::Everything,
+        }
+    }
+
+    async fn page(&self, ask: &Ask, _cursor: Cursor, now_ns: i64) -> Result<Page, VendorError> {
+        let refused =
+            |kind, status, message: String| VendorError::Refused { vendor: NAME, status, kind, message };
+        let Some(interval) = interval(ask.timeframe) else {
+            return Err(refused(Refusal::Request, 422, format!("no {} bars", ask.timeframe)));
+        };
+        let path = format!("/v8/finance/chart/{}", ask.symbol.replace('.', "-"));
+        // Splits after the span restate its prices all the same, so that the answer goes up to now.
+        let (from, to) =
+            ((ask.actions_from_ns.min(ask.from_ns) / SECOND).to_string(), (now_ns / SECOND + 1).to_string());
+        let query = [
+            ("interval", interval),
+            ("period1", &from),
+            ("period2", &to),
+            ("events", "div,splits"),
+            ("includePrePost", "false"),
+        ];
+        let body = self.http.get(&path, &query).await?;
+        let answer: Answer = wire::decode(&self.http, &body)?;
+        let chart = answer.chart.ok_or_else(|| self.http.broken("chart: missing".into()))?;
+        if let Some(problem) = chart.error {
+            let message = problem.description.unwrap_or_else(|| "no explanation".to_owned());
+            return Err(refused(Refusal::Unknown, 200, message));
+        }
+        let drawn = chart.result.unwrap_or_default().into_iter().next();
+        let drawn = drawn.ok_or_else(|| self.http.broken("chart.result: empty".into()))?;
+        self.read(drawn, ask, now_ns)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_go_to_the_nearest_tick() {
+        assert_eq!(on_tick(f64::from(187.47_f32)), Price(187_470_000_000));
+        assert_eq!(on_tick(f64::from(0.421_3_f32)), Price(421_300_000));
+        assert_eq!(on_tick(0.999_96), Price(1_000_000_000));
+    }
+}

@@ -1,0 +1,233 @@
+//! What adapters make of history is what the market was.
+
+use contracts::v1::ActionKind;
+use domain::bar::Timeframe;
+use domain::money::{Price, Volume};
+use serde_json::json;
+use tapedeck_vendors::Settings;
+use tapedeck_vendors::fault::HttpFault;
+use tapedeck_vendors::ledger::Vendor;
+use tapedeck_vendors::market::{self, Adjustment, Anchor};
+use vendors::{Offer, Quoted, Refusal, Skipped, VendorError};
+
+use crate::support::{ALL, Desk, ask};
+
+/// A price of the market as it is told: to the tick by Yahoo, as it is by the others.
+fn told(vendor: Vendor, price: i64) -> Price {
+    let tick = if price >= 10_000 { 100 } else { 1 };
+    let price = if vendor == Vendor::Yahoo { (price + tick / 2).div_euclid(tick) * tick } else { price };
+    Price(price * 100_000)
+}
+
+/// The market's own raw bars.
+fn was(desk: &Desk, ask: &vendors::Ask) -> Vec<Quoted> {
+    let frame = match ask.timeframe {
+        Timeframe::D1 => market::Timeframe::Day,
+        Timeframe::H1 => market::Timeframe::Hours(1),
+        Timeframe::M15 => market::Timeframe::Minutes(15),
+        Timeframe::M5 => market::Timeframe::Minutes(5),
+        _ => market::Timeframe::Minutes(1),
+    };
+    let anchor = if desk.vendor == Vendor::Yahoo { Anchor::Open } else { Anchor::Clock };
+    let span = (ask.from_ns, ask.to_ns - 1);
+    let bars = desk.vendors.stand.market(|m| m.bars(&ask.symbol, (frame, anchor), span, Adjustment::RAW));
+    let price = |price| told(desk.vendor, price);
+    bars.into_iter()
+        .map(|bar| Quoted {
+            start_ns: bar.start_ns,
+            open: price(bar.open),
+            high: price(bar.high),
+            low: price(bar.low),
+            close: price(bar.close),
+            volume: Volume(bar.volume * 1_000),
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn bars_are_the_raw_ones_of_the_market_across_splits() {
+    for vendor in ALL {
+        let desk = Desk::of(vendor).await;
+        for (symbol, timeframe, from, to) in [
+            // A split in ten on 2024-06-10, and one of twenty into one on 2025-03-03.
+            ("NVDA", Timeframe::D1, "2024-05-20", "2024-06-28"),
+            ("NVDA", Timeframe::H1, "2024-06-03", "2024-06-14"),
+            ("PENY", Timeframe::D1, "2025-02-03", "2025-03-31"),
+            ("AAPL", Timeframe::D1, "2020-08-03", "2020-09-30"),
+            ("BRK.B", Timeframe::H1, "2025-12-01", "2025-12-12"),
+            ("AAPL", Timeframe::M15, "2025-12-22", "2025-12-26"),
+        ] {
+            let ask = ask(symbol, timeframe, from, to);
+            let found = desk.all(&ask).await.unwrap();
+            let was = was(&desk, &ask);
+            assert!(was.len() > 15, "{vendor:?} {symbol} {timeframe}: {} bars", was.len());
+            assert_eq!(found.bars, was, "{vendor:?} {symbol} {timeframe}");
+            assert_eq!(found.skipped, Skipped::default(), "{vendor:?} {symbol} {timeframe}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn splits_and_dividends_are_in_the_terms_of_their_day() {
+    for vendor in ALL {
+        let desk = Desk::of(vendor).await;
+        let action = |actions: &[vendors::Action]| -> Vec<(String, ActionKind, i64)> {
+            let mut told: Vec<_> =
+                actions.iter().map(|a| (a.ex_date.to_string(), a.kind, a.value_e9)).collect();
+            told.sort();
+            told
+        };
+        let year = desk.all(&ask("AAPL", Timeframe::D1, "2025-01-02", "2025-12-31")).await.unwrap();
+        let quarters = ["2025-02-10", "2025-05-12", "2025-08-11", "2025-11-10"];
+        let expected = quarters.map(|date| (date.to_owned(), ActionKind::Dividend, 260_000_000));
+        assert_eq!(action(&year.actions), expected, "{vendor:?}");
+
+        let split = desk.all(&ask("PENY", Timeframe::D1, "2025-02-03", "2025-03-31")).await.unwrap();
+        let expected = [("2025-03-03".to_owned(), ActionKind::Split, 50_000_000)];
+        assert_eq!(action(&split.actions), expected, "{vendor:?}");
+
+        // A dividend before a later split, which a vendor that restates has cut in four.
+        desk.vendors.stand.market(|market| {
+            market.split(market::Split {
+                symbol: "AAPL".into(),
+                ex_date: "2025-12-15".parse().unwrap(),
+                from: 1,
+                to: 4,
+            });
+        });
+        let last = desk.all(&ask("AAPL", Timeframe::D1, "2025-11-03", "2025-11-28")).await.unwrap();
+        let expected = [("2025-11-10".to_owned(), ActionKind::Dividend, 260_000_000)];
+        assert_eq!(action(&last.actions), expected, "{vendor:?}: the split lies after the span");
+    }
+}
+
+#[tokio::test]
+async fn a_long_span_comes_in_pages_of_bounded_length() {
+    for (vendor, longest) in [(Vendor::AlpacaData, 100), (Vendor::Massive, 833)] {
+        let desk = Desk::of(vendor).await;
+        let settings = Settings::default().with(&json!({"alpaca_data": {"page_max": 100}})).unwrap();
+        desk.vendors.stand.set(settings);
+        let ask = ask("SPY", Timeframe::H1, "2025-02-03", "2025-12-31");
+        let found = desk.all(&ask).await.unwrap();
+        assert_eq!(found.bars, was(&desk, &ask), "{vendor:?}");
+        assert!(found.pages > 2 && found.longest <= longest, "{vendor:?}: {} pages", found.pages);
+    }
+}
+
+#[tokio::test]
+async fn what_has_not_ended_is_left_out() {
+    // Half an hour after the open of 2026-01-06, which is the end of one of the clock's hours.
+    for vendor in ALL {
+        let desk = Desk::of(vendor).await;
+        for timeframe in [Timeframe::H1, Timeframe::D1] {
+            let found = desk.all(&ask("SPY", timeframe, "2026-01-05", "2026-01-06")).await.unwrap();
+            let last = found.bars.last().unwrap();
+            assert!(last.start_ns + timeframe.nanos() <= desk.now_ns, "{vendor:?} {timeframe}: {last:?}");
+            // The clock's hour that ended just now is there, unless the vendor gives nothing that new.
+            let today = last.start_ns > desk.now_ns - 12 * 3_600_000_000_000;
+            assert_eq!(
+                today,
+                vendor == Vendor::Massive && timeframe == Timeframe::H1,
+                "{vendor:?}: {last:?}"
+            );
+            let unfinished = found.skipped.unfinished;
+            // Yahoo adds the present moment as a row of its own.
+            let left_out = if today { 0..=0 } else { 1..=2 };
+            assert!(left_out.contains(&unfinished), "{vendor:?} {timeframe}: {unfinished} left out");
+        }
+    }
+}
+
+#[tokio::test]
+async fn recent_data_without_a_subscription_are_never_asked_for() {
+    let desk = Desk::of(Vendor::AlpacaData).await;
+    desk.vendors.stand.set(Settings::default().with(&json!({"alpaca_data": {"sip": false}})).unwrap());
+    let found = desk.all(&ask("SPY", Timeframe::M1, "2026-01-05", "2026-01-06")).await.unwrap();
+    assert!(found.bars.len() >= 390 && desk.statuses().iter().all(|status| *status == 200));
+}
+
+#[tokio::test]
+async fn nothing_is_no_mistake() {
+    for (vendor, path, merges) in [
+        (Vendor::Yahoo, "/v8", vec![]),
+        (Vendor::AlpacaData, "/v2", vec![json!({"bars": {"AAPL": null}}), json!({"bars": null})]),
+        (Vendor::Massive, "/v2", vec![json!({"results": null, "next_url": null})]),
+    ] {
+        let desk = Desk::of(vendor).await;
+        // A weekend, and a symbol before its first day.
+        for (symbol, from, to) in [("AAPL", "2025-12-20", "2025-12-21"), ("NEWC", "2025-03-03", "2025-03-07")]
+        {
+            let found = desk.all(&ask(symbol, Timeframe::D1, from, to)).await.unwrap();
+            assert_eq!(found.bars, [], "{vendor:?} {symbol}");
+        }
+        for merge in merges {
+            desk.arm(path, 1, HttpFault::Patch { merge });
+            let found = desk.all(&ask("AAPL", Timeframe::D1, "2025-12-22", "2025-12-23")).await.unwrap();
+            assert_eq!(found.bars, [], "{vendor:?}");
+        }
+    }
+    let desk = Desk::of(Vendor::Yahoo).await;
+    let empty = json!({"chart": {"result": [{"meta": {}, "indicators": {"quote": [{}]}}], "error": null}});
+    desk.arm("/v8", 1, HttpFault::Answer { status: 200, headers: [].into(), body: empty });
+    let found = desk.all(&ask("AAPL", Timeframe::D1, "2025-12-22", "2025-12-23")).await.unwrap();
+    assert_eq!(found.bars, []);
+}
+
+#[tokio::test]
+async fn a_symbol_that_yahoo_does_not_know_is_said() {
+    let desk = Desk::of(Vendor::Yahoo).await;
+    let error = desk.all(&ask("NOSUCH", Timeframe::D1, "2025-12-22", "2025-12-23")).await.unwrap_err();
+    let VendorError::Refused { kind: Refusal::Unknown, message, .. } = error else { panic!("{error}") };
+    assert!(message.contains("may be delisted"), "{message}");
+}
+
+#[tokio::test]
+async fn empty_cells_are_counted_and_columns_of_other_length_are_refused() {
+    let desk = Desk::of(Vendor::Yahoo).await;
+    // 2025-12-22, 9:30, 10:30 and 11:30 in New York.
+    let times = [1_766_413_800, 1_766_417_400, 1_766_421_000];
+    let answer = |close: serde_json::Value| {
+        let quote = json!({
+            "open": [10.0, null, 10.5], "high": [11.0, null, 11.5], "low": [9.0, null, 9.5], "close": close,
+            "volume": [100, null, 300],
+        });
+        let drawn = json!({"timestamp": times, "indicators": {"quote": [quote]}});
+        let body = json!({"chart": {"result": [drawn], "error": null}});
+        HttpFault::Answer { status: 200, headers: [].into(), body }
+    };
+    let span = ask("AAPL", Timeframe::H1, "2025-12-22", "2025-12-22");
+    desk.arm("/v8", 1, answer(json!([10.25, null, 10.75])));
+    let found = desk.all(&span).await.unwrap();
+    assert_eq!((found.bars.len(), found.skipped.empty), (2, 1));
+    assert_eq!(found.bars[1].close, Price(10_750_000_000));
+
+    desk.arm("/v8", 1, answer(json!([10.25, null])));
+    let error = desk.all(&span).await.unwrap_err();
+    assert!(matches!(error, VendorError::Broken { .. }), "{error}");
+    assert!(error.to_string().contains("indicators.quote.close: 2 cells for 3 times"), "{error}");
+}
+
+#[tokio::test]
+async fn the_next_page_is_asked_of_the_address_that_is_configured() {
+    let desk = Desk::of(Vendor::Massive).await;
+    let merge = json!({"next_url": "https://elsewhere.invalid/v2/aggs/ticker/SPY/range/1/day/0/0?cursor=x"});
+    desk.arm("/v2/aggs", 1, HttpFault::Patch { merge });
+    let found = desk.all(&ask("SPY", Timeframe::D1, "2025-12-22", "2025-12-23")).await.unwrap();
+    assert_eq!(found.bars.len(), 2);
+    let asked =
+        desk.vendors.stand.ledger.requests(Some(Vendor::Massive), "/v2/aggs/ticker/SPY/range/1/day/0/0");
+    assert_eq!(asked.len(), 1);
+}
+
+#[tokio::test]
+async fn offers_say_what_there_is() {
+    let yahoo = Desk::of(Vendor::Yahoo).await;
+    assert_eq!(yahoo.adapter.offer(Timeframe::M30), Offer::Nothing);
+    for timeframe in [Timeframe::M1, Timeframe::M15, Timeframe::H1] {
+        let Offer::Days(days) = yahoo.adapter.offer(timeframe) else { panic!("{timeframe}") };
+        // The stand-in holds to Yahoo's limits: what is offered is given.
+        let first = domain::calendar::Calendar::xnys().date_of(yahoo.now_ns) - chrono::Days::new(days.into());
+        let first = first.to_string();
+        yahoo.all(&ask("SPY", timeframe, &first, "2026-01-06")).await.unwrap();
+    }
+}

@@ -1,0 +1,8 @@
+//! Every adapter against the stand-in, failure by failure.
+//!
+//! Deliberately absent: waiting. The clock of these tests only counts how long it was to sleep.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod failures;
+mod history;
+mod support;

@@ -1,0 +1,195 @@
+//! Backfill as a process, from the stand-in for the vendors.
+
+use anyhow::Context as _;
+use chrono::{Days, NaiveDate};
+use domain::calendar::Calendar;
+use serde_json::Value;
+use tapedeck_vendors::Vendors;
+use tapedeck_vendors::fault::{HttpFault, HttpRule, When};
+use tapedeck_vendors::ledger::Vendor;
+use tapedeck_vendors::market::{Dividend, Script, Split};
+
+use crate::harness::{Home, Outcome};
+
+/// The stand-in at this moment, and a home that knows its addresses.
+struct Stage {
+    home: Home,
+    vendors: Vendors,
+    today: NaiveDate,
+    // Last: what runs on it ends before.
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Stage {
+    fn new(script: Script) -> anyhow::Result<Self> {
+        let executor = tokio::runtime::Runtime::new()?;
+        let now_ns = runtime::now_ns();
+        let vendors = executor.block_on(Vendors::start(Script { start_ns: now_ns, ..script }))?;
+        let home = Home::new()?;
+        let at = |vendor| vendors.addresses().http(vendor).to_owned();
+        home.configure(&format!(
+            "[source.yahoo]\nbase_url = \"{}\"\nrequests_per_minute = 1000\n\
+             [source.alpaca]\nbase_url = \"{}\"\n\
+             [source.massive]\nbase_url = \"{}\"\nrequests_per_minute = 1000\n",
+            at(Vendor::Yahoo),
+            at(Vendor::AlpacaData),
+            at(Vendor::Massive)
+        ))?;
+        Ok(Self { home, vendors, today: Calendar::xnys().date_of(now_ns), _runtime: executor })
+    }
+
+    fn days_ago(&self, days: u64) -> String {
+        (self.today - Days::new(days)).to_string()
+    }
+
+    fn asked(&self, vendor: Vendor) -> usize {
+        self.vendors.stand.ledger.requests(Some(vendor), "").len()
+    }
+}
+
+fn count(report: &Value, field: &str) -> anyhow::Result<u64> {
+    report[field].as_u64().with_context(|| format!("{field} in {report}"))
+}
+
+#[test]
+fn two_years_of_hours_of_ten_symbols_come_once_and_are_tested_on() -> Outcome {
+    let mut script = Script::of_symbols(10);
+    let now_ns = runtime::now_ns();
+    let day = |ago: u64| Calendar::xnys().date_of(now_ns) - Days::new(ago);
+    let session = Calendar::xnys().next_session_after(Calendar::xnys().start_of(day(300)))?.date;
+    script.splits = vec![Split { symbol: "S003".into(), ex_date: session, from: 1, to: 4 }];
+    let dividend = serde_json::json!({"symbol": "S004", "ex_date": session, "amount": "0.25"});
+    script.dividends = vec![serde_json::from_value::<Dividend>(dividend)?];
+    let stage = Stage::new(script)?;
+    let symbols = (0..10).map(|number| format!("S{number:03}")).collect::<Vec<_>>().join(",");
+    let arguments = ["backfill", "--source", "yahoo", "--symbols", &symbols];
+
+    let first = stage.home.json(&arguments)?;
+    let appended = count(&first, "appended")?;
+    // Seven bars in each of about 500 sessions.
+    assert!(appended > 10 * 480 * 7, "{first}");
+    assert_eq!(count(&first, "read")?, appended, "{first}");
+    assert_eq!(first["rejected"], serde_json::json!([]));
+
+    let second = stage.home.json(&arguments)?;
+    assert_eq!((count(&second, "appended")?, count(&second, "revisions")?), (0, 0), "{second}");
+    let again = count(&second, "duplicates")?;
+    assert!(again <= 10 * 2 * 7 + 2, "only the last session is asked for again: {second}");
+    assert_eq!(stage.asked(Vendor::Yahoo), 20);
+
+    let series = stage.home.json(&["ingest", "status", "--source", "yahoo"])?;
+    let series = series.as_array().context("a list")?;
+    assert_eq!(series.len(), 10);
+    for series in series {
+        assert_eq!(series["gaps"], serde_json::json!([]), "{series}");
+        assert!(count(series, "bars")? > 480 * 7, "{series}");
+    }
+
+    let run =
+        stage.home.json(&["backtest", "--strategy", "sma_cross:fast=5,slow=20", "--symbols", &symbols])?;
+    // Two of what was appended are a split and a dividend.
+    assert_eq!(count(&run["counts"], "bars")?, appended - 2, "{run}");
+    assert!(count(&run["counts"], "fills")? > 100, "{run}");
+    Ok(())
+}
+
+#[test]
+fn every_source_fills_a_tape_and_goes_on_after_a_failure() -> Outcome {
+    let mut stage = Stage::new(Script::default())?;
+    stage.home.set("APCA_API_KEY_ID", tapedeck_vendors::KEY);
+    stage.home.set("APCA_API_SECRET_KEY", tapedeck_vendors::SECRET);
+    stage.home.set("MASSIVE_API_KEY", tapedeck_vendors::KEY);
+    let from = stage.days_ago(30);
+    for (source, vendor) in [("alpaca", Vendor::AlpacaData), ("massive", Vendor::Massive)] {
+        let arguments =
+            ["backfill", "--source", source, "--symbols", "MSFT,SPY", "--from", &from, "--tape", source];
+        // One question is refused, for good.
+        stage.vendors.stand.faults.on_request(HttpRule {
+            vendor,
+            method: None,
+            path: if source == "alpaca" { "/v2/stocks/bars".into() } else { "/v2/aggs/ticker/SPY".into() },
+            times: 1,
+            when: When::Before,
+            fault: HttpFault::Answer {
+                status: 400,
+                headers: [].into(),
+                body: serde_json::json!({"message": "not today"}),
+            },
+        });
+        let output = stage.home.run(&arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("not today"), "{source}: {said}");
+        let report = stage.home.json(&arguments)?;
+        assert!(count(&report, "appended")? > 70, "{source}: {report}");
+        let report = stage.home.json(&arguments)?;
+        assert_eq!((count(&report, "appended")?, count(&report, "revisions")?), (0, 0), "{source}: {report}");
+    }
+    // Hours from the open among hours on the clock are no series.
+    let arguments =
+        ["backfill", "--source", "yahoo", "--symbols", "SPY", "--from", &from, "--tape", "alpaca"];
+    let output = stage.home.run(&arguments)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("on a tape of its own"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_is_said() -> Outcome {
+    let mut stage = Stage::new(Script::default())?;
+    let from = stage.days_ago(30);
+    let says = |home: &Home, arguments: &[&str], code: i32, words: &[&str]| -> Outcome {
+        let output = home.run(arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        for word in words {
+            assert!(said.contains(word), "{arguments:?}: {word:?} in {said}");
+        }
+        Ok(())
+    };
+    let backfill = |source: &'static str, symbols: &'static str, more: &[&'static str]| {
+        let mut arguments = vec!["backfill", "--source", source, "--symbols", symbols];
+        arguments.extend(more);
+        arguments
+    };
+    let recent = ["--from", &from];
+    let with = |arguments: Vec<&'static str>| {
+        let mut all: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+        all.extend(recent.iter().map(|text| (*text).to_owned()));
+        all
+    };
+    let refused = |home: &Home, arguments: Vec<String>, code, words: &[&str]| {
+        says(home, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), code, words)
+    };
+    refused(
+        &stage.home,
+        with(backfill("massive", "SPY", &[])),
+        4,
+        &["MASSIVE_API_KEY", "source.massive.key_file"],
+    )?;
+    refused(&stage.home, with(backfill("alpaca", "SPY", &[])), 4, &["APCA_API_KEY_ID"])?;
+    refused(
+        &stage.home,
+        with(backfill("yahoo", "SPY", &["--timeframe", "30m"])),
+        2,
+        &["yahoo gives 1m, 5m, 15m, 1h, 1d"],
+    )?;
+    refused(&stage.home, with(backfill("yahoo", "S/Y", &[])), 2, &["S/Y"])?;
+    says(
+        &stage.home,
+        &backfill("yahoo", "SPY", &["--from", "2015-01-05"]),
+        2,
+        &["the last 729 days, which is from"],
+    )?;
+    // The others of the list are there all the same.
+    refused(&stage.home, with(backfill("yahoo", "NOSUCH,SPY", &[])), 3, &["NOSUCH", "no such symbol"])?;
+    stage.home.set("MASSIVE_API_KEY", "planted-wrong-key");
+    refused(&stage.home, with(backfill("massive", "SPY", &[])), 4, &["Unknown API Key"])?;
+    stage.home.set("MASSIVE_API_KEY", tapedeck_vendors::KEY);
+    refused(&stage.home, with(backfill("massive", "NOSUCH", &["--tape", "other"])), 3, &["NOSUCH"])?;
+
+    let checked = stage.home.json(&["config", "check"])?;
+    assert_eq!(checked["credentials"]["source.massive.key_env"], "set");
+    assert_eq!(checked["credentials"]["source.alpaca.key_env"], "unset");
+    assert!(!checked.to_string().contains(tapedeck_vendors::KEY));
+    Ok(())
+}
