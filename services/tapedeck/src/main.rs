@@ -41,6 +41,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Whoever speaks TLS uses this one; the first choice stands.
+    let _chosen_before = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let json = cli.global.json;
     let outcome =
         runtime(&cli).map_err(Failure::from).and_then(|runtime| runtime.block_on(Box::pin(dispatch(cli))));

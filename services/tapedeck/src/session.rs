@@ -4,6 +4,7 @@
 //! end. `NATS_URL` and `DATABASE_URL` take their place where set.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use event_log::{Auth, ConnectOptions, JetStreamLog, Tape};
 use local_servers::{InstanceLock, NatsUsers, ServerError};
@@ -55,6 +56,28 @@ pub enum Access {
     Sole,
 }
 
+/// Owner of the lock of a tape that a command has opened beside others; it is about to end.
+const PASSING: &str = "a command of tapedeck";
+/// How long one that is to run a tape waits for such a command.
+const PASSING_MAX: Duration = Duration::from_secs(10);
+const PASSING_LOOK: Duration = Duration::from_millis(100);
+
+/// Takes the lock of a tape.
+async fn lock(dir: &TapeDir, access: Access) -> Result<InstanceLock, ServerError> {
+    let began = Instant::now();
+    loop {
+        let owner = if access == Access::Sole { "tapedeck" } else { PASSING };
+        match InstanceLock::acquire(&dir.path, owner) {
+            Err(ServerError::InUse { owner, .. })
+                if access == Access::Sole && owner.starts_with(PASSING) && began.elapsed() < PASSING_MAX =>
+            {
+                tokio::time::sleep(PASSING_LOOK).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 impl Session {
     /// Opens the tape named by the options, else the one used last.
     pub async fn open(global: &Global) -> Result<Self, Failure> {
@@ -104,19 +127,24 @@ impl Session {
         access: Access,
     ) -> Result<Self, Failure> {
         let config = Arc::clone(&global.configuration()?.config);
-        dir.ensure(&manifest)?;
         let (addresses, owned) = if uses_external(&global.servers) {
+            dir.ensure(&manifest)?;
             (external(&global.servers)?, None)
         } else {
-            match InstanceLock::acquire(&dir.path, "tapedeck") {
+            match lock(&dir, access).await {
                 Ok(lock) => {
+                    // Only now: others find the tape when whoever makes it has it open.
+                    dir.ensure(&manifest)?;
                     let (addresses, owned) = start(global, &config, &dir, &manifest, lock).await?;
                     (addresses, Some(owned))
                 }
                 Err(ServerError::InUse { owner, .. }) if access == Access::Sole => {
                     return Err(runs_already(&dir, &owner));
                 }
-                Err(ServerError::InUse { .. }) => (attach(&dir).await?, None),
+                Err(ServerError::InUse { .. }) => {
+                    dir.ensure(&manifest)?;
+                    (attach(&dir).await?, None)
+                }
                 Err(error) => return Err(Failure::config(error.to_string())),
             }
         };

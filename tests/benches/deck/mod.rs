@@ -36,6 +36,8 @@ fn stop(up: &mut Child) -> anyhow::Result<()> {
 /// Where the tape is that the program in `home` has started, once all of it is ready.
 pub async fn ready(home: &Path, name: &str) -> anyhow::Result<ConnectOptions> {
     let (nats, dashboard) = addresses(home).await?;
+    // It wants to know who would do TLS, which is never spoken here.
+    let _chosen_before = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build()?;
     for _ in 0..1_200 {
         let answer = client.get(format!("{dashboard}readyz")).send().await;
