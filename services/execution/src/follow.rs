@@ -323,8 +323,13 @@ impl Follower {
         let Some(order) = self.order(order_id).filter(|order| order.broker == broker.name()) else {
             return Ok(None);
         };
-        let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
-        let reports = broker.submit(&order.spec, &client_order_id(order_id), now_ns).await?;
+        let sent_ns = |order: &OrderState| order.submitted_ns.unwrap_or(order.approved_ns);
+        // Answers may be recorded in any order; the broker had an exit's entry before it.
+        let entry = self.order(&order.spec.parent_id);
+        if let Some(entry) = entry.filter(|entry| entry.status == OrderStatus::Submitted) {
+            broker.submit(&entry.spec, &client_order_id(entry.id()), sent_ns(entry)).await?;
+        }
+        let reports = broker.submit(&order.spec, &client_order_id(order_id), sent_ns(order)).await?;
         let step =
             |Report { order_id, report }| Step::Report { order_id, report, event_ns: None, cause_id: None };
         Ok(Some(reports.into_iter().map(step).collect()))
