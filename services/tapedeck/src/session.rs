@@ -17,9 +17,10 @@ use web::access::Store;
 pub use crate::addresses::random_hex;
 use crate::addresses::{Addresses, SecretUrl, password_of, split_url, write_private};
 use crate::cli::Global;
+use crate::command::up;
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::home::{Home, Manifest, TapeDir};
+use crate::home::{Home, Manifest, TapeDir, TapeKind};
 use crate::servers::{Owned, attach, external, runs_already, start, uses_external};
 
 /// One tape, open.
@@ -105,6 +106,18 @@ impl Session {
         Self::opened(global, home, dir, manifest, Access::Shared).await
     }
 
+    /// Opens the tape named by the options, else `main`, which is made if it does not exist: a demo or a rehearsal used
+    /// last is no place for one's own history.
+    pub async fn open_own(global: &Global) -> Result<Self, Failure> {
+        let home = Home::locate(global.home.as_deref())?;
+        let dir = home.tape(global.tape.as_deref().unwrap_or("main"))?;
+        let manifest = match dir.manifest()? {
+            Some(manifest) => manifest,
+            None => up::manifest(TapeKind::Main, 0),
+        };
+        Self::open_tape(global, home, dir, manifest, Access::Shared).await
+    }
+
     /// Opens the given tape, which becomes the one used last; it is made if it does not exist.
     pub async fn open_tape(
         global: &Global,
@@ -127,26 +140,28 @@ impl Session {
         access: Access,
     ) -> Result<Self, Failure> {
         let config = Arc::clone(&global.configuration()?.config);
-        let (addresses, owned) = if uses_external(&global.servers) {
-            dir.ensure(&manifest)?;
-            (external(&global.servers)?, None)
+        let external_servers = uses_external(&global.servers);
+        let lock = if external_servers {
+            None
         } else {
             match lock(&dir, access).await {
-                Ok(lock) => {
-                    // Only now: others find the tape when whoever makes it has it open.
-                    dir.ensure(&manifest)?;
-                    let (addresses, owned) = start(global, &config, &dir, &manifest, lock).await?;
-                    (addresses, Some(owned))
-                }
+                Ok(lock) => Some(lock),
                 Err(ServerError::InUse { owner, .. }) if access == Access::Sole => {
                     return Err(runs_already(&dir, &owner));
                 }
-                Err(ServerError::InUse { .. }) => {
-                    dir.ensure(&manifest)?;
-                    (attach(&dir).await?, None)
-                }
+                Err(ServerError::InUse { .. }) => None,
                 Err(error) => return Err(Failure::config(error.to_string())),
             }
+        };
+        // Only now: others find the tape when whoever makes it has it open.
+        dir.ensure(&manifest)?;
+        let (addresses, owned) = match lock {
+            Some(lock) => {
+                let (addresses, owned) = start(global, &config, &dir, &manifest, lock).await?;
+                (addresses, Some(owned))
+            }
+            None if external_servers => (external(&global.servers)?, None),
+            None => (attach(&dir).await?, None),
         };
         let jetstream = connect(&addresses).await?;
         event_log::definitions::apply(&jetstream).await?;
@@ -160,12 +175,12 @@ impl Session {
             tape: Arc::new(jetstream.clone()),
             jetstream,
             addresses,
-            external_servers: uses_external(&global.servers),
+            external_servers,
             owned,
             interrupt: CancellationToken::new(),
         };
         session.watch_interrupt();
-        if session.owned.is_some() || uses_external(&global.servers) {
+        if session.owned.is_some() || external_servers {
             session.migrate(global).await?;
         }
         if session.owned.is_some() {

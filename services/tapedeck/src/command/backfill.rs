@@ -12,11 +12,10 @@ use serde::Serialize;
 use vendors::{Ask, Cursor, HistoricalBars, Offer, Refusal, Skipped, VendorError};
 
 use crate::cli::{Backfill, Global};
-use crate::command::{import, up};
+use crate::command::import;
 use crate::exit::Failure;
-use crate::home::{Home, TapeKind};
 use crate::output::Output;
-use crate::session::{Access, Session};
+use crate::session::Session;
 use crate::source;
 
 /// How far behind the place to go on splits and dividends are asked for: they may be published late.
@@ -49,14 +48,8 @@ pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<
     let configuration = global.configuration()?;
     let vendor = source::history(options.source, &configuration.config.source)?;
     let wanted = wanted(options, &*vendor, runtime::now_ns())?;
-    let home = Home::locate(global.home.as_deref())?;
-    let dir = home.tape(global.tape.as_deref().unwrap_or("main"))?;
-    let manifest = match dir.manifest()? {
-        Some(manifest) => manifest,
-        None => up::manifest(TapeKind::Main, 0),
-    };
-    let name = dir.name.clone();
-    let session = Session::open_tape(global, home, dir, manifest, Access::Shared).await?;
+    let session = Session::open_own(global).await?;
+    let name = session.dir.name.clone();
     let started = Instant::now();
     let mut report = Report::default();
     let outcome = tokio::select! {

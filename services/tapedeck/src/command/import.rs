@@ -6,17 +6,15 @@ use ingest::file::ReadOptions;
 use ingest::import::{ImportError, ImportOptions, ImportReport};
 
 use crate::cli::{BarFormat, Global, Import};
-use crate::command::up;
 use crate::exit::Failure;
-use crate::home::{FormatNote, Home, TapeKind};
+use crate::home::FormatNote;
 use crate::output::Output;
-use crate::session::{Access, Session};
+use crate::session::Session;
 
 /// Rejected rows shown to a person; `--json` has them all.
 const REJECTED_SHOWN: usize = 20;
 
-/// Appends the files to the named tape, else to `main`: a demo or a rehearsal used last is no place for
-/// one's own history.
+/// Appends the files to the named tape, else to `main`.
 pub async fn run(global: &Global, options: &Import, output: Output) -> Result<(), Failure> {
     let read = read_options(&options.format)?;
     for file in &options.files {
@@ -24,14 +22,8 @@ pub async fn run(global: &Global, options: &Import, output: Output) -> Result<()
             return Err(Failure::not_found(format!("{}: no such file", file.display()), ""));
         }
     }
-    let home = Home::locate(global.home.as_deref())?;
-    let dir = home.tape(global.tape.as_deref().unwrap_or("main"))?;
-    let manifest = match dir.manifest()? {
-        Some(manifest) => manifest,
-        None => up::manifest(TapeKind::Main, 0),
-    };
-    let name = dir.name.clone();
-    let session = Session::open_tape(global, home, dir, manifest, Access::Shared).await?;
+    let session = Session::open_own(global).await?;
+    let name = session.dir.name.clone();
     let started = Instant::now();
     let import = ImportOptions { read, strict: options.strict };
     let outcome = tokio::select! {

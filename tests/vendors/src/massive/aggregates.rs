@@ -64,7 +64,7 @@ fn timeframe(multiplier: u32, timespan: &str) -> Option<(Timeframe, usize)> {
     })
 }
 
-fn adjustment(query: &crate::query::Parameters) -> Adjustment {
+fn adjustment(query: &query::Parameters) -> Adjustment {
     if query.flag("adjusted", true) { Adjustment::SPLITS } else { Adjustment::RAW }
 }
 
@@ -96,18 +96,10 @@ pub async fn range(
     let offset = query.get("cursor").and_then(query::offset).unwrap_or_default();
     // The limit counts what bars are made of, not bars.
     let (rows, next) = query::page(rows, offset, (limit / base_count).max(1));
-    let mut body = json!({
-        "ticker": ticker,
-        "adjusted": query.flag("adjusted", true),
-        "queryCount": rows.len() * base_count,
-        "resultsCount": rows.len(),
-        "count": rows.len(),
-        "status": stand.settings().massive.status,
-        "request_id": request_id(),
-    });
-    if !rows.is_empty() {
-        body["results"] = rows.into();
-    }
+    let read = rows.len() * base_count;
+    let mut body = envelope(&stand, &query, rows);
+    body["ticker"] = ticker.as_str().into();
+    body["queryCount"] = read.into();
     if let Some(next) = next {
         let path = format!("/v2/aggs/ticker/{ticker}/range/{multiplier}/{timespan}/{from}/{to}");
         body["next_url"] = next_url(&path, &query, next, &base).into();
@@ -120,6 +112,22 @@ fn day(market: &Market, ticker: &str, date: NaiveDate, adjustment: Adjustment) -
     let session = calendar::session(date).filter(|session| session.close_ns <= market.now_ns())?;
     let midnight = calendar::at(session.date, 0, 0);
     market.bars(ticker, (Timeframe::Day, Anchor::Clock), (midnight, midnight), adjustment).pop()
+}
+
+/// What stands around rows; without any there are no results.
+fn envelope(stand: &Stand, query: &query::Parameters, rows: Vec<Value>) -> Value {
+    let mut body = json!({
+        "adjusted": query.flag("adjusted", true),
+        "queryCount": rows.len(),
+        "resultsCount": rows.len(),
+        "count": rows.len(),
+        "status": stand.settings().massive.status,
+        "request_id": request_id(),
+    });
+    if !rows.is_empty() {
+        body["results"] = rows.into();
+    }
+    body
 }
 
 /// `/v2/aggs/grouped/…`
@@ -139,18 +147,7 @@ pub async fn grouped(
         };
         symbols.into_iter().filter_map(row).collect()
     });
-    let mut body = json!({
-        "adjusted": query.flag("adjusted", true),
-        "queryCount": rows.len(),
-        "resultsCount": rows.len(),
-        "count": rows.len(),
-        "status": stand.settings().massive.status,
-        "request_id": request_id(),
-    });
-    if !rows.is_empty() {
-        body["results"] = rows.into();
-    }
-    axum::Json(body).into_response()
+    axum::Json(envelope(&stand, &query, rows)).into_response()
 }
 
 /// `/v2/aggs/ticker/{ticker}/prev`
@@ -167,18 +164,8 @@ pub async fn previous(
         Some(row)
     });
     let rows: Vec<Value> = row.into_iter().collect();
-    let mut body = json!({
-        "ticker": ticker,
-        "adjusted": query.flag("adjusted", true),
-        "queryCount": rows.len(),
-        "resultsCount": rows.len(),
-        "count": rows.len(),
-        "status": stand.settings().massive.status,
-        "request_id": request_id(),
-    });
-    if !rows.is_empty() {
-        body["results"] = rows.into();
-    }
+    let mut body = envelope(&stand, &query, rows);
+    body["ticker"] = ticker.into();
     axum::Json(body).into_response()
 }
 
