@@ -86,6 +86,7 @@ static SERIES: Table = Table {
         column("last_close_ns", Kind::Int),
         column("sequence", Kind::Int),
         column("live_close_ns", Kind::Int),
+        column("live_since_ns", Kind::Int),
     ],
 };
 

@@ -79,8 +79,8 @@ impl Name {
     #[must_use]
     pub fn version(self) -> u32 {
         match self {
-            // 2: how far the live bars of a series reach.
-            Self::Bars => 2,
+            // 2: how far the live bars of a series reach; 3: since when.
+            Self::Bars => 3,
             // 2: the lots of positions, what is remembered for breakers and sizing.
             Self::Trading => 2,
             _ => 1,

@@ -91,8 +91,9 @@ struct Reach {
     first_close_ns: i64,
     last_close_ns: i64,
     sequence: i64,
-    /// Of the bars that are no imported history.
+    /// Last and first close of the bars that are no imported history.
     live_close_ns: Option<i64>,
+    live_since_ns: Option<i64>,
 }
 
 /// One series, as far as it was read.
@@ -150,12 +151,14 @@ impl Batch {
                 last_close_ns: row.close_ns,
                 sequence: row.sequence,
                 live_close_ns: None,
+                live_since_ns: None,
             });
             reach.bars += 1;
             reach.last_close_ns = row.close_ns;
             reach.sequence = row.sequence;
             if row.is_live() {
                 reach.live_close_ns = Some(row.close_ns);
+                reach.live_since_ns.get_or_insert(row.close_ns);
             }
         }
         if let Some(segment) = self.segments.last_mut() {
@@ -179,6 +182,7 @@ impl Batch {
                     reach.last_close_ns.into(),
                     reach.sequence.into(),
                     reach.live_close_ns.into(),
+                    reach.live_since_ns.into(),
                 ]);
             }
         }

@@ -132,6 +132,7 @@ fn series_merge(series: &str) -> String {
          first_close_ns = LEAST({series}.first_close_ns, EXCLUDED.first_close_ns),
          last_close_ns = GREATEST({series}.last_close_ns, EXCLUDED.last_close_ns),
          live_close_ns = GREATEST({series}.live_close_ns, EXCLUDED.live_close_ns),
+         live_since_ns = LEAST({series}.live_since_ns, EXCLUDED.live_since_ns),
          sequence = EXCLUDED.sequence"
     )
 }
@@ -197,9 +198,10 @@ async fn restate(
         ),
         reached AS (
             INSERT INTO {schema}.series AS series (symbol, timeframe, bars, first_close_ns, last_close_ns, sequence,
-                live_close_ns)
+                live_close_ns, live_since_ns)
             SELECT symbol, timeframe, count(*) FILTER (WHERE old_sequence IS NULL), min(at_ns), max(at_ns),
-                   max(sequence), max(at_ns) FILTER (WHERE origin IN ('live', 'rehearsal'))
+                   max(sequence), max(at_ns) FILTER (WHERE origin IN ('live', 'rehearsal')),
+                   min(at_ns) FILTER (WHERE origin IN ('live', 'rehearsal'))
             FROM compared GROUP BY symbol, timeframe {merge}
         )
         SELECT count(*) FROM guard",

@@ -59,7 +59,7 @@ pub async fn decision_history(pool: &PgPool, most: usize) -> Result<(u64, Vec<(S
              CROSS JOIN LATERAL (
                  SELECT i.symbol, i.start_ns, i.close_ns, i.open, i.high, i.low, i.close, i.sequence FROM bars.bars i
                  WHERE i.symbol = s.symbol AND i.timeframe = s.timeframe AND i.close_ns <= s.live_close_ns
-                   AND i.origin IN ('live', 'rehearsal')
+                   AND i.close_ns >= COALESCE(s.live_since_ns, '-9223372036854775808') AND i.origin IN ('live', 'rehearsal')
                  ORDER BY i.close_ns DESC LIMIT $1
              ) b
              ORDER BY b.symbol, b.close_ns, b.sequence DESC

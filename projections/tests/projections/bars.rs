@@ -1,7 +1,7 @@
 //! The projection `bars`.
 
 use contracts::v1::event::Body;
-use contracts::v1::{BarRevision, Event};
+use contracts::v1::{BarRevision, Event, Origin};
 use domain::bar::Timeframe;
 use domain::money::Price;
 use projections::{Name, queries};
@@ -104,5 +104,43 @@ async fn bars_that_come_again_by_the_thousand_restate_and_never_fail() -> Outcom
     assert_eq!(queries::series(&world.reader).await?[0].bars, 700);
     let report = projections::verify(&world.writer, &world.tape, Name::Bars).await?;
     assert_eq!((report.differences(), report.first), (0, None));
+    Ok(())
+}
+
+/// What PostgreSQL has read of an index of `bars` since the statistics began.
+async fn entries_read(world: &World) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT COALESCE(sum(pg_stat_get_tuples_returned(oid)), 0)::bigint FROM pg_class
+         WHERE relkind = 'i' AND relnamespace = 'bars'::regnamespace",
+    )
+    .fetch_one(&world.admin)
+    .await
+}
+
+#[tokio::test]
+async fn looking_back_from_the_last_live_bar_ends_where_live_bars_begin() -> Outcome {
+    let world = World::new().await;
+    for index in 0..2_000 {
+        let mut imported = bar("A", START + index * HOUR, 100 * SECOND);
+        if let Some(Body::Bar(bar)) = &mut imported.body
+            && index < 1_997
+        {
+            bar.origin = Origin::Import.into();
+        }
+        world.append(imported, None).await;
+    }
+    world.catch_up(Name::Bars).await;
+    sqlx::query("ANALYZE bars.bars").execute(&world.admin).await?;
+
+    // A session tells what it has read when it ends, so the reading has one of its own.
+    let pool = sqlx::PgPool::connect_with(world.reader.connect_options().as_ref().clone()).await?;
+    let before = entries_read(&world).await?;
+    let (checkpoint, bars) = queries::decision_history(&pool, 60).await?;
+    pool.close().await;
+    let starts: Vec<i64> = bars.iter().map(|(_, bar)| bar.start_ns).collect();
+    assert_eq!((checkpoint, starts), (2_000, (1_997..2_000).map(|index| START + index * HOUR).collect()));
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    let read = entries_read(&world).await? - before;
+    assert!(read < 100, "{read} entries were read for three bars");
     Ok(())
 }

@@ -2,7 +2,8 @@
 //!
 //! An instant is taken when its marks are folded and something else comes, because every fill of it came before.
 //! A warm-up says on the tape how far MARKET had been read, so it is done again at the same place; one of a
-//! strategy that runs already means that the service was started anew, with all its strategies.
+//! strategy that runs already means that the service was started anew, with all its strategies. Those that were wanted
+//! when one began are started with it, on what the book knew then; their records may come much later.
 //!
 //! A registration that changed between an instant's marks and its signals may have come before or after the
 //! strategy decided: its signals of that instant are then allowed and not demanded.
@@ -51,6 +52,8 @@ pub(super) struct Strategies {
     seen: HashSet<String>,
     /// What strategies that wait for their warm-up want.
     cold: BTreeMap<String, Wanted>,
+    /// TRADING sequence since which each strategy has been wanted, by name.
+    wanted_since: BTreeMap<String, u64>,
     /// Warm-ups that must come, by id.
     warm_ups: BTreeMap<String, Event>,
     /// Event time of the last instant taken.
@@ -75,6 +78,7 @@ impl Strategies {
             expected: Vec::new(),
             seen: HashSet::new(),
             cold: BTreeMap::new(),
+            wanted_since: BTreeMap::new(),
             warm_ups: BTreeMap::new(),
             handled_ns: i64::MIN,
             unread: VecDeque::new(),
@@ -171,6 +175,7 @@ impl Strategies {
             match change {
                 Change::Start { strategy, wanted } => {
                     self.allow(&strategy);
+                    self.wanted_since.insert(strategy.clone(), recorded.sequence);
                     self.cold.insert(strategy, wanted);
                 }
                 Change::Stopped(strategy) | Change::Refused { strategy, .. } => {
@@ -263,10 +268,14 @@ impl Strategies {
         market: &mut Market,
     ) -> Result<Found, LogError> {
         if !self.warm_ups.contains_key(&recorded.event.id) {
-            let in_place = self.cold.contains_key(strategy) && self.machine.market_sequence() == through;
-            let starting =
-                if in_place { vec![strategy.to_owned()] } else { self.begin_anew(through, market).await? };
-            self.start(starting, market).await?;
+            if !self.cold.contains_key(strategy) || self.machine.market_sequence() != through {
+                self.begin_anew(through, market).await?;
+            }
+            let known = basis_of(&recorded.event, stream::TRADING);
+            let wanted = |name: &&String| {
+                name.as_str() == strategy || self.wanted_since.get(*name).is_none_or(|since| *since <= known)
+            };
+            self.start(self.cold.keys().filter(wanted).cloned().collect(), market).await?;
         }
         Ok(match self.warm_ups.remove(&recorded.event.id) {
             Some(derived) if is_same(&recorded.event, &derived) => Found::Proved,
@@ -279,8 +288,8 @@ impl Strategies {
         })
     }
 
-    /// The service as it starts with MARKET handled through `floor`. Answers what is to be warmed up.
-    async fn begin_anew(&mut self, floor: u64, market: &mut Market) -> Result<Vec<String>, LogError> {
+    /// The service as it starts with MARKET handled through `floor`, everything still to be warmed up.
+    async fn begin_anew(&mut self, floor: u64, market: &mut Market) -> Result<(), LogError> {
         self.due = self.due.max(self.machine.market_sequence());
         self.machine = Machine::new(self.clock, &self.accounts, self.machine.book().clone(), floor);
         self.instants = Instants::new(self.clock);
@@ -300,7 +309,7 @@ impl Strategies {
                 self.cold.insert(strategy, wanted);
             }
         }
-        Ok(self.cold.keys().cloned().collect())
+        Ok(())
     }
 
     /// Warms strategies up with MARKET as far as it was read, and starts them.
