@@ -32,7 +32,11 @@ impl Pump {
     /// Starts reading after `sequence`, in full batches up to the sequence `head`, which concerns the
     /// projection and is on the tape.
     pub(crate) async fn start(tape: &Tape, name: Name, sequence: u64, head: u64) -> Result<Self, LogError> {
-        let mut reader = tape.read(name.stream(), &name.filters(), sequence + 1).await?;
+        let filters = name.filters();
+        let mut reader = match filters.as_slice() {
+            [] => tape.follow(name.stream(), sequence + 1).await?,
+            filters => tape.read(name.stream(), filters, sequence + 1).await?,
+        };
         let (sender, batches) = mpsc::channel(AHEAD_MAX);
         let task = tokio::spawn(async move {
             loop {

@@ -26,7 +26,7 @@ impl ContentType {
 }
 
 /// A payload that is no event. Permanent: reading it again gives the same answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Not the protobuf form of an event.
     #[error("not a protobuf tapedeck.v1.Event: {0}")]

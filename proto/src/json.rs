@@ -4,6 +4,7 @@
 //! the text itself, the expectation from the reader's complaint.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
@@ -14,7 +15,7 @@ use crate::v1::Event;
 const VALUE_SHOWN_MAX: usize = 80;
 
 /// A text that is not the JSON form of an event.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub struct JsonError {
     /// Path of the wrong field, for example `signal.legs[0].quantityE9`; empty when the text is not JSON.
     pub field: String,
@@ -22,7 +23,7 @@ pub struct JsonError {
     pub problem: String,
     /// What the reader said.
     #[source]
-    pub source: serde_json::Error,
+    pub source: Arc<serde_json::Error>,
 }
 
 impl fmt::Display for JsonError {
@@ -44,20 +45,21 @@ pub(crate) fn read(payload: &[u8]) -> Result<Event, JsonError> {
     let event = serde_path_to_error::deserialize(&mut reader).map_err(|error| explain(payload, error))?;
     // Whatever follows the event is wrong, but belongs to no field.
     let end = reader.end();
-    end.map_err(|source| JsonError { field: String::new(), problem: String::new(), source })?;
+    end.map_err(|source| JsonError { field: String::new(), problem: String::new(), source: Arc::new(source) })?;
     finite(&event)?;
     Ok(event)
 }
 
 /// Refuses what is no number: JSON cannot write it, so that nobody could read the event again.
 fn finite(event: &Event) -> Result<(), JsonError> {
-    let no_number = |source| JsonError { field: String::new(), problem: String::new(), source };
+    let no_number =
+        |source| JsonError { field: String::new(), problem: String::new(), source: Arc::new(source) };
     let written = serde_json::to_value(event).map_err(no_number)?;
     // Fields without a value are left out; a null is a number that JSON does not have.
     let Some(field) = null_in(&written) else { return Ok(()) };
     let problem = "not finite, expected a finite number".to_owned();
     let source = serde::de::Error::custom(&problem);
-    Err(JsonError { field, problem, source })
+    Err(JsonError { field, problem, source: Arc::new(source) })
 }
 
 /// Path of the first null.
@@ -85,7 +87,7 @@ fn explain(payload: &[u8], error: serde_path_to_error::Error<serde_json::Error>)
     let said = complaint(&source);
     let document = serde_json::from_slice::<Value>(payload).ok();
     let Some(document) = document.filter(|_| source.is_data()) else {
-        return JsonError { field: String::new(), problem: String::new(), source };
+        return JsonError { field: String::new(), problem: String::new(), source: Arc::new(source) };
     };
     let (field, problem) = if let Some(unknown) = quoted(&said, "unknown field `") {
         // The reader stands at the message or, by version, already at the key itself.
@@ -100,7 +102,7 @@ fn explain(payload: &[u8], error: serde_path_to_error::Error<serde_json::Error>)
         let expected = expectation(&said).unwrap_or_else(|| format!(": {said}"));
         (path.to_string(), format!("{value}{expected}"))
     };
-    JsonError { field, problem, source }
+    JsonError { field, problem, source: Arc::new(source) }
 }
 
 /// What the reader says, without the place.

@@ -18,9 +18,10 @@ mod lane;
 mod lookup;
 mod micro;
 mod read;
+mod shared;
 mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,6 +38,7 @@ use crate::{
 pub use connect::{Auth, ConnectError, ConnectOptions, connect};
 pub use hops::{HopError, Hops, measure_hops};
 pub use micro::{Answers, Introduced, Introduction};
+pub use shared::Shared;
 
 /// Longest wait for one answer of the server.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,6 +52,8 @@ pub struct JetStreamLog {
 struct Inner {
     main: Connection,
     bulk: Connection,
+    /// What those who follow streams share with the other handles of the process.
+    shared: OnceLock<Shared>,
     /// Where the answers to windows of appends arrive, on the main connection.
     lanes: lane::Lanes,
     clock: Clock,
@@ -88,6 +92,18 @@ impl JetStreamLog {
     /// Lets `observer` see every append and delivery of this handle and its clones.
     pub fn observe(&self, observer: Arc<dyn Observer>) {
         self.inner.main.hook.set(observer);
+    }
+
+    /// What whoever follows a stream through this handle shares with others, for [`JetStreamLog::share`].
+    #[must_use]
+    pub fn shared(&self) -> Shared {
+        self.inner.shared.get_or_init(|| Shared::new(self.inner.bulk.clone())).clone()
+    }
+
+    /// Follows streams through the readers of another handle in this process, which has to have the right to read
+    /// them. Without effect once this handle has followed a stream by itself.
+    pub fn share(&self, shared: Shared) {
+        self.inner.shared.set(shared).ok();
     }
 
     fn client(&self) -> &async_nats::Client {
@@ -168,7 +184,7 @@ impl EventLog for JetStreamLog {
     }
 
     async fn state(&self, stream: &str) -> Result<StreamState, LogError> {
-        self.stream_state(stream).await
+        self.inner.main.stream_state(stream).await
     }
 
     async fn read(
@@ -179,6 +195,12 @@ impl EventLog for JetStreamLog {
     ) -> Result<Box<dyn Reader>, LogError> {
         let reader = read::JetStreamReader::open(&self.inner.bulk, stream, filters, from_sequence).await?;
         Ok(Box::new(reader))
+    }
+
+    async fn follow(&self, stream: &str, from_sequence: u64) -> Result<Box<dyn Reader>, LogError> {
+        let follower =
+            shared::Follower::open(&self.inner.bulk, &self.shared(), stream, from_sequence).await?;
+        Ok(Box::new(follower))
     }
 
     async fn consume(&self, stream: &str, durable: &str) -> Result<Box<dyn Consumer>, LogError> {

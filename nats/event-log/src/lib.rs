@@ -22,7 +22,7 @@ pub use external::DurableSpec;
 pub use filter::{covers, is_well_formed};
 pub use jetstream::{
     Answers, Auth, ConnectError, ConnectOptions, HopError, Hops, Introduced, Introduction, JetStreamLog,
-    connect, measure_hops,
+    Shared, connect, measure_hops,
 };
 pub use memory::MemoryLog;
 pub use observer::{MalformedTraceParent, Observer, Pending, TraceParent};

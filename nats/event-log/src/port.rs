@@ -21,7 +21,7 @@ pub struct Recorded {
 }
 
 /// What a reader delivers: an event, or a message that is none and must be parked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "nearly every delivery is an event; a box would cost each of them"
@@ -241,6 +241,12 @@ pub trait EventLog: Send + Sync + 'static {
         filters: &[String],
         from_sequence: u64,
     ) -> Result<Box<dyn Reader>, LogError>;
+
+    /// Reads everything of a stream in order from `from_sequence` on and then follows it, as [`EventLog::read`] does.
+    /// Whoever follows to stay asks for this: readers of one process may share what the server delivers.
+    async fn follow(&self, stream: &str, from_sequence: u64) -> Result<Box<dyn Reader>, LogError> {
+        self.read(stream, &[], from_sequence).await
+    }
 
     /// Opens a durable consumer that exists on the stream, for one client at a time. Everything behind
     /// its acknowledged floor is delivered (again) at once and in order.

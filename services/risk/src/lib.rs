@@ -26,6 +26,7 @@
 
 mod read_model;
 mod pricing;
+mod start;
 mod tail;
 mod machine;
 mod boundary;

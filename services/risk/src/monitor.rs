@@ -25,6 +25,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::pricing::Pricing;
 use crate::read_model::ReadModel;
 use crate::shell::Error;
+use crate::start::{self, answered};
 
 /// Name of the service and source of its events.
 pub const SERVICE: &str = "monitor";
@@ -34,8 +35,6 @@ const EVERY_NS: i64 = 15 * 60 * 1_000_000_000;
 const BATCH: usize = 512;
 /// Time between two looks at what no event says.
 const LOOK: Duration = Duration::from_secs(1);
-/// Longest answer of the read model.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// An alert in force: account, strategy, kind.
 pub type Alert = (String, String, String);
@@ -74,13 +73,10 @@ impl Monitor {
     async fn load(context: Context, read_model: Arc<dyn ReadModel>) -> Result<Self, Error> {
         let tape = &context.tape;
         let book = answered(read_model.snapshot(&[])).await.map(|snapshot| snapshot.book).unwrap_or_default();
-        let prices = answered(read_model.prices()).await.unwrap_or_default();
-        let history = answered(read_model.history()).await.unwrap_or_default();
-        let actions = answered(read_model.actions()).await.unwrap_or_default();
+        let pricing = start::pricing(tape, read_model.as_ref()).await?;
         let open = answered(read_model.open_alerts()).await.unwrap_or_default();
-        let pricing = Pricing::new(prices, history, actions);
-        let trading = tape.read(stream::TRADING, &[], book.sequence() + 1).await?;
-        let market = tape.read(stream::MARKET, &[], pricing.sequence() + 1).await?;
+        let trading = tape.follow(stream::TRADING, book.sequence() + 1).await?;
+        let market = tape.follow(stream::MARKET, pricing.sequence() + 1).await?;
         let mut measured = BTreeMap::new();
         for account in book.accounts() {
             let subject = Subject::of(&["control", "monitor", &account.account, "measured"]);
@@ -367,19 +363,5 @@ impl Monitor {
                 Duration::ZERO
             }
         }
-    }
-}
-
-/// The answer of the read model, within bounded time.
-async fn answered<Answer>(
-    question: impl Future<Output = Result<Answer, runtime::ReadError>>,
-) -> Option<Answer> {
-    match tokio::time::timeout(ANSWER_MAX, question).await {
-        Ok(Ok(answer)) => Some(answer),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the monitor goes on without: {error}");
-            None
-        }
-        Err(_) => None,
     }
 }

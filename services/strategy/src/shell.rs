@@ -76,7 +76,7 @@ impl Shell {
         let book = load_book(config.read_model.as_ref()).await;
         let floor = tape.ack_floor(stream::MARKET, SERVICE).await?;
         let head = tape.state(stream::TRADING).await?.last_sequence;
-        let trading = tape.read(stream::TRADING, &[], book.sequence() + 1).await?;
+        let trading = tape.follow(stream::TRADING, book.sequence() + 1).await?;
         let handled_ns = match floor {
             0 => i64::MIN,
             _ => event_ns(tape.get(stream::MARKET, floor).await?.as_ref()),

@@ -64,7 +64,7 @@ impl Findings {
 /// Runs until shutdown.
 pub async fn run(context: Context, pool: PgPool) -> Result<(), Error> {
     context.health.set(SERVICE, HealthState::Starting, "folding the tape");
-    let mut reader = context.tape.read(stream::TRADING, &[], 1).await?;
+    let mut reader = context.tape.follow(stream::TRADING, 1).await?;
     let (mut watch, mut findings) = (Watch::default(), Findings::default());
     let mut wanted: Option<Book> = None;
     let mut tick = tokio::time::interval(COMPARE_EVERY);

@@ -164,6 +164,8 @@ pub async fn start(
 async fn own(session: &Session, context: &Context, service: Service) -> Result<Context, Failure> {
     let log = session.log_of(service.name()).await?;
     log.observe(runtime::telemetry::observer());
+    // What the services of one process follow is delivered to it once.
+    log.share(session.jetstream.shared());
     Ok(Context { tape: Arc::new(log), ..context.clone() })
 }
 

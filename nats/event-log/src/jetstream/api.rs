@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::JetStreamLog;
+use super::{Connection, JetStreamLog};
 use crate::{DurableState, LogError, StreamState};
 
 /// Error codes of the server that mean something to the adapter.
@@ -85,7 +85,7 @@ pub(super) async fn request<T: DeserializeOwned>(
     answer(subject, &reply.payload)
 }
 
-impl JetStreamLog {
+impl Connection {
     pub(super) async fn stream_state(&self, stream: &str) -> Result<StreamState, LogError> {
         #[derive(Deserialize)]
         struct Info {
@@ -98,7 +98,7 @@ impl JetStreamLog {
             first_seq: u64,
             last_seq: u64,
         }
-        let info: Info = request(self.client(), &format!("STREAM.INFO.{stream}"), &Value::Null)
+        let info: Info = request(&self.client, &format!("STREAM.INFO.{stream}"), &Value::Null)
             .await
             .map_err(|error| error.into_log(format!("state of stream {stream}")))?;
         Ok(StreamState {
@@ -109,7 +109,9 @@ impl JetStreamLog {
             bytes: info.state.bytes,
         })
     }
+}
 
+impl JetStreamLog {
     pub(super) async fn consumer_ack_floor(&self, stream: &str, durable: &str) -> Result<u64, LogError> {
         #[derive(Deserialize)]
         struct Info {

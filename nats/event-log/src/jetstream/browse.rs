@@ -53,7 +53,7 @@ impl JetStreamLog {
     ) -> Result<Vec<Stored>, LogError> {
         let max = max.clamp(1, STORED_MAX);
         let end = match before {
-            u64::MAX => self.stream_state(stream).await?.last_sequence.saturating_add(1),
+            u64::MAX => self.inner.main.stream_state(stream).await?.last_sequence.saturating_add(1),
             before => before,
         };
         // Most often what stands right before is wanted, and one request is enough.

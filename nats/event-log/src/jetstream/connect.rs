@@ -1,5 +1,6 @@
 //! Connecting, and refusing a server that lacks what the tape needs.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_nats::{Event, ServerAddr};
@@ -96,7 +97,7 @@ pub async fn connect(options: ConnectOptions) -> Result<JetStreamLog, ConnectErr
     }
     let bulk = dial(&server, &format!("{} (reads)", options.name), &hook).await?;
     let inner =
-        Inner { main, bulk, lanes: Lanes::default(), clock: options.clock, max_payload: info.max_payload };
+        Inner { main, bulk, shared: OnceLock::new(), lanes: Lanes::default(), clock: options.clock, max_payload: info.max_payload };
     Ok(JetStreamLog { inner: inner.into() })
 }
 

@@ -5,6 +5,7 @@
 //! lost, doubled or reordered. Decoding runs in a task of its own, a bounded distance ahead of the caller.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::{Message, StatusCode, Subscriber};
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use super::ack_subject::AckSubject;
 use super::api::{self, ApiError, code};
 use super::lookup::{content_type, traceparent};
+use super::shared::Line;
 use super::watch::at_hand;
 use super::{Connection, TIMEOUT};
 use crate::wire;
@@ -98,7 +100,7 @@ enum Step {
 }
 
 /// The reading side.
-struct Ordered {
+pub(super) struct Ordered {
     connection: Connection,
     losses: signal::Receiver<u64>,
     stream: String,
@@ -112,7 +114,7 @@ struct Ordered {
 }
 
 impl Ordered {
-    fn new(connection: &Connection, stream: &str, filters: &[String], from_sequence: u64) -> Self {
+    pub fn new(connection: &Connection, stream: &str, filters: &[String], from_sequence: u64) -> Self {
         let mut filters = filters.to_vec();
         filters.sort();
         filters.dedup();
@@ -129,7 +131,7 @@ impl Ordered {
     }
 
     /// Opens a consumer from the next sequence on.
-    async fn open(&mut self) -> Result<(), ApiError> {
+    pub async fn open(&mut self) -> Result<(), ApiError> {
         self.losses.mark_unchanged();
         let client = &self.connection.client;
         let inbox = client.new_inbox();
@@ -165,11 +167,11 @@ impl Ordered {
         Ok(())
     }
 
-    /// Opens a new consumer, however long it takes; ends when the caller has gone.
-    async fn reopen(&mut self, sender: &mpsc::Sender<Vec<Delivery>>) {
+    /// Opens a new consumer, however long it takes; ends when `gone` says that nobody wants it any more.
+    async fn reopen(&mut self, gone: impl Fn() -> bool + Send) {
         self.forget();
         let mut pause = Duration::from_millis(20);
-        while !sender.is_closed() {
+        while !gone() {
             match tokio::time::timeout(TIMEOUT * 2, self.open()).await {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) if error.is(code::STREAM_NOT_FOUND) => {
@@ -204,11 +206,21 @@ impl Ordered {
                 }
                 None => {
                     tracing::debug!(stream = %self.stream, next = self.next, "ordered read starts again");
-                    self.reopen(&sender).await;
+                    self.reopen(|| sender.is_closed()).await;
                 }
             }
         }
         self.forget();
+    }
+
+    /// Hands on to all who follow, until it is dropped.
+    pub async fn run_shared(mut self, line: Arc<Line>) {
+        loop {
+            match self.chunk().await {
+                Some(chunk) => line.send(chunk),
+                None => self.reopen(|| false).await,
+            }
+        }
     }
 
     /// Waits for messages and decodes those at hand; `None` when the consumer must be replaced.

@@ -16,6 +16,8 @@ crate::contract!(
     json_of_a_plain_client_is_read,
     single_events_are_found,
     a_signal_in_anothers_name_is_no_event,
+    followers_have_everything_once_wherever_they_begin,
+    who_falls_behind_the_others_misses_nothing,
     an_unknown_stream_is_an_error,
 );
 
@@ -178,9 +180,62 @@ async fn single_events_are_found(fixture: Fixture) {
     assert!(state.bytes > 0);
 }
 
+async fn followers_have_everything_once_wherever_they_begin(fixture: Fixture) {
+    const EVENTS: u32 = 2_000;
+    let tape = fixture.tape();
+    tape.append_batch((0..500).map(|number| bar("A", number)).collect()).await.unwrap();
+    let writer = tape.clone();
+    let writing = tokio::spawn(async move {
+        for number in 500..EVENTS {
+            writer.append(bar("A", number)).await.unwrap();
+        }
+    });
+    let mut readings = Vec::new();
+    for from in [0_u64, 1, 300, 499, 500, 501, 502, 700] {
+        let mut reader = tape.follow(MARKET, from).await.unwrap();
+        readings.push(tokio::spawn(async move {
+            let first = from.max(1);
+            let count = usize::try_from(u64::from(EVENTS) + 1 - first).unwrap();
+            let mut read = Vec::new();
+            while read.len() < count {
+                // A call that is dropped loses nothing.
+                tokio::time::timeout(Duration::ZERO, reader.batch(7)).await.map_or_else(
+                    |_| {},
+                    |batch| read.extend(sequences(&batch.unwrap())),
+                );
+                let batch = tokio::time::timeout(Duration::from_millis(5), reader.batch(64)).await;
+                read.extend(batch.map_or_else(|_| Vec::new(), |batch| sequences(&batch.unwrap())));
+            }
+            assert_eq!(read, (first..=u64::from(EVENTS)).collect::<Vec<_>>(), "from {from}");
+        }));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    writing.await.unwrap();
+    for reading in readings {
+        tokio::time::timeout(PATIENCE, reading).await.unwrap().unwrap();
+    }
+}
+
+async fn who_falls_behind_the_others_misses_nothing(fixture: Fixture) {
+    let tape = fixture.tape();
+    let mut quick = tape.follow(MARKET, 1).await.unwrap();
+    let mut slow = tape.follow(MARKET, 1).await.unwrap();
+    for number in 0..1_000 {
+        tape.append(bar("A", number)).await.unwrap();
+        assert_eq!(sequences(&take(&mut quick, 1).await), [u64::from(number) + 1]);
+    }
+    let all = take(&mut slow, 1_000).await;
+    assert_eq!(sequences(&all), (1..=1_000).collect::<Vec<_>>());
+    tape.append(bar("A", 1_000)).await.unwrap();
+    for reader in [&mut quick, &mut slow] {
+        assert_eq!(sequences(&take(reader, 1).await), [1_001]);
+    }
+}
+
 async fn an_unknown_stream_is_an_error(fixture: Fixture) {
     let tape = fixture.tape();
     assert!(tape.read("NOWHERE", &[], 1).await.is_err());
+    assert!(tape.follow("NOWHERE", 1).await.is_err());
     assert!(tape.state("NOWHERE").await.is_err());
     assert!(tape.last("NOWHERE", "a.b").await.is_err());
     assert!(tape.consume(MARKET, "nobody").await.is_err());

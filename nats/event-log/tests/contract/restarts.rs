@@ -30,6 +30,11 @@ async fn a_read_goes_on_behind_a_restart() {
             writer.append(bar(symbol, number)).await.unwrap();
         }
     });
+    // Another handle that follows through the first one's reader.
+    let other = client(&server).await;
+    other.share(log.shared());
+    let mut followed = other.follow(MARKET, 1).await.unwrap();
+    let following = tokio::spawn(async move { sequences(&take(&mut followed, EVENTS as usize).await) });
     let reading = tokio::spawn(async move {
         let read = take(&mut all, EVENTS as usize).await;
         (sequences(&read), take(&mut some, EVENTS as usize / 3).await.len())
@@ -42,6 +47,7 @@ async fn a_read_goes_on_behind_a_restart() {
     writing.await.unwrap();
     let (read, filtered) = tokio::time::timeout(PATIENCE, reading).await.unwrap().unwrap();
     assert_eq!(read, (1..=u64::from(EVENTS)).collect::<Vec<_>>());
+    assert_eq!(tokio::time::timeout(PATIENCE, following).await.unwrap().unwrap(), read);
     assert_eq!(filtered, EVENTS as usize / 3);
     assert_eq!(log.state(MARKET).await.unwrap().messages, u64::from(EVENTS));
 }

@@ -33,6 +33,9 @@ pub(super) struct Decisions {
     clock: ClockMode,
     fallback_account: String,
     pricing: Pricing,
+    /// Prices that stay behind, for the same decisions as the book that does, and what they lack.
+    pricing_behind: Pricing,
+    unpriced: VecDeque<Recorded>,
     timeline: Timeline,
     /// A book that stays behind, for decisions that had not read everything before them, and what it lacks.
     behind: Book,
@@ -53,6 +56,8 @@ impl Decisions {
             clock,
             fallback_account: fallback_account.to_owned(),
             pricing: Pricing::default(),
+            pricing_behind: Pricing::default(),
+            unpriced: VecDeque::new(),
             timeline: Timeline::new(tape.clone()),
             behind: Book::default(),
             lacking: VecDeque::new(),
@@ -123,13 +128,17 @@ impl Decisions {
         let Some(Body::Signal(signal)) = &cause.body else {
             return Ok(Found::Diverged(Divergence::not_derived(recorded)));
         };
-        self.read(basis_of(&recorded.event, stream::MARKET), market).await?;
+        let priced = basis_of(&recorded.event, stream::MARKET);
+        self.read(priced, market).await?;
         let trading = basis_of(&recorded.event, stream::TRADING);
         let past = if self.stirred > trading { self.past(trading).await? } else { None };
+        // The clock may have gone on before the answer was stored.
+        let marked_ns = past.as_ref().map_or(self.now_ns, marked_ns);
         let book = past.as_ref().unwrap_or(book);
-        let now_ns = self.moment(&cause, decision);
-        let view =
-            risk::view(book, self.pricing.prices(), Calendar::xnys(), signal, now_ns, &self.fallback_account);
+        let now_ns = self.moment(&cause, decision, marked_ns);
+        let past_prices = self.past_prices(priced, market).await?;
+        let pricing = past_prices.as_ref().unwrap_or(&self.pricing);
+        let view = risk::view(book, pricing.prices(), Calendar::xnys(), signal, now_ns, &self.fallback_account);
         let body = answer(&cause.id, signal, decision, &view, book);
         let derived = self.event(&cause, signal, now_ns, body);
         if is_same(&recorded.event, &derived) {
@@ -146,7 +155,7 @@ impl Decisions {
     /// The decision that is missing on the signal `cause`.
     pub fn missing(&self, cause: &Event, book: &Book) -> Option<Event> {
         let Some(Body::Signal(signal)) = &cause.body else { return None };
-        let now_ns = self.moment(cause, &RiskDecision::default());
+        let now_ns = self.moment(cause, &RiskDecision::default(), self.now_ns);
         let view =
             risk::view(book, self.pricing.prices(), Calendar::xnys(), signal, now_ns, &self.fallback_account);
         // A signal that no account answers for is parked.
@@ -158,16 +167,35 @@ impl Decisions {
     pub async fn read(&mut self, through: u64, market: &mut Market) -> Result<(), LogError> {
         for recorded in market.between(self.pricing.sequence(), through).await? {
             self.pricing.take(&recorded);
+            self.unpriced.push_back(recorded);
         }
         self.pricing.skip(through);
+        let spare = self.unpriced.len().saturating_sub(RECENT_MAX);
+        self.unpriced.drain(..spare).for_each(|recorded| self.pricing_behind.take(&recorded));
         Ok(())
     }
 
-    /// When it was decided, in market time.
-    fn moment(&self, cause: &Event, decision: &RiskDecision) -> i64 {
+    /// The prices as of a MARKET sequence, when newer ones have been read; at worst from the beginning.
+    async fn past_prices(&mut self, through: u64, market: &Market) -> Result<Option<Pricing>, LogError> {
+        if self.pricing.sequence() <= through {
+            return Ok(None);
+        }
+        if self.pricing_behind.sequence() > through {
+            let mut anew = Pricing::default();
+            market.again(through, |recorded| anew.take(recorded)).await?;
+            return Ok(Some(anew));
+        }
+        while let Some(next) = self.unpriced.pop_front_if(|next| next.sequence <= through) {
+            self.pricing_behind.take(&next);
+        }
+        Ok(Some(self.pricing_behind.clone()))
+    }
+
+    /// When it was decided, in market time, with the last mark at `marked_ns`.
+    fn moment(&self, cause: &Event, decision: &RiskDecision, marked_ns: Option<i64>) -> i64 {
         let signal_ns = cause.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
         if self.clock == ClockMode::Tape {
-            return self.now_ns.map_or(signal_ns, |now_ns| now_ns.max(signal_ns));
+            return marked_ns.map_or(signal_ns, |marked_ns| marked_ns.max(signal_ns));
         }
         let stated = decision.inputs.iter().find_map(|input| {
             let price_ns = input.price_time.as_ref().and_then(from_timestamp)?;
@@ -227,6 +255,11 @@ impl Decisions {
             }
         }
     }
+}
+
+/// Market time of the last mark that a book knows.
+fn marked_ns(book: &Book) -> Option<i64> {
+    book.accounts().filter_map(|account| account.mark.as_ref()).map(|mark| mark.event_ns).max()
 }
 
 /// The answer to a signal, with the reasons that are inputs taken from the recorded one.

@@ -271,7 +271,7 @@ impl Replay {
                 if let Some(signal) = book.pending_signal(&decision.signal_id) {
                     self.decided_to = self.decided_to.max(signal.sequence);
                 }
-                Ok(self.decisions.check(recorded, decision, book, &mut self.market).await?)
+                Ok(Box::pin(self.decisions.check(recorded, decision, book, &mut self.market)).await?)
             }
             _ => self.orders.check(recorded, &mut self.decisions).await,
         }

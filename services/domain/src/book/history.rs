@@ -108,24 +108,32 @@ impl History {
     /// series per symbol, all of one length.
     #[must_use]
     pub fn returns(&self, symbols: &[&str], most: usize) -> Vec<Vec<f64>> {
-        let times = |symbol: &str| self.of(symbol).map(|past| past.close_ns).collect::<BTreeSet<_>>();
-        let mut common: Option<BTreeSet<i64>> = None;
-        for symbol in symbols {
-            let own = times(symbol);
-            common = Some(match common {
-                None => own,
-                Some(common) => common.intersection(&own).copied().collect(),
-            });
+        let mut closes: Vec<Vec<f64>> = vec![Vec::new(); symbols.len()];
+        let known: Option<Vec<&VecDeque<PastBar>>> = symbols.iter().map(|name| self.bars.get(*name)).collect();
+        let Some(known) = known.filter(|known| !known.is_empty()) else { return closes };
+        // From the newest bar backwards, each symbol by itself: times ascend within a symbol.
+        let mut left: Vec<usize> = known.iter().map(|bars| bars.len()).collect();
+        while closes[0].len() <= most && left.iter().all(|left| *left > 0) {
+            let newest = known.iter().zip(&left).map(|(bars, left)| bars[left - 1].close_ns);
+            // Nothing later than the earliest of them can be common.
+            let time_ns = newest.min().unwrap_or(i64::MIN);
+            let mut common = true;
+            for (bars, left) in known.iter().zip(&mut left) {
+                while *left > 0 && bars[*left - 1].close_ns > time_ns {
+                    *left -= 1;
+                }
+                common &= *left > 0 && bars[*left - 1].close_ns == time_ns;
+            }
+            if common {
+                for ((bars, left), closes) in known.iter().zip(&mut left).zip(&mut closes) {
+                    *left -= 1;
+                    closes.push(bars[*left].close.to_f64());
+                }
+            }
         }
-        let common = common.unwrap_or_default();
-        let from = common.len().saturating_sub(most.saturating_add(1));
-        let common: BTreeSet<i64> = common.into_iter().skip(from).collect();
-        let series = |symbol: &&str| {
-            let closes = self.of(symbol).filter(|past| common.contains(&past.close_ns));
-            let closes: Vec<f64> = closes.map(|past| past.close.to_f64()).collect();
-            closes.windows(2).map(|pair| pair[1] / pair[0] - 1.0).collect()
-        };
-        symbols.iter().map(series).collect()
+        // Newest first: each with the close of the one before it.
+        let series = |closes: Vec<f64>| closes.windows(2).rev().map(|pair| pair[0] / pair[1] - 1.0).collect();
+        closes.into_iter().map(series).collect()
     }
 
     /// Mean of the true ranges of the last `bars` bars; `None` when there are too few.
@@ -203,4 +211,43 @@ pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
     let below = at.floor() as usize;
     let above = (below + 1).min(last);
     Some(sorted[below] + (sorted[above] - sorted[below]) * at.fract())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::money::Volume;
+
+    fn bar(close_ns: i64) -> Bar {
+        let close = Price((100 + (close_ns * 7_919) % 50) * 1_000_000_000);
+        let (open, high, low) = (close, close, close);
+        Bar { start_ns: close_ns - 1, close_ns, open, high, low, close, volume: Volume::default() }
+    }
+
+    proptest! {
+        /// As the definition says it, with sets.
+        #[test]
+        fn returns_are_of_the_last_times_that_all_have(
+            times in prop::collection::vec(prop::collection::btree_set(0_i64..80, 0..60), 0..4),
+            most in 0_usize..70,
+        ) {
+            let names = ["A", "B", "C", "D"];
+            let mut history = History::default();
+            for (name, times) in names.iter().zip(&times) {
+                times.iter().for_each(|time| history.observe(name, &bar(*time)));
+            }
+            let mut common = times.iter().skip(1).fold(times.first().cloned().unwrap_or_default(), |all, own| {
+                all.intersection(own).copied().collect::<BTreeSet<i64>>()
+            });
+            while common.len() > most + 1 {
+                common.pop_first();
+            }
+            let closes: Vec<f64> = common.iter().map(|time| bar(*time).close.to_f64()).collect();
+            let expected: Vec<f64> = closes.windows(2).map(|pair| pair[1] / pair[0] - 1.0).collect();
+            let returns = history.returns(&names[..times.len()], most);
+            prop_assert_eq!(returns, vec![expected; times.len()]);
+        }
+    }
 }

@@ -32,7 +32,7 @@ impl Shell {
         let tape = &context.tape;
         let book = load_book(config.read_model.as_ref()).await;
         let head = tape.state(stream::TRADING).await?.last_sequence;
-        let trading = tape.read(stream::TRADING, &[], book.sequence() + 1).await?;
+        let trading = tape.follow(stream::TRADING, book.sequence() + 1).await?;
         let mut machine = Machine::new(book, &config.accounts);
         machine.learn(head);
         let mut shell = Self {

@@ -103,9 +103,7 @@ impl Barrier {
         }
         let from = if config.accounts.is_empty() { 1 } else { from };
         let externals = externals(&tape).await?;
-        let filters = ["signal.>", "risk.>", "order.>", "fill.>", "account.*.marked", CONTROLS];
-        let filters = filters.map(str::to_owned);
-        let reader = tape.read(TRADING, &filters, from).await?;
+        let reader = tape.follow(TRADING, from).await?;
         let next_tick = clock::now() + TICK;
         let config = config.clone();
         let trading = Trading::default();

@@ -1,7 +1,5 @@
 //! Starting: from the read models where they answer, from the tape where they do not.
 
-use std::time::Duration;
-
 use contracts::stream;
 use domain::book::Book;
 use event_log::LogError;
@@ -11,11 +9,8 @@ use super::appending::Decisions;
 use super::patience::Patience;
 use super::{BATCH, COMMITTED, Config, DECIDE, Error, Shell};
 use crate::machine::Machine;
-use crate::pricing::Pricing;
 use crate::read_model::ReadModel;
-
-/// How long the read models may take to answer before the tape alone has to do.
-const READ_MODEL_MAX: Duration = Duration::from_secs(5);
+use crate::start::{self, answered};
 
 impl Shell {
     /// Reads both streams to their heads; `None` when shutdown came first.
@@ -26,13 +21,10 @@ impl Shell {
         let decide = tape.hints(DECIDE).await?;
         let committed = tape.hints(COMMITTED).await?;
         let (trading_head, market_head) = heads(&context).await?;
-        let (behind, checkpoint) = answered(start(read_model)).await.unwrap_or_default();
-        let prices = answered(read_model.prices()).await.unwrap_or_default();
-        let history = answered(read_model.history()).await.unwrap_or_default();
-        let actions = answered(read_model.actions()).await.unwrap_or_default();
-        let pricing = Pricing::new(prices, history, actions);
-        let trading = tape.read(stream::TRADING, &[], behind + 1).await?;
-        let market = tape.read(stream::MARKET, &[], pricing.sequence() + 1).await?;
+        let (behind, checkpoint) = answered(beginning(read_model)).await.unwrap_or_default();
+        let pricing = start::pricing(tape, read_model).await?;
+        let trading = tape.follow(stream::TRADING, behind + 1).await?;
+        let market = tape.follow(stream::MARKET, pricing.sequence() + 1).await?;
         let machine = Machine::new(context.clock, &config.fallback_account, pricing, behind);
         let mut patience = Patience::default();
         patience.committed(checkpoint);
@@ -61,7 +53,7 @@ impl Shell {
 }
 
 /// TRADING sequence up to which every signal has its decision, and the checkpoint of the read model.
-async fn start(read_model: &dyn ReadModel) -> Result<(u64, u64), ReadError> {
+async fn beginning(read_model: &dyn ReadModel) -> Result<(u64, u64), ReadError> {
     let book = read_model.snapshot(&[]).await?.book;
     let checkpoint = book.sequence();
     let pending: Vec<_> = book.pending_signals().map(|signal| signal.event.id.clone()).collect();
@@ -84,19 +76,4 @@ async fn heads(context: &Context) -> Result<(u64, u64), LogError> {
     let trading = context.tape.state(stream::TRADING).await?;
     let market = context.tape.state(stream::MARKET).await?;
     Ok((trading.last_sequence, market.last_sequence))
-}
-
-/// The answer of a read model; `None` when it has none in time, so that the tape has to do.
-async fn answered<Answer>(question: impl Future<Output = Result<Answer, ReadError>>) -> Option<Answer> {
-    match runtime::clock::timeout(READ_MODEL_MAX, question).await {
-        Ok(Ok(answer)) => Some(answer),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "starting from the tape: {error}");
-            None
-        }
-        Err(_) => {
-            tracing::warn!("starting from the tape: the read model did not answer in time");
-            None
-        }
-    }
 }

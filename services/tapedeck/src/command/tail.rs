@@ -12,6 +12,8 @@ use crate::session::Session;
 
 /// Following live, a reader this far behind the head jumps there and says how many it skipped.
 const LAG_MAX: u64 = 20_000;
+/// Silence after which the tape is asked whether it is there.
+const LOOK_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Prints events of one stream, or of one chain.
 pub async fn run(session: &Session, options: &Tail, output: Output) -> Result<(), Failure> {
@@ -71,6 +73,14 @@ async fn follow(
         let batch = tokio::select! {
             batch = reader.batch(1_000) => batch?,
             () = session.interrupted() => return Ok(()),
+            gone = silence(tape, stream) => {
+                if options.no_follow {
+                    return Err(gone);
+                }
+                // Its servers may come back, and the reader with them.
+                output.note(&format!("waiting: {}", gone.message));
+                reader.batch(1_000).await?
+            }
         };
         let mut at = 0;
         for delivery in batch {
@@ -92,6 +102,16 @@ async fn follow(
                 output.note(&format!("skipped {} events", head - at));
                 reader = tape.read(stream, filters, head + 1).await?;
             }
+        }
+    }
+}
+
+/// Ends when nothing has come for a while and the tape does not answer either: a reader waits for it without end.
+async fn silence(tape: &Tape, stream: &str) -> Failure {
+    loop {
+        tokio::time::sleep(LOOK_AFTER).await;
+        if let Err(error) = tape.state(stream).await {
+            return Failure::unreachable(format!("the tape does not answer any more: {error}"));
         }
     }
 }
