@@ -108,11 +108,12 @@ impl Newsroom {
             let (batch, rest) = left.split_at(left.len().min(BATCH));
             attempts += 1;
             match self.append(batch).await {
-                Ok(report) => {
+                Ok(Some(report)) => {
                     self.report.add(report);
                     (left, attempts) = (rest, 0);
                 }
                 // Another was first: what it wrote is read and compared.
+                Ok(None) => self.again().await?,
                 Err(AppendError::Conflict { .. }) if attempts < ATTEMPTS => self.again().await?,
                 Err(AppendError::Unavailable(error)) if attempts < ATTEMPTS => {
                     tracing::warn!(attempts, "articles not answered, looking again: {error}");
@@ -131,7 +132,8 @@ impl Newsroom {
         self.report
     }
 
-    async fn append(&mut self, told: &[NewsArticle]) -> Result<NewsReport, AppendError> {
+    /// What became of some articles; `None` when they were stored already, under the same ids.
+    async fn append(&mut self, told: &[NewsArticle]) -> Result<Option<NewsReport>, AppendError> {
         let mut report = NewsReport::default();
         let mut entries = Vec::new();
         for article in told {
@@ -157,9 +159,12 @@ impl Newsroom {
         }
         if !entries.is_empty() {
             let places = self.tape.append_batch(entries).await?;
+            if places.iter().any(|place| place.duplicate) {
+                return Ok(None);
+            }
             self.sequence = places.iter().map(|place| place.sequence).fold(self.sequence, u64::max);
         }
-        Ok(report)
+        Ok(Some(report))
     }
 
     fn event(&self, told: &NewsArticle, article_id: String, revision: u32) -> Event {
