@@ -88,7 +88,8 @@ pub fn describe(event: &Event) -> Description {
             of("listing", format!("{} {state} {}", listing.symbol, listing.exchange).trim_end().to_owned())
         }
         Body::NewsArticle(article) => {
-            let sentiment = article.sentiment.as_ref().map(|sentiment| format!(" ({:+.2})", sentiment.compound));
+            let sentiment =
+                article.sentiment.as_ref().map(|sentiment| format!(" ({:+.2})", sentiment.compound));
             let (symbol, headline) = (&article.symbol, &article.headline);
             of("news_article", format!("{symbol} {headline}{}", sentiment.unwrap_or_default()))
         }

@@ -47,7 +47,9 @@ pub enum Name {
 
 /// A name that is no projection's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("projection {0:?}, expected one of bars, calendar, trading, services, parked, logs, jobs, backtests, reference")]
+#[error(
+    "projection {0:?}, expected one of bars, calendar, trading, services, parked, logs, jobs, backtests, reference"
+)]
 pub struct UnknownProjection(pub String);
 
 impl Name {

@@ -77,8 +77,8 @@ pub use overview::{
 };
 pub use pair::{PairCloses, PairError, PairWanted, common_timeframe, pair_closes};
 pub use parked::{ParkedRow, parked, parked_message, parked_same};
-pub use reference::{ArticleFilter, ArticleRow, FactRow, articles, fact_history, facts};
 pub use records::{TrackRecord, TrackRecords};
+pub use reference::{ArticleFilter, ArticleRow, FactRow, articles, fact_history, facts};
 pub use risk::{
     AlertRow, LimitVersionRow, MeasureRow, NamedLimit, alerts, limit_versions, named_limits, risk_measures,
 };

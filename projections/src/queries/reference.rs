@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::{PgPool, Postgres, QueryBuilder};
 
+use super::QueryError;
 use super::reading::{Reading, read_all};
 use super::turn::{Cursor, Part, Turn, rows};
-use super::{Page, QueryError, below, limited};
 
 /// A fact as a source stated it.
 #[derive(Clone, Debug, PartialEq, Serialize, utoipa::ToSchema)]
@@ -81,21 +81,22 @@ pub async fn fact_history(
     pool: &PgPool,
     symbol: &str,
     kind: Option<&str>,
-    cursor: Option<u64>,
+    turn: Turn,
     limit: u32,
-) -> Result<Page<FactRow>, QueryError> {
-    let rows = sqlx::query(
+) -> Result<Part<FactRow>, QueryError> {
+    let mut statement = QueryBuilder::<Postgres>::new(
         "SELECT sequence, event_id, symbol, kind, part, source, event_time_ns, fact::text AS fact
-         FROM reference.facts WHERE symbol = $1 AND ($2::text IS NULL OR kind = $2) AND sequence < $3
-         ORDER BY sequence DESC LIMIT $4",
-    )
-    .bind(symbol)
-    .bind(kind)
-    .bind(below(cursor))
-    .bind(limited(limit))
-    .fetch_all(pool)
-    .await?;
-    Ok(Page::of(read_all(&rows, fact)?, limited(limit), |row| row.sequence))
+         FROM reference.facts WHERE symbol = ",
+    );
+    statement.push_bind(symbol.to_owned());
+    if let Some(kind) = kind {
+        statement.push(" AND kind = ").push_bind(kind.to_owned());
+    }
+    let limit = rows(limit);
+    turn.push(&mut statement, ("event_time_ns", "sequence"), limit);
+    let found = statement.build().fetch_all(pool).await?;
+    let place = |row: &FactRow| Cursor { time_ns: row.event_time_ns, sequence: row.sequence };
+    Ok(turn.part(read_all(&found, fact)?, limit, place))
 }
 
 /// An article about a symbol.

@@ -88,11 +88,11 @@ async fn facts_and_articles_are_shown_as_of_any_moment() -> Outcome {
     let then = queries::facts(pool, "AAPL", Some(START + HOUR - 1)).await?;
     assert_eq!(told(&then), ["profile  1", "statement annual 2022-12-31 2", "statement annual 2023-12-31 3"]);
     assert!(queries::facts(pool, "AAPL", Some(START - 1)).await?.is_empty());
-    let history = queries::fact_history(pool, "AAPL", Some("statement"), None, 2).await?;
-    assert_eq!((told(&history.rows), history.next), (
-        vec!["statement annual 2023-12-31 5".to_owned(), "statement annual 2023-12-31 3".to_owned()],
-        Some(3)
-    ));
+    let history = queries::fact_history(pool, "AAPL", Some("statement"), Turn::Newest, 2).await?;
+    assert_eq!(told(&history.rows), ["statement annual 2023-12-31 5", "statement annual 2023-12-31 3"]);
+    let older = history.older.map(Turn::Before).unwrap_or_default();
+    let older = queries::fact_history(pool, "AAPL", Some("statement"), older, 2).await?;
+    assert_eq!((told(&older.rows), older.older), (vec!["statement annual 2022-12-31 2".to_owned()], None));
 
     let of = |symbol: Option<&str>, to_ns| ArticleFilter {
         symbol: symbol.map(str::to_owned),

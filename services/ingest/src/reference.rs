@@ -85,12 +85,7 @@ struct Known {
 }
 
 /// Appends those of `facts` that differ from what `source` stated last; `now_ns` is when it was asked.
-pub async fn keep(
-    tape: &Tape,
-    source: &str,
-    now_ns: i64,
-    facts: Vec<Body>,
-) -> Result<Kept, KeepError> {
+pub async fn keep(tape: &Tape, source: &str, now_ns: i64, facts: Vec<Body>) -> Result<Kept, KeepError> {
     let mut attempts = 0;
     loop {
         attempts += 1;

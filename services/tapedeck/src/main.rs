@@ -98,7 +98,9 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
         Command::Reference(cli::ReferenceCommand::Fetch(options)) => {
             command::reference::fetch(global, &options, output).await
         }
-        Command::News(cli::NewsCommand::Fetch(options)) => command::news::fetch(global, &options, output).await,
+        Command::News(cli::NewsCommand::Fetch(options)) => {
+            command::news::fetch(global, &options, output).await
+        }
         Command::Import(options) => command::import::run(global, &options, output).await,
         Command::Indicator(options) if options.list || !options.bars.is_empty() => {
             command::indicator::offline(&options, output).await
@@ -133,7 +135,9 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Reference(cli::ReferenceCommand::Show(options)) => {
             command::reference::show(session, &options, output).await
         }
-        Command::News(cli::NewsCommand::List(options)) => command::news::list(session, &options, output).await,
+        Command::News(cli::NewsCommand::List(options)) => {
+            command::news::list(session, &options, output).await
+        }
         Command::Bars(options) => command::market::bars(session, &options, output).await,
         Command::Pairs(options) => command::pairs::of_tape(session, &options, output).await,
         Command::Indicator(options) => command::indicator::on_tape(session, &options, output).await,

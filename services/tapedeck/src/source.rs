@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use vendors::http::{Credentials, HttpConfig};
 use vendors::{
-    Alpaca, AlpacaAssets, HistoricalBars, Massive, NewsApi, NewsSource, ReferenceData, SystemClock, VendorError,
-    Yahoo, YahooCompany,
+    Alpaca, AlpacaAssets, HistoricalBars, Massive, NewsApi, NewsSource, ReferenceData, SystemClock,
+    VendorError, Yahoo, YahooCompany,
 };
 
 use crate::cli::{NewsVendor, Vendor};

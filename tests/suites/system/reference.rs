@@ -124,31 +124,40 @@ fn facts_come_once_change_as_events_and_are_shown_as_of_a_moment() -> Outcome {
         market.say_fact("AAPL", "assetProfile", json!({"fullTimeEmployees": 5}));
     });
     let third = home.json(&fetch)?;
-    assert_eq!((count(&third, "appended")?, &third["symbols"][0]["appended"]["profile"]), (1, &json!(1)), "{third}");
+    assert_eq!(
+        (count(&third, "appended")?, &third["symbols"][0]["appended"]["profile"]),
+        (1, &json!(1)),
+        "{third}"
+    );
 
     let now = profile(&home.json(&["reference", "show", "aapl"])?);
     assert_eq!((&now["fact"]["employees"], &now["times"]), (&json!("5"), &json!(2)), "{now}");
     let then_ns = before["event_time_ns"].as_i64().context("a time")?;
-    let then = chrono::DateTime::from_timestamp_nanos(then_ns).to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
+    let then =
+        chrono::DateTime::from_timestamp_nanos(then_ns).to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
     let then = profile(&home.json(&["reference", "show", "AAPL", "--as-of", &then])?);
     assert_eq!(then, before, "the past stays");
     let text = home.text(&["reference", "show", "AAPL"])?;
     for word in ["Ms. Ada Example, CEO & Director", "trailing statement", "total_revenue", "mean_advice"] {
         assert!(text.contains(word), "{word} in {text}");
     }
-    assert!(stage.fails(&["reference", "show", "AAPL", "--as-of", "2020-01-01"], 3)?.contains("as of 2020-01-01"));
+    assert!(
+        stage.fails(&["reference", "show", "AAPL", "--as-of", "2020-01-01"], 3)?.contains("as of 2020-01-01")
+    );
 
     // What is listed, by two who may differ.
     for source in ["alpaca", "massive"] {
         home.json(&["reference", "fetch", "--source", source, "--symbols", "AAPL,GONE"])?;
     }
     let rows = home.json(&["reference", "show", "GONE"])?;
-    let states: Vec<_> = rows.as_array().into_iter().flatten().map(|row| (&row["source"], &row["fact"]["state"])).collect();
+    let states: Vec<_> =
+        rows.as_array().into_iter().flatten().map(|row| (&row["source"], &row["fact"]["state"])).collect();
     let gone = json!("LISTING_STATE_DELISTED");
     assert_eq!(states, [(&json!("alpaca"), &gone), (&json!("massive"), &gone)], "{rows}");
 
     // The tape shows them to everybody, and the read model is their fold.
-    let printed = home.text(&["tail", "--subject", "reference.profile.>", "--from-seq", "1", "--no-follow"])?;
+    let printed =
+        home.text(&["tail", "--subject", "reference.profile.>", "--from-seq", "1", "--no-follow"])?;
     assert_eq!(printed.lines().count(), 3, "{printed}");
     assert!(printed.contains("company profile AAPL"), "{printed}");
     home.text(&["projection", "rebuild", "reference", "--yes"])?;
@@ -173,9 +182,12 @@ fn news_come_once_whoever_tells_them_with_sentiment_and_delay() -> Outcome {
     let rows = home.json(&["news", "list", "--symbol", "aapl"])?;
     let told = |headline: &str| -> anyhow::Result<Value> {
         let mut rows = rows.as_array().into_iter().flatten();
-        rows.find(|row| row["headline"] == headline).cloned().with_context(|| format!("{headline} in {rows:?}"))
+        rows.find(|row| row["headline"] == headline)
+            .cloned()
+            .with_context(|| format!("{headline} in {rows:?}"))
     };
-    let (good, bad) = (told("AAPL has a great quarter and happy investors")?, told("AAPL sued for terrible fraud")?);
+    let (good, bad) =
+        (told("AAPL has a great quarter and happy investors")?, told("AAPL sued for terrible fraud")?);
     assert!(good["sentiment"]["compound"].as_f64() > Some(0.5), "{good}");
     assert!(bad["sentiment"]["compound"].as_f64() < Some(-0.5), "{bad}");
     assert_eq!((&bad["source"], &bad["delay"]), (&json!("newsapi"), &json!("24h")));
@@ -201,17 +213,37 @@ fn what_cannot_be_is_said_and_what_came_before_stays() -> Outcome {
         (vec!["reference", "fetch", "--source", "yahoo", "--symbols", "A B"], 2, "expected 1 to 32 letters"),
         (vec!["reference", "show", "MSFT"], 3, "tapedeck reference fetch --source yahoo --symbols MSFT"),
         (vec!["news", "list", "--symbol", "MSFT"], 3, "tapedeck news fetch --source alpaca --symbols MSFT"),
-        (vec!["news", "fetch", "--source", "alpaca", "--symbols", "AAPL", "--from", "soon"], 2, "--from \"soon\""),
-        (vec!["news", "fetch", "--source", "alpaca", "--symbols", "AAPL", "--headlines"], 2, "--source newsapi"),
-        (vec!["news", "fetch", "--source", "newsapi", "--symbols", "A,B", "--words", "x"], 2, "with one symbol"),
-        (vec!["news", "fetch", "--source", "newsapi", "--symbols", "AAPL", "--from", "2020-01-02"], 1, "too far in the past"),
+        (
+            vec!["news", "fetch", "--source", "alpaca", "--symbols", "AAPL", "--from", "soon"],
+            2,
+            "--from \"soon\"",
+        ),
+        (
+            vec!["news", "fetch", "--source", "alpaca", "--symbols", "AAPL", "--headlines"],
+            2,
+            "--source newsapi",
+        ),
+        (
+            vec!["news", "fetch", "--source", "newsapi", "--symbols", "A,B", "--words", "x"],
+            2,
+            "with one symbol",
+        ),
+        (
+            vec!["news", "fetch", "--source", "newsapi", "--symbols", "AAPL", "--from", "2020-01-02"],
+            1,
+            "too far in the past",
+        ),
     ] {
         let said = stage.fails(&arguments, code)?;
         assert!(said.contains(word), "{arguments:?}: {word:?} in {said}");
     }
     // A crumb that no longer counts is asked for again, without a word.
     let crumb = json!({"finance": {"error": {"description": "Invalid Crumb"}}});
-    stage.arm(Vendor::Yahoo, "/ws/fundamentals", HttpFault::Answer { status: 401, headers: [].into(), body: crumb });
+    stage.arm(
+        Vendor::Yahoo,
+        "/ws/fundamentals",
+        HttpFault::Answer { status: 401, headers: [].into(), body: crumb },
+    );
     let report = stage.home.json(&["reference", "fetch", "--source", "yahoo", "--symbols", "AAPL"])?;
     assert_eq!(count(&report, "appended")?, 14, "{report}");
     // A vendor that wants to be left alone for an hour ends the command; the symbol before stays.
@@ -222,7 +254,9 @@ fn what_cannot_be_is_said_and_what_came_before_stays() -> Outcome {
     slow("/v10/finance/quoteSummary/MSFT");
     let said = stage.fails(&["reference", "fetch", "--source", "yahoo", "--symbols", "BRK.B,MSFT"], 5)?;
     assert!(said.contains("again in 3600 s") && said.contains("goes on"), "{said}");
-    assert!(stage.home.json(&["reference", "show", "BRK.B"])?.as_array().is_some_and(|rows| rows.len() == 14));
+    assert!(
+        stage.home.json(&["reference", "show", "BRK.B"])?.as_array().is_some_and(|rows| rows.len() == 14)
+    );
     stage.home.set("NEWSAPI_KEY", "wrong-key-7f");
     let said = stage.fails(&["news", "fetch", "--source", "newsapi", "--symbols", "AAPL"], 4)?;
     assert!(said.contains("API key is invalid") && !said.contains("wrong-key-7f"), "{said}");
@@ -262,7 +296,7 @@ fn a_strategy_reads_the_articles_that_it_subscribed_to() -> Outcome {
     eventually("the read model has the article", Duration::from_secs(20), || {
         let rows = home.json(&["projection", "list", "--tape", "demo"])?;
         let mut rows = rows.as_array().cloned().unwrap_or_default().into_iter();
-        Ok(rows.any(|row| row["name"] == "reference" && row["lag"] == 0 && row["sequence"] != 0))
+        Ok(rows.any(|row| row["name"] == "reference" && row["lag"] == 0 && row["position"] != 0))
     })?;
     watcher.kill()?;
     home.text(&["strategy", "remove", "watcher", "--reason", "done", "--tape", "demo"])?;

@@ -9,7 +9,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::fields::{Asked, Field, Fields, Kind, SymbolName, Word, field};
-use super::paging::{LIMIT, LIMIT_MAX, Listing, cursor, place};
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::pages::chart::symbol;
@@ -19,6 +18,10 @@ use crate::view::{from_time, to_time};
 
 /// Kinds of facts.
 const KINDS: [&str; 6] = ["profile", "statistics", "statement", "holders", "analysts", "listing"];
+
+const LIMIT: Field = field("limit", Kind::Whole(1, 200), "Rows of the part; 50 when it does not say");
+const BEFORE: Field = field("before", Kind::Cursor, "Rows older than this: `older` of an earlier answer");
+const AFTER: Field = field("after", Kind::Cursor, "Rows newer than this: `newer` of an earlier answer");
 
 /// As of when.
 #[derive(Debug)]
@@ -58,27 +61,23 @@ pub async fn facts(
 pub struct HistoryFields;
 
 impl Fields for HistoryFields {
-    const FIELDS: &'static [Field] = &[
-        field("kind", Kind::Choice(&KINDS), "Kind of fact; by default all"),
-        field("limit", Kind::Whole(1, 200), "Facts of the part; 50 when it does not say"),
-        field("cursor", Kind::Id(32), "The `next` of an earlier answer"),
-    ];
+    const FIELDS: &'static [Field] =
+        &[field("kind", Kind::Choice(&KINDS), "Kind of fact; by default all"), LIMIT, BEFORE, AFTER];
 }
 
 /// Everything that was ever stated about a symbol, what was stated last first.
 #[utoipa::path(get, path = "/api/v1/reference/{symbol}/history", tag = "reference",
     operation_id = "list_reference_history", params(SymbolName, Asked<HistoryFields>),
-    responses((status = 200, body = Listing<FactRow>), Problems))]
+    responses((status = 200, body = Part<FactRow>), Problems))]
 pub async fn history(
     State(app): State<Arc<App>>,
     Path(Word(name)): Path<Word>,
     asked: Asked<HistoryFields>,
-) -> Result<Json<Listing<FactRow>>, Problem> {
+) -> Result<Json<Part<FactRow>>, Problem> {
     let symbol = symbol(&name)?;
-    let (before, limit) = (place(asked.get("cursor"))?, asked.number("limit", LIMIT, LIMIT_MAX)?);
-    let page =
-        queries::fact_history(&app.config.pool, &symbol, asked.get("kind"), before, limit).await?;
-    Ok(Json(Listing { items: page.rows, next: page.next.map(cursor) }))
+    let limit = asked.number("limit", ROWS, ROWS_MAX)?;
+    let pool = &app.config.pool;
+    Ok(Json(queries::fact_history(pool, &symbol, asked.get("kind"), turn(&asked)?, limit).await?))
 }
 
 /// Which articles.
@@ -91,9 +90,9 @@ impl Fields for NewsFields {
         field("source", Kind::Text(64), "Who told them, such as `alpaca`"),
         field("from", Kind::Time, "Known at this time or later"),
         field("to", Kind::Time, "Known up to and including this date or instant, in the text of then"),
-        field("limit", Kind::Whole(1, 200), "Rows of the part; 50 when it does not say"),
-        field("before", Kind::Cursor, "Rows older than this: `older` of an earlier answer"),
-        field("after", Kind::Cursor, "Rows newer than this: `newer` of an earlier answer"),
+        LIMIT,
+        BEFORE,
+        AFTER,
     ];
 }
 

@@ -8,14 +8,8 @@ use event_log::{StreamState, Tape};
 use super::BrowseError;
 
 /// Every stream of the tape, in the order in which an event travels.
-pub const STREAMS: [&str; 6] = [
-    stream::MARKET,
-    stream::REFERENCE,
-    stream::TRADING,
-    stream::AUDIT,
-    stream::PARKED,
-    stream::LOGS,
-];
+pub const STREAMS: [&str; 6] =
+    [stream::MARKET, stream::REFERENCE, stream::TRADING, stream::AUDIT, stream::PARKED, stream::LOGS];
 /// Most branches of one level that are listed.
 const BRANCHES_MAX: usize = 200;
 

@@ -98,7 +98,12 @@ fn events() -> Vec<(Subject, Event)> {
         told(4, NOW_NS, "yahoo", statistics),
         told(5, NOW_NS, "yahoo", opinions),
         told(6, NOW_NS, "massive", listing),
-        told(7, NOW_NS - HOUR, "alpaca", article(1, "Good & <b>bold</b>", "https://news.example/1", 0.62, "none")),
+        told(
+            7,
+            NOW_NS - HOUR,
+            "alpaca",
+            article(1, "Good & <b>bold</b>", "https://news.example/1", 0.62, "none"),
+        ),
         told(8, NOW_NS, "newsapi", article(2, "Bad", "javascript:alert(2)", -0.5, "24h")),
     ]
 }
@@ -143,16 +148,18 @@ async fn the_api_has_facts_as_of_a_moment_their_history_and_news() {
     assert_eq!((&now["symbol"], now["facts"].as_array().map(Vec::len)), (&"AAPL".into(), Some(6)));
     let profile = now["facts"].as_array().unwrap().iter().find(|row| row["kind"] == "profile").unwrap();
     assert_eq!((&profile["fact"]["employees"], &profile["source"]), (&"164000".into(), &"yahoo".into()));
-    let at = chrono::DateTime::from_timestamp_nanos(NOW_NS - 1).to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
+    let at = chrono::DateTime::from_timestamp_nanos(NOW_NS - 1)
+        .to_rfc3339_opts(chrono::SecondsFormat::Nanos, true);
     let then = json(&deck, &format!("/api/v1/reference/AAPL?as_of={at}")).await;
     assert_eq!(then["facts"].as_array().map(Vec::len), Some(1));
     assert_eq!(then["facts"][0]["fact"]["employees"], "100");
 
     let history = json(&deck, "/api/v1/reference/AAPL/history?kind=profile&limit=1").await;
-    assert_eq!(history["items"][0]["fact"]["employees"], "164000");
-    let next = history["next"].as_str().unwrap();
-    let older = json(&deck, &format!("/api/v1/reference/AAPL/history?kind=profile&limit=1&cursor={next}")).await;
-    assert_eq!(older["items"][0]["fact"]["employees"], "100");
+    assert_eq!(history["rows"][0]["fact"]["employees"], "164000");
+    let before = history["older"].as_str().unwrap();
+    let older =
+        json(&deck, &format!("/api/v1/reference/AAPL/history?kind=profile&limit=1&before={before}")).await;
+    assert_eq!((&older["rows"][0]["fact"]["employees"], &older["older"]), (&"100".into(), &Value::Null));
 
     let news = json(&deck, "/api/v1/news?symbol=aapl&limit=1").await;
     assert_eq!((&news["rows"][0]["headline"], &news["rows"][0]["delay"]), (&"Bad".into(), &"24h".into()));

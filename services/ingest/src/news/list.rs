@@ -25,7 +25,8 @@ pub async fn list(
     before: Option<u64>,
     limit: usize,
 ) -> Result<Vec<Listed>, LogError> {
-    let filter = symbol.map_or_else(|| "news.article.>".to_owned(), |symbol| Subject::news(symbol).to_string());
+    let filter =
+        symbol.map_or_else(|| "news.article.>".to_owned(), |symbol| Subject::news(symbol).to_string());
     let mut before = before.unwrap_or(u64::MAX);
     let mut found = Vec::new();
     while found.len() < limit {

@@ -2,8 +2,19 @@
 
 /// Parameters of addresses that tell where a reader came from.
 const TRACKING: [&str; 13] = [
-    "fbclid", "gclid", "msclkid", "mc_cid", "mc_eid", "ocid", "cmpid", "cmp", "guccounter", "guce_referrer",
-    "guce_referrer_sig", ".tsrc", "soc_src",
+    "fbclid",
+    "gclid",
+    "msclkid",
+    "mc_cid",
+    "mc_eid",
+    "ocid",
+    "cmpid",
+    "cmp",
+    "guccounter",
+    "guce_referrer",
+    "guce_referrer_sig",
+    ".tsrc",
+    "soc_src",
 ];
 
 /// An address without what does not tell pages apart: scheme, `www.`, fragment, tracking, slash at the end; the

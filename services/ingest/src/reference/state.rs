@@ -46,7 +46,9 @@ pub async fn state(tape: &Tape, symbol: &str, as_of_ns: i64) -> Result<Vec<State
             for stored in messages {
                 let Ok(event) = stored.decode() else { continue };
                 let time = event.event_time.as_ref().and_then(from_timestamp);
-                let Some((time_ns, body)) = time.filter(|ns| *ns <= as_of_ns).zip(event.body) else { continue };
+                let Some((time_ns, body)) = time.filter(|ns| *ns <= as_of_ns).zip(event.body) else {
+                    continue;
+                };
                 let Some((kind, part)) = kind_and_part(&body) else { continue };
                 let key = (event.source.clone(), part.clone());
                 let times = last.get(&key).map_or(0, |stated| stated.times) + 1;

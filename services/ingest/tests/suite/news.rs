@@ -60,7 +60,10 @@ async fn an_article_is_stored_once_with_sentiment_and_delay() {
     let [bad, good] = [&events[0], &events[1]];
     assert_eq!(told(bad).headline, "Apple sued for fraud", "in the order of time");
     let sentiment = |event| told(event).sentiment.clone().unwrap();
-    assert_eq!((sentiment(good).library.as_str(), sentiment(good).version.as_str()), ("vader-parity", "0.1.0"));
+    assert_eq!(
+        (sentiment(good).library.as_str(), sentiment(good).version.as_str()),
+        ("vader-parity", "0.1.0")
+    );
     assert!(sentiment(good).compound > sentiment(bad).compound);
     assert_eq!((told(good).delay.as_str(), told(good).origin()), ("none", Origin::Backfill));
     assert_eq!(good.event_time, told(good).published);

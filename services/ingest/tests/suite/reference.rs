@@ -34,7 +34,10 @@ fn listing(state: ListingState) -> Body {
 
 async fn known(tape: &Tape, as_of_ns: i64) -> Vec<(String, String, u32)> {
     let stated = state(tape, "BRK.B", as_of_ns).await.unwrap();
-    stated.into_iter().map(|stated| (format!("{} {}", stated.kind, stated.part), stated.source, stated.times)).collect()
+    stated
+        .into_iter()
+        .map(|stated| (format!("{} {}", stated.kind, stated.part), stated.source, stated.times))
+        .collect()
 }
 
 #[tokio::test]

@@ -361,7 +361,11 @@ async fn check(tape: &Tape, new: &NewStrategy) -> Result<(), StrategyError> {
     // A consumer without filters would be given everything.
     if !new.subjects.iter().any(|subject| subject.starts_with(BARS)) {
         let given = new.subjects.join(", ");
-        return invalid("subjects", &given, "at least one that begins with `market.`: signals are about bars");
+        return invalid(
+            "subjects",
+            &given,
+            "at least one that begins with `market.`: signals are about bars",
+        );
     }
     let configured = Subject::of(&["control", "account", &new.account, "configured"]);
     if new.account.len() > NAME_BYTES_MAX || tape.last(TRADING, configured.as_str()).await?.is_none() {

@@ -69,7 +69,8 @@ fn asks(options: &NewsFetch, now_ns: i64) -> Result<Vec<NewsAsk>, Failure> {
     }
     let told = |failure: Failure| failure.hinting("tapedeck bars --help", HELP);
     let from_ns = bound("--from", options.from.as_deref(), web::from_time).map_err(told)?;
-    let to_ns = bound("--to", options.to.as_deref(), web::to_time).map_err(told)?.unwrap_or(now_ns).min(now_ns);
+    let to_ns =
+        bound("--to", options.to.as_deref(), web::to_time).map_err(told)?.unwrap_or(now_ns).min(now_ns);
     let from_ns = from_ns.unwrap_or(to_ns - DEFAULT_DAYS * DAY_NS);
     if from_ns >= to_ns {
         let message = format!("--from {}: expected a time before {}", time(from_ns), time(to_ns));
@@ -194,8 +195,7 @@ pub async fn list(session: &Session, options: &NewsList, output: Output) -> Resu
 }
 
 fn row(listed: Listed) -> Result<Row, Failure> {
-    let article =
-        serde_json::to_value(&listed.article).map_err(|error| Failure::other(error.to_string()))?;
+    let article = serde_json::to_value(&listed.article).map_err(|error| Failure::other(error.to_string()))?;
     let Listed { sequence, source, event_time_ns, .. } = listed;
     Ok(Row { sequence, source, event_time_ns, article })
 }

@@ -37,7 +37,9 @@ impl Alpaca {
     fn told(&self, article: Article) -> Result<Told, VendorError> {
         let ns = |time: DateTime<chrono::Utc>| {
             let ns = time.timestamp_nanos_opt();
-            ns.ok_or_else(|| self.http.broken(format!("news.created_at: {time}, expected a time of this century")))
+            ns.ok_or_else(|| {
+                self.http.broken(format!("news.created_at: {time}, expected a time of this century"))
+            })
         };
         let published_ns = ns(article.created_at)?;
         Ok(Told {

@@ -79,8 +79,9 @@ impl YahooCompany {
         }
         let told = summary.result.unwrap_or_default().into_iter().next();
         let told = told.ok_or_else(|| http.broken("quoteSummary.result: empty".into()))?;
-        let modules: Modules = serde_path_to_error::deserialize(&told)
-            .map_err(|error| http.broken(format!("quoteSummary.result.{}: {}", error.path(), error.inner())))?;
+        let modules: Modules = serde_path_to_error::deserialize(&told).map_err(|error| {
+            http.broken(format!("quoteSummary.result.{}: {}", error.path(), error.inner()))
+        })?;
         let facts = [
             profile(symbol, &modules),
             statistics(symbol, &told, &modules),
@@ -102,7 +103,8 @@ fn profile(symbol: &str, modules: &Modules) -> Option<Body> {
         total_pay: officer.total_pay.text(),
         fiscal_year: officer.fiscal_year.small(),
     });
-    let named = modules.price.as_ref().map(|price| price.long_name.clone().or_else(|| price.short_name.clone()));
+    let named =
+        modules.price.as_ref().map(|price| price.long_name.clone().or_else(|| price.short_name.clone()));
     Some(Body::CompanyProfile(CompanyProfile {
         symbol: symbol.to_owned(),
         name: named.flatten().unwrap_or_default(),

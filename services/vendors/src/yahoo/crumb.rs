@@ -98,9 +98,10 @@ fn explained(error: VendorError) -> VendorError {
             vendor,
             status,
             kind: Refusal::Request,
-            message: "asks for consent in a browser first, as in Europe; source.yahoo.cookie_url may name another \
+            message:
+                "asks for consent in a browser first, as in Europe; source.yahoo.cookie_url may name another \
                       page that hands out its cookie"
-                .to_owned(),
+                    .to_owned(),
         },
         other => other,
     }

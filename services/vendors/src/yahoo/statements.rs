@@ -101,12 +101,7 @@ impl YahooCompany {
         let path = format!("/ws/fundamentals-timeseries/v1/finance/timeseries/{theirs}");
         let types = ITEMS.map(|(name, _)| format!("{prefix}{name}")).join(",");
         let until = (self.clock.now_ns() / 1_000_000_000 + 1).to_string();
-        let query = [
-            ("symbol", theirs.as_str()),
-            ("type", &types),
-            ("period1", FROM_S),
-            ("period2", &until),
-        ];
+        let query = [("symbol", theirs.as_str()), ("type", &types), ("period1", FROM_S), ("period2", &until)];
         let body = self.crumbs.get(&path, &query).await?;
         let http = &self.crumbs.http;
         let answer: Answer = wire::decode(http, &body)?;
@@ -118,14 +113,24 @@ impl YahooCompany {
         for item in series.result.unwrap_or_default() {
             for (theirs, ours) in ITEMS {
                 let Some(points) = item.get(&format!("{prefix}{theirs}")) else { continue };
-                let points: Vec<Option<Point>> = serde_path_to_error::deserialize(points).map_err(|error| {
-                    http.broken(format!("timeseries.result.{prefix}{theirs}{}: {}", error.path(), error.inner()))
-                })?;
+                let points: Vec<Option<Point>> =
+                    serde_path_to_error::deserialize(points).map_err(|error| {
+                        http.broken(format!(
+                            "timeseries.result.{prefix}{theirs}{}: {}",
+                            error.path(),
+                            error.inner()
+                        ))
+                    })?;
                 for point in points.into_iter().flatten() {
                     let end = date_of(point.as_of_date.as_deref());
                     let figure = point.reported_value.unwrap_or_default().figure(ours);
                     let Some(figure) = figure.filter(|_| !end.is_empty()) else { continue };
-                    add(&mut by_end, (symbol, period, &end), &point.currency_code.unwrap_or_default(), figure);
+                    add(
+                        &mut by_end,
+                        (symbol, period, &end),
+                        &point.currency_code.unwrap_or_default(),
+                        figure,
+                    );
                 }
             }
         }

@@ -33,7 +33,12 @@ async fn alpaca_tells_every_article_of_a_span_in_pages_of_fifty() {
     let ask = office.ask("AAPL", 120);
     let found = all(&*source, &ask).await.unwrap();
     let published = published(&office, "AAPL", ask.from_ns, ask.to_ns - 60_000_000_000);
-    assert!(published.len() > 100 && found.longest == 50, "{} in pages of {}", published.len(), found.longest);
+    assert!(
+        published.len() > 100 && found.longest == 50,
+        "{} in pages of {}",
+        published.len(),
+        found.longest
+    );
     assert_eq!(headlines(&found), published);
     assert_eq!(found.articles.len(), published.len(), "each once");
     let article = &found.articles[0];
@@ -60,7 +65,10 @@ async fn text_comes_without_mark_up_and_what_has_no_headline_is_left_out() {
     let office = Office::of(Script { articles: Some(articles), ..Script::default() }).await;
     let found = all(&*office.news(Vendor::AlpacaData), &office.ask("AAPL", 3)).await.unwrap();
     assert_eq!(found.left_out, 1);
-    assert_eq!((found.articles[0].headline.as_str(), found.articles[0].summary.as_str()), ("AAPL's day", "AT&T AAPL"));
+    assert_eq!(
+        (found.articles[0].headline.as_str(), found.articles[0].summary.as_str()),
+        ("AAPL's day", "AT&T AAPL")
+    );
 }
 
 #[tokio::test]

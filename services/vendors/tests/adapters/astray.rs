@@ -143,9 +143,16 @@ async fn a_wrong_key_is_refused_and_stands_in_no_message() {
     for vendor in [Vendor::AlpacaTrading, Vendor::Massive, Vendor::AlpacaData, Vendor::News] {
         let office = Office::new().await.with_key(PLANTED);
         let error = given(&office, vendor).await.unwrap_err();
-        let VendorError::Refused { kind: Refusal::Credentials, .. } = &error else { panic!("{vendor:?}: {error}") };
+        let VendorError::Refused { kind: Refusal::Credentials, .. } = &error else {
+            panic!("{vendor:?}: {error}")
+        };
         let mut said = format!("{error} {error:?}");
-        office.arm(vendor, path_of(vendor), 1, answer(400, &[], json!({"message": format!("bad {PLANTED}")})));
+        office.arm(
+            vendor,
+            path_of(vendor),
+            1,
+            answer(400, &[], json!({"message": format!("bad {PLANTED}")})),
+        );
         let error = given(&office, vendor).await.unwrap_err();
         said.push_str(&format!("{error} {error:?}"));
         assert!(said.contains("bad ***") && !said.contains(PLANTED), "{said}");

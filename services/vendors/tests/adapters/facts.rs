@@ -16,12 +16,20 @@ async fn yahoo_states_profile_statistics_holders_analysts_and_statements() {
         (listing.name.clone(), listing.shares)
     });
     let facts = office.facts(Vendor::Yahoo).facts("AAPL").await.unwrap();
-    let [Body::CompanyProfile(profile), Body::KeyStatistics(statistics), Body::InstitutionalHolders(holders), Body::AnalystOpinions(analysts), statements @ ..] =
-        facts.as_slice()
+    let [
+        Body::CompanyProfile(profile),
+        Body::KeyStatistics(statistics),
+        Body::InstitutionalHolders(holders),
+        Body::AnalystOpinions(analysts),
+        statements @ ..,
+    ] = facts.as_slice()
     else {
         panic!("{facts:?}");
     };
-    assert_eq!((profile.symbol.as_str(), &profile.name, profile.sector.as_str()), ("AAPL", &name, "Technology"));
+    assert_eq!(
+        (profile.symbol.as_str(), &profile.name, profile.sector.as_str()),
+        ("AAPL", &name, "Technology")
+    );
     assert_eq!(profile.officers.len(), 2);
     let officer = &profile.officers[0];
     assert_eq!((officer.name.as_str(), officer.year_born), ("Ms. Ada Example", Some(1970)));
@@ -71,9 +79,13 @@ async fn wrapped_numbers_and_missing_modules_are_read_as_such() {
     office.vendors.stand.market(|market| {
         let wrapped = json!({"fullTimeEmployees": {"raw": 164_000, "fmt": "164k"}, "sector": null});
         market.say_fact("AAPL", "assetProfile", wrapped);
-        market.say_fact("AAPL", "annualTotalRevenue", json!([null, {
+        market.say_fact(
+            "AAPL",
+            "annualTotalRevenue",
+            json!([null, {
             "asOfDate": "2025-09-30", "currencyCode": "USD", "reportedValue": {"raw": 5.5}
-        }, {"asOfDate": "2024-09-30", "currencyCode": "USD", "reportedValue": {}}]));
+        }, {"asOfDate": "2024-09-30", "currencyCode": "USD", "reportedValue": {}}]),
+        );
     });
     let facts = yahoo.facts("AAPL").await.unwrap();
     let Body::CompanyProfile(profile) = &facts[0] else { panic!("{facts:?}") };
@@ -86,11 +98,13 @@ async fn wrapped_numbers_and_missing_modules_are_read_as_such() {
     assert_eq!(revenue.value, "5.5");
     // Yahoo writes a hyphen where others write a dot; the fact has the tape's symbol.
     let facts = yahoo.facts("BRK.B").await.unwrap();
-    assert!(facts.iter().all(|body| contracts::Subject::for_event(
-        &contracts::v1::Event { body: Some(body.clone()), ..Default::default() },
-        None
-    )
-    .is_some_and(|subject| subject.as_str().ends_with(".BRK%2EB"))));
+    assert!(facts.iter().all(|body| {
+        contracts::Subject::for_event(
+            &contracts::v1::Event { body: Some(body.clone()), ..Default::default() },
+            None,
+        )
+        .is_some_and(|subject| subject.as_str().ends_with(".BRK%2EB"))
+    }));
     let asked = office.vendors.stand.ledger.requests(Some(Vendor::Yahoo), "/v10/finance/quoteSummary/BRK-B");
     assert_eq!(asked.len(), 1);
 }
@@ -138,6 +152,8 @@ async fn a_symbol_that_nobody_knows_is_unknown() {
     for vendor in FACTS {
         let office = Office::new().await;
         let error = office.facts(vendor).facts("NOSUCH").await.unwrap_err();
-        let VendorError::Refused { kind: Refusal::Unknown, .. } = &error else { panic!("{vendor:?}: {error}") };
+        let VendorError::Refused { kind: Refusal::Unknown, .. } = &error else {
+            panic!("{vendor:?}: {error}")
+        };
     }
 }

@@ -58,10 +58,7 @@ impl Office {
             Vendor::Yahoo => Credentials::None,
             Vendor::Massive => Credentials::Bearer(key.into()),
             Vendor::News => Credentials::ApiKey(key.into()),
-            _ => Credentials::Alpaca {
-                key: key.into(),
-                secret: tapedeck_vendors::SECRET.to_owned().into(),
-            },
+            _ => Credentials::Alpaca { key: key.into(), secret: tapedeck_vendors::SECRET.to_owned().into() },
         };
         HttpConfig {
             answer_timeout: Duration::from_millis(1_500),

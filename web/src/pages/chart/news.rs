@@ -64,7 +64,10 @@ impl Article {
             url: web_address(&row.url),
             publisher: publisher.clone(),
             published: Instant(row.published_ns),
-            sentiment: row.compound.map(|compound| format!("{compound:+.2}").replace('-', "−")).unwrap_or_default(),
+            sentiment: row
+                .compound
+                .map(|compound| format!("{compound:+.2}").replace('-', "−"))
+                .unwrap_or_default(),
             badge,
             tone,
             delay: if row.delay == "none" { String::new() } else { row.delay.clone() },

@@ -29,7 +29,8 @@ pub fn facts(found: &[Stated], output: Output) {
         output.line("");
     }
     for period in [StatementPeriod::Annual, StatementPeriod::Quarterly, StatementPeriod::Trailing] {
-        let of_period = |stated: &&Stated| matches!(&stated.body, Body::FinancialStatement(s) if s.period() == period);
+        let of_period =
+            |stated: &&Stated| matches!(&stated.body, Body::FinancialStatement(s) if s.period() == period);
         let statements: Vec<&Stated> = found.iter().filter(of_period).collect();
         if let Some(newest) = statements.iter().max_by_key(|stated| stated.event_time_ns) {
             heading(newest, output);
@@ -66,7 +67,12 @@ fn table(statements: &[&Stated], output: Output) {
     names.sort_unstable();
     names.dedup();
     let value = |statement: &FinancialStatement, name: &str| {
-        statement.items.iter().find(|item| item.name == name).map_or("–", |item| item.value.as_str()).to_owned()
+        statement
+            .items
+            .iter()
+            .find(|item| item.name == name)
+            .map_or("–", |item| item.value.as_str())
+            .to_owned()
     };
     let rows = names.into_iter().map(|name| {
         let mut row = vec![name.to_owned()];
