@@ -63,6 +63,36 @@ pub fn describe(event: &Event) -> Description {
         Body::QualityFinding(finding) => {
             of("quality_finding", format!("{} {}: {}", finding.symbol, finding.rule, finding.detail))
         }
+        Body::CompanyProfile(profile) => {
+            of("company_profile", format!("{} {}", profile.symbol, profile.name).trim_end().to_owned())
+        }
+        Body::KeyStatistics(statistics) => {
+            let count = statistics.figures.len();
+            of("key_statistics", format!("{} {count} figures", statistics.symbol))
+        }
+        Body::FinancialStatement(statement) => {
+            let period = word(statement.period().as_str_name());
+            let (symbol, end) = (&statement.symbol, &statement.period_end);
+            of("financial_statement", format!("{symbol} {period} {end}, {} items", statement.items.len()))
+        }
+        Body::InstitutionalHolders(holders) => {
+            let count = holders.holders.len();
+            of("institutional_holders", format!("{} {count} institutions", holders.symbol))
+        }
+        Body::AnalystOpinions(opinions) => {
+            let count = opinions.analysts.map(|count| format!(", {count} state a price")).unwrap_or_default();
+            of("analyst_opinions", format!("{} advice {}{count}", opinions.symbol, opinions.mean_advice))
+        }
+        Body::Listing(listing) => {
+            let state = word(listing.state().as_str_name());
+            of("listing", format!("{} {state} {}", listing.symbol, listing.exchange).trim_end().to_owned())
+        }
+        Body::NewsArticle(article) => {
+            let sentiment =
+                article.sentiment.as_ref().map(|sentiment| format!(" ({:+.2})", sentiment.compound));
+            let (symbol, headline) = (&article.symbol, &article.headline);
+            of("news_article", format!("{symbol} {headline}{}", sentiment.unwrap_or_default()))
+        }
         Body::LogRecord(record) => {
             of("log_record", format!("{} {} {}", record.level, record.target, record.message))
         }
@@ -98,6 +128,13 @@ pub const KIND_SUBJECTS: &[(&str, &str)] = &[
     ("corporate_action", "market.action.>"),
     ("session_change", "market.session.>"),
     ("quality_finding", "market.quality.>"),
+    ("company_profile", "reference.profile.>"),
+    ("key_statistics", "reference.statistics.>"),
+    ("financial_statement", "reference.statement.>"),
+    ("institutional_holders", "reference.holders.>"),
+    ("analyst_opinions", "reference.analysts.>"),
+    ("listing", "reference.listing.>"),
+    ("news_article", "news.article.>"),
     ("signal", "signal.>"),
     ("risk_decision", "risk.>"),
     ("order_submitted", "order.*.*.*.*.submitted"),

@@ -19,6 +19,7 @@ mod calendar;
 mod trading;
 mod services;
 mod parked;
+mod reference;
 mod logs;
 mod jobs;
 mod backtests;

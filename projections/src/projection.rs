@@ -16,6 +16,7 @@ use crate::calendar::Calendar;
 use crate::jobs::Jobs;
 use crate::logs::Logs;
 use crate::parked::ParkedMessages;
+use crate::reference::Reference;
 use crate::services::Services;
 use crate::table::{Rows, Table};
 use crate::trading::Trading;
@@ -40,16 +41,20 @@ pub enum Name {
     Jobs,
     /// Backtests asked for on TRADING.
     Backtests,
+    /// Facts and news of REFERENCE.
+    Reference,
 }
 
 /// A name that is no projection's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("projection {0:?}, expected one of bars, calendar, trading, services, parked, logs, jobs, backtests")]
+#[error(
+    "projection {0:?}, expected one of bars, calendar, trading, services, parked, logs, jobs, backtests, reference"
+)]
 pub struct UnknownProjection(pub String);
 
 impl Name {
     /// Every projection.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Bars,
         Self::Calendar,
         Self::Trading,
@@ -58,6 +63,7 @@ impl Name {
         Self::Logs,
         Self::Jobs,
         Self::Backtests,
+        Self::Reference,
     ];
 
     /// Name of the projection and of its schema.
@@ -72,6 +78,7 @@ impl Name {
             Self::Logs => "logs",
             Self::Jobs => "jobs",
             Self::Backtests => "backtests",
+            Self::Reference => "reference",
         }
     }
 
@@ -95,6 +102,7 @@ impl Name {
             Self::Trading | Self::Jobs | Self::Backtests => stream::TRADING,
             Self::Services | Self::Logs => stream::LOGS,
             Self::Parked => stream::PARKED,
+            Self::Reference => stream::REFERENCE,
         }
     }
 
@@ -107,7 +115,7 @@ impl Name {
             Self::Jobs => &["control.projection.>"],
             Self::Backtests => &["control.backtest.>"],
             // Nearly all of MARKET is bars: passing over the rest costs less than a filter.
-            Self::Bars | Self::Trading | Self::Parked | Self::Logs => &[],
+            Self::Bars | Self::Trading | Self::Parked | Self::Logs | Self::Reference => &[],
         };
         filters.iter().map(|&filter| filter.to_owned()).collect()
     }
@@ -142,6 +150,7 @@ impl Name {
             Self::Logs => crate::logs::TABLES,
             Self::Jobs => crate::jobs::TABLES,
             Self::Backtests => crate::backtests::TABLES,
+            Self::Reference => crate::reference::TABLES,
         }
     }
 
@@ -156,6 +165,7 @@ impl Name {
             Self::Logs => Box::new(Logs::default()),
             Self::Jobs => Box::new(Jobs::default()),
             Self::Backtests => Box::new(Backtests::default()),
+            Self::Reference => Box::new(Reference::default()),
         }
     }
 }

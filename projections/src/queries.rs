@@ -27,6 +27,7 @@ mod pair;
 mod parked;
 pub(crate) mod past;
 mod reading;
+mod reference;
 mod records;
 mod risk;
 mod score;
@@ -77,6 +78,7 @@ pub use overview::{
 pub use pair::{PairCloses, PairError, PairWanted, common_timeframe, pair_closes};
 pub use parked::{ParkedRow, parked, parked_message, parked_same};
 pub use records::{TrackRecord, TrackRecords};
+pub use reference::{ArticleFilter, ArticleRow, FactRow, articles, fact_history, facts};
 pub use risk::{
     AlertRow, LimitVersionRow, MeasureRow, NamedLimit, alerts, limit_versions, named_limits, risk_measures,
 };

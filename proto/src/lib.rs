@@ -50,6 +50,8 @@ pub const MANUAL: &str = "manual";
 pub mod stream {
     /// Bars, revisions, corporate actions, sessions and findings.
     pub const MARKET: &str = "MARKET";
+    /// Facts about companies and listings, and news.
+    pub const REFERENCE: &str = "REFERENCE";
     /// The whole decision chain, in one total order.
     pub const TRADING: &str = "TRADING";
     /// Who did what.

@@ -166,6 +166,13 @@ impl Subject {
             Body::GroupHandled(group) => Self::of(&["control", "group", &group.group_id, "handled"]),
             Body::InvariantBroken(broken) => Self::of(&["control", "invariant", &broken.name, "broken"]),
             Body::PositionTransferred(moved) => Self::of(&["account", &moved.account, "transferred"]),
+            Body::CompanyProfile(profile) => Self::reference("profile", &profile.symbol),
+            Body::KeyStatistics(statistics) => Self::reference("statistics", &statistics.symbol),
+            Body::FinancialStatement(statement) => Self::reference("statement", &statement.symbol),
+            Body::InstitutionalHolders(holders) => Self::reference("holders", &holders.symbol),
+            Body::AnalystOpinions(opinions) => Self::reference("analysts", &opinions.symbol),
+            Body::Listing(listing) => Self::reference("listing", &listing.symbol),
+            Body::NewsArticle(article) => Self::news(&article.symbol),
             Body::LogRecord(record) => {
                 Self::of(&["log", &record.service, &record.level.to_ascii_lowercase()])
             }
@@ -191,6 +198,18 @@ impl Subject {
     #[must_use]
     pub fn limits(scope: &LimitScope) -> Self {
         Self::of(&["control", "limits", &scope.account, &scope.strategy, &scope.symbol])
+    }
+
+    /// A fact about a symbol: `reference.<kind>.<symbol>`.
+    #[must_use]
+    pub fn reference(kind: &str, symbol: &str) -> Self {
+        Self::of(&["reference", kind, symbol])
+    }
+
+    /// Articles about a symbol, `%` for those about none: `news.article.<symbol>`.
+    #[must_use]
+    pub fn news(symbol: &str) -> Self {
+        Self::of(&["news", "article", symbol])
     }
 
     fn strategy_control(strategy: &str, event: &str) -> Self {
@@ -243,6 +262,7 @@ pub fn stream_of(subject: &str) -> Option<&'static str> {
         "audit" => stream::AUDIT,
         "parked" => stream::PARKED,
         "log" => stream::LOGS,
+        "reference" | "news" => stream::REFERENCE,
         _ => return None,
     })
 }

@@ -16,6 +16,7 @@ mod orders;
 mod overview;
 mod pairs;
 mod positions;
+mod reference;
 mod script;
 mod security;
 mod socket;

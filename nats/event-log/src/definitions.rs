@@ -50,6 +50,7 @@ macro_rules! consumer_file {
 /// Every stream of the tape.
 pub const STREAMS: &[StreamFile] = &[
     stream_file!("MARKET"),
+    stream_file!("REFERENCE"),
     stream_file!("TRADING"),
     stream_file!("AUDIT"),
     stream_file!("PARKED"),

@@ -11,6 +11,7 @@ mod lists;
 mod logs;
 mod migrations;
 mod rebuilding;
+mod reference;
 mod risk;
 mod rows;
 mod support;

@@ -108,6 +108,13 @@ fn every_body_has_a_subject_of_a_stream() {
                 "control.backtest.a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.cancel_requested"
             }
             "backtest_finished" => "control.backtest.a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.finished",
+            "company_profile" => "reference.profile.BRK%2EB",
+            "key_statistics" => "reference.statistics.BRK%2EB",
+            "financial_statement" => "reference.statement.BRK%2EB",
+            "institutional_holders" => "reference.holders.BRK%2EB",
+            "analyst_opinions" => "reference.analysts.BRK%2EB",
+            "listing" => "reference.listing.BRK%2EB",
+            "news_article" => "news.article.BRK%2EB",
             "log_record" => "log.execution.warn",
             "heartbeat" => "log.execution.heartbeat",
             "audit" => "audit.operator.halt",
@@ -218,6 +225,8 @@ fn streams_follow_from_the_first_token() {
         ("audit.x", Some("AUDIT")),
         ("parked.x", Some("PARKED")),
         ("log.x", Some("LOGS")),
+        ("reference.profile.A", Some("REFERENCE")),
+        ("news.article.%", Some("REFERENCE")),
         ("markets.x", None),
         ("", None),
         ("clock.decide", None),

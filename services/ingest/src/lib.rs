@@ -1,4 +1,5 @@
-//! How the market comes onto the tape: import of files, recorded and simulated sources, the tape clock.
+//! How the market comes onto the tape: import of files, recorded and simulated sources, the tape clock; and facts
+//! about companies and news.
 //!
 //! Invariants: a bar is stored once per (symbol, timeframe, close), whatever was imported before and
 //! whoever imports at the same time; a bad row is reported and never altered; the clock publishes the next
@@ -12,6 +13,8 @@
 
 mod event;
 pub mod import;
+pub mod reference;
+pub mod news;
 pub mod status;
 pub mod source;
 pub mod clock;

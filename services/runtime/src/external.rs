@@ -5,7 +5,7 @@
 //! server makes them ([`StrategyAccess`]). Deliberately absent: the server.
 
 use async_trait::async_trait;
-use contracts::stream::{MARKET, TRADING};
+use contracts::stream::{MARKET, REFERENCE, TRADING};
 use event_log::DurableSpec;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -20,7 +20,7 @@ pub struct ExternalStrategy {
     pub name: String,
     /// Account it trades on.
     pub account: String,
-    /// Subjects of MARKET that it reads.
+    /// Subjects of MARKET that it reads, and of REFERENCE the articles.
     pub subjects: Vec<String>,
 }
 
@@ -32,6 +32,9 @@ pub struct Rights {
     /// Subjects it may subscribe to.
     pub subscribe: Vec<String>,
 }
+
+/// What the subjects of articles begin with, which stand on REFERENCE.
+pub(crate) const NEWS: &str = "news.";
 
 /// The durable consumers and the user of the strategy `name`. No service and no strategy has a `-` in its
 /// name, so that they cannot clash.
@@ -53,16 +56,37 @@ impl ExternalStrategy {
         format!("_INBOX_{}", self.name)
     }
 
+    /// Whether a subject that it reads is one of articles.
+    fn is_news(subject: &str) -> bool {
+        subject.starts_with(NEWS)
+    }
+
+    /// The streams on which it has a consumer.
+    fn streams(&self) -> Vec<&'static str> {
+        let news = self.subjects.iter().any(|subject| Self::is_news(subject));
+        [MARKET, TRADING].into_iter().chain(news.then_some(REFERENCE)).collect()
+    }
+
     /// Its consumers: what it acknowledges on MARKET, and what it reads on TRADING, in one order: its own
-    /// orders, fills, splits and controls, and the marks after which an instant has no further fill.
+    /// orders, fills, splits and controls, and the marks after which an instant has no further fill. Who reads
+    /// articles has a third one, whose acknowledgements nobody waits for: an article holds no clock up.
     #[must_use]
-    pub fn consumers(&self) -> [DurableSpec; 2] {
+    pub fn consumers(&self) -> Vec<DurableSpec> {
         let Self { name, account, subjects } = self;
+        let (news, market): (Vec<String>, Vec<String>) =
+            subjects.iter().cloned().partition(|subject| Self::is_news(subject));
         let market = DurableSpec {
             stream: MARKET,
             name: self.consumer(),
             description: format!("External strategy {name}: acknowledged when its signals are stored"),
-            filters: subjects.clone(),
+            filters: market,
+            acknowledged: true,
+        };
+        let news = DurableSpec {
+            stream: REFERENCE,
+            name: self.consumer(),
+            description: format!("External strategy {name}: articles"),
+            filters: news,
             acknowledged: true,
         };
         let own = ["order.*", "fill.*", "control.strategy"].map(|whose| format!("{whose}.{name}.>"));
@@ -78,10 +102,12 @@ impl ExternalStrategy {
             filters: own.into_iter().chain(of_account).collect(),
             acknowledged: false,
         };
-        [market, trading]
+        let mut consumers = vec![market, trading];
+        consumers.extend((!news.filters.is_empty()).then_some(news));
+        consumers
     }
 
-    /// What its user may do: signal in its own name, use its two consumers, look up its own last signal.
+    /// What its user may do: signal in its own name, use its consumers, look up its own last signal.
     #[must_use]
     pub fn rights(&self) -> Rights {
         let (name, consumer) = (&self.name, self.consumer());
@@ -90,7 +116,11 @@ impl ExternalStrategy {
             format!("$JS.ACK.{MARKET}.{consumer}.>"),
             format!("$JS.API.DIRECT.GET.{TRADING}.signal.{name}.>"),
         ];
-        for stream in [MARKET, TRADING] {
+        let streams = self.streams();
+        if streams.contains(&REFERENCE) {
+            publish.push(format!("$JS.ACK.{REFERENCE}.{consumer}.>"));
+        }
+        for stream in streams {
             for call in ["MSG.NEXT", "RESET"] {
                 publish.push(format!("$JS.API.CONSUMER.{call}.{stream}.{consumer}"));
             }

@@ -4,7 +4,7 @@
 //! A server of the user's own takes no users from here: the block to add is printed instead.
 
 use async_trait::async_trait;
-use contracts::stream::{MARKET, TRADING};
+use contracts::stream::{MARKET, REFERENCE, TRADING};
 use event_log::JetStreamLog;
 use local_servers::{NatsUser, NatsUsers};
 use runtime::{AccessError, Credentials, ExternalStrategy, StrategyAccess, consumer_name};
@@ -64,7 +64,7 @@ impl StrategyAccess for ServerAccess {
             let failed = |error| AccessError::new(format!("user {user}"), error);
             users.revoke(&user).await.map_err(failed)?;
         }
-        for stream in [MARKET, TRADING] {
+        for stream in [MARKET, TRADING, REFERENCE] {
             let failed = |error| AccessError::new(format!("consumer {user} on {stream}"), error);
             self.jetstream.drop_durable(stream, &user).await.map_err(failed)?;
         }

@@ -6,8 +6,10 @@ mod indicator;
 mod ingest;
 mod looking;
 mod market;
+mod news;
 mod pairs;
 mod recorded;
+mod reference;
 mod research;
 mod replay;
 mod risk;
@@ -26,8 +28,10 @@ pub use indicator::Indicator;
 pub use ingest::{Backfill, IngestCommand, Vendor};
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
+pub use news::{NewsCommand, NewsFetch, NewsList, NewsVendor};
 pub use pairs::Pairs;
 pub use recorded::RecordedCommand;
+pub use reference::{ReferenceCommand, ReferenceFetch, ReferenceShow};
 pub use replay::{At, AtCommand, Fork, Parity, Replay};
 pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 pub use risk::{BreakerCommand, Kill, LimitsCommand, RiskOptions, ScopeOptions};
@@ -154,6 +158,12 @@ pub enum Command {
     Import(Import),
     /// Append history from a vendor: bars, splits and dividends; what the tape has is not asked for again
     Backfill(Backfill),
+    /// Facts about companies and listings: fetch them from a vendor, show them as of a moment
+    #[command(subcommand)]
+    Reference(ReferenceCommand),
+    /// News with their sentiment: fetch them from a vendor, list them
+    #[command(subcommand)]
+    News(NewsCommand),
     /// What came onto the tape, by source
     #[command(subcommand)]
     Ingest(IngestCommand),

@@ -95,6 +95,12 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
             Box::pin(command::backtest::search::walk_forward(global, &options, output)).await
         }
         Command::Backfill(options) => command::backfill::run(global, &options, output).await,
+        Command::Reference(cli::ReferenceCommand::Fetch(options)) => {
+            command::reference::fetch(global, &options, output).await
+        }
+        Command::News(cli::NewsCommand::Fetch(options)) => {
+            command::news::fetch(global, &options, output).await
+        }
         Command::Import(options) => command::import::run(global, &options, output).await,
         Command::Indicator(options) if options.list || !options.bars.is_empty() => {
             command::indicator::offline(&options, output).await
@@ -126,6 +132,12 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Stream(options) => command::stream::run(session, &options, output).await,
         Command::Order(options) => command::order::run(session, &options, output).await,
         Command::Ingest(options) => command::ingest::run(session, &options, output).await,
+        Command::Reference(cli::ReferenceCommand::Show(options)) => {
+            command::reference::show(session, &options, output).await
+        }
+        Command::News(cli::NewsCommand::List(options)) => {
+            command::news::list(session, &options, output).await
+        }
         Command::Bars(options) => command::market::bars(session, &options, output).await,
         Command::Pairs(options) => command::pairs::of_tape(session, &options, output).await,
         Command::Indicator(options) => command::indicator::on_tape(session, &options, output).await,

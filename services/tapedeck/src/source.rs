@@ -1,37 +1,82 @@
 //! Vendors, made of the configuration and the credentials that it names.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use vendors::http::{Credentials, HttpConfig};
-use vendors::{Alpaca, HistoricalBars, Massive, SystemClock, VendorError, Yahoo};
+use vendors::{
+    Alpaca, AlpacaAssets, HistoricalBars, Massive, NewsApi, NewsSource, ReferenceData, SystemClock,
+    VendorError, Yahoo, YahooCompany,
+};
 
-use crate::cli::Vendor;
+use crate::cli::{NewsVendor, Vendor};
 use crate::config::SourcesConfig;
 use crate::exit::Failure;
 
-/// The client of a vendor.
-pub fn history(vendor: Vendor, config: &SourcesConfig) -> Result<Box<dyn HistoricalBars>, Failure> {
+fn clock() -> Arc<SystemClock> {
     // Two processes do not wait alike.
     let seed = u64::from(std::process::id()) ^ runtime::now_ns().unsigned_abs();
-    let clock = Arc::new(SystemClock::new(runtime::now_ns, seed));
+    Arc::new(SystemClock::new(runtime::now_ns, seed))
+}
+
+fn yahoo(config: &SourcesConfig, url: &str) -> HttpConfig {
+    HttpConfig::new(url, Credentials::None, config.yahoo.requests_per_minute)
+}
+
+fn alpaca(config: &SourcesConfig, url: &str) -> Result<HttpConfig, Failure> {
+    let (key, secret) = (config.alpaca.key().read()?, config.alpaca.secret().read()?);
+    let credentials = Credentials::Alpaca { key, secret };
+    Ok(HttpConfig::new(url, credentials, config.alpaca.requests_per_minute))
+}
+
+fn massive(config: &SourcesConfig) -> Result<HttpConfig, Failure> {
+    let credentials = Credentials::Bearer(config.massive.key().read()?);
+    Ok(HttpConfig::new(&config.massive.base_url, credentials, config.massive.requests_per_minute))
+}
+
+/// The client of a vendor of history.
+pub fn history(vendor: Vendor, config: &SourcesConfig) -> Result<Box<dyn HistoricalBars>, Failure> {
     let made: Result<Box<dyn HistoricalBars>, VendorError> = match vendor {
         Vendor::Yahoo => {
-            let http =
-                HttpConfig::new(&config.yahoo.base_url, Credentials::None, config.yahoo.requests_per_minute);
-            Yahoo::new(http, clock).map(|client| Box::new(client) as _)
+            Yahoo::new(yahoo(config, &config.yahoo.base_url), clock()).map(|client| Box::new(client) as _)
         }
         Vendor::Alpaca => {
-            let (key, secret) = (config.alpaca.key().read()?, config.alpaca.secret().read()?);
-            let credentials = Credentials::Alpaca { key, secret };
-            let http =
-                HttpConfig::new(&config.alpaca.base_url, credentials, config.alpaca.requests_per_minute);
-            Alpaca::new(http, &config.alpaca.feed, clock).map(|client| Box::new(client) as _)
+            let http = alpaca(config, &config.alpaca.base_url)?;
+            Alpaca::new(http, &config.alpaca.feed, clock()).map(|client| Box::new(client) as _)
         }
-        Vendor::Massive => {
-            let credentials = Credentials::Bearer(config.massive.key().read()?);
-            let http =
-                HttpConfig::new(&config.massive.base_url, credentials, config.massive.requests_per_minute);
-            Massive::new(http, clock).map(|client| Box::new(client) as _)
+        Vendor::Massive => Massive::new(massive(config)?, clock()).map(|client| Box::new(client) as _),
+    };
+    made.map_err(failure)
+}
+
+/// The client of a vendor of facts.
+pub fn reference(vendor: Vendor, config: &SourcesConfig) -> Result<Box<dyn ReferenceData>, Failure> {
+    let made: Result<Box<dyn ReferenceData>, VendorError> = match vendor {
+        Vendor::Yahoo => {
+            let (http, front) =
+                (yahoo(config, &config.yahoo.base_url), yahoo(config, &config.yahoo.cookie_url));
+            YahooCompany::new(http, front, clock()).map(|client| Box::new(client) as _)
+        }
+        Vendor::Alpaca => AlpacaAssets::new(alpaca(config, &config.alpaca.assets_url)?, clock())
+            .map(|client| Box::new(client) as _),
+        Vendor::Massive => Massive::new(massive(config)?, clock()).map(|client| Box::new(client) as _),
+    };
+    made.map_err(failure)
+}
+
+/// The client of a vendor of news.
+pub fn news(vendor: NewsVendor, config: &SourcesConfig) -> Result<Box<dyn NewsSource>, Failure> {
+    let made: Result<Box<dyn NewsSource>, VendorError> = match vendor {
+        NewsVendor::Alpaca => {
+            let http = alpaca(config, &config.alpaca.base_url)?;
+            Alpaca::new(http, &config.alpaca.feed, clock()).map(|client| Box::new(client) as _)
+        }
+        NewsVendor::Newsapi => {
+            let newsapi = &config.newsapi;
+            let credentials = Credentials::ApiKey(newsapi.key().read()?);
+            let http = HttpConfig::new(&newsapi.base_url, credentials, newsapi.requests_per_minute);
+            let delay = Duration::from_secs(u64::from(newsapi.delay_hours) * 3_600);
+            NewsApi::new(http, delay, clock()).map(|client| Box::new(client) as _)
         }
     };
     made.map_err(failure)

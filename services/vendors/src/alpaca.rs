@@ -6,6 +6,9 @@
 //!
 //! Deliberately absent: mergers, spin-offs, dividends in shares; adjusted prices.
 
+mod assets;
+mod news;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -20,6 +23,8 @@ use crate::error::VendorError;
 use crate::http::{Http, HttpConfig};
 use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
 use crate::wire;
+
+pub use assets::AlpacaAssets;
 
 const NAME: &str = "alpaca";
 /// What is too new without a subscription, with a minute to spare.

@@ -1,4 +1,4 @@
-//! Vendors of market data: what they send, as the product's own types.
+//! Vendors of market data, facts about companies and news: what they send, as the product's own types.
 //!
 //! Invariants: prices leave this crate raw, never adjusted; a cell without a value is counted and never made up; a
 //! bar that has not ended is left out; no more than one answer of a vendor is held at a time, however long the span
@@ -14,13 +14,19 @@ mod error;
 mod port;
 pub mod http;
 mod wire;
+mod reference;
+mod news;
 mod alpaca;
 mod massive;
+mod newsapi;
 mod yahoo;
 
-pub use alpaca::Alpaca;
+pub use alpaca::{Alpaca, AlpacaAssets};
 pub use clock::{Clock, SystemClock};
 pub use error::{Refusal, VendorError};
 pub use massive::Massive;
+pub use news::{NewsAsk, NewsPage, NewsSource, Told};
+pub use newsapi::NewsApi;
 pub use port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
-pub use yahoo::Yahoo;
+pub use reference::ReferenceData;
+pub use yahoo::{Yahoo, YahooCompany};

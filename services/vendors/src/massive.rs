@@ -6,6 +6,8 @@
 //!
 //! Deliberately absent: adjusted aggregates, dividends in other currencies than dollars.
 
+mod listing;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

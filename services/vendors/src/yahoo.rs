@@ -7,6 +7,11 @@
 //! Deliberately absent: prices outside of regular hours, half hours (asked for them, Yahoo gives hours), and
 //! `adjclose`, which is restated with every dividend.
 
+mod company;
+mod crumb;
+mod modules;
+mod statements;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -23,6 +28,8 @@ use crate::error::{Refusal, VendorError};
 use crate::http::{Http, HttpConfig};
 use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
 use crate::wire;
+
+pub use company::YahooCompany;
 
 const NAME: &str = "yahoo";
 const SECOND: i64 = 1_000_000_000;

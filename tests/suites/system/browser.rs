@@ -4,23 +4,26 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::harness::{Home, Outcome, eventually};
+use crate::harness::{Outcome, eventually};
+use crate::reference::Stage;
 use crate::tapes::{link, url};
 
 #[test]
 fn the_overview_passes_its_checks_in_chromium() -> Outcome {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/browser");
-    let home = Home::new()?;
+    let stage = Stage::new()?;
+    let home = &stage.home;
     let mut up = home.spawn("up", &["up"])?;
-    eventually("a URL is printed", Duration::from_secs(40), || Ok(url(&home, "up")?.is_some()))?;
-    let address = url(&home, "up")?.unwrap_or_default();
-    eventually("a link is printed", Duration::from_secs(5), || Ok(link(&home, "up")?.is_some()))?;
+    eventually("a URL is printed", Duration::from_secs(40), || Ok(url(home, "up")?.is_some()))?;
+    let address = url(home, "up")?.unwrap_or_default();
+    eventually("a link is printed", Duration::from_secs(5), || Ok(link(home, "up")?.is_some()))?;
+    stage.fill_demo()?;
     let output = Command::new("npx")
         .args(["--no-install", "playwright", "test"])
         .current_dir(&directory)
         .env("TAPEDECK_TEST_URL", &address)
         .env("TAPEDECK_TEST_HOME", home.path())
-        .env("TAPEDECK_TEST_LINK", link(&home, "up")?.unwrap_or_default())
+        .env("TAPEDECK_TEST_LINK", link(home, "up")?.unwrap_or_default())
         .stdin(Stdio::null())
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -28,7 +28,7 @@ params = { fast = 5, slow = 13 }
 "#;
 
 /// A directory of `docs/examples`.
-fn example(name: &str) -> PathBuf {
+pub fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples").join(name)
 }
 

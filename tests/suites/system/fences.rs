@@ -253,9 +253,10 @@ async fn a_strategy_reads_nothing_but_the_market_and_its_own() -> Outcome {
         account: "paper".to_owned(),
         subjects: vec!["market.bar.>".to_owned()],
     };
-    let [_, trading] = external.consumers();
+    let consumers = external.consumers();
+    assert_eq!(consumers.len(), 2, "no articles were asked for");
     assert_eq!(
-        trading.filters,
+        consumers[1].filters,
         [
             "order.*.mine.>",
             "fill.*.mine.>",

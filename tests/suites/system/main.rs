@@ -19,6 +19,7 @@ mod harness;
 mod indicator;
 mod kill;
 mod planted;
+mod reference;
 mod rehearsal;
 mod tapes;
 mod telemetry;

@@ -32,7 +32,7 @@ const MOMENT: &str = "^seq:[0-9]{1,15}$";
 const TEXT: &str = "^[^\\u0000-\\u001f\\u007f]+$";
 
 /// A subject or filter; the first token says of which stream.
-const SUBJECT: &str = "^(>|(market|control|signal|risk|order|fill|account|audit|parked|log)\
+const SUBJECT: &str = "^(>|(market|reference|news|control|signal|risk|order|fill|account|audit|parked|log)\
     (\\.(\\*|[!-)+-\\-/-=?-~]+))*(\\.>)?)$";
 /// The beginning of a subject.
 const PATH: &str = "^[!-)+-\\-/-=?-~]+(\\.[!-)+-\\-/-=?-~]+)*$";
@@ -200,6 +200,8 @@ words! {
     ProjectionName = "name", Kind::Choice(&PROJECTIONS);
     /// The server to connect to.
     ConnectionName = "name", Kind::Choice(&CONNECTIONS);
+    /// Symbol.
+    SymbolName = "symbol", Kind::Symbol;
     /// Name of the stream.
     StreamName = "stream", Kind::Choice(&crate::browse::STREAMS);
 }

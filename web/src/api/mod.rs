@@ -30,6 +30,7 @@ mod pairs;
 mod problem;
 mod place;
 mod reader;
+mod reference;
 mod repeat;
 pub mod risk;
 pub mod status;
@@ -92,6 +93,9 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(bars::bars))
         .routes(routes!(facts::corporate_actions))
         .routes(routes!(facts::findings))
+        .routes(routes!(reference::facts))
+        .routes(routes!(reference::history))
+        .routes(routes!(reference::news))
         .routes(routes!(control::halt))
         .routes(routes!(control::resume))
         .routes(routes!(risk::kill))

@@ -8,7 +8,8 @@ use event_log::{StreamState, Tape};
 use super::BrowseError;
 
 /// Every stream of the tape, in the order in which an event travels.
-pub const STREAMS: [&str; 5] = [stream::MARKET, stream::TRADING, stream::AUDIT, stream::PARKED, stream::LOGS];
+pub const STREAMS: [&str; 6] =
+    [stream::MARKET, stream::REFERENCE, stream::TRADING, stream::AUDIT, stream::PARKED, stream::LOGS];
 /// Most branches of one level that are listed.
 const BRANCHES_MAX: usize = 200;
 
@@ -23,6 +24,7 @@ pub fn stream_named(name: &str) -> Option<&'static str> {
 pub fn subjects_of(stream: &str) -> &'static str {
     match stream {
         stream::MARKET => "market.>",
+        stream::REFERENCE => "reference.> news.>",
         stream::TRADING => "control.> signal.> risk.> order.> fill.> account.>",
         stream::AUDIT => "audit.>",
         stream::PARKED => "parked.>",

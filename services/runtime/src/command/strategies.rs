@@ -13,11 +13,13 @@ use contracts::v1::{
 use event_log::{Append, AppendError, Expect, LogError, Tape, covers, is_well_formed};
 
 use super::{Caller, audit, control, event};
-use crate::external::{AccessError, Credentials, ExternalStrategy, StrategyAccess};
+use crate::external::{AccessError, Credentials, ExternalStrategy, NEWS, StrategyAccess};
 
 /// Longest name, in bytes. A longer one names nothing: it is not asked for, because a subject of any length would
 /// cost the connection.
 const NAME_BYTES_MAX: usize = 40;
+/// What the subjects of MARKET begin with.
+const BARS: &str = "market.";
 /// Attempts at a hand-over that another command was faster than.
 const ATTEMPTS_MAX: usize = 5;
 
@@ -26,7 +28,7 @@ const ATTEMPTS_MAX: usize = 5;
 pub struct NewStrategy {
     /// Name: 1 to 40 lowercase letters, digits and `_`.
     pub name: String,
-    /// Subjects of MARKET that it reads, wildcards included.
+    /// Subjects of MARKET that it reads, and of REFERENCE the articles; wildcards included.
     pub subjects: Vec<String>,
     /// Account it trades on.
     pub account: String,
@@ -344,17 +346,26 @@ async fn check(tape: &Tape, new: &NewStrategy) -> Result<(), StrategyError> {
         return invalid("subjects", "", "at least one, for example market.bar.1h.SPY");
     }
     for (place, subject) in new.subjects.iter().enumerate() {
-        if !is_well_formed(subject) || !subject.starts_with("market.") {
+        if !is_well_formed(subject) || ![BARS, NEWS].iter().any(|begin| subject.starts_with(begin)) {
             return invalid(
                 "subjects",
                 subject,
-                "subjects that begin with `market.`, for example market.bar.1h.SPY",
+                "subjects that begin with `market.` or `news.`, for example market.bar.1h.SPY",
             );
         }
         let overlaps = |other: &String| covers(subject, other) || covers(other, subject);
         if new.subjects[..place].iter().any(overlaps) {
             return invalid("subjects", subject, "subjects of which none covers another");
         }
+    }
+    // A consumer without filters would be given everything.
+    if !new.subjects.iter().any(|subject| subject.starts_with(BARS)) {
+        let given = new.subjects.join(", ");
+        return invalid(
+            "subjects",
+            &given,
+            "at least one that begins with `market.`: signals are about bars",
+        );
     }
     let configured = Subject::of(&["control", "account", &new.account, "configured"]);
     if new.account.len() > NAME_BYTES_MAX || tape.last(TRADING, configured.as_str()).await?.is_none() {

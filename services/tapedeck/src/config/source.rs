@@ -1,4 +1,4 @@
-//! Vendors of history, as the configuration states them: where they are, who asks, how often.
+//! Vendors of history, facts and news, as the configuration states them: where they are, who asks, how often.
 
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,14 +19,18 @@ pub struct SourcesConfig {
     pub alpaca: AlpacaConfig,
     /// Massive.
     pub massive: MassiveConfig,
+    /// NewsAPI.
+    pub newsapi: NewsApiConfig,
 }
 
-/// Yahoo's charts.
+/// Yahoo's charts and facts about companies.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct YahooConfig {
     /// Address before the path.
     pub base_url: String,
+    /// Where the cookie is handed out that facts about companies need.
+    pub cookie_url: String,
     /// Requests a minute.
     pub requests_per_minute: u32,
 }
@@ -37,6 +41,8 @@ pub struct YahooConfig {
 pub struct AlpacaConfig {
     /// Address before the path.
     pub base_url: String,
+    /// Address of the trading interface, which tells what is listed; that of paper accounts or of live ones, as the key.
+    pub assets_url: String,
     /// Variable that holds the key.
     pub key_env: String,
     /// Variable that holds the secret.
@@ -65,9 +71,41 @@ pub struct MassiveConfig {
     pub requests_per_minute: u32,
 }
 
+/// NewsAPI.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewsApiConfig {
+    /// Address before the path.
+    pub base_url: String,
+    /// Variable that holds the key.
+    pub key_env: String,
+    /// File that holds the key, instead of the variable.
+    pub key_file: Option<PathBuf>,
+    /// Requests a minute; the plan for developers has a hundred a day.
+    pub requests_per_minute: u32,
+    /// How many hours after its publication the plan shows an article.
+    pub delay_hours: u32,
+}
+
 impl Default for YahooConfig {
     fn default() -> Self {
-        Self { base_url: "https://query2.finance.yahoo.com".to_owned(), requests_per_minute: 30 }
+        Self {
+            base_url: "https://query2.finance.yahoo.com".to_owned(),
+            cookie_url: "https://fc.yahoo.com".to_owned(),
+            requests_per_minute: 30,
+        }
+    }
+}
+
+impl Default for NewsApiConfig {
+    fn default() -> Self {
+        Self {
+            base_url: "https://newsapi.org".to_owned(),
+            key_env: "NEWSAPI_KEY".to_owned(),
+            key_file: None,
+            requests_per_minute: 10,
+            delay_hours: 24,
+        }
     }
 }
 
@@ -75,6 +113,7 @@ impl Default for AlpacaConfig {
     fn default() -> Self {
         Self {
             base_url: "https://data.alpaca.markets".to_owned(),
+            assets_url: "https://paper-api.alpaca.markets".to_owned(),
             key_env: "APCA_API_KEY_ID".to_owned(),
             secret_env: "APCA_API_SECRET_KEY".to_owned(),
             key_file: None,
@@ -147,22 +186,35 @@ impl Credential<'_> {
 impl SourcesConfig {
     /// Every credential that a vendor takes.
     pub fn credentials(&self) -> Vec<Credential<'_>> {
-        vec![self.alpaca.key(), self.alpaca.secret(), self.massive.key()]
+        vec![self.alpaca.key(), self.alpaca.secret(), self.massive.key(), self.newsapi.key()]
     }
 
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        for (name, base_url, per_minute) in [
-            ("yahoo", &self.yahoo.base_url, self.yahoo.requests_per_minute),
-            ("alpaca", &self.alpaca.base_url, self.alpaca.requests_per_minute),
-            ("massive", &self.massive.base_url, self.massive.requests_per_minute),
+        for (field, url) in [
+            ("yahoo.base_url", &self.yahoo.base_url),
+            ("yahoo.cookie_url", &self.yahoo.cookie_url),
+            ("alpaca.base_url", &self.alpaca.base_url),
+            ("alpaca.assets_url", &self.alpaca.assets_url),
+            ("massive.base_url", &self.massive.base_url),
+            ("newsapi.base_url", &self.newsapi.base_url),
         ] {
-            if !is_safe(base_url) {
+            if !is_safe(url) {
                 let expected = "https://HOST, or http:// at a loopback address, without a slash at the end";
-                return Err(value(format!("source.{name}.base_url"), base_url, expected));
+                return Err(value(format!("source.{field}"), url, expected));
             }
+        }
+        for (name, per_minute) in [
+            ("yahoo", self.yahoo.requests_per_minute),
+            ("alpaca", self.alpaca.requests_per_minute),
+            ("massive", self.massive.requests_per_minute),
+            ("newsapi", self.newsapi.requests_per_minute),
+        ] {
             if !(1..=100_000).contains(&per_minute) {
                 return Err(value(format!("source.{name}.requests_per_minute"), per_minute, "1 to 100000"));
             }
+        }
+        if self.newsapi.delay_hours > 24 * 31 {
+            return Err(value("source.newsapi.delay_hours", self.newsapi.delay_hours, "0 to 744"));
         }
         if !matches!(self.alpaca.feed.as_str(), "sip" | "iex" | "otc" | "boats") {
             return Err(value("source.alpaca.feed", &self.alpaca.feed, "sip, iex, otc or boats"));
@@ -197,6 +249,17 @@ impl MassiveConfig {
     pub fn key(&self) -> Credential<'_> {
         Credential {
             field: "source.massive.key_env",
+            variable: &self.key_env,
+            file: self.key_file.as_deref(),
+        }
+    }
+}
+
+impl NewsApiConfig {
+    /// The key.
+    pub fn key(&self) -> Credential<'_> {
+        Credential {
+            field: "source.newsapi.key_env",
             variable: &self.key_env,
             file: self.key_file.as_deref(),
         }

@@ -5,6 +5,7 @@
 
 mod breaker;
 mod limit;
+mod page;
 mod retry;
 mod tls;
 
@@ -35,6 +36,8 @@ pub enum Credentials {
     None,
     /// `Authorization: Bearer`.
     Bearer(SecretString),
+    /// `X-Api-Key`.
+    ApiKey(SecretString),
     /// `APCA-API-KEY-ID` and `APCA-API-SECRET-KEY`.
     Alpaca {
         /// Key.
@@ -48,7 +51,7 @@ impl Credentials {
     fn secrets(&self) -> Vec<&str> {
         match self {
             Self::None => Vec::new(),
-            Self::Bearer(key) => vec![key.expose_secret()],
+            Self::Bearer(key) | Self::ApiKey(key) => vec![key.expose_secret()],
             Self::Alpaca { key, secret } => vec![key.expose_secret(), secret.expose_secret()],
         }
     }
@@ -65,6 +68,9 @@ impl Credentials {
             Self::None => {}
             Self::Bearer(key) => {
                 headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", key.expose_secret()))?);
+            }
+            Self::ApiKey(key) => {
+                headers.insert("x-api-key", sensitive(key.expose_secret())?);
             }
             Self::Alpaca { key, secret } => {
                 headers.insert("apca-api-key-id", sensitive(key.expose_secret())?);
@@ -153,6 +159,18 @@ impl Http {
     /// The body of the answer to a GET of `path` with `query`.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, VendorError> {
         let url = format!("{}{path}", self.config.base_url);
+        let request = || self.client.get(&url).query(query);
+        let (_, body) = self.repeated(path, request, |status| status == StatusCode::OK).await?;
+        Ok(body)
+    }
+
+    /// Headers and body of the first answer whose status is `taken`.
+    async fn repeated(
+        &self,
+        path: &str,
+        request: impl Fn() -> RequestBuilder + Send + Sync,
+        taken: fn(StatusCode) -> bool,
+    ) -> Result<(HeaderMap, Vec<u8>), VendorError> {
         let began_ns = self.clock.now_ns();
         let mut again = Again::new(began_ns, self.config.deadline);
         loop {
@@ -161,10 +179,10 @@ impl Http {
                 return Err(VendorError::Limited { vendor: self.vendor, why, after });
             }
             self.limit.pass(&*self.clock).await;
-            let failed = match self.attempt(self.client.get(&url).query(query)).await {
-                Ok(body) => {
+            let failed = match self.attempt(request(), taken).await {
+                Ok(answer) => {
                     self.breaker.succeeded();
-                    return Ok(body);
+                    return Ok(answer);
                 }
                 Err(failed) => failed,
             };
@@ -194,7 +212,11 @@ impl Http {
         }
     }
 
-    async fn attempt(&self, request: RequestBuilder) -> Result<Vec<u8>, Failed> {
+    async fn attempt(
+        &self,
+        request: RequestBuilder,
+        taken: fn(StatusCode) -> bool,
+    ) -> Result<(HeaderMap, Vec<u8>), Failed> {
         let passing = |what: String| Failed::Passing {
             what: self.redact(&what),
             least: Duration::ZERO,
@@ -205,12 +227,13 @@ impl Http {
         let now_ns = self.clock.now_ns();
         self.limit.correct(response.headers(), now_ns);
         let retry_after = retry::retry_after(response.headers(), now_ns);
+        let headers = response.headers().clone();
         let body = self.body(response).await.map_err(|error| match error {
             Some(error) => passing(told(&error)),
             None => Failed::Final(self.broken(format!("more than {BODY_MAX} bytes"))),
         })?;
-        if status == StatusCode::OK {
-            return Ok(body);
+        if taken(status) {
+            return Ok((headers, body));
         }
         let words = self.redact(&words(&body));
         if status == StatusCode::TOO_MANY_REQUESTS {

@@ -3,6 +3,10 @@
 //! Deliberately absent: waiting. The clock of these tests only counts how long it was to sleep.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod articles;
+mod astray;
+mod facts;
 mod failures;
 mod history;
+mod office;
 mod support;

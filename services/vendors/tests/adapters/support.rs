@@ -19,8 +19,8 @@ use vendors::{
 /// A time that passes by sleeping alone; jitter is always the most.
 #[derive(Debug)]
 pub struct Counted {
-    now_ns: AtomicI64,
-    slept: Mutex<Duration>,
+    pub now_ns: AtomicI64,
+    pub slept: Mutex<Duration>,
 }
 
 impl Counted {

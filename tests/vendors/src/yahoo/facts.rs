@@ -96,6 +96,13 @@ fn usual(market: &Market, listing: &Listing, name: &str) -> Value {
             "grossMargins": 0.46,
             "financialCurrency": "USD",
         }),
+        "recommendationTrend" => json!({
+            "maxAge": 86_400,
+            "trend": [
+                {"period": "0m", "strongBuy": 5, "buy": 23, "hold": 15, "sell": 1, "strongSell": 2},
+                {"period": "-1m", "strongBuy": 6, "buy": 22, "hold": 15, "sell": 1, "strongSell": 2},
+            ],
+        }),
         "summaryDetail" => json!({
             "maxAge": 1,
             "previousClose": before,

@@ -1,15 +1,19 @@
 //! Chart of a symbol: candles, volume, averages, fills, entry and order lines; its fills, key statistics,
-//! corporate actions and findings beside it.
+//! corporate actions, findings, the company and news beside it.
 //!
 //! The script draws; every number comes from here: bars and averages from `/api/v1/bars` and, as they
 //! come, from the panel `chart-latest`.
 //!
-//! Deliberately absent: profiles, statements and news, which nothing on the tape states yet.
+//! Deliberately absent: anything that the tape does not state; a panel without a fact names the command that
+//! fetches it.
 
 mod about;
+mod company;
 mod export;
+mod figure;
 pub mod indicators;
 mod latest;
+mod news;
 mod query;
 mod trades;
 
@@ -38,7 +42,7 @@ pub static PAGE: Page = Page {
     title: "Chart",
     url: Url::Chart,
     key: 'c',
-    panels: &[&LATEST, &LINES, &FILLS, &STATISTICS, &ACTIONS, &FINDINGS],
+    panels: &[&LATEST, &LINES, &FILLS, &STATISTICS, &ACTIONS, &FINDINGS, &COMPANY, &FUNDAMENTALS, &NEWS],
 };
 
 /// Newest bars, which the chart appends, and the table of them.
@@ -69,6 +73,20 @@ static FINDINGS: Panel =
     Panel::fetched("chart-findings", &["calendar"], |scope| Box::pin(about::findings(scope)))
         .of(Of::Symbol)
         .every_ms(1_000);
+/// Who the company is, and whether it is listed.
+static COMPANY: Panel =
+    Panel::fetched("chart-company", &["reference"], |scope| Box::pin(company::company(scope)))
+        .of(Of::Symbol)
+        .every_ms(1_000);
+/// Figures, statements and analysts.
+static FUNDAMENTALS: Panel =
+    Panel::fetched("chart-fundamentals", &["reference"], |scope| Box::pin(company::fundamentals(scope)))
+        .of(Of::Symbol)
+        .every_ms(1_000);
+/// Articles with their sentiment.
+static NEWS: Panel = Panel::fetched("chart-news", &["reference"], |scope| Box::pin(news::news(scope)))
+    .of(Of::Symbol)
+    .every_ms(1_000);
 
 /// Symbols that the field offers.
 const SYMBOLS_MAX: usize = 500;
@@ -111,6 +129,9 @@ struct ChartPage<'a> {
     statistics: String,
     actions: String,
     findings: String,
+    company: String,
+    fundamentals: String,
+    news: String,
 }
 
 /// `GET /chart`: leads to the chart of the symbol asked for, of the one that was traded last, or of the
@@ -198,13 +219,16 @@ impl Chart<'_> {
         let scope = &Scope { symbol: self.symbol, ..visit.scope() };
         let live: &[&Panel] = if self.symbol.is_empty() { &[] } else { PAGE.panels };
         let layout = visit.layout(scope, live).await?;
-        let (latest, lines, fills, statistics, actions, findings) = tokio::try_join!(
+        let (latest, lines, fills, statistics, actions, findings, company, fundamentals, news) = tokio::try_join!(
             LATEST.render(scope),
             LINES.render(scope),
             FILLS.render(scope),
             STATISTICS.render(scope),
             ACTIONS.render(scope),
             FINDINGS.render(scope),
+            COMPANY.render(scope),
+            FUNDAMENTALS.render(scope),
+            NEWS.render(scope),
         )?;
         let names = queries::series(&visit.app.config.pool).await.unwrap_or_default();
         let mut symbols: Vec<String> = names.into_iter().map(|series| series.symbol).collect();
@@ -238,6 +262,9 @@ impl Chart<'_> {
             statistics,
             actions,
             findings,
+            company,
+            fundamentals,
+            news,
         }
         .render()
     }

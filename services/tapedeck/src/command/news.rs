@@ -1,0 +1,215 @@
+//! `tapedeck news`: articles from a vendor onto the tape, and what is there.
+
+use std::time::Instant;
+
+use contracts::to_timestamp;
+use contracts::v1::NewsArticle;
+use event_log::Tape;
+use ingest::news::{self, Listed, NewsReport, Newsroom};
+use serde::Serialize;
+use serde_json::Value;
+use vendors::{Cursor, NewsAsk, NewsSource, Told};
+
+use crate::cli::{Global, NewsFetch, NewsList};
+use crate::command::market::bound;
+use crate::command::reference::{failure, symbols};
+use crate::exit::Failure;
+use crate::output::Output;
+use crate::render::time;
+use crate::session::Session;
+use crate::source;
+
+const HELP: &str = "tapedeck news fetch --help";
+const DAY_NS: i64 = 86_400_000_000_000;
+const DEFAULT_DAYS: i64 = 7;
+/// Most articles of one list.
+const LIMIT_MAX: usize = 1_000;
+
+/// What was done.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    #[serde(flatten)]
+    news: NewsReport,
+    /// Articles without a headline, or taken back by their publishers.
+    left_out: u64,
+    /// How late the source is.
+    delay: String,
+    /// Symbols of which the vendor has more than it gives.
+    cut_off: Vec<String>,
+}
+
+/// Asks for one symbol after the other and appends what the tape lacks.
+pub async fn fetch(global: &Global, options: &NewsFetch, output: Output) -> Result<(), Failure> {
+    let configuration = global.configuration()?;
+    let asks = asks(options, runtime::now_ns())?;
+    let vendor = source::news(options.source, &configuration.config.source)?;
+    let session = Session::open_own(global).await?;
+    let started = Instant::now();
+    let mut report = Report { delay: news::delay_label(vendor.delay()), ..Report::default() };
+    let outcome = tokio::select! {
+        outcome = take(&session.tape, &*vendor, &asks, &mut report, output) => outcome,
+        () = session.interrupted() => Err(Failure::interrupted()),
+    };
+    let name = session.dir.name.clone();
+    session.close().await;
+    outcome?;
+    print(&report, output)?;
+    output.progress(&format!("tape {name}: {:.2} s", started.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+fn asks(options: &NewsFetch, now_ns: i64) -> Result<Vec<NewsAsk>, Failure> {
+    let symbols = symbols(&options.symbols, HELP)?;
+    if options.words.is_some() && (symbols.len() > 1 || options.source == crate::cli::NewsVendor::Alpaca) {
+        let message = "--words: expected with one symbol, and with --source newsapi";
+        return Err(Failure::usage(message, HELP));
+    }
+    if options.headlines && options.source == crate::cli::NewsVendor::Alpaca {
+        return Err(Failure::usage("--headlines: expected with --source newsapi", HELP));
+    }
+    let told = |failure: Failure| failure.hinting("tapedeck bars --help", HELP);
+    let from_ns = bound("--from", options.from.as_deref(), web::from_time).map_err(told)?;
+    let to_ns =
+        bound("--to", options.to.as_deref(), web::to_time).map_err(told)?.unwrap_or(now_ns).min(now_ns);
+    let from_ns = from_ns.unwrap_or(to_ns - DEFAULT_DAYS * DAY_NS);
+    if from_ns >= to_ns {
+        let message = format!("--from {}: expected a time before {}", time(from_ns), time(to_ns));
+        return Err(Failure::usage(message, HELP));
+    }
+    let ask = |symbol| NewsAsk {
+        symbol,
+        words: options.words.clone(),
+        headlines: options.headlines,
+        from_ns,
+        to_ns,
+    };
+    Ok(symbols.into_iter().map(ask).collect())
+}
+
+async fn take(
+    tape: &Tape,
+    vendor: &dyn NewsSource,
+    asks: &[NewsAsk],
+    report: &mut Report,
+    output: Output,
+) -> Result<(), Failure> {
+    for (index, ask) in asks.iter().enumerate() {
+        let opened = Newsroom::open(tape, vendor.name(), vendor.delay(), &ask.symbol).await;
+        let mut room = opened.map_err(failure)?;
+        let mut cursor = Some(Cursor::default());
+        while let Some(at) = cursor {
+            let page = match vendor.page(ask, at).await {
+                Ok(page) => page,
+                Err(error) => {
+                    // What came before stays, and is counted.
+                    report.news.add(room.report());
+                    return Err(source::failure(error));
+                }
+            };
+            report.left_out += page.left_out;
+            if page.cut_off {
+                report.cut_off.push(ask.symbol.clone());
+            }
+            room.take(page.articles.into_iter().map(wire).collect()).await.map_err(failure)?;
+            cursor = page.next;
+        }
+        let told = room.report();
+        report.news.add(told);
+        let place = format!("{} ({} of {})", ask.symbol, index + 1, asks.len());
+        output.progress(&format!("{place}: {} articles, {} new", told.read, told.appended));
+    }
+    Ok(())
+}
+
+/// An article as its event states it; what follows from the tape is left out.
+fn wire(told: Told) -> NewsArticle {
+    NewsArticle {
+        source_article_id: told.source_id,
+        publisher: told.publisher,
+        author: told.author,
+        url: told.url,
+        headline: told.headline,
+        summary: told.summary,
+        published: Some(to_timestamp(told.published_ns)),
+        updated: Some(to_timestamp(told.updated_ns)),
+        symbols: told.symbols,
+        ..NewsArticle::default()
+    }
+}
+
+fn print(report: &Report, output: Output) -> Result<(), Failure> {
+    if output.json {
+        return output.document(report);
+    }
+    let NewsReport { read, appended, revisions, duplicates } = report.news;
+    output.line(&format!(
+        "{read} articles: {appended} appended, {revisions} revised, {duplicates} known already; delay of the source: {}",
+        report.delay
+    ));
+    if report.left_out > 0 {
+        output.note(&format!("left out: {} articles without a headline or taken back", report.left_out));
+    }
+    if !report.cut_off.is_empty() {
+        output.note(&format!(
+            "the source has more articles about {} than it gives: ask for a shorter span",
+            report.cut_off.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// A row of the list: the article as its event states it, and where it stands.
+#[derive(Serialize)]
+struct Row {
+    sequence: u64,
+    source: String,
+    event_time_ns: i64,
+    #[serde(flatten)]
+    article: Value,
+}
+
+/// Lists articles.
+pub async fn list(session: &Session, options: &NewsList, output: Output) -> Result<(), Failure> {
+    if !(1..=LIMIT_MAX).contains(&options.limit) {
+        let message = format!("--limit {}: expected 1 to {LIMIT_MAX}", options.limit);
+        return Err(Failure::usage(message, "tapedeck news list --limit 50"));
+    }
+    let symbol = options.symbol.as_ref().map(|symbol| symbol.to_ascii_uppercase());
+    let found = news::list(&session.tape, symbol.as_deref(), options.before, options.limit).await?;
+    if output.json {
+        let rows: Result<Vec<Row>, Failure> = found.into_iter().map(row).collect();
+        return output.document(&rows?);
+    }
+    if found.is_empty() {
+        let about = symbol.as_ref().map(|symbol| format!(" about {symbol}")).unwrap_or_default();
+        let asked = symbol.unwrap_or_else(|| "AAPL".to_owned());
+        let hint = format!("tapedeck news fetch --source alpaca --symbols {asked}");
+        return Err(Failure::not_found(format!("no articles{about} on this tape"), hint));
+    }
+    let header = ["PUBLISHED", "SYMBOL", "SOURCE", "DELAY", "SENTIMENT", "HEADLINE"];
+    output.table(&header, &found.iter().map(cells).collect::<Vec<_>>());
+    if let Some(last) = found.last().filter(|_| found.len() == options.limit) {
+        output.note(&format!("older: tapedeck news list --before {}", last.sequence));
+    }
+    Ok(())
+}
+
+fn row(listed: Listed) -> Result<Row, Failure> {
+    let article = serde_json::to_value(&listed.article).map_err(|error| Failure::other(error.to_string()))?;
+    let Listed { sequence, source, event_time_ns, .. } = listed;
+    Ok(Row { sequence, source, event_time_ns, article })
+}
+
+fn cells(listed: &Listed) -> Vec<String> {
+    let article = &listed.article;
+    let published = article.published.as_ref().and_then(contracts::from_timestamp);
+    let sentiment = article.sentiment.as_ref().map(|sentiment| format!("{:+.2}", sentiment.compound));
+    vec![
+        published.map_or_else(|| "–".to_owned(), time),
+        article.symbol.clone(),
+        listed.source.clone(),
+        article.delay.clone(),
+        sentiment.unwrap_or_else(|| "–".to_owned()),
+        article.headline.clone(),
+    ]
+}

@@ -1,0 +1,76 @@
+//! News about a symbol, with what a lexicon makes of each.
+
+use askama::Template;
+use projections::queries::{self, ArticleFilter, ArticleRow, QueryError, Turn};
+
+use super::NEWS;
+use super::company::web_address;
+use crate::pages::{Body, Rendering, Scope, Shown};
+use crate::view::Instant;
+
+/// Articles that are listed.
+const ROWS: u32 = 15;
+/// From here on an article is good, and from its opposite on bad; between them it is neither. The lexicon's authors
+/// advise it.
+const CLEAR: f64 = 0.05;
+
+#[derive(Clone, Debug)]
+struct Article {
+    seq: u64,
+    headline: String,
+    url: Option<String>,
+    publisher: String,
+    published: Instant,
+    sentiment: String,
+    badge: &'static str,
+    /// In a word, for who does not see the colour.
+    tone: &'static str,
+    /// How late the source is; empty when it is not.
+    delay: String,
+}
+
+#[derive(Template)]
+#[template(path = "chart/news.html")]
+struct NewsPanel<'a> {
+    v: u64,
+    symbol: &'a str,
+    body: Body<Vec<Article>>,
+}
+
+/// Renders the news.
+pub async fn news(scope: &Scope<'_>) -> Rendering {
+    let body = Body::read(scope, &NEWS, read(scope)).await;
+    NewsPanel { v: scope.version, symbol: scope.symbol, body }.render()
+}
+
+async fn read(scope: &Scope<'_>) -> Result<Option<Vec<Article>>, QueryError> {
+    let filter = ArticleFilter { symbol: Some(scope.symbol.to_owned()), ..ArticleFilter::default() };
+    let rows = queries::articles(&scope.app.config.pool, &filter, Turn::Newest, ROWS).await?.rows;
+    Ok((!rows.is_empty()).then(|| rows.iter().map(Article::of).collect()))
+}
+
+impl Article {
+    fn of(row: &ArticleRow) -> Self {
+        let (badge, tone) = match row.compound {
+            Some(compound) if compound >= CLEAR => ("badge-gain", "good"),
+            Some(compound) if compound <= -CLEAR => ("badge-loss", "bad"),
+            Some(_) => ("badge-flat", "neutral"),
+            None => ("badge-flat", "not known"),
+        };
+        let publisher = if row.publisher.is_empty() { &row.source } else { &row.publisher };
+        Self {
+            seq: row.sequence,
+            headline: row.headline.clone(),
+            url: web_address(&row.url),
+            publisher: publisher.clone(),
+            published: Instant(row.published_ns),
+            sentiment: row
+                .compound
+                .map(|compound| format!("{compound:+.2}").replace('-', "−"))
+                .unwrap_or_default(),
+            badge,
+            tone,
+            delay: if row.delay == "none" { String::new() } else { row.delay.clone() },
+        }
+    }
+}
