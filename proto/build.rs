@@ -15,6 +15,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "orders",
         "money",
         "limits",
+        "live",
     ]
     .map(|name| format!("schema/tapedeck/v1/{name}.proto"));
     println!("cargo:rerun-if-changed=schema");

@@ -110,6 +110,7 @@ fn every_body_has_a_subject_of_a_stream() {
             "backtest_finished" => "control.backtest.a0a1a2a3a4a5a6a7a8a9aaabacadaeaf.finished",
             "log_record" => "log.execution.warn",
             "heartbeat" => "log.execution.heartbeat",
+            "source_reported" => "log.alpaca.source",
             "audit" => "audit.operator.halt",
             "parked" => "parked.execution",
             "parked_resolved" => "parked.resolved",

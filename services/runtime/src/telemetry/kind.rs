@@ -31,6 +31,7 @@ pub(super) fn kind(body: Option<&Body>) -> &'static str {
         Body::AccountEntry(_) => "account_entry",
         Body::LogRecord(_) => "log_record",
         Body::Heartbeat(_) => "heartbeat",
+        Body::SourceReported(_) => "source_reported",
         Body::Audit(_) => "audit",
         Body::Parked(_) => "parked",
         Body::ParkedResolved(_) => "parked_resolved",
