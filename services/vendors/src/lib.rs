@@ -1,4 +1,4 @@
-//! Vendors of market data: what they send, as the product's own types.
+//! Vendors of market data: what they send, as the product's own types; history by request, minutes by stream.
 //!
 //! Invariants: prices leave this crate raw, never adjusted; a cell without a value is counted and never made up; a
 //! bar that has not ended is left out; no more than one answer of a vendor is held at a time, however long the span
@@ -17,10 +17,14 @@ mod wire;
 mod alpaca;
 mod massive;
 mod yahoo;
+pub mod live;
+mod socket;
 
 pub use alpaca::Alpaca;
 pub use clock::{Clock, SystemClock};
 pub use error::{Refusal, VendorError};
+pub use live::{Heard, Minute, RecentMinutes, Status};
 pub use massive::Massive;
 pub use port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
+pub use socket::{LiveStream, StreamConfig};
 pub use yahoo::Yahoo;

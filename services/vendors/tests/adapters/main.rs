@@ -5,4 +5,5 @@
 
 mod failures;
 mod history;
+mod live;
 mod support;
