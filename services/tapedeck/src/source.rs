@@ -9,11 +9,20 @@ use crate::cli::Vendor;
 use crate::config::SourcesConfig;
 use crate::exit::Failure;
 
-/// The client of a vendor.
-pub fn history(vendor: Vendor, config: &SourcesConfig) -> Result<Box<dyn HistoricalBars>, Failure> {
+mod live;
+
+pub use live::Streams;
+
+/// The real clock, as vendors read it.
+fn clock() -> Arc<SystemClock> {
     // Two processes do not wait alike.
     let seed = u64::from(std::process::id()) ^ runtime::now_ns().unsigned_abs();
-    let clock = Arc::new(SystemClock::new(runtime::now_ns, seed));
+    Arc::new(SystemClock::new(runtime::now_ns, seed))
+}
+
+/// The client of a vendor.
+pub fn history(vendor: Vendor, config: &SourcesConfig) -> Result<Box<dyn HistoricalBars>, Failure> {
+    let clock = clock();
     let made: Result<Box<dyn HistoricalBars>, VendorError> = match vendor {
         Vendor::Yahoo => {
             let http =

@@ -26,7 +26,7 @@ pub fn manifest(kind: TapeKind, seed: u64) -> Manifest {
     }
 }
 
-/// Opens the tape (named, else the one used last, else `main` if it exists, else `demo`), starts everything and waits.
+/// Opens the tape (named, else the one used last, else `main` if it exists or is streamed to, else `demo`), starts everything and waits.
 pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let config = &global.configuration()?.config;
@@ -49,7 +49,8 @@ fn choose(
             Some(last) => last,
             None => {
                 let main = home.tape("main")?;
-                if main.manifest()?.is_some() { main } else { home.tape("demo")? }
+                let is_main = config.live.is_on() || main.manifest()?.is_some();
+                if is_main { main } else { home.tape("demo")? }
             }
         },
     };
