@@ -16,6 +16,8 @@ const MINUTE_NS: i64 = 60_000_000_000;
 const BEFORE_NS: i64 = 2 * MINUTE_NS;
 /// How long history may be behind the stream.
 const BEHIND: Duration = Duration::from_secs(20);
+/// Minutes that ended longer ago history holds for sure.
+const SETTLED_NS: i64 = 5 * MINUTE_NS;
 /// Longest time for one span, and the pause before it is tried again.
 const ASK_MAX: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_secs(10);
@@ -78,7 +80,8 @@ impl Desk {
                 self.gauge.gap_bars += bars;
                 self.catch_up.gap_from_ns = None;
                 self.catch_up.retry_at = None;
-                self.catch_up.again = Some((clock::now() + BEHIND, from_ns));
+                let newest_ns = now_ns().saturating_sub(SETTLED_NS);
+                self.catch_up.again = Some((clock::now() + BEHIND, from_ns.max(newest_ns)));
                 self.catch_up.covered(now_ns());
                 self.say(State::Live, "");
             }

@@ -142,6 +142,16 @@ impl LiveSection {
         if !(0.0..=1_000.0).contains(&deviations) {
             return Err(value("live.quality.outlier_deviations", deviations, "0 to 1000"));
         }
+        // A gap takes a request for each symbol, and half a minute at most.
+        let least = u32::try_from(self.symbols.len() * 2).unwrap_or(u32::MAX);
+        let per_minute = sources.massive.requests_per_minute;
+        if self.source == "massive" && per_minute < least {
+            let expected = format!(
+                "at least {least} to ask for what {} symbols missed: a plan with streams has no limit",
+                self.symbols.len()
+            );
+            return Err(value("source.massive.requests_per_minute", per_minute, expected));
+        }
         let local = self.is_on() && addresses.iter().flatten().all(|url| is_local(url));
         if self.clock_offset_s != 0 && !local {
             let expected = "0, except with a source whose addresses are loopback ones";
@@ -172,6 +182,11 @@ mod tests {
         assert!(problem(|live, _| live.timeframes.push("1m".into())).contains("5m, 15m"));
         assert!(problem(|live, _| live.source = "yahoo".into()).contains("alpaca, massive"));
         assert!(problem(|live, _| live.silence_s = 1).contains("5 to 86400"));
+        let slow = problem(|live, _| {
+            live.source = "massive".into();
+            live.symbols = ["A", "B", "C"].map(str::to_owned).to_vec();
+        });
+        assert!(slow.contains("requests_per_minute = 5: expected at least 6"), "{slow}");
     }
 
     #[test]
