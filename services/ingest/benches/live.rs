@@ -16,11 +16,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use contracts::stream::MARKET;
 use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use domain::money::{E9, Price, Volume};
 use event_log::{Auth, Clock, ConnectOptions, Delivery, Tape, definitions};
+use ingest::file::Action;
 use ingest::import::Quote;
 use ingest::live::{Heard, LiveConfig, LiveMarket, LiveMarkets, Minute, Rules, run};
 use local_servers::testing::TestNats;
@@ -64,6 +66,7 @@ impl LiveMarket for Told {
 /// Gives the one source that there is.
 struct Once(Mutex<Option<mpsc::UnboundedReceiver<Vec<Heard>>>>);
 
+#[async_trait]
 impl LiveMarkets for Once {
     fn name(&self) -> &'static str {
         "bench"
@@ -72,6 +75,10 @@ impl LiveMarkets for Once {
     fn open(&self) -> Result<Box<dyn LiveMarket>, String> {
         let told = self.0.lock().unwrap().take().ok_or("told already")?;
         Ok(Box::new(Told(told)))
+    }
+
+    async fn actions(&self, _: &[String], _: NaiveDate) -> Result<Vec<Action>, String> {
+        Ok(Vec::new())
     }
 }
 

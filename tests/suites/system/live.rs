@@ -71,7 +71,8 @@ impl Stage {
         let told =
             self.home.text(&["tail", "--tape", "main", "--subject", &subject, "--no-follow", "--json"])?;
         let read = |line: &str| -> anyhow::Result<(i64, String)> {
-            let event: Value = serde_json::from_str(line)?;
+            let stored: Value = serde_json::from_str(line)?;
+            let event = &stored["event"];
             let time = event["eventTime"].as_str().with_context(|| line.to_owned())?;
             let at = chrono::DateTime::parse_from_rfc3339(time)?.timestamp_nanos_opt().context("a time")?;
             Ok((at, event["bar"]["closeE9"].to_string()))

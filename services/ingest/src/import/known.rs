@@ -87,26 +87,26 @@ impl Known {
             });
             indexes.push(index);
             let subjects = Subjects::of(series);
-            self.add(&subjects.bar, Some(index), &mut new);
-            self.add(&subjects.revision, Some(index), &mut new);
-            self.add(&subjects.quality, None, &mut new);
+            self.add(&subjects.bar, Some(index), self.floor, &mut new);
+            self.add(&subjects.revision, Some(index), self.floor, &mut new);
+            self.add(&subjects.quality, None, self.floor, &mut new);
         }
         self.catch_up(tape, &new).await?;
         Ok(indexes)
     }
 
-    /// Follows the corporate actions of symbols.
+    /// Follows the corporate actions of symbols, which are few: all of them are read.
     pub(super) async fn follow_actions(&mut self, tape: &Tape, symbols: &[String]) -> Result<(), LogError> {
         let mut new = Vec::new();
         for symbol in symbols {
-            self.add(&Subject::of(&["market", "action", symbol]), None, &mut new);
+            self.add(&Subject::of(&["market", "action", symbol]), None, 0, &mut new);
         }
         self.catch_up(tape, &new).await
     }
 
-    fn add(&mut self, subject: &Subject, series: Option<usize>, new: &mut Vec<String>) {
+    fn add(&mut self, subject: &Subject, series: Option<usize>, last: u64, new: &mut Vec<String>) {
         if !self.subjects.contains_key(subject.as_str()) {
-            self.subjects.insert(subject.as_str().to_owned(), Followed { last: self.floor, series });
+            self.subjects.insert(subject.as_str().to_owned(), Followed { last, series });
             new.push(subject.as_str().to_owned());
         }
     }

@@ -10,7 +10,7 @@ use event_log::Tape;
 use super::append::Importer;
 use super::known::Known;
 use super::{ImportError, Teller};
-use crate::file::{Chunk, Row, Series};
+use crate::file::{Action, Chunk, Row, Series};
 
 /// A bar on its way to the tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +91,16 @@ impl Stream {
             revisions: report.revisions - before.1,
             duplicates: report.duplicates - duplicates,
         })
+    }
+
+    /// Stores splits and dividends that take effect now; one that the tape holds, of whatever origin, stays as it is.
+    /// Answers how many were stored.
+    pub(crate) async fn actions(&mut self, actions: Vec<Action>) -> Result<u64, ImportError> {
+        let before = self.importer.report.appended;
+        self.importer.set_origin(Origin::Live);
+        self.importer.actions(actions).await?;
+        self.importer.finish().await?;
+        Ok(self.importer.report.appended - before)
     }
 
     async fn store(&mut self, rows: Vec<Row>, origin: Origin) -> Result<(), ImportError> {

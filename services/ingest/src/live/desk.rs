@@ -21,7 +21,7 @@ use super::seed::{Seed, seed, since};
 use super::service::{LiveConfig, LiveError, SERVICE};
 use super::sessions::Sessions;
 use crate::event;
-use crate::file::{RowCheck, Series};
+use crate::file::{Action, RowCheck, Series};
 use crate::import::stream::{Stream, Telling};
 
 /// By how much a minute may end ahead of this machine's clock.
@@ -181,6 +181,26 @@ impl Desk {
         }
         if clock::now() >= self.report_at {
             self.report(market).await;
+        }
+        Ok(())
+    }
+
+    /// What is streamed.
+    pub(super) fn symbols(&self) -> &[String] {
+        &self.config.symbols
+    }
+
+    /// Stores the day's splits and dividends.
+    pub(super) async fn actions(&mut self, answer: Result<Vec<Action>, String>) -> Result<(), LiveError> {
+        match answer {
+            Ok(actions) => {
+                let stored = self.stream.actions(actions).await?;
+                tracing::info!(source = self.source, stored, "{}: {stored} actions take effect", self.source);
+            }
+            Err(why) => {
+                tracing::warn!(source = self.source, "{}: {why}", self.source);
+                self.gauge.failed(why);
+            }
         }
         Ok(())
     }

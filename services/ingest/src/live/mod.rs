@@ -23,6 +23,7 @@ mod seed;
 mod desk;
 mod findings;
 mod catch_up;
+mod actions;
 mod service;
 
 pub use port::{Heard, LiveMarket, LiveMarkets, Minute, Status};

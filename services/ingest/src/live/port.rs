@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 
+use crate::file::Action;
 use crate::import::Quote;
 
 /// What a source tells.
@@ -75,11 +77,15 @@ pub trait LiveMarket: Send {
     fn last_frame_ns(&self) -> i64;
 }
 
-/// Makes the source, anew for every start of the service.
+/// Makes the source, anew for every start of the service, and knows what takes effect on a day.
+#[async_trait]
 pub trait LiveMarkets: Send + Sync {
     /// Name of the source, as on its bars.
     fn name(&self) -> &str;
 
     /// The source; an error says what is missing.
     fn open(&self) -> Result<Box<dyn LiveMarket>, String>;
+
+    /// Splits and dividends of `symbols` whose ex-date is `date`. It may take minutes; an error is in words.
+    async fn actions(&self, symbols: &[String], date: NaiveDate) -> Result<Vec<Action>, String>;
 }

@@ -167,7 +167,7 @@ mod tests {
     const MINUTE_NS: i64 = 60_000_000_000;
 
     fn bar(at: i64, open: f64, close: f64) -> Bar {
-        let price = |value: f64| Price((value * 1e9).round() as i64);
+        let price = |value: f64| format!("{value:.6}").parse::<Price>().unwrap();
         let start_ns = at * MINUTE_NS;
         Bar {
             start_ns,

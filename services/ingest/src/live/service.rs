@@ -6,8 +6,9 @@ use std::time::Duration;
 use domain::bar::Timeframe;
 use domain::calendar::OutOfRange;
 use event_log::{AppendError, LogError};
-use runtime::{ClockMode, Context, HealthState, clock};
+use runtime::{ClockMode, Context, HealthState, clock, now_ns};
 
+use super::actions::Actions;
 use super::desk::Desk;
 use super::port::LiveMarkets;
 use super::quality::Rules;
@@ -74,15 +75,18 @@ pub async fn run(
     let name = markets.name().to_owned();
     let mut desk = Desk::load(&context, config, &name).await?;
     let mut market = markets.open().map_err(LiveError::Source)?;
+    let mut actions = Actions::new(markets, desk.symbols().to_vec());
     let mut tick_at = clock::now();
     loop {
         tokio::select! {
             biased;
             () = context.shutdown.cancelled() => break,
             () = clock::sleep_until(tick_at) => {
+                actions.tick(now_ns())?;
                 desk.tick(market.as_mut()).await?;
                 tick_at = clock::now() + TICK;
             }
+            answer = actions.answer() => desk.actions(answer).await?,
             heard = market.next() => desk.hear(heard, market.as_mut()).await?,
         }
     }

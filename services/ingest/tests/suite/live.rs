@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use contracts::stream::MARKET;
 use contracts::v1::event::Body;
-use contracts::v1::{Origin, SessionPhase, SourceReported};
+use contracts::v1::{ActionKind, Origin, SessionPhase, SourceReported};
 use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use domain::money::{Price, Volume};
 use event_log::Tape;
+use ingest::file::Action;
 use ingest::import::Quote;
 use ingest::live::{Heard, LiveConfig, LiveError, LiveMarket, LiveMarkets, Minute, Rules, Status, run};
 use runtime::{ClockMode, Context, Health, HealthState, clock, now_ns};
@@ -30,6 +32,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 struct Script {
     history: Arc<Mutex<Vec<Minute>>>,
     refusals: Arc<Mutex<u32>>,
+    actions: Arc<Mutex<Vec<Action>>>,
     teller: Arc<Mutex<Option<mpsc::UnboundedSender<Vec<Heard>>>>>,
 }
 
@@ -39,6 +42,7 @@ impl Script {
     }
 }
 
+#[async_trait]
 impl LiveMarkets for Script {
     fn name(&self) -> &str {
         "vendor"
@@ -48,6 +52,12 @@ impl LiveMarkets for Script {
         let (teller, told) = mpsc::unbounded_channel();
         *self.teller.lock().unwrap() = Some(teller);
         Ok(Box::new(Told { script: self.clone(), told }))
+    }
+
+    async fn actions(&self, symbols: &[String], date: NaiveDate) -> Result<Vec<Action>, String> {
+        let mut found = self.actions.lock().unwrap().clone();
+        found.retain(|action| symbols.contains(&action.symbol) && action.ex_date == date);
+        Ok(found)
     }
 }
 
@@ -395,4 +405,38 @@ async fn a_session_is_opened_and_a_refusal_is_told_and_left_alone() {
         .collect();
     assert_eq!(phases, [SessionPhase::Opened, SessionPhase::Closed]);
     assert!(tape.state(MARKET).await.unwrap().messages >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_effect_today_is_on_the_tape_before_the_open_and_once() {
+    let open_ns = at(-20);
+    let (tape, script) = (memory(), Script::default());
+    let split = Action {
+        symbol: "AAPL".into(),
+        ex_date: "2026-01-06".parse().unwrap(),
+        kind: ActionKind::Split,
+        value_e9: 4 * domain::money::E9,
+        line: 0,
+    };
+    let later = Action { ex_date: "2026-01-07".parse().unwrap(), ..split.clone() };
+    *script.actions.lock().unwrap() = vec![split, later];
+    // The second start is within the session.
+    for minutes in [-20, 40] {
+        at(minutes);
+        let deck = Deck::start(&tape, &script).await;
+        eventually(|| async { !stored(&tape, "market.action.>").await.is_empty() }).await;
+        if minutes > 0 {
+            eventually(|| async { !stored(&tape, "market.session.>").await.is_empty() }).await;
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        deck.stop().await;
+    }
+    let actions = stored(&tape, "market.action.>").await;
+    let [recorded] = actions.as_slice() else { panic!("{actions:?}") };
+    let Some(Body::CorporateAction(action)) = &recorded.event.body else { panic!("no action") };
+    assert_eq!(
+        (action.symbol.as_str(), action.ex_date.as_str(), action.origin()),
+        ("AAPL", "2026-01-06", Origin::Live)
+    );
+    assert_eq!(recorded.event.event_time.as_ref().and_then(contracts::from_timestamp), Some(open_ns));
 }

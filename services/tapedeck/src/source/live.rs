@@ -4,10 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
+use domain::bar::Timeframe;
+use domain::calendar::Calendar;
+use ingest::file::Action;
 use ingest::import::Quote;
 use ingest::live::{Heard, LiveMarket, LiveMarkets, Minute, Status};
 use vendors::http::{Credentials, HttpConfig};
-use vendors::{Alpaca, LiveStream, Massive, Quoted, RecentMinutes, StreamConfig, SystemClock, VendorError};
+use vendors::{
+    Alpaca, Ask, Cursor, HistoricalBars, LiveStream, Massive, Quoted, RecentMinutes, Refusal, StreamConfig,
+    SystemClock, VendorError,
+};
 
 use crate::config::{LiveSection, SourcesConfig};
 use crate::exit::Failure;
@@ -59,6 +66,18 @@ impl Streams {
     }
 }
 
+impl Streams {
+    /// The vendor's history, where splits and dividends are.
+    fn history(&self) -> Result<Box<dyn HistoricalBars>, VendorError> {
+        let (http, clock) = (self.http.clone(), Arc::clone(&self.clock));
+        Ok(match self.name {
+            "massive" => Box::new(Massive::new(http, clock)?),
+            _ => Box::new(Alpaca::new(http, &self.feed, clock)?),
+        })
+    }
+}
+
+#[async_trait]
 impl LiveMarkets for Streams {
     fn name(&self) -> &str {
         self.name
@@ -80,6 +99,38 @@ impl LiveMarkets for Streams {
             })
         };
         made().map(|source| Box::new(source) as _).map_err(|error| error.to_string())
+    }
+
+    async fn actions(&self, symbols: &[String], date: NaiveDate) -> Result<Vec<Action>, String> {
+        let words = |error: VendorError| error.to_string();
+        let history = self.history().map_err(words)?;
+        let calendar = Calendar::xnys();
+        let from_ns = calendar.start_of(date);
+        let to_ns = date.succ_opt().map_or(from_ns, |next| calendar.start_of(next));
+        let mut found = Vec::new();
+        for symbol in symbols {
+            let (symbol, timeframe) = (symbol.clone(), Timeframe::D1);
+            let ask = Ask { symbol, timeframe, from_ns, to_ns, actions_from_ns: from_ns };
+            let mut cursor = Some(Cursor::default());
+            while let Some(at) = cursor {
+                let page = match history.page(&ask, at, runtime::now_ns()).await {
+                    Ok(page) => page,
+                    // Of a symbol that the vendor does not know nothing takes effect.
+                    Err(VendorError::Refused { kind: Refusal::Unknown, .. }) => break,
+                    Err(error) => return Err(words(error)),
+                };
+                found.extend(page.actions.into_iter().map(|action| Action {
+                    symbol: ask.symbol.clone(),
+                    ex_date: action.ex_date,
+                    kind: action.kind,
+                    value_e9: action.value_e9,
+                    line: 0,
+                }));
+                // Every vendor tells actions before bars.
+                cursor = page.next.filter(|_| page.bars.is_empty());
+            }
+        }
+        Ok(found)
     }
 }
 
