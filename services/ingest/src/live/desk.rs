@@ -131,6 +131,7 @@ impl Desk {
                     self.say(State::CatchingUp, "");
                     self.report(market).await;
                     self.fill(market).await?;
+                    self.report(market).await;
                 }
                 Heard::Status(status) => self.status(&status).await?,
                 Heard::Unreadable(what) => {
