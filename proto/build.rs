@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "reference",
         "money",
         "limits",
+        "live",
     ]
     .map(|name| format!("schema/tapedeck/v1/{name}.proto"));
     println!("cargo:rerun-if-changed=schema");

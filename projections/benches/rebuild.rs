@@ -151,6 +151,7 @@ fn append(index: usize) -> Outcome<Append> {
         origin: Origin::Import.into(),
         vwap_e9: None,
         trade_count: None,
+        made_of: String::new(),
     };
     let event = Event {
         id: bar_id("bench", &symbol, "1h", start_ns + HOUR_NS),

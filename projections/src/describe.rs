@@ -99,6 +99,10 @@ pub fn describe(event: &Event) -> Description {
         Body::Heartbeat(beat) => {
             of("heartbeat", format!("{} {} {}", beat.service, beat.state, beat.detail).trim_end().to_owned())
         }
+        Body::SourceReported(report) => of(
+            "source_reported",
+            format!("{} {} {}", report.source, report.state, report.detail).trim_end().to_owned(),
+        ),
         Body::Audit(audit) => of(
             "audit",
             format!("{} {} {} {}", audit.actor, audit.action, audit.target, audit.detail)
@@ -168,6 +172,7 @@ pub const KIND_SUBJECTS: &[(&str, &str)] = &[
     ("parked_resolved", "parked.resolved"),
     ("log_record", "log.>"),
     ("heartbeat", "log.*.heartbeat"),
+    ("source_reported", "log.*.source"),
 ];
 
 /// The filter that covers the subjects of a kind of events; `None` for a kind that does not exist.

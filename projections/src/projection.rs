@@ -31,7 +31,7 @@ pub enum Name {
     Calendar,
     /// All of TRADING.
     Trading,
-    /// Heartbeats of LOGS.
+    /// Heartbeats and reports of live sources of LOGS.
     Services,
     /// All of PARKED.
     Parked,
@@ -111,7 +111,7 @@ impl Name {
     pub fn filters(self) -> Vec<String> {
         let filters: &[&str] = match self {
             Self::Calendar => &["market.action.>", "market.session.>", "market.quality.>"],
-            Self::Services => &["log.*.heartbeat"],
+            Self::Services => &["log.*.heartbeat", "log.*.source"],
             Self::Jobs => &["control.projection.>"],
             Self::Backtests => &["control.backtest.>"],
             // Nearly all of MARKET is bars: passing over the rest costs less than a filter.
@@ -124,7 +124,7 @@ impl Name {
     pub(crate) fn concerns(self, subject: &str) -> bool {
         match self {
             Self::Bars => subject.starts_with("market.bar.") || subject.starts_with("market.revision."),
-            Self::Logs => !subject.ends_with(".heartbeat"),
+            Self::Logs => !subject.ends_with(".heartbeat") && !subject.ends_with(".source"),
             _ => true,
         }
     }

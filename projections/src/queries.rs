@@ -32,6 +32,7 @@ mod records;
 mod risk;
 mod score;
 mod snapshot;
+mod sources;
 mod strategies;
 mod track;
 mod turn;
@@ -84,6 +85,7 @@ pub use risk::{
 };
 pub use score::{Comparison, SCORED_MAX, StrategyScore, compare_signals, signal_score};
 pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};
+pub use sources::{SourceRow, sources};
 pub use strategies::{RefusedSignals, StrategyRow, refused_signals, strategies};
 pub use track::{AccountTrack, Change, Deal, TrackCounts, account_track};
 pub use turn::{Cursor, NoCursor, Part, Turn};

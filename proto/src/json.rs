@@ -45,7 +45,11 @@ pub(crate) fn read(payload: &[u8]) -> Result<Event, JsonError> {
     let event = serde_path_to_error::deserialize(&mut reader).map_err(|error| explain(payload, error))?;
     // Whatever follows the event is wrong, but belongs to no field.
     let end = reader.end();
-    end.map_err(|source| JsonError { field: String::new(), problem: String::new(), source: Arc::new(source) })?;
+    end.map_err(|source| JsonError {
+        field: String::new(),
+        problem: String::new(),
+        source: Arc::new(source),
+    })?;
     finite(&event)?;
     Ok(event)
 }

@@ -177,6 +177,7 @@ impl Subject {
                 Self::of(&["log", &record.service, &record.level.to_ascii_lowercase()])
             }
             Body::Heartbeat(beat) => Self::of(&["log", &beat.service, "heartbeat"]),
+            Body::SourceReported(report) => Self::of(&["log", &report.source, "source"]),
             Body::Audit(audit) => Self::of(&["audit", &audit.actor, &audit.action]),
             Body::Parked(parked) => Self::of(&["parked", &parked.service]),
             Body::ParkedResolved(_) => Self::of(&["parked", "resolved"]),

@@ -219,6 +219,7 @@ pub fn bar(symbol: &str, start_ns: i64, close_e9: i64) -> Event {
         origin: Origin::Rehearsal.into(),
         vwap_e9: None,
         trade_count: None,
+        made_of: String::new(),
     };
     event(&format!("bar/{symbol}/{start_ns}"), start_ns + HOUR, Body::Bar(bar))
 }

@@ -200,7 +200,7 @@ async fn what_cannot_be_folded_is_parked_once_and_passed_over() -> Outcome {
 async fn every_projection_follows_its_stream() -> Outcome {
     use contracts::v1::{
         ActionKind, CorporateAction, Heartbeat, Parked, ParkedResolved, QualityFinding, SessionChange,
-        SessionPhase, Severity,
+        SessionPhase, Severity, SourceReported,
     };
     let world = World::new().await;
     let running = Running::start(&world, &Name::ALL);
@@ -229,6 +229,15 @@ async fn every_projection_follows_its_stream() -> Outcome {
         state: state.into(),
         ..Heartbeat::default()
     };
+    let report = |state: &str, bars: u64| SourceReported {
+        source: "alpaca".into(),
+        instance: "i1".into(),
+        state: state.into(),
+        symbols: vec!["BRK.B".into(), "SPY".into()],
+        bars,
+        lag_p99_ns: (bars > 0).then_some(SECOND),
+        ..SourceReported::default()
+    };
     let parked =
         Parked { service: "risk".into(), stream: "TRADING".into(), sequence: 7, ..Parked::default() };
     let parked = crate::support::event("parked", START, Body::Parked(parked));
@@ -245,6 +254,8 @@ async fn every_projection_follows_its_stream() -> Outcome {
         Body::SessionChange(session(SessionPhase::Closed)),
         Body::Heartbeat(beat("starting")),
         Body::Heartbeat(beat("ready")),
+        Body::SourceReported(report("connecting", 0)),
+        Body::SourceReported(report("live", 7)),
     ];
     for (index, body) in bodies.into_iter().enumerate() {
         let event = crate::support::event(&format!("market/{index}"), START, body);
@@ -263,6 +274,10 @@ async fn every_projection_follows_its_stream() -> Outcome {
     assert_eq!(queries::corporate_actions(&world.reader, 100).await?.actions.len(), 1);
     assert!(queries::corporate_actions(&world.reader, 1).await?.actions.is_empty());
     assert_eq!(queries::heartbeats(&world.reader).await?[0].state, "ready");
+    let sources = queries::sources(&world.reader).await?;
+    let [source] = sources.as_slice() else { panic!("{sources:?}") };
+    assert_eq!((source.state.as_str(), source.bars, source.symbols.len()), ("live", 7, 2));
+    assert_eq!((source.lag_p50_ns, source.lag_p99_ns), (None, Some(SECOND)));
     assert!(queries::parked(&world.reader, false, None, 10).await?.rows.is_empty());
     assert_eq!(
         queries::parked(&world.reader, true, None, 10).await?.rows[0].resolution.as_deref(),

@@ -117,6 +117,7 @@ fn every_body_has_a_subject_of_a_stream() {
             "news_article" => "news.article.BRK%2EB",
             "log_record" => "log.execution.warn",
             "heartbeat" => "log.execution.heartbeat",
+            "source_reported" => "log.alpaca.source",
             "audit" => "audit.operator.halt",
             "parked" => "parked.execution",
             "parked_resolved" => "parked.resolved",

@@ -127,6 +127,7 @@ impl Bar {
             origin: origin.into(),
             vwap_e9: None,
             trade_count: None,
+            made_of: String::new(),
         }
     }
 }

@@ -108,12 +108,17 @@ pub(crate) fn part(recorded: &Recorded) -> Option<Part> {
     }
 }
 
-/// The bar of an event, when it is one that may trade.
+/// The bar of an event, when it is one that may trade: live or rehearsed, and not made of others on the tape.
 pub(crate) fn live_bar(recorded: &Recorded) -> Option<LiveBar> {
     let event = &recorded.event;
     let Some(Body::Bar(wire)) = &event.body else { return None };
     let bar = Bar::from_wire(wire, event.event_time.as_ref().and_then(from_timestamp)?)?;
-    is_live(wire.origin()).then(|| LiveBar { symbol: wire.symbol.clone(), bar, event_id: event.id.clone() })
+    // One that was made of others shows the same trading once more.
+    (is_live(wire.origin()) && wire.made_of.is_empty()).then(|| LiveBar {
+        symbol: wire.symbol.clone(),
+        bar,
+        event_id: event.id.clone(),
+    })
 }
 
 impl Machine {
@@ -210,17 +215,20 @@ impl Machine {
         }
         let cause_id = instant.events.last().map_or("", |recorded| recorded.event.id.as_str());
         let (event_ns, cause_id) = (instant.event_ns, cause_id.to_owned());
+        let again = !instant.framed;
         // A margin call comes before the mark that shows it: the mark says that the instant is done.
         self.accounts
             .iter()
             .flat_map(|account| {
                 let (account, cause_id) = (account.clone(), cause_id.clone());
-                let margin = Step::Margin { account: account.clone(), event_ns, cause_id: cause_id.clone() };
-                let breaker =
-                    Step::Breaker { account: account.clone(), event_ns, cause_id: cause_id.clone() };
+                let of_account = || (account.clone(), cause_id.clone());
+                let (name, cause) = of_account();
+                let margin = Step::Margin { account: name, event_ns, cause_id: cause, again };
+                let (name, cause) = of_account();
+                let breaker = Step::Breaker { account: name, event_ns, cause_id: cause, again };
                 // One step is one event; those that are not needed come to nothing.
                 let breakers = std::iter::repeat_n(breaker, breaker::most(&self.book, &account));
-                let mark = Step::Mark { account, event_ns, cause_id };
+                let mark = Step::Mark { account, event_ns, cause_id, again };
                 std::iter::once(margin).chain(breakers).chain(std::iter::once(mark))
             })
             .collect()

@@ -20,6 +20,7 @@
 mod event;
 mod machine;
 mod step;
+mod worth;
 mod kill;
 mod instant;
 mod read_model;

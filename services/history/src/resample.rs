@@ -61,7 +61,7 @@ pub fn resample(series: &BarSeries, to: Timeframe, calendar: &Calendar) -> Resul
     if from > to {
         return Err(ResampleError::Timeframe { symbol: series.symbol.to_string(), from, to });
     }
-    let mut places = Places { to, calendar, session: None };
+    let mut places = Places::new(to, calendar);
     let mut parts = Parts::default();
     let mut open: Option<Bar> = None;
     for row in 0..series.len() {
@@ -92,14 +92,23 @@ pub fn resample(series: &BarSeries, to: Timeframe, calendar: &Calendar) -> Resul
 }
 
 /// Where bars belong; most belong to the session of the bar before.
-struct Places<'a> {
+#[derive(Debug)]
+pub struct Places<'a> {
     to: Timeframe,
     calendar: &'a Calendar,
     session: Option<Session>,
 }
 
-impl Places<'_> {
-    fn place(&mut self, bar: &Bar, symbol: &str) -> Result<Option<(i64, i64)>, ResampleError> {
+impl<'a> Places<'a> {
+    /// The places among bars of `to`.
+    #[must_use]
+    pub const fn new(to: Timeframe, calendar: &'a Calendar) -> Self {
+        Self { to, calendar, session: None }
+    }
+
+    /// Start and close of the longer bar that `bar` belongs to; `None` for a bar after an early close, which is of no
+    /// day.
+    pub fn place(&mut self, bar: &Bar, symbol: &str) -> Result<Option<(i64, i64)>, ResampleError> {
         if self.to != Timeframe::D1 {
             let start_ns = bar.start_ns - bar.start_ns.rem_euclid(self.to.nanos());
             return Ok(Some((start_ns, start_ns + self.to.nanos())));

@@ -3,7 +3,7 @@
 use contracts::v1::event::Body;
 use contracts::v1::{BarRevision, Event, Instant, Origin, QualityFinding, SessionPhase, Severity};
 use contracts::{Subject, bar_id, event_id, to_timestamp};
-use domain::bar::Bar;
+use domain::bar::{Bar, Timeframe};
 use domain::calendar::Session;
 pub(crate) use history::action::{event as action, order as action_order, time as action_time};
 
@@ -19,6 +19,19 @@ pub(crate) fn bar(source: &str, origin: Origin, series: &Series, bar: &Bar) -> E
     let id = bar_id(source, &series.symbol, series.timeframe.name(), bar.close_ns);
     let body = Body::Bar(bar.to_wire(&series.symbol, series.timeframe, origin));
     first_cause(source, id, bar.close_ns, body)
+}
+
+/// The event of a bar that was made of shorter ones, of the timeframe `of`, which are on the tape.
+pub(crate) fn made_of(mut event: Event, of: Option<Timeframe>) -> Event {
+    let bar = match &mut event.body {
+        Some(Body::Bar(bar)) => Some(bar),
+        Some(Body::BarRevision(revision)) => revision.bar.as_mut(),
+        _ => None,
+    };
+    if let (Some(bar), Some(of)) = (bar, of) {
+        of.name().clone_into(&mut bar.made_of);
+    }
+    event
 }
 
 /// A revision of the bar with the id `revises`; `number` counts the revisions of that bar from 1 and
@@ -83,7 +96,7 @@ pub(crate) fn number(events: &mut [(Subject, Event)]) {
     }
 }
 
-fn first_cause(source: &str, id: String, time_ns: i64, body: Body) -> Event {
+pub(crate) fn first_cause(source: &str, id: String, time_ns: i64, body: Body) -> Event {
     Event {
         correlation_id: id.clone(),
         id,

@@ -72,7 +72,10 @@ impl Pricing {
         let event_ns = recorded.event.event_time.as_ref().and_then(from_timestamp);
         let Some(event_ns) = event_ns else { return };
         match &recorded.event.body {
-            Some(Body::Bar(bar)) if is_live(bar.origin()) => self.bar(bar, event_ns),
+            // Those that a bar was made of have said its price.
+            Some(Body::Bar(bar)) if is_live(bar.origin()) && bar.made_of.is_empty() => {
+                self.bar(bar, event_ns)
+            }
             Some(Body::BarRevision(BarRevision { bar: Some(bar), .. })) => {
                 let known = self.prices.get(&bar.symbol);
                 if known.is_some_and(|known| known.time_ns == event_ns) {

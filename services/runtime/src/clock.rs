@@ -2,11 +2,13 @@
 //!
 //! Services ask here for the time and wait here, never at tokio or the machine, so that a simulation can put a
 //! virtual clock in place for its thread ([`set_virtual`]). Without one, which is always so in a running
-//! system, everything is the machine's.
+//! system, everything is the machine's, moved by [`set_offset_ns`] where a market is practised with whose day is
+//! another one.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -37,6 +39,20 @@ thread_local! {
     static VIRTUAL: RefCell<Option<Arc<dyn VirtualClock>>> = const { RefCell::new(None) };
 }
 
+/// By how much the wall clock of this process differs from the machine's.
+static OFFSET_NS: AtomicI64 = AtomicI64::new(0);
+
+/// Moves the wall clock of this process against the machine's. Monotonic time stays.
+pub fn set_offset_ns(offset_ns: i64) {
+    OFFSET_NS.store(offset_ns, Ordering::Relaxed);
+}
+
+/// By how much the wall clock of this process differs from the machine's, by which recorded times are made.
+#[must_use]
+pub fn offset_ns() -> i64 {
+    OFFSET_NS.load(Ordering::Relaxed)
+}
+
 /// Puts a virtual clock in place for everything that runs on this thread, or takes it away.
 pub fn set_virtual(clock: Option<Arc<dyn VirtualClock>>) {
     VIRTUAL.with(|place| *place.borrow_mut() = clock);
@@ -52,7 +68,7 @@ fn in_place() -> Option<Arc<dyn VirtualClock>> {
 pub fn now_ns() -> i64 {
     match in_place() {
         Some(clock) => clock.now_ns(),
-        None => chrono::Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX),
+        None => chrono::Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX).saturating_add(offset_ns()),
     }
 }
 

@@ -6,6 +6,7 @@
 mod account;
 mod group;
 mod limits;
+mod live;
 mod source;
 mod strategy;
 
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use domain::money::{E9, Price};
 pub use limits::LimitsConfig;
+pub use live::LiveSection;
 use serde::{Deserialize, Serialize};
 pub use source::SourcesConfig;
 pub use strategy::{StrategyConfig, parse_mode};
@@ -99,8 +101,10 @@ pub struct Config {
     pub account: BTreeMap<String, AccountConfig>,
     /// Strategies by name.
     pub strategy: BTreeMap<String, StrategyConfig>,
-    /// Vendors of history.
+    /// Vendors of market data.
     pub source: SourcesConfig,
+    /// What is streamed onto the tape `main`.
+    pub live: LiveSection,
     /// Limits by scope, stated where nobody has stated any of that scope.
     pub limits: Vec<LimitsConfig>,
 }
@@ -304,6 +308,7 @@ impl Config {
             strategy.validate(name, &self.account)?;
         }
         self.source.validate()?;
+        self.live.validate(&self.source)?;
         for (index, limits) in self.limits.iter().enumerate() {
             limits.validate(index, &self.account)?;
         }

@@ -45,6 +45,8 @@ impl Global {
         let read = self.once.0.get_or_init(|| {
             let file = home.config_file(self.config.as_deref());
             let config = Arc::new(Config::load(file.as_deref()).map_err(Arc::new)?);
+            // Every command of a practised market reads the clock alike.
+            runtime::clock::set_offset_ns(config.live.clock_offset_s.saturating_mul(1_000_000_000));
             Ok(Arc::new(Configuration { file, config }))
         });
         read.clone().map_err(|error| Failure::config(error.to_string()))

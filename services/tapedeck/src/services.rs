@@ -25,6 +25,7 @@ use crate::exit::Failure;
 use crate::home::{Manifest, TapeKind};
 use crate::probe::Answers;
 use crate::session::{Session, random_hex};
+use crate::source::Streams;
 use crate::telemetry;
 
 /// Pauses between two starts of a failing service.
@@ -151,6 +152,15 @@ pub async fn start(
         services.ingest(session, &context, accounts)?;
     }
     let instance: String = random_hex()?.chars().take(16).collect();
+    let live = &session.config.live;
+    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Wall && live.is_on() {
+        let markets = Arc::new(Streams::new(live, &session.config.source)?);
+        let config = live.service(instance.clone());
+        let context = own(session, &context, Service::Ingest).await?;
+        services.keep(&context, Service::Ingest.name(), move |context| {
+            ingest::live::run(context, config.clone(), Arc::clone(&markets) as _)
+        });
+    }
     let (log, tape) = (&session.jetstream, &session.dir.name);
     services.introduced = telemetry::introduce(log, wanted.iter().copied(), tape, &instance, &health).await;
     services.logging = keep_log(&session.tape, &instance);

@@ -13,6 +13,11 @@ use crate::cli::{NewsVendor, Vendor};
 use crate::config::SourcesConfig;
 use crate::exit::Failure;
 
+mod live;
+
+pub use live::Streams;
+
+/// The real clock, as vendors read it.
 fn clock() -> Arc<SystemClock> {
     // Two processes do not wait alike.
     let seed = u64::from(std::process::id()) ^ runtime::now_ns().unsigned_abs();

@@ -10,6 +10,7 @@ mod assets;
 mod news;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Days, NaiveDate, SecondsFormat};
@@ -21,16 +22,20 @@ use std::collections::BTreeMap;
 use crate::clock::Clock;
 use crate::error::VendorError;
 use crate::http::{Http, HttpConfig};
+use crate::live::RecentMinutes;
 use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
 use crate::wire;
 
 pub use assets::AlpacaAssets;
 
-const NAME: &str = "alpaca";
+pub(crate) const NAME: &str = "alpaca";
 /// What is too new without a subscription, with a minute to spare.
 const TOO_NEW_NS: i64 = 16 * 60 * 1_000_000_000;
 /// How long after its ex-date an action may be processed.
 const PROCESSED_WITHIN: Days = Days::new(180);
+
+/// Symbols in one question for minutes.
+const SYMBOLS_MAX: usize = 100;
 
 const ACTIONS: u8 = 0;
 const BARS: u8 = 1;
@@ -41,6 +46,8 @@ pub struct Alpaca {
     http: Http,
     feed: String,
 }
+
+type Minutes = Vec<(String, Quoted)>;
 
 #[derive(Deserialize)]
 struct BarsAnswer {
@@ -161,6 +168,41 @@ impl Alpaca {
         Ok(Page { bars, actions: Vec::new(), skipped, next })
     }
 
+    /// The minutes of some symbols, page by page.
+    async fn minutes_of(&self, symbols: &[String], ask: &Ask, now_ns: i64) -> Result<Minutes, VendorError> {
+        let at = |ns: i64| DateTime::from_timestamp_nanos(ns).to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let (joined, start, end) = (symbols.join(","), at(ask.from_ns), at(ask.to_ns - 1));
+        let mut token: Option<String> = None;
+        let mut found = Vec::new();
+        loop {
+            let mut query = vec![
+                ("symbols", joined.as_str()),
+                ("timeframe", interval(Timeframe::M1)),
+                ("start", &start),
+                ("end", &end),
+                ("limit", "10000"),
+                ("adjustment", "raw"),
+                ("feed", &self.feed),
+                ("sort", "asc"),
+            ];
+            query.extend(token.as_deref().map(|token| ("page_token", token)));
+            let body = self.http.get("/v2/stocks/bars", &query).await?;
+            let answer: BarsAnswer = wire::decode(&self.http, &body)?;
+            for (symbol, bars) in answer.bars.unwrap_or_default() {
+                let quoted: Result<Vec<_>, _> = bars.iter().flatten().map(|bar| self.quoted(bar)).collect();
+                let kept = wire::sift(quoted?, ask, now_ns, &mut Skipped::default());
+                found.extend(kept.into_iter().map(|bar| (symbol.clone(), bar)));
+            }
+            match answer.next_page_token {
+                Some(next) if token.as_ref() != Some(&next) => token = Some(next),
+                Some(next) => {
+                    return Err(self.http.broken(format!("next_page_token: {next:?} leads nowhere")));
+                }
+                None => return Ok(found),
+            }
+        }
+    }
+
     fn quoted(&self, bar: &Bar) -> Result<Quoted, VendorError> {
         let start = DateTime::parse_from_rfc3339(&bar.t).ok().and_then(|start| start.timestamp_nanos_opt());
         let start_ns = start.ok_or_else(|| self.http.broken(format!("bars.t: {:?} is no time", bar.t)))?;
@@ -205,5 +247,28 @@ impl HistoricalBars for Alpaca {
             ACTIONS => self.actions(ask, cursor.token).await,
             _ => self.bars(ask, cursor.token, now_ns).await,
         }
+    }
+}
+
+#[async_trait]
+impl RecentMinutes for Alpaca {
+    /// A stream of this feed is a subscription to it: the newest quarter of an hour is asked for too.
+    async fn minutes(
+        &self,
+        symbols: &[String],
+        from_ns: i64,
+        to_ns: i64,
+        now_ns: i64,
+    ) -> Result<Minutes, VendorError> {
+        let ask = Ask::minutes("", from_ns, to_ns);
+        let mut found = Vec::new();
+        for symbols in symbols.chunks(SYMBOLS_MAX).filter(|_| from_ns < to_ns) {
+            found.extend(self.minutes_of(symbols, &ask, now_ns).await?);
+        }
+        Ok(found)
+    }
+
+    fn paused_for(&self) -> Option<Duration> {
+        self.http.paused_for()
     }
 }

@@ -1,4 +1,5 @@
-//! Vendors of market data, facts about companies and news: what they send, as the product's own types.
+//! Vendors of market data, facts about companies and news: what they send, as the product's own types; minutes by
+//! stream, everything else by request.
 //!
 //! Invariants: prices leave this crate raw, never adjusted; a cell without a value is counted and never made up; a
 //! bar that has not ended is left out; no more than one answer of a vendor is held at a time, however long the span
@@ -20,13 +21,17 @@ mod alpaca;
 mod massive;
 mod newsapi;
 mod yahoo;
+pub mod live;
+mod socket;
 
 pub use alpaca::{Alpaca, AlpacaAssets};
 pub use clock::{Clock, SystemClock};
 pub use error::{Refusal, VendorError};
+pub use live::{Heard, Minute, RecentMinutes, Status};
 pub use massive::Massive;
 pub use news::{NewsAsk, NewsPage, NewsSource, Told};
 pub use newsapi::NewsApi;
 pub use port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
 pub use reference::ReferenceData;
+pub use socket::{LiveStream, StreamConfig};
 pub use yahoo::{Yahoo, YahooCompany};

@@ -9,6 +9,7 @@
 mod listing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
@@ -20,10 +21,11 @@ use serde::de::DeserializeOwned;
 use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::{Http, HttpConfig};
+use crate::live::RecentMinutes;
 use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
 use crate::wire;
 
-const NAME: &str = "massive";
+pub(crate) const NAME: &str = "massive";
 const MS: i64 = 1_000_000;
 
 const SPLITS: u8 = 0;
@@ -225,6 +227,33 @@ impl HistoricalBars for Massive {
             DIVIDENDS => self.dividends(ask, cursor.token).await,
             _ => self.bars(ask, cursor.token, now_ns).await,
         }
+    }
+}
+
+#[async_trait]
+impl RecentMinutes for Massive {
+    async fn minutes(
+        &self,
+        symbols: &[String],
+        from_ns: i64,
+        to_ns: i64,
+        now_ns: i64,
+    ) -> Result<Vec<(String, Quoted)>, VendorError> {
+        let mut found = Vec::new();
+        for symbol in symbols.iter().filter(|_| from_ns < to_ns) {
+            let ask = Ask::minutes(symbol, from_ns, to_ns);
+            let mut next = Some(None);
+            while let Some(token) = next {
+                let page = self.bars(&ask, token, now_ns).await?;
+                found.extend(page.bars.into_iter().map(|bar| (symbol.clone(), bar)));
+                next = page.next.map(|cursor| cursor.token);
+            }
+        }
+        Ok(found)
+    }
+
+    fn paused_for(&self) -> Option<Duration> {
+        self.http.paused_for()
     }
 }
 

@@ -25,6 +25,14 @@ pub struct Ask {
     pub actions_from_ns: i64,
 }
 
+impl Ask {
+    /// Minutes alone, without actions.
+    pub(crate) fn minutes(symbol: &str, from_ns: i64, to_ns: i64) -> Self {
+        let timeframe = Timeframe::M1;
+        Self { symbol: symbol.to_owned(), timeframe, from_ns, to_ns, actions_from_ns: from_ns }
+    }
+}
+
 /// Where to go on. It belongs to the adapter that made it and to the same [`Ask`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {

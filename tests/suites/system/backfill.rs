@@ -78,7 +78,7 @@ fn two_years_of_hours_of_ten_symbols_come_once_and_are_tested_on() -> Outcome {
     assert_eq!(stage.asked(Vendor::Yahoo), 20);
 
     let series = stage.home.json(&["ingest", "status", "--source", "yahoo"])?;
-    let series = series.as_array().context("a list")?;
+    let series = series["series"].as_array().context("a list")?;
     assert_eq!(series.len(), 10);
     for series in series {
         assert_eq!(series["gaps"], serde_json::json!([]), "{series}");

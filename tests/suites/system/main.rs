@@ -18,6 +18,7 @@ mod hands;
 mod harness;
 mod indicator;
 mod kill;
+mod live;
 mod planted;
 mod reference;
 mod rehearsal;

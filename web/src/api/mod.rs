@@ -153,6 +153,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(operate::replay))
         .routes(routes!(operate::dismiss))
         .routes(routes!(system::services))
+        .routes(routes!(system::sources))
         .routes(routes!(system::projections))
         .routes(routes!(system::jobs))
         .routes(routes!(operate::rebuild))

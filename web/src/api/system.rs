@@ -31,6 +31,16 @@ pub async fn services(
     Ok(Json(queries::heartbeats(&app.config.pool).await?))
 }
 
+/// The last report of every live source.
+#[utoipa::path(get, path = "/api/v1/sources", tag = "system", operation_id = "list_sources",
+    responses((status = 200, body = Vec<queries::SourceRow>), Problems))]
+pub async fn sources(
+    State(app): State<Arc<App>>,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<Json<Vec<queries::SourceRow>>, Problem> {
+    Ok(Json(queries::sources(&app.config.pool).await?))
+}
+
 /// Every read model with position, head, lag, fault and rebuild.
 #[utoipa::path(get, path = "/api/v1/projections", tag = "system", operation_id = "list_projections",
     responses((status = 200, body = Vec<queries::ProjectionRow>), Problems))]

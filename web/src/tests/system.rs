@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use axum::body::Body as Content;
 use axum::http::{Request, StatusCode};
 use contracts::v1::event::Body;
-use contracts::v1::{Event, LogField, LogRecord, ProjectionFinished, ProjectionOutcome, ProjectionTask};
+use contracts::v1::{
+    Event, LogField, LogRecord, ProjectionFinished, ProjectionOutcome, ProjectionTask, SourceReported,
+};
 use contracts::{Subject, event_id, stream, to_timestamp};
 
 use crate::probe::{Connection, Finding, NatsHealth, Probe, Secret, Setting, Settings, Severity};
@@ -163,6 +165,44 @@ async fn the_system_page_tells_how_everything_is() {
     assert_eq!(health.status, StatusCode::OK, "{}", health.text);
     assert!(deck.get("/api/v1/projections").await.text.contains("\"name\":\"logs\""));
     assert_eq!(deck.get("/api/v1/services").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_live_source_is_shown_with_what_it_suffers_from() {
+    let deck = Deck::empty().await;
+    assert!(deck.get("/system").await.text.contains("Nothing is streamed here"));
+    let report = SourceReported {
+        source: "alpaca".to_owned(),
+        instance: "i1".to_owned(),
+        state: "live".to_owned(),
+        detail: "a gap is not filled: <slow down>".to_owned(),
+        symbols: vec!["AAPL".to_owned(), "BRK.B".to_owned()],
+        bars: 4_711,
+        lag_p99_ns: Some(1_234_000_000),
+        reconnects: 3,
+        breaker: "open".to_owned(),
+        ..SourceReported::default()
+    };
+    let event = Event {
+        id: event_id("alpaca", "test", 0),
+        event_time: Some(to_timestamp(runtime::now_ns())),
+        source: "alpaca".to_owned(),
+        body: Some(Body::SourceReported(report)),
+        ..Event::default()
+    };
+    deck.append(vec![(Subject::for_event(&event, None).unwrap(), event)]).await;
+    let page = deck.get("/system").await.text;
+    for part in [
+        "id=\"src-alpaca\" data-state=\"live\"",
+        "badge-warn",
+        "&#60;slow down&#62;",
+        "AAPL, BRK.B",
+        "1234 ms",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let rows: serde_json::Value = serde_json::from_str(&deck.get("/api/v1/sources").await.text).unwrap();
+    assert_eq!((rows[0]["bars"].as_u64(), rows[0]["breaker"].as_str()), (Some(4_711), Some("open")));
 }
 
 #[tokio::test]

@@ -96,8 +96,14 @@ pub async fn connect(options: ConnectOptions) -> Result<JetStreamLog, ConnectErr
         return Err(ConnectError::NoJetStream { url: server.shown });
     }
     let bulk = dial(&server, &format!("{} (reads)", options.name), &hook).await?;
-    let inner =
-        Inner { main, bulk, shared: OnceLock::new(), lanes: Lanes::default(), clock: options.clock, max_payload: info.max_payload };
+    let inner = Inner {
+        main,
+        bulk,
+        shared: OnceLock::new(),
+        lanes: Lanes::default(),
+        clock: options.clock,
+        max_payload: info.max_payload,
+    };
     Ok(JetStreamLog { inner: inner.into() })
 }
 

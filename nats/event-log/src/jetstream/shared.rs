@@ -166,7 +166,8 @@ impl Follower {
                 self.at_hand.extend(batch);
             }
             Upstream::Own { .. } => {
-                if let Upstream::Own { joined, .. } = std::mem::replace(&mut self.upstream, Upstream::Nobody) {
+                if let Upstream::Own { joined, .. } = std::mem::replace(&mut self.upstream, Upstream::Nobody)
+                {
                     self.upstream = Upstream::Others(joined.chunks);
                 }
             }

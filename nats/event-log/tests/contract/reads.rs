@@ -199,10 +199,9 @@ async fn followers_have_everything_once_wherever_they_begin(fixture: Fixture) {
             let mut read = Vec::new();
             while read.len() < count {
                 // A call that is dropped loses nothing.
-                tokio::time::timeout(Duration::ZERO, reader.batch(7)).await.map_or_else(
-                    |_| {},
-                    |batch| read.extend(sequences(&batch.unwrap())),
-                );
+                tokio::time::timeout(Duration::ZERO, reader.batch(7))
+                    .await
+                    .map_or_else(|_| {}, |batch| read.extend(sequences(&batch.unwrap())));
                 let batch = tokio::time::timeout(Duration::from_millis(5), reader.batch(64)).await;
                 read.extend(batch.map_or_else(|_| Vec::new(), |batch| sequences(&batch.unwrap())));
             }

@@ -138,7 +138,8 @@ impl Decisions {
         let now_ns = self.moment(&cause, decision, marked_ns);
         let past_prices = self.past_prices(priced, market).await?;
         let pricing = past_prices.as_ref().unwrap_or(&self.pricing);
-        let view = risk::view(book, pricing.prices(), Calendar::xnys(), signal, now_ns, &self.fallback_account);
+        let view =
+            risk::view(book, pricing.prices(), Calendar::xnys(), signal, now_ns, &self.fallback_account);
         let body = answer(&cause.id, signal, decision, &view, book);
         let derived = self.event(&cause, signal, now_ns, body);
         if is_same(&recorded.event, &derived) {

@@ -109,7 +109,8 @@ impl History {
     #[must_use]
     pub fn returns(&self, symbols: &[&str], most: usize) -> Vec<Vec<f64>> {
         let mut closes: Vec<Vec<f64>> = vec![Vec::new(); symbols.len()];
-        let known: Option<Vec<&VecDeque<PastBar>>> = symbols.iter().map(|name| self.bars.get(*name)).collect();
+        let known: Option<Vec<&VecDeque<PastBar>>> =
+            symbols.iter().map(|name| self.bars.get(*name)).collect();
         let Some(known) = known.filter(|known| !known.is_empty()) else { return closes };
         // From the newest bar backwards, each symbol by itself: times ascend within a symbol.
         let mut left: Vec<usize> = known.iter().map(|bars| bars.len()).collect();

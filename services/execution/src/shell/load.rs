@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use contracts::{Subject, stream};
 use domain::book::Book;
+use domain::corporate_action::Effect;
 use event_log::{Delivery, Recorded};
 use runtime::{Context, Instants};
 
@@ -124,7 +125,7 @@ impl Shell {
         for stored in last.into_iter().rev() {
             let Ok(event) = contracts::decode(&stored.payload) else { continue };
             let (sequence, subject) = (stored.sequence, stored.subject);
-            let Some(Part::Action { symbol, effect, event_ns, .. }) =
+            let Some(Part::Action { symbol, effect: effect @ Effect::Split(_), event_ns, .. }) =
                 part(&Recorded { sequence, subject, event })
             else {
                 continue;

@@ -6,6 +6,7 @@ mod day;
 mod groups;
 mod kill;
 mod life;
+mod live;
 mod machine;
 mod restart;
 mod support;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use contracts::Subject;
+use contracts::v1::Origin;
 use event_log::{AppendError, Appended, Expect, Tape};
 use tokio::task::JoinHandle;
 
@@ -58,8 +59,7 @@ pub(super) struct Importer {
 }
 
 impl Importer {
-    pub(super) fn new(tape: Tape, teller: Teller) -> Self {
-        let mut known = Known::default();
+    pub(super) fn new(tape: Tape, teller: Teller, mut known: Known) -> Self {
         Self {
             tape,
             source: known.source_index(&teller.source),
@@ -73,6 +73,11 @@ impl Importer {
             underway: None,
             failures: 0,
         }
+    }
+
+    /// Says of which origin what follows is; everything before must be finished.
+    pub(super) fn set_origin(&mut self, origin: Origin) {
+        self.teller.origin = origin;
     }
 
     /// Begins a file; the one before must be finished.

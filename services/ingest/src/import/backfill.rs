@@ -7,6 +7,7 @@ use domain::money::{Price, Volume};
 use event_log::Tape;
 
 use super::append::Importer;
+use super::known::Known;
 use super::report::ImportReport;
 use super::{ImportError, Teller};
 use crate::file::{Action, Chunk, RowCheck, Series};
@@ -50,8 +51,8 @@ impl Backfill {
         series: Series,
         market: Market,
     ) -> Result<Self, ImportError> {
-        let teller = Teller { source: source.to_owned(), origin: Origin::Backfill };
-        let mut importer = Importer::new(tape.clone(), teller);
+        let teller = Teller { source: source.to_owned(), origin: Origin::Backfill, told: None };
+        let mut importer = Importer::new(tape.clone(), teller, Known::default());
         importer.begin(Some(series.symbol.clone()), false);
         importer.chunk(Chunk { series: vec![series.clone()], ..Chunk::default() }).await?;
         let known = importer.known.follow(tape, std::slice::from_ref(&series)).await?;

@@ -81,12 +81,15 @@ impl View<'_> {
         let Some(target) = self.targets.get(row.series) else { return };
         let (series, bar) = (&target.series, &row.bar);
         let values = known::hash_values(bar);
-        let Teller { source: teller, origin } = self.teller;
+        let Teller { source: teller, origin, told } = self.teller;
+        // What is longer than what the teller tells was made of it.
+        let made_of = told.filter(|told| *told < series.timeframe);
         let close_ns = bar.close_ns;
         match self.known.bar(target.known, close_ns) {
             None => {
                 let effect = Effect::Bar { close_ns, values, source: self.source };
-                prepared.push(&target.subjects.bar, event::bar(teller, *origin, series, bar), effect);
+                let event = event::made_of(event::bar(teller, *origin, series, bar), made_of);
+                prepared.push(&target.subjects.bar, event, effect);
             }
             Some(held) if held.values == values => prepared.duplicates += 1,
             Some(held) => {
@@ -94,6 +97,7 @@ impl View<'_> {
                 let revises = bar_id(source, &series.symbol, series.timeframe.name(), close_ns);
                 let number = held.revisions + 1;
                 let event = event::revision(teller, *origin, series, bar, &revises, number, values);
+                let event = event::made_of(event, made_of);
                 prepared.push(&target.subjects.revision, event, Effect::Revision { close_ns, values });
             }
         }

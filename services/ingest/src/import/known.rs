@@ -65,9 +65,16 @@ pub(super) struct Known {
     findings: HashMap<String, HashSet<FindingKey>>,
     actions: HashMap<ActionKey, i64>,
     sources: Vec<String>,
+    /// Sequence up to which nothing is read.
+    floor: u64,
 }
 
 impl Known {
+    /// Knows nothing of what stands up to `floor`.
+    pub(super) fn after(floor: u64) -> Self {
+        Self { floor, ..Self::default() }
+    }
+
     /// Follows everything that an import of `series` touches; answers each one's index.
     pub(super) async fn follow(&mut self, tape: &Tape, series: &[Series]) -> Result<Vec<usize>, LogError> {
         let mut new = Vec::new();
@@ -80,26 +87,26 @@ impl Known {
             });
             indexes.push(index);
             let subjects = Subjects::of(series);
-            self.add(&subjects.bar, Some(index), &mut new);
-            self.add(&subjects.revision, Some(index), &mut new);
-            self.add(&subjects.quality, None, &mut new);
+            self.add(&subjects.bar, Some(index), self.floor, &mut new);
+            self.add(&subjects.revision, Some(index), self.floor, &mut new);
+            self.add(&subjects.quality, None, self.floor, &mut new);
         }
         self.catch_up(tape, &new).await?;
         Ok(indexes)
     }
 
-    /// Follows the corporate actions of symbols.
+    /// Follows the corporate actions of symbols, which are few: all of them are read.
     pub(super) async fn follow_actions(&mut self, tape: &Tape, symbols: &[String]) -> Result<(), LogError> {
         let mut new = Vec::new();
         for symbol in symbols {
-            self.add(&Subject::of(&["market", "action", symbol]), None, &mut new);
+            self.add(&Subject::of(&["market", "action", symbol]), None, 0, &mut new);
         }
         self.catch_up(tape, &new).await
     }
 
-    fn add(&mut self, subject: &Subject, series: Option<usize>, new: &mut Vec<String>) {
+    fn add(&mut self, subject: &Subject, series: Option<usize>, last: u64, new: &mut Vec<String>) {
         if !self.subjects.contains_key(subject.as_str()) {
-            self.subjects.insert(subject.as_str().to_owned(), Followed { last: 0, series });
+            self.subjects.insert(subject.as_str().to_owned(), Followed { last, series });
             new.push(subject.as_str().to_owned());
         }
     }
@@ -110,11 +117,14 @@ impl Known {
         let (mut from, mut to) = (u64::MAX, 0);
         for subject in subjects {
             let known = self.last(subject);
-            let Some(last) = tape.last(MARKET, subject).await? else { continue };
-            if last.sequence > known {
+            let last = tape.last_sequence(MARKET, subject).await?;
+            if last > known {
                 from = from.min(known + 1);
-                to = to.max(last.sequence);
+                to = to.max(last);
                 behind.push(subject.clone());
+            } else if let Some(followed) = self.subjects.get_mut(subject) {
+                // Below the floor, where nothing is read; an append has to expect what is really last.
+                followed.last = last;
             }
         }
         if behind.is_empty() {
@@ -191,6 +201,13 @@ impl Known {
                 self.actions.insert(key, value_e9);
             }
             (Effect::Bar { .. } | Effect::Revision { .. }, None) | (Effect::None, _) => {}
+        }
+    }
+
+    /// Forgets the bars that closed before `close_ns`.
+    pub(super) fn forget_before(&mut self, close_ns: i64) {
+        for bars in &mut self.bars {
+            *bars = bars.split_off(&close_ns);
         }
     }
 

@@ -14,6 +14,8 @@
 //!
 //! A vendor's history comes the same way ([`Backfill`]), as pages of rows instead of files.
 //!
+//! What a vendor tells live goes through the same decisions ([`stream`]), remembering no more than the present session.
+//!
 //! Deliberately absent: the binary's exit code. A strict import that found bad rows returns a report with
 //! rejected rows and nothing appended.
 
@@ -22,6 +24,7 @@ mod backfill;
 mod decide;
 mod known;
 mod report;
+pub(crate) mod stream;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +36,7 @@ use event_log::{AppendError, LogError, Tape};
 use crate::file::{self, FileError, Opened, ReadOptions};
 use append::Importer;
 pub use backfill::{Backfill, Quote};
+use known::Known;
 pub use report::ImportReport;
 
 /// Source of imported events; part of the ids of imported bars, so that they do not depend on the file.
@@ -43,6 +47,8 @@ pub const SOURCE: &str = "import";
 struct Teller {
     source: String,
     origin: Origin,
+    /// The timeframe in which it tells; longer bars were made of those, where it is stated.
+    told: Option<Timeframe>,
 }
 
 /// Rows handed over at a time.
@@ -119,8 +125,8 @@ pub async fn run(
             return Ok(checked);
         }
     }
-    let mut importer =
-        Importer::new(tape.clone(), Teller { source: SOURCE.to_owned(), origin: Origin::Import });
+    let teller = Teller { source: SOURCE.to_owned(), origin: Origin::Import, told: None };
+    let mut importer = Importer::new(tape.clone(), teller, Known::default());
     for path in files {
         let label = label(path, files);
         match open(path, &options.read).await? {

@@ -7,6 +7,7 @@ mod concurrent;
 mod external;
 mod fakes;
 mod import;
+mod live;
 mod measured;
 mod news;
 mod parquet;

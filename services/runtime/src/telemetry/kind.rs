@@ -38,6 +38,7 @@ pub(super) fn kind(body: Option<&Body>) -> &'static str {
         Body::NewsArticle(_) => "news_article",
         Body::LogRecord(_) => "log_record",
         Body::Heartbeat(_) => "heartbeat",
+        Body::SourceReported(_) => "source_reported",
         Body::Audit(_) => "audit",
         Body::Parked(_) => "parked",
         Body::ParkedResolved(_) => "parked_resolved",

@@ -1,4 +1,7 @@
-//! `tapedeck ingest`: what came onto the tape, by source.
+//! `tapedeck ingest`: how the live source is, and what came onto the tape, by source.
+
+use projections::queries::{self, SourceRow};
+use serde::Serialize;
 
 use ingest::status::{Gap, SeriesStatus, status};
 
@@ -11,7 +14,17 @@ use crate::session::Session;
 /// Gaps of a series that are shown to a person; `--json` has them all.
 const GAPS_SHOWN: usize = 3;
 
-/// Lists each source's series.
+/// Longest time since the last report of a source that runs.
+const SILENT_AFTER_NS: i64 = 15_000_000_000;
+
+/// Everything that is told.
+#[derive(Debug, Serialize)]
+struct Told {
+    live: Vec<SourceRow>,
+    series: Vec<SeriesStatus>,
+}
+
+/// Lists live sources and each source's series.
 pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> Result<(), Failure> {
     let IngestCommand::Status { source, symbols } = command;
     let mut found = status(&session.tape).await?;
@@ -20,12 +33,66 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
             && (symbols.is_empty()
                 || symbols.iter().any(|symbol| symbol.eq_ignore_ascii_case(&series.symbol)))
     });
+    let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
+    let mut live = queries::sources(&session.reader().await?).await.map_err(failed)?;
+    live.retain(|row| source.as_ref().is_none_or(|source| row.source == *source));
+    let now_ns = runtime::now_ns();
+    for row in &mut live {
+        if now_ns.saturating_sub(row.reported_at_ns) > SILENT_AFTER_NS {
+            // The last word of a process that ended says nothing about now.
+            "stopped".clone_into(&mut row.state);
+        }
+    }
     if output.json {
-        return output.document(&found);
+        return output.document(&Told { live, series: found });
+    }
+    if !live.is_empty() {
+        let header = [
+            "LIVE",
+            "STATE",
+            "SYMBOLS",
+            "LAST MESSAGE",
+            "BARS",
+            "REVISIONS",
+            "LAG P50",
+            "LAG P99",
+            "RECONNECTS",
+            "GAPS",
+            "ERRORS",
+            "HISTORY",
+        ];
+        output.table(&header, &live.iter().map(live_cells).collect::<Vec<_>>());
+        for row in &live {
+            for (what, words) in [("", &row.detail), ("last error: ", &row.last_error)] {
+                if !words.is_empty() {
+                    output.line(&format!("{}: {what}{words}", row.source));
+                }
+            }
+        }
     }
     let header = ["SOURCE", "SYMBOL", "TF", "BARS", "FIRST CLOSE", "LAST CLOSE", "LAST APPEND", "GAPS"];
     output.table(&header, &found.iter().map(cells).collect::<Vec<_>>());
     Ok(())
+}
+
+fn live_cells(row: &SourceRow) -> Vec<String> {
+    let lag = |ns: Option<i64>| ns.map_or_else(|| "–".to_owned(), |ns| format!("{} ms", ns / 1_000_000));
+    let last =
+        row.last_message_ns.map_or_else(|| "–".to_owned(), |ns| time(ns / 1_000_000_000 * 1_000_000_000));
+    vec![
+        row.source.clone(),
+        row.state.clone(),
+        row.symbols.len().to_string(),
+        last,
+        row.bars.to_string(),
+        row.revisions.to_string(),
+        lag(row.lag_p50_ns),
+        lag(row.lag_p99_ns),
+        row.reconnects.to_string(),
+        format!("{} ({} bars)", row.gaps_filled, row.gap_bars),
+        row.errors.to_string(),
+        (if row.breaker == "open" { "paused" } else { "asked" }).to_owned(),
+    ]
 }
 
 fn cells(series: &SeriesStatus) -> Vec<String> {

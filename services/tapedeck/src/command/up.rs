@@ -26,7 +26,8 @@ pub fn manifest(kind: TapeKind, seed: u64) -> Manifest {
     }
 }
 
-/// Opens the tape (named, else the one used last, else `main` if it exists, else `demo`), starts everything and waits.
+/// Opens the tape (named, else `main` if anything is streamed, else the one used last, else `main` if it exists, else
+/// `demo`), starts everything and waits.
 pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let config = &global.configuration()?.config;
@@ -45,6 +46,8 @@ fn choose(
 ) -> Result<(TapeDir, Manifest), Failure> {
     let dir = match &global.tape {
         Some(name) => home.tape(name)?,
+        // What is streamed goes there, whatever was looked at last.
+        None if config.live.is_on() => home.tape("main")?,
         None => match home.last() {
             Some(last) => last,
             None => {

@@ -1,4 +1,4 @@
-//! Vendors of history, facts and news, as the configuration states them: where they are, who asks, how often.
+//! Vendors of market data, facts and news, as the configuration states them: where they are, who asks, how often.
 
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -53,6 +53,10 @@ pub struct AlpacaConfig {
     pub secret_file: Option<PathBuf>,
     /// `sip`, `iex`, `otc` or `boats`.
     pub feed: String,
+    /// Address of streams before the path.
+    pub stream_url: String,
+    /// Feed of the stream: `iex`, `sip`, `delayed_sip` or `test`.
+    pub live_feed: String,
     /// Requests a minute.
     pub requests_per_minute: u32,
 }
@@ -67,6 +71,8 @@ pub struct MassiveConfig {
     pub key_env: String,
     /// File that holds the key, instead of the variable.
     pub key_file: Option<PathBuf>,
+    /// Address of streams before the path.
+    pub stream_url: String,
     /// Requests a minute.
     pub requests_per_minute: u32,
 }
@@ -119,6 +125,8 @@ impl Default for AlpacaConfig {
             key_file: None,
             secret_file: None,
             feed: "sip".to_owned(),
+            stream_url: "wss://stream.data.alpaca.markets".to_owned(),
+            live_feed: "iex".to_owned(),
             requests_per_minute: 180,
         }
     }
@@ -130,6 +138,7 @@ impl Default for MassiveConfig {
             base_url: "https://api.massive.com".to_owned(),
             key_env: "MASSIVE_API_KEY".to_owned(),
             key_file: None,
+            stream_url: "wss://socket.massive.com".to_owned(),
             requests_per_minute: 5,
         }
     }
@@ -216,6 +225,16 @@ impl SourcesConfig {
         if self.newsapi.delay_hours > 24 * 31 {
             return Err(value("source.newsapi.delay_hours", self.newsapi.delay_hours, "0 to 744"));
         }
+        for (name, url) in [("alpaca", &self.alpaca.stream_url), ("massive", &self.massive.stream_url)] {
+            if !is_safe_stream(url) {
+                let expected = "wss://HOST, or ws:// at a loopback address, without a slash at the end";
+                return Err(value(format!("source.{name}.stream_url"), url, expected));
+            }
+        }
+        if !matches!(self.alpaca.live_feed.as_str(), "iex" | "sip" | "delayed_sip" | "test") {
+            let expected = "iex, sip, delayed_sip or test";
+            return Err(value("source.alpaca.live_feed", &self.alpaca.live_feed, expected));
+        }
         if !matches!(self.alpaca.feed.as_str(), "sip" | "iex" | "otc" | "boats") {
             return Err(value("source.alpaca.feed", &self.alpaca.feed, "sip, iex, otc or boats"));
         }
@@ -264,6 +283,24 @@ impl NewsApiConfig {
             file: self.key_file.as_deref(),
         }
     }
+}
+
+/// The same for the address of a stream.
+fn is_safe_stream(url: &str) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    let scheme = match scheme {
+        "wss" => "https",
+        "ws" => "http",
+        _ => return false,
+    };
+    is_safe(&format!("{scheme}://{rest}"))
+}
+
+/// Whether an address is on this machine.
+pub(super) fn is_local(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let plain = format!("http://{rest}");
+    is_safe(&plain)
 }
 
 /// A key goes over TLS, or stays on this machine.

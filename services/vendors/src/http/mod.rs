@@ -7,7 +7,7 @@ mod breaker;
 mod limit;
 mod page;
 mod retry;
-mod tls;
+pub(crate) mod tls;
 
 use std::fmt;
 use std::sync::Arc;
@@ -54,6 +54,15 @@ impl Credentials {
             Self::Bearer(key) | Self::ApiKey(key) => vec![key.expose_secret()],
             Self::Alpaca { key, secret } => vec![key.expose_secret(), secret.expose_secret()],
         }
+    }
+
+    /// A vendor may repeat what it was sent.
+    pub(crate) fn redact(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for secret in self.secrets().into_iter().filter(|secret| !secret.is_empty()) {
+            text = text.replace(secret, "***");
+        }
+        text
     }
 
     /// The one place where a credential is set on a request.
@@ -273,13 +282,13 @@ impl Http {
         VendorError::Broken { vendor: self.vendor, what: self.redact(&what) }
     }
 
-    /// A vendor may repeat what it was sent.
+    /// How much longer nobody asks, after too many failures in a row.
+    pub(crate) fn paused_for(&self) -> Option<Duration> {
+        self.breaker.closed_for(self.clock.now_ns())
+    }
+
     fn redact(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in self.config.credentials.secrets().into_iter().filter(|secret| !secret.is_empty()) {
-            text = text.replace(secret, "***");
-        }
-        text
+        self.config.credentials.redact(text)
     }
 }
 

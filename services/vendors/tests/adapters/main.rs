@@ -8,5 +8,6 @@ mod astray;
 mod facts;
 mod failures;
 mod history;
+mod live;
 mod office;
 mod support;

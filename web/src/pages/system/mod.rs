@@ -1,9 +1,10 @@
-//! System: services, read models with their rebuilds and verifications, servers, and what is wrong.
+//! System: services, live sources, read models with their rebuilds and verifications, servers, and what is wrong.
 
 mod projections;
 mod rates;
 mod servers;
 mod services;
+mod sources;
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ pub static PAGE: Page = Page {
     title: "System",
     url: Url::System,
     key: 'y',
-    panels: &[&PROJECTIONS, &JOBS, &SERVICES, &NATS, &DATABASE, &FINDINGS],
+    panels: &[&PROJECTIONS, &JOBS, &SERVICES, &SOURCES, &NATS, &DATABASE, &FINDINGS],
 };
 
 // Read models stop moving without a commit that would tell, so this one is due each second.
@@ -38,6 +39,9 @@ static PROJECTIONS: Panel =
 static JOBS: Panel =
     Panel::fetched("system-jobs", &["jobs"], |scope| Box::pin(projections::jobs(scope))).every_ms(200);
 static SERVICES: Panel = Panel::pushed("system-services", &[], |scope| Box::pin(services::table(scope)))
+    .of(Of::Deck)
+    .every_ms(1_000);
+static SOURCES: Panel = Panel::pushed("system-sources", &[], |scope| Box::pin(sources::table(scope)))
     .of(Of::Deck)
     .every_ms(1_000);
 static NATS: Panel =
@@ -56,6 +60,7 @@ struct SystemPage<'a> {
     projections: String,
     jobs: String,
     services: String,
+    sources: String,
     nats: String,
     database: String,
     findings: String,
@@ -76,13 +81,18 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
     let scope = &visit.scope();
     let (projections, jobs, services) =
         tokio::join!(PROJECTIONS.render(scope), JOBS.render(scope), SERVICES.render(scope));
-    let (nats, database, findings) =
-        tokio::join!(NATS.render(scope), DATABASE.render(scope), FINDINGS.render(scope));
+    let (sources, nats, database, findings) = tokio::join!(
+        SOURCES.render(scope),
+        NATS.render(scope),
+        DATABASE.render(scope),
+        FINDINGS.render(scope)
+    );
     SystemPage {
         layout: visit.layout(scope, PAGE.panels).await?,
         projections: projections?,
         jobs: jobs?,
         services: services?,
+        sources: sources?,
         nats: nats?,
         database: database?,
         findings: findings?,

@@ -1,0 +1,188 @@
+//! A vendor's stream and its newest history, behind the port of `ingest`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::NaiveDate;
+use domain::bar::Timeframe;
+use domain::calendar::Calendar;
+use ingest::file::Action;
+use ingest::import::Quote;
+use ingest::live::{Heard, LiveMarket, LiveMarkets, Minute, Status};
+use vendors::http::{Credentials, HttpConfig};
+use vendors::{
+    Alpaca, Ask, Cursor, HistoricalBars, LiveStream, Massive, Quoted, RecentMinutes, Refusal, StreamConfig,
+    SystemClock, VendorError,
+};
+
+use crate::config::{LiveSection, SourcesConfig};
+use crate::exit::Failure;
+
+/// Longest time that one question for minutes may take with all its repetitions, and one answer.
+const DEADLINE: Duration = Duration::from_secs(20);
+const ANSWER_MAX: Duration = Duration::from_secs(8);
+
+/// Makes the configured source, with credentials that were read once.
+pub struct Streams {
+    name: &'static str,
+    http: HttpConfig,
+    stream: StreamConfig,
+    feed: String,
+    clock: Arc<SystemClock>,
+}
+
+impl Streams {
+    /// Reads the credentials; an error names what is missing.
+    pub fn new(live: &LiveSection, sources: &SourcesConfig) -> Result<Self, Failure> {
+        let silence = Duration::from_secs(live.silence_s);
+        let of = |name, credentials: Credentials, base_url: &str, per_minute, url: String, feed: &str| Self {
+            name,
+            http: HttpConfig {
+                answer_timeout: ANSWER_MAX,
+                deadline: DEADLINE,
+                ..HttpConfig::new(base_url, credentials.clone(), per_minute)
+            },
+            stream: StreamConfig { url, credentials, symbols: live.symbols.clone(), silence },
+            feed: feed.to_owned(),
+            clock: super::clock(),
+        };
+        if live.source == "massive" {
+            let massive = &sources.massive;
+            let credentials = Credentials::Bearer(massive.key().read()?);
+            let url = format!("{}/stocks", massive.stream_url);
+            return Ok(of("massive", credentials, &massive.base_url, massive.requests_per_minute, url, ""));
+        }
+        let alpaca = &sources.alpaca;
+        let (key, secret) = (alpaca.key().read()?, alpaca.secret().read()?);
+        let credentials = Credentials::Alpaca { key, secret };
+        let url = format!("{}/v2/{}", alpaca.stream_url, alpaca.live_feed);
+        // The history of a feed that is late by design is that of the whole market.
+        let feed = match alpaca.live_feed.as_str() {
+            "iex" => "iex",
+            _ => "sip",
+        };
+        Ok(of("alpaca", credentials, &alpaca.base_url, alpaca.requests_per_minute, url, feed))
+    }
+}
+
+impl Streams {
+    /// The vendor's history, where splits and dividends are.
+    fn history(&self) -> Result<Box<dyn HistoricalBars>, VendorError> {
+        let (http, clock) = (self.http.clone(), Arc::clone(&self.clock));
+        Ok(match self.name {
+            "massive" => Box::new(Massive::new(http, clock)?),
+            _ => Box::new(Alpaca::new(http, &self.feed, clock)?),
+        })
+    }
+}
+
+#[async_trait]
+impl LiveMarkets for Streams {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn open(&self) -> Result<Box<dyn LiveMarket>, String> {
+        let made = || -> Result<Source, VendorError> {
+            let clock = Arc::clone(&self.clock);
+            let (http, stream) = (self.http.clone(), self.stream.clone());
+            Ok(match self.name {
+                "massive" => Source {
+                    history: Box::new(Massive::new(http, clock.clone())?),
+                    stream: Massive::stream(stream, clock)?,
+                },
+                _ => Source {
+                    history: Box::new(Alpaca::new(http, &self.feed, clock.clone())?),
+                    stream: Alpaca::stream(stream, clock)?,
+                },
+            })
+        };
+        made().map(|source| Box::new(source) as _).map_err(|error| error.to_string())
+    }
+
+    async fn actions(&self, symbols: &[String], date: NaiveDate) -> Result<Vec<Action>, String> {
+        let words = |error: VendorError| error.to_string();
+        let history = self.history().map_err(words)?;
+        let calendar = Calendar::xnys();
+        let from_ns = calendar.start_of(date);
+        let to_ns = date.succ_opt().map_or(from_ns, |next| calendar.start_of(next));
+        let mut found = Vec::new();
+        for symbol in symbols {
+            let (symbol, timeframe) = (symbol.clone(), Timeframe::D1);
+            let ask = Ask { symbol, timeframe, from_ns, to_ns, actions_from_ns: from_ns };
+            let mut cursor = Some(Cursor::default());
+            while let Some(at) = cursor {
+                let page = match history.page(&ask, at, runtime::now_ns()).await {
+                    Ok(page) => page,
+                    // Of a symbol that the vendor does not know nothing takes effect.
+                    Err(VendorError::Refused { kind: Refusal::Unknown, .. }) => break,
+                    Err(error) => return Err(words(error)),
+                };
+                found.extend(page.actions.into_iter().map(|action| Action {
+                    symbol: ask.symbol.clone(),
+                    ex_date: action.ex_date,
+                    kind: action.kind,
+                    value_e9: action.value_e9,
+                    line: 0,
+                }));
+                // Every vendor tells actions before bars.
+                cursor = page.next.filter(|_| page.bars.is_empty());
+            }
+        }
+        Ok(found)
+    }
+}
+
+struct Source {
+    stream: LiveStream,
+    history: Box<dyn RecentMinutes>,
+}
+
+#[async_trait]
+impl LiveMarket for Source {
+    async fn next(&mut self) -> Vec<Heard> {
+        self.stream.next().await.into_iter().map(heard).collect()
+    }
+
+    async fn minutes(
+        &mut self,
+        symbols: &[String],
+        from_ns: i64,
+        to_ns: i64,
+        now_ns: i64,
+    ) -> Result<Vec<Minute>, String> {
+        let found = self.history.minutes(symbols, from_ns, to_ns, now_ns).await;
+        let found = found.map_err(|error| error.to_string())?;
+        let minute = |(symbol, quoted)| Minute { symbol, quote: quote(quoted), revised: false };
+        Ok(found.into_iter().map(minute).collect())
+    }
+
+    fn paused_for(&self) -> Option<Duration> {
+        self.history.paused_for()
+    }
+
+    fn last_frame_ns(&self) -> i64 {
+        self.stream.last_frame_ns()
+    }
+}
+
+fn heard(heard: vendors::Heard) -> Heard {
+    match heard {
+        vendors::Heard::Live => Heard::Live,
+        vendors::Heard::Minute(vendors::Minute { symbol, quoted, revised }) => {
+            Heard::Minute(Minute { symbol, quote: quote(quoted), revised })
+        }
+        vendors::Heard::Status(vendors::Status { symbol, halted, words, at_ns }) => {
+            Heard::Status(Status { symbol, halted, words, at_ns })
+        }
+        vendors::Heard::Unreadable(what) => Heard::Unreadable(what),
+        vendors::Heard::Lost { why, again_in } => Heard::Lost { why, again_in },
+        vendors::Heard::Refused(error) => Heard::Refused(error.to_string()),
+    }
+}
+
+fn quote(quoted: Quoted) -> Quote {
+    let Quoted { start_ns, open, high, low, close, volume } = quoted;
+    Quote { start_ns, open, high, low, close, volume }
+}

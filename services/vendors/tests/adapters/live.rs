@@ -1,0 +1,278 @@
+//! Streams of each vendor against the stand-in, with what goes wrong on them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use serde_json::json;
+use tapedeck_vendors::fault::{StreamFault, StreamRule};
+use tapedeck_vendors::ledger::Vendor;
+use tapedeck_vendors::market::{Event, Script, What};
+use tapedeck_vendors::{HangUp, KEY, SECRET, Vendors};
+use vendors::http::{Credentials, HttpConfig};
+use vendors::{Alpaca, Clock, Heard, LiveStream, Massive, RecentMinutes, Refusal, StreamConfig, VendorError};
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// Longest wait for anything.
+const WITHIN: Duration = Duration::from_secs(20);
+const BOTH: [Vendor; 2] = [Vendor::AlpacaData, Vendor::Massive];
+
+/// The market's clock, and waits of the real one.
+struct MarketClock(Arc<tapedeck_vendors::Stand>);
+
+impl fmt::Debug for MarketClock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("MarketClock")
+    }
+}
+
+#[async_trait]
+impl Clock for MarketClock {
+    fn now_ns(&self) -> i64 {
+        self.0.market(|market| market.now_ns())
+    }
+
+    async fn sleep(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+
+    fn jitter(&self, most: Duration) -> Duration {
+        most / 2
+    }
+}
+
+struct Desk {
+    vendors: Vendors,
+    vendor: Vendor,
+}
+
+impl Desk {
+    async fn of(vendor: Vendor) -> Self {
+        Self { vendors: Vendors::start(Script::default()).await.unwrap(), vendor }
+    }
+
+    fn credentials(&self, key: &str) -> Credentials {
+        match self.vendor {
+            Vendor::Massive => Credentials::Bearer(key.to_owned().into()),
+            _ => Credentials::Alpaca { key: key.to_owned().into(), secret: SECRET.to_owned().into() },
+        }
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(MarketClock(Arc::clone(&self.vendors.stand)))
+    }
+
+    fn stream(&self, key: &str, silence: Duration) -> LiveStream {
+        let path = if self.vendor == Vendor::Massive { "/stocks" } else { "/v2/sip" };
+        let config = StreamConfig {
+            url: format!("{}{path}", self.vendors.addresses().ws(self.vendor)),
+            credentials: self.credentials(key),
+            symbols: vec!["AAPL".into(), "MSFT".into()],
+            silence,
+        };
+        let clock = self.clock();
+        let opened = match self.vendor {
+            Vendor::Massive => Massive::stream(config, clock),
+            _ => Alpaca::stream(config, clock),
+        };
+        opened.unwrap()
+    }
+
+    fn arm(&self, kind: &str, fault: StreamFault) {
+        let kind = Some(kind.to_owned());
+        let rule = StreamRule { vendor: self.vendor, path: String::new(), kind, after: 0, times: 1, fault };
+        self.vendors.stand.faults.on_stream(rule);
+    }
+
+    fn minute_kind(&self) -> &'static str {
+        if self.vendor == Vendor::Massive { "AM" } else { "b" }
+    }
+}
+
+/// What is told until `is_last`, that included.
+async fn until(stream: &mut LiveStream, is_last: impl Fn(&Heard) -> bool) -> Vec<Heard> {
+    let mut all = Vec::new();
+    let deadline = Instant::now() + WITHIN;
+    while !all.iter().any(&is_last) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let heard = tokio::time::timeout(left, stream.next()).await;
+        all.extend(heard.unwrap_or_else(|_| panic!("not told in time: {all:?}")));
+    }
+    all
+}
+
+fn is_live(heard: &Heard) -> bool {
+    *heard == Heard::Live
+}
+
+fn is_minute(heard: &Heard) -> bool {
+    matches!(heard, Heard::Minute(_))
+}
+
+/// Symbol, seconds from the market's start, and whether it is a correction.
+fn minutes(heard: &[Heard], start_ns: i64) -> Vec<(String, i64, bool)> {
+    let minutes = heard.iter().filter_map(|heard| match heard {
+        Heard::Minute(minute) => Some(minute),
+        _ => None,
+    });
+    let at = |ns: i64| (ns - start_ns) / 1_000_000_000;
+    minutes.map(|told| (told.symbol.clone(), at(told.quoted.start_ns), told.revised)).collect()
+}
+
+#[tokio::test]
+async fn minutes_are_told_as_they_end_and_are_those_of_history() {
+    for vendor in BOTH {
+        let desk = Desk::of(vendor).await;
+        let start_ns = desk.clock().now_ns();
+        let mut stream = desk.stream(KEY, MINUTE * 3);
+        until(&mut stream, is_live).await;
+        desk.vendors.stand.advance(MINUTE * 2);
+        let mut told = Vec::new();
+        while minutes(&told, start_ns).len() < 4 {
+            told.extend(until(&mut stream, is_minute).await);
+        }
+        let expected = [("AAPL", 0), ("MSFT", 0), ("AAPL", 60), ("MSFT", 60)];
+        let mut found = minutes(&told, start_ns);
+        found.retain(|(_, _, revised)| !revised);
+        assert_eq!(found.len(), 4, "{found:?}");
+        for (symbol, at) in expected {
+            assert!(found.contains(&(symbol.to_owned(), at, false)), "{vendor:?} {symbol} {at}: {found:?}");
+        }
+        let url = desk.vendors.addresses().http(vendor).to_owned();
+        let http = HttpConfig::new(url, desk.credentials(KEY), 10_000);
+        let history: Box<dyn RecentMinutes> = match vendor {
+            Vendor::Massive => Box::new(Massive::new(http, desk.clock()).unwrap()),
+            _ => Box::new(Alpaca::new(http, "sip", desk.clock()).unwrap()),
+        };
+        let symbols = ["AAPL".to_owned(), "MSFT".to_owned()];
+        let now_ns = desk.clock().now_ns();
+        let asked = history.minutes(&symbols, start_ns, now_ns, now_ns).await.unwrap();
+        assert_eq!(asked.len(), 4, "{vendor:?}: {asked:?}");
+        for (symbol, quoted) in asked {
+            let is_it = |heard: &&Heard| {
+                matches!(heard, Heard::Minute(told)
+                if told.symbol == symbol && told.quoted.start_ns == quoted.start_ns)
+            };
+            // A correction comes last.
+            let Some(Heard::Minute(minute)) = told.iter().rfind(is_it) else { panic!("{symbol}") };
+            assert_eq!(minute.quoted, quoted, "{vendor:?} {symbol}");
+        }
+        assert!(history.minutes(&symbols, now_ns, now_ns, now_ns).await.unwrap().is_empty(), "an empty span");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_made_again_and_subscribed_again() {
+    for vendor in BOTH {
+        let desk = Desk::of(vendor).await;
+        let mut stream = desk.stream(KEY, MINUTE * 3);
+        until(&mut stream, is_live).await;
+        for fault in [StreamFault::Cut, StreamFault::Close { code: 1011, reason: "restart".into() }] {
+            desk.arm(desk.minute_kind(), fault.clone());
+            desk.vendors.stand.advance(MINUTE);
+            let began = Instant::now();
+            let told = until(&mut stream, is_live).await;
+            assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+            let lost = told.iter().find_map(|heard| match heard {
+                Heard::Lost { why, .. } => Some(why.clone()),
+                _ => None,
+            });
+            let lost = lost.unwrap_or_else(|| panic!("{vendor:?} {fault:?}: {told:?}"));
+            assert!(matches!(fault, StreamFault::Cut) || lost == "closed with 1011: restart", "{lost}");
+            desk.vendors.stand.advance(MINUTE);
+            until(&mut stream, is_minute).await;
+        }
+        desk.vendors.stand.hang_up(HangUp { vendor, code: None });
+        until(&mut stream, is_live).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_key_ends_it_with_the_vendors_words() {
+    for (vendor, words) in [(Vendor::AlpacaData, "auth failed"), (Vendor::Massive, "authentication failed")] {
+        let desk = Desk::of(vendor).await;
+        let mut stream = desk.stream("planted-wrong-key", MINUTE);
+        let told = until(&mut stream, |heard| matches!(heard, Heard::Refused(_))).await;
+        let [Heard::Refused(error @ VendorError::Refused { kind, message, .. })] = told.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert_eq!((*kind, message.as_str()), (Refusal::Credentials, words));
+        assert!(!error.to_string().contains("planted"), "{error}");
+        let more = tokio::time::timeout(Duration::from_secs(2), stream.next()).await;
+        assert!(more.is_err(), "nothing is tried again: {more:?}");
+        assert_eq!(desk.vendors.stand.ledger.connections().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_place_that_is_taken_is_waited_for() {
+    for vendor in BOTH {
+        let desk = Desk::of(vendor).await;
+        let mut first = desk.stream(KEY, MINUTE * 3);
+        until(&mut first, is_live).await;
+        let mut second = desk.stream(KEY, MINUTE * 3);
+        let told = until(&mut second, |heard| matches!(heard, Heard::Lost { .. })).await;
+        let Some(Heard::Lost { why, again_in }) = told.last() else { panic!("{told:?}") };
+        assert!(why.contains("limit") || why.contains("406"), "{why}");
+        assert!(*again_in >= Duration::from_secs(3), "{again_in:?}");
+        drop(first);
+        until(&mut second, is_live).await;
+    }
+}
+
+#[tokio::test]
+async fn a_frame_that_cannot_be_read_is_named_and_the_stream_goes_on() {
+    for vendor in BOTH {
+        let desk = Desk::of(vendor).await;
+        let mut stream = desk.stream(KEY, MINUTE * 3);
+        until(&mut stream, is_live).await;
+        desk.arm(desk.minute_kind(), StreamFault::Garbage);
+        desk.vendors.stand.advance(MINUTE);
+        let told = until(&mut stream, is_minute).await;
+        let named =
+            told.iter().any(|heard| matches!(heard, Heard::Unreadable(what) if what.contains("frame")));
+        assert!(named, "{vendor:?}: {told:?}");
+    }
+}
+
+/// A connection that is alive and tells nothing while the market is open is given up.
+#[tokio::test]
+async fn silence_while_the_market_is_open_is_an_end() {
+    let desk = Desk::of(Vendor::AlpacaData).await;
+    let mut stream = desk.stream(KEY, MINUTE * 3);
+    until(&mut stream, is_live).await;
+    desk.arm("b", StreamFault::Mute);
+    for _ in 0..5 {
+        desk.vendors.stand.advance(MINUTE);
+    }
+    let told = until(&mut stream, |heard| matches!(heard, Heard::Lost { .. })).await;
+    let silent =
+        |heard: &Heard| matches!(heard, Heard::Lost { why, .. } if why.contains("while the market is open"));
+    assert!(told.iter().any(silent), "{told:?}");
+    until(&mut stream, is_live).await;
+}
+
+#[tokio::test]
+async fn a_halt_and_a_correction_are_told() {
+    let desk = Desk::of(Vendor::AlpacaData).await;
+    let mut stream = desk.stream(KEY, MINUTE * 3);
+    until(&mut stream, is_live).await;
+    let what = What::Status {
+        code: "H".into(),
+        message: "Trading Halt".into(),
+        reason_code: "T12".into(),
+        reason: "News pending".into(),
+    };
+    desk.vendors.stand.say(Event { sequence: 0, at_ns: 0, symbol: "AAPL".into(), what });
+    let told = until(&mut stream, |heard| matches!(heard, Heard::Status(_))).await;
+    let Some(Heard::Status(status)) = told.last() else { panic!("{told:?}") };
+    assert_eq!((status.symbol.as_str(), status.halted), ("AAPL", Some(true)));
+    let start_ns = desk.clock().now_ns();
+    let bar = json!({"start_ns": start_ns, "open": 10_000, "high": 10_000, "low": 9_000, "close": 9_500,
+        "volume": 5, "trades": 1, "vwap": 9_500});
+    let what = What::UpdatedBar { bar: serde_json::from_value(bar).unwrap() };
+    desk.vendors.stand.say(Event { sequence: 0, at_ns: start_ns, symbol: "MSFT".into(), what });
+    let told = until(&mut stream, is_minute).await;
+    assert_eq!(minutes(&told, start_ns), [("MSFT".to_owned(), 0, true)]);
+}
