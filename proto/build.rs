@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "risk",
         "state",
         "orders",
+        "broker",
         "money",
         "limits",
     ]

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod day;
+mod exits;
 mod groups;
 mod kill;
 mod life;
 mod machine;
+mod outside;
 mod restart;
 mod support;
