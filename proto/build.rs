@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         "state",
         "orders",
         "reference",
+        "broker",
         "money",
         "limits",
         "live",

@@ -10,6 +10,7 @@ mod requests;
 mod state;
 pub(crate) mod summary;
 mod tables;
+pub(crate) mod at_broker;
 
 use std::collections::BTreeMap;
 

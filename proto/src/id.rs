@@ -59,6 +59,18 @@ pub fn client_order_id_of(order_id: &str, revision: u32) -> String {
     if revision == 0 { first } else { format!("{first}-r{revision}") }
 }
 
+/// The order and the revision that a client order id of this program names; `None` when it is no such id.
+#[must_use]
+pub fn order_of_client(client_order_id: &str) -> Option<(&str, u32)> {
+    let id = client_order_id.strip_prefix("td-")?;
+    let (order_id, revision) = match id.split_once("-r") {
+        None => (id, 0),
+        Some((order_id, number)) => (order_id, number.parse().ok()?),
+    };
+    let hex = order_id.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    (order_id.len() == 24 && hex).then_some((order_id, revision))
+}
+
 /// Longest input of an id that is gathered without allocating.
 const GATHERED_MAX: usize = 256;
 
@@ -177,6 +189,18 @@ fn digits(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_client_order_id_names_its_order_and_revision() {
+        let id = order_id("signal", 0);
+        assert_eq!(order_of_client(&client_order_id(&id)), Some((id.as_str(), 0)));
+        assert_eq!(order_of_client(&client_order_id_of(&id, 12)), Some((id.as_str(), 12)));
+        let longer = format!("td-{id}0");
+        let odd = format!("td-{id}-rx");
+        for other in ["", "td-", "td-0123", "61e69015-8549-4bfd-b9c3-01e75843f47d", &longer, &odd] {
+            assert_eq!(order_of_client(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn an_id_does_not_depend_on_how_its_parts_are_gathered() {

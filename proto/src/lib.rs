@@ -24,7 +24,7 @@ pub use canonical::{
 pub use codec::{ContentType, DecodeError, decode, decode_as, encode, to_json};
 pub use id::{
     EventId, ShortEventId, ShortId, ShortOrderId, bar_id, child_order_id, client_order_id,
-    client_order_id_of, event_id, order_id, signal_id,
+    client_order_id_of, event_id, order_id, order_of_client, signal_id,
 };
 pub use json::JsonError;
 pub use subject::{MalformedSubject, Subject, escape, stream_of, unescape};

@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::stream;
 use crate::v1::event::Body;
-use crate::v1::{ActionKind, EntryKind, Event, LimitScope, OrderSpec, ProjectionTask, Verdict};
+use crate::v1::{ActionKind, EntryKind, Event, LimitScope, OrderSpec, ProjectionTask, TradingMode, Verdict};
 
 /// A subject of the tape.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,6 +165,15 @@ impl Subject {
             Body::FillBusted(_) => of_order("fill_busted")?,
             Body::GroupHandled(group) => Self::of(&["control", "group", &group.group_id, "handled"]),
             Body::InvariantBroken(broken) => Self::of(&["control", "invariant", &broken.name, "broken"]),
+            Body::BrokerAttached(event) => Self::of(&["account", &event.account, "attached"]),
+            Body::BrokerReconciled(event) => Self::of(&["account", &event.account, "reconciled"]),
+            Body::BrokerDiffered(event) => Self::of(&["account", &event.account, "differed"]),
+            Body::LiveTradingConfirmed(event) => {
+                Self::of(&["control", "account", &event.account, "live_confirmed"])
+            }
+            Body::LiveTradingRevoked(event) => {
+                Self::of(&["control", "account", &event.account, "live_revoked"])
+            }
             Body::PositionTransferred(moved) => Self::of(&["account", &moved.account, "transferred"]),
             Body::CompanyProfile(profile) => Self::reference("profile", &profile.symbol),
             Body::KeyStatistics(statistics) => Self::reference("statistics", &statistics.symbol),
@@ -338,6 +347,19 @@ impl ActionKind {
         match self {
             Self::Split => "split",
             Self::Dividend => "dividend",
+            Self::Unspecified => "unspecified",
+        }
+    }
+}
+
+impl TradingMode {
+    /// The mode as pages, commands and the configuration write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Simulated => "simulated",
+            Self::Paper => "paper",
+            Self::Live => "live",
             Self::Unspecified => "unspecified",
         }
     }

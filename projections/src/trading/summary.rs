@@ -18,7 +18,7 @@ pub(crate) struct Summary<'event> {
     pub order_id: Option<&'event str>,
 }
 
-fn plain<'event>(kind: &'static str, account: &'event str, text: String) -> Summary<'event> {
+pub(super) fn plain<'event>(kind: &'static str, account: &'event str, text: String) -> Summary<'event> {
     Summary { kind, account, text, order_id: None }
 }
 
@@ -36,7 +36,7 @@ fn terms(order: &OrderSpec) -> String {
     format!("{} {} {}{limit}{stop}{trail}", order.side().short(), Quantity(order.quantity_e9), order.symbol)
 }
 
-fn because(what: &str, reason: &str) -> String {
+pub(super) fn because(what: &str, reason: &str) -> String {
     if reason.is_empty() { what.to_owned() } else { format!("{what}: {reason}") }
 }
 
@@ -159,6 +159,11 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
         | Body::BacktestStarted(_)
         | Body::BacktestCancelRequested(_)
         | Body::BacktestFinished(_) => backtest(body),
+        Body::BrokerAttached(_)
+        | Body::BrokerReconciled(_)
+        | Body::BrokerDiffered(_)
+        | Body::LiveTradingConfirmed(_)
+        | Body::LiveTradingRevoked(_) => super::at_broker::describe(body),
         _ => order(body),
     }
 }

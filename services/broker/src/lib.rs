@@ -13,8 +13,13 @@
 pub mod contract;
 mod port;
 mod simulated;
+mod routed;
+mod exits;
 
+pub use exits::{ALPACA, SIMULATED, is_stop, other_exit, wants_entries_first};
 pub use port::{
-    Broker, BrokerError, BrokerOrder, BrokerPosition, Brokers, MarketEvent, Report, StateAtBroker,
+    Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, Brokers, ListedOrder, MarketEvent,
+    Report, StateAtBroker,
 };
+pub use routed::Routed;
 pub use simulated::{Simulated, SimulatedBroker};

@@ -1,7 +1,7 @@
 //! The port: what execution may ask of a broker.
 
 use async_trait::async_trait;
-use contracts::v1::{Costs, OrderSpec};
+use contracts::v1::{Costs, OrderSpec, TradingMode};
 use domain::bar::Bar;
 use domain::book::Book;
 use domain::calendar::Session;
@@ -50,11 +50,41 @@ pub struct BrokerPosition {
     pub cost: Amount,
 }
 
+/// An order at a broker that is open or of late, whoever sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedOrder {
+    /// Client order id; a broker makes one up for orders that came without.
+    pub client_order_id: String,
+    /// Broker's own id.
+    pub broker_order_id: String,
+    /// Symbol.
+    pub symbol: String,
+    /// Its terms in words.
+    pub terms: String,
+    /// Whether it is open.
+    pub open: bool,
+}
+
+/// An account as its broker has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerAccount {
+    /// Broker's own number.
+    pub number: String,
+    /// Cash.
+    pub cash: Amount,
+    /// Cash and positions at the market.
+    pub equity: Amount,
+    /// What may be opened.
+    pub buying_power: Amount,
+    /// Why it takes no orders, where it takes none.
+    pub blocked: Option<String>,
+}
+
 /// Why a broker gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// Nothing is known of what became of the request: ask with [`Broker::lookup`] before anything else.
-    #[error("broker {broker}: {doing}: no answer")]
+    #[error("broker {broker}: {doing}: no answer: {source}")]
     Unknown {
         /// Broker adapter.
         broker: String,
@@ -63,6 +93,12 @@ pub enum BrokerError {
         /// Cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// It speaks again after a while in which what it said was missed: ask how everything stands.
+    #[error("broker {broker}: heard again after an interruption")]
+    Missed {
+        /// Broker adapter.
+        broker: String,
     },
     /// The request is wrong and repeating it cannot help.
     #[error("broker {broker}: {doing}: {problem}")]
@@ -101,6 +137,16 @@ pub trait Broker: Send + Sync {
     /// Name of the adapter, as `order_submitted.broker` states it.
     fn name(&self) -> &'static str;
 
+    /// Name of the adapter that trades `account`.
+    fn name_of(&self, _account: &str) -> &'static str {
+        self.name()
+    }
+
+    /// Whose money orders of `account` move.
+    fn mode_of(&self, _account: &str) -> TradingMode {
+        TradingMode::Simulated
+    }
+
     /// Sends an order under `client_order_id`. Its intent is on the tape already; `now_ns` is the event time
     /// of that intent, also when it is sent again after a restart. Sending the same id again answers with
     /// what became of it and works nothing twice.
@@ -110,6 +156,16 @@ pub trait Broker: Send + Sync {
         client_order_id: &str,
         now_ns: i64,
     ) -> Result<Vec<Report>, BrokerError>;
+
+    /// Sends a pair of exits of which one is to end the other, take-profit first; `None` of a broker that takes them
+    /// one by one. As with [`Broker::submit`], sending them again works nothing twice.
+    async fn submit_pair(
+        &mut self,
+        _pair: [&OrderSpec; 2],
+        _now_ns: i64,
+    ) -> Result<Option<Vec<Report>>, BrokerError> {
+        Ok(None)
+    }
 
     /// Asks to cancel an order that was submitted.
     async fn cancel(
@@ -138,8 +194,23 @@ pub trait Broker: Send + Sync {
         Ok(None)
     }
 
-    /// What the broker knows under `client_order_id`; `None` when it never got such an order.
-    async fn lookup(&mut self, client_order_id: &str) -> Result<Option<BrokerOrder>, BrokerError>;
+    /// Every order that is open at the broker on an account, and those that ended within a day, newest first; `None` of
+    /// a broker that has only those of this program.
+    async fn listed_orders(&mut self, _account: &str) -> Result<Option<Vec<ListedOrder>>, BrokerError> {
+        Ok(None)
+    }
+
+    /// The account as the broker has it; `None` of a broker that keeps none.
+    async fn account(&mut self, _account: &str) -> Result<Option<BrokerAccount>, BrokerError> {
+        Ok(None)
+    }
+
+    /// What the broker knows of `order` under `client_order_id`; `None` when it never got such an order.
+    async fn lookup(
+        &mut self,
+        order: &OrderSpec,
+        client_order_id: &str,
+    ) -> Result<Option<BrokerOrder>, BrokerError>;
 
     /// Waits for reports that nobody asked for. Cancel-safe. A broker that reports only upon requests and
     /// market events never returns.
@@ -160,6 +231,11 @@ pub trait Broker: Send + Sync {
     /// asked again after a start, after an interruption and now and then.
     fn is_remote(&self) -> bool {
         false
+    }
+
+    /// Whether the broker of `account` lives outside of this process.
+    fn is_remote_for(&self, _account: &str) -> bool {
+        self.is_remote()
     }
 
     /// Takes note that the tape ended an order for a reason of its own, such as a reverse split. Orders that

@@ -17,9 +17,10 @@ use domain::matching::{CostTable, Match, Matcher, WorkingOrder};
 use domain::money::Quantity;
 use domain::order::{BrokerReport, OrderState, OrderStatus, Terms};
 
+use crate::exits::SIMULATED;
 use crate::port::{Broker, BrokerError, BrokerOrder, Brokers, MarketEvent, Report, StateAtBroker};
 
-const NAME: &str = "simulated";
+const NAME: &str = SIMULATED;
 
 /// Orders that have ended and are still known here, so that sending one again works nothing twice.
 const ENDED_MAX: usize = 1024;
@@ -290,7 +291,11 @@ impl Broker for SimulatedBroker {
         Ok(vec![self.note(order_id, BrokerReport::Replaced(terms), false)])
     }
 
-    async fn lookup(&mut self, client_order_id: &str) -> Result<Option<BrokerOrder>, BrokerError> {
+    async fn lookup(
+        &mut self,
+        _order: &OrderSpec,
+        client_order_id: &str,
+    ) -> Result<Option<BrokerOrder>, BrokerError> {
         // The terms of a replaced order are known under the id of the first.
         let first = client_order_id.rsplit_once("-r").map_or(client_order_id, |(first, _)| first);
         let replaced = |known: &&Known| {

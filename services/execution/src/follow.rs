@@ -15,8 +15,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use broker::{Broker as _, BrokerError, MarketEvent, Report, SimulatedBroker};
 use contracts::client_order_id;
-use contracts::v1::PositionTransferred;
 use contracts::v1::event::Body;
+use contracts::v1::{EntryKind, PositionTransferred};
 use domain::book::{Book, FoldError, GroupStep};
 use domain::corporate_action::Effect;
 use domain::matching::kernel::Bounds;
@@ -160,7 +160,10 @@ impl Follower {
             | Body::OrderTriggered(_)
             | Body::OrderTrailed(_)
             | Body::AccountMarked(_) => Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing)),
-            Body::AccountEntry(entry) if entry.kind() != contracts::v1::EntryKind::Deposit => {
+            // What a broker outside holds, and what it charges, are its answers.
+            Body::AccountEntry(entry)
+                if !matches!(entry.kind(), EntryKind::Deposit | EntryKind::External | EntryKind::Fee) =>
+            {
                 Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing))
             }
             _ => Ok(Derived::Input),

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use broker::wants_entries_first;
 use contracts::v1::event::Body;
 use contracts::v1::{Event, GroupPolicy, OrderSpec};
 use domain::book::{Book, CLOSING_LEG, FoldError, GroupStep, Parts, Prices};
@@ -50,6 +51,17 @@ pub enum Work {
         /// The order that closes it.
         order: Box<OrderSpec>,
     },
+}
+
+/// How the entry of an exit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    /// The exit may go: there is no entry to wait for, or it is over and filled something.
+    Done,
+    /// It may still be filled.
+    Pending,
+    /// It ended, and there is nothing to close.
+    Unfilled,
 }
 
 /// Execution's memory.
@@ -268,10 +280,21 @@ impl Machine {
                 work.push(Work::Unwind { order_id, failed });
                 continue;
             }
+            match (phase(order), self.entry(order)) {
+                (Phase::MustSubmit, Entry::Pending) => continue,
+                (Phase::MustSubmit, Entry::Unfilled) => {
+                    work.push(Work::Withdraw(order_id));
+                    continue;
+                }
+                _ => {}
+            }
             match phase(order) {
                 Phase::MustWithdraw => work.push(Work::Withdraw(order_id)),
                 Phase::MustSubmit => {
-                    let group = self.group(order, |order| phase(order) == Phase::MustSubmit);
+                    let ready = |order: &OrderState| {
+                        phase(order) == Phase::MustSubmit && self.entry(order) == Entry::Done
+                    };
+                    let group = self.group(order, ready);
                     if groups.insert(group.join(",")) {
                         work.push(Work::Submit(group));
                     }
@@ -291,6 +314,18 @@ impl Machine {
         work.extend(self.group_work().map(Work::Group));
         work.extend(self.flattening());
         work
+    }
+
+    /// How the entry of an exit stands where its broker wants that done before the exit comes.
+    fn entry(&self, order: &OrderState) -> Entry {
+        let entry = Some(&order.spec.parent_id).filter(|parent_id| !parent_id.is_empty());
+        let entry = entry.and_then(|parent_id| self.book.order(parent_id));
+        match entry.filter(|entry| wants_entries_first(&entry.broker)) {
+            None => Entry::Done,
+            Some(entry) if !entry.status.is_ended() => Entry::Pending,
+            Some(entry) if entry.filled == Quantity::ZERO => Entry::Unfilled,
+            Some(_) => Entry::Done,
+        }
     }
 
     /// What is to be done about groups that are not whole and strategies that were stopped, as of the last mark.
@@ -369,6 +404,9 @@ fn account_of(event: &Event) -> Option<&str> {
         Body::PositionTransferred(moved) => Some(&moved.account),
         Body::BreakerTripped(event) => Some(&event.account),
         Body::BreakerReset(event) => Some(&event.account),
+        Body::BrokerAttached(event) => Some(&event.account),
+        Body::BrokerReconciled(event) => Some(&event.account),
+        Body::BrokerDiffered(event) => Some(&event.account),
         _ => None,
     }
 }

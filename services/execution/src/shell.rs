@@ -3,10 +3,12 @@
 mod load;
 pub(crate) mod market;
 mod life;
+mod reconcile;
 mod orders;
+mod send;
 mod store;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,7 @@ use crate::instant::check;
 use crate::machine::Machine;
 use crate::read_model::ReadModel;
 use crate::step::Step;
+use reconcile::Occasion;
 
 /// Messages taken from a stream at once.
 const BATCH: usize = 512;
@@ -99,6 +102,19 @@ struct Shell {
     confirmed: HashSet<String>,
     /// What does not get anywhere at the moment.
     trouble: Option<String>,
+    /// Whether that is a broker outside that does not answer.
+    unanswered: bool,
+    /// Why a broker outside is not heard, while it is not.
+    deaf: Option<String>,
+    /// Orders of which a broker outside took a request that it has not done yet, and until when that may take.
+    patience: HashMap<String, Moment>,
+    /// Whether a broker outside was heard since the start.
+    heard: bool,
+    /// When everything is compared with brokers outside next, and the end of the session after which it is too.
+    whole_at: Moment,
+    session_end_ns: i64,
+    /// Differences that nobody can settle here and that were stated already.
+    stated: HashSet<String>,
 }
 
 impl Shell {
@@ -106,7 +122,7 @@ impl Shell {
         let mut market = self.context.tape.consume(stream::MARKET, SERVICE).await?;
         self.context.health.set(SERVICE, HealthState::Ready, "");
         if self.broker.is_remote() {
-            self.reconcile().await?;
+            self.reconcile(Occasion::Start).await?;
         }
         loop {
             self.settle_orders().await?;
@@ -117,6 +133,7 @@ impl Shell {
                 self.instants.put_back(instant);
             }
             let stuck = self.trouble.is_some();
+            let patient = self.patience.values().min().copied();
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
@@ -124,7 +141,10 @@ impl Shell {
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
                 batch = market.batch(BATCH) => self.collect(batch?, market.as_mut()).await?,
                 () = clock::sleep(RETRY), if stuck => {}
-                () = clock::sleep_until(self.ask_again_at), if self.broker.is_remote() => self.reconcile().await?,
+                () = clock::sleep_until(patient.unwrap_or_else(clock::now)), if patient.is_some() => {}
+                () = clock::sleep_until(self.ask_again_at), if self.broker.is_remote() => {
+                    self.reconcile(Occasion::Poll).await?;
+                }
             }
         }
     }
@@ -201,6 +221,26 @@ impl Shell {
         let payload = contracts::encode(&recorded.event);
         let (sequence, subject) = (recorded.sequence, recorded.subject.as_str());
         park(&self.context.tape, SERVICE, stream, sequence, subject, &payload, reason).await
+    }
+
+    /// States that a broker outside does not answer, or takes no orders.
+    fn say_of_broker(&mut self, trouble: String) {
+        self.unanswered = true;
+        self.say(Some(trouble));
+    }
+
+    /// Takes note that brokers outside have answered everything.
+    fn answered(&mut self) {
+        if std::mem::take(&mut self.unanswered) {
+            self.say(self.deaf.clone());
+        }
+    }
+
+    /// Takes note that nothing here is in the way any more.
+    fn well(&mut self) {
+        if !self.unanswered {
+            self.say(self.deaf.clone());
+        }
     }
 
     /// States what does not get anywhere, or that all is well again.

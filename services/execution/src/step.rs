@@ -4,6 +4,8 @@
 //! cancel, a deposit), the shell folds what is there and decides the step again. A step whose event is on
 //! the tape already comes to nothing, so every step may be repeated.
 
+mod ids;
+
 use std::collections::BTreeSet;
 
 use contracts::v1::event::Body;
@@ -12,11 +14,12 @@ use contracts::{chain_id, event_id};
 use domain::book::{MarkError, PositionKey, refold};
 use domain::corporate_action::SplitRatio;
 use domain::order::decide;
-use domain::order::{BrokerReport, OrderState, REOPENED, Rejection};
+use domain::order::{BrokerReport, OrderState, Rejection};
 use event_log::{Append, Expect};
 
 use crate::event::{self, Meta, SERVICE};
 use crate::machine::Machine;
+use ids::report_id;
 
 /// Something that execution wants to add to the tape.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +78,17 @@ pub enum Step {
         /// The entry.
         entry: AccountEntry,
         /// Market time.
+        event_ns: i64,
+    },
+    /// State something of an account and its broker that changes nothing by itself.
+    Note {
+        /// Account.
+        account: String,
+        /// What is stated.
+        body: Box<Body>,
+        /// What makes it one of its own.
+        key: String,
+        /// When it became known.
         event_ns: i64,
     },
     /// Fold what the broker said of an order.
@@ -246,6 +260,10 @@ impl Machine {
                 );
                 self.account_append(&entry.account, id, *event_ns, "", Body::AccountEntry(entry.clone()))
             }
+            Step::Note { account, body, key, event_ns } => {
+                let id = event_id(key, "execution/note", 0);
+                self.account_append(account, id, *event_ns, "", (**body).clone())
+            }
             Step::Report { order_id, report, event_ns, cause_id } => {
                 let order = self.order(order_id)?;
                 let id = report_id(order, report, cause_id.as_deref());
@@ -405,49 +423,4 @@ impl Machine {
 fn order_append(order: &OrderState, meta: Meta, body: Option<Body>) -> Result<Option<Append>, StepError> {
     let Some(body) = body else { return Ok(None) };
     event::of_order(order, meta, body).map(Some).ok_or(StepError::NoSubject)
-}
-
-/// The id of an event that an order may have more than once: it names the event before it.
-fn again(order: &OrderState, name: &str) -> String {
-    event::order_event_id(order, &format!("{name}/{}", order.last_sequence))
-}
-
-/// The id of the event that folds a report. What can happen once in an order's life has one id.
-fn report_id(order: &OrderState, report: &BrokerReport, cause_id: Option<&str>) -> String {
-    match report {
-        BrokerReport::Filled(execution) => event::fill_id(order, &execution.execution_id),
-        // What the broker says once in an order's life has one id; what it may say again has one for each time.
-        BrokerReport::Accepted { .. } if order.accepted_ns.is_some() => again(order, "accepted"),
-        BrokerReport::Reopened { .. } => again(order, "reopened"),
-        BrokerReport::Unresolved { doing, .. } => again(order, &format!("unresolved/{doing}")),
-        BrokerReport::Replaced(terms) => event::order_event_id(
-            order,
-            &format!("replaced/{}/{}", terms.client_order_id, terms.broker_order_id),
-        ),
-        BrokerReport::ReplaceRejected { .. } => {
-            let revision = order.replace.as_ref().map_or(0, |replace| replace.revision);
-            again(order, &format!("replace_rejected/{revision}"))
-        }
-        BrokerReport::Corrected { correction_id, .. } | BrokerReport::Busted { correction_id, .. } => {
-            event::order_event_id(order, &format!("correction/{correction_id}"))
-        }
-        BrokerReport::Accepted { .. } => event::order_event_id(order, "accepted"),
-        BrokerReport::Rejected { .. } | BrokerReport::Cancelled { .. } | BrokerReport::Expired { .. }
-            if order.reason == REOPENED =>
-        {
-            again(order, "ended")
-        }
-        BrokerReport::Rejected { .. } => event::order_event_id(order, "rejected"),
-        BrokerReport::Cancelled { .. } => event::order_event_id(order, "cancelled"),
-        BrokerReport::Expired { .. } => event::order_event_id(order, "expired"),
-        BrokerReport::CancelRejected { .. } => {
-            event_id(cause_id.unwrap_or(order.id()), "execution/cancel_rejected", 0)
-        }
-        BrokerReport::Suspended { .. } => again(order, "suspended"),
-        BrokerReport::Triggered { .. } => event::order_event_id(order, "triggered"),
-        // A trailing stop moves one way only, so that no place is taken twice but by a split.
-        BrokerReport::Trailed { extreme, .. } => {
-            event::order_event_id(order, &format!("trailed/{}/{}", extreme.0, order.adjusted_by))
-        }
-    }
 }

@@ -322,7 +322,11 @@ impl Broker for Link {
         Ok(Vec::new())
     }
 
-    async fn lookup(&mut self, client_order_id: &str) -> Result<Option<BrokerOrder>, BrokerError> {
+    async fn lookup(
+        &mut self,
+        _order: &OrderSpec,
+        client_order_id: &str,
+    ) -> Result<Option<BrokerOrder>, BrokerError> {
         self.reach("lookup").await?;
         let state = self.exchange.lock();
         Ok(state.orders.get(client_order_id).map(|held| BrokerOrder {

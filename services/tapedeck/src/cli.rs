@@ -4,6 +4,7 @@ mod access;
 mod history;
 mod indicator;
 mod ingest;
+mod live;
 mod looking;
 mod market;
 mod news;
@@ -26,6 +27,7 @@ pub use access::{TokenCommand, UserCommand};
 pub use history::{HistoryCommand, Resample};
 pub use indicator::Indicator;
 pub use ingest::{Backfill, IngestCommand, Vendor};
+pub use live::LiveCommand;
 pub use looking::{ConfigCommand, Logs, ParkedCommand, ProjectionCommand, Status, StreamCommand, Tail};
 pub use market::{Actions, Bars, Findings};
 pub use news::{NewsCommand, NewsFetch, NewsList, NewsVendor};
@@ -243,6 +245,9 @@ pub enum Command {
     Risk(RiskOptions),
     /// Kill switch: cancel every open order of a strategy, an account or everything, and open nothing
     Kill(Kill),
+    /// Trading with money: confirm, take back, show
+    #[command(subcommand)]
+    Live(LiveCommand),
     /// Stop new exposure, of one account, one strategy or all
     Halt(Halt),
     /// End a halt

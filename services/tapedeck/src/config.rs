@@ -4,6 +4,7 @@
 //! the file over the default. An error names the field, the value and what is expected.
 
 mod account;
+mod broker;
 mod group;
 mod limits;
 mod live;
@@ -13,11 +14,12 @@ mod strategy;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use self::broker::AlpacaAccountConfig;
 use domain::money::{E9, Price};
 pub use limits::LimitsConfig;
 pub use live::LiveSection;
 use serde::{Deserialize, Serialize};
-pub use source::SourcesConfig;
+pub use source::{Credential, SourcesConfig};
 pub use strategy::{StrategyConfig, parse_mode};
 
 use crate::telemetry::TelemetryConfig;
@@ -217,6 +219,12 @@ pub struct AccountConfig {
     pub slippage_volume: Decimal,
     /// Most of a bar's volume that fills, as a share; 0 means that volume does not matter.
     pub max_volume_share: Decimal,
+    /// `simulated` or `alpaca`.
+    pub broker: String,
+    /// `paper`, or `live`: with money.
+    pub mode: String,
+    /// The account at Alpaca.
+    pub alpaca: AlpacaAccountConfig,
 }
 
 impl Default for AccountConfig {
@@ -240,11 +248,21 @@ impl Default for AccountConfig {
             slippage_per_share: Decimal(0),
             slippage_volume: Decimal(0),
             max_volume_share: Decimal(0),
+            broker: ::broker::SIMULATED.to_owned(),
+            mode: "paper".to_owned(),
+            alpaca: AlpacaAccountConfig::default(),
         }
     }
 }
 
 impl Config {
+    /// Every credential that a vendor or a broker takes.
+    pub fn credentials(&self) -> Vec<Credential<'_>> {
+        let outside = self.account.iter().filter(|(_, account)| account.is_at_alpaca());
+        let of_brokers = outside.flat_map(|(name, account)| account.broker_credentials(name));
+        self.source.credentials().into_iter().chain(of_brokers).collect()
+    }
+
     /// Reads `path`, or gives the defaults when it is `None`, and checks everything.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let mut config = match path {
@@ -384,6 +402,7 @@ impl AccountConfig {
                 "us or nothing",
             ));
         }
+        self.validate_broker(name)?;
         if self.max_price_age_s == 0 {
             return Err(value(format!("account.{name}.max_price_age_s"), 0, "at least 1 second"));
         }

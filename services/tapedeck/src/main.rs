@@ -24,6 +24,7 @@ mod services;
 mod session;
 mod source;
 mod telemetry;
+mod trading;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -161,6 +162,7 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Breaker(options) => command::breaker::run(session, &options, output).await,
         Command::Risk(options) => command::breaker::risk(session, &options, output).await,
         Command::Kill(options) => command::control::kill(session, &options, output).await,
+        Command::Live(options) => command::live::run(session, &options, output).await,
         Command::Halt(options) => command::control::halt(session, &options, output).await,
         Command::Resume(options) => command::control::resume(session, &options, output).await,
         Command::Logs(options) => command::logs::run(session, &options, output).await,

@@ -177,6 +177,13 @@ impl Probe for Answers {
             secrets.push(own("Logins of the database", "logins.json"));
         }
         secrets.push(own("Key of the dashboard's sessions", "web-secret"));
+        if let Ok(configuration) = self.global.configuration() {
+            secrets.extend(configuration.config.credentials().iter().map(|credential| Secret {
+                name: credential.field.to_string(),
+                set: credential.is_set(),
+                source: "variable or file that the configuration names".to_owned(),
+            }));
+        }
         Ok(Settings {
             file: file.map(|file| file.display().to_string()),
             home: home.root().display().to_string(),

@@ -45,7 +45,10 @@ async fn configure_account(
     let (limits, costs) = (Some(account.limits()), Some(account.costs()));
     let kind = account.account_kind().unwrap_or_default();
     let same = |present: &&AccountConfigured| {
-        present.limits == limits && present.costs == costs && present.kind() == kind
+        present.limits == limits
+            && present.costs == costs
+            && present.kind() == kind
+            && present.broker == account.broker
     };
     if present.filter(same).is_some() {
         return Ok(());
@@ -54,7 +57,7 @@ async fn configure_account(
     let body = Body::AccountConfigured(AccountConfigured {
         account: name.to_owned(),
         version,
-        broker: "simulated".to_owned(),
+        broker: account.broker.clone(),
         limits,
         costs,
         kind: kind.into(),

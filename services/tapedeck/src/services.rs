@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::v1::TradingMode;
 use event_log::{Introduced, Tape};
 use ingest::clock::{ClockConfig, ClockError, ClockHandle, Finished, Speed};
 use ingest::source::{Range, SimulatedConfig};
@@ -27,6 +28,7 @@ use crate::probe::Answers;
 use crate::session::{Session, random_hex};
 use crate::source::Streams;
 use crate::telemetry;
+use crate::trading::Trading;
 
 /// Pauses between two starts of a failing service.
 const RESTART_PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -52,6 +54,8 @@ pub struct Services {
     pub finished: Option<oneshot::Receiver<Result<Finished, Failure>>>,
     /// Where metrics are served besides the dashboard.
     pub metrics: Option<SocketAddr>,
+    /// Whether orders of any account move money.
+    pub with_money: bool,
     introduced: Vec<Introduced>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
@@ -80,11 +84,16 @@ pub async fn start(
         dashboard: None,
         finished: None,
         metrics: None,
+        with_money: false,
         introduced: Vec::new(),
         shutdown: shutdown.clone(),
         tasks: JoinSet::new(),
         logging: None,
     };
+    // Whoever sends no orders needs no credentials.
+    let trades = wanted.contains(&Service::Execution);
+    let trading = if trades { Trading::of(session).await? } else { Trading::nowhere() };
+    services.with_money = trading.is_live();
     services.watched(session, &context, wanted, options).await?;
     let accounts: Vec<String> = session.config.account.keys().cloned().collect();
     if wanted.contains(&Service::Projector) {
@@ -95,7 +104,7 @@ pub async fn start(
         let config = execution::Config {
             accounts: accounts.clone(),
             read_model: Arc::new(execution::PostgresReadModel::new(session.separate_reader().await?)),
-            brokers: Arc::new(broker::Simulated),
+            brokers: Arc::new(trading.clone()),
         };
         let context = own(session, &context, Service::Execution).await?;
         services.keep(&context, "execution", move |context| execution::run(context, config.clone()));
@@ -293,6 +302,7 @@ impl Services {
             pool: session.separate_reader().await?,
             tape: session.dir.name.clone(),
             mode: match session.manifest.kind {
+                TapeKind::Main if self.with_money || is_traded_live(session).await? => web::Mode::Live,
                 TapeKind::Main => web::Mode::Paper,
                 TapeKind::Demo => web::Mode::Demo,
                 TapeKind::Rehearsal => web::Mode::Rehearsal,
@@ -353,6 +363,17 @@ impl Services {
         self.finished = Some(receiver);
         Ok(())
     }
+}
+
+/// Whether the tape says that an account is traded with money; perhaps by another process.
+async fn is_traded_live(session: &Session) -> Result<bool, Failure> {
+    for account in session.config.account.keys() {
+        let attached = runtime::command::attachment(&session.tape, account).await?;
+        if attached.is_some_and(|attached| attached.mode() == TradingMode::Live) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 pub(crate) fn clock_mode(manifest: &Manifest) -> ClockMode {

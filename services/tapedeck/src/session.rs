@@ -41,6 +41,8 @@ pub struct Session {
     pub jetstream: JetStreamLog,
     /// Where the servers are.
     pub addresses: Addresses,
+    /// Accounts that the command line names as trading with money.
+    pub live: Vec<String>,
     /// Whether the servers are the user's own, named by NATS_URL and DATABASE_URL.
     pub external_servers: bool,
     reader: Mutex<Option<PgPool>>,
@@ -175,6 +177,7 @@ impl Session {
             tape: Arc::new(jetstream.clone()),
             jetstream,
             addresses,
+            live: Vec::new(),
             external_servers,
             owned,
             interrupt: CancellationToken::new(),

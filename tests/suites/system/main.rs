@@ -3,6 +3,7 @@
 //! Each test has its own `TAPEDECK_HOME`. Deliberately absent: anything that reaches into a crate; what
 //! is shown here is what the command line shows.
 
+mod alpaca;
 mod backfill;
 mod backtest;
 mod beside;

@@ -11,8 +11,8 @@ use cargo_metadata::{DependencyKind, Package};
 use crate::repository::{metadata, root, text};
 
 /// Crates that are services or belong to one.
-const SERVICES: [&str; 8] =
-    ["ingest", "vendors", "strategy", "risk", "execution", "broker", "backtest", "tapedeck"];
+const SERVICES: [&str; 9] =
+    ["ingest", "vendors", "alpaca", "strategy", "risk", "execution", "broker", "backtest", "tapedeck"];
 const HTTP: [&str; 7] = ["axum", "hyper", "reqwest", "tower", "tower-http", "ureq", "askama"];
 const RANDOMNESS: [&str; 5] = ["rand", "rand_core", "rand_chacha", "fastrand", "getrandom"];
 
@@ -65,7 +65,12 @@ fn forbidden(word: &str, own: &str, row: &Row, workspace: &BTreeSet<String>) -> 
         "services" | "other services" => named(&SERVICES),
         "each other" => row.crates.clone(),
         "domain" | "domain logic" => named(&["domain"]),
-        "brokers" => named(&["broker"]),
+        "brokers" => named(&["broker", "alpaca"]),
+        "services but the broker port and vendors" => {
+            let mut services = named(&SERVICES);
+            services.retain(|name| !["broker", "vendors"].contains(&name.as_str()));
+            services
+        }
         // The port may be imported; who reaches the server behind it has left the port.
         "event-log" => named(&["event-log"]),
         "event-log internals" | "NATS" => named(&["async-nats"]),

@@ -28,6 +28,19 @@ pub struct Halted {
     reason: String,
 }
 
+/// Through which broker an account is traded, as execution stated it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AtBroker {
+    /// Account.
+    account: String,
+    /// `simulated` or `alpaca`.
+    broker: String,
+    /// `simulated`, `paper` or `live`: whose money orders move.
+    mode: &'static str,
+    /// The broker's own number of the account; empty where it has none.
+    broker_account: String,
+}
+
 /// Rows of the read models.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Rows {
@@ -64,6 +77,8 @@ pub struct Status {
     counts: Rows,
     /// Halts in force.
     halts: Vec<Halted>,
+    /// Accounts at brokers outside.
+    brokers: Vec<AtBroker>,
 }
 
 /// What there is, and what is halted.
@@ -92,11 +107,24 @@ pub async fn status(
         positions: counts.positions,
         parked: counts.parked,
     };
+    let mut brokers = Vec::new();
+    for account in queries::accounts(&app.config.pool).await.map_err(unread)? {
+        let attached = runtime::command::attachment(&app.context.tape, &account.account).await;
+        let unread = |error: event_log::LogError| PageError::ReadModel(error.to_string());
+        let Some(attached) = attached.map_err(unread)? else { continue };
+        brokers.push(AtBroker {
+            mode: attached.mode().name(),
+            account: attached.account,
+            broker: attached.broker,
+            broker_account: attached.broker_account,
+        });
+    }
     Ok(Json(Status {
         tape: app.config.tape.clone(),
         mode: app.config.mode.name(),
         version: app.config.version.clone(),
         counts,
         halts: halts.collect(),
+        brokers,
     }))
 }

@@ -331,7 +331,7 @@ async fn a_wrong_role_or_field_changes_nothing() {
         api(&deck, Role::Admin, Method::POST, "/momentum/enable", "key-number-1", "{\"mode\":\"live\"}")
             .await;
     assert_eq!(problem["field"], "mode");
-    assert!(problem["expected"].as_str().unwrap().contains("broker adapter for real money"), "{problem}");
+    assert!(problem["expected"].as_str().unwrap().contains("do not trade with money"), "{problem}");
     assert_eq!(deck.stored().await, before);
     assert!(deck.server.users().is_empty());
 }

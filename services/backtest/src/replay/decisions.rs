@@ -102,7 +102,12 @@ impl Decisions {
                 | Body::ProjectionRequested(_)
                 | Body::ProjectionFinished(_)
                 | Body::RiskMeasured(_)
-                | Body::AlertRaised(_),
+                | Body::AlertRaised(_)
+                | Body::BrokerAttached(_)
+                | Body::BrokerReconciled(_)
+                | Body::BrokerDiffered(_)
+                | Body::LiveTradingConfirmed(_)
+                | Body::LiveTradingRevoked(_),
             ) => {}
             Some(Body::AccountMarked(_)) => {
                 let marked = recorded.event.event_time.as_ref().and_then(from_timestamp);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up fails by panicking")]
 
+use async_trait::async_trait;
 use broker::contract::{Bench, run_all};
 use broker::{Broker, MarketEvent, Report, SimulatedBroker, StateAtBroker};
 use contracts::v1::event::Body;
@@ -37,12 +38,17 @@ fn feed(broker: &mut dyn Broker, bar: &Bar) -> Vec<Report> {
 
 struct SimulatedBench;
 
+#[async_trait]
 impl Bench for SimulatedBench {
-    fn fresh(&self) -> Box<dyn Broker> {
+    async fn fresh(&self) -> Box<dyn Broker> {
         Box::new(SimulatedBroker::default())
     }
 
-    fn trade(&self, broker: &mut dyn Broker, _symbol: &str, price_e9: i64) -> Vec<Report> {
+    fn symbol(&self) -> &'static str {
+        "ACME"
+    }
+
+    async fn trade(&self, broker: &mut dyn Broker, price_e9: i64) -> Vec<Report> {
         feed(broker, &bar(NOW_NS, price_e9))
     }
 }
@@ -101,9 +107,13 @@ async fn it_resumes_what_it_had_accepted() {
     let book = book(&[(order("a"), true), (order("b"), false)]);
     let mut resumed = SimulatedBroker::resume(&book).unwrap();
     assert_eq!(resumed.working(), 1);
-    let known = resumed.lookup(&client_order_id("a")).await.unwrap().unwrap();
+    let known = resumed.lookup(&order("a"), &client_order_id("a")).await.unwrap().unwrap();
     assert_eq!((known.state, known.broker_order_id.as_str()), (StateAtBroker::Working, "sim-a"));
-    assert_eq!(resumed.lookup(&client_order_id("b")).await.unwrap(), None, "its answer was lost");
+    assert_eq!(
+        resumed.lookup(&order("b"), &client_order_id("b")).await.unwrap(),
+        None,
+        "its answer was lost"
+    );
 
     // Sent again with the time of its intent, the lost one stands as if nothing had happened.
     resumed.submit(&order("b"), &client_order_id("b"), NOW_NS).await.unwrap();
@@ -269,4 +279,24 @@ async fn costs_out_of_range_take_one_order_off_and_fill_the_rest() {
     assert_eq!(reason, "order a: slippage is out of range");
     assert!(matches!(second.report, BrokerReport::Filled(_)));
     assert_eq!(broker.working(), 0);
+}
+
+#[test]
+fn exits_of_brackets_and_pairs_name_each_other() {
+    let order = |id: &str, parent: &str, kind: GroupKind| OrderSpec {
+        order_id: id.into(),
+        parent_id: parent.into(),
+        group_id: "entry".into(),
+        group: kind.into(),
+        ..OrderSpec::default()
+    };
+    let [target, stop] = [0, 1].map(|index| child_order_id("entry", index));
+    let other = |id: &str, parent: &str, kind| broker::other_exit(&order(id, parent, kind));
+    assert_eq!(other(&target, "entry", GroupKind::Bracket), Some(stop.clone()));
+    assert_eq!(other(&stop, "entry", GroupKind::Bracket), Some(target.clone()));
+    assert_eq!(other("entry", "", GroupKind::Bracket), None, "the entry");
+    assert_eq!(other("entry", "", GroupKind::Oco), Some(stop.clone()));
+    assert_eq!(other(&stop, "", GroupKind::Oco), Some("entry".into()));
+    assert_eq!(other(&stop, "entry", GroupKind::Oto), None, "one exit is no pair");
+    assert_eq!(broker::other_exit(&OrderSpec::default()), None);
 }

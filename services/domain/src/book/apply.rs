@@ -140,6 +140,12 @@ impl Book {
                 strategy.warmed = Some(Warmth { market_sequence, bars });
                 Ok(self.store_strategy(strategy, event_ns))
             }
+            // What a reconciliation did are events of their own; these state it, and who may trade with real money.
+            Body::BrokerAttached(_)
+            | Body::BrokerReconciled(_)
+            | Body::BrokerDiffered(_)
+            | Body::LiveTradingConfirmed(_)
+            | Body::LiveTradingRevoked(_) => Ok(Changes::default()),
             // An alert changes nothing.
             Body::InvariantBroken(_) => Ok(Changes::default()),
             // Of the read models, not of trading.

@@ -1,12 +1,11 @@
-//! What a real broker makes of an order's life beyond its answers: new terms, requests without an answer, corrections,
-//! how an order stands as a whole, positions that no order explains; and what groups and stopped strategies want done.
+//! What a real broker makes of an order's life beyond its answers: new terms, requests without an answer, corrections;
+//! and what groups and stopped strategies want done.
 
 use broker::{BrokerError, Report};
 use contracts::stream;
-use contracts::v1::{AccountEntry, EntryKind, Event};
+use contracts::v1::Event;
 use domain::book::{GroupStep, PositionKey};
-use domain::money::{Amount, Quantity};
-use domain::order::{BrokerReport, Standing, reconcile};
+use domain::order::BrokerReport;
 use event_log::Delivery;
 
 use super::{BATCH, Error, Shell};
@@ -38,7 +37,7 @@ impl Shell {
         let known = match asked_before {
             true => self
                 .broker
-                .lookup(&replace.client_order_id)
+                .lookup(&order.spec, &replace.client_order_id)
                 .await
                 .map(|known| known.map(|known| known.reports)),
             false => Ok(None),
@@ -50,6 +49,9 @@ impl Shell {
         };
         let steps = match answer {
             Ok(reports) => {
+                if reports.is_empty() {
+                    self.be_patient(order_id);
+                }
                 let step = |Report { order_id, report }| Step::Report {
                     order_id,
                     report,
@@ -153,88 +155,4 @@ impl Shell {
         }
         Ok(events)
     }
-
-    /// Brings orders to what the broker says of them as a whole; answers those of which it only reports.
-    pub(super) async fn true_up(&mut self, order_ids: Vec<String>) -> Result<Vec<String>, Error> {
-        let mut others = Vec::new();
-        for order_id in order_ids {
-            let Some(order) = self.machine.book().order(&order_id).cloned() else { continue };
-            match self.broker.truth(&order).await {
-                Ok(Some(truth)) => {
-                    let report = |report| Report { order_id: order.id().to_owned(), report };
-                    let reports = reconcile(&order, &truth).into_iter().map(report).collect();
-                    self.take_unasked(reports).await?;
-                    self.confirm(
-                        &order_id,
-                        !matches!(truth.standing, Standing::Working | Standing::Suspended(_)),
-                    );
-                }
-                Ok(None) => others.push(order_id),
-                Err(error) => self.say(Some(error.to_string())),
-            }
-        }
-        Ok(others)
-    }
-
-    /// Records positions that the broker holds and that no order of this tape explains, as `manual`. Nothing is recorded
-    /// while an order in the symbol is open: its fills may be on their way.
-    pub(super) async fn find_positions(&mut self) -> Result<(), Error> {
-        let accounts: Vec<_> = self.machine.book().accounts().map(|row| row.account.clone()).collect();
-        for account in accounts {
-            let held = match self.broker.positions(&account).await {
-                Ok(Some(held)) => held,
-                Ok(None) => continue,
-                Err(error) => {
-                    self.say(Some(error.to_string()));
-                    continue;
-                }
-            };
-            self.catch_up().await?;
-            let book = self.machine.book();
-            let mut symbols: std::collections::BTreeSet<String> =
-                book.positions_of(&account).map(|row| row.key.symbol.clone()).collect();
-            symbols.extend(held.iter().map(|position| position.symbol.clone()));
-            let mut steps = Vec::new();
-            for symbol in symbols {
-                let mut open = book.open_orders();
-                if open.any(|order| order.spec.account == account && order.spec.symbol == symbol) {
-                    continue;
-                }
-                let at_broker = held.iter().find(|position| position.symbol == symbol);
-                let there = at_broker.map_or(Quantity::ZERO, |position| position.quantity);
-                let here = book.net_quantity(&account, &symbol);
-                let Some(more) = there.checked_sub(here).filter(|more| *more != Quantity::ZERO) else {
-                    continue;
-                };
-                let average = at_broker.and_then(|position| projected(position.cost, more, there));
-                let own = book.position(&account, contracts::MANUAL, &symbol);
-                let leaves = own.filter(|own| own.quantity.0.signum() * more.0.signum() < 0);
-                // Shares that are there no more take their cost with them.
-                let cost = leaves
-                    .and_then(|own| own.cost_of_shares(Quantity(-more.0)).map(|cost| -cost))
-                    .or(average)
-                    .unwrap_or_default();
-                let entry = AccountEntry {
-                    account: account.clone(),
-                    kind: EntryKind::External.into(),
-                    strategy: contracts::MANUAL.to_owned(),
-                    symbol: symbol.clone(),
-                    amount: cost.to_wire(),
-                    quantity_e9: more.0,
-                    reason: format!("the broker holds {there}, the tape {here}"),
-                    ..AccountEntry::default()
-                };
-                let event_ns = self.machine.account_ns(&account).max(0);
-                steps.push(Step::Found { entry, event_ns });
-            }
-            self.store_and_log(steps).await?;
-        }
-        Ok(())
-    }
-}
-
-/// The part of a position's cost that `shares` of it have.
-fn projected(cost: Amount, shares: Quantity, of: Quantity) -> Option<Amount> {
-    let product = cost.0.checked_mul(i128::from(shares.0))?;
-    (of != Quantity::ZERO).then(|| Amount(product / i128::from(of.0)))
 }

@@ -48,6 +48,13 @@ impl Shell {
             matched: None,
             confirmed: HashSet::new(),
             trouble: None,
+            unanswered: false,
+            deaf: None,
+            patience: HashMap::new(),
+            heard: false,
+            whole_at: runtime::clock::now(),
+            session_end_ns: 0,
+            stated: HashSet::new(),
         };
         for account in &config.accounts {
             let last = shell.context.tape.last(stream::TRADING, &account_filter(account)).await?;

@@ -36,7 +36,7 @@ impl Shell {
             }
         }
         market.ack_through(instant.done_through()).await?;
-        self.say(None);
+        self.well();
         Ok(true)
     }
 

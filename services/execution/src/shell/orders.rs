@@ -1,16 +1,13 @@
 //! Orders: the loop that does what the machine says is to be done, and the broker's answers.
 
-use std::time::Instant;
-
-use broker::{BrokerError, Report, StateAtBroker};
+use broker::{BrokerError, Report, wants_entries_first};
 use contracts::stream;
 use contracts::{Subject, client_order_id};
-use domain::money::Quantity;
 use domain::order::{BrokerReport, OrderState};
 use planted::Bug;
 use runtime::clock;
-use runtime::metrics::metrics;
 
+use super::reconcile::Occasion;
 use super::{Error, Shell};
 use crate::machine::Work;
 use crate::step::{Step, StepError};
@@ -21,7 +18,8 @@ impl Shell {
         let mut before = Vec::new();
         loop {
             self.catch_up().await?;
-            let work = self.machine.work();
+            let mut work = self.machine.work();
+            self.leave_waiting(&mut work);
             if work.is_empty() {
                 return Ok(());
             }
@@ -63,7 +61,7 @@ impl Shell {
                 Work::Group(step) => self.group(step.clone()).await?,
                 Work::Flatten { kill_id, order } => {
                     let (kill_id, order) = (kill_id.clone(), order.clone());
-                    let broker = self.broker.name().to_owned();
+                    let broker = self.broker.name_of(&order.account).to_owned();
                     self.store_and_log(vec![Step::Flatten { kill_id, order, broker }]).await?;
                 }
                 Work::Cancel(_) => {}
@@ -82,47 +80,38 @@ impl Shell {
     }
 
     fn intent(&self, order_id: &str) -> Step {
-        Step::Submit { order_id: order_id.to_owned(), broker: self.broker.name().to_owned() }
+        let account = self.account_of(order_id);
+        Step::Submit { order_id: order_id.to_owned(), broker: self.broker.name_of(&account).to_owned() }
+    }
+
+    pub(super) fn account_of(&self, order_id: &str) -> String {
+        self.machine.book().order(order_id).map(|order| order.spec.account.clone()).unwrap_or_default()
     }
 
     async fn submit_group(&mut self, legs: &[String]) -> Result<(), Error> {
+        let legs = self.without_exits(legs);
         let intents: Vec<_> = legs.iter().map(|order_id| self.intent(order_id)).collect();
         if self.store_group(&intents).await? {
             self.catch_up().await?;
-            self.send(legs).await?;
+            self.send(&legs).await?;
         }
         Ok(())
     }
 
-    /// Sends orders whose intents are on the tape, and adds the answers.
-    async fn send(&mut self, order_ids: &[String]) -> Result<(), Error> {
-        let mut answers = Vec::new();
-        for order_id in order_ids {
-            let Some((order, client_order_id)) = self.submitted(order_id) else { continue };
-            let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
-            let began = Instant::now();
-            let outcome = self.broker.submit(&order.spec, &client_order_id, now_ns).await;
-            let answered = metrics().broker_latency.with(&[self.broker.name(), word(&outcome)]);
-            answered.observe(began.elapsed());
-            match outcome {
-                Ok(reports) => answers.extend(reports.into_iter().map(|report| self.answer(report))),
-                Err(error @ BrokerError::Refused { .. }) => {
-                    let reason = error.to_string();
-                    let report = BrokerReport::Rejected { reason };
-                    answers.push(self.answer(Report { order_id: order_id.clone(), report }));
-                }
-                // The intent has no answer, so the order is asked for later.
-                Err(error @ BrokerError::Unknown { .. }) => {
-                    answers.push(self.unresolved(order_id, "submit", &error));
-                    self.say(Some(error.to_string()));
-                }
-            }
-        }
-        self.store_and_log(answers).await
+    /// The legs without the exits of entries among them, where the broker takes those once the entries are done.
+    fn without_exits(&self, legs: &[String]) -> Vec<String> {
+        let comes_now = |order_id: &&String| {
+            let order = self.machine.book().order(order_id);
+            order.is_none_or(|order| {
+                let later = wants_entries_first(self.broker.name_of(&order.spec.account));
+                !later || !legs.contains(&order.spec.parent_id)
+            })
+        };
+        legs.iter().filter(comes_now).cloned().collect()
     }
 
     /// The order and its client order id, when its intent is on the tape and it has not ended.
-    fn submitted(&self, order_id: &str) -> Option<(OrderState, String)> {
+    pub(super) fn submitted(&self, order_id: &str) -> Option<(OrderState, String)> {
         let order = self.machine.book().order(order_id)?;
         let unsent = order.submitted_ns.is_none() && !planted::is(Bug::SendBeforeIntent);
         if unsent || order.status.is_ended() {
@@ -141,8 +130,8 @@ impl Shell {
     /// Resolves an order whose submission has no answer: the broker knows what became of it, or never got
     /// it and gets it now.
     async fn ask(&mut self, order_id: &str) -> Result<(), Error> {
-        let Some((_, client_order_id)) = self.submitted(order_id) else { return Ok(()) };
-        match self.broker.lookup(&client_order_id).await {
+        let Some((order, client_order_id)) = self.submitted(order_id) else { return Ok(()) };
+        match self.broker.lookup(&order.spec, &client_order_id).await {
             Ok(Some(known)) => {
                 let steps = known.reports.into_iter().map(|report| self.answer(report)).collect();
                 self.store_and_log(steps).await
@@ -165,6 +154,9 @@ impl Shell {
         let now_ns = self.machine.now_ns(&order);
         match self.broker.cancel(&order.spec, &client_order_id, now_ns).await {
             Ok(reports) => {
+                if reports.is_empty() {
+                    self.be_patient(order_id);
+                }
                 let cause_id = cause.map(|cause| cause.event.id);
                 let steps = reports.into_iter().map(|Report { order_id, report }| Step::Report {
                     order_id,
@@ -185,27 +177,54 @@ impl Shell {
 
     /// An answer to a submission: it happened when the order was submitted. Outside the market goes on: a fill
     /// happened when the broker says it did.
-    fn answer(&self, Report { order_id, report }: Report) -> Step {
+    pub(super) fn answer(&self, Report { order_id, report }: Report) -> Step {
+        let remote = self.broker.is_remote_for(&self.account_of(&order_id));
         let event_ns = match &report {
-            BrokerReport::Filled(execution) if self.broker.is_remote() => Some(execution.executed_ns),
+            BrokerReport::Filled(execution) if remote => Some(execution.executed_ns),
             _ => None,
         };
         Step::Report { order_id, report, event_ns, cause_id: None }
     }
 
+    /// Notes that the broker took a request about an order and has not done it yet: it is asked after it in a while.
+    pub(super) fn be_patient(&mut self, order_id: &str) {
+        if self.broker.is_remote_for(&self.account_of(order_id)) {
+            self.patience.insert(order_id.to_owned(), clock::now() + super::RETRY);
+        }
+    }
+
+    /// Leaves out what the broker was asked for a moment ago.
+    fn leave_waiting(&mut self, work: &mut Vec<Work>) {
+        let now = clock::now();
+        self.patience.retain(|_, until| *until > now);
+        work.retain(|item| match item {
+            Work::Cancel(order_id) | Work::Replace(order_id) => !self.patience.contains_key(order_id),
+            _ => true,
+        });
+    }
+
     /// Takes what a broker outside says unasked.
     pub(super) async fn hear(&mut self, reports: Result<Vec<Report>, BrokerError>) -> Result<(), Error> {
-        let reports = match reports {
-            Ok(reports) => reports,
-            Err(error) => {
-                // What it said meanwhile was missed.
-                self.say(Some(error.to_string()));
-                self.ask_again_at = clock::now() + super::RETRY;
-                return Ok(());
+        match reports {
+            Ok(reports) => {
+                self.catch_up().await?;
+                self.take_unasked(reports).await
             }
-        };
-        self.catch_up().await?;
-        self.take_unasked(reports).await
+            // Whatever it said meanwhile was missed.
+            Err(BrokerError::Missed { .. }) => {
+                let occasion = if self.heard { Occasion::Reconnect } else { Occasion::Poll };
+                self.heard = true;
+                self.deaf = None;
+                self.unanswered = true;
+                self.reconcile(occasion).await
+            }
+            Err(error) => {
+                self.deaf = Some(error.to_string());
+                self.say(self.deaf.clone());
+                self.ask_again_at = clock::now() + super::RETRY;
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn unasked(&self, Report { order_id, report }: Report) -> Step {
@@ -215,39 +234,6 @@ impl Shell {
             (_, None) => None,
         };
         Step::Report { order_id, report, event_ns, cause_id: None }
-    }
-
-    /// Asks a broker outside for every order that is open here or ended a short while ago: whatever it said may have
-    /// been missed.
-    pub(super) async fn reconcile(&mut self) -> Result<(), Error> {
-        self.ask_again_at = clock::now() + super::ASK_AGAIN;
-        self.catch_up().await?;
-        let book = self.machine.book();
-        let open = book.open_orders().filter(|order| order.submitted_ns.is_some());
-        // What ended unfilled may have been filled before, and the fill not been heard of.
-        let ended = book.ended_orders().filter(|order| {
-            order.submitted_ns.is_some()
-                && order.unfilled() > Quantity::ZERO
-                && !self.confirmed.contains(order.id())
-        });
-        let asked = open.chain(ended).map(|order| order.id().to_owned()).collect();
-        for order_id in self.true_up(asked).await? {
-            let order = self.machine.book().order(&order_id);
-            let Some(client_order_id) = order.map(|order| order.client_order_id.clone()) else { continue };
-            match self.broker.lookup(&client_order_id).await {
-                Ok(Some(known)) => {
-                    self.take_unasked(known.reports).await?;
-                    self.confirm(&order_id, known.state == StateAtBroker::Ended);
-                }
-                // Without an answer it is asked for as an order whose submission has none.
-                Ok(None) => {}
-                Err(error) => {
-                    self.say(Some(error.to_string()));
-                    self.ask_again_at = clock::now() + super::RETRY;
-                }
-            }
-        }
-        self.find_positions().await
     }
 
     /// Remembers that an order ended here and at the broker, so that it is not asked for again.
@@ -280,19 +266,4 @@ impl Shell {
 
 pub(super) fn complain(step: &Step, error: &StepError) {
     tracing::error!(%error, "{step:?} comes to nothing: {error}");
-}
-
-/// The answer to a submission in one word.
-fn word(outcome: &Result<Vec<Report>, BrokerError>) -> &'static str {
-    match outcome {
-        Ok(reports) => match reports.first().map(|first| &first.report) {
-            Some(BrokerReport::Accepted { .. }) => "accepted",
-            Some(BrokerReport::Rejected { .. }) => "rejected",
-            Some(BrokerReport::Filled(_)) => "filled",
-            Some(_) => "other",
-            None => "none",
-        },
-        Err(BrokerError::Refused { .. }) => "refused",
-        Err(BrokerError::Unknown { .. }) => "unknown",
-    }
 }

@@ -84,7 +84,7 @@ impl Broker for Outside {
         Ok(vec![Report { order_id: order.id().to_owned(), report: BrokerReport::Replaced(terms) }])
     }
 
-    async fn lookup(&mut self, client: &str) -> Result<Option<BrokerOrder>, BrokerError> {
+    async fn lookup(&mut self, _order: &OrderSpec, client: &str) -> Result<Option<BrokerOrder>, BrokerError> {
         let world = self.0.lock().unwrap();
         let known = world.known.iter().find(|(known, _)| known == client);
         Ok(known.map(|(_, order_id)| BrokerOrder {

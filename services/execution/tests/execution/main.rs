@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod day;
+mod exits;
 mod groups;
 mod kill;
 mod life;
 mod live;
 mod machine;
+mod outside;
 mod restart;
 mod support;

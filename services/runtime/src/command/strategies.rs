@@ -106,8 +106,7 @@ pub enum StrategyError {
 }
 
 /// Why no strategy trades live.
-pub const LIVE_REFUSED: &str =
-    "shadow or paper; live needs a broker adapter for real money, which this version does not have";
+pub const LIVE_REFUSED: &str = "shadow or paper; strategies do not trade with money in this version";
 
 /// The mode that a strategy is enabled in, by its name.
 pub fn strategy_mode(text: &str) -> Result<StrategyMode, StrategyError> {

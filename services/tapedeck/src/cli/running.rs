@@ -16,6 +16,9 @@ pub struct Up {
     /// Seed of the demo's market
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Trade this account with money, as `mode = "live"` and a confirmation on the tape say too; may be given several times
+    #[arg(long, value_name = "ACCOUNT")]
+    pub live: Vec<String>,
     /// Where telemetry goes.
     #[command(flatten)]
     pub telemetry: TelemetryOptions,
@@ -174,6 +177,9 @@ pub struct Run {
     /// Address of the dashboard, when it is among them
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub bind: Option<String>,
+    /// Trade this account with money, as `mode = "live"` and a confirmation on the tape say too; may be given several times
+    #[arg(long, value_name = "ACCOUNT")]
+    pub live: Vec<String>,
     /// Where telemetry goes.
     #[command(flatten)]
     pub telemetry: TelemetryOptions,

@@ -14,10 +14,10 @@ pub fn run(global: &Global, command: &ConfigCommand, output: Output) -> Result<(
     let (file, config) = (&configuration.file, &*configuration.config);
     let set = |value: &Option<String>| if value.is_some() { "set" } else { "unset" };
     let source = file.as_ref().map_or("defaults".to_owned(), |file| file.display().to_string());
-    let credentials = config.source.credentials();
+    let credentials = config.credentials();
     let credentials: Vec<(&str, &str)> = credentials
         .iter()
-        .map(|credential| (credential.field, if credential.is_set() { "set" } else { "unset" }))
+        .map(|credential| (&*credential.field, if credential.is_set() { "set" } else { "unset" }))
         .collect();
     if output.json {
         return output.document(&serde_json::json!({

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 
 use crate::cli::Global;
-use crate::config::Config;
+use crate::config::{AccountConfig, Config};
 use crate::exit::Failure;
 use crate::home::{Home, TapeDir};
 use crate::output::Output;
@@ -72,12 +72,55 @@ async fn collector(endpoint: &str) -> Option<Finding> {
     Some(found("collector", State::Warning, detail, "start the collector, or set otlp_endpoint = \"\""))
 }
 
+/// Whether the accounts at brokers outside can be reached and take orders.
+async fn brokers(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, account) in config.account.iter().filter(|(_, account)| account.is_at_alpaca()) {
+        let unset: Vec<String> = account
+            .broker_credentials(name)
+            .iter()
+            .filter(|credential| !credential.is_set())
+            .map(|credential| credential.field.to_string())
+            .collect();
+        if !unset.is_empty() {
+            let detail = format!("account {name}: {} unset", unset.join(", "));
+            findings.push(found("broker", State::Bad, detail, "tapedeck config check"));
+            continue;
+        }
+        findings.push(match at_broker(name, account).await {
+            Ok(detail) => good("broker", detail),
+            Err(problem) => {
+                found("broker", State::Bad, format!("account {name}: {problem}"), "tapedeck config check")
+            }
+        });
+    }
+    findings
+}
+
+async fn at_broker(name: &str, account: &AccountConfig) -> Result<String, String> {
+    let config = crate::trading::alpaca_config(name, account, account.wanted_mode());
+    let config = config.map_err(|failure| failure.message)?;
+    let book = domain::book::Book::default();
+    let adapter = alpaca::Alpaca::new(config, crate::trading::clock(), &book);
+    let mut adapter = adapter.map_err(|error| error.to_string())?;
+    let found = broker::Broker::account(&mut adapter, name).await;
+    let found = found.map_err(|error| error.to_string())?;
+    let found = found.ok_or_else(|| "the broker keeps no account".to_owned())?;
+    if let Some(why) = found.blocked {
+        return Err(why);
+    }
+    let mode = account.wanted_mode().name();
+    let (number, equity, cash) = (found.number, found.equity, found.cash);
+    Ok(format!("account {name}: Alpaca {number}, {mode}, equity {equity}, cash {cash}"))
+}
+
 /// Looks at tools, configuration, disk, ports and, where there is one, the tape.
 pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let mut findings = around(global);
     if let Ok(configuration) = global.configuration() {
         findings.extend(ports(&configuration.config, &home));
+        findings.extend(brokers(&configuration.config).await);
         findings.extend(collector(&configuration.config.telemetry.otlp_endpoint).await);
         if home.last().is_some() || global.tape.is_some() {
             match Session::open(global).await {

@@ -20,6 +20,7 @@ pub mod import;
 pub mod indicator;
 pub mod ingest;
 pub mod limits;
+pub mod live;
 pub mod logs;
 pub mod market;
 pub mod news;

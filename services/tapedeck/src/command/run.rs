@@ -18,7 +18,8 @@ pub async fn run(global: &Global, options: &Run, output: Output) -> Result<(), F
     } else {
         options.services.iter().copied().collect()
     };
-    let session = Session::open(global).await?;
+    let mut session = Session::open(global).await?;
+    session.live.clone_from(&options.live);
     let outcome = serve(&session, &wanted, options, output).await;
     session.close().await;
     outcome

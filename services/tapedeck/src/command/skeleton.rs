@@ -34,7 +34,7 @@ const PYTHON: [(&str, &str); 5] = [
     example!("README.md"),
 ];
 
-const RUST: [(&str, &str); 12] = [
+const RUST: [(&str, &str); 18] = [
     example!("Cargo.toml", rust),
     example!("build.rs", rust),
     example!("src/main.rs", rust),
@@ -47,6 +47,12 @@ const RUST: [(&str, &str); 12] = [
     schema!("trading"),
     schema!("control"),
     schema!("operations"),
+    schema!("broker"),
+    schema!("limits"),
+    schema!("money"),
+    schema!("orders"),
+    schema!("research"),
+    schema!("risk"),
 ];
 
 /// Writes the strategy `name` to `dir`, or to a directory of its name. Existing files are never touched.

@@ -30,10 +30,36 @@ struct Screen {
     counts: Counts,
     accounts: Vec<AccountRow>,
     halts: Vec<HaltRow>,
+    brokers: Vec<AtBroker>,
     services: Vec<HeartbeatRow>,
     projections: Vec<Position>,
     /// What is wrong; empty when all is well.
     degraded: Vec<String>,
+}
+
+/// Through which broker an account is traded, as execution stated it.
+#[derive(Debug, Serialize)]
+struct AtBroker {
+    account: String,
+    broker: String,
+    mode: &'static str,
+    broker_account: String,
+}
+
+async fn brokers(session: &Session, accounts: &[AccountRow]) -> Result<Vec<AtBroker>, Failure> {
+    let mut brokers = Vec::new();
+    for account in accounts {
+        let Some(attached) = runtime::command::attachment(&session.tape, &account.account).await? else {
+            continue;
+        };
+        brokers.push(AtBroker {
+            mode: attached.mode().name(),
+            account: attached.account,
+            broker: attached.broker,
+            broker_account: attached.broker_account,
+        });
+    }
+    Ok(brokers)
 }
 
 /// Shows it once, or every second.
@@ -75,6 +101,7 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
     let counts = queries::counts(&pool).await.map_err(failed)?;
     let accounts = queries::accounts(&pool).await.map_err(failed)?;
     let halts = queries::halts(&pool).await.map_err(failed)?;
+    let brokers = brokers(session, &accounts).await?;
     let mut services = queries::heartbeats(&pool).await.map_err(failed)?;
     // Of each service the newest instance; older ones ended or were replaced.
     services.dedup_by(|next, kept| next.service == kept.service);
@@ -111,6 +138,7 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
         counts,
         accounts,
         halts,
+        brokers,
         services,
         projections,
         degraded,
@@ -150,6 +178,11 @@ fn print(screen: &Screen, watching: bool, output: Output) -> Result<(), Failure>
             account.cash,
             shown(&account.gross_exposure)
         ));
+    }
+    for broker in &screen.brokers {
+        let AtBroker { account, broker, mode, broker_account } = broker;
+        let line = format!("account {account}  at {broker} {broker_account}  {mode}");
+        output.line(&if *mode == "live" { output.paint("31", &line) } else { line });
     }
     for halt in &screen.halts {
         let scope = if halt.account.is_empty() { "all accounts" } else { halt.account.as_str() };

@@ -32,7 +32,8 @@ pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Fa
     let home = Home::locate(global.home.as_deref())?;
     let config = &global.configuration()?.config;
     let (dir, manifest) = choose(global, options, &home, config)?;
-    let session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
+    let mut session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
+    session.live.clone_from(&options.live);
     let outcome = run_tape(&session, options, output).await;
     session.close().await;
     outcome
@@ -110,6 +111,7 @@ pub fn announce(session: &Session, services: &Services, output: Output) -> Resul
         session.announce(Some(url.to_owned()))?;
     }
     let mode = match session.manifest.kind {
+        TapeKind::Main if services.with_money => "live: orders move money",
         TapeKind::Main => "paper",
         TapeKind::Demo => "simulated market",
         TapeKind::Rehearsal => "recorded bars",

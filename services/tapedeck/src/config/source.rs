@@ -1,5 +1,6 @@
 //! Vendors of market data, facts and news, as the configuration states them: where they are, who asks, how often.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -145,12 +146,27 @@ impl Default for MassiveConfig {
 }
 
 /// Where one credential is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Credential<'a> {
     /// Its field.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     variable: &'a str,
     file: Option<&'a Path>,
+}
+
+impl<'a> Credential<'a> {
+    /// One that stands in `variable`, or in `file` where that is stated; `field` names the variable.
+    pub fn new(field: impl Into<Cow<'static, str>>, variable: &'a str, file: Option<&'a Path>) -> Self {
+        Self { field: field.into(), variable, file }
+    }
+
+    /// Refuses a name that no variable can have.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.variable.is_empty() || self.variable.contains(['=', '\0', ' ']) {
+            return Err(value(self.field.clone(), self.variable, "the name of a variable"));
+        }
+        Ok(())
+    }
 }
 
 impl Credential<'_> {
@@ -164,7 +180,7 @@ impl Credential<'_> {
         let missing = || {
             let expected =
                 format!("the variable {} to be set, or {} to name a file", self.variable, self.file_field());
-            value(self.field, self.variable, expected)
+            value(self.field.clone(), self.variable, expected)
         };
         self.found()?.map(SecretString::from).ok_or_else(missing)
     }
@@ -238,39 +254,26 @@ impl SourcesConfig {
         if !matches!(self.alpaca.feed.as_str(), "sip" | "iex" | "otc" | "boats") {
             return Err(value("source.alpaca.feed", &self.alpaca.feed, "sip, iex, otc or boats"));
         }
-        for credential in self.credentials() {
-            if credential.variable.is_empty() || credential.variable.contains(['=', '\0', ' ']) {
-                return Err(value(credential.field, credential.variable, "the name of a variable"));
-            }
-        }
-        Ok(())
+        self.credentials().iter().try_for_each(Credential::check)
     }
 }
 
 impl AlpacaConfig {
     /// The key.
     pub fn key(&self) -> Credential<'_> {
-        Credential { field: "source.alpaca.key_env", variable: &self.key_env, file: self.key_file.as_deref() }
+        Credential::new("source.alpaca.key_env", &self.key_env, self.key_file.as_deref())
     }
 
     /// The secret.
     pub fn secret(&self) -> Credential<'_> {
-        Credential {
-            field: "source.alpaca.secret_env",
-            variable: &self.secret_env,
-            file: self.secret_file.as_deref(),
-        }
+        Credential::new("source.alpaca.secret_env", &self.secret_env, self.secret_file.as_deref())
     }
 }
 
 impl MassiveConfig {
     /// The key.
     pub fn key(&self) -> Credential<'_> {
-        Credential {
-            field: "source.massive.key_env",
-            variable: &self.key_env,
-            file: self.key_file.as_deref(),
-        }
+        Credential::new("source.massive.key_env", &self.key_env, self.key_file.as_deref())
     }
 }
 
@@ -304,7 +307,7 @@ pub(super) fn is_local(url: &str) -> bool {
 }
 
 /// A key goes over TLS, or stays on this machine.
-fn is_safe(base_url: &str) -> bool {
+pub(super) fn is_safe(base_url: &str) -> bool {
     let Some((scheme, rest)) = base_url.split_once("://") else { return false };
     let authority = rest.split('/').next().unwrap_or_default();
     let plain = !authority.is_empty() && !authority.contains(['@', ' ']) && !base_url.ends_with('/');

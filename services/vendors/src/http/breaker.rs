@@ -6,7 +6,6 @@ use std::time::Duration;
 /// Failures in a row after which nobody asks.
 const FAILURES_MAX: u32 = 5;
 const OPEN_FIRST: Duration = Duration::from_secs(10);
-const OPEN_MAX: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Default)]
 struct State {
@@ -18,10 +17,17 @@ struct State {
 }
 
 /// Counts failures in a row. When its time is over one request may try; if that fails it waits twice as long.
-#[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<State>);
+#[derive(Debug)]
+pub(super) struct Breaker {
+    state: Mutex<State>,
+    open_max: Duration,
+}
 
 impl Breaker {
+    pub(super) fn new(open_max: Duration) -> Self {
+        Self { state: Mutex::default(), open_max }
+    }
+
     /// How much longer nobody is to ask.
     pub(super) fn closed_for(&self, now_ns: i64) -> Option<Duration> {
         let left_ns = self.state().open_until_ns.saturating_sub(now_ns);
@@ -43,14 +49,15 @@ impl Breaker {
         what.clone_into(&mut state.last);
         // After the first time one failure is enough.
         if state.failures >= FAILURES_MAX || !state.open.is_zero() {
-            state.open = if state.open.is_zero() { OPEN_FIRST } else { (state.open * 2).min(OPEN_MAX) };
+            let open = if state.open.is_zero() { OPEN_FIRST } else { state.open * 2 };
+            state.open = open.min(self.open_max);
             let open_ns = i64::try_from(state.open.as_nanos()).unwrap_or(i64::MAX);
             state.open_until_ns = now_ns.saturating_add(open_ns);
         }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,10 +66,11 @@ mod tests {
     use super::*;
 
     const SECOND: i64 = 1_000_000_000;
+    const OPEN_MAX: Duration = Duration::from_secs(300);
 
     #[test]
     fn it_opens_after_five_failures_in_a_row_and_each_time_for_longer() {
-        let breaker = Breaker::default();
+        let breaker = Breaker::new(OPEN_MAX);
         for _ in 0..4 {
             breaker.failed("down", 0);
         }

@@ -1,12 +1,13 @@
 //! One client for every vendor: limit, repetition, breaker, deadlines. The only place that imports reqwest.
 //!
-//! Only GET is sent: nothing here changes anything at a vendor, so everything may be asked again. Redirects are not
-//! followed, for credentials would follow them.
+//! What asks may be asked again; what changes something at a vendor ([`Http::once`]) is sent once and never again.
+//! Redirects are not followed, for credentials would follow them.
 
 mod breaker;
 mod limit;
 mod page;
 mod retry;
+mod once;
 pub(crate) mod tls;
 
 use std::fmt;
@@ -22,7 +23,9 @@ use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use breaker::Breaker;
 use limit::Limit;
+pub use once::{Answer, Method};
 use retry::Again;
+pub use tls::config as tls_config;
 
 /// The largest answer that is read.
 const BODY_MAX: usize = 64 << 20;
@@ -103,6 +106,8 @@ pub struct HttpConfig {
     pub answer_timeout: Duration,
     /// Longest time that one question may take with all its repetitions.
     pub deadline: Duration,
+    /// Longest time for which a vendor that fails again and again is left alone.
+    pub alone_max: Duration,
 }
 
 impl HttpConfig {
@@ -115,6 +120,7 @@ impl HttpConfig {
             requests_per_minute,
             answer_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(300),
+            alone_max: Duration::from_secs(300),
         }
     }
 }
@@ -162,7 +168,8 @@ impl Http {
             .build()
             .map_err(|error| setup(told(&error)))?;
         let limit = Limit::new(config.requests_per_minute, Arc::clone(&clock));
-        Ok(Self { vendor, client, config, limit, breaker: Breaker::default(), clock })
+        let breaker = Breaker::new(config.alone_max);
+        Ok(Self { vendor, client, config, limit, breaker, clock })
     }
 
     /// The body of the answer to a GET of `path` with `query`.
@@ -278,7 +285,7 @@ impl Http {
     }
 
     /// An answer of this vendor's that cannot be read.
-    pub(crate) fn broken(&self, what: String) -> VendorError {
+    pub fn broken(&self, what: String) -> VendorError {
         VendorError::Broken { vendor: self.vendor, what: self.redact(&what) }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 /// The configuration of TLS; an error says what is missing. An address without TLS needs no roots.
-pub(crate) fn config(base_url: &str) -> Result<ClientConfig, String> {
+pub fn config(base_url: &str) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     if base_url.starts_with("https:") {
         let found = rustls_native_certs::load_native_certs();

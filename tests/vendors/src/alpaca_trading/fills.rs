@@ -262,7 +262,7 @@ impl Desk {
                 self.announce(place, "trade_bust", market, Some(&told));
             }
             Act::Correct { execution_id, qty, price } => {
-                let old = self.take_back(place, execution_id.as_deref())?;
+                let (old, index) = self.take_back_at(place, execution_id.as_deref())?;
                 self.execution_count += 1;
                 let new = Execution {
                     id: id::uuid(&format!("execution {}", self.execution_count)),
@@ -277,7 +277,12 @@ impl Desk {
                     "qty": new.quantity,
                     "price": new.price,
                 });
-                self.orders[place].executions.push(new);
+                let later = self.orders[place].executions.split_off(index);
+                self.orders[place].executions.push(new.clone());
+                // It is listed in its place, as of what had been filled with it.
+                let whole = self.orders[place].status == Status::Filled;
+                self.activities.push(Activity::fill(&self.orders[place], &new, whole, market.now_ns()));
+                self.orders[place].executions.extend(later);
                 self.announce(place, "trade_correct", market, Some(&told));
             }
             Act::Announce { event, status } => {
@@ -292,6 +297,11 @@ impl Desk {
 
     /// Takes an execution back, with its shares and its money.
     fn take_back(&mut self, place: usize, id: Option<&str>) -> Result<Execution, Refusal> {
+        self.take_back_at(place, id).map(|(execution, _)| execution)
+    }
+
+    /// The same with its place among the order's executions.
+    fn take_back_at(&mut self, place: usize, id: Option<&str>) -> Result<(Execution, usize), Refusal> {
         let order = &mut self.orders[place];
         let found = match id {
             Some(id) => order.executions.iter().position(|execution| execution.id == id),
@@ -302,6 +312,6 @@ impl Desk {
         let (symbol, side) = (order.symbol.clone(), order.side);
         self.book.trade(&symbol, side.opposite().signed(execution.quantity), execution.price);
         self.activities.retain(|activity| activity.execution_id.as_deref() != Some(&execution.id));
-        Ok(execution)
+        Ok((execution, found))
     }
 }

@@ -1,0 +1,59 @@
+//! What execution says of brokers, in words: which it trades through, what it found there, who may trade with money.
+
+use contracts::v1::event::Body;
+use contracts::v1::{DifferenceKind, DifferenceResolution};
+
+use super::summary::{Summary, because, plain};
+
+fn kind(kind: DifferenceKind) -> &'static str {
+    match kind {
+        DifferenceKind::Unspecified => "something",
+        DifferenceKind::Order => "order",
+        DifferenceKind::Fill => "fill",
+        DifferenceKind::Position => "position",
+    }
+}
+
+fn resolution(resolution: DifferenceResolution) -> &'static str {
+    match resolution {
+        DifferenceResolution::Adopted => "adopted",
+        DifferenceResolution::Corrected => "corrected",
+        DifferenceResolution::Alert | DifferenceResolution::Unspecified => "to be looked at",
+    }
+}
+
+/// The summary of such a body.
+pub(super) fn describe(body: &Body) -> Summary<'_> {
+    match body {
+        Body::BrokerAttached(event) => {
+            let number = match event.broker_account.as_str() {
+                "" => String::new(),
+                number => format!(" account {number}"),
+            };
+            let text = format!("traded through {}{number}, {}", event.broker, event.mode().name());
+            plain("broker_attached", &event.account, text)
+        }
+        Body::BrokerReconciled(event) => {
+            let text = format!(
+                "compared with the broker ({}): {} orders, {} positions, {} differences",
+                event.occasion, event.orders, event.positions, event.differences
+            );
+            plain("broker_reconciled", &event.account, text)
+        }
+        Body::BrokerDiffered(event) => {
+            let what = format!("{} {}", kind(event.kind()), event.symbol);
+            let sides = format!("broker {}, tape {}", event.at_broker, event.on_tape);
+            let text = format!("{what}: {sides}; {}", resolution(event.resolution()));
+            plain("broker_differed", &event.account, because(&text, &event.detail))
+        }
+        Body::LiveTradingConfirmed(event) => {
+            let text = because(&format!("trading with money confirmed by {}", event.actor), &event.reason);
+            plain("live_trading_confirmed", &event.account, text)
+        }
+        Body::LiveTradingRevoked(event) => {
+            let text = because(&format!("trading with money revoked by {}", event.actor), &event.reason);
+            plain("live_trading_revoked", &event.account, text)
+        }
+        _ => plain("other", "", String::new()),
+    }
+}

@@ -1,0 +1,29 @@
+//! Alpaca as a broker, paper and live, behind the port that execution speaks to.
+//!
+//! Invariants:
+//! - a request that changes something is sent once; without an answer it is asked for by client order id;
+//! - an execution has one id on the tape, whichever of Alpaca's lists it was read in: the order's id and how much of
+//!   the order was filled with it;
+//! - what Alpaca would refuse by a rule that it publishes is refused here, with the rule in words;
+//! - nothing is taken for the truth that does not add up: an order whose executions are not all listed yet is asked
+//!   for again;
+//! - a credential stands in no message.
+//!
+//! Deliberately absent: the tape, retries of requests, options and crypto, brackets as one request (entries are orders
+//! of their own, their exits follow once they are done), dividends and fees. Alpaca's trading interface does not say
+//! whether trading in a symbol is halted; an order in one is held there.
+//!
+//! Modules in reading order.
+
+mod wire;
+mod rules;
+mod api;
+mod gate;
+mod known;
+mod truth;
+mod socket;
+mod stream;
+mod adapter;
+
+pub use adapter::Alpaca;
+pub use api::Config;

@@ -1,0 +1,268 @@
+//! Alpaca's shapes: decoded permissively, numbers exact.
+
+use std::fmt;
+use std::str::FromStr;
+
+use domain::money::{Amount, Price, Quantity};
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
+
+/// A decimal number, sent as text or as a number, exact where it has at most nine decimals.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Number(String);
+
+impl Number {
+    fn parsed<T: FromStr>(&self) -> Option<T> {
+        let decimals = self.0.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+        // Averages may have more decimals than a price can have.
+        let spare = decimals.saturating_sub(9);
+        self.0.get(..self.0.len() - spare)?.parse().ok()
+    }
+
+    pub(crate) fn price(&self) -> Option<Price> {
+        self.parsed()
+    }
+
+    pub(crate) fn quantity(&self) -> Option<Quantity> {
+        self.parsed()
+    }
+
+    pub(crate) fn amount(&self) -> Option<Amount> {
+        self.parsed()
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl Visitor<'_> for Written {
+            type Value = Number;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a decimal number")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
+                Ok(Number(text.to_owned()))
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Number, E> {
+                Ok(Number(value.to_string()))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Number, E> {
+                Ok(Number(value.to_string()))
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Number, E> {
+                Ok(Number(value.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
+}
+
+/// An order as Alpaca has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Order {
+    pub id: String,
+    pub client_order_id: String,
+    pub created_at: Option<String>,
+    pub symbol: String,
+    pub side: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: String,
+    pub qty: Option<Number>,
+    pub notional: Option<Number>,
+    pub filled_qty: Option<Number>,
+    pub filled_avg_price: Option<Number>,
+    pub limit_price: Option<Number>,
+    pub stop_price: Option<Number>,
+    pub replaced_by: Option<String>,
+    pub replaces: Option<String>,
+    pub legs: Option<Vec<Order>>,
+}
+
+impl Order {
+    pub(crate) fn filled(&self) -> Quantity {
+        self.filled_qty.as_ref().and_then(Number::quantity).unwrap_or_default()
+    }
+
+    pub(crate) fn quantity(&self) -> Option<Quantity> {
+        self.qty.as_ref().and_then(Number::quantity)
+    }
+
+    pub(crate) fn limit(&self) -> Option<Price> {
+        self.limit_price.as_ref().and_then(Number::price)
+    }
+
+    pub(crate) fn stop(&self) -> Option<Price> {
+        self.stop_price.as_ref().and_then(Number::price)
+    }
+
+    /// Whether it is replaced by an order that is named.
+    pub(crate) fn successor(&self) -> Option<&str> {
+        self.replaced_by.as_deref().filter(|_| self.status == "replaced")
+    }
+
+    /// Whether a request about it is on its way to the exchange.
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(self.status.as_str(), "pending_cancel" | "pending_replace")
+    }
+}
+
+/// An execution in the list of activities.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Activity {
+    pub id: String,
+    pub order_id: String,
+    pub qty: Number,
+    pub cum_qty: Number,
+    pub price: Number,
+    pub transaction_time: String,
+}
+
+/// A position.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Position {
+    pub symbol: String,
+    pub qty: Number,
+    pub cost_basis: Number,
+    pub side: String,
+}
+
+/// The account.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Account {
+    pub account_number: String,
+    pub status: String,
+    pub cash: Number,
+    pub equity: Number,
+    pub buying_power: Number,
+    pub trading_blocked: bool,
+    pub account_blocked: bool,
+    pub trade_suspended_by_user: bool,
+}
+
+/// What can be traded.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Asset {
+    pub status: String,
+    pub tradable: bool,
+    pub shortable: bool,
+    pub fractionable: bool,
+}
+
+/// Whether the market is open.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct MarketClock {
+    pub is_open: bool,
+    pub next_open: String,
+    pub next_close: String,
+}
+
+/// What happened to an order, as `trade_updates` tells it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Update {
+    pub event: String,
+    pub execution_id: Option<String>,
+    pub previous_execution_id: Option<String>,
+    pub timestamp: Option<String>,
+    pub at: Option<String>,
+    pub qty: Option<Number>,
+    pub price: Option<Number>,
+    pub order: Order,
+}
+
+/// A refusal.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Refusal {
+    pub code: Option<i64>,
+    pub message: String,
+    pub reject_reason: Option<String>,
+    pub existing_order_id: Option<String>,
+}
+
+/// An order as it is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Ticket {
+    pub symbol: String,
+    pub side: &'static str,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub time_in_force: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qty: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notional: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_price: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_price: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trail_price: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trail_percent: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub extended_hours: bool,
+    pub client_order_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_class: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub take_profit: Option<Exit>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_loss: Option<Exit>,
+}
+
+/// One side of a pair of exits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Exit {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_price: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_price: Option<String>,
+}
+
+/// Reads an answer; an error names the field.
+pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(&mut reader)
+        .map_err(|error| format!("{}: {}", error.path(), error.inner()))
+}
+
+/// UTC nanoseconds of a time; `None` when it is none.
+pub(crate) fn time_ns(text: &str) -> Option<i64> {
+    chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_nanos_opt()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_exact_as_text_and_as_numbers() {
+        let number = |json: &str| serde_json::from_str::<Number>(json).unwrap();
+        assert_eq!(number("\"187.45\"").price(), Some(Price(187_450_000_000)));
+        assert_eq!(number("187.45").price(), Some(Price(187_450_000_000)));
+        assert_eq!(number("\"-3\"").quantity(), Some(Quantity(-3_000_000_000)));
+        assert_eq!(number("\"1.1234567891234\"").price(), Some(Price(1_123_456_789)));
+        assert_eq!(number("\"many\"").price(), None);
+    }
+
+    #[test]
+    fn what_is_not_known_is_passed_over_and_what_is_wrong_is_named() {
+        let order: Order = decode(br#"{"id":"1","qty":null,"legs":null,"new_field":{"x":1}}"#).unwrap();
+        assert_eq!((order.id.as_str(), order.quantity()), ("1", None));
+        let error = decode::<Order>(br#"{"id":"1","qty":[]}"#).unwrap_err();
+        assert!(error.starts_with("qty:"), "{error}");
+    }
+}

@@ -1,0 +1,84 @@
+//! The contract of the port.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use broker::contract::{Bench, run_all};
+use broker::{Broker, BrokerError, Report};
+use tapedeck_vendors::Vendors;
+use tapedeck_vendors::market::Script;
+
+use crate::support::{E9, adapter};
+
+/// A stand-in for each broker of the suite.
+#[derive(Default)]
+struct AtAlpaca(Mutex<Vec<Vendors>>);
+
+impl AtAlpaca {
+    fn last<T>(&self, work: impl FnOnce(&Vendors) -> T) -> T {
+        work(self.0.lock().unwrap().last().unwrap())
+    }
+}
+
+#[async_trait]
+impl Bench for AtAlpaca {
+    async fn fresh(&self) -> Box<dyn Broker> {
+        let vendors = Vendors::start(Script::default()).await.unwrap();
+        let mut settings = vendors.stand.settings();
+        settings.requests_per_minute.alpaca_trading = None;
+        settings.alpaca_trading.fills = false;
+        vendors.stand.set(settings);
+        let broker = adapter(&vendors, tapedeck_vendors::SECRET);
+        self.0.lock().unwrap().push(vendors);
+        let mut broker: Box<dyn Broker> = Box::new(broker);
+        self.heard(&mut *broker).await;
+        broker
+    }
+
+    fn symbol(&self) -> &'static str {
+        "AAPL"
+    }
+
+    async fn trade(&self, broker: &mut dyn Broker, price_e9: i64) -> Vec<Report> {
+        self.heard(broker).await;
+        self.last(|vendors| {
+            let price = format!("{}", domain::money::Price(price_e9));
+            vendors.stand.desk(|desk, market, _| {
+                let open: Vec<String> = desk
+                    .orders()
+                    .iter()
+                    .filter(|order| {
+                        let through = order
+                            .limit_price
+                            .is_none_or(|limit| limit.to_f64() >= price_e9 as f64 / E9 as f64);
+                        order.is_open() && through
+                    })
+                    .map(|order| order.client_order_id.clone())
+                    .collect();
+                for id in open {
+                    let act = serde_json::json!({"do": "fill", "price": price});
+                    desk.act(&id, serde_json::from_value(act).unwrap(), market).unwrap();
+                }
+            });
+        });
+        self.heard(broker).await
+    }
+
+    async fn heard(&self, broker: &mut dyn Broker) -> Vec<Report> {
+        let mut all = Vec::new();
+        let quiet = std::time::Duration::from_millis(250);
+        while let Ok(said) = tokio::time::timeout(quiet, broker.reports()).await {
+            match said {
+                Ok(reports) => all.extend(reports),
+                Err(BrokerError::Missed { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        all
+    }
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract() {
+    run_all(&AtAlpaca::default()).await;
+}

@@ -1,0 +1,138 @@
+//! Sending orders whose intents are on the tape: alone, or two exits together.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use broker::{BrokerError, Report, is_stop, other_exit, wants_entries_first};
+use contracts::v1::{OrderSpec, StrategyMode, TradingMode};
+use domain::money::{Price, Quantity};
+use domain::order::{BrokerReport, OrderState, OrderStatus, Terms};
+use runtime::metrics::metrics;
+
+use super::{Error, Shell};
+
+impl Shell {
+    /// Sends orders whose intents are on the tape, and adds the answers.
+    pub(super) async fn send(&mut self, order_ids: &[String]) -> Result<(), Error> {
+        let mut answers = Vec::new();
+        let mut sent = HashSet::new();
+        for order_id in order_ids {
+            let Some((order, client_order_id)) = self.submitted(order_id) else { continue };
+            if !sent.insert(order_id.clone()) {
+                continue;
+            }
+            if let Some(reason) = self.forbidden(&order) {
+                let report = BrokerReport::Rejected { reason };
+                answers.push(self.answer(Report { order_id: order_id.clone(), report }));
+                continue;
+            }
+            let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
+            let spec = self.sized(&order);
+            let began = Instant::now();
+            let together = match self.other_exit(&order) {
+                Some(other) => {
+                    let (first, second) = (spec.clone(), self.sized(&other));
+                    let pair = if is_stop(&first) { [&second, &first] } else { [&first, &second] };
+                    let outcome = self.broker.submit_pair(pair, now_ns).await;
+                    let together = outcome.transpose();
+                    if together.is_some() {
+                        sent.insert(other.id().to_owned());
+                    }
+                    together
+                }
+                None => None,
+            };
+            let outcome = match together {
+                Some(outcome) => outcome,
+                None => self.broker.submit(&spec, &client_order_id, now_ns).await,
+            };
+            let name = self.broker.name_of(&spec.account);
+            metrics().broker_latency.with(&[name, word(&outcome)]).observe(began.elapsed());
+            match outcome {
+                Ok(reports) => {
+                    for report in reports {
+                        let restated = self.restated(&report);
+                        answers.push(self.answer(report));
+                        answers.extend(restated.map(|report| self.answer(report)));
+                    }
+                }
+                Err(error @ BrokerError::Refused { .. }) => {
+                    let reason = error.to_string();
+                    let report = BrokerReport::Rejected { reason };
+                    answers.push(self.answer(Report { order_id: order_id.clone(), report }));
+                }
+                // The intent has no answer, so the order is asked for later.
+                Err(error) => {
+                    answers.push(self.unresolved(order_id, "submit", &error));
+                    self.say(Some(error.to_string()));
+                }
+            }
+        }
+        self.store_and_log(answers).await
+    }
+
+    /// Why an order must not be sent: on an account with money a strategy opens nothing unless it is enabled for that.
+    fn forbidden(&self, order: &OrderState) -> Option<String> {
+        let spec = &order.spec;
+        let with_money = self.broker.mode_of(&spec.account) == TradingMode::Live;
+        if !with_money || spec.reducing || spec.strategy == contracts::MANUAL {
+            return None;
+        }
+        let mode = self.machine.book().strategy(&spec.strategy).map(|row| row.mode);
+        (mode != Some(StrategyMode::Live)).then(|| {
+            format!(
+                "account {} trades with money, and strategy {} is not enabled live",
+                spec.account, spec.strategy
+            )
+        })
+    }
+
+    /// The order as it is sent: an exit whose entry is over closes what that has filled.
+    fn sized(&self, order: &OrderState) -> OrderSpec {
+        let spec = order.spec.clone();
+        let later = wants_entries_first(self.broker.name_of(&spec.account)) && !spec.parent_id.is_empty();
+        match order.tradable.filter(|tradable| later && tradable.0 < spec.quantity_e9) {
+            Some(tradable) => OrderSpec { quantity_e9: tradable.0, ..spec },
+            None => spec,
+        }
+    }
+
+    /// What follows from the acceptance of an order that was sent for fewer shares than it states.
+    fn restated(&self, report: &Report) -> Option<Report> {
+        let BrokerReport::Accepted { broker_order_id } = &report.report else { return None };
+        let order = self.machine.book().order(&report.order_id)?;
+        let sent = self.sized(order);
+        let terms = Terms {
+            client_order_id: order.client_order_id.clone(),
+            broker_order_id: broker_order_id.clone(),
+            quantity: Quantity(sent.quantity_e9),
+            limit: sent.limit_price_e9.map(Price),
+            stop: sent.stop_price_e9.map(Price),
+        };
+        let report = BrokerReport::Replaced(terms);
+        (sent.quantity_e9 != order.spec.quantity_e9)
+            .then(|| Report { order_id: order.id().to_owned(), report })
+    }
+
+    /// The other one of a pair of exits of which neither was answered.
+    fn other_exit(&self, order: &OrderState) -> Option<OrderState> {
+        let other = self.submitted(&other_exit(&order.spec)?)?.0;
+        let unanswered = |order: &OrderState| order.status == OrderStatus::Submitted;
+        (unanswered(order) && unanswered(&other)).then_some(other)
+    }
+}
+
+/// The answer to a submission in one word.
+fn word(outcome: &Result<Vec<Report>, BrokerError>) -> &'static str {
+    match outcome {
+        Ok(reports) => match reports.first().map(|first| &first.report) {
+            Some(BrokerReport::Accepted { .. }) => "accepted",
+            Some(BrokerReport::Rejected { .. }) => "rejected",
+            Some(BrokerReport::Filled(_)) => "filled",
+            Some(_) => "other",
+            None => "none",
+        },
+        Err(BrokerError::Refused { .. }) => "refused",
+        Err(BrokerError::Unknown { .. } | BrokerError::Missed { .. }) => "unknown",
+    }
+}

@@ -1,0 +1,139 @@
+//! Which broker each account is traded through, and with whose money.
+//!
+//! Trading with money takes three things at once: the configuration, the command line, and somebody's confirmation on
+//! the tape. Whoever states some of them and not all is told which one is missing, and nothing starts. An account at a
+//! broker outside is traded there on the wall clock alone: a demo or a rehearsal never sends an order anywhere.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alpaca::Alpaca;
+use broker::{Broker, BrokerError, Brokers, Routed, SimulatedBroker};
+use contracts::v1::TradingMode;
+use domain::book::Book;
+use runtime::ClockMode;
+use vendors::http::Credentials;
+use vendors::{Clock, SystemClock};
+
+use crate::config::AccountConfig;
+use crate::exit::Failure;
+use crate::services::clock_mode;
+use crate::session::Session;
+
+/// Longest wait for one answer of a broker.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+const CONFIRM: &str = "tapedeck live confirm ACCOUNT --reason TEXT";
+
+/// Brokers by account.
+#[derive(Clone)]
+pub struct Trading {
+    modes: BTreeMap<String, TradingMode>,
+    outside: BTreeMap<String, alpaca::Config>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What Alpaca's adapter needs for an account.
+pub fn alpaca_config(
+    name: &str,
+    account: &AccountConfig,
+    mode: TradingMode,
+) -> Result<alpaca::Config, Failure> {
+    let [key, secret] = account.broker_credentials(name);
+    Ok(alpaca::Config {
+        base_url: account.broker_url().to_owned(),
+        credentials: Credentials::Alpaca { key: key.read()?, secret: secret.read()? },
+        requests_per_minute: account.alpaca.requests_per_minute,
+        answer_timeout: ANSWER_MAX,
+        mode,
+    })
+}
+
+/// Time and chance for clients of brokers.
+pub fn clock() -> Arc<dyn Clock> {
+    // Two processes do not wait alike.
+    let seed = u64::from(std::process::id()) ^ runtime::now_ns().unsigned_abs();
+    Arc::new(SystemClock::new(runtime::now_ns, seed))
+}
+
+impl Trading {
+    /// No account anywhere but here.
+    pub fn nowhere() -> Self {
+        Self { modes: BTreeMap::new(), outside: BTreeMap::new(), clock: clock() }
+    }
+
+    /// As configuration, command line and tape have it; an error names what is missing.
+    pub async fn of(session: &Session) -> Result<Self, Failure> {
+        let mut trading = Self::nowhere();
+        for named in &session.live {
+            crate::command::control::check_account(session, named)?;
+        }
+        if clock_mode(&session.manifest) != ClockMode::Wall {
+            return match session.live.first() {
+                None => Ok(trading),
+                Some(named) => Err(Failure::usage(
+                    format!("--live {named}: tape {} has no market of today", session.dir.name),
+                    "tapedeck up --tape main --live ACCOUNT",
+                )),
+            };
+        }
+        for (name, account) in &session.config.account {
+            let mode = mode(session, name, account).await?;
+            trading.modes.insert(name.clone(), mode);
+            if account.is_at_alpaca() {
+                trading.outside.insert(name.clone(), alpaca_config(name, account, mode)?);
+            }
+        }
+        Ok(trading)
+    }
+
+    /// Whether any account moves money.
+    pub fn is_live(&self) -> bool {
+        self.modes.values().any(|mode| *mode == TradingMode::Live)
+    }
+}
+
+async fn mode(session: &Session, name: &str, account: &AccountConfig) -> Result<TradingMode, Failure> {
+    let named = session.live.iter().any(|live| live == name);
+    let wanted = account.wanted_mode();
+    if wanted == TradingMode::Simulated && named {
+        let message = format!("--live {name}: account.{name}.broker is simulated, expected alpaca");
+        return Err(Failure::config(message));
+    }
+    if wanted != TradingMode::Live && !named {
+        return Ok(wanted);
+    }
+    let confirmed = runtime::command::live_confirmation(&session.tape, name).await?;
+    let mut missing = Vec::new();
+    if wanted != TradingMode::Live {
+        missing.push(format!("`mode = \"live\"` under [account.{name}] in the configuration"));
+    }
+    if !named {
+        missing.push(format!("`--live {name}` on the command line"));
+    }
+    if confirmed.is_none() {
+        missing.push(format!("a confirmation on the tape (`tapedeck live confirm {name} --reason TEXT`)"));
+    }
+    if missing.is_empty() {
+        return Ok(TradingMode::Live);
+    }
+    let message = format!("account {name} does not trade with money: missing {}", missing.join(" and "));
+    Err(Failure { hint: CONFIRM.to_owned(), ..Failure::config(message) })
+}
+
+impl Brokers for Trading {
+    fn resume(&self, book: &Book) -> Result<Box<dyn Broker>, BrokerError> {
+        let simulated = SimulatedBroker::resume(book)?;
+        let mut outside: BTreeMap<String, Box<dyn Broker>> = BTreeMap::new();
+        for (name, config) in &self.outside {
+            let made = Alpaca::new(config.clone(), Arc::clone(&self.clock), book);
+            let made = made.map_err(|error| BrokerError::Refused {
+                broker: broker::ALPACA.to_owned(),
+                doing: "start".to_owned(),
+                problem: error.to_string(),
+            })?;
+            outside.insert(name.clone(), Box::new(made));
+        }
+        Ok(Box::new(Routed::new(simulated, outside)))
+    }
+}
