@@ -127,7 +127,7 @@ async fn the_chart_shows_company_fundamentals_and_news_or_how_to_fetch_them() {
         "delisted</span> XNAS, gone since 2026-01-05, says massive",
         "<data value=\"2912345678901\">2.91 T</data>",
         "<data value=\"0.0055\">0.55 %</data>",
-        "12 months to 2025-09-30</th><th scope=\"col\" class=\"r\">Year to 2025-09-30",
+        "2025-09-30<span class=\"sub\">12 months</span></th><th scope=\"col\" class=\"r\">2025-09-30<span class=\"sub\">year</span>",
         "<data value=\"-2500000\">−2.50 M</data>",
         "Analysts: 23 buy, 15 hold. Price expected: 205.25 on the mean, from 150.00 to 243.75.",
         "<a href=\"https://news.example/1\" rel=\"noreferrer noopener external\">Good &#38; &#60;b&#62;bold&#60;/b&#62;</a>",

@@ -85,7 +85,8 @@ struct Row {
 struct Fundamentals {
     figures: Vec<(&'static str, Amount)>,
     currency: String,
-    ends: Vec<String>,
+    /// Last days of the statements, and how long each covers.
+    ends: Vec<(String, &'static str)>,
     rows: Vec<Row>,
     advice: String,
     target: String,
@@ -216,8 +217,8 @@ impl Fundamentals {
         });
         statements.truncate(STATEMENTS);
         let end = |statement: &&FinancialStatement| match statement.period() {
-            StatementPeriod::Trailing => format!("12 months to {}", statement.period_end),
-            _ => format!("Year to {}", statement.period_end),
+            StatementPeriod::Trailing => (statement.period_end.clone(), "12 months"),
+            _ => (statement.period_end.clone(), "year"),
         };
         self.ends = statements.iter().map(end).collect();
         let row = |name: &'static str| {
