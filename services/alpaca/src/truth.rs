@@ -113,13 +113,16 @@ pub(crate) fn execution(id: String, quantity: Quantity, price: Price, executed_n
     }
 }
 
+/// Whether an execution of the tape is the one that the broker tells of.
+type Same<'a> = &'a dyn Fn(&Executed, &Execution) -> bool;
+
 /// Gives executions that the tape knows under another id that id: those with the same numbers, then those with the
 /// same id, then, where one alone is left on either side, as a correction of it.
 fn keep_ids(all: &mut [Execution], known: &[Executed]) {
     let mut spare: Vec<&Executed> = known.iter().filter(|one| !one.is_busted()).collect();
     let mut open: Vec<&mut Execution> = all.iter_mut().collect();
     let numbers = |one: &Executed, new: &Execution| (one.quantity, one.price) == (new.quantity, new.price);
-    let same: [&dyn Fn(&Executed, &Execution) -> bool; 3] =
+    let same: [Same<'_>; 3] =
         [&|one, new| one.id == new.execution_id && numbers(one, new), &numbers, &|one, new| {
             one.id == new.execution_id
         }];

@@ -115,7 +115,6 @@ mod tests {
                 ex_date: format!("2024-01-0{sequence}"),
                 value_e9: 2_000_000_000,
                 origin: Origin::Live.into(),
-                ..CorporateAction::default()
             };
             let subject = Subject::of(&["market", "action", &split.symbol]);
             let event = Event {

@@ -280,11 +280,7 @@ impl MassiveConfig {
 impl NewsApiConfig {
     /// The key.
     pub fn key(&self) -> Credential<'_> {
-        Credential {
-            field: "source.newsapi.key_env",
-            variable: &self.key_env,
-            file: self.key_file.as_deref(),
-        }
+        Credential::new("source.newsapi.key_env", &self.key_env, self.key_file.as_deref())
     }
 }
 

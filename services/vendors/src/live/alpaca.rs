@@ -66,7 +66,7 @@ impl Conversation {
     fn auth(&self) -> String {
         let (key, secret) = match &self.credentials {
             Credentials::Alpaca { key, secret } => (key.expose_secret(), secret.expose_secret()),
-            Credentials::Bearer(_) | Credentials::None => ("", ""),
+            Credentials::Bearer(_) | Credentials::ApiKey(_) | Credentials::None => ("", ""),
         };
         json!({"action": "auth", "key": key, "secret": secret}).to_string()
     }

@@ -67,7 +67,7 @@ impl Conversation {
             "connected" => {
                 let key = match &self.credentials {
                     Credentials::Bearer(key) => key.expose_secret(),
-                    Credentials::Alpaca { .. } | Credentials::None => "",
+                    Credentials::Alpaca { .. } | Credentials::ApiKey(_) | Credentials::None => "",
                 };
                 Said::Send(json!({"action": "auth", "params": key}).to_string())
             }
