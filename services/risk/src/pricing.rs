@@ -74,7 +74,7 @@ impl Pricing {
         match &recorded.event.body {
             // Those that a bar was made of have said its price.
             Some(Body::Bar(bar)) if is_live(bar.origin()) && bar.made_of.is_empty() => {
-                self.bar(bar, event_ns)
+                self.bar(bar, event_ns);
             }
             Some(Body::BarRevision(BarRevision { bar: Some(bar), .. })) => {
                 let known = self.prices.get(&bar.symbol);
