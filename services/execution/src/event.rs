@@ -54,20 +54,14 @@ pub(crate) fn adjustment_id(cause_id: &str, order_id: &str) -> String {
     chain_id::adjustment(cause_id, order_id)
 }
 
-/// Id of the mark of `account` at an instant; `repeated` by an event of the same time.
-pub(crate) fn mark_id(account: &str, event_ns: i64, repeated: Option<&str>) -> String {
-    match repeated {
-        None => chain_id::mark(account, event_ns),
-        Some(cause_id) => {
-            event_id(&format!("{account}@{event_ns}"), &format!("execution/mark/{cause_id}"), 0)
-        }
-    }
+/// Id of the mark of `account` at an instant.
+pub(crate) fn mark_id(account: &str, event_ns: i64) -> String {
+    chain_id::mark(account, event_ns)
 }
 
-/// Id of the margin call of `account`, or of its end, at an instant; `repeated` by an event of the same time.
-pub(crate) fn margin_id(account: &str, event_ns: i64, repeated: Option<&str>) -> String {
-    let kind = repeated.map_or_else(|| "execution/margin".to_owned(), |id| format!("execution/margin/{id}"));
-    event_id(&format!("{account}@{event_ns}"), &kind, 0)
+/// Id of the margin call of `account`, or of its end, at an instant.
+pub(crate) fn margin_id(account: &str, event_ns: i64) -> String {
+    event_id(&format!("{account}@{event_ns}"), "execution/margin", 0)
 }
 
 /// The append of an event of `order`, expecting what the order's fold saw last.

@@ -215,20 +215,17 @@ impl Machine {
         }
         let cause_id = instant.events.last().map_or("", |recorded| recorded.event.id.as_str());
         let (event_ns, cause_id) = (instant.event_ns, cause_id.to_owned());
-        let again = !instant.framed;
         // A margin call comes before the mark that shows it: the mark says that the instant is done.
         self.accounts
             .iter()
             .flat_map(|account| {
                 let (account, cause_id) = (account.clone(), cause_id.clone());
-                let of_account = || (account.clone(), cause_id.clone());
-                let (name, cause) = of_account();
-                let margin = Step::Margin { account: name, event_ns, cause_id: cause, again };
-                let (name, cause) = of_account();
-                let breaker = Step::Breaker { account: name, event_ns, cause_id: cause, again };
+                let margin = Step::Margin { account: account.clone(), event_ns, cause_id: cause_id.clone() };
+                let breaker =
+                    Step::Breaker { account: account.clone(), event_ns, cause_id: cause_id.clone() };
                 // One step is one event; those that are not needed come to nothing.
                 let breakers = std::iter::repeat_n(breaker, breaker::most(&self.book, &account));
-                let mark = Step::Mark { account, event_ns, cause_id, again };
+                let mark = Step::Mark { account, event_ns, cause_id };
                 std::iter::once(margin).chain(breakers).chain(std::iter::once(mark))
             })
             .collect()

@@ -20,7 +20,6 @@
 mod event;
 mod machine;
 mod step;
-mod worth;
 mod kill;
 mod instant;
 mod read_model;

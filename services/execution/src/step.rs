@@ -11,10 +11,12 @@ use std::collections::BTreeSet;
 use contracts::v1::event::Body;
 use contracts::v1::{AccountEntry, Event, GroupHandled, OrderSpec, PositionTransferred};
 use contracts::{chain_id, event_id};
-use domain::book::{MarkError, PositionKey, refold};
+use domain::book::{MarkError, PositionKey, margin_change, mark, refold, starts_session};
+use domain::calendar::Calendar;
 use domain::corporate_action::SplitRatio;
 use domain::order::decide;
 use domain::order::{BrokerReport, OrderState, Rejection};
+use domain::risk::breaker;
 use event_log::{Append, Expect};
 
 use crate::event::{self, Meta, SERVICE};
@@ -130,8 +132,6 @@ pub enum Step {
         event_ns: i64,
         /// Last event of the instant.
         cause_id: String,
-        /// Whether other events of that time may come before and after it.
-        again: bool,
     },
     /// Trip or end the next breaker that the mark to come asks for.
     Breaker {
@@ -141,8 +141,6 @@ pub enum Step {
         event_ns: i64,
         /// Last event of the instant.
         cause_id: String,
-        /// Whether other events of that time may come before and after it.
-        again: bool,
     },
     /// Close a position, because a kill switch says so.
     Flatten {
@@ -161,8 +159,6 @@ pub enum Step {
         event_ns: i64,
         /// Last event of the instant.
         cause_id: String,
-        /// Whether other events of that time may come before and after it.
-        again: bool,
     },
 }
 
@@ -293,16 +289,12 @@ impl Machine {
                     Body::AccountEntry(entry.clone()),
                 )
             }
-            Step::Margin { account, event_ns, cause_id, again } => {
-                self.decide_margin(account, *event_ns, cause_id, *again)
-            }
-            Step::Breaker { account, event_ns, cause_id, again } => {
-                self.decide_breaker(account, *event_ns, cause_id, *again)
+            Step::Margin { account, event_ns, cause_id } => self.decide_margin(account, *event_ns, cause_id),
+            Step::Breaker { account, event_ns, cause_id } => {
+                self.decide_breaker(account, *event_ns, cause_id)
             }
             Step::Flatten { kill_id, order, broker } => self.decide_flatten(kill_id, order, broker),
-            Step::Mark { account, event_ns, cause_id, again } => {
-                self.decide_mark(account, *event_ns, cause_id, *again)
-            }
+            Step::Mark { account, event_ns, cause_id } => self.decide_mark(account, *event_ns, cause_id),
         }
     }
 
@@ -379,7 +371,57 @@ impl Machine {
         order_append(order, meta, Some(body))
     }
 
-    pub(crate) fn account_append(
+    fn decide_mark(&self, account: &str, event_ns: i64, cause_id: &str) -> Result<Option<Append>, StepError> {
+        let row = self.book.account(account).ok_or_else(|| MarkError::UnknownAccount(account.to_owned()))?;
+        let last_ns = row.mark.as_ref().map(|mark| mark.event_ns);
+        if last_ns.is_some_and(|last_ns| last_ns >= event_ns) {
+            return Ok(None);
+        }
+        let session_start = starts_session(Calendar::xnys(), last_ns, event_ns);
+        let body = mark(&self.book, account, &self.prices, session_start)?;
+        let id = event::mark_id(account, event_ns);
+        self.account_append(account, id, event_ns, cause_id, Body::AccountMarked(body))
+    }
+
+    fn decide_margin(
+        &self,
+        account: &str,
+        event_ns: i64,
+        cause_id: &str,
+    ) -> Result<Option<Append>, StepError> {
+        let Some(row) = self.book.account(account) else { return Ok(None) };
+        if row.mark.as_ref().is_some_and(|mark| mark.event_ns >= event_ns) {
+            return Ok(None);
+        }
+        // An account that cannot be valued is complained about by its mark.
+        let Ok(Some(body)) = margin_change(&self.book, account, &self.prices) else { return Ok(None) };
+        self.account_append(account, event::margin_id(account, event_ns), event_ns, cause_id, body)
+    }
+
+    /// The first that is due; once it is folded, the next one is.
+    fn decide_breaker(
+        &self,
+        account: &str,
+        event_ns: i64,
+        cause_id: &str,
+    ) -> Result<Option<Append>, StepError> {
+        let Some(row) = self.book.account(account) else { return Ok(None) };
+        let last_ns = row.mark.as_ref().map(|mark| mark.event_ns);
+        if last_ns.is_some_and(|last_ns| last_ns >= event_ns) {
+            return Ok(None);
+        }
+        let session_start = starts_session(Calendar::xnys(), last_ns, event_ns);
+        // An account that cannot be valued is complained about by its mark.
+        let Ok(value) = mark(&self.book, account, &self.prices, session_start) else { return Ok(None) };
+        let Some(body) = breaker::due(&self.book, &value, Calendar::xnys(), event_ns).into_iter().next()
+        else {
+            return Ok(None);
+        };
+        let id = chain_id::breaker(account, event_ns, &body);
+        self.account_append(account, id, event_ns, cause_id, body)
+    }
+
+    fn account_append(
         &self,
         account: &str,
         id: String,

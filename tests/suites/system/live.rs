@@ -132,6 +132,10 @@ fn minutes_are_streamed_through_a_cut_and_strategies_trade_on_them() -> Outcome 
     };
     eventually("the strategy of minutes has a fill", Duration::from_secs(150), filled("AAPL"))?;
     eventually("the strategy of hours has a fill", Duration::from_secs(150), filled("MSFT"))?;
+    eventually("the hour has ended", Duration::from_secs(150), || Ok(stage.bars("1h", "MSFT")?.len() > 1))?;
+    eventually("the lag of what was streamed is told", Duration::from_secs(80), || {
+        Ok(stage.source()?.is_some_and(|source| source["lag_p99_ns"].is_i64() && source["state"] == "live"))
+    })?;
 
     let source = stage.source()?.context("a source")?;
     assert!(source["state"] == "live" && source["breaker"] == "closed", "{source}");

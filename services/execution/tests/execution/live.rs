@@ -1,21 +1,16 @@
-//! Live events, each an instant of its own: marks within one time, and bars that were made of others.
+//! Live bars that were made of others on the tape.
 
 use contracts::v1::event::Body;
 use contracts::v1::{Side, TimeInForce};
-use domain::money::Amount;
 use runtime::ClockMode;
 
 use crate::day::undisturbed;
-use crate::support::{E9, HOUR_NS, OPEN_NS, Script, bar, book, everything, limit, order};
+use crate::support::{E9, HOUR_NS, OPEN_NS, Script, bar, book, limit, order};
 
 const ACCEPTED: &[&[&str]] = &[&["accepted"]];
 const T1: i64 = OPEN_NS + HOUR_NS;
 
-fn dollars(amount: i64) -> Amount {
-    Amount(i128::from(amount) * i128::from(E9))
-}
-
-/// Buys both symbols, then tells a bar of each at one time, and an hour that shows a price which no minute had.
+/// Buys, rests an order below the market, then tells bars and a longer one that shows a price which none of them had.
 async fn play(script: &Script) {
     script.setup().await;
     script.instant(T1, vec![bar("A", T1, 100, 100), bar("B", T1, 50, 50)]).await;
@@ -31,31 +26,6 @@ async fn play(script: &Script) {
         "1m".clone_into(&mut bar.made_of);
     }
     script.instant(t3, vec![bar("A", t3, 100, 110), bar("B", t3, 50, 55), longer]).await;
-}
-
-#[tokio::test]
-async fn an_account_is_marked_whenever_its_worth_changes_within_a_time() {
-    let tape = undisturbed(ClockMode::Wall, play).await;
-    let t3 = T1 + 2 * HOUR_NS;
-    let marks = everything(&tape).await.into_iter().filter_map(|recorded| {
-        let at_ns = recorded.event.event_time.as_ref().and_then(contracts::from_timestamp)?;
-        match recorded.event.body? {
-            Body::AccountMarked(mark) if at_ns == t3 => Some((recorded.event.id, mark)),
-            _ => None,
-        }
-    });
-    let marks: Vec<_> = marks.collect();
-    let of = |account: &str| -> Vec<Amount> {
-        let own = marks.iter().filter(|(_, mark)| mark.account == account);
-        own.map(|(_, mark)| Amount::from_wire(mark.gross_exposure.as_ref())).collect()
-    };
-    // Ten of each: A at 110 and B still at 50, then both.
-    assert_eq!(of("paper"), [dollars(1_600), dollars(1_650)]);
-    assert_eq!(of("second"), [dollars(0)], "what holds nothing is worth the same");
-    let mut ids: Vec<_> = marks.iter().map(|(id, _)| id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    assert_eq!(ids.len(), marks.len());
 }
 
 #[tokio::test]

@@ -72,7 +72,8 @@ mod tests {
         sessions.note(session.date, SessionPhase::Opened);
         assert_eq!(phases(&sessions, session.close_ns + SETTLED_AFTER_NS - 1), []);
         let closed = ("2026-11-27".to_owned(), SessionPhase::Closed);
-        assert_eq!(phases(&sessions, session.close_ns + SETTLED_AFTER_NS), std::slice::from_ref(&closed));
+        let told = phases(&sessions, session.close_ns + SETTLED_AFTER_NS);
+        assert_eq!(told, std::slice::from_ref(&closed));
         let monday = calendar.next_session_after(session.close_ns).unwrap();
         let late = phases(&sessions, monday.open_ns);
         assert_eq!(late, [closed, ("2026-11-30".to_owned(), SessionPhase::Opened)], "after a weekend away");
