@@ -137,7 +137,7 @@ fn trail(order: &OrderSpec) -> Result<(Option<String>, Option<String>), String> 
             tick("trail", Price(price))?;
             Ok((Some(Price(price).to_string()), None))
         }
-        (None, Some(rate)) if rate >= TRAIL_RATE_MIN && rate < E9 => {
+        (None, Some(rate)) if (TRAIL_RATE_MIN..E9).contains(&rate) => {
             Ok((None, Some(Price(rate * 100).to_string())))
         }
         (None, Some(rate)) => Err(format!("trail is {} of the price, expected 0.001 to 1", Price(rate))),

@@ -199,7 +199,8 @@ impl Shell {
         };
         let open = book.open_orders().filter(sent);
         // What was refused before it was worked was never there.
-        let worked = |order: &&OrderState| order.accepted_ns.is_some() || order.status != OrderStatus::Rejected;
+        let worked =
+            |order: &&OrderState| order.accepted_ns.is_some() || order.status != OrderStatus::Rejected;
         let mut ended: Vec<&OrderState> = book.ended_orders().filter(sent).filter(worked).collect();
         ended.sort_by_key(|order| std::cmp::Reverse(order.ended_ns));
         let newest = ended.first().and_then(|order| order.ended_ns).unwrap_or_default();

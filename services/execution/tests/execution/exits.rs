@@ -106,11 +106,7 @@ impl Broker for Noting {
         Ok(Vec::new())
     }
 
-    async fn lookup(
-        &mut self,
-        order: &OrderSpec,
-        client: &str,
-    ) -> Result<Option<BrokerOrder>, BrokerError> {
+    async fn lookup(&mut self, order: &OrderSpec, client: &str) -> Result<Option<BrokerOrder>, BrokerError> {
         let known = self.0.lock().unwrap().known.iter().any(|known| known == client);
         Ok(known.then(|| BrokerOrder {
             broker_order_id: format!("b-{}", order.order_id),
