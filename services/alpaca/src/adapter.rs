@@ -20,7 +20,7 @@ use crate::gate::Gate;
 use crate::known::Known;
 use crate::stream::Stream;
 use crate::truth::{self, Executions};
-use crate::wire::{self, Order, Refusal};
+use crate::wire::{self, Number, Order, Refusal};
 
 /// Time in which an order that was sent may not be found yet.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
@@ -156,6 +156,11 @@ impl Alpaca {
         mut chain: BTreeSet<String>,
         known: &[Executed],
     ) -> Result<Executions, VendorError> {
+        // Nothing filled and nothing said are not the same: the former takes back what the tape has.
+        if newest.filled_qty.as_ref().and_then(Number::quantity).is_none() {
+            let what = format!("order {}: filled_qty: expected a number", newest.id);
+            return Err(VendorError::Broken { vendor: ALPACA, what });
+        }
         if truth::as_on_tape(known, newest) {
             return Ok(Executions::All(truth::of_tape(known)));
         }

@@ -4,7 +4,7 @@
 //! the other and the list may lag, so that executions count only where they come to what the order says. What a
 //! reader knows already and what comes to the same sum and the same value need not be read again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use broker::{BrokerOrder, Report, StateAtBroker};
 use contracts::order_of_client;
@@ -79,7 +79,7 @@ pub(crate) fn executions(
     filled: Quantity,
     known: &[Executed],
 ) -> Result<Executions, String> {
-    let mut found: BTreeMap<&str, Execution> = BTreeMap::new();
+    let (mut all, mut seen): (Vec<Execution>, BTreeSet<&str>) = (Vec::new(), BTreeSet::new());
     for activity in activities.iter().filter(|activity| chain.contains(&activity.order_id)) {
         let broken = |field: &str| format!("activity {}: {field} is no number", activity.id);
         let quantity = activity.qty.quantity().ok_or_else(|| broken("qty"))?;
@@ -88,13 +88,15 @@ pub(crate) fn executions(
         let executed_ns = wire::time_ns(&activity.transaction_time)
             .ok_or_else(|| format!("activity {}: transaction_time is no time", activity.id))?;
         let id = execution_id(&activity.order_id, cumulative);
-        found.insert(&activity.id, execution(id, quantity, price, executed_ns));
+        if seen.insert(&activity.id) {
+            all.push(execution(id, quantity, price, executed_ns));
+        }
     }
-    let shares: i128 = found.values().map(|execution| i128::from(execution.quantity.0)).sum();
+    let shares: i128 = all.iter().map(|execution| i128::from(execution.quantity.0)).sum();
     if shares != i128::from(filled.0) {
         return Ok(Executions::Lagging);
     }
-    let mut all: Vec<Execution> = found.into_values().collect();
+    // Of one instant they stay as they are listed.
     all.sort_by_key(|execution| execution.executed_ns);
     keep_ids(&mut all, known);
     Ok(Executions::All(all))
@@ -113,19 +115,23 @@ pub(crate) fn execution(id: String, quantity: Quantity, price: Price, executed_n
     }
 }
 
-/// Whether an execution of the tape is the one that the broker tells of.
-type Same<'a> = &'a dyn Fn(&Executed, &Execution) -> bool;
+/// Whether an execution on the tape is one of Alpaca's.
+type Same = fn(&Executed, &Execution) -> bool;
+
+fn has_its_numbers(one: &Executed, new: &Execution) -> bool {
+    (one.quantity, one.price) == (new.quantity, new.price)
+}
 
 /// Gives executions that the tape knows under another id that id: those with the same numbers, then those with the
 /// same id, then, where one alone is left on either side, as a correction of it.
 fn keep_ids(all: &mut [Execution], known: &[Executed]) {
     let mut spare: Vec<&Executed> = known.iter().filter(|one| !one.is_busted()).collect();
     let mut open: Vec<&mut Execution> = all.iter_mut().collect();
-    let numbers = |one: &Executed, new: &Execution| (one.quantity, one.price) == (new.quantity, new.price);
-    let same: [Same<'_>; 3] =
-        [&|one, new| one.id == new.execution_id && numbers(one, new), &numbers, &|one, new| {
-            one.id == new.execution_id
-        }];
+    let same: [Same; 3] = [
+        |one, new| one.id == new.execution_id && has_its_numbers(one, new),
+        has_its_numbers,
+        |one, new| one.id == new.execution_id,
+    ];
     let mut taken = BTreeSet::new();
     for is_same in same {
         open.retain_mut(|execution| {

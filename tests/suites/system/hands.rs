@@ -270,7 +270,7 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
     assert!(shown["subscription"]["lag"]["pending"].is_u64(), "{shown}");
     assert_eq!(home.run(&["strategy", "show", "nobody"])?.status.code(), Some(3));
     let live = home.run(&["strategy", "enable", "swing", "--mode", "live"])?;
-    assert!(String::from_utf8_lossy(&live.stderr).contains("broker adapter for real money"), "{live:?}");
+    assert!(String::from_utf8_lossy(&live.stderr).contains("do not trade with money"), "{live:?}");
 
     // A process that is gone holds the clock, and is named; disabling releases it.
     home.text(&["strategy", "enable", "swing", "--mode", "paper"])?;

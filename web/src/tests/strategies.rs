@@ -198,7 +198,7 @@ async fn a_wrong_field_is_named_and_nothing_is_made() {
         ("market.bar.1h.SPY", "order.x", "subjects = \"order.x\""),
         ("account=paper", "account=nobody", "account = \"nobody\""),
         ("fixed%3A10", "ten", "sizing = \"ten\""),
-        ("name=swing", "mode=live&name=swing", "live needs a broker adapter"),
+        ("name=swing", "mode=live&name=swing", "do not trade with money"),
     ] {
         let form = format!("csrf={}&key=key-number-1&{}", visitor.token, REGISTER.replace(from, to));
         let answer = read(deck.send(visitor.post("/strategies", &form)).await).await;

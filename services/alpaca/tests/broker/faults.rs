@@ -172,3 +172,21 @@ async fn a_cancel_that_the_exchange_refuses_is_refused() {
     let unknown = crate::support::order("nobody", Side::Buy, 1);
     assert_eq!(kinds(&desk.cancel(&unknown).await.unwrap()), ["cancel_rejected"]);
 }
+
+#[tokio::test]
+async fn an_order_that_does_not_say_what_it_filled_takes_nothing_back() {
+    let mut desk = Desk::open().await;
+    let order = limit("unsaid", 10, 18_700);
+    let mut tape = OnTape::of(&order);
+    tape.fold(&desk.submit(&order).await.unwrap());
+    desk.fill(&order, "4", "187");
+    tape.true_up(&mut desk.broker).await;
+    for (field, value) in [("filled_qty", json!(null)), ("filled_qty", json!("many"))] {
+        let patch = HttpFault::Patch { merge: json!({field: value}) };
+        desk.arm("GET", "/v2/orders", When::After, patch);
+        let error = desk.broker.truth(&tape.order).await.unwrap_err().to_string();
+        assert!(error.contains("filled_qty"), "{error}");
+    }
+    assert_eq!(tape.true_up(&mut desk.broker).await, Vec::<&str>::new());
+    assert_eq!(tape.filled(), Quantity(4 * E9));
+}

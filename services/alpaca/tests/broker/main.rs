@@ -1,6 +1,6 @@
 //! The adapter against the stand-in: the port's contract, what goes wrong, and what is refused before it is sent.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod contract;
 mod exits;

@@ -18,6 +18,10 @@ pub(super) fn report_id(order: &OrderState, report: &BrokerReport, cause_id: Opt
         BrokerReport::Accepted { .. } if order.accepted_ns.is_some() => again(order, "accepted"),
         BrokerReport::Reopened { .. } => again(order, "reopened"),
         BrokerReport::Unresolved { doing, .. } => again(order, &format!("unresolved/{doing}")),
+        // Terms that changed under the same ids, by hand at the broker, may change again.
+        BrokerReport::Replaced(terms) if terms.client_order_id == order.client_order_id => {
+            again(order, &format!("restated/{}", terms.broker_order_id))
+        }
         BrokerReport::Replaced(terms) => event::order_event_id(
             order,
             &format!("replaced/{}/{}", terms.client_order_id, terms.broker_order_id),
