@@ -26,6 +26,9 @@ async fn play(script: &Script) {
         "1m".clone_into(&mut bar.made_of);
     }
     script.instant(t3, vec![bar("A", t3, 100, 110), bar("B", t3, 50, 55), longer]).await;
+    // The next mark shows what A is known to cost.
+    let t4 = t3 + HOUR_NS;
+    script.instant(t4, vec![bar("B", t4, 55, 55)]).await;
 }
 
 #[tokio::test]
