@@ -27,7 +27,7 @@ const ROUNDS: u64 = 1;
 const LOGIN: &str = "chaos:chaos-of-a-cluster";
 /// Kinds of trouble; each comes at least once, and at most twice.
 const TROUBLES: usize = 3;
-const ROUND_MAX: Duration = Duration::from_secs(240);
+const ROUND_MAX: Duration = Duration::from_secs(480);
 
 /// A port that nobody has now.
 fn free_port() -> anyhow::Result<u16> {
