@@ -90,6 +90,9 @@ static SERIES: Table = Table {
     ],
 };
 
+/// Origin of a bar that was made of shorter ones on the tape.
+const MADE: &str = "made";
+
 /// Longest symbol. Columns of bounded length need no place for overlong values: a partition is two files
 /// instead of four.
 const SYMBOL_MAX: usize = 64;
@@ -168,7 +171,8 @@ fn row(
         volume_e3: bar.volume_e3,
         vwap_e9: bar.vwap_e9,
         trade_count: bar.trade_count,
-        origin: origin(bar.origin()),
+        // A bar made of others fills and prices nothing, whenever it came.
+        origin: if bar.made_of.is_empty() { origin(bar.origin()) } else { MADE },
         event_id: String::new(),
         sequence: i64::try_from(sequence).unwrap_or(i64::MAX),
         revises,

@@ -55,7 +55,7 @@ pub struct BarRow {
     /// Volume-weighted average price, where the source had it.
     #[serde(serialize_with = "decimal_or_null")]
     pub vwap: Option<Price>,
-    /// `live`, `rehearsal`, `import` or `backfill`.
+    /// `import`, `backfill`, `live`, `rehearsal`, or `made` of shorter bars.
     pub origin: String,
     /// MARKET sequence that brought the bar.
     pub first_sequence: u64,

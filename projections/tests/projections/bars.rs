@@ -144,3 +144,23 @@ async fn looking_back_from_the_last_live_bar_ends_where_live_bars_begin() -> Out
     assert!(read < 100, "{read} entries were read for three bars");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_bar_that_was_made_of_others_prices_no_decision() -> Outcome {
+    let world = World::new().await;
+    world.append(bar("A", START, 100 * SECOND), None).await;
+    let mut made = bar("A", START - HOUR, 90 * SECOND);
+    if let Some(Body::Bar(bar)) = &mut made.body {
+        "1m".clone_into(&mut bar.made_of);
+        "5m".clone_into(&mut bar.timeframe);
+    }
+    made.event_time = Some(contracts::to_timestamp(START + 2 * HOUR));
+    world.append(made, None).await;
+    world.catch_up(Name::Bars).await;
+    let prices = queries::decision_prices(&world.reader).await?;
+    assert_eq!(prices.prices, [("A".to_owned(), Price(100 * SECOND), START + HOUR)]);
+    let (_, history) = queries::decision_history(&world.reader, 60).await?;
+    assert_eq!(history.iter().map(|(_, bar)| bar.close_ns).collect::<Vec<_>>(), [START + HOUR]);
+    assert_eq!(world.count("bars.bars").await, 2);
+    Ok(())
+}

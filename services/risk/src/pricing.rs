@@ -76,7 +76,7 @@ impl Pricing {
             Some(Body::Bar(bar)) if is_live(bar.origin()) && bar.made_of.is_empty() => {
                 self.bar(bar, event_ns);
             }
-            Some(Body::BarRevision(BarRevision { bar: Some(bar), .. })) => {
+            Some(Body::BarRevision(BarRevision { bar: Some(bar), .. })) if bar.made_of.is_empty() => {
                 let known = self.prices.get(&bar.symbol);
                 if known.is_some_and(|known| known.time_ns == event_ns) {
                     self.bar(bar, event_ns);

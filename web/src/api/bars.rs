@@ -151,7 +151,7 @@ pub struct BarItem {
     sma: Vec<Option<String>>,
     /// One per entry of the answer's `figures`; null where it is undefined or the series is too short.
     figures: Vec<Option<f64>>,
-    /// `live`, `rehearsal`, `import` or `backfill`.
+    /// `import`, `backfill`, `live`, `rehearsal`, or `made` of shorter bars.
     origin: String,
     /// Sequence in MARKET that last changed it.
     sequence: u64,
