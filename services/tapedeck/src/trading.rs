@@ -11,6 +11,7 @@ use std::time::Duration;
 use alpaca::Alpaca;
 use broker::{Broker, BrokerError, Brokers, Routed, SimulatedBroker};
 use contracts::v1::TradingMode;
+use contracts::{Subject, stream};
 use domain::book::Book;
 use runtime::ClockMode;
 use vendors::http::Credentials;
@@ -81,6 +82,7 @@ impl Trading {
             let mode = mode(session, name, account).await?;
             trading.modes.insert(name.clone(), mode);
             if account.is_at_alpaca() {
+                refuse_simulated_past(session, name).await?;
                 trading.outside.insert(name.clone(), alpaca_config(name, account, mode)?);
             }
         }
@@ -91,6 +93,25 @@ impl Trading {
     pub fn is_live(&self) -> bool {
         self.modes.values().any(|mode| *mode == TradingMode::Live)
     }
+}
+
+/// An account that the simulated broker has traded on this tape cannot go on at a broker outside, which knows neither its
+/// orders nor its positions: they would be adopted as differences, and strategies would close what they never held.
+async fn refuse_simulated_past(session: &Session, name: &str) -> Result<(), Failure> {
+    let attached = runtime::command::attachment(&session.tape, name).await?;
+    if attached.is_some_and(|attached| attached.broker == broker::ALPACA) {
+        return Ok(());
+    }
+    let orders = format!("{}.>", Subject::of(&["order", name]).as_str());
+    if session.tape.last_sequence(stream::TRADING, &orders).await? == 0 {
+        return Ok(());
+    }
+    let message = format!(
+        "account.{name}.broker \"alpaca\": tape {} has orders of {name} at the simulated broker, expected a tape on which it \
+         has not traded",
+        session.dir.name
+    );
+    Err(Failure { hint: "tapedeck up --tape NAME".to_owned(), ..Failure::config(message) })
 }
 
 async fn mode(session: &Session, name: &str, account: &AccountConfig) -> Result<TradingMode, Failure> {
