@@ -111,7 +111,10 @@ async fn refuse_simulated_past(session: &Session, name: &str) -> Result<(), Fail
          has not traded",
         session.dir.name
     );
-    Err(Failure { hint: "a TAPEDECK_HOME of its own, or: tapedeck tape remove NAME".to_owned(), ..Failure::config(message) })
+    Err(Failure {
+        hint: "a TAPEDECK_HOME of its own, or: tapedeck tape remove NAME".to_owned(),
+        ..Failure::config(message)
+    })
 }
 
 async fn mode(session: &Session, name: &str, account: &AccountConfig) -> Result<TradingMode, Failure> {
