@@ -221,7 +221,8 @@ impl Alpaca {
 
     async fn gated(&mut self, order: &OrderSpec) -> Result<Option<Vec<Report>>, BrokerError> {
         let refused = self.gate.refuses(&self.api, order).await;
-        let refused = refused.map_err(|error| Self::unknown("check", error))?;
+        let refused = refused
+            .map_err(|error| BrokerError::Unchecked { broker: ALPACA.to_owned(), source: error.into() })?;
         Ok(refused.map(|reason| Self::report(order, BrokerReport::Rejected { reason })))
     }
 

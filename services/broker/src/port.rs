@@ -84,12 +84,21 @@ pub struct BrokerAccount {
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// Nothing is known of what became of the request: ask with [`Broker::lookup`] before anything else.
-    #[error("broker {broker}: {doing}: no answer: {source}")]
+    #[error("broker {broker}: {doing}: {source}")]
     Unknown {
         /// Broker adapter.
         broker: String,
         /// What was asked.
         doing: String,
+        /// Cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What an order needs could not be read, so that this request sent nothing.
+    #[error("broker {broker}: nothing was sent, because the order could not be checked: {source}")]
+    Unchecked {
+        /// Broker adapter.
+        broker: String,
         /// Cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,

@@ -229,6 +229,17 @@ impl Shell {
         self.say(Some(trouble));
     }
 
+    /// States that a request about an order had no answer. A broker outside is asked how everything stands soon, which
+    /// is when that is over.
+    fn say_of_request(&mut self, account: &str, error: &BrokerError) {
+        if self.broker.is_remote_for(account) {
+            self.ask_again_at = self.ask_again_at.min(clock::now() + RETRY * 5);
+            self.say_of_broker(error.to_string());
+        } else {
+            self.say(Some(error.to_string()));
+        }
+    }
+
     /// Takes note that brokers outside have answered everything.
     fn answered(&mut self) {
         if std::mem::take(&mut self.unanswered) {

@@ -72,7 +72,8 @@ impl Addresses {
         let _ = std::fs::remove_file(Self::file(dir));
     }
 
-    fn file(dir: &TapeDir) -> PathBuf {
+    /// The file, readable by its owner alone.
+    pub fn file(dir: &TapeDir) -> PathBuf {
         dir.path.join("running.json")
     }
 }

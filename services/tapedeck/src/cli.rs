@@ -37,7 +37,7 @@ pub use reference::{ReferenceCommand, ReferenceFetch, ReferenceShow};
 pub use replay::{At, AtCommand, Fork, Parity, Replay};
 pub use research::{Backtest, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 pub use risk::{BreakerCommand, Kill, LimitsCommand, RiskOptions, ScopeOptions};
-pub use running::{BarFormat, Import, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
+pub use running::{BarFormat, Import, Market, Rehearse, Run, Service, Speed, TelemetryOptions, Up};
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use tape::TapeCommand;
 pub use trading::{AccountOptions, Halt, OrderCommand, Place, Positions, ReportOptions, StopState};

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::output::message;
 
 /// Why a command ended other than well.
 #[derive(Debug)]
@@ -78,11 +79,11 @@ impl Failure {
             let document = serde_json::json!({
                 "code": self.name, "message": self.message, "hint": self.hint,
             });
-            eprintln!("{document}");
+            message(&format!("{document}\n"));
         } else {
-            eprintln!("error: {}", self.message);
+            message(&format!("error: {}\n", self.message));
             if !self.hint.is_empty() {
-                eprintln!("  try: {}", self.hint);
+                message(&format!("  try: {}\n", self.hint));
             }
         }
         ExitCode::from(self.code)

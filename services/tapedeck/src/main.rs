@@ -2,8 +2,6 @@
 //!
 //! One binary holds every service; `tapedeck run risk execution` starts just those.
 
-#![expect(clippy::print_stderr, reason = "a command line speaks to its user")]
-
 mod access;
 mod addresses;
 mod checker;
@@ -76,7 +74,8 @@ async fn perform(cli: Cli) -> Result<(), Failure> {
     let output = Output::new(global);
     match cli.command {
         Command::Decode => command::decode::run(output),
-        Command::Config(options) => command::config::run(global, &options, output),
+        Command::Config(options) => command::config::run(global, &options, output)
+            .map_err(|failure| failure.hinting("tapedeck config check", "docs/configuration.md")),
         Command::Tape(options) => command::tape::run(global, &options, output),
         Command::Limits(cli::LimitsCommand::Names) => command::limits::names(output),
         Command::Doctor => command::doctor::run(global, output).await,

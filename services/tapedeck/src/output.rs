@@ -5,6 +5,12 @@ use std::io::{IsTerminal as _, Write as _};
 use crate::cli::{Color, Global};
 use crate::exit::Failure;
 
+/// Writes to stderr. Where nobody reads it any more, the work goes on without a word.
+pub fn message(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _nobody_reads = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
 /// How this run prints.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
@@ -54,13 +60,13 @@ impl Output {
 
     /// A message for the person, on stderr.
     pub fn note(&self, text: &str) {
-        eprintln!("{text}");
+        message(&format!("{text}\n"));
     }
 
     /// A message about progress, on stderr, unless unwanted.
     pub fn progress(&self, text: &str) {
         if self.progress {
-            eprintln!("{text}");
+            self.note(text);
         }
     }
 

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alpaca::Alpaca;
-use broker::{Broker, BrokerError, Brokers, Routed, SimulatedBroker};
+use broker::{Broker, BrokerAccount, BrokerError, Brokers, Routed, SimulatedBroker};
 use contracts::v1::TradingMode;
 use contracts::{Subject, stream};
 use domain::book::Book;
 use runtime::ClockMode;
 use vendors::http::Credentials;
-use vendors::{Clock, SystemClock};
+use vendors::{Clock, Refusal, SystemClock, VendorError};
 
 use crate::config::AccountConfig;
 use crate::exit::Failure;
@@ -24,6 +24,8 @@ use crate::session::Session;
 
 /// Longest wait for one answer of a broker.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Longest wait at the start for what Alpaca says of a key.
+const KEY_ANSWER_MAX: Duration = Duration::from_secs(3);
 const CONFIRM: &str = "tapedeck live confirm ACCOUNT --reason TEXT";
 
 /// Brokers by account.
@@ -83,7 +85,9 @@ impl Trading {
             trading.modes.insert(name.clone(), mode);
             if account.is_at_alpaca() {
                 refuse_simulated_past(session, name).await?;
-                trading.outside.insert(name.clone(), alpaca_config(name, account, mode)?);
+                let config = alpaca_config(name, account, mode)?;
+                refuse_wrong_key(name, &config).await?;
+                trading.outside.insert(name.clone(), config);
             }
         }
         Ok(trading)
@@ -112,9 +116,39 @@ async fn refuse_simulated_past(session: &Session, name: &str) -> Result<(), Fail
         session.dir.name
     );
     Err(Failure {
-        hint: "a TAPEDECK_HOME of its own, or: tapedeck tape remove NAME".to_owned(),
+        hint: "tapedeck up --market real --tape NAME, with a new name".to_owned(),
         ..Failure::config(message)
     })
+}
+
+/// The account `name` as Alpaca has it.
+pub async fn account_at(name: &str, config: &alpaca::Config) -> Result<BrokerAccount, BrokerError> {
+    let refused = |problem: String| BrokerError::Refused {
+        broker: broker::ALPACA.to_owned(),
+        doing: "account".to_owned(),
+        problem,
+    };
+    let adapter = Alpaca::new(config.clone(), clock(), &Book::default());
+    let mut adapter = adapter.map_err(|error| refused(error.to_string()))?;
+    let found = adapter.account(name).await?;
+    found.ok_or_else(|| refused("it keeps no account".to_owned()))
+}
+
+/// A key that Alpaca does not take will not do later either. Whatever else is in the way is no reason not to start:
+/// what is on the tape is there to be looked at, and the broker is asked again.
+async fn refuse_wrong_key(name: &str, config: &alpaca::Config) -> Result<(), Failure> {
+    let asked = tokio::time::timeout(KEY_ANSWER_MAX, account_at(name, config)).await;
+    let Ok(Err(BrokerError::Unknown { source, .. })) = asked else { return Ok(()) };
+    let error = source.downcast_ref::<VendorError>();
+    if !matches!(error, Some(VendorError::Refused { kind: Refusal::Credentials, .. })) {
+        return Ok(());
+    }
+    let message = format!(
+        "account.{name}.alpaca: {source}, expected the key and the secret of the {} account at {}",
+        config.mode.name(),
+        config.base_url
+    );
+    Err(Failure { hint: "tapedeck doctor".to_owned(), ..Failure::config(message) })
 }
 
 async fn mode(session: &Session, name: &str, account: &AccountConfig) -> Result<TradingMode, Failure> {

@@ -324,3 +324,84 @@ fn trading_with_money_takes_three_things_at_once() -> Outcome {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     Ok(())
 }
+
+#[test]
+fn an_account_with_a_simulated_past_goes_on_at_the_broker_on_another_tape_alone() -> Outcome {
+    let stage = Stage::new("paper")?;
+    stage.home.configure("[account.paper]\nmax_position = 1\n")?;
+    let mut up = stage.up("simulated", &[])?;
+    stage.price("SPY", 187)?;
+    let order = stage.place(&["buy", "SPY", "--qty", "1"])?;
+    stage.until(&order, "accepted")?;
+    assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0));
+    stage.configure("paper")?;
+    let output = stage.home.run(&["up", "--tape", "main"])?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(
+        said.contains("account.paper.broker") && said.contains("tape main has orders of paper"),
+        "{said}"
+    );
+    assert!(said.contains("tapedeck up --market real --tape NAME"), "{said}");
+    assert_eq!(stage.sent(), (0, 0));
+    // A kind is stated once.
+    let other = stage.home.run(&["up", "--tape", "main", "--market", "demo"])?;
+    assert_eq!(other.status.code(), Some(2), "{other:?}");
+    let mut second =
+        stage.home.spawn("second", &["up", "--tape", "second", "--market", "real", "--no-progress"])?;
+    eventually("another tape is up", SOON, || {
+        Ok(stage.home.printed("second")?.contains("(tape second, paper)"))
+    })
+    .with_context(|| stage.home.said("second"))?;
+    eventually("it is traded there", SOON, || {
+        let rows = stage.home.json(&["live", "status", "--tape", "second"])?;
+        Ok(rows[0]["traded"] == "paper")
+    })?;
+    assert_eq!(second.interrupt(DRAIN_MAX)?, Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_key_that_the_broker_does_not_take_stops_the_start() -> Outcome {
+    let mut stage = Stage::new("paper")?;
+    stage.home.set("APCA_API_SECRET_KEY", "another");
+    for command in ["up", "doctor"] {
+        let output = stage.home.run(&[command, "--tape", "main"])?;
+        let said = [output.stderr, output.stdout].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_ne!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("alpaca refuses (401)") && !said.contains("another"), "{said}");
+        if command == "up" {
+            assert!(said.contains("account.paper.alpaca: "), "{said}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn an_order_that_cannot_be_checked_is_rejected_and_never_sent() -> Outcome {
+    let stage = Stage::new("paper")?;
+    let mut up = stage.up("unchecked", &[])?;
+    stage.price("SPY", 187)?;
+    let fault = json!({
+        "vendor": "alpaca_trading", "method": "GET", "path": "/v2/assets/SPY", "times": 1, "fault": "answer",
+        "status": 401,
+    });
+    stage.vendors.stand.faults.on_request(serde_json::from_value(fault)?);
+    let output =
+        stage.home.run(&["order", "place", "buy", "SPY", "--qty", "1", "--tape", "main", "--json"])?;
+    assert_eq!(output.status.code(), Some(6), "{output:?}");
+    let told: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(told["state"], "rejected", "{told}");
+    let reason = told["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("nothing was sent") && reason.contains("refuses (401)"), "{reason}");
+    assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0));
+    let mut up = stage.up("again", &[])?;
+    let next = stage.place(&["buy", "SPY", "--qty", "1"])?;
+    stage.until(&next, "filled")?;
+    assert_eq!(stage.sent(), (1, 1), "the second one alone");
+    let healthy = stage.home.run(&["status", "--tape", "main"])?;
+    assert_eq!(healthy.status.code(), Some(0), "{healthy:?}");
+    assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0));
+    Ok(())
+}

@@ -1,6 +1,6 @@
 //! What is refused before it is sent, with the rule in words.
 
-use broker::Broker as _;
+use broker::{Broker as _, BrokerError};
 use contracts::v1::{OrderSpec, OrderType, Side, TimeInForce};
 use domain::money::{Amount, Quantity};
 use serde_json::json;
@@ -85,7 +85,9 @@ async fn what_cannot_be_checked_stops_what_opens_and_lets_pass_what_closes() {
         "vendor": "alpaca_trading", "method": "GET", "path": "/v2/account", "times": 2, "fault": "answer", "status": 400,
     });
     desk.vendors.stand.faults.on_request(serde_json::from_value(unreadable).unwrap());
-    assert!(desk.submit(&order("more", Side::Buy, 1)).await.is_err());
+    let unchecked = desk.submit(&order("more", Side::Buy, 1)).await.unwrap_err();
+    assert!(matches!(unchecked, BrokerError::Unchecked { .. }), "{unchecked}");
+    assert_eq!(desk.requests("POST", "/v2/orders"), 1, "the entry alone");
     let closing = OrderSpec { reducing: true, ..order("closing", Side::Sell, 10) };
     assert_eq!(kinds(&desk.submit(&closing).await.unwrap()), ["accepted"]);
 }

@@ -67,7 +67,7 @@ impl Shell {
                 cause_id: None,
             }],
             Err(error) => {
-                self.say(Some(error.to_string()));
+                self.say_of_request(&order.spec.account, &error);
                 vec![self.unresolved(order_id, "replace", &error)]
             }
         };

@@ -8,6 +8,7 @@ use planted::Bug;
 use runtime::clock;
 
 use super::reconcile::Occasion;
+use super::send::Turn;
 use super::{Error, Shell};
 use crate::machine::Work;
 use crate::step::{Step, StepError};
@@ -71,12 +72,12 @@ impl Shell {
             return Ok(());
         }
         if planted::is(Bug::SendBeforeIntent) {
-            self.send(&singles).await?;
+            self.send(&singles, Turn::First).await?;
         }
         let intents = singles.iter().map(|order_id| self.intent(order_id)).collect();
         self.store_and_log(intents).await?;
         self.catch_up().await?;
-        self.send(&singles).await
+        self.send(&singles, Turn::First).await
     }
 
     fn intent(&self, order_id: &str) -> Step {
@@ -93,7 +94,7 @@ impl Shell {
         let intents: Vec<_> = legs.iter().map(|order_id| self.intent(order_id)).collect();
         if self.store_group(&intents).await? {
             self.catch_up().await?;
-            self.send(&legs).await?;
+            self.send(&legs, Turn::First).await?;
         }
         Ok(())
     }
@@ -136,11 +137,11 @@ impl Shell {
                 let steps = known.reports.into_iter().map(|report| self.answer(report)).collect();
                 self.store_and_log(steps).await
             }
-            Ok(None) => self.send(&[order_id.to_owned()]).await,
+            Ok(None) => self.send(&[order_id.to_owned()], Turn::Again).await,
             Err(error) => {
                 let unresolved = self.unresolved(order_id, "submit", &error);
                 self.store_and_log(vec![unresolved]).await?;
-                self.say(Some(error.to_string()));
+                self.say_of_request(&order.spec.account, &error);
                 Ok(())
             }
         }
@@ -169,7 +170,7 @@ impl Shell {
             Err(error) => {
                 let unresolved = self.unresolved(order_id, "cancel", &error);
                 self.store_and_log(vec![unresolved]).await?;
-                self.say(Some(error.to_string()));
+                self.say_of_request(&order.spec.account, &error);
                 Ok(())
             }
         }

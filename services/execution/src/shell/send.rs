@@ -8,12 +8,25 @@ use contracts::v1::{OrderSpec, StrategyMode, TradingMode};
 use domain::money::{Price, Quantity};
 use domain::order::{BrokerReport, OrderState, OrderStatus, Terms};
 use runtime::metrics::metrics;
+use runtime::{ClockMode, clock};
 
 use super::{Error, Shell};
 
+/// How long after its intent an order that opens a position may still be sent, in nanoseconds.
+const LATE_NS: i64 = 60_000_000_000;
+
+/// Which time an order is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Its intent was put on the tape just now.
+    First,
+    /// Its intent was found there without an answer, and the broker does not know the order.
+    Again,
+}
+
 impl Shell {
     /// Sends orders whose intents are on the tape, and adds the answers.
-    pub(super) async fn send(&mut self, order_ids: &[String]) -> Result<(), Error> {
+    pub(super) async fn send(&mut self, order_ids: &[String], turn: Turn) -> Result<(), Error> {
         let mut answers = Vec::new();
         let mut sent = HashSet::new();
         for order_id in order_ids {
@@ -21,7 +34,8 @@ impl Shell {
             if !sent.insert(order_id.clone()) {
                 continue;
             }
-            if let Some(reason) = self.forbidden(&order) {
+            let stays = self.forbidden(&order).or_else(|| self.too_late(&order, turn));
+            if let Some(reason) = stays {
                 let report = BrokerReport::Rejected { reason };
                 answers.push(self.answer(Report { order_id: order_id.clone(), report }));
                 continue;
@@ -56,7 +70,11 @@ impl Shell {
                         answers.extend(restated.map(|report| self.answer(report)));
                     }
                 }
-                Err(error @ BrokerError::Refused { .. }) => {
+                // What was never sent before was not sent now either.
+                Err(error)
+                    if matches!(error, BrokerError::Refused { .. })
+                        || (turn == Turn::First && matches!(error, BrokerError::Unchecked { .. })) =>
+                {
                     let reason = error.to_string();
                     let report = BrokerReport::Rejected { reason };
                     answers.push(self.answer(Report { order_id: order_id.clone(), report }));
@@ -64,7 +82,7 @@ impl Shell {
                 // The intent has no answer, so the order is asked for later.
                 Err(error) => {
                     answers.push(self.unresolved(order_id, "submit", &error));
-                    self.say(Some(error.to_string()));
+                    self.say_of_request(&spec.account, &error);
                 }
             }
         }
@@ -84,6 +102,19 @@ impl Shell {
                 "account {} trades with money, and strategy {} is not enabled live",
                 spec.account, spec.strategy
             )
+        })
+    }
+
+    /// Why an order that did not arrive at a broker outside is not sent again: the price that it was decided at is gone.
+    fn too_late(&self, order: &OrderState, turn: Turn) -> Option<String> {
+        let outside = self.broker.is_remote_for(&order.spec.account);
+        if turn == Turn::First || !outside || order.spec.reducing || self.context.clock != ClockMode::Wall {
+            return None;
+        }
+        let age_ns = clock::now_ns().saturating_sub(order.submitted_ns.unwrap_or(order.approved_ns));
+        (age_ns > LATE_NS).then(|| {
+            let (seconds, most) = (age_ns / 1_000_000_000, LATE_NS / 1_000_000_000);
+            format!("it did not arrive at the broker, and opens nothing {seconds} s later, expected at most {most} s")
         })
     }
 
@@ -133,6 +164,7 @@ fn word(outcome: &Result<Vec<Report>, BrokerError>) -> &'static str {
             None => "none",
         },
         Err(BrokerError::Refused { .. }) => "refused",
+        Err(BrokerError::Unchecked { .. }) => "unchecked",
         Err(BrokerError::Unknown { .. } | BrokerError::Missed { .. }) => "unknown",
     }
 }

@@ -25,19 +25,21 @@ use world::{Answer, Outside, SYMBOLS, Step, Told};
 
 const SCENARIOS: u32 = 200;
 const SHARES: i64 = 100;
+const ACCEPTED: &[&str] = &["submitted", "accepted"];
 
 /// Execution over a tape, which can die.
 struct Stage {
     script: Script,
     outside: Outside,
+    clock: ClockMode,
     running: Option<(CancellationToken, tokio::task::JoinHandle<()>)>,
 }
 
 impl Stage {
-    async fn new() -> Self {
+    async fn new(clock: ClockMode) -> Self {
         let script = Script { tape: MemoryLog::default(), framed: true };
         script.setup_accounts(&crate::support::ACCOUNTS, contracts::v1::Costs::default()).await;
-        let mut stage = Self { script, outside: Outside::default(), running: None };
+        let mut stage = Self { script, outside: Outside::default(), clock, running: None };
         stage.restart().await;
         stage
     }
@@ -62,7 +64,7 @@ impl Stage {
         let shutdown = CancellationToken::new();
         let mut config = config(&self.script.tape, Staleness::Behind(0));
         config.brokers = Arc::new(self.outside.clone());
-        let context = context(Arc::new(self.script.tape.clone()), ClockMode::Tape, shutdown.clone());
+        let context = context(Arc::new(self.script.tape.clone()), self.clock, shutdown.clone());
         let task = tokio::spawn(async move { execution::run(context, config).await.unwrap() });
         self.running = Some((shutdown, task));
         self.until("it has compared everything", async |stage| stage.starts().await > before).await;
@@ -78,12 +80,23 @@ impl Stage {
         panic!("never: {what}");
     }
 
-    async fn order(&self, number: usize, answer: Answer) {
+    /// Approves an order and waits for what follows.
+    async fn order(&self, number: usize, answer: Answer, events: &[&str]) {
         let name = format!("order {number}");
         let side = if number % 3 == 2 { Side::Sell } else { Side::Buy };
         let spec = limit(order(&name, "paper", SYMBOLS[number % 2], side, SHARES), 50, TimeInForce::Gtc);
         self.outside.0.lock().unwrap().next_answer = Some(answer);
-        self.script.approve(&name, OPEN_NS, std::slice::from_ref(&spec), &[&["submitted", "accepted"]]).await;
+        self.script.approve(&name, OPEN_NS, std::slice::from_ref(&spec), &[events]).await;
+    }
+
+    async fn until_rejected(&self, reason: &str) {
+        self.until("the order is rejected", async |stage| {
+            let all = everything(&stage.script.tape).await;
+            all.iter().any(|recorded| {
+                matches!(&recorded.event.body, Some(Body::OrderRejected(event)) if event.reason.contains(reason))
+            })
+        })
+        .await;
     }
 
     /// Everything said was taken.
@@ -97,7 +110,7 @@ impl Stage {
         for step in steps {
             match step {
                 Step::Order { answer } => {
-                    self.order(orders, *answer).await;
+                    self.order(orders, *answer, ACCEPTED).await;
                     orders += 1;
                 }
                 Step::Restart => self.restart().await,
@@ -189,7 +202,7 @@ fn one_comparison_brings_the_tape_to_the_brokers_truth_and_a_second_finds_nothin
     let mut runner = TestRunner::new_with_rng(settings, rng);
     let outcome = runner.run(&prop::collection::vec(step(), 1..14), |steps| {
         executor.block_on(async {
-            let mut stage = Stage::new().await;
+            let mut stage = Stage::new(ClockMode::Tape).await;
             stage.play(&steps).await;
             stage.check().await
         })
@@ -199,8 +212,8 @@ fn one_comparison_brings_the_tape_to_the_brokers_truth_and_a_second_finds_nothin
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_missed_is_found_when_the_broker_is_heard_again() {
-    let mut stage = Stage::new().await;
-    stage.order(0, Answer::Given).await;
+    let mut stage = Stage::new(ClockMode::Tape).await;
+    stage.order(0, Answer::Given, ACCEPTED).await;
     stage.outside.0.lock().unwrap().apply(Step::Fill { order: 0, shares: 5, told: Told::Never });
     // The first time is that of the connection, the second one an interruption.
     stage.outside.0.lock().unwrap().missed = 2;
@@ -226,4 +239,24 @@ async fn what_was_missed_is_found_when_the_broker_is_heard_again() {
     let (shutdown, task) = stage.running.take().unwrap();
     shutdown.cancel();
     task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_checked_is_refused_and_not_sent_later() {
+    let mut stage = Stage::new(ClockMode::Wall).await;
+    stage.order(0, Answer::Unchecked, &["submitted", "rejected"]).await;
+    stage.until_rejected("nothing was sent, because the order could not be checked: no answer").await;
+    stage.restart().await;
+    assert!(stage.outside.0.lock().unwrap().landed.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_did_not_arrive_opens_nothing_when_it_is_late() {
+    let mut stage = Stage::new(ClockMode::Wall).await;
+    stage.order(0, Answer::LostBefore, &["submitted"]).await;
+    // The broker is asked for it a second later, by when two minutes are over.
+    runtime::clock::set_offset_ns(120_000_000_000);
+    stage.until_rejected("it did not arrive at the broker, and opens nothing 12").await;
+    stage.restart().await;
+    assert!(stage.outside.0.lock().unwrap().landed.is_empty());
 }

@@ -10,6 +10,9 @@ pub struct Up {
     /// Address of the dashboard [default: 127.0.0.1 and a free port]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub bind: Option<String>,
+    /// Market of a new tape: `real`, of today by the wall clock, or `demo`, simulated [default: real for `main`, else demo]
+    #[arg(long, value_name = "MARKET")]
+    pub market: Option<Market>,
     /// Market seconds per second of the demo, or `max`
     #[arg(long, value_name = "N|max")]
     pub speed: Option<Speed>,
@@ -22,6 +25,15 @@ pub struct Up {
     /// Where telemetry goes.
     #[command(flatten)]
     pub telemetry: TelemetryOptions,
+}
+
+/// The market of a tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Market {
+    /// Of today, by the wall clock: what is imported, streamed and traded at a broker.
+    Real,
+    /// Simulated, by the tape's clock.
+    Demo,
 }
 
 /// Options of `rehearse`.

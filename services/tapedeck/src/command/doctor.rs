@@ -1,7 +1,10 @@
 //! `tapedeck doctor`: what is wrong, each with the command that mends it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use broker::BrokerAccount;
+use domain::money::Amount;
 use event_log::JetStreamLog;
 use local_servers::{find_nats_server, find_postgres};
 use projections::queries;
@@ -15,12 +18,16 @@ use crate::home::{Home, TapeDir};
 use crate::output::Output;
 use crate::servers::search;
 use crate::session::Session;
+use crate::trading;
 
 /// Free space below which a tape may stop, in bytes, and that below which it soon may.
 const DISK_BAD: u64 = 512 * 1024 * 1024;
 const DISK_LOW: u64 = 4 * 1024 * 1024 * 1024;
 /// Difference between this machine's clock and the database's above which times cannot be compared.
 const CLOCK_DIFFERENCE_MAX_MS: i64 = 1_000;
+
+/// The part of an account's cash, one over this, by which broker and tape may differ.
+const CASH_DIFFERENCE_MAX: i128 = 100;
 
 /// Longest wait for the collector of telemetry.
 const COLLECTOR_MAX: Duration = Duration::from_secs(2);
@@ -72,9 +79,9 @@ async fn collector(endpoint: &str) -> Option<Finding> {
     Some(found("collector", State::Warning, detail, "start the collector, or set otlp_endpoint = \"\""))
 }
 
-/// Whether the accounts at brokers outside can be reached and take orders.
-async fn brokers(config: &Config) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// Whether the accounts at brokers outside can be reached and take orders, and the cash of those that can.
+async fn brokers(config: &Config) -> (Vec<Finding>, BTreeMap<String, Amount>) {
+    let (mut findings, mut cash) = (Vec::new(), BTreeMap::new());
     for (name, account) in config.account.iter().filter(|(_, account)| account.is_at_alpaca()) {
         let unset: Vec<String> = account
             .broker_credentials(name)
@@ -88,30 +95,42 @@ async fn brokers(config: &Config) -> Vec<Finding> {
             continue;
         }
         findings.push(match at_broker(name, account).await {
-            Ok(detail) => good("broker", detail),
+            Ok(BrokerAccount { number, equity, cash: there, .. }) => {
+                cash.insert(name.clone(), there);
+                let mode = account.wanted_mode().name();
+                good(
+                    "broker",
+                    format!("account {name}: Alpaca {number}, {mode}, equity {equity}, cash {there}"),
+                )
+            }
             Err(problem) => {
                 found("broker", State::Bad, format!("account {name}: {problem}"), "tapedeck config check")
             }
         });
     }
-    findings
+    (findings, cash)
 }
 
-async fn at_broker(name: &str, account: &AccountConfig) -> Result<String, String> {
-    let config = crate::trading::alpaca_config(name, account, account.wanted_mode());
+async fn at_broker(name: &str, account: &AccountConfig) -> Result<BrokerAccount, String> {
+    let config = trading::alpaca_config(name, account, account.wanted_mode());
     let config = config.map_err(|failure| failure.message)?;
-    let book = domain::book::Book::default();
-    let adapter = alpaca::Alpaca::new(config, crate::trading::clock(), &book);
-    let mut adapter = adapter.map_err(|error| error.to_string())?;
-    let found = broker::Broker::account(&mut adapter, name).await;
-    let found = found.map_err(|error| error.to_string())?;
-    let found = found.ok_or_else(|| "the broker keeps no account".to_owned())?;
-    if let Some(why) = found.blocked {
-        return Err(why);
+    let found = trading::account_at(name, &config).await.map_err(|error| error.to_string())?;
+    match found.blocked {
+        Some(why) => Err(why),
+        None => Ok(found),
     }
-    let mode = account.wanted_mode().name();
-    let (number, equity, cash) = (found.number, found.equity, found.cash);
-    Ok(format!("account {name}: Alpaca {number}, {mode}, equity {equity}, cash {cash}"))
+}
+
+/// Whether the tape counts with the cash that the broker has. Fees, dividends and deposits there are not on the tape.
+fn cash(name: &str, there: Amount, here: Amount) -> Option<Finding> {
+    let difference = Amount((there.0 - here.0).abs());
+    if difference.0.saturating_mul(CASH_DIFFERENCE_MAX) <= there.0.abs() {
+        return None;
+    }
+    let detail =
+        format!("account {name}: Alpaca has {there}, the tape counts with {here}: {difference} apart");
+    let mend = "account.NAME.cash = what Alpaca has, before the first `up` of a tape; sizes and limits follow the tape's";
+    Some(found("cash", State::Warning, detail, mend))
 }
 
 /// Looks at tools, configuration, disk, ports and, where there is one, the tape.
@@ -120,7 +139,8 @@ pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
     let mut findings = around(global);
     if let Ok(configuration) = global.configuration() {
         findings.extend(ports(&configuration.config, &home));
-        findings.extend(brokers(&configuration.config).await);
+        let (outside, there) = brokers(&configuration.config).await;
+        findings.extend(outside);
         findings.extend(collector(&configuration.config.telemetry.otlp_endpoint).await);
         if home.last().is_some() || global.tape.is_some() {
             match Session::open(global).await {
@@ -128,14 +148,23 @@ pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
                     let pool = session.reader().await?;
                     let outcome = on_tape(&session.dir, &session.jetstream, &pool).await;
                     let problems = super::status::problems(&session).await;
+                    let on_tape = queries::accounts(&pool).await;
                     session.close().await;
                     findings.extend(outcome?);
+                    let accounts = on_tape.map_err(|error| Failure::unreachable(error.to_string()))?;
+                    let told = accounts.iter().filter_map(|row| Some((row, there.get(&row.account)?)));
+                    findings.extend(told.filter_map(|(row, there)| cash(&row.account, *there, row.cash)));
                     findings.extend(running(&problems?));
                 }
                 Err(failure) => findings.push(found("tape", State::Bad, failure.message, &failure.hint)),
             }
         } else {
             findings.push(found("tape", State::Warning, "there is none yet", "tapedeck up"));
+            let configured = |name: &String| {
+                configuration.config.account.get(name).map(|account| Amount(account.cash.0.into()))
+            };
+            let told = there.iter().filter_map(|(name, there)| Some((name, *there, configured(name)?)));
+            findings.extend(told.filter_map(|(name, there, here)| cash(name, there, here)));
         }
     }
     print(&findings, output)?;
@@ -270,7 +299,9 @@ pub async fn on_tape(
 async fn clock(pool: &PgPool) -> Finding {
     match queries::clock_ms(pool).await {
         Ok(database_ms) => {
-            let difference = (database_ms - runtime::now_ns() / 1_000_000).abs();
+            // The machine's own clock, however the market's is moved against it.
+            let now_ns = runtime::now_ns().saturating_sub(runtime::clock::offset_ns());
+            let difference = (database_ms - now_ns / 1_000_000).abs();
             let detail = format!("{difference} ms from the database's");
             if difference > CLOCK_DIFFERENCE_MAX_MS {
                 return found("clock", State::Warning, detail, "timedatectl set-ntp true");

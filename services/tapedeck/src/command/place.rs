@@ -18,6 +18,8 @@ use crate::session::Session;
 
 /// How long risk's answer is waited for.
 const WAIT: Duration = Duration::from_secs(15);
+/// How long the broker's answer is waited for after it.
+const BROKER_WAIT: Duration = Duration::from_secs(5);
 /// Time between two looks for it.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -116,24 +118,8 @@ pub async fn groups(session: &Session, limit: u32, output: Output) -> Result<(),
 }
 
 async fn answer(session: &Session, asked: &Asked, no_wait: bool, output: Output) -> Result<(), Failure> {
-    let mut state = ("requested", String::new());
-    if !no_wait {
-        let pool = session.reader().await?;
-        let filter = DecisionFilter { signal_id: Some(asked.signal_id.clone()), ..DecisionFilter::default() };
-        let until = tokio::time::Instant::now() + WAIT;
-        while tokio::time::Instant::now() < until {
-            let page = queries::risk_decisions(&pool, &filter, None, 1).await.map_err(unreachable)?;
-            if let Some(decision) = page.rows.first() {
-                state = match decision.verdict.as_str() {
-                    "approved" => ("approved", String::new()),
-                    _ => ("denied", format!("{}: {}", decision.rule, decision.reason)),
-                };
-                break;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-    let (state, reason) = state;
+    let (state, reason) =
+        if no_wait { ("requested", String::new()) } else { found_out(session, asked).await? };
     if output.json {
         output.document(&serde_json::json!({
             "order_id": asked.order_id, "signal_id": asked.signal_id, "state": state, "reason": reason,
@@ -143,7 +129,44 @@ async fn answer(session: &Session, asked: &Asked, no_wait: bool, output: Output)
         let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
         output.note(&format!("{state}{why}"));
     }
-    if state == "denied" { Err(Failure::condition(format!("denied by {reason}"))) } else { Ok(()) }
+    match state {
+        "denied" => Err(Failure::condition(format!("denied by {reason}"))),
+        "rejected" => Err(Failure::condition(format!("rejected: {reason}"))),
+        _ => Ok(()),
+    }
+}
+
+/// What became of it within the time that one waits: risk's answer, and the broker's where that is a bad one.
+async fn found_out(session: &Session, asked: &Asked) -> Result<(&'static str, String), Failure> {
+    let pool = session.reader().await?;
+    let filter = DecisionFilter { signal_id: Some(asked.signal_id.clone()), ..DecisionFilter::default() };
+    let until = tokio::time::Instant::now() + WAIT;
+    while tokio::time::Instant::now() < until {
+        let page = queries::risk_decisions(&pool, &filter, None, 1).await.map_err(unreachable)?;
+        let Some(decision) = page.rows.first() else {
+            tokio::time::sleep(LOOK).await;
+            continue;
+        };
+        if decision.verdict != "approved" {
+            return Ok(("denied", format!("{}: {}", decision.rule, decision.reason)));
+        }
+        let until = until.min(tokio::time::Instant::now() + BROKER_WAIT);
+        while tokio::time::Instant::now() < until {
+            let found = queries::order(&pool, &asked.order_id).await.map_err(unreachable)?;
+            let status = found.as_ref().map_or("", |found| found.order.status.as_str());
+            match (status, &found) {
+                ("rejected", Some(found)) => return Ok(("rejected", found.order.reason.clone())),
+                ("unknown", Some(found)) => {
+                    let last = found.history.last().map(|event| event.detail.clone());
+                    return Ok(("unknown", last.unwrap_or_default()));
+                }
+                ("" | "approved" | "submitted", _) => tokio::time::sleep(LOOK).await,
+                _ => break,
+            }
+        }
+        return Ok(("approved", String::new()));
+    }
+    Ok(("requested", String::new()))
 }
 
 fn account(session: &Session, stated: Option<&str>) -> Result<String, Failure> {

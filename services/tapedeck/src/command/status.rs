@@ -1,8 +1,9 @@
 //! `tapedeck status`: how the system is, on one screen.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use projections::queries::{self, AccountRow, Counts, HaltRow, HeartbeatRow};
+use projections::queries::{self, AccountRow, Counts, HaltRow, HeartbeatRow, OrderFilter};
 use serde::Serialize;
 
 use crate::addresses::Addresses;
@@ -15,6 +16,8 @@ use crate::session::Session;
 
 /// A heartbeat older than this is one that is missed.
 const SILENT_AFTER_NS: i64 = 15_000_000_000;
+/// Orders that are named at most.
+const SHOWN_MAX: u32 = 10;
 /// Events by which a projection may be behind before it counts as degraded.
 const LAG_MAX: u64 = 1_000;
 
@@ -25,6 +28,8 @@ struct Screen {
     kind: crate::home::TapeKind,
     dashboard: Option<String>,
     nats: String,
+    /// The file that holds the same address with user and password, as `nats_url`, while the tape's servers run.
+    nats_file: Option<PathBuf>,
     /// The latest mark's event time: how far the tape clock is.
     market_time: Option<String>,
     counts: Counts,
@@ -95,6 +100,16 @@ fn parked(counts: &queries::Counts) -> Option<String> {
     (counts.parked > 0).then(|| format!("{} parked messages", counts.parked))
 }
 
+/// Orders of which nobody knows how they stand at their broker.
+async fn unknown_orders(pool: &sqlx::PgPool) -> Result<Option<String>, Failure> {
+    let filter = OrderFilter { status: Some("unknown".to_owned()), ..OrderFilter::default() };
+    let page = queries::orders(pool, &filter, None, SHOWN_MAX).await;
+    let page = page.map_err(|error| Failure::unreachable(error.to_string()))?;
+    let named: Vec<String> =
+        page.rows.iter().map(|order| format!("{} {} {}", order.order_id, order.side, order.symbol)).collect();
+    Ok((!named.is_empty()).then(|| format!("orders without an answer of the broker: {}", named.join(", "))))
+}
+
 async fn look(session: &Session) -> Result<Screen, Failure> {
     let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
     let pool = session.reader().await?;
@@ -129,11 +144,13 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
         }
     }
     degraded.extend(parked(&counts));
+    degraded.extend(unknown_orders(&pool).await?);
     Ok(Screen {
         tape: session.dir.name.clone(),
         kind: session.manifest.kind,
         dashboard: Addresses::read(&session.dir).and_then(|addresses| addresses.dashboard),
         nats: session.addresses.nats_url.redacted(),
+        nats_file: running.then(|| Addresses::file(&session.dir)),
         market_time: accounts.iter().filter_map(|account| account.marked_ns).max().map(time),
         counts,
         accounts,
@@ -152,7 +169,11 @@ fn print(screen: &Screen, watching: bool, output: Output) -> Result<(), Failure>
     let dashboard = screen.dashboard.as_deref().unwrap_or("not running");
     let market_time = screen.market_time.as_deref().unwrap_or("–");
     output.line(&format!("tape {}  dashboard {dashboard}  market time {market_time}", screen.tape));
-    output.line(&format!("nats {}  (credentials in the tape's directory)", screen.nats));
+    let file = screen
+        .nats_file
+        .as_ref()
+        .map(|file| format!("  (with user and password: nats_url in {})", file.display()));
+    output.line(&format!("nats {}{}", screen.nats, file.unwrap_or_default()));
     let counts = &screen.counts;
     output.line(&format!(
         "bars {}  signals {}  approved {}  denied {}  orders {} ({} open)  fills {}  positions {}  parked {}",

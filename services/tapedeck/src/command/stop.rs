@@ -1,6 +1,6 @@
 //! Stopping a strategy: what becomes of its positions is asked, or stated, and recorded with the stop.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use contracts::v1::PositionsFate;
 use domain::money::Quantity;
@@ -10,7 +10,7 @@ use runtime::command as commands;
 use crate::command::control::caller;
 use crate::command::strategy::known;
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{Output, message};
 use crate::session::Session;
 
 const HINT: &str = "tapedeck strategy disable NAME --positions keep|flatten|hand-over [--to OTHER]";
@@ -67,12 +67,14 @@ async fn held(session: &Session, name: &str) -> Vec<String> {
 }
 
 fn ask(name: &str, held: &[String]) -> Result<(PositionsFate, String), Failure> {
-    eprintln!("{name} holds {}. What becomes of it?", held.join(", "));
-    eprintln!("  keep       {name} goes on to manage it: it may close, and open nothing");
-    eprintln!("  flatten    open orders are cancelled, positions closed at the market");
-    eprintln!("  NAME       hand over to this strategy, or to manual");
-    eprint!("keep, flatten or a name: ");
-    let _ = std::io::stderr().flush();
+    let held = held.join(", ");
+    message(&format!(
+        "{name} holds {held}. What becomes of it?
+  keep       {name} goes on to manage it: it may close, and open nothing
+  flatten    open orders are cancelled, positions closed at the market
+  NAME       hand over to this strategy, or to manual
+keep, flatten or a name: "
+    ));
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).map_err(|error| Failure::other(error.to_string()))?;
     match line.trim() {

@@ -1,6 +1,6 @@
 //! `tapedeck tape`: the tapes of this home. They are directories, so that no server is needed.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 
 use local_servers::{InstanceLock, ServerError};
@@ -10,7 +10,7 @@ use crate::addresses::Addresses;
 use crate::cli::{Global, TapeCommand};
 use crate::exit::Failure;
 use crate::home::{Home, TapeDir, TapeKind};
-use crate::output::Output;
+use crate::output::{Output, message};
 
 /// One tape.
 #[derive(Debug, Serialize)]
@@ -137,8 +137,7 @@ fn confirm(what: &str) -> Result<(), Failure> {
             "add --yes",
         ));
     }
-    eprint!("Remove {what}, every event on it included? This cannot be undone. Type yes: ");
-    std::io::stderr().flush()?;
+    message(&format!("Remove {what}, every event on it included? This cannot be undone. Type yes: "));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     if answer.trim() == "yes" { Ok(()) } else { Err(Failure::other("nothing was removed")) }

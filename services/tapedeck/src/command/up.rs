@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::{Global, Service, Speed, Up};
+use crate::cli::{Global, Market, Service, Speed, Up};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::home::{FormatNote, Home, Manifest, TapeDir, TapeKind};
@@ -48,7 +48,8 @@ fn choose(
     let dir = match &global.tape {
         Some(name) => home.tape(name)?,
         // What is streamed goes there, whatever was looked at last.
-        None if config.live.is_on() => home.tape("main")?,
+        None if config.live.is_on() || options.market == Some(Market::Real) => home.tape("main")?,
+        None if options.market == Some(Market::Demo) => home.tape("demo")?,
         None => match home.last() {
             Some(last) => last,
             None => {
@@ -59,9 +60,23 @@ fn choose(
     };
     let mut manifest = match dir.manifest()? {
         Some(manifest) => manifest,
-        None if dir.name == "main" => manifest(TapeKind::Main, 0),
-        None => demo(config, options)?,
+        None => match options.market {
+            Some(Market::Real) => manifest(TapeKind::Main, 0),
+            None if dir.name == "main" => manifest(TapeKind::Main, 0),
+            Some(Market::Demo) | None => demo(config, options)?,
+        },
     };
+    let wanted = options.market.map(|market| match market {
+        Market::Real => TapeKind::Main,
+        Market::Demo => TapeKind::Demo,
+    });
+    if wanted.is_some_and(|wanted| wanted != manifest.kind) {
+        let (name, kind) = (&dir.name, manifest.kind.name());
+        return Err(Failure::usage(
+            format!("--market: tape {name} exists and is of the kind {kind}, expected a new name"),
+            "tapedeck up --market real --tape NAME",
+        ));
+    }
     if let Some(seed) = options.seed
         && manifest.seed != seed
     {

@@ -42,6 +42,8 @@ pub enum Answer {
     Given,
     LostBefore,
     LostAfter,
+    /// What it takes to be sent could not be read.
+    Unchecked,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,8 +210,12 @@ impl Broker for Outside {
     async fn submit(&mut self, order: &OrderSpec, client: &str, _: i64) -> Result<Vec<Report>, BrokerError> {
         let mut world = self.0.lock().unwrap();
         let answer = world.next_answer.take().unwrap_or(Answer::Given);
-        if answer == Answer::LostBefore {
-            return Err(silence("submit"));
+        match answer {
+            Answer::LostBefore => return Err(silence("submit")),
+            Answer::Unchecked => {
+                return Err(BrokerError::Unchecked { broker: "outside".into(), source: "no answer".into() });
+            }
+            Answer::Given | Answer::LostAfter => {}
         }
         *world.landed.entry(client.to_owned()).or_default() += 1;
         world.names.push(client.to_owned());

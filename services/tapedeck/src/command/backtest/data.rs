@@ -37,23 +37,51 @@ pub async fn of_tape(session: &Session, request: &BacktestRequest) -> Result<Loa
     backtest::load(&session.tape, &dir, request).await.map_err(failure)
 }
 
-/// The timeframe of a tape's bars, where nobody says which: the only one that it holds.
-pub async fn only_timeframe(session: &Session) -> Result<Timeframe, Failure> {
+/// The timeframe of a tape's bars, where nobody says which: the only one in which it holds any of the symbols, of which
+/// none stated means all.
+pub async fn only_timeframe(session: &Session, symbols: &[String]) -> Result<Timeframe, Failure> {
     let mut held = Vec::new();
     for timeframe in Timeframe::ALL {
-        let filter = format!("market.bar.{timeframe}.>");
-        if session.tape.last_sequence(contracts::stream::MARKET, &filter).await? > 0 {
+        if holds(session, timeframe, symbols).await? {
             held.push(timeframe);
         }
     }
     match held.as_slice() {
         [only] => Ok(*only),
-        [] => Err(Failure::usage("--bars: expected FILE, for the tape holds no bars", HELP)),
+        [] if symbols.is_empty() => {
+            Err(Failure::usage("--bars: expected FILE, for the tape holds no bars", HELP))
+        }
+        [] => {
+            let stated = symbols.join(",");
+            Err(Failure::not_found(
+                format!("--symbols {stated}: the tape has no bars of them"),
+                "tapedeck bars",
+            ))
+        }
         held => {
             let held: Vec<&str> = held.iter().map(|timeframe| timeframe.name()).collect();
-            Err(Failure::usage(format!("--timeframe: expected one of the tape's, {}", held.join(", ")), HELP))
+            let held = held.join(", ");
+            Err(Failure::usage(
+                format!("--timeframe: not stated, and the tape has bars of {held}: state one"),
+                HELP,
+            ))
         }
     }
+}
+
+async fn holds(session: &Session, timeframe: Timeframe, symbols: &[String]) -> Result<bool, Failure> {
+    let market = contracts::stream::MARKET;
+    if symbols.is_empty() {
+        let every = format!("market.bar.{timeframe}.>");
+        return Ok(session.tape.last_sequence(market, &every).await? > 0);
+    }
+    for symbol in symbols {
+        let subject = contracts::Subject::bar(timeframe.name(), symbol);
+        if session.tape.last_sequence(market, subject.as_str()).await? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Loads the bars that the segments of a tape hold, without its servers.

@@ -92,11 +92,15 @@ async fn on_tape(
     output: Output,
 ) -> Result<(), Failure> {
     let named = Named::find(global, &options.run.strategies, &options.external, Some(session)).await?;
-    let timeframe = match options.run.format.timeframe.clone().or_else(|| named.timeframe()) {
-        Some(timeframe) => timeframe,
-        None => data::only_timeframe(session).await?.name().to_owned(),
+    let asked = |timeframe: &str| request(global, &options.run, &options.parameters, &named, timeframe);
+    let request = match options.run.format.timeframe.clone().or_else(|| named.timeframe()) {
+        Some(timeframe) => asked(&timeframe)?,
+        None => {
+            // What is wrong with the other options is said before this one is missed.
+            asked("1d")?;
+            asked(data::only_timeframe(session, &options.run.symbols).await?.name())?
+        }
     };
-    let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
     let mut market = data::of_tape(session, &request).await?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let warnings = std::mem::take(&mut market.notes);

@@ -238,12 +238,15 @@ async fn search(
     }
     let session = Session::open(global).await?;
     let found = async {
-        let timeframe = match timeframe {
-            Some(timeframe) => timeframe,
-            None => data::only_timeframe(&session).await?,
-        };
         let named = inside(global, run, Some(&session)).await?;
-        let request = asked(global, run, search, folds, &named, timeframe)?;
+        let of = |timeframe| asked(global, run, search, folds, &named, timeframe);
+        let request = match timeframe {
+            Some(timeframe) => of(timeframe)?,
+            None => {
+                of(Timeframe::D1)?;
+                of(data::only_timeframe(&session, &run.symbols).await?)?
+            }
+        };
         on_tape(&session, request, threads, output).await
     };
     let found = found.await;
