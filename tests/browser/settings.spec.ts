@@ -34,12 +34,16 @@ test("theme, times, sizes and keys are set here and kept everywhere", async ({ p
   await expect(page.locator("#help")).toBeVisible();
 });
 
-test("both connections can be tested", async ({ page }) => {
+test("connections to servers and vendors can be tested", async ({ page }) => {
   await openPage(page, "/settings");
   await page.locator("#form-test-nats button").click();
   await expect(page.locator("#notice")).toContainText(/NATS: nats-server .* answered in/);
   await page.locator("#form-test-postgres button").click();
   await expect(page.locator("#notice")).toContainText(/PostgreSQL: PostgreSQL .* answered in/);
+  await page.locator("#form-test-yahoo button").click();
+  await expect(page.locator("#notice")).toContainText(/Yahoo Finance: answered in \d+ ms: \d+ daily bars of SPY/);
+  await page.locator("#form-test-newsapi button").click();
+  await expect(page.locator("#notice")).toContainText(/NewsAPI: answered in \d+ ms: \d+ articles about SPY/);
 });
 
 test("a secret is in neither page nor answer", async ({ request }) => {

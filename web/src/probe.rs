@@ -99,38 +99,26 @@ pub struct Settings {
     pub values: Vec<Setting>,
     /// Secrets.
     pub secrets: Vec<Secret>,
+    /// Connections that can be tested.
+    pub connections: Vec<Connection>,
 }
+
+/// The NATS server, as a connection is named.
+pub const NATS: &str = "nats";
+/// The database, as a connection is named.
+pub const POSTGRES: &str = "postgres";
 
 /// A connection that can be tested.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connection {
-    /// The NATS server.
-    Nats,
-    /// The database.
-    Postgres,
-}
-
-impl Connection {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Nats, Self::Postgres];
-
-    /// Its name in addresses.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Nats => "nats",
-            Self::Postgres => "postgres",
-        }
-    }
-
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Connection {
+    /// Its name in addresses: `nats`, `postgres`, a vendor, or `broker.` and the name of an account.
+    pub name: String,
     /// Its name for people.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Nats => "NATS",
-            Self::Postgres => "PostgreSQL",
-        }
-    }
+    pub title: String,
+    /// Where it leads, without user and password; empty where that is told elsewhere.
+    pub url: String,
+    /// Fields of the configuration whose credentials are not set, without which it is not tested.
+    pub unset: Vec<String>,
 }
 
 /// Who answers.
@@ -145,6 +133,6 @@ pub trait Probe: std::fmt::Debug + Send + Sync {
     /// What is configured.
     fn settings(&self) -> Result<Settings, String>;
 
-    /// Connects anew; answers what it found, or why it could not.
-    async fn test(&self, connection: Connection) -> Result<String, String>;
+    /// Connects anew by the name of a connection of [`Settings`]; answers what it found, or why it could not.
+    async fn test(&self, connection: &str) -> Result<String, String>;
 }

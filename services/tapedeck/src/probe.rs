@@ -1,5 +1,7 @@
 //! Answers to the dashboard's questions about servers, disk, configuration and connections.
 
+mod connections;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,9 @@ use event_log::{ConnectOptions, JetStreamLog, Tape};
 use runtime::metrics::metrics;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
-use web::probe::{Connection, Finding, NatsHealth, Probe, Secret, Setting, Settings, Severity, StreamHealth};
+use web::probe::{
+    Connection, Finding, NATS, NatsHealth, POSTGRES, Probe, Secret, Setting, Settings, Severity, StreamHealth,
+};
 
 use crate::cli::{Global, TelemetryOptions};
 use crate::command::doctor;
@@ -20,6 +24,8 @@ use crate::session::Session;
 
 /// Longest wait for one answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for a vendor or a broker.
+const OUTSIDE_MAX: Duration = Duration::from_secs(20);
 
 /// What the answers need.
 pub struct Answers {
@@ -88,23 +94,26 @@ impl Answers {
         Ok(NatsHealth { version, url, round_trip_ms, streams })
     }
 
-    async fn connect(&self, connection: Connection) -> Result<String, String> {
+    async fn connect(&self, connection: &str) -> Result<String, String> {
         let asked = Instant::now();
+        let took = || asked.elapsed().as_secs_f64() * 1e3;
         match connection {
-            Connection::Nats => {
+            NATS => {
                 let log = event_log::connect(self.nats.clone()).await.map_err(|error| error.to_string())?;
                 log.flush().await.map_err(|error| error.to_string())?;
-                let took = asked.elapsed().as_secs_f64() * 1e3;
-                Ok(format!("nats-server {} answered in {took:.1} ms", log.server_version()))
+                Ok(format!("nats-server {} answered in {:.1} ms", log.server_version(), took()))
             }
-            Connection::Postgres => {
+            POSTGRES => {
                 let pool = projections::reader_pool(self.postgres.clone(), 1).await;
                 let pool = pool.map_err(|error| error.to_string())?;
                 let health = projections::queries::database_health(&pool).await;
                 pool.close().await;
                 let health = health.map_err(|error| error.to_string())?;
-                let took = asked.elapsed().as_secs_f64() * 1e3;
-                Ok(format!("PostgreSQL {} answered in {took:.1} ms", health.version))
+                Ok(format!("PostgreSQL {} answered in {:.1} ms", health.version, took()))
+            }
+            outside => {
+                let configuration = self.global.configuration().map_err(|failure| failure.message)?;
+                connections::test(&configuration.config, outside).await
             }
         }
     }
@@ -177,7 +186,15 @@ impl Probe for Answers {
             secrets.push(own("Logins of the database", "logins.json"));
         }
         secrets.push(own("Key of the dashboard's sessions", "web-secret"));
+        let server = |name: &str, title: &str| Connection {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            url: if name == NATS { self.nats_url.clone() } else { String::new() },
+            unset: Vec::new(),
+        };
+        let mut connections = vec![server(NATS, "NATS"), server(POSTGRES, "PostgreSQL")];
         if let Ok(configuration) = self.global.configuration() {
+            connections.extend(connections::all(&configuration.config));
             secrets.extend(configuration.config.credentials().iter().map(|credential| Secret {
                 name: credential.field.to_string(),
                 set: credential.is_set(),
@@ -197,13 +214,16 @@ impl Probe for Answers {
                 })
                 .collect(),
             secrets,
+            connections,
         })
     }
 
-    async fn test(&self, connection: Connection) -> Result<String, String> {
-        match tokio::time::timeout(ANSWER_MAX, self.connect(connection)).await {
+    async fn test(&self, connection: &str) -> Result<String, String> {
+        // A vendor may be asked again before it answers.
+        let most = if matches!(connection, NATS | POSTGRES) { ANSWER_MAX } else { OUTSIDE_MAX };
+        match tokio::time::timeout(most, self.connect(connection)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(format!("no answer within {ANSWER_MAX:?}")),
+            Err(_) => Err(format!("no answer within {most:?}")),
         }
     }
 }

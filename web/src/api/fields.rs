@@ -19,7 +19,6 @@ use utoipa::openapi::{RefOr, Required};
 use super::Problem;
 use crate::error::PageError;
 use crate::pages::{Params, chart};
-use crate::probe::Connection;
 use crate::view::EXPECTED_TIME;
 
 /// Largest number that every program counts exactly, 2^53 - 1.
@@ -198,8 +197,8 @@ words! {
     TokenName = "name", Kind::Text(40);
     /// Name of the read model.
     ProjectionName = "name", Kind::Choice(&PROJECTIONS);
-    /// The server to connect to.
-    ConnectionName = "name", Kind::Choice(&CONNECTIONS);
+    /// The connection, as the settings list it.
+    ConnectionName = "name", Kind::Text(WORD_CHARS_MAX);
     /// Symbol.
     SymbolName = "symbol", Kind::Symbol;
     /// Name of the stream.
@@ -216,8 +215,6 @@ const PROJECTIONS: [&str; projections::Name::ALL.len()] = {
     }
     names
 };
-/// Every connection that can be tested.
-const CONNECTIONS: [&str; Connection::ALL.len()] = [Connection::ALL[0].name(), Connection::ALL[1].name()];
 
 /// Refuses what the fields do not allow, naming the first that is wrong.
 fn check(params: &Params, fields: &[Field]) -> Result<(), PageError> {

@@ -125,15 +125,15 @@ pub async fn dismiss(
 /// How a connection is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Tested {
-    /// `nats` or `postgres`.
-    connection: &'static str,
+    /// Its name, as the settings list it.
+    connection: String,
     /// Whether it works.
     works: bool,
     /// What was found, or why it does not work.
     found: String,
 }
 
-/// Connect anew to NATS or PostgreSQL and say how it went.
+/// Connect anew to a server, a vendor or a broker that the settings list, and say how it went. 409 where its credentials are not set.
 #[utoipa::path(post, path = "/api/v1/connections/{name}/test", tag = "system",
     operation_id = "test_connection",
     params(ConnectionName, Key),
@@ -148,5 +148,5 @@ pub async fn test(
     let (connection, outcome) = settings::tested(&app, &caller(&actor, &key, &name), &name).await?;
     let works = outcome.is_ok();
     let found = outcome.unwrap_or_else(|why| why);
-    Ok(Json(Tested { connection: connection.name(), works, found }))
+    Ok(Json(Tested { connection: connection.name, works, found }))
 }

@@ -9,7 +9,9 @@ use contracts::v1::{
 };
 use contracts::{Subject, event_id, stream, to_timestamp};
 
-use crate::probe::{Connection, Finding, NatsHealth, Probe, Secret, Setting, Settings, Severity};
+use crate::probe::{
+    Connection, Finding, NATS, NatsHealth, POSTGRES, Probe, Secret, Setting, Settings, Severity,
+};
 use crate::tests::action::Visitor;
 use crate::tests::{Deck, HOST, RECORDED_NS, read};
 
@@ -47,13 +49,27 @@ impl Probe for Calm {
                 set: true,
                 source: "environment".to_owned(),
             }],
+            connections: [
+                (NATS, "NATS", ""),
+                (POSTGRES, "PostgreSQL", ""),
+                ("yahoo", "Yahoo Finance", ""),
+                ("massive", "Massive", "source.massive.key_env"),
+            ]
+            .into_iter()
+            .map(|(name, title, unset)| Connection {
+                name: name.to_owned(),
+                title: title.to_owned(),
+                url: String::new(),
+                unset: unset.split(' ').filter(|field| !field.is_empty()).map(str::to_owned).collect(),
+            })
+            .collect(),
         })
     }
 
-    async fn test(&self, connection: Connection) -> Result<String, String> {
+    async fn test(&self, connection: &str) -> Result<String, String> {
         match connection {
-            Connection::Nats => Ok("answered".to_owned()),
-            Connection::Postgres => Err("refused".to_owned()),
+            NATS | "yahoo" => Ok("answered".to_owned()),
+            _ => Err("refused".to_owned()),
         }
     }
 }
@@ -278,6 +294,18 @@ async fn settings_mark_what_differs_and_hold_no_secret() {
         (StatusCode::CONFLICT, "PostgreSQL cannot be reached: refused\n")
     );
     assert_eq!(deck.stored().await.1, audits + 2);
+    let vendor = post(&deck, "/settings/connections/yahoo/test", "key-0003").await;
+    assert!(vendor.text.contains("Yahoo Finance: answered"), "{}", vendor.text);
+    let page = deck.get("/settings").await.text;
+    assert!(page.contains("form-test-yahoo") && !page.contains("form-test-massive"), "{page}");
+    assert!(page.contains("unset: source.massive.key_env"), "{page}");
+    let unset = post(&deck, "/settings/connections/massive/test", "key-0004").await;
+    assert_eq!(
+        (unset.status, unset.text.as_str()),
+        (StatusCode::CONFLICT, "Massive cannot be asked: source.massive.key_env unset\n")
+    );
+    let missing = post(&deck, "/settings/connections/elsewhere/test", "key-0005").await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::{Layout, Page, Params, Rendering, Visit};
 use crate::action::{CommandForm, caller, done, tape};
 use crate::app::App;
 use crate::error::PageError;
-use crate::probe::{Connection, Secret, Setting};
+use crate::probe::{Connection, NATS, POSTGRES, Secret, Setting};
 use crate::session::FormKeys;
 use crate::url::Url;
 
@@ -31,9 +31,7 @@ pub static PAGE: Page = Page { title: "Settings", url: Url::Settings, key: 't', 
 /// A connection with what is known of its server.
 #[derive(Debug)]
 struct Server {
-    name: &'static str,
-    title: &'static str,
-    url: String,
+    connection: Connection,
     version: String,
 }
 
@@ -96,7 +94,7 @@ async fn assemble(visit: &Visit<'_>, users: String) -> Rendering {
         failed,
         values: settings.values,
         secrets: settings.secrets,
-        servers: servers(app).await,
+        servers: servers(app, settings.connections).await,
         users,
         notice: licences::NOTICE.trim(),
         licences: licences(),
@@ -104,25 +102,18 @@ async fn assemble(visit: &Visit<'_>, users: String) -> Rendering {
     .render()
 }
 
-async fn servers(app: &App) -> Vec<Server> {
+async fn servers(app: &App, connections: Vec<Connection>) -> Vec<Server> {
     let (nats, database) = tokio::join!(app.config.probe.nats(), queries::database_health(&app.config.pool));
     let unknown = || "not reached now".to_owned();
-    Connection::ALL
-        .into_iter()
-        .map(|connection| {
-            let (url, version) = match connection {
-                Connection::Nats => match &nats {
-                    Ok(health) => (health.url.clone(), health.version.clone()),
-                    Err(_) => (String::new(), unknown()),
-                },
-                Connection::Postgres => {
-                    let version = database.as_ref().map(|health| health.version.clone());
-                    (String::new(), version.unwrap_or_else(|_| unknown()))
-                }
-            };
-            Server { name: connection.name(), title: connection.title(), url, version }
-        })
-        .collect()
+    let with_version = |connection: Connection| {
+        let version = match connection.name.as_str() {
+            NATS => nats.as_ref().map_or_else(|_| unknown(), |health| health.version.clone()),
+            POSTGRES => database.as_ref().map_or_else(|_| unknown(), |health| health.version.clone()),
+            _ => String::new(),
+        };
+        Server { connection, version }
+    };
+    connections.into_iter().map(with_version).collect()
 }
 
 /// `POST /settings/connections/{name}/test`: connects anew and says how it went.
@@ -135,8 +126,8 @@ pub async fn test(
     let caller = caller(&app, &headers, &form)?;
     let (connection, outcome) = tested(&app, &caller, &name).await?;
     match outcome {
-        Ok(found) => Ok(done(&headers, &format!("{}: {found}.", connection.title()), "/settings")),
-        Err(why) => Err(PageError::Conflict(format!("{} cannot be reached: {why}", connection.title()))),
+        Ok(found) => Ok(done(&headers, &format!("{}: {found}.", connection.title), "/settings")),
+        Err(why) => Err(PageError::Conflict(format!("{} cannot be reached: {why}", connection.title))),
     }
 }
 
@@ -146,14 +137,20 @@ pub async fn tested(
     caller: &Caller,
     name: &str,
 ) -> Result<(Connection, Result<String, String>), PageError> {
-    let connection = Connection::ALL.into_iter().find(|connection| connection.name() == name);
+    let settings = app.config.probe.settings().map_err(PageError::Conflict)?;
+    let mut known = settings.connections.into_iter();
+    let connection = known.find(|connection| connection.name == name);
     let connection = connection.ok_or_else(|| PageError::Missing(format!("connection {name:?}")))?;
-    let outcome = app.config.probe.test(connection).await;
+    if !connection.unset.is_empty() {
+        let unset = connection.unset.join(", ");
+        return Err(PageError::Conflict(format!("{} cannot be asked: {unset} unset", connection.title)));
+    }
+    let outcome = app.config.probe.test(&connection.name).await;
     let said = match &outcome {
         Ok(found) => found.clone(),
         Err(why) => format!("failed: {why}"),
     };
-    command::audit(&app.context.tape, caller, "connection_test", connection.name(), &said)
+    command::audit(&app.context.tape, caller, "connection_test", &connection.name, &said)
         .await
         .map_err(tape)?;
     Ok((connection, outcome))
