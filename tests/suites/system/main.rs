@@ -22,6 +22,7 @@ mod kill;
 mod live;
 mod planted;
 mod reference;
+mod secrets;
 mod rehearsal;
 mod tapes;
 mod telemetry;
