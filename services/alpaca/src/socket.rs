@@ -2,31 +2,22 @@
 //!
 //! Paper accounts send JSON in binary frames, live ones in text; both are read.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
-use vendors::http::{Credentials, tls_config};
+use vendors::Target;
+use vendors::http::Credentials;
 
 /// Longest wait for each step of the beginning.
 const STEP_MAX: Duration = Duration::from_secs(10);
 const STREAM: &str = "trade_updates";
 
-/// What carries the connection.
-trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Carrier for T {}
-
 /// An open connection that tells what happens to orders.
 pub(crate) struct Socket {
-    inner: WebSocketStream<Box<dyn Carrier>>,
+    inner: vendors::Socket,
 }
 
 /// What came over it.
@@ -40,16 +31,11 @@ pub(crate) enum Frame {
     Alive,
 }
 
-/// The parts of an address that a connection needs.
-fn address(base_url: &str) -> Option<(bool, String, u16)> {
-    let (scheme, rest) = base_url.split_once("://")?;
-    let secure = matches!(scheme, "https" | "wss");
-    let authority = rest.split('/').next()?;
-    let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
-        Some((host, port)) => (host, port.parse().ok()?),
-        None => (authority, if secure { 443 } else { 80 }),
-    };
-    Some((secure, host.trim_matches(['[', ']']).to_owned(), port))
+/// Where the stream is, beside the interface over HTTP.
+fn target(base_url: &str) -> Result<Target, String> {
+    let beside = base_url.strip_prefix("http").map(|rest| format!("ws{rest}/stream"));
+    let url = beside.ok_or_else(|| format!("{base_url} is no address"))?;
+    Target::parse(broker::ALPACA, &url).map_err(|error| error.to_string())
 }
 
 async fn within<T>(what: &str, step: impl Future<Output = Result<T, String>>) -> Result<T, String> {
@@ -62,26 +48,8 @@ async fn within<T>(what: &str, step: impl Future<Output = Result<T, String>>) ->
 impl Socket {
     /// Connects to `base_url`, says who it is and subscribes; an error says what did not work.
     pub(crate) async fn open(base_url: &str, credentials: &Credentials) -> Result<Self, String> {
-        let (secure, host, port) = address(base_url).ok_or_else(|| format!("{base_url} is no address"))?;
-        let carrier: Box<dyn Carrier> = within("connect", async {
-            let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(|error| error.to_string())?;
-            tcp.set_nodelay(true).map_err(|error| error.to_string())?;
-            if !secure {
-                return Ok(Box::new(tcp) as Box<dyn Carrier>);
-            }
-            let connector = TlsConnector::from(Arc::new(tls_config(base_url)?));
-            let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
-            let tls = connector.connect(name, tcp).await.map_err(|error| error.to_string())?;
-            Ok(Box::new(tls) as Box<dyn Carrier>)
-        })
-        .await?;
-        let scheme = if secure { "wss" } else { "ws" };
-        let url = format!("{scheme}://{host}:{port}/stream");
-        let inner = within("handshake", async {
-            let opened = tokio_tungstenite::client_async(url, carrier).await;
-            opened.map(|(stream, _)| stream).map_err(|error| error.to_string())
-        })
-        .await?;
+        let target = target(base_url)?;
+        let inner = within("connection", target.connect()).await?;
         let mut socket = Self { inner };
         within("authorization", socket.introduce(credentials)).await?;
         within("subscription", socket.subscribe()).await?;
@@ -153,14 +121,13 @@ impl Socket {
 
 #[cfg(test)]
 mod tests {
-    use super::address;
-
     #[test]
-    fn an_address_says_where_to_connect() {
-        let is = |host: &str, secure, port| Some((secure, host.to_owned(), port));
-        assert_eq!(address("https://api.alpaca.markets"), is("api.alpaca.markets", true, 443));
-        assert_eq!(address("http://127.0.0.1:9101"), is("127.0.0.1", false, 9101));
-        assert_eq!(address("http://[::1]:9101"), is("::1", false, 9101));
-        assert_eq!(address("nowhere"), None);
+    fn the_stream_is_beside_the_interface() {
+        for good in ["https://api.alpaca.markets", "http://127.0.0.1:9101", "http://[::1]:9101"] {
+            super::target(good).unwrap();
+        }
+        let error = super::target("http://api.alpaca.markets").unwrap_err();
+        assert!(error.contains("ws://api.alpaca.markets/stream"), "{error}");
+        assert!(super::target("nowhere").is_err());
     }
 }

@@ -33,5 +33,5 @@ pub use news::{NewsAsk, NewsPage, NewsSource, Told};
 pub use newsapi::NewsApi;
 pub use port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
 pub use reference::ReferenceData;
-pub use socket::{LiveStream, StreamConfig};
+pub use socket::{LiveStream, Socket, StreamConfig, Target};
 pub use yahoo::{Yahoo, YahooCompany};

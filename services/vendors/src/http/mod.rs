@@ -25,7 +25,6 @@ use breaker::Breaker;
 use limit::Limit;
 pub use once::{Answer, Method};
 use retry::Again;
-pub use tls::config as tls_config;
 
 /// The largest answer that is read.
 const BODY_MAX: usize = 64 << 20;

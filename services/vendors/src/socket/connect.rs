@@ -19,15 +19,16 @@ use crate::http::tls;
 const MESSAGE_MAX: usize = 16 << 20;
 
 /// Bytes both ways.
-pub(super) trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Bytes: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bytes for T {}
 
 /// A connection.
-pub(super) type Socket = WebSocketStream<Box<dyn Bytes>>;
+pub type Socket = WebSocketStream<Box<dyn Bytes>>;
 
 /// Where a stream is.
-pub(super) struct Target {
+#[derive(Debug)]
+pub struct Target {
     url: String,
     host: String,
     port: u16,
@@ -36,7 +37,7 @@ pub(super) struct Target {
 
 impl Target {
     /// Reads an address; a key goes over TLS or stays on this machine.
-    pub(super) fn parse(vendor: &'static str, url: &str) -> Result<Self, VendorError> {
+    pub fn parse(vendor: &'static str, url: &str) -> Result<Self, VendorError> {
         let setup = |what: String| VendorError::Setup { vendor, what };
         let wrong =
             || setup(format!("stream {url:?}, expected wss://HOST/PATH, or ws:// at a loopback address"));
@@ -56,7 +57,7 @@ impl Target {
     }
 
     /// Connects; an error says what failed.
-    pub(super) async fn connect(&self) -> Result<Socket, String> {
+    pub async fn connect(&self) -> Result<Socket, String> {
         let no = |error: std::io::Error| format!("no connection: {error}");
         let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(no)?;
         stream.set_nodelay(true).map_err(no)?;

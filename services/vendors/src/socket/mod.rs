@@ -29,7 +29,7 @@ use crate::error::{Refusal, VendorError};
 use crate::http::Credentials;
 use crate::live::Heard;
 use backoff::Backoff;
-use connect::Socket;
+pub use connect::{Bytes, Socket, Target};
 use watch::Watch;
 
 /// Longest time from the first packet to the confirmed subscription.
