@@ -131,7 +131,7 @@ test("a strategy changes between paper and shadow while it runs", async ({ page 
   await expect(state).toHaveText("shadow");
   await paper.click();
   await expect(state).toHaveText("paper");
-  await expect(page.locator("#live-refused")).toContainText("do not trade with money");
+  await expect(page.locator("#live-refused")).toContainText("tapedeck live confirm");
 });
 
 test("the page and the API tell the same figures, and the last signal leads to its chain", async ({ page }) => {

@@ -118,7 +118,8 @@ pub async fn enable_strategy(
     // One key used for two strategies is two commands.
     let caller = Caller { key: format!("{name}/{}", caller.key), ..caller };
     let mode = command::strategy_mode(&form.mode).map_err(crate::pages::strategies::failed)?;
-    command::enable_strategy(&app.context.tape, &caller, &name, mode).await.map_err(tape)?;
+    let enabled = command::enable_strategy(&app.context.tape, &caller, &name, mode).await;
+    enabled.map_err(crate::pages::strategies::failed)?;
     Ok(done(&headers, &format!("{name} starts ({}).", form.mode), form.back()))
 }
 

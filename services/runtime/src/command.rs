@@ -13,7 +13,7 @@ mod strategies;
 use contracts::v1::event::Body;
 use contracts::v1::{
     Audit, Event, OrderCancelRequested, OrderSpec, ProjectionRequested, ProjectionTask, StrategyDisabled,
-    StrategyEnabled, StrategyMode, TradingHalted, TradingResumed,
+    TradingHalted, TradingResumed,
 };
 use contracts::{Subject, event_id, to_timestamp};
 use event_log::{Append, AppendError, Expect, Tape};
@@ -28,8 +28,8 @@ pub use orders::{
 };
 pub use risk::{LimitsError, Stop, change_limits, halt_scope, kill, reset_breaker, resume_scope};
 pub use strategies::{
-    LIVE_REFUSED, NewStrategy, Registration, StrategyError, register_strategy, registration, remove_strategy,
-    replace_strategy, rotate_credentials, strategy_mode, switch_strategy,
+    NewStrategy, Registration, StrategyError, enable_strategy, first_mode, mode_name, register_strategy,
+    registration, remove_strategy, replace_strategy, rotate_credentials, strategy_mode, switch_strategy,
 };
 
 /// Who asks, and the key that makes asking twice the same as asking once.
@@ -73,21 +73,6 @@ pub async fn resume(tape: &Tape, caller: &Caller, account: &str, reason: &str) -
         ..TradingResumed::default()
     });
     control(tape, caller, "resume", account, reason, body).await
-}
-
-/// Lets a registered strategy's signals take effect in `mode`.
-pub async fn enable_strategy(
-    tape: &Tape,
-    caller: &Caller,
-    strategy: &str,
-    mode: StrategyMode,
-) -> Result<(), AppendError> {
-    let body = Body::StrategyEnabled(StrategyEnabled {
-        strategy: strategy.to_owned(),
-        mode: mode.into(),
-        actor: caller.actor.clone(),
-    });
-    control(tape, caller, "strategy_enable", strategy, mode.as_str_name(), body).await
 }
 
 /// Stops a strategy; its positions stay.

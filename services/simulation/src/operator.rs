@@ -106,27 +106,29 @@ async fn command(
     let open: Vec<_> = book.open_orders().map(|order| order.spec.clone()).collect();
     let order = (!open.is_empty()).then(|| open[rng.random_range(0..open.len())].clone());
     for _ in 0..20 {
-        let outcome: Result<(), AppendError> = match (kind, &order) {
-            (Kind::Halt(account), _) => command::halt(tape, &caller, account, "looks odd").await,
+        let done = match (kind, &order) {
+            (Kind::Halt(account), _) => command::halt(tape, &caller, account, "looks odd").await.is_ok(),
             (Kind::Kill(account, flatten), _) => {
                 let stop = Stop { account: account.to_owned(), reason: "fire".to_owned(), ..Stop::default() };
-                command::kill(tape, &caller, &stop, flatten).await
+                command::kill(tape, &caller, &stop, flatten).await.is_ok()
             }
-            (Kind::Resume(account), _) => command::resume(tape, &caller, account, "looks well").await,
+            (Kind::Resume(account), _) => command::resume(tape, &caller, account, "looks well").await.is_ok(),
             (Kind::Disable(strategy), _) => {
-                command::disable_strategy(tape, &caller, strategy, "enough").await
+                command::disable_strategy(tape, &caller, strategy, "enough").await.is_ok()
             }
             (Kind::Enable(strategy), _) => {
-                command::enable_strategy(tape, &caller, strategy, StrategyMode::Paper).await
+                command::enable_strategy(tape, &caller, strategy, StrategyMode::Paper).await.is_ok()
             }
             (Kind::Reset(account), _) => {
                 let stop = Stop { account: account.to_owned(), reason: "seen".to_owned(), ..Stop::default() };
-                command::reset_breaker(tape, &caller, &stop, BreakerKind::Unspecified).await
+                command::reset_breaker(tape, &caller, &stop, BreakerKind::Unspecified).await.is_ok()
             }
-            (Kind::Cancel, Some(order)) => command::cancel_order(tape, &caller, order, "not any more").await,
+            (Kind::Cancel, Some(order)) => {
+                command::cancel_order(tape, &caller, order, "not any more").await.is_ok()
+            }
             (Kind::Cancel, None) => return,
         };
-        if outcome.is_ok() || shutdown.is_cancelled() {
+        if done || shutdown.is_cancelled() {
             return;
         }
         clock::sleep(Duration::from_millis(150)).await;

@@ -315,10 +315,16 @@ fn trading_with_money_takes_three_things_at_once() -> Outcome {
     })?;
     let audit = stage.tape("audit.>")?;
     assert!(audit.iter().any(|event| event.to_string().contains("live_confirm")), "{audit:?}");
+    // A strategy takes a command of its own.
+    stage.home.text(&["strategy", "enable", "sma_cross", "--mode", "live", "--tape", "main"])?;
+    let shown = stage.home.json(&["strategy", "show", "sma_cross", "--tape", "main"])?;
+    assert_eq!(shown["state"], "live", "{shown}");
     assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0), "{}", stage.home.said("live"));
 
     stage.home.text(&["live", "revoke", "paper", "--reason", "holiday", "--tape", "main"])?;
     refused(&["--live", "paper"], &[by_word])?;
+    let output = stage.home.run(&["strategy", "enable", "sma_cross", "--mode", "live", "--tape", "main"])?;
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
     // A demo sends nothing anywhere, whatever is configured.
     let output = stage.home.run(&["up", "--tape", "demo", "--live", "paper"])?;
     assert_eq!(output.status.code(), Some(2), "{output:?}");

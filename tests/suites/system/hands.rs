@@ -258,7 +258,7 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
         "it signals more than {STOP_MAX:?} after it was disabled"
     );
 
-    // The same figures as the page's, for one and among all; live is refused with the reason.
+    // The same figures as the page's, for one and among all; money takes somebody's word.
     let shown = home.json(&["strategy", "show", "swing"])?;
     let listed = strategy(&home, "swing")?;
     // Not the lag: the process goes on reading bars between the two commands.
@@ -270,7 +270,8 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
     assert!(shown["subscription"]["lag"]["pending"].is_u64(), "{shown}");
     assert_eq!(home.run(&["strategy", "show", "nobody"])?.status.code(), Some(3));
     let live = home.run(&["strategy", "enable", "swing", "--mode", "live"])?;
-    assert!(String::from_utf8_lossy(&live.stderr).contains("do not trade with money"), "{live:?}");
+    assert_eq!(live.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&live.stderr).contains("tapedeck live confirm"), "{live:?}");
 
     // A process that is gone holds the clock, and is named; disabling releases it.
     home.text(&["strategy", "enable", "swing", "--mode", "paper"])?;

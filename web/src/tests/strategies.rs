@@ -198,7 +198,7 @@ async fn a_wrong_field_is_named_and_nothing_is_made() {
         ("market.bar.1h.SPY", "order.x", "subjects = \"order.x\""),
         ("account=paper", "account=nobody", "account = \"nobody\""),
         ("fixed%3A10", "ten", "sizing = \"ten\""),
-        ("name=swing", "mode=live&name=swing", "do not trade with money"),
+        ("name=swing", "mode=live&name=swing", "live once it is registered"),
     ] {
         let form = format!("csrf={}&key=key-number-1&{}", visitor.token, REGISTER.replace(from, to));
         let answer = read(deck.send(visitor.post("/strategies", &form)).await).await;
@@ -313,7 +313,8 @@ async fn a_wrong_role_or_field_changes_nothing() {
         (Role::Operator, Method::POST, "/momentum/replace", "{\"with\":\"sma_cross\"}", 403),
         (Role::Operator, Method::DELETE, "/momentum", "", 403),
         (Role::Viewer, Method::POST, "/momentum/disable", "{}", 403),
-        (Role::Admin, Method::POST, "/momentum/enable", "{\"mode\":\"live\"}", 422),
+        (Role::Admin, Method::POST, "/momentum/enable", "{\"mode\":\"real\"}", 422),
+        (Role::Admin, Method::POST, "/momentum/enable", "{\"mode\":\"live\"}", 409),
         (Role::Admin, Method::POST, "/nobody/enable", "{\"mode\":\"paper\"}", 404),
         (Role::Admin, Method::DELETE, "/nobody", "", 404),
         (Role::Admin, Method::POST, "/momentum/replace", long.as_str(), 404),
@@ -328,10 +329,10 @@ async fn a_wrong_role_or_field_changes_nothing() {
         assert_eq!(problem["status"], status);
     }
     let (_, problem) =
-        api(&deck, Role::Admin, Method::POST, "/momentum/enable", "key-number-1", "{\"mode\":\"live\"}")
+        api(&deck, Role::Admin, Method::POST, "/momentum/enable", "key-number-1", "{\"mode\":\"real\"}")
             .await;
     assert_eq!(problem["field"], "mode");
-    assert!(problem["expected"].as_str().unwrap().contains("do not trade with money"), "{problem}");
+    assert_eq!(problem["expected"], "shadow, paper or live");
     assert_eq!(deck.stored().await, before);
     assert!(deck.server.users().is_empty());
 }

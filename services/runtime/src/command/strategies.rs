@@ -12,7 +12,7 @@ use contracts::v1::{
 };
 use event_log::{Append, AppendError, Expect, LogError, Tape, covers, is_well_formed};
 
-use super::{Caller, audit, control, event};
+use super::{Caller, audit, control, event, live_confirmation};
 use crate::external::{AccessError, Credentials, ExternalStrategy, NEWS, StrategyAccess};
 
 /// Longest name, in bytes. A longer one names nothing: it is not asked for, because a subject of any length would
@@ -94,6 +94,17 @@ pub enum StrategyError {
     /// A switch is to a strategy that has run beside the old one.
     #[error("strategy {0:?} is not enabled in shadow mode: expected one that has run beside the old one")]
     NotBeside(String),
+    /// Money takes somebody's word.
+    #[error(
+        "strategy {strategy:?}: mode \"live\": expected account {account:?} to be confirmed for trading with money: \
+         tapedeck live confirm {account} --reason TEXT"
+    )]
+    NotConfirmed {
+        /// The strategy.
+        strategy: String,
+        /// Its account.
+        account: String,
+    },
     /// The server did not do what was asked of it.
     #[error(transparent)]
     Access(#[from] AccessError),
@@ -105,19 +116,62 @@ pub enum StrategyError {
     Log(#[from] LogError),
 }
 
-/// Why no strategy trades live.
-pub const LIVE_REFUSED: &str = "shadow or paper; strategies do not trade with money in this version";
-
 /// The mode that a strategy is enabled in, by its name.
 pub fn strategy_mode(text: &str) -> Result<StrategyMode, StrategyError> {
-    let expected = match text {
-        "shadow" => return Ok(StrategyMode::Shadow),
-        "paper" => return Ok(StrategyMode::Paper),
-        "live" => LIVE_REFUSED,
-        _ => "shadow or paper",
-    };
+    match text {
+        "shadow" => Ok(StrategyMode::Shadow),
+        "paper" => Ok(StrategyMode::Paper),
+        "live" => Ok(StrategyMode::Live),
+        _ => Err(wrong_mode(text, "shadow, paper or live")),
+    }
+}
+
+/// The mode that a strategy is enabled in when it is registered. Money takes a command of its own.
+pub fn first_mode(text: &str) -> Result<StrategyMode, StrategyError> {
+    match strategy_mode(text)? {
+        StrategyMode::Live => Err(wrong_mode(text, "shadow or paper; live once it is registered")),
+        mode => Ok(mode),
+    }
+}
+
+/// A mode's name.
+#[must_use]
+pub const fn mode_name(mode: StrategyMode) -> &'static str {
+    match mode {
+        StrategyMode::Shadow => "shadow",
+        StrategyMode::Live => "live",
+        StrategyMode::Paper | StrategyMode::Unspecified => "paper",
+    }
+}
+
+fn wrong_mode(text: &str, expected: &str) -> StrategyError {
     let value = text.chars().take(40).collect();
-    Err(StrategyError::Invalid { field: "mode", value, expected: expected.to_owned() })
+    StrategyError::Invalid { field: "mode", value, expected: expected.to_owned() }
+}
+
+/// Lets a strategy's signals take effect. `live`, which alone opens positions on an account that trades with money, needs
+/// the confirmation of its account.
+pub async fn enable_strategy(
+    tape: &Tape,
+    caller: &Caller,
+    strategy: &str,
+    mode: StrategyMode,
+) -> Result<(), StrategyError> {
+    if mode == StrategyMode::Live {
+        let known = registration(tape, strategy).await?;
+        let known = known.ok_or_else(|| StrategyError::Unknown(strategy.to_owned()))?;
+        let account = known.registered.account;
+        if live_confirmation(tape, &account).await?.is_none() {
+            return Err(StrategyError::NotConfirmed { strategy: strategy.to_owned(), account });
+        }
+    }
+    let body = Body::StrategyEnabled(StrategyEnabled {
+        strategy: strategy.to_owned(),
+        mode: mode.into(),
+        actor: caller.actor.clone(),
+    });
+    control(tape, caller, "strategy_enable", strategy, mode.as_str_name(), body).await?;
+    Ok(())
 }
 
 /// The strategy `name` as the tape knows it now; `None` when it is not registered.

@@ -173,13 +173,35 @@ async fn a_hand_over_is_one_position_of_the_tape() {
 }
 
 #[test]
-fn a_mode_is_shadow_or_paper_and_live_is_refused_with_the_reason() {
+fn a_mode_has_a_name_and_money_is_no_first_one() {
     let mode = |text| command::strategy_mode(text).map_err(|error| error.to_string());
     assert_eq!(mode("shadow"), Ok(StrategyMode::Shadow));
     assert_eq!(mode("paper"), Ok(StrategyMode::Paper));
-    assert_eq!(mode("papr"), Err("mode \"papr\": expected shadow or paper".to_owned()));
-    let refused = mode("live").unwrap_err();
-    assert!(refused.ends_with("strategies do not trade with money in this version"), "{refused}");
+    assert_eq!(mode("live"), Ok(StrategyMode::Live));
+    assert_eq!(mode("papr"), Err("mode \"papr\": expected shadow, paper or live".to_owned()));
+    let first = command::first_mode("live").unwrap_err().to_string();
+    assert_eq!(first, "mode \"live\": expected shadow or paper; live once it is registered");
+    assert_eq!(command::mode_name(StrategyMode::Live), "live");
+}
+
+#[tokio::test]
+async fn a_strategy_trades_with_money_only_where_its_account_is_confirmed() {
+    let tape = tape().await;
+    let enable = async |key| command::enable_strategy(&tape, &caller(key), "sma", StrategyMode::Live).await;
+    let refused = enable("1").await.unwrap_err();
+    assert!(
+        matches!(&refused, StrategyError::NotConfirmed { account, .. } if account == "paper"),
+        "{refused}"
+    );
+    // Another account's word is not its own.
+    command::confirm_live(&tape, &caller("2"), "other", "tried for a month").await.unwrap();
+    enable("3").await.unwrap_err();
+    command::confirm_live(&tape, &caller("4"), "paper", "tried for a month").await.unwrap();
+    enable("5").await.unwrap();
+    let known = command::registration(&tape, "sma").await.unwrap().unwrap();
+    assert_eq!(known.enabled, Some(StrategyMode::Live));
+    command::revoke_live(&tape, &caller("6"), "paper", "holiday").await.unwrap();
+    enable("7").await.unwrap_err();
 }
 
 #[tokio::test]

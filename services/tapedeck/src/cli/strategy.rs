@@ -18,8 +18,9 @@ pub enum StrategyCommand {
     Enable {
         /// Strategy's name
         name: String,
-        /// `paper` orders on the paper account; `shadow` records signals without orders
-        #[arg(long, default_value = "paper", value_name = "shadow|paper")]
+        /// `shadow` records signals without orders; `paper` orders, but opens nothing on an account that trades with money;
+        /// `live` does, where the account is confirmed for it
+        #[arg(long, default_value = "paper", value_name = "shadow|paper|live")]
         mode: String,
     },
     /// Stop a strategy's signals; what becomes of its positions is asked for, or stated

@@ -18,7 +18,7 @@ use crate::session::Session;
 /// Registers an external strategy and tells its credentials, once.
 pub async fn register(session: &Session, options: &Register, output: Output) -> Result<(), Failure> {
     let example = "tapedeck strategy register NAME --subjects market.bar.1h.SPY";
-    let mode = options.mode.as_deref().map(commands::strategy_mode).transpose()?;
+    let mode = options.mode.as_deref().map(commands::first_mode).transpose()?;
     let sizing = domain::sizing::parse(&options.sizing).ok_or_else(|| {
         let expected = domain::sizing::EXPECTED;
         Failure::usage(format!("--sizing {:?}: expected {expected}", options.sizing), example)
@@ -209,6 +209,9 @@ impl From<StrategyError> for Failure {
             StrategyError::NoCredentials(_) => Self::usage(message, "tapedeck strategy list"),
             StrategyError::NotBeside(name) => {
                 Self::usage(message, format!("tapedeck strategy enable {name} --mode shadow"))
+            }
+            StrategyError::NotConfirmed { account, .. } => {
+                Self::usage(message, format!("tapedeck live confirm {account} --reason TEXT"))
             }
             StrategyError::Access(_) => Self::other(message),
             StrategyError::Append(error) => error.into(),

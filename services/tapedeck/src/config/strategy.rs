@@ -81,7 +81,11 @@ impl StrategyConfig {
             return Err(value(field("account"), &self.account, format!("one of {known}")));
         }
         if self.mode != "off" && parse_mode(&self.mode).is_none() {
-            return Err(value(field("mode"), &self.mode, "shadow, paper or off"));
+            let expected = match self.mode.as_str() {
+                "live" => "shadow, paper or off; live by `tapedeck strategy enable NAME --mode live`",
+                _ => "shadow, paper or off",
+            };
+            return Err(value(field("mode"), &self.mode, expected));
         }
         if !self.timeframe.is_empty()
             && let Err(error) = self.timeframe.parse::<domain::bar::Timeframe>()
@@ -121,7 +125,7 @@ impl StrategyConfig {
     }
 }
 
-/// Reads a mode; live trading has no place here yet, so it is refused.
+/// Reads a mode. Money takes a command, `strategy enable --mode live`, and no file that somebody wrote long ago.
 pub fn parse_mode(text: &str) -> Option<StrategyMode> {
     match text {
         "shadow" => Some(StrategyMode::Shadow),

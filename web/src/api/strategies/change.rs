@@ -9,8 +9,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use runtime::command::{
-    self, register_strategy, remove_strategy, replace_strategy, rotate_credentials, strategy_mode,
-    switch_strategy,
+    self, first_mode, mode_name, register_strategy, remove_strategy, replace_strategy, rotate_credentials,
+    strategy_mode, switch_strategy,
 };
 use runtime::{Credentials, ExternalStrategy};
 use serde::{Deserialize, Serialize};
@@ -87,12 +87,12 @@ pub async fn register(
     let sizing = asked.sizing.as_deref().unwrap_or("fraction:0.1");
     let policy = asked.group_policy.as_deref().unwrap_or("none");
     let new = new_strategy(&asked.name, subjects, &asked.account, sizing, policy)?;
-    let mode = asked.mode.as_deref().map(strategy_mode).transpose().map_err(failed)?;
+    let mode = asked.mode.as_deref().map(first_mode).transpose().map_err(failed)?;
     let caller = caller(&actor, &key, &new.name);
     let (log, access) = (&app.context.tape, app.config.strategies.as_ref());
     let (strategy, credentials) = register_strategy(log, access, &caller, &new).await.map_err(failed)?;
     if let Some(mode) = mode {
-        command::enable_strategy(log, &caller, &strategy.name, mode).await.map_err(tape)?;
+        command::enable_strategy(log, &caller, &strategy.name, mode).await.map_err(failed)?;
     }
     let state = asked.mode.unwrap_or_else(|| "disabled".to_owned());
     Ok((StatusCode::CREATED, Json(told(&strategy, &credentials, state))))
@@ -129,11 +129,7 @@ pub async fn rotate(
     let (strategy, credentials) = rotate_credentials(log, access, &caller, &name).await.map_err(failed)?;
     let known =
         command::registration(log, &name).await.map_err(|error| PageError::Unread(error.to_string()))?;
-    let state = match known.and_then(|known| known.enabled) {
-        None => "disabled",
-        Some(contracts::v1::StrategyMode::Shadow) => "shadow",
-        Some(_) => "paper",
-    };
+    let state = known.and_then(|known| known.enabled).map_or("disabled", mode_name);
     Ok(Json(told(&strategy, &credentials, state.to_owned())))
 }
 
@@ -141,8 +137,9 @@ pub async fn rotate(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Enable {
-    /// `shadow`: its signals are recorded and make no order. `paper`: they become orders on the paper account.
-    #[schema(pattern = "^(shadow|paper)$")]
+    /// `shadow`: its signals are recorded and make no order. `paper`: they become orders, but open nothing on an account
+    /// that trades with money. `live`: they do; 409 unless the account is confirmed for it.
+    #[schema(pattern = "^(shadow|paper|live)$")]
     mode: String,
 }
 
@@ -216,7 +213,7 @@ pub async fn enable(
     let strategy = registered(&app, name).await?;
     let mode = strategy_mode(&asked.mode).map_err(failed)?;
     let caller = caller(&actor, &key, &strategy);
-    command::enable_strategy(&app.context.tape, &caller, &strategy, mode).await.map_err(tape)?;
+    command::enable_strategy(&app.context.tape, &caller, &strategy, mode).await.map_err(failed)?;
     Ok(Json(Switched { strategy, state: asked.mode }))
 }
 
@@ -262,10 +259,7 @@ pub async fn replace(
         replace_strategy(log, access, &caller, &strategy, &asked.with, reason).await
     };
     let after = after.map_err(failed)?;
-    let mode = match after.enabled {
-        Some(contracts::v1::StrategyMode::Shadow) => "shadow",
-        _ => "paper",
-    };
+    let mode = after.enabled.map_or("paper", mode_name);
     let account = after.registered.account;
     Ok(Json(Replaced { strategy, with: asked.with, account, mode: mode.to_owned() }))
 }

@@ -112,13 +112,13 @@ pub async fn register(
     let new = new_strategy(form.name.trim(), subjects, &form.account, form.sizing.trim(), policy)?;
     let mode = match form.mode.as_str() {
         "" => None,
-        mode => Some(command::strategy_mode(mode).map_err(failed)?),
+        mode => Some(command::first_mode(mode).map_err(failed)?),
     };
     let log = &app.context.tape;
     let access = app.config.strategies.as_ref();
     let (strategy, credentials) = register_strategy(log, access, &caller, &new).await.map_err(failed)?;
     if let Some(mode) = mode {
-        command::enable_strategy(log, &caller, &strategy.name, mode).await.map_err(tape)?;
+        command::enable_strategy(log, &caller, &strategy.name, mode).await.map_err(failed)?;
     }
     let file = serde_json::to_string_pretty(&credentials.file(&strategy));
     let told = Told {
@@ -220,6 +220,7 @@ pub fn failed(error: StrategyError) -> PageError {
         | StrategyError::BuiltIn(_)
         | StrategyError::NoCredentials(_)
         | StrategyError::NotBeside(_)
+        | StrategyError::NotConfirmed { .. }
         | StrategyError::NotEnabled(_) => PageError::Conflict(format!("{message}. Nothing was changed.")),
         StrategyError::Access(_) => PageError::Access(format!("The server did not do it: {message}")),
         StrategyError::Append(error) => tape(error),

@@ -10,6 +10,7 @@ use axum::response::Response;
 use domain::sizing;
 use projections::queries::{self, QueryError, SignalFilter, SignalRow, Turn};
 use projections::{Setting, StrategyReport};
+use runtime::command::live_confirmation;
 
 use super::row::Row;
 use super::{PAGE, PATH, barred};
@@ -59,7 +60,8 @@ struct Strategy {
     subscription: Vec<Fact>,
     subjects: Vec<String>,
     signals: Vec<Signal>,
-    live_refused: &'static str,
+    /// Whether its account is confirmed for trading with money.
+    confirmed: bool,
     keys: FormKeys,
 }
 
@@ -140,11 +142,14 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Strategy>, QueryError> {
     let Some(report) = scope.app.fleet.report(scope.app, name).await? else { return Ok(None) };
     let filter = SignalFilter { strategy: Some(name.to_owned()), ..SignalFilter::default() };
     let signals = queries::list_signals(&scope.app.config.pool, &filter, Turn::Newest, SIGNALS).await?;
-    Ok(Some(Strategy::of(report, &signals.rows, scope.keys.clone())))
+    let confirmed = live_confirmation(&scope.app.context.tape, &report.row.account).await;
+    // Where the tape cannot be read nothing is offered that needs somebody's word.
+    let confirmed = matches!(confirmed, Ok(Some(_)));
+    Ok(Some(Strategy::of(report, &signals.rows, confirmed, scope.keys.clone())))
 }
 
 impl Strategy {
-    fn of(report: StrategyReport, signals: &[SignalRow], keys: FormKeys) -> Self {
+    fn of(report: StrategyReport, signals: &[SignalRow], confirmed: bool, keys: FormKeys) -> Self {
         Self {
             row: Row::of(&report),
             facts: facts(&report),
@@ -156,7 +161,7 @@ impl Strategy {
             subjects: report.subscription.subjects,
             settings: report.settings,
             signals: signals.iter().map(Signal::of).collect(),
-            live_refused: runtime::command::LIVE_REFUSED,
+            confirmed,
             keys,
         }
     }
