@@ -7,15 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::{ALPACA, Broker as _, BrokerError, BrokerOrder, Report};
+use chrono::NaiveDate;
 use contracts::client_order_id;
 use contracts::v1::OrderSpec;
 use domain::book::Book;
+use domain::calendar::Calendar;
 use domain::money::Quantity;
 use domain::order::{BrokerReport, Executed};
 use vendors::http::Answer;
 use vendors::{Clock, VendorError};
 
 use crate::api::{Api, Config};
+use crate::calendar;
 use crate::gate::Gate;
 use crate::known::Known;
 use crate::stream::Stream;
@@ -91,6 +94,15 @@ impl Alpaca {
             listed: HashMap::new(),
             listed_ns: 0,
         })
+    }
+
+    /// Where Alpaca's sessions of so many days from a date on differ from this program's, in words.
+    pub async fn calendar_differences(&self, from: NaiveDate, days: u64) -> Result<Vec<String>, VendorError> {
+        let to = calendar::last_of(from, days);
+        let theirs = self.api.calendar(&from.to_string(), &to.to_string()).await?;
+        let ours = Calendar::xnys().sessions(from, to);
+        let ours = ours.map_err(|error| VendorError::Setup { vendor: ALPACA, what: error.to_string() })?;
+        Ok(calendar::differences(&theirs, ours, from, to))
     }
 
     fn unknown(doing: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BrokerError {

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use vendors::http::{Answer, Credentials, Http, HttpConfig, Method};
 use vendors::{Clock, VendorError};
 
+use crate::calendar::Day;
 use crate::wire::{self, Account, Activity, Asset, MarketClock, Order, Position, Ticket};
 
 /// Orders in one list at most.
@@ -135,6 +136,10 @@ impl Api {
 
     pub(crate) async fn asset(&self, symbol: &str) -> Result<Option<Asset>, VendorError> {
         self.found(&format!("/v2/assets/{symbol}"), &[]).await
+    }
+
+    pub(crate) async fn calendar(&self, start: &str, end: &str) -> Result<Vec<Day>, VendorError> {
+        self.asked("/v2/calendar", &[("start", start), ("end", end)]).await
     }
 
     pub(crate) async fn clock(&self) -> Result<MarketClock, VendorError> {

@@ -16,6 +16,7 @@
 //! Modules in reading order.
 
 mod wire;
+mod calendar;
 mod rules;
 mod api;
 mod gate;

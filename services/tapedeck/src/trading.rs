@@ -121,6 +121,11 @@ async fn refuse_simulated_past(session: &Session, name: &str) -> Result<(), Fail
     })
 }
 
+/// A client of Alpaca for a question.
+pub fn adapter(config: &alpaca::Config) -> Result<Alpaca, VendorError> {
+    Alpaca::new(config.clone(), clock(), &Book::default())
+}
+
 /// The account `name` as Alpaca has it.
 pub async fn account_at(name: &str, config: &alpaca::Config) -> Result<BrokerAccount, BrokerError> {
     let refused = |problem: String| BrokerError::Refused {
@@ -128,8 +133,7 @@ pub async fn account_at(name: &str, config: &alpaca::Config) -> Result<BrokerAcc
         doing: "account".to_owned(),
         problem,
     };
-    let adapter = Alpaca::new(config.clone(), clock(), &Book::default());
-    let mut adapter = adapter.map_err(|error| refused(error.to_string()))?;
+    let mut adapter = adapter(config).map_err(|error| refused(error.to_string()))?;
     let found = adapter.account(name).await?;
     found.ok_or_else(|| refused("it keeps no account".to_owned()))
 }

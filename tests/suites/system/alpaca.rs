@@ -297,6 +297,10 @@ fn trading_with_money_takes_three_things_at_once() -> Outcome {
     stage.configure("live")?;
     refused(&[], &["--live paper", by_word])?;
     refused(&["--live", "paper"], &[by_word])?;
+    // Whoever knows when the exchange is open is asked.
+    let doctor = stage.home.run(&["doctor"])?;
+    let said = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(said.contains("calendar: Alpaca's sessions of the next 60 days are ours"), "{said}");
     // The reason is part of it.
     let nothing = stage.home.run(&["live", "confirm", "paper", "--reason", " ", "--tape", "main"])?;
     assert_eq!(nothing.status.code(), Some(2));

@@ -26,6 +26,8 @@ const DISK_LOW: u64 = 4 * 1024 * 1024 * 1024;
 /// Difference between this machine's clock and the database's above which times cannot be compared.
 const CLOCK_DIFFERENCE_MAX_MS: i64 = 1_000;
 
+/// Days from today on whose sessions are compared with a broker's.
+const CALENDAR_DAYS: u64 = 60;
 /// The part of an account's cash, one over this, by which broker and tape may differ.
 const CASH_DIFFERENCE_MAX: i128 = 100;
 
@@ -94,7 +96,11 @@ async fn brokers(config: &Config) -> (Vec<Finding>, BTreeMap<String, Amount>) {
             findings.push(found("broker", State::Bad, detail, "tapedeck config check"));
             continue;
         }
-        findings.push(match at_broker(name, account).await {
+        let answer = at_broker(name, account).await;
+        if answer.is_ok() {
+            findings.push(calendar(name, account).await);
+        }
+        findings.push(match answer {
             Ok(BrokerAccount { number, equity, cash: there, .. }) => {
                 cash.insert(name.clone(), there);
                 let mode = account.wanted_mode().name();
@@ -118,6 +124,26 @@ async fn at_broker(name: &str, account: &AccountConfig) -> Result<BrokerAccount,
     match found.blocked {
         Some(why) => Err(why),
         None => Ok(found),
+    }
+}
+
+/// Whether Alpaca's sessions of the days to come are the ones that everything here counts with.
+async fn calendar(name: &str, account: &AccountConfig) -> Finding {
+    let from = domain::calendar::Calendar::xnys().date_of(runtime::now_ns());
+    let asked = async {
+        let config = trading::alpaca_config(name, account, account.wanted_mode());
+        let adapter = trading::adapter(&config.map_err(|failure| failure.message)?);
+        let adapter = adapter.map_err(|error| error.to_string())?;
+        adapter.calendar_differences(from, CALENDAR_DAYS).await.map_err(|error| error.to_string())
+    };
+    match asked.await {
+        Ok(none) if none.is_empty() => {
+            good("calendar", format!("Alpaca's sessions of the next {CALENDAR_DAYS} days are ours"))
+        }
+        Ok(found_days) => {
+            found("calendar", State::Bad, found_days.join("; "), "stop strategies on these days")
+        }
+        Err(problem) => found("calendar", State::Warning, problem, "tapedeck doctor, later"),
     }
 }
 
