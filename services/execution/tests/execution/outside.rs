@@ -4,6 +4,7 @@
 //! back and restated, orders that ended or were changed by hand, shares that others traded. After one comparison the
 //! tape says what the broker says, a second one adds nothing, and no order was ever sent twice.
 
+mod timers;
 mod world;
 
 use std::sync::Arc;
@@ -37,7 +38,7 @@ struct Stage {
 
 impl Stage {
     async fn new(clock: ClockMode) -> Self {
-        let script = Script { tape: MemoryLog::default(), framed: true };
+        let script = Script { tape: MemoryLog::default(), framed: clock == ClockMode::Tape };
         script.setup_accounts(&crate::support::ACCOUNTS, contracts::v1::Costs::default()).await;
         let mut stage = Self { script, outside: Outside::default(), clock, running: None };
         stage.restart().await;
