@@ -29,7 +29,7 @@ use crate::error::{Refusal, VendorError};
 use crate::http::Credentials;
 use crate::live::Heard;
 use backoff::Backoff;
-pub use connect::{Bytes, Socket, Target};
+pub use connect::{Socket, Target};
 use watch::Watch;
 
 /// Longest time from the first packet to the confirmed subscription.
