@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contracts::stream;
 use contracts::v1::{BreakerKind, StrategyMode};
-use event_log::{AppendError, LogError, Tape};
+use event_log::{LogError, Tape};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use runtime::clock;
