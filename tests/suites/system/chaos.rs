@@ -360,7 +360,7 @@ async fn chaos_of_a_full_disk_loses_and_doubles_nothing() -> Outcome {
         let disk = SmallDisk::mount(&directory.path().join("disk"), kilobytes)?;
         let options = NatsOptions {
             sync_always: true,
-            ..NatsOptions::new(&directory.path().join("disk/nats"), search())
+            ..NatsOptions::new(directory.path().join("disk/nats"), search())
         };
         let noticed = |said: &str| Ok(said.contains("degraded") || said.contains("append"));
         let what = format!("seed {seed}, a disk of {kilobytes} kB");
