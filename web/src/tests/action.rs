@@ -129,11 +129,16 @@ async fn an_unknown_strategy_or_mode_changes_nothing() {
     let deck = Deck::traded().await;
     let visitor = Visitor::of(&deck).await;
     let before = deck.stored().await;
-    let form = format!("csrf={}&key=key-number-1&mode=live", visitor.token);
+    let form = format!("csrf={}&key=key-number-1&mode=real", visitor.token);
     let answer = deck.send(visitor.post("/strategies/nobody/disable", &form)).await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     let answer = deck.send(visitor.post("/strategies/momentum/enable", &form)).await;
     assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    // Money takes somebody's word for the account.
+    let form = format!("csrf={}&key=key-number-2&mode=live", visitor.token);
+    let answer = read(deck.send(visitor.post("/strategies/momentum/enable", &form)).await).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    assert!(answer.text.contains("tapedeck live confirm paper"), "{}", answer.text);
     assert_eq!(deck.stored().await, before);
 }
 

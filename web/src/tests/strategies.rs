@@ -131,7 +131,7 @@ async fn one_strategy_shows_parameters_subscription_and_signals() {
         "<code>market.bar.*.*</code>",
         "id=\"h-signals\"",
         "26110.00 &#60;would&#62; exceed",
-        "Live is refused",
+        "tapedeck live confirm paper",
         "It is built in: it is disabled, not removed.",
         "/orders?tab=all&#38;strategy=momentum",
     ] {

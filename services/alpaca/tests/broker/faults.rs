@@ -107,7 +107,7 @@ async fn executions_that_are_not_listed_yet_are_no_truth() {
     let none = HttpFault::Answer { status: 200, headers: Default::default(), body: json!([]) };
     desk.arm("GET", "/v2/account/activities", When::Before, none);
     let error = desk.broker.truth(&tape.order).await.unwrap_err();
-    assert!(error.to_string().contains("no answer"), "{error}");
+    assert!(error.to_string().contains("not every execution"), "{error}");
     assert_eq!(tape.true_up(&mut desk.broker).await, ["filled"]);
     assert_eq!(tape.executions(), [(4, "187".to_owned())]);
     assert_eq!(tape.true_up(&mut desk.broker).await, Vec::<&str>::new());
