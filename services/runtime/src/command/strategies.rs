@@ -170,7 +170,8 @@ pub async fn enable_strategy(
         mode: mode.into(),
         actor: caller.actor.clone(),
     });
-    control(tape, caller, "strategy_enable", strategy, mode.as_str_name(), body).await?;
+    let word = mode.as_str_name().trim_start_matches("STRATEGY_MODE_").to_ascii_lowercase();
+    control(tape, caller, "strategy_enable", strategy, &word, body).await?;
     Ok(())
 }
 
