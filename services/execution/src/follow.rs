@@ -13,7 +13,7 @@ mod derived;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use broker::{Broker as _, BrokerError, MarketEvent, Report, SimulatedBroker};
+use broker::{Broker as _, BrokerError, MarketEvent, Report, SIMULATED, SimulatedBroker};
 use contracts::client_order_id;
 use contracts::v1::event::Body;
 use contracts::v1::{EntryKind, PositionTransferred};
@@ -59,6 +59,8 @@ pub struct Follower {
     /// Ids of the last events of each open order: of one that is to be cancelled all since, as an attempt is named by
     /// what was last when it began.
     last_events: HashMap<String, Vec<String>>,
+    /// Accounts that are traded through a broker outside, as the tape states it.
+    moved: HashSet<String>,
 }
 
 impl Follower {
@@ -73,6 +75,7 @@ impl Follower {
             owed: Vec::new(),
             with_cancel: Vec::new(),
             last_events: HashMap::new(),
+            moved: HashSet::new(),
         }
     }
 
@@ -183,8 +186,13 @@ impl Follower {
             Body::Fill(fill) => &fill.order_id,
             _ => return false,
         };
-        let simulated = SimulatedBroker::default();
-        self.order(order_id).is_some_and(|order| !order.broker.is_empty() && order.broker != simulated.name())
+        self.order(order_id).is_some_and(|order| !order.broker.is_empty() && order.broker != SIMULATED)
+    }
+
+    /// Whether requests about an order go to a broker outside although the simulated one has it: its account was moved
+    /// there, and the broker that is asked is the account's. It answers that it does not know the order.
+    fn is_moved(&self, order: &OrderState) -> bool {
+        order.broker == SIMULATED && self.moved.contains(&order.spec.account)
     }
 
     /// What an intent must be when its writer had read no further than `read`: it may not have known yet that the order
@@ -200,6 +208,7 @@ impl Follower {
         let known = order_id.as_ref().and_then(|order_id| self.order(order_id));
         let cancelling = known.is_some_and(|order| order.cancel_requested);
         self.machine.fold(recorded)?;
+        self.note_broker(recorded.event.body.as_ref());
         let Some(order_id) = order_id else { return Ok(()) };
         if self.order(&order_id).is_none_or(|order| order.status.is_ended()) {
             self.last_events.remove(&order_id);
@@ -213,6 +222,24 @@ impl Follower {
         }
         last.push(recorded.event.id.clone());
         Ok(())
+    }
+
+    /// Takes note of the broker that an account is traded through.
+    fn note_broker(&mut self, body: Option<&Body>) {
+        let (account, broker) = match body {
+            Some(Body::BrokerAttached(attached)) => (attached.account.clone(), attached.broker.as_str()),
+            // That it came back is not stated; that it sends orders there is.
+            Some(Body::OrderSubmitted(event)) => {
+                let account = event.order.as_ref().map(|order| order.account.clone());
+                (account.unwrap_or_default(), event.broker.as_str())
+            }
+            _ => return,
+        };
+        if broker == SIMULATED {
+            self.moved.remove(&account);
+        } else {
+            self.moved.insert(account);
+        }
     }
 
     /// Passes over a message of TRADING that was parked.
@@ -280,8 +307,9 @@ impl Follower {
 
     /// The answer of the simulated broker to a submission.
     async fn answered(&self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
-        if self.order(order_id).is_none() {
-            return Ok(Derived::Nothing);
+        let Some(order) = self.order(order_id) else { return Ok(Derived::Nothing) };
+        if self.is_moved(order) {
+            return Ok(Derived::Input);
         }
         let steps = self.answer(order_id).await?;
         Ok(steps.map_or(Derived::Input, |steps| decided(&self.machine, &steps, &recorded.event)))
@@ -296,6 +324,9 @@ impl Follower {
                 &[Step::Withdraw { order_id: order_id.to_owned() }],
                 &recorded.event,
             ));
+        }
+        if self.is_moved(order) {
+            return Ok(Derived::Input);
         }
         if !order.spec.group_id.is_empty() {
             // It may have ended with its entry although it was to be cancelled itself.
