@@ -170,8 +170,7 @@ pub async fn enable_strategy(
         mode: mode.into(),
         actor: caller.actor.clone(),
     });
-    let word = mode.as_str_name().trim_start_matches("STRATEGY_MODE_").to_ascii_lowercase();
-    control(tape, caller, "strategy_enable", strategy, &word, body).await?;
+    control(tape, caller, "strategy_enable", strategy, mode_name(mode), body).await?;
     Ok(())
 }
 
