@@ -9,7 +9,7 @@ const FOUND: [(u64, &str); 4] = [
     (239, "a replay named an attempt to cancel by a request that came while it was under way"),
     (441, "a replay refused an exit that the tape accepts before its entry"),
     (1668, "a replay did the warm-ups of one start one by one, with what the book knew later"),
-    (3312, "a second strategy service warmed up and then went on behind what the first one still acknowledged"),
+    (3312, "a second strategy service warmed up, then went on behind what the first one acknowledged"),
 ];
 
 #[test]
