@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use broker::{Broker as _, BrokerError, MarketEvent, Report, SIMULATED, SimulatedBroker};
 use contracts::client_order_id;
 use contracts::v1::event::Body;
-use contracts::v1::{EntryKind, PositionTransferred};
+use contracts::v1::{EntryKind, Event, PositionTransferred};
 use domain::book::{Book, FoldError, GroupStep};
 use domain::corporate_action::Effect;
 use domain::matching::kernel::Bounds;
@@ -28,10 +28,10 @@ pub use derived::Derived;
 
 use crate::event::SERVICE;
 use crate::instant::{LiveBar, Part, parts};
-use crate::machine::{Machine, Work};
+use crate::machine::{Machine, Work, members};
 use crate::shell::market::{known_at, session_of};
 use crate::step::Step;
-use derived::{caused, decided, order_of, sent};
+use derived::{caused, decided, is_the, order_of, sent};
 
 /// Attempts to cancel an order that are told apart.
 const ATTEMPTS_MAX: usize = 16;
@@ -328,27 +328,53 @@ impl Follower {
         if self.is_moved(order) {
             return Ok(Derived::Input);
         }
+        let event = &recorded.event;
         if !order.spec.group_id.is_empty() {
-            // It may have ended with its entry although it was to be cancelled itself.
-            let with_entry = decided(&self.machine, &self.with_cancel, &recorded.event);
-            let (recorded, asked) = (&recorded.event, order.cancel_requested);
-            let same = matches!(&with_entry, Derived::Event(append) if append.event.body == recorded.body
-                && append.event.causation_id == recorded.causation_id);
-            if same || !asked {
-                return Ok(with_entry);
+            let (group, asked) = (order.spec.group_id.clone(), order.cancel_requested);
+            // It may have ended with its entry although it was to be cancelled itself, and be recorded before it.
+            if !is_the(&self.machine, &self.with_cancel, event)
+                && let Some(steps) = self.cancel_within(&group, order_id, event).await?
+            {
+                self.with_cancel = steps;
+            }
+            if !asked || is_the(&self.machine, &self.with_cancel, event) {
+                return Ok(decided(&self.machine, &self.with_cancel, event));
             }
         }
-        let Some(steps) = self.cancel(order_id).await? else { return Ok(Derived::Input) };
-        let causes = self.last_events.get(order_id).into_iter().flatten().rev();
-        // A request that crossed an attempt changes nothing of it.
-        let earlier = causes.skip(1).map(|cause| caused(&steps, cause));
-        let attempts: Vec<_> = std::iter::once(steps.clone()).chain(earlier).collect();
+        let Some(attempts) = self.attempts(order_id).await? else { return Ok(Derived::Input) };
         let own = |steps: &&Vec<Step>| {
-            matches!(decided(&self.machine, steps, &recorded.event), Derived::Event(append)
-                if append.event.causation_id == recorded.event.causation_id)
+            matches!(decided(&self.machine, steps, event), Derived::Event(append)
+                if append.event.causation_id == event.causation_id)
         };
-        self.with_cancel = attempts.iter().find(own).cloned().unwrap_or(steps);
-        Ok(decided(&self.machine, &self.with_cancel, &recorded.event))
+        self.with_cancel = attempts.iter().find(own).or(attempts.first()).cloned().unwrap_or_default();
+        Ok(decided(&self.machine, &self.with_cancel, event))
+    }
+
+    /// The answer to the cancel of another order of a group, where it says this: what one answer says of several orders
+    /// may be recorded in any order.
+    async fn cancel_within(
+        &self,
+        group: &str,
+        order_id: &str,
+        event: &Event,
+    ) -> Result<Option<Vec<Step>>, BrokerError> {
+        for other in members(group).into_iter().filter(|member| member != order_id) {
+            let attempts = self.attempts(&other).await?.unwrap_or_default();
+            let found = attempts.into_iter().find(|steps| is_the(&self.machine, steps, event));
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The answer to each attempt to cancel an order, the last one first. A request that crossed an attempt changes
+    /// nothing of it.
+    async fn attempts(&self, order_id: &str) -> Result<Option<Vec<Vec<Step>>>, BrokerError> {
+        let Some(steps) = self.cancel(order_id).await? else { return Ok(None) };
+        let causes = self.last_events.get(order_id).into_iter().flatten().rev();
+        let earlier = causes.skip(1).map(|cause| caused(&steps, cause));
+        Ok(Some(std::iter::once(steps.clone()).chain(earlier).collect()))
     }
 
     /// What the simulated broker says to an order that is sent; `None` when it is another broker's.
