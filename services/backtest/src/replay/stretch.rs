@@ -91,6 +91,8 @@ struct Ends {
     end: Arc<Past>,
     /// Whether nothing later is on the tape: its last instant may still go on.
     newest: bool,
+    /// Market time before which nothing belongs to it that is not recorded.
+    since_ns: i64,
     /// Last sequence of MARKET that belongs to it whatever was decided on it; 0 where the marks say how far it goes.
     market: u64,
 }
@@ -128,7 +130,10 @@ pub async fn rerun(
     let open = rerun.book().open_orders().map(|order| (order.id().to_owned(), order.spec.clone())).collect();
     let mut derived = rerun.run(&recording, changed, &|done| watch(0.5 + done / 2.0)).await?;
     let recorded = &recording.events;
-    let waiting = if ends.newest { set_open_aside(recorded, &mut derived, ends.end.market_ns) } else { 0 };
+    // What nobody was there for before the session is none of it.
+    set_aside(recorded, &mut derived, |time| time < Some(ends.since_ns));
+    let latest = |time: Option<i64>| time >= ends.end.market_ns;
+    let waiting = if ends.newest { set_aside(recorded, &mut derived, latest) } else { 0 };
     let rows = compare(recorded, &derived);
     let orders = order_by_order::orders(recorded, &derived, &open);
     let differing = rows.iter().filter(|row| row.outcome != Outcome::Same).count();
@@ -186,13 +191,13 @@ fn end(comparison: &Comparison, derived: &[Event]) -> Result<BacktestFinished, S
     })
 }
 
-/// Takes out what follows from the tape's last instant on and is not recorded yet; answers how much that is.
-fn set_open_aside(recorded: &[Event], derived: &mut Vec<Event>, last_ns: Option<i64>) -> usize {
+/// Takes out what follows at an unwanted time and is not recorded; answers how much that is.
+fn set_aside(recorded: &[Event], derived: &mut Vec<Event>, unwanted: impl Fn(Option<i64>) -> bool) -> usize {
     let ids: BTreeSet<&str> = recorded.iter().map(|event| event.id.as_str()).collect();
     let before = derived.len();
     derived.retain(|event| {
-        let last = event.event_time.as_ref().and_then(from_timestamp) >= last_ns;
-        !last || chain_key(event).is_none() || ids.contains(event.id.as_str())
+        let unwanted = unwanted(event.event_time.as_ref().and_then(from_timestamp));
+        !unwanted || chain_key(event).is_none() || ids.contains(event.id.as_str())
     });
     before - derived.len()
 }
@@ -205,14 +210,15 @@ async fn session(tape: &Tape, past: &Timeline, text: &str) -> Result<Ends, Stret
     let before = past.at(Moment::Instant(hours.open_ns.saturating_sub(1))).await?;
     let end = past.at(Moment::Instant(hours.close_ns)).await?;
     let mut newest = is_newest(past, &end).await?;
-    let mut market = 0;
+    let (mut since_ns, mut market) = (i64::MIN, 0);
     // Requests of people move the sequence as well: it is the market that makes a session.
     if end.sequence() <= before.sequence() || end.market_ns == before.market_ns {
         let bars = quiet::bars(tape, &hours).await?;
         let bars = bars.ok_or_else(|| StretchError::Missing(text.to_owned()))?;
-        (newest, market) = (newest && !bars.over, bars.through);
+        (newest, since_ns, market) = (newest && !bars.over, hours.open_ns, bars.through);
     }
-    Ok(Ends { at: before.sequence(), at_ns: before.market_ns.unwrap_or_default(), end, newest, market })
+    let (at, at_ns) = (before.sequence(), before.market_ns.unwrap_or_default());
+    Ok(Ends { at, at_ns, end, newest, since_ns, market })
 }
 
 /// The state at which a fork begins, and its ends.
@@ -232,7 +238,7 @@ async fn moments(past: &Timeline, stretch: &BacktestStretch) -> Result<(Arc<Past
     }
     let newest = is_newest(past, &end).await?;
     let (sequence, at_ns) = (at.sequence(), at.market_ns.unwrap_or_default());
-    Ok((at, Ends { at: sequence, at_ns, end, newest, market: 0 }))
+    Ok((at, Ends { at: sequence, at_ns, end, newest, since_ns: i64::MIN, market: 0 }))
 }
 
 async fn is_newest(past: &Timeline, end: &Past) -> Result<bool, StretchError> {

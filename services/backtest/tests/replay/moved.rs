@@ -11,7 +11,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{OrderSpec, TradingMode};
 use domain::book::Book;
 use domain::order::BrokerReport;
-use event_log::{EventLog as _, MemoryLog, Tape};
+use event_log::{MemoryLog, Tape};
 use runtime::command::{Caller, cancel_order};
 use runtime::{ClockMode, Context, Health};
 use tokio_util::sync::CancellationToken;
