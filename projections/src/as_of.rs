@@ -123,6 +123,20 @@ impl Past {
         self.book.sequence()
     }
 
+    /// Whether this state, the newest of its tape, lies at or behind `moment`; otherwise what was expected instead.
+    pub fn holds(&self, moment: Moment) -> Result<(), String> {
+        match (moment, self.market_ns) {
+            (Moment::Sequence(asked), _) if asked > self.sequence() => {
+                Err(format!("at most {}, the last event on TRADING", self.sequence()))
+            }
+            (Moment::Instant(asked), Some(last)) if asked > last => {
+                Err(format!("at most {}, the last instant of the tape", Moment::Instant(last)))
+            }
+            (Moment::Instant(_), None) => Err("a tape on which the market has moved".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     /// Positions as [`crate::queries::positions`] gives them.
     #[must_use]
     pub fn positions(&self, account: Option<&str>, with_flat: bool) -> Vec<PositionRow> {

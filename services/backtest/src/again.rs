@@ -7,20 +7,27 @@ use contracts::v1::{BacktestFinished, BacktestRequest};
 use event_log::Tape;
 use tokio::runtime::Handle;
 
-use crate::replay::{Options, ReplayError, StretchError, rerun};
+use crate::replay::{Options, ReplayError, Stretch, StretchError, rerun};
 
-/// Runs the stretch of `request`, which is complete, again and compares. `watch` is told how much is done and ends it
-/// with a break. The end for the record lacks its run's id and how long it took.
+/// Finds the stretch of `request`, which is complete, on the tape, or says why there is none.
+pub async fn find(tape: Tape, request: BacktestRequest) -> Result<Stretch, StretchError> {
+    apart(move || Handle::current().block_on(Stretch::find(&tape, &request))).await
+}
+
+/// Runs a stretch again and compares. `watch` is told how much is done and ends it with a break. The end for the record
+/// lacks its run's id and how long it took.
 pub async fn again(
     tape: Tape,
     options: Options,
-    request: BacktestRequest,
+    stretch: Stretch,
     watch: impl Fn(f64) -> ControlFlow<()> + Send + Sync + 'static,
 ) -> Result<(Comparison, BacktestFinished), StretchError> {
-    let work = move || {
-        let stretch = request.stretch.clone().unwrap_or_default();
-        Handle::current().block_on(rerun(&tape, &options, request.kind(), &stretch, &watch))
-    };
+    apart(move || Handle::current().block_on(rerun(&tape, &options, stretch, &watch))).await
+}
+
+async fn apart<Done: Send + 'static>(
+    work: impl FnOnce() -> Result<Done, StretchError> + Send + 'static,
+) -> Result<Done, StretchError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| Err(ReplayError::Report(format!("its task ended badly: {error}")).into()))
 }

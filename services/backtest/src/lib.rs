@@ -14,7 +14,7 @@ mod service;
 mod work;
 pub mod beside;
 
-pub use again::again;
+pub use again::{again, find};
 pub use market::{Loaded, MarketError, check_named, closes, load, load_kept};
 pub use plan::ACCOUNT;
 pub use recording::{Recording, progress_subject, record};

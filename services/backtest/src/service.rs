@@ -22,7 +22,7 @@ use runtime::{ClockMode, Context, HealthState};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::again::again;
+use crate::again::{again, find};
 use crate::market;
 use crate::recording::{finish, has_ended, start, tell};
 use crate::replay::Options;
@@ -355,7 +355,8 @@ async fn stretch(
     };
     let watch = watched(sender, stop.clone());
     let told = move |done: f64| watch(Progress { done, bars: 0, total: 0, pnl: Amount::ZERO });
-    let (_, end) = again(Arc::clone(&place.tape), options, request, told).await?;
+    let found = find(Arc::clone(&place.tape), request).await?;
+    let (_, end) = again(Arc::clone(&place.tape), options, found, told).await?;
     Ok(BacktestFinished { run_id, ..end })
 }
 

@@ -117,8 +117,8 @@ pub fn perform(
             let checked = checks::of_single(&config, &market.data)?;
             (outcome, Searched { runs: 1, checked, ..Searched::default() })
         }
-        kind @ (BacktestKind::Parity | BacktestKind::Fork | BacktestKind::Unspecified) => {
-            return Err(WorkError::Failed(format!("{}: no run over history", kind.as_str_name())));
+        BacktestKind::Parity | BacktestKind::Fork | BacktestKind::Unspecified => {
+            return Err(WorkError::Failed("kind: expected a run over history".to_owned()));
         }
     };
     done(job, market, outcome, searched, (began.elapsed(), true))

@@ -24,6 +24,7 @@ mod reconcile;
 mod replace;
 mod report;
 mod stage;
+pub mod words;
 
 use contracts::v1::{GroupKind, OrderSpec, OrderType, Side};
 

@@ -13,10 +13,10 @@ mod derived;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use broker::{Broker as _, BrokerError, MarketEvent, Report, SimulatedBroker};
+use broker::{Broker as _, BrokerError, MarketEvent, Report, SIMULATED, SimulatedBroker};
 use contracts::client_order_id;
 use contracts::v1::event::Body;
-use contracts::v1::{EntryKind, PositionTransferred};
+use contracts::v1::{EntryKind, Event, PositionTransferred};
 use domain::book::{Book, FoldError, GroupStep};
 use domain::corporate_action::Effect;
 use domain::matching::kernel::Bounds;
@@ -28,10 +28,10 @@ pub use derived::Derived;
 
 use crate::event::SERVICE;
 use crate::instant::{LiveBar, Part, parts};
-use crate::machine::{Machine, Work};
+use crate::machine::{Machine, Work, members};
 use crate::shell::market::{known_at, session_of};
 use crate::step::Step;
-use derived::{caused, decided, order_of, sent};
+use derived::{caused, decided, is_the, order_of, sent};
 
 /// Attempts to cancel an order that are told apart.
 const ATTEMPTS_MAX: usize = 16;
@@ -59,6 +59,8 @@ pub struct Follower {
     /// Ids of the last events of each open order: of one that is to be cancelled all since, as an attempt is named by
     /// what was last when it began.
     last_events: HashMap<String, Vec<String>>,
+    /// Accounts that are traded through a broker outside, as the tape states it.
+    moved: HashSet<String>,
 }
 
 impl Follower {
@@ -73,6 +75,7 @@ impl Follower {
             owed: Vec::new(),
             with_cancel: Vec::new(),
             last_events: HashMap::new(),
+            moved: HashSet::new(),
         }
     }
 
@@ -183,8 +186,13 @@ impl Follower {
             Body::Fill(fill) => &fill.order_id,
             _ => return false,
         };
-        let simulated = SimulatedBroker::default();
-        self.order(order_id).is_some_and(|order| !order.broker.is_empty() && order.broker != simulated.name())
+        self.order(order_id).is_some_and(|order| !order.broker.is_empty() && order.broker != SIMULATED)
+    }
+
+    /// Whether requests about an order go to a broker outside although the simulated one has it: its account was moved
+    /// there, and the broker that is asked is the account's. It answers that it does not know the order.
+    fn is_moved(&self, order: &OrderState) -> bool {
+        order.broker == SIMULATED && self.moved.contains(&order.spec.account)
     }
 
     /// What an intent must be when its writer had read no further than `read`: it may not have known yet that the order
@@ -200,6 +208,7 @@ impl Follower {
         let known = order_id.as_ref().and_then(|order_id| self.order(order_id));
         let cancelling = known.is_some_and(|order| order.cancel_requested);
         self.machine.fold(recorded)?;
+        self.note_broker(recorded.event.body.as_ref());
         let Some(order_id) = order_id else { return Ok(()) };
         if self.order(&order_id).is_none_or(|order| order.status.is_ended()) {
             self.last_events.remove(&order_id);
@@ -213,6 +222,24 @@ impl Follower {
         }
         last.push(recorded.event.id.clone());
         Ok(())
+    }
+
+    /// Takes note of the broker that an account is traded through.
+    fn note_broker(&mut self, body: Option<&Body>) {
+        let (account, broker) = match body {
+            Some(Body::BrokerAttached(attached)) => (attached.account.clone(), attached.broker.as_str()),
+            // That it came back is not stated; that it sends orders there is.
+            Some(Body::OrderSubmitted(event)) => {
+                let account = event.order.as_ref().map(|order| order.account.clone());
+                (account.unwrap_or_default(), event.broker.as_str())
+            }
+            _ => return,
+        };
+        if broker == SIMULATED {
+            self.moved.remove(&account);
+        } else {
+            self.moved.insert(account);
+        }
     }
 
     /// Passes over a message of TRADING that was parked.
@@ -280,8 +307,9 @@ impl Follower {
 
     /// The answer of the simulated broker to a submission.
     async fn answered(&self, order_id: &str, recorded: &Recorded) -> Result<Derived, BrokerError> {
-        if self.order(order_id).is_none() {
-            return Ok(Derived::Nothing);
+        let Some(order) = self.order(order_id) else { return Ok(Derived::Nothing) };
+        if self.is_moved(order) {
+            return Ok(Derived::Input);
         }
         let steps = self.answer(order_id).await?;
         Ok(steps.map_or(Derived::Input, |steps| decided(&self.machine, &steps, &recorded.event)))
@@ -297,27 +325,56 @@ impl Follower {
                 &recorded.event,
             ));
         }
+        if self.is_moved(order) {
+            return Ok(Derived::Input);
+        }
+        let event = &recorded.event;
         if !order.spec.group_id.is_empty() {
-            // It may have ended with its entry although it was to be cancelled itself.
-            let with_entry = decided(&self.machine, &self.with_cancel, &recorded.event);
-            let (recorded, asked) = (&recorded.event, order.cancel_requested);
-            let same = matches!(&with_entry, Derived::Event(append) if append.event.body == recorded.body
-                && append.event.causation_id == recorded.causation_id);
-            if same || !asked {
-                return Ok(with_entry);
+            let (group, asked) = (order.spec.group_id.clone(), order.cancel_requested);
+            // It may have ended with its entry although it was to be cancelled itself, and be recorded before it.
+            if !is_the(&self.machine, &self.with_cancel, event)
+                && let Some(steps) = self.cancel_within(&group, order_id, event).await?
+            {
+                self.with_cancel = steps;
+            }
+            if !asked || is_the(&self.machine, &self.with_cancel, event) {
+                return Ok(decided(&self.machine, &self.with_cancel, event));
             }
         }
-        let Some(steps) = self.cancel(order_id).await? else { return Ok(Derived::Input) };
-        let causes = self.last_events.get(order_id).into_iter().flatten().rev();
-        // A request that crossed an attempt changes nothing of it.
-        let earlier = causes.skip(1).map(|cause| caused(&steps, cause));
-        let attempts: Vec<_> = std::iter::once(steps.clone()).chain(earlier).collect();
+        let Some(attempts) = self.attempts(order_id).await? else { return Ok(Derived::Input) };
         let own = |steps: &&Vec<Step>| {
-            matches!(decided(&self.machine, steps, &recorded.event), Derived::Event(append)
-                if append.event.causation_id == recorded.event.causation_id)
+            matches!(decided(&self.machine, steps, event), Derived::Event(append)
+                if append.event.causation_id == event.causation_id)
         };
-        self.with_cancel = attempts.iter().find(own).cloned().unwrap_or(steps);
-        Ok(decided(&self.machine, &self.with_cancel, &recorded.event))
+        self.with_cancel = attempts.iter().find(own).or(attempts.first()).cloned().unwrap_or_default();
+        Ok(decided(&self.machine, &self.with_cancel, event))
+    }
+
+    /// The answer to the cancel of another order of a group, where it says this: what one answer says of several orders
+    /// may be recorded in any order.
+    async fn cancel_within(
+        &self,
+        group: &str,
+        order_id: &str,
+        event: &Event,
+    ) -> Result<Option<Vec<Step>>, BrokerError> {
+        for other in members(group).into_iter().filter(|member| member != order_id) {
+            let attempts = self.attempts(&other).await?.unwrap_or_default();
+            let found = attempts.into_iter().find(|steps| is_the(&self.machine, steps, event));
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The answer to each attempt to cancel an order, the last one first. A request that crossed an attempt changes
+    /// nothing of it.
+    async fn attempts(&self, order_id: &str) -> Result<Option<Vec<Vec<Step>>>, BrokerError> {
+        let Some(steps) = self.cancel(order_id).await? else { return Ok(None) };
+        let causes = self.last_events.get(order_id).into_iter().flatten().rev();
+        let earlier = causes.skip(1).map(|cause| caused(&steps, cause));
+        Ok(Some(std::iter::once(steps.clone()).chain(earlier).collect()))
     }
 
     /// What the simulated broker says to an order that is sent; `None` when it is another broker's.

@@ -19,6 +19,7 @@
 
 mod event;
 mod machine;
+mod words;
 mod step;
 mod kill;
 mod instant;

@@ -376,16 +376,19 @@ impl Machine {
         };
         if !order.spec.group_id.is_empty() {
             // A position without its stop is a half one too.
-            let group = &order.spec.group_id;
-            let members =
-                [group.clone(), contracts::child_order_id(group, 0), contracts::child_order_id(group, 1)];
-            if let Some(failed) = members.into_iter().filter(|member| member != order.id()).find_map(failed) {
+            let mut others = members(&order.spec.group_id).into_iter().filter(|member| member != order.id());
+            if let Some(failed) = others.find_map(failed) {
                 return Some(failed);
             }
         }
         let legs = (0..LEGS_MAX).filter(|leg| *leg != order.spec.leg);
         legs.map(|leg| contracts::order_id(&order.signal_id, leg)).find_map(failed)
     }
+}
+
+/// The orders that a group may have: the entry or the target of a pair, and its exits.
+pub(crate) fn members(group: &str) -> [String; 3] {
+    [group.to_owned(), contracts::child_order_id(group, 0), contracts::child_order_id(group, 1)]
 }
 
 /// An order's place among those of its leg: the entry or the order that stands alone, the target, the stop.

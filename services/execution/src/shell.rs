@@ -17,7 +17,7 @@ use contracts::stream;
 use contracts::v1::event::Body;
 use domain::book::FoldError;
 use event_log::{AppendError, Consumer, Delivery, LogError, Reader, Recorded};
-use runtime::{Context, HealthState, Instants, clock, park};
+use runtime::{Consumed, Context, HealthState, Instants, clock, park};
 use tokio::time::Instant as Moment;
 
 use crate::event::SERVICE;
@@ -73,8 +73,10 @@ pub enum Error {
 /// Runs the service until shutdown.
 pub async fn run(context: Context, config: Config) -> Result<(), Error> {
     context.health.set(SERVICE, HealthState::Starting, "folding the tape");
+    // Opened before anything is loaded: what another instance still acknowledged would be missing in the prices.
+    let mut market = context.tape.consume(stream::MARKET, SERVICE).await?;
     let outcome = match Shell::load(context.clone(), config).await {
-        Ok(mut shell) => shell.serve().await,
+        Ok(mut shell) => shell.serve(market.as_mut()).await,
         Err(error) => Err(error),
     };
     if context.shutdown.is_cancelled() {
@@ -92,6 +94,7 @@ struct Shell {
     /// When a broker outside is asked for its orders again.
     ask_again_at: Moment,
     trading: Box<dyn Reader>,
+    consumed: Consumed,
     instants: Instants,
     /// Steps of the present instant that are stored with its marks, all or none.
     together: Vec<Step>,
@@ -118,8 +121,7 @@ struct Shell {
 }
 
 impl Shell {
-    async fn serve(&mut self) -> Result<(), Error> {
-        let mut market = self.context.tape.consume(stream::MARKET, SERVICE).await?;
+    async fn serve(&mut self, market: &mut dyn Consumer) -> Result<(), Error> {
         self.context.health.set(SERVICE, HealthState::Ready, "");
         if self.broker.is_remote() {
             self.reconcile(Occasion::Start).await?;
@@ -127,7 +129,7 @@ impl Shell {
         loop {
             self.settle_orders().await?;
             if let Some(instant) = self.instants.next_complete() {
-                if self.handle(&instant, market.as_mut()).await? {
+                if self.handle(&instant, market).await? {
                     continue;
                 }
                 self.instants.put_back(instant);
@@ -139,7 +141,7 @@ impl Shell {
                 () = self.context.shutdown.cancelled() => return Ok(()),
                 reports = self.broker.reports() => self.hear(reports).await?,
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
-                batch = market.batch(BATCH) => self.collect(batch?, market.as_mut()).await?,
+                batch = market.batch(BATCH) => self.collect(batch?, market).await?,
                 () = clock::sleep(RETRY), if stuck => {}
                 () = clock::sleep_until(patient.unwrap_or_else(clock::now)), if patient.is_some() => {}
                 () = clock::sleep_until(self.ask_again_at), if self.broker.is_remote() => {
@@ -152,6 +154,7 @@ impl Shell {
     /// Takes messages of MARKET. What cannot be read is parked and acknowledged.
     async fn collect(&mut self, batch: Vec<Delivery>, market: &mut dyn Consumer) -> Result<(), Error> {
         for delivery in batch {
+            self.consumed.take(&self.context.tape, delivery.sequence()).await?;
             match delivery {
                 Delivery::Event(recorded) => {
                     if let Err(reason) = check(&recorded.event) {

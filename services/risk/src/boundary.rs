@@ -12,7 +12,7 @@ use contracts::v1::{Event, Intent, Signal};
 use contracts::{from_timestamp, signal_id};
 use domain::book::Book;
 use event_log::Recorded;
-use runtime::ClockMode;
+use runtime::{ClockMode, utc};
 
 /// Most signals that one event may cause.
 const SIGNALS_MAX: u32 = 1_000;
@@ -88,8 +88,4 @@ fn time(mode: ClockMode, book: &Book, event: &Event, signal: &Signal, now_ns: i6
     let oldest_ns = now_ns.saturating_sub(age_max_ns);
     // What reduces stays possible however late it is.
     if opens && time_ns < oldest_ns { expected(format!("{} or later", utc(oldest_ns))) } else { None }
-}
-
-fn utc(ns: i64) -> String {
-    chrono::DateTime::from_timestamp_nanos(ns).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
 }

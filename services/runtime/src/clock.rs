@@ -72,6 +72,12 @@ pub fn now_ns() -> i64 {
     }
 }
 
+/// UTC nanoseconds as people read them.
+#[must_use]
+pub fn utc(ns: i64) -> String {
+    chrono::DateTime::from_timestamp_nanos(ns).to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+}
+
 /// Monotonic time, for waits; no part of any decision.
 #[must_use]
 pub fn now() -> Instant {

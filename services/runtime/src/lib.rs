@@ -7,6 +7,7 @@
 mod append;
 pub mod clock;
 pub mod command;
+mod consumed;
 mod context;
 mod external;
 mod health;
@@ -18,7 +19,8 @@ pub mod telemetry;
 pub mod testing;
 
 pub use append::{append, append_all};
-pub use clock::{ClockMode, now_ns};
+pub use clock::{ClockMode, now_ns, utc};
+pub use consumed::Consumed;
 pub use context::Context;
 pub use external::{
     AccessError, Credentials, CredentialsFile, DEFAULT_SUBJECTS, ExternalStrategy, Rights, StrategyAccess,

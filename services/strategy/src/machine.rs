@@ -188,7 +188,9 @@ impl Machine {
         }
         self.refused.retain(|name, terms| wanted.get(name.as_str()) == Some(terms));
         for (name, terms) in wanted {
-            if self.hosts.contains_key(name) || self.refused.contains_key(name) {
+            // One that waits for its history was asked for already.
+            let known = self.hosts.contains_key(name) || self.cold.contains_key(name);
+            if known || self.refused.contains_key(name) {
                 continue;
             }
             match Host::new(name, terms.clone()) {

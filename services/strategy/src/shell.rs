@@ -9,7 +9,7 @@ use std::time::Duration;
 use contracts::stream;
 use domain::book::{Book, FoldError};
 use event_log::{AppendError, Consumer, Delivery, LogError, Reader, Recorded};
-use runtime::{Context, HealthState, Instant, Instants, clock, park};
+use runtime::{Consumed, Context, HealthState, Instant, Instants, clock, park, utc};
 
 use crate::SERVICE;
 use crate::machine::Machine;
@@ -47,8 +47,10 @@ pub enum Error {
 /// Runs the service until shutdown.
 pub async fn run(context: Context, config: Config) -> Result<(), Error> {
     context.health.set(SERVICE, HealthState::Starting, "loading the book");
+    // Opened before anything is warmed up: what another instance still acknowledged would be missing in it.
+    let mut market = context.tape.consume(stream::MARKET, SERVICE).await?;
     let Some(mut shell) = Shell::load(context.clone(), config).await? else { return Ok(()) };
-    let outcome = shell.serve().await;
+    let outcome = shell.serve(market.as_mut()).await;
     if context.shutdown.is_cancelled() {
         context.health.set(SERVICE, HealthState::Stopping, "");
         return Ok(());
@@ -61,6 +63,7 @@ struct Shell {
     read_model: Arc<dyn ReadModel>,
     machine: Machine,
     trading: Box<dyn Reader>,
+    consumed: Consumed,
     instants: Instants,
     subjects: Subjects,
     /// Event time of the last instant handled.
@@ -74,7 +77,8 @@ impl Shell {
     async fn load(context: Context, config: Config) -> Result<Option<Self>, Error> {
         let tape = &context.tape;
         let book = load_book(config.read_model.as_ref()).await;
-        let floor = tape.ack_floor(stream::MARKET, SERVICE).await?;
+        let consumed = Consumed::open(tape, stream::MARKET, SERVICE).await?;
+        let floor = consumed.through();
         let head = tape.state(stream::TRADING).await?.last_sequence;
         let trading = tape.follow(stream::TRADING, book.sequence() + 1).await?;
         let handled_ns = match floor {
@@ -88,6 +92,7 @@ impl Shell {
             read_model: config.read_model,
             machine,
             trading,
+            consumed,
             subjects: Subjects::default(),
             handled_ns,
             said_waiting: false,
@@ -103,8 +108,7 @@ impl Shell {
         Ok(Some(shell))
     }
 
-    async fn serve(&mut self) -> Result<(), Error> {
-        let mut market = self.context.tape.consume(stream::MARKET, SERVICE).await?;
+    async fn serve(&mut self, market: &mut dyn Consumer) -> Result<(), Error> {
         self.say_ready();
         loop {
             self.reconcile().await?;
@@ -113,13 +117,13 @@ impl Shell {
                     self.instants.put_back(instant);
                     break;
                 }
-                self.handle(instant, market.as_mut()).await?;
+                self.handle(instant, market).await?;
             }
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
                 batch = self.trading.batch(BATCH) => self.fold(batch?).await?,
-                batch = market.batch(BATCH) => self.collect(batch?, market.as_mut()).await?,
+                batch = market.batch(BATCH) => self.collect(batch?, market).await?,
                 () = clock::sleep(PATIENCE), if self.instants.peek().is_some() => self.say_waiting(),
             }
         }
@@ -143,6 +147,7 @@ impl Shell {
     /// Takes messages of MARKET. What the host cannot read is parked and acknowledged.
     async fn collect(&mut self, batch: Vec<Delivery>, market: &mut dyn Consumer) -> Result<(), Error> {
         for delivery in batch {
+            self.consumed.take(&self.context.tape, delivery.sequence()).await?;
             match delivery {
                 Delivery::Event(recorded) => match signal::check(&recorded.event) {
                     Ok(()) => self.instants.push(recorded),
@@ -220,7 +225,7 @@ impl Shell {
     fn say_waiting(&mut self) {
         let Some(instant) = self.instants.peek() else { return };
         let account = self.machine.waits_for(instant).unwrap_or_default();
-        let detail = format!("instant {} waits for the mark of account {account}", instant.event_ns);
+        let detail = format!("instant {} waits for the mark of account {account}", utc(instant.event_ns));
         tracing::warn!(account, instant_ns = instant.event_ns, "{detail}");
         self.context.health.set(SERVICE, HealthState::Degraded, detail);
         self.said_waiting = true;

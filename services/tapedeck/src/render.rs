@@ -73,7 +73,12 @@ pub fn summary(event: &Event) -> String {
         ),
         Body::AccountEntry(entry) => format!(
             "{} {} {} {}",
-            word(entry.kind().as_str_name()),
+            entry
+                .kind()
+                .as_str_name()
+                .trim_start_matches("ENTRY_KIND_")
+                .to_ascii_lowercase()
+                .replace('_', " "),
             entry.account,
             entry.symbol,
             money(entry.amount.as_ref())

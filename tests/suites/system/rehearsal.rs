@@ -92,6 +92,7 @@ fn everything_follows_from_its_inputs(home: &Home, report: &serde_json::Value) -
     let other = home.json(&["fork", "--at", "2011-09-01T20:00:00Z", "--param", "sma_fast.slow=6"])?;
     assert_ne!(other["recorded"], other["forked"], "{other}");
     assert!(other["first"]["chain_of"].is_string() && !other["orders"].is_null(), "{other}");
+    a_fork_beyond_the_end_opens_no_run(home)?;
     let sweep = home.json(&[
         "sweep",
         "--timeframe",
@@ -111,6 +112,19 @@ fn everything_follows_from_its_inputs(home: &Home, report: &serde_json::Value) -
         let id = run["run_id"].as_str().unwrap_or("no id");
         assert!(said.contains(id), "{id}: {said}");
     }
+    Ok(())
+}
+
+fn a_fork_beyond_the_end_opens_no_run(home: &Home) -> anyhow::Result<()> {
+    let requests = || home.text(&["tail", "--no-follow", "--subject", "control.backtest.*.requested"]);
+    let before = requests()?;
+    for at in ["100000000", "2199-01-01T00:00:00Z"] {
+        let output = home.run(&["fork", "--at", at])?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("--at \"{at}\": expected at most ")), "{said}");
+    }
+    assert_eq!(requests()?, before);
     Ok(())
 }
 

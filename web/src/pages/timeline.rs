@@ -20,6 +20,15 @@ pub fn moment(params: &Params) -> Result<Option<Moment>, PageError> {
     text.parse().map(Some).map_err(wrong)
 }
 
+/// The moment at which a fork begins: a sequence of TRADING or an instant.
+pub fn fork_moment(text: &str) -> Result<Moment, PageError> {
+    let expected = "a sequence of TRADING or an instant such as 2020-01-02T15:30:00Z";
+    match text.parse::<u64>() {
+        Ok(sequence) => Ok(Moment::Sequence(sequence)),
+        Err(_) => text.parse().map_err(|_| PageError::field("at", text, expected)),
+    }
+}
+
 /// The state of a moment.
 pub async fn state(app: &App, moment: Moment) -> Result<Arc<Past>, PageError> {
     app.timeline.at(moment).await.map_err(|error| match error {

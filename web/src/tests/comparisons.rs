@@ -224,6 +224,8 @@ async fn what_cannot_be_run_again_is_refused_by_its_field() {
         ("/api/v1/parity", json!({"session": "2020-01-01"}), "session"),
         ("/api/v1/forks", json!({"at": ""}), "at"),
         ("/api/v1/forks", json!({"at": "noon"}), "at"),
+        ("/api/v1/forks", json!({"at": "1000000"}), "at"),
+        ("/api/v1/forks", json!({"at": "2199-01-01T00:00:00Z"}), "at"),
         ("/api/v1/forks", json!({"at": "3", "to": "later"}), "to"),
         ("/api/v1/forks", json!({"at": "3", "parameters": {"": {"fast": "1"}}}), "parameters"),
     ]

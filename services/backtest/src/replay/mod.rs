@@ -17,6 +17,7 @@ mod difference;
 mod market;
 mod order_by_order;
 mod orders;
+mod quiet;
 mod report;
 mod rerun;
 mod strategies;
@@ -40,7 +41,7 @@ pub use comparison::{compare, side};
 pub use difference::{Divergence, Problem};
 pub use report::{Counts, Report};
 pub use rerun::{Recording, Rerun};
-pub use stretch::{StretchError, rerun};
+pub use stretch::{Stretch, StretchError, rerun};
 
 use decisions::Decisions;
 use market::Market;

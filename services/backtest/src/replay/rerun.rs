@@ -60,6 +60,11 @@ struct Input {
 }
 
 impl Recording {
+    /// Goes on to the instant of this MARKET sequence where nothing that was recorded leads there.
+    pub(super) fn reach(&mut self, market: u64) {
+        self.market = self.market.max(market);
+    }
+
     /// Takes note of a decision: an order by hand belongs to the instant in which it was decided.
     fn decided(&mut self, signal_id: &str) {
         let Some(place) = self.undecided.iter().position(|event| event.id == signal_id) else { return };

@@ -8,15 +8,15 @@ use std::sync::Arc;
 use analytics::Comparison;
 use analytics::comparison::Outcome;
 use contracts::v1::{
-    BacktestCounts, BacktestFinished, BacktestKind, BacktestOutcome, BacktestStretch, Event,
+    BacktestCounts, BacktestFinished, BacktestKind, BacktestOutcome, BacktestRequest, BacktestStretch, Event,
 };
 use contracts::{ChainHash, chain_key, from_timestamp};
 use domain::calendar::Calendar;
-use event_log::Tape;
+use event_log::{LogError, Tape};
 use projections::as_of::{AsOfError, Moment, Past, Timeline};
 
 use super::comparison::{compare, side};
-use super::{ChangeError, Options, ReplayError, Rerun, Watch, changes, order_by_order, timeline};
+use super::{ChangeError, Options, ReplayError, Rerun, Watch, changes, order_by_order, quiet, timeline};
 use crate::work::WorkError;
 
 /// Why a stretch was not run again.
@@ -51,7 +51,7 @@ impl From<AsOfError> for StretchError {
                 value: asked.to_string(),
                 expected: format!("at most {head}, the last event on TRADING"),
             },
-            AsOfError::Tape(error) => Self::Replay(ReplayError::Tape(error)),
+            AsOfError::Tape(error) => error.into(),
         }
     }
 }
@@ -65,7 +65,23 @@ impl From<StretchError> for WorkError {
     }
 }
 
+impl From<LogError> for StretchError {
+    fn from(error: LogError) -> Self {
+        Self::Replay(ReplayError::Tape(error))
+    }
+}
+
+/// A part of a tape that is there, and what is changed at its beginning: all that running it again needs.
+#[derive(Debug)]
+pub struct Stretch {
+    kind: BacktestKind,
+    stated: BacktestStretch,
+    ends: Ends,
+    changed: Vec<Event>,
+}
+
 /// The ends of a stretch.
+#[derive(Debug)]
 struct Ends {
     /// Last sequence that both sides share.
     at: u64,
@@ -75,30 +91,49 @@ struct Ends {
     end: Arc<Past>,
     /// Whether nothing later is on the tape: its last instant may still go on.
     newest: bool,
+    /// Market time before which nothing belongs to it that is not recorded.
+    since_ns: i64,
+    /// Last sequence of MARKET that belongs to it whatever was decided on it; 0 where the marks say how far it goes.
+    market: u64,
 }
 
-/// Runs what `stretch` names again, as `kind` says, and compares; answers also the end for the record, without its
-/// run's id.
+impl Stretch {
+    /// Finds what `request`, which is complete, names; refuses what this tape does not hold, so that nothing is begun
+    /// that cannot be done.
+    pub async fn find(tape: &Tape, request: &BacktestRequest) -> Result<Self, StretchError> {
+        let (kind, stated) = (request.kind(), request.stretch.clone().unwrap_or_default());
+        let past = Timeline::new(Arc::clone(tape));
+        let (ends, changed) = match kind {
+            BacktestKind::Parity => (session(tape, &past, &stated.session).await?, Vec::new()),
+            _ => {
+                let (at, ends) = moments(&past, &stated).await?;
+                let changed = changes(&at.book, ends.at_ns, &stated.parameters, &stated.limits)?;
+                (ends, changed)
+            }
+        };
+        Ok(Self { kind, stated, ends, changed })
+    }
+}
+
+/// Runs a stretch again and compares; answers also the end for the record, without its run's id.
 pub async fn rerun(
     tape: &Tape,
     options: &Options,
-    kind: BacktestKind,
-    stretch: &BacktestStretch,
+    stretch: Stretch,
     watch: Watch<'_>,
 ) -> Result<(Comparison, BacktestFinished), StretchError> {
-    let past = Timeline::new(Arc::clone(tape));
-    let ends = match kind {
-        BacktestKind::Parity => session(&past, &stretch.session).await?,
-        _ => moments(&past, stretch).await?,
-    };
+    let Stretch { kind, stated: stretch, ends, changed } = stretch;
     let to = ends.end.sequence();
     let mut rerun = Rerun::at(tape, options, ends.at, &|done| watch(done / 2.0)).await?;
-    let recording = rerun.recording(tape, to).await?;
-    let changed = changes(rerun.book(), ends.at_ns, &stretch.parameters, &stretch.limits)?;
+    let mut recording = rerun.recording(tape, to).await?;
+    recording.reach(ends.market);
     let open = rerun.book().open_orders().map(|order| (order.id().to_owned(), order.spec.clone())).collect();
     let mut derived = rerun.run(&recording, changed, &|done| watch(0.5 + done / 2.0)).await?;
     let recorded = &recording.events;
-    let waiting = if ends.newest { set_open_aside(recorded, &mut derived, ends.end.market_ns) } else { 0 };
+    // What nobody was there for before the session is none of it.
+    set_aside(recorded, &mut derived, |time| time < Some(ends.since_ns));
+    let latest = |time: Option<i64>| time >= ends.end.market_ns;
+    let waiting = if ends.newest { set_aside(recorded, &mut derived, latest) } else { 0 };
     let rows = compare(recorded, &derived);
     let orders = order_by_order::orders(recorded, &derived, &open);
     let differing = rows.iter().filter(|row| row.outcome != Outcome::Same).count();
@@ -156,51 +191,54 @@ fn end(comparison: &Comparison, derived: &[Event]) -> Result<BacktestFinished, S
     })
 }
 
-/// Takes out what follows in the tape's last instant and is not recorded yet; answers how much that is.
-fn set_open_aside(recorded: &[Event], derived: &mut Vec<Event>, last_ns: Option<i64>) -> usize {
+/// Takes out what follows at an unwanted time and is not recorded; answers how much that is.
+fn set_aside(recorded: &[Event], derived: &mut Vec<Event>, unwanted: impl Fn(Option<i64>) -> bool) -> usize {
     let ids: BTreeSet<&str> = recorded.iter().map(|event| event.id.as_str()).collect();
     let before = derived.len();
     derived.retain(|event| {
-        let last = last_ns.is_some() && event.event_time.as_ref().and_then(from_timestamp) == last_ns;
-        !last || chain_key(event).is_none() || ids.contains(event.id.as_str())
+        let unwanted = unwanted(event.event_time.as_ref().and_then(from_timestamp));
+        !unwanted || chain_key(event).is_none() || ids.contains(event.id.as_str())
     });
     before - derived.len()
 }
 
-async fn session(past: &Timeline, text: &str) -> Result<Ends, StretchError> {
+async fn session(tape: &Tape, past: &Timeline, text: &str) -> Result<Ends, StretchError> {
     let asked = |expected: String| StretchError::Asked { field: "session", value: text.to_owned(), expected };
     let date = text.parse().map_err(|_| asked("a date such as 2020-01-02".to_owned()))?;
     let hours = Calendar::xnys().session(date).map_err(|error| asked(error.to_string()))?;
     let hours = hours.ok_or_else(|| asked("a day on which the exchange is open".to_owned()))?;
     let before = past.at(Moment::Instant(hours.open_ns.saturating_sub(1))).await?;
     let end = past.at(Moment::Instant(hours.close_ns)).await?;
+    let mut newest = is_newest(past, &end).await?;
+    let (mut since_ns, mut market) = (i64::MIN, 0);
     // Requests of people move the sequence as well: it is the market that makes a session.
     if end.sequence() <= before.sequence() || end.market_ns == before.market_ns {
-        return Err(StretchError::Missing(text.to_owned()));
+        let bars = quiet::bars(tape, &hours).await?;
+        let bars = bars.ok_or_else(|| StretchError::Missing(text.to_owned()))?;
+        (newest, since_ns, market) = (newest && !bars.over, hours.open_ns, bars.through);
     }
-    Ok(Ends {
-        at: before.sequence(),
-        at_ns: before.market_ns.unwrap_or_default(),
-        newest: is_newest(past, &end).await?,
-        end,
-    })
+    let (at, at_ns) = (before.sequence(), before.market_ns.unwrap_or_default());
+    Ok(Ends { at, at_ns, end, newest, since_ns, market })
 }
 
-async fn moments(past: &Timeline, stretch: &BacktestStretch) -> Result<Ends, StretchError> {
+/// The state at which a fork begins, and its ends.
+async fn moments(past: &Timeline, stretch: &BacktestStretch) -> Result<(Arc<Past>, Ends), StretchError> {
     let at = instant_end(past, "at", &stretch.at).await?;
     let end = match stretch.to.as_str() {
         "" => past.at(Moment::Instant(i64::MAX)).await?,
         text => instant_end(past, "to", text).await?,
     };
     if end.sequence() <= at.sequence() {
-        return Err(StretchError::Asked {
-            field: "to",
-            value: stretch.to.clone(),
-            expected: format!("a moment after the fork, whose instant ends at TRADING {}", at.sequence()),
-        });
+        let (field, value, expected) = match stretch.to.as_str() {
+            "" => ("at", stretch.at.as_str(), "a moment before the last instant of the tape"),
+            to => ("to", to, "a moment after the fork"),
+        };
+        let expected = format!("{expected}, whose instant ends at TRADING {}", at.sequence());
+        return Err(StretchError::Asked { field, value: value.to_owned(), expected });
     }
     let newest = is_newest(past, &end).await?;
-    Ok(Ends { at: at.sequence(), at_ns: at.market_ns.unwrap_or_default(), newest, end })
+    let (sequence, at_ns) = (at.sequence(), at.market_ns.unwrap_or_default());
+    Ok((at, Ends { at: sequence, at_ns, end, newest, since_ns: i64::MIN, market: 0 }))
 }
 
 async fn is_newest(past: &Timeline, end: &Past) -> Result<bool, StretchError> {
@@ -216,10 +254,12 @@ async fn instant_end(past: &Timeline, field: &'static str, text: &str) -> Result
             asked("a sequence of TRADING or an instant such as 2020-01-02T15:30:00Z".to_owned())
         })?,
     };
-    let standing = past.at(moment).await.map_err(|error| match error {
-        AsOfError::Future { head, .. } => asked(format!("at most {head}, the last event on TRADING")),
-        error => error.into(),
-    })?;
+    // What runs to an instant that has not come runs to the end; nothing begins there.
+    if field == "at" || matches!(moment, Moment::Sequence(_)) {
+        let newest = past.at(Moment::Instant(i64::MAX)).await?;
+        newest.holds(moment).map_err(asked)?;
+    }
+    let standing = past.at(moment).await?;
     match standing.market_ns {
         Some(market_ns) => Ok(past.at(Moment::Instant(market_ns)).await?),
         None => Ok(standing),

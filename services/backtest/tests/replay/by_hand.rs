@@ -17,11 +17,11 @@ use crate::rehearsal::{everything, rehearse_between};
 const INSTANTS: usize = 120;
 const SYMBOL: &str = "ACMEX";
 
-fn options() -> Options {
+pub fn options() -> Options {
     Options { clock: ClockMode::Tape, fallback_account: "paper".into(), from: 1, to: None, read_model: None }
 }
 
-fn buy(tape: &Tape) {
+pub fn buy(tape: &Tape) {
     let order = NewOrder {
         account: "paper".into(),
         symbol: SYMBOL.into(),

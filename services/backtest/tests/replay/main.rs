@@ -4,7 +4,9 @@
 
 mod by_hand;
 mod limited;
+mod moved;
 mod recording;
 mod rehearsal;
 mod replaying;
 mod rerunning;
+mod stretches;

@@ -18,7 +18,7 @@ use ingest::source::{Instant, SimulatedConfig, SimulatedSource, Source};
 use runtime::{AsOf, ClockMode, Context, Health, ReadError};
 use tokio_util::sync::CancellationToken;
 
-const ACCOUNTS: [&str; 2] = ["paper", "second"];
+pub const ACCOUNTS: [&str; 2] = ["paper", "second"];
 
 /// Statements of people, each made between two instants: behind as many instants as it says.
 pub type Between = Vec<(usize, fn(&Tape))>;
@@ -34,12 +34,21 @@ struct Limited {
 
 impl Limited {
     fn new(tape: Tape, instants: usize, between: Between) -> Self {
-        let config =
-            SimulatedConfig { symbols: 6, timeframe: Timeframe::H1, seed: 7, ..SimulatedConfig::default() };
-        let mut ahead = SimulatedSource::new(config.clone()).unwrap();
-        let until_ns = (0..instants).map_while(|_| ahead.next()).last().map_or(i64::MIN, |last| last.ns);
-        Self { inner: SimulatedSource::new(config).unwrap(), until_ns, passed: 0, between, tape }
+        let until_ns = market(instants).last().map_or(i64::MIN, |last| last.ns);
+        Self { inner: source(), until_ns, passed: 0, between, tape }
     }
+}
+
+fn source() -> SimulatedSource {
+    let config =
+        SimulatedConfig { symbols: 6, timeframe: Timeframe::H1, seed: 7, ..SimulatedConfig::default() };
+    SimulatedSource::new(config).unwrap()
+}
+
+/// The first instants of the market that rehearsals play.
+pub fn market(instants: usize) -> Vec<Instant> {
+    let mut ahead = source();
+    (0..instants).map_while(|_| ahead.next()).collect()
 }
 
 impl Source for Limited {
@@ -65,7 +74,7 @@ impl Source for Limited {
 }
 
 #[derive(Clone)]
-struct Folded(MemoryLog);
+pub struct Folded(pub MemoryLog);
 
 impl Folded {
     async fn fold(&self) -> Book {
@@ -159,6 +168,13 @@ pub async fn rehearse_with(instants: usize, runs: usize, stated: Vec<Body>) -> M
     for run in 1..=runs {
         one_run(&tape, instants * run / runs, Vec::new()).await;
     }
+    tape
+}
+
+/// A tape whose market is still to come, and on which nobody runs.
+pub async fn prepared() -> MemoryLog {
+    let tape = MemoryLog::new();
+    setup(&tape).await;
     tape
 }
 

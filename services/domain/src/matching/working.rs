@@ -5,7 +5,7 @@ use contracts::v1::{GroupKind, OrderSpec, OrderType, Side, TimeInForce};
 use super::kernel::{Resting, Trail};
 use super::queue::Role;
 use crate::money::{Amount, Price, Quantity};
-use crate::order::OrderState;
+use crate::order::{OrderState, words};
 
 /// An order that the simulated market cannot work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -175,7 +175,7 @@ pub fn check_terms(terms: &impl Terms) -> Result<(), (&'static str, String, &'st
         }
         OrderType::TrailingStop => match (trail_price, trail_rate) {
             (Some(_), Some(_)) => {
-                let value = "stated as well as trail_rate_e9".to_owned();
+                let value = "stated as well as a rate".to_owned();
                 return Err(("trail_price_e9", value, "one distance, a price or a rate"));
             }
             (Some(_), None) => positive("trail_price_e9", trail_price)?,
@@ -184,12 +184,12 @@ pub fn check_terms(terms: &impl Terms) -> Result<(), (&'static str, String, &'st
                 return Err(("trail_rate_e9", Quantity(rate).to_string(), "a share between 0 and 1"));
             }
             (None, None) => {
-                return Err(("trail_price_e9", "missing".to_owned(), "a distance, here or in trail_rate_e9"));
+                return Err(("trail_price_e9", "missing".to_owned(), "a distance, as a price or as a rate"));
             }
         },
         OrderType::Unspecified => {
             let expected = "market, limit, stop, stop-limit or trailing stop";
-            return Err(("order_type", order_type.as_str_name().to_owned(), expected));
+            return Err(("order_type", words::order_type(order_type).to_owned(), expected));
         }
     }
     let time_in_force = terms.time_in_force();
@@ -198,12 +198,12 @@ pub fn check_terms(terms: &impl Terms) -> Result<(), (&'static str, String, &'st
         TimeInForce::Day | TimeInForce::Gtc => Ok(()),
         TimeInForce::Unspecified => {
             let expected = "day, gtc, ioc, fok, on-open or on-close";
-            Err(("time_in_force", time_in_force.as_str_name().to_owned(), expected))
+            Err(("time_in_force", words::time_in_force(time_in_force).to_owned(), expected))
         }
         _ if at_once => Ok(()),
         _ => {
             let expected = "day or gtc, because a stop waits";
-            Err(("time_in_force", time_in_force.as_str_name().to_owned(), expected))
+            Err(("time_in_force", words::time_in_force(time_in_force).to_owned(), expected))
         }
     }
 }

@@ -8,6 +8,7 @@ use super::leg::{numbers, terms};
 use super::rule::{Checked, Denial, Rule};
 use crate::book::Book;
 use crate::money::{Price, Quantity};
+use crate::order::words;
 
 /// The order with its new terms, or why it keeps those it has.
 pub(super) fn decide(
@@ -40,21 +41,19 @@ pub(super) fn decide(
     }
     if spec.quantity_e9 <= filled.0 {
         let quantity = Quantity(spec.quantity_e9);
-        return deny(format!("`quantity_e9` is {quantity}, expected more than the {filled} that are filled"));
+        return deny(format!("quantity is {quantity}, expected more than the {filled} that are filled"));
     }
     let whole = |quantity: i64| Quantity(quantity).whole() == Quantity(quantity);
     if spec.quantity_e9 != order.quantity_e9 && !(whole(spec.quantity_e9) && whole(order.quantity_e9)) {
-        return deny("`quantity_e9` of an order with fractions of a share cannot be replaced".to_owned());
+        return deny("the quantity of an order with fractions of a share cannot be replaced".to_owned());
     }
     for (field, price, used) in [
-        ("limit_price_e9", leg.limit_price_e9, order.limit_price_e9),
-        ("stop_price_e9", leg.stop_price_e9, order.stop_price_e9),
+        ("limit price", leg.limit_price_e9, order.limit_price_e9),
+        ("stop price", leg.stop_price_e9, order.stop_price_e9),
     ] {
         if price.is_some_and(|price| price <= 0) || (price.is_some() && used.is_none()) {
             let value = Price(price.unwrap_or_default());
-            return deny(format!(
-                "`{field}` is {value}, expected a positive price for an order that has one"
-            ));
+            return deny(format!("{field} is {value}, expected a positive price for an order that has one"));
         }
     }
     let as_new = SignalLeg {
@@ -94,10 +93,11 @@ pub(super) fn state(book: &Book, leg: &SignalLeg, input: &mut RiskInput) {
 /// What a leg for an operator's order must state beyond what every order must.
 pub(super) fn check_order(leg: &SignalLeg) -> Result<(), (&'static str, String, &'static str)> {
     let order_type = super::leg::order_type(leg);
-    let day = super::leg::time_in_force(leg) == TimeInForce::Day;
+    let time_in_force = super::leg::time_in_force(leg);
+    let day = time_in_force == TimeInForce::Day;
     match (leg.quantity_e9, leg.notional_e9) {
         (None, None) if leg.replaces.is_empty() => {
-            return Err(("quantity_e9", "missing".to_owned(), "a quantity or an amount (`notional_e9`)"));
+            return Err(("quantity_e9", "missing".to_owned(), "a quantity or an amount"));
         }
         (Some(_), Some(_)) => {
             return Err(("notional_e9", "stated beside a quantity".to_owned(), "one of the two"));
@@ -106,7 +106,8 @@ pub(super) fn check_order(leg: &SignalLeg) -> Result<(), (&'static str, String, 
             return Err(("notional_e9", Price(notional).to_string(), "at least 1"));
         }
         (None, Some(_)) if order_type != OrderType::Market || !day => {
-            let value = format!("stated for a {} order", order_type.as_str_name());
+            let (term, kind) = (words::time_in_force(time_in_force), words::order_type(order_type));
+            let value = format!("stated for a {term} {kind} order");
             return Err(("notional_e9", value, "a market order for the day"));
         }
         (Some(quantity), None)

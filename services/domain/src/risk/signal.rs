@@ -6,6 +6,7 @@ use super::rule::{Checked, Rule, deny};
 use super::{RiskView, leg, replace};
 use crate::matching::{Terms, check_terms};
 use crate::money::{E9, Price, Quantity};
+use crate::order::words;
 
 /// Refuses a signal that no rule could judge.
 pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
@@ -17,8 +18,11 @@ pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
         return invalid(format!("{} inputs for {} legs", view.inputs.len(), signal.legs.len()));
     }
     for (index, leg) in signal.legs.iter().enumerate() {
+        let manual = matches!(leg.intent(), Intent::Buy | Intent::Sell);
         let field = |name: &str, value: &str, expected: &str| {
-            invalid(format!("`legs[{index}].{name}` is {value}, expected {expected}"))
+            // An operator stated an order and never saw a leg.
+            let stated = if manual { plain(name) } else { format!("`legs[{index}].{name}`") };
+            invalid(format!("{stated} is {value}, expected {expected}"))
         };
         if leg.symbol.is_empty() {
             return field("symbol", "empty", "a symbol");
@@ -27,18 +31,14 @@ pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
             return field("symbol", &leg.symbol, "a symbol that no other leg has");
         }
         if leg.intent() == Intent::Unspecified {
-            return field(
-                "intent",
-                leg.intent().as_str_name(),
-                "enter long, enter short, exit, target, buy or sell",
-            );
+            let expected = "enter long, enter short, exit, target, buy or sell";
+            return field("intent", "not stated", expected);
         }
         // New terms state only what changes; the order that they make is checked as a whole.
         let terms = if leg.replaces.is_empty() { check_terms(&LegTerms(leg)) } else { Ok(()) };
         if let Err((name, value, expected)) = terms.and_then(|()| check_exits(leg)) {
             return field(name, &value, expected);
         }
-        let manual = matches!(leg.intent(), Intent::Buy | Intent::Sell);
         let operator = if manual { replace::check_order(leg) } else { Ok(()) };
         if let Err((name, value, expected)) = operator.and_then(|()| replace::check_hours(leg)) {
             return field(name, &value, expected);
@@ -94,7 +94,7 @@ fn check_exits(leg: &SignalLeg) -> Result<(), (&'static str, String, &'static st
         }
         let works = matches!(leg::time_in_force(leg), TimeInForce::Day | TimeInForce::Gtc);
         if leg.intent() == Intent::Exit && !works {
-            let value = leg::time_in_force(leg).as_str_name().to_owned();
+            let value = words::time_in_force(leg::time_in_force(leg)).to_owned();
             return Err(("time_in_force", value, "day or gtc, because the exit waits"));
         }
     }
@@ -110,7 +110,7 @@ fn check_exits(leg: &SignalLeg) -> Result<(), (&'static str, String, &'static st
         if let (Some(high), Some(low)) = (high, low)
             && !above(high, low)
         {
-            let value = format!("{} with a stop at {}", words(profit), words(loss));
+            let value = format!("{} with a stop at {}", or_none(profit), or_none(loss));
             let expected = "the profit beyond the entry on one side and the stop on the other";
             return Err(("take_profit_price_e9", value, expected));
         }
@@ -118,7 +118,15 @@ fn check_exits(leg: &SignalLeg) -> Result<(), (&'static str, String, &'static st
     Ok(())
 }
 
-fn words(price: Option<i64>) -> String {
+/// A field of a leg as forms and commands name it.
+fn plain(field: &str) -> String {
+    match field.trim_end_matches("_e9") {
+        "notional" => "amount".to_owned(),
+        field => field.replace('_', " "),
+    }
+}
+
+fn or_none(price: Option<i64>) -> String {
     price.map_or("none".to_owned(), |price| Price(price).to_string())
 }
 

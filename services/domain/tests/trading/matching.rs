@@ -242,7 +242,7 @@ fn what_cannot_be_worked_is_refused() {
     };
     assert_eq!(
         refused(at_once),
-        "order a: `time_in_force` is TIME_IN_FORCE_IOC, expected day or gtc, because a stop waits"
+        "order a: `time_in_force` is ioc, expected day or gtc, because a stop waits"
     );
 }
 

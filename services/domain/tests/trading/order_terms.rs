@@ -2,7 +2,7 @@
 
 use contracts::MANUAL;
 use contracts::v1::event::Body;
-use contracts::v1::{Intent, OrderSpec, RiskDecision, Signal, SignalLeg, TimeInForce, Verdict};
+use contracts::v1::{Intent, OrderSpec, OrderType, RiskDecision, Signal, SignalLeg, TimeInForce, Verdict};
 use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::money::Quantity;
@@ -209,8 +209,28 @@ fn an_operators_order_passes_the_same_checks_and_is_manuals() {
         (for_amount.orders[0].notional_e9, for_amount.orders[0].quantity_e9),
         (Some(price("500").0), shares("10").0)
     );
-    let gtc = SignalLeg { time_in_force: TimeInForce::Gtc.into(), ..amount };
-    assert_eq!(decide_manual(&book, gtc).rule, "invalid_signal", "an amount is for the day");
+    for (time_in_force, limit, words) in [
+        (
+            TimeInForce::Gtc,
+            None,
+            "amount is stated for a gtc market order, expected a market order for the day",
+        ),
+        (
+            TimeInForce::Day,
+            Some("50"),
+            "amount is stated for a day limit order, expected a market order for the day",
+        ),
+    ] {
+        let order_type = if limit.is_some() { OrderType::Limit } else { OrderType::Market };
+        let other = SignalLeg {
+            time_in_force: time_in_force.into(),
+            order_type: order_type.into(),
+            limit_price_e9: limit.map(|limit| price(limit).0),
+            ..amount.clone()
+        };
+        let denied = decide_manual(&book, other);
+        assert_eq!((denied.rule.as_str(), denied.reason.as_str()), ("invalid_signal", words));
+    }
     let hours = SignalLeg { extended_hours: true, ..leg(Intent::Buy, Some("10")) };
     assert_eq!(decide_manual(&book, hours).rule, "invalid_signal", "extended hours want a limit");
     let short = decide_manual(&book, leg(Intent::Sell, Some("10")));

@@ -336,7 +336,7 @@ fn wrong_signals_are_named() {
     check(change(&|leg| leg.symbol.clear()), "`legs[0].symbol` is empty, expected a symbol");
     check(
         change(&|leg| leg.intent = 0),
-        "`legs[0].intent` is INTENT_UNSPECIFIED, expected enter long, enter short, exit, target, buy or sell",
+        "`legs[0].intent` is not stated, expected enter long, enter short, exit, target, buy or sell",
     );
     check(
         change(&|leg| leg.order_type = OrderType::Stop.into()),
@@ -351,11 +351,11 @@ fn wrong_signals_are_named() {
             (leg.order_type, leg.trail_rate_e9) = (OrderType::TrailingStop.into(), Some(E9 / 10));
             leg.time_in_force = TimeInForce::Fok.into();
         }),
-        "`legs[0].time_in_force` is TIME_IN_FORCE_FOK, expected day or gtc, because a stop waits",
+        "`legs[0].time_in_force` is fok, expected day or gtc, because a stop waits",
     );
     check(
         change(&|leg| leg.order_type = OrderType::TrailingStop.into()),
-        "`legs[0].trail_price_e9` is missing, expected a distance, here or in trail_rate_e9",
+        "`legs[0].trail_price_e9` is missing, expected a distance, as a price or as a rate",
     );
     check(
         change(&|leg| {

@@ -67,6 +67,14 @@ pub(super) fn decided(machine: &Machine, steps: &[Step], event: &Event) -> Deriv
     alike.map_or(Derived::Nothing, Derived::Event)
 }
 
+/// Whether one of `steps` comes to the event, by what it says and by its cause.
+pub(super) fn is_the(machine: &Machine, steps: &[Step], event: &Event) -> bool {
+    matches!(decided(machine, steps, event), Derived::Event(append)
+        if append.event.id == event.id
+            && append.event.body == event.body
+            && append.event.causation_id == event.causation_id)
+}
+
 /// Whether two events are of one kind and of the same order or account, so that one stands for the other.
 fn is_alike(derived: &Event, recorded: &Event) -> bool {
     let (Some(left), Some(right)) = (&derived.body, &recorded.body) else { return false };

@@ -7,7 +7,7 @@ use contracts::{Subject, stream};
 use domain::book::Book;
 use domain::corporate_action::Effect;
 use event_log::{Delivery, Recorded};
-use runtime::{Context, Instants};
+use runtime::{Consumed, Context, Instants};
 
 use super::{BATCH, Config, Error, Shell};
 use crate::event::{SERVICE, account_filter};
@@ -31,6 +31,7 @@ const APPLIED: [&str; 4] =
 impl Shell {
     pub(super) async fn load(context: Context, config: Config) -> Result<Self, Error> {
         let tape = &context.tape;
+        let consumed = Consumed::open(tape, stream::MARKET, SERVICE).await?;
         let book = load_book(config.read_model.as_ref()).await;
         let head = tape.state(stream::TRADING).await?.last_sequence;
         let trading = tape.follow(stream::TRADING, book.sequence() + 1).await?;
@@ -44,6 +45,7 @@ impl Shell {
             broker: config.brokers.resume(&Book::default())?,
             ask_again_at: runtime::clock::now(),
             trading,
+            consumed,
             together: Vec::new(),
             matched: None,
             confirmed: HashSet::new(),
@@ -90,7 +92,7 @@ impl Shell {
     /// takes that of its last bar.
     async fn seed_prices(&mut self) -> Result<(), Error> {
         let marked = self.price_from_marks().await?;
-        let floor = self.context.tape.ack_floor(stream::MARKET, SERVICE).await?;
+        let floor = self.consumed.through();
         self.price_from_bars(self.machine.valued(), floor).await?;
         self.split_since(&marked, floor).await?;
         for symbol in self.machine.unpriced() {

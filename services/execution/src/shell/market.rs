@@ -6,7 +6,7 @@ use domain::calendar::{Calendar, Session};
 use domain::corporate_action::Effect;
 use domain::order::BrokerReport;
 use event_log::Consumer;
-use runtime::Instant;
+use runtime::{Instant, utc};
 
 use super::orders::complain;
 use super::{Error, Shell};
@@ -172,7 +172,7 @@ impl Shell {
             }
         }
         if let Some(error) = unvalued {
-            self.say(Some(format!("instant {} cannot be marked: {error}", instant.event_ns)));
+            self.say(Some(format!("instant {} cannot be marked: {error}", utc(instant.event_ns))));
             return Ok(false);
         }
         self.together.clear();

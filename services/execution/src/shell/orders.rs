@@ -12,6 +12,7 @@ use super::send::Turn;
 use super::{Error, Shell};
 use crate::machine::Work;
 use crate::step::{Step, StepError};
+use crate::words;
 
 impl Shell {
     /// Does what there is to do for orders until nothing is left or nothing gets further.
@@ -25,7 +26,8 @@ impl Shell {
                 return Ok(());
             }
             if work == before {
-                self.say(Some(format!("orders do not get further: {work:?}")));
+                let waiting = words::waiting(self.machine.book(), &work);
+                self.say(Some(format!("orders do not get further: {waiting}")));
                 return Ok(());
             }
             self.do_all(&work).await?;

@@ -14,7 +14,7 @@ use domain::book::Book;
 use domain::money::{Amount, Price, Quantity};
 use domain::order::{BrokerReport, Execution, OrderStage, OrderState, Terms};
 use event_log::{Append, EventLog as _, Expect, MemoryLog};
-use runtime::ClockMode;
+use runtime::{ClockMode, Health};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
@@ -26,6 +26,8 @@ use crate::support::{
 struct World {
     /// Whether the next submission is taken and its answer lost.
     silent: bool,
+    /// Whether it answers nothing at all.
+    mute: bool,
     known: Vec<(String, String)>,
     unasked: VecDeque<Report>,
     positions: Vec<BrokerPosition>,
@@ -39,6 +41,10 @@ impl Brokers for Outside {
     fn resume(&self, _book: &Book) -> Result<Box<dyn Broker>, BrokerError> {
         Ok(Box::new(self.clone()))
     }
+}
+
+fn timeout(doing: &str) -> BrokerError {
+    BrokerError::Unknown { broker: "outside".to_owned(), doing: doing.to_owned(), source: "timeout".into() }
 }
 
 fn accepted(order_id: &str) -> Report {
@@ -60,9 +66,8 @@ impl Broker for Outside {
         let mut world = self.0.lock().unwrap();
         world.submissions += 1;
         world.known.push((client.to_owned(), order.order_id.clone()));
-        if std::mem::take(&mut world.silent) {
-            let (broker, doing) = ("outside".to_owned(), "submit".to_owned());
-            return Err(BrokerError::Unknown { broker, doing, source: "timeout".into() });
+        if std::mem::take(&mut world.silent) || world.mute {
+            return Err(timeout("submit"));
         }
         Ok(vec![accepted(&order.order_id)])
     }
@@ -86,6 +91,9 @@ impl Broker for Outside {
 
     async fn lookup(&mut self, _order: &OrderSpec, client: &str) -> Result<Option<BrokerOrder>, BrokerError> {
         let world = self.0.lock().unwrap();
+        if world.mute {
+            return Err(timeout("look up"));
+        }
         let known = world.known.iter().find(|(known, _)| known == client);
         Ok(known.map(|(_, order_id)| BrokerOrder {
             broker_order_id: format!("b-{order_id}"),
@@ -128,6 +136,13 @@ fn execution(id: &str, shares: i64, price: i64) -> Execution {
 }
 
 async fn running(outside: Option<Outside>) -> (Script, CancellationToken, tokio::task::JoinHandle<()>) {
+    let (script, shutdown, task, _) = watched(outside).await;
+    (script, shutdown, task)
+}
+
+async fn watched(
+    outside: Option<Outside>,
+) -> (Script, CancellationToken, tokio::task::JoinHandle<()>, Health) {
     let tape = MemoryLog::default();
     let script = Script { tape: tape.clone(), framed: true };
     script.setup_accounts(&crate::support::ACCOUNTS, contracts::v1::Costs::default()).await;
@@ -137,8 +152,9 @@ async fn running(outside: Option<Outside>) -> (Script, CancellationToken, tokio:
         config.brokers = Arc::new(outside);
     }
     let context = context(Arc::new(tape), ClockMode::Tape, shutdown.clone());
+    let health = context.health.clone();
     let task = tokio::spawn(async move { execution::run(context, config).await.unwrap() });
-    (script, shutdown, task)
+    (script, shutdown, task, health)
 }
 
 async fn stage(script: &Script, order_id: &str) -> OrderStage {
@@ -208,6 +224,26 @@ async fn an_order_lives_at_a_broker_outside() {
     // What the broker holds and no order explains.
     let found = after.position("paper", contracts::MANUAL, "OLD").unwrap();
     assert_eq!((found.quantity, found.cost), (Quantity(7 * E9), Amount(350 * i128::from(E9))));
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_says_in_words_what_an_order_waits_for() {
+    let outside = Outside::default();
+    outside.0.lock().unwrap().mute = true;
+    let (script, shutdown, task, health) = watched(Some(outside)).await;
+    let spec = limit(order("mute", "paper", "A", Side::Buy, 100), 50, TimeInForce::Gtc);
+    script.approve("mute", OPEN_NS, std::slice::from_ref(&spec), &[&["unresolved"]]).await;
+    let words =
+        format!("orders do not get further: order {} (buy A) has no answer of its broker", spec.order_id);
+    let said = async {
+        while health.all().get("execution").is_none_or(|service| service.detail != words) {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(10), said).await;
+    assert!(in_time.is_ok(), "{words}: {:?}", health.all());
     shutdown.cancel();
     task.await.unwrap();
 }

@@ -23,7 +23,7 @@ mod trading;
 
 use event_log::{AppendError, LogError};
 use runtime::metrics::metrics;
-use runtime::{Context, HealthState};
+use runtime::{Context, HealthState, utc};
 use tokio::sync::watch;
 
 use crate::source::Source;
@@ -128,7 +128,7 @@ pub async fn run(
     let publisher = Publisher::open(context.tape.clone(), source).await?;
     let resumed_at_ns = publisher.last_instant_ns();
     if let Some(ns) = resumed_at_ns {
-        tracing::info!(instant = stall::utc(ns), "resuming at {}", stall::utc(ns));
+        tracing::info!(instant = utc(ns), "resuming at {}", utc(ns));
         source.seek(ns);
     }
     let mut pacer = Pacer::new(pace);

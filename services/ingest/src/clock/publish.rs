@@ -15,9 +15,9 @@ use std::time::Duration;
 use contracts::stream::MARKET;
 use contracts::{Subject, from_timestamp};
 use event_log::{Append, AppendError, Appended, Delivery, Expect, LogError, Recorded, Tape};
+use runtime::utc;
 
 use super::ClockError;
-use super::stall::utc;
 use crate::source::{Instant, Source};
 
 const READ_BATCH: usize = 4_096;

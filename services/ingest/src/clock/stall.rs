@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runtime::metrics::metrics;
-use runtime::{Context, HealthState, clock};
+use runtime::{Context, HealthState, clock, utc};
 use tokio::time::Instant as Moment;
 
 use super::SERVICE;
@@ -59,9 +59,4 @@ impl Stall {
 
 fn since(moment: Moment) -> Duration {
     clock::now().duration_since(moment)
-}
-
-/// UTC nanoseconds as text.
-pub(super) fn utc(ns: i64) -> String {
-    chrono::DateTime::from_timestamp_nanos(ns).format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -170,7 +170,7 @@ pub async fn enable_strategy(
         mode: mode.into(),
         actor: caller.actor.clone(),
     });
-    control(tape, caller, "strategy_enable", strategy, mode.as_str_name(), body).await?;
+    control(tape, caller, "strategy_enable", strategy, mode_name(mode), body).await?;
     Ok(())
 }
 

@@ -5,10 +5,13 @@ use simulation::fate::Mask;
 use simulation::run::{Mode, Settings, run};
 
 /// Seeds that once found a mistake in the services, with what it was.
-const FOUND: [(u64, &str); 3] = [
+const FOUND: [(u64, &str); 6] = [
     (239, "a replay named an attempt to cancel by a request that came while it was under way"),
     (441, "a replay refused an exit that the tape accepts before its entry"),
+    (1452, "a replay took a strategy that waits for its warm-up for one that is wanted only now"),
     (1668, "a replay did the warm-ups of one start one by one, with what the book knew later"),
+    (1721, "a replay knew an exit that ends with its entry only behind it, not recorded before it"),
+    (3312, "a second strategy service warmed up, then went on behind what the first one acknowledged"),
 ];
 
 #[test]

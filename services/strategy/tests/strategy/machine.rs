@@ -65,6 +65,21 @@ fn mark(account: &str) -> Body {
 }
 
 #[test]
+fn what_waits_for_its_history_is_asked_for_once() {
+    let mut given = Given::new(ClockMode::Tape);
+    given.fold(FIRST_NS, registered("cross", "sma_cross", &[]));
+    given.fold(FIRST_NS, enabled("cross"));
+    let changes = given.machine.changes();
+    let [Change::Start { strategy, wanted }] = changes.as_slice() else { panic!("{changes:?}") };
+    given.fold(FIRST_NS, disabled("other"));
+    assert_eq!(given.machine.changes(), [], "another one changed");
+    assert!(given.machine.start(strategy, History::new(wanted.clone()), FIRST_NS).is_some());
+    given.fold(FIRST_NS, disabled("cross"));
+    given.fold(FIRST_NS, enabled("cross"));
+    assert_eq!(given.machine.changes().len(), 2, "stopped and started anew");
+}
+
+#[test]
 fn a_strategy_runs_while_it_is_registered_and_enabled() {
     let mut given = Given::new(ClockMode::Tape);
     given.fold(FIRST_NS, enabled("cross"));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use analytics::Comparison;
 use backtest::Recording;
-use backtest::replay::{ReplayError, StretchError};
+use backtest::replay::{ReplayError, Stretch, StretchError};
 use contracts::v1::{BacktestFinished, BacktestOutcome, BacktestRequest};
 use domain::money::Amount;
 
@@ -33,7 +33,12 @@ pub async fn run(
 ) -> Result<(Comparison, Option<String>), Failure> {
     let request = domain::research::complete(request)
         .map_err(|error| usage(option(error.field), &error.value, &error.expected))?;
-    let recording = match backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await {
+    // What this tape does not hold is refused before a run is opened for it.
+    let found = tokio::select! {
+        found = backtest::find(Arc::clone(&session.tape), request.clone()) => found.map_err(failure)?,
+        () = session.interrupted() => return Err(Failure::interrupted()),
+    };
+    let recording = match backtest::record(&session.tape, &caller(), request, "cli", VERSION).await {
         Ok(recording) => Some(recording),
         Err(error) => {
             output.note(&format!("nothing is recorded, because the tape takes no event: {error}"));
@@ -41,7 +46,7 @@ pub async fn run(
         }
     };
     let began = Instant::now();
-    let outcome = watched(session, request, recording.as_ref(), output, began).await;
+    let outcome = watched(session, found, recording.as_ref(), output, began).await;
     let run_id = recording.as_ref().map(|recording| recording.run_id().to_owned());
     let end = match &outcome {
         Ok((_, end)) => end.clone(),
@@ -62,7 +67,7 @@ pub async fn run(
 /// Runs it while telling how far it is, until it ends or the user or the tape ends it.
 async fn watched(
     session: &Session,
-    request: BacktestRequest,
+    stretch: Stretch,
     recording: Option<&Recording>,
     output: Output,
     began: Instant,
@@ -76,7 +81,7 @@ async fn watched(
         }
     };
     let cancelled = recording.map(Recording::cancelled);
-    let mut work = Box::pin(backtest::again(Arc::clone(&session.tape), options_of(session), request, watch));
+    let mut work = Box::pin(backtest::again(Arc::clone(&session.tape), options_of(session), stretch, watch));
     let mut ticks = tokio::time::interval(TELL_EVERY);
     let mut next_line = LINE_EVERY;
     loop {

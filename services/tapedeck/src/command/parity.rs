@@ -1,6 +1,6 @@
 //! `tapedeck parity`: a session's decisions beside those of the same bars, run again from the session's open.
 
-use analytics::comparison::{OrderRow, Outcome, Row};
+use analytics::comparison::{OrderRow, Outcome, Row, Side};
 use contracts::v1::{BacktestKind, BacktestRequest, BacktestStretch};
 use runtime::command::audit;
 use serde::Serialize;
@@ -31,6 +31,10 @@ struct Report {
     differing: usize,
     /// What follows in the tape's last instant and is not recorded yet.
     open: usize,
+    /// What was decided live, added up.
+    recorded: Side,
+    /// What the backtest decides, added up.
+    derived: Side,
     /// The first event that is not the same.
     first: Option<Row>,
     /// Orders, and signals that became none.
@@ -58,6 +62,8 @@ pub async fn run(session: &Session, options: &Parity, output: Output) -> Result<
         compared: found.compared,
         differing: found.differing,
         open: found.open,
+        recorded: found.recorded,
+        derived: found.derived,
         first: found.first,
         orders: found.orders,
         rows: found.rows,
@@ -73,18 +79,22 @@ pub async fn run(session: &Session, options: &Parity, output: Output) -> Result<
         return Ok(());
     }
     let message = format!("session {}: {differing} of {} events differ", report.session, report.compared);
-    Err(Failure::diverged(message, format!("tapedeck replay --from {} --to {}", report.from, report.to)))
+    let hint = match report.from <= report.to {
+        true => format!("tapedeck replay --from {} --to {}", report.from, report.to),
+        false => "tapedeck replay".to_owned(),
+    };
+    Err(Failure::diverged(message, hint))
 }
 
 fn print(report: &Report, output: Output) -> Result<(), Failure> {
     if output.json {
         return output.document(report);
     }
-    rows(&report.rows, output);
-    let Report { session, from, to, verdict, compared, differing, open, run_id, .. } = report;
-    output.line(&format!(
-        "session {session}, TRADING {from} to {to}: {verdict}, {differing} of {compared} events differ"
-    ));
+    if !report.rows.is_empty() {
+        rows(&report.rows, output);
+    }
+    let Report { session, open, run_id, .. } = report;
+    output.line(&format!("session {session}{}", said(report)));
     if *open > 0 {
         output.line(&format!("{open} not on the tape yet where it ends"));
     }
@@ -92,6 +102,34 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
         output.line(&format!("run {run_id}"));
     }
     Ok(())
+}
+
+/// What a comparison came to, in words. A side that decided nothing is named as such.
+fn said(report: &Report) -> String {
+    let Report { from, to, verdict, compared, differing, .. } = report;
+    let none = |side: Outcome| report.rows.iter().all(|row| row.outcome == side);
+    match (none(Outcome::OnlyDerived), none(Outcome::OnlyRecorded)) {
+        (true, true) => ": nothing was decided live, and nothing by the backtest".to_owned(),
+        (true, false) => {
+            format!(": nothing was decided live; by the backtest {}", sum(&report.derived, *compared))
+        }
+        (false, true) => {
+            format!(": nothing was decided by the backtest; live {}", sum(&report.recorded, *compared))
+        }
+        (false, false) => {
+            format!(", TRADING {from} to {to}: {verdict}, {differing} of {compared} events differ")
+        }
+    }
+}
+
+/// What there is of a side; `events` where it is nothing that has a name here.
+fn sum(side: &Side, events: usize) -> String {
+    let named =
+        [(side.signals, "signal"), (side.denials, "denial"), (side.orders, "order"), (side.fills, "fill")];
+    let there = named.into_iter().filter(|(count, _)| *count > 0);
+    let words: Vec<String> =
+        there.map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" })).collect();
+    if words.is_empty() { format!("{events} events") } else { words.join(", ") }
 }
 
 /// The rows of a comparison, as recorded and as derived; one text where both are the same.
@@ -110,4 +148,55 @@ pub(crate) fn rows(rows: &[Row], output: Output) {
         })
         .collect();
     output.table(&["TIME", "EVENT", "VERDICT", "RECORDED", "DERIVED"], &cells);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(outcomes: &[Outcome]) -> Report {
+        let row = |outcome: &Outcome| Row {
+            time_ns: 0,
+            kind: "signal".to_owned(),
+            event_id: String::new(),
+            chain_of: String::new(),
+            recorded: String::new(),
+            derived: String::new(),
+            outcome: *outcome,
+            fields: Vec::new(),
+        };
+        Report {
+            session: "2020-01-02".to_owned(),
+            from: 4,
+            to: 9,
+            verdict: "differs".to_owned(),
+            compared: outcomes.len(),
+            differing: 1,
+            open: 0,
+            recorded: Side { signals: 2, fills: 1, ..Side::default() },
+            derived: Side { signals: 3, orders: 1, denials: 2, ..Side::default() },
+            first: None,
+            orders: Vec::new(),
+            rows: outcomes.iter().map(row).collect(),
+            run_id: None,
+        }
+    }
+
+    #[test]
+    fn a_side_without_decisions_is_named() {
+        let words = |outcomes: &[Outcome]| said(&report(outcomes));
+        assert_eq!(words(&[]), ": nothing was decided live, and nothing by the backtest");
+        assert_eq!(
+            words(&[Outcome::OnlyDerived]),
+            ": nothing was decided live; by the backtest 3 signals, 2 denials, 1 order"
+        );
+        assert_eq!(
+            words(&[Outcome::OnlyRecorded]),
+            ": nothing was decided by the backtest; live 2 signals, 1 fill"
+        );
+        assert_eq!(
+            words(&[Outcome::OnlyRecorded, Outcome::Same]),
+            ", TRADING 4 to 9: differs, 1 of 2 events differ"
+        );
+    }
 }

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use contracts::v1::{BacktestKind, BacktestRequest, BacktestStretch};
 use domain::research;
+use projections::as_of::Moment;
 use runtime::command::{self, Caller};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -20,6 +21,7 @@ use crate::access::Actor;
 use crate::action::tape;
 use crate::app::App;
 use crate::error::PageError;
+use crate::pages::timeline;
 use crate::url::Url;
 
 /// Values by name, by owner: of a strategy its parameters, of an account its limits.
@@ -134,5 +136,15 @@ async fn begin(
     let request = BacktestRequest { kind: kind.into(), stretch: Some(stretch), ..BacktestRequest::default() };
     let request = research::complete(request)
         .map_err(|invalid| PageError::field(invalid.field, &invalid.value, invalid.expected))?;
+    if let (BacktestKind::Fork, Some(stretch)) = (kind, &request.stretch) {
+        has_come(app, &stretch.at).await?;
+    }
     command::request_backtest(&app.context.tape, caller, request, "").await.map_err(tape)
+}
+
+/// Refuses a fork at a moment that has not come, before a run is opened for it.
+async fn has_come(app: &App, at: &str) -> Result<(), PageError> {
+    let moment = timeline::fork_moment(at)?;
+    let newest = timeline::state(app, Moment::Instant(i64::MAX)).await?;
+    newest.holds(moment).map_err(|expected| PageError::field("at", at, expected))
 }

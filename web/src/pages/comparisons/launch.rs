@@ -112,13 +112,9 @@ async fn newest_open(app: &App) -> Result<String, PageError> {
 
 /// The state at a moment: a sequence, an instant, or now where none is named.
 async fn state(app: &App, at: &str) -> Result<Arc<Past>, PageError> {
-    let expected = "a sequence of TRADING or an instant such as 2020-01-02T15:30:00Z";
     let moment = match at {
         "" => Moment::Instant(i64::MAX),
-        text => match text.parse::<u64>() {
-            Ok(sequence) => Moment::Sequence(sequence),
-            Err(_) => text.parse().map_err(|_| PageError::field("at", text, expected))?,
-        },
+        text => timeline::fork_moment(text)?,
     };
     timeline::state(app, moment).await
 }
