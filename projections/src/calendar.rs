@@ -57,6 +57,9 @@ static QUALITY: Table = Table {
         column("bar_start_ns", Kind::Int),
         column("detail", Kind::Text),
         column("event_time_ns", Kind::Int),
+        column("found", Kind::Text),
+        column("expected", Kind::Text),
+        column("authority", Kind::Text),
     ],
 };
 
@@ -136,6 +139,9 @@ impl Projection for Calendar {
                     finding.bar_start.as_ref().and_then(from_timestamp).into(),
                     (&finding.detail).into(),
                     event_time_ns.into(),
+                    (&finding.found).into(),
+                    (&finding.expected).into(),
+                    (&finding.authority).into(),
                 ]);
             }
             _ => {

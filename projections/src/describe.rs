@@ -63,6 +63,13 @@ pub fn describe(event: &Event) -> Description {
         Body::QualityFinding(finding) => {
             of("quality_finding", format!("{} {}: {}", finding.symbol, finding.rule, finding.detail))
         }
+        Body::Quote(quote) => {
+            of("quote", format!("{} bid {} ask {}", quote.symbol, Price(quote.bid_e9), Price(quote.ask_e9)))
+        }
+        Body::Trade(trade) => {
+            let (size, price) = (Volume(trade.size_e3), Price(trade.price_e9));
+            of("trade", format!("{} {size} at {price}", trade.symbol))
+        }
         Body::CompanyProfile(profile) => {
             of("company_profile", format!("{} {}", profile.symbol, profile.name).trim_end().to_owned())
         }
@@ -178,6 +185,8 @@ pub const KIND_SUBJECTS: &[(&str, &str)] = &[
     ("log_record", "log.>"),
     ("heartbeat", "log.*.heartbeat"),
     ("source_reported", "log.*.source"),
+    ("quote", "quote.>"),
+    ("trade", "trade.>"),
 ];
 
 /// The filter that covers the subjects of a kind of events; `None` for a kind that does not exist.

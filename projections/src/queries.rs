@@ -52,8 +52,8 @@ pub use bars::{
     BarRow, History, HistoryBar, LastPrice, LastPrices, Series, bars_between, history, last_prices, series,
 };
 pub use calendar::{
-    ActionRow, Actions, QualityRow, SessionRow, actions_between, corporate_actions, quality, session_state,
-    sessions,
+    ActionRow, Actions, FindingRow, NewestFindings, QualityRow, SessionRow, actions_between,
+    corporate_actions, newest_findings, quality, session_state, sessions,
 };
 pub use chain::{EventFilter, EventRow, chain, event, events, last_events};
 pub use counts::{Counts, bar_dates, counts, orders_open};

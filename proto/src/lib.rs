@@ -60,4 +60,6 @@ pub mod stream {
     pub const PARKED: &str = "PARKED";
     /// Structured logs and heartbeats; kept for 30 days.
     pub const LOGS: &str = "LOGS";
+    /// Quotes and trades, of each symbol one now and then; kept for 7 days. Nothing is folded from them.
+    pub const QUOTES: &str = "QUOTES";
 }

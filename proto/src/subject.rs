@@ -77,6 +77,8 @@ impl Subject {
             Body::CorporateAction(action) => Self::of(&["market", "action", &action.symbol]),
             Body::SessionChange(session) => Self::of(&["market", "session", &session.exchange]),
             Body::QualityFinding(finding) => Self::of(&["market", "quality", &finding.symbol]),
+            Body::Quote(quote) => Self::of(&["quote", &quote.symbol]),
+            Body::Trade(trade) => Self::of(&["trade", &trade.symbol]),
             Body::Signal(signal) => Self::signal(&signal.strategy, &signal.legs.first()?.symbol),
             Body::RiskDecision(decision) => {
                 let kind = match decision.verdict() {
@@ -273,6 +275,7 @@ pub fn stream_of(subject: &str) -> Option<&'static str> {
         "parked" => stream::PARKED,
         "log" => stream::LOGS,
         "reference" | "news" => stream::REFERENCE,
+        "quote" | "trade" => stream::QUOTES,
         _ => return None,
     })
 }

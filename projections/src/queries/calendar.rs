@@ -69,6 +69,12 @@ pub struct QualityRow {
     pub bar_start_ns: Option<i64>,
     /// The finding in words.
     pub detail: String,
+    /// What was measured, as a decimal; empty where nothing was.
+    pub found: String,
+    /// What was expected.
+    pub expected: String,
+    /// The source whose bar stands, where that of another one was held against it.
+    pub authority: String,
     /// Event time, UTC nanoseconds.
     pub event_time_ns: i64,
 }
@@ -97,6 +103,30 @@ pub struct Actions {
     pub checkpoint: u64,
     /// The actions, by sequence.
     pub actions: Vec<ActionRow>,
+}
+
+/// A finding about a symbol's data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindingRow {
+    /// Event id.
+    pub event_id: String,
+    /// Symbol.
+    pub symbol: String,
+    /// Rule that found it.
+    pub rule: String,
+    /// The finding in words.
+    pub detail: String,
+    /// Event time, UTC nanoseconds.
+    pub event_time_ns: i64,
+}
+
+/// The newest finding of every symbol that is a warning or worse.
+#[derive(Clone, Debug)]
+pub struct NewestFindings {
+    /// Checkpoint of the projection when they were read.
+    pub checkpoint: u64,
+    /// The findings, by symbol.
+    pub findings: Vec<FindingRow>,
 }
 
 fn action(row: Reading<'_>) -> Result<ActionRow, sqlx::Error> {
@@ -161,6 +191,36 @@ pub async fn corporate_actions(pool: &PgPool, as_of_sequence: u64) -> Result<Act
         }
     }
     Ok(Actions { checkpoint: checkpoint.unwrap_or_default(), actions })
+}
+
+/// The newest finding of every symbol that is a warning or worse, in one snapshot with the checkpoint.
+pub async fn newest_findings(pool: &PgPool) -> Result<NewestFindings, QueryError> {
+    let rows = sqlx::query(
+        "SELECT c.sequence AS checkpoint, f.* FROM projection.checkpoints c
+         LEFT JOIN (
+             SELECT DISTINCT ON (symbol) event_id, symbol, rule, detail, event_time_ns
+             FROM calendar.quality WHERE severity IN ('warning', 'error')
+             ORDER BY symbol, event_time_ns DESC, sequence DESC
+         ) f ON true
+         WHERE c.name = 'calendar' ORDER BY f.symbol",
+    )
+    .fetch_all(pool)
+    .await?;
+    let checkpoint = rows.first().map(|row| Reading(row).sequence("checkpoint")).transpose()?;
+    let mut findings = Vec::new();
+    for row in &rows {
+        let row = Reading(row);
+        if row.text_or_none("event_id")?.is_some() {
+            findings.push(FindingRow {
+                event_id: row.text("event_id")?,
+                symbol: row.text("symbol")?,
+                rule: row.text("rule")?,
+                detail: row.text("detail")?,
+                event_time_ns: row.int("event_time_ns")?,
+            });
+        }
+    }
+    Ok(NewestFindings { checkpoint: checkpoint.unwrap_or_default(), findings })
 }
 
 /// The last change of an exchange's session; `None` before the first.
@@ -228,6 +288,9 @@ pub async fn quality(
             timeframe: row.text("timeframe")?,
             bar_start_ns: row.int_or_none("bar_start_ns")?,
             detail: row.text("detail")?,
+            found: row.text("found")?,
+            expected: row.text("expected")?,
+            authority: row.text("authority")?,
             event_time_ns: row.int("event_time_ns")?,
         })
     })?;

@@ -47,6 +47,12 @@ pub struct SourceRow {
     pub last_error: String,
     /// `closed` when history may be asked for, `open` when not.
     pub breaker: String,
+    /// Quotes that were told.
+    pub quotes: u64,
+    /// Trades that were told.
+    pub trades: u64,
+    /// Quotes and trades that are on the tape.
+    pub ticks: u64,
     /// When it was reported, UTC nanoseconds.
     pub reported_at_ns: i64,
     /// LOGS sequence.
@@ -82,6 +88,9 @@ pub async fn sources(pool: &PgPool) -> Result<Vec<SourceRow>, QueryError> {
             errors: row.sequence("errors")?,
             last_error: row.text("last_error")?,
             breaker: row.text("breaker")?,
+            quotes: row.sequence("quotes")?,
+            trades: row.sequence("trades")?,
+            ticks: row.sequence("ticks")?,
             reported_at_ns: row.int("reported_at_ns")?,
             sequence: row.sequence("sequence")?,
         })

@@ -24,7 +24,9 @@ use domain::money::{E9, Price, Volume};
 use event_log::{Auth, Clock, ConnectOptions, Delivery, Tape, definitions};
 use ingest::file::Action;
 use ingest::import::Quote;
-use ingest::live::{Heard, LiveConfig, LiveMarket, LiveMarkets, Minute, Rules, run};
+use ingest::live::{Heard, LiveConfig, LiveMarket, LiveMarkets, Minute, run};
+use ingest::quality::Rules;
+use ingest::standards::Standards;
 use local_servers::testing::TestNats;
 use runtime::{ClockMode, Context, Health, clock, now_ns};
 use tokio::sync::mpsc;
@@ -99,7 +101,8 @@ async fn main() {
         fresh: Duration::from_secs(3_600),
         grace: Duration::from_secs(5),
         recheck: Duration::ZERO,
-        rules: Rules::default(),
+        ticks_every: Duration::from_secs(1),
+        standards: Standards { rules: Some(Rules::default()), ..Standards::default() },
         instance: "bench".into(),
     };
     let service = tokio::spawn(run(context, config, Arc::new(Once(Mutex::new(Some(told))))));

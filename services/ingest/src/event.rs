@@ -8,11 +8,7 @@ use domain::calendar::Session;
 pub(crate) use history::action::{event as action, order as action_order, time as action_time};
 
 use crate::file::Series;
-
-/// Rule of the finding for a bar after an early close.
-pub(crate) const AFTER_EARLY_CLOSE: &str = "after_early_close";
-/// Rule of the finding for a series imported with adjusted prices.
-pub(crate) const ADJUSTED_PRICES: &str = "adjusted_prices";
+use crate::quality::Found;
 
 /// A bar as `source` knows it.
 pub(crate) fn bar(source: &str, origin: Origin, series: &Series, bar: &Bar) -> Event {
@@ -53,27 +49,30 @@ pub(crate) fn revision(
     Event { causation_id: revises.to_owned(), ..first_cause(source, id, bar.close_ns, body) }
 }
 
-/// A finding about the bar with the id `cause`, or about a whole series when `bar` is `None`.
+/// What `source` found wrong with a bar, or with a whole series when `bar` is `None`.
 pub(crate) fn finding(
     source: &str,
     series: &Series,
     bar: Option<&Bar>,
-    rule: &'static str,
+    found: Found,
+    severity: Severity,
     time_ns: i64,
-    detail: String,
 ) -> Event {
     let cause = match bar {
         Some(bar) => bar_id(source, &series.symbol, series.timeframe.name(), bar.close_ns),
         None => format!("{}/{}", series.symbol, series.timeframe),
     };
-    let id = event_id(&cause, &format!("quality/{rule}"), 0);
+    let id = event_id(&cause, &format!("quality/{}", found.rule), 0);
     let body = Body::QualityFinding(QualityFinding {
         symbol: series.symbol.clone(),
-        rule: rule.to_owned(),
-        severity: Severity::Warning.into(),
+        rule: found.rule.to_owned(),
+        severity: severity.into(),
         timeframe: series.timeframe.name().to_owned(),
         bar_start: bar.map(|bar| to_timestamp(bar.start_ns)),
-        detail,
+        detail: found.detail,
+        found: found.found,
+        expected: found.expected,
+        authority: found.authority,
     });
     first_cause(source, id, time_ns, body)
 }

@@ -12,6 +12,9 @@
 //! Modules in reading order.
 
 mod event;
+pub mod authority;
+pub mod quality;
+pub mod standards;
 pub mod import;
 pub mod reference;
 pub mod news;

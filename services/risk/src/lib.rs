@@ -39,7 +39,7 @@ pub use boundary::problem_at_instant;
 pub use machine::{Due, Machine, Stale, Unanswerable, Wanted};
 pub use postgres::PostgresReadModel;
 pub use pricing::Pricing;
-pub use read_model::{LastPrice, PastAction, ReadModel, Snapshot};
+pub use read_model::{LastPrice, PastAction, PastFinding, ReadModel, Snapshot};
 pub use round::{Outcome, Outgoing, decided_at};
 pub use shell::{Config, Error, run};
 pub use tail::admit;

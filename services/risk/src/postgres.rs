@@ -2,11 +2,12 @@
 
 use async_trait::async_trait;
 use domain::bar::Bar;
+use domain::book::KnownFinding;
 use projections::queries;
 use runtime::{AsOf, ReadError};
 use sqlx::PgPool;
 
-use crate::read_model::{LastPrice, PastAction, ReadModel, Snapshot};
+use crate::read_model::{LastPrice, PastAction, PastFinding, ReadModel, Snapshot};
 
 /// The read models in Postgres, through the queries of `projections`.
 #[derive(Clone, Debug)]
@@ -59,5 +60,19 @@ impl ReadModel for PostgresReadModel {
         let rows = actions.actions.into_iter();
         let rows = rows.map(|row| PastAction { event_ns: row.event_time_ns, action: row.wire() });
         Ok(AsOf { checkpoint: actions.checkpoint, rows: rows.collect() })
+    }
+
+    async fn findings(&self) -> Result<AsOf<PastFinding>, ReadError> {
+        let found = queries::newest_findings(&self.pool).await.map_err(ReadError::of("findings"))?;
+        let rows = found.findings.into_iter().map(|row| PastFinding {
+            symbol: row.symbol,
+            finding: KnownFinding {
+                event_id: row.event_id,
+                rule: row.rule,
+                detail: row.detail,
+                time_ns: row.event_time_ns,
+            },
+        });
+        Ok(AsOf { checkpoint: found.checkpoint, rows: rows.collect() })
     }
 }

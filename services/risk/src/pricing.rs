@@ -1,5 +1,5 @@
 //! The reference price of every symbol: the close of its newest live or rehearsed bar, kept right across
-//! splits.
+//! splits; and what was found wrong with its data last.
 //!
 //! History that is imported never prices a decision: a file imported while the tape clock stands in the
 //! past would otherwise bring prices from its future. A revision counts only for the very bar that is the
@@ -7,14 +7,14 @@
 
 use contracts::from_timestamp;
 use contracts::v1::event::Body;
-use contracts::v1::{ActionKind, Bar, BarRevision, CorporateAction};
-use domain::book::Prices;
+use contracts::v1::{ActionKind, Bar, BarRevision, CorporateAction, Event};
+use domain::book::{KnownFinding, Prices};
 use domain::corporate_action::SplitRatio;
 use domain::money::Price;
 use event_log::Recorded;
 use runtime::{AsOf, is_live};
 
-use crate::read_model::{LastPrice, PastAction};
+use crate::read_model::{LastPrice, PastAction, PastFinding};
 
 /// Last prices, and how far MARKET was read for them.
 #[derive(Clone, Debug, Default)]
@@ -31,14 +31,19 @@ impl Pricing {
         prices: AsOf<LastPrice>,
         history: AsOf<(String, domain::bar::Bar)>,
         actions: AsOf<PastAction>,
+        findings: AsOf<PastFinding>,
     ) -> Self {
-        let sequence = prices.checkpoint.min(actions.checkpoint).min(history.checkpoint);
+        let read = [prices.checkpoint, history.checkpoint, actions.checkpoint, findings.checkpoint];
+        let sequence = read.into_iter().min().unwrap_or_default();
         let mut pricing = Self { prices: Prices::default(), sequence };
         for (symbol, bar) in &history.rows {
             pricing.prices.observe_bar(symbol, bar);
         }
         for row in prices.rows {
             pricing.prices.observe(&row.symbol, row.price, row.close_ns);
+        }
+        for past in findings.rows {
+            pricing.prices.find(&past.symbol, past.finding);
         }
         let mut actions = actions.rows;
         actions.sort_by_key(|past| past.event_ns);
@@ -85,7 +90,14 @@ impl Pricing {
                 }
             }
             Some(Body::CorporateAction(action)) => self.split(action, event_ns),
+            Some(Body::QualityFinding(_)) => self.find(&recorded.event),
             _ => {}
+        }
+    }
+
+    fn find(&mut self, event: &Event) {
+        if let Some((symbol, finding)) = KnownFinding::of(event) {
+            self.prices.find(symbol, finding);
         }
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use contracts::v1::CorporateAction;
 use domain::bar::Bar;
-use domain::book::Book;
+use domain::book::{Book, KnownFinding};
 use domain::money::Price;
 use runtime::{AsOf, ReadError};
 
@@ -36,6 +36,15 @@ pub struct PastAction {
     pub action: CorporateAction,
 }
 
+/// A finding about a symbol's data, a warning or worse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastFinding {
+    /// Symbol.
+    pub symbol: String,
+    /// The finding.
+    pub finding: KnownFinding,
+}
+
 /// The read models of risk.
 #[async_trait]
 pub trait ReadModel: Send + Sync {
@@ -63,4 +72,10 @@ pub trait ReadModel: Send + Sync {
 
     /// The corporate actions so far, from `calendar`.
     async fn actions(&self) -> Result<AsOf<PastAction>, ReadError>;
+
+    /// Of every symbol at least the newest finding that is a warning or worse, from `calendar`. A source without any
+    /// answers nothing: then they are read from the tape.
+    async fn findings(&self) -> Result<AsOf<PastFinding>, ReadError> {
+        Ok(AsOf::default())
+    }
 }

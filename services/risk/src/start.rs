@@ -5,18 +5,21 @@
 
 use std::time::Duration;
 
+use contracts::v1::Event;
 use contracts::v1::event::Body;
 use contracts::{from_timestamp, stream};
+use domain::book::KnownFinding;
 use event_log::{Delivery, LogError, Tape};
 use runtime::{AsOf, ReadError};
 
 use crate::pricing::Pricing;
-use crate::read_model::{PastAction, ReadModel};
+use crate::read_model::{PastAction, PastFinding, ReadModel};
 
 /// How long the read models may take to answer before the tape alone has to do.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-/// Corporate actions.
+/// Corporate actions, and findings about data.
 const ACTIONS: &str = "market.action.>";
+const FINDINGS: &str = "market.quality.>";
 /// Messages taken from a stream at once.
 const BATCH: usize = 512;
 
@@ -42,34 +45,52 @@ pub(crate) async fn pricing(tape: &Tape, read_model: &dyn ReadModel) -> Result<P
     let prices = answered(read_model.prices()).await.unwrap_or_default();
     let history = answered(read_model.history()).await.unwrap_or_default();
     let mut actions = answered(read_model.actions()).await.unwrap_or_default();
-    complete(&mut actions, prices.checkpoint.min(history.checkpoint), tape).await?;
-    Ok(Pricing::new(prices, history, actions))
+    let mut findings = answered(read_model.findings()).await.unwrap_or_default();
+    let through = prices.checkpoint.min(history.checkpoint);
+    complete(&mut actions, ACTIONS, through, tape, |event| match &event.body {
+        Some(Body::CorporateAction(action)) => {
+            let event_ns = event.event_time.as_ref().and_then(from_timestamp)?;
+            Some(PastAction { event_ns, action: action.clone() })
+        }
+        _ => None,
+    })
+    .await?;
+    complete(&mut findings, FINDINGS, through, tape, |event| {
+        let (symbol, finding) = KnownFinding::of(event)?;
+        Some(PastFinding { symbol: symbol.to_owned(), finding })
+    })
+    .await?;
+    Ok(Pricing::new(prices, history, actions, findings))
 }
 
-/// Adds the actions through `through` that their read model has not folded: it looks at nothing else of MARKET, and
-/// may stand far behind bars that do not concern it.
-async fn complete(actions: &mut AsOf<PastAction>, through: u64, tape: &Tape) -> Result<(), LogError> {
-    if actions.checkpoint >= through {
+/// Adds the rows under `filter` through `through` that their read model has not folded: it looks at nothing else of
+/// MARKET, and may stand far behind bars that do not concern it.
+async fn complete<Row>(
+    rows: &mut AsOf<Row>,
+    filter: &str,
+    through: u64,
+    tape: &Tape,
+    row: impl Fn(&Event) -> Option<Row>,
+) -> Result<(), LogError> {
+    if rows.checkpoint >= through {
         return Ok(());
     }
-    let last = tape.last_sequence(stream::MARKET, ACTIONS).await?.min(through);
-    if last > actions.checkpoint {
-        let mut reader = tape.read(stream::MARKET, &[ACTIONS.to_owned()], actions.checkpoint + 1).await?;
-        let mut read = actions.checkpoint;
+    let last = tape.last_sequence(stream::MARKET, filter).await?.min(through);
+    if last > rows.checkpoint {
+        let mut reader = tape.read(stream::MARKET, &[filter.to_owned()], rows.checkpoint + 1).await?;
+        let mut read = rows.checkpoint;
         while read < last {
             for delivery in reader.batch(BATCH).await? {
                 read = delivery.sequence();
                 if let Delivery::Event(recorded) = delivery
                     && read <= through
-                    && let Some(Body::CorporateAction(action)) = recorded.event.body
-                    && let Some(event_ns) = recorded.event.event_time.as_ref().and_then(from_timestamp)
                 {
-                    actions.rows.push(PastAction { event_ns, action });
+                    rows.rows.extend(row(&recorded.event));
                 }
             }
         }
     }
-    actions.checkpoint = through;
+    rows.checkpoint = through;
     Ok(())
 }
 
@@ -78,7 +99,7 @@ mod tests {
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use contracts::v1::{ActionKind, CorporateAction, Event, Origin};
+    use contracts::v1::{ActionKind, CorporateAction, Origin, QualityFinding, Severity};
     use contracts::{Subject, to_timestamp};
     use domain::money::Price;
     use event_log::{Append, Expect, MemoryLog};
@@ -130,5 +151,32 @@ mod tests {
         // The rest of MARKET is read by whoever asked: the second split of A is there.
         assert_eq!(pricing.sequence(), 4);
         assert_eq!(pricing.prices().get("A").map(|last| last.price), Some(Price(50_000_000_000)));
+    }
+
+    #[tokio::test]
+    async fn findings_that_are_not_folded_are_read_from_the_tape_and_the_newest_counts() {
+        let tape: Tape = Arc::new(MemoryLog::new());
+        let severities = [Severity::Warning, Severity::Error, Severity::Info, Severity::Warning];
+        for (sequence, severity) in (1_u8..).zip(severities) {
+            let body = QualityFinding {
+                symbol: "A".to_owned(),
+                rule: format!("rule{sequence}"),
+                severity: severity.into(),
+                ..QualityFinding::default()
+            };
+            let subject = Subject::of(&["market", "quality", "A"]);
+            let event = Event {
+                id: format!("{sequence:032x}"),
+                // The last one is about the past.
+                event_time: Some(to_timestamp(if sequence == 4 { 1 } else { i64::from(sequence) })),
+                source: "test".to_owned(),
+                body: Some(Body::QualityFinding(body)),
+                ..Event::default()
+            };
+            tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
+        }
+        let pricing = pricing(&tape, &Behind).await.unwrap();
+        let finding = pricing.prices().finding("A").unwrap();
+        assert_eq!((finding.rule.as_str(), finding.time_ns), ("rule2", 2));
     }
 }

@@ -18,6 +18,7 @@ mod running;
 mod strategy;
 mod tape;
 mod trading;
+mod universe;
 
 use std::path::PathBuf;
 
@@ -41,6 +42,7 @@ pub use running::{BarFormat, Import, Market, Rehearse, Run, Service, Speed, Tele
 pub use strategy::{Language, Register, Replace, StrategyCommand};
 pub use tape::TapeCommand;
 pub use trading::{AccountOptions, Halt, OrderCommand, Place, Positions, ReportOptions, StopState};
+pub use universe::{Quotes, UniverseCheck, UniverseCommand};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
 #[derive(Debug, Parser)]
@@ -169,6 +171,11 @@ pub enum Command {
     /// What came onto the tape, by source
     #[command(subcommand)]
     Ingest(IngestCommand),
+    /// Groups of symbols: list them, check that their symbols are listed and told of
+    #[command(subcommand)]
+    Universe(UniverseCommand),
+    /// Print the last best bid and offer and the last trade of symbols
+    Quotes(Quotes),
     /// History segments: the tape's bars as columns, which backtests read
     #[command(subcommand)]
     History(HistoryCommand),

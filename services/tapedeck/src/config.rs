@@ -4,23 +4,30 @@
 //! the file over the default. An error names the field, the value and what is expected.
 
 mod account;
+mod authority;
 mod broker;
 mod group;
 mod limits;
 mod live;
+mod quality;
 mod source;
 mod strategy;
+mod universe;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use self::broker::AlpacaAccountConfig;
+pub use authority::AuthorityConfig;
 use domain::money::{E9, Price};
+use ingest::standards::Standards;
 pub use limits::LimitsConfig;
 pub use live::LiveSection;
+pub use quality::QualityConfig;
 use serde::{Deserialize, Serialize};
 pub use source::{Credential, SourcesConfig};
 pub use strategy::{StrategyConfig, parse_mode};
+pub use universe::Universe;
 
 use crate::telemetry::TelemetryConfig;
 
@@ -107,6 +114,12 @@ pub struct Config {
     pub source: SourcesConfig,
     /// What is streamed onto the tape `main`.
     pub live: LiveSection,
+    /// Groups of symbols by name.
+    pub universe: Universe,
+    /// Whose bars a series' are; the first rule that covers a bar counts.
+    pub authority: Vec<AuthorityConfig>,
+    /// What makes a finding about data.
+    pub quality: QualityConfig,
     /// Limits by scope, stated where nobody has stated any of that scope.
     pub limits: Vec<LimitsConfig>,
 }
@@ -282,8 +295,28 @@ impl Config {
         if config.strategy.is_empty() {
             config.strategy = strategy::built_in();
         }
+        config.universe.validate()?;
+        config.expand()?;
         config.validate()?;
         Ok(config)
+    }
+
+    /// Puts symbols in the place of groups.
+    fn expand(&mut self) -> Result<(), ConfigError> {
+        let universe = &self.universe;
+        self.live.symbols = universe.expand("live.symbols", &self.live.symbols)?;
+        for (name, strategy) in &mut self.strategy {
+            strategy.symbols = universe.expand(&format!("strategy.{name}.symbols"), &strategy.symbols)?;
+        }
+        for (index, rule) in self.authority.iter_mut().enumerate() {
+            rule.symbols = universe.expand(&format!("authority[{index}].symbols"), &rule.symbols)?;
+        }
+        Ok(())
+    }
+
+    /// What bars are held against.
+    pub fn standards(&self) -> Standards {
+        Standards { authorities: authority::rules(&self.authority), rules: Some(self.quality.rules()) }
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
@@ -327,6 +360,8 @@ impl Config {
         }
         self.source.validate()?;
         self.live.validate(&self.source)?;
+        self.quality.validate()?;
+        authority::validate(&self.authority, &self.live)?;
         for (index, limits) in self.limits.iter().enumerate() {
             limits.validate(index, &self.account)?;
         }

@@ -69,14 +69,16 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
     outcome
 }
 
-async fn perform(cli: Cli) -> Result<(), Failure> {
+async fn perform(mut cli: Cli) -> Result<(), Failure> {
     let global = &cli.global;
     let output = Output::new(global);
+    command::symbols::expand(global, &mut cli.command)?;
     match cli.command {
         Command::Decode => command::decode::run(output),
         Command::Config(options) => command::config::run(global, &options, output)
             .map_err(|failure| failure.hinting("tapedeck config check", "docs/configuration.md")),
         Command::Tape(options) => command::tape::run(global, &options, output),
+        Command::Universe(cli::UniverseCommand::List) => command::universe::list(global, output),
         Command::Limits(cli::LimitsCommand::Names) => command::limits::names(output),
         Command::Doctor => command::doctor::run(global, output).await,
         Command::Strategy(cli::StrategyCommand::Kinds) => command::strategy::kinds(output),
@@ -132,6 +134,10 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Stream(options) => command::stream::run(session, &options, output).await,
         Command::Order(options) => command::order::run(session, &options, output).await,
         Command::Ingest(options) => command::ingest::run(session, &options, output).await,
+        Command::Universe(cli::UniverseCommand::Check(options)) => {
+            command::universe::check(session, &options, output).await
+        }
+        Command::Quotes(options) => command::quotes::run(session, &options, output).await,
         Command::Reference(cli::ReferenceCommand::Show(options)) => {
             command::reference::show(session, &options, output).await
         }

@@ -164,7 +164,7 @@ pub async fn start(
     let live = &session.config.live;
     if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Wall && live.is_on() {
         let markets = Arc::new(Streams::new(live, &session.config.source)?);
-        let config = live.service(instance.clone());
+        let config = live.service(session.config.standards(), instance.clone());
         let context = own(session, &context, Service::Ingest).await?;
         services.keep(&context, Service::Ingest.name(), move |context| {
             ingest::live::run(context, config.clone(), Arc::clone(&markets) as _)

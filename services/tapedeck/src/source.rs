@@ -14,6 +14,7 @@ use crate::config::SourcesConfig;
 use crate::exit::Failure;
 
 mod live;
+mod told;
 
 pub use live::Streams;
 

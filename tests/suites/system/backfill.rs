@@ -22,6 +22,11 @@ struct Stage {
 
 impl Stage {
     fn new(script: Script) -> anyhow::Result<Self> {
+        Self::with(script, "")
+    }
+
+    /// `more` is added to the configuration.
+    fn with(script: Script, more: &str) -> anyhow::Result<Self> {
         let executor = tokio::runtime::Runtime::new()?;
         let now_ns = runtime::now_ns();
         let vendors = executor.block_on(Vendors::start(Script { start_ns: now_ns, ..script }))?;
@@ -30,7 +35,7 @@ impl Stage {
         home.configure(&format!(
             "[source.yahoo]\nbase_url = \"{}\"\nrequests_per_minute = 1000\n\
              [source.alpaca]\nbase_url = \"{}\"\n\
-             [source.massive]\nbase_url = \"{}\"\nrequests_per_minute = 1000\n",
+             [source.massive]\nbase_url = \"{}\"\nrequests_per_minute = 1000\n{more}",
             at(Vendor::Yahoo),
             at(Vendor::AlpacaData),
             at(Vendor::Massive)
@@ -130,6 +135,50 @@ fn every_source_fills_a_tape_and_goes_on_after_a_failure() -> Outcome {
     let output = stage.home.run(&arguments)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(1) && said.contains("on a tape of its own"), "{said}");
+    Ok(())
+}
+
+/// One source's days stand, another's are compared, groups stand for their symbols.
+#[test]
+fn days_of_another_source_are_compared_with_the_authoritys() -> Outcome {
+    let more = "[universe]\npair = [\"MSFT\", \"SPY\"]\n\
+                [[authority]]\nsource = \"alpaca\"\nsymbols = [\"@pair\"]\ntimeframes = [\"1d\"]\n";
+    let mut stage = Stage::with(Script::default(), more)?;
+    stage.home.set("APCA_API_KEY_ID", tapedeck_vendors::KEY);
+    stage.home.set("APCA_API_SECRET_KEY", tapedeck_vendors::SECRET);
+    let from = stage.days_ago(60);
+    let backfill = |source: &str| {
+        let days = ["--timeframe", "1d", "--from", &from];
+        let arguments = [&["backfill", "--source", source, "--symbols", "@pair"], &days[..]].concat();
+        stage.home.json(&arguments)
+    };
+    // The other one first: the authority has nothing, so that nothing stands.
+    let early = backfill("yahoo")?;
+    let days = count(&early, "withheld")?;
+    assert!(days > 60, "{early}");
+    let own = backfill("alpaca")?;
+    assert!(count(&own, "appended")? >= days, "{own}");
+    let other = backfill("yahoo")?;
+    assert_eq!((count(&other, "compared")?, count(&other, "revisions")?), (days, 0), "{other}");
+    assert!(other["differing"].is_null(), "both tell the same market: {other}");
+
+    let told = stage.home.json(&["ingest", "status", "--symbols", "@pair"])?;
+    let series = told["series"].as_array().context("a list")?;
+    assert_eq!(series.len(), 2, "{told}");
+    for series in series {
+        assert_eq!(
+            (&series["source"], &series["authority"]),
+            (&"alpaca".into(), &"alpaca".into()),
+            "{series}"
+        );
+    }
+    let groups = stage.home.json(&["universe", "list"])?;
+    assert_eq!(groups["pair"], serde_json::json!(["MSFT", "SPY"]));
+    let checked = stage.home.json(&["universe", "check", "--symbols", "@pair"])?;
+    assert!(checked[0]["symbol"] == "MSFT" && checked[0]["state"] == "bars", "{checked}");
+    let output = stage.home.run(&["backfill", "--source", "yahoo", "--symbols", "@none"])?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("@none") && said.contains("@pair"), "{said}");
     Ok(())
 }
 

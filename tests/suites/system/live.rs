@@ -8,7 +8,7 @@ use serde_json::Value;
 use tapedeck_vendors::Vendors;
 use tapedeck_vendors::fault::{StreamFault, StreamRule};
 use tapedeck_vendors::ledger::Vendor;
-use tapedeck_vendors::market::Script;
+use tapedeck_vendors::market::{Event, Script, What};
 
 use crate::harness::{Home, Outcome, eventually};
 
@@ -27,6 +27,16 @@ struct Stage {
 impl Stage {
     /// `at_ns` is where the market's clock begins; it runs as the real one does.
     fn new(source: &str, at_ns: i64, more: &str) -> anyhow::Result<Self> {
+        Self::with(source, at_ns, more, |_, _| {})
+    }
+
+    /// `state` adds to what is said of the source and of the stream.
+    fn with(
+        source: &str,
+        at_ns: i64,
+        more: &str,
+        state: impl FnOnce(&mut String, &mut String),
+    ) -> anyhow::Result<Self> {
         let executor = tokio::runtime::Runtime::new()?;
         // Whole seconds between the two clocks, because that is how the configuration states it.
         let offset_s = (at_ns - runtime::now_ns()) / 1_000_000_000;
@@ -39,10 +49,12 @@ impl Stage {
             _ => (Vendor::AlpacaData, "live_feed = \"sip\"\n"),
         };
         let (http, stream) = (vendors.addresses().http(vendor), vendors.addresses().ws(vendor));
+        let (mut of_source, mut of_live) = (feed.to_owned(), "fresh_s = 86400\n".to_owned());
+        state(&mut of_source, &mut of_live);
         home.configure(&format!(
-            "[live]\nsource = \"{source}\"\nsymbols = [\"AAPL\", \"MSFT\"]\nfresh_s = 86400\n\
-             clock_offset_s = {offset_s}\n\
-             [source.{source}]\nbase_url = \"{http}\"\nstream_url = \"{stream}\"\nrequests_per_minute = 1000\n{feed}\
+            "[live]\nsource = \"{source}\"\nsymbols = [\"AAPL\", \"MSFT\"]\n\
+             clock_offset_s = {offset_s}\n{of_live}\
+             [source.{source}]\nbase_url = \"{http}\"\nstream_url = \"{stream}\"\nrequests_per_minute = 1000\n{of_source}\
              [account.paper]\nmax_price_age_s = 86400\n{more}"
         ))?;
         home.set("APCA_API_KEY_ID", tapedeck_vendors::KEY);
@@ -168,6 +180,50 @@ fn minutes_are_streamed_through_a_cut_and_strategies_trade_on_them() -> Outcome 
     let closes: Vec<i64> = stage.minutes("AAPL")?.into_iter().map(|(close_ns, _)| close_ns).collect();
     assert!(closes.windows(2).all(|pair| pair[1] - pair[0] == MINUTE_NS), "{closes:?}");
     assert_eq!(up.interrupt(Duration::from_secs(20))?, Some(0), "{}", stage.home.said("again"));
+    Ok(())
+}
+
+/// Quotes come sampled beside the minutes, all of it in MessagePack; a symbol whose data look wrong opens nothing.
+#[test]
+fn quotes_are_sampled_and_a_symbol_with_a_finding_opens_nothing() -> Outcome {
+    // It turns with every other minute, so that it soon wants in.
+    let more = "[strategy.turns]\nkind = \"sma_cross\"\nsymbols = [\"MSFT\"]\ntimeframe = \"1m\"\n\
+                sizing = \"fixed:5\"\nparams = { fast = 1, slow = 2 }\n\
+                [[limits]]\nstrategy = \"turns\"\nclean_data = 3600\n[quality.severity]\nhalt = \"warning\"\n";
+    let stage = Stage::with("alpaca", OPEN_NS + 40 * MINUTE_NS, more, |source, live| {
+        source.push_str("stream_format = \"msgpack\"\n");
+        "fresh_s = 30\nquotes = true\ntrades = true\nticks_ms = 500\n".clone_into(live);
+    })?;
+    let mut up = stage.home.spawn("up", &["up", "--no-progress"])?;
+    eventually("the source is live", Duration::from_secs(60), || {
+        anyhow::ensure!(up.alive()?, "{}", stage.home.said("up"));
+        Ok(stage.source()?.is_some_and(|source| source["state"] == "live"))
+    })?;
+    let what = What::Status {
+        code: "H".into(),
+        message: "Trading Halt".into(),
+        reason_code: "T12".into(),
+        reason: "News pending".into(),
+    };
+    let at_ns = stage.now_ns();
+    stage.vendors.stand.say(Event { sequence: 0, at_ns, symbol: "MSFT".into(), what });
+    eventually("the entry is denied for it", Duration::from_secs(240), || {
+        let denied =
+            stage.home.text(&["tail", "--tape", "main", "--subject", "risk.>", "--no-follow", "--json"])?;
+        Ok(denied.lines().any(|line| line.contains("unclean_data") && line.contains("News pending")))
+    })?;
+    eventually("quotes and trades are counted and stored", Duration::from_secs(60), || {
+        let Some(source) = stage.source()? else { return Ok(false) };
+        let number = |field: &str| source[field].as_u64().unwrap_or_default();
+        Ok(number("quotes") > 0
+            && number("trades") > 0
+            && (1..=number("quotes") + number("trades")).contains(&number("ticks")))
+    })?;
+    let quotes = stage.home.json(&["quotes", "--tape", "main"])?;
+    assert!(quotes[0]["symbol"] == "AAPL" && quotes[0]["quoted_ns"].is_i64(), "{quotes}");
+    let connections = stage.vendors.stand.ledger.connections();
+    assert!(connections.iter().any(|connection| connection.binary), "in MessagePack");
+    assert_eq!(up.interrupt(Duration::from_secs(20))?, Some(0), "{}", stage.home.said("up"));
     Ok(())
 }
 

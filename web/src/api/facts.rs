@@ -131,6 +131,12 @@ pub struct FindingItem {
     bar_start_ns: Option<i64>,
     /// The finding in words.
     detail: String,
+    /// What was measured, as a decimal; empty where nothing was.
+    found: String,
+    /// What was expected.
+    expected: String,
+    /// The source whose bar stands, where that of another one was held against it.
+    authority: String,
     /// Event time, UTC nanoseconds.
     event_time_ns: i64,
     /// Sequence in MARKET.
@@ -160,6 +166,9 @@ impl FindingItem {
             timeframe: row.timeframe,
             bar_start_ns: row.bar_start_ns,
             detail: row.detail,
+            found: row.found,
+            expected: row.expected,
+            authority: row.authority,
             event_time_ns: row.event_time_ns,
             sequence: row.sequence,
         }

@@ -119,8 +119,9 @@ impl Wanted {
         }
         let asked = match (stream, own) {
             ("", own) => own.unwrap_or(TRADING),
-            (name, _) => stream_named(name)
-                .ok_or_else(|| wrong("stream", name, "MARKET, TRADING, AUDIT, PARKED or LOGS"))?,
+            (name, _) => stream_named(name).ok_or_else(|| {
+                wrong("stream", name, "MARKET, REFERENCE, TRADING, AUDIT, PARKED, LOGS or QUOTES")
+            })?,
         };
         if own.is_some_and(|own| own != asked) {
             let (field, value) = if open { ("type", &kind) } else { ("subject", &subject) };

@@ -8,8 +8,15 @@ use event_log::{StreamState, Tape};
 use super::BrowseError;
 
 /// Every stream of the tape, in the order in which an event travels.
-pub const STREAMS: [&str; 6] =
-    [stream::MARKET, stream::REFERENCE, stream::TRADING, stream::AUDIT, stream::PARKED, stream::LOGS];
+pub const STREAMS: [&str; 7] = [
+    stream::MARKET,
+    stream::REFERENCE,
+    stream::TRADING,
+    stream::AUDIT,
+    stream::PARKED,
+    stream::LOGS,
+    stream::QUOTES,
+];
 /// Most branches of one level that are listed.
 const BRANCHES_MAX: usize = 200;
 
@@ -28,6 +35,7 @@ pub fn subjects_of(stream: &str) -> &'static str {
         stream::TRADING => "control.> signal.> risk.> order.> fill.> account.>",
         stream::AUDIT => "audit.>",
         stream::PARKED => "parked.>",
+        stream::QUOTES => "quote.> trade.>",
         _ => "log.>",
     }
 }

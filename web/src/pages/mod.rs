@@ -33,6 +33,7 @@ mod palette;
 mod panel;
 mod params;
 pub mod positions;
+mod quality;
 pub mod settings;
 pub mod strategies;
 pub mod system;

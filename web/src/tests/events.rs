@@ -74,7 +74,7 @@ async fn decided() -> Deck {
 #[tokio::test]
 async fn an_empty_stream_says_so() {
     let deck = Deck::empty().await;
-    for stream in ["MARKET", "REFERENCE", "TRADING", "AUDIT", "PARKED", "LOGS"] {
+    for stream in ["MARKET", "REFERENCE", "TRADING", "AUDIT", "PARKED", "LOGS", "QUOTES"] {
         let answer = deck.get(&format!("/events?stream={stream}")).await;
         assert_eq!(answer.status, StatusCode::OK, "{stream}");
         assert!(answer.text.contains("Stream is empty."), "{stream}");

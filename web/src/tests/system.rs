@@ -184,6 +184,41 @@ async fn the_system_page_tells_how_everything_is() {
 }
 
 #[tokio::test]
+async fn what_was_found_about_the_data_is_listed_for_all_symbols() {
+    let deck = Deck::empty().await;
+    assert!(deck.get("/system").await.text.contains("Nothing was found about the data."));
+    let finding = contracts::v1::QualityFinding {
+        symbol: "BRK.B".to_owned(),
+        rule: "price_difference".to_owned(),
+        severity: contracts::v1::Severity::Warning.into(),
+        timeframe: "1d".to_owned(),
+        detail: "high 101 by yahoo, 100 by alpaca: 1.000 % apart".to_owned(),
+        found: "101".to_owned(),
+        expected: "100".to_owned(),
+        authority: "alpaca".to_owned(),
+        ..contracts::v1::QualityFinding::default()
+    };
+    let event = Event {
+        id: event_id("yahoo", "test", 0),
+        event_time: Some(to_timestamp(1_767_709_800_000_000_000)),
+        source: "yahoo".to_owned(),
+        body: Some(Body::QualityFinding(finding)),
+        ..Event::default()
+    };
+    deck.append(vec![(Subject::for_event(&event, None).unwrap(), event)]).await;
+    let page = deck.get("/system").await.text;
+    for part in ["/chart/BRK.B", "price difference", "badge-warn", "high 101 by yahoo"] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let listed = json(&deck, "/api/v1/findings").await;
+    let item = &listed["items"][0];
+    assert_eq!(
+        (&item["found"], &item["expected"], &item["authority"]),
+        (&"101".into(), &"100".into(), &"alpaca".into())
+    );
+}
+
+#[tokio::test]
 async fn a_live_source_is_shown_with_what_it_suffers_from() {
     let deck = Deck::empty().await;
     assert!(deck.get("/system").await.text.contains("Nothing is streamed here"));

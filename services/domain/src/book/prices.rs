@@ -1,6 +1,9 @@
-//! The last raw price per symbol, kept right across splits.
+//! The last raw price per symbol, kept right across splits; and what was found wrong with its data last.
 
 use std::collections::BTreeMap;
+
+use contracts::v1::event::Body;
+use contracts::v1::{Event, Severity};
 
 use super::AccountState;
 use super::history::History;
@@ -19,10 +22,42 @@ pub struct KnownPrice {
     pub splits_ns: i64,
 }
 
+/// A finding about a symbol's data that is a warning or worse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownFinding {
+    /// Id of its event.
+    pub event_id: String,
+    /// Rule that found it.
+    pub rule: String,
+    /// The finding in words.
+    pub detail: String,
+    /// Its event time, UTC nanoseconds.
+    pub time_ns: i64,
+}
+
+impl KnownFinding {
+    /// The finding of an event, where it is a warning or worse, and the symbol that it concerns.
+    #[must_use]
+    pub fn of(event: &Event) -> Option<(&str, Self)> {
+        let Some(Body::QualityFinding(finding)) = &event.body else { return None };
+        if !matches!(finding.severity(), Severity::Warning | Severity::Error) {
+            return None;
+        }
+        let known = Self {
+            event_id: event.id.clone(),
+            rule: finding.rule.clone(),
+            detail: finding.detail.clone(),
+            time_ns: event.event_time.as_ref().and_then(contracts::from_timestamp)?,
+        };
+        Some((&finding.symbol, known))
+    }
+}
+
 /// Last prices by symbol.
 #[derive(Clone, Debug, Default)]
 pub struct Prices {
     last: BTreeMap<String, KnownPrice>,
+    findings: BTreeMap<String, KnownFinding>,
     history: History,
 }
 
@@ -51,6 +86,19 @@ impl Prices {
     /// Takes the new values of a bar that is known; whether they price the symbol is the caller's to say.
     pub fn revise(&mut self, symbol: &str, bar: &Bar) {
         self.history.revise(symbol, bar);
+    }
+
+    /// Takes a finding about a symbol's data; one older than what is known changes nothing.
+    pub fn find(&mut self, symbol: &str, finding: KnownFinding) {
+        if self.findings.get(symbol).is_none_or(|known| known.time_ns <= finding.time_ns) {
+            self.findings.insert(symbol.to_owned(), finding);
+        }
+    }
+
+    /// The newest finding about a symbol's data that is a warning or worse.
+    #[must_use]
+    pub fn finding(&self, symbol: &str) -> Option<&KnownFinding> {
+        self.findings.get(symbol)
     }
 
     /// Bars of late.

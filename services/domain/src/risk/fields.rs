@@ -70,7 +70,7 @@ const fn field(name: &'static str, unit: Unit, what: &'static str) -> LimitField
 }
 
 /// Every limit, in the order in which they are shown.
-pub const FIELDS: [LimitField; 31] = [
+pub const FIELDS: [LimitField; 32] = [
     field("max_order_quantity", Unit::Shares, "Shares of one order"),
     field("max_order_value", Unit::Money, "Value of one order"),
     field("max_position_quantity", Unit::Shares, "Shares of one position, open orders included"),
@@ -95,6 +95,7 @@ pub const FIELDS: [LimitField; 31] = [
     field("correlation_bars", Unit::Bars, "Bars that correlation is measured on"),
     field("max_var", Unit::Share, "Value at risk (95 %, one bar) of the book as a share of equity"),
     field("var_bars", Unit::Bars, "Bars that value at risk is measured on"),
+    field("clean_data", Unit::Seconds, "Seconds of market time without a warning about the symbol's data"),
     field("breaker_daily_loss", Unit::Breaker, "Loss since the session began as a share of equity"),
     field("breaker_drawdown", Unit::Breaker, "Fall of equity from its peak as a share of it"),
     field("breaker_consecutive_losses", Unit::Breaker, "Closed trades in a row that lost"),
@@ -175,6 +176,7 @@ fn set(limits: &mut TradeLimits, field: &LimitField, text: Option<&str>) -> Opti
         "correlation_bars" => limits.correlation_bars = bars()?,
         "max_var" => limits.max_var_e9 = decimal()?,
         "var_bars" => limits.var_bars = bars()?,
+        "clean_data" => limits.clean_data_ms = seconds()?,
         name => return set_breaker(limits, name.strip_prefix("breaker_")?, text),
     }
     Some(())
@@ -254,6 +256,7 @@ fn text(limits: &TradeLimits, field: &LimitField) -> Option<String> {
         "correlation_bars" => count(limits.correlation_bars),
         "max_var" => decimal(limits.max_var_e9),
         "var_bars" => count(limits.var_bars),
+        "clean_data" => seconds(limits.clean_data_ms),
         name => {
             let kind = breaker::of_name(name.strip_prefix("breaker_")?)?;
             let breaker = limits.breakers.iter().find(|breaker| breaker.kind() == kind)?;

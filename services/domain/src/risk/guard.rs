@@ -161,6 +161,7 @@ fn sum(parts: &[Amount]) -> Amount {
 impl Set<'_> {
     fn check(&self) -> Checked {
         self.check_terms()?;
+        self.check_data()?;
         self.check_time()?;
         self.check_order()?;
         self.check_position()?;
@@ -193,6 +194,21 @@ impl Set<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Data that look wrong open nothing until they have been well for a while.
+    fn check_data(&self) -> Checked {
+        let Some(least_ms) = self.limits.clean_data_ms else { return Ok(()) };
+        let Some(finding) = &self.leg.input.finding else { return Ok(()) };
+        if finding.age_ms >= least_ms {
+            return Ok(());
+        }
+        let (rule, detail, age_ms) = (&finding.rule, &finding.detail, finding.age_ms);
+        let symbol = &self.leg.input.symbol;
+        self.deny(
+            Rule::UncleanData,
+            format!("data of {symbol}: {rule}, {age_ms} ms ago, expected at least {least_ms} ms: {detail}"),
+        )
     }
 
     /// What the strategy will hold.

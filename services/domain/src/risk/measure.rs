@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::to_timestamp;
 use contracts::v1::{
-    BreakerState, CorrelationInput, Intent, LimitInput, RiskInput, ScenarioInput, Side, Signal, SizingInput,
-    SizingKind, TradeLimits, TradingState,
+    BreakerState, CorrelationInput, FindingInput, Intent, LimitInput, RiskInput, ScenarioInput, Side, Signal,
+    SizingInput, SizingKind, TradeLimits, TradingState,
 };
 
 use super::kernel::side_of;
@@ -25,6 +25,8 @@ use crate::sizing;
 /// Bars that correlation and value at risk are measured on unless the limits say otherwise.
 const CORRELATION_BARS: u32 = 60;
 const SCENARIOS: u32 = 100;
+/// In nanoseconds.
+const MILLISECOND: i64 = 1_000_000;
 
 /// Where a decision is measured.
 pub(super) struct Measure<'book> {
@@ -61,6 +63,9 @@ impl Measure<'_> {
                 limits.session_only() || limits.open_buffer_ms.is_some() || limits.close_buffer_ms.is_some()
             }) {
                 (input.since_open_ms, input.until_close_ms) = self.session();
+            }
+            if asks(|limits| limits.clean_data_ms.is_some()) {
+                input.finding = self.finding(&leg.symbol);
             }
             if asks(|limits| limits.max_correlation_e9.is_some()) {
                 let bars = most(&sets, |limits| limits.correlation_bars, CORRELATION_BARS);
@@ -137,9 +142,19 @@ impl Measure<'_> {
         of_account.filter(|order| scope.holds(&order.spec.strategy, &order.spec.symbol))
     }
 
+    /// The newest finding about a symbol's data.
+    fn finding(&self, symbol: &str) -> Option<FindingInput> {
+        let finding = self.prices.finding(symbol)?;
+        Some(FindingInput {
+            event_id: finding.event_id.clone(),
+            rule: finding.rule.clone(),
+            detail: finding.detail.clone(),
+            age_ms: self.now_ns.saturating_sub(finding.time_ns).div_euclid(MILLISECOND),
+        })
+    }
+
     /// Milliseconds since the open and until the close of the session that goes on.
     fn session(&self) -> (Option<i64>, Option<i64>) {
-        const MILLISECOND: i64 = 1_000_000;
         let Ok(Some(session)) = self.calendar.session_at(self.now_ns) else { return (None, None) };
         let since = self.now_ns.saturating_sub(session.open_ns) / MILLISECOND;
         (Some(since), Some(session.close_ns.saturating_sub(self.now_ns) / MILLISECOND))

@@ -73,11 +73,13 @@ pub enum Rule {
     Correlation,
     /// The value at risk of the book would be too large, or cannot be measured.
     MaxVar,
+    /// A finding about the symbol's data is too young.
+    UncleanData,
 }
 
 impl Rule {
     /// Every rule, in the order in which they are checked.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::InvalidSignal,
         Self::StrategyNotEnabled,
         Self::StrategyDisabled,
@@ -112,6 +114,7 @@ impl Rule {
         Self::OrderRate,
         Self::Correlation,
         Self::MaxVar,
+        Self::UncleanData,
     ];
 
     /// The name on the tape.
@@ -152,6 +155,7 @@ impl Rule {
             Self::OrderRate => "order_rate",
             Self::Correlation => "correlation",
             Self::MaxVar => "max_var",
+            Self::UncleanData => "unclean_data",
         }
     }
 }

@@ -17,6 +17,7 @@ mod risk;
 mod risk_properties;
 mod risk_targets;
 mod breakers;
+mod clean_data;
 mod measured;
 mod scopes;
 mod stops;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use contracts::Subject;
 use contracts::v1::Origin;
+use domain::bar::Bar;
 use event_log::{AppendError, Appended, Expect, Tape};
 use tokio::task::JoinHandle;
 
@@ -12,7 +13,9 @@ use super::decide::{self, ITEM_EVENTS_MAX, Item, Prepared, Target};
 use super::known::{Known, Subjects};
 use super::report::ImportReport;
 use super::{ImportError, Teller};
-use crate::file::{Action, Chunk};
+use crate::file::{Action, Chunk, Row};
+use crate::quality::{Found, Quality};
+use crate::standards::Standards;
 
 /// Events of a batch, as many as the tape takes at once.
 const BATCH_EVENTS: usize = 1_000;
@@ -51,7 +54,9 @@ pub(super) struct Importer {
     label: Option<String>,
     adjusted: bool,
     teller: Teller,
-    source: u32,
+    standards: Standards,
+    quality: Option<Quality>,
+    source: u16,
     targets: Vec<Target>,
     queue: VecDeque<Item>,
     underway: Option<Underway>,
@@ -59,11 +64,16 @@ pub(super) struct Importer {
 }
 
 impl Importer {
-    pub(super) fn new(tape: Tape, teller: Teller, mut known: Known) -> Self {
+    pub(super) fn new(tape: Tape, teller: Teller, standards: Standards, mut known: Known) -> Self {
+        // A vendor that tells as it happens is compared with its history; only history has holes of its own.
+        let calendar = (teller.origin != Origin::Live).then(|| teller.market.calendar());
+        let quality = standards.rules.clone().map(|rules| Quality::new(rules, calendar));
         Self {
             tape,
             source: known.source_index(&teller.source),
             teller,
+            standards,
+            quality,
             known,
             report: ImportReport::default(),
             label: None,
@@ -90,6 +100,13 @@ impl Importer {
     /// Takes in a chunk of a file of bars.
     pub(super) async fn chunk(&mut self, chunk: Chunk) -> Result<(), ImportError> {
         if !chunk.series.is_empty() {
+            if self.quality.is_some() {
+                // A jump is a finding unless the tape has a split for it.
+                let symbols: BTreeSet<&str> =
+                    chunk.series.iter().map(|series| series.symbol.as_str()).collect();
+                let symbols: Vec<String> = symbols.into_iter().map(ToOwned::to_owned).collect();
+                self.known.follow_actions(&self.tape, &symbols).await?;
+            }
             let indexes = self.known.follow(&self.tape, &chunk.series).await?;
             self.targets.extend(chunk.series.into_iter().zip(indexes).map(|(series, known)| Target {
                 subjects: Subjects::of(&series),
@@ -98,8 +115,40 @@ impl Importer {
             }));
         }
         self.report.count(self.label.as_deref(), chunk.read, chunk.duplicates, chunk.rejected);
-        self.queue.extend(chunk.rows.into_iter().map(Item::Row));
+        for row in chunk.rows {
+            let found = self.look(&row);
+            self.queue.push_back(Item::Row(row, found));
+        }
         self.pump(false).await
+    }
+
+    /// Takes in what is wrong with something that is no bar, or with a series as of `time_ns`.
+    pub(super) fn find(&mut self, row: Row, found: Found, time_ns: i64) {
+        if self.quality.is_some() {
+            self.queue.push_back(Item::Finding(row, found, time_ns));
+        }
+    }
+
+    /// Looks at a bar that is on the tape, so that the next one is held against it.
+    pub(super) fn prime(&mut self, series: usize, bar: Bar) {
+        self.look(&Row { line: 0, series, bar, after_early_close: false });
+    }
+
+    /// What looks wrong with a bar, if it comes to stand on the tape.
+    fn look(&mut self, row: &Row) -> Vec<Found> {
+        let (Some(quality), Some(target)) = (&mut self.quality, self.targets.get(row.series)) else {
+            return Vec::new();
+        };
+        let (series, known) = (&target.series, &self.known);
+        // What was made of shorter bars was looked at with them.
+        if self.teller.told.is_some_and(|told| told < series.timeframe) {
+            return Vec::new();
+        }
+        let calendar = self.teller.market.calendar();
+        let date = |ns| calendar.date_of(ns);
+        quality.take(target.known, series.timeframe, &row.bar, |from_ns, to_ns| {
+            known.split(&series.symbol, date(from_ns), date(to_ns))
+        })
     }
 
     /// Takes in corporate actions.
@@ -107,7 +156,8 @@ impl Importer {
         let symbols: BTreeSet<String> = actions.iter().map(|action| action.symbol.clone()).collect();
         self.known.follow_actions(&self.tape, &symbols.into_iter().collect::<Vec<_>>()).await?;
         self.queue.extend(actions.into_iter().map(Item::Action));
-        self.pump(false).await
+        // A jump that follows is none where the split for it is on the tape.
+        self.pump(true).await
     }
 
     /// Appends what is left and waits until all of it is stored.
@@ -149,6 +199,7 @@ impl Importer {
                 adjusted: self.adjusted,
                 teller: &self.teller,
                 source: self.source,
+                standards: &self.standards,
             };
             view.decide(&item, &mut prepared);
             prepared.items.push(item);
@@ -237,6 +288,9 @@ impl Importer {
 
     fn count(&mut self, prepared: &Prepared) {
         self.report.duplicates += prepared.duplicates;
+        self.report.compared += prepared.compared;
+        self.report.differing += prepared.differing;
+        self.report.withheld += prepared.withheld;
         for row in &prepared.rejected {
             self.report.reject(self.label.as_deref(), row.clone());
         }

@@ -1,7 +1,7 @@
 //! A vendor's history of one series, page by page, through the same checks and decisions as files.
 
 use contracts::v1::Origin;
-use domain::bar::Timeframe;
+use domain::bar::{Bar, Timeframe};
 use domain::calendar::Market;
 use domain::money::{Price, Volume};
 use event_log::Tape;
@@ -9,11 +9,15 @@ use event_log::Tape;
 use super::append::Importer;
 use super::known::Known;
 use super::report::ImportReport;
+use super::standing::{across, minute};
 use super::{ImportError, Teller};
-use crate::file::{Action, Chunk, RowCheck, Series};
+use crate::authority::Authorities;
+use crate::file::{Action, Chunk, Rejected, Row, RowCheck, Series};
+use crate::quality::Found;
+use crate::standards::Standards;
 
 /// Prices and volume of one interval, raw.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quote {
     /// Start of the interval, UTC nanoseconds; of a day any time of its date in exchange time.
     pub start_ns: i64,
@@ -29,18 +33,30 @@ pub struct Quote {
     pub volume: Volume,
 }
 
+impl Quote {
+    /// The interval as a bar that ends at `close_ns`, whether it could be one or not.
+    pub(crate) fn bar(&self, close_ns: i64) -> Bar {
+        let Self { start_ns, open, high, low, close, volume } = *self;
+        Bar { start_ns, close_ns, open, high, low, close, volume }
+    }
+}
+
 /// Brings one series of a vendor onto the tape. Nothing is kept beside the tape: what is there says where to go on.
 #[derive(Debug)]
 pub struct Backfill {
     importer: Importer,
     series: Series,
     source: String,
+    authorities: Authorities,
+    stale_sessions: u32,
     market: Market,
     check: RowCheck,
     /// Index of the series in what is known.
     known: usize,
     /// Rows so far.
     line: u64,
+    /// Close of the newest bar.
+    newest_ns: Option<i64>,
 }
 
 impl Backfill {
@@ -50,26 +66,42 @@ impl Backfill {
         source: &str,
         series: Series,
         market: Market,
+        standards: &Standards,
     ) -> Result<Self, ImportError> {
-        let teller = Teller { source: source.to_owned(), origin: Origin::Backfill, told: None };
-        let mut importer = Importer::new(tape.clone(), teller, Known::default());
+        let teller = Teller { source: source.to_owned(), origin: Origin::Backfill, told: None, market };
+        let mut importer = Importer::new(tape.clone(), teller, standards.clone(), Known::default());
         importer.begin(Some(series.symbol.clone()), false);
         importer.chunk(Chunk { series: vec![series.clone()], ..Chunk::default() }).await?;
         let known = importer.known.follow(tape, std::slice::from_ref(&series)).await?;
         let check = RowCheck::new(series.timeframe, market);
         let known = known.first().copied().unwrap_or_default();
-        Ok(Self { importer, source: source.to_owned(), market, check, known, series, line: 0 })
+        let newest_ns = importer.known.closes(known, i64::MIN, i64::MAX).next_back();
+        Ok(Self {
+            newest_ns,
+            stale_sessions: standards.rules.as_ref().map_or(0, |rules| rules.stale_sessions),
+            authorities: standards.authorities.clone(),
+            source: source.to_owned(),
+            importer,
+            market,
+            check,
+            known,
+            series,
+            line: 0,
+        })
     }
 
     /// Where the vendor has to be asked from, for a span from `from_ns` up to `to_ns`: the start of the last day of
     /// the unbroken row of sessions of which the tape has a bar. That day is asked for again, for its bars may not
-    /// all be there.
+    /// all be there. A session whose bars are another source's is asked for where the authority says so: either that
+    /// source's bars are to be compared, or this one's are to take their place.
     pub fn resume(&self, from_ns: i64, to_ns: i64) -> Result<i64, ImportError> {
         let calendar = self.market.calendar();
         let mut resume_ns = from_ns;
         let (first, last) = (calendar.date_of(from_ns), calendar.date_of(to_ns.saturating_sub(1)));
         for session in calendar.sessions(first, last)? {
-            if !self.has_bar(session.open_ns, session.close_ns) {
+            let (timeframe, date) = (self.series.timeframe, session.date);
+            let stated = self.authorities.of(&self.series.symbol, timeframe, date).is_some();
+            if !self.has_bar(session.open_ns, session.close_ns, stated) {
                 break;
             }
             resume_ns = resume_ns.max(calendar.start_of(session.date));
@@ -77,13 +109,25 @@ impl Backfill {
         Ok(resume_ns)
     }
 
-    fn has_bar(&self, open_ns: i64, close_ns: i64) -> bool {
+    fn has_bar(&self, open_ns: i64, close_ns: i64, own: bool) -> bool {
         // The last bar of a session may end after it.
         let within_ns = match self.series.timeframe {
             Timeframe::D1 => close_ns,
             timeframe => close_ns.saturating_add(timeframe.nanos() - 1),
         };
-        self.importer.known.closes(self.known, open_ns + 1, within_ns).next().is_some()
+        let known = &self.importer.known;
+        let is_own = |close_ns: i64| {
+            known.bar(self.known, close_ns).is_some_and(|held| known.told(held) == self.source)
+        };
+        known.closes(self.known, open_ns + 1, within_ns).any(|close_ns| !own || is_own(close_ns))
+    }
+
+    /// Who else is the authority of the series on a date of New York, where that is stated.
+    #[must_use]
+    pub fn other_authority(&self, ns: i64) -> Option<&str> {
+        let date = self.market.calendar().date_of(ns);
+        let stated = self.authorities.of(&self.series.symbol, self.series.timeframe, date);
+        stated.filter(|stated| *stated != self.source)
     }
 
     /// Takes in splits and dividends; their lines do not count.
@@ -102,13 +146,59 @@ impl Backfill {
             match self.check.row(self.line, 0, quote.start_ns, prices, quote.volume) {
                 Ok(Some(row)) => {
                     self.aligned(row.bar.start_ns, row.bar.close_ns)?;
+                    self.newest_ns = self.newest_ns.max(Some(row.bar.close_ns));
                     chunk.rows.push(row);
                 }
                 Ok(None) => chunk.duplicates += 1,
-                Err(rejected) => chunk.rejected.push(rejected),
+                Err(rejected) => {
+                    // A time at which there is no bar is not the market's mistake.
+                    if rejected.field != "time" {
+                        self.inconsistent(quote, &rejected);
+                    }
+                    chunk.rejected.push(rejected);
+                }
             }
         }
         self.importer.chunk(chunk).await
+    }
+
+    fn inconsistent(&mut self, quote: &Quote, rejected: &Rejected) {
+        let detail = format!("{} {:?}: {}", rejected.field, rejected.value, rejected.reason);
+        let close_ns = quote.start_ns.saturating_add(self.series.timeframe.nanos());
+        let row = Row { line: self.line, series: 0, bar: quote.bar(close_ns), after_early_close: false };
+        let found = Found { found: rejected.value.clone(), ..Found::new("inconsistent_bar", detail) };
+        self.importer.find(row, found, close_ns);
+    }
+
+    /// Says that the vendor has told everything up to `to_ns`: a series that ends long before is stale. `now_ns` is the
+    /// present.
+    pub fn told_up_to(&mut self, to_ns: i64, now_ns: i64) -> Result<(), ImportError> {
+        let Some(newest_ns) = self.newest_ns else { return Ok(()) };
+        let calendar = self.market.calendar();
+        let end_ns = to_ns.min(now_ns);
+        if self.stale_sessions == 0 || newest_ns >= end_ns {
+            return Ok(());
+        }
+        let sessions = calendar.sessions(calendar.date_of(newest_ns), calendar.date_of(end_ns))?;
+        let since =
+            sessions.iter().filter(|session| session.open_ns >= newest_ns && session.close_ns <= end_ns);
+        let (count, last) = since.fold((0_u32, None), |(count, _), session| (count + 1, Some(session)));
+        let Some(last) = last.filter(|_| count >= self.stale_sessions) else { return Ok(()) };
+        let date = calendar.date_of(newest_ns - 1);
+        let start_ns = match self.series.timeframe {
+            Timeframe::D1 => calendar.session(date)?.map_or(newest_ns, |session| session.open_ns),
+            timeframe => newest_ns.saturating_sub(timeframe.nanos()),
+        };
+        let detail = format!("no bar in {count} sessions after {date}, up to {}", last.date);
+        let found = Found {
+            found: count.to_string(),
+            expected: self.stale_sessions.to_string(),
+            ..Found::new("stale_symbol", detail)
+        };
+        let bar = Quote { start_ns, ..Quote::default() }.bar(newest_ns);
+        let row = Row { line: self.line, series: 0, bar, after_early_close: false };
+        self.importer.find(row, found, last.close_ns);
+        Ok(())
     }
 
     /// Bars of one series do not overlap: hours from the open and hours on the clock make no series.
@@ -117,20 +207,16 @@ impl Backfill {
         if timeframe == Timeframe::D1 {
             return Ok(());
         }
-        let around = self.importer.known.closes(
-            self.known,
-            start_ns.saturating_add(1),
-            close_ns.saturating_add(timeframe.nanos() - 1),
-        );
-        let at = |ns: i64| chrono::DateTime::from_timestamp_nanos(ns).format("%Y-%m-%dT%H:%MZ").to_string();
+        let (after_ns, before_ns) = across(timeframe, start_ns, close_ns);
+        let around = self.importer.known.closes(self.known, after_ns, before_ns);
         match around.into_iter().find(|held| *held != close_ns) {
             None => Ok(()),
             Some(held) => Err(ImportError::Across {
                 symbol: self.series.symbol.clone(),
                 timeframe,
-                held: at(held),
+                held: minute(held),
                 source_name: self.source.clone(),
-                told: at(close_ns),
+                told: minute(close_ns),
             }),
         }
     }

@@ -2,17 +2,21 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use chrono::NaiveDate;
 use contracts::stream::MARKET;
 use contracts::v1::event::Body;
 use contracts::v1::{self, ActionKind};
 use contracts::{Subject, from_timestamp};
 use domain::bar::Bar;
 use event_log::{Delivery, LogError, Recorded, Tape};
+use futures::future::try_join_all;
 
 use crate::file::Series;
 
 /// Messages taken from a read at a time.
 const READ_BATCH: usize = 4_096;
+/// Lookups under way at the same time: hundreds of symbols in several timeframes have thousands of subjects.
+const LOOKUPS_MAX: usize = 64;
 /// Filters given to one read; beyond that the whole of MARKET is read once, which is faster.
 const FILTERS_MAX: usize = 64;
 
@@ -23,12 +27,16 @@ pub(super) struct Held {
     pub(super) values: u64,
     /// Number of its revisions.
     pub(super) revisions: u32,
-    /// Index of the source that wrote it.
-    source: u32,
+    /// Index of the source that wrote it, and of the one that told its values.
+    source: u16,
+    told: u16,
 }
 
-/// A finding: rule, timeframe and start of the bar in nanoseconds (0 for a whole series).
-pub(super) type FindingKey = (String, String, i64);
+/// A finding: rule, timeframe, start of the bar in nanoseconds (0 for a whole series) and source.
+pub(super) type FindingKey = (String, String, i64, String);
+
+/// Open, high, low and close of a bar.
+pub(super) type Prices = [i64; 4];
 
 /// A corporate action: symbol, ex-date and kind.
 pub(super) type ActionKey = (String, String, ActionKind);
@@ -36,10 +44,10 @@ pub(super) type ActionKey = (String, String, ActionKind);
 /// What an event changes in what is known.
 #[derive(Clone, Debug)]
 pub(super) enum Effect {
-    /// A bar of a close with the given values.
-    Bar { close_ns: i64, values: u64, source: u32 },
+    /// A bar of a close with the given values; its prices where it was read.
+    Bar { close_ns: i64, values: u64, source: u16, prices: Option<Prices> },
     /// Other values of a bar.
-    Revision { close_ns: i64, values: u64 },
+    Revision { close_ns: i64, values: u64, source: u16, prices: Option<Prices> },
     /// A finding about a symbol.
     Finding { symbol: String, key: FindingKey },
     /// A corporate action with its value.
@@ -62,6 +70,8 @@ pub(super) struct Known {
     subjects: HashMap<String, Followed>,
     index: HashMap<Series, usize>,
     bars: Vec<BTreeMap<i64, Held>>,
+    /// Prices of bars that were read. Those that an import wrote itself are held against nothing.
+    prices: Vec<BTreeMap<i64, Prices>>,
     findings: HashMap<String, HashSet<FindingKey>>,
     actions: HashMap<ActionKey, i64>,
     sources: Vec<String>,
@@ -80,9 +90,10 @@ impl Known {
         let mut new = Vec::new();
         let mut indexes = Vec::with_capacity(series.len());
         for series in series {
-            let bars = &mut self.bars;
+            let (bars, prices) = (&mut self.bars, &mut self.prices);
             let index = *self.index.entry(series.clone()).or_insert_with(|| {
                 bars.push(BTreeMap::new());
+                prices.push(BTreeMap::new());
                 bars.len() - 1
             });
             indexes.push(index);
@@ -115,16 +126,21 @@ impl Known {
     pub(super) async fn catch_up(&mut self, tape: &Tape, subjects: &[String]) -> Result<(), LogError> {
         let mut behind = Vec::new();
         let (mut from, mut to) = (u64::MAX, 0);
-        for subject in subjects {
-            let known = self.last(subject);
-            let last = tape.last_sequence(MARKET, subject).await?;
-            if last > known {
-                from = from.min(known + 1);
-                to = to.max(last);
-                behind.push(subject.clone());
-            } else if let Some(followed) = self.subjects.get_mut(subject) {
-                // Below the floor, where nothing is read; an append has to expect what is really last.
-                followed.last = last;
+        for chunk in subjects.chunks(LOOKUPS_MAX) {
+            let mut lookups = Vec::with_capacity(chunk.len());
+            for subject in chunk {
+                lookups.push(tape.last_sequence(MARKET, subject));
+            }
+            for (subject, last) in chunk.iter().zip(try_join_all(lookups).await?) {
+                let known = self.last(subject);
+                if last > known {
+                    from = from.min(known + 1);
+                    to = to.max(last);
+                    behind.push(subject.clone());
+                } else if let Some(followed) = self.subjects.get_mut(subject) {
+                    // Below the floor, where nothing is read; an append has to expect what is really last.
+                    followed.last = last;
+                }
             }
         }
         if behind.is_empty() {
@@ -152,14 +168,17 @@ impl Known {
         let close_ns = event.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
         let effect = match &event.body {
             Some(Body::Bar(bar)) => {
-                Effect::Bar { close_ns, values: hash(bar), source: self.source_index(&event.source) }
+                let (source, prices) = (self.source_index(&event.source), Some(prices(bar)));
+                Effect::Bar { close_ns, values: hash(bar), source, prices }
             }
             Some(Body::BarRevision(v1::BarRevision { bar: Some(bar), .. })) => {
-                Effect::Revision { close_ns, values: hash(bar) }
+                let (source, prices) = (self.source_index(&event.source), Some(prices(bar)));
+                Effect::Revision { close_ns, values: hash(bar), source, prices }
             }
             Some(Body::QualityFinding(finding)) => {
                 let start_ns = finding.bar_start.as_ref().and_then(from_timestamp).unwrap_or_default();
-                let key = (finding.rule.clone(), finding.timeframe.clone(), start_ns);
+                let (rule, timeframe) = (finding.rule.clone(), finding.timeframe.clone());
+                let key = (rule, timeframe, start_ns, event.source.clone());
                 Effect::Finding { symbol: finding.symbol.clone(), key }
             }
             Some(Body::CorporateAction(action)) => Effect::Action {
@@ -178,20 +197,20 @@ impl Known {
             return;
         }
         followed.last = sequence;
-        let bars = followed.series.and_then(|index| self.bars.get_mut(index));
-        match (effect, bars) {
-            (Effect::Bar { close_ns, values, source }, Some(bars)) => {
+        let series = followed.series.and_then(|at| Some((self.bars.get_mut(at)?, self.prices.get_mut(at)?)));
+        match (effect, series) {
+            (Effect::Bar { close_ns, values, source, prices }, Some((bars, known))) => {
                 // Of two bars of one close the first gives its name, the last its values.
-                bars.entry(close_ns).and_modify(|held| held.values = values).or_insert(Held {
-                    values,
-                    revisions: 0,
-                    source,
-                });
+                bars.entry(close_ns)
+                    .and_modify(|held| (held.values, held.told) = (values, source))
+                    .or_insert(Held { values, revisions: 0, source, told: source });
+                keep(known, close_ns, prices);
             }
-            (Effect::Revision { close_ns, values }, Some(bars)) => {
+            (Effect::Revision { close_ns, values, source, prices }, Some((bars, known))) => {
                 if let Some(held) = bars.get_mut(&close_ns) {
-                    held.values = values;
+                    (held.values, held.told) = (values, source);
                     held.revisions += 1;
+                    keep(known, close_ns, prices);
                 }
             }
             (Effect::Finding { symbol, key }, _) => {
@@ -209,6 +228,9 @@ impl Known {
         for bars in &mut self.bars {
             *bars = bars.split_off(&close_ns);
         }
+        for prices in &mut self.prices {
+            *prices = prices.split_off(&close_ns);
+        }
     }
 
     /// Last sequence known under a followed subject.
@@ -222,23 +244,51 @@ impl Known {
     }
 
     /// The closes from `from_ns` to `to_ns` of a series, both counted in.
-    pub(super) fn closes(&self, series: usize, from_ns: i64, to_ns: i64) -> impl Iterator<Item = i64> {
+    pub(super) fn closes(
+        &self,
+        series: usize,
+        from_ns: i64,
+        to_ns: i64,
+    ) -> impl DoubleEndedIterator<Item = i64> {
         let bars = self.bars.get(series).filter(|_| from_ns <= to_ns);
         bars.into_iter().flat_map(move |bars| bars.range(from_ns..=to_ns).map(|(close_ns, _)| *close_ns))
     }
 
+    /// Prices of the bar of a close, where it was read and not written.
+    pub(super) fn prices(&self, series: usize, close_ns: i64) -> Option<Prices> {
+        self.prices.get(series)?.get(&close_ns).copied()
+    }
+
     /// Name of the source that wrote a bar.
     pub(super) fn source(&self, held: Held) -> &str {
-        usize::try_from(held.source).ok().and_then(|index| self.sources.get(index)).map_or("", String::as_str)
+        self.name(held.source)
+    }
+
+    /// Name of the source that told a bar's values.
+    pub(super) fn told(&self, held: Held) -> &str {
+        self.name(held.told)
+    }
+
+    fn name(&self, source: u16) -> &str {
+        self.sources.get(usize::from(source)).map_or("", String::as_str)
+    }
+
+    /// How many new shares one share of a symbol became by the splits with an ex-date after `after` up to `until`.
+    pub(super) fn split(&self, symbol: &str, after: NaiveDate, until: NaiveDate) -> f64 {
+        let (after, until) = (after.to_string(), until.to_string());
+        let splits = self.actions.iter().filter(|((of, ex_date, kind), _)| {
+            of == symbol && *kind == ActionKind::Split && *ex_date > after && *ex_date <= until
+        });
+        splits.map(|(_, value_e9)| *value_e9 as f64 / 1e9).filter(|ratio| *ratio > 0.0).product()
     }
 
     /// The index under which a source is known from now on.
-    pub(super) fn source_index(&mut self, source: &str) -> u32 {
+    pub(super) fn source_index(&mut self, source: &str) -> u16 {
         let index = self.sources.iter().position(|known| known == source).unwrap_or_else(|| {
             self.sources.push(source.to_owned());
             self.sources.len() - 1
         });
-        u32::try_from(index).unwrap_or(u32::MAX)
+        u16::try_from(index).unwrap_or(u16::MAX)
     }
 
     /// Whether the tape holds a finding.
@@ -250,6 +300,17 @@ impl Known {
     pub(super) fn action(&self, key: &ActionKey) -> Option<i64> {
         self.actions.get(key).copied()
     }
+}
+
+fn keep(known: &mut BTreeMap<i64, Prices>, close_ns: i64, prices: Option<Prices>) {
+    match prices {
+        Some(prices) => known.insert(close_ns, prices),
+        None => known.remove(&close_ns),
+    };
+}
+
+fn prices(bar: &v1::Bar) -> Prices {
+    [bar.open_e9, bar.high_e9, bar.low_e9, bar.close_e9]
 }
 
 /// Hash of what makes a bar equal to another of its close: start, prices and volume.

@@ -9,6 +9,9 @@
 //! `market.revision`, written once. A corporate action is known by (symbol, ex-date, kind) and cannot be
 //! revised: another value is rejected.
 //!
+//! A series has one authority ([`crate::authority`]). Bars of others are compared with its own, and what differs is a
+//! finding; a bar that lies across one that stands is refused.
+//!
 //! Adjusted prices never pass for raw ones: a file that hints at them is refused until `--adjusted` says
 //! which they are, and with `yes` every series concerned gets the finding `adjusted_prices`.
 //!
@@ -24,16 +27,18 @@ mod backfill;
 mod decide;
 mod known;
 mod report;
+mod standing;
 pub(crate) mod stream;
 
 use std::path::{Path, PathBuf};
 
 use contracts::v1::Origin;
 use domain::bar::Timeframe;
-use domain::calendar::OutOfRange;
+use domain::calendar::{Market, OutOfRange};
 use event_log::{AppendError, LogError, Tape};
 
 use crate::file::{self, FileError, Opened, ReadOptions};
+use crate::standards::Standards;
 use append::Importer;
 pub use backfill::{Backfill, Quote};
 use known::Known;
@@ -49,6 +54,8 @@ struct Teller {
     origin: Origin,
     /// The timeframe in which it tells; longer bars were made of those, where it is stated.
     told: Option<Timeframe>,
+    /// The market of its bars.
+    market: Market,
 }
 
 /// Rows handed over at a time.
@@ -63,6 +70,8 @@ pub struct ImportOptions {
     pub read: ReadOptions,
     /// Append nothing when a single row is bad.
     pub strict: bool,
+    /// What bars are held against.
+    pub standards: Standards,
 }
 
 /// Why an import stopped. What was appended before stays; importing again continues.
@@ -80,7 +89,8 @@ pub enum ImportError {
     /// The tape holds bars of the series that lie across those of the vendor.
     #[error(
         "the tape holds a {timeframe} bar of {symbol} that closes at {held}, across the one from {source_name} that \
-         closes at {told}: bars of one series start at the same minutes; keep this source on a tape of its own"
+         closes at {told}: bars of one series start at the same minutes; keep this source on a tape of its own, or state \
+         the [[authority]] of such series before their first bar"
     )]
     Across {
         /// Symbol.
@@ -125,8 +135,9 @@ pub async fn run(
             return Ok(checked);
         }
     }
-    let teller = Teller { source: SOURCE.to_owned(), origin: Origin::Import, told: None };
-    let mut importer = Importer::new(tape.clone(), teller, Known::default());
+    let market = options.read.market;
+    let teller = Teller { source: SOURCE.to_owned(), origin: Origin::Import, told: None, market };
+    let mut importer = Importer::new(tape.clone(), teller, options.standards.clone(), Known::default());
     for path in files {
         let label = label(path, files);
         match open(path, &options.read).await? {

@@ -6,8 +6,8 @@ use crate::file::Rejected;
 /// Rejected rows listed one by one; more are only counted, so that a report stays bounded.
 const LISTED_MAX: usize = 10_000;
 
-/// Counts of an import. `read` = `appended` + `duplicates` + `revisions` + rejected rows, unless a strict
-/// import refused the files.
+/// Counts of an import. `read` = `appended` + `duplicates` + `revisions` + `compared` + `withheld` + rejected rows,
+/// unless a strict import refused the files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ImportReport {
     /// Rows read.
@@ -20,6 +20,15 @@ pub struct ImportReport {
     pub revisions: u64,
     /// Quality findings appended.
     pub findings: u64,
+    /// Bars of which the tape holds those of the series' authority, with which they were compared.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub compared: u64,
+    /// Those of them that differ by more than the threshold.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub differing: u64,
+    /// Bars of a series with another authority, of which the tape holds nothing to compare with.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub withheld: u64,
     /// Rows that did not go in.
     pub rejected: Vec<Rejected>,
     /// Rows rejected beyond those listed.
@@ -41,6 +50,9 @@ impl ImportReport {
         self.duplicates += other.duplicates;
         self.revisions += other.revisions;
         self.findings += other.findings;
+        self.compared += other.compared;
+        self.differing += other.differing;
+        self.withheld += other.withheld;
         self.rejected_unlisted += other.rejected_unlisted;
         for row in other.rejected {
             let file = row.file.clone();

@@ -5,12 +5,14 @@ use std::collections::{HashMap, HashSet};
 
 use contracts::v1::Origin;
 use domain::bar::{Bar, Timeframe};
+use domain::calendar::Market;
 use event_log::Tape;
 
 use super::append::Importer;
 use super::known::Known;
 use super::{ImportError, Teller};
 use crate::file::{Action, Chunk, Row, Series};
+use crate::standards::Standards;
 
 /// A bar on its way to the tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub(crate) struct Outcome {
     pub(crate) revisions: u64,
     /// Bars that said nothing new.
     pub(crate) duplicates: u64,
+    /// Bars of series with another authority, or across those that stand.
+    pub(crate) withheld: u64,
 }
 
 /// Brings bars of some series onto the tape.
@@ -53,21 +57,32 @@ impl Stream {
         tape: &Tape,
         source: &str,
         told: Timeframe,
+        standards: &Standards,
         series: Vec<Series>,
         floor: u64,
     ) -> Result<Self, ImportError> {
-        let teller = Teller { source: source.to_owned(), origin: Origin::Live, told: Some(told) };
-        let mut importer = Importer::new(tape.clone(), teller, Known::after(floor));
+        let (origin, market) = (Origin::Live, Market::Xnys);
+        let teller = Teller { source: source.to_owned(), origin, told: Some(told), market };
+        let mut importer = Importer::new(tape.clone(), teller, standards.clone(), Known::after(floor));
         importer.begin(None, false);
         let places = series.iter().cloned().zip(0..).collect();
         importer.chunk(Chunk { series, ..Chunk::default() }).await?;
         Ok(Self { importer, places })
     }
 
+    /// Looks at a bar that is on the tape, so that the next one is held against it.
+    pub(crate) fn prime(&mut self, symbol: &str, timeframe: Timeframe, bar: Bar) {
+        let series = Series { symbol: symbol.to_owned(), timeframe };
+        if let Some(place) = self.places.get(&series) {
+            self.importer.prime(*place, bar);
+        }
+    }
+
     /// Stores bars in their order; those of unknown series are left out.
     pub(crate) async fn put(&mut self, tellings: &[Telling]) -> Result<Outcome, ImportError> {
         let before = (self.importer.report.appended, self.importer.report.revisions);
         let duplicates = self.importer.report.duplicates;
+        let withheld = self.withheld();
         let mut rows: Vec<Row> = Vec::with_capacity(tellings.len());
         let mut origin = Origin::Live;
         let mut closes = HashSet::new();
@@ -90,7 +105,12 @@ impl Stream {
             bars: report.appended - before.0,
             revisions: report.revisions - before.1,
             duplicates: report.duplicates - duplicates,
+            withheld: self.withheld() - withheld,
         })
+    }
+
+    fn withheld(&self) -> u64 {
+        self.importer.report.withheld + self.importer.report.compared
     }
 
     /// Stores splits and dividends that take effect now; one that the tape holds, of whatever origin, stays as it is.
@@ -99,7 +119,6 @@ impl Stream {
         let before = self.importer.report.appended;
         self.importer.set_origin(Origin::Live);
         self.importer.actions(actions).await?;
-        self.importer.finish().await?;
         Ok(self.importer.report.appended - before)
     }
 

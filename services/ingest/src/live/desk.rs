@@ -1,12 +1,12 @@
 //! The state of a live source and what each thing that is told comes to.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use contracts::v1::event::Body;
 use contracts::v1::{Event, Origin, SessionPhase};
 use contracts::{Subject, event_id, to_timestamp};
-use domain::bar::{Bar, Timeframe};
+use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Market};
 use event_log::{Append, Expect};
 use runtime::{Context, HealthState, clock, now_ns};
@@ -15,14 +15,17 @@ use tokio::time::Instant;
 use super::catch_up::CatchUp;
 use super::gauge::{Gauge, State};
 use super::port::{Heard, LiveMarket, Minute};
-use super::quality::Quality;
 use super::rollup::{Long, Rollup};
 use super::seed::{Seed, seed, since};
 use super::service::{LiveConfig, LiveError, SERVICE};
 use super::sessions::Sessions;
+use super::stale::Stale;
+use super::ticks::Ticks;
 use crate::event;
 use crate::file::{Action, RowCheck, Series};
+use crate::import::Quote;
 use crate::import::stream::{Stream, Telling};
+use crate::quality::Found;
 
 /// By how much a minute may end ahead of this machine's clock.
 const AHEAD_MAX_NS: i64 = 5_000_000_000;
@@ -48,11 +51,14 @@ pub(super) struct Desk {
     pub(super) config: LiveConfig,
     pub(super) source: String,
     stream: Stream,
-    rollup: Rollup,
+    pub(super) rollup: Rollup,
     sessions: Sessions,
-    pub(super) quality: Quality,
+    pub(super) stale: Stale,
     pub(super) gauge: Gauge,
     pub(super) catch_up: CatchUp,
+    ticks: Ticks,
+    /// The vendor's day so far, by symbol.
+    pub(super) days: BTreeMap<String, Quote>,
     wanted: HashSet<String>,
     /// Minutes that the source said it corrected: what it told before is not believed again.
     corrected: HashSet<(String, i64)>,
@@ -75,7 +81,8 @@ impl Desk {
         let series = config.symbols.iter().flat_map(|symbol| {
             timeframes.clone().map(move |timeframe| Series { symbol: symbol.clone(), timeframe })
         });
-        let stream = Stream::open(&context.tape, source, Timeframe::M1, series.collect(), floor).await?;
+        let (tape, standards) = (&context.tape, &config.standards);
+        let stream = Stream::open(tape, source, Timeframe::M1, standards, series.collect(), floor).await?;
         let newest = |symbol: &String| {
             let newest = minutes.get(symbol).and_then(|minutes| minutes.last_key_value());
             newest.map_or(since_ns, |(_, minute)| minute.close_ns)
@@ -83,9 +90,11 @@ impl Desk {
         let from_ns = config.symbols.iter().map(newest).min().unwrap_or(since_ns);
         let mut desk = Self {
             rollup: Rollup::new(config.timeframes.clone()),
-            quality: Quality::new(config.rules),
+            stale: Stale::default(),
             gauge: Gauge::new(now),
             catch_up: CatchUp::new(from_ns, config.recheck),
+            ticks: Ticks::new(context.tape.clone(), source, config.ticks_every),
+            days: BTreeMap::new(),
             wanted: config.symbols.iter().cloned().collect(),
             context: context.clone(),
             source: source.to_owned(),
@@ -102,7 +111,8 @@ impl Desk {
         let mut known = Vec::new();
         for (symbol, minutes) in minutes {
             for minute in minutes.into_values() {
-                desk.quality.take(&symbol, &minute);
+                desk.stale.take(&symbol, minute.close_ns);
+                desk.stream.prime(&symbol, Timeframe::M1, minute);
                 known.extend(desk.rollup.take(&symbol, minute));
             }
         }
@@ -119,13 +129,16 @@ impl Desk {
     ) -> Result<(), LiveError> {
         let mut minutes = Vec::new();
         for heard in heard {
+            // What stands beside the bars does not part those that came together.
+            let Some(heard) = self.beside(heard) else { continue };
             if let Heard::Minute(minute) = heard {
                 minutes.push(minute);
                 continue;
             }
             self.minutes(std::mem::take(&mut minutes), Via::Stream).await?;
             match heard {
-                Heard::Minute(_) => {}
+                Heard::Minute(_) | Heard::Day(_) | Heard::Quote(..) | Heard::Trade(..) => {}
+                Heard::Amended(amended) => self.amended(&amended).await?,
                 Heard::Live => {
                     self.gauge.connected();
                     self.say(State::CatchingUp, "");
@@ -164,9 +177,35 @@ impl Desk {
         Ok(())
     }
 
+    /// Takes what is no bar and no event of its own; gives back everything else.
+    fn beside(&mut self, heard: Heard) -> Option<Heard> {
+        match heard {
+            Heard::Quote(quote, at_ns) => {
+                self.gauge.quotes += 1;
+                if self.wanted.contains(&quote.symbol) {
+                    self.ticks.quote(quote, at_ns);
+                }
+            }
+            Heard::Trade(trade, at_ns) => {
+                self.gauge.trades += 1;
+                if self.wanted.contains(&trade.symbol) {
+                    self.ticks.trade(trade, at_ns);
+                }
+            }
+            Heard::Day(Minute { symbol, quote, .. }) => {
+                if self.wanted.contains(&symbol) {
+                    self.days.insert(symbol, quote);
+                }
+            }
+            other => return Some(other),
+        }
+        None
+    }
+
     /// Does what the time asks for.
     pub(super) async fn tick(&mut self, market: &mut dyn LiveMarket) -> Result<(), LiveError> {
         let now = now_ns();
+        self.ticks.tick().await;
         self.change_sessions(now).await?;
         // Before everything that was missed is there, a longer bar would be made of a part.
         if self.gauge.state == State::Live {
@@ -227,30 +266,29 @@ impl Desk {
             let held = self.rollup.minute(symbol, bar.start_ns);
             let (held, differs) = (held.is_some(), held.is_some_and(|held| *held != bar));
             if from == Via::Recheck && !held {
-                let detail = "not told by the stream, found in the vendor's history".to_owned();
-                findings.push(self.finding(symbol, Some(&bar), "missing_bar", bar.close_ns, detail));
+                let detail = "not told by the stream, found in the vendor's history";
+                let found = Found::new("missing_bar", detail);
+                findings.extend(self.finding(symbol, Some(&bar), bar.close_ns, found));
             }
             if !held {
                 closes.push(bar.close_ns);
-                for found in self.quality.take(symbol, &bar) {
-                    let event = self.finding(symbol, Some(&bar), found.rule, bar.close_ns, found.detail);
-                    findings.push(event);
-                }
+                self.stale.take(symbol, bar.close_ns);
             } else if from == Via::Stream && !minute.revised && differs {
-                let detail = "other values for a minute, without a word that they correct it".to_owned();
-                let rule = "changed_without_update";
-                findings.push(self.finding(symbol, Some(&bar), rule, bar.close_ns, detail));
+                let detail = "other values for a minute, without a word that they correct it";
+                let found = Found::new("changed_without_update", detail);
+                findings.extend(self.finding(symbol, Some(&bar), bar.close_ns, found));
             }
             let known = self.rollup.take(symbol, bar);
             tellings.push(telling);
             tellings.extend(known.into_iter().map(|long| self.longer(long, now)));
         }
+        // Who has read a bar has read what is wrong with it.
+        self.find(findings).await?;
         let stored = self.put(&tellings).await?;
         if from == Via::Stream {
             let stored_ns = now_ns();
             closes.iter().for_each(|close_ns| self.gauge.lag(stored_ns - close_ns));
         }
-        self.find(findings).await?;
         Ok(stored)
     }
 
@@ -281,17 +319,9 @@ impl Desk {
                 ("inconsistent_bar", wrong)
             }
         };
-        let bar = Bar {
-            start_ns: quote.start_ns,
-            close_ns: end_ns,
-            open: quote.open,
-            high: quote.high,
-            low: quote.low,
-            close: quote.close,
-            volume: quote.volume,
-        };
         tracing::warn!(source = self.source, symbol, "{symbol}: {detail}");
-        findings.push(self.finding(symbol, Some(&bar), rule, end_ns.min(now), detail));
+        let bar = quote.bar(end_ns);
+        findings.extend(self.finding(symbol, Some(&bar), end_ns.min(now), Found::new(rule, detail)));
         None
     }
 
@@ -317,6 +347,10 @@ impl Desk {
         }
         let outcome = self.stream.put(tellings).await?;
         self.gauge.stored(outcome);
+        if outcome.withheld > 0 {
+            let (source, withheld) = (&self.source, outcome.withheld);
+            tracing::info!(source, withheld, "{source}: {withheld} bars left out: they are another source's");
+        }
         Ok(outcome.bars + outcome.revisions)
     }
 
@@ -330,6 +364,9 @@ impl Desk {
     async fn change_sessions(&mut self, now: i64) -> Result<(), LiveError> {
         let calendar = Calendar::xnys();
         for (session, phase) in self.sessions.due(calendar, now)? {
+            if phase == SessionPhase::Closed {
+                self.compare_days(&session).await?;
+            }
             self.append(event::session(&self.source, calendar.exchange(), &session, phase)).await?;
             self.sessions.note(session.date, phase);
             if phase == SessionPhase::Opened {
@@ -368,6 +405,7 @@ impl Desk {
         self.last_frame_ns = self.last_frame_ns.max(market.last_frame_ns());
         let paused = market.paused_for().is_some();
         let mut report = self.gauge.report();
+        report.ticks = self.ticks.stored();
         report.source.clone_from(&self.source);
         report.instance.clone_from(&self.config.instance);
         report.symbols.clone_from(&self.config.symbols);

@@ -1,9 +1,10 @@
-//! The port: a vendor that tells minutes as they end. The binary puts a vendor behind it.
+//! The port: a vendor that tells minutes as they end, and quotes and trades. The binary puts a vendor behind it.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use contracts::v1::{Quote as Quoted, Trade};
 
 use crate::file::Action;
 use crate::import::Quote;
@@ -15,6 +16,14 @@ pub enum Heard {
     Live,
     /// A minute.
     Minute(Minute),
+    /// The day so far, from its open.
+    Day(Minute),
+    /// The best bid and offer of a symbol, as of UTC nanoseconds.
+    Quote(Quoted, i64),
+    /// A trade, at UTC nanoseconds.
+    Trade(Trade, i64),
+    /// A trade that was told before was another one, or none.
+    Amended(Amended),
     /// Trading in a symbol was halted, or goes on.
     Status(Status),
     /// A message that cannot be read, and what was expected of it.
@@ -39,6 +48,19 @@ pub struct Minute {
     pub quote: Quote,
     /// Whether the source says that it corrects what it told before.
     pub revised: bool,
+}
+
+/// A trade that was corrected or cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amended {
+    /// Symbol.
+    pub symbol: String,
+    /// Whether there was no trade at all.
+    pub cancelled: bool,
+    /// Which trade, what it was and what it is.
+    pub words: String,
+    /// When, UTC nanoseconds.
+    pub at_ns: i64,
 }
 
 /// A change of a symbol's trading.

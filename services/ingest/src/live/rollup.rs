@@ -60,6 +60,17 @@ impl Rollup {
         self.minutes.get(symbol)?.get(&start_ns)
     }
 
+    /// The longer bar of a place as its minutes make it now.
+    pub(super) fn made(
+        &self,
+        symbol: &str,
+        timeframe: Timeframe,
+        start_ns: i64,
+        close_ns: i64,
+    ) -> Option<Bar> {
+        self.make(symbol, timeframe, start_ns, close_ns).map(|(_, _, bar)| bar)
+    }
+
     /// The longer bars that end at `through_ns` or before and have not been told.
     pub(super) fn due(&mut self, through_ns: i64) -> Vec<Long> {
         let later = self.due.split_off(&through_ns.saturating_add(1));

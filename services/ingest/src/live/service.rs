@@ -11,8 +11,8 @@ use runtime::{ClockMode, Context, HealthState, clock, now_ns};
 use super::actions::Actions;
 use super::desk::Desk;
 use super::port::LiveMarkets;
-use super::quality::Rules;
 use crate::import::ImportError;
+use crate::standards::Standards;
 
 /// Its name in health and heartbeats.
 pub(super) const SERVICE: &str = "ingest";
@@ -32,8 +32,10 @@ pub struct LiveConfig {
     pub grace: Duration,
     /// Time between two comparisons with the vendor's history; zero for none.
     pub recheck: Duration,
-    /// Thresholds of findings.
-    pub rules: Rules,
+    /// Of each symbol one quote and one trade in this time are put on the tape, where they are told.
+    pub ticks_every: Duration,
+    /// What bars are held against.
+    pub standards: Standards,
     /// Unique per start of the process.
     pub instance: String,
 }

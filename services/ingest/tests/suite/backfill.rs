@@ -9,6 +9,7 @@ use domain::money::{Price, Volume};
 use event_log::Tape;
 use ingest::file::{Action, Series};
 use ingest::import::{Backfill, ImportError, ImportReport, Quote};
+use ingest::standards::Standards;
 use ingest::status::status;
 
 use crate::support::{import, memory, stored, told, write};
@@ -38,7 +39,7 @@ fn hours(dates: &[&str], price: i64) -> Vec<Quote> {
 
 async fn open(tape: &Tape) -> Backfill {
     let series = Series { symbol: "X".into(), timeframe: Timeframe::H1 };
-    Backfill::open(tape, "vendor", series, Market::Xnys).await.unwrap()
+    Backfill::open(tape, "vendor", series, Market::Xnys, &Standards::default()).await.unwrap()
 }
 
 async fn fill(tape: &Tape, pages: &[Vec<Quote>]) -> ImportReport {

@@ -133,7 +133,7 @@ async fn adjusted_prices_never_pass_for_raw_ones() {
     let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
     let file = write(&dir, "x.csv", format!("{HEADER}{}", hours("X", &[(15, "11"), (16, "12")])));
     let read = ReadOptions { adjusted: Adjusted::Yes, ..ReadOptions::default() };
-    let options = ImportOptions { read, strict: false };
+    let options = ImportOptions { read, ..ImportOptions::default() };
     for findings in [1, 0] {
         let report = import::run(&tape, &options, std::slice::from_ref(&file)).await.unwrap();
         assert_eq!(report.findings, findings);

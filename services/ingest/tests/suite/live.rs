@@ -11,12 +11,14 @@ use contracts::stream::MARKET;
 use contracts::v1::event::Body;
 use contracts::v1::{ActionKind, Origin, SessionPhase, SourceReported};
 use domain::bar::Timeframe;
-use domain::calendar::Calendar;
+use domain::calendar::{Calendar, Market};
 use domain::money::{Price, Volume};
 use event_log::Tape;
-use ingest::file::Action;
-use ingest::import::Quote;
-use ingest::live::{Heard, LiveConfig, LiveError, LiveMarket, LiveMarkets, Minute, Rules, Status, run};
+use ingest::file::{Action, Series};
+use ingest::import::{Backfill, Quote};
+use ingest::live::{Heard, LiveConfig, LiveError, LiveMarket, LiveMarkets, Minute, Status, run};
+use ingest::quality::Rules;
+use ingest::standards::Standards;
 use runtime::{ClockMode, Context, Health, HealthState, clock, now_ns};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -140,7 +142,8 @@ impl Deck {
             fresh: Duration::from_secs(180),
             grace: Duration::from_secs(5),
             recheck: Duration::ZERO,
-            rules: Rules::default(),
+            ticks_every: Duration::from_millis(100),
+            standards: Standards { rules: Some(Rules::default()), ..Standards::default() },
             instance: format!("{:016x}", now_ns()),
         };
         let markets = Arc::new(script.clone());
@@ -363,6 +366,33 @@ async fn what_is_no_minute_is_left_out_and_named() {
     eventually(|| async { findings(&tape).await.len() >= 3 }).await;
     let rules: Vec<_> = findings(&tape).await.into_iter().map(|(_, rule)| rule).collect();
     assert_eq!(rules, ["inconsistent_bar", "from_the_future", "halt"]);
+    deck.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_longer_bar_that_lies_across_one_of_another_source_is_a_finding_before_any_bar() {
+    let open_ns = at(31);
+    let (tape, script) = (memory(), Script::default());
+    let series = Series { symbol: "AAPL".into(), timeframe: Timeframe::H1 };
+    let mut other =
+        Backfill::open(&tape, "other", series, Market::Xnys, &Standards::default()).await.unwrap();
+    other.bars(&[minute("AAPL", open_ns, 10).quote]).await.unwrap();
+    other.finish().await.unwrap();
+    let deck = Deck::start(&tape, &script).await;
+    deck.live().await;
+    let of = |dollars: i64, at: i64| minute("AAPL", open_ns + at * MINUTE_NS, dollars);
+    script.say((0..30).map(|at| Heard::Minute(of(10, at))).collect());
+    deck.holds(30, 0).await;
+    eventually(|| async { !findings(&tape).await.is_empty() }).await;
+    assert_eq!(findings(&tape).await, [("AAPL".to_owned(), "overlapping_bar".to_owned())]);
+    assert_eq!(stored(&tape, "market.bar.1h.>").await.len(), 1, "that of the other source");
+    // A jump is found as the minute comes, and stands before it.
+    script.say(vec![Heard::Minute(of(20, 30))]);
+    deck.holds(31, 0).await;
+    let stood = stored(&tape, "market.>").await;
+    let subjects: Vec<&str> = stood.iter().rev().map(|recorded| recorded.subject.as_str()).take(2).collect();
+    assert_eq!(subjects, ["market.bar.1m.AAPL", "market.quality.AAPL"]);
+    assert_eq!(findings(&tape).await[1].1, "split_shaped");
     deck.stop().await;
 }
 

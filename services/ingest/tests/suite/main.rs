@@ -1,6 +1,7 @@
 //! Tests of ingest: files, import, sources, the tape clock. One binary, so that it links once.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod authority;
 mod backfill;
 mod clock;
 mod concurrent;
@@ -12,6 +13,7 @@ mod measured;
 mod news;
 mod parquet;
 mod reader;
+mod quality;
 mod real_data;
 mod recorded;
 mod reference;

@@ -11,6 +11,8 @@ pub(super) fn kind(body: Option<&Body>) -> &'static str {
         Body::CorporateAction(_) => "corporate_action",
         Body::SessionChange(_) => "session",
         Body::QualityFinding(_) => "quality_finding",
+        Body::Quote(_) => "quote",
+        Body::Trade(_) => "trade",
         Body::Signal(_) => "signal",
         Body::RiskDecision(_) => "risk_decision",
         Body::OrderAdjusted(_) => "order_adjusted",

@@ -32,8 +32,15 @@ impl TapeObserver {
     /// Counts, and traces by `chains` where there is one.
     #[must_use]
     pub(super) fn new(chains: Option<Arc<Chains>>) -> Arc<Self> {
-        let names =
-            [stream::MARKET, stream::REFERENCE, stream::TRADING, stream::AUDIT, stream::PARKED, stream::LOGS];
+        let names = [
+            stream::MARKET,
+            stream::REFERENCE,
+            stream::TRADING,
+            stream::AUDIT,
+            stream::PARKED,
+            stream::LOGS,
+            stream::QUOTES,
+        ];
         let streams = names.into_iter().map(|name| Stream {
             name,
             read: metrics().events_read.with(&[name]),

@@ -8,11 +8,13 @@ use domain::calendar::{Calendar, Market};
 use event_log::Tape;
 use history::file::{Action, Series};
 use ingest::import::{Backfill as Filling, ImportReport, Quote};
+use ingest::standards::Standards;
 use serde::Serialize;
 use vendors::{Ask, Cursor, HistoricalBars, Offer, Refusal, Skipped, VendorError};
 
 use crate::cli::{Backfill, Global};
 use crate::command::import;
+use crate::command::symbols::listed;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -41,13 +43,14 @@ struct Wanted {
     from_ns: i64,
     to_ns: i64,
     now_ns: i64,
+    standards: Standards,
 }
 
 /// Asks for one symbol after the other and appends what the tape lacks.
 pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<(), Failure> {
     let configuration = global.configuration()?;
     let vendor = source::history(options.source, &configuration.config.source)?;
-    let wanted = wanted(options, &*vendor, runtime::now_ns())?;
+    let wanted = wanted(options, &*vendor, configuration.config.standards(), runtime::now_ns())?;
     let session = Session::open_own(global).await?;
     let name = session.dir.name.clone();
     let started = Instant::now();
@@ -74,7 +77,12 @@ pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<
     ))
 }
 
-fn wanted(options: &Backfill, vendor: &dyn HistoricalBars, now_ns: i64) -> Result<Wanted, Failure> {
+fn wanted(
+    options: &Backfill,
+    vendor: &dyn HistoricalBars,
+    standards: Standards,
+    now_ns: i64,
+) -> Result<Wanted, Failure> {
     let usage = |message: String| Failure::usage(message, "tapedeck backfill --help");
     let timeframe = options.timeframe;
     let calendar = Calendar::xnys();
@@ -88,20 +96,9 @@ fn wanted(options: &Backfill, vendor: &dyn HistoricalBars, now_ns: i64) -> Resul
     calendar.sessions(from, to).map_err(|error| usage(error.to_string()))?;
     let after = to.succ_opt().ok_or_else(|| usage(format!("--to {to} is out of range")))?;
     offered(vendor, timeframe, from, calendar.date_of(now_ns))?;
-    let mut symbols: Vec<String> = Vec::with_capacity(options.symbols.len());
-    for symbol in options.symbols.iter().map(|symbol| symbol.trim().to_ascii_uppercase()) {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-        if !(1..=32).contains(&symbol.len()) || !symbol.bytes().all(plain) {
-            return Err(usage(format!(
-                "--symbols: {symbol:?}, expected 1 to 32 letters, digits, `.` and `-`"
-            )));
-        }
-        if !symbols.contains(&symbol) {
-            symbols.push(symbol);
-        }
-    }
+    let symbols = listed(&options.symbols, "tapedeck backfill --help")?;
     let (from_ns, to_ns) = (calendar.start_of(from), calendar.start_of(after));
-    Ok(Wanted { symbols, timeframe, from_ns, to_ns, now_ns })
+    Ok(Wanted { symbols, timeframe, from_ns, to_ns, now_ns, standards })
 }
 
 /// How many days are asked for where nobody says from when.
@@ -155,13 +152,19 @@ async fn fill(
     let count = wanted.symbols.len();
     for (index, symbol) in wanted.symbols.iter().enumerate() {
         let series = Series { symbol: symbol.clone(), timeframe: wanted.timeframe };
-        let mut filling =
-            Filling::open(tape, vendor.name(), series, Market::Xnys).await.map_err(import::failure)?;
+        let filling = Filling::open(tape, vendor.name(), series, Market::Xnys, &wanted.standards).await;
+        let mut filling = filling.map_err(import::failure)?;
         let from_ns = filling.resume(wanted.from_ns, wanted.to_ns).map_err(import::failure)?;
         let place = format!("{symbol} ({} of {count})", index + 1);
         if from_ns > wanted.from_ns {
             let date = Calendar::xnys().date_of(from_ns);
             output.progress(&format!("{place}: on the tape up to {date}, going on from there"));
+        }
+        if let Some(authority) = filling.other_authority(from_ns) {
+            let (name, timeframe) = (vendor.name(), wanted.timeframe);
+            output.progress(&format!(
+                "{place}: bars of {timeframe} are {authority}'s by the configuration; those of {name} are compared"
+            ));
         }
         let ask = Ask {
             symbol: symbol.clone(),
@@ -171,6 +174,9 @@ async fn fill(
             actions_from_ns: wanted.from_ns.max(from_ns - ACTIONS_BEHIND_NS),
         };
         let outcome = pages(&mut filling, vendor, &ask, wanted.now_ns, &place, output, report).await;
+        if outcome.is_ok() {
+            filling.told_up_to(wanted.to_ns, wanted.now_ns).map_err(import::failure)?;
+        }
         // What came before an error stays, and is counted.
         let finished = filling.finish().await.map_err(import::failure);
         let told = filling.into_report();

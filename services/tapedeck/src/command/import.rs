@@ -25,7 +25,7 @@ pub async fn run(global: &Global, options: &Import, output: Output) -> Result<()
     let session = Session::open_own(global).await?;
     let name = session.dir.name.clone();
     let started = Instant::now();
-    let import = ImportOptions { read, strict: options.strict };
+    let import = ImportOptions { read, strict: options.strict, standards: session.config.standards() };
     let outcome = tokio::select! {
         outcome = ingest::import::run(&session.tape, &import, &options.files) => {
             outcome.map_err(failure)
@@ -124,6 +124,15 @@ pub fn print(report: &ImportReport, output: Output) -> Result<(), Failure> {
         report.revisions,
         report.rejected.len()
     ));
+    if report.compared + report.withheld > 0 {
+        output.line(&format!(
+            "compared with the authority's {}, differing {}, left out with nothing to compare {}",
+            report.compared, report.differing, report.withheld
+        ));
+    }
+    if report.findings > 0 {
+        output.line(&format!("findings {}: `tapedeck findings` lists them", report.findings));
+    }
     for row in report.rejected.iter().take(REJECTED_SHOWN) {
         let file = row.file.as_deref().map_or_else(String::new, |file| format!("{file} "));
         output.note(&format!("{file}line {}: {} = {:?}: {}", row.line, row.field, row.value, row.reason));

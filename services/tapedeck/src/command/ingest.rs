@@ -1,5 +1,6 @@
 //! `tapedeck ingest`: how the live source is, and what came onto the tape, by source.
 
+use domain::calendar::Calendar;
 use projections::queries::{self, SourceRow};
 use serde::Serialize;
 
@@ -21,18 +22,35 @@ const SILENT_AFTER_NS: i64 = 15_000_000_000;
 #[derive(Debug, Serialize)]
 struct Told {
     live: Vec<SourceRow>,
-    series: Vec<SeriesStatus>,
+    series: Vec<OfSource>,
+}
+
+/// A series of a source, and whose bars are the series' own.
+#[derive(Debug, Serialize)]
+struct OfSource {
+    #[serde(flatten)]
+    status: SeriesStatus,
+    /// The stated authority of the newest bar's date; where none is stated it is whoever came first.
+    authority: Option<String>,
 }
 
 /// Lists live sources and each source's series.
 pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> Result<(), Failure> {
     let IngestCommand::Status { source, symbols } = command;
-    let mut found = status(&session.tape).await?;
-    found.retain(|series| {
+    let authorities = session.config.standards().authorities;
+    let wanted = |series: &SeriesStatus| {
         source.as_ref().is_none_or(|source| series.source == *source)
             && (symbols.is_empty()
                 || symbols.iter().any(|symbol| symbol.eq_ignore_ascii_case(&series.symbol)))
-    });
+    };
+    let of_source = |status: SeriesStatus| {
+        let date = Calendar::xnys().date_of(status.last_close_ns);
+        let timeframe = status.timeframe.parse().ok();
+        let stated = timeframe.and_then(|timeframe| authorities.of(&status.symbol, timeframe, date));
+        OfSource { authority: stated.map(str::to_owned), status }
+    };
+    let found = status(&session.tape).await?.into_iter().filter(wanted);
+    let found: Vec<OfSource> = found.map(of_source).collect();
     let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
     let mut live = queries::sources(&session.reader().await?).await.map_err(failed)?;
     live.retain(|row| source.as_ref().is_none_or(|source| row.source == *source));
@@ -54,6 +72,8 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
             "LAST MESSAGE",
             "BARS",
             "REVISIONS",
+            "QUOTES",
+            "TRADES",
             "LAG P50",
             "LAG P99",
             "RECONNECTS",
@@ -70,7 +90,8 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
             }
         }
     }
-    let header = ["SOURCE", "SYMBOL", "TF", "BARS", "FIRST CLOSE", "LAST CLOSE", "LAST APPEND", "GAPS"];
+    let header =
+        ["SOURCE", "SYMBOL", "TF", "BARS", "FIRST CLOSE", "LAST CLOSE", "LAST APPEND", "AUTHORITY", "GAPS"];
     output.table(&header, &found.iter().map(cells).collect::<Vec<_>>());
     Ok(())
 }
@@ -86,6 +107,8 @@ fn live_cells(row: &SourceRow) -> Vec<String> {
         last,
         row.bars.to_string(),
         row.revisions.to_string(),
+        row.quotes.to_string(),
+        row.trades.to_string(),
         lag(row.lag_p50_ns),
         lag(row.lag_p99_ns),
         row.reconnects.to_string(),
@@ -95,7 +118,12 @@ fn live_cells(row: &SourceRow) -> Vec<String> {
     ]
 }
 
-fn cells(series: &SeriesStatus) -> Vec<String> {
+fn cells(OfSource { status: series, authority }: &OfSource) -> Vec<String> {
+    let authority = match authority {
+        None => "–".to_owned(),
+        Some(authority) if *authority == series.source => "yes".to_owned(),
+        Some(authority) => format!("no, {authority}"),
+    };
     let appended = match series.last_append_ns {
         0 => "unknown".to_owned(),
         // Nanoseconds tell nobody anything here.
@@ -109,6 +137,7 @@ fn cells(series: &SeriesStatus) -> Vec<String> {
         time(series.first_close_ns),
         time(series.last_close_ns),
         appended,
+        authority,
         gaps(&series.gaps),
     ]
 }

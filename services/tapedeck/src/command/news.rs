@@ -12,7 +12,8 @@ use vendors::{Cursor, NewsAsk, NewsSource, Told};
 
 use crate::cli::{Global, NewsFetch, NewsList};
 use crate::command::market::bound;
-use crate::command::reference::{failure, symbols};
+use crate::command::reference::failure;
+use crate::command::symbols::listed;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -59,7 +60,7 @@ pub async fn fetch(global: &Global, options: &NewsFetch, output: Output) -> Resu
 }
 
 fn asks(options: &NewsFetch, now_ns: i64) -> Result<Vec<NewsAsk>, Failure> {
-    let symbols = symbols(&options.symbols, HELP)?;
+    let symbols = listed(&options.symbols, HELP)?;
     if options.words.is_some() && (symbols.len() > 1 || options.source == crate::cli::NewsVendor::Alpaca) {
         let message = "--words: expected with one symbol, and with --source newsapi";
         return Err(Failure::usage(message, HELP));

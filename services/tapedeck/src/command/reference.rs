@@ -12,6 +12,7 @@ use vendors::{ReferenceData, Refusal, VendorError};
 
 use crate::cli::{Global, ReferenceFetch, ReferenceShow};
 use crate::command::market::bound;
+use crate::command::symbols::listed;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -39,22 +40,6 @@ struct OfSymbol {
     kept: Kept,
 }
 
-/// The symbols of an option, in capitals and each once.
-pub fn symbols(given: &[String], help: &str) -> Result<Vec<String>, Failure> {
-    let mut symbols: Vec<String> = Vec::with_capacity(given.len());
-    for symbol in given.iter().map(|symbol| symbol.trim().to_ascii_uppercase()) {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-        if !(1..=32).contains(&symbol.len()) || !symbol.bytes().all(plain) {
-            let message = format!("--symbols: {symbol:?}, expected 1 to 32 letters, digits, `.` and `-`");
-            return Err(Failure::usage(message, help));
-        }
-        if !symbols.contains(&symbol) {
-            symbols.push(symbol);
-        }
-    }
-    Ok(symbols)
-}
-
 /// An error of the tape as the command's.
 pub fn failure(error: KeepError) -> Failure {
     match error {
@@ -67,7 +52,7 @@ pub fn failure(error: KeepError) -> Failure {
 /// Asks for one symbol after the other and appends what has changed.
 pub async fn fetch(global: &Global, options: &ReferenceFetch, output: Output) -> Result<(), Failure> {
     let configuration = global.configuration()?;
-    let symbols = symbols(&options.symbols, HELP)?;
+    let symbols = listed(&options.symbols, HELP)?;
     let vendor = source::reference(options.source, &configuration.config.source)?;
     let session = Session::open_own(global).await?;
     let started = Instant::now();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::bar::Timeframe;
-use ingest::live::Rules;
+use ingest::standards::Standards;
 use serde::{Deserialize, Serialize};
 
 use super::source::is_local;
@@ -30,22 +30,14 @@ pub struct LiveSection {
     pub recheck_s: u64,
     /// How long a stream may tell nothing while the market is open, in seconds.
     pub silence_s: u64,
+    /// Whether quotes are streamed too; alpaca alone.
+    pub quotes: bool,
+    /// Whether trades are; alpaca alone.
+    pub trades: bool,
+    /// Of each symbol one quote and one trade in so many milliseconds are put on the tape.
+    pub ticks_ms: u64,
     /// Seconds by which this process's clock differs from the machine's, to practise with a market at a loopback address.
     pub clock_offset_s: i64,
-    /// Thresholds of findings.
-    pub quality: QualitySection,
-}
-
-/// Thresholds of findings.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct QualitySection {
-    /// Standard deviations beyond which a move is an outlier; 0 for none.
-    pub outlier_deviations: f64,
-    /// Whether jumps are looked at for the shape of a split.
-    pub split_shaped: bool,
-    /// Minutes without a bar after which a symbol is stale; 0 for never.
-    pub stale_minutes: u32,
 }
 
 impl Default for LiveSection {
@@ -58,16 +50,11 @@ impl Default for LiveSection {
             grace_s: 5,
             recheck_s: 300,
             silence_s: 180,
+            quotes: false,
+            trades: false,
+            ticks_ms: 1_000,
             clock_offset_s: 0,
-            quality: QualitySection::default(),
         }
-    }
-}
-
-impl Default for QualitySection {
-    fn default() -> Self {
-        let Rules { outlier_deviations, split_shaped, stale_minutes } = Rules::default();
-        Self { outlier_deviations, split_shaped, stale_minutes }
     }
 }
 
@@ -78,18 +65,15 @@ impl LiveSection {
     }
 
     /// The service's configuration; `instance` is unique per start of the process.
-    pub fn service(&self, instance: String) -> ingest::live::LiveConfig {
+    pub fn service(&self, standards: Standards, instance: String) -> ingest::live::LiveConfig {
         ingest::live::LiveConfig {
             symbols: self.symbols.clone(),
             timeframes: self.longer(),
             fresh: Duration::from_secs(self.fresh_s),
             grace: Duration::from_secs(self.grace_s),
             recheck: Duration::from_secs(self.recheck_s),
-            rules: Rules {
-                outlier_deviations: self.quality.outlier_deviations,
-                split_shaped: self.quality.split_shaped,
-                stale_minutes: self.quality.stale_minutes,
-            },
+            ticks_every: Duration::from_millis(self.ticks_ms),
+            standards,
             instance,
         }
     }
@@ -132,15 +116,16 @@ impl LiveSection {
             ("grace_s", self.grace_s, 0..=600),
             ("recheck_s", self.recheck_s, 0..=86_400),
             ("silence_s", self.silence_s, 5..=86_400),
+            ("ticks_ms", self.ticks_ms, 100..=60_000),
         ] {
             if !range.contains(&found) {
                 let expected = format!("{} to {}", range.start(), range.end());
                 return Err(value(format!("live.{field}"), found, expected));
             }
         }
-        let deviations = self.quality.outlier_deviations;
-        if !(0.0..=1_000.0).contains(&deviations) {
-            return Err(value("live.quality.outlier_deviations", deviations, "0 to 1000"));
+        if self.source == "massive" && (self.quotes || self.trades) {
+            let field = if self.quotes { "live.quotes" } else { "live.trades" };
+            return Err(value(field, true, "false: of massive minutes alone are streamed"));
         }
         // A gap takes a request for each symbol, and half a minute at most.
         let least = u32::try_from(self.symbols.len() * 2).unwrap_or(u32::MAX);
@@ -182,6 +167,12 @@ mod tests {
         assert!(problem(|live, _| live.timeframes.push("1m".into())).contains("5m, 15m"));
         assert!(problem(|live, _| live.source = "yahoo".into()).contains("alpaca, massive"));
         assert!(problem(|live, _| live.silence_s = 1).contains("5 to 86400"));
+        assert!(problem(|live, _| live.ticks_ms = 5).contains("100 to 60000"));
+        let quotes = problem(|live, sources| {
+            (live.source, live.trades) = ("massive".into(), true);
+            sources.massive.requests_per_minute = 1_000;
+        });
+        assert!(quotes.starts_with("live.trades = true: expected false"), "{quotes}");
         let slow = problem(|live, _| {
             live.source = "massive".into();
             live.symbols = ["A", "B", "C"].map(str::to_owned).to_vec();

@@ -58,6 +58,8 @@ pub struct AlpacaConfig {
     pub stream_url: String,
     /// Feed of the stream: `iex`, `sip`, `delayed_sip` or `test`.
     pub live_feed: String,
+    /// What the stream speaks: `json` or `msgpack`.
+    pub stream_format: String,
     /// Requests a minute.
     pub requests_per_minute: u32,
 }
@@ -128,6 +130,7 @@ impl Default for AlpacaConfig {
             feed: "sip".to_owned(),
             stream_url: "wss://stream.data.alpaca.markets".to_owned(),
             live_feed: "iex".to_owned(),
+            stream_format: "json".to_owned(),
             requests_per_minute: 180,
         }
     }
@@ -250,6 +253,10 @@ impl SourcesConfig {
         if !matches!(self.alpaca.live_feed.as_str(), "iex" | "sip" | "delayed_sip" | "test") {
             let expected = "iex, sip, delayed_sip or test";
             return Err(value("source.alpaca.live_feed", &self.alpaca.live_feed, expected));
+        }
+        if !matches!(self.alpaca.stream_format.as_str(), "json" | "msgpack") {
+            let format = &self.alpaca.stream_format;
+            return Err(value("source.alpaca.stream_format", format, "json or msgpack"));
         }
         if !matches!(self.alpaca.feed.as_str(), "sip" | "iex" | "otc" | "boats") {
             return Err(value("source.alpaca.feed", &self.alpaca.feed, "sip, iex, otc or boats"));

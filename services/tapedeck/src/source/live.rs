@@ -8,14 +8,14 @@ use chrono::NaiveDate;
 use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use ingest::file::Action;
-use ingest::import::Quote;
-use ingest::live::{Heard, LiveMarket, LiveMarkets, Minute, Status};
+use ingest::live::{Heard, LiveMarket, LiveMarkets, Minute};
 use vendors::http::{Credentials, HttpConfig};
 use vendors::{
-    Alpaca, Ask, Cursor, HistoricalBars, LiveStream, Massive, Quoted, RecentMinutes, Refusal, StreamConfig,
-    SystemClock, VendorError,
+    Alpaca, Ask, Cursor, HistoricalBars, LiveStream, Massive, RecentMinutes, Refusal, StreamConfig,
+    SystemClock, VendorError, Wanted,
 };
 
+use super::told;
 use crate::config::{LiveSection, SourcesConfig};
 use crate::exit::Failure;
 
@@ -43,7 +43,14 @@ impl Streams {
                 deadline: DEADLINE,
                 ..HttpConfig::new(base_url, credentials.clone(), per_minute)
             },
-            stream: StreamConfig { url, credentials, symbols: live.symbols.clone(), silence },
+            stream: StreamConfig {
+                url,
+                credentials,
+                symbols: live.symbols.clone(),
+                wanted: Wanted { quotes: live.quotes, trades: live.trades },
+                packed: sources.alpaca.stream_format == "msgpack",
+                silence,
+            },
             feed: feed.to_owned(),
             clock: super::clock(),
         };
@@ -142,7 +149,7 @@ struct Source {
 #[async_trait]
 impl LiveMarket for Source {
     async fn next(&mut self) -> Vec<Heard> {
-        self.stream.next().await.into_iter().map(heard).collect()
+        self.stream.next().await.into_iter().map(told::heard).collect()
     }
 
     async fn minutes(
@@ -154,7 +161,7 @@ impl LiveMarket for Source {
     ) -> Result<Vec<Minute>, String> {
         let found = self.history.minutes(symbols, from_ns, to_ns, now_ns).await;
         let found = found.map_err(|error| error.to_string())?;
-        let minute = |(symbol, quoted)| Minute { symbol, quote: quote(quoted), revised: false };
+        let minute = |(symbol, quoted)| Minute { symbol, quote: told::quote(quoted), revised: false };
         Ok(found.into_iter().map(minute).collect())
     }
 
@@ -165,24 +172,4 @@ impl LiveMarket for Source {
     fn last_frame_ns(&self) -> i64 {
         self.stream.last_frame_ns()
     }
-}
-
-fn heard(heard: vendors::Heard) -> Heard {
-    match heard {
-        vendors::Heard::Live => Heard::Live,
-        vendors::Heard::Minute(vendors::Minute { symbol, quoted, revised }) => {
-            Heard::Minute(Minute { symbol, quote: quote(quoted), revised })
-        }
-        vendors::Heard::Status(vendors::Status { symbol, halted, words, at_ns }) => {
-            Heard::Status(Status { symbol, halted, words, at_ns })
-        }
-        vendors::Heard::Unreadable(what) => Heard::Unreadable(what),
-        vendors::Heard::Lost { why, again_in } => Heard::Lost { why, again_in },
-        vendors::Heard::Refused(error) => Heard::Refused(error.to_string()),
-    }
-}
-
-fn quote(quoted: Quoted) -> Quote {
-    let Quoted { start_ns, open, high, low, close, volume } = quoted;
-    Quote { start_ns, open, high, low, close, volume }
 }

@@ -1,8 +1,10 @@
-//! Alpaca's stream: minutes, corrected minutes and halts, as JSON.
+//! Alpaca's stream, as JSON or MessagePack: minutes, corrected minutes, days, halts; quotes and trades where they are
+//! wanted.
 //!
 //! The vendor greets, is told key and secret, then the lists; it confirms with the complete lists. One connection per
 //! endpoint is allowed: another one is refused with 406 until the first is gone.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -10,19 +12,42 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Heard, Minute, Status};
+use super::{Heard, Minute, Status, packed, ticks};
 use crate::alpaca::{Alpaca, NAME};
 use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::Credentials;
 use crate::port::Quoted;
-use crate::socket::{Dialect, LiveStream, Said, StreamConfig};
+use crate::socket::{Dialect, LiveStream, Said, Say, StreamConfig, Wanted};
 use crate::wire;
 
 /// One connection's side of the conversation.
 struct Conversation {
     credentials: Credentials,
     symbols: Vec<String>,
+    wanted: Wanted,
+    packed: bool,
+}
+
+/// A time as text or, in MessagePack, as UTC nanoseconds.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum At {
+    Ns(i64),
+    Text(String),
+}
+
+impl At {
+    pub(super) fn ns(&self) -> Result<i64, String> {
+        match self {
+            Self::Ns(ns) => Ok(*ns),
+            Self::Text(text) => {
+                let time =
+                    DateTime::parse_from_rfc3339(text).ok().and_then(|time| time.timestamp_nanos_opt());
+                time.ok_or_else(|| format!("t: {text:?} is no time"))
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -34,7 +59,7 @@ struct Bar {
     l: f64,
     c: f64,
     v: f64,
-    t: String,
+    t: At,
 }
 
 #[derive(Deserialize)]
@@ -49,66 +74,101 @@ struct Told {
     rc: String,
     #[serde(default)]
     rm: String,
-    t: String,
+    t: At,
 }
 
 impl Alpaca {
     /// The stream of minutes at `config.url`, which ends with the feed.
     pub fn stream(config: StreamConfig, clock: Arc<dyn Clock>) -> Result<LiveStream, VendorError> {
         LiveStream::start(NAME, config, clock, |config| {
-            let (credentials, symbols) = (config.credentials.clone(), config.symbols.clone());
-            Box::new(Conversation { credentials, symbols })
+            Box::new(Conversation {
+                credentials: config.credentials.clone(),
+                symbols: config.symbols.clone(),
+                wanted: config.wanted,
+                packed: config.packed,
+            })
         })
     }
 }
 
 impl Conversation {
-    fn auth(&self) -> String {
+    fn say(&self, message: &Value) -> Said {
+        Said::Send(if self.packed {
+            Say::Binary(packed::encode(message))
+        } else {
+            Say::Text(message.to_string())
+        })
+    }
+
+    fn auth(&self) -> Said {
         let (key, secret) = match &self.credentials {
             Credentials::Alpaca { key, secret } => (key.expose_secret(), secret.expose_secret()),
             Credentials::Bearer(_) | Credentials::ApiKey(_) | Credentials::None => ("", ""),
         };
-        json!({"action": "auth", "key": key, "secret": secret}).to_string()
+        self.say(&json!({"action": "auth", "key": key, "secret": secret}))
     }
 
-    fn subscribe(&self) -> String {
-        let symbols = &self.symbols;
-        json!({"action": "subscribe", "bars": symbols, "updatedBars": symbols, "statuses": symbols})
-            .to_string()
+    /// The lists that are wanted. Corrections and cancellations come with the trades.
+    fn lists(&self) -> impl Iterator<Item = &'static str> {
+        let Wanted { quotes, trades } = self.wanted;
+        let more = [("quotes", quotes), ("trades", trades)].into_iter().filter(|(_, wanted)| *wanted);
+        ["bars", "updatedBars", "dailyBars", "statuses"].into_iter().chain(more.map(|(list, _)| list))
+    }
+
+    fn subscribe(&self) -> Said {
+        let mut message = json!({"action": "subscribe"});
+        for list in self.lists() {
+            message[list] = json!(self.symbols);
+        }
+        self.say(&message)
     }
 
     fn message(&self, message: Value) -> Option<Said> {
         let kind = message.get("T").and_then(Value::as_str).unwrap_or_default().to_owned();
         let text = message.get("msg").and_then(Value::as_str).unwrap_or_default().to_owned();
         Some(match kind.as_str() {
-            "success" if text == "connected" => Said::Send(self.auth()),
-            "success" if text == "authenticated" => Said::Send(self.subscribe()),
+            "success" if text == "connected" => self.auth(),
+            "success" if text == "authenticated" => self.subscribe(),
             "subscription" => self.confirmed(&message),
             "error" => error(&message, text),
-            "b" => bar(message, false).unwrap_or_else(Said::Unreadable),
-            "u" => bar(message, true).unwrap_or_else(Said::Unreadable),
-            "s" => status(message).unwrap_or_else(Said::Unreadable),
+            "b" => told(bar(message, false).map(Heard::Minute)),
+            "u" => told(bar(message, true).map(Heard::Minute)),
+            "d" => told(bar(message, false).map(Heard::Day)),
+            "q" => told(ticks::quote(message)),
+            "t" => told(ticks::trade(message)),
+            "c" => told(ticks::correction(message)),
+            "x" => told(ticks::cancelled(message)),
+            "s" => told(status(message)),
             // Kinds that were not asked for are no mistakes.
             _ => return None,
         })
     }
 
     fn confirmed(&self, message: &Value) -> Said {
-        let bars = message.get("bars").and_then(Value::as_array);
-        let has = |symbol: &&String| {
-            bars.is_some_and(|bars| bars.iter().any(|bar| bar.as_str() == Some(symbol.as_str())))
-        };
-        match self.symbols.iter().find(|symbol| !has(symbol)) {
-            None => Said::Subscribed,
-            Some(missing) => Said::Over(format!("the subscription lacks {missing}")),
+        let needed = self.lists().filter(|list| matches!(*list, "bars" | "quotes" | "trades"));
+        for list in needed {
+            let told = message.get(list).and_then(Value::as_array);
+            let told: HashSet<&str> = told.into_iter().flatten().filter_map(Value::as_str).collect();
+            if let Some(missing) = self.symbols.iter().find(|symbol| !told.contains(symbol.as_str())) {
+                return Said::Over(format!("the subscription lacks {list} of {missing}"));
+            }
         }
+        Said::Subscribed
     }
 }
 
 impl Dialect for Conversation {
     fn read(&mut self, frame: &[u8]) -> Vec<Said> {
-        match serde_json::from_slice::<Vec<Value>>(frame) {
-            Ok(messages) => messages.into_iter().filter_map(|message| self.message(message)).collect(),
+        let read = if self.packed {
+            packed::decode(frame).map_err(|error| error.to_string())
+        } else {
+            serde_json::from_slice(frame).map_err(|error| error.to_string())
+        };
+        match read {
+            Ok(Value::Array(messages)) => {
+                messages.into_iter().filter_map(|message| self.message(message)).collect()
+            }
+            Ok(_) => vec![Said::Unreadable(format!("a frame of {} bytes: no list", frame.len()))],
             Err(error) => vec![Said::Unreadable(format!("a frame of {} bytes: {error}", frame.len()))],
         }
     }
@@ -128,17 +188,21 @@ fn error(message: &Value, text: String) -> Said {
     }
 }
 
-fn decoded<T: serde::de::DeserializeOwned>(message: Value) -> Result<T, String> {
+fn told(told: Result<Heard, String>) -> Said {
+    told.map_or_else(Said::Unreadable, Said::Told)
+}
+
+pub(super) fn decoded<T: serde::de::DeserializeOwned>(message: Value) -> Result<T, String> {
     serde_path_to_error::deserialize(message).map_err(|error| {
         let field = error.path().to_string();
         format!("{field}: {}", error.into_inner())
     })
 }
 
-fn bar(message: Value, revised: bool) -> Result<Said, String> {
+fn bar(message: Value, revised: bool) -> Result<Minute, String> {
     let bar: Bar = decoded(message)?;
-    let start_ns = time(&bar.t)?;
-    let wrong = |field: &str, value: f64| format!("{} {field}: {value} at {}", bar.symbol, bar.t);
+    let start_ns = bar.t.ns()?;
+    let wrong = |field: &str, value: f64| format!("{} {field}: {value} at {start_ns} ns", bar.symbol);
     let price = |field: &str, value: f64| wire::price(value).ok_or_else(|| wrong(field, value));
     let quoted = Quoted {
         start_ns,
@@ -148,12 +212,12 @@ fn bar(message: Value, revised: bool) -> Result<Said, String> {
         close: price("c", bar.c)?,
         volume: wire::volume(bar.v).ok_or_else(|| wrong("v", bar.v))?,
     };
-    Ok(Said::Told(Heard::Minute(Minute { symbol: bar.symbol, quoted, revised })))
+    Ok(Minute { symbol: bar.symbol, quoted, revised })
 }
 
-fn status(message: Value) -> Result<Said, String> {
+fn status(message: Value) -> Result<Heard, String> {
     let told: Told = decoded(message)?;
-    let at_ns = time(&told.t)?;
+    let at_ns = told.t.ns()?;
     // The tapes A and B say H and T, the tape C says H, P and T or Q.
     let halted = match told.sc.as_str() {
         "H" | "P" | "2" => Some(true),
@@ -163,12 +227,7 @@ fn status(message: Value) -> Result<Said, String> {
     let parts = [("", &told.sm, &told.sc), (": ", &told.rm, &told.rc)].map(|(before, words, code)| {
         if words.is_empty() && code.is_empty() { String::new() } else { format!("{before}{words} ({code})") }
     });
-    Ok(Said::Told(Heard::Status(Status { symbol: told.symbol, halted, words: parts.concat(), at_ns })))
-}
-
-fn time(text: &str) -> Result<i64, String> {
-    let time = DateTime::parse_from_rfc3339(text).ok().and_then(|time| time.timestamp_nanos_opt());
-    time.ok_or_else(|| format!("t: {text:?} is no time"))
+    Ok(Heard::Status(Status { symbol: told.symbol, halted, words: parts.concat(), at_ns }))
 }
 
 #[cfg(test)]
@@ -180,7 +239,9 @@ mod tests {
             key: "planted-key".to_owned().into(),
             secret: "planted-secret".to_owned().into(),
         };
-        let mut conversation = Conversation { credentials, symbols: vec!["SPY".into()] };
+        let wanted = Wanted { quotes: true, trades: false };
+        let mut conversation =
+            Conversation { credentials, symbols: vec!["SPY".into()], wanted, packed: false };
         let said = conversation.read(frame.as_bytes());
         said.iter().map(|said| format!("{said:?}")).collect::<Vec<_>>().join("\n")
     }
@@ -209,8 +270,12 @@ mod tests {
 
     #[test]
     fn a_subscription_that_lacks_a_symbol_is_none() {
-        assert_eq!(said(r#"[{"T":"subscription","bars":["SPY","AAPL"]}]"#), "Subscribed");
-        assert_eq!(said(r#"[{"T":"subscription","bars":[]}]"#), r#"Over("the subscription lacks SPY")"#);
+        let confirmed = r#"[{"T":"subscription","bars":["SPY","AAPL"],"quotes":["SPY"]}]"#;
+        assert_eq!(said(confirmed), "Subscribed");
+        let lacking = r#"[{"T":"subscription","bars":["SPY"],"quotes":[]}]"#;
+        assert_eq!(said(lacking), r#"Over("the subscription lacks quotes of SPY")"#);
+        let lacking = r#"[{"T":"subscription","bars":[]}]"#;
+        assert_eq!(said(lacking), r#"Over("the subscription lacks bars of SPY")"#);
     }
 
     #[test]

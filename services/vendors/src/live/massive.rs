@@ -15,7 +15,7 @@ use crate::error::{Refusal, VendorError};
 use crate::http::Credentials;
 use crate::massive::{Massive, NAME};
 use crate::port::Quoted;
-use crate::socket::{Dialect, LiveStream, Said, StreamConfig};
+use crate::socket::{Dialect, LiveStream, Said, Say, StreamConfig};
 use crate::wire;
 
 const MS: i64 = 1_000_000;
@@ -69,11 +69,12 @@ impl Conversation {
                     Credentials::Bearer(key) => key.expose_secret(),
                     Credentials::Alpaca { .. } | Credentials::ApiKey(_) | Credentials::None => "",
                 };
-                Said::Send(json!({"action": "auth", "params": key}).to_string())
+                Said::Send(Say::Text(json!({"action": "auth", "params": key}).to_string()))
             }
             "auth_success" => {
                 let topics: Vec<String> = self.symbols.iter().map(|symbol| format!("AM.{symbol}")).collect();
-                Said::Send(json!({"action": "subscribe", "params": topics.join(",")}).to_string())
+                let subscribe = json!({"action": "subscribe", "params": topics.join(",")});
+                Said::Send(Say::Text(subscribe.to_string()))
             }
             "success" => {
                 self.confirmed += 1;

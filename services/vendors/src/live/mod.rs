@@ -1,18 +1,20 @@
-//! Streams of minutes: what vendors tell as it happens, as the product's own types.
+//! Streams: minutes, the day so far, quotes and trades, as vendors tell them, as the product's own types.
 //!
 //! A minute is told when it ends; where a vendor corrects it later it says so (`revised`), or tells it again.
 //! Prices are raw, as everywhere in this crate. What a stream did not tell is asked for over HTTP
 //! ([`RecentMinutes`]).
 //!
-//! Deliberately absent: trades, quotes and the day so far. A day is made of its minutes, as every longer bar, by
-//! whoever listens.
+//! Deliberately absent: longer bars, which are made of the minutes by whoever listens; quotes and trades of Massive.
 
 mod alpaca;
 mod massive;
+mod packed;
+mod ticks;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::money::{Price, Volume};
 
 use crate::error::VendorError;
 use crate::port::Quoted;
@@ -24,6 +26,14 @@ pub enum Heard {
     Live,
     /// A minute.
     Minute(Minute),
+    /// The day so far, from its open.
+    Day(Minute),
+    /// The best bid and offer of a symbol.
+    Quote(Quote),
+    /// A trade.
+    Trade(Trade),
+    /// A trade that was told before was another one, or none.
+    Amended(Amended),
     /// Trading in a symbol was halted, or goes on.
     Status(Status),
     /// A message that cannot be read, and what was expected of it.
@@ -37,6 +47,57 @@ pub enum Heard {
     },
     /// The vendor will not; nothing is tried again.
     Refused(VendorError),
+}
+
+/// The best bid and offer of one symbol; price 0 where a side has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// Symbol as the tape writes it.
+    pub symbol: String,
+    /// Best bid.
+    pub bid: Price,
+    /// Best offer.
+    pub ask: Price,
+    /// Shares bid.
+    pub bid_size: Volume,
+    /// Shares offered.
+    pub ask_size: Volume,
+    /// The vendor's code of the exchange of the bid.
+    pub bid_exchange: String,
+    /// The vendor's code of the exchange of the offer.
+    pub ask_exchange: String,
+    /// When, UTC nanoseconds.
+    pub at_ns: i64,
+}
+
+/// A trade in one symbol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trade {
+    /// Symbol as the tape writes it.
+    pub symbol: String,
+    /// Price.
+    pub price: Price,
+    /// Shares.
+    pub size: Volume,
+    /// The vendor's code of the exchange.
+    pub exchange: String,
+    /// The vendor's id.
+    pub id: String,
+    /// When, UTC nanoseconds.
+    pub at_ns: i64,
+}
+
+/// A trade that was corrected or cancelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Amended {
+    /// Symbol as the tape writes it.
+    pub symbol: String,
+    /// Whether there was no trade at all.
+    pub cancelled: bool,
+    /// Which trade, what it was and what it is.
+    pub words: String,
+    /// When, UTC nanoseconds.
+    pub at_ns: i64,
 }
 
 /// A minute of one symbol.

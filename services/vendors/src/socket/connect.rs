@@ -9,7 +9,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::http::Uri;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::http::header::CONTENT_TYPE;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, Uri};
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use crate::error::VendorError;
@@ -33,6 +35,7 @@ pub struct Target {
     host: String,
     port: u16,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    packed: bool,
 }
 
 impl Target {
@@ -53,7 +56,12 @@ impl Target {
             Some("ws") if local => (None, 80),
             _ => return Err(wrong()),
         };
-        Ok(Self { port: uri.port_u16().unwrap_or(port), url: url.to_owned(), host, tls })
+        Ok(Self { port: uri.port_u16().unwrap_or(port), url: url.to_owned(), host, tls, packed: false })
+    }
+
+    /// Asks for MessagePack instead of JSON, where `packed` says so.
+    pub(super) fn speaking(self, packed: bool) -> Self {
+        Self { packed, ..self }
     }
 
     /// Connects; an error says what failed.
@@ -69,8 +77,13 @@ impl Target {
             }
         };
         let config = WebSocketConfig::default().max_message_size(Some(MESSAGE_MAX));
-        let opened =
-            tokio_tungstenite::client_async_with_config(self.url.as_str(), stream, Some(config)).await;
+        let no_request = |error| format!("no stream there: {error}");
+        let mut request = self.url.as_str().into_client_request().map_err(no_request)?;
+        if self.packed {
+            let kind = HeaderValue::from_static("application/msgpack");
+            request.headers_mut().insert(CONTENT_TYPE, kind);
+        }
+        let opened = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await;
         opened.map(|(socket, _)| socket).map_err(|error| format!("no stream there: {error}"))
     }
 }

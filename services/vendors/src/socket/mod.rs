@@ -50,15 +50,37 @@ pub struct StreamConfig {
     pub credentials: Credentials,
     /// Symbols to tell of.
     pub symbols: Vec<String>,
+    /// What it is to tell besides minutes.
+    pub wanted: Wanted,
+    /// Whether it is to speak MessagePack instead of JSON, where the vendor speaks both.
+    pub packed: bool,
     /// How long a stream may tell nothing while the market is open.
     pub silence: Duration,
+}
+
+/// What a stream is to tell besides minutes, where the vendor tells it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Quotes.
+    pub quotes: bool,
+    /// Trades, with what becomes of them.
+    pub trades: bool,
+}
+
+/// A message to the vendor.
+#[derive(Debug)]
+pub(crate) enum Say {
+    /// In a text frame.
+    Text(String),
+    /// In a binary frame.
+    Binary(Vec<u8>),
 }
 
 /// What a frame comes to.
 #[derive(Debug)]
 pub(crate) enum Said {
     /// This is to be sent.
-    Send(String),
+    Send(Say),
     /// The subscription is confirmed.
     Subscribed,
     /// Data.
@@ -111,7 +133,7 @@ impl LiveStream {
         clock: Arc<dyn Clock>,
         dialect: impl Fn(&StreamConfig) -> Box<dyn Dialect> + Send + 'static,
     ) -> Result<Self, VendorError> {
-        let target = connect::Target::parse(vendor, &config.url)?;
+        let target = connect::Target::parse(vendor, &config.url)?.speaking(config.packed);
         let (sender, heard) = mpsc::channel(QUEUE_MAX);
         let last_frame_ns = Arc::new(AtomicI64::new(0));
         let supervisor = Supervisor {
@@ -233,8 +255,12 @@ impl Supervisor {
     /// Does what one message asks for; answers how the connection ended, if it did.
     async fn take(&self, said: Said, socket: &mut Socket, watch: &mut Watch) -> Option<Ended> {
         let heard = match said {
-            Said::Send(text) => {
-                let sent = socket.send(Message::text(text)).await;
+            Said::Send(say) => {
+                let message = match say {
+                    Say::Text(text) => Message::text(text),
+                    Say::Binary(bytes) => Message::binary(bytes),
+                };
+                let sent = socket.send(message).await;
                 return sent.err().map(|error| watch.passing(error.to_string(), false));
             }
             Said::Subscribed => {

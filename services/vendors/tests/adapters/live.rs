@@ -11,7 +11,9 @@ use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::{Event, Script, What};
 use tapedeck_vendors::{HangUp, KEY, SECRET, Vendors};
 use vendors::http::{Credentials, HttpConfig};
-use vendors::{Alpaca, Clock, Heard, LiveStream, Massive, RecentMinutes, Refusal, StreamConfig, VendorError};
+use vendors::{
+    Alpaca, Clock, Heard, LiveStream, Massive, RecentMinutes, Refusal, StreamConfig, VendorError, Wanted,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// Longest wait for anything.
@@ -45,11 +47,13 @@ impl Clock for MarketClock {
 struct Desk {
     vendors: Vendors,
     vendor: Vendor,
+    /// In MessagePack, with quotes and trades.
+    packed: bool,
 }
 
 impl Desk {
     async fn of(vendor: Vendor) -> Self {
-        Self { vendors: Vendors::start(Script::default()).await.unwrap(), vendor }
+        Self { vendors: Vendors::start(Script::default()).await.unwrap(), vendor, packed: false }
     }
 
     fn credentials(&self, key: &str) -> Credentials {
@@ -69,6 +73,8 @@ impl Desk {
             url: format!("{}{path}", self.vendors.addresses().ws(self.vendor)),
             credentials: self.credentials(key),
             symbols: vec!["AAPL".into(), "MSFT".into()],
+            wanted: Wanted { quotes: self.packed, trades: self.packed },
+            packed: self.packed,
             silence,
         };
         let clock = self.clock();
@@ -275,4 +281,66 @@ async fn a_halt_and_a_correction_are_told() {
     desk.vendors.stand.say(Event { sequence: 0, at_ns: start_ns, symbol: "MSFT".into(), what });
     let told = until(&mut stream, is_minute).await;
     assert_eq!(minutes(&told, start_ns), [("MSFT".to_owned(), 0, true)]);
+}
+
+/// What the vendor says beside minutes, in MessagePack; times keep their nanoseconds.
+#[tokio::test]
+async fn quotes_trades_and_days_are_told_in_messagepack() {
+    let desk = Desk { packed: true, ..Desk::of(Vendor::AlpacaData).await };
+    let mut stream = desk.stream(KEY, MINUTE * 3);
+    until(&mut stream, is_live).await;
+    let connections = desk.vendors.stand.ledger.connections();
+    assert!(connections.iter().all(|connection| connection.binary), "it speaks MessagePack");
+    let at_ns = desk.clock().now_ns() + 1;
+    let say = |value: serde_json::Value| {
+        let what: What = serde_json::from_value(value).unwrap();
+        desk.vendors.stand.say(Event { sequence: 0, at_ns, symbol: "AAPL".into(), what });
+    };
+    let trade = json!({"id": 7, "at_ns": at_ns, "price": 1_876_300, "size": 40, "exchange": "V",
+        "conditions": ["@"], "tape": "C"});
+    let mut other = trade.clone();
+    other["price"] = json!(1_875_000);
+    say(
+        json!({"kind": "quote", "quote": {"at_ns": at_ns, "bid": 1_876_200, "bid_size": 300, "ask": 1_876_400,
+        "ask_size": 200, "tape": "C"}}),
+    );
+    say(json!({"kind": "trade", "trade": trade}));
+    say(json!({"kind": "correction", "original": trade, "corrected": other}));
+    say(json!({"kind": "cancel_error", "trade": trade, "action": "C"}));
+    let bar = json!({"start_ns": at_ns, "open": 10_000, "high": 10_000, "low": 9_000, "close": 9_500, "volume": 5,
+        "trades": 1, "vwap": 9_500});
+    say(json!({"kind": "daily_bar", "bar": bar}));
+    let told = until(&mut stream, |heard| matches!(heard, Heard::Day(_))).await;
+    let quote = told.iter().find_map(|heard| match heard {
+        Heard::Quote(quote) if quote.at_ns == at_ns => Some(quote),
+        _ => None,
+    });
+    let quote = quote.unwrap_or_else(|| panic!("{told:?}"));
+    let prices = (quote.bid.to_string(), quote.ask.to_string());
+    assert_eq!(prices, ("187.62".to_owned(), "187.64".to_owned()));
+    assert_eq!(
+        (quote.bid_size.to_string(), quote.ask_size.to_string()),
+        ("300".to_owned(), "200".to_owned())
+    );
+    let trade = told.iter().find_map(|heard| match heard {
+        Heard::Trade(trade) if trade.id == "7" => Some(trade),
+        _ => None,
+    });
+    let trade = trade.unwrap_or_else(|| panic!("{told:?}"));
+    assert_eq!(
+        (trade.price.to_string(), trade.size.to_string(), trade.at_ns),
+        ("187.63".into(), "40".into(), at_ns)
+    );
+    let amended: Vec<(&str, bool)> = told
+        .iter()
+        .filter_map(|heard| match heard {
+            Heard::Amended(amended) => Some((amended.words.as_str(), amended.cancelled)),
+            _ => None,
+        })
+        .collect();
+    let expected =
+        [("trade 7 of 40 at 187.63 is 40 at 187.5", false), ("trade 7 of 40 at 187.63 was none", true)];
+    assert_eq!(amended, expected);
+    desk.vendors.stand.advance(MINUTE);
+    assert!(until(&mut stream, is_minute).await.iter().all(|heard| !matches!(heard, Heard::Unreadable(_))));
 }

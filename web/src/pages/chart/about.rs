@@ -1,13 +1,13 @@
-//! What the tape knows about a symbol: key statistics of its bars, corporate actions, findings.
+//! What the tape knows about a symbol: key statistics of its bars, corporate actions.
 
 use askama::Template;
 use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use domain::key_statistics::KeyStatistics;
 use domain::money::Price;
-use projections::queries::{self, ActionRow, QualityRow, QueryError, Series};
+use projections::queries::{self, ActionRow, QueryError, Series};
 
-use super::{ACTIONS, FINDINGS, Fields, STATISTICS, suiting};
+use super::{ACTIONS, Fields, STATISTICS, suiting};
 use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::view::{Instant, Signed, count, price, signed_percent, volume};
@@ -61,23 +61,6 @@ struct Actions {
 struct ActionsPanel {
     v: u64,
     body: Body<Actions>,
-}
-
-#[derive(Clone, Debug)]
-struct Finding {
-    seq: u64,
-    time: Instant,
-    rule: String,
-    severity: String,
-    badge: &'static str,
-    detail: String,
-}
-
-#[derive(Template)]
-#[template(path = "chart/findings.html")]
-struct FindingsPanel {
-    v: u64,
-    body: Body<Vec<Finding>>,
 }
 
 /// Renders the key statistics.
@@ -158,33 +141,4 @@ impl Action {
 fn ratio(value: Price) -> String {
     let ratio = domain::corporate_action::SplitRatio::from_e9(value.0);
     ratio.map_or_else(|_| value.to_string(), |ratio| format!("{} for {}", ratio.terms().0, ratio.terms().1))
-}
-
-/// Renders the findings.
-pub async fn findings(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, &FINDINGS, read_findings(scope)).await;
-    FindingsPanel { v: scope.version, body }.render()
-}
-
-async fn read_findings(scope: &Scope<'_>) -> Result<Option<Vec<Finding>>, QueryError> {
-    let limit = u32::try_from(ROWS).unwrap_or_default();
-    let rows = queries::quality(&scope.app.config.pool, Some(scope.symbol), None, limit).await?.rows;
-    Ok((!rows.is_empty()).then(|| rows.iter().map(Finding::of).collect()))
-}
-
-impl Finding {
-    fn of(row: &QualityRow) -> Self {
-        Self {
-            seq: row.sequence,
-            time: Instant(row.event_time_ns),
-            rule: row.rule.replace('_', " "),
-            severity: row.severity.clone(),
-            badge: match row.severity.as_str() {
-                "error" => "badge-loss",
-                "warning" => "badge-warn",
-                _ => "badge-flat",
-            },
-            detail: row.detail.clone(),
-        }
-    }
 }

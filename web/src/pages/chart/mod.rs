@@ -28,7 +28,7 @@ use domain::corporate_action::Adjustment;
 use projections::queries::{self, FillFilter, Series, Turn};
 
 use super::table::Tab;
-use super::{Layout, Of, Page, Panel, Params, Rendering, Scope, Visit};
+use super::{Layout, Of, Page, Panel, Params, Rendering, Scope, Visit, quality};
 use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
@@ -69,10 +69,11 @@ static ACTIONS: Panel =
         .of(Of::Symbol)
         .every_ms(1_000);
 /// What was found about the symbol's data.
-static FINDINGS: Panel =
-    Panel::fetched("chart-findings", &["calendar"], |scope| Box::pin(about::findings(scope)))
-        .of(Of::Symbol)
-        .every_ms(1_000);
+static FINDINGS: Panel = Panel::fetched("chart-findings", &["calendar"], |scope| {
+    Box::pin(quality::findings(scope, &FINDINGS, Some(scope.symbol)))
+})
+.of(Of::Symbol)
+.every_ms(1_000);
 /// Who the company is, and whether it is listed.
 static COMPANY: Panel =
     Panel::fetched("chart-company", &["reference"], |scope| Box::pin(company::company(scope)))

@@ -17,7 +17,7 @@ use axum::response::Response;
 use contracts::v1::ProjectionTask;
 use runtime::command::{self, Caller};
 
-use super::{Layout, Of, Page, Panel, Params, Rendering, Visit};
+use super::{Layout, Of, Page, Panel, Params, Rendering, Visit, quality};
 use crate::action::{CommandForm, caller, done, tape};
 use crate::app::App;
 use crate::error::PageError;
@@ -30,7 +30,7 @@ pub static PAGE: Page = Page {
     title: "System",
     url: Url::System,
     key: 'y',
-    panels: &[&PROJECTIONS, &JOBS, &SERVICES, &SOURCES, &NATS, &DATABASE, &FINDINGS],
+    panels: &[&PROJECTIONS, &JOBS, &SERVICES, &SOURCES, &QUALITY, &NATS, &DATABASE, &FINDINGS],
 };
 
 // Read models stop moving without a commit that would tell, so this one is due each second.
@@ -44,6 +44,11 @@ static SERVICES: Panel = Panel::pushed("system-services", &[], |scope| Box::pin(
 static SOURCES: Panel = Panel::pushed("system-sources", &[], |scope| Box::pin(sources::table(scope)))
     .of(Of::Deck)
     .every_ms(1_000);
+static QUALITY: Panel = Panel::fetched("system-quality", &["calendar"], |scope| {
+    Box::pin(quality::findings(scope, &QUALITY, None))
+})
+.of(Of::Deck)
+.every_ms(1_000);
 static NATS: Panel =
     Panel::pushed("system-nats", &[], |scope| Box::pin(servers::nats(scope))).of(Of::Deck).every_ms(2_000);
 static DATABASE: Panel = Panel::pushed("system-database", &[], |scope| Box::pin(servers::database(scope)))
@@ -61,6 +66,7 @@ struct SystemPage<'a> {
     jobs: String,
     services: String,
     sources: String,
+    quality: String,
     nats: String,
     database: String,
     findings: String,
@@ -81,8 +87,9 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
     let scope = &visit.scope();
     let (projections, jobs, services) =
         tokio::join!(PROJECTIONS.render(scope), JOBS.render(scope), SERVICES.render(scope));
-    let (sources, nats, database, findings) = tokio::join!(
+    let (sources, quality, nats, database, findings) = tokio::join!(
         SOURCES.render(scope),
+        QUALITY.render(scope),
         NATS.render(scope),
         DATABASE.render(scope),
         FINDINGS.render(scope)
@@ -93,6 +100,7 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
         jobs: jobs?,
         services: services?,
         sources: sources?,
+        quality: quality?,
         nats: nats?,
         database: database?,
         findings: findings?,

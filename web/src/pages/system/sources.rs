@@ -22,6 +22,7 @@ struct Row {
     last: Option<Instant>,
     bars: u64,
     revisions: u64,
+    ticks: String,
     lag_p50: String,
     lag_p99: String,
     reconnects: u64,
@@ -74,6 +75,7 @@ impl Row {
             last: source.last_message_ns.map(Instant),
             bars: source.bars,
             revisions: source.revisions,
+            ticks: ticks(source),
             lag_p50: lag(source.lag_p50_ns),
             lag_p99: lag(source.lag_p99_ns),
             reconnects: source.reconnects,
@@ -82,5 +84,13 @@ impl Row {
             last_error: source.last_error.clone(),
             history: if source.breaker == "open" { "left alone" } else { "asked" },
         }
+    }
+}
+
+/// How many quotes and trades were told, and how many of them are on the tape.
+fn ticks(source: &SourceRow) -> String {
+    match source.quotes + source.trades {
+        0 => "–".to_owned(),
+        told => format!("{told} ({} stored)", source.ticks),
     }
 }

@@ -1,0 +1,61 @@
+//! What a vendor's stream tells, as the port of `ingest` takes it.
+
+use contracts::v1;
+use ingest::import::Quote;
+use ingest::live::{Amended, Heard, Minute, Status};
+use vendors::Quoted;
+
+/// What a stream tells.
+pub fn heard(heard: vendors::Heard) -> Heard {
+    match heard {
+        vendors::Heard::Live => Heard::Live,
+        vendors::Heard::Minute(told) => Heard::Minute(minute(told)),
+        vendors::Heard::Day(told) => Heard::Day(minute(told)),
+        vendors::Heard::Quote(told) => {
+            let at_ns = told.at_ns;
+            let quote = v1::Quote {
+                symbol: told.symbol,
+                bid_e9: told.bid.0,
+                ask_e9: told.ask.0,
+                bid_size_e3: told.bid_size.0,
+                ask_size_e3: told.ask_size.0,
+                bid_exchange: told.bid_exchange,
+                ask_exchange: told.ask_exchange,
+                told: 0,
+            };
+            Heard::Quote(quote, at_ns)
+        }
+        vendors::Heard::Trade(told) => {
+            let at_ns = told.at_ns;
+            let trade = v1::Trade {
+                symbol: told.symbol,
+                price_e9: told.price.0,
+                size_e3: told.size.0,
+                exchange: told.exchange,
+                trade_id: told.id,
+                told: 0,
+                told_size_e3: 0,
+            };
+            Heard::Trade(trade, at_ns)
+        }
+        vendors::Heard::Amended(vendors::Amended { symbol, cancelled, words, at_ns }) => {
+            Heard::Amended(Amended { symbol, cancelled, words, at_ns })
+        }
+        vendors::Heard::Status(vendors::Status { symbol, halted, words, at_ns }) => {
+            Heard::Status(Status { symbol, halted, words, at_ns })
+        }
+        vendors::Heard::Unreadable(what) => Heard::Unreadable(what),
+        vendors::Heard::Lost { why, again_in } => Heard::Lost { why, again_in },
+        vendors::Heard::Refused(error) => Heard::Refused(error.to_string()),
+    }
+}
+
+fn minute(vendors::Minute { symbol, quoted, revised }: vendors::Minute) -> Minute {
+    Minute { symbol, quote: quote(quoted), revised }
+}
+
+/// Prices and volume of an interval.
+pub fn quote(quoted: Quoted) -> Quote {
+    let Quoted { start_ns, open, high, low, close, volume } = quoted;
+    Quote { start_ns, open, high, low, close, volume }
+}
