@@ -189,7 +189,7 @@ fn quotes_are_sampled_and_a_symbol_with_a_finding_opens_nothing() -> Outcome {
     // It turns with every other minute, so that it soon wants in.
     let more = "[strategy.turns]\nkind = \"sma_cross\"\nsymbols = [\"MSFT\"]\ntimeframe = \"1m\"\n\
                 sizing = \"fixed:5\"\nparams = { fast = 1, slow = 2 }\n\
-                [[limits]]\nstrategy = \"turns\"\nclean_data = 3600\n[quality.severity]\nhalt = \"warning\"\n";
+                [[limits]]\nstrategy = \"turns\"\nclean_data = 3600\n[quality.severity]\nresumption = \"warning\"\n";
     let stage = Stage::with("alpaca", OPEN_NS + 40 * MINUTE_NS, more, |source, live| {
         source.push_str("stream_format = \"msgpack\"\n");
         "fresh_s = 30\nquotes = true\ntrades = true\nticks_ms = 500\n".clone_into(live);
@@ -200,17 +200,17 @@ fn quotes_are_sampled_and_a_symbol_with_a_finding_opens_nothing() -> Outcome {
         Ok(stage.source()?.is_some_and(|source| source["state"] == "live"))
     })?;
     let what = What::Status {
-        code: "H".into(),
-        message: "Trading Halt".into(),
-        reason_code: "T12".into(),
-        reason: "News pending".into(),
+        code: "T".into(),
+        message: "Trading Resume".into(),
+        reason_code: "T3".into(),
+        reason: "News disseminated".into(),
     };
     let at_ns = stage.now_ns();
     stage.vendors.stand.say(Event { sequence: 0, at_ns, symbol: "MSFT".into(), what });
     eventually("the entry is denied for it", Duration::from_secs(240), || {
         let denied =
             stage.home.text(&["tail", "--tape", "main", "--subject", "risk.>", "--no-follow", "--json"])?;
-        Ok(denied.lines().any(|line| line.contains("unclean_data") && line.contains("News pending")))
+        Ok(denied.lines().any(|line| line.contains("unclean_data") && line.contains("News disseminated")))
     })?;
     eventually("quotes and trades are counted and stored", Duration::from_secs(60), || {
         let Some(source) = stage.source()? else { return Ok(false) };

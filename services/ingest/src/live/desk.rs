@@ -181,13 +181,13 @@ impl Desk {
     fn beside(&mut self, heard: Heard) -> Option<Heard> {
         match heard {
             Heard::Quote(quote, at_ns) => {
-                self.gauge.quotes += 1;
+                self.gauge.quotes += quote.told;
                 if self.wanted.contains(&quote.symbol) {
                     self.ticks.quote(quote, at_ns);
                 }
             }
             Heard::Trade(trade, at_ns) => {
-                self.gauge.trades += 1;
+                self.gauge.trades += trade.told;
                 if self.wanted.contains(&trade.symbol) {
                     self.ticks.trade(trade, at_ns);
                 }

@@ -18,7 +18,7 @@ pub enum Heard {
     Minute(Minute),
     /// The day so far, from its open.
     Day(Minute),
-    /// The best bid and offer of a symbol, as of UTC nanoseconds.
+    /// The best bid and offer of a symbol, as of UTC nanoseconds; `told` is the number of quotes that it stands for.
     Quote(Quoted, i64),
     /// A trade, at UTC nanoseconds.
     Trade(Trade, i64),

@@ -61,7 +61,7 @@ impl Ticks {
     pub(super) fn quote(&mut self, mut quote: Quote, at_ns: i64) {
         match self.quotes.get_mut(&quote.symbol) {
             Some((known, known_ns)) => {
-                quote.told = known.told.saturating_add(1);
+                quote.told = quote.told.saturating_add(known.told);
                 if at_ns >= *known_ns {
                     (*known, *known_ns) = (quote, at_ns);
                 } else {
@@ -69,25 +69,23 @@ impl Ticks {
                 }
             }
             None => {
-                quote.told = 1;
                 self.quotes.insert(quote.symbol.clone(), (quote, at_ns));
             }
         }
     }
 
     /// Takes a trade of `at_ns`.
-    pub(super) fn trade(&mut self, mut trade: Trade, at_ns: i64) {
+    pub(super) fn trade(&mut self, trade: Trade, at_ns: i64) {
         match self.trades.get_mut(&trade.symbol) {
             Some((known, known_ns)) => {
-                let (told, size) =
-                    (known.told.saturating_add(1), known.told_size_e3.saturating_add(trade.size_e3));
+                let told = known.told.saturating_add(trade.told);
+                let size = known.told_size_e3.saturating_add(trade.told_size_e3);
                 if at_ns >= *known_ns {
                     (*known, *known_ns) = (trade, at_ns);
                 }
                 (known.told, known.told_size_e3) = (told, size);
             }
             None => {
-                (trade.told, trade.told_size_e3) = (1, trade.size_e3);
                 self.trades.insert(trade.symbol.clone(), (trade, at_ns));
             }
         }
@@ -156,7 +154,7 @@ mod tests {
     use super::*;
 
     fn quote(symbol: &str, bid_e9: i64) -> Quote {
-        Quote { symbol: symbol.to_owned(), bid_e9, ..Quote::default() }
+        Quote { symbol: symbol.to_owned(), bid_e9, told: 1, ..Quote::default() }
     }
 
     #[tokio::test]
@@ -167,7 +165,9 @@ mod tests {
             ticks.quote(quote(symbol, bid), at_ns);
         }
         for (price_e9, size_e3) in [(5, 100), (6, 50)] {
-            let trade = Trade { symbol: "A".to_owned(), price_e9, size_e3, ..Trade::default() };
+            let symbol = "A".to_owned();
+            let (told, told_size_e3) = (1, size_e3);
+            let trade = Trade { symbol, price_e9, size_e3, told, told_size_e3, ..Trade::default() };
             ticks.trade(trade, price_e9);
         }
         ticks.tick().await;

@@ -21,7 +21,7 @@ pub fn heard(heard: vendors::Heard) -> Heard {
                 ask_size_e3: told.ask_size.0,
                 bid_exchange: told.bid_exchange,
                 ask_exchange: told.ask_exchange,
-                told: 0,
+                told: told.told,
             };
             Heard::Quote(quote, at_ns)
         }
@@ -33,8 +33,8 @@ pub fn heard(heard: vendors::Heard) -> Heard {
                 size_e3: told.size.0,
                 exchange: told.exchange,
                 trade_id: told.id,
-                told: 0,
-                told_size_e3: 0,
+                told: told.told,
+                told_size_e3: told.told_size.0,
             };
             Heard::Trade(trade, at_ns)
         }

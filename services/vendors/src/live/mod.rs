@@ -66,6 +66,8 @@ pub struct Quote {
     pub bid_exchange: String,
     /// The vendor's code of the exchange of the offer.
     pub ask_exchange: String,
+    /// How many quotes of the symbol it stands for; more than one where nobody had time for those before.
+    pub told: u64,
     /// When, UTC nanoseconds.
     pub at_ns: i64,
 }
@@ -83,6 +85,10 @@ pub struct Trade {
     pub exchange: String,
     /// The vendor's id.
     pub id: String,
+    /// How many trades of the symbol it stands for, as of quotes.
+    pub told: u64,
+    /// Their shares.
+    pub told_size: Volume,
     /// When, UTC nanoseconds.
     pub at_ns: i64,
 }

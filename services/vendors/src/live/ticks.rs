@@ -63,6 +63,7 @@ pub(super) fn quote(message: Value) -> Result<Heard, String> {
         ask_size: size("as", told.ask_size)?,
         at_ns: told.t.ns()?,
         symbol: told.symbol,
+        told: 1,
         bid_exchange: told.bx,
         ask_exchange: told.ax,
     }))
@@ -72,9 +73,12 @@ pub(super) fn quote(message: Value) -> Result<Heard, String> {
 pub(super) fn trade(message: Value) -> Result<Heard, String> {
     let told: ToldTrade = decoded(message)?;
     let wrong = |field: &str, value: f64| format!("{} {field}: {value}", told.symbol);
+    let size = wire::volume(told.s).ok_or_else(|| wrong("s", told.s))?;
     Ok(Heard::Trade(Trade {
         price: wire::price(told.p).ok_or_else(|| wrong("p", told.p))?,
-        size: wire::volume(told.s).ok_or_else(|| wrong("s", told.s))?,
+        size,
+        told: 1,
+        told_size: size,
         at_ns: told.t.ns()?,
         id: text(&told.i),
         symbol: told.symbol,

@@ -6,13 +6,14 @@
 //! seconds. What cannot pass, a wrong key for one, ends it with the vendor's words.
 //!
 //! Invariants: nothing is dropped silently: a queue that is full ends the connection, so that what follows is a gap
-//! like any other; every frame that cannot be read is told with what was expected; a credential stands in no message.
+//! like any other; quotes and trades never fill it ([`ease`]); every frame that cannot be read is told with what was expected; a credential stands in no message.
 //!
 //! Deliberately absent: what was missed meanwhile (whoever listens asks for it), the shapes of vendors
 //! ([`Dialect`]s), reqwest.
 
 mod backoff;
 mod connect;
+mod ease;
 mod watch;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::http::Credentials;
 use crate::live::Heard;
 use backoff::Backoff;
 pub use connect::{Socket, Target};
+use ease::Ease;
 use watch::Watch;
 
 /// Longest time from the first packet to the confirmed subscription.
@@ -38,6 +40,8 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(15);
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// Messages that may wait for whoever listens.
 const QUEUE_MAX: usize = 65_536;
+/// Places in the queue that quotes and trades leave to what cannot be told again.
+const ROOM_MIN: usize = QUEUE_MAX / 2;
 /// Messages handed over at once.
 const TOGETHER_MAX: usize = 512;
 
@@ -176,9 +180,9 @@ struct Supervisor {
 
 impl Supervisor {
     async fn run(self, dialect: impl Fn(&StreamConfig) -> Box<dyn Dialect> + Send + 'static) {
-        let mut backoff = Backoff::default();
+        let (mut backoff, mut ease) = (Backoff::default(), Ease::default());
         loop {
-            let (why, wait) = match self.connection(&mut *dialect(&self.config)).await {
+            let (why, wait) = match self.connection(&mut *dialect(&self.config), &mut ease).await {
                 Ended::Passing { why, busy, lived } => {
                     let wait = backoff.wait(busy, lived, |most| self.clock.jitter(most));
                     (self.config.credentials.redact(&why), wait)
@@ -199,7 +203,7 @@ impl Supervisor {
     }
 
     /// From the first packet of a connection to its last.
-    async fn connection(&self, dialect: &mut dyn Dialect) -> Ended {
+    async fn connection(&self, dialect: &mut dyn Dialect, ease: &mut Ease) -> Ended {
         let deadline = Instant::now() + HANDSHAKE_MAX;
         let passing = |why: String| Ended::Passing { why, busy: false, lived: Duration::ZERO };
         let mut socket = match timeout_at(deadline, self.target.connect()).await {
@@ -240,7 +244,7 @@ impl Supervisor {
             };
             self.frame_came(&mut watch);
             for said in dialect.read(&bytes) {
-                if let Some(ended) = self.take(said, &mut socket, &mut watch).await {
+                if let Some(ended) = self.take(said, &mut socket, &mut watch, ease).await {
                     return ended;
                 }
             }
@@ -253,7 +257,13 @@ impl Supervisor {
     }
 
     /// Does what one message asks for; answers how the connection ended, if it did.
-    async fn take(&self, said: Said, socket: &mut Socket, watch: &mut Watch) -> Option<Ended> {
+    async fn take(
+        &self,
+        said: Said,
+        socket: &mut Socket,
+        watch: &mut Watch,
+        ease: &mut Ease,
+    ) -> Option<Ended> {
         let heard = match said {
             Said::Send(say) => {
                 let message = match say {
@@ -285,13 +295,23 @@ impl Supervisor {
                 heard
             }
         };
-        match self.out.try_send(heard) {
-            Ok(()) => None,
-            Err(mpsc::error::TrySendError::Closed(_)) => Some(Ended::Unheard),
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                Some(watch.passing(format!("{QUEUE_MAX} messages wait here to be taken"), false))
+        let room = self.out.capacity() >= ROOM_MIN;
+        if !room && ease::may_wait(&heard) {
+            ease.keep(heard);
+            return None;
+        }
+        let kept = if room { ease.take() } else { Vec::new() };
+        for heard in kept.into_iter().chain([heard]) {
+            match self.out.try_send(heard) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Closed(_)) => return Some(Ended::Unheard),
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    let why = format!("{QUEUE_MAX} messages wait here to be taken");
+                    return Some(watch.passing(why, false));
+                }
             }
         }
+        None
     }
 }
 
