@@ -210,7 +210,8 @@ async fn what_was_found_about_the_data_is_listed_for_all_symbols() {
     for part in ["/chart/BRK.B", "price difference", "badge-warn", "high 101 by yahoo"] {
         assert!(page.contains(part), "{part} in {page}");
     }
-    let listed = json(&deck, "/api/v1/findings").await;
+    let listed = deck.get("/api/v1/findings").await;
+    let listed: serde_json::Value = serde_json::from_str(&listed.text).unwrap();
     let item = &listed["items"][0];
     assert_eq!(
         (&item["found"], &item["expected"], &item["authority"]),
