@@ -341,7 +341,12 @@ fn an_account_with_a_simulated_past_goes_on_at_the_broker_on_another_tape_alone(
     stage.home.configure("[account.paper]\nmax_position = 1\n")?;
     let mut up = stage.up("simulated", &[])?;
     stage.price("SPY", 187)?;
-    let order = stage.place(&["buy", "SPY", "--qty", "1"])?;
+    // Risk may hear the price a moment after the account was marked with it.
+    let mut order = String::new();
+    eventually("an order is approved", SOON, || {
+        let placed = stage.place(&["buy", "SPY", "--qty", "1"]);
+        Ok(placed.map(|id| order = id).is_ok())
+    })?;
     stage.until(&order, "accepted")?;
     assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0));
     stage.configure("paper")?;

@@ -170,7 +170,7 @@ fn keys_of_vendors_and_brokers_are_nowhere_after_a_whole_run() -> Outcome {
     eventually("everything is up", Duration::from_secs(60), || Ok(url(&home, "up")?.is_some()))
         .with_context(|| home.said("up"))?;
     let token = home.json(&["token", "create", "reader", "--role", "operator", "--tape", "main"])?;
-    let token = token["token"].as_str().context("a token")?.to_owned();
+    let token = token["secret"].as_str().context("a token")?.to_owned();
     eventually("minutes are streamed", Duration::from_secs(90), || {
         let told = home.json(&["ingest", "status", "--tape", "main"])?;
         Ok(told["live"][0]["state"] == "live")
