@@ -111,10 +111,22 @@ impl Stage {
         printed.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 
+    /// Places an order. Risk may hear a price a moment after the account was marked with it.
     fn place(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let all = [&["order", "place"], arguments, &["--tape", "main"]].concat();
-        let answer = self.home.json(&all)?;
-        Ok(answer["order_id"].as_str().with_context(|| answer.to_string())?.to_owned())
+        let all = [&["order", "place"], arguments, &["--tape", "main", "--json"]].concat();
+        let mut placed = String::new();
+        eventually("risk has a price", SOON, || {
+            let output = self.home.run(&all)?;
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            if said.contains("there is no price of") {
+                return Ok(false);
+            }
+            anyhow::ensure!(output.status.success(), "{all:?} ended with {}: {said}", output.status);
+            let answer: Value = serde_json::from_slice(&output.stdout)?;
+            placed = answer["order_id"].as_str().with_context(|| answer.to_string())?.to_owned();
+            Ok(true)
+        })?;
+        Ok(placed)
     }
 
     fn order(&self, id: &str) -> anyhow::Result<Value> {
@@ -341,12 +353,7 @@ fn an_account_with_a_simulated_past_goes_on_at_the_broker_on_another_tape_alone(
     stage.home.configure("[account.paper]\nmax_position = 1\n")?;
     let mut up = stage.up("simulated", &[])?;
     stage.price("SPY", 187)?;
-    // Risk may hear the price a moment after the account was marked with it.
-    let mut order = String::new();
-    eventually("an order is approved", SOON, || {
-        let placed = stage.place(&["buy", "SPY", "--qty", "1"]);
-        Ok(placed.map(|id| order = id).is_ok())
-    })?;
+    let order = stage.place(&["buy", "SPY", "--qty", "1"])?;
     stage.until(&order, "accepted")?;
     assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0));
     stage.configure("paper")?;

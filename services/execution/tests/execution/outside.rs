@@ -254,10 +254,9 @@ async fn what_could_not_be_checked_is_refused_and_not_sent_later() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_that_did_not_arrive_opens_nothing_when_it_is_late() {
     let mut stage = Stage::new(ClockMode::Wall).await;
+    // The script's decisions are years old; the broker is asked for the order a second later.
     stage.order(0, Answer::LostBefore, &["submitted"]).await;
-    // The broker is asked for it a second later, by when two minutes are over.
-    runtime::clock::set_offset_ns(120_000_000_000);
-    stage.until_rejected("it did not arrive at the broker, and opens nothing 12").await;
+    stage.until_rejected("it did not arrive at the broker, and opens nothing").await;
     stage.restart().await;
     assert!(stage.outside.0.lock().unwrap().landed.is_empty());
 }

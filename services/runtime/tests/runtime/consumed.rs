@@ -17,7 +17,7 @@ async fn tape(bars: i64) -> Tape {
     for number in 1..=bars {
         let bar = Bar { symbol: "A".into(), timeframe: "1h".into(), ..Bar::default() };
         let event = Event {
-            id: format!("bar {number}"),
+            id: format!("bar-{number}"),
             event_time: Some(to_timestamp(number)),
             body: Some(Body::Bar(bar)),
             ..Event::default()
