@@ -2,6 +2,7 @@
 //! there, and what it takes to trade with money.
 
 use std::collections::BTreeMap;
+use std::process::Output;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -111,22 +112,24 @@ impl Stage {
         printed.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 
-    /// Places an order. Risk may hear a price a moment after the account was marked with it.
-    fn place(&self, arguments: &[&str]) -> anyhow::Result<String> {
+    /// Asks for an order. Risk may hear a price a moment after the account was marked with it.
+    fn ask(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         let all = [&["order", "place"], arguments, &["--tape", "main", "--json"]].concat();
-        let mut placed = String::new();
+        let mut answer = None;
         eventually("risk has a price", SOON, || {
             let output = self.home.run(&all)?;
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            if said.contains("there is no price of") {
-                return Ok(false);
-            }
-            anyhow::ensure!(output.status.success(), "{all:?} ended with {}: {said}", output.status);
-            let answer: Value = serde_json::from_slice(&output.stdout)?;
-            placed = answer["order_id"].as_str().with_context(|| answer.to_string())?.to_owned();
-            Ok(true)
+            let early = String::from_utf8_lossy(&output.stderr).contains("there is no price of");
+            answer = (!early).then_some(output);
+            Ok(answer.is_some())
         })?;
-        Ok(placed)
+        answer.context("an answer")
+    }
+
+    fn place(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.ask(arguments)?;
+        anyhow::ensure!(output.status.success(), "{arguments:?}: {output:?}");
+        let answer: Value = serde_json::from_slice(&output.stdout)?;
+        Ok(answer["order_id"].as_str().with_context(|| answer.to_string())?.to_owned())
     }
 
     fn order(&self, id: &str) -> anyhow::Result<Value> {
@@ -410,8 +413,7 @@ fn an_order_that_cannot_be_checked_is_rejected_and_never_sent() -> Outcome {
         "status": 401,
     });
     stage.vendors.stand.faults.on_request(serde_json::from_value(fault)?);
-    let output =
-        stage.home.run(&["order", "place", "buy", "SPY", "--qty", "1", "--tape", "main", "--json"])?;
+    let output = stage.ask(&["buy", "SPY", "--qty", "1"])?;
     assert_eq!(output.status.code(), Some(6), "{output:?}");
     let told: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(told["state"], "rejected", "{told}");
