@@ -39,16 +39,15 @@ export function checkPage(name: string, checked: Checked): void {
     await checked.prepare?.(page);
   };
 
-  // Both widths in one visit, the narrow one first: what a page becomes when its window grows counts too.
   for (const colorScheme of THEMES) {
     test.describe(`${name}, ${colorScheme}`, () => {
       test.use({ viewport: { width: NARROW, height: HEIGHT }, colorScheme });
 
       test("has no accessibility violation, no complaint and no sideways scroll", async ({ page }) => {
         const found = complaints(page);
-        await open(page);
         for (const width of WIDTHS) {
           await page.setViewportSize({ width, height: HEIGHT });
+          await open(page);
           expect(await violations(page), `at ${width} px`).toEqual([]);
           expect(await sideways(page), `at ${width} px`).toEqual([]);
         }
