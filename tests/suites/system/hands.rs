@@ -132,7 +132,7 @@ async fn a_strategys_user_can_do_nothing_but_its_own() -> Outcome {
         assert_eq!(stored(&home, subject)?, 0, "{subject}");
     }
     let streams = rows(&home, &["stream", "list"])?;
-    assert_eq!(streams.len(), 6, "{streams:?}");
+    assert_eq!(streams.len(), 7, "{streams:?}");
     assert!(rows(&home, &["stream", "diff"])?.is_empty());
     // It hears nothing either, but what it asks for.
     for subject in [">", "signal.>", "fill.>", "account.>"] {
