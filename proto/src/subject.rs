@@ -7,7 +7,9 @@ use std::fmt;
 
 use crate::stream;
 use crate::v1::event::Body;
-use crate::v1::{ActionKind, EntryKind, Event, LimitScope, OrderSpec, ProjectionTask, TradingMode, Verdict};
+use crate::v1::{
+    ActionKind, EntryKind, Event, LimitScope, OrderSpec, ProjectionTask, StrategyMode, TradingMode, Verdict,
+};
 
 /// A subject of the tape.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -351,6 +353,18 @@ impl ActionKind {
             Self::Split => "split",
             Self::Dividend => "dividend",
             Self::Unspecified => "unspecified",
+        }
+    }
+}
+
+impl StrategyMode {
+    /// The mode as pages, commands and the configuration write it; paper where none is stated.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Shadow => "shadow",
+            Self::Live => "live",
+            Self::Paper | Self::Unspecified => "paper",
         }
     }
 }

@@ -7,6 +7,7 @@
 //! Deliberately absent: stream administration beyond creating what the definition files name.
 
 mod ack_subject;
+mod again;
 mod api;
 mod append;
 mod batch;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::watch as signal;
 
+use self::again::again;
 use crate::clock::Clock;
 use crate::observer::Hook;
 use crate::wire;
@@ -148,15 +150,15 @@ impl EventLog for JetStreamLog {
     }
 
     async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError> {
-        self.last_under(stream, filter).await
+        again(|| self.last_under(stream, filter)).await
     }
 
     async fn last_sequence(&self, stream: &str, filter: &str) -> Result<u64, LogError> {
-        self.last_sequence_under(stream, filter).await
+        again(|| self.last_sequence_under(stream, filter)).await
     }
 
     async fn get(&self, stream: &str, sequence: u64) -> Result<Option<Recorded>, LogError> {
-        self.at(stream, sequence).await
+        again(|| self.at(stream, sequence)).await
     }
 
     async fn stored_from(
@@ -184,7 +186,7 @@ impl EventLog for JetStreamLog {
     }
 
     async fn state(&self, stream: &str) -> Result<StreamState, LogError> {
-        self.inner.main.stream_state(stream).await
+        again(|| self.inner.main.stream_state(stream)).await
     }
 
     async fn read(
@@ -208,11 +210,11 @@ impl EventLog for JetStreamLog {
     }
 
     async fn ack_floor(&self, stream: &str, durable: &str) -> Result<u64, LogError> {
-        self.consumer_ack_floor(stream, durable).await
+        again(|| self.consumer_ack_floor(stream, durable)).await
     }
 
     async fn durable_state(&self, stream: &str, durable: &str) -> Result<Option<DurableState>, LogError> {
-        self.consumer_state(stream, durable).await
+        again(|| self.consumer_state(stream, durable)).await
     }
 
     async fn acks(&self, stream: &str) -> Result<Box<dyn Acks>, LogError> {

@@ -28,8 +28,8 @@ pub use orders::{
 };
 pub use risk::{LimitsError, Stop, change_limits, halt_scope, kill, reset_breaker, resume_scope};
 pub use strategies::{
-    NewStrategy, Registration, StrategyError, enable_strategy, first_mode, mode_name, register_strategy,
-    registration, remove_strategy, replace_strategy, rotate_credentials, strategy_mode, switch_strategy,
+    NewStrategy, Registration, StrategyError, enable_strategy, first_mode, register_strategy, registration,
+    remove_strategy, replace_strategy, rotate_credentials, strategy_mode, switch_strategy,
 };
 
 /// Who asks, and the key that makes asking twice the same as asking once.

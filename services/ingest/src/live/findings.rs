@@ -66,7 +66,8 @@ impl Desk {
             return Ok(());
         }
         let minutes = self.config.standards.rules.as_ref().map_or(0, |rules| rules.stale_minutes);
-        let stale = self.stale.due(&self.config.symbols, minutes, session.open_ns, now);
+        let stale =
+            self.stale.due(&self.config.symbols, minutes, (session.open_ns, self.gauge.since_ns), now);
         let events = stale.into_iter().filter_map(|(symbol, newest_ns)| {
             let detail = format!("no minute for more than {minutes} minutes while the market is open");
             self.finding_at(&symbol, newest_ns, now, Found::new("stale_symbol", detail))

@@ -42,7 +42,8 @@ impl State {
 pub(super) struct Gauge {
     pub(super) state: State,
     detail: String,
-    since_ns: i64,
+    /// When it came into the state.
+    pub(super) since_ns: i64,
     pub(super) messages: u64,
     pub(super) quotes: u64,
     pub(super) trades: u64,

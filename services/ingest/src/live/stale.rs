@@ -23,12 +23,13 @@ impl Stale {
     }
 
     /// Symbols of which no minute was told for more than `minutes` at `now_ns`, in the session that opened at
-    /// `open_ns`; each once until it is told of again, with the close of its newest minute. 0 minutes is never.
+    /// `open_ns`, though the source has been heard since `heard_ns`; each once until it is told of again, with the
+    /// close of its newest minute. 0 minutes is never.
     pub(super) fn due(
         &mut self,
         symbols: &[String],
         minutes: u32,
-        open_ns: i64,
+        (open_ns, heard_ns): (i64, i64),
         now_ns: i64,
     ) -> Vec<(String, i64)> {
         if minutes == 0 {
@@ -38,7 +39,7 @@ impl Stale {
         let mut due = Vec::new();
         for symbol in symbols {
             let newest_ns = self.newest_ns.get(symbol).map_or(open_ns, |newest_ns| open_ns.max(*newest_ns));
-            if now_ns - newest_ns > most_ns && self.stale.insert(symbol.clone()) {
+            if now_ns - newest_ns.max(heard_ns) > most_ns && self.stale.insert(symbol.clone()) {
                 due.push((symbol.clone(), newest_ns));
             }
         }
@@ -56,10 +57,19 @@ mod tests {
         let mut stale = Stale::default();
         let symbols = ["SPY".to_owned()];
         stale.take("SPY", 11 * MINUTE_NS);
-        let mut due = |at: i64| stale.due(&symbols, 5, 0, at * MINUTE_NS).len();
+        let mut due = |at: i64| stale.due(&symbols, 5, (0, 0), at * MINUTE_NS).len();
         assert_eq!((due(16), due(17), due(30)), (0, 1, 0));
         stale.take("SPY", 31 * MINUTE_NS);
-        assert_eq!(stale.due(&symbols, 5, 0, 40 * MINUTE_NS), [("SPY".to_owned(), 31 * MINUTE_NS)]);
-        assert_eq!(Stale::default().due(&symbols, 0, 0, i64::MAX), []);
+        assert_eq!(stale.due(&symbols, 5, (0, 0), 40 * MINUTE_NS), [("SPY".to_owned(), 31 * MINUTE_NS)]);
+        assert_eq!(Stale::default().due(&symbols, 0, (0, 0), i64::MAX), []);
+    }
+
+    #[test]
+    fn a_source_heard_since_a_moment_ago_has_no_stale_symbols() {
+        const MINUTE_NS: i64 = 60_000_000_000;
+        let symbols = ["SPY".to_owned()];
+        let mut due = |at: i64| Stale::default().due(&symbols, 5, (0, 30 * MINUTE_NS), at * MINUTE_NS);
+        assert_eq!((due(31), due(35)), (vec![], vec![]));
+        assert_eq!(due(36), [("SPY".to_owned(), 0)]);
     }
 }

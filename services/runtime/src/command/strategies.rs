@@ -134,16 +134,6 @@ pub fn first_mode(text: &str) -> Result<StrategyMode, StrategyError> {
     }
 }
 
-/// A mode's name.
-#[must_use]
-pub const fn mode_name(mode: StrategyMode) -> &'static str {
-    match mode {
-        StrategyMode::Shadow => "shadow",
-        StrategyMode::Live => "live",
-        StrategyMode::Paper | StrategyMode::Unspecified => "paper",
-    }
-}
-
 fn wrong_mode(text: &str, expected: &str) -> StrategyError {
     let value = text.chars().take(40).collect();
     StrategyError::Invalid { field: "mode", value, expected: expected.to_owned() }
@@ -170,7 +160,7 @@ pub async fn enable_strategy(
         mode: mode.into(),
         actor: caller.actor.clone(),
     });
-    control(tape, caller, "strategy_enable", strategy, mode_name(mode), body).await?;
+    control(tape, caller, "strategy_enable", strategy, mode.name(), body).await?;
     Ok(())
 }
 

@@ -181,7 +181,7 @@ fn a_mode_has_a_name_and_money_is_no_first_one() {
     assert_eq!(mode("papr"), Err("mode \"papr\": expected shadow, paper or live".to_owned()));
     let first = command::first_mode("live").unwrap_err().to_string();
     assert_eq!(first, "mode \"live\": expected shadow or paper; live once it is registered");
-    assert_eq!(command::mode_name(StrategyMode::Live), "live");
+    assert_eq!(StrategyMode::Live.name(), "live");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use contracts::v1::{Parameter, StrategyMode};
+use runtime::command::first_mode;
 use serde::{Deserialize, Serialize};
 
 use super::{AccountConfig, ConfigError, check_name, group, value};
@@ -127,9 +128,5 @@ impl StrategyConfig {
 
 /// Reads a mode. Money takes a command, `strategy enable --mode live`, and no file that somebody wrote long ago.
 pub fn parse_mode(text: &str) -> Option<StrategyMode> {
-    match text {
-        "shadow" => Some(StrategyMode::Shadow),
-        "paper" => Some(StrategyMode::Paper),
-        _ => None,
-    }
+    first_mode(text).ok()
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use contracts::v1::StrategyMode;
 use runtime::command::{
-    self, first_mode, mode_name, register_strategy, remove_strategy, replace_strategy, rotate_credentials,
+    self, first_mode, register_strategy, remove_strategy, replace_strategy, rotate_credentials,
     strategy_mode, switch_strategy,
 };
 use runtime::{Credentials, ExternalStrategy};
@@ -129,7 +130,7 @@ pub async fn rotate(
     let (strategy, credentials) = rotate_credentials(log, access, &caller, &name).await.map_err(failed)?;
     let known =
         command::registration(log, &name).await.map_err(|error| PageError::Unread(error.to_string()))?;
-    let state = known.and_then(|known| known.enabled).map_or("disabled", mode_name);
+    let state = known.and_then(|known| known.enabled).map_or("disabled", StrategyMode::name);
     Ok(Json(told(&strategy, &credentials, state.to_owned())))
 }
 
@@ -259,7 +260,7 @@ pub async fn replace(
         replace_strategy(log, access, &caller, &strategy, &asked.with, reason).await
     };
     let after = after.map_err(failed)?;
-    let mode = after.enabled.map_or("paper", mode_name);
+    let mode = after.enabled.map_or("paper", StrategyMode::name);
     let account = after.registered.account;
     Ok(Json(Replaced { strategy, with: asked.with, account, mode: mode.to_owned() }))
 }

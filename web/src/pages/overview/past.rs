@@ -103,12 +103,7 @@ fn orders(book: &Book, account: &str) -> Vec<OrderRow> {
 
 impl StrategyRow {
     fn of(row: &StrategyState) -> Self {
-        let mode = match (row.enabled, row.mode) {
-            (false, _) => "disabled",
-            (true, contracts::v1::StrategyMode::Shadow) => "shadow",
-            (true, contracts::v1::StrategyMode::Live) => "live",
-            (true, _) => "paper",
-        };
+        let mode = if row.enabled { row.mode.name() } else { "disabled" };
         Self { name: row.strategy.clone(), mode: mode.to_owned(), last: row.last_signal_ns.map(Instant) }
     }
 }
