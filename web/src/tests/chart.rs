@@ -58,7 +58,9 @@ async fn the_last_quote_and_trade_are_shown_where_they_are_streamed() {
     assert_eq!(json(&deck, "/api/v1/quotes/aapl").await["quote"], Value::Null);
     deck.append(ticks()).await;
     let page = deck.get("/chart/AAPL").await.text;
-    for text in ["Bid <span class=\"num\">191.49", "Ask <span class=\"num\">–", "Trade <span class=\"num\">191.505"] {
+    for text in
+        ["Bid <span class=\"num\">191.49", "Ask <span class=\"num\">–", "Trade <span class=\"num\">191.505"]
+    {
         assert!(page.contains(text), "{text} is missing in {page}");
     }
     let told = json(&deck, "/api/v1/quotes/AAPL").await;

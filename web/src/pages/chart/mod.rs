@@ -43,7 +43,18 @@ pub static PAGE: Page = Page {
     title: "Chart",
     url: Url::Chart,
     key: 'c',
-    panels: &[&LATEST, &TICKS, &LINES, &FILLS, &STATISTICS, &ACTIONS, &FINDINGS, &COMPANY, &FUNDAMENTALS, &NEWS],
+    panels: &[
+        &LATEST,
+        &TICKS,
+        &LINES,
+        &FILLS,
+        &STATISTICS,
+        &ACTIONS,
+        &FINDINGS,
+        &COMPANY,
+        &FUNDAMENTALS,
+        &NEWS,
+    ],
 };
 
 /// Newest bars, which the chart appends, and the table of them.
@@ -52,9 +63,10 @@ static LATEST: Panel =
         .of(Of::Symbol)
         .every_ms(250);
 /// The last quote and trade. No projection holds them: reports of the source say that time has passed.
-static TICKS: Panel = Panel::fetched("chart-ticks", &["bars", "services"], |scope| Box::pin(ticks::ticks(scope)))
-    .of(Of::Symbol)
-    .every_ms(1_000);
+static TICKS: Panel =
+    Panel::fetched("chart-ticks", &["bars", "services"], |scope| Box::pin(ticks::ticks(scope)))
+        .of(Of::Symbol)
+        .every_ms(1_000);
 /// Positions and open orders, which the chart draws as lines.
 static LINES: Panel = Panel::fetched("chart-lines", &["trading"], |scope| Box::pin(trades::lines(scope)))
     .of(Of::Symbol)
