@@ -67,6 +67,12 @@ impl From<projections::queries::QueryError> for PageError {
     }
 }
 
+impl From<event_log::LogError> for PageError {
+    fn from(error: event_log::LogError) -> Self {
+        Self::Unread(error.to_string())
+    }
+}
+
 impl PageError {
     /// A field that is wrong; of the value only the beginning is kept.
     pub fn field(field: &'static str, value: &str, expected: impl Into<String>) -> Self {

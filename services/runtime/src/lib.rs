@@ -17,6 +17,7 @@ mod parking;
 mod read_model;
 pub mod telemetry;
 pub mod testing;
+mod ticks;
 
 pub use append::{append, append_all};
 pub use clock::{ClockMode, now_ns, utc};
@@ -30,3 +31,4 @@ pub use health::{Health, HealthState, Heartbeats, ServiceHealth};
 pub use instant::{Instant, Instants, is_live};
 pub use parking::park;
 pub use read_model::{AsOf, ReadError};
+pub use ticks::LastTick;

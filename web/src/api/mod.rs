@@ -36,6 +36,7 @@ pub mod risk;
 pub mod status;
 mod strategies;
 mod system;
+mod ticks;
 mod token;
 mod trading;
 mod user;
@@ -91,6 +92,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(market::market))
         .routes(routes!(bars::symbols))
         .routes(routes!(bars::bars))
+        .routes(routes!(ticks::last))
         .routes(routes!(facts::corporate_actions))
         .routes(routes!(facts::findings))
         .routes(routes!(reference::facts))

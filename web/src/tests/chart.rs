@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use contracts::v1::event::Body as EventBody;
-use contracts::v1::{ActionKind, CorporateAction, Event, Origin};
+use contracts::v1::{ActionKind, CorporateAction, Event, Origin, Quote, Trade};
 use contracts::{Subject, event_id, to_timestamp};
 use serde_json::Value;
 
@@ -13,6 +13,61 @@ async fn json(deck: &Deck, path: &str) -> Value {
     let answer = deck.get(path).await;
     assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
     serde_json::from_str(&answer.text).unwrap()
+}
+
+/// A quote with nobody who sells, and a trade.
+fn ticks() -> Vec<(Subject, Event)> {
+    let tick = |kind: &str, body: EventBody| {
+        let event = Event {
+            id: event_id("script", kind, 0),
+            event_time: Some(to_timestamp(NOW_NS)),
+            source: "alpaca".to_owned(),
+            body: Some(body),
+            ..Event::default()
+        };
+        (Subject::for_event(&event, None).unwrap(), event)
+    };
+    let symbol = || "AAPL".to_owned();
+    vec![
+        tick(
+            "quote",
+            EventBody::Quote(Quote {
+                symbol: symbol(),
+                bid_e9: 191_490_000_000,
+                bid_size_e3: 200_000,
+                ..Quote::default()
+            }),
+        ),
+        tick(
+            "trade",
+            EventBody::Trade(Trade {
+                symbol: symbol(),
+                price_e9: 191_505_000_000,
+                size_e3: 500,
+                ..Trade::default()
+            }),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn the_last_quote_and_trade_are_shown_where_they_are_streamed() {
+    let deck = Deck::traded().await;
+    let none = deck.get("/chart/AAPL").await.text;
+    assert!(none.contains("No quote or trade of AAPL is on the tape"), "{none}");
+    assert_eq!(json(&deck, "/api/v1/quotes/aapl").await["quote"], Value::Null);
+    deck.append(ticks()).await;
+    let page = deck.get("/chart/AAPL").await.text;
+    for text in
+        ["Bid <span class=\"num\">191.49", "Ask <span class=\"num\">–", "Trade <span class=\"num\">191.505"]
+    {
+        assert!(page.contains(text), "{text} is missing in {page}");
+    }
+    let told = json(&deck, "/api/v1/quotes/AAPL").await;
+    assert_eq!((&told["quote"]["bid"], &told["quote"]["ask"]), (&"191.49".into(), &Value::Null));
+    assert_eq!((&told["trade"]["price"], &told["trade"]["size"]), (&"191.505".into(), &"0.5".into()));
+    assert_eq!(told["trade"]["at_ns"], NOW_NS);
+    assert_eq!(deck.get("/api/v1/quotes/A%20B").await.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 /// Two for one on the script's day, which its bars of that day do not know; and a dividend of the day before.
@@ -48,7 +103,7 @@ async fn the_page_says_what_the_chart_draws() {
         "<h1>AAPL</h1>",
         "data-source=\"/api/v1/bars?symbol=AAPL&#38;timeframe=1h&#38;adjustment=split&#38;sma=20%2C50&#38;limit=1000\"",
         "data-fills=\"/chart/AAPL/fills.json?account=\"",
-        "data-topics=\"clock.paper,chart-latest.AAPL,chart-lines.AAPL,chart-fills.AAPL,",
+        "data-topics=\"clock.paper,chart-latest.AAPL,chart-ticks.AAPL,chart-lines.AAPL,chart-fills.AAPL,",
         "data-chart-state=\"loading\"",
         // The newest bar, the fill, the position's average, the statistics, the actions.
         "data-label=\"Close\" class=\"r num\">191.50",

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use contracts::v1::Side;
 use domain::money::{Price, Quantity};
-use projections::queries::{self, DecisionFilter};
+use projections::queries::{self, DecisionFilter, DecisionRow};
 use runtime::command::{self as commands, Asked, NewOrder, NewTerms, OrderError};
+use sqlx::PgPool;
+use tokio::time::Instant;
 
 use crate::cli::Place;
 use crate::command::control::caller;
@@ -139,34 +141,51 @@ async fn answer(session: &Session, asked: &Asked, no_wait: bool, output: Output)
 /// What became of it within the time that one waits: risk's answer, and the broker's where that is a bad one.
 async fn found_out(session: &Session, asked: &Asked) -> Result<(&'static str, String), Failure> {
     let pool = session.reader().await?;
-    let filter = DecisionFilter { signal_id: Some(asked.signal_id.clone()), ..DecisionFilter::default() };
-    let until = tokio::time::Instant::now() + WAIT;
-    while tokio::time::Instant::now() < until {
-        let page = queries::risk_decisions(&pool, &filter, None, 1).await.map_err(unreachable)?;
-        let Some(decision) = page.rows.first() else {
-            tokio::time::sleep(LOOK).await;
-            continue;
-        };
-        if decision.verdict != "approved" {
-            return Ok(("denied", format!("{}: {}", decision.rule, decision.reason)));
-        }
-        let until = until.min(tokio::time::Instant::now() + BROKER_WAIT);
-        while tokio::time::Instant::now() < until {
-            let found = queries::order(&pool, &asked.order_id).await.map_err(unreachable)?;
-            let status = found.as_ref().map_or("", |found| found.order.status.as_str());
-            match (status, &found) {
-                ("rejected", Some(found)) => return Ok(("rejected", found.order.reason.clone())),
-                ("unknown", Some(found)) => {
-                    let last = found.history.last().map(|event| event.detail.clone());
-                    return Ok(("unknown", last.unwrap_or_default()));
-                }
-                ("" | "approved" | "submitted", _) => tokio::time::sleep(LOOK).await,
-                _ => break,
-            }
-        }
-        return Ok(("approved", String::new()));
+    let until = Instant::now() + WAIT;
+    let Some(decision) = decided(&pool, &asked.signal_id, until).await? else {
+        return Ok(("requested", String::new()));
+    };
+    if decision.verdict != "approved" {
+        return Ok(("denied", format!("{}: {}", decision.rule, decision.reason)));
     }
-    Ok(("requested", String::new()))
+    let until = until.min(Instant::now() + BROKER_WAIT);
+    let turned_away = turned_away(&pool, &asked.order_id, until).await?;
+    Ok(turned_away.unwrap_or(("approved", String::new())))
+}
+
+/// Risk's answer to a signal, if there is one until then.
+async fn decided(pool: &PgPool, signal_id: &str, until: Instant) -> Result<Option<DecisionRow>, Failure> {
+    let filter = DecisionFilter { signal_id: Some(signal_id.to_owned()), ..DecisionFilter::default() };
+    while Instant::now() < until {
+        let page = queries::risk_decisions(pool, &filter, None, 1).await.map_err(unreachable)?;
+        if let Some(decision) = page.rows.into_iter().next() {
+            return Ok(Some(decision));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(None)
+}
+
+/// What is bad about the broker's answer to an order, if it is known until then.
+async fn turned_away(
+    pool: &PgPool,
+    order_id: &str,
+    until: Instant,
+) -> Result<Option<(&'static str, String)>, Failure> {
+    while Instant::now() < until {
+        let found = queries::order(pool, order_id).await.map_err(unreachable)?;
+        let status = found.as_ref().map_or("", |found| found.order.status.as_str());
+        match (status, &found) {
+            ("rejected", Some(found)) => return Ok(Some(("rejected", found.order.reason.clone()))),
+            ("unknown", Some(found)) => {
+                let last = found.history.last().map(|event| event.detail.clone());
+                return Ok(Some(("unknown", last.unwrap_or_default())));
+            }
+            ("" | "approved" | "submitted", _) => tokio::time::sleep(LOOK).await,
+            _ => break,
+        }
+    }
+    Ok(None)
 }
 
 fn account(session: &Session, stated: Option<&str>) -> Result<String, Failure> {

@@ -1,9 +1,7 @@
 //! `tapedeck quotes`: the last best bid and offer and the last trade of symbols, as the stream QUOTES has them.
 
-use contracts::stream::QUOTES;
-use contracts::v1::event::Body;
-use contracts::{Subject, from_timestamp};
 use domain::money::{Price, Volume};
+use runtime::LastTick;
 use serde::Serialize;
 
 use super::symbols::listed;
@@ -55,23 +53,16 @@ pub async fn run(session: &Session, options: &Quotes, output: Output) -> Result<
 }
 
 async fn last(session: &Session, symbol: String) -> Result<Last, Failure> {
+    let LastTick { quote, trade } = LastTick::of(session.tape.as_ref(), &symbol).await?;
     let mut row = Last { symbol, ..Last::default() };
-    for kind in ["quote", "trade"] {
-        let subject = Subject::of(&[kind, &row.symbol]);
-        let Some(recorded) = session.tape.last(QUOTES, subject.as_str()).await? else { continue };
-        let at_ns = recorded.event.event_time.as_ref().and_then(from_timestamp);
-        match recorded.event.body {
-            Some(Body::Quote(quote)) => {
-                (row.bid, row.bid_size) = side(quote.bid_e9, quote.bid_size_e3);
-                (row.ask, row.ask_size) = side(quote.ask_e9, quote.ask_size_e3);
-                row.quoted_ns = at_ns;
-            }
-            Some(Body::Trade(trade)) => {
-                (row.trade, row.trade_size) = side(trade.price_e9, trade.size_e3);
-                row.traded_ns = at_ns;
-            }
-            _ => {}
-        }
+    if let Some((quote, at_ns)) = quote {
+        (row.bid, row.bid_size) = side(quote.bid_e9, quote.bid_size_e3);
+        (row.ask, row.ask_size) = side(quote.ask_e9, quote.ask_size_e3);
+        row.quoted_ns = Some(at_ns);
+    }
+    if let Some((trade, at_ns)) = trade {
+        (row.trade, row.trade_size) = side(trade.price_e9, trade.size_e3);
+        row.traded_ns = Some(at_ns);
     }
     Ok(row)
 }

@@ -15,6 +15,7 @@ pub mod indicators;
 mod latest;
 mod news;
 mod query;
+mod ticks;
 mod trades;
 
 use std::sync::Arc;
@@ -42,7 +43,18 @@ pub static PAGE: Page = Page {
     title: "Chart",
     url: Url::Chart,
     key: 'c',
-    panels: &[&LATEST, &LINES, &FILLS, &STATISTICS, &ACTIONS, &FINDINGS, &COMPANY, &FUNDAMENTALS, &NEWS],
+    panels: &[
+        &LATEST,
+        &TICKS,
+        &LINES,
+        &FILLS,
+        &STATISTICS,
+        &ACTIONS,
+        &FINDINGS,
+        &COMPANY,
+        &FUNDAMENTALS,
+        &NEWS,
+    ],
 };
 
 /// Newest bars, which the chart appends, and the table of them.
@@ -50,6 +62,11 @@ static LATEST: Panel =
     Panel::fetched("chart-latest", &["bars", "calendar"], |scope| Box::pin(latest::latest(scope)))
         .of(Of::Symbol)
         .every_ms(250);
+/// The last quote and trade. No projection holds them: reports of the source say that time has passed.
+static TICKS: Panel =
+    Panel::fetched("chart-ticks", &["bars", "services"], |scope| Box::pin(ticks::ticks(scope)))
+        .of(Of::Symbol)
+        .every_ms(1_000);
 /// Positions and open orders, which the chart draws as lines.
 static LINES: Panel = Panel::fetched("chart-lines", &["trading"], |scope| Box::pin(trades::lines(scope)))
     .of(Of::Symbol)
@@ -125,6 +142,7 @@ struct ChartPage<'a> {
     markers: String,
     csv: String,
     latest: String,
+    ticks: String,
     lines: String,
     fills: String,
     statistics: String,
@@ -220,8 +238,9 @@ impl Chart<'_> {
         let scope = &Scope { symbol: self.symbol, ..visit.scope() };
         let live: &[&Panel] = if self.symbol.is_empty() { &[] } else { PAGE.panels };
         let layout = visit.layout(scope, live).await?;
-        let (latest, lines, fills, statistics, actions, findings, company, fundamentals, news) = tokio::try_join!(
+        let (latest, ticks, lines, fills, statistics, actions, findings, company, fundamentals, news) = tokio::try_join!(
             LATEST.render(scope),
+            TICKS.render(scope),
             LINES.render(scope),
             FILLS.render(scope),
             STATISTICS.render(scope),
@@ -258,6 +277,7 @@ impl Chart<'_> {
             markers: marked.link(&format!("{path}/fills.json")),
             csv: bars.link("/bars.csv"),
             latest,
+            ticks,
             lines,
             fills,
             statistics,
