@@ -6,11 +6,7 @@
 //! that are there already.
 //!
 //! Run with `with-servers cargo bench --profile dev --workspace --bench backfill`.
-#![expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a bench prints its figures and starts programs"
-)]
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 #[path = "million/mod.rs"]
 #[expect(dead_code, reason = "other benches start the dashboard")]
