@@ -68,7 +68,7 @@ mod tests {
     fn a_source_heard_since_a_moment_ago_has_no_stale_symbols() {
         const MINUTE_NS: i64 = 60_000_000_000;
         let symbols = ["SPY".to_owned()];
-        let mut due = |at: i64| Stale::default().due(&symbols, 5, (0, 30 * MINUTE_NS), at * MINUTE_NS);
+        let due = |at: i64| Stale::default().due(&symbols, 5, (0, 30 * MINUTE_NS), at * MINUTE_NS);
         assert_eq!((due(31), due(35)), (vec![], vec![]));
         assert_eq!(due(36), [("SPY".to_owned(), 0)]);
     }
