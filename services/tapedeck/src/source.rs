@@ -17,6 +17,7 @@ mod live;
 mod told;
 
 pub use live::Streams;
+pub use told::quote;
 
 /// The real clock, as vendors read it.
 fn clock() -> Arc<SystemClock> {

@@ -31,7 +31,7 @@ pub use live::{Amended, Heard, Minute, Quote, RecentMinutes, Status, Trade};
 pub use massive::Massive;
 pub use news::{NewsAsk, NewsPage, NewsSource, Told};
 pub use newsapi::NewsApi;
-pub use port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
+pub use port::{Action, Ask, BarsByDate, Cursor, Day, HistoricalBars, Offer, Page, Quoted, Skipped};
 pub use reference::ReferenceData;
 pub use socket::{LiveStream, Socket, StreamConfig, Target, Wanted};
 pub use yahoo::{Yahoo, YahooCompany};
