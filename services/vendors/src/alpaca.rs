@@ -7,6 +7,7 @@
 //! Deliberately absent: mergers, spin-offs, dividends in shares; adjusted prices.
 
 mod assets;
+mod at;
 mod news;
 
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skip
 use crate::wire;
 
 pub use assets::AlpacaAssets;
+pub(crate) use at::At;
+pub(crate) use news::Article;
 
 pub(crate) const NAME: &str = "alpaca";
 /// What is too new without a subscription, with a minute to spare.

@@ -148,7 +148,7 @@ struct Source {
 #[async_trait]
 impl LiveMarket for Source {
     async fn next(&mut self) -> Vec<Heard> {
-        self.stream.next().await.into_iter().map(told::heard).collect()
+        self.stream.next().await.into_iter().filter_map(told::heard).collect()
     }
 
     async fn minutes(

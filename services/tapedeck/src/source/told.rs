@@ -5,9 +5,10 @@ use ingest::import::Quote;
 use ingest::live::{Amended, Heard, Minute, Status};
 use vendors::Quoted;
 
-/// What a stream tells.
-pub fn heard(heard: vendors::Heard) -> Heard {
-    match heard {
+/// What a stream of the market tells; articles come by one of their own.
+pub fn heard(heard: vendors::Heard) -> Option<Heard> {
+    Some(match heard {
+        vendors::Heard::Article(_) => return None,
         vendors::Heard::Live => Heard::Live,
         vendors::Heard::Minute(told) => Heard::Minute(minute(told)),
         vendors::Heard::Day(told) => Heard::Day(minute(told)),
@@ -47,7 +48,7 @@ pub fn heard(heard: vendors::Heard) -> Heard {
         vendors::Heard::Unreadable(what) => Heard::Unreadable(what),
         vendors::Heard::Lost { why, again_in } => Heard::Lost { why, again_in },
         vendors::Heard::Refused(error) => Heard::Refused(error.to_string()),
-    }
+    })
 }
 
 fn minute(vendors::Minute { symbol, quoted, revised }: vendors::Minute) -> Minute {
