@@ -9,6 +9,7 @@ mod broker;
 mod group;
 mod limits;
 mod live;
+mod news;
 mod quality;
 mod source;
 mod strategy;
@@ -23,6 +24,7 @@ use domain::money::{E9, Price};
 use ingest::standards::Standards;
 pub use limits::LimitsConfig;
 pub use live::LiveSection;
+pub use news::NewsSection;
 pub use quality::QualityConfig;
 use serde::{Deserialize, Serialize};
 pub use source::{Credential, SourcesConfig};
@@ -114,6 +116,8 @@ pub struct Config {
     pub source: SourcesConfig,
     /// What is streamed onto the tape `main`.
     pub live: LiveSection,
+    /// Whose news are followed on the tape `main`.
+    pub news: NewsSection,
     /// Groups of symbols by name.
     pub universe: Universe,
     /// Whose bars a series' are; the first rule that covers a bar counts.
@@ -305,6 +309,7 @@ impl Config {
     fn expand(&mut self) -> Result<(), ConfigError> {
         let universe = &self.universe;
         self.live.symbols = universe.expand("live.symbols", &self.live.symbols)?;
+        self.news.symbols = universe.expand("news.symbols", &self.news.symbols)?;
         for (name, strategy) in &mut self.strategy {
             strategy.symbols = universe.expand(&format!("strategy.{name}.symbols"), &strategy.symbols)?;
         }
@@ -360,6 +365,7 @@ impl Config {
         }
         self.source.validate()?;
         self.live.validate(&self.source)?;
+        self.news.validate(&self.source)?;
         self.quality.validate()?;
         authority::validate(&self.authority, &self.live)?;
         for (index, limits) in self.limits.iter().enumerate() {

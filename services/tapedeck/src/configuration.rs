@@ -142,6 +142,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_field_is_documented() {
+        let page = include_str!("../../../docs/configuration.md");
+        let fields = flat(&Value::try_from(Config::load(None).unwrap()).unwrap());
+        assert!(fields.contains_key("news.every_minutes"), "{fields:?}");
+        let missing = |field: &&String| {
+            let name = field.rsplit('.').next().unwrap_or_default();
+            !page.contains(&format!("{name} = ")) && !page.contains(&format!("[[{name}]]"))
+        };
+        assert_eq!(fields.keys().filter(missing).collect::<Vec<_>>(), [] as [&String; 0]);
+    }
+
+    #[test]
     fn a_table_is_its_leaves() {
         let table =
             "[web]\nbind = \"127.0.0.1:1\"\n[strategy.x]\nsymbols = [\"A\", \"B\"]".parse::<toml::Table>();

@@ -26,7 +26,7 @@ use crate::exit::Failure;
 use crate::home::{Manifest, TapeKind};
 use crate::probe::Answers;
 use crate::session::{Session, random_hex};
-use crate::source::Streams;
+use crate::source::{Agency, Streams};
 use crate::telemetry;
 use crate::trading::Trading;
 
@@ -161,14 +161,8 @@ pub async fn start(
         services.ingest(session, &context, accounts)?;
     }
     let instance: String = random_hex()?.chars().take(16).collect();
-    let live = &session.config.live;
-    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Wall && live.is_on() {
-        let markets = Arc::new(Streams::new(live, &session.config.source)?);
-        let config = live.service(session.config.standards(), instance.clone());
-        let context = own(session, &context, Service::Ingest).await?;
-        services.keep(&context, Service::Ingest.name(), move |context| {
-            ingest::live::run(context, config.clone(), Arc::clone(&markets) as _)
-        });
+    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Wall {
+        services.follow_vendors(session, &context, &instance).await?;
     }
     let (log, tape) = (&session.jetstream, &session.dir.name);
     services.introduced = telemetry::introduce(log, wanted.iter().copied(), tape, &instance, &health).await;
@@ -272,6 +266,35 @@ impl Services {
                 pause = (pause * 2).min(RESTART_PAUSE_MAX);
             }
         });
+    }
+
+    /// Runs what vendors tell by themselves: minutes and news, where they are configured.
+    async fn follow_vendors(
+        &mut self,
+        session: &Session,
+        context: &Context,
+        instance: &str,
+    ) -> Result<(), Failure> {
+        let (live, news) = (&session.config.live, &session.config.news);
+        if !live.is_on() && !news.is_on() {
+            return Ok(());
+        }
+        let context = own(session, context, Service::Ingest).await?;
+        if live.is_on() {
+            let markets = Arc::new(Streams::new(live, &session.config.source)?);
+            let config = live.service(session.config.standards(), instance.to_owned());
+            self.keep(&context, Service::Ingest.name(), move |context| {
+                ingest::live::run(context, config.clone(), Arc::clone(&markets) as _)
+            });
+        }
+        if news.is_on() {
+            let agency = Arc::new(Agency::new(news, &session.config.source)?);
+            let config = news.service();
+            self.keep(&context, ingest::news::SERVICE, move |context| {
+                ingest::news::run(context, config.clone(), Arc::clone(&agency) as _)
+            });
+        }
+        Ok(())
     }
 
     async fn projector(&mut self, session: &Session, context: &Context) -> Result<(), Failure> {

@@ -14,9 +14,12 @@ use crate::config::SourcesConfig;
 use crate::exit::Failure;
 
 mod live;
+mod news;
 mod told;
 
 pub use live::Streams;
+pub use news::Agency;
+pub use told::{article, quote};
 
 /// The real clock, as vendors read it.
 fn clock() -> Arc<SystemClock> {

@@ -7,6 +7,7 @@
 //! Deliberately absent: mergers, spin-offs, dividends in shares; adjusted prices.
 
 mod assets;
+mod at;
 mod news;
 
 use std::sync::Arc;
@@ -27,6 +28,8 @@ use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skip
 use crate::wire;
 
 pub use assets::AlpacaAssets;
+pub(crate) use at::At;
+pub(crate) use news::Article;
 
 pub(crate) const NAME: &str = "alpaca";
 /// What is too new without a subscription, with a minute to spare.
@@ -132,10 +135,10 @@ impl Alpaca {
             actions.push(Action { ex_date: dividend.ex_date, kind: ActionKind::Dividend, value_e9: rate.0 });
         }
         let next = match answer.next_page_token {
-            Some(token) => Cursor { step: ACTIONS, token: Some(token) },
-            None => Cursor { step: BARS, token: None },
+            Some(token) => Some(Cursor { step: ACTIONS, token: Some(token) }),
+            None => ask.bars.then_some(Cursor { step: BARS, token: None }),
         };
-        Ok(Page { actions: wire::of_span(actions, ask), next: Some(next), ..Page::default() })
+        Ok(Page { actions: wire::of_span(actions, ask), next, ..Page::default() })
     }
 
     async fn bars(&self, ask: &Ask, token: Option<String>, now_ns: i64) -> Result<Page, VendorError> {

@@ -1,5 +1,5 @@
-//! Vendors of market data, facts about companies and news: what they send, as the product's own types; minutes by
-//! stream, everything else by request.
+//! Vendors of market data, facts about companies and news: what they send, as the product's own types; minutes and
+//! articles by stream, everything by request.
 //!
 //! Invariants: prices leave this crate raw, never adjusted; a cell without a value is counted and never made up; a
 //! bar that has not ended is left out; no more than one answer of a vendor is held at a time, however long the span
@@ -31,7 +31,7 @@ pub use live::{Amended, Heard, Minute, Quote, RecentMinutes, Status, Trade};
 pub use massive::Massive;
 pub use news::{NewsAsk, NewsPage, NewsSource, Told};
 pub use newsapi::NewsApi;
-pub use port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
+pub use port::{Action, Ask, BarsByDate, Cursor, Day, HistoricalBars, Offer, Page, Quoted, Skipped};
 pub use reference::ReferenceData;
 pub use socket::{LiveStream, Socket, StreamConfig, Target, Wanted};
 pub use yahoo::{Yahoo, YahooCompany};

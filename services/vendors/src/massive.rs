@@ -1,4 +1,4 @@
-//! Massive, which was Polygon: raw aggregates, splits and dividends.
+//! Massive, which was Polygon: raw aggregates of a symbol or, by date, of all; splits and dividends.
 //!
 //! An answer without anything has no `results`, and the link to the next page lacks the key and may name another
 //! host; of it only path and query are used. Aggregates of hours and less run on the clock and outside of the
@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: adjusted aggregates, dividends in other currencies than dollars.
 
+mod grouped;
 mod listing;
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::{Http, HttpConfig};
 use crate::live::RecentMinutes;
-use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
+use crate::port::{Action, Ask, BarsByDate, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
 use crate::wire;
 
 pub(crate) const NAME: &str = "massive";
@@ -125,7 +126,7 @@ impl Massive {
         }
         Ok(Page {
             actions: wire::of_span(actions, ask),
-            next: Some(then(SPLITS, next, DIVIDENDS)),
+            next: then(SPLITS, next, Some(DIVIDENDS)),
             ..Page::default()
         })
     }
@@ -154,7 +155,7 @@ impl Massive {
         }
         Ok(Page {
             actions: wire::of_span(actions, ask),
-            next: Some(then(DIVIDENDS, next, BARS)),
+            next: then(DIVIDENDS, next, ask.bars.then_some(BARS)),
             ..Page::default()
         })
     }
@@ -195,9 +196,9 @@ fn path_and_query(url: &str) -> Option<&str> {
 }
 
 /// The next page of a list, or the list after it.
-fn then(step: u8, token: Option<String>, after: u8) -> Cursor {
-    let step = if token.is_some() { step } else { after };
-    Cursor { step, token }
+fn then(step: u8, token: Option<String>, after: Option<u8>) -> Option<Cursor> {
+    let step = if token.is_some() { Some(step) } else { after };
+    step.map(|step| Cursor { step, token })
 }
 
 const fn interval(timeframe: Timeframe) -> (u32, &'static str) {
@@ -227,6 +228,10 @@ impl HistoricalBars for Massive {
             DIVIDENDS => self.dividends(ask, cursor.token).await,
             _ => self.bars(ask, cursor.token, now_ns).await,
         }
+    }
+
+    fn by_date(&self) -> Option<&dyn BarsByDate> {
+        Some(self)
     }
 }
 

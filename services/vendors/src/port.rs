@@ -1,5 +1,6 @@
-//! The port: history of one symbol, page by page.
+//! The port: history of one symbol, page by page; days of every symbol, where a vendor has them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -23,13 +24,15 @@ pub struct Ask {
     pub to_ns: i64,
     /// Actions from the date of this time on: they may be published late. Not after `from_ns`.
     pub actions_from_ns: i64,
+    /// Whether bars are wanted too, or actions alone.
+    pub bars: bool,
 }
 
 impl Ask {
     /// Minutes alone, without actions.
     pub(crate) fn minutes(symbol: &str, from_ns: i64, to_ns: i64) -> Self {
         let timeframe = Timeframe::M1;
-        Self { symbol: symbol.to_owned(), timeframe, from_ns, to_ns, actions_from_ns: from_ns }
+        Self { symbol: symbol.to_owned(), timeframe, from_ns, to_ns, actions_from_ns: from_ns, bars: true }
     }
 }
 
@@ -126,4 +129,25 @@ pub trait HistoricalBars: fmt::Debug + Send + Sync {
     /// The page at `cursor`, the first one for the default. Bars that had not ended at `now_ns` are left out.
     /// Every bar and action of the span is on exactly one page.
     async fn page(&self, ask: &Ask, cursor: Cursor, now_ns: i64) -> Result<Page, VendorError>;
+
+    /// The same by date, where the vendor tells a date's bars of every symbol in one answer.
+    fn by_date(&self) -> Option<&dyn BarsByDate> {
+        None
+    }
+}
+
+/// A vendor that tells a date's bars of every symbol at once.
+#[async_trait]
+pub trait BarsByDate: Send + Sync {
+    /// The daily bars of the symbols `wanted` on a date, as pages by symbol tell them.
+    async fn day(&self, date: NaiveDate, wanted: &BTreeSet<String>, now_ns: i64) -> Result<Day, VendorError>;
+}
+
+/// A date's bars.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Day {
+    /// By symbol.
+    pub bars: Vec<(String, Quoted)>,
+    /// What was left out of the symbols that were wanted.
+    pub skipped: Skipped,
 }

@@ -269,7 +269,9 @@ impl HistoricalBars for Yahoo {
         }
         let drawn = chart.result.unwrap_or_default().into_iter().next();
         let drawn = drawn.ok_or_else(|| self.http.broken("chart.result: empty".into()))?;
-        self.read(drawn, ask, now_ns)
+        let page = self.read(drawn, ask, now_ns)?;
+        // One answer holds both.
+        Ok(if ask.bars { page } else { Page { actions: page.actions, next: page.next, ..Page::default() } })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Backfill as a process, from the stand-in for the vendors.
 
+use std::collections::BTreeSet;
+
 use anyhow::Context as _;
 use chrono::{Days, NaiveDate};
 use domain::calendar::Calendar;
@@ -179,6 +181,49 @@ fn days_of_another_source_are_compared_with_the_authoritys() -> Outcome {
     let output = stage.home.run(&["backfill", "--source", "yahoo", "--symbols", "@none"])?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.code() == Some(2) && said.contains("@none") && said.contains("@pair"), "{said}");
+    Ok(())
+}
+
+/// Ids and bodies of the days on a tape.
+fn days_of(home: &Home, tape: &str) -> anyhow::Result<BTreeSet<(String, String)>> {
+    let told = home
+        .text(&["tail", "--tape", tape, "--subject", "market.bar.1d.>", "--no-follow", "--json"])
+        .context("days")?;
+    let day = |line: &str| -> anyhow::Result<(String, String)> {
+        let event = &serde_json::from_str::<Value>(line)?["event"];
+        Ok((event["id"].to_string(), event["bar"].to_string()))
+    };
+    told.lines().map(day).collect()
+}
+
+/// More symbols than sessions: a day of all of them is one question.
+#[test]
+fn days_of_many_symbols_come_by_date_and_are_those_of_each() -> Outcome {
+    let mut stage = Stage::new(Script::of_symbols(9))?;
+    stage.home.set("MASSIVE_API_KEY", tapedeck_vendors::KEY);
+    let from = stage.days_ago(9);
+    let backfill = |symbols: &str, tape: &str| {
+        let of = ["--symbols", symbols, "--timeframe", "1d", "--from", &from, "--tape", tape];
+        stage.home.json(&[&["backfill", "--source", "massive"], &of[..]].concat())
+    };
+    let asked = |path: &str| stage.vendors.stand.ledger.requests(Some(Vendor::Massive), path).len();
+    let (by_date, by_symbol) = ("/v2/aggs/grouped", "/v2/aggs/ticker");
+    let symbols: Vec<String> = (0..9).map(|number| format!("S{number:03}")).collect();
+    let first = backfill(&symbols.join(","), "dates")?;
+    let sessions = asked(by_date);
+    assert!((4..=8).contains(&sessions) && asked(by_symbol) == 0, "{sessions} sessions");
+    assert_eq!(count(&first, "appended")?, 9 * sessions as u64, "{first}");
+    for symbol in &symbols {
+        backfill(symbol, "symbols")?;
+    }
+    assert_eq!((asked(by_date), asked(by_symbol)), (sessions, 9));
+    let days = days_of(&stage.home, "dates")?;
+    assert_eq!(days.len(), 9 * sessions);
+    assert_eq!(days, days_of(&stage.home, "symbols")?);
+    // Run again it asks for the last session alone.
+    let second = backfill(&symbols.join(","), "dates")?;
+    assert_eq!((count(&second, "appended")?, count(&second, "revisions")?), (0, 0), "{second}");
+    assert_eq!((asked(by_date), asked(by_symbol)), (sessions + 1, 9));
     Ok(())
 }
 

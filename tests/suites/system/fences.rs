@@ -51,8 +51,9 @@ fn up(home: &Home) -> anyhow::Result<(crate::harness::Running, String)> {
 }
 
 /// The subjects whose writers are apart, and who writes there.
-const WRITERS: [(&str, &[&str]); 9] = [
+const WRITERS: [(&str, &[&str]); 10] = [
     ("market.bar.1h.SPY", &["ingest"]),
+    ("news.article.SPY", &["ingest"]),
     ("signal.mine.SPY", &["strategy", "web"]),
     ("risk.paper.approved", &["risk"]),
     ("order.paper.mine.SPY.1.submitted", &["execution"]),

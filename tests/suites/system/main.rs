@@ -20,6 +20,7 @@ mod harness;
 mod indicator;
 mod kill;
 mod live;
+mod news;
 mod planted;
 mod reference;
 mod secrets;

@@ -55,6 +55,11 @@ impl Known {
         Is::Changed { article_id: held.article_id.clone(), revision: held.revision + 1 }
     }
 
+    /// When the newest article of `source` was last changed, UTC nanoseconds.
+    pub(super) fn newest_ns(&self, source: &str) -> Option<i64> {
+        self.held.iter().filter(|held| held.source == source).map(|held| held.updated_ns).max()
+    }
+
     fn find(&self, source: &str, told: &NewsArticle) -> Option<usize> {
         if !told.source_article_id.is_empty() {
             let key = (source.to_owned(), told.source_article_id.clone());

@@ -1,14 +1,21 @@
-//! Articles on the tape: each once for a symbol, whoever tells it, with its sentiment.
+//! Articles on the tape: each once for a symbol, whoever tells it, with its sentiment; fetched by a command, or as they
+//! come out by the service `news`.
 //!
 //! Invariants: an article that is there already, under its source's id, its address or its headline of the same day,
 //! appends nothing; what its own source changed later is a revision; ids follow from the article, so that a repetition
 //! changes nothing. Deliberately absent: the order of sources, for the first that tells an article keeps it; articles
 //! about no symbol.
+//!
+//! Modules in reading order.
 
-mod known;
-mod list;
 mod same;
 mod sentiment;
+mod known;
+mod list;
+mod port;
+mod rounds;
+mod desk;
+mod service;
 
 use std::time::Duration;
 
@@ -22,8 +29,9 @@ use serde::Serialize;
 use crate::reference::KeepError;
 use known::{Is, Known};
 pub use list::{Listed, list};
-use sentiment::Lexicon;
+pub use port::{AskError, Heard, NewsAgency, NewsPage, NewsPages, NewsWire};
 pub use sentiment::{LIBRARY, VERSION};
+pub use service::{NewsConfig, NewsError, SERVICE, run};
 
 /// Attempts while others write or the tape does not answer, and the pause between them.
 const ATTEMPTS: u32 = 5;
@@ -62,7 +70,6 @@ pub struct Newsroom {
     delay: Duration,
     symbol: String,
     subject: Subject,
-    lexicon: Lexicon,
     known: Known,
     /// Last sequence that is known under the subject.
     sequence: u64,
@@ -89,7 +96,6 @@ impl Newsroom {
             delay,
             symbol: symbol.to_owned(),
             subject: Subject::news(symbol),
-            lexicon: Lexicon::new(),
             known: Known::default(),
             sequence: 0,
             report: NewsReport::default(),
@@ -98,8 +104,9 @@ impl Newsroom {
         Ok(room)
     }
 
-    /// Takes in articles as the source tells them: without ids, sentiment, delay and revision, which follow here.
-    pub async fn take(&mut self, mut told: Vec<NewsArticle>) -> Result<(), KeepError> {
+    /// Takes in articles as the source tells them: without ids, sentiment, delay and revision, which follow here. `origin`
+    /// is `live` for what the source told by itself, `backfill` for what it was asked for.
+    pub async fn take(&mut self, mut told: Vec<NewsArticle>, origin: Origin) -> Result<(), KeepError> {
         self.report.read += told.len() as u64;
         told.sort_by_cached_key(|article| (updated_ns(article), article.url.clone()));
         let mut left = told.as_slice();
@@ -107,7 +114,7 @@ impl Newsroom {
         while !left.is_empty() {
             let (batch, rest) = left.split_at(left.len().min(BATCH));
             attempts += 1;
-            match self.append(batch).await {
+            match self.append(batch, origin).await {
                 Ok(Some(report)) => {
                     self.report.add(report);
                     (left, attempts) = (rest, 0);
@@ -126,6 +133,11 @@ impl Newsroom {
         Ok(())
     }
 
+    /// When the newest article of the source was last changed, UTC nanoseconds; `None` where the tape has none of it.
+    pub(crate) fn newest_ns(&self) -> Option<i64> {
+        self.known.newest_ns(&self.source)
+    }
+
     /// What became of the articles so far.
     #[must_use]
     pub fn report(&self) -> NewsReport {
@@ -133,7 +145,11 @@ impl Newsroom {
     }
 
     /// What became of some articles; `None` when they were stored already, under the same ids.
-    async fn append(&mut self, told: &[NewsArticle]) -> Result<Option<NewsReport>, AppendError> {
+    async fn append(
+        &mut self,
+        told: &[NewsArticle],
+        origin: Origin,
+    ) -> Result<Option<NewsReport>, AppendError> {
         let mut report = NewsReport::default();
         let mut entries = Vec::new();
         for article in told {
@@ -147,7 +163,7 @@ impl Newsroom {
             };
             let counted = if revision > 0 { &mut report.revisions } else { &mut report.appended };
             *counted += 1;
-            let event = self.event(article, article_id, revision);
+            let event = self.event(article, article_id, revision, origin);
             let Some(Body::NewsArticle(noted)) = &event.body else { continue };
             self.known.note(&self.source, noted);
             let expect = if entries.is_empty() {
@@ -167,17 +183,17 @@ impl Newsroom {
         Ok(Some(report))
     }
 
-    fn event(&self, told: &NewsArticle, article_id: String, revision: u32) -> Event {
+    fn event(&self, told: &NewsArticle, article_id: String, revision: u32, origin: Origin) -> Event {
         let id = event_id(&article_id, &format!("news/{}", self.symbol), revision);
         let delay_ns = i64::try_from(self.delay.as_nanos()).unwrap_or(i64::MAX);
-        let sentiment = self.lexicon.of(&told.headline, &told.summary);
+        let sentiment = sentiment::lexicon().of(&told.headline, &told.summary);
         let body = NewsArticle {
             article_id,
             symbol: self.symbol.clone(),
             sentiment: Some(sentiment),
             delay: delay_label(self.delay),
             revision,
-            origin: Origin::Backfill.into(),
+            origin: origin.into(),
             ..told.clone()
         };
         Event {

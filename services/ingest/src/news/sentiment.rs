@@ -4,6 +4,7 @@
 //! not know. `docs/decisions/0012-news-and-reference.md` says why this library.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use contracts::v1::Sentiment;
 use vader_parity::SentimentIntensityAnalyzer;
@@ -13,7 +14,14 @@ pub const LIBRARY: &str = "vader-parity";
 /// Its version.
 pub const VERSION: &str = "0.1.0";
 
-/// Reads the lexicon once.
+static LEXICON: LazyLock<Lexicon> = LazyLock::new(Lexicon::new);
+
+/// The lexicon, read once in a process.
+pub(super) fn lexicon() -> &'static Lexicon {
+    &LEXICON
+}
+
+/// A lexicon that was read.
 pub(super) struct Lexicon(SentimentIntensityAnalyzer);
 
 impl fmt::Debug for Lexicon {
@@ -23,7 +31,7 @@ impl fmt::Debug for Lexicon {
 }
 
 impl Lexicon {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self(SentimentIntensityAnalyzer::new())
     }
 

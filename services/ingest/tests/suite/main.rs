@@ -11,6 +11,7 @@ mod import;
 mod live;
 mod measured;
 mod news;
+mod newsdesk;
 mod parquet;
 mod reader;
 mod quality;

@@ -31,7 +31,7 @@ fn article(number: i64, headline: &str) -> NewsArticle {
 async fn take(tape: &Tape, source: &str, symbol: &str, told: Vec<NewsArticle>) -> NewsReport {
     let delay = if source == "newsapi" { DAY } else { Duration::ZERO };
     let mut room = Newsroom::open(tape, source, delay, symbol).await.unwrap();
-    room.take(told).await.unwrap();
+    room.take(told, Origin::Backfill).await.unwrap();
     room.report()
 }
 

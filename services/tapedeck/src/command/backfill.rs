@@ -1,5 +1,7 @@
 //! `tapedeck backfill`: history from a vendor.
 
+mod days;
+
 use std::time::Instant;
 
 use chrono::NaiveDate;
@@ -10,7 +12,7 @@ use history::file::{Action, Series};
 use ingest::import::{Backfill as Filling, ImportReport, Quote};
 use ingest::standards::Standards;
 use serde::Serialize;
-use vendors::{Ask, Cursor, HistoricalBars, Offer, Refusal, Skipped, VendorError};
+use vendors::{Ask, Cursor, HistoricalBars, Offer, Quoted, Refusal, Skipped, VendorError};
 
 use crate::cli::{Backfill, Global};
 use crate::command::import;
@@ -19,6 +21,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
 use crate::source;
+use days::Days;
 
 /// How far behind the place to go on splits and dividends are asked for: they may be published late.
 const ACTIONS_BEHIND_NS: i64 = 30 * DAY_NS;
@@ -46,7 +49,7 @@ struct Wanted {
     standards: Standards,
 }
 
-/// Asks for one symbol after the other and appends what the tape lacks.
+/// Asks for one symbol after the other, or for days of all, and appends what the tape lacks.
 pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<(), Failure> {
     let configuration = global.configuration()?;
     let vendor = source::history(options.source, &configuration.config.source)?;
@@ -150,10 +153,10 @@ async fn fill(
     output: Output,
 ) -> Result<(), Failure> {
     let count = wanted.symbols.len();
+    let days = Days::gather(tape, vendor, wanted, output).await?;
+    report.skipped.add(days.as_ref().map(|days| days.skipped).unwrap_or_default());
     for (index, symbol) in wanted.symbols.iter().enumerate() {
-        let series = Series { symbol: symbol.clone(), timeframe: wanted.timeframe };
-        let filling = Filling::open(tape, vendor.name(), series, Market::Xnys, &wanted.standards).await;
-        let mut filling = filling.map_err(import::failure)?;
+        let mut filling = open(tape, vendor, wanted, symbol).await?;
         let from_ns = filling.resume(wanted.from_ns, wanted.to_ns).map_err(import::failure)?;
         let place = format!("{symbol} ({} of {count})", index + 1);
         if from_ns > wanted.from_ns {
@@ -166,14 +169,21 @@ async fn fill(
                 "{place}: bars of {timeframe} are {authority}'s by the configuration; those of {name} are compared"
             ));
         }
+        let by_date = days.as_ref().and_then(|days| days.of(symbol, from_ns));
         let ask = Ask {
             symbol: symbol.clone(),
             timeframe: wanted.timeframe,
             from_ns,
             to_ns: wanted.to_ns,
             actions_from_ns: wanted.from_ns.max(from_ns - ACTIONS_BEHIND_NS),
+            bars: by_date.is_none(),
         };
-        let outcome = pages(&mut filling, vendor, &ask, wanted.now_ns, &place, output, report).await;
+        let mut outcome = pages(&mut filling, vendor, &ask, wanted.now_ns, &place, output, report).await;
+        if outcome.is_ok()
+            && let Some(found) = by_date
+        {
+            outcome = bars(&mut filling, &found, &place, output).await;
+        }
         if outcome.is_ok() {
             filling.told_up_to(wanted.to_ns, wanted.now_ns).map_err(import::failure)?;
         }
@@ -193,6 +203,18 @@ async fn fill(
         }
     }
     Ok(())
+}
+
+/// A symbol's series of the tape.
+async fn open(
+    tape: &Tape,
+    vendor: &dyn HistoricalBars,
+    wanted: &Wanted,
+    symbol: &str,
+) -> Result<Filling, Failure> {
+    let series = Series { symbol: symbol.to_owned(), timeframe: wanted.timeframe };
+    let filling = Filling::open(tape, vendor.name(), series, Market::Xnys, &wanted.standards).await;
+    filling.map_err(import::failure)
 }
 
 /// Whether there could be a bar at all.
@@ -237,25 +259,20 @@ async fn pages(
             });
             filling.actions(actions.collect()).await.map_err(stopped)?;
         }
-        let quotes: Vec<Quote> = page
-            .bars
-            .iter()
-            .map(|bar| Quote {
-                start_ns: bar.start_ns,
-                open: bar.open,
-                high: bar.high,
-                low: bar.low,
-                close: bar.close,
-                volume: bar.volume,
-            })
-            .collect();
-        filling.bars(&quotes).await.map_err(stopped)?;
-        if let Some(last) = quotes.last() {
-            let date = Calendar::xnys().date_of(last.start_ns);
-            let read = filling.report().read;
-            output.progress(&format!("{place}: {read} rows, up to {date}"));
-        }
+        bars(filling, &page.bars, place, output).await?;
         cursor = page.next;
+    }
+    Ok(())
+}
+
+/// Takes in bars, in the order of time.
+async fn bars(filling: &mut Filling, found: &[Quoted], place: &str, output: Output) -> Result<(), Stopped> {
+    let quotes: Vec<Quote> = found.iter().copied().map(source::quote).collect();
+    filling.bars(&quotes).await.map_err(|error| Stopped::Failed(import::failure(error)))?;
+    if let Some(last) = quotes.last() {
+        let date = Calendar::xnys().date_of(last.start_ns);
+        let read = filling.report().read;
+        output.progress(&format!("{place}: {read} rows, up to {date}"));
     }
     Ok(())
 }

@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use contracts::to_timestamp;
-use contracts::v1::NewsArticle;
+use contracts::v1::Origin;
 use event_log::Tape;
 use ingest::news::{self, Listed, NewsReport, Newsroom};
 use serde::Serialize;
 use serde_json::Value;
-use vendors::{Cursor, NewsAsk, NewsSource, Told};
+use vendors::{Cursor, NewsAsk, NewsSource};
 
 use crate::cli::{Global, NewsFetch, NewsList};
 use crate::command::market::bound;
@@ -111,7 +110,8 @@ async fn take(
             if page.cut_off {
                 report.cut_off.push(ask.symbol.clone());
             }
-            room.take(page.articles.into_iter().map(wire).collect()).await.map_err(failure)?;
+            let told = page.articles.into_iter().map(source::article).collect();
+            room.take(told, Origin::Backfill).await.map_err(failure)?;
             cursor = page.next;
         }
         let told = room.report();
@@ -120,22 +120,6 @@ async fn take(
         output.progress(&format!("{place}: {} articles, {} new", told.read, told.appended));
     }
     Ok(())
-}
-
-/// An article as its event states it; what follows from the tape is left out.
-fn wire(told: Told) -> NewsArticle {
-    NewsArticle {
-        source_article_id: told.source_id,
-        publisher: told.publisher,
-        author: told.author,
-        url: told.url,
-        headline: told.headline,
-        summary: told.summary,
-        published: Some(to_timestamp(told.published_ns)),
-        updated: Some(to_timestamp(told.updated_ns)),
-        symbols: told.symbols,
-        ..NewsArticle::default()
-    }
 }
 
 fn print(report: &Report, output: Output) -> Result<(), Failure> {

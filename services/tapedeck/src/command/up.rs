@@ -26,7 +26,7 @@ pub fn manifest(kind: TapeKind, seed: u64) -> Manifest {
     }
 }
 
-/// Opens the tape (named, else `main` if anything is streamed, else the one used last, else `main` if it exists, else
+/// Opens the tape (named, else `main` if anything is streamed or followed, else the one used last, else `main` if it exists, else
 /// `demo`), starts everything and waits.
 pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
@@ -47,8 +47,10 @@ fn choose(
 ) -> Result<(TapeDir, Manifest), Failure> {
     let dir = match &global.tape {
         Some(name) => home.tape(name)?,
-        // What is streamed goes there, whatever was looked at last.
-        None if config.live.is_on() || options.market == Some(Market::Real) => home.tape("main")?,
+        // What vendors tell by themselves goes there, whatever was looked at last.
+        None if config.live.is_on() || config.news.is_on() || options.market == Some(Market::Real) => {
+            home.tape("main")?
+        }
         None if options.market == Some(Market::Demo) => home.tape("demo")?,
         None => match home.last() {
             Some(last) => last,

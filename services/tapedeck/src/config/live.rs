@@ -7,6 +7,7 @@ use ingest::standards::Standards;
 use serde::{Deserialize, Serialize};
 
 use super::source::is_local;
+use super::universe::check_symbols;
 use super::{ConfigError, SourcesConfig, value};
 
 /// Symbols of one stream.
@@ -92,20 +93,7 @@ impl LiveSection {
         if self.is_on() && self.symbols.is_empty() {
             return Err(value("live.symbols", "[]", "at least one symbol"));
         }
-        if self.symbols.len() > SYMBOLS_MAX {
-            return Err(value("live.symbols", self.symbols.len(), format!("at most {SYMBOLS_MAX}")));
-        }
-        let plain =
-            |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
-        for (index, symbol) in self.symbols.iter().enumerate() {
-            if !(1..=32).contains(&symbol.len()) || !symbol.bytes().all(plain) {
-                let expected = "1 to 32 capital letters, digits, `.` and `-`";
-                return Err(value("live.symbols", format!("{symbol:?}"), expected));
-            }
-            if self.symbols[..index].contains(symbol) {
-                return Err(value("live.symbols", format!("{symbol:?}"), "each symbol once"));
-            }
-        }
+        check_symbols("live.symbols", &self.symbols, SYMBOLS_MAX)?;
         for name in &self.timeframes {
             if !name.parse::<Timeframe>().is_ok_and(|timeframe| timeframe > Timeframe::M1) {
                 return Err(value("live.timeframes", format!("{name:?}"), "5m, 15m, 30m, 1h or 1d"));

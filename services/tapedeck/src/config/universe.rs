@@ -9,6 +9,27 @@ use super::{ConfigError, check_name, value};
 /// Most symbols of one list, all groups counted in.
 const SYMBOLS_MAX: usize = 10_000;
 
+/// Checks symbols that are followed: at most `most` of them, each once.
+pub(super) fn check_symbols(field: &str, symbols: &[String], most: usize) -> Result<(), ConfigError> {
+    if symbols.len() > most {
+        return Err(value(field, symbols.len(), format!("at most {most}")));
+    }
+    for (index, symbol) in symbols.iter().enumerate() {
+        if !is_symbol(symbol) {
+            return Err(value(field, format!("{symbol:?}"), "1 to 32 capital letters, digits, `.` and `-`"));
+        }
+        if symbols[..index].contains(symbol) {
+            return Err(value(field, format!("{symbol:?}"), "each symbol once"));
+        }
+    }
+    Ok(())
+}
+
+fn is_symbol(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
+    (1..=32).contains(&text.len()) && text.bytes().all(plain)
+}
+
 /// The groups: symbols, and other groups with an `@` before their names.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(transparent)]
@@ -74,11 +95,9 @@ impl Universe {
             if listed.is_empty() {
                 return Err(value(format!("universe.{name}"), "[]", "at least one symbol"));
             }
-            let plain =
-                |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
             let symbols = listed.iter().filter(|entry| !entry.starts_with('@'));
             for symbol in symbols {
-                if !(1..=32).contains(&symbol.len()) || !symbol.bytes().all(plain) {
+                if !is_symbol(symbol) {
                     let expected = "1 to 32 capital letters, digits, `.` and `-`, or @ and a group";
                     return Err(value(format!("universe.{name}"), format!("{symbol:?}"), expected));
                 }

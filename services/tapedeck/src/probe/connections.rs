@@ -99,6 +99,7 @@ async fn bars(config: &Config, vendor: Vendor) -> Result<String, String> {
         from_ns,
         to_ns: now_ns,
         actions_from_ns: from_ns,
+        bars: true,
     };
     let page = vendor.page(&ask, Cursor::default(), now_ns).await.map_err(|error| error.to_string())?;
     Ok(format!("{} daily bars of {SYMBOL} in the last {DAYS} days", page.bars.len()))

@@ -117,7 +117,7 @@ impl LiveMarkets for Streams {
         let mut found = Vec::new();
         for symbol in symbols {
             let (symbol, timeframe) = (symbol.clone(), Timeframe::D1);
-            let ask = Ask { symbol, timeframe, from_ns, to_ns, actions_from_ns: from_ns };
+            let ask = Ask { symbol, timeframe, from_ns, to_ns, actions_from_ns: from_ns, bars: false };
             let mut cursor = Some(Cursor::default());
             while let Some(at) = cursor {
                 let page = match history.page(&ask, at, runtime::now_ns()).await {
@@ -133,8 +133,7 @@ impl LiveMarkets for Streams {
                     value_e9: action.value_e9,
                     line: 0,
                 }));
-                // Every vendor tells actions before bars.
-                cursor = page.next.filter(|_| page.bars.is_empty());
+                cursor = page.next;
             }
         }
         Ok(found)
@@ -149,7 +148,7 @@ struct Source {
 #[async_trait]
 impl LiveMarket for Source {
     async fn next(&mut self) -> Vec<Heard> {
-        self.stream.next().await.into_iter().map(told::heard).collect()
+        self.stream.next().await.into_iter().filter_map(told::heard).collect()
     }
 
     async fn minutes(

@@ -1,6 +1,7 @@
-//! Alpaca's news: by symbol, fifty at a time, in the order in which articles were changed.
+//! Alpaca's news: by symbol, fifty at a time, in the order in which articles were changed. The stream of them, which
+//! tells the same articles, is beside the stream of minutes (`live`).
 //!
-//! Deliberately absent: full texts, pictures, the stream.
+//! Deliberately absent: full texts, pictures.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, SecondsFormat};
 use serde::Deserialize;
 
-use super::{Alpaca, NAME};
+use super::{Alpaca, NAME, at};
 use crate::error::VendorError;
 use crate::news::{NewsAsk, NewsPage, NewsSource, Told, plain};
 use crate::port::Cursor;
@@ -20,39 +21,36 @@ struct Answer {
     next_page_token: Option<String>,
 }
 
+/// An article, in a page and on the stream alike.
 #[derive(Deserialize)]
-struct Article {
+pub(crate) struct Article {
     id: Option<i64>,
     headline: Option<String>,
     author: Option<String>,
-    created_at: DateTime<chrono::Utc>,
-    updated_at: Option<DateTime<chrono::Utc>>,
+    #[serde(deserialize_with = "at::needed")]
+    created_at: i64,
+    #[serde(default, deserialize_with = "at::optional")]
+    updated_at: Option<i64>,
     summary: Option<String>,
     url: Option<String>,
     symbols: Option<Vec<String>>,
     source: Option<String>,
 }
 
-impl Alpaca {
-    fn told(&self, article: Article) -> Result<Told, VendorError> {
-        let ns = |time: DateTime<chrono::Utc>| {
-            let ns = time.timestamp_nanos_opt();
-            ns.ok_or_else(|| {
-                self.http.broken(format!("news.created_at: {time}, expected a time of this century"))
-            })
-        };
-        let published_ns = ns(article.created_at)?;
-        Ok(Told {
-            source_id: article.id.map(|id| id.to_string()).unwrap_or_default(),
-            publisher: article.source.unwrap_or_default(),
-            author: plain(&article.author.unwrap_or_default()),
-            url: article.url.unwrap_or_default(),
-            headline: plain(&article.headline.unwrap_or_default()),
-            summary: plain(&article.summary.unwrap_or_default()),
-            published_ns,
-            updated_ns: article.updated_at.map_or(Ok(published_ns), ns)?.max(published_ns),
-            symbols: article.symbols.unwrap_or_default(),
-        })
+impl Article {
+    /// The article as the product's own; it may lack a headline.
+    pub(crate) fn told(self) -> Told {
+        Told {
+            source_id: self.id.map(|id| id.to_string()).unwrap_or_default(),
+            publisher: self.source.unwrap_or_default(),
+            author: plain(&self.author.unwrap_or_default()),
+            url: self.url.unwrap_or_default(),
+            headline: plain(&self.headline.unwrap_or_default()),
+            summary: plain(&self.summary.unwrap_or_default()),
+            published_ns: self.created_at,
+            updated_ns: self.updated_at.unwrap_or_default().max(self.created_at),
+            symbols: self.symbols.unwrap_or_default(),
+        }
     }
 }
 
@@ -83,7 +81,7 @@ impl NewsSource for Alpaca {
         let answer: Answer = wire::decode(&self.http, &body)?;
         let mut page = NewsPage::default();
         for article in answer.news.unwrap_or_default() {
-            let told = self.told(article)?;
+            let told = article.told();
             if told.headline.is_empty() {
                 page.left_out += 1;
             } else {

@@ -1,19 +1,19 @@
-//! Alpaca's stream, as JSON or MessagePack: minutes, corrected minutes, days, halts; quotes and trades where they are
-//! wanted.
+//! Alpaca's streams, as JSON or MessagePack: minutes, corrected minutes, days, halts, and quotes and trades where they
+//! are wanted; articles on a stream of their own.
 //!
 //! The vendor greets, is told key and secret, then the lists; it confirms with the complete lists. One connection per
 //! endpoint is allowed: another one is refused with 406 until the first is gone.
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::DateTime;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Heard, Minute, Status, packed, ticks};
-use crate::alpaca::{Alpaca, NAME};
+use crate::alpaca::{Alpaca, Article, At, NAME};
 use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::Credentials;
@@ -21,33 +21,16 @@ use crate::port::Quoted;
 use crate::socket::{Dialect, LiveStream, Said, Say, StreamConfig, Wanted};
 use crate::wire;
 
+/// The list of articles.
+const NEWS: &str = "news";
+
 /// One connection's side of the conversation.
 struct Conversation {
     credentials: Credentials,
     symbols: Vec<String>,
-    wanted: Wanted,
+    /// What is asked for of each symbol.
+    lists: Vec<&'static str>,
     packed: bool,
-}
-
-/// A time as text or, in MessagePack, as UTC nanoseconds.
-#[derive(Deserialize)]
-#[serde(untagged)]
-pub(super) enum At {
-    Ns(i64),
-    Text(String),
-}
-
-impl At {
-    pub(super) fn ns(&self) -> Result<i64, String> {
-        match self {
-            Self::Ns(ns) => Ok(*ns),
-            Self::Text(text) => {
-                let time =
-                    DateTime::parse_from_rfc3339(text).ok().and_then(|time| time.timestamp_nanos_opt());
-                time.ok_or_else(|| format!("t: {text:?} is no time"))
-            }
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -81,17 +64,34 @@ impl Alpaca {
     /// The stream of minutes at `config.url`, which ends with the feed.
     pub fn stream(config: StreamConfig, clock: Arc<dyn Clock>) -> Result<LiveStream, VendorError> {
         LiveStream::start(NAME, config, clock, |config| {
-            Box::new(Conversation {
-                credentials: config.credentials.clone(),
-                symbols: config.symbols.clone(),
-                wanted: config.wanted,
-                packed: config.packed,
-            })
+            Box::new(Conversation::new(config, market_lists(config.wanted)))
         })
+    }
+
+    /// The stream of articles at `config.url`, each as it comes out or is changed. It owes nothing, however long the
+    /// market is open: `config.silence` does not count.
+    pub fn news_stream(config: StreamConfig, clock: Arc<dyn Clock>) -> Result<LiveStream, VendorError> {
+        let config = StreamConfig { silence: Duration::MAX, ..config };
+        LiveStream::start(NAME, config, clock, |config| Box::new(Conversation::new(config, vec![NEWS])))
     }
 }
 
+/// The lists of what is wanted of the market. Corrections and cancellations come with the trades.
+fn market_lists(Wanted { quotes, trades }: Wanted) -> Vec<&'static str> {
+    let more = [("quotes", quotes), ("trades", trades)].into_iter().filter(|(_, wanted)| *wanted);
+    ["bars", "updatedBars", "dailyBars", "statuses"].into_iter().chain(more.map(|(list, _)| list)).collect()
+}
+
 impl Conversation {
+    fn new(config: &StreamConfig, lists: Vec<&'static str>) -> Self {
+        Self {
+            credentials: config.credentials.clone(),
+            symbols: config.symbols.clone(),
+            lists,
+            packed: config.packed,
+        }
+    }
+
     fn say(&self, message: &Value) -> Said {
         Said::Send(if self.packed {
             Say::Binary(packed::encode(message))
@@ -108,17 +108,10 @@ impl Conversation {
         self.say(&json!({"action": "auth", "key": key, "secret": secret}))
     }
 
-    /// The lists that are wanted. Corrections and cancellations come with the trades.
-    fn lists(&self) -> impl Iterator<Item = &'static str> {
-        let Wanted { quotes, trades } = self.wanted;
-        let more = [("quotes", quotes), ("trades", trades)].into_iter().filter(|(_, wanted)| *wanted);
-        ["bars", "updatedBars", "dailyBars", "statuses"].into_iter().chain(more.map(|(list, _)| list))
-    }
-
     fn subscribe(&self) -> Said {
         let mut message = json!({"action": "subscribe"});
-        for list in self.lists() {
-            message[list] = json!(self.symbols);
+        for list in &self.lists {
+            message[*list] = json!(self.symbols);
         }
         self.say(&message)
     }
@@ -139,15 +132,16 @@ impl Conversation {
             "c" => told(ticks::correction(message)),
             "x" => told(ticks::cancelled(message)),
             "s" => told(status(message)),
+            "n" => return article(message).transpose().map(told),
             // Kinds that were not asked for are no mistakes.
             _ => return None,
         })
     }
 
     fn confirmed(&self, message: &Value) -> Said {
-        let needed = self.lists().filter(|list| matches!(*list, "bars" | "quotes" | "trades"));
+        let needed = self.lists.iter().filter(|list| matches!(**list, "bars" | "quotes" | "trades" | NEWS));
         for list in needed {
-            let told = message.get(list).and_then(Value::as_array);
+            let told = message.get(*list).and_then(Value::as_array);
             let told: HashSet<&str> = told.into_iter().flatten().filter_map(Value::as_str).collect();
             if let Some(missing) = self.symbols.iter().find(|symbol| !told.contains(symbol.as_str())) {
                 return Said::Over(format!("the subscription lacks {list} of {missing}"));
@@ -201,7 +195,7 @@ pub(super) fn decoded<T: serde::de::DeserializeOwned>(message: Value) -> Result<
 
 fn bar(message: Value, revised: bool) -> Result<Minute, String> {
     let bar: Bar = decoded(message)?;
-    let start_ns = bar.t.ns()?;
+    let start_ns = time(&bar.t)?;
     let wrong = |field: &str, value: f64| format!("{} {field}: {value} at {start_ns} ns", bar.symbol);
     let price = |field: &str, value: f64| wire::price(value).ok_or_else(|| wrong(field, value));
     let quoted = Quoted {
@@ -215,9 +209,20 @@ fn bar(message: Value, revised: bool) -> Result<Minute, String> {
     Ok(Minute { symbol: bar.symbol, quoted, revised })
 }
 
+/// The time of a message.
+pub(super) fn time(at: &At) -> Result<i64, String> {
+    at.ns().map_err(|wrong| format!("t: {wrong}"))
+}
+
+/// An article; `None` for one without a headline, as in pages.
+fn article(message: Value) -> Result<Option<Heard>, String> {
+    let told = decoded::<Article>(message)?.told();
+    Ok((!told.headline.is_empty()).then(|| Heard::Article(Box::new(told))))
+}
+
 fn status(message: Value) -> Result<Heard, String> {
     let told: Told = decoded(message)?;
-    let at_ns = told.t.ns()?;
+    let at_ns = time(&told.t)?;
     // The tapes A and B say H and T, the tape C says H, P and T or Q.
     let halted = match told.sc.as_str() {
         "H" | "P" | "2" => Some(true),
@@ -239,11 +244,27 @@ mod tests {
             key: "planted-key".to_owned().into(),
             secret: "planted-secret".to_owned().into(),
         };
-        let wanted = Wanted { quotes: true, trades: false };
+        let lists = if frame.contains("news") {
+            vec![NEWS]
+        } else {
+            market_lists(Wanted { quotes: true, trades: false })
+        };
         let mut conversation =
-            Conversation { credentials, symbols: vec!["SPY".into()], wanted, packed: false };
+            Conversation { credentials, symbols: vec!["SPY".into()], lists, packed: false };
         let said = conversation.read(frame.as_bytes());
         said.iter().map(|said| format!("{said:?}")).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn articles_are_a_list_of_their_own() {
+        let asked = said(r#"[{"T":"success","msg":"authenticated","of":"news"}]"#);
+        assert!(asked.contains("news") && !asked.contains("bars"), "{asked}");
+        assert_eq!(said(r#"[{"T":"subscription","news":["SPY"]}]"#), "Subscribed");
+        let lacking = said(r#"[{"T":"subscription","news":["AAPL"]}]"#);
+        assert_eq!(lacking, r#"Over("the subscription lacks news of SPY")"#);
+        let bad = said(r#"[{"T":"n","headline":"news","created_at":"soon"}]"#);
+        assert_eq!(bad, r#"Unreadable("created_at: \"soon\" is no time")"#);
+        assert_eq!(said(r#"[{"T":"n","headline":" ","created_at":"2026-01-06T15:00:00Z"}]"#), "");
     }
 
     #[test]

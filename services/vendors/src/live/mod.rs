@@ -1,4 +1,4 @@
-//! Streams: minutes, the day so far, quotes and trades, as vendors tell them, as the product's own types.
+//! Streams: minutes, the day so far, quotes and trades, and news, as vendors tell them, as the product's own types.
 //!
 //! A minute is told when it ends; where a vendor corrects it later it says so (`revised`), or tells it again.
 //! Prices are raw, as everywhere in this crate. What a stream did not tell is asked for over HTTP
@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use domain::money::{Price, Volume};
 
 use crate::error::VendorError;
+use crate::news::Told;
 use crate::port::Quoted;
 
 /// What a stream tells.
@@ -36,6 +37,8 @@ pub enum Heard {
     Amended(Amended),
     /// Trading in a symbol was halted, or goes on.
     Status(Status),
+    /// An article, on a stream of them.
+    Article(Box<Told>),
     /// A message that cannot be read, and what was expected of it.
     Unreadable(String),
     /// The connection is gone and will be made again.

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::alpaca::{At, decoded};
+use super::alpaca::{decoded, time};
 use super::{Amended, Heard, Quote, Trade};
+use crate::alpaca::At;
 use crate::wire;
 
 #[derive(Deserialize)]
@@ -61,7 +62,7 @@ pub(super) fn quote(message: Value) -> Result<Heard, String> {
         ask: price("ap", told.ap)?,
         bid_size: size("bs", told.bs)?,
         ask_size: size("as", told.ask_size)?,
-        at_ns: told.t.ns()?,
+        at_ns: time(&told.t)?,
         symbol: told.symbol,
         told: 1,
         bid_exchange: told.bx,
@@ -79,7 +80,7 @@ pub(super) fn trade(message: Value) -> Result<Heard, String> {
         size,
         told: 1,
         told_size: size,
-        at_ns: told.t.ns()?,
+        at_ns: time(&told.t)?,
         id: text(&told.i),
         symbol: told.symbol,
         exchange: told.x,
@@ -91,14 +92,14 @@ pub(super) fn correction(message: Value) -> Result<Heard, String> {
     let told: Correction = decoded(message)?;
     let words =
         format!("trade {} of {} at {} is {} at {}", text(&told.oi), told.os, told.op, told.cs, told.cp);
-    Ok(Heard::Amended(Amended { at_ns: told.t.ns()?, symbol: told.symbol, cancelled: false, words }))
+    Ok(Heard::Amended(Amended { at_ns: time(&told.t)?, symbol: told.symbol, cancelled: false, words }))
 }
 
 /// `T` = `x`.
 pub(super) fn cancelled(message: Value) -> Result<Heard, String> {
     let told: ToldTrade = decoded(message)?;
     let words = format!("trade {} of {} at {} was none", text(&told.i), told.s, told.p);
-    Ok(Heard::Amended(Amended { at_ns: told.t.ns()?, symbol: told.symbol, cancelled: true, words }))
+    Ok(Heard::Amended(Amended { at_ns: time(&told.t)?, symbol: told.symbol, cancelled: true, words }))
 }
 
 /// An id, whatever it is made of.

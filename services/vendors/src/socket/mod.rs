@@ -58,7 +58,7 @@ pub struct StreamConfig {
     pub wanted: Wanted,
     /// Whether it is to speak MessagePack instead of JSON, where the vendor speaks both.
     pub packed: bool,
-    /// How long a stream may tell nothing while the market is open.
+    /// How long a stream may tell nothing while the market is open; `Duration::MAX` where nothing is owed.
     pub silence: Duration,
 }
 

@@ -1,14 +1,17 @@
 //! What adapters make of history is what the market was.
 
+use std::collections::BTreeSet;
+
 use contracts::v1::ActionKind;
 use domain::bar::Timeframe;
+use domain::calendar::Calendar;
 use domain::money::{Price, Volume};
 use serde_json::json;
 use tapedeck_vendors::Settings;
 use tapedeck_vendors::fault::HttpFault;
 use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::{self, Adjustment, Anchor};
-use vendors::{Offer, Quoted, Refusal, Skipped, VendorError};
+use vendors::{Ask, Offer, Quoted, Refusal, Skipped, VendorError};
 
 use crate::support::{ALL, Desk, ask};
 
@@ -229,5 +232,83 @@ async fn offers_say_what_there_is() {
         let first = domain::calendar::Calendar::xnys().date_of(yahoo.now_ns) - chrono::Days::new(days.into());
         let first = first.to_string();
         yahoo.all(&ask("SPY", timeframe, &first, "2026-01-06")).await.unwrap();
+    }
+}
+
+/// The days of symbols between two dates, asked for by date.
+async fn by_date(desk: &Desk, symbols: &[&str], from: &str, to: &str) -> Vec<(String, Quoted)> {
+    let vendor = desk.adapter.by_date().unwrap();
+    let wanted: BTreeSet<String> = symbols.iter().map(|symbol| (*symbol).to_owned()).collect();
+    let sessions = Calendar::xnys().sessions(from.parse().unwrap(), to.parse().unwrap()).unwrap();
+    let mut found = Vec::new();
+    for session in sessions {
+        let day = vendor.day(session.date, &wanted, desk.now_ns).await.unwrap();
+        assert_eq!(day.skipped, Skipped::default(), "{}", session.date);
+        found.extend(day.bars);
+    }
+    found
+}
+
+#[tokio::test]
+async fn days_of_all_symbols_are_those_of_each() {
+    let desk = Desk::of(Vendor::Massive).await;
+    for (from, to) in [
+        // Splits, one after the other; a session that closes early, between holidays; summer time.
+        ("2024-06-03", "2024-06-14"),
+        ("2025-02-24", "2025-03-14"),
+        ("2025-11-24", "2025-12-01"),
+    ] {
+        let symbols = ["AAPL", "BRK.B", "NVDA", "PENY"];
+        let found = by_date(&desk, &symbols, from, to).await;
+        assert!(found.iter().all(|(symbol, _)| symbols.contains(&symbol.as_str())), "{found:?}");
+        for symbol in symbols {
+            let of_symbol = desk.all(&ask(symbol, Timeframe::D1, from, to)).await.unwrap().bars;
+            assert!(of_symbol.len() > 4, "{symbol} {from}: {} bars", of_symbol.len());
+            let of_dates: Vec<Quoted> =
+                found.iter().filter(|(of, _)| of == symbol).map(|(_, bar)| *bar).collect();
+            assert_eq!(of_dates, of_symbol, "{symbol} {from}");
+        }
+    }
+    let asked = desk.vendors.stand.ledger.requests(Some(Vendor::Massive), "/v2/aggs/grouped");
+    assert_eq!(asked.len(), 10 + 15 + 5, "one for each session");
+    for vendor in [Vendor::Yahoo, Vendor::AlpacaData] {
+        assert!(Desk::of(vendor).await.adapter.by_date().is_none(), "{vendor:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_day_only_the_symbols_that_are_wanted_are_looked_at() {
+    let desk = Desk::of(Vendor::Massive).await;
+    let wanted = BTreeSet::from(["AAPL".to_owned()]);
+    let date = "2025-12-22".parse().unwrap();
+    let day = async || desk.adapter.by_date().unwrap().day(date, &wanted, desk.now_ns).await;
+    let row = |symbol: &str, t: i64, close: f64| json!({"T": symbol, "t": t, "o": 1, "h": 2, "l": 1, "c": close, "v": 9});
+    // 16:00 in New York, and a day later.
+    let (closed, later) = (1_766_437_200_000_i64, 1_766_523_600_000_i64);
+    let patch = |rows: serde_json::Value| HttpFault::Patch { merge: json!({"results": rows}) };
+    desk.arm("/v2/aggs/grouped", 1, patch(json!([row("AAPL", closed, 1.5), row("MSFT", later, 1e300)])));
+    let found = day().await.unwrap();
+    assert_eq!(found.bars.len(), 1);
+    assert_eq!(found.bars[0].1.start_ns, Calendar::xnys().start_of(date));
+    desk.arm("/v2/aggs/grouped", 1, patch(json!([row("AAPL", later, 1.5)])));
+    let error = day().await.unwrap_err().to_string();
+    assert!(error.contains("results.t: 2025-12-23 among the bars of 2025-12-22, AAPL"), "{error}");
+    desk.arm("/v2/aggs/grouped", 1, patch(serde_json::Value::Null));
+    assert_eq!(day().await.unwrap(), vendors::Day::default(), "nothing was traded");
+}
+
+#[tokio::test]
+async fn actions_alone_cost_no_request_for_bars() {
+    for vendor in ALL {
+        let desk = Desk::of(vendor).await;
+        let whole = ask("AAPL", Timeframe::D1, "2025-11-03", "2025-11-28");
+        let all = desk.all(&whole).await.unwrap();
+        let asked = desk.statuses().len();
+        let actions = desk.all(&Ask { bars: false, ..whole }).await.unwrap();
+        assert!(actions.bars.is_empty() && !all.bars.is_empty(), "{vendor:?}");
+        assert!(!actions.actions.is_empty(), "{vendor:?}");
+        assert_eq!(actions.actions, all.actions, "{vendor:?}");
+        let spared = usize::from(vendor != Vendor::Yahoo);
+        assert_eq!(desk.statuses().len() - asked, asked - spared, "{vendor:?}");
     }
 }

@@ -21,7 +21,7 @@ const WITHIN: Duration = Duration::from_secs(20);
 const BOTH: [Vendor; 2] = [Vendor::AlpacaData, Vendor::Massive];
 
 /// The market's clock, and waits of the real one.
-struct MarketClock(Arc<tapedeck_vendors::Stand>);
+pub struct MarketClock(pub Arc<tapedeck_vendors::Stand>);
 
 impl fmt::Debug for MarketClock {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -97,7 +97,7 @@ impl Desk {
 }
 
 /// What is told until `is_last`, that included.
-async fn until(stream: &mut LiveStream, is_last: impl Fn(&Heard) -> bool) -> Vec<Heard> {
+pub async fn until(stream: &mut LiveStream, is_last: impl Fn(&Heard) -> bool) -> Vec<Heard> {
     let mut all = Vec::new();
     let deadline = Instant::now() + WITHIN;
     while !all.iter().any(&is_last) {
@@ -108,7 +108,7 @@ async fn until(stream: &mut LiveStream, is_last: impl Fn(&Heard) -> bool) -> Vec
     all
 }
 
-fn is_live(heard: &Heard) -> bool {
+pub fn is_live(heard: &Heard) -> bool {
     *heard == Heard::Live
 }
 

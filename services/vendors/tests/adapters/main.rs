@@ -9,5 +9,6 @@ mod facts;
 mod failures;
 mod history;
 mod live;
+mod newswire;
 mod office;
 mod support;

@@ -140,5 +140,5 @@ pub fn ask(symbol: &str, timeframe: Timeframe, from: &str, to: &str) -> Ask {
     let from_ns = calendar.start_of(from.parse().unwrap());
     let to: chrono::NaiveDate = to.parse().unwrap();
     let to_ns = calendar.start_of(to.succ_opt().unwrap());
-    Ask { symbol: symbol.into(), timeframe, from_ns, to_ns, actions_from_ns: from_ns }
+    Ask { symbol: symbol.into(), timeframe, from_ns, to_ns, actions_from_ns: from_ns, bars: true }
 }
