@@ -126,8 +126,8 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
     let now_ns = runtime::now_ns();
     for beat in &mut services {
         let silent = now_ns - beat.beat_at_ns > SILENT_AFTER_NS;
-        if !running {
-            // The last word of a process that ended: how it was then says nothing about now.
+        if !running || (silent && beat.state == "stopping") {
+            // The last word of whoever ended: how it was then says nothing about now.
             "stopped".clone_into(&mut beat.state);
             beat.detail.clear();
         } else if silent {
