@@ -15,6 +15,7 @@
 )]
 
 #[path = "../../services/tapedeck/src/source/told.rs"]
+#[expect(dead_code, reason = "articles come by a stream of their own")]
 mod told;
 
 use std::collections::HashMap;
@@ -76,7 +77,7 @@ struct Source(LiveStream);
 #[async_trait]
 impl LiveMarket for Source {
     async fn next(&mut self) -> Vec<Heard> {
-        self.0.next().await.into_iter().map(told::heard).collect()
+        self.0.next().await.into_iter().filter_map(told::heard).collect()
     }
 
     async fn minutes(&mut self, _: &[String], _: i64, _: i64, _: i64) -> Result<Vec<Minute>, String> {
