@@ -59,8 +59,9 @@ impl Home {
         let output = self.run(arguments)?;
         anyhow::ensure!(
             output.status.success(),
-            "{arguments:?} ended with {}: {}",
+            "{arguments:?} ended with {}: {}{}",
             output.status,
+            String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
         Ok(String::from_utf8(output.stdout)?)
