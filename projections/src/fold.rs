@@ -1,7 +1,7 @@
 //! Folding a batch of deliveries: what cannot be folded is set aside, the same way every time.
 
 use contracts::from_timestamp;
-use event_log::Delivery;
+use event_log::{Bookmark, Delivery};
 use sqlx::PgConnection;
 
 use crate::projection::{FoldError, Name, Poison, Projection, Stopped};
@@ -9,8 +9,8 @@ use crate::projection::{FoldError, Name, Poison, Projection, Stopped};
 /// What a batch comes to.
 #[derive(Debug, Default)]
 pub(crate) struct Folded {
-    /// Last sequence of the batch.
-    pub sequence: u64,
+    /// Last message of the batch.
+    pub reached: Bookmark,
     /// Event time of its last readable event.
     pub event_time_ns: Option<i64>,
     /// Messages set aside.
@@ -27,10 +27,10 @@ pub(crate) async fn fold(
     schema: &str,
     deliveries: Vec<Delivery>,
 ) -> Result<Folded, sqlx::Error> {
-    let mut folded = Folded::default();
+    let reached = deliveries.last().map(Bookmark::at).unwrap_or_default();
+    let mut folded = Folded { reached, ..Folded::default() };
     for delivery in deliveries {
         let sequence = delivery.sequence();
-        folded.sequence = sequence;
         folded.messages += 1;
         let mut recorded = match delivery {
             Delivery::Event(recorded) if !name.concerns(&recorded.subject) => {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_log::{LogError, Tape};
+use event_log::{Bookmark, LogError, Tape};
 use sqlx::{PgConnection, PgPool, Row as _};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,7 @@ use crate::fold::{Folded, fold};
 use crate::projection::{Name, Port, PortError, Projection, State, head};
 use crate::pump::Pump;
 use crate::rebuild::{RebuildError, rebuild};
-use crate::write::{Guard, Target, sequence, stored, write};
+use crate::write::{Guard, Target, sequence, write};
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
@@ -134,18 +134,19 @@ impl Projector {
         // it was doing, and never serves anybody else.
         let mut connection = self.pool.acquire().await?.detach();
         let mut checkpoint = open(&mut connection, name).await?;
-        if checkpoint.version < i64::from(name.version()) {
+        let older = checkpoint.version < i64::from(name.version());
+        if older || self.is_taken_back(name, &checkpoint).await? {
             rebuild(&self.pool, &self.tape, name, self.port.as_ref(), shutdown).await?;
             checkpoint = open(&mut connection, name).await?;
         }
         let mut projection = name.empty();
-        projection.load(&mut connection, name.name(), checkpoint.sequence).await?;
+        projection.load(&mut connection, name.name(), checkpoint.reached.sequence).await?;
         self.trim(&mut connection, name).await?;
         let head = head(&self.tape, name).await?;
-        let mut pump = Pump::start(&self.tape, name, checkpoint.sequence, head).await?;
-        let mut following = checkpoint.sequence >= head;
+        let mut pump = Pump::start(&self.tape, name, checkpoint.reached.sequence, head).await?;
+        let mut following = checkpoint.reached.sequence >= head;
         if following {
-            self.port.state(name, &State::Following { sequence: checkpoint.sequence });
+            self.port.state(name, &State::Following { sequence: checkpoint.reached.sequence });
         }
         loop {
             let deliveries = loop {
@@ -165,17 +166,29 @@ impl Projector {
             if opened {
                 self.trim(&mut connection, name).await?;
             }
-            checkpoint.sequence = folded.sequence;
+            checkpoint.reached = folded.reached;
+            let sequence = checkpoint.reached.sequence;
             *progressed = true;
-            if !following && checkpoint.sequence >= head {
+            if !following && sequence >= head {
                 following = true;
-                self.port.state(name, &State::Following { sequence: checkpoint.sequence });
+                self.port.state(name, &State::Following { sequence });
             }
-            let payload = checkpoint.sequence.to_string().into_bytes();
+            let payload = sequence.to_string().into_bytes();
             // Whoever waits also looks at the checkpoint itself; a hint that is lost costs time only.
             if let Err(error) = self.tape.hint(&name.committed_subject(), payload).await {
                 tracing::debug!(projection = name.name(), %error, "hint not sent");
             }
+        }
+    }
+
+    /// Whether the read model holds what the tape does not: it is built anew then.
+    async fn is_taken_back(&self, name: Name, checkpoint: &Checkpoint) -> Result<bool, LogError> {
+        match self.tape.check(name.stream(), &checkpoint.reached).await {
+            Err(error) if error.is_taken_back() => {
+                tracing::warn!(projection = name.name(), %error, "{name}: the read model is built anew: {error}");
+                Ok(true)
+            }
+            checked => checked.map(|()| false),
         }
     }
 
@@ -215,11 +228,12 @@ impl Projector {
 }
 
 /// Where the live read model stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Checkpoint {
     pub version: i64,
     pub generation: i64,
-    pub sequence: u64,
+    /// The last message that it has folded.
+    pub reached: Bookmark,
 }
 
 /// Reads the checkpoint, and makes it where the read model is new.
@@ -241,15 +255,18 @@ async fn open(connection: &mut PgConnection, name: Name) -> Result<Checkpoint, I
     Ok(checkpoint)
 }
 
-async fn read(connection: &mut PgConnection, name: Name) -> Result<Checkpoint, sqlx::Error> {
-    let row = sqlx::query("SELECT version, generation, sequence FROM projection.checkpoints WHERE name = $1")
-        .bind(name.name())
-        .fetch_one(connection)
-        .await?;
+/// Reads the checkpoint.
+pub(crate) async fn read(connection: &mut PgConnection, name: Name) -> Result<Checkpoint, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT version, generation, sequence, event_id FROM projection.checkpoints WHERE name = $1",
+    )
+    .bind(name.name())
+    .fetch_one(connection)
+    .await?;
     Ok(Checkpoint {
         version: row.try_get(0)?,
         generation: row.try_get(1)?,
-        sequence: sequence(row.try_get(2)?),
+        reached: Bookmark { sequence: sequence(row.try_get(2)?), id: row.try_get(3)? },
     })
 }
 
@@ -263,12 +280,12 @@ async fn commit(
     let guard = Guard::Live {
         name,
         generation: checkpoint.generation,
-        expected: checkpoint.sequence,
-        sequence: folded.sequence,
+        expected: checkpoint.reached.sequence,
+        reached: folded.reached.clone(),
         event_time_ns: folded.event_time_ns,
         parked: u64::try_from(folded.poison.len()).unwrap_or_default(),
     };
-    debug_assert!(stored(folded.sequence) > stored(checkpoint.sequence));
+    debug_assert!(folded.reached.sequence > checkpoint.reached.sequence);
     let (rows, bars) = (projection.take(), projection.take_bars());
     write(connection, &mut Target::live(name), &guard, rows, bars).await
 }

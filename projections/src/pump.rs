@@ -10,7 +10,6 @@ use contracts::v1::event::Body;
 use event_log::{Delivery, LogError, Reader, Tape};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use crate::projection::Name;
 
@@ -22,8 +21,6 @@ const AHEAD_MAX: usize = 2;
 /// How long messages are gathered, well below what an eye notices. A commit costs about as much as ten
 /// messages do, and on a tape clock at full speed many pass in this time.
 const GATHER: Duration = Duration::from_millis(15);
-/// A pause among the messages that ends it: what is committed when the next signal comes need not be waited for then.
-const PAUSE: Duration = Duration::from_millis(2);
 
 /// A reader of one projection's stream that runs beside the writing.
 pub(crate) struct Pump {
@@ -67,12 +64,11 @@ async fn next(reader: &mut dyn Reader, head: u64) -> Result<Vec<Delivery>, LogEr
     while batch.len() < BATCH_MAX && batch.last().is_some_and(|delivery| delivery.sequence() < head) {
         batch.extend(reader.batch(BATCH_MAX - batch.len()).await?);
     }
-    let until = Instant::now() + GATHER;
+    let until = tokio::time::Instant::now() + GATHER;
     let mut looked_at = 0;
     while batch.len() < BATCH_MAX && !batch[looked_at..].iter().any(is_waited_for) {
         looked_at = batch.len();
-        let pause = until.min(Instant::now() + PAUSE);
-        match tokio::time::timeout_at(pause, reader.batch(BATCH_MAX - batch.len())).await {
+        match tokio::time::timeout_at(until, reader.batch(BATCH_MAX - batch.len())).await {
             Ok(more) => batch.extend(more?),
             Err(_) => break,
         }

@@ -5,18 +5,21 @@
 //! made in the same transaction are also the cheapest to fill. Only at the very end the checkpoint is
 //! locked, so that no projector writes, and the live tables, so that no reader is between resolving their
 //! names and reading them; then the new schema takes the place of the old.
+//!
+//! The new read model has to hold all that the live one holds, unless the tape itself no longer holds it.
 
 use std::time::Duration;
 
-use event_log::{LogError, Tape};
+use event_log::{Bookmark, LogError, Tape};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Postgres, Row as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::fold::fold;
 use crate::projection::{Name, Port, PortError, Projection, State, head};
+use crate::projector::{Checkpoint, read};
 use crate::pump::Pump;
-use crate::write::{Guard, Target, sequence, stored, write};
+use crate::write::{Guard, Target, stored, write};
 
 /// How long the swap waits for readers before it lets them pass and tries again.
 const SWAP_WAIT: Duration = Duration::from_millis(200);
@@ -87,6 +90,8 @@ pub async fn rebuild(
             port,
             beside: &mut beside,
             projection: name.empty(),
+            reached: Bookmark::default(),
+            void: None,
             report: RebuildReport { projection: name, sequence: 0, messages: 0, parked: 0 },
         };
         tokio::select! {
@@ -143,6 +148,10 @@ struct Build<'a> {
     port: &'a dyn Port,
     beside: &'a mut PgConnection,
     projection: Box<dyn Projection>,
+    /// The last message that it has folded.
+    reached: Bookmark,
+    /// Where the live read model stands, if the tape does not hold that.
+    void: Option<Checkpoint>,
     report: RebuildReport,
 }
 
@@ -150,6 +159,11 @@ impl Build<'_> {
     async fn run(mut self, connection: &mut PgConnection) -> Result<RebuildReport, RebuildError> {
         let mut target = head(self.tape, self.name).await?;
         self.tell(target).await?;
+        let live = read(self.beside, self.name).await?;
+        match self.tape.check(self.name.stream(), &live.reached).await {
+            Err(error) if error.is_taken_back() => self.void = Some(live),
+            checked => checked?,
+        }
         let mut transaction = connection.begin().await?;
         let schema = format!("{}_rebuild", self.name);
         let mut tables = Target::create(&mut transaction, self.name, schema).await?;
@@ -200,7 +214,8 @@ impl Build<'_> {
         self.projection.prepare(connection, &tables.schema).await?;
         let (rows, bars) = (self.projection.take(), self.projection.take_bars());
         write(connection, tables, &Guard::Held, rows, bars).await?;
-        self.report.sequence = folded.sequence;
+        self.report.sequence = folded.reached.sequence;
+        self.reached = folded.reached;
         self.report.messages += folded.messages;
         self.report.parked += u64::try_from(folded.poison.len()).unwrap_or_default();
         Ok(())
@@ -216,14 +231,15 @@ impl Build<'_> {
         let mut attempt = transaction.begin().await?;
         let wait = format!("SET LOCAL lock_timeout = {}", SWAP_WAIT.as_millis());
         attempt.execute(AssertSqlSafe(wait)).await?;
-        let live: i64 = sqlx::query("SELECT sequence FROM projection.checkpoints WHERE name = $1 FOR UPDATE")
+        sqlx::query("SELECT FROM projection.checkpoints WHERE name = $1 FOR UPDATE")
             .bind(self.name.name())
-            .fetch_one(&mut *attempt)
-            .await?
-            .try_get(0)?;
-        if sequence(live) > self.report.sequence {
+            .execute(&mut *attempt)
+            .await?;
+        let live = read(&mut attempt, self.name).await?;
+        let sequence = live.reached.sequence;
+        if sequence > self.report.sequence && self.void.as_ref() != Some(&live) {
             attempt.rollback().await?;
-            return Ok(Swap::Behind(sequence(live)));
+            return Ok(Swap::Behind(sequence));
         }
         let tables: Vec<String> =
             self.name.tables().iter().map(|table| format!("{}.{}", self.name, table.name)).collect();
@@ -241,13 +257,14 @@ impl Build<'_> {
         sqlx::raw_sql(AssertSqlSafe(replace)).execute(&mut *attempt).await?;
         sqlx::query(
             "UPDATE projection.checkpoints SET version = $2, generation = generation + 1, sequence = $3,
-             parked = $4, updated_at = clock_timestamp(), fault_reason = NULL, fault_sequence = NULL,
-             fault_at = NULL WHERE name = $1",
+             event_id = $5, parked = $4, updated_at = clock_timestamp(), fault_reason = NULL,
+             fault_sequence = NULL, fault_at = NULL WHERE name = $1",
         )
         .bind(self.name.name())
         .bind(i64::from(self.name.version()))
         .bind(stored(self.report.sequence))
         .bind(stored(self.report.parked))
+        .bind(self.reached.id.as_deref())
         .execute(&mut *attempt)
         .await?;
         attempt.commit().await?;

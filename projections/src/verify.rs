@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use event_log::{LogError, Tape};
+use event_log::{Bookmark, LogError, Tape};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Row as _};
 
@@ -83,6 +83,14 @@ pub enum VerifyError {
     /// The projection was never begun in this database.
     #[error("projection {0} has no checkpoint: it was never run here")]
     NoCheckpoint(Name),
+    /// The read model has folded what the tape does not hold.
+    #[error("projection {name} stands behind what it has read: {source}; its projector builds it anew")]
+    TakenBack {
+        /// Projection.
+        name: Name,
+        /// What was read, and what is there.
+        source: LogError,
+    },
     /// The database.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
@@ -101,12 +109,18 @@ pub async fn verify(pool: &PgPool, tape: &Tape, name: Name) -> Result<VerifyRepo
     let tables: Vec<String> = name.tables().iter().map(|table| format!("{name}.{}", table.name)).collect();
     let lock = format!("LOCK TABLE {} IN ACCESS SHARE MODE", tables.join(", "));
     transaction.execute(AssertSqlSafe(lock)).await?;
-    let row = sqlx::query("SELECT sequence, pg_backend_pid() FROM projection.checkpoints WHERE name = $1")
-        .bind(name.name())
-        .fetch_optional(&mut *transaction)
-        .await?
-        .ok_or(VerifyError::NoCheckpoint(name))?;
+    let row = sqlx::query(
+        "SELECT sequence, pg_backend_pid(), event_id FROM projection.checkpoints WHERE name = $1",
+    )
+    .bind(name.name())
+    .fetch_optional(&mut *transaction)
+    .await?
+    .ok_or(VerifyError::NoCheckpoint(name))?;
     let checkpoint = sequence(row.try_get(0)?);
+    match tape.check(name.stream(), &Bookmark { sequence: checkpoint, id: row.try_get(2)? }).await {
+        Err(source) if source.is_taken_back() => return Err(VerifyError::TakenBack { name, source }),
+        checked => checked?,
+    }
     let scratch = format!("{name}_verify_{}", row.try_get::<i32, _>(1)?);
     let mut target = Target::create(&mut transaction, name, scratch).await?;
     let messages = replay(&mut transaction, tape, name, &mut target, checkpoint).await?;

@@ -4,6 +4,7 @@
 //! a join with what it returns. When another instance has moved the checkpoint, the guard returns
 //! nothing and so nothing is written. For small batches the whole is one statement and one round trip.
 
+use event_log::Bookmark;
 use sqlx::postgres::{PgArguments, PgConnection};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Postgres, Row as _};
@@ -13,14 +14,14 @@ use crate::projection::Name;
 use crate::table::{Rows, bind, insert};
 
 /// What must be true for a batch to be written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Guard {
-    /// The live read model stands where it is expected, and moves to `sequence`.
+    /// The live read model stands where it is expected, and moves to `reached`.
     Live {
         name: Name,
         generation: i64,
         expected: u64,
-        sequence: u64,
+        reached: Bookmark,
         event_time_ns: Option<i64>,
         parked: u64,
     },
@@ -33,7 +34,7 @@ impl Guard {
         match self {
             Self::Live { .. } => {
                 "UPDATE projection.checkpoints SET sequence = $1, event_time_ns = COALESCE($2, event_time_ns),
-                 parked = parked + $3, updated_at = clock_timestamp(),
+                 parked = parked + $3, event_id = $7, updated_at = clock_timestamp(),
                  fault_reason = NULL, fault_sequence = NULL, fault_at = NULL
                  WHERE name = $4 AND generation = $5 AND sequence = $6 RETURNING sequence"
             }
@@ -43,7 +44,7 @@ impl Guard {
 
     pub(crate) fn parameters(&self) -> usize {
         match self {
-            Self::Live { .. } => 6,
+            Self::Live { .. } => 7,
             Self::Held => 0,
         }
     }
@@ -52,14 +53,15 @@ impl Guard {
         &self,
         query: Query<'q, Postgres, PgArguments>,
     ) -> Query<'q, Postgres, PgArguments> {
-        match *self {
-            Self::Live { name, generation, expected, sequence, event_time_ns, parked } => query
-                .bind(stored(sequence))
-                .bind(event_time_ns)
-                .bind(stored(parked))
+        match self {
+            Self::Live { name, generation, expected, reached, event_time_ns, parked } => query
+                .bind(stored(reached.sequence))
+                .bind(*event_time_ns)
+                .bind(stored(*parked))
                 .bind(name.name())
-                .bind(generation)
-                .bind(stored(expected)),
+                .bind(*generation)
+                .bind(stored(*expected))
+                .bind(reached.id.clone()),
             Self::Held => query,
         }
     }

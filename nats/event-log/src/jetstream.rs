@@ -33,8 +33,8 @@ use crate::clock::Clock;
 use crate::observer::Hook;
 use crate::wire;
 use crate::{
-    Acks, Append, AppendError, Appended, Consumer, DurableState, EventLog, Hints, LogError, Observer, Reader,
-    Recorded, Stored, StreamState, Subjects,
+    Acks, Append, AppendError, Appended, Bookmark, Consumer, DurableState, EventLog, Hints, LogError,
+    Observer, Reader, Recorded, Stored, StreamState, Subjects,
 };
 
 pub use connect::{Auth, ConnectError, ConnectOptions, connect};
@@ -189,19 +189,25 @@ impl EventLog for JetStreamLog {
         again(|| self.inner.main.stream_state(stream)).await
     }
 
+    async fn check(&self, stream: &str, bookmark: &Bookmark) -> Result<(), LogError> {
+        again(|| self.inner.main.check(stream, bookmark)).await?;
+        Ok(())
+    }
+
     async fn read(
         &self,
         stream: &str,
         filters: &[String],
         from_sequence: u64,
     ) -> Result<Box<dyn Reader>, LogError> {
-        let reader = read::JetStreamReader::open(&self.inner.bulk, stream, filters, from_sequence).await?;
+        let after = Bookmark::before(from_sequence);
+        let reader = read::JetStreamReader::open(&self.inner.bulk, stream, filters, after).await?;
         Ok(Box::new(reader))
     }
 
     async fn follow(&self, stream: &str, from_sequence: u64) -> Result<Box<dyn Reader>, LogError> {
-        let follower =
-            shared::Follower::open(&self.inner.bulk, &self.shared(), stream, from_sequence).await?;
+        let after = Bookmark::before(from_sequence);
+        let follower = shared::Follower::open(&self.inner.bulk, &self.shared(), stream, after).await?;
         Ok(Box::new(follower))
     }
 

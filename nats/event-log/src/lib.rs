@@ -6,6 +6,7 @@
 //! Deliberately absent: any knowledge of what an event means to trading, SQL, and services.
 
 mod port;
+mod bookmark;
 mod clock;
 mod filter;
 mod observer;
@@ -16,6 +17,7 @@ mod jetstream;
 pub mod definitions;
 mod external;
 
+pub use bookmark::{Bookmark, TakenBack};
 pub use browse::{Moment, STORED_MAX, SUBJECTS_MAX, Stored, SubjectCount, Subjects, first_at};
 pub use clock::Clock;
 pub use external::DurableSpec;

@@ -101,7 +101,7 @@ impl Hook {
     /// Lets `observer` watch; the first one stays.
     pub fn set(&self, observer: Arc<dyn Observer>) {
         if self.0.set(observer).is_err() {
-            tracing::warn!("the tape is observed already; the first observer stays");
+            tracing::debug!("the tape is observed already; the first observer stays");
         }
     }
 

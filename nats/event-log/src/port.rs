@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use contracts::v1::Event;
 use contracts::{DecodeError, Subject};
 
+use crate::bookmark::{self, Bookmark, TakenBack};
 use crate::browse::{Stored, Subjects};
 
 /// An event as it stands on the tape.
@@ -138,6 +139,12 @@ impl LogError {
     pub fn is_undecodable(&self) -> bool {
         self.source.is::<DecodeError>()
     }
+
+    /// Whether the tape no longer holds what was read from it.
+    #[must_use]
+    pub fn is_taken_back(&self) -> bool {
+        self.source.is::<TakenBack>()
+    }
 }
 
 /// First and last sequence and number of messages of a stream.
@@ -233,8 +240,16 @@ pub trait EventLog: Send + Sync + 'static {
     /// First and last sequence of a stream.
     async fn state(&self, stream: &str) -> Result<StreamState, LogError>;
 
+    /// Whether the tape still holds what a reader has taken last; [`LogError::is_taken_back`] when not.
+    async fn check(&self, stream: &str, bookmark: &Bookmark) -> Result<(), LogError> {
+        bookmark::check(self, stream, bookmark).await
+    }
+
     /// Reads a stream in order from `from_sequence` on (0 and 1 both mean the first) and then follows
     /// it. No filter means everything. Never loses or reorders; reconnects by itself.
+    ///
+    /// Ends with an error for which [`LogError::is_taken_back`] holds when the tape no longer has what the
+    /// reader took last, or ends before the sequence that it is to begin at.
     async fn read(
         &self,
         stream: &str,

@@ -3,7 +3,7 @@
 use projections::{Name, RebuildError, queries, rebuild};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{HOUR, Outcome, Running, SECOND, START, World, bar, chain, deposit};
+use crate::support::{HOUR, Outcome, Running, SECOND, START, World, bar, chain, configured, deposit};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_under_live_writes_mends_what_was_wrong() -> Outcome {
@@ -121,5 +121,37 @@ async fn two_rebuilds_at_once_are_refused() -> Outcome {
     let refused =
         [&one, &other].into_iter().filter(|outcome| matches!(outcome, Err(RebuildError::Running(_)))).count();
     assert!(refused <= 1 && (one.is_ok() || other.is_ok()), "{one:?} {other:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_tape_no_longer_holds_is_no_longer_in_the_read_model() -> Outcome {
+    let mut world = World::new().await;
+    chain(&world).await;
+    world.catch_up(Name::Trading).await;
+    let folded = world.checkpoint(Name::Trading).await;
+    // The tape came back without its last messages: shorter first, then longer, each time with others in their place.
+    for (deposits, first) in [(3, 100), (i64::try_from(folded)? + 10, 200)] {
+        world.on_another_tape();
+        for event in [configured("paper", 1), deposit("paper", 100_000)] {
+            world.append(event, None).await;
+        }
+        for index in first..first + deposits {
+            world.append(deposit("paper", index), None).await;
+        }
+        let refused = projections::verify(&world.writer, &world.tape, Name::Trading).await.unwrap_err();
+        assert!(refused.to_string().contains("the tape was taken back: at sequence"), "{refused}");
+        let running = Running::start(&world, &[Name::Trading]);
+        let mut tries = 0..1_000;
+        let report = loop {
+            match projections::verify(&world.writer, &world.tape, Name::Trading).await {
+                Ok(report) if report.messages == u64::try_from(deposits + 2)? => break report,
+                _ => tries.next().expect("a read model that is built anew"),
+            };
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        };
+        running.stop().await;
+        assert_eq!((report.first, world.count("trading.fills").await), (None, 0));
+    }
     Ok(())
 }

@@ -91,6 +91,12 @@ impl World {
         Self { tape, memory, admin, writer, reader, port: Arc::default(), _server: server }
     }
 
+    /// Takes an empty tape in the place of the one that it had.
+    pub fn on_another_tape(&mut self) {
+        self.memory = MemoryLog::new();
+        self.tape = Arc::new(self.memory.clone());
+    }
+
     pub fn projector(&self) -> Projector {
         Projector { pool: self.writer.clone(), tape: self.tape.clone(), port: self.port.clone() }
     }

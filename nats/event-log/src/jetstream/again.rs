@@ -28,8 +28,10 @@ pub(super) async fn again<T, A: Future<Output = Result<T, LogError>>>(
     }
 }
 
-/// Whether asking again would give the same: the message is no event, or what was asked about is not there.
+/// Whether asking again would give the same: the message is no event, what was asked about is not there, or was
+/// taken back.
 fn is_answer(error: &LogError) -> bool {
     error.is_undecodable()
+        || error.is_taken_back()
         || error.source.downcast_ref::<ServerError>().is_some_and(|error| error.code == 404)
 }

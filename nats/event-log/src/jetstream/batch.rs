@@ -128,7 +128,7 @@ impl JetStreamLog {
         for chunk in batch.chunks(LOOKUPS) {
             let mut lookups = Vec::with_capacity(chunk.len());
             for entry in chunk {
-                lookups.push(self.identity_at(entry.stream, sequence));
+                lookups.push(self.inner.main.identity_at(entry.stream, sequence));
                 sequence += 1;
             }
             for (entry, found) in chunk.iter().zip(try_join_all(lookups).await?) {

@@ -1,13 +1,21 @@
 //! Single events: by sequence, the last one under a filter, the first one behind a sequence.
 
+use std::time::{Duration, Instant};
+
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{DirectGetErrorKind, RawMessageError, RawMessageErrorKind};
 
-use super::JetStreamLog;
+use super::{Connection, JetStreamLog, TIMEOUT};
 use crate::observer::TRACEPARENT;
 use crate::wire;
-use crate::{LogError, Recorded};
+use crate::{Bookmark, LogError, Recorded};
+
+/// How long a stream may be shorter than what was read of it: a leader that has just become one may not have come to
+/// the end of what a follower has already handed on.
+const SHORT_FOR: Duration = Duration::from_secs(2);
+/// How often it is looked at meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The `Content-Type` of a message, where it has one.
 pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
@@ -23,14 +31,52 @@ fn recorded(message: &StreamMessage) -> Result<Recorded, LogError> {
     wire::recorded(message.sequence, &message.subject, content_type(&message.headers), &message.payload)
 }
 
-impl JetStreamLog {
+impl Connection {
     async fn stream(&self, name: &str) -> Result<async_nats::jetstream::stream::Stream<()>, LogError> {
-        let mut context = async_nats::jetstream::new(self.client().clone());
-        context.set_timeout(super::TIMEOUT);
+        let mut context = async_nats::jetstream::new(self.client.clone());
+        context.set_timeout(TIMEOUT);
         context
             .get_stream_no_info(name)
             .await
             .map_err(|error| LogError::new(format!("open stream {name}"), error))
+    }
+
+    /// Sequence and id of the message at a sequence, from the stream's leader.
+    pub(super) async fn identity_at(
+        &self,
+        stream: &str,
+        sequence: u64,
+    ) -> Result<Option<(u64, Option<String>)>, LogError> {
+        let message = self.stream(stream).await?.get_raw_message(sequence).await;
+        Ok(found(message, || format!("event {sequence} of {stream}"))?.as_ref().map(identity))
+    }
+
+    /// Whether the stream still holds what a reader has taken last. Answers the bookmark with the id that is there,
+    /// so that a reader which began at a sequence knows from then on what stood before it.
+    pub(super) async fn check(&self, stream: &str, bookmark: &Bookmark) -> Result<Bookmark, LogError> {
+        if bookmark.sequence == 0 {
+            return Ok(bookmark.clone());
+        }
+        let taken_back = |taken_back| LogError::new("compare with what was read", taken_back);
+        let until = Instant::now() + SHORT_FOR;
+        loop {
+            if let Some((sequence, id)) = self.identity_at(stream, bookmark.sequence).await? {
+                bookmark.compare(stream, id.as_deref()).map_err(taken_back)?;
+                return Ok(Bookmark { sequence, id });
+            }
+            match bookmark.compare_end(stream, self.stream_state(stream).await?.last_sequence) {
+                Ok(()) => return Ok(bookmark.clone()),
+                Err(short) if Instant::now() > until => return Err(taken_back(short)),
+                Err(short) => tracing::debug!(%short, "looking again"),
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+impl JetStreamLog {
+    async fn stream(&self, name: &str) -> Result<async_nats::jetstream::stream::Stream<()>, LogError> {
+        self.inner.main.stream(name).await
     }
 
     /// The last event under a filter, from the stream's leader: on a cluster a replica may not know it yet.
@@ -87,16 +133,6 @@ impl JetStreamLog {
         let first = self.stream(stream).await?.get_first_raw_message_by_subject(filter, after + 1).await;
         let first = found(first, || format!("first event under {filter} behind {after}"))?;
         Ok(first.as_ref().map(identity))
-    }
-
-    /// Sequence and id of the message at a sequence, from the stream's leader.
-    pub(super) async fn identity_at(
-        &self,
-        stream: &str,
-        sequence: u64,
-    ) -> Result<Option<(u64, Option<String>)>, LogError> {
-        let message = self.stream(stream).await?.get_raw_message(sequence).await;
-        Ok(found(message, || format!("event {sequence} of {stream}"))?.as_ref().map(identity))
     }
 
     /// Sequence and id of the last message under a subject, from the stream's leader.

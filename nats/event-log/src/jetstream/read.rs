@@ -2,7 +2,8 @@
 //!
 //! The server numbers what it delivers to a consumer. A gap in the numbers, a missing heartbeat or a
 //! reconnect makes the reader open a new consumer behind the last message it took, so that nothing is
-//! lost, doubled or reordered. Decoding runs in a task of its own, a bounded distance ahead of the caller.
+//! lost, doubled or reordered; where that message is no longer on the tape, the read ends. Decoding runs in
+//! a task of its own, a bounded distance ahead of the caller.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use super::shared::Line;
 use super::watch::at_hand;
 use super::{Connection, TIMEOUT};
 use crate::wire;
-use crate::{Delivery, LogError, Reader};
+use crate::{Bookmark, Delivery, LogError, Reader};
 
 /// Most messages decoded in one go.
 const CHUNK: usize = 256;
@@ -38,8 +39,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// An ordered read as its caller holds it.
 pub(super) struct JetStreamReader {
-    decoded: mpsc::Receiver<Vec<Delivery>>,
+    decoded: mpsc::Receiver<Result<Vec<Delivery>, LogError>>,
     at_hand: VecDeque<Delivery>,
+    /// Why the read has ended, to be told when nothing is left at hand.
+    ended: Option<LogError>,
     task: JoinHandle<()>,
 }
 
@@ -48,14 +51,14 @@ impl JetStreamReader {
         connection: &Connection,
         stream: &str,
         filters: &[String],
-        from_sequence: u64,
+        after: Bookmark,
     ) -> Result<Self, LogError> {
-        let mut ordered = Ordered::new(connection, stream, filters, from_sequence);
+        let mut ordered = Ordered::new(connection, stream, filters, after);
         // The first opening is the caller's to know about: the stream may not exist.
         ordered.open().await.map_err(|error| error.into_log(format!("read stream {stream}")))?;
         let (sender, decoded) = mpsc::channel(CHUNKS_AHEAD);
         let task = tokio::spawn(ordered.run(sender));
-        Ok(Self { decoded, at_hand: VecDeque::new(), task })
+        Ok(Self { decoded, at_hand: VecDeque::new(), ended: None, task })
     }
 }
 
@@ -70,16 +73,25 @@ impl Reader for JetStreamReader {
     async fn batch(&mut self, max: usize) -> Result<Vec<Delivery>, LogError> {
         let max = max.max(1);
         if self.at_hand.is_empty() {
+            if let Some(error) = self.ended.take() {
+                return Err(error);
+            }
             let chunk = self.decoded.recv().await;
-            let chunk = chunk.ok_or_else(|| LogError::new("read the tape", "the reader ended"))?;
+            let chunk = chunk.ok_or_else(|| LogError::new("read the tape", "the reader ended"))??;
             if chunk.len() <= max && self.decoded.is_empty() {
                 return Ok(chunk);
             }
             self.at_hand.extend(chunk);
         }
         while self.at_hand.len() < max {
-            let Ok(chunk) = self.decoded.try_recv() else { break };
-            self.at_hand.extend(chunk);
+            match self.decoded.try_recv() {
+                Ok(Ok(chunk)) => self.at_hand.extend(chunk),
+                Ok(Err(error)) => {
+                    self.ended = Some(error);
+                    break;
+                }
+                Err(_) => break,
+            }
         }
         let count = max.min(self.at_hand.len());
         Ok(self.at_hand.drain(..count).collect())
@@ -105,6 +117,8 @@ pub(super) struct Ordered {
     losses: signal::Receiver<u64>,
     stream: String,
     filters: Vec<String>,
+    /// The last message of the last chunk.
+    read: Bookmark,
     /// Next stream sequence wanted.
     next: u64,
     /// Number of the last delivery of the present consumer.
@@ -114,7 +128,7 @@ pub(super) struct Ordered {
 }
 
 impl Ordered {
-    pub fn new(connection: &Connection, stream: &str, filters: &[String], from_sequence: u64) -> Self {
+    pub fn new(connection: &Connection, stream: &str, filters: &[String], after: Bookmark) -> Self {
         let mut filters = filters.to_vec();
         filters.sort();
         filters.dedup();
@@ -123,14 +137,15 @@ impl Ordered {
             losses: connection.losses(),
             stream: stream.to_owned(),
             filters,
-            next: from_sequence.max(1),
+            next: after.next(),
+            read: after,
             delivered: 0,
             consumer: None,
             heard: Instant::now(),
         }
     }
 
-    /// Opens a consumer from the next sequence on.
+    /// Opens a consumer from the next sequence on, where the stream still holds what was read before it.
     pub async fn open(&mut self) -> Result<(), ApiError> {
         self.losses.mark_unchanged();
         let client = &self.connection.client;
@@ -164,16 +179,26 @@ impl Ordered {
         self.delivered = 0;
         self.heard = Instant::now();
         self.consumer = Some((name, subscriber));
+        // Behind the opening: if the server changes again, this consumer is lost with it.
+        match self.connection.check(&self.stream, &self.read).await {
+            Ok(read) => self.read = read,
+            Err(error) => {
+                self.forget();
+                return Err(error.into());
+            }
+        }
         Ok(())
     }
 
-    /// Opens a new consumer, however long it takes; ends when `gone` says that nobody wants it any more.
-    async fn reopen(&mut self, gone: impl Fn() -> bool + Send) {
+    /// Opens a new consumer, however long it takes; ends when `gone` says that nobody wants it any more. An error
+    /// says that what was read is no longer there.
+    async fn reopen(&mut self, gone: impl Fn() -> bool + Send) -> Result<(), LogError> {
         self.forget();
         let mut pause = Duration::from_millis(20);
         while !gone() {
             match tokio::time::timeout(TIMEOUT * 2, self.open()).await {
-                Ok(Ok(())) => return,
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(ApiError::Log(error))) if error.is_taken_back() => return Err(error),
                 Ok(Err(error)) if error.is(code::STREAM_NOT_FOUND) => {
                     tracing::error!(stream = %self.stream, %error, "the stream is gone; waiting for it");
                 }
@@ -183,6 +208,7 @@ impl Ordered {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
+        Ok(())
     }
 
     /// Drops the present consumer; the server would otherwise keep it for its idle time.
@@ -195,32 +221,42 @@ impl Ordered {
         }
     }
 
-    async fn run(mut self, sender: mpsc::Sender<Vec<Delivery>>) {
+    async fn run(mut self, sender: mpsc::Sender<Result<Vec<Delivery>, LogError>>) {
         while !sender.is_closed() {
             match self.chunk().await {
                 Some(chunk) if chunk.is_empty() => {}
                 Some(chunk) => {
-                    if sender.send(chunk).await.is_err() {
+                    if sender.send(Ok(chunk)).await.is_err() {
                         break;
                     }
                 }
                 None => {
                     tracing::debug!(stream = %self.stream, next = self.next, "ordered read starts again");
-                    self.reopen(|| sender.is_closed()).await;
+                    if let Err(error) = self.reopen(|| sender.is_closed()).await {
+                        sender.send(Err(error)).await.ok();
+                        break;
+                    }
                 }
             }
         }
         self.forget();
     }
 
-    /// Hands on to all who follow, until it is dropped.
+    /// Hands on to all who follow, until it is dropped or what it has handed on is no longer on the tape.
     pub async fn run_shared(mut self, line: Arc<Line>) {
         loop {
             match self.chunk().await {
                 Some(chunk) => line.send(chunk),
-                None => self.reopen(|| false).await,
+                None => {
+                    if let Err(error) = self.reopen(|| false).await {
+                        tracing::warn!(stream = %self.stream, %error, "whoever follows reads by itself");
+                        line.end();
+                        break;
+                    }
+                }
             }
         }
+        self.forget();
     }
 
     /// Waits for messages and decodes those at hand; `None` when the consumer must be replaced.
@@ -250,6 +286,9 @@ impl Ordered {
             }
             let (_, subscriber) = self.consumer.as_mut()?;
             message = if chunk.len() < CHUNK { at_hand(subscriber) } else { None };
+        }
+        if let Some(last) = chunk.last() {
+            self.read = Bookmark::at(last);
         }
         Some(chunk)
     }

@@ -4,8 +4,8 @@
 //! two streams, most of what both sides do is the same thing again. Here one reader per stream decodes once and hands
 //! on; a [`Follower`] reads by itself until it has reached that reader, and whenever it has fallen behind it again.
 //!
-//! Invariant: a follower gets every message once and in order, whoever it has it from: it knows the next sequence that
-//! it wants, and the shared reader knows the next one that it will hand on.
+//! Invariant: a follower gets every message once and in order, whoever it has it from: it knows the last one that it
+//! has taken, and the shared reader knows the next one that it will hand on.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,13 +17,13 @@ use tokio::task::JoinHandle;
 
 use super::Connection;
 use super::read::{JetStreamReader, Ordered};
-use crate::{Delivery, LogError, Reader};
+use crate::{Bookmark, Delivery, LogError, Reader};
 
 /// Chunks that a follower may be behind before it has to read by itself.
 const CHUNKS_BEHIND: usize = 256;
 
-/// Messages as they come, shared by all who follow.
-type Chunk = Arc<Vec<Delivery>>;
+/// Messages as they come, shared by all who follow; `None` at the end.
+type Chunk = Option<Arc<Vec<Delivery>>>;
 
 /// The shared readers of one process, by stream. Clones are the same.
 #[derive(Clone)]
@@ -38,6 +38,12 @@ struct Hub {
     task: JoinHandle<()>,
 }
 
+impl Hub {
+    fn join(&self) -> Option<Joined> {
+        if self.task.is_finished() { None } else { self.line.join() }
+    }
+}
+
 impl Drop for Hub {
     fn drop(&mut self) {
         self.task.abort();
@@ -47,8 +53,9 @@ impl Drop for Hub {
 /// Where a shared reader and its followers meet.
 pub(super) struct Line {
     sender: broadcast::Sender<Chunk>,
-    /// Next sequence that will be handed on. Held while a chunk is handed on and while a follower joins.
-    next: Mutex<u64>,
+    /// Next sequence that will be handed on; `None` at the end. Held while a chunk is handed on and while a follower
+    /// joins.
+    next: Mutex<Option<u64>>,
 }
 
 impl Line {
@@ -56,14 +63,21 @@ impl Line {
     pub fn send(&self, chunk: Vec<Delivery>) {
         let mut next = locked(&self.next);
         let Some(last) = chunk.last() else { return };
-        *next = last.sequence() + 1;
+        *next = Some(last.sequence() + 1);
         // Nobody may be there at the moment.
-        self.sender.send(Arc::new(chunk)).ok();
+        self.sender.send(Some(Arc::new(chunk))).ok();
     }
 
-    fn join(&self) -> Joined {
+    /// Sends everybody away: nothing comes any more.
+    pub fn end(&self) {
+        let mut next = locked(&self.next);
+        *next = None;
+        self.sender.send(None).ok();
+    }
+
+    fn join(&self) -> Option<Joined> {
         let next = locked(&self.next);
-        Joined { chunks: self.sender.subscribe(), from: *next }
+        next.map(|from| Joined { chunks: self.sender.subscribe(), from })
     }
 }
 
@@ -89,23 +103,22 @@ impl Shared {
             return Ok(joined);
         }
         let from = self.connection.stream_state(stream).await?.last_sequence + 1;
-        let mut ordered = Ordered::new(&self.connection, stream, &[], from);
+        let mut ordered = Ordered::new(&self.connection, stream, &[], Bookmark::before(from));
         ordered.open().await.map_err(|error| error.into_log(format!("follow stream {stream}")))?;
-        let line = Arc::new(Line { sender: broadcast::channel(CHUNKS_BEHIND).0, next: Mutex::new(from) });
-        let joined = line.join();
+        let (sender, chunks) = broadcast::channel(CHUNKS_BEHIND);
+        let line = Arc::new(Line { sender, next: Mutex::new(Some(from)) });
         let mut hubs = locked(&self.hubs);
-        if let Some(hub) = hubs.get(stream).filter(|hub| !hub.task.is_finished()) {
+        if let Some(joined) = hubs.get(stream).and_then(Hub::join) {
             // Somebody else was quicker.
-            return Ok(hub.line.join());
+            return Ok(joined);
         }
         let task = tokio::spawn(ordered.run_shared(Arc::clone(&line)));
         hubs.insert(stream.to_owned(), Hub { line, task });
-        Ok(joined)
+        Ok(Joined { chunks, from })
     }
 
     fn present(&self, stream: &str) -> Option<Joined> {
-        let hubs = locked(&self.hubs);
-        hubs.get(stream).filter(|hub| !hub.task.is_finished()).map(|hub| hub.line.join())
+        locked(&self.hubs).get(stream).and_then(Hub::join)
     }
 }
 
@@ -115,8 +128,8 @@ pub(super) struct Follower {
     /// For what it reads by itself.
     connection: Connection,
     stream: String,
-    /// Next sequence wanted.
-    next: u64,
+    /// The last message that it has taken.
+    read: Bookmark,
     at_hand: VecDeque<Delivery>,
     upstream: Upstream,
 }
@@ -127,7 +140,7 @@ enum Upstream {
     Others(Receiver<Chunk>),
     /// A reader of its own, until it has reached the place taken among the others.
     Own { reader: JetStreamReader, joined: Joined },
-    /// Nobody: it fell behind and has to read by itself.
+    /// Nobody: it fell behind, or the shared reader has ended, and it has to read by itself.
     Nobody,
 }
 
@@ -136,11 +149,11 @@ impl Follower {
         connection: &Connection,
         shared: &Shared,
         stream: &str,
-        from_sequence: u64,
+        after: Bookmark,
     ) -> Result<Self, LogError> {
         let (shared, connection) = (shared.clone(), connection.clone());
-        let (stream, next, at_hand) = (stream.to_owned(), from_sequence.max(1), VecDeque::new());
-        let mut follower = Self { shared, connection, stream, next, at_hand, upstream: Upstream::Nobody };
+        let (stream, read, at_hand) = (stream.to_owned(), after, VecDeque::new());
+        let mut follower = Self { shared, connection, stream, read, at_hand, upstream: Upstream::Nobody };
         follower.place().await?;
         Ok(follower)
     }
@@ -148,10 +161,12 @@ impl Follower {
     /// Takes a place among the others, and reads by itself what comes before it.
     async fn place(&mut self) -> Result<(), LogError> {
         let joined = self.shared.join(&self.stream).await?;
-        self.upstream = if self.next >= joined.from {
+        self.upstream = if self.read.next() >= joined.from {
+            self.read = self.connection.check(&self.stream, &self.read).await?;
             Upstream::Others(joined.chunks)
         } else {
-            let reader = JetStreamReader::open(&self.connection, &self.stream, &[], self.next).await?;
+            let after = self.read.clone();
+            let reader = JetStreamReader::open(&self.connection, &self.stream, &[], after).await?;
             Upstream::Own { reader, joined }
         };
         Ok(())
@@ -160,9 +175,11 @@ impl Follower {
     /// Waits for messages that are wanted; more of them may be at hand then.
     async fn wait(&mut self, max: usize) -> Result<(), LogError> {
         match &mut self.upstream {
-            Upstream::Own { reader, joined } if self.next < joined.from => {
+            Upstream::Own { reader, joined } if self.read.next() < joined.from => {
                 let batch = reader.batch(max).await?;
-                self.next = batch.last().map_or(self.next, |last| last.sequence() + 1);
+                if let Some(last) = batch.last() {
+                    self.read = Bookmark::at(last);
+                }
                 self.at_hand.extend(batch);
             }
             Upstream::Own { .. } => {
@@ -172,8 +189,8 @@ impl Follower {
                 }
             }
             Upstream::Others(chunks) => match chunks.recv().await {
-                Ok(chunk) => self.take(&chunk),
-                Err(RecvError::Lagged(_) | RecvError::Closed) => self.upstream = Upstream::Nobody,
+                Ok(Some(chunk)) => self.take(&chunk),
+                Ok(None) | Err(RecvError::Lagged(_) | RecvError::Closed) => self.upstream = Upstream::Nobody,
             },
             Upstream::Nobody => self.place().await?,
         }
@@ -181,10 +198,11 @@ impl Follower {
     }
 
     fn take(&mut self, chunk: &[Delivery]) {
-        for delivery in chunk.iter().filter(|delivery| delivery.sequence() >= self.next) {
-            self.at_hand.push_back(delivery.clone());
+        let wanted = chunk.iter().filter(|delivery| delivery.sequence() > self.read.sequence);
+        self.at_hand.extend(wanted.cloned());
+        if let Some(last) = chunk.last().filter(|last| last.sequence() > self.read.sequence) {
+            self.read = Bookmark::at(last);
         }
-        self.next = self.at_hand.back().map_or(self.next, |last| last.sequence() + 1).max(self.next);
     }
 
     /// Takes what has come meanwhile.
@@ -192,9 +210,11 @@ impl Follower {
         while self.at_hand.len() < max {
             let Upstream::Others(chunks) = &mut self.upstream else { return };
             match chunks.try_recv() {
-                Ok(chunk) => self.take(&chunk),
+                Ok(Some(chunk)) => self.take(&chunk),
                 Err(TryRecvError::Empty) => return,
-                Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => self.upstream = Upstream::Nobody,
+                Ok(None) | Err(TryRecvError::Lagged(_) | TryRecvError::Closed) => {
+                    self.upstream = Upstream::Nobody;
+                }
             }
         }
     }

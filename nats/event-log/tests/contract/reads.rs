@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contracts::stream::{MARKET, TRADING};
-use event_log::{Delivery, StreamState};
+use event_log::{Bookmark, Delivery, StreamState};
 
 use crate::fixture::{Fixture, PATIENCE, bar, sequences, signal, take};
 
@@ -19,6 +19,7 @@ crate::contract!(
     followers_have_everything_once_wherever_they_begin,
     who_falls_behind_the_others_misses_nothing,
     an_unknown_stream_is_an_error,
+    a_bookmark_tells_whether_the_tape_is_still_the_same,
 );
 
 async fn a_signal_in_anothers_name_is_no_event(fixture: Fixture) {
@@ -238,4 +239,31 @@ async fn an_unknown_stream_is_an_error(fixture: Fixture) {
     assert!(tape.state("NOWHERE").await.is_err());
     assert!(tape.last("NOWHERE", "a.b").await.is_err());
     assert!(tape.consume(MARKET, "nobody").await.is_err());
+}
+
+async fn a_bookmark_tells_whether_the_tape_is_still_the_same(fixture: Fixture) {
+    let tape = fixture.tape();
+    tape.append_batch((0..3).map(|number| bar("A", number)).collect()).await.unwrap();
+    fixture.publish_raw("market.bar.1h.A", b"no event", None).await;
+    let mut reader = tape.read(MARKET, &[], 1).await.unwrap();
+    let read = take(&mut reader, 4).await;
+    for delivery in &read {
+        tape.check(MARKET, &Bookmark::at(delivery)).await.unwrap();
+    }
+    tape.check(MARKET, &Bookmark::default()).await.unwrap();
+    tape.check(MARKET, &Bookmark::before(5)).await.unwrap();
+    let (id, other) = (bar("A", 0).event.id, bar("A", 1).event.id);
+    let another = Bookmark { sequence: 2, id: Some(id.clone()) };
+    let error = tape.check(MARKET, &another).await.unwrap_err();
+    assert!(error.is_taken_back(), "{error}");
+    let said =
+        format!("at sequence 2 of MARKET, which was read before, expected event {id}, found event {other}");
+    assert!(error.to_string().ends_with(&said), "{error}");
+    let none = tape.check(MARKET, &Bookmark { sequence: 4, id: Some(id) }).await.unwrap_err();
+    assert!(none.is_taken_back() && none.to_string().ends_with("found no event"), "{none}");
+    let short = tape.check(MARKET, &Bookmark::before(6)).await.unwrap_err();
+    assert!(
+        short.is_taken_back() && short.to_string().ends_with("found the end of the stream at 4"),
+        "{short}"
+    );
 }

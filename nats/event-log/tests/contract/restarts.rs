@@ -1,10 +1,12 @@
 //! The server is killed and comes back while everything is in use.
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::stream::MARKET;
-use event_log::{EventLog as _, JetStreamLog, definitions};
+use event_log::{EventLog as _, JetStreamLog, Reader, definitions};
 use local_servers::testing::TestNats;
 
 use crate::fixture::{PATIENCE, bar, client, consume, expecting, sequences, take};
@@ -135,4 +137,56 @@ async fn watchers_say_that_they_may_have_missed_something_and_go_on() {
     consumer.ack(1).await.unwrap();
     let seen = tokio::time::timeout(PATIENCE, acks.next()).await.unwrap().unwrap();
     assert_eq!((seen.consumer.as_str(), seen.sequence), ("strategy", 1));
+}
+
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+}
+
+/// Why a read has ended.
+async fn ended(reader: &mut Box<dyn Reader>) -> event_log::LogError {
+    let batch = tokio::time::timeout(PATIENCE, reader.batch(1)).await.expect("an end in time");
+    batch.expect_err("a read that has ended")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_ends_where_the_server_came_back_without_what_was_read() {
+    let (mut server, log) = started().await;
+    log.append_batch(vec![bar("A", 0), bar("A", 1), bar("B", 2)]).await.unwrap();
+    server.stop().await;
+    let (store, kept) = (server.directory().join("nats"), server.directory().join("kept"));
+    copy(&store, &kept);
+    server.start_again().await.unwrap();
+    log.append_batch(vec![bar("A", 3), bar("A", 4)]).await.unwrap();
+    let mut all = log.read(MARKET, &[], 1).await.unwrap();
+    let mut followed = log.follow(MARKET, 1).await.unwrap();
+    // It is to begin behind what will be lost, and has read nothing of it.
+    let mut behind = log.read(MARKET, &[], 6).await.unwrap();
+    // The last thing that this one has read stays.
+    let mut some = log.read(MARKET, &["market.bar.1h.B".into()], 1).await.unwrap();
+    assert_eq!(sequences(&take(&mut all, 5).await), [1, 2, 3, 4, 5]);
+    assert_eq!(sequences(&take(&mut followed, 5).await), [1, 2, 3, 4, 5]);
+    assert_eq!(sequences(&take(&mut some, 1).await), [3]);
+
+    server.kill();
+    std::fs::remove_dir_all(&store).unwrap();
+    copy(&kept, &store);
+    server.start_again().await.unwrap();
+    // Others get the sequences of those that are gone, and one more.
+    let others = client(&server).await;
+    for number in 10..13 {
+        others.append(bar("B", number)).await.unwrap();
+    }
+    for reader in [&mut all, &mut followed, &mut behind] {
+        let error = ended(reader).await;
+        assert!(error.is_taken_back(), "{error}");
+    }
+    assert_eq!(sequences(&take(&mut some, 3).await), [4, 5, 6]);
+    // Whoever begins again follows as ever, with the others too.
+    let mut again = log.follow(MARKET, 4).await.unwrap();
+    assert_eq!(sequences(&take(&mut again, 3).await), [4, 5, 6]);
+    log.append(bar("A", 20)).await.unwrap();
+    assert_eq!(sequences(&take(&mut again, 1).await), [7]);
+    let beyond = log.read(MARKET, &[], 9).await.err().expect("no reader behind the end");
+    assert!(beyond.is_taken_back(), "{beyond}");
 }
