@@ -1,13 +1,15 @@
 //! Chaos on the real thing: services, nats-server and PostgreSQL killed with SIGKILL at random moments of a rehearsal,
-//! and streams that may take no more room. Afterwards nothing is lost, nothing is doubled, the read models equal their
-//! fold, and the chain hash is that of a rehearsal in which nothing happened.
+//! streams that may take no more room, and a disk that is full. Afterwards nothing is lost, nothing is doubled, the
+//! read models equal their fold, and the chain hash is that of a rehearsal in which nothing happened.
 //!
 //! `make chaos ROUNDS=N` runs more rounds (`TAPEDECK_CHAOS_ROUNDS`); the cluster has a file of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use local_servers::testing::{TestNats, TestPostgres, test_options};
 use local_servers::{NatsOptions, NatsServer, PostgresOptions, PostgresServer, Search};
 use rand::{RngExt as _, SeedableRng as _};
@@ -267,7 +269,8 @@ async fn fill(
     // It says so, or it ends and says so; it never goes on as if nothing were.
     eventually("the full store is noticed", ROUND_MAX, || {
         Ok(!running.alive()? || full(&home.said("rehearse"))?)
-    })?;
+    })
+    .with_context(|| format!("{what}: the rehearsal says: {}", home.said("rehearse")))?;
     let patience = ChaCha8Rng::seed_from_u64(seed).random_range(0..4_000);
     tokio::time::sleep(Duration::from_millis(patience)).await;
     let ended = if running.alive()? { None } else { running.wait(Duration::ZERO)? };
@@ -308,6 +311,64 @@ async fn chaos_of_a_full_store_loses_and_doubles_nothing() -> Outcome {
             Ok(())
         })
         .await?;
+    }
+    Ok(())
+}
+
+/// A file system in memory of so many kilobytes, until dropped.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(path: &Path, kilobytes: u64) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(path)?;
+        let disk = Self(path.to_owned());
+        disk.run("mount", &["-t", "tmpfs", "-o", &format!("size={kilobytes}k"), "tmpfs"])?;
+        Ok(disk)
+    }
+
+    fn grow(&self, kilobytes: u64) -> Outcome {
+        self.run("mount", &["-o", &format!("remount,size={kilobytes}k")])
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Outcome {
+        let output = Command::new(program).args(arguments).arg(&self.0).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{program} {}: {said}", self.0.display());
+        Ok(())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        if let Err(error) = self.run("umount", &["-l"]) {
+            tell(&format!("chaos: {error}"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chaos_of_a_full_disk_loses_and_doubles_nothing() -> Outcome {
+    if !nix::unistd::geteuid().is_root() {
+        // Who may not mount a small disk has the quota's test above.
+        tell("chaos: not root, so that no small disk can be mounted");
+        return Ok(());
+    }
+    let (bars, actions) = (bar_files()?, actions_file()?);
+    let calm = calm(&bars, &actions)?;
+    for seed in 0..rounds(ROUNDS).div_ceil(2) {
+        let directory = tempfile::tempdir()?;
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let kilobytes = random.random_range(700..2_000);
+        let disk = SmallDisk::mount(&directory.path().join("disk"), kilobytes)?;
+        let options = NatsOptions {
+            sync_always: true,
+            ..NatsOptions::new(directory.path().join("disk/nats"), search())
+        };
+        // The server refuses, or does not answer any more: the clock names what it waits for.
+        let words = ["degraded", "append", "waiting for the tape to store the instant's events"];
+        let noticed = |said: &str| Ok(words.iter().any(|word| said.contains(word)));
+        let what = format!("seed {seed}, a disk of {kilobytes} kB");
+        fill(&calm, options, seed, &what, noticed, |_| disk.grow(256 << 10)).await?;
     }
     Ok(())
 }
