@@ -43,7 +43,8 @@ export function checkPage(name: string, checked: Checked): void {
     test.describe(`${name}, ${colorScheme}`, () => {
       test.use({ viewport: { width: NARROW, height: HEIGHT }, colorScheme });
 
-      test("has no accessibility violation, no complaint and no sideways scroll", async ({ page }) => {
+      // Measures no time, so that it runs beside other tests; the others have the machine for themselves.
+      test("has no accessibility violation, no complaint and no sideways scroll", { tag: "@untimed" }, async ({ page }) => {
         const found = complaints(page);
         for (const width of WIDTHS) {
           await page.setViewportSize({ width, height: HEIGHT });

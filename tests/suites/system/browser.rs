@@ -1,4 +1,6 @@
-//! The Overview page in a real browser, on a running demo.
+//! The dashboard in a real browser, on a running demo.
+//!
+//! What measures time runs alone on the machine (`.config/nextest.toml`); what only looks at pages runs beside others.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,8 +10,20 @@ use crate::harness::{Outcome, eventually};
 use crate::reference::Stage;
 use crate::tapes::{link, url};
 
+/// Tests whose titles bear this tag measure no time.
+const UNTIMED: &str = "@untimed";
+
 #[test]
-fn the_overview_passes_its_checks_in_chromium() -> Outcome {
+fn the_dashboard_passes_its_checks_in_chromium() -> Outcome {
+    chromium(&["--grep-invert", UNTIMED])
+}
+
+#[test]
+fn every_page_is_accessible_in_chromium() -> Outcome {
+    chromium(&["--grep", UNTIMED])
+}
+
+fn chromium(chosen: &[&str]) -> Outcome {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/browser");
     let stage = Stage::new()?;
     let home = &stage.home;
@@ -20,6 +34,7 @@ fn the_overview_passes_its_checks_in_chromium() -> Outcome {
     stage.fill_demo()?;
     let output = Command::new("npx")
         .args(["--no-install", "playwright", "test"])
+        .args(chosen)
         .current_dir(&directory)
         .env("TAPEDECK_TEST_URL", &address)
         .env("TAPEDECK_TEST_HOME", home.path())
