@@ -54,7 +54,8 @@ pub struct Stale {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     pub instant_ns: i64,
-    pub signal_sequence: u64,
+    /// TRADING is read through it: the last of the instant's signals and marks.
+    pub trading_sequence: u64,
     /// Last sequence of MARKET that the instant wrote: prices are read through it.
     pub market_sequence: u64,
 }
@@ -209,9 +210,9 @@ impl Machine {
 
     /// The clock says that the instant's signals are complete. Saying it again changes nothing; live
     /// there is no such clock.
-    pub fn told(&mut self, instant_ns: i64, signal_sequence: u64, market_sequence: u64) {
+    pub fn told(&mut self, instant_ns: i64, trading_sequence: u64, market_sequence: u64) {
         if self.mode == ClockMode::Tape {
-            self.told = Some(Told { instant_ns, signal_sequence, market_sequence });
+            self.told = Some(Told { instant_ns, trading_sequence, market_sequence });
         }
     }
 
@@ -254,7 +255,7 @@ impl Machine {
     /// Last sequence whose signals may be decided: on the tape clock what the clock said, live everything.
     pub(crate) fn through(&self) -> Option<u64> {
         match self.mode {
-            ClockMode::Tape => self.told.map(|told| told.signal_sequence),
+            ClockMode::Tape => self.told.map(|told| told.trading_sequence),
             ClockMode::Wall => Some(self.trading),
         }
     }

@@ -301,6 +301,43 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
     Ok(())
 }
 
+#[test]
+fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
+    let home = Home::new()?;
+    let mut up = demo(&home)?;
+    let mut symbol = Value::Null;
+    eventually("there are bars", Duration::from_secs(30), || {
+        symbol = rows(&home, &["bars"])?.first().map(|row| row["symbol"].clone()).unwrap_or_default();
+        Ok(symbol.is_string())
+    })?;
+    let symbol = symbol.as_str().unwrap_or_default();
+    // At moments that have nothing to do with the instants of the market.
+    for _ in 0..15 {
+        home.text(&["order", "place", "buy", symbol, "--qty", "1", "--no-wait"])?;
+    }
+    let of_nobody: [&[&str]; 2] =
+        [&["positions", "--account", "nobody"], &["order", "list", "--account", "nobody"]];
+    for arguments in of_nobody {
+        let refused = home.run(arguments)?;
+        assert_eq!(refused.status.code(), Some(3), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("expected one of paper"), "{refused:?}");
+    }
+    for arguments in [&["kill", "--reason", "x"], &["kill", "--flatten"]] as [&[&str]; 2] {
+        assert_eq!(home.run(arguments)?.status.code(), Some(2), "{arguments:?} names no scope");
+    }
+    assert_eq!(home.json(&["resume"])?["state"], "not stopped");
+    home.text(&["halt", "--account", "paper", "--reason", "drill"])?;
+    let other = home.run(&["resume"])?;
+    let said = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(said.contains("not stopped: all accounts"), "{said}");
+    assert!(said.contains("still in force: halt of paper, reduce_only"), "{said}");
+    assert_eq!(home.json(&["resume", "--account", "paper"])?["state"], "resumed");
+    assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0), "{}", home.said("up"));
+    let decisions = home.json(&["replay", "--verify"])?;
+    assert!(!decisions.is_null());
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_server_of_the_users_own_the_user_block_is_told() -> Outcome {
     let nats = TestNats::start().await?;

@@ -272,13 +272,16 @@ impl Barrier {
         passed
     }
 
-    /// A hint; while signals are undecided it comes again.
+    /// A hint; while signals are undecided it comes again. An order by hand stands anywhere, also before the instant's
+    /// marks: whoever decides on it at the instant's time has read those too.
     async fn ask_to_decide(&self, ns: i64, signal_sequence: u64) {
-        let market_sequence = self.market_sequence;
-        let payload = format!(
-            "{{\"instant_ns\":{ns},\"signal_sequence\":{signal_sequence},\"market_sequence\":{market_sequence}}}"
-        );
-        heard("clock.decide", self.tape.hint("clock.decide", payload.into_bytes()).await);
+        let hint = serde_json::json!({
+            "instant_ns": ns,
+            "signal_sequence": signal_sequence,
+            "trading_sequence": signal_sequence.max(self.trading.marked),
+            "market_sequence": self.market_sequence,
+        });
+        heard("clock.decide", self.tape.hint("clock.decide", hint.to_string().into_bytes()).await);
     }
 
     /// Asks how far consumers have acknowledged, in case an acknowledgement passed unseen (it is a plain

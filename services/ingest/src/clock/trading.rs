@@ -11,6 +11,8 @@ use contracts::v1::{Event, Verdict};
 pub(super) struct Trading {
     /// Last sequence folded.
     pub(super) sequence: u64,
+    /// Sequence of the last mark.
+    pub(super) marked: u64,
     marks: HashMap<String, i64>,
     /// Signals of the present instant by id, and those of another time that nobody has answered.
     signals: HashMap<String, Seen>,
@@ -56,6 +58,7 @@ impl Trading {
             Some(Body::AccountMarked(mark)) => {
                 let last = self.marks.entry(mark.account.clone()).or_insert(time_ns);
                 *last = time_ns.max(*last);
+                self.marked = sequence;
             }
             // One without a time is parked at once.
             Some(Body::Signal(signal)) if known_ns.is_some() => {

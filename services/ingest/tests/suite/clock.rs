@@ -266,6 +266,31 @@ async fn stalls(some: impl Fn(&Tape) -> Vec<Fakes>, rest: impl Fn(&Tape) -> Vec<
     assert_eq!(running.finish().await.progress.instants, 30, "{culprit}");
 }
 
+#[tokio::test]
+async fn an_order_by_hand_is_decided_with_the_marks_of_its_instant() {
+    let source = Short::new(3);
+    let tape = memory();
+    let mut asked = tape.hints("clock.decide").await.unwrap();
+    let services = [
+        fakes::order_before_the_mark(&tape),
+        fakes::silent_strategy(&tape),
+        fakes::broker(&tape),
+        fakes::risk(&tape),
+    ];
+    start(&tape, &source, Speed::Max).finish().await;
+    drop(services);
+    let mut decided = std::collections::BTreeSet::new();
+    while let Some(hint) = asked.ready() {
+        let hint: std::collections::BTreeMap<String, i64> = serde_json::from_slice(&hint.payload).unwrap();
+        let through = u64::try_from(hint["trading_sequence"]).unwrap();
+        let last = tape.get(TRADING, through).await.unwrap().unwrap();
+        assert!(last.subject.ends_with(".marked"), "{} at {through}", last.subject);
+        assert!(u64::try_from(hint["signal_sequence"]).unwrap() < through);
+        decided.insert(hint["instant_ns"]);
+    }
+    assert_eq!(decided.len(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stall_names_the_culprit_and_decides_nothing() {
     tokio::join!(

@@ -43,6 +43,23 @@ pub fn marks(tape: &Tape) -> Fakes {
     Fakes(vec![spawn_execution(tape)])
 }
 
+/// An operator whose order stands before the instant's mark, and the mark.
+pub fn order_before_the_mark(tape: &Tape) -> Fakes {
+    let tape = tape.clone();
+    Fakes(vec![tokio::spawn(async move {
+        let mut market = Market::open(&tape, "execution").await;
+        loop {
+            let (ns, events) = market.next().await;
+            let leg = SignalLeg { symbol: "AAPL".into(), ..SignalLeg::default() };
+            let signal = Signal { strategy: contracts::MANUAL.into(), legs: vec![leg], ..Signal::default() };
+            put(&tape, event_id(&ns.to_string(), "order", 0), ns, "", Body::Signal(signal), None).await;
+            let mark = AccountMarked { account: ACCOUNT.into(), ..AccountMarked::default() };
+            put(&tape, event_id(&ns.to_string(), "mark", 0), ns, "", Body::AccountMarked(mark), None).await;
+            market.ack(&events).await;
+        }
+    })])
+}
+
 pub fn broker(tape: &Tape) -> Fakes {
     Fakes(vec![spawn_broker(tape)])
 }

@@ -1,6 +1,6 @@
 //! Commands on risk: limits by scope, breakers, the kill switch.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 /// What limits are of.
 #[derive(Clone, Debug, Args)]
@@ -80,16 +80,17 @@ pub enum BreakerCommand {
 
 /// Options of `kill`.
 #[derive(Clone, Debug, Args)]
-#[group(id = "what", required = true, multiple = true)]
+#[group(skip)]
+#[command(group = ArgGroup::new("scope").args(["account", "strategy", "all"]).required(true).multiple(true))]
 pub struct Kill {
     /// Account
-    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true, group = "what")]
+    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
     pub account: String,
     /// Strategy
-    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true, group = "what")]
+    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
     pub strategy: String,
     /// Everything
-    #[arg(long, conflicts_with_all = ["account", "strategy"], group = "what")]
+    #[arg(long, conflicts_with_all = ["account", "strategy"])]
     pub all: bool,
     /// Also close every position
     #[arg(long)]

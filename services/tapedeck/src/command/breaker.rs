@@ -1,12 +1,17 @@
 //! `tapedeck breaker` and `tapedeck risk`: what is stopped and why, and what the monitor measured.
 
+use std::fmt;
+use std::time::Duration;
+
+use contracts::stream;
 use contracts::v1::{BreakerKind, RiskGroup, RiskMeasured, TradingState};
 use domain::book::Book;
 use domain::money::{Amount, Quantity};
 use domain::risk::breaker;
 use projections::queries;
-use runtime::command;
+use runtime::command::{self, Stop};
 use serde::Serialize;
+use tokio::time::Instant;
 
 use super::control;
 use crate::cli::{BreakerCommand, RiskOptions};
@@ -14,6 +19,11 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
 use crate::session::Session;
+
+/// How long the read model may take to fold what was commanded a moment ago.
+const FOLD_WAIT: Duration = Duration::from_secs(2);
+/// Time between two looks at it.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Does what is asked.
 pub async fn run(session: &Session, asked: &BreakerCommand, output: Output) -> Result<(), Failure> {
@@ -44,13 +54,61 @@ pub async fn run(session: &Session, asked: &BreakerCommand, output: Output) -> R
 
 /// Something that is stopped.
 #[derive(Serialize)]
-struct Stopped {
+pub struct Stopped {
     account: String,
     strategy: String,
     by: String,
     state: &'static str,
     since_ns: i64,
     reason: String,
+}
+
+impl Stopped {
+    /// Whether it ends when the scope of `stop` is resumed: breakers are reset instead.
+    pub fn ends_with(&self, stop: &Stop) -> bool {
+        matches!(self.by.as_str(), "halt" | "kill")
+            && (self.account.as_str(), self.strategy.as_str())
+                == (stop.account.as_str(), stop.strategy.as_str())
+    }
+
+    /// Whether it stops what is in the scope of `stop`, or a part of it.
+    pub fn concerns(&self, stop: &Stop) -> bool {
+        let meet = |one: &str, other: &str| one.is_empty() || other.is_empty() || one == other;
+        meet(&self.account, &stop.account) && meet(&self.strategy, &stop.strategy)
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, strategy, by, state, reason, .. } = self;
+        let account = if account.is_empty() { "all accounts" } else { account };
+        let of = if strategy.is_empty() { String::new() } else { format!("strategy {strategy} on ") };
+        let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
+        write!(formatter, "{by} of {of}{account}, {state}{why}")
+    }
+}
+
+/// Everything that is stopped; `None` where the read model has not folded the last command.
+pub async fn in_force(session: &Session) -> Result<Option<Vec<Stopped>>, Failure> {
+    let last = session.tape.last_sequence(stream::TRADING, "control.>").await?;
+    let until = Instant::now() + FOLD_WAIT;
+    loop {
+        let book = book(session).await?;
+        if book.sequence() >= last {
+            return Ok(Some(stopped(&book)));
+        }
+        if Instant::now() > until {
+            return Ok(None);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn book(session: &Session) -> Result<Book, Failure> {
+    let pool = session.reader().await?;
+    let book = queries::load_book(&pool).await;
+    pool.close().await;
+    book.map_err(|error| Failure::unreachable(error.to_string()))
 }
 
 fn word(state: TradingState) -> &'static str {
@@ -100,10 +158,7 @@ fn stopped(book: &Book) -> Vec<Stopped> {
 }
 
 async fn list(session: &Session, output: Output) -> Result<(), Failure> {
-    let pool = session.reader().await?;
-    let book = queries::load_book(&pool).await;
-    pool.close().await;
-    let rows = stopped(&book.map_err(|error| Failure::unreachable(error.to_string()))?);
+    let rows = stopped(&book(session).await?);
     if output.json {
         return output.document(&rows);
     }

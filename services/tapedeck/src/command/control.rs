@@ -3,6 +3,7 @@
 use contracts::v1::TradingState;
 use runtime::command::{self, Caller, Stop};
 
+use super::breaker;
 use crate::cli::{Halt, Kill, StopState};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -29,8 +30,16 @@ pub async fn resume(session: &Session, options: &Halt, output: Output) -> Result
         ));
     }
     let stop = stop(session, &options.account, &options.strategy, &options.reason).await?;
+    let before = breaker::in_force(session).await?;
     command::resume_scope(&session.tape, &caller(), &stop).await?;
-    done(&stop, "resumed", output)
+    // Without a read model that knows, the command is all there is to tell of.
+    let Some(before) = before else { return done(&stop, "resumed", output) };
+    let (ended, others): (Vec<_>, Vec<_>) = before.into_iter().partition(|row| row.ends_with(&stop));
+    done(&stop, if ended.is_empty() { "not stopped" } else { "resumed" }, output)?;
+    for row in others.iter().filter(|row| row.concerns(&stop)) {
+        output.note(&format!("still in force: {row}"));
+    }
+    Ok(())
 }
 
 /// Pulls the kill switch.

@@ -1,6 +1,7 @@
 //! `tapedeck positions` and `tapedeck account`: what is held and how accounts stand, now or as of a moment
 //! of the past.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::money::Amount;
@@ -25,6 +26,9 @@ pub async fn positions(session: &Session, options: &Positions, output: Output) -
             rows.map_err(|error| Failure::unreachable(error.to_string()))?
         }
     };
+    if rows.is_empty() {
+        check_account(session, account).await?;
+    }
     if output.json {
         return output.document(&rows);
     }
@@ -50,6 +54,24 @@ pub async fn positions(session: &Session, options: &Positions, output: Output) -
         &cells,
     );
     Ok(())
+}
+
+/// Refuses an account that neither the configuration nor the tape knows.
+pub async fn check_account(session: &Session, account: Option<&str>) -> Result<(), Failure> {
+    let Some(account) = account.filter(|account| !session.config.account.contains_key(*account)) else {
+        return Ok(());
+    };
+    let pool = session.reader().await?;
+    let rows = queries::accounts(&pool).await;
+    pool.close().await;
+    let rows = rows.map_err(|error| Failure::unreachable(error.to_string()))?;
+    if rows.iter().any(|row| row.account == account) {
+        return Ok(());
+    }
+    let of_tape = rows.iter().map(|row| row.account.as_str());
+    let known: BTreeSet<&str> = session.config.account.keys().map(String::as_str).chain(of_tape).collect();
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+    Err(Failure::not_found(format!("account {account:?}: expected one of {known}"), "tapedeck account"))
 }
 
 /// Lists accounts.

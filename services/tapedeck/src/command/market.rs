@@ -58,6 +58,12 @@ pub async fn bars(session: &Session, options: &Bars, output: Output) -> Result<(
         from_ns: bound("--from", options.from.as_deref(), web::from_time)?.unwrap_or(i64::MIN),
         to_ns: bound("--to", options.to.as_deref(), web::to_time)?.unwrap_or(i64::MAX),
     };
+    if wanted.from_ns > wanted.to_ns {
+        let (from, to) =
+            (options.from.as_deref().unwrap_or_default(), options.to.as_deref().unwrap_or_default());
+        let message = format!("--from {from}: expected a time before --to {to}");
+        return Err(Failure::usage(message, "tapedeck bars AAPL --from 2020-01-02 --to 2020-01-31"));
+    }
     let mut found: Vec<AdjustedBar> = Vec::new();
     loop {
         let left = u32::try_from(options.limit - found.len()).unwrap_or(CHART_BARS_MAX);

@@ -7,7 +7,7 @@ use runtime::command as commands;
 
 use crate::cli::OrderCommand;
 use crate::command::control::caller;
-use crate::command::place;
+use crate::command::{holdings, place};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -36,6 +36,7 @@ pub async fn run(session: &Session, command: &OrderCommand, output: Output) -> R
                     "tapedeck order list --status filled",
                 ));
             }
+            holdings::check_account(session, account.as_deref()).await?;
             let filter = OrderFilter {
                 strategy: strategy.clone(),
                 symbol: symbol.clone(),

@@ -143,7 +143,12 @@ async fn found_out(session: &Session, asked: &Asked) -> Result<(&'static str, St
     let pool = session.reader().await?;
     let until = Instant::now() + WAIT;
     let Some(decision) = decided(&pool, &asked.signal_id, until).await? else {
-        return Ok(("requested", String::new()));
+        let waited = WAIT.as_secs();
+        let reason = format!(
+            "risk has not decided within {waited} s and will when this tape is run; \
+             `tapedeck status` says what runs"
+        );
+        return Ok(("requested", reason));
     };
     if decision.verdict != "approved" {
         return Ok(("denied", format!("{}: {}", decision.rule, decision.reason)));

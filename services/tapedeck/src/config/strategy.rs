@@ -70,6 +70,14 @@ pub(super) fn built_in() -> BTreeMap<String, StrategyConfig> {
 }
 
 impl StrategyConfig {
+    /// Whether it says no more than the kind of its name.
+    pub fn is_plain(&self) -> bool {
+        self.params.is_empty()
+            && self.symbols.is_empty()
+            && self.sizing == default_sizing()
+            && self.group_policy == group::Choice::default()
+    }
+
     pub(super) fn validate(
         &self,
         name: &str,

@@ -104,7 +104,11 @@ fn strategy(
     let (name, stated) = text.split_once(':').unwrap_or((text, ""));
     let stated = stated.split(',').filter(|pair| !pair.is_empty());
     let stated: Vec<Parameter> = stated.map(|text| pair("--strategy", text)).collect::<Result<_, _>>()?;
-    let mut strategy = match (named.strategy(name), kinds().iter().find(|kind| kind.name == name)) {
+    // What the configuration states under a kind's name is what runs under that name.
+    let stated_there =
+        global.configuration()?.config.strategy.get(name).is_some_and(|known| !known.is_plain());
+    let kind = kinds().iter().find(|kind| kind.name == name).filter(|_| !stated_there);
+    let mut strategy = match (named.strategy(name), kind) {
         (Some(known), _) => known,
         (None, Some(kind)) => {
             BacktestStrategy { name: name.into(), kind: kind.name.into(), ..Default::default() }
