@@ -223,14 +223,14 @@ fn conditions_and_mistakes_have_their_exit_codes() -> Outcome {
 fn what_the_configuration_states_under_a_kinds_name_is_what_runs() -> Outcome {
     let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
     let terms = ["--symbols", "SPY", "--from", "2014-05-01", "--to", "2014-07-31"];
-    let hash = |strategy: &str| -> anyhow::Result<Value> {
+    let statistics = |strategy: &str| -> anyhow::Result<Value> {
         let more = [&["--strategy", strategy], terms.as_slice()].concat();
         Ok(home.json(&backtest(&bars, &actions, &more))?["statistics"].clone())
     };
-    let (plain, wanted) = (hash("sma_cross")?, hash("sma_cross:fast=3,slow=9")?);
+    let (plain, wanted) = (statistics("sma_cross")?, statistics("sma_cross:fast=3,slow=9")?);
     assert_ne!(plain, wanted);
     home.configure("[strategy.sma_cross]\nkind = \"sma_cross\"\nparams = { fast = 3, slow = 9 }\n")?;
-    assert_eq!(hash("sma_cross")?, wanted);
+    assert_eq!(statistics("sma_cross")?, wanted);
     Ok(())
 }
 
