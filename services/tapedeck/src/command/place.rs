@@ -32,6 +32,10 @@ pub async fn place(session: &Session, options: &Place, output: Output) -> Result
     let order_type = options.order_type.as_deref().unwrap_or(by_prices);
     let (side, order_type, time_in_force) =
         commands::order_words(&options.side, order_type, &options.tif).map_err(failed)?;
+    if let Some(qty) = options.qty.filter(|qty| qty.0 <= 0) {
+        let message = format!("--qty {qty}: expected a number of shares above 0");
+        return Err(Failure::usage(message, "tapedeck order place buy AAPL --qty 10"));
+    }
     let account = account(session, options.account.as_deref())?;
     let price = |price: Option<Price>| price.map(|price| price.0);
     let order = NewOrder {
