@@ -24,6 +24,8 @@ use crate::harness::{BUSY, Home, Outcome, actions_file, bar_files, rehearse};
 
 const NODES: usize = 3;
 const ROUNDS: u64 = 1;
+/// Events of MARKET after which a rehearsal is under way.
+const UNDER_WAY: u64 = 50;
 const LOGIN: &str = "chaos:chaos-of-a-cluster";
 /// Kinds of trouble; each comes at least once, and at most twice.
 const TROUBLES: usize = 3;
@@ -260,6 +262,12 @@ async fn chaos_of_a_cluster_loses_and_doubles_nothing() -> Outcome {
     Ok(())
 }
 
+/// Messages of a stream, where it answers.
+async fn stored(client: &async_nats::Client, stream: &str) -> Option<u64> {
+    let answer = client.request(format!("$JS.API.STREAM.INFO.{stream}"), "".into()).await.ok()?;
+    serde_json::from_slice::<Value>(&answer.payload).ok()?["state"]["messages"].as_u64()
+}
+
 /// One rehearsal that goes on while the cluster loses its leader, a minority, and its connection.
 async fn trouble(
     cluster: &mut Cluster,
@@ -272,7 +280,13 @@ async fn trouble(
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut running = home.spawn("rehearse", &rehearse(bars, actions, FROM, TO, &["--tape", TAPE]))?;
     let (mut done, deadline) = (Vec::new(), Instant::now() + ROUND_MAX);
-    let mut next = Instant::now() + Duration::from_millis(2_000);
+    // Whoever starts needs a cluster that answers; what runs has to bear the trouble.
+    while stored(client, "MARKET").await.is_none_or(|bars| bars < UNDER_WAY) {
+        anyhow::ensure!(running.alive()?, "it did not begin: {}", home.said("rehearse"));
+        anyhow::ensure!(Instant::now() < deadline, "it does not begin: {}", home.said("rehearse"));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut next = Instant::now();
     loop {
         if !running.alive()? {
             let code = running.wait(Duration::ZERO)?;
