@@ -115,6 +115,13 @@ fn tapes_are_listed_chosen_and_removed_only_when_that_was_meant() -> Outcome {
     eventually("a URL is printed again", Duration::from_secs(40), || Ok(url(&home, "again")?.is_some()))?;
     assert_eq!(url(&home, "again")?, first);
     assert!(home.printed("again")?.contains("Other tapes: one"), "{}", home.printed("again")?);
+    // Who ends at once leaves the folding of what its services said to the next start.
+    eventually("the services are in the read model", Duration::from_secs(20), || {
+        // Not all of them are ready yet, which is its exit code.
+        let status = home.run(&["status", "--tape", "two", "--json"])?;
+        let status: Value = serde_json::from_slice(&status.stdout)?;
+        Ok(status["services"].as_array().is_some_and(|rows| !rows.is_empty()))
+    })?;
     assert_eq!(again.interrupt(Duration::from_secs(20))?, Some(0), "{}", home.said("again"));
     let status = home.json(&["status", "--tape", "two"])?;
     let states: Vec<&str> =
