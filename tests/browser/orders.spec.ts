@@ -145,7 +145,9 @@ test("an order by hand passes risk and is manual's; one too large is denied, wit
   await openPage(page, "/orders?tab=all&strategy=manual");
   await expect.poll(async () => (await orders(page, "status=filled&limit=1")).length, { timeout: 60_000 }).toBe(1);
   const [{ symbol }] = (await orders(page, "status=filled&limit=1")) as [Order];
+  await page.locator("#place summary").click();
   const form = page.locator("#form-place");
+  let id = "";
   const open = (): Promise<boolean> => page.locator("#place").evaluate((details: HTMLDetailsElement) => (details.open = true));
   /** Asks for one share, and waits for what becomes of it. */
   const one = async (): Promise<string> => {
@@ -154,14 +156,17 @@ test("an order by hand passes risk and is manual's; one too large is denied, wit
     await form.locator("input[name=quantity]").fill("1");
     await form.getByRole("button", { name: "Ask risk" }).click();
     await expect(page.locator("#notice .good")).toContainText("Risk answers next");
-    const id = /Order ([0-9a-f]{24})/.exec((await page.locator("#notice .good").textContent()) ?? "")?.[1] ?? "";
+    id = /Order ([0-9a-f]{24})/.exec((await page.locator("#notice .good").textContent()) ?? "")?.[1] ?? "";
     await expect(page.locator(`#o-${id}`)).toBeVisible({ timeout: 30_000 });
     const ended = page.locator(`#o-${id}[data-status=filled], #o-${id}[data-status=denied]`);
     await expect(ended).toBeVisible({ timeout: 60_000 });
-    return (await ended.getAttribute("data-status")) ?? "";
+    const status = (await ended.getAttribute("data-status")) ?? "";
+    if (status === "denied") await expect(ended.locator("[data-label='Reject reason']")).toContainText("max_exposure");
+    return status;
   };
   // The demo's strategies may hold all that the account may hold at the moment: then there is no room for one more.
   await expect.poll(one, { timeout: 150_000, intervals: [2_000] }).toBe("filled");
+  await expect.poll(async () => (await orders(page, "strategy=manual&status=filled")).map((one) => one.order_id), { timeout: 60_000 }).toContain(id);
 
   await open();
   await form.locator("input[name=symbol]").fill(symbol);
