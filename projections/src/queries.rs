@@ -65,7 +65,7 @@ pub use decisions::{
 pub use groups::{GroupRow, groups_handled};
 pub use jobs::{JobRow, jobs, open_jobs};
 pub use lists::{list_decisions, list_fills, list_orders, list_signals};
-pub use logs::{LOG_LINES_MAX, LogFilter, LogRow, LogTurn, logs, logs_after};
+pub use logs::{LOG_LINES_MAX, LogFilter, LogRow, LogTurn, logs, logs_after, services_beside};
 pub use operations::{
     HaltRow, HeartbeatRow, ProjectionRow, checkpoints, halts, heartbeats, projection_status,
 };
@@ -84,7 +84,9 @@ pub use risk::{
     AlertRow, LimitVersionRow, MeasureRow, NamedLimit, alerts, limit_versions, named_limits, risk_measures,
 };
 pub use score::{Comparison, SCORED_MAX, StrategyScore, compare_signals, signal_score};
-pub use snapshot::{TradingSnapshot, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot};
+pub use snapshot::{
+    TradingSnapshot, decided_signals, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot,
+};
 pub use sources::{SourceRow, sources};
 pub use strategies::{RefusedSignals, StrategyRow, refused_signals, strategies};
 pub use track::{AccountTrack, Change, Deal, TrackCounts, account_track};

@@ -43,6 +43,17 @@ pub async fn deciding_snapshot(
     Ok((Book::from_parts(loaded.parts), decided))
 }
 
+/// Those of `signal_ids` that a risk decision answers, and the checkpoint of that snapshot.
+pub async fn decided_signals(pool: &PgPool, signal_ids: &[String]) -> Result<(u64, Vec<String>), QueryError> {
+    let row = sqlx::query(
+        "SELECT (SELECT sequence FROM projection.checkpoints WHERE name = 'trading'),
+            ARRAY(SELECT DISTINCT signal_id FROM trading.risk_decisions WHERE signal_id = ANY($1))",
+    );
+    let row = row.bind(signal_ids).fetch_one(pool).await?;
+    let checkpoint: Option<i64> = row.try_get(0)?;
+    Ok((checkpoint.map_or(0, sequence), row.try_get(1)?))
+}
+
 /// The checkpoint of the trading projection; 0 before its first event.
 pub async fn trading_checkpoint(pool: &PgPool) -> Result<u64, QueryError> {
     let row = sqlx::query("SELECT sequence FROM projection.checkpoints WHERE name = 'trading'")

@@ -64,11 +64,14 @@ pub(crate) struct Told {
 /// so that a strategy that floods the tape costs the others no time.
 const WAITING_MAX: usize = 1_000;
 
+/// Most events that complete the book of a snapshot before it is better read anew.
+const TOLD_MAX: usize = 64;
+
 /// A signal without a decision.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
     pub recorded: Recorded,
-    /// Last event before it that is neither a signal nor a decision.
+    /// Last event before it that a snapshot has to hold.
     pub after: u64,
     /// MARKET sequence that its strategy had read.
     pub market: u64,
@@ -101,11 +104,13 @@ pub struct Machine {
     pub(crate) told: Option<Told>,
     /// The newest book seen, stale or not.
     pub(crate) known: Book,
+    /// The book of the last snapshot, as it was read.
+    pub(crate) held: Book,
     /// TRADING sequence up to which everything was behind it when it started.
     pub(crate) started_behind: u64,
     /// Last TRADING sequence read.
     trading: u64,
-    /// Last event read that is neither a signal nor a decision.
+    /// Last event read that a snapshot has to hold.
     matters: u64,
     /// Nothing is decided before TRADING is read this far.
     read_through: u64,
@@ -125,6 +130,7 @@ impl Machine {
             tail: Tail::default(),
             told: None,
             known: Book::default(),
+            held: Book::default(),
             started_behind: trading,
             trading,
             matters: trading,
@@ -171,6 +177,9 @@ impl Machine {
             Some(Body::RiskDecision(_)) => self.decided(sequence, recorded.event),
             // What the monitor measured no decision looks at.
             Some(Body::RiskMeasured(_) | Body::AlertRaised(_)) => {}
+            Some(body) if is_told(body) && self.tail.past(0, TOLD_MAX) < TOLD_MAX => {
+                self.tail.push(sequence, recorded.event);
+            }
             _ => {
                 self.matters = sequence;
                 if self.waiting.is_empty() {
@@ -252,6 +261,13 @@ impl Machine {
         Due::Decide(Wanted { checkpoint: first.after.max(self.tail.floor()), signals })
     }
 
+    /// Whether the book of the last snapshot is still one that the decisions can stand on.
+    #[must_use]
+    pub fn holds(&self, wanted: &Wanted) -> bool {
+        let checkpoint = self.held.sequence();
+        checkpoint >= wanted.checkpoint && self.tail.past(checkpoint, TOLD_MAX) <= TOLD_MAX
+    }
+
     /// Last sequence whose signals may be decided: on the tape clock what the clock said, live everything.
     pub(crate) fn through(&self) -> Option<u64> {
         match self.mode {
@@ -282,6 +298,28 @@ impl Machine {
         self.waiting.insert(waiting.recorded.sequence, waiting);
         Ok(())
     }
+}
+
+/// Whether a decision may know of an event by the tape alone: what everything is worth, and what becomes of an order short
+/// of a fill. A fill, a control event and whatever else changes an account has to be in the read model.
+fn is_told(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::AccountMarked(_)
+            | Body::OrderSubmitted(_)
+            | Body::OrderAccepted(_)
+            | Body::OrderRejected(_)
+            | Body::OrderCancelRequested(_)
+            | Body::OrderCancelled(_)
+            | Body::OrderCancelRejected(_)
+            | Body::OrderReplaceRequested(_)
+            | Body::OrderReplaced(_)
+            | Body::OrderReplaceRejected(_)
+            | Body::OrderExpired(_)
+            | Body::OrderSuspended(_)
+            | Body::OrderTriggered(_)
+            | Body::OrderTrailed(_)
+    )
 }
 
 /// The strategy whose signal it is.

@@ -31,6 +31,12 @@ impl ReadModel for PostgresReadModel {
         Ok(Snapshot { book, decided })
     }
 
+    async fn decided(&self, signal_ids: &[String]) -> Result<AsOf<String>, ReadError> {
+        let decided = queries::decided_signals(&self.pool, signal_ids).await;
+        let (checkpoint, rows) = decided.map_err(ReadError::of("decisions"))?;
+        Ok(AsOf { checkpoint, rows })
+    }
+
     async fn prices(&self) -> Result<AsOf<LastPrice>, ReadError> {
         let last = queries::decision_prices(&self.pool).await.map_err(ReadError::of("last prices"))?;
         let row = |(symbol, price, close_ns)| LastPrice { symbol, price, close_ns };

@@ -51,6 +51,12 @@ pub trait ReadModel: Send + Sync {
     /// The book in one snapshot of `trading`, and which of `signal_ids` have a decision.
     async fn snapshot(&self, signal_ids: &[String]) -> Result<Snapshot, ReadError>;
 
+    /// Which of `signal_ids` have a decision, where the book of an earlier snapshot still serves.
+    async fn decided(&self, signal_ids: &[String]) -> Result<AsOf<String>, ReadError> {
+        let Snapshot { book, decided } = self.snapshot(signal_ids).await?;
+        Ok(AsOf { checkpoint: book.sequence(), rows: decided })
+    }
+
     /// The last price of every symbol, from `bars`.
     async fn prices(&self) -> Result<AsOf<LastPrice>, ReadError>;
 

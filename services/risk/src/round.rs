@@ -10,7 +10,7 @@ use domain::calendar::Calendar;
 use domain::risk::{self, Rule};
 use event_log::Recorded;
 use planted::Bug;
-use runtime::ClockMode;
+use runtime::{AsOf, ClockMode};
 
 use crate::boundary;
 use crate::machine::{Machine, Stale, Waiting};
@@ -50,15 +50,25 @@ impl Machine {
     /// Decides what [`Machine::due`] wanted a snapshot for, in the order in which it is to be appended.
     /// `now_ns` is the time of the wall clock; the tape clock's is that of the instant.
     pub fn decide(&mut self, snapshot: Snapshot, now_ns: i64) -> Result<Vec<Outcome>, Stale> {
+        let Snapshot { book, decided } = snapshot;
+        let decided = AsOf { checkpoint: book.sequence(), rows: decided };
+        self.held = book;
+        self.decide_again(&decided, now_ns)
+    }
+
+    /// The same on the book of the snapshot before, where [`Machine::holds`] says that it serves. `decided` are those of
+    /// the signals wanted that have a decision by now.
+    pub fn decide_again(&mut self, decided: &AsOf<String>, now_ns: i64) -> Result<Vec<Outcome>, Stale> {
         let Some(through) = self.through() else { return Ok(Vec::new()) };
-        let mut outcomes = self.repeated(&snapshot);
+        let mut outcomes = self.repeated(decided);
         let Some(first) = self.waiting.range(..=through).next() else { return Ok(outcomes) };
         let wanted = first.1.after.max(self.tail.floor());
-        let mut book = snapshot.book;
+        let mut book = self.held.clone();
         let checkpoint = book.sequence();
-        if checkpoint < wanted && !planted::is(Bug::StaleReadAccepted) {
+        let seen = checkpoint.min(decided.checkpoint);
+        if seen < wanted && !planted::is(Bug::StaleReadAccepted) {
             self.known = book;
-            return Err(Stale { checkpoint, wanted });
+            return Err(Stale { checkpoint: seen, wanted });
         }
         let tape_clock = self.mode == ClockMode::Tape;
         if let Err(wanted) = self.tail.complete(&mut book, through, tape_clock) {
@@ -91,11 +101,11 @@ impl Machine {
 
     /// Drops what is decided already. A decision that stands before its signal decided an earlier one of the
     /// same id: the later one is parked, so that whoever waits for its answer has one.
-    fn repeated(&mut self, snapshot: &Snapshot) -> Vec<Outcome> {
+    fn repeated(&mut self, decided: &AsOf<String>) -> Vec<Outcome> {
         // Read this far, a decision behind its signal would have taken it off already.
-        let read = self.trading_sequence() >= snapshot.book.sequence();
+        let read = self.trading_sequence() >= decided.checkpoint;
         let mut parked = Vec::new();
-        for id in &snapshot.decided {
+        for id in &decided.rows {
             let signal = self.waiting_signal(id).filter(|_| read);
             if let Some(signal) = signal.map(|waiting| waiting.recorded.clone()) {
                 let reason = format!("field `id`: {id:?}, a signal of this id was decided before");

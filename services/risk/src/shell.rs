@@ -17,7 +17,7 @@ use runtime::{ClockMode, Context, HealthState, ReadError, clock, park};
 use serde::Deserialize;
 
 use crate::SERVICE;
-use crate::machine::{Due, Machine, Wanted};
+use crate::machine::{Due, Machine, Stale, Wanted};
 use crate::read_model::ReadModel;
 use crate::round::Outcome;
 use appending::Decisions;
@@ -108,7 +108,7 @@ impl Shell {
         let mut advanced = false;
         match due {
             Due::Nothing => {}
-            Due::Decide(wanted) if self.patience.may_look(wanted.checkpoint) => {
+            Due::Decide(wanted) if self.patience.may_look(wanted.checkpoint, self.machine.holds(wanted)) => {
                 advanced = self.decide(wanted).await?;
             }
             Due::Market(_) if self.patience.is_time() => {
@@ -129,27 +129,34 @@ impl Shell {
         Ok(advanced)
     }
 
-    /// Asks for a snapshot and decides on it, where it has come far enough.
+    /// Decides on the book that is held, or on a snapshot that is asked for, where it has come far enough.
     async fn decide(&mut self, wanted: &Wanted) -> Result<bool, Error> {
-        let snapshot = match answered("trading", self.read_model.snapshot(&wanted.signals)).await {
-            Ok(snapshot) => snapshot,
+        let outcomes = match self.look(wanted).await {
+            Ok(Ok(outcomes)) => outcomes,
+            Ok(Err(stale)) => {
+                self.patience.looked(stale.to_string());
+                return Ok(false);
+            }
             Err(error) => {
                 self.patience.looked(error.to_string());
                 return Ok(false);
             }
         };
-        self.patience.committed(snapshot.book.sequence());
-        match self.machine.decide(snapshot, runtime::now_ns()) {
-            Ok(outcomes) => {
-                self.settle(outcomes).await?;
-                self.patience.done();
-                Ok(true)
-            }
-            Err(stale) => {
-                self.patience.looked(stale.to_string());
-                Ok(false)
-            }
+        self.settle(outcomes).await?;
+        self.patience.done();
+        Ok(true)
+    }
+
+    /// Asks the read model for as much as the decisions need of it, and makes them.
+    async fn look(&mut self, wanted: &Wanted) -> Result<Result<Vec<Outcome>, Stale>, ReadError> {
+        if self.machine.holds(wanted) {
+            let decided = answered("trading", self.read_model.decided(&wanted.signals)).await?;
+            self.patience.committed(decided.checkpoint);
+            return Ok(self.machine.decide_again(&decided, runtime::now_ns()));
         }
+        let snapshot = answered("trading", self.read_model.snapshot(&wanted.signals)).await?;
+        self.patience.committed(snapshot.book.sequence());
+        Ok(self.machine.decide(snapshot, runtime::now_ns()))
     }
 
     /// Live, a signal that the read model does not reach in time is denied.

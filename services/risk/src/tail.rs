@@ -1,8 +1,9 @@
 //! What TRADING says past the checkpoint of any snapshot that a decision may stand on.
 //!
-//! A snapshot is used only when its checkpoint is at or past the last event before the signal, other than
-//! signals and decisions. So the tail holds events from the oldest signal without a decision on, and this
-//! service's own decisions; as soon as nothing waits, every other event empties it.
+//! A snapshot is used only when its checkpoint is at or past the last event before the signal that the read model has
+//! to hold ([`crate::machine`]). So the tail holds what came after that event: signals apart, everything from the oldest
+//! signal without a decision on, marks and what became of orders short of a fill, and this service's own decisions. As
+//! soon as nothing waits, the next such event empties it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -38,6 +39,11 @@ impl Tail {
     /// Whether a decision of the signal is known.
     pub fn is_decided(&self, signal_id: &str) -> bool {
         self.decided.contains_key(signal_id)
+    }
+
+    /// Events past `sequence`; of many it is enough to know that there are more than `most`.
+    pub fn past(&self, sequence: u64, most: usize) -> usize {
+        self.events.range(sequence.saturating_add(1)..).take(most.saturating_add(1)).count()
     }
 
     /// Keeps an event.

@@ -69,9 +69,9 @@ impl Patience {
         self.wait.is_some_and(|wait| wait.look_at <= clock::now())
     }
 
-    /// Whether a look at the read model promises `checkpoint`, or is due anyway.
-    pub fn may_look(&self, checkpoint: u64) -> bool {
-        (self.moved && self.committed >= checkpoint) || self.is_time()
+    /// Whether a look at the read model promises `checkpoint`, is not needed for that (`held`), or is due anyway.
+    pub fn may_look(&self, checkpoint: u64, held: bool) -> bool {
+        (self.moved && (held || self.committed >= checkpoint)) || self.is_time()
     }
 
     /// Takes the read model's checkpoint, heard or seen.

@@ -39,6 +39,25 @@ impl FoldedReadModel {
 impl ReadModel for FoldedReadModel {
     async fn snapshot(&self, signal_ids: &[String]) -> Result<Snapshot, ReadError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        self.folded(signal_ids).await
+    }
+
+    async fn decided(&self, signal_ids: &[String]) -> Result<AsOf<String>, ReadError> {
+        let Snapshot { book, decided } = self.folded(signal_ids).await?;
+        Ok(AsOf { checkpoint: book.sequence(), rows: decided })
+    }
+
+    async fn prices(&self) -> Result<AsOf<LastPrice>, ReadError> {
+        Ok(self.prices.lock().unwrap().clone())
+    }
+
+    async fn actions(&self) -> Result<AsOf<PastAction>, ReadError> {
+        Ok(AsOf::default())
+    }
+}
+
+impl FoldedReadModel {
+    async fn folded(&self, signal_ids: &[String]) -> Result<Snapshot, ReadError> {
         if self.failing.load(Ordering::SeqCst) {
             return Err(ReadError { doing: "trading", source: "the database is away".into() });
         }
@@ -61,13 +80,5 @@ impl ReadModel for FoldedReadModel {
         }
         decided.retain(|id| signal_ids.contains(id));
         Ok(Snapshot { book, decided })
-    }
-
-    async fn prices(&self) -> Result<AsOf<LastPrice>, ReadError> {
-        Ok(self.prices.lock().unwrap().clone())
-    }
-
-    async fn actions(&self) -> Result<AsOf<PastAction>, ReadError> {
-        Ok(AsOf::default())
     }
 }

@@ -19,7 +19,8 @@ async fn tape_world() -> World {
 #[tokio::test]
 async fn on_the_tape_clock_a_stall_decides_nothing_and_names_the_culprit() {
     let world = tape_world().await;
-    let before = world.trading().await;
+    // The last that a strategy was enabled; of the mark behind it the tape tells.
+    let before = world.trading().await - 1;
     world.buy("alpha", "SPY").await;
     world.limit(before - 1);
     let running = world.start();
@@ -81,6 +82,42 @@ async fn without_the_clock_nothing_is_decided_on_the_tape_clock() {
     world.health_is(HealthState::Ready).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(world.decisions().await.is_empty());
+    running.stop().await;
+}
+
+/// Sends signals one at a time; answers how many snapshots their decisions took.
+async fn snapshots_of(world: &World, strategy: &str, signals: impl IntoIterator<Item = i64>) -> u64 {
+    let before = world.model.asked.load(Ordering::SeqCst);
+    let market = world.market().await;
+    for event_ns in signals {
+        let decided = world.decisions().await.len();
+        world.put(events::signal(strategy, "SPY", event_ns, Intent::EnterLong, market)).await;
+        let decisions = world.decided(decided + 1).await;
+        assert_ne!(decisions[decided].1.rule, "stale_read_model");
+    }
+    world.model.asked.load(Ordering::SeqCst) - before
+}
+
+#[tokio::test]
+async fn a_snapshot_serves_until_something_comes_that_the_read_model_has_to_hold() {
+    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+    let now = runtime::now_ns();
+    world.instant(now, &["SPY"]).await;
+    let running = world.start();
+    world.health_is(HealthState::Ready).await;
+    // A book that is as far behind as it may be.
+    world.limit(world.trading().await);
+    assert_eq!(snapshots_of(&world, "alpha", now..now + 3).await, 1);
+    world.put(events::mark(now + 1, 1_000_000)).await;
+    assert_eq!(snapshots_of(&world, "alpha", [now + 3]).await, 0, "a mark is on the tape");
+    let halted = world.put(events::halted(now + 4)).await;
+    world.limit(halted);
+    assert_eq!(snapshots_of(&world, "beta", [now + 5]).await, 1);
+    let decisions = world.decisions().await;
+    assert_eq!(decisions.last().map(|(_, decision)| decision.rule.as_str()), Some("halted"));
+    // More than 64 events make a book that is better read again.
+    world.limit(u64::MAX);
+    assert_eq!(snapshots_of(&world, "alpha", now + 6..now + 76).await, 1);
     running.stop().await;
 }
 
