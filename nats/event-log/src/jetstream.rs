@@ -26,7 +26,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::watch as signal;
+use tokio::sync::{Mutex, watch as signal};
 
 use self::again::again;
 use crate::clock::Clock;
@@ -56,8 +56,10 @@ struct Inner {
     bulk: Connection,
     /// What those who follow streams share with the other handles of the process.
     shared: OnceLock<Shared>,
-    /// Where the answers to windows of appends arrive, on the main connection.
+    /// Where the answers to batches and windows of appends arrive, on the main connection.
     lanes: lane::Lanes,
+    /// Whose turn it is to send a batch.
+    turn: Mutex<()>,
     clock: Clock,
     max_payload: usize,
 }
@@ -129,10 +131,12 @@ impl EventLog for JetStreamLog {
 
     async fn append_batch(&self, entries: Vec<Append>) -> Result<Vec<Appended>, AppendError> {
         let begun = self.inner.main.hook.begin(&entries);
+        // Taken before anything else, so that the order of asking is the order of sending.
+        let turn = self.inner.turn.lock().await;
         let outcome = match wire::encode_batch(entries, &self.inner.clock, self.inner.max_payload) {
             Ok(mut batch) => {
                 begun.stamp(batch.iter_mut().map(Some));
-                self.append_batch_encoded(&batch).await
+                self.append_batch_encoded(&batch, turn).await
             }
             Err(refused) => Err(refused),
         };

@@ -2,13 +2,18 @@
 //!
 //! All messages but the last are sent without a reply subject; the server keeps them aside and judges the
 //! whole batch when the last one commits it, so that a batch costs one round trip and one sync.
+//!
+//! One batch is sent at a time, and the next as soon as it is sent, not when it is answered: the server then takes in one
+//! batch while it stores another.
 
 use std::collections::HashSet;
 
 use async_nats::HeaderValue;
 use futures::future::try_join_all;
+use tokio::sync::MutexGuard;
 
-use super::append::{Failure, PublishAck, headers, pause};
+use super::append::{Failure, PublishAck, acknowledged, headers, pause};
+use super::lane::Lane;
 use super::{JetStreamLog, TIMEOUT};
 use crate::wire::Encoded;
 use crate::{AppendError, Appended, LogError};
@@ -21,13 +26,24 @@ const ANCHORS: usize = 16;
 const LOOKUPS: usize = 64;
 
 impl JetStreamLog {
-    pub(super) async fn append_batch_encoded(&self, batch: &[Encoded]) -> Result<Vec<Appended>, AppendError> {
+    /// `turn` is that of the first attempt.
+    pub(super) async fn append_batch_encoded(
+        &self,
+        batch: &[Encoded],
+        turn: MutexGuard<'_, ()>,
+    ) -> Result<Vec<Appended>, AppendError> {
         if let [only] = batch {
+            drop(turn);
             return Ok(vec![self.append_encoded(only).await?]);
         }
         let mut attempt = 1;
+        let mut first = Some(turn);
         loop {
-            match self.publish_batch(batch).await {
+            let turn = match first.take() {
+                Some(turn) => turn,
+                None => self.inner.turn.lock().await,
+            };
+            match self.publish_batch(batch, turn).await {
                 Ok(ack) => return Ok(spread(batch.len(), ack.seq)),
                 Err(Failure::Refused(reason)) => return Err(AppendError::Refused(reason)),
                 Err(Failure::Occupied) => match self.batch_occupied(batch).await {
@@ -46,28 +62,45 @@ impl JetStreamLog {
         }
     }
 
-    /// Sends the batch under a fresh batch id: what is left of an earlier attempt is never completed.
-    async fn publish_batch(&self, batch: &[Encoded]) -> Result<PublishAck, Failure> {
+    /// Sends the batch and waits for its answer, which others need not wait for with what they send.
+    async fn publish_batch(
+        &self,
+        batch: &[Encoded],
+        turn: MutexGuard<'_, ()>,
+    ) -> Result<PublishAck, Failure> {
+        let unavailable = |problem| Failure::Unavailable(LogError::new("publish batch", problem));
+        let mut lane = self.inner.lanes.take(self.client()).await.map_err(Failure::Unavailable)?;
+        match tokio::time::timeout(TIMEOUT, self.send_batch(batch, &lane)).await {
+            Ok(sent) => sent?,
+            Err(_) => return Err(unavailable("not sent in time")),
+        }
+        drop(turn);
+        let Some((_, answer)) = lane.next().await else { return Err(unavailable("no answer in time")) };
+        self.inner.lanes.put_back(lane);
+        acknowledged("publish batch", &answer)
+    }
+
+    /// Sends the batch under a fresh batch id: what is left of an earlier attempt is never completed. Only the last
+    /// message is answered.
+    async fn send_batch(&self, batch: &[Encoded], lane: &Lane) -> Result<(), Failure> {
         let inbox = self.client().new_inbox();
         let batch_id = inbox.rsplit('.').next().unwrap_or(&inbox);
-        let (last, rest) = batch.split_last().ok_or_else(|| Failure::Refused("empty batch".into()))?;
-        for (index, entry) in rest.iter().enumerate() {
+        for (entry, number) in batch.iter().zip(1..) {
             let mut headers = headers(entry);
             headers.insert(async_nats::header::NATS_BATCH_ID, batch_id);
-            headers.insert(async_nats::header::NATS_BATCH_SEQUENCE, HeaderValue::from(index + 1));
-            let subject = entry.subject.as_str().to_owned();
-            let sent = self.client().publish_with_headers(subject, headers, entry.payload.clone());
-            match tokio::time::timeout(TIMEOUT, sent).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => return Err(Failure::Unavailable(LogError::new("publish batch", error))),
-                Err(elapsed) => return Err(Failure::Unavailable(LogError::new("publish batch", elapsed))),
-            }
+            headers.insert(async_nats::header::NATS_BATCH_SEQUENCE, HeaderValue::from(number));
+            let (subject, payload) = (entry.subject.as_str().to_owned(), entry.payload.clone());
+            let sent = if number < batch.len() {
+                self.client().publish_with_headers(subject, headers, payload).await
+            } else {
+                let commit = async_nats::header::NATS_BATCH_COMMIT_FINAL;
+                headers.insert(async_nats::header::NATS_BATCH_COMMIT, commit);
+                let reply = lane.reply(number);
+                self.client().publish_with_reply_and_headers(subject, reply, headers, payload).await
+            };
+            sent.map_err(|error| Failure::Unavailable(LogError::new("publish batch", error)))?;
         }
-        let mut headers = headers(last);
-        headers.insert(async_nats::header::NATS_BATCH_ID, batch_id);
-        headers.insert(async_nats::header::NATS_BATCH_SEQUENCE, HeaderValue::from(batch.len()));
-        headers.insert(async_nats::header::NATS_BATCH_COMMIT, async_nats::header::NATS_BATCH_COMMIT_FINAL);
-        self.publish(last, headers).await
+        Ok(())
     }
 
     /// Whether the batch, or another event, stands where it should go. `None`: neither, send it again.

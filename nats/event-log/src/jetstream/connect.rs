@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::{Event, ServerAddr};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::watch as signal;
+use tokio::sync::{Mutex, watch as signal};
 
 use super::lane::Lanes;
 use super::{Connection, Inner, JetStreamLog};
@@ -101,6 +101,7 @@ pub async fn connect(options: ConnectOptions) -> Result<JetStreamLog, ConnectErr
         bulk,
         shared: OnceLock::new(),
         lanes: Lanes::default(),
+        turn: Mutex::default(),
         clock: options.clock,
         max_payload: info.max_payload,
     };

@@ -16,6 +16,7 @@ crate::contract!(
     the_first_event_of_each_subject_may_state_an_expectation,
     a_wrong_batch_is_refused,
     two_batches_on_one_aggregate_cannot_both_win,
+    a_batch_may_expect_what_the_one_before_it_is_about_to_write,
 );
 
 fn fresh(outcome: &[Appended]) -> Vec<u64> {
@@ -124,6 +125,27 @@ async fn the_first_event_of_each_subject_may_state_an_expectation(fixture: Fixtu
     let stale = tape.append_batch(import(20, [40, 50, 30])).await.unwrap_err();
     assert!(matches!(stale, AppendError::Conflict { expected: 30, .. }), "{stale}");
     assert_eq!(tape.state(MARKET).await.unwrap().messages, 60);
+}
+
+async fn a_batch_may_expect_what_the_one_before_it_is_about_to_write(fixture: Fixture) {
+    let tape = fixture.tape();
+    let batch = |symbol: &str, number: u32, last: u64| {
+        let from = 100 * number;
+        let rest = (from + 1..from + 100).map(|number| bar(symbol, number));
+        std::iter::once(expecting(bar(symbol, from), last)).chain(rest).collect::<Vec<_>>()
+    };
+    let sent = (0..8).map(|number| tape.append_batch(batch("A", number, 100 * u64::from(number))));
+    let mut stored = Vec::new();
+    for outcome in futures::future::join_all(sent).await {
+        stored.extend(fresh(&outcome.unwrap()));
+    }
+    assert_eq!(stored, (1..=800).collect::<Vec<_>>());
+    // What expects a batch that is refused is refused as well.
+    let (first, second) =
+        tokio::join!(tape.append_batch(batch("B", 0, 7)), tape.append_batch(batch("B", 1, 900)));
+    assert!(matches!(first, Err(AppendError::Conflict { expected: 7, .. })), "{first:?}");
+    assert!(matches!(second, Err(AppendError::Conflict { expected: 900, .. })), "{second:?}");
+    assert_eq!(tape.state(MARKET).await.unwrap().messages, 800);
 }
 
 async fn a_wrong_batch_is_refused(fixture: Fixture) {
