@@ -1,11 +1,13 @@
 //! The hash of a selection of history.
 //!
 //! It covers, series by series in the order of symbol and timeframe: symbol, timeframe, number of bars and the
-//! BLAKE3 digests of the seven columns (little-endian 64-bit values); then the corporate actions. It does not cover
-//! where the bars came from, so that a file and the tape that it was imported into have the same hash.
+//! BLAKE3 digests of the seven columns (little-endian 64-bit values); then the corporate actions of these symbols. It
+//! does not cover where the bars came from, so that a file and the tape that it was imported into have the same hash,
+//! nor actions of symbols without bars, which change nothing.
 //!
 //! Deliberately absent: the segments' own hash (`segments`), which names a file.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use domain::corporate_action::Effect;
@@ -46,7 +48,8 @@ pub(crate) fn hash_of(data: &MarketData, digests: &[Digests]) -> String {
         part(&(series.len() as u64).to_le_bytes());
         digests[index].iter().for_each(|digest| part(digest));
     }
-    for dated in &data.actions {
+    let held: HashSet<&str> = data.series.iter().map(|series| &*series.symbol).collect();
+    for dated in data.actions.iter().filter(|dated| held.contains(&*dated.symbol)) {
         part(dated.symbol.as_bytes());
         part(&dated.event_ns.to_le_bytes());
         part(dated.action.ex_date.to_string().as_bytes());

@@ -27,4 +27,4 @@ mod service;
 
 /// Reading of files, which imports and backtests share.
 pub use history::file;
-pub use service::{IngestConfig, IngestError, SourceConfig, run};
+pub use service::{IngestConfig, IngestError, SourceConfig, examine, run};

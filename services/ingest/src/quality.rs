@@ -62,6 +62,8 @@ const RATIOS: [f64; 11] = [2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 
 /// How near a jump has to be to a ratio.
 const RATIO_WITHIN: f64 = 0.02;
 const MINUTE_NS: i64 = 60_000_000_000;
+/// Time between two bars from which on a move is one across a pause: a night, a weekend, a halt.
+const PAUSE_NS: i64 = 60 * MINUTE_NS;
 
 /// Thresholds, and how bad findings are.
 #[derive(Clone, Debug, PartialEq)]
@@ -129,14 +131,50 @@ impl Found {
     }
 }
 
+/// How far a series moves.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moves {
+    count: u32,
+    /// Mean square of the moves, the older the less.
+    variance: f64,
+}
+
+impl Moves {
+    fn take(&mut self, step: f64) {
+        let weight = 1.0 / f64::from(self.count + 1).min(MOVES_MAX);
+        self.variance += weight * (step * step - self.variance);
+        self.count += 1;
+    }
+
+    /// The standard deviation, where there are enough of them to say anything of the next.
+    fn deviation(&self) -> Option<f64> {
+        (self.count >= MOVES_MIN && self.variance > 0.0).then(|| self.variance.sqrt())
+    }
+}
+
 /// What a series did of late.
 #[derive(Clone, Copy, Debug)]
 struct Past {
     close: f64,
     close_ns: i64,
-    moves: u32,
-    /// Mean square of the moves, the older the less.
-    variance: f64,
+    /// Moves from one bar to the next.
+    within: Moves,
+    /// Moves across a pause. What a night brings is many times what a minute does.
+    across: Moves,
+}
+
+impl Past {
+    /// How far the bar that starts `pause_ns` after the last one's close usually moves. Until enough pauses are known it
+    /// is what moves within a session come to over as much time: the variance of a random walk grows with time, and
+    /// prices move less while the market is closed.
+    fn deviation(&self, pause_ns: i64, timeframe: Timeframe) -> Option<f64> {
+        let within = self.within.deviation();
+        if pause_ns < PAUSE_NS {
+            return within;
+        }
+        let steps = 1.0 + pause_ns as f64 / timeframe.nanos() as f64;
+        self.across.deviation().or_else(|| within.map(|within| within * steps.sqrt()))
+    }
 }
 
 /// What series did of late, by their numbers.
@@ -172,7 +210,8 @@ impl Quality {
         }
         let close = price(bar.close.0);
         let Some(past) = &mut self.past[series] else {
-            self.past[series] = Some(Past { close, close_ns: bar.close_ns, moves: 0, variance: 0.0 });
+            let (within, across) = (Moves::default(), Moves::default());
+            self.past[series] = Some(Past { close, close_ns: bar.close_ns, within, across });
             return found;
         };
         if bar.close_ns <= past.close_ns {
@@ -184,12 +223,15 @@ impl Quality {
         let ratio = past.close / price(bar.open.0);
         let shape = self.rules.split_shaped.then(|| split_shape(ratio)).flatten();
         let mut step = (close / past.close).ln();
-        let deviation = past.variance.sqrt();
+        let pause_ns = bar.start_ns.saturating_sub(past.close_ns);
+        let deviation = past.deviation(pause_ns, timeframe);
         let most = self.rules.outlier_deviations;
+        // By how many standard deviations a move is beyond what is usual.
         let far = |step: f64| {
-            most > 0.0 && past.moves >= MOVES_MIN && deviation > 0.0 && step.abs() > most * deviation
+            let by = deviation.map(|deviation| step.abs() / deviation);
+            by.filter(|by| most > 0.0 && *by > most)
         };
-        if shape.is_some() || far(step) {
+        if shape.is_some() || far(step).is_some() {
             // A split that is known is no jump.
             step += split(past.close_ns, bar.start_ns).ln();
         }
@@ -197,8 +239,7 @@ impl Quality {
         if let Some(shape) = &jump {
             let detail = format!("open {} after a close of {}: looks like {shape}", bar.open, past.close);
             found.push(Found { found: format!("{ratio:.4}"), ..Found::new("split_shaped", detail) });
-        } else if far(step) {
-            let by = step.abs() / deviation;
+        } else if let Some(by) = far(step) {
             let detail = format!(
                 "close {} after {}: a move of {by:.1} standard deviations, expected at most {most}",
                 bar.close, past.close
@@ -206,11 +247,10 @@ impl Quality {
             let (measured, expected) = (format!("{by:.1}"), most.to_string());
             found.push(Found { found: measured, expected, ..Found::new("outlier", detail) });
         }
-        let weight = 1.0 / f64::from(past.moves + 1).min(MOVES_MAX);
         // What looks like a split says nothing of how a symbol moves.
         if jump.is_none() {
-            past.variance += weight * (step * step - past.variance);
-            past.moves += 1;
+            let moves = if pause_ns < PAUSE_NS { &mut past.within } else { &mut past.across };
+            moves.take(step);
         }
         (past.close, past.close_ns) = (close, bar.close_ns);
         found
@@ -310,6 +350,27 @@ mod tests {
         let shape = |ratio| split_shape(ratio);
         assert_eq!(shape(0.0502), Some("1 new share for 20".to_owned()));
         assert_eq!(shape(1.2), None);
+    }
+
+    #[test]
+    fn a_night_is_held_against_nights() {
+        const DAY: i64 = 24 * 60;
+        let mut quality = Quality::new(Rules::default(), None);
+        let mut take = |at: i64, price: f64| {
+            let found = quality.take(0, Timeframe::M1, &bar(at, price, price), none);
+            rules(&found).join(" ")
+        };
+        for at in 0..60 {
+            assert_eq!(take(at, if at % 2 == 0 { 100.0 } else { 100.05 }), "");
+        }
+        // Of nights nothing is known yet but how far minutes go.
+        assert_eq!(take(DAY, 104.0), "");
+        assert_eq!(take(DAY + 1, 108.0), "outlier", "as far in a minute");
+        for day in 2..40 {
+            assert_eq!(take(day * DAY, if day % 2 == 0 { 100.0 } else { 101.0 }), "");
+        }
+        assert_eq!(take(40 * DAY, 104.0), "");
+        assert_eq!(take(41 * DAY, 130.0), "outlier");
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use event_log::Tape;
 use runtime::{ClockMode, Context};
 
 use crate::clock::{self, ClockConfig, ClockControl, ClockError, Finished};
 use crate::file::{FileError, ReadOptions};
+use crate::import::{self, ImportError, ImportOptions, ImportReport};
 use crate::source::{Range, RecordedSource, SimulatedConfig, SimulatedError, SimulatedSource, Source};
+use crate::standards::Standards;
 
 /// Where the market comes from.
 #[derive(Clone, Debug)]
@@ -66,6 +69,22 @@ pub async fn run(context: Context, config: IngestConfig) -> Result<Finished, Ing
     let loaded = tokio::task::spawn_blocking(move || load(source)).await;
     let mut source = loaded.map_err(|error| IngestError::Task(error.to_string()))??;
     Ok(clock::run(&context, source.as_mut(), &config.clock, config.control).await?)
+}
+
+/// Records what looks wrong with the files of a source that was played to its end, see [`import::examine()`]. A simulated
+/// market has no files, and nothing wrong with them.
+pub async fn examine(
+    tape: &Tape,
+    source: SourceConfig,
+    standards: Standards,
+) -> Result<ImportReport, ImportError> {
+    match source {
+        SourceConfig::Simulated(_) => Ok(ImportReport::default()),
+        SourceConfig::Recorded { name, files, read, range } => {
+            let options = ImportOptions { read, standards, ..ImportOptions::default() };
+            import::examine(tape, &name, &options, &files, range).await
+        }
+    }
 }
 
 fn load(config: SourceConfig) -> Result<Box<dyn Source>, IngestError> {

@@ -97,6 +97,9 @@ impl ActionFile {
     }
 
     fn row(&self) -> Result<Action, Fault> {
+        if let Some(fault) = self.table.unsplit() {
+            return Err(fault);
+        }
         let [symbol, ex_date, kind, value] = self.columns.map(|column| self.table.cell(column));
         check_symbol(&symbol.shown())?;
         let date = match time::read(&ex_date, None) {

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use domain::bar::{Bar, Timeframe};
 
 use super::check::{self, Fault, Numbers, Placer};
-use super::columns::{Columns, TimeColumns};
+use super::columns::Columns;
 use super::error::FileError;
 use super::infer;
 use super::table::{Cell, Table};
@@ -146,9 +146,9 @@ impl BarFile {
     fn row(&mut self) -> Result<Outcome, Fault> {
         let table = self.table.as_ref();
         if table.width() != self.columns.width {
-            let reason =
-                format!("{} fields, expected {} as in the header", table.width(), self.columns.width);
-            return Err(Fault::new("row", "", reason));
+            let counted =
+                || format!("{} fields, expected {} as in the header", table.width(), self.columns.width);
+            return Err(table.unsplit().unwrap_or_else(|| Fault::new("row", "", counted())));
         }
         let series = self.find_series()?;
         let table = self.table.as_ref();
@@ -230,12 +230,7 @@ impl BarFile {
     }
 
     fn shown_time(&self) -> String {
-        match self.columns.time {
-            TimeColumns::One(column) => self.table.cell(column).shown(),
-            TimeColumns::DateAndTime(date, time) => {
-                format!("{} {}", self.table.cell(date).shown(), self.table.cell(time).shown())
-            }
-        }
+        infer::shown_time(self.table.as_ref(), &self.columns)
     }
 }
 

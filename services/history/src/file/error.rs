@@ -14,15 +14,6 @@ pub enum FileError {
         #[source]
         source: std::io::Error,
     },
-    /// The text is no table.
-    #[error("{}: {source}", path.display())]
-    Text {
-        /// File.
-        path: PathBuf,
-        /// Cause.
-        #[source]
-        source: csv::Error,
-    },
     /// The Parquet file is damaged or has column types that are not read.
     #[error("{}: {source}", path.display())]
     Parquet {
@@ -89,5 +80,22 @@ pub enum FileError {
         problem: String,
         /// Option that says it.
         option: &'static str,
+    },
+    /// The file says otherwise than an option.
+    #[error(
+        "{option} {stated:?}: {} says it itself, {found:?} in line {line}; expected the same, or no {option}",
+        path.display()
+    )]
+    Otherwise {
+        /// File.
+        path: PathBuf,
+        /// Option.
+        option: &'static str,
+        /// Its value.
+        stated: String,
+        /// What the file says in the first line that differs.
+        found: String,
+        /// That line; the header is line 1. Rows of a Parquet file count from 1.
+        line: u64,
     },
 }

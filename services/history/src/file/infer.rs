@@ -106,6 +106,16 @@ pub(super) fn read_time(
     }
 }
 
+/// The time of the present row as a report shows it.
+pub(super) fn shown_time(table: &dyn Table, columns: &Columns) -> String {
+    match columns.time {
+        TimeColumns::One(column) => table.cell(column).shown(),
+        TimeColumns::DateAndTime(date, of_day) => {
+            format!("{} {}", table.cell(date).shown(), table.cell(of_day).shown())
+        }
+    }
+}
+
 /// A daily bar's time of midnight without zone, as pandas writes an index of dates: that date.
 pub(super) fn as_date(table: &dyn Table, columns: &Columns, timeframe: Timeframe) -> Option<When> {
     let read = read_time(table, columns, Some(Tz::UTC));

@@ -2,7 +2,7 @@
 //!
 //! A file is recognised by its content (gzip, Parquet, else delimited text) and by its header. What a
 //! file does not say (symbol, timeframe, time zone, whether prices are adjusted) must be stated by an
-//! option; nothing is guessed. Every row is either a checked bar or a [`Rejected`] with its line; a value
+//! option, which overrules no file ([`check_stated`]); nothing is guessed. Every row is either a checked bar or a [`Rejected`] with its line; a value
 //! is never altered on the way. Memory is bounded by the chunk, however long the file.
 //!
 //! [`load`] reads whole files into columns, on a faster way where a Parquet file allows it, with the same outcome.
@@ -23,6 +23,7 @@ mod infer;
 mod parquet;
 mod quoted;
 mod save;
+mod stated;
 mod table;
 mod text;
 mod time;
@@ -40,6 +41,7 @@ pub use error::FileError;
 pub use load::load;
 pub use quoted::RowCheck;
 pub use save::{save, write_text};
+pub use stated::check_stated;
 
 /// What a file does not say itself.
 #[derive(Clone, Debug, Default)]

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use super::check::Fault;
 use super::error::FileError;
 use super::{parquet, text};
 
@@ -51,6 +52,10 @@ pub(super) trait Table: Send {
     fn width(&self) -> usize;
     /// A cell of the present row.
     fn cell(&self, column: usize) -> Cell<'_>;
+    /// Why the present row, which then has no cells, could not be split into them.
+    fn unsplit(&self) -> Option<Fault> {
+        None
+    }
 }
 
 /// Opens a file by what its first bytes say: `PAR1` is Parquet, 1f 8b is gzip, anything else is text.

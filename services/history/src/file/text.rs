@@ -1,4 +1,7 @@
 //! Delimited text: comma, semicolon, tab or bar, told from the header.
+//!
+//! A row is a line, also where a quote is not closed: that row is told, and those behind it are read. Cells in quotes
+//! are as in RFC 4180, but for line breaks in them.
 
 use std::borrow::Cow;
 use std::io::{BufRead as _, BufReader, Read};
@@ -6,43 +9,69 @@ use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
 
+use super::check::Fault;
 use super::error::FileError;
 use super::table::{Cell, Table};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A text file as a table.
 pub(super) struct TextTable<R: Read + Send> {
     path: PathBuf,
-    reader: csv::Reader<BufReader<R>>,
+    source: BufReader<R>,
+    delimiter: u8,
     header: Vec<String>,
-    record: ByteRecord,
+    /// The line read last, with its end.
+    text: Vec<u8>,
     line: u64,
+    /// Where the next row starts in that line: a carriage return alone ends a row as well.
+    next: usize,
+    record: ByteRecord,
+    /// The present row as it stands, when a quote in it is not closed.
+    unclosed: Option<String>,
+    /// A cell while its quotes are taken off.
+    cell: Vec<u8>,
 }
 
 impl<R: Read + Send> TextTable<R> {
     /// Reads the header.
     pub(super) fn open(path: &Path, source: R) -> Result<Self, FileError> {
-        let mut buffered = BufReader::with_capacity(BUFFER_BYTES, source);
-        let start = buffered.fill_buf().map_err(|source| FileError::Io { path: path.to_owned(), source })?;
+        let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
+        let start = source.fill_buf().map_err(|source| FileError::Io { path: path.to_owned(), source })?;
         let delimiter = delimiter(start);
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter)
-            .flexible(true)
-            .has_headers(false)
-            .buffer_capacity(BUFFER_BYTES)
-            .from_reader(buffered);
-        let mut record = ByteRecord::new();
-        reader
-            .read_byte_record(&mut record)
-            .map_err(|source| FileError::Text { path: path.to_owned(), source })?;
-        let header = record
-            .iter()
-            .map(|name| String::from_utf8_lossy(name).trim_start_matches(BYTE_ORDER_MARK).trim().to_owned())
-            .collect();
-        Ok(Self { path: path.to_owned(), reader, header, record, line: 1 })
+        let mut table = Self {
+            path: path.to_owned(),
+            source,
+            delimiter,
+            header: Vec::new(),
+            text: Vec::new(),
+            line: 0,
+            next: 0,
+            record: ByteRecord::new(),
+            unclosed: None,
+            cell: Vec::new(),
+        };
+        table.read_line()?;
+        if table.text.starts_with(BYTE_ORDER_MARK) {
+            table.next = BYTE_ORDER_MARK.len();
+        }
+        table.advance()?;
+        let names = table.record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned());
+        // One that cannot be split is told as it stands.
+        table.header = names.chain(table.unclosed.clone()).collect();
+        Ok(table)
+    }
+
+    /// Reads the next line of the file; false at its end.
+    fn read_line(&mut self) -> Result<bool, FileError> {
+        self.text.clear();
+        self.next = 0;
+        let read = self.source.read_until(b'\n', &mut self.text);
+        let length = read.map_err(|source| FileError::Io { path: self.path.clone(), source })?;
+        self.line += u64::from(length > 0);
+        Ok(length > 0)
     }
 }
 
@@ -52,12 +81,26 @@ impl<R: Read + Send> Table for TextTable<R> {
     }
 
     fn advance(&mut self) -> Result<bool, FileError> {
-        let more = self
-            .reader
-            .read_byte_record(&mut self.record)
-            .map_err(|source| FileError::Text { path: self.path.clone(), source })?;
-        self.line = self.record.position().map_or(self.line, csv::Position::line);
-        Ok(more)
+        self.record.clear();
+        self.unclosed = None;
+        loop {
+            if self.next >= self.text.len() && !self.read_line()? {
+                return Ok(false);
+            }
+            let rest = self.text.get(self.next..).unwrap_or_default();
+            let length = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
+            self.next += length + 1;
+            let row = rest.get(..length).unwrap_or_default();
+            if row.is_empty() {
+                continue;
+            }
+            if !row.contains(&b'"') {
+                row.split(|byte| *byte == self.delimiter).for_each(|cell| self.record.push_field(cell));
+            } else if !split_quoted(row, self.delimiter, &mut self.cell, &mut self.record) {
+                self.unclosed = Some(Cell::Text(String::from_utf8_lossy(row)).shown());
+            }
+            return Ok(true);
+        }
     }
 
     fn line(&self) -> u64 {
@@ -78,6 +121,40 @@ impl<R: Read + Send> Table for TextTable<R> {
             // Replacement characters make the value fail its check, and the report shows where.
             Err(_) => String::from_utf8_lossy(bytes),
         })
+    }
+
+    fn unsplit(&self) -> Option<Fault> {
+        self.unclosed.as_ref().map(|text| Fault::new("row", text.as_str(), "a quote that is not closed"))
+    }
+}
+
+/// Splits a row that has quotes in it. False when one that opens a cell is not closed; its cells are not told then.
+///
+/// A quote within a cell that does not start with one is a character like any other.
+fn split_quoted(row: &[u8], delimiter: u8, cell: &mut Vec<u8>, record: &mut ByteRecord) -> bool {
+    let mut bytes = row.iter().copied().peekable();
+    loop {
+        cell.clear();
+        if bytes.next_if_eq(&b'"').is_some() {
+            loop {
+                match bytes.next() {
+                    None => {
+                        record.clear();
+                        return false;
+                    }
+                    // Two of them stand for one.
+                    Some(b'"') if bytes.next_if_eq(&b'"').is_none() => break,
+                    Some(byte) => cell.push(byte),
+                }
+            }
+        }
+        while let Some(byte) = bytes.next_if(|byte| *byte != delimiter) {
+            cell.push(byte);
+        }
+        record.push_field(cell);
+        if bytes.next().is_none() {
+            return true;
+        }
     }
 }
 

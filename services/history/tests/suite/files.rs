@@ -40,6 +40,19 @@ fn actions_are_those_of_the_range_in_their_order() {
     assert_eq!(time(year.data.series[0].close_ns.values()[0]), "2005-01-03T15:00:00Z");
 }
 
+/// A file of all actions beside the bars of one symbol is the usual case.
+#[test]
+fn actions_of_symbols_without_bars_are_no_part_of_the_hash() {
+    let spy = data_dir().join("bars-1h-SPY.csv.gz");
+    let files = [spy, data_dir().join("corporate-actions.csv")];
+    let all = load(&files);
+    assert!(all.data.actions.iter().any(|dated| &*dated.symbol != "SPY"));
+    let selection = Selection { symbols: vec!["SPY".into()], ..Selection::default() };
+    let own = history::file::load("test", &files, &ReadOptions::default(), &selection).unwrap();
+    assert_eq!(all.hash, own.hash);
+    assert_ne!(all.hash, load(&files[..1]).hash, "those of its own are");
+}
+
 /// As `backtesting.test.GOOG.to_csv()` writes it.
 #[test]
 fn an_index_without_a_name_and_a_symbol_from_the_name() {

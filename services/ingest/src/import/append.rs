@@ -1,4 +1,7 @@
-//! From checked rows to atomic batches, one on its way while the next is built.
+//! From checked rows to atomic batches, up to two on their way while the next is built.
+//!
+//! A batch is sent while the one before it is being stored. It expects the sequences that the events of that one will have
+//! if nobody else writes to the stream meanwhile; where somebody did, it is refused, and decided and sent again.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
@@ -15,15 +18,20 @@ use super::report::ImportReport;
 use super::{ImportError, Teller};
 use crate::file::{Action, Chunk, Row};
 use crate::quality::{Found, Quality};
+use crate::source::Range;
 use crate::standards::Standards;
 
 /// Events of a batch, as many as the tape takes at once.
 const BATCH_EVENTS: usize = 1_000;
+/// Batches on their way at a time.
+const UNDERWAY_MAX: usize = 2;
+/// Batches that wait for each other's answers after somebody else wrote in between.
+const CAREFUL: u32 = 16;
 /// Attempts at a batch while the tape cannot be reached, and the pause between them.
 const ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A batch on its way: what was decided, and the subjects its events went to.
+/// A batch on its way: what was decided, and what the tape will answer.
 #[derive(Debug)]
 struct Underway {
     prepared: Prepared,
@@ -39,9 +47,8 @@ struct Stored {
 
 impl Stored {
     /// Each event's subject and sequence.
-    fn places(&self) -> impl Iterator<Item = (&str, u64)> {
-        let subjects = self.prepared.subjects.iter().map(Subject::as_str);
-        subjects.zip(self.places.iter().map(|place| place.sequence))
+    fn places(&self) -> impl Iterator<Item = (&Subject, u64)> {
+        self.prepared.subjects.iter().zip(self.places.iter().map(|place| place.sequence))
     }
 }
 
@@ -56,10 +63,17 @@ pub(super) struct Importer {
     teller: Teller,
     standards: Standards,
     quality: Option<Quality>,
+    /// Where the findings alone are wanted: the dates that are looked at.
+    examined: Option<Range>,
     source: u16,
     targets: Vec<Target>,
     queue: VecDeque<Item>,
-    underway: Option<Underway>,
+    /// The oldest first.
+    underway: VecDeque<Underway>,
+    /// Sequence of the last event that is known to be stored; 0 where none is.
+    head: u64,
+    /// Batches still to be sent one by one.
+    careful: u32,
     failures: u32,
 }
 
@@ -74,13 +88,16 @@ impl Importer {
             teller,
             standards,
             quality,
+            examined: None,
             known,
             report: ImportReport::default(),
             label: None,
             adjusted: false,
             targets: Vec::new(),
             queue: VecDeque::new(),
-            underway: None,
+            underway: VecDeque::new(),
+            head: 0,
+            careful: 0,
             failures: 0,
         }
     }
@@ -88,6 +105,11 @@ impl Importer {
     /// Says of which origin what follows is; everything before must be finished.
     pub(super) fn set_origin(&mut self, origin: Origin) {
         self.teller.origin = origin;
+    }
+
+    /// From now on bars within `range` make findings, and nothing else is appended.
+    pub(super) fn examine(&mut self, range: Range) {
+        self.examined = Some(range);
     }
 
     /// Begins a file; the one before must be finished.
@@ -107,7 +129,10 @@ impl Importer {
                 let symbols: Vec<String> = symbols.into_iter().map(ToOwned::to_owned).collect();
                 self.known.follow_actions(&self.tape, &symbols).await?;
             }
-            let indexes = self.known.follow(&self.tape, &chunk.series).await?;
+            let indexes = match self.examined {
+                None => self.known.follow(&self.tape, &chunk.series).await?,
+                Some(_) => self.known.follow_findings(&self.tape, &chunk.series).await?,
+            };
             self.targets.extend(chunk.series.into_iter().zip(indexes).map(|(series, known)| Target {
                 subjects: Subjects::of(&series),
                 series,
@@ -115,9 +140,19 @@ impl Importer {
             }));
         }
         self.report.count(self.label.as_deref(), chunk.read, chunk.duplicates, chunk.rejected);
+        let calendar = self.teller.market.calendar();
         for row in chunk.rows {
-            let found = self.look(&row);
-            self.queue.push_back(Item::Row(row, found));
+            match self.examined {
+                None => {
+                    let found = self.look(&row);
+                    self.queue.push_back(Item::Row(row, found));
+                }
+                Some(range) if range.holds(calendar.date_of(row.bar.close_ns)) => {
+                    let found = self.look(&row);
+                    self.queue.push_back(Item::Played(row, found));
+                }
+                Some(_) => {}
+            }
         }
         self.pump(false).await
     }
@@ -155,7 +190,9 @@ impl Importer {
     pub(super) async fn actions(&mut self, actions: Vec<Action>) -> Result<(), ImportError> {
         let symbols: BTreeSet<String> = actions.iter().map(|action| action.symbol.clone()).collect();
         self.known.follow_actions(&self.tape, &symbols.into_iter().collect::<Vec<_>>()).await?;
-        self.queue.extend(actions.into_iter().map(Item::Action));
+        if self.examined.is_none() {
+            self.queue.extend(actions.into_iter().map(Item::Action));
+        }
         // A jump that follows is none where the split for it is on the tape.
         self.pump(true).await
     }
@@ -169,15 +206,23 @@ impl Importer {
         loop {
             let least = if everything { 1 } else { BATCH_EVENTS };
             if self.queue.len() < least {
-                if everything {
-                    let Some((_, stored)) = self.settle(Prepared::default()).await? else { continue };
+                if !everything || self.underway.is_empty() {
+                    return Ok(());
+                }
+                if let Some((_, stored)) = self.settle(Prepared::default()).await? {
                     self.note(stored);
                 }
-                return Ok(());
+                continue;
             }
             let prepared = self.prepare();
             if prepared.appends.is_empty() {
                 self.count(&prepared);
+                continue;
+            }
+            // Where the events of a batch will stand is known from those before it.
+            let most = if self.head > 0 && self.careful == 0 { UNDERWAY_MAX } else { 1 };
+            if self.underway.len() < most {
+                self.launch(prepared, &Stored::default());
             } else if let Some((prepared, stored)) = self.settle(prepared).await? {
                 // The server works on the next batch while the one before is noted.
                 self.launch(prepared, &stored);
@@ -189,13 +234,13 @@ impl Importer {
     /// Decides on items until a batch is full or the queue is empty.
     fn prepare(&mut self) -> Prepared {
         let mut prepared = Prepared::default();
+        let underway: Vec<&Prepared> = self.underway.iter().map(|underway| &underway.prepared).collect();
         while prepared.appends.len() + ITEM_EVENTS_MAX <= BATCH_EVENTS {
             let Some(item) = self.queue.pop_front() else { break };
-            let underway = self.underway.as_ref().map(|underway| &underway.prepared);
             let view = decide::View {
                 known: &self.known,
                 targets: &self.targets,
-                underway,
+                underway: &underway,
                 adjusted: self.adjusted,
                 teller: &self.teller,
                 source: self.source,
@@ -208,34 +253,62 @@ impl Importer {
     }
 
     /// Sends a batch whose first event of each subject expects the subject's last sequence, which `stored`
-    /// tells where it is not noted yet.
+    /// tells where it is not noted yet, and what is underway where it is not stored yet.
     fn launch(&mut self, mut prepared: Prepared, stored: &Stored) {
-        let behind: HashMap<&str, u64> = stored.places().collect();
+        let coming = self.underway.iter().flat_map(|underway| &underway.prepared.subjects);
+        let behind = last_of_each(stored.places().chain(coming.zip(self.head.saturating_add(1)..)));
         let mut entries = std::mem::take(&mut prepared.appends);
         let mut touched: HashSet<&str> = HashSet::new();
-        let first: Vec<bool> =
-            prepared.subjects.iter().map(|subject| touched.insert(subject.as_str())).collect();
-        for (entry, first) in entries.iter_mut().zip(first) {
-            if first {
-                let filter = entry.subject.as_str().to_owned();
-                let noted = self.known.last(&filter);
-                let sequence = behind.get(filter.as_str()).map_or(noted, |stored| noted.max(*stored));
-                entry.expect = Expect::Last { sequence, filter };
+        let mut before = None;
+        for (entry, subject) in entries.iter_mut().zip(&prepared.subjects) {
+            // Most events follow one of their own subject.
+            if before.replace(subject) != Some(subject) && touched.insert(subject.as_str()) {
+                let filter = subject.as_str();
+                let noted = self.known.last(filter);
+                let sequence = behind.get(filter).map_or(noted, |coming| noted.max(*coming));
+                entry.expect = Expect::Last { sequence, filter: filter.to_owned() };
             }
         }
         let tape = self.tape.clone();
         let task = tokio::spawn(async move { tape.append_batch(entries).await });
-        self.underway = Some(Underway { prepared, task });
+        self.underway.push_back(Underway { prepared, task });
     }
 
-    /// Waits for the batch underway and answers `next` and what was stored.
+    /// Waits for the oldest batch underway and answers `next` and what was stored.
     ///
-    /// On a conflict, or when it is not known whether the batch was stored, its items and those of `next`
+    /// On a conflict, or when it is not known whether the batch was stored, its items and those behind it, `next` last,
     /// go back to the queue in their order, what came meanwhile is read, and there is nothing to send.
     async fn settle(&mut self, next: Prepared) -> Result<Option<(Prepared, Stored)>, ImportError> {
-        let Some(Underway { prepared, task }) = self.underway.take() else {
+        let Some(underway) = self.underway.pop_front() else {
             return Ok(Some((next, Stored::default())));
         };
+        let failed = match self.answered(underway).await? {
+            Ok(stored) => {
+                self.failures = 0;
+                self.careful = self.careful.saturating_sub(1);
+                return Ok(Some((next, stored)));
+            }
+            Err(failed) => failed,
+        };
+        // What was sent behind it expected what it would have written. It is stored nevertheless where it shares no
+        // subject with it, and where somebody else's events stand in its place.
+        let (mut again, mut behind) = (vec![failed], Vec::new());
+        while let Some(underway) = self.underway.pop_front() {
+            match self.answered(underway).await? {
+                Ok(stored) => behind.push(stored),
+                Err(failed) => again.push(failed),
+            }
+        }
+        self.careful = CAREFUL;
+        // Read before what is behind is noted: what came between stands in front of it.
+        self.again(again, next, &behind).await?;
+        behind.into_iter().for_each(|stored| self.note(stored));
+        Ok(None)
+    }
+
+    /// What became of a batch: stored, or to be decided again.
+    async fn answered(&mut self, underway: Underway) -> Result<Result<Stored, Prepared>, ImportError> {
+        let Underway { prepared, task } = underway;
         let outcome = task.await.map_err(|error| ImportError::Task {
             path: self.label.clone().unwrap_or_default().into(),
             problem: error.to_string(),
@@ -243,24 +316,23 @@ impl Importer {
         match outcome {
             // Another import of the same bars was first. An id says nothing about values, so what it wrote
             // is read and compared.
-            Ok(places) if places.iter().any(|place| place.duplicate) => self.again(prepared, next).await?,
+            Ok(places) if places.iter().any(|place| place.duplicate) => Ok(Err(prepared)),
             Ok(places) => {
-                self.failures = 0;
-                return Ok(Some((next, Stored { prepared, places })));
+                self.head = places.last().map_or(self.head, |place| place.sequence);
+                Ok(Ok(Stored { prepared, places }))
             }
             Err(AppendError::Conflict { filter, .. }) => {
                 tracing::debug!(filter, "another writer was first under {filter}; deciding again");
-                self.again(prepared, next).await?;
+                Ok(Err(prepared))
             }
             Err(AppendError::Unavailable(error)) if self.failures < ATTEMPTS => {
                 self.failures += 1;
                 tracing::warn!(failures = self.failures, "batch not answered, looking again: {error}");
                 tokio::time::sleep(PAUSE).await;
-                self.again(prepared, next).await?;
+                Ok(Err(prepared))
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => Err(error.into()),
         }
-        Ok(None)
     }
 
     /// Takes in what was stored.
@@ -273,15 +345,21 @@ impl Importer {
         }
     }
 
-    async fn again(&mut self, failed: Prepared, next: Prepared) -> Result<(), ImportError> {
-        for item in next.items.into_iter().rev() {
-            self.queue.push_front(item);
+    /// Puts items back, and reads what stands under the subjects of their events and of those that are `behind` them.
+    async fn again(
+        &mut self,
+        failed: Vec<Prepared>,
+        next: Prepared,
+        behind: &[Stored],
+    ) -> Result<(), ImportError> {
+        let prepared = failed.iter().chain(behind.iter().map(|stored| &stored.prepared));
+        let subjects = prepared.flat_map(|prepared| &prepared.subjects);
+        let subjects: BTreeSet<String> = subjects.map(|subject| subject.as_str().to_owned()).collect();
+        for prepared in failed.into_iter().chain([next]).rev() {
+            for item in prepared.items.into_iter().rev() {
+                self.queue.push_front(item);
+            }
         }
-        for item in failed.items.into_iter().rev() {
-            self.queue.push_front(item);
-        }
-        let subjects: BTreeSet<String> =
-            failed.subjects.iter().map(|subject| subject.as_str().to_owned()).collect();
         self.known.catch_up(&self.tape, &subjects.into_iter().collect::<Vec<_>>()).await?;
         Ok(())
     }
@@ -295,4 +373,16 @@ impl Importer {
             self.report.reject(self.label.as_deref(), row.clone());
         }
     }
+}
+
+/// The last sequence of each subject; most events follow one of their own.
+fn last_of_each<'a>(places: impl Iterator<Item = (&'a Subject, u64)>) -> HashMap<&'a str, u64> {
+    let mut places = places.peekable();
+    let mut last = HashMap::new();
+    while let Some((subject, sequence)) = places.next() {
+        if places.peek().is_none_or(|(next, _)| *next != subject) {
+            last.insert(subject.as_str(), sequence);
+        }
+    }
+    last
 }

@@ -25,6 +25,8 @@ pub(super) const FOUND_MAX: usize = 4;
 pub(super) enum Item {
     /// A bar, and what looks wrong with it if it is a new one.
     Row(Row, Vec<Found>),
+    /// A bar that is played and not imported, and what looks wrong with it.
+    Played(Row, Vec<Found>),
     Action(Action),
     /// What is wrong with what is no bar, or with a series; its findings are of its interval and time.
     Finding(Row, Found, i64),
@@ -73,7 +75,8 @@ impl Prepared {
 pub(super) struct View<'a> {
     pub(super) known: &'a Known,
     pub(super) targets: &'a [Target],
-    pub(super) underway: Option<&'a Prepared>,
+    /// What is on its way, the oldest first.
+    pub(super) underway: &'a [&'a Prepared],
     pub(super) adjusted: bool,
     /// Who tells of the items.
     pub(super) teller: &'a Teller,
@@ -88,6 +91,11 @@ impl View<'_> {
     pub(super) fn decide(&self, item: &Item, prepared: &mut Prepared) {
         match item {
             Item::Row(row, found) => self.decide_row(row, found, prepared),
+            Item::Played(row, found) => {
+                let Some(target) = self.targets.get(row.series) else { return };
+                self.find_of_place(target, row, prepared);
+                self.find_of_values(target, row, found, prepared);
+            }
             Item::Action(action) => self.decide_action(action, prepared),
             Item::Finding(row, found, time_ns) => {
                 let Some(target) = self.targets.get(row.series) else { return };
@@ -137,19 +145,10 @@ impl View<'_> {
         // What is longer than what the teller tells was made of it.
         let made_of = told.filter(|told| *told < series.timeframe);
         let close_ns = bar.close_ns;
-        if row.after_early_close {
-            let found = Found::new(AFTER_EARLY_CLOSE, "the bar starts after the session's early close");
-            self.find(target, row, found, None, prepared);
-        }
-        if self.adjusted {
-            let detail = "imported with prices stated to be adjusted, expected raw ones";
-            self.find_of_series(target, row, Found::new(ADJUSTED_PRICES, detail), prepared);
-        }
+        self.find_of_place(target, row, prepared);
         match held {
             None => {
-                for found in found.iter().take(FOUND_MAX) {
-                    self.find(target, row, found.clone(), None, prepared);
-                }
+                self.find_of_values(target, row, found, prepared);
                 let effect = Effect::Bar { close_ns, values, source: self.source, prices: None };
                 let event = event::made_of(event::bar(teller, *origin, series, bar), made_of);
                 prepared.push(&target.subjects.bar, event, effect);
@@ -170,6 +169,25 @@ impl View<'_> {
                 let effect = Effect::Revision { close_ns, values, source: self.source, prices: None };
                 prepared.push(&target.subjects.revision, event, effect);
             }
+        }
+    }
+
+    /// Adds what is wrong with a bar's hour and with its file.
+    fn find_of_place(&self, target: &Target, row: &Row, prepared: &mut Prepared) {
+        if row.after_early_close {
+            let found = Found::new(AFTER_EARLY_CLOSE, "the bar starts after the session's early close");
+            self.find(target, row, found, None, prepared);
+        }
+        if self.adjusted {
+            let detail = "imported with prices stated to be adjusted, expected raw ones";
+            self.find_of_series(target, row, Found::new(ADJUSTED_PRICES, detail), prepared);
+        }
+    }
+
+    /// Adds what looks wrong with a bar beside those before it.
+    fn find_of_values(&self, target: &Target, row: &Row, found: &[Found], prepared: &mut Prepared) {
+        for found in found.iter().take(FOUND_MAX) {
+            self.find(target, row, found.clone(), None, prepared);
         }
     }
 
@@ -194,7 +212,7 @@ impl View<'_> {
         let series = &target.series;
         let key = self.key(found.rule, series, 0);
         let coming = prepared.has_finding(&series.symbol, &key)
-            || self.underway.is_some_and(|underway| underway.has_finding(&series.symbol, &key));
+            || self.underway.iter().any(|underway| underway.has_finding(&series.symbol, &key));
         if coming || self.known.has_finding(&series.symbol, &key) {
             return;
         }

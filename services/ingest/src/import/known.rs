@@ -90,12 +90,7 @@ impl Known {
         let mut new = Vec::new();
         let mut indexes = Vec::with_capacity(series.len());
         for series in series {
-            let (bars, prices) = (&mut self.bars, &mut self.prices);
-            let index = *self.index.entry(series.clone()).or_insert_with(|| {
-                bars.push(BTreeMap::new());
-                prices.push(BTreeMap::new());
-                bars.len() - 1
-            });
+            let index = self.index_of(series);
             indexes.push(index);
             let subjects = Subjects::of(series);
             self.add(&subjects.bar, Some(index), self.floor, &mut new);
@@ -104,6 +99,31 @@ impl Known {
         }
         self.catch_up(tape, &new).await?;
         Ok(indexes)
+    }
+
+    /// Follows the findings about series alone; answers each one's index.
+    pub(super) async fn follow_findings(
+        &mut self,
+        tape: &Tape,
+        series: &[Series],
+    ) -> Result<Vec<usize>, LogError> {
+        let mut new = Vec::new();
+        let mut indexes = Vec::with_capacity(series.len());
+        for series in series {
+            indexes.push(self.index_of(series));
+            self.add(&Subjects::of(series).quality, None, self.floor, &mut new);
+        }
+        self.catch_up(tape, &new).await?;
+        Ok(indexes)
+    }
+
+    fn index_of(&mut self, series: &Series) -> usize {
+        let (bars, prices) = (&mut self.bars, &mut self.prices);
+        *self.index.entry(series.clone()).or_insert_with(|| {
+            bars.push(BTreeMap::new());
+            prices.push(BTreeMap::new());
+            bars.len() - 1
+        })
     }
 
     /// Follows the corporate actions of symbols, which are few: all of them are read.

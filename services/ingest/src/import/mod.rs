@@ -19,12 +19,15 @@
 //!
 //! What a vendor tells live goes through the same decisions ([`stream`]), remembering no more than the present session.
 //!
+//! Of files that a rehearsal plays the findings alone are recorded ([`examine()`]).
+//!
 //! Deliberately absent: the binary's exit code. A strict import that found bad rows returns a report with
 //! rejected rows and nothing appended.
 
 mod append;
 mod backfill;
 mod decide;
+mod examine;
 mod known;
 mod report;
 mod standing;
@@ -37,10 +40,11 @@ use domain::bar::Timeframe;
 use domain::calendar::{Market, OutOfRange};
 use event_log::{AppendError, LogError, Tape};
 
-use crate::file::{self, FileError, Opened, ReadOptions};
+use crate::file::{self, Chunk, FileError, Opened, ReadOptions, Rejected, Row};
 use crate::standards::Standards;
 use append::Importer;
 pub use backfill::{Backfill, Quote};
+pub use examine::examine;
 use known::Known;
 pub use report::ImportReport;
 
@@ -60,6 +64,8 @@ struct Teller {
 
 /// Rows handed over at a time.
 const CHUNK_ROWS: usize = 1_000;
+/// How long after an import a bar may close: clocks differ, and the day's bar closes with its session.
+const AHEAD_MAX_NS: i64 = 86_400_000_000_000;
 /// Chunks read ahead of the tape.
 const CHUNKS_AHEAD: usize = 4;
 
@@ -72,6 +78,9 @@ pub struct ImportOptions {
     pub strict: bool,
     /// What bars are held against.
     pub standards: Standards,
+    /// The time of the import, UTC nanoseconds: a bar that closes more than a day after it is rejected. Without it bars
+    /// of any time go in.
+    pub now_ns: Option<i64>,
 }
 
 /// Why an import stopped. What was appended before stays; importing again continues.
@@ -117,17 +126,19 @@ pub enum ImportError {
     },
 }
 
-/// Imports `files` in their order.
+/// Imports `files` in their order, those of corporate actions first: a jump is no finding where its split comes with it.
 ///
-/// Every file is opened and recognised before the first event is appended, so that a missing option is
-/// told at once.
+/// Every file is opened and recognised before the first event is appended, so that a missing option, or one
+/// that a file contradicts, is told at once.
 pub async fn run(
     tape: &Tape,
     options: &ImportOptions,
     files: &[PathBuf],
 ) -> Result<ImportReport, ImportError> {
+    let files = &actions_first(files, &options.read).await?;
     for path in files {
-        drop(open(path, &options.read).await?);
+        let (file, stated) = (path.clone(), options.read.clone());
+        blocking(path, move || file::check_stated(&file, &stated)).await??;
     }
     if options.strict {
         let checked = check(options, files).await?;
@@ -138,6 +149,29 @@ pub async fn run(
     let market = options.read.market;
     let teller = Teller { source: SOURCE.to_owned(), origin: Origin::Import, told: None, market };
     let mut importer = Importer::new(tape.clone(), teller, options.standards.clone(), Known::default());
+    take_in(&mut importer, options, files).await?;
+    Ok(importer.report)
+}
+
+/// Opens and recognises every file; those of corporate actions come first.
+async fn actions_first(files: &[PathBuf], options: &ReadOptions) -> Result<Vec<PathBuf>, ImportError> {
+    let (mut ordered, mut bars) = (Vec::new(), Vec::new());
+    for path in files {
+        match open(path, options).await? {
+            Opened::Actions(_) => ordered.push(path.clone()),
+            Opened::Bars(_) => bars.push(path.clone()),
+        }
+    }
+    ordered.append(&mut bars);
+    Ok(ordered)
+}
+
+/// Takes in one file after the other.
+async fn take_in(
+    importer: &mut Importer,
+    options: &ImportOptions,
+    files: &[PathBuf],
+) -> Result<(), ImportError> {
     for path in files {
         let label = label(path, files);
         match open(path, &options.read).await? {
@@ -149,12 +183,12 @@ pub async fn run(
             }
             Opened::Bars(bars) => {
                 importer.begin(label, bars.adjusted());
-                import_bars(&mut importer, path, *bars).await?;
+                import_bars(importer, path, *bars, options.now_ns).await?;
             }
         }
         importer.finish().await?;
     }
-    Ok(importer.report)
+    Ok(())
 }
 
 /// Reads ahead on a thread of its own while batches are on their way.
@@ -162,11 +196,12 @@ async fn import_bars(
     importer: &mut Importer,
     path: &Path,
     mut bars: file::BarFile,
+    now_ns: Option<i64>,
 ) -> Result<(), ImportError> {
     let (sender, mut chunks) = tokio::sync::mpsc::channel(CHUNKS_AHEAD);
     let reader = tokio::task::spawn_blocking(move || -> Result<(), FileError> {
         while let Some(chunk) = bars.chunk(CHUNK_ROWS)? {
-            if sender.blocking_send(chunk).is_err() {
+            if sender.blocking_send(reject_future(chunk, now_ns)).is_err() {
                 break;
             }
         }
@@ -181,6 +216,24 @@ async fn import_bars(
     Ok(outcome?)
 }
 
+/// Moves bars that close later than a day after `now_ns` to the rejected rows.
+fn reject_future(mut chunk: Chunk, now_ns: Option<i64>) -> Chunk {
+    let Some(now_ns) = now_ns else { return chunk };
+    let latest_ns = now_ns.saturating_add(AHEAD_MAX_NS);
+    let time = |ns: i64| chrono::DateTime::from_timestamp_nanos(ns).format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let is_late = |row: &Row| row.bar.close_ns > latest_ns;
+    let before = chunk.rejected.len();
+    chunk.rejected.extend(chunk.rows.iter().filter(|row| is_late(row)).map(|row| {
+        let reason = format!("closes in the future, at {}", time(row.bar.close_ns));
+        Rejected { file: None, line: row.line, field: "time", value: time(row.bar.start_ns), reason }
+    }));
+    if chunk.rejected.len() > before {
+        chunk.rows.retain(|row| !is_late(row));
+        chunk.rejected.sort_by_key(|row| row.line);
+    }
+    chunk
+}
+
 /// Reads everything and appends nothing.
 async fn check(options: &ImportOptions, files: &[PathBuf]) -> Result<ImportReport, ImportError> {
     let mut report = ImportReport::default();
@@ -192,8 +245,10 @@ async fn check(options: &ImportOptions, files: &[PathBuf]) -> Result<ImportRepor
                 report.count(label.as_deref(), read.read, read.duplicates, read.rejected);
             }
             Opened::Bars(mut bars) => {
+                let now_ns = options.now_ns;
                 report = blocking(path, move || -> Result<_, FileError> {
                     while let Some(chunk) = bars.chunk(CHUNK_ROWS)? {
+                        let chunk = reject_future(chunk, now_ns);
                         report.count(label.as_deref(), chunk.read, chunk.duplicates, chunk.rejected);
                     }
                     Ok(report)

@@ -43,6 +43,12 @@ impl ImportReport {
         self.rejected.len() as u64 + self.rejected_unlisted
     }
 
+    /// Number of events appended.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.appended + self.revisions + self.findings
+    }
+
     /// Adds what another import did.
     pub fn add(&mut self, other: Self) {
         self.read += other.read;

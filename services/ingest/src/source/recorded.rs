@@ -29,7 +29,8 @@ pub struct Range {
 }
 
 impl Range {
-    fn holds(&self, date: NaiveDate) -> bool {
+    /// Whether a date is among those to take.
+    pub(crate) fn holds(&self, date: NaiveDate) -> bool {
         self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
     }
 }

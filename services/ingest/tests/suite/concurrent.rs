@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use event_log::Tape;
+use contracts::v1::event::Body;
+use contracts::v1::{Bar, Event};
+use contracts::{Subject, bar_id, to_timestamp};
+use event_log::{Append, Expect, Tape};
 use ingest::import::{self, ImportOptions, ImportReport};
 
 use crate::support::{memory, stored, write};
@@ -48,6 +51,42 @@ async fn two_imports_of_one_file_store_it_once() {
         assert_eq!(left.revisions + right.revisions, 0);
         assert_eq!(stored(&tape, "market.>").await.len(), 5_460);
     }
+}
+
+/// A batch is sent before the one in front of it is stored, and somebody else's event may come between them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_beside_another_writer_stores_every_bar_once_and_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = write(&dir, "x.csv", minutes("11"));
+    let tape = memory();
+    let importing = {
+        let tape = tape.clone();
+        tokio::spawn(async move { import::run(&tape, &ImportOptions::default(), &[file]).await.unwrap() })
+    };
+    let mut others = 0_i64;
+    while !importing.is_finished() {
+        let close_ns = 1_577_979_000_000_000_000 + others * 60_000_000_000;
+        let bar = Bar { symbol: "Z".to_owned(), timeframe: "1m".to_owned(), ..Bar::default() };
+        let event = Event {
+            id: bar_id("other", "Z", "1m", close_ns),
+            event_time: Some(to_timestamp(close_ns)),
+            body: Some(Body::Bar(bar)),
+            ..Event::default()
+        };
+        let subject = Subject::bar("1m", "Z");
+        tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
+        others += 1;
+        tokio::task::yield_now().await;
+    }
+    let report = importing.await.unwrap();
+    assert_eq!((report.appended, report.duplicates, report.revisions), (5_460, 0, 0));
+    for symbol in ["X", "Y"] {
+        let bars = stored(&tape, &format!("market.bar.1m.{symbol}")).await;
+        let closes: Vec<_> = bars.iter().map(|recorded| recorded.event.event_time).collect();
+        assert_eq!(closes.len(), 2_730);
+        assert!(closes.windows(2).all(|pair| pair[0].map(|at| at.seconds) < pair[1].map(|at| at.seconds)));
+    }
+    assert!(others > 5, "{others} events came between");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -129,6 +129,19 @@ async fn a_missing_option_is_told_before_anything_is_appended() {
 }
 
 #[tokio::test]
+async fn an_option_that_a_file_contradicts_is_told_before_anything_is_appended() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let own = write(&dir, "own.csv", format!("{HEADER}{}", hours("Y", &[(15, "7")])));
+    let other = write(&dir, "other.csv", format!("{HEADER}{}", hours("X", &[(15, "11")])));
+    let read = ReadOptions { symbol: Some("Y".into()), ..ReadOptions::default() };
+    let options = ImportOptions { read, ..ImportOptions::default() };
+    let error = import::run(&tape, &options, &[own.clone(), other]).await.unwrap_err().to_string();
+    assert!(error.starts_with("--symbol \"Y\": ") && error.contains("\"X\" in line 2"), "{error}");
+    assert!(stored(&tape, "market.>").await.is_empty());
+    assert_eq!(import::run(&tape, &options, &[own]).await.unwrap().appended, 1);
+}
+
+#[tokio::test]
 async fn adjusted_prices_never_pass_for_raw_ones() {
     let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
     let file = write(&dir, "x.csv", format!("{HEADER}{}", hours("X", &[(15, "11"), (16, "12")])));
@@ -168,6 +181,41 @@ async fn corporate_actions_are_recognised_by_their_header() {
     let report = import(&tape, &[other]).await;
     assert_eq!(report.appended, 0);
     assert_eq!(report.rejected[0].reason, "the tape holds this action with 4; an action cannot be revised");
+}
+
+#[tokio::test]
+async fn rows_behind_a_stray_quote_go_in() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let bars = hours("X", &[(15, "11"), (16, "12"), (17, "13"), (18, "14")]);
+    let bars = format!("{HEADER}{}", bars.replace("16:00:00Z,", "16:00:00Z,\""));
+    let bars = write(&dir, "bars.csv", bars);
+    let actions = "symbol,ex_date,kind,value\nX,2020-08-31,\"split,4\nX,2020-09-08,dividend,0.2\n";
+    let actions = write(&dir, "actions.csv", actions);
+    let report = import(&tape, &[bars, actions]).await;
+    assert_eq!((report.read, report.appended, report.rejected.len()), (6, 4, 2));
+    let told: Vec<_> = report.rejected.iter().map(|row| (row.line, row.value.as_str())).collect();
+    assert_eq!(
+        told,
+        [(2, "X,2020-08-31,\"split,4"), (3, "X,1h,2020-01-02T16:00:00Z,\"10,20,5,12,100")],
+        "{report:?}"
+    );
+    assert!(report.rejected.iter().all(|row| row.reason == "a quote that is not closed"), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_bar_of_the_future_is_rejected() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let text = format!("{HEADER}{}", hours("X", &[(15, "11"), (16, "12"), (17, "13")]));
+    let files = [write(&dir, "x.csv", text)];
+    // A day before the second bar's close.
+    let now_ns = Some(1_577_984_400_000_000_000 - 86_400_000_000_000);
+    for strict in [true, false] {
+        let options = ImportOptions { now_ns, strict, ..ImportOptions::default() };
+        let report = import::run(&tape, &options, &files).await.unwrap();
+        assert_eq!((report.read, report.appended), (3, if strict { 0 } else { 2 }));
+        let told: Vec<_> = report.rejected.iter().map(|row| (row.line, row.reason.as_str())).collect();
+        assert_eq!(told, [(4, "closes in the future, at 2020-01-02T18:00:00Z")]);
+    }
 }
 
 #[tokio::test]

@@ -7,11 +7,12 @@ use domain::calendar::{Calendar, Market};
 use domain::money::{E9, Price, Volume};
 use event_log::Tape;
 use ingest::file::{Action, Series};
-use ingest::import::{Backfill, Quote};
+use ingest::import::{self, Backfill, ImportOptions, Quote};
 use ingest::quality::Rules;
+use ingest::source::Range;
 use ingest::standards::Standards;
 
-use crate::support::{memory, stored};
+use crate::support::{memory, stored, write};
 
 /// Days from 2025-01-02 on: a price that moves by a cent.
 fn days(count: usize) -> Vec<Quote> {
@@ -145,6 +146,34 @@ async fn sessions_without_a_bar_and_a_series_that_ends_are_found() {
     let found = check(&days(245), Vec::new(), Rules::default()).await;
     assert_eq!(found, one("stale_symbol", Severity::Warning, "2025-12-23", "5"));
     assert_eq!(check(&days(246), Vec::new(), Rules::default()).await, []);
+}
+
+#[tokio::test]
+async fn of_files_that_are_played_the_findings_of_an_import_are_recorded_and_no_bar() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "symbol,timeframe,start_utc,open,high,low,close,volume\n\
+                X,1h,2020-01-02T15:00:00Z,10,11,9,10,100\n\
+                X,1h,2020-01-02T16:00:00Z,10,11,9,10,0\n\
+                X,1h,2020-01-02T17:00:00Z,-10,11,9,10,100\n\
+                X,1h,2020-01-02T18:00:00Z,10,11,9,10,100\n\
+                X,1h,2020-01-03T15:00:00Z,10,11,9,10,0\n";
+    let files = [write(&dir, "x.csv", text)];
+    let standards = Standards { rules: Some(Rules::default()), ..Standards::default() };
+    let options = ImportOptions { standards, ..ImportOptions::default() };
+    let (imported, played) = (memory(), memory());
+    let report = import::run(&imported, &options, &files).await.unwrap();
+    assert_eq!((report.findings, report.rejected.len()), (4, 1));
+    let first_day = Range { to: Some("2020-01-02".parse().unwrap()), ..Range::default() };
+    for (range, findings) in [(first_day, 2), (Range::default(), 2), (Range::default(), 0)] {
+        let report = import::examine(&played, "rehearsal", &options, &files, range).await.unwrap();
+        assert_eq!((report.findings, report.appended, report.rejected.len()), (findings, 0, 1));
+    }
+    let found = async |tape: &Tape| -> Vec<_> {
+        let events = stored(tape, "market.quality.X").await.into_iter().map(|recorded| recorded.event);
+        events.map(|event| (event.event_time, event.body)).collect()
+    };
+    assert_eq!(found(&played).await, found(&imported).await);
+    assert_eq!(stored(&played, "market.>").await.len(), 4);
 }
 
 #[tokio::test]

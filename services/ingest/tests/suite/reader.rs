@@ -5,9 +5,9 @@ use std::io::Write as _;
 use chrono_tz::Tz;
 use domain::bar::Timeframe;
 use domain::money::{Price, Volume};
-use ingest::file::{Adjusted, FileError, ReadOptions};
+use ingest::file::{Adjusted, FileError, ReadOptions, check_stated};
 
-use crate::support::{read_text, told};
+use crate::support::{read_text, told, write};
 
 const HEADER: &str = "symbol,timeframe,start_utc,open,high,low,close,volume\n";
 const GOOD: &str = "X,1h,2020-01-02T15:00:00Z,10,11,9,10.5,100\n";
@@ -242,6 +242,48 @@ fn headers_are_recognised_whatever_their_case() {
     }
 }
 
+/// A row is a line: a stray quote costs its own row, and none behind it.
+#[test]
+fn a_quote_that_is_not_closed_ends_with_its_line() {
+    let hour = |hour: u32| format!("X,1h,2020-01-02T{hour}:00:00Z,10,11,9,10.5,100");
+    let stray = |at: usize| {
+        let mut row = hour(16);
+        row.insert(at, '"');
+        row
+    };
+    let unclosed = ["4 row: a quote that is not closed"];
+    let read = |text: &str| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packed.write_all(text.as_bytes()).unwrap();
+        for content in [text.as_bytes().to_vec(), packed.finish().unwrap()] {
+            let chunk = read_text(content, &ReadOptions::default()).unwrap();
+            assert_eq!(told(&chunk.rejected), unclosed, "{text:?}");
+            assert_eq!(chunk.rejected[0].value, text.lines().nth(3).unwrap());
+            assert_eq!(chunk.read, chunk.rows.len() as u64 + 1, "{text:?}");
+            let lines: Vec<u64> = chunk.rows.iter().map(|row| row.line).collect();
+            assert_eq!(lines, [2, 3, 5, 6][..chunk.rows.len()], "{text:?}");
+        }
+    };
+    let row_starts = [0, hour(16).rfind(',').unwrap() + 1];
+    for end in ["\n", "\r\n"] {
+        for at in row_starts {
+            // The quoted cell, within one line, is as good as any.
+            let quoted = "\"X\",\"1h\",2020-01-02T15:00:00Z,\"10\",11,9,10.5,100".to_owned();
+            let rows = [HEADER.trim_end().to_owned(), hour(14), quoted, stray(at)];
+            let before = rows.join(end);
+            read(&before);
+            read(&format!("{before}{end}{}{end}{}{end}", hour(17), hour(18)));
+        }
+    }
+    // Within a cell a quote is a character; two within quotes are one; what is behind them belongs to the cell.
+    check("X,1h,2020-01-02T16:00:00Z,1\"0,11,9,10,1\n", &["3 open: not a decimal number"]);
+    check("\"X\"\"\",1h,2020-01-02T16:00:00Z,10,11,9,10,1\n", &[]);
+    check("\"X\"Y,1h,2020-01-02T16:00:00Z,10,11,9,10,1\n", &[]);
+    check("X,1h,\"2020-01-02T16:00:00Z,10\",11,9,10,1\n", &["3 row: 7 fields, expected 8 as in the header"]);
+    // A last quote is one, too; lines without anything are no rows, and are counted as lines.
+    check("\r\n\n\"", &["5 row: a quote that is not closed"]);
+}
+
 #[test]
 fn gzip_is_told_by_its_content() {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -250,7 +292,7 @@ fn gzip_is_told_by_its_content() {
     assert_eq!(read_text(&packed, &ReadOptions::default()).unwrap().rows.len(), 1);
     // A file that breaks off is an error, not an end.
     let error = read_text(&packed[..packed.len() - 9], &ReadOptions::default());
-    assert!(matches!(error, Err(FileError::Text { .. } | FileError::Io { .. })), "{error:?}");
+    assert!(matches!(error, Err(FileError::Io { .. })), "{error:?}");
 }
 
 /// The message for a whole file.
@@ -278,6 +320,39 @@ fn what_a_file_does_not_say_is_named_with_the_option_that_says_it() {
         "split".parse::<Adjusted>().unwrap_err().to_string(),
         "adjusted \"split\", expected `none` (raw prices) or `yes` (adjusted, recorded as a finding)"
     );
+}
+
+#[test]
+fn an_option_overrules_no_file() {
+    let check = |text: &str, options: &ReadOptions| {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = check_stated(&write(&dir, "bars.csv", text), options);
+        refused.map_err(|error| error.to_string().replace(&dir.path().display().to_string(), ""))
+    };
+    let symbol = |text: &str| ReadOptions { symbol: Some(text.into()), ..ReadOptions::default() };
+    let two = format!("{HEADER}{GOOD}Y,1h,2020-01-02T16:00:00Z,10,11,9,10,1\n");
+    assert_eq!(
+        check(&two, &symbol("X")).unwrap_err(),
+        "--symbol \"X\": /bars.csv says it itself, \"Y\" in line 3; expected the same, or no --symbol"
+    );
+    // The same as the file says, of a file that does not say, of actions: there is nothing to refuse.
+    let unsaid = "timeframe,start_utc,open,high,low,close,volume\n1h,2020-01-02T15:00:00Z,10,11,9,10,1\n";
+    let actions = "symbol,ex_date,kind,value\nY,2020-08-31,split,4\n";
+    for text in [format!("{HEADER}{GOOD}"), unsaid.to_owned(), actions.to_owned()] {
+        assert_eq!(check(&text, &symbol("X")), Ok(()), "{text}");
+    }
+    let timeframe = |timeframe| ReadOptions { timeframe: Some(timeframe), ..ReadOptions::default() };
+    assert_eq!(check(&two, &timeframe(Timeframe::H1)), Ok(()));
+    let error = check(&two, &timeframe(Timeframe::M5)).unwrap_err();
+    assert!(error.starts_with("--timeframe \"5m\": /bars.csv says it itself, \"1h\" in line 2"), "{error}");
+    // A zone is that of times which carry none.
+    let zone = |zone| ReadOptions { timezone: Some(zone), ..ReadOptions::default() };
+    assert_eq!(check(&two, &zone(chrono_tz::America::New_York)), Ok(()));
+    let local = unsaid.replace("T15:00:00Z", " 15:00:00");
+    assert_eq!(check(&local, &zone(chrono_tz::UTC)), Ok(()));
+    assert_eq!(check(&local.replace("start_utc", "start"), &zone(chrono_tz::America::New_York)), Ok(()));
+    let error = check(&local, &zone(chrono_tz::America::New_York)).unwrap_err();
+    assert!(error.contains("says it itself, \"2020-01-02 15:00:00 UTC\" in line 2"), "{error}");
 }
 
 #[test]
