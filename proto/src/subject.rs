@@ -38,6 +38,12 @@ impl Subject {
         Self::of(&["market", "bar", timeframe, symbol])
     }
 
+    /// The filter under which a symbol's bars of every timeframe are: `market.bar.*.<symbol>`.
+    #[must_use]
+    pub fn bar_filter(symbol: &str) -> String {
+        format!("market.bar.*.{}", escape(symbol))
+    }
+
     /// The subject of a signal: `signal.<strategy>.<symbol>`.
     #[must_use]
     pub fn signal(strategy: &str, symbol: &str) -> Self {

@@ -11,7 +11,7 @@ use contracts::v1::{OrderSpec, Side, TimeInForce};
 use vendors::{Clock, VendorError};
 
 use crate::api::Api;
-use crate::rules::is_fractional;
+use crate::rules::{is_fractional, whole_shares};
 use crate::wire::{self, Account, Asset, MarketClock};
 
 /// An account may be blocked at any time.
@@ -107,10 +107,11 @@ impl Gate {
         }
         if is_fractional(order) {
             if !asset.fractionable {
-                return Ok(Some(format!("{symbol} is traded in whole shares alone at Alpaca")));
+                let because = format!("{symbol} is traded in whole shares alone at Alpaca");
+                return Ok(Some(whole_shares(order, &because)));
             }
             if opens_short {
-                return Ok(Some("parts of a share cannot be sold short".to_owned()));
+                return Ok(Some(whole_shares(order, "parts of a share cannot be sold short")));
             }
         }
         if matches!(order.time_in_force(), TimeInForce::Ioc | TimeInForce::Fok) {

@@ -19,6 +19,15 @@ pub(crate) fn is_fractional(order: &OrderSpec) -> bool {
     order.notional_e9.is_some() || order.quantity_e9 % E9 != 0
 }
 
+/// What is said of an order for a part of a share or for an amount where it is not taken.
+pub(crate) fn whole_shares(order: &OrderSpec, because: &str) -> String {
+    let stated = match order.notional_e9 {
+        Some(notional) => format!("amount is {}", Price(notional)),
+        None => format!("quantity is {}", Quantity(order.quantity_e9)),
+    };
+    format!("{stated}, expected a whole number of shares, because {because}")
+}
+
 /// The order as it is sent; the rule that it breaks, where it breaks one.
 pub(crate) fn ticket(order: &OrderSpec, client_order_id: &str) -> Result<Ticket, String> {
     let side = match order.side() {
@@ -114,7 +123,10 @@ fn time_in_force(order: &OrderSpec) -> Result<&'static str, String> {
             TimeInForce::Day if at_market => Ok("day"),
             // What closes a position goes on the next day by itself.
             TimeInForce::Gtc if at_market && order.reducing => Ok("day"),
-            _ => Err("parts of a share are for market orders for the day alone".to_owned()),
+            _ => {
+                let because = "Alpaca takes parts of a share in market orders for the day alone";
+                Err(whole_shares(order, because))
+            }
         };
     }
     Ok(match order.time_in_force() {
@@ -193,7 +205,9 @@ mod tests {
         let half = order(OrderType::Market, E9 / 2);
         assert_eq!(ticket(&half, "td-1").unwrap().qty.as_deref(), Some("0.5"));
         let until = OrderSpec { time_in_force: TimeInForce::Gtc.into(), ..half.clone() };
-        assert!(refused(&until).contains("for the day alone"));
+        let because = "Alpaca takes parts of a share in market orders for the day alone";
+        let said = format!("quantity is 0.5, expected a whole number of shares, because {because}");
+        assert_eq!(refused(&until), said);
         let closing = OrderSpec { reducing: true, ..until };
         assert_eq!(ticket(&closing, "td-1").unwrap().time_in_force, "day");
         let limit = OrderSpec { limit_price_e9: Some(E9), ..order(OrderType::Limit, E9 / 2) };

@@ -62,9 +62,12 @@ impl fmt::Display for Timeframe {
     }
 }
 
+/// What a timeframe must be, in words.
+pub const EXPECTED: &str = "one of 1m, 5m, 15m, 30m, 1h, 1d";
+
 /// A timeframe that is none of the known ones.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("timeframe {0:?}, expected one of 1m, 5m, 15m, 30m, 1h, 1d")]
+#[error("timeframe {0:?}, expected {expected}", expected = EXPECTED)]
 pub struct UnknownTimeframe(pub String);
 
 impl FromStr for Timeframe {

@@ -4,7 +4,7 @@
 
 use contracts::v1::RiskLimits;
 
-use crate::money::{Amount, Price};
+use crate::money::{Amount, E9, Price};
 
 /// Names of the limits.
 pub const NAMES: [&str; 7] = [
@@ -32,11 +32,23 @@ pub fn text(limits: &RiskLimits, name: &str) -> Option<String> {
     })
 }
 
+/// The most that a limit which is a number may be, in 1e-9, and what is expected of it, in words. The least is 0.
+#[must_use]
+pub fn range(name: &str) -> (i64, &'static str) {
+    match name {
+        "max_position" | "max_exposure" => (10 * E9, "0 to 10, a share of equity"),
+        "max_daily_loss" => (E9, "0 to 1, a share of equity"),
+        "price_collar" => (E9, "0 to 1, a share of the price"),
+        _ => (i64::MAX, "0 or more"),
+    }
+}
+
 /// Sets a limit; an error says what was expected.
 pub fn set(limits: &mut RiskLimits, name: &str, value: &str) -> Result<(), String> {
     let number = || {
-        let number = value.parse::<Price>().ok().map(|price| price.0).filter(|number| *number >= 0);
-        number.ok_or_else(|| "a number of 0 or more".to_owned())
+        let (most, expected) = range(name);
+        let number = value.parse::<Price>().ok().map(|price| price.0);
+        number.filter(|number| (0..=most).contains(number)).ok_or_else(|| expected.to_owned())
     };
     match name {
         "max_position" => limits.max_position_fraction_e9 = number()?,
@@ -68,7 +80,15 @@ mod tests {
             set(&mut limits, name, value).unwrap();
             assert_eq!(text(&limits, name).as_deref(), Some(value), "{name}");
         }
-        assert_eq!(set(&mut limits, "max_position", "-1").unwrap_err(), "a number of 0 or more");
+        for (name, value, expected) in [
+            ("max_position", "-1", "0 to 10, a share of equity"),
+            ("max_position", "11", "0 to 10, a share of equity"),
+            ("max_daily_loss", "1.1", "0 to 1, a share of equity"),
+            ("price_collar", "2", "0 to 1, a share of the price"),
+            ("max_order_value", "-1", "0 or more"),
+        ] {
+            assert_eq!(set(&mut limits, name, value).unwrap_err(), expected, "{name}");
+        }
         assert_eq!(set(&mut limits, "allow_short", "perhaps").unwrap_err(), "true or false");
         assert!(set(&mut limits, "most", "1").unwrap_err().starts_with("one of max_position, max_exposure"));
         assert_eq!(text(&limits, "most"), None);

@@ -8,6 +8,7 @@ mod live;
 mod orders;
 pub mod parked;
 mod risk;
+mod stopping;
 mod strategies;
 
 use contracts::v1::event::Body;
@@ -16,20 +17,21 @@ use contracts::v1::{
     TradingHalted, TradingResumed,
 };
 use contracts::{Subject, event_id, to_timestamp};
-use event_log::{Append, AppendError, Expect, Tape};
+use event_log::{Append, AppendError, Expect, LogError, Tape};
 
 use crate::clock::now_ns;
 
 pub use backtests::{BacktestError, cancel_backtest, request_backtest};
 pub use live::{attachment, confirm_live, live_confirmation, revoke_live};
 pub use orders::{
-    Asked, NewOrder, NewTerms, OrderError, order_type_by_prices, order_words, place_order, positions_fate,
-    replace_order, stop_strategy,
+    Asked, NewOrder, NewTerms, OrderError, order_type_by_prices, order_words, place_order, replace_order,
 };
 pub use risk::{LimitsError, Stop, change_limits, halt_scope, kill, reset_breaker, resume_scope};
+pub use stopping::{positions_fate, stop_strategy};
 pub use strategies::{
-    NewStrategy, Registration, StrategyError, enable_strategy, first_mode, register_strategy, registration,
-    remove_strategy, replace_strategy, rotate_credentials, strategy_mode, switch_strategy,
+    NewStrategy, Registration, STRATEGY_NAME, StrategyError, enable_strategy, first_mode, is_strategy_name,
+    register_strategy, registered, registration, remove_strategy, replace_strategy, rotate_credentials,
+    strategy_mode, switch_strategy,
 };
 
 /// Who asks, and the key that makes asking twice the same as asking once.
@@ -147,6 +149,21 @@ pub async fn cancel_order(
         }
     }
     audit(tape, caller, "order_cancel", &order.order_id, reason).await
+}
+
+/// The accounts that were configured on this tape, by name.
+pub async fn accounts(tape: &Tape) -> Result<Vec<String>, LogError> {
+    third_tokens(tape, "control.account.*.configured").await
+}
+
+/// What stands in the third place of the subjects under a filter of TRADING, in their order.
+async fn third_tokens(tape: &Tape, filter: &str) -> Result<Vec<String>, LogError> {
+    let found = tape.subjects(contracts::stream::TRADING, filter).await?;
+    let third = found.counts.iter().filter_map(|count| {
+        let subject = Subject::parse(&count.subject).ok()?;
+        subject.tokens().nth(2)
+    });
+    Ok(third.collect())
 }
 
 /// Appends a control event and its audit.

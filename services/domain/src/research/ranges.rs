@@ -1,5 +1,7 @@
 //! What a search tries for one parameter, as people write it.
 
+use contracts::v1::{BacktestRequest, BacktestStrategy};
+
 use crate::money::Quantity;
 
 /// A range of values that cannot be tried.
@@ -38,9 +40,48 @@ pub fn values(text: &str) -> Result<Vec<String>, MalformedRange> {
     Ok(steps.map(|value| Quantity(value).to_string()).collect())
 }
 
+/// Values as people write them: what [`values`] reads as the same ones.
+#[must_use]
+pub fn text(values: &[String]) -> String {
+    steps(values).unwrap_or_else(|| values.join("|"))
+}
+
+/// Three numbers or more that rise by one step.
+fn steps(values: &[String]) -> Option<String> {
+    let [first, _, .., last] = values else { return None };
+    let number = |value: &String| value.parse::<Quantity>().ok().map(|number| number.0);
+    let numbers: Vec<i64> = values.iter().map(number).collect::<Option<_>>()?;
+    let mut rises = numbers.iter().zip(numbers.iter().skip(1)).map(|(low, high)| high.checked_sub(*low));
+    let step = rises.next().flatten().filter(|step| *step > 0)?;
+    if !rises.all(|rise| rise == Some(step)) {
+        return None;
+    }
+    let step = Quantity(step).to_string();
+    Some(if step == "1" { format!("{first}..{last}") } else { format!("{first}..{last}:{step}") })
+}
+
+/// The parameters of a strategy of `request` by name: of one that is searched what is tried, not the value that stands in
+/// for it.
+#[must_use]
+pub fn parameters(request: &BacktestRequest, strategy: &BacktestStrategy) -> Vec<(String, String)> {
+    let ranges = || request.search.iter().flat_map(|search| &search.ranges);
+    let shown = strategy.parameters.iter().map(|one| {
+        let tried = ranges().find(|tried| tried.strategy == strategy.name && tried.parameter == one.name);
+        (one.name.clone(), tried.map_or_else(|| one.value.clone(), |tried| text(&tried.values)))
+    });
+    shown.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_are_written_as_they_are_read() {
+        for range in ["5..30", "5..20:5", "0.1..0.3:0.1", "simple|exponential", "5|10", "3|1|2", "1|2|4"] {
+            assert_eq!(text(&values(range).unwrap()), range);
+        }
+    }
 
     #[test]
     fn ranges_and_lists_are_read_exactly_and_nonsense_is_named() {

@@ -55,6 +55,12 @@ pub fn of_name(text: &str) -> Option<BreakerKind> {
     KINDS.into_iter().find(|kind| name(*kind) == text)
 }
 
+/// The name of what a stop lets strategies send, as programs read it. One that states nothing lets reducing pass.
+#[must_use]
+pub fn state_name(state: TradingState) -> &'static str {
+    if state == TradingState::Halted { "halted" } else { "reduce_only" }
+}
+
 /// The most events that marking an account can add; 0 where no breaker is stated.
 #[must_use]
 pub fn most(book: &Book, account: &str) -> usize {

@@ -23,6 +23,7 @@ pub enum Deny {
     NoEquity { equity: Amount },
     DailyLoss { pnl: Amount, most: Amount },
     ShortNotAllowed,
+    ShortOfParts { quantity: Quantity },
     Sizing(SizingError),
     SizeZero { price: Price, equity: Amount },
     MaxOrderValue { value: Amount, most: Amount },
@@ -48,7 +49,7 @@ impl Deny {
             Self::Collar { .. } => Rule::PriceCollar,
             Self::NoMark | Self::NoEquity { .. } => Rule::NoMark,
             Self::DailyLoss { .. } => Rule::DailyLoss,
-            Self::ShortNotAllowed => Rule::ShortNotAllowed,
+            Self::ShortNotAllowed | Self::ShortOfParts { .. } => Rule::ShortNotAllowed,
             Self::Sizing(_) | Self::SizeZero { .. } => Rule::SizeZero,
             Self::MaxOrderValue { .. } => Rule::MaxOrderValue,
             Self::MaxPosition { .. } => Rule::MaxPosition,
@@ -70,7 +71,7 @@ impl Deny {
             Self::OnTarget { coming } => {
                 format!("holds or is about to hold {coming}, less than one share from its target")
             }
-            Self::Halted => "trading is halted; only reducing orders pass".to_owned(),
+            Self::Halted => "trading is reduce-only; only reducing orders pass".to_owned(),
             Self::MarginCall => {
                 "equity is below the maintenance margin; only reducing orders pass".to_owned()
             }
@@ -90,6 +91,10 @@ impl Deny {
             Self::NoEquity { equity } => format!("equity is {equity}, expected a positive amount"),
             Self::DailyLoss { pnl, most } => format!("the day's result is {pnl}, expected above -{most}"),
             Self::ShortNotAllowed => "the account allows no short positions".to_owned(),
+            Self::ShortOfParts { quantity } => format!(
+                "quantity is {quantity}, expected a whole number of shares, because parts of a share cannot be \
+                 sold short"
+            ),
             Self::Sizing(error) => error.to_string(),
             Self::SizeZero { price, equity } => format!("less than one share at {price} with {equity}"),
             Self::MaxOrderValue { value, most } => {

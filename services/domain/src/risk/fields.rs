@@ -33,6 +33,8 @@ pub enum Unit {
     Symbols,
     /// A breaker's limit: a decimal, with `:halt` behind it to halt.
     Breaker,
+    /// That of a breaker on a share, which is never more than 1.
+    BreakerShare,
 }
 
 impl Unit {
@@ -49,7 +51,10 @@ impl Unit {
             Self::Seconds => "seconds of 0 or more, for example 300",
             Self::Flag => "true or false",
             Self::Symbols => "symbols with commas between, for example GME,AMC",
-            Self::Breaker => "a limit more than 0 such as 0.1, or 0.1:halt to halt instead of reducing only",
+            Self::Breaker => "a limit more than 0 such as 5, or 5:halt to halt instead of reducing only",
+            Self::BreakerShare => {
+                "a share above 0 and at most 1 such as 0.1, or 0.1:halt to halt instead of reducing only"
+            }
         }
     }
 }
@@ -96,11 +101,15 @@ pub const FIELDS: [LimitField; 32] = [
     field("max_var", Unit::Share, "Value at risk (95 %, one bar) of the book as a share of equity"),
     field("var_bars", Unit::Bars, "Bars that value at risk is measured on"),
     field("clean_data", Unit::Seconds, "Seconds of market time without a warning about the symbol's data"),
-    field("breaker_daily_loss", Unit::Breaker, "Loss since the session began as a share of equity"),
-    field("breaker_drawdown", Unit::Breaker, "Fall of equity from its peak as a share of it"),
+    field("breaker_daily_loss", Unit::BreakerShare, "Loss since the session began as a share of equity"),
+    field("breaker_drawdown", Unit::BreakerShare, "Fall of equity from its peak as a share of it"),
     field("breaker_consecutive_losses", Unit::Breaker, "Closed trades in a row that lost"),
-    field("breaker_win_rate", Unit::Breaker, "Least share of winners among a strategy's last 10 trades"),
-    field("breaker_broker_errors", Unit::Breaker, "Share of refusals among the broker's last 20 answers"),
+    field("breaker_win_rate", Unit::BreakerShare, "Least share of winners among a strategy's last 10 trades"),
+    field(
+        "breaker_broker_errors",
+        Unit::BreakerShare,
+        "Share of refusals among the broker's last 20 answers",
+    ),
     field("breaker_stale_data", Unit::Breaker, "Seconds without a bar while the session is open"),
     field("breaker_projection_lag", Unit::Breaker, "Seconds by which the read models are behind"),
 ];
@@ -177,7 +186,10 @@ fn set(limits: &mut TradeLimits, field: &LimitField, text: Option<&str>) -> Opti
         "max_var" => limits.max_var_e9 = decimal()?,
         "var_bars" => limits.var_bars = bars()?,
         "clean_data" => limits.clean_data_ms = seconds()?,
-        name => return set_breaker(limits, name.strip_prefix("breaker_")?, text),
+        name => {
+            let most_e9 = if field.unit == Unit::BreakerShare { E9 } else { i64::MAX };
+            return set_breaker(limits, name.strip_prefix("breaker_")?, text, most_e9);
+        }
     }
     Some(())
 }
@@ -196,7 +208,8 @@ fn symbols(text: Option<&str>) -> Option<Vec<String>> {
     good.then_some(symbols)
 }
 
-fn set_breaker(limits: &mut TradeLimits, name: &str, text: Option<&str>) -> Option<()> {
+/// `range_e9` is the most that the breaker's limit may be.
+fn set_breaker(limits: &mut TradeLimits, name: &str, text: Option<&str>, range_e9: i64) -> Option<()> {
     let kind = breaker::of_name(name)?;
     let stated = match text {
         None => None,
@@ -207,7 +220,7 @@ fn set_breaker(limits: &mut TradeLimits, name: &str, text: Option<&str>) -> Opti
                 Some(_) => return None,
                 None => (text, false),
             };
-            let most_e9 = self::number(Some(number), |value| value > 0)??;
+            let most_e9 = self::number(Some(number), |value| (1..=range_e9).contains(&value))??;
             Some(Breaker { kind: kind.into(), most_e9, halts })
         }
     };
@@ -306,7 +319,8 @@ mod tests {
             Unit::Bars => "45",
             Unit::Flag => "false",
             Unit::Symbols => "AMC,BRK.B",
-            Unit::Breaker => "0.1:halt",
+            Unit::Breaker => "5:halt",
+            Unit::BreakerShare => "0.1:halt",
         }
     }
 
@@ -336,6 +350,9 @@ mod tests {
             ("restricted", "A,,B"),
             ("breaker_drawdown", "0"),
             ("breaker_drawdown", "0.1:stop"),
+            ("breaker_drawdown", "2:halt"),
+            ("breaker_daily_loss", "1.1"),
+            ("breaker_win_rate", "35"),
         ] {
             let error = state(&mut limits, name, value).unwrap_err();
             assert_eq!((error.field.as_str(), error.value.as_str()), (name, value));

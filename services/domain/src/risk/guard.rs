@@ -7,11 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use contracts::v1::{AccountKind, BreakerKind, LimitInput, Money, RiskInput, TradeLimits, TradingState};
+use contracts::v1::{
+    AccountKind, BreakerKind, BreakerState, LimitInput, Money, RiskInput, TradeLimits, TradingState,
+};
 
 use super::Policy;
-use super::kernel::{LegTerms, Running, Sized};
-use super::rule::{Checked, Rule, deny};
+use super::kernel::{Deny, LegTerms, Running, Sized};
+use super::rule::{Checked, Denial, Rule, deny};
 use crate::book::Scope;
 use crate::book::history::{RETURNS_MIN, quantile};
 use crate::money::{Amount, E9, Price, Quantity};
@@ -124,11 +126,8 @@ impl Guarded<'_> {
             if self.sized.reducing && !halted {
                 continue;
             }
-            let of = if stop.strategy.is_empty() { "the account" } else { "the strategy" };
-            let state = if halted { "is halted" } else { "may only reduce" };
-            let reason = format!("{of} {state}: {}", stop.reason);
             let rule = if stop.kind() == BreakerKind::Unspecified { Rule::Halted } else { Rule::Breaker };
-            return deny(rule, reason);
+            return deny(rule, words(stop));
         }
         Ok(())
     }
@@ -140,6 +139,24 @@ impl Guarded<'_> {
     fn signed_value(&self) -> Amount {
         Amount::notional(self.price, signed(self.sized.side, self.sized.quantity))
     }
+}
+
+/// Why the kernel lets no order come to be, in words. It only knows that new exposure is stopped; whether reducing
+/// passes is said by the stops that the input records.
+pub(super) fn denial(denied: Deny, symbol: &str, input: &RiskInput) -> Denial {
+    let halted = input.breakers.iter().find(|stop| stop.state() == TradingState::Halted);
+    let reason = match (denied, halted) {
+        (Deny::Halted, Some(stop)) => words(stop),
+        _ => denied.reason(symbol),
+    };
+    Denial::new(denied.rule(), reason)
+}
+
+/// What a stop lets pass, and why.
+fn words(stop: &BreakerState) -> String {
+    let of = if stop.strategy.is_empty() { "the account" } else { "the strategy" };
+    let state = if stop.state() == TradingState::Halted { "is halted" } else { "may only reduce" };
+    format!("{of} {state}: {}", stop.reason)
 }
 
 /// A leg against the limits of one scope.

@@ -258,7 +258,7 @@ impl Leg<'_> {
         if side == Side::Sell {
             self.check_short(limits)?;
             if quantity.whole() != quantity {
-                return Err(Deny::ShortNotAllowed);
+                return Err(Deny::ShortOfParts { quantity });
             }
         }
         self.open(limits, equity, side, quantity, running)

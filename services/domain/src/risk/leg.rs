@@ -4,10 +4,11 @@ use contracts::v1::{GroupKind, Intent, OrderSpec, OrderType, RiskInput, Side, Si
 use contracts::{child_order_id, order_id};
 
 use super::RiskView;
-use super::guard::{Guarded, Guards};
+use super::guard::{Guarded, Guards, denial};
 use super::kernel::{Deny, LegInput, LegTerms, Running, Sized, decide_leg, worst_price};
-use super::rule::{Checked, Denial};
+use super::rule::{Checked, Denial, Rule, deny};
 use crate::money::{Amount, Price, Quantity};
+use crate::order::signed;
 use crate::sizing::{self, Measured};
 
 /// A leg with everything its decision looks at.
@@ -98,11 +99,12 @@ impl Leg<'_> {
             terms.quantity = i64::try_from(shares).ok().map(Quantity);
         }
         let sized = decide_leg(&self.view.policy, &input, &terms, running);
-        let denial = |denied: Deny| Denial::new(denied.rule(), denied.reason(&self.leg.symbol));
+        let refused = |denied: Deny| denial(denied, &self.leg.symbol, self.input);
         let sized = match sized {
-            Err(denied @ Deny::OnTarget { .. }) => return Ok(Done::OnTarget(denial(denied))),
-            sized => sized.map_err(denial)?,
+            Err(denied @ Deny::OnTarget { .. }) => return Ok(Done::OnTarget(refused(denied))),
+            sized => sized.map_err(refused)?,
         };
+        self.check_opens(sized)?;
         let exits = [self.leg.take_profit_price_e9, self.leg.stop_loss_price_e9];
         guards.check(&Guarded {
             policy: &self.view.policy,
@@ -123,6 +125,26 @@ impl Leg<'_> {
             _ => self.entry(sized, orders),
         }
         Ok(Done::Ordered)
+    }
+
+    /// Exits close what their entry opens. Those of an order by hand against the position would open it again, and
+    /// pass for orders that only reduce it.
+    fn check_opens(&self, sized: Sized) -> Checked {
+        let held = Quantity(self.input.strategy_position_e9);
+        let by_hand = matches!(self.leg.intent(), Intent::Buy | Intent::Sell);
+        let against = held.0.signum() * signed(sized.side, Quantity(1)).0 < 0;
+        let exits = [
+            ("take profit price", self.leg.take_profit_price_e9),
+            ("stop loss price", self.leg.stop_loss_price_e9),
+        ];
+        let stated = exits.into_iter().find_map(|(field, price)| Some((field, Price(price?))));
+        let Some((field, price)) = stated.filter(|_| by_hand && against) else { return Ok(()) };
+        let (trades, quantity) = (if sized.side == Side::Buy { "buys" } else { "sells" }, sized.quantity);
+        let reason = format!(
+            "{field} is {price}, expected none, because exits are for an order that opens a position or adds to it; \
+             this one {trades} {quantity} while {held} are held"
+        );
+        deny(Rule::InvalidSignal, reason)
     }
 
     fn spec(&self, sized: Sized) -> OrderSpec {

@@ -3,6 +3,7 @@
 use contracts::v1::{OrderSpec, OrderType, RiskInput, SignalLeg, TimeInForce};
 
 use super::RiskView;
+use super::guard::denial;
 use super::kernel::{Running, decide_leg};
 use super::leg::{numbers, terms};
 use super::rule::{Checked, Denial, Rule};
@@ -64,7 +65,7 @@ pub(super) fn decide(
         ..leg.clone()
     };
     let sized = decide_leg(&view.policy, &numbers(input), &terms(&as_new, 0), running);
-    let sized = sized.map_err(|denied| Denial::new(denied.rule(), denied.reason(&leg.symbol)))?;
+    let sized = sized.map_err(|denied| denial(denied, &leg.symbol, input))?;
     Ok(OrderSpec { reducing: sized.reducing, ..spec })
 }
 
@@ -115,9 +116,20 @@ pub(super) fn check_order(leg: &SignalLeg) -> Result<(), (&'static str, String, 
                 && (!day || order_type == OrderType::TrailingStop) =>
         {
             let value = Quantity(quantity).to_string();
-            return Err(("quantity_e9", value, "whole shares, or an order for the day that does not trail"));
+            let expected =
+                "a whole number of shares, because parts of a share work for the day alone and do not trail";
+            return Err(("quantity_e9", value, expected));
         }
         _ => {}
+    }
+    // Exits are orders until cancelled, for the shares of their entry, and how many an amount buys is known with the fill.
+    let exits =
+        [("take_profit_price_e9", leg.take_profit_price_e9), ("stop_loss_price_e9", leg.stop_loss_price_e9)];
+    for (field, price) in exits {
+        if let (Some(price), Some(_)) = (price, leg.notional_e9) {
+            let expected = "none beside an amount, because exits close a number of shares";
+            return Err((field, Price(price).to_string(), expected));
+        }
     }
     Ok(())
 }

@@ -2,7 +2,9 @@
 
 use contracts::MANUAL;
 use contracts::v1::event::Body;
-use contracts::v1::{Intent, OrderSpec, OrderType, RiskDecision, Signal, SignalLeg, TimeInForce, Verdict};
+use contracts::v1::{
+    Intent, OrderSpec, OrderType, RiskDecision, Side, Signal, SignalLeg, TimeInForce, Verdict,
+};
 use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::money::Quantity;
@@ -10,8 +12,8 @@ use domain::order::{BrokerReport, Execution, OrderStage, OrderState, Phase, Term
 use domain::risk;
 
 use crate::support::{
-    ACCOUNT, SYMBOL, amount, approval, at, configured, deposit, event, limits, money, price, shares, spec,
-    submitted,
+    ACCOUNT, SYMBOL, amount, approval, at, configured, deposit, event, fill, limits, money, price, shares,
+    spec, submitted,
 };
 
 const ID: &str = "order-1";
@@ -231,8 +233,85 @@ fn an_operators_order_passes_the_same_checks_and_is_manuals() {
         let denied = decide_manual(&book, other);
         assert_eq!((denied.rule.as_str(), denied.reason.as_str()), ("invalid_signal", words));
     }
+    let target = SignalLeg { take_profit_price_e9: Some(price("60").0), ..amount.clone() };
+    let stop = SignalLeg { stop_loss_price_e9: Some(price("40").0), ..amount.clone() };
+    for (leg, field) in [(target, "take profit price is 60"), (stop, "stop loss price is 40")] {
+        let denied = decide_manual(&book, leg);
+        let reason =
+            format!("{field}, expected none beside an amount, because exits close a number of shares");
+        assert_eq!((denied.rule.as_str(), denied.reason), ("invalid_signal", reason));
+    }
     let hours = SignalLeg { extended_hours: true, ..leg(Intent::Buy, Some("10")) };
     assert_eq!(decide_manual(&book, hours).rule, "invalid_signal", "extended hours want a limit");
     let short = decide_manual(&book, leg(Intent::Sell, Some("10")));
     assert_eq!(short.rule, "short_not_allowed");
+}
+
+#[test]
+fn exits_by_hand_are_for_what_opens() {
+    let with_exits = |side: Intent, quantity: &str, (profit, loss): (Option<&str>, Option<&str>)| SignalLeg {
+        take_profit_price_e9: profit.map(|profit| price(profit).0),
+        stop_loss_price_e9: loss.map(|loss| price(loss).0),
+        ..leg(side, Some(quantity))
+    };
+    let (above, below) = ((Some("60"), Some("40")), (Some("40"), Some("60")));
+    let (long, short) = (Intent::Buy, Intent::Sell);
+    for (held_side, held, against, along) in
+        [(long, "20", (short, below, "sells"), above), (short, "-20", (long, above, "buys"), below)]
+    {
+        let mut book = Book::default();
+        let both_ways = contracts::v1::RiskLimits { allow_short: true, ..limits() };
+        fold(&mut book, [configured(both_ways), deposit("100000"), marked()]);
+        let side = if held_side == long { Side::Buy } else { Side::Sell };
+        let opened = OrderSpec {
+            strategy: MANUAL.to_owned(),
+            side: side.into(),
+            quantity_e9: shares("20").0,
+            ..spec(ID)
+        };
+        fold(&mut book, [submitted(&opened), fill(&opened, 1, shares("20"), price("50"), "0")]);
+        // One that goes beyond the position is refused as a whole.
+        let (side, exits, trades) = against;
+        for quantity in ["5", "20", "25"] {
+            let denied = decide_manual(&book, with_exits(side, quantity, exits));
+            let (target, _) = exits;
+            let reason = format!(
+                "take profit price is {}, expected none, because exits are for an order that opens a position or \
+                 adds to it; this one {trades} {quantity} while {held} are held",
+                target.unwrap()
+            );
+            assert_eq!((denied.rule.as_str(), denied.reason), ("invalid_signal", reason));
+            assert!(denied.orders.is_empty());
+        }
+        let (_, stop) = exits;
+        let denied = decide_manual(&book, with_exits(side, "5", (None, stop)));
+        assert!(denied.reason.starts_with("stop loss price is "), "{}", denied.reason);
+        // What adds to the position keeps its exits, and what reduces it passes without.
+        let more = decide_manual(&book, with_exits(held_side, "5", along));
+        assert_eq!((more.reason.as_str(), more.orders.len()), ("", 3));
+        let less = decide_manual(&book, leg(side, Some("5")));
+        assert_eq!((less.reason.as_str(), less.orders.len()), ("", 1));
+        assert!(less.orders[0].reducing);
+    }
+}
+
+#[test]
+fn parts_of_a_share_are_refused_with_the_reason() {
+    let mut book = Book::default();
+    let short = contracts::v1::RiskLimits { allow_short: true, ..limits() };
+    fold(&mut book, [configured(short), deposit("100000"), marked()]);
+    assert_eq!(decide_manual(&book, leg(Intent::Buy, Some("1.5"))).verdict(), Verdict::Approved);
+    let until = |leg: SignalLeg| SignalLeg { time_in_force: TimeInForce::Gtc.into(), ..leg };
+    for (wrong, rule, because) in [
+        (
+            until(leg(Intent::Buy, Some("1.5"))),
+            "invalid_signal",
+            "parts of a share work for the day alone and do not trail",
+        ),
+        (leg(Intent::Sell, Some("1.5")), "short_not_allowed", "parts of a share cannot be sold short"),
+    ] {
+        let denied = decide_manual(&book, wrong);
+        let reason = format!("quantity is 1.5, expected a whole number of shares, because {because}");
+        assert_eq!((denied.rule.as_str(), denied.reason), (rule, reason));
+    }
 }

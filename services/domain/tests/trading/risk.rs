@@ -128,7 +128,7 @@ fn a_shadow_records_what_would_have_been() {
 #[test]
 fn a_halt_stops_entries_and_lets_exits_pass() {
     let halted = with(|input| input.halted = true);
-    denied(&enter(), &halted, Rule::Halted, "trading is halted; only reducing orders pass");
+    denied(&enter(), &halted, Rule::Halted, "trading is reduce-only; only reducing orders pass");
     let mut held = halted;
     held.inputs[0].strategy_position_e9 = shares("40").0;
     let order = approved(&exit(), &held);

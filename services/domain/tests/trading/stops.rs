@@ -53,9 +53,13 @@ fn stops_and_breakers_let_reducing_pass_unless_halted() {
     world.fold([halt(STRATEGY, TradingState::Unspecified)]);
     world.denies(&more, "halted");
     world.passes(&exit());
-    world.fold([resume(STRATEGY), halt("", TradingState::Halted)]);
-    world.denies(&more, "halted");
-    world.denies(&exit(), "halted");
+    // What is said is the state in force.
+    world.fold([resume(STRATEGY), halt("", TradingState::Unspecified)]);
+    assert_eq!(world.denies(&more, "halted"), "trading is reduce-only; only reducing orders pass");
+    world.passes(&exit());
+    world.fold([halt("", TradingState::Halted)]);
+    assert_eq!(world.denies(&more, "halted"), "the account is halted: drill");
+    assert_eq!(world.denies(&exit(), "halted"), "the account is halted: drill");
     world.fold([resume("")]);
     world.passes(&exit());
 }

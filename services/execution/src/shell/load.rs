@@ -96,7 +96,7 @@ impl Shell {
         self.price_from_bars(self.machine.valued(), floor).await?;
         self.split_since(&marked, floor).await?;
         for symbol in self.machine.unpriced() {
-            let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
+            let filter = Subject::bar_filter(&symbol);
             if let Some(last) = self.context.tape.last(stream::MARKET, &filter).await?
                 && let Some(live) = live_bar(&last)
             {
@@ -156,7 +156,7 @@ impl Shell {
         through: u64,
     ) -> Result<(), Error> {
         for symbol in symbols {
-            let filter = format!("market.bar.*.{}", contracts::escape(&symbol));
+            let filter = Subject::bar_filter(&symbol);
             let tape = &self.context.tape;
             for stored in tape.stored_before(stream::MARKET, &filter, through + 1, LAST_BARS).await? {
                 let Ok(event) = contracts::decode(&stored.payload) else { continue };

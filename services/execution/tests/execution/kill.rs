@@ -7,7 +7,7 @@ use contracts::v1::{
     BreakerKind, Event, LimitsSet, OrderSpec, SessionPhase, Side, TimeInForce, TradeLimits, TradingKilled,
     TradingResumed,
 };
-use contracts::{Subject, event_id, stream, to_timestamp};
+use contracts::{MANUAL, Subject, event_id, stream, to_timestamp};
 use domain::book::{Book, Scope};
 use domain::money::Quantity;
 use domain::risk::fields;
@@ -47,7 +47,7 @@ async fn held(tape: &MemoryLog, account: &str) -> Vec<(String, Quantity)> {
     held.map(|row| (format!("{}/{}", row.key.strategy, row.key.symbol), row.quantity)).collect()
 }
 
-/// Two positions and two resting orders of the account, one of each of another strategy and another account.
+/// Two positions and two resting orders of the account, one of each by hand, and the same of another account.
 async fn traded(script: &Script) {
     script.setup().await;
     script.instant(OPEN_NS, vec![session(SessionPhase::Opened, OPEN_NS)]).await;
@@ -58,7 +58,7 @@ async fn traded(script: &Script) {
     };
     let orders = [
         of("a", "paper", "A", Side::Buy, "momentum"),
-        of("b", "paper", "B", Side::Sell, "other"),
+        of("b", "paper", "B", Side::Sell, MANUAL),
         of("c", "second", "A", Side::Buy, "momentum"),
     ];
     for order in &orders {
@@ -72,7 +72,7 @@ async fn traded(script: &Script) {
         limit(of(name, account, "A", Side::Buy, strategy), 10, TimeInForce::Gtc)
     };
     for (name, account, strategy) in
-        [("r1", "paper", "momentum"), ("r2", "paper", "other"), ("r3", "second", "momentum")]
+        [("r1", "paper", "momentum"), ("r2", "paper", MANUAL), ("r3", "second", "momentum")]
     {
         script.approve(name, t, &[rest(name, account, strategy)], &[filled]).await;
     }
@@ -137,13 +137,39 @@ async fn a_killed_strategy_keeps_its_positions_unless_told_and_what_comes_late_i
     assert!(tape.last(stream::TRADING, Subject::order(&late, "submitted").as_str()).await.unwrap().is_none());
     until("its resting orders are gone", async || {
         book(&tape).await.open_orders().map(|order| order.spec.strategy.clone()).collect::<Vec<_>>()
-            == ["other"]
+            == [MANUAL]
     })
     .await;
     assert_eq!(held(&tape, "paper").await.len(), 2);
     // What reduces still passes.
     let exit = OrderSpec { reducing: true, ..order("exit", "paper", "A", Side::Sell, 10) };
     script.approve("exit", OPEN_NS + HOUR_NS, &[exit], &[&["accepted"]]).await;
+    shutdown.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_traded_by_hand_is_closed_alone_and_goes_on_when_it_is_resumed() {
+    let tape = MemoryLog::new();
+    let script = Script { tape: tape.clone(), framed: true };
+    let (shutdown, running) = start(&tape);
+    traded(&script).await;
+    let kill = TradingKilled { strategy: MANUAL.into(), flatten: true, ..TradingKilled::default() };
+    put(&tape, "kill", Body::TradingKilled(kill)).await;
+    until("the order by hand is the one that closes", async || {
+        let book = book(&tape).await;
+        let own: Vec<_> = book.open_orders().filter(|order| order.spec.strategy == MANUAL).collect();
+        own.len() == 1 && own.iter().all(|order| order.spec.reducing && order.accepted_ns.is_some())
+    })
+    .await;
+    let t = OPEN_NS + 2 * HOUR_NS;
+    script.instant(t, vec![bar("A", t, 51, 51), bar("B", t, 49, 49)]).await;
+    assert_eq!(held(&tape, "paper").await, [("momentum/A".to_owned(), Quantity(10 * E9))]);
+    let stopped = book(&tape).await;
+    assert!(stopped.is_stopped("paper", MANUAL, true) && !stopped.is_stopped("paper", "momentum", false));
+    let resumed = TradingResumed { strategy: MANUAL.into(), ..TradingResumed::default() };
+    put(&tape, "resume", Body::TradingResumed(resumed)).await;
+    assert!(!book(&tape).await.is_stopped("paper", MANUAL, false));
     shutdown.cancel();
     running.await.unwrap();
 }

@@ -3,19 +3,20 @@
 //! What an operator wants is a signal of the strategy `manual`, and an order only once risk has approved it. On the tape
 //! clock its time is that of the account's last mark, which is what the operator saw; live it is now.
 
-use contracts::stream::TRADING;
+use contracts::stream::{MARKET, TRADING};
 use contracts::v1::event::Body;
-use contracts::v1::{
-    Intent, OrderType, PositionsFate, Side, Signal, SignalLeg, StrategyDisabled, TimeInForce,
-};
+use contracts::v1::{Intent, OrderType, Side, Signal, SignalLeg, TimeInForce};
 use contracts::{MANUAL, Subject, from_timestamp, to_timestamp};
 use event_log::{Append, AppendError, Expect, LogError, Tape};
 
-use super::{Caller, audit, control, event};
+use super::{Caller, audit, event};
 use crate::clock::ClockMode;
+use crate::instant::is_live;
 
 /// Longest text that names something in an order.
 const NAME_BYTES_MAX: usize = 40;
+/// A share, and a unit of the currency, in 1e-9.
+const E9: i64 = 1_000_000_000;
 
 /// An order as an operator asks for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,7 +94,7 @@ pub enum OrderError {
         /// Value found.
         value: String,
         /// What was expected.
-        expected: &'static str,
+        expected: String,
     },
     /// Nothing on the account was ever valued, so that nobody knows what time it is on this tape.
     #[error("account {0:?} has no mark yet: wait for the first bar")]
@@ -115,14 +116,17 @@ pub async fn place_order(
 ) -> Result<Asked, OrderError> {
     check(&order.account, &order.symbol)?;
     priced(order)?;
+    check_size(order)?;
+    check_prices(order)?;
     let intent = match order.side {
         Side::Buy => Intent::Buy,
         Side::Sell => Intent::Sell,
         Side::Unspecified => {
-            let expected = "buy or sell";
+            let expected = "buy or sell".to_owned();
             return Err(OrderError::Invalid { field: "side", value: String::new(), expected });
         }
     };
+    check_exits(tape, order).await?;
     let leg = SignalLeg {
         symbol: order.symbol.clone(),
         intent: intent.into(),
@@ -209,7 +213,7 @@ fn check(account: &str, symbol: &str) -> Result<(), OrderError> {
             (1..=NAME_BYTES_MAX).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_graphic());
         if !good {
             let value = value.chars().take(NAME_BYTES_MAX).collect();
-            return Err(OrderError::Invalid { field, value, expected });
+            return Err(OrderError::Invalid { field, value, expected: expected.to_owned() });
         }
     }
     Ok(())
@@ -268,9 +272,107 @@ fn priced(order: &NewOrder) -> Result<(), OrderError> {
             _ => continue,
         };
         let value = price.map(decimal).unwrap_or_default();
-        return Err(OrderError::Invalid { field, value, expected });
+        return Err(OrderError::Invalid { field, value, expected: expected.to_owned() });
     }
     Ok(())
+}
+
+/// Refuses an order whose size is missing, stated twice or none that an order can have.
+fn check_size(order: &NewOrder) -> Result<(), OrderError> {
+    let invalid = |field, value: Option<i64>, expected: &str| {
+        let value = value.map(decimal).unwrap_or_default();
+        Err(OrderError::Invalid { field, value, expected: expected.to_owned() })
+    };
+    let (quantity, notional) = (order.quantity_e9, order.notional_e9);
+    let is_for_the_day = matches!(order.time_in_force, TimeInForce::Day | TimeInForce::Unspecified);
+    match (quantity, notional) {
+        (None, None) => {
+            invalid("quantity", None, "a number of shares above 0, or an amount of the currency (notional)")
+        }
+        (Some(_), Some(_)) => invalid("notional", notional, "none beside a quantity"),
+        (Some(shares), None) if shares <= 0 => invalid("quantity", quantity, "a number of shares above 0"),
+        (Some(shares), None)
+            if shares % E9 != 0 && (!is_for_the_day || order.order_type == OrderType::TrailingStop) =>
+        {
+            let expected =
+                "a whole number of shares, because parts of a share work for the day alone and do not trail";
+            invalid("quantity", quantity, expected)
+        }
+        (None, Some(amount)) if amount < E9 => invalid("notional", notional, "an amount of at least 1"),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses prices that are not positive, two distances of one trailing stop, and exits of an order for an amount.
+fn check_prices(order: &NewOrder) -> Result<(), OrderError> {
+    const POSITIVE: &str = "a price above 0";
+    const NO_EXITS: &str = "none beside an amount, because exits close a number of shares: state a quantity";
+    let (trail, rate) = (order.trail_price_e9, order.trail_rate_e9);
+    let (profit, loss) = (order.take_profit_price_e9, order.stop_loss_price_e9);
+    let is_positive = |price: i64| price > 0;
+    let is_for_shares = order.notional_e9.is_none();
+    for (field, value, is_good, expected) in [
+        ("limit", order.limit_price_e9, order.limit_price_e9.is_none_or(is_positive), POSITIVE),
+        ("stop", order.stop_price_e9, order.stop_price_e9.is_none_or(is_positive), POSITIVE),
+        ("trail", trail, trail.is_none_or(is_positive), "a distance above 0"),
+        ("trail_rate", rate, trail.is_none(), "none beside a distance in the currency"),
+        ("trail_rate", rate, rate.is_none_or(|rate| (1..E9).contains(&rate)), "a share between 0 and 1"),
+        ("take_profit", profit, profit.is_none_or(is_positive), POSITIVE),
+        ("stop_loss", loss, loss.is_none_or(is_positive), POSITIVE),
+        ("take_profit", profit, is_for_shares, NO_EXITS),
+        ("stop_loss", loss, is_for_shares, NO_EXITS),
+    ] {
+        if let Some(value) = value.filter(|_| !is_good) {
+            return Err(OrderError::Invalid { field, value: decimal(value), expected: expected.to_owned() });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses exits that are not beyond the price at which the order opens, or beyond each other where nothing says
+/// which price that is.
+async fn check_exits(tape: &Tape, order: &NewOrder) -> Result<(), OrderError> {
+    let (profit, loss) = (order.take_profit_price_e9, order.stop_loss_price_e9);
+    if profit.is_none() && loss.is_none() {
+        return Ok(());
+    }
+    let opens = match order.order_type {
+        OrderType::Limit | OrderType::StopLimit => order.limit_price_e9.map(|price| ("the limit", price)),
+        OrderType::Stop => order.stop_price_e9.map(|price| ("the stop", price)),
+        OrderType::Market => last_price(tape, &order.symbol).await?.map(|price| ("the last price", price)),
+        OrderType::TrailingStop | OrderType::Unspecified => None,
+    };
+    let buys = order.side == Side::Buy;
+    let exits = [
+        ("take_profit", profit, opens.or(loss.map(|price| ("the stop loss", price))), buys),
+        ("stop_loss", loss, opens, !buys),
+    ];
+    for (field, price, reference, is_above) in exits {
+        let (Some(price), Some((what, reference))) = (price, reference) else { continue };
+        let is_beyond = if is_above { price > reference } else { price < reference };
+        if is_beyond {
+            continue;
+        }
+        let (where_to, side) = (if is_above { "above" } else { "below" }, if buys { "buy" } else { "sell" });
+        let expected =
+            format!("a price {where_to} {what} of {}, because it is an order to {side}", decimal(reference));
+        return Err(OrderError::Invalid { field, value: decimal(price), expected });
+    }
+    Ok(())
+}
+
+/// The close of a symbol's newest bar in 1e-9, which is what risk prices it at; `None` where there is none, where it was
+/// only imported, and where a corporate action behind it has made another price of it.
+async fn last_price(tape: &Tape, symbol: &str) -> Result<Option<i64>, LogError> {
+    let Some(last) = tape.last(MARKET, &Subject::bar_filter(symbol)).await? else { return Ok(None) };
+    let actions = Subject::of(&["market", "action", symbol]);
+    if tape.last_sequence(MARKET, actions.as_str()).await? > last.sequence {
+        return Ok(None);
+    }
+    Ok(match last.event.body {
+        Some(Body::Bar(bar)) if is_live(bar.origin()) => Some(bar.close_e9),
+        _ => None,
+    })
 }
 
 /// Side, type and time in force by their names, as forms and command lines state them.
@@ -279,8 +381,9 @@ pub fn order_words(
     order_type: &str,
     time_in_force: &str,
 ) -> Result<(Side, OrderType, TimeInForce), OrderError> {
-    let invalid = |field, value: &str, expected| {
-        Err(OrderError::Invalid { field, value: value.chars().take(40).collect(), expected })
+    let invalid = |field, value: &str, expected: &str| {
+        let value = value.chars().take(NAME_BYTES_MAX).collect();
+        Err(OrderError::Invalid { field, value, expected: expected.to_owned() })
     };
     let side = match side {
         "buy" => Side::Buy,
@@ -305,34 +408,4 @@ pub fn order_words(
         other => return invalid("tif", other, "day, gtc, ioc, fok, opg or cls"),
     };
     Ok((side, order_type, time_in_force))
-}
-
-/// What becomes of the positions of a strategy that is stopped, by its name.
-pub fn positions_fate(text: &str) -> Option<PositionsFate> {
-    Some(match text {
-        "keep" => PositionsFate::Keep,
-        "flatten" => PositionsFate::Flatten,
-        "hand_over" | "hand-over" => PositionsFate::HandOver,
-        _ => return None,
-    })
-}
-
-/// Stops a strategy and says what becomes of its positions; `hand_over_to` names who takes them over.
-pub async fn stop_strategy(
-    tape: &Tape,
-    caller: &Caller,
-    strategy: &str,
-    reason: &str,
-    positions: PositionsFate,
-    hand_over_to: &str,
-) -> Result<(), AppendError> {
-    let body = Body::StrategyDisabled(StrategyDisabled {
-        strategy: strategy.to_owned(),
-        actor: caller.actor.clone(),
-        reason: reason.to_owned(),
-        positions: positions.into(),
-        hand_over_to: hand_over_to.to_owned(),
-    });
-    let fate = positions.as_str_name().trim_start_matches("POSITIONS_FATE_").to_ascii_lowercase();
-    control(tape, caller, "strategy_disable", strategy, &format!("positions: {fate}; {reason}"), body).await
 }

@@ -3,6 +3,8 @@
 //! Limits are stated whole: a change is read off the last statement of the scope, and expects it to be the last,
 //! so that two changes at the same time never lose one of them.
 
+use std::fmt;
+
 use contracts::Subject;
 use contracts::stream::TRADING;
 use contracts::v1::event::Body;
@@ -11,6 +13,7 @@ use contracts::v1::{
     TradingResumed, TradingState,
 };
 use event_log::{Append, AppendError, Expect, LogError, Tape};
+use serde::Serialize;
 
 use super::{Caller, audit, control, event};
 
@@ -38,15 +41,24 @@ pub enum LimitsError {
     Log(#[from] LogError),
 }
 
-/// What is stopped, and why.
-#[derive(Clone, Debug, Default)]
+/// What is stopped, and why. In words it is what is stopped: `paper`, `strategy sma_cross on all accounts`.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Stop {
     /// Account; empty for all.
     pub account: String,
-    /// Strategy; empty for all.
+    /// Strategy, or `manual` for what is traded by hand; empty for all.
     pub strategy: String,
     /// For the audit.
     pub reason: String,
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.strategy.is_empty() {
+            write!(formatter, "strategy {} on ", self.strategy)?;
+        }
+        formatter.write_str(if self.account.is_empty() { "all accounts" } else { &self.account })
+    }
 }
 
 impl Stop {

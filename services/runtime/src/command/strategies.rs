@@ -12,7 +12,7 @@ use contracts::v1::{
 };
 use event_log::{Append, AppendError, Expect, LogError, Tape, covers, is_well_formed};
 
-use super::{Caller, audit, control, event, live_confirmation};
+use super::{Caller, audit, control, event, live_confirmation, third_tokens};
 use crate::external::{AccessError, Credentials, ExternalStrategy, NEWS, StrategyAccess};
 
 /// Longest name, in bytes. A longer one names nothing: it is not asked for, because a subject of any length would
@@ -186,6 +186,17 @@ pub async fn registration(tape: &Tape, name: &str) -> Result<Option<Registration
         _ => None,
     });
     Ok(Some(Registration { registered: body, enabled }))
+}
+
+/// The strategies that are registered now, by name.
+pub async fn registered(tape: &Tape) -> Result<Vec<String>, LogError> {
+    let mut names = Vec::new();
+    for name in third_tokens(tape, "control.strategy.*.registered").await? {
+        if registration(tape, &name).await?.is_some() {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Registers an external strategy: its consumers, its user, then the event. It starts disabled.
@@ -376,14 +387,23 @@ async fn last_control(tape: &Tape, name: &str) -> Result<u64, LogError> {
     tape.last_sequence(TRADING, &controls(name)).await
 }
 
+/// What the name of a strategy must be, in words.
+pub const STRATEGY_NAME: &str = "1 to 40 lowercase letters, digits and _, and not `manual`";
+
+/// Whether a strategy can have this name. Orders by hand have one of their own.
+#[must_use]
+pub fn is_strategy_name(name: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && name != contracts::MANUAL
+}
+
 async fn check(tape: &Tape, new: &NewStrategy) -> Result<(), StrategyError> {
     let invalid = |field: &'static str, value: &str, expected: &str| {
         Err(StrategyError::Invalid { field, value: value.to_owned(), expected: expected.to_owned() })
     };
-    let good = (1..=NAME_BYTES_MAX).contains(&new.name.len())
-        && new.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if !good || new.name == "manual" {
-        return invalid("name", &new.name, "1 to 40 lowercase letters, digits and _, and not `manual`");
+    if !is_strategy_name(&new.name) {
+        return invalid("name", &new.name, STRATEGY_NAME);
     }
     if new.subjects.is_empty() {
         return invalid("subjects", "", "at least one, for example market.bar.1h.SPY");

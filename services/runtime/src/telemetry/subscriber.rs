@@ -5,11 +5,13 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Registry, fmt};
 
 /// Form of log lines on stderr.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
-    #[default]
-    Text,
+    Text {
+        /// Whether levels and names are told apart by colours: on a terminal, never in a file.
+        color: bool,
+    },
     /// One JSON object per line.
     Json,
 }
@@ -21,6 +23,14 @@ pub struct MalformedFilter {
     filter: String,
     #[source]
     source: tracing_subscriber::filter::ParseError,
+}
+
+impl MalformedFilter {
+    /// What was expected, and why this is none: for messages that name the filter themselves.
+    #[must_use]
+    pub fn expected(&self) -> String {
+        format!("for example `info` or `risk=debug,info` ({})", self.source)
+    }
 }
 
 /// A destination of log lines and spans, with its filter.
@@ -61,8 +71,8 @@ where
     Writer: for<'writer> fmt::MakeWriter<'writer> + Send + Sync + 'static,
 {
     let lines = match format {
-        LogFormat::Text => filtered(fmt::layer().with_writer(writer), filter)?,
-        LogFormat::Json => filtered(fmt::layer().json().with_writer(writer), filter)?,
+        LogFormat::Text { color } => filtered(fmt::layer().with_ansi(color).with_writer(writer), filter)?,
+        LogFormat::Json => filtered(fmt::layer().json().with_ansi(false).with_writer(writer), filter)?,
     };
     let mut layers = vec![lines];
     layers.extend(more);
@@ -103,6 +113,8 @@ mod tests {
         }
     }
 
+    const PLAIN: LogFormat = LogFormat::Text { color: false };
+
     fn emit(format: LogFormat, filter: &str, more: Vec<BoxedLayer>) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
@@ -119,7 +131,7 @@ mod tests {
     fn each_destination_has_its_own_filter() {
         let (all, errors) = (Levels::default(), Levels::default());
         let more = vec![filtered(all.clone(), "info").unwrap(), filtered(errors.clone(), "error").unwrap()];
-        let text = emit(LogFormat::Text, "warn", more);
+        let text = emit(PLAIN, "warn", more);
         assert!(text.contains("the tape is slow") && !text.contains("an instant passed"), "{text}");
         assert_eq!(*all.0.lock().unwrap(), [tracing::Level::INFO, tracing::Level::WARN]);
         assert!(errors.0.lock().unwrap().is_empty());
@@ -136,8 +148,18 @@ mod tests {
     }
 
     #[test]
+    fn lines_have_colours_where_they_are_wanted_and_nowhere_else() {
+        for (format, colored) in
+            [(PLAIN, false), (LogFormat::Text { color: true }, true), (LogFormat::Json, false)]
+        {
+            let text = emit(format, "info", Vec::new());
+            assert_eq!(text.contains('\u{1b}'), colored, "{format:?}: {text:?}");
+        }
+    }
+
+    #[test]
     fn a_filter_that_cannot_be_read_is_named() {
-        let error = init("risk=loud", LogFormat::Text, Vec::new()).unwrap_err().to_string();
+        let error = init("risk=loud", PLAIN, Vec::new()).unwrap_err().to_string();
         assert!(error.contains("risk=loud"), "{error}");
     }
 }

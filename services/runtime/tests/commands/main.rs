@@ -1,6 +1,8 @@
-//! Commands on external strategies: what they put on the tape and in which order, over a tape in memory.
+//! Commands: what they put on the tape and in which order, over a tape in memory.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod orders;
 
 use std::sync::{Arc, Mutex};
 
@@ -8,11 +10,12 @@ use async_trait::async_trait;
 use contracts::stream::{AUDIT, TRADING};
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, Event, GroupPolicy, Sizing, SizingKind, StrategyMode, StrategyRegistered,
+    AccountConfigured, Event, GroupPolicy, PositionsFate, Sizing, SizingKind, StrategyMode,
+    StrategyRegistered,
 };
 use contracts::{Subject, to_timestamp};
 use event_log::{Append, Expect, MemoryLog, Tape};
-use runtime::command::{self, Caller, NewStrategy, StrategyError};
+use runtime::command::{self, Caller, NewStrategy, Stop, StrategyError};
 use runtime::{AccessError, Credentials, ExternalStrategy, StrategyAccess};
 
 /// Remembers what was asked of the server.
@@ -101,12 +104,15 @@ async fn a_strategy_is_registered_once_and_removed_for_good() {
     let known = command::registration(&tape, "mine").await.unwrap().unwrap();
     assert!(known.is_external() && known.enabled.is_none());
     assert_eq!(known.registered.subjects, ["market.bar.1h.SPY"]);
+    assert_eq!(command::registered(&tape).await.unwrap(), ["mine", "sma"]);
+    assert_eq!(command::accounts(&tape).await.unwrap(), ["other", "paper"]);
     let again = command::register_strategy(&tape, &server, &caller("2"), &new("mine", "paper")).await;
     assert!(matches!(again, Err(StrategyError::Exists(_))), "{again:?}");
     assert!(server.asked().is_empty(), "a refused command changes nothing");
 
     command::remove_strategy(&tape, &server, &caller("3"), "mine", "done").await.unwrap();
     assert_eq!(command::registration(&tape, "mine").await.unwrap(), None);
+    assert_eq!(command::registered(&tape).await.unwrap(), ["sma"]);
     // Again, as after an interruption: what is left on the server goes, the tape says nothing new.
     let before = tape.state(TRADING).await.unwrap().last_sequence;
     command::remove_strategy(&tape, &server, &caller("4"), "mine", "").await.unwrap();
@@ -245,64 +251,54 @@ async fn a_switch_is_to_one_that_has_run_in_shadow_mode() {
 }
 
 #[tokio::test]
-async fn an_order_has_the_prices_of_its_type_and_no_others() {
-    use contracts::v1::{OrderType, Side, TimeInForce};
-    use runtime::ClockMode;
-    use runtime::command::NewOrder;
-
-    let tape = tape().await;
-    let order = |order_type, limit, stop, trail| NewOrder {
-        account: "paper".into(),
-        symbol: "SPY".into(),
-        side: Side::Buy,
-        order_type,
-        time_in_force: TimeInForce::Day,
-        quantity_e9: Some(1_000_000_000),
-        notional_e9: None,
-        limit_price_e9: limit,
-        stop_price_e9: stop,
-        trail_price_e9: trail,
-        trail_rate_e9: None,
-        take_profit_price_e9: None,
-        stop_loss_price_e9: None,
-        extended_hours: false,
-        reason: String::new(),
+async fn positions_go_to_somebody_who_will_manage_them() {
+    let (tape, server) = (tape().await, Server::default());
+    for (name, account) in [("heir", "paper"), ("abroad", "other")] {
+        command::register_strategy(&tape, &server, &caller(name), &new(name, account)).await.unwrap();
+    }
+    command::enable_strategy(&tape, &caller("1"), "abroad", StrategyMode::Paper).await.unwrap();
+    let hand_over = async |key: &str, to: &str| {
+        command::stop_strategy(&tape, &caller(key), "sma", "", PositionsFate::HandOver, to).await
     };
-    let price = Some(80_500_000_000);
-    for (order, expected) in [
-        (
-            order(OrderType::Market, price, None, None),
-            "limit \"80.5\": expected none, or an order of type limit or stop_limit",
-        ),
-        (
-            order(OrderType::Limit, None, None, None),
-            "limit \"\": expected a limit price, which a limit and a stop_limit order need",
-        ),
-        (
-            order(OrderType::Limit, price, price, None),
-            "stop \"80.5\": expected none, or an order of type stop or stop_limit",
-        ),
-        (
-            order(OrderType::TrailingStop, None, None, None),
-            "trail \"\": expected a distance, in the currency or as a share of the price, which a trailing_stop needs",
-        ),
-    ] {
-        let asked = command::place_order(&tape, &caller("1"), ClockMode::Wall, &order).await;
-        assert_eq!(asked.unwrap_err().to_string(), expected);
+    let refused = async |to: &str, said: &str| {
+        let before = tape.state(TRADING).await.unwrap().last_sequence;
+        let error = hand_over("2", to).await.unwrap_err().to_string();
+        assert!(error.contains(said), "{to}: {error}");
+        assert_eq!(tape.state(TRADING).await.unwrap().last_sequence, before, "{to}");
+    };
+    refused("", "hand_over_to \"\": expected another strategy that is enabled, or manual").await;
+    refused("sma", "hand_over_to \"sma\": expected another strategy that is enabled, or manual").await;
+    refused("nobody", "no strategy \"nobody\" on this tape").await;
+    refused("heir", "hand_over_to \"heir\": expected a strategy enabled in mode paper or live").await;
+    refused("heir", "it is disabled").await;
+    refused("abroad", "a strategy that trades on account paper, or manual; it trades on other").await;
+    command::enable_strategy(&tape, &caller("3"), "heir", StrategyMode::Shadow).await.unwrap();
+    refused("heir", "it is shadow").await;
+
+    command::enable_strategy(&tape, &caller("4"), "heir", StrategyMode::Paper).await.unwrap();
+    for fate in [PositionsFate::Keep, PositionsFate::Flatten, PositionsFate::Unspecified] {
+        let before = tape.state(TRADING).await.unwrap().last_sequence;
+        let both = command::stop_strategy(&tape, &caller("7"), "sma", "", fate, "heir").await;
+        let said = "hand_over_to \"heir\": expected none, or positions hand_over beside it";
+        assert_eq!(both.unwrap_err().to_string(), said);
+        assert_eq!(tape.state(TRADING).await.unwrap().last_sequence, before);
     }
-    // What fits goes on to the next question: nothing was ever valued here.
-    for order in [
-        order(OrderType::Market, None, None, None),
-        order(OrderType::StopLimit, price, price, None),
-        order(OrderType::TrailingStop, None, None, price),
-    ] {
-        let asked = command::place_order(&tape, &caller("1"), ClockMode::Wall, &order).await;
-        assert!(matches!(asked, Err(command::OrderError::NoMark(_))), "{asked:?}");
+    for (key, to) in [("5", "heir"), ("6", "manual")] {
+        hand_over(key, to).await.unwrap();
+        let last = tape.last(TRADING, "control.strategy.sma.disabled").await.unwrap().unwrap();
+        let Some(Body::StrategyDisabled(disabled)) = last.event.body else { panic!("it goes on") };
+        assert_eq!((disabled.positions(), disabled.hand_over_to.as_str()), (PositionsFate::HandOver, to));
     }
-    let stated = |limit, stop, trail| command::order_type_by_prices(limit, stop, trail);
-    assert_eq!(stated(false, false, false), "market");
-    assert_eq!(stated(true, false, false), "limit");
-    assert_eq!(stated(false, true, false), "stop");
-    assert_eq!(stated(true, true, false), "stop_limit");
-    assert_eq!(stated(false, false, true), "trailing_stop");
+}
+
+#[test]
+fn a_stop_says_what_it_is_of() {
+    let of = |account: &str, strategy: &str| {
+        let (account, strategy) = (account.to_owned(), strategy.to_owned());
+        Stop { account, strategy, reason: "drill".to_owned() }.to_string()
+    };
+    assert_eq!(of("", ""), "all accounts");
+    assert_eq!(of("paper", ""), "paper");
+    assert_eq!(of("", "manual"), "strategy manual on all accounts");
+    assert_eq!(of("paper", "sma"), "strategy sma on paper");
 }
