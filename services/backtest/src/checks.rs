@@ -14,6 +14,8 @@ use analytics::warnings::{
     GridPoint, Warning, delay, look_ahead, parameter_cliff, split_like, unstated_split, warm_up,
 };
 use chrono::NaiveDate;
+use domain::calendar::Calendar;
+use domain::corporate_action::CorporateAction;
 use domain::money::{E9, Price, Quantity};
 use domain::performance::Trade;
 use domain::series::{BarSeries, Column, MarketData};
@@ -44,7 +46,7 @@ pub struct Checked {
 pub fn of_single(config: &Config, data: &MarketData) -> Result<Checked, Error> {
     let part = Part::of(config, data);
     let mut checked = part.checked()?;
-    checked.warnings.extend(of_prices(config, data));
+    checked.warnings.extend(of_prices_walked(config, data));
     checked.warnings.extend(part.cliff()?);
     Ok(checked)
 }
@@ -52,37 +54,62 @@ pub fn of_single(config: &Config, data: &MarketData) -> Result<Checked, Error> {
 /// The checks of any run.
 pub fn of_run(config: &Config, data: &MarketData) -> Result<Checked, Error> {
     let mut checked = Part::of(config, data).checked()?;
-    checked.warnings.extend(of_prices(config, data));
+    checked.warnings.extend(of_prices_walked(config, data));
     Ok(checked)
 }
 
-/// What looks like a split between two sessions and is stated by no corporate action, one warning a symbol.
+/// The same as [`of_prices`] of the bars that a run walks, and those before them that its strategies warm up with.
 #[must_use]
-pub fn of_prices(config: &Config, data: &MarketData) -> Vec<Warning> {
-    let until = config.until_ns.unwrap_or(i64::MAX);
+pub fn of_prices_walked(config: &Config, data: &MarketData) -> Vec<Warning> {
+    let Some(from_ns) = config.from_ns else { return of_prices(data, config.calendar, config.until_ns) };
+    let warm_up = warm_up_bars(config);
+    let walked = data.series.iter().map(|series| {
+        let first = series.close_ns.values().partition_point(|ns| *ns < from_ns);
+        rows(series, first.saturating_sub(warm_up), usize::MAX)
+    });
+    let walked = MarketData { series: walked.collect(), actions: data.actions.clone() };
+    of_prices(&walked, config.calendar, config.until_ns)
+}
+
+/// What looks like a split between two sessions and is stated by no corporate action, one warning a series. Bars that
+/// close at `until_ns` or later do not count.
+#[must_use]
+pub fn of_prices(data: &MarketData, calendar: &Calendar, until_ns: Option<i64>) -> Vec<Warning> {
     let unstated = data.series.iter().filter_map(|series| {
-        let (closes, opens) = (series.close.values(), series.open.values());
-        let date = |row: usize| config.calendar.date_of(series.close_ns.values()[row].saturating_sub(1));
-        let end = series.close_ns.values().partition_point(|ns| *ns < until);
-        let is_stated = |before: NaiveDate, date: NaiveDate| {
-            let own = data.actions.iter().filter(|dated| dated.symbol == series.symbol);
-            own.map(|dated| &dated.action)
-                .any(|action| action.split().is_some() && before < action.ex_date && action.ex_date <= date)
-        };
-        let mut jumps = (1..end).filter_map(|row| {
-            // Most bars open near the close before them.
-            let (close, open) = (closes[row - 1], opens[row]);
-            if close.saturating_sub(open).saturating_abs() < open.min(close) / 4 {
-                return None;
-            }
-            let ratio = split_like(Price(close).to_f64(), Price(open).to_f64())?;
-            let (before, date) = (date(row - 1), date(row));
-            (before < date && !is_stated(before, date)).then_some((date, ratio))
-        });
-        let (date, ratio) = jumps.next()?;
-        Some(unstated_split(&series.symbol, date, ratio, jumps.count()))
+        let own = data.actions.iter().filter(|dated| dated.symbol == series.symbol);
+        of_series(series, own.map(|dated| &dated.action), calendar, until_ns)
     });
     unstated.collect()
+}
+
+/// The same of one series, whose corporate actions are `actions`.
+#[must_use]
+pub fn of_series<'a>(
+    series: &BarSeries,
+    actions: impl Iterator<Item = &'a CorporateAction>,
+    calendar: &Calendar,
+    until_ns: Option<i64>,
+) -> Option<Warning> {
+    let splits: Vec<NaiveDate> =
+        actions.filter(|action| action.split().is_some()).map(|action| action.ex_date).collect();
+    let (closes, opens) = (series.close.values(), series.open.values());
+    let date = |row: usize| calendar.date_of(series.close_ns.values()[row].saturating_sub(1));
+    let end = series.close_ns.values().partition_point(|ns| *ns < until_ns.unwrap_or(i64::MAX));
+    let is_stated = |before: NaiveDate, date: NaiveDate| {
+        splits.iter().any(|ex_date| before < *ex_date && *ex_date <= date)
+    };
+    let mut jumps = (1..end).filter_map(|row| {
+        // Most bars open near the close before them.
+        let (close, open) = (closes[row - 1], opens[row]);
+        if close.saturating_sub(open).saturating_abs() < open.min(close) / 4 {
+            return None;
+        }
+        let ratio = split_like(Price(close).to_f64(), Price(open).to_f64())?;
+        let (before, date) = (date(row - 1), date(row));
+        (before < date && !is_stated(before, date)).then_some((date, ratio))
+    });
+    let (date, ratio) = jumps.next()?;
+    Some(unstated_split(&series.symbol, date, ratio, jumps.count()))
 }
 
 /// The part of a run that is checked, with data of its own.

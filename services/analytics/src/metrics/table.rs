@@ -339,7 +339,7 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "best_trade_pct",
-        "Best trade (%)",
+        "Best trade (return)",
         (Group::Trades, Unit::Percent),
         "Highest return of a trade: net profit over price times shares at the entry.",
         "backtesting: Best Trade [%]",
@@ -347,7 +347,7 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "worst_trade_pct",
-        "Worst trade (%)",
+        "Worst trade (return)",
         (Group::Trades, Unit::Percent),
         "Lowest return of a trade.",
         "backtesting: Worst Trade [%]",
@@ -355,7 +355,7 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "average_trade_pct",
-        "Average trade (%, geometric)",
+        "Average trade (return, geometric)",
         (Group::Trades, Unit::Percent),
         "Geometric mean of the trades' returns. Undefined when one lost everything.",
         "backtesting: Avg. Trade [%]",
@@ -371,7 +371,7 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "profit_factor_pct",
-        "Profit factor (%)",
+        "Profit factor (returns)",
         (Group::Trades, Unit::Ratio),
         "Sum of the returns of the winners over that of the losers.",
         "backtesting: Profit Factor",
@@ -387,7 +387,7 @@ pub const METRICS: &[Metric] = &[
     ),
     metric(
         "expectancy_pct",
-        "Expectancy (%)",
+        "Expectancy (return)",
         (Group::Trades, Unit::Percent),
         "Arithmetic mean of the trades' returns.",
         "backtesting: Expectancy [%]",

@@ -24,7 +24,7 @@ pub fn split_like(close: f64, open: f64) -> Option<(u32, u32)> {
 pub fn unstated_split(symbol: &str, date: NaiveDate, (new, old): (u32, u32), more: usize) -> Warning {
     let others = if more > 0 { format!(" (and on {more} other dates)") } else { String::new() };
     let text = format!(
-        "{symbol} looks split {new}:{old} on {date}{others} and no split is stated: give --actions, or import \
+        "{symbol} looks split {new}:{old} on {date}{others} and no split is stated: give or import a file of \
          corporate actions."
     );
     Warning::new(Kind::UnstatedSplit, text)

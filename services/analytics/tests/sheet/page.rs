@@ -56,6 +56,16 @@ fn every_part_is_there() {
 }
 
 #[test]
+fn a_sheet_without_warnings_says_that_the_checks_found_nothing() {
+    let mut sheet = sheet_of(&run(1, "2018-03-05", "2022-08-10"));
+    let none = "None of the checks that were made found anything.";
+    assert!(!sheet.warnings.is_empty() && !page(&sheet).contains(none));
+    sheet.warnings.clear();
+    let text = page(&sheet);
+    assert!(text.contains(">Warnings</h2>") && text.contains(none));
+}
+
+#[test]
 fn what_users_name_is_text_and_never_markup() {
     let mut sheet = sheet_of(&run(1, "2020-01-02", "2020-06-30"));
     let evil = "<script>alert(1)</script>\"'&";

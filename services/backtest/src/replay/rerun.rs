@@ -5,11 +5,12 @@
 //! past; here nothing recorded is looked at after the beginning but the inputs. Without changes both come to the
 //! same events; with changes (another parameter, another limit) the stretch goes its own way.
 //!
-//! An input is met after the marks of the instant in which, or after which, it was recorded; an order by hand in the
-//! instant in which risk decided it, and a change of a strategy after those of its signals and decisions that were made
-//! before it was read. Deliberately absent: comparing (`super::comparison`), printing.
+//! An input is met after the marks of the instant in which, or after which, it was recorded, and after what was decided and
+//! sent there before it was read: a change of a strategy after the strategy's own signals, decisions and orders, any
+//! other statement after everybody's. An order by hand belongs to the instant in which risk decided it. Deliberately
+//! absent: comparing (`super::comparison`), printing.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use contracts::v1::event::Body;
 use contracts::v1::{EntryKind, Event};
@@ -36,6 +37,8 @@ pub struct Recording {
     inputs: VecDeque<Input>,
     /// Orders by hand that nobody decided in it.
     undecided: Vec<Event>,
+    /// How far TRADING had been read when a signal was decided, by signal id.
+    read: HashMap<String, u64>,
     /// Last MARKET sequence of its last instant.
     market: u64,
 }
@@ -46,6 +49,37 @@ enum Stage {
     Marks,
     Signals,
     Decisions,
+    Orders,
+}
+
+/// Something that was decided or sent.
+#[derive(Debug)]
+struct Made {
+    stage: Stage,
+    strategy: String,
+    /// MARKET sequence of its instant.
+    market: u64,
+    /// How far TRADING had been read.
+    read: u64,
+}
+
+impl Made {
+    /// What `event`, which stands in the instant of `market`, made.
+    fn of(event: &Event, market: u64) -> Option<Self> {
+        let (stage, strategy) = match event.body.as_ref()? {
+            Body::Signal(signal) => (Stage::Signals, &signal.strategy),
+            Body::RiskDecision(decision) => (Stage::Decisions, &decision.strategy),
+            Body::OrderSubmitted(submitted) => (Stage::Orders, &submitted.order.as_ref()?.strategy),
+            _ => return None,
+        };
+        Some(Self { stage, strategy: strategy.clone(), market, read: basis_of(event, stream::TRADING) })
+    }
+
+    /// Whether `input` concerned it and was not read yet.
+    fn is_before(&self, input: &Input) -> bool {
+        let concerned = changed_strategy(&input.event).is_none_or(|changed| changed == self.strategy);
+        concerned && self.read < input.sequence
+    }
 }
 
 /// Something that is taken as it is.
@@ -141,8 +175,8 @@ impl Rerun {
         }
         let mut reader = tape.read(stream::TRADING, &[], self.sequence + 1).await?;
         let mut at = self.sequence;
-        // Of each signal and decision: its strategy, its instant, and how far its service had read TRADING.
-        let mut read: Vec<(Stage, String, u64, u64)> = Vec::new();
+        // In the order of their instants.
+        let mut made: Vec<Made> = Vec::new();
         while at < to {
             for delivery in reader.batch(BATCH).await? {
                 at = delivery.sequence();
@@ -152,22 +186,11 @@ impl Rerun {
                     if matches!(event.body, Some(Body::AccountMarked(_))) {
                         recording.market = recording.market.max(basis_of(&event, stream::MARKET));
                     }
-                    match &event.body {
-                        Some(Body::Signal(signal)) => {
-                            let trading = basis_of(&event, stream::TRADING);
-                            read.push((Stage::Signals, signal.strategy.clone(), recording.market, trading));
-                        }
-                        Some(Body::RiskDecision(decision)) => {
-                            let trading = basis_of(&event, stream::TRADING);
-                            read.push((
-                                Stage::Decisions,
-                                decision.strategy.clone(),
-                                recording.market,
-                                trading,
-                            ));
-                            recording.decided(&decision.signal_id);
-                        }
-                        _ => {}
+                    made.extend(Made::of(&event, recording.market));
+                    if let Some(Body::RiskDecision(decision)) = &event.body {
+                        let trading = basis_of(&event, stream::TRADING);
+                        recording.read.insert(decision.signal_id.clone(), trading);
+                        recording.decided(&decision.signal_id);
                     }
                     if self.is_input(&event) {
                         let (market, after) = (recording.market, Stage::Marks);
@@ -182,11 +205,14 @@ impl Rerun {
             }
         }
         for input in &mut recording.inputs {
-            let Some(changed) = changed_strategy(&input.event) else { continue };
-            let unread = read.iter().filter(|(_, strategy, market, trading)| {
-                strategy == changed && *market == input.market && *trading < input.sequence
-            });
-            input.after = unread.map(|(stage, ..)| *stage).max().unwrap_or(Stage::Marks);
+            // Who signals states what is decided; it is not what others decide on.
+            if matches!(input.event.body, Some(Body::Signal(_))) {
+                continue;
+            }
+            let first = made.partition_point(|one| one.market < input.market);
+            let same = made[first..].iter().take_while(|one| one.market == input.market);
+            let before = same.filter(|one| one.is_before(input));
+            input.after = before.map(|one| one.stage).max().unwrap_or(Stage::Marks);
         }
         recording.inputs.make_contiguous().sort_by_key(|input| (input.market, input.after));
         let undecided = &recording.undecided;
@@ -205,7 +231,9 @@ impl Rerun {
             self.add(change)?;
         }
         let mut inputs = recording.inputs.clone();
-        self.inputs(&mut inputs, self.read, Stage::Decisions)?;
+        while self.input(&mut inputs, self.read, Stage::Orders)? {
+            self.orders().await?;
+        }
         self.strategies.start_all(&mut self.market).await?;
         for recorded in self.market.between(self.read, recording.market).await? {
             self.instants.push(recorded);
@@ -214,7 +242,7 @@ impl Rerun {
         self.read = last;
         while let Some(instant) = self.instants.next_complete() {
             let through = instant.last_sequence();
-            self.instant(instant, &mut inputs).await?;
+            self.instant(instant, &mut inputs, recording).await?;
             let done = through.saturating_sub(first) as f64 / last.saturating_sub(first).max(1) as f64;
             ReplayError::unless(watch(done.min(1.0)))?;
             self.market.forget(self.strategies.market_sequence().min(self.decisions.market_sequence()));
@@ -223,7 +251,12 @@ impl Rerun {
         Ok(std::mem::take(&mut self.events))
     }
 
-    async fn instant(&mut self, instant: Instant, inputs: &mut VecDeque<Input>) -> Result<(), ReplayError> {
+    async fn instant(
+        &mut self,
+        instant: Instant,
+        inputs: &mut VecDeque<Input>,
+        recording: &Recording,
+    ) -> Result<(), ReplayError> {
         let through = instant.last_sequence();
         self.follower.begin(instant);
         for _ in 0..INSTANT_MAX {
@@ -237,12 +270,41 @@ impl Rerun {
         }
         self.inputs(inputs, through, Stage::Signals)?;
         self.decisions.read(through, &mut self.market).await?;
+        self.decide(through, inputs, recording)?;
+        self.inputs(inputs, through, Stage::Decisions)?;
+        self.decide(through, inputs, recording)?;
+        self.orders().await?;
+        while self.input(inputs, through, Stage::Orders)? {
+            self.decide(through, inputs, recording)?;
+            self.orders().await?;
+        }
+        Ok(())
+    }
+
+    /// Decides what is pending, but for signals whose recorded decision had read an input that is still to be met in
+    /// the instants through a MARKET sequence.
+    fn decide(
+        &mut self,
+        through: u64,
+        inputs: &VecDeque<Input>,
+        recording: &Recording,
+    ) -> Result<(), ReplayError> {
         for signal in in_order(self.follower.book()) {
+            let ahead = inputs.iter().take_while(|input| input.market <= through);
+            let first = ahead.map(|input| input.sequence).min();
+            let read = recording.read.get(&signal.id);
+            if read.zip(first).is_some_and(|(read, first)| first <= *read) {
+                continue;
+            }
             if let Some(decision) = self.decisions.missing(&signal, self.follower.book()) {
                 self.add(decision)?;
             }
         }
-        self.inputs(inputs, through, Stage::Decisions)?;
+        Ok(())
+    }
+
+    /// Does what orders want by now.
+    async fn orders(&mut self) -> Result<(), ReplayError> {
         for _ in 0..INSTANT_MAX {
             let next = self.follower.next_for_orders().await.map_err(ReplayError::broker)?;
             let Some(next) = next else { break };
@@ -258,14 +320,24 @@ impl Rerun {
         through: u64,
         stage: Stage,
     ) -> Result<(), ReplayError> {
-        let due = |input: &mut Input| input.market <= through && input.after <= stage;
-        while let Some(Input { event, .. }) = inputs.pop_front_if(due) {
-            // It stands on both sides, so that what is compared is what was decided.
-            if self.fold(event.clone())? && chain_key(&event).is_some() {
-                self.events.push(event);
-            }
-        }
+        while self.input(inputs, through, stage)? {}
         Ok(())
+    }
+
+    /// Takes the next one of them; answers whether there was one.
+    fn input(
+        &mut self,
+        inputs: &mut VecDeque<Input>,
+        through: u64,
+        stage: Stage,
+    ) -> Result<bool, ReplayError> {
+        let due = |input: &mut Input| input.market <= through && input.after <= stage;
+        let Some(Input { event, .. }) = inputs.pop_front_if(due) else { return Ok(false) };
+        // It stands on both sides, so that what is compared is what was decided.
+        if self.fold(event.clone())? && chain_key(&event).is_some() {
+            self.events.push(event);
+        }
+        Ok(true)
     }
 
     fn append(&mut self, append: Append) -> Result<(), ReplayError> {

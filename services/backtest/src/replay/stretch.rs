@@ -46,7 +46,7 @@ pub enum StretchError {
 impl From<AsOfError> for StretchError {
     fn from(error: AsOfError) -> Self {
         match error {
-            AsOfError::Future { asked, head } => Self::Asked {
+            AsOfError::Future { asked, head, .. } => Self::Asked {
                 field: "at",
                 value: asked.to_string(),
                 expected: format!("at most {head}, the last event on TRADING"),
@@ -101,12 +101,20 @@ impl Stretch {
     /// Finds what `request`, which is complete, names; refuses what this tape does not hold, so that nothing is begun
     /// that cannot be done.
     pub async fn find(tape: &Tape, request: &BacktestRequest) -> Result<Self, StretchError> {
+        Self::find_along(tape, &Timeline::new(Arc::clone(tape)), request).await
+    }
+
+    /// The same along a past of the tape that somebody keeps, so that what was folded once is not folded again.
+    pub async fn find_along(
+        tape: &Tape,
+        past: &Timeline,
+        request: &BacktestRequest,
+    ) -> Result<Self, StretchError> {
         let (kind, stated) = (request.kind(), request.stretch.clone().unwrap_or_default());
-        let past = Timeline::new(Arc::clone(tape));
         let (ends, changed) = match kind {
-            BacktestKind::Parity => (session(tape, &past, &stated.session).await?, Vec::new()),
+            BacktestKind::Parity => (session(tape, past, &stated.session).await?, Vec::new()),
             _ => {
-                let (at, ends) = moments(&past, &stated).await?;
+                let (at, ends) = moments(past, &stated).await?;
                 let changed = changes(&at.book, ends.at_ns, &stated.parameters, &stated.limits)?;
                 (ends, changed)
             }
@@ -211,8 +219,9 @@ async fn session(tape: &Tape, past: &Timeline, text: &str) -> Result<Ends, Stret
     let end = past.at(Moment::Instant(hours.close_ns)).await?;
     let mut newest = is_newest(past, &end).await?;
     let (mut since_ns, mut market) = (i64::MIN, 0);
-    // Requests of people move the sequence as well: it is the market that makes a session.
-    if end.sequence() <= before.sequence() || end.market_ns == before.market_ns {
+    // Requests of people move the sequence as well, and behind the end of a tape that goes on so does the market between
+    // the two looks: it is what the market did from the opening on that makes a session.
+    if end.market_ns < Some(hours.open_ns) {
         let bars = quiet::bars(tape, &hours).await?;
         let bars = bars.ok_or_else(|| StretchError::Missing(text.to_owned()))?;
         (newest, since_ns, market) = (newest && !bars.over, hours.open_ns, bars.through);

@@ -111,7 +111,7 @@ fn a_split_that_nobody_states_is_named() {
     let mut opens = raw.series[0].open.values().to_vec();
     (opens[0], opens[30]) = (700 * E9, 101 * E9);
     raw.series[0].open = opens.into();
-    let found = checks::of_prices(&config, &raw);
+    let found = checks::of_prices(&raw, config.calendar, config.until_ns);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
         found[0].text.starts_with("AAA looks split 7:1 on 2024-01-15 and no split is stated"),
@@ -130,6 +130,12 @@ fn a_split_that_nobody_states_is_named() {
     // The weekend before is the same; a week later is another split.
     for (date, warnings) in [("2024-01-15", 0), ("2024-01-13", 0), ("2024-01-16", 1)] {
         raw.actions = vec![action(date)];
-        assert_eq!(checks::of_prices(&config, &raw).len(), warnings, "{date}");
+        assert_eq!(checks::of_prices(&raw, config.calendar, None).len(), warnings, "{date}");
     }
+    // What comes after the end of a run is no matter of its own, nor is what was before its warm-up.
+    assert_eq!(checks::of_prices(&raw, config.calendar, Some(OPEN_NS + 7 * DAY_NS)), []);
+    let closes = raw.series[0].close_ns.values().to_vec();
+    let from = |row: usize| Config { from_ns: Some(closes[row]), ..config.clone() };
+    assert_eq!(checks::of_prices_walked(&from(40), &raw).len(), 1, "the strategy warms up with it");
+    assert_eq!(checks::of_prices_walked(&from(58), &raw), []);
 }

@@ -1,13 +1,19 @@
 //! Stretches run again: without changes they come to what was recorded, with changes they go their own way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use backtest::replay::{Options, Outcome, Rerun, Row, changes, compare, unwatched};
+use contracts::v1::event::Body;
+use contracts::{from_timestamp, stream};
 use event_log::{MemoryLog, Tape};
 use projections::as_of::{Moment, Timeline};
 use runtime::ClockMode;
+use runtime::command::{Caller, Stop, kill};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 
-use crate::rehearsal::rehearse;
+use crate::rehearsal::{everything, market, rehearse, rehearse_between};
 
 fn options() -> Options {
     Options { clock: ClockMode::Tape, fallback_account: "paper".into(), from: 1, to: None, read_model: None }
@@ -52,6 +58,48 @@ async fn a_stretch_comes_to_what_was_recorded_and_a_change_shows() {
     assert!(rows.iter().any(|row| denied(&row)), "{rows:#?}");
 }
 
+fn stop_all(tape: &Tape) {
+    let caller = Caller { actor: "ann".into(), key: "stop".into() };
+    let stop = Stop { reason: "enough".into(), ..Stop::default() };
+    let stopped = async {
+        kill(tape, &caller, &stop, false).await.unwrap();
+        // The next instant begins when execution has cancelled what was open.
+        while open_orders(tape).await > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    block_in_place(|| Handle::current().block_on(tokio::time::timeout(Duration::from_secs(20), stopped)))
+        .unwrap();
+}
+
+async fn open_orders(tape: &Tape) -> usize {
+    let past = Timeline::new(tape.clone()).at(Moment::Instant(i64::MAX)).await.unwrap();
+    past.book.open_orders().count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_behind_a_decision_of_its_instant_does_not_reach_it() {
+    const INSTANTS: usize = 160;
+    let instants = market(INSTANTS);
+    let decided = everything(&rehearse(INSTANTS, 1).await, stream::TRADING).await;
+    for approved in [true, false] {
+        // Behind the last such decision of an instant, and behind what became of its order.
+        let last = decided.iter().rev().find_map(|recorded| match &recorded.event.body {
+            Some(Body::RiskDecision(decision)) if decision.orders.is_empty() != approved => {
+                recorded.event.event_time.as_ref().and_then(from_timestamp)
+            }
+            _ => None,
+        });
+        let place = instants.iter().position(|instant| Some(instant.ns) == last);
+        let Some(place) = place.filter(|place| *place + 1 < INSTANTS) else { continue };
+        let log = rehearse_between(INSTANTS, vec![(place + 1, stop_all as fn(&Tape))]).await;
+        let killed = everything(&log, stream::TRADING).await;
+        assert!(killed.iter().any(|recorded| matches!(recorded.event.body, Some(Body::TradingKilled(_)))));
+        let rows = Box::pin(again(&log, &[], &[])).await;
+        assert!(differing(&rows).is_empty(), "approved {approved}: {:#?}", differing(&rows));
+    }
+}
+
 #[tokio::test]
 async fn a_change_that_cannot_be_made_is_named() {
     let tape: Tape = Arc::new(rehearse(8, 1).await);
@@ -61,7 +109,8 @@ async fn a_change_that_cannot_be_made_is_named() {
         (Some("nobody.fast=3"), None, "a built-in strategy of that moment: cross, other, surge"),
         (Some("cross.fast=0"), None, "parameters of sma_cross"),
         (None, Some("nobody.max_position=1"), "an account of that moment: paper, second"),
-        (None, Some("paper.max_position=much"), "a number of 0 or more"),
+        (None, Some("paper.max_position=much"), "0 to 10, a share of equity"),
+        (None, Some("paper.max_position=11"), "0 to 10, a share of equity"),
         (None, Some("paper.most=1"), "max_position, max_exposure"),
     ] {
         let of = |text: Option<&str>| text.into_iter().map(str::to_owned).collect::<Vec<_>>();

@@ -111,4 +111,10 @@ async fn a_tape_without_decisions_has_none_and_one_without_bars_no_session() {
     let tape = unattended(&log, 0, Some(Origin::Backfill)).await;
     let found = parity(&tape, first_unattended(0)).await;
     assert_eq!((found.compared, found.verdict.as_str()), (0, "same"));
+    // Neither has it the session before its first bar, nor the one behind its last.
+    for date in ["2001-01-10", "2030-01-10"] {
+        let beside = BacktestStretch { session: date.into(), ..BacktestStretch::default() };
+        let error = find(tape.clone(), request(BacktestKind::Parity, beside)).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("the tape holds nothing of the session {date}"));
+    }
 }
