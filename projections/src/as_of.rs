@@ -104,16 +104,23 @@ struct Changed {
 #[derive(Debug, thiserror::Error)]
 pub enum AsOfError {
     /// It has not come yet.
-    #[error("as_of = seq:{asked}: expected at most seq:{head}, the last event on TRADING")]
+    #[error("as_of = seq:{asked}: expected at most seq:{head}, the last event on TRADING{}", of(*.head_ns))]
     Future {
         /// Sequence asked for.
         asked: u64,
         /// Last one on the stream.
         head: u64,
+        /// Time of the last event, UTC nanoseconds, where it can be read.
+        head_ns: Option<i64>,
     },
     /// The tape.
     #[error(transparent)]
     Tape(#[from] LogError),
+}
+
+/// The time of an event in words.
+fn of(time_ns: Option<i64>) -> String {
+    time_ns.map_or_else(String::new, |ns| format!(", of {}", Moment::Instant(ns)))
 }
 
 impl Past {
@@ -249,7 +256,10 @@ impl Timeline {
         if let Moment::Sequence(asked) = moment
             && asked > head
         {
-            return Err(AsOfError::Future { asked, head });
+            // The time only helps: what was asked is refused without it, too.
+            let last = self.tape.get(stream::TRADING, head).await.ok().flatten();
+            let head_ns = last.and_then(|last| last.event.event_time.as_ref().and_then(from_timestamp));
+            return Err(AsOfError::Future { asked, head, head_ns });
         }
         let mut kept = self.kept.lock().await;
         if let Some((_, known)) = kept.answers.iter().find(|(known, _)| *known == moment) {

@@ -88,8 +88,9 @@ impl Name {
         match self {
             // 2: how far the live bars of a series reach; 3: since when.
             Self::Bars => 3,
-            // 2: the lots of positions, what is remembered for breakers and sizing.
-            Self::Trading => 2,
+            // 2 of trading: the lots of positions, what is remembered for breakers and sizing; 2 of backtests: what a
+            // search tries instead of the values that stand in for it.
+            Self::Trading | Self::Backtests => 2,
             _ => 1,
         }
     }

@@ -1,6 +1,7 @@
 //! The changing part of a run's row.
 
 use contracts::v1::{BacktestFinished, BacktestRequest, BacktestStretch};
+use domain::research::ranges;
 
 use super::outcome_name;
 use crate::projection::FoldError;
@@ -92,7 +93,8 @@ fn stretch(stretch: &BacktestStretch) -> String {
     format!("at {}{to}: {changes}", stretch.at)
 }
 
-/// The strategies in words: `sma_cross (fast 10, slow 20)`; of a part of the tape, that part.
+/// The strategies in words: `sma_cross (fast 10, slow 20)`, of a search with what it tries, `sma_cross (fast 5..30, slow
+/// 40|60)`; of a part of the tape, that part.
 pub(super) fn strategies(request: &BacktestRequest) -> String {
     if let Some(asked) = &request.stretch {
         return stretch(asked);
@@ -106,8 +108,8 @@ pub(super) fn strategies(request: &BacktestRequest) -> String {
         if strategy.parameters.is_empty() {
             return named;
         }
-        let parameters: Vec<_> =
-            strategy.parameters.iter().map(|one| format!("{} {}", one.name, one.value)).collect();
+        let parameters = ranges::parameters(request, strategy).into_iter();
+        let parameters: Vec<_> = parameters.map(|(name, value)| format!("{name} {value}")).collect();
         format!("{named} ({})", parameters.join(", "))
     };
     request.strategies.iter().map(one).collect::<Vec<_>>().join("; ")

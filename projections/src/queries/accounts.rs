@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use contracts::from_timestamp;
-use contracts::v1::{Costs, MarkPrice, RiskLimits};
+use contracts::v1::{Costs, MarkPrice, RiskLimits, RiskTally, TradingState};
 use domain::book::{PositionKey, PositionState};
 use domain::money::{Amount, Price, Quantity};
+use domain::risk::breaker;
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -74,9 +75,10 @@ pub struct AccountRow {
     #[serde(serialize_with = "decimal")]
     #[schema(value_type = String)]
     pub day_start_equity: Amount,
-    /// Whether it is halted, by its own halt or by the halt of all.
-    pub halted: bool,
-    /// Why it is halted.
+    /// What strategies may send: `normal`, `reduce_only` or `halted`, as its own halt, that of all and the breakers of
+    /// the account make it.
+    pub state: &'static str,
+    /// Why it is not normal, as whoever or whatever stops the most says.
     pub halt_reason: String,
     /// TRADING sequence that last changed it.
     pub sequence: u64,
@@ -189,6 +191,8 @@ pub struct DailyEquity {
 fn read_account(row: Reading<'_>) -> Result<AccountRow, sqlx::Error> {
     let equity: Option<Amount> = row.exact_or_none("equity")?;
     let day_start_equity: Amount = row.exact("day_start_equity")?;
+    let halts: Option<Vec<(bool, String)>> = row.json_or_none("halts")?;
+    let (state, halt_reason) = standing(halts.unwrap_or_default(), row.json_or_none("tally")?.as_ref());
     Ok(AccountRow {
         account: row.text("account")?,
         limits_version: row.sequence_or_none("limits_version")?,
@@ -207,11 +211,28 @@ fn read_account(row: Reading<'_>) -> Result<AccountRow, sqlx::Error> {
         unrealized_pnl: row.exact_or_none("unrealized_pnl")?,
         day_pnl: equity.and_then(|equity| equity.checked_sub(day_start_equity)),
         day_start_equity,
-        halted: row.flag("halted")?,
-        halt_reason: row.text("halt_reason")?,
+        state,
+        halt_reason,
         sequence: row.sequence("sequence")?,
         prices: row.json_or_none("prices")?.unwrap_or_default(),
     })
+}
+
+/// What strategies may send on an account, and why it is not everything: of what stops the most, the first tells. Each of
+/// `halts` says whether it is a full one, and why; `tally` is what the book remembers of the account itself.
+pub(super) fn standing(
+    halts: impl IntoIterator<Item = (bool, String)>,
+    tally: Option<&RiskTally>,
+) -> (&'static str, String) {
+    let breakers = tally.map(|tally| tally.breakers.as_slice()).unwrap_or_default();
+    let tripped = breakers.iter().map(|row| (row.state() == TradingState::Halted, row.reason.clone()));
+    let mut stops: Vec<(bool, String)> = halts.into_iter().chain(tripped).collect();
+    stops.sort_by_key(|(full, _)| !full);
+    match stops.into_iter().next() {
+        Some((true, reason)) => (breaker::state_name(TradingState::Halted), reason),
+        Some((false, reason)) => (breaker::state_name(TradingState::ReduceOnly), reason),
+        None => ("normal", String::new()),
+    }
 }
 
 /// Every account, by name.
@@ -220,12 +241,11 @@ pub async fn accounts(pool: &PgPool) -> Result<Vec<AccountRow>, QueryError> {
         "SELECT a.account, limits_version, broker, limits::text, costs::text, cash::text, realized_pnl::text,
                 fees::text, deposits::text, dividends::text, marked_ns, equity::text, gross_exposure::text,
                 net_exposure::text, unrealized_pnl::text, day_start_equity::text, prices::text, a.sequence,
-                h.account IS NOT NULL AS halted, COALESCE(h.reason, '') AS halt_reason
+                (SELECT json_agg(json_build_array(h.state = 'halted', h.reason) ORDER BY h.account DESC)::text
+                 FROM trading.halts h WHERE h.halted AND h.account IN ('', a.account)) AS halts,
+                (SELECT t.tally::text FROM trading.risk_tallies t
+                 WHERE t.account = a.account AND t.strategy = '') AS tally
          FROM trading.accounts a
-         LEFT JOIN LATERAL (
-             SELECT account, reason FROM trading.halts
-             WHERE halts.halted AND halts.account IN ('', a.account) ORDER BY halts.account DESC LIMIT 1
-         ) h ON true
          ORDER BY a.account",
     )
     .fetch_all(pool)

@@ -148,6 +148,18 @@ fn read(row: Reading<'_>) -> Result<LogRow, sqlx::Error> {
     })
 }
 
+/// What the services are called that there are, when `service` is none of them: it has neither a heartbeat nor a line.
+pub async fn services_beside(pool: &PgPool, service: &str) -> Result<Option<Vec<String>>, QueryError> {
+    let beats = super::heartbeats(pool).await?;
+    let mut names: Vec<String> = beats.into_iter().map(|beat| beat.service).collect();
+    names.dedup();
+    if names.iter().any(|name| name == service) {
+        return Ok(None);
+    }
+    let lines = sqlx::query("SELECT FROM logs.records WHERE service = $1 LIMIT 1").bind(service);
+    Ok(lines.fetch_optional(pool).await?.is_none().then_some(names))
+}
+
 /// How many lines follow a cursor, at most `most`.
 pub async fn logs_after(
     pool: &PgPool,

@@ -1,11 +1,12 @@
 //! Rows of the past: what the queries of positions, accounts, orders and strategies read from the read model, from a
 //! book.
 
+use contracts::v1::TradingState;
 use domain::book::{AccountState, Book, PositionState, StrategyState};
 use domain::money::{Price, Quantity};
 use domain::order::OrderState;
 
-use super::accounts::{AccountRow, PositionRow, by_symbol, value_position};
+use super::accounts::{AccountRow, PositionRow, by_symbol, standing, value_position};
 use super::orders::{OrderFilter, OrderRow, RevisionRow, average};
 use super::strategies::{Earned, StrategyRow};
 use crate::as_of::{OrderSeen, StrategySeen};
@@ -24,7 +25,9 @@ pub(crate) fn account(book: &Book, row: &AccountState, sequence: u64) -> Account
     let config = row.config.as_ref();
     let mark = row.mark.as_ref();
     // Its own halt tells more than that of all.
-    let halt = row.halt.as_ref().or(book.halt());
+    let halts = row.halt.iter().chain(book.halt());
+    let halts = halts.map(|halt| (halt.state == TradingState::Halted, halt.reason.clone()));
+    let (state, halt_reason) = standing(halts, book.tally(&row.account, ""));
     AccountRow {
         account: row.account.clone(),
         limits_version: config.map(|config| config.version),
@@ -43,8 +46,8 @@ pub(crate) fn account(book: &Book, row: &AccountState, sequence: u64) -> Account
         unrealized_pnl: mark.map(|mark| mark.unrealized_pnl),
         day_pnl: row.day_pnl(),
         day_start_equity: row.day_start_equity,
-        halted: halt.is_some(),
-        halt_reason: halt.map(|halt| halt.reason.clone()).unwrap_or_default(),
+        state,
+        halt_reason,
         sequence,
         prices: mark.map(|mark| mark.prices.clone()).unwrap_or_default(),
     }

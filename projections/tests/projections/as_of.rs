@@ -86,7 +86,7 @@ async fn as_of_the_head_it_is_the_read_model() -> Outcome {
     let late = past.positions(None, false).into_iter().find(|row| row.symbol == "IBM").unwrap();
     assert_eq!((late.quantity, late.unrealized_pnl), (Quantity(10 * SECOND), Some(Amount(10_000_000_000))));
     assert_eq!(past.accounts(), queries::accounts(&world.reader).await?);
-    assert!(past.accounts()[0].halted);
+    assert_eq!(past.accounts()[0].state, "reduce_only");
     Ok(())
 }
 
@@ -126,7 +126,7 @@ async fn an_instant_holds_all_that_happened_in_it() -> Outcome {
     assert_eq!(bought.accounts()[0].equity, Some(Amount(100_010_000_000_000)));
     assert_eq!(at(START + 3 * HOUR - 1).await?.sequence(), bought.sequence());
     // The halt of the fifth hour is over before the market goes on.
-    assert!(!at(START + 5 * HOUR).await?.accounts()[0].halted);
+    assert_eq!(at(START + 5 * HOUR).await?.accounts()[0].state, "normal");
     assert_eq!(at(START + 6 * HOUR).await?.market_ns, Some(START + 6 * HOUR));
     assert_eq!(at(START - 1).await?.positions(None, true), []);
     Ok(())
@@ -140,5 +140,9 @@ async fn what_has_not_come_yet_is_refused() -> Outcome {
     let head = timeline.head().await?;
     let error = timeline.at(Moment::Sequence(head + 1)).await.unwrap_err();
     assert!(matches!(error, AsOfError::Future { asked, .. } if asked == head + 1), "{error}");
+    let last = world.tape.get(contracts::stream::TRADING, head).await?.unwrap();
+    let last = contracts::from_timestamp(&last.event.event_time.unwrap()).unwrap();
+    let expected = format!("at most seq:{head}, the last event on TRADING, of {}", Moment::Instant(last));
+    assert_eq!(error.to_string(), format!("as_of = seq:{}: expected {expected}", head + 1));
     Ok(())
 }

@@ -112,6 +112,21 @@ async fn a_run_is_what_its_events_say_and_its_first_end_counts() -> Outcome {
     world.catch_up(Name::Backtests).await;
     let three = queries::backtest(&world.reader, "three").await?.unwrap();
     assert_eq!((three.status.as_str(), three.attempt, three.timeframe.as_str()), ("cancelled", 1, "1h"));
+
+    // A search is told by what it tries.
+    let Body::BacktestRequested(mut sweep) = requested("four") else { panic!("another body") };
+    let range = BacktestRange {
+        strategy: "sma_cross".into(),
+        parameter: "fast".into(),
+        values: ["5", "10", "15"].map(str::to_owned).to_vec(),
+    };
+    let search = BacktestSearch { sampler: "grid".into(), ranges: vec![range], ..BacktestSearch::default() };
+    let request = sweep.request.as_mut().unwrap();
+    (request.kind, request.search) = (BacktestKind::Sweep.into(), Some(search));
+    world.append(event(21, Body::BacktestRequested(sweep)), None).await;
+    world.catch_up(Name::Backtests).await;
+    let four = queries::backtest(&world.reader, "four").await?.unwrap();
+    assert_eq!((four.kind.as_str(), four.strategies.as_str()), ("sweep", "sma_cross (fast 5..15:5)"));
     let rows = world.rows("backtests").await;
     let report = verify(&world.writer, &world.tape, Name::Backtests).await?;
     assert_eq!(report.first, None);

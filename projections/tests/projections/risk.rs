@@ -119,5 +119,19 @@ async fn limits_breakers_and_switches_come_back_as_the_book_has_them() -> Outcom
     assert_eq!(versions.iter().map(|row| row.version).collect::<Vec<_>>(), [2, 1, 1]);
     assert_eq!((versions[0].actor.as_str(), versions[0].reason.as_str()), ("ann", "first week"));
     assert_eq!(versions[1].limits.len(), 1);
+    // Its own halt lets reducing pass; that of all does not, and neither does the breaker that stays.
+    let account = queries::accounts(&world.reader).await?.remove(0);
+    assert_eq!((account.state, account.halt_reason.as_str()), ("halted", ""));
+    for (hour, account) in [(21, ""), (22, "paper")] {
+        let resumed = TradingResumed { account: account.to_owned(), ..TradingResumed::default() };
+        let body = Body::TradingResumed(resumed);
+        world.append(event(&format!("risk/{hour}"), START + hour * HOUR, body), None).await;
+    }
+    world.catch_up(Name::Trading).await;
+    let accounts = queries::accounts(&world.reader).await?;
+    assert_eq!((accounts[0].state, accounts[0].halt_reason.as_str()), ("halted", "too far down"));
+    let timeline = projections::as_of::Timeline::new(std::sync::Arc::clone(&world.tape));
+    let head = projections::as_of::Moment::Sequence(timeline.head().await?);
+    assert_eq!(timeline.at(head).await?.accounts(), accounts);
     Ok(())
 }

@@ -96,7 +96,7 @@ async fn pages_see_exact_numbers() -> Outcome {
 
     let account = queries::accounts(pool).await?.remove(0);
     assert_eq!(account.equity, Some(Amount(100_050 * 1_000_000_000)));
-    assert!(account.halted && account.halt_reason == "drill");
+    assert_eq!((account.state, account.halt_reason.as_str()), ("reduce_only", "drill"));
     assert_eq!(account.limits.unwrap().max_price_age_ms, 3_600_000);
 
     let strategy = queries::strategies(pool).await?.remove(0);
