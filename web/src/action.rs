@@ -91,7 +91,7 @@ pub async fn halt(
     let caller = caller(&app, &headers, &form)?;
     expect_word(&form, HALT_WORD)?;
     command::halt(&app.context.tape, &caller, ALL, "kill switch").await.map_err(tape)?;
-    Ok(done(&headers, "Trading is halted: no new exposure.", "/"))
+    Ok(done(&headers, "Trading is reduce-only: no new exposure.", "/"))
 }
 
 /// Allows new exposure again.
@@ -123,26 +123,15 @@ pub async fn enable_strategy(
     Ok(done(&headers, &format!("{name} starts ({}).", form.mode), form.back()))
 }
 
-/// What becomes of the positions of a strategy that is stopped, as a form or a request states it.
-pub async fn fate(
-    app: &App,
-    strategy: &str,
-    positions: &str,
-    to: &str,
-) -> Result<(PositionsFate, String), PageError> {
+/// What becomes of the positions of a strategy that is stopped, as a form or a request states it, and who takes them
+/// over.
+pub fn fate<'text>(positions: &str, to: &'text str) -> Result<(PositionsFate, &'text str), PageError> {
     if positions.is_empty() && to.is_empty() {
-        return Ok((PositionsFate::Unspecified, String::new()));
+        return Ok((PositionsFate::Unspecified, ""));
     }
     let fate = command::positions_fate(positions)
         .ok_or_else(|| field("positions", positions, "keep, flatten or hand_over"))?;
-    if fate != PositionsFate::HandOver {
-        return Ok((fate, String::new()));
-    }
-    if to.is_empty() || to == strategy {
-        return Err(field("hand_over_to", to, "another strategy, or manual"));
-    }
-    let to = if to == contracts::MANUAL { to.to_owned() } else { registered(app, to.to_owned()).await? };
-    Ok((fate, to))
+    Ok((fate, if fate == PositionsFate::HandOver { to } else { "" }))
 }
 
 /// Stops a strategy; the form says what becomes of its positions.
@@ -156,9 +145,10 @@ pub async fn disable_strategy(
     let name = registered(&app, name).await?;
     // One key used for two strategies is two commands.
     let caller = Caller { key: format!("{name}/{}", caller.key), ..caller };
-    let (fate, to) = fate(&app, &name, &form.positions, &form.hand_over_to).await?;
+    let (fate, to) = fate(&form.positions, &form.hand_over_to)?;
     let reason = if form.reason.trim().is_empty() { "stopped from the dashboard" } else { form.reason() };
-    command::stop_strategy(&app.context.tape, &caller, &name, reason, fate, &to).await.map_err(tape)?;
+    let stopped = command::stop_strategy(&app.context.tape, &caller, &name, reason, fate, to).await;
+    stopped.map_err(crate::pages::strategies::failed)?;
     let positions = match fate {
         PositionsFate::Unspecified => "its positions stay".to_owned(),
         PositionsFate::Keep => "it goes on to manage its positions".to_owned(),
@@ -202,7 +192,7 @@ pub async fn registered(app: &App, name: String) -> Result<String, PageError> {
 }
 
 fn field(field: &'static str, value: &str, expected: &str) -> PageError {
-    PageError::Field { field, value: value.chars().take(40).collect(), expected: expected.to_owned() }
+    PageError::field(field, value, expected)
 }
 
 /// The tape did not take a command.

@@ -1,5 +1,7 @@
 //! Why a request was not answered as asked.
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -11,8 +13,8 @@ pub enum PageError {
     /// A field is missing or wrong.
     #[error("{field} = {value:?}: expected {expected}")]
     Field {
-        /// The field.
-        field: &'static str,
+        /// The field; of a body that holds others, its path.
+        field: Cow<'static, str>,
         /// The value found.
         value: String,
         /// What is expected.
@@ -75,8 +77,9 @@ impl From<event_log::LogError> for PageError {
 
 impl PageError {
     /// A field that is wrong; of the value only the beginning is kept.
-    pub fn field(field: &'static str, value: &str, expected: impl Into<String>) -> Self {
-        Self::Field { field, value: value.chars().take(40).collect(), expected: expected.into() }
+    pub fn field(field: impl Into<Cow<'static, str>>, value: &str, expected: impl Into<String>) -> Self {
+        let value = value.chars().take(40).collect();
+        Self::Field { field: field.into(), value, expected: expected.into() }
     }
 
     /// The status it is answered with.

@@ -38,5 +38,5 @@ mod tests;
 
 pub use config::{Mode, Speed, TlsFiles, WebConfig};
 pub use operations::Operations;
-pub use server::{Server, WebError, bind, run};
+pub use server::{Server, WebError, bind, check, run};
 pub use view::{EXPECTED_TIME, from_time, to_time};

@@ -1,9 +1,11 @@
-//! What the pages System and Settings ask of whoever started this service: how servers, disk and streams
-//! are, what is configured, whether a connection works. The binary answers; here are only the questions.
+//! What the site asks of whoever started this service: how servers, disk and streams are, what is configured, whether
+//! a connection works, which part of the tape can be run again. The binary answers; here are only the questions.
 //!
 //! No answer holds a secret: of those only whether they are set.
 
 use async_trait::async_trait;
+use contracts::v1::BacktestRequest;
+use projections::as_of::Timeline;
 use serde::Serialize;
 
 /// A stream of the tape.
@@ -121,6 +123,22 @@ pub struct Connection {
     pub unset: Vec<String>,
 }
 
+/// Why a part of the tape cannot be run again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoStretch {
+    /// A field names what the tape does not hold, or what cannot be changed there.
+    Asked {
+        /// Field of the request.
+        field: &'static str,
+        /// Its value.
+        value: String,
+        /// What is expected.
+        expected: String,
+    },
+    /// It could not be looked for.
+    Unread(String),
+}
+
 /// Who answers.
 #[async_trait]
 pub trait Probe: std::fmt::Debug + Send + Sync {
@@ -135,4 +153,8 @@ pub trait Probe: std::fmt::Debug + Send + Sync {
 
     /// Connects anew by the name of a connection of [`Settings`]; answers what it found, or why it could not.
     async fn test(&self, connection: &str) -> Result<String, String>;
+
+    /// Looks for what a parity or a fork, which is complete, wants to run again, as its run will. `past` is that of the
+    /// tape.
+    async fn stretch(&self, past: &Timeline, request: &BacktestRequest) -> Result<(), NoStretch>;
 }

@@ -14,15 +14,15 @@ use tower_http::compression::predicate::{NotForContentType, Predicate as _, Size
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::app::App;
-use crate::config::WebConfig;
+use crate::config::{TlsFiles, WebConfig};
 use crate::security::{self, Hosts};
 use crate::tls::{self, Peer, TlsListener};
 use crate::{access, action, api, assets, health, live, operations, pages};
 
 /// Name of the service, in health and heartbeats.
 const SERVICE: &str = "web";
-/// Largest form.
-const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Largest form, and largest body of a request to the API.
+pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
 /// After shutdown, time in which responses under way may end.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -85,13 +85,23 @@ impl std::fmt::Debug for Server {
     }
 }
 
+/// Refuses what no server can be bound with, whatever else runs on this machine: an address that is reachable from
+/// outside without TLS, and a certificate or a key that cannot be used.
+pub fn check(address: SocketAddr, files: Option<&TlsFiles>) -> Result<(), WebError> {
+    acceptor(address, files).map(drop)
+}
+
+fn acceptor(address: SocketAddr, files: Option<&TlsFiles>) -> Result<Option<TlsAcceptor>, WebError> {
+    if !address.ip().is_loopback() && files.is_none() {
+        return Err(WebError::NotLoopback(address));
+    }
+    files.map(tls::acceptor).transpose()
+}
+
 /// Binds the address and says so in health; serving begins with [`Server::serve`].
 pub async fn bind(context: runtime::Context, config: WebConfig) -> Result<Server, WebError> {
-    if !config.bind.ip().is_loopback() && config.tls.is_none() {
-        return Err(WebError::NotLoopback(config.bind));
-    }
+    let acceptor = acceptor(config.bind, config.tls.as_ref())?;
     context.health.set(SERVICE, runtime::HealthState::Starting, "");
-    let acceptor = config.tls.as_ref().map(tls::acceptor).transpose()?;
     let failed = |source| WebError::Bind { address: config.bind, source };
     let listener = TcpListener::bind(config.bind).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::fields::{Asked, Field, Fields, Kind, field};
 use super::paging::{LIMIT, LIMIT_MAX, Listing, cursor, place};
+use super::risk::check_account;
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
@@ -45,9 +46,7 @@ pub async fn equity(
     asked: Asked<EquityFields>,
 ) -> Result<Json<Listing<Day>>, Problem> {
     let account = asked.get("account").unwrap_or_default();
-    if !crate::pages::account_names(&app).await?.iter().any(|known| known == account) {
-        return Err(PageError::Missing(format!("account {account:?}")).into());
-    }
+    check_account(&app, account).await?;
     let limit = asked.number("limit", LIMIT, LIMIT_MAX)? as usize;
     let from = usize::try_from(place(asked.get("cursor"))?.unwrap_or_default()).unwrap_or(usize::MAX);
     let days = queries::daily_equity(&app.config.pool, account).await;

@@ -7,13 +7,13 @@ pub mod report;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use projections::queries::{self, BacktestFilter, BacktestRow, Page};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::fields::{Asked, BacktestId, Field, Fields, Kind, NoFields, Word, field};
+use super::fields::{Asked, At, BacktestId, Field, Fields, Kind, NoFields, Word, field};
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
@@ -144,7 +144,7 @@ pub async fn list(
     params(BacktestId), responses((status = 200, body = Backtest), Problems))]
 pub async fn show(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     _: Asked<NoFields>,
 ) -> Result<Json<Backtest>, Problem> {
     let row = found(&app, &id).await?;

@@ -7,14 +7,14 @@ pub mod report;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use projections::queries::{self, BacktestFilter, BacktestRow, Page};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::backtests::STATUSES;
-use super::fields::{Asked, ComparisonId, Field, Fields, Kind, NoFields, Word, field};
+use super::fields::{Asked, At, ComparisonId, Field, Fields, Kind, NoFields, Word, field};
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
@@ -159,7 +159,7 @@ pub async fn list(
     params(ComparisonId), responses((status = 200, body = ComparisonRun), Problems))]
 pub async fn show(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     _: Asked<NoFields>,
 ) -> Result<Json<ComparisonRun>, Problem> {
     let row = found(&app, &id).await?;

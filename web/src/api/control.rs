@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::v1::TradingState;
+use domain::risk::breaker;
 use runtime::command::{self, Stop};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Key, Problem, Problems, caller, fields};
+use super::fields::{Asked, NoFields};
+use super::{Given, Key, Problem, Problems, caller, fields};
 use crate::access::Actor;
 use crate::action::tape;
 use crate::app::App;
@@ -22,7 +24,7 @@ pub struct Switch {
     /// Account; absent or empty for all.
     #[serde(default)]
     account: String,
-    /// Strategy; absent or empty for all.
+    /// Strategy, or `manual` for what is traded by hand; absent or empty for all.
     #[serde(default)]
     strategy: String,
     /// What may still be sent: `reduce_only` (also when absent) or `halted`; only of a halt.
@@ -40,7 +42,8 @@ pub struct Switch {
 pub struct Switched {
     /// Account; empty for all.
     account: String,
-    /// `halted` or `resumed`.
+    /// What strategies may send now where nothing stricter is in force: `reduce_only` or `halted`; `resumed` where a stop
+    /// was ended.
     state: &'static str,
 }
 
@@ -52,7 +55,8 @@ pub async fn halt(
     State(app): State<Arc<App>>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(switch): Json<Switch>,
+    _: Asked<NoFields>,
+    Given(switch): Given<Switch>,
 ) -> Result<Json<Switched>, Problem> {
     let state = match switch.state.as_deref() {
         None => TradingState::Unspecified,
@@ -63,7 +67,7 @@ pub async fn halt(
     let stop = checked(&app, switch).await?;
     let caller = caller(&actor, &key, &target(&stop));
     command::halt_scope(&app.context.tape, &caller, &stop, state).await.map_err(tape)?;
-    Ok(Json(Switched { account: stop.account, state: "halted" }))
+    Ok(Json(Switched { account: stop.account, state: breaker::state_name(state) }))
 }
 
 /// Allow new exposure again.
@@ -74,7 +78,8 @@ pub async fn resume(
     State(app): State<Arc<App>>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(switch): Json<Switch>,
+    _: Asked<NoFields>,
+    Given(switch): Given<Switch>,
 ) -> Result<Json<Switched>, Problem> {
     if let Some(state) = switch.state.as_deref() {
         return Err(PageError::field("state", state, "none, because resuming ends every stop").into());

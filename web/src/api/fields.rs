@@ -6,9 +6,12 @@
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path, Query, RawPathParams};
 use axum::http::request::Parts;
 use chrono::{DateTime, NaiveDate};
+use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{
@@ -17,6 +20,7 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{RefOr, Required};
 
 use super::Problem;
+use super::body::expectation;
 use crate::error::PageError;
 use crate::pages::{Params, chart};
 use crate::view::EXPECTED_TIME;
@@ -139,6 +143,45 @@ impl<F: Fields> IntoParams for Asked<F> {
     }
 }
 
+/// A part of an address that was read; one that cannot be is named as a field of a query is.
+#[derive(Debug)]
+pub struct At<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let unread = match Path::<T>::from_request_parts(parts, state).await {
+            Ok(Path(read)) => return Ok(Self(read)),
+            Err(unread) => unread,
+        };
+        let stated = RawPathParams::from_request_parts(parts, state).await;
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let stated = stated.map(|stated| stated.iter().map(owned).collect::<Vec<_>>()).unwrap_or_default();
+        Err(of_address(unread, &stated).into())
+    }
+}
+
+/// Which part of an address, whose parts are `stated`, could not be read.
+fn of_address(unread: PathRejection, stated: &[(String, String)]) -> PageError {
+    let kind = match unread {
+        PathRejection::FailedToDeserializePathParams(unread) => unread.into_kind(),
+        unread => ErrorKind::Message(unread.body_text()),
+    };
+    let (at, said) = match kind {
+        ErrorKind::InvalidUtf8InPathParam { key } => return PageError::field(key, "", "text in UTF-8"),
+        ErrorKind::ParseErrorAtKey { key, value, expected_type } => {
+            return PageError::field(key, &value, expectation(expected_type));
+        }
+        ErrorKind::ParseErrorAtIndex { index, expected_type, .. } => (index, expected_type.to_owned()),
+        ErrorKind::ParseError { expected_type, .. } => (0, expected_type.to_owned()),
+        // What the type itself said, as `Word` does.
+        other => (0, other.to_string()),
+    };
+    let (name, value) = stated.get(at).cloned().unwrap_or_default();
+    PageError::field(name, &value, expectation(said.trim_start_matches("expected ")))
+}
+
 /// An id or a name as part of an address. As in a query, text that can be stored and looked for.
 #[derive(Debug, serde::Deserialize)]
 #[serde(try_from = "String")]
@@ -229,7 +272,7 @@ fn check(params: &Params, fields: &[Field]) -> Result<(), PageError> {
             _ => {}
         }
     }
-    Ok(())
+    params.ordered()
 }
 
 impl Field {
@@ -360,10 +403,11 @@ pub fn reason(given: &str) -> Result<&str, PageError> {
 mod tests {
     use super::*;
 
-    const FIELDS: [Field; 4] = [
+    const FIELDS: [Field; 5] = [
         field("side", Kind::Choice(&["buy", "sell"]), ""),
         field("limit", Kind::Whole(1, 200), ""),
         field("from", Kind::Time, ""),
+        field("to", Kind::Time, ""),
         field("subject", Kind::Text(8), "").needed(),
     ];
 
@@ -378,7 +422,8 @@ mod tests {
             (good.with("limit", ""), "limit = \"\": expected a whole number from 1 to 200"),
             (good.with("subject", "a\0"), "subject = \"a\\0\": expected 1 to 8 characters of text"),
             (good.without(&["subject"]), "subject = \"\": expected 1 to 8 characters of text"),
-            (good.with("sied", "buy"), "query = \"sied\": expected only side, limit, from, subject"),
+            (good.with("sied", "buy"), "query = \"sied\": expected only side, limit, from, to, subject"),
+            (good.with("to", "2026-01-05"), "to = \"2026-01-05\": expected a time that is not before `from`"),
             (
                 Params::from([("subject", "a"), ("limit", "1"), ("limit", "2")]),
                 "limit = \"2\": expected one value",

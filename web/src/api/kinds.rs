@@ -1,12 +1,11 @@
 //! The built-in kinds of strategies, for forms and programs that start one.
 
 use axum::Json;
-use axum::extract::Query;
 use domain::strategy::{Kind, ParameterSpec, kinds};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::status::Nothing;
+use super::fields::{Asked, NoFields};
 
 /// A parameter of a kind of strategy.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,6 +69,6 @@ impl StrategyKind {
 /// The built-in kinds of strategies with their parameters.
 #[utoipa::path(get, path = "/api/v1/strategy-kinds", tag = "strategies", operation_id = "list_strategy_kinds",
     responses((status = 200, body = StrategyKinds), super::Problems))]
-pub async fn list(Query(Nothing {}): Query<Nothing>) -> Json<StrategyKinds> {
+pub async fn list(_: Asked<NoFields>) -> Json<StrategyKinds> {
     Json(StrategyKinds { rows: kinds().iter().map(StrategyKind::of).collect() })
 }

@@ -12,14 +12,17 @@
 //!
 //! Annotate the handler with `#[utoipa::path(.., tag = "AREA", responses((status = 200, body = T), Problems))]`
 //! and add `.routes(routes!(AREA::handler))` to [`documented`]. Return `Result<Json<T>, Problem>`; `?` works
-//! on a `PageError`. Query structs derive `IntoParams` and `deny_unknown_fields`. A mutation takes
-//! `Extension<Actor>` and [`Key`], and gives both to `runtime::command` as [`caller`] makes of them.
+//! on a `PageError`. What is asked is read with [`fields::Asked`] (the query; `NoFields` where there is none),
+//! [`fields::At`] (a part of the address) and [`Given`] (the body, whose struct has `deny_unknown_fields`), never with
+//! axum's own, which name no field. A mutation takes `Extension<Actor>` and [`Key`], and gives both to
+//! `runtime::command` as [`caller`] makes of them.
 
 mod account;
 pub mod backtests;
 pub mod comparisons;
 mod control;
 mod bars;
+mod body;
 mod facts;
 pub mod fields;
 mod kinds;
@@ -56,6 +59,7 @@ use crate::app::App;
 use crate::browse::api as browse;
 use crate::{pages, socket};
 
+pub use body::Given;
 pub use problem::{Details, Problem, Problems, problems};
 pub use repeat::{Key, Repeats, caller};
 

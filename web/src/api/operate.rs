@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use contracts::v1::ProjectionTask;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::fields::{Asked, ConnectionName, NoFields, ParkedId, ProjectionName, Word};
-use super::{Key, Problem, Problems, caller};
+use super::fields::{Asked, At, ConnectionName, NoFields, ParkedId, ProjectionName, Word};
+use super::{Given, Key, Problem, Problems, caller};
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::PageError;
@@ -43,7 +43,7 @@ async fn ask(app: &App, actor: &Actor, key: &Key, name: String, task: Projection
     responses((status = 202, body = Requested), Problems))]
 pub async fn rebuild(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
@@ -58,7 +58,7 @@ pub async fn rebuild(
     responses((status = 202, body = Requested), Problems))]
 pub async fn verify(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
@@ -80,7 +80,7 @@ pub struct Replayed {
     params(ParkedId, Key), responses((status = 200, body = Replayed), Problems))]
 pub async fn replay(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
@@ -107,11 +107,11 @@ pub struct Dismissal {
     params(ParkedId, Key), request_body = Dismissal, responses((status = 204), Problems))]
 pub async fn dismiss(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
-    Json(dismissal): Json<Dismissal>,
+    Given(dismissal): Given<Dismissal>,
 ) -> Result<StatusCode, Problem> {
     let reason = dismissal.reason;
     if reason.starts_with(' ') || reason.chars().any(|letter| letter.is_ascii_control()) {
@@ -140,7 +140,7 @@ pub struct Tested {
     responses((status = 200, body = Tested), Problems))]
 pub async fn test(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use domain::money::{Price, Quantity};
@@ -10,8 +10,8 @@ use projections::queries::{self, GroupRow};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::fields::{Asked, Field, Fields, Kind, OrderId, Word, field};
-use super::{Key, Problem, Problems, caller, fields};
+use super::fields::{Asked, At, Field, Fields, Kind, NoFields, OrderId, Word, field};
+use super::{Given, Key, Problem, Problems, caller, fields};
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::PageError;
@@ -54,10 +54,11 @@ pub struct NewOrder {
     /// The same as a share of the price, a decimal.
     #[serde(default)]
     trail_rate: Option<String>,
-    /// Limit price of an exit that takes the profit once it fills.
+    /// Limit price of an exit that takes the profit once it fills; of an order to buy above the price at which it opens, of
+    /// one to sell below.
     #[serde(default)]
     take_profit: Option<String>,
-    /// Stop price of an exit that stops the loss once it fills.
+    /// Stop price of an exit that stops the loss once it fills; on the other side of that price.
     #[serde(default)]
     stop_loss: Option<String>,
     /// Trade outside of the regular session too; limit orders only.
@@ -111,6 +112,19 @@ fn shares(text: Option<&String>) -> Result<Option<Quantity>, PageError> {
     parsed.map(Some).ok_or_else(|| PageError::field("quantity", text, "a positive number of shares"))
 }
 
+/// The same error under the name that its field has in a body: forms and the command line have shorter ones.
+fn named(error: PageError) -> PageError {
+    let PageError::Field { field, value, expected } = error else { return error };
+    let field = match field.as_ref() {
+        "tif" => "time_in_force".into(),
+        "limit" => "limit_price".into(),
+        "stop" => "stop_price".into(),
+        "trail" => "trail_price".into(),
+        _ => field,
+    };
+    PageError::Field { field, value, expected }
+}
+
 /// Place an order by hand; it passes the same risk checks as those of strategies.
 #[utoipa::path(post, path = "/api/v1/orders", tag = "trading", operation_id = "place_order",
     params(Key), request_body = NewOrder, responses((status = 202, body = AskedFor), Problems))]
@@ -118,7 +132,8 @@ pub async fn place(
     State(app): State<Arc<App>>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(body): Json<NewOrder>,
+    _: Asked<NoFields>,
+    Given(body): Given<NewOrder>,
 ) -> Result<(StatusCode, Json<AskedFor>), Problem> {
     let asking = Asking {
         account: body.account.clone().unwrap_or_default(),
@@ -137,7 +152,7 @@ pub async fn place(
         extended_hours: body.extended_hours,
         reason: fields::reason(&body.reason)?.to_owned(),
     };
-    let asked = ask_new(&app, &caller(&actor, &key, &body.symbol), asking).await?;
+    let asked = ask_new(&app, &caller(&actor, &key, &body.symbol), asking).await.map_err(named)?;
     let (order_id, signal_id) = (asked.order_id, asked.signal_id);
     Ok((StatusCode::ACCEPTED, Json(AskedFor { order_id, signal_id, state: "requested" })))
 }
@@ -147,10 +162,11 @@ pub async fn place(
     params(OrderId, Key), request_body = NewTerms, responses((status = 202, body = AskedFor), Problems))]
 pub async fn replace(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(body): Json<NewTerms>,
+    _: Asked<NoFields>,
+    Given(body): Given<NewTerms>,
 ) -> Result<(StatusCode, Json<AskedFor>), Problem> {
     let terms = Terms {
         quantity: shares(body.quantity.as_ref())?,

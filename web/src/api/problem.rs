@@ -8,7 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
+use super::body::BODY;
 use crate::error::PageError;
+use crate::server::BODY_BYTES_MAX;
 
 const KIND: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// Longest text of an error that is read again.
@@ -78,27 +80,43 @@ pub enum Problems {
 
 /// An answer that is not the one asked for.
 #[derive(Debug)]
-pub struct Problem(PageError);
+pub struct Problem {
+    pub(super) error: PageError,
+    pub(super) status: StatusCode,
+}
+
+impl Problem {
+    /// An error of a request that was not read as far as its fields, with the status that says so.
+    pub(super) fn with(status: StatusCode, error: PageError) -> Self {
+        Self { error, status }
+    }
+}
 
 impl<E: Into<PageError>> From<E> for Problem {
     fn from(error: E) -> Self {
-        Self(error.into())
+        let error = error.into();
+        Self { status: error.status(), error }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.0.status();
+        let Self { error, status } = self;
         if status.is_server_error() {
-            tracing::warn!(error = %self.0, "request failed: {}", self.0);
+            tracing::warn!(error = %error, "request failed: {error}");
         }
-        let mut details = details(status, self.0.to_string());
-        if let PageError::Field { field, value, expected } = self.0 {
-            details.field = Some(field.to_owned());
-            details.value = Some(value);
-            details.expected = Some(expected);
+        let mut details = details(status, error.to_string());
+        if let PageError::Field { field, value, expected } = error {
+            details = details.of(&field, value, expected);
         }
         written(details, status)
+    }
+}
+
+impl Details {
+    /// The same, of a field.
+    fn of(self, field: &str, value: String, expected: String) -> Self {
+        Self { field: Some(field.to_owned()), value: Some(value), expected: Some(expected), ..self }
     }
 }
 
@@ -136,6 +154,11 @@ pub async fn problems(request: Request, next: Next) -> Response {
     let detail = String::from_utf8_lossy(&text).trim().to_owned();
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, KIND);
-    let rewritten = written(details(status, detail), status);
+    let mut details = details(status, detail);
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        // Said by whoever counts the bytes, before anything is read.
+        details = details.of(BODY, String::new(), format!("at most {BODY_BYTES_MAX} bytes"));
+    }
+    let rewritten = written(details, status);
     Response::from_parts(parts, rewritten.into_body())
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use projections::queries::{self, ArticleFilter, ArticleRow, FactRow, Part};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::fields::{Asked, Field, Fields, Kind, SymbolName, Word, field};
+use super::fields::{Asked, At, Field, Fields, Kind, SymbolName, Word, field};
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::pages::chart::symbol;
@@ -46,7 +46,7 @@ pub struct Facts {
     params(SymbolName, Asked<FactFields>), responses((status = 200, body = Facts), Problems))]
 pub async fn facts(
     State(app): State<Arc<App>>,
-    Path(Word(name)): Path<Word>,
+    At(Word(name)): At<Word>,
     asked: Asked<FactFields>,
 ) -> Result<Json<Facts>, Problem> {
     let symbol = symbol(&name)?;
@@ -71,7 +71,7 @@ impl Fields for HistoryFields {
     responses((status = 200, body = Part<FactRow>), Problems))]
 pub async fn history(
     State(app): State<Arc<App>>,
-    Path(Word(name)): Path<Word>,
+    At(Word(name)): At<Word>,
     asked: Asked<HistoryFields>,
 ) -> Result<Json<Part<FactRow>>, Problem> {
     let symbol = symbol(&name)?;

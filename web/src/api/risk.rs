@@ -14,7 +14,9 @@ use runtime::command::{self, LimitsError, Stop};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Key, Problem, Problems, caller};
+use super::body::{object, objects};
+use super::fields::{Asked, NoFields};
+use super::{Given, Key, Problem, Problems, caller};
 use crate::access::Actor;
 use crate::action::tape;
 use crate::app::App;
@@ -35,7 +37,7 @@ pub struct LimitsOf {
     /// Account; empty for each one.
     #[serde(default)]
     account: String,
-    /// Strategy; empty for each one.
+    /// Strategy, or `manual` for what is traded by hand; empty for each one.
     #[serde(default)]
     strategy: String,
     /// Symbol; empty for each one.
@@ -128,7 +130,7 @@ pub struct Limits {
 /// Limits by account, strategy and symbol, and what is used of them.
 #[utoipa::path(get, path = "/api/v1/limits", tag = "trading", operation_id = "list_limits",
     responses((status = 200, body = Limits), Problems))]
-pub async fn limits(State(app): State<Arc<App>>) -> Result<Json<Limits>, Problem> {
+pub async fn limits(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<Json<Limits>, Problem> {
     let book = queries::load_book(&app.config.pool).await.map_err(unread)?;
     let rows = book.limit_sets().filter(|set| set.is_stated()).map(Stated::of).collect();
     let usage = book.accounts().flat_map(|account| used(&book, &account.account)).collect();
@@ -165,7 +167,10 @@ pub struct LimitsHistory {
 /// Every statement of limits by scope, with author and reason, newest first.
 #[utoipa::path(get, path = "/api/v1/limits/history", tag = "trading", operation_id = "list_limits_history",
     responses((status = 200, body = LimitsHistory), Problems))]
-pub async fn history(State(app): State<Arc<App>>) -> Result<Json<LimitsHistory>, Problem> {
+pub async fn history(
+    State(app): State<Arc<App>>,
+    _: Asked<NoFields>,
+) -> Result<Json<LimitsHistory>, Problem> {
     let rows = queries::limit_versions(&app.config.pool, ROWS).await.map_err(unread)?;
     Ok(Json(LimitsHistory { rows }))
 }
@@ -187,9 +192,10 @@ pub struct LimitChange {
 #[serde(deny_unknown_fields)]
 pub struct NewLimits {
     /// What they are of; absent for everything.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     scope: LimitsOf,
     /// What changes; what is not named stays.
+    #[serde(deserialize_with = "objects")]
     #[schema(min_items = 1, max_items = 64)]
     limits: Vec<LimitChange>,
     /// For the audit.
@@ -205,7 +211,8 @@ pub async fn set(
     State(app): State<Arc<App>>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(asked): Json<NewLimits>,
+    _: Asked<NoFields>,
+    Given(asked): Given<NewLimits>,
 ) -> Result<Json<Stated>, Problem> {
     let reason = super::fields::reason(&asked.reason)?.to_owned();
     let scope = known(&app, &asked.scope).await?;
@@ -243,7 +250,7 @@ pub async fn state_limits(
     stated.map_err(|error| match error {
         LimitsError::Invalid { field, value, expected } => {
             let value: String = value.chars().take(40).collect();
-            PageError::Field { field: "limits", value: format!("{field}={value}"), expected }
+            PageError::Field { field: "limits".into(), value: format!("{field}={value}"), expected }
         }
         error => tape(error),
     })
@@ -259,15 +266,21 @@ pub async fn known(app: &App, of: &LimitsOf) -> Result<Scope, PageError> {
     Ok(Scope::new(&of.account, &of.strategy, &of.symbol.to_uppercase()))
 }
 
-/// Refuses an account or a strategy that there is not.
+/// Refuses an account or a strategy that there is not; what is traded by hand has stops and limits as a strategy has.
 pub async fn check_stop(app: &App, account: &str, strategy: &str) -> Result<(), PageError> {
-    if !account.is_empty() && !crate::pages::account_names(app).await?.iter().any(|known| known == account) {
-        return Err(PageError::Missing(format!("account {account:?}")));
+    if !account.is_empty() {
+        check_account(app, account).await?;
     }
-    if !strategy.is_empty() {
+    if !strategy.is_empty() && strategy != contracts::MANUAL {
         crate::action::registered(app, strategy.to_owned()).await?;
     }
     Ok(())
+}
+
+/// Refuses an account that there is not.
+pub async fn check_account(app: &App, account: &str) -> Result<(), PageError> {
+    let known = crate::pages::account_names(app).await?.iter().any(|known| known == account);
+    if known { Ok(()) } else { Err(PageError::Missing(format!("account {account:?}"))) }
 }
 
 /// What to kill, and why.
@@ -277,7 +290,7 @@ pub struct Kill {
     /// Account; absent or empty for all.
     #[serde(default)]
     account: String,
-    /// Strategy; absent or empty for all.
+    /// Strategy, or `manual` for what is traded by hand; absent or empty for all.
     #[serde(default)]
     strategy: String,
     /// Also close every position.
@@ -307,7 +320,8 @@ pub async fn kill(
     State(app): State<Arc<App>>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(asked): Json<Kill>,
+    _: Asked<NoFields>,
+    Given(asked): Given<Kill>,
 ) -> Result<Json<Killed>, Problem> {
     let reason = super::fields::reason(&asked.reason)?.to_owned();
     check_stop(&app, &asked.account, &asked.strategy).await?;
@@ -353,7 +367,8 @@ pub async fn reset(
     State(app): State<Arc<App>>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(asked): Json<Reset>,
+    _: Asked<NoFields>,
+    Given(asked): Given<Reset>,
 ) -> Result<Json<ResetDone>, Problem> {
     let reason = super::fields::reason(&asked.reason)?.to_owned();
     if asked.account.is_empty() {
@@ -372,11 +387,7 @@ pub fn breaker_kind(name: Option<&str>) -> Result<BreakerKind, PageError> {
     let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(BreakerKind::Unspecified) };
     breaker::of_name(name).ok_or_else(|| {
         let known = breaker::KINDS.map(breaker::name).join(", ");
-        PageError::Field {
-            field: "breaker",
-            value: name.chars().take(40).collect(),
-            expected: format!("one of {known}"),
-        }
+        PageError::field("breaker", name, format!("one of {known}"))
     })
 }
 
@@ -395,10 +406,6 @@ pub struct Stopped {
     pub since_ns: i64,
     /// Why.
     pub reason: String,
-}
-
-pub fn word(state: TradingState) -> &'static str {
-    if state == TradingState::Halted { "halted" } else { "reduce_only" }
 }
 
 /// The name of the strictest of `states`, for a badge; without any nothing is stopped.
@@ -420,7 +427,7 @@ pub fn stopped(book: &Book) -> Vec<Stopped> {
             account,
             strategy: String::new(),
             by: "halt".to_owned(),
-            state: word(halt.state),
+            state: breaker::state_name(halt.state),
             since_ns: halt.since_ns,
             reason: because(&halt.actor, &halt.reason),
         });
@@ -431,7 +438,7 @@ pub fn stopped(book: &Book) -> Vec<Stopped> {
             account: tally.account.clone(),
             strategy: tally.strategy.clone(),
             by: by.to_owned(),
-            state: word(state),
+            state: breaker::state_name(state),
             since_ns: since_ns.unwrap_or_default(),
             reason,
         };

@@ -3,25 +3,23 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use projections::queries;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::fields::{Asked, NoFields};
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
-
-/// No fields.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Nothing {}
 
 /// A halt in force.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Halted {
     /// Account; empty for all.
     account: String,
+    /// `reduce_only`: strategies may still reduce; `halted`: they send nothing.
+    state: &'static str,
     /// Who halted it.
     actor: String,
     /// Why.
@@ -81,18 +79,16 @@ pub struct Status {
     brokers: Vec<AtBroker>,
 }
 
-/// What there is, and what is halted.
+/// What there is, and which halts are in force.
 #[utoipa::path(get, path = "/api/v1/status", tag = "system", operation_id = "get_status",
     responses((status = 200, body = Status), Problems))]
-pub async fn status(
-    State(app): State<Arc<App>>,
-    Query(Nothing {}): Query<Nothing>,
-) -> Result<Json<Status>, Problem> {
+pub async fn status(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<Json<Status>, Problem> {
     let unread = |error: queries::QueryError| PageError::ReadModel(error.to_string());
     let counts = queries::counts(&app.config.pool).await.map_err(unread)?;
     let halts = queries::halts(&app.config.pool).await.map_err(unread)?;
     let halts = halts.into_iter().map(|halt| Halted {
         account: halt.account,
+        state: halt.state,
         actor: halt.actor,
         reason: halt.reason,
     });

@@ -6,12 +6,12 @@ pub mod score;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use projections::StrategyReport;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::status::Nothing;
+use super::fields::{Asked, At, NoFields};
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
@@ -188,10 +188,7 @@ pub struct Strategies {
 /// All strategies, by name, those removed included.
 #[utoipa::path(get, path = "/api/v1/strategies", tag = "strategies", operation_id = "list_strategies",
     responses((status = 200, body = Strategies), Problems))]
-pub async fn list(
-    State(app): State<Arc<App>>,
-    Query(Nothing {}): Query<Nothing>,
-) -> Result<Json<Strategies>, Problem> {
+pub async fn list(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<Json<Strategies>, Problem> {
     let reports = app.fleet.reports(&app).await?;
     Ok(Json(Strategies { rows: reports.into_iter().map(Strategy::of).collect() }))
 }
@@ -202,8 +199,8 @@ pub async fn list(
     responses((status = 200, body = Strategy), Problems))]
 pub async fn show(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(Nothing {}): Query<Nothing>,
+    At(name): At<String>,
+    _: Asked<NoFields>,
 ) -> Result<Json<Strategy>, Problem> {
     let report = app.fleet.report(&app, &name).await?;
     let report = report.ok_or_else(|| PageError::Missing(format!("strategy {name:?}")))?;

@@ -6,14 +6,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use projections::queries::{self, JobRow, LOG_LINES_MAX, LogRow, LogTurn, Page};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::fields::{Asked, Field, Fields, Kind, field};
-use super::status::Nothing;
+use super::fields::{Asked, Field, Fields, Kind, NoFields, field};
 use super::{Details, Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
@@ -26,7 +25,7 @@ use crate::probe::{Finding, NatsHealth, Settings};
     responses((status = 200, body = Vec<queries::HeartbeatRow>), Problems))]
 pub async fn services(
     State(app): State<Arc<App>>,
-    Query(Nothing {}): Query<Nothing>,
+    _: Asked<NoFields>,
 ) -> Result<Json<Vec<queries::HeartbeatRow>>, Problem> {
     Ok(Json(queries::heartbeats(&app.config.pool).await?))
 }
@@ -36,7 +35,7 @@ pub async fn services(
     responses((status = 200, body = Vec<queries::SourceRow>), Problems))]
 pub async fn sources(
     State(app): State<Arc<App>>,
-    Query(Nothing {}): Query<Nothing>,
+    _: Asked<NoFields>,
 ) -> Result<Json<Vec<queries::SourceRow>>, Problem> {
     Ok(Json(queries::sources(&app.config.pool).await?))
 }
@@ -46,7 +45,7 @@ pub async fn sources(
     responses((status = 200, body = Vec<queries::ProjectionRow>), Problems))]
 pub async fn projections(
     State(app): State<Arc<App>>,
-    Query(Nothing {}): Query<Nothing>,
+    _: Asked<NoFields>,
 ) -> Result<Json<Vec<queries::ProjectionRow>>, Problem> {
     let heads = projections::heads(&app.context.tape).await;
     let heads = heads.map_err(|error| PageError::ReadModel(error.to_string()))?;
@@ -119,6 +118,12 @@ pub async fn lines(State(app): State<Arc<App>>, params: Asked<LogFields>) -> Res
         (None, None) => LogTurn::Newest,
     };
     let rows = queries::logs(&app.config.pool, &filter, turn, limit).await?;
+    if rows.is_empty()
+        && let Some(service) = &filter.service
+        && queries::services_beside(&app.config.pool, service).await?.is_some()
+    {
+        return Err(PageError::Missing(format!("service {service:?}")).into());
+    }
     let full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= limit);
     let first = rows.first().map(|row| row.sequence);
     let last = rows.last().map(|row| row.sequence);
@@ -128,17 +133,14 @@ pub async fn lines(State(app): State<Arc<App>>, params: Asked<LogFields>) -> Res
 /// Every value of the configuration with default and source; secrets only as set or unset.
 #[utoipa::path(get, path = "/api/v1/settings", tag = "system", operation_id = "get_settings",
     responses((status = 200, body = Settings), Problems))]
-pub async fn configured(
-    State(app): State<Arc<App>>,
-    Query(Nothing {}): Query<Nothing>,
-) -> Result<Json<Settings>, Problem> {
+pub async fn configured(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<Json<Settings>, Problem> {
     Ok(Json(app.config.probe.settings().map_err(PageError::Unknown)?))
 }
 
 /// The packages that are part of the program, with their licences.
 #[utoipa::path(get, path = "/api/v1/licences", tag = "system", operation_id = "list_licences",
     responses((status = 200, body = Vec<settings::Licence>), Problems))]
-pub async fn licences(Query(Nothing {}): Query<Nothing>) -> Json<Vec<settings::Licence>> {
+pub async fn licences(_: Asked<NoFields>) -> Json<Vec<settings::Licence>> {
     Json(settings::licences())
 }
 
@@ -178,11 +180,9 @@ pub struct ServiceState {
         (status = 403, body = Details, content_type = "application/problem+json"),
         (status = 400, body = Details, content_type = "application/problem+json"),
         (status = 405, body = Details, content_type = "application/problem+json"),
-        (status = 421, body = Details, content_type = "application/problem+json")))]
-pub async fn healthy(
-    State(app): State<Arc<App>>,
-    Query(Nothing {}): Query<Nothing>,
-) -> (StatusCode, Json<Health>) {
+        (status = 421, body = Details, content_type = "application/problem+json"),
+        (status = 422, body = Details, content_type = "application/problem+json")))]
+pub async fn healthy(State(app): State<Arc<App>>, _: Asked<NoFields>) -> (StatusCode, Json<Health>) {
     let mut problems = Vec::new();
     let (lags, nats, database, checks) = tokio::join!(
         health::lags(&app),

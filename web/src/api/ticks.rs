@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use domain::money::{Price, Volume};
 use runtime::LastTick;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::fields::{Asked, NoFields, SymbolName, Word};
+use super::fields::{Asked, At, NoFields, SymbolName, Word};
 use super::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
@@ -57,7 +57,7 @@ pub struct Ticks {
     params(SymbolName), responses((status = 200, body = Ticks), Problems))]
 pub async fn last(
     State(app): State<Arc<App>>,
-    Path(Word(name)): Path<Word>,
+    At(Word(name)): At<Word>,
     _: Asked<NoFields>,
 ) -> Result<Json<Ticks>, Problem> {
     let symbol = symbol(&name)?;

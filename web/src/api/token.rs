@@ -2,25 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::fields::TokenName;
-use super::status::Nothing;
-use super::{Key, Problem, Problems, caller};
+use super::fields::{Asked, At, NoFields, TokenName};
+use super::{Given, Key, Problem, Problems, caller};
 use crate::access::{Actor, Role, Token, manage};
 use crate::app::App;
 
 /// All tokens, by name, without their secrets.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "access", operation_id = "list_tokens",
     responses((status = 200, body = Vec<Token>), Problems))]
-pub async fn list(
-    State(app): State<Arc<App>>,
-    Query(Nothing {}): Query<Nothing>,
-) -> Result<Json<Vec<Token>>, Problem> {
+pub async fn list(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<Json<Vec<Token>>, Problem> {
     Ok(Json(app.config.access.tokens()?))
 }
 
@@ -68,7 +64,8 @@ pub async fn create(
     State(app): State<Arc<App>>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(new): Json<NewToken>,
+    _: Asked<NoFields>,
+    Given(new): Given<NewToken>,
 ) -> Result<(StatusCode, Json<Made>), Problem> {
     let NewToken { name, role, days } = new;
     let made = manage::create_token(&app, &caller(&actor, &key, ""), &name, role, days).await?;
@@ -81,9 +78,10 @@ pub async fn create(
     responses((status = 204), Problems))]
 pub async fn revoke(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
+    _: Asked<NoFields>,
 ) -> Result<StatusCode, Problem> {
     manage::revoke_token(&app, &caller(&actor, &key, ""), &name).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use domain::risk::{Rule, usage};
@@ -13,12 +13,15 @@ use projections::queries::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::fields::{Asked, Field, Fields, Kind, NoFields, OrderId, Word, field};
-use super::{Key, Problem, Problems, caller, fields};
+use super::fields::{Asked, At, Field, Fields, Kind, NoFields, OrderId, Word, field};
+use super::risk::check_account;
+use super::{Given, Key, Problem, Problems, caller, fields};
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::PageError;
+use crate::pages::Params;
 use crate::pages::orders::{SIDES, STATUSES, request_cancel, time};
+use crate::pages::strategies::missing;
 use crate::pages::table::{ROWS, ROWS_MAX, turn};
 use crate::pages::timeline;
 use crate::view::{from_time, to_time};
@@ -52,6 +55,30 @@ const AS_OF: Field =
 
 fn unread(error: QueryError) -> PageError {
     PageError::ReadModel(error.to_string())
+}
+
+/// The rows that were found; where there are none, refuses an account or a strategy that nobody ever knew, whose empty
+/// list would hide a typing error.
+async fn of_known<T>(app: &App, asked: &Params, rows: Vec<T>) -> Result<Vec<T>, PageError> {
+    if !rows.is_empty() {
+        return Ok(rows);
+    }
+    if let Some(account) = asked.get("account") {
+        check_account(app, account).await?;
+    }
+    if let Some(strategy) = asked.get("strategy").filter(|strategy| *strategy != contracts::MANUAL) {
+        let known = queries::strategies(&app.config.pool).await.map_err(unread)?;
+        if !known.iter().any(|row| row.strategy == strategy) {
+            return Err(missing(strategy));
+        }
+    }
+    Ok(rows)
+}
+
+/// The part of a list, under the same condition.
+async fn part_of_known<T>(app: &App, asked: &Params, part: Result<Part<T>, QueryError>) -> Answer<Part<T>> {
+    let Part { rows, newer, older } = part.map_err(unread)?;
+    Ok(Json(Part { rows: of_known(app, asked, rows).await?, newer, older }))
 }
 
 /// What a list of orders is asked for by.
@@ -90,7 +117,7 @@ pub async fn orders(State(app): State<Arc<App>>, asked: Asked<OrderFields>) -> A
     };
     let limit = asked.number("limit", ROWS, ROWS_MAX)?;
     let part = queries::list_orders(&app.config.pool, &filter, turn(&asked)?, limit).await;
-    Ok(Json(part.map_err(unread)?))
+    part_of_known(&app, &asked, part).await
 }
 
 /// An order with its history, its fills, and what risk decided on.
@@ -105,11 +132,7 @@ pub struct Order {
 /// One order with its history, its fills and what risk decided on.
 #[utoipa::path(get, path = "/api/v1/orders/{id}", tag = "trading", operation_id = "get_order",
     params(OrderId), responses((status = 200, body = Order), Problems))]
-pub async fn order(
-    State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
-    _: Asked<NoFields>,
-) -> Answer<Order> {
+pub async fn order(State(app): State<Arc<App>>, At(Word(id)): At<Word>, _: Asked<NoFields>) -> Answer<Order> {
     let found = queries::order(&app.config.pool, &id).await.map_err(unread)?;
     let detail = found.ok_or_else(|| crate::pages::orders::missing(&id))?;
     let decision = crate::pages::orders::decision_of(&app.config.pool, &detail).await.map_err(unread)?;
@@ -140,10 +163,11 @@ pub struct Accepted {
     params(OrderId, Key), request_body = Cancel, responses((status = 202, body = Accepted), Problems))]
 pub async fn cancel(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(body): Json<Cancel>,
+    _: Asked<NoFields>,
+    Given(body): Given<Cancel>,
 ) -> Result<(StatusCode, Json<Accepted>), Problem> {
     let reason = fields::reason(&body.reason)?;
     // The command itself keeps one key used on two orders two commands.
@@ -185,7 +209,7 @@ pub async fn fills(State(app): State<Arc<App>>, asked: Asked<FillFields>) -> Ans
     };
     let limit = asked.number("limit", ROWS, ROWS_MAX)?;
     let part = queries::list_fills(&app.config.pool, &filter, turn(&asked)?, limit).await;
-    Ok(Json(part.map_err(unread)?))
+    part_of_known(&app, &asked, part).await
 }
 
 /// Positions, and the moment they are of.
@@ -215,11 +239,12 @@ pub async fn positions(State(app): State<Arc<App>>, asked: Asked<PositionFields>
     Ok(Json(match timeline::moment(&asked)? {
         Some(moment) => {
             let past = timeline::state(&app, moment).await?;
-            Positions { as_of: Some(past.sequence()), rows: past.positions(account, flat) }
+            let rows = of_known(&app, &asked, past.positions(account, flat)).await?;
+            Positions { as_of: Some(past.sequence()), rows }
         }
         None => {
             let rows = queries::positions(&app.config.pool, account, flat).await.map_err(unread)?;
-            Positions { as_of: None, rows }
+            Positions { as_of: None, rows: of_known(&app, &asked, rows).await? }
         }
     }))
 }
@@ -330,7 +355,7 @@ pub async fn decisions(
     };
     let limit = asked.number("limit", ROWS, ROWS_MAX)?;
     let part = queries::list_decisions(&app.config.pool, &filter, turn(&asked)?, limit).await;
-    Ok(Json(part.map_err(unread)?))
+    part_of_known(&app, &asked, part).await
 }
 
 /// What a list of signals is asked for by.
@@ -353,5 +378,5 @@ pub async fn signals(State(app): State<Arc<App>>, asked: Asked<SignalFields>) ->
     };
     let limit = asked.number("limit", ROWS, ROWS_MAX)?;
     let part = queries::list_signals(&app.config.pool, &filter, turn(&asked)?, limit).await;
-    Ok(Json(part.map_err(unread)?))
+    part_of_known(&app, &asked, part).await
 }

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::fields::{Asked, NoFields, UserName};
-use super::status::Nothing;
-use super::{Key, Problem, Problems, caller};
+use super::fields::{Asked, At, NoFields, UserName};
+use super::{Given, Key, Problem, Problems, caller};
 use crate::access::manage::{self, Wanted};
 use crate::access::{Actor, Role, User};
 use crate::app::App;
@@ -29,17 +28,14 @@ pub struct Who {
 /// Who am I?
 #[utoipa::path(get, path = "/api/v1/session", tag = "access", operation_id = "get_session",
     responses((status = 200, body = Who), Problems))]
-pub async fn session(Extension(actor): Extension<Actor>, Query(Nothing {}): Query<Nothing>) -> Json<Who> {
+pub async fn session(Extension(actor): Extension<Actor>, _: Asked<NoFields>) -> Json<Who> {
     Json(Who { name: actor.name, role: actor.role, program: actor.program })
 }
 
 /// All users, by name.
 #[utoipa::path(get, path = "/api/v1/users", tag = "access", operation_id = "list_users",
     responses((status = 200, body = Vec<User>), Problems))]
-pub async fn list(
-    State(app): State<Arc<App>>,
-    Query(Nothing {}): Query<Nothing>,
-) -> Result<Json<Vec<User>>, Problem> {
+pub async fn list(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<Json<Vec<User>>, Problem> {
     Ok(Json(app.config.access.users()?))
 }
 
@@ -65,7 +61,8 @@ pub async fn add(
     State(app): State<Arc<App>>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(new): Json<NewUser>,
+    _: Asked<NoFields>,
+    Given(new): Given<NewUser>,
 ) -> Result<(StatusCode, Json<User>), Problem> {
     let NewUser { name, role, password } = new;
     let user = manage::add_user(&app, &caller(&actor, &key, ""), &name, role, password).await?;
@@ -91,10 +88,11 @@ pub struct UserChange {
     request_body = UserChange, responses((status = 200, body = User), Problems))]
 pub async fn change_user(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(wanted): Json<UserChange>,
+    _: Asked<NoFields>,
+    Given(wanted): Given<UserChange>,
 ) -> Result<Json<User>, Problem> {
     let UserChange { role, password, disabled } = wanted;
     let wanted = Wanted { role, password, disabled };
@@ -107,9 +105,10 @@ pub async fn change_user(
     responses((status = 204), Problems))]
 pub async fn remove(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
+    _: Asked<NoFields>,
 ) -> Result<StatusCode, Problem> {
     manage::remove_user(&app, &caller(&actor, &key, ""), &name).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -135,7 +134,7 @@ pub async fn own_password(
     headers: HeaderMap,
     key: Key,
     _: Asked<NoFields>,
-    Json(given): Json<OwnPassword>,
+    Given(given): Given<OwnPassword>,
 ) -> Result<StatusCode, Problem> {
     let session = manage::session_of(&actor, &headers);
     let given = (given.current, given.password);

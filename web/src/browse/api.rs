@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use base64::Engine as _;
 use projections::TraceError;
 use projections::queries::{self, ParkedRow};
@@ -16,8 +16,7 @@ use super::{
     BrowseError, Hop, Level, Listed, Place, Row, STREAMS, Wanted, chain, level, list, message, stream_named,
     streams,
 };
-use crate::api::fields::{Asked, EventId, Field, Fields, Kind, NoFields, StreamName, Word, field};
-use crate::api::status::Nothing;
+use crate::api::fields::{Asked, At, EventId, Field, Fields, Kind, NoFields, StreamName, Word, field};
 use crate::api::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
@@ -65,10 +64,7 @@ pub struct StreamInfos {
 /// What every stream holds.
 #[utoipa::path(get, path = "/api/v1/streams", tag = "events", operation_id = "list_streams",
     responses((status = 200, body = StreamInfos), Problems))]
-pub async fn get_streams(
-    State(app): State<Arc<App>>,
-    Query(Nothing {}): Query<Nothing>,
-) -> Answer<StreamInfos> {
+pub async fn get_streams(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Answer<StreamInfos> {
     let streams = streams(&app.context.tape).await?;
     let row = |stream: super::StreamCount| StreamInfo {
         name: stream.name,
@@ -95,7 +91,7 @@ impl Fields for SubjectFields {
     responses((status = 200, body = Level), Problems))]
 pub async fn get_subjects(
     State(app): State<Arc<App>>,
-    Path(stream): Path<String>,
+    At(stream): At<String>,
     asked: Asked<SubjectFields>,
 ) -> Answer<Level> {
     let stream = stream_of(&stream)?;
@@ -160,7 +156,7 @@ pub struct WholeMessage {
     responses((status = 200, body = WholeMessage), Problems))]
 pub async fn get_event(
     State(app): State<Arc<App>>,
-    Path((stream, sequence)): Path<(String, u64)>,
+    At((stream, sequence)): At<(String, u64)>,
     _: Asked<NoFields>,
 ) -> Answer<WholeMessage> {
     let found = message(&app.context.tape, stream_of(&stream)?, sequence).await?;
@@ -175,7 +171,7 @@ pub async fn get_event(
     params(EventId), responses((status = 200, body = Vec<Hop>), Problems))]
 pub async fn get_chain(
     State(app): State<Arc<App>>,
-    Path(Word(event_id)): Path<Word>,
+    At(Word(event_id)): At<Word>,
     _: Asked<NoFields>,
 ) -> Answer<Vec<Hop>> {
     let hops = chain(&app.config.pool, &app.context.tape, &event_id).await.map_err(|error| match error {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::error::PageError;
 use crate::url::escape;
+use crate::view::{from_time, to_time};
 
 /// Names and values in the order of the address. A field left empty counts as absent, so that a plain form
 /// needs no script.
@@ -69,6 +70,17 @@ impl Params {
         }
     }
 
+    /// Refuses a range of times, in the fields `from` and `to`, that ends before it begins.
+    pub fn ordered(&self) -> Result<(), PageError> {
+        let (Some(from), Some(to)) = (self.get("from"), self.get("to")) else { return Ok(()) };
+        let (Some(from_ns), Some(to_ns)) = (from_time(from), to_time(to)) else { return Ok(()) };
+        // Beyond the ends of nanoseconds all times are one.
+        if from_ns < to_ns || from_ns == i64::MIN || to_ns == i64::MAX {
+            return Ok(());
+        }
+        Err(PageError::field("to", to, format!("a time that is not before `from`, {from}")))
+    }
+
     /// Refuses what no page could mean.
     pub fn check(&self) -> Result<(), PageError> {
         match self.0.iter().find(|(_, value)| value.len() > VALUE_BYTES_MAX) {
@@ -129,6 +141,31 @@ mod tests {
         let next = params.without(&["status", "symbol"]).with("before", "7.3");
         assert_eq!(next.link("/orders"), "/orders?strategy=a%26b&before=7.3");
         assert_eq!(Params::default().link("/orders"), "/orders");
+    }
+
+    #[test]
+    fn a_range_ends_after_it_begins() {
+        let ordered = |from: &str, to: &str| {
+            let params = Params::from([("from", from), ("to", to)]);
+            params.ordered().map_err(|error| error.to_string())
+        };
+        for (from, to) in [
+            ("2026-01-06", "2026-01-06"),
+            ("2026-01-06T15:00:00Z", "2026-01-06T15:00:00Z"),
+            ("2026-01-06T15:00:00Z", "2026-01-06"),
+            ("", "2026-01-06"),
+            ("0001-01-01", "0001-01-02"),
+            ("9998-01-01", "9999-01-01"),
+            ("soon", "2026-01-06"),
+        ] {
+            assert_eq!(ordered(from, to), Ok(()), "{from} to {to}");
+        }
+        assert_eq!(
+            ordered("2026-01-07", "2026-01-06").unwrap_err(),
+            "to = \"2026-01-06\": expected a time that is not before `from`, 2026-01-07"
+        );
+        assert!(ordered("2026-01-06T15:00:01Z", "2026-01-06T15:00:00Z").is_err());
+        assert!(ordered("9999-01-01", "0001-01-01").is_err());
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn fork_moment(text: &str) -> Result<Moment, PageError> {
 /// The state of a moment.
 pub async fn state(app: &App, moment: Moment) -> Result<Arc<Past>, PageError> {
     app.timeline.at(moment).await.map_err(|error| match error {
-        AsOfError::Future { asked, head } => {
+        AsOfError::Future { asked, head, .. } => {
             PageError::field(FIELD, &format!("seq:{asked}"), format!("at most seq:{head}, the last event"))
         }
         AsOfError::Tape(error) => PageError::Tape(error.to_string()),

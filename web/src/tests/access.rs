@@ -93,12 +93,32 @@ async fn a_wrong_role_token_key_or_origin_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_halt_is_said_as_the_state_that_it_makes() {
+    let deck = Deck::traded().await;
+    let operator = token(&deck, "bot", Role::Operator);
+    for (key, body, state, words) in [
+        ("key-number-1", "{}", "reduce_only", "<strong>Reduce-only</strong>"),
+        ("key-number-2", "{\"state\":\"halted\"}", "halted", "<strong>Halted</strong>"),
+    ] {
+        let (status, answer) = answered(&deck, change(HALT, &operator, key, body)).await;
+        assert_eq!((status, answer["state"].as_str()), (StatusCode::OK, Some(state)));
+        deck.settle().await;
+        let status: Value = serde_json::from_str(&deck.get("/api/v1/status").await.text).unwrap();
+        assert_eq!(status["halts"][0]["state"], state, "{status}");
+        let accounts: Value = serde_json::from_str(&deck.get("/api/v1/accounts").await.text).unwrap();
+        assert_eq!(accounts["rows"][0]["state"], state, "{accounts}");
+        let page = deck.get("/").await.text;
+        assert!(page.contains(words), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn one_key_has_one_effect_and_one_answer_and_no_second_meaning() {
     let deck = Deck::traded().await;
     let operator = token(&deck, "bot", Role::Operator);
     let (trading, audit) = deck.stored().await;
     let first = answered(&deck, change(HALT, &operator, "key-number-1", "{}")).await;
-    assert_eq!((first.0, first.1["state"].as_str()), (StatusCode::OK, Some("halted")));
+    assert_eq!((first.0, first.1["state"].as_str()), (StatusCode::OK, Some("reduce_only")));
     assert_eq!(answered(&deck, change(HALT, &operator, "key-number-1", "{}")).await, first);
     let other = change(HALT, &operator, "key-number-1", "{\"reason\":\"other\"}");
     assert_eq!(answered(&deck, other).await.0, StatusCode::CONFLICT);
@@ -177,6 +197,11 @@ async fn another_address_than_loopback_needs_a_certificate_and_says_so() {
     assert!(refused.contains("web.tls_cert") && refused.contains("web.bind = 0.0.0.0:0"), "{refused}");
     let missing = deck.access_file().with_file_name("none.pem");
     let tls = Some(crate::TlsFiles { certificate: missing.clone(), key: missing });
+    // Whoever asks before there is anything to bind is told the same.
+    assert_eq!(crate::check(open.bind, None).unwrap_err().to_string(), refused);
+    assert!(crate::check("127.0.0.1:0".parse().unwrap(), None).is_ok());
+    let early = crate::check(open.bind, tls.as_ref()).unwrap_err().to_string();
     let refused = crate::bind(deck.app.context.clone(), crate::WebConfig { tls, ..open }).await;
-    assert!(refused.unwrap_err().to_string().starts_with("web.tls_cert = "));
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.starts_with("web.tls_cert = ") && early == refused, "{early} {refused}");
 }

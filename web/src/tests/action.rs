@@ -53,6 +53,8 @@ async fn a_double_submit_of_halt_is_one_event_and_one_audit() {
         let answer =
             deck.send(visitor.post("/trading/halt", &halt_form(&visitor.token, "key-number-1"))).await;
         assert_eq!(answer.status(), StatusCode::OK);
+        let notice = read(answer).await.text;
+        assert!(notice.contains("Trading is reduce-only"), "{notice}");
     }
     assert_eq!(deck.stored().await, (trading + 1, audit + 1));
     let halted = last_body(&deck, "control.trading.>").await;
@@ -139,6 +141,12 @@ async fn an_unknown_strategy_or_mode_changes_nothing() {
     let answer = read(deck.send(visitor.post("/strategies/momentum/enable", &form)).await).await;
     assert_eq!(answer.status, StatusCode::CONFLICT);
     assert!(answer.text.contains("tapedeck live confirm paper"), "{}", answer.text);
+    // One that is disabled would never manage what it takes over.
+    let to = "positions=hand_over&hand_over_to=sma_cross";
+    let form = format!("csrf={}&key=key-number-3&{to}", visitor.token);
+    let answer = read(deck.send(visitor.post("/strategies/momentum/disable", &form)).await).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer.text.contains("it is disabled"), "{}", answer.text);
     assert_eq!(deck.stored().await, before);
 }
 

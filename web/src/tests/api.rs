@@ -68,6 +68,10 @@ async fn errors_are_problem_details_that_name_the_field() {
         ("fills?limit=0", 422, "limit"),
         ("positions?as_of=seq:99999", 422, "as_of"),
         ("decisions?rule=none", 422, "rule"),
+        ("strategies?kind=pairs", 422, "query"),
+        ("limits?account=paper", 422, "query"),
+        ("events/TRADING/first", 422, "sequence"),
+        ("orders/a%00b", 422, "id"),
     ] {
         let answer = deck.get(&format!("/api/v1/{path}")).await;
         assert_eq!(answer.headers["content-type"], "application/problem+json", "{path}");
@@ -75,6 +79,139 @@ async fn errors_are_problem_details_that_name_the_field() {
         assert_eq!((&body["status"], &body["field"]), (&status.into(), &field.into()), "{path}");
     }
     assert_eq!(json(&deck, "/api/v1/orders/nothing").await.0, StatusCode::NOT_FOUND);
+    let (_, word) = json(&deck, "/api/v1/events/TRADING/first").await;
+    assert_eq!((&word["value"], &word["expected"]), (&"first".into(), &"a whole number, 0 or more".into()));
+}
+
+#[tokio::test]
+async fn a_range_that_ends_before_it_begins_is_refused_everywhere() {
+    let deck = Deck::traded().await;
+    for list in
+        ["orders", "fills", "decisions", "signals", "logs", "news", "corporate-actions", "bars", "pair"]
+    {
+        let more = match list {
+            "bars" => "&symbol=AAPL",
+            "pair" => "&first=AAPL&second=SPY",
+            _ => "",
+        };
+        let (status, told) =
+            json(&deck, &format!("/api/v1/{list}?from=2026-01-07&to=2026-01-06{more}")).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{list}: {told}");
+        assert_eq!((&told["field"], &told["value"]), (&"to".into(), &"2026-01-06".into()), "{list}");
+        assert_eq!(told["expected"], "a time that is not before `from`, 2026-01-07", "{list}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_an_account_or_a_strategy_that_nobody_knows_is_no_empty_list() {
+    let deck = Deck::traded().await;
+    for path in [
+        "orders?account=nobody",
+        "fills?account=nobody",
+        "decisions?account=nobody",
+        "positions?account=nobody",
+        "positions?account=nobody&as_of=2026-01-06T18:30:00Z",
+        "orders?strategy=nothing",
+        "signals?strategy=nothing",
+    ] {
+        let (status, told) = json(&deck, &format!("/api/v1/{path}")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}: {told}");
+    }
+    for path in
+        ["orders?account=paper&symbol=NONE", "fills?strategy=manual", "decisions?strategy=sma_cross&symbol=X"]
+    {
+        let (status, told) = json(&deck, &format!("/api/v1/{path}")).await;
+        assert_eq!((status, told["rows"].as_array().map(Vec::len)), (StatusCode::OK, Some(0)), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_refused_by_its_field_and_changes_nothing() {
+    let deck = Deck::traded().await;
+    let visitor = Visitor::of(&deck).await;
+    let before = deck.stored().await;
+    let large = format!("{{\"reason\":\"{}\"}}", "x".repeat(20_000));
+    let json = "application/json";
+    for (path, kind, body, status, field, expected) in [
+        ("trading/halt", json, "{\"acount\":\"\"}", 422, "body", "only account, strategy, state, reason"),
+        ("trading/halt", json, "{\"reason\":5}", 422, "reason", "a string"),
+        ("trading/halt", json, "{", 400, "body", "JSON ("),
+        // An array is no object whose fields come in their order.
+        ("trading/halt", json, "[]", 422, "body", "an object"),
+        ("trading/resume", json, "[]", 422, "body", "an object"),
+        ("trading/kill", json, "[]", 422, "body", "an object"),
+        ("strategies/sma_cross/disable", json, "[]", 422, "body", "an object"),
+        ("strategies/sma_cross/enable", json, "[\"shadow\"]", 422, "body", "an object"),
+        ("parity", json, "[\"2020-01-02\"]", 422, "body", "an object"),
+        ("tokens", json, "[\"new\",\"admin\",1]", 422, "body", "an object"),
+        ("limits", json, "{\"limits\":[[\"max_leverage\",\"1\"]]}", 422, "limits[0]", "an object"),
+        ("trading/halt", json, large.as_str(), 413, "body", "at most 16384 bytes"),
+        ("trading/halt", "text/plain", "{}", 415, "Content-Type", "application/json"),
+        ("trading/kill", json, "{\"flatten\":\"yes\"}", 422, "flatten", "true or false"),
+        ("breakers/reset", json, "{}", 422, "account", "a value, because it is required"),
+        ("limits", json, "{\"limits\":[{\"name\":\"max_leverage\"}]}", 422, "limits[0].value", "a value"),
+        ("limits", json, "{\"limits\":[],\"scope\":{\"acount\":\"a\"}}", 422, "scope", "only account"),
+        (
+            "orders",
+            json,
+            "{\"side\":\"buy\",\"symbol\":\"AAPL\",\"quantity\":\"1\",\"time_in_force\":\"x\"}",
+            422,
+            "time_in_force",
+            "day, gtc",
+        ),
+        (
+            "orders",
+            json,
+            "{\"side\":\"buy\",\"symbol\":\"AAPL\",\"account\":\"paper\"}",
+            422,
+            "quantity",
+            "a number of shares above 0, or an amount",
+        ),
+        (
+            "orders",
+            json,
+            "{\"side\":\"buy\",\"symbol\":\"AAPL\",\"account\":\"paper\",\"quantity\":\"1\",\"notional\":\"100\"}",
+            422,
+            "notional",
+            "none beside a quantity",
+        ),
+        (
+            "tokens",
+            json,
+            "{\"name\":\"new\",\"role\":\"viewer\",\"days\":1.5}",
+            422,
+            "days",
+            "a whole number",
+        ),
+        ("users", json, "{\"name\":\"new\",\"role\":\"king\"}", 422, "role", "one of "),
+        ("parity", json, "{\"session\":null}", 422, "session", "a string"),
+        (
+            "backtests",
+            json,
+            "{\"strategies\":[{\"kind\":1}],\"timeframe\":\"1h\"}",
+            422,
+            "strategies[0].kind",
+            "a string",
+        ),
+        ("trading/resume?all=yes", json, "{}", 422, "query", "only no field"),
+    ] {
+        let mut request = visitor.post(&format!("/api/v1/{path}"), body);
+        let headers = request.headers_mut();
+        headers.insert("content-type", kind.parse().unwrap());
+        headers.insert("x-csrf-token", visitor.token.parse().unwrap());
+        headers.insert("idempotency-key", "key-number-1".parse().unwrap());
+        let answer = read(deck.send(request).await).await;
+        assert_eq!(answer.headers["content-type"], "application/problem+json", "{body}");
+        let told: Value = serde_json::from_str(&answer.text).unwrap();
+        assert_eq!(
+            (answer.status.as_u16(), &told["field"]),
+            (status, &field.into()),
+            "{path} {body}: {told}"
+        );
+        let said = told["expected"].as_str().unwrap();
+        assert!(said.starts_with(expected) && told["value"].is_string(), "{path} {body}: {told}");
+    }
+    assert_eq!(deck.stored().await, before);
 }
 
 #[tokio::test]

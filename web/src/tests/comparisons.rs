@@ -227,6 +227,8 @@ async fn what_cannot_be_run_again_is_refused_by_its_field() {
         ("/api/v1/forks", json!({"at": "1000000"}), "at"),
         ("/api/v1/forks", json!({"at": "2199-01-01T00:00:00Z"}), "at"),
         ("/api/v1/forks", json!({"at": "3", "to": "later"}), "to"),
+        ("/api/v1/forks", json!({"at": "3", "parameters": {"nobody": {"fast": "1"}}}), "parameters"),
+        ("/api/v1/parity", json!({"session": "2019-01-02"}), "session"),
         ("/api/v1/forks", json!({"at": "3", "parameters": {"": {"fast": "1"}}}), "parameters"),
     ]
     .into_iter()

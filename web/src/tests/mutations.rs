@@ -30,7 +30,7 @@ fn example(operation: &str) -> Example {
     use Role::{Admin, Operator, Viewer};
     match operation {
         "halt_trading" | "resume_trading" => ("", "{\"reason\":\"drill\"}", Operator),
-        "kill_trading" => ("", "{\"strategy\":\"sma_cross\",\"reason\":\"drill\"}", Operator),
+        "kill_trading" => ("", "{\"strategy\":\"manual\",\"flatten\":true,\"reason\":\"drill\"}", Operator),
         "reset_breaker" => ("", "{\"account\":\"paper\",\"breaker\":\"drawdown\"}", Operator),
         "set_limits" => ("", "{\"limits\":[{\"name\":\"max_leverage\",\"value\":\"2\"}]}", Operator),
         "cancel_order" => ("order", "{}", Operator),

@@ -19,6 +19,8 @@ async fn positions_limits_and_denials_are_there() {
         "data-rule=\"max_position\"",
         "href=\"/events/chain/",
         "id=\"account-state\">NORMAL<",
+        // The kill switch closes what was traded by hand alone.
+        "<option value=\"strategy:manual\">",
     ] {
         assert!(page.contains(text), "{text} is missing");
     }

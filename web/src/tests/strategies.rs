@@ -308,6 +308,8 @@ async fn a_wrong_role_or_field_changes_nothing() {
     // Longer than a line of the server's protocol.
     let long = format!("{{\"with\":\"{}\"}}", "x".repeat(9_000));
     let account = register.replace("paper", &"x".repeat(9_000));
+    let hand_over = |to: &str| format!("{{\"positions\":\"hand_over\",\"hand_over_to\":\"{to}\"}}");
+    let keep_and_hand_over = "{\"positions\":\"keep\",\"hand_over_to\":\"manual\"}";
     for (role, method, path, body, status) in [
         (Role::Operator, Method::POST, "", register, 403),
         (Role::Operator, Method::POST, "/momentum/replace", "{\"with\":\"sma_cross\"}", 403),
@@ -321,6 +323,10 @@ async fn a_wrong_role_or_field_changes_nothing() {
         (Role::Admin, Method::POST, "", account.as_str(), 422),
         (Role::Admin, Method::POST, "/sma_cross/replace", "{\"with\":\"momentum\"}", 409),
         (Role::Admin, Method::POST, "/momentum/replace", "{\"with\":\"momentum\"}", 422),
+        (Role::Admin, Method::POST, "/momentum/disable", hand_over("sma_cross").as_str(), 422),
+        (Role::Admin, Method::POST, "/momentum/disable", hand_over("momentum").as_str(), 422),
+        (Role::Admin, Method::POST, "/momentum/disable", hand_over("nobody").as_str(), 404),
+        (Role::Admin, Method::POST, "/momentum/disable", keep_and_hand_over, 422),
         (Role::Admin, Method::POST, "", "{\"name\":\"manual\",\"account\":\"paper\"}", 422),
         (Role::Admin, Method::POST, "", "{\"name\":\"a\",\"account\":\"paper\",\"subjects\":[]}", 422),
     ] {

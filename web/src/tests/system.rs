@@ -5,12 +5,14 @@ use axum::body::Body as Content;
 use axum::http::{Request, StatusCode};
 use contracts::v1::event::Body;
 use contracts::v1::{
-    Event, LogField, LogRecord, ProjectionFinished, ProjectionOutcome, ProjectionTask, SourceReported,
+    BacktestRequest, Event, LogField, LogRecord, ProjectionFinished, ProjectionOutcome, ProjectionTask,
+    SourceReported,
 };
 use contracts::{Subject, event_id, stream, to_timestamp};
+use projections::as_of::Timeline;
 
 use crate::probe::{
-    Connection, Finding, NATS, NatsHealth, POSTGRES, Probe, Secret, Setting, Settings, Severity,
+    Connection, Finding, NATS, NatsHealth, NoStretch, POSTGRES, Probe, Secret, Setting, Settings, Severity,
 };
 use crate::tests::action::Visitor;
 use crate::tests::{Deck, HOST, RECORDED_NS, read};
@@ -70,6 +72,23 @@ impl Probe for Calm {
         match connection {
             NATS | "yahoo" => Ok("answered".to_owned()),
             _ => Err("refused".to_owned()),
+        }
+    }
+
+    /// Its tape ends before the millionth event and before 2199, and has no strategy `nobody` and no bars of 2019.
+    async fn stretch(&self, _past: &Timeline, request: &BacktestRequest) -> Result<(), NoStretch> {
+        let stretch = request.stretch.clone().unwrap_or_default();
+        let of_nobody = stretch.parameters.iter().find(|text| text.starts_with("nobody."));
+        let wrong = [
+            ("at", Some(&stretch.at).filter(|at| *at == "1000000" || at.starts_with("2199"))),
+            ("parameters", of_nobody),
+            ("session", Some(&stretch.session).filter(|session| session.starts_with("2019"))),
+        ];
+        match wrong.into_iter().find_map(|(field, value)| Some((field, value?.clone()))) {
+            Some((field, value)) => {
+                Err(NoStretch::Asked { field, value, expected: "what the tape holds".to_owned() })
+            }
+            None => Ok(()),
         }
     }
 }
@@ -155,6 +174,10 @@ async fn lines_are_a_file_and_an_answer_of_the_api() {
     assert_eq!((page["rows"][0]["sequence"].as_u64(), page["before"].as_u64()), (Some(3), Some(3)));
     let older = deck.get("/api/v1/logs?before=3").await.text;
     assert!(older.contains("deciding") && !older.contains("no answer"));
+    // A service that nobody knows is no service without lines.
+    let unknown = deck.get("/api/v1/logs?service=nope").await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND, "{}", unknown.text);
+    assert_eq!(deck.get("/api/v1/logs?service=risk&text=nothing").await.status, StatusCode::OK);
     let problem = deck.get("/api/v1/logs?before=soon").await;
     assert_eq!(problem.headers["content-type"], "application/problem+json");
     let problem: serde_json::Value = serde_json::from_str(&problem.text).unwrap();

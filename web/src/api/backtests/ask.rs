@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use analytics::metrics::{METRICS, find};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use contracts::v1::{
@@ -19,8 +19,9 @@ use runtime::command::{self, BacktestError, Caller};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::super::fields::{Asked, BacktestId, NoFields, Word, reason};
-use super::super::{Key, Problem, Problems, caller};
+use super::super::body::{object_or_none, objects};
+use super::super::fields::{Asked, At, BacktestId, NoFields, Word, reason};
+use super::super::{Given, Key, Problem, Problems, caller};
 use super::missing;
 use crate::access::Actor;
 use crate::action::tape;
@@ -98,6 +99,7 @@ pub struct Search {
     /// Statistic that is to be highest; `sharpe` when absent.
     pub metric: Option<String>,
     /// What is tried.
+    #[serde(deserialize_with = "objects")]
     pub ranges: Vec<Range>,
 }
 
@@ -124,6 +126,7 @@ pub struct NewBacktest {
     /// `single`, `sweep` or `walk_forward`; `single` when absent.
     pub kind: Option<String>,
     /// Strategies; they share the account.
+    #[serde(deserialize_with = "objects")]
     #[schema(min_items = 1, max_items = 16)]
     pub strategies: Vec<Strategy>,
     /// Symbols; all that the tape has when absent.
@@ -148,6 +151,7 @@ pub struct NewBacktest {
     /// Slippage of market orders in basis points.
     pub slippage_bps: Option<String>,
     /// Limits; buying power alone when absent.
+    #[serde(default, deserialize_with = "object_or_none")]
     pub limits: Option<Limits>,
     /// Whether positions below zero are allowed.
     #[serde(default)]
@@ -161,8 +165,10 @@ pub struct NewBacktest {
     #[serde(default)]
     pub benchmark: String,
     /// What a sweep or a walk-forward test tries.
+    #[serde(default, deserialize_with = "object_or_none")]
     pub search: Option<Search>,
     /// The windows of a walk-forward test.
+    #[serde(default, deserialize_with = "object_or_none")]
     pub folds: Option<Folds>,
 }
 
@@ -195,7 +201,7 @@ pub async fn create(
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
-    Json(asked): Json<NewBacktest>,
+    Given(asked): Given<NewBacktest>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
     let run_id = begin(&app, &caller(&actor, &key, ""), asked).await?;
     let url = crate::url::Url::Backtest(&run_id).to_string();
@@ -207,11 +213,11 @@ pub async fn create(
     params(BacktestId, Key), request_body = Cancel, responses((status = 202), Problems))]
 pub async fn cancel(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
-    Json(asked): Json<Cancel>,
+    Given(asked): Given<Cancel>,
 ) -> Result<StatusCode, Problem> {
     let reason = reason(&asked.reason)?;
     end(&app, &caller(&actor, &key, &id), &id, reason).await?;

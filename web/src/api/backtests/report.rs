@@ -5,14 +5,14 @@ use std::sync::Arc;
 use analytics::sheet::{Daily, TradeRow};
 use analytics::{Report, TearSheet};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use projections::queries;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::super::fields::{Asked, BacktestId, NoFields, Word};
+use super::super::fields::{Asked, At, BacktestId, NoFields, Word};
 use super::super::{Problem, Problems};
 use super::found;
 use crate::app::App;
@@ -43,7 +43,7 @@ pub struct Reported {
     params(BacktestId), responses((status = 200, body = Reported), Problems))]
 pub async fn sheet(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     _: Asked<NoFields>,
 ) -> Result<Json<Reported>, Problem> {
     let Report { sheet, trials, windows, left_out } = read(&app, &id).await?;
@@ -56,7 +56,7 @@ pub async fn sheet(
     params(BacktestId), responses((status = 200, body = String, content_type = "text/html"), Problems))]
 pub async fn html(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     _: Asked<NoFields>,
 ) -> Result<Response, Problem> {
     let html = read(&app, &id).await?.sheet.to_html().map_err(PageError::from)?;
@@ -73,7 +73,7 @@ pub async fn html(
     params(BacktestId), responses((status = 200, body = String, content_type = "text/csv"), Problems))]
 pub async fn trades(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     _: Asked<NoFields>,
 ) -> Result<Response, Problem> {
     let rows = read(&app, &id).await?.sheet.trades.into_iter().map(|trade| trade.cells().to_vec());
@@ -86,7 +86,7 @@ pub async fn trades(
     params(BacktestId), responses((status = 200, body = String, content_type = "text/csv"), Problems))]
 pub async fn equity(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     _: Asked<NoFields>,
 ) -> Result<Response, Problem> {
     let rows = read(&app, &id).await?.sheet.daily.cells().into_iter().map(Vec::from);

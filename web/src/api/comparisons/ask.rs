@@ -3,25 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use contracts::v1::{BacktestKind, BacktestRequest, BacktestStretch};
 use domain::research;
-use projections::as_of::Moment;
 use runtime::command::{self, Caller};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::super::backtests::ask::{Begun, Cancel, end};
-use super::super::fields::{Asked, ComparisonId, NoFields, Word, reason};
-use super::super::{Key, Problem, Problems, caller};
+use super::super::fields::{Asked, At, ComparisonId, NoFields, Word, reason};
+use super::super::{Given, Key, Problem, Problems, caller};
 use super::found;
 use crate::access::Actor;
 use crate::action::tape;
 use crate::app::App;
 use crate::error::PageError;
-use crate::pages::timeline;
+use crate::probe::NoStretch;
 use crate::url::Url;
 
 /// Values by name, by owner: of a strategy its parameters, of an account its limits.
@@ -61,7 +60,7 @@ pub async fn parity(
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
-    Json(asked): Json<NewParity>,
+    Given(asked): Given<NewParity>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
     let run_id = begin_parity(&app, &caller(&actor, &key, ""), asked).await?;
     let url = Url::Comparison("parity", &run_id).to_string();
@@ -76,7 +75,7 @@ pub async fn fork(
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
-    Json(asked): Json<NewFork>,
+    Given(asked): Given<NewFork>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
     let run_id = begin_fork(&app, &caller(&actor, &key, ""), asked).await?;
     let url = Url::Comparison("fork", &run_id).to_string();
@@ -89,11 +88,11 @@ pub async fn fork(
     params(ComparisonId, Key), request_body = Cancel, responses((status = 202), Problems))]
 pub async fn cancel(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
-    Json(asked): Json<Cancel>,
+    Given(asked): Given<Cancel>,
 ) -> Result<StatusCode, Problem> {
     let reason = reason(&asked.reason)?;
     found(&app, &id).await?;
@@ -136,15 +135,10 @@ async fn begin(
     let request = BacktestRequest { kind: kind.into(), stretch: Some(stretch), ..BacktestRequest::default() };
     let request = research::complete(request)
         .map_err(|invalid| PageError::field(invalid.field, &invalid.value, invalid.expected))?;
-    if let (BacktestKind::Fork, Some(stretch)) = (kind, &request.stretch) {
-        has_come(app, &stretch.at).await?;
-    }
+    // What this tape does not hold is refused before a run is opened for it.
+    app.config.probe.stretch(&app.timeline, &request).await.map_err(|error| match error {
+        NoStretch::Asked { field, value, expected } => PageError::field(field, &value, expected),
+        NoStretch::Unread(why) => PageError::Unread(why),
+    })?;
     command::request_backtest(&app.context.tape, caller, request, "").await.map_err(tape)
-}
-
-/// Refuses a fork at a moment that has not come, before a run is opened for it.
-async fn has_come(app: &App, at: &str) -> Result<(), PageError> {
-    let moment = timeline::fork_moment(at)?;
-    let newest = timeline::state(app, Moment::Instant(i64::MAX)).await?;
-    newest.holds(moment).map_err(|expected| PageError::field("at", at, expected))
 }

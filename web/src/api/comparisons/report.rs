@@ -5,14 +5,14 @@ use std::sync::Arc;
 use analytics::Comparison;
 use analytics::comparison::OrderSide;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use projections::queries;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::super::backtests::report::short;
-use super::super::fields::{Asked, ComparisonId, NoFields, Word};
+use super::super::fields::{Asked, At, ComparisonId, NoFields, Word};
 use super::super::{Problem, Problems};
 use super::found;
 use crate::app::App;
@@ -63,7 +63,7 @@ pub struct Reported {
     params(ComparisonId), responses((status = 200, body = Reported), Problems))]
 pub async fn whole(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     _: Asked<NoFields>,
 ) -> Result<Json<Reported>, Problem> {
     let comparison = read(&app, &id).await?;
@@ -76,7 +76,7 @@ pub async fn whole(
     params(ComparisonId), responses((status = 200, body = String, content_type = "text/csv"), Problems))]
 pub async fn orders(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     _: Asked<NoFields>,
 ) -> Result<Response, Problem> {
     let side = |side: Option<OrderSide>| -> [String; 6] {
@@ -108,7 +108,7 @@ pub async fn orders(
     params(ComparisonId), responses((status = 200, body = String, content_type = "text/csv"), Problems))]
 pub async fn events(
     State(app): State<Arc<App>>,
-    Path(Word(id)): Path<Word>,
+    At(Word(id)): At<Word>,
     _: Asked<NoFields>,
 ) -> Result<Response, Problem> {
     let rows = read(&app, &id).await?.rows.into_iter().map(|row| {

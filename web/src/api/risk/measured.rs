@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ROWS, Stopped, stopped, unread};
+use crate::api::fields::{Asked, NoFields};
 use crate::api::{Problem, Problems};
 use crate::app::App;
 
@@ -109,7 +110,7 @@ pub struct RiskState {
 /// What is stopped, what the monitor measured, and alerts in force.
 #[utoipa::path(get, path = "/api/v1/risk", tag = "trading", operation_id = "show_risk",
     responses((status = 200, body = RiskState), Problems))]
-pub async fn show(State(app): State<Arc<App>>) -> Result<Json<RiskState>, Problem> {
+pub async fn show(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<Json<RiskState>, Problem> {
     let pool = &app.config.pool;
     let book = queries::load_book(pool).await.map_err(unread)?;
     let measures = queries::risk_measures(pool).await.map_err(unread)?;

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use contracts::v1::StrategyMode;
@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::Actor;
-use crate::action::{registered, tape};
-use crate::api::{Key, Problem, Problems, caller};
+use crate::action::registered;
+use crate::api::fields::{Asked, At, NoFields};
+use crate::api::{Given, Key, Problem, Problems, caller};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::strategies::{failed, new_strategy};
@@ -82,7 +83,8 @@ pub async fn register(
     State(app): State<Arc<App>>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(asked): Json<NewStrategy>,
+    _: Asked<NoFields>,
+    Given(asked): Given<NewStrategy>,
 ) -> Result<(StatusCode, Json<Registered>), Problem> {
     let subjects = asked.subjects.unwrap_or_else(|| runtime::DEFAULT_SUBJECTS.map(str::to_owned).to_vec());
     let sizing = asked.sizing.as_deref().unwrap_or("fraction:0.1");
@@ -120,9 +122,10 @@ fn told(strategy: &ExternalStrategy, credentials: &Credentials, state: String) -
     responses((status = 200, body = Registered), Problems))]
 pub async fn rotate(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
+    _: Asked<NoFields>,
 ) -> Result<Json<Registered>, Problem> {
     let name = registered(&app, name).await?;
     let caller = caller(&actor, &key, &name);
@@ -153,7 +156,7 @@ pub struct Disable {
     #[serde(default)]
     #[schema(pattern = "^(keep|flatten|hand_over)$")]
     positions: Option<String>,
-    /// Who takes them over: a registered strategy, or `manual`.
+    /// Who takes them over: a strategy of the same account that is enabled in mode `paper` or `live`, or `manual`.
     #[serde(default)]
     hand_over_to: Option<String>,
     /// For the audit.
@@ -206,10 +209,11 @@ pub struct Replaced {
     request_body = Enable, responses((status = 200, body = Switched), Problems))]
 pub async fn enable(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(asked): Json<Enable>,
+    _: Asked<NoFields>,
+    Given(asked): Given<Enable>,
 ) -> Result<Json<Switched>, Problem> {
     let strategy = registered(&app, name).await?;
     let mode = strategy_mode(&asked.mode).map_err(failed)?;
@@ -224,18 +228,21 @@ pub async fn enable(
     request_body = Disable, responses((status = 200, body = Switched), Problems))]
 pub async fn disable(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(asked): Json<Disable>,
+    _: Asked<NoFields>,
+    Given(asked): Given<Disable>,
 ) -> Result<Json<Switched>, Problem> {
     let strategy = registered(&app, name).await?;
     let reason = reason(&asked.reason)?;
     let caller = caller(&actor, &key, &strategy);
     let positions = asked.positions.as_deref().unwrap_or_default();
     let to = asked.hand_over_to.as_deref().unwrap_or_default();
-    let (fate, to) = crate::action::fate(&app, &strategy, positions, to).await?;
-    command::stop_strategy(&app.context.tape, &caller, &strategy, reason, fate, &to).await.map_err(tape)?;
+    // Unlike the page's form, which always names somebody, a request that does so means a hand-over.
+    let (fate, _) = crate::action::fate(positions, to)?;
+    let stopped = command::stop_strategy(&app.context.tape, &caller, &strategy, reason, fate, to).await;
+    stopped.map_err(failed)?;
     Ok(Json(Switched { strategy, state: "disabled".to_owned() }))
 }
 
@@ -245,10 +252,11 @@ pub async fn disable(
     request_body = Replace, responses((status = 200, body = Replaced), Problems))]
 pub async fn replace(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    Json(asked): Json<Replace>,
+    _: Asked<NoFields>,
+    Given(asked): Given<Replace>,
 ) -> Result<Json<Replaced>, Problem> {
     let strategy = registered(&app, name).await?;
     let reason = reason(&asked.reason)?;
@@ -271,9 +279,10 @@ pub async fn replace(
     responses((status = 204), Problems))]
 pub async fn remove(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
+    _: Asked<NoFields>,
 ) -> Result<StatusCode, Problem> {
     // One that is removed already is asked for again: an interrupted removal is finished by that.
     let caller = caller(&actor, &key, &name);

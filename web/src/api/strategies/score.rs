@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use domain::performance::SignalScore;
 use projections::queries::{self, StrategyRow, StrategyScore};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::status::Nothing;
+use crate::api::fields::{Asked, At, NoFields};
 use crate::api::{Problem, Problems};
 use crate::app::App;
 use crate::error::PageError;
@@ -124,8 +124,8 @@ async fn row(app: &App, name: &str) -> Result<StrategyRow, PageError> {
     responses((status = 200, body = Score), Problems))]
 pub async fn score(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(Nothing {}): Query<Nothing>,
+    At(name): At<String>,
+    _: Asked<NoFields>,
 ) -> Result<Json<Score>, Problem> {
     let row = row(&app, &name).await?;
     let found = queries::signal_score(&app.config.pool, &row).await.map_err(PageError::from)?;
@@ -139,8 +139,8 @@ pub async fn score(
     responses((status = 200, body = Comparison), Problems))]
 pub async fn compare(
     State(app): State<Arc<App>>,
-    Path((name, other)): Path<(String, String)>,
-    Query(Nothing {}): Query<Nothing>,
+    At((name, other)): At<(String, String)>,
+    _: Asked<NoFields>,
 ) -> Result<Json<Comparison>, Problem> {
     let (first, second) = (row(&app, &name).await?, row(&app, &other).await?);
     let found = queries::compare_signals(&app.config.pool, &first, &second).await.map_err(PageError::from)?;

@@ -9,6 +9,7 @@ use axum::response::Response;
 use contracts::v1::BacktestRequest;
 use domain::money::{Amount, Quantity};
 use domain::order::group::policy_name;
+use domain::research::ranges;
 use projections::queries::BacktestRow;
 
 use super::list::{Going, detail, going};
@@ -111,8 +112,8 @@ async fn content(scope: &Scope<'_>) -> Result<Option<Run>, PageError> {
         None
     };
     let parameters = row.request.strategies.iter().flat_map(|strategy| {
-        let named = strategy.parameters.iter();
-        named.map(|one| (strategy.name.clone(), one.name.clone(), one.value.clone()))
+        let named = ranges::parameters(&row.request, strategy).into_iter();
+        named.map(|(name, value)| (strategy.name.clone(), name, value))
     });
     Ok(Some(Run {
         status: row.status.clone(),

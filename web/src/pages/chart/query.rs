@@ -48,6 +48,7 @@ pub struct Fields {
 impl Fields {
     /// Reads the fields; one that cannot be meant is an error that names it.
     pub fn of(params: &Params) -> Result<Self, PageError> {
+        params.ordered()?;
         Ok(Self {
             timeframe: named(params, "timeframe")?,
             adjustment: named(params, "adjustment")?.unwrap_or_default(),

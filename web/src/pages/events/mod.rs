@@ -42,7 +42,7 @@ const PATH: &str = "/events";
 
 impl From<WantedError> for PageError {
     fn from(error: WantedError) -> Self {
-        Self::Field { field: error.field, value: error.value, expected: error.expected }
+        Self::Field { field: error.field.into(), value: error.value, expected: error.expected }
     }
 }
 

@@ -14,6 +14,7 @@ pub const FIELDS: [&str; 8] = ["service", "level", "target", "run", "correlation
 /// What the fields ask for; one that cannot be meant is an error that names it.
 pub fn read(params: &Params) -> Result<LogFilter, PageError> {
     let level = params.one_of("level", &LEVELS)?;
+    params.ordered()?;
     let time = |name: &'static str, read: fn(&str) -> Option<i64>| match params.get(name) {
         None => Ok(None),
         Some(text) => read(text).map(Some).ok_or_else(|| PageError::field(name, text, EXPECTED_TIME)),
@@ -40,6 +41,8 @@ mod tests {
         assert_eq!(error.to_string(), "level = \"loud\": expected one of error, warn, info, debug, trace");
         let error = read(&Params::from([("from", "soon")])).unwrap_err();
         assert!(error.to_string().starts_with("from = \"soon\": expected a date"));
+        let error = read(&Params::from([("from", "2026-01-07"), ("to", "2026-01-06")])).unwrap_err();
+        assert!(error.to_string().starts_with("to = \"2026-01-06\": expected a time that is not before"));
         let filter = read(&Params::from([("level", "warn"), ("text", " late ")])).unwrap();
         assert_eq!((filter.severity_max, filter.text.as_deref()), (Some(2), Some("late")));
     }

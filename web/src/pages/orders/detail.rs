@@ -346,7 +346,7 @@ fn inputs(input: &RiskInput) -> Vec<Fact> {
         fact("P&L of the day", amount(&input.day_pnl)),
         fact("Version of the limits", input.limits_version.to_string()),
         fact("Session takes orders", yes(input.session_accepts)),
-        fact("Halted", yes(input.halted)),
+        fact("New exposure stopped", yes(input.halted)),
         fact("Margin call", yes(input.margin_called)),
     ]
 }

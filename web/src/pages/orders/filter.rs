@@ -70,6 +70,7 @@ impl Filter {
         let status = params.one_of("status", if open { &OPEN } else { &STATUSES })?;
         let side = params.one_of("side", &SIDES)?;
         let (from_ns, to_ns) = (time(params, "from", from_time)?, time(params, "to", to_time)?);
+        params.ordered()?;
         let (account, strategy) = (params.owned("account"), params.owned("strategy"));
         let symbol = params.get("symbol").map(str::to_uppercase);
         Ok(Self {

@@ -36,6 +36,8 @@ struct Kill {
 #[derive(Clone, Debug)]
 struct HaltLine {
     scope: String,
+    /// `Reduce-only` or `Halted`.
+    state: &'static str,
     reason: String,
     actor: String,
     time: Instant,
@@ -108,6 +110,7 @@ impl HaltLine {
     fn of(halt: HaltRow) -> Self {
         Self {
             scope: if halt.account.is_empty() { "All accounts".to_owned() } else { halt.account },
+            state: if halt.state == "halted" { "Halted" } else { "Reduce-only" },
             reason: halt.reason,
             actor: halt.actor,
             time: Instant(halt.since_ns),
@@ -127,7 +130,7 @@ async fn read_alerts(scope: &Scope<'_>) -> Result<Option<Vec<Alert>>, String> {
     let mut alerts = Vec::new();
     for halt in queries::halts(pool).await.map_err(text)?.into_iter().map(HaltLine::of) {
         let text = format!("{} by {}: {}", halt.scope, halt.actor, halt.reason);
-        alerts.push(Alert::loss("Halted", text).at(&Url::Positions));
+        alerts.push(Alert::loss(halt.state, text).at(&Url::Positions));
     }
     let account = (!scope.account.is_empty()).then_some(scope.account);
     for raised in queries::alerts(pool, account, true, 20).await.map_err(text)? {

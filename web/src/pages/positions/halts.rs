@@ -7,12 +7,13 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use domain::risk::breaker;
 use projections::queries;
 use runtime::command::{self, Caller};
 
 use super::{HALTS, PATH};
 use crate::action::{CommandForm, caller, done, expect_word, tape};
-use crate::api::risk::{strictest, word};
+use crate::api::risk::strictest;
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown, account_names, chosen, timeline};
@@ -69,7 +70,8 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Halts>, PageError> {
             let all = past.book.halt().map(|halt| (String::new(), halt));
             let own = own.map(|halt| (scope.account.to_owned(), halt));
             let line = |account: &str, halt: &domain::book::Halt| {
-                HaltLine::of(account, word(halt.state), &halt.actor, &halt.reason, halt.since_ns)
+                let state = breaker::state_name(halt.state);
+                HaltLine::of(account, state, &halt.actor, &halt.reason, halt.since_ns)
             };
             all.into_iter()
                 .chain(own)
@@ -121,7 +123,7 @@ pub async fn halt(
     let caller = of_account(&app, &headers, &form, &account).await?;
     expect_word(&form, "HALT")?;
     command::halt(&app.context.tape, &caller, &account, form.reason()).await.map_err(tape)?;
-    Ok(done(&headers, &format!("{account} is halted: no new exposure."), PATH))
+    Ok(done(&headers, &format!("{account} is reduce-only: no new exposure."), PATH))
 }
 
 /// `POST /accounts/{account}/resume`: ends the halt of one account.

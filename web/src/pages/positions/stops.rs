@@ -78,6 +78,8 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Stops>, PageError> {
     let rows: Vec<Stopped> = stopped(&book).into_iter().filter(mine).collect();
     let state = strictest(rows.iter().filter(|row| row.strategy.is_empty()).map(|row| row.state));
     let strategies = book.strategies().filter(|row| row.registered).map(|row| row.strategy.clone());
+    // What was traded by hand is killed and flattened as a strategy's.
+    let strategies = strategies.chain([contracts::MANUAL.to_owned()]);
     Ok(Some(Stops {
         account: scope.account.to_owned(),
         state,
