@@ -6,6 +6,8 @@
 mod account;
 mod authority;
 mod broker;
+mod decimal;
+mod file;
 mod group;
 mod limits;
 mod live;
@@ -20,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::broker::AlpacaAccountConfig;
 pub use authority::AuthorityConfig;
+pub use decimal::Decimal;
 use domain::money::{E9, Price};
 use ingest::standards::Standards;
 pub use limits::LimitsConfig;
@@ -53,6 +56,24 @@ pub enum ConfigError {
         /// What is wrong, as the parser says it.
         message: String,
     },
+    /// There is no such field, or one is missing.
+    #[error("{field}: {problem}")]
+    Field {
+        /// The path of the field, or of the table that it is missing in.
+        field: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Any of these, with its place in the file.
+    #[error("{}:{line}: {problem}", path.display())]
+    At {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: Box<ConfigError>,
+    },
     /// A value is outside its range.
     #[error("{field} = {value}: expected {expected}")]
     Value {
@@ -63,35 +84,6 @@ pub enum ConfigError {
         /// The range or form expected.
         expected: String,
     },
-}
-
-/// A decimal number, exact at 1e-9, written as a number or as text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Decimal(pub i64);
-
-impl<'de> Deserialize<'de> for Decimal {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Integer(i64),
-            // The shortest text that reads back as this float is what the user wrote.
-            Float(f64),
-            Text(String),
-        }
-        let text = match Written::deserialize(deserializer)? {
-            Written::Integer(value) => value.to_string(),
-            Written::Float(value) => value.to_string(),
-            Written::Text(text) => text,
-        };
-        text.parse::<Price>().map(|price| Self(price.0)).map_err(serde::de::Error::custom)
-    }
-}
-
-impl Serialize for Decimal {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&Price(self.0).to_string())
-    }
 }
 
 /// The whole configuration.
@@ -282,27 +274,32 @@ impl Config {
 
     /// Reads `path`, or gives the defaults when it is `None`, and checks everything.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
-        let mut config = match path {
-            None => Self::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-                toml::from_str(&text).map_err(|error| ConfigError::Malformed {
-                    path: path.to_owned(),
-                    message: error.to_string(),
-                })?
-            }
-        };
-        if config.account.is_empty() {
-            config.account.insert(strategy::default_account(), AccountConfig::default());
+        let Some(path) = path else { return Self::default().completed() };
+        Self::load_written(path).map(|(config, _)| config)
+    }
+
+    /// The same of a file, beside its tables as they are written, without what has a default.
+    pub fn load_written(path: &Path) -> Result<(Self, toml::Table), ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let read = file::read(path, &text)?;
+        let config = read.completed().map_err(|error| file::placed(path, &text, error))?;
+        // What has just been read is a table.
+        Ok((config, toml::from_str(&text).unwrap_or_default()))
+    }
+
+    /// With what the file leaves out, and checked.
+    fn completed(mut self) -> Result<Self, ConfigError> {
+        if self.account.is_empty() {
+            self.account.insert(strategy::default_account(), AccountConfig::default());
         }
-        if config.strategy.is_empty() {
-            config.strategy = strategy::built_in();
+        if self.strategy.is_empty() {
+            self.strategy = strategy::built_in();
         }
-        config.universe.validate()?;
-        config.expand()?;
-        config.validate()?;
-        Ok(config)
+        self.universe.validate()?;
+        self.expand()?;
+        self.validate()?;
+        Ok(self)
     }
 
     /// Puts symbols in the place of groups.
@@ -324,6 +321,16 @@ impl Config {
         Standards { authorities: authority::rules(&self.authority), rules: Some(self.quality.rules()) }
     }
 
+    /// Limits of strategies that the configuration does not have, each with where it stands: they limit nothing until
+    /// an external strategy of that name is registered.
+    pub fn limits_of_others(&self) -> impl Iterator<Item = (String, &LimitsConfig)> {
+        let of_others = self.limits.iter().enumerate().filter(move |(_, limits)| {
+            let name = limits.strategy.as_str();
+            !name.is_empty() && name != contracts::MANUAL && !self.strategy.contains_key(name)
+        });
+        of_others.map(|(index, limits)| (format!("limits[{index}].strategy = {}", limits.strategy), limits))
+    }
+
     fn validate(&self) -> Result<(), ConfigError> {
         self.web
             .bind
@@ -342,9 +349,13 @@ impl Config {
         if !matches!(self.log.format.as_str(), "text" | "json") {
             return Err(value("log.format", &self.log.format, "text or json"));
         }
-        for (field, filter) in [("log.filter", &self.log.filter), ("log.tape", &self.log.tape)] {
+        for (field, filter) in [
+            ("log.filter", &self.log.filter),
+            ("log.tape", &self.log.tape),
+            ("telemetry.log_filter", &self.telemetry.log_filter),
+        ] {
             if let Err(error) = runtime::telemetry::check_filter(filter) {
-                return Err(value(field, format!("{filter:?}"), error.to_string()));
+                return Err(value(field, format!("{filter:?}"), error.expected()));
             }
         }
         self.telemetry.validate()?;
@@ -354,8 +365,14 @@ impl Config {
         if self.demo.speed == 0 {
             return Err(value("demo.speed", self.demo.speed, "at least 1"));
         }
-        if self.demo.from.parse::<chrono::NaiveDate>().is_err() {
+        let Ok(from) = self.demo.from.parse::<chrono::NaiveDate>() else {
             return Err(value("demo.from", &self.demo.from, "a date YYYY-MM-DD"));
+        };
+        let calendar = domain::calendar::Calendar::xnys();
+        let (first, last) = (calendar.first_date(), calendar.last_date());
+        if !(first..=last).contains(&from) {
+            let expected = format!("a date from {first} to {last}, which the exchange calendar knows");
+            return Err(value("demo.from", from, expected));
         }
         for (name, account) in &self.account {
             account.validate(name)?;
@@ -370,6 +387,11 @@ impl Config {
         authority::validate(&self.authority, &self.live)?;
         for (index, limits) in self.limits.iter().enumerate() {
             limits.validate(index, &self.account)?;
+            let scope = limits.scope();
+            if let Some(first) = self.limits[..index].iter().position(|known| known.scope() == scope) {
+                let expected = format!("another scope than limits[{first}] has: each scope once");
+                return Err(value(format!("limits[{index}]"), format!("limits of {scope}"), expected));
+            }
         }
         Ok(())
     }
@@ -413,13 +435,17 @@ impl AccountConfig {
         let most = Decimal(i64::MAX);
         let ten = Decimal(10 * E9);
         let one = Decimal(E9);
+        let limit = |field: &'static str, found: Decimal| {
+            let (most, expected) = domain::limits::range(field);
+            (field, found, Decimal(0), Decimal(most), expected)
+        };
         for (field, found, low, high, expected) in [
             ("cash", self.cash, Decimal(1), most, "more than 0"),
-            ("max_position", self.max_position, Decimal(0), ten, "0 to 10, a share of equity"),
-            ("max_exposure", self.max_exposure, Decimal(0), ten, "0 to 10, a share of equity"),
-            ("max_order_value", self.max_order_value, Decimal(0), most, "0 or more"),
-            ("max_daily_loss", self.max_daily_loss, Decimal(0), one, "0 to 1, a share of equity"),
-            ("price_collar", self.price_collar, Decimal(0), one, "0 to 1, a share of the price"),
+            limit("max_position", self.max_position),
+            limit("max_exposure", self.max_exposure),
+            limit("max_order_value", self.max_order_value),
+            limit("max_daily_loss", self.max_daily_loss),
+            limit("price_collar", self.price_collar),
             ("commission_per_share", self.commission_per_share, Decimal(0), most, "0 or more"),
             ("commission_rate", self.commission_rate, Decimal(0), one, "0 to 1, a share of the value"),
             ("commission_minimum", self.commission_minimum, Decimal(0), most, "0 or more"),

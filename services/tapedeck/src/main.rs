@@ -22,6 +22,7 @@ mod services;
 mod session;
 mod source;
 mod telemetry;
+mod terms;
 mod trading;
 
 use std::process::ExitCode;
@@ -85,7 +86,9 @@ async fn perform(mut cli: Cli) -> Result<(), Failure> {
         Command::Strategy(cli::StrategyCommand::New { name, lang, dir }) => {
             command::skeleton::write(&name, lang, dir.as_deref(), output)
         }
-        Command::Pairs(options) if !options.bars.is_empty() => command::pairs::of_files(&options, output),
+        Command::Pairs(options) if !options.bars.is_empty() => {
+            command::pairs::of_files(global, &options, output)
+        }
         Command::Up(options) => command::up::run(global, &options, output).await,
         Command::Rehearse(options) => command::rehearse::run(global, &options, output).await,
         Command::Run(options) => command::run::run(global, &options, output).await,
@@ -105,7 +108,7 @@ async fn perform(mut cli: Cli) -> Result<(), Failure> {
         }
         Command::Import(options) => command::import::run(global, &options, output).await,
         Command::Indicator(options) if options.list || !options.bars.is_empty() => {
-            command::indicator::offline(&options, output).await
+            command::indicator::offline(global, &options, output).await
         }
         Command::History(command) if !matches!(command, cli::HistoryCommand::Sync) => {
             command::history::offline(global, command, output)

@@ -1,6 +1,6 @@
 //! Output: data on stdout, messages on stderr; a broken pipe is silent.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal, Write as _};
 
 use crate::cli::{Color, Global};
 use crate::exit::Failure;
@@ -9,6 +9,18 @@ use crate::exit::Failure;
 pub fn message(text: &str) {
     let mut stderr = std::io::stderr().lock();
     let _nobody_reads = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// Whether escape codes may go to a stream: it is a terminal, and NO_COLOR does not say otherwise.
+#[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
+fn takes_color(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Whether log lines on stderr have colours. `--color always` is about the output: log lines often go to a file, which
+/// never gets any.
+pub fn colors_log(global: &Global) -> bool {
+    global.color != Color::Never && takes_color(&std::io::stderr())
 }
 
 /// How this run prints.
@@ -24,14 +36,11 @@ pub struct Output {
 
 impl Output {
     /// Follows the options, NO_COLOR and whether stdout is a terminal.
-    #[expect(clippy::disallowed_methods, reason = "the binary is where the environment is read")]
     pub fn new(global: &Global) -> Self {
         let color = match global.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-            }
+            Color::Auto => takes_color(&std::io::stdout()),
         };
         Self { json: global.json, color: color && !global.json, progress: !global.no_progress }
     }

@@ -6,13 +6,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use backtest::replay::{ChangeError, Stretch, StretchError};
+use contracts::v1::BacktestRequest;
 use event_log::definitions::{self, STREAMS};
 use event_log::{ConnectOptions, JetStreamLog, Tape};
+use projections::as_of::Timeline;
 use runtime::metrics::metrics;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use web::probe::{
-    Connection, Finding, NATS, NatsHealth, POSTGRES, Probe, Secret, Setting, Settings, Severity, StreamHealth,
+    Connection, Finding, NATS, NatsHealth, NoStretch, POSTGRES, Probe, Secret, Setting, Settings, Severity,
+    StreamHealth,
 };
 
 use crate::cli::{Global, TelemetryOptions};
@@ -225,5 +229,26 @@ impl Probe for Answers {
             Ok(outcome) => outcome,
             Err(_) => Err(format!("no answer within {most:?}")),
         }
+    }
+
+    async fn stretch(&self, past: &Timeline, request: &BacktestRequest) -> Result<(), NoStretch> {
+        let found = Box::pin(Stretch::find_along(&self.tape, past, request)).await;
+        found.map(drop).map_err(no_stretch)
+    }
+}
+
+/// Why there is no stretch, by the fields of a request: the command line names its options.
+fn no_stretch(error: StretchError) -> NoStretch {
+    match error {
+        StretchError::Asked { field, value, expected } => NoStretch::Asked { field, value, expected },
+        StretchError::Missing(value) => {
+            let expected = "a session of which this tape holds bars".to_owned();
+            NoStretch::Asked { field: "session", value, expected }
+        }
+        StretchError::Change(ChangeError { field, value, expected }) => {
+            let field = if field == "--limit" { "limits" } else { "parameters" };
+            NoStretch::Asked { field, value, expected }
+        }
+        StretchError::Replay(error) => NoStretch::Unread(error.to_string()),
     }
 }

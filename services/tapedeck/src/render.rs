@@ -3,6 +3,7 @@
 use contracts::v1::event::Body;
 use contracts::v1::{Event, Intent, Money, OrderSpec, Side, Verdict};
 use domain::money::{Amount, Price, Quantity, Volume};
+use domain::risk::breaker;
 use projections::Description;
 
 /// Market time, what happened and to whom, in one line without the sequence.
@@ -164,7 +165,8 @@ fn control(event: &Event, body: &Body) -> String {
         ),
         Body::AccountConfigured(event) => format!("account {} version {}", event.account, event.version),
         Body::TradingHalted(event) => {
-            format!("halted {} by {}: {}", all(&event.account), event.actor, event.reason)
+            let state = breaker::state_name(event.state()).replace('_', "-");
+            format!("{state} {} by {}: {}", all(&event.account), event.actor, event.reason)
         }
         Body::TradingResumed(event) => {
             format!("resumed {} by {}: {}", all(&event.account), event.actor, event.reason)

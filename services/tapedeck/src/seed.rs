@@ -8,6 +8,7 @@ use contracts::v1::{
 use contracts::{Subject, event_id, stream, to_timestamp};
 use domain::money::Amount;
 use event_log::{Append, Expect, Recorded, Tape};
+use runtime::command::registration;
 
 use crate::config::{AccountConfig, Config, LimitsConfig, StrategyConfig, parse_mode};
 use crate::exit::Failure;
@@ -23,6 +24,12 @@ pub async fn seed(tape: &Tape, config: &Config, event_time_ns: i64) -> Result<()
     }
     for limits in &config.limits {
         limit(tape, limits, event_time_ns).await?;
+    }
+    for (field, limits) in config.limits_of_others() {
+        let strategy = &limits.strategy;
+        if registration(tape, strategy).await?.is_none() {
+            tracing::warn!(%strategy, "{field}: it limits nothing until a strategy of that name is registered");
+        }
     }
     for (name, strategy) in &config.strategy {
         register(tape, name, strategy, event_time_ns).await?;

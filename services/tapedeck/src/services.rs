@@ -3,7 +3,6 @@
 //! A service that ends with an error is started again with a growing pause; its state is the tape's, so
 //! starting again is always right. One that keeps failing is shown as degraded and named.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +10,8 @@ use std::time::Duration;
 
 use contracts::v1::TradingMode;
 use event_log::{Introduced, Tape};
-use ingest::clock::{ClockConfig, ClockError, ClockHandle, Finished, Speed};
+use ingest::clock::{ClockConfig, ClockError, ClockHandle, FinishReason, Finished, Speed};
+use ingest::import::ImportReport;
 use ingest::source::{Range, SimulatedConfig};
 use ingest::{IngestConfig, IngestError, SourceConfig};
 use runtime::{ClockMode, Context, Health, HealthState, Heartbeats};
@@ -20,14 +20,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::ServerAccess;
-use crate::cli::{Service, TelemetryOptions};
+use crate::cli::Service;
 use crate::command::import::{bar_format, read_options};
 use crate::exit::Failure;
 use crate::home::{Manifest, TapeKind};
 use crate::probe::Answers;
 use crate::session::{Session, random_hex};
-use crate::source::{Agency, Streams};
 use crate::telemetry;
+use crate::terms::{Dashboard, Terms};
 use crate::trading::Trading;
 
 /// Pauses between two starts of a failing service.
@@ -52,6 +52,8 @@ pub struct Services {
     pub dashboard: Option<String>,
     /// Completes when the source has ended.
     pub finished: Option<oneshot::Receiver<Result<Finished, Failure>>>,
+    /// Completes after that, when what looks wrong with the source's files is on the tape.
+    pub examined: Option<oneshot::Receiver<Result<ImportReport, Failure>>>,
     /// Where metrics are served besides the dashboard.
     pub metrics: Option<SocketAddr>,
     /// Whether orders of any account move money.
@@ -63,13 +65,9 @@ pub struct Services {
     logging: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
-/// Starts `wanted` on the session's tape.
-pub async fn start(
-    session: &Session,
-    wanted: &BTreeSet<Service>,
-    bind: Option<&str>,
-    options: &TelemetryOptions,
-) -> Result<Services, Failure> {
+/// Starts the services of `terms` on the session's tape.
+pub async fn start(session: &Session, terms: &Terms) -> Result<Services, Failure> {
+    let wanted = &terms.services;
     session.jetstream.observe(runtime::telemetry::observer());
     let shutdown = CancellationToken::new();
     let health = Health::default();
@@ -83,6 +81,7 @@ pub async fn start(
         clock: None,
         dashboard: None,
         finished: None,
+        examined: None,
         metrics: None,
         with_money: false,
         introduced: Vec::new(),
@@ -90,11 +89,10 @@ pub async fn start(
         tasks: JoinSet::new(),
         logging: None,
     };
-    // Whoever sends no orders needs no credentials.
     let trades = wanted.contains(&Service::Execution);
-    let trading = if trades { Trading::of(session).await? } else { Trading::nowhere() };
+    let trading = if trades { Trading::of(session, terms).await? } else { Trading::nowhere() };
     services.with_money = trading.is_live();
-    services.watched(session, &context, wanted, options).await?;
+    services.watched(session, &context, terms).await?;
     let accounts: Vec<String> = session.config.account.keys().cloned().collect();
     if wanted.contains(&Service::Projector) {
         let context = own(session, &context, Service::Projector).await?;
@@ -150,9 +148,9 @@ pub async fn start(
             crate::checker::run(context, pool.clone())
         });
     }
-    if wanted.contains(&Service::Web) {
+    if let Some(dashboard) = &terms.dashboard {
         let context = own(session, &context, Service::Web).await?;
-        services.web(session, &context, bind, options).await?;
+        services.web(session, &context, terms, dashboard).await?;
     }
     // A tape that a backtest was written to has nothing left to play.
     let plays = session.manifest.kind == TapeKind::Demo || !session.manifest.bars.is_empty();
@@ -161,9 +159,7 @@ pub async fn start(
         services.ingest(session, &context, accounts)?;
     }
     let instance: String = random_hex()?.chars().take(16).collect();
-    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Wall {
-        services.follow_vendors(session, &context, &instance).await?;
-    }
+    services.follow_vendors(session, &context, terms, &instance).await?;
     let (log, tape) = (&session.jetstream, &session.dir.name);
     services.introduced = telemetry::introduce(log, wanted.iter().copied(), tape, &instance, &health).await;
     services.logging = keep_log(&session.tape, &instance);
@@ -209,22 +205,16 @@ impl Services {
     }
 
     /// Serves the metrics where an address is given for them, and keeps the gauges up to date.
-    async fn watched(
-        &mut self,
-        session: &Session,
-        context: &Context,
-        wanted: &BTreeSet<Service>,
-        options: &TelemetryOptions,
-    ) -> Result<(), Failure> {
+    async fn watched(&mut self, session: &Session, context: &Context, terms: &Terms) -> Result<(), Failure> {
         let (health, shutdown) = (context.health.clone(), context.shutdown.clone());
-        if let Some(bind) = telemetry::metrics_bind(&session.config.telemetry, options)? {
+        if let Some(bind) = terms.metrics {
             let failed = |error: web::WebError| Failure::config(error.to_string());
             let server = web::Operations::bind(bind).await.map_err(failed)?;
             self.metrics = Some(server.address());
             self.tasks.spawn(server.serve(health.clone(), shutdown.clone()));
         }
         // Whoever folds or shows the read models also tells how far they are behind.
-        let reads = wanted.contains(&Service::Projector) || wanted.contains(&Service::Web);
+        let reads = [Service::Projector, Service::Web].iter().any(|service| terms.services.contains(service));
         let pool = if reads { Some(session.separate_reader().await?) } else { None };
         let gauges = telemetry::Gauges { tape: session.tape.clone(), pool, health };
         self.tasks.spawn(gauges.run(shutdown));
@@ -268,28 +258,26 @@ impl Services {
         });
     }
 
-    /// Runs what vendors tell by themselves: minutes and news, where they are configured.
+    /// Runs what vendors tell by themselves: minutes and news, where they are followed.
     async fn follow_vendors(
         &mut self,
         session: &Session,
         context: &Context,
+        terms: &Terms,
         instance: &str,
     ) -> Result<(), Failure> {
-        let (live, news) = (&session.config.live, &session.config.news);
-        if !live.is_on() && !news.is_on() {
+        if terms.minutes.is_none() && terms.news.is_none() {
             return Ok(());
         }
         let context = own(session, context, Service::Ingest).await?;
-        if live.is_on() {
-            let markets = Arc::new(Streams::new(live, &session.config.source)?);
-            let config = live.service(session.config.standards(), instance.to_owned());
+        if let Some(markets) = terms.minutes.clone() {
+            let config = session.config.live.service(session.config.standards(), instance.to_owned());
             self.keep(&context, Service::Ingest.name(), move |context| {
                 ingest::live::run(context, config.clone(), Arc::clone(&markets) as _)
             });
         }
-        if news.is_on() {
-            let agency = Arc::new(Agency::new(news, &session.config.source)?);
-            let config = news.service();
+        if let Some(agency) = terms.news.clone() {
+            let config = session.config.news.service();
             self.keep(&context, ingest::news::SERVICE, move |context| {
                 ingest::news::run(context, config.clone(), Arc::clone(&agency) as _)
             });
@@ -307,21 +295,15 @@ impl Services {
         &mut self,
         session: &Session,
         context: &Context,
-        asked: Option<&str>,
-        options: &TelemetryOptions,
+        terms: &Terms,
+        dashboard: &Dashboard,
     ) -> Result<(), Failure> {
-        let bind = asked.unwrap_or(&session.config.web.bind);
-        let bind: SocketAddr = bind.parse().map_err(|_| {
-            Failure::usage(
-                format!("--bind {bind:?}: expected ADDRESS:PORT"),
-                "tapedeck up --bind 127.0.0.1:8080",
-            )
-        })?;
+        let (asked, options) = (terms.bind.as_deref(), &terms.telemetry);
         let config = web::WebConfig {
-            bind,
+            bind: dashboard.address,
             public_hosts: session.config.web.public_hosts.clone(),
             access: Arc::clone(&session.access),
-            tls: session.config.web.tls_files()?,
+            tls: dashboard.tls.clone(),
             pool: session.separate_reader().await?,
             tape: session.dir.name.clone(),
             mode: match session.manifest.kind {
@@ -363,12 +345,14 @@ impl Services {
 
     fn ingest(&mut self, session: &Session, context: &Context, accounts: Vec<String>) -> Result<(), Failure> {
         let (handle, control) = ingest::clock::control(speed(&session.manifest));
+        let (source, standards) = (source(session)?, session.config.standards());
         let config = IngestConfig {
-            source: source(session)?,
+            source: source.clone(),
             clock: ClockConfig { accounts, consumers: vec!["strategy".to_owned()] },
             control,
         };
         let (finished, receiver) = oneshot::channel();
+        let (examined, findings) = oneshot::channel();
         let context = context.clone();
         // Not kept alive: the command that started the source says how it ended.
         self.tasks.spawn(async move {
@@ -379,11 +363,26 @@ impl Services {
             if let Err(failure) = &outcome {
                 context.health.set("ingest", HealthState::Degraded, failure.message.clone());
             }
+            let ended = outcome.as_ref().is_ok_and(|end| end.reason == FinishReason::SourceEnd);
             // Nobody waits for it when the process is ending.
             let _ = finished.send(outcome);
+            if !ended {
+                return;
+            }
+            let found = tokio::select! {
+                found = ingest::examine(&context.tape, source, standards) => found,
+                // The next one that plays the source finds them.
+                () = context.shutdown.cancelled() => return,
+            };
+            let found = found.map_err(crate::command::import::failure);
+            if let Err(failure) = &found {
+                tracing::warn!("findings about the files are not on the tape: {}", failure.message);
+            }
+            let _ = examined.send(found);
         });
         self.clock = Some(handle);
         self.finished = Some(receiver);
+        self.examined = Some(findings);
         Ok(())
     }
 }

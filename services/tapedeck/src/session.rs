@@ -16,7 +16,7 @@ use web::access::Store;
 
 pub use crate::addresses::random_hex;
 use crate::addresses::{Addresses, SecretUrl, password_of, split_url, write_private};
-use crate::cli::Global;
+use crate::cli::{Global, ServerUrls};
 use crate::command::up;
 use crate::config::Config;
 use crate::exit::Failure;
@@ -41,8 +41,6 @@ pub struct Session {
     pub jetstream: JetStreamLog,
     /// Where the servers are.
     pub addresses: Addresses,
-    /// Accounts that the command line names as trading with money.
-    pub live: Vec<String>,
     /// Whether the servers are the user's own, named by NATS_URL and DATABASE_URL.
     pub external_servers: bool,
     reader: Mutex<Option<PgPool>>,
@@ -84,6 +82,12 @@ async fn lock(dir: &TapeDir, access: Access) -> Result<InstanceLock, ServerError
 impl Session {
     /// Opens the tape named by the options, else the one used last.
     pub async fn open(global: &Global) -> Result<Self, Failure> {
+        let (home, dir, manifest) = Self::chosen(global)?;
+        Self::opened(global, home, dir, manifest, Access::Shared).await
+    }
+
+    /// The tape named by the options, else the one used last, before it is opened.
+    pub fn chosen(global: &Global) -> Result<(Home, TapeDir, Manifest), Failure> {
         let home = Home::locate(global.home.as_deref())?;
         let dir = match &global.tape {
             Some(name) => home.tape(name)?,
@@ -105,7 +109,7 @@ impl Session {
                 "tapedeck up --tape NAME",
             ));
         };
-        Self::opened(global, home, dir, manifest, Access::Shared).await
+        Ok((home, dir, manifest))
     }
 
     /// Opens the tape named by the options, else `main`, which is made if it does not exist: a demo or a rehearsal used
@@ -142,6 +146,7 @@ impl Session {
         access: Access,
     ) -> Result<Self, Failure> {
         let config = Arc::clone(&global.configuration()?.config);
+        check_servers(&global.servers)?;
         let external_servers = uses_external(&global.servers);
         let lock = if external_servers {
             None
@@ -177,7 +182,6 @@ impl Session {
             tape: Arc::new(jetstream.clone()),
             jetstream,
             addresses,
-            live: Vec::new(),
             external_servers,
             owned,
             interrupt: CancellationToken::new(),
@@ -331,6 +335,14 @@ impl Session {
         admin.close().await;
         Ok(())
     }
+}
+
+/// Refuses servers of the user's own of which one alone is named, or that are named in no form there is.
+pub fn check_servers(servers: &ServerUrls) -> Result<(), Failure> {
+    if !uses_external(servers) {
+        return Ok(());
+    }
+    options(&external(servers)?.admin_url).map(drop)
 }
 
 /// Whether an error is that of a connection, not of what was asked over it.

@@ -17,6 +17,7 @@ pub use micro::introduce;
 use crate::cli::{Command, Global, LogForm, TelemetryOptions};
 use crate::config::LogConfig;
 use crate::exit::Failure;
+use crate::output::colors_log;
 
 /// Starts logging, and exporting where the command runs services and a collector is configured.
 pub fn start(global: &Global, command: &Command) -> Result<Telemetry, Failure> {
@@ -32,7 +33,7 @@ pub fn start(global: &Global, command: &Command) -> Result<Telemetry, Failure> {
         format: match global.log_format {
             Some(LogForm::Json) => LogFormat::Json,
             None if format == "json" => LogFormat::Json,
-            _ => LogFormat::Text,
+            _ => LogFormat::Text { color: colors_log(global) },
         },
         export,
     };
@@ -57,7 +58,11 @@ fn options(command: &Command) -> Option<&TelemetryOptions> {
     }
 }
 
-fn export(config: &TelemetryConfig, options: &TelemetryOptions) -> Result<Option<ExportSettings>, Failure> {
+/// What is exported where, as options and configuration have it; `None` without a collector.
+pub fn export(
+    config: &TelemetryConfig,
+    options: &TelemetryOptions,
+) -> Result<Option<ExportSettings>, Failure> {
     let mut config = config.clone();
     let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
     if let Some(endpoint) = given(&options.otlp_endpoint) {

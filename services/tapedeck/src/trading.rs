@@ -17,10 +17,12 @@ use runtime::ClockMode;
 use vendors::http::Credentials;
 use vendors::{Clock, Refusal, SystemClock, VendorError};
 
-use crate::config::AccountConfig;
+use crate::command::control::unknown_account;
+use crate::config::{AccountConfig, Config};
 use crate::exit::Failure;
 use crate::services::clock_mode;
 use crate::session::Session;
+use crate::terms::{Asked, Terms};
 
 /// Longest wait for one answer of a broker.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -65,29 +67,19 @@ impl Trading {
         Self { modes: BTreeMap::new(), outside: BTreeMap::new(), clock: clock() }
     }
 
-    /// As configuration, command line and tape have it; an error names what is missing.
-    pub async fn of(session: &Session) -> Result<Self, Failure> {
+    /// As the terms and the tape have it; an error names what is missing.
+    pub async fn of(session: &Session, terms: &Terms) -> Result<Self, Failure> {
         let mut trading = Self::nowhere();
-        for named in &session.live {
-            crate::command::control::check_account(session, named)?;
-        }
         if clock_mode(&session.manifest) != ClockMode::Wall {
-            return match session.live.first() {
-                None => Ok(trading),
-                Some(named) => Err(Failure::usage(
-                    format!("--live {named}: tape {} has no market of today", session.dir.name),
-                    "tapedeck up --tape main --live ACCOUNT",
-                )),
-            };
+            return Ok(trading);
         }
         for (name, account) in &session.config.account {
-            let mode = mode(session, name, account).await?;
-            trading.modes.insert(name.clone(), mode);
-            if account.is_at_alpaca() {
+            let named = terms.live.contains(name);
+            trading.modes.insert(name.clone(), mode(session, name, account, named).await?);
+            if let Some(config) = terms.outside.get(name) {
                 refuse_simulated_past(session, name).await?;
-                let config = alpaca_config(name, account, mode)?;
-                refuse_wrong_key(name, &config).await?;
-                trading.outside.insert(name.clone(), config);
+                refuse_wrong_key(name, config).await?;
+                trading.outside.insert(name.clone(), config.clone());
             }
         }
         Ok(trading)
@@ -97,6 +89,36 @@ impl Trading {
     pub fn is_live(&self) -> bool {
         self.modes.values().any(|mode| *mode == TradingMode::Live)
     }
+}
+
+/// The accounts at brokers outside, with their keys: none on a tape clock, where nobody can be named as trading with money
+/// either.
+pub fn outside(config: &Config, asked: &Asked<'_>) -> Result<BTreeMap<String, alpaca::Config>, Failure> {
+    // The configuration alone says where an account is traded, whatever the tape remembers.
+    let accounts = &config.account;
+    if let Some(named) = asked.live.iter().find(|named| !accounts.contains_key(*named)) {
+        let refused = unknown_account(named, accounts.keys().cloned());
+        return Err(Failure { hint: "tapedeck config check".to_owned(), ..refused });
+    }
+    if clock_mode(asked.manifest) != ClockMode::Wall {
+        return match asked.live.first() {
+            None => Ok(BTreeMap::new()),
+            Some(named) => Err(Failure::usage(
+                format!("--live {named}: tape {} has no market of today", asked.tape),
+                "tapedeck up --tape main --live ACCOUNT",
+            )),
+        };
+    }
+    let mut outside = BTreeMap::new();
+    for (name, account) in accounts {
+        if account.is_at_alpaca() {
+            outside.insert(name.clone(), alpaca_config(name, account, account.wanted_mode())?);
+        } else if asked.live.contains(name) {
+            let message = format!("--live {name}: account.{name}.broker is simulated, expected alpaca");
+            return Err(Failure::config(message));
+        }
+    }
+    Ok(outside)
 }
 
 /// An account that the simulated broker has traded on this tape cannot go on at a broker outside, which knows neither its
@@ -128,14 +150,18 @@ pub fn adapter(config: &alpaca::Config) -> Result<Alpaca, VendorError> {
 
 /// The account `name` as Alpaca has it.
 pub async fn account_at(name: &str, config: &alpaca::Config) -> Result<BrokerAccount, BrokerError> {
-    let refused = |problem: String| BrokerError::Refused {
-        broker: broker::ALPACA.to_owned(),
-        doing: "account".to_owned(),
-        problem,
-    };
-    let mut adapter = adapter(config).map_err(|error| refused(error.to_string()))?;
+    let mut adapter = adapter(config).map_err(|error| refused("account", error.to_string()))?;
+    account_of(name, &mut adapter).await
+}
+
+/// The same, of a client that is there already.
+pub async fn account_of(name: &str, adapter: &mut Alpaca) -> Result<BrokerAccount, BrokerError> {
     let found = adapter.account(name).await?;
-    found.ok_or_else(|| refused("it keeps no account".to_owned()))
+    found.ok_or_else(|| refused("account", "it keeps no account".to_owned()))
+}
+
+fn refused(doing: &str, problem: String) -> BrokerError {
+    BrokerError::Refused { broker: broker::ALPACA.to_owned(), doing: doing.to_owned(), problem }
 }
 
 /// A key that Alpaca does not take will not do later either. Whatever else is in the way is no reason not to start:
@@ -155,13 +181,14 @@ async fn refuse_wrong_key(name: &str, config: &alpaca::Config) -> Result<(), Fai
     Err(Failure { hint: "tapedeck doctor".to_owned(), ..Failure::config(message) })
 }
 
-async fn mode(session: &Session, name: &str, account: &AccountConfig) -> Result<TradingMode, Failure> {
-    let named = session.live.iter().any(|live| live == name);
+/// The mode that is configured; with money only where the command line, which has `named` the account, and the tape agree.
+async fn mode(
+    session: &Session,
+    name: &str,
+    account: &AccountConfig,
+    named: bool,
+) -> Result<TradingMode, Failure> {
     let wanted = account.wanted_mode();
-    if wanted == TradingMode::Simulated && named {
-        let message = format!("--live {name}: account.{name}.broker is simulated, expected alpaca");
-        return Err(Failure::config(message));
-    }
     if wanted != TradingMode::Live && !named {
         return Ok(wanted);
     }
@@ -189,11 +216,7 @@ impl Brokers for Trading {
         let mut outside: BTreeMap<String, Box<dyn Broker>> = BTreeMap::new();
         for (name, config) in &self.outside {
             let made = Alpaca::new(config.clone(), Arc::clone(&self.clock), book);
-            let made = made.map_err(|error| BrokerError::Refused {
-                broker: broker::ALPACA.to_owned(),
-                doing: "start".to_owned(),
-                problem: error.to_string(),
-            })?;
+            let made = made.map_err(|error| refused("start", error.to_string()))?;
             outside.insert(name.clone(), Box::new(made));
         }
         Ok(Box::new(Routed::new(simulated, outside)))

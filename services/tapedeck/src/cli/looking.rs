@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::TelemetryOptions;
+
 /// Options of `tail`.
 #[derive(Clone, Debug, Args)]
 pub struct Tail {
@@ -68,8 +70,8 @@ pub struct Status {
 /// Configuration.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Check the configuration and print what takes effect
-    Check,
+    /// Check the configuration, the environment and these options as `up` does, and print what takes effect
+    Check(TelemetryOptions),
 }
 
 /// Read models.
@@ -77,6 +79,11 @@ pub enum ConfigCommand {
 pub enum ProjectionCommand {
     /// List projections with position, head and lag
     List,
+    /// Fold what is on the tape and not in the read models yet, and end
+    Fold {
+        /// Projection's name [default: all]
+        name: Option<String>,
+    },
     /// Build a projection anew beside the live one and swap it in
     Rebuild {
         /// Projection's name

@@ -9,7 +9,8 @@ use super::{BarFormat, RecordedCommand};
 /// What a run is of: the same for a backtest, a sweep and a walk-forward test.
 #[derive(Clone, Debug, Args)]
 pub struct RunOptions {
-    /// Strategy: a built-in kind, or one that is registered on the tape; may be given several times
+    /// Strategy: one that is registered on the tape, one of the configuration, or a built-in kind, the first that has the
+    /// name; may be given several times
     #[arg(long = "strategy", value_name = "NAME[:K=V,…]")]
     pub strategies: Vec<String>,
     /// Symbols to trade [default: all that the bars have]
@@ -31,11 +32,11 @@ pub struct RunOptions {
     /// Last session, YYYY-MM-DD
     #[arg(long, value_name = "DATE", value_parser = super::date)]
     pub to: Option<chrono::NaiveDate>,
-    /// Cash at the start
-    #[arg(long, value_name = "N", default_value = "100000", allow_hyphen_values = true)]
-    pub cash: String,
-    /// Commission as a share of the traded value, per fill, for example 0.002 [default: that of the account that a
-    /// strategy is registered on, else 0; so for the other costs]
+    /// Cash at the start [default: that of the table of --limits, else 100000]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub cash: Option<String>,
+    /// Commission as a share of the traded value, per fill, for example 0.002 [default: that of the table of --limits,
+    /// then that of the account that a strategy is registered on, else 0; so for the other costs]
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     pub commission_rate: Option<String>,
     /// Commission per share
@@ -66,7 +67,7 @@ pub struct RunOptions {
     /// When the market is open: XNYS, 24x5 or 24x7 [default: XNYS]
     #[arg(long, value_name = "CALENDAR")]
     pub calendar: Option<String>,
-    /// Limits, as an [account.NAME] table of a configuration file [default: those of the account that a strategy is
+    /// Limits, costs and cash, as an [account.NAME] table of a configuration file [default: those of the account that a strategy is
     /// registered on, else buying power alone]
     #[arg(long, value_name = "FILE")]
     pub limits: Option<PathBuf>,

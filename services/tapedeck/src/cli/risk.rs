@@ -8,7 +8,7 @@ pub struct ScopeOptions {
     /// Account [default: each one]
     #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
     pub account: String,
-    /// Strategy [default: each one]
+    /// Strategy, or `manual` for what is traded by hand [default: each one]
     #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
     pub strategy: String,
     /// Symbol [default: each one]
@@ -86,7 +86,7 @@ pub struct Kill {
     /// Account
     #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
     pub account: String,
-    /// Strategy
+    /// Strategy, or `manual` for what is traded by hand
     #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
     pub strategy: String,
     /// Everything

@@ -31,7 +31,7 @@ pub enum StrategyCommand {
         /// (flatten), or another one takes them over (hand-over) [default: asked on a terminal; else they stay]
         #[arg(long, value_name = "keep|flatten|hand-over")]
         positions: Option<String>,
-        /// Who takes the positions over: a registered strategy, or `manual`
+        /// Who takes the positions over: an enabled strategy of the same account, or `manual`
         #[arg(long, value_name = "NAME")]
         to: Option<String>,
         /// Reason, for the audit

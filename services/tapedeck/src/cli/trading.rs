@@ -182,7 +182,7 @@ pub struct Halt {
     /// Account [default: all]
     #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
     pub account: String,
-    /// Strategy [default: all]
+    /// Strategy, or `manual` for what is traded by hand [default: all]
     #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
     pub strategy: String,
     /// What may still be sent (of halt) [default: reduce-only]

@@ -13,6 +13,7 @@ use contracts::v1::{BacktestFinished, BacktestOutcome, BacktestRequest};
 use domain::money::Amount;
 
 use crate::command::control::caller;
+use crate::command::fold;
 use crate::command::replay::options_of;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -61,7 +62,9 @@ pub async fn run(
         let end = BacktestFinished { duration_ms, code_version: VERSION.to_owned(), ..end };
         recording.finish(end).await?;
     }
-    outcome.map(|(comparison, _)| (comparison, run_id))
+    let folded = if run_id.is_some() { fold::recorded(session, output).await } else { Ok(()) };
+    let (comparison, _) = outcome?;
+    folded.map(|()| (comparison, run_id))
 }
 
 /// Runs it while telling how far it is, until it ends or the user or the tape ends it.

@@ -1,8 +1,5 @@
 //! `tapedeck at`: what the other commands show of the present, as of a moment of the past.
 
-use std::sync::Arc;
-
-use projections::as_of::{AsOfError, Past, Timeline};
 use projections::queries::{self, OrderFilter, OrderRow, StrategyRow};
 
 use crate::cli::{AccountOptions, At, AtCommand, Positions};
@@ -12,6 +9,8 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
 use crate::session::Session;
+
+const HINT: &str = "tapedeck at 1200 orders";
 
 /// Shows the state of a moment.
 pub async fn run(session: &Session, options: &At, output: Output) -> Result<(), Failure> {
@@ -40,27 +39,14 @@ pub async fn run(session: &Session, options: &At, output: Output) -> Result<(), 
                 open: open.then_some(true),
                 ..OrderFilter::default()
             };
-            let past = past(session, asked, output).await?;
+            let past = holdings::of_moment(session, asked, HINT, output).await?;
             orders(&past.orders(&filter, *limit), output)
         }
-        AtCommand::Strategies => strategies(&past(session, asked, output).await?.strategies(), output),
+        AtCommand::Strategies => {
+            let past = holdings::of_moment(session, asked, HINT, output).await?;
+            strategies(&past.strategies(), output)
+        }
     }
-}
-
-/// The state of a moment, and which one it is on stderr.
-async fn past(
-    session: &Session,
-    asked: projections::as_of::Moment,
-    output: Output,
-) -> Result<Arc<Past>, Failure> {
-    let timeline = Timeline::new(Arc::clone(&session.tape));
-    let past = timeline.at(asked).await.map_err(|error| match error {
-        AsOfError::Future { .. } => Failure::usage(error.to_string(), "tapedeck at 1200 orders"),
-        AsOfError::Tape(error) => Failure::unreachable(error.to_string()),
-    })?;
-    let at = past.market_ns.map_or_else(String::new, |ns| format!(", market time {}", time(ns)));
-    output.note(&format!("as of event {} of TRADING{at}", past.sequence()));
-    Ok(past)
 }
 
 fn orders(rows: &[OrderRow], output: Output) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 mod days;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
 use domain::bar::Timeframe;
@@ -15,8 +15,8 @@ use serde::Serialize;
 use vendors::{Ask, Cursor, HistoricalBars, Offer, Quoted, Refusal, Skipped, VendorError};
 
 use crate::cli::{Backfill, Global};
-use crate::command::import;
 use crate::command::symbols::listed;
+use crate::command::{fold, import};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -55,17 +55,18 @@ pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<
     let vendor = source::history(options.source, &configuration.config.source)?;
     let wanted = wanted(options, &*vendor, configuration.config.standards(), runtime::now_ns())?;
     let session = Session::open_own(global).await?;
-    let name = session.dir.name.clone();
     let started = Instant::now();
     let mut report = Report::default();
     let outcome = tokio::select! {
         outcome = fill(&session.tape, &*vendor, &wanted, &mut report, output) => outcome,
         () = session.interrupted() => Err(Failure::interrupted()),
     };
+    let outcome = match outcome {
+        Ok(()) => conclude(&session, &report, started.elapsed(), output).await,
+        Err(failure) => Err(failure),
+    };
     session.close().await;
     outcome?;
-    print(&report, output)?;
-    output.progress(&format!("tape {name}: {:.2} s", started.elapsed().as_secs_f64()));
     if report.unknown.is_empty() {
         return Ok(());
     }
@@ -78,6 +79,13 @@ pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<
         ),
         "",
     ))
+}
+
+/// Says what was done, and lets the read models follow.
+async fn conclude(session: &Session, report: &Report, took: Duration, output: Output) -> Result<(), Failure> {
+    print(report, output)?;
+    output.progress(&format!("tape {}: {:.2} s", session.dir.name, took.as_secs_f64()));
+    fold::appended(session, report.import.events(), output).await
 }
 
 fn wanted(

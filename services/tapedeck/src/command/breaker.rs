@@ -11,6 +11,7 @@ use domain::risk::breaker;
 use projections::queries;
 use runtime::command::{self, Stop};
 use serde::Serialize;
+use sqlx::PgPool;
 use tokio::time::Instant;
 
 use super::control;
@@ -46,7 +47,7 @@ pub async fn run(session: &Session, asked: &BreakerCommand, output: Output) -> R
                 });
                 return output.document(&document);
             }
-            output.note(&format!("reset: {word} of {account}"));
+            output.note(&format!("reset: {word} of {stop}"));
             Ok(())
         }
     }
@@ -55,47 +56,51 @@ pub async fn run(session: &Session, asked: &BreakerCommand, output: Output) -> R
 /// Something that is stopped.
 #[derive(Serialize)]
 pub struct Stopped {
-    account: String,
-    strategy: String,
+    #[serde(flatten)]
+    stop: Stop,
     by: String,
     state: &'static str,
     since_ns: i64,
-    reason: String,
 }
 
 impl Stopped {
     /// Whether it ends when the scope of `stop` is resumed: breakers are reset instead.
     pub fn ends_with(&self, stop: &Stop) -> bool {
         matches!(self.by.as_str(), "halt" | "kill")
-            && (self.account.as_str(), self.strategy.as_str())
-                == (stop.account.as_str(), stop.strategy.as_str())
+            && (&self.stop.account, &self.stop.strategy) == (&stop.account, &stop.strategy)
     }
 
     /// Whether it stops what is in the scope of `stop`, or a part of it.
     pub fn concerns(&self, stop: &Stop) -> bool {
         let meet = |one: &str, other: &str| one.is_empty() || other.is_empty() || one == other;
-        meet(&self.account, &stop.account) && meet(&self.strategy, &stop.strategy)
+        meet(&self.stop.account, &stop.account) && meet(&self.stop.strategy, &stop.strategy)
     }
 }
 
 impl fmt::Display for Stopped {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { account, strategy, by, state, reason, .. } = self;
-        let account = if account.is_empty() { "all accounts" } else { account };
-        let of = if strategy.is_empty() { String::new() } else { format!("strategy {strategy} on ") };
-        let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-        write!(formatter, "{by} of {of}{account}, {state}{why}")
+        let Self { stop, by, state, .. } = self;
+        let why = if stop.reason.is_empty() { String::new() } else { format!(" ({})", stop.reason) };
+        write!(formatter, "{by} of {stop}, {state}{why}")
     }
 }
 
 /// Everything that is stopped; `None` where the read model has not folded the last command.
 pub async fn in_force(session: &Session) -> Result<Option<Vec<Stopped>>, Failure> {
     let last = session.tape.last_sequence(stream::TRADING, "control.>").await?;
+    let pool = session.reader().await?;
+    let book = folded(&pool, last).await;
+    pool.close().await;
+    Ok(book?.as_ref().map(stopped))
+}
+
+/// The book once it has folded the sequence `last`; `None` where that takes too long.
+async fn folded(pool: &PgPool, last: u64) -> Result<Option<Book>, Failure> {
     let until = Instant::now() + FOLD_WAIT;
     loop {
-        let book = book(session).await?;
+        let book = load(pool).await?;
         if book.sequence() >= last {
-            return Ok(Some(stopped(&book)));
+            return Ok(Some(book));
         }
         if Instant::now() > until {
             return Ok(None);
@@ -104,15 +109,8 @@ pub async fn in_force(session: &Session) -> Result<Option<Vec<Stopped>>, Failure
     }
 }
 
-async fn book(session: &Session) -> Result<Book, Failure> {
-    let pool = session.reader().await?;
-    let book = queries::load_book(&pool).await;
-    pool.close().await;
-    book.map_err(|error| Failure::unreachable(error.to_string()))
-}
-
-fn word(state: TradingState) -> &'static str {
-    if state == TradingState::Halted { "halted" } else { "reduce_only" }
+async fn load(pool: &PgPool) -> Result<Book, Failure> {
+    queries::load_book(pool).await.map_err(|error| Failure::unreachable(error.to_string()))
 }
 
 fn stopped(book: &Book) -> Vec<Stopped> {
@@ -121,26 +119,18 @@ fn stopped(book: &Book) -> Vec<Stopped> {
     let own = book.accounts().filter_map(|row| Some((row.account.clone(), row.halt.as_ref()?)));
     for (account, halt) in all.into_iter().chain(own) {
         let reason = format!("{} {}", halt.actor, halt.reason).trim_end().to_owned();
-        let (state, since_ns) = (word(halt.state), halt.since_ns);
-        rows.push(Stopped {
-            account,
-            strategy: String::new(),
-            by: "halt".to_owned(),
-            state,
-            since_ns,
-            reason,
-        });
+        let (state, since_ns) = (breaker::state_name(halt.state), halt.since_ns);
+        let stop = Stop { account, reason, ..Stop::default() };
+        rows.push(Stopped { stop, by: "halt".to_owned(), state, since_ns });
     }
     for tally in book.tallies() {
         let (account, strategy) = (&tally.account, &tally.strategy);
         let ns = |at: &Option<contracts::Timestamp>| at.as_ref().and_then(contracts::from_timestamp);
         let row = |by: &str, state, since_ns: Option<i64>, reason: &str| Stopped {
-            account: account.clone(),
-            strategy: strategy.clone(),
+            stop: Stop { account: account.clone(), strategy: strategy.clone(), reason: reason.to_owned() },
             by: by.to_owned(),
-            state: word(state),
+            state: breaker::state_name(state),
             since_ns: since_ns.unwrap_or_default(),
-            reason: reason.to_owned(),
         };
         if let Some(halt) = &tally.halt {
             rows.push(row("halt", halt.state(), ns(&tally.halted_since), &halt.reason));
@@ -158,7 +148,10 @@ fn stopped(book: &Book) -> Vec<Stopped> {
 }
 
 async fn list(session: &Session, output: Output) -> Result<(), Failure> {
-    let rows = stopped(&book(session).await?);
+    let pool = session.reader().await?;
+    let book = load(&pool).await;
+    pool.close().await;
+    let rows = stopped(&book?);
     if output.json {
         return output.document(&rows);
     }
@@ -171,7 +164,8 @@ async fn list(session: &Session, output: Output) -> Result<(), Failure> {
         .iter()
         .map(|row| {
             let (by, state) = (row.by.clone(), row.state.to_owned());
-            vec![all(&row.account), all(&row.strategy), by, state, time(row.since_ns), row.reason.clone()]
+            let Stop { account, strategy, reason } = &row.stop;
+            vec![all(account), all(strategy), by, state, time(row.since_ns), reason.clone()]
         })
         .collect();
     output.table(&["ACCOUNT", "STRATEGY", "BY", "STATE", "SINCE", "REASON"], &cells);
@@ -181,7 +175,7 @@ async fn list(session: &Session, output: Output) -> Result<(), Failure> {
 /// Shows the last measurements and the alerts in force.
 pub async fn risk(session: &Session, options: &RiskOptions, output: Output) -> Result<(), Failure> {
     let account = options.account.as_deref();
-    control::check_account(session, account.unwrap_or_default())?;
+    control::check_account(session, account.unwrap_or_default()).await?;
     let pool = session.reader().await?;
     let answers = tokio::try_join!(
         queries::risk_measures(&pool),

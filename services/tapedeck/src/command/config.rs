@@ -1,17 +1,30 @@
 //! `tapedeck config check`.
 
-use crate::cli::{ConfigCommand, Global};
-use crate::exit::Failure;
-use crate::home::Home;
-use crate::output::Output;
+use std::collections::BTreeSet;
 
-/// Checks the configuration and prints what takes effect. It holds no secrets: those come from files
-/// that the program makes itself, and are shown as set or unset.
+use crate::cli::{ConfigCommand, Global, Service};
+use crate::command::up;
+use crate::exit::Failure;
+use crate::home::{Home, TapeKind};
+use crate::output::Output;
+use crate::terms::{Asked, Terms};
+
+/// Checks the configuration, as the start of everything on a tape of the wall clock does, and prints what takes effect.
+/// It holds no secrets: those come from variables and from files, and are shown as set or unset.
 pub fn run(global: &Global, command: &ConfigCommand, output: Output) -> Result<(), Failure> {
-    let ConfigCommand::Check = command;
+    let ConfigCommand::Check(telemetry) = command;
     let home = Home::locate(global.home.as_deref())?;
     let configuration = global.configuration()?;
     let (file, config) = (&configuration.file, &*configuration.config);
+    let asked = Asked {
+        tape: "main",
+        manifest: &up::manifest(TapeKind::Main, 0),
+        services: BTreeSet::from(Service::ALL),
+        bind: None,
+        live: &[],
+        telemetry,
+    };
+    Terms::of(config, &global.servers, asked)?;
     let set = |value: &Option<String>| if value.is_some() { "set" } else { "unset" };
     let source = file.as_ref().map_or("defaults".to_owned(), |file| file.display().to_string());
     let credentials = config.credentials();
@@ -19,6 +32,10 @@ pub fn run(global: &Global, command: &ConfigCommand, output: Output) -> Result<(
         .iter()
         .map(|credential| (&*credential.field, if credential.is_set() { "set" } else { "unset" }))
         .collect();
+    let known = config.strategy.keys().cloned().collect::<Vec<_>>().join(", ");
+    for (field, _) in config.limits_of_others() {
+        output.note(&format!("{field}: expected one of {known}, or an external strategy that is registered"));
+    }
     if output.json {
         return output.document(&serde_json::json!({
             "source": source,

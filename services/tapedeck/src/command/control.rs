@@ -1,9 +1,12 @@
 //! `tapedeck halt`, `tapedeck resume` and `tapedeck kill`.
 
+use std::collections::BTreeSet;
+
 use contracts::v1::TradingState;
 use runtime::command::{self, Caller, Stop};
 
 use super::breaker;
+use super::strategy::known;
 use crate::cli::{Halt, Kill, StopState};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -13,7 +16,7 @@ use crate::session::Session;
 pub async fn halt(session: &Session, options: &Halt, output: Output) -> Result<(), Failure> {
     let stop = stop(session, &options.account, &options.strategy, &options.reason).await?;
     let (state, word) = match options.state {
-        None => (TradingState::Unspecified, "halted"),
+        None => (TradingState::Unspecified, "reduce-only"),
         Some(StopState::ReduceOnly) => (TradingState::ReduceOnly, "reduce-only"),
         Some(StopState::Halted) => (TradingState::Halted, "halted"),
     };
@@ -49,24 +52,36 @@ pub async fn kill(session: &Session, options: &Kill, output: Output) -> Result<(
     done(&stop, if options.flatten { "killed, positions are being closed" } else { "killed" }, output)
 }
 
-/// What is stopped, once it is known to be there.
+/// What is stopped, once it is known to be there. What is traded by hand is stopped as a strategy is.
 pub async fn stop(session: &Session, account: &str, strategy: &str, reason: &str) -> Result<Stop, Failure> {
-    check_account(session, account)?;
-    if !strategy.is_empty() && command::registration(&session.tape, strategy).await?.is_none() {
-        let message = format!("strategy {strategy:?}: there is none of that name");
-        return Err(Failure::not_found(message, "tapedeck strategy list"));
+    check_account(session, account).await?;
+    if !strategy.is_empty() && strategy != contracts::MANUAL {
+        known(session, strategy).await?;
     }
     let (account, strategy, reason) = (account.to_owned(), strategy.to_owned(), reason.to_owned());
     Ok(Stop { account, strategy, reason })
 }
 
-/// Refuses an account that is not configured.
-pub fn check_account(session: &Session, account: &str) -> Result<(), Failure> {
+/// Refuses an account that neither the configuration nor the tape knows; the empty name stands for all of them.
+pub async fn check_account(session: &Session, account: &str) -> Result<(), Failure> {
     if account.is_empty() || session.config.account.contains_key(account) {
         return Ok(());
     }
-    let known = session.config.account.keys().cloned().collect::<Vec<_>>().join(", ");
-    Err(Failure::not_found(format!("account {account:?}: expected one of {known}"), "tapedeck config check"))
+    let known = known_accounts(session).await?;
+    if known.contains(account) { Ok(()) } else { Err(unknown_account(account, known)) }
+}
+
+/// The accounts of the configuration and of the tape.
+pub async fn known_accounts(session: &Session) -> Result<BTreeSet<String>, Failure> {
+    let mut known: BTreeSet<String> = session.config.account.keys().cloned().collect();
+    known.extend(command::accounts(&session.tape).await?);
+    Ok(known)
+}
+
+/// What is said of an account that is none of `known`.
+pub fn unknown_account(account: &str, known: impl IntoIterator<Item = String>) -> Failure {
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+    Failure::not_found(format!("account {account:?}: expected one of {known}"), "tapedeck account")
 }
 
 fn done(stop: &Stop, action: &str, output: Output) -> Result<(), Failure> {
@@ -75,9 +90,7 @@ fn done(stop: &Stop, action: &str, output: Output) -> Result<(), Failure> {
         return output
             .document(&serde_json::json!({ "account": account, "strategy": strategy, "state": action }));
     }
-    let account = if stop.account.is_empty() { "all accounts" } else { stop.account.as_str() };
-    let of = if stop.strategy.is_empty() { String::new() } else { format!("strategy {} on ", stop.strategy) };
-    output.note(&format!("{action}: {of}{account}"));
+    output.note(&format!("{action}: {stop}"));
     Ok(())
 }
 

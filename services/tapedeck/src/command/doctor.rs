@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use alpaca::Alpaca;
 use broker::BrokerAccount;
 use domain::money::Amount;
 use event_log::JetStreamLog;
@@ -96,54 +97,47 @@ async fn brokers(config: &Config) -> (Vec<Finding>, BTreeMap<String, Amount>) {
             findings.push(found("broker", State::Bad, detail, "tapedeck config check"));
             continue;
         }
-        let answer = at_broker(name, account).await;
-        if answer.is_ok() {
-            findings.push(calendar(name, account).await);
-        }
-        findings.push(match answer {
-            Ok(BrokerAccount { number, equity, cash: there, .. }) => {
+        match at_broker(name, account).await {
+            Ok((client, BrokerAccount { number, equity, cash: there, .. })) => {
+                findings.push(calendar(&client).await);
                 cash.insert(name.clone(), there);
                 let mode = account.wanted_mode().name();
-                good(
-                    "broker",
-                    format!("account {name}: Alpaca {number}, {mode}, equity {equity}, cash {there}"),
-                )
+                let detail =
+                    format!("account {name}: Alpaca {number}, {mode}, equity {equity}, cash {there}");
+                findings.push(good("broker", detail));
             }
             Err(problem) => {
-                found("broker", State::Bad, format!("account {name}: {problem}"), "tapedeck config check")
+                let detail = format!("account {name}: {problem}");
+                findings.push(found("broker", State::Bad, detail, "tapedeck config check"));
             }
-        });
+        }
     }
     (findings, cash)
 }
 
-async fn at_broker(name: &str, account: &AccountConfig) -> Result<BrokerAccount, String> {
+/// A client of the account's broker and what the broker says of the account, where it takes orders.
+async fn at_broker(name: &str, account: &AccountConfig) -> Result<(Alpaca, BrokerAccount), String> {
     let config = trading::alpaca_config(name, account, account.wanted_mode());
-    let config = config.map_err(|failure| failure.message)?;
-    let found = trading::account_at(name, &config).await.map_err(|error| error.to_string())?;
-    match found.blocked {
+    let client = trading::adapter(&config.map_err(|failure| failure.message)?);
+    let mut client = client.map_err(|error| error.to_string())?;
+    let there = trading::account_of(name, &mut client).await.map_err(|error| error.to_string())?;
+    match there.blocked {
         Some(why) => Err(why),
-        None => Ok(found),
+        None => Ok((client, there)),
     }
 }
 
 /// Whether Alpaca's sessions of the days to come are the ones that everything here counts with.
-async fn calendar(name: &str, account: &AccountConfig) -> Finding {
+async fn calendar(client: &Alpaca) -> Finding {
     let from = domain::calendar::Calendar::xnys().date_of(runtime::now_ns());
-    let asked = async {
-        let config = trading::alpaca_config(name, account, account.wanted_mode());
-        let adapter = trading::adapter(&config.map_err(|failure| failure.message)?);
-        let adapter = adapter.map_err(|error| error.to_string())?;
-        adapter.calendar_differences(from, CALENDAR_DAYS).await.map_err(|error| error.to_string())
-    };
-    match asked.await {
+    match client.calendar_differences(from, CALENDAR_DAYS).await {
         Ok(none) if none.is_empty() => {
             good("calendar", format!("Alpaca's sessions of the next {CALENDAR_DAYS} days are ours"))
         }
         Ok(found_days) => {
             found("calendar", State::Bad, found_days.join("; "), "stop strategies on these days")
         }
-        Err(problem) => found("calendar", State::Warning, problem, "tapedeck doctor, later"),
+        Err(error) => found("calendar", State::Warning, error.to_string(), "tapedeck doctor, later"),
     }
 }
 
@@ -168,6 +162,8 @@ pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
         let (outside, there) = brokers(&configuration.config).await;
         findings.extend(outside);
         findings.extend(collector(&configuration.config.telemetry.otlp_endpoint).await);
+        // What is counted with: the tape's cash where there is one, else what it would begin with.
+        let mut counted: BTreeMap<String, Amount> = BTreeMap::new();
         if home.last().is_some() || global.tape.is_some() {
             match Session::open(global).await {
                 Ok(session) => {
@@ -178,20 +174,18 @@ pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
                     session.close().await;
                     findings.extend(outcome?);
                     let accounts = on_tape.map_err(|error| Failure::unreachable(error.to_string()))?;
-                    let told = accounts.iter().filter_map(|row| Some((row, there.get(&row.account)?)));
-                    findings.extend(told.filter_map(|(row, there)| cash(&row.account, *there, row.cash)));
+                    counted.extend(accounts.into_iter().map(|row| (row.account, row.cash)));
                     findings.extend(running(&problems?));
                 }
                 Err(failure) => findings.push(found("tape", State::Bad, failure.message, &failure.hint)),
             }
         } else {
             findings.push(found("tape", State::Warning, "there is none yet", "tapedeck up"));
-            let configured = |name: &String| {
-                configuration.config.account.get(name).map(|account| Amount(account.cash.0.into()))
-            };
-            let told = there.iter().filter_map(|(name, there)| Some((name, *there, configured(name)?)));
-            findings.extend(told.filter_map(|(name, there, here)| cash(name, there, here)));
+            let accounts = configuration.config.account.iter();
+            counted.extend(accounts.map(|(name, account)| (name.clone(), Amount(account.cash.0.into()))));
         }
+        let told = there.iter().filter_map(|(name, there)| cash(name, *there, *counted.get(name)?));
+        findings.extend(told);
     }
     print(&findings, output)?;
     match findings.iter().map(|finding| finding.state).max() {

@@ -138,6 +138,7 @@ fn clear(segments: &Segments, output: Output) -> Result<(), Failure> {
 pub fn resample(options: &Resample, output: Output) -> Result<(), Failure> {
     let began = Instant::now();
     let read = import::read_options(&options.format)?;
+    import::check_stated(&options.files, &read, "tapedeck resample --help")?;
     let selection = Selection { market: options.calendar, ..Selection::default() };
     let loaded = history::file::load("file", &options.files, &read, &selection)
         .map_err(|error| Failure::usage(error.to_string(), "tapedeck resample --help"))?;

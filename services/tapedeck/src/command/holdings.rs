@@ -1,14 +1,15 @@
 //! `tapedeck positions` and `tapedeck account`: what is held and how accounts stand, now or as of a moment
 //! of the past.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::money::Amount;
+use event_log::LogError;
 use projections::as_of::{AsOfError, Moment, Past, Timeline};
 use projections::queries::{self, AccountRow, PositionRow};
 
 use crate::cli::{AccountOptions, Positions};
+use crate::command::control::check_account;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -27,7 +28,7 @@ pub async fn positions(session: &Session, options: &Positions, output: Output) -
         }
     };
     if rows.is_empty() {
-        check_account(session, account).await?;
+        check_account(session, account.unwrap_or_default()).await?;
     }
     if output.json {
         return output.document(&rows);
@@ -56,24 +57,6 @@ pub async fn positions(session: &Session, options: &Positions, output: Output) -
     Ok(())
 }
 
-/// Refuses an account that neither the configuration nor the tape knows.
-pub async fn check_account(session: &Session, account: Option<&str>) -> Result<(), Failure> {
-    let Some(account) = account.filter(|account| !session.config.account.contains_key(*account)) else {
-        return Ok(());
-    };
-    let pool = session.reader().await?;
-    let rows = queries::accounts(&pool).await;
-    pool.close().await;
-    let rows = rows.map_err(|error| Failure::unreachable(error.to_string()))?;
-    if rows.iter().any(|row| row.account == account) {
-        return Ok(());
-    }
-    let of_tape = rows.iter().map(|row| row.account.as_str());
-    let known: BTreeSet<&str> = session.config.account.keys().map(String::as_str).chain(of_tape).collect();
-    let known = known.into_iter().collect::<Vec<_>>().join(", ");
-    Err(Failure::not_found(format!("account {account:?}: expected one of {known}"), "tapedeck account"))
-}
-
 /// Lists accounts.
 pub async fn accounts(session: &Session, options: &AccountOptions, output: Output) -> Result<(), Failure> {
     let rows = match past(session, options.as_of.as_deref(), output).await? {
@@ -85,18 +68,18 @@ pub async fn accounts(session: &Session, options: &AccountOptions, output: Outpu
             rows.map_err(|error| Failure::unreachable(error.to_string()))?
         }
     };
-    let known = rows.iter().map(|row| row.account.as_str()).collect::<Vec<_>>().join(", ");
-    let wanted = |row: &AccountRow| options.account.as_ref().is_none_or(|account| *account == row.account);
-    if let Some(account) = options.account.as_ref().filter(|_| !rows.iter().any(wanted)) {
-        let expected = if known.is_empty() { "there is none".to_owned() } else { known };
-        return Err(Failure::not_found(
-            format!("account {account:?}: expected one of {expected}"),
-            "tapedeck account",
-        ));
-    }
+    let asked = options.account.as_deref();
+    let wanted = |row: &AccountRow| asked.is_none_or(|account| *account == row.account);
     let rows: Vec<AccountRow> = rows.into_iter().filter(wanted).collect();
+    if rows.is_empty() {
+        check_account(session, asked.unwrap_or_default()).await?;
+    }
     if output.json {
         return output.document(&rows);
+    }
+    if rows.is_empty() {
+        output.note(&format!("nothing is known of {} yet", asked.unwrap_or("any account")));
+        return Ok(());
     }
     let cells: Vec<Vec<String>> = rows.iter().map(account).collect();
     output.table(
@@ -124,14 +107,28 @@ async fn past(session: &Session, as_of: Option<&str>, output: Output) -> Result<
     let moment: Moment = text.parse().map_err(|_| {
         Failure::usage(format!("--as-of {text:?}: expected seq:N or an instant (RFC 3339)"), hint)
     })?;
+    of_moment(session, moment, hint, output).await.map(Some)
+}
+
+/// The state of a moment, and which one it is on stderr: of an instant after the tape's last the newest there is.
+pub(super) async fn of_moment(
+    session: &Session,
+    moment: Moment,
+    hint: &str,
+    output: Output,
+) -> Result<Arc<Past>, Failure> {
+    let unreachable = |error: LogError| Failure::unreachable(error.to_string());
     let timeline = Timeline::new(Arc::clone(&session.tape));
     let past = timeline.at(moment).await.map_err(|error| match error {
         AsOfError::Future { .. } => Failure::usage(error.to_string(), hint),
-        AsOfError::Tape(error) => Failure::unreachable(error.to_string()),
+        AsOfError::Tape(error) => unreachable(error),
     })?;
     let at = past.market_ns.map_or_else(String::new, |ns| format!(", market time {}", time(ns)));
-    output.note(&format!("as of event {} of TRADING{at}", past.sequence()));
-    Ok(Some(past))
+    let is_after = matches!(moment, Moment::Instant(_)) && past.holds(moment).is_err();
+    let is_end = is_after && past.sequence() >= timeline.head().await.map_err(unreachable)?;
+    let end = if is_end { format!(": the tape ends there, before {moment}") } else { String::new() };
+    output.note(&format!("as of event {} of TRADING{at}{end}", past.sequence()));
+    Ok(past)
 }
 
 fn or_dash<T: ToString>(value: Option<T>) -> String {
@@ -154,6 +151,15 @@ fn position(row: &PositionRow) -> Vec<String> {
     ]
 }
 
+/// What strategies may send, and why it is not everything.
+fn state(row: &AccountRow) -> String {
+    let state = row.state.replace('_', "-");
+    match row.halt_reason.as_str() {
+        "" => state,
+        reason => format!("{state}: {reason}"),
+    }
+}
+
 fn account(row: &AccountRow) -> Vec<String> {
     let amount = |value: Option<Amount>| or_dash(value);
     vec![
@@ -166,6 +172,6 @@ fn account(row: &AccountRow) -> Vec<String> {
         amount(row.unrealized_pnl),
         row.fees.to_string(),
         row.marked_ns.map_or_else(|| "–".to_owned(), time),
-        if row.halted { format!("halted: {}", row.halt_reason) } else { "trading".to_owned() },
+        state(row),
     ]
 }

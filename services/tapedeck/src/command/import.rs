@@ -1,11 +1,13 @@
 //! `tapedeck import`: history from files.
 
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use ingest::file::ReadOptions;
+use ingest::file::{FileError, Opened, ReadOptions, Rejected};
 use ingest::import::{ImportError, ImportOptions, ImportReport};
 
 use crate::cli::{BarFormat, Global, Import};
+use crate::command::fold;
 use crate::exit::Failure;
 use crate::home::FormatNote;
 use crate::output::Output;
@@ -22,20 +24,35 @@ pub async fn run(global: &Global, options: &Import, output: Output) -> Result<()
             return Err(Failure::not_found(format!("{}: no such file", file.display()), ""));
         }
     }
+    check_readable(&options.files, &read, "tapedeck import --help")?;
     let session = Session::open_own(global).await?;
-    let name = session.dir.name.clone();
     let started = Instant::now();
-    let import = ImportOptions { read, strict: options.strict, standards: session.config.standards() };
+    let (standards, now_ns) = (session.config.standards(), Some(runtime::now_ns()));
+    let import = ImportOptions { read, strict: options.strict, standards, now_ns };
     let outcome = tokio::select! {
         outcome = ingest::import::run(&session.tape, &import, &options.files) => {
             outcome.map_err(failure)
         }
         () = session.interrupted() => Err(Failure::interrupted()),
     };
+    let outcome = match outcome {
+        Ok(report) => conclude(&session, options, &report, started.elapsed(), output).await,
+        Err(failure) => Err(failure),
+    };
     session.close().await;
-    let report = outcome?;
-    print(&report, output)?;
-    let seconds = started.elapsed().as_secs_f64();
+    outcome
+}
+
+/// Says what was done, and lets the read models follow.
+async fn conclude(
+    session: &Session,
+    options: &Import,
+    report: &ImportReport,
+    took: Duration,
+    output: Output,
+) -> Result<(), Failure> {
+    print(report, output)?;
+    let (name, seconds) = (&session.dir.name, took.as_secs_f64());
     output.progress(&format!(
         "tape {name}: {:.2} s, {:.0} rows/s",
         seconds,
@@ -47,7 +64,7 @@ pub async fn run(global: &Global, options: &Import, output: Output) -> Result<()
             report.rejected.len()
         )));
     }
-    Ok(())
+    fold::appended(session, report.events(), output).await
 }
 
 /// The options as the reader takes them; an error names option and value.
@@ -83,6 +100,43 @@ pub fn read_options(format: &BarFormat) -> Result<ReadOptions, Failure> {
     })
 }
 
+/// Refuses options that one of the files contradicts.
+pub fn check_stated(files: &[PathBuf], stated: &ReadOptions, help: &str) -> Result<(), Failure> {
+    let checked = files.iter().try_for_each(|file| ingest::file::check_stated(file, stated));
+    checked.map_err(|error| Failure::usage(error.to_string(), help))
+}
+
+/// Refuses files that cannot be read at all, each as far as its first row, so that no tape is made for them.
+pub fn check_readable<'files>(
+    files: impl IntoIterator<Item = &'files PathBuf>,
+    read: &ReadOptions,
+    help: &str,
+) -> Result<(), Failure> {
+    let check = |file: &PathBuf| match ingest::file::open(file, read)? {
+        Opened::Bars(mut bars) => bars.chunk(1).map(|_| ()),
+        Opened::Actions(_) => Ok(()),
+    };
+    let checked: Result<(), FileError> = files.into_iter().try_for_each(check);
+    checked.map_err(|error| Failure::usage(error.to_string(), help))
+}
+
+/// Rows that are left out, with the name of their file.
+pub fn of_file(file: &Path, rejected: Vec<Rejected>) -> impl Iterator<Item = Rejected> {
+    let name = file.display().to_string();
+    rejected.into_iter().map(move |row| Rejected { file: Some(name.clone()), ..row })
+}
+
+/// That rows of files are left out, in words.
+pub fn left_out(rejected: &[Rejected]) -> Option<String> {
+    let first = rejected.first()?;
+    let file = first.file.as_deref().map_or_else(String::new, |file| format!(" of {file}"));
+    let Rejected { line, field, value, reason, .. } = first;
+    Some(format!(
+        "{} rows left out, the first in line {line}{file}: {field} {value:?}: {reason}",
+        rejected.len()
+    ))
+}
+
 /// The same options as a manifest keeps them.
 pub fn format_note(format: &BarFormat) -> FormatNote {
     FormatNote {
@@ -112,6 +166,13 @@ pub fn failure(error: ImportError) -> Failure {
     }
 }
 
+/// Says how many findings are new on the tape.
+pub fn print_findings(findings: u64, output: Output) {
+    if findings > 0 {
+        output.line(&format!("findings {findings}: `tapedeck findings` lists them"));
+    }
+}
+
 pub fn print(report: &ImportReport, output: Output) -> Result<(), Failure> {
     if output.json {
         return output.document(report);
@@ -130,9 +191,7 @@ pub fn print(report: &ImportReport, output: Output) -> Result<(), Failure> {
             report.compared, report.differing, report.withheld
         ));
     }
-    if report.findings > 0 {
-        output.line(&format!("findings {}: `tapedeck findings` lists them", report.findings));
-    }
+    print_findings(report.findings, output);
     for row in report.rejected.iter().take(REJECTED_SHOWN) {
         let file = row.file.as_deref().map_or_else(String::new, |file| format!("{file} "));
         output.note(&format!("{file}line {}: {} = {:?}: {}", row.line, row.field, row.value, row.reason));

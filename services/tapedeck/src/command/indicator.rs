@@ -3,11 +3,14 @@
 mod list;
 mod series;
 
+use std::collections::BTreeSet;
+
 use domain::calendar::Calendar;
 use domain::indicator::catalogue::{self, Recorded};
 use serde::ser::SerializeMap as _;
 
-use crate::cli::Indicator;
+use crate::cli::{Global, Indicator};
+use crate::command::market::span;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -35,8 +38,13 @@ impl serde::Serialize for Row<'_> {
 }
 
 /// Lists the catalogue, or reads files; nothing of it needs a tape.
-pub async fn offline(options: &Indicator, output: Output) -> Result<(), Failure> {
-    if options.list { list::print(output) } else { run(&Source::Files, options, output).await }
+pub async fn offline(global: &Global, options: &Indicator, output: Output) -> Result<(), Failure> {
+    if options.list {
+        return list::print(output);
+    }
+    // A broken configuration is an error of every command over files.
+    global.configuration()?;
+    run(&Source::Files, options, output).await
 }
 
 /// Reads the bars of a symbol from the tape's read model.
@@ -49,20 +57,26 @@ async fn run(source: &Source, options: &Indicator, output: Output) -> Result<(),
     let refused = |error: catalogue::BuildError| Failure::usage(error.to_string(), HINT);
     let entry = catalogue::find(&request.name).map_err(refused)?;
     let mut study = request.build().map_err(refused)?;
-    let from_ns = bound("--from", options.from.as_deref(), web::from_time)?.unwrap_or(i64::MIN);
-    let to_ns = bound("--to", options.to.as_deref(), web::to_time)?.unwrap_or(i64::MAX);
+    let hint = "tapedeck indicator rsi --symbol AAPL --from 2020-01-02 --to 2020-01-31";
+    let span = span(options.from.as_deref(), options.to.as_deref(), hint)?;
     let (own, other) = (source.own(options).await?, against(source, options, entry).await?);
-    let empty = Chosen::default();
-    let other = other.as_ref().unwrap_or(&empty);
+    // Both series may come from the same files.
+    let notes: BTreeSet<&str> = std::iter::once(&own).chain(&other).filter_map(Chosen::left_out).collect();
+    notes.into_iter().for_each(|note| output.note(note));
+    for chosen in std::iter::once(&own).chain(&other) {
+        if let Some(warning) = chosen.unstated_split((span.start, span.end), study.settled()) {
+            output.note(&warning.text);
+        }
+    }
     let names = study.outputs();
     let mut rows = Vec::new();
     catalogue::walk(
         study.as_mut(),
-        Recorded { bars: &own.bars, actions: &own.actions },
-        Recorded { bars: &other.bars, actions: &other.actions },
+        own.recorded(),
+        other.as_ref().map_or_else(Recorded::default, Chosen::recorded),
         Calendar::xnys(),
         |bar, figures| {
-            if (from_ns..to_ns).contains(&bar.close_ns) {
+            if span.contains(&bar.close_ns) {
                 rows.push(Row { close_ns: bar.close_ns, names, figures: figures.to_vec() });
             }
         },
@@ -89,16 +103,6 @@ async fn against(
             HINT,
         )),
     }
-}
-
-fn bound(name: &str, text: Option<&str>, read: fn(&str) -> Option<i64>) -> Result<Option<i64>, Failure> {
-    let Some(text) = text else { return Ok(None) };
-    read(text).map(Some).ok_or_else(|| {
-        Failure::usage(
-            format!("{name} {text:?}: expected {}", web::EXPECTED_TIME),
-            "tapedeck indicator --help",
-        )
-    })
 }
 
 fn print(rows: &[Row<'_>], names: &[&str], csv: bool, output: Output) -> Result<(), Failure> {

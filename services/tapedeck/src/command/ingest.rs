@@ -1,7 +1,7 @@
-//! `tapedeck ingest`: how the live source is, and what came onto the tape, by source.
+//! `tapedeck ingest`: how the live source and the source of news are, and what came onto the tape, by source.
 
 use domain::calendar::Calendar;
-use projections::queries::{self, SourceRow};
+use projections::queries::{self, HeartbeatRow, SourceRow};
 use serde::Serialize;
 
 use ingest::status::{Gap, SeriesStatus, status};
@@ -22,7 +22,17 @@ const SILENT_AFTER_NS: i64 = 15_000_000_000;
 #[derive(Debug, Serialize)]
 struct Told {
     live: Vec<SourceRow>,
+    news: Vec<OfNews>,
     series: Vec<OfSource>,
+}
+
+/// The source of news that the configuration names, and how the service that follows it is.
+#[derive(Debug, Serialize)]
+struct OfNews {
+    source: String,
+    symbols: Vec<String>,
+    #[serde(flatten)]
+    beat: HeartbeatRow,
 }
 
 /// A series of a source, and whose bars are the series' own.
@@ -52,9 +62,19 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
     let found = status(&session.tape).await?.into_iter().filter(wanted);
     let found: Vec<OfSource> = found.map(of_source).collect();
     let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
-    let mut live = queries::sources(&session.reader().await?).await.map_err(failed)?;
+    let pool = session.reader().await?;
+    let mut live = queries::sources(&pool).await.map_err(failed)?;
     live.retain(|row| source.as_ref().is_none_or(|source| row.source == *source));
+    let beats = queries::heartbeats(&pool).await.map_err(failed)?;
+    let mut news: Vec<OfNews> = of_news(session, beats).into_iter().collect();
+    news.retain(|row| source.as_ref().is_none_or(|source| row.source == *source));
     let now_ns = runtime::now_ns();
+    for OfNews { beat, .. } in &mut news {
+        if now_ns.saturating_sub(beat.beat_at_ns) > SILENT_AFTER_NS {
+            "stopped".clone_into(&mut beat.state);
+            beat.detail.clear();
+        }
+    }
     for row in &mut live {
         if now_ns.saturating_sub(row.reported_at_ns) > SILENT_AFTER_NS {
             // The last word of a process that ended says nothing about now.
@@ -62,7 +82,7 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
         }
     }
     if output.json {
-        return output.document(&Told { live, series: found });
+        return output.document(&Told { live, news, series: found });
     }
     if !live.is_empty() {
         let header = [
@@ -90,10 +110,25 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
             }
         }
     }
+    if !news.is_empty() {
+        let cells = |OfNews { source, symbols, beat }: &OfNews| {
+            let (count, at) = (symbols.len().to_string(), time(beat.beat_at_ns));
+            vec![source.clone(), beat.state.clone(), count, at, beat.detail.clone()]
+        };
+        let header = ["NEWS", "STATE", "SYMBOLS", "LAST HEARTBEAT", "DETAIL"];
+        output.table(&header, &news.iter().map(cells).collect::<Vec<_>>());
+    }
     let header =
         ["SOURCE", "SYMBOL", "TF", "BARS", "FIRST CLOSE", "LAST CLOSE", "LAST APPEND", "AUTHORITY", "GAPS"];
     output.table(&header, &found.iter().map(cells).collect::<Vec<_>>());
     Ok(())
+}
+
+/// The newest heartbeat of the service of news, where the configuration names a source for it.
+fn of_news(session: &Session, beats: Vec<HeartbeatRow>) -> Option<OfNews> {
+    let config = Some(&session.config.news).filter(|config| config.is_on())?;
+    let beat = beats.into_iter().find(|beat| beat.service == ingest::news::SERVICE)?;
+    Some(OfNews { source: config.source.clone(), symbols: config.symbols.clone(), beat })
 }
 
 fn live_cells(row: &SourceRow) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! `tapedeck limits`: limits by account, strategy and symbol.
 
 use contracts::v1::{LimitsSet, TradeLimits};
+use contracts::{Subject, stream};
 use domain::book::{Book, LimitSet, Scope};
 use domain::risk::{fields, usage};
 use projections::queries::{self, NamedLimit, named_limits};
@@ -26,7 +27,13 @@ pub async fn run(session: &Session, command: &LimitsCommand, output: Output) -> 
             let set = change(session, &scope, reason, |limits| {
                 changes.iter().try_for_each(|(name, value)| fields::state(limits, name, value))
             });
-            said(&scope, &set.await?, output)
+            said(&scope, &set.await?, output)?;
+            // It may be listed tomorrow, and may as well be a typing error.
+            if !scope.symbol.is_empty() && !is_known(session, &scope.symbol).await? {
+                let symbol = &scope.symbol;
+                output.note(&format!("the tape knows no symbol {symbol}: the limits hold once it does"));
+            }
+            Ok(())
         }
         LimitsCommand::Clear { scope, reason } => {
             let scope = checked(session, scope).await?;
@@ -52,6 +59,27 @@ fn pair(text: &str) -> Result<(String, String), Failure> {
 async fn checked(session: &Session, scope: &ScopeOptions) -> Result<Scope, Failure> {
     control::stop(session, &scope.account, &scope.strategy, "").await?;
     Ok(Scope::new(&scope.account, &scope.strategy, &scope.symbol.to_uppercase()))
+}
+
+/// Whether the tape has bars, quotes or trades of a symbol, or the configuration names it.
+async fn is_known(session: &Session, symbol: &str) -> Result<bool, Failure> {
+    let config = &session.config;
+    let groups = config.universe.groups()?.into_values();
+    let lists = groups.chain([config.live.symbols.clone(), config.news.symbols.clone()]);
+    let of_strategies = config.strategy.values().map(|strategy| strategy.symbols.clone());
+    if lists.chain(of_strategies).any(|symbols| symbols.iter().any(|known| known == symbol)) {
+        return Ok(true);
+    }
+    for (stream, filter) in [
+        (stream::MARKET, Subject::bar_filter(symbol)),
+        (stream::QUOTES, Subject::of(&["quote", symbol]).to_string()),
+        (stream::QUOTES, Subject::of(&["trade", symbol]).to_string()),
+    ] {
+        if session.tape.last_sequence(stream, &filter).await? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 async fn change(
@@ -126,7 +154,7 @@ fn said(scope: &Scope, set: &LimitsSet, output: Output) -> Result<(), Failure> {
 }
 
 async fn list(session: &Session, account: Option<&str>, output: Output) -> Result<(), Failure> {
-    control::check_account(session, account.unwrap_or_default())?;
+    control::check_account(session, account.unwrap_or_default()).await?;
     let pool = session.reader().await?;
     let book = queries::load_book(&pool).await;
     pool.close().await;

@@ -5,6 +5,7 @@ use runtime::command;
 
 use crate::cli::LiveCommand;
 use crate::command::control::{caller, check_account};
+use crate::config::{AccountConfig, value};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -13,12 +14,17 @@ use crate::session::Session;
 pub async fn run(session: &Session, asked: &LiveCommand, output: Output) -> Result<(), Failure> {
     match asked {
         LiveCommand::Confirm { account, reason } => {
-            stated(session, account, reason)?;
+            stated(session, account, reason).await?;
+            // An account that only the tape knows is at no broker either.
+            if !session.config.account.get(account).is_some_and(AccountConfig::is_at_alpaca) {
+                let field = format!("account.{account}.broker");
+                return Err(value(field, broker::SIMULATED, broker::ALPACA).into());
+            }
             command::confirm_live(&session.tape, &caller(), account, reason).await?;
             done(account, "confirmed", output)
         }
         LiveCommand::Revoke { account, reason } => {
-            stated(session, account, reason)?;
+            stated(session, account, reason).await?;
             command::revoke_live(&session.tape, &caller(), account, reason).await?;
             done(account, "revoked", output)
         }
@@ -26,8 +32,8 @@ pub async fn run(session: &Session, asked: &LiveCommand, output: Output) -> Resu
     }
 }
 
-fn stated(session: &Session, account: &str, reason: &str) -> Result<(), Failure> {
-    check_account(session, account)?;
+async fn stated(session: &Session, account: &str, reason: &str) -> Result<(), Failure> {
+    check_account(session, account).await?;
     if account.is_empty() || reason.trim().is_empty() {
         return Err(Failure::usage(
             format!("--reason {reason:?}: expected why account {account:?} may trade with money"),

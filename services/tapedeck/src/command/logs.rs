@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use projections::queries::{self, LOG_LINES_MAX, LogFilter, LogRow, LogTurn};
 
-use crate::cli::Logs;
+use crate::cli::{Logs, Service};
 use crate::command::tail::parse_since;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -13,6 +13,8 @@ use crate::session::Session;
 
 /// Time between two looks for more.
 const POLL: Duration = Duration::from_millis(250);
+/// What lines of no service are under: those of the program around them.
+const PROGRAM: &str = "tapedeck";
 
 /// Prints the last lines, or those since a time; then those that come, where wanted.
 pub async fn run(session: &Session, options: &Logs, output: Output) -> Result<(), Failure> {
@@ -25,6 +27,9 @@ pub async fn run(session: &Session, options: &Logs, output: Output) -> Result<()
     }
     let pool = session.reader().await?;
     let unread = |error: queries::QueryError| Failure::unreachable(error.to_string());
+    if let Some(service) = &options.service {
+        check_service(service, queries::services_beside(&pool, service).await.map_err(unread)?)?;
+    }
     let mut shown = Vec::new();
     let mut at = 0;
     if options.since.is_some() {
@@ -55,6 +60,16 @@ pub async fn run(session: &Session, options: &Logs, output: Output) -> Result<()
         at = rows.last().map_or(at, |row| row.sequence);
         take(rows, options, output, &mut shown)?;
     }
+}
+
+/// Refuses a service that is none of this program's and that nothing was heard of; `beside` are those that there are.
+fn check_service(service: &str, beside: Option<Vec<String>>) -> Result<(), Failure> {
+    let own = || Service::ALL.into_iter().map(Service::name).chain([PROGRAM]);
+    let Some(beside) = beside.filter(|_| own().all(|name| name != service)) else { return Ok(()) };
+    let mut known: Vec<&str> = own().collect();
+    known.extend(beside.iter().map(String::as_str).filter(|name| own().all(|own| own != *name)));
+    let message = format!("--service {service:?}: expected one of {}", known.join(", "));
+    Err(Failure::usage(message, "tapedeck logs --service risk"))
 }
 
 fn filter(options: &Logs) -> Result<LogFilter, Failure> {
@@ -109,4 +124,22 @@ fn line(row: &LogRow, output: Output) -> String {
         .collect();
     let fields = if fields.is_empty() { String::new() } else { format!("  {}", fields.join(" ")) };
     format!("{}  {level} {:10} {}{fields}", time(row.event_time_ns), row.service, row.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_that_there_is_not_is_refused_with_those_that_there_are() {
+        assert!(check_service("news", None).is_ok());
+        // One of this program may not have said anything yet.
+        assert!(check_service("checker", Some(Vec::new())).is_ok());
+        let refused = check_service("nope", Some(vec!["news".to_owned(), "risk".to_owned()])).unwrap_err();
+        assert_eq!(
+            refused.message,
+            "--service \"nope\": expected one of ingest, strategy, risk, execution, backtest, projector, checker, \
+             web, tapedeck, news"
+        );
+    }
 }

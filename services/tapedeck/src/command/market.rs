@@ -29,7 +29,7 @@ async fn lag(session: &Session, pool: &PgPool, name: Name, output: Output) -> Re
     let lag = heads.get(&name).map_or(0, |head| head.saturating_sub(at));
     if lag > 0 && !output.json {
         output.note(&format!(
-            "the read model {name} is {lag} events behind: `tapedeck run projector` folds them"
+            "the read model {name} is {lag} events behind: `tapedeck projection fold` folds them"
         ));
     }
     Ok(lag)
@@ -49,21 +49,17 @@ pub async fn bars(session: &Session, options: &Bars, output: Output) -> Result<(
     }
     let series = queries::series_of(&pool, &symbol).await.map_err(unreachable)?;
     let timeframe = timeframe(options.timeframe, &symbol, &series, lag)?;
+    let hint = "tapedeck bars AAPL --from 2020-01-02 --to 2020-01-31";
+    let span = span(options.from.as_deref(), options.to.as_deref(), hint)?;
     let mut wanted = BarsWanted {
         symbol,
         timeframe,
         adjustment: options.adjustment,
         averages: options.sma.clone(),
         indicators: Vec::new(),
-        from_ns: bound("--from", options.from.as_deref(), web::from_time)?.unwrap_or(i64::MIN),
-        to_ns: bound("--to", options.to.as_deref(), web::to_time)?.unwrap_or(i64::MAX),
+        from_ns: span.start,
+        to_ns: span.end,
     };
-    if wanted.from_ns > wanted.to_ns {
-        let (from, to) =
-            (options.from.as_deref().unwrap_or_default(), options.to.as_deref().unwrap_or_default());
-        let message = format!("--from {from}: expected a time before --to {to}");
-        return Err(Failure::usage(message, "tapedeck bars AAPL --from 2020-01-02 --to 2020-01-31"));
-    }
     let mut found: Vec<AdjustedBar> = Vec::new();
     loop {
         let left = u32::try_from(options.limit - found.len()).unwrap_or(CHART_BARS_MAX);
@@ -104,9 +100,25 @@ pub fn timeframe(
         let there =
             if known.is_empty() { String::new() } else { format!(": there are {}", known.join(", ")) };
         let import = format!("tapedeck import FILE --symbol {symbol}");
-        let hint = if lag > 0 { "tapedeck run projector".to_owned() } else { import };
+        let hint = if lag > 0 { "tapedeck projection fold".to_owned() } else { import };
         Failure::not_found(format!("no bars of {symbol:?}{asked}{there}"), hint)
     })
+}
+
+/// The times asked for: from, and before. Open ends take everything; an end before the start is refused.
+pub(super) fn span(
+    from: Option<&str>,
+    to: Option<&str>,
+    hint: &str,
+) -> Result<std::ops::Range<i64>, Failure> {
+    let told = |failure: Failure| failure.hinting("tapedeck bars --help", hint);
+    let from_ns = bound("--from", from, web::from_time).map_err(told)?.unwrap_or(i64::MIN);
+    let to_ns = bound("--to", to, web::to_time).map_err(told)?.unwrap_or(i64::MAX);
+    if from_ns > to_ns {
+        let (from, to) = (from.unwrap_or_default(), to.unwrap_or_default());
+        return Err(Failure::usage(format!("--from {from}: expected a time before --to {to}"), hint));
+    }
+    Ok(from_ns..to_ns)
 }
 
 pub(super) fn bound(
@@ -168,6 +180,12 @@ fn list_series(series: &[Series], output: Output) -> Result<(), Failure> {
 pub async fn actions(session: &Session, options: &Actions, output: Output) -> Result<(), Failure> {
     const FIRST: &str = "0001-01-01";
     const LAST: &str = "9999-12-31";
+    if let (Some(from), Some(to)) = (options.from, options.to)
+        && to < from
+    {
+        let message = format!("--from {from}: expected a date that is not after --to {to}");
+        return Err(Failure::usage(message, "tapedeck actions --from 2020-01-02 --to 2020-01-31"));
+    }
     let symbol = options.symbol.as_ref().map(|symbol| symbol.to_uppercase());
     let after =
         options.from.and_then(|from| from.pred_opt()).map_or(FIRST.to_owned(), |date| date.to_string());
@@ -227,4 +245,27 @@ pub async fn findings(session: &Session, options: &Findings, output: Output) -> 
         output.note(&format!("more: --before {next}"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_that_ends_before_it_starts_is_refused() {
+        let failure = span(Some("2014-01-05"), Some("2014-01-02"), "as it should be").unwrap_err();
+        assert_eq!(failure.message, "--from 2014-01-05: expected a time before --to 2014-01-02");
+        assert_eq!((failure.code, failure.hint.as_str()), (2, "as it should be"));
+        assert_eq!(span(Some("soon"), None, "as it should be").unwrap_err().hint, "as it should be");
+        let day = span(Some("2014-01-02"), Some("2014-01-02"), "").unwrap();
+        assert_eq!(day.end - day.start, 86_400_000_000_000);
+        assert_eq!(span(None, None, "").unwrap(), i64::MIN..i64::MAX);
+    }
+
+    #[test]
+    fn bars_that_are_not_folded_yet_need_no_import() {
+        let hint = |lag| timeframe(None, "X", &[], lag).unwrap_err().hint;
+        assert_eq!(hint(1), "tapedeck projection fold");
+        assert_eq!(hint(0), "tapedeck import FILE --symbol X");
+    }
 }

@@ -13,6 +13,7 @@ pub mod decode;
 pub mod doctor;
 pub mod external;
 pub mod fleet;
+pub mod fold;
 pub mod history;
 pub mod fork;
 pub mod holdings;

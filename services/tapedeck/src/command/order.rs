@@ -4,10 +4,11 @@ use contracts::v1::OrderSpec;
 use domain::order::OrderStage;
 use projections::queries::{self, Cursor, OrderDetail, OrderFilter, OrderRow, QueryError, Turn};
 use runtime::command as commands;
+use sqlx::PgPool;
 
 use crate::cli::OrderCommand;
-use crate::command::control::caller;
-use crate::command::{holdings, place};
+use crate::command::control::{caller, check_account};
+use crate::command::place;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -36,10 +37,16 @@ pub async fn run(session: &Session, command: &OrderCommand, output: Output) -> R
                     "tapedeck order list --status filled",
                 ));
             }
-            holdings::check_account(session, account.as_deref()).await?;
+            if let Some(side) = side.as_deref().filter(|side| !matches!(*side, "buy" | "sell")) {
+                return Err(Failure::usage(
+                    format!("--side {side}: expected buy or sell"),
+                    "tapedeck order list --side buy",
+                ));
+            }
+            check_account(session, account.as_deref().unwrap_or_default()).await?;
             let filter = OrderFilter {
                 strategy: strategy.clone(),
-                symbol: symbol.clone(),
+                symbol: symbol.as_deref().map(str::to_uppercase),
                 account: account.clone(),
                 status: status.clone(),
                 side: side.clone(),
@@ -73,6 +80,9 @@ async fn list(
     let page = queries::list_orders(&pool, filter, before.map_or(Turn::Newest, Turn::Before), limit)
         .await
         .map_err(unreachable)?;
+    if let Some(strategy) = filter.strategy.as_deref().filter(|_| page.rows.is_empty()) {
+        check_strategy(&pool, strategy).await?;
+    }
     if output.json {
         return output.document(&page.rows);
     }
@@ -82,6 +92,17 @@ async fn list(
         output.note(&format!("more: --before {next}"));
     }
     Ok(())
+}
+
+/// Refuses a strategy that nobody ever registered, those removed included.
+async fn check_strategy(pool: &PgPool, strategy: &str) -> Result<(), Failure> {
+    let rows = queries::strategies(pool).await.map_err(unreachable)?;
+    let known: Vec<&str> = rows.iter().map(|row| row.strategy.as_str()).chain([contracts::MANUAL]).collect();
+    if known.contains(&strategy) {
+        return Ok(());
+    }
+    let message = format!("strategy {strategy:?}: expected one of {}", known.join(", "));
+    Err(Failure::not_found(message, "tapedeck strategy list"))
 }
 
 pub(crate) fn cells(order: &OrderRow) -> Vec<String> {
@@ -103,7 +124,9 @@ pub(crate) fn cells(order: &OrderRow) -> Vec<String> {
 fn terms(order: &OrderRow) -> String {
     let mut words = vec![order.order_type.replace('_', " ")];
     words.extend(order.limit_price.map(|limit| limit.to_string()));
-    words.extend(order.stop_price.map(|stop| format!("stop {stop}")));
+    let is_said = order.order_type == "stop";
+    let stop = |stop| if is_said { format!("{stop}") } else { format!("stop {stop}") };
+    words.extend(order.stop_price.map(stop));
     words.extend(order.trail_price.map(|by| format!("by {by}")));
     words.extend(order.trail_rate.map(|rate| format!("by {rate} of the price")));
     words.push(order.time_in_force.clone());

@@ -13,9 +13,9 @@ use domain::statistics::{MeasuredPair, PairStatistics};
 use projections::queries::{self, PairError, PairWanted};
 use serde::Serialize;
 
-use crate::cli::{BarFormat, Pairs};
-use crate::command::import::read_options;
-use crate::command::market::{bound, refused};
+use crate::cli::{BarFormat, Global, Pairs};
+use crate::command::import::{left_out, read_options};
+use crate::command::market::{refused, span};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -45,14 +45,20 @@ struct Range {
 
 impl Range {
     fn of(options: &Pairs) -> Result<Self, Failure> {
-        let from_ns = bound("--from", options.from.as_deref(), web::from_time)?.unwrap_or(i64::MIN);
-        let to_ns = bound("--to", options.to.as_deref(), web::to_time)?.unwrap_or(i64::MAX);
-        Ok(Self { from_ns, to_ns })
+        let hint = "tapedeck pairs AAPL SPY --from 2020-01-02 --to 2020-12-31";
+        let span = span(options.from.as_deref(), options.to.as_deref(), hint)?;
+        Ok(Self { from_ns: span.start, to_ns: span.end })
+    }
+
+    fn holds(&self, close_ns: i64) -> bool {
+        (self.from_ns..self.to_ns).contains(&close_ns)
     }
 }
 
 /// Measures a pair of bars in files; needs no tape.
-pub fn of_files(options: &Pairs, output: Output) -> Result<(), Failure> {
+pub fn of_files(global: &Global, options: &Pairs, output: Output) -> Result<(), Failure> {
+    // A broken configuration is an error of every command over files.
+    global.configuration()?;
     let format = BarFormat {
         symbol: None,
         timeframe: options.timeframe.map(|timeframe| timeframe.name().to_owned()),
@@ -61,10 +67,15 @@ pub fn of_files(options: &Pairs, output: Output) -> Result<(), Failure> {
     };
     let range = Range::of(options)?;
     let symbols = symbols(options)?;
-    let (timeframe, closes) =
-        files::read(&options.bars, &read_options(&format)?, &symbols, options.timeframe)?;
-    let asked = |at: &i64| (range.from_ns..range.to_ns).contains(at);
-    let closes = closes.map(|closes| closes.into_iter().filter(|(at, _)| asked(at)).collect());
+    let held = files::read(&options.bars, &read_options(&format)?, &symbols)?;
+    if let Some(note) = left_out(held.rejected()) {
+        output.note(&note);
+    }
+    let timeframe = held.timeframe(options.timeframe)?;
+    let warnings = held.unstated_splits(timeframe, &range);
+    warnings.iter().for_each(|warning| output.note(&warning.text));
+    let closes = held.closes(timeframe)?;
+    let closes = closes.map(|closes| closes.into_iter().filter(|(at, _)| range.holds(*at)).collect());
     print(&symbols, timeframe, &closes, output)
 }
 

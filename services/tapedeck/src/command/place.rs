@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 
 use crate::cli::Place;
-use crate::command::control::caller;
+use crate::command::control::{caller, check_account, known_accounts};
 use crate::command::order::{find, unreachable};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -36,7 +36,7 @@ pub async fn place(session: &Session, options: &Place, output: Output) -> Result
         let message = format!("--qty {qty}: expected a number of shares above 0");
         return Err(Failure::usage(message, "tapedeck order place buy AAPL --qty 10"));
     }
-    let account = account(session, options.account.as_deref())?;
+    let account = account(session, options.account.as_deref()).await?;
     let price = |price: Option<Price>| price.map(|price| price.0);
     let order = NewOrder {
         account,
@@ -197,20 +197,21 @@ async fn turned_away(
     Ok(None)
 }
 
-fn account(session: &Session, stated: Option<&str>) -> Result<String, Failure> {
-    let mut known = session.config.account.keys();
-    match (stated, known.len()) {
-        (Some(stated), _) if session.config.account.contains_key(stated) => Ok(stated.to_owned()),
-        (None, 1) => Ok(known.next().cloned().unwrap_or_default()),
-        (stated, _) => {
-            let known = known.cloned().collect::<Vec<_>>().join(", ");
-            let stated = stated.unwrap_or_default();
-            Err(Failure::usage(
-                format!("--account {stated:?}: expected one of {known}"),
-                "tapedeck order place buy SPY --qty 1 --account paper",
-            ))
-        }
+/// The account that is stated, or the only one of the configuration.
+async fn account(session: &Session, stated: Option<&str>) -> Result<String, Failure> {
+    if let Some(stated) = stated {
+        check_account(session, stated).await?;
+        return Ok(stated.to_owned());
     }
+    let mut configured = session.config.account.keys();
+    if let (Some(only), None) = (configured.next(), configured.next()) {
+        return Ok(only.clone());
+    }
+    let known = known_accounts(session).await?.into_iter().collect::<Vec<_>>().join(", ");
+    Err(Failure::usage(
+        format!("--account: not stated, expected one of {known}"),
+        "tapedeck order place buy SPY --qty 1 --account paper",
+    ))
 }
 
 fn failed(error: OrderError) -> Failure {

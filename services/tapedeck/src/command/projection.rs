@@ -1,4 +1,4 @@
-//! `tapedeck projection`: read models listed, rebuilt and proved.
+//! `tapedeck projection`: read models listed, folded, rebuilt and proved.
 
 use std::time::Duration;
 
@@ -6,23 +6,31 @@ use projections::{Name, VerifyReport};
 use serde::Serialize;
 
 use crate::cli::ProjectionCommand;
+use crate::command::fold::fold;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::projector::Surroundings;
 use crate::session::Session;
 
-/// Lists, rebuilds or verifies.
+/// Lists, folds, rebuilds or verifies.
 pub async fn run(session: &Session, command: &ProjectionCommand, output: Output) -> Result<(), Failure> {
     match command {
         ProjectionCommand::List => list(session, output).await,
+        ProjectionCommand::Fold { name } => {
+            Box::pin(fold(session, &named(name.as_deref())?, output)).await?;
+            list(session, output).await
+        }
         ProjectionCommand::Rebuild { name } => Box::pin(rebuild(session, parse(name)?, output)).await,
         ProjectionCommand::Verify { name } => {
-            let names = match name {
-                Some(name) => vec![parse(name)?],
-                None => Name::ALL.to_vec(),
-            };
-            Box::pin(verify(session, &names, output)).await
+            Box::pin(verify(session, &named(name.as_deref())?, output)).await
         }
+    }
+}
+
+fn named(name: Option<&str>) -> Result<Vec<Name>, Failure> {
+    match name {
+        Some(name) => Ok(vec![parse(name)?]),
+        None => Ok(Name::ALL.to_vec()),
     }
 }
 

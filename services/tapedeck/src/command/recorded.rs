@@ -63,22 +63,53 @@ async fn list(
             vec![
                 row.run_id.clone(),
                 crate::render::time(row.requested_at_ns),
+                kind(&row.kind, row.counts.as_ref().map(|counts| counts.runs)),
                 row.status.clone(),
                 number(row.total_return, 100.0, " %"),
                 number(row.sharpe, 1.0, ""),
                 number(row.max_drawdown, 100.0, " %"),
-                row.trades.map_or_else(|| "-".to_owned(), |trades| trades.to_string()),
+                row.trades.filter(|_| !is_again(&row.kind)).map_or_else(|| "-".to_owned(), |n| n.to_string()),
                 row.symbols.clone(),
                 row.strategies.clone(),
             ]
         })
         .collect();
-    let header = ["ID", "ASKED", "STATUS", "RETURN", "SHARPE", "MAX DD", "TRADES", "SYMBOLS", "STRATEGIES"];
+    let header =
+        ["ID", "ASKED", "KIND", "STATUS", "RETURN", "SHARPE", "MAX DD", "TRADES", "SYMBOLS", "STRATEGIES"];
     output.table(&header, &rows);
     if let Some(next) = page.next {
         output.note(&format!("more: --before {next}"));
     }
     Ok(())
+}
+
+/// Whether a run is one of a part of the tape, which is compared and has no result of its own.
+fn is_again(kind: &str) -> bool {
+    matches!(kind, "parity" | "fork")
+}
+
+/// The kind in words; of a search that has ended also how much it ran: `sweep of 26 runs`.
+fn kind(kind: &str, runs: Option<u64>) -> String {
+    let plural = |count: u64| if count == 1 { "" } else { "s" };
+    match (kind, runs) {
+        ("sweep", Some(runs @ 1..)) => format!("sweep of {runs} run{}", plural(runs)),
+        ("walk_forward", Some(runs @ 1..)) => format!("walk-forward of {runs} window{}", plural(runs)),
+        _ => kind.replace('_', "-"),
+    }
+}
+
+/// The parameters of a sweep's best run, whose result is the sweep's; `None` where the report does not hold them.
+async fn best(pool: &PgPool, row: &BacktestRow) -> Result<Option<String>, Failure> {
+    if row.kind != "sweep" {
+        return Ok(None);
+    }
+    let Some(bytes) = queries::backtest_document(pool, &row.run_id).await.map_err(unread)? else {
+        return Ok(None);
+    };
+    let report = Report::unpack(&bytes).map_err(|error| Failure::other(error.to_string()))?;
+    let words = |(name, value): &(String, String)| format!("{name} {value}");
+    let best = report.trials.first().map(|trial| trial.parameters.iter().map(words).collect::<Vec<_>>());
+    Ok(best.map(|words| words.join(", ")))
 }
 
 fn number(value: Option<f64>, scale: f64, unit: &str) -> String {
@@ -115,7 +146,7 @@ async fn show(
 ) -> Result<(), Failure> {
     let row = find(pool, id).await?;
     // A parity and a fork have a page of their own, and no tear sheet.
-    let again = matches!(row.kind.as_str(), "parity" | "fork");
+    let again = is_again(&row.kind);
     if let Some(path) = report {
         if again {
             let message =
@@ -134,8 +165,9 @@ async fn show(
         return output.document(&row);
     }
     let time = |ns: Option<i64>| ns.map_or_else(|| "-".to_owned(), crate::render::time);
-    let lines = [
+    let mut lines = vec![
         ("run", row.run_id.clone()),
+        ("kind", kind(&row.kind, row.counts.as_ref().map(|counts| counts.runs))),
         ("status", format!("{} {}", row.status, row.detail).trim().to_owned()),
         ("strategies", row.strategies.clone()),
         ("symbols", format!("{} {}", row.symbols, row.timeframe)),
@@ -145,6 +177,9 @@ async fn show(
         ("data hash", row.data_hash.clone().unwrap_or_else(|| "-".to_owned())),
         ("result hash", row.result_hash.clone().unwrap_or_else(|| "-".to_owned())),
     ];
+    if let Some(best) = best(pool, &row).await? {
+        lines.push(("best run", best));
+    }
     for (name, text) in lines {
         output.line(&format!("{name:<12} {text}"));
     }
@@ -184,4 +219,23 @@ async fn cancel(
     }
     output.note(&format!("{} is asked to end", row.run_id));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_says_how_much_a_search_ran() {
+        for (name, runs, said) in [
+            ("single", Some(1), "single"),
+            ("sweep", None, "sweep"),
+            ("sweep", Some(26), "sweep of 26 runs"),
+            ("walk_forward", Some(1), "walk-forward of 1 window"),
+            ("parity", Some(1), "parity"),
+            ("fork", None, "fork"),
+        ] {
+            assert_eq!(kind(name, runs), said);
+        }
+    }
 }

@@ -5,13 +5,19 @@ use std::hash::Hasher as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use analytics::warnings::Warning;
+use backtest::checks;
+use domain::calendar::Calendar;
+use history::{Range, Selection};
 use ingest::clock::{FinishReason, Finished, Progress};
+use ingest::file::ReadOptions;
 use ingest::floor::Comparison;
-use runtime::command::registration;
+use ingest::import::ImportReport;
+use runtime::command::{STRATEGY_NAME, is_strategy_name, registration};
 use serde::Serialize;
 
 use crate::cli::{Global, Rehearse, Service, Speed};
-use crate::command::import::{format_note, read_options};
+use crate::command::import::{check_readable, check_stated, format_note, print_findings, read_options};
 use crate::command::up::{announce, manifest, opening_ns};
 use crate::command::{chain_hash, projection};
 use crate::config::Config;
@@ -21,7 +27,9 @@ use crate::output::Output;
 use crate::seed::seed;
 use crate::services::{self, Services};
 use crate::session::{Access, Session};
+use crate::terms::{Asked, Terms};
 
+const HELP: &str = "tapedeck rehearse --help";
 /// Time between two progress lines.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 /// How long the read models may take to reach the end of the tape after the last instant.
@@ -50,6 +58,10 @@ struct Report {
     signals: u64,
     orders: u64,
     fills: u64,
+    /// Rows of the files that are no bars.
+    rejected: u64,
+    /// Findings about the files that are new on the tape.
+    findings: u64,
     chain_hash: String,
 }
 
@@ -57,34 +69,73 @@ struct Report {
 pub async fn run(global: &Global, options: &Rehearse, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let config = &global.configuration()?.config;
-    let manifest = plan(options)?;
+    let read = read_options(&options.format)?;
+    let manifest = plan(options, &read)?;
     let name = match &global.tape {
         Some(name) => name.clone(),
         None => name_of(&manifest, config)?,
     };
     let dir = home.tape(&name)?;
+    let asked = Asked {
+        tape: &dir.name,
+        manifest: &manifest,
+        services: services_of(options)?,
+        bind: options.bind.as_deref(),
+        live: &[],
+        telemetry: &options.telemetry,
+    };
+    let terms = Terms::of(config, &global.servers, asked)?;
+    // No tape is made, and none becomes the current one, for files that cannot be played.
+    let looked = tokio::task::spawn_blocking({
+        let manifest = manifest.clone();
+        move || unstated_splits(&manifest, &read)
+    });
+    for warning in looked.await.map_err(|error| Failure::other(error.to_string()))?? {
+        output.note(&warning.text);
+    }
     let session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
-    let outcome = play(&session, options, output).await;
+    let outcome = play(&session, options, &terms, output).await;
     session.close().await;
     outcome
 }
 
-fn plan(options: &Rehearse) -> Result<Manifest, Failure> {
-    read_options(&options.format)?;
+/// Splits that no file states, of which a backtest of the same files warns. A file that cannot be read to its end, and
+/// files without a bar to play, are refused. Blocking.
+fn unstated_splits(manifest: &Manifest, read: &ReadOptions) -> Result<Vec<Warning>, Failure> {
+    let files: Vec<PathBuf> = manifest.bars.iter().chain(&manifest.actions).cloned().collect();
+    let range = Range { from: manifest.from, to: manifest.to };
+    let selection = Selection { range, ..Selection::default() };
+    check_readable(&files, read, HELP)?;
+    let loaded = history::file::load("rehearsal", &files, read, &selection);
+    let loaded = loaded.map_err(|error| Failure::usage(error.to_string(), HELP))?;
+    if loaded.bars == 0 {
+        return Err(no_bars());
+    }
+    Ok(checks::of_prices(&loaded.data, Calendar::xnys(), None))
+}
+
+fn no_bars() -> Failure {
+    Failure::not_found("no bar was played: --bars holds none between --from and --to", HELP)
+}
+
+fn plan(options: &Rehearse, read: &ReadOptions) -> Result<Manifest, Failure> {
     if let (Some(from), Some(to)) = (options.from, options.to)
         && to < from
     {
-        return Err(Failure::usage(
-            format!("--to {to}: expected a date from {from} on"),
-            "tapedeck rehearse --help",
-        ));
+        return Err(Failure::usage(format!("--to {to}: expected a date from {from} on"), HELP));
     }
+    if let Some(name) = options.wait_for.iter().find(|name| !is_strategy_name(name)) {
+        let message = format!("--wait-for {name:?}: expected {STRATEGY_NAME}");
+        return Err(Failure::usage(message, HELP));
+    }
+    let bars = absolute(&options.bars)?;
+    check_stated(&bars, read, HELP)?;
     Ok(Manifest {
         speed: match options.speed {
             Speed::Max => None,
             Speed::Times(times) => Some(times),
         },
-        bars: absolute(&options.bars)?,
+        bars,
         actions: absolute(&options.actions)?,
         from: options.from,
         to: options.to,
@@ -146,8 +197,8 @@ impl std::hash::Hasher for Fnv {
     }
 }
 
-async fn play(session: &Session, options: &Rehearse, output: Output) -> Result<(), Failure> {
-    seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
+/// The services of this process.
+fn services_of(options: &Rehearse) -> Result<BTreeSet<Service>, Failure> {
     let wanted: BTreeSet<Service> = if options.only.is_empty() {
         let mut all = BTreeSet::from(Service::ALL);
         // A rehearsal runs as fast as it can; `tapedeck check` looks at it afterwards.
@@ -162,8 +213,13 @@ async fn play(session: &Session, options: &Rehearse, output: Output) -> Result<(
     if !wanted.contains(&Service::Ingest) {
         return Err(Failure::usage("--only: expected ingest among the services", "tapedeck run SERVICE"));
     }
+    Ok(wanted)
+}
+
+async fn play(session: &Session, options: &Rehearse, terms: &Terms, output: Output) -> Result<(), Failure> {
+    seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
     wait_for(session, &options.wait_for, output).await?;
-    let mut services = services::start(session, &wanted, options.bind.as_deref(), &options.telemetry).await?;
+    let mut services = services::start(session, terms).await?;
     announce(session, &services, output)?;
     let started = Instant::now();
     let outcome = watch(session, &mut services, started, output).await;
@@ -177,10 +233,9 @@ async fn play(session: &Session, options: &Rehearse, output: Output) -> Result<(
     let seconds = started.elapsed().as_secs_f64();
     if finished.progress.bars == 0 && !finished.was_complete() {
         services.drain().await;
-        let message = "no bar was played: --bars holds none between --from and --to";
-        return Err(Failure::not_found(message, "tapedeck rehearse --help"));
+        return Err(no_bars());
     }
-    let outcome = conclude(session, &wanted, finished, seconds, output).await;
+    let outcome = conclude(session, &mut services, &terms.services, finished, seconds, output).await;
     if outcome.is_ok() && options.stay {
         output.progress("the data have ended; Ctrl-C stops the dashboard");
         session.interrupted().await;
@@ -248,8 +303,20 @@ async fn watch(
     }
 }
 
+/// What looks wrong with the files, once that is on the tape.
+async fn examined(session: &Session, services: &mut Services) -> Result<ImportReport, Failure> {
+    let Some(examined) = services.examined.take() else { return Ok(ImportReport::default()) };
+    tokio::select! {
+        outcome = examined => {
+            outcome.unwrap_or_else(|_| Err(Failure::other("the files were not looked at to their end")))
+        }
+        () = session.interrupted() => Err(Failure::interrupted()),
+    }
+}
+
 async fn conclude(
     session: &Session,
+    services: &mut Services,
     wanted: &BTreeSet<Service>,
     finished: Finished,
     seconds: f64,
@@ -259,6 +326,7 @@ async fn conclude(
     let progress = finished.progress;
     let bars = if complete_before { 0 } else { progress.bars };
     let bars_per_second = bars as f64 / seconds.max(f64::MIN_POSITIVE);
+    let wrong = examined(session, services).await?;
     if wanted.contains(&Service::Projector) {
         caught_up(session).await?;
     }
@@ -285,6 +353,8 @@ async fn conclude(
         signals: progress.signals,
         orders: chain.orders,
         fills: chain.fills,
+        rejected: wrong.rejected_count(),
+        findings: wrong.findings,
         chain_hash: chain.chain_hash,
     };
     print(&report, output)
@@ -341,6 +411,10 @@ fn print(report: &Report, output: Output) -> Result<(), Failure> {
         ));
     }
     output.line(&format!("{} orders, {} fills on the tape", report.orders, report.fills));
+    if report.rejected > 0 {
+        output.line(&format!("{} rows of the files are no bars and were left out", report.rejected));
+    }
+    print_findings(report.findings, output);
     output.line(&format!("chain hash {}", report.chain_hash));
     Ok(())
 }

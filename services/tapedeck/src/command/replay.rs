@@ -187,10 +187,22 @@ pub(crate) fn moment(option: &str, text: &str) -> Result<Moment, Failure> {
 
 /// The first sequence at or after a moment.
 async fn first(timeline: &Timeline, option: &str, text: &str) -> Result<u64, Failure> {
-    match moment(option, text)? {
-        Moment::Sequence(sequence) => Ok(sequence),
-        Moment::Instant(ns) => Ok(reach(timeline, Moment::Instant(ns.saturating_sub(1))).await? + 1),
+    let asked = moment(option, text)?;
+    let head = timeline.head().await?;
+    let sequence = match asked {
+        Moment::Sequence(sequence) => sequence,
+        Moment::Instant(ns) => reach(timeline, Moment::Instant(ns.saturating_sub(1))).await? + 1,
+    };
+    // Nothing of an empty tape is nothing that could have gone apart.
+    if sequence > head.max(1) {
+        return Err(Failure::usage(
+            format!(
+                "{option} {text:?}: expected a moment of the tape, whose last event on TRADING is {head}"
+            ),
+            "tapedeck replay",
+        ));
     }
+    Ok(sequence)
 }
 
 /// The last sequence at or before a moment.
@@ -202,7 +214,7 @@ async fn last(timeline: &Timeline, option: &str, text: &str) -> Result<u64, Fail
 pub(crate) async fn reach(timeline: &Timeline, moment: Moment) -> Result<u64, Failure> {
     match timeline.at(moment).await {
         Ok(past) => Ok(past.sequence()),
-        Err(AsOfError::Future { asked, head }) => Err(Failure::usage(
+        Err(AsOfError::Future { asked, head, .. }) => Err(Failure::usage(
             format!("sequence {asked}: expected at most {head}, the last event on TRADING"),
             "tapedeck replay",
         )),

@@ -17,7 +17,7 @@ use engine::{Dealt, Lots};
 use projections::queries::{self, AccountTrack, Change, Deal, StrategyRow};
 use sqlx::PgPool;
 
-use super::market::{bound, unreachable};
+use super::market::{span, unreachable};
 use crate::cli::ReportOptions;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -25,13 +25,11 @@ use crate::session::Session;
 
 /// Prints the tear sheet of an account, or writes it as a page.
 pub async fn run(session: &Session, options: &ReportOptions, output: Output) -> Result<(), Failure> {
+    let hint = "tapedeck report --from 2020-01-02 --to 2020-01-31";
+    let span = span(options.from.as_deref(), options.to.as_deref(), hint)?;
     let pool = session.reader().await?;
-    let span = (
-        bound("--from", options.from.as_deref(), web::from_time)?.unwrap_or(i64::MIN),
-        bound("--to", options.to.as_deref(), web::to_time)?.unwrap_or(i64::MAX),
-    );
     let account = account(&pool, options.account.as_deref()).await?;
-    let sheet = sheet(&pool, &account, span, options.benchmark.as_deref()).await?;
+    let sheet = sheet(&pool, &account, (span.start, span.end), options.benchmark.as_deref()).await?;
     pool.close().await;
     if let Some(path) = &options.html {
         let page = sheet.to_html().map_err(|error| Failure::other(format!("the page: {error}")))?;

@@ -9,6 +9,7 @@ use crate::output::Output;
 use crate::seed::seed;
 use crate::services;
 use crate::session::Session;
+use crate::terms::{Asked, Terms};
 
 /// Runs the services on the tape's servers (another process's, the tape's own, or those of NATS_URL and
 /// DATABASE_URL) until Ctrl-C.
@@ -18,23 +19,27 @@ pub async fn run(global: &Global, options: &Run, output: Output) -> Result<(), F
     } else {
         options.services.iter().copied().collect()
     };
-    let mut session = Session::open(global).await?;
-    session.live.clone_from(&options.live);
-    let outcome = serve(&session, &wanted, options, output).await;
+    let (_, dir, manifest) = Session::chosen(global)?;
+    let asked = Asked {
+        tape: &dir.name,
+        manifest: &manifest,
+        services: wanted,
+        bind: options.bind.as_deref(),
+        live: &options.live,
+        telemetry: &options.telemetry,
+    };
+    let terms = Terms::of(&global.configuration()?.config, &global.servers, asked)?;
+    let session = Session::open(global).await?;
+    let outcome = serve(&session, &terms, output).await;
     session.close().await;
     outcome
 }
 
-async fn serve(
-    session: &Session,
-    wanted: &BTreeSet<Service>,
-    options: &Run,
-    output: Output,
-) -> Result<(), Failure> {
-    if wanted.contains(&Service::Ingest) {
+async fn serve(session: &Session, terms: &Terms, output: Output) -> Result<(), Failure> {
+    if terms.services.contains(&Service::Ingest) {
         seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
     }
-    let services = services::start(session, wanted, options.bind.as_deref(), &options.telemetry).await?;
+    let services = services::start(session, terms).await?;
     announce(session, &services, output)?;
     session.interrupted().await;
     services.drain().await;

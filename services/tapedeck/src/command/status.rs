@@ -207,7 +207,8 @@ fn print(screen: &Screen, watching: bool, output: Output) -> Result<(), Failure>
     }
     for halt in &screen.halts {
         let scope = if halt.account.is_empty() { "all accounts" } else { halt.account.as_str() };
-        output.line(&output.paint("33", &format!("HALTED {scope} by {}: {}", halt.actor, halt.reason)));
+        let state = halt.state.replace('_', "-").to_uppercase();
+        output.line(&output.paint("33", &format!("{state} {scope} by {}: {}", halt.actor, halt.reason)));
     }
     let services: Vec<Vec<String>> = screen
         .services

@@ -5,10 +5,9 @@ use std::io::IsTerminal as _;
 use contracts::v1::PositionsFate;
 use domain::money::Quantity;
 use projections::queries;
-use runtime::command as commands;
+use runtime::command::{self as commands, StrategyError};
 
 use crate::command::control::caller;
-use crate::command::strategy::known;
 use crate::exit::Failure;
 use crate::output::{Output, message};
 use crate::session::Session;
@@ -44,18 +43,18 @@ pub async fn run(
         (PositionsFate::HandOver, "") => {
             return Err(Failure::usage("--positions hand-over: expected --to NAME", HINT));
         }
-        (PositionsFate::HandOver, to) if to == name => {
-            return Err(Failure::usage(format!("--to {to}: expected another strategy, or manual"), HINT));
-        }
-        (PositionsFate::HandOver, contracts::MANUAL) => {}
-        (PositionsFate::HandOver, to) => known(session, to).await?,
-        (_, "") => {}
+        (PositionsFate::HandOver, _) | (_, "") => {}
         (_, to) => {
             return Err(Failure::usage(format!("--to {to}: expected --positions hand-over beside it"), HINT));
         }
     }
-    commands::stop_strategy(&session.tape, &caller(), name, reason, fate, &to).await?;
-    Ok(())
+    let stopped = commands::stop_strategy(&session.tape, &caller(), name, reason, fate, &to).await;
+    stopped.map_err(|error| match error {
+        StrategyError::Invalid { value, expected, .. } => {
+            Failure::usage(format!("--to {value}: expected {expected}"), HINT)
+        }
+        error => error.into(),
+    })
 }
 
 /// What the strategy holds, in words; nothing where the read model cannot say.
@@ -72,7 +71,7 @@ fn ask(name: &str, held: &[String]) -> Result<(PositionsFate, String), Failure> 
         "{name} holds {held}. What becomes of it?
   keep       {name} goes on to manage it: it may close, and open nothing
   flatten    open orders are cancelled, positions closed at the market
-  NAME       hand over to this strategy, or to manual
+  NAME       hand over to this strategy, which has to be enabled, or to manual
 keep, flatten or a name: "
     ));
     let mut line = String::new();

@@ -9,6 +9,11 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
 
+/// What to try where a strategy is not known.
+const LIST: &str = "tapedeck strategy list";
+/// What to try for what was traded by hand.
+const BY_HAND: &str = "tapedeck kill --strategy manual --flatten";
+
 /// Lists, enables or disables.
 pub async fn run(session: &Session, command: &StrategyCommand, output: Output) -> Result<(), Failure> {
     match command {
@@ -21,7 +26,9 @@ pub async fn run(session: &Session, command: &StrategyCommand, output: Output) -
             done(name, "enabled", output)
         }
         StrategyCommand::Disable { name, positions, to, reason } => {
-            known(session, name).await?;
+            // What was traded by hand is no strategy's; the kill switch closes it.
+            let hint = if name == contracts::MANUAL { BY_HAND } else { LIST };
+            known(session, name).await.map_err(|failure| failure.hinting(LIST, hint))?;
             stop::run(session, name, (positions.as_deref(), to.as_deref()), reason, output).await?;
             done(name, "disabled", output)
         }
@@ -80,13 +87,15 @@ pub fn kinds(output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses a strategy that is not registered on the tape.
 pub(crate) async fn known(session: &Session, name: &str) -> Result<(), Failure> {
-    match commands::registration(&session.tape, name).await? {
-        Some(_) => Ok(()),
-        None => {
-            Err(Failure::not_found(format!("no strategy {name:?} on this tape"), "tapedeck strategy list"))
-        }
+    if commands::registration(&session.tape, name).await?.is_some() {
+        return Ok(());
     }
+    let known = commands::registered(&session.tape).await?.join(", ");
+    let expected =
+        if known.is_empty() { "there is none".to_owned() } else { format!("expected one of {known}") };
+    Err(Failure::not_found(format!("no strategy {name:?} on this tape: {expected}"), LIST))
 }
 
 fn done(name: &str, state: &str, output: Output) -> Result<(), Failure> {

@@ -24,7 +24,7 @@ pub async fn run(session: &Session, options: &Tail, output: Output) -> Result<()
     let state = session.tape.state(stream).await?;
     let explicit = options.from_seq.is_some() || options.since.is_some() || options.no_follow;
     let from = match (&options.from_seq, &options.since) {
-        (Some(sequence), _) => *sequence,
+        (Some(sequence), _) => beginning(stream, *sequence, state.last_sequence, !options.no_follow)?,
         (_, Some(since)) => first_at(&session.tape, stream, Moment::Recorded, parse_since(since)?).await?,
         _ if options.no_follow => 1,
         _ => state.last_sequence + 1,
@@ -32,13 +32,26 @@ pub async fn run(session: &Session, options: &Tail, output: Output) -> Result<()
     follow(session, stream, &filters, from, explicit, options, output).await
 }
 
+/// The sequence to begin at, held against the end of the stream; whoever follows may wait for the one after it.
+fn beginning(stream: &str, sequence: u64, last: u64, follows: bool) -> Result<u64, Failure> {
+    let most = if follows { last.saturating_add(1) } else { last };
+    // A stream that holds nothing has no end to name.
+    if sequence <= most.max(1) {
+        return Ok(sequence);
+    }
+    Err(Failure::usage(
+        format!("--from-seq {sequence}: expected at most {most}, for {stream} ends at {last}"),
+        "tapedeck tail --from-seq 1",
+    ))
+}
+
 /// The one stream that all filters belong to.
 fn streams(subjects: &[String]) -> Result<(&'static str, Vec<String>), Failure> {
     let Some(first) = subjects.first() else { return Ok((stream::TRADING, Vec::new())) };
     let of = |subject: &str| {
-        contracts::stream_of(subject).ok_or_else(|| {
+        contracts::stream_of(subject).filter(|_| event_log::is_well_formed(subject)).ok_or_else(|| {
             Failure::usage(
-                format!("subject {subject:?} is on no stream of the tape"),
+                format!("--subject {subject:?}: expected a subject or filter of one of the tape's streams"),
                 "tapedeck tail --subject 'order.>'",
             )
         })
@@ -211,4 +224,22 @@ pub(crate) async fn links(session: &Session, id: &str) -> Result<Vec<Recorded>, 
     let recorded =
         |Link { stored, event, .. }| Recorded { sequence: stored.sequence, subject: stored.subject, event };
     Ok(links.into_iter().map(recorded).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beginning_beyond_the_end_of_the_stream_is_refused_before_anything_is_read() {
+        let code = |sequence, last, follows| match beginning("TRADING", sequence, last, follows) {
+            Ok(_) => 0,
+            Err(failure) => failure.code,
+        };
+        assert_eq!([code(9, 9, true), code(10, 9, true), code(11, 9, true)], [0, 0, 2]);
+        assert_eq!([code(9, 9, false), code(10, 9, false)], [0, 2]);
+        assert_eq!([code(1, 0, true), code(1, 0, false), code(2, 0, false)], [0, 0, 2]);
+        let refused = beginning("TRADING", 99, 9, true).unwrap_err();
+        assert_eq!(refused.message, "--from-seq 99: expected at most 10, for TRADING ends at 9");
+    }
 }

@@ -10,6 +10,7 @@ use crate::output::Output;
 use crate::seed::seed;
 use crate::services::{self, Services};
 use crate::session::{Access, Session};
+use crate::terms::{Asked, Terms};
 
 /// A manifest of the given kind with nothing recorded.
 pub fn manifest(kind: TapeKind, seed: u64) -> Manifest {
@@ -32,9 +33,17 @@ pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Fa
     let home = Home::locate(global.home.as_deref())?;
     let config = &global.configuration()?.config;
     let (dir, manifest) = choose(global, options, &home, config)?;
-    let mut session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
-    session.live.clone_from(&options.live);
-    let outcome = run_tape(&session, options, output).await;
+    let asked = Asked {
+        tape: &dir.name,
+        manifest: &manifest,
+        services: BTreeSet::from(Service::ALL),
+        bind: options.bind.as_deref(),
+        live: &options.live,
+        telemetry: &options.telemetry,
+    };
+    let terms = Terms::of(config, &global.servers, asked)?;
+    let session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
+    let outcome = run_tape(&session, &terms, output).await;
     session.close().await;
     outcome
 }
@@ -106,10 +115,9 @@ fn demo(config: &Config, options: &Up) -> Result<Manifest, Failure> {
     })
 }
 
-async fn run_tape(session: &Session, options: &Up, output: Output) -> Result<(), Failure> {
+async fn run_tape(session: &Session, terms: &Terms, output: Output) -> Result<(), Failure> {
     seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
-    let wanted = BTreeSet::from(Service::ALL);
-    let services = services::start(session, &wanted, options.bind.as_deref(), &options.telemetry).await?;
+    let services = services::start(session, terms).await?;
     announce(session, &services, output)?;
     session.interrupted().await;
     output.progress("draining; everything is on the tape");

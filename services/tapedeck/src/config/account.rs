@@ -36,6 +36,27 @@ impl AccountConfig {
         }
     }
 
+    /// `known`, with the costs that are `written` in the account's table in their places; those that are not have
+    /// defaults here that nobody stated.
+    pub fn costs_over(&self, known: Costs, written: &toml::Table) -> Costs {
+        let own = self.costs();
+        let of = |field: &str| if written.contains_key(field) { own } else { known };
+        let fees = of("regulatory_fees");
+        Costs {
+            commission_per_share_e9: of("commission_per_share").commission_per_share_e9,
+            commission_rate_e9: of("commission_rate").commission_rate_e9,
+            commission_minimum: of("commission_minimum").commission_minimum,
+            slippage_rate_e9: of("slippage_bps").slippage_rate_e9,
+            commission_per_order: of("commission_per_order").commission_per_order,
+            sale_fee_rate_e9: fees.sale_fee_rate_e9,
+            sale_fee_per_share_e9: fees.sale_fee_per_share_e9,
+            sale_fee_per_share_most: fees.sale_fee_per_share_most,
+            slippage_per_share_e9: of("slippage_per_share").slippage_per_share_e9,
+            slippage_volume_rate_e9: of("slippage_volume").slippage_volume_rate_e9,
+            volume_share_most_e9: of("max_volume_share").volume_share_most_e9,
+        }
+    }
+
     /// What the account may do with borrowed money and shares; `None` when its kind is none of the known.
     pub fn account_kind(&self) -> Option<AccountKind> {
         match self.kind.as_str() {
@@ -50,4 +71,29 @@ impl AccountConfig {
 /// An amount, absent where it is nothing.
 fn stated(amount: Decimal) -> Option<contracts::v1::Money> {
     (amount.0 != 0).then(|| Amount(i128::from(amount.0)).to_wire()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_costs_that_are_written_go_before_those_known() {
+        let known = Costs { commission_rate_e9: 7, slippage_rate_e9: 8, ..Costs::default() };
+        let over = |text: &str| {
+            let account: AccountConfig = toml::from_str(text).unwrap();
+            account.costs_over(known, &toml::from_str(text).unwrap())
+        };
+        assert_eq!(over(""), known);
+        assert_eq!(over("max_exposure = 2\nmode = \"paper\""), known);
+        let stated = "commission_per_share = 5\nslippage_bps = 500\nmax_volume_share = 0.1";
+        let expected = Costs {
+            commission_per_share_e9: 5_000_000_000,
+            slippage_rate_e9: 50_000_000,
+            volume_share_most_e9: 100_000_000,
+            ..known
+        };
+        assert_eq!(over(stated), expected);
+        assert_eq!(over("regulatory_fees = \"us\"").sale_fee_rate_e9, us_sale_fees().sale_fee_rate_e9);
+    }
 }

@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 use ingest::authority::{Authorities, Authority};
 use serde::{Deserialize, Serialize};
 
+use super::universe::check_traded;
 use super::{ConfigError, LiveSection, value};
 
 /// Sources whose bars come onto a tape through checks.
@@ -41,9 +42,10 @@ impl AuthorityConfig {
         if !SOURCES.contains(&self.source.as_str()) {
             return Err(value(field("source"), format!("{:?}", self.source), SOURCES.join(", ")));
         }
+        check_traded(&field("symbols"), &self.symbols)?;
         for name in &self.timeframes {
-            if let Err(error) = name.parse::<domain::bar::Timeframe>() {
-                return Err(value(field("timeframes"), format!("{name:?}"), error.to_string()));
+            if name.parse::<domain::bar::Timeframe>().is_err() {
+                return Err(value(field("timeframes"), format!("{name:?}"), domain::bar::EXPECTED));
             }
         }
         for (name, text) in [("from", &self.from), ("to", &self.to)] {
@@ -111,6 +113,8 @@ mod tests {
         assert!(
             problem("source = \"yahoo\"\ntimeframes = [\"2h\"]", &off).contains("authority[0].timeframes")
         );
+        let small = problem("source = \"yahoo\"\nsymbols = [\"spy\"]", &off);
+        assert!(small.starts_with("authority[0].symbols = \"spy\": expected an upper-case"), "{small}");
         assert!(problem("source = \"yahoo\"\nfrom = \"soon\"", &off).contains("YYYY-MM-DD"));
         let turned = "source = \"yahoo\"\nfrom = \"2025-02-01\"\nto = \"2025-01-01\"";
         assert!(problem(turned, &off).contains("2025-02-01 or later"));

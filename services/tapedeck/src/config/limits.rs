@@ -7,6 +7,7 @@ use domain::book::Scope;
 use domain::risk::fields;
 use serde::{Deserialize, Serialize};
 
+use super::universe::check_traded;
 use super::{AccountConfig, ConfigError, value};
 
 /// Limits of one scope. The names are those of `tapedeck limits names`.
@@ -38,7 +39,8 @@ impl LimitsConfig {
         for (name, value) in &self.named {
             let text = match value {
                 toml::Value::String(text) => text.clone(),
-                toml::Value::Array(items) => {
+                toml::Value::Array(items) if is_list(name) && items.is_empty() => "none".to_owned(),
+                toml::Value::Array(items) if is_list(name) => {
                     let item =
                         |item: &toml::Value| item.as_str().map_or_else(|| item.to_string(), str::to_owned);
                     items.iter().map(item).collect::<Vec<_>>().join(",")
@@ -61,9 +63,41 @@ impl LimitsConfig {
             let expected = format!("nothing, or one of {known}");
             return Err(value(format!("limits[{index}].account"), &self.account, expected));
         }
+        if !self.symbol.is_empty() {
+            check_traded(&format!("limits[{index}].symbol"), &[self.symbol.to_uppercase()])?;
+        }
+        if self.named.is_empty() {
+            let expected = "at least one limit, see `tapedeck limits names`";
+            return Err(value(format!("limits[{index}]"), "nothing", expected));
+        }
         let refused = |error: fields::LimitError| {
             value(format!("limits[{index}].{}", error.field), error.value, error.expected)
         };
         self.limits().map(drop).map_err(refused)
+    }
+}
+
+/// Whether a limit is a list: of any other, a list is no value.
+fn is_list(name: &str) -> bool {
+    fields::fields().any(|field| field.name == name && field.unit == fields::Unit::Symbols)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(text: &str) -> Result<TradeLimits, fields::LimitError> {
+        toml::from_str::<LimitsConfig>(text).unwrap().limits()
+    }
+
+    #[test]
+    fn a_list_is_a_list_of_symbols_and_no_number() {
+        let restricted = limits("restricted = [\"GME\", \"AMC\"]\nmax_leverage = 2").unwrap();
+        assert_eq!(restricted.restricted, ["GME", "AMC"]);
+        assert_eq!(limits("restricted = []").unwrap(), TradeLimits::default());
+        for found in ["[]", "[2]"] {
+            let error = limits(&format!("max_leverage = {found}")).unwrap_err();
+            assert_eq!((error.field.as_str(), error.value.as_str()), ("max_leverage", found));
+        }
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use contracts::v1::{Parameter, StrategyMode};
-use runtime::command::first_mode;
+use domain::strategy::ParameterError;
+use runtime::command::{STRATEGY_NAME, first_mode, is_strategy_name};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountConfig, ConfigError, check_name, group, value};
+use super::universe::check_traded;
+use super::{AccountConfig, ConfigError, group, value};
 
 /// One built-in strategy.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -83,7 +85,9 @@ impl StrategyConfig {
         name: &str,
         accounts: &BTreeMap<String, AccountConfig>,
     ) -> Result<(), ConfigError> {
-        check_name("strategy", name)?;
+        if !is_strategy_name(name) {
+            return Err(value("strategy", format!("{name:?}"), STRATEGY_NAME));
+        }
         let field = |field: &str| format!("strategy.{name}.{field}");
         if !accounts.contains_key(&self.account) {
             let known = accounts.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -96,15 +100,23 @@ impl StrategyConfig {
             };
             return Err(value(field("mode"), &self.mode, expected));
         }
-        if !self.timeframe.is_empty()
-            && let Err(error) = self.timeframe.parse::<domain::bar::Timeframe>()
-        {
-            return Err(value(field("timeframe"), &self.timeframe, error.to_string()));
+        check_traded(&field("symbols"), &self.symbols)?;
+        if !self.timeframe.is_empty() && self.timeframe.parse::<domain::bar::Timeframe>().is_err() {
+            return Err(value(field("timeframe"), &self.timeframe, domain::bar::EXPECTED));
         }
         domain::sizing::parse(&self.sizing)
             .ok_or_else(|| value(field("sizing"), &self.sizing, domain::sizing::EXPECTED))?;
-        let refused = |error: domain::strategy::ParameterError| {
-            value(field("params"), self.kind.clone(), error.to_string())
+        let refused = |error: ParameterError| match error {
+            ParameterError::UnknownKind { kind, known } => {
+                value(field("kind"), kind, format!("one of {known}"))
+            }
+            ParameterError::Unknown { name, known, .. } => {
+                value(field("params"), name, format!("one of {known}"))
+            }
+            ParameterError::Repeated { name } => value(field("params"), name, "each parameter once"),
+            ParameterError::Invalid { name, value: found, expected } => {
+                value(field(&format!("params.{name}")), found, expected)
+            }
         };
         let parameters = domain::strategy::resolve(&self.kind, &self.parameters()).map_err(refused)?;
         // Without symbols it takes every bar there is; with some it must be given those that it names.

@@ -9,6 +9,9 @@ use super::{ConfigError, check_name, value};
 /// Most symbols of one list, all groups counted in.
 const SYMBOLS_MAX: usize = 10_000;
 
+/// Longest symbol of a bar.
+const TRADED_BYTES_MAX: usize = 32;
+
 /// Checks symbols that are followed: at most `most` of them, each once.
 pub(super) fn check_symbols(field: &str, symbols: &[String], most: usize) -> Result<(), ConfigError> {
     if symbols.len() > most {
@@ -23,6 +26,21 @@ pub(super) fn check_symbols(field: &str, symbols: &[String], most: usize) -> Res
         }
     }
     Ok(())
+}
+
+/// Checks symbols that are looked for among bars, which files may name in more ways than a vendor does. One with a small
+/// letter or a blank is that of no bar.
+pub(super) fn check_traded(field: &str, symbols: &[String]) -> Result<(), ConfigError> {
+    let visible = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_lowercase() && byte != b',';
+    let good =
+        |symbol: &String| (1..=TRADED_BYTES_MAX).contains(&symbol.len()) && symbol.bytes().all(visible);
+    match symbols.iter().find(|symbol| !good(symbol)) {
+        Some(symbol) => {
+            let expected = "an upper-case symbol of 1 to 32 characters without blanks and commas";
+            Err(value(field, format!("{symbol:?}"), expected))
+        }
+        None => Ok(()),
+    }
 }
 
 fn is_symbol(text: &str) -> bool {

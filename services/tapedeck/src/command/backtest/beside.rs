@@ -31,6 +31,7 @@ use crate::exit::Failure;
 use crate::home::{Home, Manifest, TapeKind};
 use crate::output::Output;
 use crate::session::{Access, Session};
+use crate::terms::{Asked, Terms};
 use process::{Patience, Process, Processes};
 
 /// Directory below the home where scratch servers keep what they have, for as long as a run takes.
@@ -201,8 +202,16 @@ impl Beside {
         for consumer in event_log::definitions::CONSUMERS {
             session.jetstream.set_durable(consumer.stream, consumer.name, end + 1).await?;
         }
-        let wanted = std::collections::BTreeSet::from([Service::Projector]);
-        let services = crate::services::start(session, &wanted, None, &TelemetryOptions::default()).await?;
+        let asked = Asked {
+            tape: &session.dir.name,
+            manifest: &session.manifest,
+            services: std::collections::BTreeSet::from([Service::Projector]),
+            bind: None,
+            live: &[],
+            telemetry: &TelemetryOptions::default(),
+        };
+        let terms = Terms::of(&session.config, &session.global.servers, asked)?;
+        let services = crate::services::start(session, &terms).await?;
         let caught_up = caught_up(session).await;
         services.drain().await;
         caught_up.map(|()| Some(run_id))

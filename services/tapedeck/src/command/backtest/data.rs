@@ -1,5 +1,6 @@
 //! The market that a run walks: from files, from a tape, or from what is kept of a tape.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use backtest::{Loaded, MarketError};
@@ -12,9 +13,10 @@ use history::file::ReadOptions;
 use history::{Range, Selection};
 
 use super::HELP;
+use super::request::scoped;
 use crate::cli::{Global, RunOptions};
 use crate::command;
-use crate::command::import::read_options;
+use crate::command::import::{check_stated, left_out, read_options};
 use crate::exit::Failure;
 use crate::session::Session;
 
@@ -32,9 +34,15 @@ pub struct FromFiles {
 }
 
 /// Loads the bars of a tape up to its head.
-pub async fn of_tape(session: &Session, request: &BacktestRequest) -> Result<Loaded, Failure> {
+pub async fn of_tape(
+    session: &Session,
+    options: &RunOptions,
+    request: &BacktestRequest,
+) -> Result<Loaded, Failure> {
     let dir = command::history::dir_of(&session.dir.path);
-    backtest::load(&session.tape, &dir, request).await.map_err(failure)
+    let market = backtest::load(&session.tape, &dir, request).await.map_err(failure)?;
+    check_limited(options, &market.data)?;
+    Ok(market)
 }
 
 /// The timeframe of a tape's bars, where nobody says which: the only one in which it holds any of the symbols, of which
@@ -85,14 +93,20 @@ async fn holds(session: &Session, timeframe: Timeframe, symbols: &[String]) -> R
 }
 
 /// Loads the bars that the segments of a tape hold, without its servers.
-pub async fn kept(global: &Global, request: &BacktestRequest) -> Result<Loaded, Failure> {
+pub async fn kept(
+    global: &Global,
+    options: &RunOptions,
+    request: &BacktestRequest,
+) -> Result<Loaded, Failure> {
     let (dir, request) = (command::history::offline_dir(global)?, request.clone());
     let loading = tokio::task::spawn_blocking(move || backtest::load_kept(&dir, &request));
     let loaded = loading.await.map_err(|error| Failure::other(error.to_string()))?;
-    loaded.map_err(|error| match error {
+    let market = loaded.map_err(|error| match error {
         MarketError::Missing(why) => Failure::not_found(why, "tapedeck history sync"),
         other => failure(other),
-    })
+    })?;
+    check_limited(options, &market.data)?;
+    Ok(market)
 }
 
 fn failure(error: MarketError) -> Failure {
@@ -106,6 +120,25 @@ fn failure(error: MarketError) -> Failure {
 /// Refuses a run whose strategies name symbols that the files have no bars of.
 pub fn check_named(request: &BacktestRequest, market: &Loaded) -> Result<(), Failure> {
     backtest::check_named(request, &market.data).map_err(|error| Failure::not_found(error.to_string(), HELP))
+}
+
+/// Refuses a limit of a symbol that the run has no bars of.
+fn check_limited(options: &RunOptions, data: &MarketData) -> Result<(), Failure> {
+    for text in &options.scoped_limits {
+        let symbol = scoped(text)?.0.symbol;
+        if !symbol.is_empty() && !data.series.iter().any(|series| *series.symbol == *symbol) {
+            let known = known_symbols(data);
+            let message = format!("--limit {text}: no bars of {symbol}, expected one of {known}");
+            return Err(Failure::not_found(message, HELP));
+        }
+    }
+    Ok(())
+}
+
+/// The symbols that there are bars of, in words.
+fn known_symbols(data: &MarketData) -> String {
+    let known: BTreeSet<&str> = data.series.iter().map(|series| &*series.symbol).collect();
+    known.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// Loads the files that the options name.
@@ -134,20 +167,16 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
     let range = Range { from: options.from, to: options.to };
     let selection = Selection { range, market: hours, ..Selection::default() };
     let read = ReadOptions { market: hours, ..read };
-    let loading = tokio::task::spawn_blocking(move || history::file::load(SOURCE, &files, &read, &selection));
-    let loaded = loading.await.map_err(|error| Failure::other(error.to_string()))?;
-    let loaded = loaded.map_err(|error| Failure::other(error.to_string()))?;
+    // A timeframe is a choice among those of the files.
+    let stated = ReadOptions { timeframe: None, ..read.clone() };
+    let loading = tokio::task::spawn_blocking(move || {
+        check_stated(&files, &stated, HELP)?;
+        let loaded = history::file::load(SOURCE, &files, &read, &selection);
+        loaded.map_err(|error| Failure::usage(error.to_string(), HELP))
+    });
+    let loaded = loading.await.map_err(|error| Failure::other(error.to_string()))??;
     let mut warnings = loaded.notes;
-    if let Some(first) = loaded.rejected.first() {
-        warnings.push(format!(
-            "{} rows left out, the first in line {}: {} {:?}: {}",
-            loaded.rejected.len(),
-            first.line,
-            first.field,
-            first.value,
-            first.reason
-        ));
-    }
+    warnings.extend(left_out(&loaded.rejected));
     check_kinds(options, &loaded.files_of_actions)?;
     let (mut data, read) = (loaded.data, loaded.hash);
     let all = data.series.len();
@@ -157,6 +186,7 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
         return Err(Failure::not_found("the files hold no bars in the range", HELP));
     }
     let timeframe = timeframe(&mut data, options)?;
+    check_limited(options, &data)?;
     // What was hashed when it was read is not hashed again.
     let hash = if data.series.len() == all { read } else { history::data_hash(&data) };
     let calendar = hours.calendar();
@@ -199,10 +229,7 @@ fn benchmark(
     let series = data.series.iter().filter(|series| *series.symbol == **symbol);
     let found: Vec<_> = series.map(|series| (series.clone(), actions.clone())).collect();
     if found.is_empty() {
-        let known: std::collections::BTreeSet<&str> =
-            data.series.iter().map(|series| &*series.symbol).collect();
-        let known: Vec<_> = known.into_iter().collect();
-        let message = format!("--benchmark {symbol}: no bars, expected one of {}", known.join(", "));
+        let message = format!("--benchmark {symbol}: no bars, expected one of {}", known_symbols(data));
         return Err(Failure::not_found(message, HELP));
     }
     Ok(found)
@@ -215,11 +242,9 @@ fn select(market: &mut MarketData, symbols: &[String]) -> Result<(), Failure> {
     }
     for symbol in symbols {
         if !market.series.iter().any(|series| *series.symbol == **symbol) {
-            let known: std::collections::BTreeSet<_> =
-                market.series.iter().map(|series| series.symbol.to_string()).collect();
-            let known: Vec<_> = known.into_iter().collect();
+            let known = known_symbols(market);
             return Err(Failure::not_found(
-                format!("--symbols {symbol}: no bars, expected some of {}", known.join(", ")),
+                format!("--symbols {symbol}: no bars, expected some of {known}"),
                 "",
             ));
         }

@@ -22,6 +22,7 @@ use engine::{Config, Hash, Nothing, Outcome};
 
 use crate::cli::{Backtest, Global};
 use crate::command::control::caller;
+use crate::command::fold;
 use crate::exit::Failure;
 use crate::interrupt::Signals;
 use crate::output::Output;
@@ -75,7 +76,7 @@ async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Outpu
         return Err(Failure::usage("--timeframe: expected the timeframe of the tape's bars", HELP));
     };
     let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
-    let mut market = data::kept(global, &request).await?;
+    let mut market = data::kept(global, &options.run, &request).await?;
     let mut warnings = std::mem::take(&mut market.notes);
     if options.record.is_none() {
         warnings.push("nothing was recorded on the tape".to_owned());
@@ -101,11 +102,13 @@ async fn on_tape(
             asked(data::only_timeframe(session, &options.run.symbols).await?.name())?
         }
     };
-    let mut market = data::of_tape(session, &request).await?;
+    let mut market = data::of_tape(session, &options.run, &request).await?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let warnings = std::mem::take(&mut market.notes);
     let plan = Plan { request, market, warnings, recording: Some(recording), signals: Signals::new()? };
-    Box::pin(perform(global, options, plan, &named, gate, output)).await
+    let outcome = Box::pin(perform(global, options, plan, &named, gate, output)).await;
+    let folded = fold::recorded(session, output).await;
+    outcome.and(folded)
 }
 
 /// A run that is about to be done.
@@ -324,7 +327,10 @@ fn work(task: Work) -> Result<(Walked, With), Failure> {
     let (outcome, took, checked) = std::thread::scope(|scope| {
         let checks = scope.spawn(|| match alone {
             true => checks::of_single(&config, &market.data),
-            false => Ok(Checked { warnings: checks::of_prices(&config, &market.data), ..Checked::default() }),
+            false => {
+                let warnings = checks::of_prices_walked(&config, &market.data);
+                Ok(Checked { warnings, ..Checked::default() })
+            }
         });
         let outcome = if let Some(desk) = &mut desk {
             engine::run_beside(&config, &market.data, &mut Hash::default(), desk, &mut look)

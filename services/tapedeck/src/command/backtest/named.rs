@@ -49,8 +49,15 @@ pub fn name_of(text: &str) -> &str {
     text.split_once(':').map_or(text, |(name, _)| name)
 }
 
+impl Registered {
+    fn is_external(&self) -> bool {
+        !self.strategy.consumer.is_empty()
+    }
+}
+
 impl Named {
-    /// Finds what the options name. A tape is opened only for a name that means nothing without one.
+    /// Finds what the options name. Over the bars of a tape, whose `session` is given, what is registered there goes
+    /// before configuration and kinds; elsewhere a tape is opened only for a name that means nothing without one.
     pub async fn find(
         global: &Global,
         strategies: &[String],
@@ -58,17 +65,21 @@ impl Named {
         session: Option<&Session>,
     ) -> Result<Self, Failure> {
         let (named, unnamed) = commands(external)?;
-        let mut missing = Vec::new();
-        for name in strategies.iter().map(|text| name_of(text)) {
-            let known = kinds().iter().any(|kind| kind.name == name)
-                || global.configuration()?.config.strategy.contains_key(name);
-            if !known || named.contains_key(name) {
-                missing.push(name.to_owned());
-            }
-        }
+        let config = &global.configuration()?.config;
+        let is_known =
+            |name: &str| kinds().iter().any(|kind| kind.name == name) || config.strategy.contains_key(name);
+        let asked: Vec<String> = strategies.iter().map(|text| name_of(text).to_owned()).collect();
+        let mut missing = asked.clone();
+        missing.retain(|name| !is_known(name) || named.contains_key(name));
         let registered = match session {
-            _ if missing.is_empty() => BTreeMap::new(),
-            Some(session) => registered(&session.tape, &missing).await?,
+            Some(session) => {
+                let found = registered(&session.tape, &asked).await?;
+                let is_outside = |name: &String| found.get(name).is_some_and(Registered::is_external);
+                let is_missing = |name: &String| missing.contains(name) || is_outside(name);
+                missing = asked.into_iter().filter(is_missing).collect();
+                found
+            }
+            None if missing.is_empty() => BTreeMap::new(),
             None => match Session::open(global).await {
                 Ok(session) => {
                     let found = registered(&session.tape, &missing).await;
@@ -97,11 +108,10 @@ impl Named {
         for (name, command) in named {
             self.add(name, Some(command));
         }
-        let is_external = |registered: &Registered| !registered.strategy.consumer.is_empty();
         let mut open: Vec<String> = missing
             .iter()
             .filter(|name| !self.programs.iter().any(|program| program.name == **name))
-            .filter(|name| self.registered.get(*name).is_none_or(is_external))
+            .filter(|name| self.registered.get(*name).is_none_or(Registered::is_external))
             .cloned()
             .collect();
         if let Some(command) = unnamed {

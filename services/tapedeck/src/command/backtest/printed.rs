@@ -166,11 +166,13 @@ pub fn shown(value: f64) -> String {
     if value.abs() >= 1_000.0 || value.fract() == 0.0 { format!("{value:.2}") } else { format!("{value:.4}") }
 }
 
-/// The warning block of a result; nothing where there is none.
+/// The warning block of a result, which says so where the checks found nothing.
 pub fn print_warnings(warnings: &[Warning], output: Output) {
     let rows: Vec<_> =
         warnings.iter().map(|warning| vec![warning.kind.name().to_owned(), warning.text.clone()]).collect();
-    if !rows.is_empty() {
+    if rows.is_empty() {
+        output.line("warnings: none");
+    } else {
         output.table(&["WARNING", ""], &rows);
     }
 }

@@ -14,11 +14,14 @@ use super::HELP;
 use super::named::{Named, name_of};
 use crate::cli::{Global, RunOptions};
 use crate::command::external::group_policy;
-use crate::config::Config;
+use crate::config::{AccountConfig, Config};
 use crate::exit::Failure;
 
 /// How entries are sized where neither options nor strategy say.
 const SIZING: &str = "fraction:0.1";
+
+/// Cash at the start where neither options nor the file of limits say.
+const CASH: &str = "100000";
 
 /// The request that the options make of bars of `timeframe`. `parameters` go to every strategy that has them.
 pub fn request(
@@ -57,6 +60,8 @@ pub fn request(
         let Parameter { name, value } = pair("--param", text)?;
         state(&mut strategies, &name, &value)?;
     }
+    let file = options.limits.as_deref().map(of_file).transpose()?;
+    let limit_sets = limit_sets(options, file.as_ref(), &strategies)?;
     let request = BacktestRequest {
         kind: BacktestKind::Single.into(),
         strategies,
@@ -65,10 +70,10 @@ pub fn request(
         from: options.from.map(|date| date.to_string()).unwrap_or_default(),
         to: options.to.map(|date| date.to_string()).unwrap_or_default(),
         files: options.bars.iter().chain(&options.actions).map(|file| file.display().to_string()).collect(),
-        cash: amount("--cash", &options.cash)?.to_wire(),
-        costs: Some(costs(options, named)?),
-        limits: limits(options, named)?,
-        limit_sets: limit_sets(options)?,
+        cash: cash(options, file.as_ref())?.to_wire(),
+        costs: Some(costs(options, file.as_ref(), named)?),
+        limits: limits(options, file.as_ref(), named)?,
+        limit_sets,
         account: named.account()?.map_or_else(String::new, |known| known.strategy.account.clone()),
         allow_short: options.allow_short,
         calendar: options.calendar.clone().unwrap_or_default(),
@@ -93,7 +98,8 @@ fn usage(message: String) -> Failure {
     Failure::usage(message, HELP)
 }
 
-/// `NAME[:K=V,…]`: a program, a built-in kind, a strategy of the configuration, or one that is registered on the tape.
+/// `NAME[:K=V,…]`: the first that has this name of a program, what was found to be registered on the tape, a strategy of
+/// the configuration and a built-in kind.
 fn strategy(
     global: &Global,
     text: &str,
@@ -122,14 +128,16 @@ fn strategy(
         None if strategy.sizing.is_none() => strategy.sizing = Some(sizing(SIZING)?),
         None => {}
     }
+    if allow_short && has(&strategy.kind, "allow_short") {
+        let short = Parameter { name: "allow_short".to_owned(), value: "true".to_owned() };
+        let is_stated = strategy.parameters.iter().any(|parameter| parameter.name == short.name);
+        // A registration has a value for each of its parameters, whether somebody stated it or not.
+        if !is_stated || named.registered.contains_key(name) {
+            set(&mut strategy.parameters, short);
+        }
+    }
     for parameter in stated {
         set(&mut strategy.parameters, parameter);
-    }
-    if allow_short && has(&strategy.kind, "allow_short") {
-        let (name, value) = ("allow_short".to_owned(), "true".to_owned());
-        if !strategy.parameters.iter().any(|parameter| parameter.name == name) {
-            strategy.parameters.push(Parameter { name, value });
-        }
     }
     Ok(strategy)
 }
@@ -201,9 +209,19 @@ fn amount(option: &str, text: &str) -> Result<Amount, Failure> {
     read.ok_or_else(|| usage(format!("{option} {text:?}: expected an amount of money above 0")))
 }
 
-fn costs(options: &RunOptions, named: &Named) -> Result<Costs, Failure> {
+/// Cash at the start: that of the option, of the file of limits where it states any, or the default.
+fn cash(options: &RunOptions, file: Option<&LimitsFile>) -> Result<Amount, Failure> {
+    match (&options.cash, file.filter(|file| file.written.contains_key("cash"))) {
+        (None, Some(file)) => Ok(Amount(i128::from(file.account.cash.0))),
+        (stated, _) => amount("--cash", stated.as_deref().unwrap_or(CASH)),
+    }
+}
+
+/// What the options state, then what the file of limits does, then what the account of a registration has.
+fn costs(options: &RunOptions, file: Option<&LimitsFile>, named: &Named) -> Result<Costs, Failure> {
     let of_account = named.account()?.and_then(|known| known.account.as_ref()).and_then(|known| known.costs);
     let known = of_account.unwrap_or_default();
+    let known = file.map_or(known, |file| file.account.costs_over(known, &file.written));
     let decimal = |value: i64| Price(value).to_string();
     let minimum = Amount::from_wire(known.commission_minimum.as_ref()).to_string();
     let number = |option: &str, text: &Option<String>, known: String, most: i64, expected: &str| {
@@ -247,47 +265,67 @@ fn costs(options: &RunOptions, named: &Named) -> Result<Costs, Failure> {
     })
 }
 
-/// The configuration that `--limits` names, which is not the one that `config check` looks at.
-fn of_file(path: &Path) -> Result<Config, Failure> {
+/// What the file that `--limits` names states.
+struct LimitsFile {
+    /// All of it, which is not the configuration that `config check` looks at.
+    config: Config,
+    /// Its one account, with the defaults of what is not written.
+    account: AccountConfig,
+    /// The fields that are written in the account's table.
+    written: toml::Table,
+}
+
+fn of_file(path: &Path) -> Result<LimitsFile, Failure> {
     if !path.is_file() {
         let message =
             format!("--limits {}: no such file, expected one with a table [account.NAME]", path.display());
         return Err(Failure::not_found(message, HELP));
     }
-    let read = Config::load(Some(path));
-    read.map_err(|error| Failure { hint: HELP.to_owned(), ..Failure::config(format!("--limits: {error}")) })
+    let (config, written) = Config::load_written(path).map_err(|error| Failure {
+        hint: HELP.to_owned(),
+        ..Failure::config(format!("--limits: {error}"))
+    })?;
+    let accounts = written.get("account").and_then(toml::Value::as_table);
+    let several = accounts.map_or(0, toml::Table::len);
+    // With limits by scope alone, the account is that of an empty table.
+    let is_clear = several == 1 || (several == 0 && !config.limits.is_empty());
+    let Some(account) = config.account.values().next().filter(|_| is_clear).cloned() else {
+        return Err(usage(format!(
+            "--limits {}: {several} accounts, expected one [account.NAME]",
+            path.display()
+        )));
+    };
+    let table = accounts.and_then(|accounts| accounts.values().next()).and_then(toml::Value::as_table);
+    let written = table.cloned().unwrap_or_default();
+    Ok(LimitsFile { config, account, written })
 }
 
-/// The limits of the one account of a configuration file.
-fn limits(options: &RunOptions, named: &Named) -> Result<Option<RiskLimits>, Failure> {
-    let Some(path) = &options.limits else {
+/// The limits of the one account of the file of limits, else those of the account of a registration.
+fn limits(
+    options: &RunOptions,
+    file: Option<&LimitsFile>,
+    named: &Named,
+) -> Result<Option<RiskLimits>, Failure> {
+    let wider =
+        |limits: RiskLimits| RiskLimits { allow_short: limits.allow_short || options.allow_short, ..limits };
+    let Some(file) = file else {
         let account = named.account()?.and_then(|known| known.account.as_ref());
         let limits = account.and_then(|account| account.limits);
-        let wider = |limits: RiskLimits| RiskLimits {
-            allow_short: limits.allow_short || options.allow_short,
-            ..limits
-        };
         return Ok(limits.map(wider));
     };
-    let config = of_file(path)?;
-    match config.account.values().collect::<Vec<_>>().as_slice() {
-        [account] => {
-            let limits = account.limits();
-            Ok(Some(RiskLimits { allow_short: limits.allow_short || options.allow_short, ..limits }))
-        }
-        several => Err(usage(format!(
-            "--limits {}: {} accounts, expected one [account.NAME]",
-            path.display(),
-            several.len()
-        ))),
-    }
+    Ok(Some(wider(file.account.limits())))
 }
 
-/// Limits by scope: those of the configuration file, then those of the options.
-fn limit_sets(options: &RunOptions) -> Result<Vec<LimitsSet>, Failure> {
+/// Limits by scope: those of the configuration file, then those of the options. A file may hold limits of strategies that
+/// do not run; an option that names one is a mistake.
+fn limit_sets(
+    options: &RunOptions,
+    file: Option<&LimitsFile>,
+    strategies: &[BacktestStrategy],
+) -> Result<Vec<LimitsSet>, Failure> {
     let mut sets: Vec<(Scope, contracts::v1::TradeLimits)> = Vec::new();
-    if let Some(path) = &options.limits {
-        for stated in of_file(path)?.limits {
+    if let Some(file) = file {
+        for stated in &file.config.limits {
             let limits = stated.limits().map_err(|error| usage(error.to_string()))?;
             let scope = stated.scope();
             // A run has one account, whatever the file calls its own.
@@ -297,6 +335,12 @@ fn limit_sets(options: &RunOptions) -> Result<Vec<LimitsSet>, Failure> {
     }
     for text in &options.scoped_limits {
         let (scope, name, value) = scoped(text)?;
+        if !scope.strategy.is_empty() && !strategies.iter().any(|known| known.name == scope.strategy) {
+            let known: Vec<_> = strategies.iter().map(|strategy| strategy.name.as_str()).collect();
+            let known = known.join(", ");
+            let message = format!("--limit {text}: no such strategy in this run, expected one of {known}");
+            return Err(Failure::not_found(message, HELP));
+        }
         let place = match sets.iter().position(|(known, _)| *known == scope) {
             Some(place) => place,
             None => {
@@ -319,7 +363,7 @@ fn limit_sets(options: &RunOptions) -> Result<Vec<LimitsSet>, Failure> {
 }
 
 /// Reads `NAME=VALUE`, `strategy:S.NAME=VALUE` or `symbol:Y.NAME=VALUE`.
-fn scoped(text: &str) -> Result<(Scope, &str, &str), Failure> {
+pub fn scoped(text: &str) -> Result<(Scope, &str, &str), Failure> {
     let expected = || {
         usage(format!("--limit {text:?}: expected NAME=VALUE, strategy:S.NAME=VALUE or symbol:Y.NAME=VALUE"))
     };
@@ -329,6 +373,7 @@ fn scoped(text: &str) -> Result<(Scope, &str, &str), Failure> {
         return Ok((Scope::default(), left, value));
     };
     match scope.split_once(':') {
+        Some((_, "")) => Err(expected()),
         Some(("strategy", name_of)) => Ok((Scope::new("", name_of, ""), name, value)),
         Some(("symbol", symbol)) => Ok((Scope::new("", "", &symbol.to_uppercase()), name, value)),
         _ => Err(expected()),

@@ -26,11 +26,13 @@ use super::request::{pair, request};
 use super::{HELP, TELL_EVERY, VERSION, data, print_statistics, print_warnings, shown};
 use crate::cli::{Global, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 use crate::command::control::caller;
+use crate::command::fold;
 use crate::exit::Failure;
 use crate::interrupt::Signals;
 use crate::output::Output;
 use crate::session::Session;
 
+const SWEEP_HELP: &str = "tapedeck sweep --help";
 const WALK_FORWARD_HELP: &str = "tapedeck walk-forward --help";
 
 /// A search that was done.
@@ -41,12 +43,17 @@ struct Found {
     run_id: Option<String>,
     threads: usize,
     seconds: f64,
+    /// What the user should know of how it came about.
+    warnings: Vec<String>,
 }
 
 /// Runs a sweep and prints its trials, the best first.
 pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(), Failure> {
+    if options.top == 0 {
+        return Err(Failure::usage("--top 0: expected at least one row", SWEEP_HELP));
+    }
     let found = Box::pin(search(global, &options.run, &options.search, None, output)).await;
-    let found = found.map_err(|failure| failure.hinting(HELP, "tapedeck sweep --help"))?;
+    let found = found.map_err(|failure| failure.hinting(HELP, SWEEP_HELP))?;
     let Found { done, threads, seconds, .. } = &found;
     let Report { trials, sheet, .. } = &done.report;
     let refused = trials.iter().filter(|trial| !trial.refused.is_empty()).count();
@@ -61,7 +68,8 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
             "metric": metric, "runs": trials.len(), "refused": refused, "seconds": seconds,
             "threads": threads, "data_hash": found.market.hash, "seed": options.run.seed,
             "code_version": VERSION, "best": best, "warning_block": sheet.warnings, "notes": sheet.run.notes,
-            "recorded": found.run_id.is_some(), "run_id": found.run_id, "trials": rows,
+            "recorded": found.run_id.is_some(), "run_id": found.run_id, "warnings": found.warnings,
+            "trials": rows,
         }));
     }
     let names: Vec<String> =
@@ -98,8 +106,10 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
 /// Runs a walk-forward test and prints its windows.
 pub async fn walk_forward(global: &Global, options: &WalkForward, output: Output) -> Result<(), Failure> {
     let sessions = |option: &str, count: usize| {
-        u32::try_from(count).map_err(|_| {
-            Failure::usage(format!("{option} {count}: expected at most {}", u32::MAX), WALK_FORWARD_HELP)
+        let read = u32::try_from(count).ok().filter(|count| *count > 0);
+        read.ok_or_else(|| {
+            let message = format!("{option} {count}: expected 1 to {} sessions", u32::MAX);
+            Failure::usage(message, WALK_FORWARD_HELP)
         })
     };
     let folds = BacktestFolds {
@@ -128,6 +138,7 @@ pub async fn walk_forward(global: &Global, options: &WalkForward, output: Output
             "out_of_sample": sheet.statistics, "data_hash": found.market.hash, "seed": options.run.seed,
             "code_version": VERSION, "result_hash": end.result_hash, "warning_block": sheet.warnings,
             "notes": sheet.run.notes, "recorded": found.run_id.is_some(), "run_id": found.run_id,
+            "warnings": found.warnings,
         }));
     }
     let rows: Vec<Vec<String>> = report
@@ -224,8 +235,11 @@ async fn search(
         let named = inside(global, run, None).await?;
         let request = asked(global, run, search, folds, &named, from.timeframe)?;
         data::check_named(&request, &from.market)?;
-        from.warnings.iter().for_each(|warning| output.note(warning));
-        return perform(request, from.market, None, threads, output).await;
+        let mut warnings = from.warnings;
+        warnings.extend(named.notes(&request));
+        warnings.iter().for_each(|warning| output.note(warning));
+        let found = perform(request, from.market, None, threads, output).await?;
+        return Ok(Found { warnings, ..found });
     }
     let timeframe = run.format.timeframe.as_deref().and_then(|name| name.parse::<Timeframe>().ok());
     if run.offline {
@@ -233,21 +247,27 @@ async fn search(
         let timeframe = timeframe.ok_or_else(missing)?;
         let named = inside(global, run, None).await?;
         let request = asked(global, run, search, folds, &named, timeframe)?;
-        let market = data::kept(global, &request).await?;
-        return perform(request, market, None, threads, output).await;
+        let market = data::kept(global, run, &request).await?;
+        let warnings: Vec<String> = named.notes(&request).into_iter().collect();
+        warnings.iter().for_each(|warning| output.note(warning));
+        let found = perform(request, market, None, threads, output).await?;
+        return Ok(Found { warnings, ..found });
     }
     let session = Session::open(global).await?;
     let found = async {
         let named = inside(global, run, Some(&session)).await?;
         let of = |timeframe| asked(global, run, search, folds, &named, timeframe);
-        let request = match timeframe {
+        let request = match timeframe.or_else(|| named.timeframe()?.parse().ok()) {
             Some(timeframe) => of(timeframe)?,
             None => {
                 of(Timeframe::D1)?;
                 of(data::only_timeframe(&session, &run.symbols).await?)?
             }
         };
-        on_tape(&session, request, threads, output).await
+        let warnings: Vec<String> = named.notes(&request).into_iter().collect();
+        warnings.iter().for_each(|warning| output.note(warning));
+        let found = on_tape(&session, run, request, threads, output).await?;
+        Ok::<_, Failure>(Found { warnings, ..found })
     };
     let found = found.await;
     session.close().await;
@@ -271,13 +291,17 @@ async fn inside(global: &Global, run: &RunOptions, session: Option<&Session>) ->
 
 async fn on_tape(
     session: &Session,
+    run: &RunOptions,
     request: BacktestRequest,
     threads: usize,
     output: Output,
 ) -> Result<Found, Failure> {
-    let market = data::of_tape(session, &request).await?;
+    let market = data::of_tape(session, run, &request).await?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
-    perform(request, market, Some(recording), threads, output).await
+    let found = perform(request, market, Some(recording), threads, output).await;
+    let folded = fold::recorded(session, output).await;
+    let found = found?;
+    folded.map(|()| found)
 }
 
 /// The request of a search, complete.
@@ -331,7 +355,8 @@ async fn perform(
         recording.finish(end).await?;
     }
     let (request, market, done) = done?;
-    Ok(Found { request, market, done, run_id, threads, seconds: began.elapsed().as_secs_f64() })
+    let (seconds, warnings) = (began.elapsed().as_secs_f64(), Vec::new());
+    Ok(Found { request, market, done, run_id, threads, seconds, warnings })
 }
 
 /// Runs the search on threads of its own, tells how far it is, and ends it when the user or the tape says so.

@@ -2,15 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
+use analytics::warnings::Warning;
+use backtest::checks;
 use contracts::v1;
 use domain::bar::{Bar, Timeframe};
+use domain::calendar::Calendar;
 use domain::corporate_action::CorporateAction;
+use domain::indicator::catalogue::Recorded;
+use domain::series::BarSeries;
 use ingest::file::{self, Opened, ReadOptions, Rejected};
 use projections::queries;
 use sqlx::PgPool;
 
 use crate::cli::Indicator;
-use crate::command::import::read_options;
+use crate::command::import::{left_out, of_file, read_options};
 use crate::exit::Failure;
 use crate::session::Session;
 
@@ -20,10 +25,35 @@ const CHUNK: usize = 10_000;
 const PART: u32 = 50_000;
 
 /// Bars of one series, oldest first, and the actions of its symbol.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Chosen {
-    pub bars: Vec<Bar>,
-    pub actions: Vec<CorporateAction>,
+    symbol: String,
+    timeframe: Timeframe,
+    bars: Vec<Bar>,
+    actions: Vec<CorporateAction>,
+    /// That rows of its files are left out, in words.
+    left_out: Option<String>,
+}
+
+impl Chosen {
+    /// What is to be said of rows of its files that are left out.
+    pub fn left_out(&self) -> Option<&str> {
+        self.left_out.as_deref()
+    }
+
+    /// As an indicator walks it.
+    pub fn recorded(&self) -> Recorded<'_> {
+        Recorded { bars: &self.bars, actions: &self.actions }
+    }
+
+    /// A split that no action states, among the bars that figures from the first time until before the second depend
+    /// on: those after `settled` bars depend on no older ones.
+    pub fn unstated_split(&self, (from_ns, to_ns): (i64, i64), settled: Option<usize>) -> Option<Warning> {
+        let first = self.bars.partition_point(|bar| bar.close_ns < from_ns);
+        let first = settled.map_or(0, |settled| first.saturating_sub(settled));
+        let series = BarSeries::of("", &self.symbol, self.timeframe, &self.bars[first..]);
+        checks::of_series(&series, self.actions.iter(), Calendar::xnys(), Some(to_ns))
+    }
 }
 
 /// Where bars come from.
@@ -39,6 +69,13 @@ struct Read {
     symbol: String,
     timeframe: Timeframe,
     bars: Vec<Bar>,
+}
+
+/// What files hold.
+#[derive(Default)]
+struct Found {
+    series: Vec<Read>,
+    rejected: Vec<Rejected>,
 }
 
 impl Source {
@@ -73,25 +110,20 @@ impl Source {
     }
 }
 
-fn read_all(paths: &[PathBuf], options: &Indicator) -> Result<Vec<Read>, Failure> {
+fn read_all(paths: &[PathBuf], options: &Indicator) -> Result<Found, Failure> {
     let format = read_options(&options.format)?;
-    let mut found = Vec::new();
+    let mut found = Found::default();
     for path in paths {
         read_file(path, &format, &mut found)?;
     }
     Ok(found)
 }
 
-fn refuse(path: &Path, rejected: &Rejected) -> Failure {
-    let Rejected { line, field, value, reason, .. } = rejected;
-    Failure::usage(
-        format!("{} line {line}: {field} {value:?}: {reason}", path.display()),
-        "tapedeck import FILE",
-    )
-}
-
-fn read_file(path: &Path, format: &ReadOptions, found: &mut Vec<Read>) -> Result<(), Failure> {
+fn read_file(path: &Path, format: &ReadOptions, found: &mut Found) -> Result<(), Failure> {
     let unreadable = |error: file::FileError| Failure::usage(error.to_string(), "tapedeck indicator --help");
+    // Symbol and timeframe are a choice among those of the files.
+    let stated = ReadOptions { symbol: None, timeframe: None, ..format.clone() };
+    file::check_stated(path, &stated).map_err(unreadable)?;
     let Opened::Bars(mut bars) = file::open(path, format).map_err(unreadable)? else {
         let message = format!("--bars {}: expected bars, these are corporate actions", path.display());
         return Err(Failure::usage(message, "tapedeck indicator rsi --bars FILE --actions FILE"));
@@ -99,20 +131,18 @@ fn read_file(path: &Path, format: &ReadOptions, found: &mut Vec<Read>) -> Result
     // A file numbers its own series; several files may hold parts of one.
     let mut places: Vec<usize> = Vec::new();
     while let Some(chunk) = bars.chunk(CHUNK).map_err(unreadable)? {
-        if let Some(rejected) = chunk.rejected.first() {
-            return Err(refuse(path, rejected));
-        }
+        found.rejected.extend(of_file(path, chunk.rejected));
         for series in chunk.series {
             let same = |read: &Read| read.symbol == series.symbol && read.timeframe == series.timeframe;
-            let place = found.iter().position(same).unwrap_or_else(|| {
+            let place = found.series.iter().position(same).unwrap_or_else(|| {
                 let file::Series { symbol, timeframe } = series.clone();
-                found.push(Read { symbol, timeframe, bars: Vec::new() });
-                found.len() - 1
+                found.series.push(Read { symbol, timeframe, bars: Vec::new() });
+                found.series.len() - 1
             });
             places.push(place);
         }
         for row in chunk.rows {
-            if let Some(read) = places.get(row.series).and_then(|place| found.get_mut(*place)) {
+            if let Some(read) = places.get(row.series).and_then(|place| found.series.get_mut(*place)) {
                 read.bars.push(row.bar);
             }
         }
@@ -121,7 +151,10 @@ fn read_file(path: &Path, format: &ReadOptions, found: &mut Vec<Read>) -> Result
 }
 
 /// The one series that is meant; none or several are an error that names those there are.
-fn choose(mut found: Vec<Read>, symbol: Option<&str>, options: &Indicator) -> Result<Chosen, Failure> {
+fn choose(found: Found, symbol: Option<&str>, options: &Indicator) -> Result<Chosen, Failure> {
+    let Found { series: mut found, mut rejected } = found;
+    // Of a series of which every row is left out nothing is there.
+    found.retain(|read| !read.bars.is_empty());
     let known: Vec<String> = found.iter().map(|read| format!("{} {}", read.symbol, read.timeframe)).collect();
     let timeframe = read_options(&options.format)?.timeframe;
     found.retain(|read| symbol.is_none_or(|symbol| read.symbol.eq_ignore_ascii_case(symbol)));
@@ -133,28 +166,34 @@ fn choose(mut found: Vec<Read>, symbol: Option<&str>, options: &Indicator) -> Re
         return Err(Failure::usage(message, "tapedeck indicator rsi --bars FILE --symbol AAPL"));
     }
     let Some(mut read) = found.pop() else {
-        return Err(Failure::not_found(format!("no bars{asked}: the files hold {}", known.join(", ")), ""));
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let why = left_out(&rejected).map_or_else(String::new, |note| format!("; {note}"));
+        return Err(Failure::not_found(format!("no bars{asked}: the files hold {known}{why}"), ""));
     };
     read.bars.sort_by_key(|bar| bar.close_ns);
     if let Some(pair) = read.bars.windows(2).find(|pair| pair[0].close_ns == pair[1].close_ns) {
         let close = crate::render::time(pair[0].close_ns);
         return Err(Failure::usage(format!("two files hold the bar{asked} that closes at {close}"), ""));
     }
-    let actions =
-        options.actions.as_deref().map_or(Ok(Vec::new()), |path| read_actions(path, &read.symbol))?;
-    Ok(Chosen { bars: read.bars, actions })
+    let actions = options.actions.as_deref();
+    let actions = actions.map_or(Ok(Vec::new()), |path| read_actions(path, &read.symbol, &mut rejected))?;
+    let left_out = left_out(&rejected);
+    Ok(Chosen { symbol: read.symbol, timeframe: read.timeframe, bars: read.bars, actions, left_out })
 }
 
-fn read_actions(path: &Path, symbol: &str) -> Result<Vec<CorporateAction>, Failure> {
+/// The actions of a symbol; rows of the file that are none are added to those left out.
+fn read_actions(
+    path: &Path,
+    symbol: &str,
+    rejected: &mut Vec<Rejected>,
+) -> Result<Vec<CorporateAction>, Failure> {
     let unreadable = |error: file::FileError| Failure::usage(error.to_string(), "tapedeck indicator --help");
     let Opened::Actions(file) = file::open(path, &ReadOptions::default()).map_err(unreadable)? else {
         let message = format!("--actions {}: expected columns symbol, ex_date, kind, value", path.display());
         return Err(Failure::usage(message, "tapedeck indicator --help"));
     };
     let all = file.read().map_err(unreadable)?;
-    if let Some(rejected) = all.rejected.first() {
-        return Err(refuse(path, rejected));
-    }
+    rejected.extend(of_file(path, all.rejected));
     let own = all.actions.iter().filter(|action| action.symbol.eq_ignore_ascii_case(symbol));
     own.map(|action| {
         let wire = v1::CorporateAction {
@@ -190,5 +229,5 @@ async fn stored(pool: &PgPool, symbol: &str, options: &Indicator) -> Result<Chos
     let rows = rows.map_err(unreachable)?;
     let actions = rows.iter().map(|row| CorporateAction::from_wire(&row.wire()));
     let actions = actions.collect::<Result<_, _>>().map_err(|error| Failure::other(error.to_string()))?;
-    Ok(Chosen { bars, actions })
+    Ok(Chosen { symbol, timeframe, bars, actions, left_out: None })
 }

@@ -1,66 +1,64 @@
-//! The closes of two symbols, read from files.
+//! Two symbols, read from files.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use analytics::warnings::Warning;
+use backtest::checks;
 use contracts::v1;
 use domain::bar::{Bar, Timeframe};
 use domain::calendar::Calendar;
 use domain::corporate_action::{Adjustment, CorporateAction, Restatement};
-use ingest::file::{Adjusted, Opened, ReadOptions, open};
+use domain::series::BarSeries;
+use ingest::file::{Adjusted, Opened, ReadOptions, Rejected, check_stated, open};
 
 use projections::queries::common_timeframe;
 
-use super::{Closes, failure};
+use super::{Closes, Range, failure};
+use crate::command::import::{left_out, of_file};
 use crate::exit::Failure;
 
 /// Rows read at once.
 const CHUNK_ROWS: usize = 10_000;
 
 /// What the files hold of the two symbols.
-#[derive(Default)]
-struct Held {
+pub(super) struct Held<'symbols> {
+    symbols: &'symbols [String; 2],
+    adjusted: Adjusted,
     bars: [BTreeMap<Timeframe, BTreeMap<i64, Bar>>; 2],
     actions: [Vec<CorporateAction>; 2],
+    rejected: Vec<Rejected>,
 }
 
-/// Reads the closes of both symbols in the timeframe asked for, else in the shortest that both have. Splits among
-/// the files restate them, unless their prices are stated to be adjusted.
-pub(super) fn read(
+/// Reads the bars of both symbols and their corporate actions.
+pub(super) fn read<'symbols>(
     files: &[PathBuf],
     options: &ReadOptions,
-    symbols: &[String; 2],
-    asked: Option<Timeframe>,
-) -> Result<(Timeframe, [Closes; 2]), Failure> {
-    let mut held = Held::default();
+    symbols: &'symbols [String; 2],
+) -> Result<Held<'symbols>, Failure> {
+    let (bars, actions) = Default::default();
+    let mut held = Held { symbols, adjusted: options.adjusted, bars, actions, rejected: Vec::new() };
+    // A timeframe is a choice among those of the files.
+    let stated = ReadOptions { timeframe: None, ..options.clone() };
     for file in files {
         if !file.exists() {
             return Err(Failure::not_found(format!("{}: no such file", file.display()), ""));
         }
         let wrong =
             |error: ingest::file::FileError| Failure::usage(error.to_string(), "tapedeck pairs --help");
+        check_stated(file, &stated).map_err(wrong)?;
         match open(file, options).map_err(wrong)? {
-            Opened::Actions(file) => {
-                for action in file.read().map_err(wrong)?.actions {
-                    held.action(&action, symbols);
+            Opened::Actions(actions) => {
+                let read = actions.read().map_err(wrong)?;
+                held.rejected.extend(of_file(file, read.rejected));
+                for action in read.actions {
+                    held.action(&action);
                 }
             }
             Opened::Bars(mut bars) => {
                 let mut series = Vec::new();
                 while let Some(chunk) = bars.chunk(CHUNK_ROWS).map_err(wrong)? {
-                    if let Some(row) = chunk.rejected.first() {
-                        return Err(Failure::usage(
-                            format!(
-                                "{}, line {}: {} = {:?}: {}",
-                                file.display(),
-                                row.line,
-                                row.field,
-                                row.value,
-                                row.reason
-                            ),
-                            "",
-                        ));
-                    }
+                    held.rejected.extend(of_file(file, chunk.rejected));
                     series.extend(chunk.series);
                     for row in chunk.rows {
                         let of = &series[row.series];
@@ -75,11 +73,22 @@ pub(super) fn read(
             }
         }
     }
-    held.closes(symbols, asked, options.adjusted)
+    for (symbol, bars) in symbols.iter().zip(&held.bars) {
+        if bars.is_empty() {
+            let why = left_out(&held.rejected).map_or_else(String::new, |note| format!("; {note}"));
+            return Err(Failure::not_found(format!("no bars of {symbol:?} in these files{why}"), ""));
+        }
+    }
+    Ok(held)
 }
 
-impl Held {
-    fn action(&mut self, action: &ingest::file::Action, symbols: &[String; 2]) {
+impl Held<'_> {
+    /// Rows of the files that are left out.
+    pub(super) fn rejected(&self) -> &[Rejected] {
+        &self.rejected
+    }
+
+    fn action(&mut self, action: &ingest::file::Action) {
         let wire = v1::CorporateAction {
             symbol: action.symbol.clone(),
             ex_date: action.ex_date.to_string(),
@@ -87,30 +96,36 @@ impl Held {
             value_e9: action.value_e9,
             origin: v1::Origin::Import.into(),
         };
-        let index = symbols.iter().position(|symbol| *symbol == action.symbol);
+        let index = self.symbols.iter().position(|symbol| *symbol == action.symbol);
         if let (Some(index), Ok(read)) = (index, CorporateAction::from_wire(&wire)) {
             self.actions[index].push(read);
         }
     }
 
-    fn closes(
-        self,
-        symbols: &[String; 2],
-        asked: Option<Timeframe>,
-        adjusted: Adjusted,
-    ) -> Result<(Timeframe, [Closes; 2]), Failure> {
-        for (symbol, bars) in symbols.iter().zip(&self.bars) {
-            if bars.is_empty() {
-                return Err(Failure::not_found(format!("no bars of {symbol:?} in these files"), ""));
-            }
-        }
+    /// The timeframe asked for, else the shortest that both symbols have.
+    pub(super) fn timeframe(&self, asked: Option<Timeframe>) -> Result<Timeframe, Failure> {
         let known = self.bars.each_ref().map(|bars| bars.keys().copied().collect());
-        let timeframe = common_timeframe(symbols, known, asked).map_err(failure)?;
+        common_timeframe(self.symbols, known, asked).map_err(failure)
+    }
+
+    /// The splits that bars in the range look like and none of the files states.
+    pub(super) fn unstated_splits(&self, timeframe: Timeframe, range: &Range) -> Vec<Warning> {
+        let of = |index: usize| {
+            let bars = self.bars[index][&timeframe].values().filter(|bar| range.holds(bar.close_ns));
+            let bars: Vec<Bar> = bars.copied().collect();
+            let series = BarSeries::of("", &self.symbols[index], timeframe, &bars);
+            checks::of_series(&series, self.actions[index].iter(), Calendar::xnys(), None)
+        };
+        (0..self.bars.len()).filter_map(of).collect()
+    }
+
+    /// The closes of both symbols. Splits among the files restate them, unless their prices are stated to be adjusted.
+    pub(super) fn closes(&self, timeframe: Timeframe) -> Result<[Closes; 2], Failure> {
         let mut closes = [Closes::new(), Closes::new()];
         for (index, closes) in closes.iter_mut().enumerate() {
             let bars = &self.bars[index][&timeframe];
             let last_ns = bars.keys().next_back().copied().unwrap_or_default();
-            let adjustment = if adjusted == Adjusted::Yes { Adjustment::Raw } else { Adjustment::Split };
+            let adjustment = if self.adjusted == Adjusted::Yes { Adjustment::Raw } else { Adjustment::Split };
             let actions: Vec<_> = self.actions[index].iter().map(|action| (*action, None)).collect();
             let restatement = Restatement::new(adjustment, &actions, Calendar::xnys(), last_ns)
                 .map_err(|error| Failure::other(error.to_string()))?;
@@ -119,6 +134,6 @@ impl Held {
                 closes.insert(bar.close_ns, close.map_err(|error| Failure::other(error.to_string()))?);
             }
         }
-        Ok((timeframe, closes))
+        Ok(closes)
     }
 }
