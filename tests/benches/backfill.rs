@@ -3,7 +3,7 @@
 //!
 //! The vendor is the stand-in's Alpaca, behind a cache of its answers that a first backfill fills: what is measured is
 //! the program, and not how fast the stand-in makes prices up. Both commands start their servers themselves, on tapes
-//! that are there already.
+//! that are there already; they are measured until they print their report, after which they fold read models.
 //!
 //! Run with `with-servers cargo bench --profile dev --workspace --bench backfill`.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
@@ -13,8 +13,9 @@
 mod million;
 
 use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -86,7 +87,7 @@ impl Run {
     }
 }
 
-/// Runs the program on the tape in `home`, and looks at its memory on the way.
+/// Runs the program on the tape in `home`, and looks at its memory until its report is there.
 fn run(home: &Path, arguments: &[&str]) -> anyhow::Result<Run> {
     let began = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_tapedeck"))
@@ -100,18 +101,33 @@ fn run(home: &Path, arguments: &[&str]) -> anyhow::Result<Run> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;
+    let stdout = child.stdout.take().context("a pipe")?;
+    let reading = std::thread::spawn(move || report(stdout, began));
     let mut memory = 0;
-    while child.try_wait()?.is_none() {
+    while !reading.is_finished() {
         memory = memory.max(peak(child.id()));
         std::thread::sleep(Duration::from_millis(5));
     }
-    let output = child.wait_with_output()?;
-    let elapsed = began.elapsed();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    anyhow::ensure!(output.status.success(), "{arguments:?} ended with {}: {said}", output.status);
+    let (said, elapsed) = reading.join().map_err(|_| anyhow::anyhow!("reading what it prints"))??;
+    let status = child.wait()?;
+    anyhow::ensure!(status.success(), "{arguments:?} ended with {status}: {said}");
     let report: serde_json::Value = serde_json::from_str(&said)?;
     let bars = report["appended"].as_u64().with_context(|| format!("what was appended in {report}"))?;
     Ok(Run { bars, elapsed, memory })
+}
+
+/// The document that the program prints, and how long it took.
+fn report(stdout: ChildStdout, began: Instant) -> anyhow::Result<(String, Duration)> {
+    let mut said = String::new();
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        said.push_str(&line);
+        said.push('\n');
+        if line == "}" {
+            break;
+        }
+    }
+    Ok((said, began.elapsed()))
 }
 
 /// The most memory that a process ever had, in bytes; 0 when it is gone.

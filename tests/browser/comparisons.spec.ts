@@ -154,6 +154,20 @@ test("what cannot be run again is said beside the form", async ({ page }) => {
   await page.locator("#form-parity input[name=session]").fill("2020-01-01");
   await page.locator("#form-parity").getByRole("button", { name: "Compare" }).click();
   await expect(page.locator("#notice .bad")).toContainText("a day on which the exchange is open");
+  // What this tape does not hold is refused by its field as well, before a run is opened for it.
+  const at = await early(page);
+  const wrong: [string, object, string][] = [
+    ["/api/v1/parity", { session: "2010-01-04" }, "session"],
+    ["/api/v1/forks", { at: "100000000" }, "at"],
+    ["/api/v1/forks", { at, to: "2010-01-04T15:30:00Z" }, "to"],
+    ["/api/v1/forks", { at, parameters: { nobody: { fast: "3" } } }, "parameters"],
+    ["/api/v1/forks", { at, limits: { nobody: { max_position: "0.1" } } }, "limits"],
+  ];
+  for (const [path, data, field] of wrong) {
+    const answer = await page.request.post(path, { headers: await headers(page), data });
+    expect(answer.status(), await answer.text()).toBe(422);
+    expect(((await answer.json()) as { field: string }).field).toBe(field);
+  }
 });
 
 test("the palette and the keys lead to both pages", async ({ page }) => {

@@ -19,7 +19,7 @@ test("halt needs the typed word and stops new exposure until resumed", async ({ 
   await expect(page.locator("#halt-state")).toHaveText("NORMAL");
 
   await switchTrading(page, "REDUCE-ONLY");
-  await expect(page.locator("#alerts")).toContainText("Halted");
+  await expect(page.locator("#alerts")).toContainText("Reduce-only");
   const halted = await newest(page);
   // Time for signals: several bars of every symbol.
   await expect.poll(() => newest(page), { timeout: 60_000 }).toBeGreaterThan(halted);
@@ -38,7 +38,7 @@ test("halt needs the typed word and stops new exposure until resumed", async ({ 
   expect(opened).toEqual([]);
 
   await switchTrading(page, "NORMAL");
-  await expect(page.locator("#alerts")).not.toContainText("Halted");
+  await expect(page.locator("#alerts")).not.toContainText("Reduce-only");
 });
 
 test("a strategy stops and starts from its row", async ({ page }) => {

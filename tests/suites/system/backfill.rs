@@ -97,6 +97,13 @@ fn two_years_of_hours_of_ten_symbols_come_once_and_are_tested_on() -> Outcome {
     // Two of what was appended are a split and a dividend.
     assert_eq!(count(&run["counts"], "bars")?, appended - 2, "{run}");
     assert!(count(&run["counts"], "fills")? > 100, "{run}");
+    // It is listed although nobody runs the tape.
+    let listed = stage.home.json(&["backtest", "list"])?;
+    assert_eq!(
+        (&listed[0]["run_id"], &listed[0]["status"]),
+        (&run["run_id"], &"succeeded".into()),
+        "{listed}"
+    );
     Ok(())
 }
 

@@ -79,6 +79,24 @@ fn three_strategies_rehearsed_and_backtested_decide_the_same() -> Outcome {
     let report = home.json(&backtest(&bars, &actions, &more))?;
     assert_eq!(report["result_hash"], rehearsed["chain_hash"], "{rehearsed} {report}");
     assert!(report["counts"]["fills"].as_u64() > Some(100), "{report}");
+
+    // Costs and cash count where the file states them and no option does.
+    let run = |text: &str, options: &[&str]| -> anyhow::Result<Value> {
+        std::fs::write(&limits, THREE.replace("[account.paper]\n", &format!("[account.paper]\n{text}")))?;
+        let mut more = vec!["--strategy", "one", "--strategy", "two", "--strategy", "three"];
+        more.extend(["--limits", &limits, "--from", from, "--to", to]);
+        more.extend(options);
+        home.json(&backtest(&bars, &actions, &more))
+    };
+    let costs = "commission_per_share = 0.005\ncommission_minimum = 1\nslippage_bps = 1\n";
+    let same = run(costs, &[])?;
+    assert_eq!(same["result_hash"], report["result_hash"], "{same}");
+    let dear = run("commission_per_share = 5\ncash = 5000\nmax_volume_share = 0.1\n", &DEFAULT_COSTS)?;
+    assert_ne!(dear["result_hash"], report["result_hash"], "{dear}");
+    let mut options = DEFAULT_COSTS.to_vec();
+    options.extend(["--cash", "100000"]);
+    let stated = run("commission_per_share = 5\ncash = 5000\n", &options)?;
+    assert_eq!(stated["result_hash"], report["result_hash"], "{stated}");
     Ok(())
 }
 
@@ -231,6 +249,19 @@ fn what_the_configuration_states_under_a_kinds_name_is_what_runs() -> Outcome {
     assert_ne!(plain, wanted);
     home.configure("[strategy.sma_cross]\nkind = \"sma_cross\"\nparams = { fast = 3, slow = 9 }\n")?;
     assert_eq!(statistics("sma_cross")?, wanted);
+    // A broken one is an error of whatever reads files, where only kinds are named as well.
+    home.configure("[strategy.swing]\nkind = \"nothing\"\n")?;
+    for command in [
+        &["backtest", "--strategy", "momentum"][..],
+        &["sweep", "--strategy", "momentum", "--param", "lookback=5"],
+        &["pairs", "AAPL", "SPY"],
+        &["indicator", "rsi"],
+    ] {
+        let output = home.run(&[command, &["--bars", &bars[0]]].concat())?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(4), "{command:?} {said}");
+        assert!(said.contains("strategy.swing"), "{command:?} {said}");
+    }
     Ok(())
 }
 
@@ -266,6 +297,13 @@ fn what_a_run_cannot_do_is_said_with_field_value_and_expectation() -> Outcome {
         3,
         &["--limits no.toml", "[account.NAME]", "backtest --help"],
     )?;
+    for (limit, expected) in [
+        ("strategy:momentum.max_open_orders=3", "no such strategy in this run, expected one of sma_cross"),
+        ("symbol:IBM.max_order_quantity=10", "no bars of IBM, expected one of SPY"),
+    ] {
+        backtest(&["--bars", spy, "--limit", limit], 3, &["--limit", limit, expected])?;
+    }
+    backtest(&["--bars", spy, "--limit", "symbol:.max_order_quantity=10"], 2, &["symbol:Y.NAME=VALUE"])?;
     backtest(&["--bars", spy, "--benchmark", "IBM"], 3, &["--benchmark IBM", "expected one of SPY"])?;
     check(
         &["backtest", "--from", "2018-13-02"],
@@ -289,7 +327,15 @@ fn what_a_run_cannot_do_is_said_with_field_value_and_expectation() -> Outcome {
     check(&tried, 3, &[named[0], "tapedeck walk-forward --help"])?;
     let sma =
         ["walk-forward", "--strategy", "sma_cross", "--param", "fast=5", "--bars", spy, "--in-sample", "0"];
-    check(&sma, 2, &["in_sample \"0\": expected at least one session", "tapedeck walk-forward --help"])?;
+    check(&sma, 2, &["--in-sample 0: expected 1 to ", "tapedeck walk-forward --help"])?;
+    let none = ["sweep", "--strategy", "sma_cross", "--param", "fast=5", "--bars", spy, "--top", "0"];
+    check(&none, 2, &["--top 0: expected at least one row", "tapedeck sweep --help"])?;
+    let waits = ["rehearse", "--bars", spy, "--wait-for", "BAD.NAME"];
+    check(&waits, 2, &["--wait-for \"BAD.NAME\": expected 1 to 40 lowercase letters"])?;
+    for text in ["", "[web]\n"] {
+        let empty = limits(&home, text)?;
+        backtest(&["--bars", spy, "--limits", &empty], 2, &["0 accounts, expected one [account.NAME]"])?;
+    }
 
     check(&["at", "600", "foo"], 2, &["foo", "positions|orders|account|strategies"])?;
     // A number below zero is a value, whose own check comes once there is a tape.
@@ -323,6 +369,26 @@ fn prices_whose_split_nobody_states_are_warned_of() -> Outcome {
     assert!(said.contains("AAPL looks split 7:1 on 2014-06-09 and no split is stated"), "{said}");
     let said = home.json(&stated)?["warnings"].to_string();
     assert!(!said.contains("looks split"), "{said}");
+
+    // So are those of whoever else reads files; what they print stays as it is.
+    let of = |symbol: &str| bars.iter().find(|file| file.contains(symbol)).context("a file of bars");
+    let (aapl, spy) = (of("AAPL")?.as_str(), of("SPY")?.as_str());
+    let is_warned = |arguments: &[&str]| -> anyhow::Result<bool> {
+        let output = home.run(arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{arguments:?} {said}");
+        anyhow::ensure!(!String::from_utf8_lossy(&output.stdout).contains("looks split"), "{arguments:?}");
+        Ok(said.contains("AAPL looks split 7:1 on 2014-06-09 and no split is stated"))
+    };
+    let range = ["--from", "2014-05-01", "--to", "2014-07-31"];
+    let pairs = [&["pairs", "AAPL", "SPY"][..], &range, &["--bars", aapl, spy]].concat();
+    assert!(is_warned(&pairs)?);
+    assert!(!is_warned(&[&pairs[..], &[actions.as_str()]].concat())?);
+    let indicator = [&["indicator", "rsi", "--csv"][..], &range, &["--bars", aapl]].concat();
+    assert!(is_warned(&indicator)?);
+    assert!(!is_warned(&[&indicator[..], &["--actions", &actions]].concat())?);
+    let days = ["--from", "2014-06-06", "--to", "2014-06-09"];
+    assert!(is_warned(&[&["rehearse", "--no-progress"][..], &days, &["--bars", aapl]].concat())?);
     Ok(())
 }
 

@@ -21,6 +21,15 @@ sizing = "fixed:10"
 params = { fast = 5, slow = 13 }
 "#;
 
+/// The same under a kind's name; it does not trade.
+const NAMED_AS_A_KIND: &str = r#"
+[strategy.sma_cross]
+kind = "sma_cross"
+mode = "off"
+sizing = "fixed:10"
+params = { fast = 5, slow = 13 }
+"#;
+
 /// The Python example as a command.
 fn python_command() -> anyhow::Result<String> {
     let program =
@@ -137,7 +146,7 @@ fn a_run_is_written_to_a_new_tape_that_opens_like_any_other() -> Outcome {
 #[test]
 fn a_strategy_that_only_the_tape_knows_is_run_on_its_terms() -> Outcome {
     let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
-    home.configure(TWIN)?;
+    home.configure(&format!("{TWIN}{NAMED_AS_A_KIND}"))?;
     let rehearsed = home.json(&rehearse(&bars, &actions, FROM, TO, &["--tape", "known"]))?;
     home.configure("")?;
     let from_tape = home.json(&["backtest", "--tape", "known", "--strategy", "twin", "--timeframe", "1h"])?;
@@ -145,6 +154,7 @@ fn a_strategy_that_only_the_tape_knows_is_run_on_its_terms() -> Outcome {
     assert_eq!(from_tape["strategies"][0]["kind"], "sma_cross");
     let unknown = home.run(&["backtest", "--tape", "known", "--strategy", "nobody", "--timeframe", "1h"])?;
     assert_eq!(unknown.status.code(), Some(2));
+    what_is_registered_goes_before_a_kind(&home, &from_tape["statistics"])?;
 
     // Registered as external, its program is started by whoever has it: here by its command.
     let register = ["strategy", "register", "outer", "--tape", "known", "--sizing", "fixed:10"];
@@ -157,6 +167,28 @@ fn a_strategy_that_only_the_tape_knows_is_run_on_its_terms() -> Outcome {
     assert_eq!(outer["counts"]["fills"], from_tape["counts"]["fills"], "{outer}");
     assert_eq!(outer["statistics"], from_tape["statistics"]);
     Ok(())
+}
+
+/// On the tape `known` the name of a kind is what is registered there, on the terms of its account; elsewhere it is what
+/// the configuration says, else the kind.
+fn what_is_registered_goes_before_a_kind(home: &Home, registered: &Value) -> Outcome {
+    let run = ["backtest", "--tape", "known", "--strategy", "sma_cross", "--timeframe", "1h"];
+    let offline = [&run[..], &["--offline"]].concat();
+    let on_tape = home.json(&run)?;
+    assert_eq!(on_tape["statistics"], *registered, "{on_tape}");
+    let said = on_tape["warnings"].to_string();
+    assert!(said.contains("sma_cross: as registered on the tape, with the terms of account paper"), "{said}");
+    let kind = home.json(&offline)?;
+    assert_eq!(kind["strategies"][0]["parameters"]["fast"], "20", "{kind}");
+    assert!(kind["warnings"].to_string().contains("buying power is all that is checked"), "{kind}");
+
+    home.configure("[strategy.sma_cross]\nkind = \"sma_cross\"\nparams = { fast = 3, slow = 9 }\n")?;
+    let configured = home.json(&offline)?;
+    assert_eq!(configured["strategies"][0]["parameters"]["fast"], "3", "{configured}");
+    let search = [&["sweep"][..], &run[1..], &["--param", "fast=5", "--param", "slow=13"]].concat();
+    let found = home.json(&search)?;
+    assert_eq!(found["best"]["statistics"]["net_profit"], registered["net_profit"], "{found}");
+    home.configure("")
 }
 
 #[test]

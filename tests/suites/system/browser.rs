@@ -33,7 +33,8 @@ fn chromium(chosen: &[&str]) -> Outcome {
     eventually("a link is printed", Duration::from_secs(5), || Ok(link(home, "up")?.is_some()))?;
     stage.fill_demo()?;
     let output = Command::new("npx")
-        .args(["--no-install", "playwright", "test"])
+        // Only what fails is told: more would push it out of the log of a machine that nobody can look at.
+        .args(["--no-install", "playwright", "test", "--reporter", "dot"])
         .args(chosen)
         .current_dir(&directory)
         .env("TAPEDECK_TEST_URL", &address)

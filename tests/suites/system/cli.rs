@@ -14,7 +14,7 @@ fn import_reports_every_bad_row_and_keeps_the_good_ones() -> Outcome {
     std::fs::write(
         &file,
         "symbol,timeframe,start_utc,open,high,low,close,volume\n\
-         TEST,1h,2020-01-02T15:00:00Z,10,11,9,10.5,1000\n\
+         TEST,1h,2020-01-02T15:00:00Z,10,11,9,10.5,0\n\
          TEST,1h,2020-01-02T16:00:00Z,-10,11,9,10.5,1000\n\
          TEST,1h,2020-01-02T17:00:00Z,10,9,11,10,1000\n\
          TEST,1h,2020-01-02T18:00:00Z,ten,11,9,10.5,1000\n\
@@ -31,13 +31,48 @@ fn import_reports_every_bad_row_and_keeps_the_good_ones() -> Outcome {
     assert_eq!(report["rejected"][0]["field"], "open", "{report}");
     assert_eq!(report["rejected"][0]["value"], "-10", "{report}");
 
-    // What was imported is listed once it was folded, and the command says so.
-    let early = home.run(&["bars", "TEST", "--tape", "bad", "--json"])?;
-    assert_eq!(early.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&early.stderr).contains("tapedeck run projector"), "{early:?}");
+    // Nobody runs the tape: the command itself has folded what it appended.
+    assert_eq!(report["findings"].as_u64(), Some(1), "{report}");
+    let findings = home.json(&["findings", "--tape", "bad"])?;
+    assert_eq!(findings.as_array().map(Vec::len), Some(1), "{findings}");
+    assert_eq!(findings[0]["rule"], "zero_volume", "{findings}");
+    let bars = home.json(&["bars", "TEST", "--tape", "bad"])?;
+    assert_eq!(bars.as_array().map(Vec::len), Some(1), "{bars}");
+
+    // What other commands state there is folded when that is wanted.
+    home.text(&["halt", "--reason", "a test", "--tape", "bad"])?;
+    let folded = home.json(&["projection", "fold", "--tape", "bad"])?;
+    let rows: Vec<&Value> = folded.as_array().into_iter().flatten().collect();
+    assert!(rows.len() > 5 && rows.iter().all(|row| row["lag"].as_u64() == Some(0)), "{folded}");
+    let trading = rows.iter().find(|row| row["name"] == "trading");
+    assert!(trading.is_some_and(|row| row["position"].as_u64() > Some(0)), "{folded}");
 
     let strict = home.run(&["import", &path, "--tape", "strict", "--strict", "--json"])?;
     assert!(!strict.status.success());
+
+    // A run over such a file says so in its document, too.
+    for command in [
+        &["backtest", "--strategy", "momentum"][..],
+        &["sweep", "--strategy", "momentum", "--param", "lookback=5"],
+    ] {
+        let run = home.json(&[command, &["--bars", &path]].concat())?;
+        let warnings = run["warnings"].to_string();
+        assert!(warnings.contains("5 rows left out") && warnings.contains("line 3"), "{command:?} {run}");
+    }
+
+    // An option that the file contradicts is no more passed over than a bad row.
+    for command in [
+        &["import", &path, "--tape", "bad"][..],
+        &["rehearse", "--bars", &path],
+        &["resample", &path, "--to", "1d"],
+        &["backtest", "--strategy", "momentum", "--bars", &path],
+    ] {
+        let output = home.run(&[command, &["--symbol", "OTHER"]].concat())?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{command:?} {said}");
+        let expected = format!("--symbol \"OTHER\": {path} says it itself, \"TEST\" in line 2");
+        assert!(said.contains(&expected), "{command:?} {said}");
+    }
     Ok(())
 }
 
@@ -69,6 +104,14 @@ fn import_of_everything_twice_appends_nothing_the_second_time() -> Outcome {
         "--json",
     ])?;
     assert_eq!(tail.lines().count(), 3);
+    let beyond =
+        home.run(&["tail", "--tape", "history", "--subject", "market.>", "--from-seq", "99999999"])?;
+    let said = String::from_utf8_lossy(&beyond.stderr);
+    assert_eq!(beyond.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("--from-seq 99999999: expected at most ") && said.contains("MARKET ends at"),
+        "{said}"
+    );
     let quality =
         home.text(&["tail", "--tape", "history", "--subject", "market.quality.>", "--no-follow", "--json"])?;
     // Bars after an early close; the real data have gaps and jumps as well.
@@ -84,6 +127,23 @@ fn errors_have_codes_and_say_what_mends_them() -> Outcome {
     assert_eq!(home.run(&["rehearse", "--bars", "missing.csv"])?.status.code(), Some(3));
     assert_eq!(home.run(&["tail", "--tape", "nowhere"])?.status.code(), Some(3));
 
+    // A file that cannot be read is wrong usage of whoever reads it, and no tape is made for it.
+    let empty = home.path().join("empty.csv").display().to_string();
+    std::fs::write(&empty, "")?;
+    for command in [
+        &["import", &empty][..],
+        &["rehearse", "--bars", &empty],
+        &["backtest", "--strategy", "momentum", "--bars", &empty],
+        &["indicator", "rsi", "--bars", &empty],
+        &["pairs", "AAPL", "SPY", "--bars", &empty],
+    ] {
+        let output = home.run(command)?;
+        assert_eq!(output.status.code(), Some(2), "{command:?} {output:?}");
+    }
+    std::fs::write(&empty, "symbol,timeframe,start_utc,open,high,low,close,volume\n")?;
+    assert_eq!(home.run(&["rehearse", "--bars", &empty])?.status.code(), Some(3));
+    assert!(!home.path().join("tapes").exists(), "a tape was made");
+
     home.configure("[account.paper]\nmax_daily_loss = 7\n")?;
     let output = home.run(&["config", "check", "--json"])?;
     assert_eq!(output.status.code(), Some(4));
@@ -95,7 +155,126 @@ fn errors_have_codes_and_say_what_mends_them() -> Outcome {
     let output = home.run(&["config", "check"])?;
     assert_eq!(output.status.code(), Some(4));
     assert!(String::from_utf8_lossy(&output.stderr).contains("fast"), "{output:?}");
+
+    // It may be an external strategy that is registered later, and may as well be a typing error.
+    let limits = |name: &str| format!("[[limits]]\nstrategy = \"{name}\"\nmax_open_orders = 3\n");
+    home.configure(&(limits("sma_corss") + &limits("sma_cross")))?;
+    let output = home.run(&["config", "check"])?;
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("limits[0].strategy = sma_corss: expected one of momentum, sma_cross"), "{said}");
+    assert!(!said.contains("limits[1]"), "{said}");
     Ok(())
+}
+
+/// Runs a command that is to be refused, and expects its exit code and its words.
+fn refused(home: &Home, arguments: &[&str], code: i32, words: &[&str]) -> Outcome {
+    let output = home.run(arguments)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    anyhow::ensure!(output.status.code() == Some(code), "{arguments:?}: {}: {said}", output.status);
+    for word in words {
+        anyhow::ensure!(said.contains(word), "{arguments:?}: {word:?} in {said}");
+    }
+    Ok(())
+}
+
+/// A home in which no vendor's key is set, whoever runs the tests.
+fn without_keys() -> anyhow::Result<Home> {
+    let mut home = Home::new()?;
+    for variable in ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "MASSIVE_API_KEY", "NEWSAPI_KEY"] {
+        home.set(variable, "");
+    }
+    Ok(home)
+}
+
+#[test]
+fn what_options_decide_is_refused_before_anything_is_started() -> Outcome {
+    let home = without_keys()?;
+    let cases: [(&[&str], i32, &[&str]); 8] = [
+        (&["--bind", "foo"], 2, &["--bind \"foo\": expected ADDRESS:PORT"]),
+        (&["--bind", "0.0.0.0:8080"], 4, &["web.bind = 0.0.0.0:8080", "web.tls_cert"]),
+        (&["--metrics", "9464"], 2, &["--metrics \"9464\": expected ADDRESS:PORT"]),
+        (&["--live", "nobody"], 3, &["account \"nobody\": expected one of paper"]),
+        (&["--live", "paper"], 4, &["account.paper.broker is simulated, expected alpaca"]),
+        (&["--nats-url", "nats://127.0.0.1:9"], 2, &["only one of NATS_URL and DATABASE_URL is set"]),
+        (
+            &["--nats-url", "nats://127.0.0.1:9", "--database-url", "nowhere"],
+            4,
+            &["DATABASE_URL: expected postgres://"],
+        ),
+        (&["--otlp-endpoint", "collector:4318"], 4, &["telemetry.otlp_endpoint = collector:4318"]),
+    ];
+    for (options, code, words) in cases {
+        refused(&home, &[&["up", "--tape", "main"], options].concat(), code, words)?;
+    }
+    refused(&home, &["up", "--tape", "demo", "--live", "paper"], 2, &["tape demo has no market of today"])?;
+    let bars = home.path().join("none.csv");
+    std::fs::write(&bars, "symbol,timeframe,start_utc,open,high,low,close,volume\n")?;
+    let bars = bars.display().to_string();
+    refused(&home, &["rehearse", "--bars", &bars, "--only", "risk"], 2, &["--only: expected ingest"])?;
+    refused(&home, &["rehearse", "--bars", &bars, "--bind", "foo"], 2, &["--bind \"foo\""])?;
+    assert!(!home.path().join("tapes").exists(), "a tape was made");
+
+    // Of a tape that is there some services alone: its servers are not started either.
+    let tape = home.path().join("tapes/main");
+    std::fs::create_dir_all(&tape)?;
+    std::fs::write(tape.join("tape.json"), r#"{"kind":"main","seed":0,"speed":null}"#)?;
+    for (options, code, words) in cases {
+        refused(&home, &[&["run", "--tape", "main"], options].concat(), code, words)?;
+    }
+    let made: Vec<_> = std::fs::read_dir(&tape)?.map(|entry| entry.map(|entry| entry.file_name())).collect();
+    assert_eq!(made.len(), 1, "{made:?}");
+    // Whoever serves no dashboard needs no address for it.
+    refused(
+        &home,
+        &["run", "risk", "--tape", "main", "--bind", "foo", "--metrics", "9464"],
+        2,
+        &["--metrics \"9464\""],
+    )
+}
+
+#[test]
+fn what_the_configuration_decides_is_refused_by_the_check_as_by_the_start() -> Outcome {
+    let mut home = without_keys()?;
+    let missing = home.path().join("none.pem").display().to_string();
+    let tls = format!("[web]\ntls_cert = \"{missing}\"\ntls_key = \"{missing}\"\n");
+    let key = "the variable APCA_API_KEY_ID to be set";
+    for (text, words) in [
+        ("[web]\nbind = \"0.0.0.0:0\"\n", ["web.bind = 0.0.0.0:0", "web.tls_cert"]),
+        (tls.as_str(), ["web.tls_cert = ", "none.pem"]),
+        ("[live]\nsource = \"alpaca\"\nsymbols = [\"SPY\"]\n", ["source.alpaca.key_env", key]),
+        ("[news]\nsource = \"newsapi\"\nsymbols = [\"SPY\"]\n", ["source.newsapi.key_env", "NEWSAPI_KEY"]),
+        ("[account.paper]\nbroker = \"alpaca\"\n", ["account.paper.alpaca.key_env", key]),
+        ("[telemetry]\nlog_filter = \"risk=loud\"\n", ["telemetry.log_filter", "risk=loud"]),
+        ("[log]\ntape = \"risk=loud\"\n", ["tapedeck.toml:2: log.tape", "risk=loud"]),
+        (
+            "[strategy.x]\nkind = \"momentum\"\nsymbols = [\"@tech\"]\n",
+            ["strategy.x.symbols = @tech", "[universe]"],
+        ),
+        (
+            "[strategy.x]\nkind = \"momentum\"\naccount = \"y\"\n",
+            ["tapedeck.toml:3: strategy.x.account = y", "paper"],
+        ),
+        ("[[authority]]\nsource = \"bloomberg\"\n", ["authority[0].source = \"bloomberg\"", "yahoo"]),
+        (
+            "[account.paper]\ncash = true\n",
+            ["tapedeck.toml:2: account.paper.cash = true", "a decimal number"],
+        ),
+    ] {
+        home.configure(text)?;
+        for command in [&["config", "check"][..], &["up", "--tape", "main"]] {
+            refused(&home, command, 4, &words)?;
+        }
+    }
+    assert!(!home.path().join("tapes").exists(), "a tape was made");
+
+    // What is not turned on needs no keys, and options and variables are looked at too.
+    home.configure("[source.alpaca]\nfeed = \"iex\"\n")?;
+    let checked = home.json(&["config", "check"])?;
+    assert_eq!(checked["credentials"]["source.alpaca.key_env"], "unset", "{checked}");
+    refused(&home, &["config", "check", "--metrics", "9464"], 2, &["--metrics \"9464\""])?;
+    home.set("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318");
+    refused(&home, &["config", "check"], 4, &["telemetry.otlp_endpoint = collector:4318"])
 }
 
 #[test]

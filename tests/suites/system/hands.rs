@@ -272,6 +272,11 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
     let live = home.run(&["strategy", "enable", "swing", "--mode", "live"])?;
     assert_eq!(live.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&live.stderr).contains("tapedeck live confirm"), "{live:?}");
+    // A simulated account has no money to be confirmed for.
+    let confirm = home.run(&["live", "confirm", "paper", "--reason", "by mistake"])?;
+    let said = String::from_utf8_lossy(&confirm.stderr).into_owned();
+    assert_eq!(confirm.status.code(), Some(4), "{said}");
+    assert!(said.contains("account.paper.broker = simulated: expected alpaca"), "{said}");
 
     // A process that is gone holds the clock, and is named; disabling releases it.
     home.text(&["strategy", "enable", "swing", "--mode", "paper"])?;
@@ -281,6 +286,8 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
         Ok(String::from_utf8_lossy(&output.stdout).contains("external strategy swing"))
     })?;
     register(&home, "heir", &[])?;
+    let to_heir = ["strategy", "disable", "swing", "--positions", "hand-over", "--to", "heir"];
+    refused(&home, &to_heir, 2, "--to heir: expected a strategy enabled in mode paper or live")?;
     home.text(&["strategy", "replace", "swing", "--with", "heir"])?;
     eventually("the heir has taken over", Duration::from_secs(20), || {
         let (old, new) = (strategy(&home, "swing")?, strategy(&home, "heir")?);
@@ -301,6 +308,34 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
     Ok(())
 }
 
+/// What is refused with a code, and says what was expected.
+fn refused(home: &Home, arguments: &[&str], code: i32, expected: &str) -> Outcome {
+    let output = home.run(arguments)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?} {said}");
+    assert!(said.contains(expected), "{arguments:?} {said}");
+    Ok(())
+}
+
+/// The kill switch takes `manual` for a strategy.
+fn what_was_bought_by_hand_is_closed_alone(home: &Home, symbol: &str) -> Outcome {
+    let buy = ["order", "place", "buy", symbol, "--qty", "1", "--no-wait"];
+    let held = || -> anyhow::Result<usize> {
+        let positions = rows(home, &["positions"])?;
+        Ok(positions.iter().filter(|row| row["strategy"] == "manual").count())
+    };
+    eventually("something is bought by hand", Duration::from_secs(60), || {
+        home.text(&buy)?;
+        Ok(held()? > 0)
+    })?;
+    home.text(&["kill", "--strategy", "manual", "--flatten", "--reason", "drill"])?;
+    eventually("it is closed", Duration::from_secs(60), || Ok(held()? == 0))?;
+    let stops = rows(home, &["breaker", "list"])?;
+    assert!(stops.iter().any(|row| row["strategy"] == "manual" && row["by"] == "kill"), "{stops:?}");
+    assert_eq!(home.json(&["resume", "--strategy", "manual"])?["state"], "resumed");
+    refused(home, &["strategy", "disable", "manual"], 3, "tapedeck kill --strategy manual --flatten")
+}
+
 #[test]
 fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
     let home = Home::new()?;
@@ -315,12 +350,38 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
     for _ in 0..15 {
         home.text(&["order", "place", "buy", symbol, "--qty", "1", "--no-wait"])?;
     }
-    let of_nobody: [&[&str]; 2] =
-        [&["positions", "--account", "nobody"], &["order", "list", "--account", "nobody"]];
-    for arguments in of_nobody {
+    for command in [
+        &["positions"][..],
+        &["account"],
+        &["order", "list"],
+        &["order", "place", "buy", symbol, "--qty", "1"],
+        &["halt"],
+        &["limits", "set", "max_open_orders=3"],
+    ] {
+        refused(&home, &[command, &["--account", "nobody"]].concat(), 3, "expected one of paper")?;
+    }
+    let of_none = ["limits", "set", "max_open_orders=3", "--strategy", "sma_corss"];
+    refused(&home, &of_none, 3, "expected one of momentum, sma_cross")?;
+    for (of, is_told) in [("NOSUCH", true), (symbol, false)] {
+        let set = home.run(&["limits", "set", "max_order_quantity=1000000", "--symbol", of])?;
+        assert_eq!(set.status.code(), Some(0), "{set:?}");
+        let said = String::from_utf8_lossy(&set.stderr).into_owned();
+        assert_eq!(said.contains(&format!("the tape knows no symbol {of}")), is_told, "{said}");
+    }
+    let cheap = ["order", "place", "buy", symbol, "--qty", "1", "--take-profit", "0.01"];
+    refused(&home, &cheap, 2, "take_profit \"0.01\": expected a price above the last price of ")?;
+    what_was_bought_by_hand_is_closed_alone(&home, symbol)?;
+    // A filter that nothing can be of is refused, not an empty list.
+    let impossible: [(&[&str], i32, &str); 4] = [
+        (&["actions", "--from", "2020-01-31", "--to", "2020-01-02"], 2, "expected a date that is not after"),
+        (&["order", "list", "--strategy", "nobody"], 3, "expected one of "),
+        (&["order", "list", "--side", "up"], 2, "--side up: expected buy or sell"),
+        (&["tail", "--no-follow", "--subject", "order..x"], 2, "--subject \"order..x\": expected a subject"),
+    ];
+    for (arguments, code, words) in impossible {
         let refused = home.run(arguments)?;
-        assert_eq!(refused.status.code(), Some(3), "{arguments:?}");
-        assert!(String::from_utf8_lossy(&refused.stderr).contains("expected one of paper"), "{refused:?}");
+        assert_eq!(refused.status.code(), Some(code), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(words), "{refused:?}");
     }
     for arguments in [&["kill", "--reason", "x"], &["kill", "--flatten"]] as [&[&str]; 2] {
         assert_eq!(home.run(arguments)?.status.code(), Some(2), "{arguments:?} names no scope");
@@ -331,6 +392,11 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
     let said = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(said.contains("not stopped: all accounts"), "{said}");
     assert!(said.contains("still in force: halt of paper, reduce_only"), "{said}");
+    assert_eq!(rows(&home, &["account"])?[0]["state"], "reduce_only");
+    // While it folds, the status may be a degraded one.
+    let status = home.run(&["status"])?;
+    let said = home.text(&["account"])? + &String::from_utf8_lossy(&status.stdout);
+    assert!(said.contains("reduce-only: drill") && said.contains("REDUCE-ONLY paper by"), "{said}");
     assert_eq!(home.json(&["resume", "--account", "paper"])?["state"], "resumed");
     assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0), "{}", home.said("up"));
     let decisions = home.json(&["replay", "--verify"])?;

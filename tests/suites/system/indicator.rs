@@ -28,7 +28,10 @@ fn an_indicator_is_computed_over_files() -> Outcome {
     let (bars, actions) = (write("bars.csv", BARS)?, write("actions.csv", ACTIONS)?);
     let other = write("other.csv", OTHER)?;
 
-    let csv = home.text(&["indicator", "sma:length=2", "--bars", &bars, "--csv"])?;
+    // A split that nobody states is said beside the figures.
+    let raw = home.run(&["indicator", "sma:length=2", "--bars", &bars, "--csv"])?;
+    let (csv, said) = (String::from_utf8(raw.stdout)?, String::from_utf8(raw.stderr)?);
+    assert!(said.contains("TEST looks split 2:1 on 2020-01-03 and no split is stated"), "{said}");
     assert_eq!(
         csv,
         "time,value\n2020-01-02T16:00:00Z,\n2020-01-02T17:00:00Z,101\n2020-01-02T18:00:00Z,103\n\
@@ -53,6 +56,8 @@ fn an_indicator_is_computed_over_files() -> Outcome {
             {"time": "2020-01-03T17:00:00Z", "value": 53.5},
         ])
     );
+    let said = String::from_utf8(home.run(&split)?.stderr)?;
+    assert!(!said.contains("looks split"), "{said}");
     let early = ["indicator", "bbands:length=2", "--bars", &bars, "--to", "2020-01-02T17:00:00Z"];
     let early = home.json(&early)?;
     assert_eq!(early[0]["upper"], Value::Null, "{early}");
@@ -80,6 +85,18 @@ fn an_indicator_is_computed_over_files() -> Outcome {
     ];
     assert_eq!(home.text(&same)?, home.text(&pair)?);
     assert!(home.text(&["indicator", "rsi", "--bars", &bars])?.starts_with("CLOSE OF THE BAR"));
+
+    // Rows that are no bars or actions are left out, as in a backtest, and said once.
+    let bad = write("bad.csv", &format!("{BARS}\"TEST,1h\nTEST,1h,soon,1,1,1,1,1\n"))?;
+    let output = home.run(&["indicator", "sma:length=2", "--bars", &bad, "--csv"])?;
+    assert_eq!((output.status.code(), String::from_utf8(output.stdout)?), (Some(0), csv));
+    let said = String::from_utf8(output.stderr)?;
+    let line = BARS.lines().count() + 1;
+    let told = format!("2 rows left out, the first in line {line} of {bad}: row \"\\\"TEST,1h\": ");
+    assert_eq!(said.matches(&told).count(), 1, "{told} {said}");
+    let output = home.run(&["pairs", "TEST", "ELSE", "--bars", &bad, &other])?;
+    let said = String::from_utf8(output.stderr)?;
+    assert_eq!(said.matches(&told).count(), 1, "{told} {said}");
     Ok(())
 }
 
@@ -108,6 +125,10 @@ fn indicators_are_listed_and_refusals_say_what_is_expected() -> Outcome {
         (vec!["rsi", "--bars", &bars, "--from", "soon"], "--from \"soon\": expected"),
         (vec!["rsi", "--bars", &bars, "--actions", &other], "expected columns symbol, ex_date, kind, value"),
         (vec!["rsi:14", "--bars", &bars], "expected NAME or NAME:key=value"),
+        (
+            vec!["rsi", "--bars", &bars, "--from", "2020-01-05", "--to", "2020-01-02"],
+            "--from 2020-01-05: expected a time before --to 2020-01-02",
+        ),
     ] {
         let all: Vec<&str> = std::iter::once("indicator").chain(arguments).collect();
         let output = home.run(&all)?;

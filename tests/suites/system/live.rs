@@ -8,7 +8,7 @@ use serde_json::Value;
 use tapedeck_vendors::Vendors;
 use tapedeck_vendors::fault::{StreamFault, StreamRule};
 use tapedeck_vendors::ledger::Vendor;
-use tapedeck_vendors::market::{Event, Script, What};
+use tapedeck_vendors::market::{Bar, Event, Script, What};
 
 use crate::harness::{Home, Outcome, eventually};
 
@@ -65,6 +65,23 @@ impl Stage {
 
     fn now_ns(&self) -> i64 {
         self.vendors.stand.market(|market| market.now_ns())
+    }
+
+    /// From a time on a symbol rises in every other minute, by 20 cents, and falls in those between.
+    fn zigzag(&self, symbol: &str, from_ns: i64, minutes: i64) -> anyhow::Result<()> {
+        const STEP: i64 = 2_000;
+        self.vendors.stand.market(|market| {
+            let before = market.last_minute(symbol).context("a minute before")?;
+            for minute in 0..minutes {
+                let low = before.close;
+                let (open, close) = if minute % 2 == 0 { (low, low + STEP) } else { (low + STEP, low) };
+                let start_ns = from_ns + minute * MINUTE_NS;
+                let bar =
+                    Bar { start_ns, open, high: low + STEP, low, close, vwap: low + STEP / 2, ..before };
+                market.set_minute(symbol, start_ns, Some(bar));
+            }
+            Ok(())
+        })
     }
 
     /// The report of the source, where there is one.
@@ -186,14 +203,16 @@ fn minutes_are_streamed_through_a_cut_and_strategies_trade_on_them() -> Outcome 
 /// Quotes come sampled beside the minutes, all of it in MessagePack; a symbol whose data look wrong opens nothing.
 #[test]
 fn quotes_are_sampled_and_a_symbol_with_a_finding_opens_nothing() -> Outcome {
-    // It turns with every other minute, so that it soon wants in.
+    // It turns with every minute, so that it soon wants in.
     let more = "[strategy.turns]\nkind = \"sma_cross\"\nsymbols = [\"MSFT\"]\ntimeframe = \"1m\"\n\
                 sizing = \"fixed:5\"\nparams = { fast = 1, slow = 2 }\n\
                 [[limits]]\nstrategy = \"turns\"\nclean_data = 3600\n[quality.severity]\nresumption = \"warning\"\n";
-    let stage = Stage::with("alpaca", OPEN_NS + 40 * MINUTE_NS, more, |source, live| {
+    let start_ns = OPEN_NS + 40 * MINUTE_NS;
+    let stage = Stage::with("alpaca", start_ns, more, |source, live| {
         source.push_str("stream_format = \"msgpack\"\n");
         "fresh_s = 30\nquotes = true\ntrades = true\nticks_ms = 500\n".clone_into(live);
     })?;
+    stage.zigzag("MSFT", start_ns, 60)?;
     let mut up = stage.home.spawn("up", &["up", "--no-progress"])?;
     eventually("the source is live", Duration::from_secs(60), || {
         anyhow::ensure!(up.alive()?, "{}", stage.home.said("up"));

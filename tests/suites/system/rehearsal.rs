@@ -53,6 +53,15 @@ fn the_past_ends_in_the_present(home: &Home) -> anyhow::Result<()> {
     assert_eq!(home.json(&["at", &head.to_string(), "orders"])?, present, "orders at {moment}");
     let early = home.json(&["positions", "--as-of", "seq:4"])?;
     assert_eq!(early, serde_json::json!([]));
+    // What has not come is refused by the last event; behind the last instant the newest state is the answer.
+    let beyond = home.run(&["positions", "--as-of", &format!("seq:{}", head + 1)])?;
+    let said = String::from_utf8_lossy(&beyond.stderr);
+    let last = format!("seq:{}: expected at most seq:{head}, the last event on TRADING, of 20", head + 1);
+    assert!(beyond.status.code() == Some(2) && said.contains(&last), "{said}");
+    let late = home.run(&["at", "2199-01-01T00:00:00Z", "orders"])?;
+    let said = String::from_utf8_lossy(&late.stderr);
+    assert!(late.status.success(), "{said}");
+    assert!(said.contains("the tape ends there, before 2199-01-01T00:00:00Z"), "{said}");
     Ok(())
 }
 
@@ -106,11 +115,20 @@ fn everything_follows_from_its_inputs(home: &Home, report: &serde_json::Value) -
     ])?;
     assert_eq!((&sweep["recorded"], sweep["runs"].as_u64()), (&true.into(), Some(2)), "{sweep}");
     assert!(sweep["warning_block"].is_array() && sweep["best"]["result_hash"].is_string(), "{sweep}");
-    // Whatever was run again or searched stands on the tape, under its own id.
+    for from in ["999999999", "2050-01-01T00:00:00Z"] {
+        let beyond = home.run(&["replay", "--from", from])?;
+        let said = String::from_utf8_lossy(&beyond.stderr);
+        assert_eq!(beyond.status.code(), Some(2), "{said}");
+        assert!(said.contains(&format!("--from \"{from}\": expected a moment of the tape")), "{said}");
+    }
+    // Whatever was run again or searched stands on the tape, under its own id, and is listed although nobody runs the
+    // tape.
     let said = home.text(&["tail", "--no-follow", "--subject", "control.backtest.*.finished"])?;
+    let listed = home.json(&["backtest", "list"])?.to_string();
     for run in [&session, &fork, &other, &sweep] {
         let id = run["run_id"].as_str().unwrap_or("no id");
         assert!(said.contains(id), "{id}: {said}");
+        assert!(listed.contains(id), "{id}: {listed}");
     }
     Ok(())
 }
@@ -130,12 +148,27 @@ fn a_fork_beyond_the_end_opens_no_run(home: &Home) -> anyhow::Result<()> {
 
 #[test]
 fn run_again_it_says_that_it_is_complete() -> Outcome {
-    let (bars, actions) = (bar_files()?, actions_file()?);
+    let (mut bars, actions) = (bar_files()?, actions_file()?);
     let home = Home::new()?;
+    let damaged = home.path().join("damaged.csv");
+    std::fs::write(
+        &damaged,
+        "symbol,timeframe,start_utc,open,high,low,close,volume\n\
+         TEST,1h,2011-07-05T14:00:00Z,10,11,9,10,100\n\
+         TEST,1h,2011-07-05T15:00:00Z,10,11,9,10,0\n\
+         TEST,1h,2011-07-05T16:00:00Z,-10,11,9,10,100\n\
+         TEST,1h,2011-07-05T17:00:00Z,10,11,9,10,100\n",
+    )?;
+    bars.push(damaged.display().to_string());
     let arguments = rehearse(&bars, &actions, "2011-07-01", "2011-07-08", &[]);
     let first = home.json(&arguments)?;
     let second = home.json(&arguments)?;
     assert_eq!(first["chain_hash"], second["chain_hash"]);
+    // What looks wrong with the files is on the tape once, as after an import of them.
+    for (report, findings) in [(&first, 2), (&second, 0)] {
+        let told = (report["rejected"].as_u64(), report["findings"].as_u64());
+        assert_eq!(told, (Some(1), Some(findings)), "{report}");
+    }
     assert_eq!(second["complete_before"].as_bool(), Some(true), "{second}");
     assert_eq!(second["bars"].as_u64(), Some(0), "{second}");
     bars_are_listed(&home)
@@ -157,7 +190,12 @@ fn bars_are_listed(home: &Home) -> Outcome {
     let said = String::from_utf8_lossy(&none.stderr).into_owned();
     assert!(said.contains("there are 1h"), "{said}");
     assert_eq!(home.run(&["bars", "AAPL", "--sma", "0"])?.status.code(), Some(2));
-    assert_eq!(home.json(&["findings", "--limit", "1"])?.as_array().map(Vec::len), Some(0));
+    let findings = home.json(&["findings"])?;
+    let rows = findings.as_array().into_iter().flatten();
+    let found: Vec<_> =
+        rows.filter_map(|row| Some((row["symbol"].as_str()?, row["rule"].as_str()?))).collect();
+    // The newest first: the row that was left out is missing.
+    assert_eq!(found, [("TEST", "missing_bar"), ("TEST", "zero_volume")], "{findings}");
     Ok(())
 }
 

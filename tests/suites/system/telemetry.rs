@@ -139,6 +139,7 @@ fn a_collector_that_is_gone_is_said_once_and_disturbs_nothing() -> Outcome {
     let said = String::from_utf8(output.stderr)?;
     anyhow::ensure!(output.status.success(), "{said}");
     assert_eq!(said.matches("telemetry is not exported").count(), 1, "{said}");
+    assert!(!said.contains('\u{1b}'), "colour codes where there is no terminal: {said:?}");
     let report: Value = serde_json::from_slice(&output.stdout)?;
     let calm = Home::new()?.json(&rehearse(&bars, &actions, FROM, TO, &[]))?;
     assert_eq!(report["chain_hash"], calm["chain_hash"]);
