@@ -197,8 +197,8 @@ pub trait EventLog: Send + Sync + 'static {
     async fn append(&self, entry: Append) -> Result<Appended, AppendError>;
 
     /// Appends 1 to 1,000 events of one stream, all or none. Repeating a batch whose events are all
-    /// stored already answers where they stand. Batches are sent in the order in which they were asked for, so that one
-    /// may expect what another, still unanswered, is about to write.
+    /// stored already answers where they stand. Batches of several events are sent in the order in which they were asked
+    /// for, so that one may expect what another, still unanswered, is about to write.
     async fn append_batch(&self, entries: Vec<Append>) -> Result<Vec<Appended>, AppendError>;
 
     /// Appends many events of one stream without waiting for each other, for a source that repeats

@@ -53,7 +53,7 @@ fn import_reports_every_bad_row_and_keeps_the_good_ones() -> Outcome {
     // A run over such a file says so in its document, too.
     for command in [
         &["backtest", "--strategy", "momentum"][..],
-        &["sweep", "--strategy", "momentum", "--param", "lookback=5"],
+        &["sweep", "--strategy", "momentum", "--param", "lookback=5", "--metric", "net_profit"],
     ] {
         let run = home.json(&[command, &["--bars", &path]].concat())?;
         let warnings = run["warnings"].to_string();

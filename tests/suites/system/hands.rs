@@ -351,14 +351,14 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
         home.text(&["order", "place", "buy", symbol, "--qty", "1", "--no-wait"])?;
     }
     for command in [
-        &["positions"][..],
+        &["positions", "--account"][..],
         &["account"],
-        &["order", "list"],
-        &["order", "place", "buy", symbol, "--qty", "1"],
-        &["halt"],
-        &["limits", "set", "max_open_orders=3"],
+        &["order", "list", "--account"],
+        &["order", "place", "buy", symbol, "--qty", "1", "--account"],
+        &["halt", "--account"],
+        &["limits", "set", "max_open_orders=3", "--account"],
     ] {
-        refused(&home, &[command, &["--account", "nobody"]].concat(), 3, "expected one of paper")?;
+        refused(&home, &[command, &["nobody"]].concat(), 3, "expected one of paper")?;
     }
     let of_none = ["limits", "set", "max_open_orders=3", "--strategy", "sma_corss"];
     refused(&home, &of_none, 3, "expected one of momentum, sma_cross")?;

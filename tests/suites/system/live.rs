@@ -216,7 +216,8 @@ fn quotes_are_sampled_and_a_symbol_with_a_finding_opens_nothing() -> Outcome {
     let mut up = stage.home.spawn("up", &["up", "--no-progress"])?;
     eventually("the source is live", Duration::from_secs(60), || {
         anyhow::ensure!(up.alive()?, "{}", stage.home.said("up"));
-        Ok(stage.source()?.is_some_and(|source| source["state"] == "live"))
+        Ok(stage.home.printed("up")?.contains("Tapedeck is at")
+            && stage.source()?.is_some_and(|source| source["state"] == "live"))
     })?;
     let what = What::Status {
         code: "T".into(),

@@ -136,7 +136,9 @@ fn complaint(document: &Value, path: &Path, said: &str) -> PageError {
     }
     let secret =
         matches!(path.iter().next_back(), Some(Segment::Map { key }) if SECRETS.contains(&key.as_str()));
-    let value = value_at(document, path).filter(|_| !secret).map(shown).unwrap_or_default();
+    // The whole body may hold anything, a password too.
+    let whole = path.iter().next().is_none();
+    let value = value_at(document, path).filter(|_| !secret && !whole).map(shown).unwrap_or_default();
     let expected = said.rsplit_once(", expected ").map(|(_, expected)| expected);
     let expected = expected.or_else(|| said.strip_prefix("expected ")).unwrap_or(said);
     PageError::field(field(path, None, None), &value, expectation(expected))
@@ -264,9 +266,9 @@ mod tests {
             (r#"{}"#, "name = \"\": expected a value, because it is required"),
             (r#"{"name":"a","name":"b"}"#, "name = \"\": expected one value"),
             (r#"{"name":"a","password":7}"#, "password = \"\": expected a string"),
-            (r#"[]"#, "body = \"[]\": expected an object"),
-            (r#"["a"]"#, "body = \"[\"a\"]\": expected an object"),
-            (r#""text""#, "body = \"text\": expected an object"),
+            (r#"[]"#, "body = \"\": expected an object"),
+            (r#"["old-password", "new-password"]"#, "body = \"\": expected an object"),
+            (r#""password""#, "body = \"\": expected an object"),
             (r#"{"name":"a","legs":[["A"]]}"#, "legs[0] = \"[\"A\"]\": expected an object"),
             (r#"{"name":"a","of":["A"]}"#, "of = \"[\"A\"]\": expected an object"),
             (r#"{"name":"a","of":{"symbol":1}}"#, "of.symbol = \"1\": expected a string"),

@@ -201,7 +201,8 @@ impl JetStreamLog {
     ) -> Vec<Result<PublishAck, Failure>> {
         let unanswered = || Failure::Unavailable(LogError::new("publish", "no answer in time"));
         let mut replies: Vec<_> = window.iter().map(|_| Err(unanswered())).collect();
-        let Ok(mut lane) = self.inner.lanes.take(self.client()).await else { return replies };
+        let lane = tokio::time::timeout(TIMEOUT, self.inner.lanes.take(self.client())).await;
+        let Ok(Ok(mut lane)) = lane else { return replies };
         let mut waiting = 0;
         for (index, entry) in window.iter().enumerate() {
             let Ok(entry) = entry else { continue };

@@ -69,12 +69,14 @@ impl JetStreamLog {
         turn: MutexGuard<'_, ()>,
     ) -> Result<PublishAck, Failure> {
         let unavailable = |problem| Failure::Unavailable(LogError::new("publish batch", problem));
-        let mut lane = self.inner.lanes.take(self.client()).await.map_err(Failure::Unavailable)?;
-        match tokio::time::timeout(TIMEOUT, self.send_batch(batch, &lane)).await {
-            Ok(sent) => sent?,
-            Err(_) => return Err(unavailable("not sent in time")),
-        }
+        // All of it within bounds, for others wait for their turn: the queue of a lost connection may be full.
+        let sent = async {
+            let lane = self.inner.lanes.take(self.client()).await.map_err(Failure::Unavailable)?;
+            self.send_batch(batch, &lane).await.map(|()| lane)
+        };
+        let sent = tokio::time::timeout(TIMEOUT, sent).await;
         drop(turn);
+        let mut lane = sent.unwrap_or_else(|_| Err(unavailable("not sent in time")))?;
         let Some((_, answer)) = lane.next().await else { return Err(unavailable("no answer in time")) };
         self.inner.lanes.put_back(lane);
         acknowledged("publish batch", &answer)

@@ -271,8 +271,9 @@ impl Rerun {
         self.inputs(inputs, through, Stage::Signals)?;
         self.decisions.read(through, &mut self.market).await?;
         self.decide(through, inputs, recording)?;
-        self.inputs(inputs, through, Stage::Decisions)?;
-        self.decide(through, inputs, recording)?;
+        while self.input(inputs, through, Stage::Decisions)? {
+            self.decide(through, inputs, recording)?;
+        }
         self.orders().await?;
         while self.input(inputs, through, Stage::Orders)? {
             self.decide(through, inputs, recording)?;

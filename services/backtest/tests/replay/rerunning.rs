@@ -83,15 +83,15 @@ async fn a_stop_behind_a_decision_of_its_instant_does_not_reach_it() {
     let instants = market(INSTANTS);
     let decided = everything(&rehearse(INSTANTS, 1).await, stream::TRADING).await;
     for approved in [true, false] {
-        // Behind the last such decision of an instant, and behind what became of its order.
-        let last = decided.iter().rev().find_map(|recorded| match &recorded.event.body {
+        // Behind the last such decision of an instant that another follows, and behind what became of its order.
+        let decided = decided.iter().filter_map(|recorded| match &recorded.event.body {
             Some(Body::RiskDecision(decision)) if decision.orders.is_empty() != approved => {
                 recorded.event.event_time.as_ref().and_then(from_timestamp)
             }
             _ => None,
         });
-        let place = instants.iter().position(|instant| Some(instant.ns) == last);
-        let Some(place) = place.filter(|place| *place + 1 < INSTANTS) else { continue };
+        let places = decided.filter_map(|ns| instants.iter().position(|instant| instant.ns == ns));
+        let place = places.filter(|place| *place + 1 < INSTANTS).max().expect("a decision of this kind");
         let log = rehearse_between(INSTANTS, vec![(place + 1, stop_all as fn(&Tape))]).await;
         let killed = everything(&log, stream::TRADING).await;
         assert!(killed.iter().any(|recorded| matches!(recorded.event.body, Some(Body::TradingKilled(_)))));

@@ -23,11 +23,11 @@ pub(super) struct TextTable<R: Read + Send> {
     source: BufReader<R>,
     delimiter: u8,
     header: Vec<String>,
-    /// The line read last, with its end.
+    /// The line read last, without its end.
     text: Vec<u8>,
     line: u64,
-    /// Where the next row starts in that line: a carriage return alone ends a row as well.
-    next: usize,
+    /// It ended with a carriage return, of which a line feed behind it is part.
+    returned: bool,
     record: ByteRecord,
     /// The present row as it stands, when a quote in it is not closed.
     unclosed: Option<String>,
@@ -48,30 +48,62 @@ impl<R: Read + Send> TextTable<R> {
             header: Vec::new(),
             text: Vec::new(),
             line: 0,
-            next: 0,
+            returned: false,
             record: ByteRecord::new(),
             unclosed: None,
             cell: Vec::new(),
         };
-        table.read_line()?;
+        let mut found = table.read_line()?;
         if table.text.starts_with(BYTE_ORDER_MARK) {
-            table.next = BYTE_ORDER_MARK.len();
+            table.text.drain(..BYTE_ORDER_MARK.len());
         }
-        table.advance()?;
+        while found && table.text.is_empty() {
+            found = table.read_line()?;
+        }
+        table.split();
         let names = table.record.iter().map(|name| String::from_utf8_lossy(name).trim().to_owned());
         // One that cannot be split is told as it stands.
         table.header = names.chain(table.unclosed.clone()).collect();
         Ok(table)
     }
 
-    /// Reads the next line of the file; false at its end.
+    /// Reads the next line of the file, which a line feed, a carriage return or both of them end; false at its end.
     fn read_line(&mut self) -> Result<bool, FileError> {
         self.text.clear();
-        self.next = 0;
-        let read = self.source.read_until(b'\n', &mut self.text);
-        let length = read.map_err(|source| FileError::Io { path: self.path.clone(), source })?;
-        self.line += u64::from(length > 0);
-        Ok(length > 0)
+        loop {
+            let buffer = self.source.fill_buf();
+            let buffer = buffer.map_err(|source| FileError::Io { path: self.path.clone(), source })?;
+            let Some(first) = buffer.first() else {
+                self.line += u64::from(!self.text.is_empty());
+                return Ok(!self.text.is_empty());
+            };
+            let skipped = usize::from(std::mem::take(&mut self.returned) && *first == b'\n');
+            let rest = buffer.get(skipped..).unwrap_or_default();
+            let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+            self.text.extend_from_slice(rest.get(..end.unwrap_or(rest.len())).unwrap_or_default());
+            self.returned = end.is_some_and(|end| rest.get(end) == Some(&b'\r'));
+            let taken = skipped + end.map_or(rest.len(), |end| end + 1);
+            self.source.consume(taken);
+            if end.is_some() {
+                self.line += 1;
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Splits the line into cells.
+    fn split(&mut self) {
+        self.record.clear();
+        self.unclosed = None;
+        let row = self.text.as_slice();
+        if row.is_empty() {
+            return;
+        }
+        if !row.contains(&b'"') {
+            row.split(|byte| *byte == self.delimiter).for_each(|cell| self.record.push_field(cell));
+        } else if !split_quoted(row, self.delimiter, &mut self.cell, &mut self.record) {
+            self.unclosed = Some(Cell::Text(String::from_utf8_lossy(row)).shown());
+        }
     }
 }
 
@@ -81,25 +113,16 @@ impl<R: Read + Send> Table for TextTable<R> {
     }
 
     fn advance(&mut self) -> Result<bool, FileError> {
-        self.record.clear();
-        self.unclosed = None;
         loop {
-            if self.next >= self.text.len() && !self.read_line()? {
+            if !self.read_line()? {
+                self.record.clear();
+                self.unclosed = None;
                 return Ok(false);
             }
-            let rest = self.text.get(self.next..).unwrap_or_default();
-            let length = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(rest.len());
-            self.next += length + 1;
-            let row = rest.get(..length).unwrap_or_default();
-            if row.is_empty() {
-                continue;
+            if !self.text.is_empty() {
+                self.split();
+                return Ok(true);
             }
-            if !row.contains(&b'"') {
-                row.split(|byte| *byte == self.delimiter).for_each(|cell| self.record.push_field(cell));
-            } else if !split_quoted(row, self.delimiter, &mut self.cell, &mut self.record) {
-                self.unclosed = Some(Cell::Text(String::from_utf8_lossy(row)).shown());
-            }
-            return Ok(true);
         }
     }
 

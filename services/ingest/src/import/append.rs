@@ -219,7 +219,10 @@ impl Importer {
                 self.count(&prepared);
                 continue;
             }
-            // Where the events of a batch will stand is known from those before it.
+            // Where the events of a batch will stand is known from those before it, unless that was long ago.
+            if self.underway.is_empty() {
+                self.head = 0;
+            }
             let most = if self.head > 0 && self.careful == 0 { UNDERWAY_MAX } else { 1 };
             if self.underway.len() < most {
                 self.launch(prepared, &Stored::default());
@@ -228,6 +231,8 @@ impl Importer {
                 self.launch(prepared, &stored);
                 self.note(stored);
             }
+            // What was launched asks for its turn before the next batch can.
+            tokio::task::yield_now().await;
         }
     }
 

@@ -126,7 +126,12 @@ pub async fn place_order(
             return Err(OrderError::Invalid { field: "side", value: String::new(), expected });
         }
     };
-    check_exits(tape, order).await?;
+    // Asked for again, it stands whatever prices have done since.
+    if let Err(refused) = check_exits(tape, order).await
+        && !is_asked(tape, caller, order).await?
+    {
+        return Err(refused);
+    }
     let leg = SignalLeg {
         symbol: order.symbol.clone(),
         intent: intent.into(),
@@ -359,6 +364,12 @@ async fn check_exits(tape: &Tape, order: &NewOrder) -> Result<(), OrderError> {
         return Err(OrderError::Invalid { field, value: decimal(price), expected });
     }
     Ok(())
+}
+
+/// Whether the newest signal by hand in the order's symbol is this one.
+async fn is_asked(tape: &Tape, caller: &Caller, order: &NewOrder) -> Result<bool, LogError> {
+    let last = tape.last(TRADING, Subject::signal(MANUAL, &order.symbol).as_str()).await?;
+    Ok(last.is_some_and(|last| last.event.id == caller.id("order_place")))
 }
 
 /// The close of a symbol's newest bar in 1e-9, which is what risk prices it at; `None` where there is none, where it was

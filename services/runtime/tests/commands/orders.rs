@@ -1,7 +1,7 @@
 //! Orders by hand: what is asked for is refused before it is a signal, or goes on to risk.
 
 use contracts::v1::event::Body;
-use contracts::v1::{Bar, CorporateAction, OrderType, Origin, Side, TimeInForce};
+use contracts::v1::{AccountMarked, Bar, CorporateAction, OrderType, Origin, Side, TimeInForce};
 use event_log::Tape;
 use runtime::ClockMode;
 use runtime::command::{self, NewOrder, OrderError};
@@ -105,6 +105,28 @@ async fn exits_are_beyond_the_price_that_an_order_opens_at() {
     put(&tape, "split", Body::CorporateAction(split)).await;
     let after = refused(&tape, &with(market(), buy, Some(50), Some(20))).await;
     assert!(after.contains("has no mark yet"), "{after}");
+}
+
+#[tokio::test]
+async fn what_was_asked_for_stands_however_prices_have_moved_since() {
+    let tape = tape().await;
+    let mark = AccountMarked { account: "paper".into(), ..AccountMarked::default() };
+    put(&tape, "mark", Body::AccountMarked(mark)).await;
+    let bar = |close: i64| {
+        let (symbol, timeframe) = ("SPY".to_owned(), "1h".to_owned());
+        let origin = Origin::Rehearsal.into();
+        Body::Bar(Bar { symbol, timeframe, close_e9: close * DOLLAR, origin, ..Bar::default() })
+    };
+    put(&tape, "at 100", bar(100)).await;
+    let order =
+        NewOrder { take_profit_price_e9: Some(101 * DOLLAR), ..order(OrderType::Market, None, None, None) };
+    let place = async |key: &str| command::place_order(&tape, &caller(key), ClockMode::Wall, &order).await;
+    let first = place("1").await.unwrap();
+    put(&tape, "at 102", bar(102)).await;
+    let again = place("1").await.unwrap();
+    assert_eq!((again.signal_id, again.order_id), (first.signal_id, first.order_id));
+    let other = place("2").await.unwrap_err().to_string();
+    assert!(other.contains("expected a price above the last price of 102"), "{other}");
 }
 
 #[tokio::test]

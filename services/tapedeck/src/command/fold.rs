@@ -98,8 +98,7 @@ impl Folding<'_> {
             if left.is_empty() {
                 return Ok(());
             }
-            let states = self.surroundings.states();
-            let now = Some((left.iter().map(|row| row.position).sum::<u64>(), left.len(), states));
+            let now = Some((left.iter().map(|row| row.position).sum::<u64>(), left.len(), self.rebuilt()));
             if now != before {
                 (before, moved) = (now, Instant::now());
             }
@@ -133,6 +132,16 @@ impl Folding<'_> {
             self.loops.spawn(async move { projector.follow(name, &stop).await });
         }
         Ok(())
+    }
+
+    /// How far read models that are built anew have come. That one fails and begins again is no progress.
+    fn rebuilt(&self) -> Vec<u64> {
+        let states = self.surroundings.states();
+        let sequence = |state: &State| match state {
+            State::Rebuilding { sequence, .. } => Some(*sequence),
+            _ => None,
+        };
+        states.values().filter_map(sequence).collect()
     }
 
     /// How far the read models are that have not arrived, and what keeps them.

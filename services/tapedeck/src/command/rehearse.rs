@@ -326,7 +326,7 @@ async fn conclude(
     let progress = finished.progress;
     let bars = if complete_before { 0 } else { progress.bars };
     let bars_per_second = bars as f64 / seconds.max(f64::MIN_POSITIVE);
-    let wrong = examined(session, services).await?;
+    let examined = examined(session, services).await;
     if wanted.contains(&Service::Projector) {
         caught_up(session).await?;
     }
@@ -353,11 +353,13 @@ async fn conclude(
         signals: progress.signals,
         orders: chain.orders,
         fills: chain.fills,
-        rejected: wrong.rejected_count(),
-        findings: wrong.findings,
+        rejected: examined.as_ref().map_or(0, ImportReport::rejected_count),
+        findings: examined.as_ref().map_or(0, |examined| examined.findings),
         chain_hash: chain.chain_hash,
     };
-    print(&report, output)
+    print(&report, output)?;
+    // What was played and measured is told in any case.
+    examined.map(drop)
 }
 
 /// The run beside the least that its serial messages take on this server.

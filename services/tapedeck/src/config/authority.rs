@@ -115,6 +115,7 @@ mod tests {
         );
         let small = problem("source = \"yahoo\"\nsymbols = [\"spy\"]", &off);
         assert!(small.starts_with("authority[0].symbols = \"spy\": expected an upper-case"), "{small}");
+        assert_eq!(problem("source = \"yahoo\"\nsymbols = [\"BACpK\"]", &off), "");
         assert!(problem("source = \"yahoo\"\nfrom = \"soon\"", &off).contains("YYYY-MM-DD"));
         let turned = "source = \"yahoo\"\nfrom = \"2025-02-01\"\nto = \"2025-01-01\"";
         assert!(problem(turned, &off).contains("2025-02-01 or later"));

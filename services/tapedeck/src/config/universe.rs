@@ -28,12 +28,17 @@ pub(super) fn check_symbols(field: &str, symbols: &[String], most: usize) -> Res
     Ok(())
 }
 
-/// Checks symbols that are looked for among bars, which files may name in more ways than a vendor does. One with a small
-/// letter or a blank is that of no bar.
+/// Checks symbols that are looked for among bars, which files may name in more ways than a vendor does, `BACpK` among
+/// them. One in small letters alone is a slip, and one with a blank is that of no bar.
 pub(super) fn check_traded(field: &str, symbols: &[String]) -> Result<(), ConfigError> {
-    let visible = |byte: u8| byte.is_ascii_graphic() && !byte.is_ascii_lowercase() && byte != b',';
-    let good =
-        |symbol: &String| (1..=TRADED_BYTES_MAX).contains(&symbol.len()) && symbol.bytes().all(visible);
+    let visible = |byte: u8| byte.is_ascii_graphic() && byte != b',';
+    let small = |symbol: &str| {
+        symbol.contains(|letter: char| letter.is_ascii_lowercase())
+            && !symbol.contains(|letter: char| letter.is_ascii_uppercase())
+    };
+    let good = |symbol: &String| {
+        (1..=TRADED_BYTES_MAX).contains(&symbol.len()) && symbol.bytes().all(visible) && !small(symbol)
+    };
     match symbols.iter().find(|symbol| !good(symbol)) {
         Some(symbol) => {
             let expected = "an upper-case symbol of 1 to 32 characters without blanks and commas";

@@ -162,35 +162,21 @@ impl Named {
         })
     }
 
-    /// The one account that the registered strategies trade on; `None` where there is none.
-    pub fn account(&self) -> Result<Option<&Registered>, Failure> {
+    /// The one account that the registered strategies trade on; `None` where there is none, and where there are several.
+    pub fn account(&self) -> Option<&Registered> {
         let mut all = self.registered.values();
-        let Some(first) = all.next() else { return Ok(None) };
-        match all.find(|other| other.strategy.account != first.strategy.account) {
-            None => Ok(Some(first)),
-            Some(other) => Err(Failure::usage(
-                format!(
-                    "--strategy: {} trades on account {:?} and {} on {:?}, expected one account",
-                    first.strategy.strategy,
-                    first.strategy.account,
-                    other.strategy.strategy,
-                    other.strategy.account
-                ),
-                HELP,
-            )),
-        }
+        let first = all.next()?;
+        all.all(|other| other.strategy.account == first.strategy.account).then_some(first)
     }
 
     /// What was taken from the tape, for the user.
     pub fn notes(&self, request: &contracts::v1::BacktestRequest) -> Option<String> {
         let names: Vec<&str> = self.registered.keys().map(String::as_str).collect();
-        (!names.is_empty()).then(|| {
-            format!(
-                "{}: as registered on the tape, with the terms of account {}",
-                names.join(", "),
-                request.account
-            )
-        })
+        let terms = match self.account() {
+            Some(_) => format!("with the terms of account {}", request.account),
+            None => "on several accounts, so that the terms of none apply".to_owned(),
+        };
+        (!names.is_empty()).then(|| format!("{}: as registered on the tape, {terms}", names.join(", ")))
     }
 
     /// Timeframe that a registered strategy reads, where one states it.
@@ -254,6 +240,29 @@ mod tests {
         let mut this = Named::default();
         this.add_programs(&missing, named, unnamed).map_err(|failure| failure.message)?;
         Ok(this.programs.into_iter().map(|program| (program.name, program.command)).collect())
+    }
+
+    #[test]
+    fn the_terms_are_those_of_one_account_and_of_several_none() {
+        let on = |accounts: &[&str]| {
+            let registered = accounts.iter().enumerate().map(|(number, account)| {
+                let account = (*account).to_owned();
+                let strategy = StrategyRegistered { account, ..StrategyRegistered::default() };
+                (number.to_string(), Registered { strategy, account: None })
+            });
+            let named = Named { registered: registered.collect(), programs: Vec::new() };
+            let account = named.account().map(|registered| registered.strategy.account.clone());
+            let request = contracts::v1::BacktestRequest {
+                account: account.clone().unwrap_or_default(),
+                ..Default::default()
+            };
+            (account, named.notes(&request).unwrap_or_default())
+        };
+        assert_eq!(on(&[]), (None, String::new()));
+        let one = "0, 1: as registered on the tape, with the terms of account a";
+        assert_eq!(on(&["a", "a"]), (Some("a".to_owned()), one.to_owned()));
+        let two = "0, 1: as registered on the tape, on several accounts, so that the terms of none apply";
+        assert_eq!(on(&["a", "b"]), (None, two.to_owned()));
     }
 
     #[test]

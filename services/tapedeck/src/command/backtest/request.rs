@@ -74,7 +74,7 @@ pub fn request(
         costs: Some(costs(options, file.as_ref(), named)?),
         limits: limits(options, file.as_ref(), named)?,
         limit_sets,
-        account: named.account()?.map_or_else(String::new, |known| known.strategy.account.clone()),
+        account: named.account().map_or_else(String::new, |known| known.strategy.account.clone()),
         allow_short: options.allow_short,
         calendar: options.calendar.clone().unwrap_or_default(),
         benchmark: options.benchmark.clone().unwrap_or_default(),
@@ -219,7 +219,7 @@ fn cash(options: &RunOptions, file: Option<&LimitsFile>) -> Result<Amount, Failu
 
 /// What the options state, then what the file of limits does, then what the account of a registration has.
 fn costs(options: &RunOptions, file: Option<&LimitsFile>, named: &Named) -> Result<Costs, Failure> {
-    let of_account = named.account()?.and_then(|known| known.account.as_ref()).and_then(|known| known.costs);
+    let of_account = named.account().and_then(|known| known.account.as_ref()).and_then(|known| known.costs);
     let known = of_account.unwrap_or_default();
     let known = file.map_or(known, |file| file.account.costs_over(known, &file.written));
     let decimal = |value: i64| Price(value).to_string();
@@ -309,7 +309,7 @@ fn limits(
     let wider =
         |limits: RiskLimits| RiskLimits { allow_short: limits.allow_short || options.allow_short, ..limits };
     let Some(file) = file else {
-        let account = named.account()?.and_then(|known| known.account.as_ref());
+        let account = named.account().and_then(|known| known.account.as_ref());
         let limits = account.and_then(|account| account.limits);
         return Ok(limits.map(wider));
     };
