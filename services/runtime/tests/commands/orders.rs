@@ -117,12 +117,12 @@ async fn what_was_asked_for_stands_however_prices_have_moved_since() {
         let origin = Origin::Rehearsal.into();
         Body::Bar(Bar { symbol, timeframe, close_e9: close * DOLLAR, origin, ..Bar::default() })
     };
-    put(&tape, "at 100", bar(100)).await;
+    put(&tape, "at_100", bar(100)).await;
     let order =
         NewOrder { take_profit_price_e9: Some(101 * DOLLAR), ..order(OrderType::Market, None, None, None) };
     let place = async |key: &str| command::place_order(&tape, &caller(key), ClockMode::Wall, &order).await;
     let first = place("1").await.unwrap();
-    put(&tape, "at 102", bar(102)).await;
+    put(&tape, "at_102", bar(102)).await;
     let again = place("1").await.unwrap();
     assert_eq!((again.signal_id, again.order_id), (first.signal_id, first.order_id));
     let other = place("2").await.unwrap_err().to_string();
