@@ -67,12 +67,11 @@ fn statement(schema: &str) -> String {
     )
 }
 
-/// Approvals of the last day, where a limit counts them: event time, account, strategy and the symbols of
+/// Approvals of the last day, where there is any limit beside which a decision states them: event time, account, strategy and the symbols of
 /// their orders but for exits that wait for an entry.
 fn approvals(schema: &str) -> String {
     format!(
-        "CASE WHEN EXISTS (SELECT FROM {schema}.limit_sets WHERE
-             limits ?| array['maxOrdersPerMinute', 'maxOrdersPerHour', 'maxOrdersPerDay'])
+        "CASE WHEN EXISTS (SELECT FROM {schema}.limit_sets)
          THEN COALESCE((SELECT json_agg(json_build_array(event_time_ns, account, strategy, COALESCE((
                  SELECT json_agg(o->>'symbol') FROM jsonb_array_elements(orders) o WHERE NOT o ? 'parentId'
              ), '[]')) ORDER BY sequence)
