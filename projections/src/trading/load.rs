@@ -67,8 +67,8 @@ fn statement(schema: &str) -> String {
     )
 }
 
-/// Approvals of the last day, where there is any limit beside which a decision states them: event time, account, strategy and the symbols of
-/// their orders but for exits that wait for an entry.
+/// Approvals of the last day, where there is any limit beside which a decision states them: event time, account,
+/// strategy and the symbols of their orders but for exits that wait for an entry.
 fn approvals(schema: &str) -> String {
     format!(
         "CASE WHEN EXISTS (SELECT FROM {schema}.limit_sets)
