@@ -373,7 +373,7 @@ async fn floor(session: &Session, progress: &Progress, seconds: f64) -> Result<O
 }
 
 /// Waits until every read model has folded the whole tape, so that what is printed can be looked at.
-pub async fn caught_up(session: &Session) -> Result<(), Failure> {
+async fn caught_up(session: &Session) -> Result<(), Failure> {
     let deadline = Instant::now() + CATCH_UP_MAX;
     loop {
         let behind: Vec<String> = projection::positions(session)

@@ -22,16 +22,14 @@ use super::named::{Named, Program};
 use super::progress::Interrupt;
 use super::{HELP, VERSION};
 use crate::addresses::{random_hex, split_url, write_private};
-use crate::cli::{Backtest, Global, Service, TelemetryOptions};
+use crate::cli::{Backtest, Global};
 use crate::command::control::caller;
 use crate::command::import::format_note;
-use crate::command::rehearse::caught_up;
-use crate::command::{chain_hash, up};
+use crate::command::{chain_hash, fold, up};
 use crate::exit::Failure;
 use crate::home::{Home, Manifest, TapeKind};
 use crate::output::Output;
 use crate::session::{Access, Session};
-use crate::terms::{Asked, Terms};
 use process::{Patience, Process, Processes};
 
 /// Directory below the home where scratch servers keep what they have, for as long as a run takes.
@@ -193,6 +191,7 @@ impl Beside {
         &self,
         request: &BacktestRequest,
         end: &BacktestFinished,
+        output: Output,
     ) -> Result<Option<String>, Failure> {
         let Place::Recorded(session) = &self.place else { return Ok(None) };
         let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
@@ -202,19 +201,8 @@ impl Beside {
         for consumer in event_log::definitions::CONSUMERS {
             session.jetstream.set_durable(consumer.stream, consumer.name, end + 1).await?;
         }
-        let asked = Asked {
-            tape: &session.dir.name,
-            manifest: &session.manifest,
-            services: std::collections::BTreeSet::from([Service::Projector]),
-            bind: None,
-            live: &[],
-            telemetry: &TelemetryOptions::default(),
-        };
-        let terms = Terms::of(&session.config, &session.global.servers, asked)?;
-        let services = crate::services::start(session, &terms).await?;
-        let caught_up = caught_up(session).await;
-        services.drain().await;
-        caught_up.map(|()| Some(run_id))
+        fold::fold(session, &projections::Name::ALL, output).await?;
+        Ok(Some(run_id))
     }
 
     /// Ends the programs, then the servers.

@@ -179,7 +179,7 @@ async fn perform_beside(
     let Done { outcome, report, end } = concluded.map_err(|error| Failure::other(error.to_string()))?;
     let sheet = report.sheet;
     if let Some(beside) = beside
-        && let Some(id) = beside.settle(&request, &end).await?
+        && let Some(id) = beside.settle(&request, &end, output).await?
     {
         run_id = id;
     }
