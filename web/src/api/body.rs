@@ -270,7 +270,7 @@ mod tests {
             (r#"["old-password", "new-password"]"#, "body = \"\": expected an object"),
             (r#""password""#, "body = \"\": expected an object"),
             (r#"{"name":"a","legs":[["A"]]}"#, "legs[0] = \"[\\\"A\\\"]\": expected an object"),
-            (r#"{"name":"a","of":["A"]}"#, "of = \"[\"A\"]\": expected an object"),
+            (r#"{"name":"a","of":["A"]}"#, "of = \"[\\\"A\\\"]\": expected an object"),
             (r#"{"name":"a","of":{"symbol":1}}"#, "of.symbol = \"1\": expected a string"),
             (r#"{"name":"a","scope":[]}"#, "scope = \"[]\": expected an object"),
         ] {
