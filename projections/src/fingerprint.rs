@@ -7,7 +7,7 @@ use event_log::{LogError, Tape};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _};
 
-use crate::projection::Name;
+use crate::projection::{Name, oldest};
 use crate::write::sequence;
 
 /// A read model at one moment.
@@ -35,7 +35,7 @@ pub enum FingerprintError {
 /// The fingerprint of a live read model, of one snapshot. Rows that have outlived what the stream holds are
 /// left out, as a rebuild would leave them out.
 pub async fn fingerprint(pool: &PgPool, tape: &Tape, name: Name) -> Result<Fingerprint, FingerprintError> {
-    let oldest = if name.forgets() { tape.state(name.stream()).await?.first_sequence } else { 0 };
+    let oldest = oldest(tape, name).await?;
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await?;
     let row = sqlx::query("SELECT sequence FROM projection.checkpoints WHERE name = $1")

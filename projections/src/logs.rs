@@ -128,7 +128,7 @@ impl Projection for Logs {
     }
 }
 
-/// Drops the days of which the stream, whose first message is `oldest`, holds nothing any more.
+/// Drops the days of which the stream, which holds nothing before the sequence `oldest`, holds nothing any more.
 pub(crate) async fn trim(
     connection: &mut PgConnection,
     schema: &str,

@@ -188,7 +188,8 @@ impl FromStr for Name {
     }
 }
 
-/// The last sequence that concerns each projection: where its checkpoint stands once it has caught up.
+/// The last sequence that concerns each projection: where its checkpoint stands once it has caught up. 0 where the tape
+/// holds no message of a projection's: then it has, wherever its checkpoint stands.
 pub async fn heads(tape: &Tape) -> Result<BTreeMap<Name, u64>, LogError> {
     let mut heads = BTreeMap::new();
     for name in Name::ALL {
@@ -200,14 +201,24 @@ pub async fn heads(tape: &Tape) -> Result<BTreeMap<Name, u64>, LogError> {
 pub(crate) async fn head(tape: &Tape, name: Name) -> Result<u64, LogError> {
     let filters = name.filters();
     if filters.is_empty() {
-        return Ok(tape.state(name.stream()).await?.last_sequence);
+        let state = tape.state(name.stream()).await?;
+        // The sequence given last outlives its message, which nobody reaches any more then.
+        return Ok(if state.messages == 0 { 0 } else { state.last_sequence });
     }
     let mut head = 0;
     for filter in filters {
-        let last = tape.last(name.stream(), &filter).await?;
-        head = head.max(last.map_or(0, |recorded| recorded.sequence));
+        head = head.max(tape.last_sequence(name.stream(), &filter).await?);
     }
     Ok(head)
+}
+
+/// The first sequence whose row can be folded again. Rows of earlier ones may have outlived their messages.
+pub(crate) async fn oldest(tape: &Tape, name: Name) -> Result<u64, LogError> {
+    if !name.forgets() {
+        return Ok(0);
+    }
+    let state = tape.state(name.stream()).await?;
+    Ok(if state.messages == 0 { state.last_sequence + 1 } else { state.first_sequence })
 }
 
 /// Why an event cannot be folded. Permanent: the message is parked and passed over.
@@ -264,7 +275,7 @@ pub type PortError = Box<dyn std::error::Error + Send + Sync>;
 pub enum State {
     /// Connecting and loading.
     Starting,
-    /// Building a new version beside the live one.
+    /// A new read model is built beside the live one, here or by another instance.
     Rebuilding {
         /// Sequence folded so far.
         sequence: u64,

@@ -11,9 +11,9 @@ use sqlx::{PgConnection, PgPool, Row as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::fold::{Folded, fold};
-use crate::projection::{Name, Port, PortError, Projection, State, head};
+use crate::projection::{Name, Port, PortError, Projection, State, head, oldest};
 use crate::pump::Pump;
-use crate::rebuild::{RebuildError, rebuild};
+use crate::rebuild::{RebuildError, rebuild, underway};
 use crate::write::{Guard, Target, sequence, write};
 
 const RETRY_FIRST: Duration = Duration::from_millis(100);
@@ -100,7 +100,7 @@ impl Projector {
                 Ok(()) => {
                     tracing::info!(
                         projection = name.name(),
-                        "{name}: the checkpoint was moved; loading again"
+                        "{name}: the read model was moved; loading it again"
                     );
                     continue;
                 }
@@ -123,7 +123,7 @@ impl Projector {
     }
 
     /// Loads at the checkpoint and follows the stream. `Ok`: the checkpoint was moved, by another instance or by a
-    /// database that came back without its last commits.
+    /// database that came back without its last commits, or another instance's rebuild has ended.
     async fn session(
         &self,
         name: Name,
@@ -136,7 +136,13 @@ impl Projector {
         let mut checkpoint = open(&mut connection, name).await?;
         let older = checkpoint.version < i64::from(name.version());
         if older || self.is_taken_back(name, &checkpoint).await? {
-            rebuild(&self.pool, &self.tape, name, self.port.as_ref(), shutdown).await?;
+            match rebuild(&self.pool, &self.tape, name, self.port.as_ref(), shutdown).await {
+                Err(RebuildError::Running(_)) => {
+                    self.stand_by(name, &mut connection).await?;
+                    return Ok(());
+                }
+                built => built.map(drop)?,
+            }
             checkpoint = open(&mut connection, name).await?;
         }
         let mut projection = name.empty();
@@ -181,6 +187,15 @@ impl Projector {
         }
     }
 
+    /// Tells how far another instance's rebuild is, until that has ended, well or not.
+    async fn stand_by(&self, name: Name, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        while let Some((sequence, target)) = underway(connection, name).await? {
+            self.port.state(name, &State::Rebuilding { sequence, target });
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
     /// Whether the read model holds what the tape does not: it is built anew then.
     async fn is_taken_back(&self, name: Name, checkpoint: &Checkpoint) -> Result<bool, LogError> {
         match self.tape.check(name.stream(), &checkpoint.reached).await {
@@ -195,7 +210,7 @@ impl Projector {
     /// Lets go of what the stream has let go of, at the start and once a day.
     async fn trim(&self, connection: &mut PgConnection, name: Name) -> Result<(), Interruption> {
         if name == Name::Logs {
-            let oldest = self.tape.state(name.stream()).await?.first_sequence;
+            let oldest = oldest(&self.tape, name).await?;
             crate::logs::trim(connection, name.name(), oldest).await?;
         }
         Ok(())

@@ -10,6 +10,7 @@ use contracts::v1::event::Body;
 use event_log::{Delivery, LogError, Reader, Tape};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::projection::Name;
 
@@ -18,9 +19,11 @@ pub(crate) const BATCH_MAX: usize = 8_192;
 /// Batches read ahead, at most.
 const AHEAD_MAX: usize = 2;
 
-/// How long messages are gathered, well below what an eye notices. A commit costs about as much as ten
-/// messages do, and on a tape clock at full speed many pass in this time.
-const GATHER: Duration = Duration::from_millis(15);
+/// Messages are gathered until none has come for this long, well below what an eye notices. A commit costs about as
+/// much as ten messages do.
+const QUIET: Duration = Duration::from_millis(15);
+/// Longest time that messages are gathered where they do not cease: on a tape clock at full speed many pass in it.
+const GATHER_MAX: Duration = Duration::from_millis(60);
 
 /// A reader of one projection's stream that runs beside the writing.
 pub(crate) struct Pump {
@@ -64,10 +67,11 @@ async fn next(reader: &mut dyn Reader, head: u64) -> Result<Vec<Delivery>, LogEr
     while batch.len() < BATCH_MAX && batch.last().is_some_and(|delivery| delivery.sequence() < head) {
         batch.extend(reader.batch(BATCH_MAX - batch.len()).await?);
     }
-    let until = tokio::time::Instant::now() + GATHER;
+    let last = Instant::now() + GATHER_MAX;
     let mut looked_at = 0;
     while batch.len() < BATCH_MAX && !batch[looked_at..].iter().any(is_waited_for) {
         looked_at = batch.len();
+        let until = last.min(Instant::now() + QUIET);
         match tokio::time::timeout_at(until, reader.batch(BATCH_MAX - batch.len())).await {
             Ok(more) => batch.extend(more?),
             Err(_) => break,

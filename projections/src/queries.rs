@@ -65,7 +65,7 @@ pub use decisions::{
 pub use groups::{GroupRow, groups_handled};
 pub use jobs::{JobRow, jobs, open_jobs};
 pub use lists::{list_decisions, list_fills, list_orders, list_signals};
-pub use logs::{LOG_LINES_MAX, LogFilter, LogRow, LogTurn, logs, logs_after, services_beside};
+pub use logs::{LOG_LINES_MAX, LogFilter, LogRow, LogTurn, logs, logs_after, unknown_service};
 pub use operations::{
     HaltRow, HeartbeatRow, ProjectionRow, checkpoints, halts, heartbeats, projection_status,
 };

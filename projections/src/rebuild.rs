@@ -6,7 +6,8 @@
 //! locked, so that no projector writes, and the live tables, so that no reader is between resolving their
 //! names and reading them; then the new schema takes the place of the old.
 //!
-//! The new read model has to hold all that the live one holds, unless the tape itself no longer holds it.
+//! The new read model has to hold all that the live one holds, unless the tape itself no longer holds it: a stream with
+//! an age lets go of messages, and the new checkpoint stands behind them as the live one does.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::fold::fold;
 use crate::projection::{Name, Port, PortError, Projection, State, head};
 use crate::projector::{Checkpoint, read};
 use crate::pump::Pump;
-use crate::write::{Guard, Target, stored, write};
+use crate::write::{Guard, Target, sequence, stored, write};
 
 /// How long the swap waits for readers before it lets them pass and tries again.
 const SWAP_WAIT: Duration = Duration::from_millis(200);
@@ -110,6 +111,27 @@ pub async fn rebuild(
     outcome
 }
 
+/// SQL: whether a rebuild of the projection `c.name` is underway, in whatever process: somebody holds what [`lock`]
+/// takes. Progress that is written down outlives a process that is killed.
+pub(crate) const UNDERWAY: &str = "EXISTS (SELECT FROM pg_catalog.pg_locks l
+    WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+      AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = current_database())
+      AND ((l.classid::bigint << 32) | l.objid::bigint)
+          = hashtextextended('tapedeck/projection/' || c.name || '/rebuild', 0))";
+
+/// How far a rebuild is that is underway, and where it has to arrive; `None` when there is none.
+pub(crate) async fn underway(
+    connection: &mut PgConnection,
+    name: Name,
+) -> Result<Option<(u64, u64)>, sqlx::Error> {
+    let statement = format!(
+        "SELECT COALESCE(c.rebuild_sequence, 0), COALESCE(c.rebuild_target, 0)
+         FROM projection.checkpoints c WHERE c.name = $1 AND {UNDERWAY}"
+    );
+    let row = sqlx::query(AssertSqlSafe(statement)).bind(name.name()).fetch_optional(connection).await?;
+    row.map(|row| Ok((sequence(row.try_get(0)?), sequence(row.try_get(1)?)))).transpose()
+}
+
 async fn lock(connection: &mut PgConnection, name: Name) -> Result<bool, sqlx::Error> {
     sqlx::query("SELECT pg_try_advisory_lock(hashtextextended($1, 0))")
         .bind(format!("tapedeck/projection/{name}/rebuild"))
@@ -179,11 +201,24 @@ impl Build<'_> {
                     transaction.commit().await?;
                     return Ok(self.report);
                 }
-                Swap::Behind(live) => target = live,
+                Swap::Behind(live) => target = self.reachable(live).await?,
                 Swap::Busy => tokio::time::sleep(SWAP_WAIT).await,
             }
         }
         Err(RebuildError::Busy(self.name))
+    }
+
+    /// How far there is to read until all is folded that the live read model has folded. What the stream has let go of
+    /// since counts as folded.
+    async fn reachable(&mut self, live: Bookmark) -> Result<u64, RebuildError> {
+        let last = head(self.tape, self.name).await?.min(live.sequence);
+        if last <= self.report.sequence {
+            // A tape that was taken back has let go of nothing: the rebuild ends, and the next one knows.
+            self.tape.check(self.name.stream(), &live).await?;
+            self.report.sequence = live.sequence;
+            self.reached = live;
+        }
+        Ok(last)
     }
 
     async fn tell(&mut self, target: u64) -> Result<(), sqlx::Error> {
@@ -236,10 +271,9 @@ impl Build<'_> {
             .execute(&mut *attempt)
             .await?;
         let live = read(&mut attempt, self.name).await?;
-        let sequence = live.reached.sequence;
-        if sequence > self.report.sequence && self.void.as_ref() != Some(&live) {
+        if live.reached.sequence > self.report.sequence && self.void.as_ref() != Some(&live) {
             attempt.rollback().await?;
-            return Ok(Swap::Behind(sequence));
+            return Ok(Swap::Behind(live.reached));
         }
         let tables: Vec<String> =
             self.name.tables().iter().map(|table| format!("{}.{}", self.name, table.name)).collect();
@@ -275,8 +309,8 @@ impl Build<'_> {
 /// How an attempt to swap ended.
 enum Swap {
     Done,
-    /// The live read model has folded up to this sequence, which the new one has not.
-    Behind(u64),
+    /// The live read model has folded this message, which the new one has not.
+    Behind(Bookmark),
     /// The live tables are being read.
     Busy,
 }

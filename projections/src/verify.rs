@@ -13,7 +13,7 @@ use serde::Serialize;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, Row as _};
 
 use crate::fold::fold;
-use crate::projection::Name;
+use crate::projection::{Name, head, oldest};
 use crate::pump::Pump;
 use crate::table::{Column, Table};
 use crate::write::{Guard, Target, sequence, write};
@@ -123,8 +123,10 @@ pub async fn verify(pool: &PgPool, tape: &Tape, name: Name) -> Result<VerifyRepo
     }
     let scratch = format!("{name}_verify_{}", row.try_get::<i32, _>(1)?);
     let mut target = Target::create(&mut transaction, name, scratch).await?;
-    let messages = replay(&mut transaction, tape, name, &mut target, checkpoint).await?;
-    let oldest = if name.forgets() { tape.state(name.stream()).await?.first_sequence } else { 0 };
+    // What the stream has let go of up to the checkpoint cannot be folded again.
+    let reachable = head(tape, name).await?.min(checkpoint);
+    let messages = replay(&mut transaction, tape, name, &mut target, reachable).await?;
+    let oldest = oldest(tape, name).await?;
     transaction.execute("SET LOCAL work_mem = '128MB'; SET LOCAL plan_cache_mode = auto").await?;
     let (state_hash, _) = crate::fingerprint::hash(&mut transaction, name, oldest).await?;
     let mut report = VerifyReport {
@@ -144,25 +146,25 @@ pub async fn verify(pool: &PgPool, tape: &Tape, name: Name) -> Result<VerifyRepo
     Ok(report)
 }
 
-/// Folds the stream into the scratch schema, up to the checkpoint. Answers how many messages.
+/// Folds the stream into the scratch schema, up to the sequence `until`. Answers how many messages.
 async fn replay(
     connection: &mut PgConnection,
     tape: &Tape,
     name: Name,
     target: &mut Target,
-    checkpoint: u64,
+    until: u64,
 ) -> Result<u64, VerifyError> {
     let mut projection = name.empty();
     let mut folded_to = 0;
     let mut messages = 0;
-    if checkpoint == 0 {
+    if until == 0 {
         return Ok(0);
     }
-    let mut pump = Pump::start(tape, name, 0, checkpoint).await?;
-    while folded_to < checkpoint {
+    let mut pump = Pump::start(tape, name, 0, until).await?;
+    while folded_to < until {
         let mut deliveries = pump.next().await?;
         folded_to = deliveries.last().map_or(folded_to, event_log::Delivery::sequence);
-        deliveries.retain(|delivery| delivery.sequence() <= checkpoint);
+        deliveries.retain(|delivery| delivery.sequence() <= until);
         let folded = fold(projection.as_mut(), name, connection, &target.schema, deliveries).await?;
         messages += folded.messages;
         projection.prepare(connection, &target.schema).await?;

@@ -15,7 +15,6 @@
 )]
 
 #[path = "../../services/tapedeck/src/source/told.rs"]
-#[expect(dead_code, reason = "articles come by a stream of their own")]
 mod told;
 
 use std::collections::HashMap;
@@ -40,7 +39,7 @@ use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::Script;
 use tokio_util::sync::CancellationToken;
 use vendors::http::Credentials;
-use vendors::{Alpaca, LiveStream, StreamConfig, SystemClock, Wanted};
+use vendors::{Alpaca, LiveStream, MarketMessage, StreamConfig, SystemClock, Wanted};
 
 /// As the program has it.
 #[global_allocator]
@@ -72,12 +71,12 @@ impl LiveMarkets for Market {
     }
 }
 
-struct Source(LiveStream);
+struct Source(LiveStream<MarketMessage>);
 
 #[async_trait]
 impl LiveMarket for Source {
     async fn next(&mut self) -> Vec<Heard> {
-        self.0.next().await.into_iter().filter_map(told::heard).collect()
+        self.0.next().await.into_iter().map(told::heard).collect()
     }
 
     async fn minutes(&mut self, _: &[String], _: i64, _: i64, _: i64) -> Result<Vec<Minute>, String> {

@@ -1,10 +1,15 @@
 // The tail of the Logs page: asks for the lines that follow when the stream says that there are some, keeps
-// at most a thousand, and stops moving as soon as its reader scrolls away from the end.
+// at most a thousand, and stops moving as soon as its reader scrolls away from the end. Lines are put in a few
+// per frame, so that whoever types while they come never waits for more than one frame.
 
 import { preference, setPreference } from "./preferences";
 import { formatTimes } from "./zone";
 
+// The server gives no more at once either.
 const LINES_MAX = 1_000;
+// Lines put in per frame. A frame has a price of its own, because the lines that stay move up: fewer at a time would
+// make each a little shorter and all of them together much longer.
+const FRAME_LINES_MAX = 50;
 // Least time between two requests: a thousand lines a second come as four pieces, not as a thousand.
 const REST_MS = 250;
 // Pixels from the end within which the reader counts as being there.
@@ -55,17 +60,63 @@ function show(fresh = 0): void {
   button.textContent = following ? "Following" : `${count} new`;
 }
 
+interface Waiting {
+  /** Elements, the oldest first. */
+  lines: string[];
+  /** How many lines before them are left out. */
+  skipped: number;
+}
+
+async function count(): Promise<number | undefined> {
+  const response = await fetch(address({ after: last(), count: "yes" }));
+  return response.ok ? Number(await response.text()) : undefined;
+}
+
+// The lines of an answer. A message has no bracket of its own: the server wrote it as `&lt;`.
+async function read(response: Response): Promise<string[]> {
+  return (await response.text()).match(/<li\b[^]*?<\/li>/g) ?? [];
+}
+
+// What follows the last line. Of more than the page keeps only the newest: the others would be put in to be
+// taken out again.
+async function waiting(): Promise<Waiting | undefined> {
+  const response = await fetch(address({ after: last() }));
+  if (!response.ok) return undefined;
+  const lines = await read(response);
+  const skipped = lines.length < LINES_MAX ? 0 : ((await count()) ?? 0) - LINES_MAX;
+  if (skipped <= 0) return { lines, skipped: 0 };
+  const newest = await fetch(address({}));
+  return newest.ok ? { lines: await read(newest), skipped } : undefined;
+}
+
 async function append(): Promise<void> {
-  const after = last();
-  const response = await fetch(address({ after }));
-  const lines = list();
-  if (!response.ok || !panel || !lines || !following) return;
+  const found = await waiting();
+  if (!found) return;
+  for (let first = 0; first < found.lines.length; first += FRAME_LINES_MAX) {
+    await frame();
+    const lines = list();
+    if (!lines || !following) return;
+    if (isAway(lines)) return stop();
+    if (first === 0 && found.skipped > 0) {
+      lines.replaceChildren();
+      tellSkipped(found.skipped);
+    }
+    put(lines, found.lines.slice(first, first + FRAME_LINES_MAX));
+  }
+}
+
+// Ends where the browser is about to lay out and paint: what is read of the view after that is computed once.
+function frame(): Promise<void> {
+  return new Promise((resolve) => requestAnimationFrame(() => resolve()));
+}
+
+function put(lines: HTMLElement, told: string[]): void {
   const piece = document.createElement("template");
-  piece.innerHTML = await response.text();
-  if (last() !== after || !following) return;
-  if (isAway(lines)) return stop();
-  panel.dataset["after"] = response.headers.get("x-last") ?? after;
-  if (piece.content.childElementCount === 0) return;
+  piece.innerHTML = told.join("");
+  const end = piece.content.lastElementChild;
+  if (!panel || !(end instanceof HTMLElement)) return;
+  // What was not put in counts as new when the reader leaves now.
+  panel.dataset["after"] = end.dataset["seq"] ?? last();
   formatTimes(piece.content);
   document.getElementById("log-empty")?.remove();
   lines.append(piece.content);
@@ -85,8 +136,8 @@ function trim(lines: HTMLElement): void {
 
 async function look(): Promise<void> {
   if (following) return append();
-  const response = await fetch(address({ after: last(), count: "yes" }));
-  if (response.ok) show(Number(await response.text()));
+  const fresh = await count();
+  if (fresh !== undefined) show(fresh);
 }
 
 async function run(): Promise<void> {
@@ -109,25 +160,17 @@ async function run(): Promise<void> {
   running = false;
 }
 
+function tellSkipped(lines: number): void {
+  const told = document.querySelector("#log-skipped");
+  if (told) told.textContent = lines > 0 ? `${lines.toLocaleString("en-US")} or more lines skipped` : "";
+}
+
 // Follows again: from where it stopped, or, when more came than is kept, from the newest lines.
-async function follow(): Promise<void> {
+function follow(): void {
   following = true;
   show();
-  const response = await fetch(address({ after: last(), count: "yes" }));
-  const missed = response.ok ? Number(await response.text()) : 0;
-  const skipped = document.querySelector("#log-skipped");
-  if (skipped) skipped.textContent = missed > LINES_MAX ? `${(missed - LINES_MAX).toLocaleString("en-US")} or more lines skipped` : "";
-  if (missed > LINES_MAX) {
-    const newest = await fetch(address({}));
-    const lines = list();
-    if (newest.ok && panel && lines) {
-      lines.innerHTML = await newest.text();
-      panel.dataset["after"] = newest.headers.get("x-last") ?? last();
-      formatTimes(lines);
-    }
-  }
-  // Its reader may have left again while the lines were fetched.
-  if (following) toEnd();
+  tellSkipped(0);
+  toEnd();
   void run();
 }
 
@@ -157,18 +200,18 @@ function start(): void {
     const down = lines.scrollTop > seen;
     seen = lines.scrollTop;
     if (following && isAway(lines)) stop();
-    else if (!following && down && atEnd(lines)) void follow();
+    else if (!following && down && atEnd(lines)) follow();
   });
   // The wheel says so before the view has moved.
   lines.addEventListener("wheel", ({ deltaY }) => {
     if (deltaY < 0 && lines.scrollTop > 0) stop();
   }, { passive: true });
-  document.querySelector("#log-follow")?.addEventListener("click", () => (following ? stop() : void follow()));
+  document.querySelector("#log-follow")?.addEventListener("click", () => (following ? stop() : follow()));
   document.querySelector("#log-top")?.addEventListener("click", () => {
     stop();
     lines.scrollTop = 0;
   });
-  document.querySelector("#log-bottom")?.addEventListener("click", () => void follow());
+  document.querySelector("#log-bottom")?.addEventListener("click", () => follow());
   document.addEventListener("live:nudge", (event) => {
     if (event instanceof CustomEvent && event.detail === "logs") void run();
   });

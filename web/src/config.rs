@@ -106,6 +106,8 @@ pub struct WebConfig {
     pub ready_lag_events_max: u64,
     /// Time without progress, behind the stream, after which a page calls its data stale.
     pub stale_after: Duration,
+    /// What the program's log lines are under: its services, whether or not they have said anything yet.
+    pub services: Vec<&'static str>,
     /// Program version, shown in the footer.
     pub version: String,
     /// Who makes and removes what an external strategy needs on the server.

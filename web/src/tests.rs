@@ -11,6 +11,7 @@ mod document;
 mod events;
 mod live;
 mod metrics;
+mod mode;
 mod mutations;
 mod orders;
 mod overview;
@@ -207,6 +208,7 @@ fn config(pool: PgPool, access: Arc<Store>, strategies: Arc<strategies::Server>)
         secret: [7; 32],
         ready_lag_events_max: 0,
         stale_after: STALE_AFTER,
+        services: vec!["risk", "checker", "web", "tapedeck"],
         version: "0.0.0".to_owned(),
         strategies,
         probe: Arc::new(system::Calm),

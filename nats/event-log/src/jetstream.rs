@@ -29,6 +29,7 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, watch as signal};
 
 use self::again::again;
+use self::append::Link;
 use crate::clock::Clock;
 use crate::observer::Hook;
 use crate::wire;
@@ -148,7 +149,16 @@ impl EventLog for JetStreamLog {
         let begun = self.inner.main.hook.begin(&entries);
         let mut encoded = wire::encode_each(entries, &self.inner.clock, self.inner.max_payload);
         begun.stamp(encoded.iter_mut().map(|encoded| encoded.as_mut().ok()));
-        let outcomes = self.append_many(encoded).await;
+        let outcomes = self.append_many(encoded, Link::None).await;
+        begun.end(&outcomes);
+        outcomes
+    }
+
+    async fn append_ordered(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        let begun = self.inner.main.hook.begin(&entries);
+        let mut encoded = wire::encode_each(entries, &self.inner.clock, self.inner.max_payload);
+        begun.stamp(encoded.iter_mut().map(|encoded| encoded.as_mut().ok()));
+        let outcomes = self.append_many(encoded, Link::BehindTheLast).await;
         begun.end(&outcomes);
         outcomes
     }

@@ -97,6 +97,12 @@ impl MemoryLog {
         Ok(())
     }
 
+    /// Lets go of a stream's messages up to the sequence `through`, as a stream with an age does.
+    pub fn let_go(&self, stream: &str, through: u64) -> Result<(), LogError> {
+        self.shared.lock().stream_mut(stream)?.let_go(through);
+        Ok(())
+    }
+
     /// Publishes a payload as a plain client would, with an optional `Content-Type`. What it answers is
     /// the sequence, or `None` when no stream holds the subject.
     pub fn publish_raw(&self, subject: &str, payload: &[u8], content_type: Option<&str>) -> Option<u64> {

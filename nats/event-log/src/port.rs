@@ -147,12 +147,13 @@ impl LogError {
     }
 }
 
-/// First and last sequence and number of messages of a stream.
+/// First and last sequence and number of messages of a stream. A stream with an age lets go of its oldest messages, and
+/// in the end of all: only `messages` says whether there are any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamState {
-    /// First sequence stored, 0 when empty.
+    /// Sequence of the first message that is held, 0 when there is none.
     pub first_sequence: u64,
-    /// Last sequence stored, 0 when empty.
+    /// Sequence given last, 0 before the first message. It outlives its message.
     pub last_sequence: u64,
     /// Messages stored.
     pub messages: u64,
@@ -204,6 +205,19 @@ pub trait EventLog: Send + Sync + 'static {
     /// Appends many events of one stream without waiting for each other, for a source that repeats
     /// them after a failure; not atomic. Answers in the order of the entries.
     async fn append_pipelined(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>>;
+
+    /// Appends events of one stream in their order: none takes effect before the one in front of it has. Answers in the
+    /// order of the entries, and ends with the first one that was not stored.
+    async fn append_ordered(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            outcomes.push(self.append(entry).await);
+            if outcomes.last().is_some_and(Result::is_err) {
+                break;
+            }
+        }
+        outcomes
+    }
 
     /// The last event under a subject or filter.
     async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError>;

@@ -148,16 +148,24 @@ fn read(row: Reading<'_>) -> Result<LogRow, sqlx::Error> {
     })
 }
 
-/// What the services are called that there are, when `service` is none of them: it has neither a heartbeat nor a line.
-pub async fn services_beside(pool: &PgPool, service: &str) -> Result<Option<Vec<String>>, QueryError> {
-    let beats = super::heartbeats(pool).await?;
-    let mut names: Vec<String> = beats.into_iter().map(|beat| beat.service).collect();
-    names.dedup();
-    if names.iter().any(|name| name == service) {
+/// What the services are called that there are, when `service` is none of them: not one of `own`, the program's,
+/// which may not have said anything yet, and nothing was heard of it, neither a heartbeat nor a line.
+pub async fn unknown_service(
+    pool: &PgPool,
+    own: &[&str],
+    service: &str,
+) -> Result<Option<Vec<String>>, QueryError> {
+    let mut known: Vec<String> = own.iter().map(|&name| name.to_owned()).collect();
+    for beat in super::heartbeats(pool).await? {
+        if !known.contains(&beat.service) {
+            known.push(beat.service);
+        }
+    }
+    if known.iter().any(|name| name == service) {
         return Ok(None);
     }
     let lines = sqlx::query("SELECT FROM logs.records WHERE service = $1 LIMIT 1").bind(service);
-    Ok(lines.fetch_optional(pool).await?.is_none().then_some(names))
+    Ok(lines.fetch_optional(pool).await?.is_none().then_some(known))
 }
 
 /// How many lines follow a cursor, at most `most`.

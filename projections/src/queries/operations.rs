@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use super::QueryError;
 use super::reading::read_all;
 use crate::Name;
+use crate::rebuild::UNDERWAY;
 
 /// The last heartbeat of one instance of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -72,7 +73,7 @@ pub struct ProjectionRow {
     pub fault_reason: Option<String>,
     /// The sequence at which it does not go on.
     pub fault_sequence: Option<u64>,
-    /// Sequence of a rebuild beside it.
+    /// Sequence of a rebuild that is underway beside it, in whatever process.
     pub rebuild_sequence: Option<u64>,
     /// Where that rebuild has to arrive.
     pub rebuild_target: Option<u64>,
@@ -125,14 +126,15 @@ pub async fn projection_status(
     pool: &PgPool,
     heads: &BTreeMap<Name, u64>,
 ) -> Result<Vec<ProjectionRow>, QueryError> {
-    let rows = sqlx::query(
+    let statement = format!(
         "SELECT name, version, stream, sequence, event_time_ns, parked, fault_reason, fault_sequence,
                 (extract(epoch FROM updated_at) * 1000000000)::bigint AS updated_at_ns,
-                rebuild_sequence, rebuild_target
-         FROM projection.checkpoints ORDER BY name",
-    )
-    .fetch_all(pool)
-    .await?;
+                r.rebuild_sequence, r.rebuild_target
+         FROM projection.checkpoints c LEFT JOIN LATERAL (
+             SELECT c.rebuild_sequence, c.rebuild_target WHERE c.rebuild_sequence IS NOT NULL AND {UNDERWAY}
+         ) r ON true ORDER BY name"
+    );
+    let rows = sqlx::query(AssertSqlSafe(statement)).fetch_all(pool).await?;
     Ok(read_all(&rows, |row| {
         let name = row.text("name")?;
         let sequence = row.sequence("sequence")?;

@@ -1,12 +1,17 @@
 //! Log lines: folded beside heartbeats, by day, as long as the stream holds them.
 
+use std::time::Duration;
+
+use contracts::stream::LOGS;
 use contracts::v1::event::Body;
 use contracts::v1::{Event, Heartbeat, LogField, LogRecord};
 use projections::queries::{self, LogFilter, LogTurn};
-use projections::{Name, fingerprint, verify};
+use projections::{Name, State, fingerprint, heads, rebuild, verify};
 use sqlx::Row as _;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use crate::support::{Outcome, START, World, event};
+use crate::support::{Outcome, Running, START, World, event, until};
 
 const DAY: i64 = 86_400_000_000_000;
 
@@ -24,6 +29,11 @@ fn line(id: &str, at_ns: i64, level: &str, message: &str) -> Event {
     event(id, at_ns, Body::LogRecord(record))
 }
 
+fn beat() -> Event {
+    let beat = Heartbeat { service: "risk".to_owned(), instance: "i".to_owned(), ..Heartbeat::default() };
+    event("beat", START, Body::Heartbeat(beat))
+}
+
 async fn partitions(world: &World) -> Result<Vec<String>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -37,9 +47,8 @@ async fn partitions(world: &World) -> Result<Vec<String>, sqlx::Error> {
 #[tokio::test]
 async fn lines_are_rows_by_day_and_heartbeats_are_passed_over() -> Outcome {
     let world = World::new().await;
-    let beat = Heartbeat { service: "risk".to_owned(), instance: "i".to_owned(), ..Heartbeat::default() };
     world.append(line("1", START, "INFO", "one"), None).await;
-    world.append(event("beat", START, Body::Heartbeat(beat)), None).await;
+    world.append(beat(), None).await;
     world.append(line("2", START + DAY, "WARN", "two"), None).await;
     world.append(line("3", START + DAY, "LOUD", "three"), None).await;
     world.catch_up(Name::Logs).await;
@@ -89,12 +98,54 @@ async fn a_rebuild_ends_with_the_same_state_hash() -> Outcome {
     }
     world.catch_up(Name::Logs).await;
     let before = fingerprint(&world.writer, &world.tape, Name::Logs).await?;
-    let stop = tokio_util::sync::CancellationToken::new();
-    projections::rebuild(&world.writer, &world.tape, Name::Logs, world.port.as_ref(), &stop).await?;
+    let stop = CancellationToken::new();
+    rebuild(&world.writer, &world.tape, Name::Logs, world.port.as_ref(), &stop).await?;
     assert_eq!(fingerprint(&world.writer, &world.tape, Name::Logs).await?, before);
     sqlx::query("UPDATE logs.records SET message = 'changed' WHERE sequence = 7")
         .execute(&world.admin)
         .await?;
     assert_ne!(fingerprint(&world.writer, &world.tape, Name::Logs).await?.hash, before.hash);
+    Ok(())
+}
+
+/// A stream that nobody writes to for a month holds nothing, and still says which sequence it gave last.
+#[tokio::test]
+async fn what_the_stream_has_let_go_of_is_neither_waited_for_nor_missed() -> Outcome {
+    let world = World::new().await;
+    world.append(beat(), None).await;
+    for number in 2..=4 {
+        world.append(line(&number.to_string(), START + number, "INFO", "line"), None).await;
+    }
+    let checkpoints = [(Name::Logs, 4), (Name::Services, 1)];
+    for (name, _) in checkpoints {
+        world.catch_up(name).await;
+    }
+    // The heartbeat alone first, then everything.
+    for (through, head, lines) in [(1, 4, 3), (4, 0, 0)] {
+        world.memory.let_go(LOGS, through)?;
+        let heads = heads(&world.tape).await?;
+        assert_eq!((heads[&Name::Logs], heads[&Name::Services]), (head, 0));
+        for (name, checkpoint) in checkpoints {
+            let soon = Duration::from_secs(20);
+            let report = timeout(soon, verify(&world.writer, &world.tape, name)).await??;
+            let messages = if name == Name::Logs { lines } else { 0 };
+            assert_eq!((report.first, report.messages), (None, messages), "{name} {through}");
+            let stop = CancellationToken::new();
+            let building = rebuild(&world.writer, &world.tape, name, world.port.as_ref(), &stop);
+            let rebuilt = timeout(soon, building).await??;
+            assert_eq!((rebuilt.sequence, rebuilt.messages), (checkpoint, messages), "{name} {through}");
+            assert_eq!(world.checkpoint(name).await, checkpoint);
+        }
+    }
+    assert_eq!((world.count("logs.records").await, world.count("services.heartbeats").await), (0, 0));
+    // The projector has nothing to wait for either, and goes on with what comes.
+    world.port.states.lock().unwrap().clear();
+    let running = Running::start(&world, &[Name::Logs]);
+    let following = (Name::Logs, State::Following { sequence: 4 });
+    until("the projector follows", async || world.port.states.lock().unwrap().contains(&following)).await;
+    world.append(line("5", START, "INFO", "line"), None).await;
+    world.wait(Name::Logs).await;
+    running.stop().await;
+    assert_eq!((world.checkpoint(Name::Logs).await, world.count("logs.records").await), (5, 1));
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Rebuilding beside the live tables.
 
-use projections::{Name, RebuildError, queries, rebuild};
+use projections::{Name, RebuildError, State, queries, rebuild};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{HOUR, Outcome, Running, SECOND, START, World, bar, chain, configured, deposit};
+use crate::support::{HOUR, Outcome, Running, SECOND, START, World, bar, chain, configured, deposit, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_under_live_writes_mends_what_was_wrong() -> Outcome {
@@ -106,6 +106,44 @@ async fn a_read_model_of_an_older_version_is_rebuilt_at_start() -> Outcome {
     sqlx::query("UPDATE projection.checkpoints SET version = 3").execute(&world.admin).await?;
     let refused = world.projector().follow(Name::Trading, &CancellationToken::new()).await;
     assert!(refused.unwrap_err().to_string().contains("version 3"));
+    Ok(())
+}
+
+/// Two instances start on an older read model: one builds it anew, the other says so and waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_of_another_instance_is_waited_for_and_no_fault() -> Outcome {
+    let world = World::new().await;
+    chain(&world).await;
+    world.catch_up(Name::Trading).await;
+    // Progress is left behind by a process that was killed, and says nothing.
+    let older = "UPDATE projection.checkpoints SET version = 1, rebuild_sequence = 5, rebuild_target = 9";
+    sqlx::query(older).execute(&world.admin).await?;
+    assert_eq!(queries::checkpoints(&world.reader).await?[0].rebuild_sequence, None);
+    let mut other = world.admin.acquire().await?;
+    sqlx::query("SELECT pg_advisory_lock(hashtextextended('tapedeck/projection/trading/rebuild', 0))")
+        .execute(&mut *other)
+        .await?;
+    world.port.states.lock().unwrap().clear();
+    let running = Running::start(&world, &[Name::Trading]);
+    let underway = (Name::Trading, State::Rebuilding { sequence: 5, target: 9 });
+    until("the rebuild is told of and waited for", async || {
+        let states = world.port.states.lock().unwrap();
+        states.iter().filter(|told| **told == underway).count() > 1
+    })
+    .await;
+    let waiting = queries::checkpoints(&world.reader).await?.remove(0);
+    assert_eq!((waiting.version, waiting.rebuild_sequence, waiting.rebuild_target), (1, Some(5), Some(9)));
+    // The other instance is gone without an end: this one does it.
+    sqlx::query("SELECT pg_advisory_unlock_all()").execute(&mut *other).await?;
+    until("it is built here", async || {
+        queries::checkpoints(&world.reader).await.is_ok_and(|rows| rows[0].version == 2)
+    })
+    .await;
+    running.stop().await;
+    let built = queries::checkpoints(&world.reader).await?.remove(0);
+    assert_eq!((waiting.fault_reason, built.fault_reason), (None, None));
+    let states = world.port.states.lock().unwrap();
+    assert!(!states.iter().any(|(_, state)| matches!(state, State::Faulted { .. })), "{states:?}");
     Ok(())
 }
 

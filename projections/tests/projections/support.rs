@@ -168,6 +168,17 @@ impl World {
     }
 }
 
+/// Waits until a condition holds.
+pub async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    for _ in 0..2_000 {
+        if condition().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("not within ten seconds: {what}");
+}
+
 /// Projections that run until stopped.
 pub struct Running {
     shutdown: CancellationToken,

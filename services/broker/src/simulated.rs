@@ -73,6 +73,8 @@ impl Brokers for Simulated {
 #[derive(Clone, Debug)]
 struct Known {
     state: StateAtBroker,
+    /// Shares that it was sent for; none of one that was never worked.
+    ordered: Quantity,
     reports: Vec<Report>,
 }
 
@@ -120,7 +122,8 @@ impl SimulatedBroker {
             order_id: order.order_id.clone(),
             report: BrokerReport::Accepted { broker_order_id: broker_order_id(&order.order_id) },
         };
-        let known = Known { state: StateAtBroker::Working, reports: vec![accepted.clone()] };
+        let ordered = order.resting.remaining;
+        let known = Known { state: StateAtBroker::Working, ordered, reports: vec![accepted.clone()] };
         self.known.insert(client_order_id.to_owned(), known);
         self.matcher.accept(order);
         accepted
@@ -131,7 +134,11 @@ impl SimulatedBroker {
         let client_order_id = client_order_id(&order_id);
         let report = Report { order_id, report };
         let known = self.known.entry(client_order_id.clone());
-        let known = known.or_insert(Known { state: StateAtBroker::Working, reports: Vec::new() });
+        let known = known.or_insert(Known {
+            state: StateAtBroker::Working,
+            ordered: Quantity::ZERO,
+            reports: Vec::new(),
+        });
         // Where a trailing stop stands is said by its last move.
         if matches!(report.report, BrokerReport::Trailed { .. }) {
             known.reports.retain(|said| !matches!(said.report, BrokerReport::Trailed { .. }));
@@ -185,7 +192,8 @@ impl SimulatedBroker {
         if over { Entry::Over } else { Entry::Unworked }
     }
 
-    /// What the entry of `exit` has filled, less what the exits of its group have closed.
+    /// What the entry of `exit` has opened, less what the exits of its group have closed. One for more shares than the exit
+    /// closes a position before it opens anything, so that it is below zero until it has.
     fn open_of_entry(&self, exit: &OrderSpec) -> Quantity {
         let filled = |order_id: &str| {
             let known = self.known.get(&client_order_id(order_id));
@@ -196,8 +204,11 @@ impl SimulatedBroker {
             });
             quantities.fold(0_i64, i64::saturating_add)
         };
+        let entry = self.known.get(&client_order_id(&exit.parent_id));
+        let closes = entry.map_or(0, |entry| entry.ordered.0.saturating_sub(exit.quantity_e9).max(0));
         let exits = [0, 1].map(|index| filled(&child_order_id(&exit.parent_id, index)));
-        Quantity(exits.into_iter().fold(filled(&exit.parent_id), i64::saturating_sub))
+        let opened = filled(&exit.parent_id).saturating_sub(closes);
+        Quantity(exits.into_iter().fold(opened, i64::saturating_sub))
     }
 
     /// Notes what the matcher says; what it ended is worked no longer.

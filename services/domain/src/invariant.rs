@@ -13,6 +13,7 @@
 
 mod broker;
 mod limits;
+mod opening;
 mod read_model;
 mod watch;
 
@@ -37,7 +38,7 @@ pub enum Invariant {
     OrdersEnd,
     /// Every read model equals its fold.
     ReadModelIsFold,
-    /// A halted account opens nothing.
+    /// A halted account opens nothing: no decision that had read the stop, and no order that is to reduce.
     HaltOpensNothing,
     /// A replay yields the same decisions.
     ReplayAgrees,

@@ -150,7 +150,8 @@ pub struct OrderState {
     pub worked_ns: Option<i64>,
     /// Best price since a trailing stop works, in the order's present terms.
     pub extreme: Option<Price>,
-    /// Shares that its group lets it trade now; none where it stands alone.
+    /// Shares that its group lets it trade now, below zero while its entry still closes a position before it opens one; none
+    /// where it stands alone.
     pub tradable: Option<Quantity>,
     /// Event time of the end.
     pub ended_ns: Option<i64>,

@@ -13,12 +13,13 @@ impl<R: Recorder> Run<'_, R> {
         let Some(body) = decide::submit(order, BROKER)? else { return Ok(()) };
         let (id, decision, correlation) =
             (submitted_id(order), order.decision_id.clone(), order.correlation_id.clone());
-        let spec = order.spec.clone();
+        let (spec, tradable) = (order.spec.clone(), order.tradable);
         let event = self.event(id, event_ns, "execution", &decision, &correlation, body);
         self.apply(&event, event_ns)?;
         self.counts.orders += 1;
         let refused = match WorkingOrder::new(&spec, event_ns) {
-            Ok(working) if spec.parent_id.is_empty() || self.matcher.works(&spec.parent_id) => {
+            Ok(mut working) if spec.parent_id.is_empty() || self.matcher.works(&spec.parent_id) => {
+                working.resting.tradable = tradable;
                 self.matcher.accept(working);
                 let accepted = BrokerReport::Accepted { broker_order_id: format!("sim-{order_id}") };
                 return self.report(order_id, &accepted, event_ns);

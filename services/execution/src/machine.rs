@@ -56,7 +56,7 @@ pub enum Work {
 /// How the entry of an exit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry {
-    /// The exit may go: there is no entry to wait for, or it is over and filled something.
+    /// The exit may go: there is no entry to wait for, or it is over and opened something.
     Done,
     /// It may still be filled.
     Pending,
@@ -324,6 +324,8 @@ impl Machine {
             None => Entry::Done,
             Some(entry) if !entry.status.is_ended() => Entry::Pending,
             Some(entry) if entry.filled == Quantity::ZERO => Entry::Unfilled,
+            // It did no more than close what was held the other way.
+            Some(_) if order.tradable.is_some_and(|tradable| tradable <= Quantity::ZERO) => Entry::Unfilled,
             Some(_) => Entry::Done,
         }
     }

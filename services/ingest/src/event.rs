@@ -5,7 +5,9 @@ use contracts::v1::{BarRevision, Event, Instant, Origin, QualityFinding, Session
 use contracts::{Subject, bar_id, event_id, to_timestamp};
 use domain::bar::{Bar, Timeframe};
 use domain::calendar::Session;
-pub(crate) use history::action::{event as action, order as action_order, time as action_time};
+pub(crate) use history::action::{
+    dated as dated_action, event as action, order as action_order, time as action_time,
+};
 
 use crate::file::Series;
 use crate::quality::Found;

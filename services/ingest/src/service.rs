@@ -1,30 +1,19 @@
 //! The service: a source on a tape clock.
 
-use std::path::PathBuf;
-
 use event_log::Tape;
 use runtime::{ClockMode, Context};
 
 use crate::clock::{self, ClockConfig, ClockControl, ClockError, Finished};
-use crate::file::{FileError, ReadOptions};
+use crate::file::FileError;
 use crate::import::{self, ImportError, ImportOptions, ImportReport};
-use crate::source::{Range, RecordedSource, SimulatedConfig, SimulatedError, SimulatedSource, Source};
+use crate::source::{Loaded, RecordedConfig, SimulatedConfig, SimulatedError, SimulatedSource, Source};
 use crate::standards::Standards;
 
 /// Where the market comes from.
 #[derive(Clone, Debug)]
 pub enum SourceConfig {
     /// Files of bars and of corporate actions.
-    Recorded {
-        /// Name of the source, part of every event's id; the same for every tape.
-        name: String,
-        /// Files, each recognised by its content.
-        files: Vec<PathBuf>,
-        /// What the files do not say themselves.
-        read: ReadOptions,
-        /// Dates to take.
-        range: Range,
-    },
+    Recorded(RecordedConfig),
     /// The generator.
     Simulated(SimulatedConfig),
 }
@@ -34,6 +23,8 @@ pub enum SourceConfig {
 pub struct IngestConfig {
     /// Where the market comes from.
     pub source: SourceConfig,
+    /// What loading its files gave, for whoever has looked at them already; else the service loads them.
+    pub loaded: Option<Loaded>,
     /// For whom the clock waits.
     pub clock: ClockConfig,
     /// The clock's end of a handle, see [`clock::control`].
@@ -65,10 +56,10 @@ pub async fn run(context: Context, config: IngestConfig) -> Result<Finished, Ing
     if context.clock != ClockMode::Tape {
         return Err(IngestError::WallClock);
     }
-    let source = config.source;
-    let loaded = tokio::task::spawn_blocking(move || load(source)).await;
-    let mut source = loaded.map_err(|error| IngestError::Task(error.to_string()))??;
-    Ok(clock::run(&context, source.as_mut(), &config.clock, config.control).await?)
+    let IngestConfig { source, loaded, clock, control } = config;
+    let opened = tokio::task::spawn_blocking(move || open(source, loaded)).await;
+    let mut source = opened.map_err(|error| IngestError::Task(error.to_string()))??;
+    Ok(clock::run(&context, source.as_mut(), &clock, control).await?)
 }
 
 /// Records what looks wrong with the files of a source that was played to its end, see [`import::examine()`]. A simulated
@@ -80,18 +71,21 @@ pub async fn examine(
 ) -> Result<ImportReport, ImportError> {
     match source {
         SourceConfig::Simulated(_) => Ok(ImportReport::default()),
-        SourceConfig::Recorded { name, files, read, range } => {
+        SourceConfig::Recorded(RecordedConfig { name, files, read, range }) => {
             let options = ImportOptions { read, standards, ..ImportOptions::default() };
             import::examine(tape, &name, &options, &files, range).await
         }
     }
 }
 
-fn load(config: SourceConfig) -> Result<Box<dyn Source>, IngestError> {
+fn open(config: SourceConfig, loaded: Option<Loaded>) -> Result<Box<dyn Source>, IngestError> {
     match config {
         SourceConfig::Simulated(config) => Ok(Box::new(SimulatedSource::new(config)?)),
-        SourceConfig::Recorded { name, files, read, range } => {
-            let loaded = RecordedSource::load(&name, &files, &read, range)?;
+        SourceConfig::Recorded(config) => {
+            let loaded = match loaded {
+                Some(loaded) => loaded,
+                None => config.load()?,
+            };
             for row in loaded.rejected.iter().take(20) {
                 let file = row.file.as_deref().unwrap_or_default();
                 let (line, field) = (row.line, row.field);

@@ -256,8 +256,6 @@ impl Shell {
         #[derive(Deserialize)]
         struct Decide {
             instant_ns: i64,
-            signal_sequence: u64,
-            #[serde(default)]
             trading_sequence: u64,
             #[serde(default)]
             market_sequence: u64,
@@ -265,8 +263,8 @@ impl Shell {
         // One that was missed comes again.
         let Ok(hint) = hint else { return };
         match serde_json::from_slice::<Decide>(&hint.payload) {
-            Ok(Decide { instant_ns, signal_sequence, trading_sequence, market_sequence }) => {
-                self.machine.told(instant_ns, signal_sequence.max(trading_sequence), market_sequence);
+            Ok(Decide { instant_ns, trading_sequence, market_sequence }) => {
+                self.machine.told(instant_ns, trading_sequence, market_sequence);
             }
             Err(error) => tracing::warn!(%error, "{DECIDE} passed over: {error}"),
         }

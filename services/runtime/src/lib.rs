@@ -31,4 +31,4 @@ pub use health::{Health, HealthState, Heartbeats, ServiceHealth};
 pub use instant::{Instant, Instants, is_live};
 pub use parking::park;
 pub use read_model::{AsOf, ReadError};
-pub use ticks::LastTick;
+pub use ticks::{LastQuote, LastTick, LastTrade, SizedPrice};

@@ -107,7 +107,7 @@ impl World<'_> {
                     let market = newest.as_ref().map_or(0, |newest| newest.sequence);
                     let time = newest.and_then(|newest| from_timestamp(newest.event.event_time.as_ref()?));
                     let hint = format!(
-                        "{{\"instant_ns\":{},\"signal_sequence\":{last},\"market_sequence\":{market}}}",
+                        "{{\"instant_ns\":{},\"trading_sequence\":{last},\"market_sequence\":{market}}}",
                         time.unwrap_or_default()
                     );
                     let _lost = tape.hint("clock.decide", hint.into_bytes()).await;

@@ -26,11 +26,6 @@ impl Surroundings {
     pub fn new(tape: Tape, health: Health) -> Self {
         Self { tape, health, states: std::sync::Mutex::default() }
     }
-
-    /// How each projection is that has said anything.
-    pub fn states(&self) -> std::collections::BTreeMap<Name, State> {
-        self.states.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
 }
 
 #[async_trait]

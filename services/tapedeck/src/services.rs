@@ -12,7 +12,7 @@ use contracts::v1::TradingMode;
 use event_log::{Introduced, Tape};
 use ingest::clock::{ClockConfig, ClockError, ClockHandle, FinishReason, Finished, Speed};
 use ingest::import::ImportReport;
-use ingest::source::{Range, SimulatedConfig};
+use ingest::source::{Loaded, Range, RecordedConfig, SimulatedConfig};
 use ingest::{IngestConfig, IngestError, SourceConfig};
 use runtime::{ClockMode, Context, Health, HealthState, Heartbeats};
 use tokio::sync::oneshot;
@@ -65,8 +65,8 @@ pub struct Services {
     logging: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
-/// Starts the services of `terms` on the session's tape.
-pub async fn start(session: &Session, terms: &Terms) -> Result<Services, Failure> {
+/// Starts the services of `terms` on the session's tape. `loaded` is what its files hold, where they are loaded already.
+pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> Result<Services, Failure> {
     let wanted = &terms.services;
     session.jetstream.observe(runtime::telemetry::observer());
     let shutdown = CancellationToken::new();
@@ -156,7 +156,7 @@ pub async fn start(session: &Session, terms: &Terms) -> Result<Services, Failure
     let plays = session.manifest.kind == TapeKind::Demo || !session.manifest.bars.is_empty();
     if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Tape && plays {
         let context = own(session, &context, Service::Ingest).await?;
-        services.ingest(session, &context, accounts)?;
+        services.ingest(session, &context, accounts, loaded)?;
     }
     let instance: String = random_hex()?.chars().take(16).collect();
     services.follow_vendors(session, &context, terms, &instance).await?;
@@ -320,6 +320,7 @@ impl Services {
             secret: session.web_secret()?,
             ready_lag_events_max: READY_LAG_EVENTS_MAX,
             stale_after: STALE_AFTER,
+            services: Service::logged(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             strategies: Arc::new(ServerAccess::of(session)),
             probe: Answers::new(session, session.separate_reader().await?, asked, options)?,
@@ -343,11 +344,18 @@ impl Services {
         Ok(())
     }
 
-    fn ingest(&mut self, session: &Session, context: &Context, accounts: Vec<String>) -> Result<(), Failure> {
+    fn ingest(
+        &mut self,
+        session: &Session,
+        context: &Context,
+        accounts: Vec<String>,
+        loaded: Option<Loaded>,
+    ) -> Result<(), Failure> {
         let (handle, control) = ingest::clock::control(speed(&session.manifest));
-        let (source, standards) = (source(session)?, session.config.standards());
+        let (source, standards) = (source(&session.manifest)?, session.config.standards());
         let config = IngestConfig {
             source: source.clone(),
+            loaded,
             clock: ClockConfig { accounts, consumers: vec!["strategy".to_owned()] },
             control,
         };
@@ -410,8 +418,7 @@ fn speed(manifest: &Manifest) -> Speed {
 }
 
 /// Where the market of a tape-clock tape comes from.
-pub fn source(session: &Session) -> Result<SourceConfig, Failure> {
-    let manifest = &session.manifest;
+fn source(manifest: &Manifest) -> Result<SourceConfig, Failure> {
     Ok(match manifest.kind {
         TapeKind::Demo => SourceConfig::Simulated(SimulatedConfig {
             seed: manifest.seed,
@@ -419,12 +426,17 @@ pub fn source(session: &Session) -> Result<SourceConfig, Failure> {
             from: manifest.from.unwrap_or(SimulatedConfig::default().from),
             ..SimulatedConfig::default()
         }),
-        TapeKind::Rehearsal | TapeKind::Main => SourceConfig::Recorded {
-            name: "rehearsal".to_owned(),
-            files: manifest.bars.iter().chain(&manifest.actions).cloned().collect(),
-            read: read_options(&bar_format(&manifest.format))?,
-            range: Range { from: manifest.from, to: manifest.to },
-        },
+        TapeKind::Rehearsal | TapeKind::Main => SourceConfig::Recorded(recorded(manifest)?),
+    })
+}
+
+/// Which files are played on a tape, and what of them.
+pub fn recorded(manifest: &Manifest) -> Result<RecordedConfig, Failure> {
+    Ok(RecordedConfig {
+        name: "rehearsal".to_owned(),
+        files: manifest.bars.iter().chain(&manifest.actions).cloned().collect(),
+        read: read_options(&bar_format(&manifest.format))?,
+        range: Range { from: manifest.from, to: manifest.to },
     })
 }
 

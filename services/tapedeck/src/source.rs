@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use vendors::http::{Credentials, HttpConfig};
 use vendors::{
-    Alpaca, AlpacaAssets, HistoricalBars, Massive, NewsApi, NewsSource, ReferenceData, SystemClock,
-    VendorError, Yahoo, YahooCompany,
+    Alpaca, AlpacaAssets, HistoricalBars, Massive, NewsApi, NewsSource, ReferenceData, StreamConfig,
+    SystemClock, VendorError, Wanted, Yahoo, YahooCompany,
 };
 
 use crate::cli::{NewsVendor, Vendor};
@@ -18,8 +18,8 @@ mod news;
 mod told;
 
 pub use live::Streams;
-pub use news::Agency;
-pub use told::{article, quote};
+pub use news::{Agency, article};
+pub use told::quote;
 
 /// The real clock, as vendors read it.
 fn clock() -> Arc<SystemClock> {
@@ -32,10 +32,24 @@ fn yahoo(config: &SourcesConfig, url: &str) -> HttpConfig {
     HttpConfig::new(url, Credentials::None, config.yahoo.requests_per_minute)
 }
 
+fn alpaca_credentials(config: &SourcesConfig) -> Result<Credentials, Failure> {
+    Ok(Credentials::Alpaca { key: config.alpaca.key().read()?, secret: config.alpaca.secret().read()? })
+}
+
 fn alpaca(config: &SourcesConfig, url: &str) -> Result<HttpConfig, Failure> {
-    let (key, secret) = (config.alpaca.key().read()?, config.alpaca.secret().read()?);
-    let credentials = Credentials::Alpaca { key, secret };
-    Ok(HttpConfig::new(url, credentials, config.alpaca.requests_per_minute))
+    Ok(HttpConfig::new(url, alpaca_credentials(config)?, config.alpaca.requests_per_minute))
+}
+
+/// Alpaca's stream at a path, of what is told anyway; it owes nothing.
+fn alpaca_stream(config: &SourcesConfig, path: &str, symbols: &[String]) -> Result<StreamConfig, Failure> {
+    Ok(StreamConfig {
+        url: format!("{}{path}", config.alpaca.stream_url),
+        credentials: alpaca_credentials(config)?,
+        symbols: symbols.to_vec(),
+        wanted: Wanted::default(),
+        packed: config.alpaca.stream_format == "msgpack",
+        silence: Duration::MAX,
+    })
 }
 
 fn massive(config: &SourcesConfig) -> Result<HttpConfig, Failure> {

@@ -1,4 +1,4 @@
-//! Massive, which was Polygon: raw aggregates of a symbol or, by date, of all; splits and dividends.
+//! Massive, which was Polygon: raw aggregates, splits and dividends, of a symbol or, by date, of all.
 //!
 //! An answer without anything has no `results`, and the link to the next page lacks the key and may name another
 //! host; of it only path and query are used. Aggregates of hours and less run on the clock and outside of the
@@ -33,6 +33,11 @@ const SPLITS: u8 = 0;
 const DIVIDENDS: u8 = 1;
 const BARS: u8 = 2;
 
+/// Where a list of actions is, and the field that its dates are in.
+type List = (&'static str, &'static str);
+const SPLIT_LIST: List = ("/v3/reference/splits", "execution_date");
+const DIVIDEND_LIST: List = ("/v3/reference/dividends", "ex_dividend_date");
+
 /// Massive's history.
 #[derive(Debug)]
 pub struct Massive {
@@ -50,6 +55,7 @@ struct Answer<T> {
 
 #[derive(Deserialize)]
 struct Split {
+    ticker: String,
     execution_date: NaiveDate,
     split_from: f64,
     split_to: f64,
@@ -57,6 +63,7 @@ struct Split {
 
 #[derive(Deserialize)]
 struct Dividend {
+    ticker: String,
     cash_amount: f64,
     ex_dividend_date: NaiveDate,
     currency: Option<String>,
@@ -106,55 +113,63 @@ impl Massive {
         Ok((answer.results.unwrap_or_default(), next))
     }
 
-    async fn splits(&self, ask: &Ask, token: Option<String>) -> Result<Page, VendorError> {
+    /// A page of a list of the actions that are wanted: of a symbol or, without one, of all that there are.
+    async fn action_rows<T: DeserializeOwned>(
+        &self,
+        (path, date): List,
+        symbol: Option<&str>,
+        ask: &Ask,
+        token: Option<String>,
+    ) -> Result<(Vec<T>, Option<String>), VendorError> {
         let dates = wire::dates(ask);
         let (first, last) = (dates.start().to_string(), dates.end().to_string());
-        let query = [
-            ("ticker", ask.symbol.as_str()),
-            ("execution_date.gte", &first),
-            ("execution_date.lte", &last),
+        let (from, to) = (format!("{date}.gte"), format!("{date}.lte"));
+        let mut query = vec![
+            (from.as_str(), first.as_str()),
+            (to.as_str(), last.as_str()),
             ("limit", "1000"),
             ("order", "asc"),
-            ("sort", "execution_date"),
+            ("sort", date),
         ];
-        let (rows, next) = self.rows::<Split>(token, "/v3/reference/splits", &query).await?;
-        let mut actions = Vec::with_capacity(rows.len());
-        for Split { execution_date: ex_date, split_from: old, split_to: new } in rows {
-            let value_e9 = wire::ratio_e9(new, old)
-                .ok_or_else(|| self.http.broken(format!("splits: {new} new for {old} old shares")))?;
-            actions.push(Action { ex_date, kind: ActionKind::Split, value_e9 });
+        query.extend(symbol.map(|symbol| ("ticker", symbol)));
+        self.rows(token, path, &query).await
+    }
+
+    fn split(&self, row: &Split) -> Result<Action, VendorError> {
+        let (old, new) = (row.split_from, row.split_to);
+        let value_e9 = wire::ratio_e9(new, old)
+            .ok_or_else(|| self.http.broken(format!("splits: {new} new for {old} old shares")))?;
+        Ok(Action { ex_date: row.execution_date, kind: ActionKind::Split, value_e9 })
+    }
+
+    /// `None` for one in another currency than dollars.
+    fn dividend(&self, row: &Dividend) -> Result<Option<Action>, VendorError> {
+        if row.currency.as_ref().is_some_and(|currency| !currency.eq_ignore_ascii_case("USD")) {
+            return Ok(None);
         }
+        let cash = wire::price(row.cash_amount)
+            .ok_or_else(|| self.http.broken(format!("dividends.cash_amount: {}", row.cash_amount)))?;
+        Ok(Some(Action { ex_date: row.ex_dividend_date, kind: ActionKind::Dividend, value_e9: cash.0 }))
+    }
+
+    async fn splits(&self, ask: &Ask, token: Option<String>) -> Result<Page, VendorError> {
+        let symbol = Some(ask.symbol.as_str());
+        let (rows, next) = self.action_rows::<Split>(SPLIT_LIST, symbol, ask, token).await?;
+        let actions: Result<Vec<Action>, VendorError> = rows.iter().map(|row| self.split(row)).collect();
         Ok(Page {
-            actions: wire::of_span(actions, ask),
+            actions: wire::of_span(actions?, ask),
             next: then(SPLITS, next, Some(DIVIDENDS)),
             ..Page::default()
         })
     }
 
     async fn dividends(&self, ask: &Ask, token: Option<String>) -> Result<Page, VendorError> {
-        let dates = wire::dates(ask);
-        let (first, last) = (dates.start().to_string(), dates.end().to_string());
-        let query = [
-            ("ticker", ask.symbol.as_str()),
-            ("ex_dividend_date.gte", &first),
-            ("ex_dividend_date.lte", &last),
-            ("limit", "1000"),
-            ("order", "asc"),
-            ("sort", "ex_dividend_date"),
-        ];
-        let (rows, next) = self.rows::<Dividend>(token, "/v3/reference/dividends", &query).await?;
-        let mut actions = Vec::with_capacity(rows.len());
-        for row in rows {
-            if row.currency.is_some_and(|currency| !currency.eq_ignore_ascii_case("USD")) {
-                continue;
-            }
-            let cash = wire::price(row.cash_amount)
-                .ok_or_else(|| self.http.broken(format!("dividends.cash_amount: {}", row.cash_amount)))?;
-            let (ex_date, kind) = (row.ex_dividend_date, ActionKind::Dividend);
-            actions.push(Action { ex_date, kind, value_e9: cash.0 });
-        }
+        let symbol = Some(ask.symbol.as_str());
+        let (rows, next) = self.action_rows::<Dividend>(DIVIDEND_LIST, symbol, ask, token).await?;
+        let actions: Result<Vec<Action>, VendorError> =
+            rows.iter().filter_map(|row| self.dividend(row).transpose()).collect();
         Ok(Page {
-            actions: wire::of_span(actions, ask),
+            actions: wire::of_span(actions?, ask),
             next: then(DIVIDENDS, next, ask.bars.then_some(BARS)),
             ..Page::default()
         })

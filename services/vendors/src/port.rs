@@ -130,7 +130,8 @@ pub trait HistoricalBars: fmt::Debug + Send + Sync {
     /// Every bar and action of the span is on exactly one page.
     async fn page(&self, ask: &Ask, cursor: Cursor, now_ns: i64) -> Result<Page, VendorError>;
 
-    /// The same by date, where the vendor tells a date's bars of every symbol in one answer.
+    /// The same by date, where the vendor tells a date's bars of every symbol in one answer, and splits and dividends of
+    /// all of them in a list.
     fn by_date(&self) -> Option<&dyn BarsByDate> {
         None
     }
@@ -141,6 +142,15 @@ pub trait HistoricalBars: fmt::Debug + Send + Sync {
 pub trait BarsByDate: Send + Sync {
     /// The daily bars of the symbols `wanted` on a date, as pages by symbol tell them.
     async fn day(&self, date: NaiveDate, wanted: &BTreeSet<String>, now_ns: i64) -> Result<Day, VendorError>;
+
+    /// Splits and dividends of the symbols `wanted`, as pages by symbol tell them; those from the date of `from_ns` on,
+    /// in effect before `to_ns`. Of each symbol in the order of their ex-dates.
+    async fn actions(
+        &self,
+        wanted: &BTreeSet<String>,
+        from_ns: i64,
+        to_ns: i64,
+    ) -> Result<Vec<(String, Action)>, VendorError>;
 }
 
 /// A date's bars.

@@ -11,7 +11,7 @@ use tapedeck_vendors::fault::{HttpFault, HttpRule, When};
 use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::{Dividend, Script, Split};
 
-use crate::harness::{Home, Outcome};
+use crate::harness::{self, Home, Outcome};
 
 /// The stand-in at this moment, and a home that knows its addresses.
 struct Stage {
@@ -191,22 +191,34 @@ fn days_of_another_source_are_compared_with_the_authoritys() -> Outcome {
     Ok(())
 }
 
-/// Ids and bodies of the days on a tape.
-fn days_of(home: &Home, tape: &str) -> anyhow::Result<BTreeSet<(String, String)>> {
+/// Ids of the events of a kind on a tape, and what they tell in `field`.
+fn told(home: &Home, tape: &str, kind: &str, field: &str) -> anyhow::Result<BTreeSet<(String, String)>> {
+    let subject = format!("market.{kind}.>");
     let told = home
-        .text(&["tail", "--tape", tape, "--subject", "market.bar.1d.>", "--no-follow", "--json"])
-        .context("days")?;
-    let day = |line: &str| -> anyhow::Result<(String, String)> {
+        .text(&["tail", "--tape", tape, "--subject", &subject, "--no-follow", "--json"])
+        .context(subject.clone())?;
+    let of = |line: &str| -> anyhow::Result<(String, String)> {
         let event = &serde_json::from_str::<Value>(line)?["event"];
-        Ok((event["id"].to_string(), event["bar"].to_string()))
+        Ok((event["id"].to_string(), event[field].to_string()))
     };
-    told.lines().map(day).collect()
+    told.lines().map(of).collect()
 }
 
-/// More symbols than sessions: a day of all of them is one question.
+/// More symbols than sessions: a day of all of them is one question, and so are their splits and their dividends.
 #[test]
 fn days_of_many_symbols_come_by_date_and_are_those_of_each() -> Outcome {
-    let mut stage = Stage::new(Script::of_symbols(9))?;
+    let mut script = Script::of_symbols(9);
+    let now_ns = runtime::now_ns();
+    let ago = |days: u64| Calendar::xnys().date_of(now_ns) - Days::new(days);
+    let session = Calendar::xnys().next_session_after(Calendar::xnys().start_of(ago(8)))?.date;
+    script.splits = vec![Split { symbol: "S003".into(), ex_date: session, from: 1, to: 4 }];
+    let paid = |symbol: &str, ex_date: NaiveDate| {
+        let dividend = serde_json::json!({"symbol": symbol, "ex_date": ex_date, "amount": "0.25"});
+        serde_json::from_value::<Dividend>(dividend)
+    };
+    // That of S009 nobody asked for; the last one lies before the span.
+    script.dividends = vec![paid("S004", session)?, paid("S009", session)?, paid("S005", ago(60))?];
+    let mut stage = Stage::new(script)?;
     stage.home.set("MASSIVE_API_KEY", tapedeck_vendors::KEY);
     let from = stage.days_ago(9);
     let backfill = |symbols: &str, tape: &str| {
@@ -215,22 +227,30 @@ fn days_of_many_symbols_come_by_date_and_are_those_of_each() -> Outcome {
     };
     let asked = |path: &str| stage.vendors.stand.ledger.requests(Some(Vendor::Massive), path).len();
     let (by_date, by_symbol) = ("/v2/aggs/grouped", "/v2/aggs/ticker");
+    let lists = || (asked("/v3/reference/splits"), asked("/v3/reference/dividends"));
     let symbols: Vec<String> = (0..9).map(|number| format!("S{number:03}")).collect();
     let first = backfill(&symbols.join(","), "dates")?;
     let sessions = asked(by_date);
     assert!((4..=8).contains(&sessions) && asked(by_symbol) == 0, "{sessions} sessions");
-    assert_eq!(count(&first, "appended")?, 9 * sessions as u64, "{first}");
+    // A split and a dividend among them.
+    assert_eq!(count(&first, "appended")?, 9 * sessions as u64 + 2, "{first}");
+    assert_eq!(lists(), (1, 1));
     for symbol in &symbols {
         backfill(symbol, "symbols")?;
     }
     assert_eq!((asked(by_date), asked(by_symbol)), (sessions, 9));
-    let days = days_of(&stage.home, "dates")?;
-    assert_eq!(days.len(), 9 * sessions);
-    assert_eq!(days, days_of(&stage.home, "symbols")?);
+    assert_eq!(lists(), (10, 10));
+    for (kind, field, many) in [("bar.1d", "bar", 9 * sessions), ("action", "corporateAction", 2)] {
+        let of_dates = told(&stage.home, "dates", kind, field)?;
+        assert_eq!(of_dates.len(), many, "{kind}");
+        assert!(of_dates.iter().all(|(_, told)| told != "null"), "{of_dates:?}");
+        assert_eq!(of_dates, told(&stage.home, "symbols", kind, field)?, "{kind}");
+    }
     // Run again it asks for the last session alone.
     let second = backfill(&symbols.join(","), "dates")?;
     assert_eq!((count(&second, "appended")?, count(&second, "revisions")?), (0, 0), "{second}");
     assert_eq!((asked(by_date), asked(by_symbol)), (sessions + 1, 9));
+    assert_eq!(lists(), (11, 11));
     Ok(())
 }
 
@@ -238,15 +258,6 @@ fn days_of_many_symbols_come_by_date_and_are_those_of_each() -> Outcome {
 fn what_cannot_be_is_said() -> Outcome {
     let mut stage = Stage::new(Script::default())?;
     let from = stage.days_ago(30);
-    let says = |home: &Home, arguments: &[&str], code: i32, words: &[&str]| -> Outcome {
-        let output = home.run(arguments)?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-        for word in words {
-            assert!(said.contains(word), "{arguments:?}: {word:?} in {said}");
-        }
-        Ok(())
-    };
     let backfill = |source: &'static str, symbols: &'static str, more: &[&'static str]| {
         let mut arguments = vec!["backfill", "--source", source, "--symbols", symbols];
         arguments.extend(more);
@@ -259,7 +270,7 @@ fn what_cannot_be_is_said() -> Outcome {
         all
     };
     let refused = |home: &Home, arguments: Vec<String>, code, words: &[&str]| {
-        says(home, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), code, words)
+        harness::refused(home, &arguments.iter().map(String::as_str).collect::<Vec<_>>(), code, words)
     };
     refused(
         &stage.home,
@@ -275,7 +286,7 @@ fn what_cannot_be_is_said() -> Outcome {
         &["yahoo gives 1m, 5m, 15m, 1h, 1d"],
     )?;
     refused(&stage.home, with(backfill("yahoo", "S/Y", &[])), 2, &["S/Y"])?;
-    says(
+    harness::refused(
         &stage.home,
         &backfill("yahoo", "SPY", &["--from", "2015-01-05"]),
         2,

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::harness::{Home, Outcome, bar_files};
+use crate::harness::{Home, Outcome, bar_files, refused};
 
 #[test]
 fn import_reports_every_bad_row_and_keeps_the_good_ones() -> Outcome {
@@ -164,17 +164,6 @@ fn errors_have_codes_and_say_what_mends_them() -> Outcome {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("limits[0].strategy = sma_corss: expected one of momentum, sma_cross"), "{said}");
     assert!(!said.contains("limits[1]"), "{said}");
-    Ok(())
-}
-
-/// Runs a command that is to be refused, and expects its exit code and its words.
-fn refused(home: &Home, arguments: &[&str], code: i32, words: &[&str]) -> Outcome {
-    let output = home.run(arguments)?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    anyhow::ensure!(output.status.code() == Some(code), "{arguments:?}: {}: {said}", output.status);
-    for word in words {
-        anyhow::ensure!(said.contains(word), "{arguments:?}: {word:?} in {said}");
-    }
     Ok(())
 }
 

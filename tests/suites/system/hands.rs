@@ -8,7 +8,7 @@ use local_servers::testing::{TestNats, TestPostgres};
 use serde_json::Value;
 
 use crate::external::start_python;
-use crate::harness::{Home, Outcome, Running, actions_file, bar_files, eventually, rehearse};
+use crate::harness::{Home, Outcome, Running, actions_file, bar_files, eventually, refused, rehearse};
 use crate::tapes::url;
 
 const DRAIN_MAX: Duration = Duration::from_secs(20);
@@ -287,14 +287,14 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
     })?;
     register(&home, "heir", &[])?;
     let to_heir = ["strategy", "disable", "swing", "--positions", "hand-over", "--to", "heir"];
-    refused(&home, &to_heir, 2, "--to heir: expected a strategy enabled in mode paper or live")?;
+    refused(&home, &to_heir, 2, &["--to heir: expected a strategy enabled in mode paper or live"])?;
     home.text(&["strategy", "replace", "swing", "--with", "heir"])?;
     eventually("the heir has taken over", Duration::from_secs(20), || {
         let (old, new) = (strategy(&home, "swing")?, strategy(&home, "heir")?);
         Ok(old["enabled"] == false && new["enabled"] == true && new["mode"] == "paper")
     })?;
-    let refused = home.run(&["strategy", "replace", "swing", "--with", "heir"])?;
-    assert_eq!(refused.status.code(), Some(2), "a disabled strategy has nothing to hand over");
+    // A disabled strategy has nothing to hand over.
+    refused(&home, &["strategy", "replace", "swing", "--with", "heir"], 2, &[])?;
     let removed = home.json(&["strategy", "remove", "heir"])?;
     assert_eq!(removed["state"], "removed", "{removed}");
     let others = signals(&home, "sma_cross")? + signals(&home, "momentum")?;
@@ -305,15 +305,6 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
     assert!(!rows(&home, &["order", "list", "--strategy", "swing"])?.is_empty());
     home.text(&["projection", "verify"])?;
     assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0), "{}", home.said("up"));
-    Ok(())
-}
-
-/// What is refused with a code, and says what was expected.
-fn refused(home: &Home, arguments: &[&str], code: i32, expected: &str) -> Outcome {
-    let output = home.run(arguments)?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?} {said}");
-    assert!(said.contains(expected), "{arguments:?} {said}");
     Ok(())
 }
 
@@ -333,7 +324,7 @@ fn what_was_bought_by_hand_is_closed_alone(home: &Home, symbol: &str) -> Outcome
     let stops = rows(home, &["breaker", "list"])?;
     assert!(stops.iter().any(|row| row["strategy"] == "manual" && row["by"] == "kill"), "{stops:?}");
     assert_eq!(home.json(&["resume", "--strategy", "manual"])?["state"], "resumed");
-    refused(home, &["strategy", "disable", "manual"], 3, "tapedeck kill --strategy manual --flatten")
+    refused(home, &["strategy", "disable", "manual"], 3, &["tapedeck kill --strategy manual --flatten"])
 }
 
 #[test]
@@ -358,10 +349,10 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
         &["halt", "--account"],
         &["limits", "set", "max_open_orders=3", "--account"],
     ] {
-        refused(&home, &[command, &["nobody"]].concat(), 3, "expected one of paper")?;
+        refused(&home, &[command, &["nobody"]].concat(), 3, &["expected one of paper"])?;
     }
     let of_none = ["limits", "set", "max_open_orders=3", "--strategy", "sma_corss"];
-    refused(&home, &of_none, 3, "expected one of momentum, sma_cross")?;
+    refused(&home, &of_none, 3, &["expected one of momentum, sma_cross"])?;
     for (of, is_told) in [("NOSUCH", true), (symbol, false)] {
         let set = home.run(&["limits", "set", "max_order_quantity=1000000", "--symbol", of])?;
         assert_eq!(set.status.code(), Some(0), "{set:?}");
@@ -369,7 +360,7 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
         assert_eq!(said.contains(&format!("the tape knows no symbol {of}")), is_told, "{said}");
     }
     let cheap = ["order", "place", "buy", symbol, "--qty", "1", "--take-profit", "0.01"];
-    refused(&home, &cheap, 2, "take_profit \"0.01\": expected a price above the last price of ")?;
+    refused(&home, &cheap, 2, &["take_profit \"0.01\": expected a price above the last price of "])?;
     what_was_bought_by_hand_is_closed_alone(&home, symbol)?;
     // A filter that nothing can be of is refused, not an empty list.
     let impossible: [(&[&str], i32, &str); 4] = [
@@ -379,9 +370,7 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
         (&["tail", "--no-follow", "--subject", "order..x"], 2, "--subject \"order..x\": expected a subject"),
     ];
     for (arguments, code, words) in impossible {
-        let refused = home.run(arguments)?;
-        assert_eq!(refused.status.code(), Some(code), "{arguments:?}");
-        assert!(String::from_utf8_lossy(&refused.stderr).contains(words), "{refused:?}");
+        refused(&home, arguments, code, &[words])?;
     }
     for arguments in [&["kill", "--reason", "x"], &["kill", "--flatten"]] as [&[&str]; 2] {
         assert_eq!(home.run(arguments)?.status.code(), Some(2), "{arguments:?} names no scope");

@@ -96,6 +96,17 @@ impl Home {
     }
 }
 
+/// Runs a command that is to be refused, and expects its exit code and its words.
+pub fn refused(home: &Home, arguments: &[&str], code: i32, words: &[&str]) -> Outcome {
+    let output = home.run(arguments)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    anyhow::ensure!(output.status.code() == Some(code), "{arguments:?}: {}: {said}", output.status);
+    for word in words {
+        anyhow::ensure!(said.contains(word), "{arguments:?}: {word:?} in {said}");
+    }
+    Ok(())
+}
+
 /// A running program; killed when dropped.
 pub struct Running {
     child: Child,

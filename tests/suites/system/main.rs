@@ -15,6 +15,7 @@ mod collector;
 mod contract;
 mod external;
 mod fences;
+mod folding;
 mod hands;
 mod harness;
 mod indicator;

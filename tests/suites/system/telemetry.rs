@@ -276,7 +276,7 @@ fn text(value: &Value) -> String {
 }
 
 /// A client that knows nothing of this system.
-async fn client(nats: &TestNats) -> anyhow::Result<async_nats::Client> {
+pub async fn client(nats: &TestNats) -> anyhow::Result<async_nats::Client> {
     let address: async_nats::ServerAddr = nats.url().parse()?;
     let (user, password) = (address.username().unwrap_or_default(), address.password().unwrap_or_default());
     let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned());

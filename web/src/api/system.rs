@@ -120,9 +120,10 @@ pub async fn lines(State(app): State<Arc<App>>, params: Asked<LogFields>) -> Res
     let rows = queries::logs(&app.config.pool, &filter, turn, limit).await?;
     if rows.is_empty()
         && let Some(service) = &filter.service
-        && queries::services_beside(&app.config.pool, service).await?.is_some()
+        && let Some(known) = queries::unknown_service(&app.config.pool, &app.config.services, service).await?
     {
-        return Err(PageError::Missing(format!("service {service:?}")).into());
+        let known = known.join(", ");
+        return Err(PageError::Missing(format!("service {service:?}; there are {known}")).into());
     }
     let full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= limit);
     let first = rows.first().map(|row| row.sequence);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::money::{Price, Volume};
-use runtime::LastTick;
+use runtime::{LastTick, SizedPrice};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -20,11 +20,11 @@ use crate::pages::chart::symbol;
 pub struct QuoteNow {
     /// Highest price that somebody pays, a decimal in US dollars; null when nobody does.
     bid: Option<String>,
-    /// How many shares of it, a decimal.
+    /// How many shares of it, a decimal; 0 when nobody does.
     bid_size: String,
     /// Lowest price that somebody sells at, a decimal in US dollars; null when nobody does.
     ask: Option<String>,
-    /// How many shares of it, a decimal.
+    /// How many shares of it, a decimal; 0 when nobody does.
     ask_size: String,
     /// When, UTC nanoseconds.
     at_ns: i64,
@@ -63,18 +63,20 @@ pub async fn last(
     let symbol = symbol(&name)?;
     let LastTick { quote, trade } =
         LastTick::of(app.context.tape.as_ref(), &symbol).await.map_err(PageError::from)?;
-    let decimal = |price_e9: i64| (price_e9 != 0).then(|| Price(price_e9).to_string());
-    let quote = quote.map(|(quote, at_ns)| QuoteNow {
-        bid: decimal(quote.bid_e9),
-        bid_size: Volume(quote.bid_size_e3).to_string(),
-        ask: decimal(quote.ask_e9),
-        ask_size: Volume(quote.ask_size_e3).to_string(),
-        at_ns,
+    let price = |told: SizedPrice| Price(told.price_e9).to_string();
+    let size = |told: SizedPrice| Volume(told.size_e3).to_string();
+    let none = || Volume::ZERO.to_string();
+    let quote = quote.map(|quote| QuoteNow {
+        bid: quote.bid.map(price),
+        bid_size: quote.bid.map_or_else(none, size),
+        ask: quote.ask.map(price),
+        ask_size: quote.ask.map_or_else(none, size),
+        at_ns: quote.at_ns,
     });
-    let trade = trade.map(|(trade, at_ns)| TradeNow {
-        price: Price(trade.price_e9).to_string(),
-        size: Volume(trade.size_e3).to_string(),
-        at_ns,
+    let trade = trade.map(|trade| TradeNow {
+        price: price(trade.traded),
+        size: size(trade.traded),
+        at_ns: trade.at_ns,
     });
     Ok(Json(Ticks { symbol, quote, trade }))
 }

@@ -46,7 +46,7 @@ impl Hop {
     pub fn alone(message: Message) -> Self {
         let event = contracts::decode(message.payload()).ok();
         Self {
-            stage: event.as_ref().map_or("other", stage),
+            stage: event.as_ref().map_or("other", |_| stage(&message.row.subject)),
             cause: None,
             latency_ns: None,
             market_ns: None,
@@ -67,7 +67,7 @@ fn hops(links: Vec<Link>) -> Vec<Hop> {
         let cause = known.get(&row.causation_id).copied();
         let since = |own: Option<i64>, before: Option<i64>| Some(own?.saturating_sub(before?));
         let hop = Hop {
-            stage: stage(&link.event),
+            stage: stage(&row.subject),
             cause: cause.map(|(stream, sequence, ..)| (stream, sequence)),
             latency_ns: cause.and_then(|(_, _, recorded, _)| since(row.recorded_time_ns, recorded)),
             market_ns: cause.and_then(|(_, _, _, event)| since(row.event_time_ns, event)),
@@ -84,32 +84,16 @@ fn hops(links: Vec<Link>) -> Vec<Hop> {
     hops
 }
 
-fn stage(event: &Event) -> &'static str {
-    match &event.body {
-        Some(Body::Bar(_) | Body::BarRevision(_)) => "bar",
-        Some(Body::Signal(_)) => "signal",
-        Some(Body::RiskDecision(_)) => "risk",
-        Some(Body::Fill(_)) => "fill",
-        Some(
-            Body::OrderSubmitted(_)
-            | Body::OrderAccepted(_)
-            | Body::OrderRejected(_)
-            | Body::OrderCancelRequested(_)
-            | Body::OrderCancelled(_)
-            | Body::OrderCancelRejected(_)
-            | Body::OrderReplaceRequested(_)
-            | Body::OrderReplaced(_)
-            | Body::OrderReplaceRejected(_)
-            | Body::OrderExpired(_)
-            | Body::OrderSuspended(_)
-            | Body::OrderTriggered(_)
-            | Body::OrderTrailed(_)
-            | Body::OrderUnresolved(_)
-            | Body::FillCorrected(_)
-            | Body::FillBusted(_)
-            | Body::GroupHandled(_)
-            | Body::OrderAdjusted(_),
-        ) => "order",
+/// Where an event stands between bar and fill, as the grammar of subjects has it: whatever is said of an order short of a
+/// fill is under its subject, and what becomes of a group of orders is said of them all.
+fn stage(subject: &str) -> &'static str {
+    let mut tokens = subject.split('.');
+    match (tokens.next(), tokens.next()) {
+        (Some("market"), Some("bar" | "revision")) => "bar",
+        (Some("signal"), _) => "signal",
+        (Some("risk"), _) => "risk",
+        (Some("order"), _) | (Some("control"), Some("group")) => "order",
+        (Some("fill"), _) => "fill",
         _ => "other",
     }
 }
@@ -161,4 +145,28 @@ fn inputs(input: &RiskInput) -> Vec<(&'static str, String)> {
         ("session accepts orders", input.session_accepts.to_string()),
         ("halted", input.halted.to_string()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_subject_says_the_stage() {
+        for (subject, expected) in [
+            ("market.bar.1h.SPY", "bar"),
+            ("market.revision.1h.SPY", "bar"),
+            ("market.action.SPY", "other"),
+            ("signal.momentum.SPY", "signal"),
+            ("risk.paper.denied", "risk"),
+            ("order.paper.momentum.SPY.o1.unresolved", "order"),
+            ("order.paper.momentum.SPY.o1.fill_corrected", "order"),
+            ("control.group.g1.handled", "order"),
+            ("fill.paper.momentum.SPY.o1.1", "fill"),
+            ("control.trading.all.halted", "other"),
+            ("account.paper.marked", "other"),
+        ] {
+            assert_eq!(stage(subject), expected, "{subject}");
+        }
+    }
 }

@@ -65,6 +65,7 @@ async fn the_last_quote_and_trade_are_shown_where_they_are_streamed() {
     }
     let told = json(&deck, "/api/v1/quotes/AAPL").await;
     assert_eq!((&told["quote"]["bid"], &told["quote"]["ask"]), (&"191.49".into(), &Value::Null));
+    assert_eq!((&told["quote"]["bid_size"], &told["quote"]["ask_size"]), (&"200".into(), &"0".into()));
     assert_eq!((&told["trade"]["price"], &told["trade"]["size"]), (&"191.505".into(), &"0.5".into()));
     assert_eq!(told["trade"]["at_ns"], NOW_NS);
     assert_eq!(deck.get("/api/v1/quotes/A%20B").await.status, StatusCode::UNPROCESSABLE_ENTITY);

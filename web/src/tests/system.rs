@@ -177,6 +177,14 @@ async fn lines_are_a_file_and_an_answer_of_the_api() {
     // A service that nobody knows is no service without lines.
     let unknown = deck.get("/api/v1/logs?service=nope").await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND, "{}", unknown.text);
+    assert!(unknown.text.contains("there are risk, checker, web, tapedeck"), "{}", unknown.text);
+    // One of the program's own may not have said anything yet.
+    let quiet = deck.get("/api/v1/logs?service=checker").await;
+    assert_eq!(quiet.status, StatusCode::OK, "{}", quiet.text);
+    let quiet: serde_json::Value = serde_json::from_str(&quiet.text).unwrap();
+    assert_eq!(quiet["rows"], serde_json::json!([]));
+    let choices = deck.get("/logs").await.text;
+    assert!(choices.contains("<option value=\"checker\""), "{choices}");
     assert_eq!(deck.get("/api/v1/logs?service=risk&text=nothing").await.status, StatusCode::OK);
     let problem = deck.get("/api/v1/logs?before=soon").await;
     assert_eq!(problem.headers["content-type"], "application/problem+json");

@@ -9,6 +9,7 @@ use crate::{DurableState, LogError, StreamState};
 
 /// Error codes of the server that mean something to the adapter.
 pub(super) mod code {
+    pub const WRONG_LAST_MESSAGE_ID: u64 = 10_070;
     pub const WRONG_LAST_SEQUENCE: u64 = 10_071;
     pub const WRONG_LAST_SEQUENCE_IN_FLIGHT: u64 = 10_164;
     pub const BATCH_HAS_DUPLICATE: u64 = 10_201;

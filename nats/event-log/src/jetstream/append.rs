@@ -37,6 +37,8 @@ pub(super) struct PublishAck {
 pub(super) enum Failure {
     /// A message may be in the way, perhaps our own: look.
     Occupied,
+    /// The message in front of it is not the one that it was to stand behind.
+    Detached,
     /// It can never succeed.
     Refused(String),
     /// No answer, or one that says to try again.
@@ -49,6 +51,7 @@ impl Failure {
             code::WRONG_LAST_SEQUENCE | code::WRONG_LAST_SEQUENCE_IN_FLIGHT | code::BATCH_HAS_DUPLICATE => {
                 Self::Occupied
             }
+            code::WRONG_LAST_MESSAGE_ID => Self::Detached,
             code::MESSAGE_TOO_LARGE
             | code::HEADERS_TOO_LARGE
             | code::BATCH_DISABLED
@@ -56,6 +59,16 @@ impl Failure {
             _ => Self::Unavailable(LogError::new(doing, error)),
         }
     }
+}
+
+/// What holds the entries of one call together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    /// Nothing: each is stored or not.
+    None,
+    /// Each is taken only directly behind the one in front of it. Where something else came between, or that one was
+    /// not taken, it is refused, and sent again once that one is stored.
+    BehindTheLast,
 }
 
 /// Reads the answer to a publish.
@@ -125,6 +138,11 @@ impl JetStreamLog {
             match outcome {
                 Ok(ack) => return Ok(Appended { sequence: ack.seq, duplicate: ack.duplicate }),
                 Err(Failure::Refused(reason)) => return Err(AppendError::Refused(reason)),
+                // Whoever settles in order has the one in front of it stored by now: it may stand anywhere behind.
+                Err(Failure::Detached) => {
+                    outcome = self.publish(entry, headers(entry)).await;
+                    continue;
+                }
                 Err(Failure::Occupied) => match self.occupied(entry).await {
                     Ok(Some(outcome)) => return outcome,
                     // Refused because of an append in flight that did not take effect after all.
@@ -173,21 +191,28 @@ impl JetStreamLog {
         }
     }
 
-    /// Publishes all entries in order, at most [`WINDOW`] of them unanswered, then settles each.
+    /// Publishes all entries in order, at most [`WINDOW`] of them unanswered, then settles each; where they are linked,
+    /// up to the first that is not stored.
     pub(super) async fn append_many(
         &self,
         entries: Vec<Result<Encoded, AppendError>>,
+        link: Link,
     ) -> Vec<Result<Appended, AppendError>> {
         let mut outcomes = Vec::with_capacity(entries.len());
         let mut entries = entries.into_iter().peekable();
         while entries.peek().is_some() {
             let window: Vec<_> = entries.by_ref().take(WINDOW).collect();
-            let replies = self.publish_window(&window).await;
+            let replies = self.publish_window(&window, link).await;
             for (entry, reply) in window.into_iter().zip(replies) {
-                outcomes.push(match entry {
+                let outcome = match entry {
                     Ok(entry) => self.settle(&entry, reply).await,
                     Err(refused) => Err(refused),
-                });
+                };
+                let ends = link == Link::BehindTheLast && outcome.is_err();
+                outcomes.push(outcome);
+                if ends {
+                    return outcomes;
+                }
             }
         }
         outcomes
@@ -198,18 +223,29 @@ impl JetStreamLog {
     async fn publish_window(
         &self,
         window: &[Result<Encoded, AppendError>],
+        link: Link,
     ) -> Vec<Result<PublishAck, Failure>> {
         let unanswered = || Failure::Unavailable(LogError::new("publish", "no answer in time"));
         let mut replies: Vec<_> = window.iter().map(|_| Err(unanswered())).collect();
         let lane = tokio::time::timeout(TIMEOUT, self.inner.lanes.take(self.client())).await;
         let Ok(Ok(mut lane)) = lane else { return replies };
         let mut waiting = 0;
+        let mut in_front: Option<&Encoded> = None;
         for (index, entry) in window.iter().enumerate() {
-            let Ok(entry) = entry else { continue };
+            let Ok(entry) = entry else {
+                if link == Link::BehindTheLast {
+                    break;
+                }
+                continue;
+            };
+            let mut headers = headers(entry);
+            if let (Link::BehindTheLast, Some(in_front)) = (link, in_front.replace(entry)) {
+                headers.insert(async_nats::header::NATS_EXPECTED_LAST_MESSAGE_ID, in_front.id.as_str());
+            }
             let sent = self.client().publish_with_reply_and_headers(
                 entry.subject.as_str().to_owned(),
                 lane.reply(index),
-                headers(entry),
+                headers,
                 entry.payload.clone(),
             );
             match tokio::time::timeout(TIMEOUT, sent).await {

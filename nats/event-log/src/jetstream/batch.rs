@@ -46,7 +46,8 @@ impl JetStreamLog {
             match self.publish_batch(batch, turn).await {
                 Ok(ack) => return Ok(spread(batch.len(), ack.seq)),
                 Err(Failure::Refused(reason)) => return Err(AppendError::Refused(reason)),
-                Err(Failure::Occupied) => match self.batch_occupied(batch).await {
+                // The events of a batch are never linked.
+                Err(Failure::Occupied | Failure::Detached) => match self.batch_occupied(batch).await {
                     Ok(Some(outcome)) => return outcome,
                     Ok(None) if attempt >= ATTEMPTS => return Err(self.conflict(&batch[0]).await),
                     Err(error) if attempt >= ATTEMPTS => return Err(error.into()),

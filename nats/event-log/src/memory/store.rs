@@ -23,6 +23,12 @@ pub(super) struct Stored {
     pub stored_ns: i64,
 }
 
+impl Stored {
+    fn bytes(&self) -> u64 {
+        (self.subject.len() + self.payload.len()) as u64
+    }
+}
+
 /// Everything on the tape.
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -69,6 +75,8 @@ enum Candidates<'a> {
 #[derive(Debug, Default)]
 pub(super) struct StreamLog {
     messages: Vec<Stored>,
+    /// Up to this sequence the messages are no longer held.
+    let_go: u64,
     bytes: u64,
     /// Where the message with an id stands.
     ids: HashMap<String, u64>,
@@ -80,7 +88,18 @@ pub(super) struct StreamLog {
 
 impl StreamLog {
     pub fn get(&self, sequence: u64) -> Option<&Stored> {
+        if sequence <= self.let_go {
+            return None;
+        }
         self.messages.get(index(sequence)?)
+    }
+
+    /// Lets go of the messages up to a sequence, as a stream with an age does. Their sequences are not given again.
+    pub fn let_go(&mut self, through: u64) {
+        for sequence in self.let_go + 1..=through.min(self.last_sequence()) {
+            self.bytes -= self.get(sequence).map_or(0, Stored::bytes);
+            self.let_go = sequence;
+        }
     }
 
     /// The event at a sequence; 0 and unknown ones are `None`.
@@ -96,12 +115,9 @@ impl StreamLog {
 
     pub fn state(&self) -> StreamState {
         let last_sequence = self.last_sequence();
-        StreamState {
-            first_sequence: last_sequence.min(1),
-            last_sequence,
-            messages: last_sequence,
-            bytes: self.bytes,
-        }
+        let messages = last_sequence - self.let_go;
+        let first_sequence = if messages == 0 { 0 } else { self.let_go + 1 };
+        StreamState { first_sequence, last_sequence, messages, bytes: self.bytes }
     }
 
     /// The highest sequence under `filter`, 0 when nothing is.
@@ -140,7 +156,7 @@ impl StreamLog {
         if let Some(id) = &message.id {
             self.ids.insert(id.to_string(), sequence);
         }
-        self.bytes += (message.subject.len() + message.payload.len()) as u64;
+        self.bytes += message.bytes();
         self.messages.push(message);
         sequence
     }
@@ -288,10 +304,11 @@ impl StreamLog {
 
     /// Takes the next deliveries of a durable consumer.
     pub fn take(&mut self, durable: &str, max: usize) -> Result<Vec<u64>, LogError> {
-        let Self { messages, durables, .. } = self;
+        let Self { messages, let_go, durables, .. } = self;
         let durable = durables
             .get_mut(durable)
             .ok_or_else(|| LogError::new(format!("read consumer {durable}"), "the consumer was removed"))?;
+        durable.cursor = durable.cursor.max(*let_go);
         Ok(durable.take(messages, max))
     }
 }

@@ -1,7 +1,7 @@
 //! Single appends: identity, expectations, refusals, races.
 
 use contracts::stream::{MARKET, TRADING};
-use event_log::{Append, AppendError, Expect};
+use event_log::{Append, AppendError, Expect, Tape};
 
 use crate::fixture::{Fixture, accepted, bar, expecting, fill, order, signal};
 
@@ -15,6 +15,9 @@ crate::contract!(
     one_of_twenty_writers_wins,
     pipelined_appends_keep_their_order,
     pipelined_appends_answer_one_by_one,
+    ordered_appends_stand_one_behind_the_other,
+    ordered_appends_end_with_the_first_that_is_refused,
+    ordered_appends_of_two_writers_keep_each_its_order,
     the_recorded_time_is_set,
 );
 
@@ -168,6 +171,57 @@ async fn pipelined_appends_answer_one_by_one(fixture: Fixture) {
     assert!(matches!(outcomes[2], Err(AppendError::Refused(_))), "{:?}", outcomes[2]);
     assert!(matches!(outcomes[3], Err(AppendError::Refused(_))), "{:?}", outcomes[3]);
     assert!(outcomes[4].as_ref().is_ok_and(|appended| !appended.duplicate && appended.sequence == 3));
+}
+
+async fn ordered_appends_stand_one_behind_the_other(fixture: Fixture) {
+    let tape = fixture.tape();
+    let entries: Vec<_> = (0..100).map(|number| bar("A", number)).collect();
+    let outcomes = tape.append_ordered(entries.clone()).await;
+    let stood: Vec<_> = outcomes.into_iter().map(Result::unwrap).collect();
+    assert_eq!(stood.iter().map(|stored| stored.sequence).collect::<Vec<_>>(), (1..=100).collect::<Vec<_>>());
+    assert!(stood.iter().all(|stored| !stored.duplicate));
+    // Half of it stands already, and something else behind it: the rest comes all the same, in its order.
+    tape.append(bar("B", 1)).await.unwrap();
+    let more: Vec<_> =
+        entries[90..].iter().cloned().chain((100..110).map(|number| bar("A", number))).collect();
+    let outcomes = tape.append_ordered(more).await;
+    let stood: Vec<_> = outcomes.into_iter().map(|outcome| outcome.unwrap().sequence).collect();
+    assert_eq!(stood, (91..=100).chain(102..=111).collect::<Vec<_>>());
+}
+
+async fn ordered_appends_end_with_the_first_that_is_refused(fixture: Fixture) {
+    let tape = fixture.tape();
+    tape.append(expecting(bar("B", 1), 0)).await.unwrap();
+    // What the server refuses, and what is refused before it is sent.
+    let mut nameless = bar("D", 1);
+    nameless.event.id.clear();
+    for bad in [expecting(bar("B", 2), 0), nameless] {
+        let outcomes = tape.append_ordered(vec![bar("A", 1), bad, bar("C", 1), bar("C", 2)]).await;
+        assert_eq!(outcomes.len(), 2, "{outcomes:?}");
+        assert_eq!(outcomes[0].as_ref().unwrap().sequence, 2);
+        assert!(outcomes[1].is_err());
+        assert_eq!(tape.state(MARKET).await.unwrap().last_sequence, 2, "nothing behind it is stored");
+    }
+    assert!(tape.append_ordered(Vec::new()).await.is_empty());
+}
+
+async fn ordered_appends_of_two_writers_keep_each_its_order(fixture: Fixture) {
+    let writers = [fixture.tape(), fixture.tape()];
+    let write = async |tape: &Tape, symbol: &str| {
+        for round in 0..20 {
+            let entries: Vec<_> = (0..8).map(|number| bar(symbol, round * 8 + number)).collect();
+            assert!(tape.append_ordered(entries).await.iter().all(Result::is_ok));
+        }
+    };
+    tokio::join!(write(&writers[0], "A"), write(&writers[1], "B"));
+    let (mut stood, mut sequence) = ([Vec::new(), Vec::new()], 0);
+    while let Some(recorded) = writers[0].get(MARKET, sequence + 1).await.unwrap() {
+        sequence = recorded.sequence;
+        stood[usize::from(recorded.subject.ends_with(".B"))].push(recorded.event.id);
+    }
+    for (symbol, stood) in ["A", "B"].into_iter().zip(stood) {
+        assert_eq!(stood, (0..160).map(|number| bar(symbol, number).event.id).collect::<Vec<_>>());
+    }
 }
 
 async fn the_recorded_time_is_set(fixture: Fixture) {

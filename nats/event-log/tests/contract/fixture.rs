@@ -76,6 +76,20 @@ impl Fixture {
         }
     }
 
+    /// Lets go of a stream's messages up to the sequence `through`, as their age does in time.
+    pub async fn let_go(&self, stream: &str, through: u64) {
+        match self {
+            Self::Memory(log) => log.let_go(stream, through).unwrap(),
+            Self::JetStream { server, .. } => {
+                let subject = format!("$JS.API.STREAM.PURGE.{stream}");
+                let body = format!("{{\"seq\":{}}}", through + 1);
+                let answer = plain_client(server).await.request(subject, body.into()).await.unwrap();
+                let answer = String::from_utf8_lossy(&answer.payload).into_owned();
+                assert!(answer.contains("\"success\":true"), "{answer}");
+            }
+        }
+    }
+
     /// The same, with a trace context in whatever form.
     pub async fn publish_traced(&self, subject: &str, payload: &[u8], traceparent: Option<&str>) {
         match self {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use contracts::stream::{MARKET, TRADING};
+use contracts::stream::{LOGS, MARKET, TRADING};
 use event_log::{Bookmark, Delivery, StreamState};
 
 use crate::fixture::{Fixture, PATIENCE, bar, sequences, signal, take};
@@ -20,6 +20,7 @@ crate::contract!(
     who_falls_behind_the_others_misses_nothing,
     an_unknown_stream_is_an_error,
     a_bookmark_tells_whether_the_tape_is_still_the_same,
+    what_a_stream_has_let_go_of_leaves_its_sequences_behind,
 );
 
 async fn a_signal_in_anothers_name_is_no_event(fixture: Fixture) {
@@ -266,4 +267,26 @@ async fn a_bookmark_tells_whether_the_tape_is_still_the_same(fixture: Fixture) {
         short.is_taken_back() && short.to_string().ends_with("found the end of the stream at 4"),
         "{short}"
     );
+}
+
+async fn what_a_stream_has_let_go_of_leaves_its_sequences_behind(fixture: Fixture) {
+    let tape = fixture.tape();
+    for _ in 0..3 {
+        fixture.publish_raw("log.a.info", b"line", None).await;
+    }
+    fixture.let_go(LOGS, 2).await;
+    let state = tape.state(LOGS).await.unwrap();
+    assert_eq!((state.first_sequence, state.last_sequence, state.messages), (3, 3, 1));
+    assert_eq!(sequences(&take(&mut tape.read(LOGS, &[], 1).await.unwrap(), 1).await), [3]);
+    fixture.let_go(LOGS, 3).await;
+    let none = StreamState { last_sequence: 3, ..StreamState::default() };
+    assert_eq!(tape.state(LOGS).await.unwrap(), none);
+    assert_eq!(tape.last_sequence(LOGS, "log.>").await.unwrap(), 0);
+    assert!(tape.get(LOGS, 3).await.unwrap().is_none());
+    // Whoever has read it stands where it stood, and goes on behind it.
+    tape.check(LOGS, &Bookmark::before(4)).await.unwrap();
+    let mut reader = tape.read(LOGS, &[], 4).await.unwrap();
+    fixture.publish_raw("log.a.info", b"line", None).await;
+    assert_eq!(sequences(&take(&mut reader, 1).await), [4]);
+    assert_eq!(tape.state(LOGS).await.unwrap().first_sequence, 4);
 }

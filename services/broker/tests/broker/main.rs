@@ -228,6 +228,43 @@ async fn an_exit_that_comes_after_its_entry_filled_closes_it() {
 }
 
 #[tokio::test]
+async fn an_exit_for_less_than_its_entry_waits_until_that_has_closed_the_rest() {
+    let [entry, target, stop] = bracket();
+    let entry = OrderSpec { quantity_e9: 15_000_000_000, ..entry };
+    let given = async || {
+        let mut broker = SimulatedBroker::default();
+        // Every share of a bar may be had.
+        broker.set_costs("paper", Costs { volume_share_most_e9: 1_000_000_000, ..Costs::default() });
+        for order in [&entry, &stop] {
+            assert!(matches!(answer(&mut broker, order).await, BrokerReport::Accepted { .. }));
+        }
+        broker
+    };
+    let shares = |report: &Report| match &report.report {
+        BrokerReport::Filled(execution) => (report.order_id.clone(), execution.quantity.0 / 1_000_000_000),
+        _ => (report.order_id.clone(), 0),
+    };
+    let hour = |broker: &mut SimulatedBroker, hours: i64, price_e9, volume: i64| {
+        let bar = Bar { volume: Volume(volume * 1_000), ..bar(NOW_NS + hours * HOUR_NS, price_e9) };
+        feed(broker, &bar).iter().map(shares).collect::<Vec<_>>()
+    };
+    let (id, target_id, stop_id) = (entry.order_id.clone(), target.order_id.clone(), stop.order_id.clone());
+    let mut broker = given().await;
+    assert_eq!(hour(&mut broker, 0, 39_000_000_000, 4), [(id.clone(), 4)], "4 of the 5 that it closes first");
+    assert!(matches!(answer(&mut broker, &target).await, BrokerReport::Accepted { .. }));
+    assert!(hour(&mut broker, 1, 61_000_000_000, 100).is_empty(), "there is nothing to take a profit of");
+    assert_eq!(hour(&mut broker, 2, 39_000_000_000, 100), [(id.clone(), 11)]);
+    assert_eq!(hour(&mut broker, 3, 61_000_000_000, 100), [(target_id, 10), (stop_id.clone(), 0)]);
+    // One that did no more than close has nothing for an exit that comes later.
+    let mut broker = given().await;
+    assert_eq!(hour(&mut broker, 0, 39_000_000_000, 4), [(id.clone(), 4)]);
+    let said = broker.cancel(&entry, &client_order_id(&id), NOW_NS).await.unwrap();
+    assert_eq!(said.iter().map(shares).collect::<Vec<_>>(), [(id, 0), (stop_id, 0)]);
+    let over = BrokerReport::Cancelled { reason: End::EntryOver.reason().to_owned() };
+    assert_eq!(answer(&mut broker, &target).await, over);
+}
+
+#[tokio::test]
 async fn day_orders_expire_at_the_close() {
     let mut broker = SimulatedBroker::default();
     broker.submit(&order("a"), &client_order_id("a"), NOW_NS).await.unwrap();

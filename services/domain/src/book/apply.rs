@@ -266,6 +266,9 @@ impl Book {
             order.signal_id.clone_from(&event.signal_id);
             order.decision_id.clone_from(&wire.id);
             order.correlation_id.clone_from(&wire.correlation_id);
+            if let Some(entry) = event.orders.iter().find(|entry| entry.order_id == spec.parent_id) {
+                order.tradable = Some(awaits(spec, entry));
+            }
             if event.orders.len() > 1 {
                 order.group_stage = GroupStage::Watched;
             }
@@ -400,6 +403,12 @@ impl Book {
             }
         }
     }
+}
+
+/// What an exit may trade before its entry fills. Where that is for more shares it closes a position first, and the exit has
+/// nothing to close until it has: it owes the difference.
+fn awaits(exit: &OrderSpec, entry: &OrderSpec) -> Quantity {
+    Quantity(exit.quantity_e9.saturating_sub(entry.quantity_e9).min(0))
 }
 
 /// How a strategy was stopped, where the event says what becomes of its positions.

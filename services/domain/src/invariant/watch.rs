@@ -8,6 +8,7 @@ use contracts::v1::{
     AccountEntry, BreakerKind, EntryKind, Event, Fill, OrderSpec, OrderSubmitted, RiskDecision, Verdict,
 };
 
+use super::opening::{Held, beyond};
 use super::{Invariant, Violation, limits};
 use crate::book::identity::check_identity;
 use crate::book::{Book, Changes, FoldError, PositionKey};
@@ -31,6 +32,10 @@ pub struct Acknowledged {
 pub(super) struct Followed {
     /// Terms of the approval; none of an order that no decision approved.
     approved: Option<OrderSpec>,
+    /// What its decision had read of TRADING; 0 of an order that no decision approved.
+    read: u64,
+    /// Shares in 1e-9 that it has beyond what there was to close, where it is to reduce and nothing else.
+    beyond: i128,
     pub submitted: bool,
     /// Quantity and price of each execution, by the broker's id.
     pub executions: BTreeMap<String, (Quantity, Price)>,
@@ -47,8 +52,8 @@ pub struct Watch {
     pub(super) orders: BTreeMap<String, Followed>,
     /// Client order ids with their orders.
     pub(super) clients: BTreeMap<String, String>,
-    /// Shares held as the sum of fills and splits.
-    held: BTreeMap<PositionKey, i128>,
+    /// What is held as the sum of fills and splits.
+    held: BTreeMap<PositionKey, Held>,
     /// Where halts, kills and breakers began, by account, strategy (empty: all of them) and breaker.
     stopped: BTreeMap<(String, String, i32), u64>,
     /// Last event that is neither a signal nor a decision.
@@ -120,7 +125,7 @@ impl Watch {
     fn look(&mut self, sequence: u64, event: &Event) -> Vec<Violation> {
         match &event.body {
             Some(Body::RiskDecision(decision)) => self.decision(sequence, event, decision),
-            Some(Body::OrderSubmitted(submitted)) => self.submission(sequence, submitted),
+            Some(Body::OrderSubmitted(submitted)) => self.submission(sequence, event, submitted),
             Some(Body::Fill(fill)) => self.filled(sequence, fill),
             Some(Body::AccountEntry(entry)) => {
                 self.entry(entry);
@@ -150,7 +155,7 @@ impl Watch {
                     [(&moved.from_strategy, -moved.quantity_e9), (&moved.to_strategy, moved.quantity_e9)]
                 {
                     let key = PositionKey::new(&moved.account, strategy, &moved.symbol);
-                    *self.held.entry(key).or_default() += i128::from(shares);
+                    self.shift(key, Quantity(shares));
                 }
                 Vec::new()
             }
@@ -209,11 +214,13 @@ impl Watch {
         if decision.verdict() != Verdict::Approved {
             return found;
         }
-        for spec in &decision.orders {
-            self.orders.entry(spec.order_id.clone()).or_default().approved = Some(spec.clone());
-        }
         // What the decision had read of TRADING when it was made; a halt behind that came too late for it.
         let read = trading_basis(event).unwrap_or(sequence);
+        for spec in &decision.orders {
+            let beyond = self.beyond(event, spec, &decision.orders);
+            let order = self.orders.entry(spec.order_id.clone()).or_default();
+            (order.read, order.beyond, order.approved) = (read, beyond, Some(spec.clone()));
+        }
         let since = self.stopped_since(&decision.account, &decision.strategy, read);
         if let (Some(opens), Some(since)) = (decision.orders.iter().find(|spec| !spec.reducing), since) {
             let (account, strategy, order_id) = (&decision.account, &decision.strategy, &opens.order_id);
@@ -225,14 +232,17 @@ impl Watch {
         found
     }
 
-    fn submission(&mut self, sequence: u64, submitted: &OrderSubmitted) -> Vec<Violation> {
+    fn submission(&mut self, sequence: u64, event: &Event, submitted: &OrderSubmitted) -> Vec<Violation> {
         let Some(spec) = &submitted.order else { return Vec::new() };
         let mut found = Vec::new();
+        // What a kill switch closes begins with its intent.
+        let beyond = self.book.order(&spec.order_id).is_none().then(|| self.beyond(event, spec, &[]));
         let mut say = |detail: String| {
             found.push(Violation::new(Invariant::NoOrderTwice, sequence, detail));
         };
         let order_id = &spec.order_id;
         let order = self.orders.entry(order_id.clone()).or_default();
+        order.beyond = beyond.unwrap_or(order.beyond);
         if std::mem::replace(&mut order.submitted, true) {
             say(format!("order {order_id} is submitted twice"));
         }
@@ -255,7 +265,7 @@ impl Watch {
     fn filled(&mut self, sequence: u64, fill: &Fill) -> Vec<Violation> {
         let quantity = Quantity(fill.quantity_e9);
         let key = PositionKey::new(&fill.account, &fill.strategy, &fill.symbol);
-        *self.held.entry(key).or_default() += i128::from(signed(fill.side(), quantity).0);
+        self.shift(key, signed(fill.side(), quantity));
         let order = self.orders.entry(fill.order_id.clone()).or_default();
         let execution = (quantity, Price(fill.price_e9));
         if order.executions.insert(fill.execution_id.clone(), execution).is_none() {
@@ -275,7 +285,7 @@ impl Watch {
         execution_id: &str,
         now: Option<(Quantity, Price)>,
     ) {
-        *self.held.entry(key).or_default() += i128::from(change.0);
+        self.shift(key, change);
         let executions = &mut self.orders.entry(order_id.to_owned()).or_default().executions;
         match now {
             Some(now) => executions.insert(execution_id.to_owned(), now),
@@ -286,12 +296,61 @@ impl Watch {
     fn entry(&mut self, entry: &AccountEntry) {
         if entry.kind() == EntryKind::External {
             let key = PositionKey::new(&entry.account, &entry.strategy, &entry.symbol);
-            *self.held.entry(key).or_default() += i128::from(entry.quantity_e9);
+            self.shift(key, Quantity(entry.quantity_e9));
         }
         if entry.kind() == EntryKind::Split {
             let key = PositionKey::new(&entry.account, &entry.strategy, &entry.symbol);
-            self.held.insert(key, i128::from(entry.quantity_after_e9));
+            let (shares, moved) = (i128::from(entry.quantity_after_e9), self.sequence);
+            self.held.insert(key, Held { shares, moved });
         }
+    }
+
+    /// Adds shares to a position, or takes them away.
+    fn shift(&mut self, key: PositionKey, shares: Quantity) {
+        let held = self.held.entry(key).or_default();
+        held.shares += i128::from(shares.0);
+        held.moved = self.sequence;
+    }
+
+    fn held(&self, account: &str, strategy: &str, symbol: &str) -> Held {
+        self.held.get(&PositionKey::new(account, strategy, symbol)).copied().unwrap_or_default()
+    }
+
+    /// Shares in 1e-9 that `event` approves of `spec` beyond what there is to close, where that is all that it may do. Where
+    /// the position changed behind what the writer had read, only a replay can say.
+    fn beyond(&self, event: &Event, spec: &OrderSpec, orders: &[OrderSpec]) -> i128 {
+        let held = self.held(&spec.account, &spec.strategy, &spec.symbol);
+        let known = trading_basis(event).is_some_and(|read| read >= held.moved);
+        if !known || !spec.reducing {
+            return 0;
+        }
+        let filled = self.book.order(&spec.order_id).map_or(Quantity::ZERO, |order| order.filled);
+        beyond(spec, orders, held, filled)
+    }
+
+    /// A fill that opens something although nothing may be opened. An order whose decision had not read the stop may open
+    /// what it was approved for; one that is to reduce may not, whenever it was approved.
+    fn opened(&self, sequence: u64, fill: &Fill) -> Option<Violation> {
+        let (account, strategy, symbol) = (&fill.account, &fill.strategy, &fill.symbol);
+        let since = self.stopped_since(account, strategy, sequence)?;
+        let held = self.held(account, strategy, symbol);
+        let change = signed(fill.side(), Quantity(fill.quantity_e9));
+        let (order, followed) = (self.book.order(&fill.order_id)?, self.orders.get(&fill.order_id)?);
+        let reduces = followed.approved.as_ref().unwrap_or(&order.spec).reducing;
+        let allowed = if reduces {
+            i128::from(order.filled.0) <= i128::from(order.spec.quantity_e9) - followed.beyond
+        } else {
+            self.stopped_since(account, strategy, followed.read).is_none()
+        };
+        if allowed || !held.opened_by(change) {
+            return None;
+        }
+        let (id, shares, before) = (order.id(), held.shares, held.shares - i128::from(change.0));
+        let detail = format!(
+            "{strategy} on account {account} is stopped since {since}, order {id} takes {symbol} from {before}e-9 to \
+             {shares}e-9"
+        );
+        Some(Violation::new(Invariant::HaltOpensNothing, sequence, detail))
     }
 
     /// What does not hold of the book after an event.
@@ -305,11 +364,14 @@ impl Watch {
         for key in &changes.positions {
             let position = self.book.position(&key.account, &key.strategy, &key.symbol);
             let folded = position.map_or(0, |position| i128::from(position.quantity.0));
-            let summed = self.held.get(key).copied().unwrap_or_default();
+            let summed = self.held.get(key).copied().unwrap_or_default().shares;
             if folded != summed {
                 let detail = format!("position {key} is {folded}e-9, its fills come to {summed}e-9");
                 found.push(Violation::new(Invariant::FillsAgree, sequence, detail));
             }
+        }
+        if let Some(Body::Fill(fill)) = &event.body {
+            found.extend(self.opened(sequence, fill));
         }
         if let Some(Body::RiskDecision(decision)) = &event.body
             && decision.verdict() == Verdict::Approved

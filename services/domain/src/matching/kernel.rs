@@ -67,7 +67,8 @@ pub struct Resting {
     pub triggered: bool,
     /// Shares still to trade, positive.
     pub remaining: Quantity,
-    /// Shares that its group lets it trade now; none where it is in no group.
+    /// Shares that its group lets it trade now, below zero while its entry still closes a position before it opens one; none
+    /// where it is in no group.
     pub tradable: Option<Quantity>,
     /// Instant of acceptance, in market time.
     pub accepted_ns: i64,

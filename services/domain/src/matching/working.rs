@@ -106,7 +106,8 @@ impl WorkingOrder {
     }
 }
 
-/// What a group lets an order trade before any fill; `None` where it stands alone.
+/// What a group lets an order trade before any fill; `None` where it stands alone. An exit for fewer shares than its entry
+/// has less: the book says how much.
 #[must_use]
 pub fn tradable(spec: &OrderSpec) -> Option<Quantity> {
     if !spec.parent_id.is_empty() {

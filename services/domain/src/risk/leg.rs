@@ -127,19 +127,31 @@ impl Leg<'_> {
         Ok(Done::Ordered)
     }
 
-    /// Exits close what their entry opens. Those of an order by hand against the position would open it again, and
-    /// pass for orders that only reduce it.
-    fn check_opens(&self, sized: Sized) -> Checked {
+    /// Shares that the strategy holds against `side`: what an order on it closes before it opens anything.
+    fn held_against(&self, side: Side) -> Quantity {
         let held = Quantity(self.input.strategy_position_e9);
-        let by_hand = matches!(self.leg.intent(), Intent::Buy | Intent::Sell);
-        let against = held.0.signum() * signed(sized.side, Quantity(1)).0 < 0;
+        let against = held.0.signum() * signed(side, Quantity(1)).0 < 0;
+        if against { held.abs() } else { Quantity::ZERO }
+    }
+
+    /// Exits close what their entry opens. Those of an order that opens nothing would open again what it closes, and pass
+    /// for orders that only reduce; an operator closes with one order and opens with another.
+    fn check_opens(&self, sized: Sized) -> Checked {
         let exits = [
             ("take profit price", self.leg.take_profit_price_e9),
             ("stop loss price", self.leg.stop_loss_price_e9),
         ];
         let stated = exits.into_iter().find_map(|(field, price)| Some((field, Price(price?))));
-        let Some((field, price)) = stated.filter(|_| by_hand && against) else { return Ok(()) };
+        let closes = self.held_against(sized.side);
+        let opens = match self.leg.intent() {
+            // Its exits are itself.
+            Intent::Exit => return Ok(()),
+            Intent::Buy | Intent::Sell => closes == Quantity::ZERO,
+            _ => sized.quantity > closes,
+        };
+        let Some((field, price)) = stated.filter(|_| !opens) else { return Ok(()) };
         let (trades, quantity) = (if sized.side == Side::Buy { "buys" } else { "sells" }, sized.quantity);
+        let held = Quantity(self.input.strategy_position_e9);
         let reason = format!(
             "{field} is {price}, expected none, because exits are for an order that opens a position or adds to it; \
              this one {trades} {quantity} while {held} are held"
@@ -178,7 +190,8 @@ impl Leg<'_> {
     }
 
     /// An entry, and the exits that work once it fills: until cancelled, so that a position which outlives
-    /// its entry's day stays protected.
+    /// its entry's day stays protected; for the shares that it opens, which of one against the position are those
+    /// beyond it.
     fn entry(&self, sized: Sized, orders: &mut Vec<OrderSpec>) {
         let mut entry = self.spec(sized);
         let group = match (self.leg.take_profit_price_e9, self.leg.stop_loss_price_e9) {
@@ -192,6 +205,7 @@ impl Leg<'_> {
         let exit = OrderSpec {
             side: side.into(),
             time_in_force: TimeInForce::Gtc.into(),
+            quantity_e9: sized.quantity.0.saturating_sub(self.held_against(sized.side).0),
             reducing: true,
             parent_id: entry.order_id.clone(),
             ..entry.clone()

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 
 use contracts::v1::event::Body;
-use contracts::v1::{AccountMarked, Basis, TradingHalted};
-use contracts::{client_order_id, stream};
+use contracts::v1::{
+    AccountEntry, AccountMarked, Basis, EntryKind, GroupKind, OrderAdjusted, OrderSpec, RiskDecision, Side,
+    TradingHalted,
+};
+use contracts::{MANUAL, client_order_id, stream};
 use domain::book::Book;
 use domain::invariant::{
     Acknowledged, AtBroker, Invariant, Violation, Watch, compare_acknowledged, compare_book, compare_broker,
 };
 
 use crate::support::{
-    ACCOUNT, approval, book_of, configured, deposit, event, fill, limits, money, price, shares, spec,
-    submitted,
+    ACCOUNT, STRATEGY, SYMBOL, approval, book_of, configured, deposit, event, fill, limits, money, price,
+    shares, spec, submitted,
 };
 
 /// A mark of 10,000 without positions.
@@ -95,17 +98,139 @@ fn approvals_that_add_up_beyond_a_limit_are_found() {
     assert_eq!(broken(vec![approval(&first, price("600"))]), [Invariant::WithinLimits], "one order's value");
 }
 
+fn halted(account: &str) -> Body {
+    Body::TradingHalted(TradingHalted { account: account.to_owned(), ..TradingHalted::default() })
+}
+
 #[test]
 fn a_halt_that_was_read_opens_nothing() {
-    let halted = |account: &str| {
-        Body::TradingHalted(TradingHalted { account: account.to_owned(), ..TradingHalted::default() })
-    };
     let opens = || approval(&spec("a"), price("20"));
     assert_eq!(broken(vec![halted(""), opens()]), [Invariant::HaltOpensNothing]);
     assert_eq!(broken(vec![halted(ACCOUNT), opens()]), [Invariant::HaltOpensNothing]);
     assert_eq!(broken(vec![halted("another"), opens()]), []);
-    let closes = contracts::v1::OrderSpec { reducing: true, ..spec("a") };
+    let closes = OrderSpec { reducing: true, ..spec("a") };
     assert_eq!(broken(vec![halted(""), approval(&closes, price("20"))]), []);
+}
+
+/// A sell that is to reduce and nothing else.
+fn closing(id: &str, quantity: &str) -> OrderSpec {
+    OrderSpec { side: Side::Sell.into(), quantity_e9: shares(quantity).0, reducing: true, ..spec(id) }
+}
+
+/// An order that is approved and sent.
+fn sent(order: &OrderSpec) -> Vec<Body> {
+    vec![approval(order, price("20")), submitted(order)]
+}
+
+fn filled(order: &OrderSpec, number: u32, quantity: &str) -> Body {
+    fill(order, number, shares(quantity), price("20"), "0")
+}
+
+/// 100 shares are bought, then trading is halted.
+fn held_and_halted() -> Vec<Body> {
+    let bought = spec("a");
+    [sent(&bought), vec![filled(&bought, 1, "100"), halted("")]].concat()
+}
+
+#[test]
+fn a_fill_that_opens_while_halted_is_found_although_its_order_is_to_reduce() {
+    let sold = |quantity: &str, fills: &[&str]| {
+        let order = closing("b", quantity);
+        let fills = (1..).zip(fills).map(|(number, quantity)| filled(&order, number, quantity)).collect();
+        broken([held_and_halted(), sent(&order), fills].concat())
+    };
+    assert_eq!(sold("100", &["40", "60"]), []);
+    assert_eq!(sold("150", &["100"]), [], "so far it only closed");
+    assert_eq!(sold("150", &["100", "50"]), [Invariant::HaltOpensNothing], "it grows a position");
+    assert_eq!(sold("150", &["150"]), [Invariant::HaltOpensNothing], "it turns one over");
+    // What a kill switch closes is nobody's decision.
+    let flattened = |quantity: &str| {
+        let order = closing("b", quantity);
+        broken([held_and_halted(), vec![submitted(&order), filled(&order, 1, quantity)]].concat())
+    };
+    assert_eq!(flattened("100"), []);
+    assert_eq!(flattened("101"), [Invariant::HaltOpensNothing]);
+}
+
+#[test]
+fn exits_for_more_than_their_entry_opens_are_found() {
+    // 50 are short, so that 50 of the 150 close them.
+    let turned = |exit: &str| {
+        let short = OrderSpec { side: Side::Sell.into(), quantity_e9: shares("50").0, ..spec("a") };
+        let grouped = |order: OrderSpec, parent: &str| OrderSpec {
+            group: GroupKind::Oto.into(),
+            group_id: "b".to_owned(),
+            parent_id: parent.to_owned(),
+            ..order
+        };
+        let entry = grouped(OrderSpec { quantity_e9: shares("150").0, ..spec("b") }, "");
+        let stop = grouped(closing("c", exit), "b");
+        let Body::RiskDecision(decision) = approval(&entry, price("20")) else { panic!() };
+        let both = Body::RiskDecision(RiskDecision { orders: vec![entry.clone(), stop.clone()], ..decision });
+        let group = vec![both, submitted(&entry), submitted(&stop), filled(&entry, 1, "150")];
+        let stopped = vec![halted(ACCOUNT), filled(&stop, 1, exit)];
+        broken([sent(&short), vec![filled(&short, 1, "50")], group, stopped].concat())
+    };
+    assert_eq!(turned("100"), []);
+    assert_eq!(turned("150"), [Invariant::HaltOpensNothing]);
+}
+
+#[test]
+fn what_was_under_way_when_trading_was_halted_may_fill() {
+    // An entry that works.
+    let entry = spec("a");
+    assert_eq!(broken([sent(&entry), vec![halted(""), filled(&entry, 1, "100")]].concat()), []);
+    // A stop that fills although an exit takes its place: each closes what was held when it was approved.
+    let (stop, exit) = (closing("s", "100"), closing("b", "100"));
+    let fills = vec![filled(&stop, 1, "100"), filled(&exit, 1, "100")];
+    assert_eq!(broken([held_and_halted(), sent(&stop), sent(&exit), fills].concat()), []);
+    // A split, upon which both the position and its exit are twice as many shares.
+    let split = Body::AccountEntry(AccountEntry {
+        account: ACCOUNT.to_owned(),
+        kind: EntryKind::Split.into(),
+        strategy: STRATEGY.to_owned(),
+        symbol: SYMBOL.to_owned(),
+        quantity_after_e9: shares("200").0,
+        ..AccountEntry::default()
+    });
+    let adjusted = Body::OrderAdjusted(OrderAdjusted {
+        order_id: "b".to_owned(),
+        quantity_e9: shares("200").0,
+        action_id: "split".to_owned(),
+        ..OrderAdjusted::default()
+    });
+    let sold = vec![split, adjusted, filled(&exit, 1, "200")];
+    assert_eq!(broken([held_and_halted(), sent(&exit), sold].concat()), []);
+    // Shares that the broker holds and nobody ordered.
+    let found = Body::AccountEntry(AccountEntry {
+        account: ACCOUNT.to_owned(),
+        kind: EntryKind::External.into(),
+        strategy: MANUAL.to_owned(),
+        symbol: SYMBOL.to_owned(),
+        quantity_e9: shares("-20").0,
+        amount: money("-400"),
+        ..AccountEntry::default()
+    });
+    assert_eq!(broken([held_and_halted(), vec![found]].concat()), []);
+}
+
+#[test]
+fn a_decision_is_held_against_what_it_had_read() {
+    // The stop has closed everything when the exit is approved.
+    let (stop, exit) = (closing("s", "100"), closing("b", "100"));
+    let before = [opening(), held_and_halted(), sent(&stop), vec![filled(&stop, 1, "100")]].concat();
+    let decided = |behind: u64| {
+        let (mut watch, mut found) = watch(before.clone());
+        let bodies = [sent(&exit), vec![filled(&exit, 1, "100")]].concat();
+        for (sequence, body) in (watch.book().sequence() + 1..).zip(bodies) {
+            let mut event = event(i64::try_from(sequence).unwrap(), body);
+            event.basis = vec![Basis { stream: stream::TRADING.to_owned(), sequence: sequence - behind }];
+            found.extend(watch.fold(sequence, &event));
+        }
+        found.iter().map(|found| found.invariant).collect::<Vec<_>>()
+    };
+    assert_eq!(decided(1), [Invariant::HaltOpensNothing], "it knew that nothing was left");
+    assert_eq!(decided(2), [], "only a replay can say");
 }
 
 #[test]

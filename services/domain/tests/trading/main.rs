@@ -12,6 +12,7 @@ mod order_groups;
 mod order_reports;
 mod order_terms;
 mod restated;
+mod reversal;
 mod pairs;
 mod risk;
 mod risk_properties;

@@ -247,6 +247,54 @@ fn an_entry_with_exits_is_a_group() {
 }
 
 #[test]
+fn the_exits_of_an_entry_are_for_what_it_opens() {
+    let (above, below) = ((Some("60"), Some("40")), (Some("40"), Some("60")));
+    for (intent, against, along, (take_profit, stop_loss), [does, undoes]) in [
+        (Intent::EnterLong, "-40", "40", above, ["buy", "sell"]),
+        (Intent::EnterShort, "40", "-40", below, ["sell", "buy"]),
+    ] {
+        let entry = |quantity: Option<&str>| SignalLeg {
+            quantity_e9: quantity.map(|quantity| shares(quantity).0),
+            ..bracket(intent, take_profit, stop_loss)
+        };
+        let mut view = given(AccountKind::Margin, true);
+        let whole = |size: &str, opens: &str| {
+            format!("{does} {size}, {undoes} {opens} reducing, {undoes} {opens} reducing")
+        };
+        assert_eq!(then(vec![entry(None)], &view), whole("100", "100"));
+        held(&mut view, along, "2000", "10000");
+        assert_eq!(then(vec![entry(Some("5"))], &view), whole("5", "5"), "it adds to what is held");
+        // Against the position it closes that first.
+        held(&mut view, against, "2000", "10000");
+        assert_eq!(then(vec![entry(None)], &view), whole("140", "100"));
+        assert_eq!(then(vec![entry(Some("60"))], &view), whole("60", "20"));
+        let one = SignalLeg { take_profit_price_e9: None, ..entry(Some("60")) };
+        assert_eq!(then(vec![one], &view), format!("{does} 60, {undoes} 20 reducing"));
+        for quantity in ["15", "40"] {
+            let leg = entry(Some(quantity));
+            let denied = orders(leg.clone(), &view);
+            let reason = format!(
+                "take profit price is {}, expected none, because exits are for an order that opens a position or \
+                 adds to it; this one {does}s {quantity} while {against} are held",
+                take_profit.unwrap()
+            );
+            assert_eq!((denied.rule.as_str(), denied.reason), ("invalid_signal", reason));
+            let without = SignalLeg { take_profit_price_e9: None, stop_loss_price_e9: None, ..leg };
+            assert_eq!(then(vec![without], &view), format!("{does} {quantity}"));
+        }
+        // Where a part of it is covered already, the entry may still be the first of the two to fill.
+        view.inputs[0].strategy_reserved_e9 = -view.inputs[0].strategy_position_e9;
+        assert_eq!(then(vec![entry(None)], &view), whole("100", "60"));
+        view.inputs[0].strategy_reserved_e9 = 0;
+        // While nothing may be opened, none of it passes for an order that reduces.
+        view.inputs[0].halted = true;
+        for quantity in [None, Some("15"), Some("40"), Some("60")] {
+            assert_eq!(then(vec![entry(quantity)], &view), "halted", "{quantity:?}");
+        }
+    }
+}
+
+#[test]
 fn an_exit_with_both_prices_is_one_cancels_the_other() {
     let mut view = given(AccountKind::Unspecified, false);
     held(&mut view, "100", "5000", "5000");

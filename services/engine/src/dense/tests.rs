@@ -1,14 +1,18 @@
 //! Both loops on the same runs.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use contracts::v1::{Costs, StrategyMode};
+use contracts::v1::{Costs, Intent, StrategyMode};
 use domain::bar::Timeframe;
 use domain::calendar::Market;
 use domain::corporate_action::{Effect, SplitRatio};
 use domain::money::{E9, Price};
 use domain::series::MarketData;
+use domain::strategy::{Terms, Wish};
 
+use super::Stop;
+use super::decide::known_slot;
 use super::samples::{act, config, generated, market, money, strategy};
 use crate::{Config, Error, Events, Hash, Nothing, Outcome, Progress, Uncontrolled, run};
 
@@ -193,6 +197,19 @@ fn what_it_does_not_know_is_left_to_the_general_loop() {
     pairs.strategies[0].symbols = vec!["S00".to_owned(), "S01".to_owned()];
     let outcome = run(&pairs, &market(2, 900, 3), &mut Hash::default(), &mut Uncontrolled).expect("it runs");
     assert_eq!(outcome, general(&pairs, &market(2, 900, 3)));
+}
+
+#[test]
+fn a_wish_with_exits_is_left_to_the_general_loop() {
+    let mut wish = Wish::market(0, Intent::EnterShort, &[], &Arc::from("turns round"));
+    assert_eq!(known_slot(&wish), Ok(0));
+    let price = Some(Price(E9));
+    for terms in
+        [Terms { take_profit: price, ..Terms::default() }, Terms { stop_loss: price, ..Terms::default() }]
+    {
+        wish.legs[0].terms = terms;
+        assert_eq!(known_slot(&wish), Err(Stop::Unknown), "{terms:?}");
+    }
 }
 
 #[test]

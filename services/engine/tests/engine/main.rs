@@ -4,5 +4,6 @@
 mod groups;
 mod limits;
 mod properties;
+mod reversal;
 mod searches;
 mod setup;

@@ -184,6 +184,31 @@ async fn exits_go_together_when_the_entry_is_over_and_close_what_it_filled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn exits_for_less_than_their_entry_close_what_it_opened() {
+    // 30 are bought while 10 are short: the exits are for 20.
+    let turned = |name: &str| {
+        let [entry, target, stop] = bracket(name);
+        let [target, stop] = [target, stop].map(|exit| OrderSpec { quantity_e9: 20 * E9, ..exit });
+        [entry, target, stop]
+    };
+    let outside = Noting::new(TradingMode::Paper);
+    let (script, shutdown, task) = running(&outside).await;
+    for (name, filled, outcome) in [("closes", 8, "cancelled"), ("opens", 12, "replaced")] {
+        let orders = turned(name);
+        script.approve(name, OPEN_NS, &orders, &[&["accepted"], &[], &[]]).await;
+        outside.fill(&orders[0], filled);
+        outside.say(&orders[0], BrokerReport::Expired { reason: "the day is over".into() });
+        for exit in &orders[1..] {
+            script.order_event(exit, outcome).await;
+        }
+    }
+    let sent = outside.sent();
+    assert_eq!(sent[2..], ["sell 2 ORDER_TYPE_LIMIT and sell 2 ORDER_TYPE_STOP"], "{sent:?}");
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn exits_of_an_entry_that_filled_nothing_are_never_sent() {
     let outside = Noting::new(TradingMode::Paper);
     let (script, shutdown, task) = running(&outside).await;

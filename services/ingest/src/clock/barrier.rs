@@ -274,11 +274,10 @@ impl Barrier {
 
     /// A hint; while signals are undecided it comes again. An order by hand stands anywhere, also before the instant's
     /// marks: whoever decides on it at the instant's time has read those too.
-    async fn ask_to_decide(&self, ns: i64, signal_sequence: u64) {
+    async fn ask_to_decide(&self, ns: i64, last_signal: u64) {
         let hint = serde_json::json!({
             "instant_ns": ns,
-            "signal_sequence": signal_sequence,
-            "trading_sequence": signal_sequence.max(self.trading.marked),
+            "trading_sequence": last_signal.max(self.trading.marked),
             "market_sequence": self.market_sequence,
         });
         heard("clock.decide", self.tape.hint("clock.decide", hint.to_string().into_bytes()).await);

@@ -1,9 +1,9 @@
 //! Publishes instants to MARKET, each event once and in the order of its instant.
 //!
-//! Consumers take an instant as complete with its last event, so that one is sent when those before it are
-//! stored. Sent with them it could come to stand before them: a full disk refuses the first and takes the last,
-//! a lost connection loses the first and carries the last. (An atomic batch would do too, but costs a sync.)
-//! Those before it go out together, and consumers put them into the order of their numbers.
+//! Consumers take an instant as complete with its last event, so none of them may come to stand before one that is in
+//! front of it: a full disk refuses the first and takes the last, a lost connection loses the first and carries the
+//! last. They go out together all the same, each to be taken only behind the one in front of it
+//! ([`event_log::EventLog::append_ordered`]). (An atomic batch would do too, but costs a sync.)
 //!
 //! No event carries an expectation, because an import may write to the same subjects meanwhile. Nothing
 //! doubles all the same: the server drops a repeated id within its window, and beyond it, on resuming, what
@@ -113,15 +113,12 @@ impl Publisher {
     pub(super) async fn publish(&self, plan: Plan, ns: i64) -> Result<(Vec<u64>, u64), ClockError> {
         let Plan { appends, mut sequences } = plan;
         let mut new = 0;
-        let (before, last) = appends.split_at(appends.len().saturating_sub(1));
-        for together in [before, last] {
-            let entries: Vec<Append> = together.iter().map(|(_, append)| append.clone()).collect();
-            let outcomes = match entries.as_slice() {
-                [] => continue,
-                [only] => vec![self.tape.append(only.clone()).await],
-                _ => self.tape.append_pipelined(entries).await,
-            };
-            for ((place, append), outcome) in together.iter().zip(outcomes) {
+        let mut rest = appends.as_slice();
+        while !rest.is_empty() {
+            let entries = rest.iter().map(|(_, append)| append.clone()).collect();
+            let outcomes = self.tape.append_ordered(entries).await;
+            let (answered, unanswered) = rest.split_at(outcomes.len().min(rest.len()));
+            for ((place, append), outcome) in answered.iter().zip(outcomes) {
                 let refused = |source| ClockError::Publish { instant: utc(ns), source };
                 let stored = match outcome {
                     Ok(stored) => stored,
@@ -130,6 +127,7 @@ impl Publisher {
                 new += u64::from(!stored.duplicate);
                 sequences[*place] = stored.sequence;
             }
+            rest = unanswered;
         }
         Ok((sequences, new))
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use contracts::Subject;
 use contracts::v1::Origin;
 use domain::bar::Bar;
-use event_log::{AppendError, Appended, Expect, Tape};
+use event_log::{AppendError, Appended, Expect, LogError, Tape};
 use tokio::task::JoinHandle;
 
 use super::decide::{self, ITEM_EVENTS_MAX, Item, Prepared, Target};
@@ -27,8 +27,8 @@ const BATCH_EVENTS: usize = 1_000;
 const UNDERWAY_MAX: usize = 2;
 /// Batches that wait for each other's answers after somebody else wrote in between.
 const CAREFUL: u32 = 16;
-/// Attempts at a batch while the tape cannot be reached, and the pause between them.
-const ATTEMPTS: u32 = 5;
+/// Rounds in a row in which batches are sent again because the tape cannot be reached, and the pause before each.
+const AGAIN_MAX: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// A batch on its way: what was decided, and what the tape will answer.
@@ -36,6 +36,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 struct Underway {
     prepared: Prepared,
     task: JoinHandle<Result<Vec<Appended>, AppendError>>,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+enum Answer {
+    Stored(Stored),
+    /// Somebody else was first: it is to be decided again.
+    Again(Prepared),
+    /// Nobody knows whether it was stored.
+    Lost(Prepared, LogError),
 }
 
 /// A batch that is on the tape and not noted yet.
@@ -74,6 +84,7 @@ pub(super) struct Importer {
     head: u64,
     /// Batches still to be sent one by one.
     careful: u32,
+    /// Rounds in a row in which the tape could not be reached.
     failures: u32,
 }
 
@@ -287,22 +298,34 @@ impl Importer {
         let Some(underway) = self.underway.pop_front() else {
             return Ok(Some((next, Stored::default())));
         };
+        let mut lost = None;
         let failed = match self.answered(underway).await? {
-            Ok(stored) => {
+            Answer::Stored(stored) => {
                 self.failures = 0;
                 self.careful = self.careful.saturating_sub(1);
                 return Ok(Some((next, stored)));
             }
-            Err(failed) => failed,
+            Answer::Again(failed) => failed,
+            Answer::Lost(failed, error) => {
+                lost = Some(error);
+                failed
+            }
         };
         // What was sent behind it expected what it would have written. It is stored nevertheless where it shares no
         // subject with it, and where somebody else's events stand in its place.
         let (mut again, mut behind) = (vec![failed], Vec::new());
         while let Some(underway) = self.underway.pop_front() {
             match self.answered(underway).await? {
-                Ok(stored) => behind.push(stored),
-                Err(failed) => again.push(failed),
+                Answer::Stored(stored) => behind.push(stored),
+                Answer::Again(failed) => again.push(failed),
+                Answer::Lost(failed, error) => {
+                    lost = Some(error);
+                    again.push(failed);
+                }
             }
+        }
+        if let Some(error) = lost {
+            self.outlast(error).await?;
         }
         self.careful = CAREFUL;
         // Read before what is behind is noted: what came between stands in front of it.
@@ -311,8 +334,18 @@ impl Importer {
         Ok(None)
     }
 
-    /// What became of a batch: stored, or to be decided again.
-    async fn answered(&mut self, underway: Underway) -> Result<Result<Stored, Prepared>, ImportError> {
+    /// Waits before what was not answered is sent again. An outage counts once in a round, however many batches it met.
+    async fn outlast(&mut self, error: LogError) -> Result<(), ImportError> {
+        if self.failures == AGAIN_MAX {
+            return Err(AppendError::Unavailable(error).into());
+        }
+        self.failures += 1;
+        tracing::warn!(failures = self.failures, "batch not answered, looking again: {error}");
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
+    }
+
+    async fn answered(&mut self, underway: Underway) -> Result<Answer, ImportError> {
         let Underway { prepared, task } = underway;
         let outcome = task.await.map_err(|error| ImportError::Task {
             path: self.label.clone().unwrap_or_default().into(),
@@ -321,21 +354,16 @@ impl Importer {
         match outcome {
             // Another import of the same bars was first. An id says nothing about values, so what it wrote
             // is read and compared.
-            Ok(places) if places.iter().any(|place| place.duplicate) => Ok(Err(prepared)),
+            Ok(places) if places.iter().any(|place| place.duplicate) => Ok(Answer::Again(prepared)),
             Ok(places) => {
                 self.head = places.last().map_or(self.head, |place| place.sequence);
-                Ok(Ok(Stored { prepared, places }))
+                Ok(Answer::Stored(Stored { prepared, places }))
             }
             Err(AppendError::Conflict { filter, .. }) => {
                 tracing::debug!(filter, "another writer was first under {filter}; deciding again");
-                Ok(Err(prepared))
+                Ok(Answer::Again(prepared))
             }
-            Err(AppendError::Unavailable(error)) if self.failures < ATTEMPTS => {
-                self.failures += 1;
-                tracing::warn!(failures = self.failures, "batch not answered, looking again: {error}");
-                tokio::time::sleep(PAUSE).await;
-                Ok(Err(prepared))
-            }
+            Err(AppendError::Unavailable(error)) => Ok(Answer::Lost(prepared, error)),
             Err(error) => Err(error.into()),
         }
     }
@@ -390,4 +418,43 @@ fn last_of_each<'a>(places: impl Iterator<Item = (&'a Subject, u64)>) -> HashMap
         }
     }
     last
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use domain::calendar::Market;
+    use event_log::MemoryLog;
+
+    use super::*;
+
+    /// So many batches on their way that nobody answers.
+    fn unanswered(batches: usize) -> VecDeque<Underway> {
+        let lost = || async { Err(AppendError::Unavailable(LogError::new("append a batch", "no answer"))) };
+        let underway = || Underway { prepared: Prepared::default(), task: tokio::spawn(lost()) };
+        std::iter::repeat_with(underway).take(batches).collect()
+    }
+
+    #[tokio::test]
+    async fn an_outage_counts_once_a_round_however_many_batches_it_meets() {
+        let market = Market::Xnys;
+        let teller = Teller { source: "test".to_owned(), origin: Origin::Import, told: None, market };
+        let tape: Tape = Arc::new(MemoryLog::new());
+        let mut importer = Importer::new(tape, teller, Standards::default(), Known::default());
+        for round in 1..=AGAIN_MAX {
+            importer.underway = unanswered(UNDERWAY_MAX);
+            assert!(importer.settle(Prepared::default()).await.unwrap().is_none());
+            assert_eq!((importer.failures, importer.underway.len()), (round, 0));
+        }
+        importer.underway = unanswered(UNDERWAY_MAX);
+        let given_up = importer.settle(Prepared::default()).await.unwrap_err().to_string();
+        assert!(given_up.contains("no answer"), "{given_up}");
+        // One that is stored ends the outage.
+        let stored = async { Ok(Vec::new()) };
+        importer.underway =
+            VecDeque::from([Underway { prepared: Prepared::default(), task: tokio::spawn(stored) }]);
+        assert!(importer.settle(Prepared::default()).await.unwrap().is_some());
+        assert_eq!(importer.failures, 0);
+    }
 }

@@ -15,7 +15,7 @@ use contracts::Subject;
 use contracts::v1::Event;
 use contracts::v1::event::Body;
 
-pub use recorded::{Loaded, Range, RecordedSource};
+pub use recorded::{Loaded, Range, RecordedConfig, RecordedSource};
 pub use simulated::{SYMBOLS, SimulatedConfig, SimulatedError, SimulatedSource, SimulatedSymbol};
 
 /// Everything that becomes known at one event time.

@@ -11,6 +11,7 @@ use chrono::NaiveDate;
 use contracts::Subject;
 use domain::bar::Bar;
 use domain::calendar::{Calendar, Session};
+use domain::series::{BarSeries, MarketData};
 
 use super::assemble::{self, Parts};
 use super::{Instant, Source};
@@ -32,6 +33,26 @@ impl Range {
     /// Whether a date is among those to take.
     pub(crate) fn holds(&self, date: NaiveDate) -> bool {
         self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
+    }
+}
+
+/// Which files a recorded source plays.
+#[derive(Clone, Debug)]
+pub struct RecordedConfig {
+    /// Name of the source, part of every event's id; the same for every tape.
+    pub name: String,
+    /// Files, each recognised by its content.
+    pub files: Vec<PathBuf>,
+    /// What the files do not say themselves.
+    pub read: ReadOptions,
+    /// Dates to take.
+    pub range: Range,
+}
+
+impl RecordedConfig {
+    /// Loads the files. Blocking.
+    pub fn load(&self) -> Result<Loaded, FileError> {
+        RecordedSource::load(&self.name, &self.files, &self.read, self.range)
     }
 }
 
@@ -86,6 +107,21 @@ impl RecordedSource {
             }
         }
         Ok(loader.finish(name))
+    }
+
+    /// All of its bars and corporate actions as columns, wherever it stands.
+    #[must_use]
+    pub fn data(&self) -> MarketData {
+        let name = self.name.as_str();
+        let series = self.tracks.iter().map(|track| {
+            let Series { symbol, timeframe } = &track.series;
+            BarSeries::of(name, symbol, *timeframe, &track.bars)
+        });
+        // The reader has checked kind and value; a ratio that the domain does not take is no action.
+        let actions = self.actions.iter().flat_map(|(ns, actions)| {
+            actions.iter().filter_map(move |action| event::dated_action(name, action, *ns).ok())
+        });
+        MarketData { series: series.collect(), actions: actions.collect() }
     }
 
     fn next_ns(&self) -> Option<i64> {

@@ -285,7 +285,13 @@ async fn an_order_by_hand_is_decided_with_the_marks_of_its_instant() {
         let through = u64::try_from(hint["trading_sequence"]).unwrap();
         let last = tape.get(TRADING, through).await.unwrap().unwrap();
         assert!(last.subject.ends_with(".marked"), "{} at {through}", last.subject);
-        assert!(u64::try_from(hint["signal_sequence"]).unwrap() < through);
+        let mut ordered_before = false;
+        for sequence in 1..through {
+            let earlier = tape.get(TRADING, sequence).await.unwrap().unwrap();
+            ordered_before |=
+                earlier.subject.starts_with("signal.") && earlier.event.event_time == last.event.event_time;
+        }
+        assert!(ordered_before, "no order of the instant before {through}");
         decided.insert(hint["instant_ns"]);
     }
     assert_eq!(decided.len(), 3);

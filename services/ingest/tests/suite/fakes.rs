@@ -169,19 +169,20 @@ fn spawn_risk(tape: &Tape) -> JoinHandle<()> {
     let tape = tape.clone();
     tokio::spawn(async move {
         let mut hints = tape.hints("clock.decide").await.unwrap();
-        let mut reader = tape.read(TRADING, &["signal.>".to_owned()], 0).await.unwrap();
-        let mut signals: BTreeMap<u64, Event> = BTreeMap::new();
+        let mut reader = tape.read(TRADING, &[], 0).await.unwrap();
+        let mut read: BTreeMap<u64, Event> = BTreeMap::new();
         loop {
             let hint = hints.next().await.unwrap();
             let hint: BTreeMap<String, i64> = serde_json::from_slice(&hint.payload).unwrap();
-            let (ns, wanted) = (hint["instant_ns"], u64::try_from(hint["signal_sequence"]).unwrap());
-            while signals.last_key_value().is_none_or(|(last, _)| *last < wanted) {
+            let (ns, wanted) = (hint["instant_ns"], u64::try_from(hint["trading_sequence"]).unwrap());
+            while read.last_key_value().is_none_or(|(last, _)| *last < wanted) {
                 for delivery in reader.batch(64).await.unwrap() {
                     let Delivery::Event(recorded) = delivery else { panic!("undecodable") };
-                    signals.insert(recorded.sequence, recorded.event);
+                    read.insert(recorded.sequence, recorded.event);
                 }
             }
-            for event in signals.range(..=wanted).map(|(_, event)| event).filter(|event| time(event) == ns) {
+            let is_due = |event: &&Event| matches!(event.body, Some(Body::Signal(_))) && time(event) == ns;
+            for event in read.range(..=wanted).map(|(_, event)| event).filter(is_due) {
                 decide(&tape, event, ns).await;
             }
         }

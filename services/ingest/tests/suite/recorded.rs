@@ -1,18 +1,28 @@
 //! The recorded source: order within an instant, merging of files, ranges, resuming.
 
-use contracts::v1::event::Body;
-use ingest::file::ReadOptions;
-use ingest::source::{Instant, Loaded, Range, RecordedSource, Source};
+use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::support::{told, write};
+use contracts::v1::event::Body;
+use history::{Selection, data_hash};
+use ingest::clock::{FinishReason, Speed, control};
+use ingest::file::ReadOptions;
+use ingest::source::{Instant, Loaded, Range, RecordedConfig, RecordedSource, Source};
+use ingest::{IngestConfig, SourceConfig};
+
+use crate::support::{memory, told, write};
+use crate::{clock, fakes};
 
 const HEADER: &str = "symbol,timeframe,start_utc,open,high,low,close,volume\n";
 
+fn written(dir: &tempfile::TempDir, texts: &[&str]) -> Vec<PathBuf> {
+    let name = |index: usize| format!("{index}.csv");
+    texts.iter().enumerate().map(|(index, text)| write(dir, &name(index), text)).collect()
+}
+
 fn load(texts: &[&str], range: Range) -> Loaded {
     let dir = tempfile::tempdir().unwrap();
-    let name = |index: usize| format!("{index}.csv");
-    let files: Vec<_> =
-        texts.iter().enumerate().map(|(index, text)| write(&dir, &name(index), text)).collect();
+    let files = written(&dir, texts);
     RecordedSource::load("rehearsal", &files, &ReadOptions::default(), range).unwrap()
 }
 
@@ -122,4 +132,39 @@ fn files_that_overlap_agree_or_are_reported() {
     let loaded = load(&[&first, &second], Range::default());
     assert_eq!(loaded.bars, 3);
     assert_eq!(told(&loaded.rejected), ["2 time: an earlier file holds this bar with other values"]);
+}
+
+#[test]
+fn its_columns_are_those_of_a_backtest_of_the_same_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let texts = two_days();
+    let files = written(&dir, &[&texts[0], &texts[1], &texts[2]]);
+    let read = ReadOptions::default();
+    let mut source = RecordedSource::load("rehearsal", &files, &read, Range::default()).unwrap().source;
+    let columns = history::file::load("rehearsal", &files, &read, &Selection::default()).unwrap();
+    assert_eq!((columns.bars, columns.data.actions.len()), (7, 3));
+    assert_eq!(source.data().actions, columns.data.actions);
+    assert_eq!(data_hash(&source.data()), columns.hash);
+    // Wherever it stands.
+    while source.next().is_some() {}
+    assert_eq!(data_hash(&source.data()), columns.hash);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_loaded_already_is_played_without_its_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let texts = two_days();
+    let (name, read, range) = ("rehearsal".to_owned(), ReadOptions::default(), Range::default());
+    let recorded = RecordedConfig { name, files: written(&dir, &[&texts[0]]), read, range };
+    let loaded = Some(recorded.load().unwrap());
+    drop(dir);
+    assert!(recorded.load().is_err(), "the file is gone");
+    let tape = memory();
+    let _services = fakes::all(&tape);
+    let (_handle, control) = control(Speed::Max);
+    let source = SourceConfig::Recorded(recorded);
+    let config = IngestConfig { source, loaded, clock: clock::config(), control };
+    let played = ingest::run(clock::context(&tape), config);
+    let finished = tokio::time::timeout(Duration::from_secs(30), played).await.unwrap().unwrap();
+    assert_eq!((finished.reason, finished.progress.bars), (FinishReason::SourceEnd, 4));
 }

@@ -104,7 +104,7 @@ impl World {
     pub async fn say_decide(&self, event_ns: i64) {
         let last = self.log.last(stream::TRADING, "signal.>").await.unwrap();
         let sequence = last.map_or(0, |last| last.sequence);
-        let payload = format!("{{\"instant_ns\":{event_ns},\"signal_sequence\":{sequence}}}");
+        let payload = format!("{{\"instant_ns\":{event_ns},\"trading_sequence\":{sequence}}}");
         self.log.hint("clock.decide", payload.into_bytes()).await.unwrap();
     }
 

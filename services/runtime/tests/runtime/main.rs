@@ -4,3 +4,4 @@
 
 mod consumed;
 mod parked;
+mod ticks;

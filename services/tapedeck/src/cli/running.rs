@@ -117,6 +117,9 @@ impl std::str::FromStr for Speed {
     }
 }
 
+/// What log lines of no service are under: those of the program around them.
+const PROGRAM: &str = "tapedeck";
+
 /// A service, as a target of `run`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Service {
@@ -163,6 +166,11 @@ impl Service {
             Self::Checker => crate::checker::SERVICE,
             Self::Web => "web",
         }
+    }
+
+    /// What this program's log lines are under: the services, and `tapedeck` for what belongs to none.
+    pub fn logged() -> Vec<&'static str> {
+        Self::ALL.into_iter().map(Self::name).chain([PROGRAM]).collect()
     }
 
     /// What it does, in one sentence.

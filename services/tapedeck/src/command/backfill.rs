@@ -49,6 +49,13 @@ struct Wanted {
     standards: Standards,
 }
 
+impl Wanted {
+    /// From when on splits and dividends are asked for, of who goes on from `from_ns`.
+    fn actions_from(&self, from_ns: i64) -> i64 {
+        self.from_ns.max(from_ns - ACTIONS_BEHIND_NS)
+    }
+}
+
 /// Asks for one symbol after the other, or for days of all, and appends what the tape lacks.
 pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<(), Failure> {
     let configuration = global.configuration()?;
@@ -178,15 +185,20 @@ async fn fill(
             ));
         }
         let by_date = days.as_ref().and_then(|days| days.of(symbol, from_ns));
+        let actions_from_ns = wanted.actions_from(from_ns);
         let ask = Ask {
             symbol: symbol.clone(),
             timeframe: wanted.timeframe,
             from_ns,
             to_ns: wanted.to_ns,
-            actions_from_ns: wanted.from_ns.max(from_ns - ACTIONS_BEHIND_NS),
+            actions_from_ns,
             bars: by_date.is_none(),
         };
-        let mut outcome = pages(&mut filling, vendor, &ask, wanted.now_ns, &place, output, report).await;
+        let mut outcome =
+            match days.as_ref().and_then(|days| days.actions_of(symbol, from_ns, actions_from_ns)) {
+                Some(told) => actions(&mut filling, symbol, told).await,
+                None => pages(&mut filling, vendor, &ask, wanted.now_ns, &place, output, report).await,
+            };
         if outcome.is_ok()
             && let Some(found) = by_date
         {
@@ -249,7 +261,6 @@ async fn pages(
     output: Output,
     report: &mut Report,
 ) -> Result<(), Stopped> {
-    let stopped = |error| Stopped::Failed(import::failure(error));
     let mut cursor = Some(Cursor::default());
     while let Some(at) = cursor {
         let page = vendor.page(ask, at, now_ns).await.map_err(|error| match error {
@@ -257,20 +268,26 @@ async fn pages(
             other => Stopped::Failed(source::failure(other)),
         })?;
         report.skipped.add(page.skipped);
-        if !page.actions.is_empty() {
-            let actions = page.actions.into_iter().map(|action| Action {
-                symbol: ask.symbol.clone(),
-                ex_date: action.ex_date,
-                kind: action.kind,
-                value_e9: action.value_e9,
-                line: 0,
-            });
-            filling.actions(actions.collect()).await.map_err(stopped)?;
-        }
+        actions(filling, &ask.symbol, page.actions).await?;
         bars(filling, &page.bars, place, output).await?;
         cursor = page.next;
     }
     Ok(())
+}
+
+/// Takes in splits and dividends of a symbol.
+async fn actions(filling: &mut Filling, symbol: &str, told: Vec<vendors::Action>) -> Result<(), Stopped> {
+    if told.is_empty() {
+        return Ok(());
+    }
+    let told = told.into_iter().map(|action| Action {
+        symbol: symbol.to_owned(),
+        ex_date: action.ex_date,
+        kind: action.kind,
+        value_e9: action.value_e9,
+        line: 0,
+    });
+    filling.actions(told.collect()).await.map_err(|error| Stopped::Failed(import::failure(error)))
 }
 
 /// Takes in bars, in the order of time.

@@ -13,8 +13,6 @@ use crate::session::Session;
 
 /// Time between two looks for more.
 const POLL: Duration = Duration::from_millis(250);
-/// What lines of no service are under: those of the program around them.
-const PROGRAM: &str = "tapedeck";
 
 /// Prints the last lines, or those since a time; then those that come, where wanted.
 pub async fn run(session: &Session, options: &Logs, output: Output) -> Result<(), Failure> {
@@ -28,7 +26,8 @@ pub async fn run(session: &Session, options: &Logs, output: Output) -> Result<()
     let pool = session.reader().await?;
     let unread = |error: queries::QueryError| Failure::unreachable(error.to_string());
     if let Some(service) = &options.service {
-        check_service(service, queries::services_beside(&pool, service).await.map_err(unread)?)?;
+        let unknown = queries::unknown_service(&pool, &Service::logged(), service).await.map_err(unread)?;
+        check_service(service, unknown)?;
     }
     let mut shown = Vec::new();
     let mut at = 0;
@@ -62,12 +61,9 @@ pub async fn run(session: &Session, options: &Logs, output: Output) -> Result<()
     }
 }
 
-/// Refuses a service that is none of this program's and that nothing was heard of; `beside` are those that there are.
-fn check_service(service: &str, beside: Option<Vec<String>>) -> Result<(), Failure> {
-    let own = || Service::ALL.into_iter().map(Service::name).chain([PROGRAM]);
-    let Some(beside) = beside.filter(|_| own().all(|name| name != service)) else { return Ok(()) };
-    let mut known: Vec<&str> = own().collect();
-    known.extend(beside.iter().map(String::as_str).filter(|name| own().all(|own| own != *name)));
+/// Refuses a service where `known` says which ones there are instead.
+fn check_service(service: &str, known: Option<Vec<String>>) -> Result<(), Failure> {
+    let Some(known) = known else { return Ok(()) };
     let message = format!("--service {service:?}: expected one of {}", known.join(", "));
     Err(Failure::usage(message, "tapedeck logs --service risk"))
 }
@@ -133,9 +129,9 @@ mod tests {
     #[test]
     fn a_service_that_there_is_not_is_refused_with_those_that_there_are() {
         assert!(check_service("news", None).is_ok());
-        // One of this program may not have said anything yet.
-        assert!(check_service("checker", Some(Vec::new())).is_ok());
-        let refused = check_service("nope", Some(vec!["news".to_owned(), "risk".to_owned()])).unwrap_err();
+        let mut known: Vec<String> = Service::logged().into_iter().map(str::to_owned).collect();
+        known.push("news".to_owned());
+        let refused = check_service("nope", Some(known)).unwrap_err();
         assert_eq!(
             refused.message,
             "--service \"nope\": expected one of ingest, strategy, risk, execution, backtest, projector, checker, \

@@ -49,16 +49,36 @@ pub struct Position {
     pub stream: String,
     /// Version of the fold.
     pub version: u32,
+    /// Version of the fold that made the read model; absent where there is none yet.
+    pub read_model_version: Option<u64>,
     /// Last sequence folded.
     pub position: u64,
     /// Last sequence it has to fold.
     pub head: u64,
     /// Messages of the stream between the two.
     pub lag: u64,
+    /// How far a rebuild is that is underway beside it; absent when there is none.
+    pub rebuild_sequence: Option<u64>,
+    /// Where that rebuild has to arrive.
+    pub rebuild_target: Option<u64>,
     /// Messages set aside.
     pub parked: u64,
     /// Why it does not go on; absent when it does.
     pub fault: Option<String>,
+}
+
+impl Position {
+    /// Whether the read model is an older program's: it is built anew before anything is folded into it.
+    pub fn is_outdated(&self) -> bool {
+        self.read_model_version.is_some_and(|version| version < u64::from(self.version))
+    }
+
+    fn shown_version(&self) -> String {
+        match self.read_model_version {
+            Some(of_rows) if self.is_outdated() => format!("{of_rows} of {}", self.version),
+            _ => self.version.to_string(),
+        }
+    }
 }
 
 /// Where every projection stands.
@@ -77,9 +97,12 @@ pub async fn positions(session: &Session) -> Result<Vec<Position>, Failure> {
             name: name.name().to_owned(),
             stream: name.stream().to_owned(),
             version: name.version(),
+            read_model_version: row.map(|row| row.version),
             position,
             head,
             lag: head.saturating_sub(position),
+            rebuild_sequence: row.and_then(|row| row.rebuild_sequence),
+            rebuild_target: row.and_then(|row| row.rebuild_target),
             parked: row.map_or(0, |row| row.parked),
             fault: row.and_then(|row| row.fault_reason.clone()),
         });
@@ -98,7 +121,7 @@ async fn list(session: &Session, output: Output) -> Result<(), Failure> {
             vec![
                 position.name.clone(),
                 position.stream.clone(),
-                position.version.to_string(),
+                position.shown_version(),
                 position.position.to_string(),
                 position.head.to_string(),
                 position.lag.to_string(),
@@ -108,6 +131,14 @@ async fn list(session: &Session, output: Output) -> Result<(), Failure> {
         })
         .collect();
     output.table(&["PROJECTION", "STREAM", "VERSION", "POSITION", "HEAD", "LAG", "PARKED", "FAULT"], &rows);
+    let outdated = positions.iter().filter(|position| position.is_outdated());
+    let outdated: Vec<&str> = outdated.map(|position| position.name.as_str()).collect();
+    if !outdated.is_empty() {
+        let names = outdated.join(", ");
+        output.note(&format!(
+            "made by an older program: {names}; a projector, or `tapedeck projection fold`, builds them anew"
+        ));
+    }
     Ok(())
 }
 

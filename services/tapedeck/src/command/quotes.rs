@@ -1,7 +1,7 @@
 //! `tapedeck quotes`: the last best bid and offer and the last trade of symbols, as the stream QUOTES has them.
 
 use domain::money::{Price, Volume};
-use runtime::LastTick;
+use runtime::{LastTick, SizedPrice};
 use serde::Serialize;
 
 use super::symbols::listed;
@@ -55,22 +55,19 @@ pub async fn run(session: &Session, options: &Quotes, output: Output) -> Result<
 async fn last(session: &Session, symbol: String) -> Result<Last, Failure> {
     let LastTick { quote, trade } = LastTick::of(session.tape.as_ref(), &symbol).await?;
     let mut row = Last { symbol, ..Last::default() };
-    if let Some((quote, at_ns)) = quote {
-        (row.bid, row.bid_size) = side(quote.bid_e9, quote.bid_size_e3);
-        (row.ask, row.ask_size) = side(quote.ask_e9, quote.ask_size_e3);
-        row.quoted_ns = Some(at_ns);
+    if let Some(quote) = quote {
+        (row.bid, row.bid_size) = decimals(quote.bid);
+        (row.ask, row.ask_size) = decimals(quote.ask);
+        row.quoted_ns = Some(quote.at_ns);
     }
-    if let Some((trade, at_ns)) = trade {
-        (row.trade, row.trade_size) = side(trade.price_e9, trade.size_e3);
-        row.traded_ns = Some(at_ns);
+    if let Some(trade) = trade {
+        (row.trade, row.trade_size) = decimals(Some(trade.traded));
+        row.traded_ns = Some(trade.at_ns);
     }
     Ok(row)
 }
 
 /// A price with its shares; nothing where there is none.
-fn side(price_e9: i64, size_e3: i64) -> (String, String) {
-    match price_e9 {
-        0 => (String::new(), String::new()),
-        price => (Price(price).to_string(), Volume(size_e3).to_string()),
-    }
+fn decimals(told: Option<SizedPrice>) -> (String, String) {
+    told.map(|told| (Price(told.price_e9).to_string(), Volume(told.size_e3).to_string())).unwrap_or_default()
 }

@@ -1,79 +1,43 @@
 //! `tapedeck rehearse`: recorded bars through the whole live pipeline.
 
+mod plan;
+mod report;
+
 use std::collections::BTreeSet;
-use std::hash::Hasher as _;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use analytics::warnings::Warning;
-use backtest::checks;
-use domain::calendar::Calendar;
-use history::{Range, Selection};
 use ingest::clock::{FinishReason, Finished, Progress};
-use ingest::file::ReadOptions;
 use ingest::floor::Comparison;
 use ingest::import::ImportReport;
-use runtime::command::{STRATEGY_NAME, is_strategy_name, registration};
-use serde::Serialize;
+use ingest::source::Loaded;
+use runtime::command::registration;
 
-use crate::cli::{Global, Rehearse, Service, Speed};
-use crate::command::import::{check_readable, check_stated, format_note, print_findings, read_options};
-use crate::command::up::{announce, manifest, opening_ns};
-use crate::command::{chain_hash, projection};
-use crate::config::Config;
+use crate::cli::{Global, Rehearse, Service};
+use crate::command::up::{announce, opening_ns};
+use crate::command::{chain_hash, fold};
 use crate::exit::Failure;
-use crate::home::{Home, Manifest, TapeKind};
+use crate::home::Home;
 use crate::output::Output;
 use crate::seed::seed;
 use crate::services::{self, Services};
 use crate::session::{Access, Session};
 use crate::terms::{Asked, Terms};
+use report::Report;
 
 const HELP: &str = "tapedeck rehearse --help";
 /// Time between two progress lines.
 const PROGRESS_EVERY: Duration = Duration::from_secs(5);
-/// How long the read models may take to reach the end of the tape after the last instant.
-const CATCH_UP_MAX: Duration = Duration::from_secs(120);
 /// How often it is looked for strategies that are waited for, should no word of them pass.
 const WAIT_POLL: Duration = Duration::from_secs(1);
-const CATCH_UP_POLL: Duration = Duration::from_millis(50);
-
-/// What a rehearsal prints at its end.
-#[derive(Debug, Serialize)]
-struct Report {
-    tape: String,
-    /// True when the tape held all of it before.
-    complete_before: bool,
-    bars: u64,
-    instants: u64,
-    instants_with_signals: u64,
-    instants_with_orders: u64,
-    instants_with_fills: u64,
-    seconds: f64,
-    bars_per_second: f64,
-    /// What the messages alone would have allowed; absent when nothing was played.
-    floor_bars_per_second: Option<f64>,
-    /// `bars_per_second` as a percentage of it.
-    percent_of_floor: Option<f64>,
-    signals: u64,
-    orders: u64,
-    fills: u64,
-    /// Rows of the files that are no bars.
-    rejected: u64,
-    /// Findings about the files that are new on the tape.
-    findings: u64,
-    chain_hash: String,
-}
 
 /// Plays the files to their end, prints the report; an interruption is resumed by the same command.
 pub async fn run(global: &Global, options: &Rehearse, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let config = &global.configuration()?.config;
-    let read = read_options(&options.format)?;
-    let manifest = plan(options, &read)?;
+    let manifest = plan::manifest_of(options)?;
     let name = match &global.tape {
         Some(name) => name.clone(),
-        None => name_of(&manifest, config)?,
+        None => plan::name_of(&manifest, config)?,
     };
     let dir = home.tape(&name)?;
     let asked = Asked {
@@ -86,115 +50,14 @@ pub async fn run(global: &Global, options: &Rehearse, output: Output) -> Result<
     };
     let terms = Terms::of(config, &global.servers, asked)?;
     // No tape is made, and none becomes the current one, for files that cannot be played.
-    let looked = tokio::task::spawn_blocking({
-        let manifest = manifest.clone();
-        move || unstated_splits(&manifest, &read)
-    });
-    for warning in looked.await.map_err(|error| Failure::other(error.to_string()))?? {
+    let files = plan::load(manifest.clone()).await?;
+    for warning in &files.unstated_splits {
         output.note(&warning.text);
     }
     let session = Session::open_tape(global, home, dir, manifest, Access::Sole).await?;
-    let outcome = play(&session, options, &terms, output).await;
+    let outcome = play(&session, options, &terms, files.loaded, output).await;
     session.close().await;
     outcome
-}
-
-/// Splits that no file states, of which a backtest of the same files warns. A file that cannot be read to its end, and
-/// files without a bar to play, are refused. Blocking.
-fn unstated_splits(manifest: &Manifest, read: &ReadOptions) -> Result<Vec<Warning>, Failure> {
-    let files: Vec<PathBuf> = manifest.bars.iter().chain(&manifest.actions).cloned().collect();
-    let range = Range { from: manifest.from, to: manifest.to };
-    let selection = Selection { range, ..Selection::default() };
-    check_readable(&files, read, HELP)?;
-    let loaded = history::file::load("rehearsal", &files, read, &selection);
-    let loaded = loaded.map_err(|error| Failure::usage(error.to_string(), HELP))?;
-    if loaded.bars == 0 {
-        return Err(no_bars());
-    }
-    Ok(checks::of_prices(&loaded.data, Calendar::xnys(), None))
-}
-
-fn no_bars() -> Failure {
-    Failure::not_found("no bar was played: --bars holds none between --from and --to", HELP)
-}
-
-fn plan(options: &Rehearse, read: &ReadOptions) -> Result<Manifest, Failure> {
-    if let (Some(from), Some(to)) = (options.from, options.to)
-        && to < from
-    {
-        return Err(Failure::usage(format!("--to {to}: expected a date from {from} on"), HELP));
-    }
-    if let Some(name) = options.wait_for.iter().find(|name| !is_strategy_name(name)) {
-        let message = format!("--wait-for {name:?}: expected {STRATEGY_NAME}");
-        return Err(Failure::usage(message, HELP));
-    }
-    let bars = absolute(&options.bars)?;
-    check_stated(&bars, read, HELP)?;
-    Ok(Manifest {
-        speed: match options.speed {
-            Speed::Max => None,
-            Speed::Times(times) => Some(times),
-        },
-        bars,
-        actions: absolute(&options.actions)?,
-        from: options.from,
-        to: options.to,
-        format: format_note(&options.format),
-        ..manifest(TapeKind::Rehearsal, options.seed)
-    })
-}
-
-fn absolute(files: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    files
-        .iter()
-        .map(|file| {
-            std::fs::canonicalize(file)
-                .map_err(|error| Failure::not_found(format!("{}: {error}", file.display()), ""))
-        })
-        .collect()
-}
-
-/// A name made of everything that decides the outcome, so that equal inputs resume and others do not mix.
-fn name_of(manifest: &Manifest, config: &Config) -> Result<String, Failure> {
-    let mut hasher = Fnv::default();
-    let text =
-        |value: &dyn Fn() -> serde_json::Result<String>| value().map_err(|e| Failure::other(e.to_string()));
-    let mut plan = manifest.clone();
-    plan.speed = None;
-    hasher.write(text(&|| serde_json::to_string(&plan))?.as_bytes());
-    hasher.write(text(&|| serde_json::to_string(&(&config.account, &config.strategy)))?.as_bytes());
-    for file in manifest.bars.iter().chain(&manifest.actions) {
-        hasher.write(stamp(file)?.as_bytes());
-    }
-    Ok(format!("rehearsal-{:016x}", hasher.finish()))
-}
-
-/// Size and time of change: a file that was replaced is another input.
-fn stamp(file: &Path) -> Result<String, Failure> {
-    let data = std::fs::metadata(file)?;
-    let changed = data.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Ok(format!("{}/{}", data.len(), changed.as_nanos()))
-}
-
-/// FNV-1a: stable between builds, which the standard hasher does not promise.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl std::hash::Hasher for Fnv {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
 }
 
 /// The services of this process.
@@ -216,10 +79,16 @@ fn services_of(options: &Rehearse) -> Result<BTreeSet<Service>, Failure> {
     Ok(wanted)
 }
 
-async fn play(session: &Session, options: &Rehearse, terms: &Terms, output: Output) -> Result<(), Failure> {
+async fn play(
+    session: &Session,
+    options: &Rehearse,
+    terms: &Terms,
+    loaded: Loaded,
+    output: Output,
+) -> Result<(), Failure> {
     seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
     wait_for(session, &options.wait_for, output).await?;
-    let mut services = services::start(session, terms).await?;
+    let mut services = services::start(session, terms, Some(loaded)).await?;
     announce(session, &services, output)?;
     let started = Instant::now();
     let outcome = watch(session, &mut services, started, output).await;
@@ -233,7 +102,7 @@ async fn play(session: &Session, options: &Rehearse, terms: &Terms, output: Outp
     let seconds = started.elapsed().as_secs_f64();
     if finished.progress.bars == 0 && !finished.was_complete() {
         services.drain().await;
-        return Err(no_bars());
+        return Err(plan::no_bars());
     }
     let outcome = conclude(session, &mut services, &terms.services, finished, seconds, output).await;
     if outcome.is_ok() && options.stay {
@@ -328,7 +197,8 @@ async fn conclude(
     let bars_per_second = bars as f64 / seconds.max(f64::MIN_POSITIVE);
     let examined = examined(session, services).await;
     if wanted.contains(&Service::Projector) {
-        caught_up(session).await?;
+        // What is printed can be looked at.
+        Box::pin(fold::caught_up(session, output)).await?;
     }
     let chain = chain_hash::of(&session.tape).await?;
     // Measured when everything is still, as it is meant: the messages alone. A rehearsal that has ended
@@ -357,7 +227,7 @@ async fn conclude(
         findings: examined.as_ref().map_or(0, |examined| examined.findings),
         chain_hash: chain.chain_hash,
     };
-    print(&report, output)?;
+    report.print(output)?;
     // What was played and measured is told in any case.
     examined.map(drop)
 }
@@ -370,53 +240,4 @@ async fn floor(session: &Session, progress: &Progress, seconds: f64) -> Result<O
         .await
         .map_err(|error| Failure::other(error.to_string()))?;
     Ok(floor.compare(progress, Duration::from_secs_f64(seconds)))
-}
-
-/// Waits until every read model has folded the whole tape, so that what is printed can be looked at.
-async fn caught_up(session: &Session) -> Result<(), Failure> {
-    let deadline = Instant::now() + CATCH_UP_MAX;
-    loop {
-        let behind: Vec<String> = projection::positions(session)
-            .await?
-            .into_iter()
-            .filter(|position| position.lag > 0 && position.name != "services")
-            .map(|position| format!("{} by {}", position.name, position.lag))
-            .collect();
-        if behind.is_empty() {
-            return Ok(());
-        }
-        if Instant::now() >= deadline {
-            return Err(Failure::other(format!("read models are behind: {}", behind.join(", "))));
-        }
-        tokio::time::sleep(CATCH_UP_POLL).await;
-    }
-}
-
-fn print(report: &Report, output: Output) -> Result<(), Failure> {
-    if output.json {
-        return output.document(report);
-    }
-    if report.complete_before {
-        output.line(&format!("tape {} is complete: nothing left to play", report.tape));
-    } else {
-        output.line(&format!(
-            "{} bars in {} instants in {:.1} s: {:.0} bars/s",
-            report.bars, report.instants, report.seconds, report.bars_per_second
-        ));
-        if let (Some(floor), Some(percent)) = (report.floor_bars_per_second, report.percent_of_floor) {
-            output
-                .line(&format!("floor {floor:.0} bars/s (its messages alone); this is {percent:.0} % of it"));
-        }
-        output.line(&format!(
-            "instants with signals {}, with orders {}, with fills {}",
-            report.instants_with_signals, report.instants_with_orders, report.instants_with_fills
-        ));
-    }
-    output.line(&format!("{} orders, {} fills on the tape", report.orders, report.fills));
-    if report.rejected > 0 {
-        output.line(&format!("{} rows of the files are no bars and were left out", report.rejected));
-    }
-    print_findings(report.findings, output);
-    output.line(&format!("chain hash {}", report.chain_hash));
-    Ok(())
 }

@@ -39,7 +39,7 @@ async fn serve(session: &Session, terms: &Terms, output: Output) -> Result<(), F
     if terms.services.contains(&Service::Ingest) {
         seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
     }
-    let services = services::start(session, terms).await?;
+    let services = services::start(session, terms, None).await?;
     announce(session, &services, output)?;
     session.interrupted().await;
     services.drain().await;

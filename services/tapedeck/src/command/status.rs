@@ -110,6 +110,22 @@ async fn unknown_orders(pool: &sqlx::PgPool) -> Result<Option<String>, Failure> 
     Ok((!named.is_empty()).then(|| format!("orders without an answer of the broker: {}", named.join(", "))))
 }
 
+/// What is wrong with a service by its last heartbeat, where the tape's services run. One that ended is `stopped`, whether
+/// or not the others run.
+fn judge(beat: &mut HeartbeatRow, running: bool, now_ns: i64) -> Option<String> {
+    let silent = now_ns - beat.beat_at_ns > SILENT_AFTER_NS;
+    if !running || (silent && beat.state == "stopping") {
+        // The last word of whoever ended: how it was then says nothing about now.
+        "stopped".clone_into(&mut beat.state);
+        beat.detail.clear();
+        return None;
+    }
+    if silent {
+        return Some(format!("{} is silent since {}", beat.service, time(beat.beat_at_ns)));
+    }
+    (beat.state == "degraded").then(|| format!("{}: {}", beat.service, beat.detail))
+}
+
 async fn look(session: &Session) -> Result<Screen, Failure> {
     let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
     let pool = session.reader().await?;
@@ -124,18 +140,7 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
     let running = Addresses::read(&session.dir).is_some() && !session.owns_servers();
     let mut degraded = Vec::new();
     let now_ns = runtime::now_ns();
-    for beat in &mut services {
-        let silent = now_ns - beat.beat_at_ns > SILENT_AFTER_NS;
-        if !running || (silent && beat.state == "stopping") {
-            // The last word of whoever ended: how it was then says nothing about now.
-            "stopped".clone_into(&mut beat.state);
-            beat.detail.clear();
-        } else if silent {
-            degraded.push(format!("{} is silent since {}", beat.service, time(beat.beat_at_ns)));
-        } else if beat.state == "degraded" {
-            degraded.push(format!("{}: {}", beat.service, beat.detail));
-        }
-    }
+    degraded.extend(services.iter_mut().filter_map(|beat| judge(beat, running, now_ns)));
     for position in &projections {
         if let Some(fault) = &position.fault {
             degraded.push(format!("projection {}: {fault}", position.name));
@@ -230,4 +235,56 @@ fn print(screen: &Screen, watching: bool, output: Output) -> Result<(), Failure>
         output.line(&output.paint("31", &format!("✗ {problem}")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// State, detail and what is wrong, so long after a service's last heartbeat.
+    fn judged(state: &str, running: bool, since_ns: i64) -> (String, String, Option<String>) {
+        let mut beat = HeartbeatRow {
+            service: "news".to_owned(),
+            instance: "i1".to_owned(),
+            program_version: "0.1.0".to_owned(),
+            state: state.to_owned(),
+            detail: "asking".to_owned(),
+            started_at_ns: Some(0),
+            beat_at_ns: 1_767_727_800_000_000_000,
+            sequence: 1,
+        };
+        let now_ns = beat.beat_at_ns + since_ns;
+        let wrong = judge(&mut beat, running, now_ns);
+        (beat.state, beat.detail, wrong)
+    }
+
+    fn all_is_well(state: &str, detail: &str) -> (String, String, Option<String>) {
+        (state.to_owned(), detail.to_owned(), None)
+    }
+
+    #[test]
+    fn a_service_that_was_turned_off_is_stopped_and_not_silent() {
+        assert_eq!(judged("stopping", true, SILENT_AFTER_NS + 1), all_is_well("stopped", ""));
+        // While it ends it says so itself.
+        assert_eq!(judged("stopping", true, SILENT_AFTER_NS), all_is_well("stopping", "asking"));
+    }
+
+    #[test]
+    fn a_service_that_went_without_a_word_is_silent() {
+        for state in ["starting", "ready", "degraded"] {
+            let (still, _, wrong) = judged(state, true, SILENT_AFTER_NS + 1);
+            assert_eq!(still, state);
+            assert_eq!(wrong, Some(format!("news is silent since {}", time(1_767_727_800_000_000_000))));
+        }
+        assert_eq!(judged("ready", true, SILENT_AFTER_NS), all_is_well("ready", "asking"));
+        assert_eq!(judged("degraded", true, 0).2.as_deref(), Some("news: asking"));
+    }
+
+    #[test]
+    fn every_service_of_a_tape_that_does_not_run_is_stopped() {
+        for state in ["starting", "ready", "degraded", "stopping"] {
+            assert_eq!(judged(state, false, SILENT_AFTER_NS + 1), all_is_well("stopped", ""), "{state}");
+            assert_eq!(judged(state, false, 0), all_is_well("stopped", ""), "{state}");
+        }
+    }
 }

@@ -117,7 +117,7 @@ fn demo(config: &Config, options: &Up) -> Result<Manifest, Failure> {
 
 async fn run_tape(session: &Session, terms: &Terms, output: Output) -> Result<(), Failure> {
     seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
-    let services = services::start(session, terms).await?;
+    let services = services::start(session, terms, None).await?;
     announce(session, &services, output)?;
     session.interrupted().await;
     output.progress("draining; everything is on the tape");

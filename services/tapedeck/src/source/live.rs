@@ -9,10 +9,10 @@ use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use ingest::file::Action;
 use ingest::live::{Heard, LiveMarket, LiveMarkets, Minute};
-use vendors::http::{Credentials, HttpConfig};
+use vendors::http::HttpConfig;
 use vendors::{
-    Alpaca, Ask, Cursor, HistoricalBars, LiveStream, Massive, RecentMinutes, Refusal, StreamConfig,
-    SystemClock, VendorError, Wanted,
+    Alpaca, Ask, Cursor, HistoricalBars, LiveStream, MarketMessage, Massive, RecentMinutes, Refusal,
+    StreamConfig, SystemClock, VendorError, Wanted,
 };
 
 use super::told;
@@ -36,40 +36,37 @@ impl Streams {
     /// Reads the credentials; an error names what is missing.
     pub fn new(live: &LiveSection, sources: &SourcesConfig) -> Result<Self, Failure> {
         let silence = Duration::from_secs(live.silence_s);
-        let of = |name, credentials: Credentials, base_url: &str, per_minute, url: String, feed: &str| Self {
-            name,
-            http: HttpConfig {
-                answer_timeout: ANSWER_MAX,
-                deadline: DEADLINE,
-                ..HttpConfig::new(base_url, credentials.clone(), per_minute)
-            },
-            stream: StreamConfig {
-                url,
-                credentials,
+        let wanted = Wanted { quotes: live.quotes, trades: live.trades };
+        let (name, http, stream, feed) = if live.source == "massive" {
+            let http = super::massive(sources)?;
+            let stream = StreamConfig {
+                url: format!("{}/stocks", sources.massive.stream_url),
+                credentials: http.credentials.clone(),
                 symbols: live.symbols.clone(),
-                wanted: Wanted { quotes: live.quotes, trades: live.trades },
-                packed: sources.alpaca.stream_format == "msgpack",
+                wanted,
+                packed: false,
                 silence,
-            },
+            };
+            ("massive", http, stream, "")
+        } else {
+            let alpaca = &sources.alpaca;
+            let stream = super::alpaca_stream(sources, &format!("/v2/{}", alpaca.live_feed), &live.symbols)?;
+            let credentials = stream.credentials.clone();
+            let http = HttpConfig::new(&alpaca.base_url, credentials, alpaca.requests_per_minute);
+            // The history of a feed that is late by design is that of the whole market.
+            let feed = match alpaca.live_feed.as_str() {
+                "iex" => "iex",
+                _ => "sip",
+            };
+            ("alpaca", http, StreamConfig { wanted, silence, ..stream }, feed)
+        };
+        Ok(Self {
+            name,
+            http: HttpConfig { answer_timeout: ANSWER_MAX, deadline: DEADLINE, ..http },
+            stream,
             feed: feed.to_owned(),
             clock: super::clock(),
-        };
-        if live.source == "massive" {
-            let massive = &sources.massive;
-            let credentials = Credentials::Bearer(massive.key().read()?);
-            let url = format!("{}/stocks", massive.stream_url);
-            return Ok(of("massive", credentials, &massive.base_url, massive.requests_per_minute, url, ""));
-        }
-        let alpaca = &sources.alpaca;
-        let (key, secret) = (alpaca.key().read()?, alpaca.secret().read()?);
-        let credentials = Credentials::Alpaca { key, secret };
-        let url = format!("{}/v2/{}", alpaca.stream_url, alpaca.live_feed);
-        // The history of a feed that is late by design is that of the whole market.
-        let feed = match alpaca.live_feed.as_str() {
-            "iex" => "iex",
-            _ => "sip",
-        };
-        Ok(of("alpaca", credentials, &alpaca.base_url, alpaca.requests_per_minute, url, feed))
+        })
     }
 }
 
@@ -141,14 +138,14 @@ impl LiveMarkets for Streams {
 }
 
 struct Source {
-    stream: LiveStream,
+    stream: LiveStream<MarketMessage>,
     history: Box<dyn RecentMinutes>,
 }
 
 #[async_trait]
 impl LiveMarket for Source {
     async fn next(&mut self) -> Vec<Heard> {
-        self.stream.next().await.into_iter().filter_map(told::heard).collect()
+        self.stream.next().await.into_iter().map(told::heard).collect()
     }
 
     async fn minutes(

@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use contracts::{to_timestamp, v1};
 use ingest::news::{AskError, Heard, NewsAgency, NewsPage, NewsPages, NewsWire};
-use vendors::http::Credentials;
 use vendors::{
-    Alpaca, Cursor, LiveStream, NewsAsk, NewsSource, StreamConfig, SystemClock, VendorError, Wanted,
+    Alpaca, Cursor, LiveStream, NewsAsk, NewsSource, Refusal, StreamConfig, SystemClock, Told, VendorError,
 };
 
-use super::told;
 use crate::cli::NewsVendor;
 use crate::config::{NewsSection, SourcesConfig};
 use crate::exit::Failure;
@@ -29,22 +28,10 @@ impl Agency {
         let vendor = news.vendor();
         let source = Arc::from(super::news(vendor, sources)?);
         let streamed = news.stream && vendor == NewsVendor::Alpaca;
-        let stream = if streamed { Some(stream(news, sources)?) } else { None };
+        let opened = || super::alpaca_stream(sources, "/v1beta1/news", &news.symbols);
+        let stream = streamed.then(opened).transpose()?;
         Ok(Self { source, stream, clock: super::clock() })
     }
-}
-
-fn stream(news: &NewsSection, sources: &SourcesConfig) -> Result<StreamConfig, Failure> {
-    let alpaca = &sources.alpaca;
-    let (key, secret) = (alpaca.key().read()?, alpaca.secret().read()?);
-    Ok(StreamConfig {
-        url: format!("{}/v1beta1/news", alpaca.stream_url),
-        credentials: Credentials::Alpaca { key, secret },
-        symbols: news.symbols.clone(),
-        wanted: Wanted::default(),
-        packed: alpaca.stream_format == "msgpack",
-        silence: Duration::MAX,
-    })
 }
 
 impl NewsAgency for Agency {
@@ -69,12 +56,12 @@ impl NewsAgency for Agency {
     }
 }
 
-struct Wire(LiveStream);
+struct Wire(LiveStream<Told>);
 
 #[async_trait]
 impl NewsWire for Wire {
     async fn next(&mut self) -> Vec<Heard> {
-        self.0.next().await.into_iter().filter_map(told::news).collect()
+        self.0.next().await.into_iter().map(heard).collect()
     }
 }
 
@@ -89,9 +76,49 @@ struct Pages {
 impl NewsPages for Pages {
     async fn next(&mut self) -> Result<Option<NewsPage>, AskError> {
         let Some(at) = self.cursor.take() else { return Ok(None) };
-        let page = self.source.page(&self.ask, at).await.map_err(told::ask_error)?;
+        let page = self.source.page(&self.ask, at).await.map_err(ask_error)?;
         self.cursor = page.next;
-        let articles = page.articles.into_iter().map(told::article).collect();
+        let articles = page.articles.into_iter().map(article).collect();
         Ok(Some(NewsPage { articles, cut_off: page.cut_off }))
+    }
+}
+
+/// What is heard of a stream of articles.
+fn heard(heard: vendors::Heard<Told>) -> Heard {
+    match heard {
+        vendors::Heard::Live => Heard::Live,
+        vendors::Heard::Told(told) => Heard::Article(Box::new(article(told))),
+        vendors::Heard::Unreadable(what) => Heard::Unreadable(what),
+        vendors::Heard::Lost { why, again_in } => Heard::Lost { why, again_in },
+        vendors::Heard::Refused(error) => Heard::Refused(error.to_string()),
+    }
+}
+
+/// An article as its event states it; what follows from the tape is left out.
+pub fn article(told: Told) -> v1::NewsArticle {
+    v1::NewsArticle {
+        source_article_id: told.source_id,
+        publisher: told.publisher,
+        author: told.author,
+        url: told.url,
+        headline: told.headline,
+        summary: told.summary,
+        published: Some(to_timestamp(told.published_ns)),
+        updated: Some(to_timestamp(told.updated_ns)),
+        symbols: told.symbols,
+        ..v1::NewsArticle::default()
+    }
+}
+
+/// Why there is no page of articles.
+fn ask_error(error: VendorError) -> AskError {
+    let words = error.to_string();
+    match error {
+        VendorError::Transient { .. } | VendorError::Limited { .. } => AskError::Passing(words),
+        VendorError::Refused { kind: Refusal::Credentials, .. } | VendorError::Setup { .. } => {
+            AskError::Refused(words)
+        }
+        VendorError::Refused { kind: Refusal::Unknown | Refusal::Request, .. }
+        | VendorError::Broken { .. } => AskError::Symbol(words),
     }
 }

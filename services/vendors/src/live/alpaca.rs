@@ -12,25 +12,30 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Heard, Minute, Status, packed, ticks};
+use super::{MarketMessage, Minute, Status, packed, ticks};
 use crate::alpaca::{Alpaca, Article, At, NAME};
 use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::Credentials;
+use crate::news;
 use crate::port::Quoted;
-use crate::socket::{Dialect, LiveStream, Said, Say, StreamConfig, Wanted};
+use crate::socket::{self, Dialect, LiveStream, Said, Say, StreamConfig, Tell, Wanted};
 use crate::wire;
 
 /// The list of articles.
 const NEWS: &str = "news";
 
+/// Reads the data of a message by its kind; `None` for kinds that were not asked for, which are no mistakes.
+type Data<T> = fn(&str, Value) -> Option<Result<T, String>>;
+
 /// One connection's side of the conversation.
-struct Conversation {
+struct Conversation<T> {
     credentials: Credentials,
     symbols: Vec<String>,
     /// What is asked for of each symbol.
     lists: Vec<&'static str>,
     packed: bool,
+    data: Data<T>,
 }
 
 #[derive(Deserialize)]
@@ -62,17 +67,23 @@ struct Told {
 
 impl Alpaca {
     /// The stream of minutes at `config.url`, which ends with the feed.
-    pub fn stream(config: StreamConfig, clock: Arc<dyn Clock>) -> Result<LiveStream, VendorError> {
-        LiveStream::start(NAME, config, clock, |config| {
-            Box::new(Conversation::new(config, market_lists(config.wanted)))
+    pub fn stream(
+        config: StreamConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<LiveStream<MarketMessage>, VendorError> {
+        socket::start(NAME, config, clock, |config| {
+            Conversation::new(config, market_lists(config.wanted), market)
         })
     }
 
     /// The stream of articles at `config.url`, each as it comes out or is changed. It owes nothing, however long the
     /// market is open: `config.silence` does not count.
-    pub fn news_stream(config: StreamConfig, clock: Arc<dyn Clock>) -> Result<LiveStream, VendorError> {
+    pub fn news_stream(
+        config: StreamConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<LiveStream<news::Told>, VendorError> {
         let config = StreamConfig { silence: Duration::MAX, ..config };
-        LiveStream::start(NAME, config, clock, |config| Box::new(Conversation::new(config, vec![NEWS])))
+        socket::start(NAME, config, clock, |config| Conversation::new(config, vec![NEWS], articles))
     }
 }
 
@@ -82,17 +93,18 @@ fn market_lists(Wanted { quotes, trades }: Wanted) -> Vec<&'static str> {
     ["bars", "updatedBars", "dailyBars", "statuses"].into_iter().chain(more.map(|(list, _)| list)).collect()
 }
 
-impl Conversation {
-    fn new(config: &StreamConfig, lists: Vec<&'static str>) -> Self {
+impl<T> Conversation<T> {
+    fn new(config: &StreamConfig, lists: Vec<&'static str>, data: Data<T>) -> Self {
         Self {
             credentials: config.credentials.clone(),
             symbols: config.symbols.clone(),
             lists,
             packed: config.packed,
+            data,
         }
     }
 
-    fn say(&self, message: &Value) -> Said {
+    fn say(&self, message: &Value) -> Said<T> {
         Said::Send(if self.packed {
             Say::Binary(packed::encode(message))
         } else {
@@ -100,7 +112,7 @@ impl Conversation {
         })
     }
 
-    fn auth(&self) -> Said {
+    fn auth(&self) -> Said<T> {
         let (key, secret) = match &self.credentials {
             Credentials::Alpaca { key, secret } => (key.expose_secret(), secret.expose_secret()),
             Credentials::Bearer(_) | Credentials::ApiKey(_) | Credentials::None => ("", ""),
@@ -108,7 +120,7 @@ impl Conversation {
         self.say(&json!({"action": "auth", "key": key, "secret": secret}))
     }
 
-    fn subscribe(&self) -> Said {
+    fn subscribe(&self) -> Said<T> {
         let mut message = json!({"action": "subscribe"});
         for list in &self.lists {
             message[*list] = json!(self.symbols);
@@ -116,7 +128,7 @@ impl Conversation {
         self.say(&message)
     }
 
-    fn message(&self, message: Value) -> Option<Said> {
+    fn message(&self, message: Value) -> Option<Said<T>> {
         let kind = message.get("T").and_then(Value::as_str).unwrap_or_default().to_owned();
         let text = message.get("msg").and_then(Value::as_str).unwrap_or_default().to_owned();
         Some(match kind.as_str() {
@@ -124,21 +136,11 @@ impl Conversation {
             "success" if text == "authenticated" => self.subscribe(),
             "subscription" => self.confirmed(&message),
             "error" => error(&message, text),
-            "b" => told(bar(message, false).map(Heard::Minute)),
-            "u" => told(bar(message, true).map(Heard::Minute)),
-            "d" => told(bar(message, false).map(Heard::Day)),
-            "q" => told(ticks::quote(message)),
-            "t" => told(ticks::trade(message)),
-            "c" => told(ticks::correction(message)),
-            "x" => told(ticks::cancelled(message)),
-            "s" => told(status(message)),
-            "n" => return article(message).transpose().map(told),
-            // Kinds that were not asked for are no mistakes.
-            _ => return None,
+            kind => (self.data)(kind, message)?.map_or_else(Said::Unreadable, Said::Told),
         })
     }
 
-    fn confirmed(&self, message: &Value) -> Said {
+    fn confirmed(&self, message: &Value) -> Said<T> {
         let needed = self.lists.iter().filter(|list| matches!(**list, "bars" | "quotes" | "trades" | NEWS));
         for list in needed {
             let told = message.get(*list).and_then(Value::as_array);
@@ -151,8 +153,10 @@ impl Conversation {
     }
 }
 
-impl Dialect for Conversation {
-    fn read(&mut self, frame: &[u8]) -> Vec<Said> {
+impl<T: Tell> Dialect for Conversation<T> {
+    type Told = T;
+
+    fn read(&mut self, frame: &[u8]) -> Vec<Said<T>> {
         let read = if self.packed {
             packed::decode(frame).map_err(|error| error.to_string())
         } else {
@@ -169,7 +173,7 @@ impl Dialect for Conversation {
 }
 
 /// What an error of the vendor's means for the connection.
-fn error(message: &Value, text: String) -> Said {
+fn error<T>(message: &Value, text: String) -> Said<T> {
     let code = message.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
     let code = code.unwrap_or_default();
     let words = format!("{text} ({code})");
@@ -182,8 +186,31 @@ fn error(message: &Value, text: String) -> Said {
     }
 }
 
-fn told(told: Result<Heard, String>) -> Said {
-    told.map_or_else(Said::Unreadable, Said::Told)
+/// What the market's stream tells.
+fn market(kind: &str, message: Value) -> Option<Result<MarketMessage, String>> {
+    Some(match kind {
+        "b" => bar(message, false).map(MarketMessage::Minute),
+        "u" => bar(message, true).map(MarketMessage::Minute),
+        "d" => bar(message, false).map(MarketMessage::Day),
+        "q" => ticks::quote(message).map(MarketMessage::Quote),
+        "t" => ticks::trade(message).map(MarketMessage::Trade),
+        "c" => ticks::correction(message).map(MarketMessage::Amended),
+        "x" => ticks::cancelled(message).map(MarketMessage::Amended),
+        "s" => status(message).map(MarketMessage::Status),
+        _ => return None,
+    })
+}
+
+/// What the stream of articles tells; one without a headline is left out, as in pages.
+fn articles(kind: &str, message: Value) -> Option<Result<news::Told, String>> {
+    if kind != "n" {
+        return None;
+    }
+    let told = decoded::<Article>(message).map(Article::told);
+    match told {
+        Ok(told) if told.headline.is_empty() => None,
+        told => Some(told),
+    }
 }
 
 pub(super) fn decoded<T: serde::de::DeserializeOwned>(message: Value) -> Result<T, String> {
@@ -214,13 +241,7 @@ pub(super) fn time(at: &At) -> Result<i64, String> {
     at.ns().map_err(|wrong| format!("t: {wrong}"))
 }
 
-/// An article; `None` for one without a headline, as in pages.
-fn article(message: Value) -> Result<Option<Heard>, String> {
-    let told = decoded::<Article>(message)?.told();
-    Ok((!told.headline.is_empty()).then(|| Heard::Article(Box::new(told))))
-}
-
-fn status(message: Value) -> Result<Heard, String> {
+fn status(message: Value) -> Result<Status, String> {
     let told: Told = decoded(message)?;
     let at_ns = time(&told.t)?;
     // The tapes A and B say H and T, the tape C says H, P and T or Q.
@@ -232,39 +253,50 @@ fn status(message: Value) -> Result<Heard, String> {
     let parts = [("", &told.sm, &told.sc), (": ", &told.rm, &told.rc)].map(|(before, words, code)| {
         if words.is_empty() && code.is_empty() { String::new() } else { format!("{before}{words} ({code})") }
     });
-    Ok(Heard::Status(Status { symbol: told.symbol, halted, words: parts.concat(), at_ns }))
+    Ok(Status { symbol: told.symbol, halted, words: parts.concat(), at_ns })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn said(frame: &str) -> String {
+    fn read<T: Tell + std::fmt::Debug>(lists: Vec<&'static str>, data: Data<T>, frame: &str) -> String {
         let credentials = Credentials::Alpaca {
             key: "planted-key".to_owned().into(),
             secret: "planted-secret".to_owned().into(),
         };
-        let lists = if frame.contains("news") {
-            vec![NEWS]
-        } else {
-            market_lists(Wanted { quotes: true, trades: false })
-        };
-        let mut conversation =
-            Conversation { credentials, symbols: vec!["SPY".into()], lists, packed: false };
+        let symbols = vec!["SPY".to_owned()];
+        let mut conversation = Conversation { credentials, symbols, lists, packed: false, data };
         let said = conversation.read(frame.as_bytes());
         said.iter().map(|said| format!("{said:?}")).collect::<Vec<_>>().join("\n")
     }
 
+    fn said(frame: &str) -> String {
+        read(market_lists(Wanted { quotes: true, trades: false }), market, frame)
+    }
+
+    fn said_of_news(frame: &str) -> String {
+        read(vec![NEWS], articles, frame)
+    }
+
     #[test]
     fn articles_are_a_list_of_their_own() {
-        let asked = said(r#"[{"T":"success","msg":"authenticated","of":"news"}]"#);
+        let asked = said_of_news(r#"[{"T":"success","msg":"authenticated"}]"#);
         assert!(asked.contains("news") && !asked.contains("bars"), "{asked}");
-        assert_eq!(said(r#"[{"T":"subscription","news":["SPY"]}]"#), "Subscribed");
-        let lacking = said(r#"[{"T":"subscription","news":["AAPL"]}]"#);
+        assert_eq!(said_of_news(r#"[{"T":"subscription","news":["SPY"]}]"#), "Subscribed");
+        let lacking = said_of_news(r#"[{"T":"subscription","news":["AAPL"]}]"#);
         assert_eq!(lacking, r#"Over("the subscription lacks news of SPY")"#);
-        let bad = said(r#"[{"T":"n","headline":"news","created_at":"soon"}]"#);
+        let bad = said_of_news(r#"[{"T":"n","headline":"One","created_at":"soon"}]"#);
         assert_eq!(bad, r#"Unreadable("created_at: \"soon\" is no time")"#);
-        assert_eq!(said(r#"[{"T":"n","headline":" ","created_at":"2026-01-06T15:00:00Z"}]"#), "");
+        assert_eq!(said_of_news(r#"[{"T":"n","headline":" ","created_at":"2026-01-06T15:00:00Z"}]"#), "");
+    }
+
+    #[test]
+    fn a_stream_tells_what_it_is_there_for_and_nothing_else() {
+        let article = r#"[{"T":"n","headline":"One","created_at":"2026-01-06T15:00:00Z"}]"#;
+        let bar = r#"[{"T":"b","S":"SPY","o":1,"h":2,"l":0.5,"c":1.5,"v":10,"t":"2026-01-06T15:00:00Z"}]"#;
+        assert!(said_of_news(article).starts_with("Told(") && said(bar).starts_with("Told("));
+        assert_eq!((said(article), said_of_news(bar)), (String::new(), String::new()));
     }
 
     #[test]

@@ -9,13 +9,13 @@ use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Heard, Minute};
+use super::{MarketMessage, Minute};
 use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::Credentials;
 use crate::massive::{Massive, NAME};
 use crate::port::Quoted;
-use crate::socket::{Dialect, LiveStream, Said, Say, StreamConfig};
+use crate::socket::{self, Dialect, LiveStream, Said, Say, StreamConfig};
 use crate::wire;
 
 const MS: i64 = 1_000_000;
@@ -42,25 +42,31 @@ struct Aggregate {
 
 impl Massive {
     /// The stream of minutes at `config.url`.
-    pub fn stream(config: StreamConfig, clock: Arc<dyn Clock>) -> Result<LiveStream, VendorError> {
-        LiveStream::start(NAME, config, clock, |config| {
+    pub fn stream(
+        config: StreamConfig,
+        clock: Arc<dyn Clock>,
+    ) -> Result<LiveStream<MarketMessage>, VendorError> {
+        socket::start(NAME, config, clock, |config| {
             let (credentials, symbols) = (config.credentials.clone(), config.symbols.clone());
-            Box::new(Conversation { credentials, symbols, confirmed: 0 })
+            Conversation { credentials, symbols, confirmed: 0 }
         })
     }
 }
 
 impl Conversation {
-    fn message(&mut self, message: Value) -> Option<Said> {
+    fn message(&mut self, message: Value) -> Option<Said<MarketMessage>> {
         match message.get("ev").and_then(Value::as_str).unwrap_or_default() {
             "status" => self.status(&message),
-            "AM" => Some(minute(message).unwrap_or_else(Said::Unreadable)),
+            "AM" => {
+                let minute = minute(message).map(MarketMessage::Minute);
+                Some(minute.map_or_else(Said::Unreadable, Said::Told))
+            }
             // Kinds that were not asked for are no mistakes.
             _ => None,
         }
     }
 
-    fn status(&mut self, message: &Value) -> Option<Said> {
+    fn status(&mut self, message: &Value) -> Option<Said<MarketMessage>> {
         let of = |name: &str| message.get(name).and_then(Value::as_str).unwrap_or_default();
         let (status, words) = (of("status"), of("message").to_owned());
         Some(match status {
@@ -90,7 +96,9 @@ impl Conversation {
 }
 
 impl Dialect for Conversation {
-    fn read(&mut self, frame: &[u8]) -> Vec<Said> {
+    type Told = MarketMessage;
+
+    fn read(&mut self, frame: &[u8]) -> Vec<Said<MarketMessage>> {
         match serde_json::from_slice::<Vec<Value>>(frame) {
             Ok(messages) => messages.into_iter().filter_map(|message| self.message(message)).collect(),
             Err(error) => vec![Said::Unreadable(format!("a frame of {} bytes: {error}", frame.len()))],
@@ -98,7 +106,7 @@ impl Dialect for Conversation {
     }
 }
 
-fn minute(message: Value) -> Result<Said, String> {
+fn minute(message: Value) -> Result<Minute, String> {
     let bar: Aggregate = serde_path_to_error::deserialize(message).map_err(|error| {
         let field = error.path().to_string();
         format!("{field}: {}", error.into_inner())
@@ -113,7 +121,7 @@ fn minute(message: Value) -> Result<Said, String> {
         close: price("c", bar.c)?,
         volume: wire::volume(bar.v).ok_or_else(|| wrong("v", bar.v))?,
     };
-    Ok(Said::Told(Heard::Minute(Minute { symbol: bar.sym, quoted, revised: false })))
+    Ok(Minute { symbol: bar.sym, quoted, revised: false })
 }
 
 #[cfg(test)]

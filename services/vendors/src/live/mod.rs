@@ -7,6 +7,7 @@
 //! Deliberately absent: longer bars, which are made of the minutes by whoever listens; quotes and trades of Massive.
 
 mod alpaca;
+mod ease;
 mod massive;
 mod packed;
 mod ticks;
@@ -17,14 +18,11 @@ use async_trait::async_trait;
 use domain::money::{Price, Volume};
 
 use crate::error::VendorError;
-use crate::news::Told;
 use crate::port::Quoted;
 
-/// What a stream tells.
+/// What a stream of the market tells; one of news tells articles ([`crate::Told`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// It is connected and subscribed. What happened before is a gap.
-    Live,
+pub enum MarketMessage {
     /// A minute.
     Minute(Minute),
     /// The day so far, from its open.
@@ -37,19 +35,6 @@ pub enum Heard {
     Amended(Amended),
     /// Trading in a symbol was halted, or goes on.
     Status(Status),
-    /// An article, on a stream of them.
-    Article(Box<Told>),
-    /// A message that cannot be read, and what was expected of it.
-    Unreadable(String),
-    /// The connection is gone and will be made again.
-    Lost {
-        /// Why.
-        why: String,
-        /// After this wait.
-        again_in: Duration,
-    },
-    /// The vendor will not; nothing is tried again.
-    Refused(VendorError),
 }
 
 /// The best bid and offer of one symbol; price 0 where a side has none.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::alpaca::{decoded, time};
-use super::{Amended, Heard, Quote, Trade};
+use super::{Amended, Quote, Trade};
 use crate::alpaca::At;
 use crate::wire;
 
@@ -52,12 +52,12 @@ struct Correction {
 }
 
 /// `T` = `q`.
-pub(super) fn quote(message: Value) -> Result<Heard, String> {
+pub(super) fn quote(message: Value) -> Result<Quote, String> {
     let told: ToldQuote = decoded(message)?;
     let wrong = |field: &str, value: f64| format!("{} {field}: {value}", told.symbol);
     let price = |field: &str, value: f64| wire::price(value).ok_or_else(|| wrong(field, value));
     let size = |field: &str, value: f64| wire::volume(value).ok_or_else(|| wrong(field, value));
-    Ok(Heard::Quote(Quote {
+    Ok(Quote {
         bid: price("bp", told.bp)?,
         ask: price("ap", told.ap)?,
         bid_size: size("bs", told.bs)?,
@@ -67,15 +67,15 @@ pub(super) fn quote(message: Value) -> Result<Heard, String> {
         told: 1,
         bid_exchange: told.bx,
         ask_exchange: told.ax,
-    }))
+    })
 }
 
 /// `T` = `t`.
-pub(super) fn trade(message: Value) -> Result<Heard, String> {
+pub(super) fn trade(message: Value) -> Result<Trade, String> {
     let told: ToldTrade = decoded(message)?;
     let wrong = |field: &str, value: f64| format!("{} {field}: {value}", told.symbol);
     let size = wire::volume(told.s).ok_or_else(|| wrong("s", told.s))?;
-    Ok(Heard::Trade(Trade {
+    Ok(Trade {
         price: wire::price(told.p).ok_or_else(|| wrong("p", told.p))?,
         size,
         told: 1,
@@ -84,22 +84,22 @@ pub(super) fn trade(message: Value) -> Result<Heard, String> {
         id: text(&told.i),
         symbol: told.symbol,
         exchange: told.x,
-    }))
+    })
 }
 
 /// `T` = `c`.
-pub(super) fn correction(message: Value) -> Result<Heard, String> {
+pub(super) fn correction(message: Value) -> Result<Amended, String> {
     let told: Correction = decoded(message)?;
     let words =
         format!("trade {} of {} at {} is {} at {}", text(&told.oi), told.os, told.op, told.cs, told.cp);
-    Ok(Heard::Amended(Amended { at_ns: time(&told.t)?, symbol: told.symbol, cancelled: false, words }))
+    Ok(Amended { at_ns: time(&told.t)?, symbol: told.symbol, cancelled: false, words })
 }
 
 /// `T` = `x`.
-pub(super) fn cancelled(message: Value) -> Result<Heard, String> {
+pub(super) fn cancelled(message: Value) -> Result<Amended, String> {
     let told: ToldTrade = decoded(message)?;
     let words = format!("trade {} of {} at {} was none", text(&told.i), told.s, told.p);
-    Ok(Heard::Amended(Amended { at_ns: time(&told.t)?, symbol: told.symbol, cancelled: true, words }))
+    Ok(Amended { at_ns: time(&told.t)?, symbol: told.symbol, cancelled: true, words })
 }
 
 /// An id, whatever it is made of.
@@ -124,7 +124,6 @@ mod tests {
             "c": ["R"], "t": "2026-01-06T15:00:00.000000001Z", "z": "C"}),
         )
         .unwrap();
-        let Heard::Quote(told) = told else { panic!("{told:?}") };
         assert_eq!(
             (told.bid.to_string(), told.ask.0, told.bid_size.to_string()),
             ("187.63".into(), 0, "300".into())
@@ -133,16 +132,14 @@ mod tests {
         let told =
             trade(json!({"S": "SPY", "p": 1.5, "s": 0.5, "x": "V", "i": 52_983_525_029_461_i64, "t": 7}))
                 .unwrap();
-        let Heard::Trade(told) = told else { panic!("{told:?}") };
         assert_eq!((told.id.as_str(), told.at_ns, told.size.0), ("52983525029461", 7, 500));
         let told = correction(
             json!({"S": "SPY", "oi": 1, "op": 2.5, "os": 10, "ci": 1, "cp": 2.25, "cs": 10, "t": 7}),
         )
         .unwrap();
-        let Heard::Amended(told) = told else { panic!("{told:?}") };
         assert_eq!((told.words.as_str(), told.cancelled), ("trade 1 of 10 at 2.5 is 10 at 2.25", false));
         let told = cancelled(json!({"S": "SPY", "i": 1, "p": 2.5, "s": 10, "a": "C", "t": 7})).unwrap();
-        assert!(matches!(told, Heard::Amended(Amended { cancelled: true, .. })));
+        assert!(told.cancelled, "{told:?}");
         assert!(quote(json!({"S": "SPY", "bp": "x", "ap": 1, "t": 7})).unwrap_err().starts_with("bp: "));
     }
 }

@@ -1,10 +1,11 @@
-//! Massive's days: the raw bars of every symbol on a date in one answer.
+//! Massive's days: the raw bars of every symbol on a date in one answer, and the lists of splits and dividends of every
+//! symbol.
 //!
 //! Invariants: a day is the one that the aggregates of its symbol tell: its start is that of its date, though the vendor
-//! stamps these rows with the close; what is traded over the counter is asked for too. A row of a symbol that is not
-//! wanted is not looked at. Deliberately absent: splits and dividends, which stay by symbol.
+//! stamps these rows with the close; what is traded over the counter is asked for too. Values of a symbol that is not
+//! wanted are not looked at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
@@ -12,9 +13,9 @@ use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use serde::Deserialize;
 
-use super::{Aggregate, MS, Massive};
+use super::{Aggregate, DIVIDEND_LIST, Dividend, MS, Massive, SPLIT_LIST, Split};
 use crate::error::VendorError;
-use crate::port::{Ask, BarsByDate, Day, Quoted};
+use crate::port::{Action, Ask, BarsByDate, Day, Quoted};
 use crate::wire;
 
 #[derive(Deserialize)]
@@ -63,5 +64,39 @@ impl BarsByDate for Massive {
             next = further.map(Some);
         }
         Ok(day)
+    }
+
+    async fn actions(
+        &self,
+        wanted: &BTreeSet<String>,
+        from_ns: i64,
+        to_ns: i64,
+    ) -> Result<Vec<(String, Action)>, VendorError> {
+        let ask = Ask { timeframe: Timeframe::D1, ..Ask::minutes("", from_ns, to_ns) };
+        let mut told = BTreeMap::<String, Vec<Action>>::new();
+        let mut next = Some(None);
+        while let Some(token) = next {
+            let (rows, further) = self.action_rows::<Split>(SPLIT_LIST, None, &ask, token).await?;
+            for row in rows.into_iter().filter(|row| wanted.contains(&row.ticker)) {
+                let action = self.split(&row)?;
+                told.entry(row.ticker).or_default().push(action);
+            }
+            next = further.map(Some);
+        }
+        let mut next = Some(None);
+        while let Some(token) = next {
+            let (rows, further) = self.action_rows::<Dividend>(DIVIDEND_LIST, None, &ask, token).await?;
+            for row in rows.into_iter().filter(|row| wanted.contains(&row.ticker)) {
+                let Some(action) = self.dividend(&row)? else { continue };
+                told.entry(row.ticker).or_default().push(action);
+            }
+            next = further.map(Some);
+        }
+        let mut found = Vec::new();
+        for (symbol, actions) in told {
+            let actions = wire::of_span(actions, &ask).into_iter();
+            found.extend(actions.map(|action| (symbol.clone(), action)));
+        }
+        Ok(found)
     }
 }

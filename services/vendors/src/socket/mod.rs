@@ -6,14 +6,14 @@
 //! seconds. What cannot pass, a wrong key for one, ends it with the vendor's words.
 //!
 //! Invariants: nothing is dropped silently: a queue that is full ends the connection, so that what follows is a gap
-//! like any other; quotes and trades never fill it ([`ease`]); every frame that cannot be read is told with what was expected; a credential stands in no message.
+//! like any other; what may wait never fills it ([`Tell`]); every frame that cannot be read is told with what was expected; a
+//! credential stands in no message; a stream tells what its dialect tells and nothing else.
 //!
 //! Deliberately absent: what was missed meanwhile (whoever listens asks for it), the shapes of vendors
-//! ([`Dialect`]s), reqwest.
+//! ([`Dialect`]s), what they tell, reqwest.
 
 mod backoff;
 mod connect;
-mod ease;
 mod watch;
 
 use std::sync::Arc;
@@ -28,10 +28,8 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::Credentials;
-use crate::live::Heard;
 use backoff::Backoff;
 pub use connect::{Socket, Target};
-use ease::Ease;
 use watch::Watch;
 
 /// Longest time from the first packet to the confirmed subscription.
@@ -40,7 +38,7 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(15);
 const PING_EVERY: Duration = Duration::from_secs(10);
 /// Messages that may wait for whoever listens.
 const QUEUE_MAX: usize = 65_536;
-/// Places in the queue that quotes and trades leave to what cannot be told again.
+/// Places in the queue that what may wait leaves to what may not.
 const ROOM_MIN: usize = QUEUE_MAX / 2;
 /// Messages handed over at once.
 const TOGETHER_MAX: usize = 512;
@@ -71,6 +69,38 @@ pub struct Wanted {
     pub trades: bool,
 }
 
+/// What is heard of a stream that tells `T`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard<T> {
+    /// It is connected and subscribed. What happened before is a gap.
+    Live,
+    /// What it is there to tell.
+    Told(T),
+    /// A message that cannot be read, and what was expected of it.
+    Unreadable(String),
+    /// The connection is gone and will be made again.
+    Lost {
+        /// Why.
+        why: String,
+        /// After this wait.
+        again_in: Duration,
+    },
+    /// The vendor will not; nothing is tried again.
+    Refused(VendorError),
+}
+
+/// What a stream is there to tell. Some of it may wait while whoever listens is busy.
+pub(crate) trait Tell: Sized + Send + 'static {
+    /// What waits.
+    type Waiting: Default + Send;
+
+    /// Has it wait; gives back what may not.
+    fn wait(self, waiting: &mut Self::Waiting) -> Option<Self>;
+
+    /// What waited.
+    fn take(waiting: &mut Self::Waiting) -> Vec<Self>;
+}
+
 /// A message to the vendor.
 #[derive(Debug)]
 pub(crate) enum Say {
@@ -82,13 +112,13 @@ pub(crate) enum Say {
 
 /// What a frame comes to.
 #[derive(Debug)]
-pub(crate) enum Said {
+pub(crate) enum Said<T> {
     /// This is to be sent.
     Send(Say),
     /// The subscription is confirmed.
     Subscribed,
     /// Data.
-    Told(Heard),
+    Told(T),
     /// Another connection holds the place.
     Busy(String),
     /// The connection is over, and may be made again.
@@ -100,9 +130,12 @@ pub(crate) enum Said {
 }
 
 /// How a vendor speaks on its stream. It keeps what belongs to one connection and is made anew for each.
-pub(crate) trait Dialect: Send {
+pub(crate) trait Dialect: Send + 'static {
+    /// What is told in it.
+    type Told: Tell;
+
     /// What a frame comes to, in order.
-    fn read(&mut self, frame: &[u8]) -> Vec<Said>;
+    fn read(&mut self, frame: &[u8]) -> Vec<Said<Self::Told>>;
 }
 
 /// How one connection ended.
@@ -117,44 +150,22 @@ enum Ended {
 
 /// A stream that keeps itself connected. Dropping it ends the connection.
 #[derive(Debug)]
-pub struct LiveStream {
-    heard: mpsc::Receiver<Heard>,
+pub struct LiveStream<T> {
+    heard: mpsc::Receiver<Heard<T>>,
     last_frame_ns: Arc<AtomicI64>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Drop for LiveStream {
+impl<T> Drop for LiveStream<T> {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl LiveStream {
-    /// Starts; fails where no connection could ever be made. `dialect` makes one for each connection.
-    pub(crate) fn start(
-        vendor: &'static str,
-        config: StreamConfig,
-        clock: Arc<dyn Clock>,
-        dialect: impl Fn(&StreamConfig) -> Box<dyn Dialect> + Send + 'static,
-    ) -> Result<Self, VendorError> {
-        let target = connect::Target::parse(vendor, &config.url)?.speaking(config.packed);
-        let (sender, heard) = mpsc::channel(QUEUE_MAX);
-        let last_frame_ns = Arc::new(AtomicI64::new(0));
-        let supervisor = Supervisor {
-            vendor,
-            config,
-            target,
-            clock,
-            out: sender,
-            last_frame_ns: Arc::clone(&last_frame_ns),
-        };
-        let task = tokio::spawn(async move { supervisor.run(dialect).await });
-        Ok(Self { heard, last_frame_ns, task })
-    }
-
-    /// What was told since the last call, in order, at least one thing. Cancel-safe. After [`Heard::Refused`] nothing
+impl<T> LiveStream<T> {
+    /// What was heard since the last call, in order, at least one thing. Cancel-safe. After [`Heard::Refused`] nothing
     /// comes any more.
-    pub async fn next(&mut self) -> Vec<Heard> {
+    pub async fn next(&mut self) -> Vec<Heard<T>> {
         let mut heard = Vec::new();
         if self.heard.recv_many(&mut heard, TOGETHER_MAX).await == 0 {
             return std::future::pending().await;
@@ -169,20 +180,36 @@ impl LiveStream {
     }
 }
 
-struct Supervisor {
+/// Starts a stream; fails where no connection could ever be made. `dialect` makes one for each connection.
+pub(crate) fn start<D: Dialect>(
+    vendor: &'static str,
+    config: StreamConfig,
+    clock: Arc<dyn Clock>,
+    dialect: impl Fn(&StreamConfig) -> D + Send + 'static,
+) -> Result<LiveStream<D::Told>, VendorError> {
+    let target = connect::Target::parse(vendor, &config.url)?.speaking(config.packed);
+    let (sender, heard) = mpsc::channel(QUEUE_MAX);
+    let last_frame_ns = Arc::new(AtomicI64::new(0));
+    let supervisor =
+        Supervisor { vendor, config, target, clock, out: sender, last_frame_ns: Arc::clone(&last_frame_ns) };
+    let task = tokio::spawn(async move { supervisor.run(dialect).await });
+    Ok(LiveStream { heard, last_frame_ns, task })
+}
+
+struct Supervisor<T> {
     vendor: &'static str,
     config: StreamConfig,
     target: connect::Target,
     clock: Arc<dyn Clock>,
-    out: mpsc::Sender<Heard>,
+    out: mpsc::Sender<Heard<T>>,
     last_frame_ns: Arc<AtomicI64>,
 }
 
-impl Supervisor {
-    async fn run(self, dialect: impl Fn(&StreamConfig) -> Box<dyn Dialect> + Send + 'static) {
-        let (mut backoff, mut ease) = (Backoff::default(), Ease::default());
+impl<T: Tell> Supervisor<T> {
+    async fn run<D: Dialect<Told = T>>(self, dialect: impl Fn(&StreamConfig) -> D + Send + 'static) {
+        let (mut backoff, mut waiting) = (Backoff::default(), T::Waiting::default());
         loop {
-            let (why, wait) = match self.connection(&mut *dialect(&self.config), &mut ease).await {
+            let (why, wait) = match self.connection(&mut dialect(&self.config), &mut waiting).await {
                 Ended::Passing { why, busy, lived } => {
                     let wait = backoff.wait(busy, lived, |most| self.clock.jitter(most));
                     (self.config.credentials.redact(&why), wait)
@@ -203,7 +230,7 @@ impl Supervisor {
     }
 
     /// From the first packet of a connection to its last.
-    async fn connection(&self, dialect: &mut dyn Dialect, ease: &mut Ease) -> Ended {
+    async fn connection<D: Dialect<Told = T>>(&self, dialect: &mut D, waiting: &mut T::Waiting) -> Ended {
         let deadline = Instant::now() + HANDSHAKE_MAX;
         let passing = |why: String| Ended::Passing { why, busy: false, lived: Duration::ZERO };
         let mut socket = match timeout_at(deadline, self.target.connect()).await {
@@ -244,7 +271,7 @@ impl Supervisor {
             };
             self.frame_came(&mut watch);
             for said in dialect.read(&bytes) {
-                if let Some(ended) = self.take(said, &mut socket, &mut watch, ease).await {
+                if let Some(ended) = self.take(said, &mut socket, &mut watch, waiting).await {
                     return ended;
                 }
             }
@@ -259,10 +286,10 @@ impl Supervisor {
     /// Does what one message asks for; answers how the connection ended, if it did.
     async fn take(
         &self,
-        said: Said,
+        said: Said<T>,
         socket: &mut Socket,
         watch: &mut Watch,
-        ease: &mut Ease,
+        waiting: &mut T::Waiting,
     ) -> Option<Ended> {
         let heard = match said {
             Said::Send(say) => {
@@ -290,18 +317,18 @@ impl Supervisor {
                 }));
             }
             Said::Unreadable(what) => Heard::Unreadable(self.config.credentials.redact(&what)),
-            Said::Told(heard) => {
+            Said::Told(told) => {
                 watch.data_ns = self.clock.now_ns();
-                heard
+                Heard::Told(told)
             }
         };
         let room = self.out.capacity() >= ROOM_MIN;
-        if !room && ease::may_wait(&heard) {
-            ease.keep(heard);
-            return None;
-        }
-        let kept = if room { ease.take() } else { Vec::new() };
-        for heard in kept.into_iter().chain([heard]) {
+        let heard = match heard {
+            Heard::Told(told) if !room => Heard::Told(told.wait(waiting)?),
+            heard => heard,
+        };
+        let waited = if room { T::take(waiting) } else { Vec::new() };
+        for heard in waited.into_iter().map(Heard::Told).chain([heard]) {
             match self.out.try_send(heard) {
                 Ok(()) => {}
                 Err(mpsc::error::TrySendError::Closed(_)) => return Some(Ended::Unheard),

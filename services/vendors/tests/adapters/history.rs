@@ -276,6 +276,60 @@ async fn days_of_all_symbols_are_those_of_each() {
     }
 }
 
+/// Splits and dividends of all symbols are those of each, in a list of a page or more.
+#[tokio::test]
+async fn actions_of_all_symbols_are_those_of_each() {
+    let desk = Desk::of(Vendor::Massive).await;
+    // Paid twice on one date, and by one that nobody asked for.
+    for (symbol, ex_date) in [("AAPL", "2025-11-10"), ("SPY", "2025-11-12")] {
+        let dividend = json!({"symbol": symbol, "ex_date": ex_date, "amount": "0.5", "special": true});
+        desk.vendors.stand.market(|market| market.pay(serde_json::from_value(dividend).unwrap()));
+    }
+    let symbols = ["AAPL", "MSFT", "NVDA", "PENY"];
+    let wanted: BTreeSet<String> = symbols.iter().map(|symbol| (*symbol).to_owned()).collect();
+    let asked = || desk.vendors.stand.ledger.requests(Some(Vendor::Massive), "/v3/reference").len();
+    for (from, to) in
+        [("2024-06-03", "2026-01-06"), ("2025-11-11", "2025-11-20"), ("2024-01-02", "2024-01-31")]
+    {
+        let span = Ask { bars: false, ..ask("", Timeframe::D1, from, to) };
+        let before = asked();
+        let vendor = desk.adapter.by_date().unwrap();
+        let found = vendor.actions(&wanted, span.actions_from_ns, span.to_ns).await.unwrap();
+        assert_eq!(asked() - before, 2, "one for the splits, one for the dividends");
+        let mut expected = Vec::new();
+        for symbol in symbols {
+            let of_symbol = Ask { symbol: symbol.into(), ..span.clone() };
+            let mut of_symbol = desk.all(&of_symbol).await.unwrap().actions;
+            of_symbol.sort_by_key(|action| action.ex_date);
+            expected.extend(of_symbol.into_iter().map(|action| (symbol.to_owned(), action)));
+        }
+        assert_eq!(found, expected, "{from}");
+    }
+    let span = ask("", Timeframe::D1, "2024-06-03", "2026-01-06");
+    let vendor = desk.adapter.by_date().unwrap();
+    let actions = async || vendor.actions(&wanted, span.actions_from_ns, span.to_ns).await;
+    let all = actions().await.unwrap();
+    let of = |symbol: &str| -> Vec<i64> {
+        all.iter().filter(|(of, _)| of == symbol).map(|(_, action)| action.value_e9).collect()
+    };
+    assert_eq!(of("AAPL").last(), Some(&760_000_000), "both of one date");
+    assert_eq!((of("NVDA").len(), of("PENY").len(), of("SPY").len()), (1, 1, 0));
+    // Further pages are asked for, and what nobody wants may be wrong.
+    let page = |rows: serde_json::Value, next: &str| HttpFault::Patch {
+        merge: json!({"results": rows, "next_url": format!("https://elsewhere.example{next}")}),
+    };
+    let date = "2025-06-02";
+    let row = |symbol: &str, old: f64| json!({"ticker": symbol, "execution_date": date, "split_from": old, "split_to": 2});
+    let next = "/v3/reference/splits?limit=1000";
+    desk.arm("/v3/reference/splits", 1, page(json!([row("SPY", 0.0), row("MSFT", 1.0)]), next));
+    let paged = actions().await.unwrap();
+    assert!(paged.iter().any(|(symbol, action)| symbol == "MSFT" && action.value_e9 == 2_000_000_000));
+    assert!(paged.iter().any(|(symbol, _)| symbol == "NVDA"), "of the second page: {paged:?}");
+    desk.arm("/v3/reference/splits", 1, page(json!([row("MSFT", 0.0)]), next));
+    let error = actions().await.unwrap_err().to_string();
+    assert!(error.contains("splits: 2 new for 0 old shares"), "{error}");
+}
+
 #[tokio::test]
 async fn of_a_day_only_the_symbols_that_are_wanted_are_looked_at() {
     let desk = Desk::of(Vendor::Massive).await;

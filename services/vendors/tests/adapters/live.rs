@@ -12,7 +12,8 @@ use tapedeck_vendors::market::{Event, Script, What};
 use tapedeck_vendors::{HangUp, KEY, SECRET, Vendors};
 use vendors::http::{Credentials, HttpConfig};
 use vendors::{
-    Alpaca, Clock, Heard, LiveStream, Massive, RecentMinutes, Refusal, StreamConfig, VendorError, Wanted,
+    Alpaca, Clock, Heard, LiveStream, MarketMessage, Massive, RecentMinutes, Refusal, StreamConfig,
+    VendorError, Wanted,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -67,7 +68,7 @@ impl Desk {
         Arc::new(MarketClock(Arc::clone(&self.vendors.stand)))
     }
 
-    fn stream(&self, key: &str, silence: Duration) -> LiveStream {
+    fn stream(&self, key: &str, silence: Duration) -> LiveStream<MarketMessage> {
         let path = if self.vendor == Vendor::Massive { "/stocks" } else { "/v2/sip" };
         let config = StreamConfig {
             url: format!("{}{path}", self.vendors.addresses().ws(self.vendor)),
@@ -97,7 +98,10 @@ impl Desk {
 }
 
 /// What is told until `is_last`, that included.
-pub async fn until(stream: &mut LiveStream, is_last: impl Fn(&Heard) -> bool) -> Vec<Heard> {
+pub async fn until<T: fmt::Debug>(
+    stream: &mut LiveStream<T>,
+    is_last: impl Fn(&Heard<T>) -> bool,
+) -> Vec<Heard<T>> {
     let mut all = Vec::new();
     let deadline = Instant::now() + WITHIN;
     while !all.iter().any(&is_last) {
@@ -108,18 +112,18 @@ pub async fn until(stream: &mut LiveStream, is_last: impl Fn(&Heard) -> bool) ->
     all
 }
 
-pub fn is_live(heard: &Heard) -> bool {
-    *heard == Heard::Live
+pub fn is_live<T>(heard: &Heard<T>) -> bool {
+    matches!(heard, Heard::Live)
 }
 
-fn is_minute(heard: &Heard) -> bool {
-    matches!(heard, Heard::Minute(_))
+fn is_minute(heard: &Heard<MarketMessage>) -> bool {
+    matches!(heard, Heard::Told(MarketMessage::Minute(_)))
 }
 
 /// Symbol, seconds from the market's start, and whether it is a correction.
-fn minutes(heard: &[Heard], start_ns: i64) -> Vec<(String, i64, bool)> {
+fn minutes(heard: &[Heard<MarketMessage>], start_ns: i64) -> Vec<(String, i64, bool)> {
     let minutes = heard.iter().filter_map(|heard| match heard {
-        Heard::Minute(minute) => Some(minute),
+        Heard::Told(MarketMessage::Minute(minute)) => Some(minute),
         _ => None,
     });
     let at = |ns: i64| (ns - start_ns) / 1_000_000_000;
@@ -156,12 +160,14 @@ async fn minutes_are_told_as_they_end_and_are_those_of_history() {
         let asked = history.minutes(&symbols, start_ns, now_ns, now_ns).await.unwrap();
         assert_eq!(asked.len(), 4, "{vendor:?}: {asked:?}");
         for (symbol, quoted) in asked {
-            let is_it = |heard: &&Heard| {
-                matches!(heard, Heard::Minute(told)
+            let is_it = |heard: &&Heard<MarketMessage>| {
+                matches!(heard, Heard::Told(MarketMessage::Minute(told))
                 if told.symbol == symbol && told.quoted.start_ns == quoted.start_ns)
             };
             // A correction comes last.
-            let Some(Heard::Minute(minute)) = told.iter().rfind(is_it) else { panic!("{symbol}") };
+            let Some(Heard::Told(MarketMessage::Minute(minute))) = told.iter().rfind(is_it) else {
+                panic!("{symbol}")
+            };
             assert_eq!(minute.quoted, quoted, "{vendor:?} {symbol}");
         }
         assert!(history.minutes(&symbols, now_ns, now_ns, now_ns).await.unwrap().is_empty(), "an empty span");
@@ -253,8 +259,10 @@ async fn silence_while_the_market_is_open_is_an_end() {
         desk.vendors.stand.advance(MINUTE);
     }
     let told = until(&mut stream, |heard| matches!(heard, Heard::Lost { .. })).await;
-    let silent =
-        |heard: &Heard| matches!(heard, Heard::Lost { why, .. } if why.contains("while the market is open"));
+    let silent = |heard: &Heard<MarketMessage>| match heard {
+        Heard::Lost { why, .. } => why.contains("while the market is open"),
+        _ => false,
+    };
     assert!(told.iter().any(silent), "{told:?}");
     until(&mut stream, is_live).await;
 }
@@ -271,8 +279,8 @@ async fn a_halt_and_a_correction_are_told() {
         reason: "News pending".into(),
     };
     desk.vendors.stand.say(Event { sequence: 0, at_ns: 0, symbol: "AAPL".into(), what });
-    let told = until(&mut stream, |heard| matches!(heard, Heard::Status(_))).await;
-    let Some(Heard::Status(status)) = told.last() else { panic!("{told:?}") };
+    let told = until(&mut stream, |heard| matches!(heard, Heard::Told(MarketMessage::Status(_)))).await;
+    let Some(Heard::Told(MarketMessage::Status(status))) = told.last() else { panic!("{told:?}") };
     assert_eq!((status.symbol.as_str(), status.halted), ("AAPL", Some(true)));
     let start_ns = desk.clock().now_ns();
     let bar = json!({"start_ns": start_ns, "open": 10_000, "high": 10_000, "low": 9_000, "close": 9_500,
@@ -310,9 +318,9 @@ async fn quotes_trades_and_days_are_told_in_messagepack() {
     let bar = json!({"start_ns": at_ns, "open": 10_000, "high": 10_000, "low": 9_000, "close": 9_500, "volume": 5,
         "trades": 1, "vwap": 9_500});
     say(json!({"kind": "daily_bar", "bar": bar}));
-    let told = until(&mut stream, |heard| matches!(heard, Heard::Day(_))).await;
+    let told = until(&mut stream, |heard| matches!(heard, Heard::Told(MarketMessage::Day(_)))).await;
     let quote = told.iter().find_map(|heard| match heard {
-        Heard::Quote(quote) if quote.at_ns == at_ns => Some(quote),
+        Heard::Told(MarketMessage::Quote(quote)) if quote.at_ns == at_ns => Some(quote),
         _ => None,
     });
     let quote = quote.unwrap_or_else(|| panic!("{told:?}"));
@@ -323,7 +331,7 @@ async fn quotes_trades_and_days_are_told_in_messagepack() {
         ("300".to_owned(), "200".to_owned())
     );
     let trade = told.iter().find_map(|heard| match heard {
-        Heard::Trade(trade) if trade.id == "7" => Some(trade),
+        Heard::Told(MarketMessage::Trade(trade)) if trade.id == "7" => Some(trade),
         _ => None,
     });
     let trade = trade.unwrap_or_else(|| panic!("{told:?}"));
@@ -334,7 +342,7 @@ async fn quotes_trades_and_days_are_told_in_messagepack() {
     let amended: Vec<(&str, bool)> = told
         .iter()
         .filter_map(|heard| match heard {
-            Heard::Amended(amended) => Some((amended.words.as_str(), amended.cancelled)),
+            Heard::Told(MarketMessage::Amended(amended)) => Some((amended.words.as_str(), amended.cancelled)),
             _ => None,
         })
         .collect();

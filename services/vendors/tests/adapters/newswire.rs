@@ -38,7 +38,7 @@ impl Desk {
         self.vendors.stand.market(|market| market.now_ns())
     }
 
-    fn stream(&self, key: &str) -> LiveStream {
+    fn stream(&self, key: &str) -> LiveStream<Told> {
         let config = StreamConfig {
             url: format!("{}/v1beta1/news", self.vendors.addresses().ws(Vendor::AlpacaData)),
             credentials: credentials(key),
@@ -95,13 +95,13 @@ fn credentials(key: &str) -> Credentials {
     Credentials::Alpaca { key: key.to_owned().into(), secret: SECRET.to_owned().into() }
 }
 
-fn is_article(heard: &Heard) -> bool {
-    matches!(heard, Heard::Article(_))
+fn is_article(heard: &Heard<Told>) -> bool {
+    matches!(heard, Heard::Told(_))
 }
 
-fn articles(heard: &[Heard]) -> Vec<Told> {
-    let article = |heard: &Heard| match heard {
-        Heard::Article(told) => Some((**told).clone()),
+fn articles(heard: &[Heard<Told>]) -> Vec<Told> {
+    let article = |heard: &Heard<Told>| match heard {
+        Heard::Told(told) => Some(told.clone()),
         _ => None,
     };
     heard.iter().filter_map(article).collect()
@@ -162,7 +162,7 @@ async fn a_frame_that_cannot_be_read_is_named_and_the_stream_goes_on() {
     });
     desk.say(1, "One", &["AAPL"]);
     desk.say(2, "Two", &["AAPL"]);
-    let is_two = |heard: &Heard| matches!(heard, Heard::Article(told) if told.headline == "Two");
+    let is_two = |heard: &Heard<Told>| matches!(heard, Heard::Told(told) if told.headline == "Two");
     let told = until(&mut stream, is_two).await;
     let wrong: Vec<&str> = told
         .iter()

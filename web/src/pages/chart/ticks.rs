@@ -3,7 +3,7 @@
 use askama::Template;
 use domain::money::{Price, Volume};
 use event_log::LogError;
-use runtime::LastTick;
+use runtime::{LastTick, SizedPrice};
 
 use super::TICKS;
 use crate::pages::{Body, Rendering, Scope, Shown};
@@ -41,21 +41,21 @@ pub async fn ticks(scope: &Scope<'_>) -> Rendering {
 async fn read(scope: &Scope<'_>) -> Result<Option<Ticks>, LogError> {
     let LastTick { quote, trade } = LastTick::of(scope.app.context.tape.as_ref(), scope.symbol).await?;
     let mut sides = Vec::new();
-    let mut side = |title, price_e9, size_e3| {
+    let mut side = |title, told: Option<SizedPrice>| {
+        let texts = told.map(|told| (price(Price(told.price_e9)), volume(Volume(told.size_e3))));
         // Nobody on this side.
-        let told = (price_e9 != 0).then(|| (price(Price(price_e9)), volume(Volume(size_e3))));
-        let (price, size) = told.unwrap_or_else(|| ("–".to_owned(), "–".to_owned()));
+        let (price, size) = texts.unwrap_or_else(|| ("–".to_owned(), "–".to_owned()));
         sides.push(Side { title, price, size });
     };
     let mut at = Vec::new();
-    if let Some((quote, at_ns)) = quote {
-        side("Bid", quote.bid_e9, quote.bid_size_e3);
-        side("Ask", quote.ask_e9, quote.ask_size_e3);
-        at.push(Instant(at_ns));
+    if let Some(quote) = quote {
+        side("Bid", quote.bid);
+        side("Ask", quote.ask);
+        at.push(Instant(quote.at_ns));
     }
-    if let Some((trade, at_ns)) = trade {
-        side("Trade", trade.price_e9, trade.size_e3);
-        at.push(Instant(at_ns));
+    if let Some(trade) = trade {
+        side("Trade", Some(trade.traded));
+        at.push(Instant(trade.at_ns));
     }
     Ok((!sides.is_empty()).then_some(Ticks { sides, at }))
 }

@@ -101,10 +101,11 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
     let params = visit.params;
     let layout = visit.layout(scope, &[&LINES]).await?;
     let panel = LINES.render(scope).await?;
-    // Without heartbeats the choice of services is what the filter says.
+    // Without heartbeats the choice of services is the program's own and what the filter says.
     let beats = queries::heartbeats(&visit.app.config.pool).await.unwrap_or_default();
     let mut services: Vec<String> = beats.into_iter().map(|beat| beat.service).collect();
-    services.extend(["tapedeck".to_owned()].into_iter().chain(params.owned("service")));
+    services.extend(visit.app.config.services.iter().map(|&name| name.to_owned()));
+    services.extend(params.owned("service"));
     services.sort();
     services.dedup();
     let text = |name: &str| params.owned(name).unwrap_or_default();

@@ -1,27 +1,33 @@
 //! Days of many symbols, asked for by date where that takes fewer requests than by symbol: of the symbols that go on
-//! from a late place, when they are more than the sessions since.
+//! from a late place, when they are more than the sessions since; and their splits and dividends in a list of all, when
+//! that has fewer pages.
 //!
-//! The bars are those that the vendor tells by symbol; what becomes of them is the same. All of them wait in memory:
-//! fewer sessions than symbols, of the symbols that are wanted.
+//! What is told is what the vendor tells by symbol; what becomes of it is the same. All of it waits in memory: fewer
+//! sessions than symbols, of the symbols that are wanted.
 
 use std::collections::{BTreeSet, HashMap};
 
 use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Session};
 use event_log::Tape;
-use vendors::{BarsByDate, HistoricalBars, Quoted, Refusal, Skipped, VendorError};
+use vendors::{Action, BarsByDate, HistoricalBars, Quoted, Refusal, Skipped, VendorError};
 
-use super::{Wanted, open};
+use super::{DAY_NS, Wanted, open};
 use crate::command::import;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::source;
+
+/// For how many days a page of the list of all dividends lasts: it holds a thousand, of about two hundred a day.
+const DIVIDEND_PAGE_DAYS: i64 = 5;
 
 /// The bars of some dates.
 pub(super) struct Days {
     /// The start of the first date: who goes on from here or later finds all of its bars.
     from_ns: i64,
     bars: HashMap<String, Vec<Quoted>>,
+    /// Splits and dividends; `None` where they are asked for by symbol.
+    actions: Option<HashMap<String, Vec<Action>>>,
     /// What was left out.
     pub(super) skipped: Skipped,
 }
@@ -53,7 +59,17 @@ impl Days {
             .filter(|(start_ns, _)| *start_ns >= from_ns)
             .map(|(_, symbol)| symbol.clone())
             .collect();
-        let mut days = Self { from_ns, bars: HashMap::new(), skipped: Skipped::default() };
+        let mut days = Self { from_ns, bars: HashMap::new(), actions: None, skipped: Skipped::default() };
+        let actions_from_ns = wanted.actions_from(from_ns);
+        if one_list_is_cheaper(symbols.len(), wanted.to_ns - actions_from_ns) {
+            output.progress(&format!("splits and dividends: of {} symbols", symbols.len()));
+            let told = by_date.actions(&symbols, actions_from_ns, wanted.to_ns).await;
+            let mut actions = HashMap::<String, Vec<Action>>::new();
+            for (symbol, action) in told.map_err(source::failure)? {
+                actions.entry(symbol).or_default().push(action);
+            }
+            days.actions = Some(actions);
+        }
         for (index, session) in sessions.iter().enumerate() {
             let (date, count) = (session.date, sessions.len());
             output.progress(&format!("{date} ({} of {count}): of {} symbols", index + 1, symbols.len()));
@@ -94,6 +110,15 @@ impl Days {
         let bars = self.bars.get(symbol).into_iter().flatten();
         Some(bars.filter(|bar| bar.start_ns >= from_ns).copied().collect())
     }
+
+    /// The splits and dividends of a symbol that goes on from `from_ns`, from the date of `actions_from_ns` on; `None`
+    /// where it has to be asked for itself.
+    pub(super) fn actions_of(&self, symbol: &str, from_ns: i64, actions_from_ns: i64) -> Option<Vec<Action>> {
+        let actions = self.actions.as_ref().filter(|_| from_ns >= self.from_ns)?;
+        let first = Calendar::xnys().date_of(actions_from_ns);
+        let actions = actions.get(symbol).into_iter().flatten();
+        Some(actions.filter(|action| action.ex_date >= first).cloned().collect())
+    }
 }
 
 /// The sessions of the span that have ended.
@@ -118,6 +143,12 @@ fn cheaper(mut starts: Vec<i64>, sessions: &[Session]) -> Option<i64> {
         }
     }
     best.map(|(_, from_ns)| from_ns)
+}
+
+/// Whether the splits and dividends of a span take fewer requests in a list of all than two for each of so many symbols.
+fn one_list_is_cheaper(symbols: usize, span_ns: i64) -> bool {
+    let pages = 2 + span_ns / DAY_NS / DIVIDEND_PAGE_DAYS;
+    i64::try_from(symbols).is_ok_and(|symbols| 2 * symbols > pages)
 }
 
 #[cfg(test)]
@@ -149,5 +180,15 @@ mod tests {
         many.extend(["2026-01-02"; 9]);
         check(&many, Some("2026-01-02"));
         check(&["2026-01-10"; 3], None);
+    }
+
+    #[test]
+    fn one_list_of_actions_is_asked_for_where_it_has_fewer_pages_than_two_for_each_symbol() {
+        // An evening's: thirty days behind, and the day.
+        assert!(!one_list_is_cheaper(4, 31 * DAY_NS));
+        assert!(one_list_is_cheaper(5, 31 * DAY_NS));
+        // Two years of all that is listed.
+        assert!(!one_list_is_cheaper(70, 730 * DAY_NS));
+        assert!(one_list_is_cheaper(8_000, 730 * DAY_NS));
     }
 }
