@@ -50,10 +50,11 @@ step "dependencies" dependencies
 # Lints and build in one: clippy's driver is the compiler of our own crates, a warning is an error, and what comes out is
 # what the tests run. `cargo clippy` beside a build would read every dependency a second time, for ten minutes on two
 # cores. The second variable is how cargo-clippy hands its arguments on. What `make up` builds stands beside it.
-RUSTC_WORKSPACE_WRAPPER=$(command -v clippy-driver) || {
+command -v clippy-driver >/dev/null || {
     echo "test: clippy is missing; rustup component add clippy" >&2
     exit 1
 }
+RUSTC_WORKSPACE_WRAPPER=$ROOT/deploy/lint-and-compile.sh
 CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings
 export RUSTC_WORKSPACE_WRAPPER CLIPPY_ARGS
 step "lints and build" cargo build --workspace --all-targets --locked --quiet --keep-going
