@@ -19,10 +19,25 @@ pub fn event(data: &[u8]) {
     let mut hash = contracts::ChainHash::default();
     hash.add(&event);
     let _ = hash.finish();
-    for subject in ["signal.mine.SPY", "fill.paper.mine.SPY.1.1"] {
+    for subject in [
+        "signal.mine.SPY",
+        "control.trading.all.killed",
+        "control.limits.%.mine.BRK%2EB",
+        "order.paper.mine.SPY.1.accepted",
+        "fill.paper.mine.SPY.1.1",
+        "account.paper.marked",
+    ] {
         let _ = contracts::admit(subject, &event);
     }
-    let _ = Subject::for_event(&event, None);
+    // An event is of one subject alone.
+    if let Some(own) = Subject::for_event(&event, None) {
+        let other = format!("{own}.other");
+        assert!(
+            contracts::stream_of(&other) != Some(contracts::stream::TRADING)
+                || other.starts_with("signal.")
+                || contracts::admit(&other, &event).is_err()
+        );
+    }
 }
 
 /// Any text as the proto3-JSON form: what is read is written as JSON that reads the same.

@@ -35,6 +35,7 @@ mod lead;
 pub mod as_of;
 pub mod queries;
 mod fleet;
+mod in_name;
 
 pub use connect::{
     ConnectError, PROJECTOR_LOGIN, READER_LOGIN, migrate, projector_pool, provision_logins, reader_pool,
@@ -42,6 +43,7 @@ pub use connect::{
 pub use describe::{Description, KIND_SUBJECTS, describe, kind_subjects};
 pub use fingerprint::{Fingerprint, FingerprintError, fingerprint};
 pub use fleet::{Setting, StrategyReport, Subscription, strategy_reports};
+pub use in_name::{InNameError, book_from, in_name, left_behind};
 pub use lead::{Lead, lead};
 pub use logs::severity;
 pub use projection::{FoldError, Name, Poison, Port, PortError, State, UnknownProjection, heads};

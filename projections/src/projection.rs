@@ -88,9 +88,11 @@ impl Name {
         match self {
             // 2: how far the live bars of a series reach; 3: since when.
             Self::Bars => 3,
-            // 2 of trading: the lots of positions, what is remembered for breakers and sizing; 2 of backtests: what a
-            // search tries instead of the values that stand in for it.
-            Self::Trading | Self::Backtests => 2,
+            // 2: the lots of positions, what is remembered for breakers and sizing; 3: where an order stood after each
+            // of its events, who asked for other terms, and nothing of what contradicts its subject.
+            Self::Trading => 3,
+            // 2: what a search tries instead of the values that stand in for it.
+            Self::Backtests => 2,
             _ => 1,
         }
     }

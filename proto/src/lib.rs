@@ -2,7 +2,7 @@
 //! written and read.
 //!
 //! Everything that two programs must agree on is here: the protobuf types generated from
-//! `schema/tapedeck/v1`, the subject grammar, deterministic ids, the codec (protobuf or proto3-JSON)
+//! `schema/tapedeck/v1`, the subject grammar, the form of symbols, deterministic ids, the codec (protobuf or proto3-JSON)
 //! and the canonical encoding behind the chain hash.
 //!
 //! Deliberately absent: any I/O, any clock, any decision, and any other crate of this workspace.
@@ -13,6 +13,7 @@ pub mod chain_id;
 mod codec;
 mod id;
 mod subject;
+mod symbol;
 mod time;
 mod json;
 mod wkt;
@@ -28,6 +29,7 @@ pub use id::{
 };
 pub use json::JsonError;
 pub use subject::{MalformedSubject, Subject, escape, stream_of, unescape};
+pub use symbol::{EXPECTED_SYMBOL, MalformedSymbol, SYMBOL_BYTES_MAX, read_symbol};
 pub use time::{from_timestamp, to_timestamp};
 pub use wkt::Timestamp;
 
@@ -45,6 +47,9 @@ pub mod v1 {
 
 /// The strategy to which an operator's orders, and positions that no order explains, are attributed.
 pub const MANUAL: &str = "manual";
+
+/// In place of an account, in the subject of a stop: all of them. No account has this name.
+pub const ALL_ACCOUNTS: &str = "all";
 
 /// Streams of the tape, in the order in which an event travels.
 pub mod stream {

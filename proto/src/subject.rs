@@ -5,11 +5,11 @@
 
 use std::fmt;
 
-use crate::stream;
 use crate::v1::event::Body;
 use crate::v1::{
     ActionKind, EntryKind, Event, LimitScope, OrderSpec, ProjectionTask, StrategyMode, TradingMode, Verdict,
 };
+use crate::{ALL_ACCOUNTS, stream};
 
 /// A subject of the tape.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -89,12 +89,7 @@ impl Subject {
             Body::Trade(trade) => Self::of(&["trade", &trade.symbol]),
             Body::Signal(signal) => Self::signal(&signal.strategy, &signal.legs.first()?.symbol),
             Body::RiskDecision(decision) => {
-                let kind = match decision.verdict() {
-                    Verdict::Approved => "approved",
-                    Verdict::Shadowed => "shadowed",
-                    Verdict::Denied | Verdict::Unspecified => "denied",
-                };
-                Self::of(&["risk", &decision.account, kind])
+                Self::of(&["risk", &decision.account, verdict_token(decision.verdict())])
             }
             Body::OrderSubmitted(submitted) => Self::order(submitted.order.as_ref()?, "submitted"),
             Body::OrderAccepted(_) => of_order("accepted")?,
@@ -121,18 +116,7 @@ impl Subject {
             Body::AccountMarked(mark) => Self::of(&["account", &mark.account, "marked"]),
             Body::MarginCalled(call) => Self::of(&["account", &call.account, "margin_called"]),
             Body::MarginRestored(call) => Self::of(&["account", &call.account, "margin_restored"]),
-            Body::AccountEntry(entry) => {
-                let kind = match entry.kind() {
-                    EntryKind::Deposit => "deposit",
-                    EntryKind::Dividend => "dividend",
-                    EntryKind::Split => "split",
-                    EntryKind::CashInLieu => "cash_in_lieu",
-                    EntryKind::External => "external",
-                    EntryKind::Fee => "fee",
-                    EntryKind::Unspecified => return None,
-                };
-                Self::of(&["account", &entry.account, kind])
-            }
+            Body::AccountEntry(entry) => Self::of(&["account", &entry.account, entry_token(entry.kind())?]),
             Body::AccountConfigured(account) => {
                 Self::of(&["control", "account", &account.account, "configured"])
             }
@@ -270,7 +254,29 @@ impl fmt::Display for Subject {
 }
 
 fn scope(account: &str) -> &str {
-    if account.is_empty() { "all" } else { account }
+    if account.is_empty() { ALL_ACCOUNTS } else { account }
+}
+
+/// The token that tells a decision's verdict.
+pub(crate) fn verdict_token(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Approved => "approved",
+        Verdict::Shadowed => "shadowed",
+        Verdict::Denied | Verdict::Unspecified => "denied",
+    }
+}
+
+/// The token that tells the kind of an entry; `None` when it is not stated.
+pub(crate) fn entry_token(kind: EntryKind) -> Option<&'static str> {
+    Some(match kind {
+        EntryKind::Deposit => "deposit",
+        EntryKind::Dividend => "dividend",
+        EntryKind::Split => "split",
+        EntryKind::CashInLieu => "cash_in_lieu",
+        EntryKind::External => "external",
+        EntryKind::Fee => "fee",
+        EntryKind::Unspecified => return None,
+    })
 }
 
 /// The stream that holds a subject, by its first token; `None` outside the tape.

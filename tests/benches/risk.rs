@@ -144,8 +144,12 @@ async fn prepare(tape: &Tape) -> anyhow::Result<()> {
 /// What a decision is made of, measured while nothing else happens.
 async fn alone(tape: &Tape, home: &Path) -> anyhow::Result<()> {
     // About as long as a decision, and nobody's to act on.
-    let alert =
-        || AlertRaised { kind: "bench".to_owned(), detail: "x".repeat(600), ..AlertRaised::default() };
+    let alert = || AlertRaised {
+        account: "bench".to_owned(),
+        kind: "bench".to_owned(),
+        detail: "x".repeat(600),
+        ..AlertRaised::default()
+    };
     let event = |name: String| Event {
         id: event_id(&name, "bench", 0),
         event_time: Some(to_timestamp(now_ns())),

@@ -93,9 +93,8 @@ checkPage("Backtests", { path: "/backtests", ready: "#form-backtest" });
 checkPage("a tear sheet", { path: tearSheet, ready: "#months" });
 
 test("the form starts a run, progress grows to the end, and a reload shows it again", async ({ page }) => {
-  await openPage(page, "/backtests");
   await market(page);
-  await page.reload();
+  await openPage(page, "/backtests");
   await page.locator("#form-backtest input[name='p.fast']").fill("4");
   await page.locator("#form-backtest").getByRole("button", { name: "Run the backtest" }).click();
   const link = page.locator("#notice a[data-run]");
@@ -154,7 +153,6 @@ test("the same request has the same hash, and two runs are compared", async ({ p
 });
 
 test("the form runs a sweep, whose scores make a map, and a walk-forward test, whose windows follow each other", async ({ page }) => {
-  await openPage(page, "/backtests");
   // The windows take six sessions up to the last whole one.
   const { timeframe, symbols } = await market(page, 10);
   const launch = async (kind: string, more: Record<string, string>, button: string): Promise<string> => {

@@ -3,10 +3,12 @@ import { gzipSync } from "node:zlib";
 import { expect, test, type APIRequestContext, type Page } from "@playwright/test";
 import { complaints, openPage, violations } from "./support";
 
-const NARROW = 390;
-const WIDTHS = [NARROW, 1440];
+/** Widths at which a page is looked at, each with the theme that it is opened in; it is looked at in the other one too. */
+const WINDOWS = [
+  { width: 390, opened: "dark", switched: "light" },
+  { width: 1440, opened: "light", switched: "dark" },
+] as const;
 const HEIGHT = 900;
-const THEMES = ["dark", "light"] as const;
 const SCRIPT_BYTES_MAX = 120 * 1024;
 const FIRST_PAINT_MS_MAX = 1_000;
 const SHIFT_MAX = 0.1;
@@ -39,42 +41,34 @@ export function checkPage(name: string, checked: Checked): void {
     await checked.prepare?.(page);
   };
 
-  for (const colorScheme of THEMES) {
-    test.describe(`${name}, ${colorScheme}`, () => {
-      test.use({ viewport: { width: NARROW, height: HEIGHT }, colorScheme });
-
-      // Measures no time, so that it runs beside other tests; the others have the machine for themselves.
-      test("has no accessibility violation, no complaint and no sideways scroll", { tag: "@untimed" }, async ({ page }) => {
-        const found = complaints(page);
-        for (const width of WIDTHS) {
-          await page.setViewportSize({ width, height: HEIGHT });
-          await open(page);
-          expect(await violations(page), `at ${width} px`).toEqual([]);
-          expect(await sideways(page), `at ${width} px`).toEqual([]);
-        }
-        expect(found).toEqual([]);
-      });
-    });
-  }
-
-  for (const width of WIDTHS) {
+  for (const { width, opened, switched } of WINDOWS) {
     test.describe(`${name} at ${width} px`, () => {
-      test.use({ viewport: { width, height: HEIGHT } });
+      test.use({ viewport: { width, height: HEIGHT }, colorScheme: opened });
 
-      test("paints within a second, stays where it is, loads little script, and lets Tab reach every control in sight", async ({
-        page,
-        request,
-      }) => {
+      test("paints within a second and stays where it is", { tag: "@timed" }, async ({ page }) => {
         await watchShifts(page);
         await open(page);
         // What is asked for may be there before it was painted.
         const painted = await page.waitForFunction(() => performance.getEntriesByName("first-contentful-paint")[0]?.startTime);
         expect(await painted.jsonValue()).toBeLessThan(FIRST_PAINT_MS_MAX);
         expect(await page.evaluate(() => (window as unknown as { shift: number }).shift)).toBeLessThan(SHIFT_MAX);
+      });
+
+      test("has no accessibility violation, no complaint and no sideways scroll, loads little script, and lets Tab reach every control in sight", {
+        tag: "@look",
+      }, async ({ page, request }) => {
+        const found = complaints(page);
+        await open(page);
+        for (const colorScheme of [opened, switched]) {
+          await page.emulateMedia({ colorScheme });
+          expect(await violations(page), colorScheme).toEqual([]);
+          expect(await sideways(page), colorScheme).toEqual([]);
+        }
         const bytes = await scriptBytes(page, request);
         expect(bytes).toBeGreaterThan(0);
         expect(bytes).toBeLessThanOrEqual(SCRIPT_BYTES_MAX);
         expect(await walk(page)).toEqual({ unreached: [], invisible: [] });
+        expect(found).toEqual([]);
       });
     });
   }

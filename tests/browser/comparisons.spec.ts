@@ -2,7 +2,7 @@
 // goes its own way, both on one timeline, the way from the first difference into the chain, a reload that shows it all.
 import { expect, test, type Page } from "@playwright/test";
 import { checkPage } from "./checks";
-import { openPage } from "./support";
+import { go, openPage } from "./support";
 
 interface Run {
   run_id: string;
@@ -40,22 +40,19 @@ const ended = async (page: Page, id: string): Promise<Run> => {
   return one(page, id);
 };
 
-/** Opens a page with a form once the demo's tape has fills: before that there is nothing to compare. */
-const traded = async (page: Page, path: string): Promise<void> => {
-  await openPage(page, path);
-  await expect
+/** Waits until the demo's tape has fills: before that there is nothing to compare. */
+const traded = async (page: Page): Promise<void> =>
+  expect
     .poll(async () => ((await (await page.request.get("/api/v1/fills?limit=20")).json()) as { rows: unknown[] }).rows.length, { timeout: 80_000 })
     .toBeGreaterThan(5);
-  await openPage(page, path);
-};
 
-/** The newest session on the tape that is over: the form offers it. */
+/** Opens Parity once a session on the tape is over: the form offers the newest one, which is the answer. */
 const session = async (page: Page): Promise<string> => {
-  await traded(page, "/parity");
+  await traded(page);
   let date = "";
   await expect
     .poll(async () => {
-      await page.reload();
+      await openPage(page, "/parity");
       date = (await page.locator("#form-parity input[name=session]").inputValue({ timeout: 2_000 }).catch(() => "")) ?? "";
       return date;
     }, { timeout: 60_000 })
@@ -78,7 +75,8 @@ const parity = async (page: Page): Promise<string> => {
 };
 const fork = async (page: Page): Promise<string> => {
   if (made["fork"] === undefined) {
-    await traded(page, "/fork");
+    await traded(page);
+    await openPage(page, "/fork");
     made["fork"] = await ask(page, "/api/v1/forks", { at: await early(page), limits: { paper: { max_exposure: "0.01" } } });
   }
   const run = await ended(page, made["fork"]);
@@ -112,7 +110,7 @@ test("a session run again comes to what was decided live, and a reload shows it"
 });
 
 test("a fork with another parameter goes its own way on the same timeline", async ({ page }) => {
-  await traded(page, "/fork");
+  await traded(page);
   await openPage(page, `/fork?at=${encodeURIComponent(await early(page))}`);
   const field = page.locator("#form-fork input[name$='.fast']").first();
   const before = Number(await field.inputValue());
@@ -172,11 +170,9 @@ test("what cannot be run again is said beside the form", async ({ page }) => {
 
 test("the palette and the keys lead to both pages", async ({ page }) => {
   await openPage(page, "/");
-  await page.keyboard.press("g");
-  await page.keyboard.press("a");
+  await go(page, "a");
   await expect(page).toHaveURL(/\/parity$/);
-  await page.keyboard.press("g");
-  await page.keyboard.press("k");
+  await go(page, "k");
   await expect(page).toHaveURL(/\/fork$/);
   const places = (await (await page.request.get("/palette.json")).json()) as { title: string }[];
   expect(places.map(({ title }) => title)).toEqual(expect.arrayContaining(["Parity", "Fork"]));

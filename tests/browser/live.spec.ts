@@ -7,7 +7,7 @@ import { Wire } from "./wire";
 const FILL_MS_MAX = 500;
 const FILLS_MEASURED = 5;
 
-test("bars, signals, approved and denied orders, fills, positions and equity within 30 seconds", async ({ page }) => {
+test("bars, signals, approved and denied orders, fills, positions and equity within 30 seconds", { tag: "@timed" }, async ({ page }) => {
   const until = Date.now() + 30_000;
   const left = (): { timeout: number } => ({ timeout: Math.max(1, until - Date.now()) });
   await openOverview(page);
@@ -59,7 +59,7 @@ test("a denied order says why", async ({ page }) => {
   await expect(reason).toHaveText(/\S/, { timeout: 60_000 });
 });
 
-test("a fill changes profit and loss within 500 ms of its commit", async ({ page }) => {
+test("a fill changes profit and loss within 500 ms of its commit", { tag: "@timed" }, async ({ page }) => {
   await openOverview(page);
   await switchTrading(page, "NORMAL");
   const delays = await page.evaluate(

@@ -180,7 +180,8 @@ test("an order by hand passes risk and is manual's; one too large is denied, wit
   await form.locator("input[name=trail]").fill("2.5%");
   await form.getByRole("button", { name: "Ask risk" }).click();
   await expect(page.locator("#notice .good")).toContainText("sell");
-  const trailing = page.locator("#orders-table tr").filter({ hasText: "trailing stop by 0.025 of the price" }).first();
+  // From the first bar on the price that it stands at is told as well.
+  const trailing = page.locator("#orders-table tr").filter({ hasText: /trailing stop.* by 0\.025 of the price/ }).first();
   await expect(trailing).toBeVisible({ timeout: 30_000 });
 
   await open();

@@ -67,7 +67,7 @@ const goesOn = (page: Page, { sequence, recorded_time_ns }: Message): Promise<vo
     }, { timeout: 60_000 })
     .toBe(true);
 
-test("disable stops a strategy's signals within a second, enable lets them on", async ({ page }) => {
+test("disable stops a strategy's signals within a second, enable lets them on", { tag: "@timed" }, async ({ page }) => {
   await openPage(page, "/strategies");
   await expect.poll(async () => (await busiest(page)).signals, { timeout: 60_000 }).toBeGreaterThan(0);
   const { name } = await busiest(page);
@@ -93,7 +93,7 @@ test("disable stops a strategy's signals within a second, enable lets them on", 
   await expect.poll(async () => (await strategy(page, name)).signals, { timeout: 80_000 }).toBeGreaterThan(stopped.signals);
 });
 
-test("stopping a strategy that holds something asks what becomes of it; kept, it closes and opens nothing", async ({ page }) => {
+test("stopping a strategy that holds something asks what becomes of it; kept, it closes and opens nothing", { tag: "@timed" }, async ({ page }) => {
   // The busiest that holds something: of one that seldom signals, silence would say little.
   const holding = async (): Promise<string | undefined> => {
     const answer = await page.request.get("/api/v1/positions");

@@ -34,6 +34,16 @@ export async function openOverview(page: Page): Promise<void> {
   await openPage(page, "/");
 }
 
+/** Presses `g` and the letter of a page, and waits until that page has its script. */
+export async function go(page: Page, letter: string): Promise<void> {
+  // Without the mark of the page that is left: what is waited for is the mark of the next one.
+  await page.locator("html").evaluate((root) => root.removeAttribute("data-script"));
+  // By the keyboard alone: the second key counts for a moment only.
+  await page.keyboard.press("g");
+  await page.keyboard.press(letter);
+  await expect(page.locator("html[data-script=on]")).toBeAttached();
+}
+
 /** The violations of WCAG 2.2 AA, as lines that name rule and element. */
 export async function violations(page: Page): Promise<string[]> {
   // Evaluated by the test, not by the page, whose policy would refuse it.
@@ -43,7 +53,7 @@ export async function violations(page: Page): Promise<string[]> {
     interface AxeResult {
       violations: { id: string; help: string; nodes: { target: string[]; failureSummary?: string }[] }[];
     }
-    const result = await run.run(document, { runOnly: { type: "tag", values: tags } });
+    const result = await run.run(document, { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] });
     return result.violations.flatMap(({ id, help, nodes }) =>
       nodes.map((node) => `${id}: ${help}: ${node.target.join(" ")}: ${node.failureSummary ?? ""}`),
     );

@@ -38,7 +38,7 @@ test("a rebuild shows how it goes and ends with the same state hash; a second on
   expect(jobs.rows.slice(0, 2).map((row) => [row.actor, row.outcome])).toEqual([["owner", "succeeded"], ["owner", "succeeded"]]);
 });
 
-test("a read model that makes no progress turns Stale within ten seconds, and recovers", async ({ page }) => {
+test("a read model that makes no progress turns Stale within ten seconds, and recovers", { tag: "@timed" }, async ({ page }) => {
   const database = superuser();
   await openPage(page, "/system");
   await expect(page.locator("#p-bars")).toHaveAttribute("data-state", /Up to date|Catching up/);

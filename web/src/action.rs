@@ -10,7 +10,9 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use contracts::v1::PositionsFate;
-use runtime::command::{self, Caller};
+use domain::book::InName;
+use projections::{InNameError, left_behind};
+use runtime::command::{self, Caller, Leaving};
 
 use crate::app::App;
 use crate::error::PageError;
@@ -76,6 +78,11 @@ impl CommandForm {
         if self.back == "/strategies" { "/strategies" } else { "/" }
     }
 
+    /// What becomes of the positions of a strategy that goes, and who takes them over.
+    pub fn fate(&self) -> (&str, &str) {
+        (&self.positions, &self.hand_over_to)
+    }
+
     /// The reason given, for the audit.
     pub fn reason(&self) -> &str {
         if self.reason.trim().is_empty() { "from the dashboard" } else { self.reason.trim() }
@@ -134,7 +141,15 @@ pub fn fate<'text>(positions: &str, to: &'text str) -> Result<(PositionsFate, &'
     Ok((fate, if fate == PositionsFate::HandOver { to } else { "" }))
 }
 
-/// Stops a strategy; the form says what becomes of its positions.
+/// What a strategy that goes leaves behind, and what becomes of it as a form or a request states it; the command refuses
+/// to leave anything behind without a word.
+pub async fn leaving(app: &App, name: &str, positions: &str, to: &str) -> Result<Leaving, PageError> {
+    let (positions, to) = fate(positions, to)?;
+    let holds = left_behind(in_name(app, name).await?.as_ref());
+    Ok(Leaving { holds, positions, hand_over_to: to.to_owned() })
+}
+
+/// Stops a strategy; the form says what becomes of its positions. One that is removed and still holds something, too.
 pub async fn disable_strategy(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
@@ -142,7 +157,7 @@ pub async fn disable_strategy(
     Form(form): Form<CommandForm>,
 ) -> Result<Response, PageError> {
     let caller = caller(&app, &headers, &form)?;
-    let name = registered(&app, name).await?;
+    let name = reachable(&app, name).await?;
     // One key used for two strategies is two commands.
     let caller = Caller { key: format!("{name}/{}", caller.key), ..caller };
     let (fate, to) = fate(&form.positions, &form.hand_over_to)?;
@@ -189,6 +204,30 @@ pub fn expect_word(form: &CommandForm, word: &str) -> Result<(), PageError> {
 pub async fn registered(app: &App, name: String) -> Result<String, PageError> {
     let known = command::registration(&app.context.tape, &name).await.map_err(tape)?.is_some();
     if known { Ok(name) } else { Err(PageError::Missing(format!("strategy {name:?}"))) }
+}
+
+/// A strategy of which something can be commanded: it is registered, or anything is still in its name. Where the read
+/// model cannot say, one that was registered counts: a kill switch waits for nobody.
+pub async fn reachable(app: &App, name: String) -> Result<String, PageError> {
+    let log = &app.context.tape;
+    if command::registration(log, &name).await.map_err(tape)?.is_some() {
+        return Ok(name);
+    }
+    let is_there = name != contracts::MANUAL
+        && match in_name(app, &name).await {
+            Ok(Some(found)) => !found.is_empty(),
+            Ok(None) | Err(_) => command::was_registered(log, &name).await.map_err(tape)?,
+        };
+    if is_there { Ok(name) } else { Err(PageError::Missing(format!("strategy {name:?}"))) }
+}
+
+/// What is in a strategy's name; `None` where the read model has not folded it yet.
+pub async fn in_name(app: &App, name: &str) -> Result<Option<InName>, PageError> {
+    let found = projections::in_name(&app.config.pool, &app.context.tape, name).await;
+    found.map_err(|error| match error {
+        InNameError::Query(error) => error.into(),
+        InNameError::Log(error) => error.into(),
+    })
 }
 
 fn field(field: &'static str, value: &str, expected: &str) -> PageError {

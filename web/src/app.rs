@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use event_log::LogError;
 use projections::as_of::Timeline;
+use runtime::command::attachment;
 
 use crate::access::Throttle;
 use crate::api::Repeats;
 use crate::assets::Assets;
-use crate::config::WebConfig;
+use crate::config::{Mode, WebConfig};
 use crate::fleet::Fleet;
 use crate::health::Freshness;
 use crate::history::Histories;
@@ -75,5 +77,17 @@ impl App {
             context,
             config,
         }))
+    }
+
+    /// What the tape is for, as its accounts are traded at the moment: one may have been attached to real money by
+    /// another process, and long after this one began.
+    pub async fn mode(&self, accounts: &[String]) -> Result<Mode, LogError> {
+        let mut mode = self.config.mode;
+        for account in accounts {
+            if let Some(attached) = attachment(&self.context.tape, account).await? {
+                mode = mode.traded(attached.mode());
+            }
+        }
+        Ok(mode)
     }
 }

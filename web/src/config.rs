@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use contracts::v1::TradingMode;
 use runtime::StrategyAccess;
 use sqlx::PgPool;
 
@@ -34,6 +35,12 @@ impl Mode {
             Self::Paper => "PAPER",
             Self::Live => "LIVE",
         }
+    }
+
+    /// The mode of a tape of this one on which an account is traded so: real money marks everything.
+    #[must_use]
+    pub fn traded(self, mode: TradingMode) -> Self {
+        if self == Self::Paper && mode == TradingMode::Live { Self::Live } else { self }
     }
 
     /// The badge in words.

@@ -9,6 +9,7 @@ mod chart;
 mod comparisons;
 mod document;
 mod events;
+mod left_behind;
 mod live;
 mod metrics;
 mod mode;

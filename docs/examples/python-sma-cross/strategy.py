@@ -1,8 +1,8 @@
 """sma_cross: long while the fast simple moving average of closes is above the slow one.
 
 The twin of the built-in strategy of that name. Enters long, when flat, on the bar at which fast > slow after
-fast <= slow; exits, when it holds, on the bar at which fast < slow after fast >= slow. The averages are compared as
-exact whole sums, so equal is equal.
+fast < slow on the bar before; exits, when it holds, on the bar at which fast < slow after fast > slow. After a bar at
+which both are equal nothing crosses. The averages are compared as exact whole sums, so equal is equal.
 
 Replace `SmaCross` with your own idea: `on_bar` gets every bar, oldest first, and answers with signals.
 """
@@ -64,9 +64,9 @@ class SmaCross:
         now = series.relation
         if before is None or now is None:
             return []
-        if before <= 0 < now and held == 0:
+        if before < 0 < now and held == 0:
             intent, word = "enter_long", "above"
-        elif now < 0 <= before and held > 0:
+        elif now < 0 < before and held > 0:
             intent, word = "exit", "below"
         else:
             return []

@@ -3,7 +3,7 @@
 //! A sequence alone does not say. A server that comes back without its last messages, or from an older copy of its
 //! files, gives their sequences to others: whoever is past them would go on behind the new ones and never read them.
 
-use crate::{Delivery, EventLog, LogError};
+use crate::{Delivery, EventLog, LogError, Stored};
 
 /// The last message that a reader has taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,7 +89,10 @@ pub(crate) async fn check<L: EventLog + ?Sized>(
 ) -> Result<(), LogError> {
     let compared = match log.get(stream, bookmark.sequence).await {
         Ok(Some(recorded)) => bookmark.compare(stream, Some(&recorded.event.id)),
-        Err(error) if error.is_undecodable() => bookmark.compare(stream, None),
+        Err(error) if error.is_undecodable() => {
+            let stored = log.stored_from(stream, ">", bookmark.sequence, 1).await?;
+            bookmark.compare(stream, stored.first().and_then(Stored::id).as_deref())
+        }
         Ok(None) => bookmark.compare_end(stream, log.state(stream).await?.last_sequence),
         Err(error) => return Err(error),
     };

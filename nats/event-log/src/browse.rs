@@ -1,4 +1,4 @@
-//! Browsing: stored messages as they are, counts of subjects, and the sequence of a moment.
+//! Browsing: stored messages as they are, counts of subjects, what stands last, and the sequence of a moment.
 //!
 //! Everything here is answered by single requests, so that looking at the tape leaves nothing behind on
 //! the server: no consumer, no interest, no state. Every answer is bounded. Deliberately absent: following
@@ -7,7 +7,7 @@
 use contracts::v1::Event;
 use contracts::{DecodeError, from_timestamp};
 
-use crate::{LogError, Tape, wire};
+use crate::{LogError, Recorded, Tape, wire};
 
 /// Most subjects of one answer of [`crate::EventLog::subjects`]; the server's own limit.
 pub const SUBJECTS_MAX: usize = 100_000;
@@ -39,7 +39,12 @@ impl Stored {
 
     /// The event, as every reader of the tape would decode it.
     pub fn decode(&self) -> Result<Event, DecodeError> {
-        wire::decode(self.header("Content-Type"), &self.payload)
+        wire::decode(&self.subject, self.header("Content-Type"), &self.payload)
+    }
+
+    /// The id in its payload, whether or not it is an event.
+    pub(crate) fn id(&self) -> Option<String> {
+        wire::id(self.header("Content-Type"), &self.payload)
     }
 }
 
@@ -59,6 +64,34 @@ pub struct Subjects {
     pub counts: Vec<SubjectCount>,
     /// Number of subjects under the filter; more than are listed when the list was cut off.
     pub total: u64,
+}
+
+/// What stands last under a filter.
+#[derive(Clone, Debug, Default)]
+pub struct Last {
+    /// Sequence of the last message, event or not; 0 when there is none.
+    pub sequence: u64,
+    /// The last event. Messages behind it are none.
+    pub event: Option<Recorded>,
+}
+
+/// What stands last under a filter of a stream. Where the last message is no event, the event before it is looked for
+/// among [`STORED_MAX`] messages: somebody's mistake takes nothing of what was stated before.
+pub async fn last_of(tape: &Tape, stream: &str, filter: &str) -> Result<Last, LogError> {
+    match tape.last(stream, filter).await {
+        Err(error) if error.is_undecodable() => {}
+        answer => {
+            let event = answer?;
+            return Ok(Last { sequence: event.as_ref().map_or(0, |event| event.sequence), event });
+        }
+    }
+    let sequence = tape.last_sequence(stream, filter).await?;
+    let before = tape.stored_before(stream, filter, sequence + 1, STORED_MAX).await?;
+    let event = before.into_iter().find_map(|stored| {
+        let event = stored.decode().ok()?;
+        Some(Recorded { sequence: stored.sequence, subject: stored.subject, event })
+    });
+    Ok(Last { sequence, event })
 }
 
 /// Which of a message's times is meant.

@@ -18,7 +18,7 @@ pub mod definitions;
 mod external;
 
 pub use bookmark::{Bookmark, TakenBack};
-pub use browse::{Moment, STORED_MAX, SUBJECTS_MAX, Stored, SubjectCount, Subjects, first_at};
+pub use browse::{Last, Moment, STORED_MAX, SUBJECTS_MAX, Stored, SubjectCount, Subjects, first_at, last_of};
 pub use clock::Clock;
 pub use external::DurableSpec;
 pub use filter::{covers, is_well_formed};

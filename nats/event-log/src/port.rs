@@ -93,14 +93,16 @@ pub struct Appended {
 /// Why an append did not take effect.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Another event is last under the filter: fold it and decide again.
-    #[error("expected sequence {expected} last under {filter}, found {}", actual.as_ref().map_or(0, |last| last.sequence))]
+    /// Another message is last under the filter: fold it and decide again.
+    #[error("expected sequence {expected} last under {filter}, found {last}")]
     Conflict {
         /// Filter of the expectation.
         filter: String,
         /// Sequence expected.
         expected: u64,
-        /// The event that is last now, where there is one.
+        /// Sequence of the message that is last now, event or not; 0 when there is none.
+        last: u64,
+        /// That message, where it is an event.
         actual: Option<Box<Recorded>>,
     },
     /// The request itself is wrong (filter does not cover the subject, batch too large or across

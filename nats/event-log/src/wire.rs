@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
+use contracts::v1::Event;
 use contracts::{ContentType, DecodeError, Subject, stream_of};
 
 use crate::clock::Clock;
@@ -133,16 +134,32 @@ pub(crate) fn encode_batch(
     Ok(batch)
 }
 
-/// Reads a stored payload. Without a `Content-Type` the first byte tells JSON from protobuf, so that a
-/// plain client need not know about headers.
-pub(crate) fn decode(
-    content_type: Option<&str>,
-    payload: &[u8],
-) -> Result<contracts::v1::Event, DecodeError> {
+/// Reads a payload. Without a `Content-Type` the first byte tells JSON from protobuf, so that a plain client need not
+/// know about headers.
+fn read(content_type: Option<&str>, payload: &[u8]) -> Result<Event, DecodeError> {
     match content_type {
         Some(_) => contracts::decode_as(ContentType::from_header(content_type), payload),
         None => contracts::decode(payload),
     }
+}
+
+/// The event that a stored message is. Whoever reads the tape, in whatever way, reads it here, so that what is no event
+/// under its subject is none to anybody.
+pub(crate) fn decode(
+    subject: &str,
+    content_type: Option<&str>,
+    payload: &[u8],
+) -> Result<Event, DecodeError> {
+    contracts::admit_size(subject, payload.len())?;
+    let event = read(content_type, payload)?;
+    contracts::admit(subject, &event)?;
+    Ok(event)
+}
+
+/// The id in a payload, whatever may stand under its subject: by it a message is known again, also one that an earlier
+/// program took for an event and this one does not.
+pub(crate) fn id(content_type: Option<&str>, payload: &[u8]) -> Option<String> {
+    Some(read(content_type, payload).ok()?.id)
 }
 
 /// A stored message as an event.
@@ -162,10 +179,7 @@ pub(crate) fn recorded(
 
 /// A stored message as a reader delivers it.
 pub(crate) fn delivery(sequence: u64, subject: &str, content_type: Option<&str>, payload: &[u8]) -> Delivery {
-    let admitted = contracts::admit_size(subject, payload.len())
-        .and_then(|()| decode(content_type, payload))
-        .and_then(|event| contracts::admit(subject, &event).map(|()| event));
-    match admitted {
+    match decode(subject, content_type, payload) {
         Ok(event) => Delivery::Event(Recorded { sequence, subject: subject.to_owned(), event }),
         Err(error) => {
             Delivery::Undecodable { sequence, subject: subject.to_owned(), payload: payload.to_vec(), error }

@@ -204,9 +204,9 @@ pub struct OrderEventRow {
     pub event_id: String,
     /// Event time, UTC nanoseconds.
     pub event_time_ns: i64,
-    /// For example `order_accepted` or `fill`.
+    /// For example `order_accepted` or `fill`; `signal` where an operator asked for other terms.
     pub kind: String,
-    /// Status after it.
+    /// Where the order stood after it, for example `partially_filled` or `replaced`.
     pub status: String,
     /// The event in words.
     pub detail: String,

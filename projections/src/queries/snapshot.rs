@@ -20,7 +20,8 @@ pub struct TradingSnapshot {
 /// Reads the book and the checkpoint it belongs to in one statement, which is one snapshot. It is what
 /// risk decides on and what execution, risk and strategies load at start.
 ///
-/// Orders that have ended are not in it; see [`super::load_order`].
+/// Orders that have ended are not in it, but for those of which something is still to be recorded; see
+/// [`super::load_order`].
 pub async fn trading_snapshot(pool: &PgPool) -> Result<TradingSnapshot, QueryError> {
     let mut connection = pool.acquire().await?;
     let parts = loaded(&mut connection, Name::Trading.name()).await?.parts;

@@ -35,6 +35,12 @@ impl Trading {
                 signalled.last_sequence = Some(sequence);
                 signalled.last.clone_from(&summary.text);
                 self.push(&tables::SIGNALS, signal_row(event, signal, sequence, event_time_ns));
+                // What follows from it is execution's: this is where an order's history says who wants other terms.
+                if let Some(order_id) = replaced_by_hand(signal) {
+                    let text =
+                        summary::because(&format!("new terms asked for by {}", signal.actor), &signal.reason);
+                    self.order_event(event, order_id, (summary.kind, &text), sequence, event_time_ns);
+                }
             }
             Body::RiskDecision(decision) => {
                 self.push(&tables::RISK_DECISIONS, decision_row(event, decision, sequence, event_time_ns));
@@ -126,17 +132,7 @@ impl Trading {
             _ => {}
         }
         if let Some(order_id) = summary.order_id {
-            let status = self.book.order(order_id).map_or("", |order| order.status.name());
-            let cells = vec![
-                sequence.into(),
-                (&event.id).into(),
-                order_id.into(),
-                event_time_ns.into(),
-                summary.kind.into(),
-                status.into(),
-                (&summary.text).into(),
-            ];
-            self.push(&tables::ORDER_EVENTS, cells);
+            self.order_event(event, order_id, (summary.kind, &summary.text), sequence, event_time_ns);
         }
         let cells = vec![
             sequence.into(),
@@ -153,6 +149,34 @@ impl Trading {
         ];
         self.push(&tables::EVENTS, cells);
     }
+
+    /// Adds a line to the history of an order: the event's kind and words, and where the order stands after it.
+    fn order_event(
+        &mut self,
+        event: &Event,
+        order_id: &str,
+        (kind, text): (&str, &str),
+        sequence: u64,
+        event_time_ns: i64,
+    ) {
+        let status = self.book.order(order_id).map_or("", |order| order.stage().name());
+        let cells = vec![
+            sequence.into(),
+            (&event.id).into(),
+            order_id.into(),
+            event_time_ns.into(),
+            kind.into(),
+            status.into(),
+            text.into(),
+        ];
+        self.push(&tables::ORDER_EVENTS, cells);
+    }
+}
+
+/// The order of which an operator asks for other terms.
+fn replaced_by_hand(signal: &Signal) -> Option<&str> {
+    let mut replaced = signal.legs.iter().map(|leg| leg.replaces.as_str());
+    replaced.find(|order_id| !order_id.is_empty()).filter(|_| signal.strategy == contracts::MANUAL)
 }
 
 fn equity(mark: &AccountMarked, sequence: u64, event_time_ns: i64) -> Vec<Cell> {

@@ -40,13 +40,17 @@ pub(crate) struct Loaded {
 // Written as equations, which a planner without statistics takes for "few": see migrations/0011_open_rows.sql.
 const OPEN: &str = "NOT ended AND ended::int = 0 AND stage <> 'requested'";
 const GROUPED: &str = "group_stage IN ('watched', 'unwinding', 'completing')";
+// See migrations/0026_void_terms.sql.
+const VOID_TERMS: &str = "ended AND replacement IS NOT NULL AND (replacement IS NOT NULL)::int = 1";
 const UNDECIDED: &str = "NOT decided AND decided::int = 0";
 
-/// Orders that are open, and those whose group something may have to be done about.
+/// Orders that are open, those whose group something may have to be done about, and those that ended before they got the
+/// new terms that risk had approved.
 fn open_orders(schema: &str) -> String {
     format!(
         "order_id IN (SELECT order_id FROM {schema}.orders WHERE {OPEN} \
-                      UNION ALL SELECT order_id FROM {schema}.orders WHERE {GROUPED})"
+                      UNION ALL SELECT order_id FROM {schema}.orders WHERE {GROUPED} \
+                      UNION ALL SELECT order_id FROM {schema}.orders WHERE {VOID_TERMS})"
     )
 }
 

@@ -300,8 +300,15 @@ fn order(body: &Body) -> Summary<'_> {
             of_order("order_cancel_rejected", &event.order_id, because("cancel refused", &event.reason))
         }
         Body::OrderReplaceRequested(event) => {
-            let text = format!("replacement requested by {}", event.actor);
-            of_order("order_replace_requested", &event.order_id, text)
+            let quantity = event.quantity_e9.map(|shares| format!(", quantity {}", Quantity(shares)));
+            let limit = event.limit_price_e9.map(|price| format!(", limit {}", Price(price)));
+            let stop = event.stop_price_e9.map(|price| format!(", stop {}", Price(price)));
+            let terms: String = [quantity, limit, stop].into_iter().flatten().collect();
+            of_order(
+                "order_replace_requested",
+                &event.order_id,
+                format!("replacement asked of the broker{terms}"),
+            )
         }
         Body::OrderReplaced(event) => {
             let text = format!("replaced, quantity {}", Quantity(event.quantity_e9));

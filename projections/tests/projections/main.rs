@@ -18,3 +18,4 @@ mod support;
 mod track;
 mod trading;
 mod verifying;
+mod void_terms;

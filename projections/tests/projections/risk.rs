@@ -135,3 +135,18 @@ async fn limits_breakers_and_switches_come_back_as_the_book_has_them() -> Outcom
     assert_eq!(timeline.at(head).await?.accounts(), accounts);
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_in_a_name_is_told_once_the_tape_is_folded_so_far() -> Outcome {
+    let world = World::new().await;
+    everything(&world).await;
+    let of = async |name: &str| projections::in_name(&world.reader, &world.tape, name).await;
+    assert_eq!(of("sma").await?, None, "the read model knows of nothing yet");
+    assert!(of("nobody").await?.is_some_and(|found| found.is_empty()), "the tape has nothing to wait for");
+    world.catch_up(Name::Trading).await;
+    let found = of("sma").await?.unwrap();
+    assert_eq!(projections::left_behind(Some(&found)), "5 BRK.B, 1 open order");
+    assert!(found.stopped && found.limited);
+    assert!(of("nobody").await?.is_some_and(|found| found.is_empty()));
+    Ok(())
+}

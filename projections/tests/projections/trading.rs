@@ -1,14 +1,18 @@
 //! The projection `trading`, and the queries that read it.
 
 use contracts::v1::event::Body;
-use contracts::v1::{OrderAdjusted, OrderExpired, OrderSpec, OrderType, Side};
+use contracts::v1::{
+    Intent, OrderAdjusted, OrderExpired, OrderReplaceRequested, OrderReplaced, OrderSpec, OrderType, Side,
+    Signal, SignalLeg,
+};
 use domain::book::Book;
 use domain::money::{Amount, Price, Quantity};
 use event_log::Delivery;
 use projections::{Name, queries};
 
 use crate::support::{
-    HOUR, Outcome, Running, SECOND, START, World, accepted, chain, fill, of_order, spec, submitted,
+    HOUR, Outcome, Running, SECOND, START, World, accepted, approved, chain, event, fill, of_order, signal,
+    spec, submitted,
 };
 
 /// The fold of the tape, without Postgres.
@@ -80,6 +84,89 @@ async fn an_open_order_comes_back_with_all_it_went_through() -> Outcome {
 }
 
 #[tokio::test]
+async fn a_history_says_who_asked_for_other_terms_and_where_the_order_stood() -> Outcome {
+    let world = World::new().await;
+    chain(&world).await;
+    let order = OrderSpec {
+        limit_price_e9: Some(90 * SECOND),
+        order_type: OrderType::Limit.into(),
+        ..spec("dddddddddddddddddddddddd", "IBM", Side::Buy, 10)
+    };
+    let at_ns = START + 6 * HOUR;
+    let cause = signal("sma", "IBM", at_ns);
+    world.append(cause.clone(), None).await;
+    world.append(approved(&cause, vec![order.clone()], at_ns), None).await;
+    world.append(submitted(&order, at_ns), None).await;
+    world.append(accepted(&order, at_ns), Some(&order)).await;
+    let asked = |strategy: &str| {
+        let leg = SignalLeg {
+            symbol: "IBM".to_owned(),
+            intent: Intent::Buy.into(),
+            quantity_e9: Some(5 * SECOND),
+            replaces: order.order_id.clone(),
+            ..SignalLeg::default()
+        };
+        let signal = Signal {
+            strategy: strategy.to_owned(),
+            legs: vec![leg.clone(), leg],
+            reason: "smaller".to_owned(),
+            account: "paper".to_owned(),
+            actor: "ann".to_owned(),
+            ..Signal::default()
+        };
+        event(&format!("asked/{strategy}"), at_ns, Body::Signal(signal))
+    };
+    // Nobody but an operator has a say in it.
+    world.append(asked("sma"), None).await;
+    let by_hand = asked("manual");
+    world.append(by_hand.clone(), None).await;
+    let smaller = OrderSpec { quantity_e9: 5 * SECOND, revision: 1, ..order.clone() };
+    world.append(approved(&by_hand, vec![smaller], at_ns), None).await;
+    let client_order_id = contracts::client_order_id_of(&order.order_id, 1);
+    let requested = OrderReplaceRequested {
+        order_id: order.order_id.clone(),
+        actor: "execution".to_owned(),
+        quantity_e9: Some(5 * SECOND),
+        limit_price_e9: Some(90 * SECOND),
+        revision: 1,
+        client_order_id: client_order_id.clone(),
+        ..OrderReplaceRequested::default()
+    };
+    let requested = of_order(&order, "replace_requested", at_ns, Body::OrderReplaceRequested(requested));
+    world.append(requested, Some(&order)).await;
+    let replaced = OrderReplaced {
+        order_id: order.order_id.clone(),
+        quantity_e9: 5 * SECOND,
+        limit_price_e9: Some(90 * SECOND),
+        revision: 1,
+        client_order_id,
+        broker_order_id: "b-2".to_owned(),
+        ..OrderReplaced::default()
+    };
+    let replaced = of_order(&order, "replaced", at_ns, Body::OrderReplaced(replaced));
+    world.append(replaced, Some(&order)).await;
+    world.catch_up(Name::Trading).await;
+    let detail = queries::order(&world.reader, &order.order_id).await?.unwrap();
+    let told: Vec<_> =
+        detail.history.iter().map(|row| (&*row.kind, &*row.status, row.detail.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("order_submitted", "submitted", "submitted buy 10 IBM limit 90"),
+            ("order_accepted", "accepted", "accepted"),
+            ("signal", "accepted", "new terms asked for by ann: smaller"),
+            (
+                "order_replace_requested",
+                "replace_requested",
+                "replacement asked of the broker, quantity 5, limit 90"
+            ),
+            ("order_replaced", "replaced", "replaced, quantity 5"),
+        ]
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn pages_see_exact_numbers() -> Outcome {
     let world = World::new().await;
     let buy = chain(&world).await;
@@ -109,7 +196,7 @@ async fn pages_see_exact_numbers() -> Outcome {
     assert_eq!(detail.order.average_price, Some(Price(100_600_000_000)));
     let kinds: Vec<&str> = detail.history.iter().map(|event| event.kind.as_str()).collect();
     assert_eq!(kinds, ["order_submitted", "order_accepted", "fill", "fill"]);
-    assert_eq!(detail.history[2].status, "accepted");
+    assert_eq!(detail.history[2].status, "partially_filled");
     assert_eq!(detail.fills.len(), 2);
 
     let page = queries::orders(pool, &queries::OrderFilter::default(), None, 1).await?;

@@ -3,6 +3,7 @@
 //! Each check is a function of what a run left; who runs variants (sweeps, later signals, longer warm-up) is the
 //! engine's host.
 
+use domain::money::Amount;
 use serde::{Deserialize, Serialize};
 
 mod cliff;
@@ -46,6 +47,8 @@ pub enum Kind {
     AmbiguousBars,
     /// Prices jump as in a split that nobody states.
     UnstatedSplit,
+    /// Cash was below zero on an account that is lent none.
+    NegativeCash,
 }
 
 impl Kind {
@@ -63,6 +66,7 @@ impl Kind {
             Self::WarmUp => "warm_up",
             Self::AmbiguousBars => "ambiguous_bars",
             Self::UnstatedSplit => "unstated_split",
+            Self::NegativeCash => "negative_cash",
         }
     }
 }
@@ -82,6 +86,7 @@ impl Kind {
             Self::WarmUp => "Warm-up too short",
             Self::AmbiguousBars => "Ambiguous bars",
             Self::UnstatedSplit => "Unstated split",
+            Self::NegativeCash => "Negative cash",
         }
     }
 }
@@ -99,6 +104,20 @@ impl Warning {
     pub(crate) fn new(kind: Kind, text: String) -> Self {
         Self { kind, text }
     }
+}
+
+/// How often and how far the cash of an account that is lent none was below zero; `cash` at each instant.
+#[must_use]
+pub fn negative_cash(cash: impl Iterator<Item = Amount>) -> Option<Warning> {
+    let (mut instants, mut least) = (0_usize, Amount::ZERO);
+    for cash in cash.filter(|cash| *cash < Amount::ZERO) {
+        (instants, least) = (instants + 1, least.min(cash));
+    }
+    let text = format!(
+        "Cash was below zero at {instants} instants, at worst {least}: an order is approved at the last close and paid \
+         at the price of its fill, which may be worse."
+    );
+    (instants > 0).then(|| Warning::new(Kind::NegativeCash, text))
 }
 
 /// The warnings that follow from the numbers of one run.

@@ -5,6 +5,7 @@
 pub mod measure;
 pub mod plan;
 pub mod tables;
+pub mod terms;
 mod again;
 pub mod checks;
 mod market;

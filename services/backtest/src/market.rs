@@ -12,7 +12,7 @@ use std::path::Path;
 use chrono::NaiveDate;
 use contracts::v1::{BacktestRequest, Parameter};
 use domain::bar::Timeframe;
-use domain::calendar::{Calendar, Market};
+use domain::calendar::{Calendar, Market, Session};
 use domain::corporate_action::{CorporateAction, Effect};
 use domain::money::Price;
 use domain::series::{BarSeries, MarketData};
@@ -203,16 +203,25 @@ fn few(words: &[&str]) -> String {
     words[..words.len().min(KNOWN_MAX)].join(", ") + more
 }
 
-/// What one share bought at the first close comes to at each session's last close: splits multiply it, dividends
-/// buy more of it at the close of their date.
+/// What one share bought at the first close comes to at each session's close: splits multiply it, dividends buy more of
+/// it at the close of their date. As with a day's equity, a bar that closes after its session, as some do after an early
+/// close, is not counted, unless its date has no other.
 pub fn closes<'a>(
     series: &BarSeries,
     actions: impl Iterator<Item = &'a CorporateAction>,
     calendar: &Calendar,
 ) -> Vec<(NaiveDate, f64)> {
     let mut last: BTreeMap<NaiveDate, f64> = BTreeMap::new();
+    let mut session: Option<Session> = None;
     for (close_ns, close) in series.close_ns.values().iter().zip(series.close.values()) {
-        last.insert(calendar.date_of(close_ns.saturating_sub(1)), Price(*close).to_f64());
+        let date = calendar.date_of(close_ns.saturating_sub(1));
+        if session.is_none_or(|session| session.date != date) {
+            session = calendar.session(date).ok().flatten();
+        }
+        let is_late = session.is_some_and(|session| session.date == date && session.close_ns < *close_ns);
+        if !is_late || !last.contains_key(&date) {
+            last.insert(date, Price(*close).to_f64());
+        }
     }
     let mut actions: Vec<&CorporateAction> = actions.collect();
     actions.sort_by_key(|action| action.ex_date);
@@ -237,4 +246,32 @@ pub fn closes<'a>(
         values.push((date, shares * close));
     }
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::bar::Bar;
+    use domain::money::Volume;
+
+    use super::*;
+
+    #[test]
+    fn a_benchmarks_close_is_the_sessions_also_where_a_bar_follows_an_early_one() {
+        // 2000-11-24, the day after Thanksgiving: closed at 13:00 in New York, 18:00 UTC.
+        let hour_ns = 3_600_000_000_000;
+        let close_ns = 975_088_800_000_000_000;
+        let bar = |close_ns: i64, close: i64| {
+            let price = Price(close * 1_000_000_000);
+            let start_ns = close_ns - hour_ns;
+            Bar { start_ns, close_ns, open: price, high: price, low: price, close: price, volume: Volume(1) }
+        };
+        let bars = [bar(close_ns, 134), bar(close_ns + hour_ns, 135)];
+        let of = |bars: &[Bar]| {
+            let series = BarSeries::of("", "SPY", Timeframe::H1, bars);
+            closes(&series, std::iter::empty(), Calendar::xnys())
+        };
+        let date = NaiveDate::from_ymd_opt(2000, 11, 24).unwrap();
+        assert_eq!(of(&bars), [(date, 134.0)]);
+        assert_eq!(of(&bars[1..]), [(date, 135.0)]);
+    }
 }

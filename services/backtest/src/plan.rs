@@ -30,6 +30,7 @@ pub fn configure(request: &BacktestRequest, calendar: &'static Calendar) -> Conf
             cash: Amount::from_wire(request.cash.as_ref()),
             limits: request.limits.unwrap_or_else(|| domain::risk::buying_power_only(request.allow_short)),
             costs: request.costs.unwrap_or_default(),
+            kind: request.account_kind(),
         },
         strategies: strategies.collect(),
         calendar,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use contracts::v1::event::Body;
 use contracts::v1::{BacktestFinished, BacktestRequest, BacktestStarted, Event};
 use contracts::{Subject, event_id, stream, to_timestamp};
-use event_log::{Append, AppendError, Expect, LogError, Tape};
+use event_log::{Append, AppendError, Delivery, Expect, LogError, Tape};
 use runtime::command::{Caller, request_backtest};
 use serde::Serialize;
 
@@ -128,10 +128,12 @@ async fn watch(tape: Tape, run_id: String, cancelled: Arc<AtomicBool>) {
     let filter = Subject::backtest(&run_id, "cancel_requested").as_str().to_owned();
     let seen = async {
         let mut reader = tape.read(stream::TRADING, &[filter], 0).await?;
-        reader.batch(1).await
+        // What is no event asks for nothing.
+        while !matches!(reader.batch(1).await?[..], [Delivery::Event(_)]) {}
+        Ok::<_, LogError>(())
     };
     match seen.await {
-        Ok(_) => cancelled.store(true, Ordering::Relaxed),
+        Ok(()) => cancelled.store(true, Ordering::Relaxed),
         Err(error) => tracing::debug!(%error, "cancelling of {run_id} would not be heard: {error}"),
     }
 }

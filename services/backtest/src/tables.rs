@@ -8,7 +8,8 @@ use analytics::sheet::TradeRow;
 use chrono::{DateTime, SecondsFormat};
 use domain::performance::{EquityRow, Trade};
 use polars::prelude::{
-    Column, DataFrame, DataType, NamedFrom as _, ParquetWriter, PolarsError, Series, TimeUnit,
+    Column, DataFrame, Int64Chunked, IntoSeries as _, NamedFrom as _, ParquetWriter, PolarsError, Series,
+    TimeUnit, TimeZone,
 };
 
 /// A table that could not be written.
@@ -91,8 +92,9 @@ fn utc(ns: i64) -> String {
 }
 
 fn times(name: &str, values: Vec<i64>) -> Result<Series, PolarsError> {
-    let utc = polars::prelude::TimeZone::opt_try_new(Some("UTC"))?;
-    Series::new(name.into(), values).cast(&DataType::Datetime(TimeUnit::Nanoseconds, utc))
+    let utc = TimeZone::opt_try_new(Some("UTC"))?;
+    // A cast would lose the zone: polars keeps one there only with all of its time zones compiled in.
+    Ok(Int64Chunked::from_vec(name.into(), values).into_datetime(TimeUnit::Nanoseconds, utc).into_series())
 }
 
 fn parquet(path: &Path, height: usize, columns: Vec<Series>) -> Result<(), TableError> {
@@ -100,4 +102,36 @@ fn parquet(path: &Path, height: usize, columns: Vec<Series>) -> Result<(), Table
     let mut frame = DataFrame::new(height, columns)?;
     ParquetWriter::new(File::create(path)?).finish(&mut frame)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::money::Amount;
+    use polars::prelude::{DataType, ParquetReader, SerReader as _};
+
+    use super::*;
+
+    #[test]
+    fn times_in_parquet_are_utc_as_in_csv() {
+        let directory = tempfile::tempdir().unwrap();
+        let (parquet, csv) = (directory.path().join("equity.parquet"), directory.path().join("equity.csv"));
+        let time_ns = 1_577_977_200_000_000_000;
+        let row = EquityRow { time_ns, equity: Amount::ZERO, cash: Amount::ZERO, exposure: Amount::ZERO };
+        write_equity(&parquet, &[row]).unwrap();
+        write_equity(&csv, &[row]).unwrap();
+
+        let frame = ParquetReader::new(File::open(&parquet).unwrap()).finish().unwrap();
+        let time = frame.column("time").unwrap();
+        let utc = TimeZone::opt_try_new(Some("UTC")).unwrap();
+        assert_eq!(time.dtype(), &DataType::Datetime(TimeUnit::Nanoseconds, utc));
+        let text = std::fs::read_to_string(&csv).unwrap();
+        assert_eq!(text, "time,equity,cash,exposure\n2020-01-02T15:00:00Z,0,0,0\n");
+
+        write_trades(&directory.path().join("trades.parquet"), &[]).unwrap();
+        let trades = File::open(directory.path().join("trades.parquet")).unwrap();
+        let trades = ParquetReader::new(trades).finish().unwrap();
+        for name in ["entry_time", "exit_time"] {
+            assert_eq!(trades.column(name).unwrap().dtype(), time.dtype(), "{name}");
+        }
+    }
 }

@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 use analytics::monte_carlo::Settings;
 use analytics::report::{Report, ReportError, TrialRow, WindowRow};
 use analytics::sheet::{Counts as SheetCounts, RunFacts, Setting, StrategyFacts};
-use analytics::warnings::Trials;
+use analytics::warnings::{Trials, negative_cash};
 use analytics::{Benchmark, Input, TearSheet};
 use contracts::v1::{
-    BacktestCounts, BacktestDenials, BacktestFinished, BacktestKind, BacktestOutcome, BacktestRequest,
+    AccountKind, BacktestCounts, BacktestDenials, BacktestFinished, BacktestKind, BacktestOutcome,
+    BacktestRequest,
 };
 use domain::money::{Amount, Quantity};
+use domain::order::group::policy_name;
 use engine::{Config, Counts, Hash, Outcome};
 
 use crate::checks::{self, Checked};
 use crate::market::Loaded;
-use crate::{plan, search};
+use crate::{plan, search, terms};
 
 /// Runs of a Monte Carlo simulation.
 const MONTE_CARLO: usize = 1_000;
@@ -247,6 +249,9 @@ fn sheet(
     input.trials = Trials { count: searched.evidence.count.max(1), ..searched.evidence };
     input.monte_carlo = (simulations > 0).then_some(Settings { runs: simulations, seed: job.request.seed });
     input.warnings.clone_from(&searched.checked.warnings);
+    if job.request.account_kind() != AccountKind::Margin {
+        input.warnings.extend(negative_cash(outcome.equity.iter().map(|row| row.cash)));
+    }
     Ok(TearSheet::of(input)?)
 }
 
@@ -259,10 +264,22 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
     let share = |e9: i64| Quantity(e9).to_string();
     let sizing =
         request.strategies.iter().filter_map(|one| one.sizing.as_ref().and_then(domain::sizing::text));
+    let policies = request.strategies.iter().map(|one| policy_name(one.group_policy()));
+    let limits: Vec<String> =
+        terms::limits(request).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let asked = |date: &str, open: &str| if date.is_empty() { open.to_owned() } else { date.to_owned() };
+    let range = format!("{} to {}", asked(&request.from, "the first"), asked(&request.to, "the last"));
     let mut notes = notes.to_vec();
     notes.extend(market.notes.iter().cloned());
-    if request.limits.is_none() {
-        notes.push("No limits were stated: buying power is all that was checked.".to_owned());
+    match (&request.limits, request.limit_sets.is_empty()) {
+        (Some(_), _) => {}
+        (None, true) => {
+            notes.push("No limits were stated: buying power is all that was checked.".to_owned());
+        }
+        (None, false) => notes.push(
+            "No limits of the account were stated: buying power and the limits by scope are all that was checked."
+                .to_owned(),
+        ),
     }
     RunFacts {
         title: format!("{} on {}", kinds.join(", "), few(&symbols)),
@@ -289,12 +306,19 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
             setting("sizing", sizing.collect::<Vec<_>>().join("; ")),
             setting("commission rate", share(costs.commission_rate_e9)),
             setting("commission per share", share(costs.commission_per_share_e9)),
+            setting("commission minimum", Amount::from_wire(costs.commission_minimum.as_ref()).to_string()),
             setting("slippage rate", share(costs.slippage_rate_e9)),
             setting(
                 "short positions",
                 if request.allow_short { "allowed" } else { "not allowed" }.to_owned(),
             ),
+            setting("group policy", policies.collect::<Vec<_>>().join("; ")),
+            setting("limits", if limits.is_empty() { "none stated".to_owned() } else { limits.join(", ") }),
+            setting("sessions asked for", range),
+            setting("benchmark", asked(&request.benchmark, "none")),
             setting("seed", request.seed.to_string()),
+            // Without them profits do not add up to what equity gained.
+            setting("dividends received", outcome.dividends.to_string()),
         ],
         data_hash: Some(market.hash.clone()),
         result_hash: outcome.chain_hash.clone(),

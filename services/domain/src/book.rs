@@ -20,6 +20,7 @@
 //! Deliberately absent: the history of what was folded (the read model's), prices (an argument), clocks.
 
 mod account;
+mod ahead;
 mod apply;
 mod approvals;
 mod entry;
@@ -27,6 +28,7 @@ mod error;
 mod groups;
 pub mod history;
 pub mod identity;
+mod in_name;
 mod limits;
 mod lots;
 mod mark;
@@ -47,6 +49,7 @@ pub use approvals::{APPROVALS_NS, Approval, Rate};
 pub use entry::{cash_in_lieu_entries, dividend_entries, split_entries};
 pub use error::FoldError;
 pub use groups::{CLOSING_LEG, GROUP_PATIENCE_NS, GroupStep};
+pub use in_name::InName;
 pub use limits::{LimitSet, Scope};
 pub use lots::{Lot, Lots};
 pub use mark::{MarkError, margin_change, mark, starts_session};

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 pub use costs::{
     CostError, CostTable, US_SALE_FEE_PER_SHARE_E9, US_SALE_FEE_PER_SHARE_MOST, US_SALE_FEE_RATE_E9, charge,
-    commission, slip, slip_volume, us_sale_fees, volume_most,
+    commission, outlay, slip, slip_volume, us_sale_fees, volume_most,
 };
 pub use working::{Terms, Unsupported, WorkingOrder, check_terms, tradable};
 

@@ -257,6 +257,11 @@ impl OrderState {
         if self.status.is_ended() { Quantity::ZERO } else { self.unfilled() }
     }
 
+    /// Whether it only reduces a position, under the present terms and under those that are being asked for.
+    fn only_reduces(&self) -> bool {
+        self.spec.reducing && self.replace.as_ref().is_none_or(|replace| replace.reducing)
+    }
+
     /// Whether it is an exit that only waits for a price: a stop, or one of a group. It is not on its way
     /// out, so that it does not keep the strategy from closing the position; the order that does takes its
     /// place.
@@ -266,7 +271,7 @@ impl OrderState {
             self.spec.order_type(),
             OrderType::Stop | OrderType::StopLimit | OrderType::TrailingStop
         );
-        self.spec.reducing && (waits || self.spec.group() != GroupKind::Unspecified)
+        self.only_reduces() && (waits || self.spec.group() != GroupKind::Unspecified)
     }
 
     /// The remaining shares, positive for a buy and negative for a sell.
@@ -294,7 +299,7 @@ impl OrderState {
     /// the buyer. Zero for an order that only reduces a position.
     #[must_use]
     pub fn reserved_value(&self) -> Amount {
-        if self.spec.reducing {
+        if self.only_reduces() {
             return Amount::ZERO;
         }
         let asked = self.replace.as_ref().map_or(0, Replacement::worst_price_e9);

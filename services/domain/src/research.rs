@@ -25,7 +25,7 @@ pub const SYMBOLS_MAX: usize = 1_000;
 pub const RUNS_MAX: u32 = 10_000;
 /// Most values of one parameter that a search tries.
 const VALUES_MAX: usize = 1_000;
-/// Longest name of a strategy, and longest symbol.
+/// Longest name of a strategy or an account.
 const NAME_BYTES_MAX: usize = 40;
 /// Calendars by name; the empty one follows from the data.
 pub const CALENDARS: [&str; 3] = ["XNYS", "24x5", "24x7"];
@@ -60,7 +60,7 @@ fn invalid<T>(
 }
 
 /// Checks a request and completes it: every strategy has a name and all of its parameters, in the order of the
-/// catalogue, so that two requests that mean the same are the same.
+/// catalogue, and symbols are in the form of the tape, so that two requests that mean the same are the same.
 ///
 /// A request that anybody may run names built-in kinds only: the program of an external strategy is at hand where the
 /// command line is (`complete_beside`).
@@ -82,8 +82,10 @@ pub fn complete_beside(mut request: BacktestRequest) -> Result<BacktestRequest, 
     if request.symbols.len() > SYMBOLS_MAX {
         return invalid("symbols", request.symbols.len(), format!("at most {SYMBOLS_MAX}"));
     }
+    for symbol in &mut request.symbols {
+        read_symbol("symbols", symbol)?;
+    }
     for (index, symbol) in request.symbols.iter().enumerate() {
-        check_symbol("symbols", symbol)?;
         if request.symbols[..index].contains(symbol) {
             return invalid("symbols", symbol, "each symbol once");
         }
@@ -100,11 +102,13 @@ pub fn complete_beside(mut request: BacktestRequest) -> Result<BacktestRequest, 
     if !request.calendar.is_empty() && !CALENDARS.contains(&request.calendar.as_str()) {
         return invalid("calendar", &request.calendar, format!("one of {}", CALENDARS.join(", ")));
     }
-    if !request.account.is_empty() && !is_name(&request.account) {
-        return invalid("account", &request.account, "1 to 40 lowercase letters, digits and _");
+    let is_account = is_name(&request.account) && request.account != contracts::ALL_ACCOUNTS;
+    if !request.account.is_empty() && !is_account {
+        let expected = "1 to 40 lowercase letters, digits and _, and not `all`";
+        return invalid("account", &request.account, expected);
     }
     if !request.benchmark.is_empty() {
-        check_symbol("benchmark", &request.benchmark)?;
+        read_symbol("benchmark", &mut request.benchmark)?;
     }
     check_kind(&request)?;
     Ok(request)
@@ -143,8 +147,8 @@ fn check_strategy(strategy: &mut BacktestStrategy) -> Result<(), Invalid> {
     } else if let Some(first) = strategy.parameters.first() {
         return invalid("parameters", &first.name, "none of an external strategy, which keeps its own");
     }
-    for symbol in &strategy.symbols {
-        check_symbol("symbols", symbol)?;
+    for symbol in &mut strategy.symbols {
+        read_symbol("symbols", symbol)?;
     }
     match &strategy.sizing {
         Some(sizing) if crate::sizing::text(sizing).is_some() => Ok(()),
@@ -174,10 +178,13 @@ fn of_parameter(error: ParameterError) -> Invalid {
     }
 }
 
-fn check_symbol(field: &'static str, symbol: &str) -> Result<(), Invalid> {
-    let good = (1..=NAME_BYTES_MAX).contains(&symbol.len())
-        && symbol.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
-    if good { Ok(()) } else { invalid(field, symbol, "a symbol of 1 to 40 printable characters, no comma") }
+/// Puts a symbol in the form of the tape.
+fn read_symbol(field: &'static str, symbol: &mut String) -> Result<(), Invalid> {
+    match contracts::read_symbol(symbol) {
+        Ok(read) => *symbol = read,
+        Err(_) => return invalid(field, symbol, contracts::EXPECTED_SYMBOL),
+    }
+    Ok(())
 }
 
 fn check_range(request: &BacktestRequest) -> Result<(), Invalid> {
@@ -311,6 +318,12 @@ mod tests {
             (strategy.name.as_str(), stated.join(" ")),
             ("sma_cross", "fast=20 slow=30 average=simple allow_short=false".to_owned())
         );
+        let mut small = request();
+        (small.symbols, small.benchmark) = (vec!["brk.b".into()], "spy".into());
+        small.strategies[0].symbols = vec!["Brk.B".into()];
+        let small = super::complete(small).unwrap();
+        assert_eq!((small.symbols, small.benchmark), (vec!["BRK.B".to_owned()], "SPY".to_owned()));
+        assert_eq!(small.strategies[0].symbols, ["BRK.B"]);
         // A request that is complete stays as it is.
         assert_eq!(super::complete(complete.clone()).unwrap(), complete);
     }
@@ -327,7 +340,11 @@ mod tests {
         check(&|one| one.strategies[0].kind = "none".into(), "strategy \"none\": expected one of");
         check(&|one| one.strategies[0].parameters[0].value = "3.5".into(), "parameters \"slow=3.5\"");
         check(&|one| one.strategies[0].sizing = None, "sizing");
-        check(&|one| one.symbols.push("SPY".into()), "symbols \"SPY\": expected each symbol once");
+        for again in ["SPY", "spy"] {
+            check(&|one| one.symbols.push(again.into()), "symbols \"SPY\": expected each symbol once");
+        }
+        check(&|one| one.symbols.push("A B".into()), "symbols \"A B\": expected 1 to 32 printable");
+        check(&|one| one.benchmark = "A,B".into(), "benchmark \"A,B\": expected 1 to 32 printable");
         check(&|one| one.timeframe = "2h".into(), "timeframe \"2h\"");
         check(&|one| (one.from, one.to) = ("2020-01-02".into(), "2019-01-02".into()), "to \"2019-01-02\"");
         check(&|one| one.from = "yesterday".into(), "from \"yesterday\"");

@@ -9,8 +9,8 @@
 //! is approved whole or denied whole; reservations count against every limit, always on the side that
 //! makes it worse.
 //!
-//! An account of no stated kind that allows no shorts spends only its cash, as a cash account does; one on margin
-//! needs half of what it opens (Regulation T).
+//! An account of no stated kind spends only its cash, commission and slippage included, as a cash account does; where it
+//! allows shorts, and on margin, half of everything held and opened must be covered by the equity (Regulation T).
 //!
 //! [`kernel`] decides one leg on plain numbers; the rest of this module gives names to what it says.
 //!
@@ -33,7 +33,8 @@ mod usage;
 mod view;
 
 use contracts::v1::{
-    AccountKind, GroupPolicy, Intent, OrderSpec, RiskDecision, RiskInput, RiskLimits, Signal, Sizing, Verdict,
+    AccountKind, Costs, GroupPolicy, Intent, OrderSpec, RiskDecision, RiskInput, RiskLimits, Signal, Sizing,
+    Verdict,
 };
 
 pub use limits::buying_power_only;
@@ -70,6 +71,8 @@ pub struct Policy {
     pub limits: Option<RiskLimits>,
     /// What the account may do with borrowed money and shares.
     pub kind: AccountKind,
+    /// The account's costs: what is bought with cash must be paid with them.
+    pub costs: Costs,
     /// What becomes of the signal's orders when one of them fails.
     pub group: GroupPolicy,
 }
@@ -181,7 +184,7 @@ fn orders(
     let mut on_target = None;
     for ((leg, input), share_e9) in signal.legs.iter().zip(&view.inputs).zip(shares) {
         if !leg.replaces.is_empty() {
-            let spec = replace::decide(view, leg, input, &mut running);
+            let spec = replace::decide(view, leg, input, &mut running, &mut guards);
             orders.push(spec.map_err(|denial| denial.of_leg(input, signal.legs.len()))?);
             continue;
         }

@@ -73,7 +73,7 @@ pub struct Scope {
     pub share_e9: i64,
     /// Largest position as a share of equity that the strategy's parameters allow.
     pub cap_e9: Option<i64>,
-    /// Number of symbols that the strategy trades.
+    /// Number of symbols that the strategy trades: those that it names, else all that have a price.
     pub symbols: u32,
     /// What was measured.
     pub measured: Measured,

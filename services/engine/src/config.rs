@@ -1,16 +1,18 @@
 //! What a run is of: one account, its strategies, a calendar.
 
+use std::collections::BTreeSet;
+
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, Costs, EntryKind, Event, GroupPolicy, LimitsSet, Parameter, RiskLimits,
-    Sizing, StrategyEnabled, StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, AccountKind, Costs, EntryKind, Event, GroupPolicy, LimitsSet, Parameter,
+    RiskLimits, Sizing, SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
 };
 use contracts::{Subject, to_timestamp};
 use domain::bar::Timeframe;
 use domain::book::{Book, FoldError};
 use domain::calendar::Calendar;
 use domain::money::Amount;
-use domain::series::MarketData;
+use domain::series::{BarSeries, MarketData};
 use domain::strategy::{ParameterError, resolve};
 
 use crate::outside::OUTSIDE;
@@ -26,6 +28,8 @@ pub struct Account {
     pub limits: RiskLimits,
     /// Commission and slippage.
     pub costs: Costs,
+    /// What it may do with borrowed money and shares.
+    pub kind: AccountKind,
 }
 
 /// One strategy of a run.
@@ -47,6 +51,19 @@ pub struct StrategyConfig {
     pub group_policy: GroupPolicy,
     /// What becomes of its signals.
     pub mode: StrategyMode,
+}
+
+impl StrategyConfig {
+    /// The symbols that it is registered with. Equal parts are counted, so that whoever trades all symbols in equal
+    /// parts is registered with those of the data.
+    fn registered_symbols(&self, data: &MarketData) -> Vec<String> {
+        if !self.symbols.is_empty() || self.sizing.kind() != SizingKind::EqualWeight {
+            return self.symbols.clone();
+        }
+        let read = |series: &&BarSeries| self.timeframe.is_none_or(|timeframe| timeframe == series.timeframe);
+        let symbols: BTreeSet<&str> = data.series.iter().filter(read).map(|series| &*series.symbol).collect();
+        symbols.into_iter().map(str::to_owned).collect()
+    }
 }
 
 /// What a run is of, apart from its data.
@@ -109,7 +126,7 @@ impl Config {
             return Err(ConfigError::NoStrategy);
         }
         let mut book = Book::default();
-        for (sequence, event) in (1..).zip(self.events(at_ns)?) {
+        for (sequence, event) in (1..).zip(self.events(data, at_ns)?) {
             book.apply(sequence, &event)?;
         }
         Ok(book)
@@ -117,7 +134,7 @@ impl Config {
 
     /// What a tape states before the first instant of a run over `data`, in order.
     pub fn opening(&self, data: &MarketData) -> Result<Vec<(Subject, Event)>, ConfigError> {
-        let events = self.events(self.at_ns(data))?;
+        let events = self.events(data, self.at_ns(data))?;
         let placed = events.into_iter().filter_map(|event| Some((Subject::for_event(&event, None)?, event)));
         Ok(placed.collect())
     }
@@ -127,7 +144,7 @@ impl Config {
         self.from_ns.or(first).unwrap_or_default()
     }
 
-    fn events(&self, at_ns: i64) -> Result<Vec<Event>, ConfigError> {
+    fn events(&self, data: &MarketData, at_ns: i64) -> Result<Vec<Event>, ConfigError> {
         let event = |(cause, body): (String, Body)| Event {
             id: crate::outside::opening_id(&cause),
             event_time: Some(to_timestamp(at_ns)),
@@ -135,10 +152,10 @@ impl Config {
             body: Some(body),
             ..Event::default()
         };
-        Ok(self.statements()?.into_iter().map(event).collect())
+        Ok(self.statements(data)?.into_iter().map(event).collect())
     }
 
-    fn statements(&self) -> Result<Vec<(String, Body)>, ConfigError> {
+    fn statements(&self, data: &MarketData) -> Result<Vec<(String, Body)>, ConfigError> {
         let account = &self.account;
         let mut statements = vec![
             (
@@ -151,7 +168,7 @@ impl Config {
                     costs: Some(account.costs),
                     actor: "config".to_owned(),
                     reason: String::new(),
-                    ..AccountConfigured::default()
+                    kind: account.kind.into(),
                 }),
             ),
             (
@@ -185,7 +202,7 @@ impl Config {
                     strategy: name.clone(),
                     kind: if outside { String::new() } else { strategy.kind.clone() },
                     parameters,
-                    symbols: strategy.symbols.clone(),
+                    symbols: strategy.registered_symbols(data),
                     timeframe: strategy.timeframe.map_or("", Timeframe::name).to_owned(),
                     sizing: Some(strategy.sizing),
                     account: account.name.clone(),

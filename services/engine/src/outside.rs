@@ -41,7 +41,7 @@ pub struct Shown<'run> {
     pub actions: &'run [DatedAction],
     /// Bars, in the order of the series.
     pub bars: Vec<(&'run BarSeries, Bar)>,
-    /// The session that closed.
+    /// The session that closed, before the one that opened.
     pub closed: Option<Session>,
     /// What the run added to its account's stream since the last instant was shown, in order.
     pub events: Vec<(Subject, Event)>,

@@ -72,7 +72,7 @@ pub(crate) struct Step<'data> {
     pub opened: Option<Session>,
     /// Corporate actions.
     pub actions: &'data [DatedAction],
-    /// The session that closed.
+    /// The session that closed. Where one opens at the same time, it is the one before it.
     pub closed: Option<Session>,
 }
 
@@ -183,9 +183,11 @@ impl<'data> Walk<'data> {
     pub fn next(&mut self) -> Option<Step<'data>> {
         let ns = self.next_ns()?;
         let session = self.sessions.get(self.session_at);
-        let opens = session.is_some_and(|session| !self.opened && session.open_ns == ns);
-        let opened = session.filter(|_| opens).copied();
         let closed = session.filter(|session| self.opened && session.close_ns == ns).copied();
+        // Where the market never rests, one session opens as the one before it closes: one instant.
+        let next = if closed.is_some() { self.sessions.get(self.session_at + 1) } else { session };
+        let rests = closed.is_some() || !self.opened;
+        let opened = next.filter(|session| rests && session.open_ns == ns).copied();
         self.bars.clear();
         for (series, (rows, at)) in self.rows.iter().zip(&mut self.at).enumerate() {
             if rows.close_ns.get(*at) == Some(&ns) {
@@ -193,12 +195,11 @@ impl<'data> Walk<'data> {
                 *at += 1;
             }
         }
-        if opens {
-            self.opened = true;
-        } else if closed.is_some() {
+        if closed.is_some() {
             self.opened = false;
             self.session_at += 1;
         }
+        self.opened |= opened.is_some();
         let due = self.actions.iter().take_while(|action| action.event_ns <= ns).count();
         let (now, later) = self.actions.split_at(due);
         self.actions = later;

@@ -88,7 +88,9 @@ impl Machine {
     #[must_use]
     pub fn new(book: Book, accounts: &[String]) -> Self {
         let accounts: BTreeSet<_> = accounts.iter().cloned().collect();
-        let attention = book.open_orders().map(|order| order.id().to_owned()).collect();
+        // Of one that ended before it got new terms it is still to be said that they are void.
+        let void = book.ended_orders().filter(|order| order.replace.is_some());
+        let attention = book.open_orders().chain(void).map(|order| order.id().to_owned()).collect();
         let mut machine = Self {
             known: book.sequence(),
             book,

@@ -111,6 +111,8 @@ struct Shell {
     deaf: Option<String>,
     /// Orders of which a broker outside took a request that it has not done yet, and until when that may take.
     patience: HashMap<String, Moment>,
+    /// What stood last, by filter, where an append was refused since the last one there that was not.
+    passed: HashMap<String, u64>,
     /// Whether a broker outside was heard since the start.
     heard: bool,
     /// When everything is compared with brokers outside next, and the end of the session after which it is too.

@@ -50,7 +50,7 @@ async fn main() {
         let nats = server().await;
         let tape = tape(&nats).await;
         let began = Instant::now();
-        let report = import::run(&tape, &ImportOptions::default(), &files).await.unwrap();
+        let report = import::run(&tape, &ImportOptions::default(), &files).await.whole().unwrap();
         let elapsed = began.elapsed().as_secs_f64();
         assert_eq!((report.appended, report.rejected.len()), (BARS, 0));
         imports.push((report.appended + report.findings) as f64 / elapsed);

@@ -18,7 +18,8 @@
 //!   remembers is read from the tape, from the oldest signal without a decision on.
 //!
 //! A decision's basis names MARKET and TRADING as far as they are in its inputs, and under
-//! [`READ_MODEL_BASIS`] the checkpoint of the snapshot.
+//! [`READ_MODEL_BASIS`] the checkpoint of the snapshot; where that was ahead of earlier decisions of the instant, under
+//! [`ROUND_BASIS`] the end of the round that it belongs to.
 //!
 //! Deliberately absent: the policy itself (`domain::risk`), orders and brokers, a book of its own.
 //!
@@ -42,10 +43,13 @@ pub use pricing::Pricing;
 pub use read_model::{LastPrice, PastAction, PastFinding, ReadModel, Snapshot};
 pub use round::{Outcome, Outgoing, decided_at};
 pub use shell::{Config, Error, run};
-pub use tail::admit;
 
 /// Name of the service and source of its events.
 pub const SERVICE: &str = "risk";
 
 /// Name under which a decision's basis states the checkpoint of the read model.
 pub const READ_MODEL_BASIS: &str = "projection.trading";
+
+/// Name under which a decision's basis states how far the clock had said that signals go, where the snapshot was beyond
+/// decisions behind that: of them the inputs hold what they approved, and nothing that came of it.
+pub const ROUND_BASIS: &str = "clock.decide";

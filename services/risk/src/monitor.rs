@@ -18,7 +18,7 @@ use domain::book::{Book, FoldError};
 use domain::calendar::Calendar;
 use domain::money::{E9, Quantity};
 use domain::risk::{breaker, monitor};
-use event_log::{Append, AppendError, Delivery, Expect, LogError, Reader, Recorded};
+use event_log::{Append, AppendError, Delivery, Expect, LogError, Reader, Recorded, last_of};
 use runtime::{ClockMode, Context, HealthState};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -80,7 +80,7 @@ impl Monitor {
         let mut measured = BTreeMap::new();
         for account in book.accounts() {
             let subject = Subject::of(&["control", "monitor", &account.account, "measured"]);
-            let last = tape.last(stream::TRADING, subject.as_str()).await?;
+            let last = last_of(tape, stream::TRADING, subject.as_str()).await?.event;
             let at = last.and_then(|last| last.event.event_time.as_ref().and_then(from_timestamp));
             measured.extend(at.map(|at| (account.account.clone(), at)));
         }
@@ -164,10 +164,10 @@ impl Monitor {
             return Ok(());
         }
         let traded = self.traded.contains(&mark.account);
+        // An account that holds nothing is measured as any other: its equity and its drawdown are of now, and a reader
+        // sees that somebody looks.
         let due = last_ns.is_none_or(|last_ns| last_ns.div_euclid(EVERY_NS) < event_ns.div_euclid(EVERY_NS));
-        // What holds nothing and held nothing has nothing to measure.
-        let idle = mark.prices.is_empty() && !traded && last_ns.is_some();
-        if !traded && (!due || (idle && !self.has_alerts(&mark.account))) {
+        if !traded && !due {
             return Ok(());
         }
         self.traded.remove(&mark.account);
@@ -178,10 +178,6 @@ impl Monitor {
         self.append(event, event_ns, "measured", Body::RiskMeasured(measured)).await?;
         self.measured.insert(mark.account.clone(), event_ns);
         self.tell(event, event_ns, &mark.account, findings).await
-    }
-
-    fn has_alerts(&self, account: &str) -> bool {
-        self.open.iter().any(|(of, ..)| of == account)
     }
 
     /// Raises what is new and clears what is over.

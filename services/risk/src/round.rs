@@ -15,8 +15,7 @@ use runtime::{AsOf, ClockMode};
 use crate::boundary;
 use crate::machine::{Machine, Stale, Waiting};
 use crate::read_model::Snapshot;
-use crate::tail::admit;
-use crate::{READ_MODEL_BASIS, SERVICE};
+use crate::{READ_MODEL_BASIS, ROUND_BASIS, SERVICE};
 
 /// What becomes of a signal.
 #[derive(Clone, Debug)]
@@ -87,7 +86,7 @@ impl Machine {
             // Stable: what cannot be judged waits for those that can.
             selected.sort_by_key(|waiting| waiting.problem.is_some());
         }
-        let basis = self.basis(through.max(checkpoint), checkpoint);
+        let basis = self.basis(through, checkpoint);
         let now_ns = self.told.map_or(now_ns, |told| told.instant_ns);
         let mut seen = HashSet::new();
         for waiting in selected {
@@ -142,11 +141,7 @@ impl Machine {
         if let Some(Outcome::Decided(outgoing)) = &outcome
             && !planted::is(Bug::ReservationsIgnored)
         {
-            admit(book, &outgoing.event);
-            if let Some(Body::RiskDecision(decision)) = &outgoing.event.body {
-                let event_ns = outgoing.event.event_time.as_ref().and_then(from_timestamp);
-                book.count(decision, event_ns.unwrap_or(now_ns));
-            }
+            book.foresee(&outgoing.event);
         }
         outcome
     }
@@ -178,13 +173,18 @@ impl Machine {
         outgoing(recorded, decision, decided_ns, basis).map(Outcome::Decided)
     }
 
-    fn basis(&self, trading: u64, checkpoint: u64) -> Vec<Basis> {
+    /// Of decisions on the signals up to `through`, on a snapshot of `checkpoint`.
+    fn basis(&self, through: u64, checkpoint: u64) -> Vec<Basis> {
         let of = |stream: &str, sequence| Basis { stream: stream.to_owned(), sequence };
-        vec![
+        let mut basis = vec![
             of(stream::MARKET, self.market_sequence()),
-            of(stream::TRADING, trading),
+            of(stream::TRADING, through.max(checkpoint)),
             of(READ_MODEL_BASIS, checkpoint),
-        ]
+        ];
+        if self.mode == ClockMode::Tape && self.tail.has_decision(through, checkpoint) {
+            basis.push(of(ROUND_BASIS, through));
+        }
+        basis
     }
 }
 

@@ -48,7 +48,7 @@ impl Tail {
 
     /// Keeps an event.
     pub fn push(&mut self, sequence: u64, event: Event) {
-        if let Some(Body::RiskDecision(_)) = &event.body {
+        if is_decision(&event) {
             self.decided.insert(event.causation_id.clone(), sequence);
         }
         self.events.insert(sequence, event);
@@ -71,13 +71,13 @@ impl Tail {
 
     /// Completes the book of a snapshot: with everything up to `through`, and with every decision.
     ///
-    /// `restore` gives the orders of decisions past `through` back the state in which they were approved,
+    /// `restore` gives the orders of decisions past `through` back the state in which these left them,
     /// whatever the read model has seen of them since: the decisions of one instant know of each other
     /// and of nothing that came after. The error is the sequence of an event that the book cannot fold;
     /// a snapshot past it can do without.
     pub fn complete(&self, book: &mut Book, through: u64, restore: bool) -> Result<(), u64> {
         for (sequence, event) in &self.events {
-            let decision = matches!(event.body, Some(Body::RiskDecision(_)));
+            let decision = is_decision(event);
             if decision && planted::is(Bug::ReservationsIgnored) {
                 continue;
             }
@@ -85,22 +85,19 @@ impl Tail {
                 book.apply(*sequence, event).map_err(|_| *sequence)?;
             }
             if restore && decision && *sequence > through {
-                admit(book, event);
+                book.restore(event);
             }
         }
         Ok(())
     }
+
+    /// Whether a decision stands beyond `through`, up to `to`.
+    pub fn has_decision(&self, through: u64, to: u64) -> bool {
+        let beyond = self.events.range(through.saturating_add(1)..);
+        beyond.take_while(|(sequence, _)| **sequence <= to).any(|(_, event)| is_decision(event))
+    }
 }
 
-/// Counts the orders of a decision as approved just now, and those whose place they take as on their way out.
-pub fn admit(book: &mut Book, decision: &Event) {
-    if let Some(Body::RiskDecision(decision)) = &decision.body {
-        decision.cancels.iter().for_each(|order_id| book.expect_cancel(order_id));
-    }
-    let mut approved = Book::default();
-    if approved.apply(1, decision).is_ok() {
-        for order in approved.open_orders() {
-            book.admit(order.clone());
-        }
-    }
+fn is_decision(event: &Event) -> bool {
+    matches!(event.body, Some(Body::RiskDecision(_)))
 }

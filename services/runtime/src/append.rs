@@ -55,11 +55,10 @@ async fn settle(
     let mut pause = PAUSE_MIN;
     loop {
         let error = match outcome {
-            Err(AppendError::Conflict { filter, expected, actual }) => {
-                let last = actual.as_ref().map_or(0, |last| last.sequence);
+            Err(AppendError::Conflict { filter, expected, last, actual }) => {
                 match stored_at(tape, &entry, &filter, expected, last).await {
                     Ok(Some(sequence)) => return Ok(Appended { sequence, duplicate: true }),
-                    Ok(None) => return Err(AppendError::Conflict { filter, expected, actual }),
+                    Ok(None) => return Err(AppendError::Conflict { filter, expected, last, actual }),
                     Err(error) => error,
                 }
             }

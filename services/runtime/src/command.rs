@@ -17,7 +17,7 @@ use contracts::v1::{
     TradingHalted, TradingResumed,
 };
 use contracts::{Subject, event_id, to_timestamp};
-use event_log::{Append, AppendError, Expect, LogError, Tape};
+use event_log::{Append, AppendError, Expect, Last, LogError, Tape, last_of};
 
 use crate::clock::now_ns;
 
@@ -26,12 +26,15 @@ pub use live::{attachment, confirm_live, live_confirmation, revoke_live};
 pub use orders::{
     Asked, NewOrder, NewTerms, OrderError, order_type_by_prices, order_words, place_order, replace_order,
 };
-pub use risk::{LimitsError, Stop, change_limits, halt_scope, kill, reset_breaker, resume_scope};
-pub use stopping::{positions_fate, stop_strategy};
+pub use risk::{
+    LimitsChange, LimitsError, Stop, change_limits, halt_scope, kill, reset_breaker, resume_scope,
+};
+pub use stopping::{
+    Leaving, fate_name, positions_fate, remove_strategy, replace_strategy, stop_strategy, switch_strategy,
+};
 pub use strategies::{
     NewStrategy, Registration, STRATEGY_NAME, StrategyError, enable_strategy, first_mode, is_strategy_name,
-    register_strategy, registered, registration, remove_strategy, replace_strategy, rotate_credentials,
-    strategy_mode, switch_strategy,
+    register_strategy, registered, registration, rotate_credentials, strategy_mode, was_registered,
 };
 
 /// Who asks, and the key that makes asking twice the same as asking once.
@@ -132,14 +135,14 @@ pub async fn cancel_order(
     let subject = Subject::order(order, "cancel_requested");
     let filter = Subject::order_filter(order);
     loop {
-        let last = tape.last(contracts::stream::TRADING, &filter).await?;
+        let Last { sequence, event: last } = last_of(tape, contracts::stream::TRADING, &filter).await?;
         let waits = last.as_ref().and_then(|last| last.event.body.as_ref());
         if matches!(waits, Some(Body::OrderCancelRequested(_)))
             && last.as_ref().is_some_and(|last| last.event.id != event.id)
         {
             return Ok(());
         }
-        let expect = Expect::Last { filter: filter.clone(), sequence: last.map_or(0, |last| last.sequence) };
+        let expect = Expect::Last { filter: filter.clone(), sequence };
         match tape.append(Append { subject: subject.clone(), event: event.clone(), expect }).await {
             Err(AppendError::Conflict { .. }) => {}
             other => {

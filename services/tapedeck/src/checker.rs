@@ -17,7 +17,8 @@ use contracts::{Subject, event_id, stream, to_timestamp};
 use domain::book::Book;
 use domain::invariant::{Invariant, Violation, Watch, compare_book};
 use event_log::{Append, AppendError, Delivery, Expect, LogError, Reader};
-use projections::queries::{self, QueryError};
+use projections::Name;
+use projections::queries::{self, ProjectionRow, QueryError};
 use runtime::{Context, HealthState};
 use sqlx::PgPool;
 
@@ -74,7 +75,7 @@ pub async fn run(context: Context, pool: PgPool) -> Result<(), Error> {
             biased;
             () = context.shutdown.cancelled() => return Ok(()),
             _ = tick.tick(), if wanted.is_none() => {
-                wanted = read_model(&pool).await.ok();
+                wanted = read_model(&pool).await.ok().flatten();
             }
             batch = reader.batch(BATCH) => {
                 for delivery in batch? {
@@ -93,7 +94,7 @@ pub async fn run(context: Context, pool: PgPool) -> Result<(), Error> {
 /// Looks at the whole tape once, up to its present end, and at the read model.
 pub async fn once(reader: &mut dyn Reader, head: u64, pool: &PgPool) -> Result<Findings, Error> {
     let (mut watch, mut findings) = (Watch::default(), Findings::default());
-    let mut wanted = read_model(pool).await.ok();
+    let mut wanted = read_model(pool).await.ok().flatten();
     let compare = |watch: &Watch, findings: &mut Findings, wanted: &mut Option<Book>| {
         if let Some(book) = due(wanted, findings.sequence) {
             findings.compared = Some(book.sequence());
@@ -142,8 +143,16 @@ async fn compare(
     tell(context, &news).await
 }
 
-async fn read_model(pool: &PgPool) -> Result<Book, QueryError> {
-    queries::load_book(pool).await
+/// The read model's book. That of an older program is none to compare: it differs where the fold has changed, and the
+/// projector builds it anew.
+async fn read_model(pool: &PgPool) -> Result<Option<Book>, QueryError> {
+    let name = Name::Trading;
+    let rows = queries::checkpoints(pool).await?;
+    let is_older = |row: &ProjectionRow| row.name == name.name() && row.version < u64::from(name.version());
+    if rows.iter().any(is_older) {
+        return Ok(None);
+    }
+    queries::load_book(pool).await.map(Some)
 }
 
 /// Puts the first violation of an invariant on the tape; found again after a restart it is the same event.

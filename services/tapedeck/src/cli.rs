@@ -182,7 +182,11 @@ pub enum Command {
     /// Make longer bars of files of bars, on the sessions of a calendar
     Resample(Resample),
     /// Turn an event on stdin into JSON, for `nats sub --translate 'tapedeck decode'`
-    Decode,
+    Decode {
+        /// Subject it stands under: what is no event there is refused with the reason
+        #[arg(long, value_name = "SUBJECT")]
+        subject: Option<String>,
+    },
     /// Print events as they pass
     Tail(Tail),
     /// Print log lines of the services
@@ -263,6 +267,16 @@ pub enum Command {
     Check,
     /// Print the hash of all signals, decisions, orders and fills of the tape
     ChainHash,
+}
+
+/// Reads a symbol, in capitals as the tape writes it.
+fn symbol(text: &str) -> Result<String, String> {
+    contracts::read_symbol(text).map_err(|_| format!("expected {}", contracts::EXPECTED_SYMBOL))
+}
+
+/// Reads a symbol, or nothing for each one.
+fn symbol_or_each(text: &str) -> Result<String, String> {
+    if text.is_empty() { Ok(String::new()) } else { symbol(text) }
 }
 
 /// Reads a date.

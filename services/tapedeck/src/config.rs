@@ -264,6 +264,10 @@ impl Default for AccountConfig {
     }
 }
 
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
+}
+
 impl Config {
     /// Every credential that a vendor or a broker takes.
     pub fn credentials(&self) -> Vec<Credential<'_>> {
@@ -275,14 +279,22 @@ impl Config {
     /// Reads `path`, or gives the defaults when it is `None`, and checks everything.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Self::default().completed() };
-        Self::load_written(path).map(|(config, _)| config)
+        let text = text_of(path)?;
+        let read = file::read(path, &text)?;
+        read.completed().map_err(|error| file::placed(path, &text, error))
     }
 
-    /// The same of a file, beside its tables as they are written, without what has a default.
-    pub fn load_written(path: &Path) -> Result<(Self, toml::Table), ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let read = file::read(path, &text)?;
+    /// The same of a file of limits, beside its tables as they are written, without what has a default. Its account may
+    /// have any name: where it states no strategies, those that there are by default trade on that one.
+    pub fn load_limits(path: &Path) -> Result<(Self, toml::Table), ConfigError> {
+        let text = text_of(path)?;
+        let mut read = file::read(path, &text)?;
+        if read.strategy.is_empty()
+            && let Some(account) = read.account.keys().next()
+        {
+            read.strategy = strategy::built_in();
+            read.strategy.values_mut().for_each(|known| known.account.clone_from(account));
+        }
         let config = read.completed().map_err(|error| file::placed(path, &text, error))?;
         // What has just been read is a table.
         Ok((config, toml::from_str(&text).unwrap_or_default()))
@@ -432,6 +444,10 @@ fn check_name(field: &str, name: &str) -> Result<(), ConfigError> {
 impl AccountConfig {
     fn validate(&self, name: &str) -> Result<(), ConfigError> {
         check_name("account", name)?;
+        if name == contracts::ALL_ACCOUNTS {
+            let expected = "1 to 40 lowercase letters, digits and _, and not `all`";
+            return Err(value("account", format!("{name:?}"), expected));
+        }
         let most = Decimal(i64::MAX);
         let ten = Decimal(10 * E9);
         let one = Decimal(E9);
@@ -459,9 +475,7 @@ impl AccountConfig {
                 return Err(value(format!("account.{name}.{field}"), Price(found.0), expected));
             }
         }
-        if self.account_kind().is_none() {
-            return Err(value(format!("account.{name}.kind"), &self.kind, "cash, margin or nothing"));
-        }
+        self.validate_kind(name)?;
         if !matches!(self.regulatory_fees.as_str(), "" | "us") {
             return Err(value(
                 format!("account.{name}.regulatory_fees"),

@@ -75,7 +75,7 @@ async fn perform(mut cli: Cli) -> Result<(), Failure> {
     let output = Output::new(global);
     command::symbols::expand(global, &mut cli.command)?;
     match cli.command {
-        Command::Decode => command::decode::run(output),
+        Command::Decode { subject } => command::decode::run(subject.as_deref(), output),
         Command::Config(options) => command::config::run(global, &options, output)
             .map_err(|failure| failure.hinting("tapedeck config check", "docs/configuration.md")),
         Command::Tape(options) => command::tape::run(global, &options, output),

@@ -7,7 +7,7 @@ use contracts::v1::{
 };
 use contracts::{Subject, event_id, stream, to_timestamp};
 use domain::money::Amount;
-use event_log::{Append, Expect, Recorded, Tape};
+use event_log::{Append, Expect, Tape, last_of};
 use runtime::command::registration;
 
 use crate::config::{AccountConfig, Config, LimitsConfig, StrategyConfig, parse_mode};
@@ -44,8 +44,8 @@ async fn configure_account(
     event_time_ns: i64,
 ) -> Result<(), Failure> {
     let subject = Subject::of(&["control", "account", name, "configured"]);
-    let last = tape.last(stream::TRADING, subject.as_str()).await?;
-    let present = last.as_ref().and_then(|last| match &last.event.body {
+    let last = last_of(tape, stream::TRADING, subject.as_str()).await?;
+    let present = last.event.as_ref().and_then(|last| match &last.event.body {
         Some(Body::AccountConfigured(present)) => Some(present),
         _ => None,
     });
@@ -71,7 +71,7 @@ async fn configure_account(
         actor: ACTOR.to_owned(),
         reason: "configuration file".to_owned(),
     });
-    state(tape, subject, last.as_ref(), &format!("account/{name}/{version}"), event_time_ns, body).await
+    state(tape, subject, last.sequence, &format!("account/{name}/{version}"), event_time_ns, body).await
 }
 
 /// States the limits of a scope for which the tape has none from anybody else.
@@ -79,8 +79,8 @@ async fn limit(tape: &Tape, config: &LimitsConfig, event_time_ns: i64) -> Result
     let scope = config.scope().to_wire();
     let limits = config.limits().map_err(|error| Failure::config(format!("limits: {error}")))?;
     let subject = Subject::limits(&scope);
-    let last = tape.last(stream::TRADING, subject.as_str()).await?;
-    let present = last.as_ref().and_then(|last| match &last.event.body {
+    let last = last_of(tape, stream::TRADING, subject.as_str()).await?;
+    let present = last.event.as_ref().and_then(|last| match &last.event.body {
         Some(Body::LimitsSet(present)) => Some(present),
         _ => None,
     });
@@ -97,7 +97,7 @@ async fn limit(tape: &Tape, config: &LimitsConfig, event_time_ns: i64) -> Result
         actor: ACTOR.to_owned(),
         reason: "configuration file".to_owned(),
     });
-    state(tape, subject, last.as_ref(), &cause, event_time_ns, body).await
+    state(tape, subject, last.sequence, &cause, event_time_ns, body).await
 }
 
 async fn deposit(
@@ -107,7 +107,8 @@ async fn deposit(
     event_time_ns: i64,
 ) -> Result<(), Failure> {
     let subject = Subject::of(&["account", name, "deposit"]);
-    if tape.last(stream::TRADING, subject.as_str()).await?.is_some() {
+    let last = last_of(tape, stream::TRADING, subject.as_str()).await?;
+    if last.event.is_some() {
         return Ok(());
     }
     let body = Body::AccountEntry(AccountEntry {
@@ -116,7 +117,7 @@ async fn deposit(
         amount: Amount(i128::from(account.cash.0)).to_wire(),
         ..AccountEntry::default()
     });
-    state(tape, subject, None, &format!("deposit/{name}"), event_time_ns, body).await
+    state(tape, subject, last.sequence, &format!("deposit/{name}"), event_time_ns, body).await
 }
 
 async fn register(
@@ -126,7 +127,7 @@ async fn register(
     event_time_ns: i64,
 ) -> Result<(), Failure> {
     let subject = Subject::of(&["control", "strategy", name, "registered"]);
-    let last = tape.last(stream::TRADING, subject.as_str()).await?;
+    let last = last_of(tape, stream::TRADING, subject.as_str()).await?;
     // All parameters, defaults included: the tape says what ran, whatever a later version's defaults are.
     let parameters = domain::strategy::resolve(&strategy.kind, &strategy.parameters())
         .map_err(|error| Failure::config(format!("strategy.{name}.params: {error}")))?;
@@ -142,43 +143,39 @@ async fn register(
         actor: ACTOR.to_owned(),
         ..StrategyRegistered::default()
     };
-    let present = last.as_ref().and_then(|last| last.event.body.as_ref());
-    let cause = format!("strategy/{name}/{}", last.as_ref().map_or(0, |last| last.sequence));
+    let present = last.event.as_ref().and_then(|last| last.event.body.as_ref());
+    let cause = format!("strategy/{name}/{}", last.sequence);
     if present != Some(&Body::StrategyRegistered(wanted.clone())) {
-        state(tape, subject, last.as_ref(), &cause, event_time_ns, Body::StrategyRegistered(wanted)).await?;
+        state(tape, subject, last.sequence, &cause, event_time_ns, Body::StrategyRegistered(wanted)).await?;
     }
     // Enabled once, when it is new: what an operator disabled stays disabled. The subject's own history
     // tells, so that a crash between the two events is mended by the next start.
     let Some(mode) = parse_mode(&strategy.mode) else { return Ok(()) };
-    let decided = [
-        Subject::of(&["control", "strategy", name, "enabled"]),
-        Subject::of(&["control", "strategy", name, "disabled"]),
-    ];
-    for subject in &decided {
-        if tape.last(stream::TRADING, subject.as_str()).await?.is_some() {
-            return Ok(());
-        }
+    let [enabled, disabled] =
+        ["enabled", "disabled"].map(|event| Subject::of(&["control", "strategy", name, event]));
+    let last = last_of(tape, stream::TRADING, enabled.as_str()).await?;
+    let disabled = last_of(tape, stream::TRADING, disabled.as_str()).await?;
+    if last.event.is_some() || disabled.event.is_some() {
+        return Ok(());
     }
     let body = Body::StrategyEnabled(StrategyEnabled {
         strategy: name.to_owned(),
         mode: mode.into(),
         actor: ACTOR.to_owned(),
     });
-    let [enabled, _] = decided;
-    state(tape, enabled, None, &format!("enable/{name}"), event_time_ns, body).await
+    state(tape, enabled, last.sequence, &format!("enable/{name}"), event_time_ns, body).await
 }
 
-/// Appends one statement behind `last`; when another process stated something meanwhile, that stands.
+/// Appends one statement behind the sequence `last`; when another process stated something meanwhile, that stands.
 async fn state(
     tape: &Tape,
     subject: Subject,
-    last: Option<&Recorded>,
+    last: u64,
     cause: &str,
     event_time_ns: i64,
     body: Body,
 ) -> Result<(), Failure> {
-    let expect =
-        Expect::Last { filter: subject.as_str().to_owned(), sequence: last.map_or(0, |last| last.sequence) };
+    let expect = Expect::Last { filter: subject.as_str().to_owned(), sequence: last };
     let event = Event {
         id: event_id(cause, ACTOR, 0),
         event_time: Some(to_timestamp(event_time_ns)),

@@ -150,6 +150,16 @@ fn a_strategy_that_only_the_tape_knows_is_run_on_its_terms() -> Outcome {
     let rehearsed = home.json(&rehearse(&bars, &actions, FROM, TO, &["--tape", "known"]))?;
     home.configure("")?;
     let from_tape = home.json(&["backtest", "--tape", "known", "--strategy", "twin", "--timeframe", "1h"])?;
+    let at = ["at", "2019-03-15", "orders", "--tape", "known"];
+    crate::harness::refused(&home, &at, 2, &["the moment \"2019-03-15\"", "try: tapedeck at 1200 orders"])?;
+    let known = &from_tape["parameters"];
+    assert_eq!((&known["seed"], &known["benchmark"]), (&serde_json::json!(1), &Value::Null), "{known}");
+    assert!(known["limits"]["max_exposure"].is_string(), "the account's: {known}");
+    // A person is told which run it is, too.
+    let printed = home.text(&["backtest", "--tape", "known", "--strategy", "twin", "--timeframe", "1h"])?;
+    let runs = home.json(&["backtest", "list", "--tape", "known"])?;
+    let ids = runs.as_array().into_iter().flatten().filter_map(|run| run["run_id"].as_str());
+    assert!(ids.into_iter().any(|id| printed.contains(&format!("\nrun {id}\n"))), "{printed} {runs}");
     assert_eq!(from_tape["result_hash"], rehearsed["chain_hash"], "{from_tape}");
     assert_eq!(from_tape["strategies"][0]["kind"], "sma_cross");
     let unknown = home.run(&["backtest", "--tape", "known", "--strategy", "nobody", "--timeframe", "1h"])?;

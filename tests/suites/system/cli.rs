@@ -1,11 +1,12 @@
 //! The habits of the command line: exit codes, JSON, errors that name field, value and expectation.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::harness::{Home, Outcome, bar_files, refused};
+use crate::harness::{Home, Outcome, actions_file, bar_files, refused};
 
 #[test]
 fn import_reports_every_bad_row_and_keeps_the_good_ones() -> Outcome {
@@ -76,6 +77,52 @@ fn import_reports_every_bad_row_and_keeps_the_good_ones() -> Outcome {
     Ok(())
 }
 
+/// A series has one name, however files, options and commands write it.
+#[test]
+fn a_symbol_is_found_in_whatever_case_it_came() -> Outcome {
+    let home = Home::new()?;
+    let named = home.path().join("named.csv").display().to_string();
+    std::fs::write(
+        &named,
+        "symbol,timeframe,start_utc,open,high,low,close,volume\n\
+         brk.b,1h,2020-01-02T15:00:00Z,10,11,9,10.5,1000\n\
+         BRK.B,1h,2020-01-02T16:00:00Z,10,11,9,10.5,1000\n",
+    )?;
+    let unnamed = home.path().join("unnamed.csv").display().to_string();
+    std::fs::write(
+        &unnamed,
+        "timeframe,start_utc,open,high,low,close,volume\n1h,2020-01-02T15:00:00Z,10,11,9,10.5,1000\n",
+    )?;
+    let report = home.json(&["import", &named, "--tape", "main"])?;
+    assert_eq!(report["appended"], 2, "{report}");
+    for (symbol, appended) in [("spy", 1), ("SPY", 0)] {
+        let report = home.json(&["import", &unnamed, "--symbol", symbol, "--tape", "main"])?;
+        assert_eq!(report["appended"], appended, "{report}");
+    }
+    for (symbol, bars) in [("brk.b", 2), ("BRK.B", 2), ("Spy", 1)] {
+        let listed = home.json(&["bars", symbol])?;
+        assert_eq!(listed.as_array().map(Vec::len), Some(bars), "{symbol} {listed}");
+    }
+    let series = home.json(&["bars"])?;
+    let symbols = series.as_array().into_iter().flatten().filter_map(|row| row["symbol"].as_str());
+    assert_eq!(symbols.collect::<BTreeSet<_>>(), BTreeSet::from(["BRK.B", "SPY"]), "{series}");
+    for command in [
+        &["bars", "a b"][..],
+        &["order", "list", "--symbol", "a b"],
+        &["order", "place", "buy", "a b", "--qty", "1"],
+        &["at", "1", "orders", "--symbol", "a b"],
+        &["limits", "set", "--symbol", "a b", "max_leverage=1"],
+        &["pairs", "a b", "SPY"],
+        &["backtest", "--strategy", "momentum", "--symbols", "a b"],
+        &["backtest", "--strategy", "momentum", "--benchmark", "a b"],
+        &["news", "list", "--symbol", "a b"],
+        &["reference", "show", "a b"],
+    ] {
+        refused(&home, command, 2, &["a b", "expected 1 to 32 printable ASCII characters"])?;
+    }
+    Ok(())
+}
+
 #[test]
 fn import_of_everything_twice_appends_nothing_the_second_time() -> Outcome {
     let home = Home::new()?;
@@ -142,6 +189,32 @@ fn errors_have_codes_and_say_what_mends_them() -> Outcome {
     }
     std::fs::write(&empty, "symbol,timeframe,start_utc,open,high,low,close,volume\n")?;
     assert_eq!(home.run(&["rehearse", "--bars", &empty])?.status.code(), Some(3));
+
+    // One that breaks off is found out before any of it is appended, whatever is imported with it.
+    let bars = bar_files()?.swap_remove(0);
+    let cut = home.path().join("cut.csv.gz").display().to_string();
+    let packed = std::fs::read(&bars)?;
+    std::fs::write(&cut, packed.get(..packed.len() / 2).unwrap_or_default())?;
+    for strict in [None, Some("--strict")] {
+        let mut import = vec!["import", bars.as_str(), cut.as_str(), "--json"];
+        import.extend(strict);
+        let output = home.run(&import)?;
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{output:?}");
+        let said: Value = serde_json::from_slice(&output.stderr)?;
+        let message = said["message"].as_str().unwrap_or_default();
+        assert!(message.starts_with(&cut) && message.ends_with("; nothing was appended"), "{message}");
+    }
+
+    // Neither is a file of the other kind played, nor one in the name of what is no symbol.
+    let actions = actions_file()?;
+    let other = "expected corporate actions";
+    refused(&home, &["rehearse", "--bars", &bars, "--actions", &bars], 2, &["--actions ", &bars, other])?;
+    refused(&home, &["rehearse", "--bars", &actions], 2, &["--bars ", &actions, "expected bars"])?;
+    for symbol in ["a b", "", "A,B"] {
+        let said = &["'--symbol <SYMBOL>'", "expected 1 to 32 printable ASCII characters"];
+        refused(&home, &["import", &bars, "--symbol", symbol], 2, said)?;
+        refused(&home, &["rehearse", "--bars", &bars, "--symbol", symbol], 2, said)?;
+    }
     assert!(!home.path().join("tapes").exists(), "a tape was made");
 
     home.configure("[account.paper]\nmax_daily_loss = 7\n")?;
@@ -248,6 +321,10 @@ fn what_the_configuration_decides_is_refused_by_the_check_as_by_the_start() -> O
         (
             "[account.paper]\ncash = true\n",
             ["tapedeck.toml:2: account.paper.cash = true", "a decimal number"],
+        ),
+        (
+            "[account.paper]\nkind = \"cash\"\nallow_short = true\n",
+            ["tapedeck.toml:3: account.paper.allow_short = true", "expected false, because"],
         ),
     ] {
         home.configure(text)?;

@@ -60,6 +60,14 @@ async fn what_a_stream_has_let_go_of_is_not_waited_for() -> Outcome {
     assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     done(&client, "log.risk.info", "no event", "\"seq\":3").await?;
     assert_eq!(fold(&home, "logs")?["position"], 3);
+
+    // What no program can read is an object on a line as every event is.
+    let tail = home.text(&["tail", "--subject", "log.risk.>", "--no-follow", "--json"])?;
+    let lines: Vec<Value> = tail.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let [line] = lines.as_slice() else { anyhow::bail!("one line expected: {tail}") };
+    assert_eq!((&line["sequence"], &line["subject"]), (&3.into(), &"log.risk.info".into()), "{tail}");
+    assert_eq!(line["payload_hex"], "6e6f206576656e74", "{tail}");
+    assert!(line["undecodable"].as_str().is_some_and(|why| !why.is_empty()), "{tail}");
     Ok(())
 }
 

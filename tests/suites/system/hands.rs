@@ -15,7 +15,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// Time within which a disabled strategy must have stopped.
 const STOP_MAX: Duration = Duration::from_secs(1);
 
-struct Login {
+/// What a strategy signs in with.
+pub struct Login {
     document: Value,
     file: PathBuf,
 }
@@ -25,7 +26,8 @@ impl Login {
         self.document[field].as_str().unwrap_or_default().to_owned()
     }
 
-    async fn connect(&self) -> anyhow::Result<Client> {
+    /// As a client of a user's own does it.
+    pub async fn connect(&self) -> anyhow::Result<Client> {
         let options = async_nats::ConnectOptions::new()
             .user_and_password(self.word("user"), self.word("password"))
             .custom_inbox_prefix(self.word("inbox_prefix"))
@@ -35,7 +37,7 @@ impl Login {
 }
 
 /// Registers a strategy; its credentials are in `<name>.json`.
-fn register(home: &Home, name: &str, more: &[&str]) -> anyhow::Result<Login> {
+pub fn register(home: &Home, name: &str, more: &[&str]) -> anyhow::Result<Login> {
     let file = home.path().join(format!("{name}.json"));
     let path = file.display().to_string();
     // A password that is there already is not written over.
@@ -55,7 +57,8 @@ fn demo(home: &Home) -> anyhow::Result<Running> {
     Ok(up)
 }
 
-fn rows(home: &Home, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
+/// The rows of a list.
+pub fn rows(home: &Home, arguments: &[&str]) -> anyhow::Result<Vec<Value>> {
     Ok(home.json(arguments)?.as_array().cloned().unwrap_or_default())
 }
 
@@ -66,7 +69,7 @@ fn strategy(home: &Home, name: &str) -> anyhow::Result<Value> {
 }
 
 /// Messages stored on the tape's streams, by stream.
-fn stored(home: &Home, subject: &str) -> anyhow::Result<usize> {
+pub fn stored(home: &Home, subject: &str) -> anyhow::Result<usize> {
     let printed = home.text(&["tail", "--subject", subject, "--from-seq", "1", "--no-follow", "--json"])?;
     Ok(printed.lines().count())
 }
@@ -288,7 +291,7 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
     register(&home, "heir", &[])?;
     let to_heir = ["strategy", "disable", "swing", "--positions", "hand-over", "--to", "heir"];
     refused(&home, &to_heir, 2, &["--to heir: expected a strategy enabled in mode paper or live"])?;
-    home.text(&["strategy", "replace", "swing", "--with", "heir"])?;
+    home.text(&["strategy", "replace", "swing", "--with", "heir", "--positions", "keep"])?;
     eventually("the heir has taken over", Duration::from_secs(20), || {
         let (old, new) = (strategy(&home, "swing")?, strategy(&home, "heir")?);
         Ok(old["enabled"] == false && new["enabled"] == true && new["mode"] == "paper")

@@ -161,7 +161,8 @@ fn free_address() -> anyhow::Result<String> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-async fn get(url: &str) -> anyhow::Result<(u16, String)> {
+/// Status and text of an address of plain HTTP.
+pub async fn get(url: &str) -> anyhow::Result<(u16, String)> {
     // It wants to know who would do TLS, which is never spoken here.
     let _chosen_before = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let answer = reqwest::Client::builder().no_proxy().build()?.get(url).send().await?;

@@ -332,7 +332,7 @@ impl Kind {
             Self::Choice(choices) => choices.contains(&value),
             Self::Whole(least, most) => whole(least, most),
             Self::Sequence => whole(0, WHOLE_MAX),
-            Self::Symbol => chart::symbol(value).is_ok(),
+            Self::Symbol => contracts::read_symbol(value).is_ok(),
             Self::Averages => chart::lengths(value).is_ok(),
             Self::Date => value.parse::<NaiveDate>().is_ok(),
             Self::Time => value.parse::<NaiveDate>().is_ok() || instant(),
@@ -375,6 +375,11 @@ impl Kind {
             Self::Cursor => text().pattern(Some(CURSOR)).build(),
         })
     }
+}
+
+/// A symbol in the field `name` of a body, in the form of the tape.
+pub fn symbol(name: &'static str, text: &str) -> Result<String, PageError> {
+    contracts::read_symbol(text).map_err(|_| PageError::field(name, text, chart::EXPECTED_SYMBOL))
 }
 
 /// Whether `value` is text that can be stored and looked for: not empty, not too long, no control character.

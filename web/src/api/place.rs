@@ -15,7 +15,7 @@ use super::{Given, Key, Problem, Problems, caller, fields};
 use crate::access::Actor;
 use crate::app::App;
 use crate::error::PageError;
-use crate::pages::orders::place::{Asking, Terms, ask_new, ask_terms};
+use crate::pages::orders::place::{Asking, Terms, a_price, ask_new, ask_terms, some_shares};
 use crate::pages::table::{ROWS, ROWS_MAX};
 
 /// An order to place.
@@ -25,7 +25,8 @@ pub struct NewOrder {
     /// `buy` or `sell`.
     #[schema(pattern = "^(buy|sell)$")]
     side: String,
-    /// Symbol.
+    /// Symbol, in any case.
+    #[schema(min_length = 1, max_length = 32, pattern = "^[!-+\\--~]+$")]
     symbol: String,
     /// Account; the only one when absent.
     #[serde(default)]
@@ -101,15 +102,11 @@ pub struct AskedFor {
 }
 
 fn price(name: &'static str, text: Option<&String>) -> Result<Option<Price>, PageError> {
-    let Some(text) = text else { return Ok(None) };
-    let parsed = text.parse::<Price>().ok().filter(|price| price.0 > 0);
-    parsed.map(Some).ok_or_else(|| PageError::field(name, text, "a positive decimal, for example 189.50"))
+    text.map(|text| a_price(name, text)).transpose()
 }
 
 fn shares(text: Option<&String>) -> Result<Option<Quantity>, PageError> {
-    let Some(text) = text else { return Ok(None) };
-    let parsed = text.parse::<Quantity>().ok().filter(|shares| shares.0 > 0);
-    parsed.map(Some).ok_or_else(|| PageError::field("quantity", text, "a positive number of shares"))
+    text.map(|text| some_shares(text)).transpose()
 }
 
 /// The same error under the name that its field has in a body: forms and the command line have shorter ones.
@@ -137,7 +134,7 @@ pub async fn place(
 ) -> Result<(StatusCode, Json<AskedFor>), Problem> {
     let asking = Asking {
         account: body.account.clone().unwrap_or_default(),
-        symbol: body.symbol.clone(),
+        symbol: fields::symbol("symbol", &body.symbol)?,
         side: body.side.clone(),
         order_type: body.r#type.clone().unwrap_or_else(|| "market".to_owned()),
         time_in_force: body.time_in_force.clone().unwrap_or_else(|| "day".to_owned()),

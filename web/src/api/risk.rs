@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use contracts::Subject;
+use contracts::stream::TRADING;
 use contracts::v1::{BreakerKind, LimitsSet, TradeLimits, TradingState};
 use domain::book::{Book, LimitSet, Scope};
 use domain::risk::{breaker, fields, scope_usage};
 use projections::queries::{self, LimitVersionRow, NamedLimit, named_limits};
-use runtime::command::{self, LimitsError, Stop};
+use runtime::command::{self, LimitsChange, LimitsError, Stop};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -42,7 +44,7 @@ pub struct LimitsOf {
     strategy: String,
     /// Symbol; empty for each one.
     #[serde(default)]
-    #[schema(max_length = 64)]
+    #[schema(max_length = 32)]
     symbol: String,
 }
 
@@ -204,7 +206,7 @@ pub struct NewLimits {
     reason: String,
 }
 
-/// State or end limits of a scope; they hold from the next decision on.
+/// State or end limits of a scope; they hold from the next decision on. What changes nothing makes no new version.
 #[utoipa::path(post, path = "/api/v1/limits", tag = "trading", operation_id = "set_limits", params(Key),
     request_body = NewLimits, responses((status = 200, body = Stated), Problems))]
 pub async fn set(
@@ -223,8 +225,8 @@ pub async fn set(
     let named: Vec<(String, String)> =
         asked.limits.into_iter().map(|change| (change.name, change.value)).collect();
     let caller = caller(&actor, &key, "limits");
-    let set = state_limits(&app, &caller, &scope, &named, &reason).await?;
-    Ok(Json(Stated::of_event(set)))
+    let change = state_limits(&app, &caller, &scope, &named, &reason).await?;
+    Ok(Json(Stated::of_event(change.set)))
 }
 
 /// States limits, for the API and the page.
@@ -234,16 +236,14 @@ pub async fn state_limits(
     scope: &Scope,
     named: &[(String, String)],
     reason: &str,
-) -> Result<LimitsSet, PageError> {
+) -> Result<LimitsChange, PageError> {
     let refused = |error: fields::LimitError| LimitsError::Invalid {
         field: error.field,
         value: error.value,
         expected: error.expected,
     };
     let change = |limits: &mut TradeLimits| {
-        for (name, value) in named {
-            fields::state(limits, name, value).map_err(refused)?;
-        }
+        fields::state_all(limits, named).map_err(refused)?;
         fields::check(scope, limits).map_err(refused)
     };
     let stated = command::change_limits(&app.context.tape, caller, &scope.to_wire(), reason, change).await;
@@ -259,20 +259,21 @@ pub async fn state_limits(
 /// The scope, once its account and strategy are known to be there.
 pub async fn known(app: &App, of: &LimitsOf) -> Result<Scope, PageError> {
     check_stop(app, &of.account, &of.strategy).await?;
-    let good = |byte: u8| byte.is_ascii_graphic();
-    if of.symbol.len() > 64 || !of.symbol.bytes().all(good) {
-        return Err(PageError::field("scope.symbol", &of.symbol, "a symbol, or nothing"));
-    }
-    Ok(Scope::new(&of.account, &of.strategy, &of.symbol.to_uppercase()))
+    let symbol = match of.symbol.as_str() {
+        "" => String::new(),
+        text => super::fields::symbol("scope.symbol", text)?,
+    };
+    Ok(Scope::new(&of.account, &of.strategy, &symbol))
 }
 
-/// Refuses an account or a strategy that there is not; what is traded by hand has stops and limits as a strategy has.
+/// Refuses an account or a strategy that there is not; what is traded by hand has stops and limits as a strategy has, and
+/// so has what a strategy that was removed has left behind.
 pub async fn check_stop(app: &App, account: &str, strategy: &str) -> Result<(), PageError> {
     if !account.is_empty() {
         check_account(app, account).await?;
     }
     if !strategy.is_empty() && strategy != contracts::MANUAL {
-        crate::action::registered(app, strategy.to_owned()).await?;
+        crate::action::reachable(app, strategy.to_owned()).await?;
     }
     Ok(())
 }
@@ -356,11 +357,11 @@ pub struct ResetDone {
     account: String,
     /// Strategy; empty for the account.
     strategy: String,
-    /// `reset`.
+    /// `reset`, or `not_tripped` where none had tripped and nothing was changed.
     state: &'static str,
 }
 
-/// End a circuit breaker and measure anew from here.
+/// End a circuit breaker and measure anew from here. One that has not tripped goes on as it is.
 #[utoipa::path(post, path = "/api/v1/breakers/reset", tag = "trading", operation_id = "reset_breaker", params(Key),
     request_body = Reset, responses((status = 200, body = ResetDone), Problems))]
 pub async fn reset(
@@ -378,8 +379,26 @@ pub async fn reset(
     let kind = breaker_kind(asked.breaker.as_deref())?;
     let caller = caller(&actor, &key, &format!("{}/{}", asked.account, asked.strategy));
     let stop = Stop { account: asked.account.clone(), strategy: asked.strategy.clone(), reason };
-    command::reset_breaker(&app.context.tape, &caller, &stop, kind).await.map_err(tape)?;
-    Ok(Json(ResetDone { account: asked.account, strategy: asked.strategy, state: "reset" }))
+    let state = if reset_tripped(&app, &caller, &stop, kind).await? { "reset" } else { "not_tripped" };
+    Ok(Json(ResetDone { account: asked.account, strategy: asked.strategy, state }))
+}
+
+/// Resets a breaker that has tripped; answers whether one had. Where the read model has not folded yet what tripped last,
+/// the command is what counts.
+pub async fn reset_tripped(
+    app: &App,
+    caller: &command::Caller,
+    stop: &Stop,
+    kind: BreakerKind,
+) -> Result<bool, PageError> {
+    let tripped = Subject::of(&["account", &stop.account, "breaker_tripped"]);
+    let last = app.context.tape.last_sequence(TRADING, tripped.as_str()).await?;
+    let book = queries::load_book(&app.config.pool).await?;
+    let has_tripped = book.sequence() < last || book.has_tripped(&stop.account, &stop.strategy, kind);
+    if has_tripped {
+        command::reset_breaker(&app.context.tape, caller, stop, kind).await.map_err(tape)?;
+    }
+    Ok(has_tripped)
 }
 
 /// The kind that a name stands for; all when there is none.
@@ -404,6 +423,8 @@ pub struct Stopped {
     pub state: &'static str,
     /// Since when, UTC nanoseconds.
     pub since_ns: i64,
+    /// Who stopped it; empty for a breaker, which trips by itself.
+    pub actor: String,
     /// Why.
     pub reason: String,
 }
@@ -429,34 +450,44 @@ pub fn stopped(book: &Book) -> Vec<Stopped> {
             by: "halt".to_owned(),
             state: breaker::state_name(halt.state),
             since_ns: halt.since_ns,
-            reason: because(&halt.actor, &halt.reason),
+            actor: halt.actor.clone(),
+            reason: halt.reason.clone(),
         });
     }
     for tally in book.tallies() {
         let ns = |at: &Option<contracts::Timestamp>| at.as_ref().and_then(contracts::from_timestamp);
-        let row = |by: &str, state, since_ns: Option<i64>, reason: String| Stopped {
+        let row = |by: &str, state, since_ns: Option<i64>, (actor, reason): (&str, &str)| Stopped {
             account: tally.account.clone(),
             strategy: tally.strategy.clone(),
             by: by.to_owned(),
             state: breaker::state_name(state),
             since_ns: since_ns.unwrap_or_default(),
-            reason,
+            actor: actor.to_owned(),
+            reason: reason.to_owned(),
         };
         if let Some(halt) = tally.halt.as_ref().filter(|_| tally.kill.is_none()) {
-            rows.push(row("halt", halt.state(), ns(&tally.halted_since), because(&halt.actor, &halt.reason)));
+            let why = (halt.actor.as_str(), halt.reason.as_str());
+            rows.push(row("halt", halt.state(), ns(&tally.halted_since), why));
         }
         if let Some(kill) = &tally.kill {
             let state = if kill.flatten { TradingState::Halted } else { TradingState::ReduceOnly };
-            rows.push(row("kill", state, ns(&tally.killed_at), because(&kill.actor, &kill.reason)));
+            rows.push(row("kill", state, ns(&tally.killed_at), (kill.actor.as_str(), kill.reason.as_str())));
         }
         for state in &tally.breakers {
             let name = breaker::name(state.kind());
-            rows.push(row(name, state.state(), ns(&state.since), state.reason.clone()));
+            rows.push(row(name, state.state(), ns(&state.since), ("", state.reason.as_str())));
         }
     }
     rows
 }
 
-fn because(actor: &str, reason: &str) -> String {
-    if reason.is_empty() { format!("by {actor}") } else { format!("by {actor}: {reason}") }
+impl Stopped {
+    /// Who stopped it and why, in words.
+    pub fn because(&self) -> String {
+        match (self.actor.as_str(), self.reason.as_str()) {
+            ("", reason) => reason.to_owned(),
+            (actor, "") => format!("by {actor}"),
+            (actor, reason) => format!("by {actor}: {reason}"),
+        }
+    }
 }

@@ -103,11 +103,13 @@ pub async fn status(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<J
         positions: counts.positions,
         parked: counts.parked,
     };
+    let mut mode = app.config.mode;
     let mut brokers = Vec::new();
     for account in queries::accounts(&app.config.pool).await.map_err(unread)? {
         let attached = runtime::command::attachment(&app.context.tape, &account.account).await;
         let unread = |error: event_log::LogError| PageError::ReadModel(error.to_string());
         let Some(attached) = attached.map_err(unread)? else { continue };
+        mode = mode.traded(attached.mode());
         brokers.push(AtBroker {
             mode: attached.mode().name(),
             account: attached.account,
@@ -117,7 +119,7 @@ pub async fn status(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<J
     }
     Ok(Json(Status {
         tape: app.config.tape.clone(),
-        mode: app.config.mode.name(),
+        mode: mode.name(),
         version: app.config.version.clone(),
         counts,
         halts: halts.collect(),

@@ -20,6 +20,7 @@ use crate::access::Actor;
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::Params;
+use crate::pages::chart::symbol;
 use crate::pages::orders::{SIDES, STATUSES, request_cancel, time};
 use crate::pages::strategies::missing;
 use crate::pages::table::{ROWS, ROWS_MAX, turn};
@@ -48,7 +49,7 @@ const FROM: Field = field("from", Kind::Time, "At this time or later");
 const TO: Field = field("to", Kind::Time, "Up to and including this date or instant");
 const ACCOUNT: Field = field("account", Kind::Text(64), "Account");
 const STRATEGY: Field = field("strategy", Kind::Text(64), "Strategy; `manual` for an operator's orders");
-const SYMBOL: Field = field("symbol", Kind::Text(32), "Symbol");
+const SYMBOL: Field = field("symbol", Kind::Symbol, "Symbol, in any case");
 const SIDE: Field = field("side", Kind::Choice(&SIDES), "Side");
 const AS_OF: Field =
     field(timeline::FIELD, Kind::Moment, "The state after a sequence of TRADING or at an instant");
@@ -108,7 +109,7 @@ pub async fn orders(State(app): State<Arc<App>>, asked: Asked<OrderFields>) -> A
     let filter = queries::OrderFilter {
         account: asked.owned("account"),
         strategy: asked.owned("strategy"),
-        symbol: asked.get("symbol").map(str::to_uppercase),
+        symbol: asked.get("symbol").map(symbol).transpose()?,
         status: asked.owned("status"),
         open: asked.get("open").map(|open| open == "true"),
         side: asked.owned("side"),
@@ -201,7 +202,7 @@ pub async fn fills(State(app): State<Arc<App>>, asked: Asked<FillFields>) -> Ans
     let filter = queries::FillFilter {
         account: asked.owned("account"),
         strategy: asked.owned("strategy"),
-        symbol: asked.get("symbol").map(str::to_uppercase),
+        symbol: asked.get("symbol").map(symbol).transpose()?,
         order_id: asked.owned("order_id"),
         side: asked.owned("side"),
         from_ns: time(&asked, "from", from_time)?,
@@ -345,7 +346,7 @@ pub async fn decisions(
     let filter = DecisionFilter {
         account: asked.owned("account"),
         strategy: asked.owned("strategy"),
-        symbol: asked.get("symbol").map(str::to_uppercase),
+        symbol: asked.get("symbol").map(symbol).transpose()?,
         verdict: asked.owned("verdict"),
         rule: asked.owned("rule"),
         signal_id: asked.owned("signal_id"),
@@ -372,7 +373,7 @@ impl Fields for SignalFields {
 pub async fn signals(State(app): State<Arc<App>>, asked: Asked<SignalFields>) -> Answer<Part<SignalRow>> {
     let filter = SignalFilter {
         strategy: asked.owned("strategy"),
-        symbol: asked.get("symbol").map(str::to_uppercase),
+        symbol: asked.get("symbol").map(symbol).transpose()?,
         from_ns: time(&asked, "from", from_time)?,
         to_ns: time(&asked, "to", to_time)?,
     };

@@ -44,7 +44,7 @@ impl Hop {
     /// An event from which nothing followed.
     #[must_use]
     pub fn alone(message: Message) -> Self {
-        let event = contracts::decode(message.payload()).ok();
+        let event = contracts::decode(message.payload()).ok().filter(|_| message.row.readable);
         Self {
             stage: event.as_ref().map_or("other", |_| stage(&message.row.subject)),
             cause: None,

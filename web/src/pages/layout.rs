@@ -4,6 +4,7 @@ use axum::http::HeaderMap;
 
 use super::{Page, Panel};
 use crate::app::App;
+use crate::config::Mode;
 use crate::session::{FormKeys, cookie};
 
 /// Market time in the header of every page.
@@ -55,9 +56,16 @@ pub struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// The frame of `page` for a visitor.
+    /// The frame of `page` for a visitor, under the badge of `mode`.
     #[must_use]
-    pub fn new(app: &'a App, page: &Page, version: u64, headers: &HeaderMap, keys: FormKeys) -> Self {
+    pub fn new(
+        app: &'a App,
+        page: &Page,
+        mode: Mode,
+        version: u64,
+        headers: &HeaderMap,
+        keys: FormKeys,
+    ) -> Self {
         let pages = Page::ALL.iter().map(|other| Link {
             title: other.title,
             url: other.url.to_string(),
@@ -69,8 +77,8 @@ impl<'a> Layout<'a> {
             version,
             theme: theme(headers),
             tape: &app.config.tape,
-            mode: app.config.mode.name(),
-            mode_meaning: app.config.mode.meaning(),
+            mode: mode.name(),
+            mode_meaning: mode.meaning(),
             clock: String::new(),
             topics: String::new(),
             live: "connecting",

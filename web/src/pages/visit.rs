@@ -68,7 +68,12 @@ impl<'a> Visit<'a> {
 
     /// The frame of the page, live with those of its panels that `scope` shows.
     pub async fn layout(&self, scope: &Scope<'_>, live: &[&Panel]) -> Result<Layout<'a>, askama::Error> {
-        let mut frame = Layout::new(self.app, self.page, self.version, self.headers, self.keys.clone());
+        let mode = self.app.mode(&self.accounts).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "whether an account is traded with real money is not known: {error}");
+            self.app.config.mode
+        });
+        let (version, keys) = (self.version, self.keys.clone());
+        let mut frame = Layout::new(self.app, self.page, mode, version, self.headers, keys);
         frame.clock = layout::CLOCK.render(scope).await?;
         let panels = std::iter::once(&layout::CLOCK).chain(live.iter().copied());
         let topics: Vec<String> = panels.map(|panel| panel.topic(scope)).collect();

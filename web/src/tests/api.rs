@@ -2,6 +2,8 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use contracts::stream;
+use contracts::v1::event::Body as EventBody;
 use serde_json::Value;
 
 use super::action::Visitor;
@@ -30,6 +32,8 @@ async fn lists_have_the_pages_filters_and_cursors() {
         ("orders?open=true", 1),
         ("orders?open=false&status=filled", 1),
         ("fills?symbol=aapl", 1),
+        ("orders?symbol=brk.b", 1),
+        ("signals?symbol=aapl", 1),
         ("fills?from=2026-01-07", 0),
         ("decisions?verdict=denied&rule=max_position", 1),
         ("signals?strategy=momentum", 3),
@@ -65,6 +69,10 @@ async fn errors_are_problem_details_that_name_the_field() {
         ("orders?side=up", 422, "side"),
         ("orders?sidee=buy", 422, "query"),
         ("orders?before=7", 422, "before"),
+        ("orders?symbol=a%20b", 422, "symbol"),
+        ("fills?symbol=a%2Cb", 422, "symbol"),
+        ("decisions?symbol=%C4%84", 422, "symbol"),
+        ("signals?symbol=a%20b", 422, "symbol"),
         ("fills?limit=0", 422, "limit"),
         ("positions?as_of=seq:99999", 422, "as_of"),
         ("decisions?rule=none", 422, "rule"),
@@ -176,6 +184,54 @@ async fn a_body_is_refused_by_its_field_and_changes_nothing() {
             "none beside a quantity",
         ),
         (
+            "orders",
+            json,
+            "{\"side\":\"buy\",\"symbol\":\"a b\",\"quantity\":\"1\",\"account\":\"paper\"}",
+            422,
+            "symbol",
+            "1 to 32 printable ASCII characters",
+        ),
+        (
+            "orders",
+            json,
+            "{\"side\":\"buy\",\"symbol\":\"AAPL\",\"quantity\":\"99999999999999\",\"account\":\"paper\"}",
+            422,
+            "quantity",
+            "a positive number of shares, at most 9223372036.854775807 (out of range)",
+        ),
+        (
+            "orders",
+            json,
+            "{\"side\":\"buy\",\"symbol\":\"AAPL\",\"quantity\":\"0\",\"account\":\"paper\"}",
+            422,
+            "quantity",
+            "a positive number of shares, at most 9223372036.854775807 (not above 0)",
+        ),
+        (
+            "orders",
+            json,
+            "{\"side\":\"buy\",\"symbol\":\"AAPL\",\"quantity\":\"1\",\"limit_price\":\"9223372037\"}",
+            422,
+            "limit_price",
+            "a positive decimal, for example 189.50, at most 9223372036.854775807 (out of range)",
+        ),
+        (
+            "backtests",
+            json,
+            "{\"strategies\":[{\"kind\":\"sma_cross\"}],\"timeframe\":\"1h\",\"slippage_bps\":\"9223372037\"}",
+            422,
+            "slippage_bps",
+            "a decimal number of at most nine places, at most 9223372036.854775807 (out of range)",
+        ),
+        (
+            "limits",
+            json,
+            "{\"limits\":[{\"name\":\"max_leverage\",\"value\":\"2\"}],\"scope\":{\"symbol\":\"a b\"}}",
+            422,
+            "scope.symbol",
+            "1 to 32 printable ASCII characters",
+        ),
+        (
             "tokens",
             json,
             "{\"name\":\"new\",\"role\":\"viewer\",\"days\":1.5}",
@@ -238,4 +294,22 @@ async fn a_cancel_with_one_key_is_one_event_and_without_token_or_key_none() {
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
     }
     assert_eq!(deck.stored().await, (before.0 + 1, before.1 + 1));
+}
+
+#[tokio::test]
+async fn an_order_in_small_letters_is_one_in_the_symbol_of_the_tape() {
+    let deck = Deck::traded().await;
+    let visitor = Visitor::of(&deck).await;
+    let body = "{\"side\":\"buy\",\"symbol\":\"brk.b\",\"quantity\":\"1\",\"account\":\"paper\"}";
+    let mut request = visitor.post("/api/v1/orders", body);
+    let headers = request.headers_mut();
+    headers.insert("content-type", "application/json".parse().unwrap());
+    headers.insert("x-csrf-token", visitor.token.parse().unwrap());
+    headers.insert("idempotency-key", "key-number-1".parse().unwrap());
+    let answer = read(deck.send(request).await).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+    let asked = deck.tape.last(stream::TRADING, "signal.manual.>").await.unwrap().unwrap();
+    assert_eq!(asked.subject, "signal.manual.BRK%2EB");
+    let Some(EventBody::Signal(signal)) = asked.event.body else { panic!("not a signal") };
+    assert_eq!(signal.legs[0].symbol, "BRK.B");
 }

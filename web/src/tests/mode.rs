@@ -94,6 +94,18 @@ async fn money_is_marked_on_every_page_and_in_the_status() {
 }
 
 #[tokio::test]
+async fn an_account_that_another_process_attaches_to_money_is_marked_at_once() {
+    let deck = Deck::traded().await;
+    let site = site(&deck, Mode::Paper);
+    assert!(answer(&site, &deck, "/").await.contains(PAPER));
+    deck.append(vec![attached(TradingMode::Live, "123456789")]).await;
+    let page = answer(&site, &deck, "/").await;
+    assert!(page.contains(LIVE) && !page.contains(PAPER), "{page}");
+    let status: Value = serde_json::from_str(&answer(&site, &deck, "/api/v1/status").await).unwrap();
+    assert_eq!(status["mode"], "LIVE");
+}
+
+#[tokio::test]
 async fn a_paper_account_is_marked_as_one() {
     let deck = Deck::traded().await;
     deck.append(vec![attached(TradingMode::Paper, "PA1")]).await;

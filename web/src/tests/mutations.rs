@@ -67,7 +67,7 @@ fn example(operation: &str) -> Example {
         "disable_strategy" => ("sma_cross", "{}", Operator),
         "enable_strategy" => ("sma_cross", "{\"mode\":\"paper\"}", Operator),
         "rotate_strategy" => ("outer", "", Admin),
-        "replace_strategy" => ("momentum", "{\"with\":\"sma_cross\"}", Admin),
+        "replace_strategy" => ("momentum", "{\"with\":\"sma_cross\",\"positions\":\"keep\"}", Admin),
         other => panic!("{other} has no example: add one, so that its refusals and its key are tested"),
     }
 }
@@ -124,6 +124,7 @@ fn parked_id(sequence: u64) -> String {
 /// A deck with everything that the examples act on.
 async fn deck() -> (Deck, String) {
     let deck = Deck::traded().await;
+    deck.append(vec![super::script::tripped()]).await;
     let leg = SignalLeg { symbol: "SPY".to_owned(), intent: Intent::Exit.into(), ..SignalLeg::default() };
     let signal = Signal { strategy: "ext".to_owned(), legs: vec![leg], ..Signal::default() };
     for sequence in [7, 8] {

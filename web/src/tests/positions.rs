@@ -1,11 +1,13 @@
 //! Positions & risk, now and as of a moment of the past.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use contracts::v1::event::Body as EventBody;
 
 use super::action::Visitor;
 use super::script::NOW_NS;
+use super::strategies::call;
 use super::{Deck, read, script};
+use crate::access::Role;
 
 #[tokio::test]
 async fn positions_limits_and_denials_are_there() {
@@ -127,4 +129,64 @@ async fn one_account_is_halted_and_resumed() {
     deck.send(visitor.post("/accounts/paper/resume", &form("RESUME", "key-number-2"))).await;
     deck.settle().await;
     assert!(deck.get("/positions").await.text.contains("id=\"account-state\">NORMAL<"));
+}
+
+#[tokio::test]
+async fn a_breaker_that_has_not_tripped_is_not_reset() {
+    let deck = Deck::traded().await;
+    let visitor = Visitor::of(&deck).await;
+    let token = deck.app.config.access.create_token("boss", Role::Admin, "test", i64::MAX).unwrap().secret;
+    let reset = async |key: &str| {
+        let form = format!("csrf={}&key={key}&word=RESET&breaker=drawdown", visitor.token);
+        read(deck.send(visitor.post("/accounts/paper/breakers/reset", &form)).await).await.text
+    };
+    let asked = async |key: &str, breaker: &str| {
+        let body = format!("{{\"account\":\"paper\",\"breaker\":\"{breaker}\"}}");
+        let (status, answer) = call(&deck, &token, Method::POST, "breakers/reset", key, &body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer["state"].as_str().unwrap().to_owned()
+    };
+    let before = deck.stored().await;
+    let said = reset("key-number-1").await;
+    assert!(said.contains("drawdown of paper has not tripped: nothing was changed."), "{said}");
+    assert_eq!(asked("key-number-2", "drawdown").await, "not_tripped");
+    assert_eq!(deck.stored().await, before, "a peak stays where it is");
+
+    deck.append(vec![script::tripped()]).await;
+    let (_, risk) = call(&deck, &token, Method::GET, "risk", "key-number-0", "").await;
+    let row = &risk["stopped"][0];
+    assert_eq!((&row["by"], &row["actor"]), (&"drawdown".into(), &"".into()), "{risk}");
+    assert_eq!(row["reason"], "equity is 0.11 below its peak");
+    assert_eq!(asked("key-number-3", "daily_loss").await, "not_tripped", "another one has");
+    let said = reset("key-number-4").await;
+    assert!(said.contains("drawdown of paper is reset."), "{said}");
+    let last = deck.tape.last("TRADING", "account.paper.breaker_reset").await.unwrap().unwrap();
+    assert!(matches!(last.event.body, Some(EventBody::BreakerReset(_))));
+}
+
+#[tokio::test]
+async fn limits_are_stated_once_each_and_only_where_they_change() {
+    let deck = Deck::traded().await;
+    let token = deck.app.config.access.create_token("boss", Role::Admin, "test", i64::MAX).unwrap().secret;
+    let set = async |key: &str, limits: &str| {
+        let body = format!("{{\"limits\":[{limits}]}}");
+        call(&deck, &token, Method::POST, "limits", key, &body).await
+    };
+    let one = |name: &str, value: &str| format!("{{\"name\":\"{name}\",\"value\":\"{value}\"}}");
+    let before = deck.stored().await;
+    let twice = format!("{},{}", one("max_leverage", "1"), one("max_leverage", "2"));
+    let (status, problem) = set("key-number-1", &twice).await;
+    assert_eq!((status.as_u16(), &problem["value"]), (422, &"max_leverage=2".into()), "{problem}");
+    let (status, nothing) = set("key-number-2", &one("max_leverage", "none")).await;
+    assert_eq!((status, &nothing["version"]), (StatusCode::OK, &0.into()), "{nothing}");
+    assert_eq!(deck.stored().await, before);
+    let (_, stated) = set("key-number-3", &one("restricted", "GME,AMC,GME")).await;
+    assert_eq!(
+        (&stated["version"], &stated["limits"][0]["value"]),
+        (&1.into(), &"GME,AMC".into()),
+        "{stated}"
+    );
+    let (_, again) = set("key-number-4", &one("restricted", "GME,AMC")).await;
+    assert_eq!(again["version"], 1, "{again}");
+    assert_eq!(deck.stored().await, (before.0 + 1, before.1 + 1));
 }

@@ -2,10 +2,10 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, AccountMarked, AlertRaised, Bar, EntryKind, Event, Fill, Intent,
-    MarkPrice, Money, OrderAccepted, OrderSpec, OrderSubmitted, OrderType, Origin, RiskDecision, RiskInput,
-    RiskLimits, Side, Signal, SignalLeg, StrategyEnabled, StrategyMode, StrategyRegistered, StrategyWarmed,
-    TimeInForce, Verdict,
+    AccountConfigured, AccountEntry, AccountMarked, AlertRaised, Bar, BreakerKind, BreakerTripped, EntryKind,
+    Event, Fill, Intent, MarkPrice, Money, OrderAccepted, OrderSpec, OrderSubmitted, OrderType, Origin,
+    RiskDecision, RiskInput, RiskLimits, Side, Signal, SignalLeg, StrategyEnabled, StrategyMode,
+    StrategyRegistered, StrategyWarmed, TimeInForce, TradingState, Verdict,
 };
 use contracts::{Subject, event_id, order_id, to_timestamp};
 
@@ -168,6 +168,28 @@ pub fn second_lot() -> Vec<(Subject, Event)> {
             (Subject::for_event(&event, Some(&order)).unwrap(), event)
         })
         .collect()
+}
+
+/// What follows the script: a strategy buys 20 AAPL at 190.
+pub fn bought(strategy: &str) -> Vec<(Subject, Event)> {
+    let id = event_id("script", strategy, 0);
+    let order = OrderSpec { strategy: strategy.to_owned(), ..spec(&id, "AAPL", 20, None) };
+    let bodies = [submitted(&order), accepted(&order), fill(&order, 190_000_000_000)];
+    let numbered = (820u32..).zip(bodies).map(|(number, body)| event(number, NOW_NS, body));
+    numbered.map(|event| (Subject::for_event(&event, Some(&order)).unwrap(), event)).collect()
+}
+
+/// A breaker of the account that tripped.
+pub fn tripped() -> (Subject, Event) {
+    let tripped = BreakerTripped {
+        account: ACCOUNT.to_owned(),
+        kind: BreakerKind::Drawdown.into(),
+        state: TradingState::ReduceOnly.into(),
+        reason: "equity is 0.11 below its peak".to_owned(),
+        ..BreakerTripped::default()
+    };
+    let event = event(911, NOW_NS, Body::BreakerTripped(tripped));
+    (Subject::for_event(&event, None).unwrap(), event)
 }
 
 /// An alert of the monitor.

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
 use contracts::stream;
-use contracts::v1::StrategyMode;
 use contracts::v1::event::Body as EventBody;
+use contracts::v1::{PositionsFate, StrategyMode};
 use runtime::{AccessError, Credentials, ExternalStrategy, StrategyAccess};
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ pub struct Server {
 }
 
 impl Server {
-    fn users(&self) -> Vec<String> {
+    pub fn users(&self) -> Vec<String> {
         self.users.lock().unwrap().keys().cloned().collect()
     }
 }
@@ -75,9 +75,21 @@ async fn ask(
     key: &str,
     body: &str,
 ) -> (StatusCode, Value) {
+    call(deck, token, method, &format!("strategies{path}"), key, body).await
+}
+
+/// Asks anything of the API.
+pub async fn call(
+    deck: &Deck,
+    token: &str,
+    method: Method,
+    path: &str,
+    key: &str,
+    body: &str,
+) -> (StatusCode, Value) {
     let request = Request::builder()
         .method(method)
-        .uri(format!("/api/v1/strategies{path}"))
+        .uri(format!("/api/v1/{path}"))
         .header("host", HOST)
         .header("authorization", format!("Bearer {token}"))
         .header("idempotency-key", key)
@@ -88,7 +100,8 @@ async fn ask(
     (answer.status, serde_json::from_str(&answer.text).unwrap_or(Value::Null))
 }
 
-async fn last_control(deck: &Deck, name: &str) -> EventBody {
+/// The last control of a strategy.
+pub async fn last_control(deck: &Deck, name: &str) -> EventBody {
     let filter = format!("control.strategy.{name}.>");
     deck.tape.last(stream::TRADING, &filter).await.unwrap().unwrap().event.body.unwrap()
 }
@@ -236,10 +249,19 @@ async fn a_hand_over_disables_one_and_enables_the_other() {
     let deck = Deck::traded().await;
     let visitor = Visitor::of(&deck).await;
     let form = format!("csrf={}&key=key-number-1&with=sma_cross&reason=drill", visitor.token);
+    let before = deck.stored().await;
+    let answer = read(deck.send(visitor.post("/strategies/momentum/replace", &form)).await).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text);
+    let asked = "expected keep, flatten or hand_over, because momentum holds 120 AAPL, 1 open order";
+    assert!(answer.text.contains(asked), "{}", answer.text);
+    assert_eq!(deck.stored().await, before);
+    let form = format!("{form}&positions=hand_over");
     let answer = read(deck.send(visitor.post("/strategies/momentum/replace", &form)).await).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert!(answer.text.contains("what momentum holds goes to it"), "{}", answer.text);
     let EventBody::StrategyDisabled(old) = last_control(&deck, "momentum").await else { panic!("still on") };
     assert_eq!(old.reason, "replaced by sma_cross: drill");
+    assert_eq!((old.positions(), old.hand_over_to.as_str()), (PositionsFate::HandOver, "sma_cross"));
     let EventBody::StrategyEnabled(new) = last_control(&deck, "sma_cross").await else { panic!("still off") };
     assert_eq!(new.mode(), StrategyMode::Paper);
 }
@@ -286,9 +308,15 @@ async fn the_api_registers_once_per_key_and_switches_removes_and_hands_over() {
         let (status, switched) = ask(&deck, &token, Method::POST, path, key, body).await;
         assert_eq!((status, &switched["state"]), (StatusCode::OK, &state.into()));
     }
-    let (status, replaced) =
-        ask(&deck, &token, Method::POST, "/momentum/replace", "key-number-4", "{\"with\":\"swing\"}").await;
+    let with = |more: &str| format!("{{\"with\":\"swing\"{more}}}");
+    let replace = async |body: String| {
+        ask(&deck, &token, Method::POST, "/momentum/replace", "key-number-4", &body).await
+    };
+    let (status, problem) = replace(with("")).await;
+    assert_eq!((status.as_u16(), &problem["field"]), (422, &"positions".into()), "{problem}");
+    let (status, replaced) = replace(with(",\"positions\":\"keep\"")).await;
     assert_eq!((status, &replaced["mode"]), (StatusCode::OK, &"paper".into()), "{replaced}");
+    assert_eq!(replaced["positions"], "keep");
     let (status, _) = ask(&deck, &token, Method::DELETE, "/swing", "key-number-5", "").await;
     assert_eq!(status, StatusCode::NO_CONTENT);
     assert!(deck.server.users().is_empty());

@@ -1,8 +1,8 @@
 //! sma_cross: long while the fast simple moving average of closes is above the slow one.
 //!
 //! The twin of the built-in strategy of that name. Enters long, when flat, on the bar at which fast > slow after
-//! fast ≤ slow; exits, when it holds, on the bar at which fast < slow after fast ≥ slow. The averages are compared
-//! as exact whole sums, so equal is equal.
+//! fast < slow on the bar before; exits, when it holds, on the bar at which fast < slow after fast > slow. After a
+//! bar at which both are equal nothing crosses. The averages are compared as exact whole sums, so equal is equal.
 //!
 //! Replace `SmaCross` with your own idea: `on_bar` gets every bar, oldest first, and answers with wishes.
 
@@ -70,9 +70,9 @@ impl Strategy for SmaCross {
         }
         let before = std::mem::replace(&mut series.relation, compare(&series.closes, fast, slow));
         let (Some(before), Some(now)) = (before, series.relation) else { return Vec::new() };
-        let (intent, word) = if before.is_le() && now.is_gt() && held == 0 {
+        let (intent, word) = if before.is_lt() && now.is_gt() && held == 0 {
             (Intent::EnterLong, "above")
-        } else if before.is_ge() && now.is_lt() && held > 0 {
+        } else if before.is_gt() && now.is_lt() && held > 0 {
             (Intent::Exit, "below")
         } else {
             return Vec::new();

@@ -183,9 +183,10 @@ impl JetStreamLog {
 
     pub(super) async fn conflict(&self, entry: &Encoded) -> AppendError {
         let (filter, expected) = entry.expected().unwrap_or((entry.subject.as_str(), 0));
-        match self.last_under(entry.stream, filter).await {
-            Ok(actual) => {
-                AppendError::Conflict { filter: filter.to_owned(), expected, actual: actual.map(Box::new) }
+        match self.last_place(entry.stream, filter).await {
+            Ok((last, actual)) => {
+                let (filter, actual) = (filter.to_owned(), actual.map(Box::new));
+                AppendError::Conflict { filter, expected, last, actual }
             }
             Err(error) => AppendError::Unavailable(error),
         }

@@ -133,8 +133,8 @@ impl JetStreamLog {
         for entry in batch {
             if let Some(sequence) = self.locate(entry).await? {
                 let actual = self.at(entry.stream, sequence).await?.map(Box::new);
-                let filter = entry.subject.as_str().to_owned();
-                return Ok(Some(Err(AppendError::Conflict { filter, expected: 0, actual })));
+                let (filter, last) = (entry.subject.as_str().to_owned(), sequence);
+                return Ok(Some(Err(AppendError::Conflict { filter, expected: 0, last, actual })));
             }
         }
         Ok(None)

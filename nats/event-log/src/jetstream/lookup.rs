@@ -94,6 +94,18 @@ impl JetStreamLog {
         Ok(self.last_message(stream, filter, doing).await?.map_or(0, |message| message.sequence))
     }
 
+    /// Sequence of the last message under a filter, from the stream's leader, and its event where it is one; 0 when
+    /// there is none.
+    pub(super) async fn last_place(
+        &self,
+        stream: &str,
+        filter: &str,
+    ) -> Result<(u64, Option<Recorded>), LogError> {
+        let doing = || format!("last message under {filter} of {stream}");
+        let message = self.last_message(stream, filter, doing).await?;
+        Ok(message.map_or((0, None), |message| (message.sequence, recorded(&message).ok())))
+    }
+
     async fn last_message(
         &self,
         stream: &str,
@@ -159,5 +171,5 @@ fn found(
 }
 
 fn identity(message: &StreamMessage) -> (u64, Option<String>) {
-    (message.sequence, recorded(message).ok().map(|found| found.event.id))
+    (message.sequence, wire::id(content_type(&message.headers), &message.payload))
 }

@@ -172,11 +172,11 @@ impl StreamLog {
             let Some((filter, expected)) = entry.expected() else { continue };
             let last = self.last_under(filter);
             if last != expected {
-                return Err(self.conflict(filter, expected, last)?);
+                return Err(self.conflict(filter, expected, last));
             }
         }
         if let Some((entry, at)) = batch.iter().zip(&stored).find_map(|(entry, at)| Some((entry, (*at)?))) {
-            return Err(self.conflict(entry.subject.as_str(), 0, at)?);
+            return Err(self.conflict(entry.subject.as_str(), 0, at));
         }
         let mut push = |entry: &Encoded| {
             let message = Stored {
@@ -201,9 +201,10 @@ impl StreamLog {
         (first.is_none() || first == Some(at)).then_some(at)
     }
 
-    fn conflict(&self, filter: &str, expected: u64, last: u64) -> Result<AppendError, LogError> {
-        let actual = self.recorded(last)?.map(Box::new);
-        Ok(AppendError::Conflict { filter: filter.to_owned(), expected, actual })
+    fn conflict(&self, filter: &str, expected: u64, last: u64) -> AppendError {
+        // A message that is no event has only its place.
+        let actual = self.recorded(last).ok().flatten().map(Box::new);
+        AppendError::Conflict { filter: filter.to_owned(), expected, last, actual }
     }
 
     pub fn durable_mut(&mut self, name: &str) -> Result<&mut Durable, LogError> {

@@ -38,10 +38,10 @@ async fn a_stale_expectation_is_a_conflict(fixture: Fixture) {
     tape.append(expecting(bar("B", 1), 0)).await.unwrap();
     tape.append(expecting(bar("A", 2), 1)).await.unwrap();
     let refused = tape.append(expecting(bar("A", 3), 1)).await.unwrap_err();
-    let AppendError::Conflict { filter, expected, actual: Some(actual) } = refused else {
+    let AppendError::Conflict { filter, expected, last, actual: Some(actual) } = refused else {
         panic!("expected a conflict, got {refused}");
     };
-    assert_eq!((filter.as_str(), expected, actual.sequence), ("market.bar.1h.A", 1, 3));
+    assert_eq!((filter.as_str(), expected, last, actual.sequence), ("market.bar.1h.A", 1, 3, 3));
     assert_eq!(actual.event.id, bar("A", 2).event.id);
     assert_eq!(tape.state(MARKET).await.unwrap().messages, 3);
 }

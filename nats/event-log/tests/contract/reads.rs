@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use contracts::Subject;
 use contracts::stream::{LOGS, MARKET, TRADING};
-use event_log::{Bookmark, Delivery, StreamState};
+use contracts::v1::Event;
+use event_log::{Append, AppendError, Bookmark, Delivery, Expect, StreamState, last_of};
 
 use crate::fixture::{Fixture, PATIENCE, bar, sequences, signal, take};
 
@@ -16,6 +18,7 @@ crate::contract!(
     json_of_a_plain_client_is_read,
     single_events_are_found,
     a_signal_in_anothers_name_is_no_event,
+    a_control_that_contradicts_its_subject_is_no_event,
     followers_have_everything_once_wherever_they_begin,
     who_falls_behind_the_others_misses_nothing,
     an_unknown_stream_is_an_error,
@@ -40,6 +43,57 @@ async fn a_signal_in_anothers_name_is_no_event(fixture: Fixture) {
     assert!(tape.last(TRADING, "signal.>").await.unwrap_err().is_undecodable());
     assert!(tape.get(TRADING, 2).await.unwrap_err().is_undecodable());
     assert!(!tape.get("NOWHERE", 2).await.unwrap_err().is_undecodable());
+}
+
+async fn a_control_that_contradicts_its_subject_is_no_event(fixture: Fixture) {
+    let tape = fixture.tape();
+    let kill = |id: &str, body: &str| {
+        let time = "\"eventTime\":\"2024-05-01T14:30:00Z\"";
+        format!("{{\"id\":\"{id}\",{time},\"tradingKilled\":{{{body}}}}}").into_bytes()
+    };
+    let right = kill("right", "\"flatten\":true");
+    fixture.publish_raw("control.trading.all.killed", &right, None).await;
+    let wrong = [
+        ("control.trading.alt.killed", kill("all", "\"flatten\":true"), "field `subject`"),
+        ("control.strategy.manual.killed", kill("other", "\"strategy\":\"swing\""), "field `subject`"),
+        (
+            "control.trading.all.killed",
+            b"{\"id\":\"timeless\",\"tradingKilled\":{}}".to_vec(),
+            "field `event_time`",
+        ),
+    ];
+    for (subject, payload, _) in &wrong {
+        fixture.publish_raw(subject, payload, None).await;
+    }
+    // A reader, a look at what is stored and the question for one message all give the same.
+    let mut reader = tape.read(TRADING, &[], 1).await.unwrap();
+    let read = take(&mut reader, 4).await;
+    assert!(matches!(&read[0], Delivery::Event(_)), "{:?}", read[0]);
+    let stored = tape.stored_from(TRADING, ">", 2, 3).await.unwrap();
+    for ((delivery, stored), (_, sent, field)) in read[1..].iter().zip(&stored).zip(&wrong) {
+        let Delivery::Undecodable { sequence, payload, error, .. } = delivery else { panic!("{delivery:?}") };
+        assert!(payload == sent && error.to_string().starts_with(field), "{error}");
+        assert_eq!(stored.decode().unwrap_err().to_string(), error.to_string());
+        assert!(tape.get(TRADING, *sequence).await.unwrap_err().is_undecodable());
+    }
+    // What was stated before counts, and the place counts all the same.
+    let last = async |filter| last_of(&tape, TRADING, filter).await.unwrap();
+    let all = last("control.trading.>").await;
+    let id = all.event.map(|event| event.event.id);
+    assert_eq!((all.sequence, id.as_deref()), (4, Some("right")));
+    let manual = last("control.strategy.manual.>").await;
+    assert!(manual.sequence == 3 && manual.event.is_none(), "{manual:?}");
+    assert_eq!(last("control.limits.>").await.sequence, 0);
+    let subject = Subject::parse("control.trading.all.killed").unwrap();
+    let event = Event { id: "again".into(), ..contracts::decode(&right).unwrap() };
+    let expect = Expect::Last { filter: subject.to_string(), sequence: 1 };
+    let refused = tape.append(Append { subject, event, expect }).await.unwrap_err();
+    let named = matches!(refused, AppendError::Conflict { expected: 1, last: 4, actual: None, .. });
+    assert!(named, "{refused:?}");
+    // A program that took it for an event knows it again.
+    let bookmark = |id: &str| Bookmark { sequence: 4, id: Some(id.to_owned()) };
+    tape.check(TRADING, &bookmark("timeless")).await.unwrap();
+    assert!(tape.check(TRADING, &bookmark("another")).await.unwrap_err().is_taken_back());
 }
 
 async fn a_read_delivers_everything_in_order_and_follows(fixture: Fixture) {

@@ -19,6 +19,7 @@ fn asks(tape: &mut OnTape, revision: u32, shares: i64, cents: i64) {
         limit: Some(Price(cents * E9 / 100)),
         stop: None,
         client_order_id: client_order_id_of(tape.order.id(), revision),
+        reducing: false,
         requested: true,
     });
 }

@@ -22,7 +22,11 @@ pub fn split_like(close: f64, open: f64) -> Option<(u32, u32)> {
 /// The warning that `symbol` jumps on `date` as in a split of `new` shares for `old` ones, and on `more` other dates.
 #[must_use]
 pub fn unstated_split(symbol: &str, date: NaiveDate, (new, old): (u32, u32), more: usize) -> Warning {
-    let others = if more > 0 { format!(" (and on {more} other dates)") } else { String::new() };
+    let others = match more {
+        0 => String::new(),
+        1 => " (and on 1 other date)".to_owned(),
+        more => format!(" (and on {more} other dates)"),
+    };
     let text = format!(
         "{symbol} looks split {new}:{old} on {date}{others} and no split is stated: give or import a file of \
          corporate actions."
@@ -33,6 +37,14 @@ pub fn unstated_split(symbol: &str, date: NaiveDate, (new, old): (u32, u32), mor
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_dates_are_counted() {
+        let told = |more| unstated_split("SPY", NaiveDate::default(), (2, 1), more).text;
+        assert!(told(1).contains("(and on 1 other date)"), "{}", told(1));
+        assert!(told(2).contains("(and on 2 other dates)"), "{}", told(2));
+        assert!(!told(0).contains("other"), "{}", told(0));
+    }
 
     #[test]
     fn only_what_is_near_a_usual_ratio_looks_like_a_split() {

@@ -36,6 +36,7 @@ fn the_page_describes_every_warning() {
         Kind::WarmUp,
         Kind::AmbiguousBars,
         Kind::UnstatedSplit,
+        Kind::NegativeCash,
     ] {
         assert!(PAGE.contains(&format!("| `{}` |", kind.name())), "{kind:?}");
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());

@@ -11,7 +11,8 @@ use engine::Shown;
 /// Source of sessions where no bar says another.
 const SOURCE: &str = "rehearsal";
 
-/// The numbered events of an instant: session opened, corporate actions, bars, session closed.
+/// The numbered events of an instant: session opened, corporate actions, bars, session closed; where one session opens as
+/// another closes, the closed one is the one before it.
 pub(super) fn events(shown: &Shown<'_>) -> Vec<(Subject, Event)> {
     let origin = if shown.live { Origin::Rehearsal } else { Origin::Import };
     let source = shown.bars.first().map_or(SOURCE, |(series, _)| &*series.source);
@@ -20,7 +21,8 @@ pub(super) fn events(shown: &Shown<'_>) -> Vec<(Subject, Event)> {
         (subject, of_session(shown.exchange, session, phase))
     };
     let mut events = Vec::with_capacity(shown.bars.len() + shown.actions.len() + 2);
-    events.extend(shown.opened.iter().map(|one| session(one, SessionPhase::Opened)));
+    let (first, last) = if shown.closed.is_some() { (None, shown.opened) } else { (shown.opened, None) };
+    events.extend(first.iter().map(|one| session(one, SessionPhase::Opened)));
     events.extend(shown.actions.iter().map(|one| {
         (Subject::of(&["market", "action", &one.symbol]), of_action(source, origin, one, shown.ns))
     }));
@@ -31,6 +33,7 @@ pub(super) fn events(shown: &Shown<'_>) -> Vec<(Subject, Event)> {
         (Subject::bar(timeframe, &series.symbol), first_cause(&series.source, id, bar.close_ns, body))
     }));
     events.extend(shown.closed.iter().map(|one| session(one, SessionPhase::Closed)));
+    events.extend(last.iter().map(|one| session(one, SessionPhase::Opened)));
     let size = u32::try_from(events.len()).unwrap_or(u32::MAX);
     for (position, (_, event)) in (0..size).zip(&mut events) {
         event.instant = Some(Instant { position, size });

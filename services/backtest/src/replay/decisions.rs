@@ -1,7 +1,8 @@
 //! Risk, followed: the decision that follows from a signal, the book and the last prices.
 //!
 //! The book is the one of the TRADING sequence that the decision names in its basis, with the decisions made
-//! since: those of one instant know of each other and of nothing that came after.
+//! since: those of one instant know of each other and of nothing that came after. Where that sequence is beyond some of
+//! them, the basis says where the round of the decision ends, and what came of those behind that is taken back.
 //!
 //! Taken as they are: that a read model was too old (`stale_read_model`), what the boundary had to say against
 //! the signal of an external strategy, and on the wall clock the moment of the decision, which its recorded price
@@ -9,7 +10,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use ::risk::{Pricing, SERVICE, admit, decided_at};
+use ::risk::{Pricing, ROUND_BASIS, SERVICE, decided_at};
 use contracts::v1::event::Body;
 use contracts::v1::{Event, RiskDecision, Signal};
 use contracts::{chain_id, from_timestamp, stream, to_timestamp};
@@ -136,7 +137,9 @@ impl Decisions {
         let priced = basis_of(&recorded.event, stream::MARKET);
         self.read(priced, market).await?;
         let trading = basis_of(&recorded.event, stream::TRADING);
-        let past = if self.stirred > trading { self.past(trading).await? } else { None };
+        let round = Some(basis_of(&recorded.event, ROUND_BASIS)).filter(|through| *through > 0);
+        let aside = self.stirred > trading || round.is_some();
+        let past = if aside { self.past(trading, round).await? } else { None };
         // The clock may have gone on before the answer was stored.
         let marked_ns = past.as_ref().map_or(self.now_ns, marked_ns);
         let book = past.as_ref().unwrap_or(book);
@@ -238,14 +241,17 @@ impl Decisions {
         }
     }
 
-    /// The book as of `trading`, with every decision since.
-    async fn past(&mut self, trading: u64) -> Result<Option<Book>, LogError> {
+    /// The book as of `trading`, with every decision since. Of those beyond the end of a `round` it knows what they
+    /// approved, and nothing that came of it.
+    async fn past(&mut self, trading: u64, round: Option<u64>) -> Result<Option<Book>, LogError> {
         let Some(mut book) = self.as_of(trading).await? else { return Ok(None) };
-        for (_, decision) in self.recent.iter().filter(|(sequence, _)| *sequence > trading) {
-            admit(&mut book, decision);
-            if let Some(Body::RiskDecision(body)) = &decision.body {
-                let event_ns = decision.event_time.as_ref().and_then(from_timestamp);
-                book.count(body, event_ns.unwrap_or_default());
+        let since = round.unwrap_or(trading);
+        for (sequence, decision) in self.recent.iter().filter(|(sequence, _)| *sequence > since) {
+            if *sequence > trading {
+                book.foresee(decision);
+            }
+            if round.is_some() {
+                book.restore(decision);
             }
         }
         Ok(Some(book))

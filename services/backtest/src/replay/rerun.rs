@@ -377,12 +377,12 @@ impl Rerun {
                 known.is_none_or(|strategy| strategy.kind.is_empty())
             }
             Some(Body::OrderCancelRequested(request)) => request.actor != execution::SERVICE,
+            Some(Body::OrderReplaceRequested(request)) => request.actor != execution::SERVICE,
             // Execution's own follow from the marks; the monitor's and an operator's are inputs.
             Some(Body::BreakerTripped(_) | Body::BreakerReset(_)) => event.source != execution::SERVICE,
             Some(Body::AccountEntry(entry)) => entry.kind() == EntryKind::Deposit,
             Some(
-                Body::OrderReplaceRequested(_)
-                | Body::AccountConfigured(_)
+                Body::AccountConfigured(_)
                 | Body::LimitsSet(_)
                 | Body::TradingKilled(_)
                 | Body::TradingHalted(_)
@@ -416,6 +416,9 @@ fn order_id(event: &Event) -> Option<&str> {
         Body::OrderCancelRequested(event) => &event.order_id,
         Body::OrderCancelled(event) => &event.order_id,
         Body::OrderCancelRejected(event) => &event.order_id,
+        Body::OrderReplaceRequested(event) => &event.order_id,
+        Body::OrderReplaced(event) => &event.order_id,
+        Body::OrderReplaceRejected(event) => &event.order_id,
         Body::OrderExpired(event) => &event.order_id,
         Body::OrderAdjusted(event) => &event.order_id,
         _ => return None,

@@ -5,6 +5,7 @@
 mod by_hand;
 mod limited;
 mod moved;
+mod new_terms;
 mod recording;
 mod rehearsal;
 mod replaying;

@@ -178,6 +178,15 @@ pub async fn prepared() -> MemoryLog {
     tape
 }
 
+/// A rehearsal on a tape that was prepared, with further statements before the first instant, and people who speak between
+/// instants.
+pub async fn rehearse_on(tape: &MemoryLog, instants: usize, stated: Vec<Body>, between: Between) {
+    for (index, body) in stated.into_iter().enumerate() {
+        append(tape, "stated", &index.to_string(), body).await;
+    }
+    one_run(tape, instants, between).await;
+}
+
 /// A tape on which people spoke between instants.
 pub async fn rehearse_between(instants: usize, between: Between) -> MemoryLog {
     let tape = MemoryLog::new();

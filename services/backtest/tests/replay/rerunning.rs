@@ -20,7 +20,7 @@ fn options() -> Options {
 }
 
 /// The end of the instant in which a sequence stands.
-async fn instant_end(tape: &Tape, sequence: u64) -> u64 {
+pub async fn instant_end(tape: &Tape, sequence: u64) -> u64 {
     let timeline = Timeline::new(tape.clone());
     let at = timeline.at(Moment::Sequence(sequence)).await.unwrap().market_ns.unwrap();
     timeline.at(Moment::Instant(at)).await.unwrap().sequence()

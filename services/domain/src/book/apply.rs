@@ -247,34 +247,29 @@ impl Book {
         self.store_account(account)
     }
 
-    fn decided(&mut self, event: &RiskDecision, wire: &Event, event_ns: i64) -> Result<Changes, FoldError> {
+    pub(super) fn decided(
+        &mut self,
+        event: &RiskDecision,
+        wire: &Event,
+        event_ns: i64,
+    ) -> Result<Changes, FoldError> {
         let mut orders = Vec::with_capacity(event.orders.len());
         for spec in &event.orders {
             check_spec(spec)?;
-            if let Some(known) = self.order(&spec.order_id) {
+            match self.order(&spec.order_id) {
                 // New terms of an order that is under way.
-                if spec.revision > known.spec.revision {
+                Some(known) if spec.revision > known.spec.revision => {
                     let mut order = known.clone();
                     order.replace = Some(Replacement::of(spec, &wire.id));
                     orders.push(order);
                 }
-                continue;
+                Some(_) => {}
+                // It has ended and left memory; new terms make no order of their own.
+                None if spec.revision > 0 => {
+                    return Err(FoldError::OrderNotLoaded { order_id: spec.order_id.clone() });
+                }
+                None => orders.push(self.approved(event, wire, event_ns, spec)),
             }
-            let input = event.inputs.iter().find(|input| input.leg == spec.leg);
-            let reference = Price(input.map_or(0, |input| input.price_e9));
-            let mut order = OrderState::approved(spec.clone(), reference, event_ns);
-            order.signal_id.clone_from(&event.signal_id);
-            order.decision_id.clone_from(&wire.id);
-            order.correlation_id.clone_from(&wire.correlation_id);
-            if let Some(entry) = event.orders.iter().find(|entry| entry.order_id == spec.parent_id) {
-                order.tradable = Some(awaits(spec, entry));
-            }
-            if event.orders.len() > 1 {
-                order.group_stage = GroupStage::Watched;
-            }
-            // Approved by a decision that did not know of the stop: it is never sent.
-            order.cancel_requested = self.is_stopped(&spec.account, &spec.strategy, spec.reducing);
-            orders.push(order);
         }
         let mut changes = Changes::default();
         if self.pending.remove(&event.signal_id).is_some() {
@@ -293,6 +288,31 @@ impl Book {
             }
         }
         Ok(changes)
+    }
+
+    /// An order as a decision approves it.
+    pub(super) fn approved(
+        &self,
+        event: &RiskDecision,
+        wire: &Event,
+        event_ns: i64,
+        spec: &OrderSpec,
+    ) -> OrderState {
+        let input = event.inputs.iter().find(|input| input.leg == spec.leg);
+        let reference = Price(input.map_or(0, |input| input.price_e9));
+        let mut order = OrderState::approved(spec.clone(), reference, event_ns);
+        order.signal_id.clone_from(&event.signal_id);
+        order.decision_id.clone_from(&wire.id);
+        order.correlation_id.clone_from(&wire.correlation_id);
+        if let Some(entry) = event.orders.iter().find(|entry| entry.order_id == spec.parent_id) {
+            order.tradable = Some(awaits(spec, entry));
+        }
+        if event.orders.len() > 1 {
+            order.group_stage = GroupStage::Watched;
+        }
+        // Approved by a decision that did not know of the stop: it is never sent.
+        order.cancel_requested = self.is_stopped(&spec.account, &spec.strategy, spec.reducing);
+        order
     }
 
     /// Folds an event of an order. `origin` is the terms and the event of a submission, with which an

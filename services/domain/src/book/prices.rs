@@ -72,6 +72,12 @@ impl Prices {
         }
     }
 
+    /// How many symbols have a price.
+    #[must_use]
+    pub fn symbols(&self) -> usize {
+        self.last.len()
+    }
+
     /// Takes a price; one older than what is known, and one that is not positive, changes nothing.
     pub fn observe(&mut self, symbol: &str, price: Price, time_ns: i64) {
         self.learn(symbol, KnownPrice { price, time_ns, splits_ns: time_ns });

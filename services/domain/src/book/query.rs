@@ -1,7 +1,5 @@
 //! Questions to the book.
 
-use contracts::v1::RiskDecision;
-
 use super::{
     AccountState, Book, Halt, Lots, PendingSignal, PositionKey, PositionState, Rate, Scope, StrategyState,
 };
@@ -157,11 +155,6 @@ impl Book {
     #[must_use]
     pub fn rate(&self, account: &str, scope: &Scope, now_ns: i64, day_ns: i64) -> Rate {
         self.approvals.rate(account, scope, now_ns, day_ns)
-    }
-
-    /// Counts the orders of a decision that is not folded yet: those after it must know of it.
-    pub fn count(&mut self, decision: &RiskDecision, event_ns: i64) {
-        self.approvals.decided(decision, event_ns);
     }
 
     /// The halts that hold for `account`: that of all, and its own.

@@ -84,6 +84,13 @@ impl Book {
         of("").chain(of(strategy).filter(move |_| !strategy.is_empty()))
     }
 
+    /// Whether a breaker of exactly this scope is in force: one of `kind`, or any where it is unspecified.
+    #[must_use]
+    pub fn has_tripped(&self, account: &str, strategy: &str, kind: BreakerKind) -> bool {
+        let is = |state: &BreakerState| kind == BreakerKind::Unspecified || state.kind() == kind;
+        self.tally(account, strategy).is_some_and(|tally| tally.breakers.iter().any(is))
+    }
+
     /// Whether an order of a strategy may not be sent: one that opens while anything is stopped, any while it is
     /// halted. THE place where stops and breakers are read but for the decision itself, which records them.
     #[must_use]

@@ -30,9 +30,11 @@ pub struct Acknowledged {
 /// What is known of one order, apart from the book.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Followed {
-    /// Terms of the approval; none of an order that no decision approved.
+    /// The first terms of the approval, with which it is submitted; none of an order that no decision approved.
     approved: Option<OrderSpec>,
-    /// What its decision had read of TRADING; 0 of an order that no decision approved.
+    /// Whether it is to reduce and nothing else, as last approved; none of an order that no decision approved.
+    reduces: Option<bool>,
+    /// What its last decision had read of TRADING; 0 of an order that no decision approved.
     read: u64,
     /// Shares in 1e-9 that it has beyond what there was to close, where it is to reduce and nothing else.
     beyond: i128,
@@ -105,7 +107,13 @@ impl Watch {
         let before = self.look(sequence, event);
         found.extend(before);
         match self.apply(sequence, event) {
-            Ok(changes) => found.extend(self.check(sequence, event, &changes)),
+            Ok(changes) => {
+                // What no book folds stops nobody.
+                if let Some(body) = &event.body {
+                    self.stops(sequence, body);
+                }
+                found.extend(self.check(sequence, event, &changes));
+            }
             Err(_) => {
                 self.book.skip(sequence);
                 self.unfoldable.insert(sequence);
@@ -163,11 +171,7 @@ impl Watch {
                 self.clients.insert(replaced.client_order_id.clone(), replaced.order_id.clone());
                 Vec::new()
             }
-            Some(body) => {
-                self.stops(sequence, body);
-                Vec::new()
-            }
-            None => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -219,11 +223,19 @@ impl Watch {
         for spec in &decision.orders {
             let beyond = self.beyond(event, spec, &decision.orders);
             let order = self.orders.entry(spec.order_id.clone()).or_default();
-            (order.read, order.beyond, order.approved) = (read, beyond, Some(spec.clone()));
+            (order.read, order.beyond, order.reduces) = (read, beyond, Some(spec.reducing));
+            // New terms may be approved before the first ones are sent.
+            if spec.revision == 0 {
+                order.approved = Some(spec.clone());
+            }
         }
-        let since = self.stopped_since(&decision.account, &decision.strategy, read);
-        if let (Some(opens), Some(since)) = (decision.orders.iter().find(|spec| !spec.reducing), since) {
-            let (account, strategy, order_id) = (&decision.account, &decision.strategy, &opens.order_id);
+        // What is stopped is the account and the strategy of the order, whoever asked for its terms.
+        let mut opens = decision.orders.iter().filter(|spec| !spec.reducing);
+        let stopped = opens.find_map(|spec| {
+            let since = self.stopped_since(&spec.account, &spec.strategy, read)?;
+            Some((&spec.account, &spec.strategy, &spec.order_id, since))
+        });
+        if let Some((account, strategy, order_id, since)) = stopped {
             let detail = format!(
                 "{strategy} on account {account} is stopped since {since}, order {order_id} is approved"
             );
@@ -336,7 +348,7 @@ impl Watch {
         let held = self.held(account, strategy, symbol);
         let change = signed(fill.side(), Quantity(fill.quantity_e9));
         let (order, followed) = (self.book.order(&fill.order_id)?, self.orders.get(&fill.order_id)?);
-        let reduces = followed.approved.as_ref().unwrap_or(&order.spec).reducing;
+        let reduces = followed.reduces.unwrap_or(order.spec.reducing);
         let allowed = if reduces {
             i128::from(order.filled.0) <= i128::from(order.spec.quantity_e9) - followed.beyond
         } else {

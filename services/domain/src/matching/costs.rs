@@ -89,6 +89,21 @@ pub fn charge(costs: &Costs, side: Side, price: Price, quantity: Quantity, first
     Some(sum)
 }
 
+/// The most that one fill of a buy may take of the cash: the value at `reference` with commission and, where the order
+/// `slips`, slippage. How much of a bar's volume it will be is not known: as much as the costs allow. `None` on overflow.
+#[must_use]
+pub fn outlay(costs: &Costs, reference: Price, quantity: Quantity, slips: bool) -> Option<Amount> {
+    let mut price = reference;
+    if slips {
+        let by_volume = Amount(reference.0.into()).times_e9(costs.slippage_volume_rate_e9)?;
+        let most_e9 = if costs.volume_share_most_e9 > 0 { costs.volume_share_most_e9.min(E9) } else { E9 };
+        let by_volume = Price(i64::try_from(by_volume.times_e9(most_e9)?.0).ok()?);
+        let fixed = slip(*costs, Side::Buy, reference)?.0;
+        price = fixed.checked_add(Price(costs.slippage_per_share_e9))?.checked_add(by_volume)?;
+    }
+    Amount::notional(price, quantity).checked_add(charge(costs, Side::Buy, price, quantity, true)?)
+}
+
 /// The price of a market order at `reference`, and the slippage per share, positive when it costs money.
 /// Slippage is rounded half to even at 1e-9. `None` when the price would not be positive or overflows.
 #[must_use]

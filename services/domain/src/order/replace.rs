@@ -27,6 +27,9 @@ pub struct Replacement {
     pub stop: Option<Price>,
     /// The client order id of the revision.
     pub client_order_id: String,
+    /// Whether the order only reduces a position with them.
+    #[serde(default)]
+    pub reducing: bool,
     /// Whether the intent is on the tape.
     pub requested: bool,
 }
@@ -42,6 +45,7 @@ impl Replacement {
             limit: spec.limit_price_e9.map(Price),
             stop: spec.stop_price_e9.map(Price),
             client_order_id: client_order_id_of(&spec.order_id, spec.revision),
+            reducing: spec.reducing,
             requested: false,
         }
     }
@@ -54,6 +58,7 @@ impl Replacement {
             limit_price_e9: self.limit.map(|price| price.0).or(spec.limit_price_e9),
             stop_price_e9: self.stop.map(|price| price.0).or(spec.stop_price_e9),
             revision: self.revision,
+            reducing: self.reducing,
             ..spec.clone()
         }
     }
@@ -191,8 +196,9 @@ impl OrderState {
         self.spec.quantity_e9 = event.quantity_e9;
         self.spec.limit_price_e9 = event.limit_price_e9.or(self.spec.limit_price_e9);
         self.spec.stop_price_e9 = event.stop_price_e9.or(self.spec.stop_price_e9);
-        if self.replace.as_ref().is_some_and(|replace| replace.revision <= event.revision) {
-            self.replace = None;
+        let answered = self.replace.take_if(|replace| replace.revision <= event.revision);
+        if let Some(replace) = answered.filter(|replace| replace.revision == event.revision) {
+            self.spec.reducing = replace.reducing;
         }
         self.settled("replace");
     }

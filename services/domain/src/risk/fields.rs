@@ -147,6 +147,21 @@ pub fn state(limits: &mut TradeLimits, name: &str, text: &str) -> Result<(), Lim
     set(limits, field, (text != "none").then_some(text)).ok_or_else(error)
 }
 
+/// States several limits, each at most once: of two values one would be lost without a word.
+pub fn state_all(limits: &mut TradeLimits, named: &[(String, String)]) -> Result<(), LimitError> {
+    for (place, (name, value)) in named.iter().enumerate() {
+        if let Some((_, first)) = named[..place].iter().find(|(known, _)| known == name) {
+            return Err(LimitError {
+                field: name.clone(),
+                value: value.clone(),
+                expected: format!("each limit once, and this one is stated as {first} already"),
+            });
+        }
+        state(limits, name, value)?;
+    }
+    Ok(())
+}
+
 fn set(limits: &mut TradeLimits, field: &LimitField, text: Option<&str>) -> Option<()> {
     let decimal = || number(text, |value| value >= 0);
     let money = || decimal().map(|value| value.and_then(|value| Amount(i128::from(value)).to_wire()));
@@ -202,7 +217,13 @@ fn number(text: Option<&str>, good: impl Fn(i64) -> bool) -> Option<Option<i64>>
 
 fn symbols(text: Option<&str>) -> Option<Vec<String>> {
     let Some(text) = text else { return Some(Vec::new()) };
-    let symbols: Vec<String> = text.split(',').map(|symbol| symbol.trim().to_uppercase()).collect();
+    let mut symbols: Vec<String> = Vec::new();
+    for symbol in text.split(',').map(|symbol| symbol.trim().to_uppercase()) {
+        // Named twice, it is restricted once.
+        if !symbols.contains(&symbol) {
+            symbols.push(symbol);
+        }
+    }
     let good =
         symbols.iter().all(|symbol| !symbol.is_empty() && symbol.bytes().all(|byte| byte.is_ascii_graphic()));
     good.then_some(symbols)
@@ -359,6 +380,23 @@ mod tests {
         }
         assert!(state(&mut limits, "max_everything", "1").unwrap_err().to_string().contains("max_leverage"));
         assert_eq!(limits, TradeLimits::default());
+    }
+
+    #[test]
+    fn a_symbol_is_restricted_once_and_a_limit_stated_once() {
+        let mut limits = TradeLimits::default();
+        state(&mut limits, "restricted", "gme,AMC, GME").unwrap();
+        assert_eq!(limits.restricted, ["GME", "AMC"]);
+        let named = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        state_all(&mut limits, &named(&[("max_leverage", "2"), ("max_open_orders", "3")])).unwrap();
+        assert_eq!((stated(&limits).len(), limits.max_open_orders), (3, Some(3)));
+        let twice = named(&[("max_leverage", "1"), ("allow_short", "false"), ("max_leverage", "2")]);
+        assert_eq!(
+            state_all(&mut limits, &twice).unwrap_err().to_string(),
+            "max_leverage = 2: expected each limit once, and this one is stated as 1 already"
+        );
     }
 
     #[test]

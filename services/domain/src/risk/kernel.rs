@@ -3,9 +3,12 @@
 //! The risk service and the research engine decide with the same code. A denial carries its numbers and is
 //! put into words only where somebody reads it ([`Deny::reason`]).
 //!
-//! Deliberately absent: names, ids, prices of groups (`super::leg` makes the orders).
+//! Deliberately absent: names, ids, prices of groups (`super::leg` makes the orders). What an order takes of position,
+//! exposure, cash and margin is in `value`.
 
-use contracts::v1::{AccountKind, Intent, OrderType, RiskLimits, Side};
+mod value;
+
+use contracts::v1::{AccountKind, Intent, OrderType, RiskLimits, Side, SizingKind};
 
 use super::Policy;
 pub use super::deny::Deny;
@@ -234,11 +237,21 @@ impl Leg<'_> {
     fn enter(&self, running: &mut Running) -> Result<Sized, Deny> {
         let side = side_of(self.input, self.terms);
         self.check_not_held(side)?;
+        if self.only_closes(side)? {
+            return self.exit();
+        }
         let (limits, equity) = self.check_opening()?;
         if side == Side::Sell {
             self.check_short(limits)?;
         }
-        let quantity = self.size(side, equity)?;
+        let mut quantity = self.size(side, equity)?;
+        let sizing = self.policy.sizing.filter(|sizing| sizing.kind() != SizingKind::Fixed);
+        if self.terms.quantity.is_none()
+            && let Some(sizing) = sizing
+        {
+            let lot_e9 = if sizing.lot_e9 == 0 { E9 } else { sizing.lot_e9 };
+            quantity = self.leave_costs(side, quantity, lot_e9, equity, running)?;
+        }
         self.open(limits, equity, side, quantity, running)
     }
 
@@ -274,7 +287,8 @@ impl Leg<'_> {
         if change.short {
             self.check_short(limits)?;
         }
-        self.open(limits, equity, change.side, change.quantity, running)
+        let quantity = self.leave_costs(change.side, change.quantity, E9, equity, running)?;
+        self.open(limits, equity, change.side, quantity, running)
     }
 
     /// What must hold before anything is opened.
@@ -307,6 +321,16 @@ impl Leg<'_> {
             running.bought = running.bought.checked_add(value).ok_or(Deny::Overflow)?;
         }
         Ok(Sized { side, quantity, reducing: false })
+    }
+
+    /// Whether all that can become of an entry is the end of a long position: the strategy would turn it into a short
+    /// one, which the account does not allow. A leg among others goes through as a whole or not at all.
+    fn only_closes(&self, side: Side) -> Result<bool, Deny> {
+        let Some(limits) = self.policy.limits.as_ref().filter(|_| side == Side::Sell) else {
+            return Ok(false);
+        };
+        let is_long = self.input.strategy_position > Quantity::ZERO && self.coming()? > Quantity::ZERO;
+        Ok(is_long && self.terms.share_e9 == E9 && self.check_short(limits).is_err())
     }
 
     fn check_short(&self, limits: &RiskLimits) -> Result<(), Deny> {
@@ -396,62 +420,5 @@ impl Leg<'_> {
             _ => Quantity::ZERO,
         };
         sized.checked_add(to_cover).ok_or(Deny::Overflow)
-    }
-
-    fn check_value(
-        &self,
-        limits: &RiskLimits,
-        equity: Amount,
-        side: Side,
-        quantity: Quantity,
-        value: Amount,
-        running: &Running,
-    ) -> Result<(), Deny> {
-        let most = Amount::from_wire(limits.max_order_value.as_ref());
-        if value > most {
-            return Err(Deny::MaxOrderValue { value, most });
-        }
-        let coming = self.input.account_position.checked_add(self.input.account_reserved);
-        let coming = coming.ok_or(Deny::Overflow)?;
-        let after = coming.checked_add(signed(side, quantity)).ok_or(Deny::Overflow)?;
-        let price = worst_price(self.input, self.terms);
-        let after_value = Amount::notional(price, after).abs();
-        let most = equity.times_e9(limits.max_position_fraction_e9).ok_or(Deny::Overflow)?;
-        if after_value > most {
-            return Err(Deny::MaxPosition { coming: after, value: after_value, most });
-        }
-        let (held, reserved) = (self.input.gross_exposure, self.input.reserved_exposure);
-        let others = held.checked_add(reserved).and_then(|sum| sum.checked_add(running.exposure));
-        let others = others.and_then(|sum| sum.checked_sub(running.freed)).ok_or(Deny::Overflow)?;
-        let exposure = others.checked_add(value).ok_or(Deny::Overflow)?;
-        let most = equity.times_e9(limits.max_exposure_fraction_e9).ok_or(Deny::Overflow)?;
-        if exposure > most {
-            return Err(Deny::MaxExposure { exposure, most });
-        }
-        match self.policy.kind {
-            AccountKind::Margin => {
-                let opened = after_value.checked_sub(Amount::notional(price, coming).abs());
-                self.check_margin(others, opened.ok_or(Deny::Overflow)?, equity)
-            }
-            AccountKind::Unspecified if limits.allow_short => Ok(()),
-            AccountKind::Cash | AccountKind::Unspecified if side == Side::Buy => {
-                let spent = reserved.checked_add(running.bought).and_then(|sum| sum.checked_add(value));
-                let spent = spent.ok_or(Deny::Overflow)?;
-                let cash = self.input.cash.checked_add(running.freed).ok_or(Deny::Overflow)?;
-                if spent > cash { Err(Deny::InsufficientCash { spent, cash }) } else { Ok(()) }
-            }
-            AccountKind::Cash | AccountKind::Unspecified => Ok(()),
-        }
-    }
-
-    /// Regulation T: half of everything held, ordered and opened must be the account's own. Equity does not
-    /// grow with the proceeds of a short sale, so that they buy nothing.
-    fn check_margin(&self, others: Amount, opened: Amount, equity: Amount) -> Result<(), Deny> {
-        if opened <= Amount::ZERO {
-            return Ok(());
-        }
-        let exposure = others.checked_add(opened).ok_or(Deny::Overflow)?;
-        let required = exposure.times_e9(INITIAL_MARGIN_E9).ok_or(Deny::Overflow)?;
-        if required > equity { Err(Deny::InsufficientBuyingPower { required, equity }) } else { Ok(()) }
     }
 }

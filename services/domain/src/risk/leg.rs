@@ -146,6 +146,8 @@ impl Leg<'_> {
         let opens = match self.leg.intent() {
             // Its exits are itself.
             Intent::Exit => return Ok(()),
+            // All that an entry may do is end what is held: it has no exits.
+            Intent::EnterShort if sized.reducing => return Ok(()),
             Intent::Buy | Intent::Sell => closes == Quantity::ZERO,
             _ => sized.quantity > closes,
         };
@@ -196,6 +198,7 @@ impl Leg<'_> {
         let mut entry = self.spec(sized);
         let group = match (self.leg.take_profit_price_e9, self.leg.stop_loss_price_e9) {
             (None, None) => return orders.push(entry),
+            _ if entry.reducing && self.leg.intent() == Intent::EnterShort => return orders.push(entry),
             (Some(_), Some(_)) => GroupKind::Bracket,
             _ => GroupKind::Oto,
         };

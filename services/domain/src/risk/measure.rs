@@ -15,6 +15,7 @@ use contracts::v1::{
 
 use super::kernel::side_of;
 use super::leg::{numbers, terms};
+use super::replace::replaced;
 use crate::book::history::{HISTORY_MAX, RETURNS_MIN, correlation};
 use crate::book::{Book, LimitSet, Prices, Scope};
 use crate::calendar::Calendar;
@@ -35,29 +36,33 @@ pub(super) struct Measure<'book> {
     pub calendar: &'book Calendar,
     pub account: &'book str,
     pub signal: &'book Signal,
+    /// Whether it is an operator's.
+    pub manual: bool,
     pub now_ns: i64,
 }
 
 impl Measure<'_> {
     /// Adds to the inputs of the signal's legs what is asked for.
     pub fn add(&self, inputs: &mut [RiskInput]) {
-        let stops = self.stops();
+        let stops = self.stops(&self.signal.strategy);
         let strategy = self.book.strategy(&self.signal.strategy);
         let sizing = strategy.and_then(|row| row.sizing).filter(sizing::is_measured);
         for (leg, input) in self.signal.legs.iter().zip(inputs.iter_mut()) {
-            input.breakers.clone_from(&stops);
+            // New terms are held against what holds for the order's strategy, whoever asks for them.
+            let replaced = replaced(self.book, self.manual, leg);
+            let owner = replaced.map_or(&self.signal.strategy, |order| &order.spec.strategy);
+            input.breakers = if replaced.is_some() { self.stops(owner) } else { stops.clone() };
             if let Some(sizing) = &sizing
                 && matches!(leg.intent(), Intent::EnterLong | Intent::EnterShort)
             {
                 input.sizing = Some(self.sizing(sizing, &leg.symbol));
             }
-            let sets: Vec<&LimitSet> =
-                self.book.limits_of(self.account, &self.signal.strategy, &leg.symbol).collect();
+            let sets: Vec<&LimitSet> = self.book.limits_of(self.account, owner, &leg.symbol).collect();
             if sets.is_empty() {
                 continue;
             }
             let side = side_of(&numbers(input), &terms(leg, 0));
-            input.limits = sets.iter().map(|set| self.limit(set, &leg.symbol, side)).collect();
+            input.limits = sets.iter().map(|set| self.limit(set, &leg.symbol, side, replaced)).collect();
             let asks = |what: fn(&TradeLimits) -> bool| sets.iter().any(|set| what(&set.limits));
             if asks(|limits| {
                 limits.session_only() || limits.open_buffer_ms.is_some() || limits.close_buffer_ms.is_some()
@@ -73,14 +78,13 @@ impl Measure<'_> {
             }
             if asks(|limits| limits.max_var_e9.is_some()) {
                 let bars = most(&sets, |limits| limits.var_bars, SCENARIOS);
-                input.scenarios = Some(self.scenarios(&leg.symbol, bars));
+                input.scenarios = Some(self.scenarios(&leg.symbol, bars, replaced));
             }
         }
     }
 
-    /// Breakers that tripped, and stops beyond the account's plain halt, which stands in the input itself.
-    fn stops(&self) -> Vec<BreakerState> {
-        let strategy = &self.signal.strategy;
+    /// Breakers that tripped for a strategy, and stops beyond the account's plain halt, which stands in the input itself.
+    fn stops(&self, strategy: &str) -> Vec<BreakerState> {
         let mut stops: Vec<_> = self.book.tripped(self.account, strategy).cloned().collect();
         let stop = |of: &str, actor: &str, reason: &str, since_ns: i64, state: TradingState| BreakerState {
             strategy: of.to_owned(),
@@ -99,8 +103,8 @@ impl Measure<'_> {
         stops
     }
 
-    /// What stands in a scope before the leg.
-    fn limit(&self, set: &LimitSet, symbol: &str, side: Side) -> LimitInput {
+    /// What stands in a scope before the leg, without the order that it replaces.
+    fn limit(&self, set: &LimitSet, symbol: &str, side: Side, replaced: Option<&OrderState>) -> LimitInput {
         let scope = &set.scope;
         let rate = {
             let day_ns = self.calendar.start_of(self.calendar.date_of(self.now_ns));
@@ -121,25 +125,32 @@ impl Measure<'_> {
             (input.gross_exposure, input.net_exposure) = (gross.to_wire(), net.to_wire());
         }
         let (mut reserved, mut net) = (Amount::ZERO, Amount::ZERO);
-        for order in self.open_orders(scope) {
-            input.open_orders = input.open_orders.saturating_add(1);
-            reserved.0 = reserved.0.saturating_add(order.reserved_value().0);
-            let remaining = order.remaining_signed();
-            if order.is_protective() || (remaining.0 > 0) != (side == Side::Buy) {
+        for order in self.open_orders(replaced) {
+            if !scope.holds(&order.spec.strategy, &order.spec.symbol) {
                 continue;
             }
-            net.0 = net.0.saturating_add(Amount::notional(order.reference_price, remaining).0);
+            input.open_orders = input.open_orders.saturating_add(1);
+            reserved.0 = reserved.0.saturating_add(order.reserved_value().0);
+            let shares = order.reserved_signed();
+            if order.is_protective() || (shares.0 > 0) != (side == Side::Buy) {
+                continue;
+            }
+            net.0 = net.0.saturating_add(Amount::notional(order.reference_price, shares).0);
             if order.spec.symbol == symbol {
-                input.reserved_e9 = input.reserved_e9.saturating_add(remaining.0);
+                input.reserved_e9 = input.reserved_e9.saturating_add(shares.0);
             }
         }
         (input.reserved_exposure, input.reserved_net) = (reserved.to_wire(), net.to_wire());
         input
     }
 
-    fn open_orders<'of>(&'of self, scope: &'of Scope) -> impl Iterator<Item = &'of OrderState> {
+    /// The account's open orders, without one.
+    fn open_orders<'of>(
+        &'of self,
+        without: Option<&'of OrderState>,
+    ) -> impl Iterator<Item = &'of OrderState> {
         let of_account = self.book.open_orders().filter(|order| order.spec.account == self.account);
-        of_account.filter(|order| scope.holds(&order.spec.strategy, &order.spec.symbol))
+        of_account.filter(move |order| without.is_none_or(|without| without.id() != order.id()))
     }
 
     /// The newest finding about a symbol's data.
@@ -161,13 +172,11 @@ impl Measure<'_> {
     }
 
     /// Shares of each symbol that the account holds or is about to hold, where that is not nothing.
-    fn coming(&self) -> BTreeMap<&str, Quantity> {
+    fn coming<'of>(&'of self, without: Option<&'of OrderState>) -> BTreeMap<&'of str, Quantity> {
         let mut coming = held(self.book, self.account, &Scope::default());
-        for order in self.book.open_orders().filter(|order| order.spec.account == self.account) {
-            if !order.is_protective() {
-                let sum = coming.entry(order.spec.symbol.as_str()).or_default();
-                sum.0 = sum.0.saturating_add(order.remaining_signed().0);
-            }
+        for order in self.open_orders(without).filter(|order| !order.is_protective()) {
+            let sum = coming.entry(order.spec.symbol.as_str()).or_default();
+            sum.0 = sum.0.saturating_add(order.reserved_signed().0);
         }
         coming.retain(|_, quantity| *quantity != Quantity::ZERO);
         coming
@@ -177,7 +186,7 @@ impl Measure<'_> {
     fn correlation(&self, symbol: &str, side: Side, bars: u32) -> CorrelationInput {
         let history = self.prices.history();
         let mut worst = CorrelationInput::default();
-        for (other, quantity) in self.coming().into_iter().filter(|(other, _)| *other != symbol) {
+        for (other, quantity) in self.coming(None).into_iter().filter(|(other, _)| *other != symbol) {
             let returns = history.returns(&[symbol, other], bars as usize);
             let [own, others] = returns.as_slice() else { continue };
             let same_bet = (quantity.0 > 0) == (side == Side::Buy);
@@ -196,8 +205,8 @@ impl Measure<'_> {
     }
 
     /// What the book and the leg's symbol did, at times that everything held and every leg has in common.
-    fn scenarios(&self, symbol: &str, bars: u32) -> ScenarioInput {
-        let coming = self.coming();
+    fn scenarios(&self, symbol: &str, bars: u32, replaced: Option<&OrderState>) -> ScenarioInput {
+        let coming = self.coming(replaced);
         let legs = self.signal.legs.iter().map(|leg| leg.symbol.as_str());
         let symbols: Vec<&str> =
             legs.chain(coming.keys().copied()).collect::<BTreeSet<_>>().into_iter().collect();

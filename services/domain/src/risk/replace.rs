@@ -1,15 +1,19 @@
 //! New terms for an order that is under way: judged as the order that it becomes, without the one that it was.
+//!
+//! They are an operator's to ask for, of one order of the account at a time: the order keeps its strategy, symbol and side,
+//! and is judged on what that strategy holds and under the limits that cover it. Until its broker has answered, the larger
+//! of both terms counts for everything else that is decided.
 
-use contracts::v1::{OrderSpec, OrderType, RiskInput, SignalLeg, TimeInForce};
+use contracts::v1::{Intent, OrderSpec, OrderType, RiskInput, Side, SignalLeg, TimeInForce};
 
 use super::RiskView;
-use super::guard::denial;
-use super::kernel::{Running, decide_leg};
+use super::guard::{Guarded, Guards, denial};
+use super::kernel::{Running, decide_leg, worst_price};
 use super::leg::{numbers, terms};
 use super::rule::{Checked, Denial, Rule};
 use crate::book::Book;
 use crate::money::{Price, Quantity};
-use crate::order::words;
+use crate::order::{OrderState, words};
 
 /// The order with its new terms, or why it keeps those it has.
 pub(super) fn decide(
@@ -17,11 +21,26 @@ pub(super) fn decide(
     leg: &SignalLeg,
     input: &RiskInput,
     running: &mut Running,
+    guards: &mut Guards,
 ) -> Checked<OrderSpec> {
     let deny = |reason: String| Err(Denial::new(Rule::InvalidSignal, reason));
     let Some(order) = &input.replaced else {
         return deny(format!("order {} is not open, expected one whose terms can be replaced", leg.replaces));
     };
+    if let Some(other) = another(order, &view.account, leg) {
+        return deny(other);
+    }
+    if input.replaced_cancelled {
+        let id = &order.order_id;
+        return deny(format!("order {id} is to be cancelled, expected one whose terms can be replaced"));
+    }
+    if input.replaced_pending > 0 {
+        let (id, revision) = (&order.order_id, input.replaced_pending);
+        return deny(format!(
+            "new terms of order {id} are under way (revision {revision}), expected none: ask again once its broker \
+             has answered"
+        ));
+    }
     let filled = Quantity(input.replaced_filled_e9);
     let spec = OrderSpec {
         quantity_e9: leg.quantity_e9.unwrap_or(order.quantity_e9),
@@ -64,22 +83,53 @@ pub(super) fn decide(
         stop_price_e9: spec.stop_price_e9,
         ..leg.clone()
     };
-    let sized = decide_leg(&view.policy, &numbers(input), &terms(&as_new, 0), running);
+    let (numbers, terms) = (numbers(input), terms(&as_new, 0));
+    let sized = decide_leg(&view.policy, &numbers, &terms, running);
     let sized = sized.map_err(|denied| denial(denied, &leg.symbol, input))?;
+    guards.check(&Guarded {
+        policy: &view.policy,
+        input,
+        terms: &terms,
+        sized,
+        orders: 1,
+        price: worst_price(&numbers, &terms),
+        running,
+    })?;
     Ok(OrderSpec { reducing: sized.reducing, ..spec })
 }
 
+/// In words, why an order is not the one that a leg may ask new terms of: another account's, in another symbol or on the
+/// other side.
+fn another(order: &OrderSpec, account: &str, leg: &SignalLeg) -> Option<String> {
+    let side = |side: Side| if side == Side::Sell { "sell" } else { "buy" };
+    let asked = if leg.intent() == Intent::Sell { Side::Sell } else { Side::Buy };
+    let parts = [
+        ("account", order.account.as_str(), account),
+        ("symbol", order.symbol.as_str(), leg.symbol.as_str()),
+        ("side", side(order.side()), side(asked)),
+    ];
+    let (part, own, asked) = parts.into_iter().find(|(_, own, asked)| own != asked)?;
+    Some(format!("the {part} of order {} is {own}, expected {asked}", order.order_id))
+}
+
+/// The open order that a leg asks new terms of, where the signal is an operator's.
+pub(super) fn replaced<'book>(book: &'book Book, manual: bool, leg: &SignalLeg) -> Option<&'book OrderState> {
+    let known = book.order(&leg.replaces).filter(|_| manual);
+    // One that has ended may have left memory: it is not told from one that never was.
+    known.filter(|order| !order.status.is_ended())
+}
+
 /// States the order that a leg replaces, and takes it out of what is reserved.
-pub(super) fn state(book: &Book, leg: &SignalLeg, input: &mut RiskInput) {
-    let order = book.order(&leg.replaces).filter(|order| !order.status.is_ended());
-    let Some(order) = order.filter(|order| order.replace.is_none() && !order.cancel_requested) else {
-        return;
-    };
-    if order.spec.symbol != leg.symbol {
-        return;
-    }
+pub(super) fn state(order: &OrderState, account: &str, leg: &SignalLeg, input: &mut RiskInput) {
     input.replaced = Some(order.spec.clone());
     input.replaced_filled_e9 = order.filled.0;
+    input.replaced_pending = order.replace.as_ref().map_or(0, |replace| replace.revision);
+    input.replaced_cancelled = order.cancel_requested;
+    let under_way = input.replaced_pending > 0 || input.replaced_cancelled;
+    // What is denied goes on to count.
+    if under_way || another(&order.spec, account, leg).is_some() {
+        return;
+    }
     if !order.is_protective() {
         let reserved = order.reserved_signed().0;
         input.strategy_reserved_e9 = input.strategy_reserved_e9.saturating_sub(reserved);

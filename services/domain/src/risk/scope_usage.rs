@@ -180,9 +180,9 @@ fn worst<'book>(
         let symbol = order.spec.symbol.as_str();
         let price = prices.get(symbol).map_or(order.reference_price, |known| known.price);
         let side = sides.entry(symbol).or_insert((price, Quantity::ZERO, Quantity::ZERO));
-        let remaining = order.remaining_signed();
-        let sum = if remaining.0 > 0 { &mut side.1 } else { &mut side.2 };
-        sum.0 = sum.0.saturating_add(remaining.0);
+        let shares = order.reserved_signed();
+        let sum = if shares.0 > 0 { &mut side.1 } else { &mut side.2 };
+        sum.0 = sum.0.saturating_add(shares.0);
     }
     let worst = |(symbol, (price, buys, sells)): (&'book str, (Price, Quantity, Quantity))| {
         let now = held.get(symbol).copied().unwrap_or_default();

@@ -17,11 +17,12 @@ pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
     if view.inputs.len() != signal.legs.len() {
         return invalid(format!("{} inputs for {} legs", view.inputs.len(), signal.legs.len()));
     }
+    let by_hand = signal.strategy == contracts::MANUAL;
     for (index, leg) in signal.legs.iter().enumerate() {
-        let manual = matches!(leg.intent(), Intent::Buy | Intent::Sell);
+        let trades = matches!(leg.intent(), Intent::Buy | Intent::Sell);
         let field = |name: &str, value: &str, expected: &str| {
             // An operator stated an order and never saw a leg.
-            let stated = if manual { plain(name) } else { format!("`legs[{index}].{name}`") };
+            let stated = if by_hand && trades { plain(name) } else { format!("`legs[{index}].{name}`") };
             invalid(format!("{stated} is {value}, expected {expected}"))
         };
         if leg.symbol.is_empty() {
@@ -31,20 +32,27 @@ pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
             return field("symbol", &leg.symbol, "a symbol that no other leg has");
         }
         if leg.intent() == Intent::Unspecified {
-            let expected = "enter long, enter short, exit, target, buy or sell";
+            let all = "enter long, enter short, exit, target, buy or sell";
+            let expected = if by_hand { all } else { "enter long, enter short, exit or target" };
             return field("intent", "not stated", expected);
+        }
+        if !by_hand && let Some((name, value, expected)) = operators(leg) {
+            return field(name, &value, expected);
+        }
+        if !leg.replaces.is_empty() && !trades {
+            return field("replaces", &leg.replaces, "none but beside buy or sell, the side of that order");
         }
         // New terms state only what changes; the order that they make is checked as a whole.
         let terms = if leg.replaces.is_empty() { check_terms(&LegTerms(leg)) } else { Ok(()) };
         if let Err((name, value, expected)) = terms.and_then(|()| check_exits(leg)) {
             return field(name, &value, expected);
         }
-        let operator = if manual { replace::check_order(leg) } else { Ok(()) };
-        if let Err((name, value, expected)) = operator.and_then(|()| replace::check_hours(leg)) {
+        let ordered = if trades { replace::check_order(leg) } else { Ok(()) };
+        if let Err((name, value, expected)) = ordered.and_then(|()| replace::check_hours(leg)) {
             return field(name, &value, expected);
         }
-        if !manual && (leg.notional_e9.is_some() || !leg.replaces.is_empty()) {
-            return field("notional_e9", "stated (or `replaces`)", "neither but for buy or sell");
+        if let Some(notional) = leg.notional_e9.filter(|_| !trades) {
+            return field("notional_e9", &Price(notional).to_string(), "none but for buy or sell");
         }
         if leg.quantity_e9.is_some_and(|quantity| quantity <= 0) {
             return field("quantity_e9", "not positive", "a positive quantity, or none");
@@ -58,6 +66,24 @@ pub(super) fn check_signal(signal: &Signal, view: &RiskView) -> Checked {
         }
     }
     Ok(())
+}
+
+/// What of a leg only an operator may state: field, value and expectation. A strategy says what it wants of a position and
+/// leaves the shares to risk, and an order has its terms from one who may change any.
+fn operators(leg: &SignalLeg) -> Option<(&'static str, String, &'static str)> {
+    let intents = "enter long, enter short, exit or target, because only an operator buys and sells shares";
+    match leg.intent() {
+        Intent::Buy => return Some(("intent", "buy".to_owned(), intents)),
+        Intent::Sell => return Some(("intent", "sell".to_owned(), intents)),
+        _ => {}
+    }
+    if !leg.replaces.is_empty() {
+        let expected = "none, because only an operator asks for new terms";
+        return Some(("replaces", leg.replaces.clone(), expected));
+    }
+    let notional = leg.notional_e9?;
+    let expected = "none, because only an operator trades for an amount";
+    Some(("notional_e9", Price(notional).to_string(), expected))
 }
 
 /// The terms of a leg, as its order will have them.

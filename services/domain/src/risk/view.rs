@@ -13,6 +13,7 @@ use super::{Policy, RiskView, Standing, replace};
 use crate::book::{Book, Prices, Reserved, StrategyState};
 use crate::calendar::Calendar;
 use crate::money::{Amount, Quantity};
+use crate::order::OrderState;
 use crate::strategy::position_cap_e9;
 
 const NANOS_PER_MILLISECOND: i64 = 1_000_000;
@@ -32,29 +33,35 @@ pub fn view(
 ) -> RiskView {
     let strategy = book.strategy(&signal.strategy);
     let manual = signal.strategy == contracts::MANUAL && strategy.is_none_or(|known| !known.registered);
-    let replaced = signal.legs.first().and_then(|leg| book.order(&leg.replaces)).filter(|_| manual);
-    let account = match (replaced, manual) {
-        (Some(order), _) => order.spec.account.as_str(),
-        (None, true) => signal.account.as_str(),
-        (None, false) => strategy.map_or("", |strategy| strategy.account.as_str()),
+    let account = if manual && signal.account.is_empty() {
+        // Who asks for new terms need not say whose order it is.
+        let replaced = signal.legs.first().and_then(|leg| replace::replaced(book, manual, leg));
+        replaced.map_or("", |order| order.spec.account.as_str())
+    } else if manual {
+        signal.account.as_str()
+    } else {
+        strategy.map_or("", |strategy| strategy.account.as_str())
     };
     let account = if account.is_empty() { fallback_account } else { account };
     let config = book.account(account).and_then(|account| account.config.as_ref());
     let legs = (0u32..).zip(&signal.legs);
     let inputs = legs.map(|(index, leg)| {
-        let mut input = input(book, prices, signal, account, leg, now_ns);
+        let replaced = replace::replaced(book, manual, leg);
+        let mut input = input(book, prices, signal, account, (leg, replaced), now_ns);
         input.leg = index;
         input.limits_version = config.map_or(0, |config| config.version);
         input.session_accepts = session_accepts(calendar, leg.time_in_force(), now_ns);
         let sizing = strategy.and_then(|strategy| strategy.sizing).unwrap_or_default();
         if sizing.kind() == SizingKind::EqualWeight {
-            let symbols = strategy.map_or(0, |strategy| strategy.symbols.len());
+            // One that names none trades every symbol that has a price.
+            let symbols = strategy.map(|strategy| strategy.symbols.len()).filter(|stated| *stated > 0);
+            let symbols = symbols.unwrap_or_else(|| prices.symbols());
             input.strategy_symbols = u32::try_from(symbols).unwrap_or(u32::MAX);
         }
         input
     });
     let mut inputs: Vec<RiskInput> = inputs.collect();
-    Measure { book, prices, calendar, account, signal, now_ns }.add(&mut inputs);
+    Measure { book, prices, calendar, account, signal, manual, now_ns }.add(&mut inputs);
     let cap = strategy.map(|strategy| position_cap_e9(&strategy.kind, &strategy.parameters));
     let policy = Policy {
         standing: if manual { Standing::Active } else { standing(strategy) },
@@ -63,6 +70,7 @@ pub fn view(
         position_cap_e9: cap.and_then(Result::ok).flatten(),
         limits: config.and_then(|config| config.limits),
         kind: config.map_or(AccountKind::Unspecified, |config| config.kind),
+        costs: config.map(|config| config.costs).unwrap_or_default(),
         group: match signal.group_policy() {
             GroupPolicy::Unspecified => strategy.map_or(GroupPolicy::Unspecified, |known| known.group_policy),
             stated => stated,
@@ -107,11 +115,11 @@ fn input(
     prices: &Prices,
     signal: &Signal,
     account: &str,
-    leg: &SignalLeg,
+    (leg, replaced): (&SignalLeg, Option<&OrderState>),
     now_ns: i64,
 ) -> RiskInput {
     // New terms concern the position of the order's strategy, whoever asks for them.
-    let owner = book.order(&leg.replaces).map_or(&signal.strategy, |order| &order.spec.strategy);
+    let owner = replaced.map_or(&signal.strategy, |order| &order.spec.strategy);
     let held = book.position(account, owner, &leg.symbol);
     let held = held.map_or(Quantity::ZERO, |position| position.quantity);
     let of_strategy = book.reserved(account, Some(owner), &leg.symbol);
@@ -144,8 +152,10 @@ fn input(
         input.strategy_reserved_e9 = of_side(side, of_strategy);
     }
     input.account_reserved_e9 = of_side(side, of_account);
+    if let Some(order) = replaced {
+        replace::state(order, account, leg, &mut input);
+    }
     if !leg.replaces.is_empty() {
-        replace::state(book, leg, &mut input);
         return input;
     }
     let protective = book.protective_orders(account, &signal.strategy, &leg.symbol);

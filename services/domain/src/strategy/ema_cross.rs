@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use contracts::v1::{CorporateAction, Intent};
 
-use super::cross::crossing;
+use super::cross::{crossed_up, crossing};
 use super::{BarInput, Strategy, Wish, settled, slot_state, split_ratio};
 use crate::indicator::{ExponentialMovingAverage, Indicator as _, InvalidLength};
 use crate::money::Price;
@@ -71,9 +71,8 @@ impl Strategy for EmaCross {
         let Some((fast, slow)) = slot.fast.value().zip(slot.slow.value()) else { return };
         let now = relation(fast, slow);
         let Some(before) = slot.relation.replace(now) else { return };
-        let crossed_up = before != Ordering::Greater && now == Ordering::Greater;
-        let crossed_down = before != Ordering::Less && now == Ordering::Less;
-        let intent = crossing(crossed_up, crossed_down, input.position, self.allow_short);
+        let (up, down) = (crossed_up(before, now), crossed_up(now, before));
+        let intent = crossing(up, down, input.position, self.allow_short);
         let Some(intent) = intent else { return };
         let reason = if intent == Intent::EnterLong { &self.above } else { &self.below };
         let indicators = [("ema_fast", fast), ("ema_slow", slow), ("close", input.bar.close.to_f64())];

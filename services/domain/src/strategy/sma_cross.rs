@@ -1,8 +1,9 @@
 //! `sma_cross`: long while the fast simple moving average of closes is above the slow one.
 //!
-//! Enters long, when flat, on the bar at which fast > slow after fast ≤ slow; exits, when it holds, on the
-//! bar at which fast < slow after fast ≥ slow. Where shorts are allowed, it goes short there instead, and from
-//! short to long at the next cross upwards. The averages are compared as exact integer sums, so equal is equal.
+//! Enters long, when flat, on the bar at which fast > slow after fast < slow on the bar before; exits, when it
+//! holds, on the bar at which fast < slow after fast > slow. Where shorts are allowed, it goes short there instead,
+//! and from short to long at the next cross upwards. After a bar at which both are equal nothing crosses, as in
+//! `backtesting.lib.crossover`. The averages are compared as exact integer sums, so equal is equal.
 //! Its memory is the last `slow` closes. With `average` = `exponential` the kind is [`super::ema_cross`].
 
 use std::cmp::Ordering;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use contracts::v1::{CorporateAction, Intent, Parameter};
 
 use super::catalogue::{ALLOW_SHORT, check_less, refused};
-use super::cross::crossing;
+use super::cross::{crossed_up, crossing};
 use super::ema_cross::EmaCross;
 use super::{
     BarInput, Kind, ParameterError, ParameterSpec, Strategy, ValueSpec, Wish, slot_state, split_ratio,
@@ -118,9 +119,8 @@ impl Strategy for SmaCross {
         slot.averages.push(input.bar.close);
         slot.relation = slot.averages.relation();
         let (Some(before), Some(now)) = (before, slot.relation) else { return };
-        let crossed_up = before != Ordering::Greater && now == Ordering::Greater;
-        let crossed_down = before != Ordering::Less && now == Ordering::Less;
-        let intent = crossing(crossed_up, crossed_down, input.position, self.allow_short);
+        let (up, down) = (crossed_up(before, now), crossed_up(now, before));
+        let intent = crossing(up, down, input.position, self.allow_short);
         let Some(intent) = intent else { return };
         let reason = if intent == Intent::EnterLong { &self.above } else { &self.below };
         let Some((fast, slow)) = slot.averages.means() else { return };

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountEntry, AccountMarked, Basis, EntryKind, GroupKind, OrderAdjusted, OrderSpec, RiskDecision, Side,
-    TradingHalted,
+    AccountConfigured, AccountEntry, AccountMarked, Basis, EntryKind, GroupKind, LimitsSet, OrderAdjusted,
+    OrderSpec, RiskDecision, RiskInput, Side, TradeLimits, TradingHalted,
 };
 use contracts::{MANUAL, client_order_id, stream};
-use domain::book::Book;
+use domain::book::{Book, Scope};
 use domain::invariant::{
     Acknowledged, AtBroker, Invariant, Violation, Watch, compare_acknowledged, compare_book, compare_broker,
 };
+use domain::risk::fields;
 
 use crate::support::{
     ACCOUNT, STRATEGY, SYMBOL, approval, book_of, configured, deposit, event, fill, limits, money, price,
@@ -98,6 +99,93 @@ fn approvals_that_add_up_beyond_a_limit_are_found() {
     assert_eq!(broken(vec![approval(&first, price("600"))]), [Invariant::WithinLimits], "one order's value");
 }
 
+/// Limits in shares on what the account does.
+fn limited(account: &str, named: &[(&str, &str)]) -> Body {
+    let mut limits = TradeLimits::default();
+    for (name, value) in named {
+        fields::state(&mut limits, name, value).unwrap();
+    }
+    let scope = Some(Scope::new(account, "", "").to_wire());
+    Body::LimitsSet(LimitsSet { scope, version: 1, limits: Some(limits), ..LimitsSet::default() })
+}
+
+/// A decision of `account` that approves new terms of `order`.
+fn new_terms(account: &str, order: &OrderSpec, quantity: &str) -> Body {
+    let terms = OrderSpec { quantity_e9: shares(quantity).0, revision: order.revision + 1, ..order.clone() };
+    let Body::RiskDecision(decision) = approval(&terms, price("20")) else { panic!() };
+    let input = RiskInput { replaced: Some(order.clone()), ..decision.inputs[0].clone() };
+    Body::RiskDecision(RiskDecision {
+        account: account.to_owned(),
+        strategy: MANUAL.to_owned(),
+        signal_id: format!("terms-{quantity}-{}", order.order_id),
+        inputs: vec![input],
+        ..decision
+    })
+}
+
+#[test]
+fn an_order_counts_under_its_own_account_whoever_asks_for_its_terms() {
+    let alt = OrderSpec { account: "alt".to_owned(), ..spec("o") };
+    let Body::AccountConfigured(configuration) = configured(limits()) else { panic!() };
+    let configured_alt =
+        Body::AccountConfigured(AccountConfigured { account: "alt".to_owned(), ..configuration });
+    let marked_alt = Body::AccountMarked(AccountMarked {
+        account: "alt".to_owned(),
+        equity: money("10000"),
+        ..AccountMarked::default()
+    });
+    let before = vec![
+        configured_alt,
+        marked_alt,
+        limited("alt", &[("max_position_quantity", "110")]),
+        approval(&alt, price("20")),
+        submitted(&alt),
+    ];
+    let with = |more: Vec<Body>| broken([before.clone(), more].concat());
+    // Another account's decision takes it beyond what its own allows: in shares, and in value.
+    assert_eq!(with(vec![new_terms(ACCOUNT, &alt, "110")]), []);
+    assert_eq!(with(vec![new_terms(ACCOUNT, &alt, "111")]), [Invariant::WithinLimits]);
+    let unlimited = limited("alt", &[("max_position_quantity", "none")]);
+    assert_eq!(with(vec![unlimited.clone(), new_terms(ACCOUNT, &alt, "250")]), []);
+    assert_eq!(with(vec![unlimited, new_terms(ACCOUNT, &alt, "251")]), [Invariant::WithinLimits]);
+    // So does a stop of its account, and one of its strategy.
+    assert_eq!(with(vec![halted("alt"), new_terms(ACCOUNT, &alt, "105")]), [Invariant::HaltOpensNothing]);
+    let strategy = TradingHalted { strategy: STRATEGY.to_owned(), ..TradingHalted::default() };
+    let stopped = with(vec![Body::TradingHalted(strategy), new_terms(ACCOUNT, &alt, "105")]);
+    assert_eq!(stopped, [Invariant::HaltOpensNothing]);
+    assert_eq!(with(vec![halted(ACCOUNT), new_terms(ACCOUNT, &alt, "105")]), []);
+}
+
+#[test]
+fn new_terms_count_as_the_order_that_they_make_and_the_larger_of_both_for_others() {
+    let order = spec("o");
+    let limit = limited(ACCOUNT, &[("max_position_quantity", "110"), ("max_order_quantity", "100")]);
+    let works = vec![limit, approval(&order, price("20")), submitted(&order)];
+    let with = |more: Vec<Body>| broken([works.clone(), more].concat());
+    let larger = new_terms(ACCOUNT, &order, "101");
+    assert_eq!(with(vec![larger]), [Invariant::WithinLimits], "one order's shares");
+    let smaller = || new_terms(ACCOUNT, &order, "1");
+    let another = |quantity: &str| {
+        let other = OrderSpec { quantity_e9: shares(quantity).0, ..spec("p") };
+        approval(&other, price("20"))
+    };
+    assert_eq!(with(vec![smaller(), another("10")]), []);
+    assert_eq!(with(vec![smaller(), another("11")]), [Invariant::WithinLimits], "100 may still trade");
+    // A limit that was lowered meanwhile is kept by what becomes of the order.
+    let lowered = limited(ACCOUNT, &[("max_position_quantity", "50")]);
+    assert_eq!(with(vec![lowered, new_terms(ACCOUNT, &order, "50")]), []);
+}
+
+#[test]
+fn new_terms_that_are_approved_before_the_first_ones_are_sent_change_nothing_of_these() {
+    let order = spec("o");
+    let larger = new_terms(ACCOUNT, &order, "110");
+    assert_eq!(broken(vec![approval(&order, price("20")), larger.clone(), submitted(&order)]), []);
+    let other = OrderSpec { quantity_e9: shares("90").0, ..order.clone() };
+    let sent = broken(vec![approval(&order, price("20")), larger, submitted(&other)]);
+    assert_eq!(sent, [Invariant::NoOrderTwice]);
+}
+
 fn halted(account: &str) -> Body {
     Body::TradingHalted(TradingHalted { account: account.to_owned(), ..TradingHalted::default() })
 }
@@ -110,6 +198,22 @@ fn a_halt_that_was_read_opens_nothing() {
     assert_eq!(broken(vec![halted("another"), opens()]), []);
     let closes = OrderSpec { reducing: true, ..spec("a") };
     assert_eq!(broken(vec![halted(""), approval(&closes, price("20"))]), []);
+}
+
+#[test]
+fn what_no_book_can_fold_stops_nobody() {
+    let (mut watch, mut found) = (Watch::default(), Vec::new());
+    let bodies = [opening(), vec![halted(""), approval(&spec("a"), price("20"))]].concat();
+    for (sequence, body) in (1_u64..).zip(bodies) {
+        let mut event = event(i64::try_from(sequence).unwrap(), body);
+        event.basis = vec![Basis { stream: stream::TRADING.to_owned(), sequence: sequence - 1 }];
+        if matches!(event.body, Some(Body::TradingHalted(_))) {
+            event.event_time = None;
+        }
+        found.extend(watch.fold(sequence, &event));
+    }
+    assert_eq!(found, []);
+    assert_eq!(watch.unfoldable().iter().collect::<Vec<_>>(), [&4]);
 }
 
 /// A sell that is to reduce and nothing else.

@@ -7,6 +7,7 @@ mod book_properties;
 mod invariant;
 mod matching;
 mod matching_types;
+mod new_terms;
 mod order;
 mod order_groups;
 mod order_reports;

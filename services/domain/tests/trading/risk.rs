@@ -2,8 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountKind, Intent, OrderSpec, OrderType, RiskDecision, RiskInput, Side, Signal, SignalLeg, Sizing,
-    SizingKind, StrategyDisabled, StrategyMode, TimeInForce, Verdict,
+    AccountKind, Costs, Intent, OrderSpec, OrderType, RiskDecision, RiskInput, Side, Signal, SignalLeg,
+    Sizing, SizingKind, StrategyDisabled, StrategyMode, TimeInForce, Verdict,
 };
 use domain::book::{Book, Prices, mark};
 use domain::calendar::Calendar;
@@ -46,6 +46,7 @@ fn fine() -> RiskView {
             position_cap_e9: None,
             limits: Some(limits()),
             kind: AccountKind::Unspecified,
+            costs: Costs::default(),
         },
         inputs: vec![RiskInput {
             symbol: SYMBOL.to_owned(),
@@ -336,7 +337,7 @@ fn wrong_signals_are_named() {
     check(change(&|leg| leg.symbol.clear()), "`legs[0].symbol` is empty, expected a symbol");
     check(
         change(&|leg| leg.intent = 0),
-        "`legs[0].intent` is not stated, expected enter long, enter short, exit, target, buy or sell",
+        "`legs[0].intent` is not stated, expected enter long, enter short, exit or target",
     );
     check(
         change(&|leg| leg.order_type = OrderType::Stop.into()),

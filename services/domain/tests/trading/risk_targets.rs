@@ -1,7 +1,7 @@
 //! Targets, groups, sizings and accounts of each kind, as risk decides them.
 
 use contracts::v1::{
-    AccountKind, GroupKind, Intent, MarginCalled, MarginRestored, OrderSpec, OrderType, RiskDecision,
+    AccountKind, Costs, GroupKind, Intent, MarginCalled, MarginRestored, OrderSpec, OrderType, RiskDecision,
     RiskInput, Side, SignalLeg, Sizing, SizingKind, TimeInForce, Verdict,
 };
 use contracts::{child_order_id, order_id, v1::event::Body};
@@ -30,6 +30,7 @@ fn given(kind: AccountKind, allow_short: bool) -> RiskView {
             position_cap_e9: None,
             limits: Some(buying_power_only(allow_short)),
             kind,
+            costs: Costs::default(),
         },
         inputs: vec![input(SYMBOL, "0")],
     }
@@ -172,6 +173,39 @@ fn a_cash_account_allows_neither_leverage_nor_shorts() {
 }
 
 #[test]
+fn what_would_turn_into_a_forbidden_short_position_closes_the_long_one() {
+    let turning = |quantity: Option<&str>| {
+        let quantity_e9 = quantity.map(|quantity| shares(quantity).0);
+        vec![SignalLeg { quantity_e9, ..leg(Intent::EnterShort) }]
+    };
+    for (kind, allow_short) in [(AccountKind::Cash, true), (AccountKind::Unspecified, false)] {
+        let mut long = given(kind, allow_short);
+        held(&mut long, "40", "2000", "8000");
+        assert_eq!(then(turning(None), &long), "sell 40 reducing");
+        assert_eq!(then(turning(Some("100")), &long), "sell 40 reducing");
+        assert_eq!(then(turning(Some("30")), &long), "sell 30 reducing");
+        // It has no exits, and a halt does not hold it up.
+        let bracket = vec![SignalLeg { stop_loss_price_e9: Some(price("60").0), ..leg(Intent::EnterShort) }];
+        long.inputs[0].halted = true;
+        assert_eq!(then(bracket, &long), "sell 40 reducing");
+        // What is on its way out is not sold again.
+        long.inputs[0].strategy_reserved_e9 = shares("-40").0;
+        long.inputs[0].halted = false;
+        assert_eq!(then(turning(None), &long), "short_not_allowed");
+        // One leg of several opens or nothing does.
+        let mut pair = given(kind, allow_short);
+        held(&mut pair, "40", "2000", "8000");
+        pair.inputs.push(RiskInput { leg: 1, ..input("OTHER", "0") });
+        let other = SignalLeg { symbol: "OTHER".to_owned(), ..leg(Intent::EnterLong) };
+        assert_eq!(then([turning(None), vec![other]].concat(), &pair), "short_not_allowed");
+    }
+    // Where shorts are allowed it turns around.
+    let mut long = given(AccountKind::Margin, true);
+    held(&mut long, "40", "2000", "8000");
+    assert_eq!(then(turning(None), &long), "sell 140");
+}
+
+#[test]
 fn on_margin_half_of_what_is_opened_is_the_accounts_own() {
     let wanting =
         |intent, quantity: &str| vec![SignalLeg { quantity_e9: Some(shares(quantity).0), ..leg(intent) }];
@@ -194,6 +228,91 @@ fn on_margin_half_of_what_is_opened_is_the_accounts_own() {
     let mut turned = given(AccountKind::Margin, true);
     held(&mut turned, "400", "20000", "-10000");
     assert_eq!(then(wanting(Intent::EnterShort, "800"), &turned), "sell 800");
+}
+
+#[test]
+fn without_a_kind_shorts_need_margin_and_longs_cash() {
+    let wanting =
+        |intent, quantity: &str| vec![SignalLeg { quantity_e9: Some(shares(quantity).0), ..leg(intent) }];
+    let mut view = given(AccountKind::Unspecified, true);
+    assert_eq!(then(wanting(Intent::EnterLong, "200"), &view), "buy 200");
+    assert_eq!(then(wanting(Intent::EnterLong, "201"), &view), "insufficient_cash");
+    assert_eq!(then(wanting(Intent::EnterShort, "400"), &view), "sell 400");
+    assert_eq!(then(wanting(Intent::EnterShort, "401"), &view), "insufficient_buying_power");
+    // Turning round: what covers the short is paid by its proceeds.
+    held(&mut view, "-200", "10000", "20000");
+    assert_eq!(then(wanting(Intent::EnterLong, "400"), &view), "buy 400");
+    assert_eq!(then(wanting(Intent::EnterLong, "401"), &view), "insufficient_cash");
+    // The proceeds of shorts in other symbols buy no more than the margin covers.
+    held(&mut view, "0", "20000", "30000");
+    assert_eq!(then(wanting(Intent::EnterLong, "1"), &view), "insufficient_buying_power");
+}
+
+/// A tenth of a percent of commission, at least 1.
+fn costs() -> Costs {
+    let commission_minimum = money("1");
+    Costs { commission_rate_e9: price("0.001").0, commission_minimum, ..Costs::default() }
+}
+
+#[test]
+fn cash_pays_for_the_costs_too() {
+    let wanting =
+        |quantity: &str| vec![SignalLeg { quantity_e9: Some(shares(quantity).0), ..leg(Intent::EnterLong) }];
+    for (kind, allow_short) in
+        [(AccountKind::Cash, false), (AccountKind::Unspecified, false), (AccountKind::Unspecified, true)]
+    {
+        let mut view = given(kind, allow_short);
+        view.policy.costs = costs();
+        // 199 shares come to 9,950 and 9.95; 200 to 10,000 and 10.
+        assert_eq!(then(wanting("199"), &view), "buy 199");
+        assert_eq!(then(wanting("200"), &view), "insufficient_cash");
+        // A market order slips, a limit order does not.
+        view.policy.costs.slippage_rate_e9 = price("0.01").0;
+        assert_eq!(then(wanting("199"), &view), "insufficient_cash");
+        assert_eq!(then(wanting("197"), &view), "buy 197");
+        let mut limited = wanting("199");
+        limited[0].order_type = OrderType::Limit.into();
+        limited[0].limit_price_e9 = Some(price("50").0);
+        assert_eq!(then(limited, &view), "buy 199");
+        // What is approved already has costs as well.
+        view.policy.costs = costs();
+        view.inputs[0].reserved_exposure = money("5000");
+        assert_eq!(then(wanting("99"), &view), "buy 99");
+        assert_eq!(then(wanting("100"), &view), "insufficient_cash");
+    }
+    let mut margin = given(AccountKind::Margin, true);
+    margin.policy.costs = costs();
+    assert_eq!(then(wanting("400"), &margin), "buy 400");
+}
+
+#[test]
+fn a_size_in_money_leaves_its_costs() {
+    let check = |kind: SizingKind, value: &str, expected: &str| {
+        let mut view = given(AccountKind::Cash, false);
+        view.policy.costs = costs();
+        view.policy.sizing =
+            Some(Sizing { kind: kind.into(), value_e9: price(value).0, ..Sizing::default() });
+        view.inputs[0].strategy_symbols = 1;
+        assert_eq!(then(vec![leg(Intent::EnterLong)], &view), expected, "{kind:?} {value}");
+    };
+    check(SizingKind::Fraction, "1", "buy 199");
+    check(SizingKind::EqualWeight, "1", "buy 199");
+    check(SizingKind::Notional, "10000", "buy 199");
+    check(SizingKind::Fraction, "0.5", "buy 100");
+    // What the cash never paid for is not made smaller, nor are shares that are stated.
+    check(SizingKind::Fraction, "1.01", "insufficient_cash");
+    check(SizingKind::Fixed, "200", "insufficient_cash");
+    let mut view = given(AccountKind::Cash, false);
+    view.policy.costs = costs();
+    assert_eq!(then(vec![target("1")], &view), "buy 199");
+    let sizing =
+        Sizing { kind: SizingKind::Fraction.into(), value_e9: E9, lot_e9: 20 * E9, ..Sizing::default() };
+    view.policy.sizing = Some(sizing);
+    assert_eq!(then(vec![leg(Intent::EnterLong)], &view), "buy 180");
+    // Nothing is left where one share is all the cash.
+    view.policy.sizing = Some(Sizing { lot_e9: 0, ..sizing });
+    view.inputs[0].price_e9 = price("10000").0;
+    assert_eq!(then(vec![leg(Intent::EnterLong)], &view), "size_zero");
 }
 
 #[test]

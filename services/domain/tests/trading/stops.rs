@@ -2,9 +2,10 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    BreakerKind, BreakerReset, BreakerTripped, Intent, SignalLeg, TradingHalted, TradingKilled,
-    TradingResumed, TradingState,
+    BreakerKind, BreakerReset, BreakerTripped, Intent, OrderCancelled, PositionsFate, SignalLeg,
+    StrategyDisabled, StrategyRemoved, TradingHalted, TradingKilled, TradingResumed, TradingState,
 };
+use domain::book::{GroupStep, Scope};
 
 use crate::scopes::{OTHER, World, exit, leg, signal};
 use crate::support::{ACCOUNT, STRATEGY, SYMBOL, approval, price, shares, spec};
@@ -103,4 +104,77 @@ fn the_kill_switch_is_one_message_in_json() {
     world.denies(&signal(vec![leg(OTHER, Intent::EnterLong)]), "halted");
     let kill = world.book.kills().next().unwrap();
     assert_eq!((kill.id.as_str(), kill.ask.flatten), ("kill-1", true));
+}
+
+#[test]
+fn a_name_stays_within_reach_while_anything_is_in_it() {
+    let mut world = World::new();
+    let names = |world: &World| -> Vec<String> {
+        world.book.strategy_names().into_iter().map(str::to_owned).collect()
+    };
+    assert!(world.book.in_name(STRATEGY).is_empty());
+    assert_eq!(names(&world), [STRATEGY], "it is registered");
+    let open = spec(&contracts::order_id("open", 0));
+    world.hold(SYMBOL, 20);
+    let removed = StrategyRemoved { strategy: STRATEGY.to_owned(), ..StrategyRemoved::default() };
+    world.fold([approval(&open, price("50")), Body::StrategyRemoved(removed)]);
+    let held = world.book.in_name(STRATEGY);
+    assert_eq!(held.to_string(), format!("20 {SYMBOL}, 1 open order"));
+    assert!(held.holds() && !held.leaving && !held.is_empty());
+    assert_eq!(names(&world), [STRATEGY], "it is removed and holds something");
+
+    // What it holds is closed as that of any other.
+    let stop = StrategyDisabled {
+        strategy: STRATEGY.to_owned(),
+        positions: PositionsFate::Flatten.into(),
+        ..StrategyDisabled::default()
+    };
+    world.fold([Body::StrategyDisabled(stop)]);
+    assert!(world.book.in_name(STRATEGY).leaving);
+    let step = world.book.stop_step(world.book.strategy(STRATEGY).unwrap());
+    let Some(GroupStep::Handle(handled)) = step else { panic!("{step:?}") };
+    assert_eq!(handled.cancels, [open.order_id.clone()]);
+    let cancelled = OrderCancelled { order_id: open.order_id, ..OrderCancelled::default() };
+    world.fold([Body::OrderCancelled(cancelled)]);
+    world.hold(SYMBOL, -20);
+    assert!(names(&world).is_empty());
+
+    // Stops, breakers and limits are in a name as positions are, also in one that never was registered.
+    let (strategy, scope) = ("nobody".to_owned(), Scope::new("", "nobody", ""));
+    world.fold([Body::TradingKilled(TradingKilled {
+        strategy: strategy.clone(),
+        ..TradingKilled::default()
+    })]);
+    assert!(world.book.in_name("nobody").stopped && names(&world) == ["nobody"]);
+    world.fold([Body::TradingResumed(TradingResumed { strategy, ..TradingResumed::default() })]);
+    assert!(world.book.in_name("nobody").is_empty() && names(&world).is_empty());
+    world.limit(scope.clone(), &[("max_open_orders", "3")]);
+    assert!(world.book.in_name("nobody").limited && names(&world) == ["nobody"]);
+    world.limit(scope, &[("max_open_orders", "none")]);
+    assert!(world.book.in_name("nobody").is_empty() && names(&world).is_empty());
+}
+
+#[test]
+fn a_breaker_has_tripped_in_its_own_scope_alone() {
+    let mut world = World::new();
+    let trip = |strategy: &str, kind: BreakerKind| {
+        Body::BreakerTripped(BreakerTripped {
+            account: ACCOUNT.to_owned(),
+            strategy: strategy.to_owned(),
+            kind: kind.into(),
+            ..BreakerTripped::default()
+        })
+    };
+    world.fold([trip("", BreakerKind::Drawdown), trip(STRATEGY, BreakerKind::WinRate)]);
+    for (strategy, kind, expected) in [
+        ("", BreakerKind::Drawdown, true),
+        ("", BreakerKind::Unspecified, true),
+        ("", BreakerKind::WinRate, false),
+        (STRATEGY, BreakerKind::WinRate, true),
+        (STRATEGY, BreakerKind::Drawdown, false),
+        ("somebody", BreakerKind::Unspecified, false),
+    ] {
+        assert_eq!(world.book.has_tripped(ACCOUNT, strategy, kind), expected, "{strategy} {kind:?}");
+    }
+    assert!(!world.book.has_tripped("other", "", BreakerKind::Drawdown));
 }

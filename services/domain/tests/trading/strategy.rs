@@ -64,19 +64,41 @@ fn split(value: &str) -> CorporateAction {
 
 #[test]
 fn sma_cross_enters_above_and_exits_below() {
-    // Averages of the last two and four: 9 > 7, then 5 < 6, then 5 = 5, then 9 > 5.
-    let closes = [5, 5, 5, 5, 9, 9, 1, 1, 9, 9].map(|close| close * 1_000_000_000);
-    let mut expected = [None; 10];
+    // Averages of the last two and four: 3 < 4, then 6 > 5.5, then 5 < 5.5, then 1 < 5.5 and 6 > 5.5.
+    let closes = [5, 5, 5, 1, 11, 9, 1, 1, 11].map(|close| close * 1_000_000_000);
+    let mut expected = [None; 9];
     expected[4] = Some(Intent::EnterLong);
     expected[6] = Some(Intent::Exit);
-    expected[9] = Some(Intent::EnterLong);
+    expected[8] = Some(Intent::EnterLong);
     assert_eq!(intents(sma(2, 4).as_mut(), &closes), expected);
+}
+
+#[test]
+fn averages_that_touched_cross_nothing() {
+    let above = [10, 11, 11, 12, 13].map(|close| close * 1_000_000_000);
+    assert_eq!(intents(sma(1, 2).as_mut(), &above), [None; 5], "above, equal, above");
+    let through = [11, 10, 10, 12, 13].map(|close| close * 1_000_000_000);
+    assert_eq!(intents(sma(1, 2).as_mut(), &through), [None; 5], "below, equal, above");
+    // From below at once it crosses; above, equal, below is no cross downwards, below at once is one.
+    let long = [11, 10, 12, 12, 11, 12, 11].map(|close| close * 1_000_000_000);
+    let mut expected = [None; 7];
+    expected[2] = Some(Intent::EnterLong);
+    expected[6] = Some(Intent::Exit);
+    assert_eq!(intents(sma(1, 2).as_mut(), &long), expected);
+    let touching = [("fast", "1"), ("slow", "2"), ("average", "exponential"), ("allow_short", "true")];
+    for closes in [above, through] {
+        let mut exponential = build("sma_cross", &parameters(&touching)).unwrap();
+        // An exponential average comes to be equal to the closes only after many that are alike.
+        let closes = [vec![closes[0]; 60], vec![closes[1]; 60], closes[3..].to_vec()].concat();
+        let found: Vec<_> = intents(exponential.as_mut(), &closes).into_iter().flatten().collect();
+        assert_eq!(found, [], "equal for many bars before they part");
+    }
 }
 
 #[test]
 fn a_signal_says_what_was_seen() {
     let mut strategy = sma(1, 2);
-    feed(strategy.as_mut(), 0, 4_000_000_000, "0");
+    feed(strategy.as_mut(), 0, 5_000_000_000, "0");
     feed(strategy.as_mut(), 0, 4_000_000_000, "0");
     let signals = feed(strategy.as_mut(), 0, 6_000_000_000, "0");
     let signal = &signals[0];
@@ -105,12 +127,14 @@ fn exactly_the_threshold_is_not_above_it() {
 #[test]
 fn a_split_is_no_crossing() {
     for mut strategy in [sma(2, 4), momentum(3, "0.02")] {
-        for _ in 0..6 {
-            assert!(feed(strategy.as_mut(), 0, 100_000_000_000, "1").is_empty());
+        // It rises all the time, so that a fall to a quarter would cross downwards.
+        for dollars in 100..106 {
+            assert!(feed(strategy.as_mut(), 0, dollars * 1_000_000_000, "1").is_empty());
         }
         strategy.on_action(0, &split("4"), &mut Vec::new());
-        for _ in 0..6 {
-            assert!(feed(strategy.as_mut(), 0, 25_000_000_000, "1").is_empty(), "{}", strategy.kind());
+        for dollars in 106..112 {
+            let wishes = feed(strategy.as_mut(), 0, dollars * 250_000_000, "1");
+            assert!(wishes.is_empty(), "{}", strategy.kind());
         }
     }
 }
@@ -123,7 +147,7 @@ fn slots_do_not_mix() {
     assert_eq!((slots.slot("ACME", Timeframe::H1), slots.len()), (a, 2));
     assert_eq!(slots.of_symbol("ACME").collect::<Vec<_>>(), [a, b]);
     let mut strategy = sma(1, 2);
-    for close in [5, 5] {
+    for close in [5, 4] {
         feed(strategy.as_mut(), a, close, "0");
     }
     assert!(feed(strategy.as_mut(), b, 9, "0").is_empty());
@@ -200,10 +224,10 @@ fn sma_reference(closes: &[i64], fast: usize, slow: usize) -> Vec<Option<Intent>
             return None;
         }
         let (before, now) = (mean_order(end - 1), mean_order(end));
-        if before.is_le() && now.is_gt() && !holding {
+        if before.is_lt() && now.is_gt() && !holding {
             holding = true;
             Some(Intent::EnterLong)
-        } else if before.is_ge() && now.is_lt() && holding {
+        } else if before.is_gt() && now.is_lt() && holding {
             holding = false;
             Some(Intent::Exit)
         } else {

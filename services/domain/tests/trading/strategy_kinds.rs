@@ -57,7 +57,7 @@ fn crossings(sides: &[Option<std::cmp::Ordering>], allow_short: bool) -> Vec<Opt
     let mut before = None;
     let mut each = |side: &Option<std::cmp::Ordering>| {
         let (then, now) = (std::mem::replace(&mut before, *side)?, (*side)?);
-        let (up, down) = (then.is_le() && now.is_gt(), then.is_ge() && now.is_lt());
+        let (up, down) = (then.is_lt() && now.is_gt(), then.is_gt() && now.is_lt());
         if up && held <= 0 {
             held = 1;
             Some(Intent::EnterLong)
@@ -82,15 +82,15 @@ fn buy_and_hold_buys_once_and_again_when_it_was_sold_out() {
 
 #[test]
 fn a_short_strategy_turns_over_at_each_cross() {
-    let bars = [5, 5, 5, 5, 9, 9, 1, 1, 9, 9].map(|close| close * 1_000_000_000);
+    let bars = [5, 5, 5, 1, 11, 9, 1, 1, 11].map(|close| close * 1_000_000_000);
     let mut strategy = made("sma_cross", &[("fast", "2"), ("slow", "4"), ("allow_short", "true")]);
-    let mut expected = [None; 10];
+    let mut expected = [None; 9];
     expected[4] = Some(Intent::EnterLong);
     expected[6] = Some(Intent::EnterShort);
-    expected[9] = Some(Intent::EnterLong);
+    expected[8] = Some(Intent::EnterLong);
     assert_eq!(closes(strategy.as_mut(), &bars), expected);
     let mut strategy = made("sma_cross", &[("fast", "1"), ("slow", "2"), ("allow_short", "true")]);
-    assert_eq!(closes(strategy.as_mut(), &[5, 5, 4]), [None, None, Some(Intent::EnterShort)], "from flat");
+    assert_eq!(closes(strategy.as_mut(), &[4, 5, 4]), [None, None, Some(Intent::EnterShort)], "from flat");
 }
 
 #[test]

@@ -41,7 +41,8 @@ impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
         let book = known(config.book(data).ok())?;
         let account = known(book.account(name))?.clone();
         let stated = known(account.config.as_ref())?;
-        require(stated.kind == AccountKind::Unspecified && !book.is_halted(name))?;
+        // Whose margin may be called is the general loop's.
+        require(stated.kind != AccountKind::Margin && !book.is_halted(name))?;
         let (mut hosts, mut policies, mut weights) = (Vec::new(), Vec::new(), Vec::new());
         let mut holdings = Vec::new();
         for strategy in strategies {
@@ -52,7 +53,8 @@ impl<'run, const CHAIN: bool> Dense<'run, CHAIN> {
             require(view.policy.standing == Standing::Active && view.account == *name)?;
             policies.push(view.policy);
             let equal = strategy.sizing.kind() == SizingKind::EqualWeight;
-            let count = if equal { strategy.symbols.len() } else { 0 };
+            let registered = book.strategy(&strategy.name).map_or(0, |known| known.symbols.len());
+            let count = if equal { registered } else { 0 };
             weights.push(u32::try_from(count).unwrap_or(u32::MAX));
             holdings.extend(names.iter().map(|symbol| Holding {
                 position: PositionState::new(PositionKey::new(name, &strategy.name, symbol)),

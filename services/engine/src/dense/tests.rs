@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use contracts::v1::{Costs, Intent, StrategyMode};
+use contracts::v1::{AccountKind, Costs, Intent, StrategyMode};
 use domain::bar::Timeframe;
 use domain::calendar::Market;
 use domain::corporate_action::{Effect, SplitRatio};
@@ -93,6 +93,9 @@ fn random_config(draw: &mut Draw) -> Config {
     config.account.cash = draw.one(&[money(5_000), money(100_000), money(10_000_000)]);
     config.finalize = draw.below(2) == 0;
     config.late = draw.below(4) == 0;
+    if config.late {
+        config.account.kind = AccountKind::Cash;
+    }
     config.warm_up_more = draw.one(&[0, 0, 30]);
     config.calendar = draw.one(&["XNYS", "XNYS", "24x7"]).parse::<Market>().expect("a market").calendar();
     config
@@ -191,6 +194,9 @@ fn what_it_does_not_know_is_left_to_the_general_loop() {
     let mut shadow = base();
     shadow.strategies[0].mode = StrategyMode::Shadow;
     left(&shadow, &market(2, 500, 1));
+    let mut margin = base();
+    margin.account.kind = AccountKind::Margin;
+    left(&margin, &market(2, 500, 1));
     // The first signal is one of two legs.
     let mut pairs =
         config(vec![strategy("two", "pairs", &[("first", "S00"), ("second", "S01"), ("max_p_value", "1")])]);

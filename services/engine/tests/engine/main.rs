@@ -3,6 +3,7 @@
 
 mod groups;
 mod limits;
+mod margin;
 mod properties;
 mod reversal;
 mod searches;

@@ -1,7 +1,7 @@
 //! What the tests run: the configuration that a rehearsal has by default, and generated bars.
 
 use chrono::NaiveDate;
-use contracts::v1::{Costs, GroupPolicy, Parameter, RiskLimits, StrategyMode};
+use contracts::v1::{AccountKind, Costs, GroupPolicy, Parameter, RiskLimits, StrategyMode};
 use domain::bar::{Bar, Timeframe};
 use domain::calendar::Calendar;
 use domain::corporate_action::{CorporateAction, Effect};
@@ -30,6 +30,7 @@ pub fn account() -> Account {
             slippage_rate_e9: E9 / 10_000,
             ..Costs::default()
         },
+        kind: AccountKind::Unspecified,
     }
 }
 

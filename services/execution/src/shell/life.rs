@@ -135,7 +135,7 @@ impl Shell {
         let tape = &self.context.tape;
         let mut last = 0;
         for filter in &filters {
-            last = last.max(tape.last(stream::TRADING, filter).await?.map_or(0, |last| last.sequence));
+            last = last.max(tape.last_sequence(stream::TRADING, filter).await?);
         }
         let last = last.min(self.machine.book().sequence());
         let (mut events, mut read) = (Vec::new(), 0);

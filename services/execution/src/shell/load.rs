@@ -6,7 +6,7 @@ use std::time::Duration;
 use contracts::{Subject, stream};
 use domain::book::Book;
 use domain::corporate_action::Effect;
-use event_log::{Delivery, Recorded};
+use event_log::{Delivery, Recorded, last_of};
 use runtime::{Consumed, Context, Instants};
 
 use super::{BATCH, Config, Error, Shell};
@@ -53,14 +53,15 @@ impl Shell {
             unanswered: false,
             deaf: None,
             patience: HashMap::new(),
+            passed: HashMap::new(),
             heard: false,
             whole_at: runtime::clock::now(),
             session_end_ns: 0,
             stated: HashSet::new(),
         };
         for account in &config.accounts {
-            let last = shell.context.tape.last(stream::TRADING, &account_filter(account)).await?;
-            shell.machine.learn_account(account, last.map_or(0, |last| last.sequence));
+            let last = shell.context.tape.last_sequence(stream::TRADING, &account_filter(account)).await?;
+            shell.machine.learn_account(account, last);
         }
         shell.catch_up().await?;
         shell.seed_prices().await?;
@@ -111,7 +112,7 @@ impl Shell {
         let mut marks = Vec::new();
         for account in self.machine.accounts() {
             let subject = Subject::of(&["account", account, "marked"]);
-            let last = self.context.tape.last(stream::TRADING, subject.as_str()).await?;
+            let last = last_of(&self.context.tape, stream::TRADING, subject.as_str()).await?.event;
             let basis = last.iter().flat_map(|mark| &mark.event.basis);
             let read = basis.filter(|basis| basis.stream == stream::MARKET).map(|basis| basis.sequence);
             marks.push((read.max().unwrap_or_default(), account.clone()));
@@ -179,8 +180,7 @@ impl Shell {
         let filters = APPLIED.map(str::to_owned);
         let mut last = 0;
         for filter in &filters {
-            let newest = tape.last(stream::TRADING, filter).await?;
-            last = last.max(newest.map_or(0, |newest| newest.sequence));
+            last = last.max(tape.last_sequence(stream::TRADING, filter).await?);
         }
         let mut ids = HashSet::new();
         if last > 0 {

@@ -4,6 +4,7 @@ use broker::{BrokerError, Report, wants_entries_first};
 use contracts::stream;
 use contracts::{Subject, client_order_id};
 use domain::order::{BrokerReport, OrderState};
+use event_log::last_of;
 use planted::Bug;
 use runtime::clock;
 
@@ -153,7 +154,7 @@ impl Shell {
         let Some((order, client_order_id)) = self.submitted(order_id) else { return Ok(()) };
         // The last event of the order is the request, or came after it; either names this attempt.
         let filter = Subject::order_filter(&order.spec);
-        let cause = self.context.tape.last(stream::TRADING, &filter).await?;
+        let cause = last_of(&self.context.tape, stream::TRADING, &filter).await?.event;
         let now_ns = self.machine.now_ns(&order);
         match self.broker.cancel(&order.spec, &client_order_id, now_ns).await {
             Ok(reports) => {

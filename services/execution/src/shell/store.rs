@@ -37,9 +37,9 @@ impl Shell {
             for ((step, append), outcome) in chunk.into_iter().zip(outcomes) {
                 match outcome {
                     Ok(stored) => self.note(&append, stored.sequence),
-                    Err(AppendError::Conflict { actual, .. }) if conflicts < ATTEMPTS_MAX => {
+                    Err(AppendError::Conflict { filter, last, .. }) if conflicts < ATTEMPTS_MAX => {
                         conflicts += 1;
-                        self.machine.learn(actual.map_or(0, |last| last.sequence));
+                        self.learn_last(filter, last);
                         again.push(step);
                     }
                     Err(AppendError::Conflict { .. }) => {
@@ -83,7 +83,8 @@ impl Shell {
         loop {
             self.catch_up().await?;
             let (batch, failed) = self.machine.decide_together(steps);
-            let batch: Vec<_> = batch.into_iter().filter_map(|append| self.mistaken(append)).collect();
+            let batch = batch.into_iter().filter_map(|append| self.mistaken(append));
+            let batch: Vec<_> = batch.map(|append| self.expecting(append)).collect();
             let unmarked = waits && failed.iter().any(|(_, error)| matches!(error, StepError::Mark(_)));
             if batch.is_empty() || unmarked {
                 return Ok(failed);
@@ -95,9 +96,9 @@ impl Shell {
                     }
                     return Ok(failed);
                 }
-                Err(AppendError::Conflict { actual, .. }) if conflicts < ATTEMPTS_MAX => {
+                Err(AppendError::Conflict { filter, last, .. }) if conflicts < ATTEMPTS_MAX => {
                     conflicts += 1;
-                    self.machine.learn(actual.map_or(0, |last| last.sequence));
+                    self.learn_last(filter, last);
                 }
                 Err(AppendError::Unavailable(error)) => {
                     // Whether it is stored is not known; what the tape holds then says so.
@@ -116,8 +117,29 @@ impl Shell {
         }
     }
 
+    /// Learns what stands last where an append was to go. Before the next attempt everything up to there is folded or
+    /// passed over.
+    fn learn_last(&mut self, filter: String, last: u64) {
+        self.machine.learn(last);
+        self.passed.insert(filter, last);
+    }
+
+    /// The append, expecting at least what is known to stand last: the fold of an aggregate knows nothing of a message
+    /// that was parked, whose place counts all the same.
+    fn expecting(&self, mut append: Append) -> Append {
+        if let Expect::Last { filter, sequence } = &mut append.expect
+            && let Some(last) = self.passed.get(filter)
+        {
+            *sequence = (*sequence).max(*last);
+        }
+        append
+    }
+
     /// Folds an event of our own at once where it is the next one.
     fn note(&mut self, append: &Append, sequence: u64) {
+        if let Expect::Last { filter, .. } = &append.expect {
+            self.passed.remove(filter);
+        }
         if let Err(error) = self.machine.appended(append, sequence) {
             // The reader brings it again; there it is parked, as every message that cannot be folded.
             tracing::error!(sequence, "own event {sequence} cannot be folded: {error}");
@@ -136,6 +158,7 @@ impl Shell {
             match self.machine.decide(&step) {
                 Ok(None) => {}
                 Ok(Some(append)) => {
+                    let append = self.expecting(append);
                     if !aggregates.insert(aggregate(&append)) {
                         todo.push_front(step);
                         break;
@@ -170,7 +193,7 @@ impl Shell {
         let mut batch = Vec::with_capacity(steps.len());
         for step in steps {
             match self.machine.decide(step) {
-                Ok(Some(append)) => batch.push(append),
+                Ok(Some(append)) => batch.push(self.expecting(append)),
                 Ok(None) => {}
                 Err(error) => {
                     tracing::error!("{step:?} comes to nothing: {error}");
@@ -188,8 +211,8 @@ impl Shell {
                 }
                 Ok(true)
             }
-            Err(AppendError::Conflict { actual, .. }) => {
-                self.machine.learn(actual.map_or(0, |last| last.sequence));
+            Err(AppendError::Conflict { filter, last, .. }) => {
+                self.learn_last(filter, last);
                 Ok(false)
             }
             Err(AppendError::Unavailable(error)) => {

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use contracts::v1::event::Body;
-use event_log::MemoryLog;
+use contracts::v1::{Event, OrderCancelled, OrderSpec, Side, TimeInForce};
+use contracts::{Subject, event_id, to_timestamp};
+use domain::order::OrderStage;
+use event_log::{Append, EventLog as _, Expect, MemoryLog};
 use runtime::ClockMode;
 use runtime::testing::{Death, at_every_effect, killed_once};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Script, Staleness, config, context, everything};
+use crate::support::{E9, OPEN_NS, Script, Staleness, book, config, context, everything, limit, order};
 use crate::{day, groups};
 
 /// What must be the same in every run: everything that execution wrote, and everything it was told.
@@ -73,4 +76,40 @@ async fn killed_at_every_effect_under_the_wall_clock() {
 #[tokio::test]
 async fn parts_trailing_stops_and_brackets_killed_at_every_effect_on_the_tape_clock() {
     check(ClockMode::Tape, 30, groups::play).await;
+}
+
+#[tokio::test]
+async fn new_terms_of_an_order_that_ended_are_void_also_after_a_restart() {
+    let script = Script { tape: MemoryLog::new(), framed: true };
+    script.setup().await;
+    let start = || {
+        let (tape, shutdown) = (script.tape.clone(), CancellationToken::new());
+        let context = context(Arc::new(tape.clone()), ClockMode::Tape, shutdown.clone());
+        let config = config(&tape, Staleness::Behind(0));
+        (shutdown, tokio::spawn(execution::run(context, config)))
+    };
+    let spec = limit(order("void", "paper", "A", Side::Buy, 100), 50, TimeInForce::Gtc);
+    let (shutdown, task) = start();
+    script.approve("void", OPEN_NS, std::slice::from_ref(&spec), &[&["accepted"]]).await;
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
+    // It was cancelled before anybody asked for the terms that risk had approved.
+    let terms = OrderSpec { quantity_e9: 150 * E9, revision: 1, ..spec.clone() };
+    script.approve("terms", OPEN_NS, std::slice::from_ref(&terms), &[]).await;
+    let cancelled = OrderCancelled { order_id: spec.order_id.clone(), reason: "asked".into() };
+    let event = Event {
+        id: event_id(&spec.order_id, "cancelled", 0),
+        event_time: Some(to_timestamp(OPEN_NS)),
+        body: Some(Body::OrderCancelled(cancelled)),
+        ..Event::default()
+    };
+    let subject = Subject::order(&spec, "cancelled");
+    script.tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
+    let (shutdown, task) = start();
+    script.order_event(&spec, "replace_rejected").await;
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
+    let after = book(&script.tape).await;
+    let order = after.order(&spec.order_id).unwrap();
+    assert_eq!((order.stage(), order.replace.is_none()), (OrderStage::Cancelled, true));
 }

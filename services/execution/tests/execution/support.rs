@@ -50,9 +50,10 @@ impl ReadModel for FoldedReadModel {
         for recorded in &events[..kept] {
             book.apply(recorded.sequence, &recorded.event).unwrap();
         }
-        // As a read model does, it loses the ended orders.
+        // As a read model does, it loses the ended orders, but for those of which something is to be recorded.
         let mut parts = book.to_parts();
-        parts.orders.retain(|order| !order.status.is_ended() || order.group_stage.is_active());
+        let is_kept = |order: &OrderState| order.group_stage.is_active() || order.replace.is_some();
+        parts.orders.retain(|order| !order.status.is_ended() || is_kept(order));
         Ok(Book::from_parts(parts))
     }
 

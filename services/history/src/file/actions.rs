@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::NaiveDate;
 use contracts::v1::ActionKind;
 
-use super::bars::check_symbol;
+use super::bars::read_symbol;
 use super::check::{self, Fault};
 use super::columns::plain;
 use super::error::FileError;
@@ -101,7 +101,7 @@ impl ActionFile {
             return Err(fault);
         }
         let [symbol, ex_date, kind, value] = self.columns.map(|column| self.table.cell(column));
-        check_symbol(&symbol.shown())?;
+        let symbol = read_symbol(&symbol.shown())?;
         let date = match time::read(&ex_date, None) {
             Ok(time::When::Date(date)) => date,
             Ok(time::When::Instant(_)) | Err(_) => {
@@ -117,7 +117,7 @@ impl ActionFile {
         if value_e9 <= 0 {
             return Err(Fault::new("value", value.shown(), "expected more than 0"));
         }
-        Ok(Action { symbol: symbol.shown(), ex_date: date, kind, value_e9, line: self.table.line() })
+        Ok(Action { symbol, ex_date: date, kind, value_e9, line: self.table.line() })
     }
 }
 

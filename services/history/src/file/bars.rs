@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use chrono_tz::Tz;
+use contracts::EXPECTED_SYMBOL;
 use domain::bar::{Bar, Timeframe};
 
 use super::check::{self, Fault, Numbers, Placer};
@@ -13,9 +14,6 @@ use super::error::FileError;
 use super::infer;
 use super::table::{Cell, Table};
 use super::{Adjusted, ReadOptions, Rejected, Row, Series};
-
-/// Longest symbol, in characters.
-const SYMBOL_LENGTH_MAX: usize = 32;
 
 /// Rows of a file, checked.
 #[derive(Clone, Debug, Default)]
@@ -184,12 +182,17 @@ impl BarFile {
     /// Whether the present row belongs to the series of the row before, as most do.
     fn is_same_series(&self) -> bool {
         let Some((series, _)) = self.series.get(self.present) else { return false };
-        let says = |column: Option<usize>, text: &str| match column.map(|column| self.table.cell(column)) {
+        self.says(self.columns.symbol, |cell| cell.eq_ignore_ascii_case(&series.symbol))
+            && self.says(self.columns.timeframe, |cell| cell == series.timeframe.name())
+    }
+
+    /// Whether `is` holds of a cell of the present row that is text; true where there is no such column.
+    fn says(&self, column: Option<usize>, is: impl FnOnce(&str) -> bool) -> bool {
+        match column.map(|column| self.table.cell(column)) {
             None => true,
-            Some(Cell::Text(cell)) => cell == text,
+            Some(Cell::Text(cell)) => is(&cell),
             Some(_) => false,
-        };
-        says(self.columns.symbol, &series.symbol) && says(self.columns.timeframe, series.timeframe.name())
+        }
     }
 
     fn find_series(&mut self) -> Result<usize, Fault> {
@@ -202,10 +205,10 @@ impl BarFile {
     fn look_up_series(&mut self) -> Result<usize, Fault> {
         let table = self.table.as_ref();
         let symbol = match (&self.symbol, self.columns.symbol) {
-            (Some(symbol), _) => symbol.clone(),
+            (Some(symbol), _) => read_symbol(symbol)?,
             (None, Some(column)) => match table.cell(column) {
                 Cell::Missing => return Err(Fault::new("symbol", "", "missing, expected a symbol")),
-                cell => cell.shown(),
+                cell => read_symbol(&cell.shown())?,
             },
             (None, None) => String::new(),
         };
@@ -223,7 +226,6 @@ impl BarFile {
         if let Some(index) = self.index.get(&series) {
             return Ok(*index);
         }
-        check_symbol(&series.symbol)?;
         self.index.insert(series.clone(), self.series.len());
         self.series.push((series, None));
         Ok(self.series.len() - 1)
@@ -234,15 +236,14 @@ impl BarFile {
     }
 }
 
-/// Whether a symbol can stand in an event.
-pub(super) fn check_symbol(symbol: &str) -> Result<(), Fault> {
-    let fits = (1..=SYMBOL_LENGTH_MAX).contains(&symbol.len());
-    if fits && symbol.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(());
-    }
-    let reason = format!("expected 1 to {SYMBOL_LENGTH_MAX} printable ASCII characters without white space");
-    Err(Fault::new("symbol", symbol, reason))
+/// A symbol in the form of the tape.
+pub(super) fn read_symbol(text: &str) -> Result<String, Fault> {
+    contracts::read_symbol(text)
+        .map_err(|malformed| Fault::new("symbol", malformed.text, format!("expected {EXPECTED_SYMBOL}")))
 }
+
+/// How the reason of a row that is older than the one before begins.
+pub(super) const NOT_IN_ORDER: &str = "not in order";
 
 /// Whether `bar` follows `last`; false when it says the same again.
 pub(super) fn in_order(last: &Bar, bar: &Bar, timeframe: Timeframe) -> Result<bool, String> {
@@ -254,7 +255,7 @@ pub(super) fn in_order(last: &Bar, bar: &Bar, timeframe: Timeframe) -> Result<bo
         return Err("repeats the time of the bar before with other values".to_owned());
     }
     if bar.close_ns < last.close_ns {
-        return Err(format!("not in order, the bar before starts at {}", at(last.start_ns)));
+        return Err(format!("{NOT_IN_ORDER}, the bar before starts at {}", at(last.start_ns)));
     }
     if timeframe != Timeframe::D1 && bar.start_ns < last.close_ns {
         return Err(format!("overlaps the {timeframe} bar before, which closes at {}", at(last.close_ns)));

@@ -12,6 +12,9 @@ use super::time::When;
 /// Hours between the early close at 13:00 and the ordinary one at 16:00.
 const AFTER_EARLY_CLOSE_NS: i64 = 3 * 3_600_000_000_000;
 const DAY_NS: i64 = 86_400_000_000_000;
+/// How the reasons of rows outside the market's hours begin, or what stands in them.
+pub(super) const OUTSIDE: &str = "outside the session of";
+pub(super) const NO_SESSION: &str = "has no session on";
 
 /// A field at fault and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +128,7 @@ fn outside(start_ns: i64, close_ns: i64, calendar: &Calendar) -> Result<Interval
         return Ok(Interval { start_ns, close_ns, after_early_close: true });
     }
     Err(format!(
-        "outside the session of {}, expected to overlap {} to {}",
+        "{OUTSIDE} {}, expected to overlap {} to {}",
         session.date,
         utc(session.open_ns),
         utc(session.close_ns)
@@ -136,7 +139,7 @@ fn session_on(date: chrono::NaiveDate, calendar: &Calendar) -> Result<Session, S
     calendar
         .session(date)
         .map_err(|error| error.to_string())?
-        .ok_or_else(|| format!("{} has no session on {date}", calendar.exchange()))
+        .ok_or_else(|| format!("{} {NO_SESSION} {date}", calendar.exchange()))
 }
 
 fn utc(ns: i64) -> String {

@@ -28,6 +28,8 @@ const DAY: &[&str] = &["date", "tradingdate", "day"];
 const TIME_OF_DAY: &[&str] = &["time", "timeofday"];
 /// Names of a first column that is an index: of times, when no other column holds them.
 const INDEX: &[&str] = &["", "index", "unnamed0", "indexlevel0"];
+/// What pandas calls such an index in Parquet, wherever it stands.
+const PARQUET_INDEX: &str = "indexlevel0";
 const OPEN: &[&str] = &["open", "o", "first", "openprice"];
 const HIGH: &[&str] = &["high", "h", "max", "highprice"];
 const LOW: &[&str] = &["low", "l", "min", "lowprice"];
@@ -81,18 +83,17 @@ impl Columns {
                 TimeColumns::One(time)
             }
             (None, Some(date), Some(time)) => TimeColumns::DateAndTime(date, time),
-            // pandas leaves the index of times without a name.
-            (None, None, None) if names.first().is_some_and(|name| INDEX.contains(&name.as_str())) => {
-                TimeColumns::One(0)
-            }
-            (None, None, None) => {
-                return Err(FileError::MissingColumn {
-                    path: path.to_owned(),
-                    column: "time",
-                    header: header.join(","),
-                    expected: "start_utc, start, timestamp, time, datetime, date, ts, t",
-                });
-            }
+            (None, None, None) => match unnamed_index(&names) {
+                Some(column) => TimeColumns::One(column),
+                None => {
+                    return Err(FileError::MissingColumn {
+                        path: path.to_owned(),
+                        column: "time",
+                        header: header.join(","),
+                        expected: "start_utc, start, timestamp, time, datetime, date, ts, t",
+                    });
+                }
+            },
         };
         let utc = match time {
             TimeColumns::One(column) => names[column].ends_with("utc"),
@@ -116,6 +117,14 @@ impl Columns {
                 .map(|column| header[column].clone()),
             width: header.len(),
         })
+    }
+}
+
+/// The index of times that pandas leaves without a name: the first column of CSV, the last of Parquet.
+fn unnamed_index(names: &[String]) -> Option<usize> {
+    match names.first() {
+        Some(first) if INDEX.contains(&first.as_str()) => Some(0),
+        _ => names.iter().position(|name| name == PARQUET_INDEX),
     }
 }
 

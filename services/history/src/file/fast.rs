@@ -19,7 +19,7 @@ use super::check::{self, Placer};
 use super::columns::{Columns, TimeColumns};
 use super::table::Table as _;
 use super::time::When;
-use super::{Adjusted, FileError, ReadOptions, Series, bars, infer, parquet};
+use super::{Adjusted, FileError, ReadOptions, Series, infer, parquet};
 use crate::parts::Parts;
 
 /// Rows held at a time, at most.
@@ -162,7 +162,7 @@ impl Reader {
     /// the one that followed it before.
     fn find(&mut self, symbol: Option<&str>, timeframe: Option<&str>, rows: usize) -> Plain<usize> {
         let is = |known: &Known| {
-            symbol.is_none_or(|symbol| known.series.symbol == symbol)
+            symbol.is_none_or(|symbol| known.series.symbol.eq_ignore_ascii_case(symbol))
                 && timeframe.is_none_or(|timeframe| known.series.timeframe.name() == timeframe)
         };
         let last = self.guess;
@@ -182,12 +182,12 @@ impl Reader {
                     Some(text) => text.parse().ok()?,
                     None => self.timeframe?,
                 };
-                bars::check_symbol(symbol).ok()?;
+                let symbol = contracts::read_symbol(symbol).ok()?;
                 let mut parts = Parts::default();
                 if self.series.is_empty() && self.columns.symbol.is_none() {
                     parts.reserve(rows);
                 }
-                let series = Series { symbol: symbol.to_owned(), timeframe };
+                let series = Series { symbol, timeframe };
                 self.series.push(Known { series, parts, next: self.series.len() });
                 self.series.len() - 1
             }

@@ -37,11 +37,12 @@ pub fn load(
     Ok(loader.finish(source))
 }
 
-/// The symbol that a file's name is.
-fn named(path: &Path) -> Option<String> {
+/// The symbol that a file's name up to its first dot is, if it can be one.
+#[must_use]
+pub fn named(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let stem = name.split('.').next()?;
-    super::bars::check_symbol(stem).ok().map(|()| stem.to_owned())
+    contracts::read_symbol(stem).ok()
 }
 
 #[derive(Default)]

@@ -3,9 +3,11 @@
 //! A file is recognised by its content (gzip, Parquet, else delimited text) and by its header. What a
 //! file does not say (symbol, timeframe, time zone, whether prices are adjusted) must be stated by an
 //! option, which overrules no file ([`check_stated`]); nothing is guessed. Every row is either a checked bar or a [`Rejected`] with its line; a value
-//! is never altered on the way. Memory is bounded by the chunk, however long the file.
+//! is never altered on the way, but for the case of a symbol. Memory is bounded by the chunk, however long the file.
 //!
 //! [`load`] reads whole files into columns, on a faster way where a Parquet file allows it, with the same outcome.
+//!
+//! [`check_whole`] finds out before anything is done with a file whether it is damaged further on.
 //!
 //! [`RowCheck`] checks rows that a vendor sent in the same way.
 //!
@@ -27,6 +29,7 @@ mod stated;
 mod table;
 mod text;
 mod time;
+mod whole;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -38,10 +41,11 @@ use domain::calendar::Market;
 pub use actions::{Action, ActionFile};
 pub use bars::{BarFile, Chunk};
 pub use error::FileError;
-pub use load::load;
+pub use load::{load, named};
 pub use quoted::RowCheck;
 pub use save::{save, write_text};
 pub use stated::check_stated;
+pub use whole::check_whole;
 
 /// What a file does not say itself.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +94,7 @@ impl FromStr for Adjusted {
 /// One symbol in one timeframe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Series {
-    /// Symbol as the file writes it.
+    /// Symbol in the form of the tape, however the file writes it.
     pub symbol: String,
     /// Timeframe.
     pub timeframe: Timeframe,
@@ -123,6 +127,21 @@ pub struct Rejected {
     pub value: String,
     /// What is wrong with it and what was expected.
     pub reason: String,
+}
+
+impl Rejected {
+    /// Whether the row lies outside the market's hours; another calendar may have it inside.
+    #[must_use]
+    pub fn is_outside_hours(&self) -> bool {
+        self.field == "time"
+            && (self.reason.starts_with(check::OUTSIDE) || self.reason.contains(check::NO_SESSION))
+    }
+
+    /// Whether the row is older than the one before it of its series.
+    #[must_use]
+    pub fn is_out_of_order(&self) -> bool {
+        self.field == "time" && self.reason.starts_with(bars::NOT_IN_ORDER)
+    }
 }
 
 /// An opened file, recognised by its header.

@@ -65,7 +65,7 @@ pub fn check_stated(path: &Path, options: &ReadOptions) -> Result<(), FileError>
 fn differs(cell: &Cell<'_>, stated: &str) -> bool {
     match cell {
         Cell::Missing => false,
-        Cell::Text(text) => **text != *stated,
+        Cell::Text(text) => !text.eq_ignore_ascii_case(stated),
         other => other.shown() != stated,
     }
 }

@@ -58,17 +58,31 @@ pub(super) trait Table: Send {
     }
 }
 
+const PARQUET: &[u8] = b"PAR1";
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The first bytes of a file.
+fn magic(path: &Path) -> Result<Vec<u8>, FileError> {
+    let io = |source| FileError::Io { path: path.to_owned(), source };
+    let mut magic = Vec::with_capacity(4);
+    File::open(path).map_err(io)?.take(4).read_to_end(&mut magic).map_err(io)?;
+    Ok(magic)
+}
+
+/// Whether what a file holds is packed, so that damage to it is met only where it is unpacked.
+pub(super) fn is_packed(path: &Path) -> Result<bool, FileError> {
+    let magic = magic(path)?;
+    Ok(magic == PARQUET || magic.starts_with(&GZIP))
+}
+
 /// Opens a file by what its first bytes say: `PAR1` is Parquet, 1f 8b is gzip, anything else is text.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Table>, FileError> {
-    let io = |source| FileError::Io { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(io)?;
-    let mut magic = Vec::with_capacity(4);
-    file.by_ref().take(4).read_to_end(&mut magic).map_err(io)?;
-    if magic == b"PAR1" {
+    let magic = magic(path)?;
+    if magic == PARQUET {
         return Ok(Box::new(parquet::ParquetTable::open(path)?));
     }
-    let file = File::open(path).map_err(io)?;
-    if magic.starts_with(&[0x1f, 0x8b]) {
+    let file = File::open(path).map_err(|source| FileError::Io { path: path.to_owned(), source })?;
+    if magic.starts_with(&GZIP) {
         // Several gzip members may follow each other, as `cat` leaves them.
         return Ok(Box::new(text::TextTable::open(path, flate2::read::MultiGzDecoder::new(file))?));
     }

@@ -4,9 +4,10 @@ use domain::bar::{Bar, Timeframe};
 use domain::calendar::Market;
 use domain::money::{Price, Volume};
 use history::file::{FileError, ReadOptions};
-use history::{Range, Selection};
+use history::{Loaded, Range, Selection};
+use polars::prelude::{Column, DataFrame, Int64Chunked, IntoSeries as _, ParquetWriter, TimeUnit, TimeZone};
 
-use crate::support::{bar_files, bars, data_dir, load, text, time, told, write};
+use crate::support::{HOUR_NS, START_NS, bar_files, bars, data_dir, load, text, time, told, write};
 
 /// A file whose last line is bad goes row by row; without the line it goes the fast way.
 #[test]
@@ -73,6 +74,70 @@ fn an_index_without_a_name_and_a_symbol_from_the_name() {
     let midnight = content.lines().map(|line| line.replacen(',', " 00:00:00,", 1)).collect::<Vec<_>>();
     check(&[",Open,High,Low,Close,Volume", &midnight[1..].join("\n"), ""].join("\n"));
     check(&content.replacen(',', "index,", 1));
+}
+
+/// The fast way knows a series by one name as well, and so does a file's own name.
+#[test]
+fn a_symbol_in_small_letters_is_the_same_symbol() {
+    let dir = tempfile::tempdir().unwrap();
+    let hours = [("aapl", 15), ("AAPL", 16), ("spy", 15), ("Aapl", 17), ("SPY", 16)];
+    let parquet = dir.path().join("bars.parquet");
+    let column = |name: &str, value: f64| Column::new(name.into(), vec![value; hours.len()]);
+    let starts = hours.map(|(_, hour)| START_NS + (hour - 15) * HOUR_NS).to_vec();
+    let utc = TimeZone::opt_try_new(Some("UTC")).unwrap();
+    let starts = Int64Chunked::from_vec("start_utc".into(), starts);
+    let columns = vec![
+        Column::new("symbol".into(), hours.map(|(symbol, _)| symbol).to_vec()),
+        Column::new("timeframe".into(), vec!["1h"; hours.len()]),
+        starts.into_datetime(TimeUnit::Nanoseconds, utc).into_series().into(),
+        column("open", 1.0),
+        column("high", 2.0),
+        column("low", 1.0),
+        column("close", 1.5),
+        column("volume", 5.0),
+    ];
+    let mut frame = DataFrame::new(hours.len(), columns).unwrap();
+    ParquetWriter::new(std::fs::File::create(&parquet).unwrap()).finish(&mut frame).unwrap();
+    let row = |(symbol, hour): &(&str, i64)| format!("{symbol},1h,2020-01-02T{hour}:00:00Z,1,2,1,1.5,5\n");
+    let rows: String = hours.iter().map(row).collect();
+    let header = "symbol,timeframe,start_utc,open,high,low,close,volume\n";
+    let loaded = load(&[write(&dir, "bars.csv", format!("{header}{rows}"))]);
+    let of = |loaded: &Loaded| -> Vec<(String, usize)> {
+        loaded.data.series.iter().map(|series| (series.symbol.to_string(), series.len())).collect()
+    };
+    assert_eq!(of(&loaded), [("AAPL".to_owned(), 3), ("SPY".to_owned(), 2)]);
+    let capitals = rows.to_uppercase().replace("1H", "1h");
+    let capitals = load(&[write(&dir, "capitals.csv", format!("{header}{capitals}"))]);
+    assert_eq!(capitals.hash, loaded.hash);
+    assert_eq!(load(&[parquet]).hash, loaded.hash);
+    let daily = "date,open,high,low,close,volume\n2020-01-02,1,2,1,2,5\n";
+    let options = ReadOptions { timeframe: Some(Timeframe::D1), ..ReadOptions::default() };
+    let named = text("goog.csv", daily, &options, &Selection::default());
+    assert_eq!(of(&named), [("GOOG".to_owned(), 1)]);
+}
+
+/// pandas writes an index of times behind the columns, under a name of its own.
+#[test]
+fn an_index_of_times_in_parquet_is_read_as_in_csv() {
+    let dir = tempfile::tempdir().unwrap();
+    let parquet = dir.path().join("SPY.parquet");
+    let starts: Vec<i64> = (0..4).map(|hour| START_NS + hour * HOUR_NS).collect();
+    let column = |name: &str, value: f64| Column::new(name.into(), vec![value; starts.len()]);
+    let mut columns: Vec<Column> =
+        [("Open", 1.0), ("High", 2.0), ("Low", 1.0), ("Close", 1.5), ("Volume", 5.0)]
+            .map(|(name, value)| column(name, value))
+            .to_vec();
+    let utc = TimeZone::opt_try_new(Some("UTC")).unwrap();
+    let index = Int64Chunked::from_vec("__index_level_0__".into(), starts.clone());
+    columns.push(index.into_datetime(TimeUnit::Nanoseconds, utc).into_series().into());
+    let mut frame = DataFrame::new(starts.len(), columns).unwrap();
+    ParquetWriter::new(std::fs::File::create(&parquet).unwrap()).finish(&mut frame).unwrap();
+    let row = |ns: &i64| format!("{},1,2,1,1.5,5\n", time(*ns));
+    let rows: String = starts.iter().map(row).collect();
+    let csv = write(&dir, "SPY.csv", format!(",Open,High,Low,Close,Volume\n{rows}"));
+    let loaded = load(&[parquet]);
+    assert_eq!((loaded.bars, loaded.rejected.len()), (4, 0));
+    assert_eq!(loaded.hash, load(&[csv]).hash);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use contracts::stream::{MARKET, TRADING};
-use event_log::{Acks, Delivery, Hints, LogError, Reader, Recorded, Tape};
+use event_log::{Acks, Delivery, Hints, LogError, Reader, Recorded, Tape, last_of};
 use runtime::{Context, clock};
 use tokio::time::Instant as Moment;
 
@@ -95,7 +95,7 @@ impl Barrier {
         let mut from = u64::MAX;
         for account in &config.accounts {
             let subject = contracts::Subject::of(&["account", account, "marked"]);
-            let mark = tape.last(TRADING, subject.as_str()).await?;
+            let mark = last_of(&tape, TRADING, subject.as_str()).await?.event;
             from = from.min(match mark {
                 Some(mark) => first_of_instant(&tape, &mark).await?,
                 None => 1,
@@ -106,7 +106,7 @@ impl Barrier {
         let reader = tape.follow(TRADING, from).await?;
         let next_tick = clock::now() + TICK;
         let config = config.clone();
-        let trading = Trading::default();
+        let trading = Trading::after(tape.last_sequence(TRADING, "order.>").await?);
         let (parks, market_sequence, unsure) = (Parks::default(), 0, true);
         Ok(Self {
             tape,
@@ -221,9 +221,11 @@ impl Barrier {
                     stall.report(context, ns, &missing.culprit());
                     if let (Missing::Decisions(_), Some(wanted)) = (&missing, signals_to) {
                         self.ask_to_decide(ns, wanted).await;
-                        if stall.elapsed() > ASK_AFTER {
-                            self.look_for_parks().await;
-                        }
+                    }
+                    if let Missing::Decisions(_) | Missing::Answer(_) = missing
+                        && stall.elapsed() > ASK_AFTER
+                    {
+                        self.look_for_parks().await;
                     }
                     if let Missing::Ack { .. } | Missing::External(_) = missing
                         && stall.elapsed() > ASK_AFTER
@@ -304,12 +306,11 @@ impl Barrier {
         }
     }
 
-    /// Counts what risk has parked as answered.
+    /// Counts what risk and execution have parked as answered.
     async fn look_for_parks(&mut self) {
-        let parked = heard("what risk parked", self.parks.look(&self.tape).await);
-        for sequence in parked.into_iter().flatten() {
-            self.trading.parked(sequence);
-        }
+        let parked = heard("what was parked", self.parks.look(&self.tape).await).unwrap_or_default();
+        parked.by_risk.into_iter().for_each(|sequence| self.trading.parked(sequence));
+        parked.by_execution.into_iter().for_each(|sequence| self.trading.given_up(sequence));
     }
 
     /// Waits for the next thing that anyone says, and takes it in.

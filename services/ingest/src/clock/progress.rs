@@ -23,7 +23,7 @@ pub struct Progress {
     pub published: u64,
     /// Signals decided.
     pub signals: u64,
-    /// Orders approved.
+    /// Orders submitted; new terms of one are no other order.
     pub orders: u64,
     /// Fills seen.
     pub fills: u64,

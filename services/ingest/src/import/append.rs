@@ -213,6 +213,17 @@ impl Importer {
         self.pump(true).await
     }
 
+    /// After a failure: waits for what is on its way, and counts what of it is stored.
+    pub(super) async fn settle_rest(&mut self) {
+        while let Some(Underway { prepared, task }) = self.underway.pop_front() {
+            if let Ok(Ok(places)) = task.await
+                && !places.iter().any(|place| place.duplicate)
+            {
+                self.note(Stored { prepared, places });
+            }
+        }
+    }
+
     async fn pump(&mut self, everything: bool) -> Result<(), ImportError> {
         loop {
             let least = if everything { 1 } else { BATCH_EVENTS };
@@ -428,6 +439,14 @@ mod tests {
     use event_log::MemoryLog;
 
     use super::*;
+    use crate::import::known::Effect;
+
+    fn importer() -> Importer {
+        let market = Market::Xnys;
+        let teller = Teller { source: "test".to_owned(), origin: Origin::Import, told: None, market };
+        let tape: Tape = Arc::new(MemoryLog::new());
+        Importer::new(tape, teller, Standards::default(), Known::default())
+    }
 
     /// So many batches on their way that nobody answers.
     fn unanswered(batches: usize) -> VecDeque<Underway> {
@@ -438,10 +457,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_outage_counts_once_a_round_however_many_batches_it_meets() {
-        let market = Market::Xnys;
-        let teller = Teller { source: "test".to_owned(), origin: Origin::Import, told: None, market };
-        let tape: Tape = Arc::new(MemoryLog::new());
-        let mut importer = Importer::new(tape, teller, Standards::default(), Known::default());
+        let mut importer = importer();
         for round in 1..=AGAIN_MAX {
             importer.underway = unanswered(UNDERWAY_MAX);
             assert!(importer.settle(Prepared::default()).await.unwrap().is_none());
@@ -456,5 +472,21 @@ mod tests {
             VecDeque::from([Underway { prepared: Prepared::default(), task: tokio::spawn(stored) }]);
         assert!(importer.settle(Prepared::default()).await.unwrap().is_some());
         assert_eq!(importer.failures, 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_on_its_way_when_something_failed_is_counted() {
+        let mut importer = importer();
+        let bar = |sequence: u64, duplicate: bool| {
+            let effect = Effect::Bar { close_ns: 0, values: 0, source: 0, prices: None };
+            let (subjects, effects) = (vec![Subject::bar("1h", "X")], vec![effect]);
+            let stored = async move { Ok(vec![Appended { sequence, duplicate }]) };
+            let prepared = Prepared { subjects, effects, ..Prepared::default() };
+            Underway { prepared, task: tokio::spawn(stored) }
+        };
+        importer.underway = unanswered(1);
+        importer.underway.extend([bar(1, false), bar(2, true), bar(3, false)]);
+        importer.settle_rest().await;
+        assert_eq!((importer.report.appended, importer.underway.len()), (2, 0));
     }
 }

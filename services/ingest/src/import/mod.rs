@@ -21,6 +21,8 @@
 //!
 //! Of files that a rehearsal plays the findings alone are recorded ([`examine()`]).
 //!
+//! An import that stops on the way, at a damaged file or without the tape, says what it has appended by then ([`Imported`]).
+//!
 //! Deliberately absent: the binary's exit code. A strict import that found bad rows returns a report with
 //! rejected rows and nothing appended.
 
@@ -126,15 +128,44 @@ pub enum ImportError {
     },
 }
 
+/// What came of an import.
+#[derive(Debug)]
+#[must_use = "an import that stopped on the way says so here alone"]
+pub struct Imported {
+    /// What was done, up to where it stopped: what it counts as appended is on the tape.
+    pub report: ImportReport,
+    /// Why it stopped on the way, where it did.
+    pub outcome: Result<(), ImportError>,
+}
+
+impl Imported {
+    /// The report of an import that came to its end.
+    pub fn whole(self) -> Result<ImportReport, ImportError> {
+        self.outcome.map(|()| self.report)
+    }
+}
+
 /// Imports `files` in their order, those of corporate actions first: a jump is no finding where its split comes with it.
 ///
 /// Every file is opened and recognised before the first event is appended, so that a missing option, or one
-/// that a file contradicts, is told at once.
-pub async fn run(
-    tape: &Tape,
+/// that a file contradicts, is told at once. What else is wrong with a file as a whole is met where it stands:
+/// [`file::check_whole`] looks for it before.
+pub async fn run(tape: &Tape, options: &ImportOptions, files: &[PathBuf]) -> Imported {
+    let market = options.read.market;
+    let teller = Teller { source: SOURCE.to_owned(), origin: Origin::Import, told: None, market };
+    let mut importer = Importer::new(tape.clone(), teller, options.standards.clone(), Known::default());
+    let outcome = attempt(&mut importer, options, files).await;
+    if outcome.is_err() {
+        importer.settle_rest().await;
+    }
+    Imported { report: importer.report, outcome }
+}
+
+async fn attempt(
+    importer: &mut Importer,
     options: &ImportOptions,
     files: &[PathBuf],
-) -> Result<ImportReport, ImportError> {
+) -> Result<(), ImportError> {
     let files = &actions_first(files, &options.read).await?;
     for path in files {
         let (file, stated) = (path.clone(), options.read.clone());
@@ -143,14 +174,11 @@ pub async fn run(
     if options.strict {
         let checked = check(options, files).await?;
         if !checked.rejected.is_empty() {
-            return Ok(checked);
+            importer.report = checked;
+            return Ok(());
         }
     }
-    let market = options.read.market;
-    let teller = Teller { source: SOURCE.to_owned(), origin: Origin::Import, told: None, market };
-    let mut importer = Importer::new(tape.clone(), teller, options.standards.clone(), Known::default());
-    take_in(&mut importer, options, files).await?;
-    Ok(importer.report)
+    take_in(importer, options, files).await
 }
 
 /// Opens and recognises every file; those of corporate actions come first.

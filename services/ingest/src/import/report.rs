@@ -7,7 +7,7 @@ use crate::file::Rejected;
 const LISTED_MAX: usize = 10_000;
 
 /// Counts of an import. `read` = `appended` + `duplicates` + `revisions` + `compared` + `withheld` + rejected rows,
-/// unless a strict import refused the files.
+/// unless a strict import refused the files, or an import stopped on the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct ImportReport {
     /// Rows read.

@@ -140,7 +140,7 @@ async fn a_file_is_a_persons_word_unless_an_authority_is_stated() {
     let file = write(&dir, "x.csv", text);
     let import = async |standards: Standards, file: &std::path::PathBuf| {
         let options = ImportOptions { standards, ..ImportOptions::default() };
-        import::run(&tape, &options, std::slice::from_ref(file)).await.unwrap()
+        import::run(&tape, &options, std::slice::from_ref(file)).await.whole().unwrap()
     };
     let report = import(standards(vec![authority("vendor")]), &file).await;
     assert_eq!((report.revisions, report.compared, report.differing), (0, 1, 1));
@@ -158,7 +158,7 @@ async fn rows_that_lie_across_the_tapes_bars_are_refused_one_by_one() {
     let rows = "X,1h,2025-01-02T15:00:00Z,10,10,10,10,5\nX,1h,2025-01-03T15:00:00Z,10,10,10,10,5\n";
     let file = write(&dir, "x.csv", format!("{HEADER}{rows}"));
     let options = ImportOptions { standards: standards(Vec::new()), ..ImportOptions::default() };
-    let report = import::run(&tape, &options, &[file]).await.unwrap();
+    let report = import::run(&tape, &options, &[file]).await.whole().unwrap();
     assert_eq!((report.read, report.appended), (2, 1));
     let expected = "2 time: lies across the 1h bar of vendor that closes at 2025-01-02T15:30Z: bars of one series \
                     start at the same minutes";

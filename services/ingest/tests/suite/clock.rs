@@ -298,6 +298,20 @@ async fn an_order_by_hand_is_decided_with_the_marks_of_its_instant() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_decision_that_execution_parks_no_answer_is_waited_for() {
+    let source = Short::new(3);
+    let tape = memory();
+    let _services = [
+        fakes::order_before_the_mark(&tape),
+        fakes::silent_strategy(&tape),
+        fakes::parking(&tape),
+        fakes::risk(&tape),
+    ];
+    let finished = start(&tape, &source, Speed::Max).finish().await;
+    assert_eq!((finished.progress.instants, finished.progress.signals), (3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stall_names_the_culprit_and_decides_nothing() {
     tokio::join!(
         stalls(|_| vec![], |tape| vec![fakes::all(tape)], "waiting for execution to mark account paper"),

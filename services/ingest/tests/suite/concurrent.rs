@@ -18,7 +18,9 @@ pub async fn side_by_side(
 ) -> (ImportReport, ImportReport) {
     let start = |tape: &Tape, files: Vec<PathBuf>| {
         let tape = tape.clone();
-        tokio::spawn(async move { import::run(&tape, &ImportOptions::default(), &files).await.unwrap() })
+        tokio::spawn(
+            async move { import::run(&tape, &ImportOptions::default(), &files).await.whole().unwrap() },
+        )
     };
     let (left, right) = (start(one, left), start(two, right));
     (left.await.unwrap(), right.await.unwrap())
@@ -61,7 +63,9 @@ async fn an_import_beside_another_writer_stores_every_bar_once_and_in_order() {
     let tape = memory();
     let importing = {
         let tape = tape.clone();
-        tokio::spawn(async move { import::run(&tape, &ImportOptions::default(), &[file]).await.unwrap() })
+        tokio::spawn(
+            async move { import::run(&tape, &ImportOptions::default(), &[file]).await.whole().unwrap() },
+        )
     };
     let mut others = 0_i64;
     while !importing.is_finished() {

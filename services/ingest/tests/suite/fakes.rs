@@ -64,6 +64,20 @@ pub fn broker(tape: &Tape) -> Fakes {
     Fakes(vec![spawn_broker(tape)])
 }
 
+/// An execution that can fold no decision.
+pub fn parking(tape: &Tape) -> Fakes {
+    let tape = tape.clone();
+    Fakes(vec![tokio::spawn(async move {
+        let mut reader = tape.read(TRADING, &["risk.>".to_owned()], 0).await.unwrap();
+        loop {
+            for delivery in reader.batch(64).await.unwrap() {
+                let (sequence, subject) = (delivery.sequence(), "risk.paper.approved");
+                runtime::park(&tape, "execution", TRADING, sequence, subject, b"", "no").await.unwrap();
+            }
+        }
+    })])
+}
+
 pub fn risk(tape: &Tape) -> Fakes {
     Fakes(vec![spawn_risk(tape)])
 }

@@ -103,7 +103,7 @@ async fn good_rows_go_in_unless_strict() {
         write(&dir, "bad.csv", format!("{HEADER}{}", hours("X", &[(15, "11"), (16, "99"), (17, "12")])));
     let strict = ImportOptions { strict: true, ..ImportOptions::default() };
     let files = [good, bad];
-    let report = import::run(&tape, &strict, &files).await.unwrap();
+    let report = import::run(&tape, &strict, &files).await.whole().unwrap();
     assert_eq!((report.read, report.appended, report.rejected.len()), (4, 0, 1));
     assert!(stored(&tape, "market.>").await.is_empty());
     let report = import(&tape, &files).await;
@@ -115,7 +115,7 @@ async fn good_rows_go_in_unless_strict() {
         (Some(3), Some("close"), Some("99"))
     );
     // Strict and nothing wrong: it goes in.
-    assert_eq!(import::run(&memory(), &strict, &files[..1]).await.unwrap().appended, 1);
+    assert_eq!(import::run(&memory(), &strict, &files[..1]).await.whole().unwrap().appended, 1);
 }
 
 #[tokio::test]
@@ -123,9 +123,46 @@ async fn a_missing_option_is_told_before_anything_is_appended() {
     let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
     let good = write(&dir, "good.csv", format!("{HEADER}{}", hours("Y", &[(15, "7")])));
     let unclear = write(&dir, "unclear.csv", "t,o,h,l,c,v\n1577977200,1,1,1,1,1\n");
-    let error = import::run(&tape, &ImportOptions::default(), &[good, unclear]).await.unwrap_err();
+    let error = import::run(&tape, &ImportOptions::default(), &[good, unclear]).await.whole().unwrap_err();
     assert!(error.to_string().contains("--timeframe"), "{error}");
     assert!(stored(&tape, "market.>").await.is_empty());
+}
+
+/// Two files, of which the second one breaks off; what the first parts of it say is on the tape, and is told.
+#[tokio::test]
+async fn a_file_that_breaks_off_is_told_with_what_went_in() {
+    let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
+    let good = write(&dir, "good.csv", format!("{HEADER}{}", hours("Y", &[(15, "7")])));
+    let hours_of = |day: i32| (14..21).map(move |hour| (day, hour));
+    let minutes_of = |(day, hour): (i32, i32)| (0..60).map(move |minute| (day, hour, minute));
+    let rows: String = (2..=31)
+        .flat_map(hours_of)
+        .flat_map(minutes_of)
+        .map(|(day, hour, minute)| {
+            // They do not repeat, so that half of the packed bytes are about half of the rows.
+            let cents = (day * 7_919 + hour * 104_729 + minute * 1_299_709) % 1_000;
+            let close = format!("{}.{:02}", 10 + cents / 100, cents % 100);
+            format!("X,1m,2020-01-{day:02}T{hour}:{minute:02}:00Z,12,20,5,{close},100\n")
+        })
+        .collect();
+    let text = format!("{HEADER}{rows}");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    let path = |bytes: &[u8]| write(&dir, "broken.csv.gz", bytes);
+    let broken = [good, path(&packed[..packed.len() / 2])];
+    let imported = import::run(&tape, &ImportOptions::default(), &broken).await;
+    let error = imported.outcome.unwrap_err().to_string();
+    assert!(error.contains("broken.csv.gz: "), "{error}");
+    let held = stored(&tape, "market.bar.>").await.len() as u64;
+    assert!(held > 1_000, "{held}");
+    let report = imported.report;
+    assert_eq!((report.appended, report.read), (held, held + report.rejected_count()));
+    // Repeated with the whole file nothing goes in twice.
+    let whole = [broken[0].clone(), path(&packed)];
+    let report = import(&tape, &whole).await;
+    assert_eq!(report.duplicates, held);
+    assert_eq!(import(&memory(), &whole).await.appended, held + report.appended);
 }
 
 #[tokio::test]
@@ -135,10 +172,10 @@ async fn an_option_that_a_file_contradicts_is_told_before_anything_is_appended()
     let other = write(&dir, "other.csv", format!("{HEADER}{}", hours("X", &[(15, "11")])));
     let read = ReadOptions { symbol: Some("Y".into()), ..ReadOptions::default() };
     let options = ImportOptions { read, ..ImportOptions::default() };
-    let error = import::run(&tape, &options, &[own.clone(), other]).await.unwrap_err().to_string();
+    let error = import::run(&tape, &options, &[own.clone(), other]).await.whole().unwrap_err().to_string();
     assert!(error.starts_with("--symbol \"Y\": ") && error.contains("\"X\" in line 2"), "{error}");
     assert!(stored(&tape, "market.>").await.is_empty());
-    assert_eq!(import::run(&tape, &options, &[own]).await.unwrap().appended, 1);
+    assert_eq!(import::run(&tape, &options, &[own]).await.whole().unwrap().appended, 1);
 }
 
 #[tokio::test]
@@ -148,7 +185,7 @@ async fn adjusted_prices_never_pass_for_raw_ones() {
     let read = ReadOptions { adjusted: Adjusted::Yes, ..ReadOptions::default() };
     let options = ImportOptions { read, ..ImportOptions::default() };
     for findings in [1, 0] {
-        let report = import::run(&tape, &options, std::slice::from_ref(&file)).await.unwrap();
+        let report = import::run(&tape, &options, std::slice::from_ref(&file)).await.whole().unwrap();
         assert_eq!(report.findings, findings);
     }
     let quality = stored(&tape, "market.quality.X").await;
@@ -162,7 +199,7 @@ async fn corporate_actions_are_recognised_by_their_header() {
     let (dir, tape) = (tempfile::tempdir().unwrap(), memory());
     // The second is on a Saturday: it takes effect on Monday.
     let text = "Symbol,Ex Date,Kind,Value\nX,2020-08-31,split,4\nX,2020-09-05,Dividend,0.205\n\
-                X,2020-09-05,Dividend,0.205\nX,2020-09-05,dividend,0.3\nX,soon,split,2\nX,2020-09-08,merger,1\n\
+                x,2020-09-05,Dividend,0.205\nX,2020-09-05,dividend,0.3\nX,soon,split,2\nX,2020-09-08,merger,1\n\
                 X,2020-09-08,split,0\nX,1990-01-02,split,2\n";
     let file = write(&dir, "actions.csv", text);
     let report = import(&tape, std::slice::from_ref(&file)).await;
@@ -211,7 +248,7 @@ async fn a_bar_of_the_future_is_rejected() {
     let now_ns = Some(1_577_984_400_000_000_000 - 86_400_000_000_000);
     for strict in [true, false] {
         let options = ImportOptions { now_ns, strict, ..ImportOptions::default() };
-        let report = import::run(&tape, &options, &files).await.unwrap();
+        let report = import::run(&tape, &options, &files).await.whole().unwrap();
         assert_eq!((report.read, report.appended), (3, if strict { 0 } else { 2 }));
         let told: Vec<_> = report.rejected.iter().map(|row| (row.line, row.reason.as_str())).collect();
         assert_eq!(told, [(4, "closes in the future, at 2020-01-02T18:00:00Z")]);

@@ -161,7 +161,7 @@ async fn of_files_that_are_played_the_findings_of_an_import_are_recorded_and_no_
     let standards = Standards { rules: Some(Rules::default()), ..Standards::default() };
     let options = ImportOptions { standards, ..ImportOptions::default() };
     let (imported, played) = (memory(), memory());
-    let report = import::run(&imported, &options, &files).await.unwrap();
+    let report = import::run(&imported, &options, &files).await.whole().unwrap();
     assert_eq!((report.findings, report.rejected.len()), (4, 1));
     let first_day = Range { to: Some("2020-01-02".parse().unwrap()), ..Range::default() };
     for (range, findings) in [(first_day, 2), (Range::default(), 2), (Range::default(), 0)] {

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use chrono_tz::Tz;
 use domain::bar::Timeframe;
 use domain::money::{Price, Volume};
-use ingest::file::{Adjusted, FileError, ReadOptions, check_stated};
+use ingest::file::{Adjusted, FileError, ReadOptions, check_stated, check_whole};
 
 use crate::support::{read_text, told, write};
 
@@ -45,10 +45,10 @@ fn every_kind_of_bad_row_is_reported_with_its_line() {
         &["3 timeframe: timeframe \"2h\", expected one of 1m, 5m, 15m, 30m, 1h, 1d"],
     );
     check(",1h,2020-01-02T16:00:00Z,10,11,9,10,1\n", &["3 symbol: missing, expected a symbol"]);
-    check(
-        "X Y,1h,2020-01-02T16:00:00Z,10,11,9,10,1\n",
-        &["3 symbol: expected 1 to 32 printable ASCII characters without white space"],
-    );
+    for symbol in ["X Y", "\"X,Y\"", "Ä"] {
+        let expected = format!("3 symbol: expected {}", contracts::EXPECTED_SYMBOL);
+        check(&format!("{symbol},1h,2020-01-02T16:00:00Z,10,11,9,10,1\n"), &[&expected]);
+    }
     check("X,1h,2020-01-02T16:00:00Z,10,11,9\n", &["3 row: 6 fields, expected 8 as in the header"]);
     check("X,1h,,10,11,9,10,1\n", &["3 time: missing, expected a time"]);
     check(
@@ -228,6 +228,25 @@ fn numbers_are_exact() {
     assert_eq!(chunk.series[0].symbol, "BRK.B");
 }
 
+/// A series has one name, in whatever case files and options write it.
+#[test]
+fn symbols_are_in_capitals_and_those_of_one_name_are_one_series() {
+    let row = |symbol: &str, hour: u32| format!("{symbol},1h,2020-01-02T{hour}:00:00Z,10,11,9,10.5,100\n");
+    let rows = [("brk.b", 15), ("BRK.B", 16), ("Brk.b", 17), ("x", 15), ("brk.b", 18), ("X", 16)];
+    let rows: String = rows.iter().map(|(symbol, hour)| row(symbol, *hour)).collect();
+    let chunk = read_text(format!("{HEADER}{rows}"), &ReadOptions::default()).unwrap();
+    let symbols: Vec<&str> = chunk.series.iter().map(|series| series.symbol.as_str()).collect();
+    assert_eq!((symbols, chunk.rejected.len()), (vec!["BRK.B", "X"], 0));
+    assert_eq!(chunk.rows.iter().map(|row| row.series).collect::<Vec<_>>(), [0, 0, 0, 1, 0, 1]);
+    // In one series times are in their order.
+    let back = format!("{HEADER}{}{}", row("X", 16), row("x", 15));
+    let told = told(&read_text(back, &ReadOptions::default()).unwrap().rejected);
+    assert_eq!(told, ["3 time: not in order, the bar before starts at 2020-01-02T16:00:00Z"]);
+    let options = ReadOptions { symbol: Some("spy".into()), ..ReadOptions::default() };
+    let unsaid = "timeframe,start_utc,open,high,low,close,volume\n1h,2020-01-02T15:00:00Z,10,11,9,10,1\n";
+    assert_eq!(read_text(unsaid, &options).unwrap().series[0].symbol, "SPY");
+}
+
 #[test]
 fn headers_are_recognised_whatever_their_case() {
     for header in [
@@ -293,6 +312,17 @@ fn gzip_is_told_by_its_content() {
     // A file that breaks off is an error, not an end.
     let error = read_text(&packed[..packed.len() - 9], &ReadOptions::default());
     assert!(matches!(error, Err(FileError::Io { .. })), "{error:?}");
+    let dir = tempfile::tempdir().unwrap();
+    check_whole(&write(&dir, "bars.csv", format!("{HEADER}{GOOD}"))).unwrap();
+    check_whole(&write(&dir, "bars.csv.gz", &packed)).unwrap();
+    // Whatever breaks off or is changed, sums and what follows behind the end included.
+    let last = packed.len() - 1;
+    let mut changed = packed.clone();
+    changed[last - 4] ^= 1;
+    for damaged in [packed[..last].to_vec(), changed, [&packed[..], &b"more"[..]].concat()] {
+        let error = check_whole(&write(&dir, "damaged.csv.gz", damaged)).unwrap_err().to_string();
+        assert!(error.contains("damaged.csv.gz: "), "{error}");
+    }
 }
 
 /// The message for a whole file.
@@ -339,7 +369,9 @@ fn an_option_overrules_no_file() {
     let unsaid = "timeframe,start_utc,open,high,low,close,volume\n1h,2020-01-02T15:00:00Z,10,11,9,10,1\n";
     let actions = "symbol,ex_date,kind,value\nY,2020-08-31,split,4\n";
     for text in [format!("{HEADER}{GOOD}"), unsaid.to_owned(), actions.to_owned()] {
-        assert_eq!(check(&text, &symbol("X")), Ok(()), "{text}");
+        for case in ["X", "x"] {
+            assert_eq!(check(&text, &symbol(case)), Ok(()), "{text}");
+        }
     }
     let timeframe = |timeframe| ReadOptions { timeframe: Some(timeframe), ..ReadOptions::default() };
     assert_eq!(check(&two, &timeframe(Timeframe::H1)), Ok(()));

@@ -33,7 +33,7 @@ async fn all_real_bars_go_in_once() {
     files.push(actions_file());
     let standards = Standards { rules: Some(Rules::default()), ..Standards::default() };
     let options = ImportOptions { standards, ..ImportOptions::default() };
-    let report = import::run(&tape, &options, &files).await.unwrap();
+    let report = import::run(&tape, &options, &files).await.whole().unwrap();
     assert_eq!(report.rejected, []);
     let actions = stored(&tape, "market.action.>").await.len() as u64;
     assert_eq!(report.appended, 163_294 + actions);
@@ -54,7 +54,7 @@ async fn all_real_bars_go_in_once() {
     assert_eq!(by_rule(&tape, "rehearsal").await, found);
 
     let before = tape.state("MARKET").await.unwrap();
-    let again = import::run(&tape, &options, &files).await.unwrap();
+    let again = import::run(&tape, &options, &files).await.whole().unwrap();
     assert_eq!((again.appended, again.revisions, again.findings), (0, 0, 0));
     assert_eq!(again.duplicates, report.appended);
     assert_eq!(tape.state("MARKET").await.unwrap(), before);

@@ -64,7 +64,7 @@ pub fn told(rejected: &[Rejected]) -> Vec<String> {
 }
 
 pub async fn import(tape: &Tape, files: &[PathBuf]) -> ImportReport {
-    import::run(tape, &ImportOptions::default(), files).await.unwrap()
+    import::run(tape, &ImportOptions::default(), files).await.whole().unwrap()
 }
 
 /// Everything that a filter of MARKET holds now.

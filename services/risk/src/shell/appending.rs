@@ -100,11 +100,14 @@ impl Decisions {
                 Err(AppendError::Refused(reason)) => {
                     outcomes.refused.push((decision.signal.clone(), reason));
                 }
-                Err(AppendError::Conflict { actual, .. }) => {
-                    let sequence = actual.map_or(0, |last| last.sequence);
-                    tracing::warn!(sequence, "another decider wrote under {}", filter(&decision.account));
-                    self.note(&decision.account, sequence);
-                    outcomes.overtaken = Some(sequence);
+                Err(AppendError::Conflict { last, .. }) => {
+                    tracing::warn!(
+                        sequence = last,
+                        "another decider wrote under {}",
+                        filter(&decision.account)
+                    );
+                    self.note(&decision.account, last);
+                    outcomes.overtaken = Some(last);
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
@@ -123,8 +126,7 @@ impl Decisions {
         let sequence = match self.last.get(account) {
             Some(sequence) => *sequence,
             None => {
-                let last = context.tape.last(stream::TRADING, &filter).await?;
-                let sequence = last.map_or(0, |last| last.sequence);
+                let sequence = context.tape.last_sequence(stream::TRADING, &filter).await?;
                 self.note(account, sequence);
                 sequence
             }

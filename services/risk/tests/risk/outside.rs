@@ -1,7 +1,7 @@
 //! Signals of external strategies at the boundary: id, time and symbol must be what they say.
 
 use contracts::v1::event::Body;
-use contracts::v1::{Event, Intent, Signal, StrategyMode, StrategyRegistered};
+use contracts::v1::{Event, Intent, Signal, SignalLeg, StrategyMode, StrategyRegistered};
 use contracts::{Subject, signal_id, to_timestamp};
 use runtime::ClockMode;
 
@@ -63,6 +63,25 @@ async fn id_time_and_symbol_are_checked() {
         legs.resize(65, leg);
     }
     check(ClockMode::Tape, T0, own, many, invalid("field `legs`: 65 legs")).await;
+}
+
+#[tokio::test]
+async fn what_only_an_operator_may_ask_for_is_denied_with_the_fields_name() {
+    let changed = |change: fn(&mut SignalLeg)| {
+        let mut event = signal(T0);
+        if let Some(Body::Signal(Signal { legs, .. })) = &mut event.body {
+            change(&mut legs[0]);
+        }
+        event
+    };
+    for (event, field) in [
+        (changed(|leg| leg.replaces = "0123456789abcdef01234567".into()), "`legs[0].replaces` is 0123"),
+        (changed(|leg| leg.notional_e9 = Some(500 * E9)), "`legs[0].notional_e9` is 500, expected none"),
+        (changed(|leg| leg.intent = Intent::Buy.into()), "`legs[0].intent` is buy, expected enter long"),
+        (changed(|leg| leg.intent = Intent::Sell.into()), "`legs[0].intent` is sell, expected enter long"),
+    ] {
+        check(ClockMode::Tape, T0, "signal.outside.SPY", event, ["invalid_signal", field]).await;
+    }
 }
 
 #[tokio::test]

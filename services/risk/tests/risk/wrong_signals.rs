@@ -1,7 +1,7 @@
 //! Signals that cannot be judged delay nobody.
 
 use contracts::v1::event::Body;
-use contracts::v1::{Event, Intent, Signal};
+use contracts::v1::{Event, Intent, Signal, Verdict};
 use contracts::{Subject, stream};
 use event_log::EventLog as _;
 use runtime::{ClockMode, HealthState};
@@ -68,6 +68,11 @@ async fn what_cannot_be_answered_is_parked() {
     world.buy("beta", "SPY").await;
     world.decided(1).await;
     running.stop().await;
+    assert_eq!(parked(&world).await, [undecodable, forged, timeless]);
+}
+
+/// Sequences of TRADING that risk has parked.
+async fn parked(world: &World) -> Vec<u64> {
     let mut parked = Vec::new();
     for sequence in 1..=world.log.state(stream::PARKED).await.unwrap().last_sequence {
         let recorded = world.log.get(stream::PARKED, sequence).await.unwrap().unwrap();
@@ -76,7 +81,31 @@ async fn what_cannot_be_answered_is_parked() {
             parked.push(body.sequence);
         }
     }
-    assert_eq!(parked, [undecodable, forged, timeless]);
+    parked
+}
+
+#[tokio::test]
+async fn a_stop_that_is_no_event_is_parked_and_stops_nobody() {
+    let world = world(ClockMode::Tape, T0).await;
+    let running = world.start();
+    world.health_is(HealthState::Ready).await;
+    let time = r#""eventTime":"2024-01-08T15:00:00Z""#;
+    let mut sent = Vec::new();
+    for (subject, payload) in [
+        ("control.trading.second.killed", format!(r#"{{"id":"1",{time},"tradingKilled":{{}}}}"#)),
+        (
+            "control.trading.all.halted",
+            format!(r#"{{"id":"2",{time},"tradingHalted":{{"strategy":"alpha"}}}}"#),
+        ),
+        ("control.trading.all.killed", r#"{"id":"3","tradingKilled":{"flatten":true}}"#.to_owned()),
+    ] {
+        sent.push(world.log.publish_raw(subject, payload.as_bytes(), None).unwrap());
+    }
+    world.buy("alpha", "SPY").await;
+    let decisions = world.decided(1).await;
+    running.stop().await;
+    assert_eq!(decisions[0].1.verdict(), Verdict::Approved, "{}", decisions[0].1.reason);
+    assert_eq!(parked(&world).await, sent);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use contracts::Subject;
 use contracts::stream::TRADING;
 use contracts::v1::event::Body;
 use contracts::v1::{BrokerAttached, LiveTradingConfirmed, LiveTradingRevoked};
-use event_log::{AppendError, LogError, Tape};
+use event_log::{AppendError, LogError, Tape, last_of};
 
 use super::{Caller, control};
 
@@ -42,7 +42,7 @@ pub async fn revoke_live(
 pub async fn live_confirmation(tape: &Tape, account: &str) -> Result<Option<LiveTradingConfirmed>, LogError> {
     let last = async |event: &str| {
         let subject = Subject::of(&["control", "account", account, event]);
-        tape.last(TRADING, subject.as_str()).await
+        Ok::<_, LogError>(last_of(tape, TRADING, subject.as_str()).await?.event)
     };
     let Some(confirmed) = last("live_confirmed").await? else { return Ok(None) };
     let revoked = last("live_revoked").await?.map_or(0, |revoked| revoked.sequence);
@@ -55,7 +55,7 @@ pub async fn live_confirmation(tape: &Tape, account: &str) -> Result<Option<Live
 /// Through which broker `account` was traded last; `None` when execution never said.
 pub async fn attachment(tape: &Tape, account: &str) -> Result<Option<BrokerAttached>, LogError> {
     let subject = Subject::of(&["account", account, "attached"]);
-    let last = tape.last(TRADING, subject.as_str()).await?;
+    let last = last_of(tape, TRADING, subject.as_str()).await?.event;
     Ok(last.and_then(|last| match last.event.body {
         Some(Body::BrokerAttached(body)) => Some(body),
         _ => None,

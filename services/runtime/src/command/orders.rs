@@ -6,8 +6,8 @@
 use contracts::stream::{MARKET, TRADING};
 use contracts::v1::event::Body;
 use contracts::v1::{Intent, OrderType, Side, Signal, SignalLeg, TimeInForce};
-use contracts::{MANUAL, Subject, from_timestamp, to_timestamp};
-use event_log::{Append, AppendError, Expect, LogError, Tape};
+use contracts::{EXPECTED_SYMBOL, MANUAL, Subject, from_timestamp, to_timestamp};
+use event_log::{Append, AppendError, Expect, LogError, Tape, last_of};
 
 use super::{Caller, audit, event};
 use crate::clock::ClockMode;
@@ -23,7 +23,7 @@ const E9: i64 = 1_000_000_000;
 pub struct NewOrder {
     /// Account that trades.
     pub account: String,
-    /// Symbol.
+    /// Symbol, in any case.
     pub symbol: String,
     /// Side.
     pub side: Side,
@@ -114,6 +114,7 @@ pub async fn place_order(
     clock: ClockMode,
     order: &NewOrder,
 ) -> Result<Asked, OrderError> {
+    let order = &NewOrder { symbol: symbol(&order.symbol)?, ..order.clone() };
     check(&order.account, &order.symbol)?;
     priced(order)?;
     check_size(order)?;
@@ -187,7 +188,7 @@ async fn ask(
     reason: &str,
 ) -> Result<String, OrderError> {
     let marked = Subject::of(&["account", account, "marked"]);
-    let mark = tape.last(TRADING, marked.as_str()).await?;
+    let mark = last_of(tape, TRADING, marked.as_str()).await?.event;
     let mark = mark.ok_or_else(|| OrderError::NoMark(account.to_owned()))?;
     let symbol = leg.symbol.clone();
     let body = Body::Signal(Signal {
@@ -208,6 +209,14 @@ async fn ask(
     let subject = Subject::signal(MANUAL, &symbol);
     tape.append(Append { subject, event, expect: Expect::Nothing }).await?;
     Ok(id)
+}
+
+/// The symbol of a new order, in the form of the tape.
+fn symbol(text: &str) -> Result<String, OrderError> {
+    contracts::read_symbol(text).map_err(|malformed| {
+        let value = malformed.text.chars().take(NAME_BYTES_MAX).collect();
+        OrderError::Invalid { field: "symbol", value, expected: EXPECTED_SYMBOL.to_owned() }
+    })
 }
 
 fn check(account: &str, symbol: &str) -> Result<(), OrderError> {

@@ -10,7 +10,7 @@
 use contracts::v1::event::Body;
 use contracts::v1::{Event, Intent, Origin, ParkedResolved, RiskLimits, Signal};
 use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
-use event_log::{Append, AppendError, Expect, LogError, STORED_MAX, Tape};
+use event_log::{Append, AppendError, Expect, LogError, STORED_MAX, Tape, last_of};
 
 use super::{Caller, audit};
 use crate::clock::now_ns;
@@ -81,6 +81,8 @@ where
         contracts::decode(&message.payload).map_err(|error| ParkedError::Unreadable(error.to_string()))?;
     check_who(message)?;
     check_kind(message, &event)?;
+    // What nobody reads as an event would be parked again.
+    contracts::admit(&message.subject, &event).map_err(|error| ParkedError::Unreadable(error.to_string()))?;
     let sequence = match earlier_attempt(tape, message, &event.id).await? {
         Some(sequence) => sequence,
         None if matches!(event.body, Some(Body::Signal(_))) && answered(event.id.clone()).await? => {
@@ -225,7 +227,7 @@ async fn fresh(tape: &Tape, signal: &Signal, event: &Event) -> Result<(), Parked
     }
     let strategy = &signal.strategy;
     let registered = Subject::of(&["control", "strategy", strategy, "registered"]);
-    let registered = tape.last(stream::TRADING, registered.as_str()).await?;
+    let registered = last_of(tape, stream::TRADING, registered.as_str()).await?.event;
     let Some(Body::StrategyRegistered(registered)) = registered.and_then(|found| found.event.body) else {
         return Err(refused(format!("strategy {strategy:?} is not registered")));
     };
@@ -233,7 +235,7 @@ async fn fresh(tape: &Tape, signal: &Signal, event: &Event) -> Result<(), Parked
     let limits = limits(tape, account).await?;
     let limits = limits.ok_or_else(|| refused(format!("account {account:?} has no limits")))?;
     let marked = Subject::of(&["account", account, "marked"]);
-    let marked = tape.last(stream::TRADING, marked.as_str()).await?;
+    let marked = last_of(tape, stream::TRADING, marked.as_str()).await?.event;
     let now = marked.and_then(|mark| mark.event.event_time.as_ref().and_then(from_timestamp));
     let at = event.event_time.as_ref().and_then(from_timestamp);
     let (Some(now), Some(at)) = (now, at) else {
@@ -252,7 +254,7 @@ async fn fresh(tape: &Tape, signal: &Signal, event: &Event) -> Result<(), Parked
 
 async fn limits(tape: &Tape, account: &str) -> Result<Option<RiskLimits>, LogError> {
     let configured = Subject::of(&["control", "account", account, "configured"]);
-    let configured = tape.last(stream::TRADING, configured.as_str()).await?;
+    let configured = last_of(tape, stream::TRADING, configured.as_str()).await?.event;
     Ok(match configured.and_then(|found| found.event.body) {
         Some(Body::AccountConfigured(configured)) => configured.limits,
         _ => None,

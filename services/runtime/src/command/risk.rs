@@ -12,7 +12,7 @@ use contracts::v1::{
     BreakerKind, BreakerReset, LimitScope, LimitsSet, TradeLimits, TradingHalted, TradingKilled,
     TradingResumed, TradingState,
 };
-use event_log::{Append, AppendError, Expect, LogError, Tape};
+use event_log::{Append, AppendError, Expect, Last, LogError, Tape, last_of};
 use serde::Serialize;
 
 use super::{Caller, audit, control, event};
@@ -41,6 +41,15 @@ pub enum LimitsError {
     Log(#[from] LogError),
 }
 
+/// What a change of limits came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LimitsChange {
+    /// The last statement of the scope now; of version 0 where there never was one.
+    pub set: LimitsSet,
+    /// Whether the change made it. One that changes nothing makes no statement.
+    pub is_new: bool,
+}
+
 /// What is stopped, and why. In words it is what is stopped: `paper`, `strategy sma_cross on all accounts`.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Stop {
@@ -67,21 +76,20 @@ impl Stop {
     }
 }
 
-/// Changes the limits of a scope: `change` is given those that are stated, and may refuse. Answers the statement that
-/// is now the last; limits that are empty end the scope's.
+/// Changes the limits of a scope: `change` is given those that are stated, and may refuse. Limits that are empty end the
+/// scope's; a change that leaves them as they are puts nothing on the tape.
 pub async fn change_limits(
     tape: &Tape,
     caller: &Caller,
     scope: &LimitScope,
     reason: &str,
     change: impl Fn(&mut TradeLimits) -> Result<(), LimitsError>,
-) -> Result<LimitsSet, LimitsError> {
+) -> Result<LimitsChange, LimitsError> {
     let subject = Subject::limits(scope);
     let action = format!("limits/{subject}");
     let mut attempt = 1;
     loop {
-        let last = tape.last(TRADING, subject.as_str()).await?;
-        let sequence = last.as_ref().map_or(0, |last| last.sequence);
+        let Last { sequence, event: last } = last_of(tape, TRADING, subject.as_str()).await?;
         let present = last.and_then(|last| match last.event.body {
             Some(Body::LimitsSet(set)) if last.event.id != caller.id(&action) => Some(Ok(set)),
             // The same command again: it is done.
@@ -89,12 +97,17 @@ pub async fn change_limits(
             _ => None,
         });
         let present = match present {
-            Some(Err(done)) => return Ok(done),
+            Some(Err(set)) => return Ok(LimitsChange { set, is_new: true }),
             Some(Ok(present)) => Some(present),
             None => None,
         };
-        let mut limits = present.as_ref().and_then(|present| present.limits.clone()).unwrap_or_default();
+        let stated = present.as_ref().and_then(|present| present.limits.clone()).unwrap_or_default();
+        let mut limits = stated.clone();
         change(&mut limits)?;
+        if limits == stated {
+            let never = || LimitsSet { scope: Some(scope.clone()), ..LimitsSet::default() };
+            return Ok(LimitsChange { set: present.unwrap_or_else(never), is_new: false });
+        }
         let set = LimitsSet {
             scope: Some(scope.clone()),
             version: present.map_or(0, |present| present.version) + 1,
@@ -109,7 +122,7 @@ pub async fn change_limits(
             Err(error) => return Err(error.into()),
             Ok(_) => {
                 audit(tape, caller, "limits_set", subject.as_str(), reason).await?;
-                return Ok(set);
+                return Ok(LimitsChange { set, is_new: true });
             }
         }
     }

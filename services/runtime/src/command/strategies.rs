@@ -1,4 +1,4 @@
-//! Commands on external strategies: registering, removing, handing over.
+//! Commands on strategies: registering, enabling, new passwords; how they stop is [`super::stopping`]'s.
 //!
 //! The order of steps makes each of them safe to repeat: what a strategy needs on the server is there before
 //! the tape says that it is registered, and goes after the tape says that it is removed.
@@ -6,22 +6,17 @@
 use contracts::Subject;
 use contracts::stream::TRADING;
 use contracts::v1::event::Body;
-use contracts::v1::{
-    Event, GroupPolicy, Sizing, StrategyDisabled, StrategyEnabled, StrategyMode, StrategyRegistered,
-    StrategyRemoved,
-};
-use event_log::{Append, AppendError, Expect, LogError, Tape, covers, is_well_formed};
+use contracts::v1::{GroupPolicy, Sizing, StrategyEnabled, StrategyMode, StrategyRegistered};
+use event_log::{AppendError, LogError, Tape, covers, is_well_formed, last_of};
 
-use super::{Caller, audit, control, event, live_confirmation, third_tokens};
+use super::{Caller, audit, control, live_confirmation, third_tokens};
 use crate::external::{AccessError, Credentials, ExternalStrategy, NEWS, StrategyAccess};
 
 /// Longest name, in bytes. A longer one names nothing: it is not asked for, because a subject of any length would
 /// cost the connection.
-const NAME_BYTES_MAX: usize = 40;
+pub(super) const NAME_BYTES_MAX: usize = 40;
 /// What the subjects of MARKET begin with.
 const BARS: &str = "market.";
-/// Attempts at a hand-over that another command was faster than.
-const ATTEMPTS_MAX: usize = 5;
 
 /// What is to be registered.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +49,7 @@ impl Registration {
         !self.registered.consumer.is_empty()
     }
 
-    fn external(&self) -> ExternalStrategy {
+    pub(super) fn external(&self) -> ExternalStrategy {
         ExternalStrategy {
             name: self.registered.strategy.clone(),
             account: self.registered.account.clone(),
@@ -88,6 +83,16 @@ pub enum StrategyError {
     /// Only a strategy that is enabled can be replaced.
     #[error("strategy {0:?} is not enabled: there is nothing to hand over")]
     NotEnabled(String),
+    /// Nobody has said what becomes of what it holds.
+    #[error(
+        "positions \"\": expected keep, flatten or hand_over, because strategy {strategy:?} holds {holds}"
+    )]
+    Holds {
+        /// The strategy.
+        strategy: String,
+        /// What it holds, in words.
+        holds: String,
+    },
     /// Only external strategies have credentials.
     #[error("strategy {0:?} is built in: it has no credentials")]
     NoCredentials(String),
@@ -171,7 +176,7 @@ pub async fn registration(tape: &Tape, name: &str) -> Result<Option<Registration
     }
     let last = async |event: &str| {
         let subject = Subject::of(&["control", "strategy", name, event]);
-        tape.last(TRADING, subject.as_str()).await
+        Ok::<_, LogError>(last_of(tape, TRADING, subject.as_str()).await?.event)
     };
     let Some(registered) = last("registered").await? else { return Ok(None) };
     let removed = last("removed").await?.map_or(0, |removed| removed.sequence);
@@ -186,6 +191,24 @@ pub async fn registration(tape: &Tape, name: &str) -> Result<Option<Registration
         _ => None,
     });
     Ok(Some(Registration { registered: body, enabled }))
+}
+
+/// The last registration under `name`, also where it has ended; `None` where there never was one.
+pub(super) async fn last_registered(tape: &Tape, name: &str) -> Result<Option<StrategyRegistered>, LogError> {
+    if name.len() > NAME_BYTES_MAX {
+        return Ok(None);
+    }
+    let subject = Subject::of(&["control", "strategy", name, "registered"]);
+    let last = last_of(tape, TRADING, subject.as_str()).await?.event;
+    Ok(last.and_then(|last| match last.event.body {
+        Some(Body::StrategyRegistered(body)) => Some(body),
+        _ => None,
+    }))
+}
+
+/// Whether `name` is registered, or was once.
+pub async fn was_registered(tape: &Tape, name: &str) -> Result<bool, LogError> {
+    Ok(last_registered(tape, name).await?.is_some())
 }
 
 /// The strategies that are registered now, by name.
@@ -228,35 +251,6 @@ pub async fn register_strategy(
     Ok((external, credentials))
 }
 
-/// Ends the registration of an external strategy, then removes its user and consumers. History and positions
-/// stay. Removing it again finishes what an interrupted command began.
-pub async fn remove_strategy(
-    tape: &Tape,
-    access: &dyn StrategyAccess,
-    caller: &Caller,
-    name: &str,
-    reason: &str,
-) -> Result<(), StrategyError> {
-    match registration(tape, name).await? {
-        Some(known) if !known.is_external() => return Err(StrategyError::BuiltIn(name.to_owned())),
-        Some(_) => {
-            let body = Body::StrategyRemoved(StrategyRemoved {
-                strategy: name.to_owned(),
-                actor: caller.actor.clone(),
-                reason: reason.to_owned(),
-            });
-            control(tape, caller, "strategy_remove", name, reason, body).await?;
-        }
-        None => {
-            let subject = Subject::of(&["control", "strategy", name, "removed"]);
-            if name.len() > NAME_BYTES_MAX || tape.last(TRADING, subject.as_str()).await?.is_none() {
-                return Err(StrategyError::Unknown(name.to_owned()));
-            }
-        }
-    }
-    Ok(access.revoke(name).await?)
-}
-
 /// Gives an external strategy a new password; the old one is worth nothing from then on, and whoever is connected by
 /// it is disconnected. The audit says who did it; the password is told once.
 pub async fn rotate_credentials(
@@ -274,117 +268,6 @@ pub async fn rotate_credentials(
     let credentials = access.grant(&external).await?;
     audit(tape, caller, "strategy_rotate", name, "").await?;
     Ok((external, credentials))
-}
-
-/// Hands over from a strategy to its next version, which has run in shadow mode beside it.
-pub async fn switch_strategy(
-    tape: &Tape,
-    access: &dyn StrategyAccess,
-    caller: &Caller,
-    old: &str,
-    new: &str,
-    reason: &str,
-) -> Result<Registration, StrategyError> {
-    let after = registration(tape, new).await?.ok_or_else(|| StrategyError::Unknown(new.to_owned()))?;
-    if after.enabled != Some(StrategyMode::Shadow) {
-        return Err(StrategyError::NotBeside(new.to_owned()));
-    }
-    replace_strategy(tape, access, caller, old, new, reason).await
-}
-
-/// Hands over from one strategy to another at one position of the tape: `old` is disabled and `new` enabled,
-/// with the account and mode of the old one. Positions of the old one stay in its name.
-pub async fn replace_strategy(
-    tape: &Tape,
-    access: &dyn StrategyAccess,
-    caller: &Caller,
-    old: &str,
-    new: &str,
-    reason: &str,
-) -> Result<Registration, StrategyError> {
-    if old == new {
-        let expected = "another strategy".to_owned();
-        return Err(StrategyError::Invalid { field: "with", value: new.to_owned(), expected });
-    }
-    if let Some(long) = [old, new].into_iter().find(|name| name.len() > NAME_BYTES_MAX) {
-        return Err(StrategyError::Unknown(long.to_owned()));
-    }
-    for attempt in 1.. {
-        let sequences = [last_control(tape, old).await?, last_control(tape, new).await?];
-        let unknown = |name: &str| StrategyError::Unknown(name.to_owned());
-        let before = registration(tape, old).await?.ok_or_else(|| unknown(old))?;
-        let mut after = registration(tape, new).await?.ok_or_else(|| unknown(new))?;
-        let mode = before.enabled.ok_or_else(|| StrategyError::NotEnabled(old.to_owned()))?;
-        let moved = after.registered.account != before.registered.account;
-        after.registered.account.clone_from(&before.registered.account);
-        after.enabled = Some(mode);
-        if moved && after.is_external() {
-            // It waits for the marks of the account that it trades on.
-            access.ensure_consumers(&after.external()).await?;
-        }
-        let batch = hand_over(caller, old, &after, mode, moved, sequences, reason);
-        match tape.append_batch(batch).await {
-            Err(AppendError::Conflict { .. }) if attempt < ATTEMPTS_MAX => {}
-            outcome => {
-                outcome?;
-                let detail = format!("with {new}; {reason}");
-                audit(tape, caller, "strategy_replace", old, detail.trim_end_matches("; ")).await?;
-                return Ok(after);
-            }
-        }
-    }
-    Err(StrategyError::Unknown(new.to_owned()))
-}
-
-/// The events of a hand-over, in order; each strategy's controls must be as they were read.
-fn hand_over(
-    caller: &Caller,
-    old: &str,
-    after: &Registration,
-    mode: StrategyMode,
-    moved: bool,
-    [old_sequence, new_sequence]: [u64; 2],
-    reason: &str,
-) -> Vec<Append> {
-    let new = &after.registered.strategy;
-    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    let disabled = Body::StrategyDisabled(StrategyDisabled {
-        strategy: old.to_owned(),
-        actor: caller.actor.clone(),
-        reason: format!("replaced by {new}{because}"),
-        ..StrategyDisabled::default()
-    });
-    let enabled = Body::StrategyEnabled(StrategyEnabled {
-        strategy: new.clone(),
-        mode: mode.into(),
-        actor: caller.actor.clone(),
-    });
-    let registered = StrategyRegistered { actor: caller.actor.clone(), ..after.registered.clone() };
-    let mut bodies = vec![("strategy_replace/disable", old, disabled)];
-    if moved {
-        bodies.push(("strategy_replace/register", new, Body::StrategyRegistered(registered)));
-    }
-    bodies.push(("strategy_replace/enable", new, enabled));
-    let mut expected = vec![(old, old_sequence), (new.as_str(), new_sequence)];
-    let append = |(action, name, body): (&str, &str, Body)| {
-        let event: Event = event(caller, action, body);
-        let subject = Subject::for_event(&event, None)?;
-        let place = expected.iter().position(|(known, _)| *known == name);
-        let expect = place.map_or(Expect::Nothing, |place| {
-            let (name, sequence) = expected.remove(place);
-            Expect::Last { filter: controls(name), sequence }
-        });
-        Some(Append { subject, event, expect })
-    };
-    bodies.into_iter().filter_map(append).collect()
-}
-
-fn controls(name: &str) -> String {
-    format!("control.strategy.{}.>", contracts::escape(name))
-}
-
-async fn last_control(tape: &Tape, name: &str) -> Result<u64, LogError> {
-    tape.last_sequence(TRADING, &controls(name)).await
 }
 
 /// What the name of a strategy must be, in words.
@@ -431,7 +314,9 @@ async fn check(tape: &Tape, new: &NewStrategy) -> Result<(), StrategyError> {
         );
     }
     let configured = Subject::of(&["control", "account", &new.account, "configured"]);
-    if new.account.len() > NAME_BYTES_MAX || tape.last(TRADING, configured.as_str()).await?.is_none() {
+    let known = new.account.len() <= NAME_BYTES_MAX
+        && last_of(tape, TRADING, configured.as_str()).await?.event.is_some();
+    if !known {
         return invalid("account", &new.account, "an account of this tape");
     }
     Ok(())

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod controls;
+mod limits;
 mod orders;
+mod stopping;
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +18,7 @@ use contracts::v1::{
 };
 use contracts::{Subject, to_timestamp};
 use event_log::{Append, Expect, MemoryLog, Tape};
-use runtime::command::{self, Caller, NewStrategy, Stop, StrategyError};
+use runtime::command::{self, Caller, Leaving, NewStrategy, Stop, StrategyError};
 use runtime::{AccessError, Credentials, ExternalStrategy, StrategyAccess};
 
 /// Remembers what was asked of the server.
@@ -110,12 +113,13 @@ async fn a_strategy_is_registered_once_and_removed_for_good() {
     assert!(matches!(again, Err(StrategyError::Exists(_))), "{again:?}");
     assert!(server.asked().is_empty(), "a refused command changes nothing");
 
-    command::remove_strategy(&tape, &server, &caller("3"), "mine", "done").await.unwrap();
+    let nothing = Leaving::default();
+    command::remove_strategy(&tape, &server, &caller("3"), "mine", "done", &nothing).await.unwrap();
     assert_eq!(command::registration(&tape, "mine").await.unwrap(), None);
     assert_eq!(command::registered(&tape).await.unwrap(), ["sma"]);
     // Again, as after an interruption: what is left on the server goes, the tape says nothing new.
     let before = tape.state(TRADING).await.unwrap().last_sequence;
-    command::remove_strategy(&tape, &server, &caller("4"), "mine", "").await.unwrap();
+    command::remove_strategy(&tape, &server, &caller("4"), "mine", "", &nothing).await.unwrap();
     assert_eq!(server.asked(), ["revoke mine", "revoke mine"]);
     assert_eq!(tape.state(TRADING).await.unwrap().last_sequence, before);
     command::register_strategy(&tape, &server, &caller("5"), &new("mine", "paper")).await.unwrap();
@@ -143,11 +147,12 @@ async fn what_is_wrong_is_named_and_changes_nothing() {
         let refused = command::register_strategy(&tape, &server, &caller("1"), &wrong).await.unwrap_err();
         assert!(refused.to_string().contains(said), "{refused}");
     }
-    let removed = command::remove_strategy(&tape, &server, &caller("2"), "sma", "").await;
+    let nothing = Leaving::default();
+    let removed = command::remove_strategy(&tape, &server, &caller("2"), "sma", "", &nothing).await;
     assert!(matches!(removed, Err(StrategyError::BuiltIn(_))));
-    let removed = command::remove_strategy(&tape, &server, &caller("3"), "nobody", "").await;
+    let removed = command::remove_strategy(&tape, &server, &caller("3"), "nobody", "", &nothing).await;
     assert!(matches!(removed, Err(StrategyError::Unknown(_))));
-    let replaced = command::replace_strategy(&tape, &server, &caller("4"), "sma", "sma", "").await;
+    let replaced = command::replace_strategy(&tape, &server, &caller("4"), "sma", "sma", "", &nothing).await;
     assert!(matches!(replaced, Err(StrategyError::Invalid { field: "with", .. })));
     assert!(server.asked().is_empty());
     assert_eq!(tape.state(TRADING).await.unwrap().last_sequence, 3);
@@ -158,12 +163,14 @@ async fn a_hand_over_is_one_position_of_the_tape() {
     let (tape, server) = (tape().await, Server::default());
     command::register_strategy(&tape, &server, &caller("1"), &new("heir", "other")).await.unwrap();
     server.asked();
-    let early = command::replace_strategy(&tape, &server, &caller("2"), "sma", "heir", "").await;
+    let nothing = Leaving::default();
+    let early = command::replace_strategy(&tape, &server, &caller("2"), "sma", "heir", "", &nothing).await;
     assert!(matches!(early, Err(StrategyError::NotEnabled(_))), "{early:?}");
     command::enable_strategy(&tape, &caller("3"), "sma", StrategyMode::Shadow).await.unwrap();
     let before = tape.state(TRADING).await.unwrap().last_sequence;
-    let after =
-        command::replace_strategy(&tape, &server, &caller("4"), "sma", "heir", "better").await.unwrap();
+    let by = caller("4");
+    let after = command::replace_strategy(&tape, &server, &by, "sma", "heir", "better", &nothing);
+    let after = after.await.unwrap();
     assert_eq!(server.asked(), ["consumers heir on paper"], "it waits for the marks of its new account");
     assert_eq!((after.registered.account.as_str(), after.enabled), ("paper", Some(StrategyMode::Shadow)));
     assert_eq!(
@@ -240,11 +247,15 @@ async fn a_switch_is_to_one_that_has_run_in_shadow_mode() {
         if let Some(mode) = mode {
             command::enable_strategy(&tape, &caller("6"), "new", mode).await.unwrap();
         }
-        let refused = command::switch_strategy(&tape, &server, &caller("7"), "old", "new", "").await;
+        let nothing = Leaving::default();
+        let refused =
+            command::switch_strategy(&tape, &server, &caller("7"), "old", "new", "", &nothing).await;
         assert!(matches!(refused, Err(StrategyError::NotBeside(_))), "{refused:?}");
     }
     command::enable_strategy(&tape, &caller("8"), "new", StrategyMode::Shadow).await.unwrap();
-    let after = command::switch_strategy(&tape, &server, &caller("9"), "old", "new", "better").await.unwrap();
+    let (nothing, by) = (Leaving::default(), caller("9"));
+    let after = command::switch_strategy(&tape, &server, &by, "old", "new", "better", &nothing);
+    let after = after.await.unwrap();
     assert_eq!(after.enabled, Some(StrategyMode::Paper));
     let state = async |name: &str| command::registration(&tape, name).await.unwrap().unwrap().enabled;
     assert_eq!((state("old").await, state("new").await), (None, Some(StrategyMode::Paper)));

@@ -1,5 +1,6 @@
 //! Orders by hand: what is asked for is refused before it is a signal, or goes on to risk.
 
+use contracts::stream::TRADING;
 use contracts::v1::event::Body;
 use contracts::v1::{AccountMarked, Bar, CorporateAction, OrderType, Origin, Side, TimeInForce};
 use event_log::Tape;
@@ -127,6 +128,23 @@ async fn what_was_asked_for_stands_however_prices_have_moved_since() {
     assert_eq!((again.signal_id, again.order_id), (first.signal_id, first.order_id));
     let other = place("2").await.unwrap_err().to_string();
     assert!(other.contains("expected a price above the last price of 102"), "{other}");
+}
+
+#[tokio::test]
+async fn a_symbol_is_in_capitals_on_the_tape_and_one_that_is_none_is_refused() {
+    let tape = tape().await;
+    let mark = AccountMarked { account: "paper".into(), ..AccountMarked::default() };
+    put(&tape, "mark", Body::AccountMarked(mark)).await;
+    let of = |symbol: &str| NewOrder { symbol: symbol.into(), ..order(OrderType::Market, None, None, None) };
+    command::place_order(&tape, &caller("1"), ClockMode::Wall, &of("brk.b")).await.unwrap();
+    let asked = tape.last(TRADING, "signal.manual.>").await.unwrap().unwrap();
+    assert_eq!(asked.subject, "signal.manual.BRK%2EB");
+    let Some(Body::Signal(signal)) = asked.event.body else { panic!("not a signal") };
+    assert_eq!(signal.legs[0].symbol, "BRK.B");
+    for symbol in ["", "A B", "A,B", "Ä", &"A".repeat(33)] {
+        let error = refused(&tape, &of(symbol)).await;
+        assert!(error.starts_with(&format!("symbol {symbol:?}: expected 1 to 32 printable")), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -130,6 +130,10 @@ async fn what_may_not_take_effect_late_is_refused_and_changes_nothing() {
     let order = contracts::encode(&event("o", 100, Body::OrderCancelled(order)));
     let session = SessionChange { exchange: "XNYS".into(), ..SessionChange::default() };
     let session = contracts::encode(&event("s", 100, Body::SessionChange(session)));
+    let halt = TradingHalted { account: "paper".into(), ..TradingHalted::default() };
+    let halt = event("h", 100, Body::TradingHalted(halt));
+    let timeless = contracts::encode(&Event { event_time: None, ..halt.clone() });
+    let halt = contracts::encode(&halt);
     for (subject, payload, answered, words) in [
         (
             "signal.ext.SPY",
@@ -148,6 +152,13 @@ async fn what_may_not_take_effect_late_is_refused_and_changes_nothing() {
         ("signal.other.SPY", signal(100, Intent::EnterLong), false, "expected \"signal.ext.SPY\""),
         ("order.paper.ext.SPY.o.cancelled", order, false, "order events are decided on"),
         ("market.session.XNYS", session, false, "its own time only"),
+        ("control.trading.all.halted", halt, false, "expected \"control.trading.paper.halted\""),
+        (
+            "control.trading.paper.halted",
+            timeless,
+            false,
+            "still cannot be read: field `event_time`: missing",
+        ),
     ] {
         let message = world.set_aside(subject, payload);
         let before = world.counts().await;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use contracts::v1::Event;
 use contracts::{from_timestamp, stream};
-use event_log::{Append, AppendError, Delivery, Expect, LogError, Recorded, Tape};
+use event_log::{Append, AppendError, Delivery, Expect, Last, LogError, Recorded, Tape, last_of};
 use runtime::Context;
 
 use super::{BATCH, Error};
@@ -52,11 +52,10 @@ impl Subjects {
             let mut attempts = 0;
             let appended = loop {
                 match outcome {
-                    Err(AppendError::Conflict { actual, .. }) if attempts < CONFLICTS_MAX => {
+                    Err(AppendError::Conflict { last, .. }) if attempts < CONFLICTS_MAX => {
                         attempts += 1;
-                        let sequence = actual.map_or(0, |last| last.sequence);
                         tracing::warn!(subject = filter, "another writer signalled under {filter}");
-                        let expect = Expect::Last { filter: filter.clone(), sequence };
+                        let expect = Expect::Last { filter: filter.clone(), sequence: last };
                         let entry = Append { expect, ..entry.clone() };
                         outcome = runtime::append(&context.tape, &context.shutdown, entry).await;
                     }
@@ -74,15 +73,12 @@ impl Subjects {
         if let Some(sequence) = self.last.get(subject) {
             return Ok(*sequence);
         }
-        let Some(last) = tape.last(stream::TRADING, subject).await? else {
-            self.last.insert(subject.to_owned(), 0);
-            return Ok(0);
-        };
-        if event_ns(&last.event) >= event_ns(event) {
+        let Last { sequence, event: last } = last_of(tape, stream::TRADING, subject).await?;
+        if let Some(last) = last.filter(|last| event_ns(&last.event) >= event_ns(event)) {
             self.remember(tape, subject, &last).await?;
         }
-        self.last.insert(subject.to_owned(), last.sequence);
-        Ok(last.sequence)
+        self.last.insert(subject.to_owned(), sequence);
+        Ok(sequence)
     }
 
     /// Remembers the signals of the same instant as `last`. They all stand behind what it had read of

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contracts::stream;
-use event_log::{Delivery, Expect};
+use event_log::{Delivery, Expect, Last, last_of};
 use runtime::{AsOf, HealthState, ReadError};
 
 use super::{BATCH, Error, READ_MODEL_MAX, SERVICE, Shell};
@@ -88,11 +88,11 @@ impl Shell {
     async fn record(&self, warmed: Outgoing) -> Result<(), Error> {
         let tape = &self.context.tape;
         let filter = warmed.subject.as_str().to_owned();
-        let last = tape.last(stream::TRADING, &filter).await?;
-        if last.as_ref().is_some_and(|last| last.event.id == warmed.event.id) {
+        let Last { sequence, event } = last_of(tape, stream::TRADING, &filter).await?;
+        if event.is_some_and(|last| last.event.id == warmed.event.id) {
             return Ok(());
         }
-        let expect = Expect::Last { filter, sequence: last.map_or(0, |last| last.sequence) };
+        let expect = Expect::Last { filter, sequence };
         let entry = event_log::Append { subject: warmed.subject, event: warmed.event, expect };
         runtime::append(tape, &self.context.shutdown, entry).await?;
         Ok(())

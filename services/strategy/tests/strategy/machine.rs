@@ -222,7 +222,7 @@ fn a_bar_taken_again_changes_nothing() {
     given.fold(FIRST_NS, enabled("cross"));
     given.start();
     let mut signals = 0;
-    for (sequence, price) in (1u64..).zip([100, 90, 90, 120]) {
+    for (sequence, price) in (1u64..).zip([100, 95, 90, 120]) {
         let at = FIRST_NS + i64::try_from(sequence).unwrap() * HOUR_NS;
         let taken = instant(sequence, at, bar("A", at, price, Origin::Rehearsal), false);
         signals += given.machine.step(&taken).len();

@@ -28,6 +28,9 @@ pub struct Indicator {
     /// Splits of the files' symbols, CSV [default: none; the tape knows its own]
     #[arg(long, value_name = "FILE", requires = "bars")]
     pub actions: Option<PathBuf>,
+    /// When the market is open, in whose hours the files' bars lie: XNYS, 24x5 or 24x7 [default: XNYS]
+    #[arg(long, value_name = "CALENDAR", requires = "bars")]
+    pub calendar: Option<String>,
     /// First close printed: a date of exchange time or an instant (RFC 3339); earlier bars warm up
     #[arg(long, value_name = "DATE|TIME")]
     pub from: Option<String>,

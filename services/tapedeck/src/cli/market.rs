@@ -8,7 +8,7 @@ use domain::corporate_action::Adjustment;
 #[derive(Clone, Debug, Args)]
 pub struct Bars {
     /// Symbol; without one, list the symbols that have bars
-    #[arg(value_name = "SYMBOL")]
+    #[arg(value_name = "SYMBOL", value_parser = super::symbol)]
     pub symbol: Option<String>,
     /// 1m, 5m, 15m, 30m, 1h or 1d [default: that of the newest bar]
     #[arg(long, value_name = "TIMEFRAME")]
@@ -34,7 +34,7 @@ pub struct Bars {
 #[derive(Clone, Debug, Args)]
 pub struct Actions {
     /// Symbol [default: all]
-    #[arg(value_name = "SYMBOL")]
+    #[arg(value_name = "SYMBOL", value_parser = super::symbol)]
     pub symbol: Option<String>,
     /// First ex-date, YYYY-MM-DD
     #[arg(long, value_name = "DATE", value_parser = super::date)]
@@ -48,7 +48,7 @@ pub struct Actions {
 #[derive(Clone, Debug, Args)]
 pub struct Findings {
     /// Symbol [default: all]
-    #[arg(value_name = "SYMBOL")]
+    #[arg(value_name = "SYMBOL", value_parser = super::symbol)]
     pub symbol: Option<String>,
     /// At most so many, up to 200
     #[arg(long, default_value_t = 50, value_name = "N")]

@@ -47,7 +47,7 @@ pub struct NewsFetch {
 #[derive(Clone, Debug, Args)]
 pub struct NewsList {
     /// Only of this symbol
-    #[arg(long, value_name = "SYMBOL")]
+    #[arg(long, value_name = "SYMBOL", value_parser = super::symbol)]
     pub symbol: Option<String>,
     /// At most so many, up to 1000
     #[arg(long, default_value_t = 50, value_name = "N")]

@@ -28,7 +28,7 @@ pub struct ReferenceFetch {
 #[derive(Clone, Debug, Args)]
 pub struct ReferenceShow {
     /// Symbol
-    #[arg(value_name = "SYMBOL")]
+    #[arg(value_name = "SYMBOL", value_parser = super::symbol)]
     pub symbol: String,
     /// As it was known then: a date of exchange time (its end) or an instant (RFC 3339)
     #[arg(long, value_name = "DATE|TIME")]

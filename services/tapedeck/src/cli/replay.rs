@@ -49,7 +49,7 @@ pub enum AtCommand {
         #[arg(long, value_name = "NAME")]
         strategy: Option<String>,
         /// Only of this symbol
-        #[arg(long, value_name = "SYMBOL")]
+        #[arg(long, value_name = "SYMBOL", value_parser = super::symbol)]
         symbol: Option<String>,
         /// Only of this account
         #[arg(long, value_name = "NAME")]

@@ -72,7 +72,7 @@ pub struct RunOptions {
     #[arg(long, value_name = "FILE")]
     pub limits: Option<PathBuf>,
     /// Symbol to compare with, bought and held; it needs bars, but need not be traded
-    #[arg(long, value_name = "SYMBOL")]
+    #[arg(long, value_name = "SYMBOL", value_parser = super::symbol)]
     pub benchmark: Option<String>,
     /// Seed of whatever is drawn at random
     #[arg(long, value_name = "N", default_value_t = 1)]

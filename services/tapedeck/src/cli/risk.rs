@@ -12,7 +12,13 @@ pub struct ScopeOptions {
     #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
     pub strategy: String,
     /// Symbol [default: each one]
-    #[arg(long, default_value = "", value_name = "SYMBOL", hide_default_value = true)]
+    #[arg(
+        long,
+        default_value = "",
+        value_name = "SYMBOL",
+        hide_default_value = true,
+        value_parser = super::symbol_or_each
+    )]
     pub symbol: String,
 }
 

@@ -81,7 +81,7 @@ pub struct Rehearse {
 #[derive(Clone, Debug, Default, Args)]
 pub struct BarFormat {
     /// Symbol, when the file has no symbol column
-    #[arg(long, value_name = "SYMBOL")]
+    #[arg(long, value_name = "SYMBOL", value_parser = super::symbol)]
     pub symbol: Option<String>,
     /// Timeframe, when the file has no timeframe column: 1m, 5m, 15m, 30m, 1h, 1d
     #[arg(long, value_name = "TIMEFRAME")]

@@ -42,10 +42,19 @@ pub enum StrategyCommand {
     Kinds,
     /// Register an external strategy: its user, its consumers and its name on the tape
     Register(Register),
-    /// End an external strategy's registration; its user and consumers go, history and positions stay
+    /// End an external strategy's registration; its user and consumers go, its history stays; what becomes of what it
+    /// holds is asked for, or stated
     Remove {
         /// Strategy's name
         name: String,
+        /// What becomes of its positions: they stay in its name and nobody manages them (keep), they are closed at the
+        /// market (flatten), or another strategy takes them over (hand-over) [default: asked on a terminal; else it has
+        /// to be stated where it holds something]
+        #[arg(long, value_name = "keep|flatten|hand-over")]
+        positions: Option<String>,
+        /// Who takes the positions over: an enabled strategy of the same account, or `manual`
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
         /// Reason, for the audit
         #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
         reason: String,
@@ -71,6 +80,11 @@ pub enum StrategyCommand {
         /// Its next version, enabled in shadow mode
         #[arg(long, value_name = "OTHER")]
         to: String,
+        /// What becomes of its positions: the old one goes on to close them (keep), they are closed at the market
+        /// (flatten), or the next one takes them over (hand-over) [default: asked on a terminal; else it has to be stated
+        /// where it holds something]
+        #[arg(long, value_name = "keep|flatten|hand-over")]
+        positions: Option<String>,
         /// Reason, for the audit
         #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
         reason: String,
@@ -130,6 +144,11 @@ pub struct Replace {
     /// Registered strategy that takes over
     #[arg(long, value_name = "OTHER")]
     pub with: String,
+    /// What becomes of its positions: the old one goes on to close them (keep), they are closed at the market (flatten),
+    /// or the next one takes them over (hand-over) [default: asked on a terminal; else it has to be stated where it holds
+    /// something]
+    #[arg(long, value_name = "keep|flatten|hand-over")]
+    pub positions: Option<String>,
     /// Reason, for the audit
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     pub reason: String,

@@ -15,7 +15,7 @@ pub enum OrderCommand {
         #[arg(long, value_name = "NAME")]
         strategy: Option<String>,
         /// Only of this symbol
-        #[arg(long, value_name = "SYMBOL")]
+        #[arg(long, value_name = "SYMBOL", value_parser = super::symbol)]
         symbol: Option<String>,
         /// Only of this account
         #[arg(long, value_name = "NAME")]
@@ -80,6 +80,7 @@ pub struct Place {
     #[arg(value_name = "buy|sell")]
     pub side: String,
     /// Symbol
+    #[arg(value_parser = super::symbol)]
     pub symbol: String,
     /// Shares; fractions for the day only
     #[arg(
@@ -169,7 +170,7 @@ pub struct ReportOptions {
     #[arg(long, value_name = "TIME")]
     pub to: Option<String>,
     /// Compare with this symbol, bought and held
-    #[arg(long, value_name = "SYMBOL")]
+    #[arg(long, value_name = "SYMBOL", value_parser = super::symbol)]
     pub benchmark: Option<String>,
     /// Write the tear sheet as one page that opens offline
     #[arg(long, value_name = "FILE")]

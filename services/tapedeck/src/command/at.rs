@@ -14,7 +14,10 @@ const HINT: &str = "tapedeck at 1200 orders";
 
 /// Shows the state of a moment.
 pub async fn run(session: &Session, options: &At, output: Output) -> Result<(), Failure> {
-    let asked = moment("the moment", &options.moment)?;
+    let asked = moment("the moment", &options.moment).map_err(|failure| Failure {
+        hint: format!("{HINT}, or tapedeck at 2020-01-02T15:30:00Z orders"),
+        ..failure
+    })?;
     let as_of = Some(asked.to_string());
     match &options.what {
         AtCommand::Positions { account, flat } => {

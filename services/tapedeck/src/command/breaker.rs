@@ -1,18 +1,16 @@
 //! `tapedeck breaker` and `tapedeck risk`: what is stopped and why, and what the monitor measured.
 
 use std::fmt;
-use std::time::Duration;
 
-use contracts::stream;
 use contracts::v1::{BreakerKind, RiskGroup, RiskMeasured, TradingState};
+use contracts::{Subject, stream};
 use domain::book::Book;
 use domain::money::{Amount, Quantity};
 use domain::risk::breaker;
-use projections::queries;
+use projections::{book_from, queries};
 use runtime::command::{self, Stop};
 use serde::Serialize;
 use sqlx::PgPool;
-use tokio::time::Instant;
 
 use super::control;
 use crate::cli::{BreakerCommand, RiskOptions};
@@ -21,36 +19,47 @@ use crate::output::Output;
 use crate::render::time;
 use crate::session::Session;
 
-/// How long the read model may take to fold what was commanded a moment ago.
-const FOLD_WAIT: Duration = Duration::from_secs(2);
-/// Time between two looks at it.
-const LOOK: Duration = Duration::from_millis(50);
-
 /// Does what is asked.
 pub async fn run(session: &Session, asked: &BreakerCommand, output: Output) -> Result<(), Failure> {
     match asked {
         BreakerCommand::List => list(session, output).await,
         BreakerCommand::Reset { account, strategy, breaker: name, reason } => {
-            let kind = match name.as_deref() {
-                None => BreakerKind::Unspecified,
-                Some(name) => breaker::of_name(name).ok_or_else(|| {
-                    let known = breaker::KINDS.map(breaker::name).join(", ");
-                    Failure::usage(format!("{name:?}: expected one of {known}"), "tapedeck breaker list")
-                })?,
-            };
             let stop = control::stop(session, account, strategy, reason).await?;
-            command::reset_breaker(&session.tape, &control::caller(), &stop, kind).await?;
-            let word = name.as_deref().unwrap_or("every breaker");
-            if output.json {
-                let document = serde_json::json!({
-                    "account": account, "strategy": strategy, "breaker": word, "state": "reset"
-                });
-                return output.document(&document);
-            }
-            output.note(&format!("reset: {word} of {stop}"));
-            Ok(())
+            reset(session, &stop, name.as_deref(), output).await
         }
     }
+}
+
+/// Ends a breaker; what has not tripped is left as it is, with what it measures.
+async fn reset(session: &Session, stop: &Stop, name: Option<&str>, output: Output) -> Result<(), Failure> {
+    let kind = match name {
+        None => BreakerKind::Unspecified,
+        Some(name) => breaker::of_name(name).ok_or_else(|| {
+            let known = breaker::KINDS.map(breaker::name).join(", ");
+            Failure::usage(format!("{name:?}: expected one of {known}"), "tapedeck breaker list")
+        })?,
+    };
+    let book = of_now(session, &stop.account).await?;
+    // Where the read model does not know, the command is what counts.
+    let has_tripped = book.as_ref().is_none_or(|book| book.has_tripped(&stop.account, &stop.strategy, kind));
+    if has_tripped {
+        command::reset_breaker(&session.tape, &control::caller(), stop, kind).await?;
+    }
+    let (word, state) = (name.unwrap_or("every breaker"), if has_tripped { "reset" } else { "not tripped" });
+    if output.json {
+        let (account, strategy) = (&stop.account, &stop.strategy);
+        let document = serde_json::json!({
+            "account": account, "strategy": strategy, "breaker": word, "state": state
+        });
+        return output.document(&document);
+    }
+    output.note(&format!("{state}: {word} of {stop}"));
+    let ends = |row: &Stopped| has_tripped && row.ends_by_reset(stop, kind);
+    let rows = book.as_ref().map(stopped).unwrap_or_default();
+    for row in rows.iter().filter(|row| row.concerns(stop) && !ends(row)) {
+        output.note(&format!("still in force: {row}"));
+    }
+    Ok(())
 }
 
 /// Something that is stopped.
@@ -58,7 +67,10 @@ pub async fn run(session: &Session, asked: &BreakerCommand, output: Output) -> R
 pub struct Stopped {
     #[serde(flatten)]
     stop: Stop,
+    /// `halt`, `kill` or the breaker's name.
     by: String,
+    /// Who stopped it; empty for a breaker, which trips by itself.
+    actor: String,
     state: &'static str,
     since_ns: i64,
 }
@@ -70,6 +82,13 @@ impl Stopped {
             && (&self.stop.account, &self.stop.strategy) == (&stop.account, &stop.strategy)
     }
 
+    /// Whether it is a breaker that a reset of this scope and kind ends.
+    fn ends_by_reset(&self, stop: &Stop, kind: BreakerKind) -> bool {
+        let of = (&self.stop.account, &self.stop.strategy);
+        breaker::of_name(&self.by).is_some_and(|own| kind == BreakerKind::Unspecified || own == kind)
+            && of == (&stop.account, &stop.strategy)
+    }
+
     /// Whether it stops what is in the scope of `stop`, or a part of it.
     pub fn concerns(&self, stop: &Stop) -> bool {
         let meet = |one: &str, other: &str| one.is_empty() || other.is_empty() || one == other;
@@ -79,8 +98,13 @@ impl Stopped {
 
 impl fmt::Display for Stopped {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { stop, by, state, .. } = self;
-        let why = if stop.reason.is_empty() { String::new() } else { format!(" ({})", stop.reason) };
+        let Self { stop, by, actor, state, .. } = self;
+        let why = match (actor.as_str(), stop.reason.as_str()) {
+            ("", "") => String::new(),
+            ("", reason) => format!(" ({reason})"),
+            (actor, "") => format!(" (by {actor})"),
+            (actor, reason) => format!(" (by {actor}: {reason})"),
+        };
         write!(formatter, "{by} of {stop}, {state}{why}")
     }
 }
@@ -88,25 +112,25 @@ impl fmt::Display for Stopped {
 /// Everything that is stopped; `None` where the read model has not folded the last command.
 pub async fn in_force(session: &Session) -> Result<Option<Vec<Stopped>>, Failure> {
     let last = session.tape.last_sequence(stream::TRADING, "control.>").await?;
-    let pool = session.reader().await?;
-    let book = folded(&pool, last).await;
-    pool.close().await;
-    Ok(book?.as_ref().map(stopped))
+    Ok(folded(session, last).await?.as_ref().map(stopped))
+}
+
+/// The book once it knows of the last breakers of an account that tripped or were reset; `None` where it does not.
+async fn of_now(session: &Session, account: &str) -> Result<Option<Book>, Failure> {
+    let mut last = 0;
+    for event in ["breaker_tripped", "breaker_reset"] {
+        let subject = Subject::of(&["account", account, event]);
+        last = last.max(session.tape.last_sequence(stream::TRADING, subject.as_str()).await?);
+    }
+    folded(session, last).await
 }
 
 /// The book once it has folded the sequence `last`; `None` where that takes too long.
-async fn folded(pool: &PgPool, last: u64) -> Result<Option<Book>, Failure> {
-    let until = Instant::now() + FOLD_WAIT;
-    loop {
-        let book = load(pool).await?;
-        if book.sequence() >= last {
-            return Ok(Some(book));
-        }
-        if Instant::now() > until {
-            return Ok(None);
-        }
-        tokio::time::sleep(LOOK).await;
-    }
+async fn folded(session: &Session, last: u64) -> Result<Option<Book>, Failure> {
+    let pool = session.reader().await?;
+    let book = book_from(&pool, last).await;
+    pool.close().await;
+    book.map_err(|error| Failure::unreachable(error.to_string()))
 }
 
 async fn load(pool: &PgPool) -> Result<Book, Failure> {
@@ -118,30 +142,31 @@ fn stopped(book: &Book) -> Vec<Stopped> {
     let all = book.halt().map(|halt| (String::new(), halt));
     let own = book.accounts().filter_map(|row| Some((row.account.clone(), row.halt.as_ref()?)));
     for (account, halt) in all.into_iter().chain(own) {
-        let reason = format!("{} {}", halt.actor, halt.reason).trim_end().to_owned();
         let (state, since_ns) = (breaker::state_name(halt.state), halt.since_ns);
-        let stop = Stop { account, reason, ..Stop::default() };
-        rows.push(Stopped { stop, by: "halt".to_owned(), state, since_ns });
+        let stop = Stop { account, reason: halt.reason.clone(), ..Stop::default() };
+        rows.push(Stopped { stop, by: "halt".to_owned(), actor: halt.actor.clone(), state, since_ns });
     }
     for tally in book.tallies() {
         let (account, strategy) = (&tally.account, &tally.strategy);
         let ns = |at: &Option<contracts::Timestamp>| at.as_ref().and_then(contracts::from_timestamp);
-        let row = |by: &str, state, since_ns: Option<i64>, reason: &str| Stopped {
+        let row = |by: &str, state, since_ns: Option<i64>, (actor, reason): (&str, &str)| Stopped {
             stop: Stop { account: account.clone(), strategy: strategy.clone(), reason: reason.to_owned() },
             by: by.to_owned(),
+            actor: actor.to_owned(),
             state: breaker::state_name(state),
             since_ns: since_ns.unwrap_or_default(),
         };
         if let Some(halt) = &tally.halt {
-            rows.push(row("halt", halt.state(), ns(&tally.halted_since), &halt.reason));
+            let why = (halt.actor.as_str(), halt.reason.as_str());
+            rows.push(row("halt", halt.state(), ns(&tally.halted_since), why));
         }
         if let Some(kill) = &tally.kill {
             let state = if kill.flatten { TradingState::Halted } else { TradingState::ReduceOnly };
-            rows.push(row("kill", state, ns(&tally.killed_at), &kill.reason));
+            rows.push(row("kill", state, ns(&tally.killed_at), (kill.actor.as_str(), kill.reason.as_str())));
         }
         for state in &tally.breakers {
             let name = breaker::name(state.kind());
-            rows.push(row(name, state.state(), ns(&state.since), &state.reason));
+            rows.push(row(name, state.state(), ns(&state.since), ("", state.reason.as_str())));
         }
     }
     rows
@@ -164,11 +189,12 @@ async fn list(session: &Session, output: Output) -> Result<(), Failure> {
         .iter()
         .map(|row| {
             let (by, state) = (row.by.clone(), row.state.to_owned());
+            let actor = if row.actor.is_empty() { "–".to_owned() } else { row.actor.clone() };
             let Stop { account, strategy, reason } = &row.stop;
-            vec![all(account), all(strategy), by, state, time(row.since_ns), reason.clone()]
+            vec![all(account), all(strategy), by, state, time(row.since_ns), actor, reason.clone()]
         })
         .collect();
-    output.table(&["ACCOUNT", "STRATEGY", "BY", "STATE", "SINCE", "REASON"], &cells);
+    output.table(&["ACCOUNT", "STRATEGY", "BY", "STATE", "SINCE", "ACTOR", "REASON"], &cells);
     Ok(())
 }
 

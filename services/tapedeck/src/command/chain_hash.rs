@@ -42,7 +42,7 @@ pub async fn of(tape: &Tape) -> Result<Chain, Failure> {
     // The filtered read has no message for the head itself unless it counts; ask for the last that does.
     let mut end = 0;
     for filter in &filters {
-        end = end.max(tape.last(stream::TRADING, filter).await?.map_or(0, |last| last.sequence));
+        end = end.max(tape.last_sequence(stream::TRADING, filter).await?);
     }
     if end > 0 {
         let mut reader = tape.read(stream::TRADING, &filters, 1).await?;

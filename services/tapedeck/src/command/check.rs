@@ -28,7 +28,9 @@ pub async fn run(session: &Session, output: Output) -> Result<(), Failure> {
         (None, Invariant::ReplayAgrees) => "tapedeck replay --verify".to_owned(),
         (None, Invariant::ReadModelIsFold) => findings
             .compared
-            .map_or("the read model cannot be read".to_owned(), |at| format!("at TRADING {at}")),
+            .map_or("the read model cannot be read, or an older program made it".to_owned(), |at| {
+                format!("at TRADING {at}")
+            }),
         (None, _) => String::new(),
     };
     if output.json {

@@ -6,7 +6,7 @@ use contracts::v1::TradingState;
 use runtime::command::{self, Caller, Stop};
 
 use super::breaker;
-use super::strategy::known;
+use super::strategy::reachable;
 use crate::cli::{Halt, Kill, StopState};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -52,11 +52,12 @@ pub async fn kill(session: &Session, options: &Kill, output: Output) -> Result<(
     done(&stop, if options.flatten { "killed, positions are being closed" } else { "killed" }, output)
 }
 
-/// What is stopped, once it is known to be there. What is traded by hand is stopped as a strategy is.
+/// What is stopped, once it is known to be there. What is traded by hand is stopped as a strategy is, and so is what a
+/// strategy that was removed has left behind.
 pub async fn stop(session: &Session, account: &str, strategy: &str, reason: &str) -> Result<Stop, Failure> {
     check_account(session, account).await?;
     if !strategy.is_empty() && strategy != contracts::MANUAL {
-        known(session, strategy).await?;
+        reachable(session, strategy).await?;
     }
     let (account, strategy, reason) = (account.to_owned(), strategy.to_owned(), reason.to_owned());
     Ok(Stop { account, strategy, reason })

@@ -2,15 +2,18 @@
 
 use std::path::Path;
 
-use contracts::v1::GroupPolicy;
-use runtime::command::{self as commands, NewStrategy, StrategyError};
+use contracts::v1::{GroupPolicy, PositionsFate};
+use domain::book::InName;
+use runtime::command::{self as commands, Leaving, NewStrategy, StrategyError};
 use runtime::{Credentials, ExternalStrategy};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::access::ServerAccess;
 use crate::addresses::write_private;
 use crate::cli::{Register, Replace};
 use crate::command::control::caller;
+use crate::command::stop::{self, Going, Stated};
+use crate::command::strategy::{becomes, in_name};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -92,14 +95,17 @@ pub async fn switch(
     session: &Session,
     name: &str,
     to: &str,
+    positions: Option<&str>,
     reason: &str,
     output: Output,
 ) -> Result<(), Failure> {
+    let going = Going::ReplacedBy(to);
+    let (found, leaving) = left_behind(session, name, (positions, None), going, output).await?;
     let access = ServerAccess::of(session);
-    let after = commands::switch_strategy(&session.tape, &access, &caller(), name, to, reason).await?;
-    let account = after.registered.account;
-    let document = json!({ "strategy": name, "state": "replaced", "with": to, "account": account });
-    finish(session, name, &format!("replaced by {to} on {account}"), document, output).await
+    let after =
+        commands::switch_strategy(&session.tape, &access, &caller(), name, to, reason, &leaving).await;
+    let account = after.map_err(|error| stop::refused(error, going.hint()))?.registered.account;
+    finish(name, going, &account, found.as_ref(), &leaving, output)
 }
 
 fn tell(
@@ -137,56 +143,101 @@ fn tell(
     Ok(())
 }
 
-/// Ends a registration; user and consumers go, history and positions stay.
-pub async fn remove(session: &Session, name: &str, reason: &str, output: Output) -> Result<(), Failure> {
+/// Ends a registration; user and consumers go, history stays, and of what it holds it is said what becomes.
+pub async fn remove(
+    session: &Session,
+    name: &str,
+    stated: Stated<'_>,
+    reason: &str,
+    output: Output,
+) -> Result<(), Failure> {
+    let going = Going::Removed;
+    let (found, leaving) = left_behind(session, name, stated, going, output).await?;
     let access = ServerAccess::of(session);
-    commands::remove_strategy(&session.tape, &access, &caller(), name, reason).await?;
+    let removed = commands::remove_strategy(&session.tape, &access, &caller(), name, reason, &leaving).await;
+    removed.map_err(|error| stop::refused(error, going.hint()))?;
     if session.external_servers {
         output
             .note(&format!("remove user {} from your server's configuration", runtime::consumer_name(name)));
     }
-    finish(session, name, "removed", json!({ "strategy": name, "state": "removed" }), output).await
+    finish(name, going, "", found.as_ref(), &leaving, output)
 }
 
 /// Hands over from one strategy to another at one position of the tape.
 pub async fn replace(session: &Session, options: &Replace, output: Output) -> Result<(), Failure> {
-    let Replace { name, with, reason } = options;
+    let Replace { name, with, positions, reason } = options;
+    let going = Going::ReplacedBy(with);
+    let (found, leaving) = left_behind(session, name, (positions.as_deref(), None), going, output).await?;
     let access = ServerAccess::of(session);
-    let after = commands::replace_strategy(&session.tape, &access, &caller(), name, with, reason).await?;
-    let state = format!("replaced by {with} on {}", after.registered.account);
-    let document =
-        json!({ "strategy": name, "state": "replaced", "with": with, "account": after.registered.account });
-    finish(session, name, &state, document, output).await
+    let after =
+        commands::replace_strategy(&session.tape, &access, &caller(), name, with, reason, &leaving).await;
+    let account = after.map_err(|error| stop::refused(error, going.hint()))?.registered.account;
+    finish(name, going, &account, found.as_ref(), &leaving, output)
+}
+
+/// What a strategy that goes holds, and what becomes of it. Of one that cannot go nothing is asked: the command says why.
+async fn left_behind(
+    session: &Session,
+    name: &str,
+    stated: Stated<'_>,
+    going: Going<'_>,
+    output: Output,
+) -> Result<(Option<InName>, Leaving), Failure> {
+    let goes = commands::registration(&session.tape, name).await?.is_some_and(|known| match going {
+        Going::Removed => known.is_external(),
+        Going::ReplacedBy(_) | Going::Disabled => known.enabled.is_some(),
+    });
+    let (found, nothing) = (in_name(session, name).await?, InName::default());
+    let asked = if goes { found.as_ref() } else { Some(&nothing) };
+    let leaving = stop::leaving(name, stated, asked, going, output)?;
+    Ok((found, leaving))
 }
 
 /// Says what became of the strategy, and of what it holds.
-async fn finish(
-    session: &Session,
+fn finish(
     name: &str,
-    state: &str,
-    mut document: Value,
+    going: Going<'_>,
+    account: &str,
+    found: Option<&InName>,
+    leaving: &Leaving,
     output: Output,
 ) -> Result<(), Failure> {
-    let pool = session.reader().await?;
-    let read = |error: projections::QueryError| Failure::unreachable(error.to_string());
-    let held = projections::queries::positions(&pool, None, false).await.map_err(read)?;
-    pool.close().await;
-    let held: Vec<String> = held
-        .iter()
-        .filter(|position| position.strategy == name)
-        .map(|position| format!("{} {}", position.quantity, position.symbol))
-        .collect();
-    document["positions"] = json!(held);
+    let held = found.cloned().unwrap_or_default();
+    let fate = leaving.positions;
     if output.json {
+        let positions = held.positions.iter().map(|(symbol, quantity)| format!("{quantity} {symbol}"));
+        let mut document = json!({
+            "strategy": name,
+            "state": if matches!(going, Going::Removed) { "removed" } else { "replaced" },
+            "positions": positions.collect::<Vec<_>>(),
+            "orders": held.orders,
+            "fate": commands::fate_name(fate),
+        });
+        if let Going::ReplacedBy(next) = going {
+            (document["with"], document["account"]) = (json!(next), json!(account));
+        }
         return output.document(&document);
     }
-    output.note(&format!("{name} {state}"));
-    if !held.is_empty() {
-        output.note(&format!(
-            "its positions stay in its name, valued and counted against the account's limits: {}",
-            held.join(", ")
-        ));
+    match going {
+        Going::ReplacedBy(next) => output.note(&format!("{name} replaced by {next} on {account}")),
+        Going::Removed | Going::Disabled => output.note(&format!("{name} removed")),
     }
+    if !held.holds() {
+        return Ok(());
+    }
+    let words = match (fate, going) {
+        (PositionsFate::Unspecified, _) if held.leaving => {
+            "what was said of it when the strategy was stopped is under way".to_owned()
+        }
+        (PositionsFate::Unspecified, _) | (PositionsFate::Keep, Going::Removed) => format!(
+            "it stays in the name of {name}, valued and counted against the account's limits, until `tapedeck \
+             strategy disable {name} --positions flatten|hand-over` or `tapedeck kill --strategy {name} --flatten`"
+        ),
+        (PositionsFate::Keep, _) => format!("{name} goes on to manage it: it may close, and open nothing"),
+        (_, Going::ReplacedBy(next)) => format!("it {}", becomes(fate, next)),
+        _ => format!("it {}", becomes(fate, &leaving.hand_over_to)),
+    };
+    output.note(&format!("{name} held {held}: {words}"));
     Ok(())
 }
 
@@ -200,6 +251,7 @@ impl From<StrategyError> for Failure {
             StrategyError::Invalid { .. } => {
                 Self::usage(message, "tapedeck strategy register NAME --subjects market.bar.1h.SPY")
             }
+            StrategyError::Holds { .. } => Self::usage(message, Going::Removed.hint()),
             StrategyError::Unknown(_) => Self::not_found(message, "tapedeck strategy list"),
             StrategyError::Exists(name) => Self::usage(message, format!("tapedeck strategy remove {name}")),
             StrategyError::BuiltIn(name) => Self::usage(message, format!("tapedeck strategy disable {name}")),

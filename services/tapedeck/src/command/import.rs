@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use domain::calendar::Market;
 use ingest::file::{FileError, Opened, ReadOptions, Rejected};
-use ingest::import::{ImportError, ImportOptions, ImportReport};
+use ingest::import::{ImportError, ImportOptions, ImportReport, Imported};
+use serde::Serialize;
 
 use crate::cli::{BarFormat, Global, Import};
 use crate::command::fold;
@@ -13,6 +15,7 @@ use crate::home::FormatNote;
 use crate::output::Output;
 use crate::session::Session;
 
+const HELP: &str = "tapedeck import --help";
 /// Rejected rows shown to a person; `--json` has them all.
 const REJECTED_SHOWN: usize = 20;
 
@@ -24,33 +27,53 @@ pub async fn run(global: &Global, options: &Import, output: Output) -> Result<()
             return Err(Failure::not_found(format!("{}: no such file", file.display()), ""));
         }
     }
-    check_readable(&options.files, &read, "tapedeck import --help")?;
+    check_readable(&options.files, &read, HELP)?;
+    check_whole(&options.files).await?;
     let session = Session::open_own(global).await?;
     let started = Instant::now();
     let (standards, now_ns) = (session.config.standards(), Some(runtime::now_ns()));
     let import = ImportOptions { read, strict: options.strict, standards, now_ns };
-    let outcome = tokio::select! {
-        outcome = ingest::import::run(&session.tape, &import, &options.files) => {
-            outcome.map_err(failure)
-        }
-        () = session.interrupted() => Err(Failure::interrupted()),
+    let imported = tokio::select! {
+        imported = ingest::import::run(&session.tape, &import, &options.files) => Some(imported),
+        () = session.interrupted() => None,
     };
-    let outcome = match outcome {
-        Ok(report) => conclude(&session, options, &report, started.elapsed(), output).await,
-        Err(failure) => Err(failure),
+    let outcome = match imported {
+        Some(imported) => conclude(&session, options, imported, started.elapsed(), output).await,
+        None => Err(Failure::interrupted()),
     };
     session.close().await;
     outcome
 }
 
-/// Says what was done, and lets the read models follow.
+/// Refuses files that cannot be read to their end, as one that was cut off on its way here cannot. What would be appended of
+/// them until then is no import that anybody has asked for.
+async fn check_whole(files: &[PathBuf]) -> Result<(), Failure> {
+    let files = files.to_vec();
+    let checking = tokio::task::spawn_blocking(move || {
+        files.iter().try_for_each(|file| ingest::file::check_whole(file))
+    });
+    let checked = checking.await.map_err(|error| Failure::other(error.to_string()))?;
+    checked.map_err(|error| Failure::usage(format!("{error}; nothing was appended"), HELP))
+}
+
+/// Says what was done, and lets the read models follow, also where the import has stopped on the way.
 async fn conclude(
     session: &Session,
     options: &Import,
-    report: &ImportReport,
+    imported: Imported,
     took: Duration,
     output: Output,
 ) -> Result<(), Failure> {
+    let Imported { report, outcome } = imported;
+    let report = &report;
+    if let Err(error) = outcome {
+        let stopped = stopped(failure(error), report);
+        if report.read > 0 {
+            print_with(report, Some(&stopped.message), output)?;
+        }
+        fold::appended(session, report.events(), output).await?;
+        return Err(stopped);
+    }
     print(report, output)?;
     let (name, seconds) = (&session.dir.name, took.as_secs_f64());
     output.progress(&format!(
@@ -67,11 +90,25 @@ async fn conclude(
     fold::appended(session, report.events(), output).await
 }
 
+/// Why an import has stopped, with how much of it is on the tape.
+fn stopped(failure: Failure, report: &ImportReport) -> Failure {
+    let rows = report.appended + report.revisions;
+    if rows == 0 {
+        return failure;
+    }
+    let message = format!(
+        "{}; {rows} rows are on the tape, and the command can be repeated when that is mended: nothing goes in twice",
+        failure.message
+    );
+    // Nothing is wrong with how the command was used: the files could be read when it began.
+    let failure = if failure.name == "usage" { Failure::other("") } else { failure };
+    Failure { message, ..failure }
+}
+
 /// The options as the reader takes them; an error names option and value.
 pub fn read_options(format: &BarFormat) -> Result<ReadOptions, Failure> {
-    let usage = |option: &str, error: &dyn std::fmt::Display| {
-        Failure::usage(format!("--{option}: {error}"), "tapedeck import --help")
-    };
+    let usage =
+        |option: &str, error: &dyn std::fmt::Display| Failure::usage(format!("--{option}: {error}"), HELP);
     Ok(ReadOptions {
         symbol: format.symbol.clone(),
         timeframe: format
@@ -100,6 +137,12 @@ pub fn read_options(format: &BarFormat) -> Result<ReadOptions, Failure> {
     })
 }
 
+/// The market that `--calendar` names, in whose hours the bars of files lie.
+pub fn hours(calendar: Option<&str>, help: &str) -> Result<Market, Failure> {
+    let Some(name) = calendar else { return Ok(Market::default()) };
+    name.parse::<Market>().map_err(|error| Failure::usage(format!("--calendar: {error}"), help))
+}
+
 /// Refuses options that one of the files contradicts.
 pub fn check_stated(files: &[PathBuf], stated: &ReadOptions, help: &str) -> Result<(), Failure> {
     let checked = files.iter().try_for_each(|file| ingest::file::check_stated(file, stated));
@@ -120,6 +163,39 @@ pub fn check_readable<'files>(
     checked.map_err(|error| Failure::usage(error.to_string(), help))
 }
 
+/// Refuses a file of the other kind than its option takes: of bars, or of corporate actions.
+pub fn check_kinds(
+    bars: &[PathBuf],
+    actions: &[PathBuf],
+    read: &ReadOptions,
+    help: &str,
+) -> Result<(), Failure> {
+    let unreadable = |error: FileError| Failure::usage(error.to_string(), help);
+    for file in bars {
+        if let Opened::Actions(_) = ingest::file::open(file, read).map_err(unreadable)? {
+            return Err(not_bars(file, help));
+        }
+    }
+    for file in actions {
+        if let Opened::Bars(_) = ingest::file::open(file, read).map_err(unreadable)? {
+            return Err(not_actions(file, help));
+        }
+    }
+    Ok(())
+}
+
+/// That what `--bars` names are corporate actions.
+pub fn not_bars(file: &Path, help: &str) -> Failure {
+    let message = format!("--bars {}: a file of corporate actions, expected bars", file.display());
+    Failure::usage(message, help)
+}
+
+/// That what `--actions` names are bars.
+pub fn not_actions(file: &Path, help: &str) -> Failure {
+    let message = format!("--actions {}: a file of bars, expected corporate actions", file.display());
+    Failure::usage(message, help)
+}
+
 /// Rows that are left out, with the name of their file.
 pub fn of_file(file: &Path, rejected: Vec<Rejected>) -> impl Iterator<Item = Rejected> {
     let name = file.display().to_string();
@@ -131,9 +207,35 @@ pub fn left_out(rejected: &[Rejected]) -> Option<String> {
     let first = rejected.first()?;
     let file = first.file.as_deref().map_or_else(String::new, |file| format!(" of {file}"));
     let Rejected { line, field, value, reason, .. } = first;
+    let outside = rejected.iter().filter(|row| row.is_outside_hours()).count();
+    let hours = match outside {
+        0 => String::new(),
+        _ => format!("; {outside} outside the market's hours, which --calendar XNYS|24x5|24x7 states"),
+    };
+    let rows = if rejected.len() == 1 { "row" } else { "rows" };
+    let count = rejected.len();
     Some(format!(
-        "{} rows left out, the first in line {line}{file}: {field} {value:?}: {reason}",
-        rejected.len()
+        "{count} {rows} left out, the first in line {line}{file}: {field} {value:?}: {reason}{hours}"
+    ))
+}
+
+/// Refuses files of whose `read` rows most are older than the row before them: the newest first, they leave nothing to
+/// run over but their first row.
+pub fn check_order(rejected: &[Rejected], read: u64, help: &str) -> Result<(), Failure> {
+    let mut backwards = rejected.iter().filter(|row| row.is_out_of_order());
+    let Some(first) = backwards.next() else { return Ok(()) };
+    let count = 1 + backwards.count() as u64;
+    if count.saturating_mul(2) <= read {
+        return Ok(());
+    }
+    let file = first.file.as_deref().map_or_else(String::new, |file| format!("{file}: "));
+    let (line, value) = (first.line, &first.value);
+    Err(Failure::usage(
+        format!(
+            "{file}{count} of {read} rows are older than the row before them, the first in line {line}: time \
+             {value:?}, expected the oldest first"
+        ),
+        help,
     ))
 }
 
@@ -161,7 +263,7 @@ pub fn failure(error: ImportError) -> Failure {
     match error {
         ImportError::Append(error) => error.into(),
         ImportError::Read(error) => error.into(),
-        ImportError::File(error) => Failure::usage(error.to_string(), "tapedeck import --help"),
+        ImportError::File(error) => Failure::usage(error.to_string(), HELP),
         other => Failure::other(other.to_string()),
     }
 }
@@ -173,9 +275,22 @@ pub fn print_findings(findings: u64, output: Output) {
     }
 }
 
+/// The report as a document, with why the import has stopped where it did.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a ImportReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
 pub fn print(report: &ImportReport, output: Output) -> Result<(), Failure> {
+    print_with(report, None, output)
+}
+
+fn print_with(report: &ImportReport, error: Option<&str>, output: Output) -> Result<(), Failure> {
     if output.json {
-        return output.document(report);
+        return output.document(&Document { report, error });
     }
     output.line(&format!(
         "read {}, appended {}, duplicates {}, revisions {}, rejected {}",
@@ -200,4 +315,56 @@ pub fn print(report: &ImportReport, output: Output) -> Result<(), Failure> {
         output.note(&format!("… and {} more; --json lists them all", report.rejected.len() - REJECTED_SHOWN));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_told_with_what_may_mend_it() {
+        let row = |line, reason: &str| Rejected {
+            file: Some("x.csv".to_owned()),
+            line,
+            field: "time",
+            value: "t".to_owned(),
+            reason: reason.to_owned(),
+        };
+        let one = [row(2, "not in order, the bar before starts at u")];
+        let told = left_out(&one).unwrap_or_default();
+        assert!(told.starts_with("1 row left out, the first in line 2 of x.csv: time"), "{told}");
+        assert!(!told.contains("--calendar"), "{told}");
+        let rows = [row(2, "XNYS has no session on 2020-01-04"), row(3, "outside the session of 2020-01-03")];
+        let told = left_out(&rows).unwrap_or_default();
+        let hint = "; 2 outside the market's hours, which --calendar XNYS|24x5|24x7 states";
+        assert!(told.ends_with(hint), "{told}");
+
+        assert!(check_order(&one, 2, HELP).is_ok() && check_order(&rows, 2, HELP).is_ok());
+        let newest_first: Vec<_> = (3..6).map(|line| row(line, "not in order, u")).collect();
+        let refused = check_order(&newest_first, 4, HELP).unwrap_err();
+        assert_eq!(
+            (refused.code, refused.message.as_str()),
+            (
+                2,
+                "x.csv: 3 of 4 rows are older than the row before them, the first in line 3: time \"t\", expected \
+                 the oldest first"
+            )
+        );
+    }
+
+    #[test]
+    fn an_import_that_stops_on_the_way_says_what_is_on_the_tape() {
+        let broken = || Failure::usage("x.csv: incomplete", HELP);
+        let none = stopped(broken(), &ImportReport { read: 5, duplicates: 5, ..ImportReport::default() });
+        assert_eq!((none.code, none.message.as_str()), (2, "x.csv: incomplete"));
+        let report = ImportReport { read: 9, appended: 5, revisions: 2, ..ImportReport::default() };
+        let some = stopped(broken(), &report);
+        assert_eq!(some.code, 1);
+        assert!(some.message.starts_with("x.csv: incomplete; 7 rows are on the tape, and "), "{some:?}");
+        assert_eq!(stopped(Failure::unreachable("gone"), &report).code, 5);
+        let told = serde_json::to_value(Document { report: &report, error: Some("x") }).unwrap();
+        assert_eq!((told["appended"].as_u64(), told["error"].as_str()), (Some(5), Some("x")));
+        let ended = serde_json::to_string(&Document { report: &report, error: None }).unwrap();
+        assert_eq!(ended, serde_json::to_string(&report).unwrap());
+    }
 }

@@ -5,11 +5,11 @@ mod series;
 
 use std::collections::BTreeSet;
 
-use domain::calendar::Calendar;
 use domain::indicator::catalogue::{self, Recorded};
 use serde::ser::SerializeMap as _;
 
 use crate::cli::{Global, Indicator};
+use crate::command::import::hours;
 use crate::command::market::span;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -59,12 +59,13 @@ async fn run(source: &Source, options: &Indicator, output: Output) -> Result<(),
     let mut study = request.build().map_err(refused)?;
     let hint = "tapedeck indicator rsi --symbol AAPL --from 2020-01-02 --to 2020-01-31";
     let span = span(options.from.as_deref(), options.to.as_deref(), hint)?;
+    let calendar = hours(options.calendar.as_deref(), "tapedeck indicator --help")?.calendar();
     let (own, other) = (source.own(options).await?, against(source, options, entry).await?);
     // Both series may come from the same files.
     let notes: BTreeSet<&str> = std::iter::once(&own).chain(&other).filter_map(Chosen::left_out).collect();
     notes.into_iter().for_each(|note| output.note(note));
     for chosen in std::iter::once(&own).chain(&other) {
-        if let Some(warning) = chosen.unstated_split((span.start, span.end), study.settled()) {
+        if let Some(warning) = chosen.unstated_split(calendar, (span.start, span.end), study.settled()) {
             output.note(&warning.text);
         }
     }
@@ -74,7 +75,7 @@ async fn run(source: &Source, options: &Indicator, output: Output) -> Result<(),
         study.as_mut(),
         own.recorded(),
         other.as_ref().map_or_else(Recorded::default, Chosen::recorded),
-        Calendar::xnys(),
+        calendar,
         |bar, figures| {
             if span.contains(&bar.close_ns) {
                 rows.push(Row { close_ns: bar.close_ns, names, figures: figures.to_vec() });

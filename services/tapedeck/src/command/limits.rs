@@ -1,11 +1,11 @@
 //! `tapedeck limits`: limits by account, strategy and symbol.
 
-use contracts::v1::{LimitsSet, TradeLimits};
+use contracts::v1::TradeLimits;
 use contracts::{Subject, stream};
 use domain::book::{Book, LimitSet, Scope};
 use domain::risk::{fields, usage};
 use projections::queries::{self, NamedLimit, named_limits};
-use runtime::command::{self, LimitsError};
+use runtime::command::{self, LimitsChange, LimitsError};
 use serde::Serialize;
 
 use super::control;
@@ -16,6 +16,8 @@ use crate::render::time;
 use crate::session::Session;
 
 const HELP: &str = "tapedeck limits names";
+/// The limit that names symbols.
+const RESTRICTED: &str = "restricted";
 
 /// Does what is asked.
 pub async fn run(session: &Session, command: &LimitsCommand, output: Output) -> Result<(), Failure> {
@@ -24,14 +26,17 @@ pub async fn run(session: &Session, command: &LimitsCommand, output: Output) -> 
         LimitsCommand::Set { scope, limits, reason } => {
             let changes = limits.iter().map(|text| pair(text)).collect::<Result<Vec<_>, _>>()?;
             let scope = checked(session, scope).await?;
-            let set = change(session, &scope, reason, |limits| {
-                changes.iter().try_for_each(|(name, value)| fields::state(limits, name, value))
-            });
-            said(&scope, &set.await?, output)?;
-            // It may be listed tomorrow, and may as well be a typing error.
-            if !scope.symbol.is_empty() && !is_known(session, &scope.symbol).await? {
-                let symbol = &scope.symbol;
-                output.note(&format!("the tape knows no symbol {symbol}: the limits hold once it does"));
+            let change =
+                change(session, &scope, reason, |limits| fields::state_all(limits, &changes)).await?;
+            said(&scope, &change, output)?;
+            // They may be listed tomorrow, and may as well be typing errors.
+            let restricts = changes.iter().any(|(name, value)| name == RESTRICTED && value.trim() != "none");
+            let restricted = change.set.limits.filter(|_| restricts).unwrap_or_default().restricted;
+            let named = Some(scope.symbol).filter(|symbol| !symbol.is_empty());
+            for symbol in named.into_iter().chain(restricted) {
+                if !is_known(session, &symbol).await? {
+                    output.note(&format!("the tape knows no symbol {symbol}: the limits hold once it does"));
+                }
             }
             Ok(())
         }
@@ -87,7 +92,7 @@ async fn change(
     scope: &Scope,
     reason: &str,
     change: impl Fn(&mut TradeLimits) -> Result<(), fields::LimitError>,
-) -> Result<LimitsSet, Failure> {
+) -> Result<LimitsChange, Failure> {
     let refused = |error: fields::LimitError| LimitsError::Invalid {
         field: error.field,
         value: error.value,
@@ -134,7 +139,8 @@ impl Stated {
     }
 }
 
-fn said(scope: &Scope, set: &LimitsSet, output: Output) -> Result<(), Failure> {
+fn said(scope: &Scope, change: &LimitsChange, output: Output) -> Result<(), Failure> {
+    let LimitsChange { set, is_new } = change;
     let stated = Stated::of(&LimitSet {
         scope: scope.clone(),
         version: set.version,
@@ -149,7 +155,12 @@ fn said(scope: &Scope, set: &LimitsSet, output: Output) -> Result<(), Failure> {
     let limits: Vec<_> =
         stated.limits.iter().map(|limit| format!("{}={}", limit.name, limit.value)).collect();
     let words = if limits.is_empty() { "no limits".to_owned() } else { limits.join(" ") };
-    output.note(&format!("limits of {scope}, version {}: {words}", stated.version));
+    let version = match (is_new, stated.version) {
+        (true, version) => format!(", version {version}"),
+        (false, 0) => ", never stated, and nothing changed".to_owned(),
+        (false, version) => format!(", still version {version}, nothing changed"),
+    };
+    output.note(&format!("limits of {scope}{version}: {words}"));
     Ok(())
 }
 

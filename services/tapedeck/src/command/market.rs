@@ -39,7 +39,7 @@ async fn lag(session: &Session, pool: &PgPool, name: Name, output: Output) -> Re
 pub async fn bars(session: &Session, options: &Bars, output: Output) -> Result<(), Failure> {
     let pool = session.reader().await?;
     let lag = lag(session, &pool, Name::Bars, output).await?;
-    let Some(symbol) = options.symbol.as_ref().map(|symbol| symbol.to_uppercase()) else {
+    let Some(symbol) = options.symbol.clone() else {
         let series = queries::series(&pool).await.map_err(unreachable)?;
         return list_series(&series, output);
     };
@@ -186,13 +186,13 @@ pub async fn actions(session: &Session, options: &Actions, output: Output) -> Re
         let message = format!("--from {from}: expected a date that is not after --to {to}");
         return Err(Failure::usage(message, "tapedeck actions --from 2020-01-02 --to 2020-01-31"));
     }
-    let symbol = options.symbol.as_ref().map(|symbol| symbol.to_uppercase());
+    let symbol = options.symbol.as_deref();
     let after =
         options.from.and_then(|from| from.pred_opt()).map_or(FIRST.to_owned(), |date| date.to_string());
     let until = options.to.map_or(LAST.to_owned(), |date| date.to_string());
     let pool = session.reader().await?;
     lag(session, &pool, Name::Calendar, output).await?;
-    let rows = queries::actions_between(&pool, symbol.as_deref(), &after, &until, u64::MAX).await;
+    let rows = queries::actions_between(&pool, symbol, &after, &until, u64::MAX).await;
     let mut rows = rows.map_err(unreachable)?;
     rows.reverse();
     if output.json {
@@ -220,10 +220,10 @@ pub async fn findings(session: &Session, options: &Findings, output: Output) -> 
         let message = format!("--limit {}: expected 1 to {}", options.limit, queries::LIMIT_MAX);
         return Err(Failure::usage(message, "tapedeck findings --limit 50"));
     }
-    let symbol = options.symbol.as_ref().map(|symbol| symbol.to_uppercase());
+    let symbol = options.symbol.as_deref();
     let pool = session.reader().await?;
     lag(session, &pool, Name::Calendar, output).await?;
-    let page = queries::quality(&pool, symbol.as_deref(), options.before, options.limit).await;
+    let page = queries::quality(&pool, symbol, options.before, options.limit).await;
     let page = page.map_err(unreachable)?;
     if output.json {
         return output.document(&page.rows);

@@ -159,15 +159,15 @@ pub async fn list(session: &Session, options: &NewsList, output: Output) -> Resu
         let message = format!("--limit {}: expected 1 to {LIMIT_MAX}", options.limit);
         return Err(Failure::usage(message, "tapedeck news list --limit 50"));
     }
-    let symbol = options.symbol.as_ref().map(|symbol| symbol.to_ascii_uppercase());
-    let found = news::list(&session.tape, symbol.as_deref(), options.before, options.limit).await?;
+    let symbol = options.symbol.as_deref();
+    let found = news::list(&session.tape, symbol, options.before, options.limit).await?;
     if output.json {
         let rows: Result<Vec<Row>, Failure> = found.into_iter().map(row).collect();
         return output.document(&rows?);
     }
     if found.is_empty() {
-        let about = symbol.as_ref().map(|symbol| format!(" about {symbol}")).unwrap_or_default();
-        let asked = symbol.unwrap_or_else(|| "AAPL".to_owned());
+        let about = symbol.map(|symbol| format!(" about {symbol}")).unwrap_or_default();
+        let asked = symbol.unwrap_or("AAPL");
         let hint = format!("tapedeck news fetch --source alpaca --symbols {asked}");
         return Err(Failure::not_found(format!("no articles{about} on this tape"), hint));
     }

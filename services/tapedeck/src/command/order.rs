@@ -46,7 +46,7 @@ pub async fn run(session: &Session, command: &OrderCommand, output: Output) -> R
             check_account(session, account.as_deref().unwrap_or_default()).await?;
             let filter = OrderFilter {
                 strategy: strategy.clone(),
-                symbol: symbol.as_deref().map(str::to_uppercase),
+                symbol: symbol.clone(),
                 account: account.clone(),
                 status: status.clone(),
                 side: side.clone(),
@@ -190,10 +190,11 @@ fn show(detail: &OrderDetail, output: Output) -> Result<(), Failure> {
     ));
     for event in &detail.history {
         output.line(&format!(
-            "{:>9}  {}  {}  {}",
+            "{:>9}  {}  {}  {}  {}",
             event.sequence,
             time(event.event_time_ns),
             event.kind,
+            event.status,
             event.detail
         ));
     }

@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 use domain::bar::Timeframe;
 use domain::money::Price;
 use domain::statistics::{MeasuredPair, PairStatistics};
+use ingest::file::ReadOptions;
 use projections::queries::{self, PairError, PairWanted};
 use serde::Serialize;
 
 use crate::cli::{BarFormat, Global, Pairs};
-use crate::command::import::{left_out, read_options};
+use crate::command::import::{hours, left_out, read_options};
 use crate::command::market::{refused, span};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -67,7 +68,9 @@ pub fn of_files(global: &Global, options: &Pairs, output: Output) -> Result<(), 
     };
     let range = Range::of(options)?;
     let symbols = symbols(options)?;
-    let held = files::read(&options.bars, &read_options(&format)?, &symbols)?;
+    let market = hours(options.calendar.as_deref(), "tapedeck pairs --help")?;
+    let format = ReadOptions { market, ..read_options(&format)? };
+    let held = files::read(&options.bars, &format, &symbols)?;
     if let Some(note) = left_out(held.rejected()) {
         output.note(&note);
     }
@@ -102,7 +105,7 @@ fn failure(error: PairError) -> Failure {
 }
 
 fn symbols(options: &Pairs) -> Result<[String; 2], Failure> {
-    let symbols = [options.first.to_uppercase(), options.second.to_uppercase()];
+    let symbols = [options.first.clone(), options.second.clone()];
     if symbols[0] == symbols[1] {
         let message = format!("SECOND {:?}: expected another symbol than FIRST", symbols[1]);
         return Err(Failure::usage(message, "tapedeck pairs AAPL SPY"));

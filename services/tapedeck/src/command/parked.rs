@@ -72,10 +72,14 @@ async fn find(pool: &PgPool, id: &str) -> Result<ParkedRow, Failure> {
 async fn show(pool: &PgPool, id: &str, output: Output) -> Result<(), Failure> {
     let row = find(pool, id).await?;
     let decoded = contracts::decode(&row.payload);
+    // What stands under another subject than its own is no event, whatever is in it.
+    let admitted = decoded.as_ref().map_err(ToString::to_string).and_then(|event| {
+        contracts::admit(&row.origin_subject, event).map(|()| event).map_err(|error| error.to_string())
+    });
     if output.json {
         let mut document = serde_json::to_value(&row).map_err(|error| Failure::other(error.to_string()))?;
         document["payload_hex"] = hex(&row.payload).into();
-        document["event"] = decoded.ok().and_then(|event| serde_json::to_value(event).ok()).into();
+        document["event"] = decoded.as_ref().ok().and_then(|event| serde_json::to_value(event).ok()).into();
         return output.document(&document);
     }
     let lines = [
@@ -83,7 +87,7 @@ async fn show(pool: &PgPool, id: &str, output: Output) -> Result<(), Failure> {
         ("parked", format!("{} by {}", crate::render::time(row.parked_at_ns), row.service)),
         ("reason", row.reason.clone()),
         ("state", state(&row)),
-        ("now", decoded.map_or_else(|error| error.to_string(), |event| crate::render::summary(&event))),
+        ("now", admitted.map_or_else(|why| why, crate::render::summary)),
     ];
     for (name, text) in lines {
         output.line(&format!("{name:<8} {text}"));
@@ -108,7 +112,8 @@ fn state(row: &ParkedRow) -> String {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as two digits each.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String cannot fail.

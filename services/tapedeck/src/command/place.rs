@@ -40,7 +40,7 @@ pub async fn place(session: &Session, options: &Place, output: Output) -> Result
     let price = |price: Option<Price>| price.map(|price| price.0);
     let order = NewOrder {
         account,
-        symbol: options.symbol.to_uppercase(),
+        symbol: options.symbol.clone(),
         side,
         order_type,
         time_in_force,

@@ -128,12 +128,12 @@ struct Row<'a> {
 
 /// Shows what is known about a symbol.
 pub async fn show(session: &Session, options: &ReferenceShow, output: Output) -> Result<(), Failure> {
-    let symbol = options.symbol.to_ascii_uppercase();
+    let symbol = &options.symbol;
     let as_of_ns = bound("--as-of", options.as_of.as_deref(), web::to_time)
         .map_err(|failure| failure.hinting("tapedeck bars --help", "tapedeck reference show --help"))?;
     // The bound is the instant behind the last one that counts.
     let as_of_ns = as_of_ns.map_or(i64::MAX, |ns| ns - 1);
-    let found = reference::state(&session.tape, &symbol, as_of_ns).await?;
+    let found = reference::state(&session.tape, symbol, as_of_ns).await?;
     if found.is_empty() {
         let when = options.as_of.as_ref().map(|text| format!(" as of {text}")).unwrap_or_default();
         let hint = format!("tapedeck reference fetch --source yahoo --symbols {symbol}");

@@ -93,10 +93,10 @@ async fn sheet(
     let within = |trade: &Trade| (first.time_ns..=last.time_ns).contains(&trade.exit_ns);
     let trades: Vec<Trade> = trades.into_iter().filter(within).collect();
     let closes = match benchmark {
-        Some(symbol) => closes(pool, &symbol.to_uppercase(), calendar).await?,
+        Some(symbol) => closes(pool, symbol, calendar).await?,
         None => Vec::new(),
     };
-    let name = benchmark.map(|symbol| format!("{}, bought and held", symbol.to_uppercase()));
+    let name = benchmark.map(|symbol| format!("{symbol}, bought and held"));
     let strategies = queries::strategies(pool).await.map_err(unreachable)?;
     let mut input = Input::new(&trades, &track.marks, calendar);
     input.facts = facts(account, &track, &strategies, calendar);

@@ -1,85 +1,179 @@
-//! Stopping a strategy: what becomes of its positions is asked, or stated, and recorded with the stop.
+//! A strategy that stops, for a while or for good: what becomes of what it holds is asked, or stated, and recorded with
+//! the stop.
 
 use std::io::IsTerminal as _;
 
 use contracts::v1::PositionsFate;
-use domain::money::Quantity;
-use projections::queries;
-use runtime::command::{self as commands, StrategyError};
+use domain::book::InName;
+use projections::left_behind;
+use runtime::command::{self as commands, Leaving, StrategyError};
 
 use crate::command::control::caller;
+use crate::command::strategy::in_name;
 use crate::exit::Failure;
 use crate::output::{Output, message};
 use crate::session::Session;
 
-const HINT: &str = "tapedeck strategy disable NAME --positions keep|flatten|hand-over [--to OTHER]";
+/// What the options say becomes of what a strategy holds, and who takes it over.
+pub type Stated<'a> = (Option<&'a str>, Option<&'a str>);
 
-/// Stops `name`; `stated` says what becomes of its positions and who takes them over.
+/// How a strategy goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Going<'a> {
+    /// It stops, and may be enabled again.
+    Disabled,
+    /// Its registration ends.
+    Removed,
+    /// This strategy takes its place.
+    ReplacedBy(&'a str),
+}
+
+impl Going<'_> {
+    /// What to try where nothing is said of what it holds.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Disabled => {
+                "tapedeck strategy disable NAME --positions keep|flatten|hand-over [--to OTHER]"
+            }
+            Self::Removed => "tapedeck strategy remove NAME --positions keep|flatten|hand-over [--to OTHER]",
+            Self::ReplacedBy(_) => "the same with --positions keep|flatten|hand-over",
+        }
+    }
+
+    fn question(self, name: &str) -> String {
+        let keep = match self {
+            Self::Removed => format!("it stays in the name of {name}, and nobody manages it"),
+            Self::Disabled | Self::ReplacedBy(_) => {
+                format!("{name} goes on to manage it: it may close, and open nothing")
+            }
+        };
+        let (last, choices) = match self {
+            Self::Disabled | Self::Removed => (
+                "NAME       hand over to this strategy, which has to be enabled, or to manual".to_owned(),
+                "keep, flatten or a name",
+            ),
+            Self::ReplacedBy(next) => (
+                format!("hand-over  open orders are cancelled, {next} takes the positions over"),
+                "keep, flatten or hand-over",
+            ),
+        };
+        let flatten = "open orders are cancelled, positions closed at the market";
+        format!("  keep       {keep}\n  flatten    {flatten}\n  {last}\n{choices}: ")
+    }
+}
+
+/// Stops `name`; `stated` says what becomes of its positions and who takes them over. Answers what was recorded.
 pub async fn run(
     session: &Session,
     name: &str,
-    stated: (Option<&str>, Option<&str>),
+    stated: Stated<'_>,
     reason: &str,
+    is_registered: bool,
     output: Output,
-) -> Result<(), Failure> {
-    let held = held(session, name).await;
-    let (fate, to) = match stated {
-        (Some(text), to) => {
-            let fate = commands::positions_fate(text).ok_or_else(|| {
-                Failure::usage(format!("--positions {text:?}: expected keep, flatten or hand-over"), HINT)
-            })?;
-            (fate, to.unwrap_or_default().to_owned())
+) -> Result<(PositionsFate, String), Failure> {
+    let hint = Going::Disabled.hint();
+    // Nothing where the read model cannot say.
+    let held = in_name(session, name).await.ok().flatten().map_or_else(String::new, |held| held.to_string());
+    let (fate, to) = match fate(stated, hint)? {
+        Some(fate) => fate,
+        None if held.is_empty() => (PositionsFate::Unspecified, String::new()),
+        None if !is_registered => {
+            let message = format!("{name} is removed and holds {held}: expected --positions");
+            return Err(Failure::usage(message, hint));
         }
-        (None, Some(to)) => (PositionsFate::HandOver, to.to_owned()),
-        (None, None) if held.is_empty() => (PositionsFate::Unspecified, String::new()),
-        (None, None) if std::io::stdin().is_terminal() && !output.json => ask(name, &held)?,
-        (None, None) => {
-            let held = held.join(", ");
+        None if asks(output) => named(&ask(name, &held, &Going::Disabled.question(name), hint)?),
+        None => {
             output.note(&format!("{name} holds {held}: they stay; --positions says what becomes of them"));
             (PositionsFate::Unspecified, String::new())
         }
     };
-    match (fate, to.as_str()) {
-        (PositionsFate::HandOver, "") => {
-            return Err(Failure::usage("--positions hand-over: expected --to NAME", HINT));
-        }
-        (PositionsFate::HandOver, _) | (_, "") => {}
-        (_, to) => {
-            return Err(Failure::usage(format!("--to {to}: expected --positions hand-over beside it"), HINT));
-        }
-    }
     let stopped = commands::stop_strategy(&session.tape, &caller(), name, reason, fate, &to).await;
-    stopped.map_err(|error| match error {
-        StrategyError::Invalid { value, expected, .. } => {
-            Failure::usage(format!("--to {value}: expected {expected}"), HINT)
+    stopped.map_err(|error| refused(error, hint))?;
+    Ok((fate, to))
+}
+
+/// What a strategy that goes leaves behind and what becomes of it: as stated, or as it is answered on a terminal. Where
+/// nobody says anything, the command is left to refuse it.
+pub fn leaving(
+    name: &str,
+    stated: Stated<'_>,
+    found: Option<&InName>,
+    going: Going<'_>,
+    output: Output,
+) -> Result<Leaving, Failure> {
+    let holds = left_behind(found);
+    let (positions, hand_over_to) = match (fate(stated, going.hint())?, going) {
+        (Some(stated), _) => stated,
+        (None, _) if holds.is_empty() || !asks(output) => (PositionsFate::Unspecified, String::new()),
+        (None, Going::Disabled | Going::Removed) => {
+            named(&ask(name, &holds, &going.question(name), going.hint())?)
         }
-        error => error.into(),
+        (None, Going::ReplacedBy(_)) => {
+            let answer = ask(name, &holds, &going.question(name), going.hint())?;
+            (of_name(&answer, going.hint())?, String::new())
+        }
+    };
+    Ok(Leaving { holds, positions, hand_over_to })
+}
+
+/// What the options state; nothing where they state nothing. Who is to take over is named by whoever removes.
+fn fate((positions, to): Stated<'_>, hint: &'static str) -> Result<Option<(PositionsFate, String)>, Failure> {
+    let fate = match (positions, to) {
+        (Some(text), _) => of_name(text, hint)?,
+        (None, Some(_)) => PositionsFate::HandOver,
+        (None, None) => return Ok(None),
+    };
+    Ok(Some((fate, to.unwrap_or_default().to_owned())))
+}
+
+fn of_name(text: &str, hint: &'static str) -> Result<PositionsFate, Failure> {
+    commands::positions_fate(text).ok_or_else(|| {
+        Failure::usage(format!("--positions {text:?}: expected keep, flatten or hand-over"), hint)
     })
 }
 
-/// What the strategy holds, in words; nothing where the read model cannot say.
-async fn held(session: &Session, name: &str) -> Vec<String> {
-    let Ok(pool) = session.reader().await else { return Vec::new() };
-    let rows = queries::positions(&pool, None, false).await.unwrap_or_default();
-    let own = rows.iter().filter(|row| row.strategy == name && row.quantity != Quantity::ZERO);
-    own.map(|row| format!("{} {}", row.quantity, row.symbol)).collect()
+/// Why a command was refused, in the words of the command line.
+pub fn refused(error: StrategyError, hint: &'static str) -> Failure {
+    match error {
+        StrategyError::Holds { strategy, holds } => Failure::usage(
+            format!(
+                "{strategy} holds {holds}: expected --positions keep, flatten or hand-over, which says what becomes of it"
+            ),
+            hint,
+        ),
+        StrategyError::Invalid { field: "hand_over_to", value, .. } if value.is_empty() => {
+            Failure::usage("--positions hand-over: expected --to NAME", hint)
+        }
+        StrategyError::Invalid { field: "hand_over_to", value, expected } => {
+            Failure::usage(format!("--to {value}: expected {expected}"), hint)
+        }
+        StrategyError::Invalid { field: "positions", value, expected } => {
+            Failure::usage(format!("--positions {}: expected {expected}", value.replace('_', "-")), hint)
+        }
+        error => error.into(),
+    }
 }
 
-fn ask(name: &str, held: &[String]) -> Result<(PositionsFate, String), Failure> {
-    let held = held.join(", ");
-    message(&format!(
-        "{name} holds {held}. What becomes of it?
-  keep       {name} goes on to manage it: it may close, and open nothing
-  flatten    open orders are cancelled, positions closed at the market
-  NAME       hand over to this strategy, which has to be enabled, or to manual
-keep, flatten or a name: "
-    ));
+/// Whether there is somebody to be asked.
+fn asks(output: Output) -> bool {
+    std::io::stdin().is_terminal() && !output.json
+}
+
+fn ask(name: &str, held: &str, question: &str, hint: &'static str) -> Result<String, Failure> {
+    message(&format!("{name} holds {held}. What becomes of it?\n{question}"));
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).map_err(|error| Failure::other(error.to_string()))?;
     match line.trim() {
-        "" => Err(Failure::usage("nothing was answered, and nothing was stopped", HINT)),
-        "keep" => Ok((PositionsFate::Keep, String::new())),
-        "flatten" => Ok((PositionsFate::Flatten, String::new())),
-        other => Ok((PositionsFate::HandOver, other.to_owned())),
+        "" => Err(Failure::usage("nothing was answered, and nothing was stopped", hint)),
+        answer => Ok(answer.to_owned()),
+    }
+}
+
+/// What an answer stands for: keep, flatten, or the name of who takes over.
+fn named(answer: &str) -> (PositionsFate, String) {
+    match answer {
+        "keep" => (PositionsFate::Keep, String::new()),
+        "flatten" => (PositionsFate::Flatten, String::new()),
+        other => (PositionsFate::HandOver, other.to_owned()),
     }
 }

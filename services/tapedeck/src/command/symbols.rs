@@ -4,8 +4,9 @@ use crate::cli::{Command, Global, IngestCommand, NewsCommand, ReferenceCommand, 
 use crate::exit::Failure;
 
 /// Puts symbols in the place of groups, wherever a command lists symbols. The configuration is read where a group is
-/// named.
+/// named. What a run over files or a tape is of is put in the form of the tape, too: others do that with [`listed`].
 pub fn expand(global: &Global, command: &mut Command) -> Result<(), Failure> {
+    let is_run = matches!(command, Command::Backtest(_) | Command::Sweep(_) | Command::WalkForward(_));
     let listed = match command {
         Command::Backfill(options) => &mut options.symbols,
         Command::Ingest(IngestCommand::Status { symbols, .. }) => symbols,
@@ -24,7 +25,19 @@ pub fn expand(global: &Global, command: &mut Command) -> Result<(), Failure> {
             .expand("--symbols", listed)
             .map_err(|error| Failure::usage(error.to_string(), "tapedeck universe list"))?;
     }
+    if is_run {
+        for symbol in listed {
+            *symbol = one("--symbols", symbol.trim(), "tapedeck backtest --help")?;
+        }
+    }
     Ok(())
+}
+
+/// A symbol in the form of the tape; an error names the option.
+pub fn one(option: &str, text: &str, help: &str) -> Result<String, Failure> {
+    contracts::read_symbol(text).map_err(|_| {
+        Failure::usage(format!("{option} {text:?}: expected {}", contracts::EXPECTED_SYMBOL), help)
+    })
 }
 
 /// The symbols of an option, in capitals and each once.
@@ -32,7 +45,7 @@ pub fn listed(given: &[String], help: &str) -> Result<Vec<String>, Failure> {
     let mut symbols: Vec<String> = Vec::with_capacity(given.len());
     for symbol in given.iter().map(|symbol| symbol.trim().to_ascii_uppercase()) {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-        if !(1..=32).contains(&symbol.len()) || !symbol.bytes().all(plain) {
+        if !(1..=contracts::SYMBOL_BYTES_MAX).contains(&symbol.len()) || !symbol.bytes().all(plain) {
             let message = format!("--symbols: {symbol:?}, expected 1 to 32 letters, digits, `.` and `-`");
             return Err(Failure::usage(message, help));
         }

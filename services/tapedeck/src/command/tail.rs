@@ -5,6 +5,7 @@ use event_log::{Delivery, Moment, Recorded, Tape, first_at};
 use projections::Link;
 
 use crate::cli::Tail;
+use crate::command::parked::hex;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render;
@@ -135,7 +136,8 @@ async fn last_under(tape: &Tape, stream: &str, filters: &[String]) -> Result<u64
     }
     let mut end = 0;
     for filter in filters {
-        end = end.max(tape.last(stream, filter).await?.map_or(0, |last| last.sequence));
+        // Whether or not the last one is an event.
+        end = end.max(tape.last_sequence(stream, filter).await?);
     }
     Ok(end)
 }
@@ -146,6 +148,9 @@ fn print(delivery: &Delivery, output: Output) -> Result<(), Failure> {
         Delivery::Event(recorded) => {
             output.line(&line(recorded, output));
             Ok(())
+        }
+        Delivery::Undecodable { sequence, subject, payload, error } if output.json => {
+            output.record(&undecodable(*sequence, subject, payload, error))
         }
         Delivery::Undecodable { sequence, subject, error, .. } => {
             output.line(&format!("{sequence:>9}  {subject}  undecodable: {error}"));
@@ -170,6 +175,18 @@ pub(crate) fn record(recorded: &Recorded) -> Result<serde_json::Value, Failure> 
     Ok(serde_json::json!({
         "sequence": recorded.sequence, "subject": recorded.subject, "event": event,
     }))
+}
+
+/// A message that is no event: why, and its payload as `parked show` has it.
+fn undecodable(
+    sequence: u64,
+    subject: &str,
+    payload: &[u8],
+    why: &dyn std::fmt::Display,
+) -> serde_json::Value {
+    serde_json::json!({
+        "sequence": sequence, "subject": subject, "undecodable": why.to_string(), "payload_hex": hex(payload),
+    })
 }
 
 /// A moment (RFC 3339) or an age (`30s`, `5m`, `2h`, `1d`), as UTC nanoseconds.

@@ -4,7 +4,7 @@ use contracts::v1::{AccountKind, Costs, RiskLimits};
 use domain::matching::us_sale_fees;
 use domain::money::Amount;
 
-use super::{AccountConfig, Decimal};
+use super::{AccountConfig, ConfigError, Decimal, value};
 
 impl AccountConfig {
     /// The limits as the tape states them.
@@ -64,6 +64,21 @@ impl AccountConfig {
             "cash" => Some(AccountKind::Cash),
             "margin" => Some(AccountKind::Margin),
             _ => None,
+        }
+    }
+}
+
+impl AccountConfig {
+    /// Refuses a kind that there is not, and what an account of its kind can never do.
+    pub(super) fn validate_kind(&self, name: &str) -> Result<(), ConfigError> {
+        match self.account_kind() {
+            None => Err(value(format!("account.{name}.kind"), &self.kind, "cash, margin or nothing")),
+            Some(AccountKind::Cash) if self.allow_short => Err(value(
+                format!("account.{name}.allow_short"),
+                self.allow_short,
+                "false, because an account of kind cash holds no short positions",
+            )),
+            Some(_) => Ok(()),
         }
     }
 }

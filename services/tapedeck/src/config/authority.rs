@@ -113,9 +113,12 @@ mod tests {
         assert!(
             problem("source = \"yahoo\"\ntimeframes = [\"2h\"]", &off).contains("authority[0].timeframes")
         );
-        let small = problem("source = \"yahoo\"\nsymbols = [\"spy\"]", &off);
-        assert!(small.starts_with("authority[0].symbols = \"spy\": expected an upper-case"), "{small}");
-        assert_eq!(problem("source = \"yahoo\"\nsymbols = [\"BACpK\"]", &off), "");
+        for small in ["spy", "BACpK"] {
+            let refused = problem(&format!("source = \"yahoo\"\nsymbols = [{small:?}]"), &off);
+            let said = format!("authority[0].symbols = {small:?}: expected an upper-case");
+            assert!(refused.starts_with(&said), "{refused}");
+        }
+        assert_eq!(problem("source = \"yahoo\"\nsymbols = [\"BRK.B\", \"ES=F\"]", &off), "");
         assert!(problem("source = \"yahoo\"\nfrom = \"soon\"", &off).contains("YYYY-MM-DD"));
         let turned = "source = \"yahoo\"\nfrom = \"2025-02-01\"\nto = \"2025-01-01\"";
         assert!(problem(turned, &off).contains("2025-02-01 or later"));

@@ -130,6 +130,12 @@ mod tests {
                 "account.paper.cash = 0.0000000001",
                 format!("FILE:1: account.paper.cash = 0.0000000001: expected {decimal}"),
             ),
+            (
+                "[account.paper]\nkind = \"cash\"\nallow_short = true",
+                "FILE:3: account.paper.allow_short = true: expected false, because an account of kind cash holds no \
+                 short positions"
+                    .to_owned(),
+            ),
             ("[web]\nbind = 5", "FILE:2: web.bind = 5: expected a string".to_owned()),
             (
                 "[web]\npublic_hosts = [\"a\", 7]",
@@ -207,6 +213,10 @@ mod tests {
             (
                 "[strategy.manual]\nkind = \"momentum\"",
                 "strategy = \"manual\": expected 1 to 40 lowercase letters, digits and _, and not `manual`",
+            ),
+            (
+                "[account.all]\ncash = 5",
+                "account = \"all\": expected 1 to 40 lowercase letters, digits and _, and not `all`",
             ),
             ("\n[live]\nsource = \"alpaca\"", "FILE:2: live.symbols = []: expected at least one symbol"),
             ("[live]\nsymbols = [\n\"@tech\"]", "FILE:2: live.symbols = @tech: expected a group"),

@@ -9,9 +9,6 @@ use super::{ConfigError, check_name, value};
 /// Most symbols of one list, all groups counted in.
 const SYMBOLS_MAX: usize = 10_000;
 
-/// Longest symbol of a bar.
-const TRADED_BYTES_MAX: usize = 32;
-
 /// Checks symbols that are followed: at most `most` of them, each once.
 pub(super) fn check_symbols(field: &str, symbols: &[String], most: usize) -> Result<(), ConfigError> {
     if symbols.len() > most {
@@ -28,17 +25,10 @@ pub(super) fn check_symbols(field: &str, symbols: &[String], most: usize) -> Res
     Ok(())
 }
 
-/// Checks symbols that are looked for among bars, which files may name in more ways than a vendor does, `BACpK` among
-/// them. One in small letters alone is a slip, and one with a blank is that of no bar.
+/// Checks symbols that are looked for among bars, which files may name in more ways than a vendor does: each in the form in
+/// which it stands on the tape. One with small letters is a slip, and one with a blank is that of no bar.
 pub(super) fn check_traded(field: &str, symbols: &[String]) -> Result<(), ConfigError> {
-    let visible = |byte: u8| byte.is_ascii_graphic() && byte != b',';
-    let small = |symbol: &str| {
-        symbol.contains(|letter: char| letter.is_ascii_lowercase())
-            && !symbol.contains(|letter: char| letter.is_ascii_uppercase())
-    };
-    let good = |symbol: &String| {
-        (1..=TRADED_BYTES_MAX).contains(&symbol.len()) && symbol.bytes().all(visible) && !small(symbol)
-    };
+    let good = |symbol: &String| contracts::read_symbol(symbol).is_ok_and(|read| read == *symbol);
     match symbols.iter().find(|symbol| !good(symbol)) {
         Some(symbol) => {
             let expected = "an upper-case symbol of 1 to 32 characters without blanks and commas";
@@ -50,7 +40,7 @@ pub(super) fn check_traded(field: &str, symbols: &[String]) -> Result<(), Config
 
 fn is_symbol(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-');
-    (1..=32).contains(&text.len()) && text.bytes().all(plain)
+    (1..=contracts::SYMBOL_BYTES_MAX).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// The groups: symbols, and other groups with an `@` before their names.

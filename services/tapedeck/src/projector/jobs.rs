@@ -78,7 +78,7 @@ impl Jobs {
     }
 
     async fn lead(&self, shutdown: &CancellationToken) -> Result<(), Interruption> {
-        let head = self.tape.last(stream::TRADING, FILTER).await?.map_or(0, |last| last.sequence);
+        let head = self.tape.last_sequence(stream::TRADING, FILTER).await?;
         let mut reader = self.tape.read(stream::TRADING, &[FILTER.to_owned()], 0).await?;
         let mut open = VecDeque::new();
         let mut read_to = 0;

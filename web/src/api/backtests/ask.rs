@@ -11,7 +11,7 @@ use contracts::v1::{
     BacktestFolds, BacktestKind, BacktestRange, BacktestRequest, BacktestSearch, BacktestStrategy, Costs,
     Parameter, RiskLimits,
 };
-use domain::money::{Amount, Price};
+use domain::money::{Amount, MalformedNumber, Price};
 use domain::order::group;
 use domain::research::ranges::values;
 use domain::{research, sizing};
@@ -355,10 +355,15 @@ impl Search {
 }
 
 fn amount(field: &'static str, text: &str) -> Result<Amount, PageError> {
-    text.trim().parse().map_err(|_| PageError::field(field, text, "a decimal number of at most nine places"))
+    text.trim().parse::<Amount>().map_err(|error| no_decimal(field, text, &error, ""))
 }
 
 fn e9(field: &'static str, text: &str) -> Result<i64, PageError> {
     let read = text.trim().parse::<Price>().map(|number| number.0);
-    read.map_err(|_| PageError::field(field, text, "a decimal number of at most nine places"))
+    read.map_err(|error| no_decimal(field, text, &error, &format!(", at most {}", Price(i64::MAX))))
+}
+
+fn no_decimal(field: &'static str, text: &str, error: &MalformedNumber, most: &str) -> PageError {
+    let problem = error.problem;
+    PageError::field(field, text, format!("a decimal number of at most nine places{most} ({problem})"))
 }

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use contracts::v1::StrategyMode;
 use runtime::command::{
-    self, first_mode, register_strategy, remove_strategy, replace_strategy, rotate_credentials,
+    self, Leaving, first_mode, register_strategy, remove_strategy, replace_strategy, rotate_credentials,
     strategy_mode, switch_strategy,
 };
 use runtime::{Credentials, ExternalStrategy};
@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::Actor;
-use crate::action::registered;
-use crate::api::fields::{Asked, At, NoFields};
+use crate::action::{leaving, reachable, registered};
+use crate::api::fields::{Asked, At, Field, Fields, Kind, NoFields, field};
 use crate::api::{Given, Key, Problem, Problems, caller};
 use crate::app::App;
 use crate::error::PageError;
@@ -174,6 +174,11 @@ pub struct Replace {
     /// Only if it has run beside the old one: enabled in shadow mode.
     #[serde(default)]
     from_shadow: bool,
+    /// What becomes of what the old one holds; must be stated where it holds something. `keep`: the old one goes on to
+    /// manage it, and opens nothing. `flatten`: it is closed at the market. `hand_over`: the next one takes it over.
+    #[serde(default)]
+    #[schema(pattern = "^(keep|flatten|hand_over)$")]
+    positions: Option<String>,
     /// For the audit.
     #[serde(default)]
     #[schema(max_length = 200)]
@@ -186,7 +191,7 @@ pub struct Replace {
 pub struct Switched {
     /// Strategy.
     strategy: String,
-    /// Its state now: `disabled`, `shadow` or `paper`.
+    /// Its state now: `disabled`, `shadow` or `paper`; `removed` where something was left behind.
     state: String,
 }
 
@@ -201,6 +206,8 @@ pub struct Replaced {
     account: String,
     /// Mode, from the old one: `shadow` or `paper`.
     mode: String,
+    /// What becomes of what the old one holds: `keep`, `flatten`, `hand_over`, or `unspecified` where it holds nothing.
+    positions: &'static str,
 }
 
 /// Let a strategy's signals take effect.
@@ -222,7 +229,7 @@ pub async fn enable(
     Ok(Json(Switched { strategy, state: asked.mode }))
 }
 
-/// Stop a strategy's signals, and say what becomes of its positions.
+/// Stop a strategy's signals, and say what becomes of its positions; of one that is removed, of what it left behind.
 #[utoipa::path(post, path = "/api/v1/strategies/{name}/disable", tag = "strategies", operation_id = "disable_strategy",
     params(("name" = String, Path, description = "Strategy's name"), Key),
     request_body = Disable, responses((status = 200, body = Switched), Problems))]
@@ -234,7 +241,7 @@ pub async fn disable(
     _: Asked<NoFields>,
     Given(asked): Given<Disable>,
 ) -> Result<Json<Switched>, Problem> {
-    let strategy = registered(&app, name).await?;
+    let strategy = reachable(&app, name).await?;
     let reason = reason(&asked.reason)?;
     let caller = caller(&actor, &key, &strategy);
     let positions = asked.positions.as_deref().unwrap_or_default();
@@ -243,7 +250,9 @@ pub async fn disable(
     let (fate, _) = crate::action::fate(positions, to)?;
     let stopped = command::stop_strategy(&app.context.tape, &caller, &strategy, reason, fate, to).await;
     stopped.map_err(failed)?;
-    Ok(Json(Switched { strategy, state: "disabled".to_owned() }))
+    let known = command::registration(&app.context.tape, &strategy).await?;
+    let state = if known.is_some() { "disabled" } else { "removed" };
+    Ok(Json(Switched { strategy, state: state.to_owned() }))
 }
 
 /// Hand over to another strategy, with account and mode, at one position of the tape.
@@ -262,32 +271,58 @@ pub async fn replace(
     let reason = reason(&asked.reason)?;
     let caller = caller(&actor, &key, &strategy);
     let (log, access) = (&app.context.tape, app.config.strategies.as_ref());
+    let leaves = leaving(&app, &strategy, asked.positions.as_deref().unwrap_or_default(), "").await?;
     let after = if asked.from_shadow {
-        switch_strategy(log, access, &caller, &strategy, &asked.with, reason).await
+        switch_strategy(log, access, &caller, &strategy, &asked.with, reason, &leaves).await
     } else {
-        replace_strategy(log, access, &caller, &strategy, &asked.with, reason).await
+        replace_strategy(log, access, &caller, &strategy, &asked.with, reason, &leaves).await
     };
     let after = after.map_err(failed)?;
-    let mode = after.enabled.map_or("paper", StrategyMode::name);
-    let account = after.registered.account;
-    Ok(Json(Replaced { strategy, with: asked.with, account, mode: mode.to_owned() }))
+    let mode = after.enabled.map_or("paper", StrategyMode::name).to_owned();
+    let (account, positions) = (after.registered.account, command::fate_name(leaves.positions));
+    Ok(Json(Replaced { strategy, with: asked.with, account, mode, positions }))
 }
 
-/// End an external strategy's registration. Its user and consumers go, its history and positions stay.
+/// The fields of a removal.
+#[derive(Debug)]
+pub struct RemovalFields;
+
+impl Fields for RemovalFields {
+    const FIELDS: &'static [Field] = &[
+        field(
+            "positions",
+            Kind::Choice(&["keep", "flatten", "hand_over"]),
+            "What becomes of what it holds; must be stated where it holds something. `keep`: it stays in its name, and \
+             nobody manages it. `flatten`: it is closed at the market. `hand_over`: another strategy takes it over.",
+        ),
+        field(
+            "hand_over_to",
+            Kind::Text(40),
+            "Who takes it over: a strategy of the same account that is enabled in mode `paper` or `live`, or `manual`.",
+        ),
+    ];
+}
+
+/// End an external strategy's registration. Its user and consumers go, its history stays, and what it holds becomes what
+/// is stated.
 #[utoipa::path(delete, path = "/api/v1/strategies/{name}", tag = "strategies", operation_id = "remove_strategy",
-    params(("name" = String, Path, description = "Strategy's name"), Key),
+    params(("name" = String, Path, description = "Strategy's name"), Asked<RemovalFields>, Key),
     responses((status = 204), Problems))]
 pub async fn remove(
     State(app): State<Arc<App>>,
     At(name): At<String>,
     Extension(actor): Extension<Actor>,
     key: Key,
-    _: Asked<NoFields>,
+    asked: Asked<RemovalFields>,
 ) -> Result<StatusCode, Problem> {
     // One that is removed already is asked for again: an interrupted removal is finished by that.
     let caller = caller(&actor, &key, &name);
     let access = app.config.strategies.as_ref();
-    remove_strategy(&app.context.tape, access, &caller, &name, REASON).await.map_err(failed)?;
+    let of = |name: &str| asked.get(name).unwrap_or_default();
+    let leaves = leaving(&app, &name, of("positions"), of("hand_over_to")).await?;
+    // Unlike the page's form, which always names somebody, a request that does so means a hand-over.
+    let leaves = Leaving { hand_over_to: of("hand_over_to").to_owned(), ..leaves };
+    remove_strategy(&app.context.tape, access, &caller, &name, REASON, &leaves).await.map_err(failed)?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -7,13 +7,13 @@ use domain::indicator::catalogue::Request;
 use domain::strategy;
 use projections::queries::{BarsWanted, Series, StrategyRow};
 
+pub use contracts::{EXPECTED_SYMBOL, SYMBOL_BYTES_MAX};
+
 use super::indicators;
 use crate::error::PageError;
 use crate::pages::Params;
 use crate::view::{from_time, to_time};
 
-/// Longest symbol, in bytes.
-pub const SYMBOL_BYTES_MAX: usize = 32;
 /// Most averages of one chart.
 const AVERAGES_MAX: usize = 4;
 /// Longest average of a chart, in bars: the most that a built-in strategy can have.
@@ -21,8 +21,6 @@ const LENGTH_MAX: usize = 10_000;
 /// Says that no average is wanted; without the field those of the strategies are shown.
 const NO_AVERAGES: &str = "off";
 
-/// What a symbol looks like.
-pub const EXPECTED_SYMBOL: &str = "1 to 32 visible characters without a comma, such as AAPL or BRK.B";
 /// What lengths of averages look like.
 pub const EXPECTED_LENGTHS: &str = "up to 4 lengths of 1 to 10000 bars, such as 20,50, or off";
 
@@ -110,13 +108,9 @@ pub fn lengths_text(lengths: &[usize]) -> String {
     lengths.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// A symbol of an address: upper case, as the tape writes it.
+/// A symbol of an address or a form, in the form of the tape.
 pub fn symbol(text: &str) -> Result<String, PageError> {
-    let symbol = text.trim().to_uppercase();
-    // A comma would end it where several are listed.
-    let visible = |c: char| c.is_ascii_graphic() && c != ',';
-    let fits = (1..=SYMBOL_BYTES_MAX).contains(&symbol.len()) && symbol.chars().all(visible);
-    if fits { Ok(symbol) } else { Err(PageError::field("symbol", text, EXPECTED_SYMBOL)) }
+    contracts::read_symbol(text.trim()).map_err(|_| PageError::field("symbol", text, EXPECTED_SYMBOL))
 }
 
 /// The timeframe that suits a symbol: that of the newest bar, the shortest of equal ones.
@@ -175,6 +169,8 @@ mod tests {
             assert!(error.starts_with(expected), "{error}");
         }
         assert!(symbol("").is_err() && symbol("A B").is_err() && symbol(&"A".repeat(33)).is_err());
+        // In capitals it would be ASCII; as it is written it is not.
+        assert!(symbol("\u{17f}py").is_err());
         assert_eq!(symbol(" brk.b ").unwrap(), "BRK.B");
     }
 

@@ -4,7 +4,7 @@ use domain::order::OrderStage;
 use projections::queries::{FillFilter, OrderFilter};
 
 use crate::error::PageError;
-use crate::pages::Params;
+use crate::pages::{Params, chart};
 use crate::view::{EXPECTED_TIME, from_time, to_time};
 
 /// Statuses of an order that is not over.
@@ -72,7 +72,7 @@ impl Filter {
         let (from_ns, to_ns) = (time(params, "from", from_time)?, time(params, "to", to_time)?);
         params.ordered()?;
         let (account, strategy) = (params.owned("account"), params.owned("strategy"));
-        let symbol = params.get("symbol").map(str::to_uppercase);
+        let symbol = params.get("symbol").map(chart::symbol).transpose()?;
         Ok(Self {
             orders: OrderFilter {
                 account: account.clone(),
@@ -97,6 +97,7 @@ mod tests {
     fn a_field_that_cannot_be_meant_is_named() {
         for (name, value, expected) in [
             ("side", "up", "side = \"up\": expected one of buy, sell"),
+            ("symbol", "a b", "symbol = \"a b\": expected 1 to 32 printable ASCII characters"),
             ("tab", "closed", "tab = \"closed\": expected one of open, all, fills"),
             // Of the open tab: a filled order is not open.
             (

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use contracts::v1::Side;
-use domain::money::{E9, Price, Quantity};
+use domain::money::{E9, MalformedNumber, Price, Quantity};
 use projections::queries;
 use runtime::command::{self, Asked, Caller, NewOrder, NewTerms, OrderError};
 
@@ -15,6 +15,7 @@ use super::missing;
 use crate::action::{caller_of, done, tape};
 use crate::app::App;
 use crate::error::PageError;
+use crate::pages::chart::symbol;
 use crate::url::Url;
 
 /// An order as a form or a request asks for it.
@@ -22,7 +23,7 @@ use crate::url::Url;
 pub struct Asking {
     /// Account; empty for the only one.
     pub account: String,
-    /// Symbol.
+    /// Symbol, in the form of the tape.
     pub symbol: String,
     /// `buy` or `sell`.
     pub side: String,
@@ -131,7 +132,7 @@ pub async fn place(
     let (trail, trail_rate) = trail(&form.trail)?;
     let asking = Asking {
         account: form.account.clone(),
-        symbol: form.symbol.clone(),
+        symbol: symbol(&form.symbol)?,
         side: form.side.clone(),
         order_type: or(&form.order_type, "market"),
         time_in_force: or(&form.tif, "day"),
@@ -146,7 +147,7 @@ pub async fn place(
         extended_hours: !form.extended_hours.is_empty(),
         reason: or(form.reason.trim(), "from the dashboard"),
     };
-    let words = format!("{} {}", asking.side, asking.symbol.to_uppercase());
+    let words = format!("{} {}", asking.side, asking.symbol);
     let asked = ask_new(&app, &caller, asking).await?;
     let notice = format!("Order {} asked for: {words}. Risk answers next.", asked.order_id);
     Ok(done(&headers, &notice, &Url::Orders.to_string()))
@@ -183,7 +184,7 @@ pub async fn ask_new(app: &App, caller: &Caller, asking: Asking) -> Result<Asked
         command::order_words(&asking.side, &asking.order_type, &asking.time_in_force).map_err(failed)?;
     let order = NewOrder {
         account: account(app, &asking.account).await?,
-        symbol: asking.symbol.trim().to_uppercase(),
+        symbol: asking.symbol,
         side,
         order_type,
         time_in_force,
@@ -238,11 +239,7 @@ async fn account(app: &App, stated: &str) -> Result<String, PageError> {
 }
 
 fn price(name: &'static str, text: &str) -> Result<Option<Price>, PageError> {
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    let parsed = text.trim().parse::<Price>().ok().filter(|price| price.0 > 0);
-    parsed.map(Some).ok_or_else(|| PageError::field(name, text, "a positive decimal, for example 189.50"))
+    if text.trim().is_empty() { Ok(None) } else { a_price(name, text.trim()).map(Some) }
 }
 
 /// Distance of a trailing stop as it is typed: a price, or a share of the price in percent.
@@ -259,11 +256,35 @@ fn trail(text: &str) -> Result<(Option<Price>, Option<Price>), PageError> {
 }
 
 fn shares(text: &str) -> Result<Option<Quantity>, PageError> {
-    if text.trim().is_empty() {
-        return Ok(None);
-    }
-    let parsed = text.trim().parse::<Quantity>().ok().filter(|shares| shares.0 > 0);
-    parsed.map(Some).ok_or_else(|| PageError::field("quantity", text, "a positive number of shares"))
+    if text.trim().is_empty() { Ok(None) } else { some_shares(text.trim()).map(Some) }
+}
+
+/// Reads a price, an amount or a rate.
+pub fn a_price(name: &'static str, text: &str) -> Result<Price, PageError> {
+    let read = text.parse::<Price>().map(|price| price.0);
+    positive(name, text, read, "a positive decimal, for example 189.50").map(Price)
+}
+
+/// Reads a number of shares.
+pub fn some_shares(text: &str) -> Result<Quantity, PageError> {
+    let read = text.parse::<Quantity>().map(|shares| shares.0);
+    positive("quantity", text, read, "a positive number of shares").map(Quantity)
+}
+
+/// A number in 1e-9 that is above 0; an error says what else is wrong with its text, and how large it can be.
+fn positive(
+    name: &'static str,
+    text: &str,
+    read: Result<i64, MalformedNumber>,
+    expected: &str,
+) -> Result<i64, PageError> {
+    let problem = match read {
+        Ok(number) if number > 0 => return Ok(number),
+        Ok(_) => "not above 0",
+        Err(malformed) => malformed.problem,
+    };
+    let most = Price(i64::MAX);
+    Err(PageError::field(name, text, format!("{expected}, at most {most} ({problem})")))
 }
 
 fn failed(error: OrderError) -> PageError {

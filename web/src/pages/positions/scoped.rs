@@ -96,7 +96,7 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Scoped>, PageError> {
         account: scope.account.to_owned(),
         bars: bars(&book, scope.account),
         sets: sets.collect(),
-        strategies: book.strategies().filter(|row| row.registered).map(|row| row.strategy.clone()).collect(),
+        strategies: book.strategy_names().into_iter().map(str::to_owned).collect(),
         names: fields::fields().map(|field| field.name).collect(),
         url: Url::Limits.to_string(),
         past: is_past,
@@ -164,6 +164,10 @@ pub async fn set_limits(
     let caller = Caller { key: format!("{}/{}", form.name, caller.key), ..caller };
     let named = [(form.name.clone(), form.value.trim().to_owned())];
     let reason = if form.reason.trim().is_empty() { "from the dashboard" } else { form.reason.trim() };
-    let set = state_limits(&app, &caller, &scope, &named, reason).await?;
-    Ok(done(&headers, &format!("{} of {scope} is stated, version {}.", form.name, set.version), PATH))
+    let change = state_limits(&app, &caller, &scope, &named, reason).await?;
+    let notice = match (change.is_new, change.set.version) {
+        (true, version) => format!("{} of {scope} is stated, version {version}.", form.name),
+        (false, _) => format!("{} of {scope} is as it was: nothing was changed.", form.name),
+    };
+    Ok(done(&headers, &notice, PATH))
 }

@@ -12,7 +12,7 @@ use runtime::command::{self, Caller, Stop};
 
 use super::{PATH, STOPS};
 use crate::action::{CommandForm, caller, done, expect_word, tape};
-use crate::api::risk::{Stopped, breaker_kind, check_stop, stopped, strictest};
+use crate::api::risk::{Stopped, breaker_kind, check_stop, reset_tripped, stopped, strictest};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown, account_names, chosen, timeline};
@@ -77,9 +77,8 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Stops>, PageError> {
     let mine = |row: &Stopped| row.account.is_empty() || row.account == scope.account;
     let rows: Vec<Stopped> = stopped(&book).into_iter().filter(mine).collect();
     let state = strictest(rows.iter().filter(|row| row.strategy.is_empty()).map(|row| row.state));
-    let strategies = book.strategies().filter(|row| row.registered).map(|row| row.strategy.clone());
-    // What was traded by hand is killed and flattened as a strategy's.
-    let strategies = strategies.chain([contracts::MANUAL.to_owned()]);
+    // What was traded by hand is killed and flattened as a strategy's, and so is what a removed one has left behind.
+    let strategies = book.strategy_names().into_iter().chain([contracts::MANUAL]).map(str::to_owned);
     Ok(Some(Stops {
         account: scope.account.to_owned(),
         state,
@@ -105,7 +104,7 @@ impl Line {
             of,
             by: row.by.replace('_', " "),
             state: row.state,
-            reason: row.reason,
+            reason: row.because(),
             since: Instant(row.since_ns),
             breaker,
             strategy: row.strategy,
@@ -129,8 +128,14 @@ pub async fn reset_breaker(
     let caller = Caller { key: format!("{account}/{strategy}/{name}/{}", caller.key), ..caller };
     let stop =
         Stop { account: account.clone(), strategy: strategy.to_owned(), reason: form.reason().to_owned() };
-    command::reset_breaker(&app.context.tape, &caller, &stop, kind).await.map_err(tape)?;
-    Ok(done(&headers, &format!("{} of {account} is reset.", name.replace('_', " ")), PATH))
+    let is_reset = reset_tripped(&app, &caller, &stop, kind).await?;
+    let name = name.replace('_', " ");
+    let notice = if is_reset {
+        format!("{name} of {account} is reset.")
+    } else {
+        format!("{name} of {account} has not tripped: nothing was changed.")
+    };
+    Ok(done(&headers, &notice, PATH))
 }
 
 /// `POST /trading/kill`: pulls the kill switch of a strategy, an account or everything.

@@ -10,6 +10,7 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse as _, Response};
+use contracts::v1::PositionsFate;
 use domain::order::group;
 use domain::sizing;
 use runtime::command::{
@@ -19,7 +20,7 @@ use runtime::command::{
 
 use super::detail::back;
 use super::{PAGE, PATH};
-use crate::action::{CommandForm, caller, caller_of, done, expect_word, tape};
+use crate::action::{CommandForm, caller, caller_of, done, expect_word, leaving, tape};
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::{Layout, Params, Visit};
@@ -57,6 +58,9 @@ pub struct ReplaceForm {
     key: String,
     #[serde(default)]
     with: String,
+    /// What becomes of what the old one holds; empty where that is nothing.
+    #[serde(default)]
+    positions: String,
     #[serde(default)]
     reason: String,
 }
@@ -179,13 +183,22 @@ pub async fn replace(
     let caller = keyed(token_and_key(&app, &headers, &form.csrf, &form.key)?, &name);
     let access = app.config.strategies.as_ref();
     let reason = if form.reason.trim().is_empty() { "from the dashboard" } else { form.reason.trim() };
-    let after = replace_strategy(&app.context.tape, access, &caller, &name, &form.with, reason).await;
+    let leaves = leaving(&app, &name, &form.positions, "").await?;
+    let after =
+        replace_strategy(&app.context.tape, access, &caller, &name, &form.with, reason, &leaves).await;
     let after = after.map_err(failed)?;
-    let notice = format!("{} takes over from {name} on {}.", form.with, after.registered.account);
+    let mut notice = format!("{} takes over from {name} on {}", form.with, after.registered.account);
+    notice.push_str(&match leaves.positions {
+        PositionsFate::Unspecified => ".".to_owned(),
+        PositionsFate::Keep => format!("; {name} goes on to manage what it holds."),
+        PositionsFate::Flatten => format!("; what {name} holds is closed at the market."),
+        PositionsFate::HandOver => format!("; what {name} holds goes to it."),
+    });
     Ok(done(&headers, &notice, &back(&form.with)))
 }
 
-/// `POST /strategies/{name}/remove`: ends a registration; the name must have been typed.
+/// `POST /strategies/{name}/remove`: ends a registration; the name must have been typed, and said what becomes of what it
+/// holds.
 pub async fn remove(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
@@ -195,8 +208,18 @@ pub async fn remove(
     let caller = keyed(caller(&app, &headers, &form)?, &name);
     expect_word(&form, &name)?;
     let access = app.config.strategies.as_ref();
-    remove_strategy(&app.context.tape, access, &caller, &name, form.reason()).await.map_err(failed)?;
-    let notice = format!("{name} is removed: its user and consumers are gone, history and positions stay.");
+    let (positions, to) = form.fate();
+    // The form names somebody also where there is nothing to take over.
+    let leaves = leaving(&app, &name, positions, if positions.is_empty() { "" } else { to }).await?;
+    let removed = remove_strategy(&app.context.tape, access, &caller, &name, form.reason(), &leaves).await;
+    removed.map_err(failed)?;
+    let left = match leaves.positions {
+        PositionsFate::Unspecified => String::new(),
+        PositionsFate::Keep => " What it holds stays in its name.".to_owned(),
+        PositionsFate::Flatten => " What it holds is closed at the market.".to_owned(),
+        PositionsFate::HandOver => format!(" What it holds goes to {}.", leaves.hand_over_to),
+    };
+    let notice = format!("{name} is removed: its user and consumers are gone, its history stays.{left}");
     Ok(done(&headers, &notice, PATH))
 }
 
@@ -215,6 +238,10 @@ pub fn failed(error: StrategyError) -> PageError {
     let message = error.to_string();
     match error {
         StrategyError::Invalid { field, value, expected } => PageError::field(field, &value, expected),
+        StrategyError::Holds { strategy, holds } => {
+            let expected = format!("keep, flatten or hand_over, because {strategy} holds {holds}");
+            PageError::field("positions", "", expected)
+        }
         StrategyError::Unknown(name) => super::detail::missing(&name),
         StrategyError::Exists(_)
         | StrategyError::BuiltIn(_)

@@ -7,6 +7,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use domain::book::InName;
 use domain::sizing;
 use projections::queries::{self, QueryError, SignalFilter, SignalRow, Turn};
 use projections::{Setting, StrategyReport};
@@ -133,7 +134,7 @@ pub fn missing(name: &str) -> PageError {
 }
 
 async fn strategy(scope: &Scope<'_>) -> Rendering {
-    let body = Body::read(scope, &STRATEGY, read(scope)).await;
+    let body = Body::read(scope, &STRATEGY, Box::pin(read(scope))).await;
     StrategyPanel { v: scope.version, body }.render()
 }
 
@@ -145,7 +146,18 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Strategy>, QueryError> {
     let confirmed = live_confirmation(&scope.app.context.tape, &report.row.account).await;
     // Where the tape cannot be read nothing is offered that needs somebody's word.
     let confirmed = matches!(confirmed, Ok(Some(_)));
-    Ok(Some(Strategy::of(report, &signals.rows, confirmed, scope.keys.clone())))
+    // Of one that is gone it is said what is still in its name, open orders included.
+    let left = if report.row.registered {
+        None
+    } else {
+        Some(queries::load_book(&scope.app.config.pool).await?.in_name(name))
+    };
+    let mut strategy = Strategy::of(report, &signals.rows, confirmed, scope.keys.clone());
+    if let Some(left) = left.filter(InName::holds) {
+        strategy.row.left_behind = true;
+        strategy.facts.push(fact("Left behind", left.to_string()));
+    }
+    Ok(Some(strategy))
 }
 
 impl Strategy {

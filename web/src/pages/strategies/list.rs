@@ -1,4 +1,5 @@
-//! The list of strategies: registered ones by name, then those that were removed.
+//! The list of strategies: registered ones by name, then those that were removed, first the ones that still hold
+//! something.
 
 use askama::Template;
 use projections::queries::QueryError;
@@ -34,7 +35,10 @@ pub async fn table(scope: &Scope<'_>) -> Rendering {
 
 async fn read(scope: &Scope<'_>) -> Result<Option<Table>, QueryError> {
     let reports = scope.app.fleet.reports(scope.app).await?;
-    let (registered, removed): (Vec<_>, Vec<_>) = reports.iter().partition(|report| report.row.registered);
+    let (registered, mut removed): (Vec<_>, Vec<_>) =
+        reports.iter().partition(|report| report.row.registered);
+    // What somebody still has to do something about stands before what is over.
+    removed.sort_by_key(|report| report.row.open_positions == 0);
     let rows: Vec<Row> = registered.into_iter().chain(removed).take(ROWS_MAX).map(Row::of).collect();
     let more = reports.len().saturating_sub(rows.len());
     Ok((!rows.is_empty()).then(|| Table { rows, more, keys: scope.keys.clone() }))

@@ -47,6 +47,8 @@ pub struct Row {
     pub disable_url: String,
     /// Positions that are not flat.
     pub holds: u64,
+    /// Whether it was removed and something is still in its name.
+    pub left_behind: bool,
     /// What was said of its positions when it was stopped, and what came of it.
     pub stopped: Option<String>,
     pub seq: u64,
@@ -81,7 +83,8 @@ impl Row {
             enable_url: Url::StrategyEnable(name).to_string(),
             disable_url: Url::StrategyDisable(name).to_string(),
             holds: row.open_positions,
-            stopped: row.stopping.as_ref().map(stopped),
+            left_behind: !row.registered && row.open_positions > 0,
+            stopped: row.stopping.as_ref().map(|stopping| stopped(stopping, row.registered)),
             seq: row.sequence,
         }
     }
@@ -93,12 +96,14 @@ impl Row {
 }
 
 /// What becomes of the positions of a strategy that was stopped, in words.
-pub fn stopped(stopping: &Stopping) -> String {
+fn stopped(stopping: &Stopping, is_registered: bool) -> String {
+    let how = if is_registered { "stopped" } else { "removed" };
     let what = match stopping.positions() {
+        PositionsFate::Keep if !is_registered => "removed; what it held stays in its name".to_owned(),
         PositionsFate::Keep => "stopped; it goes on to manage its positions".to_owned(),
-        PositionsFate::Flatten => "stopped; its positions are to be closed".to_owned(),
-        PositionsFate::HandOver => format!("stopped; its positions go to {}", stopping.hand_over_to),
-        PositionsFate::Unspecified => "stopped".to_owned(),
+        PositionsFate::Flatten => format!("{how}; its positions are to be closed"),
+        PositionsFate::HandOver => format!("{how}; its positions go to {}", stopping.hand_over_to),
+        PositionsFate::Unspecified => how.to_owned(),
     };
     match (stopping.done, stopping.open.is_empty(), stopping.positions()) {
         (_, _, PositionsFate::Keep | PositionsFate::Unspecified) => what,

@@ -9,6 +9,7 @@ mod process;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use backtest::beside::{Desk, Refusals};
 use contracts::stream::MARKET;
@@ -45,6 +46,8 @@ pub struct Beside {
     directory: PathBuf,
     programs: Vec<Program>,
     processes: Processes,
+    /// Whether the tape holds all of the run.
+    is_whole: AtomicBool,
 }
 
 enum Place {
@@ -80,6 +83,7 @@ impl Beside {
             directory: session.dir.path.join("strategies"),
             programs: named.programs.clone(),
             processes: Processes::default(),
+            is_whole: AtomicBool::new(false),
             place: Place::Recorded(Box::new(session)),
         }
     }
@@ -114,6 +118,7 @@ impl Beside {
             directory,
             programs: named.programs.clone(),
             processes: Processes::default(),
+            is_whole: AtomicBool::new(false),
             place: Place::Scratch(Box::new((server, lock))),
         })
     }
@@ -202,19 +207,28 @@ impl Beside {
             session.jetstream.set_durable(consumer.stream, consumer.name, end + 1).await?;
         }
         fold::fold(session, &projections::Name::ALL, output).await?;
+        self.is_whole.store(true, Ordering::Relaxed);
         Ok(Some(run_id))
     }
 
-    /// Ends the programs, then the servers.
+    /// Ends the programs, then the servers. A tape that holds half a run goes with them, so that its name is free again; on
+    /// servers of the user's own it stays.
     pub async fn close(self) {
-        let Self { place, tape, jetstream, directory, processes, .. } = self;
+        let Self { place, tape, jetstream, directory, processes, is_whole, .. } = self;
         let ended = tokio::task::spawn_blocking(move || process::end(&processes)).await;
         if let Err(error) = ended {
             tracing::warn!(%error, "programs were not ended: {error}");
         }
         drop((tape, jetstream));
         match place {
-            Place::Recorded(session) => session.close().await,
+            Place::Recorded(session) => {
+                let is_half = !is_whole.into_inner() && !session.external_servers;
+                let path = session.dir.path.clone();
+                session.close().await;
+                if is_half {
+                    discard(&path);
+                }
+            }
             Place::Scratch(place) => {
                 let (server, lock) = *place;
                 server.stop().await;
@@ -222,6 +236,21 @@ impl Beside {
                 remove(&directory);
             }
         }
+    }
+}
+
+/// Removes a tape that nobody has open.
+fn discard(path: &Path) {
+    match InstanceLock::acquire(path, "backtest") {
+        Ok(lock) => {
+            // Without a manifest it is no tape any more, even if what follows is cut off.
+            if let Err(error) = std::fs::remove_file(path.join("tape.json")) {
+                tracing::warn!(%error, "{} stays a tape: {error}", path.display());
+            }
+            remove(path);
+            drop(lock);
+        }
+        Err(error) => tracing::warn!(%error, "{} stays, with half a run: {error}", path.display()),
     }
 }
 
@@ -257,7 +286,7 @@ async fn fresh_tape(
     if dir.manifest()?.is_some() {
         return Err(Failure::usage(
             format!("--record {name}: there is a tape of this name, expected a new one"),
-            HELP,
+            format!("another name, or `tapedeck tape remove {name}` where it holds what was cut off"),
         ));
     }
     if crate::servers::uses_external(&global.servers) && !programs.is_empty() {

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use backtest::{Loaded, MarketError};
 use contracts::v1::BacktestRequest;
 use domain::bar::Timeframe;
-use domain::calendar::Market;
 use domain::corporate_action::CorporateAction;
 use domain::series::{BarSeries, MarketData};
 use history::file::ReadOptions;
@@ -16,7 +15,9 @@ use super::HELP;
 use super::request::scoped;
 use crate::cli::{Global, RunOptions};
 use crate::command;
-use crate::command::import::{check_stated, left_out, read_options};
+use crate::command::import::{
+    check_order, check_stated, hours, left_out, not_actions, not_bars, read_options,
+};
 use crate::exit::Failure;
 use crate::session::Session;
 
@@ -143,11 +144,7 @@ fn known_symbols(data: &MarketData) -> String {
 
 /// Loads the files that the options name.
 pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
-    let name = options.calendar.as_deref().unwrap_or_default();
-    let hours = match name {
-        "" => Market::default(),
-        name => name.parse().map_err(|error| Failure::usage(format!("--calendar: {error}"), HELP))?,
-    };
+    let hours = hours(options.calendar.as_deref().filter(|name| !name.is_empty()), HELP)?;
     let read = read_options(&options.format)?;
     let files: Vec<_> = options.bars.iter().chain(&options.actions).cloned().collect();
     let options_of = [("--bars", &options.bars), ("--actions", &options.actions)];
@@ -174,16 +171,23 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
         let loaded = history::file::load(SOURCE, &files, &read, &selection);
         loaded.map_err(|error| Failure::usage(error.to_string(), HELP))
     });
-    let loaded = loading.await.map_err(|error| Failure::other(error.to_string()))??;
+    let mut loaded = loading.await.map_err(|error| Failure::other(error.to_string()))??;
+    if let ([file], []) | ([], [file]) = (options.bars.as_slice(), options.actions.as_slice()) {
+        // The rows of the only file come without its name.
+        loaded.rejected.iter_mut().for_each(|row| row.file = Some(file.display().to_string()));
+    }
+    check_order(&loaded.rejected, loaded.read, HELP)?;
     let mut warnings = loaded.notes;
-    warnings.extend(left_out(&loaded.rejected));
+    let left_out = left_out(&loaded.rejected);
+    warnings.extend(left_out.clone());
     check_kinds(options, &loaded.files_of_actions)?;
     let (mut data, read) = (loaded.data, loaded.hash);
     let all = data.series.len();
     let benchmark = benchmark(&data, options)?;
     select(&mut data, &options.symbols)?;
     if data.series.is_empty() {
-        return Err(Failure::not_found("the files hold no bars in the range", HELP));
+        let why = left_out.map_or_else(String::new, |note| format!("; {note}"));
+        return Err(Failure::not_found(format!("the files hold no bars in the range{why}"), HELP));
     }
     let timeframe = timeframe(&mut data, options)?;
     check_limited(options, &data)?;
@@ -208,12 +212,10 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
 fn check_kinds(options: &RunOptions, files_of_actions: &[PathBuf]) -> Result<(), Failure> {
     let is_of_actions = |file: &&PathBuf| files_of_actions.contains(file);
     if let Some(file) = options.bars.iter().find(is_of_actions) {
-        let message = format!("--bars {}: a file of corporate actions, expected bars", file.display());
-        return Err(Failure::usage(message, HELP));
+        return Err(not_bars(file, HELP));
     }
     if let Some(file) = options.actions.iter().find(|file| !is_of_actions(file)) {
-        let message = format!("--actions {}: a file of bars, expected corporate actions", file.display());
-        return Err(Failure::usage(message, HELP));
+        return Err(not_actions(file, HELP));
     }
     Ok(())
 }

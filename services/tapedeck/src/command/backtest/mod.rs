@@ -3,12 +3,12 @@
 mod beside;
 mod data;
 mod named;
+mod outputs;
 mod printed;
 mod progress;
 mod request;
 pub mod search;
 
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ const HELP: &str = "tapedeck backtest --help";
 /// bars of a tape is recorded there.
 pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<(), Failure> {
     let gate = gate(&options.fail_if)?;
+    let files = [("--trades", &options.trades), ("--equity", &options.equity), ("--report", &options.report)];
+    outputs::check(files.map(|(option, file)| (option, file.as_deref())), HELP)?;
     let timeframe = options.run.format.timeframe.clone();
     if !options.run.bars.is_empty() {
         let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
@@ -57,7 +59,8 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
         if options.record.is_none() {
             warnings.push("nothing was recorded on the tape".to_owned());
         }
-        let plan = Plan { request, market: from.market, warnings, recording: None, signals: Signals::new()? };
+        let (market, signals) = (from.market, Signals::new()?);
+        let plan = Plan { request, market, warnings, recording: None, dashboard: None, signals };
         return Box::pin(perform(global, options, plan, &named, &gate, output)).await;
     }
     if options.run.offline {
@@ -81,7 +84,8 @@ async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Outpu
     if options.record.is_none() {
         warnings.push("nothing was recorded on the tape".to_owned());
     }
-    let plan = Plan { request, market, warnings, recording: None, signals: Signals::new()? };
+    let signals = Signals::new()?;
+    let plan = Plan { request, market, warnings, recording: None, dashboard: None, signals };
     Box::pin(perform(global, options, plan, &named, gate, output)).await
 }
 
@@ -105,7 +109,8 @@ async fn on_tape(
     let mut market = data::of_tape(session, &options.run, &request).await?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let warnings = std::mem::take(&mut market.notes);
-    let plan = Plan { request, market, warnings, recording: Some(recording), signals: Signals::new()? };
+    let (dashboard, signals) = (session.addresses.dashboard.clone(), Signals::new()?);
+    let plan = Plan { request, market, warnings, recording: Some(recording), dashboard, signals };
     let outcome = Box::pin(perform(global, options, plan, &named, gate, output)).await;
     let folded = fold::recorded(session, output).await;
     outcome.and(folded)
@@ -117,6 +122,8 @@ struct Plan {
     market: Loaded,
     warnings: Vec<String>,
     recording: Option<Recording>,
+    /// Where the dashboard of the tape listens, if it does.
+    dashboard: Option<String>,
     /// Listened to before anything stands beside the run, so that what does is always cleared away.
     signals: Signals,
 }
@@ -145,11 +152,15 @@ async fn perform_beside(
     gate: &Gate,
     output: Output,
 ) -> Result<(), Failure> {
-    let Plan { request, market, mut warnings, recording, mut signals } = plan;
+    let Plan { request, market, mut warnings, recording, dashboard, mut signals } = plan;
     let mut config = backtest::configured(&request, &market);
     config.finalize = options.finalize;
-    if request.limits.is_none() {
-        warnings.push("no limits file: buying power is all that is checked".to_owned());
+    match (&request.limits, request.limit_sets.is_empty()) {
+        (Some(_), _) => {}
+        (None, true) => warnings.push("no limits file: buying power is all that is checked".to_owned()),
+        (None, false) => warnings.push(
+            "no limits file: buying power and the limits of --limit are all that is checked".to_owned(),
+        ),
     }
     warnings.extend(named.notes(&request));
     let mut run_id = recording.as_ref().map_or(String::new(), |recording| recording.run_id().to_owned());
@@ -187,12 +198,16 @@ async fn perform_beside(
         run_id = recording.run_id().to_owned();
         recording.finish(end).await?;
     }
-    write(options, &outcome, &sheet)?;
     warnings.extend(sheet.warnings.iter().map(|warning| warning.text.clone()));
-    let mut report = reported(&config, &outcome, &sheet, &market, &run_id, took, warnings);
+    let mut report = reported(&request, &config, &outcome, &sheet, &market, &run_id, took, warnings);
     report.native_hash = native_hash;
+    let page = |dashboard: String| format!("{}/backtests/{run_id}", dashboard.trim_end_matches('/'));
+    report.url = dashboard.map(page);
     report.tape = beside.and_then(Beside::tape_name).map(str::to_owned);
-    print(&report, &outcome, output)?;
+    // What the run came to is said whatever becomes of its files.
+    let printed = print(&report, &outcome, output);
+    write(options, &outcome, &sheet)?;
+    printed?;
     let failed: Vec<_> = gate.check(&sheet.statistics).iter().map(ToString::to_string).collect();
     if failed.is_empty() { Ok(()) } else { Err(Failure::condition(failed.join("; "))) }
 }
@@ -289,22 +304,21 @@ async fn follow(
 }
 
 fn write(options: &Backtest, outcome: &Outcome, sheet: &TearSheet) -> Result<(), Failure> {
-    let failed =
-        |path: &Path, error: &dyn std::fmt::Display| Failure::other(format!("{}: {error}", path.display()));
     if let Some(path) = &options.trades {
-        tables::write_trades(path, &outcome.trades).map_err(|error| failed(path, &error))?;
+        outputs::written("--trades", path, tables::write_trades(path, &outcome.trades))?;
     }
     if let Some(path) = &options.equity {
-        tables::write_equity(path, &outcome.equity).map_err(|error| failed(path, &error))?;
+        outputs::written("--equity", path, tables::write_equity(path, &outcome.equity))?;
     }
     if let Some(path) = &options.report {
         let json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
         let text = if json {
-            sheet.to_json().map_err(|error| failed(path, &error))?
+            sheet.to_json().map_err(|error| error.to_string())
         } else {
-            sheet.to_html().map_err(|error| failed(path, &error))?
+            sheet.to_html().map_err(|error| error.to_string())
         };
-        std::fs::write(path, text).map_err(|error| failed(path, &error))?;
+        let result = text.and_then(|text| std::fs::write(path, text).map_err(|error| error.to_string()));
+        outputs::written("--report", path, result)?;
     }
     Ok(())
 }

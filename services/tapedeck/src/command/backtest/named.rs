@@ -7,7 +7,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{AccountConfigured, BacktestStrategy, StrategyRegistered};
 use contracts::{Subject, stream};
 use domain::strategy::kinds;
-use event_log::Tape;
+use event_log::{Tape, last_of};
 use runtime::command::registration;
 
 use super::HELP;
@@ -219,7 +219,7 @@ async fn registered(tape: &Tape, names: &[String]) -> Result<BTreeMap<String, Re
     for name in names {
         let Some(known) = registration(tape, name).await? else { continue };
         let subject = Subject::of(&["control", "account", &known.registered.account, "configured"]);
-        let configured = tape.last(stream::TRADING, subject.as_str()).await?;
+        let configured = last_of(tape, stream::TRADING, subject.as_str()).await?.event;
         let account = configured.and_then(|configured| match configured.event.body {
             Some(Body::AccountConfigured(account)) => Some(account),
             _ => None,

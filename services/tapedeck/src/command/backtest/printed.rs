@@ -7,6 +7,8 @@ use analytics::metrics::METRICS;
 use analytics::warnings::Warning;
 use backtest::Loaded;
 use backtest::measure::Statistics;
+use backtest::terms;
+use contracts::v1::BacktestRequest;
 use domain::money::Amount;
 use engine::{Config, Outcome};
 use serde::Serialize;
@@ -35,6 +37,8 @@ pub struct Report {
     pub recorded: bool,
     /// Id of the run on the tape.
     pub run_id: Option<String>,
+    /// Page of the run, with its tear sheet, where a dashboard of the tape listens.
+    pub url: Option<String>,
     /// New tape that holds every event of the run.
     pub tape: Option<String>,
     pub warnings: Vec<String>,
@@ -45,6 +49,7 @@ pub struct Report {
 }
 
 pub fn reported(
+    request: &BacktestRequest,
     config: &Config,
     outcome: &Outcome,
     sheet: &TearSheet,
@@ -57,7 +62,7 @@ pub fn reported(
     let time = |row: Option<&domain::performance::EquityRow>| row.map(|row| crate::render::time(row.time_ns));
     Report {
         strategies: strategies(config),
-        parameters: parameters(config),
+        parameters: parameters(request, config),
         statistics: sheet.statistics.clone(),
         counts: counts(outcome),
         first_bar: time(outcome.equity.first()),
@@ -70,6 +75,7 @@ pub fn reported(
         native_hash: None,
         recorded: !run_id.is_empty(),
         run_id: Some(run_id.to_owned()).filter(|id| !id.is_empty()),
+        url: None,
         tape: None,
         warnings,
         warning_block: sheet.warnings.clone(),
@@ -88,12 +94,16 @@ fn strategies(config: &Config) -> serde_json::Value {
             "name": strategy.name, "kind": strategy.kind, "parameters": parameters,
             "symbols": strategy.symbols, "timeframe": strategy.timeframe.map(|one| one.name()),
             "sizing": domain::sizing::text(&strategy.sizing),
+            "group_policy": domain::order::group::policy_name(strategy.group_policy),
         })
     };
     config.strategies.iter().map(one).collect()
 }
 
-fn parameters(config: &Config) -> serde_json::Value {
+fn parameters(request: &BacktestRequest, config: &Config) -> serde_json::Value {
+    let all_limits: serde_json::Map<_, _> =
+        terms::limits(request).into_iter().map(|(name, value)| (name, value.into())).collect();
+    let stated = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let (costs, limits) = (&config.account.costs, &config.account.limits);
     let decimal = |value: i64| domain::money::Price(value).to_string();
     serde_json::json!({
@@ -105,6 +115,11 @@ fn parameters(config: &Config) -> serde_json::Value {
         "allow_short": limits.allow_short,
         "calendar": config.calendar.exchange(),
         "finalize": config.finalize,
+        "seed": request.seed,
+        "benchmark": stated(&request.benchmark),
+        "from": stated(&request.from),
+        "to": stated(&request.to),
+        "limits": all_limits,
     })
 }
 
@@ -116,7 +131,7 @@ fn counts(outcome: &Outcome) -> serde_json::Value {
         "bars": counts.bars, "instants": counts.instants, "signals": counts.signals,
         "approved": counts.approved, "denied": denied, "orders": counts.orders, "fills": counts.fills,
         "expired": counts.expired, "cancelled": counts.cancelled, "rejected": counts.rejected,
-        "ambiguous_bars": counts.ambiguous_bars, "trades": outcome.trades.len(), "open": outcome.open.len(),
+        "ambiguous_bars": counts.ambiguous_bars, "dividends": outcome.dividends.to_string(), "trades": outcome.trades.len(), "open": outcome.open.len(),
     })
 }
 
@@ -129,9 +144,10 @@ pub fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), F
     let own = |text: &String| report.warning_block.iter().any(|warning| warning.text == *text);
     report.warnings.iter().filter(|text| !own(text)).for_each(|warning| output.note(warning));
     let counts = &outcome.counts;
+    let (bars, instants) = (counted(counts.bars, "bar"), counted(counts.instants, "instant"));
     output.line(&format!(
-        "{} bars in {} instants in {:.2} s: {:.0} bars/s",
-        counts.bars, counts.instants, report.seconds, report.bars_per_second
+        "{bars} in {instants} in {:.2} s: {:.0} bars/s",
+        report.seconds, report.bars_per_second
     ));
     let denied: Vec<_> =
         counts.denied.iter().map(|(rule, count)| format!("{} {count}", rule.name())).collect();
@@ -155,13 +171,26 @@ pub fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), F
     if let Some(hash) = &report.native_hash {
         output.line(&format!("native hash {hash}"));
     }
+    if let Some(run_id) = &report.run_id {
+        output.line(&format!("run {run_id}"));
+        match &report.url {
+            Some(url) => output.line(&format!("tear sheet {url}")),
+            None => output.note(&format!("tear sheet: /backtests/{run_id} of the dashboard (tapedeck up)")),
+        }
+    }
     if let Some(tape) = &report.tape {
         output.note(&format!("every event is on tape {tape}: tapedeck up --tape {tape}"));
     }
     Ok(())
 }
 
-/// A statistic for people: as many places as tell something.
+/// `1 bar`, `2 bars`.
+fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+/// A score for people: as many places as tell something.
 pub fn shown(value: f64) -> String {
     if value.abs() >= 1_000.0 || value.fract() == 0.0 { format!("{value:.2}") } else { format!("{value:.4}") }
 }
@@ -183,7 +212,8 @@ pub fn print_statistics(measured: &Statistics, output: Output) {
         .iter()
         .filter_map(|metric| {
             let value = measured.get(metric.name).copied().flatten()?;
-            Some(vec![metric.name.to_owned(), shown(value), metric.label.to_owned()])
+            let text = analytics::format::metric(Some(value), metric.unit);
+            Some(vec![metric.name.to_owned(), text, metric.label.to_owned()])
         })
         .collect();
     output.table(&["statistic", "value", ""], &rows);

@@ -3,17 +3,19 @@
 use std::path::Path;
 
 use contracts::v1::{
-    BacktestKind, BacktestRequest, BacktestStrategy, Costs, LimitsSet, Parameter, RiskLimits, Sizing,
+    AccountConfigured, AccountKind, BacktestKind, BacktestRequest, BacktestStrategy, Costs, LimitsSet,
+    Parameter, RiskLimits, Sizing,
 };
 use domain::book::Scope;
 use domain::money::{Amount, Price};
 use domain::risk::fields;
-use domain::strategy::kinds;
+use domain::strategy::{ParameterSpec, ValueSpec, kinds};
 
 use super::HELP;
 use super::named::{Named, name_of};
 use crate::cli::{Global, RunOptions};
 use crate::command::external::group_policy;
+use crate::command::symbols::one;
 use crate::config::{AccountConfig, Config};
 use crate::exit::Failure;
 
@@ -74,6 +76,7 @@ pub fn request(
         costs: Some(costs(options, file.as_ref(), named)?),
         limits: limits(options, file.as_ref(), named)?,
         limit_sets,
+        account_kind: account_kind(global, &texts, file.as_ref(), named)?.into(),
         account: named.account().map_or_else(String::new, |known| known.strategy.account.clone()),
         allow_short: options.allow_short,
         calendar: options.calendar.clone().unwrap_or_default(),
@@ -108,8 +111,6 @@ fn strategy(
     allow_short: bool,
 ) -> Result<BacktestStrategy, Failure> {
     let (name, stated) = text.split_once(':').unwrap_or((text, ""));
-    let stated = stated.split(',').filter(|pair| !pair.is_empty());
-    let stated: Vec<Parameter> = stated.map(|text| pair("--strategy", text)).collect::<Result<_, _>>()?;
     // What the configuration states under a kind's name is what runs under that name.
     let stated_there =
         global.configuration()?.config.strategy.get(name).is_some_and(|known| !known.is_plain());
@@ -121,12 +122,12 @@ fn strategy(
         }
         (None, None) => configured(global, name)?,
     };
-    match stated_sizing {
-        // What somebody wrote down for this strategy goes before what is said of all.
-        Some(stated) if !named.registered.contains_key(name) => drop(strategy.sizing.get_or_insert(stated)),
-        Some(stated) => strategy.sizing = Some(stated),
-        None if strategy.sizing.is_none() => strategy.sizing = Some(sizing(SIZING)?),
-        None => {}
+    let stated = parameters(&strategy.kind, stated)?;
+    // An option goes before what the configuration or a registration states.
+    if stated_sizing.is_some() {
+        strategy.sizing = stated_sizing;
+    } else if strategy.sizing.is_none() {
+        strategy.sizing = Some(sizing(SIZING)?);
     }
     if allow_short && has(&strategy.kind, "allow_short") {
         let short = Parameter { name: "allow_short".to_owned(), value: "true".to_owned() };
@@ -164,9 +165,31 @@ fn configured(global: &Global, name: &str) -> Result<BacktestStrategy, Failure> 
     })
 }
 
+/// Reads `K=V,…`. A list of weights has commas of its own: what comes after one and is no parameter is a part of it.
+fn parameters(kind: &str, text: &str) -> Result<Vec<Parameter>, Failure> {
+    let mut found: Vec<Parameter> = Vec::new();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let stated = pair("--strategy", part)?;
+        let last = found.last().and_then(|last| spec(kind, &last.name));
+        let goes_on = last.is_some_and(|spec| matches!(spec.value, ValueSpec::Weights));
+        match found.last_mut() {
+            Some(list) if goes_on && !has(kind, &stated.name) => {
+                list.value.push(',');
+                list.value.push_str(part);
+            }
+            _ => found.push(stated),
+        }
+    }
+    Ok(found)
+}
+
+fn spec(kind: &str, parameter: &str) -> Option<&'static ParameterSpec> {
+    let kind = kinds().iter().find(|known| known.name == kind)?;
+    kind.parameters.iter().find(|spec| spec.name == parameter)
+}
+
 fn has(kind: &str, parameter: &str) -> bool {
-    let kind = kinds().iter().find(|known| known.name == kind);
-    kind.is_some_and(|kind| kind.parameters.iter().any(|spec| spec.name == parameter))
+    spec(kind, parameter).is_some()
 }
 
 /// Gives a parameter to every strategy that has it; one that none has is a mistake.
@@ -265,6 +288,34 @@ fn costs(options: &RunOptions, file: Option<&LimitsFile>, named: &Named) -> Resu
     })
 }
 
+/// What the account may do with borrowed money and shares: what the file of limits states, then what the account of the
+/// registrations has, then that on which the configuration lets the strategies trade.
+fn account_kind(
+    global: &Global,
+    texts: &[String],
+    file: Option<&LimitsFile>,
+    named: &Named,
+) -> Result<AccountKind, Failure> {
+    if let Some(file) = file.filter(|file| file.written.contains_key("kind")) {
+        let kind = &file.account.kind;
+        let refused = || usage(format!("--limits: account kind {kind:?}: expected cash, margin or nothing"));
+        return file.account.account_kind().ok_or_else(refused);
+    }
+    if !named.registered.is_empty() {
+        let account = named.account().and_then(|known| known.account.as_ref());
+        return Ok(account.map(AccountConfigured::kind).unwrap_or_default());
+    }
+    let config = &global.configuration()?.config;
+    let stated = texts.iter().filter_map(|text| config.strategy.get(name_of(text)));
+    let mut accounts: Vec<&str> =
+        stated.filter(|known| !known.is_plain()).map(|known| known.account.as_str()).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let [account] = accounts.as_slice() else { return Ok(AccountKind::Unspecified) };
+    let kind = config.account.get(*account).and_then(AccountConfig::account_kind);
+    Ok(kind.unwrap_or_default())
+}
+
 /// What the file that `--limits` names states.
 struct LimitsFile {
     /// All of it, which is not the configuration that `config check` looks at.
@@ -281,7 +332,7 @@ fn of_file(path: &Path) -> Result<LimitsFile, Failure> {
             format!("--limits {}: no such file, expected one with a table [account.NAME]", path.display());
         return Err(Failure::not_found(message, HELP));
     }
-    let (config, written) = Config::load_written(path).map_err(|error| Failure {
+    let (config, written) = Config::load_limits(path).map_err(|error| Failure {
         hint: HELP.to_owned(),
         ..Failure::config(format!("--limits: {error}"))
     })?;
@@ -375,7 +426,10 @@ pub fn scoped(text: &str) -> Result<(Scope, &str, &str), Failure> {
     match scope.split_once(':') {
         Some((_, "")) => Err(expected()),
         Some(("strategy", name_of)) => Ok((Scope::new("", name_of, ""), name, value)),
-        Some(("symbol", symbol)) => Ok((Scope::new("", "", &symbol.to_uppercase()), name, value)),
+        Some(("symbol", symbol)) => {
+            let symbol = one(&format!("--limit {text:?}: symbol"), symbol, HELP)?;
+            Ok((Scope::new("", "", &symbol), name, value))
+        }
         _ => Err(expected()),
     }
 }

@@ -2,7 +2,6 @@
 //! `backtest` would do them. Over the bars of a tape they are put on record there.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -23,7 +22,7 @@ use serde_json::{Value, json};
 use super::named::Named;
 use super::progress::{Bar, Interrupt};
 use super::request::{pair, request};
-use super::{HELP, TELL_EVERY, VERSION, data, print_statistics, print_warnings, shown};
+use super::{HELP, TELL_EVERY, VERSION, data, outputs, print_statistics, print_warnings, shown};
 use crate::cli::{Global, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 use crate::command::control::caller;
 use crate::command::fold;
@@ -117,18 +116,24 @@ pub async fn walk_forward(global: &Global, options: &WalkForward, output: Output
         in_sample_sessions: sessions("--in-sample", options.in_sample)?,
         out_of_sample_sessions: sessions("--out-of-sample", options.out_of_sample)?,
     };
+    let files = [("--trades", options.trades.as_deref()), ("--equity", options.equity.as_deref())];
+    outputs::check(files, WALK_FORWARD_HELP)?;
     let found = Box::pin(search(global, &options.run, &options.search, Some(folds), output)).await;
     let found = found.map_err(|failure| failure.hinting(HELP, WALK_FORWARD_HELP))?;
-    let Done { outcome, report, end } = &found.done;
-    let write = |path: &Path, written: Result<(), tables::TableError>| {
-        written.map_err(|error| Failure::other(format!("{}: {error}", path.display())))
-    };
+    // What the windows came to is said whatever becomes of the files.
+    let printed = print_walked(options, &found, output);
+    let outcome = &found.done.outcome;
     if let Some(path) = &options.trades {
-        write(path, tables::write_trades(path, &outcome.trades))?;
+        outputs::written("--trades", path, tables::write_trades(path, &outcome.trades))?;
     }
     if let Some(path) = &options.equity {
-        write(path, tables::write_equity(path, &outcome.equity))?;
+        outputs::written("--equity", path, tables::write_equity(path, &outcome.equity))?;
     }
+    printed
+}
+
+fn print_walked(options: &WalkForward, found: &Found, output: Output) -> Result<(), Failure> {
+    let Done { report, end, .. } = &found.done;
     let sheet = &report.sheet;
     if output.json {
         let folds: Vec<_> = report.windows.iter().map(|window| found.window(window)).collect();

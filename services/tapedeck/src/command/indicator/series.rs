@@ -15,7 +15,8 @@ use projections::queries;
 use sqlx::PgPool;
 
 use crate::cli::Indicator;
-use crate::command::import::{left_out, of_file, read_options};
+use crate::command::import::{check_order, hours, left_out, of_file, read_options};
+use crate::command::symbols::one;
 use crate::exit::Failure;
 use crate::session::Session;
 
@@ -48,11 +49,16 @@ impl Chosen {
 
     /// A split that no action states, among the bars that figures from the first time until before the second depend
     /// on: those after `settled` bars depend on no older ones.
-    pub fn unstated_split(&self, (from_ns, to_ns): (i64, i64), settled: Option<usize>) -> Option<Warning> {
+    pub fn unstated_split(
+        &self,
+        calendar: &Calendar,
+        (from_ns, to_ns): (i64, i64),
+        settled: Option<usize>,
+    ) -> Option<Warning> {
         let first = self.bars.partition_point(|bar| bar.close_ns < from_ns);
         let first = settled.map_or(0, |settled| first.saturating_sub(settled));
         let series = BarSeries::of("", &self.symbol, self.timeframe, &self.bars[first..]);
-        checks::of_series(&series, self.actions.iter(), Calendar::xnys(), Some(to_ns))
+        checks::of_series(&series, self.actions.iter(), calendar, Some(to_ns))
     }
 }
 
@@ -76,6 +82,8 @@ struct Read {
 struct Found {
     series: Vec<Read>,
     rejected: Vec<Rejected>,
+    /// Rows of the files, bars or not.
+    read: u64,
 }
 
 impl Source {
@@ -103,19 +111,22 @@ impl Source {
         if path.is_file() {
             return choose(read_all(&[path], options)?, None, options);
         }
+        let symbol = &one("--against", wanted, "tapedeck indicator --help")?;
         match self {
-            Self::Files => choose(read_all(&options.bars, options)?, Some(wanted), options),
-            Self::Tape(pool) => stored(pool, wanted, options).await,
+            Self::Files => choose(read_all(&options.bars, options)?, Some(symbol), options),
+            Self::Tape(pool) => stored(pool, symbol, options).await,
         }
     }
 }
 
 fn read_all(paths: &[PathBuf], options: &Indicator) -> Result<Found, Failure> {
-    let format = read_options(&options.format)?;
+    let market = hours(options.calendar.as_deref(), "tapedeck indicator --help")?;
+    let format = ReadOptions { market, ..read_options(&options.format)? };
     let mut found = Found::default();
     for path in paths {
         read_file(path, &format, &mut found)?;
     }
+    check_order(&found.rejected, found.read, "tapedeck indicator --help")?;
     Ok(found)
 }
 
@@ -124,6 +135,9 @@ fn read_file(path: &Path, format: &ReadOptions, found: &mut Found) -> Result<(),
     // Symbol and timeframe are a choice among those of the files.
     let stated = ReadOptions { symbol: None, timeframe: None, ..format.clone() };
     file::check_stated(path, &stated).map_err(unreadable)?;
+    // A file that does not say its symbol is named by it, as in a backtest.
+    let symbol = format.symbol.clone().or_else(|| file::named(path));
+    let format = &ReadOptions { symbol, ..format.clone() };
     let Opened::Bars(mut bars) = file::open(path, format).map_err(unreadable)? else {
         let message = format!("--bars {}: expected bars, these are corporate actions", path.display());
         return Err(Failure::usage(message, "tapedeck indicator rsi --bars FILE --actions FILE"));
@@ -131,6 +145,7 @@ fn read_file(path: &Path, format: &ReadOptions, found: &mut Found) -> Result<(),
     // A file numbers its own series; several files may hold parts of one.
     let mut places: Vec<usize> = Vec::new();
     while let Some(chunk) = bars.chunk(CHUNK).map_err(unreadable)? {
+        found.read += chunk.read;
         found.rejected.extend(of_file(path, chunk.rejected));
         for series in chunk.series {
             let same = |read: &Read| read.symbol == series.symbol && read.timeframe == series.timeframe;
@@ -152,12 +167,12 @@ fn read_file(path: &Path, format: &ReadOptions, found: &mut Found) -> Result<(),
 
 /// The one series that is meant; none or several are an error that names those there are.
 fn choose(found: Found, symbol: Option<&str>, options: &Indicator) -> Result<Chosen, Failure> {
-    let Found { series: mut found, mut rejected } = found;
+    let Found { series: mut found, mut rejected, .. } = found;
     // Of a series of which every row is left out nothing is there.
     found.retain(|read| !read.bars.is_empty());
     let known: Vec<String> = found.iter().map(|read| format!("{} {}", read.symbol, read.timeframe)).collect();
     let timeframe = read_options(&options.format)?.timeframe;
-    found.retain(|read| symbol.is_none_or(|symbol| read.symbol.eq_ignore_ascii_case(symbol)));
+    found.retain(|read| symbol.is_none_or(|symbol| read.symbol == symbol));
     found.retain(|read| timeframe.is_none_or(|timeframe| read.timeframe == timeframe));
     let asked = symbol.map(|symbol| format!(" of {symbol}")).unwrap_or_default();
     if found.len() > 1 {
@@ -194,7 +209,7 @@ fn read_actions(
     };
     let all = file.read().map_err(unreadable)?;
     rejected.extend(of_file(path, all.rejected));
-    let own = all.actions.iter().filter(|action| action.symbol.eq_ignore_ascii_case(symbol));
+    let own = all.actions.iter().filter(|action| action.symbol == symbol);
     own.map(|action| {
         let wire = v1::CorporateAction {
             symbol: action.symbol.clone(),
@@ -212,22 +227,21 @@ fn read_actions(
 /// All bars of a symbol on the tape, with its splits.
 async fn stored(pool: &PgPool, symbol: &str, options: &Indicator) -> Result<Chosen, Failure> {
     let unreachable = |error: queries::QueryError| Failure::unreachable(error.to_string());
-    let symbol = symbol.to_uppercase();
-    let series = queries::series_of(pool, &symbol).await.map_err(unreachable)?;
+    let series = queries::series_of(pool, symbol).await.map_err(unreachable)?;
     let asked = read_options(&options.format)?.timeframe;
-    let timeframe = super::super::market::timeframe(asked, &symbol, &series, 0)?;
+    let timeframe = super::super::market::timeframe(asked, symbol, &series, 0)?;
     let (mut parts, mut to_ns) = (Vec::new(), i64::MAX);
     loop {
-        let part = queries::bars_between(pool, &symbol, timeframe, i64::MIN, to_ns, PART).await;
+        let part = queries::bars_between(pool, symbol, timeframe, i64::MIN, to_ns, PART).await;
         let part = part.map_err(unreachable)?;
         let Some(first) = part.first() else { break };
         to_ns = first.close_ns;
         parts.push(part);
     }
     let bars = parts.iter().rev().flatten().map(queries::BarRow::bar).collect();
-    let rows = queries::actions_between(pool, Some(&symbol), "0001-01-01", "9999-12-31", u64::MAX).await;
+    let rows = queries::actions_between(pool, Some(symbol), "0001-01-01", "9999-12-31", u64::MAX).await;
     let rows = rows.map_err(unreachable)?;
     let actions = rows.iter().map(|row| CorporateAction::from_wire(&row.wire()));
     let actions = actions.collect::<Result<_, _>>().map_err(|error| Failure::other(error.to_string()))?;
-    Ok(Chosen { symbol, timeframe, bars, actions, left_out: None })
+    Ok(Chosen { symbol: symbol.to_owned(), timeframe, bars, actions, left_out: None })
 }

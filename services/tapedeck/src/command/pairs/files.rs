@@ -10,12 +10,12 @@ use domain::bar::{Bar, Timeframe};
 use domain::calendar::Calendar;
 use domain::corporate_action::{Adjustment, CorporateAction, Restatement};
 use domain::series::BarSeries;
-use ingest::file::{Adjusted, Opened, ReadOptions, Rejected, check_stated, open};
+use ingest::file::{Adjusted, Opened, ReadOptions, Rejected, check_stated, named, open};
 
 use projections::queries::common_timeframe;
 
 use super::{Closes, Range, failure};
-use crate::command::import::{left_out, of_file};
+use crate::command::import::{check_order, left_out, of_file};
 use crate::exit::Failure;
 
 /// Rows read at once.
@@ -25,6 +25,7 @@ const CHUNK_ROWS: usize = 10_000;
 pub(super) struct Held<'symbols> {
     symbols: &'symbols [String; 2],
     adjusted: Adjusted,
+    calendar: &'static Calendar,
     bars: [BTreeMap<Timeframe, BTreeMap<i64, Bar>>; 2],
     actions: [Vec<CorporateAction>; 2],
     rejected: Vec<Rejected>,
@@ -37,7 +38,9 @@ pub(super) fn read<'symbols>(
     symbols: &'symbols [String; 2],
 ) -> Result<Held<'symbols>, Failure> {
     let (bars, actions) = Default::default();
-    let mut held = Held { symbols, adjusted: options.adjusted, bars, actions, rejected: Vec::new() };
+    let (calendar, rejected) = (options.market.calendar(), Vec::new());
+    let mut held = Held { symbols, adjusted: options.adjusted, calendar, bars, actions, rejected };
+    let mut rows = 0;
     // A timeframe is a choice among those of the files.
     let stated = ReadOptions { timeframe: None, ..options.clone() };
     for file in files {
@@ -47,7 +50,9 @@ pub(super) fn read<'symbols>(
         let wrong =
             |error: ingest::file::FileError| Failure::usage(error.to_string(), "tapedeck pairs --help");
         check_stated(file, &stated).map_err(wrong)?;
-        match open(file, options).map_err(wrong)? {
+        // A file that does not say its symbol is named by it, as in a backtest.
+        let options = ReadOptions { symbol: named(file), ..options.clone() };
+        match open(file, &options).map_err(wrong)? {
             Opened::Actions(actions) => {
                 let read = actions.read().map_err(wrong)?;
                 held.rejected.extend(of_file(file, read.rejected));
@@ -58,6 +63,7 @@ pub(super) fn read<'symbols>(
             Opened::Bars(mut bars) => {
                 let mut series = Vec::new();
                 while let Some(chunk) = bars.chunk(CHUNK_ROWS).map_err(wrong)? {
+                    rows += chunk.read;
                     held.rejected.extend(of_file(file, chunk.rejected));
                     series.extend(chunk.series);
                     for row in chunk.rows {
@@ -73,6 +79,7 @@ pub(super) fn read<'symbols>(
             }
         }
     }
+    check_order(&held.rejected, rows, "tapedeck pairs --help")?;
     for (symbol, bars) in symbols.iter().zip(&held.bars) {
         if bars.is_empty() {
             let why = left_out(&held.rejected).map_or_else(String::new, |note| format!("; {note}"));
@@ -114,7 +121,7 @@ impl Held<'_> {
             let bars = self.bars[index][&timeframe].values().filter(|bar| range.holds(bar.close_ns));
             let bars: Vec<Bar> = bars.copied().collect();
             let series = BarSeries::of("", &self.symbols[index], timeframe, &bars);
-            checks::of_series(&series, self.actions[index].iter(), Calendar::xnys(), None)
+            checks::of_series(&series, self.actions[index].iter(), self.calendar, None)
         };
         (0..self.bars.len()).filter_map(of).collect()
     }
@@ -127,7 +134,7 @@ impl Held<'_> {
             let last_ns = bars.keys().next_back().copied().unwrap_or_default();
             let adjustment = if self.adjusted == Adjusted::Yes { Adjustment::Raw } else { Adjustment::Split };
             let actions: Vec<_> = self.actions[index].iter().map(|action| (*action, None)).collect();
-            let restatement = Restatement::new(adjustment, &actions, Calendar::xnys(), last_ns)
+            let restatement = Restatement::new(adjustment, &actions, self.calendar, last_ns)
                 .map_err(|error| Failure::other(error.to_string()))?;
             for bar in bars.values() {
                 let close = restatement.price(bar.close, bar.close_ns);

@@ -11,7 +11,7 @@ use runtime::command::{STRATEGY_NAME, is_strategy_name};
 
 use super::HELP;
 use crate::cli::{Rehearse, Speed};
-use crate::command::import::{check_readable, check_stated, format_note, read_options};
+use crate::command::import::{check_kinds, check_readable, check_stated, format_note, read_options};
 use crate::command::up::manifest;
 use crate::config::Config;
 use crate::exit::Failure;
@@ -30,6 +30,7 @@ pub(super) struct Files {
 pub(super) async fn load(manifest: Manifest) -> Result<Files, Failure> {
     let loading = tokio::task::spawn_blocking(move || -> Result<Files, Failure> {
         let config = recorded(&manifest)?;
+        check_kinds(&manifest.bars, &manifest.actions, &config.read, HELP)?;
         check_readable(&config.files, &config.read, HELP)?;
         let loaded = config.load().map_err(|error| Failure::usage(error.to_string(), HELP))?;
         if loaded.bars == 0 {

@@ -1,0 +1,42 @@
+//! Limits: a statement is one that changes something.
+
+use contracts::stream::{AUDIT, TRADING};
+use contracts::v1::{LimitScope, TradeLimits};
+use event_log::Tape;
+use runtime::command::{self, LimitsChange, LimitsError};
+
+use crate::{caller, tape};
+
+/// States the largest number of open orders of an account, or ends that limit.
+async fn open_orders(tape: &Tape, key: &str, most: Option<u32>) -> LimitsChange {
+    let scope = LimitScope { account: "paper".to_owned(), ..LimitScope::default() };
+    let change = |limits: &mut TradeLimits| -> Result<(), LimitsError> {
+        limits.max_open_orders = most;
+        Ok(())
+    };
+    command::change_limits(tape, &caller(key), &scope, "drill", change).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_change_that_changes_nothing_makes_no_version() {
+    let tape = tape().await;
+    let stored = async || {
+        let messages = async |stream: &str| tape.state(stream).await.unwrap().messages;
+        (messages(TRADING).await, messages(AUDIT).await)
+    };
+    let before = stored().await;
+    let told = async |key: &str, most: Option<u32>| {
+        let LimitsChange { set, is_new } = open_orders(&tape, key, most).await;
+        (set.version, is_new, set.limits.unwrap_or_default().max_open_orders)
+    };
+    assert_eq!(told("1", None).await, (0, false, None), "nothing is stated, and nothing ended");
+    assert_eq!(stored().await, before);
+    assert_eq!(told("2", Some(3)).await, (1, true, Some(3)));
+    assert_eq!(told("3", Some(3)).await, (1, false, Some(3)));
+    // The same command again is that command, whatever was stated before it.
+    assert_eq!(told("2", Some(3)).await, (1, true, Some(3)));
+    assert_eq!(stored().await, (before.0 + 1, before.1 + 1));
+    assert_eq!(told("4", None).await, (2, true, None));
+    assert_eq!(told("5", None).await, (2, false, None));
+    assert_eq!(stored().await, (before.0 + 2, before.1 + 2));
+}

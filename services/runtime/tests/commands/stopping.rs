@@ -1,0 +1,139 @@
+//! Strategies that go for good or for their next version: what becomes of what they hold is stated and on the tape.
+
+use contracts::stream::{AUDIT, TRADING};
+use contracts::v1::event::Body;
+use contracts::v1::{Audit, PositionsFate, StrategyDisabled, StrategyMode};
+use event_log::Tape;
+use runtime::command::{self, Leaving, StrategyError};
+
+use crate::{Server, caller, new, subjects, tape};
+
+/// What is left behind of 20 shares.
+fn leaving(positions: PositionsFate, to: &str) -> Leaving {
+    Leaving { holds: "20 ACMEX".to_owned(), positions, hand_over_to: to.to_owned() }
+}
+
+async fn last_stop(tape: &Tape, name: &str) -> StrategyDisabled {
+    let subject = format!("control.strategy.{name}.disabled");
+    let last = tape.last(TRADING, &subject).await.unwrap().unwrap();
+    let Some(Body::StrategyDisabled(disabled)) = last.event.body else { panic!("no stop") };
+    disabled
+}
+
+async fn last_audit(tape: &Tape) -> Audit {
+    let last = tape.last(AUDIT, "audit.>").await.unwrap().unwrap();
+    let Some(Body::Audit(audit)) = last.event.body else { panic!("no audit") };
+    audit
+}
+
+async fn head(tape: &Tape) -> u64 {
+    tape.state(TRADING).await.unwrap().last_sequence
+}
+
+#[tokio::test]
+async fn a_removal_says_what_becomes_of_what_the_strategy_holds() {
+    let (tape, server) = (tape().await, Server::default());
+    command::register_strategy(&tape, &server, &caller("1"), &new("mine", "paper")).await.unwrap();
+    server.asked();
+    let remove = async |key: &str, leaving: &Leaving| {
+        command::remove_strategy(&tape, &server, &caller(key), "mine", "done", leaving).await
+    };
+    let before = head(&tape).await;
+    for (wrong, said) in [
+        (
+            leaving(PositionsFate::Unspecified, ""),
+            "positions \"\": expected keep, flatten or hand_over, because strategy \"mine\" holds 20 ACMEX",
+        ),
+        (leaving(PositionsFate::HandOver, ""), "hand_over_to \"\": expected another strategy"),
+        (leaving(PositionsFate::HandOver, "mine"), "hand_over_to \"mine\": expected another strategy"),
+        (leaving(PositionsFate::HandOver, "sma"), "hand_over_to \"sma\": expected a strategy enabled"),
+        (leaving(PositionsFate::Keep, "manual"), "hand_over_to \"manual\": expected none"),
+    ] {
+        let refused = remove("2", &wrong).await.unwrap_err().to_string();
+        assert!(refused.starts_with(said), "{refused}");
+    }
+    assert_eq!((head(&tape).await, server.asked().len()), (before, 0), "a refused removal changes nothing");
+
+    remove("3", &leaving(PositionsFate::Flatten, "")).await.unwrap();
+    assert_eq!(
+        subjects(&tape, before + 1).await,
+        ["control.strategy.mine.disabled", "control.strategy.mine.removed"]
+    );
+    let stop = last_stop(&tape, "mine").await;
+    assert_eq!((stop.positions(), stop.reason.as_str()), (PositionsFate::Flatten, "removed: done"));
+    let audit = last_audit(&tape).await;
+    assert_eq!(
+        (audit.action.as_str(), audit.detail.as_str()),
+        ("strategy_remove", "positions: flatten; done")
+    );
+    assert_eq!(server.asked(), ["revoke mine"]);
+    // The same command again finishes what was interrupted, and says nothing twice.
+    let before = head(&tape).await;
+    remove("4", &leaving(PositionsFate::Unspecified, "")).await.unwrap();
+    assert_eq!((head(&tape).await, server.asked()), (before, vec!["revoke mine".to_owned()]));
+}
+
+#[tokio::test]
+async fn what_a_removed_strategy_still_holds_is_closed_or_handed_over() {
+    let (tape, server) = (tape().await, Server::default());
+    command::register_strategy(&tape, &server, &caller("1"), &new("mine", "paper")).await.unwrap();
+    let keep = leaving(PositionsFate::Keep, "");
+    command::remove_strategy(&tape, &server, &caller("2"), "mine", "", &keep).await.unwrap();
+    assert_eq!(last_stop(&tape, "mine").await.positions(), PositionsFate::Keep);
+    command::enable_strategy(&tape, &caller("3"), "sma", StrategyMode::Paper).await.unwrap();
+    for (key, fate, to) in [
+        ("4", PositionsFate::Flatten, ""),
+        ("5", PositionsFate::HandOver, "manual"),
+        ("6", PositionsFate::HandOver, "sma"),
+    ] {
+        command::stop_strategy(&tape, &caller(key), "mine", "late", fate, to).await.unwrap();
+        let stop = last_stop(&tape, "mine").await;
+        assert_eq!((stop.positions(), stop.hand_over_to.as_str()), (fate, to));
+    }
+    assert_eq!(command::registration(&tape, "mine").await.unwrap(), None, "it stays removed");
+    // As a part of the removal that is asked for again, too.
+    let before = head(&tape).await;
+    let flatten = leaving(PositionsFate::Flatten, "");
+    command::remove_strategy(&tape, &server, &caller("7"), "mine", "", &flatten).await.unwrap();
+    assert_eq!(subjects(&tape, before + 1).await, ["control.strategy.mine.disabled"]);
+    let (by, fate) = (caller("8"), PositionsFate::HandOver);
+    let of_nobody = command::stop_strategy(&tape, &by, "nobody", "", fate, "sma").await;
+    assert!(matches!(of_nobody, Err(StrategyError::Unknown(_))), "{of_nobody:?}");
+}
+
+#[tokio::test]
+async fn a_replacement_says_what_becomes_of_what_the_old_one_holds() {
+    let (tape, server) = (tape().await, Server::default());
+    command::register_strategy(&tape, &server, &caller("1"), &new("heir", "paper")).await.unwrap();
+    command::enable_strategy(&tape, &caller("2"), "sma", StrategyMode::Shadow).await.unwrap();
+    let replace = async |key: &str, old: &str, new: &str, positions: PositionsFate| {
+        let leaving = leaving(positions, "");
+        command::replace_strategy(&tape, &server, &caller(key), old, new, "better", &leaving).await
+    };
+    let before = head(&tape).await;
+    let unsaid = replace("3", "sma", "heir", PositionsFate::Unspecified).await;
+    assert!(matches!(&unsaid, Err(StrategyError::Holds { holds, .. }) if holds == "20 ACMEX"), "{unsaid:?}");
+    // Signals in shadow mode become no orders: nobody would manage what is handed over.
+    let idle = replace("4", "sma", "heir", PositionsFate::HandOver).await.unwrap_err().to_string();
+    assert!(idle.starts_with("positions \"hand_over\": expected keep or flatten"), "{idle}");
+    assert_eq!(head(&tape).await, before);
+
+    command::enable_strategy(&tape, &caller("5"), "sma", StrategyMode::Paper).await.unwrap();
+    replace("6", "sma", "heir", PositionsFate::HandOver).await.unwrap();
+    let stop = last_stop(&tape, "sma").await;
+    assert_eq!((stop.positions(), stop.hand_over_to.as_str()), (PositionsFate::HandOver, "heir"));
+    assert_eq!(stop.reason, "replaced by heir: better");
+    assert_eq!(last_audit(&tape).await.detail, "with heir; positions: hand_over; better");
+    replace("7", "heir", "sma", PositionsFate::Keep).await.unwrap();
+    let stop = last_stop(&tape, "heir").await;
+    assert_eq!((stop.positions(), stop.hand_over_to.as_str()), (PositionsFate::Keep, ""));
+}
+
+#[test]
+fn a_fate_has_one_name() {
+    for name in ["keep", "flatten", "hand_over"] {
+        assert_eq!(command::positions_fate(name).map(command::fate_name), Some(name));
+    }
+    assert_eq!(command::positions_fate("hand-over"), Some(PositionsFate::HandOver));
+    assert_eq!(command::positions_fate("unspecified"), None);
+}

@@ -1,0 +1,107 @@
+//! What commands over files do with what they are given: files that cannot be written, bars outside the sessions,
+//! bars whose file does not say what they are of.
+
+use std::path::Path;
+
+use crate::harness::{Home, Outcome, actions_file, bar_files, refused};
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_the_run_and_costs_no_result() -> Outcome {
+    let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
+    let lost = home.path().join("no/x.csv").display().to_string();
+    let range = ["--strategy", "sma_cross", "--symbols", "SPY", "--from", "2011-07-01", "--to", "2011-12-31"];
+    let run = |command: &str, more: &[&str]| {
+        let mut all = vec![command, "--bars"];
+        all.extend(bars.iter().map(String::as_str));
+        all.extend(["--actions", &actions]);
+        all.extend(range);
+        all.extend(more);
+        home.run(&all)
+    };
+    let plain: &[&str] = &[];
+    let walk: &[&str] = &["--param", "fast=5|10", "--in-sample", "60", "--out-of-sample", "30"];
+    for (command, option, more) in [
+        ("backtest", "--trades", plain),
+        ("backtest", "--equity", plain),
+        ("backtest", "--report", plain),
+        ("walk-forward", "--trades", walk),
+    ] {
+        let ended = run(command, &[more, &[option, &lost]].concat())?;
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert_eq!(ended.status.code(), Some(2), "{command} {option} {said}");
+        let expected = format!("{option} {lost}: its directory does not exist, expected a file");
+        assert!(said.contains(&expected), "{said}");
+        assert!(said.contains(&format!("tapedeck {command} --help")), "{said}");
+        assert!(ended.stdout.is_empty(), "{command} {option}");
+    }
+    // A disk that fills up while the file is written: what the run came to is said all the same.
+    if Path::new("/dev/full").exists() {
+        for (command, more) in [("backtest", plain), ("walk-forward", walk)] {
+            let full = run(command, &[more, &["--equity", "/dev/full"]].concat())?;
+            let said = String::from_utf8_lossy(&full.stderr).into_owned();
+            assert_eq!(full.status.code(), Some(1), "{command} {said}");
+            assert!(said.contains("--equity /dev/full: "), "{command} {said}");
+            assert!(String::from_utf8_lossy(&full.stdout).contains("max_drawdown"), "{command} {said}");
+        }
+    }
+    Ok(())
+}
+
+/// Twelve hourly bars of a currency, from Thursday 2020-01-02 22:00 UTC on: outside the hours of the exchange,
+/// all of them.
+fn night(close: impl Fn(u32) -> u32) -> String {
+    let row = |hour: u32| {
+        let (day, of_day, price) = (2 + (22 + hour) / 24, (22 + hour) % 24, close(hour));
+        format!("2020-01-{day:02} {of_day:02}:00:00,{price},{price},{price},{price},1\n")
+    };
+    (0..12).fold("time,open,high,low,close,volume\n".to_owned(), |text, hour| text + &row(hour))
+}
+
+#[test]
+fn bars_outside_the_hours_are_taken_with_another_calendar_and_hint_at_it_without() -> Outcome {
+    let home = Home::new()?;
+    let write = |name: &str, text: &str| -> anyhow::Result<String> {
+        let path = home.path().join(name);
+        std::fs::write(&path, text)?;
+        Ok(path.display().to_string())
+    };
+    let (first, second) = (night(|hour| 100 + hour % 5), night(|hour| 200 + hour % 7));
+    let (first, second) = (write("EURUSD.csv", &first)?, write("GBPUSD.csv", &second)?);
+    let zone = ["--timezone", "UTC"];
+    let calendar = ["--calendar", "24x5"];
+    let hint = "outside the market's hours, which --calendar XNYS|24x5|24x7 states";
+
+    // The name of a file is its symbol, as in a backtest.
+    let indicator = [&["indicator", "sma:length=2", "--bars", &first][..], &zone].concat();
+    let rows = home.json(&[&indicator[..], &calendar].concat())?;
+    assert_eq!(rows.as_array().map(Vec::len), Some(12), "{rows}");
+    refused(&home, &indicator, 3, &[hint, "12 rows left out"])?;
+    let symbol = [&indicator[..], &calendar, &["--symbol", "EURUSD"]].concat();
+    assert_eq!(home.json(&symbol)?, rows);
+
+    let pairs = [&["pairs", "EURUSD", "GBPUSD", "--bars", &first, &second][..], &zone].concat();
+    refused(&home, &pairs, 3, &[hint])?;
+    let unknown = [&pairs[..], &["--calendar", "XLON"]].concat();
+    refused(&home, &unknown, 2, &["--calendar", "expected one of XNYS, 24x5, 24x7"])?;
+
+    let run = [&["backtest", "--strategy", "sma_cross:fast=2,slow=3", "--bars", &first][..], &zone].concat();
+    refused(&home, &run, 3, &["the files hold no bars in the range; 12 rows left out", &first, hint])?;
+    assert_eq!(home.json(&[&run[..], &calendar].concat())?["counts"]["bars"], 12);
+
+    // The newest first: not a run over one bar, but a file that has to be turned around.
+    let text = std::fs::read_to_string(&first)?;
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines[1..].reverse();
+    let turned = write("TURNED.csv", &(lines.join("\n") + "\n"))?;
+    for command in [
+        &["backtest", "--strategy", "momentum"][..],
+        &["indicator", "sma:length=2"],
+        &["pairs", "TURNED", "EURUSD"],
+    ] {
+        let files = ["--bars", &turned, "--timeframe", "1h"];
+        let all = [command, &files, &zone, &calendar].concat();
+        let words = ["11 of 12 rows are older than the row before them", "expected the oldest first"];
+        refused(&home, &all, 2, &words)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! What an account can pay in a backtest, by its kind and as it is rehearsed; runs of markets that never rest on record.
+
+use std::fmt::Write as _;
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::harness::{Home, Outcome, actions_file, bar_files, rehearse};
+
+const FROM: &str = "2014-05-15";
+const TO: &str = "2014-07-15";
+/// The costs of an account without a configuration.
+const COSTS: [&str; 6] =
+    ["--commission-per-share", "0.005", "--commission-minimum", "1", "--slippage-bps", "1"];
+
+/// An account that nothing limits but what it can pay.
+fn configuration(kind: &str, allow_short: bool, sizing: &str) -> String {
+    format!(
+        "[account.paper]\nkind = \"{kind}\"\nallow_short = {allow_short}\nmax_position = 10\nmax_exposure = 10\n\
+         max_order_value = 100000000\n\n[strategy.swing]\nkind = \"sma_cross\"\nsizing = \"{sizing}\"\n\
+         params = {{ fast = 5, slow = 13, allow_short = {allow_short} }}\n"
+    )
+}
+
+#[test]
+fn an_account_of_each_kind_is_backtested_as_it_is_rehearsed() -> Outcome {
+    let (bars, actions) = (bar_files()?, actions_file()?);
+    for (kind, allow_short, sizing, rule) in [
+        ("margin", true, "fraction:0.7", "insufficient_buying_power"),
+        ("cash", false, "fraction:0.4", "insufficient_cash"),
+    ] {
+        let home = Home::new()?;
+        let text = configuration(kind, allow_short, sizing);
+        home.configure(&text)?;
+        let rehearsed = home.json(&rehearse(&bars, &actions, FROM, TO, &["--tape", "known"]))?;
+        let on_tape = ["backtest", "--tape", "known", "--strategy", "swing", "--timeframe", "1h"];
+        let from_tape = home.json(&on_tape)?;
+        assert_eq!(from_tape["result_hash"], rehearsed["chain_hash"], "{kind}, over the tape: {from_tape}");
+        assert!(from_tape["counts"]["denied"][rule].as_u64() > Some(0), "{kind}: {from_tape}");
+
+        let file = home.path().join("limits.toml");
+        std::fs::write(&file, &text)?;
+        let file = file.display().to_string();
+        let mut arguments = vec!["backtest", "--strategy", "swing", "--limits", &file, "--actions", &actions];
+        arguments.extend(["--from", FROM, "--to", TO]);
+        arguments.extend(COSTS);
+        arguments.push("--bars");
+        arguments.extend(bars.iter().map(String::as_str));
+        let from_files = home.json(&arguments)?;
+        assert_eq!(from_files["result_hash"], rehearsed["chain_hash"], "{kind}, over files: {from_files}");
+    }
+    Ok(())
+}
+
+/// Hourly bars that go up and down, each opening at the close before it, from a Monday on.
+fn bars(home: &Home) -> anyhow::Result<String> {
+    let start = chrono::DateTime::parse_from_rfc3339("2020-01-06T00:00:00Z")?;
+    let mut text = "symbol,start_utc,open,high,low,close,volume\n".to_owned();
+    let mut open = 100;
+    for hour in 0..96 {
+        let close = 100 + (hour % 16 - 8_i32).abs();
+        let time = (start + chrono::Duration::hours(hour.into())).format("%Y-%m-%dT%H:%M:%SZ");
+        writeln!(text, "WAVE,{time},{open},{},{},{close},1000000", open.max(close), open.min(close))?;
+        open = close;
+    }
+    let file = home.path().join("bars-1h-wave.csv");
+    std::fs::write(&file, text)?;
+    Ok(file.display().to_string())
+}
+
+fn cash_of(path: &str) -> anyhow::Result<Vec<f64>> {
+    let text = std::fs::read_to_string(path)?;
+    let cash = text.lines().skip(1).map(|line| Ok(line.split(',').nth(2).context("a column")?.parse()?));
+    cash.collect()
+}
+
+fn warns(report: &Value) -> bool {
+    report["warning_block"].to_string().contains("negative_cash")
+}
+
+#[test]
+fn only_the_cash_is_spent_costs_included() -> Outcome {
+    let home = Home::new()?;
+    let (wave, equity) = (bars(&home)?, home.path().join("equity.csv").display().to_string());
+    let run = |file: &str, more: &[&str]| {
+        let common = ["--commission-rate", "0.001", "--slippage-bps", "5", "--equity", &equity];
+        home.json(&[&["backtest", "--bars", file][..], &common, more].concat())
+    };
+    let on_wave = ["--calendar", "24x7", "--strategy", "sma_cross:fast=2,slow=5", "--sizing", "fraction:1"];
+    for more in [Vec::new(), vec!["--allow-short"]] {
+        let report = run(&wave, &[&on_wave[..], &more].concat())?;
+        assert!(report["counts"]["fills"].as_u64() > Some(8), "{report}");
+        assert!(cash_of(&equity)?.iter().all(|cash| *cash >= 0.0), "{more:?}: {report}");
+        assert!(!warns(&report), "{report}");
+    }
+    // What a gap over night takes beyond the cash is said.
+    let bars = bar_files()?;
+    let real = ["--strategy", "sma_cross:fast=10,slow=40", "--sizing", "fraction:1"];
+    let report = run(&bars[0], &real)?;
+    assert_eq!(warns(&report), cash_of(&equity)?.iter().any(|cash| *cash < 0.0), "{report}");
+
+    let all = ["--strategy", "buy_and_hold", "--allow-short", "--sizing", "fixed:1000000"];
+    let report = run(&bars[0], &all)?;
+    assert_eq!(report["counts"]["fills"], 0, "{report}");
+    assert!(report["counts"]["denied"]["insufficient_cash"].as_u64() > Some(0), "{report}");
+    Ok(())
+}
+
+#[test]
+fn a_run_of_a_market_that_never_rests_is_recorded_and_replayed() -> Outcome {
+    let home = Home::new()?;
+    let wave = bars(&home)?;
+    for (calendar, tape) in [("24x5", "week"), ("24x7", "always")] {
+        let strategy = ["--strategy", "sma_cross:fast=2,slow=5", "--sizing", "fixed:10"];
+        let recorded = ["--bars", &wave, "--calendar", calendar, "--record", tape];
+        let report = home.json(&[&["backtest"][..], &strategy, &recorded].concat())?;
+        assert!(report["counts"]["fills"].as_u64() > Some(8), "{report}");
+        let chain = home.json(&["chain-hash", "--tape", tape])?;
+        assert_eq!(chain["chain_hash"], report["result_hash"], "{calendar}");
+        let replayed = home.json(&["replay", "--verify", "--tape", tape])?;
+        assert_eq!(replayed["chain_hash"], report["result_hash"], "{calendar}: {replayed}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_recording_that_fails_leaves_its_name_free() -> Outcome {
+    let home = Home::new()?;
+    let wave = bars(&home)?;
+    let common = ["backtest", "--bars", &wave, "--calendar", "24x7", "--record", "half"];
+    let program = ["--external", "swing=echo no such data >&2; exit 3; true"];
+    let failed = home.run(&[&common[..], &program].concat())?;
+    assert_eq!(failed.status.code(), Some(1), "{}", String::from_utf8_lossy(&failed.stderr));
+    assert!(!home.path().join("tapes").join("half").exists(), "half a tape stays");
+    let report = home.json(&[&common[..], &["--strategy", "sma_cross:fast=2,slow=5"]].concat())?;
+    assert_eq!(report["tape"], "half", "{report}");
+    Ok(())
+}
