@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, Costs, EntryKind, Event, GroupPolicy, Money, Parameter, RiskLimits,
-    Sizing, SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
+    AccountConfigured, AccountEntry, AccountKind, Costs, EntryKind, Event, GroupPolicy, Money, Parameter,
+    RiskLimits, Sizing, SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
 };
 use contracts::{event_id, from_timestamp, to_timestamp};
 use domain::bar::{Bar, Timeframe};
@@ -45,6 +45,7 @@ fn account() -> Account {
             slippage_rate_e9: 100_000,
             ..Costs::default()
         },
+        kind: AccountKind::Unspecified,
     }
 }
 
