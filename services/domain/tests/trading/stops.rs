@@ -133,7 +133,7 @@ fn a_name_stays_within_reach_while_anything_is_in_it() {
     assert!(world.book.in_name(STRATEGY).leaving);
     let step = world.book.stop_step(world.book.strategy(STRATEGY).unwrap());
     let Some(GroupStep::Handle(handled)) = step else { panic!("{step:?}") };
-    assert_eq!(handled.cancels, [open.order_id.clone()]);
+    assert_eq!(handled.cancels, std::slice::from_ref(&open.order_id));
     let cancelled = OrderCancelled { order_id: open.order_id, ..OrderCancelled::default() };
     world.fold([Body::OrderCancelled(cancelled)]);
     world.hold(SYMBOL, -20);
