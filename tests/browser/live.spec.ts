@@ -120,10 +120,7 @@ test("focus survives updates", async ({ page }) => {
 });
 
 test("seven pages are live at once", async ({ context }) => {
-  for (let index = 0; index < 7; index += 1) {
-    const page = await context.newPage();
-    await openOverview(page);
-  }
+  await Promise.all(Array.from({ length: 7 }, async () => openOverview(await context.newPage())));
 });
 
 for (const shared of [true, false]) {

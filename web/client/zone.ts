@@ -5,28 +5,29 @@ import { preference, setPreference } from "./preferences";
 export type Zone = "browser" | "utc" | "et";
 
 const MARKET_ZONE = "America/New_York";
-const formats = new Map<string, Intl.DateTimeFormat>();
+const formats = new Map<string | undefined, Intl.DateTimeFormat>();
 
 export function zone(): Zone {
   const value = preference("zone", "browser");
   return value === "utc" || value === "et" ? value : "browser";
 }
 
-function timeZone(): string {
+/** The zone's name; the browser's own needs none, and to ask for it takes five times as long as to write a time. */
+function timeZone(): string | undefined {
   switch (zone()) {
     case "utc":
       return "UTC";
     case "et":
       return MARKET_ZONE;
     case "browser":
-      return Intl.DateTimeFormat().resolvedOptions().timeZone;
+      return undefined;
   }
 }
 
-function parts(ms: number, iana: string): Record<string, string> {
-  let format = formats.get(iana);
-  if (!format) {
-    format = new Intl.DateTimeFormat("en-GB", {
+function parts(ms: number, iana: string | undefined): Record<string, string> {
+  let known = formats.get(iana);
+  if (!known) {
+    known = new Intl.DateTimeFormat("en-GB", {
       timeZone: iana,
       hourCycle: "h23",
       year: "numeric",
@@ -36,13 +37,17 @@ function parts(ms: number, iana: string): Record<string, string> {
       minute: "2-digit",
       second: "2-digit",
     });
-    formats.set(iana, format);
+    formats.set(iana, known);
   }
-  return Object.fromEntries(format.formatToParts(ms).map((part) => [part.type, part.value]));
+  return Object.fromEntries(known.formatToParts(ms).map((part) => [part.type, part.value]));
 }
 
 /** `2026-01-05 14:30:00` in the chosen zone; shorter forms leave out the date or the year. */
-export function formatInstant(ms: number, form: string, iana = timeZone()): string {
+export function formatInstant(ms: number, form: string): string {
+  return format(ms, form, timeZone());
+}
+
+function format(ms: number, form: string, iana: string | undefined): string {
   const p = parts(ms, iana);
   const time = `${p["hour"]}:${p["minute"]}`;
   if (form === "minute") return time;
@@ -53,7 +58,6 @@ export function formatInstant(ms: number, form: string, iana = timeZone()): stri
 
 /** Rewrites every `<time data-form>` below `root`. */
 export function formatTimes(root: ParentNode): void {
-  // Asked for once: the browser takes ten times as long to name its zone as to write a time.
   const iana = timeZone();
   // Neighbours are often of the same second, and no form tells less.
   let [second, form, text] = [Number.NaN, "", ""];
@@ -61,7 +65,7 @@ export function formatTimes(root: ParentNode): void {
     const ms = Date.parse(element.dateTime);
     if (Number.isNaN(ms)) continue;
     const [its, wanted] = [Math.floor(ms / 1_000), element.dataset["form"] ?? ""];
-    if (its !== second || wanted !== form) [second, form, text] = [its, wanted, formatInstant(ms, wanted, iana)];
+    if (its !== second || wanted !== form) [second, form, text] = [its, wanted, format(ms, wanted, iana)];
     if (element.textContent !== text) element.textContent = text;
   }
 }

@@ -14,7 +14,7 @@ use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::money::Quantity;
 use domain::order::{BrokerReport, Executed};
-use vendors::http::Answer;
+use vendors::http::{Answer, Credentials};
 use vendors::{Clock, VendorError};
 
 use crate::api::{Api, Config};
@@ -53,8 +53,8 @@ pub struct Alpaca {
     listed_ns: i64,
 }
 
-/// A refusal in words.
-fn refusal(answer: &Answer) -> (Option<i64>, String) {
+/// A refusal in words, in which no credential stands.
+fn refusal(answer: &Answer, credentials: &Credentials) -> (Option<i64>, String) {
     let told: Refusal = wire::decode(&answer.body).unwrap_or_default();
     let mut words = if told.message.is_empty() { answer.words.clone() } else { told.message };
     if let Some(reason) = told.reject_reason {
@@ -64,7 +64,7 @@ fn refusal(answer: &Answer) -> (Option<i64>, String) {
         words = format!("{words}, order {order}");
     }
     let code = told.code.map(|code| format!(" {code}")).unwrap_or_default();
-    (told.code, format!("Alpaca refuses ({}{code}): {words}", answer.status))
+    (told.code, format!("Alpaca refuses ({}{code}): {}", answer.status, credentials.redact(&words)))
 }
 
 /// Whether an answer says that the client order id is in use, which proves that an order came.
@@ -216,11 +216,13 @@ impl Alpaca {
 
     /// What an answer to an order comes to: the order, a refusal, or that nothing is known.
     fn answered(&mut self, order: &OrderSpec, answer: &Answer) -> Result<Result<Order, String>, BrokerError> {
-        let (code, words) = refusal(answer);
+        let credentials = &self.config.credentials;
+        let (code, words) = refusal(answer, credentials);
         match answer.status {
-            200 => wire::decode::<Order>(&answer.body)
-                .map(Ok)
-                .map_err(|what| Self::unknown("submit", format!("an answer that cannot be read: {what}"))),
+            200 => wire::decode::<Order>(&answer.body).map(Ok).map_err(|what| {
+                let what = credentials.redact(&what);
+                Self::unknown("submit", format!("an answer that cannot be read: {what}"))
+            }),
             // Without a code it is who asks that is refused, and the order may be sent once that is mended.
             403 if code.is_none() => Err(Self::unknown("submit", words)),
             400 | 403 | 404 | 422 => {

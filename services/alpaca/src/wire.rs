@@ -62,6 +62,13 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
+/// A field's default where Alpaca says `null`, as where it says nothing.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// An order as Alpaca has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
@@ -139,13 +146,21 @@ pub(crate) struct Position {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Account {
+    #[serde(deserialize_with = "or_default")]
     pub account_number: String,
+    #[serde(deserialize_with = "or_default")]
     pub status: String,
+    #[serde(deserialize_with = "or_default")]
     pub cash: Number,
+    #[serde(deserialize_with = "or_default")]
     pub equity: Number,
+    #[serde(deserialize_with = "or_default")]
     pub buying_power: Number,
+    #[serde(deserialize_with = "or_default")]
     pub trading_blocked: bool,
+    #[serde(deserialize_with = "or_default")]
     pub account_blocked: bool,
+    #[serde(deserialize_with = "or_default")]
     pub trade_suspended_by_user: bool,
 }
 
@@ -153,9 +168,13 @@ pub(crate) struct Account {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Asset {
+    #[serde(deserialize_with = "or_default")]
     pub status: String,
+    #[serde(deserialize_with = "or_default")]
     pub tradable: bool,
+    #[serde(deserialize_with = "or_default")]
     pub shortable: bool,
+    #[serde(deserialize_with = "or_default")]
     pub fractionable: bool,
 }
 
@@ -264,5 +283,9 @@ mod tests {
         assert_eq!((order.id.as_str(), order.quantity()), ("1", None));
         let error = decode::<Order>(br#"{"id":"1","qty":[]}"#).unwrap_err();
         assert!(error.starts_with("qty:"), "{error}");
+        let account: Account = decode(br#"{"status":null,"cash":"5","equity":null}"#).unwrap();
+        assert_eq!((account.status.as_str(), account.equity.amount()), ("", None));
+        let error = decode::<Account>(br#"{"trading_blocked":"no"}"#).unwrap_err();
+        assert!(error.starts_with("trading_blocked:"), "{error}");
     }
 }

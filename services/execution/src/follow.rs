@@ -290,7 +290,7 @@ impl Follower {
                     };
                     moved.into_iter().map(step).collect()
                 }
-                Work::Flatten { kill_id, order } => {
+                Work::Flatten { kill_id, order, .. } => {
                     let broker = SimulatedBroker::default().name().to_owned();
                     vec![Step::Flatten { kill_id, order, broker }]
                 }

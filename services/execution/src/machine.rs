@@ -50,6 +50,8 @@ pub enum Work {
         kill_id: String,
         /// The order that closes it.
         order: Box<OrderSpec>,
+        /// How many orders were tried before it and closed nothing.
+        attempt: u32,
     },
 }
 

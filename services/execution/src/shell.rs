@@ -31,6 +31,10 @@ use reconcile::Occasion;
 const BATCH: usize = 512;
 /// Pause before something that did not get anywhere is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// Pause after the first closing of a position that came to nothing at a broker outside; each one doubles it.
+const CLOSE_AGAIN: Duration = Duration::from_millis(250);
+/// Longest such pause.
+const CLOSE_AGAIN_MAX: Duration = Duration::from_secs(15 * 60);
 /// Time between two looks at what a broker outside says of the open orders.
 const ASK_AGAIN: Duration = Duration::from_secs(60);
 
@@ -111,6 +115,12 @@ struct Shell {
     deaf: Option<String>,
     /// Orders of which a broker outside took a request that it has not done yet, and until when that may take.
     patience: HashMap<String, Moment>,
+    /// Orders that are to close positions after others came to nothing, and when they are sent.
+    closings: HashMap<String, Moment>,
+    /// What a kill switch wants closed and what came to nothing so far.
+    unclosed: Option<String>,
+    /// Which accounts are not marked, because something that they hold has no price.
+    unvalued: Option<String>,
     /// What stood last, by filter, where an append was refused since the last one there that was not.
     passed: HashMap<String, u64>,
     /// Whether a broker outside was heard since the start.
@@ -137,7 +147,7 @@ impl Shell {
                 self.instants.put_back(instant);
             }
             let stuck = self.trouble.is_some();
-            let patient = self.patience.values().min().copied();
+            let patient = self.patience.values().chain(self.closings.values()).min().copied();
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
@@ -248,14 +258,30 @@ impl Shell {
     /// Takes note that brokers outside have answered everything.
     fn answered(&mut self) {
         if std::mem::take(&mut self.unanswered) {
-            self.say(self.deaf.clone());
+            self.say(self.stands());
         }
     }
 
     /// Takes note that nothing here is in the way any more.
     fn well(&mut self) {
         if !self.unanswered {
-            self.say(self.deaf.clone());
+            self.say(self.stands());
+        }
+    }
+
+    /// What stays in the way whatever else gets on.
+    fn stands(&self) -> Option<String> {
+        let all = [&self.deaf, &self.unclosed, &self.unvalued].into_iter().flatten();
+        let all: Vec<&str> = all.map(String::as_str).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Changes what stands, and states it unless something else is in the way at the moment.
+    fn restate(&mut self, change: impl FnOnce(&mut Self)) {
+        let before = self.stands();
+        change(self);
+        if self.trouble == before {
+            self.say(self.stands());
         }
     }
 

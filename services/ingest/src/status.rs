@@ -3,12 +3,13 @@
 //! Read from MARKET itself, for read models do not keep who told of a bar. Memory grows with series and sessions,
 //! not with bars.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use contracts::from_timestamp;
 use contracts::stream::MARKET;
 use contracts::v1::event::Body;
+use domain::bar::Timeframe;
 use domain::calendar::{Calendar, OutOfRange};
 use event_log::{Delivery, LogError, Recorded, Tape};
 
@@ -32,11 +33,12 @@ pub struct SeriesStatus {
     pub last_close_ns: i64,
     /// When a bar came last, UTC nanoseconds; zero where that was not recorded.
     pub last_append_ns: i64,
-    /// Sessions between the oldest and the newest bar without any.
+    /// Sessions between the oldest and the newest bar without any; of a timeframe below a day also those whose bars
+    /// do not reach the close.
     pub gaps: Vec<Gap>,
 }
 
-/// Sessions in a row without a bar.
+/// Sessions in a row that are not all there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Gap {
     /// Date of the first one.
@@ -53,7 +55,8 @@ struct Seen {
     first_ns: i64,
     last_ns: i64,
     appended_ns: i64,
-    dates: BTreeSet<NaiveDate>,
+    /// Close of the newest bar of each date.
+    dates: BTreeMap<NaiveDate, i64>,
 }
 
 /// Source, symbol, timeframe.
@@ -94,10 +97,12 @@ fn fold(seen: &mut BTreeMap<Key, Seen>, recorded: Recorded) {
     series.first_ns = series.first_ns.min(close_ns);
     series.last_ns = series.last_ns.max(close_ns);
     series.appended_ns = series.appended_ns.max(appended_ns);
-    series.dates.insert(Calendar::xnys().date_of(start_ns));
+    let newest_ns = series.dates.entry(Calendar::xnys().date_of(start_ns)).or_insert(close_ns);
+    *newest_ns = close_ns.max(*newest_ns);
 }
 
 fn told((source, symbol, timeframe): Key, seen: Seen) -> SeriesStatus {
+    let is_day = timeframe == Timeframe::D1.name();
     SeriesStatus {
         source,
         symbol,
@@ -107,18 +112,23 @@ fn told((source, symbol, timeframe): Key, seen: Seen) -> SeriesStatus {
         last_close_ns: seen.last_ns,
         last_append_ns: seen.appended_ns,
         // Bars of other centuries have no sessions to miss.
-        gaps: gaps(&seen.dates).unwrap_or_default(),
+        gaps: gaps(&seen.dates, is_day).unwrap_or_default(),
     }
 }
 
-/// The sessions between the first and the last of `dates` that are none of them.
-fn gaps(dates: &BTreeSet<NaiveDate>) -> Result<Vec<Gap>, OutOfRange> {
-    let (Some(first), Some(last)) = (dates.first(), dates.last()) else { return Ok(Vec::new()) };
+/// The sessions between the first and the last of `dates` that are none of them, or whose newest bar does not reach the
+/// close, where it is not the bar of a day.
+fn gaps(dates: &BTreeMap<NaiveDate, i64>, is_day: bool) -> Result<Vec<Gap>, OutOfRange> {
+    let (Some((first, _)), Some((last, _))) = (dates.first_key_value(), dates.last_key_value()) else {
+        return Ok(Vec::new());
+    };
     let mut gaps: Vec<Gap> = Vec::new();
     let mut open = false;
     for session in Calendar::xnys().sessions(*first, *last)? {
         let date = session.date;
-        if dates.contains(&date) {
+        // The last one may be in progress.
+        let whole = |newest_ns: &i64| is_day || date == *last || *newest_ns >= session.close_ns;
+        if dates.get(&date).is_some_and(whole) {
             open = false;
             continue;
         }
@@ -142,13 +152,27 @@ mod tests {
     fn gaps_are_sessions_without_a_bar_and_no_holidays() {
         let date = |text: &str| text.parse::<NaiveDate>().unwrap();
         // New Year's Day and two weekends lie between, and three sessions.
-        let dates = ["2025-12-30", "2025-12-31", "2026-01-05", "2026-01-08"].map(date).into();
-        let found = gaps(&dates).unwrap();
+        let dates = ["2025-12-30", "2025-12-31", "2026-01-05", "2026-01-08"];
+        let dates: BTreeMap<NaiveDate, i64> = dates.map(|text| (date(text), 0)).into();
+        let found = gaps(&dates, true).unwrap();
         let expected = [
             Gap { from: date("2026-01-02"), to: date("2026-01-02"), sessions: 1 },
             Gap { from: date("2026-01-06"), to: date("2026-01-07"), sessions: 2 },
         ];
         assert_eq!(found, expected);
-        assert_eq!(gaps(&BTreeSet::new()).unwrap(), []);
+        assert_eq!(gaps(&BTreeMap::new(), true).unwrap(), []);
+    }
+
+    #[test]
+    fn a_session_whose_bars_end_before_its_close_is_a_gap_and_the_last_one_may_be_in_progress() {
+        let date = |text: &str| text.parse::<NaiveDate>().unwrap();
+        let close_ns = |text: &str| Calendar::xnys().session(date(text)).unwrap().unwrap().close_ns;
+        // 2025-12-24 closes at 13:00, of 2025-12-26 the last minute is missing.
+        let held = [("2025-12-23", 0), ("2025-12-24", 0), ("2025-12-26", 60_000_000_000), ("2025-12-29", 1)];
+        let dates: BTreeMap<NaiveDate, i64> =
+            held.map(|(text, short_ns)| (date(text), close_ns(text) - short_ns)).into();
+        let from = date("2025-12-26");
+        assert_eq!(gaps(&dates, false).unwrap(), [Gap { from, to: from, sessions: 1 }]);
+        assert_eq!(gaps(&dates, true).unwrap(), []);
     }
 }

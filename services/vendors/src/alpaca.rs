@@ -61,11 +61,11 @@ struct BarsAnswer {
 #[derive(Deserialize)]
 struct Bar {
     t: String,
-    o: f64,
-    h: f64,
-    l: f64,
-    c: f64,
-    v: f64,
+    o: Option<f64>,
+    h: Option<f64>,
+    l: Option<f64>,
+    c: Option<f64>,
+    v: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -135,7 +135,7 @@ impl Alpaca {
             actions.push(Action { ex_date: dividend.ex_date, kind: ActionKind::Dividend, value_e9: rate.0 });
         }
         let next = match answer.next_page_token {
-            Some(token) => Some(Cursor { step: ACTIONS, token: Some(token) }),
+            Some(next) => Some(Cursor { step: ACTIONS, token: Some(self.further(token.as_deref(), next)?) }),
             None => ask.bars.then_some(Cursor { step: BARS, token: None }),
         };
         Ok(Page { actions: wire::of_span(actions, ask), next, ..Page::default() })
@@ -164,10 +164,13 @@ impl Alpaca {
         let body = self.http.get("/v2/stocks/bars", &query).await?;
         let answer: BarsAnswer = wire::decode(&self.http, &body)?;
         let found = answer.bars.unwrap_or_default().remove(&ask.symbol).flatten().unwrap_or_default();
-        let bars: Result<Vec<Quoted>, VendorError> = found.iter().map(|bar| self.quoted(bar)).collect();
-        let mut skipped = Skipped::default();
-        let bars = wire::sift(bars?, ask, known_ns, &mut skipped);
-        let next = answer.next_page_token.map(|token| Cursor { step: BARS, token: Some(token) });
+        let bars: Result<Vec<Quoted>, VendorError> =
+            found.iter().filter_map(|bar| self.quoted(bar).transpose()).collect();
+        let bars = bars?;
+        let mut skipped = Skipped { empty: (found.len() - bars.len()) as u64, ..Skipped::default() };
+        let bars = wire::sift(bars, ask, known_ns, &mut skipped);
+        let next = answer.next_page_token.map(|next| self.further(token.as_deref(), next)).transpose()?;
+        let next = next.map(|token| Cursor { step: BARS, token: Some(token) });
         Ok(Page { bars, actions: Vec::new(), skipped, next })
     }
 
@@ -192,35 +195,47 @@ impl Alpaca {
             let body = self.http.get("/v2/stocks/bars", &query).await?;
             let answer: BarsAnswer = wire::decode(&self.http, &body)?;
             for (symbol, bars) in answer.bars.unwrap_or_default() {
-                let quoted: Result<Vec<_>, _> = bars.iter().flatten().map(|bar| self.quoted(bar)).collect();
+                let quoted: Result<Vec<_>, _> =
+                    bars.iter().flatten().filter_map(|bar| self.quoted(bar).transpose()).collect();
                 let kept = wire::sift(quoted?, ask, now_ns, &mut Skipped::default());
                 found.extend(kept.into_iter().map(|bar| (symbol.clone(), bar)));
             }
             match answer.next_page_token {
-                Some(next) if token.as_ref() != Some(&next) => token = Some(next),
-                Some(next) => {
-                    return Err(self.http.broken(format!("next_page_token: {next:?} leads nowhere")));
-                }
+                Some(next) => token = Some(self.further(token.as_deref(), next)?),
                 None => return Ok(found),
             }
         }
     }
 
-    fn quoted(&self, bar: &Bar) -> Result<Quoted, VendorError> {
+    /// The token of the next page, unless it is that of the page at `token` itself.
+    fn further(&self, token: Option<&str>, next: String) -> Result<String, VendorError> {
+        if token == Some(next.as_str()) {
+            return Err(self.http.broken(format!("next_page_token: {next:?} leads nowhere")));
+        }
+        Ok(next)
+    }
+
+    /// A row as a bar; `None` for one without a price or a volume.
+    fn quoted(&self, bar: &Bar) -> Result<Option<Quoted>, VendorError> {
         let start = DateTime::parse_from_rfc3339(&bar.t).ok().and_then(|start| start.timestamp_nanos_opt());
         let start_ns = start.ok_or_else(|| self.http.broken(format!("bars.t: {:?} is no time", bar.t)))?;
+        let (Some(open), Some(high), Some(low), Some(close), Some(volume)) =
+            (bar.o, bar.h, bar.l, bar.c, bar.v)
+        else {
+            return Ok(None);
+        };
         let price = |field: &str, value: f64| {
             wire::price(value).ok_or_else(|| self.http.broken(format!("bars.{field}: {value} at {}", bar.t)))
         };
-        Ok(Quoted {
+        Ok(Some(Quoted {
             start_ns,
-            open: price("o", bar.o)?,
-            high: price("h", bar.h)?,
-            low: price("l", bar.l)?,
-            close: price("c", bar.c)?,
-            volume: wire::volume(bar.v)
-                .ok_or_else(|| self.http.broken(format!("bars.v: {} at {}", bar.v, bar.t)))?,
-        })
+            open: price("o", open)?,
+            high: price("h", high)?,
+            low: price("l", low)?,
+            close: price("c", close)?,
+            volume: wire::volume(volume)
+                .ok_or_else(|| self.http.broken(format!("bars.v: {volume} at {}", bar.t)))?,
+        }))
     }
 }
 

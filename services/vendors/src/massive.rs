@@ -93,13 +93,13 @@ impl Massive {
         query: &[(&str, &str)],
     ) -> Result<(Vec<T>, Option<String>), VendorError> {
         let body = match &token {
-            Some(token) => self.http.get(token, &[]).await?,
+            Some(token) => self.http.get(token, &[]).await.map_err(of_a_later_page)?,
             None => self.http.get(path, query).await?,
         };
         let answer: Answer<T> = wire::decode(&self.http, &body)?;
         if answer.status.as_deref() == Some("ERROR") {
             let message = answer.error.or(answer.message).unwrap_or_else(|| "no explanation".to_owned());
-            return Err(VendorError::Refused { vendor: NAME, status: 200, kind: Refusal::Request, message });
+            return Err(self.http.refused(&message));
         }
         let next = match answer.next_url.as_deref() {
             Some(url) => {
@@ -201,6 +201,17 @@ impl Massive {
             close: price("c", row.c)?,
             volume: wire::volume(row.v).ok_or_else(|| broken("v", row.v))?,
         })
+    }
+}
+
+/// What is asked for exists, for it has a first page: that a later one is not found says nothing of the symbol.
+fn of_a_later_page(error: VendorError) -> VendorError {
+    match error {
+        VendorError::Refused { vendor, status, kind: Refusal::Unknown, message } => {
+            let message = format!("a later page: {message}");
+            VendorError::Refused { vendor, status, kind: Refusal::Request, message }
+        }
+        other => other,
     }
 }
 

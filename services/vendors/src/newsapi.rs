@@ -32,6 +32,8 @@ pub struct NewsApi {
 
 #[derive(Deserialize)]
 struct Answer {
+    status: Option<String>,
+    message: Option<String>,
     #[serde(rename = "totalResults")]
     total: Option<u64>,
     articles: Option<Vec<Article>>,
@@ -61,7 +63,11 @@ impl NewsApi {
 
     async fn answer(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, VendorError> {
         let body = self.http.get(path, query).await?;
-        wire::decode(&self.http, &body)
+        let answer: Answer = wire::decode(&self.http, &body)?;
+        if answer.status.as_deref() == Some("error") {
+            return Err(self.http.refused(answer.message.as_deref().unwrap_or("no explanation")));
+        }
+        Ok(answer)
     }
 }
 

@@ -147,6 +147,27 @@ fn every_source_fills_a_tape_and_goes_on_after_a_failure() -> Outcome {
     Ok(())
 }
 
+#[test]
+fn what_is_missing_before_what_the_tape_holds_is_asked_for_alone() -> Outcome {
+    let mut stage = Stage::new(Script::default())?;
+    stage.home.set("MASSIVE_API_KEY", tapedeck_vendors::KEY);
+    let (recent, old) = (stage.days_ago(40), stage.days_ago(80));
+    let recent = ["backfill", "--source", "massive", "--symbols", "MSFT", "--from", &recent];
+    let old = ["backfill", "--source", "massive", "--symbols", "MSFT", "--from", &old];
+    let report = stage.home.json(&recent)?;
+    assert!(count(&report, "appended")? > 20 * 7, "{report}");
+    let report = stage.home.json(&old)?;
+    assert!(count(&report, "appended")? > 20 * 7, "{report}");
+    // Seven hours of a session, of two at most, and what there is of splits and dividends.
+    assert!(count(&report, "duplicates")? < 30, "{report}");
+    let report = stage.home.json(&old)?;
+    assert_eq!((count(&report, "appended")?, count(&report, "revisions")?), (0, 0), "{report}");
+    assert!(count(&report, "duplicates")? < 30, "{report}");
+    let series = stage.home.json(&["ingest", "status", "--source", "massive"])?;
+    assert_eq!(series["series"][0]["gaps"], serde_json::json!([]), "{series}");
+    Ok(())
+}
+
 /// One source's days stand, another's are compared, groups stand for their symbols.
 #[test]
 fn days_of_another_source_are_compared_with_the_authoritys() -> Outcome {

@@ -135,6 +135,8 @@ async fn look(said: &mut Said, address: &str, link: &str, token: &str) -> Outcom
         let answer = request.send().await?;
         let (status, text) = (answer.status(), answer.text().await?);
         anyhow::ensure!(status == 200 && text.contains("\"works\":true"), "{name}: {status} {text}");
+        // Bars come after splits and dividends, and a key may see these alone.
+        anyhow::ensure!(!text.contains(": 0 daily bars"), "{name}: bars were not asked for: {text}");
         said.0.push((format!("test of {name}"), text.into_bytes()));
     }
     Ok(())

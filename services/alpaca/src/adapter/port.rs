@@ -117,10 +117,10 @@ impl Broker for Alpaca {
             match answer.status {
                 // The end comes as such, or as a fill that was quicker.
                 200 | 204 => return Ok(Vec::new()),
-                404 | 422 => refused = Some(refusal(&answer).1),
+                404 | 422 => refused = Some(refusal(&answer, &self.config.credentials).1),
                 _ => {
                     self.cancelling.remove(&id);
-                    return Err(Self::unknown("cancel", refusal(&answer).1));
+                    return Err(Self::unknown("cancel", refusal(&answer, &self.config.credentials).1));
                 }
             }
         }
@@ -186,8 +186,8 @@ impl Broker for Alpaca {
         match answer.status {
             // That it was taken is no proof: `replaced` or its refusal is.
             200 => Ok(Vec::new()),
-            400 | 403 | 404 | 422 => rejected(refusal(&answer).1),
-            _ => Err(Self::unknown("replace", refusal(&answer).1)),
+            400 | 403 | 404 | 422 => rejected(refusal(&answer, &self.config.credentials).1),
+            _ => Err(Self::unknown("replace", refusal(&answer, &self.config.credentials).1)),
         }
     }
 

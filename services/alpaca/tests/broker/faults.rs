@@ -87,6 +87,17 @@ async fn a_wrong_key_loses_no_order_and_stands_in_no_message() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_repeats_the_credentials_is_told_without_them() {
+    let said = format!("key {} secret {}", tapedeck_vendors::KEY, tapedeck_vendors::SECRET);
+    let mut desk = Desk::open().await;
+    let body = json!({"code": 40_310_000, "message": said.clone(), "reject_reason": said});
+    let answer = HttpFault::Answer { status: 403, headers: Default::default(), body };
+    desk.arm("POST", "/v2/orders", When::Before, answer);
+    let reason = reason(&desk.submit(&order("echo", Side::Buy, 1)).await.unwrap());
+    assert!(reason.ends_with("key *** secret *** (key *** secret ***)"), "{reason}");
+}
+
+#[tokio::test]
 async fn an_order_that_is_taken_and_refused_later_is_refused() {
     let mut desk = Desk::listening().await;
     desk.plan(json!({"on_submit": "reject"}));

@@ -4,6 +4,7 @@ use broker::{Broker as _, BrokerError};
 use contracts::v1::{OrderSpec, OrderType, Side, TimeInForce};
 use domain::money::{Amount, Quantity};
 use serde_json::json;
+use tapedeck_vendors::fault::{HttpFault, When};
 
 use crate::support::{Desk, E9, kinds, order, reason};
 
@@ -59,6 +60,24 @@ async fn a_blocked_account_opens_nothing() {
     let account = desk.broker.account("paper").await.unwrap().unwrap();
     assert!(account.blocked.is_some());
     assert_eq!((account.number.as_str(), account.cash), ("PA0000000001", Amount(100_000 * 1_000_000_000)));
+}
+
+#[tokio::test]
+async fn what_is_null_is_as_what_is_not_said() {
+    let mut desk = Desk::open().await;
+    let told = |body| HttpFault::Answer { status: 200, headers: Default::default(), body };
+    let account = json!({
+        "account_number": "PA0000000001", "status": "ACTIVE", "cash": "5", "equity": null, "trading_blocked": null,
+        "account_blocked": false, "trade_suspended_by_user": null,
+    });
+    let asset = json!({
+        "symbol": "AAPL", "status": "active", "tradable": true, "shortable": null, "fractionable": null,
+    });
+    desk.arm("GET", "/v2/account", When::Before, told(account));
+    desk.arm("GET", "/v2/assets/AAPL", When::Before, told(asset));
+    assert_eq!(kinds(&desk.submit(&order("whole", Side::Buy, 1)).await.unwrap()), ["accepted"]);
+    let half = OrderSpec { quantity_e9: E9 / 2, ..order("half", Side::Buy, 1) };
+    assert!(reason(&desk.submit(&half).await.unwrap()).contains("whole shares"));
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ pub(super) fn sent(machine: &Machine, event: &Event) -> Derived {
     let broker = submitted.broker.clone();
     let mut steps = vec![Step::Submit { order_id, broker: broker.clone() }];
     for work in machine.flattening() {
-        if let Work::Flatten { kill_id, order } = work {
+        if let Work::Flatten { kill_id, order, .. } = work {
             steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
         }
     }

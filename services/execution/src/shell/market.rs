@@ -1,12 +1,12 @@
 //! Instants of MARKET: their parts in order, then the marks, then the acknowledgements.
 
 use broker::{MarketEvent, Report};
-use domain::book::FoldError;
+use domain::book::{FoldError, MarkError};
 use domain::calendar::{Calendar, Session};
 use domain::corporate_action::Effect;
 use domain::order::BrokerReport;
 use event_log::Consumer;
-use runtime::{Instant, utc};
+use runtime::{ClockMode, Instant, utc};
 
 use super::orders::complain;
 use super::{Error, Shell};
@@ -150,6 +150,7 @@ impl Shell {
     /// Values the accounts. False when one cannot be valued and the clock waits for it.
     async fn mark(&mut self, instant: &Instant) -> Result<bool, Error> {
         let waits = is_barrier(self.context.clock, instant);
+        let on_wall = self.context.clock == ClockMode::Wall;
         // What was bought since a start may have had its last bar before it.
         let unpriced = self.machine.unpriced();
         if !unpriced.is_empty() {
@@ -163,9 +164,17 @@ impl Shell {
             self.store_together(&steps, waits).await?
         };
         let mut unvalued = None;
+        let mut without_price = Vec::new();
         for (step, error) in &failed {
             match error {
                 StepError::Mark(error) if waits => unvalued = unvalued.or(Some(error)),
+                // The clock goes on without the mark, so that nothing but this says that there is none.
+                StepError::Mark(MarkError::NoPrice { account, symbol }) if on_wall => {
+                    without_price.push(format!(
+                        "account {account} is not marked: it holds {symbol}, which has no price; \
+                         add {symbol} to `symbols` of [live], or close the position"
+                    ));
+                }
                 // An account that nobody has configured yet has nothing to value.
                 StepError::Mark(error) => tracing::debug!("{error}"),
                 _ => complain(step, error),
@@ -175,6 +184,7 @@ impl Shell {
             self.say(Some(format!("instant {} cannot be marked: {error}", utc(instant.event_ns))));
             return Ok(false);
         }
+        self.restate(|shell| shell.unvalued = (!without_price.is_empty()).then(|| without_price.join("; ")));
         self.together.clear();
         self.matched = None;
         Ok(true)

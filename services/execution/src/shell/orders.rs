@@ -1,8 +1,11 @@
 //! Orders: the loop that does what the machine says is to be done, and the broker's answers.
 
+use std::collections::{BTreeSet, HashMap};
+
 use broker::{BrokerError, Report, wants_entries_first};
 use contracts::stream;
 use contracts::{Subject, client_order_id};
+use domain::book::PositionKey;
 use domain::order::{BrokerReport, OrderState};
 use event_log::last_of;
 use planted::Bug;
@@ -10,7 +13,8 @@ use runtime::clock;
 
 use super::reconcile::Occasion;
 use super::send::Turn;
-use super::{Error, Shell};
+use super::{CLOSE_AGAIN, CLOSE_AGAIN_MAX, Error, Shell};
+use crate::kill::ATTEMPTS_OUTSIDE_MAX;
 use crate::machine::Work;
 use crate::step::{Step, StepError};
 use crate::words;
@@ -21,8 +25,9 @@ impl Shell {
         let mut before = Vec::new();
         loop {
             self.catch_up().await?;
-            let mut work = self.machine.work();
+            let mut work = self.work().await;
             self.leave_waiting(&mut work);
+            self.restate(|shell| shell.unclosed = shell.machine.unclosed());
             if work.is_empty() {
                 return Ok(());
             }
@@ -36,8 +41,33 @@ impl Shell {
         }
     }
 
+    /// What there is to do. Closings that ended before a restart have left memory; the next one goes by another id.
+    async fn work(&mut self) -> Vec<Work> {
+        for _ in 0..=ATTEMPTS_OUTSIDE_MAX {
+            let work = self.machine.work();
+            let mut brought = false;
+            for item in &work {
+                if let Work::Flatten { order, .. } = item
+                    && !self.closings.contains_key(&order.order_id)
+                {
+                    self.bring(&order.order_id).await;
+                    brought |= self.machine.book().order(&order.order_id).is_some();
+                }
+            }
+            if !brought {
+                return work;
+            }
+        }
+        // More of them have ended than memory holds; what was sent already is not sent again.
+        tracing::error!("the kill switch closes nothing more: too many closings came to nothing");
+        let mut work = self.machine.work();
+        work.retain(|item| !matches!(item, Work::Flatten { .. }));
+        work
+    }
+
     async fn do_all(&mut self, work: &[Work]) -> Result<(), Error> {
-        let mut singles = Vec::new();
+        let (mut singles, mut closings, mut to_send) = (Vec::new(), Vec::new(), Vec::new());
+        let mut closed = BTreeSet::new();
         // What an order takes the place of goes before the order comes.
         for item in work {
             if let Work::Cancel(order_id) = item {
@@ -63,13 +93,23 @@ impl Shell {
                     self.store_and_log(vec![Step::Forgo { order_id: order_id.clone() }]).await?;
                 }
                 Work::Group(step) => self.group(step.clone()).await?,
-                Work::Flatten { kill_id, order } => {
+                Work::Flatten { kill_id, order, .. } => {
                     let (kill_id, order) = (kill_id.clone(), order.clone());
                     let broker = self.broker.name_of(&order.account).to_owned();
-                    self.store_and_log(vec![Step::Flatten { kill_id, order, broker }]).await?;
+                    // Two switches may want the same position closed.
+                    if !closed.insert(PositionKey::new(&order.account, &order.strategy, &order.symbol)) {
+                        continue;
+                    }
+                    to_send.push(order.order_id.clone());
+                    closings.push(Step::Flatten { kill_id, order, broker });
                 }
                 Work::Cancel(_) => {}
             }
+        }
+        if !closings.is_empty() {
+            self.store_and_log(closings).await?;
+            self.catch_up().await?;
+            self.send(&to_send, Turn::First).await?;
         }
         if singles.is_empty() {
             return Ok(());
@@ -197,14 +237,26 @@ impl Shell {
         }
     }
 
-    /// Leaves out what the broker was asked for a moment ago.
+    /// Leaves out what the broker was asked for a moment ago, and closings whose pause is not over.
     fn leave_waiting(&mut self, work: &mut Vec<Work>) {
         let now = clock::now();
         self.patience.retain(|_, until| *until > now);
+        let mut waiting = HashMap::new();
         work.retain(|item| match item {
             Work::Cancel(order_id) | Work::Replace(order_id) => !self.patience.contains_key(order_id),
+            Work::Flatten { order, attempt, .. }
+                if *attempt > 0 && self.broker.is_remote_for(&order.account) =>
+            {
+                let pause = CLOSE_AGAIN.saturating_mul(1 << (attempt - 1).min(16)).min(CLOSE_AGAIN_MAX);
+                let due_at = self.closings.get(&order.order_id).copied().unwrap_or_else(|| now + pause);
+                if due_at > now {
+                    waiting.insert(order.order_id.clone(), due_at);
+                }
+                due_at <= now
+            }
             _ => true,
         });
+        self.closings = waiting;
     }
 
     /// Takes what a broker outside says unasked.
@@ -224,7 +276,7 @@ impl Shell {
             }
             Err(error) => {
                 self.deaf = Some(error.to_string());
-                self.say(self.deaf.clone());
+                self.say(self.stands());
                 self.ask_again_at = clock::now() + super::RETRY;
                 Ok(())
             }

@@ -8,13 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use broker::{Broker, BrokerError, BrokerOrder, BrokerPosition, Brokers, Report, StateAtBroker};
 use contracts::v1::event::Body;
-use contracts::v1::{GroupPolicy, OrderSpec, RiskDecision, SessionPhase, Side, TimeInForce, Verdict};
+use contracts::v1::{
+    GroupPolicy, OrderSpec, RiskDecision, SessionPhase, Side, TimeInForce, TradingKilled, Verdict,
+};
 use contracts::{Subject, event_id, stream, to_timestamp};
 use domain::book::Book;
 use domain::money::{Amount, Price, Quantity};
 use domain::order::{BrokerReport, Execution, OrderStage, OrderState, Terms};
 use event_log::{Append, EventLog as _, Expect, MemoryLog};
-use runtime::{ClockMode, Health};
+use runtime::{ClockMode, Health, HealthState, ServiceHealth};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
@@ -32,6 +34,10 @@ struct World {
     unasked: VecDeque<Report>,
     positions: Vec<BrokerPosition>,
     submissions: usize,
+    /// How many closings it still refuses.
+    refusals: usize,
+    /// How often it was asked whether it knows an order.
+    lookups: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -65,6 +71,11 @@ impl Broker for Outside {
     async fn submit(&mut self, order: &OrderSpec, client: &str, _: i64) -> Result<Vec<Report>, BrokerError> {
         let mut world = self.0.lock().unwrap();
         world.submissions += 1;
+        if order.reducing && world.refusals > 0 {
+            world.refusals -= 1;
+            let report = BrokerReport::Rejected { reason: "wash trade".to_owned() };
+            return Ok(vec![Report { order_id: order.order_id.clone(), report }]);
+        }
         world.known.push((client.to_owned(), order.order_id.clone()));
         if std::mem::take(&mut world.silent) || world.mute {
             return Err(timeout("submit"));
@@ -90,7 +101,8 @@ impl Broker for Outside {
     }
 
     async fn lookup(&mut self, _order: &OrderSpec, client: &str) -> Result<Option<BrokerOrder>, BrokerError> {
-        let world = self.0.lock().unwrap();
+        let mut world = self.0.lock().unwrap();
+        world.lookups += 1;
         if world.mute {
             return Err(timeout("look up"));
         }
@@ -136,22 +148,23 @@ fn execution(id: &str, shares: i64, price: i64) -> Execution {
 }
 
 async fn running(outside: Option<Outside>) -> (Script, CancellationToken, tokio::task::JoinHandle<()>) {
-    let (script, shutdown, task, _) = watched(outside).await;
+    let (script, shutdown, task, _) = watched(outside, ClockMode::Tape).await;
     (script, shutdown, task)
 }
 
 async fn watched(
     outside: Option<Outside>,
+    clock: ClockMode,
 ) -> (Script, CancellationToken, tokio::task::JoinHandle<()>, Health) {
     let tape = MemoryLog::default();
-    let script = Script { tape: tape.clone(), framed: true };
+    let script = Script { tape: tape.clone(), framed: clock == ClockMode::Tape };
     script.setup_accounts(&crate::support::ACCOUNTS, contracts::v1::Costs::default()).await;
     let shutdown = CancellationToken::new();
     let mut config = config(&tape, Staleness::Behind(0));
     if let Some(outside) = outside {
         config.brokers = Arc::new(outside);
     }
-    let context = context(Arc::new(tape), ClockMode::Tape, shutdown.clone());
+    let context = context(Arc::new(tape), clock, shutdown.clone());
     let health = context.health.clone();
     let task = tokio::spawn(async move { execution::run(context, config).await.unwrap() });
     (script, shutdown, task, health)
@@ -232,7 +245,7 @@ async fn an_order_lives_at_a_broker_outside() {
 async fn health_says_in_words_what_an_order_waits_for() {
     let outside = Outside::default();
     outside.0.lock().unwrap().mute = true;
-    let (script, shutdown, task, health) = watched(Some(outside)).await;
+    let (script, shutdown, task, health) = watched(Some(outside), ClockMode::Tape).await;
     let spec = limit(order("mute", "paper", "A", Side::Buy, 100), 50, TimeInForce::Gtc);
     script.approve("mute", OPEN_NS, std::slice::from_ref(&spec), &[&["unresolved"]]).await;
     let words =
@@ -244,6 +257,89 @@ async fn health_says_in_words_what_an_order_waits_for() {
     };
     let in_time = tokio::time::timeout(Duration::from_secs(10), said).await;
     assert!(in_time.is_ok(), "{words}: {:?}", health.all());
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
+fn held(symbol: &str) -> BrokerPosition {
+    BrokerPosition { symbol: symbol.into(), quantity: Quantity(7 * E9), cost: Amount(350 * i128::from(E9)) }
+}
+
+async fn adopted(script: &Script, symbol: &str) {
+    let found = async {
+        while book(&script.tape).await.position("paper", contracts::MANUAL, symbol).is_none() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), found).await.expect("the position is adopted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_says_which_holding_has_no_price_until_it_has_one() {
+    let outside = Outside::default();
+    outside.0.lock().unwrap().positions = vec![held("B")];
+    let (script, shutdown, task, health) = watched(Some(outside), ClockMode::Wall).await;
+    adopted(&script, "B").await;
+    let (first, second) = (OPEN_NS + HOUR_NS, OPEN_NS + 2 * HOUR_NS);
+    script.publish(first, vec![bar("A", first, 100, 100)]).await;
+    until_health(&health, "no price", |said| {
+        said.state == HealthState::Degraded
+            && said.detail
+                == "account paper is not marked: it holds B, which has no price; \
+                    add B to `symbols` of [live], or close the position"
+    })
+    .await;
+    script.publish(second, vec![bar("B", second, 50, 50)]).await;
+    until_health(&health, "all is well", |said| said.state == HealthState::Ready).await;
+    let mark = book(&script.tape).await.account("paper").unwrap().mark.clone().unwrap();
+    assert_eq!(mark.event_ns, second);
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
+async fn until_health(health: &Health, what: &str, wanted: impl Fn(&ServiceHealth) -> bool) {
+    let said = async {
+        while !health.all().get("execution").is_some_and(&wanted) {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(10), said).await;
+    assert!(in_time.is_ok(), "{what}: {:?}", health.all());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closings_are_sent_without_being_asked_for_and_again_after_a_refusal_which_health_shows() {
+    let outside = Outside::default();
+    {
+        let mut world = outside.0.lock().unwrap();
+        world.positions = vec![held("A"), held("B")];
+        // Both positions, and one of them once more.
+        world.refusals = 3;
+    }
+    let (script, shutdown, task, health) = watched(Some(outside.clone()), ClockMode::Tape).await;
+    adopted(&script, "B").await;
+    let kill = TradingKilled { account: "paper".into(), flatten: true, ..TradingKilled::default() };
+    let event = contracts::v1::Event {
+        id: event_id("kill", "script", 0),
+        event_time: Some(to_timestamp(OPEN_NS)),
+        body: Some(Body::TradingKilled(kill)),
+        ..contracts::v1::Event::default()
+    };
+    let subject = Subject::for_event(&event, None).unwrap();
+    script.tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
+    until_health(&health, "the refusal", |said| {
+        said.state == HealthState::Degraded
+            && said.detail.contains("the kill switch has not closed paper/manual/")
+            && said.detail.contains("rejected (wash trade); it is tried again")
+    })
+    .await;
+    until_health(&health, "all is well", |said| said.state == HealthState::Ready).await;
+    let after = book(&script.tape).await;
+    assert_eq!(after.open_orders().filter(|order| order.accepted_ns.is_some()).count(), 2);
+    {
+        let world = outside.0.lock().unwrap();
+        assert_eq!((world.submissions, world.lookups), (5, 0));
+    }
     shutdown.cancel();
     task.await.unwrap();
 }

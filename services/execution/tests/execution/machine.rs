@@ -2,14 +2,15 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    Event, OrderCancelRequested, OrderRejected, OrderSubmitted, RiskDecision, Side, Verdict,
+    AccountEntry, EntryKind, Event, Money, OrderCancelRequested, OrderRejected, OrderSubmitted, RiskDecision,
+    Side, TradingKilled, Verdict,
 };
-use contracts::{Subject, event_id, to_timestamp};
+use contracts::{MANUAL, Subject, event_id, to_timestamp};
 use domain::book::Book;
 use event_log::Recorded;
 use execution::{Machine, Step, Work};
 
-use crate::support::{ACCOUNTS, OPEN_NS, leg, order};
+use crate::support::{ACCOUNTS, E9, OPEN_NS, leg, order};
 
 /// A machine that has folded `given`, and the work it then sees.
 fn check(given: &[Body], expect: &[Work]) -> Machine {
@@ -46,6 +47,53 @@ fn submitted(spec: &contracts::v1::OrderSpec) -> Body {
         client_order_id: contracts::client_order_id(&spec.order_id),
         broker: "simulated".into(),
     })
+}
+
+#[test]
+fn a_closing_that_is_refused_is_tried_on_at_a_broker_outside_and_five_times_at_the_simulated_one() {
+    let refused = |broker: &str, times: u32| {
+        let entry = AccountEntry {
+            account: "paper".into(),
+            kind: EntryKind::External.into(),
+            strategy: MANUAL.into(),
+            symbol: "A".into(),
+            amount: Some(Money { units: 350, nanos: 0 }),
+            quantity_e9: 7 * E9,
+            ..AccountEntry::default()
+        };
+        let kill = TradingKilled { account: "paper".into(), flatten: true, ..TradingKilled::default() };
+        let mut machine = Machine::new(Book::default(), &ACCOUNTS.map(str::to_owned));
+        let mut sequence = 0;
+        let mut fold = |machine: &mut Machine, body: Body| {
+            sequence += 1;
+            let event = Event {
+                id: event_id("given", "test", sequence),
+                event_time: Some(to_timestamp(OPEN_NS)),
+                body: Some(body),
+                ..Event::default()
+            };
+            let recorded = Recorded { sequence: sequence.into(), subject: String::new(), event };
+            machine.fold(&recorded).unwrap();
+        };
+        fold(&mut machine, Body::AccountEntry(entry));
+        fold(&mut machine, Body::TradingKilled(kill));
+        for time in 0..times {
+            let work = machine.work();
+            let [Work::Flatten { order, attempt, .. }] = work.as_slice() else { panic!("{work:?}") };
+            assert_eq!(*attempt, time);
+            let sent = OrderSubmitted {
+                order: Some((**order).clone()),
+                client_order_id: contracts::client_order_id(&order.order_id),
+                broker: broker.into(),
+            };
+            let (order_id, reason) = (order.order_id.clone(), "wash trade".to_owned());
+            fold(&mut machine, Body::OrderSubmitted(sent));
+            fold(&mut machine, Body::OrderRejected(OrderRejected { order_id, reason }));
+        }
+        machine.work()
+    };
+    assert!(matches!(refused("alpaca", 20).as_slice(), [Work::Flatten { attempt: 20, .. }]));
+    assert!(refused("simulated", 5).is_empty());
 }
 
 #[test]

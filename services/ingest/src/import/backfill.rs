@@ -2,7 +2,7 @@
 
 use contracts::v1::Origin;
 use domain::bar::{Bar, Timeframe};
-use domain::calendar::Market;
+use domain::calendar::{Market, Session};
 use domain::money::{Price, Volume};
 use event_log::Tape;
 
@@ -15,6 +15,19 @@ use crate::authority::Authorities;
 use crate::file::{Action, Chunk, Rejected, Row, RowCheck, Series};
 use crate::quality::Found;
 use crate::standards::Standards;
+
+/// Spans that a vendor is asked for at most: a symbol that seldom trades lacks the end of most sessions, and each
+/// span costs requests.
+const SPANS_MAX: usize = 12;
+
+/// What the tape has of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holding {
+    Nothing,
+    /// Bars, but none that reaches the close.
+    Part,
+    Whole,
+}
 
 /// Prices and volume of one interval, raw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,36 +103,76 @@ impl Backfill {
         })
     }
 
-    /// Where the vendor has to be asked from, for a span from `from_ns` up to `to_ns`: the start of the last day of
-    /// the unbroken row of sessions of which the tape has a bar. That day is asked for again, for its bars may not
-    /// all be there. A session whose bars are another source's is asked for where the authority says so: either that
-    /// source's bars are to be compared, or this one's are to take their place.
+    /// Where the vendor has to be asked from first, for a span from `from_ns` up to `to_ns`: see [`Self::spans`].
     pub fn resume(&self, from_ns: i64, to_ns: i64) -> Result<i64, ImportError> {
-        let calendar = self.market.calendar();
-        let mut resume_ns = from_ns;
-        let (first, last) = (calendar.date_of(from_ns), calendar.date_of(to_ns.saturating_sub(1)));
-        for session in calendar.sessions(first, last)? {
-            let (timeframe, date) = (self.series.timeframe, session.date);
-            let stated = self.authorities.of(&self.series.symbol, timeframe, date).is_some();
-            if !self.has_bar(session.open_ns, session.close_ns, stated) {
-                break;
-            }
-            resume_ns = resume_ns.max(calendar.start_of(session.date));
-        }
-        Ok(resume_ns)
+        Ok(self.spans(from_ns, to_ns)?.first().map_or(from_ns, |span| span.0))
     }
 
-    fn has_bar(&self, open_ns: i64, close_ns: i64, own: bool) -> bool {
+    /// What the vendor has to be asked for between `from_ns` and `to_ns`, in order, each from a time up to another:
+    /// the sessions of which the tape has no bar, with the day before them, whose bars may not all be there; those of
+    /// which it has bars, but none that reaches the close; and the last one. A session whose bars are another source's
+    /// is asked for where the authority says so: either that source's bars are to be compared, or this one's are to
+    /// take their place. There is one span at least, which is the last and ends with `to_ns`, and a dozen at most:
+    /// where there were more, the first reaches over the oldest.
+    pub fn spans(&self, from_ns: i64, to_ns: i64) -> Result<Vec<(i64, i64)>, ImportError> {
+        let calendar = self.market.calendar();
+        let (first, last) = (calendar.date_of(from_ns), calendar.date_of(to_ns.saturating_sub(1)));
+        // Where each session's day begins, and whether it is asked for.
+        let mut days: Vec<(i64, bool)> = Vec::new();
+        for session in calendar.sessions(first, last)? {
+            let holding = self.holding(session);
+            let mut start_ns = calendar.start_of(session.date).max(from_ns);
+            if holding == Holding::Nothing {
+                match days.last_mut() {
+                    Some(before) => before.1 = true,
+                    None => start_ns = from_ns,
+                }
+            }
+            days.push((start_ns, holding != Holding::Whole));
+        }
+        match days.last_mut() {
+            Some(last) => last.1 = true,
+            None => return Ok(vec![(from_ns, to_ns)]),
+        }
+        let mut spans = Vec::new();
+        let mut begun_ns = None;
+        for (start_ns, asked) in days {
+            match begun_ns {
+                None if asked => begun_ns = Some(start_ns),
+                Some(from_ns) if !asked => {
+                    spans.push((from_ns, start_ns));
+                    begun_ns = None;
+                }
+                _ => {}
+            }
+        }
+        spans.extend(begun_ns.map(|from_ns| (from_ns, to_ns)));
+        let oldest_ns = spans.first().map_or(from_ns, |span| span.0);
+        spans.drain(..spans.len().saturating_sub(SPANS_MAX));
+        if let Some(first) = spans.first_mut() {
+            first.0 = oldest_ns;
+        }
+        Ok(spans)
+    }
+
+    fn holding(&self, session: &Session) -> Holding {
+        let timeframe = self.series.timeframe;
         // The last bar of a session may end after it.
-        let within_ns = match self.series.timeframe {
-            Timeframe::D1 => close_ns,
-            timeframe => close_ns.saturating_add(timeframe.nanos() - 1),
+        let within_ns = match timeframe {
+            Timeframe::D1 => session.close_ns,
+            timeframe => session.close_ns.saturating_add(timeframe.nanos() - 1),
         };
+        let own = self.authorities.of(&self.series.symbol, timeframe, session.date).is_some();
         let known = &self.importer.known;
         let is_own = |close_ns: i64| {
             known.bar(self.known, close_ns).is_some_and(|held| known.told(held) == self.source)
         };
-        known.closes(self.known, open_ns + 1, within_ns).any(|close_ns| !own || is_own(close_ns))
+        let mut closes = known.closes(self.known, session.open_ns + 1, within_ns);
+        match closes.rfind(|close_ns| !own || is_own(*close_ns)) {
+            None => Holding::Nothing,
+            Some(close_ns) if timeframe == Timeframe::D1 || close_ns >= session.close_ns => Holding::Whole,
+            Some(_) => Holding::Part,
+        }
     }
 
     /// Who else is the authority of the series on a date of New York, where that is stated.

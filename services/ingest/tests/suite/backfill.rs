@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use contracts::v1::event::Body;
 use contracts::v1::{ActionKind, Origin};
 use domain::bar::Timeframe;
-use domain::calendar::{Calendar, Market};
+use domain::calendar::{Calendar, Market, Session};
 use domain::money::{Price, Volume};
 use event_log::Tape;
 use ingest::file::{Action, Series};
@@ -92,6 +92,73 @@ async fn a_backfill_goes_on_at_the_first_session_without_a_bar() {
     assert_eq!(resume(&tape).await, "2025-01-03");
     fill(&tape, &[hours(&["2025-01-06", "2025-01-07"], 10)]).await;
     assert_eq!(resume(&tape).await, "2025-01-10");
+}
+
+/// The dates of the spans for which a vendor would be asked, from the first of `dates` up to before the last, both
+/// ends as the spans have them.
+async fn spans(tape: &Tape, dates: (&str, &str)) -> Vec<(String, String)> {
+    let calendar = Calendar::xnys();
+    let span = (calendar.start_of(date(dates.0)), calendar.start_of(date(dates.1)));
+    let spans = open(tape).await.spans(span.0, span.1).unwrap();
+    let day = |ns: i64| calendar.date_of(ns).to_string();
+    spans.into_iter().map(|(from_ns, to_ns)| (day(from_ns), day(to_ns))).collect()
+}
+
+fn pairs(spans: &[(&str, &str)]) -> Vec<(String, String)> {
+    spans.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_session_whose_bars_end_before_its_close_is_asked_for_again() {
+    let tape = memory();
+    // 2024-12-24 closes at 13:00: four hours are all of it.
+    fill(&tape, &[hours(&["2024-12-23"], 10), hours(&["2024-12-24"], 10)[..4].to_vec()]).await;
+    fill(&tape, &[hours(&["2024-12-26"], 10)[..4].to_vec()]).await;
+    fill(&tape, &[hours(&["2024-12-27", "2024-12-30"], 10)]).await;
+    let asked = spans(&tape, ("2024-12-23", "2024-12-31")).await;
+    assert_eq!(asked, pairs(&[("2024-12-26", "2024-12-27"), ("2024-12-30", "2024-12-31")]));
+    let asked = spans(&tape, ("2024-12-26", "2024-12-28")).await;
+    assert_eq!(asked, pairs(&[("2024-12-26", "2024-12-28")]), "the last one is asked for anyway");
+    let found = status(&tape).await.unwrap();
+    let [gap] = &found[0].gaps[..] else { panic!("{found:?}") };
+    assert_eq!((gap.from, gap.to, gap.sessions), (date("2024-12-26"), date("2024-12-26"), 1));
+    fill(&tape, &[hours(&["2024-12-26"], 10)]).await;
+    let asked = spans(&tape, ("2024-12-23", "2024-12-31")).await;
+    assert_eq!(asked, pairs(&[("2024-12-30", "2024-12-31")]));
+    assert_eq!(status(&tape).await.unwrap()[0].gaps, []);
+}
+
+#[tokio::test]
+async fn what_is_there_is_not_asked_for_again_because_nothing_came_before_it() {
+    let tape = memory();
+    assert_eq!(spans(&tape, ("2025-01-04", "2025-01-06")).await, pairs(&[("2025-01-04", "2025-01-06")]));
+    // Listed on 2025-01-06; nothing was traded on 2025-01-08, and 2025-01-09 had no session.
+    fill(&tape, &[hours(&["2025-01-06", "2025-01-07", "2025-01-10", "2025-01-13", "2025-01-14"], 10)]).await;
+    let asked = spans(&tape, ("2025-01-01", "2025-01-15")).await;
+    let expected = [("2025-01-01", "2025-01-06"), ("2025-01-07", "2025-01-10"), ("2025-01-14", "2025-01-15")];
+    assert_eq!(asked, pairs(&expected));
+}
+
+#[tokio::test]
+async fn a_vendor_is_asked_for_a_dozen_spans_at_most() {
+    let tape = memory();
+    let (first, last) = (date("2025-02-03"), date("2025-03-31"));
+    let sessions = Calendar::xnys().sessions(first, last).unwrap();
+    assert_eq!(sessions.len(), 40);
+    // Every other session lacks its last hours.
+    let page = |(at, session): (usize, &Session)| {
+        let mut page = hours(&[session.date.to_string().as_str()], 10);
+        page.truncate(if at % 2 == 0 { 3 } else { 7 });
+        page
+    };
+    let pages: Vec<Vec<Quote>> = sessions.iter().enumerate().map(page).collect();
+    fill(&tape, &pages).await;
+    let asked = spans(&tape, ("2025-02-03", "2025-04-01")).await;
+    assert_eq!(asked.len(), 12, "{asked:?}");
+    assert_eq!(asked[0].0, "2025-02-03");
+    // The last session but one and the last one are one span.
+    assert_eq!(asked[11], ("2025-03-28".to_owned(), "2025-04-01".to_owned()));
+    assert_eq!(asked[10], ("2025-03-26".to_owned(), "2025-03-27".to_owned()));
 }
 
 #[tokio::test]

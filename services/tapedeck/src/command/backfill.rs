@@ -54,6 +54,18 @@ impl Wanted {
     fn actions_from(&self, from_ns: i64) -> i64 {
         self.from_ns.max(from_ns - ACTIONS_BEHIND_NS)
     }
+
+    /// A question about a symbol.
+    fn ask(&self, symbol: &str, from_ns: i64, to_ns: i64, bars: bool) -> Ask {
+        Ask {
+            symbol: symbol.to_owned(),
+            timeframe: self.timeframe,
+            from_ns,
+            to_ns,
+            actions_from_ns: self.actions_from(from_ns),
+            bars,
+        }
+    }
 }
 
 /// Asks for one symbol after the other, or for days of all, and appends what the tape lacks.
@@ -172,8 +184,22 @@ async fn fill(
     report.skipped.add(days.as_ref().map(|days| days.skipped).unwrap_or_default());
     for (index, symbol) in wanted.symbols.iter().enumerate() {
         let mut filling = open(tape, vendor, wanted, symbol).await?;
-        let from_ns = filling.resume(wanted.from_ns, wanted.to_ns).map_err(import::failure)?;
         let place = format!("{symbol} ({} of {count})", index + 1);
+        let first_ns = filling.resume(wanted.from_ns, wanted.to_ns).map_err(import::failure)?;
+        let by_date = days.as_ref().and_then(|days| days.of(symbol, first_ns));
+        let mut from_ns = first_ns;
+        let mut not_there = false;
+        if by_date.is_none() {
+            let mut spans = filling.spans(wanted.from_ns, wanted.to_ns).map_err(import::failure)?;
+            from_ns = spans.pop().map_or(first_ns, |span| span.0);
+            for (from_ns, to_ns) in spans {
+                let ask = wanted.ask(symbol, from_ns, to_ns, true);
+                not_there |=
+                    earlier(&mut filling, vendor, &ask, wanted.now_ns, &place, output, report).await?;
+                // Bars on both sides of what is not asked for are no neighbours: each span is checked for itself.
+                filling = open(tape, vendor, wanted, symbol).await?;
+            }
+        }
         if from_ns > wanted.from_ns {
             let date = Calendar::xnys().date_of(from_ns);
             output.progress(&format!("{place}: on the tape up to {date}, going on from there"));
@@ -184,18 +210,9 @@ async fn fill(
                 "{place}: bars of {timeframe} are {authority}'s by the configuration; those of {name} are compared"
             ));
         }
-        let by_date = days.as_ref().and_then(|days| days.of(symbol, from_ns));
-        let actions_from_ns = wanted.actions_from(from_ns);
-        let ask = Ask {
-            symbol: symbol.clone(),
-            timeframe: wanted.timeframe,
-            from_ns,
-            to_ns: wanted.to_ns,
-            actions_from_ns,
-            bars: by_date.is_none(),
-        };
+        let ask = wanted.ask(symbol, from_ns, wanted.to_ns, by_date.is_none());
         let mut outcome =
-            match days.as_ref().and_then(|days| days.actions_of(symbol, from_ns, actions_from_ns)) {
+            match days.as_ref().and_then(|days| days.actions_of(symbol, first_ns, ask.actions_from_ns)) {
                 Some(told) => actions(&mut filling, symbol, told).await,
                 None => pages(&mut filling, vendor, &ask, wanted.now_ns, &place, output, report).await,
             };
@@ -218,11 +235,38 @@ async fn fill(
             Ok(()) => nothing,
         };
         finished?;
-        if unknown {
+        if unknown || not_there {
             report.unknown.push(symbol.clone());
         }
     }
     Ok(())
+}
+
+/// Asks for a span before the last one, and appends what the tape lacks of it. Whether the vendor said in the midst
+/// of it that it does not know the symbol: at its beginning that may be said of a time before the listing.
+async fn earlier(
+    filling: &mut Filling,
+    vendor: &dyn HistoricalBars,
+    ask: &Ask,
+    now_ns: i64,
+    place: &str,
+    output: Output,
+    report: &mut Report,
+) -> Result<bool, Failure> {
+    let (from, to) = (Calendar::xnys().date_of(ask.from_ns), Calendar::xnys().date_of(ask.to_ns - 1));
+    output.progress(&format!("{place}: not all on the tape from {from} to {to}, asking for it"));
+    let outcome = pages(filling, vendor, ask, now_ns, place, output, report).await;
+    // What came before an error stays, and is counted.
+    let finished = filling.finish().await.map_err(import::failure);
+    let told = filling.report().clone();
+    let began = told.read > 0;
+    report.import.add(told);
+    let unknown = match outcome {
+        Err(Stopped::Unknown) => began,
+        Err(Stopped::Failed(failure)) => return Err(failure),
+        Ok(()) => false,
+    };
+    finished.map(|()| unknown)
 }
 
 /// A symbol's series of the tape.

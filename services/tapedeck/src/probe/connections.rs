@@ -16,6 +16,8 @@ use crate::{source, trading};
 const SYMBOL: &str = "SPY";
 /// Days of it.
 const DAYS: i64 = 10;
+/// Pages of them at most: splits, dividends and bars have one each.
+const PAGES_MAX: usize = 10;
 const DAY_NS: i64 = 24 * 60 * 60 * 1_000_000_000;
 /// Name of an account's broker: this and the account's name.
 const BROKER: &str = "broker.";
@@ -101,8 +103,15 @@ async fn bars(config: &Config, vendor: Vendor) -> Result<String, String> {
         actions_from_ns: from_ns,
         bars: true,
     };
-    let page = vendor.page(&ask, Cursor::default(), now_ns).await.map_err(|error| error.to_string())?;
-    Ok(format!("{} daily bars of {SYMBOL} in the last {DAYS} days", page.bars.len()))
+    // Whether bars may be seen shows on the last page: splits and dividends are told before.
+    let (mut bars, mut next) = (0, Some(Cursor::default()));
+    for _ in 0..PAGES_MAX {
+        let Some(at) = next.take() else { break };
+        let page = vendor.page(&ask, at, now_ns).await.map_err(|error| error.to_string())?;
+        bars += page.bars.len();
+        next = page.next;
+    }
+    Ok(format!("{bars} daily bars of {SYMBOL} in the last {DAYS} days"))
 }
 
 async fn broker(config: &Config, name: &str) -> Result<String, String> {

@@ -33,7 +33,7 @@ impl governor::clock::Clock for Ticks {
 pub(super) struct Limit {
     bucket: RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Nanos>>,
     ticks: Ticks,
-    /// Until when the vendor said that nothing is left.
+    /// Until when the vendor said that nothing is left, or wants nothing.
     blocked_until_ns: AtomicI64,
 }
 
@@ -67,6 +67,12 @@ impl Limit {
         // More than a few minutes is no reset of a minute's allowance.
         let until_ns = reset_s.saturating_mul(1_000_000_000).min(now_ns.saturating_add(300_000_000_000));
         self.blocked_until_ns.fetch_max(until_ns, Ordering::Relaxed);
+    }
+
+    /// Holds everything back for a time that the vendor asked for.
+    pub(super) fn hold(&self, span: Duration, now_ns: i64) {
+        let span_ns = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        self.blocked_until_ns.fetch_max(now_ns.saturating_add(span_ns), Ordering::Relaxed);
     }
 
     /// How much longer the vendor said that nothing is left.

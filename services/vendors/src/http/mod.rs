@@ -58,8 +58,9 @@ impl Credentials {
         }
     }
 
-    /// A vendor may repeat what it was sent.
-    pub(crate) fn redact(&self, text: &str) -> String {
+    /// `text` with each key and secret as `***`: a vendor may repeat what it was sent.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in self.secrets().into_iter().filter(|secret| !secret.is_empty()) {
             text = text.replace(secret, "***");
@@ -286,6 +287,16 @@ impl Http {
     /// An answer of this vendor's that cannot be read.
     pub fn broken(&self, what: String) -> VendorError {
         VendorError::Broken { vendor: self.vendor, what: self.redact(&what) }
+    }
+
+    /// A refusal in this vendor's words that came with a status which says success.
+    pub(crate) fn refused(&self, words: &str) -> VendorError {
+        VendorError::Refused {
+            vendor: self.vendor,
+            status: StatusCode::OK.as_u16(),
+            kind: Refusal::Request,
+            message: self.redact(words),
+        }
     }
 
     /// How much longer nobody asks, after too many failures in a row.

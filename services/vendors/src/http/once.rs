@@ -5,6 +5,7 @@
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use super::retry::retry_after;
 use super::{Http, told, words};
 use crate::error::VendorError;
 
@@ -30,6 +31,8 @@ pub struct Answer {
 
 impl Http {
     /// Sends a request once. An error is the absence of an answer; `Limited` means that nothing was sent.
+    ///
+    /// What `Retry-After` asks for holds back the requests after it, for a question's deadline at most.
     pub async fn once(
         &self,
         method: Method,
@@ -57,7 +60,13 @@ impl Http {
         };
         let response = request.send().await.map_err(|error| lost(self.redact(&told(&error))))?;
         let status = response.status();
-        self.limit.correct(response.headers(), self.clock.now_ns());
+        let now_ns = self.clock.now_ns();
+        self.limit.correct(response.headers(), now_ns);
+        let turned_away = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
+        if turned_away && let Some(after) = retry_after(response.headers(), now_ns) {
+            // Whoever sent it asks next what became of it, and waits no longer than a question may take.
+            self.limit.hold(after.min(self.config.deadline), now_ns);
+        }
         let body = match self.body(response).await {
             Ok(body) => body,
             Err(Some(error)) => return Err(lost(self.redact(&told(&error)))),

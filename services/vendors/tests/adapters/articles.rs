@@ -8,7 +8,7 @@ use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::{Article, Script};
 use vendors::{Cursor, VendorError};
 
-use crate::office::{DAY, Office, all};
+use crate::office::{DAY, Office, all, answer};
 
 const HOUR: i64 = 3_600_000_000_000;
 
@@ -128,6 +128,19 @@ async fn newsapi_is_asked_for_words_and_for_headlines() {
     let page = source.page(&ask, Cursor::default()).await.unwrap();
     assert!(!page.articles.is_empty() && page.next.is_none());
     assert_eq!(office.statuses(Vendor::News, "/v2/top-headlines"), [200]);
+}
+
+#[tokio::test]
+async fn newsapis_refusal_with_a_status_that_says_success_is_one() {
+    let office = Office::new().await;
+    let source = office.news(Vendor::News);
+    let body = json!({
+        "status": "error", "code": "apiKeyInvalid", "message": format!("bad key {}", tapedeck_vendors::KEY),
+    });
+    office.arm(Vendor::News, "/v2/everything", 1, answer(200, &[], body));
+    let error = all(&*source, &office.ask("AAPL", 10)).await.unwrap_err();
+    assert_eq!(error.to_string(), "newsapi refuses (200): bad key ***");
+    all(&*source, &office.ask("AAPL", 10)).await.unwrap();
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tapedeck_vendors::fault::HttpFault;
 use tapedeck_vendors::ledger::Vendor;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use vendors::http::{Credentials, Http, HttpConfig, Method};
 use vendors::{Ask, Refusal, VendorError};
 
 use crate::support::{ALL, Desk, ask};
@@ -95,6 +96,32 @@ async fn a_vendor_says_how_long_to_wait() {
 }
 
 #[tokio::test]
+async fn what_is_sent_once_holds_back_the_next_question_as_long_as_the_vendor_wants() {
+    let desk = Desk::of(Vendor::AlpacaTrading).await;
+    let credentials = Credentials::Alpaca {
+        key: tapedeck_vendors::KEY.to_owned().into(),
+        secret: tapedeck_vendors::SECRET.to_owned().into(),
+    };
+    let config = HttpConfig::new(desk.vendors.addresses().http(desk.vendor), credentials, 10_000);
+    let deadline = config.deadline;
+    let clock = Arc::clone(&desk.clock);
+    let http = Http::new("alpaca", config, clock).unwrap();
+    for (status, after, held) in [
+        (429, "4", Duration::from_secs(4)),
+        (503, "3", Duration::from_secs(3)),
+        (422, "5", Duration::ZERO),
+        (429, "3600", deadline),
+    ] {
+        desk.arm("/v2/orders", 1, answer(status, &[("Retry-After", after)], json!({"message": "later"})));
+        let told = http.once(Method::Post, "/v2/orders", None).await.unwrap();
+        assert_eq!(told.status, status);
+        let before = desk.clock.slept();
+        http.get("/v2/account", &[]).await.unwrap();
+        assert_eq!(desk.clock.slept() - before, held, "{status} {after}");
+    }
+}
+
+#[tokio::test]
 async fn waiting_ends_at_the_deadline() {
     for vendor in ALL {
         let desk = Desk::of(vendor).await;
@@ -149,6 +176,30 @@ async fn what_cannot_be_read_is_said_and_not_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_page_that_names_itself_as_the_next_one_is_refused() {
+    let desk = Desk::of(Vendor::AlpacaData).await;
+    for path in ["/v1/corporate-actions", "/v2/stocks/bars"] {
+        desk.arm(path, 2, answer(200, &[], json!({"next_page_token": "again"})));
+        let error = desk.all(&week()).await.unwrap_err();
+        let VendorError::Broken { what, .. } = &error else { panic!("{path}: {error}") };
+        assert_eq!(what, "next_page_token: \"again\" leads nowhere", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_later_page_that_is_not_found_is_not_a_symbol_that_is_not_known() {
+    let desk = Desk::of(Vendor::Massive).await;
+    let first = json!({"results": [], "next_url": "https://elsewhere.example/v2/aggs/next?cursor=1"});
+    desk.arm("/v2/aggs", 1, answer(200, &[], first));
+    desk.arm("/v2/aggs/next", 1, answer(404, &[], json!({"status": "NOT_FOUND", "message": "no page"})));
+    let error = desk.all(&week()).await.unwrap_err();
+    let VendorError::Refused { status: 404, kind: Refusal::Request, message, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(message, "a later page: no page");
+}
+
+#[tokio::test]
 async fn redirects_are_not_followed() {
     for vendor in ALL {
         let desk = Desk::of(vendor).await;
@@ -199,6 +250,14 @@ async fn a_key_stands_in_no_message() {
             let error = desk.all(&week()).await.unwrap_err();
             said.push_str(&format!("{error} {error:?}"));
             desk.vendors.stand.faults.clear();
+        }
+        if vendor == Vendor::Massive {
+            // A refusal with a status that says success.
+            let body = json!({"status": "ERROR", "error": format!("Unknown key {PLANTED}")});
+            desk.arm("/v3", 1, answer(200, &[], body));
+            let error = desk.all(&week()).await.unwrap_err();
+            assert!(error.to_string().contains("Unknown key ***"), "{error}");
+            said.push_str(&format!("{error} {error:?}"));
         }
         assert!(said.contains("unknown key ***"), "{said}");
         assert!(!said.contains(PLANTED), "{said}");

@@ -185,6 +185,20 @@ async fn a_symbol_that_yahoo_does_not_know_is_said() {
 }
 
 #[tokio::test]
+async fn alpacas_rows_without_a_price_are_counted() {
+    let desk = Desk::of(Vendor::AlpacaData).await;
+    let bars = json!([
+        {"t": "2025-12-08T05:00:00Z", "o": null, "h": 2.0, "l": 1.0, "c": 1.5, "v": 10},
+        {"t": "2025-12-09T05:00:00Z", "o": 1.5, "h": 2.0, "l": 1.0, "c": 1.5, "v": 10},
+    ]);
+    let body = json!({"bars": {"AAPL": bars}, "next_page_token": null});
+    desk.arm("/v2/stocks/bars", 1, HttpFault::Answer { status: 200, headers: [].into(), body });
+    let found = desk.all(&ask("AAPL", Timeframe::D1, "2025-12-08", "2025-12-09")).await.unwrap();
+    assert_eq!((found.bars.len(), found.skipped), (1, Skipped { empty: 1, ..Skipped::default() }));
+    assert_eq!(found.bars[0].open, Price(1_500_000_000));
+}
+
+#[tokio::test]
 async fn empty_cells_are_counted_and_columns_of_other_length_are_refused() {
     let desk = Desk::of(Vendor::Yahoo).await;
     // 2025-12-22, 9:30, 10:30 and 11:30 in New York.
