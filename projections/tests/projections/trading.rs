@@ -3,7 +3,7 @@
 use contracts::v1::event::Body;
 use contracts::v1::{
     Intent, OrderAdjusted, OrderExpired, OrderReplaceRequested, OrderReplaced, OrderSpec, OrderType, Side,
-    Signal, SignalLeg,
+    Signal, SignalLeg, TradingResumed,
 };
 use domain::book::Book;
 use domain::money::{Amount, Price, Quantity};
@@ -57,6 +57,10 @@ async fn the_rows_are_the_book() -> Outcome {
 async fn an_open_order_comes_back_with_all_it_went_through() -> Outcome {
     let world = World::new().await;
     chain(&world).await;
+    // The chain ends with a halt.
+    let (account, actor) = ("paper".to_owned(), "test".to_owned());
+    let resumed = TradingResumed { account, actor, ..TradingResumed::default() };
+    world.append(event("resume", START + 5 * HOUR, Body::TradingResumed(resumed)), None).await;
     let order = OrderSpec {
         limit_price_e9: Some(90 * SECOND),
         order_type: OrderType::Limit.into(),

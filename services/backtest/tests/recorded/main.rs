@@ -32,7 +32,7 @@ async fn tape(days: i64) -> Tape {
                 let step = day * 5 + hour;
                 let wave = (step as f64 / (9.0 + place as f64)).sin() * 10.0;
                 #[expect(clippy::cast_possible_truncation, reason = "prices around a hundred")]
-                let price_e9 = (100.0 + wave) as i64 * E9;
+                let price_e9 = ((100.0 + wave) * 1e9) as i64;
                 let bar = Bar {
                     symbol: symbol.into(),
                     timeframe: "1h".into(),

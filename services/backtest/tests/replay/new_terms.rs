@@ -58,13 +58,11 @@ fn buy(tape: &Tape, key: &str, shares: i64, trail_rate_e9: Option<i64>) {
     wait(place_order(tape, &caller(key), ClockMode::Tape, &order)).unwrap();
 }
 
-/// The order that the broker works.
+/// The first order that the broker works.
 async fn worked(tape: &Tape) -> Option<String> {
     let accepted = format!("order.{ACCOUNT}.{MANUAL}.{SYMBOL}.*.accepted");
-    let Some(Body::OrderAccepted(accepted)) = tape.last(TRADING, &accepted).await.unwrap()?.event.body else {
-        panic!("nothing else is under it")
-    };
-    Some(accepted.order_id)
+    let first = tape.stored_from(TRADING, &accepted, 1, 1).await.unwrap().pop()?;
+    first.subject.split('.').nth(4).map(str::to_owned)
 }
 
 fn terms(tape: &Tape, key: &str, shares: i64) {

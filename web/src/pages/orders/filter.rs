@@ -97,7 +97,12 @@ mod tests {
     fn a_field_that_cannot_be_meant_is_named() {
         for (name, value, expected) in [
             ("side", "up", "side = \"up\": expected one of buy, sell"),
-            ("symbol", "a b", "symbol = \"a b\": expected 1 to 32 printable ASCII characters"),
+            (
+                "symbol",
+                "a b",
+                "symbol = \"a b\": expected 1 to 32 printable ASCII characters without a blank or a comma, such as AAPL \
+                 or BRK.B",
+            ),
             ("tab", "closed", "tab = \"closed\": expected one of open, all, fills"),
             // Of the open tab: a filled order is not open.
             (
