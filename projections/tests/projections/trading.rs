@@ -57,10 +57,6 @@ async fn the_rows_are_the_book() -> Outcome {
 async fn an_open_order_comes_back_with_all_it_went_through() -> Outcome {
     let world = World::new().await;
     chain(&world).await;
-    // The chain ends with a halt.
-    let (account, actor) = ("paper".to_owned(), "test".to_owned());
-    let resumed = TradingResumed { account, actor, ..TradingResumed::default() };
-    world.append(event("resume", START + 5 * HOUR, Body::TradingResumed(resumed)), None).await;
     let order = OrderSpec {
         limit_price_e9: Some(90 * SECOND),
         order_type: OrderType::Limit.into(),
@@ -91,6 +87,10 @@ async fn an_open_order_comes_back_with_all_it_went_through() -> Outcome {
 async fn a_history_says_who_asked_for_other_terms_and_where_the_order_stood() -> Outcome {
     let world = World::new().await;
     chain(&world).await;
+    // The chain ends with a halt.
+    let (account, actor) = ("paper".to_owned(), "test".to_owned());
+    let resumed = TradingResumed { account, actor, ..TradingResumed::default() };
+    world.append(event("resume", START + 5 * HOUR, Body::TradingResumed(resumed)), None).await;
     let order = OrderSpec {
         limit_price_e9: Some(90 * SECOND),
         order_type: OrderType::Limit.into(),

@@ -7,6 +7,7 @@ use async_nats::{Client, Message};
 use contracts::Subject;
 use contracts::v1::event::Body;
 use contracts::v1::{Event, Intent, Signal, SignalLeg};
+use futures::StreamExt as _;
 use serde_json::Value;
 
 use crate::hands::{register, rows, stored};
@@ -131,8 +132,13 @@ fn what_is_asked_for_in_one_instant_knows_each_other_and_replays() -> Outcome {
 /// The next message of the strategy's consumer on MARKET, if there is one.
 async fn next(client: &Client) -> anyhow::Result<Option<Message>> {
     let ask = r#"{"batch":1,"no_wait":true}"#;
-    let message = client.request("$JS.API.CONSUMER.MSG.NEXT.MARKET.strategy-evil", ask.into()).await?;
-    Ok(Some(message).filter(|message| message.status.is_none()))
+    // It comes under the subject that it is stored under, so that a request would not know it for its answer.
+    let inbox = client.new_inbox();
+    let mut answers = client.subscribe(inbox.clone()).await?;
+    let subject = "$JS.API.CONSUMER.MSG.NEXT.MARKET.strategy-evil";
+    client.publish_with_reply(subject, inbox, ask.into()).await?;
+    let message = tokio::time::timeout(Duration::from_secs(10), answers.next()).await?;
+    Ok(message.filter(|message| message.status.is_none()))
 }
 
 async fn acknowledge(client: &Client, message: &Message) -> Outcome {
