@@ -12,15 +12,8 @@ if (!url) throw new Error("TAPEDECK_TEST_URL: expected the address of a running 
 // A root user's chromium has no sandbox to offer; everything it visits is this machine's own page.
 const sandbox = process.getuid?.() === 0 ? ["--no-sandbox"] : [];
 
-// What needs sessions that are over comes last: a demo that has just begun has none.
-const LATE = /(backtests|comparisons)\.spec\.ts$/;
-
 export default defineConfig({
   testDir: ".",
-  projects: [
-    { name: "first", testIgnore: LATE },
-    { name: "then", testMatch: LATE },
-  ],
   globalSetup: "./sign-in.ts",
   workers: 1,
   fullyParallel: false,

@@ -2,4 +2,4 @@
 // TAPEDECK_TEST_URL=… TAPEDECK_TEST_LINK=… npm run screenshots
 import checks from "./playwright.config";
 
-export default { ...checks, projects: [{ testMatch: "screenshots.ts" }] };
+export default { ...checks, testMatch: "screenshots.ts" };
