@@ -69,6 +69,18 @@ fn known(world: &World) -> &OrderState {
     world.book.order(ID).unwrap()
 }
 
+/// The broker takes the first new terms: 130 shares at 49.
+fn answered() -> Body {
+    Body::OrderReplaced(OrderReplaced {
+        order_id: ID.to_owned(),
+        quantity_e9: shares("130").0,
+        limit_price_e9: Some(price("49").0),
+        revision: 1,
+        client_order_id: contracts::client_order_id_of(ID, 1),
+        ..OrderReplaced::default()
+    })
+}
+
 #[test]
 fn shares_amounts_and_new_terms_are_an_operators_alone() {
     let world = world("100");
@@ -177,15 +189,7 @@ fn one_replacement_of_an_order_is_under_way_at_a_time() {
         // It goes on to count: 91 shares are open.
         assert_eq!(decision.inputs[0].account_reserved_e9, shares("91").0);
     }
-    let replaced = OrderReplaced {
-        order_id: ID.to_owned(),
-        quantity_e9: shares("130").0,
-        limit_price_e9: Some(price("49").0),
-        revision: 1,
-        client_order_id: contracts::client_order_id_of(ID, 1),
-        ..OrderReplaced::default()
-    };
-    world.fold([Body::OrderReplaced(replaced)]);
+    world.fold([answered()]);
     for quantity in ["5", "49"] {
         let few = format!("quantity is {quantity}, expected more than the 49 that are filled");
         assert_eq!(world.denies(&by_hand(terms(quantity)), "invalid_signal"), few);
@@ -316,15 +320,7 @@ fn what_came_of_a_decision_is_taken_back() {
     let left = world.book.clone();
     let Some(Body::RiskDecision(bought)) = &buy.body else { panic!("{buy:?}") };
     let bought = &bought.orders[0];
-    let replaced = OrderReplaced {
-        order_id: ID.to_owned(),
-        quantity_e9: shares("130").0,
-        limit_price_e9: Some(price("49").0),
-        revision: 1,
-        client_order_id: contracts::client_order_id_of(ID, 1),
-        ..OrderReplaced::default()
-    };
-    world.fold([Body::OrderReplaced(replaced), submitted(bought)]);
+    world.fold([answered(), submitted(bought)]);
     world.fold([fill(bought, 1, shares("5"), price("50"), "0")]);
     assert_eq!(known(&world).reserved_shares(), shares("81"));
     world.book.restore(&terms);
