@@ -2,11 +2,11 @@
 //!
 //! Up to a sequence that is known to be there it hands on full batches, because a commit costs the same
 //! for one row and for many. Past it messages are gathered for a moment, for the same reason, but never
-//! past a signal: risk decides on it only when the read model holds everything before it.
+//! past what changes an account: risk decides on the next signal only when the read model holds it.
 
 use std::time::Duration;
 
-use contracts::v1::event::Body;
+use domain::risk;
 use event_log::{Delivery, LogError, Reader, Tape};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -41,9 +41,10 @@ impl Pump {
             filters => tape.read(name.stream(), filters, sequence + 1).await?,
         };
         let (sender, batches) = mpsc::channel(AHEAD_MAX);
+        let decided_on = name == Name::Trading;
         let task = tokio::spawn(async move {
             loop {
-                let batch = next(reader.as_mut(), head).await;
+                let batch = next(reader.as_mut(), head, decided_on).await;
                 let failed = batch.is_err();
                 if sender.send(batch).await.is_err() || failed {
                     return;
@@ -62,14 +63,14 @@ impl Pump {
     }
 }
 
-async fn next(reader: &mut dyn Reader, head: u64) -> Result<Vec<Delivery>, LogError> {
+async fn next(reader: &mut dyn Reader, head: u64, decided_on: bool) -> Result<Vec<Delivery>, LogError> {
     let mut batch = reader.batch(BATCH_MAX).await?;
     while batch.len() < BATCH_MAX && batch.last().is_some_and(|delivery| delivery.sequence() < head) {
         batch.extend(reader.batch(BATCH_MAX - batch.len()).await?);
     }
     let last = Instant::now() + GATHER_MAX;
     let mut looked_at = 0;
-    while batch.len() < BATCH_MAX && !batch[looked_at..].iter().any(is_waited_for) {
+    while batch.len() < BATCH_MAX && !(decided_on && batch[looked_at..].iter().any(is_waited_for)) {
         looked_at = batch.len();
         let until = last.min(Instant::now() + QUIET);
         match tokio::time::timeout_at(until, reader.batch(BATCH_MAX - batch.len())).await {
@@ -80,9 +81,9 @@ async fn next(reader: &mut dyn Reader, head: u64) -> Result<Vec<Delivery>, LogEr
     Ok(batch)
 }
 
-/// Whether someone waits for the read model to hold what came before this message.
+/// Whether the next decision waits until the read model holds this message.
 fn is_waited_for(delivery: &Delivery) -> bool {
-    matches!(delivery, Delivery::Event(recorded) if matches!(recorded.event.body, Some(Body::Signal(_))))
+    matches!(delivery, Delivery::Event(recorded) if recorded.event.body.as_ref().is_some_and(risk::is_read))
 }
 
 impl Drop for Pump {

@@ -23,6 +23,7 @@ pub mod kernel;
 mod guard;
 mod leg;
 mod limits;
+mod known;
 mod measure;
 pub mod monitor;
 mod replace;
@@ -37,6 +38,7 @@ use contracts::v1::{
     Verdict,
 };
 
+pub use known::is_read;
 pub use limits::buying_power_only;
 pub use rule::{Denial, Rule};
 pub use scope_usage::{ScopeUsage, scope_usage};

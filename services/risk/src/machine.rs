@@ -12,6 +12,7 @@ use contracts::v1::Event;
 use contracts::v1::event::Body;
 use contracts::{from_timestamp, stream};
 use domain::book::Book;
+use domain::risk;
 use event_log::Recorded;
 use runtime::ClockMode;
 
@@ -64,8 +65,10 @@ pub(crate) struct Told {
 /// so that a strategy that floods the tape costs the others no time.
 const WAITING_MAX: usize = 1_000;
 
-/// Most events that complete the book of a snapshot before it is better read anew.
+/// Most events that complete the book of a snapshot before it has to be read anew.
 const TOLD_MAX: usize = 64;
+/// Events from which on it is read anew while there is nothing to decide.
+const TOLD_MANY: usize = 24;
 
 /// A signal without a decision.
 #[derive(Clone, Debug)]
@@ -177,7 +180,7 @@ impl Machine {
             Some(Body::RiskDecision(_)) => self.decided(sequence, recorded.event),
             // What the monitor measured no decision looks at.
             Some(Body::RiskMeasured(_) | Body::AlertRaised(_)) => {}
-            Some(body) if is_told(body) && self.tail.past(0, TOLD_MAX) < TOLD_MAX => {
+            Some(body) if !risk::is_read(body) && self.tail.past(0, TOLD_MAX) < TOLD_MAX => {
                 self.tail.push(sequence, recorded.event);
             }
             _ => {
@@ -268,6 +271,37 @@ impl Machine {
         checkpoint >= wanted.checkpoint && self.tail.past(checkpoint, TOLD_MAX) <= TOLD_MAX
     }
 
+    /// Checkpoint from which on a newer snapshot spares the next decision its wait for one: read it while there is
+    /// nothing to decide. `None` where the book that is held will serve.
+    #[must_use]
+    pub fn ahead(&self) -> Option<u64> {
+        let checkpoint = self.held.sequence();
+        if checkpoint < self.matters {
+            return Some(self.matters);
+        }
+        (self.tail.past(checkpoint, TOLD_MANY) > TOLD_MANY).then_some(checkpoint + 1)
+    }
+
+    /// Takes the book of a snapshot that was read ahead; an older one than that which is held changes nothing.
+    pub fn hold(&mut self, book: Book) {
+        let checkpoint = book.sequence().min(self.trading);
+        if checkpoint <= self.held.sequence() {
+            return;
+        }
+        self.held = book;
+        if self.waiting.is_empty() {
+            // What the tail forgets is what a snapshot has to hold from now on.
+            self.tail.forget(checkpoint);
+            self.matters = self.matters.max(checkpoint);
+        }
+    }
+
+    /// Ids of all signals without a decision, in their order.
+    #[must_use]
+    pub fn undecided(&self) -> Vec<String> {
+        self.waiting.values().map(|waiting| waiting.recorded.event.id.clone()).collect()
+    }
+
     /// Last sequence whose signals may be decided: on the tape clock what the clock said, live everything.
     pub(crate) fn through(&self) -> Option<u64> {
         match self.mode {
@@ -298,28 +332,6 @@ impl Machine {
         self.waiting.insert(waiting.recorded.sequence, waiting);
         Ok(())
     }
-}
-
-/// Whether a decision may know of an event by the tape alone: what everything is worth, and what becomes of an order short
-/// of a fill. A fill, a control event and whatever else changes an account has to be in the read model.
-fn is_told(body: &Body) -> bool {
-    matches!(
-        body,
-        Body::AccountMarked(_)
-            | Body::OrderSubmitted(_)
-            | Body::OrderAccepted(_)
-            | Body::OrderRejected(_)
-            | Body::OrderCancelRequested(_)
-            | Body::OrderCancelled(_)
-            | Body::OrderCancelRejected(_)
-            | Body::OrderReplaceRequested(_)
-            | Body::OrderReplaced(_)
-            | Body::OrderReplaceRejected(_)
-            | Body::OrderExpired(_)
-            | Body::OrderSuspended(_)
-            | Body::OrderTriggered(_)
-            | Body::OrderTrailed(_)
-    )
 }
 
 /// The strategy whose signal it is.

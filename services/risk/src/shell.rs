@@ -1,5 +1,6 @@
 //! The thin shell: reads, asks the read model, appends. Every decision is the machine's.
 
+mod ahead;
 mod appending;
 mod load;
 mod patience;
@@ -20,6 +21,7 @@ use crate::SERVICE;
 use crate::machine::{Due, Machine, Stale, Wanted};
 use crate::read_model::ReadModel;
 use crate::round::Outcome;
+use ahead::Ahead;
 use appending::Decisions;
 use patience::Patience;
 
@@ -77,6 +79,7 @@ struct Shell {
     committed: Box<dyn Hints>,
     decisions: Decisions,
     patience: Patience,
+    ahead: Ahead,
 }
 
 impl Shell {
@@ -89,6 +92,9 @@ impl Shell {
             }
             if self.advance(&due).await? {
                 continue;
+            }
+            if due == Due::Nothing {
+                self.read_ahead().await;
             }
             tokio::select! {
                 biased;
@@ -150,13 +156,37 @@ impl Shell {
     /// Asks the read model for as much as the decisions need of it, and makes them.
     async fn look(&mut self, wanted: &Wanted) -> Result<Result<Vec<Outcome>, Stale>, ReadError> {
         if self.machine.holds(wanted) {
-            let decided = answered("trading", self.read_model.decided(&wanted.signals)).await?;
+            let decided = match self.ahead.decided(wanted) {
+                Some(decided) => decided,
+                None => answered("trading", self.read_model.decided(&wanted.signals)).await?,
+            };
             self.patience.committed(decided.checkpoint);
             return Ok(self.machine.decide_again(&decided, runtime::now_ns()));
         }
         let snapshot = answered("trading", self.read_model.snapshot(&wanted.signals)).await?;
         self.patience.committed(snapshot.book.sequence());
         Ok(self.machine.decide(snapshot, runtime::now_ns()))
+    }
+
+    /// Reads what the next decisions will need, while there is nothing to decide. Without an answer they ask themselves.
+    async fn read_ahead(&mut self) {
+        let committed = self.patience.reached();
+        if self.machine.ahead().is_some_and(|wanted| self.ahead.may_read(wanted, committed)) {
+            match answered("trading", self.read_model.snapshot(&[])).await {
+                Ok(snapshot) => {
+                    self.patience.committed(snapshot.book.sequence());
+                    self.machine.hold(snapshot.book);
+                }
+                Err(error) => tracing::debug!(%error, "not read ahead: {error}"),
+            }
+        }
+        let undecided = self.machine.undecided();
+        if self.ahead.may_ask(&undecided) {
+            match answered("trading", self.read_model.decided(&undecided)).await {
+                Ok(decided) => self.ahead.answered(undecided, decided),
+                Err(error) => tracing::debug!(%error, "not asked ahead: {error}"),
+            }
+        }
     }
 
     /// Live, a signal that the read model does not reach in time is denied.

@@ -5,6 +5,7 @@ use domain::book::Book;
 use event_log::LogError;
 use runtime::{Context, ReadError};
 
+use super::ahead::Ahead;
 use super::appending::Decisions;
 use super::patience::Patience;
 use super::{BATCH, COMMITTED, Config, DECIDE, Error, Shell};
@@ -21,13 +22,13 @@ impl Shell {
         let decide = tape.hints(DECIDE).await?;
         let committed = tape.hints(COMMITTED).await?;
         let (trading_head, market_head) = heads(&context).await?;
-        let (behind, checkpoint) = answered(beginning(read_model)).await.unwrap_or_default();
+        let (behind, book) = answered(beginning(read_model)).await.unwrap_or_default();
         let pricing = start::pricing(tape, read_model).await?;
         let trading = tape.follow(stream::TRADING, behind + 1).await?;
         let market = tape.follow(stream::MARKET, pricing.sequence() + 1).await?;
         let machine = Machine::new(context.clock, &config.fallback_account, pricing, behind);
         let mut patience = Patience::default();
-        patience.committed(checkpoint);
+        patience.committed(book.sequence());
         let mut shell = Self {
             context,
             read_model: config.read_model,
@@ -38,6 +39,7 @@ impl Shell {
             committed,
             decisions: Decisions::default(),
             patience,
+            ahead: Ahead::default(),
         };
         while shell.machine.trading_sequence() < trading_head || shell.machine.market_sequence() < market_head
         {
@@ -48,22 +50,23 @@ impl Shell {
                 batch = shell.market.batch(BATCH) => shell.price(batch?).await?,
             }
         }
+        shell.machine.hold(book);
         Ok(Some(shell))
     }
 }
 
-/// TRADING sequence up to which every signal has its decision, and the checkpoint of the read model.
-async fn beginning(read_model: &dyn ReadModel) -> Result<(u64, u64), ReadError> {
+/// TRADING sequence up to which every signal has its decision, and the book of the read model.
+async fn beginning(read_model: &dyn ReadModel) -> Result<(u64, Book), ReadError> {
     let book = read_model.snapshot(&[]).await?.book;
     let checkpoint = book.sequence();
     let pending: Vec<_> = book.pending_signals().map(|signal| signal.event.id.clone()).collect();
     if pending.is_empty() {
-        return Ok((checkpoint, checkpoint));
+        return Ok((checkpoint, book));
     }
     // A signal that came twice waits in the book for ever; its decision tells.
     let decided = read_model.snapshot(&pending).await?.decided;
     let behind = first_undecided(&book, &decided).map_or(checkpoint, |sequence| sequence - 1);
-    Ok((behind, checkpoint))
+    Ok((behind, book))
 }
 
 fn first_undecided(book: &Book, decided: &[String]) -> Option<u64> {

@@ -83,6 +83,11 @@ impl Patience {
         }
     }
 
+    /// The read model's checkpoint as far as it was heard or seen.
+    pub fn reached(&self) -> u64 {
+        self.committed
+    }
+
     /// A look brought nothing, for this reason.
     pub fn looked(&mut self, obstacle: String) {
         self.obstacle = obstacle;
