@@ -21,10 +21,12 @@ use contracts::v1::event::Body;
 use contracts::v1::{EntryKind, Event};
 use contracts::{from_timestamp, stream};
 use domain::book::{Book, FoldError, PositionKey};
+use domain::money::Quantity;
 use event_log::{Delivery, LogError, Recorded, Tape};
 use tokio::sync::Mutex;
 
 use crate::queries::{AccountRow, OrderFilter, OrderRow, PositionRow, StrategyRow, past};
+use crate::trading;
 use beside::Beside;
 pub(crate) use beside::{OrderSeen, StrategySeen};
 
@@ -98,6 +100,36 @@ struct Changed {
     accounts: BTreeMap<String, u64>,
     positions: BTreeMap<PositionKey, u64>,
     beside: Beside,
+    /// Splits since the last mark, by account and symbol.
+    splits: BTreeMap<(String, String), Vec<Split>>,
+}
+
+/// What a split made of a position.
+#[derive(Clone, Debug)]
+struct Split {
+    action_id: String,
+    before: Quantity,
+    after: Quantity,
+}
+
+impl Changed {
+    /// Takes note of a split, once for each account, and of a mark, whose prices have it.
+    fn note_splits(&mut self, event: &Event, before: Quantity) {
+        match &event.body {
+            Some(Body::AccountMarked(mark)) => {
+                self.splits.retain(|(account, _), _| *account != mark.account);
+            }
+            Some(Body::AccountEntry(entry)) if entry.kind() == EntryKind::Split => {
+                let key = (entry.account.clone(), entry.symbol.clone());
+                let known = self.splits.entry(key).or_default();
+                if known.iter().all(|split| split.action_id != entry.action_id) {
+                    let after = Quantity(entry.quantity_after_e9.saturating_add(entry.fraction_e9));
+                    known.push(Split { action_id: entry.action_id.clone(), before, after });
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A moment cannot be shown.
@@ -152,7 +184,9 @@ impl Past {
         });
         let rows = wanted.map(|row| {
             let sequence = self.changed.positions.get(&row.key).copied().unwrap_or_default();
-            past::position(&self.book, row, sequence)
+            let splits = self.changed.splits.get(&(row.key.account.clone(), row.key.symbol.clone()));
+            let splits = splits.into_iter().flatten().map(|split| (split.before, split.after));
+            past::position(&self.book, row, splits, sequence)
         });
         rows.collect()
     }
@@ -193,7 +227,12 @@ impl Past {
     }
 
     fn apply(&mut self, sequence: u64, event: &Event) -> Result<(), FoldError> {
+        let shares_before = match &event.body {
+            Some(Body::AccountEntry(entry)) => trading::shares(&self.book, entry),
+            _ => Quantity::ZERO,
+        };
         let changes = self.book.apply(sequence, event)?;
+        self.changed.note_splits(event, shares_before);
         self.changed.beside.note(sequence, event, &changes, &self.book);
         self.changed.accounts.extend(changes.accounts.into_iter().map(|key| (key, sequence)));
         self.changed.positions.extend(changes.positions.into_iter().map(|key| (key, sequence)));

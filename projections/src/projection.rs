@@ -89,8 +89,10 @@ impl Name {
             // 2: how far the live bars of a series reach; 3: since when.
             Self::Bars => 3,
             // 2: the lots of positions, what is remembered for breakers and sizing; 3: where an order stood after each
-            // of its events, who asked for other terms, and nothing of what contradicts its subject.
-            Self::Trading => 3,
+            // of its events, who asked for other terms, and nothing of what contradicts its subject; 4: which other terms
+            // were denied, and how they are numbered; 5: prices that brokers stated of what they hold,
+            // and by how much splits changed positions.
+            Self::Trading => 5,
             // 2: what a search tries instead of the values that stand in for it.
             Self::Backtests => 2,
             _ => 1,

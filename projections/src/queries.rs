@@ -67,7 +67,7 @@ pub use jobs::{JobRow, jobs, open_jobs};
 pub use lists::{list_decisions, list_fills, list_orders, list_signals};
 pub use logs::{LOG_LINES_MAX, LogFilter, LogRow, LogTurn, logs, logs_after, unknown_service};
 pub use operations::{
-    HaltRow, HeartbeatRow, ProjectionRow, checkpoints, halts, heartbeats, projection_status,
+    HaltRow, HeartbeatRow, ProjectionRow, checkpoints, halts, heartbeats, projection_status, tallies,
 };
 pub use orders::{
     FillFilter, FillRow, OrderDetail, OrderEventRow, OrderFilter, OrderRow, RevisionRow, average, fills,

@@ -15,8 +15,10 @@ pub(crate) mod at_broker;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use contracts::v1::AccountEntry;
 use contracts::v1::event::Body;
 use domain::book::{Book, PositionKey, Scope};
+use domain::money::Quantity;
 use domain::order::OrderState;
 use event_log::Recorded;
 use sqlx::PgConnection;
@@ -64,6 +66,12 @@ impl Default for Trading {
             orders: BTreeMap::new(),
         }
     }
+}
+
+/// Shares of the position that an entry is about, pending fractions included.
+pub(crate) fn shares(book: &Book, entry: &AccountEntry) -> Quantity {
+    let position = book.position(&entry.account, &entry.strategy, &entry.symbol);
+    position.and_then(|row| row.quantity.checked_add(row.fraction)).unwrap_or_default()
 }
 
 impl Trading {
@@ -162,6 +170,10 @@ impl Projection for Trading {
             Some(Body::RiskDecision(decision)) => self.book.pending_signal(&decision.signal_id).cloned(),
             _ => None,
         };
+        let shares_before = match recorded.event.body.as_ref() {
+            Some(Body::AccountEntry(entry)) => shares(&self.book, entry),
+            _ => Quantity::ZERO,
+        };
         let changes = self.book.apply(sequence, &recorded.event).map_err(stopped)?;
         self.accounts.extend(changes.accounts.into_iter().map(|account| (account, sequence)));
         self.positions.extend(changes.positions.into_iter().map(|position| (position, sequence)));
@@ -180,7 +192,10 @@ impl Projection for Trading {
             self.push(&tables::PENDING_SIGNALS, cells);
         }
         self.requests(recorded, asked.as_ref().map(|asked| &asked.event));
-        self.history(recorded, event_time_ns, realized_before);
+        if let Some(asked) = &asked {
+            self.denied_terms(recorded, &asked.event, event_time_ns);
+        }
+        self.history(recorded, event_time_ns, realized_before, shares_before);
         Ok(())
     }
 

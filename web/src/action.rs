@@ -9,18 +9,17 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use contracts::v1::PositionsFate;
+use contracts::v1::{PositionsFate, TradingState};
 use domain::book::InName;
 use projections::{InNameError, left_behind};
-use runtime::command::{self, Caller, Leaving};
+use runtime::command::{self, Caller, Leaving, Stop};
 
+use crate::api::risk::check_stop;
 use crate::app::App;
 use crate::error::PageError;
 
 const HALT_WORD: &str = "HALT";
 const RESUME_WORD: &str = "RESUME";
-/// All accounts.
-const ALL: &str = "";
 
 /// Fields of a form that commands.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -48,8 +47,14 @@ pub struct CommandForm {
     flatten: String,
     #[serde(default)]
     breaker: String,
+    /// Of a halt that is ended or begins, and of a breaker: what it is of; empty for all.
+    #[serde(default)]
+    account: String,
     #[serde(default)]
     strategy: String,
+    /// Of a halt: `reduce_only`, also when empty, or `halted`.
+    #[serde(default)]
+    state: String,
 }
 
 impl CommandForm {
@@ -73,9 +78,9 @@ impl CommandForm {
         (&self.breaker, &self.strategy)
     }
 
-    /// The page that a form without a script leads back to.
-    fn back(&self) -> &'static str {
-        if self.back == "/strategies" { "/strategies" } else { "/" }
+    /// The page that a form without a script leads back to; `otherwise` where it names none.
+    pub fn back_or(&self, otherwise: &'static str) -> &'static str {
+        ["/strategies", "/positions"].into_iter().find(|known| *known == self.back).unwrap_or(otherwise)
     }
 
     /// What becomes of the positions of a strategy that goes, and who takes them over.
@@ -89,7 +94,7 @@ impl CommandForm {
     }
 }
 
-/// Stops new exposure on all accounts.
+/// `POST /trading/halt`: stops new exposure on all accounts, or of the account and the strategy that the form names.
 pub async fn halt(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -97,11 +102,17 @@ pub async fn halt(
 ) -> Result<Response, PageError> {
     let caller = caller(&app, &headers, &form)?;
     expect_word(&form, HALT_WORD)?;
-    command::halt(&app.context.tape, &caller, ALL, "kill switch").await.map_err(tape)?;
-    Ok(done(&headers, "Trading is reduce-only: no new exposure.", "/"))
+    let (state, is) = match form.state.as_str() {
+        "" | "reduce_only" => (TradingState::Unspecified, "reduce-only: no new exposure"),
+        "halted" => (TradingState::Halted, "halted: strategies send nothing"),
+        other => return Err(field("state", other, "reduce_only or halted")),
+    };
+    let (caller, stop) = of(&app, caller, &form, "kill switch").await?;
+    command::halt_scope(&app.context.tape, &caller, &stop, state).await.map_err(tape)?;
+    Ok(done(&headers, &format!("{} is {is}.", in_words(&stop)), form.back_or("/")))
 }
 
-/// Allows new exposure again.
+/// `POST /trading/resume`: ends the halt and the kill switch of all accounts, or of what the form names.
 pub async fn resume(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -109,8 +120,31 @@ pub async fn resume(
 ) -> Result<Response, PageError> {
     let caller = caller(&app, &headers, &form)?;
     expect_word(&form, RESUME_WORD)?;
-    command::resume(&app.context.tape, &caller, ALL, "kill switch released").await.map_err(tape)?;
-    Ok(done(&headers, "Trading is resumed.", "/"))
+    let (caller, stop) = of(&app, caller, &form, "kill switch released").await?;
+    command::resume_scope(&app.context.tape, &caller, &stop).await.map_err(tape)?;
+    Ok(done(&headers, &format!("{} is resumed.", in_words(&stop)), form.back_or("/")))
+}
+
+/// What a form that halts or resumes is of, once that is known to be there. `reason` is that of everything.
+async fn of(
+    app: &App,
+    caller: Caller,
+    form: &CommandForm,
+    reason: &str,
+) -> Result<(Caller, Stop), PageError> {
+    let (account, strategy) = (form.account.clone(), form.strategy.clone());
+    if account.is_empty() && strategy.is_empty() {
+        return Ok((caller, Stop { reason: reason.to_owned(), ..Stop::default() }));
+    }
+    check_stop(app, &account, &strategy).await?;
+    // One key used for two of them is two commands.
+    let caller = Caller { key: format!("{account}/{strategy}/{}", caller.key), ..caller };
+    Ok((caller, Stop { account, strategy, reason: form.reason().to_owned() }))
+}
+
+fn in_words(stop: &Stop) -> String {
+    let is_all = stop.account.is_empty() && stop.strategy.is_empty();
+    if is_all { "Trading".to_owned() } else { stop.to_string() }
 }
 
 /// Lets a registered strategy's signals take effect.
@@ -127,7 +161,7 @@ pub async fn enable_strategy(
     let mode = command::strategy_mode(&form.mode).map_err(crate::pages::strategies::failed)?;
     let enabled = command::enable_strategy(&app.context.tape, &caller, &name, mode).await;
     enabled.map_err(crate::pages::strategies::failed)?;
-    Ok(done(&headers, &format!("{name} starts ({}).", form.mode), form.back()))
+    Ok(done(&headers, &format!("{name} starts ({}).", form.mode), form.back_or("/")))
 }
 
 /// What becomes of the positions of a strategy that is stopped, as a form or a request states it, and who takes them
@@ -170,7 +204,7 @@ pub async fn disable_strategy(
         PositionsFate::Flatten => "its positions are closed at the market".to_owned(),
         PositionsFate::HandOver => format!("{to} takes its positions over"),
     };
-    Ok(done(&headers, &format!("{name} stops; {positions}."), form.back()))
+    Ok(done(&headers, &format!("{name} stops; {positions}."), form.back_or("/")))
 }
 
 /// Who commands; refuses a form that is not the visitor's own or has no key.

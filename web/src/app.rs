@@ -5,10 +5,12 @@ use std::sync::Arc;
 use event_log::LogError;
 use projections::as_of::Timeline;
 use runtime::command::attachment;
+use runtime::command::filled::{Fillings, SeriesFilled};
 
 use crate::access::Throttle;
 use crate::api::Repeats;
 use crate::assets::Assets;
+use crate::attached::Attached;
 use crate::config::{Mode, WebConfig};
 use crate::fleet::Fleet;
 use crate::health::Freshness;
@@ -46,12 +48,16 @@ pub struct App {
     pub history: Histories,
     /// What the strategies have done so far.
     pub fleet: Fleet,
+    /// As what the accounts are traded.
+    pub attached: Attached,
     /// The state as of a moment.
     pub timeline: Timeline,
     /// How fast the read models move.
     pub rates: Rates,
     /// How far running backtests are.
     pub runs: Runs,
+    /// What came of filling the tape, by series.
+    pub fillings: tokio::sync::Mutex<Fillings>,
 }
 
 impl App {
@@ -72,20 +78,37 @@ impl App {
             history: Histories::default(),
             rates: Rates::default(),
             runs: Runs::default(),
+            fillings: tokio::sync::Mutex::default(),
             fleet: Fleet::default(),
+            attached: Attached::default(),
             timeline: Timeline::new(Arc::clone(&context.tape)),
             context,
             config,
         }))
     }
 
+    /// What came last of filling the tape with each series.
+    pub async fn filled(&self) -> Result<Vec<SeriesFilled>, LogError> {
+        let mut fillings = self.fillings.lock().await;
+        fillings.catch_up(&self.context.tape).await?;
+        Ok(fillings.series().cloned().collect())
+    }
+
     /// What the tape is for, as its accounts are traded at the moment: one may have been attached to real money by
     /// another process, and long after this one began.
     pub async fn mode(&self, accounts: &[String]) -> Result<Mode, LogError> {
         let mut mode = self.config.mode;
+        // A tape for anything else stays what it is, however its accounts are traded.
+        if mode != Mode::Paper {
+            return Ok(mode);
+        }
         for account in accounts {
-            if let Some(attached) = attachment(&self.context.tape, account).await? {
-                mode = mode.traded(attached.mode());
+            let asked = async {
+                let found = attachment(&self.context.tape, account).await;
+                found.map(|found| found.map(|attached| attached.mode()))
+            };
+            if let Some(traded) = self.attached.mode(account, asked).await? {
+                mode = mode.traded(traded);
             }
         }
         Ok(mode)

@@ -14,6 +14,7 @@ pub mod probe;
 mod progress;
 mod server;
 mod app;
+mod attached;
 mod url;
 mod security;
 mod session;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contracts::from_timestamp;
 use contracts::v1::{Costs, MarkPrice, RiskLimits, RiskTally, TradingState};
 use domain::book::{PositionKey, PositionState};
-use domain::money::{Amount, Price, Quantity};
+use domain::money::{Amount, Price, Quantity, div_half_even};
 use domain::risk::breaker;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -108,7 +108,7 @@ pub struct PositionRow {
     #[serde(serialize_with = "decimal_or_null")]
     #[schema(value_type = Option<String>)]
     pub average_cost: Option<Price>,
-    /// Price of the last mark; `None` before one that held the symbol.
+    /// Price of the last mark, in the terms of now where the symbol was split since; `None` before one that held it.
     #[serde(serialize_with = "decimal_or_null")]
     #[schema(value_type = Option<String>)]
     pub mark_price: Option<Price>,
@@ -191,6 +191,7 @@ pub struct DailyEquity {
 fn read_account(row: Reading<'_>) -> Result<AccountRow, sqlx::Error> {
     let equity: Option<Amount> = row.exact_or_none("equity")?;
     let day_start_equity: Amount = row.exact("day_start_equity")?;
+    let equity_baseline: Amount = row.exact("equity_baseline")?;
     let halts: Option<Vec<(bool, String)>> = row.json_or_none("halts")?;
     let (state, halt_reason) = standing(halts.unwrap_or_default(), row.json_or_none("tally")?.as_ref());
     Ok(AccountRow {
@@ -209,7 +210,8 @@ fn read_account(row: Reading<'_>) -> Result<AccountRow, sqlx::Error> {
         gross_exposure: row.exact_or_none("gross_exposure")?,
         net_exposure: row.exact_or_none("net_exposure")?,
         unrealized_pnl: row.exact_or_none("unrealized_pnl")?,
-        day_pnl: equity.and_then(|equity| equity.checked_sub(day_start_equity)),
+        // As the book has it: what was brought in since the last mark is no loss.
+        day_pnl: equity.and_then(|_| equity_baseline.checked_sub(day_start_equity)),
         day_start_equity,
         state,
         halt_reason,
@@ -240,7 +242,8 @@ pub async fn accounts(pool: &PgPool) -> Result<Vec<AccountRow>, QueryError> {
     let rows = sqlx::query(
         "SELECT a.account, limits_version, broker, limits::text, costs::text, cash::text, realized_pnl::text,
                 fees::text, deposits::text, dividends::text, marked_ns, equity::text, gross_exposure::text,
-                net_exposure::text, unrealized_pnl::text, day_start_equity::text, prices::text, a.sequence,
+                net_exposure::text, unrealized_pnl::text, day_start_equity::text, equity_baseline::text,
+                prices::text, a.sequence,
                 (SELECT json_agg(json_build_array(h.state = 'halted', h.reason) ORDER BY h.account DESC)::text
                  FROM trading.halts h WHERE h.halted AND h.account IN ('', a.account)) AS halts,
                 (SELECT t.tally::text FROM trading.risk_tallies t
@@ -261,8 +264,21 @@ pub async fn positions(
 ) -> Result<Vec<PositionRow>, QueryError> {
     let rows = sqlx::query(
         "SELECT p.account, strategy, symbol, quantity::text, cost::text, p.realized_pnl::text, p.fees::text,
-                p.dividends::text, updated_ns, p.sequence, a.prices::text, fifo_cost::text, fifo_realized::text
+                p.dividends::text, updated_ns, p.sequence, a.prices::text, fifo_cost::text, fifo_realized::text,
+                s.splits
          FROM trading.positions p JOIN trading.accounts a USING (account)
+         LEFT JOIN LATERAL (
+             SELECT json_agg(json_build_array(before, after) ORDER BY sequence)::text AS splits
+             FROM (
+                 SELECT DISTINCT ON (e.action_id) e.sequence, (e.quantity_after + e.fraction)::text AS after,
+                        (e.quantity_after + e.fraction - e.quantity)::text AS before
+                 FROM trading.entries e
+                 WHERE e.account = p.account AND e.symbol = p.symbol AND e.kind = 'split'
+                   AND e.sequence > COALESCE((SELECT q.sequence FROM trading.equity q
+                       WHERE q.account = p.account ORDER BY q.event_time_ns DESC LIMIT 1), 0)
+                 ORDER BY e.action_id, e.sequence
+             ) unmarked
+         ) s ON true
          WHERE ($1::text IS NULL OR p.account = $1) AND ($2 OR p.quantity <> 0)
          ORDER BY p.account, strategy, symbol",
     )
@@ -280,6 +296,11 @@ pub async fn positions(
         }
         let symbol = row.text("symbol")?;
         let marked = prices.get(&account).and_then(|prices| prices.get(&symbol)).copied();
+        let splits: Option<Vec<(String, String)>> = row.json_or_none("splits")?;
+        let splits = splits.unwrap_or_default();
+        let shares = |text: &String| text.parse::<Quantity>().unwrap_or_default();
+        let splits = splits.iter().map(|(before, after)| (shares(before), shares(after)));
+        let marked = marked.map(|(price, time_ns)| (after_splits(price, splits), time_ns));
         read_position(row, account, symbol, marked)
     });
     Ok(rows.collect::<Result<_, sqlx::Error>>()?)
@@ -293,6 +314,18 @@ pub(super) fn by_symbol(prices: &[MarkPrice]) -> BTreeMap<String, (Price, Option
             (price.symbol.clone(), (Price(price.price_e9), time_ns))
         })
         .collect()
+}
+
+/// A price of before splits in the terms after them, each told by the shares of a position before and after it.
+pub(super) fn after_splits(price: Price, splits: impl Iterator<Item = (Quantity, Quantity)>) -> Price {
+    splits.fold(price, |price, (before, after)| {
+        let (before, after) = (i128::from(before.0).abs(), i128::from(after.0).abs());
+        if before == 0 || after == 0 {
+            return price;
+        }
+        // A price and a number of shares fit into 64 bits each.
+        i64::try_from(div_half_even(i128::from(price.0) * before, after)).map_or(price, Price)
+    })
 }
 
 fn read_position(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use contracts::v1::RiskTally;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgPool};
 
@@ -114,6 +115,18 @@ pub async fn halts(pool: &PgPool) -> Result<Vec<HaltRow>, QueryError> {
             sequence: row.sequence("sequence")?,
         })
     })?)
+}
+
+/// What risk remembers of accounts and strategies, stops in force included; of `strategy` alone, where one is named.
+pub async fn tallies(pool: &PgPool, strategy: Option<&str>) -> Result<Vec<RiskTally>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT tally::text FROM trading.risk_tallies
+         WHERE $1::text IS NULL OR strategy = $1 ORDER BY strategy, account",
+    )
+    .bind(strategy)
+    .fetch_all(pool)
+    .await?;
+    Ok(read_all(&rows, |row| row.json("tally"))?)
 }
 
 /// Every projection that was ever run here, by name, without heads.

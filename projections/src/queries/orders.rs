@@ -204,7 +204,8 @@ pub struct OrderEventRow {
     pub event_id: String,
     /// Event time, UTC nanoseconds.
     pub event_time_ns: i64,
-    /// For example `order_accepted` or `fill`; `signal` where an operator asked for other terms.
+    /// For example `order_accepted` or `fill`; `signal` where an operator asked for other terms, `risk_decision` where these
+    /// were denied.
     pub kind: String,
     /// Where the order stood after it, for example `partially_filled` or `replaced`.
     pub status: String,

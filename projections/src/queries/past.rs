@@ -6,16 +6,22 @@ use domain::book::{AccountState, Book, PositionState, StrategyState};
 use domain::money::{Price, Quantity};
 use domain::order::OrderState;
 
-use super::accounts::{AccountRow, PositionRow, by_symbol, standing, value_position};
+use super::accounts::{AccountRow, PositionRow, after_splits, by_symbol, standing, value_position};
 use super::orders::{OrderFilter, OrderRow, RevisionRow, average};
 use super::strategies::{Earned, StrategyRow};
 use crate::as_of::{OrderSeen, StrategySeen};
 use crate::trading::names::Named as _;
 
-/// One position, valued at the last mark that the book holds.
-pub(crate) fn position(book: &Book, row: &PositionState, sequence: u64) -> PositionRow {
+/// One position, valued at the last mark that the book holds; `splits` are those of its symbol since then.
+pub(crate) fn position(
+    book: &Book,
+    row: &PositionState,
+    splits: impl Iterator<Item = (Quantity, Quantity)>,
+    sequence: u64,
+) -> PositionRow {
     let mark = book.account(&row.key.account).and_then(|account| account.mark.as_ref());
     let marked = mark.and_then(|mark| by_symbol(&mark.prices).get(&row.key.symbol).copied());
+    let marked = marked.map(|(price, time_ns)| (after_splits(price, splits), time_ns));
     let lots = book.lots(&row.key).cloned().unwrap_or_default();
     value_position(row.clone(), (lots.cost(), lots.realized), marked, sequence)
 }

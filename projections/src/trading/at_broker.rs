@@ -2,6 +2,7 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{DifferenceKind, DifferenceResolution};
+use domain::money::Price;
 
 use super::summary::{Summary, because, plain};
 
@@ -30,12 +31,23 @@ pub(super) fn describe(body: &Body) -> Summary<'_> {
                 "" => String::new(),
                 number => format!(" account {number}"),
             };
-            let text = format!("traded through {}{number}, {}", event.broker, event.mode().name());
+            let blocked = match event.blocked.as_str() {
+                "" => String::new(),
+                why => format!("; takes no orders: {why}"),
+            };
+            let text = format!("traded through {}{number}, {}{blocked}", event.broker, event.mode().name());
             plain("broker_attached", &event.account, text)
         }
         Body::BrokerReconciled(event) => {
+            let prices: Vec<String> = event
+                .prices
+                .iter()
+                .map(|stated| format!("{} at {}", stated.symbol, Price(stated.price_e9)))
+                .collect();
+            let valued =
+                if prices.is_empty() { String::new() } else { format!("; it values {}", prices.join(", ")) };
             let text = format!(
-                "compared with the broker ({}): {} orders, {} positions, {} differences",
+                "compared with the broker ({}): {} orders, {} positions, {} differences{valued}",
                 event.occasion, event.orders, event.positions, event.differences
             );
             plain("broker_reconciled", &event.account, text)

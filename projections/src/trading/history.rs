@@ -3,8 +3,8 @@
 use contracts::from_timestamp;
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, AccountMarked, AlertRaised, Event, Fill, GroupHandled, LimitsSet,
-    PositionTransferred, RiskDecision, Signal, TradingState,
+    AccountConfigured, AccountEntry, AccountMarked, AlertRaised, EntryKind, Event, Fill, GroupHandled,
+    LimitsSet, PositionTransferred, RiskDecision, Signal, TradingState, Verdict,
 };
 use domain::money::{Amount, Price, Quantity};
 use event_log::Recorded;
@@ -20,7 +20,14 @@ fn money(money: Option<&contracts::v1::Money>) -> Cell {
 
 impl Trading {
     /// Adds the history of an event that the book has folded.
-    pub(super) fn history(&mut self, recorded: &Recorded, event_time_ns: i64, realized_before: Amount) {
+    /// `realized_before` and `shares_before` are of the position that it is about, before it.
+    pub(super) fn history(
+        &mut self,
+        recorded: &Recorded,
+        event_time_ns: i64,
+        realized_before: Amount,
+        shares_before: Quantity,
+    ) {
         let (sequence, event) = (recorded.sequence, &recorded.event);
         let Some(body) = event.body.as_ref() else { return };
         let summary = summary::of(body);
@@ -97,7 +104,8 @@ impl Trading {
                 self.push(&tables::ENTRIES, transfer_row(event, moved, sequence, event_time_ns));
             }
             Body::AccountEntry(entry) => {
-                self.push(&tables::ENTRIES, entry_row(event, entry, sequence, event_time_ns));
+                let row = entry_row(event, entry, shares_before, sequence, event_time_ns);
+                self.push(&tables::ENTRIES, row);
             }
             Body::AccountConfigured(config) => {
                 self.push(&tables::LIMITS, limits_row(config, sequence, event_time_ns));
@@ -148,6 +156,20 @@ impl Trading {
             summary.text.into(),
         ];
         self.push(&tables::EVENTS, cells);
+    }
+
+    /// Adds to the history of an order that risk denied the new terms for which `asked` is the wish.
+    pub(super) fn denied_terms(&mut self, recorded: &Recorded, asked: &Event, event_time_ns: i64) {
+        let (Some(Body::RiskDecision(decision)), Some(Body::Signal(signal))) =
+            (recorded.event.body.as_ref(), asked.body.as_ref())
+        else {
+            return;
+        };
+        if let Some(order_id) = replaced_by_hand(signal).filter(|_| decision.verdict() == Verdict::Denied) {
+            let text = summary::because(&format!("new terms denied, {}", decision.rule), &decision.reason);
+            let (event, sequence) = (&recorded.event, recorded.sequence);
+            self.order_event(event, order_id, ("risk_decision", &text), sequence, event_time_ns);
+        }
     }
 
     /// Adds a line to the history of an order: the event's kind and words, and where the order stands after it.
@@ -341,7 +363,20 @@ fn transfer_row(event: &Event, moved: &PositionTransferred, sequence: u64, event
     ]
 }
 
-fn entry_row(event: &Event, entry: &AccountEntry, sequence: u64, event_time_ns: i64) -> Vec<Cell> {
+fn entry_row(
+    event: &Event,
+    entry: &AccountEntry,
+    shares_before: Quantity,
+    sequence: u64,
+    event_time_ns: i64,
+) -> Vec<Cell> {
+    // By how much a split changed the position says what a price of before is worth after it.
+    let quantity_e9 = match entry.kind() {
+        EntryKind::Split => {
+            entry.quantity_after_e9.saturating_add(entry.fraction_e9).saturating_sub(shares_before.0)
+        }
+        _ => entry.quantity_e9,
+    };
     vec![
         sequence.into(),
         (&event.id).into(),
@@ -354,7 +389,7 @@ fn entry_row(event: &Event, entry: &AccountEntry, sequence: u64, event_time_ns: 
         decimal(Quantity(entry.quantity_after_e9)),
         decimal(Quantity(entry.fraction_e9)),
         (&entry.action_id).into(),
-        decimal(Quantity(entry.quantity_e9)),
+        decimal(Quantity(quantity_e9)),
         (&entry.actor).into(),
         (&entry.reason).into(),
     ]

@@ -231,6 +231,7 @@ struct AccountRow {
     kind: Short<AccountKind>,
     margin_call_ns: Option<i64>,
     peak_equity: Option<Exact<Amount>>,
+    told_prices: Option<Vec<MarkPrice>>,
 }
 
 impl AccountRow {
@@ -261,6 +262,7 @@ impl AccountRow {
             deposits: self.deposits.0,
             dividends: self.dividends.0,
             mark,
+            told_prices: self.told_prices.unwrap_or_default(),
             equity_baseline: self.equity_baseline.0,
             day_start_equity: self.day_start_equity.0,
             opened_since_mark: self.opened_since_mark.0,

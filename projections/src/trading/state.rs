@@ -47,6 +47,7 @@ pub(super) fn account(row: &AccountState, sequence: u64) -> Vec<Cell> {
         config.map_or_else(|| "unspecified".to_owned(), |config| config.kind.short()).into(),
         row.margin_call_ns.into(),
         row.peak_equity.map_or(Cell::Null, decimal),
+        json::<Vec<MarkPrice>>(&row.told_prices),
     ]
 }
 
@@ -158,6 +159,7 @@ pub(super) fn order(row: &OrderState, sequence: u64) -> Vec<Cell> {
         optional_price(spec.notional_e9),
         spec.group_policy().short().into(),
         row.group_stage.name().into(),
+        row.asked_revision.into(),
     ]
 }
 

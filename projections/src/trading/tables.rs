@@ -144,6 +144,7 @@ pub(super) static ORDERS: Table = Table {
         column("notional", PRICE),
         column("group_policy", Kind::Text),
         column("group_stage", Kind::Text),
+        column("asked_revision", Kind::Int),
     ],
 };
 
@@ -296,6 +297,7 @@ pub(super) static ACCOUNTS: Table = Table {
         column("kind", Kind::Text),
         column("margin_call_ns", Kind::Int),
         column("peak_equity", MONEY),
+        column("told_prices", JSON),
     ],
 };
 

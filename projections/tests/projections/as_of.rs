@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use contracts::v1::event::Body;
-use contracts::v1::{OrderExpired, Side};
+use contracts::v1::{AccountEntry, EntryKind, OrderExpired, Side};
 use domain::book::Book;
-use domain::money::{Amount, Quantity};
+use domain::money::{Amount, Price, Quantity};
 use event_log::Delivery;
 use projections::as_of::{AsOfError, Moment, Timeline};
 use projections::{Name, queries};
@@ -144,5 +144,42 @@ async fn what_has_not_come_yet_is_refused() -> Outcome {
     let last = contracts::from_timestamp(&last.event.event_time.unwrap()).unwrap();
     let expected = format!("at most seq:{head}, the last event on TRADING, of {}", Moment::Instant(last));
     assert_eq!(error.to_string(), format!("as_of = seq:{}: expected {expected}", head + 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn after_a_split_a_position_is_valued_in_its_terms_before_the_next_mark() -> Outcome {
+    let world = World::new().await;
+    // It leaves five shares, marked at 110.
+    chain(&world).await;
+    let split = AccountEntry {
+        account: "paper".to_owned(),
+        kind: EntryKind::Split.into(),
+        strategy: "sma".to_owned(),
+        symbol: "BRK.B".to_owned(),
+        quantity_after_e9: 7 * SECOND,
+        fraction_e9: SECOND / 2,
+        action_id: "three for two".to_owned(),
+        ..AccountEntry::default()
+    };
+    world.append(event("split", START + 6 * HOUR, Body::AccountEntry(split)), None).await;
+    world.catch_up(Name::Trading).await;
+    let held = queries::positions(&world.reader, Some("paper"), false).await?;
+    assert_eq!(held.len(), 1);
+    // 110 for what is one and a half shares now.
+    let price = Price(73_333_333_333);
+    assert_eq!((held[0].quantity, held[0].mark_price), (Quantity(7 * SECOND), Some(price)));
+    assert_eq!(held[0].market_value, Some(Amount::notional(price, Quantity(7 * SECOND))));
+    let timeline = Timeline::new(Arc::clone(&world.tape));
+    let past = timeline.at(Moment::Sequence(timeline.head().await?)).await?;
+    assert_eq!(past.positions(Some("paper"), false), held);
+    // The next mark has the split in its prices.
+    let next = marked("paper", START + 7 * HOUR, 100_060, &[("BRK.B", 74 * SECOND)]);
+    world.append(next, None).await;
+    world.catch_up(Name::Trading).await;
+    let held = queries::positions(&world.reader, Some("paper"), false).await?;
+    assert_eq!(held[0].mark_price, Some(Price(74 * SECOND)));
+    let past = timeline.at(Moment::Sequence(timeline.head().await?)).await?;
+    assert_eq!(past.positions(Some("paper"), false), held);
     Ok(())
 }

@@ -15,6 +15,7 @@ mod reference;
 mod risk;
 mod rows;
 mod support;
+mod told;
 mod track;
 mod trading;
 mod verifying;

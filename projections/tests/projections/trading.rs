@@ -3,7 +3,7 @@
 use contracts::v1::event::Body;
 use contracts::v1::{
     Intent, OrderAdjusted, OrderExpired, OrderReplaceRequested, OrderReplaced, OrderSpec, OrderType, Side,
-    Signal, SignalLeg, TradingResumed,
+    Signal, SignalLeg, TradingResumed, Verdict,
 };
 use domain::book::Book;
 use domain::money::{Amount, Price, Quantity};
@@ -102,7 +102,7 @@ async fn a_history_says_who_asked_for_other_terms_and_where_the_order_stood() ->
     world.append(approved(&cause, vec![order.clone()], at_ns), None).await;
     world.append(submitted(&order, at_ns), None).await;
     world.append(accepted(&order, at_ns), Some(&order)).await;
-    let asked = |strategy: &str| {
+    let asked = |name: &str, strategy: &str| {
         let leg = SignalLeg {
             symbol: "IBM".to_owned(),
             intent: Intent::Buy.into(),
@@ -118,11 +118,18 @@ async fn a_history_says_who_asked_for_other_terms_and_where_the_order_stood() ->
             actor: "ann".to_owned(),
             ..Signal::default()
         };
-        event(&format!("asked/{strategy}"), at_ns, Body::Signal(signal))
+        event(name, at_ns, Body::Signal(signal))
     };
     // Nobody but an operator has a say in it.
-    world.append(asked("sma"), None).await;
-    let by_hand = asked("manual");
+    world.append(asked("asked/sma", "sma"), None).await;
+    let too_many = asked("asked/too-many", "manual");
+    world.append(too_many.clone(), None).await;
+    let mut denied = approved(&too_many, Vec::new(), at_ns);
+    let Some(Body::RiskDecision(decision)) = denied.body.as_mut() else { panic!("{denied:?}") };
+    decision.verdict = Verdict::Denied.into();
+    (decision.rule, decision.reason) = ("max_position".to_owned(), "too many".to_owned());
+    world.append(denied, None).await;
+    let by_hand = asked("asked/manual", "manual");
     world.append(by_hand.clone(), None).await;
     let smaller = OrderSpec { quantity_e9: 5 * SECOND, revision: 1, ..order.clone() };
     world.append(approved(&by_hand, vec![smaller], at_ns), None).await;
@@ -159,6 +166,8 @@ async fn a_history_says_who_asked_for_other_terms_and_where_the_order_stood() ->
             ("order_submitted", "submitted", "submitted buy 10 IBM limit 90"),
             ("order_accepted", "accepted", "accepted"),
             ("signal", "accepted", "new terms asked for by ann: smaller"),
+            ("risk_decision", "accepted", "new terms denied, max_position: too many"),
+            ("signal", "accepted", "new terms asked for by ann: smaller"),
             (
                 "order_replace_requested",
                 "replace_requested",
@@ -167,6 +176,10 @@ async fn a_history_says_who_asked_for_other_terms_and_where_the_order_stood() ->
             ("order_replaced", "replaced", "replaced, quantity 5"),
         ]
     );
+    // The number that the next terms are to be above comes back with the order.
+    let expected = folded(&world).await.order(&order.order_id).cloned();
+    assert_eq!(expected.as_ref().map(|order| order.asked_revision), Some(1));
+    assert_eq!(queries::load_order(&world.reader, &order.order_id).await?, expected);
     Ok(())
 }
 

@@ -2,11 +2,11 @@
 
 mod port;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use broker::{ALPACA, Broker as _, BrokerError, BrokerOrder, Report};
+use broker::{ALPACA, Broker as _, BrokerError, BrokerOrder, Outgoing, Report};
 use chrono::NaiveDate;
 use contracts::client_order_id;
 use contracts::v1::OrderSpec;
@@ -14,6 +14,7 @@ use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::money::Quantity;
 use domain::order::{BrokerReport, Executed};
+use futures::future::join_all;
 use vendors::http::{Answer, Credentials};
 use vendors::{Clock, VendorError};
 
@@ -21,9 +22,10 @@ use crate::api::{Api, Config};
 use crate::calendar;
 use crate::gate::Gate;
 use crate::known::Known;
+use crate::rules;
 use crate::stream::Stream;
 use crate::truth::{self, Executions};
-use crate::wire::{self, Number, Order, Refusal};
+use crate::wire::{self, Number, Order, Refusal, Ticket};
 
 /// Time in which an order that was sent may not be found yet.
 const ON_ITS_WAY: Duration = Duration::from_secs(2);
@@ -32,6 +34,8 @@ const CANCEL_AGAIN: Duration = Duration::from_secs(10);
 /// For how long a list of orders counts.
 const LISTED_FRESH: Duration = Duration::from_secs(5);
 const DAY_NS: i64 = 24 * 60 * 60 * 1_000_000_000;
+/// Orders that are sent side by side at most.
+const SIDE_BY_SIDE: usize = 8;
 /// Replacements of one order that are followed.
 const CHAIN_MAX: usize = 64;
 
@@ -231,6 +235,68 @@ impl Alpaca {
             }
             _ => Err(Self::unknown("submit", words)),
         }
+    }
+
+    /// The request that sends an order, or what it is refused with before anything is sent.
+    async fn prepared(
+        &mut self,
+        order: &OrderSpec,
+        client: &str,
+    ) -> Result<Result<Ticket, Vec<Report>>, BrokerError> {
+        let ticket = match rules::ticket(order, client) {
+            Ok(ticket) => ticket,
+            Err(reason) => return Ok(Err(Self::report(order, BrokerReport::Rejected { reason }))),
+        };
+        if let Some(refused) = self.gated(order).await? {
+            return Ok(Err(refused));
+        }
+        self.waited.remove(client);
+        Ok(Ok(ticket))
+    }
+
+    /// What became of an order that was sent alone.
+    async fn taken(
+        &mut self,
+        order: &OrderSpec,
+        client: &str,
+        answer: Result<Answer, VendorError>,
+    ) -> Result<Vec<Report>, BrokerError> {
+        let answer = answer.map_err(|error| Self::unknown("submit", error))?;
+        if is_known_already(&answer) {
+            return self.landed(order, client).await;
+        }
+        Ok(match self.answered(order, &answer)? {
+            Ok(taken) => {
+                self.known.learn(&taken.id, &order.order_id);
+                Self::report(order, BrokerReport::Accepted { broker_order_id: taken.id })
+            }
+            Err(reason) => Self::report(order, BrokerReport::Rejected { reason }),
+        })
+    }
+
+    /// Sends orders all at once, after each was checked; answers an outcome for each, in their order.
+    async fn side_by_side(&mut self, orders: &[Outgoing]) -> Vec<Result<Vec<Report>, BrokerError>> {
+        let (mut outcomes, mut tickets) = (BTreeMap::new(), Vec::new());
+        for (place, Outgoing { order, client_order_id, .. }) in orders.iter().enumerate() {
+            match self.prepared(order, client_order_id).await {
+                Ok(Ok(ticket)) => tickets.push((place, ticket)),
+                Ok(Err(refused)) => {
+                    outcomes.insert(place, Ok(refused));
+                }
+                Err(error) => {
+                    outcomes.insert(place, Err(error));
+                }
+            }
+        }
+        let api = Arc::clone(&self.api);
+        let requests: Vec<_> = tickets.iter().map(|(_, ticket)| api.submit(ticket)).collect();
+        let answers = join_all(requests).await;
+        for ((place, _), answer) in tickets.iter().zip(answers) {
+            let Outgoing { order, client_order_id, .. } = &orders[*place];
+            let outcome = self.taken(order, client_order_id, answer).await;
+            outcomes.insert(*place, outcome);
+        }
+        outcomes.into_values().collect()
     }
 
     async fn gated(&mut self, order: &OrderSpec) -> Result<Option<Vec<Report>>, BrokerError> {

@@ -1,7 +1,8 @@
 //! What an order needs besides its own terms: an account that trades, a symbol that can be traded, an open market.
 //!
 //! Answers are kept for a while, because every order asks; how long is stated beside each. What cannot be read stops
-//! what opens a position and lets pass what closes one.
+//! what opens a position and lets pass what closes one. What closes one waits for no question about its symbol either:
+//! if that is not traded, Alpaca's answer to the order says so.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -94,6 +95,25 @@ impl Gate {
         if let Some(why) = blocked(self.account(api).await?) {
             return Ok(Some(why));
         }
+        if (!order.reducing || self.is_known(&order.symbol))
+            && let Some(why) = self.of_symbol(api, order).await?
+        {
+            return Ok(Some(why));
+        }
+        if matches!(order.time_in_force(), TimeInForce::Ioc | TimeInForce::Fok) {
+            let market = self.market(api).await?;
+            if !market.is_open {
+                let next = &market.next_open;
+                return Ok(Some(format!(
+                    "the market is closed until {next}, an order that cannot wait ends"
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Why the symbol stands against `order`.
+    async fn of_symbol(&mut self, api: &Api, order: &OrderSpec) -> Result<Option<String>, VendorError> {
         let symbol = order.symbol.as_str();
         let Some(asset) = self.asset(api, symbol).await? else {
             return Ok(Some(format!("{symbol} is not known to Alpaca")));
@@ -114,16 +134,13 @@ impl Gate {
                 return Ok(Some(whole_shares(order, "parts of a share cannot be sold short")));
             }
         }
-        if matches!(order.time_in_force(), TimeInForce::Ioc | TimeInForce::Fok) {
-            let market = self.market(api).await?;
-            if !market.is_open {
-                let next = &market.next_open;
-                return Ok(Some(format!(
-                    "the market is closed until {next}, an order that cannot wait ends"
-                )));
-            }
-        }
         Ok(None)
+    }
+
+    /// Whether an answer about the symbol is kept and fresh.
+    fn is_known(&self, symbol: &str) -> bool {
+        let now_ns = self.clock.now_ns();
+        self.assets.get(symbol).is_some_and(|kept| kept.until_ns > now_ns)
     }
 
     async fn account(&mut self, api: &Api) -> Result<&Account, VendorError> {

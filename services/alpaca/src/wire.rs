@@ -74,12 +74,16 @@ fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
 #[serde(default)]
 pub(crate) struct Order {
     pub id: String,
+    #[serde(deserialize_with = "or_default")]
     pub client_order_id: String,
     pub created_at: Option<String>,
+    #[serde(deserialize_with = "or_default")]
     pub symbol: String,
+    #[serde(deserialize_with = "or_default")]
     pub side: String,
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "or_default")]
     pub kind: String,
+    #[serde(deserialize_with = "or_default")]
     pub status: String,
     pub qty: Option<Number>,
     pub notional: Option<Number>,
@@ -124,11 +128,17 @@ impl Order {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Activity {
+    #[serde(deserialize_with = "or_default")]
     pub id: String,
+    #[serde(deserialize_with = "or_default")]
     pub order_id: String,
+    #[serde(deserialize_with = "or_default")]
     pub qty: Number,
+    #[serde(deserialize_with = "or_default")]
     pub cum_qty: Number,
+    #[serde(deserialize_with = "or_default")]
     pub price: Number,
+    #[serde(deserialize_with = "or_default")]
     pub transaction_time: String,
 }
 
@@ -136,10 +146,16 @@ pub(crate) struct Activity {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Position {
+    #[serde(deserialize_with = "or_default")]
     pub symbol: String,
+    #[serde(deserialize_with = "or_default")]
     pub qty: Number,
+    #[serde(deserialize_with = "or_default")]
     pub cost_basis: Number,
+    #[serde(deserialize_with = "or_default")]
     pub side: String,
+    #[serde(deserialize_with = "or_default")]
+    pub current_price: Number,
 }
 
 /// The account.
@@ -182,8 +198,11 @@ pub(crate) struct Asset {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct MarketClock {
+    #[serde(deserialize_with = "or_default")]
     pub is_open: bool,
+    #[serde(deserialize_with = "or_default")]
     pub next_open: String,
+    #[serde(deserialize_with = "or_default")]
     pub next_close: String,
 }
 
@@ -206,6 +225,7 @@ pub(crate) struct Update {
 #[serde(default)]
 pub(crate) struct Refusal {
     pub code: Option<i64>,
+    #[serde(deserialize_with = "or_default")]
     pub message: String,
     pub reject_reason: Option<String>,
     pub existing_order_id: Option<String>,
@@ -285,6 +305,16 @@ mod tests {
         assert!(error.starts_with("qty:"), "{error}");
         let account: Account = decode(br#"{"status":null,"cash":"5","equity":null}"#).unwrap();
         assert_eq!((account.status.as_str(), account.equity.amount()), ("", None));
+        let order: Order = decode(br#"{"id":"1","type":null,"side":null,"status":null}"#).unwrap();
+        assert_eq!((order.kind.as_str(), order.status.as_str()), ("", ""));
+        let activity: Activity = decode(br#"{"id":"1","order_id":null,"price":null}"#).unwrap();
+        assert_eq!((activity.order_id.as_str(), activity.price.price()), ("", None));
+        let clock: MarketClock = decode(br#"{"is_open":null,"next_open":null}"#).unwrap();
+        assert!(!clock.is_open);
+        let refusal: Refusal = decode(br#"{"code":40310000,"message":null}"#).unwrap();
+        assert_eq!(refusal.code, Some(40_310_000));
+        // Nothing can be known of an order without an id.
+        assert!(decode::<Order>(br#"{"id":null}"#).unwrap_err().starts_with("id:"));
         let error = decode::<Account>(br#"{"trading_blocked":"no"}"#).unwrap_err();
         assert!(error.starts_with("trading_blocked:"), "{error}");
     }

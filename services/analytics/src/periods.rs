@@ -36,6 +36,7 @@ pub(crate) fn daily(
     let values = series.values();
     let below = drawdowns(&values);
     let mut exposure = Vec::with_capacity(series.closes.len());
+    let (mut times, mut cash, mut exposure_value) = (Vec::new(), Vec::new(), Vec::new());
     let mut row = 0;
     for close in &series.closes {
         let end_ns = calendar.session(close.date)?.map_or(i64::MIN, |session| session.close_ns);
@@ -44,6 +45,10 @@ pub(crate) fn daily(
         }
         let share = |row: &EquityRow| row.exposure.to_f64() / row.equity.to_f64();
         exposure.push(rows.get(row).filter(|row| row.equity > Amount::ZERO).map(share));
+        let end = chrono::DateTime::from_timestamp_nanos(end_ns);
+        times.push(end.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true));
+        cash.push(rows.get(row).map_or(Amount::ZERO, |row| row.cash).to_string());
+        exposure_value.push(rows.get(row).map_or(Amount::ZERO, |row| row.exposure).to_string());
     }
     Ok(Daily {
         start_date: rows.first().map(|row| calendar.date_of(row.time_ns)),
@@ -53,6 +58,9 @@ pub(crate) fn daily(
         drawdown: (1..values.len()).map(|day| below.as_ref()?.get(day).copied()).collect(),
         exposure,
         benchmark: vec![None; series.closes.len()],
+        times,
+        cash,
+        exposure_value,
     })
 }
 

@@ -43,6 +43,9 @@ pub struct TrialRow {
     pub statistics: BTreeMap<String, Option<f64>>,
     /// Why it could not be run; empty when it could.
     pub refused: String,
+    /// Signals that risk denied.
+    #[serde(default)]
+    pub denied: u64,
 }
 
 /// One window of a walk-forward test.

@@ -138,6 +138,15 @@ pub struct Daily {
     pub exposure: Vec<Option<f64>>,
     /// What the starting equity had come to in the benchmark; null on days it has no close for.
     pub benchmark: Vec<Option<f64>>,
+    /// Times of the closes, RFC 3339 in UTC. These and what follows are not in reports of older versions.
+    #[serde(default)]
+    pub times: Vec<String>,
+    /// Cash at the closes.
+    #[serde(default)]
+    pub cash: Vec<String>,
+    /// Value of all positions at the closes, long and short ones added up.
+    #[serde(default)]
+    pub exposure_value: Vec<String>,
 }
 
 /// One drawdown.
@@ -255,23 +264,21 @@ impl TradeRow {
 }
 
 impl Daily {
-    /// Columns of a file of session closes.
-    pub const COLUMNS: [&'static str; 5] = ["date", "equity", "return", "drawdown", "benchmark"];
+    /// Columns of a file of equity, here and wherever else equity is written.
+    pub const COLUMNS: [&'static str; 4] = ["time", "equity", "cash", "exposure"];
 
-    /// Its rows under [`Daily::COLUMNS`]; what is undefined is empty.
+    /// Its rows under [`Daily::COLUMNS`]. A report of an older version has dates in place of times, and no more than
+    /// equity beside them.
     #[must_use]
-    pub fn cells(&self) -> Vec<[String; 5]> {
-        let number = |column: &[Option<f64>], row: usize| {
-            column.get(row).copied().flatten().map_or_else(String::new, |value| value.to_string())
-        };
+    pub fn cells(&self) -> Vec<[String; 4]> {
         let rows = self.dates.iter().zip(&self.equity).enumerate();
         rows.map(|(row, (date, equity))| {
+            let cell = |column: &[String]| column.get(row).cloned();
             [
-                date.to_string(),
+                cell(&self.times).unwrap_or_else(|| date.to_string()),
                 equity.clone(),
-                number(&self.returns, row),
-                number(&self.drawdown, row),
-                number(&self.benchmark, row),
+                cell(&self.cash).unwrap_or_default(),
+                cell(&self.exposure_value).unwrap_or_default(),
             ]
         })
         .collect()

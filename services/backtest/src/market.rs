@@ -1,8 +1,9 @@
 //! The market that a run walks: the bars and corporate actions of a tape, from its history segments.
 //!
 //! What MARKET holds beyond the segments is read first, once for all runs ([`load`]); without a server the segments
-//! are taken as they are ([`load_kept`]). A bar that was revised has its revised values. Bars after the last session
-//! asked for are left out; those before the first stay, because strategies warm up with them.
+//! are taken as they are ([`load_kept`]). A bar that was revised has its newest values, or those that were known at the
+//! time, as the request says. Bars after the last session asked for are left out; those before the first stay, because
+//! strategies warm up with them.
 //!
 //! Deliberately absent: how segments are kept, and files (the `history` crate).
 
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use chrono::NaiveDate;
-use contracts::v1::{BacktestRequest, Parameter};
+use contracts::v1::{BacktestRequest, BacktestRevisions, Parameter};
 use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Market, Session};
 use domain::corporate_action::{CorporateAction, Effect};
@@ -19,7 +20,7 @@ use domain::series::{BarSeries, MarketData};
 use domain::strategy::kinds;
 use event_log::{LogError, Tape};
 use history::segments::{self, SegmentError};
-use history::{HistoryError, Range, Selection};
+use history::{HistoryError, Range, Revisions, Selection};
 
 /// Most symbols that an error lists.
 const KNOWN_MAX: usize = 10;
@@ -116,12 +117,18 @@ impl Asked {
         if !symbols.is_empty() && !request.benchmark.is_empty() && !symbols.contains(&request.benchmark) {
             symbols.push(request.benchmark.clone());
         }
+        let from_ns = range.from.map(|_| closes.start);
+        let revisions = match request.revisions() {
+            // Without a first session everything is walked and nothing warms up.
+            BacktestRevisions::AsKnown => Revisions::AsKnown { from_ns: from_ns.unwrap_or(i64::MIN) },
+            BacktestRevisions::Latest | BacktestRevisions::Unspecified => Revisions::Latest,
+        };
         // Strategies warm up with what was before.
         let walked = Range { from: None, ..range };
         Ok(Self {
-            selection: Selection { symbols, timeframes: vec![timeframe], range: walked, market },
+            selection: Selection { symbols, timeframes: vec![timeframe], range: walked, market, revisions },
             timeframe,
-            from_ns: range.from.map(|_| closes.start),
+            from_ns,
             until_ns: range.to.map(|_| closes.end),
         })
     }

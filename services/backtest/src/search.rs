@@ -9,7 +9,7 @@ use contracts::v1::BacktestRequest;
 use domain::money::Amount;
 use domain::performance::{EquityRow, Trade};
 use engine::space::{Dimension, Sampler, configure as with_values};
-use engine::{Config, Counts, Folds, Outcome, Search, WalkForwardError};
+use engine::{Config, Counts, Folds, Outcome, Search, Trial, WalkForwardError};
 
 use crate::checks::{self, Checked, Tried};
 use crate::market::Loaded;
@@ -38,15 +38,15 @@ fn sampler(request: &BacktestRequest) -> Sampler {
     }
 }
 
-/// The score that a search maximises, with everything else that was measured.
+/// The score that a search maximises, with everything else that was measured and how many signals were denied.
 fn measured<'a>(
     request: &'a BacktestRequest,
-) -> impl Fn(&Config, &Outcome) -> (Option<f64>, Statistics) + Sync + 'a {
+) -> impl Fn(&Config, &Outcome) -> (Option<f64>, (Statistics, u64)) + Sync + 'a {
     let metric = request.search.as_ref().map_or("sharpe", |search| search.metric.as_str());
     move |config, outcome| {
         // Dates that the calendar does not know are an error of the run itself, which comes first.
         let found = statistics(outcome, config.calendar).unwrap_or_default();
-        (found.get(metric).copied().flatten(), found)
+        (found.get(metric).copied().flatten(), (found, outcome.counts.denied_total()))
     }
 }
 
@@ -87,6 +87,13 @@ pub(crate) fn sweep(
         watch: &told,
     };
     let trials = engine::sweep(config, &market.data, &search)?;
+    let (trials, denied): (Vec<Trial<Statistics>>, Vec<u64>) = trials
+        .into_iter()
+        .map(|Trial { point, score, measured }| match measured {
+            Ok((statistics, denied)) => (Trial { point, score, measured: Ok(statistics) }, denied),
+            Err(error) => (Trial { point, score, measured: Err(error) }, 0),
+        })
+        .unzip();
     let best = engine::best(&trials).ok_or_else(|| {
         let refused = trials.iter().find_map(|trial| trial.measured.as_ref().err());
         let why = refused.map_or_else(String::new, |error| format!(", the first because {error}"));
@@ -105,11 +112,13 @@ pub(crate) fn sweep(
     outcome.counts.bars = outcome.counts.bars.saturating_add(per_run.saturating_mul(trials.len() as u64));
     let mut rows: Vec<TrialRow> = trials
         .iter()
-        .map(|trial| TrialRow {
+        .zip(denied)
+        .map(|(trial, denied)| TrialRow {
             parameters: named(&space, &trial.point),
             score: trial.score,
             statistics: trial.measured.clone().unwrap_or_default(),
             refused: trial.measured.as_ref().err().map(ToString::to_string).unwrap_or_default(),
+            denied,
         })
         .collect();
     rows.sort_by(|left, right| order(right.score).total_cmp(&order(left.score)));

@@ -267,6 +267,11 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
     let policies = request.strategies.iter().map(|one| policy_name(one.group_policy()));
     let limits: Vec<String> =
         terms::limits(request).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let revisions = match domain::research::revisions_name(request.revisions()) {
+        Some(name) => name,
+        None if request.files.is_empty() => "latest",
+        None => "none in files",
+    };
     let asked = |date: &str, open: &str| if date.is_empty() { open.to_owned() } else { date.to_owned() };
     let range = format!("{} to {}", asked(&request.from, "the first"), asked(&request.to, "the last"));
     let mut notes = notes.to_vec();
@@ -303,6 +308,7 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
         calendar: market.calendar.exchange().to_owned(),
         settings: vec![
             setting("cash", Amount::from_wire(request.cash.as_ref()).to_string()),
+            setting("account kind", terms::account_kind(request).unwrap_or("none stated").to_owned()),
             setting("sizing", sizing.collect::<Vec<_>>().join("; ")),
             setting("commission rate", share(costs.commission_rate_e9)),
             setting("commission per share", share(costs.commission_per_share_e9)),
@@ -315,6 +321,7 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
             setting("group policy", policies.collect::<Vec<_>>().join("; ")),
             setting("limits", if limits.is_empty() { "none stated".to_owned() } else { limits.join(", ") }),
             setting("sessions asked for", range),
+            setting("revisions", revisions.to_owned()),
             setting("benchmark", asked(&request.benchmark, "none")),
             setting("seed", request.seed.to_string()),
             // Without them profits do not add up to what equity gained.

@@ -8,7 +8,7 @@ use contracts::v1::{OrderSpec, OrderType, Side, TimeInForce};
 use contracts::{client_order_id, order_id};
 use domain::order::BrokerReport;
 
-use crate::port::{Broker, Report, StateAtBroker};
+use crate::port::{Broker, Outgoing, Report, StateAtBroker};
 
 /// An adapter with a market that the suite can move.
 #[async_trait]
@@ -41,6 +41,7 @@ pub async fn run_all(bench: &dyn Bench) {
     cancelling_what_does_not_work_changes_nothing(bench).await;
     an_unknown_order_is_not_known(bench).await;
     what_it_cannot_work_is_rejected(bench).await;
+    orders_sent_together_are_answered_in_their_order(bench).await;
 }
 
 fn order(bench: &dyn Bench, name: &str) -> OrderSpec {
@@ -184,4 +185,31 @@ async fn what_it_cannot_work_is_rejected(bench: &dyn Bench) {
     assert!(matches!(reports.as_slice(), [Report { report: BrokerReport::Rejected { .. }, .. }]));
     let later = bench.trade(&mut *broker, PRICE_E9).await;
     assert!(fills(&later, &order).is_empty(), "a rejected order does not fill");
+}
+
+async fn orders_sent_together_are_answered_in_their_order(bench: &dyn Bench) {
+    let mut broker = bench.fresh().await;
+    let mut orders: Vec<OrderSpec> =
+        ["one", "two", "four"].into_iter().map(|name| order(bench, &format!("together {name}"))).collect();
+    orders.insert(2, limit_order(bench, "together nonsense", -1));
+    let outgoing: Vec<Outgoing> = orders
+        .iter()
+        .map(|order| Outgoing {
+            client_order_id: client_order_id(&order.order_id),
+            order: order.clone(),
+            now_ns: NOW_NS,
+        })
+        .collect();
+    let outcomes = broker.submit_all(&outgoing).await;
+    assert_eq!(outcomes.len(), orders.len());
+    for (place, (order, outcome)) in orders.iter().zip(outcomes).enumerate() {
+        let reports = outcome.unwrap_or_else(|error| panic!("order {place}: {error}"));
+        assert!(reports.iter().all(|report| report.order_id == order.order_id), "{reports:?}");
+        let rejected = matches!(reports.as_slice(), [Report { report: BrokerReport::Rejected { .. }, .. }]);
+        assert_eq!(rejected, place == 2, "{reports:?}");
+    }
+    let later = bench.trade(&mut *broker, PRICE_E9).await;
+    for (place, order) in orders.iter().enumerate() {
+        assert_eq!(fills(&later, order).is_empty(), place == 2, "order {place}: {later:?}");
+    }
 }

@@ -19,7 +19,7 @@ mod exits;
 pub use exits::{ALPACA, SIMULATED, is_stop, other_exit, wants_entries_first};
 pub use port::{
     Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, Brokers, ListedOrder, MarketEvent,
-    Report, StateAtBroker,
+    Outgoing, Report, StateAtBroker,
 };
 pub use routed::Routed;
 pub use simulated::{Simulated, SimulatedBroker};

@@ -6,8 +6,19 @@ use domain::bar::Bar;
 use domain::book::Book;
 use domain::calendar::Session;
 use domain::matching::kernel::Bounds;
-use domain::money::{Amount, Quantity};
+use domain::money::{Amount, Price, Quantity};
 use domain::order::{BrokerReport, BrokerTruth, OrderState};
+
+/// An order on its way to a broker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outgoing {
+    /// The order.
+    pub order: OrderSpec,
+    /// The client order id that it goes by.
+    pub client_order_id: String,
+    /// Event time of its intent, UTC nanoseconds.
+    pub now_ns: i64,
+}
 
 /// What a broker says of one order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +59,8 @@ pub struct BrokerPosition {
     pub quantity: Quantity,
     /// Total cost, of the quantity's sign.
     pub cost: Amount,
+    /// What a share is worth, where the broker says so; positive.
+    pub price: Option<Price>,
 }
 
 /// An order at a broker that is open or of late, whoever sent it.
@@ -165,6 +178,16 @@ pub trait Broker: Send + Sync {
         client_order_id: &str,
         now_ns: i64,
     ) -> Result<Vec<Report>, BrokerError>;
+
+    /// Sends orders of which none depends on another, each as [`Broker::submit`] does; answers one outcome for each, in
+    /// their order. A broker outside may send several of them side by side.
+    async fn submit_all(&mut self, orders: &[Outgoing]) -> Vec<Result<Vec<Report>, BrokerError>> {
+        let mut outcomes = Vec::with_capacity(orders.len());
+        for Outgoing { order, client_order_id, now_ns } in orders {
+            outcomes.push(self.submit(order, client_order_id, *now_ns).await);
+        }
+        outcomes
+    }
 
     /// Sends a pair of exits of which one is to end the other, take-profit first; `None` of a broker that takes them
     /// one by one. As with [`Broker::submit`], sending them again works nothing twice.

@@ -12,7 +12,8 @@ use contracts::v1::{Costs, OrderSpec, TradingMode};
 use domain::order::{BrokerTruth, OrderState};
 
 use crate::port::{
-    Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, MarketEvent, Report,
+    Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, MarketEvent, Outgoing,
+    Report,
 };
 use crate::simulated::SimulatedBroker;
 
@@ -73,6 +74,17 @@ impl Broker for Routed {
         now_ns: i64,
     ) -> Result<Vec<Report>, BrokerError> {
         self.of(&order.account).submit(order, client_order_id, now_ns).await
+    }
+
+    async fn submit_all(&mut self, orders: &[Outgoing]) -> Vec<Result<Vec<Report>, BrokerError>> {
+        let mut outcomes = Vec::with_capacity(orders.len());
+        let by_account: Vec<&[Outgoing]> =
+            orders.chunk_by(|one, next| one.order.account == next.order.account).collect();
+        for own in by_account {
+            let account = own.first().map_or("", |first| first.order.account.as_str());
+            outcomes.extend(self.of(account).submit_all(own).await);
+        }
+        outcomes
     }
 
     async fn submit_pair(

@@ -17,7 +17,8 @@
 //! [`FoldError::OrderNotLoaded`], upon which the caller loads it from the read model
 //! ([`Book::admit`]) and folds again.
 //!
-//! Deliberately absent: the history of what was folded (the read model's), prices (an argument), clocks.
+//! Deliberately absent: the history of what was folded (the read model's), prices (an argument, but for those that brokers
+//! outside stated of what they hold), clocks.
 
 mod account;
 mod ahead;

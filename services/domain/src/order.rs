@@ -163,6 +163,9 @@ pub struct OrderState {
     pub resolving: String,
     /// New terms that risk approved and the broker has not answered.
     pub replace: Option<Replacement>,
+    /// The highest revision that new terms were ever given, those included that were refused; 0 before any. No two requests
+    /// share a number, so that neither answers nor client order ids of one are taken for those of another.
+    pub asked_revision: u32,
     /// The revisions before the present one, oldest first.
     pub chain: Vec<Revision>,
     /// Where its group stands.
@@ -203,6 +206,7 @@ impl OrderState {
             reason: String::new(),
             resolving: String::new(),
             replace: None,
+            asked_revision: 0,
             chain: Vec::new(),
             group_stage: GroupStage::None,
         }

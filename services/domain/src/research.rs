@@ -9,7 +9,9 @@ mod stretch;
 use std::fmt;
 
 use chrono::NaiveDate;
-use contracts::v1::{BacktestKind, BacktestRequest, BacktestSearch, BacktestStrategy, Costs};
+use contracts::v1::{
+    BacktestKind, BacktestRequest, BacktestRevisions, BacktestSearch, BacktestStrategy, Costs,
+};
 
 use crate::bar::Timeframe;
 use crate::money::{Amount, E9};
@@ -31,6 +33,26 @@ const NAME_BYTES_MAX: usize = 40;
 pub const CALENDARS: [&str; 3] = ["XNYS", "24x5", "24x7"];
 /// What a search may try, by name.
 pub const SAMPLERS: [&str; 3] = ["grid", "random", "tpe"];
+
+/// Which version of a revised bar a run over a tape sees, by name; the first unless it is stated.
+pub const REVISIONS: [(&str, BacktestRevisions); 2] =
+    [("latest", BacktestRevisions::Latest), ("as-known", BacktestRevisions::AsKnown)];
+
+/// The name of what a run sees of revised bars; none of a run over files.
+#[must_use]
+pub fn revisions_name(revisions: BacktestRevisions) -> Option<&'static str> {
+    REVISIONS.iter().find(|(_, known)| *known == revisions).map(|(name, _)| *name)
+}
+
+/// Reads such a name.
+pub fn revisions(name: &str) -> Result<BacktestRevisions, Invalid> {
+    match REVISIONS.iter().find(|(known, _)| *known == name) {
+        Some((_, revisions)) => Ok(*revisions),
+        None => {
+            invalid("revisions", name, format!("one of {}", REVISIONS.map(|(known, _)| known).join(", ")))
+        }
+    }
+}
 
 /// A value that cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +129,7 @@ pub fn complete_beside(mut request: BacktestRequest) -> Result<BacktestRequest, 
         let expected = "1 to 40 lowercase letters, digits and _, and not `all`";
         return invalid("account", &request.account, expected);
     }
+    check_revisions(&mut request)?;
     if !request.benchmark.is_empty() {
         read_symbol("benchmark", &mut request.benchmark)?;
     }
@@ -199,6 +222,23 @@ fn check_range(request: &BacktestRequest) -> Result<(), Invalid> {
         && to < from
     {
         return invalid("to", to, format!("{from} or later"));
+    }
+    Ok(())
+}
+
+/// Over the bars of a tape the latest versions count unless others are asked for.
+fn check_revisions(request: &mut BacktestRequest) -> Result<(), Invalid> {
+    let Ok(stated) = BacktestRevisions::try_from(request.revisions) else {
+        return invalid("revisions", request.revisions, "0, 1 or 2");
+    };
+    match (stated, request.files.is_empty()) {
+        (BacktestRevisions::Unspecified, true) => request.set_revisions(BacktestRevisions::Latest),
+        (BacktestRevisions::Unspecified, false) | (_, true) => {}
+        (stated, false) => {
+            let name = revisions_name(stated).unwrap_or_default();
+            let expected = "none with files, which state each bar once: a tape has revisions";
+            return invalid("revisions", name, expected);
+        }
     }
     Ok(())
 }
@@ -324,6 +364,10 @@ mod tests {
         let small = super::complete(small).unwrap();
         assert_eq!((small.symbols, small.benchmark), (vec!["BRK.B".to_owned()], "SPY".to_owned()));
         assert_eq!(small.strategies[0].symbols, ["BRK.B"]);
+        // Over a tape the latest versions count; files have no others.
+        assert_eq!(complete.revisions(), BacktestRevisions::Latest);
+        let files = BacktestRequest { files: vec!["bars.csv".into()], ..request() };
+        assert_eq!(super::complete(files).unwrap().revisions(), BacktestRevisions::Unspecified);
         // A request that is complete stays as it is.
         assert_eq!(super::complete(complete.clone()).unwrap(), complete);
     }
@@ -351,6 +395,12 @@ mod tests {
         check(&|one| one.cash = None, "cash \"0\"");
         check(&|one| one.costs = Some(Costs { slippage_rate_e9: -1, ..Costs::default() }), "slippage");
         check(&|one| one.calendar = "XLON".into(), "calendar \"XLON\": expected one of XNYS");
+        check(&|one| one.revisions = 7, "revisions \"7\": expected 0, 1 or 2");
+        let over_files = |one: &mut BacktestRequest| {
+            one.files = vec!["bars.csv".into()];
+            one.set_revisions(BacktestRevisions::AsKnown);
+        };
+        check(&over_files, "revisions \"as-known\": expected none with files");
         check(&|one| one.kind = BacktestKind::Sweep.into(), "search");
         check(&|one| one.folds = Some(BacktestFolds::default()), "folds");
         let walk = |one: &mut BacktestRequest, folds: Option<BacktestFolds>| {

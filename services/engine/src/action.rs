@@ -10,6 +10,7 @@ use domain::order::decide;
 use domain::series::DatedAction;
 
 use crate::ledger::Dealt;
+use crate::market::session_of;
 use crate::recorder::Recorder;
 use crate::run::{Error, Run};
 use crate::walk::Walk;
@@ -51,6 +52,9 @@ impl<R: Recorder> Run<'_, R> {
                 contracts::bar_id(&series.source, &series.symbol, series.timeframe.name(), bar.close_ns);
             let entries = cash_in_lieu_entries(&self.book, &series.symbol, bar.open, &cause);
             let entries = entries.map_err(|source| Error::Fold { event_ns: bar.close_ns, source })?;
+            // Paid at the opening of the bar that trades: one on the clock may begin before its session does.
+            let session = session_of(self.config.calendar, None, &bar);
+            let opened_ns = session.map_or(bar.start_ns, |session| bar.start_ns.max(session.open_ns));
             for entry in &entries {
                 let position = self.book.position(&entry.account, &entry.strategy, &entry.symbol);
                 let fraction = position.map_or(Quantity::ZERO, |position| position.fraction);
@@ -58,7 +62,7 @@ impl<R: Recorder> Run<'_, R> {
                     quantity: Quantity(-fraction.0),
                     price: bar.open,
                     commission: Amount::ZERO,
-                    time_ns: bar.start_ns,
+                    time_ns: opened_ns,
                 };
                 self.deal(&entry.strategy, &entry.symbol, dealt);
             }

@@ -18,20 +18,21 @@ use contracts::client_order_id;
 use contracts::v1::event::Body;
 use contracts::v1::{EntryKind, Event, PositionTransferred};
 use domain::book::{Book, FoldError, GroupStep};
+use domain::calendar::Calendar;
 use domain::corporate_action::Effect;
 use domain::matching::kernel::Bounds;
 use domain::order::{OrderState, OrderStatus};
 use event_log::{Append, Recorded};
-use runtime::Instant;
+use runtime::{ClockMode, Instant};
 
 pub use derived::Derived;
 
 use crate::event::SERVICE;
-use crate::instant::{LiveBar, Part, parts};
+use crate::instant::{LiveBar, Part, is_barrier, parts};
 use crate::machine::{Machine, Work, members};
 use crate::shell::market::{known_at, session_of};
 use crate::step::Step;
-use derived::{caused, decided, is_the, order_of, sent};
+use derived::{caused, decided, is_the, order_of, reported, revalues, sent};
 
 /// Attempts to cancel an order that are told apart.
 const ATTEMPTS_MAX: usize = 16;
@@ -61,13 +62,16 @@ pub struct Follower {
     last_events: HashMap<String, Vec<String>>,
     /// Accounts that are traded through a broker outside, as the tape states it.
     moved: HashSet<String>,
+    clock: ClockMode,
+    /// Whether the clock waits for the marks of the present instant.
+    waits: bool,
 }
 
 impl Follower {
-    /// Starts before the first event of the tape; `accounts` are those that execution marks.
+    /// Starts before the first event of the tape; `accounts` are those that execution marks, `calendar` is the tape's.
     #[must_use]
-    pub fn new(accounts: &[String]) -> Self {
-        let mut machine = Machine::new(Book::default(), accounts);
+    pub fn new(accounts: &[String], calendar: &'static Calendar) -> Self {
+        let mut machine = Machine::new(Book::default(), accounts, calendar);
         machine.learn_applied(HashSet::new());
         Self {
             machine,
@@ -76,7 +80,15 @@ impl Follower {
             with_cancel: Vec::new(),
             last_events: HashMap::new(),
             moved: HashSet::new(),
+            clock: ClockMode::Tape,
+            waits: true,
         }
+    }
+
+    /// The same for a tape of this clock; without it that of a rehearsal.
+    #[must_use]
+    pub fn on(self, clock: ClockMode) -> Self {
+        Self { clock, ..self }
     }
 
     /// The book as folded so far.
@@ -90,6 +102,7 @@ impl Follower {
         self.tasks.clear();
         self.owed.clear();
         self.machine.begin(&instant);
+        self.waits = is_barrier(self.clock, &instant);
         if self.machine.is_done(&instant) {
             return;
         }
@@ -136,6 +149,10 @@ impl Follower {
     pub async fn derive(&mut self, recorded: &Recorded) -> Result<Derived, BrokerError> {
         let event = &recorded.event;
         let Some(body) = &event.body else { return Ok(Derived::Input) };
+        if !self.waits && revalues(body) {
+            // A mark that could not be made before it was passed over.
+            self.advance()?;
+        }
         if self.is_outside(body) {
             return Ok(Derived::Input);
         }
@@ -175,18 +192,8 @@ impl Follower {
 
     /// Whether a broker outside said it: what such a one says is an input.
     fn is_outside(&self, body: &Body) -> bool {
-        let order_id = match body {
-            Body::OrderAccepted(answer) => &answer.order_id,
-            Body::OrderRejected(answer) => &answer.order_id,
-            Body::OrderCancelRejected(answer) => &answer.order_id,
-            Body::OrderCancelled(answer) => &answer.order_id,
-            Body::OrderExpired(answer) => &answer.order_id,
-            Body::OrderTriggered(answer) => &answer.order_id,
-            Body::OrderTrailed(answer) => &answer.order_id,
-            Body::Fill(fill) => &fill.order_id,
-            _ => return false,
-        };
-        self.order(order_id).is_some_and(|order| !order.broker.is_empty() && order.broker != SIMULATED)
+        let order = reported(body).and_then(|order_id| self.order(order_id));
+        order.is_some_and(|order| !order.broker.is_empty() && order.broker != SIMULATED)
     }
 
     /// Whether requests about an order go to a broker outside although the simulated one has it: its account was moved
@@ -198,8 +205,8 @@ impl Follower {
     /// What an intent must be when its writer had read no further than `read`: it may not have known yet that the order
     /// is to be cancelled, or that the kill switch was put back. It is sent all the same, and what came between follows.
     #[must_use]
-    pub fn derive_sent(recorded: &Recorded, read: Book) -> Derived {
-        sent(&Machine::new(read, &[]), &recorded.event)
+    pub fn derive_sent(&self, recorded: &Recorded, read: Book) -> Derived {
+        sent(&Machine::new(read, &[], self.machine.calendar), &recorded.event)
     }
 
     /// Folds the next event of TRADING.
@@ -442,11 +449,11 @@ impl Follower {
     /// Goes on to the first task of the instant that owes something.
     fn advance(&mut self) -> Result<(), BrokerError> {
         loop {
-            let machine = &self.machine;
-            // An account that cannot be valued yet is valued as soon as it can be.
+            let (machine, waits) = (&self.machine, self.waits);
+            // An account that cannot be valued yet is valued as soon as it can be, where the clock waits for it.
             self.owed.retain(|step| match machine.decide(step) {
                 Ok(append) => append.is_some(),
-                Err(_) => matches!(step, Step::Mark { .. }),
+                Err(_) => waits && matches!(step, Step::Mark { .. }),
             });
             if !self.owed.is_empty() {
                 return Ok(());
@@ -476,7 +483,7 @@ impl Follower {
                 let (mut session, mut steps) = (None, Vec::new());
                 for live in &bars {
                     machine.observe(live);
-                    session = session_of(session, live);
+                    session = session_of(machine.calendar, session, live);
                     let (symbol, bar) = (live.symbol.as_str(), &live.bar);
                     let event = MarketEvent::Bar { symbol, bar, session: session.as_ref() };
                     steps.extend(known_at(broker.on_market(event), live.bar.close_ns));

@@ -22,6 +22,7 @@ mod machine;
 mod words;
 mod step;
 mod kill;
+mod told;
 mod instant;
 mod read_model;
 mod postgres;

@@ -10,12 +10,15 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use broker::wants_entries_first;
 use contracts::v1::event::Body;
-use contracts::v1::{Event, GroupPolicy, OrderSpec};
+use contracts::v1::{AccountEntry, BrokerReconciled, Event, GroupPolicy, OrderSpec};
 use domain::book::{Book, CLOSING_LEG, FoldError, GroupStep, Parts, Prices};
+use domain::calendar::Calendar;
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Phase, phase};
 use event_log::{Append, Recorded};
 use planted::Bug;
+
+use crate::kill::Tried;
 
 /// Most legs of a signal whose orders are looked at as one group.
 const LEGS_MAX: u32 = 16;
@@ -73,6 +76,8 @@ pub struct Machine {
     pub(crate) prices: Prices,
     /// Accounts to mark, by name.
     pub(crate) accounts: Vec<String>,
+    /// When the tape's market is open: where sessions begin, and which bars trade.
+    pub(crate) calendar: &'static Calendar,
     /// Last MARKET sequence handled or being handled.
     pub(crate) market_sequence: u64,
     /// Last sequence under `account.<a>.>`, per account.
@@ -83,12 +88,14 @@ pub struct Machine {
     known: u64,
     /// Ids of account entries and order adjustments on the tape, once they have been loaded.
     applied: Option<HashSet<String>>,
+    /// What kill switches tried so far to close positions, by cause.
+    pub(crate) tried: BTreeMap<String, Tried>,
 }
 
 impl Machine {
-    /// Starts from a book; `accounts` are the ones this execution marks.
+    /// Starts from a book; `accounts` are the ones this execution marks, `calendar` is that of the tape.
     #[must_use]
-    pub fn new(book: Book, accounts: &[String]) -> Self {
+    pub fn new(book: Book, accounts: &[String], calendar: &'static Calendar) -> Self {
         let accounts: BTreeSet<_> = accounts.iter().cloned().collect();
         // Of one that ended before it got new terms it is still to be said that they are void.
         let void = book.ended_orders().filter(|order| order.replace.is_some());
@@ -98,10 +105,12 @@ impl Machine {
             book,
             prices: Prices::default(),
             accounts: accounts.into_iter().collect(),
+            calendar,
             market_sequence: 0,
             account_last: BTreeMap::new(),
             attention,
             applied: None,
+            tried: BTreeMap::new(),
         };
         let marked: Vec<_> = machine.book.accounts().map(|account| account.account.clone()).collect();
         for account in marked {
@@ -110,9 +119,12 @@ impl Machine {
         machine
     }
 
-    /// Takes the prices of an account's last mark, after folding to the head of the tape; answers their symbols.
+    /// Takes the prices of an account's last mark, after folding to the head of the tape, and those that its broker stated
+    /// of what is held; answers the symbols of the mark.
     pub fn seed_prices(&mut self, account: &str) -> Vec<String> {
+        let held = self.held();
         let Some(account) = self.book.account(account) else { return Vec::new() };
+        self.prices.tell(account, |symbol| held.contains(symbol));
         self.prices.seed(account);
         let marked = account.mark.iter().flat_map(|mark| &mark.prices);
         marked.map(|price| price.symbol.clone()).collect()
@@ -166,6 +178,7 @@ impl Machine {
         self.known = self.known.max(recorded.sequence);
         self.note(recorded);
         for order_id in changes.orders {
+            self.note_closing(&order_id);
             self.look_at(&order_id);
         }
         Ok(())
@@ -261,6 +274,16 @@ impl Machine {
             let last = self.account_last.entry(account.to_owned()).or_default();
             *last = (*last).max(recorded.sequence);
         }
+        if let Some(
+            Body::AccountEntry(AccountEntry { account, .. })
+            | Body::BrokerReconciled(BrokerReconciled { account, .. }),
+        ) = &recorded.event.body
+        {
+            let held = self.held();
+            if let Some(row) = self.book.account(account) {
+                self.prices.tell(row, |symbol| held.contains(symbol));
+            }
+        }
         let entry = matches!(recorded.event.body, Some(Body::AccountEntry(_) | Body::OrderAdjusted(_)));
         if let Some(applied) = self.applied.as_mut().filter(|_| entry) {
             applied.insert(recorded.event.id.clone());
@@ -316,6 +339,7 @@ impl Machine {
             }
         }
         work.extend(self.group_work().map(Work::Group));
+        self.forget_tried();
         work.extend(self.flattening());
         work
     }

@@ -8,7 +8,7 @@ mod orders;
 mod send;
 mod store;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use broker::{Broker, BrokerError, Brokers};
 use contracts::stream;
 use contracts::v1::event::Body;
 use domain::book::FoldError;
+use domain::calendar::Calendar;
 use event_log::{AppendError, Consumer, Delivery, LogError, Reader, Recorded};
 use runtime::{Consumed, Context, HealthState, Instants, clock, park};
 use tokio::time::Instant as Moment;
@@ -47,6 +48,8 @@ pub struct Config {
     pub read_model: Arc<dyn ReadModel>,
     /// Where the broker comes from.
     pub brokers: Arc<dyn Brokers>,
+    /// When the tape's market is open.
+    pub calendar: &'static Calendar,
 }
 
 /// Why the service stopped.
@@ -121,6 +124,10 @@ struct Shell {
     unclosed: Option<String>,
     /// Which accounts are not marked, because something that they hold has no price.
     unvalued: Option<String>,
+    /// Which holdings are valued at a price of their broker, and of when it is: nothing is in the way, but health says so.
+    told: String,
+    /// Why accounts take no orders at their brokers, by account.
+    blocked: BTreeMap<String, String>,
     /// What stood last, by filter, where an append was refused since the last one there that was not.
     passed: HashMap<String, u64>,
     /// Whether a broker outside was heard since the start.
@@ -238,7 +245,7 @@ impl Shell {
         park(&self.context.tape, SERVICE, stream, sequence, subject, &payload, reason).await
     }
 
-    /// States that a broker outside does not answer, or takes no orders.
+    /// States that a broker outside does not answer.
     fn say_of_broker(&mut self, trouble: String) {
         self.unanswered = true;
         self.say(Some(trouble));
@@ -271,8 +278,10 @@ impl Shell {
 
     /// What stays in the way whatever else gets on.
     fn stands(&self) -> Option<String> {
-        let all = [&self.deaf, &self.unclosed, &self.unvalued].into_iter().flatten();
-        let all: Vec<&str> = all.map(String::as_str).collect();
+        let blocked = self.blocked.iter();
+        let blocked = blocked.map(|(account, why)| format!("account {account} takes no orders: {why}"));
+        let others = [&self.deaf, &self.unclosed, &self.unvalued].into_iter().flatten().cloned();
+        let all: Vec<String> = blocked.chain(others).collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 
@@ -295,8 +304,20 @@ impl Shell {
                 tracing::warn!("{detail}");
                 self.context.health.set(SERVICE, HealthState::Degraded, detail.clone());
             }
-            None => self.context.health.set(SERVICE, HealthState::Ready, ""),
+            None => self.context.health.set(SERVICE, HealthState::Ready, self.told.clone()),
         }
         self.trouble = trouble;
+    }
+
+    /// States which holdings are valued at a price of their broker, while all is well.
+    fn say_what_was_told(&mut self) {
+        let told = self.machine.told();
+        if told == self.told {
+            return;
+        }
+        self.told = told;
+        if self.trouble.is_none() {
+            self.context.health.set(SERVICE, HealthState::Ready, self.told.clone());
+        }
     }
 }

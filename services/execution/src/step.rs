@@ -12,7 +12,6 @@ use contracts::v1::event::Body;
 use contracts::v1::{AccountEntry, Event, GroupHandled, OrderSpec, PositionTransferred};
 use contracts::{chain_id, event_id};
 use domain::book::{MarkError, PositionKey, margin_change, mark, refold, starts_session};
-use domain::calendar::Calendar;
 use domain::corporate_action::SplitRatio;
 use domain::order::decide;
 use domain::order::{BrokerReport, OrderState, Rejection};
@@ -377,7 +376,7 @@ impl Machine {
         if last_ns.is_some_and(|last_ns| last_ns >= event_ns) {
             return Ok(None);
         }
-        let session_start = starts_session(Calendar::xnys(), last_ns, event_ns);
+        let session_start = starts_session(self.calendar, last_ns, event_ns);
         let body = mark(&self.book, account, &self.prices, session_start)?;
         let id = event::mark_id(account, event_ns);
         self.account_append(account, id, event_ns, cause_id, Body::AccountMarked(body))
@@ -410,11 +409,10 @@ impl Machine {
         if last_ns.is_some_and(|last_ns| last_ns >= event_ns) {
             return Ok(None);
         }
-        let session_start = starts_session(Calendar::xnys(), last_ns, event_ns);
+        let session_start = starts_session(self.calendar, last_ns, event_ns);
         // An account that cannot be valued is complained about by its mark.
         let Ok(value) = mark(&self.book, account, &self.prices, session_start) else { return Ok(None) };
-        let Some(body) = breaker::due(&self.book, &value, Calendar::xnys(), event_ns).into_iter().next()
-        else {
+        let Some(body) = breaker::due(&self.book, &value, self.calendar, event_ns).into_iter().next() else {
             return Ok(None);
         };
         let id = chain_id::breaker(account, event_ns, &body);

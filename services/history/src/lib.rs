@@ -17,6 +17,6 @@ pub mod segments;
 mod tape;
 
 pub use hash::data_hash;
-pub use loaded::{Loaded, Range, Selection};
+pub use loaded::{Loaded, Range, Revisions, Selection};
 pub use resample::resample;
 pub use tape::{HistoryError, tape};

@@ -30,6 +30,22 @@ impl Range {
     }
 }
 
+/// Which version of a bar that the tape states more than once is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Revisions {
+    /// The newest one, from the start.
+    #[default]
+    Latest,
+    /// What was known at the time, for a run that begins at `from_ns` (UTC nanoseconds): a bar that closes at or after
+    /// it as it was first stated, because a running strategy takes no revision; one that closed before it, which warms
+    /// up, in the newest version known by then. The first statement of a bar counts from its close, whenever it came
+    /// onto the tape.
+    AsKnown {
+        /// First instant of the run.
+        from_ns: i64,
+    },
+}
+
 /// Which part of a history is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -41,6 +57,8 @@ pub struct Selection {
     pub range: Range,
     /// The market whose dates and sessions hold.
     pub market: Market,
+    /// Which versions of bars; files hold each bar once.
+    pub revisions: Revisions,
 }
 
 impl Selection {

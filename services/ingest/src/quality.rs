@@ -161,6 +161,8 @@ struct Past {
     within: Moves,
     /// Moves across a pause. What a night brings is many times what a minute does.
     across: Moves,
+    /// What lies behind it was not asked for.
+    apart: bool,
 }
 
 impl Past {
@@ -192,6 +194,14 @@ impl Quality {
         Self { rules, calendar, past: Vec::new() }
     }
 
+    /// Says that what lies between the newest bar of a series and the next one was not asked for: they are no neighbours.
+    /// How far the series moves stays known.
+    pub(crate) fn skip(&mut self, series: usize) {
+        if let Some(Some(past)) = self.past.get_mut(series) {
+            past.apart = true;
+        }
+    }
+
     /// Takes a bar of a series in the order of time; of an older one than the newest only the volume is looked at.
     /// `split` answers how many new shares one share became between two times.
     pub(crate) fn take(
@@ -211,10 +221,14 @@ impl Quality {
         let close = price(bar.close.0);
         let Some(past) = &mut self.past[series] else {
             let (within, across) = (Moves::default(), Moves::default());
-            self.past[series] = Some(Past { close, close_ns: bar.close_ns, within, across });
+            self.past[series] = Some(Past { close, close_ns: bar.close_ns, within, across, apart: false });
             return found;
         };
         if bar.close_ns <= past.close_ns {
+            return found;
+        }
+        if past.apart {
+            (past.close, past.close_ns, past.apart) = (close, bar.close_ns, false);
             return found;
         }
         if let Some(calendar) = self.calendar.filter(|_| self.rules.hole_minutes > 0) {
@@ -371,6 +385,30 @@ mod tests {
         }
         assert_eq!(take(40 * DAY, 104.0), "");
         assert_eq!(take(41 * DAY, 130.0), "outlier");
+    }
+
+    #[test]
+    fn bars_on_both_sides_of_what_was_not_asked_for_are_no_neighbours() {
+        let calendar = Calendar::xnys();
+        let session = calendar.session("2025-01-03".parse().unwrap()).unwrap().unwrap();
+        let first = session.open_ns / MINUTE_NS;
+        let mut quality = Quality::new(Rules::default(), Some(calendar));
+        quality.skip(0);
+        for at in 0..60 {
+            let close = 100.0 + f64::from(u8::try_from(at % 2).unwrap()) * 0.05;
+            quality.take(0, Timeframe::M1, &bar(first + at, 100.0, close), none);
+        }
+        let mut apart = quality.clone();
+        // Two hours later, at half the price.
+        let next = bar(first + 180, 50.0, 50.0);
+        let found = quality.take(0, Timeframe::M1, &next, none);
+        assert_eq!(rules(&found), ["missing_bar", "split_shaped"]);
+        apart.skip(0);
+        assert_eq!(rules(&apart.take(0, Timeframe::M1, &next, none)), [""; 0]);
+        // From there on it is looked at as before, with what is known of how far it moves.
+        assert_eq!(rules(&apart.take(0, Timeframe::M1, &bar(first + 181, 50.0, 52.0), none)), ["outlier"]);
+        let found = apart.take(0, Timeframe::M1, &bar(first + 300, 52.0, 52.0), none);
+        assert_eq!(rules(&found), ["missing_bar"]);
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! What each source has brought: its series, from when to when, and the sessions that are missing in between.
+//! What each source has brought: its series, from when to when, and the sessions that are missing in between; its articles.
 //!
-//! Read from MARKET itself, for read models do not keep who told of a bar. Memory grows with series and sessions,
+//! Read from MARKET and REFERENCE themselves, for read models do not keep who told of a bar. Memory grows with series and sessions,
 //! not with bars.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use contracts::from_timestamp;
-use contracts::stream::MARKET;
+use contracts::stream::{MARKET, REFERENCE};
 use contracts::v1::event::Body;
 use domain::bar::Timeframe;
 use domain::calendar::{Calendar, OutOfRange};
@@ -36,6 +36,23 @@ pub struct SeriesStatus {
     /// Sessions between the oldest and the newest bar without any; of a timeframe below a day also those whose bars
     /// do not reach the close.
     pub gaps: Vec<Gap>,
+}
+
+/// The articles of one source about a symbol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct ArticlesStatus {
+    /// Who told them.
+    pub source: String,
+    /// Symbol.
+    pub symbol: String,
+    /// Articles; one that was revised counts once.
+    pub articles: u64,
+    /// When the oldest one came out, UTC nanoseconds.
+    pub first_published_ns: i64,
+    /// When the newest one came out, UTC nanoseconds.
+    pub last_published_ns: i64,
+    /// When an article or a revision came last, UTC nanoseconds; zero where that was not recorded.
+    pub last_append_ns: i64,
 }
 
 /// Sessions in a row that are not all there.
@@ -81,6 +98,49 @@ pub async fn status(tape: &Tape) -> Result<Vec<SeriesStatus>, LogError> {
         }
     }
     Ok(seen.into_iter().map(|(key, seen)| told(key, seen)).collect())
+}
+
+/// The articles of every source, by source and symbol.
+pub async fn articles(tape: &Tape) -> Result<Vec<ArticlesStatus>, LogError> {
+    const FILTER: &str = "news.article.>";
+    let mut seen: BTreeMap<(String, String), ArticlesStatus> = BTreeMap::new();
+    let last = tape.last_sequence(REFERENCE, FILTER).await?;
+    if last == 0 {
+        return Ok(Vec::new());
+    }
+    let mut reader = tape.read(REFERENCE, &[FILTER.to_owned()], 1).await?;
+    let mut at = 0;
+    while at < last {
+        for delivery in reader.batch(READ_BATCH).await? {
+            at = delivery.sequence();
+            match delivery {
+                Delivery::Event(recorded) => fold_article(&mut seen, recorded),
+                Delivery::Undecodable { sequence, subject, error, .. } => {
+                    tracing::warn!(sequence, subject, "REFERENCE {sequence} passed over: {error}");
+                }
+            }
+        }
+    }
+    Ok(seen.into_values().collect())
+}
+
+fn fold_article(seen: &mut BTreeMap<(String, String), ArticlesStatus>, recorded: Recorded) {
+    let event = recorded.event;
+    let Some(Body::NewsArticle(article)) = event.body else { return };
+    let Some(published_ns) = article.published.as_ref().and_then(from_timestamp) else { return };
+    let appended_ns = event.recorded_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+    let key = (event.source, article.symbol);
+    let of = seen.entry(key.clone()).or_insert_with(|| ArticlesStatus {
+        source: key.0,
+        symbol: key.1,
+        first_published_ns: published_ns,
+        last_published_ns: published_ns,
+        ..ArticlesStatus::default()
+    });
+    of.articles += u64::from(article.revision == 0);
+    of.first_published_ns = of.first_published_ns.min(published_ns);
+    of.last_published_ns = of.last_published_ns.max(published_ns);
+    of.last_append_ns = of.last_append_ns.max(appended_ns);
 }
 
 fn fold(seen: &mut BTreeMap<Key, Seen>, recorded: Recorded) {

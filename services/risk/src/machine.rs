@@ -12,6 +12,7 @@ use contracts::v1::Event;
 use contracts::v1::event::Body;
 use contracts::{from_timestamp, stream};
 use domain::book::Book;
+use domain::calendar::Calendar;
 use domain::risk;
 use event_log::Recorded;
 use runtime::ClockMode;
@@ -97,6 +98,8 @@ pub struct Machine {
     pub(crate) mode: ClockMode,
     /// Account on which the signal of an unknown strategy is denied.
     pub(crate) fallback_account: String,
+    /// When the tape's market is open.
+    pub(crate) calendar: &'static Calendar,
     pub(crate) pricing: Pricing,
     pub(crate) waiting: BTreeMap<u64, Waiting>,
     /// Sequences of the waiting signals by id: one that is sent again has several.
@@ -122,10 +125,17 @@ pub struct Machine {
 impl Machine {
     /// Starts with everything of TRADING up to `trading` behind it; no signal up to there waits.
     #[must_use]
-    pub fn new(mode: ClockMode, fallback_account: &str, pricing: Pricing, trading: u64) -> Self {
+    pub fn new(
+        mode: ClockMode,
+        fallback_account: &str,
+        calendar: &'static Calendar,
+        pricing: Pricing,
+        trading: u64,
+    ) -> Self {
         Self {
             mode,
             fallback_account: fallback_account.to_owned(),
+            calendar,
             pricing,
             waiting: BTreeMap::new(),
             places: HashMap::new(),

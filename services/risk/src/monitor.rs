@@ -39,10 +39,14 @@ const LOOK: Duration = Duration::from_secs(1);
 /// An alert in force: account, strategy, kind.
 pub type Alert = (String, String, String);
 
-/// Runs the monitor until shutdown.
-pub async fn run(context: Context, read_model: Arc<dyn ReadModel>) -> Result<(), Error> {
+/// Runs the monitor until shutdown; `calendar` says when the tape's market is open.
+pub async fn run(
+    context: Context,
+    read_model: Arc<dyn ReadModel>,
+    calendar: &'static Calendar,
+) -> Result<(), Error> {
     context.health.set(SERVICE, HealthState::Starting, "reading the tape");
-    let outcome = match Monitor::load(context.clone(), read_model).await {
+    let outcome = match Monitor::load(context.clone(), read_model, calendar).await {
         Ok(mut monitor) => monitor.serve().await,
         Err(error) => Err(error),
     };
@@ -56,6 +60,7 @@ pub async fn run(context: Context, read_model: Arc<dyn ReadModel>) -> Result<(),
 struct Monitor {
     context: Context,
     read_model: Arc<dyn ReadModel>,
+    calendar: &'static Calendar,
     book: Book,
     pricing: Pricing,
     trading: Box<dyn Reader>,
@@ -70,7 +75,11 @@ struct Monitor {
 }
 
 impl Monitor {
-    async fn load(context: Context, read_model: Arc<dyn ReadModel>) -> Result<Self, Error> {
+    async fn load(
+        context: Context,
+        read_model: Arc<dyn ReadModel>,
+        calendar: &'static Calendar,
+    ) -> Result<Self, Error> {
         let tape = &context.tape;
         let book = answered(read_model.snapshot(&[])).await.map(|snapshot| snapshot.book).unwrap_or_default();
         let pricing = start::pricing(tape, read_model.as_ref()).await?;
@@ -87,6 +96,7 @@ impl Monitor {
         Ok(Self {
             context,
             read_model,
+            calendar,
             book,
             pricing,
             trading,
@@ -338,7 +348,7 @@ impl Monitor {
 
     /// How long no live bar of any symbol closed while the session was open.
     fn silence(&self, now_ns: i64) -> i64 {
-        let Ok(Some(session)) = Calendar::xnys().session_at(now_ns) else { return 0 };
+        let Ok(Some(session)) = self.calendar.session_at(now_ns) else { return 0 };
         let last_ns = self.pricing.newest_ns().unwrap_or(session.open_ns).max(session.open_ns);
         now_ns.saturating_sub(last_ns)
     }

@@ -6,7 +6,6 @@ use contracts::v1::event::Body;
 use contracts::v1::{Basis, BreakerKind, BreakerReset, Event, RiskDecision, Signal};
 use contracts::{Subject, chain_id, from_timestamp, stream, to_timestamp};
 use domain::book::{AccountState, Book};
-use domain::calendar::Calendar;
 use domain::risk::{self, Rule};
 use event_log::Recorded;
 use planted::Bug;
@@ -157,8 +156,8 @@ impl Machine {
         let recorded = &waiting.recorded;
         let Some(Body::Signal(signal)) = &recorded.event.body else { return None };
         let prices = self.pricing.prices();
-        let calendar = Calendar::xnys();
-        let mut view = risk::view(book, prices, calendar, signal, now_ns, &self.fallback_account);
+        let account = &self.fallback_account;
+        let mut view = risk::view(book, prices, self.calendar, signal, now_ns, account);
         if planted::is(Bug::HaltIgnoredOnRestart) && self.started_behind > 0 {
             view.inputs.iter_mut().for_each(|input| input.halted = false);
         }

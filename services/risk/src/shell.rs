@@ -11,6 +11,7 @@ use std::time::Duration;
 use contracts::stream;
 use contracts::v1::Event;
 use contracts::v1::event::Body;
+use domain::calendar::Calendar;
 use domain::risk::Rule;
 use event_log::{AppendError, Delivery, Hint, Hints, LogError, Reader, Recorded};
 use runtime::metrics::metrics;
@@ -41,6 +42,8 @@ pub struct Config {
     pub fallback_account: String,
     /// The read models.
     pub read_model: Arc<dyn ReadModel>,
+    /// When the tape's market is open.
+    pub calendar: &'static Calendar,
 }
 
 /// Why the service stopped.

@@ -4,6 +4,7 @@
 //! actor, action and key give the same event id, so a double submit has one effect.
 
 mod backtests;
+pub mod filled;
 mod live;
 mod orders;
 pub mod parked;
@@ -22,7 +23,7 @@ use event_log::{Append, AppendError, Expect, Last, LogError, Tape, last_of};
 use crate::clock::now_ns;
 
 pub use backtests::{BacktestError, cancel_backtest, request_backtest};
-pub use live::{attachment, confirm_live, live_confirmation, revoke_live};
+pub use live::{attachment, blocked, confirm_live, live_confirmation, revoke_live};
 pub use orders::{
     Asked, NewOrder, NewTerms, OrderError, order_type_by_prices, order_words, place_order, replace_order,
 };

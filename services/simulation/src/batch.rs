@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use domain::invariant::Violation;
 use domain::order::OrderStatus;
 
-use crate::check::Transition;
+use crate::check::{Terms, Transition};
 use crate::fate::Fault;
 use crate::run::{Outcome, Settings, run};
 
@@ -34,6 +34,8 @@ pub struct Tally {
     pub faults: BTreeMap<Fault, u64>,
     /// Changes of an order's status.
     pub transitions: BTreeMap<Transition, u64>,
+    /// What became of new terms of an order.
+    pub terms: BTreeMap<Terms, u64>,
     /// Seeds that came to too little.
     pub small: Vec<u64>,
 }
@@ -80,6 +82,9 @@ impl Tally {
         for (transition, count) in &outcome.transitions {
             *self.transitions.entry(*transition).or_default() += count;
         }
+        for (terms, count) in &outcome.terms {
+            *self.terms.entry(*terms).or_default() += count;
+        }
         if outcome.events < EVENTS_MIN || outcome.orders < ORDERS_MIN {
             self.small.push(seed);
         }
@@ -90,7 +95,9 @@ impl Tally {
         let faults = Fault::ALL.iter().filter(|(fault, _)| !self.faults.contains_key(fault));
         let faults = faults.map(|(fault, _)| format!("fault {}", fault.name()));
         let transitions = TRANSITIONS.iter().filter(|transition| !self.transitions.contains_key(transition));
-        faults.chain(transitions.map(|transition| format!("transition {}", words(*transition)))).collect()
+        let transitions = transitions.map(|transition| format!("transition {}", words(*transition)));
+        let terms = Terms::ALL.iter().filter(|terms| !self.terms.contains_key(terms));
+        faults.chain(transitions).chain(terms.map(|terms| format!("new terms: {}", terms.name()))).collect()
     }
 }
 

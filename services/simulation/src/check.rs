@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use backtest::replay::{Options, replay};
 use contracts::stream;
-use contracts::v1::Event;
 use contracts::v1::event::Body;
+use contracts::v1::{Event, Verdict};
 use domain::book::Book;
 use domain::invariant::{
     Invariant, Violation, Watch, compare_acknowledged, compare_book, compare_broker, half_open,
@@ -27,6 +27,34 @@ const COMPARE_EVERY: u64 = 24;
 /// From and to which status an order went; the first one is `None` for its approval.
 pub type Transition = (Option<OrderStatus>, OrderStatus);
 
+/// What becomes of new terms of an order that the operator asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Terms {
+    /// Risk denied them.
+    Denied,
+    /// The broker was asked for them.
+    Requested,
+    /// It works the order with them.
+    Replaced,
+    /// It would not.
+    Rejected,
+}
+
+impl Terms {
+    /// All of it: each must happen now and then.
+    pub const ALL: [Self; 4] = [Self::Denied, Self::Requested, Self::Replaced, Self::Rejected];
+
+    /// In words.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Denied => "replace denied",
+            Self::Requested => "replace requested",
+            Self::Replaced => "replace requested -> replaced",
+            Self::Rejected => "replace requested -> rejected",
+        }
+    }
+}
+
 /// Watches a run.
 pub struct Checker {
     log: MemoryLog,
@@ -40,6 +68,10 @@ pub struct Checker {
     statuses: BTreeMap<String, OrderStatus>,
     /// How often each status followed another.
     pub transitions: BTreeMap<Transition, u64>,
+    /// New terms that a broker was asked for and has not answered, by order and revision.
+    asked: BTreeSet<(String, u32)>,
+    /// How often each thing became of new terms.
+    pub terms: BTreeMap<Terms, u64>,
     quiet: u64,
 }
 
@@ -56,6 +88,8 @@ impl Checker {
             lagging: Book::default(),
             statuses: BTreeMap::new(),
             transitions: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            terms: BTreeMap::new(),
             quiet: 0,
         }
     }
@@ -102,6 +136,7 @@ impl Checker {
             };
             let found = self.watch.fold(next, &recorded.event);
             self.count(&recorded.event);
+            self.count_terms(&recorded.event);
             self.events.push(Some(recorded.event));
             if let Some(first) = found.into_iter().next() {
                 return Some(first);
@@ -119,6 +154,33 @@ impl Checker {
                 *self.transitions.entry((before, status)).or_default() += 1;
             }
         }
+    }
+
+    fn count_terms(&mut self, event: &Event) {
+        let key = |order_id: &str, revision| (order_id.to_owned(), revision);
+        let seen = match &event.body {
+            // Nothing else is asked for by hand.
+            Some(Body::RiskDecision(event))
+                if event.strategy == contracts::MANUAL && event.verdict() == Verdict::Denied =>
+            {
+                Terms::Denied
+            }
+            Some(Body::OrderReplaceRequested(event)) => {
+                self.asked.insert(key(&event.order_id, event.revision));
+                Terms::Requested
+            }
+            Some(Body::OrderReplaced(event)) if self.asked.remove(&key(&event.order_id, event.revision)) => {
+                Terms::Replaced
+            }
+            // Where the order ended first, nobody was asked.
+            Some(Body::OrderReplaceRejected(event))
+                if self.asked.remove(&key(&event.order_id, event.revision)) =>
+            {
+                Terms::Rejected
+            }
+            _ => return,
+        };
+        *self.terms.entry(seen).or_default() += 1;
     }
 
     /// Compares with the read model and the broker, now and then.
@@ -164,11 +226,14 @@ impl Checker {
             return Some(format!("signal {} at {} has no decision", signal.event.id, signal.sequence));
         }
         let stuck = book.open_orders().find(|order| {
-            matches!(order.status, OrderStatus::Approved | OrderStatus::Submitted) || order.cancel_requested
+            matches!(order.status, OrderStatus::Approved | OrderStatus::Submitted)
+                || order.cancel_requested
+                || order.replace.is_some()
         });
         if let Some(order) = stuck {
             let cancel = if order.cancel_requested { ", to be cancelled" } else { "" };
-            return Some(format!("order {} is {}{cancel}", order.id(), order.status.name()));
+            let terms = if order.replace.is_some() { ", with new terms under way" } else { "" };
+            return Some(format!("order {} is {}{cancel}{terms}", order.id(), order.status.name()));
         }
         let unsaid = self.exchange.as_ref().map_or(0, Exchange::unsaid);
         (unsaid > 0).then(|| format!("{unsaid} reports of the broker are on their way"))

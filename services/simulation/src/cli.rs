@@ -7,6 +7,7 @@ use std::time::Instant;
 use clap::Parser;
 
 use crate::batch::{Failure, Tally, attempt, run_seeds, words};
+use crate::check::Terms;
 use crate::fate::Fault;
 use crate::run::{Mode, Outcome, Settings, run};
 use crate::shrink::shrink;
@@ -146,6 +147,10 @@ fn print(tally: &Tally, seconds: f64) {
     println!("order states:");
     for (transition, count) in &tally.transitions {
         println!("  {:28} {count}", words(*transition));
+    }
+    println!("new terms:");
+    for terms in Terms::ALL {
+        println!("  {:28} {}", terms.name(), tally.terms.get(&terms).copied().unwrap_or_default());
     }
     println!(
         "{} seeds in {seconds:.1} s: {} events (at least {} each), {} orders (at least {} each)",

@@ -123,6 +123,8 @@ pub struct Mask {
     pub instants: Option<usize>,
     /// No operator and no wild strategy.
     pub quiet: bool,
+    /// The operator asks for no new terms of orders.
+    pub terms_stay: bool,
 }
 
 struct Inner {

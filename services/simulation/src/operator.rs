@@ -1,14 +1,15 @@
-//! The operator: halts, resumes, cancels, disables and enables while the market goes on.
+//! The operator: halts, resumes, cancels, disables and enables while the market goes on, and asks for new terms of orders.
 
 use std::time::Duration;
 
 use contracts::stream;
 use contracts::v1::{BreakerKind, StrategyMode};
+use domain::book::Book;
 use event_log::{LogError, Tape};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use runtime::clock;
-use runtime::command::{self, Caller, Stop};
+use runtime::command::{self, Caller, NewTerms, Stop};
+use runtime::{ClockMode, clock};
 use tokio_util::sync::CancellationToken;
 
 use crate::database::Database;
@@ -18,6 +19,14 @@ use crate::setup::{ACCOUNTS, INSIDE, WILD};
 const EVERY: u64 = 40;
 /// Events until something that was stopped goes on again, at most.
 const SOON: u64 = 25;
+/// Events of MARKET between two requests for new terms, at most.
+const TERMS_EVERY: u64 = 20;
+/// Attempts at a command that the tape does not take.
+const ATTEMPTS_MAX: usize = 20;
+/// Time between two of them.
+const PAUSE: Duration = Duration::from_millis(150);
+
+const E9: i64 = 1_000_000_000;
 
 /// What an operator does.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +114,7 @@ async fn command(
     let book = database.book();
     let open: Vec<_> = book.open_orders().map(|order| order.spec.clone()).collect();
     let order = (!open.is_empty()).then(|| open[rng.random_range(0..open.len())].clone());
-    for _ in 0..20 {
+    for _ in 0..ATTEMPTS_MAX {
         let done = match (kind, &order) {
             (Kind::Halt(account), _) => command::halt(tape, &caller, account, "looks odd").await.is_ok(),
             (Kind::Kill(account, flatten), _) => {
@@ -131,6 +140,69 @@ async fn command(
         if done || shutdown.is_cancelled() {
             return;
         }
-        clock::sleep(Duration::from_millis(150)).await;
+        clock::sleep(PAUSE).await;
     }
+}
+
+/// Follows the market and asks for new terms of open orders, until `shutdown`. Its choices and its numbers are its own, so
+/// that a run without it is as if there was no such thing.
+pub async fn ask_for_terms(
+    tape: Tape,
+    database: Database,
+    mode: ClockMode,
+    seed: u64,
+    shutdown: CancellationToken,
+) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x7e12);
+    let (mut seen, mut number) = (0, 0_u64);
+    let mut next = rng.random_range(1..TERMS_EVERY);
+    while !shutdown.is_cancelled() {
+        match follow(&tape, seen, &shutdown).await {
+            Ok(Some(to)) => seen = to,
+            Ok(None) => return,
+            Err(_) => clock::sleep(Duration::from_millis(100)).await,
+        }
+        while seen >= next {
+            next += rng.random_range(1..TERMS_EVERY);
+            let Some(terms) = new_terms(&database.book(), &mut rng) else { continue };
+            number += 1;
+            let caller = Caller { actor: "operator".to_owned(), key: format!("terms-{number}") };
+            for _ in 0..ATTEMPTS_MAX {
+                let done = command::replace_order(&tape, &caller, mode, &terms).await.is_ok();
+                if done || shutdown.is_cancelled() {
+                    break;
+                }
+                clock::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Other terms for one of the open orders: fewer shares or more, or another price where it has one.
+fn new_terms(book: &Book, rng: &mut ChaCha8Rng) -> Option<NewTerms> {
+    let open: Vec<_> = book.open_orders().collect();
+    if open.is_empty() {
+        return None;
+    }
+    let spec = &open[rng.random_range(0..open.len())].spec;
+    let (what, more, permille) =
+        (rng.random_range(0..4), rng.random_range(1..20), rng.random_range(990..1_010));
+    let shares = spec.quantity_e9 / E9;
+    let moved = |price: i64| price / 1_000 * permille;
+    let (quantity_e9, limit_price_e9, stop_price_e9) = match (what, spec.limit_price_e9, spec.stop_price_e9) {
+        (0, Some(price), _) => (None, Some(moved(price)), None),
+        (1, _, Some(price)) => (None, None, Some(moved(price))),
+        (2, ..) => (Some((shares / 2).max(1) * E9), None, None),
+        _ => (Some((shares + more) * E9), None, None),
+    };
+    Some(NewTerms {
+        order_id: spec.order_id.clone(),
+        account: spec.account.clone(),
+        symbol: spec.symbol.clone(),
+        side: spec.side(),
+        quantity_e9,
+        limit_price_e9,
+        stop_price_e9,
+        reason: "better so".to_owned(),
+    })
 }

@@ -18,7 +18,7 @@ use runtime::clock::VirtualClock as _;
 use runtime::{ClockMode, clock};
 
 use crate::batch::{EVENTS_MIN, ORDERS_MIN};
-use crate::check::{Checker, Transition};
+use crate::check::{Checker, Terms, Transition};
 use crate::database::Database;
 use crate::exchange::Exchange;
 use crate::executor::{Executor, Step, Timeline};
@@ -94,6 +94,8 @@ pub struct Outcome {
     pub faults: BTreeMap<Fault, u64>,
     /// How often each status followed another.
     pub transitions: BTreeMap<Transition, u64>,
+    /// How often each thing became of new terms of an order.
+    pub terms: BTreeMap<Terms, u64>,
     /// Faults that would have happened, masked ones included.
     pub happened: u64,
     /// The trace, where it was asked for, and its hash.
@@ -144,7 +146,7 @@ pub fn run(settings: &Settings) -> Result<Outcome, SimulatedError> {
     let (over, enough) = (Rc::new(Cell::new(false)), market.enough());
     world.services(&mut executor);
     if wild {
-        world.others(&mut executor, seed, !settings.calm);
+        world.others(&mut executor, seed, !settings.calm, !settings.mask.terms_stay);
     }
     world.time(&mut executor, market, first_ns, &over);
     let mut checker = Checker::new(&tapes, &database, exchange);
@@ -161,6 +163,7 @@ pub fn run(settings: &Settings) -> Result<Outcome, SimulatedError> {
         orders: checker.orders(),
         faults: fate.counts(),
         transitions: checker.transitions,
+        terms: checker.terms,
         happened: fate.happened(),
         trace,
         hash,

@@ -50,7 +50,9 @@ impl Search {
     }
 
     fn quiet(&mut self) {
-        self.attempt(|mask| mask.quiet = true);
+        if !self.attempt(|mask| mask.quiet = true) {
+            self.attempt(|mask| mask.terms_stay = true);
+        }
     }
 
     fn kinds(&mut self) {

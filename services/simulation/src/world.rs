@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::{from_timestamp, stream};
+use domain::calendar::Calendar;
 use event_log::{EventLog as _, Tape};
 use ingest::clock::{ClockConfig, Speed};
 use runtime::clock::VirtualClock as _;
@@ -45,16 +46,18 @@ impl World<'_> {
     pub fn services(&self, executor: &mut Executor) {
         let accounts = self.accounts.clone();
         let read_model = Arc::new(self.database.clone());
-        let config = strategy::Config { accounts: accounts.clone(), read_model: read_model.clone() };
-        self.service(executor, "strategy", move |context| strategy::run(context, config.clone()));
+        let calendar = Calendar::xnys();
         let config =
-            risk::Config { fallback_account: self.accounts[0].clone(), read_model: read_model.clone() };
+            strategy::Config { accounts: accounts.clone(), read_model: read_model.clone(), calendar };
+        self.service(executor, "strategy", move |context| strategy::run(context, config.clone()));
+        let fallback_account = self.accounts[0].clone();
+        let config = risk::Config { fallback_account, read_model: read_model.clone(), calendar };
         self.service(executor, "risk", move |context| risk::run(context, config.clone()));
         let brokers: Arc<dyn broker::Brokers> = match &self.exchange {
             Some(exchange) => Arc::new(exchange.clone()),
             None => Arc::new(broker::Simulated),
         };
-        let config = execution::Config { accounts, read_model, brokers };
+        let config = execution::Config { accounts, read_model, brokers, calendar };
         self.service(executor, "execution", move |context| execution::run(context, config.clone()));
         let database = self.database.clone();
         self.service(executor, "projector", move |context| {
@@ -68,13 +71,18 @@ impl World<'_> {
         });
     }
 
-    /// The wild strategy and the operator.
-    pub fn others(&self, executor: &mut Executor, seed: u64, operator: bool) {
+    /// The wild strategy and the operator, who may also ask for new terms of orders.
+    pub fn others(&self, executor: &mut Executor, seed: u64, operator: bool, terms: bool) {
         self.service(executor, "wild", move |context| outside::run(context.tape, seed, context.shutdown));
         if operator {
             let tape: Tape = self.tapes.of("operator");
             let database = self.database.clone();
             executor.spawn(operator::run(tape, database, seed, CancellationToken::new()));
+        }
+        if operator && terms {
+            let (tape, database) = (self.tapes.of("operator"), self.database.clone());
+            let (mode, shutdown) = (self.mode.clock(), CancellationToken::new());
+            executor.spawn(operator::ask_for_terms(tape, database, mode, seed, shutdown));
         }
     }
 

@@ -54,6 +54,7 @@ pub enum Change {
 pub struct Machine {
     mode: ClockMode,
     accounts: Vec<String>,
+    calendar: &'static Calendar,
     book: Book,
     hosts: BTreeMap<String, Host>,
     /// Built and waiting for their history.
@@ -70,12 +71,19 @@ pub struct Machine {
 
 impl Machine {
     /// Starts from a book, with everything of MARKET up to `market_sequence` handled. `accounts` are those
-    /// whose marks an instant waits for.
+    /// whose marks an instant waits for; `calendar` is the tape's.
     #[must_use]
-    pub fn new(mode: ClockMode, accounts: &[String], book: Book, market_sequence: u64) -> Self {
+    pub fn new(
+        mode: ClockMode,
+        accounts: &[String],
+        calendar: &'static Calendar,
+        book: Book,
+        market_sequence: u64,
+    ) -> Self {
         Self {
             mode,
             accounts: accounts.to_vec(),
+            calendar,
             book,
             hosts: BTreeMap::new(),
             cold: BTreeMap::new(),
@@ -212,7 +220,7 @@ impl Machine {
     /// of the last instant handled. Answers the event that records it; `None` when it was dropped meanwhile.
     pub fn start(&mut self, strategy: &str, history: History, as_of_ns: i64) -> Option<Outgoing> {
         let mut host = self.cold.remove(strategy)?;
-        host.warm_up(&history.into_past(Calendar::xnys(), as_of_ns));
+        host.warm_up(&history.into_past(self.calendar, as_of_ns));
         let fallback_ns = self.book.strategy(strategy).map_or(as_of_ns, |state| state.updated_ns);
         let event_ns = host.newest_ns().unwrap_or(fallback_ns);
         let warmed = StrategyWarmed {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use contracts::stream;
 use domain::book::{Book, FoldError};
+use domain::calendar::Calendar;
 use event_log::{AppendError, Consumer, Delivery, LogError, Reader, Recorded};
 use runtime::{Consumed, Context, HealthState, Instant, Instants, clock, park, utc};
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub accounts: Vec<String>,
     /// The read models.
     pub read_model: Arc<dyn ReadModel>,
+    /// When the tape's market is open, and so when an ex-date begins.
+    pub calendar: &'static Calendar,
 }
 
 /// Why the service stopped.
@@ -85,7 +88,7 @@ impl Shell {
             0 => i64::MIN,
             _ => event_ns(tape.get(stream::MARKET, floor).await?.as_ref()),
         };
-        let machine = Machine::new(context.clock, &config.accounts, book, floor);
+        let machine = Machine::new(context.clock, &config.accounts, config.calendar, book, floor);
         let mut shell = Self {
             instants: Instants::new(context.clock),
             context,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use domain::calendar::{Market, UnknownMarket};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
@@ -57,6 +58,22 @@ pub struct Manifest {
     /// Number of simulated symbols.
     #[serde(default)]
     pub symbols: usize,
+    /// Name of its calendar, where that is not XNYS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<String>,
+}
+
+impl Manifest {
+    /// The market in whose hours its bars lie.
+    pub fn market(&self) -> Result<Market, Failure> {
+        let Some(name) = &self.calendar else { return Ok(Market::default()) };
+        name.parse().map_err(|error: UnknownMarket| Failure::config(format!("tape.json: {error}")))
+    }
+}
+
+/// How a manifest notes a calendar.
+pub fn calendar_note(market: Market) -> Option<String> {
+    (market != Market::default()).then(|| market.name().to_owned())
 }
 
 /// How files are to be read where they do not say themselves.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use contracts::v1::TradingMode;
 use event_log::{Introduced, Tape};
 use ingest::clock::{ClockConfig, ClockError, ClockHandle, FinishReason, Finished, Speed};
+use ingest::file::ReadOptions;
 use ingest::import::ImportReport;
 use ingest::source::{Loaded, Range, RecordedConfig, SimulatedConfig};
 use ingest::{IngestConfig, IngestError, SourceConfig};
@@ -94,6 +95,7 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
     services.with_money = trading.is_live();
     services.watched(session, &context, terms).await?;
     let accounts: Vec<String> = session.config.account.keys().cloned().collect();
+    let calendar = session.manifest.market()?.calendar();
     if wanted.contains(&Service::Projector) {
         let context = own(session, &context, Service::Projector).await?;
         services.projector(session, &context).await?;
@@ -103,6 +105,7 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
             accounts: accounts.clone(),
             read_model: Arc::new(execution::PostgresReadModel::new(session.separate_reader().await?)),
             brokers: Arc::new(trading.clone()),
+            calendar,
         };
         let context = own(session, &context, Service::Execution).await?;
         services.keep(&context, "execution", move |context| execution::run(context, config.clone()));
@@ -111,6 +114,7 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
         let config = strategy::Config {
             accounts: accounts.clone(),
             read_model: Arc::new(strategy::PostgresReadModel::new(session.separate_reader().await?)),
+            calendar,
         };
         let context = own(session, &context, Service::Strategy).await?;
         services.keep(&context, "strategy", move |context| strategy::run(context, config.clone()));
@@ -119,12 +123,13 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
         let config = risk::Config {
             fallback_account: accounts.first().cloned().unwrap_or_default(),
             read_model: Arc::new(risk::PostgresReadModel::new(session.separate_reader().await?)),
+            calendar,
         };
         let read_model = Arc::clone(&config.read_model);
         let context = own(session, &context, Service::Risk).await?;
         services.keep(&context, "risk", move |context| risk::run(context, config.clone()));
         services.keep(&context, risk::monitor::SERVICE, move |context| {
-            risk::monitor::run(context, Arc::clone(&read_model))
+            risk::monitor::run(context, Arc::clone(&read_model), calendar)
         });
     }
     if wanted.contains(&Service::Backtest) {
@@ -435,7 +440,7 @@ pub fn recorded(manifest: &Manifest) -> Result<RecordedConfig, Failure> {
     Ok(RecordedConfig {
         name: "rehearsal".to_owned(),
         files: manifest.bars.iter().chain(&manifest.actions).cloned().collect(),
-        read: read_options(&bar_format(&manifest.format))?,
+        read: ReadOptions { market: manifest.market()?, ..read_options(&bar_format(&manifest.format))? },
         range: Range { from: manifest.from, to: manifest.to },
     })
 }

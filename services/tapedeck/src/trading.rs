@@ -207,7 +207,14 @@ async fn mode(
         return Ok(TradingMode::Live);
     }
     let message = format!("account {name} does not trade with money: missing {}", missing.join(" and "));
-    Err(Failure { hint: CONFIRM.to_owned(), ..Failure::config(message) })
+    let hint = if confirmed.is_none() {
+        CONFIRM.to_owned()
+    } else if named {
+        "tapedeck config check".to_owned()
+    } else {
+        format!("tapedeck up --live {name}")
+    };
+    Err(Failure { hint, ..Failure::config(message) })
 }
 
 impl Brokers for Trading {

@@ -1,4 +1,4 @@
-//! Alpaca's market data: raw bars by pages of ten thousand, and corporate actions.
+//! Alpaca's market data: raw bars by pages of ten thousand, and corporate actions, of up to a hundred symbols at once.
 //!
 //! Without a subscription the newest quarter of an hour is refused, so that it is never asked for. Bars of hours
 //! and less run on the clock and outside of the session too: the one from 9:00 to 10:00 in New York holds half an
@@ -24,7 +24,9 @@ use crate::clock::Clock;
 use crate::error::VendorError;
 use crate::http::{Http, HttpConfig};
 use crate::live::RecentMinutes;
-use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
+use crate::port::{
+    Action, Ask, BarsOfMany, Cursor, HistoricalBars, Offer, Page, PageOfMany, Quoted, Skipped,
+};
 use crate::wire;
 
 pub use assets::AlpacaAssets;
@@ -37,7 +39,7 @@ const TOO_NEW_NS: i64 = 16 * 60 * 1_000_000_000;
 /// How long after its ex-date an action may be processed.
 const PROCESSED_WITHIN: Days = Days::new(180);
 
-/// Symbols in one question for minutes.
+/// Symbols in one question.
 const SYMBOLS_MAX: usize = 100;
 
 const ACTIONS: u8 = 0;
@@ -51,6 +53,7 @@ pub struct Alpaca {
 }
 
 type Minutes = Vec<(String, Quoted)>;
+type Rows = Vec<(String, Vec<Bar>)>;
 
 #[derive(Deserialize)]
 struct BarsAnswer {
@@ -84,12 +87,15 @@ struct Actions {
 
 #[derive(Deserialize)]
 struct Dividend {
+    symbol: Option<String>,
     rate: f64,
     ex_date: NaiveDate,
 }
 
 #[derive(Deserialize)]
 struct Split {
+    symbol: Option<String>,
+    new_symbol: Option<String>,
     old_rate: f64,
     new_rate: f64,
     ex_date: NaiveDate,
@@ -105,13 +111,19 @@ impl Alpaca {
         Ok(Self { http: Http::new(NAME, config, clock)?, feed: feed.into() })
     }
 
-    async fn actions(&self, ask: &Ask, token: Option<String>) -> Result<Page, VendorError> {
+    async fn actions(
+        &self,
+        symbols: &[String],
+        ask: &Ask,
+        token: Option<String>,
+    ) -> Result<PageOfMany, VendorError> {
         let dates = wire::dates(ask);
         let start = dates.start().to_string();
         // The vendor goes by the day on which it processes an action, a dividend's when it is paid.
         let end = dates.end().checked_add_days(PROCESSED_WITHIN).unwrap_or(*dates.end()).to_string();
+        let joined = symbols.join(",");
         let mut query = vec![
-            ("symbols", ask.symbol.as_str()),
+            ("symbols", joined.as_str()),
             ("types", "forward_split,reverse_split,cash_dividend"),
             ("start", &start),
             ("end", &end),
@@ -122,36 +134,87 @@ impl Alpaca {
         let body = self.http.get("/v1/corporate-actions", &query).await?;
         let answer: ActionsAnswer = wire::decode(&self.http, &body)?;
         let found = answer.corporate_actions.unwrap_or_default();
-        let mut actions = Vec::new();
+        let mut actions: BTreeMap<&String, Vec<Action>> = BTreeMap::new();
         for split in found.forward_splits.into_iter().chain(found.reverse_splits).flatten() {
+            let named = [split.symbol.as_deref(), split.new_symbol.as_deref()];
+            let Some(symbol) = among(symbols, named) else { continue };
             let (new, old) = (split.new_rate, split.old_rate);
             let value_e9 = wire::ratio_e9(new, old)
                 .ok_or_else(|| self.http.broken(format!("splits: {new} new for {old} old shares")))?;
-            actions.push(Action { ex_date: split.ex_date, kind: ActionKind::Split, value_e9 });
+            let action = Action { ex_date: split.ex_date, kind: ActionKind::Split, value_e9 };
+            actions.entry(symbol).or_default().push(action);
         }
         for dividend in found.cash_dividends.into_iter().flatten() {
+            let Some(symbol) = among(symbols, [dividend.symbol.as_deref(), None]) else { continue };
             let rate = wire::price(dividend.rate)
                 .ok_or_else(|| self.http.broken(format!("cash_dividends.rate: {}", dividend.rate)))?;
-            actions.push(Action { ex_date: dividend.ex_date, kind: ActionKind::Dividend, value_e9: rate.0 });
+            let action = Action { ex_date: dividend.ex_date, kind: ActionKind::Dividend, value_e9: rate.0 };
+            actions.entry(symbol).or_default().push(action);
         }
         let next = match answer.next_page_token {
             Some(next) => Some(Cursor { step: ACTIONS, token: Some(self.further(token.as_deref(), next)?) }),
             None => ask.bars.then_some(Cursor { step: BARS, token: None }),
         };
-        Ok(Page { actions: wire::of_span(actions, ask), next, ..Page::default() })
+        let actions = actions.into_iter().flat_map(|(symbol, actions)| {
+            wire::of_span(actions, ask).into_iter().map(move |action| (symbol.clone(), action))
+        });
+        Ok(PageOfMany { actions: actions.collect(), next, ..PageOfMany::default() })
     }
 
-    async fn bars(&self, ask: &Ask, token: Option<String>, now_ns: i64) -> Result<Page, VendorError> {
+    async fn bars(
+        &self,
+        symbols: &[String],
+        ask: &Ask,
+        token: Option<String>,
+        now_ns: i64,
+    ) -> Result<PageOfMany, VendorError> {
         let known_ns = if self.feed == "sip" { now_ns - TOO_NEW_NS } else { now_ns };
         // The vendor counts the end in.
         let end_ns = (ask.to_ns - 1).min(known_ns);
         if end_ns < ask.from_ns {
-            return Ok(Page::default());
+            return Ok(PageOfMany::default());
         }
+        let (told, next) = self.told(symbols, ask, end_ns, token).await?;
+        let next = next.map(|token| Cursor { step: BARS, token: Some(token) });
+        let mut page = PageOfMany { next, ..PageOfMany::default() };
+        for (symbol, found) in told.into_iter().filter(|(symbol, _)| symbols.contains(symbol)) {
+            let (bars, empty) = self.quotes(&found)?;
+            page.skipped.empty += empty;
+            page.bars.push((symbol, wire::sift(bars, ask, known_ns, &mut page.skipped)));
+        }
+        Ok(page)
+    }
+
+    /// The minutes of some symbols, page by page.
+    async fn minutes_of(&self, symbols: &[String], ask: &Ask, now_ns: i64) -> Result<Minutes, VendorError> {
+        let mut token: Option<String> = None;
+        let mut found = Vec::new();
+        loop {
+            let (told, next) = self.told(symbols, ask, ask.to_ns - 1, token).await?;
+            for (symbol, bars) in told {
+                let (bars, _) = self.quotes(&bars)?;
+                let kept = wire::sift(bars, ask, now_ns, &mut Skipped::default());
+                found.extend(kept.into_iter().map(|bar| (symbol.clone(), bar)));
+            }
+            token = next;
+            if token.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// One answer of bars up to `end_ns`, which is counted in: rows by symbol, and the token of the next page.
+    async fn told(
+        &self,
+        symbols: &[String],
+        ask: &Ask,
+        end_ns: i64,
+        token: Option<String>,
+    ) -> Result<(Rows, Option<String>), VendorError> {
         let at = |ns: i64| DateTime::from_timestamp_nanos(ns).to_rfc3339_opts(SecondsFormat::AutoSi, true);
-        let (start, end) = (at(ask.from_ns), at(end_ns));
+        let (joined, start, end) = (symbols.join(","), at(ask.from_ns), at(end_ns));
         let mut query = vec![
-            ("symbols", ask.symbol.as_str()),
+            ("symbols", joined.as_str()),
             ("timeframe", interval(ask.timeframe)),
             ("start", &start),
             ("end", &end),
@@ -163,48 +226,18 @@ impl Alpaca {
         query.extend(token.as_deref().map(|token| ("page_token", token)));
         let body = self.http.get("/v2/stocks/bars", &query).await?;
         let answer: BarsAnswer = wire::decode(&self.http, &body)?;
-        let found = answer.bars.unwrap_or_default().remove(&ask.symbol).flatten().unwrap_or_default();
-        let bars: Result<Vec<Quoted>, VendorError> =
-            found.iter().filter_map(|bar| self.quoted(bar).transpose()).collect();
-        let bars = bars?;
-        let mut skipped = Skipped { empty: (found.len() - bars.len()) as u64, ..Skipped::default() };
-        let bars = wire::sift(bars, ask, known_ns, &mut skipped);
         let next = answer.next_page_token.map(|next| self.further(token.as_deref(), next)).transpose()?;
-        let next = next.map(|token| Cursor { step: BARS, token: Some(token) });
-        Ok(Page { bars, actions: Vec::new(), skipped, next })
+        let rows = answer.bars.unwrap_or_default().into_iter();
+        Ok((rows.map(|(symbol, rows)| (symbol, rows.unwrap_or_default())).collect(), next))
     }
 
-    /// The minutes of some symbols, page by page.
-    async fn minutes_of(&self, symbols: &[String], ask: &Ask, now_ns: i64) -> Result<Minutes, VendorError> {
-        let at = |ns: i64| DateTime::from_timestamp_nanos(ns).to_rfc3339_opts(SecondsFormat::AutoSi, true);
-        let (joined, start, end) = (symbols.join(","), at(ask.from_ns), at(ask.to_ns - 1));
-        let mut token: Option<String> = None;
-        let mut found = Vec::new();
-        loop {
-            let mut query = vec![
-                ("symbols", joined.as_str()),
-                ("timeframe", interval(Timeframe::M1)),
-                ("start", &start),
-                ("end", &end),
-                ("limit", "10000"),
-                ("adjustment", "raw"),
-                ("feed", &self.feed),
-                ("sort", "asc"),
-            ];
-            query.extend(token.as_deref().map(|token| ("page_token", token)));
-            let body = self.http.get("/v2/stocks/bars", &query).await?;
-            let answer: BarsAnswer = wire::decode(&self.http, &body)?;
-            for (symbol, bars) in answer.bars.unwrap_or_default() {
-                let quoted: Result<Vec<_>, _> =
-                    bars.iter().flatten().filter_map(|bar| self.quoted(bar).transpose()).collect();
-                let kept = wire::sift(quoted?, ask, now_ns, &mut Skipped::default());
-                found.extend(kept.into_iter().map(|bar| (symbol.clone(), bar)));
-            }
-            match answer.next_page_token {
-                Some(next) => token = Some(self.further(token.as_deref(), next)?),
-                None => return Ok(found),
-            }
-        }
+    /// Rows as bars, and how many have no price or no volume.
+    fn quotes(&self, rows: &[Bar]) -> Result<(Vec<Quoted>, u64), VendorError> {
+        let bars: Result<Vec<Quoted>, VendorError> =
+            rows.iter().filter_map(|row| self.quoted(row).transpose()).collect();
+        let bars = bars?;
+        let empty = (rows.len() - bars.len()) as u64;
+        Ok((bars, empty))
     }
 
     /// The token of the next page, unless it is that of the page at `token` itself.
@@ -239,6 +272,14 @@ impl Alpaca {
     }
 }
 
+/// Which of the symbols that were asked for an action is of; what is told of one alone is that one's.
+fn among<'a>(symbols: &'a [String], named: [Option<&str>; 2]) -> Option<&'a String> {
+    if let [one] = symbols {
+        return Some(one);
+    }
+    named.into_iter().flatten().find_map(|name| symbols.iter().find(|symbol| symbol.as_str() == name))
+}
+
 const fn interval(timeframe: Timeframe) -> &'static str {
     match timeframe {
         Timeframe::M1 => "1Min",
@@ -261,9 +302,34 @@ impl HistoricalBars for Alpaca {
     }
 
     async fn page(&self, ask: &Ask, cursor: Cursor, now_ns: i64) -> Result<Page, VendorError> {
+        let symbols = std::slice::from_ref(&ask.symbol);
+        let PageOfMany { bars, actions, skipped, next } = self.page_of(symbols, ask, cursor, now_ns).await?;
+        let bars = bars.into_iter().flat_map(|(_, bars)| bars).collect();
+        let actions = actions.into_iter().map(|(_, action)| action).collect();
+        Ok(Page { bars, actions, skipped, next })
+    }
+
+    fn of_many(&self) -> Option<&dyn BarsOfMany> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl BarsOfMany for Alpaca {
+    fn symbols_max(&self) -> usize {
+        SYMBOLS_MAX
+    }
+
+    async fn page_of(
+        &self,
+        symbols: &[String],
+        ask: &Ask,
+        cursor: Cursor,
+        now_ns: i64,
+    ) -> Result<PageOfMany, VendorError> {
         match cursor.step {
-            ACTIONS => self.actions(ask, cursor.token).await,
-            _ => self.bars(ask, cursor.token, now_ns).await,
+            ACTIONS => self.actions(symbols, ask, cursor.token).await,
+            _ => self.bars(symbols, ask, cursor.token, now_ns).await,
         }
     }
 }

@@ -31,7 +31,10 @@ pub use live::{Amended, MarketMessage, Minute, Quote, RecentMinutes, Status, Tra
 pub use massive::Massive;
 pub use news::{NewsAsk, NewsPage, NewsSource, Told};
 pub use newsapi::NewsApi;
-pub use port::{Action, Ask, BarsByDate, Cursor, Day, HistoricalBars, Offer, Page, Quoted, Skipped};
+pub use port::{
+    Action, Ask, BarsByDate, BarsOfMany, Cursor, Day, HistoricalBars, Offer, Page, PageOfMany, Quoted,
+    Skipped,
+};
 pub use reference::ReferenceData;
 pub use socket::{Heard, LiveStream, Socket, StreamConfig, Target, Wanted};
 pub use yahoo::{Yahoo, YahooCompany};

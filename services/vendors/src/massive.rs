@@ -72,11 +72,11 @@ struct Dividend {
 #[derive(Deserialize)]
 struct Aggregate {
     t: i64,
-    o: f64,
-    h: f64,
-    l: f64,
-    c: f64,
-    v: f64,
+    o: Option<f64>,
+    h: Option<f64>,
+    l: Option<f64>,
+    c: Option<f64>,
+    v: Option<f64>,
 }
 
 impl Massive {
@@ -182,25 +182,33 @@ impl Massive {
         let path = format!("/v2/aggs/ticker/{}/range/{multiplier}/{span}/{from}/{to}", ask.symbol);
         let query = [("adjusted", "false"), ("sort", "asc"), ("limit", "50000")];
         let (rows, next) = self.rows::<Aggregate>(token, &path, &query).await?;
-        let bars: Result<Vec<Quoted>, VendorError> = rows.iter().map(|row| self.quoted(row)).collect();
-        let mut skipped = Skipped::default();
-        let bars = wire::sift(bars?, ask, now_ns, &mut skipped);
+        let bars: Result<Vec<Quoted>, VendorError> =
+            rows.iter().filter_map(|row| self.quoted(row).transpose()).collect();
+        let bars = bars?;
+        let mut skipped = Skipped { empty: (rows.len() - bars.len()) as u64, ..Skipped::default() };
+        let bars = wire::sift(bars, ask, now_ns, &mut skipped);
         let next = next.map(|token| Cursor { step: BARS, token: Some(token) });
         Ok(Page { bars, actions: Vec::new(), skipped, next })
     }
 
-    fn quoted(&self, row: &Aggregate) -> Result<Quoted, VendorError> {
+    /// A row as a bar; `None` for one without a price or a volume.
+    fn quoted(&self, row: &Aggregate) -> Result<Option<Quoted>, VendorError> {
+        let (Some(open), Some(high), Some(low), Some(close), Some(volume)) =
+            (row.o, row.h, row.l, row.c, row.v)
+        else {
+            return Ok(None);
+        };
         let broken =
             |field: &str, value: f64| self.http.broken(format!("results.{field}: {value} at {}", row.t));
         let price = |field: &str, value: f64| wire::price(value).ok_or_else(|| broken(field, value));
-        Ok(Quoted {
+        Ok(Some(Quoted {
             start_ns: row.t.saturating_mul(MS),
-            open: price("o", row.o)?,
-            high: price("h", row.h)?,
-            low: price("l", row.l)?,
-            close: price("c", row.c)?,
-            volume: wire::volume(row.v).ok_or_else(|| broken("v", row.v))?,
-        })
+            open: price("o", open)?,
+            high: price("h", high)?,
+            low: price("l", low)?,
+            close: price("c", close)?,
+            volume: wire::volume(volume).ok_or_else(|| broken("v", volume))?,
+        }))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The port: history of one symbol, page by page; days of every symbol, where a vendor has them.
+//! The port: history of one symbol, page by page; of several at once, and days of every symbol, where a vendor has them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -130,11 +130,47 @@ pub trait HistoricalBars: fmt::Debug + Send + Sync {
     /// Every bar and action of the span is on exactly one page.
     async fn page(&self, ask: &Ask, cursor: Cursor, now_ns: i64) -> Result<Page, VendorError>;
 
+    /// The same of several symbols in one question, where the vendor answers that.
+    fn of_many(&self) -> Option<&dyn BarsOfMany> {
+        None
+    }
+
     /// The same by date, where the vendor tells a date's bars of every symbol in one answer, and splits and dividends of
     /// all of them in a list.
     fn by_date(&self) -> Option<&dyn BarsByDate> {
         None
     }
+}
+
+/// One answer of a vendor about several symbols.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageOfMany {
+    /// Bars by symbol, those of a symbol in the order of time.
+    pub bars: Vec<(String, Vec<Quoted>)>,
+    /// Splits and dividends, in no order.
+    pub actions: Vec<(String, Action)>,
+    /// What was left out.
+    pub skipped: Skipped,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// A vendor that tells the history of several symbols in one answer.
+#[async_trait]
+pub trait BarsOfMany: Send + Sync {
+    /// Symbols of one question at most.
+    fn symbols_max(&self) -> usize;
+
+    /// The page at `cursor` of what `ask` wants, of each of `symbols`; its own symbol does not count. What is told of a
+    /// symbol is what pages of it alone tell. Pages tell the symbols one after the other: one of them may begin with
+    /// what the page before had no room for. Nothing is told of a symbol that the vendor does not know.
+    async fn page_of(
+        &self,
+        symbols: &[String],
+        ask: &Ask,
+        cursor: Cursor,
+        now_ns: i64,
+    ) -> Result<PageOfMany, VendorError>;
 }
 
 /// A vendor that tells a date's bars of every symbol at once.

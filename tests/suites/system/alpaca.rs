@@ -244,7 +244,10 @@ fn orders_from_the_command_line_are_filled_there_and_a_killed_process_doubles_no
     let status: Value = serde_json::from_slice(&status.stdout)?;
     assert_eq!(
         status["brokers"],
-        json!([{"account": "paper", "broker": "alpaca", "mode": "paper", "broker_account": "PA0000000001"}])
+        json!([{
+            "account": "paper", "broker": "alpaca", "mode": "paper", "broker_account": "PA0000000001",
+            "blocked": null,
+        }])
     );
     stage.home.text(&["projection", "verify", "--tape", "main"])?;
     stage.home.text(&["check", "--tape", "main"])?;
@@ -321,6 +324,9 @@ fn trading_with_money_takes_three_things_at_once() -> Outcome {
     assert_eq!(nothing.status.code(), Some(2));
     stage.home.text(&["live", "confirm", "paper", "--reason", "rehearsed for a month", "--tape", "main"])?;
     refused(&[], &["--live paper"])?;
+    // What is there already is no hint.
+    let hinted = stage.home.run(&["up", "--tape", "main"])?;
+    assert!(String::from_utf8_lossy(&hinted.stderr).contains("tapedeck up --live paper"), "{hinted:?}");
 
     let mut up = stage.up("live", &["--live", "paper"])?;
     assert!(
@@ -426,6 +432,15 @@ fn an_order_that_cannot_be_checked_is_rejected_and_never_sent() -> Outcome {
     assert_eq!(stage.sent(), (1, 1), "the second one alone");
     let healthy = stage.home.run(&["status", "--tape", "main"])?;
     assert_eq!(healthy.status.code(), Some(0), "{healthy:?}");
+    // One that is lost on its way is asked for after two seconds and sent again: that is waited for.
+    let lost = json!({
+        "vendor": "alpaca_trading", "method": "POST", "path": "/v2/orders", "times": 1, "fault": "cut",
+    });
+    stage.vendors.stand.faults.on_request(serde_json::from_value(lost)?);
+    let output = stage.ask(&["buy", "SPY", "--qty", "1"])?;
+    let told: Value = serde_json::from_slice(&output.stdout)?;
+    assert_eq!(told["state"], "approved", "{told}");
+    assert_eq!(stage.sent(), (3, 2), "sent twice, there once");
     assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0));
     Ok(())
 }

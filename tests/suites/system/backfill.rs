@@ -147,6 +147,126 @@ fn every_source_fills_a_tape_and_goes_on_after_a_failure() -> Outcome {
     Ok(())
 }
 
+/// A symbol of a list.
+fn found<'a>(list: &'a Value, symbol: &str) -> anyhow::Result<&'a Value> {
+    let mut rows = list.as_array().context("a list")?.iter();
+    rows.find(|row| row["symbol"] == symbol).with_context(|| format!("{symbol} in {list}"))
+}
+
+/// An answer that refuses, once.
+fn refusing(path: &str, message: &str) -> HttpRule {
+    let body = serde_json::json!({ "message": message });
+    HttpRule {
+        vendor: Vendor::AlpacaData,
+        method: None,
+        path: path.into(),
+        times: 1,
+        when: When::Before,
+        fault: HttpFault::Answer { status: 400, headers: [].into(), body },
+    }
+}
+
+/// Several symbols are one question a page, and what came of each is told by the status.
+#[test]
+fn symbols_with_the_same_span_are_asked_for_at_once_and_each_is_accounted_for() -> Outcome {
+    let mut stage = Stage::new(Script::of_symbols(13))?;
+    stage.home.set("APCA_API_KEY_ID", tapedeck_vendors::KEY);
+    stage.home.set("APCA_API_SECRET_KEY", tapedeck_vendors::SECRET);
+    let from = stage.days_ago(30);
+    let names = |count: usize| (0..count).map(|number| format!("S{number:03}")).collect::<Vec<_>>().join(",");
+    let (twelve, all) = (names(12), names(13));
+    let of = |symbols: &str, tape: &str| -> Vec<String> {
+        let words = ["backfill", "--source", "alpaca", "--symbols", symbols, "--from", &from, "--tape", tape];
+        words.map(str::to_owned).into()
+    };
+    let backfill =
+        |arguments: &[String]| stage.home.json(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let asked = || {
+        let asked = |path| stage.vendors.stand.ledger.requests(Some(Vendor::AlpacaData), path).len();
+        (asked("/v1/corporate-actions"), asked("/v2/stocks/bars"))
+    };
+    let first = backfill(&of(&twelve, "main"))?;
+    // About twenty sessions of seven hours are less than a page of ten thousand rows.
+    assert!(count(&first, "appended")? > 12 * 15 * 7, "{first}");
+    assert_eq!(asked(), (1, 1));
+    let second = backfill(&of(&twelve, "main"))?;
+    assert_eq!((count(&second, "appended")?, count(&second, "revisions")?), (0, 0), "{second}");
+    assert_eq!(asked(), (2, 2));
+    // One more has a span of its own, the others go on where they are.
+    let third = backfill(&of(&all, "main"))?;
+    assert!((15 * 7..13 * 7 * 3).contains(&count(&third, "appended")?), "{third}");
+    assert_eq!(asked(), (4, 4));
+    let status = |tape: &str| stage.home.json(&["ingest", "status", "--tape", tape]);
+    let told = status("main")?;
+    for symbol in all.split(',') {
+        let series = found(&told["series"], symbol)?;
+        assert!(series["last_success_ns"].is_i64() && series["last_error_ns"].is_null(), "{series}");
+        assert_eq!(series["gaps"], serde_json::json!([]), "{series}");
+    }
+
+    // A refusal is told of all, without the key that the vendor repeats; the last success stays.
+    let tired = format!("{} is tired", tapedeck_vendors::KEY);
+    stage.vendors.stand.faults.on_request(refusing("/v2/stocks/bars", &tired));
+    assert!(backfill(&of(&twelve, "main")).is_err());
+    let told = status("main")?;
+    for symbol in ["S000", "S011"] {
+        let series = found(&told["series"], symbol)?;
+        let words = series["last_error"].as_str().context("words")?;
+        assert!(words.contains("*** is tired") && series["last_success_ns"].is_i64(), "{series}");
+    }
+    assert!(found(&told["series"], "S012")?["last_error_ns"].is_null(), "nobody asked for it");
+    let text = stage.home.text(&["ingest", "status", "--tape", "main", "--symbols", "S000"])?;
+    assert!(text.contains("alpaca S000 1h: failed at ") && text.contains("LAST SUCCESS"), "{text}");
+
+    // One that is refused by its name keeps nothing from the others, and is told at the end.
+    stage.vendors.stand.faults.on_request(refusing("/v2/stocks/bars", "invalid symbol: S003"));
+    let arguments = of("S001,S003,S005", "other");
+    let output = stage.home.run(&arguments.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("invalid symbol: S003"), "{said}");
+    let told = status("other")?;
+    assert_eq!(told["series"].as_array().map(Vec::len), Some(2), "{told}");
+    let refused = found(&told["unfilled"], "S003")?;
+    assert!(refused["last_success_ns"].is_null() && refused["last_error_ns"].is_i64(), "{refused}");
+    Ok(())
+}
+
+/// Imports and fetches of news are accounted for like backfills.
+#[test]
+fn what_came_of_files_and_of_news_is_told_by_the_status() -> Outcome {
+    let mut stage = Stage::new(Script::default())?;
+    stage.home.set("APCA_API_KEY_ID", tapedeck_vendors::KEY);
+    stage.home.set("APCA_API_SECRET_KEY", tapedeck_vendors::SECRET);
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("bars.csv");
+    let rows = "symbol,timeframe,start_utc,open,high,low,close,volume\nX,1h,2025-01-02T15:00:00Z,1,1,1,1,5\n";
+    std::fs::write(&file, rows)?;
+    let path = file.to_str().context("a path")?;
+    stage.home.json(&["import", path, "--tape", "main"])?;
+    let status = || stage.home.json(&["ingest", "status", "--tape", "main"]);
+    let told = status()?;
+    let series = found(&told["series"], "X")?;
+    assert!(series["last_success_ns"].is_i64() && series["last_error_ns"].is_null(), "{series}");
+    std::fs::write(&file, format!("{rows}X,1h,2025-01-02T16:00:00Z,1,1,1,-1,5\n"))?;
+    assert!(stage.home.json(&["import", path, "--strict", "--tape", "main"]).is_err());
+    let told = status()?;
+    let series = found(&told["series"], "X")?;
+    assert_eq!(series["last_error"], "1 rows rejected, nothing appended (--strict)", "{series}");
+
+    let from = stage.days_ago(7);
+    let fetch =
+        ["news", "fetch", "--source", "alpaca", "--symbols", "MSFT", "--from", &from, "--tape", "main"];
+    let report = stage.home.json(&fetch)?;
+    stage.vendors.stand.faults.on_request(refusing("/v1beta1/news", "not today"));
+    assert!(stage.home.json(&fetch).is_err());
+    let told = status()?;
+    let news = found(&told["articles"], "MSFT")?;
+    assert_eq!((&news["source"], &news["articles"]), (&"alpaca".into(), &report["appended"]), "{news}");
+    assert!(news["last_success_ns"].is_i64() && news["last_error_ns"].is_i64(), "{news}");
+    assert!(news["last_error"].as_str().is_some_and(|words| words.contains("not today")), "{news}");
+    Ok(())
+}
+
 #[test]
 fn what_is_missing_before_what_the_tape_holds_is_asked_for_alone() -> Outcome {
     let mut stage = Stage::new(Script::default())?;

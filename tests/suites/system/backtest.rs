@@ -355,6 +355,11 @@ fn what_a_run_cannot_do_is_said_with_field_value_and_expectation() -> Outcome {
         backtest(&["--bars", spy, "--limit", limit], 3, &["--limit", limit, expected])?;
     }
     backtest(&["--bars", spy, "--limit", "symbol:.max_order_quantity=10"], 2, &["symbol:Y.NAME=VALUE"])?;
+    let (ten, twenty) = ("symbol:SPY.max_order_quantity=10", "symbol:SPY.max_order_quantity=20");
+    backtest(&["--bars", spy, "--limit", ten, "--limit", twenty], 2, &[twenty, "stated twice"])?;
+    backtest(&["--bars", spy, "--param", "fast=5", "--param", "fast=6"], 2, &["fast=6", "stated twice"])?;
+    let twice = "sma_cross:fast=5,fast=6";
+    check(&["backtest", "--strategy", twice, "--bars", spy], 2, &["fast=6: fast is stated twice"])?;
     backtest(&["--bars", spy, "--benchmark", "IBM"], 3, &["--benchmark IBM", "expected one of SPY"])?;
     check(
         &["backtest", "--from", "2018-13-02"],

@@ -30,6 +30,7 @@ mod reference;
 mod secrets;
 mod rehearsal;
 mod research;
+mod revisions;
 mod tapes;
 mod telemetry;
 mod terms;

@@ -1,5 +1,5 @@
 //! What commands over files do with what they are given: files that cannot be written, bars outside the sessions,
-//! bars whose file does not say what they are of.
+//! bars whose file does not say what they are of, actions that are none.
 
 use std::path::Path;
 
@@ -103,5 +103,33 @@ fn bars_outside_the_hours_are_taken_with_another_calendar_and_hint_at_it_without
         let words = ["11 of 12 rows are older than the row before them", "expected the oldest first"];
         refused(&home, &all, 2, &words)?;
     }
+    Ok(())
+}
+
+#[test]
+fn an_action_that_is_none_and_what_a_search_was_denied_are_told() -> Outcome {
+    let (bars, home) = (bar_files()?, Home::new()?);
+    let path = home.path().join("actions.csv").display().to_string();
+    std::fs::write(&path, "symbol,ex_date,kind,value\nSPY,2011-08-01,splt,2\nSPY,2011-08-02,dividend,0.5\n")?;
+    let files: Vec<&str> = ["--bars"].into_iter().chain(bars.iter().map(String::as_str)).collect();
+    let range =
+        ["--strategy", "sma_cross", "--symbols", "SPY,IBM", "--from", "2011-07-01", "--to", "2011-12-31"];
+    let all = [&["backtest"][..], &files[..], &["--actions", &path], &range].concat();
+    let said = home.json(&all)?["warnings"].to_string();
+    assert!(said.contains("corporate actions: 1 row left out, the first in line 2"), "{said}");
+    assert!(said.contains("splt") && said.contains("expected `split` or `dividend`"), "{said}");
+
+    // Of IBM nothing is ever bought.
+    let limit = ["--limit", "symbol:IBM.max_position_quantity=1", "--param", "fast=5|10"];
+    let all = [&["sweep"][..], &files[..], &range, &limit].concat();
+    let sweep = home.json(&all)?;
+    for trial in [&sweep["trials"][0], &sweep["trials"][1]] {
+        assert!(trial["denied"].as_u64() > Some(0), "{sweep}");
+    }
+    let rules = sweep["best"]["denied"].as_object();
+    let denied: u64 =
+        rules.into_iter().flat_map(|rules| rules.values()).filter_map(|count| count.as_u64()).sum();
+    assert_eq!(Some(denied), sweep["trials"][0]["denied"].as_u64(), "{sweep}");
+    assert!(home.text(&all)?.contains("signals denied: "));
     Ok(())
 }

@@ -18,7 +18,7 @@ const HOUR_NS: i64 = 3_600_000_000_000;
 /// Secrets that no vendor takes.
 const WRONG: [&str; 2] = ["wrong-key-7f3a9c", "wrong-secret-51be02"];
 const VARIABLES: [&str; 4] = ["APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "MASSIVE_API_KEY", "NEWSAPI_KEY"];
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "settings",
     "system",
     "logs",
@@ -29,6 +29,7 @@ const PAGES: [&str; 14] = [
     "api/v1/status",
     "api/v1/health",
     "api/v1/sources",
+    "api/v1/sources/history",
     "api/v1/logs?limit=1000",
     "api/v1/orders",
     "metrics",

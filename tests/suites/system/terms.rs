@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::harness::{Home, Outcome, actions_file, bar_files, rehearse};
+use crate::harness::{Home, Outcome, actions_file, bar_files, refused, rehearse};
 
 const FROM: &str = "2014-05-15";
 const TO: &str = "2014-07-15";
@@ -107,7 +107,7 @@ fn only_the_cash_is_spent_costs_included() -> Outcome {
 }
 
 #[test]
-fn a_run_of_a_market_that_never_rests_is_recorded_and_its_calendar_is_told_by_a_replay() -> Outcome {
+fn a_run_of_a_market_that_never_rests_is_recorded_and_replayed() -> Outcome {
     let home = Home::new()?;
     let wave = bars(&home)?;
     for (calendar, tape) in [("24x5", "week"), ("24x7", "always")] {
@@ -117,13 +117,34 @@ fn a_run_of_a_market_that_never_rests_is_recorded_and_its_calendar_is_told_by_a_
         assert!(report["counts"]["fills"].as_u64() > Some(8), "{report}");
         let chain = home.json(&["chain-hash", "--tape", tape])?;
         assert_eq!(chain["chain_hash"], report["result_hash"], "{calendar}");
-        // Execution, which a replay runs again, knows the one calendar.
-        let refused = home.run(&["replay", "--verify", "--tape", tape])?;
-        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-        assert_eq!(refused.status.code(), Some(2), "{said}");
-        assert!(said.contains("of the tape: expected XNYS"), "{said}");
+        let replayed = home.json(&["replay", "--verify", "--tape", tape])?;
+        assert_eq!(replayed["chain_hash"], report["result_hash"], "{calendar}: {replayed}");
+        assert!(replayed["read_model_at"].as_u64() > Some(0), "{calendar}: {replayed}");
     }
     Ok(())
+}
+
+#[test]
+fn a_market_that_never_rests_is_backtested_as_it_is_rehearsed() -> Outcome {
+    let home = Home::new()?;
+    let (wave, text) = (bars(&home)?, configuration("cash", false, "fixed:10"));
+    home.configure(&text)?;
+    let file = home.path().join("limits.toml");
+    std::fs::write(&file, &text)?;
+    let file = file.display().to_string();
+    for (calendar, tape) in [("24x5", "week"), ("24x7", "always")] {
+        let rehearsed = home.json(&["rehearse", "--bars", &wave, "--calendar", calendar, "--tape", tape])?;
+        assert!(rehearsed["fills"].as_u64() > Some(4), "{calendar}: {rehearsed}");
+        let run = ["backtest", "--strategy", "swing", "--limits", &file, "--calendar", calendar];
+        let report = home.json(&[&run[..], &COSTS, &["--bars", &wave]].concat())?;
+        assert_eq!(report["result_hash"], rehearsed["chain_hash"], "{calendar}: {report}");
+        let replayed = home.json(&["replay", "--verify", "--tape", tape])?;
+        assert_eq!(replayed["chain_hash"], rehearsed["chain_hash"], "{calendar}: {replayed}");
+    }
+    let of_another = ["rehearse", "--bars", &wave, "--calendar", "24x5", "--tape", "always"];
+    refused(&home, &of_another, 2, &["tape always holds another source or range"])?;
+    let unknown = ["rehearse", "--bars", &wave, "--calendar", "XLON", "--tape", "nowhere"];
+    refused(&home, &unknown, 2, &["--calendar", "expected one of XNYS, 24x5, 24x7"])
 }
 
 #[test]

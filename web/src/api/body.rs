@@ -30,19 +30,50 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let kind = kind.unwrap_or_default();
-        if !is_json(kind) {
-            let error = PageError::field("Content-Type", kind, "application/json");
-            return Err(Problem::with(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
+        check_json(&kind(&request))?;
+        Ok(Self(read(&whole(request, state).await?)?))
+    }
+}
+
+/// A body of which every field may be absent: so may the whole of it, or it is null.
+#[derive(Debug)]
+pub struct GivenOrNone<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for GivenOrNone<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let kind = kind(&request);
+        let body = whole(request, state).await?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
         }
-        let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(|cut| {
-            let expected = format!("a body that can be read to its end ({})", cut.body_text());
-            Problem::with(cut.status(), PageError::field(BODY, "", expected))
-        })?;
+        check_json(&kind)?;
+        if body.trim_ascii() == b"null" {
+            return Ok(Self(T::default()));
+        }
         Ok(Self(read(&body)?))
     }
+}
+
+fn kind(request: &Request) -> String {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.unwrap_or_default().to_owned()
+}
+
+fn check_json(kind: &str) -> Result<(), Problem> {
+    if is_json(kind) {
+        return Ok(());
+    }
+    let error = PageError::field("Content-Type", kind, "application/json");
+    Err(Problem::with(StatusCode::UNSUPPORTED_MEDIA_TYPE, error))
+}
+
+async fn whole<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, state).await.map_err(|cut| {
+        let expected = format!("a body that can be read to its end ({})", cut.body_text());
+        Problem::with(cut.status(), PageError::field(BODY, "", expected))
+    })
 }
 
 /// What is given as an object and in no other way: a derived reader also takes an array, whose elements it gives to the

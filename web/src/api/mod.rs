@@ -59,7 +59,7 @@ use crate::app::App;
 use crate::browse::api as browse;
 use crate::{pages, socket};
 
-pub use body::Given;
+pub use body::{Given, GivenOrNone};
 pub use problem::{Details, Problem, Problems, problems};
 pub use repeat::{Key, Repeats, caller};
 
@@ -160,6 +160,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(operate::dismiss))
         .routes(routes!(system::services))
         .routes(routes!(system::sources))
+        .routes(routes!(system::filled))
         .routes(routes!(system::projections))
         .routes(routes!(system::jobs))
         .routes(routes!(operate::rebuild))

@@ -1,5 +1,6 @@
 //! Limits by scope, what is stopped, what the monitor measured; the kill switch and breakers.
 
+mod in_force;
 pub mod measured;
 
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use contracts::Subject;
 use contracts::stream::TRADING;
-use contracts::v1::{BreakerKind, LimitsSet, TradeLimits, TradingState};
+use contracts::v1::{BreakerKind, LimitsSet, TradeLimits};
 use domain::book::{Book, LimitSet, Scope};
 use domain::risk::{breaker, fields, scope_usage};
 use projections::queries::{self, LimitVersionRow, NamedLimit, named_limits};
@@ -23,6 +24,8 @@ use crate::access::Actor;
 use crate::action::tape;
 use crate::app::App;
 use crate::error::PageError;
+
+pub use in_force::{Stopped, of_tally, stopped, strictest};
 
 const ROWS: u32 = 200;
 /// Most limits of one change.
@@ -408,86 +411,4 @@ pub fn breaker_kind(name: Option<&str>) -> Result<BreakerKind, PageError> {
         let known = breaker::KINDS.map(breaker::name).join(", ");
         PageError::field("breaker", name, format!("one of {known}"))
     })
-}
-
-/// Something that is stopped.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Stopped {
-    /// Account; empty for all.
-    pub account: String,
-    /// Strategy; empty for all.
-    pub strategy: String,
-    /// `halt`, `kill` or the breaker's name.
-    pub by: String,
-    /// `reduce_only` or `halted`.
-    pub state: &'static str,
-    /// Since when, UTC nanoseconds.
-    pub since_ns: i64,
-    /// Who stopped it; empty for a breaker, which trips by itself.
-    pub actor: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// The name of the strictest of `states`, for a badge; without any nothing is stopped.
-pub fn strictest<'a>(states: impl IntoIterator<Item = &'a str>) -> &'static str {
-    states.into_iter().fold("NORMAL", |worst, state| match (worst, state) {
-        (_, "halted") | ("HALTED", _) => "HALTED",
-        _ => "REDUCE-ONLY",
-    })
-}
-
-/// Everything that is stopped: halts, kill switches, breakers.
-#[must_use]
-pub fn stopped(book: &Book) -> Vec<Stopped> {
-    let mut rows = Vec::new();
-    let all = book.halt().map(|halt| (String::new(), halt));
-    let own = book.accounts().filter_map(|row| Some((row.account.clone(), row.halt.as_ref()?)));
-    for (account, halt) in all.into_iter().chain(own) {
-        rows.push(Stopped {
-            account,
-            strategy: String::new(),
-            by: "halt".to_owned(),
-            state: breaker::state_name(halt.state),
-            since_ns: halt.since_ns,
-            actor: halt.actor.clone(),
-            reason: halt.reason.clone(),
-        });
-    }
-    for tally in book.tallies() {
-        let ns = |at: &Option<contracts::Timestamp>| at.as_ref().and_then(contracts::from_timestamp);
-        let row = |by: &str, state, since_ns: Option<i64>, (actor, reason): (&str, &str)| Stopped {
-            account: tally.account.clone(),
-            strategy: tally.strategy.clone(),
-            by: by.to_owned(),
-            state: breaker::state_name(state),
-            since_ns: since_ns.unwrap_or_default(),
-            actor: actor.to_owned(),
-            reason: reason.to_owned(),
-        };
-        if let Some(halt) = tally.halt.as_ref().filter(|_| tally.kill.is_none()) {
-            let why = (halt.actor.as_str(), halt.reason.as_str());
-            rows.push(row("halt", halt.state(), ns(&tally.halted_since), why));
-        }
-        if let Some(kill) = &tally.kill {
-            let state = if kill.flatten { TradingState::Halted } else { TradingState::ReduceOnly };
-            rows.push(row("kill", state, ns(&tally.killed_at), (kill.actor.as_str(), kill.reason.as_str())));
-        }
-        for state in &tally.breakers {
-            let name = breaker::name(state.kind());
-            rows.push(row(name, state.state(), ns(&state.since), ("", state.reason.as_str())));
-        }
-    }
-    rows
-}
-
-impl Stopped {
-    /// Who stopped it and why, in words.
-    pub fn because(&self) -> String {
-        match (self.actor.as_str(), self.reason.as_str()) {
-            ("", reason) => reason.to_owned(),
-            (actor, "") => format!("by {actor}"),
-            (actor, reason) => format!("by {actor}: {reason}"),
-        }
-    }
 }

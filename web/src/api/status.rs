@@ -37,6 +37,8 @@ pub struct AtBroker {
     mode: &'static str,
     /// The broker's own number of the account; empty where it has none.
     broker_account: String,
+    /// Why it takes no orders there; null where it takes them.
+    blocked: Option<String>,
 }
 
 /// Rows of the read models.
@@ -115,6 +117,7 @@ pub async fn status(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<J
             account: attached.account,
             broker: attached.broker,
             broker_account: attached.broker_account,
+            blocked: Some(attached.blocked).filter(|why| !why.is_empty()),
         });
     }
     Ok(Json(Status {

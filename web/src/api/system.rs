@@ -9,6 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use projections::queries::{self, JobRow, LOG_LINES_MAX, LogRow, LogTurn, Page};
+use runtime::command::filled::SeriesFilled;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -38,6 +39,42 @@ pub async fn sources(
     _: Asked<NoFields>,
 ) -> Result<Json<Vec<queries::SourceRow>>, Problem> {
     Ok(Json(queries::sources(&app.config.pool).await?))
+}
+
+/// What came last of filling the tape with a series.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FilledSeries {
+    /// Who told of it; `import` for files.
+    source: String,
+    /// Symbol.
+    symbol: String,
+    /// Timeframe; `news` for articles.
+    timeframe: String,
+    /// When a backfill, an import or a fetch of news went well last, UTC nanoseconds.
+    last_success_ns: Option<i64>,
+    /// When one failed last, UTC nanoseconds.
+    last_error_ns: Option<i64>,
+    /// Why it failed last; empty where it never did.
+    last_error: String,
+}
+
+/// What came last of backfills, imports and fetches of news, by source, symbol and timeframe.
+#[utoipa::path(get, path = "/api/v1/sources/history", tag = "system", operation_id = "list_filled_series",
+    responses((status = 200, body = Vec<FilledSeries>), Problems))]
+pub async fn filled(
+    State(app): State<Arc<App>>,
+    _: Asked<NoFields>,
+) -> Result<Json<Vec<FilledSeries>>, Problem> {
+    let series = app.filled().await.map_err(PageError::from)?;
+    let row = |of: SeriesFilled| FilledSeries {
+        source: of.source,
+        symbol: of.symbol,
+        timeframe: of.timeframe,
+        last_success_ns: of.last_success_ns,
+        last_error_ns: of.last_error_ns,
+        last_error: of.last_error,
+    };
+    Ok(Json(series.into_iter().map(row).collect()))
 }
 
 /// Every read model with position, head, lag, fault and rebuild.

@@ -1,5 +1,6 @@
 //! Orders, fills, positions, accounts, risk decisions, signals: the same questions as the pages ask.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -270,6 +271,9 @@ pub struct Account {
     row: AccountRow,
     /// What is used of each limit.
     usage: Vec<Used>,
+    /// Why it takes no orders at its broker, as execution said last; null where it takes them, and of a moment of the
+    /// past.
+    blocked: Option<String>,
 }
 
 /// Accounts, and the moment they are of.
@@ -304,9 +308,20 @@ pub async fn accounts(State(app): State<Arc<App>>, asked: Asked<AccountFields>) 
             (None, book, queries::accounts(pool).await.map_err(unread)?)
         }
     };
-    let used = |row: &AccountRow| usage(&book, &row.account).into_iter().map(Used::of).collect();
-    let rows = rows.into_iter().map(|row| Account { usage: used(&row), row }).collect();
-    Ok(Json(Accounts { as_of, rows }))
+    let mut blocked = BTreeMap::new();
+    if as_of.is_none() {
+        for row in &rows {
+            let why = runtime::command::blocked(&app.context.tape, &row.account).await;
+            let why = why.map_err(|error| PageError::ReadModel(error.to_string()))?;
+            blocked.extend(why.map(|why| (row.account.clone(), why)));
+        }
+    }
+    let account = |row: AccountRow| Account {
+        usage: usage(&book, &row.account).into_iter().map(Used::of).collect(),
+        blocked: blocked.get(&row.account).cloned(),
+        row,
+    };
+    Ok(Json(Accounts { as_of, rows: rows.into_iter().map(account).collect() }))
 }
 
 impl Used {

@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::app::App;
+use crate::attached;
 use crate::pages::{Panel, Params, Refresh, Topic};
 
 const COMMITS: &str = "projection.*.committed";
@@ -30,8 +31,9 @@ const AT_ONCE: usize = 4;
 pub async fn feed(app: Arc<App>) {
     loop {
         let tape = &app.context.tape;
-        match tokio::try_join!(tape.hints(COMMITS), tape.hints(PROGRESS)) {
-            Ok((mut hints, mut progress)) => {
+        match tokio::try_join!(tape.hints(COMMITS), tape.hints(PROGRESS), tape.hints(attached::SUBJECTS)) {
+            Ok((mut hints, mut progress, mut brokers)) => {
+                app.attached.listen(true);
                 let mut rounds = Rounds::new(Arc::clone(&app));
                 let mut tick = tokio::time::interval(TICK);
                 tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,6 +63,12 @@ pub async fn feed(app: Arc<App>) {
                             // The next one says more than those that were missed.
                             Err(error) => tracing::debug!(%error, "progress of backtests: {error}"),
                         },
+                        said = brokers.next() => {
+                            if let Err(error) = said {
+                                tracing::warn!(%error, "what execution says of brokers was missed: {error}");
+                            }
+                            app.attached.forget();
+                        }
                         _ = wanted.changed() => rounds.all(),
                         _ = tick.tick() => {
                             let lags = app.freshness.refresh(&app).await;
@@ -69,6 +77,7 @@ pub async fn feed(app: Arc<App>) {
                         () = tokio::time::sleep_until(rounds.due()) => {}
                     }
                 }
+                app.attached.listen(false);
             }
             Err(error) => tracing::warn!(%error, "live feed cannot listen for commits: {error}"),
         }

@@ -128,6 +128,7 @@ async fn a_run_shows_from_its_request_to_its_tear_sheet() {
     let row = json(&deck, &path).await;
     assert_eq!((row["status"].as_str(), row["statistics"].is_null()), (Some("waiting"), true));
     assert_eq!(row["request"]["costs"]["slippageRateE9"], "250000");
+    assert_eq!(row["request"]["revisions"], "BACKTEST_REVISIONS_LATEST");
     // Nothing to show yet, and why.
     let none = deck.get(&format!("{path}/sheet")).await;
     assert_eq!(none.status, StatusCode::NOT_FOUND);
@@ -150,6 +151,11 @@ async fn a_run_shows_from_its_request_to_its_tear_sheet() {
     assert_eq!(sheet["sheet"]["trades_total"], 1);
     let trades = deck.get(&format!("{path}/trades.csv")).await.text;
     assert!(trades.contains("SPY,long,10,"), "{trades}");
+    let equity = deck.get(&format!("{path}/equity.csv")).await.text;
+    let mut lines = equity.lines();
+    assert_eq!(lines.next(), Some("time,equity,cash,exposure"), "{equity}");
+    // The second session closes a day after the first row; nothing was put aside as cash.
+    assert_eq!(lines.next(), Some("2024-01-03T21:00:00Z,50340,0,1"), "{equity}");
     let page = deck.get(&format!("/backtests/{run_id}")).await.text;
     for part in [
         "data-metric=\"sharpe\"",
@@ -190,6 +196,7 @@ async fn what_cannot_be_run_is_refused_by_its_field() {
         (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "2h"}), "timeframe"),
         (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "cash": "-1"}), "cash"),
         (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "from": "x"}), "from"),
+        (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "revisions": "x"}), "revisions"),
         (json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "kind": "sweep"}), "search"),
         (
             json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h", "kind": "sweep", "search":
@@ -247,6 +254,18 @@ async fn a_run_that_has_ended_is_not_cancelled_and_two_are_compared() {
     finish(&deck, &two, "abd").await;
     let cancel = post(&deck, &format!("/api/v1/backtests/{one}/cancel"), "cancel-one", &json!({}));
     assert_eq!(deck.send_as_it_is(cancel).await.status(), StatusCode::CONFLICT);
+    // Nothing need be said with it.
+    for body in ["", "null"] {
+        let mut request =
+            post(&deck, &format!("/api/v1/backtests/{one}/cancel"), "cancel-bare", &Value::Null);
+        *request.body_mut() = Body::from(body);
+        if body.is_empty() {
+            request.headers_mut().remove("content-type");
+        }
+        let key = format!("cancel-bare-{}", body.len());
+        request.headers_mut().insert("idempotency-key", key.parse().unwrap());
+        assert_eq!(deck.send_as_it_is(request).await.status(), StatusCode::CONFLICT, "{body:?}");
+    }
     let unknown = post(&deck, "/api/v1/backtests/none/cancel", "cancel-two", &json!({}));
     assert_eq!(deck.send_as_it_is(unknown).await.status(), StatusCode::NOT_FOUND);
     let page = deck.get(&format!("/backtests?compare={one},{two}")).await.text;
@@ -260,10 +279,13 @@ async fn a_run_that_has_ended_is_not_cancelled_and_two_are_compared() {
 async fn the_form_of_a_sweep_asks_for_its_ranges_and_the_run_shows_a_map() {
     let deck = Deck::traded().await;
     let page = deck.get("/backtests?strategy=sma_cross&run=walk_forward").await.text;
-    for part in ["name=\"in_sample\"", "name=\"sampler\"", "name=\"metric\"", "Run the walk-forward test"] {
+    let revisions = "<option value=\"latest\">latest</option><option value=\"as-known\">";
+    let fields =
+        ["name=\"in_sample\"", "name=\"sampler\"", "name=\"metric\"", "name=\"revisions\"", revisions];
+    for part in fields.into_iter().chain(["Run the walk-forward test"]) {
         assert!(page.contains(part), "{part}: {page}");
     }
-    let body = "key=sweep-form&run=sweep&strategy=sma_cross&p.fast=2..4&p.slow=8%7C12&sampler=grid&runs=100&metric=sharpe&timeframe=1h&cash=1000";
+    let body = "key=sweep-form&run=sweep&strategy=sma_cross&p.fast=2..4&p.slow=8%7C12&sampler=grid&runs=100&metric=sharpe&timeframe=1h&cash=1000&revisions=as-known";
     let request = Request::post("/backtests")
         .header("host", HOST)
         .header("origin", format!("http://{HOST}"))
@@ -279,4 +301,7 @@ async fn the_form_of_a_sweep_asks_for_its_ranges_and_the_run_shows_a_map() {
     let row = &list["rows"][0];
     assert_eq!(row["request"]["search"]["ranges"][0]["values"], json!(["2", "3", "4"]), "{row}");
     assert_eq!(row["request"]["search"]["ranges"][1]["values"], json!(["8", "12"]), "{row}");
+    assert_eq!(row["request"]["revisions"], "BACKTEST_REVISIONS_AS_KNOWN", "{row}");
+    let run = deck.get(&format!("/backtests/{}", row["run_id"].as_str().unwrap())).await.text;
+    assert!(run.contains("Revisions") && run.contains("as-known"), "{run}");
 }

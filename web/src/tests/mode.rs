@@ -1,9 +1,12 @@
 //! Whose money moves: every page says it, and so does the status.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Router;
 use axum::http::StatusCode;
 use contracts::v1::event::Body;
-use contracts::v1::{BrokerAttached, Event, TradingMode};
+use contracts::v1::{AccountConfigured, BrokerAttached, Event, RiskLimits, TradingMode};
 use contracts::{Subject, event_id, to_timestamp};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -27,6 +30,7 @@ fn attached(mode: TradingMode, broker_account: &str) -> (Subject, Event) {
         broker: "alpaca".to_owned(),
         mode: mode.into(),
         broker_account: broker_account.to_owned(),
+        blocked: String::new(),
     };
     let event = Event {
         id: event_id("script", broker_account, 0),
@@ -89,7 +93,9 @@ async fn money_is_marked_on_every_page_and_in_the_status() {
     assert_eq!(status["mode"], "LIVE");
     assert_eq!(
         status["brokers"],
-        json!([{"account": ACCOUNT, "broker": "alpaca", "mode": "live", "broker_account": "123456789"}])
+        json!([{
+            "account": ACCOUNT, "broker": "alpaca", "mode": "live", "broker_account": "123456789", "blocked": null,
+        }])
     );
 }
 
@@ -106,6 +112,27 @@ async fn an_account_that_another_process_attaches_to_money_is_marked_at_once() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_an_account_is_kept_until_execution_says_more() {
+    let deck = Deck::traded().await;
+    let config = WebConfig { mode: Mode::Paper, ..deck.app.config.clone() };
+    let app = App::new(deck.app.context.clone(), config).unwrap();
+    let feed = tokio::spawn(crate::live::feed(Arc::clone(&app)));
+    let accounts = [ACCOUNT.to_owned()];
+    let heard = tokio::time::timeout(Duration::from_secs(20), async {
+        while !app.attached.keeps(ACCOUNT) {
+            assert_eq!(app.mode(&accounts).await.unwrap(), Mode::Paper);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        deck.append(vec![attached(TradingMode::Live, "123456789")]).await;
+        while app.mode(&accounts).await.unwrap() != Mode::Live {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    heard.await.unwrap();
+    feed.abort();
+}
+
+#[tokio::test]
 async fn a_paper_account_is_marked_as_one() {
     let deck = Deck::traded().await;
     deck.append(vec![attached(TradingMode::Paper, "PA1")]).await;
@@ -116,4 +143,41 @@ async fn a_paper_account_is_marked_as_one() {
     }
     let status: Value = serde_json::from_str(&answer(&site, &deck, "/api/v1/status").await).unwrap();
     assert_eq!((&status["mode"], &status["brokers"][0]["mode"]), (&"PAPER".into(), &"paper".into()));
+}
+
+#[tokio::test]
+async fn an_account_that_takes_no_orders_says_so_wherever_it_is_shown() {
+    let deck = Deck::traded().await;
+    let configured = AccountConfigured {
+        account: ACCOUNT.to_owned(),
+        version: 2,
+        broker: "alpaca".to_owned(),
+        limits: Some(RiskLimits::default()),
+        ..AccountConfigured::default()
+    };
+    let event = Event {
+        id: event_id("script", "at a broker outside", 0),
+        event_time: Some(to_timestamp(NOW_NS)),
+        body: Some(Body::AccountConfigured(configured)),
+        ..Event::default()
+    };
+    deck.append(vec![(Subject::for_event(&event, None).unwrap(), event)]).await;
+    let site = site(&deck, Mode::Paper);
+    let said = "takes no orders at its broker";
+    for (number, why) in [("PA1", ""), ("PA2", "trading is blocked"), ("PA3", "")] {
+        let (subject, mut event) = attached(TradingMode::Paper, number);
+        if let Some(Body::BrokerAttached(attached)) = &mut event.body {
+            attached.blocked = why.to_owned();
+        }
+        deck.append(vec![(subject, event)]).await;
+        let page = answer(&site, &deck, "/").await;
+        assert_eq!(page.contains(&format!("{said}: {why}.")), !why.is_empty(), "{page}");
+        let expected = if why.is_empty() { Value::Null } else { why.into() };
+        let accounts = answer(&site, &deck, "/api/v1/accounts").await;
+        let accounts: Value = serde_json::from_str(&accounts).unwrap();
+        assert_eq!(accounts["rows"][0]["blocked"], expected, "{accounts}");
+        let status = answer(&site, &deck, "/api/v1/status").await;
+        let status: Value = serde_json::from_str(&status).unwrap();
+        assert_eq!(status["brokers"][0]["blocked"], expected, "{status}");
+    }
 }

@@ -1,11 +1,12 @@
 //! Positions & risk, now and as of a moment of the past.
 
 use axum::http::{Method, StatusCode};
+use contracts::v1::TradingState;
 use contracts::v1::event::Body as EventBody;
 
 use super::action::Visitor;
 use super::script::NOW_NS;
-use super::strategies::call;
+use super::strategies::{call, last_control};
 use super::{Deck, read, script};
 use crate::access::Role;
 
@@ -129,6 +130,69 @@ async fn one_account_is_halted_and_resumed() {
     deck.send(visitor.post("/accounts/paper/resume", &form("RESUME", "key-number-2"))).await;
     deck.settle().await;
     assert!(deck.get("/positions").await.text.contains("id=\"account-state\">NORMAL<"));
+}
+
+#[tokio::test]
+async fn a_strategy_is_halted_killed_and_resumed_on_the_pages() {
+    let deck = Deck::traded().await;
+    let visitor = Visitor::of(&deck).await;
+    let send = async |path: &str, form: &str| {
+        let form = format!("csrf={}&{form}", visitor.token);
+        read(deck.send(visitor.post(path, &form)).await).await
+    };
+    let before = deck.stored().await;
+    for (path, form, said) in [
+        ("/trading/halt", "key=key-number-1&word=halt&strategy=momentum", "word = \"halt\": expected HALT"),
+        (
+            "/trading/halt",
+            "key=key-number-1&word=HALT&strategy=momentum&state=off",
+            "state = \"off\": expected",
+        ),
+        ("/trading/resume", "key=key-number-1&word=HALT&strategy=momentum", "expected RESUME"),
+        ("/trading/kill", "key=key-number-1&word=HALT&of=strategy:momentum", "expected KILL"),
+    ] {
+        let refused = send(path, form).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{path} {form}");
+        assert!(refused.text.contains(said), "{}", refused.text);
+    }
+    let nobody = send("/trading/halt", "key=key-number-1&word=HALT&strategy=nobody").await;
+    assert_eq!((nobody.status, deck.stored().await), (StatusCode::NOT_FOUND, before));
+
+    let form = "key=key-number-2&word=HALT&strategy=momentum&account=paper&state=halted";
+    let said = send("/trading/halt", form).await.text;
+    assert!(said.contains("strategy momentum on paper is halted"), "{said}");
+    let EventBody::TradingHalted(halt) = last_control(&deck, "momentum").await else { panic!("no halt") };
+    assert_eq!((halt.account.as_str(), halt.state()), ("paper", TradingState::Halted));
+    deck.settle().await;
+    let resume = "id=\"form-resume-halt-paper-momentum\"";
+    for (path, texts) in [
+        ("/positions", [resume, "Strategy momentum on paper, halted since"]),
+        ("/strategies", ["id=\"in-force-momentum\">HALTED<", "href=\"/strategies/momentum\""]),
+        ("/strategies/momentum", [resume, "id=\"stops-state\">HALTED<"]),
+    ] {
+        let page = deck.get(path).await.text;
+        for text in texts {
+            assert!(page.contains(text), "{text} is missing on {path}");
+        }
+    }
+    let form = "key=key-number-3&word=RESUME&strategy=momentum&account=paper";
+    assert_eq!(send("/trading/resume", form).await.status, StatusCode::OK);
+    deck.settle().await;
+    assert!(!deck.get("/strategies").await.text.contains("id=\"in-force-momentum\""));
+
+    let form = "key=key-number-4&word=KILL&of=strategy:momentum&back=%2Fstrategies";
+    assert_eq!(send("/trading/kill", form).await.status, StatusCode::OK);
+    deck.settle().await;
+    let resume = "id=\"form-resume-kill--momentum\"";
+    for path in ["/positions", "/strategies/momentum"] {
+        assert!(deck.get(path).await.text.contains(resume), "{path}");
+    }
+    let form = "key=key-number-5&word=RESUME&strategy=momentum&account=";
+    let said = send("/trading/resume", form).await.text;
+    assert!(said.contains("strategy momentum on all accounts is resumed"), "{said}");
+    deck.settle().await;
+    let page = deck.get("/strategies/momentum").await.text;
+    assert!(page.contains("id=\"stops-state\">NORMAL<") && !page.contains(resume));
 }
 
 #[tokio::test]

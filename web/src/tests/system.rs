@@ -10,6 +10,8 @@ use contracts::v1::{
 };
 use contracts::{Subject, event_id, stream, to_timestamp};
 use projections::as_of::Timeline;
+use runtime::command::Caller;
+use runtime::command::filled::{Action, Filled, record};
 
 use crate::probe::{
     Connection, Finding, NATS, NatsHealth, NoStretch, POSTGRES, Probe, Secret, Setting, Settings, Severity,
@@ -75,14 +77,15 @@ impl Probe for Calm {
         }
     }
 
-    /// Its tape ends before the millionth event and before 2199, and has no strategy `nobody` and no bars of 2019.
+    /// Its tape ends before the millionth event and before 2199, and has no strategy `nobody` and no bars of 2019; the
+    /// exchange is closed on New Year's Day.
     async fn stretch(&self, _past: &Timeline, request: &BacktestRequest) -> Result<(), NoStretch> {
         let stretch = request.stretch.clone().unwrap_or_default();
         let of_nobody = stretch.parameters.iter().find(|text| text.starts_with("nobody."));
         let wrong = [
             ("at", Some(&stretch.at).filter(|at| *at == "1000000" || at.starts_with("2199"))),
             ("parameters", of_nobody),
-            ("session", Some(&stretch.session).filter(|session| session.starts_with("2019"))),
+            ("session", Some(&stretch.session).filter(|day| day.starts_with("2019") || *day == "2020-01-01")),
         ];
         match wrong.into_iter().find_map(|(field, value)| Some((field, value?.clone()))) {
             Some((field, value)) => {
@@ -286,6 +289,36 @@ async fn a_live_source_is_shown_with_what_it_suffers_from() {
     }
     let rows: serde_json::Value = serde_json::from_str(&deck.get("/api/v1/sources").await.text).unwrap();
     assert_eq!((rows[0]["bars"].as_u64(), rows[0]["breaker"].as_str()), (Some(4_711), Some("open")));
+}
+
+#[tokio::test]
+async fn what_came_of_filling_a_series_is_shown_and_the_failing_ones_first() {
+    let deck = Deck::empty().await;
+    let filled = |symbol: &str, outcome: Result<&str, &str>| Filled {
+        source: "yahoo".to_owned(),
+        symbol: symbol.to_owned(),
+        timeframe: "1h".to_owned(),
+        outcome: outcome.map(str::to_owned).map_err(str::to_owned),
+    };
+    let caller = |key: &str| Caller { actor: "ada".to_owned(), key: key.to_owned() };
+    let first = [filled("AAPL", Ok("7 events appended")), filled("MSFT", Ok("7 events appended"))];
+    record(&deck.tape, &caller("1"), Action::Backfill, &first).await.unwrap();
+    let page = deck.get("/system").await.text;
+    assert!(page.contains("Nothing is streamed here") && page.contains("filled-yahoo-MSFT-1h"), "{page}");
+    assert!(!page.contains("data-state=\"failing\""), "{page}");
+    let second = [filled("MSFT", Err("refuses (400): <not today>"))];
+    record(&deck.tape, &caller("2"), Action::Backfill, &second).await.unwrap();
+    let page = deck.get("/system").await.text;
+    assert!(page.contains("id=\"filled-yahoo-MSFT-1h\" data-state=\"failing\""), "{page}");
+    assert!(page.contains("refuses (400): &#60;not today&#62;"), "{page}");
+    let at = |id: &str| page.find(id).unwrap();
+    assert!(at("filled-yahoo-MSFT-1h") < at("filled-yahoo-AAPL-1h"));
+    let rows: serde_json::Value =
+        serde_json::from_str(&deck.get("/api/v1/sources/history").await.text).unwrap();
+    assert_eq!(rows.as_array().map(Vec::len), Some(2), "{rows}");
+    assert_eq!((&rows[0]["symbol"], &rows[0]["last_error_ns"]), (&"AAPL".into(), &serde_json::Value::Null));
+    assert!(rows[1]["last_success_ns"].is_i64() && rows[1]["last_error_ns"].is_i64(), "{rows}");
+    assert_eq!(rows[1]["last_error"], "refuses (400): <not today>");
 }
 
 #[tokio::test]

@@ -60,6 +60,7 @@ pub(super) struct OrderRow {
     notional: Option<Exact<Price>>,
     group_policy: Short<GroupPolicy>,
     group_stage: String,
+    asked_revision: u32,
 }
 
 /// An execution; before the second version of the projection only its id was kept.
@@ -143,6 +144,7 @@ impl OrderRow {
             reason: self.reason,
             resolving: self.resolving,
             replace: self.replacement,
+            asked_revision: self.asked_revision,
             chain: self.chain,
             group_stage: GroupStage::from_name(&self.group_stage).unwrap_or_default(),
         }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use broker::{
-    ALPACA, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, Report,
+    ALPACA, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, Outgoing, Report,
     StateAtBroker,
 };
 use contracts::client_order_id;
 use contracts::v1::{OrderSpec, TradingMode};
-use domain::money::Quantity;
+use domain::money::{Price, Quantity};
 use domain::order::{BrokerReport, BrokerTruth, OrderState, Standing};
 
-use super::{Alpaca, CANCEL_AGAIN, DAY_NS, is_known_already, refusal};
+use super::{Alpaca, CANCEL_AGAIN, DAY_NS, SIDE_BY_SIDE, is_known_already, refusal};
 use crate::gate;
 use crate::rules;
 use crate::stream::{Item, Stream};
@@ -39,25 +39,21 @@ impl Broker for Alpaca {
         client: &str,
         _now_ns: i64,
     ) -> Result<Vec<Report>, BrokerError> {
-        let ticket = match rules::ticket(order, client) {
-            Ok(ticket) => ticket,
-            Err(reason) => return Ok(Self::report(order, BrokerReport::Rejected { reason })),
-        };
-        if let Some(refused) = self.gated(order).await? {
-            return Ok(refused);
-        }
-        self.waited.remove(client);
-        let answer = self.api.submit(&ticket).await.map_err(|error| Self::unknown("submit", error))?;
-        if is_known_already(&answer) {
-            return self.landed(order, client).await;
-        }
-        Ok(match self.answered(order, &answer)? {
-            Ok(taken) => {
-                self.known.learn(&taken.id, &order.order_id);
-                Self::report(order, BrokerReport::Accepted { broker_order_id: taken.id })
+        match self.prepared(order, client).await? {
+            Ok(ticket) => {
+                let answer = self.api.submit(&ticket).await;
+                self.taken(order, client, answer).await
             }
-            Err(reason) => Self::report(order, BrokerReport::Rejected { reason }),
-        })
+            Err(refused) => Ok(refused),
+        }
+    }
+
+    async fn submit_all(&mut self, orders: &[Outgoing]) -> Vec<Result<Vec<Report>, BrokerError>> {
+        let mut outcomes = Vec::with_capacity(orders.len());
+        for some in orders.chunks(SIDE_BY_SIDE) {
+            outcomes.extend(self.side_by_side(some).await);
+        }
+        outcomes
     }
 
     async fn submit_pair(
@@ -222,7 +218,8 @@ impl Broker for Alpaca {
             let short = position.side == "short" || quantity < Quantity::ZERO;
             let quantity = if short { Quantity(-quantity.0.abs()) } else { quantity };
             let cost = if short { -cost.abs() } else { cost };
-            Ok(BrokerPosition { symbol: position.symbol, quantity, cost })
+            let price = position.current_price.price().filter(|price| *price > Price::ZERO);
+            Ok(BrokerPosition { symbol: position.symbol, quantity, cost, price })
         };
         held.into_iter().map(position).collect::<Result<Vec<_>, _>>().map(Some)
     }

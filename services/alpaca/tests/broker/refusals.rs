@@ -2,7 +2,7 @@
 
 use broker::{Broker as _, BrokerError};
 use contracts::v1::{OrderSpec, OrderType, Side, TimeInForce};
-use domain::money::{Amount, Quantity};
+use domain::money::{Amount, Price, Quantity};
 use serde_json::json;
 use tapedeck_vendors::fault::{HttpFault, When};
 
@@ -135,4 +135,20 @@ async fn what_others_did_there_is_seen_and_not_taken_for_ours() {
     let held = desk.broker.positions("paper").await.unwrap().unwrap();
     assert_eq!(held.len(), 1);
     assert_eq!((held[0].quantity, held[0].cost), (Quantity(3 * E9), Amount(1_200 * 1_000_000_000)));
+}
+
+#[tokio::test]
+async fn a_position_is_worth_what_alpaca_says_and_nothing_where_it_does_not() {
+    let mut desk = Desk::open().await;
+    let body = json!([
+        {"symbol": "NVDA", "qty": "60", "cost_basis": "9600", "side": "long", "current_price": "160.25"},
+        {"symbol": "THIN", "qty": "60", "cost_basis": "9600", "side": "long", "current_price": null},
+        {"symbol": "AAPL", "qty": "60", "cost_basis": "9600", "side": "long", "current_price": "0"},
+        {"symbol": "MSFT", "qty": "60", "cost_basis": "9600", "side": "long"},
+    ]);
+    let told = HttpFault::Answer { status: 200, headers: Default::default(), body };
+    desk.arm("GET", "/v2/positions", When::Before, told);
+    let held = desk.broker.positions("paper").await.unwrap().unwrap();
+    let prices: Vec<_> = held.into_iter().map(|position| position.price).collect();
+    assert_eq!(prices, [Some(Price(160_250_000_000)), None, None, None]);
 }

@@ -59,6 +59,9 @@ fn columns_have_one_length_and_follow_from_each_other() {
         daily.drawdown.len(),
         daily.exposure.len(),
         daily.benchmark.len(),
+        daily.times.len(),
+        daily.cash.len(),
+        daily.exposure_value.len(),
     ] {
         assert_eq!(length, days);
     }

@@ -33,6 +33,7 @@ const NANOS_PER_MILLISECOND: i64 = 1_000_000;
 pub(super) struct Decisions {
     clock: ClockMode,
     fallback_account: String,
+    calendar: &'static Calendar,
     pricing: Pricing,
     /// Prices that stay behind, for the same decisions as the book that does, and what they lack.
     pricing_behind: Pricing,
@@ -52,10 +53,11 @@ pub(super) struct Decisions {
 }
 
 impl Decisions {
-    pub fn new(clock: ClockMode, fallback_account: &str, tape: &Tape) -> Self {
+    pub fn new(clock: ClockMode, fallback_account: &str, tape: &Tape, calendar: &'static Calendar) -> Self {
         Self {
             clock,
             fallback_account: fallback_account.to_owned(),
+            calendar,
             pricing: Pricing::default(),
             pricing_behind: Pricing::default(),
             unpriced: VecDeque::new(),
@@ -105,11 +107,11 @@ impl Decisions {
                 | Body::RiskMeasured(_)
                 | Body::AlertRaised(_)
                 | Body::BrokerAttached(_)
-                | Body::BrokerReconciled(_)
                 | Body::BrokerDiffered(_)
                 | Body::LiveTradingConfirmed(_)
                 | Body::LiveTradingRevoked(_),
             ) => {}
+            Some(Body::BrokerReconciled(event)) if event.prices.is_empty() => {}
             Some(Body::AccountMarked(_)) => {
                 let marked = recorded.event.event_time.as_ref().and_then(from_timestamp);
                 self.now_ns = self.now_ns.max(marked);
@@ -146,8 +148,8 @@ impl Decisions {
         let now_ns = self.moment(&cause, decision, marked_ns);
         let past_prices = self.past_prices(priced, market).await?;
         let pricing = past_prices.as_ref().unwrap_or(&self.pricing);
-        let view =
-            risk::view(book, pricing.prices(), Calendar::xnys(), signal, now_ns, &self.fallback_account);
+        let account = &self.fallback_account;
+        let view = risk::view(book, pricing.prices(), self.calendar, signal, now_ns, account);
         let body = answer(&cause.id, signal, decision, &view, book);
         let derived = self.event(&cause, signal, now_ns, body);
         if is_same(&recorded.event, &derived) {
@@ -165,8 +167,8 @@ impl Decisions {
     pub fn missing(&self, cause: &Event, book: &Book) -> Option<Event> {
         let Some(Body::Signal(signal)) = &cause.body else { return None };
         let now_ns = self.moment(cause, &RiskDecision::default(), self.now_ns);
-        let view =
-            risk::view(book, self.pricing.prices(), Calendar::xnys(), signal, now_ns, &self.fallback_account);
+        let account = &self.fallback_account;
+        let view = risk::view(book, self.pricing.prices(), self.calendar, signal, now_ns, account);
         // A signal that no account answers for is parked.
         let answerable = !view.account.is_empty();
         answerable.then(|| self.event(cause, signal, now_ns, risk::decide(&cause.id, signal, &view)))

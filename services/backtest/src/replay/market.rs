@@ -1,12 +1,34 @@
-//! MARKET, read once and shared by those who follow it at their own pace.
+//! MARKET, read once and shared by those who follow it at their own pace; and whose hours hold on it.
 
 use std::collections::VecDeque;
 
-use contracts::stream;
+use contracts::{Subject, stream};
+use domain::calendar::{self, Calendar};
 use event_log::{Delivery, LogError, Reader, Recorded, Tape};
+
+use super::ReplayError;
 
 /// Messages read at a time.
 const BATCH: usize = 1_000;
+/// Where sessions stand, by calendar.
+const SESSIONS: &str = "market.session.*";
+
+/// The calendar of a tape: the one whose sessions MARKET holds. Where there are none nothing was played or streamed, and
+/// XNYS holds, as in the services.
+pub(super) async fn calendar(tape: &Tape) -> Result<&'static Calendar, ReplayError> {
+    let stored = tape.subjects(stream::MARKET, SESSIONS).await?;
+    let names = stored.counts.iter().filter_map(|count| {
+        let subject = Subject::parse(&count.subject).ok()?;
+        subject.tokens().nth(2)
+    });
+    let names: Vec<String> = names.collect();
+    let market = match names.as_slice() {
+        [] => Some(calendar::Market::default()),
+        [name] => name.parse().ok(),
+        _ => None,
+    };
+    market.map(calendar::Market::calendar).ok_or(ReplayError::Calendar(names))
+}
 
 /// The stream, with what its slowest reader has not taken yet.
 pub(super) struct Market {

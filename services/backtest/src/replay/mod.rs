@@ -5,7 +5,8 @@
 //! are given as much of MARKET as the event's service had. Each then says what the event must be.
 //!
 //! Taken as they are: bars and actions, what people and external strategies state, brokers outside. Everything
-//! else must follow: id, time, source, causes and body. What must come and does not is found when the instant
+//! else must follow: id, time, source, causes and body. When the market was open is what the sessions on MARKET are of
+//! (`market::calendar`). What must come and does not is found when the instant
 //! after it begins; at the end of the range it counts as open.
 //!
 //! The tape is only read. Deliberately absent: printing, the read models (but for the comparison asked for).
@@ -85,6 +86,9 @@ pub enum ReplayError {
     /// The simulated broker cannot take over the orders that the tape says it works.
     #[error("the simulated broker: {0}")]
     Broker(String),
+    /// MARKET holds the sessions of several calendars, or of one that is not known; their names.
+    #[error("sessions of {} on MARKET: expected those of one of XNYS, 24x5, 24x7", .0.join(" and "))]
+    Calendar(Vec<String>),
     /// An id stands twice on the tape.
     #[error(transparent)]
     Duplicate(#[from] contracts::DuplicateId),
@@ -170,11 +174,12 @@ struct Replay {
 impl Replay {
     async fn new(tape: &Tape, options: Options, last: u64) -> Result<Self, ReplayError> {
         let accounts = accounts(tape).await?;
+        let calendar = market::calendar(tape).await?;
         Ok(Self {
             market: Market::open(tape).await?,
-            strategies: Strategies::new(options.clock, &accounts),
-            decisions: Decisions::new(options.clock, &options.fallback_account, tape),
-            orders: Orders::new(options.clock, &accounts),
+            strategies: Strategies::new(options.clock, &accounts, calendar),
+            decisions: Decisions::new(options.clock, &options.fallback_account, tape, calendar),
+            orders: Orders::new(options.clock, &accounts, calendar),
             parked: parked(tape).await?,
             decided_to: 0,
             hash: ChainHash::default(),

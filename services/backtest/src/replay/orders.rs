@@ -3,6 +3,7 @@
 use contracts::stream;
 use contracts::v1::Event;
 use contracts::v1::event::Body;
+use domain::calendar::Calendar;
 use event_log::{LogError, Recorded};
 use execution::{Derived, Follower};
 use runtime::{ClockMode, Instants};
@@ -32,8 +33,9 @@ pub(super) enum Begun {
 }
 
 impl Orders {
-    pub fn new(clock: ClockMode, accounts: &[String]) -> Self {
-        Self { follower: Follower::new(accounts), instants: Instants::new(clock), clock, read: 0 }
+    pub fn new(clock: ClockMode, accounts: &[String], calendar: &'static Calendar) -> Self {
+        let follower = Follower::new(accounts, calendar).on(clock);
+        Self { follower, instants: Instants::new(clock), clock, read: 0 }
     }
 
     pub fn market_sequence(&self) -> u64 {
@@ -44,8 +46,12 @@ impl Orders {
     pub async fn begin(&mut self, recorded: &Recorded, market: &mut Market) -> Result<Begun, ReplayError> {
         let of_market = match &recorded.event.body {
             Some(Body::AccountEntry(entry)) => entry.kind() != contracts::v1::EntryKind::Deposit,
+            // A price that it states is of the time after the instants that it had handled.
+            Some(Body::BrokerReconciled(event)) => !event.prices.is_empty(),
             Some(
                 Body::Fill(_)
+                | Body::FillCorrected(_)
+                | Body::FillBusted(_)
                 | Body::OrderExpired(_)
                 | Body::OrderAdjusted(_)
                 | Body::OrderTriggered(_)
@@ -101,7 +107,7 @@ impl Orders {
             && (1..self.follower.book().sequence()).contains(&read)
             && let Some(book) = Box::pin(decisions.as_of(read)).await?
         {
-            let unaware = Follower::derive_sent(recorded, book);
+            let unaware = self.follower.derive_sent(recorded, book);
             derived = if unaware.is(&recorded.event.id) { unaware } else { derived };
         }
         Ok(match derived {

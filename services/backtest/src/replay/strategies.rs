@@ -15,6 +15,7 @@ use contracts::v1::event::Body;
 use contracts::{from_timestamp, stream};
 use domain::bar::{Bar, Timeframe};
 use domain::book::FoldError;
+use domain::calendar::Calendar;
 use domain::order::OrderState;
 use event_log::{LogError, Recorded};
 use runtime::{ClockMode, Instants};
@@ -41,6 +42,7 @@ struct Expected {
 pub(super) struct Strategies {
     clock: ClockMode,
     accounts: Vec<String>,
+    calendar: &'static Calendar,
     machine: Machine,
     instants: Instants,
     /// Last MARKET sequence given to `instants`.
@@ -67,11 +69,12 @@ pub(super) struct Strategies {
 }
 
 impl Strategies {
-    pub fn new(clock: ClockMode, accounts: &[String]) -> Self {
+    pub fn new(clock: ClockMode, accounts: &[String], calendar: &'static Calendar) -> Self {
         Self {
             clock,
             accounts: accounts.to_vec(),
-            machine: Machine::new(clock, accounts, domain::book::Book::default(), 0),
+            calendar,
+            machine: Machine::new(clock, accounts, calendar, domain::book::Book::default(), 0),
             instants: Instants::new(clock),
             read: 0,
             due: 0,
@@ -291,7 +294,8 @@ impl Strategies {
     /// The service as it starts with MARKET handled through `floor`, everything still to be warmed up.
     async fn begin_anew(&mut self, floor: u64, market: &mut Market) -> Result<(), LogError> {
         self.due = self.due.max(self.machine.market_sequence());
-        self.machine = Machine::new(self.clock, &self.accounts, self.machine.book().clone(), floor);
+        let book = self.machine.book().clone();
+        self.machine = Machine::new(self.clock, &self.accounts, self.calendar, book, floor);
         self.instants = Instants::new(self.clock);
         self.read = floor;
         self.cold.clear();

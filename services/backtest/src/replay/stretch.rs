@@ -11,12 +11,13 @@ use contracts::v1::{
     BacktestCounts, BacktestFinished, BacktestKind, BacktestOutcome, BacktestRequest, BacktestStretch, Event,
 };
 use contracts::{ChainHash, chain_key, from_timestamp};
-use domain::calendar::Calendar;
 use event_log::{LogError, Tape};
 use projections::as_of::{AsOfError, Moment, Past, Timeline};
 
 use super::comparison::{compare, side};
-use super::{ChangeError, Options, ReplayError, Rerun, Watch, changes, order_by_order, quiet, timeline};
+use super::{
+    ChangeError, Options, ReplayError, Rerun, Watch, changes, market, order_by_order, quiet, timeline,
+};
 use crate::work::WorkError;
 
 /// Why a stretch was not run again.
@@ -213,7 +214,8 @@ fn set_aside(recorded: &[Event], derived: &mut Vec<Event>, unwanted: impl Fn(Opt
 async fn session(tape: &Tape, past: &Timeline, text: &str) -> Result<Ends, StretchError> {
     let asked = |expected: String| StretchError::Asked { field: "session", value: text.to_owned(), expected };
     let date = text.parse().map_err(|_| asked("a date such as 2020-01-02".to_owned()))?;
-    let hours = Calendar::xnys().session(date).map_err(|error| asked(error.to_string()))?;
+    let calendar = market::calendar(tape).await?;
+    let hours = calendar.session(date).map_err(|error| asked(error.to_string()))?;
     let hours = hours.ok_or_else(|| asked("a day on which the exchange is open".to_owned()))?;
     let before = past.at(Moment::Instant(hours.open_ns.saturating_sub(1))).await?;
     let end = past.at(Moment::Instant(hours.close_ns)).await?;

@@ -24,8 +24,20 @@ const E9: i64 = 1_000_000_000;
 /// A tape with hourly bars of two symbols on `days` weekdays, whose prices go up and down.
 async fn tape(days: i64) -> Tape {
     let tape: Tape = Arc::new(MemoryLog::new());
+    put(&tape, bars(0..days)).await;
+    tape
+}
+
+async fn put(tape: &Tape, entries: Vec<Append>) {
+    for outcome in tape.append_pipelined(entries).await {
+        outcome.unwrap();
+    }
+}
+
+/// The bars of some of the weekdays.
+fn bars(days: std::ops::Range<i64>) -> Vec<Append> {
     let mut entries = Vec::new();
-    for day in 0..days {
+    for day in days {
         for hour in 0..5 {
             let close_ns = START_NS + day / 5 * 7 * DAY_NS + day % 5 * DAY_NS + hour * HOUR_NS;
             for (place, symbol) in ["AAA", "BBB"].into_iter().enumerate() {
@@ -57,10 +69,30 @@ async fn tape(days: i64) -> Tape {
             }
         }
     }
-    for outcome in tape.append_pipelined(entries).await {
-        outcome.unwrap();
-    }
-    tape
+    entries
+}
+
+/// A revision of each of these bars, at half of its price.
+fn revised(entries: Vec<Append>) -> Vec<Append> {
+    let revised = entries.into_iter().map(|entry| {
+        let Some(Body::Bar(bar)) = entry.event.body else { panic!("no bar: {:?}", entry.event) };
+        let half = Bar {
+            open_e9: bar.open_e9 / 2,
+            high_e9: bar.high_e9 / 2,
+            low_e9: bar.low_e9 / 2,
+            close_e9: bar.close_e9 / 2,
+            ..bar
+        };
+        let (symbol, revises) = (half.symbol.clone(), entry.event.id);
+        let event = Event {
+            id: contracts::event_id(&revises, "revision", 1),
+            body: Some(Body::BarRevision(BarRevision { bar: Some(half), revises })),
+            ..entry.event
+        };
+        let subject = Subject::of(&["market", "revision", "1h", symbol.as_str()]);
+        Append { subject, event, expect: Expect::Nothing }
+    });
+    revised.collect()
 }
 
 fn request() -> BacktestRequest {
@@ -183,6 +215,47 @@ async fn a_run_that_is_asked_for_ends_with_its_report_and_the_same_again_has_the
     assert_eq!(end_two.data_hash, end_one.data_hash);
     assert_eq!(end_two.statistics, end_one.statistics);
     service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_sees_the_latest_version_of_a_bar_or_what_was_known_at_the_time() {
+    let run = async |tape: &Tape, request: BacktestRequest| {
+        let service = Service::start(tape);
+        let key = format!("revisions-{}-{}", request.revisions, request.from);
+        let end = end(tape, &ask(tape, &key, request).await).await;
+        service.stop().await;
+        assert_eq!(end.outcome(), BacktestOutcome::Succeeded, "{}", end.detail);
+        end
+    };
+    let of = |revisions: BacktestRevisions, from: &str| {
+        let request = BacktestRequest { revisions: revisions.into(), from: from.into(), ..request() };
+        domain::research::complete(request).unwrap()
+    };
+    let (latest, known) = (BacktestRevisions::Latest, BacktestRevisions::AsKnown);
+    let plain = tape(60).await;
+    let first = run(&plain, of(latest, "")).await;
+
+    // The bars of the days 20 to 29 are revised behind those of day 39.
+    let tape = tape(40).await;
+    put(&tape, revised(bars(20..30))).await;
+    put(&tape, bars(40..60)).await;
+    let as_known = run(&tape, of(known, "")).await;
+    assert_eq!(as_known.data_hash, first.data_hash);
+    assert_eq!(as_known.result_hash, first.result_hash);
+    let newest = run(&tape, of(latest, "")).await;
+    assert_ne!((&newest.data_hash, &newest.result_hash), (&first.data_hash, &first.result_hash));
+    // A request of an older program says nothing, and means the latest.
+    let silent = BacktestRequest { revisions: 0, ..of(latest, "") };
+    assert_eq!(run(&tape, silent).await.result_hash, newest.result_hash);
+
+    // A run warms up with what was known when it began: day 40 is eight weeks later, day 35 seven.
+    let data = async |from: &str| run(&tape, of(known, from)).await.data_hash;
+    assert_eq!(data("2024-03-04").await, newest.data_hash);
+    assert_eq!(data("2024-02-26").await, first.data_hash);
+
+    let sheet = Report::unpack(&as_known.document).unwrap().sheet;
+    let said = sheet.run.settings.iter().find(|setting| setting.name == "revisions");
+    assert_eq!(said.map(|setting| setting.value.as_str()), Some("as-known"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

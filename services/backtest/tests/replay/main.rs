@@ -4,8 +4,10 @@
 
 mod by_hand;
 mod limited;
+mod markets;
 mod moved;
 mod new_terms;
+mod priced;
 mod recording;
 mod rehearsal;
 mod replaying;

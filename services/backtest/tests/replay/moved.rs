@@ -10,6 +10,7 @@ use contracts::stream;
 use contracts::v1::event::Body;
 use contracts::v1::{OrderSpec, TradingMode};
 use domain::book::Book;
+use domain::calendar::Calendar;
 use domain::order::BrokerReport;
 use event_log::{MemoryLog, Tape};
 use runtime::command::{Caller, cancel_order};
@@ -76,6 +77,7 @@ async fn cancelled_elsewhere(log: &MemoryLog) {
         accounts: ACCOUNTS.map(str::to_owned).to_vec(),
         read_model: Arc::new(Folded(log.clone())),
         brokers: Arc::new(Elsewhere),
+        calendar: Calendar::xnys(),
     };
     let execution = tokio::spawn(execution::run(context, config));
     until(&tape, "account.paper.reconciled").await;

@@ -11,6 +11,7 @@ use contracts::v1::{
 use contracts::{Subject, event_id, stream, to_timestamp};
 use domain::bar::Timeframe;
 use domain::book::Book;
+use domain::calendar::Calendar;
 use domain::order::OrderState;
 use event_log::{Append, EventLog as _, Expect, MemoryLog, Recorded, Tape};
 use ingest::clock::{ClockConfig, Speed};
@@ -202,17 +203,23 @@ async fn one_run(log: &MemoryLog, instants: usize, between: Between) {
         Context { tape, clock: ClockMode::Tape, health: Health::default(), shutdown: shutdown.clone() };
     let accounts = ACCOUNTS.map(str::to_owned).to_vec();
     let read_model = Arc::new(Folded(log.clone()));
+    let calendar = Calendar::xnys();
     let strategies = tokio::spawn(strategy::run(
         context.clone(),
-        strategy::Config { accounts: accounts.clone(), read_model: read_model.clone() },
+        strategy::Config { accounts: accounts.clone(), read_model: read_model.clone(), calendar },
     ));
     let risks = tokio::spawn(risk::run(
         context.clone(),
-        risk::Config { fallback_account: "paper".into(), read_model: read_model.clone() },
+        risk::Config { fallback_account: "paper".into(), read_model: read_model.clone(), calendar },
     ));
     let executions = tokio::spawn(execution::run(
         context.clone(),
-        execution::Config { accounts: accounts.clone(), read_model, brokers: Arc::new(broker::Simulated) },
+        execution::Config {
+            accounts: accounts.clone(),
+            read_model,
+            brokers: Arc::new(broker::Simulated),
+            calendar,
+        },
     ));
     let mut source = Limited::new(context.tape.clone(), instants, between);
     let clock = ClockConfig { accounts, consumers: vec!["strategy".into()] };

@@ -1,9 +1,10 @@
 //! Accounts: cash and what became of it, limits and costs, halts, the last mark.
 
+use contracts::to_timestamp;
 use contracts::v1::{AccountKind, Costs, MarkPrice, RiskLimits, TradingState};
 
 use super::{FoldError, Traded};
-use crate::money::Amount;
+use crate::money::{Amount, Price};
 
 /// Limits and costs as last configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,9 +74,11 @@ pub struct AccountState {
     pub dividends: Amount,
     /// The last mark.
     pub mark: Option<Mark>,
-    /// Equity of the last mark plus deposits since; before the first mark the deposits.
+    /// Last prices that a broker outside stated of holdings, by symbol, each with its event's time.
+    pub told_prices: Vec<MarkPrice>,
+    /// Equity of the last mark plus what was brought in since; before the first mark all that was.
     pub equity_baseline: Amount,
-    /// Equity at which the present session began: that of the last mark before it, plus deposits since.
+    /// Equity at which the present session began: that of the last mark before it, plus what was brought in since.
     pub day_start_equity: Amount,
     /// Value of fills since the last mark that opened exposure, which that mark does not hold.
     pub opened_since_mark: Amount,
@@ -89,10 +92,32 @@ impl AccountState {
         Self { account: account.to_owned(), ..Self::default() }
     }
 
-    /// Change of equity since the session began, as of the last mark; `None` before the first mark.
+    /// Change of equity since the session began, as of the last mark; `None` before the first mark. What was brought in
+    /// behind that mark is on both sides, or it would be a loss until the next one.
     #[must_use]
     pub fn day_pnl(&self) -> Option<Amount> {
-        self.mark.as_ref()?.equity.checked_sub(self.day_start_equity)
+        self.mark.as_ref()?;
+        self.equity_baseline.checked_sub(self.day_start_equity)
+    }
+
+    /// The last price that a broker outside stated of a holding in `symbol`, and when, UTC nanoseconds.
+    #[must_use]
+    pub fn told_price(&self, symbol: &str) -> Option<(Price, i64)> {
+        let told = self.told_prices.iter().find(|told| told.symbol == symbol)?;
+        Some((Price(told.price_e9), told.time.as_ref().and_then(contracts::from_timestamp)?))
+    }
+
+    /// Takes a price that a broker outside stated; one that is not positive changes nothing.
+    pub(super) fn tell(&mut self, symbol: &str, price: Price, event_ns: i64) {
+        if price.0 <= 0 {
+            return;
+        }
+        let told =
+            MarkPrice { symbol: symbol.to_owned(), price_e9: price.0, time: Some(to_timestamp(event_ns)) };
+        match self.told_prices.binary_search_by(|known| known.symbol.as_str().cmp(symbol)) {
+            Ok(place) => self.told_prices[place] = told,
+            Err(place) => self.told_prices.insert(place, told),
+        }
     }
 
     /// Gross exposure: that of the last mark, and what was opened since. `None` before the first mark.
@@ -134,16 +159,16 @@ impl AccountState {
     /// A deposit moves the baselines too: money brought in is no profit.
     pub(super) fn deposit(&mut self, amount: Amount) -> Result<(), FoldError> {
         self.add_cash(amount)?;
-        self.brought_in(amount)
+        self.brought_in(amount, amount)
     }
 
-    /// Value that was brought in, in whatever form.
-    pub(super) fn brought_in(&mut self, amount: Amount) -> Result<(), FoldError> {
-        let add = |value: Amount, field| value.checked_add(amount).ok_or_else(|| self.overflow(field));
-        let deposits = add(self.deposits, "deposits")?;
-        let baseline = add(self.equity_baseline, "equity_baseline")?;
-        let day_start = add(self.day_start_equity, "day_start_equity")?;
-        let peak = self.peak_equity.map(|peak| add(peak, "peak_equity")).transpose()?;
+    /// What was brought in, in whatever form: what it cost, and what it was worth then, which is no profit of the day.
+    pub(super) fn brought_in(&mut self, cost: Amount, worth: Amount) -> Result<(), FoldError> {
+        let add = |sum: Amount, more, field| sum.checked_add(more).ok_or_else(|| self.overflow(field));
+        let deposits = add(self.deposits, cost, "deposits")?;
+        let baseline = add(self.equity_baseline, worth, "equity_baseline")?;
+        let day_start = add(self.day_start_equity, worth, "day_start_equity")?;
+        let peak = self.peak_equity.map(|peak| add(peak, worth, "peak_equity")).transpose()?;
         self.peak_equity = peak;
         (self.deposits, self.equity_baseline, self.day_start_equity) = (deposits, baseline, day_start);
         Ok(())

@@ -34,8 +34,9 @@ impl Book {
                     // It was open then. One that has ended since may have left memory, and is told from none.
                     let known = self.orders.get(&spec.order_id).cloned();
                     let known = known.unwrap_or_else(|| OrderState::approved(terms.clone(), price, event_ns));
-                    let replace = Some(Replacement::of(spec, &wire.id));
-                    OrderState { spec: terms.clone(), filled, replace, ..known }
+                    let mut order = OrderState { spec: terms.clone(), filled, ..known };
+                    order.ask(Replacement::of(spec, &wire.id));
+                    order
                 }
                 None => self.approved(decision, wire, event_ns, spec),
             };

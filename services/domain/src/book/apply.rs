@@ -140,9 +140,9 @@ impl Book {
                 strategy.warmed = Some(Warmth { market_sequence, bars });
                 Ok(self.store_strategy(strategy, event_ns))
             }
+            Body::BrokerReconciled(reconciled) => Ok(self.reconciled(reconciled, event_ns)),
             // What a reconciliation did are events of their own; these state it, and who may trade with real money.
             Body::BrokerAttached(_)
-            | Body::BrokerReconciled(_)
             | Body::BrokerDiffered(_)
             | Body::LiveTradingConfirmed(_)
             | Body::LiveTradingRevoked(_) => Ok(Changes::default()),
@@ -260,7 +260,7 @@ impl Book {
                 // New terms of an order that is under way.
                 Some(known) if spec.revision > known.spec.revision => {
                     let mut order = known.clone();
-                    order.replace = Some(Replacement::of(spec, &wire.id));
+                    order.ask(Replacement::of(spec, &wire.id));
                     orders.push(order);
                 }
                 Some(_) => {}

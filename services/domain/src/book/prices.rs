@@ -1,4 +1,5 @@
-//! The last raw price per symbol, kept right across splits; and what was found wrong with its data last.
+//! The last raw price per symbol, of bars and, of what is held, of a broker outside, kept right across splits; and what was
+//! found wrong with its data last.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,8 @@ use crate::money::Price;
 pub struct KnownPrice {
     /// Raw price.
     pub price: Price,
-    /// Close of the bar it comes from, UTC nanoseconds; a split does not make it younger.
+    /// Close of the bar it comes from, or when a broker outside stated it, UTC nanoseconds; a split does not make it
+    /// younger.
     pub time_ns: i64,
     /// Time up to which splits are in the price, UTC nanoseconds.
     pub splits_ns: i64,
@@ -69,6 +71,18 @@ impl Prices {
             let Some(time_ns) = price.time.as_ref().and_then(contracts::from_timestamp) else { continue };
             let splits_ns = mark.event_ns.max(time_ns);
             self.learn(&price.symbol, KnownPrice { price: Price(price.price_e9), time_ns, splits_ns });
+        }
+    }
+
+    /// Takes the prices that a broker outside stated of what `account` holds, of the symbols that are `wanted`, where
+    /// nothing as new is known.
+    pub fn tell(&mut self, account: &AccountState, wanted: impl Fn(&str) -> bool) {
+        for told in account.told_prices.iter().filter(|told| wanted(&told.symbol)) {
+            let Some((price, time_ns)) = account.told_price(&told.symbol) else { continue };
+            // One that a split restated since has the same time.
+            if self.get(&told.symbol).is_none_or(|known| known.time_ns < time_ns) {
+                self.observe(&told.symbol, price, time_ns);
+            }
         }
     }
 
@@ -151,6 +165,15 @@ impl Prices {
     #[must_use]
     pub fn newest_ns(&self) -> Option<i64> {
         self.last.values().map(|known| known.time_ns).max()
+    }
+
+    /// The last price of something that `account` holds: that of a bar or the one that a broker outside stated, whichever is
+    /// newer.
+    #[must_use]
+    pub fn of_holding(&self, account: Option<&AccountState>, symbol: &str) -> Option<Price> {
+        let known = self.get(symbol).map(|known| (known.price, known.time_ns));
+        let told = account.and_then(|account| account.told_price(symbol));
+        known.into_iter().chain(told).max_by_key(|(_, time_ns)| *time_ns).map(|(price, _)| price)
     }
 
     /// The last price of `symbol`.

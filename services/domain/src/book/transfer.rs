@@ -1,9 +1,9 @@
 //! Shares that change hands without a trade: from one strategy to another, and those found at the broker.
 
-use contracts::v1::{AccountEntry, PositionTransferred};
+use contracts::v1::{AccountEntry, BrokerReconciled, PositionTransferred};
 
 use super::{Book, Changes, FoldError, PositionKey, PositionState, Traded};
-use crate::money::{Amount, Quantity};
+use crate::money::{Amount, Price, Quantity};
 
 impl PositionState {
     /// Takes `change` shares (signed) worth `value` (of the same sign). As a trade at that value, without cash.
@@ -72,7 +72,8 @@ impl Book {
         Ok(changes)
     }
 
-    /// Shares found at the broker, that nobody on this tape had traded: they count as brought in at their cost.
+    /// Shares found at the broker, that nobody on this tape had traded, or that are there no more: they count as brought in
+    /// at their cost, and on the day at what they are worth, where the entry states a price.
     pub(super) fn found(&mut self, entry: &AccountEntry, event_ns: i64) -> Result<Changes, FoldError> {
         let (quantity, cost) = (Quantity(entry.quantity_e9), Amount::from_wire(entry.amount.as_ref()));
         if quantity == Quantity::ZERO {
@@ -83,12 +84,32 @@ impl Book {
         let traded = position.receive(quantity, cost)?;
         position.updated_ns = event_ns;
         let mut account = self.account_row(&entry.account);
-        account.brought_in(cost)?;
+        let price = entry.price_e9.map(Price).filter(|price| price.0 > 0);
+        account.brought_in(cost, price.map_or(cost, |price| Amount::notional(price, quantity)))?;
         let realized = account.realized_pnl.checked_add(traded.realized);
         account.realized_pnl = realized.ok_or_else(|| account.overflow("realized_pnl"))?;
+        let net = self.net_quantity(&entry.account, &entry.symbol).checked_add(quantity);
+        // The price of shares that are gone is no new one.
+        if let Some(price) = price.filter(|_| net != Some(Quantity::ZERO)) {
+            account.tell(&entry.symbol, price, event_ns);
+        }
         let mut changes = self.store_account(account);
         self.lots.entry(position.key.clone()).or_default().receive(quantity, cost, event_ns);
         self.store_position(position, &mut changes);
         Ok(changes)
+    }
+
+    /// Prices that the broker states of what the account holds.
+    pub(super) fn reconciled(&mut self, event: &BrokerReconciled, event_ns: i64) -> Changes {
+        if event.prices.is_empty() {
+            return Changes::default();
+        }
+        let mut account = self.account_row(&event.account);
+        for stated in &event.prices {
+            account.tell(&stated.symbol, Price(stated.price_e9), event_ns);
+        }
+        // What is held no more has no price of its own.
+        account.told_prices.retain(|told| self.net_quantity(&event.account, &told.symbol) != Quantity::ZERO);
+        self.store_account(account)
     }
 }

@@ -7,7 +7,7 @@ use contracts::from_timestamp;
 use contracts::v1::event::Body;
 use contracts::v1::{Fill, OrderAdjusted, OrderSubmitted};
 
-use super::{CENT, Executed, OrderState, OrderStatus, REOPENED};
+use super::{CENT, Executed, OrderState, OrderStatus, REOPENED, Replacement};
 use crate::money::{Amount, Price, Quantity, div_half_even};
 
 /// An event that contradicts the order it names.
@@ -101,8 +101,11 @@ impl OrderState {
                     replace.requested = true;
                 }
             }
-            Body::OrderReplaceRejected(_) => {
-                self.replace = None;
+            // One that names no revision is of before they were numbered.
+            Body::OrderReplaceRejected(event) => {
+                let refused =
+                    |asked: &mut Replacement| event.revision == 0 || asked.revision <= event.revision;
+                self.replace.take_if(refused);
                 self.settled("replace");
             }
             Body::OrderUnresolved(event) => {

@@ -117,7 +117,9 @@ pub fn request(order: &OrderState, actor: &str) -> Decision {
 /// The broker works the order with `terms`.
 pub(super) fn replaced(order: &OrderState, terms: &Terms) -> Decision {
     // Reports come in any order: what is older than the present terms says nothing new.
-    let revision = revision_of(&terms.client_order_id).unwrap_or(order.spec.revision + 1);
+    // Terms under an id that is not ours answer those under way, where there are any.
+    let unnamed = || order.replace.as_ref().map_or(order.last_revision() + 1, |asked| asked.revision);
+    let revision = revision_of(&terms.client_order_id).unwrap_or_else(unnamed);
     let present = order.present(0);
     let known =
         (&present.client_order_id, &present.broker_order_id, present.quantity, present.limit, present.stop);
@@ -181,6 +183,17 @@ impl OrderState {
         }
     }
 
+    /// Takes new terms that risk approved.
+    pub(crate) fn ask(&mut self, terms: Replacement) {
+        self.asked_revision = self.asked_revision.max(terms.revision);
+        self.replace = Some(terms);
+    }
+
+    /// The last revision that was taken or asked for: the next one is above it.
+    pub(crate) fn last_revision(&self) -> u32 {
+        self.spec.revision.max(self.asked_revision)
+    }
+
     /// Takes the new terms and ids. An event of before the chain was kept states no ids: then only the terms change.
     pub(super) fn take_revision(&mut self, event: &OrderReplaced, event_ns: i64) {
         if !event.client_order_id.is_empty() || !event.broker_order_id.is_empty() {
@@ -190,6 +203,7 @@ impl OrderState {
             self.client_order_id.clone_from(&event.client_order_id);
             self.broker_order_id.clone_from(&event.broker_order_id);
             self.spec.revision = event.revision;
+            self.asked_revision = self.asked_revision.max(event.revision);
             // A bar that began before the new terms shows prices from before them.
             self.accepted_ns = Some(event_ns);
         }

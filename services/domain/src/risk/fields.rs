@@ -218,15 +218,14 @@ fn number(text: Option<&str>, good: impl Fn(i64) -> bool) -> Option<Option<i64>>
 fn symbols(text: Option<&str>) -> Option<Vec<String>> {
     let Some(text) = text else { return Some(Vec::new()) };
     let mut symbols: Vec<String> = Vec::new();
-    for symbol in text.split(',').map(|symbol| symbol.trim().to_uppercase()) {
+    for listed in text.split(',') {
+        let symbol = contracts::read_symbol(listed.trim()).ok()?;
         // Named twice, it is restricted once.
         if !symbols.contains(&symbol) {
             symbols.push(symbol);
         }
     }
-    let good =
-        symbols.iter().all(|symbol| !symbol.is_empty() && symbol.bytes().all(|byte| byte.is_ascii_graphic()));
-    good.then_some(symbols)
+    Some(symbols)
 }
 
 /// `range_e9` is the most that the breaker's limit may be.
@@ -369,6 +368,9 @@ mod tests {
             ("correlation_bars", "29"),
             ("session_only", "yes"),
             ("restricted", "A,,B"),
+            // Of letters that have no capital of one byte, others would be made.
+            ("restricted", "AMC,stra\u{df}e"),
+            ("restricted", "ABCDEFGHIJKLMNOPQRSTUVWXYZ1234567"),
             ("breaker_drawdown", "0"),
             ("breaker_drawdown", "0.1:stop"),
             ("breaker_drawdown", "2:halt"),

@@ -17,7 +17,7 @@ use super::kernel::side_of;
 use super::leg::{numbers, terms};
 use super::replace::replaced;
 use crate::book::history::{HISTORY_MAX, RETURNS_MIN, correlation};
-use crate::book::{Book, LimitSet, Prices, Scope};
+use crate::book::{AccountState, Book, LimitSet, Prices, Scope};
 use crate::calendar::Calendar;
 use crate::money::{Amount, Price, Quantity};
 use crate::order::OrderState;
@@ -121,7 +121,7 @@ impl Measure<'_> {
         };
         let held = held(self.book, self.account, scope);
         input.position_e9 = held.get(symbol).map_or(0, |quantity| quantity.0);
-        if let Some((gross, net)) = exposure(&held, self.prices) {
+        if let Some((gross, net)) = exposure(&held, self.prices, self.book.account(self.account)) {
             (input.gross_exposure, input.net_exposure) = (gross.to_wire(), net.to_wire());
         }
         let (mut reserved, mut net) = (Amount::ZERO, Amount::ZERO);
@@ -279,10 +279,14 @@ pub(super) fn held<'book>(
 }
 
 /// Sum of absolute and of signed values; `None` when one of them has no price, or on overflow.
-pub(super) fn exposure(held: &BTreeMap<&str, Quantity>, prices: &Prices) -> Option<(Amount, Amount)> {
+pub(super) fn exposure(
+    held: &BTreeMap<&str, Quantity>,
+    prices: &Prices,
+    account: Option<&AccountState>,
+) -> Option<(Amount, Amount)> {
     let (mut gross, mut net) = (Amount::ZERO, Amount::ZERO);
     for (symbol, quantity) in held.iter().filter(|(_, quantity)| **quantity != Quantity::ZERO) {
-        let value = Amount::notional(prices.get(symbol)?.price, *quantity);
+        let value = Amount::notional(prices.of_holding(account, symbol)?, *quantity);
         (gross, net) = (gross.checked_add(value.abs())?, net.checked_add(value)?);
     }
     Some((gross, net))

@@ -13,7 +13,7 @@ use super::leg::{numbers, terms};
 use super::rule::{Checked, Denial, Rule};
 use crate::book::Book;
 use crate::money::{Price, Quantity};
-use crate::order::{OrderState, words};
+use crate::order::{OrderState, OrderStatus, words};
 
 /// The order with its new terms, or why it keeps those it has.
 pub(super) fn decide(
@@ -115,13 +115,19 @@ fn another(order: &OrderSpec, account: &str, leg: &SignalLeg) -> Option<String> 
 /// The open order that a leg asks new terms of, where the signal is an operator's.
 pub(super) fn replaced<'book>(book: &'book Book, manual: bool, leg: &SignalLeg) -> Option<&'book OrderState> {
     let known = book.order(&leg.replaces).filter(|_| manual);
-    // One that has ended may have left memory: it is not told from one that never was.
-    known.filter(|order| !order.status.is_ended())
+    // One that has ended may have left memory: it is not told from one that never was. An exit that waits for its entry is
+    // not open yet: nobody could answer to its new terms before that fills.
+    known.filter(|order| !order.status.is_ended() && !waits_for_entry(order))
+}
+
+fn waits_for_entry(order: &OrderState) -> bool {
+    order.status == OrderStatus::Approved && !order.spec.parent_id.is_empty()
 }
 
 /// States the order that a leg replaces, and takes it out of what is reserved.
 pub(super) fn state(order: &OrderState, account: &str, leg: &SignalLeg, input: &mut RiskInput) {
-    input.replaced = Some(order.spec.clone());
+    // The number that the next terms are to be above, those that were refused included.
+    input.replaced = Some(OrderSpec { revision: order.last_revision(), ..order.spec.clone() });
     input.replaced_filled_e9 = order.filled.0;
     input.replaced_pending = order.replace.as_ref().map_or(0, |replace| replace.revision);
     input.replaced_cancelled = order.cancel_requested;

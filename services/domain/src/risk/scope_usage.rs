@@ -69,6 +69,7 @@ pub fn scope_usage(book: &Book, account: &str) -> Vec<ScopeUsage> {
     let Some(row) = book.account(account) else { return Vec::new() };
     let Some(mark) = &row.mark else { return Vec::new() };
     let mut prices = Prices::default();
+    prices.tell(row, |_| true);
     prices.seed(row);
     let mut all = Vec::new();
     for set in book.limit_sets().filter(|set| set.is_stated()) {
@@ -103,7 +104,7 @@ impl Sums {
         };
         let reserved =
             open().fold(Amount::ZERO, |sum, order| Amount(sum.0.saturating_add(order.reserved_value().0)));
-        let exposed = exposure(&held, prices);
+        let exposed = exposure(&held, prices, Some(row));
         let mut sums = Self {
             gross: exposed.and_then(|(gross, _)| gross.checked_add(reserved)),
             net: exposed.map(|(_, net)| net.abs()),

@@ -4,6 +4,7 @@
 
 mod book;
 mod book_properties;
+mod found;
 mod invariant;
 mod matching;
 mod matching_types;

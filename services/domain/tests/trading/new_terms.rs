@@ -4,8 +4,8 @@
 use contracts::MANUAL;
 use contracts::v1::event::Body;
 use contracts::v1::{
-    BreakerKind, BreakerTripped, Intent, OrderAccepted, OrderCancelRequested, OrderReplaced, OrderSpec,
-    OrderType, RiskDecision, Side, Signal, SignalLeg, TimeInForce, TradingHalted,
+    BreakerKind, BreakerTripped, Intent, OrderAccepted, OrderCancelRequested, OrderReplaceRejected,
+    OrderReplaced, OrderSpec, OrderType, RiskDecision, Side, Signal, SignalLeg, TimeInForce, TradingHalted,
 };
 use domain::book::{Book, FoldError, Scope};
 use domain::order::OrderState;
@@ -199,6 +199,59 @@ fn one_replacement_of_an_order_is_under_way_at_a_time() {
     world.fold([Body::OrderCancelRequested(asked)]);
     let reason = "order order-1 is to be cancelled, expected one whose terms can be replaced";
     assert_eq!(world.denies(&by_hand(terms("60")), "invalid_signal"), reason);
+}
+
+#[test]
+fn an_exit_has_no_new_terms_before_it_is_sent() {
+    let mut world = world("100");
+    let exit = OrderSpec {
+        order_id: "exit".to_owned(),
+        parent_id: ID.to_owned(),
+        side: Side::Sell.into(),
+        limit_price_e9: Some(price("51").0),
+        reducing: true,
+        ..resting("100")
+    };
+    world.fold([approval(&exit, price("50"))]);
+    let dearer = SignalLeg {
+        replaces: "exit".to_owned(),
+        quantity_e9: None,
+        limit_price_e9: Some(price("52").0),
+        ..trades(Intent::Sell, "1")
+    };
+    let reason = "order exit is not open, expected one whose terms can be replaced";
+    assert_eq!(world.denies(&by_hand(dearer.clone()), "invalid_signal"), reason);
+    let entry = resting("100");
+    world.fold([fill(&entry, 1, shares("100"), price("49"), "0"), submitted(&exit)]);
+    world.mark();
+    assert_eq!(world.passes(&by_hand(dearer)).orders[0].revision, 1);
+}
+
+#[test]
+fn no_two_requests_for_new_terms_have_one_number() {
+    let mut world = world("140");
+    assert_eq!(approve(&mut world, "130").orders[0].revision, 1);
+    let refused = OrderReplaceRejected { order_id: ID.to_owned(), reason: "no".to_owned(), revision: 1 };
+    world.fold([Body::OrderReplaceRejected(refused.clone())]);
+    assert_eq!((known(&world).replace.is_none(), known(&world).spec.revision), (true, 0));
+    assert_eq!(approve(&mut world, "120").orders[0].revision, 2);
+    let second = contracts::client_order_id_of(ID, 2);
+    let asked = |world: &World| known(world).replace.as_ref().map(|asked| asked.client_order_id.clone());
+    assert_eq!(asked(&world), Some(second.clone()));
+    // A late word on the first ones says nothing of the second.
+    world.fold([Body::OrderReplaceRejected(refused)]);
+    assert_eq!(asked(&world), Some(second.clone()));
+    let taken = OrderReplaced {
+        order_id: ID.to_owned(),
+        quantity_e9: shares("120").0,
+        revision: 2,
+        client_order_id: second,
+        ..OrderReplaced::default()
+    };
+    world.fold([Body::OrderReplaced(taken)]);
+    assert_eq!((asked(&world), known(&world).spec.revision), (None, 2));
+    assert_eq!(known(&world).chain.iter().map(|link| link.revision).collect::<Vec<_>>(), [0]);
+    assert_eq!(world.passes(&by_hand(terms("110"))).orders[0].revision, 3);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The engine's own properties, on generated bars. That it comes to what a rehearsal comes to is shown where
 //! rehearsals are run (`tests/suites/system`).
 
+mod actions;
 mod groups;
 mod limits;
 mod margin;

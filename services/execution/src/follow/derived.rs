@@ -96,6 +96,33 @@ fn is_alike(derived: &Event, recorded: &Event) -> bool {
     }
 }
 
+/// The order of what a broker reports.
+pub(super) fn reported(body: &Body) -> Option<&str> {
+    Some(match body {
+        Body::OrderAccepted(answer) => &answer.order_id,
+        Body::OrderRejected(answer) => &answer.order_id,
+        Body::OrderCancelRejected(answer) => &answer.order_id,
+        Body::OrderCancelled(answer) => &answer.order_id,
+        Body::OrderExpired(answer) => &answer.order_id,
+        Body::OrderTriggered(answer) => &answer.order_id,
+        Body::OrderTrailed(answer) => &answer.order_id,
+        Body::Fill(fill) => &fill.order_id,
+        _ => return None,
+    })
+}
+
+/// Whether an event may change whether an account can be valued.
+pub(super) fn revalues(body: &Body) -> bool {
+    matches!(
+        body,
+        Body::Fill(_)
+            | Body::FillCorrected(_)
+            | Body::FillBusted(_)
+            | Body::AccountEntry(_)
+            | Body::BrokerReconciled(_)
+    )
+}
+
 /// The order that an event belongs to.
 pub(super) fn order_of(recorded: &Recorded) -> Option<String> {
     let subject = Subject::parse(&recorded.subject).ok()?;

@@ -1,6 +1,6 @@
 //! Starting: the read model at its checkpoint, the tape after it, the broker from both.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use contracts::{Subject, stream};
@@ -35,8 +35,10 @@ impl Shell {
         let book = load_book(config.read_model.as_ref()).await;
         let head = tape.state(stream::TRADING).await?.last_sequence;
         let trading = tape.follow(stream::TRADING, book.sequence() + 1).await?;
-        let mut machine = Machine::new(book, &config.accounts);
+        let mut machine = Machine::new(book, &config.accounts, config.calendar);
         machine.learn(head);
+        // What is stated before the next instant stands behind those that were handled: a replay takes them first.
+        machine.market_sequence = consumed.through();
         let mut shell = Self {
             instants: Instants::new(context.clock),
             context,
@@ -56,6 +58,8 @@ impl Shell {
             closings: HashMap::new(),
             unclosed: None,
             unvalued: None,
+            blocked: BTreeMap::new(),
+            told: String::new(),
             passed: HashMap::new(),
             heard: false,
             whole_at: runtime::clock::now(),
@@ -148,6 +152,9 @@ impl Shell {
                 if sequence <= floor {
                     self.machine.restate_price(&symbol, effect, event_ns);
                 }
+            } else if !marked.contains_key(&symbol) && sequence <= floor {
+                // No mark has its price, but a bar or a broker outside; it holds the splits up to its time.
+                self.machine.restate_price(&symbol, effect, event_ns);
             }
         }
         Ok(())

@@ -110,7 +110,7 @@ impl Shell {
         let mut steps = Vec::new();
         for live in bars {
             self.machine.observe(live);
-            session = session_of(session, live);
+            session = session_of(self.machine.calendar, session, live);
             let event = MarketEvent::Bar { symbol: &live.symbol, bar: &live.bar, session: session.as_ref() };
             steps.extend(known_at(self.broker.on_market(event), live.bar.close_ns));
         }
@@ -185,6 +185,7 @@ impl Shell {
             return Ok(false);
         }
         self.restate(|shell| shell.unvalued = (!without_price.is_empty()).then(|| without_price.join("; ")));
+        self.say_what_was_told();
         self.together.clear();
         self.matched = None;
         Ok(true)
@@ -205,9 +206,9 @@ pub(crate) fn known_at(reports: Vec<Report>, event_ns: i64) -> Vec<Step> {
 }
 
 /// The regular session in which a bar trades.
-pub(crate) fn session_of(before: Option<Session>, live: &LiveBar) -> Option<Session> {
+pub(crate) fn session_of(calendar: &Calendar, before: Option<Session>, live: &LiveBar) -> Option<Session> {
     let bar = &live.bar;
-    match Calendar::xnys().overlapping_after(before, bar.start_ns, bar.close_ns) {
+    match calendar.overlapping_after(before, bar.start_ns, bar.close_ns) {
         Ok(session) => session,
         Err(error) => {
             // Nothing trades when it is not known whether the market was open.

@@ -14,7 +14,6 @@ use runtime::clock;
 use super::reconcile::Occasion;
 use super::send::Turn;
 use super::{CLOSE_AGAIN, CLOSE_AGAIN_MAX, Error, Shell};
-use crate::kill::ATTEMPTS_OUTSIDE_MAX;
 use crate::machine::Work;
 use crate::step::{Step, StepError};
 use crate::words;
@@ -43,26 +42,24 @@ impl Shell {
 
     /// What there is to do. Closings that ended before a restart have left memory; the next one goes by another id.
     async fn work(&mut self) -> Vec<Work> {
-        for _ in 0..=ATTEMPTS_OUTSIDE_MAX {
+        loop {
             let work = self.machine.work();
             let mut brought = false;
             for item in &work {
-                if let Work::Flatten { order, .. } = item
+                if let Work::Flatten { kill_id, order, attempt } = item
                     && !self.closings.contains_key(&order.order_id)
                 {
                     self.bring(&order.order_id).await;
-                    brought |= self.machine.book().order(&order.order_id).is_some();
+                    // Kept beside the book at once: memory holds fewer ended orders than may have been tried.
+                    let key = PositionKey::new(&order.account, &order.strategy, &order.symbol);
+                    brought |= self.machine.keep_tried(kill_id, &key) > *attempt;
                 }
             }
+            // Each round counts one more of every position that has one, and no position is tried without end.
             if !brought {
                 return work;
             }
         }
-        // More of them have ended than memory holds; what was sent already is not sent again.
-        tracing::error!("the kill switch closes nothing more: too many closings came to nothing");
-        let mut work = self.machine.work();
-        work.retain(|item| !matches!(item, Work::Flatten { .. }));
-        work
     }
 
     async fn do_all(&mut self, work: &[Work]) -> Result<(), Error> {
@@ -109,7 +106,7 @@ impl Shell {
         if !closings.is_empty() {
             self.store_and_log(closings).await?;
             self.catch_up().await?;
-            self.send(&to_send, Turn::First).await?;
+            self.send_closings(&to_send).await?;
         }
         if singles.is_empty() {
             return Ok(());

@@ -2,8 +2,8 @@
 //! quarter of an hour, at the end of each session, and quietly every minute.
 //!
 //! Each difference is settled by the events that a report would have made, and stated as an event of its own with what
-//! became of it. What nobody can settle here is stated once. A second comparison finds nothing, because what the first
-//! one found is on the tape.
+//! became of it. What nobody can settle here is stated once. The comparison itself states what the broker says that holdings
+//! are worth which no bar prices. A second comparison finds nothing, because what the first one found is on the tape.
 //!
 //! Deliberately absent: cash (dividends, fees and deposits at the broker), and closing or opening anything: what the
 //! broker holds is taken as it is.
@@ -18,7 +18,8 @@ use broker::{BrokerError, ListedOrder};
 use contracts::order_of_client;
 use contracts::v1::event::Body;
 use contracts::v1::{
-    BrokerAttached, BrokerDiffered, BrokerReconciled, DifferenceKind, DifferenceResolution, TradingMode,
+    BrokerAttached, BrokerDiffered, BrokerReconciled, DifferenceKind, DifferenceResolution, HoldingPrice,
+    TradingMode,
 };
 use domain::calendar::Calendar;
 use domain::money::Quantity;
@@ -66,6 +67,8 @@ struct Tally {
     orders: u32,
     positions: u32,
     differences: u32,
+    /// Prices of holdings that no bar prices and that are others than those stated last.
+    prices: Vec<HoldingPrice>,
     /// Whether something could not be asked.
     unfinished: bool,
 }
@@ -85,9 +88,7 @@ impl Shell {
         let accounts = self.outside();
         let mut tallies: Tallies =
             accounts.iter().map(|account| (account.clone(), Tally::default())).collect();
-        if whole {
-            self.attach(&mut tallies).await?;
-        }
+        self.attach(&mut tallies).await?;
         let mut compared = BTreeSet::new();
         for account in &accounts {
             compared.extend(self.find_orders(account, whole, &mut tallies).await?);
@@ -105,17 +106,20 @@ impl Shell {
             self.answered();
         }
         for (account, tally) in tallies {
-            if (whole || tally.differences > 0) && !tally.unfinished {
+            if (whole || tally.differences > 0 || !tally.prices.is_empty()) && !tally.unfinished {
                 let body = Body::BrokerReconciled(BrokerReconciled {
                     account: account.clone(),
                     occasion: occasion.name().to_owned(),
                     orders: tally.orders,
                     positions: tally.positions,
                     differences: tally.differences,
+                    prices: tally.prices,
                 });
                 self.note_of(&account, body, occasion.name()).await?;
             }
         }
+        self.catch_up().await?;
+        self.say_what_was_told();
         Ok(())
     }
 
@@ -158,17 +162,13 @@ impl Shell {
         self.store_and_log(vec![step]).await
     }
 
-    /// States through which broker each account is traded, where the tape does not say so yet.
+    /// States through which broker each account is traded, and whether it takes orders there, where the tape does not say
+    /// so yet.
     async fn attach(&mut self, tallies: &mut Tallies) -> Result<(), Error> {
         for (account, tally) in tallies.iter_mut() {
-            let number = match self.broker.account(account).await {
-                Ok(Some(found)) => {
-                    if let Some(why) = found.blocked {
-                        self.say_of_broker(format!("account {account} takes no orders: {why}"));
-                    }
-                    found.number
-                }
-                Ok(None) => String::new(),
+            let (number, blocked) = match self.broker.account(account).await {
+                Ok(Some(found)) => (found.number, found.blocked),
+                Ok(None) => (String::new(), None),
                 Err(error) => {
                     tally.unfinished = true;
                     self.say_of_broker(error.to_string());
@@ -180,7 +180,12 @@ impl Shell {
                 broker: self.broker.name_of(account).to_owned(),
                 mode: self.broker.mode_of(account).into(),
                 broker_account: number,
+                blocked: blocked.clone().unwrap_or_default(),
             };
+            self.restate(|shell| {
+                shell.blocked.remove(account);
+                shell.blocked.extend(blocked.map(|why| (account.clone(), why)));
+            });
             let before = runtime::command::attachment(&self.context.tape, account).await?;
             let stays = before.is_none() && now.mode() == TradingMode::Simulated;
             if !stays && before.as_ref() != Some(&now) {

@@ -1,9 +1,9 @@
-//! Sending orders whose intents are on the tape: alone, or two exits together.
+//! Sending orders whose intents are on the tape: alone, two exits together, or what closes positions side by side.
 
 use std::collections::HashSet;
 use std::time::Instant;
 
-use broker::{BrokerError, Report, is_stop, other_exit, wants_entries_first};
+use broker::{BrokerError, Outgoing, Report, is_stop, other_exit, wants_entries_first};
 use contracts::v1::{OrderSpec, StrategyMode, TradingMode};
 use domain::money::{Price, Quantity};
 use domain::order::{BrokerReport, OrderState, OrderStatus, Terms};
@@ -11,6 +11,10 @@ use runtime::metrics::metrics;
 use runtime::{ClockMode, clock};
 
 use super::{Error, Shell};
+use crate::step::Step;
+
+/// Orders that close positions and are sent before the answers to them are added to the tape.
+const CLOSED_AT_ONCE: usize = 32;
 
 /// How long after its intent an order that opens a position may still be sent, in nanoseconds.
 const LATE_NS: i64 = 60_000_000_000;
@@ -60,33 +64,67 @@ impl Shell {
                 Some(outcome) => outcome,
                 None => self.broker.submit(&spec, &client_order_id, now_ns).await,
             };
-            let name = self.broker.name_of(&spec.account);
-            metrics().broker_latency.with(&[name, word(&outcome)]).observe(began.elapsed());
-            match outcome {
-                Ok(reports) => {
-                    for report in reports {
-                        let restated = self.restated(&report);
-                        answers.push(self.answer(report));
-                        answers.extend(restated.map(|report| self.answer(report)));
-                    }
-                }
-                // What was never sent before was not sent now either.
-                Err(error)
-                    if matches!(error, BrokerError::Refused { .. })
-                        || (turn == Turn::First && matches!(error, BrokerError::Unchecked { .. })) =>
-                {
-                    let reason = error.to_string();
-                    let report = BrokerReport::Rejected { reason };
-                    answers.push(self.answer(Report { order_id: order_id.clone(), report }));
-                }
-                // The intent has no answer, so the order is asked for later.
-                Err(error) => {
-                    answers.push(self.unresolved(order_id, "submit", &error));
-                    self.say_of_request(&spec.account, &error);
-                }
-            }
+            answers.extend(self.answers_to(&spec, outcome, turn, began));
         }
         self.store_and_log(answers).await
+    }
+
+    /// Sends orders that close positions, of which none depends on another: at a broker outside side by side.
+    pub(super) async fn send_closings(&mut self, order_ids: &[String]) -> Result<(), Error> {
+        for some in order_ids.chunks(CLOSED_AT_ONCE) {
+            let outgoing = |order_id: &String| {
+                let (order, client_order_id) = self.submitted(order_id)?;
+                let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
+                Some(Outgoing { order: order.spec, client_order_id, now_ns })
+            };
+            let orders: Vec<Outgoing> = some.iter().filter_map(outgoing).collect();
+            let began = Instant::now();
+            let outcomes = self.broker.submit_all(&orders).await;
+            let mut answers = Vec::new();
+            for (sent, outcome) in orders.iter().zip(outcomes) {
+                answers.extend(self.answers_to(&sent.order, outcome, Turn::First, began));
+            }
+            self.store_and_log(answers).await?;
+        }
+        Ok(())
+    }
+
+    /// What the outcome of sending an order adds to the tape.
+    fn answers_to(
+        &mut self,
+        spec: &OrderSpec,
+        outcome: Result<Vec<Report>, BrokerError>,
+        turn: Turn,
+        began: Instant,
+    ) -> Vec<Step> {
+        let name = self.broker.name_of(&spec.account);
+        metrics().broker_latency.with(&[name, word(&outcome)]).observe(began.elapsed());
+        let order_id = &spec.order_id;
+        match outcome {
+            Ok(reports) => {
+                let mut answers = Vec::new();
+                for report in reports {
+                    let restated = self.restated(&report);
+                    answers.push(self.answer(report));
+                    answers.extend(restated.map(|report| self.answer(report)));
+                }
+                answers
+            }
+            // What was never sent before was not sent now either.
+            Err(error)
+                if matches!(error, BrokerError::Refused { .. })
+                    || (turn == Turn::First && matches!(error, BrokerError::Unchecked { .. })) =>
+            {
+                let report = BrokerReport::Rejected { reason: error.to_string() };
+                vec![self.answer(Report { order_id: order_id.clone(), report })]
+            }
+            // The intent has no answer, so the order is asked for later.
+            Err(error) => {
+                let unresolved = self.unresolved(order_id, "submit", &error);
+                self.say_of_request(&spec.account, &error);
+                vec![unresolved]
+            }
+        }
     }
 
     /// Why an order must not be sent: on an account with money a strategy opens nothing unless it is enabled for that.

@@ -9,6 +9,7 @@ use contracts::v1::{
 };
 use contracts::{MANUAL, Subject, event_id, stream, to_timestamp};
 use domain::book::{Book, Scope};
+use domain::calendar::Calendar;
 use domain::money::Quantity;
 use domain::risk::fields;
 use event_log::{Append, EventLog as _, Expect, MemoryLog, Recorded};
@@ -224,7 +225,7 @@ async fn a_closing_order_follows_although_the_switch_was_put_back_before_its_wri
     let events = everything(&tape).await;
     let sent = events.iter().find(|recorded| closes(&recorded.event.body)).unwrap();
     let read = sent.event.basis.iter().find(|basis| basis.stream == stream::TRADING).unwrap().sequence;
-    let mut follower = Follower::new(&[]);
+    let mut follower = Follower::new(&[], Calendar::xnys());
     for recorded in &events[..usize::try_from(sent.sequence - 1).unwrap()] {
         follower.fold(recorded).unwrap();
     }
@@ -242,6 +243,6 @@ async fn a_closing_order_follows_although_the_switch_was_put_back_before_its_wri
     for recorded in events.iter().filter(|recorded| recorded.sequence <= read) {
         then.apply(recorded.sequence, &recorded.event).unwrap();
     }
-    let Derived::Event(append) = Follower::derive_sent(&late, then) else { panic!("{late:?}") };
+    let Derived::Event(append) = follower.derive_sent(&late, then) else { panic!("{late:?}") };
     assert_eq!((append.event.id, append.event.body), (late.event.id, late.event.body));
 }

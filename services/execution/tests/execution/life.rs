@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker::{Broker, BrokerError, BrokerOrder, BrokerPosition, Brokers, Report, StateAtBroker};
+use broker::{
+    Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, Brokers, Report, StateAtBroker,
+};
 use contracts::v1::event::Body;
 use contracts::v1::{
     GroupPolicy, OrderSpec, RiskDecision, SessionPhase, Side, TimeInForce, TradingKilled, Verdict,
@@ -38,6 +40,8 @@ struct World {
     refusals: usize,
     /// How often it was asked whether it knows an order.
     lookups: usize,
+    /// Why the account takes no orders.
+    blocked: Option<String>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -114,6 +118,18 @@ impl Broker for Outside {
         }))
     }
 
+    async fn account(&mut self, account: &str) -> Result<Option<BrokerAccount>, BrokerError> {
+        let blocked = self.0.lock().unwrap().blocked.clone();
+        let found = BrokerAccount {
+            number: "P1".to_owned(),
+            cash: Amount::ZERO,
+            equity: Amount::ZERO,
+            buying_power: Amount::ZERO,
+            blocked,
+        };
+        Ok((account == "paper").then_some(found))
+    }
+
     async fn positions(&mut self, account: &str) -> Result<Option<Vec<BrokerPosition>>, BrokerError> {
         let none = account != "paper";
         Ok(Some(if none { Vec::new() } else { self.0.lock().unwrap().positions.clone() }))
@@ -181,6 +197,7 @@ async fn an_order_lives_at_a_broker_outside() {
         symbol: "OLD".into(),
         quantity: Quantity(7 * E9),
         cost: Amount(350 * i128::from(E9)),
+        price: None,
     }];
     outside.0.lock().unwrap().silent = true;
     let (script, shutdown, task) = running(Some(outside.clone())).await;
@@ -262,7 +279,8 @@ async fn health_says_in_words_what_an_order_waits_for() {
 }
 
 fn held(symbol: &str) -> BrokerPosition {
-    BrokerPosition { symbol: symbol.into(), quantity: Quantity(7 * E9), cost: Amount(350 * i128::from(E9)) }
+    let (quantity, cost) = (Quantity(7 * E9), Amount(350 * i128::from(E9)));
+    BrokerPosition { symbol: symbol.into(), quantity, cost, price: None }
 }
 
 async fn adopted(script: &Script, symbol: &str) {
@@ -297,6 +315,30 @@ async fn health_says_which_holding_has_no_price_until_it_has_one() {
     task.await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holding_that_no_bar_prices_is_valued_at_its_brokers_price_and_health_says_so() {
+    let outside = Outside::default();
+    outside.0.lock().unwrap().positions = vec![BrokerPosition { price: Some(Price(60 * E9)), ..held("B") }];
+    let (script, shutdown, task, health) = watched(Some(outside), ClockMode::Wall).await;
+    adopted(&script, "B").await;
+    let first = OPEN_NS + HOUR_NS;
+    script.instant(first, vec![bar("A", first, 100, 100)]).await;
+    until_health(&health, "the broker's price", |said| {
+        said.state == HealthState::Ready
+            && said.detail.starts_with("account paper values B (of 20")
+            && said.detail.ends_with(") at its broker's price, because no newer bar prices it")
+    })
+    .await;
+    let book = book(&script.tape).await;
+    let account = book.account("paper").unwrap();
+    // Seven shares that cost 50, beside the cash.
+    let equity = account.mark.as_ref().unwrap().equity;
+    assert_eq!((equity.to_string(), account.deposits.to_string()), ("100420".into(), "100350".into()));
+    assert_eq!(account.day_pnl(), Some(Amount::ZERO), "what it gained before is not of this day");
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
 async fn until_health(health: &Health, what: &str, wanted: impl Fn(&ServiceHealth) -> bool) {
     let said = async {
         while !health.all().get("execution").is_some_and(&wanted) {
@@ -305,6 +347,31 @@ async fn until_health(health: &Health, what: &str, wanted: impl Fn(&ServiceHealt
     };
     let in_time = tokio::time::timeout(Duration::from_secs(10), said).await;
     assert!(in_time.is_ok(), "{what}: {:?}", health.all());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_takes_no_orders_shows_in_health() {
+    let outside = Outside::default();
+    outside.0.lock().unwrap().blocked = Some("trading is blocked".to_owned());
+    let (script, shutdown, task, health) = watched(Some(outside), ClockMode::Wall).await;
+    let blocked = |said: &ServiceHealth| {
+        said.state == HealthState::Degraded
+            && said.detail == "account paper takes no orders: trading is blocked"
+    };
+    until_health(&health, "the block", blocked).await;
+    // What gets on besides does not hide it.
+    let t = OPEN_NS + HOUR_NS;
+    script.publish(t, vec![bar("A", t, 50, 50)]).await;
+    let head = script.tape.state(stream::MARKET).await.unwrap().last_sequence;
+    let acked = async {
+        while script.tape.ack_floor(stream::MARKET, execution::SERVICE).await.unwrap() < head {
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), acked).await.expect("the bar is taken");
+    until_health(&health, "still", blocked).await;
+    shutdown.cancel();
+    task.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

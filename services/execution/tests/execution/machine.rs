@@ -7,6 +7,7 @@ use contracts::v1::{
 };
 use contracts::{MANUAL, Subject, event_id, to_timestamp};
 use domain::book::Book;
+use domain::calendar::Calendar;
 use event_log::Recorded;
 use execution::{Machine, Step, Work};
 
@@ -14,7 +15,7 @@ use crate::support::{ACCOUNTS, E9, OPEN_NS, leg, order};
 
 /// A machine that has folded `given`, and the work it then sees.
 fn check(given: &[Body], expect: &[Work]) -> Machine {
-    let mut machine = Machine::new(Book::default(), &ACCOUNTS.map(str::to_owned));
+    let mut machine = Machine::new(Book::default(), &ACCOUNTS.map(str::to_owned), Calendar::xnys());
     for (sequence, body) in (1u64..).zip(given) {
         let event = Event {
             id: event_id("given", "test", u32::try_from(sequence).unwrap()),
@@ -62,7 +63,7 @@ fn a_closing_that_is_refused_is_tried_on_at_a_broker_outside_and_five_times_at_t
             ..AccountEntry::default()
         };
         let kill = TradingKilled { account: "paper".into(), flatten: true, ..TradingKilled::default() };
-        let mut machine = Machine::new(Book::default(), &ACCOUNTS.map(str::to_owned));
+        let mut machine = Machine::new(Book::default(), &ACCOUNTS.map(str::to_owned), Calendar::xnys());
         let mut sequence = 0;
         let mut fold = |machine: &mut Machine, body: Body| {
             sequence += 1;

@@ -4,6 +4,7 @@
 //! back and restated, orders that ended or were changed by hand, shares that others traded. After one comparison the
 //! tape says what the broker says, a second one adds nothing, and no order was ever sent twice.
 
+mod priced;
 mod timers;
 mod world;
 
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use broker::Broker as _;
 use contracts::v1::event::Body;
-use contracts::v1::{Side, TimeInForce};
+use contracts::v1::{BrokerAttached, Side, TimeInForce};
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Standing, decide, reconcile};
 use event_log::MemoryLog;
@@ -90,6 +91,16 @@ impl Stage {
         self.script.approve(&name, OPEN_NS, std::slice::from_ref(&spec), &[events]).await;
     }
 
+    /// What was stated of the account and its broker, oldest first.
+    async fn attached(&self) -> Vec<BrokerAttached> {
+        let all = everything(&self.script.tape).await.into_iter();
+        all.filter_map(|recorded| match recorded.event.body {
+            Some(Body::BrokerAttached(attached)) if attached.account == "paper" => Some(attached),
+            _ => None,
+        })
+        .collect()
+    }
+
     async fn until_rejected(&self, reason: &str) {
         self.until("the order is rejected", async |stage| {
             let all = everything(&stage.script.tape).await;
@@ -162,7 +173,8 @@ impl Stage {
         let more: Vec<_> = after[before..].iter().map(|recorded| recorded.subject.clone()).collect();
         prop_assert!(more.iter().all(|subject| subject.ends_with(".reconciled")), "again: {:?}", more);
         let none = after[before..].iter().all(|recorded| {
-            matches!(&recorded.event.body, Some(Body::BrokerReconciled(event)) if event.differences == 0)
+            matches!(&recorded.event.body, Some(Body::BrokerReconciled(event))
+                if event.differences == 0 && event.prices.is_empty())
         });
         prop_assert!(none, "a second comparison finds nothing");
         let (shutdown, task) = self.running.take().unwrap();
@@ -204,6 +216,7 @@ fn one_comparison_brings_the_tape_to_the_brokers_truth_and_a_second_finds_nothin
     let outcome = runner.run(&prop::collection::vec(step(), 1..14), |steps| {
         executor.block_on(async {
             let mut stage = Stage::new(ClockMode::Tape).await;
+            stage.outside.0.lock().unwrap().price = Some(51);
             stage.play(&steps).await;
             stage.check().await
         })
@@ -259,4 +272,23 @@ async fn an_order_that_did_not_arrive_opens_nothing_when_it_is_late() {
     stage.until_rejected("it did not arrive at the broker, and opens nothing").await;
     stage.restart().await;
     assert!(stage.outside.0.lock().unwrap().landed.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_an_account_takes_no_orders_is_stated_when_it_changes() {
+    let mut stage = Stage::new(ClockMode::Wall).await;
+    // First the quiet look at a connection, then an interruption.
+    for (before, why) in ["trading is blocked", ""].into_iter().enumerate() {
+        {
+            let mut world = stage.outside.0.lock().unwrap();
+            world.blocked = Some(why.to_owned()).filter(|why| !why.is_empty());
+            world.missed = 1;
+        }
+        stage.until("it is stated", async |stage| stage.attached().await.len() > 1 + before).await;
+    }
+    let said: Vec<String> = stage.attached().await.into_iter().map(|attached| attached.blocked).collect();
+    assert_eq!(said, ["", "trading is blocked", ""]);
+    let (shutdown, task) = stage.running.take().unwrap();
+    shutdown.cancel();
+    task.await.unwrap();
 }

@@ -12,6 +12,7 @@ use contracts::v1::{
 };
 use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
 use domain::book::Book;
+use domain::calendar::Calendar;
 use domain::order::OrderState;
 use event_log::{Append, EventLog as _, Expect, MemoryLog, Recorded, Tape};
 use execution::{Config, ReadModel};
@@ -95,6 +96,7 @@ pub fn config(tape: &MemoryLog, staleness: Staleness) -> Config {
         accounts: ACCOUNTS.map(str::to_owned).to_vec(),
         read_model: Arc::new(read_model),
         brokers: Arc::new(broker::Simulated),
+        calendar: Calendar::xnys(),
     }
 }
 

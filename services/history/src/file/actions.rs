@@ -88,9 +88,7 @@ impl ActionFile {
             match outcome {
                 Ok(Some(action)) => all.actions.push(action),
                 Ok(None) => all.duplicates += 1,
-                Err(Fault { field, value, reason }) => {
-                    all.rejected.push(Rejected { file: None, line: self.table.line(), field, value, reason });
-                }
+                Err(fault) => all.rejected.push(fault.rejected(self.table.line())),
             }
         }
         Ok(all)

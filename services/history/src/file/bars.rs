@@ -8,12 +8,12 @@ use chrono_tz::Tz;
 use contracts::EXPECTED_SYMBOL;
 use domain::bar::{Bar, Timeframe};
 
-use super::check::{self, Fault, Numbers, Placer};
+use super::check::{self, Fault, Misplaced, Numbers, Placer};
 use super::columns::Columns;
 use super::error::FileError;
 use super::infer;
 use super::table::{Cell, Table};
-use super::{Adjusted, ReadOptions, Rejected, Row, Series};
+use super::{Adjusted, ReadOptions, Rejected, RejectedKind, Row, Series};
 
 /// Rows of a file, checked.
 #[derive(Clone, Debug, Default)]
@@ -114,25 +114,21 @@ impl BarFile {
             match self.row() {
                 Ok(Outcome::Bar(row)) => chunk.rows.push(row),
                 Ok(Outcome::Duplicate) => chunk.duplicates += 1,
-                Err(Fault { field, value, reason }) => {
+                Err(fault) => {
                     // A time without zone concerns every row: refuse the file rather than each of them.
-                    if reason.contains("`--timezone`") {
+                    if fault.reason.contains("`--timezone`") {
                         return Err(FileError::Unstated {
                             path: self.path.clone(),
                             problem: format!(
-                                "line {}: {field} {value:?} has no time zone",
-                                self.table.line()
+                                "line {}: {} {:?} has no time zone",
+                                self.table.line(),
+                                fault.field,
+                                fault.value
                             ),
                             option: "--timezone ZONE (for example America/New_York or UTC)",
                         });
                     }
-                    chunk.rejected.push(Rejected {
-                        file: None,
-                        line: self.table.line(),
-                        field,
-                        value,
-                        reason,
-                    });
+                    chunk.rejected.push(fault.rejected(self.table.line()));
                 }
             }
         }
@@ -166,12 +162,12 @@ impl BarFile {
         };
         let nowhere = check::Interval { start_ns: 0, close_ns: 0, after_early_close: false };
         let bar = check::bar(&numbers, interval.as_ref().map_or(nowhere, |interval| *interval))?;
-        let interval = interval.map_err(|reason| Fault::new("time", self.shown_time(), reason))?;
+        let interval = interval.map_err(|misplaced| Fault::of_time(self.shown_time(), misplaced))?;
         if let Some(last) = last {
             match in_order(last, &bar, timeframe) {
                 Ok(true) => {}
                 Ok(false) => return Ok(Outcome::Duplicate),
-                Err(reason) => return Err(Fault::new("time", self.shown_time(), reason)),
+                Err(misplaced) => return Err(Fault::of_time(self.shown_time(), misplaced)),
             }
         }
         let line = table.line();
@@ -242,23 +238,22 @@ pub(super) fn read_symbol(text: &str) -> Result<String, Fault> {
         .map_err(|malformed| Fault::new("symbol", malformed.text, format!("expected {EXPECTED_SYMBOL}")))
 }
 
-/// How the reason of a row that is older than the one before begins.
-pub(super) const NOT_IN_ORDER: &str = "not in order";
-
 /// Whether `bar` follows `last`; false when it says the same again.
-pub(super) fn in_order(last: &Bar, bar: &Bar, timeframe: Timeframe) -> Result<bool, String> {
+pub(super) fn in_order(last: &Bar, bar: &Bar, timeframe: Timeframe) -> Result<bool, Misplaced> {
     let at = |ns: i64| chrono::DateTime::from_timestamp_nanos(ns).format("%Y-%m-%dT%H:%M:%SZ").to_string();
     if bar.close_ns == last.close_ns {
         if bar == last {
             return Ok(false);
         }
-        return Err("repeats the time of the bar before with other values".to_owned());
+        return Err("repeats the time of the bar before with other values".to_owned().into());
     }
     if bar.close_ns < last.close_ns {
-        return Err(format!("{NOT_IN_ORDER}, the bar before starts at {}", at(last.start_ns)));
+        let reason = format!("not in order, the bar before starts at {}", at(last.start_ns));
+        return Err(Misplaced { reason, kind: RejectedKind::OutOfOrder });
     }
     if timeframe != Timeframe::D1 && bar.start_ns < last.close_ns {
-        return Err(format!("overlaps the {timeframe} bar before, which closes at {}", at(last.close_ns)));
+        let closes = at(last.close_ns);
+        return Err(format!("overlaps the {timeframe} bar before, which closes at {closes}").into());
     }
     Ok(true)
 }

@@ -8,13 +8,11 @@ use domain::money::{MalformedNumber, Price, Volume, div_half_even};
 
 use super::table::Cell;
 use super::time::When;
+use super::{Rejected, RejectedKind};
 
 /// Hours between the early close at 13:00 and the ordinary one at 16:00.
 const AFTER_EARLY_CLOSE_NS: i64 = 3 * 3_600_000_000_000;
 const DAY_NS: i64 = 86_400_000_000_000;
-/// How the reasons of rows outside the market's hours begin, or what stands in them.
-pub(super) const OUTSIDE: &str = "outside the session of";
-pub(super) const NO_SESSION: &str = "has no session on";
 
 /// A field at fault and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +20,36 @@ pub(super) struct Fault {
     pub(super) field: &'static str,
     pub(super) value: String,
     pub(super) reason: String,
+    pub(super) kind: RejectedKind,
 }
 
 impl Fault {
     pub(super) fn new(field: &'static str, value: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { field, value: value.into(), reason: reason.into() }
+        Self { field, value: value.into(), reason: reason.into(), kind: RejectedKind::Other }
+    }
+
+    /// The time `value`, which gives no bar.
+    pub(super) fn of_time(value: String, Misplaced { reason, kind }: Misplaced) -> Self {
+        Self { field: "time", value, reason, kind }
+    }
+
+    /// The row at `line` as rejected.
+    pub(super) fn rejected(self, line: u64) -> Rejected {
+        let Self { field, value, reason, kind } = self;
+        Rejected { file: None, line, field, value, reason, kind }
+    }
+}
+
+/// Why a time gives no bar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Misplaced {
+    pub(super) reason: String,
+    pub(super) kind: RejectedKind,
+}
+
+impl From<String> for Misplaced {
+    fn from(reason: String) -> Self {
+        Self { reason, kind: RejectedKind::Other }
     }
 }
 
@@ -88,7 +111,7 @@ impl Placer {
     }
 
     /// The interval of a bar, or why it has none.
-    pub(super) fn place(&mut self, when: When, timeframe: Timeframe) -> Result<Interval, String> {
+    pub(super) fn place(&mut self, when: When, timeframe: Timeframe) -> Result<Interval, Misplaced> {
         match (when, timeframe) {
             (When::Date(date), Timeframe::D1) => self.daily(date),
             (When::Instant(start_ns), Timeframe::D1) => self.daily(if start_ns.rem_euclid(DAY_NS) == 0 {
@@ -97,11 +120,11 @@ impl Placer {
                 self.calendar.date_of(start_ns)
             }),
             (When::Date(_), _) => {
-                Err(format!("a date without time of day, expected the start of a {timeframe} bar"))
+                Err(format!("a date without time of day, expected the start of a {timeframe} bar").into())
             }
             (When::Instant(start_ns), _) => {
-                let close_ns =
-                    start_ns.checked_add(timeframe.nanos()).ok_or("outside the years 1678 to 2262")?;
+                let close_ns = start_ns.checked_add(timeframe.nanos());
+                let close_ns = close_ns.ok_or_else(|| "outside the years 1678 to 2262".to_owned())?;
                 if self.last.is_some_and(|session| session.contains(start_ns)) {
                     return Ok(Interval { start_ns, close_ns, after_early_close: false });
                 }
@@ -115,31 +138,32 @@ impl Placer {
         }
     }
 
-    fn daily(&self, date: chrono::NaiveDate) -> Result<Interval, String> {
+    fn daily(&self, date: chrono::NaiveDate) -> Result<Interval, Misplaced> {
         let session = session_on(date, self.calendar)?;
         Ok(Interval { start_ns: session.open_ns, close_ns: session.close_ns, after_early_close: false })
     }
 }
 
-fn outside(start_ns: i64, close_ns: i64, calendar: &Calendar) -> Result<Interval, String> {
+fn outside(start_ns: i64, close_ns: i64, calendar: &Calendar) -> Result<Interval, Misplaced> {
     let session = session_on(calendar.date_of(start_ns), calendar)?;
     let after = start_ns - session.close_ns;
     if session.early_close && (0..AFTER_EARLY_CLOSE_NS).contains(&after) {
         return Ok(Interval { start_ns, close_ns, after_early_close: true });
     }
-    Err(format!(
-        "{OUTSIDE} {}, expected to overlap {} to {}",
+    let reason = format!(
+        "outside the session of {}, expected to overlap {} to {}",
         session.date,
         utc(session.open_ns),
         utc(session.close_ns)
-    ))
+    );
+    Err(Misplaced { reason, kind: RejectedKind::OutsideHours })
 }
 
-fn session_on(date: chrono::NaiveDate, calendar: &Calendar) -> Result<Session, String> {
-    calendar
-        .session(date)
-        .map_err(|error| error.to_string())?
-        .ok_or_else(|| format!("{} {NO_SESSION} {date}", calendar.exchange()))
+fn session_on(date: chrono::NaiveDate, calendar: &Calendar) -> Result<Session, Misplaced> {
+    calendar.session(date).map_err(|error| error.to_string())?.ok_or_else(|| Misplaced {
+        reason: format!("{} has no session on {date}", calendar.exchange()),
+        kind: RejectedKind::OutsideHours,
+    })
 }
 
 fn utc(ns: i64) -> String {

@@ -195,7 +195,7 @@ fn merge(known: &Parts, more: &Parts, line: impl Fn(usize) -> u64) -> (Parts, u6
         } else {
             let value = chrono::DateTime::from_timestamp_nanos(bar.start_ns).to_rfc3339();
             let reason = "an earlier file holds this bar with other values".to_owned();
-            rejected.push(Rejected { file: None, line: line(row), field: "time", value, reason });
+            rejected.push(Rejected::new(line(row), "time", value, reason));
         }
     }
     for row in at..known.len() {

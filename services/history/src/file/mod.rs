@@ -127,20 +127,40 @@ pub struct Rejected {
     pub value: String,
     /// What is wrong with it and what was expected.
     pub reason: String,
+    /// What it is rejected for, where that is counted.
+    #[serde(skip)]
+    pub kind: RejectedKind,
+}
+
+/// What rows are rejected for that are counted by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RejectedKind {
+    /// Anything else.
+    #[default]
+    Other,
+    /// They lie outside the market's hours.
+    OutsideHours,
+    /// They are older than the row before them of their series.
+    OutOfOrder,
 }
 
 impl Rejected {
+    /// A row of a file that is told by itself, rejected for nothing that is counted.
+    #[must_use]
+    pub fn new(line: u64, field: &'static str, value: String, reason: String) -> Self {
+        Self { file: None, line, field, value, reason, kind: RejectedKind::Other }
+    }
+
     /// Whether the row lies outside the market's hours; another calendar may have it inside.
     #[must_use]
     pub fn is_outside_hours(&self) -> bool {
-        self.field == "time"
-            && (self.reason.starts_with(check::OUTSIDE) || self.reason.contains(check::NO_SESSION))
+        self.kind == RejectedKind::OutsideHours
     }
 
     /// Whether the row is older than the one before it of its series.
     #[must_use]
     pub fn is_out_of_order(&self) -> bool {
-        self.field == "time" && self.reason.starts_with(bars::NOT_IN_ORDER)
+        self.kind == RejectedKind::OutOfOrder
     }
 }
 
@@ -151,6 +171,11 @@ pub enum Opened {
     Bars(Box<BarFile>),
     /// Corporate actions.
     Actions(ActionFile),
+}
+
+/// Whether `path` holds corporate actions, by its header alone: what else is wrong with the file shows when it is opened.
+pub fn holds_actions(path: &Path) -> Result<bool, FileError> {
+    Ok(actions::is_header(table::open(path)?.header()))
 }
 
 /// Opens and recognises `path`. Everything that would make the whole file unreadable fails here, before

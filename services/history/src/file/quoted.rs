@@ -37,9 +37,9 @@ impl RowCheck {
         prices: [Price; 4],
         volume: Volume,
     ) -> Result<Option<Row>, Rejected> {
-        let reject = |Fault { field, value, reason }| Rejected { file: None, line, field, value, reason };
+        let reject = |fault: Fault| fault.rejected(line);
         let at = || chrono::DateTime::from_timestamp_nanos(start_ns).format("%Y-%m-%dT%H:%M:%SZ").to_string();
-        let late = |reason| reject(Fault::new("time", at(), reason));
+        let late = |misplaced| reject(Fault::of_time(at(), misplaced));
         let [open, high, low, close] = prices.map(|price| Cell::Text(Cow::Owned(price.to_string())));
         let volume = Cell::Text(Cow::Owned(volume.to_string()));
         let interval = self.placer.place(When::Instant(start_ns), self.timeframe).map_err(late)?;
@@ -51,5 +51,10 @@ impl RowCheck {
         }
         self.last = Some(bar);
         Ok(Some(Row { line, series, bar, after_early_close: interval.after_early_close }))
+    }
+
+    /// When a bar that starts at `start_ns` closes; `None` where there is none.
+    pub fn close_ns(&mut self, start_ns: i64) -> Option<i64> {
+        self.placer.place(When::Instant(start_ns), self.timeframe).ok().map(|interval| interval.close_ns)
     }
 }

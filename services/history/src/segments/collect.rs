@@ -1,7 +1,10 @@
 //! Events of MARKET gathered into columns.
 //!
 //! The bar of an interval is the last event that states it, whichever source it came from (as in the projection
-//! `bars`); a revision replaces the values and leaves the source, and with it the id, as it was.
+//! `bars`); a revision replaces the values and leaves the source, and with it the id, as it was. The statements before
+//! the last are kept apart, each with the instant from which it was known: that of the newest bar of its series before
+//! it on the tape, because who decided on that bar had read no further. The recorded time is the writer's clock and
+//! says nothing of that.
 
 use std::collections::HashMap;
 
@@ -20,6 +23,7 @@ const REVISION: u32 = u32::MAX;
 pub(super) struct Collected {
     series: Vec<Gathered>,
     index: HashMap<(String, String), usize>,
+    newest: Newest,
     sources: Vec<String>,
     /// Series of the event before.
     last: usize,
@@ -29,71 +33,141 @@ pub(super) struct Collected {
     pub(super) malformed: u64,
 }
 
+/// Close of the newest bar by symbol and timeframe, UTC nanoseconds.
+pub(super) type Newest = HashMap<(String, String), i64>;
+
+/// Rows with what their columns do not say.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) parts: Parts,
+    /// Index of each row's source.
+    pub(super) from: Vec<u32>,
+    /// Instant behind which each row was known, UTC nanoseconds; its close where it came in its turn.
+    pub(super) known: Vec<i64>,
+}
+
+impl Rows {
+    fn push(&mut self, bar: &Bar, from: u32, known_ns: i64) {
+        self.parts.push(bar);
+        self.from.push(from);
+        self.known.push(known_ns);
+    }
+
+    /// The rows that are wanted.
+    fn chosen(&self, wanted: impl Fn(u32) -> bool) -> Self {
+        let mut own = Self::default();
+        for (row, (from, known_ns)) in self.from.iter().zip(&self.known).enumerate() {
+            if wanted(*from) {
+                own.push(&self.parts.row(row), *from, *known_ns);
+            }
+        }
+        own
+    }
+}
+
 /// The rows of one symbol and timeframe.
 pub(super) struct Gathered {
     symbol: String,
     timeframe: Timeframe,
     name: String,
-    parts: Parts,
-    /// Index of each row's source.
-    from: Vec<u32>,
+    rows: Rows,
+    /// Close of the newest bar so far.
+    newest: i64,
     ascending: bool,
     /// Series of the event that followed this one's the last time.
     next: usize,
 }
 
 impl Gathered {
-    pub(super) fn new(symbol: &str, timeframe: Timeframe) -> Self {
+    /// `newest` is the close of the newest bar of the series that the tape holds before these, if it holds any.
+    pub(super) fn new(symbol: &str, timeframe: Timeframe, newest: Option<i64>) -> Self {
         Self {
             symbol: symbol.to_owned(),
             timeframe,
             name: timeframe.name().to_owned(),
-            parts: Parts::default(),
-            from: Vec::new(),
+            rows: Rows::default(),
+            newest: newest.unwrap_or(i64::MIN),
             ascending: true,
             next: usize::MAX,
         }
     }
 
-    fn push(&mut self, bar: &Bar, from: u32) {
-        self.ascending &=
-            from != REVISION && self.parts.closes().last().is_none_or(|last| *last < bar.close_ns);
-        self.parts.push(bar);
-        self.from.push(from);
+    /// Adds what the next event states; `event_ns` is its time.
+    fn push(&mut self, bar: &Bar, from: u32, event_ns: i64) {
+        let last = self.rows.parts.closes().last();
+        self.ascending &= from != REVISION && last.is_none_or(|last| *last < bar.close_ns);
+        self.rows.push(bar, from, event_ns.max(self.newest));
+        self.newest = self.newest.max(bar.close_ns);
     }
 
-    /// Adds a batch whose rows ascend.
-    pub(super) fn extend(&mut self, columns: [&[i64]; 7], from: u32) {
+    /// Adds a batch, whose rows ascend unless it is one of replaced statements.
+    pub(super) fn extend(&mut self, columns: [&[i64]; 7], from: u32, known: &[i64]) {
         let (first, rows) = (columns[1].first(), columns[1].len());
-        let follows = self.parts.closes().last().zip(first).is_none_or(|(last, first)| last < first);
+        let last = self.rows.parts.closes().last();
+        let follows = last.zip(first).is_none_or(|(last, first)| last < first);
         self.ascending &= follows && from != REVISION;
-        self.parts.extend(columns);
-        self.from.resize(self.from.len() + rows, from);
+        self.rows.parts.extend(columns);
+        self.rows.from.resize(self.rows.from.len() + rows, from);
+        self.rows.known.extend_from_slice(known);
     }
 
-    /// The rows in the order of their closes, the last statement of each.
-    pub(super) fn settle(self) -> (Parts, Vec<u32>) {
+    /// The rows in the order of their closes, of one interval in the order in which the tape states it.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.rows.parts.len()).collect();
+        order.sort_by_key(|row| self.rows.parts.closes()[*row]);
+        order
+    }
+
+    /// The rows in the order of their closes, the last statement of each; and the statements that those replaced,
+    /// without their sources.
+    pub(super) fn settle(self) -> (Rows, Rows) {
+        let (mut settled, mut replaced) = (Rows::default(), Rows::default());
         if self.ascending {
-            return (self.parts, self.from);
+            return (self.rows, replaced);
         }
-        let mut order: Vec<usize> = (0..self.parts.len()).collect();
-        order.sort_by_key(|row| self.parts.closes()[*row]);
-        let (mut parts, mut from) = (Parts::default(), Vec::new());
-        for row in order {
-            let bar = self.parts.row(row);
-            let stated_by = self.from[row];
-            if parts.closes().last() == Some(&bar.close_ns) {
-                let last = parts.len() - 1;
-                parts.replace(last, &bar);
-                if stated_by != REVISION {
-                    from[last] = stated_by;
+        for row in self.order() {
+            let (bar, from) = (self.rows.parts.row(row), self.rows.from[row]);
+            let known_ns = self.rows.known[row];
+            if settled.parts.closes().last() == Some(&bar.close_ns) {
+                let last = settled.parts.len() - 1;
+                replaced.push(&settled.parts.row(last), REVISION, settled.known[last]);
+                settled.parts.replace(last, &bar);
+                settled.known[last] = known_ns;
+                if from != REVISION {
+                    settled.from[last] = from;
                 }
             } else {
-                parts.push(&bar);
-                from.push(stated_by);
+                settled.push(&bar, from, known_ns);
             }
         }
-        (parts, from)
+        (settled, replaced)
+    }
+
+    /// The rows in the order of their closes, each as a run that begins at `from_ns` knew it: the first statement of
+    /// what closes at or after that, the newest one known before it of what closed earlier. Sources are those of
+    /// [`Gathered::settle`], so that ids do not depend on when a bar was revised.
+    pub(super) fn as_known(self, from_ns: i64) -> Rows {
+        if self.ascending {
+            return self.rows;
+        }
+        let mut chosen = Rows::default();
+        for row in self.order() {
+            let (bar, from) = (self.rows.parts.row(row), self.rows.from[row]);
+            let known_ns = self.rows.known[row];
+            if chosen.parts.closes().last() == Some(&bar.close_ns) {
+                let last = chosen.parts.len() - 1;
+                if bar.close_ns < from_ns && known_ns < from_ns {
+                    chosen.parts.replace(last, &bar);
+                    chosen.known[last] = known_ns;
+                }
+                if from != REVISION {
+                    chosen.from[last] = from;
+                }
+            } else {
+                chosen.push(&bar, from, known_ns);
+            }
+        }
+        chosen
     }
 }
 
@@ -113,11 +187,16 @@ pub(super) fn source_of(sources: &[String], number: u32) -> Option<&str> {
 }
 
 impl Collected {
+    /// Begins behind what the tape holds before, whose newest bars are `newest`.
+    pub(super) fn after(newest: Newest) -> Self {
+        Self { newest, ..Self::default() }
+    }
+
     /// Takes in one event; others than bars, revisions and actions are of no concern.
     pub(super) fn event(&mut self, event: &Event) {
         let event_ns = event.event_time.as_ref().and_then(contracts::from_timestamp);
         let taken = match (&event.body, event_ns) {
-            (Some(Body::Bar(bar)), Some(ns)) => self.bar(bar, ns, Some(&event.source)),
+            (Some(Body::Bar(bar)), Some(ns)) => self.bar(bar, ns, Some(&event.source), ns),
             (Some(Body::BarRevision(revision)), Some(ns)) => {
                 revision.bar.as_ref().and_then(|bar| self.revision(bar, ns))
             }
@@ -138,11 +217,11 @@ impl Collected {
         self.malformed += u64::from(taken.is_none());
     }
 
-    fn bar(&mut self, wire: &v1::Bar, close_ns: i64, source: Option<&str>) -> Option<()> {
+    fn bar(&mut self, wire: &v1::Bar, close_ns: i64, source: Option<&str>, event_ns: i64) -> Option<()> {
         let bar = Bar::from_wire(wire, close_ns)?;
         let from = source_number(&mut self.sources, source);
         let series = self.find(&wire.symbol, &wire.timeframe)?;
-        self.series.get_mut(series)?.push(&bar, from);
+        self.series.get_mut(series)?.push(&bar, from, event_ns);
         self.rows += 1;
         Some(())
     }
@@ -152,7 +231,7 @@ impl Collected {
         let start_ns = contracts::from_timestamp(wire.start.as_ref()?)?;
         let timeframe: Timeframe = wire.timeframe.parse().ok()?;
         let close_ns = event_ns.min(start_ns.saturating_add(timeframe.nanos()));
-        self.bar(wire, close_ns, None)
+        self.bar(wire, close_ns, None, event_ns)
     }
 
     fn find(&mut self, symbol: &str, timeframe: &str) -> Option<usize> {
@@ -169,7 +248,8 @@ impl Collected {
         let index = match self.index.get(&key) {
             Some(index) => *index,
             None => {
-                self.series.push(Gathered::new(symbol, timeframe.parse().ok()?));
+                let newest = self.newest.get(&key).copied();
+                self.series.push(Gathered::new(symbol, timeframe.parse().ok()?, newest));
                 self.index.insert(key, self.series.len() - 1);
                 self.series.len() - 1
             }
@@ -188,31 +268,33 @@ impl Collected {
     }
 }
 
-/// Splits settled rows by their source.
+/// Splits settled rows by their source; the statements that they replaced go before them.
 pub(super) fn batches(mut series: Vec<Gathered>, sources: &[String]) -> Vec<Batch> {
     series.sort_by(|a, b| (&a.symbol, a.timeframe).cmp(&(&b.symbol, b.timeframe)));
     let mut batches = Vec::new();
     for gathered in series {
         let (symbol, timeframe) = (gathered.symbol.clone(), gathered.timeframe);
-        let (parts, from) = gathered.settle();
-        let mut numbers = from.clone();
+        let (settled, replaced) = gathered.settle();
+        let mut numbers = settled.from.clone();
         numbers.sort_unstable();
         numbers.dedup();
-        let batch = |number: u32, parts| Batch {
-            source: source_of(sources, number).map(ToOwned::to_owned),
+        let batch = |source: Option<&str>, replaced: bool, rows: Rows| Batch {
+            source: source.map(ToOwned::to_owned),
+            replaced,
             symbol: symbol.clone(),
             timeframe,
-            parts,
+            parts: rows.parts,
+            known: rows.known,
         };
+        if replaced.parts.len() > 0 {
+            batches.push(batch(None, true, replaced));
+        }
         if let [one] = numbers[..] {
-            batches.push(batch(one, parts));
+            batches.push(batch(source_of(sources, one), false, settled));
             continue;
         }
         for number in numbers {
-            let mut own = Parts::default();
-            let rows = from.iter().enumerate().filter(|(_, stated_by)| **stated_by == number);
-            rows.for_each(|(row, _)| own.push(&parts.row(row)));
-            batches.push(batch(number, own));
+            batches.push(batch(source_of(sources, number), false, settled.chosen(|from| from == number)));
         }
     }
     batches

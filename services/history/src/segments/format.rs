@@ -6,6 +6,9 @@
 //! hash in the file's name is that of everything but the columns. So a name vouches for every byte, and a reader
 //! hashes just the columns that it uses.
 //!
+//! A statement of a bar that a later one of the same segment replaced stands in a batch of its own, before those of its
+//! series. The note says from when a row was known where that is not its close.
+//!
 //! The reader takes nothing for granted: every offset is checked before it is followed.
 //!
 //! Deliberately absent: compression, which could not be mapped.
@@ -32,7 +35,7 @@ use crate::hash::{self, Digests};
 use crate::parts::{self, Parts};
 
 const NOTE: &str = "tapedeck.segment";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const COLUMNS: [&str; 7] = ["start_ns", "close_ns", "open_e9", "high_e9", "low_e9", "close_e9", "volume_e3"];
 
 /// What a segment holds.
@@ -46,7 +49,7 @@ pub struct Content {
     pub last: u64,
     /// Id of the event with the last sequence, by which the stream is known again; empty when it is none.
     pub last_event: String,
-    /// Bars and revisions.
+    /// Bars and revisions, with those that others replaced.
     pub rows: u64,
     /// Record batches in their order.
     pub batches: Vec<BatchNote>,
@@ -59,7 +62,7 @@ pub struct Content {
 /// A record batch of a segment.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct BatchNote {
-    /// Source of the bars; `None` for revisions of bars in earlier segments.
+    /// Source of the bars; `None` for revisions of bars in earlier segments, and for statements that were replaced.
     pub source: Option<String>,
     /// Symbol.
     pub symbol: String,
@@ -73,6 +76,54 @@ pub struct BatchNote {
     pub last_close_ns: i64,
     /// Digests of the columns, in hexadecimal digits.
     pub digests: Vec<String>,
+    /// Whether these are statements that later ones in the segment replaced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaced: bool,
+    /// From when the rows were known, in their order; empty where each was at its close.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<KnownNote>,
+}
+
+/// From when some rows of a batch that follow each other were known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct KnownNote {
+    /// Number of rows.
+    pub rows: usize,
+    /// Close of the newest bar of the series that stood before them on the tape, or their own event time where that is
+    /// later, UTC nanoseconds; `None` for rows that came in their turn, which were known at their closes.
+    pub behind_ns: Option<i64>,
+}
+
+impl BatchNote {
+    /// The instant behind which each row was known, for rows that close at `closes`.
+    pub(super) fn known(&self, closes: &[i64]) -> Vec<i64> {
+        let mut known = closes.to_vec();
+        let mut from = 0;
+        for note in &self.known {
+            let to = known.len().min(from.saturating_add(note.rows));
+            if let Some(behind_ns) = note.behind_ns {
+                known[from..to].fill(behind_ns);
+            }
+            from = to;
+        }
+        known
+    }
+}
+
+/// What a note says of rows that close at `closes`.
+fn known_notes(closes: &[i64], known: &[i64]) -> Vec<KnownNote> {
+    let mut notes: Vec<KnownNote> = Vec::new();
+    if known == closes {
+        return notes;
+    }
+    for (close_ns, known_ns) in closes.iter().zip(known) {
+        let behind_ns = Some(*known_ns).filter(|known_ns| known_ns != close_ns);
+        match notes.last_mut() {
+            Some(last) if last.behind_ns == behind_ns => last.rows += 1,
+            _ => notes.push(KnownNote { rows: 1, behind_ns }),
+        }
+    }
+    notes
 }
 
 /// A corporate action of a segment.
@@ -95,9 +146,13 @@ pub struct ActionNote {
 /// A batch to be written.
 pub(super) struct Batch {
     pub(super) source: Option<String>,
+    /// Whether these are statements that later ones in the segment replaced.
+    pub(super) replaced: bool,
     pub(super) symbol: String,
     pub(super) timeframe: Timeframe,
     pub(super) parts: Parts,
+    /// Instant behind which each row was known, UTC nanoseconds.
+    pub(super) known: Vec<i64>,
 }
 
 /// Writes a segment under its name; `content` lacks rows and batches. Blocking, called under the lock.
@@ -121,6 +176,8 @@ pub(super) fn write(
             first_close_ns: batch.parts.closes().first().copied().unwrap_or_default(),
             last_close_ns: batch.parts.closes().last().copied().unwrap_or_default(),
             digests: digests.iter().map(|digest| hash::hex(digest)).collect(),
+            replaced: batch.replaced,
+            known: known_notes(batch.parts.closes(), &batch.known),
         })
         .collect();
     let temporary = dir.join(format!("{}-{}.tmp", content.first, std::process::id()));
@@ -214,7 +271,8 @@ impl Mapped {
         let content: Content =
             serde_json::from_str(note.as_str()).map_err(|error| damaged(format!("note: {error}")))?;
         if content.version != VERSION {
-            return Err(damaged(format!("format {}, expected {VERSION}", content.version)));
+            let why = "`tapedeck history sync` reads the tape again";
+            return Err(damaged(format!("format {}, expected {VERSION}: {why}", content.version)));
         }
         if metadata.blocks.len() != content.batches.len() {
             return Err(damaged("the footer does not list every batch".to_owned()));

@@ -7,19 +7,19 @@ use domain::bar::Timeframe;
 use domain::corporate_action::CorporateAction;
 use domain::series::{BarSeries, DatedAction, MarketData};
 
-use super::collect::{Gathered, source_number, source_of};
+use super::collect::{Gathered, Rows, source_number, source_of};
 use super::format::{ActionNote, Mapped};
 use super::{SegmentError, Segments, directory};
 use crate::action;
 use crate::hash::{self, Digests};
-use crate::loaded::{Loaded, Selection};
+use crate::loaded::{Loaded, Revisions, Selection};
 use crate::parts;
 
 impl Segments {
     /// Loads a selection of what the segments hold now. Blocking.
     ///
-    /// Revisions are applied. Where bars of a symbol and timeframe came from several sources, the series bears the
-    /// source of its newest bar, and a note says so.
+    /// Revisions are applied as the selection says. Where bars of a symbol and timeframe came from several sources, the
+    /// series bears the source of its newest bar, and a note says so.
     pub fn load(&self, selection: &Selection) -> Result<Loaded, SegmentError> {
         let (chain, _) = directory::chain(directory::files(&self.dir)?);
         let segments = chain.iter().map(Mapped::open).collect::<Result<Vec<_>, _>>()?;
@@ -27,7 +27,8 @@ impl Segments {
         for (number, segment) in segments.iter().enumerate() {
             for (batch, note) in segment.content().batches.iter().enumerate() {
                 let Ok(timeframe) = note.timeframe.parse() else { continue };
-                if selection.holds(&note.symbol, timeframe) {
+                let is_needed = !note.replaced || selection.revisions != Revisions::Latest;
+                if is_needed && selection.holds(&note.symbol, timeframe) {
                     wanted.entry((&note.symbol, timeframe)).or_default().push((number, batch));
                 }
             }
@@ -36,7 +37,8 @@ impl Segments {
         let mut loaded = Loaded::default();
         let mut digests: Vec<Option<Digests>> = Vec::new();
         for ((symbol, timeframe), places) in wanted {
-            let (whole, known) = series(&segments, symbol, timeframe, &places, &mut loaded.notes)?;
+            let of = (symbol, timeframe, selection.revisions);
+            let (whole, known) = series(&segments, of, &places, &mut loaded.notes)?;
             let at = whole.close_ns.values();
             let rows = at.partition_point(|close| *close < closes.start)
                 ..at.partition_point(|close| *close < closes.end);
@@ -63,11 +65,10 @@ fn data_hash(data: &MarketData, digests: Vec<Option<Digests>>) -> String {
     hash::hash_of(data, &all)
 }
 
-/// One series; its digests where they are known.
+/// One series; its digests where they are known. `places` are in the order of the tape.
 fn series(
     segments: &[Mapped],
-    symbol: &str,
-    timeframe: Timeframe,
+    (symbol, timeframe, revisions): (&str, Timeframe, Revisions),
     places: &[(usize, usize)],
     notes: &mut Vec<String>,
 ) -> Result<(BarSeries, Option<Digests>), SegmentError> {
@@ -79,13 +80,17 @@ fn series(
         let (series, digests) = segments[*segment].series(*batch)?;
         return Ok((series, Some(digests)));
     }
-    let (mut gathered, mut sources) = (Gathered::new(symbol, timeframe), Vec::new());
+    let (mut gathered, mut sources) = (Gathered::new(symbol, timeframe, None), Vec::new());
     for (segment, batch) in places {
         let (series, _) = segments[*segment].series(*batch)?;
         let from = source_number(&mut sources, is_bars(&(*segment, *batch)).then_some(&*series.source));
-        gathered.extend(hash::columns(&series).map(|column| column.values()), from);
+        let known = segments[*segment].content().batches[*batch].known(series.close_ns.values());
+        gathered.extend(hash::columns(&series).map(|column| column.values()), from, &known);
     }
-    let (parts, from) = gathered.settle();
+    let Rows { parts, from, .. } = match revisions {
+        Revisions::Latest => gathered.settle().0,
+        Revisions::AsKnown { from_ns } => gathered.as_known(from_ns),
+    };
     let newest = from.iter().rev().find_map(|number| source_of(&sources, *number)).unwrap_or_default();
     if sources.len() > 1 {
         notes.push(format!(

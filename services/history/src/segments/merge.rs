@@ -40,13 +40,14 @@ fn both(dir: &Path, older: &Mapped, newer: &Mapped) -> Result<SegmentFile, Segme
             let (series, _) = segment.series(number)?;
             let key = (note.symbol.clone(), note.timeframe.clone());
             let index = keys.iter().position(|known| *known == key).unwrap_or_else(|| {
-                gathered.push(Gathered::new(&series.symbol, series.timeframe));
+                gathered.push(Gathered::new(&series.symbol, series.timeframe, None));
                 keys.push(key);
                 keys.len() - 1
             });
             let from = source_number(&mut sources, note.source.as_deref());
             if let Some(gathered) = gathered.get_mut(index) {
-                gathered.extend(hash::columns(&series).map(|column| column.values()), from);
+                let known = note.known(series.close_ns.values());
+                gathered.extend(hash::columns(&series).map(|column| column.values()), from, &known);
             }
         }
     }

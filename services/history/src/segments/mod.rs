@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use directory::SegmentFile;
 pub use error::SegmentError;
-pub use format::{ActionNote, BatchNote, Content};
+pub use format::{ActionNote, BatchNote, Content, KnownNote};
 pub use sync::Stats;
 
 /// Most bars of one segment.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use contracts::stream::MARKET;
 use event_log::{Delivery, Tape};
 
-use super::collect::Collected;
+use super::collect::{Collected, Newest};
 use super::format::{self, Content, Mapped};
 use super::{ROWS_MAX, SegmentError, SegmentFile, Segments, directory, merge};
 use crate::tape::HistoryError;
@@ -51,7 +51,10 @@ impl Segments {
         if next <= head {
             let mut reader = log.read(MARKET, &[], next).await?;
             while next <= head {
-                let (collected, content) = gather(reader.as_mut(), next, head, &mut stats).await?;
+                let files = chain.clone();
+                let collected = Collected::after(blocking(move || newest(&files)).await?);
+                let (collected, content) =
+                    gather(reader.as_mut(), collected, (next, head), &mut stats).await?;
                 next = content.last + 1;
                 if collected.rows == 0 && collected.actions.is_empty() && next > head {
                     break;
@@ -132,14 +135,25 @@ impl Segments {
     }
 }
 
+/// The newest bars of the series that the segments hold.
+fn newest(files: &[SegmentFile]) -> Result<Newest, SegmentError> {
+    let mut newest = Newest::new();
+    for file in files {
+        for batch in &Mapped::open(file)?.content().batches {
+            let known = newest.entry((batch.symbol.clone(), batch.timeframe.clone())).or_insert(i64::MIN);
+            *known = (*known).max(batch.last_close_ns);
+        }
+    }
+    Ok(newest)
+}
+
 /// Gathers the messages from `first` on, until a segment is full or the head is reached.
 async fn gather(
     reader: &mut dyn event_log::Reader,
-    first: u64,
-    head: u64,
+    mut collected: Collected,
+    (first, head): (u64, u64),
     stats: &mut Stats,
 ) -> Result<(Collected, Content), HistoryError> {
-    let mut collected = Collected::default();
     let mut content = Content { first, last: first, ..Content::empty() };
     loop {
         // Never beyond what fills the segment: what the reader has given is not given again.

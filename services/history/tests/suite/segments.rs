@@ -6,7 +6,7 @@ use domain::bar::Bar;
 use event_log::{MemoryLog, Tape};
 use history::file::ReadOptions;
 use history::segments::{self, Segments};
-use history::{Range, Selection};
+use history::{Range, Revisions, Selection};
 
 use crate::support::{HOUR_NS, START_NS, bar, bar_event, bar_files, bars, put, revision_event, told};
 
@@ -104,6 +104,71 @@ async fn the_last_statement_of_an_interval_counts() {
     assert_eq!(segments.clear().unwrap(), 2);
     segments.catch_up(&tape).await.unwrap();
     assert_eq!((segments.list().unwrap().len(), check(&segments)), (1, apart));
+}
+
+/// What a run that begins with the hour of a number finds.
+fn known(segments: &Segments, hour: i64) -> Vec<Bar> {
+    let revisions = Revisions::AsKnown { from_ns: START_NS + hour * HOUR_NS + 1 };
+    let loaded = segments.load(&Selection { revisions, ..Selection::default() }).unwrap();
+    assert_eq!(history::data_hash(&loaded.data), loaded.hash);
+    assert_eq!(&*loaded.data.series[0].source, "import");
+    loaded.data.series.iter().flat_map(bars).collect()
+}
+
+#[tokio::test]
+async fn a_revision_counts_from_when_it_was_known() {
+    // The bar of hour 1 is revised behind that of hour 5 and again behind that of hour 9; that of hour 8 twice behind
+    // that of hour 9, the second time to what it was at first.
+    let event = |hour, value| bar_event("import", "X", &bar(hour, value));
+    let revision = |hour, value| revision_event("import", "X", &bar(hour, value));
+    let mut events: Vec<_> = (0..6).map(|hour| event(hour, 0)).collect();
+    events.push(revision(1, 11));
+    events.extend((6..10).map(|hour| event(hour, 0)));
+    events.extend([revision(1, 12), revision(8, 21), revision(8, 0)]);
+    events.extend((10..12).map(|hour| event(hour, 0)));
+    let expected = |first: i64, eighth: i64| -> Vec<Bar> {
+        let value = |hour| match hour {
+            1 => first,
+            8 => eighth,
+            _ => 0,
+        };
+        (0..12).map(|hour| bar(hour, value(hour))).collect()
+    };
+    // Read at once, message by message and in parts that are merged, it is the same.
+    for part in [events.len(), 1, 5] {
+        let (tape, (_dir, segments)) = (memory(), fresh());
+        let mut rest = events.clone();
+        while !rest.is_empty() {
+            let later = rest.split_off(part.min(rest.len()));
+            put(&tape, std::mem::replace(&mut rest, later)).await;
+            segments.catch_up(&tape).await.unwrap();
+        }
+        assert_eq!(held(&segments), expected(12, 0), "the latest, by {part}");
+        // Walked from the start, every bar is as it was first stated.
+        assert_eq!(known(&segments, -1_000), expected(0, 0), "by {part}");
+        // A run from hour 5 on decides on the bar of hour 5, behind which the revision stands.
+        assert_eq!(known(&segments, 5), expected(0, 0), "by {part}");
+        assert_eq!(known(&segments, 6), expected(11, 0), "by {part}");
+        assert_eq!(known(&segments, 9), expected(11, 0), "by {part}");
+        assert_eq!(known(&segments, 10), expected(12, 0), "by {part}");
+        assert!(segments.verify().unwrap().iter().all(|one| one.damage.is_none()));
+    }
+}
+
+#[tokio::test]
+async fn the_first_statement_of_a_bar_counts_from_its_close_however_late_it_came() {
+    let (tape, (_dir, segments)) = (memory(), fresh());
+    put(&tape, (10..20).map(|hour| bar_event("import", "X", &bar(hour, 1))).collect()).await;
+    segments.catch_up(&tape).await.unwrap();
+    // History before the first bar, then the same hours told by another source.
+    put(&tape, (0..10).map(|hour| bar_event("import", "X", &bar(hour, 2))).collect()).await;
+    put(&tape, vec![bar_event("live", "X", &bar(3, 3)), bar_event("import", "X", &bar(20, 4))]).await;
+    segments.catch_up(&tape).await.unwrap();
+    let first = known(&segments, 15);
+    assert_eq!((first.len(), first[3]), (21, bar(3, 2)));
+    assert_eq!(held(&segments)[3], bar(3, 3));
+    // Behind the bar of hour 19 the other source's word was known.
+    assert_eq!(known(&segments, 20)[3], bar(3, 3));
 }
 
 #[tokio::test]

@@ -158,7 +158,7 @@ impl Importer {
                     let found = self.look(&row);
                     self.queue.push_back(Item::Row(row, found));
                 }
-                Some(range) if range.holds(calendar.date_of(row.bar.close_ns)) => {
+                Some(range) if range.holds_close(calendar, row.bar.close_ns) => {
                     let found = self.look(&row);
                     self.queue.push_back(Item::Played(row, found));
                 }
@@ -172,6 +172,13 @@ impl Importer {
     pub(super) fn find(&mut self, row: Row, found: Found, time_ns: i64) {
         if self.quality.is_some() {
             self.queue.push_back(Item::Finding(row, found, time_ns));
+        }
+    }
+
+    /// Says that what lies behind the newest bar of a series of the present file was not asked for.
+    pub(super) fn skip(&mut self, series: usize) {
+        if let (Some(quality), Some(target)) = (&mut self.quality, self.targets.get(series)) {
+            quality.skip(target.known);
         }
     }
 

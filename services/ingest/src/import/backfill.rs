@@ -103,11 +103,6 @@ impl Backfill {
         })
     }
 
-    /// Where the vendor has to be asked from first, for a span from `from_ns` up to `to_ns`: see [`Self::spans`].
-    pub fn resume(&self, from_ns: i64, to_ns: i64) -> Result<i64, ImportError> {
-        Ok(self.spans(from_ns, to_ns)?.first().map_or(from_ns, |span| span.0))
-    }
-
     /// What the vendor has to be asked for between `from_ns` and `to_ns`, in order, each from a time up to another:
     /// the sessions of which the tape has no bar, with the day before them, whose bars may not all be there; those of
     /// which it has bars, but none that reaches the close; and the last one. A session whose bars are another source's
@@ -183,6 +178,20 @@ impl Backfill {
         stated.filter(|stated| *stated != self.source)
     }
 
+    /// How many bars of the series the tape holds, each of which is kept in memory.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.importer.known.count(self.known)
+    }
+
+    /// Says that the vendor was asked for a whole span, and is not asked for what lies between it and the next one: bars
+    /// on both sides of that are no neighbours.
+    pub async fn skip(&mut self) -> Result<(), ImportError> {
+        self.importer.finish().await?;
+        self.importer.skip(0);
+        Ok(())
+    }
+
     /// Takes in splits and dividends; their lines do not count.
     pub async fn actions(&mut self, actions: Vec<Action>) -> Result<(), ImportError> {
         let read = actions.len() as u64;
@@ -217,7 +226,10 @@ impl Backfill {
 
     fn inconsistent(&mut self, quote: &Quote, rejected: &Rejected) {
         let detail = format!("{} {:?}: {}", rejected.field, rejected.value, rejected.reason);
-        let close_ns = quote.start_ns.saturating_add(self.series.timeframe.nanos());
+        // A day is known at its session's close, not a day after it began.
+        let close_ns = self.check.close_ns(quote.start_ns);
+        let close_ns =
+            close_ns.unwrap_or_else(|| quote.start_ns.saturating_add(self.series.timeframe.nanos()));
         let row = Row { line: self.line, series: 0, bar: quote.bar(close_ns), after_early_close: false };
         let found = Found { found: rejected.value.clone(), ..Found::new("inconsistent_bar", detail) };
         self.importer.find(row, found, close_ns);

@@ -230,7 +230,7 @@ impl View<'_> {
     fn decide_action(&self, action: &Action, prepared: &mut Prepared) {
         let ex_date = action.ex_date.to_string();
         let key = (action.symbol.clone(), ex_date.clone(), action.kind);
-        let reject = |field, value, reason| Rejected { file: None, line: action.line, field, value, reason };
+        let reject = |field, value, reason| Rejected::new(action.line, field, value, reason);
         match self.known.action(&key) {
             Some(value) if value == action.value_e9 => prepared.duplicates += 1,
             Some(held) => {

@@ -11,7 +11,8 @@ use event_log::Tape;
 use super::append::Importer;
 use super::known::Known;
 use super::report::ImportReport;
-use super::{ImportError, ImportOptions, Teller, actions_first, take_in};
+use super::{ImportError, ImportOptions, Teller, blocking, take_in};
+use crate::file;
 use crate::source::Range;
 
 /// Records the findings about the bars of `files` within `range`, which `source` has played on this tape with their
@@ -28,6 +29,19 @@ pub async fn examine(
     let teller = Teller { source, origin: Origin::Rehearsal, told: None, market };
     let mut importer = Importer::new(tape.clone(), teller, options.standards.clone(), Known::default());
     importer.examine(range);
-    take_in(&mut importer, options, &actions_first(files, &options.read).await?).await?;
+    take_in(&mut importer, options, &actions_first(files).await?).await?;
     Ok(importer.report)
+}
+
+/// Files of corporate actions first. The header tells: that they can be read was seen when they were played.
+async fn actions_first(files: &[PathBuf]) -> Result<Vec<PathBuf>, ImportError> {
+    let (mut ordered, mut bars) = (Vec::new(), Vec::new());
+    for path in files {
+        let owned = path.clone();
+        let of_actions = blocking(path, move || file::holds_actions(&owned)).await??;
+        let list = if of_actions { &mut ordered } else { &mut bars };
+        list.push(path.clone());
+    }
+    ordered.append(&mut bars);
+    Ok(ordered)
 }

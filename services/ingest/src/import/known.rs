@@ -274,6 +274,16 @@ impl Known {
         bars.into_iter().flat_map(move |bars| bars.range(from_ns..=to_ns).map(|(close_ns, _)| *close_ns))
     }
 
+    /// How many bars of a series the tape holds.
+    pub(super) fn count(&self, series: usize) -> usize {
+        self.bars.get(series).map_or(0, BTreeMap::len)
+    }
+
+    /// The series that are followed, in no order.
+    pub(super) fn series(&self) -> impl Iterator<Item = &Series> {
+        self.index.keys()
+    }
+
     /// Prices of the bar of a close, where it was read and not written.
     pub(super) fn prices(&self, series: usize, close_ns: i64) -> Option<Prices> {
         self.prices.get(series)?.get(&close_ns).copied()

@@ -35,6 +35,7 @@ mod report;
 mod standing;
 pub(crate) mod stream;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use contracts::v1::Origin;
@@ -42,7 +43,7 @@ use domain::bar::Timeframe;
 use domain::calendar::{Market, OutOfRange};
 use event_log::{AppendError, LogError, Tape};
 
-use crate::file::{self, Chunk, FileError, Opened, ReadOptions, Rejected, Row};
+use crate::file::{self, Chunk, FileError, Opened, ReadOptions, Rejected, Row, Series};
 use crate::standards::Standards;
 use append::Importer;
 pub use backfill::{Backfill, Quote};
@@ -136,6 +137,8 @@ pub struct Imported {
     pub report: ImportReport,
     /// Why it stopped on the way, where it did.
     pub outcome: Result<(), ImportError>,
+    /// The series of which it has read bars, in their order.
+    pub series: BTreeSet<Series>,
 }
 
 impl Imported {
@@ -154,17 +157,20 @@ pub async fn run(tape: &Tape, options: &ImportOptions, files: &[PathBuf]) -> Imp
     let market = options.read.market;
     let teller = Teller { source: SOURCE.to_owned(), origin: Origin::Import, told: None, market };
     let mut importer = Importer::new(tape.clone(), teller, options.standards.clone(), Known::default());
-    let outcome = attempt(&mut importer, options, files).await;
+    let mut series = BTreeSet::new();
+    let outcome = attempt(&mut importer, options, files, &mut series).await;
     if outcome.is_err() {
         importer.settle_rest().await;
     }
-    Imported { report: importer.report, outcome }
+    series.extend(importer.known.series().cloned());
+    Imported { report: importer.report, outcome, series }
 }
 
 async fn attempt(
     importer: &mut Importer,
     options: &ImportOptions,
     files: &[PathBuf],
+    series: &mut BTreeSet<Series>,
 ) -> Result<(), ImportError> {
     let files = &actions_first(files, &options.read).await?;
     for path in files {
@@ -172,7 +178,7 @@ async fn attempt(
         blocking(path, move || file::check_stated(&file, &stated)).await??;
     }
     if options.strict {
-        let checked = check(options, files).await?;
+        let checked = check(options, files, series).await?;
         if !checked.rejected.is_empty() {
             importer.report = checked;
             return Ok(());
@@ -253,7 +259,7 @@ fn reject_future(mut chunk: Chunk, now_ns: Option<i64>) -> Chunk {
     let before = chunk.rejected.len();
     chunk.rejected.extend(chunk.rows.iter().filter(|row| is_late(row)).map(|row| {
         let reason = format!("closes in the future, at {}", time(row.bar.close_ns));
-        Rejected { file: None, line: row.line, field: "time", value: time(row.bar.start_ns), reason }
+        Rejected::new(row.line, "time", time(row.bar.start_ns), reason)
     }));
     if chunk.rejected.len() > before {
         chunk.rows.retain(|row| !is_late(row));
@@ -262,8 +268,12 @@ fn reject_future(mut chunk: Chunk, now_ns: Option<i64>) -> Chunk {
     chunk
 }
 
-/// Reads everything and appends nothing.
-async fn check(options: &ImportOptions, files: &[PathBuf]) -> Result<ImportReport, ImportError> {
+/// Reads everything and appends nothing; what it has read bars of is added to `series`.
+async fn check(
+    options: &ImportOptions,
+    files: &[PathBuf],
+    series: &mut BTreeSet<Series>,
+) -> Result<ImportReport, ImportError> {
     let mut report = ImportReport::default();
     for path in files {
         let label = label(path, files);
@@ -274,14 +284,18 @@ async fn check(options: &ImportOptions, files: &[PathBuf]) -> Result<ImportRepor
             }
             Opened::Bars(mut bars) => {
                 let now_ns = options.now_ns;
-                report = blocking(path, move || -> Result<_, FileError> {
+                let (counted, found) = blocking(path, move || -> Result<_, FileError> {
+                    let mut found = Vec::new();
                     while let Some(chunk) = bars.chunk(CHUNK_ROWS)? {
                         let chunk = reject_future(chunk, now_ns);
                         report.count(label.as_deref(), chunk.read, chunk.duplicates, chunk.rejected);
+                        found.extend(chunk.series);
                     }
-                    Ok(report)
+                    Ok((report, found))
                 })
                 .await??;
+                report = counted;
+                series.extend(found);
             }
         }
     }

@@ -103,5 +103,5 @@ pub(super) fn refusal(row: &Row, timeframe: Timeframe, by: &str, close_ns: i64) 
         "lies across the {timeframe} bar of {by} that closes at {}: bars of one series start at the same minutes",
         minute(close_ns)
     );
-    Rejected { file: None, line: row.line, field: "time", value: minute(row.bar.start_ns), reason }
+    Rejected::new(row.line, "time", minute(row.bar.start_ns), reason)
 }

@@ -22,10 +22,21 @@ pub(super) enum Is {
     },
 }
 
+/// What an article is recognised by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// The id that its source gives it.
+    SourceId,
+    Address,
+    Headline,
+}
+
 #[derive(Debug)]
 struct Held {
     article_id: String,
     source: String,
+    /// Its source's own id; empty where it gives none.
+    source_article_id: String,
     published_ns: i64,
     updated_ns: i64,
     content: blake3::Hash,
@@ -46,10 +57,21 @@ pub(super) struct Known {
 impl Known {
     /// What an article is that `source` tells.
     pub(super) fn is(&self, source: &str, told: &NewsArticle) -> Is {
-        let Some(held) = self.find(source, told).and_then(|index| self.held.get(index)) else {
+        let found = self.find(source, told);
+        let Some((by, held)) = found.and_then(|(by, index)| Some((by, self.held.get(index)?))) else {
             return Is::New;
         };
-        if held.source != source || held.content == content(told) || updated_ns(told) < held.updated_ns {
+        if held.source != source || held.content == content(told) {
+            return Is::Known;
+        }
+        // Other ids of one source are other articles, whatever else they share: a page that is always the same one, a
+        // headline that comes several times a day.
+        let (own, other) = (&told.source_article_id, &held.source_article_id);
+        if by != By::SourceId && !own.is_empty() && !other.is_empty() {
+            return Is::New;
+        }
+        // A headline tells a copy, not a change: what says more has an address of its own.
+        if by == By::Headline || updated_ns(told) < held.updated_ns {
             return Is::Known;
         }
         Is::Changed { article_id: held.article_id.clone(), revision: held.revision + 1 }
@@ -60,19 +82,39 @@ impl Known {
         self.held.iter().filter(|held| held.source == source).map(|held| held.updated_ns).max()
     }
 
-    fn find(&self, source: &str, told: &NewsArticle) -> Option<usize> {
+    /// The id of an article that is new: of its address, else of its headline and day. Where another article has that
+    /// one, it is of the source's own id.
+    pub(super) fn new_id(&self, source: &str, article: &NewsArticle) -> String {
+        let address = same::canonical(&article.url);
+        let day = published_ns(article).div_euclid(SAME_HEADLINE_NS);
+        let mut cause = match address.as_str() {
+            "" => format!("headline/{day}/{}", same::words(&article.headline, &article.publisher)),
+            address => format!("article/{address}"),
+        };
+        let id = event_id(&cause, "news", 0);
+        if !self.by_id.contains_key(&id) {
+            return id;
+        }
+        if !article.source_article_id.is_empty() {
+            cause = format!("source/{source}/{}", article.source_article_id);
+        }
+        let mut others = (1_u32..).map(|number| event_id(&cause, "news", number));
+        others.find(|id| !self.by_id.contains_key(id)).unwrap_or(id)
+    }
+
+    fn find(&self, source: &str, told: &NewsArticle) -> Option<(By, usize)> {
         if !told.source_article_id.is_empty() {
             let key = (source.to_owned(), told.source_article_id.clone());
             if let Some(index) = self.by_source_id.get(&key) {
-                return Some(*index);
+                return Some((By::SourceId, *index));
             }
         }
         if let Some(index) = self.by_address.get(&same::canonical(&told.url)) {
-            return Some(*index);
+            return Some((By::Address, *index));
         }
         let index = *self.by_headline.get(&same::words(&told.headline, &told.publisher))?;
         let apart_ns = published_ns(told).saturating_sub(self.held.get(index)?.published_ns);
-        (apart_ns.saturating_abs() <= SAME_HEADLINE_NS).then_some(index)
+        (apart_ns.saturating_abs() <= SAME_HEADLINE_NS).then_some((By::Headline, index))
     }
 
     /// Takes in an article of the tape, or one that is about to be there.
@@ -80,6 +122,7 @@ impl Known {
         let held = Held {
             article_id: article.article_id.clone(),
             source: source.to_owned(),
+            source_article_id: article.source_article_id.clone(),
             published_ns: published_ns(article),
             updated_ns: updated_ns(article),
             content: content(article),
@@ -102,17 +145,6 @@ impl Known {
             self.by_headline.insert(words, index);
         }
     }
-}
-
-/// The id of an article that nobody told before: of its address, else of its headline and day.
-pub(super) fn id_of(article: &NewsArticle) -> String {
-    let address = same::canonical(&article.url);
-    if !address.is_empty() {
-        return event_id(&format!("article/{address}"), "news", 0);
-    }
-    let day = published_ns(article).div_euclid(SAME_HEADLINE_NS);
-    let words = same::words(&article.headline, &article.publisher);
-    event_id(&format!("headline/{day}/{words}"), "news", 0)
 }
 
 fn published_ns(article: &NewsArticle) -> i64 {

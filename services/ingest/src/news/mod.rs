@@ -2,7 +2,8 @@
 //! come out by the service `news`.
 //!
 //! Invariants: an article that is there already, under its source's id, its address or its headline of the same day,
-//! appends nothing; what its own source changed later is a revision; ids follow from the article, so that a repetition
+//! appends nothing; what its own source changed later, under the same id or, where it gives none, the same address, is a
+//! revision; other ids of one source are other articles; ids follow from the article, so that a repetition
 //! changes nothing. Deliberately absent: the order of sources, for the first that tells an article keeps it; articles
 //! about no symbol.
 //!
@@ -159,7 +160,7 @@ impl Newsroom {
                     continue;
                 }
                 Is::Changed { article_id, revision } => (article_id, revision),
-                Is::New => (known::id_of(article), 0),
+                Is::New => (self.known.new_id(&self.source, article), 0),
             };
             let counted = if revision > 0 { &mut report.revisions } else { &mut report.appended };
             *counted += 1;

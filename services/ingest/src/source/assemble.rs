@@ -19,13 +19,14 @@ pub(super) struct Parts<'a> {
     pub(super) closed: Option<&'a Session>,
 }
 
-/// Builds the numbered events of an instant.
+/// Builds the numbered events of an instant. Where one session opens as another closes, the closed one comes before it.
 pub(super) fn instant(source: &str, exchange: &str, parts: &Parts<'_>) -> Instant {
     let mut events = Vec::with_capacity(parts.bars.len() + parts.actions.len() + 2);
     let of_session = |session: &Session, phase| {
         (session_subject(exchange), event::session(source, exchange, session, phase))
     };
-    events.extend(parts.opened.map(|session| of_session(session, SessionPhase::Opened)));
+    let (first, last) = if parts.closed.is_some() { (None, parts.opened) } else { (parts.opened, None) };
+    events.extend(first.map(|session| of_session(session, SessionPhase::Opened)));
     events.extend(parts.actions.iter().map(|action| {
         (action_subject(&action.symbol), event::action(source, Origin::Rehearsal, action, parts.ns))
     }));
@@ -33,6 +34,7 @@ pub(super) fn instant(source: &str, exchange: &str, parts: &Parts<'_>) -> Instan
         ((*subject).clone(), event::bar(source, Origin::Rehearsal, series, bar))
     }));
     events.extend(parts.closed.map(|session| of_session(session, SessionPhase::Closed)));
+    events.extend(last.map(|session| of_session(session, SessionPhase::Opened)));
     event::number(&mut events);
     Instant { ns: parts.ns, events }
 }

@@ -1,7 +1,8 @@
 //! Sources: where the instants of a tape clock come from.
 //!
 //! A source gives the market's instants in the order of time, each complete: session opened, corporate
-//! actions (by symbol), bars (by symbol, then timeframe), session closed, numbered within the instant. It
+//! actions (by symbol), bars (by symbol, then timeframe), session closed, numbered within the instant; a session that
+//! opens as another closes comes last. It
 //! is a pure function of its files or its seed, so that the same source gives the same events with the
 //! same ids on any tape; and it can continue at any instant.
 //!

@@ -1,6 +1,6 @@
 //! Bars and corporate actions from files, merged by time.
 //!
-//! The whole range is held in memory, 56 bytes a bar. Sessions are those of the exchange calendar from the
+//! The whole range is held in memory, 56 bytes a bar. Sessions are those of the files' market from the
 //! first bar's date to the last one's; an action takes effect at the opening of the first session on or
 //! after its ex-date, and one outside the range is left out.
 
@@ -30,8 +30,10 @@ pub struct Range {
 }
 
 impl Range {
-    /// Whether a date is among those to take.
-    pub(crate) fn holds(&self, date: NaiveDate) -> bool {
+    /// Whether a bar that closes at `close_ns` is among those to take. A close at midnight belongs to the date that
+    /// ends there.
+    pub(crate) fn holds_close(&self, calendar: &Calendar, close_ns: i64) -> bool {
+        let date = calendar.date_of(close_ns.saturating_sub(1));
         self.from.is_none_or(|from| from <= date) && self.to.is_none_or(|to| date <= to)
     }
 }
@@ -79,6 +81,7 @@ struct Track {
 #[derive(Debug)]
 pub struct RecordedSource {
     name: String,
+    calendar: &'static Calendar,
     tracks: Vec<Track>,
     sessions: &'static [Session],
     session_at: usize,
@@ -94,7 +97,13 @@ impl RecordedSource {
         options: &ReadOptions,
         range: Range,
     ) -> Result<Loaded, FileError> {
-        let mut loader = Loader { range, ..Loader::default() };
+        let mut loader = Loader {
+            calendar: options.market.calendar(),
+            range,
+            tracks: HashMap::new(),
+            actions: Vec::new(),
+            rejected: Vec::new(),
+        };
         for path in files {
             let label = (files.len() > 1).then(|| path.display().to_string());
             match file::open(path, options)? {
@@ -141,7 +150,7 @@ impl Source for RecordedSource {
         let symbols = self.actions.values().flatten().map(|action| assemble::action_subject(&action.symbol));
         let mut subjects: Vec<Subject> = self.tracks.iter().map(|track| track.subject.clone()).collect();
         subjects.extend(symbols);
-        subjects.push(assemble::session_subject(Calendar::xnys().exchange()));
+        subjects.push(assemble::session_subject(self.calendar.exchange()));
         subjects.sort();
         subjects.dedup();
         subjects
@@ -158,8 +167,11 @@ impl Source for RecordedSource {
     fn next(&mut self) -> Option<Instant> {
         let ns = self.next_ns()?;
         let session = self.sessions.get(self.session_at);
-        let opened = session.filter(|session| !self.opened && session.open_ns == ns);
         let closed = session.filter(|session| self.opened && session.close_ns == ns);
+        // Where the market never rests, one session opens as the one before it closes: one instant.
+        let next = if closed.is_some() { self.sessions.get(self.session_at + 1) } else { session };
+        let rests = closed.is_some() || !self.opened;
+        let opened = next.filter(|session| rests && session.open_ns == ns);
         let none = Vec::new();
         let actions = opened.and_then(|_| self.actions.get(&ns)).unwrap_or(&none);
         let bars: Vec<(&Series, &Subject, Bar)> = self
@@ -169,13 +181,12 @@ impl Source for RecordedSource {
             .filter(|(_, _, bar)| bar.close_ns == ns)
             .collect();
         let parts = Parts { ns, opened, actions, bars: &bars, closed };
-        let instant = assemble::instant(&self.name, Calendar::xnys().exchange(), &parts);
-        if opened.is_some() {
-            self.opened = true;
-        } else if closed.is_some() {
+        let instant = assemble::instant(&self.name, self.calendar.exchange(), &parts);
+        if closed.is_some() {
             self.opened = false;
             self.session_at += 1;
         }
+        self.opened |= opened.is_some();
         for track in &mut self.tracks {
             if track.bars.get(track.at).is_some_and(|bar| bar.close_ns == ns) {
                 track.at += 1;
@@ -185,8 +196,8 @@ impl Source for RecordedSource {
     }
 }
 
-#[derive(Default)]
 struct Loader {
+    calendar: &'static Calendar,
     range: Range,
     tracks: HashMap<Series, Vec<Bar>>,
     actions: Vec<Action>,
@@ -196,7 +207,6 @@ struct Loader {
 impl Loader {
     /// Takes in one file. A bar that an earlier file holds with other values is rejected.
     fn bars(&mut self, label: Option<&str>, mut bars: BarFile) -> Result<(), FileError> {
-        let calendar = Calendar::xnys();
         let mut series = Vec::new();
         let mut fresh: Vec<Vec<Bar>> = Vec::new();
         while let Some(chunk) = bars.chunk(CHUNK_ROWS)? {
@@ -204,7 +214,7 @@ impl Loader {
             fresh.resize_with(fresh.len() + chunk.series.len(), Vec::new);
             series.extend(chunk.series);
             for row in chunk.rows {
-                if !self.range.holds(calendar.date_of(row.bar.close_ns)) {
+                if !self.range.holds_close(self.calendar, row.bar.close_ns) {
                     continue;
                 }
                 let known = series.get(row.series).and_then(|series| self.tracks.get(series));
@@ -218,7 +228,7 @@ impl Loader {
                     Some(known) => {
                         let value = chrono::DateTime::from_timestamp_nanos(known.start_ns).to_rfc3339();
                         let reason = "an earlier file holds this bar with other values".to_owned();
-                        let row = Rejected { file: None, line: row.line, field: "time", value, reason };
+                        let row = Rejected::new(row.line, "time", value, reason);
                         self.reject(label, vec![row]);
                     }
                 }
@@ -238,15 +248,18 @@ impl Loader {
     }
 
     fn finish(self, name: &str) -> Loaded {
-        let calendar = Calendar::xnys();
+        let calendar = self.calendar;
         let closes = |bars: &Vec<Bar>| Some((bars.first()?.close_ns, bars.last()?.close_ns));
         let first = self.tracks.values().filter_map(closes).map(|(first, _)| first).min();
         let last = self.tracks.values().filter_map(closes).map(|(_, last)| last).max();
         // Every bar was placed in the calendar, so its dates are known.
-        let sessions = first
-            .zip(last)
-            .and_then(|(first, last)| calendar.sessions(calendar.date_of(first), calendar.date_of(last)).ok())
-            .unwrap_or_default();
+        let between = |(first, last): (i64, i64)| {
+            calendar.sessions(calendar.date_of(first), calendar.date_of(last)).unwrap_or_default()
+        };
+        let closes = first.zip(last);
+        let sessions = closes.map(between).unwrap_or_default();
+        // A close at midnight belongs to the date that ends there.
+        let acting = closes.map(|(first, last)| between((first - 1, last - 1))).unwrap_or_default();
         let mut actions: BTreeMap<i64, Vec<Action>> = BTreeMap::new();
         for action in self.actions {
             if let Ok(ns) = event::action_time(calendar, action.ex_date) {
@@ -254,8 +267,8 @@ impl Loader {
             }
         }
         let (start, end) = (
-            sessions.first().map_or(i64::MAX, |session| session.open_ns),
-            sessions.last().map_or(i64::MIN, |session| session.open_ns),
+            acting.first().map_or(i64::MAX, |session| session.open_ns),
+            acting.last().map_or(i64::MIN, |session| session.open_ns),
         );
         actions.retain(|ns, _| start <= *ns && *ns <= end);
         for at_once in actions.values_mut() {
@@ -272,8 +285,15 @@ impl Loader {
             .collect();
         tracks.sort_by(|a, b| a.series.cmp(&b.series));
         let bars = tracks.iter().map(|track| track.bars.len() as u64).sum();
-        let source =
-            RecordedSource { name: name.to_owned(), tracks, sessions, session_at: 0, opened: false, actions };
+        let source = RecordedSource {
+            name: name.to_owned(),
+            calendar,
+            tracks,
+            sessions,
+            session_at: 0,
+            opened: false,
+            actions,
+        };
         Loaded { source, bars, rejected: self.rejected }
     }
 }

@@ -118,7 +118,7 @@ async fn a_stated_authority_takes_the_place_of_others_and_is_asked_for_their_ses
     let date = |text: &str| calendar.start_of(text.parse().unwrap());
     let (from_ns, to_ns) = (date("2025-01-02"), date("2025-01-08"));
     let filling = open(&tape, "first", &stated).await;
-    assert_eq!(filling.resume(from_ns, to_ns).unwrap(), from_ns, "what stands is not its own");
+    assert_eq!(filling.spans(from_ns, to_ns).unwrap()[0].0, from_ns, "what stands is not its own");
     assert_eq!(filling.other_authority(from_ns), None);
     assert_eq!(filling.other_authority(to_ns), Some("second"));
     let report = fill(&tape, "first", &stated, &hours("2025-01-02", 10_100)).await;

@@ -9,6 +9,7 @@ use domain::money::{Price, Volume};
 use event_log::Tape;
 use ingest::file::{Action, Series};
 use ingest::import::{Backfill, ImportError, ImportReport, Quote};
+use ingest::quality::Rules;
 use ingest::standards::Standards;
 use ingest::status::status;
 
@@ -55,7 +56,7 @@ async fn fill(tape: &Tape, pages: &[Vec<Quote>]) -> ImportReport {
 async fn resume(tape: &Tape) -> String {
     let calendar = Calendar::xnys();
     let span = (calendar.start_of(date("2025-01-02")), calendar.start_of(date("2025-01-11")));
-    let from_ns = open(tape).await.resume(span.0, span.1).unwrap();
+    let (from_ns, _) = open(tape).await.spans(span.0, span.1).unwrap()[0];
     assert_eq!(from_ns, calendar.start_of(calendar.date_of(from_ns)), "a date's beginning");
     calendar.date_of(from_ns).to_string()
 }
@@ -126,6 +127,26 @@ async fn a_session_whose_bars_end_before_its_close_is_asked_for_again() {
     let asked = spans(&tape, ("2024-12-23", "2024-12-31")).await;
     assert_eq!(asked, pairs(&[("2024-12-30", "2024-12-31")]));
     assert_eq!(status(&tape).await.unwrap()[0].gaps, []);
+}
+
+#[tokio::test]
+async fn spans_of_one_backfill_are_no_neighbours_and_the_series_is_read_once() {
+    for (apart, expected) in [(false, 1), (true, 0)] {
+        let tape = memory();
+        let series = Series { symbol: "X".into(), timeframe: Timeframe::H1 };
+        let standards = Standards { rules: Some(Rules::default()), ..Standards::default() };
+        let mut filling = Backfill::open(&tape, "vendor", series, Market::Xnys, &standards).await.unwrap();
+        filling.bars(&hours(&["2025-01-02", "2025-01-03"], 10)).await.unwrap();
+        if apart {
+            filling.skip().await.unwrap();
+            assert_eq!((filling.report().appended, filling.held()), (14, 14), "a span is stored whole");
+        }
+        // Sessions lie between, of which nothing was asked.
+        filling.bars(&hours(&["2025-01-10"], 10)).await.unwrap();
+        filling.finish().await.unwrap();
+        let report = filling.into_report();
+        assert_eq!((report.read, report.appended, report.findings), (21, 21, expected));
+    }
 }
 
 #[tokio::test]

@@ -267,3 +267,19 @@ async fn a_report_stays_bounded() {
     );
     assert_eq!(report.read, 10_050);
 }
+
+#[tokio::test]
+async fn an_import_names_the_series_that_it_has_read_whatever_came_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "symbol,timeframe,start_utc,open,high,low,close,volume\n\
+                Y,1h,2025-01-02T15:00:00Z,1,1,1,1,5\nX,1h,2025-01-02T15:00:00Z,1,1,1,-1,5\n";
+    let file = write(&dir, "bars.csv", rows);
+    for strict in [false, true] {
+        let tape = memory();
+        let options = ImportOptions { strict, ..ImportOptions::default() };
+        let imported = import::run(&tape, &options, std::slice::from_ref(&file)).await;
+        let named: Vec<&str> = imported.series.iter().map(|series| series.symbol.as_str()).collect();
+        assert!(named.contains(&"Y"), "{named:?}");
+        assert_eq!(imported.whole().unwrap().appended, u64::from(!strict));
+    }
+}

@@ -7,6 +7,7 @@ use contracts::v1::{Event, NewsArticle, Origin};
 use contracts::{from_timestamp, to_timestamp};
 use event_log::Tape;
 use ingest::news::{NewsReport, Newsroom, list};
+use ingest::status::articles;
 
 use crate::support::memory;
 
@@ -121,6 +122,63 @@ async fn what_its_own_source_changed_is_a_revision() {
 }
 
 #[tokio::test]
+async fn another_article_of_one_source_is_no_revision_of_the_first() {
+    let tape = memory();
+    let headline = "12 stocks moving today";
+    let page = "https://news.example/movers";
+    let of = |number: i64, url: &str, summary: &str| NewsArticle {
+        url: url.into(),
+        summary: summary.into(),
+        ..article(number, headline)
+    };
+    // The same headline hours later, the same page, no page at all: the source's own ids tell them apart.
+    let told = || {
+        vec![
+            of(1, page, "In the morning."),
+            of(5, "https://news.example/5", "At noon."),
+            of(6, page, "In the evening."),
+            of(7, "", "At night."),
+            of(8, "", "Later."),
+        ]
+    };
+    assert_eq!(counts(take(&tape, "alpaca", "AAPL", told()).await), (5, 0, 0));
+    assert_eq!(counts(take(&tape, "alpaca", "AAPL", told()).await), (0, 0, 5));
+    let events = events(&tape).await;
+    let mut ids: Vec<&str> = events.iter().map(|event| self::told(event).article_id.as_str()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 5);
+    // Each is revised for itself.
+    let mut changed = of(1, page, "In the morning, corrected.");
+    changed.updated = Some(to_timestamp(1_767_711_600_000_000_000 + 20 * HOUR));
+    assert_eq!(counts(take(&tape, "alpaca", "AAPL", vec![changed]).await), (0, 1, 0));
+    let last = self::events(&tape).await;
+    assert_eq!(self::told(&last[5]).article_id, self::told(&events[0]).article_id);
+    // Listed again under another id, to the letter: nothing new.
+    let again =
+        vec![NewsArticle { source_article_id: "99".into(), ..of(5, "https://news.example/5", "At noon.") }];
+    assert_eq!(counts(take(&tape, "alpaca", "AAPL", again).await), (0, 0, 1));
+}
+
+#[tokio::test]
+async fn a_source_without_ids_revises_by_address_alone() {
+    let tape = memory();
+    let of = |url: &str, summary: &str, hours: i64| NewsArticle {
+        source_article_id: String::new(),
+        url: url.into(),
+        summary: summary.into(),
+        ..article(hours, "Great day for Apple")
+    };
+    let first = vec![of("https://news.example/1", "Short.", 1)];
+    assert_eq!(counts(take(&tape, "newsapi", "AAPL", first).await), (1, 0, 0));
+    // Elsewhere under the same headline it is a copy, and never a change of the first.
+    let copy = vec![of("https://elsewhere.example/x", "Other words.", 3)];
+    assert_eq!(counts(take(&tape, "newsapi", "AAPL", copy).await), (0, 0, 1));
+    let changed = vec![of("https://news.example/1/", "Longer.", 4)];
+    assert_eq!(counts(take(&tape, "newsapi", "AAPL", changed).await), (0, 1, 0));
+}
+
+#[tokio::test]
 async fn an_article_stands_under_each_symbol_that_was_asked_for() {
     let tape = memory();
     for symbol in ["AAPL", "MSFT", "BRK.B"] {
@@ -137,6 +195,22 @@ async fn an_article_stands_under_each_symbol_that_was_asked_for() {
     assert_eq!(all.iter().map(|listed| listed.sequence).collect::<Vec<_>>(), [3, 2]);
     let rest = list(&tape, None, Some(2), 2).await.unwrap();
     assert_eq!(rest.iter().map(|listed| listed.sequence).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
+async fn the_status_counts_the_articles_of_each_source_and_symbol() {
+    let tape = memory();
+    assert_eq!(articles(&tape).await.unwrap(), []);
+    take(&tape, "alpaca", "AAPL", vec![article(3, "Three"), article(1, "One")]).await;
+    let changed = NewsArticle { updated: article(5, "").published, ..article(1, "One, corrected") };
+    assert_eq!(counts(take(&tape, "alpaca", "AAPL", vec![changed]).await), (0, 1, 0));
+    take(&tape, "newsapi", "AAPL", vec![article(9, "Nine")]).await;
+    take(&tape, "alpaca", "MSFT", vec![article(3, "Three")]).await;
+    let found = articles(&tape).await.unwrap();
+    let keys: Vec<_> = found.iter().map(|of| (of.source.as_str(), of.symbol.as_str(), of.articles)).collect();
+    assert_eq!(keys, [("alpaca", "AAPL", 2), ("alpaca", "MSFT", 1), ("newsapi", "AAPL", 1)]);
+    let at = |number: i64| from_timestamp(&article(number, "").published.unwrap()).unwrap();
+    assert_eq!((found[0].first_published_ns, found[0].last_published_ns), (at(1), at(3)));
 }
 
 #[tokio::test]

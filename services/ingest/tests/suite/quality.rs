@@ -65,7 +65,13 @@ async fn check(
         if let Some(Body::QualityFinding(finding)) = recorded.event.body {
             assert_eq!((finding.symbol.as_str(), finding.timeframe.as_str()), ("X", "1d"));
             let start_ns = finding.bar_start.as_ref().and_then(contracts::from_timestamp).unwrap();
-            let date = Calendar::xnys().date_of(start_ns).to_string();
+            let date = Calendar::xnys().date_of(start_ns);
+            if finding.rule == "inconsistent_bar" {
+                let session = Calendar::xnys().session(date).unwrap().unwrap();
+                let time = recorded.event.event_time.as_ref().and_then(contracts::from_timestamp);
+                assert_eq!(time, Some(session.close_ns), "known at the close of its day");
+            }
+            let date = date.to_string();
             found.push((finding.rule.clone(), finding.severity(), date, finding.found));
         }
     }

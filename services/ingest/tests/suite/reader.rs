@@ -5,9 +5,9 @@ use std::io::Write as _;
 use chrono_tz::Tz;
 use domain::bar::Timeframe;
 use domain::money::{Price, Volume};
-use ingest::file::{Adjusted, FileError, ReadOptions, check_stated, check_whole};
+use ingest::file::{self, Adjusted, FileError, ReadOptions, check_stated, check_whole};
 
-use crate::support::{read_text, told, write};
+use crate::support::{actions_file, read_text, told, write};
 
 const HEADER: &str = "symbol,timeframe,start_utc,open,high,low,close,volume\n";
 const GOOD: &str = "X,1h,2020-01-02T15:00:00Z,10,11,9,10.5,100\n";
@@ -90,6 +90,16 @@ fn order_and_repetition() {
         "X,1h,2020-01-02T18:00:00Z,-1,11,9,10,1\nX,1h,2020-01-02T16:00:00Z,10,11,9,10,1\n",
         &["3 open: negative, expected more than 0"],
     );
+}
+
+#[test]
+fn rows_are_told_apart_by_what_they_are_rejected_for() {
+    // A Saturday, before the opening, older than the row before, a price out of its range.
+    let rows = "X,1h,2020-01-04T16:00:00Z,10,11,9,10,1\nX,1h,2020-01-03T13:00:00Z,10,11,9,10,1\n\
+                X,1h,2020-01-02T14:00:00Z,10,11,9,10,1\nX,1h,2020-01-02T16:00:00Z,10,11,9,12,1\n";
+    let chunk = read_text(format!("{HEADER}{GOOD}{rows}"), &ReadOptions::default()).unwrap();
+    let kinds = chunk.rejected.iter().map(|row| (row.is_outside_hours(), row.is_out_of_order()));
+    assert_eq!(kinds.collect::<Vec<_>>(), [(true, false), (true, false), (false, true), (false, false)]);
 }
 
 #[test]
@@ -408,4 +418,16 @@ fn a_timeframe_is_told_from_the_spacing_only_beyond_doubt() {
     for doubtful in [&[0, 5, 10][..], &[0, 7, 14, 21, 28], &[0, 1, 31, 61, 91, 121], &[0], &[]] {
         assert!(matches!(told(doubtful), Err(FileError::Unstated { .. })), "{doubtful:?}");
     }
+}
+
+#[test]
+fn the_header_alone_tells_a_file_of_corporate_actions() {
+    let dir = tempfile::tempdir().unwrap();
+    // It says neither symbol nor timeframe, so that it cannot be opened.
+    let text = "start_utc,open,high,low,close,volume\n2025-01-02T15:00:00Z,1,1,1,1,5\n";
+    let bars = write(&dir, "bars.csv", text);
+    assert!(file::open(&bars, &ReadOptions::default()).is_err());
+    assert!(!file::holds_actions(&bars).unwrap());
+    assert!(file::holds_actions(&actions_file()).unwrap());
+    assert!(file::holds_actions(&dir.path().join("none.csv")).is_err());
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use contracts::v1::event::Body;
+use domain::calendar::Market;
 use history::{Selection, data_hash};
 use ingest::clock::{FinishReason, Speed, control};
 use ingest::file::ReadOptions;
@@ -121,6 +122,45 @@ fn a_range_takes_whole_dates_of_the_exchange() {
     assert_eq!(play(&mut loaded.source).len(), 3);
     let before = Range { from: None, to: chrono::NaiveDate::from_ymd_opt(2020, 1, 1) };
     assert!(play(&mut load(&[&texts[0]], before).source).is_empty());
+}
+
+#[test]
+fn where_the_market_never_rests_one_session_opens_as_another_closes() {
+    let dir = tempfile::tempdir().unwrap();
+    let starts = ["03T22", "03T23", "04T00"];
+    let rows = starts.map(|start| format!("E,1h,2020-01-{start}:00:00Z,10,20,5,11,100\n")).concat();
+    let action = "symbol,ex_date,kind,value\nE,2020-01-04,dividend,0.1\n";
+    let files = written(&dir, &[&format!("{HEADER}{rows}"), action]);
+    let market = Market::TwentyFourSeven;
+    let read = ReadOptions { market, ..ReadOptions::default() };
+    let load = |range| RecordedSource::load("rehearsal", &files, &read, range).unwrap();
+    let mut source = load(Range::default()).source;
+    let all = play(&mut source);
+    let words: Vec<String> = all.iter().map(words).collect();
+    assert_eq!(
+        words,
+        [
+            "01-03 00:00: 0/1 market.session.24x7 opened",
+            "01-03 23:00: 0/1 market.bar.1h.E",
+            "01-04 00:00: 0/4 market.action.E, 1/4 market.bar.1h.E, 2/4 market.session.24x7 closed, \
+             3/4 market.session.24x7 opened",
+            "01-04 01:00: 0/1 market.bar.1h.E",
+            "01-05 00:00: 0/1 market.session.24x7 closed",
+        ]
+    );
+    for (index, instant) in all.iter().enumerate() {
+        source.seek(instant.ns);
+        assert_eq!(play(&mut source), all[index..]);
+        source.seek(instant.ns + 1);
+        assert_eq!(play(&mut source), all[index + 1..]);
+    }
+    let selection = Selection { market, ..Selection::default() };
+    let columns = history::file::load("rehearsal", &files, &read, &selection).unwrap();
+    assert_eq!((source.data().actions.len(), source.data().actions), (1, columns.data.actions));
+    // A close at midnight belongs to the date that ends there.
+    let from = chrono::NaiveDate::from_ymd_opt(2020, 1, 4);
+    assert_eq!(load(Range { from, to: None }).bars, 1);
+    assert_eq!(load(Range { from: None, to: from.and_then(|date| date.pred_opt()) }).bars, 2);
 }
 
 #[test]

@@ -26,7 +26,8 @@ impl Shell {
         let pricing = start::pricing(tape, read_model).await?;
         let trading = tape.follow(stream::TRADING, behind + 1).await?;
         let market = tape.follow(stream::MARKET, pricing.sequence() + 1).await?;
-        let machine = Machine::new(context.clock, &config.fallback_account, pricing, behind);
+        let account = &config.fallback_account;
+        let machine = Machine::new(context.clock, account, config.calendar, pricing, behind);
         let mut patience = Patience::default();
         patience.committed(book.sequence());
         let mut shell = Self {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use contracts::from_timestamp;
 use contracts::v1::event::Body;
+use domain::calendar::Calendar;
 use runtime::{ClockMode, Context, HealthState};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +18,8 @@ fn start(world: &World) -> Running {
     let (tape, shutdown) = (Arc::new(world.log.clone()), CancellationToken::new());
     let (clock, health) = (world.mode, world.health.clone());
     let context = Context { tape, clock, health, shutdown: shutdown.clone() };
-    let task = tokio::spawn(risk::monitor::run(context, Arc::clone(&world.model) as _));
+    let run = risk::monitor::run(context, Arc::clone(&world.model) as _, Calendar::xnys());
+    let task = tokio::spawn(run);
     Running { shutdown, task }
 }
 

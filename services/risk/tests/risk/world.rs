@@ -7,6 +7,7 @@ use std::time::Duration;
 use contracts::v1::event::Body;
 use contracts::v1::{Event, Intent, Origin, RiskDecision, RiskLimits, StrategyMode};
 use contracts::{Subject, stream};
+use domain::calendar::Calendar;
 use event_log::{Append, EventLog as _, Expect, MemoryLog, Recorded, Tape};
 use risk::{Config, Error, ReadModel};
 use runtime::{ClockMode, Context, Health, HealthState};
@@ -96,7 +97,8 @@ impl World {
         let shutdown = CancellationToken::new();
         let context =
             Context { tape, clock: self.mode, health: self.health.clone(), shutdown: shutdown.clone() };
-        let config = Config { fallback_account: ACCOUNT.to_owned(), read_model };
+        let calendar = Calendar::xnys();
+        let config = Config { fallback_account: ACCOUNT.to_owned(), read_model, calendar };
         Running { shutdown, task: tokio::spawn(risk::run(context, config)) }
     }
 

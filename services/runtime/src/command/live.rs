@@ -52,6 +52,12 @@ pub async fn live_confirmation(tape: &Tape, account: &str) -> Result<Option<Live
     })
 }
 
+/// Why `account` takes no orders at its broker, as execution said last; `None` where it takes them or nothing was said.
+pub async fn blocked(tape: &Tape, account: &str) -> Result<Option<String>, LogError> {
+    let attached = attachment(tape, account).await?;
+    Ok(attached.map(|attached| attached.blocked).filter(|why| !why.is_empty()))
+}
+
 /// Through which broker `account` was traded last; `None` when execution never said.
 pub async fn attachment(tape: &Tape, account: &str) -> Result<Option<BrokerAttached>, LogError> {
     let subject = Subject::of(&["account", account, "attached"]);

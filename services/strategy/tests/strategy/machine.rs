@@ -7,6 +7,7 @@ use contracts::v1::{
 };
 use contracts::{event_id, to_timestamp};
 use domain::book::Book;
+use domain::calendar::Calendar;
 use event_log::Recorded;
 use runtime::{ClockMode, Instant, Instants};
 use strategy::{Change, History, Machine};
@@ -20,7 +21,7 @@ struct Given {
 
 impl Given {
     fn new(mode: ClockMode) -> Self {
-        let machine = Machine::new(mode, &ACCOUNTS.map(str::to_owned), Book::default(), 0);
+        let machine = Machine::new(mode, &ACCOUNTS.map(str::to_owned), Calendar::xnys(), Book::default(), 0);
         Self { machine, sequence: 0 }
     }
 

@@ -12,6 +12,7 @@ use contracts::v1::{
 };
 use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
 use domain::book::Book;
+use domain::calendar::Calendar;
 use domain::order::OrderState;
 use event_log::{Append, EventLog as _, Expect, MemoryLog, Recorded, Tape};
 use runtime::{AsOf, ClockMode, Context, Health, ReadError};
@@ -110,7 +111,11 @@ pub fn context(tape: Tape, clock: ClockMode, shutdown: CancellationToken) -> Con
 
 pub fn config(tape: &MemoryLog, staleness: Staleness) -> Config {
     let read_model = FoldedReadModel { tape: tape.clone(), staleness };
-    Config { accounts: ACCOUNTS.map(str::to_owned).to_vec(), read_model: Arc::new(read_model) }
+    Config {
+        accounts: ACCOUNTS.map(str::to_owned).to_vec(),
+        read_model: Arc::new(read_model),
+        calendar: Calendar::xnys(),
+    }
 }
 
 pub fn registered(name: &str, kind: &str, parameters: &[(&str, &str)]) -> Body {

@@ -37,7 +37,8 @@ pub enum Vendor {
 /// What to do with what came onto the tape.
 #[derive(Clone, Debug, Subcommand)]
 pub enum IngestCommand {
-    /// Show how the live source and that of news are, and each source's series: first and last bar, missing sessions
+    /// Show how the live source and that of news are, and each source's series and articles: first and last, missing
+    /// sessions, last success and last error
     Status {
         /// This source only
         #[arg(long, value_name = "NAME")]

@@ -67,6 +67,10 @@ pub struct RunOptions {
     /// When the market is open: XNYS, 24x5 or 24x7 [default: XNYS]
     #[arg(long, value_name = "CALENDAR")]
     pub calendar: Option<String>,
+    /// Which version of a bar counts that the tape states more than once: latest, each bar in its newest version from the
+    /// start, or as-known, what was known at the time; files state each bar once [default: latest]
+    #[arg(long, value_name = "latest|as-known")]
+    pub revisions: Option<String>,
     /// Limits, costs and cash, as an [account.NAME] table of a configuration file [default: those of the account that a strategy is
     /// registered on, else buying power alone]
     #[arg(long, value_name = "FILE")]

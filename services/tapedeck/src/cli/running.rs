@@ -51,6 +51,9 @@ pub struct Rehearse {
     /// Last session, YYYY-MM-DD
     #[arg(long, value_name = "DATE", value_parser = super::date)]
     pub to: Option<chrono::NaiveDate>,
+    /// When the market is open: XNYS, 24x5 or 24x7 [default: XNYS]
+    #[arg(long, value_name = "CALENDAR")]
+    pub calendar: Option<String>,
     /// Market seconds per second, or `max`
     #[arg(long, default_value = "max", value_name = "N|max")]
     pub speed: Speed,

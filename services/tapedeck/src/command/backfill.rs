@@ -1,27 +1,29 @@
 //! `tapedeck backfill`: history from a vendor.
 
+mod ask;
 mod days;
+mod fill;
+mod plan;
 
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
 use domain::bar::Timeframe;
-use domain::calendar::{Calendar, Market};
-use event_log::Tape;
-use history::file::{Action, Series};
-use ingest::import::{Backfill as Filling, ImportReport, Quote};
+use domain::calendar::Calendar;
+use ingest::import::ImportReport;
 use ingest::standards::Standards;
+use runtime::command::filled::{Action, Filled};
 use serde::Serialize;
-use vendors::{Ask, Cursor, HistoricalBars, Offer, Quoted, Refusal, Skipped, VendorError};
+use vendors::{Ask, HistoricalBars, Offer, Skipped};
 
 use crate::cli::{Backfill, Global};
 use crate::command::symbols::listed;
-use crate::command::{fold, import};
+use crate::command::{fold, import, ingest as ingested};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
 use crate::source;
-use days::Days;
+use fill::Run;
 
 /// How far behind the place to go on splits and dividends are asked for: they may be published late.
 const ACTIONS_BEHIND_NS: i64 = 30 * DAY_NS;
@@ -37,6 +39,9 @@ struct Report {
     skipped: Skipped,
     /// Symbols of which the vendor has nothing.
     unknown: Vec<String>,
+    /// Symbols of which nobody has recorded yet what came.
+    #[serde(skip)]
+    underway: Vec<String>,
 }
 
 /// What is asked for.
@@ -55,6 +60,12 @@ impl Wanted {
         self.from_ns.max(from_ns - ACTIONS_BEHIND_NS)
     }
 
+    /// What came of a symbol; an error is in words.
+    fn filled(&self, source: &str, symbol: &str, outcome: Result<String, String>) -> Filled {
+        let (source, symbol) = (source.to_owned(), symbol.to_owned());
+        Filled { source, symbol, timeframe: self.timeframe.name().to_owned(), outcome }
+    }
+
     /// A question about a symbol.
     fn ask(&self, symbol: &str, from_ns: i64, to_ns: i64, bars: bool) -> Ask {
         Ask {
@@ -68,7 +79,8 @@ impl Wanted {
     }
 }
 
-/// Asks for one symbol after the other, or for days of all, and appends what the tape lacks.
+/// Asks for one symbol after the other, for several at once, or for days of all, and appends what the tape lacks. What
+/// came of each is recorded.
 pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<(), Failure> {
     let configuration = global.configuration()?;
     let vendor = source::history(options.source, &configuration.config.source)?;
@@ -76,13 +88,26 @@ pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<
     let session = Session::open_own(global).await?;
     let started = Instant::now();
     let mut report = Report::default();
+    let filling = async {
+        let mut run =
+            Run { tape: &session.tape, vendor: &*vendor, wanted: &wanted, report: &mut report, output };
+        Box::pin(run.fill()).await
+    };
     let outcome = tokio::select! {
-        outcome = fill(&session.tape, &*vendor, &wanted, &mut report, output) => outcome,
+        outcome = filling => outcome,
         () = session.interrupted() => Err(Failure::interrupted()),
     };
     let outcome = match outcome {
         Ok(()) => conclude(&session, &report, started.elapsed(), output).await,
-        Err(failure) => Err(failure),
+        Err(failure) => {
+            // Those that nobody concluded, because the user went away or the tape did.
+            let unfinished: Vec<Filled> = std::mem::take(&mut report.underway)
+                .iter()
+                .map(|symbol| wanted.filled(vendor.name(), symbol, Err(failure.message.clone())))
+                .collect();
+            ingested::note(&session.tape, Action::Backfill, &unfinished).await;
+            Err(failure)
+        }
     };
     session.close().await;
     outcome?;
@@ -170,180 +195,6 @@ fn offered(
             Err(Failure::usage(message, hint))
         }
     }
-}
-
-async fn fill(
-    tape: &Tape,
-    vendor: &dyn HistoricalBars,
-    wanted: &Wanted,
-    report: &mut Report,
-    output: Output,
-) -> Result<(), Failure> {
-    let count = wanted.symbols.len();
-    let days = Days::gather(tape, vendor, wanted, output).await?;
-    report.skipped.add(days.as_ref().map(|days| days.skipped).unwrap_or_default());
-    for (index, symbol) in wanted.symbols.iter().enumerate() {
-        let mut filling = open(tape, vendor, wanted, symbol).await?;
-        let place = format!("{symbol} ({} of {count})", index + 1);
-        let first_ns = filling.resume(wanted.from_ns, wanted.to_ns).map_err(import::failure)?;
-        let by_date = days.as_ref().and_then(|days| days.of(symbol, first_ns));
-        let mut from_ns = first_ns;
-        let mut not_there = false;
-        if by_date.is_none() {
-            let mut spans = filling.spans(wanted.from_ns, wanted.to_ns).map_err(import::failure)?;
-            from_ns = spans.pop().map_or(first_ns, |span| span.0);
-            for (from_ns, to_ns) in spans {
-                let ask = wanted.ask(symbol, from_ns, to_ns, true);
-                not_there |=
-                    earlier(&mut filling, vendor, &ask, wanted.now_ns, &place, output, report).await?;
-                // Bars on both sides of what is not asked for are no neighbours: each span is checked for itself.
-                filling = open(tape, vendor, wanted, symbol).await?;
-            }
-        }
-        if from_ns > wanted.from_ns {
-            let date = Calendar::xnys().date_of(from_ns);
-            output.progress(&format!("{place}: on the tape up to {date}, going on from there"));
-        }
-        if let Some(authority) = filling.other_authority(from_ns) {
-            let (name, timeframe) = (vendor.name(), wanted.timeframe);
-            output.progress(&format!(
-                "{place}: bars of {timeframe} are {authority}'s by the configuration; those of {name} are compared"
-            ));
-        }
-        let ask = wanted.ask(symbol, from_ns, wanted.to_ns, by_date.is_none());
-        let mut outcome =
-            match days.as_ref().and_then(|days| days.actions_of(symbol, first_ns, ask.actions_from_ns)) {
-                Some(told) => actions(&mut filling, symbol, told).await,
-                None => pages(&mut filling, vendor, &ask, wanted.now_ns, &place, output, report).await,
-            };
-        if outcome.is_ok()
-            && let Some(found) = by_date
-        {
-            outcome = bars(&mut filling, &found, &place, output).await;
-        }
-        if outcome.is_ok() {
-            filling.told_up_to(wanted.to_ns, wanted.now_ns).map_err(import::failure)?;
-        }
-        // What came before an error stays, and is counted.
-        let finished = filling.finish().await.map_err(import::failure);
-        let told = filling.into_report();
-        let nothing = told.read == 0 && from_ns == wanted.from_ns && has_ended_session(wanted);
-        report.import.add(told);
-        let unknown = match outcome {
-            Err(Stopped::Unknown) => true,
-            Err(Stopped::Failed(failure)) => return Err(failure),
-            Ok(()) => nothing,
-        };
-        finished?;
-        if unknown || not_there {
-            report.unknown.push(symbol.clone());
-        }
-    }
-    Ok(())
-}
-
-/// Asks for a span before the last one, and appends what the tape lacks of it. Whether the vendor said in the midst
-/// of it that it does not know the symbol: at its beginning that may be said of a time before the listing.
-async fn earlier(
-    filling: &mut Filling,
-    vendor: &dyn HistoricalBars,
-    ask: &Ask,
-    now_ns: i64,
-    place: &str,
-    output: Output,
-    report: &mut Report,
-) -> Result<bool, Failure> {
-    let (from, to) = (Calendar::xnys().date_of(ask.from_ns), Calendar::xnys().date_of(ask.to_ns - 1));
-    output.progress(&format!("{place}: not all on the tape from {from} to {to}, asking for it"));
-    let outcome = pages(filling, vendor, ask, now_ns, place, output, report).await;
-    // What came before an error stays, and is counted.
-    let finished = filling.finish().await.map_err(import::failure);
-    let told = filling.report().clone();
-    let began = told.read > 0;
-    report.import.add(told);
-    let unknown = match outcome {
-        Err(Stopped::Unknown) => began,
-        Err(Stopped::Failed(failure)) => return Err(failure),
-        Ok(()) => false,
-    };
-    finished.map(|()| unknown)
-}
-
-/// A symbol's series of the tape.
-async fn open(
-    tape: &Tape,
-    vendor: &dyn HistoricalBars,
-    wanted: &Wanted,
-    symbol: &str,
-) -> Result<Filling, Failure> {
-    let series = Series { symbol: symbol.to_owned(), timeframe: wanted.timeframe };
-    let filling = Filling::open(tape, vendor.name(), series, Market::Xnys, &wanted.standards).await;
-    filling.map_err(import::failure)
-}
-
-/// Whether there could be a bar at all.
-fn has_ended_session(wanted: &Wanted) -> bool {
-    let calendar = Calendar::xnys();
-    let (first, last) = (calendar.date_of(wanted.from_ns), calendar.date_of(wanted.to_ns - 1));
-    calendar
-        .sessions(first, last)
-        .is_ok_and(|sessions| sessions.iter().any(|session| session.close_ns <= wanted.now_ns))
-}
-
-enum Stopped {
-    /// The vendor does not know the symbol.
-    Unknown,
-    Failed(Failure),
-}
-
-async fn pages(
-    filling: &mut Filling,
-    vendor: &dyn HistoricalBars,
-    ask: &Ask,
-    now_ns: i64,
-    place: &str,
-    output: Output,
-    report: &mut Report,
-) -> Result<(), Stopped> {
-    let mut cursor = Some(Cursor::default());
-    while let Some(at) = cursor {
-        let page = vendor.page(ask, at, now_ns).await.map_err(|error| match error {
-            VendorError::Refused { kind: Refusal::Unknown, .. } => Stopped::Unknown,
-            other => Stopped::Failed(source::failure(other)),
-        })?;
-        report.skipped.add(page.skipped);
-        actions(filling, &ask.symbol, page.actions).await?;
-        bars(filling, &page.bars, place, output).await?;
-        cursor = page.next;
-    }
-    Ok(())
-}
-
-/// Takes in splits and dividends of a symbol.
-async fn actions(filling: &mut Filling, symbol: &str, told: Vec<vendors::Action>) -> Result<(), Stopped> {
-    if told.is_empty() {
-        return Ok(());
-    }
-    let told = told.into_iter().map(|action| Action {
-        symbol: symbol.to_owned(),
-        ex_date: action.ex_date,
-        kind: action.kind,
-        value_e9: action.value_e9,
-        line: 0,
-    });
-    filling.actions(told.collect()).await.map_err(|error| Stopped::Failed(import::failure(error)))
-}
-
-/// Takes in bars, in the order of time.
-async fn bars(filling: &mut Filling, found: &[Quoted], place: &str, output: Output) -> Result<(), Stopped> {
-    let quotes: Vec<Quote> = found.iter().copied().map(source::quote).collect();
-    filling.bars(&quotes).await.map_err(|error| Stopped::Failed(import::failure(error)))?;
-    if let Some(last) = quotes.last() {
-        let date = Calendar::xnys().date_of(last.start_ns);
-        let read = filling.report().read;
-        output.progress(&format!("{place}: {read} rows, up to {date}"));
-    }
-    Ok(())
 }
 
 fn print(report: &Report, output: Output) -> Result<(), Failure> {

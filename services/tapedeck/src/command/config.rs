@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cli::{ConfigCommand, Global, Service};
 use crate::command::up;
+use crate::config::Credential;
 use crate::exit::Failure;
 use crate::home::{Home, TapeKind};
 use crate::output::Output;
@@ -28,10 +29,13 @@ pub fn run(global: &Global, command: &ConfigCommand, output: Output) -> Result<(
     let set = |value: &Option<String>| if value.is_some() { "set" } else { "unset" };
     let source = file.as_ref().map_or("defaults".to_owned(), |file| file.display().to_string());
     let credentials = config.credentials();
-    let credentials: Vec<(&str, &str)> = credentials
-        .iter()
-        .map(|credential| (&*credential.field, if credential.is_set() { "set" } else { "unset" }))
-        .collect();
+    let state = |credential: &Credential<'_>| match credential.look() {
+        Ok(true) => "set".to_owned(),
+        Ok(false) => "unset".to_owned(),
+        Err(error) => format!("not taken: {error}"),
+    };
+    let credentials: Vec<(&str, String)> =
+        credentials.iter().map(|credential| (&*credential.field, state(credential))).collect();
     let known = config.strategy.keys().cloned().collect::<Vec<_>>().join(", ");
     for (field, _) in config.limits_of_others() {
         output.note(&format!("{field}: expected one of {known}, or an external strategy that is registered"));
@@ -42,7 +46,7 @@ pub fn run(global: &Global, command: &ConfigCommand, output: Output) -> Result<(
             "home": home.root().display().to_string(),
             "nats_url": set(&global.servers.nats_url),
             "database_url": set(&global.servers.database_url),
-            "credentials": credentials.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
+            "credentials": credentials.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
             "config": config,
         }));
     }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 
 use crate::cli::Global;
-use crate::config::{AccountConfig, Config};
+use crate::config::{AccountConfig, Config, Credential};
 use crate::exit::Failure;
 use crate::home::{Home, TapeDir};
 use crate::output::Output;
@@ -86,14 +86,10 @@ async fn collector(endpoint: &str) -> Option<Finding> {
 async fn brokers(config: &Config) -> (Vec<Finding>, BTreeMap<String, Amount>) {
     let (mut findings, mut cash) = (Vec::new(), BTreeMap::new());
     for (name, account) in config.account.iter().filter(|(_, account)| account.is_at_alpaca()) {
-        let unset: Vec<String> = account
-            .broker_credentials(name)
-            .iter()
-            .filter(|credential| !credential.is_set())
-            .map(|credential| credential.field.to_string())
-            .collect();
-        if !unset.is_empty() {
-            let detail = format!("account {name}: {} unset", unset.join(", "));
+        let missing: Vec<String> =
+            account.broker_credentials(name).iter().filter_map(Credential::missing).collect();
+        if !missing.is_empty() {
+            let detail = format!("account {name}: {}", missing.join(", "));
             findings.push(found("broker", State::Bad, detail, "tapedeck config check"));
             continue;
         }

@@ -88,11 +88,12 @@ fn list(listed: &[Listed], output: Output) -> Result<(), Failure> {
         };
         for (number, batch) in content.batches.iter().enumerate() {
             let first = number == 0;
+            let other = if batch.replaced { "(replaced)" } else { "(revisions)" };
             rows.push(vec![
                 if first { range.clone() } else { String::new() },
                 if first { size.clone() } else { String::new() },
                 format!("{} {}", batch.symbol, batch.timeframe),
-                batch.source.clone().unwrap_or_else(|| "(revisions)".to_owned()),
+                batch.source.clone().unwrap_or_else(|| other.to_owned()),
                 batch.rows.to_string(),
                 format!("{} to {}", shown(batch.first_close_ns), shown(batch.last_close_ns)),
             ]);

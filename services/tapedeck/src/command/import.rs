@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use domain::calendar::Market;
-use ingest::file::{FileError, Opened, ReadOptions, Rejected};
+use ingest::file::{FileError, Opened, ReadOptions, Rejected, Series};
 use ingest::import::{ImportError, ImportOptions, ImportReport, Imported};
+use runtime::command::filled::{Action, Filled};
 use serde::Serialize;
 
 use crate::cli::{BarFormat, Global, Import};
-use crate::command::fold;
+use crate::command::{fold, ingest as ingested};
 use crate::exit::Failure;
 use crate::home::FormatNote;
 use crate::output::Output;
@@ -64,8 +65,16 @@ async fn conclude(
     took: Duration,
     output: Output,
 ) -> Result<(), Failure> {
-    let Imported { report, outcome } = imported;
+    let Imported { report, outcome, series } = imported;
     let report = &report;
+    let is_refused = options.strict && !report.rejected.is_empty();
+    let came = match &outcome {
+        Err(error) => Err(error.to_string()),
+        Ok(()) if is_refused => Err(refused(report)),
+        Ok(()) => Ok(format!("{} events appended", report.events())),
+    };
+    let filled: Vec<Filled> = series.into_iter().map(|series| filled(series, &came)).collect();
+    ingested::note(&session.tape, Action::Import, &filled).await;
     if let Err(error) = outcome {
         let stopped = stopped(failure(error), report);
         if report.read > 0 {
@@ -81,13 +90,21 @@ async fn conclude(
         seconds,
         report.read as f64 / seconds.max(f64::MIN_POSITIVE)
     ));
-    if options.strict && !report.rejected.is_empty() {
-        return Err(Failure::other(format!(
-            "{} rows rejected, nothing appended (--strict)",
-            report.rejected.len()
-        )));
+    if is_refused {
+        return Err(Failure::other(refused(report)));
     }
     fold::appended(session, report.events(), output).await
+}
+
+fn refused(report: &ImportReport) -> String {
+    format!("{} rows rejected, nothing appended (--strict)", report.rejected.len())
+}
+
+/// What came of a series of the files.
+fn filled(series: Series, came: &Result<String, String>) -> Filled {
+    let Series { symbol, timeframe } = series;
+    let (source, timeframe) = (ingest::import::SOURCE.to_owned(), timeframe.name().to_owned());
+    Filled { source, symbol, timeframe, outcome: came.clone() }
 }
 
 /// Why an import has stopped, with how much of it is on the tape.
@@ -319,28 +336,30 @@ fn print_with(report: &ImportReport, error: Option<&str>, output: Output) -> Res
 
 #[cfg(test)]
 mod tests {
+    use ingest::file::RejectedKind;
+
     use super::*;
 
     #[test]
     fn what_is_left_out_is_told_with_what_may_mend_it() {
-        let row = |line, reason: &str| Rejected {
+        let row = |line, reason: &str, kind| Rejected {
             file: Some("x.csv".to_owned()),
-            line,
-            field: "time",
-            value: "t".to_owned(),
-            reason: reason.to_owned(),
+            kind,
+            ..Rejected::new(line, "time", "t".to_owned(), reason.to_owned())
         };
-        let one = [row(2, "not in order, the bar before starts at u")];
+        let older = |line| row(line, "not in order, the bar before starts at u", RejectedKind::OutOfOrder);
+        let outside = |line| row(line, "XNYS has no session on 2020-01-04", RejectedKind::OutsideHours);
+        let one = [older(2)];
         let told = left_out(&one).unwrap_or_default();
         assert!(told.starts_with("1 row left out, the first in line 2 of x.csv: time"), "{told}");
         assert!(!told.contains("--calendar"), "{told}");
-        let rows = [row(2, "XNYS has no session on 2020-01-04"), row(3, "outside the session of 2020-01-03")];
+        let rows = [outside(2), outside(3)];
         let told = left_out(&rows).unwrap_or_default();
         let hint = "; 2 outside the market's hours, which --calendar XNYS|24x5|24x7 states";
         assert!(told.ends_with(hint), "{told}");
 
         assert!(check_order(&one, 2, HELP).is_ok() && check_order(&rows, 2, HELP).is_ok());
-        let newest_first: Vec<_> = (3..6).map(|line| row(line, "not in order, u")).collect();
+        let newest_first: Vec<_> = (3..6).map(older).collect();
         let refused = check_order(&newest_first, 4, HELP).unwrap_err();
         assert_eq!(
             (refused.code, refused.message.as_str()),

@@ -1,12 +1,15 @@
-//! `tapedeck ingest`: how the live source and the source of news are, and what came onto the tape, by source.
+//! `tapedeck ingest`: how the live source and the source of news are, and what came onto the tape, by source: bars and
+//! articles, with when they were filled last and why that failed last.
 
 use domain::calendar::Calendar;
+use event_log::Tape;
+use ingest::status::{ArticlesStatus, Gap, SeriesStatus, articles, status};
 use projections::queries::{self, HeartbeatRow, SourceRow};
+use runtime::command::filled::{self, Action, Filled, Fillings, NEWS, SeriesFilled};
 use serde::Serialize;
 
-use ingest::status::{Gap, SeriesStatus, status};
-
 use crate::cli::IngestCommand;
+use crate::command::control::caller;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -24,6 +27,42 @@ struct Told {
     live: Vec<SourceRow>,
     news: Vec<OfNews>,
     series: Vec<OfSource>,
+    /// What was asked for or imported, and has no bar on the tape.
+    unfilled: Vec<SeriesFilled>,
+    articles: Vec<OfArticles>,
+    /// What failed last, articles too.
+    #[serde(skip)]
+    failing: Vec<SeriesFilled>,
+}
+
+/// What came of filling a series last.
+#[derive(Debug, Default, Serialize)]
+struct Came {
+    /// When a backfill, an import or a fetch of news went well, UTC nanoseconds.
+    last_success_ns: Option<i64>,
+    /// When one failed.
+    last_error_ns: Option<i64>,
+    /// Why.
+    last_error: String,
+}
+
+impl Came {
+    fn of(filled: Option<&SeriesFilled>) -> Self {
+        filled.map_or_else(Self::default, |filled| Self {
+            last_success_ns: filled.last_success_ns,
+            last_error_ns: filled.last_error_ns,
+            last_error: filled.last_error.clone(),
+        })
+    }
+}
+
+/// The articles of a source about a symbol.
+#[derive(Debug, Serialize)]
+struct OfArticles {
+    #[serde(flatten)]
+    status: ArticlesStatus,
+    #[serde(flatten)]
+    came: Came,
 }
 
 /// The source of news that the configuration names, and how the service that follows it is.
@@ -42,25 +81,50 @@ struct OfSource {
     status: SeriesStatus,
     /// The stated authority of the newest bar's date; where none is stated it is whoever came first.
     authority: Option<String>,
+    #[serde(flatten)]
+    came: Came,
+}
+
+/// Records what came of some series. A tape that takes no word of it is logged, for the command has its own end to tell.
+pub async fn note(tape: &Tape, action: Action, filled: &[Filled]) {
+    if let Err(error) = filled::record(tape, &caller(), action, filled).await {
+        tracing::warn!("what came of {} series is not recorded: {error}", filled.len());
+    }
 }
 
 /// Lists live sources and each source's series.
 pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> Result<(), Failure> {
     let IngestCommand::Status { source, symbols } = command;
     let authorities = session.config.standards().authorities;
-    let wanted = |series: &SeriesStatus| {
-        source.as_ref().is_none_or(|source| series.source == *source)
-            && (symbols.is_empty()
-                || symbols.iter().any(|symbol| symbol.eq_ignore_ascii_case(&series.symbol)))
+    let wanted = |of: &str, about: &str| {
+        source.as_ref().is_none_or(|source| of == source)
+            && (symbols.is_empty() || symbols.iter().any(|symbol| symbol.eq_ignore_ascii_case(about)))
     };
+    let mut fillings = Fillings::default();
+    fillings.catch_up(&session.tape).await?;
     let of_source = |status: SeriesStatus| {
         let date = Calendar::xnys().date_of(status.last_close_ns);
         let timeframe = status.timeframe.parse().ok();
         let stated = timeframe.and_then(|timeframe| authorities.of(&status.symbol, timeframe, date));
-        OfSource { authority: stated.map(str::to_owned), status }
+        let came = Came::of(fillings.of(&status.source, &status.symbol, &status.timeframe));
+        OfSource { authority: stated.map(str::to_owned), came, status }
     };
-    let found = status(&session.tape).await?.into_iter().filter(wanted);
+    let found = status(&session.tape).await?.into_iter();
+    let found = found.filter(|series| wanted(&series.source, &series.symbol));
     let found: Vec<OfSource> = found.map(of_source).collect();
+    let mut articles = of_articles(articles(&session.tape).await?, &fillings);
+    articles.retain(|articles| wanted(&articles.status.source, &articles.status.symbol));
+    let has_bars = |filled: &SeriesFilled| {
+        found.iter().map(|series| &series.status).any(|series| {
+            (&series.source, &series.symbol, &series.timeframe)
+                == (&filled.source, &filled.symbol, &filled.timeframe)
+        })
+    };
+    let asked: Vec<SeriesFilled> =
+        fillings.series().filter(|filled| wanted(&filled.source, &filled.symbol)).cloned().collect();
+    let unfilled = asked.iter().filter(|filled| filled.timeframe != NEWS && !has_bars(filled));
+    let unfilled: Vec<SeriesFilled> = unfilled.cloned().collect();
+    let failing = asked.into_iter().filter(SeriesFilled::is_failing).collect();
     let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
     let pool = session.reader().await?;
     let mut live = queries::sources(&pool).await.map_err(failed)?;
@@ -81,9 +145,16 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
             "stopped".clone_into(&mut row.state);
         }
     }
+    let told = Told { live, news, series: found, unfilled, articles, failing };
     if output.json {
-        return output.document(&Told { live, news, series: found });
+        return output.document(&told);
     }
+    print(&told, output);
+    Ok(())
+}
+
+fn print(told: &Told, output: Output) {
+    let Told { live, news, series, unfilled, articles, failing } = told;
     if !live.is_empty() {
         let header = [
             "LIVE",
@@ -102,7 +173,7 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
             "HISTORY",
         ];
         output.table(&header, &live.iter().map(live_cells).collect::<Vec<_>>());
-        for row in &live {
+        for row in live {
             for (what, words) in [("", &row.detail), ("last error: ", &row.last_error)] {
                 if !words.is_empty() {
                     output.line(&format!("{}: {what}{words}", row.source));
@@ -118,10 +189,79 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
         let header = ["NEWS", "STATE", "SYMBOLS", "LAST HEARTBEAT", "DETAIL"];
         output.table(&header, &news.iter().map(cells).collect::<Vec<_>>());
     }
-    let header =
-        ["SOURCE", "SYMBOL", "TF", "BARS", "FIRST CLOSE", "LAST CLOSE", "LAST APPEND", "AUTHORITY", "GAPS"];
-    output.table(&header, &found.iter().map(cells).collect::<Vec<_>>());
-    Ok(())
+    if !articles.is_empty() {
+        let header = [
+            "ARTICLES OF",
+            "SYMBOL",
+            "ARTICLES",
+            "FIRST",
+            "LAST",
+            "LAST APPEND",
+            "LAST SUCCESS",
+            "LAST ERROR",
+        ];
+        output.table(&header, &articles.iter().map(article_cells).collect::<Vec<_>>());
+    }
+    let header = [
+        "SOURCE",
+        "SYMBOL",
+        "TF",
+        "BARS",
+        "FIRST CLOSE",
+        "LAST CLOSE",
+        "LAST APPEND",
+        "LAST SUCCESS",
+        "LAST ERROR",
+        "AUTHORITY",
+        "GAPS",
+    ];
+    output.table(&header, &series.iter().map(cells).collect::<Vec<_>>());
+    for SeriesFilled { source, symbol, timeframe, last_error_ns, last_error, .. } in failing {
+        let at = second(*last_error_ns);
+        output.line(&format!("{source} {symbol} {timeframe}: failed at {at}: {last_error}"));
+    }
+    for SeriesFilled { source, symbol, timeframe, last_success_ns, .. } in
+        unfilled.iter().filter(|filled| !filled.is_failing())
+    {
+        let at = second(*last_success_ns);
+        output.line(&format!("{source} {symbol} {timeframe}: no bars, asked for at {at}"));
+    }
+}
+
+/// The articles on the tape, and those that were asked for in vain.
+fn of_articles(told: Vec<ArticlesStatus>, fillings: &Fillings) -> Vec<OfArticles> {
+    let mut all = told;
+    for filled in fillings.series().filter(|filled| filled.timeframe == NEWS) {
+        let (source, symbol) = (filled.source.clone(), filled.symbol.clone());
+        if !all.iter().any(|told| (&told.source, &told.symbol) == (&source, &symbol)) {
+            all.push(ArticlesStatus { source, symbol, ..ArticlesStatus::default() });
+        }
+    }
+    all.sort_by(|one, other| (&one.source, &one.symbol).cmp(&(&other.source, &other.symbol)));
+    let of = |status: ArticlesStatus| {
+        let came = Came::of(fillings.of(&status.source, &status.symbol, NEWS));
+        OfArticles { status, came }
+    };
+    all.into_iter().map(of).collect()
+}
+
+/// A time to the second: nanoseconds tell nobody anything here.
+fn second(ns: Option<i64>) -> String {
+    ns.map_or_else(|| "–".to_owned(), |ns| time(ns / 1_000_000_000 * 1_000_000_000))
+}
+
+fn article_cells(OfArticles { status, came }: &OfArticles) -> Vec<String> {
+    let there = |ns: i64| second(Some(ns).filter(|_| status.articles > 0));
+    vec![
+        status.source.clone(),
+        status.symbol.clone(),
+        status.articles.to_string(),
+        there(status.first_published_ns),
+        there(status.last_published_ns),
+        there(status.last_append_ns),
+        second(came.last_success_ns),
+        second(came.last_error_ns),
+    ]
 }
 
 /// The newest heartbeat of the service of news, where the configuration names a source for it.
@@ -133,13 +273,11 @@ fn of_news(session: &Session, beats: Vec<HeartbeatRow>) -> Option<OfNews> {
 
 fn live_cells(row: &SourceRow) -> Vec<String> {
     let lag = |ns: Option<i64>| ns.map_or_else(|| "–".to_owned(), |ns| format!("{} ms", ns / 1_000_000));
-    let last =
-        row.last_message_ns.map_or_else(|| "–".to_owned(), |ns| time(ns / 1_000_000_000 * 1_000_000_000));
     vec![
         row.source.clone(),
         row.state.clone(),
         row.symbols.len().to_string(),
-        last,
+        second(row.last_message_ns),
         row.bars.to_string(),
         row.revisions.to_string(),
         row.quotes.to_string(),
@@ -153,7 +291,7 @@ fn live_cells(row: &SourceRow) -> Vec<String> {
     ]
 }
 
-fn cells(OfSource { status: series, authority }: &OfSource) -> Vec<String> {
+fn cells(OfSource { status: series, authority, came }: &OfSource) -> Vec<String> {
     let authority = match authority {
         None => "–".to_owned(),
         Some(authority) if *authority == series.source => "yes".to_owned(),
@@ -161,8 +299,7 @@ fn cells(OfSource { status: series, authority }: &OfSource) -> Vec<String> {
     };
     let appended = match series.last_append_ns {
         0 => "unknown".to_owned(),
-        // Nanoseconds tell nobody anything here.
-        ns => time(ns / 1_000_000_000 * 1_000_000_000),
+        ns => second(Some(ns)),
     };
     vec![
         series.source.clone(),
@@ -172,6 +309,8 @@ fn cells(OfSource { status: series, authority }: &OfSource) -> Vec<String> {
         time(series.first_close_ns),
         time(series.last_close_ns),
         appended,
+        second(came.last_success_ns),
+        second(came.last_error_ns),
         authority,
         gaps(&series.gaps),
     ]

@@ -63,7 +63,7 @@ fn pair(text: &str) -> Result<(String, String), Failure> {
 
 async fn checked(session: &Session, scope: &ScopeOptions) -> Result<Scope, Failure> {
     control::stop(session, &scope.account, &scope.strategy, "").await?;
-    Ok(Scope::new(&scope.account, &scope.strategy, &scope.symbol.to_uppercase()))
+    Ok(Scope::new(&scope.account, &scope.strategy, &scope.symbol))
 }
 
 /// Whether the tape has bars, quotes or trades of a symbol, or the configuration names it.

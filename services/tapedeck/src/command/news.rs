@@ -5,11 +5,13 @@ use std::time::Instant;
 use contracts::v1::Origin;
 use event_log::Tape;
 use ingest::news::{self, Listed, NewsReport, Newsroom};
+use runtime::command::filled::{Action, Filled, NEWS};
 use serde::Serialize;
 use serde_json::Value;
 use vendors::{Cursor, NewsAsk, NewsSource};
 
 use crate::cli::{Global, NewsFetch, NewsList};
+use crate::command::ingest as ingested;
 use crate::command::market::bound;
 use crate::command::reference::failure;
 use crate::command::symbols::listed;
@@ -36,6 +38,9 @@ struct Report {
     delay: String,
     /// Symbols of which the vendor has more than it gives.
     cut_off: Vec<String>,
+    /// Symbols of which everything was told and recorded.
+    #[serde(skip)]
+    done: usize,
 }
 
 /// Asks for one symbol after the other and appends what the tape lacks.
@@ -50,6 +55,11 @@ pub async fn fetch(global: &Global, options: &NewsFetch, output: Output) -> Resu
         outcome = take(&session.tape, &*vendor, &asks, &mut report, output) => outcome,
         () = session.interrupted() => Err(Failure::interrupted()),
     };
+    if let Err(failure) = &outcome {
+        let underway = asks.get(report.done).map(|ask| ask.symbol.as_str());
+        let words = underway.map(|symbol| filled(vendor.name(), symbol, Err(failure.message.clone())));
+        ingested::note(&session.tape, Action::NewsFetch, words.as_slice()).await;
+    }
     let name = session.dir.name.clone();
     session.close().await;
     outcome?;
@@ -116,10 +126,19 @@ async fn take(
         }
         let told = room.report();
         report.news.add(told);
+        let came = Ok(format!("{} articles appended", told.appended + told.revisions));
+        ingested::note(tape, Action::NewsFetch, &[filled(vendor.name(), &ask.symbol, came)]).await;
+        report.done += 1;
         let place = format!("{} ({} of {})", ask.symbol, index + 1, asks.len());
         output.progress(&format!("{place}: {} articles, {} new", told.read, told.appended));
     }
     Ok(())
+}
+
+/// What came of the articles about a symbol.
+fn filled(source: &str, symbol: &str, outcome: Result<String, String>) -> Filled {
+    let (source, symbol) = (source.to_owned(), symbol.to_owned());
+    Filled { source, symbol, timeframe: NEWS.to_owned(), outcome }
 }
 
 fn print(report: &Report, output: Output) -> Result<(), Failure> {

@@ -181,6 +181,8 @@ async fn turned_away(
     order_id: &str,
     until: Instant,
 ) -> Result<Option<(&'static str, String)>, Failure> {
+    // A request without an answer is asked after: what became of it may still be known in time.
+    let mut unknown = None;
     while Instant::now() < until {
         let found = queries::order(pool, order_id).await.map_err(unreachable)?;
         let status = found.as_ref().map_or("", |found| found.order.status.as_str());
@@ -188,13 +190,14 @@ async fn turned_away(
             ("rejected", Some(found)) => return Ok(Some(("rejected", found.order.reason.clone()))),
             ("unknown", Some(found)) => {
                 let last = found.history.last().map(|event| event.detail.clone());
-                return Ok(Some(("unknown", last.unwrap_or_default())));
+                unknown = Some(("unknown", last.unwrap_or_default()));
             }
-            ("" | "approved" | "submitted", _) => tokio::time::sleep(LOOK).await,
-            _ => break,
+            ("" | "approved" | "submitted", _) => {}
+            _ => return Ok(None),
         }
+        tokio::time::sleep(LOOK).await;
     }
-    Ok(None)
+    Ok(unknown)
 }
 
 /// The account that is stated, or the only one of the configuration.

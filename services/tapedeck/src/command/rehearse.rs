@@ -86,7 +86,7 @@ async fn play(
     loaded: Loaded,
     output: Output,
 ) -> Result<(), Failure> {
-    seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
+    seed(&session.tape, &session.config, opening_ns(&session.manifest)?).await?;
     wait_for(session, &options.wait_for, output).await?;
     let mut services = services::start(session, terms, Some(loaded)).await?;
     announce(session, &services, output)?;

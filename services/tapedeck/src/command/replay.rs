@@ -3,9 +3,6 @@
 use std::sync::Arc;
 
 use backtest::replay::{self, Counts, Divergence, Options, Report};
-use contracts::stream;
-use contracts::v1::event::Body;
-use domain::calendar::Calendar;
 use projections::as_of::{AsOfError, Moment, Timeline};
 use projections::queries;
 use serde_json::Value;
@@ -17,12 +14,8 @@ use crate::output::Output;
 use crate::services::clock_mode;
 use crate::session::Session;
 
-/// Sessions of any exchange.
-const SESSIONS: &str = "market.session.>";
-
 /// Replays a range of TRADING and says what was proved.
 pub async fn run(session: &Session, options: &Replay, output: Output) -> Result<(), Failure> {
-    check_calendar(session).await?;
     let timeline = Timeline::new(Arc::clone(&session.tape));
     let from = match &options.from {
         Some(text) => first(&timeline, "--from", text).await?,
@@ -49,20 +42,6 @@ pub async fn run(session: &Session, options: &Replay, output: Output) -> Result<
         () = session.interrupted() => return Err(Failure::interrupted()),
     };
     conclude(session, &report, output).await
-}
-
-/// Execution knows one calendar. What a backtest with another one wrote to a tape would differ from the first mark on,
-/// which is not what a replay is asked to find.
-async fn check_calendar(session: &Session) -> Result<(), Failure> {
-    let last = session.tape.last(stream::MARKET, SESSIONS).await?;
-    let Some(Body::SessionChange(change)) = last.and_then(|last| last.event.body) else { return Ok(()) };
-    let known = Calendar::xnys().exchange();
-    if change.exchange == known {
-        return Ok(());
-    }
-    let message =
-        format!("calendar {:?} of the tape: expected {known}, the one that is replayed", change.exchange);
-    Err(Failure::usage(message, "tapedeck chain-hash, to hold it against the run that wrote it"))
 }
 
 /// Options of the whole tape.

@@ -37,7 +37,7 @@ pub async fn run(global: &Global, options: &Run, output: Output) -> Result<(), F
 
 async fn serve(session: &Session, terms: &Terms, output: Output) -> Result<(), Failure> {
     if terms.services.contains(&Service::Ingest) {
-        seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
+        seed(&session.tape, &session.config, opening_ns(&session.manifest)?).await?;
     }
     let services = services::start(session, terms, None).await?;
     announce(session, &services, output)?;

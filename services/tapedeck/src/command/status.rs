@@ -49,6 +49,8 @@ struct AtBroker {
     broker: String,
     mode: &'static str,
     broker_account: String,
+    /// Why it takes no orders there.
+    blocked: Option<String>,
 }
 
 async fn brokers(session: &Session, accounts: &[AccountRow]) -> Result<Vec<AtBroker>, Failure> {
@@ -62,6 +64,7 @@ async fn brokers(session: &Session, accounts: &[AccountRow]) -> Result<Vec<AtBro
             account: attached.account,
             broker: attached.broker,
             broker_account: attached.broker_account,
+            blocked: Some(attached.blocked).filter(|why| !why.is_empty()),
         });
     }
     Ok(brokers)
@@ -206,9 +209,12 @@ fn print(screen: &Screen, watching: bool, output: Output) -> Result<(), Failure>
         ));
     }
     for broker in &screen.brokers {
-        let AtBroker { account, broker, mode, broker_account } = broker;
+        let AtBroker { account, broker, mode, broker_account, blocked } = broker;
         let line = format!("account {account}  at {broker} {broker_account}  {mode}");
         output.line(&if *mode == "live" { output.paint("31", &line) } else { line });
+        if let Some(why) = blocked {
+            output.line(&output.paint("31", &format!("✗ account {account} takes no orders: {why}")));
+        }
     }
     for halt in &screen.halts {
         let scope = if halt.account.is_empty() { "all accounts" } else { halt.account.as_str() };

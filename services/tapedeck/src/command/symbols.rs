@@ -43,12 +43,14 @@ pub fn one(option: &str, text: &str, help: &str) -> Result<String, Failure> {
 /// The symbols of an option, in capitals and each once.
 pub fn listed(given: &[String], help: &str) -> Result<Vec<String>, Failure> {
     let mut symbols: Vec<String> = Vec::with_capacity(given.len());
-    for symbol in given.iter().map(|symbol| symbol.trim().to_ascii_uppercase()) {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-        if !(1..=contracts::SYMBOL_BYTES_MAX).contains(&symbol.len()) || !symbol.bytes().all(plain) {
-            let message = format!("--symbols: {symbol:?}, expected 1 to 32 letters, digits, `.` and `-`");
+    // Vendors name what they have with fewer signs than a symbol may have.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
+    for text in given.iter().map(|text| text.trim()) {
+        let symbol = contracts::read_symbol(text).ok().filter(|symbol| symbol.bytes().all(plain));
+        let Some(symbol) = symbol else {
+            let message = format!("--symbols: {text:?}, expected 1 to 32 letters, digits, `.` and `-`");
             return Err(Failure::usage(message, help));
-        }
+        };
         if !symbols.contains(&symbol) {
             symbols.push(symbol);
         }

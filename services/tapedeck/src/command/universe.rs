@@ -122,9 +122,9 @@ async fn of_symbol(
     let state = match (stated, sessions_since) {
         (Some((_, listing)), _) if listing.state() == ListingState::Delisted => "delisted",
         (_, Some(since)) if stale > 0 && since >= stale => "stale",
-        (Some(_), _) => "listed",
-        (None, Some(_)) => "bars",
-        (None, None) => "unknown",
+        (Some((_, listing)), _) if listing.state() == ListingState::Listed => "listed",
+        (_, Some(_)) => "bars",
+        (_, None) => "unknown",
     };
     let (source, listing) = stated.cloned().unwrap_or_default();
     Ok(Checked {

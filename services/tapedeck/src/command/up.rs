@@ -24,6 +24,7 @@ pub fn manifest(kind: TapeKind, seed: u64) -> Manifest {
         to: None,
         format: FormatNote::default(),
         symbols: 0,
+        calendar: None,
     }
 }
 
@@ -116,7 +117,7 @@ fn demo(config: &Config, options: &Up) -> Result<Manifest, Failure> {
 }
 
 async fn run_tape(session: &Session, terms: &Terms, output: Output) -> Result<(), Failure> {
-    seed(&session.tape, &session.config, opening_ns(&session.manifest)).await?;
+    seed(&session.tape, &session.config, opening_ns(&session.manifest)?).await?;
     let services = services::start(session, terms, None).await?;
     announce(session, &services, output)?;
     session.interrupted().await;
@@ -164,13 +165,39 @@ pub fn announce(session: &Session, services: &Services, output: Output) -> Resul
 }
 
 /// Market time of what a tape is told before its first instant.
-pub fn opening_ns(manifest: &Manifest) -> i64 {
-    match manifest.kind {
-        TapeKind::Main => runtime::now_ns(),
-        TapeKind::Demo | TapeKind::Rehearsal => manifest
-            .from
-            .and_then(|date| date.and_hms_opt(0, 0, 0))
-            .and_then(|midnight| midnight.and_utc().timestamp_nanos_opt())
-            .unwrap_or_default(),
+pub fn opening_ns(manifest: &Manifest) -> Result<i64, Failure> {
+    let from = match manifest.kind {
+        TapeKind::Main => return Ok(runtime::now_ns()),
+        TapeKind::Demo | TapeKind::Rehearsal => manifest.from,
+    };
+    let Some(date) = from else { return Ok(0) };
+    let midnight = date.and_hms_opt(0, 0, 0).and_then(|midnight| midnight.and_utc().timestamp_nanos_opt());
+    // A date of the currency market begins on the evening before.
+    let start_ns = manifest.market()?.calendar().start_of(date);
+    Ok(midnight.unwrap_or_default().min(start_ns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_tape_is_told_first_is_not_behind_its_first_session() {
+        let date = "2020-01-06".parse().unwrap();
+        for (calendar, expected) in [
+            (None, "2020-01-06T00:00:00Z"),
+            (Some("24x5"), "2020-01-05T22:00:00Z"),
+            (Some("24x7"), "2020-01-06T00:00:00Z"),
+        ] {
+            let calendar = calendar.map(str::to_owned);
+            let manifest = Manifest { from: Some(date), calendar, ..manifest(TapeKind::Rehearsal, 1) };
+            let opening_ns = opening_ns(&manifest).unwrap();
+            let expected: chrono::DateTime<chrono::Utc> = expected.parse().unwrap();
+            assert_eq!(Some(opening_ns), expected.timestamp_nanos_opt(), "{:?}", manifest.calendar);
+            let session = manifest.market().unwrap().calendar().session(date).unwrap().unwrap();
+            assert!(opening_ns <= session.open_ns, "{:?}", manifest.calendar);
+        }
+        let unknown = Manifest { calendar: Some("XLON".to_owned()), ..manifest(TapeKind::Rehearsal, 1) };
+        assert!(unknown.market().unwrap_err().message.contains("expected one of XNYS, 24x5, 24x7"));
     }
 }

@@ -30,7 +30,9 @@ pub struct LimitsConfig {
 impl LimitsConfig {
     /// What they are of.
     pub fn scope(&self) -> Scope {
-        Scope::new(&self.account, &self.strategy, &self.symbol.to_uppercase())
+        // What is no symbol stays as it is written: `validate` names it.
+        let symbol = contracts::read_symbol(&self.symbol).unwrap_or_else(|_| self.symbol.clone());
+        Scope::new(&self.account, &self.strategy, &symbol)
     }
 
     /// The limits as the tape states them.
@@ -64,7 +66,7 @@ impl LimitsConfig {
             return Err(value(format!("limits[{index}].account"), &self.account, expected));
         }
         if !self.symbol.is_empty() {
-            check_traded(&format!("limits[{index}].symbol"), &[self.symbol.to_uppercase()])?;
+            check_traded(&format!("limits[{index}].symbol"), &[self.scope().symbol])?;
         }
         if self.named.is_empty() {
             let expected = "at least one limit, see `tapedeck limits names`";
@@ -88,6 +90,19 @@ mod tests {
 
     fn limits(text: &str) -> Result<TradeLimits, fields::LimitError> {
         toml::from_str::<LimitsConfig>(text).unwrap().limits()
+    }
+
+    #[test]
+    fn a_symbol_is_read_as_everywhere_else() {
+        let of = |symbol: &str| LimitsConfig {
+            symbol: symbol.to_owned(),
+            named: BTreeMap::from([("max_open_orders".to_owned(), toml::Value::Integer(1))]),
+            ..LimitsConfig::default()
+        };
+        assert_eq!(of("brk.b").scope().symbol, "BRK.B");
+        of("brk.b").validate(0, &BTreeMap::new()).unwrap();
+        let refused = of("stra\u{df}e").validate(3, &BTreeMap::new()).unwrap_err().to_string();
+        assert!(refused.starts_with("limits[3].symbol = \"stra\u{df}e\": expected"), "{refused}");
     }
 
     #[test]

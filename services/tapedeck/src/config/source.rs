@@ -175,7 +175,21 @@ impl<'a> Credential<'a> {
 impl Credential<'_> {
     /// Whether there is one.
     pub fn is_set(&self) -> bool {
-        matches!(self.found(), Ok(Some(_)))
+        matches!(self.look(), Ok(true))
+    }
+
+    /// The same; an error says why the file that is named is not taken.
+    pub fn look(&self) -> Result<bool, ConfigError> {
+        Ok(self.found()?.is_some())
+    }
+
+    /// Why there is none, in words; `None` where there is one.
+    pub fn missing(&self) -> Option<String> {
+        match self.look() {
+            Ok(true) => None,
+            Ok(false) => Some(format!("{} unset", self.field)),
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// The credential; an error names the variable or the file that is to hold it.
@@ -355,9 +369,15 @@ mod tests {
         let error = config.key().read().unwrap_err().to_string();
         assert!(error.starts_with("source.massive.key_file") && error.contains("640"), "{error}");
         assert!(!config.key().is_set());
+        // That it is there and not taken is not the same as that nothing is there.
+        let missing = config.key().missing().unwrap();
+        assert!(missing.contains("chmod 600") && !missing.contains("unset"), "{missing}");
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         let key = config.key().read().unwrap();
         assert_eq!(secrecy::ExposeSecret::expose_secret(&key), "planted");
+        assert_eq!(config.key().missing(), None);
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(config.key().missing().as_deref(), Some("source.massive.key_env unset"));
     }
 
     #[test]

@@ -28,7 +28,7 @@ struct Asset {
     class: Option<String>,
     exchange: Option<String>,
     name: Option<String>,
-    status: String,
+    status: Option<String>,
     tradable: Option<bool>,
     shortable: Option<bool>,
     fractionable: Option<bool>,
@@ -53,12 +53,11 @@ impl ReferenceData for AlpacaAssets {
         if asset.symbol != symbol {
             return Err(self.http.broken(format!("symbol: {:?}, expected {symbol:?}", asset.symbol)));
         }
-        let state = match asset.status.as_str() {
-            "active" => ListingState::Listed,
-            "inactive" => ListingState::Delisted,
-            other => {
-                return Err(self.http.broken(format!("status: {other:?}, expected active or inactive")));
-            }
+        // What another word means is not known, nor is it when nothing is said; the rest of the answer holds all the same.
+        let state = match asset.status.as_deref() {
+            Some("active") => ListingState::Listed,
+            Some("inactive") => ListingState::Delisted,
+            _ => ListingState::Unspecified,
         };
         Ok(vec![Body::Listing(Listing {
             symbol: asset.symbol,

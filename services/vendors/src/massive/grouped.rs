@@ -23,16 +23,16 @@ struct Row {
     #[serde(rename = "T")]
     symbol: String,
     t: i64,
-    o: f64,
-    h: f64,
-    l: f64,
-    c: f64,
-    v: f64,
+    o: Option<f64>,
+    h: Option<f64>,
+    l: Option<f64>,
+    c: Option<f64>,
+    v: Option<f64>,
 }
 
 impl Massive {
-    /// A row as a bar of `date`.
-    fn bar_of(&self, date: NaiveDate, row: &Row) -> Result<Quoted, VendorError> {
+    /// A row as a bar of `date`; `None` for one without a price or a volume.
+    fn bar_of(&self, date: NaiveDate, row: &Row) -> Result<Option<Quoted>, VendorError> {
         let calendar = Calendar::xnys();
         let stamped = calendar.date_of(row.t.saturating_mul(MS));
         if stamped != date {
@@ -40,7 +40,8 @@ impl Massive {
             return Err(self.http.broken(what));
         }
         let aggregate = Aggregate { t: row.t, o: row.o, h: row.h, l: row.l, c: row.c, v: row.v };
-        Ok(Quoted { start_ns: calendar.start_of(date), ..self.quoted(&aggregate)? })
+        let quoted = self.quoted(&aggregate)?;
+        Ok(quoted.map(|quoted| Quoted { start_ns: calendar.start_of(date), ..quoted }))
     }
 }
 
@@ -57,7 +58,10 @@ impl BarsByDate for Massive {
         while let Some(token) = next {
             let (rows, further) = self.rows::<Row>(token, &path, &query).await?;
             for row in rows.into_iter().filter(|row| wanted.contains(&row.symbol)) {
-                let bar = self.bar_of(date, &row)?;
+                let Some(bar) = self.bar_of(date, &row)? else {
+                    day.skipped.empty += 1;
+                    continue;
+                };
                 let kept = wire::sift(vec![bar], &ask, now_ns, &mut day.skipped);
                 day.bars.extend(kept.into_iter().map(|bar| (row.symbol.clone(), bar)));
             }

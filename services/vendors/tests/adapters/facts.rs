@@ -148,6 +148,21 @@ async fn what_is_listed_and_what_is_gone_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_state_that_alpaca_words_otherwise_is_not_known_and_the_rest_holds() {
+    for status in [json!("halted"), json!(null)] {
+        let office = Office::new().await;
+        let rule = json!({
+            "vendor": "alpaca_trading", "path": "/v2/assets/AAPL", "fault": "answer", "status": 200,
+            "body": {"symbol": "AAPL", "status": status, "tradable": true, "exchange": "NASDAQ"},
+        });
+        office.vendors.stand.faults.on_request(serde_json::from_value(rule).unwrap());
+        let found = listing(&office.facts(Vendor::AlpacaTrading).facts("AAPL").await.unwrap());
+        assert_eq!(found.state(), ListingState::Unspecified);
+        assert_eq!((found.exchange.as_str(), found.tradable), ("NASDAQ", Some(true)));
+    }
+}
+
+#[tokio::test]
 async fn a_symbol_that_nobody_knows_is_unknown() {
     for vendor in FACTS {
         let office = Office::new().await;

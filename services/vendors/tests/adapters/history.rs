@@ -11,7 +11,7 @@ use tapedeck_vendors::Settings;
 use tapedeck_vendors::fault::HttpFault;
 use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::{self, Adjustment, Anchor};
-use vendors::{Ask, Offer, Quoted, Refusal, Skipped, VendorError};
+use vendors::{Ask, Cursor, Offer, PageOfMany, Quoted, Refusal, Skipped, VendorError};
 
 use crate::support::{ALL, Desk, ask};
 
@@ -185,6 +185,20 @@ async fn a_symbol_that_yahoo_does_not_know_is_said() {
 }
 
 #[tokio::test]
+async fn massives_rows_without_a_price_are_counted() {
+    let desk = Desk::of(Vendor::Massive).await;
+    let results = json!([
+        {"t": 1_765_170_000_000_i64, "o": null, "h": 2.0, "l": 1.0, "c": 1.5, "v": 10},
+        {"t": 1_765_256_400_000_i64, "o": 1.5, "h": 2.0, "l": 1.0, "c": 1.5, "v": 10},
+    ]);
+    let body = json!({"status": "OK", "results": results});
+    desk.arm("/v2/aggs", 1, HttpFault::Answer { status: 200, headers: [].into(), body });
+    let found = desk.all(&ask("AAPL", Timeframe::D1, "2025-12-08", "2025-12-09")).await.unwrap();
+    assert_eq!((found.bars.len(), found.skipped), (1, Skipped { empty: 1, ..Skipped::default() }));
+    assert_eq!(found.bars[0].open, Price(1_500_000_000));
+}
+
+#[tokio::test]
 async fn alpacas_rows_without_a_price_are_counted() {
     let desk = Desk::of(Vendor::AlpacaData).await;
     let bars = json!([
@@ -246,6 +260,52 @@ async fn offers_say_what_there_is() {
         let first = domain::calendar::Calendar::xnys().date_of(yahoo.now_ns) - chrono::Days::new(days.into());
         let first = first.to_string();
         yahoo.all(&ask("SPY", timeframe, &first, "2026-01-06")).await.unwrap();
+    }
+}
+
+/// Everything of a span of several symbols, asked for at once, and in how many pages.
+async fn of_many(desk: &Desk, symbols: &[String], ask: &Ask) -> (PageOfMany, usize) {
+    let vendor = desk.adapter.of_many().unwrap();
+    let (mut all, mut pages) = (PageOfMany::default(), 0);
+    let mut cursor = Some(Cursor::default());
+    while let Some(at) = cursor {
+        let page = vendor.page_of(symbols, ask, at, desk.now_ns).await.unwrap();
+        assert!(page.bars.iter().map(|(_, bars)| bars.len()).sum::<usize>() <= 100);
+        all.bars.extend(page.bars);
+        all.actions.extend(page.actions);
+        all.skipped.add(page.skipped);
+        pages += 1;
+        cursor = page.next;
+    }
+    (all, pages)
+}
+
+#[tokio::test]
+async fn several_symbols_in_one_question_are_those_of_each_page_across_page() {
+    let desk = Desk::of(Vendor::AlpacaData).await;
+    desk.vendors.stand.set(Settings::default().with(&json!({"alpaca_data": {"page_max": 100}})).unwrap());
+    let symbols = ["AAPL", "BRK.B", "NOSUCH", "NVDA", "SPY"].map(str::to_owned);
+    let span = ask("", Timeframe::H1, "2024-06-03", "2024-06-14");
+    let (all, pages) = of_many(&desk, &symbols, &span).await;
+    let asked = |path: &str| desk.vendors.stand.ledger.requests(Some(Vendor::AlpacaData), path).len();
+    let rows = asked("/v2/stocks/bars");
+    assert_eq!((asked("/v1/corporate-actions"), rows), (1, pages - 1));
+    // A page ends in the midst of a symbol: there are more parts than symbols.
+    assert!(rows > 2 && all.bars.len() > 4, "{rows} pages, {} parts", all.bars.len());
+    let mut skipped = Skipped::default();
+    for symbol in &symbols {
+        let alone = desk.all(&Ask { symbol: symbol.clone(), ..span.clone() }).await.unwrap();
+        let of = all.bars.iter().filter(|(of, _)| of == symbol).flat_map(|(_, bars)| bars);
+        assert_eq!(of.copied().collect::<Vec<_>>(), alone.bars, "{symbol}");
+        let of = all.actions.iter().filter(|(of, _)| of == symbol).map(|(_, action)| action.clone());
+        assert_eq!(of.collect::<Vec<_>>(), alone.actions, "{symbol}");
+        assert_eq!(alone.bars.is_empty(), symbol == "NOSUCH");
+        skipped.add(alone.skipped);
+    }
+    assert_eq!(all.skipped, skipped);
+    assert!(all.actions.iter().any(|(symbol, _)| symbol == "NVDA"), "{:?}", all.actions);
+    for vendor in [Vendor::Yahoo, Vendor::Massive] {
+        assert!(Desk::of(vendor).await.adapter.of_many().is_none(), "{vendor:?}");
     }
 }
 

@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 
 use super::super::body::{object_or_none, objects};
 use super::super::fields::{Asked, At, BacktestId, NoFields, Word, reason};
-use super::super::{Given, Key, Problem, Problems, caller};
+use super::super::{Given, GivenOrNone, Key, Problem, Problems, caller};
 use super::missing;
 use crate::access::Actor;
 use crate::action::tape;
@@ -159,6 +159,9 @@ pub struct NewBacktest {
     /// `XNYS`, `24x5` or `24x7`; XNYS unless the data say otherwise.
     #[serde(default)]
     pub calendar: String,
+    /// Which version of a bar counts that the tape states more than once: `latest`, each bar in its newest version from
+    /// the start, or `as-known`, what was known at the time; `latest` when absent.
+    pub revisions: Option<String>,
     /// Seed of whatever is drawn at random; 1 when absent.
     pub seed: Option<u64>,
     /// Symbol to compare with, bought and held.
@@ -210,14 +213,14 @@ pub async fn create(
 
 /// Ask for the end of a backtest; what it has come to by then is not kept.
 #[utoipa::path(post, path = "/api/v1/backtests/{id}/cancel", tag = "research", operation_id = "cancel_backtest",
-    params(BacktestId, Key), request_body = Cancel, responses((status = 202), Problems))]
+    params(BacktestId, Key), request_body = Option<Cancel>, responses((status = 202), Problems))]
 pub async fn cancel(
     State(app): State<Arc<App>>,
     At(Word(id)): At<Word>,
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
-    Given(asked): Given<Cancel>,
+    GivenOrNone(asked): GivenOrNone<Cancel>,
 ) -> Result<StatusCode, Problem> {
     let reason = reason(&asked.reason)?;
     end(&app, &caller(&actor, &key, &id), &id, reason).await?;
@@ -265,6 +268,8 @@ impl NewBacktest {
             slippage_rate_e9: basis_points / 10_000,
             ..Costs::default()
         };
+        let revisions =
+            research::revisions(self.revisions.as_deref().unwrap_or("latest")).map_err(of_domain)?;
         let only = self.strategies.first().map(|one| if one.name.is_empty() { &one.kind } else { &one.name });
         let only = only.cloned().unwrap_or_default();
         let strategies: Result<Vec<_>, _> = self.strategies.into_iter().map(Strategy::wire).collect();
@@ -280,6 +285,7 @@ impl NewBacktest {
             limits: self.limits.map(|limits| limits.wire(self.allow_short)).transpose()?,
             allow_short: self.allow_short,
             calendar: self.calendar,
+            revisions: revisions.into(),
             seed: self.seed.unwrap_or(1),
             benchmark: self.benchmark,
             search: self.search.map(|search| search.wire(&only)).transpose()?,

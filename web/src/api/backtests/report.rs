@@ -80,7 +80,7 @@ pub async fn trades(
     Ok(csv::whole(&name(&id, "-trades.csv"), &TradeRow::COLUMNS, rows.collect()))
 }
 
-/// Equity at the session closes as CSV, with return, drawdown and benchmark.
+/// Equity, cash and exposure at the session closes as CSV; `tapedeck backtest --equity` writes every instant.
 #[utoipa::path(get, path = "/api/v1/backtests/{id}/equity.csv", tag = "research",
     operation_id = "get_backtest_equity",
     params(BacktestId), responses((status = 200, body = String, content_type = "text/csv"), Problems))]

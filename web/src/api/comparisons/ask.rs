@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::super::backtests::ask::{Begun, Cancel, end};
 use super::super::fields::{Asked, At, ComparisonId, NoFields, Word, reason};
-use super::super::{Given, Key, Problem, Problems, caller};
+use super::super::{Given, GivenOrNone, Key, Problem, Problems, caller};
 use super::found;
 use crate::access::Actor;
 use crate::action::tape;
@@ -85,14 +85,14 @@ pub async fn fork(
 /// Ask for the end of a parity or a fork.
 #[utoipa::path(post, path = "/api/v1/comparisons/{id}/cancel", tag = "research",
     operation_id = "cancel_comparison",
-    params(ComparisonId, Key), request_body = Cancel, responses((status = 202), Problems))]
+    params(ComparisonId, Key), request_body = Option<Cancel>, responses((status = 202), Problems))]
 pub async fn cancel(
     State(app): State<Arc<App>>,
     At(Word(id)): At<Word>,
     Extension(actor): Extension<Actor>,
     key: Key,
     _: Asked<NoFields>,
-    Given(asked): Given<Cancel>,
+    GivenOrNone(asked): GivenOrNone<Cancel>,
 ) -> Result<StatusCode, Problem> {
     let reason = reason(&asked.reason)?;
     found(&app, &id).await?;

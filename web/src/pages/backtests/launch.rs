@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use domain::bar::Timeframe;
-use domain::research::SAMPLERS;
+use domain::research::{REVISIONS, SAMPLERS};
 use domain::strategy::{Kind, ValueSpec, kinds};
 use projections::queries::{self, Series};
 
@@ -67,6 +67,8 @@ pub(super) struct Launcher {
     pub symbols: Vec<String>,
     pub timeframes: Vec<&'static str>,
     pub timeframe: String,
+    /// What a run may see of revised bars.
+    pub revisions: [&'static str; 2],
     pub sample: Option<Sample>,
     /// Whether the tape has bars at all.
     pub bars: bool,
@@ -100,6 +102,7 @@ impl Launcher {
             symbols,
             timeframes: Timeframe::ALL.iter().map(|timeframe| timeframe.name()).collect(),
             timeframe,
+            revisions: REVISIONS.map(|(name, _)| name),
             sample,
             bars: !series.is_empty(),
         })
@@ -164,6 +167,7 @@ pub async fn start(
         slippage_bps: stated(take("slippage_bps")),
         allow_short: take("allow_short") == "on",
         calendar: take("calendar"),
+        revisions: stated(take("revisions")),
         seed: seed.transpose()?,
         benchmark: take("benchmark"),
         ..NewBacktest::default()

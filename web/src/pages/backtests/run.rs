@@ -9,7 +9,8 @@ use axum::response::Response;
 use contracts::v1::BacktestRequest;
 use domain::money::{Amount, Quantity};
 use domain::order::group::policy_name;
-use domain::research::ranges;
+use domain::research::{ranges, revisions_name};
+use domain::risk::fields::stated;
 use projections::queries::BacktestRow;
 
 use super::list::{Going, detail, going};
@@ -164,6 +165,7 @@ fn asked(row: &BacktestRow) -> Vec<Fact> {
             "Bars from",
             if request.files.is_empty() { "the tape".to_owned() } else { request.files.join(", ") },
         ),
+        fact("Revisions", revisions_name(request.revisions()).unwrap_or("–")),
         fact("Cash", money(Amount::from_wire(request.cash.as_ref()))),
         fact("Sizing", sizing.collect::<Vec<_>>().join("; ")),
         fact("When a leg fails", policies.join("; ")),
@@ -171,13 +173,29 @@ fn asked(row: &BacktestRow) -> Vec<Fact> {
         fact("Commission per share", share(costs.commission_per_share_e9)),
         fact("Least commission", Amount::from_wire(costs.commission_minimum.as_ref()).to_string()),
         fact("Slippage, share of price", share(costs.slippage_rate_e9)),
-        fact("Limits", if request.limits.is_some() { "as stated" } else { "buying power alone" }),
+        fact("Limits", limits(request)),
         fact("Short positions", if request.allow_short { "allowed" } else { "not allowed" }),
         fact("Calendar", or(&request.calendar, "XNYS, unless the data say otherwise")),
         fact("Benchmark", or(&request.benchmark, "none")),
         fact("Seed", request.seed.to_string()),
         fact("Asked for by", row.actor.clone()),
     ]
+}
+
+/// What risk held the orders against: the account's own limits, then those by scope.
+fn limits(request: &BacktestRequest) -> String {
+    let own = match (request.limits.is_some(), request.limit_sets.is_empty()) {
+        (true, _) => "as stated",
+        (false, true) => "buying power alone",
+        (false, false) => "buying power",
+    };
+    let by_scope = request.limit_sets.iter().map(|set| {
+        let limits = set.limits.clone().unwrap_or_default();
+        let named: Vec<_> =
+            stated(&limits).into_iter().map(|(field, value)| format!("{}={value}", field.name)).collect();
+        format!("{}: {}", domain::book::Scope::of(set.scope.as_ref()), named.join(" "))
+    });
+    std::iter::once(own.to_owned()).chain(by_scope).collect::<Vec<_>>().join("; ")
 }
 
 fn came(row: &BacktestRow) -> Vec<Fact> {
@@ -199,4 +217,25 @@ fn came(row: &BacktestRow) -> Vec<Fact> {
         fact("Program", row.code_version.clone().unwrap_or_default()),
     ]);
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::v1::{LimitScope, LimitsSet, RiskLimits, TradeLimits};
+
+    use super::*;
+
+    #[test]
+    fn limits_are_told_where_any_are_stated() {
+        let mut request = BacktestRequest::default();
+        assert_eq!(limits(&request), "buying power alone");
+        let scope = LimitScope { symbol: "SPY".to_owned(), ..LimitScope::default() };
+        let stated =
+            TradeLimits { max_open_orders: Some(2), session_only: Some(true), ..TradeLimits::default() };
+        request.limit_sets =
+            vec![LimitsSet { scope: Some(scope), limits: Some(stated), ..LimitsSet::default() }];
+        assert_eq!(limits(&request), "buying power; symbol SPY: max_open_orders=2 session_only=true");
+        request.limits = Some(RiskLimits::default());
+        assert_eq!(limits(&request), "as stated; symbol SPY: max_open_orders=2 session_only=true");
+    }
 }

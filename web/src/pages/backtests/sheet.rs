@@ -333,7 +333,11 @@ impl Tried {
             score: ratio(row.score),
             other: percent(statistic("total_return")),
             trades: statistic("trades").map_or_else(|| "–".to_owned(), |trades| format!("{trades:.0}")),
-            said: row.refused.clone(),
+            said: match row.denied {
+                0 => row.refused.clone(),
+                1 => "1 signal denied".to_owned(),
+                denied => format!("{denied} signals denied"),
+            },
         }
     }
 

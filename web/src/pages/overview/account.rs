@@ -26,6 +26,8 @@ pub struct Tiles {
     pub exposure_share: String,
     pub sharpe: String,
     pub sharpe_note: String,
+    /// That the account takes no orders at its broker, in words; empty where it takes them.
+    pub blocked: String,
     pub seq: u64,
 }
 
@@ -93,7 +95,20 @@ async fn read_tiles(scope: &Scope<'_>) -> Result<Option<Tiles>, QueryError> {
     };
     let (Some(equity), Some(marked_ns)) = (account.equity, account.marked_ns) else { return Ok(None) };
     let history = scope.app.history.of(pool, &account, equity, marked_ns).await?;
-    Ok(Some(Tiles::of(&account, equity, marked_ns, &history)))
+    let tiles = Tiles::of(&account, equity, marked_ns, &history);
+    Ok(Some(Tiles { blocked: blocked(scope, &account).await, ..tiles }))
+}
+
+/// That an account at a broker outside takes no orders there, in words.
+async fn blocked(scope: &Scope<'_>, account: &AccountRow) -> String {
+    if matches!(account.broker.as_str(), "" | "simulated") {
+        return String::new();
+    }
+    match runtime::command::blocked(&scope.app.context.tape, &account.account).await {
+        Ok(Some(why)) => format!("The account takes no orders at its broker: {why}."),
+        Ok(None) => String::new(),
+        Err(error) => format!("Whether the account takes orders at its broker cannot be read: {error}"),
+    }
 }
 
 impl Tiles {
@@ -116,6 +131,7 @@ impl Tiles {
             exposure_share: percent(share(exposure, equity)),
             sharpe: ratio(sharpe),
             sharpe_note,
+            blocked: String::new(),
             seq: account.sequence,
         }
     }

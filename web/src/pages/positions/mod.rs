@@ -24,7 +24,7 @@ use crate::url::Url;
 
 pub use halts::{halt, resume};
 pub use scoped::set_limits;
-pub use stops::{kill, reset_breaker};
+pub use stops::{Line as StopLine, kill, reset_breaker};
 
 /// The Positions page.
 pub static PAGE: Page = Page {

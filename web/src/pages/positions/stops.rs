@@ -24,16 +24,22 @@ use crate::view::Instant;
 const KILL_WORD: &str = "KILL";
 const RESET_WORD: &str = "RESET";
 
+/// Something that is stopped.
 #[derive(Clone, Debug)]
-struct Line {
-    of: String,
-    by: String,
-    state: &'static str,
-    reason: String,
-    since: Instant,
+pub struct Line {
+    /// Tells it from the others in the page.
+    pub id: String,
+    pub of: String,
+    pub by: String,
+    pub state: &'static str,
+    pub reason: String,
+    pub since: Instant,
+    /// Whether it is a halt or a kill switch, which an operator can end.
+    pub resumable: bool,
+    pub account: String,
     /// A breaker's name, where an operator can reset it.
-    breaker: Option<String>,
-    strategy: String,
+    pub breaker: Option<String>,
+    pub strategy: String,
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +49,8 @@ struct Stops {
     state: &'static str,
     lines: Vec<Line>,
     strategies: Vec<String>,
+    halt_url: String,
+    resume_url: String,
     kill_url: String,
     reset_url: String,
     past: bool,
@@ -84,6 +92,8 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Stops>, PageError> {
         state,
         lines: rows.into_iter().map(Line::of).collect(),
         strategies: strategies.collect(),
+        halt_url: Url::Halt.to_string(),
+        resume_url: Url::Resume.to_string(),
         kill_url: Url::Kill.to_string(),
         reset_url: Url::BreakerReset(scope.account).to_string(),
         past: past.is_some(),
@@ -92,7 +102,8 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Stops>, PageError> {
 }
 
 impl Line {
-    fn of(row: Stopped) -> Self {
+    /// As the page shows it.
+    pub fn of(row: Stopped) -> Self {
         let of = match (row.account.as_str(), row.strategy.as_str()) {
             ("", "") => "All accounts".to_owned(),
             (account, "") => account.to_owned(),
@@ -101,11 +112,14 @@ impl Line {
         };
         let breaker = domain::risk::breaker::of_name(&row.by).map(|_| row.by.clone());
         Self {
+            id: format!("{}-{}-{}", row.by, row.account, row.strategy),
             of,
             by: row.by.replace('_', " "),
             state: row.state,
             reason: row.because(),
             since: Instant(row.since_ns),
+            resumable: row.ends_by_resume(),
+            account: row.account,
             breaker,
             strategy: row.strategy,
         }
@@ -158,5 +172,5 @@ pub async fn kill(
     let stop = Stop { account, strategy, reason: form.reason().to_owned() };
     command::kill(&app.context.tape, &caller, &stop, form.flattens()).await.map_err(tape)?;
     let and = if form.flattens() { ", positions are being closed" } else { "" };
-    Ok(done(&headers, &format!("Killed: open orders are being cancelled{and}."), PATH))
+    Ok(done(&headers, &format!("Killed: open orders are being cancelled{and}."), form.back_or(PATH)))
 }

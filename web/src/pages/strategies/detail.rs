@@ -15,8 +15,10 @@ use runtime::command::live_confirmation;
 
 use super::row::Row;
 use super::{PAGE, PATH, barred};
+use crate::api::risk::{Stopped, of_tally, strictest};
 use crate::app::App;
 use crate::error::PageError;
+use crate::pages::positions::StopLine;
 use crate::pages::{Body, Layout, Panel, Params, Rendering, Scope, Shown, Visit};
 use crate::session::FormKeys;
 use crate::url::Url;
@@ -61,6 +63,14 @@ struct Strategy {
     subscription: Vec<Fact>,
     subjects: Vec<String>,
     signals: Vec<Signal>,
+    /// Its own stops in force, and the strictest of them.
+    stops: Vec<StopLine>,
+    stops_state: &'static str,
+    halt_url: String,
+    resume_url: String,
+    kill_url: String,
+    /// Where breakers are reset.
+    stops_url: String,
     /// Whether its account is confirmed for trading with money.
     confirmed: bool,
     keys: FormKeys,
@@ -146,13 +156,15 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Strategy>, QueryError> {
     let confirmed = live_confirmation(&scope.app.context.tape, &report.row.account).await;
     // Where the tape cannot be read nothing is offered that needs somebody's word.
     let confirmed = matches!(confirmed, Ok(Some(_)));
+    let tallies = queries::tallies(&scope.app.config.pool, Some(name)).await?;
+    let stops: Vec<Stopped> = tallies.iter().flat_map(of_tally).collect();
     // Of one that is gone it is said what is still in its name, open orders included.
     let left = if report.row.registered {
         None
     } else {
         Some(queries::load_book(&scope.app.config.pool).await?.in_name(name))
     };
-    let mut strategy = Strategy::of(report, &signals.rows, confirmed, scope.keys.clone());
+    let mut strategy = Strategy::of(report, &signals.rows, stops, confirmed, scope.keys.clone());
     if let Some(left) = left.filter(InName::holds) {
         strategy.row.left_behind = true;
         strategy.facts.push(fact("Left behind", left.to_string()));
@@ -161,9 +173,15 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Strategy>, QueryError> {
 }
 
 impl Strategy {
-    fn of(report: StrategyReport, signals: &[SignalRow], confirmed: bool, keys: FormKeys) -> Self {
+    fn of(
+        report: StrategyReport,
+        signals: &[SignalRow],
+        stops: Vec<Stopped>,
+        confirmed: bool,
+        keys: FormKeys,
+    ) -> Self {
         Self {
-            row: Row::of(&report),
+            row: Row::of(&report, &stops),
             facts: facts(&report),
             figures: figures(&report),
             fees: money(report.row.fees),
@@ -173,6 +191,12 @@ impl Strategy {
             subjects: report.subscription.subjects,
             settings: report.settings,
             signals: signals.iter().map(Signal::of).collect(),
+            stops_state: strictest(stops.iter().map(|stop| stop.state)),
+            stops: stops.into_iter().map(StopLine::of).collect(),
+            halt_url: Url::Halt.to_string(),
+            resume_url: Url::Resume.to_string(),
+            kill_url: Url::Kill.to_string(),
+            stops_url: Url::Stops.to_string(),
             confirmed,
             keys,
         }

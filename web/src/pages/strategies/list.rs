@@ -1,11 +1,15 @@
 //! The list of strategies: registered ones by name, then those that were removed, first the ones that still hold
 //! something.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
-use projections::queries::QueryError;
+use projections::StrategyReport;
+use projections::queries::{self, QueryError};
 
 use super::TABLE;
 use super::row::Row;
+use crate::api::risk::{Stopped, of_tally};
 use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::session::FormKeys;
 
@@ -39,7 +43,14 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Table>, QueryError> {
         reports.iter().partition(|report| report.row.registered);
     // What somebody still has to do something about stands before what is over.
     removed.sort_by_key(|report| report.row.open_positions == 0);
-    let rows: Vec<Row> = registered.into_iter().chain(removed).take(ROWS_MAX).map(Row::of).collect();
+    let mut stops: BTreeMap<String, Vec<Stopped>> = BTreeMap::new();
+    for tally in queries::tallies(&scope.app.config.pool, None).await? {
+        stops.entry(tally.strategy.clone()).or_default().extend(of_tally(&tally));
+    }
+    let row = |report: &StrategyReport| {
+        Row::of(report, stops.get(&report.row.strategy).map(Vec::as_slice).unwrap_or_default())
+    };
+    let rows: Vec<Row> = registered.into_iter().chain(removed).take(ROWS_MAX).map(row).collect();
     let more = reports.len().saturating_sub(rows.len());
     Ok((!rows.is_empty()).then(|| Table { rows, more, keys: scope.keys.clone() }))
 }

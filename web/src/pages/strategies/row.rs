@@ -4,6 +4,7 @@ use contracts::v1::PositionsFate;
 use domain::book::Stopping;
 use projections::StrategyReport;
 
+use crate::api::risk::{Stopped, strictest};
 use crate::url::Url;
 use crate::view::{Instant, Signed, count, percent, signed_money};
 
@@ -49,14 +50,16 @@ pub struct Row {
     pub holds: u64,
     /// Whether it was removed and something is still in its name.
     pub left_behind: bool,
+    /// `REDUCE-ONLY` or `HALTED` where a stop of its own is in force: a halt, a kill switch or a breaker.
+    pub in_force: Option<&'static str>,
     /// What was said of its positions when it was stopped, and what came of it.
     pub stopped: Option<String>,
     pub seq: u64,
 }
 
 impl Row {
-    /// A report in short.
-    pub fn of(report: &StrategyReport) -> Self {
+    /// A report in short, with the strategy's own stops in force.
+    pub fn of(report: &StrategyReport, stops: &[Stopped]) -> Self {
         let (row, record) = (&report.row, &report.record);
         let name = row.strategy.as_str();
         let lag = report.subscription.lag;
@@ -84,6 +87,7 @@ impl Row {
             disable_url: Url::StrategyDisable(name).to_string(),
             holds: row.open_positions,
             left_behind: !row.registered && row.open_positions > 0,
+            in_force: (!stops.is_empty()).then(|| strictest(stops.iter().map(|stop| stop.state))),
             stopped: row.stopping.as_ref().map(|stopping| stopped(stopping, row.registered)),
             seq: row.sequence,
         }

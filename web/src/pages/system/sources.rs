@@ -1,14 +1,18 @@
-//! Live sources: the last report of each.
+//! Live sources: the last report of each; what came last of filling the tape with history and news.
 
 use askama::Template;
 use projections::queries::{self, SourceRow};
+use runtime::command::filled::SeriesFilled;
 
 use super::SOURCES;
+use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::view::Instant;
 
 /// A report older than this is one that is missed; they come every 5 s.
 const SILENT_AFTER_NS: i64 = 15_000_000_000;
+/// Series that are shown at most, those that fail first; the API and `tapedeck ingest status` have all.
+const SERIES_SHOWN: usize = 50;
 
 #[derive(Clone, Debug)]
 struct Row {
@@ -32,23 +36,70 @@ struct Row {
     history: &'static str,
 }
 
+/// What came last of a series.
+#[derive(Clone, Debug)]
+struct Series {
+    id: String,
+    source: String,
+    symbol: String,
+    timeframe: String,
+    state: &'static str,
+    badge: &'static str,
+    success: Option<Instant>,
+    error: Option<Instant>,
+    words: String,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    live: Vec<Row>,
+    series: Vec<Series>,
+    /// Series that are not shown.
+    more: usize,
+}
+
 #[derive(Template)]
 #[template(path = "system/sources.html")]
 struct SourcesPanel {
     v: u64,
-    body: Body<Vec<Row>>,
+    body: Body<Told>,
 }
 
-/// Every live source.
+/// Every live source, and series that were filled.
 pub async fn table(scope: &Scope<'_>) -> Rendering {
     let read = async {
         let now_ns = runtime::now_ns();
         let sources = queries::sources(&scope.app.config.pool).await?;
-        let rows: Vec<Row> = sources.iter().map(|source| Row::of(source, now_ns)).collect();
-        Ok::<_, queries::QueryError>((!rows.is_empty()).then_some(rows))
+        let live: Vec<Row> = sources.iter().map(|source| Row::of(source, now_ns)).collect();
+        let mut filled = scope.app.filled().await?;
+        filled.sort_by_key(|series| (!series.is_failing(), series.last_success_ns.map(|ns| -ns)));
+        let more = filled.len().saturating_sub(SERIES_SHOWN);
+        filled.truncate(SERIES_SHOWN);
+        let series: Vec<Series> = filled.into_iter().map(Series::of).collect();
+        let told = Told { live, series, more };
+        Ok::<_, PageError>((!told.live.is_empty() || !told.series.is_empty()).then_some(told))
     };
     let body = Body::read(scope, &SOURCES, read).await;
     SourcesPanel { v: scope.version, body }.render()
+}
+
+impl Series {
+    fn of(filled: SeriesFilled) -> Self {
+        let (state, badge) =
+            if filled.is_failing() { ("failing", "badge-loss") } else { ("filled", "badge-gain") };
+        let SeriesFilled { source, symbol, timeframe, last_success_ns, last_error_ns, last_error } = filled;
+        Self {
+            id: format!("filled-{source}-{symbol}-{timeframe}"),
+            source,
+            symbol,
+            timeframe,
+            state,
+            badge,
+            success: last_success_ns.map(Instant),
+            error: last_error_ns.map(Instant),
+            words: last_error,
+        }
+    }
 }
 
 impl Row {

@@ -1,10 +1,12 @@
-//! Positions: what the broker holds and no order of this tape explains.
+//! Positions: what the broker holds and no order of this tape explains, and what that is worth where no bar says so.
 
 use std::collections::BTreeSet;
 
 use broker::BrokerPosition;
 use contracts::v1::event::Body;
-use contracts::v1::{AccountEntry, BrokerDiffered, DifferenceKind, DifferenceResolution, EntryKind};
+use contracts::v1::{
+    AccountEntry, BrokerDiffered, DifferenceKind, DifferenceResolution, EntryKind, HoldingPrice,
+};
 use domain::money::{Amount, Quantity};
 
 use super::Tallies;
@@ -43,6 +45,15 @@ impl Shell {
             let key = format!("differed/{}", differed.symbol);
             self.note_of(account, Body::BrokerDiffered(differed), &key).await?;
         }
+        self.catch_up().await?;
+        let now_ns = self.known_ns(account);
+        let news = held.iter().filter_map(|position| {
+            let price = position.price?;
+            let news = self.machine.is_news(account, &position.symbol, price, now_ns);
+            news.then(|| HoldingPrice { symbol: position.symbol.clone(), price_e9: price.0 })
+        });
+        let prices = news.collect();
+        tallies.entry(account.to_owned()).or_default().prices = prices;
         Ok(())
     }
 
@@ -72,9 +83,13 @@ impl Shell {
             .and_then(|own| own.cost_of_shares(Quantity(-more.0)).map(|cost| -cost))
             .or(average)
             .unwrap_or_default();
+        // What is there no more was worth what it was last known to be.
+        let last = self.machine.prices.get(symbol).map(|known| known.price);
+        let price = at_broker.map_or(last, |position| position.price);
         let entry = AccountEntry {
             account: account.to_owned(),
             kind: EntryKind::External.into(),
+            price_e9: price.map(|price| price.0),
             strategy: contracts::MANUAL.to_owned(),
             symbol: symbol.to_owned(),
             amount: cost.to_wire(),

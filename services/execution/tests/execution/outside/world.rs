@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker::{Broker, BrokerError, BrokerOrder, BrokerPosition, Brokers, ListedOrder, Report, StateAtBroker};
+use broker::{
+    Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, Brokers, ListedOrder, Report,
+    StateAtBroker,
+};
 use contracts::v1::{OrderSpec, Side, TradingMode};
 use domain::book::Book;
 use domain::money::{Amount, Price, Quantity};
@@ -95,6 +98,10 @@ pub struct World {
     pub names: Vec<String>,
     pub said: VecDeque<Report>,
     pub others: [i64; 2],
+    /// Why the account takes no orders.
+    pub blocked: Option<String>,
+    /// What a share of either is worth, where the broker says so.
+    pub price: Option<i64>,
     pub executed: usize,
     /// How often it is still heard again after an interruption.
     pub missed: u32,
@@ -243,12 +250,25 @@ impl Broker for Outside {
         }))
     }
 
+    async fn account(&mut self, account: &str) -> Result<Option<BrokerAccount>, BrokerError> {
+        let blocked = self.0.lock().unwrap().blocked.clone();
+        let found = BrokerAccount {
+            number: "P1".to_owned(),
+            cash: Amount::ZERO,
+            equity: Amount::ZERO,
+            buying_power: Amount::ZERO,
+            blocked,
+        };
+        Ok((account == "paper").then_some(found))
+    }
+
     async fn positions(&mut self, account: &str) -> Result<Option<Vec<BrokerPosition>>, BrokerError> {
         let world = self.0.lock().unwrap();
         let all = (0..SYMBOLS.len()).filter(|_| account == "paper").map(|symbol| {
             let shares = world.position(symbol);
             let (quantity, cost) = (Quantity(shares * E9), Amount(i128::from(shares * 50 * E9)));
-            BrokerPosition { symbol: SYMBOLS[symbol].to_owned(), quantity, cost }
+            let price = world.price.map(|price| Price(price * E9));
+            BrokerPosition { symbol: SYMBOLS[symbol].to_owned(), quantity, cost, price }
         });
         Ok(Some(all.filter(|position| position.quantity != Quantity::ZERO).collect()))
     }

@@ -9,13 +9,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Session};
-use event_log::Tape;
-use vendors::{Action, BarsByDate, HistoricalBars, Quoted, Refusal, Skipped, VendorError};
+use vendors::{Action, BarsByDate, Quoted, Refusal, Skipped, VendorError};
 
-use super::{DAY_NS, Wanted, open};
-use crate::command::import;
+use super::fill::Run;
+use super::plan::Kept;
+use super::{DAY_NS, Wanted};
 use crate::exit::Failure;
-use crate::output::Output;
 use crate::source;
 
 /// For how many days a page of the list of all dividends lasts: it holds a thousand, of about two hundred a day.
@@ -33,20 +32,15 @@ pub(super) struct Days {
 }
 
 impl Days {
-    /// Asks for the dates; `None` where nothing is saved by it.
-    pub(super) async fn gather(
-        tape: &Tape,
-        vendor: &dyn HistoricalBars,
-        wanted: &Wanted,
-        output: Output,
-    ) -> Result<Option<Self>, Failure> {
-        let Some(by_date) = vendor.by_date().filter(|_| wanted.timeframe == Timeframe::D1) else {
+    /// Asks for the dates; `None` where nothing is saved by it. The symbols that it opens for that are kept.
+    pub(super) async fn gather(run: &Run<'_>, kept: &mut Kept) -> Result<Option<Self>, Failure> {
+        let (wanted, output) = (run.wanted, run.output);
+        let Some(by_date) = run.vendor.by_date().filter(|_| wanted.timeframe == Timeframe::D1) else {
             return Ok(None);
         };
         let mut starts = Vec::with_capacity(wanted.symbols.len());
-        for symbol in &wanted.symbols {
-            let filling = open(tape, vendor, wanted, symbol).await?;
-            starts.push((filling.resume(wanted.from_ns, wanted.to_ns).map_err(import::failure)?, symbol));
+        for (index, symbol) in wanted.symbols.iter().enumerate() {
+            starts.push((kept.look(run, index).await?, symbol));
         }
         let sessions = ended(wanted)?;
         let Some(from_ns) = cheaper(starts.iter().map(|(from_ns, _)| *from_ns).collect(), &sessions) else {

@@ -25,10 +25,10 @@ use super::{HELP, VERSION};
 use crate::addresses::{random_hex, split_url, write_private};
 use crate::cli::{Backtest, Global};
 use crate::command::control::caller;
-use crate::command::import::format_note;
+use crate::command::import::{format_note, hours};
 use crate::command::{chain_hash, fold, up};
 use crate::exit::Failure;
-use crate::home::{Home, Manifest, TapeKind};
+use crate::home::{Home, Manifest, TapeKind, calendar_note};
 use crate::output::Output;
 use crate::session::{Access, Session};
 use process::{Patience, Process, Processes};
@@ -295,10 +295,12 @@ async fn fresh_tape(
             "unset NATS_URL and DATABASE_URL",
         ));
     }
+    let calendar = options.run.calendar.as_deref().filter(|name| !name.is_empty());
     let manifest = Manifest {
         from: options.run.from,
         to: options.run.to,
         format: format_note(&options.run.format),
+        calendar: calendar_note(hours(calendar, HELP)?),
         ..up::manifest(TapeKind::Rehearsal, options.run.seed)
     };
     Session::open_tape(global, home, dir, manifest, Access::Sole).await

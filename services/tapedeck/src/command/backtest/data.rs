@@ -178,15 +178,23 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
     }
     check_order(&loaded.rejected, loaded.read, HELP)?;
     let mut warnings = loaded.notes;
-    let left_out = left_out(&loaded.rejected);
-    warnings.extend(left_out.clone());
+    // Every action counts: one that is none is told whatever else is left out.
+    let of_actions: Vec<String> =
+        loaded.files_of_actions.iter().map(|file| file.display().to_string()).collect();
+    let (no_actions, no_bars): (Vec<_>, Vec<_>) = loaded
+        .rejected
+        .into_iter()
+        .partition(|row| row.file.as_ref().is_some_and(|file| of_actions.contains(file)));
+    let left_out_bars = left_out(&no_bars);
+    warnings.extend(left_out(&no_actions).map(|note| format!("corporate actions: {note}")));
+    warnings.extend(left_out_bars.clone());
     check_kinds(options, &loaded.files_of_actions)?;
     let (mut data, read) = (loaded.data, loaded.hash);
     let all = data.series.len();
     let benchmark = benchmark(&data, options)?;
     select(&mut data, &options.symbols)?;
     if data.series.is_empty() {
-        let why = left_out.map_or_else(String::new, |note| format!("; {note}"));
+        let why = left_out_bars.map_or_else(String::new, |note| format!("; {note}"));
         return Err(Failure::not_found(format!("the files hold no bars in the range{why}"), HELP));
     }
     let timeframe = timeframe(&mut data, options)?;

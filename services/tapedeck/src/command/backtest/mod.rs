@@ -30,7 +30,7 @@ use crate::session::Session;
 use backtest::beside::{Desk, Refusals};
 use beside::Beside;
 use named::Named;
-use printed::{print, print_statistics, print_warnings, reported, shown};
+use printed::{print, print_revisions, print_statistics, print_warnings, reported, shown};
 use progress::Bar;
 use request::request;
 

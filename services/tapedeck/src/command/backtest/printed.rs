@@ -10,6 +10,7 @@ use backtest::measure::Statistics;
 use backtest::terms;
 use contracts::v1::BacktestRequest;
 use domain::money::Amount;
+use domain::research::revisions_name;
 use engine::{Config, Outcome};
 use serde::Serialize;
 
@@ -108,12 +109,14 @@ fn parameters(request: &BacktestRequest, config: &Config) -> serde_json::Value {
     let decimal = |value: i64| domain::money::Price(value).to_string();
     serde_json::json!({
         "cash": config.account.cash.to_string(),
+        "account_kind": terms::account_kind(request),
         "commission_per_share": decimal(costs.commission_per_share_e9),
         "commission_rate": decimal(costs.commission_rate_e9),
         "commission_minimum": Amount::from_wire(costs.commission_minimum.as_ref()).to_string(),
         "slippage_rate": decimal(costs.slippage_rate_e9),
         "allow_short": limits.allow_short,
         "calendar": config.calendar.exchange(),
+        "revisions": revisions_name(request.revisions()),
         "finalize": config.finalize,
         "seed": request.seed,
         "benchmark": stated(&request.benchmark),
@@ -149,6 +152,7 @@ pub fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), F
         "{bars} in {instants} in {:.2} s: {:.0} bars/s",
         report.seconds, report.bars_per_second
     ));
+    print_revisions(report.parameters["revisions"].as_str(), output);
     let denied: Vec<_> =
         counts.denied.iter().map(|(rule, count)| format!("{} {count}", rule.name())).collect();
     let denied = if denied.is_empty() { String::new() } else { format!(" ({})", denied.join(", ")) };
@@ -182,6 +186,16 @@ pub fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), F
         output.note(&format!("every event is on tape {tape}: tapedeck up --tape {tape}"));
     }
     Ok(())
+}
+
+/// What a run over a tape saw of revised bars; files have none.
+pub fn print_revisions(name: Option<&str>, output: Output) {
+    let meaning = match name {
+        None => return,
+        Some("as-known") => "as-known: bars as they stood at the time",
+        Some(_) => "latest: each bar in its newest version from the start",
+    };
+    output.line(&format!("revisions {meaning}"));
 }
 
 /// `1 bar`, `2 bars`.

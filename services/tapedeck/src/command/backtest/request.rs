@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use contracts::v1::{
-    AccountConfigured, AccountKind, BacktestKind, BacktestRequest, BacktestStrategy, Costs, LimitsSet,
-    Parameter, RiskLimits, Sizing,
+    AccountConfigured, AccountKind, BacktestKind, BacktestRequest, BacktestRevisions, BacktestStrategy,
+    Costs, LimitsSet, Parameter, RiskLimits, Sizing,
 };
 use domain::book::Scope;
 use domain::money::{Amount, Price};
@@ -58,8 +58,13 @@ pub fn request(
         let policy = group_policy(stated, HELP)?;
         strategies.iter_mut().for_each(|strategy| strategy.set_group_policy(policy));
     }
+    let mut stated: Vec<String> = Vec::new();
     for text in parameters {
         let Parameter { name, value } = pair("--param", text)?;
+        if stated.contains(&name) {
+            return Err(usage(format!("--param {text}: {name} is stated twice, expected once")));
+        }
+        stated.push(name.clone());
         state(&mut strategies, &name, &value)?;
     }
     let file = options.limits.as_deref().map(of_file).transpose()?;
@@ -80,6 +85,7 @@ pub fn request(
         account: named.account().map_or_else(String::new, |known| known.strategy.account.clone()),
         allow_short: options.allow_short,
         calendar: options.calendar.clone().unwrap_or_default(),
+        revisions: revisions(options)?.into(),
         benchmark: options.benchmark.clone().unwrap_or_default(),
         seed: options.seed,
         ..BacktestRequest::default()
@@ -90,6 +96,18 @@ pub fn request(
         domain::research::complete_beside
     };
     complete(request).map_err(|error| usage(error.to_string()))
+}
+
+/// What the run sees of revised bars: nobody need say it, and of files nobody can.
+fn revisions(options: &RunOptions) -> Result<BacktestRevisions, Failure> {
+    let Some(name) = &options.revisions else { return Ok(BacktestRevisions::Unspecified) };
+    let read = domain::research::revisions(name).map_err(|error| usage(format!("--{error}")))?;
+    if options.bars.is_empty() {
+        return Ok(read);
+    }
+    Err(usage(format!(
+        "--revisions {name}: expected none with --bars, whose files state each bar once; the bars of a tape have revisions"
+    )))
 }
 
 fn sizing(text: &str) -> Result<Sizing, Failure> {
@@ -172,10 +190,15 @@ fn parameters(kind: &str, text: &str) -> Result<Vec<Parameter>, Failure> {
         let stated = pair("--strategy", part)?;
         let last = found.last().and_then(|last| spec(kind, &last.name));
         let goes_on = last.is_some_and(|spec| matches!(spec.value, ValueSpec::Weights));
+        let is_again = found.iter().any(|known| known.name == stated.name);
         match found.last_mut() {
             Some(list) if goes_on && !has(kind, &stated.name) => {
                 list.value.push(',');
                 list.value.push_str(part);
+            }
+            _ if is_again => {
+                let name = stated.name;
+                return Err(usage(format!("--strategy: {part}: {name} is stated twice, expected once")));
             }
             _ => found.push(stated),
         }
@@ -384,8 +407,13 @@ fn limit_sets(
             sets.push((Scope { account: account.to_owned(), ..scope }, limits));
         }
     }
+    let mut said: Vec<(Scope, &str)> = Vec::new();
     for text in &options.scoped_limits {
         let (scope, name, value) = scoped(text)?;
+        if said.iter().any(|(known, field)| *known == scope && *field == name) {
+            return Err(usage(format!("--limit {text}: {name} is stated twice, expected once in one scope")));
+        }
+        said.push((scope.clone(), name));
         if !scope.strategy.is_empty() && !strategies.iter().any(|known| known.name == scope.strategy) {
             let known: Vec<_> = strategies.iter().map(|strategy| strategy.name.as_str()).collect();
             let known = known.join(", ");

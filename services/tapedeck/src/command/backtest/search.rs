@@ -22,7 +22,9 @@ use serde_json::{Value, json};
 use super::named::Named;
 use super::progress::{Bar, Interrupt};
 use super::request::{pair, request};
-use super::{HELP, TELL_EVERY, VERSION, data, outputs, print_statistics, print_warnings, shown};
+use super::{
+    HELP, TELL_EVERY, VERSION, data, outputs, print_revisions, print_statistics, print_warnings, shown,
+};
 use crate::cli::{Global, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 use crate::command::control::caller;
 use crate::command::fold;
@@ -60,17 +62,19 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
     if output.json {
         let rows: Vec<_> = trials.iter().map(|trial| found.trial(trial)).collect();
         let best = json!({
-            "parameters": trials.first().map(|trial| found.named(&trial.parameters)),
+            "parameters": trials.first().map(|trial| found.named(&trial.parameters)), "denied": found.denied(),
             "statistics": sheet.statistics, "result_hash": done.end.result_hash,
         });
         return output.document(&json!({
             "metric": metric, "runs": trials.len(), "refused": refused, "seconds": seconds,
-            "threads": threads, "data_hash": found.market.hash, "seed": options.run.seed,
+            "threads": threads, "data_hash": found.market.hash, "revisions": found.revisions(),
+            "seed": options.run.seed,
             "code_version": VERSION, "best": best, "warning_block": sheet.warnings, "notes": sheet.run.notes,
             "recorded": found.run_id.is_some(), "run_id": found.run_id, "warnings": found.warnings,
             "trials": rows,
         }));
     }
+    print_revisions(found.revisions(), output);
     let names: Vec<String> =
         trials.first().map(|trial| found.named(&trial.parameters).into_keys().collect()).unwrap_or_default();
     let shown_names = ["net_profit", "trades", "max_drawdown", "win_rate"];
@@ -78,6 +82,7 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
     let mut header: Vec<&str> = names.iter().map(String::as_str).collect();
     header.push(metric);
     header.extend(&others);
+    header.push("denied");
     let good = trials.iter().filter(|trial| trial.refused.is_empty()).take(options.top);
     let rows: Vec<Vec<String>> = good
         .map(|trial| {
@@ -87,6 +92,7 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
             cells.push(score(trial.score));
             let statistic = |name: &&str| trial.statistics.get(*name).copied().flatten();
             cells.extend(others.iter().map(|name| score(statistic(name))));
+            cells.push(trial.denied.to_string());
             cells
         })
         .collect();
@@ -96,6 +102,11 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
         trials.len()
     ));
     output.line("the best run:");
+    let denied: Vec<String> =
+        found.denied().into_iter().map(|(rule, count)| format!("{rule} {count}")).collect();
+    if !denied.is_empty() {
+        output.line(&format!("signals denied: {}", denied.join(", ")));
+    }
     print_statistics(&sheet.statistics, output);
     print_warnings(&sheet.warnings, output);
     found.say_where(output);
@@ -140,12 +151,14 @@ fn print_walked(options: &WalkForward, found: &Found, output: Output) -> Result<
         return output.document(&json!({
             "metric": found.metric(), "anchored": options.anchored,
             "runs": end.counts.as_ref().map(|counts| counts.runs), "folds": folds,
-            "out_of_sample": sheet.statistics, "data_hash": found.market.hash, "seed": options.run.seed,
+            "out_of_sample": sheet.statistics, "data_hash": found.market.hash, "revisions": found.revisions(),
+            "seed": options.run.seed,
             "code_version": VERSION, "result_hash": end.result_hash, "warning_block": sheet.warnings,
             "notes": sheet.run.notes, "recorded": found.run_id.is_some(), "run_id": found.run_id,
             "warnings": found.warnings,
         }));
     }
+    print_revisions(found.revisions(), output);
     let rows: Vec<Vec<String>> = report
         .windows
         .iter()
@@ -182,6 +195,17 @@ impl Found {
         self.request.search.as_ref().map_or("sharpe", |search| search.metric.as_str())
     }
 
+    /// Signals that risk denied, by rule; of a sweep those of its best run.
+    fn denied(&self) -> BTreeMap<String, u64> {
+        let counts = self.done.end.counts.iter().flat_map(|counts| &counts.denied);
+        counts.map(|denied| (denied.rule.clone(), denied.count)).collect()
+    }
+
+    /// What was seen of revised bars; none of files.
+    fn revisions(&self) -> Option<&'static str> {
+        domain::research::revisions_name(self.request.revisions())
+    }
+
     /// Values by name; the strategy's name stands before them where there are several.
     fn named(&self, parameters: &[(String, String)]) -> BTreeMap<String, String> {
         let several = self.request.strategies.len() > 1;
@@ -195,7 +219,10 @@ impl Found {
     fn trial(&self, trial: &TrialRow) -> Value {
         let parameters = self.named(&trial.parameters);
         if trial.refused.is_empty() {
-            json!({"parameters": parameters, "score": trial.score, "statistics": trial.statistics})
+            json!({
+                "parameters": parameters, "score": trial.score, "statistics": trial.statistics,
+                "denied": trial.denied,
+            })
         } else {
             json!({"parameters": parameters, "score": null, "error": trial.refused})
         }

@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 
 use analytics::warnings::Warning;
 use backtest::checks;
-use domain::calendar::Calendar;
+use ingest::file::ReadOptions;
 use ingest::source::Loaded;
 use runtime::command::{STRATEGY_NAME, is_strategy_name};
 
 use super::HELP;
 use crate::cli::{Rehearse, Speed};
-use crate::command::import::{check_kinds, check_readable, check_stated, format_note, read_options};
+use crate::command::import::{check_kinds, check_readable, check_stated, format_note, hours, read_options};
 use crate::command::up::manifest;
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::home::{Manifest, TapeKind};
+use crate::home::{Manifest, TapeKind, calendar_note};
 use crate::services::recorded;
 
 /// The files that are played, read once.
@@ -36,7 +36,7 @@ pub(super) async fn load(manifest: Manifest) -> Result<Files, Failure> {
         if loaded.bars == 0 {
             return Err(no_bars());
         }
-        let unstated_splits = checks::of_prices(&loaded.source.data(), Calendar::xnys(), None);
+        let unstated_splits = checks::of_prices(&loaded.source.data(), config.read.market.calendar(), None);
         Ok(Files { loaded, unstated_splits })
     });
     loading.await.map_err(|error| Failure::other(error.to_string()))?
@@ -59,7 +59,8 @@ pub(super) fn manifest_of(options: &Rehearse) -> Result<Manifest, Failure> {
         return Err(Failure::usage(message, HELP));
     }
     let bars = absolute(&options.bars)?;
-    check_stated(&bars, &read_options(&options.format)?, HELP)?;
+    let market = hours(options.calendar.as_deref(), HELP)?;
+    check_stated(&bars, &ReadOptions { market, ..read_options(&options.format)? }, HELP)?;
     Ok(Manifest {
         speed: match options.speed {
             Speed::Max => None,
@@ -70,6 +71,7 @@ pub(super) fn manifest_of(options: &Rehearse) -> Result<Manifest, Failure> {
         from: options.from,
         to: options.to,
         format: format_note(&options.format),
+        calendar: calendar_note(market),
         ..manifest(TapeKind::Rehearsal, options.seed)
     })
 }

@@ -1,0 +1,100 @@
+//! What is stopped: halts, kill switches, breakers; by whom and why.
+
+use contracts::v1::{RiskTally, TradingState};
+use domain::book::Book;
+use domain::risk::breaker;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Something that is stopped.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Stopped {
+    /// Account; empty for all.
+    pub account: String,
+    /// Strategy; empty for all.
+    pub strategy: String,
+    /// `halt`, `kill` or the breaker's name.
+    pub by: String,
+    /// `reduce_only` or `halted`.
+    pub state: &'static str,
+    /// Since when, UTC nanoseconds.
+    pub since_ns: i64,
+    /// Who stopped it; empty for a breaker, which trips by itself.
+    pub actor: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The name of the strictest of `states`, for a badge; without any nothing is stopped.
+pub fn strictest<'a>(states: impl IntoIterator<Item = &'a str>) -> &'static str {
+    states.into_iter().fold("NORMAL", |worst, state| match (worst, state) {
+        (_, "halted") | ("HALTED", _) => "HALTED",
+        _ => "REDUCE-ONLY",
+    })
+}
+
+/// Everything that is stopped: halts, kill switches, breakers.
+#[must_use]
+pub fn stopped(book: &Book) -> Vec<Stopped> {
+    let mut rows = Vec::new();
+    let all = book.halt().map(|halt| (String::new(), halt));
+    let own = book.accounts().filter_map(|row| Some((row.account.clone(), row.halt.as_ref()?)));
+    for (account, halt) in all.into_iter().chain(own) {
+        rows.push(Stopped {
+            account,
+            strategy: String::new(),
+            by: "halt".to_owned(),
+            state: breaker::state_name(halt.state),
+            since_ns: halt.since_ns,
+            actor: halt.actor.clone(),
+            reason: halt.reason.clone(),
+        });
+    }
+    rows.extend(book.tallies().flat_map(of_tally));
+    rows
+}
+
+/// What is stopped of one account, strategy or both.
+#[must_use]
+pub fn of_tally(tally: &RiskTally) -> Vec<Stopped> {
+    let ns = |at: &Option<contracts::Timestamp>| at.as_ref().and_then(contracts::from_timestamp);
+    let row = |by: &str, state, since_ns: Option<i64>, (actor, reason): (&str, &str)| Stopped {
+        account: tally.account.clone(),
+        strategy: tally.strategy.clone(),
+        by: by.to_owned(),
+        state: breaker::state_name(state),
+        since_ns: since_ns.unwrap_or_default(),
+        actor: actor.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let mut rows = Vec::new();
+    if let Some(halt) = tally.halt.as_ref().filter(|_| tally.kill.is_none()) {
+        let why = (halt.actor.as_str(), halt.reason.as_str());
+        rows.push(row("halt", halt.state(), ns(&tally.halted_since), why));
+    }
+    if let Some(kill) = &tally.kill {
+        let state = if kill.flatten { TradingState::Halted } else { TradingState::ReduceOnly };
+        rows.push(row("kill", state, ns(&tally.killed_at), (kill.actor.as_str(), kill.reason.as_str())));
+    }
+    for state in &tally.breakers {
+        let name = breaker::name(state.kind());
+        rows.push(row(name, state.state(), ns(&state.since), ("", state.reason.as_str())));
+    }
+    rows
+}
+
+impl Stopped {
+    /// Whether it ends when its scope is resumed; a breaker is reset instead.
+    pub fn ends_by_resume(&self) -> bool {
+        matches!(self.by.as_str(), "halt" | "kill")
+    }
+
+    /// Who stopped it and why, in words.
+    pub fn because(&self) -> String {
+        match (self.actor.as_str(), self.reason.as_str()) {
+            ("", reason) => reason.to_owned(),
+            (actor, "") => format!("by {actor}"),
+            (actor, reason) => format!("by {actor}: {reason}"),
+        }
+    }
+}
