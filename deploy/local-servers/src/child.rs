@@ -29,6 +29,8 @@ pub(crate) struct ChildSpec {
     /// Where the running child is written down.
     pub(crate) record: PathBuf,
     pub(crate) port: u16,
+    /// Variables of its environment beside those of this process.
+    pub(crate) environment: Vec<(&'static str, String)>,
     /// Asks it to finish its work and end.
     pub(crate) stop_signal: Signal,
     /// Ends it at once without harm to its data; also sent by the kernel when this process dies.
@@ -79,7 +81,7 @@ impl ChildSpec {
                 });
             }
         };
-        command.args(&self.arguments);
+        command.args(&self.arguments).envs(self.environment.iter().cloned());
         let log = open_log(&self.log)?;
         let errors = log.try_clone().map_err(ServerError::file(&self.log, "share the log"))?;
         let stdin = match &self.stdin_directory {

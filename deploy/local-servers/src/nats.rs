@@ -73,6 +73,14 @@ impl NatsOptions {
     }
 }
 
+/// The server's environment. Where it does not wait for the disk, it takes half of the cores: a message that is handed from
+/// thread to thread waits for a core that its clients want, too. Where it syncs, a thread that waits for the disk has to
+/// leave another one that works.
+fn environment(sync_always: bool) -> Vec<(&'static str, String)> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if sync_always { Vec::new() } else { vec![("GOMAXPROCS", (cores / 2).max(1).to_string())] }
+}
+
 /// A running nats-server with JetStream. Dropping it kills it, which loses nothing that was synced.
 pub struct NatsServer {
     supervisor: Supervisor,
@@ -116,6 +124,7 @@ impl NatsServer {
                 name: "nats-server",
                 program: program.clone(),
                 arguments: vec!["--config".to_owned(), config_path.display().to_string()],
+                environment: environment(options.sync_always),
                 stdin_directory: None,
                 user: None,
                 setpriv: setpriv.clone(),

@@ -175,6 +175,7 @@ impl PostgresServer {
             name: "postgres",
             program: programs.postgres(),
             arguments: options.arguments(&named, port),
+            environment: Vec::new(),
             stdin_directory: handle,
             user: user.map(|user| user.name.clone()),
             setpriv,
