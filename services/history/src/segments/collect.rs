@@ -146,7 +146,7 @@ impl Gathered {
     /// The rows in the order of their closes, each as a run that begins at `from_ns` knew it: the first statement of
     /// what closes at or after that, the newest one known before it of what closed earlier. Sources are those of
     /// [`Gathered::settle`], so that ids do not depend on when a bar was revised.
-    pub(super) fn as_known(self, from_ns: i64) -> Rows {
+    pub(super) fn known_by(self, from_ns: i64) -> Rows {
         if self.ascending {
             return self.rows;
         }

@@ -98,7 +98,7 @@ impl BatchNote {
     /// The instant behind which each row was known, for rows that close at `closes`.
     pub(super) fn known(&self, closes: &[i64]) -> Vec<i64> {
         let mut known = closes.to_vec();
-        let mut from = 0;
+        let mut from = 0_usize;
         for note in &self.known {
             let to = known.len().min(from.saturating_add(note.rows));
             if let Some(behind_ns) = note.behind_ns {

@@ -89,7 +89,7 @@ fn series(
     }
     let Rows { parts, from, .. } = match revisions {
         Revisions::Latest => gathered.settle().0,
-        Revisions::AsKnown { from_ns } => gathered.as_known(from_ns),
+        Revisions::AsKnown { from_ns } => gathered.known_by(from_ns),
     };
     let newest = from.iter().rev().find_map(|number| source_of(&sources, *number)).unwrap_or_default();
     if sources.len() > 1 {
