@@ -35,7 +35,7 @@ build: checkout assets ## Build the program
 test: setup-test ## Run every check; needs the shared data (TAPEDECK_TEST_DATA)
 	@deploy/test.sh
 
-sim: checkout ## Simulate SEEDS seeds from seed FROM on (300 from 1), every invariant checked after every step
+sim: checkout ## Simulate SEEDS seeds from seed FROM on (300 from 1), every invariant checked all the way
 	@cargo build --workspace --bin tapedeck-sim --locked --quiet
 	@$(CARGO_TARGET_DIR)/debug/tapedeck-sim --commit $$(git rev-parse --short HEAD 2>/dev/null || echo none) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(ARGS)
 
@@ -49,7 +49,7 @@ fmt: ## Format the code
 lint: checkout assets ## Run the lints
 	@cargo clippy --workspace --all-targets --locked -- -D warnings
 
-bench: setup build ## Measure imports, rebuilds and restarts against their raw floors
+bench: setup build ## Measure backtests, imports, rebuilds and restarts against their bars and raw floors
 	@$(CARGO_TARGET_DIR)/debug/with-servers cargo bench --workspace --bench '*' --profile dev --locked
 
 fuzz: ## Fuzz what reads foreign bytes, SECONDS=60 each; needs nightly and cargo-fuzz and says so

@@ -91,8 +91,9 @@ impl Name {
             // 2: the lots of positions, what is remembered for breakers and sizing; 3: where an order stood after each
             // of its events, who asked for other terms, and nothing of what contradicts its subject; 4: which other terms
             // were denied, and how they are numbered; 5: prices that brokers stated of what they hold,
-            // and by how much splits changed positions.
-            Self::Trading => 5,
+            // and by how much splits changed positions; 6: what was said of the positions of a strategy goes on while it is
+            // in shadow mode, and while a stop says nothing of them.
+            Self::Trading => 6,
             // 2: what a search tries instead of the values that stand in for it.
             Self::Backtests => 2,
             _ => 1,

@@ -14,6 +14,7 @@ mod calendar;
 mod chain;
 mod counts;
 mod database;
+mod dates;
 mod deciding;
 mod decisions;
 mod groups;
@@ -50,6 +51,7 @@ pub use adjusted::{
 pub use backtests::{BacktestFilter, BacktestRow, backtest, backtest_document, backtest_ids, backtests};
 pub use bars::{
     BarRow, History, HistoryBar, LastPrice, LastPrices, Series, bars_between, history, last_prices, series,
+    spans_without_bars,
 };
 pub use calendar::{
     ActionRow, Actions, FindingRow, NewestFindings, QualityRow, SessionRow, actions_between,
@@ -79,7 +81,7 @@ pub use overview::{
 pub use pair::{PairCloses, PairError, PairWanted, common_timeframe, pair_closes};
 pub use parked::{ParkedRow, parked, parked_message, parked_same};
 pub use records::{TrackRecord, TrackRecords};
-pub use reference::{ArticleFilter, ArticleRow, FactRow, articles, fact_history, facts};
+pub use reference::{ArticleFilter, ArticleRow, FactRow, articles, fact_history, facts, sectors};
 pub use risk::{
     AlertRow, LimitVersionRow, MeasureRow, NamedLimit, alerts, limit_versions, named_limits, risk_measures,
 };
@@ -87,7 +89,7 @@ pub use score::{Comparison, SCORED_MAX, StrategyScore, compare_signals, signal_s
 pub use snapshot::{
     TradingSnapshot, decided_signals, deciding_snapshot, load_book, trading_checkpoint, trading_snapshot,
 };
-pub use sources::{SourceRow, sources};
+pub use sources::{BreakerRow, SourceRow, breakers, sources};
 pub use strategies::{RefusedSignals, StrategyRow, refused_signals, strategies};
 pub use track::{AccountTrack, Change, Deal, TrackCounts, account_track};
 pub use turn::{Cursor, NoCursor, Part, Turn};

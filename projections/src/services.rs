@@ -1,9 +1,10 @@
-//! The projection `services`: the last heartbeat of every instance, and the last report of every live source.
+//! The projection `services`: the last heartbeat of every instance with the breakers of its clients, and the last report
+//! of every live source.
 
 use async_trait::async_trait;
 use contracts::from_timestamp;
-use contracts::v1::SourceReported;
 use contracts::v1::event::Body;
+use contracts::v1::{SourceBreaker, SourceReported};
 use event_log::Recorded;
 
 use crate::calendar::{event_time, taken};
@@ -25,6 +26,7 @@ static HEARTBEATS: Table = Table {
         column("started_at_ns", Kind::Int),
         column("beat_at_ns", Kind::Int),
         column("sequence", Kind::Int),
+        column("breakers", JSON),
     ],
 };
 
@@ -95,6 +97,7 @@ impl Projection for Services {
             beat.started_at.as_ref().and_then(from_timestamp).into(),
             event_time(recorded)?.into(),
             recorded.sequence.into(),
+            breakers(&beat.breakers).into(),
         ]);
         Ok(())
     }
@@ -102,6 +105,23 @@ impl Projection for Services {
     fn take(&mut self) -> Vec<Rows> {
         vec![taken(&mut self.heartbeats), taken(&mut self.sources)]
     }
+}
+
+/// Breakers as JSON, with the names that [`crate::queries::BreakerRow`] gives them.
+fn breakers(told: &[SourceBreaker]) -> String {
+    let of = |breaker: &SourceBreaker| {
+        serde_json::json!({
+            "source": breaker.source,
+            "account": breaker.account,
+            "client": breaker.client,
+            "state": breaker.state,
+            "until_ns": breaker.until.as_ref().and_then(from_timestamp),
+            "failures": breaker.failures,
+            "last_failure": breaker.last_failure,
+            "last_failure_ns": breaker.last_failure_at.as_ref().and_then(from_timestamp),
+        })
+    };
+    serde_json::Value::Array(told.iter().map(of).collect()).to_string()
 }
 
 fn source(report: &SourceReported, reported_ns: i64, sequence: u64) -> Vec<Cell> {

@@ -275,6 +275,7 @@ pub(crate) fn entry_token(kind: EntryKind) -> Option<&'static str> {
         EntryKind::CashInLieu => "cash_in_lieu",
         EntryKind::External => "external",
         EntryKind::Fee => "fee",
+        EntryKind::Interest => "interest",
         EntryKind::Unspecified => return None,
     })
 }

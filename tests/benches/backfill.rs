@@ -3,7 +3,8 @@
 //!
 //! The vendor is the stand-in's Alpaca, behind a cache of its answers that a first backfill fills: what is measured is
 //! the program, and not how fast the stand-in makes prices up. Both commands start their servers themselves, on tapes
-//! that are there already; they are measured until they print their report, after which they fold read models.
+//! that are there already; their rate is that until they print their report, after which they fold read models. Their
+//! memory is looked at until they end.
 //!
 //! Run with `with-servers cargo bench --profile dev --workspace --bench backfill`.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
@@ -77,7 +78,9 @@ async fn answer(
 struct Run {
     bars: u64,
     elapsed: Duration,
-    /// The most memory it had at a time, in bytes.
+    /// The most memory it had at a time until its report, in bytes.
+    appending: u64,
+    /// The same until its end, read models folded.
     memory: u64,
 }
 
@@ -87,7 +90,7 @@ impl Run {
     }
 }
 
-/// Runs the program on the tape in `home`, and looks at its memory until its report is there.
+/// Runs the program on the tape in `home`, and looks at its memory until it ends.
 fn run(home: &Path, arguments: &[&str]) -> anyhow::Result<Run> {
     let began = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_tapedeck"))
@@ -103,17 +106,22 @@ fn run(home: &Path, arguments: &[&str]) -> anyhow::Result<Run> {
         .spawn()?;
     let stdout = child.stdout.take().context("a pipe")?;
     let reading = std::thread::spawn(move || report(stdout, began));
-    let mut memory = 0;
-    while !reading.is_finished() {
+    let (mut appending, mut memory) = (0, 0);
+    let status = loop {
         memory = memory.max(peak(child.id()));
+        if !reading.is_finished() {
+            appending = memory;
+        }
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
         std::thread::sleep(Duration::from_millis(5));
-    }
+    };
     let (said, elapsed) = reading.join().map_err(|_| anyhow::anyhow!("reading what it prints"))??;
-    let status = child.wait()?;
     anyhow::ensure!(status.success(), "{arguments:?} ended with {status}: {said}");
     let report: serde_json::Value = serde_json::from_str(&said)?;
     let bars = report["appended"].as_u64().with_context(|| format!("what was appended in {report}"))?;
-    Ok(Run { bars, elapsed, memory })
+    Ok(Run { bars, elapsed, appending, memory })
 }
 
 /// The document that the program prints, and how long it took.
@@ -186,14 +194,17 @@ fn main() -> anyhow::Result<()> {
         }
         let from_file = run(from_file.path(), &["import", &file])?;
         println!(
-            "round {round}: backfill {} bars in {:.2} s, {:.0}/s, {} MB; import {} bars in {:.2} s, {:.0}/s, {} MB",
+            "round {round}: backfill {} bars in {:.2} s, {:.0}/s, {} MB and {} MB with its read models; import {} bars in \
+             {:.2} s, {:.0}/s, {} MB and {} MB",
             over_http.bars,
             over_http.elapsed.as_secs_f64(),
             over_http.rate(),
+            over_http.appending >> 20,
             over_http.memory >> 20,
             from_file.bars,
             from_file.elapsed.as_secs_f64(),
             from_file.rate(),
+            from_file.appending >> 20,
             from_file.memory >> 20,
         );
         rounds.push((over_http.rate() / from_file.rate(), over_http.memory));
@@ -201,11 +212,15 @@ fn main() -> anyhow::Result<()> {
     rounds.sort_by(|one, other| one.0.total_cmp(&other.0));
     let share = rounds.get(ROUNDS / 2).map_or(0.0, |round| round.0);
     let memory = rounds.iter().map(|round| round.1).max().unwrap_or_default();
-    let verdict = if share >= RATE_MIN && memory < MEMORY_MAX { "within" } else { "ABOVE" };
     println!(
-        "{verdict} the bars: {:.1} % of an import's rate (at least {:.0} %), {} MB at most (below {} MB)",
+        "{} the bar: {:.1} % of an import's rate (at least {:.0} %)",
+        if share >= RATE_MIN { "within" } else { "BELOW" },
         100.0 * share,
-        100.0 * RATE_MIN,
+        100.0 * RATE_MIN
+    );
+    println!(
+        "{} the bar: {} MB at most, read models included (below {} MB)",
+        if memory < MEMORY_MAX { "within" } else { "ABOVE" },
         memory >> 20,
         MEMORY_MAX >> 20
     );

@@ -44,10 +44,17 @@ test("halt needs the typed word and stops new exposure until resumed", async ({ 
 test("a strategy stops and starts from its row", async ({ page }) => {
   await openOverview(page);
   const row = page.locator("#strategies tbody tr").first();
-  const stop = row.getByRole("button", { name: /^Stop/ });
+  const stop = row.locator("summary", { hasText: /^Stop/ });
   const start = row.getByRole("button", { name: /^Start/ });
   if (await start.isVisible()) await start.click();
+  await expect(stop).toBeVisible();
+  // Held still: whether it holds something changes from bar to bar, and with it the question.
+  await page.locator("#pause").click();
   await stop.click();
+  await row.locator("select[name=positions]").selectOption("flatten");
+  await row.getByRole("button", { name: /^Yes, stop/ }).click();
+  await expect(page.locator("#notice .good")).toContainText("closed at the market");
+  await page.locator("#pause").click();
   await expect(start).toBeVisible();
   await expect(row.locator(".badge").first()).toHaveText(/disabled/i);
   await start.click();

@@ -124,14 +124,32 @@ test("stopping a strategy that holds something asks what becomes of it; kept, it
 test("a strategy changes between paper and shadow while it runs", async ({ page }) => {
   await openPage(page, "/strategies/sma_cross");
   const state = page.locator("#strategy-state");
-  const shadow = page.locator("#form-shadow-sma_cross button");
+  const ask = page.locator("#shadow-sma_cross summary");
+  const shadow = page.locator("#form-shadow-sma_cross");
   const paper = page.locator("#form-paper-sma_cross button");
-  if (!(await shadow.isVisible())) await paper.click();
-  await shadow.click();
+  if (await paper.isVisible()) await paper.click();
+  await expect(state).toHaveText("paper");
+  // Held still: whether it holds something changes from bar to bar, and with it the question.
+  await page.locator("#pause").click();
+  await ask.click();
+  await shadow.locator("select[name=positions]").selectOption("flatten");
+  await shadow.getByRole("button", { name: /^Yes, shadow/ }).click();
+  await expect(page.locator("#notice .good")).toContainText("closed at the market");
+  await page.locator("#pause").click();
   await expect(state).toHaveText("shadow");
   await paper.click();
   await expect(state).toHaveText("paper");
-  await expect(page.locator("#live-refused")).toContainText("tapedeck live confirm");
+  await expect(page.locator("#live-refused-sma_cross")).toContainText("tapedeck live confirm");
+});
+
+test("the list tells what a strategy is given and set to, and what live needs", async ({ page }) => {
+  await openPage(page, "/strategies");
+  await expect(page.locator("#parameters-sma_cross")).toContainText(/fast = \d+, slow = \d+/);
+  await expect(page.locator("#reads-sma_cross")).toContainText(/market\.bar\..* through strategy/);
+  await page.locator("#pause").click();
+  await page.locator("#live-sma_cross summary").click();
+  await expect(page.locator("#live-refused-sma_cross")).toBeVisible();
+  await expect(page.locator("#form-live-sma_cross")).toHaveCount(0);
 });
 
 test("the page and the API tell the same figures, and the last signal leads to its chain", async ({ page }) => {

@@ -21,6 +21,28 @@ test("services, streams, the database and the checks are told", async ({ page })
   await expect(page.locator("#system-findings")).toContainText("configuration");
 });
 
+test("sources with their breakers, series with what is missing and data quality are told", async ({ page, request }) => {
+  await openPage(page, "/system");
+  for (const [panel, heading] of [
+    ["#system-sources", "Live sources and breakers"],
+    ["#system-series", "History and news"],
+    ["#system-quality", "Data quality"],
+  ] as const) {
+    const card = page.locator("section.card", { has: page.locator(panel) });
+    await expect(card.getByRole("heading")).toHaveText(heading);
+    await expect(card).not.toContainText("Not available.");
+  }
+  // A demo streams nothing and asks no broker.
+  await expect(page.locator("#system-sources")).toContainText("Nothing is streamed here.");
+  expect(await (await request.get("/api/v1/sources/breakers")).json()).toEqual([]);
+  // Its articles were fetched; NewsAPI has a key and was never asked.
+  const news = page.locator("#filled-alpaca-ACMEX-news");
+  await expect(news).toHaveAttribute("data-state", "filled");
+  await expect(news.locator("td[data-label='Missing sessions']")).toHaveText("–");
+  await expect(page.locator("#idle-newsapi")).toContainText("configured, neither streamed nor filled");
+  await expect(page.locator("#system-quality").locator(".findings li, .state").first()).toBeVisible();
+});
+
 test("a rebuild shows how it goes and ends with the same state hash; a second one is refused", async ({ page, request }) => {
   await openPage(page, "/system");
   const rebuilt = job(page, "rebuild", "calendar");

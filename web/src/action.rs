@@ -9,7 +9,7 @@ use axum::Form;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use contracts::v1::{PositionsFate, TradingState};
+use contracts::v1::{PositionsFate, StrategyMode, TradingState};
 use domain::book::InName;
 use projections::{InNameError, left_behind};
 use runtime::command::{self, Caller, Leaving, Stop};
@@ -147,7 +147,8 @@ fn in_words(stop: &Stop) -> String {
     if is_all { "Trading".to_owned() } else { stop.to_string() }
 }
 
-/// Lets a registered strategy's signals take effect.
+/// Lets a registered strategy's signals take effect; of one that goes on in shadow mode the form says what becomes of its
+/// positions.
 pub async fn enable_strategy(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
@@ -159,14 +160,21 @@ pub async fn enable_strategy(
     // One key used for two strategies is two commands.
     let caller = Caller { key: format!("{name}/{}", caller.key), ..caller };
     let mode = command::strategy_mode(&form.mode).map_err(crate::pages::strategies::failed)?;
-    let enabled = command::enable_strategy(&app.context.tape, &caller, &name, mode).await;
+    let leaves = shadowing(&app, &name, mode, &form.positions, &form.hand_over_to).await?;
+    let enabled = command::enable_strategy(&app.context.tape, &caller, &name, mode, &leaves).await;
     enabled.map_err(crate::pages::strategies::failed)?;
-    Ok(done(&headers, &format!("{name} starts ({}).", form.mode), form.back_or("/")))
+    let positions = match leaves.positions {
+        PositionsFate::Unspecified => String::new(),
+        PositionsFate::Keep => "; its positions stay in its name, and nobody manages them".to_owned(),
+        PositionsFate::Flatten => "; its positions are closed at the market".to_owned(),
+        PositionsFate::HandOver => format!("; {} takes its positions over", leaves.hand_over_to),
+    };
+    Ok(done(&headers, &format!("{name} starts ({}){positions}.", form.mode), form.back_or("/")))
 }
 
 /// What becomes of the positions of a strategy that is stopped, as a form or a request states it, and who takes them
 /// over.
-pub fn fate<'text>(positions: &str, to: &'text str) -> Result<(PositionsFate, &'text str), PageError> {
+fn fate<'text>(positions: &str, to: &'text str) -> Result<(PositionsFate, &'text str), PageError> {
     if positions.is_empty() && to.is_empty() {
         return Ok((PositionsFate::Unspecified, ""));
     }
@@ -183,6 +191,31 @@ pub async fn leaving(app: &App, name: &str, positions: &str, to: &str) -> Result
     Ok(Leaving { holds, positions, hand_over_to: to.to_owned() })
 }
 
+/// What a strategy leaves to others when it is enabled in shadow mode; in any other mode it goes on with what it holds.
+pub async fn shadowing(
+    app: &App,
+    name: &str,
+    mode: StrategyMode,
+    positions: &str,
+    to: &str,
+) -> Result<Leaving, PageError> {
+    // A form names somebody also where there is nothing to take over.
+    let to = if positions.is_empty() { "" } else { to };
+    if mode == StrategyMode::Shadow {
+        return leaving(app, name, positions, to).await;
+    }
+    let (positions, to) = fate(positions, to)?;
+    Ok(Leaving { holds: String::new(), positions, hand_over_to: to.to_owned() })
+}
+
+/// What a strategy leaves behind when it is stopped. Where the read model cannot be read it has to be stated, and whoever
+/// states it is not held up.
+pub async fn stopping(app: &App, name: &str, positions: &str, to: &str) -> Result<Leaving, PageError> {
+    let (positions, to) = fate(positions, to)?;
+    let found = in_name(app, name).await.ok().flatten();
+    Ok(Leaving { holds: left_behind(found.as_ref()), positions, hand_over_to: to.to_owned() })
+}
+
 /// Stops a strategy; the form says what becomes of its positions. One that is removed and still holds something, too.
 pub async fn disable_strategy(
     State(app): State<Arc<App>>,
@@ -194,15 +227,17 @@ pub async fn disable_strategy(
     let name = reachable(&app, name).await?;
     // One key used for two strategies is two commands.
     let caller = Caller { key: format!("{name}/{}", caller.key), ..caller };
-    let (fate, to) = fate(&form.positions, &form.hand_over_to)?;
+    // The form names somebody also where there is nothing to take over.
+    let to = if form.positions.is_empty() { "" } else { form.hand_over_to.as_str() };
+    let leaves = stopping(&app, &name, &form.positions, to).await?;
     let reason = if form.reason.trim().is_empty() { "stopped from the dashboard" } else { form.reason() };
-    let stopped = command::stop_strategy(&app.context.tape, &caller, &name, reason, fate, to).await;
+    let stopped = command::stop_strategy(&app.context.tape, &caller, &name, reason, &leaves).await;
     stopped.map_err(crate::pages::strategies::failed)?;
-    let positions = match fate {
-        PositionsFate::Unspecified => "its positions stay".to_owned(),
+    let positions = match leaves.positions {
+        PositionsFate::Unspecified => "it leaves nothing behind".to_owned(),
         PositionsFate::Keep => "it goes on to manage its positions".to_owned(),
         PositionsFate::Flatten => "its positions are closed at the market".to_owned(),
-        PositionsFate::HandOver => format!("{to} takes its positions over"),
+        PositionsFate::HandOver => format!("{} takes its positions over", leaves.hand_over_to),
     };
     Ok(done(&headers, &format!("{name} stops; {positions}."), form.back_or("/")))
 }

@@ -16,6 +16,7 @@ use crate::fleet::Fleet;
 use crate::health::Freshness;
 use crate::history::Histories;
 use crate::live::Hub;
+use crate::missing::Missing;
 use crate::pages::Rates;
 use crate::progress::Runs;
 use crate::session::Sessions;
@@ -58,6 +59,8 @@ pub struct App {
     pub runs: Runs,
     /// What came of filling the tape, by series.
     pub fillings: tokio::sync::Mutex<Fillings>,
+    /// Sessions that are missing, by series.
+    pub missing: Missing,
 }
 
 impl App {
@@ -79,6 +82,7 @@ impl App {
             rates: Rates::default(),
             runs: Runs::default(),
             fillings: tokio::sync::Mutex::default(),
+            missing: Missing::default(),
             fleet: Fleet::default(),
             attached: Attached::default(),
             timeline: Timeline::new(Arc::clone(&context.tape)),

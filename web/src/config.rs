@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::v1::TradingMode;
+use domain::calendar::Calendar;
 use runtime::StrategyAccess;
 use sqlx::PgPool;
 
@@ -103,6 +104,8 @@ pub struct WebConfig {
     pub mode: Mode,
     /// How fast market time moves.
     pub speed: Speed,
+    /// When the market of the tape is open, and which day a time is of.
+    pub calendar: &'static Calendar,
     /// Users, sessions and API tokens.
     pub access: Arc<Store>,
     /// Certificate and key; needed at any other address than loopback.

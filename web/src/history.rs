@@ -38,13 +38,14 @@ impl History {
 pub struct Histories(Mutex<HashMap<String, History>>);
 
 impl Histories {
-    /// The history of an account that was marked with `equity` at `marked_ns`.
+    /// The history of an account that was marked with `equity` at `marked_ns`, by the days of `calendar`.
     pub async fn of(
         &self,
         pool: &PgPool,
         account: &AccountRow,
         equity: Amount,
         marked_ns: i64,
+        calendar: &Calendar,
     ) -> Result<History, QueryError> {
         let mut known = self.0.lock().await;
         let mut history = known.get(&account.account).cloned().unwrap_or_default();
@@ -56,9 +57,9 @@ impl Histories {
         let peak = queries::peak_equity(pool, &account.account, history.sequence, account.sequence).await?;
         history.peak = history.peak.max(peak.unwrap_or(equity)).max(equity);
         history.sequence = account.sequence;
-        let day = day_of(marked_ns);
+        let day = day_of(marked_ns, calendar);
         if history.day.as_ref() != Some(&day) {
-            let days = queries::daily_equity(pool, &account.account).await?;
+            let days = queries::daily_equity(pool, &account.account, calendar).await?;
             history.closes = closes(account.deposits, &days, &day);
             history.day = Some(day);
         }
@@ -67,10 +68,10 @@ impl Histories {
     }
 }
 
-/// The exchange's date at an instant, and whether the session of that date has ended by then.
-fn day_of(marked_ns: i64) -> (String, bool) {
-    let calendar = Calendar::xnys();
-    let date = calendar.date_of(marked_ns);
+/// The calendar's date at an instant, and whether the session of that date has ended by then.
+fn day_of(marked_ns: i64, calendar: &Calendar) -> (String, bool) {
+    // A close at midnight is of the day that ends there.
+    let date = calendar.date_of(marked_ns.saturating_sub(1));
     let ended = match calendar.session(date) {
         Ok(Some(session)) => marked_ns >= session.close_ns,
         Ok(None) | Err(_) => true,
@@ -91,6 +92,8 @@ fn closes(deposits: Amount, days: &[queries::DailyEquity], today: &(String, bool
 
 #[cfg(test)]
 mod tests {
+    use domain::calendar::Market;
+
     use super::*;
 
     fn day(date: &str, equity: i128, deposits: i128) -> queries::DailyEquity {
@@ -116,9 +119,13 @@ mod tests {
     #[test]
     fn a_day_ends_with_its_session() {
         const SECOND: i64 = 1_000_000_000;
+        let day = |at_s: i64, market: Market| day_of(at_s * SECOND, market.calendar());
         // 2026-01-06 14:30 and 16:00 ET, and a Saturday.
-        assert_eq!(day_of(1_767_727_800 * SECOND), ("2026-01-06".to_owned(), false));
-        assert_eq!(day_of(1_767_733_200 * SECOND), ("2026-01-06".to_owned(), true));
-        assert_eq!(day_of(1_768_062_600 * SECOND), ("2026-01-10".to_owned(), true));
+        assert_eq!(day(1_767_727_800, Market::Xnys), ("2026-01-06".to_owned(), false));
+        assert_eq!(day(1_767_733_200, Market::Xnys), ("2026-01-06".to_owned(), true));
+        assert_eq!(day(1_768_062_600, Market::Xnys), ("2026-01-10".to_owned(), true));
+        // Around the clock that Saturday has a session, which ends at midnight UTC.
+        assert_eq!(day(1_768_062_600, Market::TwentyFourSeven), ("2026-01-10".to_owned(), false));
+        assert_eq!(day(1_768_089_600, Market::TwentyFourSeven), ("2026-01-10".to_owned(), true));
     }
 }

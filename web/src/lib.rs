@@ -25,6 +25,7 @@ mod assets;
 mod health;
 mod operations;
 mod history;
+mod missing;
 mod fleet;
 mod live;
 mod view;

@@ -22,6 +22,7 @@ mod reference;
 mod script;
 mod security;
 mod socket;
+mod sources;
 mod strategies;
 mod system;
 
@@ -204,6 +205,7 @@ fn config(pool: PgPool, access: Arc<Store>, strategies: Arc<strategies::Server>)
         tape: "test".to_owned(),
         mode: Mode::Demo,
         speed: Speed::Times(600.0),
+        calendar: domain::calendar::Calendar::xnys(),
         access,
         tls: None,
         secret: [7; 32],

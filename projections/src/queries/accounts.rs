@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use contracts::from_timestamp;
 use contracts::v1::{Costs, MarkPrice, RiskLimits, RiskTally, TradingState};
 use domain::book::{PositionKey, PositionState};
+use domain::calendar::Calendar;
 use domain::money::{Amount, Price, Quantity, div_half_even};
 use domain::risk::breaker;
 use serde::Serialize;
 use sqlx::PgPool;
 
 use super::QueryError;
+use super::dates::date_of;
 use super::orders::average;
 use super::reading::{Reading, decimal, decimal_or_null, read_all};
 
@@ -438,14 +440,19 @@ fn read_point(row: Reading<'_>) -> Result<EquityPoint, sqlx::Error> {
     })
 }
 
-/// The equity of an account at the end of each day of exchange time, oldest first, with the deposits so
-/// far, so that a return is never mistaken for money brought in.
-pub async fn daily_equity(pool: &PgPool, account: &str) -> Result<Vec<DailyEquity>, QueryError> {
-    let rows = sqlx::query(
+/// The equity of an account at the end of each day of the calendar's time, oldest first, with the deposits so
+/// far, so that a return is never mistaken for money brought in. A mark at midnight is of the day that ends there.
+pub async fn daily_equity(
+    pool: &PgPool,
+    account: &str,
+    calendar: &Calendar,
+) -> Result<Vec<DailyEquity>, QueryError> {
+    let rows = sqlx::query(concat!(
         "WITH marks AS (
              SELECT DISTINCT ON (date) date, sequence, equity FROM (
-                 SELECT (to_timestamp(event_time_ns / 1000000000) AT TIME ZONE 'America/New_York')::date AS date,
-                        sequence, equity
+                 SELECT ",
+        date_of!("event_time_ns - 1", "$2"),
+        " AS date, sequence, equity
                  FROM trading.equity WHERE account = $1
              ) m ORDER BY date, sequence DESC
          )
@@ -453,8 +460,9 @@ pub async fn daily_equity(pool: &PgPool, account: &str) -> Result<Vec<DailyEquit
                 (SELECT COALESCE(sum(amount), 0)::numeric(38,9) FROM trading.entries e
                  WHERE e.account = $1 AND e.kind = 'deposit' AND e.sequence <= marks.sequence)::text AS deposits
          FROM marks ORDER BY marks.date",
-    )
+    ))
     .bind(account)
+    .bind(calendar.exchange())
     .fetch_all(pool)
     .await?;
     Ok(read_all(&rows, |row| {

@@ -15,6 +15,7 @@ use serde::{Serialize, Serializer};
 use sqlx::PgPool;
 
 use super::bars::read_series;
+use super::dates::date_of;
 use super::reading::{Reading, read_all};
 use super::{BarRow, QueryError, Series, actions_between, bars_between};
 
@@ -155,27 +156,30 @@ pub async fn adjusted_bars(
     Ok(AdjustedBars { bars, older, basis })
 }
 
-/// One bar per date of exchange time, oldest first, of those that close in `from_ns` or later, in the shares
+/// One bar per date of the calendar's time, oldest first, of those that close in `from_ns` or later, in the shares
 /// of the newest bar.
 pub async fn daily_bars(
     pool: &PgPool,
     symbol: &str,
     timeframe: Timeframe,
     from_ns: i64,
+    calendar: &Calendar,
 ) -> Result<Vec<Bar>, AdjustedError> {
     // A bar that closes at midnight belongs to the day that ends then.
-    let rows = sqlx::query(
+    let rows = sqlx::query(concat!(
         "SELECT min(start_ns) AS start_ns, max(close_ns) AS close_ns,
                 (array_agg(open ORDER BY close_ns))[1]::text AS open, max(high)::text AS high,
                 min(low)::text AS low, (array_agg(close ORDER BY close_ns DESC))[1]::text AS close,
                 sum(volume)::text AS volume
          FROM bars.bars WHERE symbol = $1 AND timeframe = $2 AND close_ns >= $3
-         GROUP BY (to_timestamp((close_ns - 1) / 1000000000) AT TIME ZONE 'America/New_York')::date
-         ORDER BY max(close_ns)",
-    )
+         GROUP BY ",
+        date_of!("close_ns - 1", "$4"),
+        " ORDER BY max(close_ns)",
+    ))
     .bind(symbol)
     .bind(timeframe.name())
     .bind(from_ns)
+    .bind(calendar.exchange())
     .fetch_all(pool)
     .await?;
     let days = read_all(&rows, |row| {

@@ -107,6 +107,30 @@ pub async fn series(pool: &PgPool) -> Result<Vec<Series>, QueryError> {
     Ok(read_all(&rows, read_series)?)
 }
 
+/// How many of the spans have no bar of a series that closes in them; each counts from its first nanosecond up to and
+/// without its second.
+pub async fn spans_without_bars(
+    pool: &PgPool,
+    symbol: &str,
+    timeframe: &str,
+    spans: &[(i64, i64)],
+) -> Result<u64, QueryError> {
+    let (from, to): (Vec<i64>, Vec<i64>) = spans.iter().copied().unzip();
+    let row = sqlx::query(
+        "SELECT count(*) AS missing FROM unnest($3::bigint[], $4::bigint[]) AS s(from_ns, to_ns)
+         WHERE NOT EXISTS (
+             SELECT FROM bars.bars b
+             WHERE b.symbol = $1 AND b.timeframe = $2 AND b.close_ns >= s.from_ns AND b.close_ns < s.to_ns)",
+    )
+    .bind(symbol)
+    .bind(timeframe)
+    .bind(from)
+    .bind(to)
+    .fetch_one(pool)
+    .await?;
+    Ok(Reading(&row).sequence("missing")?)
+}
+
 pub(super) fn read_series(row: Reading<'_>) -> Result<Series, sqlx::Error> {
     Ok(Series {
         symbol: row.text("symbol")?,

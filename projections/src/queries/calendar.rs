@@ -105,7 +105,7 @@ pub struct Actions {
     pub actions: Vec<ActionRow>,
 }
 
-/// A finding about a symbol's data.
+/// A finding about a symbol that risk decisions look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FindingRow {
     /// Event id.
@@ -116,16 +116,18 @@ pub struct FindingRow {
     pub rule: String,
     /// The finding in words.
     pub detail: String,
+    /// Whether it is a warning or worse.
+    pub severe: bool,
     /// Event time, UTC nanoseconds.
     pub event_time_ns: i64,
 }
 
-/// The newest finding of every symbol that is a warning or worse.
+/// Of every symbol the newest finding that is a warning or worse and no halt, and the newest halt or resumption.
 #[derive(Clone, Debug)]
 pub struct NewestFindings {
     /// Checkpoint of the projection when they were read.
     pub checkpoint: u64,
-    /// The findings, by symbol.
+    /// The findings, by symbol, event time and sequence.
     pub findings: Vec<FindingRow>,
 }
 
@@ -193,16 +195,23 @@ pub async fn corporate_actions(pool: &PgPool, as_of_sequence: u64) -> Result<Act
     Ok(Actions { checkpoint: checkpoint.unwrap_or_default(), actions })
 }
 
-/// The newest finding of every symbol that is a warning or worse, in one snapshot with the checkpoint.
+/// The findings that risk decisions look at, in one snapshot with the checkpoint. A halt counts by itself, because it ends
+/// with a resumption, and whatever its severity.
 pub async fn newest_findings(pool: &PgPool) -> Result<NewestFindings, QueryError> {
     let rows = sqlx::query(
         "SELECT c.sequence AS checkpoint, f.* FROM projection.checkpoints c
          LEFT JOIN (
-             SELECT DISTINCT ON (symbol) event_id, symbol, rule, detail, event_time_ns
-             FROM calendar.quality WHERE severity IN ('warning', 'error')
-             ORDER BY symbol, event_time_ns DESC, sequence DESC
+             (SELECT DISTINCT ON (symbol) sequence AS place, event_id, symbol, rule, detail,
+                     severity IN ('warning', 'error') AS severe, event_time_ns
+              FROM calendar.quality WHERE severity IN ('warning', 'error') AND rule <> 'halt'
+              ORDER BY symbol, event_time_ns DESC, sequence DESC)
+             UNION
+             (SELECT DISTINCT ON (symbol) sequence AS place, event_id, symbol, rule, detail,
+                     severity IN ('warning', 'error') AS severe, event_time_ns
+              FROM calendar.quality WHERE rule IN ('halt', 'resumption')
+              ORDER BY symbol, event_time_ns DESC, sequence DESC)
          ) f ON true
-         WHERE c.name = 'calendar' ORDER BY f.symbol",
+         WHERE c.name = 'calendar' ORDER BY f.symbol, f.event_time_ns, f.place",
     )
     .fetch_all(pool)
     .await?;
@@ -216,6 +225,7 @@ pub async fn newest_findings(pool: &PgPool) -> Result<NewestFindings, QueryError
                 symbol: row.text("symbol")?,
                 rule: row.text("rule")?,
                 detail: row.text("detail")?,
+                severe: row.flag("severe")?,
                 event_time_ns: row.int("event_time_ns")?,
             });
         }

@@ -1,9 +1,11 @@
 //! How much there is of everything, for one screen of status.
 
+use domain::calendar::Calendar;
 use serde::Serialize;
 use sqlx::PgPool;
 
 use super::QueryError;
+use super::dates::date_of;
 use super::reading::Reading;
 
 /// Rows of the read models.
@@ -65,17 +67,24 @@ pub async fn orders_open(pool: &PgPool) -> Result<u64, QueryError> {
     Ok(Reading(&row).sequence("open_orders")?)
 }
 
-/// Dates in exchange time on which a series has bars, so that missing sessions can be told.
+/// Dates in the calendar's time on which a series has bars, so that missing sessions can be told.
 ///
 /// Reads every bar's time of the series; meant for a person who asks, not for a page.
-pub async fn bar_dates(pool: &PgPool, symbol: &str, timeframe: &str) -> Result<Vec<String>, QueryError> {
-    let dates: Vec<(String,)> = sqlx::query_as(
-        "SELECT DISTINCT to_char(to_timestamp(start_ns / 1000000000) AT TIME ZONE 'America/New_York',
-                                 'YYYY-MM-DD') AS date
+pub async fn bar_dates(
+    pool: &PgPool,
+    symbol: &str,
+    timeframe: &str,
+    calendar: &Calendar,
+) -> Result<Vec<String>, QueryError> {
+    let dates: Vec<(String,)> = sqlx::query_as(concat!(
+        "SELECT DISTINCT to_char(",
+        date_of!("start_ns", "$3"),
+        ", 'YYYY-MM-DD') AS date
          FROM bars.bars WHERE symbol = $1 AND timeframe = $2 ORDER BY date",
-    )
+    ))
     .bind(symbol)
     .bind(timeframe)
+    .bind(calendar.exchange())
     .fetch_all(pool)
     .await?;
     Ok(dates.into_iter().map(|(date,)| date).collect())

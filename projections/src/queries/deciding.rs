@@ -1,7 +1,7 @@
 //! What risk decisions stand on, beside the book.
 
 use domain::bar::Bar;
-use domain::money::{Price, Volume};
+use domain::money::Price;
 use sqlx::PgPool;
 
 use super::QueryError;
@@ -51,13 +51,14 @@ pub async fn decision_prices(pool: &PgPool) -> Result<DecisionPrices, QueryError
 pub async fn decision_history(pool: &PgPool, most: usize) -> Result<(u64, Vec<(String, Bar)>), QueryError> {
     let rows = sqlx::query(
         "SELECT c.sequence AS checkpoint, l.symbol, l.start_ns, l.close_ns, l.open::text, l.high::text, l.low::text,
-                l.close::text
+                l.close::text, l.volume::text
          FROM projection.checkpoints c
          LEFT JOIN (
              SELECT DISTINCT ON (b.symbol, b.close_ns) b.*
              FROM bars.series s
              CROSS JOIN LATERAL (
-                 SELECT i.symbol, i.start_ns, i.close_ns, i.open, i.high, i.low, i.close, i.sequence FROM bars.bars i
+                 SELECT i.symbol, i.start_ns, i.close_ns, i.open, i.high, i.low, i.close, i.volume, i.sequence
+                 FROM bars.bars i
                  WHERE i.symbol = s.symbol AND i.timeframe = s.timeframe AND i.close_ns <= s.live_close_ns
                    AND i.close_ns >= COALESCE(s.live_since_ns, '-9223372036854775808') AND i.origin IN ('live', 'rehearsal')
                  ORDER BY i.close_ns DESC LIMIT $1
@@ -80,7 +81,7 @@ pub async fn decision_history(pool: &PgPool, most: usize) -> Result<(u64, Vec<(S
             high: row.exact("high")?,
             low: row.exact("low")?,
             close: row.exact("close")?,
-            volume: Volume::default(),
+            volume: row.exact("volume")?,
         };
         bars.push((symbol, bar));
     }

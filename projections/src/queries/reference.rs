@@ -76,6 +76,18 @@ pub async fn facts(pool: &PgPool, symbol: &str, as_of_ns: Option<i64>) -> Result
     Ok(read_all(&rows, fact)?)
 }
 
+/// The sector of every symbol whose profile names one, by symbol; of several sources the one that was stated last.
+pub async fn sectors(pool: &PgPool) -> Result<Vec<(String, String)>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT ON (symbol) symbol, fact->>'sector' AS sector
+         FROM reference.facts WHERE kind = 'profile' AND COALESCE(fact->>'sector', '') <> ''
+         ORDER BY symbol, sequence DESC",
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(read_all(&rows, |row| Ok((row.text("symbol")?, row.text("sector")?)))?)
+}
+
 /// Everything that was ever stated of a symbol, of one kind or of all, what was stated last first.
 pub async fn fact_history(
     pool: &PgPool,

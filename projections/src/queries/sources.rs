@@ -1,6 +1,6 @@
-//! Live sources: the last report of each.
+//! Live sources: the last report of each; the breakers of whatever asks a source or a broker.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use super::QueryError;
@@ -57,6 +57,74 @@ pub struct SourceRow {
     pub reported_at_ns: i64,
     /// LOGS sequence.
     pub sequence: u64,
+}
+
+/// How the breaker of one client stands, as the newest instance of its service said with its last heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct BreakerRow {
+    /// Service whose client it is.
+    pub service: String,
+    /// Source that is asked.
+    pub source: String,
+    /// Account of the broker; empty where it is no broker's.
+    pub account: String,
+    /// What is asked for: `live`, `actions`, `news` or `broker`.
+    pub client: String,
+    /// `closed`, `open` (nothing is asked) or `half_open` (the next request decides).
+    pub state: String,
+    /// Until when nothing is asked, UTC nanoseconds; only of an open one.
+    pub until_ns: Option<i64>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// What failed last; empty where nothing did.
+    pub last_failure: String,
+    /// When, UTC nanoseconds.
+    pub last_failure_ns: Option<i64>,
+    /// When the service said so, UTC nanoseconds. One that is silent or has ended says nothing about now.
+    pub reported_at_ns: i64,
+}
+
+/// A breaker as a heartbeat's row holds it.
+#[derive(Deserialize)]
+struct Told {
+    source: String,
+    account: String,
+    client: String,
+    state: String,
+    until_ns: Option<i64>,
+    failures: u32,
+    last_failure: String,
+    last_failure_ns: Option<i64>,
+}
+
+/// The breakers of each service's newest instance, by service, source, what is asked for and account.
+pub async fn breakers(pool: &PgPool) -> Result<Vec<BreakerRow>, QueryError> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT ON (service) service, beat_at_ns, breakers::text AS told FROM services.heartbeats
+         ORDER BY service, beat_at_ns DESC, instance LIMIT 200",
+    )
+    .fetch_all(pool)
+    .await?;
+    let read = read_all(&rows, |row| {
+        let told: Vec<Told> = row.json("told")?;
+        Ok((row.text("service")?, row.int("beat_at_ns")?, told))
+    })?;
+    let mut all = Vec::new();
+    for (service, reported_at_ns, told) in read {
+        all.extend(told.into_iter().map(|told| BreakerRow {
+            service: service.clone(),
+            source: told.source,
+            account: told.account,
+            client: told.client,
+            state: told.state,
+            until_ns: told.until_ns,
+            failures: told.failures,
+            last_failure: told.last_failure,
+            last_failure_ns: told.last_failure_ns,
+            reported_at_ns,
+        }));
+    }
+    Ok(all)
 }
 
 /// The last report of each source's newest instance, by source.

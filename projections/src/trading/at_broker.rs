@@ -12,6 +12,7 @@ fn kind(kind: DifferenceKind) -> &'static str {
         DifferenceKind::Order => "order",
         DifferenceKind::Fill => "fill",
         DifferenceKind::Position => "position",
+        DifferenceKind::Cash => "cash",
     }
 }
 

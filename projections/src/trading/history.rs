@@ -131,6 +131,16 @@ impl Trading {
             Body::AlertRaised(alert) => {
                 self.push(&tables::ALERTS, alert_row(event, alert, sequence, event_time_ns));
             }
+            // What must hold for all accounts is of none.
+            Body::InvariantBroken(broken) => {
+                let alert = AlertRaised {
+                    kind: format!("invariant_{}", broken.name),
+                    detail: broken.detail.clone(),
+                    cleared: broken.mended,
+                    ..AlertRaised::default()
+                };
+                self.push(&tables::ALERTS, alert_row(event, &alert, sequence, event_time_ns));
+            }
             Body::RiskMeasured(measure) => {
                 let account = Cell::from(&measure.account);
                 let cells = vec![sequence.into(), event_time_ns.into(), account, json(measure)];

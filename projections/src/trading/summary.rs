@@ -78,8 +78,8 @@ pub(crate) fn of(body: &Body) -> Summary<'_> {
             plain("group_handled", &handled.account, text)
         }
         Body::InvariantBroken(broken) => {
-            let text =
-                because(&format!("invariant {} {} broken", broken.number, broken.name), &broken.detail);
+            let how = if broken.mended { "holds again" } else { "broken" };
+            let text = because(&format!("invariant {} {} {how}", broken.number, broken.name), &broken.detail);
             plain("invariant_broken", "", text)
         }
         Body::PositionTransferred(moved) => {

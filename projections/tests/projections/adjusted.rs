@@ -3,6 +3,7 @@
 use contracts::v1::event::Body;
 use contracts::v1::{ActionKind, CorporateAction};
 use domain::bar::Timeframe;
+use domain::calendar::{Calendar, Market};
 use domain::corporate_action::Adjustment;
 use domain::money::Price;
 use projections::{Name, queries};
@@ -108,16 +109,42 @@ async fn parts_make_the_whole_and_averages_know_what_came_before() -> Outcome {
 
 #[tokio::test]
 async fn days_are_made_of_the_bars_of_a_date() -> Outcome {
+    let xnys = Calendar::xnys();
     let world = World::new().await;
     three_days(&world).await;
-    let days = queries::daily_bars(&world.reader, "A", Timeframe::H1, 0).await?;
+    let days = queries::daily_bars(&world.reader, "A", Timeframe::H1, 0, xnys).await?;
     let shown: Vec<_> = days.iter().map(|day| (day.open.0, day.close.0 / SECOND, day.volume.0)).collect();
     let volume = 4 * 1_234_567;
     let open = 50 * SECOND - 250_000_000;
     assert_eq!(shown, [(open + 125_000_000, 51, 2 * volume), (open, 53, volume), (open, 53, volume)]);
-    assert_eq!(queries::daily_bars(&world.reader, "A", Timeframe::H1, START + DAY).await?.len(), 2);
+    assert_eq!(queries::daily_bars(&world.reader, "A", Timeframe::H1, START + DAY, xnys).await?.len(), 2);
     let series = queries::series_of(&world.reader, "A").await?;
     assert_eq!(series.iter().map(|series| series.bars).collect::<Vec<_>>(), [12]);
-    assert!(queries::daily_bars(&world.reader, "C", Timeframe::H1, 0).await?.is_empty());
+    assert!(queries::daily_bars(&world.reader, "C", Timeframe::H1, 0, xnys).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_date_of_a_row_is_that_of_the_calendar() -> Outcome {
+    let world = World::new().await;
+    // From a Thursday to the Monday after the night in which New York's clocks change: 2024-03-07 to 11, hour by hour.
+    let first = 1_709_769_600 * SECOND;
+    let starts: Vec<i64> = (0..120).map(|hour| first + hour * HOUR).collect();
+    for start in &starts {
+        world.append(bar("A", *start, 100 * SECOND), None).await;
+    }
+    world.catch_up(Name::Bars).await;
+    for market in Market::ALL {
+        let calendar = market.calendar();
+        let mut expected: Vec<_> = starts.iter().map(|start| calendar.date_of(*start).to_string()).collect();
+        expected.dedup();
+        assert_eq!(queries::bar_dates(&world.reader, "A", "1h", calendar).await?, expected, "{market}");
+        let days = queries::daily_bars(&world.reader, "A", Timeframe::H1, 0, calendar).await?;
+        assert_eq!(days.len(), expected.len(), "{market}");
+        for day in days {
+            let (opened, closed) = (calendar.date_of(day.start_ns), calendar.date_of(day.close_ns - 1));
+            assert_eq!(opened, closed, "{market}");
+        }
+    }
     Ok(())
 }

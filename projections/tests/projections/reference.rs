@@ -135,3 +135,22 @@ async fn the_rows_are_a_fold_of_the_stream_and_what_is_no_fact_is_set_aside() ->
     assert_eq!(world.rows("reference").await, rows);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_symbols_sector_is_that_of_its_newest_profile_that_names_one() -> Outcome {
+    let world = World::new().await;
+    let of = |symbol: &str, sector: &str| {
+        let (symbol, sector) = (symbol.to_owned(), sector.to_owned());
+        Body::CompanyProfile(CompanyProfile { symbol, sector, ..Default::default() })
+    };
+    append(&world, 0, START, "yahoo", of("AAPL", "Hardware")).await;
+    append(&world, 1, START, "yahoo", of("XOM", "Energy")).await;
+    append(&world, 2, START + HOUR, "other", of("AAPL", "Technology")).await;
+    append(&world, 3, START + 2 * HOUR, "yahoo", of("AAPL", "")).await;
+    append(&world, 4, START, "yahoo", of("SPY", "")).await;
+    world.catch_up(Name::Reference).await;
+    let sectors = queries::sectors(&world.reader).await?;
+    let expected = [("AAPL", "Technology"), ("XOM", "Energy")];
+    assert_eq!(sectors, expected.map(|(symbol, sector)| (symbol.to_owned(), sector.to_owned())));
+    Ok(())
+}

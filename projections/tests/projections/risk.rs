@@ -137,6 +137,31 @@ async fn limits_breakers_and_switches_come_back_as_the_book_has_them() -> Outcom
 }
 
 #[tokio::test]
+async fn a_broken_invariant_is_an_alert_until_it_holds_again() -> Outcome {
+    let world = World::new().await;
+    let broken = |mended: bool| {
+        Body::InvariantBroken(InvariantBroken {
+            number: 7,
+            name: "read_model_is_fold".to_owned(),
+            detail: "position: read 3, expected 4".to_owned(),
+            mended,
+            ..InvariantBroken::default()
+        })
+    };
+    world.append(event("broken", START, broken(false)), None).await;
+    world.catch_up(Name::Trading).await;
+    let open = queries::alerts(&world.reader, None, true, 10).await?;
+    assert_eq!((open.len(), open[0].account.as_str()), (1, ""));
+    assert_eq!(open[0].kind, "invariant_read_model_is_fold");
+    assert_eq!(open[0].detail, "position: read 3, expected 4");
+    world.append(event("mended", START + HOUR, broken(true)), None).await;
+    world.catch_up(Name::Trading).await;
+    assert_eq!(queries::alerts(&world.reader, None, true, 10).await?.len(), 0);
+    assert_eq!(queries::alerts(&world.reader, None, false, 10).await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_is_in_a_name_is_told_once_the_tape_is_folded_so_far() -> Outcome {
     let world = World::new().await;
     everything(&world).await;

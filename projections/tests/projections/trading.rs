@@ -6,6 +6,7 @@ use contracts::v1::{
     Signal, SignalLeg, TradingResumed, Verdict,
 };
 use domain::book::Book;
+use domain::calendar::Calendar;
 use domain::money::{Amount, Price, Quantity};
 use event_log::Delivery;
 use projections::{Name, queries};
@@ -242,7 +243,7 @@ async fn pages_see_exact_numbers() -> Outcome {
     assert_eq!(queries::halts(pool).await?.len(), 1);
     let curve = queries::equity_curve(pool, "paper", 0, i64::MAX, 400).await?;
     assert_eq!(curve.len(), 3);
-    let daily = queries::daily_equity(pool, "paper").await?;
+    let daily = queries::daily_equity(pool, "paper", Calendar::xnys()).await?;
     assert_eq!((daily.len(), daily[0].date.as_str()), (1, "2024-01-02"));
     assert_eq!(daily[0].deposits, Amount(100_000 * 1_000_000_000));
     Ok(())
@@ -304,7 +305,7 @@ async fn what_cannot_be_folded_is_parked_once_and_passed_over() -> Outcome {
 async fn every_projection_follows_its_stream() -> Outcome {
     use contracts::v1::{
         ActionKind, CorporateAction, Heartbeat, Parked, ParkedResolved, QualityFinding, SessionChange,
-        SessionPhase, Severity, SourceReported,
+        SessionPhase, Severity, SourceBreaker, SourceReported,
     };
     let world = World::new().await;
     let running = Running::start(&world, &Name::ALL);
@@ -327,10 +328,21 @@ async fn every_projection_follows_its_stream() -> Outcome {
         severity: Severity::Warning.into(),
         ..QualityFinding::default()
     };
+    let breaker = SourceBreaker {
+        source: "alpaca".into(),
+        account: "paper".into(),
+        client: "broker".into(),
+        state: "open".into(),
+        until: Some(contracts::to_timestamp(START + SECOND)),
+        failures: 5,
+        last_failure: "503: busy".into(),
+        ..SourceBreaker::default()
+    };
     let beat = |state: &str| Heartbeat {
         service: "risk".into(),
         instance: "i1".into(),
         state: state.into(),
+        breakers: if state == "ready" { vec![breaker.clone()] } else { Vec::new() },
         ..Heartbeat::default()
     };
     let report = |state: &str, bars: u64| SourceReported {
@@ -378,6 +390,11 @@ async fn every_projection_follows_its_stream() -> Outcome {
     assert_eq!(queries::corporate_actions(&world.reader, 100).await?.actions.len(), 1);
     assert!(queries::corporate_actions(&world.reader, 1).await?.actions.is_empty());
     assert_eq!(queries::heartbeats(&world.reader).await?[0].state, "ready");
+    let breakers = queries::breakers(&world.reader).await?;
+    let [told] = breakers.as_slice() else { panic!("{breakers:?}") };
+    let words = [&told.service, &told.account, &told.client, &told.state].map(String::as_str);
+    assert_eq!(words, ["risk", "paper", "broker", "open"]);
+    assert_eq!((told.until_ns, told.failures, told.last_failure_ns), (Some(START + SECOND), 5, None));
     let sources = queries::sources(&world.reader).await?;
     let [source] = sources.as_slice() else { panic!("{sources:?}") };
     assert_eq!((source.state.as_str(), source.bars, source.symbols.len()), ("live", 7, 2));

@@ -179,6 +179,7 @@ fn every_verdict_and_every_entry_has_its_own_subject() {
         (EntryKind::CashInLieu, Some("cash_in_lieu")),
         (EntryKind::External, Some("external")),
         (EntryKind::Fee, Some("fee")),
+        (EntryKind::Interest, Some("interest")),
         (EntryKind::Unspecified, None),
     ] {
         let entry = contracts::v1::AccountEntry {

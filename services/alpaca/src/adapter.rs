@@ -261,7 +261,13 @@ impl Alpaca {
         client: &str,
         answer: Result<Answer, VendorError>,
     ) -> Result<Vec<Report>, BrokerError> {
-        let answer = answer.map_err(|error| Self::unknown("submit", error))?;
+        let answer = answer.map_err(|error| match error {
+            // The breaker was open: nothing left this program, so there is nothing to look for at Alpaca.
+            VendorError::Limited { .. } => {
+                BrokerError::Unchecked { broker: ALPACA.to_owned(), source: error.into() }
+            }
+            error => Self::unknown("submit", error),
+        })?;
         if is_known_already(&answer) {
             return self.landed(order, client).await;
         }

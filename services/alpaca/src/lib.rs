@@ -10,8 +10,8 @@
 //! - a credential stands in no message.
 //!
 //! Deliberately absent: the tape, retries of requests, options and crypto, brackets as one request (entries are orders
-//! of their own, their exits follow once they are done), dividends and fees. Alpaca's trading interface does not say
-//! whether trading in a symbol is halted; an order in one is held there.
+//! of their own, their exits follow once they are done), dividends and fees; whether trading in a symbol is halted, which
+//! the stream of market data says and risk denies what opens by. What closes is sent, and held there.
 //!
 //! Modules in reading order.
 
@@ -22,6 +22,7 @@ mod api;
 mod gate;
 mod known;
 mod truth;
+mod moved;
 mod socket;
 mod stream;
 mod adapter;

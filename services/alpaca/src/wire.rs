@@ -77,6 +77,7 @@ pub(crate) struct Order {
     #[serde(deserialize_with = "or_default")]
     pub client_order_id: String,
     pub created_at: Option<String>,
+    pub submitted_at: Option<String>,
     #[serde(deserialize_with = "or_default")]
     pub symbol: String,
     #[serde(deserialize_with = "or_default")]
@@ -113,6 +114,12 @@ impl Order {
         self.stop_price.as_ref().and_then(Number::price)
     }
 
+    /// The later of the times by which a list of orders may go, UTC nanoseconds.
+    pub(crate) fn listed_ns(&self) -> Option<i64> {
+        let at_ns = |time: &Option<String>| time.as_deref().and_then(time_ns);
+        at_ns(&self.created_at).max(at_ns(&self.submitted_at))
+    }
+
     /// Whether it is replaced by an order that is named.
     pub(crate) fn successor(&self) -> Option<&str> {
         self.replaced_by.as_deref().filter(|_| self.status == "replaced")
@@ -140,6 +147,23 @@ pub(crate) struct Activity {
     pub price: Number,
     #[serde(deserialize_with = "or_default")]
     pub transaction_time: String,
+}
+
+/// Something in the list of activities that is no execution.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Movement {
+    pub id: String,
+    #[serde(deserialize_with = "or_default")]
+    pub activity_type: String,
+    #[serde(deserialize_with = "or_default")]
+    pub date: String,
+    pub created_at: Option<String>,
+    pub net_amount: Option<Number>,
+    #[serde(deserialize_with = "or_default")]
+    pub symbol: String,
+    #[serde(deserialize_with = "or_default")]
+    pub status: String,
 }
 
 /// A position.
@@ -281,6 +305,11 @@ pub(crate) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
 /// UTC nanoseconds of a time; `None` when it is none.
 pub(crate) fn time_ns(text: &str) -> Option<i64> {
     chrono::DateTime::parse_from_rfc3339(text).ok()?.timestamp_nanos_opt()
+}
+
+/// A time as it is asked by, from UTC nanoseconds.
+pub(crate) fn written(time_ns: i64) -> String {
+    chrono::DateTime::from_timestamp_nanos(time_ns).to_rfc3339_opts(chrono::SecondsFormat::Nanos, true)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ mod work;
 pub mod beside;
 
 pub use again::{again, find};
-pub use market::{Loaded, MarketError, check_named, closes, load, load_kept};
+pub use market::{Loaded, MarketError, check_named, closes, load, load_kept, with_calendar};
 pub use plan::ACCOUNT;
 pub use recording::{Recording, progress_subject, record};
 pub use service::{Config, SERVICE, ServiceError, run};

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 use contracts::v1::{BacktestRequest, BacktestRevisions, Parameter};
+use contracts::{Subject, stream};
 use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Market, Session};
 use domain::corporate_action::{CorporateAction, Effect};
@@ -24,6 +25,8 @@ use history::{HistoryError, Range, Revisions, Selection};
 
 /// Most symbols that an error lists.
 const KNOWN_MAX: usize = 10;
+/// Where sessions stand, by calendar.
+const SESSIONS: &str = "market.session.*";
 
 /// Why there is no market to walk.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +76,43 @@ pub struct Loaded {
     pub notes: Vec<String>,
 }
 
-/// Loads what `request`, which is complete, asks for, up to the head of MARKET. The tape's segments are in `dir`.
+/// Names of the calendars whose sessions MARKET holds.
+pub(crate) async fn sessions_of(tape: &Tape) -> Result<Vec<String>, LogError> {
+    let stored = tape.subjects(stream::MARKET, SESSIONS).await?;
+    let names = stored.counts.iter().filter_map(|count| {
+        let subject = Subject::parse(&count.subject).ok()?;
+        subject.tokens().nth(2)
+    });
+    Ok(names.collect())
+}
+
+/// `request` with the calendar of the tape where it states none: the one whose sessions MARKET holds and, where it holds
+/// none, `noted`, as the tape's manifest has it.
+pub async fn with_calendar(
+    tape: &Tape,
+    noted: Market,
+    request: BacktestRequest,
+) -> Result<BacktestRequest, MarketError> {
+    if !request.calendar.is_empty() {
+        return Ok(request);
+    }
+    let names = sessions_of(tape).await.map_err(MarketError::Log)?;
+    let market = match names.as_slice() {
+        [] => Some(noted),
+        [name] => name.parse::<Market>().ok(),
+        _ => None,
+    };
+    let market = market.ok_or_else(|| {
+        missing(format!(
+            "calendar: not stated, and the tape holds sessions of {}: expected one of XNYS, 24x5, 24x7",
+            names.join(" and ")
+        ))
+    })?;
+    Ok(BacktestRequest { calendar: market.name().to_owned(), ..request })
+}
+
+/// Loads what `request`, which is complete, asks for, up to the head of MARKET. One that states no calendar is of XNYS
+/// ([`with_calendar`] states it). The tape's segments are in `dir`.
 pub async fn load(tape: &Tape, dir: &Path, request: &BacktestRequest) -> Result<Loaded, MarketError> {
     let asked = Asked::of(request)?;
     let history = history::tape(dir, tape, &asked.selection).await?;

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use contracts::stream::TRADING;
 use contracts::v1::event::Body;
 use contracts::v1::{BacktestFinished, BacktestKind, BacktestOutcome, BacktestRequest};
+use domain::calendar::Market;
 use domain::money::Amount;
 use event_log::{AppendError, Delivery, LogError, Tape};
 use runtime::{ClockMode, Context, HealthState};
@@ -51,6 +52,8 @@ pub struct Config {
     pub code_version: String,
     /// Account on which the signal of an unknown strategy is denied, as risk does it.
     pub fallback_account: String,
+    /// The tape's calendar where MARKET holds no sessions, as its manifest has it.
+    pub calendar: Market,
     /// Directory of the tape's history segments.
     pub segments: std::path::PathBuf,
 }
@@ -321,6 +324,8 @@ async fn history(
     sender: watch::Sender<Option<Progress>>,
 ) -> Result<BacktestFinished, WorkError> {
     let failed = |error: String| WorkError::Failed(error);
+    let request = market::with_calendar(&place.tape, place.config.calendar, request).await;
+    let request = request.map_err(|error| failed(error.to_string()))?;
     let market = tokio::select! {
         market = market::load(&place.tape, &place.config.segments, &request) => market.map_err(|error| failed(error.to_string()))?,
         () = stopped(stop) => return Err(WorkError::Cancelled),
@@ -348,6 +353,7 @@ async fn stretch(
 ) -> Result<BacktestFinished, WorkError> {
     let options = Options {
         clock: place.clock,
+        calendar: place.config.calendar,
         fallback_account: place.config.fallback_account.clone(),
         from: 1,
         to: None,

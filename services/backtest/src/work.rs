@@ -22,6 +22,8 @@ use crate::{plan, search, terms};
 
 /// Runs of a Monte Carlo simulation.
 const MONTE_CARLO: usize = 1_000;
+/// Most trades of a run that is simulated although nobody keeps it: more would take longer than a run itself may.
+const PASSING_TRADES_MAX: usize = 2_000;
 
 /// How far a run is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -135,7 +137,7 @@ pub fn configured(request: &BacktestRequest, market: &Loaded) -> Config {
 }
 
 /// The tear sheet of a single run that its caller did and checked, and its end for the record. Of a run that is not
-/// `kept` only the numbers are wanted: no simulations, no document.
+/// `kept` only the numbers are wanted: no document, and simulations of at most 2,000 trades.
 pub fn conclude(
     job: Job<'_>,
     market: &Loaded,
@@ -154,7 +156,8 @@ fn done(
     searched: Searched,
     (took, kept): (Duration, bool),
 ) -> Result<Done, WorkError> {
-    let sheet = sheet(job, market, &outcome, &searched, if kept { MONTE_CARLO } else { 0 })?;
+    let is_simulated = kept || outcome.trades.len() <= PASSING_TRADES_MAX;
+    let sheet = sheet(job, market, &outcome, &searched, if is_simulated { MONTE_CARLO } else { 0 })?;
     let counts = counted(&outcome.counts, outcome.trades.len(), searched.runs);
     let statistics = serde_json::to_string(&sheet.statistics);
     let result_hash = outcome.chain_hash.clone().unwrap_or_default();

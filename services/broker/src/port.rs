@@ -93,6 +93,42 @@ pub struct BrokerAccount {
     pub blocked: Option<String>,
 }
 
+/// What moves cash or shares at a broker without a trade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActivityKind {
+    /// A dividend, which a short position pays.
+    Dividend,
+    /// Interest on cash.
+    Interest,
+    /// A fee, or a tax that is kept back.
+    Fee,
+    /// Money brought in or taken out.
+    Transfer,
+    /// Shares of a split.
+    Split,
+    /// Anything else.
+    Other,
+}
+
+/// Something that moved cash or shares at a broker without a trade.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// Broker's own id.
+    pub id: String,
+    /// What it is.
+    pub kind: ActivityKind,
+    /// What the broker calls it.
+    pub word: String,
+    /// Symbol; empty where it is of none.
+    pub symbol: String,
+    /// Cash received, negative when paid.
+    pub amount: Amount,
+    /// When it was booked, UTC nanoseconds; the start of the day where no more is known.
+    pub at_ns: i64,
+    /// Whether the broker has taken it back.
+    pub cancelled: bool,
+}
+
 /// Why a broker gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
@@ -107,8 +143,8 @@ pub enum BrokerError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What an order needs could not be read, so that this request sent nothing.
-    #[error("broker {broker}: nothing was sent, because the order could not be checked: {source}")]
+    /// What an order needs could not be read, or the broker is left alone for a while: this request sent nothing.
+    #[error("broker {broker}: nothing was sent, because the broker cannot be asked: {source}")]
     Unchecked {
         /// Broker adapter.
         broker: String,
@@ -234,6 +270,16 @@ pub trait Broker: Send + Sync {
 
     /// The account as the broker has it; `None` of a broker that keeps none.
     async fn account(&mut self, _account: &str) -> Result<Option<BrokerAccount>, BrokerError> {
+        Ok(None)
+    }
+
+    /// What moved cash or shares of an account without a trade after a time, UTC nanoseconds, oldest first; `None` of a broker
+    /// that books nothing by itself.
+    async fn activities(
+        &mut self,
+        _account: &str,
+        _after_ns: i64,
+    ) -> Result<Option<Vec<Activity>>, BrokerError> {
         Ok(None)
     }
 

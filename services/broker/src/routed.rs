@@ -12,8 +12,8 @@ use contracts::v1::{Costs, OrderSpec, TradingMode};
 use domain::order::{BrokerTruth, OrderState};
 
 use crate::port::{
-    Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, MarketEvent, Outgoing,
-    Report,
+    Activity, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, MarketEvent,
+    Outgoing, Report,
 };
 use crate::simulated::SimulatedBroker;
 
@@ -122,6 +122,14 @@ impl Broker for Routed {
 
     async fn account(&mut self, account: &str) -> Result<Option<BrokerAccount>, BrokerError> {
         self.of(account).account(account).await
+    }
+
+    async fn activities(
+        &mut self,
+        account: &str,
+        after_ns: i64,
+    ) -> Result<Option<Vec<Activity>>, BrokerError> {
+        self.of(account).activities(account, after_ns).await
     }
 
     async fn lookup(

@@ -55,7 +55,7 @@ pub use limits::{LimitSet, Scope};
 pub use lots::{Lot, Lots};
 pub use mark::{MarkError, margin_change, mark, starts_session};
 pub use position::{PositionKey, PositionState, Traded};
-pub use prices::{KnownFinding, KnownPrice, Prices};
+pub use prices::{HALT, KnownFinding, KnownPrice, Prices, RESUMPTION};
 pub use query::Reserved;
 pub use restate::refold;
 pub use strategies::{PendingSignal, Stopping, StrategyState, Warmth};

@@ -1,9 +1,10 @@
 //! What must always hold, as code: the nine invariants of the design, each a function of events, books and
 //! what a broker states.
 //!
-//! The simulation checks them after every step, the checker of a running system while it follows the tape;
-//! both run this code. [`Watch`] folds TRADING and looks at every event; [`compare_broker`],
-//! [`compare_book`] and [`compare_acknowledged`] hold what others state against that fold.
+//! The simulation checks every event as it is stored and the rest whenever nobody can go on, the checker of a running
+//! system while it follows the tape; both run this code. [`Watch`] folds TRADING and looks at every event;
+//! [`compare_broker`], [`compare_open`] (of a broker in use), [`compare_book`] and [`compare_acknowledged`] hold what
+//! others state against that fold.
 //!
 //! Invariants of this module: nothing here is taken from the code that it watches where a plain sum says the
 //! same (positions are summed from fills once more); a check says what it found and what it expected.
@@ -15,9 +16,10 @@ mod broker;
 mod limits;
 mod opening;
 mod read_model;
+mod scopes;
 mod watch;
 
-pub use broker::{AtBroker, compare_broker, half_open};
+pub use broker::{AtBroker, compare_broker, compare_open, half_open};
 pub use read_model::compare_book;
 pub use watch::{Acknowledged, Watch, compare_acknowledged};
 

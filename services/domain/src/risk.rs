@@ -5,7 +5,7 @@
 //! ([`rederive`]) and audited.
 //!
 //! Invariants: it fails closed (a limit, a price or a mark that is missing denies); reducing a position
-//! stays possible when trading is halted, limits are missing or prices are old; a signal of several legs
+//! stays possible when trading or the symbol is halted, limits are missing or prices are old; a signal of several legs
 //! is approved whole or denied whole; reservations count against every limit, always on the side that
 //! makes it worse.
 //!

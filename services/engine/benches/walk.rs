@@ -10,10 +10,12 @@ mod setup;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use contracts::ChainHash;
 use contracts::v1::Costs;
 use domain::money::E9;
+use domain::series::MarketData;
 use engine::space::{Dimension, Sampler, values};
-use engine::{Config, Hash, Nothing, Outcome, Search, Uncontrolled, run, sweep};
+use engine::{Config, Events, Hash, Nothing, Outcome, Search, Uncontrolled, run, sweep};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -37,6 +39,7 @@ fn main() {
         best(|| run(&config, &data, &mut Hash::default(), &mut Uncontrolled).expect("it runs"));
     println!("{} fills, {} trades, {:?}", outcome.counts.fills, outcome.trades.len(), outcome.chain_hash);
     report("events formed and hashed", total, took, 10e6);
+    prove(&config, &data, &outcome);
     let (took, _) = best(|| run(&config, &data, &mut Nothing, &mut Uncontrolled).expect("it runs"));
     report("statistics only", total, took, 30e6);
 
@@ -71,6 +74,20 @@ fn main() {
         all.as_secs_f64(),
         scaling * 100.0
     );
+}
+
+/// Holds the hash against that of every event that a rehearsal would store, as `tapedeck chain-hash` makes it.
+fn prove(config: &Config, data: &MarketData, outcome: &Outcome) {
+    let mut chain = ChainHash::default();
+    let mut recorder = Events::new(|event: &contracts::v1::Event| {
+        chain.add(event);
+    });
+    let recorded = run(config, data, &mut recorder, &mut Uncontrolled).expect("it runs");
+    let (orders, fills) = chain.orders_and_fills();
+    let chain = chain.finish().ok();
+    assert!(chain.is_some() && chain == outcome.chain_hash, "{chain:?}, expected {:?}", outcome.chain_hash);
+    assert_eq!(&recorded, outcome);
+    println!("chain hash of {orders} orders and {fills} fills, event by event: the same");
 }
 
 fn best(mut of: impl FnMut() -> Outcome) -> (Duration, Outcome) {

@@ -64,6 +64,11 @@ pub(crate) fn margin_id(account: &str, event_ns: i64) -> String {
     event_id(&format!("{account}@{event_ns}"), "execution/margin", 0)
 }
 
+/// Id of the entry that books what a broker outside knows under `activity_id`.
+pub(crate) fn activity_id(account: &str, activity_id: &str) -> String {
+    event_id(&format!("{account}/{activity_id}"), "execution/activity", 0)
+}
+
 /// The append of an event of `order`, expecting what the order's fold saw last.
 pub(crate) fn of_order(order: &OrderState, meta: Meta, body: Body) -> Option<Append> {
     let event = event(meta, body);

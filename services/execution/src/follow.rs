@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use broker::{Broker as _, BrokerError, MarketEvent, Report, SIMULATED, SimulatedBroker};
 use contracts::client_order_id;
 use contracts::v1::event::Body;
-use contracts::v1::{EntryKind, Event, PositionTransferred};
+use contracts::v1::{Event, PositionTransferred};
 use domain::book::{Book, FoldError, GroupStep};
 use domain::calendar::Calendar;
 use domain::corporate_action::Effect;
@@ -28,7 +28,7 @@ use runtime::{ClockMode, Instant};
 pub use derived::Derived;
 
 use crate::event::SERVICE;
-use crate::instant::{LiveBar, Part, is_barrier, parts};
+use crate::instant::{LiveBar, Part, is_barrier, is_of_market, parts};
 use crate::machine::{Machine, Work, members};
 use crate::shell::market::{known_at, session_of};
 use crate::step::Step;
@@ -180,10 +180,7 @@ impl Follower {
             | Body::OrderTriggered(_)
             | Body::OrderTrailed(_)
             | Body::AccountMarked(_) => Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing)),
-            // What a broker outside holds, and what it charges, are its answers.
-            Body::AccountEntry(entry)
-                if !matches!(entry.kind(), EntryKind::Deposit | EntryKind::External | EntryKind::Fee) =>
-            {
+            Body::AccountEntry(entry) if is_of_market(entry) => {
                 Ok(self.of_instant(recorded)?.unwrap_or(Derived::Nothing))
             }
             _ => Ok(Derived::Input),

@@ -108,6 +108,13 @@ pub(crate) fn part(recorded: &Recorded) -> Option<Part> {
     }
 }
 
+/// Whether an entry follows from what the market did: what a person or a broker outside states, holds and charges is none.
+pub(crate) fn is_of_market(entry: &AccountEntry) -> bool {
+    use contracts::v1::EntryKind::{Deposit, External, Fee, Interest};
+
+    entry.actor.is_empty() && !matches!(entry.kind(), Deposit | External | Fee | Interest)
+}
+
 /// The bar of an event, when it is one that may trade: live or rehearsed, and not made of others on the tape.
 pub(crate) fn live_bar(recorded: &Recorded) -> Option<LiveBar> {
     let event = &recorded.event;

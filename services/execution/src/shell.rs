@@ -26,7 +26,7 @@ use crate::instant::check;
 use crate::machine::Machine;
 use crate::read_model::ReadModel;
 use crate::step::Step;
-use reconcile::Occasion;
+use reconcile::{Activities, Occasion};
 
 /// Messages taken from a stream at once.
 const BATCH: usize = 512;
@@ -137,6 +137,8 @@ struct Shell {
     session_end_ns: i64,
     /// Differences that nobody can settle here and that were stated already.
     stated: HashSet<String>,
+    /// What was read of brokers' own entries, by account.
+    activities: HashMap<String, Activities>,
 }
 
 impl Shell {

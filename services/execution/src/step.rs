@@ -81,6 +81,15 @@ pub enum Step {
         /// Market time.
         event_ns: i64,
     },
+    /// Book what a broker outside has booked without a trade.
+    Book {
+        /// The entry.
+        entry: AccountEntry,
+        /// The broker's id of it.
+        activity_id: String,
+        /// Market time at which it became known.
+        event_ns: i64,
+    },
     /// State something of an account and its broker that changes nothing by itself.
     Note {
         /// Account.
@@ -253,6 +262,13 @@ impl Machine {
                     "execution/found",
                     u32::try_from(self.account_last(&entry.account) % 1_000_000).unwrap_or_default(),
                 );
+                self.account_append(&entry.account, id, *event_ns, "", Body::AccountEntry(entry.clone()))
+            }
+            Step::Book { entry, activity_id, event_ns } => {
+                let id = event::activity_id(&entry.account, activity_id);
+                if self.is_applied(&id) {
+                    return Ok(None);
+                }
                 self.account_append(&entry.account, id, *event_ns, "", Body::AccountEntry(entry.clone()))
             }
             Step::Note { account, body, key, event_ns } => {

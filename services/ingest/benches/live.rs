@@ -22,9 +22,8 @@ use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use domain::money::{E9, Price, Volume};
 use event_log::{Auth, Clock, ConnectOptions, Delivery, Tape, definitions};
-use ingest::file::Action;
 use ingest::import::Quote;
-use ingest::live::{Heard, LiveConfig, LiveMarket, LiveMarkets, Minute, run};
+use ingest::live::{DayActions, Heard, LiveConfig, LiveMarket, LiveMarkets, Minute, run};
 use ingest::quality::Rules;
 use ingest::standards::Standards;
 use local_servers::testing::TestNats;
@@ -79,8 +78,8 @@ impl LiveMarkets for Once {
         Ok(Box::new(Told(told)))
     }
 
-    async fn actions(&self, _: &[String], _: NaiveDate) -> Result<Vec<Action>, String> {
-        Ok(Vec::new())
+    async fn actions(&self, _: &[String], _: NaiveDate) -> Result<DayActions, String> {
+        Ok(DayActions::default())
     }
 }
 

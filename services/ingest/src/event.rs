@@ -10,7 +10,7 @@ pub(crate) use history::action::{
 };
 
 use crate::file::Series;
-use crate::quality::Found;
+use crate::quality::{ACTION_NOT_APPLIED, Found, Unapplied};
 
 /// A bar as `source` knows it.
 pub(crate) fn bar(source: &str, origin: Origin, series: &Series, bar: &Bar) -> Event {
@@ -75,6 +75,19 @@ pub(crate) fn finding(
         found: found.found,
         expected: found.expected,
         authority: found.authority,
+    });
+    first_cause(source, id, time_ns, body)
+}
+
+/// What `source` told of a corporate action that changes nothing here.
+pub(crate) fn unapplied(source: &str, told: &Unapplied, severity: Severity, time_ns: i64) -> Event {
+    let id = event_id(&format!("{source}/{}", told.words), &format!("quality/{ACTION_NOT_APPLIED}"), 0);
+    let body = Body::QualityFinding(QualityFinding {
+        symbol: told.symbol.clone(),
+        rule: ACTION_NOT_APPLIED.to_owned(),
+        severity: severity.into(),
+        detail: told.words.clone(),
+        ..QualityFinding::default()
     });
     first_cause(source, id, time_ns, body)
 }

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use contracts::v1::Severity;
 use domain::bar::{Bar, Timeframe};
+use domain::book::{HALT, RESUMPTION};
 use domain::calendar::Calendar;
 
 /// Every rule, how bad its findings are unless it is stated otherwise, and what they say.
-pub const RULES: [(&str, Severity, &str); 19] = [
+pub const RULES: [(&str, Severity, &str); 20] = [
     (
         "inconsistent_bar",
         Severity::Error,
@@ -40,11 +42,16 @@ pub const RULES: [(&str, Severity, &str); 19] = [
     ),
     (AFTER_EARLY_CLOSE, Severity::Warning, "a bar that starts after an early close"),
     (ADJUSTED_PRICES, Severity::Warning, "prices that are stated to be adjusted"),
+    (
+        ACTION_NOT_APPLIED,
+        Severity::Warning,
+        "a corporate action that is neither a split nor a dividend in dollars; nothing is restated or paid for it",
+    ),
     ("day_differs", Severity::Warning, "a day of the vendor's that is another one than its minutes make"),
     ("trade_corrected", Severity::Info, "the vendor's word that a trade was another one"),
     ("trade_cancelled", Severity::Info, "the vendor's word that a trade was none"),
-    ("halt", Severity::Info, "the vendor's word that trading stopped"),
-    ("resumption", Severity::Info, "the vendor's word that trading goes on"),
+    (HALT, Severity::Info, "the vendor's word that trading stopped"),
+    (RESUMPTION, Severity::Info, "the vendor's word that trading goes on"),
     ("status", Severity::Info, "any other word of the vendor's about trading"),
 ];
 
@@ -52,6 +59,9 @@ pub const RULES: [(&str, Severity, &str); 19] = [
 pub(crate) const AFTER_EARLY_CLOSE: &str = "after_early_close";
 /// Rule of the finding for a series imported with adjusted prices.
 pub(crate) const ADJUSTED_PRICES: &str = "adjusted_prices";
+
+/// Rule of the finding for a corporate action that changes nothing here.
+pub(crate) const ACTION_NOT_APPLIED: &str = "action_not_applied";
 
 /// Moves that are looked back on.
 const MOVES_MAX: f64 = 120.0;
@@ -110,6 +120,17 @@ impl Rules {
             }
         }
     }
+}
+
+/// A corporate action that changes nothing here: neither a split nor a dividend in dollars.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unapplied {
+    /// Symbol.
+    pub symbol: String,
+    /// When it takes effect, in exchange time.
+    pub date: NaiveDate,
+    /// Kind, symbol, date and terms, in words; by them it is known.
+    pub words: String,
 }
 
 /// Something that looks wrong.

@@ -1,25 +1,31 @@
 //! The monitor: measures every account every 15 minutes of market time and after fills, and raises alerts.
 //!
-//! It reads the tape beside the decider and never delays it. What it says is an event with an id that follows from
-//! the mark it measured, so that measuring again after a crash adds nothing. On the wall clock it also sees what
-//! no event says: that no bar comes while the session is open, and that the read models fall behind; either trips
-//! a breaker where one is stated. On the tape clock a stall pauses the clock, and decides nothing.
+//! It reads the tape beside the decider and never delays it. On the tape clock it measures at marks alone, each at the
+//! prices of its instant. On the wall clock it measures also upon a fill, and by the time where no mark comes, at the last
+//! prices: a position may stand for a whole bar before it is marked. What it says is an event with an id that follows from
+//! the mark, the fill or the quarter of an hour that it measured at, so that measuring again after a crash adds nothing.
 //!
-//! Deliberately absent: what is measured and what is worth an alert (`domain::risk::monitor`).
+//! On the wall clock it also sees what no event says (`outside`). On the tape clock a stall pauses the clock, and decides
+//! nothing.
+//!
+//! Deliberately absent: what is measured and what is worth an alert (`domain::risk::monitor`). No decision, no replay and no
+//! chain hash looks at what it measured.
+
+mod outside;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::v1::event::Body;
-use contracts::v1::{AccountMarked, AlertRaised, BreakerKind, BreakerTripped, Event, TradingState};
+use contracts::v1::{AccountMarked, AlertRaised, Event};
 use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
-use domain::book::{Book, FoldError};
+use domain::book::{AccountState, Book, FoldError, Prices, mark};
 use domain::calendar::Calendar;
-use domain::money::{E9, Quantity};
-use domain::risk::{breaker, monitor};
+use domain::money::Price;
+use domain::risk::monitor;
 use event_log::{Append, AppendError, Delivery, Expect, LogError, Reader, Recorded, last_of};
-use runtime::{ClockMode, Context, HealthState};
+use runtime::{ClockMode, Context, HealthState, clock};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::pricing::Pricing;
@@ -35,6 +41,11 @@ const EVERY_NS: i64 = 15 * 60 * 1_000_000_000;
 const BATCH: usize = 512;
 /// Time between two looks at what no event says.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long the mark of a new quarter of an hour is waited for before the account is measured without it.
+const GRACE_NS: i64 = 10 * 1_000_000_000;
+/// Time between two reads of the sectors on the wall clock, and where one is missing.
+const SECTORS_EVERY: Duration = Duration::from_secs(15 * 60);
+const SECTORS_MISSING_EVERY: Duration = Duration::from_secs(60);
 
 /// An alert in force: account, strategy, kind.
 pub type Alert = (String, String, String);
@@ -57,6 +68,27 @@ pub async fn run(
     outcome
 }
 
+/// What is measured upon: an event, or the time.
+struct Cause {
+    /// What the ids of the events follow from.
+    key: String,
+    /// The event; empty where it is the time.
+    event_id: String,
+    correlation_id: String,
+}
+
+impl Cause {
+    fn of(event: &Event) -> Self {
+        let (key, correlation_id) = (event.id.clone(), event.correlation_id.clone());
+        Self { event_id: key.clone(), key, correlation_id }
+    }
+
+    fn quarter(account: &str, quarter: i64) -> Self {
+        let key = format!("{SERVICE}/{account}/{quarter}");
+        Self { key, event_id: String::new(), correlation_id: String::new() }
+    }
+}
+
 struct Monitor {
     context: Context,
     read_model: Arc<dyn ReadModel>,
@@ -67,8 +99,13 @@ struct Monitor {
     market: Box<dyn Reader>,
     /// Market time of the last measurement of an account.
     measured: BTreeMap<String, i64>,
-    /// Accounts with fills since then.
-    traded: BTreeSet<String>,
+    /// Accounts with fills since then, and the last one of each.
+    traded: BTreeMap<String, Event>,
+    /// Last sequence of TRADING at the start: what stands up to it may have been measured before.
+    head: u64,
+    sectors: monitor::Sectors,
+    /// When they were read.
+    sectors_at: Instant,
     open: BTreeSet<Alert>,
     /// Since when the read model is behind this sequence.
     behind: Option<(Instant, u64)>,
@@ -86,6 +123,8 @@ impl Monitor {
         let open = answered(read_model.open_alerts()).await.unwrap_or_default();
         let trading = tape.follow(stream::TRADING, book.sequence() + 1).await?;
         let market = tape.follow(stream::MARKET, pricing.sequence() + 1).await?;
+        let head = tape.state(stream::TRADING).await?.last_sequence;
+        let sectors = answered(read_model.sectors()).await.unwrap_or_default();
         let mut measured = BTreeMap::new();
         for account in book.accounts() {
             let subject = Subject::of(&["control", "monitor", &account.account, "measured"]);
@@ -102,13 +141,19 @@ impl Monitor {
             trading,
             market,
             measured,
-            traded: BTreeSet::new(),
+            traded: BTreeMap::new(),
+            head,
+            sectors: sectors.into_iter().collect(),
+            sectors_at: clock::now(),
             open: open.into_iter().collect(),
             behind: None,
         })
     }
 
     async fn serve(&mut self) -> Result<(), Error> {
+        // Nothing is said of silence before what stood there at the start is known.
+        let market = self.context.tape.state(stream::MARKET).await?.last_sequence;
+        self.read_market(market).await?;
         self.context.health.set(SERVICE, HealthState::Ready, "");
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -116,8 +161,17 @@ impl Monitor {
             tokio::select! {
                 biased;
                 () = self.context.shutdown.cancelled() => return Ok(()),
-                _ = look.tick(), if self.context.clock == ClockMode::Wall => self.look().await?,
-                batch = self.trading.batch(BATCH) => self.take(batch?).await?,
+                // Which breakers are tripped is known once what stood on TRADING at the start is folded.
+                _ = look.tick(), if self.context.clock == ClockMode::Wall && self.book.sequence() >= self.head => {
+                    self.look().await?;
+                    self.measure_by_time().await?;
+                }
+                batch = self.trading.batch(BATCH) => {
+                    self.take(batch?).await?;
+                    if self.context.clock == ClockMode::Wall {
+                        self.measure_fills().await?;
+                    }
+                }
                 batch = self.market.batch(BATCH) => self.price(batch?),
             }
         }
@@ -147,8 +201,8 @@ impl Monitor {
                 Err(_) => self.book.skip(sequence),
             }
             match &recorded.event.body {
-                Some(Body::Fill(fill)) => {
-                    self.traded.insert(fill.account.clone());
+                Some(Body::Fill(fill)) if !self.is_measured(&recorded, &fill.account) => {
+                    self.traded.insert(fill.account.clone(), recorded.event.clone());
                 }
                 Some(Body::AlertRaised(alert)) => {
                     let key = (alert.account.clone(), alert.strategy.clone(), alert.kind.clone());
@@ -173,27 +227,133 @@ impl Monitor {
         if last_ns.is_some_and(|last_ns| last_ns >= event_ns) {
             return Ok(());
         }
-        let traded = self.traded.contains(&mark.account);
+        let traded = self.traded.contains_key(&mark.account);
         // An account that holds nothing is measured as any other: its equity and its drawdown are of now, and a reader
         // sees that somebody looks.
         let due = last_ns.is_none_or(|last_ns| last_ns.div_euclid(EVERY_NS) < event_ns.div_euclid(EVERY_NS));
         if !traded && !due {
             return Ok(());
         }
-        self.traded.remove(&mark.account);
         let market = event.basis.iter().find(|basis| basis.stream == stream::MARKET);
         self.read_market(market.map_or(0, |basis| basis.sequence)).await?;
-        let measured = monitor::measure(&self.book, self.pricing.prices(), mark);
-        let findings = monitor::findings(&self.book, &measured);
-        self.append(event, event_ns, "measured", Body::RiskMeasured(measured)).await?;
+        self.measure(&Cause::of(event), event_ns, mark, Prices::default()).await
+    }
+
+    /// Whether a fill was measured before this start, as far as its time says. On the tape clock a mark says so itself.
+    fn is_measured(&self, recorded: &Recorded, account: &str) -> bool {
+        let last_ns = self.measured.get(account).copied();
+        let event_ns = recorded.event.event_time.as_ref().and_then(from_timestamp);
+        self.context.clock == ClockMode::Wall
+            && recorded.sequence <= self.head
+            && last_ns.is_some_and(|last_ns| event_ns.is_some_and(|event_ns| event_ns <= last_ns))
+    }
+
+    /// Measures accounts with fills since their last measurement; several at once are measured once. What stood on the tape
+    /// at the start is folded first.
+    async fn measure_fills(&mut self) -> Result<(), Error> {
+        if self.book.sequence() < self.head {
+            return Ok(());
+        }
+        let traded: Vec<(String, Event)> =
+            self.traded.iter().map(|(account, fill)| (account.clone(), fill.clone())).collect();
+        for (account, fill) in traded {
+            let filled_ns = fill.event_time.as_ref().and_then(from_timestamp).unwrap_or_default();
+            self.measure_now(&account, &Cause::of(&fill), runtime::now_ns().max(filled_ns)).await?;
+        }
+        Ok(())
+    }
+
+    /// Measures accounts of which no mark came since the quarter of an hour began, while the session is open.
+    async fn measure_by_time(&mut self) -> Result<(), Error> {
+        let now_ns = runtime::now_ns();
+        let is_open = matches!(self.calendar.session_at(now_ns), Ok(Some(_)));
+        if !is_open {
+            return Ok(());
+        }
+        let quarter = now_ns.saturating_sub(GRACE_NS).div_euclid(EVERY_NS);
+        let is_late = |account: &String| {
+            let last_ns = self.measured.get(account);
+            last_ns.is_none_or(|last_ns| last_ns.div_euclid(EVERY_NS) < quarter)
+        };
+        let late: Vec<String> = self.book.accounts().map(|row| row.account.clone()).filter(is_late).collect();
+        for account in late {
+            self.measure_now(&account, &Cause::quarter(&account, quarter), now_ns).await?;
+        }
+        Ok(())
+    }
+
+    /// Measures an account at the last prices. One that holds something without a price is measured with its next mark.
+    async fn measure_now(&mut self, account: &str, cause: &Cause, now_ns: i64) -> Result<(), Error> {
+        let market = self.context.tape.state(stream::MARKET).await?.last_sequence;
+        self.read_market(market).await?;
+        let Some(row) = self.book.account(account) else { return Ok(()) };
+        let last = self.last_prices(row);
+        match mark(&self.book, account, &last, false) {
+            Ok(mark) => self.measure(cause, now_ns, &mark, last).await,
+            Err(error) => {
+                tracing::debug!("not measured before its next mark: {error}");
+                Ok(())
+            }
+        }
+    }
+
+    /// The last price of everything that an account holds: that of a bar, or where there was none that of its last mark, or
+    /// what its broker stated since.
+    fn last_prices(&self, row: &AccountState) -> Prices {
+        let mut last = Prices::default();
+        let marked = |symbol: &str| {
+            let price = row.mark.as_ref()?.prices.iter().find(|price| price.symbol == symbol)?;
+            Some((Price(price.price_e9), price.time.as_ref().and_then(from_timestamp)?))
+        };
+        for position in self.book.positions_of(&row.account) {
+            let symbol = position.key.symbol.as_str();
+            let known = self.pricing.prices().get(symbol).map(|known| (known.price, known.time_ns));
+            if let Some((price, time_ns)) = known.or_else(|| marked(symbol)) {
+                last.observe(symbol, price, time_ns);
+            }
+        }
+        last.tell(row, |_| true);
+        last
+    }
+
+    /// Measures what `mark` values, and states it as of `event_ns`. `last` are prices beyond those of the book's own mark.
+    async fn measure(
+        &mut self,
+        cause: &Cause,
+        event_ns: i64,
+        mark: &AccountMarked,
+        last: Prices,
+    ) -> Result<(), Error> {
+        self.name_sectors(&mark.account).await;
+        self.traded.remove(&mark.account);
+        let measured = monitor::measure(&self.book, self.pricing.prices(), mark, &self.sectors);
+        let findings = monitor::findings(&self.book, &measured, last);
+        self.append(cause, event_ns, "measured", Body::RiskMeasured(measured)).await?;
         self.measured.insert(mark.account.clone(), event_ns);
-        self.tell(event, event_ns, &mark.account, findings).await
+        self.tell(cause, event_ns, &mark.account, findings).await
+    }
+
+    /// Reads the sectors again where that is due. On the tape clock those of the start stay, so that what is measured does
+    /// not depend on how fast the tape plays.
+    async fn name_sectors(&mut self, account: &str) {
+        if self.context.clock == ClockMode::Tape {
+            return;
+        }
+        let unnamed = self.book.positions_of(account).any(|row| !self.sectors.contains_key(&row.key.symbol));
+        let pause = if unnamed { SECTORS_MISSING_EVERY } else { SECTORS_EVERY };
+        if clock::now().duration_since(self.sectors_at) < pause {
+            return;
+        }
+        self.sectors_at = clock::now();
+        if let Some(sectors) = answered(self.read_model.sectors()).await {
+            self.sectors = sectors.into_iter().collect();
+        }
     }
 
     /// Raises what is new and clears what is over.
     async fn tell(
         &mut self,
-        cause: &Event,
+        cause: &Cause,
         event_ns: i64,
         account: &str,
         findings: Vec<monitor::Finding>,
@@ -226,13 +386,13 @@ impl Monitor {
         Ok(())
     }
 
-    async fn append(&self, cause: &Event, event_ns: i64, name: &str, body: Body) -> Result<(), Error> {
+    async fn append(&self, cause: &Cause, event_ns: i64, name: &str, body: Body) -> Result<(), Error> {
         let event = Event {
-            id: event_id(&cause.id, &format!("{SERVICE}/{name}"), 0),
+            id: event_id(&cause.key, &format!("{SERVICE}/{name}"), 0),
             event_time: Some(to_timestamp(event_ns)),
             source: SERVICE.to_owned(),
             correlation_id: cause.correlation_id.clone(),
-            causation_id: cause.id.clone(),
+            causation_id: cause.event_id.clone(),
             body: Some(body),
             ..Event::default()
         };
@@ -264,110 +424,5 @@ impl Monitor {
             }
         }
         Ok(())
-    }
-
-    /// Looks for silence of the market and for read models that fall behind.
-    async fn look(&mut self) -> Result<(), Error> {
-        let now_ns = runtime::now_ns();
-        let stale_ns = self.silence(now_ns);
-        let lag = self.lag().await;
-        let mut tripped = Vec::new();
-        for account in self.book.accounts() {
-            for set in self.book.breakers_of(&account.account) {
-                for breaker in &set.limits.breakers {
-                    let (value_ns, what) = match breaker.kind() {
-                        BreakerKind::StaleData => (stale_ns, "no bar came"),
-                        BreakerKind::ProjectionLag => {
-                            (i64::try_from(lag.as_nanos()).unwrap_or(i64::MAX), "the read models were behind")
-                        }
-                        _ => continue,
-                    };
-                    let active = self
-                        .book
-                        .tally(&account.account, "")
-                        .is_some_and(|tally| tally.breakers.iter().any(|state| state.kind == breaker.kind));
-                    // A nanosecond is a billionth of a second: the unit is the breaker's.
-                    if active || value_ns < breaker.most_e9 {
-                        continue;
-                    }
-                    let state = if breaker.halts { TradingState::Halted } else { TradingState::ReduceOnly };
-                    tripped.push(BreakerTripped {
-                        account: account.account.clone(),
-                        strategy: String::new(),
-                        kind: breaker.kind,
-                        state: state.into(),
-                        value_e9: value_ns,
-                        most_e9: breaker.most_e9,
-                        reason: format!(
-                            "{what} for {} s, the limit is {}",
-                            value_ns / E9,
-                            Quantity(breaker.most_e9)
-                        ),
-                        scope: Some(set.scope.to_wire()),
-                        limits_version: set.version,
-                    });
-                }
-            }
-        }
-        for body in tripped {
-            let name = breaker::name(body.kind());
-            tracing::warn!("breaker {name} of {} trips: {}", body.account, body.reason);
-            let cause = format!("{}/{name}/{now_ns}", body.account);
-            let event = Event {
-                id: event_id(&cause, SERVICE, 0),
-                event_time: Some(to_timestamp(now_ns)),
-                source: SERVICE.to_owned(),
-                body: Some(Body::BreakerTripped(body)),
-                ..Event::default()
-            };
-            // Known at once, so that the next look does not say it again.
-            self.put(event.clone()).await?;
-            self.read_until_tripped(&event).await?;
-        }
-        Ok(())
-    }
-
-    /// Reads TRADING until the book knows of a breaker that was just tripped.
-    async fn read_until_tripped(&mut self, event: &Event) -> Result<(), Error> {
-        let Some(Body::BreakerTripped(body)) = &event.body else { return Ok(()) };
-        let knows = |book: &Book| {
-            book.tally(&body.account, "")
-                .is_some_and(|tally| tally.breakers.iter().any(|state| state.kind == body.kind))
-        };
-        while !knows(&self.book) {
-            tokio::select! {
-                () = self.context.shutdown.cancelled() => return Ok(()),
-                batch = self.trading.batch(BATCH) => {
-                    let batch = batch?;
-                    Box::pin(self.take(batch)).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// How long no live bar of any symbol closed while the session was open.
-    fn silence(&self, now_ns: i64) -> i64 {
-        let Ok(Some(session)) = self.calendar.session_at(now_ns) else { return 0 };
-        let last_ns = self.pricing.newest_ns().unwrap_or(session.open_ns).max(session.open_ns);
-        now_ns.saturating_sub(last_ns)
-    }
-
-    /// How long the read model has not reached what was on the tape.
-    async fn lag(&mut self) -> Duration {
-        let checkpoint = answered(self.read_model.checkpoint()).await;
-        let head = self.book.sequence();
-        match (checkpoint, self.behind) {
-            (Some(checkpoint), Some((since, behind))) if checkpoint < behind => since.elapsed(),
-            (None, Some((since, _))) => since.elapsed(),
-            (Some(checkpoint), _) if checkpoint >= head => {
-                self.behind = None;
-                Duration::ZERO
-            }
-            _ => {
-                self.behind = Some((Instant::now(), head));
-                Duration::ZERO
-            }
-        }
     }
 }

@@ -56,6 +56,10 @@ impl ReadModel for PostgresReadModel {
         Ok(alerts.into_iter().map(|row| (row.account, row.strategy, row.kind)).collect())
     }
 
+    async fn sectors(&self) -> Result<Vec<(String, String)>, ReadError> {
+        queries::sectors(&self.pool).await.map_err(ReadError::of("sectors"))
+    }
+
     async fn checkpoint(&self) -> Result<u64, ReadError> {
         queries::trading_checkpoint(&self.pool).await.map_err(ReadError::of("the checkpoint"))
     }
@@ -77,6 +81,7 @@ impl ReadModel for PostgresReadModel {
                 rule: row.rule,
                 detail: row.detail,
                 time_ns: row.event_time_ns,
+                severe: row.severe,
             },
         });
         Ok(AsOf { checkpoint: found.checkpoint, rows: rows.collect() })

@@ -1,5 +1,5 @@
 //! The reference price of every symbol: the close of its newest live or rehearsed bar, kept right across
-//! splits; and what was found wrong with its data last.
+//! splits; what was found wrong with its data last; and whether its trading is halted.
 //!
 //! History that is imported never prices a decision: a file imported while the tape clock stands in the
 //! past would otherwise bring prices from its future. A revision counts only for the very bar that is the

@@ -36,7 +36,7 @@ pub struct PastAction {
     pub action: CorporateAction,
 }
 
-/// A finding about a symbol's data, a warning or worse.
+/// A finding about a symbol that decisions look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastFinding {
     /// Symbol.
@@ -71,6 +71,11 @@ pub trait ReadModel: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Symbols with the sectors that their profiles name, from `reference`. A source without profiles answers nothing.
+    async fn sectors(&self) -> Result<Vec<(String, String)>, ReadError> {
+        Ok(Vec::new())
+    }
+
     /// The checkpoint of `trading`.
     async fn checkpoint(&self) -> Result<u64, ReadError> {
         Ok(self.snapshot(&[]).await?.book.sequence())
@@ -79,8 +84,9 @@ pub trait ReadModel: Send + Sync {
     /// The corporate actions so far, from `calendar`.
     async fn actions(&self) -> Result<AsOf<PastAction>, ReadError>;
 
-    /// Of every symbol at least the newest finding that is a warning or worse, from `calendar`. A source without any
-    /// answers nothing: then they are read from the tape.
+    /// Of every symbol at least the newest finding that is a warning or worse and no halt, and the newest halt or
+    /// resumption, from `calendar`; of equal times the later one behind the other. A source without any answers nothing:
+    /// then they are read from the tape.
     async fn findings(&self) -> Result<AsOf<PastFinding>, ReadError> {
         Ok(AsOf::default())
     }

@@ -160,7 +160,8 @@ mod tests {
         for (sequence, severity) in (1_u8..).zip(severities) {
             let body = QualityFinding {
                 symbol: "A".to_owned(),
-                rule: format!("rule{sequence}"),
+                // A halt counts whatever its severity.
+                rule: if sequence == 3 { "halt".to_owned() } else { format!("rule{sequence}") },
                 severity: severity.into(),
                 ..QualityFinding::default()
             };
@@ -178,5 +179,6 @@ mod tests {
         let pricing = pricing(&tape, &Behind).await.unwrap();
         let finding = pricing.prices().finding("A").unwrap();
         assert_eq!((finding.rule.as_str(), finding.time_ns), ("rule2", 2));
+        assert_eq!(pricing.prices().halt("A").map(|halt| halt.time_ns), Some(3));
     }
 }

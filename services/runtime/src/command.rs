@@ -14,8 +14,8 @@ mod strategies;
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    Audit, Event, OrderCancelRequested, OrderSpec, ProjectionRequested, ProjectionTask, StrategyDisabled,
-    TradingHalted, TradingResumed,
+    Audit, Event, OrderCancelRequested, OrderSpec, ProjectionRequested, ProjectionTask, TradingHalted,
+    TradingResumed,
 };
 use contracts::{Subject, event_id, to_timestamp};
 use event_log::{Append, AppendError, Expect, Last, LogError, Tape, last_of};
@@ -79,22 +79,6 @@ pub async fn resume(tape: &Tape, caller: &Caller, account: &str, reason: &str) -
         ..TradingResumed::default()
     });
     control(tape, caller, "resume", account, reason, body).await
-}
-
-/// Stops a strategy; its positions stay.
-pub async fn disable_strategy(
-    tape: &Tape,
-    caller: &Caller,
-    strategy: &str,
-    reason: &str,
-) -> Result<(), AppendError> {
-    let body = Body::StrategyDisabled(StrategyDisabled {
-        strategy: strategy.to_owned(),
-        actor: caller.actor.clone(),
-        reason: reason.to_owned(),
-        ..StrategyDisabled::default()
-    });
-    control(tape, caller, "strategy_disable", strategy, reason, body).await
 }
 
 /// Asks whoever runs the projections to rebuild or verify a read model. Answers the id of the request, by

@@ -5,12 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use contracts::v1::event::Body;
-use contracts::v1::{Event, Heartbeat};
-use contracts::{Subject, event_id, to_timestamp};
+use contracts::v1::{Event, Heartbeat, SourceBreaker};
+use contracts::{Subject, event_id, from_timestamp, to_timestamp};
 use event_log::{Append, Expect, Tape};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::now_ns;
+use crate::clock::{now_ns, utc};
+
+/// The state of a breaker while the source is not asked.
+const OPEN: &str = "open";
 
 /// How a service is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -48,23 +51,52 @@ pub struct ServiceHealth {
     pub detail: String,
 }
 
+/// Who knows how the breakers of a process's clients stand.
+pub trait Breakers: std::fmt::Debug + Send + Sync {
+    /// Those of a service's clients.
+    fn of(&self, service: &str) -> Vec<SourceBreaker>;
+}
+
 /// A shared board on which the services of one process state how they are.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     services: Arc<Mutex<BTreeMap<String, ServiceHealth>>>,
+    breakers: Option<Arc<dyn Breakers>>,
 }
 
 impl Health {
+    /// A board on which a service that calls itself ready is degraded while a breaker of its clients is open.
+    #[must_use]
+    pub fn watching(breakers: Arc<dyn Breakers>) -> Self {
+        Self { breakers: Some(breakers), ..Self::default() }
+    }
+
     /// States how `service` is.
     pub fn set(&self, service: &str, state: HealthState, detail: impl Into<String>) {
         let statement = ServiceHealth { state, detail: detail.into() };
         self.services.lock().unwrap_or_else(PoisonError::into_inner).insert(service.to_owned(), statement);
     }
 
-    /// All statements, by service.
+    /// All statements, by service, with the breakers that are open.
     #[must_use]
     pub fn all(&self) -> BTreeMap<String, ServiceHealth> {
-        self.services.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut all = self.services.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (service, statement) in &mut all {
+            for words in open_ones(&self.breakers(service)) {
+                if statement.state == HealthState::Ready {
+                    statement.state = HealthState::Degraded;
+                }
+                let before = std::mem::take(&mut statement.detail);
+                statement.detail = if before.is_empty() { words } else { format!("{before}; {words}") };
+            }
+        }
+        all
+    }
+
+    /// How the breakers of a service's clients stand.
+    #[must_use]
+    pub fn breakers(&self, service: &str) -> Vec<SourceBreaker> {
+        self.breakers.as_ref().map(|breakers| breakers.of(service)).unwrap_or_default()
     }
 
     /// True when every service that stated anything is ready (and at least one did).
@@ -73,6 +105,24 @@ impl Health {
         let services = self.all();
         !services.is_empty() && services.values().all(|service| service.state == HealthState::Ready)
     }
+}
+
+/// What is not asked, in words; each source and account once, whatever it is asked for.
+fn open_ones(breakers: &[SourceBreaker]) -> Vec<String> {
+    let mut said = Vec::new();
+    for breaker in breakers.iter().filter(|breaker| breaker.state == OPEN) {
+        let SourceBreaker { source, account, last_failure, .. } = breaker;
+        let until_ns = breaker.until.as_ref().and_then(from_timestamp).unwrap_or_default();
+        let until = utc(until_ns / 1_000_000_000 * 1_000_000_000);
+        let of = if account.is_empty() { String::new() } else { format!(" (account {account})") };
+        let words = format!(
+            "the breaker of {source}{of} is open until {until}: not asked after failures in a row, the last: {last_failure}"
+        );
+        if !said.contains(&words) {
+            said.push(words);
+        }
+    }
+    said
 }
 
 /// Writes a heartbeat per service to the tape.
@@ -101,6 +151,7 @@ impl Heartbeats {
                     started_at: Some(to_timestamp(started_ns)),
                     state: statement.state.name().to_owned(),
                     detail: statement.detail,
+                    breakers: health.breakers(&service),
                 };
                 let event = Event {
                     id: event_id(&format!("{}/{service}", self.instance), "heartbeat", count),
@@ -124,5 +175,50 @@ impl Heartbeats {
                 () = shutdown.cancelled() => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Down;
+
+    impl Breakers for Down {
+        fn of(&self, service: &str) -> Vec<SourceBreaker> {
+            let breaker = |client: &str, state: &str| SourceBreaker {
+                source: "alpaca".to_owned(),
+                client: client.to_owned(),
+                state: state.to_owned(),
+                until: Some(to_timestamp(1_767_709_800_123_456_789)),
+                last_failure: "503: busy".to_owned(),
+                ..SourceBreaker::default()
+            };
+            match service {
+                "ingest" => vec![breaker("actions", "open"), breaker("live", "open")],
+                "news" => vec![breaker("news", "half_open")],
+                _ => Vec::new(),
+            }
+        }
+    }
+
+    #[test]
+    fn a_service_is_degraded_while_a_breaker_of_its_clients_is_open() {
+        let health = Health::watching(Arc::new(Down));
+        for service in ["ingest", "news", "risk"] {
+            health.set(service, HealthState::Ready, "");
+        }
+        let all = health.all();
+        let words = "the breaker of alpaca is open until 2026-01-06T14:30:00Z: not asked after failures in a row, the \
+                     last: 503: busy";
+        assert_eq!(all["ingest"].state, HealthState::Degraded);
+        assert_eq!(all["ingest"].detail, words, "once, though two clients share it");
+        assert_eq!((all["news"].state, all["risk"].state), (HealthState::Ready, HealthState::Ready));
+        assert!(!health.ready());
+        health.set("ingest", HealthState::Starting, "reading the tape");
+        let all = health.all();
+        assert_eq!(all["ingest"].state, HealthState::Starting);
+        assert_eq!(all["ingest"].detail, format!("reading the tape; {words}"));
     }
 }

@@ -6,11 +6,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use domain::invariant::Violation;
-use domain::order::OrderStatus;
 
-use crate::check::{Terms, Transition};
-use crate::fate::Fault;
-use crate::run::{Outcome, Settings, run};
+use crate::fate::{Extra, Fault};
+use crate::run::{Outcome, Settings, run_with};
+use crate::seen::Seen;
+use crate::stages::{Transition, demanded, may_happen, words};
 
 /// Least that a seed must come to.
 pub const EVENTS_MIN: u64 = 1_000;
@@ -32,10 +32,10 @@ pub struct Tally {
     pub orders_min: usize,
     /// Faults.
     pub faults: BTreeMap<Fault, u64>,
-    /// Changes of an order's status.
+    /// Steps from one stage of an order to another.
     pub transitions: BTreeMap<Transition, u64>,
-    /// What became of new terms of an order.
-    pub terms: BTreeMap<Terms, u64>,
+    /// What else is counted.
+    pub seen: BTreeMap<Seen, u64>,
     /// Seeds that came to too little.
     pub small: Vec<u64>,
 }
@@ -49,24 +49,30 @@ pub struct Failure {
     pub violation: Option<Violation>,
     /// Why it broke off.
     pub panic: Option<String>,
+    /// What the run came to; of one that broke off its faults and its trace.
+    pub outcome: Box<Outcome>,
 }
 
-/// Every change of status that must happen now and then; what else an order may go through is printed where it does.
-pub const TRANSITIONS: [Transition; 12] = [
-    (None, OrderStatus::Approved),
-    (None, OrderStatus::Submitted),
-    (Some(OrderStatus::Approved), OrderStatus::Submitted),
-    (Some(OrderStatus::Approved), OrderStatus::Cancelled),
-    (Some(OrderStatus::Submitted), OrderStatus::Accepted),
-    (Some(OrderStatus::Submitted), OrderStatus::Rejected),
-    (Some(OrderStatus::Accepted), OrderStatus::Filled),
-    (Some(OrderStatus::Accepted), OrderStatus::Cancelled),
-    (Some(OrderStatus::Accepted), OrderStatus::Expired),
-    (Some(OrderStatus::Accepted), OrderStatus::Suspended),
-    (Some(OrderStatus::Suspended), OrderStatus::Accepted),
-    // A fill that was heard of after the end.
-    (Some(OrderStatus::Cancelled), OrderStatus::Filled),
-];
+impl Failure {
+    /// What failed, in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let violation = self.violation.as_ref().map(ToString::to_string);
+        violation.or_else(|| self.panic.clone()).unwrap_or_default()
+    }
+
+    /// What another run has to say to have failed alike: the invariant, or the words of the panic that hold no number.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        if let Some(violation) = &self.violation {
+            return violation.invariant.to_string();
+        }
+        let panic = self.panic.as_deref().unwrap_or_default();
+        let words = panic.split_whitespace();
+        let words = words.filter(|word| !word.bytes().any(|byte| byte.is_ascii_digit()));
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
 
 impl Tally {
     fn add(&mut self, seed: u64, outcome: &Outcome) {
@@ -82,8 +88,8 @@ impl Tally {
         for (transition, count) in &outcome.transitions {
             *self.transitions.entry(*transition).or_default() += count;
         }
-        for (terms, count) in &outcome.terms {
-            *self.terms.entry(*terms).or_default() += count;
+        for (seen, count) in &outcome.seen {
+            *self.seen.entry(*seen).or_default() += count;
         }
         if outcome.events < EVENTS_MIN || outcome.orders < ORDERS_MIN {
             self.small.push(seed);
@@ -92,30 +98,35 @@ impl Tally {
 
     /// What should have happened and never did.
     pub fn missing(&self) -> Vec<String> {
-        let faults = Fault::ALL.iter().filter(|(fault, _)| !self.faults.contains_key(fault));
-        let faults = faults.map(|(fault, _)| format!("fault {}", fault.name()));
-        let transitions = TRANSITIONS.iter().filter(|transition| !self.transitions.contains_key(transition));
-        let transitions = transitions.map(|transition| format!("transition {}", words(*transition)));
-        let terms = Terms::ALL.iter().filter(|terms| !self.terms.contains_key(terms));
-        faults.chain(transitions).chain(terms.map(|terms| format!("new terms: {}", terms.name()))).collect()
+        let possible = |fault: Fault| fault.extra().is_none_or(Extra::is_on);
+        let faults = Fault::ALL.iter().map(|(fault, _)| *fault).filter(|fault| possible(*fault));
+        let faults = faults.filter(|fault| !self.faults.contains_key(fault));
+        let faults = faults.map(|fault| format!("fault {}", fault.name()));
+        let steps = demanded().filter(|step| !self.transitions.contains_key(step));
+        let steps = steps.map(|step| format!("order: {}", words(step)));
+        let seen = Seen::demanded().filter(|seen| !self.seen.contains_key(seen));
+        faults.chain(steps).chain(seen.map(|seen| seen.name().to_owned())).collect()
     }
-}
 
-/// A transition in words.
-pub fn words((from, to): Transition) -> String {
-    format!("{} -> {}", from.map_or("new", OrderStatus::name), to.name())
+    /// Steps that orders took although the domain says that none can.
+    pub fn forbidden(&self) -> Vec<String> {
+        self.transitions.keys().filter(|step| !may_happen(**step)).map(|step| words(*step)).collect()
+    }
 }
 
 /// Runs a seed; a run that broke off is a failure too.
 pub fn attempt(settings: &Settings) -> Result<Outcome, Failure> {
-    let seed = settings.seed;
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(settings)));
+    let (seed, fate) = (settings.seed, settings.fate());
+    let outcome = catch_unwind(AssertUnwindSafe(|| run_with(settings, &fate)));
     runtime::clock::set_virtual(None);
-    let broke_off = |panic: String| Failure { seed, violation: None, panic: Some(panic) };
+    let broke_off = |panic: String| {
+        let outcome = Box::new(Outcome::broken_off(&fate));
+        Failure { seed, violation: None, panic: Some(panic), outcome }
+    };
     match outcome {
-        Ok(Ok(outcome)) => match &outcome.violation {
+        Ok(Ok(outcome)) => match outcome.violation.clone() {
             None => Ok(outcome),
-            Some(violation) => Err(Failure { seed, violation: Some(violation.clone()), panic: None }),
+            violation => Err(Failure { seed, violation, panic: None, outcome: Box::new(outcome) }),
         },
         Ok(Err(error)) => Err(broke_off(error.to_string())),
         Err(panic) => {

@@ -1,13 +1,15 @@
 //! The checks: after every event, and, where they cost more, whenever nobody can go on without time passing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use backtest::replay::{Options, replay};
 use contracts::stream;
+use contracts::v1::Event;
 use contracts::v1::event::Body;
-use contracts::v1::{Event, Verdict};
 use domain::book::Book;
+use domain::calendar::Calendar;
 use domain::invariant::{
     Invariant, Violation, Watch, compare_acknowledged, compare_book, compare_broker, half_open,
 };
@@ -18,42 +20,14 @@ use runtime::ClockMode;
 use crate::database::Database;
 use crate::exchange::{self, Exchange};
 use crate::executor::at_once;
+use crate::seen::Counter;
 use crate::setup::ACCOUNTS;
 use crate::tape::Tapes;
 
-/// Quiet moments between two comparisons with the read model and the broker.
-const COMPARE_EVERY: u64 = 24;
-
-/// From and to which status an order went; the first one is `None` for its approval.
-pub type Transition = (Option<OrderStatus>, OrderStatus);
-
-/// What becomes of new terms of an order that the operator asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Terms {
-    /// Risk denied them.
-    Denied,
-    /// The broker was asked for them.
-    Requested,
-    /// It works the order with them.
-    Replaced,
-    /// It would not.
-    Rejected,
-}
-
-impl Terms {
-    /// All of it: each must happen now and then.
-    pub const ALL: [Self; 4] = [Self::Denied, Self::Requested, Self::Replaced, Self::Rejected];
-
-    /// In words.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Denied => "replace denied",
-            Self::Requested => "replace requested",
-            Self::Replaced => "replace requested -> replaced",
-            Self::Rejected => "replace requested -> rejected",
-        }
-    }
-}
+/// Of the quiet moments at which the read model has moved, one in so many is compared.
+const READ_MODEL_EVERY: u64 = 1;
+/// Longest that a group may be half open in silence while things go wrong: execution may be down, the disk full.
+const HALF_OPEN_MAX: Duration = Duration::from_secs(120);
 
 /// Watches a run.
 pub struct Checker {
@@ -65,14 +39,19 @@ pub struct Checker {
     events: Vec<Option<Event>>,
     /// Folded as far as the read model was at the last comparison.
     lagging: Book,
-    statuses: BTreeMap<String, OrderStatus>,
-    /// How often each status followed another.
-    pub transitions: BTreeMap<Transition, u64>,
-    /// New terms that a broker was asked for and has not answered, by order and revision.
-    asked: BTreeSet<(String, u32)>,
-    /// How often each thing became of new terms.
-    pub terms: BTreeMap<Terms, u64>,
-    quiet: u64,
+    /// What happened so far.
+    pub counter: Counter,
+    /// What writers were told and was looked at.
+    told: usize,
+    /// Quiet moments at which the read model had moved.
+    moved: u64,
+    /// Events that say something of a broker's orders.
+    of_broker: u64,
+    /// What both sides had come to at the last comparison with the broker.
+    compared: (u64, u64),
+    /// The sequence at which groups were looked at last, and one that was half open then, and since when.
+    grouped: u64,
+    half_open: Option<(Duration, Violation)>,
 }
 
 impl Checker {
@@ -83,14 +62,16 @@ impl Checker {
             tapes: tapes.clone(),
             database: database.clone(),
             exchange,
-            watch: Watch::default(),
+            watch: Watch::by(Calendar::xnys()),
             events: Vec::new(),
             lagging: Book::default(),
-            statuses: BTreeMap::new(),
-            transitions: BTreeMap::new(),
-            asked: BTreeSet::new(),
-            terms: BTreeMap::new(),
-            quiet: 0,
+            counter: Counter::default(),
+            told: 0,
+            moved: 0,
+            of_broker: 0,
+            compared: (0, 0),
+            grouped: 0,
+            half_open: None,
         }
     }
 
@@ -135,8 +116,8 @@ impl Checker {
                 continue;
             };
             let found = self.watch.fold(next, &recorded.event);
-            self.count(&recorded.event);
-            self.count_terms(&recorded.event);
+            self.counter.count(self.watch.book(), &recorded.event);
+            self.of_broker += u64::from(concerns_broker(&recorded.event));
             self.events.push(Some(recorded.event));
             if let Some(first) = found.into_iter().next() {
                 return Some(first);
@@ -146,60 +127,75 @@ impl Checker {
         None
     }
 
-    fn count(&mut self, event: &Event) {
-        for order_id in touched(event) {
-            let Some(status) = self.watch.book().order(&order_id).map(|order| order.status) else { continue };
-            let before = self.statuses.insert(order_id, status);
-            if before != Some(status) {
-                *self.transitions.entry((before, status)).or_default() += 1;
-            }
+    /// What can be held against the tape while much is under way. Nothing is looked at that has not changed.
+    pub fn quiet(&mut self, now: Duration) -> Option<Violation> {
+        self.unfoldable()
+            .or_else(|| self.acknowledged())
+            .or_else(|| self.half_open_for_long(now))
+            .or_else(|| self.broker_moved())
+            .or_else(|| self.read_model_moved())
+    }
+
+    fn unfoldable(&self) -> Option<Violation> {
+        let sequence = self.watch.unfoldable().first()?;
+        let event = usize::try_from(sequence - 1).ok().and_then(|place| self.events[place].as_ref());
+        let error = event.map(|event| Book::default().apply(1, event).err());
+        let detail = format!("TRADING {sequence} cannot be folded: {event:?} {error:?}");
+        Some(Violation::new(Invariant::ReadModelIsFold, *sequence, detail))
+    }
+
+    /// Holds what writers were told since the last time against what is stored.
+    fn acknowledged(&mut self) -> Option<Violation> {
+        let told = self.tapes.acknowledged_from(self.told);
+        self.told += told.len();
+        compare_acknowledged(&told, |sequence| self.stored(sequence))
+    }
+
+    fn stored(&self, sequence: u64) -> Option<&str> {
+        let place = usize::try_from(sequence.checked_sub(1)?).ok()?;
+        self.events.get(place)?.as_ref().map(|event| event.id.as_str())
+    }
+
+    /// A group that has been half open in silence for longer than execution may be kept from it.
+    fn half_open_for_long(&mut self, now: Duration) -> Option<Violation> {
+        let sequence = self.watch.book().sequence();
+        if self.grouped != sequence {
+            self.grouped = sequence;
+            let since = self.half_open.take();
+            let same = |found: &Violation| {
+                since.as_ref().filter(|(_, known)| known.detail == found.detail).map(|(at, _)| *at)
+            };
+            self.half_open = half_open(&self.watch).map(|found| (same(&found).unwrap_or(now), found));
         }
+        let (since, found) = self.half_open.as_ref()?;
+        (now.saturating_sub(*since) > HALF_OPEN_MAX).then(|| found.clone())
     }
 
-    fn count_terms(&mut self, event: &Event) {
-        let key = |order_id: &str, revision| (order_id.to_owned(), revision);
-        let seen = match &event.body {
-            // Nothing else is asked for by hand.
-            Some(Body::RiskDecision(event))
-                if event.strategy == contracts::MANUAL && event.verdict() == Verdict::Denied =>
-            {
-                Terms::Denied
-            }
-            Some(Body::OrderReplaceRequested(event)) => {
-                self.asked.insert(key(&event.order_id, event.revision));
-                Terms::Requested
-            }
-            Some(Body::OrderReplaced(event)) if self.asked.remove(&key(&event.order_id, event.revision)) => {
-                Terms::Replaced
-            }
-            // Where the order ended first, nobody was asked.
-            Some(Body::OrderReplaceRejected(event))
-                if self.asked.remove(&key(&event.order_id, event.revision)) =>
-            {
-                Terms::Rejected
-            }
-            _ => return,
-        };
-        *self.terms.entry(seen).or_default() += 1;
-    }
-
-    /// Compares with the read model and the broker, now and then.
-    pub fn quiet(&mut self) -> Option<Violation> {
-        self.quiet += 1;
-        if !self.quiet.is_multiple_of(COMPARE_EVERY) {
+    fn broker_moved(&mut self) -> Option<Violation> {
+        let both = (self.of_broker, self.exchange.as_ref()?.changes());
+        if self.compared == both {
             return None;
         }
-        self.read_model().or_else(|| self.broker(false))
+        self.compared = both;
+        self.broker(false)
     }
 
     fn broker(&self, settled: bool) -> Option<Violation> {
         let exchange = self.exchange.as_ref()?;
-        compare_broker(&self.watch, exchange::NAME, &exchange.orders(), settled)
+        compare_broker(&self.watch, exchange::NAME, &exchange.orders(settled), settled)
+    }
+
+    fn read_model_moved(&mut self) -> Option<Violation> {
+        if self.database.checkpoint() == self.lagging.sequence() {
+            return None;
+        }
+        self.moved += 1;
+        self.moved.is_multiple_of(READ_MODEL_EVERY).then(|| self.read_model()).flatten()
     }
 
     fn read_model(&mut self) -> Option<Violation> {
-        let read = self.database.book();
-        while self.lagging.sequence() < read.sequence() {
+        let checkpoint = self.database.checkpoint();
+        while self.lagging.sequence() < checkpoint {
             let sequence = self.lagging.sequence() + 1;
             let event = usize::try_from(sequence - 1).ok().and_then(|place| self.events.get(place));
             let folded = event.and_then(Option::as_ref).map(|event| self.lagging.apply(sequence, event));
@@ -207,7 +203,7 @@ impl Checker {
                 self.lagging.skip(sequence);
             }
         }
-        compare_book(&read, &self.lagging)
+        self.database.with_book(|read| compare_book(read, &self.lagging))
     }
 
     /// Whether nothing is under way any more; otherwise what is.
@@ -235,8 +231,10 @@ impl Checker {
             let terms = if order.replace.is_some() { ", with new terms under way" } else { "" };
             return Some(format!("order {} is {}{cancel}{terms}", order.id(), order.status.name()));
         }
-        let unsaid = self.exchange.as_ref().map_or(0, Exchange::unsaid);
-        (unsaid > 0).then(|| format!("{unsaid} reports of the broker are on their way"))
+        let exchange = self.exchange.as_ref()?;
+        let unsaid = exchange.unsaid();
+        let under_way = (unsaid > 0).then(|| format!("{unsaid} reports of the broker are on their way"));
+        under_way.or_else(|| exchange.untold(book))
     }
 
     /// Sequences of TRADING that somebody parked.
@@ -254,20 +252,13 @@ impl Checker {
         parked
     }
 
-    /// Everything at the end, when nothing is under way.
+    /// Everything at the end, when nothing is under way. The replay makes every decision of the run once more, which is as
+    /// much work as the run: it is done once, over the whole tape.
     pub fn settled(&mut self, clock: ClockMode) -> Option<Violation> {
         let at = self.watch.book().sequence();
-        if let Some(sequence) = self.watch.unfoldable().first() {
-            let event = usize::try_from(sequence - 1).ok().and_then(|place| self.events[place].as_ref());
-            let error = event.map(|event| Book::default().apply(1, event).err());
-            let detail = format!("TRADING {sequence} cannot be folded: {event:?} {error:?}");
-            return Some(Violation::new(Invariant::ReadModelIsFold, *sequence, detail));
-        }
-        let stored = |sequence: u64| {
-            let place = usize::try_from(sequence.checked_sub(1)?).ok()?;
-            self.events.get(place)?.as_ref().map(|event| event.id.as_str())
-        };
-        let first = compare_acknowledged(&self.tapes.acknowledged(), stored)
+        let first = self
+            .unfoldable()
+            .or_else(|| compare_acknowledged(&self.tapes.acknowledged(), |sequence| self.stored(sequence)))
             .or_else(|| self.broker(true))
             .or_else(|| half_open(&self.watch))
             .or_else(|| self.read_model());
@@ -277,7 +268,8 @@ impl Checker {
     fn replayed(&self, clock: ClockMode, at: u64) -> Option<Violation> {
         let tape: Tape = Arc::new(self.log.clone());
         let fallback_account = ACCOUNTS[0].to_owned();
-        let options = Options { clock, fallback_account, from: 1, to: None, read_model: None };
+        let calendar = Calendar::xnys().market();
+        let options = Options { clock, calendar, fallback_account, from: 1, to: None, read_model: None };
         let report = match at_once(replay(&tape, options, |_, _| {})) {
             Some(Ok(report)) => report,
             Some(Err(error)) => {
@@ -292,20 +284,10 @@ impl Checker {
     }
 }
 
-/// Orders that an event may move.
-fn touched(event: &Event) -> Vec<String> {
-    let one = |order_id: &String| vec![order_id.clone()];
-    match &event.body {
-        Some(Body::RiskDecision(decision)) => {
-            decision.orders.iter().map(|order| order.order_id.clone()).collect()
-        }
-        Some(Body::OrderSubmitted(event)) => event.order.iter().map(|order| order.order_id.clone()).collect(),
-        Some(Body::OrderAccepted(event)) => one(&event.order_id),
-        Some(Body::OrderRejected(event)) => one(&event.order_id),
-        Some(Body::OrderCancelled(event)) => one(&event.order_id),
-        Some(Body::OrderExpired(event)) => one(&event.order_id),
-        Some(Body::OrderSuspended(event)) => one(&event.order_id),
-        Some(Body::Fill(event)) => one(&event.order_id),
-        _ => Vec::new(),
-    }
+/// Whether a broker's orders may differ from the tape because of an event.
+fn concerns_broker(event: &Event) -> bool {
+    matches!(
+        event.body,
+        Some(Body::Fill(_) | Body::FillCorrected(_) | Body::FillBusted(_) | Body::OrderSubmitted(_))
+    )
 }

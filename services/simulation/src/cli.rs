@@ -5,13 +5,17 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use domain::order::OrderStage;
 
-use crate::batch::{Failure, Tally, attempt, run_seeds, words};
-use crate::check::Terms;
-use crate::fate::Fault;
-use crate::run::{Mode, Outcome, Settings, run};
-use crate::shrink::shrink;
+use crate::batch::{Failure, Tally, attempt, run_seeds};
+use crate::fate::{Extra, Fault, Mask};
+use crate::run::{Mode, Outcome, Settings};
+use crate::seen::Seen;
+use crate::shrink::{shrink, traced};
+use crate::stages::{EXCUSED, all, demanded, excuse, words};
 
+/// The commit that was checked out when the program was built.
+const COMMIT: &str = env!("TAPEDECK_SIM_COMMIT");
 /// Lines of a trace that are printed at the end of a failure.
 const TRACE_TAIL: usize = 40;
 
@@ -28,6 +32,21 @@ struct Arguments {
     /// Nothing goes wrong in the seed, and nobody interferes.
     #[arg(long, requires = "seed")]
     calm: bool,
+    /// Kinds of faults that do not happen in the seed, separated by commas.
+    #[arg(long, requires = "seed", value_name = "KIND", value_delimiter = ',', value_parser = fault)]
+    without: Vec<Fault>,
+    /// Only the faults of the seed from one number on and before another, as the trace numbers them.
+    #[arg(long, requires = "seed", value_name = "FROM..TO", value_parser = range)]
+    only: Option<(u64, u64)>,
+    /// Most instants of the seed's market.
+    #[arg(long, requires = "seed")]
+    instants: Option<usize>,
+    /// No operator and no wild strategy in the seed.
+    #[arg(long, requires = "seed")]
+    quiet: bool,
+    /// What the seed does not hold, separated by commas: terms, groups, fates, limits, replaces, restates.
+    #[arg(long, requires = "seed", value_name = "EXTRA", value_delimiter = ',', value_parser = extra)]
+    leave_out: Vec<Extra>,
     /// Do not make a failure smaller.
     #[arg(long)]
     whole: bool,
@@ -40,9 +59,24 @@ struct Arguments {
     /// Threads.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
-    /// Commit that a failure names.
-    #[arg(long, default_value = "unknown", hide_default_value = true)]
+    /// Commit that a failure names; that of the build when absent.
+    #[arg(long, default_value = COMMIT, hide_default_value = true)]
     commit: String,
+}
+
+fn fault(name: &str) -> Result<Fault, String> {
+    let known = || Fault::ALL.map(|(fault, _)| fault.name()).join(", ");
+    Fault::from_name(name).ok_or_else(|| format!("expected one of {}", known()))
+}
+
+fn extra(name: &str) -> Result<Extra, String> {
+    let known = || Extra::ALL.map(Extra::name).join(", ");
+    Extra::from_name(name).ok_or_else(|| format!("expected one of {}", known()))
+}
+
+fn range(text: &str) -> Result<(u64, u64), String> {
+    let ends = text.split_once("..").and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    ends.ok_or_else(|| "expected two numbers, for example 3..12".to_owned())
 }
 
 /// Runs the program.
@@ -55,21 +89,36 @@ pub fn main() -> ExitCode {
 }
 
 fn one(arguments: &Arguments, seed: u64) -> ExitCode {
-    let settings = Settings { calm: arguments.calm, trace: arguments.trace, ..Settings::of(seed) };
-    let began = Instant::now();
-    let outcome = match run(&settings) {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            println!("seed {seed}: {error}");
-            return ExitCode::FAILURE;
-        }
+    let mask = Mask {
+        without: arguments.without.clone(),
+        only: arguments.only,
+        instants: arguments.instants,
+        quiet: arguments.quiet,
+        leave_out: arguments.leave_out.clone(),
     };
+    let settings = Settings { seed, calm: arguments.calm, mask, trace: arguments.trace };
+    let began = Instant::now();
+    match attempt(&settings) {
+        Ok(outcome) => {
+            figures(&settings, &outcome, began);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            figures(&settings, &failure.outcome, began);
+            fail(arguments, &settings, &failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn figures(settings: &Settings, outcome: &Outcome, began: Instant) {
     for line in &outcome.trace {
         println!("{line}");
     }
     for recorded in &outcome.tape {
         println!("TRADING {} {}", recorded.sequence, contracts::to_json(&recorded.event).unwrap_or_default());
     }
+    let seed = settings.seed;
     println!(
         "seed {seed} {:?}: {} events, {} orders, {} faults, {} polls, {} s of virtual time, {} ms, trace {}",
         Mode::of(seed),
@@ -81,29 +130,26 @@ fn one(arguments: &Arguments, seed: u64) -> ExitCode {
         began.elapsed().as_millis(),
         outcome.hash,
     );
-    if outcome.violation.is_none() {
-        return ExitCode::SUCCESS;
-    }
-    fail(arguments, &settings, &outcome);
-    ExitCode::FAILURE
 }
 
-fn fail(arguments: &Arguments, settings: &Settings, outcome: &Outcome) {
-    let (settings, outcome) =
-        if arguments.whole { (settings.clone(), outcome.clone()) } else { shrink(settings, outcome) };
-    let Some(violation) = &outcome.violation else { return };
+/// Says how a seed failed: the end of the trace of the smallest run that fails alike, and how to see it again.
+fn fail(arguments: &Arguments, settings: &Settings, failure: &Failure) {
+    let (settings, failure) =
+        if arguments.whole { traced(settings, failure.clone()) } else { shrink(settings, failure) };
+    let outcome = &failure.outcome;
     let from = outcome.trace.len().saturating_sub(TRACE_TAIL);
     for line in &outcome.trace[from..] {
         println!("  {line}");
     }
-    println!("FAILED seed {} commit {}: {violation}", settings.seed, arguments.commit);
+    println!("FAILED seed {} commit {}: {}", settings.seed, arguments.commit, failure.words());
     println!(
         "smallest: {:?}, {} faults, {} events",
         settings.mask,
         outcome.faults.values().sum::<u64>(),
         outcome.events
     );
-    println!("again: tapedeck-sim --seed {} --trace", settings.seed);
+    let calm = if settings.calm { " --calm" } else { "" };
+    println!("again: tapedeck-sim --seed {}{}{calm} --trace", settings.seed, settings.mask.options());
 }
 
 fn many(arguments: &Arguments) -> ExitCode {
@@ -116,18 +162,14 @@ fn many(arguments: &Arguments) -> ExitCode {
     };
     let (tally, failure) = run_seeds(from, count, jobs, || {}, progress);
     print(&tally, began.elapsed().as_secs_f64());
-    if let Some(Failure { seed, violation, panic }) = failure {
-        println!(
-            "seed {seed} failed: {}",
-            violation.map(|found| found.to_string()).or(panic).unwrap_or_default()
-        );
-        let settings = Settings::of(seed);
-        if attempt(&settings).is_err_and(|failure| failure.violation.is_some())
-            && let Ok(outcome) = run(&settings)
-        {
-            fail(arguments, &settings, &outcome);
-        }
+    if let Some(failure) = failure {
+        println!("seed {} failed: {}", failure.seed, failure.words());
+        fail(arguments, &Settings::of(failure.seed), &failure);
         return ExitCode::FAILURE;
+    }
+    let forbidden = tally.forbidden();
+    for what in &forbidden {
+        println!("happened, and cannot: {what}");
     }
     let missing = if count >= 300 { tally.missing() } else { Vec::new() };
     for what in &missing {
@@ -136,7 +178,8 @@ fn many(arguments: &Arguments) -> ExitCode {
     for seed in &tally.small {
         println!("seed {seed} came to too little");
     }
-    if missing.is_empty() && tally.small.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let well = missing.is_empty() && forbidden.is_empty() && tally.small.is_empty();
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn print(tally: &Tally, seconds: f64) {
@@ -144,13 +187,23 @@ fn print(tally: &Tally, seconds: f64) {
     for (fault, _) in Fault::ALL {
         println!("  {:28} {}", fault.name(), tally.faults.get(&fault).copied().unwrap_or_default());
     }
-    println!("order states:");
-    for (transition, count) in &tally.transitions {
-        println!("  {:28} {count}", words(*transition));
+    println!("orders, from one stage to another:");
+    let of = |step| tally.transitions.get(&step).copied().unwrap_or_default();
+    for step in demanded() {
+        println!("  {:40} {}", words(step), of(step));
     }
-    println!("new terms:");
-    for terms in Terms::ALL {
-        println!("  {:28} {}", terms.name(), tally.terms.get(&terms).copied().unwrap_or_default());
+    println!("orders, not demanded:");
+    for step in all().filter(|step| excuse(*step).is_some() && of(*step) > 0) {
+        println!("  {:40} {}", words(step), of(step));
+    }
+    for &(from, to, why) in &EXCUSED {
+        let names =
+            |stages: &[OrderStage]| stages.iter().map(|stage| stage.name()).collect::<Vec<_>>().join(", ");
+        println!("  ({} -> {}: {why})", names(from), names(to));
+    }
+    println!("besides:");
+    for seen in Seen::ALL {
+        println!("  {:40} {}", seen.name(), tally.seen.get(&seen).copied().unwrap_or_default());
     }
     println!(
         "{} seeds in {seconds:.1} s: {} events (at least {} each), {} orders (at least {} each)",

@@ -73,6 +73,11 @@ impl Database {
         self.lock().trading.clone()
     }
 
+    /// Looks at the book of the `trading` read model.
+    pub fn with_book<Answer>(&self, look: impl FnOnce(&Book) -> Answer) -> Answer {
+        look(&self.lock().trading)
+    }
+
     /// Its checkpoint.
     pub fn checkpoint(&self) -> u64 {
         self.lock().trading.sequence()

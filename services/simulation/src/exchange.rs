@@ -1,64 +1,116 @@
 //! A broker outside: it lives on when execution dies, says things late, twice, in another order or not at all,
 //! and what it did is the truth.
 //!
+//! It takes new terms of orders that stand alone, corrects executions of orders that it has filled, or takes them back. In
+//! some seeds it says how an order stands as a whole, in the others only what it reported of it.
+//!
 //! Its market is the simulated broker's; it sees the bars by itself. Executions carry the bar's close as their
 //! time, because that is when such a market says what it did.
 
+mod held;
+mod link;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::Waker;
+use std::time::Duration;
 
-use async_trait::async_trait;
-use broker::{
-    Broker, BrokerError, BrokerOrder, Brokers, MarketEvent, Report, SimulatedBroker, StateAtBroker,
-};
-use contracts::v1::{Costs, GroupKind, OrderSpec};
+use broker::{Broker as _, MarketEvent, Report, SimulatedBroker};
+use contracts::v1::{Costs, OrderSpec};
 use domain::bar::Bar;
 use domain::book::Book;
 use domain::calendar::Session;
 use domain::invariant::AtBroker;
 use domain::matching::kernel::Bounds;
 use domain::money::{Amount, Price, Quantity};
-use domain::order::{BrokerReport, Execution};
+use domain::order::{BrokerReport, Execution, OrderState};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use runtime::clock;
 use tokio::time::Instant;
 
-use crate::executor::{at_once, yield_now};
-use crate::fate::{Fate, Fault};
+use crate::executor::at_once;
+use crate::fate::{Extra, Fate, Fault, Mask};
+
+use held::{Held, broker_order_id};
 
 /// Its name, as `order_submitted.broker` states it.
 pub const NAME: &str = "exchange";
+
+/// One share.
+const SHARE: i64 = 1_000_000_000;
+/// Reports that are late come within this time; what is said anew is said behind them.
+const LATE_MS_MAX: u64 = 3_000;
+
+/// What an exchange can do beside taking, filling and cancelling orders.
+#[derive(Clone, Copy, Debug)]
+pub struct Abilities {
+    /// Works orders with new terms.
+    replaces: bool,
+    /// Says how an order stands as a whole.
+    truth: bool,
+    /// Says executions anew, or takes them back.
+    restates: bool,
+}
+
+impl Abilities {
+    /// Those of a seed.
+    pub fn of(seed: u64, mask: &Mask) -> Self {
+        let replaces = mask.holds(Extra::Replaces);
+        let truth = ChaCha8Rng::seed_from_u64(seed ^ 0x74e7).random_range(0..2) == 0;
+        Self { replaces, truth: replaces && truth, restates: mask.holds(Extra::Restates) }
+    }
+}
 
 /// The exchange. Clones share it.
 #[derive(Clone)]
 pub struct Exchange {
     fate: Fate,
+    abilities: Abilities,
     state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
 struct State {
     inner: SimulatedBroker,
+    /// By the client order id of the first terms.
     orders: BTreeMap<String, Held>,
-    /// Client order ids by order id.
+    /// Client order ids of first terms, by order id.
     clients: BTreeMap<String, Vec<String>>,
+    /// Client order ids of first terms, by those of later ones.
+    replaced: BTreeMap<String, String>,
     outbox: BTreeMap<(Instant, u64), Report>,
     sent: u64,
+    /// Changes of orders so far.
+    changes: u64,
     prices: BTreeMap<String, (Price, i64)>,
     listener: Option<Waker>,
 }
 
-struct Held {
-    spec: OrderSpec,
-    history: Vec<Report>,
-    working: bool,
-    filled: i64,
+impl State {
+    /// The client order id under which an order is held that goes by `client`.
+    fn first(&self, client: &str) -> String {
+        self.replaced.get(client).cloned().unwrap_or_else(|| client.to_owned())
+    }
+
+    fn held(&self, client: &str) -> Option<&Held> {
+        self.orders.get(&self.first(client))
+    }
+
+    /// Puts a report into the outbox, to be said at `at`.
+    fn send(&mut self, at: Instant, report: Report) {
+        self.sent += 1;
+        self.outbox.insert((at, self.sent), report);
+        if let Some(listener) = self.listener.take() {
+            listener.wake();
+        }
+    }
 }
 
 impl Exchange {
     /// An exchange without orders.
-    pub fn new(fate: Fate) -> Self {
-        Self { fate, state: Arc::default() }
+    pub fn new(fate: Fate, abilities: Abilities) -> Self {
+        Self { fate, abilities, state: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -70,24 +122,36 @@ impl Exchange {
         self.lock().inner.set_costs(account, costs);
     }
 
-    /// Everything that it ever had.
-    pub fn orders(&self) -> Vec<AtBroker> {
+    /// Everything that it ever had, under every client order id. While much is under way (not `settled`) only what the tape
+    /// must know already: orders under their first ids, and none of which an execution was said anew.
+    pub fn orders(&self, settled: bool) -> Vec<AtBroker> {
         let state = self.lock();
-        let order = |(client, held): (&String, &Held)| AtBroker {
-            client_order_id: client.clone(),
-            working: held.working,
-            executions: held
-                .history
-                .iter()
-                .filter_map(|report| match &report.report {
-                    BrokerReport::Filled(execution) => {
-                        Some((execution.execution_id.clone(), (execution.quantity, execution.price)))
-                    }
-                    _ => None,
-                })
-                .collect(),
-        };
-        state.orders.iter().map(order).collect()
+        let known = state.orders.iter().filter(|(_, held)| settled || held.restated.is_empty());
+        let most = if settled { usize::MAX } else { 1 };
+        known.flat_map(|(client, held)| held.at_broker(client).take(most)).collect()
+    }
+
+    /// Number of changes of its orders so far.
+    pub fn changes(&self) -> u64 {
+        self.lock().changes
+    }
+
+    /// What it has done that `book` does not know and no report on its way will say: new terms, an execution said anew.
+    pub fn untold(&self, book: &Book) -> Option<String> {
+        let state = self.lock();
+        state.orders.iter().find_map(|(client, held)| {
+            let order = book.order(&held.spec.order_id)?;
+            let present = held.revisions.last().map_or(client, |(client, _)| client);
+            if !held.revisions.is_empty() && *present != order.client_order_id {
+                return Some(format!("order {} is worked as {present}", order.id()));
+            }
+            held.restated.iter().find_map(|id| {
+                let known = order.execution(id)?;
+                let now = held.executions.iter().find(|execution| execution.execution_id == *id);
+                let now = now.map_or((Quantity::ZERO, known.price), |now| (now.quantity, now.price));
+                ((known.quantity, known.price) != now).then(|| format!("execution {id} was said anew"))
+            })
+        })
     }
 
     /// Number of reports that wait to be said.
@@ -118,44 +182,103 @@ impl Exchange {
 
     /// Something happened to an order: it is the truth from now on, and will be said.
     fn happened(&self, report: Report) {
-        let ends = {
-            let mut state = self.lock();
-            let Some(client) =
-                state.clients.get(&report.order_id).and_then(|clients| clients.first()).cloned()
-            else {
-                return;
-            };
-            let Some(held) = state.orders.get_mut(&client) else { return };
-            let ends = match &report.report {
-                BrokerReport::Filled(execution) => {
-                    held.filled += execution.quantity.0;
-                    held.filled >= held.spec.quantity_e9
-                }
-                BrokerReport::Cancelled { .. }
-                | BrokerReport::Expired { .. }
-                | BrokerReport::Rejected { .. } => true,
-                _ => false,
-            };
-            held.working &= !ends;
-            // Where a trailing stop stands is said by its last move.
-            if matches!(report.report, BrokerReport::Trailed { .. }) {
-                held.history.retain(|said| !matches!(said.report, BrokerReport::Trailed { .. }));
-            }
-            held.history.push(report.clone());
-            ends
-        };
+        let Some((ends, filled)) = self.take(&report) else { return };
         self.say(report.clone());
         if ends && self.fate.strikes(Fault::BrokerContradicts, &report.order_id) {
-            let order_id = report.order_id;
+            let order_id = report.order_id.clone();
             let reason = "said in error".to_owned();
             let report = match self.fate.below(4) {
                 0 => BrokerReport::Expired { reason },
                 1 => BrokerReport::Cancelled { reason },
                 2 => BrokerReport::CancelRejected { reason },
-                _ => BrokerReport::Accepted { broker_order_id: format!("sim-{order_id}") },
+                _ => BrokerReport::Accepted { broker_order_id: broker_order_id(&order_id) },
             };
             self.say(Report { order_id, report });
         }
+        if let BrokerReport::Filled(execution) = &report.report
+            && filled
+        {
+            self.restate(&report.order_id, execution);
+        }
+    }
+
+    /// Takes what happened into the order. Answers whether that ended it, and whether everything of it is filled now.
+    fn take(&self, report: &Report) -> Option<(bool, bool)> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let client = state.clients.get(&report.order_id)?.first()?;
+        let held = state.orders.get_mut(client)?;
+        let (mut ends, mut filled) = (false, false);
+        match &report.report {
+            BrokerReport::Filled(execution) => {
+                held.filled += execution.quantity.0;
+                held.fills += 1;
+                held.executions.push(execution.clone());
+                filled = held.filled >= held.spec.quantity_e9;
+                ends = filled;
+            }
+            BrokerReport::Cancelled { .. } | BrokerReport::Expired { .. } | BrokerReport::Rejected { .. } => {
+                ends = true;
+            }
+            BrokerReport::Replaced(terms) => {
+                held.spec.quantity_e9 = terms.quantity.0;
+                held.spec.limit_price_e9 = terms.limit.map(|price| price.0).or(held.spec.limit_price_e9);
+                held.spec.stop_price_e9 = terms.stop.map(|price| price.0).or(held.spec.stop_price_e9);
+                held.revisions.push((terms.client_order_id.clone(), terms.broker_order_id.clone()));
+                state.replaced.insert(terms.client_order_id.clone(), client.clone());
+            }
+            // Where a trailing stop stands is said by its last move.
+            BrokerReport::Trailed { .. } => {
+                held.history.retain(|said| !matches!(said.report, BrokerReport::Trailed { .. }));
+            }
+            _ => {}
+        }
+        held.working &= !ends;
+        held.history.push(report.clone());
+        state.changes += 1;
+        Some((ends, filled))
+    }
+
+    /// Says an execution of an order anew that is filled and stands alone, or takes it back, where fate says so. It is said
+    /// once, and behind whatever else was said of it.
+    fn restate(&self, order_id: &str, execution: &Execution) {
+        if !self.abilities.restates {
+            return;
+        }
+        let busts = self.fate.strikes(Fault::BrokerBusts, order_id);
+        if !busts && !self.fate.strikes(Fault::BrokerCorrects, order_id) {
+            return;
+        }
+        let pause = self.fate.extra_ms(60_000);
+        let (fewer, dearer) = (self.fate.extra_below(2) == 0, self.fate.extra_below(2) == 0);
+        let execution_id = execution.execution_id.clone();
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let Some(client) = state.clients.get(order_id).and_then(|clients| clients.first()) else { return };
+        let Some(held) = state.orders.get_mut(client).filter(|held| held.is_alone()) else { return };
+        let Some(known) = held.executions.iter_mut().find(|known| known.execution_id == execution_id) else {
+            return;
+        };
+        let correction_id = format!("anew-{execution_id}");
+        let report = if busts {
+            held.executions.retain(|known| known.execution_id != execution_id);
+            let reason = "clearly erroneous".to_owned();
+            BrokerReport::Busted { correction_id, execution_id: execution_id.clone(), reason }
+        } else {
+            let permille = if dearer { 1_010 } else { 990 };
+            let cents = known.price.0 / 1_000 * permille / 10_000_000 * 10_000_000;
+            known.price = Price(cents.max(10_000_000));
+            if fewer && known.quantity.0 > SHARE {
+                known.quantity.0 -= SHARE;
+            }
+            BrokerReport::Corrected { correction_id, execution: known.clone() }
+        };
+        held.restated.push(execution_id);
+        let report = Report { order_id: order_id.to_owned(), report };
+        held.history.push(report.clone());
+        state.changes += 1;
+        let at = clock::now() + Duration::from_millis(LATE_MS_MAX) + pause;
+        state.send(at, report);
     }
 
     /// Puts a report on its way to whoever listens.
@@ -169,18 +292,13 @@ impl Exchange {
         }
         let mut state = self.lock();
         for at in times {
-            state.sent += 1;
-            let key = (at, state.sent);
-            state.outbox.insert(key, report.clone());
-        }
-        if let Some(listener) = state.listener.take() {
-            listener.wake();
+            state.send(at, report.clone());
         }
     }
 
     fn delay(&self, report: &Report) -> Instant {
         let late = self.fate.strikes(Fault::BrokerReordered, &report.order_id);
-        clock::now() + self.fate.while_ms(if late { 3_000 } else { 20 })
+        clock::now() + self.fate.while_ms(if late { LATE_MS_MAX } else { 20 })
     }
 
     fn submit(&self, spec: &OrderSpec, client: &str, now_ns: i64) -> Vec<Report> {
@@ -188,7 +306,7 @@ impl Exchange {
             return held.history.clone();
         }
         let order_id = spec.order_id.clone();
-        let mut held = Held { spec: spec.clone(), history: Vec::new(), working: true, filled: 0 };
+        let mut held = Held::new(spec);
         if self.fate.strikes(Fault::BrokerRejects, &order_id) {
             let report = BrokerReport::Rejected { reason: "not today".to_owned() };
             held.history.push(Report { order_id: order_id.clone(), report });
@@ -205,6 +323,7 @@ impl Exchange {
         let mut state = self.lock();
         state.clients.entry(order_id.clone()).or_default().push(client.to_owned());
         state.orders.insert(client.to_owned(), held);
+        state.changes += 1;
         drop(state);
         if working && self.fate.strikes(Fault::BrokerSuspends, &order_id) {
             let report = BrokerReport::Suspended { reason: "halted at the exchange".to_owned() };
@@ -216,10 +335,8 @@ impl Exchange {
 
     fn cancel(&self, spec: &OrderSpec, client: &str, now_ns: i64) {
         let order_id = spec.order_id.clone();
-        let Some((working, left, alone)) = self.lock().orders.get(client).map(|held| {
-            let alone = held.spec.group() == GroupKind::Unspecified;
-            (held.working, held.spec.quantity_e9 - held.filled, alone)
-        }) else {
+        let known = |held: &Held| (held.working, held.spec.quantity_e9 - held.filled, held.is_alone());
+        let Some((working, left, alone)) = self.lock().held(client).map(known) else {
             let report = BrokerReport::CancelRejected { reason: "no such order".to_owned() };
             return self.say(Report { order_id, report });
         };
@@ -251,108 +368,46 @@ impl Exchange {
     }
 }
 
-impl Brokers for Exchange {
-    fn resume(&self, _book: &Book) -> Result<Box<dyn Broker>, BrokerError> {
-        Ok(Box::new(Link { exchange: self.clone() }))
-    }
-}
-
-/// One connection to the exchange.
-struct Link {
-    exchange: Exchange,
-}
-
-impl Link {
-    async fn reach(&self, doing: &str) -> Result<(), BrokerError> {
-        yield_now().await;
-        if self.exchange.fate.strikes(Fault::BrokerTimeoutBefore, doing) {
-            return Err(unknown(doing));
+impl Exchange {
+    /// Takes new terms, or says why not. What is asked again is answered again.
+    fn replace(&self, order: &OrderState, now_ns: i64) {
+        let order_id = order.id().to_owned();
+        let keeps = self.fate.strikes(Fault::BrokerKeepsTerms, &order_id);
+        let refused = |reason: &str| {
+            let report = BrokerReport::ReplaceRejected { reason: reason.to_owned() };
+            Report { order_id: order_id.clone(), report }
+        };
+        let Some(asked) = &order.replace else { return self.say(refused("no new terms are stated")) };
+        let report = {
+            let mut guard = self.lock();
+            let state = &mut *guard;
+            let client = state.first(&order.client_order_id);
+            let held = state.orders.get(&client);
+            let said = held.into_iter().flat_map(|held| &held.history).find(|said| match &said.report {
+                BrokerReport::Replaced(terms) => terms.client_order_id == asked.client_order_id,
+                _ => false,
+            });
+            if let Some(said) = said {
+                let said = said.clone();
+                drop(guard);
+                return self.say(said);
+            }
+            match held {
+                None => refused("no such order"),
+                Some(held) if !held.working => refused("the order is not working"),
+                Some(held) if !held.is_alone() => refused("orders of a group keep their terms"),
+                Some(_) if keeps => refused("not today"),
+                Some(held) => {
+                    let worked = held.as_worked(order, now_ns);
+                    let answer = at_once(state.inner.replace(&worked, now_ns)).and_then(Result::ok);
+                    let answer = answer.and_then(|reports| reports.into_iter().next());
+                    answer.unwrap_or_else(|| refused("nothing is known of it"))
+                }
+            }
+        };
+        match report.report {
+            BrokerReport::Replaced(_) => self.happened(report),
+            _ => self.say(report),
         }
-        Ok(())
-    }
-
-    async fn back(&self, doing: &str) -> Result<(), BrokerError> {
-        yield_now().await;
-        if self.exchange.fate.strikes(Fault::BrokerTimeoutAfter, doing) {
-            return Err(unknown(doing));
-        }
-        Ok(())
-    }
-}
-
-fn unknown(doing: &str) -> BrokerError {
-    BrokerError::Unknown {
-        broker: NAME.to_owned(),
-        doing: doing.to_owned(),
-        source: "no answer in time".into(),
-    }
-}
-
-#[async_trait]
-impl Broker for Link {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    fn is_remote(&self) -> bool {
-        true
-    }
-
-    async fn submit(
-        &mut self,
-        order: &OrderSpec,
-        client_order_id: &str,
-        now_ns: i64,
-    ) -> Result<Vec<Report>, BrokerError> {
-        self.reach("submit").await?;
-        let reports = self.exchange.submit(order, client_order_id, now_ns);
-        self.back("submit").await?;
-        Ok(reports)
-    }
-
-    async fn cancel(
-        &mut self,
-        order: &OrderSpec,
-        client_order_id: &str,
-        now_ns: i64,
-    ) -> Result<Vec<Report>, BrokerError> {
-        self.reach("cancel").await?;
-        self.exchange.cancel(order, client_order_id, now_ns);
-        self.back("cancel").await?;
-        Ok(Vec::new())
-    }
-
-    async fn lookup(
-        &mut self,
-        _order: &OrderSpec,
-        client_order_id: &str,
-    ) -> Result<Option<BrokerOrder>, BrokerError> {
-        self.reach("lookup").await?;
-        let state = self.exchange.lock();
-        Ok(state.orders.get(client_order_id).map(|held| BrokerOrder {
-            broker_order_id: format!("sim-{}", held.spec.order_id),
-            state: if held.working { StateAtBroker::Working } else { StateAtBroker::Ended },
-            reports: held.history.clone(),
-        }))
-    }
-
-    async fn reports(&mut self) -> Result<Vec<Report>, BrokerError> {
-        let exchange = self.exchange.clone();
-        std::future::poll_fn(move |context| {
-            let mut state = exchange.lock();
-            let mut said = Vec::new();
-            while let Some(entry) = state.outbox.first_entry().filter(|entry| entry.key().0 <= clock::now()) {
-                said.push(entry.remove());
-            }
-            if !said.is_empty() {
-                return Poll::Ready(Ok(said));
-            }
-            state.listener = Some(context.waker().clone());
-            if let Some(((at, _), _)) = state.outbox.first_key_value() {
-                clock::wake_at(*at, context.waker());
-            }
-            Poll::Pending
-        })
-        .await
     }
 }

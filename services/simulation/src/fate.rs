@@ -66,11 +66,17 @@ pub enum Fault {
     BrokerSuspends,
     /// A bar is missing from the market.
     BarMissing,
+    /// The broker refuses new terms of an order.
+    BrokerKeepsTerms,
+    /// The broker says an execution anew.
+    BrokerCorrects,
+    /// The broker takes an execution back.
+    BrokerBusts,
 }
 
 impl Fault {
     /// Every kind, with the chance per opportunity in a wild seed (1e-6).
-    pub const ALL: [(Self, u32); 26] = [
+    pub const ALL: [(Self, u32); 29] = [
         (Self::Kill, 1_500),
         (Self::Twins, 500_000),
         (Self::AppendRefused, 8_000),
@@ -97,7 +103,27 @@ impl Fault {
         (Self::BrokerRejects, 40_000),
         (Self::BrokerSuspends, 60_000),
         (Self::BarMissing, 30_000),
+        (Self::BrokerKeepsTerms, 400_000),
+        (Self::BrokerCorrects, 80_000),
+        (Self::BrokerBusts, 60_000),
     ];
+
+    /// What a run has to hold for it to happen; none of what always may. One of an extra is drawn from the generator of the
+    /// extras, so that a run without it stays what it was.
+    #[must_use]
+    pub const fn extra(self) -> Option<Extra> {
+        match self {
+            Self::BrokerKeepsTerms => Some(Extra::Replaces),
+            Self::BrokerCorrects | Self::BrokerBusts => Some(Extra::Restates),
+            _ => None,
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().map(|(fault, _)| fault).find(|fault| fault.name() == name)
+    }
 
     /// Its name.
     pub fn name(self) -> String {
@@ -112,6 +138,58 @@ impl Fault {
     }
 }
 
+/// What a seed holds beside its market, its services and its faults. Each draws from a generator of its own, so that a run
+/// without it is as if there was no such thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Extra {
+    /// The operator asks for new terms of orders.
+    Terms,
+    /// The wild strategy has a group policy, and pairs of which one leg waits for long.
+    Groups,
+    /// The operator says what becomes of what a strategy holds that is stopped.
+    Fates,
+    /// Limits by scope, which the operator changes now and then.
+    Limits,
+    /// The broker outside takes new terms and, in half of the seeds, says how an order stands as a whole.
+    Replaces,
+    /// The broker outside corrects executions and takes some back.
+    Restates,
+}
+
+/// Extras that no run holds. What is demanded of many seeds is demanded without them.
+pub const SWITCHED_OFF: &[Extra] = &[];
+
+impl Extra {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Terms, Self::Groups, Self::Fates, Self::Limits, Self::Replaces, Self::Restates];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Terms => "terms",
+            Self::Groups => "groups",
+            Self::Fates => "fates",
+            Self::Limits => "limits",
+            Self::Replaces => "replaces",
+            Self::Restates => "restates",
+        }
+    }
+
+    /// The extra of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|extra| extra.name() == name)
+    }
+
+    /// Whether runs hold it unless a mask leaves it out.
+    #[must_use]
+    pub fn is_on(self) -> bool {
+        !SWITCHED_OFF.contains(&self)
+    }
+}
+
 /// What is left out of a run, to make a failure smaller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mask {
@@ -123,12 +201,52 @@ pub struct Mask {
     pub instants: Option<usize>,
     /// No operator and no wild strategy.
     pub quiet: bool,
-    /// The operator asks for no new terms of orders.
-    pub terms_stay: bool,
+    /// Extras that the run does not hold.
+    pub leave_out: Vec<Extra>,
+}
+
+impl Mask {
+    /// The run as it was before there were extras.
+    #[must_use]
+    pub fn bare() -> Self {
+        Self { leave_out: Extra::ALL.to_vec(), ..Self::default() }
+    }
+
+    /// Whether the run holds `extra`.
+    #[must_use]
+    pub fn holds(&self, extra: Extra) -> bool {
+        extra.is_on() && !self.leave_out.contains(&extra)
+    }
+
+    /// The options of `tapedeck-sim` that ask for it, each with a space before it.
+    #[must_use]
+    pub fn options(&self) -> String {
+        let mut options = String::new();
+        if !self.without.is_empty() {
+            let names: Vec<_> = self.without.iter().map(|fault| fault.name()).collect();
+            options.push_str(&format!(" --without {}", names.join(",")));
+        }
+        if let Some((from, to)) = self.only {
+            options.push_str(&format!(" --only {from}..{to}"));
+        }
+        if let Some(instants) = self.instants {
+            options.push_str(&format!(" --instants {instants}"));
+        }
+        if self.quiet {
+            options.push_str(" --quiet");
+        }
+        if !self.leave_out.is_empty() {
+            let names: Vec<_> = self.leave_out.iter().map(|extra| extra.name()).collect();
+            options.push_str(&format!(" --leave-out {}", names.join(",")));
+        }
+        options
+    }
 }
 
 struct Inner {
     rng: ChaCha8Rng,
+    /// For what belongs to an extra.
+    extra: ChaCha8Rng,
     chances: BTreeMap<Fault, u32>,
     mask: Mask,
     healed: bool,
@@ -146,8 +264,10 @@ impl Fate {
     /// The fate of a seed; with `calm` nothing ever goes wrong.
     pub fn new(seed: u64, calm: bool, mask: Mask, trace: bool) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xfa7e);
+        let mut extra = ChaCha8Rng::seed_from_u64(seed ^ 0x000e_87fa_7e00);
         let mut chances = BTreeMap::new();
         for (fault, most) in Fault::ALL {
+            let rng = if fault.extra().is_some() { &mut extra } else { &mut rng };
             let possible = rng.random_range(0..100) < 45;
             let part = rng.random_range(5..=100);
             if possible && !calm && !mask.without.contains(&fault) {
@@ -158,6 +278,7 @@ impl Fate {
         let hash = blake3::Hasher::new();
         Self(Arc::new(Mutex::new(Inner {
             rng,
+            extra,
             chances,
             mask,
             healed: calm,
@@ -174,9 +295,11 @@ impl Fate {
 
     /// Whether it happens now, to `whom`.
     pub fn strikes(&self, fault: Fault, whom: &str) -> bool {
-        let mut inner = self.lock();
+        let mut guard = self.lock();
+        let inner = &mut *guard;
         let Some(chance) = inner.chances.get(&fault).copied().filter(|_| !inner.healed) else { return false };
-        if inner.rng.random_range(0..1_000_000) >= chance {
+        let rng = if fault.extra().is_some() { &mut inner.extra } else { &mut inner.rng };
+        if rng.random_range(0..1_000_000) >= chance {
             return false;
         }
         inner.happened += 1;
@@ -185,7 +308,7 @@ impl Fate {
             return false;
         }
         *inner.counts.entry(fault).or_default() += 1;
-        drop(inner);
+        drop(guard);
         self.note(|| format!("fault {place} {} {whom}", fault.name()));
         true
     }
@@ -198,6 +321,16 @@ impl Fate {
     /// A number below `most`.
     pub fn below(&self, most: u64) -> u64 {
         self.lock().rng.random_range(0..most.max(1))
+    }
+
+    /// As [`Fate::while_ms`], for an extra.
+    pub fn extra_ms(&self, most: u64) -> Duration {
+        Duration::from_millis(self.lock().extra.random_range(1..=most))
+    }
+
+    /// As [`Fate::below`], for an extra.
+    pub fn extra_below(&self, most: u64) -> u64 {
+        self.lock().extra.random_range(0..most.max(1))
     }
 
     /// From now on nothing goes wrong any more.

@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
             Some(Failure { seed, violation: Some(violation), .. }) => {
                 planted::plant(None);
                 if let Err(failure) = attempt(&Settings::of(seed)) {
-                    println!("{:32} seed {seed} fails without it: {failure:?}", bug.name());
+                    println!("{:32} seed {seed} fails without it: {}", bug.name(), failure.words());
                     continue;
                 }
                 found += 1;

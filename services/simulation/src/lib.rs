@@ -20,6 +20,8 @@ mod feed;
 mod setup;
 mod outside;
 mod operator;
+pub mod stages;
+pub mod seen;
 mod check;
 mod world;
 pub mod run;

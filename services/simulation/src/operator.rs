@@ -1,14 +1,15 @@
-//! The operator: halts, resumes, cancels, disables and enables while the market goes on, and asks for new terms of orders.
+//! The operator: halts, resumes, cancels, stops strategies and lets them go on while the market does, asks for new terms of
+//! orders and changes limits.
 
 use std::time::Duration;
 
-use contracts::stream;
-use contracts::v1::{BreakerKind, StrategyMode};
+use contracts::v1::{BreakerKind, LimitScope, PositionsFate, StrategyMode};
+use contracts::{MANUAL, stream};
 use domain::book::Book;
 use event_log::{LogError, Tape};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use runtime::command::{self, Caller, NewTerms, Stop};
+use runtime::command::{self, Caller, Leaving, NewTerms, Stop, StrategyError};
 use runtime::{ClockMode, clock};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,8 @@ const EVERY: u64 = 40;
 const SOON: u64 = 25;
 /// Events of MARKET between two requests for new terms, at most.
 const TERMS_EVERY: u64 = 20;
+/// Events of MARKET between two changes of limits, at most.
+const LIMITS_EVERY: u64 = 80;
 /// Attempts at a command that the tape does not take.
 const ATTEMPTS_MAX: usize = 20;
 /// Time between two of them.
@@ -64,9 +67,32 @@ impl Kind {
     }
 }
 
-/// Follows the market and gives commands, until `shutdown`.
-pub async fn run(tape: Tape, database: Database, seed: u64, shutdown: CancellationToken) {
+/// What becomes of what a strategy holds that is stopped.
+fn fate_of(rng: &mut ChaCha8Rng, strategy: &str) -> Leaving {
+    let (draw, by_hand) = (rng.random_range(0..3), rng.random_range(0..2) == 0);
+    // Somebody else on the same account.
+    let other = if strategy == INSIDE[0].0 {
+        WILD
+    } else if strategy == INSIDE[1].0 {
+        INSIDE[2].0
+    } else if strategy == INSIDE[2].0 {
+        INSIDE[1].0
+    } else {
+        INSIDE[0].0
+    };
+    let (positions, heir) = match draw {
+        0 => (PositionsFate::Keep, ""),
+        1 => (PositionsFate::Flatten, ""),
+        _ => (PositionsFate::HandOver, if by_hand { MANUAL } else { other }),
+    };
+    Leaving { positions, hand_over_to: heir.to_owned(), ..Leaving::default() }
+}
+
+/// Follows the market and gives commands, until `shutdown`. With `fates` it says what becomes of what a strategy holds that
+/// it stops, by choices of their own.
+pub async fn run(tape: Tape, database: Database, seed: u64, fates: bool, shutdown: CancellationToken) {
     let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x0b5e);
+    let mut of_fates = fates.then(|| ChaCha8Rng::seed_from_u64(seed ^ 0x1e_a7e5));
     let mut seen = 0;
     let mut next = rng.random_range(1..EVERY);
     let (mut number, mut undo) = (0, None::<Kind>);
@@ -86,7 +112,11 @@ pub async fn run(tape: Tape, database: Database, seed: u64, shutdown: Cancellati
             };
             undo = kind.undone();
             next += rng.random_range(1..if undo.is_some() { SOON } else { EVERY });
-            command(&tape, &database, &mut rng, kind, number, &shutdown).await;
+            let leaving = match (kind, &mut of_fates) {
+                (Kind::Disable(strategy), Some(of_fates)) => fate_of(of_fates, strategy),
+                _ => Leaving::default(),
+            };
+            command(&tape, &database, &mut rng, (kind, &leaving), number, &shutdown).await;
         }
     }
 }
@@ -106,7 +136,7 @@ async fn command(
     tape: &Tape,
     database: &Database,
     rng: &mut ChaCha8Rng,
-    kind: Kind,
+    (kind, leaving): (Kind, &Leaving),
     number: u64,
     shutdown: &CancellationToken,
 ) {
@@ -122,11 +152,10 @@ async fn command(
                 command::kill(tape, &caller, &stop, flatten).await.is_ok()
             }
             (Kind::Resume(account), _) => command::resume(tape, &caller, account, "looks well").await.is_ok(),
-            (Kind::Disable(strategy), _) => {
-                command::disable_strategy(tape, &caller, strategy, "enough").await.is_ok()
-            }
+            (Kind::Disable(strategy), _) => stop(tape, &caller, strategy, leaving).await,
             (Kind::Enable(strategy), _) => {
-                command::enable_strategy(tape, &caller, strategy, StrategyMode::Paper).await.is_ok()
+                let (mode, nothing) = (StrategyMode::Paper, Leaving::default());
+                command::enable_strategy(tape, &caller, strategy, mode, &nothing).await.is_ok()
             }
             (Kind::Reset(account), _) => {
                 let stop = Stop { account: account.to_owned(), reason: "seen".to_owned(), ..Stop::default() };
@@ -141,6 +170,44 @@ async fn command(
             return;
         }
         clock::sleep(PAUSE).await;
+    }
+}
+
+/// Stops a strategy; true when it is done, or refused because nobody could take over what it holds.
+async fn stop(tape: &Tape, caller: &Caller, strategy: &str, leaving: &Leaving) -> bool {
+    let outcome = command::stop_strategy(tape, caller, strategy, "enough", leaving).await;
+    matches!(outcome, Ok(()) | Err(StrategyError::Invalid { .. } | StrategyError::Unknown(_)))
+}
+
+/// Follows the market and changes the limit of an order of the wild strategy now and then, until `shutdown`. As with new
+/// terms, its choices and its numbers are its own.
+pub async fn change_limits(tape: Tape, seed: u64, shutdown: CancellationToken) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x1137);
+    let scope = LimitScope { account: ACCOUNTS[0].into(), strategy: WILD.into(), ..LimitScope::default() };
+    let (mut seen, mut number) = (0, 0_u64);
+    let mut next = rng.random_range(1..LIMITS_EVERY);
+    while !shutdown.is_cancelled() {
+        match follow(&tape, seen, &shutdown).await {
+            Ok(Some(to)) => seen = to,
+            Ok(None) => return,
+            Err(_) => clock::sleep(Duration::from_millis(100)).await,
+        }
+        while seen >= next {
+            next += rng.random_range(1..LIMITS_EVERY);
+            number += 1;
+            let most_e9 = rng.random_range(30..110) * E9;
+            let caller = Caller { actor: "operator".to_owned(), key: format!("limits-{number}") };
+            for _ in 0..ATTEMPTS_MAX {
+                let changed = command::change_limits(&tape, &caller, &scope, "tighter or not", |limits| {
+                    limits.max_order_quantity_e9 = Some(most_e9);
+                    Ok(())
+                });
+                if changed.await.is_ok() || shutdown.is_cancelled() {
+                    break;
+                }
+                clock::sleep(PAUSE).await;
+            }
+        }
     }
 }
 

@@ -26,8 +26,8 @@ pub enum Error {
     Append(#[from] AppendError),
 }
 
-/// Runs it until `shutdown`.
-pub async fn run(tape: Tape, seed: u64, shutdown: CancellationToken) -> Result<(), Error> {
+/// Runs it until `shutdown`. With `groups` a leg of a pair may wait for a price that is far, while the other one fills.
+pub async fn run(tape: Tape, seed: u64, groups: bool, shutdown: CancellationToken) -> Result<(), Error> {
     let mut consumer = tape.consume(stream::MARKET, WILD_CONSUMER).await?;
     loop {
         let batch = tokio::select! {
@@ -38,7 +38,7 @@ pub async fn run(tape: Tape, seed: u64, shutdown: CancellationToken) -> Result<(
         for delivery in batch {
             let sequence = delivery.sequence();
             if let Delivery::Event(recorded) = delivery {
-                for (index, signal) in (0u32..).zip(wants(seed, &recorded.event)) {
+                for (index, signal) in (0u32..).zip(wants(seed, groups, &recorded.event)) {
                     publish(&tape, &shutdown, &recorded.event, sequence, index, signal).await?;
                 }
             }
@@ -71,22 +71,45 @@ async fn publish(
 }
 
 /// What it wants of an event of MARKET.
-fn wants(seed: u64, event: &Event) -> Vec<Signal> {
+fn wants(seed: u64, groups: bool, event: &Event) -> Vec<Signal> {
     let Some(Body::Bar(bar)) = &event.body else { return Vec::new() };
-    let digest = contracts::event_id(&event.id, "wild", u32::try_from(seed & 0xffff_ffff).unwrap_or(0));
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(&digest.as_bytes()[..32]);
-    let mut rng = ChaCha8Rng::from_seed(bytes);
+    let mut rng = choices(seed, event, "wild");
     if rng.random_range(0..100) >= 40 {
         return Vec::new();
     }
     let legs = match rng.random_range(0..12) {
-        0 => pair(&mut rng, &bar.symbol),
+        0 => {
+            let mut legs = pair(&mut rng, &bar.symbol);
+            if groups && choices(seed, event, "wild/groups").random_range(0..2) == 0 {
+                part(&mut legs, bar.close_e9);
+            }
+            legs
+        }
         1 => vec![target(&mut rng, &bar.symbol)],
         2 | 3 => vec![leg(&bar.symbol, Intent::Exit)],
         _ => vec![entry(&mut rng, &bar.symbol, bar.close_e9)],
     };
     vec![Signal { strategy: WILD.to_owned(), legs, reason: "wild".to_owned(), ..Signal::default() }]
+}
+
+/// The generator of what it wants of an event, of `kind`.
+fn choices(seed: u64, event: &Event, kind: &str) -> ChaCha8Rng {
+    let digest = contracts::event_id(&event.id, kind, u32::try_from(seed & 0xffff_ffff).unwrap_or(0));
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(&digest.as_bytes()[..32]);
+    ChaCha8Rng::from_seed(bytes)
+}
+
+/// The first leg of a pair waits for a price that seldom comes, the other one fills at the next bar.
+fn part(legs: &mut [SignalLeg], close_e9: i64) {
+    for (place, leg) in legs.iter_mut().enumerate() {
+        leg.trail_rate_e9 = None;
+        leg.time_in_force = TimeInForce::Gtc.into();
+        leg.order_type = if place == 0 { OrderType::Limit } else { OrderType::Market }.into();
+        // It is bought: four in a hundred below the close.
+        leg.limit_price_e9 =
+            (place == 0).then(|| (close_e9 / 1_000 * 960).max(E9 / 100) / 10_000_000 * 10_000_000);
+    }
 }
 
 fn leg(symbol: &str, intent: Intent) -> SignalLeg {

@@ -18,15 +18,17 @@ use runtime::clock::VirtualClock as _;
 use runtime::{ClockMode, clock};
 
 use crate::batch::{EVENTS_MIN, ORDERS_MIN};
-use crate::check::{Checker, Terms, Transition};
+use crate::check::Checker;
 use crate::database::Database;
-use crate::exchange::Exchange;
+use crate::exchange::{Abilities, Exchange};
 use crate::executor::{Executor, Step, Timeline};
-use crate::fate::{Fate, Fault, Mask};
+use crate::fate::{Extra, Fate, Fault, Mask};
 use crate::market::{Market, Shape};
+use crate::seen::Seen;
 use crate::setup::{self, ACCOUNTS};
+use crate::stages::Transition;
 use crate::tape::Tapes;
-use crate::world::World;
+use crate::world::{Others, World};
 
 /// Instants after which a market is over, whatever came of it.
 const INSTANTS_MAX: usize = 300;
@@ -79,10 +81,15 @@ impl Settings {
     pub fn of(seed: u64) -> Self {
         Self { seed, calm: false, mask: Mask::default(), trace: false }
     }
+
+    /// What goes wrong in it.
+    pub fn fate(&self) -> Fate {
+        Fate::new(self.seed, self.calm, self.mask.clone(), self.trace)
+    }
 }
 
 /// What came of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// What does not hold, where anything does not.
     pub violation: Option<Violation>,
@@ -92,10 +99,10 @@ pub struct Outcome {
     pub orders: usize,
     /// How often each fault happened.
     pub faults: BTreeMap<Fault, u64>,
-    /// How often each status followed another.
+    /// How often each stage of an order followed another.
     pub transitions: BTreeMap<Transition, u64>,
-    /// How often each thing became of new terms of an order.
-    pub terms: BTreeMap<Terms, u64>,
+    /// How often everything else happened that is counted.
+    pub seen: BTreeMap<Seen, u64>,
     /// Faults that would have happened, masked ones included.
     pub happened: u64,
     /// The trace, where it was asked for, and its hash.
@@ -110,13 +117,25 @@ pub struct Outcome {
     pub elapsed: Duration,
 }
 
+impl Outcome {
+    /// What is known of a run that broke off.
+    pub fn broken_off(fate: &Fate) -> Self {
+        let (trace, hash) = fate.trace();
+        Self { faults: fate.counts(), happened: fate.happened(), trace, hash, ..Self::default() }
+    }
+}
+
 /// Runs a seed.
 pub fn run(settings: &Settings) -> Result<Outcome, SimulatedError> {
-    let seed = settings.seed;
+    run_with(settings, &settings.fate())
+}
+
+/// Runs a seed with its `fate`, which still has the trace when the run breaks off.
+pub fn run_with(settings: &Settings, fate: &Fate) -> Result<Outcome, SimulatedError> {
+    let (seed, mask) = (settings.seed, &settings.mask);
     let mode = Mode::of(seed);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let fate = Fate::new(seed, settings.calm, settings.mask.clone(), settings.trace);
-    let market = market(settings, mode, &mut rng, &fate)?;
+    let market = market(settings, mode, &mut rng, fate)?;
     let first_ns = market.instants().first().map_or(0, |instant| instant.ns);
     let mut executor = Executor::new(seed, first_ns - 60_000_000_000);
     let timeline = executor.timeline();
@@ -125,12 +144,13 @@ pub fn run(settings: &Settings) -> Result<Outcome, SimulatedError> {
     let log = MemoryLog::with_clock(Clock::new(move || stamp.now_ns()));
     let tapes = Tapes::new(log, fate.clone());
     let database = Database::new(fate.clone());
-    let exchange = (mode == Mode::Exchange).then(|| Exchange::new(fate.clone()));
+    let exchange = (mode == Mode::Exchange).then(|| Exchange::new(fate.clone(), Abilities::of(seed, mask)));
     let broker = if exchange.is_some() { crate::exchange::NAME } else { "simulated" };
-    let wild = !settings.mask.quiet;
+    let wild = !mask.quiet;
     // On the wall clock the simulated broker may give a bar's volume twice to who is killed (docs/orders.md).
     let shares = mode != Mode::Paper;
-    let costs = setup::write(&tapes.log, &mut rng, broker, first_ns - 3_600_000_000_000, wild, shares);
+    let plan = setup::Plan { at_ns: first_ns - 3_600_000_000_000, seed, broker, wild, shares, mask };
+    let costs = setup::write(&tapes.log, &mut rng, &plan);
     if let Some(exchange) = &exchange {
         for (account, costs) in costs.unwrap_or_default() {
             exchange.set_costs(&account, costs);
@@ -146,11 +166,19 @@ pub fn run(settings: &Settings) -> Result<Outcome, SimulatedError> {
     let (over, enough) = (Rc::new(Cell::new(false)), market.enough());
     world.services(&mut executor);
     if wild {
-        world.others(&mut executor, seed, !settings.calm, !settings.mask.terms_stay);
+        let others = Others {
+            seed,
+            operator: !settings.calm,
+            terms: mask.holds(Extra::Terms),
+            groups: mask.holds(Extra::Groups),
+            fates: mask.holds(Extra::Fates),
+            limits: mask.holds(Extra::Limits),
+        };
+        world.others(&mut executor, others);
     }
     world.time(&mut executor, market, first_ns, &over);
     let mut checker = Checker::new(&tapes, &database, exchange);
-    let violation = watch(&mut executor, &mut checker, &fate, mode, &over, &enough);
+    let violation = watch(&mut executor, &mut checker, fate, mode, &over, &enough);
     let (polls, elapsed) = (executor.polls(), timeline.elapsed());
     drop(executor);
     clock::set_virtual(None);
@@ -162,8 +190,8 @@ pub fn run(settings: &Settings) -> Result<Outcome, SimulatedError> {
         events: checker.head(stream::MARKET) + checker.head(stream::TRADING),
         orders: checker.orders(),
         faults: fate.counts(),
-        transitions: checker.transitions,
-        terms: checker.terms,
+        transitions: checker.counter.transitions,
+        seen: checker.counter.seen,
         happened: fate.happened(),
         trace,
         hash,
@@ -211,7 +239,7 @@ fn watch(
             enough.store(true, Ordering::Relaxed);
         }
         if found.is_none() && step == Step::Quiet {
-            found = checker.quiet().or_else(|| late(checker, &timeline, mode, healed_at));
+            found = checker.quiet(timeline.elapsed()).or_else(|| late(checker, &timeline, mode, healed_at));
             if found.is_none() && over.get() && healed_at.is_none() {
                 fate.heal();
                 healed_at = Some(timeline.elapsed());

@@ -2,16 +2,17 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, AccountKind, Breaker, BreakerKind, Costs, EntryKind, Event, LimitScope,
-    LimitsSet, Money, Parameter, RiskLimits, Sizing, SizingKind, StrategyEnabled, StrategyMode,
+    AccountConfigured, AccountEntry, AccountKind, Breaker, BreakerKind, Costs, EntryKind, Event, GroupPolicy,
+    LimitScope, LimitsSet, Money, Parameter, RiskLimits, Sizing, SizingKind, StrategyEnabled, StrategyMode,
     StrategyRegistered, TradeLimits,
 };
 use contracts::{Subject, event_id, stream, to_timestamp};
 use event_log::{Append, EventLog as _, Expect, LogError, MemoryLog};
-use rand::RngExt as _;
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::executor::at_once;
+use crate::fate::{Extra, Mask};
 
 /// Accounts.
 pub const ACCOUNTS: [&str; 2] = ["paper", "second"];
@@ -30,16 +31,29 @@ pub const INSIDE: [Inside; 3] = [
 
 const E9: i64 = 1_000_000_000;
 
-/// Puts everything on the tape as of `at_ns`. Answers the costs of each account. Without `shares` volume does not
-/// matter.
+/// What is to be put on the tape.
+pub struct Plan<'run> {
+    /// As of when, UTC nanoseconds.
+    pub at_ns: i64,
+    /// Seed of what belongs to an extra.
+    pub seed: u64,
+    /// Broker of all accounts.
+    pub broker: &'run str,
+    /// Whether there is a wild strategy.
+    pub wild: bool,
+    /// Whether volume matters.
+    pub shares: bool,
+    /// What is left out.
+    pub mask: &'run Mask,
+}
+
+/// Puts everything on the tape that stands there before a run. Answers the costs of each account.
 pub fn write(
     log: &MemoryLog,
     rng: &mut ChaCha8Rng,
-    broker: &str,
-    at_ns: i64,
-    wild: bool,
-    shares: bool,
+    plan: &Plan<'_>,
 ) -> Result<Vec<(String, Costs)>, LogError> {
+    let &Plan { at_ns, broker, wild, shares, .. } = plan;
     let mut costs = Vec::new();
     for account in ACCOUNTS {
         let mut configured = account_of(rng, account, broker);
@@ -73,15 +87,60 @@ pub fn write(
     }
     if wild {
         log.add_consumer(stream::MARKET, WILD_CONSUMER, &["market.bar.>".to_owned()], 1_000)?;
+        let policy =
+            if plan.mask.holds(Extra::Groups) { policy_of(plan.seed) } else { GroupPolicy::Unspecified };
         let registered = StrategyRegistered {
             strategy: WILD.into(),
             consumer: WILD_CONSUMER.into(),
             subjects: vec!["market.bar.>".into()],
+            group_policy: policy.into(),
             ..registration(ACCOUNTS[0])
         };
         register(log, at_ns, WILD, registered);
     }
+    if plan.mask.holds(Extra::Limits) {
+        let mut rng = ChaCha8Rng::seed_from_u64(plan.seed ^ 0x11_3175);
+        for (number, (scope, limits)) in scopes_of(&mut rng).into_iter().enumerate() {
+            let set =
+                LimitsSet { scope: Some(scope), version: 1, limits: Some(limits), ..LimitsSet::default() };
+            put(log, at_ns, "scope", &number.to_string(), Body::LimitsSet(set));
+        }
+    }
     Ok(costs)
+}
+
+/// What becomes of the wild strategy's groups: every policy in a fourth of the seeds of each world.
+fn policy_of(seed: u64) -> GroupPolicy {
+    let all = [GroupPolicy::Unspecified, GroupPolicy::Complete, GroupPolicy::Unwind, GroupPolicy::Alert];
+    all[ChaCha8Rng::seed_from_u64(seed ^ 0x9_0119).random_range(0..all.len())]
+}
+
+/// Limits of the wild strategy, of one symbol and of the other account. They deny now and then, and leave room enough for a
+/// seed to come to its orders.
+fn scopes_of(rng: &mut ChaCha8Rng) -> Vec<(LimitScope, TradeLimits)> {
+    let account = |index: usize| LimitScope { account: ACCOUNTS[index].into(), ..LimitScope::default() };
+    let money = |units: i64| Some(Money { units, nanos: 0 });
+    let symbol = ingest::source::SYMBOLS[rng.random_range(0..3)].symbol;
+    let wild = TradeLimits {
+        max_order_quantity_e9: Some(rng.random_range(40..100) * E9),
+        max_orders_per_hour: Some(rng.random_range(12..30)),
+        ..TradeLimits::default()
+    };
+    let of_symbol = TradeLimits {
+        max_open_orders: Some(rng.random_range(3..8)),
+        max_position_quantity_e9: Some(rng.random_range(100..300) * E9),
+        ..TradeLimits::default()
+    };
+    let second = TradeLimits {
+        max_gross_exposure: money(rng.random_range(30_000..90_000)),
+        max_concentration_e9: Some(rng.random_range(10..30) * E9 / 100),
+        ..TradeLimits::default()
+    };
+    vec![
+        (LimitScope { strategy: WILD.into(), ..account(0) }, wild),
+        (LimitScope { symbol: symbol.into(), ..account(0) }, of_symbol),
+        (LimitScope { strategy: INSIDE[1].0.into(), ..account(1) }, second),
+    ]
 }
 
 fn registration(account: &str) -> StrategyRegistered {
@@ -125,7 +184,7 @@ fn account_of(rng: &mut ChaCha8Rng, account: &str, broker: &str) -> AccountConfi
     }
 }
 
-/// A breaker that trips at a small fall, now and then, and a most of open orders.
+/// A breaker that trips at a small fall, now and then.
 fn limits_of(rng: &mut ChaCha8Rng, account: &str) -> LimitsSet {
     let drawdown = Breaker {
         kind: BreakerKind::Drawdown.into(),

@@ -55,6 +55,11 @@ impl Tapes {
         self.with(|state| state.acknowledged.clone())
     }
 
+    /// What writers were told of TRADING behind the first `from` that they were told.
+    pub fn acknowledged_from(&self, from: usize) -> Vec<Acknowledged> {
+        self.with(|state| state.acknowledged.get(from..).unwrap_or_default().to_vec())
+    }
+
     fn with<Answer>(&self, change: impl FnOnce(&mut State) -> Answer) -> Answer {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -23,6 +23,22 @@ use crate::run::Mode;
 use crate::tape::Tapes;
 use crate::{feed, operator, outside};
 
+/// Who takes part beside the services, and what they do.
+#[derive(Clone, Copy, Debug)]
+pub struct Others {
+    pub seed: u64,
+    /// Somebody gives commands.
+    pub operator: bool,
+    /// The operator asks for new terms of orders.
+    pub terms: bool,
+    /// The wild strategy wants pairs of which one leg waits for long.
+    pub groups: bool,
+    /// The operator says what becomes of what a stopped strategy holds.
+    pub fates: bool,
+    /// The operator changes limits by scope.
+    pub limits: bool,
+}
+
 /// What stands around the services of a run.
 pub struct World<'run> {
     pub mode: Mode,
@@ -71,18 +87,27 @@ impl World<'_> {
         });
     }
 
-    /// The wild strategy and the operator, who may also ask for new terms of orders.
-    pub fn others(&self, executor: &mut Executor, seed: u64, operator: bool, terms: bool) {
-        self.service(executor, "wild", move |context| outside::run(context.tape, seed, context.shutdown));
-        if operator {
-            let tape: Tape = self.tapes.of("operator");
-            let database = self.database.clone();
-            executor.spawn(operator::run(tape, database, seed, CancellationToken::new()));
+    /// The wild strategy and the operator.
+    pub fn others(&self, executor: &mut Executor, others: Others) {
+        let Others { seed, groups, .. } = others;
+        self.service(executor, "wild", move |context| {
+            outside::run(context.tape, seed, groups, context.shutdown)
+        });
+        if !others.operator {
+            return;
         }
-        if operator && terms {
+        let tape: Tape = self.tapes.of("operator");
+        let database = self.database.clone();
+        let fates = others.fates;
+        executor.spawn(operator::run(tape, database, seed, fates, CancellationToken::new()));
+        if others.terms {
             let (tape, database) = (self.tapes.of("operator"), self.database.clone());
             let (mode, shutdown) = (self.mode.clock(), CancellationToken::new());
             executor.spawn(operator::ask_for_terms(tape, database, mode, seed, shutdown));
+        }
+        if others.limits {
+            let tape: Tape = self.tapes.of("operator");
+            executor.spawn(operator::change_limits(tape, seed, CancellationToken::new()));
         }
     }
 

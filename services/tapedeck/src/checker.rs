@@ -1,26 +1,35 @@
-//! The checker: what must always hold (`domain::invariant`), held against the tape and the read model while they go on.
+//! The checker: what must always hold (`domain::invariant`), held against the tape, the read model and the brokers outside
+//! while they go on.
 //!
-//! It folds TRADING with [`Watch`], which looks at every event, and compares the `trading` read model with that fold at
-//! the read model's own checkpoint. The first difference of each invariant is an alert on the tape
-//! (`control.invariant.<name>.broken`), in the log and in the service's health; it stays until somebody mended the cause
-//! and started the checker again, because a broken invariant does not mend itself.
+//! It folds TRADING with [`Watch`], which looks at every event, compares the `trading` read model with that fold at
+//! the read model's own checkpoint, and asks brokers outside every minute ([`Outside`]). The first difference of each
+//! invariant is an alert on the tape (`control.invariant.<name>.broken`), in the log and in the service's health; it stays
+//! until somebody mended the cause and started the checker again, because a broken invariant does not mend itself. A
+//! checker that no longer finds what an earlier one did says that it holds again.
 //!
-//! Not checked here: the ninth invariant (`tapedeck replay --verify` does a replay), and a remote broker, which execution
-//! reconciles with itself.
+//! Not checked here: the ninth invariant (`tapedeck replay --verify` does a replay), and of the first one what writers were
+//! told, which only a simulation knows.
 
-use std::collections::BTreeSet;
+mod outside;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use contracts::v1::event::Body;
 use contracts::v1::{Event, InvariantBroken};
 use contracts::{Subject, event_id, stream, to_timestamp};
 use domain::book::Book;
+use domain::calendar::Calendar;
 use domain::invariant::{Invariant, Violation, Watch, compare_book};
-use event_log::{Append, AppendError, Delivery, Expect, LogError, Reader};
+use event_log::{Append, AppendError, Delivery, Expect, LogError, Reader, Tape, last_of};
 use projections::Name;
 use projections::queries::{self, ProjectionRow, QueryError};
 use runtime::{Context, HealthState};
 use sqlx::PgPool;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
+
+use outside::LOOKS;
+pub use outside::{Clients, Outside};
 
 /// Its name.
 pub const SERVICE: &str = "checker";
@@ -28,6 +37,10 @@ pub const SERVICE: &str = "checker";
 const BATCH: usize = 512;
 /// Time between two looks at the read model.
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
+/// Time between two looks at what has to stay to be at fault, brokers outside among it.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// The same where the tape is looked at once.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Why the checker stopped.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +63,8 @@ pub struct Findings {
     pub sequence: u64,
     /// Last sequence at which the read model was compared.
     pub compared: Option<u64>,
+    /// Why the read model could not be read the last time.
+    pub unread: Option<String>,
 }
 
 impl Findings {
@@ -62,85 +77,132 @@ impl Findings {
     }
 }
 
-/// Runs until shutdown.
-pub async fn run(context: Context, pool: PgPool) -> Result<(), Error> {
+/// The fold, and what is held against it.
+struct Checker {
+    watch: Watch,
+    findings: Findings,
+    /// The read model's book, until the fold has come to its checkpoint.
+    wanted: Option<Book>,
+}
+
+impl Checker {
+    fn new(calendar: &'static Calendar) -> Self {
+        Self { watch: Watch::by(calendar), findings: Findings::default(), wanted: None }
+    }
+
+    /// Takes the next message of TRADING; answers what is found for the first time.
+    fn take(&mut self, delivery: &Delivery) -> Vec<Violation> {
+        let mut news = self.compare();
+        let found = match delivery {
+            Delivery::Event(recorded) => self.watch.fold(recorded.sequence, &recorded.event),
+            Delivery::Undecodable { sequence, .. } => {
+                self.watch.skip(*sequence);
+                Vec::new()
+            }
+        };
+        news.extend(self.findings.take(found));
+        self.findings.sequence = delivery.sequence();
+        news
+    }
+
+    /// Compares the read model, where the fold has come to its checkpoint; one that is behind is read again later.
+    fn compare(&mut self) -> Vec<Violation> {
+        let sequence = self.findings.sequence;
+        if self.wanted.as_ref().is_some_and(|book| book.sequence() < sequence) {
+            self.wanted = None;
+        }
+        let Some(book) = self.wanted.take_if(|book| book.sequence() == sequence) else { return Vec::new() };
+        self.findings.compared = Some(sequence);
+        self.findings.take(compare_book(&book, self.watch.book()).into_iter().collect())
+    }
+
+    /// Reads the read model.
+    async fn read(&mut self, pool: &PgPool) {
+        match read_model(pool).await {
+            Ok(book) => (self.wanted, self.findings.unread) = (book, None),
+            Err(error) => self.findings.unread = Some(error.to_string()),
+        }
+    }
+}
+
+/// Runs until shutdown. The tape goes by `calendar`; `clients` are brokers outside.
+pub async fn run(
+    context: Context,
+    pool: PgPool,
+    calendar: &'static Calendar,
+    clients: Clients,
+) -> Result<(), Error> {
     context.health.set(SERVICE, HealthState::Starting, "folding the tape");
+    let mut alerts = Alerts::of(&context.tape).await?;
     let mut reader = context.tape.follow(stream::TRADING, 1).await?;
-    let (mut watch, mut findings) = (Watch::default(), Findings::default());
-    let mut wanted: Option<Book> = None;
+    let (mut checker, mut outside) = (Checker::new(calendar), Outside::new(clients));
     let mut tick = tokio::time::interval(COMPARE_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut look = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
+    for every in [&mut tick, &mut look] {
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
     loop {
+        let mut news = Vec::new();
         tokio::select! {
             biased;
             () = context.shutdown.cancelled() => return Ok(()),
-            _ = tick.tick(), if wanted.is_none() => {
-                wanted = read_model(&pool).await.ok().flatten();
+            _ = tick.tick(), if checker.wanted.is_none() => checker.read(&pool).await,
+            _ = look.tick() => {
+                let head = context.tape.state(stream::TRADING).await?.last_sequence;
+                // What is not folded yet explains much.
+                if head.saturating_sub(checker.findings.sequence) <= BATCH as u64 {
+                    let stayed = tokio::select! {
+                        () = context.shutdown.cancelled() => return Ok(()),
+                        stayed = outside.look(&checker.watch) => stayed,
+                    };
+                    news = checker.findings.take(stayed);
+                }
             }
             batch = reader.batch(BATCH) => {
                 for delivery in batch? {
-                    compare(&mut wanted, &watch, &mut findings, &context).await?;
-                    let news = findings.take(take(&mut watch, &delivery));
-                    tell(&context, &news).await?;
-                    findings.sequence = delivery.sequence();
+                    news.extend(checker.take(&delivery));
                 }
             }
         }
-        compare(&mut wanted, &watch, &mut findings, &context).await?;
-        say(&context, &findings);
+        news.extend(checker.compare());
+        alerts.tell(&context.tape, &news).await?;
+        let asked = outside.looks >= LOOKS && outside.unasked.is_empty();
+        alerts.clear(&context.tape, &checker.findings, asked).await?;
+        say(&context, &checker.findings, &outside);
     }
 }
 
-/// Looks at the whole tape once, up to its present end, and at the read model.
-pub async fn once(reader: &mut dyn Reader, head: u64, pool: &PgPool) -> Result<Findings, Error> {
-    let (mut watch, mut findings) = (Watch::default(), Findings::default());
-    let mut wanted = read_model(pool).await.ok().flatten();
-    let compare = |watch: &Watch, findings: &mut Findings, wanted: &mut Option<Book>| {
-        if let Some(book) = due(wanted, findings.sequence) {
-            findings.compared = Some(book.sequence());
-            findings.take(compare_book(&book, watch.book()).into_iter().collect());
-        }
-    };
-    compare(&watch, &mut findings, &mut wanted);
-    while findings.sequence < head {
+/// Looks at the whole tape once, up to its present end, at the read model and at brokers outside. Where something is found
+/// that has to stay, it goes on for a few seconds.
+pub async fn once(
+    reader: &mut dyn Reader,
+    head: u64,
+    pool: &PgPool,
+    calendar: &'static Calendar,
+    outside: &mut Outside,
+) -> Result<Findings, Error> {
+    let mut checker = Checker::new(calendar);
+    checker.read(pool).await;
+    checker.compare();
+    while checker.findings.sequence < head {
         for delivery in reader.batch(BATCH).await? {
-            let found = take(&mut watch, &delivery);
-            findings.take(found);
-            findings.sequence = delivery.sequence();
-            compare(&watch, &mut findings, &mut wanted);
+            checker.take(&delivery);
+            checker.compare();
         }
     }
-    Ok(findings)
-}
-
-fn take(watch: &mut Watch, delivery: &Delivery) -> Vec<Violation> {
-    match delivery {
-        Delivery::Event(recorded) => watch.fold(recorded.sequence, &recorded.event),
-        Delivery::Undecodable { sequence, .. } => {
-            watch.skip(*sequence);
-            Vec::new()
+    loop {
+        let stayed = outside.look(&checker.watch).await;
+        checker.findings.take(stayed);
+        if outside.looks >= LOOKS || !outside.suspects() {
+            return Ok(checker.findings);
+        }
+        let until = Instant::now() + LOOK_AGAIN;
+        while let Ok(batch) = timeout_at(until, reader.batch(BATCH)).await {
+            for delivery in batch? {
+                checker.take(&delivery);
+            }
         }
     }
-}
-
-/// The read model's book when the fold has come to its checkpoint; one that is behind is read again later.
-fn due(wanted: &mut Option<Book>, sequence: u64) -> Option<Book> {
-    if wanted.as_ref().is_some_and(|book| book.sequence() < sequence) {
-        *wanted = None;
-    }
-    wanted.take_if(|book| book.sequence() == sequence)
-}
-
-async fn compare(
-    wanted: &mut Option<Book>,
-    watch: &Watch,
-    findings: &mut Findings,
-    context: &Context,
-) -> Result<(), Error> {
-    let Some(book) = due(wanted, findings.sequence) else { return Ok(()) };
-    findings.compared = Some(book.sequence());
-    let news = findings.take(compare_book(&book, watch.book()).into_iter().collect());
-    tell(context, &news).await
 }
 
 /// The read model's book. That of an older program is none to compare: it differs where the fold has changed, and the
@@ -155,18 +217,67 @@ async fn read_model(pool: &PgPool) -> Result<Option<Book>, QueryError> {
     queries::load_book(pool).await.map(Some)
 }
 
-/// Puts the first violation of an invariant on the tape; found again after a restart it is the same event.
-async fn tell(context: &Context, news: &[Violation]) -> Result<(), Error> {
-    for violation in news {
-        tracing::error!(sequence = violation.sequence, "{violation}");
+/// The checker's alerts on the tape.
+struct Alerts {
+    /// Of each invariant the last sequence of an alert, 0 without one, and whether it is in force.
+    last: BTreeMap<Invariant, (u64, bool)>,
+}
+
+impl Alerts {
+    async fn of(tape: &Tape) -> Result<Self, LogError> {
+        let mut last = BTreeMap::new();
+        for invariant in Invariant::ALL {
+            let found = last_of(tape, stream::TRADING, subject(invariant).as_str()).await?;
+            let body = found.event.and_then(|recorded| recorded.event.body);
+            let in_force = matches!(body, Some(Body::InvariantBroken(broken)) if !broken.mended);
+            last.insert(invariant, (found.sequence, in_force));
+        }
+        Ok(Self { last })
+    }
+
+    /// Puts the first violation of an invariant on the tape, where no alert of it is in force.
+    async fn tell(&mut self, tape: &Tape, news: &[Violation]) -> Result<(), AppendError> {
+        for violation in news {
+            tracing::error!(sequence = violation.sequence, "{violation}");
+            if !self.is_in_force(violation.invariant) {
+                self.put(tape, violation, false).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that invariants hold again whose alerts are in force and that `findings` do not have any more, once everything
+    /// up to the alert was looked at; what brokers have a part in needs that they were `asked`.
+    async fn clear(&mut self, tape: &Tape, findings: &Findings, asked: bool) -> Result<(), AppendError> {
+        let outside = [Invariant::NoOrderTwice, Invariant::FillsAgree, Invariant::OrdersEnd];
+        for invariant in Invariant::ALL {
+            let told = self.last.get(&invariant).map_or(0, |(sequence, _)| *sequence);
+            let looked = findings.compared.is_some_and(|compared| compared >= told)
+                && (asked || !outside.contains(&invariant));
+            if looked && self.is_in_force(invariant) && !findings.broken.contains(&invariant) {
+                let detail = "no longer found after a start";
+                self.put(tape, &Violation::new(invariant, findings.sequence, detail), true).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_in_force(&self, invariant: Invariant) -> bool {
+        self.last.get(&invariant).is_some_and(|(_, in_force)| *in_force)
+    }
+
+    /// An event that follows from what was found and from the alert before it: told again it is the same.
+    async fn put(&mut self, tape: &Tape, found: &Violation, mended: bool) -> Result<(), AppendError> {
+        let invariant = found.invariant;
+        let before = self.last.get(&invariant).map_or(0, |(sequence, _)| *sequence);
         let body = InvariantBroken {
-            number: violation.invariant.number().into(),
-            name: violation.invariant.name().to_owned(),
-            sequence: violation.sequence,
-            detail: violation.detail.clone(),
+            number: invariant.number().into(),
+            name: invariant.name().to_owned(),
+            sequence: found.sequence,
+            detail: found.detail.clone(),
+            mended,
         };
-        let subject = Subject::of(&["control", "invariant", &body.name, "broken"]);
-        let cause = format!("{}@{}", body.name, body.sequence);
+        let cause = format!("{}@{}/{before}/{mended}", body.name, body.sequence);
         let event = Event {
             id: event_id(&cause, SERVICE, 0),
             event_time: Some(to_timestamp(runtime::now_ns())),
@@ -174,18 +285,34 @@ async fn tell(context: &Context, news: &[Violation]) -> Result<(), Error> {
             body: Some(Body::InvariantBroken(body)),
             ..Event::default()
         };
-        context.tape.append(Append { subject, event, expect: Expect::Nothing }).await?;
+        let subject = subject(invariant);
+        let stored = tape.append(Append { subject, event, expect: Expect::Nothing }).await?;
+        self.last.insert(invariant, (stored.sequence, !mended));
+        Ok(())
     }
-    Ok(())
 }
 
-fn say(context: &Context, findings: &Findings) {
-    match findings.first.first() {
-        Some(violation) => context.health.set(SERVICE, HealthState::Degraded, violation.to_string()),
-        None => {
-            let compared = findings.compared.map_or_else(|| "not yet".to_owned(), |at| format!("at {at}"));
-            let detail = format!("TRADING {} holds; read model compared {compared}", findings.sequence);
-            context.health.set(SERVICE, HealthState::Ready, detail);
-        }
+fn subject(invariant: Invariant) -> Subject {
+    Subject::of(&["control", "invariant", invariant.name(), "broken"])
+}
+
+fn say(context: &Context, findings: &Findings, outside: &Outside) {
+    if let Some(violation) = findings.first.first() {
+        context.health.set(SERVICE, HealthState::Degraded, violation.to_string());
+        return;
     }
+    if let Some(why) = &findings.unread {
+        let detail = format!("the read model cannot be compared: {why}");
+        context.health.set(SERVICE, HealthState::Degraded, detail);
+        return;
+    }
+    let compared = findings.compared.map_or_else(|| "not yet".to_owned(), |at| format!("at {at}"));
+    let mut detail = format!("TRADING {} holds; read model compared {compared}", findings.sequence);
+    let unasked: Vec<_> = outside.unasked.iter().map(|(account, why)| format!("{account}: {why}")).collect();
+    if !unasked.is_empty() {
+        detail = format!("{detail}; not compared with brokers: {}", unasked.join(", "));
+    } else if outside.is_any() && outside.looks > 0 {
+        detail = format!("{detail}; {} orders at brokers compared", outside.orders);
+    }
+    context.health.set(SERVICE, HealthState::Ready, detail);
 }

@@ -46,7 +46,7 @@ pub use universe::{Quotes, UniverseCheck, UniverseCommand};
 
 /// A self-hosted algorithmic trading system for US equities on an event tape.
 #[derive(Debug, Parser)]
-#[command(name = "tapedeck", version, propagate_version = true, infer_subcommands = false)]
+#[command(name = "tapedeck", version = crate::CODE_VERSION, propagate_version = true, infer_subcommands = false)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]

@@ -69,6 +69,18 @@ impl Manifest {
         let Some(name) = &self.calendar else { return Ok(Market::default()) };
         name.parse().map_err(|error: UnknownMarket| Failure::config(format!("tape.json: {error}")))
     }
+
+    /// Refuses what comes from the New York Stock Exchange alone, for a tape of another calendar.
+    pub fn check_exchange(&self, tape: &str, what: &str) -> Result<(), Failure> {
+        let market = self.market()?;
+        if market == Market::Xnys {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            format!("{what}: tape {tape} is of the calendar {market}, expected one of XNYS"),
+            "another tape with --tape",
+        ))
+    }
 }
 
 /// How a manifest notes a calendar.

@@ -35,6 +35,9 @@ use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
 
+/// The code that this program is made of, as its runs state it: version and commit (`build.rs`).
+pub const CODE_VERSION: &str = env!("TAPEDECK_CODE_VERSION");
+
 /// Events come and go by the million and are freed by other threads than made them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

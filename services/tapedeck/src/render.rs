@@ -131,7 +131,8 @@ fn control(event: &Event, body: &Body) -> String {
             format!("fill {} busted [{}] {}", event.number, event.order_id, event.reason)
         }
         Body::InvariantBroken(event) => {
-            format!("invariant {} {} broken: {}", event.number, event.name, event.detail)
+            let how = if event.mended { "holds again" } else { "broken" };
+            format!("invariant {} {} {how}: {}", event.number, event.name, event.detail)
         }
         Body::GroupHandled(event) => format!(
             "group {} of {} {}: {} cancels, {} orders{}{}",

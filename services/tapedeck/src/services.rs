@@ -27,6 +27,7 @@ use crate::exit::Failure;
 use crate::home::{Manifest, TapeKind};
 use crate::probe::Answers;
 use crate::session::{Session, random_hex};
+use crate::source::Breakers;
 use crate::telemetry;
 use crate::terms::{Dashboard, Terms};
 use crate::trading::Trading;
@@ -71,7 +72,7 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
     let wanted = &terms.services;
     session.jetstream.observe(runtime::telemetry::observer());
     let shutdown = CancellationToken::new();
-    let health = Health::default();
+    let health = Health::watching(Arc::new(Breakers));
     let context = Context {
         tape: session.tape.clone(),
         clock: clock_mode(&session.manifest),
@@ -139,8 +140,9 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
         let config = backtest::Config {
             at_once: threads,
             threads,
-            code_version: env!("CARGO_PKG_VERSION").to_owned(),
+            code_version: crate::CODE_VERSION.to_owned(),
             fallback_account: accounts.first().cloned().unwrap_or_default(),
+            calendar: calendar.market(),
             segments: crate::command::history::dir_of(&session.dir.path),
         };
         let context = own(session, &context, Service::Backtest).await?;
@@ -149,8 +151,10 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
     if wanted.contains(&Service::Checker) {
         let pool = session.separate_reader().await?;
         let context = own(session, &context, Service::Checker).await?;
+        let (config, manifest) = (session.config.clone(), session.manifest.clone());
         services.keep(&context, crate::checker::SERVICE, move |context| {
-            crate::checker::run(context, pool.clone())
+            let clients = crate::trading::clients(&config, &manifest);
+            crate::checker::run(context, pool.clone(), calendar, clients)
         });
     }
     if let Some(dashboard) = &terms.dashboard {
@@ -322,6 +326,7 @@ impl Services {
                 (ClockMode::Tape, Some(times)) => web::Speed::Times(f64::from(times)),
                 (ClockMode::Tape, None) => web::Speed::Max,
             },
+            calendar: session.manifest.market()?.calendar(),
             secret: session.web_secret()?,
             ready_lag_events_max: READY_LAG_EVENTS_MAX,
             stale_after: STALE_AFTER,

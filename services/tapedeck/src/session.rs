@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::calendar::Market;
 use event_log::{Auth, ConnectOptions, JetStreamLog, Tape};
 use local_servers::{InstanceLock, NatsUsers, ServerError};
 use sqlx::PgPool;
@@ -20,7 +21,7 @@ use crate::cli::{Global, ServerUrls};
 use crate::command::up;
 use crate::config::Config;
 use crate::exit::Failure;
-use crate::home::{Home, Manifest, TapeDir, TapeKind};
+use crate::home::{Home, Manifest, TapeDir, TapeKind, calendar_note};
 use crate::servers::{Owned, attach, external, runs_already, start, uses_external};
 
 /// One tape, open.
@@ -57,6 +58,8 @@ pub enum Access {
     Sole,
 }
 
+/// The tape of one's own history, where no other is named.
+pub const OWN_TAPE: &str = "main";
 /// Owner of the lock of a tape that a command has opened beside others; it is about to end.
 const PASSING: &str = "a command of tapedeck";
 /// How long one that is to run a tape waits for such a command.
@@ -115,11 +118,16 @@ impl Session {
     /// Opens the tape named by the options, else `main`, which is made if it does not exist: a demo or a rehearsal used
     /// last is no place for one's own history.
     pub async fn open_own(global: &Global) -> Result<Self, Failure> {
+        Self::open_own_of(global, Market::default()).await
+    }
+
+    /// The same; a tape that is made is one of `market`.
+    pub async fn open_own_of(global: &Global, market: Market) -> Result<Self, Failure> {
         let home = Home::locate(global.home.as_deref())?;
-        let dir = home.tape(global.tape.as_deref().unwrap_or("main"))?;
+        let dir = home.tape(global.tape.as_deref().unwrap_or(OWN_TAPE))?;
         let manifest = match dir.manifest()? {
             Some(manifest) => manifest,
-            None => up::manifest(TapeKind::Main, 0),
+            None => Manifest { calendar: calendar_note(market), ..up::manifest(TapeKind::Main, 0) },
         };
         Self::open_tape(global, home, dir, manifest, Access::Shared).await
     }

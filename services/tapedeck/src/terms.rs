@@ -78,6 +78,9 @@ impl Terms {
             if has(Service::Execution) { trading::outside(config, &asked)? } else { BTreeMap::new() };
         let follows = has(Service::Ingest) && clock_mode(asked.manifest) == ClockMode::Wall;
         let (live, news) = (&config.live, &config.news);
+        if follows && live.is_on() {
+            asked.manifest.check_exchange(asked.tape, "[live]")?;
+        }
         let minutes =
             if follows && live.is_on() { Some(Arc::new(Streams::new(live, &config.source)?)) } else { None };
         let news =

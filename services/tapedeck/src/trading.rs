@@ -14,14 +14,18 @@ use contracts::v1::TradingMode;
 use contracts::{Subject, stream};
 use domain::book::Book;
 use runtime::ClockMode;
-use vendors::http::Credentials;
+use vendors::http::{Client, Credentials};
 use vendors::{Clock, Refusal, SystemClock, VendorError};
 
+use crate::checker::Clients;
+use crate::cli::Service;
 use crate::command::control::unknown_account;
 use crate::config::{AccountConfig, Config};
 use crate::exit::Failure;
+use crate::home::Manifest;
 use crate::services::clock_mode;
 use crate::session::Session;
+use crate::source;
 use crate::terms::{Asked, Terms};
 
 /// Longest wait for one answer of a broker.
@@ -51,6 +55,11 @@ pub fn alpaca_config(
         requests_per_minute: account.alpaca.requests_per_minute,
         answer_timeout: ANSWER_MAX,
         mode,
+        shared: Some(source::shared(Some(Client {
+            service: Service::Execution.name(),
+            purpose: "broker",
+            account: name.to_owned(),
+        }))),
     })
 }
 
@@ -141,6 +150,20 @@ async fn refuse_simulated_past(session: &Session, name: &str) -> Result<(), Fail
         hint: "tapedeck up --market real --tape NAME, with a new name".to_owned(),
         ..Failure::config(message)
     })
+}
+
+/// Clients of the brokers outside for questions alone, by account, whatever the services of this process; where one cannot
+/// be had, why. None on a tape clock.
+pub fn clients(config: &Config, manifest: &Manifest) -> Clients {
+    let wall = clock_mode(manifest) == ClockMode::Wall;
+    let outside = config.account.iter().filter(|(_, account)| wall && account.is_at_alpaca());
+    let client = |(name, account): (&String, &AccountConfig)| {
+        let made = alpaca_config(name, account, account.wanted_mode())
+            .map_err(|failure| failure.message)
+            .and_then(|config| adapter(&config).map_err(|error| error.to_string()));
+        (name.clone(), made.map(|made| Box::new(made) as Box<dyn Broker>))
+    };
+    outside.map(client).collect()
 }
 
 /// A client of Alpaca for a question.

@@ -4,8 +4,10 @@
 //! and less run on the clock and outside of the session too: the one from 9:00 to 10:00 in New York holds half an
 //! hour before the open.
 //!
-//! Deliberately absent: mergers, spin-offs, dividends in shares; adjusted prices.
+//! Deliberately absent: mergers, spin-offs and whatever else is neither a split nor a dividend, of which it is said that
+//! there is one; adjusted prices.
 
+mod actions;
 mod assets;
 mod at;
 mod news;
@@ -14,8 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Days, NaiveDate, SecondsFormat};
-use contracts::v1::ActionKind;
+use chrono::{DateTime, SecondsFormat};
 use domain::bar::Timeframe;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -24,9 +25,7 @@ use crate::clock::Clock;
 use crate::error::VendorError;
 use crate::http::{Http, HttpConfig};
 use crate::live::RecentMinutes;
-use crate::port::{
-    Action, Ask, BarsOfMany, Cursor, HistoricalBars, Offer, Page, PageOfMany, Quoted, Skipped,
-};
+use crate::port::{Ask, BarsOfMany, Cursor, HistoricalBars, Offer, Page, PageOfMany, Quoted, Skipped};
 use crate::wire;
 
 pub use assets::AlpacaAssets;
@@ -36,8 +35,6 @@ pub(crate) use news::Article;
 pub(crate) const NAME: &str = "alpaca";
 /// What is too new without a subscription, with a minute to spare.
 const TOO_NEW_NS: i64 = 16 * 60 * 1_000_000_000;
-/// How long after its ex-date an action may be processed.
-const PROCESSED_WITHIN: Days = Days::new(180);
 
 /// Symbols in one question.
 const SYMBOLS_MAX: usize = 100;
@@ -50,6 +47,8 @@ const BARS: u8 = 1;
 pub struct Alpaca {
     http: Http,
     feed: String,
+    /// Whether the stream beside it is late by design.
+    late: bool,
 }
 
 type Minutes = Vec<(String, Quoted)>;
@@ -71,94 +70,18 @@ struct Bar {
     v: Option<f64>,
 }
 
-#[derive(Deserialize)]
-struct ActionsAnswer {
-    corporate_actions: Option<Actions>,
-    next_page_token: Option<String>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Actions {
-    cash_dividends: Option<Vec<Dividend>>,
-    forward_splits: Option<Vec<Split>>,
-    reverse_splits: Option<Vec<Split>>,
-}
-
-#[derive(Deserialize)]
-struct Dividend {
-    symbol: Option<String>,
-    rate: f64,
-    ex_date: NaiveDate,
-}
-
-#[derive(Deserialize)]
-struct Split {
-    symbol: Option<String>,
-    new_symbol: Option<String>,
-    old_rate: f64,
-    new_rate: f64,
-    ex_date: NaiveDate,
-}
-
 impl Alpaca {
-    /// A client; `feed` is `sip`, `iex`, `otc` or `boats`.
+    /// A client; `feed` is `sip`, `iex`, `otc` or `boats`; or `delayed_sip`, which is `sip` without a subscription to it:
+    /// not even minutes that the stream missed are asked for before they are free.
     pub fn new(
         config: HttpConfig,
         feed: impl Into<String>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, VendorError> {
-        Ok(Self { http: Http::new(NAME, config, clock)?, feed: feed.into() })
-    }
-
-    async fn actions(
-        &self,
-        symbols: &[String],
-        ask: &Ask,
-        token: Option<String>,
-    ) -> Result<PageOfMany, VendorError> {
-        let dates = wire::dates(ask);
-        let start = dates.start().to_string();
-        // The vendor goes by the day on which it processes an action, a dividend's when it is paid.
-        let end = dates.end().checked_add_days(PROCESSED_WITHIN).unwrap_or(*dates.end()).to_string();
-        let joined = symbols.join(",");
-        let mut query = vec![
-            ("symbols", joined.as_str()),
-            ("types", "forward_split,reverse_split,cash_dividend"),
-            ("start", &start),
-            ("end", &end),
-            ("limit", "1000"),
-            ("sort", "asc"),
-        ];
-        query.extend(token.as_deref().map(|token| ("page_token", token)));
-        let body = self.http.get("/v1/corporate-actions", &query).await?;
-        let answer: ActionsAnswer = wire::decode(&self.http, &body)?;
-        let found = answer.corporate_actions.unwrap_or_default();
-        let mut actions: BTreeMap<&String, Vec<Action>> = BTreeMap::new();
-        for split in found.forward_splits.into_iter().chain(found.reverse_splits).flatten() {
-            let named = [split.symbol.as_deref(), split.new_symbol.as_deref()];
-            let Some(symbol) = among(symbols, named) else { continue };
-            let (new, old) = (split.new_rate, split.old_rate);
-            let value_e9 = wire::ratio_e9(new, old)
-                .ok_or_else(|| self.http.broken(format!("splits: {new} new for {old} old shares")))?;
-            let action = Action { ex_date: split.ex_date, kind: ActionKind::Split, value_e9 };
-            actions.entry(symbol).or_default().push(action);
-        }
-        for dividend in found.cash_dividends.into_iter().flatten() {
-            let Some(symbol) = among(symbols, [dividend.symbol.as_deref(), None]) else { continue };
-            let rate = wire::price(dividend.rate)
-                .ok_or_else(|| self.http.broken(format!("cash_dividends.rate: {}", dividend.rate)))?;
-            let action = Action { ex_date: dividend.ex_date, kind: ActionKind::Dividend, value_e9: rate.0 };
-            actions.entry(symbol).or_default().push(action);
-        }
-        let next = match answer.next_page_token {
-            Some(next) => Some(Cursor { step: ACTIONS, token: Some(self.further(token.as_deref(), next)?) }),
-            None => ask.bars.then_some(Cursor { step: BARS, token: None }),
-        };
-        let actions = actions.into_iter().flat_map(|(symbol, actions)| {
-            wire::of_span(actions, ask).into_iter().map(move |action| (symbol.clone(), action))
-        });
-        Ok(PageOfMany { actions: actions.collect(), next, ..PageOfMany::default() })
+        let feed: String = feed.into();
+        let late = feed == "delayed_sip";
+        let feed = if late { "sip".to_owned() } else { feed };
+        Ok(Self { http: Http::new(NAME, config, clock)?, feed, late })
     }
 
     async fn bars(
@@ -272,14 +195,6 @@ impl Alpaca {
     }
 }
 
-/// Which of the symbols that were asked for an action is of; what is told of one alone is that one's.
-fn among<'a>(symbols: &'a [String], named: [Option<&str>; 2]) -> Option<&'a String> {
-    if let [one] = symbols {
-        return Some(one);
-    }
-    named.into_iter().flatten().find_map(|name| symbols.iter().find(|symbol| symbol.as_str() == name))
-}
-
 const fn interval(timeframe: Timeframe) -> &'static str {
     match timeframe {
         Timeframe::M1 => "1Min",
@@ -303,10 +218,12 @@ impl HistoricalBars for Alpaca {
 
     async fn page(&self, ask: &Ask, cursor: Cursor, now_ns: i64) -> Result<Page, VendorError> {
         let symbols = std::slice::from_ref(&ask.symbol);
-        let PageOfMany { bars, actions, skipped, next } = self.page_of(symbols, ask, cursor, now_ns).await?;
+        let PageOfMany { bars, actions, unapplied, skipped, next } =
+            self.page_of(symbols, ask, cursor, now_ns).await?;
         let bars = bars.into_iter().flat_map(|(_, bars)| bars).collect();
         let actions = actions.into_iter().map(|(_, action)| action).collect();
-        Ok(Page { bars, actions, skipped, next })
+        let unapplied = unapplied.into_iter().map(|(_, told)| told).collect();
+        Ok(Page { bars, actions, unapplied, skipped, next })
     }
 
     fn of_many(&self) -> Option<&dyn BarsOfMany> {
@@ -336,7 +253,8 @@ impl BarsOfMany for Alpaca {
 
 #[async_trait]
 impl RecentMinutes for Alpaca {
-    /// A stream of this feed is a subscription to it: the newest quarter of an hour is asked for too.
+    /// A stream of this feed is a subscription to it: the newest quarter of an hour is asked for too. One that is late by
+    /// design is none: whatever it tells, or missed, is older by as much as what is not free yet, and so is what is asked.
     async fn minutes(
         &self,
         symbols: &[String],
@@ -344,6 +262,8 @@ impl RecentMinutes for Alpaca {
         to_ns: i64,
         now_ns: i64,
     ) -> Result<Minutes, VendorError> {
+        let behind_ns = if self.late { TOO_NEW_NS } else { 0 };
+        let (from_ns, to_ns) = (from_ns - behind_ns, to_ns.min(now_ns) - behind_ns);
         let ask = Ask::minutes("", from_ns, to_ns);
         let mut found = Vec::new();
         for symbols in symbols.chunks(SYMBOLS_MAX).filter(|_| from_ns < to_ns) {

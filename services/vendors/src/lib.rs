@@ -32,8 +32,8 @@ pub use massive::Massive;
 pub use news::{NewsAsk, NewsPage, NewsSource, Told};
 pub use newsapi::NewsApi;
 pub use port::{
-    Action, Ask, BarsByDate, BarsOfMany, Cursor, Day, HistoricalBars, Offer, Page, PageOfMany, Quoted,
-    Skipped,
+    Action, ActionsOfMany, Ask, BarsByDate, BarsOfMany, Cursor, Day, HistoricalBars, Offer, Page, PageOfMany,
+    Quoted, Skipped, Unapplied,
 };
 pub use reference::ReferenceData;
 pub use socket::{Heard, LiveStream, Socket, StreamConfig, Target, Wanted};

@@ -4,7 +4,8 @@
 //! host; of it only path and query are used. Aggregates of hours and less run on the clock and outside of the
 //! session too.
 //!
-//! Deliberately absent: adjusted aggregates, dividends in other currencies than dollars.
+//! Deliberately absent: adjusted aggregates; paying dividends in other currencies than dollars, of which it is said that
+//! there is one.
 
 mod grouped;
 mod listing;
@@ -23,7 +24,7 @@ use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::{Http, HttpConfig};
 use crate::live::RecentMinutes;
-use crate::port::{Action, Ask, BarsByDate, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
+use crate::port::{Action, Ask, BarsByDate, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped, Unapplied};
 use crate::wire;
 
 pub(crate) const NAME: &str = "massive";
@@ -142,14 +143,20 @@ impl Massive {
         Ok(Action { ex_date: row.execution_date, kind: ActionKind::Split, value_e9 })
     }
 
-    /// `None` for one in another currency than dollars.
-    fn dividend(&self, row: &Dividend) -> Result<Option<Action>, VendorError> {
-        if row.currency.as_ref().is_some_and(|currency| !currency.eq_ignore_ascii_case("USD")) {
-            return Ok(None);
-        }
+    /// A dividend; the inner error is one in another currency than dollars.
+    fn dividend(&self, row: &Dividend) -> Result<Result<Action, Unapplied>, VendorError> {
+        let ex_date = row.ex_dividend_date;
         let cash = wire::price(row.cash_amount)
             .ok_or_else(|| self.http.broken(format!("dividends.cash_amount: {}", row.cash_amount)))?;
-        Ok(Some(Action { ex_date: row.ex_dividend_date, kind: ActionKind::Dividend, value_e9: cash.0 }))
+        let other = row.currency.as_ref().filter(|currency| !currency.eq_ignore_ascii_case("USD"));
+        Ok(match other {
+            None => Ok(Action { ex_date, kind: ActionKind::Dividend, value_e9: cash.0 }),
+            Some(currency) => {
+                let ticker = &row.ticker;
+                let words = format!("dividend of {ticker} on {ex_date}: {cash} {currency}, expected dollars");
+                Err(Unapplied { date: ex_date, words })
+            }
+        })
     }
 
     async fn splits(&self, ask: &Ask, token: Option<String>) -> Result<Page, VendorError> {
@@ -166,10 +173,16 @@ impl Massive {
     async fn dividends(&self, ask: &Ask, token: Option<String>) -> Result<Page, VendorError> {
         let symbol = Some(ask.symbol.as_str());
         let (rows, next) = self.action_rows::<Dividend>(DIVIDEND_LIST, symbol, ask, token).await?;
-        let actions: Result<Vec<Action>, VendorError> =
-            rows.iter().filter_map(|row| self.dividend(row).transpose()).collect();
+        let (mut actions, mut unapplied) = (Vec::new(), Vec::new());
+        for row in &rows {
+            match self.dividend(row)? {
+                Ok(action) => actions.push(action),
+                Err(other) => unapplied.extend(wire::is_of_span(other.date, ask).then_some(other)),
+            }
+        }
         Ok(Page {
-            actions: wire::of_span(actions?, ask),
+            actions: wire::of_span(actions, ask),
+            unapplied,
             next: then(DIVIDENDS, next, ask.bars.then_some(BARS)),
             ..Page::default()
         })
@@ -188,7 +201,7 @@ impl Massive {
         let mut skipped = Skipped { empty: (rows.len() - bars.len()) as u64, ..Skipped::default() };
         let bars = wire::sift(bars, ask, now_ns, &mut skipped);
         let next = next.map(|token| Cursor { step: BARS, token: Some(token) });
-        Ok(Page { bars, actions: Vec::new(), skipped, next })
+        Ok(Page { bars, skipped, next, ..Page::default() })
     }
 
     /// A row as a bar; `None` for one without a price or a volume.

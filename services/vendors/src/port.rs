@@ -73,6 +73,15 @@ pub struct Action {
     pub value_e9: i64,
 }
 
+/// A corporate action that nothing here applies to holdings and prices: neither a split nor a dividend in dollars.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unapplied {
+    /// When it takes effect.
+    pub date: NaiveDate,
+    /// Kind, symbol, date and terms, as the vendor states them.
+    pub words: String,
+}
+
 /// Rows that are no bars and no mistakes either.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Skipped {
@@ -100,6 +109,8 @@ pub struct Page {
     pub bars: Vec<Quoted>,
     /// Splits and dividends, in no order.
     pub actions: Vec<Action>,
+    /// Actions of the same dates that are not applied.
+    pub unapplied: Vec<Unapplied>,
     /// What was left out.
     pub skipped: Skipped,
     /// Where to go on; `None` at the end.
@@ -149,6 +160,8 @@ pub struct PageOfMany {
     pub bars: Vec<(String, Vec<Quoted>)>,
     /// Splits and dividends, in no order.
     pub actions: Vec<(String, Action)>,
+    /// Actions of the same dates that are not applied.
+    pub unapplied: Vec<(String, Unapplied)>,
     /// What was left out.
     pub skipped: Skipped,
     /// Where to go on; `None` at the end.
@@ -186,7 +199,16 @@ pub trait BarsByDate: Send + Sync {
         wanted: &BTreeSet<String>,
         from_ns: i64,
         to_ns: i64,
-    ) -> Result<Vec<(String, Action)>, VendorError>;
+    ) -> Result<ActionsOfMany, VendorError>;
+}
+
+/// Splits and dividends of several symbols.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActionsOfMany {
+    /// By symbol, in the order of their ex-dates.
+    pub actions: Vec<(String, Action)>,
+    /// Actions of the same dates that are not applied.
+    pub unapplied: Vec<(String, Unapplied)>,
 }
 
 /// A date's bars.

@@ -78,14 +78,8 @@ pub(crate) fn sift(bars: Vec<Quoted>, ask: &Ask, now_ns: i64, skipped: &mut Skip
 
 /// Actions of the dates that are wanted; what a share pays twice on one date is one dividend.
 pub(crate) fn of_span(actions: impl IntoIterator<Item = Action>, ask: &Ask) -> Vec<Action> {
-    let calendar = Calendar::xnys();
-    let dates = dates(ask);
     let mut found: BTreeMap<(NaiveDate, i32), Action> = BTreeMap::new();
-    let wanted = actions.into_iter().filter(|action| {
-        dates.contains(&action.ex_date)
-            && calendar.start_of(action.ex_date) < ask.to_ns
-            && action.value_e9 > 0
-    });
+    let wanted = actions.into_iter().filter(|action| is_of_span(action.ex_date, ask) && action.value_e9 > 0);
     for action in wanted {
         let key = (action.ex_date, action.kind.into());
         match found.get_mut(&key) {
@@ -97,6 +91,11 @@ pub(crate) fn of_span(actions: impl IntoIterator<Item = Action>, ask: &Ask) -> V
         }
     }
     found.into_values().collect()
+}
+
+/// Whether what takes effect on a date is wanted.
+pub(crate) fn is_of_span(date: NaiveDate, ask: &Ask) -> bool {
+    dates(ask).contains(&date) && Calendar::xnys().start_of(date) < ask.to_ns
 }
 
 /// The first and the last date of which actions are wanted.

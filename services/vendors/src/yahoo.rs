@@ -26,7 +26,7 @@ use serde::Deserialize;
 use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::{Http, HttpConfig};
-use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped};
+use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped, Unapplied};
 use crate::wire;
 
 pub use company::YahooCompany;
@@ -66,6 +66,9 @@ struct Drawn {
 #[derive(Deserialize, Default)]
 struct Events {
     dividends: Option<BTreeMap<String, Dividend>>,
+    /// What a fund pays out of what it has gained.
+    #[serde(rename = "capitalGains")]
+    capital_gains: Option<BTreeMap<String, Dividend>>,
     splits: Option<BTreeMap<String, Split>>,
 }
 
@@ -111,7 +114,6 @@ impl Yahoo {
     }
 
     fn read(&self, drawn: Drawn, ask: &Ask, now_ns: i64) -> Result<Page, VendorError> {
-        let calendar = Calendar::xnys();
         let events = drawn.events.unwrap_or_default();
         let ratios = self.ratios(events.splits.unwrap_or_default())?;
         let mut actions: Vec<Action> = Vec::new();
@@ -120,25 +122,48 @@ impl Yahoo {
                 .ok_or_else(|| self.http.broken(format!("events.splits: {} to {}", ratio.new, ratio.old)))?;
             actions.push(Action { ex_date: ratio.ex_date, kind: ActionKind::Split, value_e9 });
         }
-        for dividend in events.dividends.unwrap_or_default().into_values() {
-            let (Some(amount), Some(date)) = (dividend.amount, dividend.date) else {
-                return Err(self.http.broken("events.dividends: an amount and a date expected".into()));
-            };
-            let ex_date = calendar.date_of(date.saturating_mul(SECOND));
-            let (new, old) = later(&ratios, ex_date);
-            // A millionth of a dollar is finer than any dividend is stated, and coarser than the noise.
-            let raw = (amount * new / old * 1e6).round() / 1e6;
-            let value_e9 = wire::price(raw)
-                .ok_or_else(|| self.http.broken(format!("events.dividends: amount {amount}")))?
-                .0;
-            actions.push(Action { ex_date, kind: ActionKind::Dividend, value_e9 });
+        for dividend in events.dividends.unwrap_or_default().values() {
+            actions.push(self.paid("dividends", dividend, &ratios)?);
+        }
+        let mut unapplied = Vec::new();
+        for gain in events.capital_gains.unwrap_or_default().values() {
+            let gain = self.paid("capitalGains", gain, &ratios)?;
+            let (ex_date, cash) = (gain.ex_date, Price(gain.value_e9));
+            let of_date = |paid: &&Action| paid.kind == ActionKind::Dividend && paid.ex_date == ex_date;
+            let paid = actions.iter().filter(of_date).map(|paid| paid.value_e9);
+            let dividend = Price(paid.fold(0, i64::saturating_add));
+            if dividend < cash {
+                // To whoever holds the fund it is cash of the ex-date, by which the price falls, as a dividend is.
+                actions.push(gain);
+                continue;
+            }
+            // Of some funds Yahoo's dividend holds the gain already, and says nothing of it.
+            let (symbol, may) = (&ask.symbol, "may hold it already: it is not paid beside that");
+            let words =
+                format!("capital gain of {symbol} on {ex_date}: {cash}, the dividend of {dividend} {may}");
+            let other = Unapplied { date: ex_date, words };
+            unapplied.extend(wire::is_of_span(ex_date, ask).then_some(other));
         }
         let columns = drawn.indicators.and_then(|indicators| indicators.quote).unwrap_or_default();
         let columns = columns.into_iter().next().unwrap_or_default();
         let mut skipped = Skipped::default();
         let bars = self.bars(&drawn.timestamp.unwrap_or_default(), &columns, &ratios, &mut skipped)?;
         let bars = wire::sift(bars, ask, now_ns, &mut skipped);
-        Ok(Page { bars, actions: wire::of_span(actions, ask), skipped, next: None })
+        Ok(Page { bars, actions: wire::of_span(actions, ask), unapplied, skipped, next: None })
+    }
+
+    /// What is paid of a share, from one of the lists of events, in the terms of its day.
+    fn paid(&self, list: &str, row: &Dividend, ratios: &[Ratio]) -> Result<Action, VendorError> {
+        let (Some(amount), Some(date)) = (row.amount, row.date) else {
+            return Err(self.http.broken(format!("events.{list}: an amount and a date expected")));
+        };
+        let ex_date = Calendar::xnys().date_of(date.saturating_mul(SECOND));
+        let (new, old) = later(ratios, ex_date);
+        // A millionth of a dollar is finer than any dividend is stated, and coarser than the noise.
+        let raw = (amount * new / old * 1e6).round() / 1e6;
+        let value_e9 =
+            wire::price(raw).ok_or_else(|| self.http.broken(format!("events.{list}: amount {amount}")))?.0;
+        Ok(Action { ex_date, kind: ActionKind::Dividend, value_e9 })
     }
 
     fn ratios(&self, splits: BTreeMap<String, Split>) -> Result<Vec<Ratio>, VendorError> {
@@ -257,7 +282,7 @@ impl HistoricalBars for Yahoo {
             ("interval", interval),
             ("period1", &from),
             ("period2", &to),
-            ("events", "div,splits"),
+            ("events", "div,splits,capitalGains"),
             ("includePrePost", "false"),
         ];
         let body = self.http.get(&path, &query).await?;
@@ -271,7 +296,7 @@ impl HistoricalBars for Yahoo {
         let drawn = drawn.ok_or_else(|| self.http.broken("chart.result: empty".into()))?;
         let page = self.read(drawn, ask, now_ns)?;
         // One answer holds both.
-        Ok(if ask.bars { page } else { Page { actions: page.actions, next: page.next, ..Page::default() } })
+        Ok(if ask.bars { page } else { Page { bars: Vec::new(), skipped: Skipped::default(), ..page } })
     }
 }
 

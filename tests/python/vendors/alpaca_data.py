@@ -162,6 +162,46 @@ def actions():
     only = client.get_corporate_actions(CorporateActionsRequest(
         types=[CorporateActionsType.CASH_DIVIDEND], start=date(2025, 1, 1), end=date(2026, 1, 6), limit=2)).data
     same({kind: len(rows) for kind, rows in only.items()}, {"cash_dividends": 2})
+    every_kind(client)
+
+
+def every_kind(client):
+    """Actions of each kind that the client knows, in the shapes that it reads."""
+    day = {"ex_date": "2025-11-14", "record_date": "2025-11-14", "payable_date": "2025-11-17"}
+    effective = {"effective_date": "2025-11-14", "payable_date": "2025-11-17"}
+    parties = {"acquirer_symbol": "MSFT", "acquirer_cusip": "000000001", "acquiree_symbol": "AAPL", "acquiree_cusip": "000000002"}
+    new = {"new_symbol": "NEWS", "new_cusip": "000000003"}
+    one = {"symbol": "AAPL", "cusip": "000000002"}
+    source = {"source_symbol": "AAPL", "source_cusip": "000000002"}
+    old = {"old_symbol": "AAPL", "old_cusip": "000000002"}
+    rates = {"acquirer_rate": 0.5, "acquiree_rate": 1}
+    shapes = {
+        "stock_dividends": {**one, **day, "rate": 0.05},
+        "unit_splits": {**old, **new, **effective, "old_rate": 1, "new_rate": 1, "alternate_symbol": "OTHR",
+                        "alternate_cusip": "000000004", "alternate_rate": 0.3333},
+        "spin_offs": {**source, **new, **day, "source_rate": 4, "new_rate": 1},
+        "cash_mergers": {**parties, **effective, "rate": 12.5},
+        "stock_mergers": {**parties, **rates, **effective},
+        "stock_and_cash_mergers": {**parties, **rates, **effective, "cash_rate": 3.25},
+        "redemptions": {**one, "rate": 10.5, "payable_date": "2025-11-17"},
+        "name_changes": {**old, **new},
+        "worthless_removals": one,
+        "rights_distributions": {**source, **new, **day, "rate": 1, "expiration_date": "2025-12-12"},
+    }
+    for kind, fields in shapes.items():
+        call("PUT", "/market/actions", {"kind": kind, "process_date": "2025-11-17", "fields": fields})
+    span = {"symbols": ["AAPL"], "start": date(2025, 11, 17), "end": date(2025, 11, 17)}
+    found = client.get_corporate_actions(CorporateActionsRequest(**span)).data
+    same(sorted(found), sorted(shapes))
+    for kind, fields in shapes.items():
+        [row] = found[kind]
+        read = row.model_dump(mode="json")
+        same({name: read[name] for name in fields}, fields, kind)
+        same(read["process_date"], "2025-11-17", kind)
+    one_kind = CorporateActionsRequest(types=[CorporateActionsType.SPIN_OFF], **span)
+    same(list(client.get_corporate_actions(one_kind).data), ["spin_offs"])
+    by_other = CorporateActionsRequest(symbols=["MSFT"], start=span["start"], end=span["end"])
+    same(sorted(client.get_corporate_actions(by_other).data), ["cash_mergers", "stock_and_cash_mergers", "stock_mergers"])
 
 
 def corrections(client):

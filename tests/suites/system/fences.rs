@@ -51,7 +51,7 @@ fn up(home: &Home) -> anyhow::Result<(crate::harness::Running, String)> {
 }
 
 /// The subjects whose writers are apart, and who writes there.
-const WRITERS: [(&str, &[&str]); 10] = [
+const WRITERS: [(&str, &[&str]); 25] = [
     ("market.bar.1h.SPY", &["ingest"]),
     ("news.article.SPY", &["ingest"]),
     ("signal.mine.SPY", &["strategy", "web"]),
@@ -59,19 +59,35 @@ const WRITERS: [(&str, &[&str]); 10] = [
     ("order.paper.mine.SPY.1.submitted", &["execution"]),
     ("fill.paper.mine.SPY.1.1", &["execution"]),
     ("account.paper.marked", &["execution"]),
+    ("account.paper.breaker_tripped", &["risk"]),
+    ("account.paper.breaker_reset", &["web"]),
+    ("signal.manual.SPY", &["web"]),
+    ("control.trading.all.killed", &["web"]),
+    ("control.account.paper.live_confirmed", &["web"]),
+    ("control.limits.paper.all.all", &["web"]),
+    ("control.strategy.mine.enabled", &["web"]),
+    ("control.strategy.mine.warmed", &["strategy"]),
+    ("control.backtest.1.requested", &["web"]),
+    ("control.backtest.1.finished", &["backtest"]),
+    ("control.group.1.handled", &["execution"]),
+    ("control.invariant.orders_end.broken", &["checker"]),
+    ("control.monitor.paper.alert", &["risk"]),
+    ("control.projection.bars.rebuild_finished", &["projector"]),
+    ("parked.projection-bars", &["projector"]),
     ("audit.owner.halt", &["web"]),
     ("clock.decide", &["ingest"]),
     ("projection.trading.committed", &["projector"]),
 ];
 
 /// What is nobody's but the owner's.
-const NOBODYS: [&str; 7] = [
+const NOBODYS: [&str; 8] = [
     "$JS.API.STREAM.DELETE.TRADING",
     "$JS.API.STREAM.PURGE.TRADING",
     "$JS.API.STREAM.UPDATE.TRADING",
     "$JS.API.STREAM.CREATE.MINE",
     "$JS.API.STREAM.MSG.DELETE.TRADING",
     "$JS.API.CONSUMER.DELETE.MARKET.execution",
+    "$JS.API.CONSUMER.DELETE.MARKET.strategy",
     "$SYS.REQ.SERVER.PING",
 ];
 
@@ -86,6 +102,17 @@ fn the_permissions_keep_the_writers_of_the_tape_apart() -> Outcome {
     for subject in NOBODYS {
         for file in PERMISSIONS {
             assert!(!file.may_publish(subject)?, "{} under {subject}", file.service);
+        }
+    }
+    // What it sets aside is its own: a projection's, a service's, and of the page what became of it.
+    let others = PERMISSIONS.iter().map(|file| (format!("parked.{}", file.service), file.service));
+    let own = others.filter(|(_, service)| !["projector", "web"].contains(service));
+    let of_projections =
+        projections::Name::ALL.iter().map(|name| (format!("parked.projection-{}", name.name()), "projector"));
+    for (subject, writer) in own.chain(of_projections).chain([("parked.resolved".to_owned(), "web")]) {
+        for file in PERMISSIONS {
+            let may = file.service == writer;
+            assert_eq!(file.may_publish(&subject)?, may, "{} under {subject}", file.service);
         }
     }
     Ok(())

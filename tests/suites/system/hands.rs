@@ -247,7 +247,8 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
         Ok(orders.iter().any(|order| order["status"] == "filled"))
     })?;
 
-    home.text(&["strategy", "disable", "swing", "--reason", "enough"])?;
+    let to_manual = ["--positions", "hand-over", "--to", "manual"];
+    home.text(&[&["strategy", "disable", "swing", "--reason", "enough"][..], &to_manual].concat())?;
     let disabled = Instant::now();
     std::thread::sleep(STOP_MAX.saturating_sub(disabled.elapsed()));
     let signalled = signals(&home, "swing")?;

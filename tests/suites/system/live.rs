@@ -84,6 +84,20 @@ impl Stage {
         })
     }
 
+    /// The exchange's word about a symbol's trading: code and message, and those of the reason.
+    fn status(&self, symbol: &str, words: [&str; 4]) {
+        let [code, message, reason_code, reason] = words.map(str::to_owned);
+        let what = What::Status { code, message, reason_code, reason };
+        self.vendors.stand.say(Event { sequence: 0, at_ns: self.now_ns(), symbol: symbol.into(), what });
+    }
+
+    /// What becomes of an order for one share.
+    fn order(&self, symbol: &str) -> anyhow::Result<Value> {
+        let output =
+            self.home.run(&["order", "place", "buy", symbol, "--qty", "1", "--tape", "main", "--json"])?;
+        serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))
+    }
+
     /// The report of the source, where there is one.
     fn source(&self) -> anyhow::Result<Option<Value>> {
         let told = self.home.json(&["ingest", "status", "--tape", "main"])?;
@@ -172,6 +186,14 @@ fn minutes_are_streamed_through_a_cut_and_strategies_trade_on_them() -> Outcome 
     assert!(number("reconnects") >= 1 && number("errors") >= 1 && number("gaps_filled") >= 2, "{source}");
     assert!(source["lag_p99_ns"].as_i64().is_some_and(|lag| lag < 5_000_000_000), "{source}");
 
+    let told = stage.home.json(&["ingest", "status", "--tape", "main"])?;
+    let series = told["series"].as_array().context("series")?;
+    assert!(series.iter().all(|series| series["last_success_ns"].is_i64()), "what is streamed: {told}");
+    let breakers = told["breakers"].as_array().context("breakers")?;
+    let all =
+        |field: &str| breakers.iter().map(|row| row[field].as_str().unwrap_or_default()).collect::<Vec<_>>();
+    assert_eq!((all("client"), all("state")), (vec!["actions", "live"], vec!["closed", "closed"]), "{told}");
+
     for symbol in ["AAPL", "MSFT"] {
         let minutes = stage.minutes(symbol)?;
         let closes: Vec<i64> = minutes.iter().map(|(close_ns, _)| *close_ns).collect();
@@ -200,9 +222,10 @@ fn minutes_are_streamed_through_a_cut_and_strategies_trade_on_them() -> Outcome 
     Ok(())
 }
 
-/// Quotes come sampled beside the minutes, all of it in MessagePack; a symbol whose data look wrong opens nothing.
+/// Quotes come sampled beside the minutes, all of it in MessagePack; a symbol that is halted or whose data look wrong opens
+/// nothing.
 #[test]
-fn quotes_are_sampled_and_a_symbol_with_a_finding_opens_nothing() -> Outcome {
+fn quotes_are_sampled_and_a_symbol_with_a_halt_or_a_finding_opens_nothing() -> Outcome {
     // It turns with every minute, so that it soon wants in.
     let more = "[strategy.turns]\nkind = \"sma_cross\"\nsymbols = [\"MSFT\"]\ntimeframe = \"1m\"\n\
                 sizing = \"fixed:5\"\nparams = { fast = 1, slow = 2 }\n\
@@ -219,14 +242,22 @@ fn quotes_are_sampled_and_a_symbol_with_a_finding_opens_nothing() -> Outcome {
         Ok(stage.home.printed("up")?.contains("Tapedeck is at")
             && stage.source()?.is_some_and(|source| source["state"] == "live"))
     })?;
-    let what = What::Status {
-        code: "T".into(),
-        message: "Trading Resume".into(),
-        reason_code: "T3".into(),
-        reason: "News disseminated".into(),
-    };
-    let at_ns = stage.now_ns();
-    stage.vendors.stand.say(Event { sequence: 0, at_ns, symbol: "MSFT".into(), what });
+    stage.status("MSFT", ["T", "Trading Resume", "T3", "News disseminated"]);
+    // A symbol that is halted opens nothing, whoever asks, until trading goes on.
+    eventually("a minute of AAPL is there", Duration::from_secs(120), || {
+        Ok(stage.minutes("AAPL")?.last().is_some_and(|(close_ns, _)| *close_ns > start_ns))
+    })?;
+    stage.status("AAPL", ["H", "Trading Halt", "T1", "News pending"]);
+    let says = "symbol_halted: trading in AAPL is halted; only reducing orders pass: Trading Halt (H): News pending (T1)";
+    eventually("an order in AAPL is denied", Duration::from_secs(60), || {
+        let told = stage.order("AAPL")?;
+        Ok(told["state"] == "denied"
+            && told["reason"].as_str().is_some_and(|reason| reason.starts_with(says)))
+    })?;
+    stage.status("AAPL", ["T", "Trading Resume", "T3", "News disseminated"]);
+    eventually("an order in AAPL passes", Duration::from_secs(60), || {
+        Ok(stage.order("AAPL")?["state"] == "approved")
+    })?;
     eventually("the entry is denied for it", Duration::from_secs(240), || {
         let denied =
             stage.home.text(&["tail", "--tape", "main", "--subject", "risk.>", "--no-follow", "--json"])?;

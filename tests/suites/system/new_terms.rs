@@ -104,7 +104,7 @@ fn what_is_asked_for_in_one_instant_knows_each_other_and_replays() -> Outcome {
     is_asked(2)?;
     let _again = home.spawn("again", &["order", "replace", &id, "--qty", "50"])?;
     is_asked(3)?;
-    home.text(&["strategy", "disable", "holder"])?;
+    home.text(&["strategy", "disable", "holder", "--positions", "keep"])?;
     let mut made = Vec::new();
     eventually("all of it is decided", Duration::from_secs(30), || {
         made = decisions(&home, "alt")?.split_off(decided);
@@ -214,7 +214,7 @@ async fn a_strategy_that_asks_for_new_terms_is_denied_and_the_clock_goes_on() ->
     for (line, (_, field)) in denied.iter().zip(&wishes) {
         assert!(line.contains("invalid_signal") && line.contains(field), "{field}: {denied:#?}");
     }
-    home.text(&["strategy", "disable", "evil"])?;
+    home.text(&["strategy", "disable", "evil", "--positions", "keep"])?;
     goes_on(&home)?;
     assert_eq!(order(&home, &id)?, ("100".into(), "accepted".into()));
     assert_eq!(up.interrupt(DRAIN_MAX)?, Some(0), "{}", home.said("up"));

@@ -1,25 +1,30 @@
 //! News as they happen: `tapedeck up` against the stand-in for the vendors, which tells articles by its stream and, where
 //! the stream was cut, on request.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use tapedeck_vendors::Vendors;
-use tapedeck_vendors::fault::{StreamFault, StreamRule};
+use tapedeck_vendors::fault::{HttpFault, HttpRule, StreamFault, StreamRule, When};
 use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::{Article, Event, Script, What};
 
 use crate::harness::{Home, Outcome, Running, eventually};
+use crate::secrets::Site;
+use crate::tapes::{link, url};
 
 const HOUR: i64 = 3_600_000_000_000;
+/// What health says while the source is not asked.
+const OPEN: &str = "the breaker of alpaca is open until";
 
 /// The stand-in at this moment, and a home that follows its news.
 struct Stage {
     home: Home,
     vendors: Vendors,
     // Last: what runs on it ends before.
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 impl Stage {
@@ -41,7 +46,7 @@ impl Stage {
         ))?;
         home.set("APCA_API_KEY_ID", tapedeck_vendors::KEY);
         home.set("APCA_API_SECRET_KEY", tapedeck_vendors::SECRET);
-        Ok(Self { home, vendors, _runtime: executor })
+        Ok(Self { home, vendors, runtime: executor })
     }
 
     /// Has an article come out.
@@ -128,6 +133,59 @@ fn articles_come_onto_the_tape_as_they_come_out_and_those_that_a_cut_hid_after_i
     })?;
     assert_eq!(stage.listed()?.len(), 4, "each once");
     stage.home.text(&["check", "--tape", "main"])?;
+    assert_eq!(up.interrupt(Duration::from_secs(20))?, Some(0), "{}", stage.home.said("up"));
+    Ok(())
+}
+
+#[test]
+fn failures_in_a_row_open_a_breaker_which_status_health_and_pages_tell() -> Outcome {
+    let stage = Stage::new("every_minutes = 1\nstream = false\n")?;
+    stage.vendors.stand.faults.on_request(HttpRule {
+        vendor: Vendor::AlpacaData,
+        method: None,
+        path: "/v1beta1/news".to_owned(),
+        times: 1_000,
+        when: When::Before,
+        fault: HttpFault::Answer {
+            status: 500,
+            headers: BTreeMap::default(),
+            body: json!({"message": "out of order"}),
+        },
+    });
+    let mut up = stage.up("up")?;
+    let (address, link) =
+        (url(&stage.home, "up")?.context("an address")?, link(&stage.home, "up")?.context("a link")?);
+    let site = stage.runtime.block_on(Site::signed_in(&address, &link))?;
+    let page = |path: &str| -> anyhow::Result<String> {
+        let (_, body) = stage.runtime.block_on(site.at(path))?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    };
+    let is_open = |told: &Value| {
+        let breaker = &told["breakers"][0];
+        let words = breaker["last_failure"].as_str().unwrap_or_default();
+        breaker["source"] == "alpaca"
+            && breaker["client"] == "news"
+            && breaker["state"] == "open"
+            && breaker["until_ns"].is_i64()
+            && words.contains("out of order")
+    };
+    // While it is open; each time it stays so for longer.
+    eventually("an open breaker is told everywhere", Duration::from_secs(180), || {
+        let output = stage.home.run(&["status", "--tape", "main", "--json"])?;
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let ingest = stage.home.json(&["ingest", "status", "--tape", "main"])?;
+        let services = status["services"].as_array().cloned().unwrap_or_default();
+        let news = services.iter().find(|service| service["service"] == "news").cloned().unwrap_or_default();
+        let row = "id=\"breaker-news-alpaca-news-\" data-state=\"open\"";
+        Ok(is_open(&status)
+            && is_open(&ingest)
+            && news["state"] == "degraded"
+            && news["detail"].as_str().is_some_and(|detail| detail.contains(OPEN))
+            && page("/api/v1/health")?.contains(OPEN)
+            && page("/api/v1/sources/breakers")?.contains("\"open\"")
+            && page("/system")?.contains(row)
+            && page("/")?.contains(OPEN))
+    })?;
     assert_eq!(up.interrupt(Duration::from_secs(20))?, Some(0), "{}", stage.home.said("up"));
     Ok(())
 }

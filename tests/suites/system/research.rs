@@ -1,7 +1,11 @@
 //! What commands over files do with what they are given: files that cannot be written, bars outside the sessions,
-//! bars whose file does not say what they are of, actions that are none.
+//! bars whose file does not say what they are of, actions that are none; what they say of their result, and what does not
+//! change it.
 
 use std::path::Path;
+
+use anyhow::Context as _;
+use serde_json::Value;
 
 use crate::harness::{Home, Outcome, actions_file, bar_files, refused};
 
@@ -131,5 +135,61 @@ fn an_action_that_is_none_and_what_a_search_was_denied_are_told() -> Outcome {
         rules.into_iter().flat_map(|rules| rules.values()).filter_map(|count| count.as_u64()).sum();
     assert_eq!(Some(denied), sweep["trials"][0]["denied"].as_u64(), "{sweep}");
     assert!(home.text(&all)?.contains("signals denied: "));
+    Ok(())
+}
+
+#[test]
+fn the_order_of_files_changes_nothing() -> Outcome {
+    let (bars, actions, home) = (bar_files()?, actions_file()?, Home::new()?);
+    let path = home.path().join("trades.csv").display().to_string();
+    let run = |bars: &[&str]| -> anyhow::Result<(Value, String)> {
+        let strategies = ["--strategy", "sma_cross:fast=5,slow=20", "--strategy", "momentum"];
+        let range = ["--from", "2014-05-01", "--to", "2014-12-31", "--actions", &actions, "--trades", &path];
+        let report = home.json(&[&["backtest"][..], &strategies, &range, &["--bars"], bars].concat())?;
+        Ok((report, std::fs::read_to_string(&path)?))
+    };
+    let mut files: Vec<&str> = bars.iter().map(String::as_str).collect();
+    let (one, trades) = run(&files)?;
+    assert!(one["counts"]["fills"].as_u64() > Some(100), "{one}");
+    files.reverse();
+    let (other, same_trades) = run(&files)?;
+    for field in ["result_hash", "data_hash", "statistics", "counts", "monte_carlo"] {
+        assert_eq!(one[field], other[field], "{field}");
+    }
+    assert_eq!(trades, same_trades);
+    Ok(())
+}
+
+#[test]
+fn a_result_says_which_code_made_it_and_what_other_orders_of_its_trades_come_to() -> Outcome {
+    let (bars, home) = (bar_files()?, Home::new()?);
+    let spy = bars.iter().find(|file| file.contains("SPY")).context("bars of SPY")?.as_str();
+    let run = ["--strategy", "sma_cross", "--bars", spy, "--from", "2011-01-01", "--to", "2012-12-31"];
+    let backtest = [&["backtest"][..], &run].concat();
+    let report = home.json(&backtest)?;
+    let version = report["code_version"].as_str().context("a version")?;
+    let code = version.strip_prefix(concat!(env!("CARGO_PKG_VERSION"), "+")).context("version and code")?;
+    let code = code.trim_start_matches("src.").trim_end_matches("-dirty");
+    let is_hash = code.len() >= 12 && code.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(is_hash, "{version}");
+    assert_eq!(home.text(&["--version"])?.trim(), format!("tapedeck {version}"));
+
+    let simulated = &report["monte_carlo"];
+    assert_eq!((&simulated["runs"], &simulated["seed"]), (&Value::from(1_000), &Value::from(1)), "{report}");
+    let share = simulated["deeper_than_actual"].as_f64().context("a share")?;
+    assert!((0.0..=1.0).contains(&share), "{simulated}");
+    let said = home.text(&backtest)?;
+    for words in ["max drawdown in another order", "max drawdown, drawn again", "final equity, drawn again"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // The simulation is of the seed and the trades: the same run again comes to the same.
+    assert_eq!(home.json(&backtest)?["monte_carlo"], *simulated);
+
+    let space = ["--param", "fast=5|10"];
+    let sweep = home.json(&[&["sweep"][..], &run, &space].concat())?;
+    assert_eq!(sweep["best"]["monte_carlo"]["runs"], 1_000, "{sweep}");
+    let windows = ["--in-sample", "200", "--out-of-sample", "100"];
+    let walked = home.json(&[&["walk-forward"][..], &run, &space, &windows].concat())?;
+    assert_eq!(walked["monte_carlo"]["runs"], 1_000, "{walked}");
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! What an account can pay in a backtest, by its kind and as it is rehearsed; runs of markets that never rest on record.
+//! What an account can pay in a backtest, by its kind and as it is rehearsed; markets that never rest: their runs on record,
+//! their history, their days.
 
 use std::fmt::Write as _;
 
@@ -140,6 +141,25 @@ fn a_market_that_never_rests_is_backtested_as_it_is_rehearsed() -> Outcome {
         assert_eq!(report["result_hash"], rehearsed["chain_hash"], "{calendar}: {report}");
         let replayed = home.json(&["replay", "--verify", "--tape", tape])?;
         assert_eq!(replayed["chain_hash"], rehearsed["chain_hash"], "{calendar}: {replayed}");
+
+        // Whoever says nothing of the calendar has that of the tape, and what is recorded of the run says it.
+        let on_tape = ["backtest", "--tape", tape, "--strategy", "swing", "--timeframe", "1h"];
+        let silent = home.json(&on_tape)?;
+        let stated = home.json(&[&on_tape[..], &["--calendar", calendar]].concat())?;
+        for field in ["result_hash", "statistics", "parameters"] {
+            assert_eq!(silent[field], stated[field], "{calendar}: {field}");
+        }
+        assert_eq!(silent["parameters"]["calendar"], calendar, "{silent}");
+        let kept = home.json(&[&on_tape[..], &["--offline"]].concat())?;
+        assert_eq!(kept["parameters"]["calendar"], calendar, "{kept}");
+        let subject = "control.backtest.*.requested";
+        let asked = home.text(&["tail", "--tape", tape, "--subject", subject, "--no-follow", "--json"])?;
+        assert!(asked.lines().count() > 1 && asked.lines().all(|line| line.contains(calendar)), "{asked}");
+        // So has the account: four days, as the bars do.
+        let sheet = home.json(&["report", "--tape", tape])?;
+        assert_eq!(sheet["run"]["calendar"], calendar, "{sheet}");
+        let days = sheet["daily"]["dates"].as_array().context("dates")?;
+        assert_eq!(days.len(), 4, "{calendar}: {days:?}");
     }
     let of_another = ["rehearse", "--bars", &wave, "--calendar", "24x5", "--tape", "always"];
     refused(&home, &of_another, 2, &["tape always holds another source or range"])?;
@@ -159,4 +179,36 @@ fn a_recording_that_fails_leaves_its_name_free() -> Outcome {
     let report = home.json(&[&common[..], &["--strategy", "sma_cross:fast=2,slow=5"]].concat())?;
     assert_eq!(report["tape"], "half", "{report}");
     Ok(())
+}
+
+#[test]
+fn history_of_a_market_that_never_rests_is_imported_by_its_own_calendar() -> Outcome {
+    let home = Home::new()?;
+    let wave = bars(&home)?;
+    let by_the_exchange = home.json(&["import", &wave])?;
+    assert!(by_the_exchange["appended"].as_u64() < Some(40), "{by_the_exchange}");
+    let import = ["import", &wave, "--tape", "always"];
+    let first = home.json(&[&import[..], &["--calendar", "24x7"]].concat())?;
+    assert_eq!((&first["appended"], &first["rejected"]), (&Value::from(96), &Value::Array(Vec::new())));
+    // The tape keeps it, so that it need not be said again, and cannot be said otherwise.
+    let again = home.json(&import)?;
+    assert_eq!((&again["duplicates"], &again["rejected"]), (&Value::from(96), &Value::Array(Vec::new())));
+    let words = ["--calendar 24x5: expected 24x7, the calendar of tape always"];
+    refused(&home, &[&import[..], &["--calendar", "24x5"]].concat(), 2, &words)?;
+    let unknown = ["import", &wave, "--tape", "nowhere", "--calendar", "XLON"];
+    refused(&home, &unknown, 2, &["--calendar", "expected one of XNYS, 24x5, 24x7"])?;
+
+    let strategy = ["--strategy", "sma_cross:fast=2,slow=5", "--sizing", "fixed:10"];
+    let run = [&["backtest", "--tape", "always"][..], &strategy].concat();
+    let silent = home.json(&run)?;
+    assert_eq!(silent["parameters"]["calendar"], "24x7", "{silent}");
+    let stated = home.json(&[&run[..], &["--calendar", "24x7"]].concat())?;
+    assert_eq!(silent["result_hash"], stated["result_hash"], "{silent}");
+    let found = home.run(&["doctor", "--tape", "always", "--json"])?;
+    let found = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(found.contains("WAVE 1h: 96 bars, no session missing"), "{found}");
+
+    // What comes from the exchange alone is for another tape.
+    home.configure("[live]\nsource = \"alpaca\"\nsymbols = [\"SPY\"]\n")?;
+    refused(&home, &["up", "--tape", "always"], 2, &["[live]: tape always is of the calendar 24x7"])
 }

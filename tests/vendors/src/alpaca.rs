@@ -1,17 +1,19 @@
 //! What Alpaca's servers share: the key in the headers.
 
-use axum::Json;
+use std::sync::Arc;
+
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
+use axum::{Extension, Json};
 use serde_json::json;
 
-use crate::stand::{KEY, SECRET};
+use crate::stand::Stand;
 
 /// Lets pass who sends the right key.
-pub async fn known(request: Request, next: Next) -> Response {
-    if let Err(refusal) = check(request.headers()) {
+pub async fn known(Extension(stand): Extension<Arc<Stand>>, request: Request, next: Next) -> Response {
+    if let Err(refusal) = check(&stand, request.headers()) {
         return *refusal;
     }
     next.run(request).await
@@ -21,10 +23,10 @@ pub async fn known(request: Request, next: Next) -> Response {
 ///
 /// # Errors
 /// The answer to somebody who has none, or a wrong one.
-pub fn check(headers: &HeaderMap) -> Result<(), Box<Response>> {
+pub fn check(stand: &Stand, headers: &HeaderMap) -> Result<(), Box<Response>> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match (header("apca-api-key-id"), header("apca-api-secret-key")) {
-        (Some(key), Some(secret)) if key == KEY && secret == SECRET => Ok(()),
+        (Some(key), Some(secret)) if stand.admits(key, secret) => Ok(()),
         (None, None) => {
             let page = "<html>\r\n<head><title>401 Authorization Required</title></head>\r\n<body>\r\n\
                         <center><h1>401 Authorization Required</h1></center>\r\n</body>\r\n</html>\r\n";

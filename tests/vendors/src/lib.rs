@@ -39,7 +39,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use decimal::Decimal;
 pub use server::{Addresses, Vendors};
 pub use settings::Settings;
-pub use stand::{HangUp, KEY, SECRET, Stand};
+pub use stand::{HangUp, KEY, Keys, SECRET, Stand};
 
 /// The value behind a lock; a panic elsewhere in a test is that test's failure, not this one's.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -5,12 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::{fmt, io};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -100,7 +100,9 @@ impl Vendors {
             vendors.insert(vendor, address);
             let front = Front { stand: stand.clone(), vendor };
             let routes = routes.with_state(stand.clone());
-            serve(&mut tasks, lines, routes.layer(middleware::from_fn_with_state(front, pass)));
+            let routes = routes.layer(middleware::from_fn_with_state(front, pass));
+            // Who asks is checked where there is no other state.
+            serve(&mut tasks, lines, routes.layer(Extension(stand.clone())));
         }
         let lines = Lines::bind(place(0)).await?;
         let control = format!("http://{}", lines.address()?);

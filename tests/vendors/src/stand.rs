@@ -17,10 +17,25 @@ use crate::settings::Settings;
 const BEHIND_MAX: usize = 4_096;
 /// How often a moving clock moves.
 const STEP: Duration = Duration::from_millis(20);
-/// The key of every vendor.
+/// The key of every vendor, unless a test says another.
 pub const KEY: &str = "stand-in-key";
 /// The secret that goes with it, where there is one.
 pub const SECRET: &str = "stand-in-secret";
+
+/// The key that every vendor takes, and the secret that goes with it.
+#[derive(Clone)]
+pub struct Keys {
+    /// The key.
+    pub key: String,
+    /// The secret.
+    pub secret: String,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self { key: KEY.to_owned(), secret: SECRET.to_owned() }
+    }
+}
 
 /// One step of the market, with its events as each wire wants them, written by whoever needs them first.
 pub struct Step {
@@ -52,6 +67,7 @@ pub struct Stand {
     market: Mutex<Market>,
     desk: Mutex<Desk>,
     settings: Mutex<Settings>,
+    keys: Mutex<Keys>,
     /// Armed faults.
     pub faults: Faults,
     /// What arrived and what was sent.
@@ -72,6 +88,7 @@ impl Stand {
             market: Mutex::new(Market::new(script)),
             desk: Mutex::default(),
             settings: Mutex::default(),
+            keys: Mutex::default(),
             faults: Faults::default(),
             ledger: Ledger::default(),
             meter: Meter::default(),
@@ -88,6 +105,7 @@ impl Stand {
         *locked(&self.market) = Market::new(script);
         *locked(&self.desk) = Desk::default();
         *locked(&self.settings) = Settings::default();
+        *locked(&self.keys) = Keys::default();
         self.faults.clear();
         self.meter.reset();
         self.ledger.forget();
@@ -111,6 +129,24 @@ impl Stand {
     pub fn set(&self, settings: Settings) {
         *locked(&self.settings) = settings;
         self.meter.reset();
+    }
+
+    /// Takes another key and secret from now on.
+    pub fn set_keys(&self, keys: Keys) {
+        *locked(&self.keys) = keys;
+    }
+
+    /// Whether a key is the one that is taken.
+    #[must_use]
+    pub fn knows(&self, key: &str) -> bool {
+        locked(&self.keys).key == key
+    }
+
+    /// Whether a key and a secret are those that are taken.
+    #[must_use]
+    pub fn admits(&self, key: &str, secret: &str) -> bool {
+        let keys = locked(&self.keys);
+        keys.key == key && keys.secret == secret
     }
 
     /// Counts a request; `None` when there is no limit.

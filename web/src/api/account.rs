@@ -49,7 +49,7 @@ pub async fn equity(
     check_account(&app, account).await?;
     let limit = asked.number("limit", LIMIT, LIMIT_MAX)? as usize;
     let from = usize::try_from(place(asked.get("cursor"))?.unwrap_or_default()).unwrap_or(usize::MAX);
-    let days = queries::daily_equity(&app.config.pool, account).await;
+    let days = queries::daily_equity(&app.config.pool, account, app.config.calendar).await;
     let days = days.map_err(|error| PageError::ReadModel(error.to_string()))?;
     let to = from.saturating_add(limit);
     let next = (days.len() > to).then(|| cursor(u64::try_from(to).unwrap_or(u64::MAX)));

@@ -15,9 +15,11 @@ use crate::app::App;
 use crate::error::PageError;
 use crate::pages::overview::market_now;
 
-/// The session of New York at the market's own time.
+/// The session of the tape's market at the market's own time.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Session {
+    /// The calendar of the tape: `XNYS`, `24x5` or `24x7`.
+    calendar: &'static str,
     /// Market time, UTC nanoseconds: that of the last bar or mark.
     now_ns: i64,
     /// Whether the exchange is open.
@@ -70,7 +72,8 @@ pub struct Market {
     responses((status = 200, body = Market), Problems))]
 pub async fn market(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<Json<Market>, Problem> {
     let pool = &app.config.pool;
-    let session = market_now(&app).await?.map(session).transpose()?;
+    let calendar = app.config.calendar;
+    let session = market_now(&app).await?.map(|now_ns| session(now_ns, calendar)).transpose()?;
     let prices = queries::last_prices(pool).await?.prices.into_iter().map(|price| Price {
         symbol: price.symbol,
         timeframe: price.timeframe,
@@ -85,12 +88,12 @@ pub async fn market(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<J
     Ok(Json(Market { session, prices, findings }))
 }
 
-fn session(now_ns: i64) -> Result<Session, PageError> {
-    let calendar = Calendar::xnys();
+fn session(now_ns: i64, calendar: &Calendar) -> Result<Session, PageError> {
     let unknown = |error: domain::calendar::OutOfRange| PageError::Unknown(error.to_string());
     let current = calendar.current_or_next(now_ns).map_err(unknown)?;
     let following = calendar.next_session_after(now_ns).map_err(unknown)?;
     Ok(Session {
+        calendar: calendar.exchange(),
         now_ns,
         open: current.contains(now_ns),
         next_open_ns: following.open_ns,

@@ -160,6 +160,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(operate::dismiss))
         .routes(routes!(system::services))
         .routes(routes!(system::sources))
+        .routes(routes!(system::breakers))
         .routes(routes!(system::filled))
         .routes(routes!(system::projections))
         .routes(routes!(system::jobs))

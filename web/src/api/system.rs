@@ -41,6 +41,16 @@ pub async fn sources(
     Ok(Json(queries::sources(&app.config.pool).await?))
 }
 
+/// How the circuit breaker of every client stands that asks a source or a broker, as its service said last.
+#[utoipa::path(get, path = "/api/v1/sources/breakers", tag = "system", operation_id = "list_source_breakers",
+    responses((status = 200, body = Vec<queries::BreakerRow>), Problems))]
+pub async fn breakers(
+    State(app): State<Arc<App>>,
+    _: Asked<NoFields>,
+) -> Result<Json<Vec<queries::BreakerRow>>, Problem> {
+    Ok(Json(queries::breakers(&app.config.pool).await?))
+}
+
 /// What came last of filling the tape with a series.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FilledSeries {

@@ -129,7 +129,7 @@ fn details(event: &Event) -> Vec<(String, String)> {
 fn inputs(input: &RiskInput) -> Vec<(&'static str, String)> {
     let money = |money: &Option<Money>| Amount::from_wire(money.as_ref()).to_string();
     let quantity = |e9| Quantity(e9).to_string();
-    vec![
+    let mut inputs = vec![
         ("price", Price(input.price_e9).to_string()),
         ("price age", format!("{} ms", input.price_age_ms)),
         ("strategy position", quantity(input.strategy_position_e9)),
@@ -144,12 +144,27 @@ fn inputs(input: &RiskInput) -> Vec<(&'static str, String)> {
         ("limits version", input.limits_version.to_string()),
         ("session accepts orders", input.session_accepts.to_string()),
         ("halted", input.halted.to_string()),
-    ]
+    ];
+    let halt = input.symbol_halt.as_ref();
+    inputs.extend(halt.map(|halt| ("symbol halted", format!("{}, {} ms ago", halt.detail, halt.age_ms))));
+    inputs
 }
 
 #[cfg(test)]
 mod tests {
+    use contracts::v1::FindingInput;
+
     use super::*;
+
+    #[test]
+    fn a_halt_of_the_symbol_is_among_the_inputs() {
+        let halt =
+            FindingInput { detail: "Trading Halt (H)".to_owned(), age_ms: 5_000, ..FindingInput::default() };
+        let input = RiskInput { symbol_halt: Some(halt), ..RiskInput::default() };
+        let words = "Trading Halt (H), 5000 ms ago".to_owned();
+        assert_eq!(inputs(&input).pop(), Some(("symbol halted", words)));
+        assert!(inputs(&RiskInput::default()).iter().all(|(name, _)| *name != "symbol halted"));
+    }
 
     #[test]
     fn the_subject_says_the_stage() {

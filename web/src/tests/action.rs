@@ -103,7 +103,7 @@ async fn a_wrong_word_or_key_names_its_field_and_changes_nothing() {
 async fn a_strategy_stops_and_starts() {
     let deck = Deck::traded().await;
     let visitor = Visitor::of(&deck).await;
-    let form = |key: &str| format!("csrf={}&key={key}&mode=shadow", visitor.token);
+    let form = |key: &str| format!("csrf={}&key={key}&mode=shadow&positions=flatten", visitor.token);
     deck.send(visitor.post("/strategies/momentum/disable", &form("key-number-1"))).await;
     let body = last_body(&deck, "control.strategy.momentum.>").await;
     assert!(matches!(body, EventBody::StrategyDisabled(_)), "{body:?}");
@@ -118,7 +118,7 @@ async fn one_key_for_two_strategies_is_two_commands() {
     let deck = Deck::traded().await;
     let visitor = Visitor::of(&deck).await;
     let (trading, _) = deck.stored().await;
-    let form = format!("csrf={}&key=key-number-1", visitor.token);
+    let form = format!("csrf={}&key=key-number-1&positions=flatten", visitor.token);
     for name in ["momentum", "sma_cross"] {
         let answer = deck.send(visitor.post(&format!("/strategies/{name}/disable"), &form)).await;
         assert_eq!(answer.status(), StatusCode::OK);

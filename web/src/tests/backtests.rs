@@ -129,6 +129,8 @@ async fn a_run_shows_from_its_request_to_its_tear_sheet() {
     assert_eq!((row["status"].as_str(), row["statistics"].is_null()), (Some("waiting"), true));
     assert_eq!(row["request"]["costs"]["slippageRateE9"], "250000");
     assert_eq!(row["request"]["revisions"], "BACKTEST_REVISIONS_LATEST");
+    // Nothing was said of it: that of the tape.
+    assert_eq!(row["request"]["calendar"], "XNYS");
     // Nothing to show yet, and why.
     let none = deck.get(&format!("{path}/sheet")).await;
     assert_eq!(none.status, StatusCode::NOT_FOUND);
@@ -162,6 +164,7 @@ async fn a_run_shows_from_its_request_to_its_tear_sheet() {
         "id=\"months\"",
         "/chart/SPY?timeframe=1h",
         "id=\"result-hash\">abc<",
+        "id=\"code-version\">0.0.0<",
         "<svg",
     ] {
         assert!(page.contains(part), "{part}: {page}");

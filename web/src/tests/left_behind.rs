@@ -1,8 +1,10 @@
-//! What a strategy leaves behind when it is removed: somebody says what becomes of it, and nothing of it is out of reach.
+//! What a strategy leaves behind when it is stopped or removed: somebody says what becomes of it, and nothing of it is out
+//! of reach.
 
 use axum::http::{Method, StatusCode};
-use contracts::v1::PositionsFate;
+use contracts::stream;
 use contracts::v1::event::Body as EventBody;
+use contracts::v1::{PositionsFate, StrategyMode};
 
 use super::action::Visitor;
 use super::strategies::{call, last_control};
@@ -96,4 +98,61 @@ async fn what_a_removed_strategy_leaves_behind_is_asked_for_and_stays_within_rea
     let nobody = "{\"strategy\":\"nobody\"}";
     let (status, _) = call(&deck, &token, Method::POST, "trading/halt", "key-number-13", nobody).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn whoever_stops_a_strategy_says_what_becomes_of_what_it_holds() {
+    let deck = Deck::traded().await;
+    let visitor = Visitor::of(&deck).await;
+    let expires_ns = runtime::now_ns() + 3_600_000_000_000;
+    let token = deck.app.config.access.create_token("boss", Role::Admin, "test", expires_ns).unwrap().secret;
+    let ask = async |command: &str, key: &str, body: &str| {
+        let path = format!("strategies/momentum/{command}");
+        call(&deck, &token, Method::POST, &path, key, body).await
+    };
+    // By whatever way it is asked for: without a word nothing is stopped.
+    let before = deck.stored().await;
+    let said = "keep, flatten or hand_over, because momentum holds 120 AAPL, 1 open order";
+    for (number, command, body) in [
+        (1, "disable", "{}"),
+        (2, "disable", "{\"reason\":\"drill\"}"),
+        (3, "enable", "{\"mode\":\"shadow\"}"),
+    ] {
+        let (status, problem) = ask(command, &format!("key-number-{number}"), body).await;
+        assert_eq!((status.as_u16(), &problem["field"]), (422, &"positions".into()), "{body}: {problem}");
+        assert_eq!(problem["expected"], said, "{body}");
+    }
+    for (command, fields) in
+        [("disable", ""), ("disable", "&positions=&hand_over_to=manual"), ("enable", "&mode=shadow")]
+    {
+        let form = format!("csrf={}&key=key-number-4{fields}", visitor.token);
+        let path = format!("/strategies/momentum/{command}");
+        let refused = read(deck.send(visitor.post(&path, &form)).await).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{fields}");
+        assert!(refused.text.contains(said), "{}", refused.text);
+    }
+    assert_eq!(deck.stored().await, before);
+    // The Overview asks as the Strategies page does.
+    let overview = deck.get("/").await.text;
+    assert!(overview.contains("id=\"fate-momentum-held\""), "no question on the Overview");
+
+    let fate = "mode=shadow&positions=hand_over&hand_over_to=manual";
+    let form = format!("csrf={}&key=key-number-5&{fate}", visitor.token);
+    let shadowed = read(deck.send(visitor.post("/strategies/momentum/enable", &form)).await).await;
+    assert_eq!(shadowed.status, StatusCode::OK, "{}", shadowed.text);
+    assert!(shadowed.text.contains("manual takes its positions over"), "{}", shadowed.text);
+    let EventBody::StrategyEnabled(enabled) = last_control(&deck, "momentum").await else { panic!("off") };
+    assert_eq!(enabled.mode(), StrategyMode::Shadow);
+    let stop = deck.tape.last(stream::TRADING, "control.strategy.momentum.disabled").await.unwrap().unwrap();
+    let Some(EventBody::StrategyDisabled(stop)) = stop.event.body else { panic!("no stop") };
+    assert_eq!((stop.positions(), stop.hand_over_to.as_str()), (PositionsFate::HandOver, "manual"));
+    deck.settle().await;
+    let page = deck.get("/strategies").await.text;
+    assert!(page.contains("stopped; its positions go to manual: under way"), "{page}");
+    // What was said goes on, and need not be said twice.
+    let (status, stopped) = ask("disable", "key-number-6", "{}").await;
+    assert_eq!((status, &stopped["state"]), (StatusCode::OK, &"disabled".into()), "{stopped}");
+    deck.settle().await;
+    let page = deck.get("/strategies").await.text;
+    assert!(page.contains("stopped; its positions go to manual: under way"), "{page}");
 }

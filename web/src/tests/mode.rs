@@ -1,4 +1,4 @@
-//! Whose money moves: every page says it, and so does the status.
+//! Whose money moves: every page says it, and so does the status. Whose days are counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use contracts::v1::event::Body;
 use contracts::v1::{AccountConfigured, BrokerAttached, Event, RiskLimits, TradingMode};
 use contracts::{Subject, event_id, to_timestamp};
+use domain::calendar::Market;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -44,7 +45,10 @@ fn attached(mode: TradingMode, broker_account: &str) -> (Subject, Event) {
 
 /// The deck's tape and read models behind a site of this mode.
 fn site(deck: &Deck, mode: Mode) -> Router {
-    let config = WebConfig { mode, ..deck.app.config.clone() };
+    configured(deck, WebConfig { mode, ..deck.app.config.clone() })
+}
+
+fn configured(deck: &Deck, config: WebConfig) -> Router {
     let app = App::new(deck.app.context.clone(), config).unwrap();
     server::router(app, Hosts::new([HOST.to_owned()]))
 }
@@ -180,4 +184,19 @@ async fn an_account_that_takes_no_orders_says_so_wherever_it_is_shown() {
         let status: Value = serde_json::from_str(&status).unwrap();
         assert_eq!(status["brokers"][0]["blocked"], expected, "{status}");
     }
+}
+
+#[tokio::test]
+async fn a_tape_of_another_calendar_shows_its_own_sessions() {
+    const DAY_NS: i64 = 86_400_000_000_000;
+    let deck = Deck::traded().await;
+    assert!(deck.get("/").await.text.contains(">NYSE<"));
+    let calendar = Market::TwentyFourSeven.calendar();
+    let site = configured(&deck, WebConfig { calendar, ..deck.app.config.clone() });
+    let page = answer(&site, &deck, "/").await;
+    assert!(page.contains(">24x7<") && !page.contains("NYSE"), "{page}");
+    let market: Value = serde_json::from_str(&answer(&site, &deck, "/api/v1/market").await).unwrap();
+    let session = &market["session"];
+    assert_eq!((&session["calendar"], &session["open"]), (&json!("24x7"), &json!(true)), "{market}");
+    assert_eq!(session["next_close_ns"].as_i64().map(|at_ns| at_ns % DAY_NS), Some(0), "{market}");
 }

@@ -1,6 +1,9 @@
 //! What the Overview shows, panel by panel.
 
 use axum::http::StatusCode;
+use contracts::v1::event::Body;
+use contracts::v1::{Event, InvariantBroken};
+use contracts::{Subject, event_id, to_timestamp};
 
 use super::script::{self, NOW_NS};
 use super::{Deck, STALE_AFTER, get, read};
@@ -189,4 +192,34 @@ async fn a_panel_that_takes_long_loads_by_itself() {
     sqlx::raw_sql("COMMIT").execute(&mut busy).await.unwrap();
     let late = deck.get("/panels/positions?account=paper").await.text;
     assert!(late.contains("id=\"position-momentum-AAPL\""), "{late}");
+}
+
+#[tokio::test]
+async fn a_broken_invariant_is_an_alert_whatever_account_is_looked_at() {
+    let deck = Deck::traded().await;
+    let alert = |mended: bool| {
+        let body = Body::InvariantBroken(InvariantBroken {
+            number: 7,
+            name: "read_model_is_fold".to_owned(),
+            detail: "position: read 3, expected 4".to_owned(),
+            mended,
+            ..InvariantBroken::default()
+        });
+        let event = Event {
+            id: event_id(&format!("broken/{mended}"), "checker", 0),
+            event_time: Some(to_timestamp(NOW_NS)),
+            source: "checker".to_owned(),
+            body: Some(body),
+            ..Event::default()
+        };
+        (Subject::of(&["control", "invariant", "read_model_is_fold", "broken"]), event)
+    };
+    let path = format!("/panels/alerts?account={}", script::ACCOUNT);
+    deck.append(vec![alert(false)]).await;
+    let shown = deck.get(&path).await.text;
+    let words = "<a href=\"/system\">invariant read model is fold: position: read 3, expected 4</a>";
+    assert!(shown.contains(words), "{shown}");
+    deck.append(vec![alert(true)]).await;
+    let shown = deck.get(&path).await.text;
+    assert!(!shown.contains("invariant read model is fold"), "{shown}");
 }

@@ -9,6 +9,7 @@ use axum::http::{Method, Request, StatusCode};
 use contracts::stream;
 use contracts::v1::event::Body as EventBody;
 use contracts::v1::{PositionsFate, StrategyMode};
+use runtime::command::Caller;
 use runtime::{AccessError, Credentials, ExternalStrategy, StrategyAccess};
 use serde_json::Value;
 
@@ -120,6 +121,10 @@ async fn the_list_shows_state_figures_and_links() {
         "data-state=\"disabled\"",
         "href=\"/strategies/momentum\"",
         "2 orders · 1 fills",
+        "threshold = ",
+        "reads <code>market.bar.*.*</code> through <code>strategy</code>",
+        "id=\"form-shadow-momentum\"",
+        "id=\"live-refused-momentum\"",
         "no round trip ended",
         "/events/chain/",
         "How to add one",
@@ -129,6 +134,14 @@ async fn the_list_shows_state_figures_and_links() {
         assert!(page.contains(text), "{text} is missing");
     }
     assert!(!page.contains("Loading…"), "the table was not read in time");
+
+    // Once somebody has given his word for the account, live is a press and its confirmation away.
+    assert!(!page.contains("id=\"form-live-momentum\""));
+    let by = Caller { actor: "test".to_owned(), key: "key-number-1".to_owned() };
+    runtime::command::confirm_live(&deck.tape, &by, "paper", "tried for a month").await.unwrap();
+    deck.settle().await;
+    let page = deck.get("/strategies").await.text;
+    assert!(page.contains("id=\"form-live-momentum\"") && !page.contains("id=\"live-refused-momentum\""));
 }
 
 #[tokio::test]
@@ -355,6 +368,9 @@ async fn a_wrong_role_or_field_changes_nothing() {
         (Role::Admin, Method::POST, "/momentum/disable", hand_over("momentum").as_str(), 422),
         (Role::Admin, Method::POST, "/momentum/disable", hand_over("nobody").as_str(), 404),
         (Role::Admin, Method::POST, "/momentum/disable", keep_and_hand_over, 422),
+        (Role::Admin, Method::POST, "/momentum/disable", "{}", 422),
+        (Role::Admin, Method::POST, "/momentum/enable", "{\"mode\":\"shadow\"}", 422),
+        (Role::Admin, Method::POST, "/momentum/enable", "{\"mode\":\"paper\",\"positions\":\"keep\"}", 422),
         (Role::Admin, Method::POST, "", "{\"name\":\"manual\",\"account\":\"paper\"}", 422),
         (Role::Admin, Method::POST, "", "{\"name\":\"a\",\"account\":\"paper\",\"subjects\":[]}", 422),
     ] {
@@ -389,7 +405,7 @@ async fn a_switch_leads_back_to_the_page_it_is_on() {
     let deck = Deck::traded().await;
     let visitor = Visitor::of(&deck).await;
     for (back, location) in [("/strategies", "/strategies"), ("https://evil.example", "/"), ("", "/")] {
-        let form = format!("csrf={}&key=key-number-1&back={back}", visitor.token);
+        let form = format!("csrf={}&key=key-number-1&positions=flatten&back={back}", visitor.token);
         let mut request = visitor.post("/strategies/momentum/disable", &form);
         request.headers_mut().remove("hx-request");
         assert_eq!(deck.send(request).await.headers()["location"], location);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use broker::{
-    ALPACA, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, Outgoing, Report,
-    StateAtBroker,
+    ALPACA, Activity, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, Outgoing,
+    Report, StateAtBroker,
 };
 use contracts::client_order_id;
 use contracts::v1::{OrderSpec, TradingMode};
@@ -14,6 +14,7 @@ use domain::order::{BrokerReport, BrokerTruth, OrderState, Standing};
 
 use super::{Alpaca, CANCEL_AGAIN, DAY_NS, SIDE_BY_SIDE, is_known_already, refusal};
 use crate::gate;
+use crate::moved;
 use crate::rules;
 use crate::stream::{Item, Stream};
 use crate::truth::{self, Executions};
@@ -182,7 +183,19 @@ impl Broker for Alpaca {
         match answer.status {
             // That it was taken is no proof: `replaced` or its refusal is.
             200 => Ok(Vec::new()),
-            400 | 403 | 404 | 422 => rejected(refusal(&answer, &self.config.credentials).1),
+            400 | 403 | 404 | 422 => {
+                // Asked again, they are refused because the order is worked with them already.
+                let (mut newest, client) = (None, &replace.client_order_id);
+                if let Some(found) = self.api.order(&id).await.map_err(unknown)? {
+                    newest = Some(self.newest(found).await.map_err(unknown)?.0);
+                }
+                match newest.filter(|newest| newest.client_order_id == *client) {
+                    Some(newest) => {
+                        Ok(self.known_as(&order.spec, client, newest).await.map_err(unknown)?.reports)
+                    }
+                    None => rejected(refusal(&answer, &self.config.credentials).1),
+                }
+            }
             _ => Err(Self::unknown("replace", refusal(&answer, &self.config.credentials).1)),
         }
     }
@@ -257,6 +270,22 @@ impl Broker for Alpaca {
             buying_power: amount(&account.buying_power),
             number: account.account_number,
         }))
+    }
+
+    async fn activities(
+        &mut self,
+        _account: &str,
+        after_ns: i64,
+    ) -> Result<Option<Vec<Activity>>, BrokerError> {
+        let unknown = |error| Self::unknown("activities", error);
+        // Of some no more than the day is known, so that the list is read from the day before on.
+        let after = wire::written(after_ns.saturating_sub(DAY_NS));
+        let told = self.api.movements(&after).await.map_err(unknown)?;
+        let all: Result<Vec<Activity>, String> = told.into_iter().map(moved::activity).collect();
+        let mut all = all.map_err(|what| Self::unknown("activities", what))?;
+        all.retain(|activity| activity.at_ns > after_ns);
+        all.sort_by(|one, other| (one.at_ns, &one.id).cmp(&(other.at_ns, &other.id)));
+        Ok(Some(all))
     }
 
     async fn lookup(&mut self, order: &OrderSpec, client: &str) -> Result<Option<BrokerOrder>, BrokerError> {

@@ -5,8 +5,10 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use broker::contract::{Bench, run_all};
 use broker::{Broker, BrokerError, Report};
-use tapedeck_vendors::Vendors;
+use domain::money::{Price, Quantity};
+use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::Script;
+use tapedeck_vendors::{HangUp, Vendors};
 
 use crate::support::{E9, adapter};
 
@@ -17,6 +19,33 @@ struct AtAlpaca(Mutex<Vec<Vendors>>);
 impl AtAlpaca {
     fn last<T>(&self, work: impl FnOnce(&Vendors) -> T) -> T {
         work(self.0.lock().unwrap().last().unwrap())
+    }
+
+    /// Fills every open order that trades at the price, whole or with so many shares.
+    fn fill(&self, price_e9: i64, shares_e9: Option<i64>) {
+        self.last(|vendors| {
+            let mut act = serde_json::json!({"do": "fill", "price": Price(price_e9).to_string()});
+            if let Some(shares_e9) = shares_e9 {
+                act["qty"] = Quantity(shares_e9).to_string().into();
+            }
+            vendors.stand.desk(|desk, market, _| {
+                let open: Vec<String> = desk
+                    .orders()
+                    .iter()
+                    .filter(|order| {
+                        let through = order
+                            .limit_price
+                            .is_none_or(|limit| limit.to_f64() >= price_e9 as f64 / E9 as f64);
+                        order.is_open() && through
+                    })
+                    .map(|order| order.client_order_id.clone())
+                    .collect();
+                for id in open {
+                    let act = serde_json::from_value(act.clone()).unwrap();
+                    desk.act(&id, act, market).unwrap();
+                }
+            });
+        });
     }
 }
 
@@ -41,27 +70,26 @@ impl Bench for AtAlpaca {
 
     async fn trade(&self, broker: &mut dyn Broker, price_e9: i64) -> Vec<Report> {
         self.heard(broker).await;
-        self.last(|vendors| {
-            let price = format!("{}", domain::money::Price(price_e9));
-            vendors.stand.desk(|desk, market, _| {
-                let open: Vec<String> = desk
-                    .orders()
-                    .iter()
-                    .filter(|order| {
-                        let through = order
-                            .limit_price
-                            .is_none_or(|limit| limit.to_f64() >= price_e9 as f64 / E9 as f64);
-                        order.is_open() && through
-                    })
-                    .map(|order| order.client_order_id.clone())
-                    .collect();
-                for id in open {
-                    let act = serde_json::json!({"do": "fill", "price": price});
-                    desk.act(&id, serde_json::from_value(act).unwrap(), market).unwrap();
-                }
-            });
-        });
+        self.fill(price_e9, None);
         self.heard(broker).await
+    }
+
+    async fn trade_some(&self, broker: &mut dyn Broker, price_e9: i64, shares_e9: i64) -> Vec<Report> {
+        self.heard(broker).await;
+        self.fill(price_e9, Some(shares_e9));
+        self.heard(broker).await
+    }
+
+    async fn trade_unheard(&self, broker: &mut dyn Broker, price_e9: i64) {
+        self.heard(broker).await;
+        self.last(|vendors| {
+            vendors.stand.hang_up(HangUp { vendor: Vendor::AlpacaTrading, code: None });
+        });
+        assert!(matches!(broker.reports().await, Err(BrokerError::Unknown { .. })), "the stream is gone");
+        self.fill(price_e9, None);
+        let heard_again =
+            async { while !matches!(broker.reports().await, Err(BrokerError::Missed { .. })) {} };
+        tokio::time::timeout(std::time::Duration::from_secs(10), heard_again).await.unwrap();
     }
 
     async fn heard(&self, broker: &mut dyn Broker) -> Vec<Report> {

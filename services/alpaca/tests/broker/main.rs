@@ -6,6 +6,7 @@ mod closings;
 mod contract;
 mod exits;
 mod faults;
+mod lists;
 mod refusals;
 mod replace;
 mod stream;

@@ -63,6 +63,32 @@ async fn a_blocked_account_opens_nothing() {
 }
 
 #[tokio::test]
+async fn an_account_that_takes_no_orders_says_why() {
+    for (field, value, why) in [
+        ("account_blocked", json!(true), "the account is blocked"),
+        ("trading_blocked", json!(true), "trading is blocked on the account"),
+        ("trade_suspended_by_user", json!(true), "trading is suspended in the account's settings"),
+        ("status", json!("ACCOUNT_CLOSED"), "the account is ACCOUNT_CLOSED, expected ACTIVE"),
+    ] {
+        let mut desk = Desk::open().await;
+        let patch = json!({
+            "vendor": "alpaca_trading", "method": "GET", "path": "/v2/account", "times": 99, "fault": "patch",
+            "merge": {field: value},
+        });
+        desk.vendors.stand.faults.on_request(serde_json::from_value(patch).unwrap());
+        assert_eq!(refused(&mut desk, order("opens", Side::Buy, 1)).await, why);
+        // Nor is anything closed there: Alpaca would refuse it.
+        let closing = OrderSpec { reducing: true, ..order("closes", Side::Sell, 1) };
+        assert_eq!(refused(&mut desk, closing).await, why);
+        let account = desk.broker.account("paper").await.unwrap().unwrap();
+        assert_eq!(account.blocked.as_deref(), Some(why), "{field}");
+        desk.vendors.stand.faults.clear();
+        let account = desk.broker.account("paper").await.unwrap().unwrap();
+        assert_eq!(account.blocked, None, "{field}: it is over");
+    }
+}
+
+#[tokio::test]
 async fn what_is_null_is_as_what_is_not_said() {
     let mut desk = Desk::open().await;
     let told = |body| HttpFault::Answer { status: 200, headers: Default::default(), body };
@@ -109,6 +135,26 @@ async fn what_cannot_be_checked_stops_what_opens_and_lets_pass_what_closes() {
     assert_eq!(desk.requests("POST", "/v2/orders"), 1, "the entry alone");
     let closing = OrderSpec { reducing: true, ..order("closing", Side::Sell, 10) };
     assert_eq!(kinds(&desk.submit(&closing).await.unwrap()), ["accepted"]);
+}
+
+#[tokio::test]
+async fn an_order_that_an_open_breaker_held_back_is_known_not_to_have_been_sent() {
+    let mut desk = Desk::open().await;
+    let down = json!({
+        "vendor": "alpaca_trading", "method": "GET", "path": "", "times": 1_000, "fault": "answer", "status": 503,
+    });
+    desk.vendors.stand.faults.on_request(serde_json::from_value(down).unwrap());
+    for attempt in 0..20 {
+        desk.broker.account("paper").await.unwrap_err();
+        let before = desk.requests("POST", "/v2/orders");
+        let closing = OrderSpec { reducing: true, ..order(&format!("closing {attempt}"), Side::Sell, 1) };
+        // Where this process had to wait, the breaker's time may be over.
+        let Err(error) = desk.submit(&closing).await else { continue };
+        assert!(matches!(error, BrokerError::Unchecked { .. }), "{error}");
+        assert_eq!(desk.requests("POST", "/v2/orders"), before);
+        return;
+    }
+    panic!("the breaker never was open");
 }
 
 #[tokio::test]

@@ -168,6 +168,7 @@ pub fn adapter(vendors: &Vendors, secret: &str) -> Alpaca {
         requests_per_minute: 100_000,
         answer_timeout: Duration::from_millis(500),
         mode: TradingMode::Paper,
+        shared: None,
     };
     Alpaca::new(config, Arc::new(Quick(Instant::now())), &Book::default()).unwrap()
 }

@@ -2,28 +2,22 @@
 
 use std::collections::VecDeque;
 
-use contracts::{Subject, stream};
+use contracts::stream;
 use domain::calendar::{self, Calendar};
 use event_log::{Delivery, LogError, Reader, Recorded, Tape};
 
 use super::ReplayError;
+use crate::market::sessions_of;
 
 /// Messages read at a time.
 const BATCH: usize = 1_000;
-/// Where sessions stand, by calendar.
-const SESSIONS: &str = "market.session.*";
 
 /// The calendar of a tape: the one whose sessions MARKET holds. Where there are none nothing was played or streamed, and
-/// XNYS holds, as in the services.
-pub(super) async fn calendar(tape: &Tape) -> Result<&'static Calendar, ReplayError> {
-    let stored = tape.subjects(stream::MARKET, SESSIONS).await?;
-    let names = stored.counts.iter().filter_map(|count| {
-        let subject = Subject::parse(&count.subject).ok()?;
-        subject.tokens().nth(2)
-    });
-    let names: Vec<String> = names.collect();
+/// `noted` holds, as in the services.
+pub(super) async fn calendar(tape: &Tape, noted: calendar::Market) -> Result<&'static Calendar, ReplayError> {
+    let names = sessions_of(tape).await?;
     let market = match names.as_slice() {
-        [] => Some(calendar::Market::default()),
+        [] => Some(noted),
         [name] => name.parse().ok(),
         _ => None,
     };

@@ -67,6 +67,8 @@ pub fn unwatched(_done: f64) -> ControlFlow<()> {
 pub struct Options {
     /// The tape's clock.
     pub clock: ClockMode,
+    /// The tape's calendar where MARKET holds no sessions, as its manifest has it.
+    pub calendar: domain::calendar::Market,
     /// Account on which the signal of an unknown strategy is denied.
     pub fallback_account: String,
     /// First sequence of TRADING that is proved; what is before it is followed without a word.
@@ -174,7 +176,7 @@ struct Replay {
 impl Replay {
     async fn new(tape: &Tape, options: Options, last: u64) -> Result<Self, ReplayError> {
         let accounts = accounts(tape).await?;
-        let calendar = market::calendar(tape).await?;
+        let calendar = market::calendar(tape, options.calendar).await?;
         Ok(Self {
             market: Market::open(tape).await?,
             strategies: Strategies::new(options.clock, &accounts, calendar),

@@ -214,7 +214,8 @@ fn set_aside(recorded: &[Event], derived: &mut Vec<Event>, unwanted: impl Fn(Opt
 async fn session(tape: &Tape, past: &Timeline, text: &str) -> Result<Ends, StretchError> {
     let asked = |expected: String| StretchError::Asked { field: "session", value: text.to_owned(), expected };
     let date = text.parse().map_err(|_| asked("a date such as 2020-01-02".to_owned()))?;
-    let calendar = market::calendar(tape).await?;
+    // Without sessions there is none to compare.
+    let calendar = market::calendar(tape, domain::calendar::Market::default()).await?;
     let hours = calendar.session(date).map_err(|error| asked(error.to_string()))?;
     let hours = hours.ok_or_else(|| asked("a day on which the exchange is open".to_owned()))?;
     let before = past.at(Moment::Instant(hours.open_ns.saturating_sub(1))).await?;

@@ -9,6 +9,7 @@ use backtest::Config;
 use contracts::v1::event::Body;
 use contracts::v1::*;
 use contracts::{Subject, bar_id, stream, to_timestamp};
+use domain::calendar::Market;
 use event_log::{Append, Delivery, Expect, MemoryLog, Tape};
 use runtime::command::{Caller, cancel_backtest, request_backtest};
 use runtime::{ClockMode, Context, Health};
@@ -123,6 +124,11 @@ struct Service {
 
 impl Service {
     fn start(tape: &Tape) -> Self {
+        Self::noted(tape, Market::Xnys)
+    }
+
+    /// Of a tape whose manifest notes this calendar.
+    fn noted(tape: &Tape, calendar: Market) -> Self {
         let shutdown = CancellationToken::new();
         let context = Context {
             tape: Arc::clone(tape),
@@ -136,6 +142,7 @@ impl Service {
             threads: 2,
             code_version: "test".into(),
             fallback_account: "paper".into(),
+            calendar,
             segments: segments.path().to_owned(),
         };
         Self { _segments: segments, shutdown, task: tokio::spawn(backtest::run(context, config)) }
@@ -256,6 +263,50 @@ async fn a_run_sees_the_latest_version_of_a_bar_or_what_was_known_at_the_time() 
     let sheet = Report::unpack(&as_known.document).unwrap().sheet;
     let said = sheet.run.settings.iter().find(|setting| setting.name == "revisions");
     assert_eq!(said.map(|setting| setting.value.as_str()), Some("as-known"));
+}
+
+/// The opening of a session of `market`, as a rehearsal has it on MARKET.
+fn session(market: Market) -> Append {
+    let session = market.calendar().current_or_next(START_NS).unwrap();
+    let event = Event {
+        id: contracts::event_id(market.name(), "session", 0),
+        event_time: Some(to_timestamp(session.open_ns)),
+        source: "test".into(),
+        body: Some(Body::SessionChange(session.to_wire(market.name(), SessionPhase::Opened))),
+        ..Event::default()
+    };
+    let subject = Subject::of(&["market", "session", market.name()]);
+    Append { subject, event, expect: Expect::Nothing }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_without_a_calendar_is_of_that_of_the_tape() {
+    let run = async |tape: &Tape, noted: Market, stated: &str, number: u32| {
+        let service = Service::noted(tape, noted);
+        let request = BacktestRequest { calendar: stated.into(), ..request() };
+        let ended = end(tape, &ask(tape, &format!("calendar-{number}"), request).await).await;
+        service.stop().await;
+        ended
+    };
+    let of = |end: &BacktestFinished| {
+        let calendar = Report::unpack(&end.document).unwrap().sheet.run.calendar;
+        (calendar, end.result_hash.clone(), end.statistics.clone())
+    };
+    let tape = tape(60).await;
+    let always = of(&run(&tape, Market::Xnys, "24x7", 1).await);
+    let exchange = of(&run(&tape, Market::Xnys, "", 2).await);
+    assert_eq!((always.0.as_str(), exchange.0.as_str()), ("24x7", "XNYS"));
+    // As the manifest has it, and as the sessions on the tape do, which go before that.
+    assert_eq!(of(&run(&tape, Market::TwentyFourSeven, "", 3).await), always);
+    put(&tape, vec![session(Market::TwentyFourSeven)]).await;
+    assert_eq!(of(&run(&tape, Market::Xnys, "", 4).await), always);
+    assert_eq!(of(&run(&tape, Market::Xnys, "XNYS", 5).await), exchange);
+    put(&tape, vec![session(Market::Xnys)]).await;
+    let either = run(&tape, Market::Xnys, "", 6).await;
+    assert_eq!(either.outcome(), BacktestOutcome::Failed);
+    for words in ["calendar: not stated", "24x7", "XNYS", "expected one of XNYS, 24x5, 24x7"] {
+        assert!(either.detail.contains(words), "{}", either.detail);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

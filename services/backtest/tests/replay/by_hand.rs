@@ -6,6 +6,7 @@ use backtest::replay::{Options, replay};
 use contracts::v1::event::Body;
 use contracts::v1::{OrderType, Side, TimeInForce};
 use contracts::{from_timestamp, stream};
+use domain::calendar::Market;
 use event_log::Tape;
 use runtime::ClockMode;
 use runtime::command::{Caller, NewOrder, place_order};
@@ -18,7 +19,14 @@ const INSTANTS: usize = 120;
 const SYMBOL: &str = "ACMEX";
 
 pub fn options() -> Options {
-    Options { clock: ClockMode::Tape, fallback_account: "paper".into(), from: 1, to: None, read_model: None }
+    Options {
+        clock: ClockMode::Tape,
+        calendar: Market::Xnys,
+        fallback_account: "paper".into(),
+        from: 1,
+        to: None,
+        read_model: None,
+    }
 }
 
 pub fn buy(tape: &Tape) {

@@ -9,6 +9,7 @@ use contracts::stream;
 use contracts::v1::event::Body;
 use contracts::v1::{LimitsSet, RiskDecision, StrategyRegistered, TradeLimits};
 use domain::book::Scope;
+use domain::calendar::Market;
 use domain::risk::fields;
 use event_log::{MemoryLog, Tape};
 use runtime::ClockMode;
@@ -71,7 +72,14 @@ async fn decisions(log: &MemoryLog) -> Vec<RiskDecision> {
 }
 
 fn options() -> Options {
-    Options { clock: ClockMode::Tape, fallback_account: "paper".into(), from: 1, to: None, read_model: None }
+    Options {
+        clock: ClockMode::Tape,
+        calendar: Market::Xnys,
+        fallback_account: "paper".into(),
+        from: 1,
+        to: None,
+        read_model: None,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{Bar, Event, OrderSpec, Origin, TradingMode};
 use contracts::{Subject, event_id, stream, to_timestamp};
 use domain::book::Book;
-use domain::calendar::Calendar;
+use domain::calendar::{Calendar, Market};
 use domain::money::{Amount, Price, Quantity};
 use event_log::{Append, EventLog as _, Expect, MemoryLog, Tape};
 use runtime::{ClockMode, Context, Health};
@@ -249,6 +249,7 @@ async fn a_holding_that_no_bar_prices_follows_with_and_without_its_brokers_price
     let tape: Tape = Arc::new(stage.log.clone());
     let options = Options {
         clock: ClockMode::Wall,
+        calendar: Market::Xnys,
         fallback_account: "paper".into(),
         from: 1,
         to: None,

@@ -9,7 +9,7 @@ use chrono::DateTime;
 use contracts::v1::event::Body;
 use contracts::v1::{BacktestFinished, BacktestKind, BacktestOutcome, BacktestRequest, BacktestStretch};
 use contracts::{Subject, from_timestamp, stream};
-use domain::calendar::Calendar;
+use domain::calendar::{Calendar, Market};
 use event_log::{Delivery, MemoryLog, Tape};
 use runtime::command::{Caller, request_backtest};
 use runtime::{ClockMode, Context, Health};
@@ -32,6 +32,7 @@ async fn done(tape: &Tape, key: &str, kind: BacktestKind, stretch: BacktestStret
         threads: 1,
         code_version: "test".into(),
         fallback_account: "paper".into(),
+        calendar: Market::Xnys,
         segments: segments.path().to_owned(),
     };
     let service = tokio::spawn(backtest::run(context, config));

@@ -6,9 +6,9 @@ use backtest::replay::{Divergence, Options, Problem, Report, replay};
 use contracts::v1::Event;
 use contracts::v1::event::Body;
 use event_log::{MemoryLog, Tape};
-use runtime::ClockMode;
 use tokio::sync::OnceCell;
 
+use crate::by_hand::options;
 use crate::rehearsal::{copy, rehearse};
 
 /// Instants of the rehearsal that most tests share.
@@ -21,8 +21,7 @@ async fn tape() -> &'static MemoryLog {
 
 async fn replayed(log: &MemoryLog, from: u64, to: Option<u64>) -> Report {
     let tape: Tape = Arc::new(log.clone());
-    let options =
-        Options { clock: ClockMode::Tape, fallback_account: "paper".into(), from, to, read_model: None };
+    let options = Options { from, to, ..options() };
     Box::pin(replay(&tape, options, |_, _| {})).await.unwrap()
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use backtest::replay::{Options, Outcome, Rerun, Row, changes, compare, unwatched};
 use contracts::v1::event::Body;
 use contracts::{from_timestamp, stream};
+use domain::calendar::Market;
 use event_log::{MemoryLog, Tape};
 use projections::as_of::{Moment, Timeline};
 use runtime::ClockMode;
@@ -16,7 +17,14 @@ use tokio::task::block_in_place;
 use crate::rehearsal::{everything, market, rehearse, rehearse_between};
 
 fn options() -> Options {
-    Options { clock: ClockMode::Tape, fallback_account: "paper".into(), from: 1, to: None, read_model: None }
+    Options {
+        clock: ClockMode::Tape,
+        calendar: Market::Xnys,
+        fallback_account: "paper".into(),
+        from: 1,
+        to: None,
+        read_model: None,
+    }
 }
 
 /// The end of the instant in which a sequence stands.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up fails by panicking")]
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use async_trait::async_trait;
 use broker::contract::{Bench, run_all};
 use broker::{Broker, MarketEvent, Report, SimulatedBroker, StateAtBroker};
@@ -36,11 +38,21 @@ fn feed(broker: &mut dyn Broker, bar: &Bar) -> Vec<Report> {
     broker.on_market(MarketEvent::Bar { symbol: "ACME", bar, session: Some(&session) })
 }
 
-struct SimulatedBench;
+/// With the number of hours that a broker has seen, each later than the one before.
+#[derive(Default)]
+struct SimulatedBench(AtomicI64);
+
+impl SimulatedBench {
+    fn hour(&self, price_e9: i64, volume: Volume) -> Bar {
+        let hours = self.0.fetch_add(1, Ordering::Relaxed);
+        Bar { volume, ..bar(NOW_NS + hours * HOUR_NS, price_e9) }
+    }
+}
 
 #[async_trait]
 impl Bench for SimulatedBench {
     async fn fresh(&self) -> Box<dyn Broker> {
+        self.0.store(0, Ordering::Relaxed);
         Box::new(SimulatedBroker::default())
     }
 
@@ -49,13 +61,21 @@ impl Bench for SimulatedBench {
     }
 
     async fn trade(&self, broker: &mut dyn Broker, price_e9: i64) -> Vec<Report> {
-        feed(broker, &bar(NOW_NS, price_e9))
+        feed(broker, &self.hour(price_e9, Volume(1)))
+    }
+
+    async fn trade_some(&self, broker: &mut dyn Broker, price_e9: i64, shares_e9: i64) -> Vec<Report> {
+        // Every share of the hour may be had, and of the others as many as are wanted.
+        broker.set_costs("contract", Costs { volume_share_most_e9: 1_000_000_000, ..Costs::default() });
+        let reports = feed(broker, &self.hour(price_e9, Volume(shares_e9 / 1_000_000)));
+        broker.set_costs("contract", Costs::default());
+        reports
     }
 }
 
 #[tokio::test]
 async fn it_keeps_the_contract() {
-    run_all(&SimulatedBench).await;
+    run_all(&SimulatedBench::default()).await;
 }
 
 fn order(order_id: &str) -> OrderSpec {

@@ -174,7 +174,7 @@ impl AccountState {
         Ok(())
     }
 
-    /// A fee of the account, negative when paid.
+    /// A fee or interest of the account, negative when paid.
     pub(super) fn charge(&mut self, amount: Amount) -> Result<(), FoldError> {
         self.add_cash(amount)?;
         self.fees = self.fees.checked_sub(amount).ok_or_else(|| self.overflow("fees"))?;

@@ -118,13 +118,17 @@ impl Book {
                 let mut strategy = self.strategy_row(&enabled.strategy);
                 strategy.enabled = true;
                 strategy.mode = enabled.mode();
-                strategy.stopping = None;
+                // In shadow mode it manages nothing: what was said of its positions goes on.
+                let goes_on = enabled.mode() == StrategyMode::Shadow;
+                strategy.stopping = strategy.stopping.take().filter(|stop| goes_on && !stop.done);
                 Ok(self.store_strategy(strategy, event_ns))
             }
             Body::StrategyDisabled(disabled) => {
                 let mut strategy = self.strategy_row(&disabled.strategy);
                 strategy.enabled = false;
-                strategy.stopping = stopping(disabled, &event.id, event_ns);
+                // A stop that says nothing of the positions takes back nothing of what is under way.
+                let under_way = strategy.stopping.take().filter(|stop| !stop.done);
+                strategy.stopping = stopping(disabled, &event.id, event_ns).or(under_way);
                 Ok(self.store_strategy(strategy, event_ns))
             }
             Body::StrategyRemoved(removed) => {

@@ -69,7 +69,7 @@ impl Book {
             account.deposit(amount)?;
             return Ok(self.store_account(account));
         }
-        if kind == EntryKind::Fee {
+        if matches!(kind, EntryKind::Fee | EntryKind::Interest) {
             account.charge(amount)?;
             return Ok(self.store_account(account));
         }
@@ -103,10 +103,14 @@ impl Book {
                     lots.cash_in_lieu(fraction, amount);
                 }
             }
-            EntryKind::Deposit | EntryKind::Fee | EntryKind::External | EntryKind::Unspecified => {
+            EntryKind::Deposit
+            | EntryKind::Fee
+            | EntryKind::Interest
+            | EntryKind::External
+            | EntryKind::Unspecified => {
                 return Err(FoldError::field(
                     "account_entry.kind",
-                    "unspecified, expected deposit, dividend, split, cash in lieu, external or fee",
+                    "unspecified, expected deposit, dividend, split, cash in lieu, external, fee or interest",
                 ));
             }
         }

@@ -30,6 +30,8 @@ pub struct PastBar {
     pub close: Price,
     /// Time up to which splits are in the prices.
     splits_ns: i64,
+    /// Start of the bar, where anything was traded in it.
+    traded_ns: Option<i64>,
 }
 
 /// Bars of late, by symbol.
@@ -61,6 +63,7 @@ impl History {
             low: bar.low,
             close: bar.close,
             splits_ns: bar.close_ns,
+            traded_ns: (bar.volume.0 > 0).then_some(bar.start_ns),
         };
         let Some(bars) = self.bars.get_mut(symbol) else {
             self.bars.insert(symbol.to_owned(), VecDeque::from([past]));
@@ -96,6 +99,12 @@ impl History {
                 past.splits_ns = effective_ns;
             }
         }
+    }
+
+    /// Whether a bar that begins at `time_ns` or later has trades.
+    #[must_use]
+    pub fn traded_since(&self, symbol: &str, time_ns: i64) -> bool {
+        self.of(symbol).rev().any(|bar| bar.traded_ns.is_some_and(|traded_ns| traded_ns >= time_ns))
     }
 
     /// The bars known of a symbol, oldest first.

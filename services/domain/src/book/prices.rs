@@ -1,5 +1,5 @@
-//! The last raw price per symbol, of bars and, of what is held, of a broker outside, kept right across splits; and what was
-//! found wrong with its data last.
+//! The last raw price per symbol, of bars and, of what is held, of a broker outside, kept right across splits; what was
+//! found wrong with its data last; and whether its trading is halted.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,13 @@ pub struct KnownPrice {
     pub splits_ns: i64,
 }
 
-/// A finding about a symbol's data that is a warning or worse.
+/// Rule of the finding that trading in a symbol was halted.
+pub const HALT: &str = "halt";
+/// Rule of the finding that it goes on.
+pub const RESUMPTION: &str = "resumption";
+
+/// A finding that decisions look at: one about a symbol's data that is a warning or worse, and whatever its severity that
+/// trading in the symbol was halted or goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownFinding {
     /// Id of its event.
@@ -35,23 +41,28 @@ pub struct KnownFinding {
     pub detail: String,
     /// Its event time, UTC nanoseconds.
     pub time_ns: i64,
+    /// Whether it is a warning or worse.
+    pub severe: bool,
 }
 
 impl KnownFinding {
-    /// The finding of an event, where it is a warning or worse, and the symbol that it concerns.
+    /// The finding of an event, where decisions look at it, and the symbol that it concerns.
     #[must_use]
     pub fn of(event: &Event) -> Option<(&str, Self)> {
         let Some(Body::QualityFinding(finding)) = &event.body else { return None };
-        if !matches!(finding.severity(), Severity::Warning | Severity::Error) {
-            return None;
-        }
         let known = Self {
             event_id: event.id.clone(),
             rule: finding.rule.clone(),
             detail: finding.detail.clone(),
             time_ns: event.event_time.as_ref().and_then(contracts::from_timestamp)?,
+            severe: matches!(finding.severity(), Severity::Warning | Severity::Error),
         };
-        Some((&finding.symbol, known))
+        (known.severe || known.is_of_trading()).then_some((finding.symbol.as_str(), known))
+    }
+
+    /// Whether it says that trading was halted or goes on.
+    fn is_of_trading(&self) -> bool {
+        self.rule == HALT || self.rule == RESUMPTION
     }
 }
 
@@ -59,7 +70,10 @@ impl KnownFinding {
 #[derive(Clone, Debug, Default)]
 pub struct Prices {
     last: BTreeMap<String, KnownPrice>,
+    /// Those that are a warning or worse, halts left out.
     findings: BTreeMap<String, KnownFinding>,
+    /// The newest halt or resumption of each symbol.
+    trading: BTreeMap<String, KnownFinding>,
     history: History,
 }
 
@@ -108,17 +122,29 @@ impl Prices {
         self.history.revise(symbol, bar);
     }
 
-    /// Takes a finding about a symbol's data; one older than what is known changes nothing.
+    /// Takes a finding about a symbol; one older than what is known of its kind changes nothing.
     pub fn find(&mut self, symbol: &str, finding: KnownFinding) {
-        if self.findings.get(symbol).is_none_or(|known| known.time_ns <= finding.time_ns) {
-            self.findings.insert(symbol.to_owned(), finding);
+        if finding.is_of_trading() {
+            keep(&mut self.trading, symbol, finding.clone());
+        }
+        if finding.severe && finding.rule != HALT {
+            keep(&mut self.findings, symbol, finding);
         }
     }
 
-    /// The newest finding about a symbol's data that is a warning or worse.
+    /// The newest finding about a symbol's data that is a warning or worse; a halt is one as long as it lasts.
     #[must_use]
     pub fn finding(&self, symbol: &str) -> Option<&KnownFinding> {
-        self.findings.get(symbol)
+        let halt = self.halt(symbol).filter(|halt| halt.severe);
+        self.findings.get(symbol).into_iter().chain(halt).max_by_key(|finding| finding.time_ns)
+    }
+
+    /// The halt of a symbol's trading, as long as it lasts: until a resumption, or, because nobody repeats one that was
+    /// missed, until there is a bar of trades that begins after it.
+    #[must_use]
+    pub fn halt(&self, symbol: &str) -> Option<&KnownFinding> {
+        let told = self.trading.get(symbol).filter(|told| told.rule == HALT)?;
+        (!self.history.traded_since(symbol, told.time_ns)).then_some(told)
     }
 
     /// Bars of late.
@@ -180,5 +206,12 @@ impl Prices {
     #[must_use]
     pub fn get(&self, symbol: &str) -> Option<KnownPrice> {
         self.last.get(symbol).copied()
+    }
+}
+
+/// Takes a finding in place of an older one.
+fn keep(known: &mut BTreeMap<String, KnownFinding>, symbol: &str, finding: KnownFinding) {
+    if known.get(symbol).is_none_or(|known| known.time_ns <= finding.time_ns) {
+        known.insert(symbol.to_owned(), finding);
     }
 }

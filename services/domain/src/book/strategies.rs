@@ -72,7 +72,8 @@ pub struct StrategyState {
     pub updated_ns: i64,
     /// What becomes of its signals' orders when one of them fails.
     pub group_policy: GroupPolicy,
-    /// How it was stopped; none while it is enabled, and where nothing was said of its positions.
+    /// How it was stopped; none where nothing was said of its positions, and once it is enabled: in shadow mode only when
+    /// what was said is done.
     pub stopping: Option<Stopping>,
 }
 

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use contracts::v1::GroupPolicy;
+
 use super::watch::Watch;
 use super::{Invariant, Violation};
+use crate::book::CLOSING_LEG;
 use crate::money::{Price, Quantity};
-use crate::order::{OrderState, OrderStatus};
+use crate::order::{GroupStage, OrderState, OrderStatus};
 
 /// Most legs of a signal that are looked at as one group.
 const LEGS_MAX: u32 = 16;
@@ -88,18 +91,88 @@ fn unknown(watch: &Watch, broker: &str, seen: &BTreeSet<&str>) -> Option<Violati
     Some(Violation::new(Invariant::FillsAgree, sequence, detail))
 }
 
+/// The differences between the tape and what the broker of `account`, which is in use, says now: `orders` are those of the
+/// account's open orders that it knows, and those of this program that it lists as open itself. What it had before is not
+/// asked for again. What is under way between the two differs for a while: only what stays is at fault.
+///
+/// Executions are held against the book's, which are in the order's present terms, as the broker's are after a split.
+#[must_use]
+pub fn compare_open(watch: &Watch, account: &str, orders: &[AtBroker]) -> Vec<Violation> {
+    let (book, mut found, mut seen) = (watch.book(), Vec::new(), BTreeSet::new());
+    let mut say = |invariant, detail: String| {
+        found.push(Violation::new(invariant, book.sequence(), detail));
+    };
+    for at in orders {
+        let client = &at.client_order_id;
+        if !seen.insert(client.as_str()) {
+            say(Invariant::NoOrderTwice, format!("the broker of {account} has {client} twice"));
+            continue;
+        }
+        let Some(order_id) = watch.clients.get(client) else {
+            let detail = format!("the broker of {account} has {client}, for which the tape holds no intent");
+            say(Invariant::NoOrderTwice, detail);
+            continue;
+        };
+        // One that ended long ago is in no book any more.
+        let order = book.order(order_id);
+        let status = order.map_or("ended", |order| order.status.name());
+        if order.is_none_or(|order| order.status.is_ended()) == at.working {
+            let stands = if at.working { "works" } else { "works no longer" };
+            let detail =
+                format!("order {order_id} of {account} is {status} on the tape and {stands} at its broker");
+            say(Invariant::OrdersEnd, detail);
+        }
+        let Some(order) = order else { continue };
+        let counts = order.executions.iter().filter(|known| !known.is_busted());
+        let known: BTreeMap<_, _> =
+            counts.map(|known| (known.id.clone(), (known.quantity, known.price))).collect();
+        let ids: BTreeSet<_> = known.keys().chain(at.executions.keys()).collect();
+        if let Some(id) = ids.into_iter().find(|id| known.get(*id) != at.executions.get(*id)) {
+            let (ours, theirs) = (known.get(id), at.executions.get(id));
+            let detail = format!("execution {id} of order {order_id} is {ours:?}, at its broker {theirs:?}");
+            say(Invariant::FillsAgree, detail);
+        }
+    }
+    let missing = book.open_orders().filter(|order| {
+        let sent = order.status != OrderStatus::Approved && order.spec.account == account;
+        sent && !seen.contains(order.client_order_id.as_str())
+    });
+    for order in missing {
+        let detail =
+            format!("order {} is {}, the broker of {account} has none", order.id(), order.status.name());
+        say(Invariant::OrdersEnd, detail);
+    }
+    found
+}
+
 /// A group that is half open in silence: a leg was refused, and another one is open and nobody asked for its
-/// end.
+/// end. A group with a policy is spoken of once an event says what becomes of it.
 #[must_use]
 pub fn half_open(watch: &Watch) -> Option<Violation> {
     let book = watch.book();
-    let refused = |order: &OrderState| {
-        let legs = (0..LEGS_MAX).filter(|leg| *leg != order.spec.leg);
-        legs.map(|leg| contracts::order_id(&order.signal_id, leg))
-            .find(|leg| book.order(leg).is_some_and(|order| order.status == OrderStatus::Rejected))
+    let is_leg = |order: &&OrderState| {
+        order.spec.leg < LEGS_MAX && order.id() == contracts::order_id(&order.signal_id, order.spec.leg)
     };
-    let open = book.open_orders().filter(|order| !order.signal_id.is_empty() && !order.cancel_requested);
-    let (order, leg) = open.filter_map(|order| Some((order, refused(order)?))).next()?;
+    // Few are refused, so that they are looked for first.
+    let refused = book.ended_orders().filter(|order| order.status == OrderStatus::Rejected).filter(is_leg);
+    let refused: Vec<&OrderState> = refused.collect();
+    if refused.is_empty() {
+        return None;
+    }
+    let silent =
+        |order: &&OrderState| !order.signal_id.is_empty() && !order.cancel_requested && !is_spoken_of(order);
+    let (order, leg) = book.open_orders().filter(silent).find_map(|order| {
+        let of_group =
+            |leg: &&&OrderState| leg.signal_id == order.signal_id && leg.spec.leg != order.spec.leg;
+        refused.iter().find(of_group).map(|leg| (order, leg.id()))
+    })?;
     let detail = format!("order {} is open, and leg {leg} of its group was refused", order.id());
     Some(Violation::new(Invariant::OrdersEnd, book.sequence(), detail))
+}
+
+/// Whether an event says what becomes of the group of `order`, or it is one of those that close or complete a group.
+fn is_spoken_of(order: &OrderState) -> bool {
+    let handled =
+        matches!(order.group_stage, GroupStage::Unwinding | GroupStage::Completing | GroupStage::Done);
+    order.spec.leg >= CLOSING_LEG || (handled && order.spec.group_policy() != GroupPolicy::Unspecified)
 }

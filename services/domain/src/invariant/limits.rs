@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 
 use contracts::v1::{OrderSpec, OrderType, RiskDecision, Side};
 
-use crate::book::{Book, LimitSet};
+use super::scopes::{self, Moment};
+use crate::book::Book;
 use crate::money::{Amount, Price, Quantity};
 use crate::order::{OrderState, signed};
 
 /// The limit that the approved `decision` exceeds as of `book`, which has folded it and nothing after it.
-pub(super) fn exceeded(book: &Book, decision: &RiskDecision) -> Option<String> {
+pub(super) fn exceeded(book: &Book, decision: &RiskDecision, moment: Moment) -> Option<String> {
     let mut accounts: BTreeMap<&str, Vec<Opening<'_>>> = BTreeMap::new();
     for spec in decision.orders.iter().filter(|spec| !spec.reducing) {
         if let Some(order) = book.order(&spec.order_id) {
@@ -24,17 +25,17 @@ pub(super) fn exceeded(book: &Book, decision: &RiskDecision) -> Option<String> {
     }
     accounts.into_iter().find_map(|(account, opens)| {
         of_account(book, decision, account, &opens)
-            .or_else(|| opens.iter().find_map(|opening| of_scopes(book, account, opening)))
+            .or_else(|| scopes::exceeded(book, decision, book.account(account)?, &opens, moment))
     })
 }
 
 /// An order that opens, as the decision leaves it.
-struct Opening<'book> {
-    order: &'book OrderState,
+pub(super) struct Opening<'book> {
+    pub order: &'book OrderState,
     /// Shares that it may trade with the terms approved last.
-    shares: Quantity,
+    pub shares: Quantity,
     /// The worst price of those terms.
-    price: Price,
+    pub price: Price,
 }
 
 impl<'book> Opening<'book> {
@@ -52,12 +53,12 @@ impl<'book> Opening<'book> {
         Self { order, shares, price: worst_price(now, &terms) }
     }
 
-    fn value(&self) -> Amount {
+    pub fn value(&self) -> Amount {
         Amount::notional(self.price, self.shares)
     }
 
     /// Shares that come with it, signed, where `reserved` are those of its side.
-    fn coming(&self, reserved: Quantity) -> Quantity {
+    pub fn coming(&self, reserved: Quantity) -> Quantity {
         let own = if self.order.is_protective() { Quantity::ZERO } else { self.order.reserved_signed() };
         let others = reserved.0.saturating_sub(own.0);
         Quantity(others.saturating_add(signed(self.order.spec.side(), self.shares).0))
@@ -75,9 +76,7 @@ fn of_account(book: &Book, decision: &RiskDecision, account: &str, opens: &[Open
         return Some(format!("account {account} was never valued, order {first} opens"));
     };
     let most = Amount::from_wire(limits.max_order_value.as_ref());
-    // Legs of one signal are sent together: what its own sales free may be used.
-    let freed = decision.orders.iter().filter(|spec| spec.reducing).filter_map(|spec| freed(decision, spec));
-    let freed = freed.fold(Amount::ZERO, |sum, value| Amount(sum.0.saturating_add(value.0)));
+    let freed = freed(decision);
     let mut exposure =
         row.gross_exposure()?.checked_add(book.reserved_exposure(account))?.checked_sub(freed)?;
     for opening in opens {
@@ -103,38 +102,6 @@ fn of_account(book: &Book, decision: &RiskDecision, account: &str, opens: &[Open
         .then(|| format!("exposure of {account}, held and ordered, is {exposure}, expected at most {most}"))
 }
 
-/// The limits by scope that are numbers of shares: they need no price.
-fn of_scopes(book: &Book, account: &str, opening: &Opening<'_>) -> Option<String> {
-    let spec = &opening.order.spec;
-    let mut sets = book.limits_of(account, &spec.strategy, &spec.symbol);
-    sets.find_map(|set| of_scope(book, set, account, opening))
-}
-
-fn of_scope(book: &Book, set: &LimitSet, account: &str, opening: &Opening<'_>) -> Option<String> {
-    let (id, symbol, shares) = (opening.order.id(), opening.order.spec.symbol.as_str(), opening.shares);
-    let (scope, limits) = (&set.scope, &set.limits);
-    if let Some(most) = limits.max_order_quantity_e9.map(Quantity)
-        && shares > most
-    {
-        return Some(format!("order {id} is {shares} shares, expected at most {most} (limits of {scope})"));
-    }
-    let most = limits.max_position_quantity_e9.map(Quantity)?;
-    let held = book.positions_of(account).filter(|row| {
-        let key = &row.key;
-        key.symbol == symbol && scope.holds(&key.strategy, symbol)
-    });
-    let held = held.fold(0_i64, |sum, row| sum.saturating_add(row.quantity.0));
-    let ordered = book.open_orders().filter(|order| {
-        let spec = &order.spec;
-        let within = spec.account == account && spec.symbol == symbol && scope.holds(&spec.strategy, symbol);
-        within && spec.side == opening.order.spec.side && !order.is_protective()
-    });
-    let ordered = ordered.fold(0_i64, |sum, order| sum.saturating_add(order.reserved_signed().0));
-    let coming = Quantity(held.saturating_add(opening.coming(Quantity(ordered)).0));
-    let what = || format!("{symbol} of {account}: {coming} held and ordered");
-    (coming.abs() > most).then(|| format!("{}, expected at most {most} (limits of {scope})", what()))
-}
-
 /// The worst of a reference price and the prices that an order states.
 fn worst_price(reference: Price, spec: &OrderSpec) -> Price {
     // That of a trailing stop says where it stands.
@@ -143,7 +110,12 @@ fn worst_price(reference: Price, spec: &OrderSpec) -> Price {
     Price(reference.0.max(stated))
 }
 
-fn freed(decision: &RiskDecision, spec: &OrderSpec) -> Option<Amount> {
-    let input = decision.inputs.iter().find(|input| input.leg == spec.leg)?;
-    Some(Amount::notional(Price(input.price_e9), Quantity(spec.quantity_e9)))
+/// What the sales of a decision free: legs of one signal are sent together, so that it may be used.
+pub(super) fn freed(decision: &RiskDecision) -> Amount {
+    let value = |spec: &OrderSpec| {
+        let input = decision.inputs.iter().find(|input| input.leg == spec.leg)?;
+        Some(Amount::notional(Price(input.price_e9), Quantity(spec.quantity_e9)))
+    };
+    let freed = decision.orders.iter().filter(|spec| spec.reducing).filter_map(value);
+    freed.fold(Amount::ZERO, |sum, value| Amount(sum.0.saturating_add(value.0)))
 }

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use contracts::client_order_id;
 use contracts::v1::event::Body;
 use contracts::v1::{
     AccountEntry, BreakerKind, EntryKind, Event, Fill, OrderSpec, OrderSubmitted, RiskDecision, Verdict,
 };
+use contracts::{client_order_id, from_timestamp};
 
 use super::opening::{Held, beyond};
+use super::scopes::Moment;
 use super::{Invariant, Violation, limits};
 use crate::book::identity::check_identity;
 use crate::book::{Book, Changes, FoldError, PositionKey};
+use crate::calendar::Calendar;
 use crate::money::{Price, Quantity};
 use crate::order::signed;
 
@@ -58,8 +60,10 @@ pub struct Watch {
     held: BTreeMap<PositionKey, Held>,
     /// Where halts, kills and breakers began, by account, strategy (empty: all of them) and breaker.
     stopped: BTreeMap<(String, String, i32), u64>,
-    /// Last event that is neither a signal nor a decision.
+    /// Last event that a decision may look at and that is neither a signal nor a decision.
     last_other: u64,
+    /// The tape's calendar, where it is known: limits of a day are held by it.
+    calendar: Option<&'static Calendar>,
     /// Last sequence seen.
     sequence: u64,
     /// Sequences that the book could not fold: whoever reads them must have parked them.
@@ -67,6 +71,12 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// A watch of a tape that goes by `calendar`. Without one ([`Watch::default`]) no limit of a day is held.
+    #[must_use]
+    pub fn by(calendar: &'static Calendar) -> Self {
+        Self { calendar: Some(calendar), ..Self::default() }
+    }
+
     /// The fold so far.
     #[must_use]
     pub fn book(&self) -> &Book {
@@ -119,7 +129,12 @@ impl Watch {
                 self.unfoldable.insert(sequence);
             }
         }
-        if !matches!(event.body, Some(Body::Signal(_) | Body::RiskDecision(_))) {
+        // Nor does a decision look at what the monitor measured.
+        let is_other = !matches!(
+            event.body,
+            Some(Body::Signal(_) | Body::RiskDecision(_) | Body::RiskMeasured(_) | Body::AlertRaised(_))
+        );
+        if is_other {
             self.last_other = sequence;
         }
         found
@@ -365,6 +380,11 @@ impl Watch {
         Some(Violation::new(Invariant::HaltOpensNothing, sequence, detail))
     }
 
+    fn moment(&self, event_ns: i64) -> Moment {
+        let day_ns = self.calendar.map(|calendar| calendar.start_of(calendar.date_of(event_ns)));
+        Moment { event_ns, day_ns }
+    }
+
     /// What does not hold of the book after an event.
     fn check(&self, sequence: u64, event: &Event, changes: &Changes) -> Vec<Violation> {
         let mut found = Vec::new();
@@ -389,7 +409,8 @@ impl Watch {
             && decision.verdict() == Verdict::Approved
             // Where anything came between what the decision had read and the decision, only a replay can say.
             && trading_basis(event).is_some_and(|read| read >= self.last_other)
-            && let Some(detail) = limits::exceeded(&self.book, decision)
+            && let Some(event_ns) = event.event_time.as_ref().and_then(from_timestamp)
+            && let Some(detail) = limits::exceeded(&self.book, decision, self.moment(event_ns))
         {
             found.push(Violation::new(Invariant::WithinLimits, sequence, detail));
         }

@@ -13,6 +13,7 @@ pub enum Deny {
     OnTarget { coming: Quantity },
     Halted,
     MarginCall,
+    SymbolHalted,
     MarketClosed,
     LimitsMissing,
     SizingMissing,
@@ -43,6 +44,7 @@ impl Deny {
             Self::AlreadyHeld { .. } | Self::OnTarget { .. } => Rule::AlreadyHeld,
             Self::Halted => Rule::Halted,
             Self::MarginCall => Rule::MarginCall,
+            Self::SymbolHalted => Rule::SymbolHalted,
             Self::MarketClosed => Rule::MarketClosed,
             Self::LimitsMissing | Self::SizingMissing => Rule::LimitsMissing,
             Self::NoPrice | Self::StalePrice { .. } => Rule::StalePrice,
@@ -75,6 +77,7 @@ impl Deny {
             Self::MarginCall => {
                 "equity is below the maintenance margin; only reducing orders pass".to_owned()
             }
+            Self::SymbolHalted => format!("trading in {symbol} is halted; only reducing orders pass"),
             Self::MarketClosed => {
                 "neither this session nor the next takes the order with its time in force".to_owned()
             }

@@ -141,12 +141,15 @@ impl Guarded<'_> {
     }
 }
 
-/// Why the kernel lets no order come to be, in words. It only knows that new exposure is stopped; whether reducing
-/// passes is said by the stops that the input records.
+/// Why the kernel lets no order come to be, in words. It only knows that new exposure is stopped, or that the symbol is
+/// halted; whether reducing passes, and why the symbol is, is said by what the input records.
 pub(super) fn denial(denied: Deny, symbol: &str, input: &RiskInput) -> Denial {
     let halted = input.breakers.iter().find(|stop| stop.state() == TradingState::Halted);
-    let reason = match (denied, halted) {
-        (Deny::Halted, Some(stop)) => words(stop),
+    let reason = match (denied, halted, &input.symbol_halt) {
+        (Deny::Halted, Some(stop), _) => words(stop),
+        (Deny::SymbolHalted, _, Some(halt)) if !halt.detail.is_empty() => {
+            format!("{}: {}, {} ms ago", denied.reason(symbol), halt.detail, halt.age_ms)
+        }
         _ => denied.reason(symbol),
     };
     Denial::new(denied.rule(), reason)

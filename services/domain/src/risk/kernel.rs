@@ -83,6 +83,8 @@ pub struct LegInput {
     pub halted: bool,
     /// Equity is below the maintenance margin.
     pub margin_called: bool,
+    /// Trading in the symbol is halted.
+    pub symbol_halted: bool,
     /// What the sizing measured.
     pub measured: sizing::Measured,
 }
@@ -298,6 +300,10 @@ impl Leg<'_> {
         }
         if self.input.margin_called {
             return Err(Deny::MarginCall);
+        }
+        // Before the price, which grows old in a halt.
+        if self.input.symbol_halted {
+            return Err(Deny::SymbolHalted);
         }
         self.check_session()?;
         let limits = self.policy.limits.as_ref().ok_or(Deny::LimitsMissing)?;

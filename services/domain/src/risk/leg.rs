@@ -49,6 +49,7 @@ pub(super) fn numbers(input: &RiskInput) -> LegInput {
         session_accepts: input.session_accepts,
         halted: input.halted,
         margin_called: input.margin_called,
+        symbol_halted: input.symbol_halt.is_some(),
         measured: input.sizing.as_ref().map(Measured::of).unwrap_or_default(),
     }
 }

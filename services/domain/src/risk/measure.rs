@@ -17,7 +17,7 @@ use super::kernel::side_of;
 use super::leg::{numbers, terms};
 use super::replace::replaced;
 use crate::book::history::{HISTORY_MAX, RETURNS_MIN, correlation};
-use crate::book::{AccountState, Book, LimitSet, Prices, Scope};
+use crate::book::{AccountState, Book, KnownFinding, LimitSet, Prices, Scope};
 use crate::calendar::Calendar;
 use crate::money::{Amount, Price, Quantity};
 use crate::order::OrderState;
@@ -70,7 +70,7 @@ impl Measure<'_> {
                 (input.since_open_ms, input.until_close_ms) = self.session();
             }
             if asks(|limits| limits.clean_data_ms.is_some()) {
-                input.finding = self.finding(&leg.symbol);
+                input.finding = self.prices.finding(&leg.symbol).map(|finding| found(finding, self.now_ns));
             }
             if asks(|limits| limits.max_correlation_e9.is_some()) {
                 let bars = most(&sets, |limits| limits.correlation_bars, CORRELATION_BARS);
@@ -151,17 +151,6 @@ impl Measure<'_> {
     ) -> impl Iterator<Item = &'of OrderState> {
         let of_account = self.book.open_orders().filter(|order| order.spec.account == self.account);
         of_account.filter(move |order| without.is_none_or(|without| without.id() != order.id()))
-    }
-
-    /// The newest finding about a symbol's data.
-    fn finding(&self, symbol: &str) -> Option<FindingInput> {
-        let finding = self.prices.finding(symbol)?;
-        Some(FindingInput {
-            event_id: finding.event_id.clone(),
-            rule: finding.rule.clone(),
-            detail: finding.detail.clone(),
-            age_ms: self.now_ns.saturating_sub(finding.time_ns).div_euclid(MILLISECOND),
-        })
     }
 
     /// Milliseconds since the open and until the close of the session that goes on.
@@ -253,6 +242,16 @@ impl Measure<'_> {
             _ => {}
         }
         input
+    }
+}
+
+/// A finding as a decision made at `now_ns` records it.
+pub(super) fn found(finding: &KnownFinding, now_ns: i64) -> FindingInput {
+    FindingInput {
+        event_id: finding.event_id.clone(),
+        rule: finding.rule.clone(),
+        detail: finding.detail.clone(),
+        age_ms: now_ns.saturating_sub(finding.time_ns).div_euclid(MILLISECOND),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What the monitor measures of an account at a mark, and what of it an operator should see.
 //!
 //! Exposure and drawdown are those of the mark; value at risk is historical (95 %, one bar), of positions as they
-//! are, as `empyrical` defines both it and the mean beyond it. A sector is a symbol's profile's to name; without
-//! profiles it is `unknown`, and says so.
+//! are, as `empyrical` defines both it and the mean beyond it. A sector is a symbol's profile's to name; that of a symbol
+//! whose profile nobody knows is `unknown`, and says so.
 //!
 //! Deliberately absent: when it measures and what is raised already (the risk service's).
 
@@ -12,7 +12,8 @@ use contracts::v1::{AccountMarked, RiskGroup, RiskMeasured, TradingState};
 
 use super::guard::VAR_TAIL;
 use super::measure::held;
-use super::{breaker, scope_usage, usage};
+use super::scope_usage::scope_usage_at;
+use super::{breaker, usage};
 use crate::book::history::{RETURNS_MIN, correlation, quantile};
 use crate::book::{Book, Prices, Scope};
 use crate::money::{Amount, E9, Price, Quantity};
@@ -23,6 +24,9 @@ const BARS: usize = 100;
 const ALERT_PER_MILLE: i128 = 800;
 /// Sector of a symbol whose profile nobody knows.
 const UNKNOWN: &str = "unknown";
+
+/// Sectors by symbol, as profiles name them.
+pub type Sectors = BTreeMap<String, String>;
 
 /// Something that an operator should see.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,9 +39,9 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// Measures the account of a mark that `book` has folded.
+/// Measures the account of `mark`, whose positions are those of `book`, with the returns that `prices` remember.
 #[must_use]
-pub fn measure(book: &Book, prices: &Prices, mark: &AccountMarked) -> RiskMeasured {
+pub fn measure(book: &Book, prices: &Prices, mark: &AccountMarked, sectors: &Sectors) -> RiskMeasured {
     let account = mark.account.as_str();
     let row = book.account(account);
     let equity = Amount::from_wire(mark.equity.as_ref());
@@ -54,12 +58,13 @@ pub fn measure(book: &Book, prices: &Prices, mark: &AccountMarked) -> RiskMeasur
         let value = value(&position.key.symbol, position.quantity);
         add(strategies.entry(&position.key.strategy).or_default(), value);
     }
-    let mut sectors: BTreeMap<&str, (Amount, Amount)> = BTreeMap::new();
+    let mut by_sector: BTreeMap<&str, (Amount, Amount)> = BTreeMap::new();
     let mut symbols: BTreeMap<&str, (Amount, Amount)> = BTreeMap::new();
     for (symbol, quantity) in &held {
         let value = value(symbol, *quantity);
         add(symbols.entry(symbol).or_default(), value);
-        add(sectors.entry(UNKNOWN).or_default(), value);
+        let sector = sectors.get(*symbol).map_or(UNKNOWN, String::as_str);
+        add(by_sector.entry(sector).or_default(), value);
     }
     let (risk, shortfall, bars) = at_risk(&held, prices, &of_mark, equity);
     let pair = most_correlated(&held, prices);
@@ -78,7 +83,7 @@ pub fn measure(book: &Book, prices: &Prices, mark: &AccountMarked) -> RiskMeasur
         correlated_first: pair.as_ref().map(|(_, first, _)| first.clone()).unwrap_or_default(),
         correlated_second: pair.map(|(.., second)| second).unwrap_or_default(),
         strategies: groups(strategies, gross),
-        sectors: groups(sectors, gross),
+        sectors: groups(by_sector, gross),
         symbols: groups(symbols, gross),
     }
 }
@@ -162,9 +167,10 @@ fn most_correlated(held: &BTreeMap<&str, Quantity>, prices: &Prices) -> Option<(
     most
 }
 
-/// What of a measurement is worth an alert: limits used by 80 % or more, breakers that tripped, a margin call.
+/// What of a measurement is worth an alert: limits used by 80 % or more, breakers that tripped, a margin call. What is held
+/// is worth its price of `last`, or where that has none, of the account's last mark.
 #[must_use]
-pub fn findings(book: &Book, measured: &RiskMeasured) -> Vec<Finding> {
+pub fn findings(book: &Book, measured: &RiskMeasured, last: Prices) -> Vec<Finding> {
     let account = measured.account.as_str();
     let near = |used: Amount, most: Amount| {
         used > Amount::ZERO && used.0.saturating_mul(1_000) >= most.0.saturating_mul(ALERT_PER_MILLE)
@@ -175,7 +181,7 @@ pub fn findings(book: &Book, measured: &RiskMeasured) -> Vec<Finding> {
         let detail = format!("{} of {} used{of}", row.used, row.most);
         found.insert(Finding { strategy: String::new(), kind: row.rule.name().to_owned(), detail });
     }
-    for row in scope_usage(book, account).into_iter().filter(|row| near(row.used, row.most)) {
+    for row in scope_usage_at(book, account, last).into_iter().filter(|row| near(row.used, row.most)) {
         let of = if row.of.is_empty() { String::new() } else { format!(" by {}", row.of) };
         let (used, most) = (row.used_text(), row.most_text());
         let kind = match row.scope.symbol.as_str() {

@@ -21,6 +21,8 @@ pub enum Rule {
     Halted,
     /// The account's equity is below its maintenance margin.
     MarginCall,
+    /// Trading in the symbol is halted.
+    SymbolHalted,
     /// Neither this session nor the next can take the order with its time in force.
     MarketClosed,
     /// Limits or sizing are not stated.
@@ -79,7 +81,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order in which they are checked.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::InvalidSignal,
         Self::StrategyNotEnabled,
         Self::StrategyDisabled,
@@ -88,6 +90,7 @@ impl Rule {
         Self::AlreadyHeld,
         Self::Halted,
         Self::MarginCall,
+        Self::SymbolHalted,
         Self::MarketClosed,
         Self::LimitsMissing,
         Self::StalePrice,
@@ -129,6 +132,7 @@ impl Rule {
             Self::AlreadyHeld => "already_held",
             Self::Halted => "halted",
             Self::MarginCall => "margin_call",
+            Self::SymbolHalted => "symbol_halted",
             Self::MarketClosed => "market_closed",
             Self::LimitsMissing => "limits_missing",
             Self::StalePrice => "stale_price",

@@ -66,9 +66,14 @@ impl ScopeUsage {
 /// valued; nor where a symbol that is held has no price.
 #[must_use]
 pub fn scope_usage(book: &Book, account: &str) -> Vec<ScopeUsage> {
+    scope_usage_at(book, account, Prices::default())
+}
+
+/// The same at `prices`, where they are newer than those of the mark.
+pub(super) fn scope_usage_at(book: &Book, account: &str, prices: Prices) -> Vec<ScopeUsage> {
     let Some(row) = book.account(account) else { return Vec::new() };
     let Some(mark) = &row.mark else { return Vec::new() };
-    let mut prices = Prices::default();
+    let mut prices = prices;
     prices.tell(row, |_| true);
     prices.seed(row);
     let mut all = Vec::new();

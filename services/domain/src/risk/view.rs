@@ -8,7 +8,7 @@ use contracts::v1::{
 
 use super::kernel::side_of;
 use super::leg::{numbers, terms};
-use super::measure::Measure;
+use super::measure::{Measure, found};
 use super::{Policy, RiskView, Standing, replace};
 use crate::book::{Book, Prices, Reserved, StrategyState};
 use crate::calendar::Calendar;
@@ -141,6 +141,7 @@ fn input(
         day_pnl: row.and_then(|row| row.day_pnl()).and_then(Amount::to_wire),
         halted: book.is_halted(account),
         margin_called: row.is_some_and(|row| row.margin_call_ns.is_some()),
+        symbol_halt: prices.halt(&leg.symbol).map(|halt| found(halt, now_ns)),
         ..RiskInput::default()
     };
     if leg.intent() == Intent::Target {

@@ -3,7 +3,7 @@
 use contracts::to_timestamp;
 use contracts::v1::event::Body;
 use contracts::v1::{Event, Intent, QualityFinding, Severity};
-use domain::book::{KnownFinding, Scope};
+use domain::book::{HALT, KnownFinding, RESUMPTION, Scope};
 
 use crate::scopes::{OTHER, World, buy, exit, leg, signal};
 use crate::support::{STRATEGY, SYMBOL};
@@ -58,4 +58,22 @@ fn a_symbol_with_a_young_finding_opens_nothing_and_closes_all_the_same() {
     world.denies(&buy(), "unclean_data");
     world.hold(SYMBOL, 100);
     world.passes(&exit());
+}
+
+#[test]
+fn a_halt_that_is_stated_to_be_a_warning_is_one_until_the_resumption() {
+    let mut world = World::new();
+    world.limit(Scope::new("", STRATEGY, ""), &[("clean_data", "600")]);
+    world.find(Severity::Warning, 700);
+    let found = |world: &World| world.decide(&buy()).inputs.remove(0).finding.unwrap().rule;
+    world.hear(HALT, Severity::Warning, 5);
+    world.denies(&buy(), "symbol_halted");
+    assert_eq!(found(&world), HALT);
+    world.hear(RESUMPTION, Severity::Info, 3);
+    world.passes(&buy());
+    assert_eq!(found(&world), "outlier", "what was found before it is known still");
+    // A resumption that is stated to be a warning is one as any other.
+    world.hear(RESUMPTION, Severity::Warning, 2);
+    let reason = world.denies(&buy(), "unclean_data");
+    assert!(reason.contains("resumption, 2000 ms ago"), "{reason}");
 }

@@ -28,12 +28,12 @@ fn marked() -> Body {
     })
 }
 
-fn opening() -> Vec<Body> {
+pub fn opening() -> Vec<Body> {
     vec![configured(limits()), deposit("10000"), marked()]
 }
 
 /// Watches `bodies`; a decision states that it had read everything before it.
-fn watch(bodies: Vec<Body>) -> (Watch, Vec<Violation>) {
+pub fn watch(bodies: Vec<Body>) -> (Watch, Vec<Violation>) {
     let (mut watch, mut found) = (Watch::default(), Vec::new());
     for (sequence, body) in (1_u64..).zip(bodies) {
         let mut event = event(i64::try_from(sequence).unwrap(), body);
@@ -43,7 +43,7 @@ fn watch(bodies: Vec<Body>) -> (Watch, Vec<Violation>) {
     (watch, found)
 }
 
-fn broken(bodies: Vec<Body>) -> Vec<Invariant> {
+pub fn broken(bodies: Vec<Body>) -> Vec<Invariant> {
     watch([opening(), bodies].concat()).1.iter().map(|found| found.invariant).collect()
 }
 
@@ -99,8 +99,8 @@ fn approvals_that_add_up_beyond_a_limit_are_found() {
     assert_eq!(broken(vec![approval(&first, price("600"))]), [Invariant::WithinLimits], "one order's value");
 }
 
-/// Limits in shares on what the account does.
-fn limited(account: &str, named: &[(&str, &str)]) -> Body {
+/// Limits on what the account does.
+pub fn limited(account: &str, named: &[(&str, &str)]) -> Body {
     let mut limits = TradeLimits::default();
     for (name, value) in named {
         fields::state(&mut limits, name, value).unwrap();

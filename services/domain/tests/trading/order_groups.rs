@@ -2,7 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    GroupHandled, GroupPolicy, OrderSpec, PositionsFate, RiskDecision, Side, StrategyDisabled, Verdict,
+    GroupHandled, GroupPolicy, OrderSpec, PositionsFate, RiskDecision, Side, StrategyDisabled,
+    StrategyEnabled, StrategyMode, Verdict,
 };
 use domain::book::{Book, GROUP_PATIENCE_NS, GroupStep};
 use domain::money::Quantity;
@@ -241,6 +242,37 @@ fn a_stopped_strategy_hands_its_shares_over_at_their_cost() {
     domain::book::identity::check_identity(&book).unwrap();
     let Some(GroupStep::Handle(last)) = next(&book) else { panic!() };
     assert!(last.done);
+}
+
+#[test]
+fn what_was_said_of_positions_goes_on_until_somebody_manages_them_again() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Alert);
+    fill(&mut book, &ko, shares("100"));
+    fill(&mut book, &pep, shares("100"));
+    stop(&mut book, PositionsFate::HandOver, "manual");
+    let enable = |book: &mut Book, mode: StrategyMode| {
+        let enabled = StrategyEnabled {
+            strategy: STRATEGY.to_owned(),
+            mode: mode.into(),
+            ..StrategyEnabled::default()
+        };
+        fold(book, [Body::StrategyEnabled(enabled)]);
+    };
+    // Neither a mode in which it manages nothing nor a stop without a word leaves them to nobody.
+    enable(&mut book, StrategyMode::Shadow);
+    stop(&mut book, PositionsFate::Unspecified, "");
+    enable(&mut book, StrategyMode::Shadow);
+    let Some(GroupStep::Transfer(moved)) = next(&book) else { panic!("{:?}", next(&book)) };
+    assert_eq!(moved.len(), 2);
+    assert!(book.in_name(STRATEGY).leaving);
+    // On paper they are its own again.
+    enable(&mut book, StrategyMode::Paper);
+    assert_eq!(next(&book), None);
+    // What was kept is done, and in shadow mode it is not managed.
+    stop(&mut book, PositionsFate::Keep, "");
+    enable(&mut book, StrategyMode::Shadow);
+    let row = book.strategy(STRATEGY).unwrap();
+    assert!(row.stopping.is_none() && !row.keeps_managing());
 }
 
 #[test]

@@ -76,6 +76,41 @@ fn the_order_of_strategies_changes_nothing() {
     assert_eq!(hashed(&config, &data), hashed(&turned, &data));
 }
 
+/// Of one instant's trades the order is that of the series, which says nothing.
+fn in_order(mut outcome: Outcome) -> Outcome {
+    outcome.trades.sort_by(|one, two| {
+        (one.exit_ns, &one.strategy, &one.symbol).cmp(&(two.exit_ns, &two.strategy, &two.symbol))
+    });
+    outcome
+}
+
+#[test]
+fn the_order_of_symbols_changes_nothing() {
+    let mut config = three();
+    // Where symbols compete for what the account may hold, who comes first would show.
+    config.account.limits.max_exposure_fraction_e9 = E9 / 2;
+    let mut acted = eventful();
+    act(&mut acted, 3, 900, Effect::Dividend(Price(E9 / 5)));
+    // Without actions the dense loop walks what is hashed, and the general one what every event is wanted of.
+    for data in [market(4, 2_000, 7), acted] {
+        let general = |data: &MarketData| {
+            run(&config, data, &mut Events::new(|_| {}), &mut Uncontrolled).expect("it runs")
+        };
+        let expected = in_order(hashed(&config, &data));
+        assert!(expected.counts.fills > 200 && expected.counts.denied_total() > 50, "{:?}", expected.counts);
+        for turn in 1..4 {
+            let mut turned = data.clone();
+            turned.series.rotate_left(turn);
+            turned.series.swap(0, 2);
+            // Those of one instant alone may change places: time itself has an order.
+            turned.actions.reverse();
+            turned.actions.sort_by_key(|action| action.event_ns);
+            assert_eq!(in_order(hashed(&config, &turned)), expected, "turn {turn}");
+            assert_eq!(in_order(general(&turned)), expected, "turn {turn}, event by event");
+        }
+    }
+}
+
 #[test]
 fn twice_the_money_at_twice_the_prices_makes_twice_the_profit() {
     let mut config = three();

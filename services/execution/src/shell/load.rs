@@ -24,9 +24,16 @@ const LAST_BARS: usize = 8;
 /// Corporate actions looked at for splits since the last marks.
 const LAST_ACTIONS: usize = 256;
 
-/// Where the entries and order adjustments stand that corporate actions make.
-const APPLIED: [&str; 4] =
-    ["account.*.split", "account.*.dividend", "account.*.cash_in_lieu", "order.*.*.*.*.adjusted"];
+/// Where the entries and order adjustments stand that corporate actions make, and the entries of what brokers outside book.
+const APPLIED: [&str; 7] = [
+    "account.*.split",
+    "account.*.dividend",
+    "account.*.cash_in_lieu",
+    "account.*.deposit",
+    "account.*.fee",
+    "account.*.interest",
+    "order.*.*.*.*.adjusted",
+];
 
 impl Shell {
     pub(super) async fn load(context: Context, config: Config) -> Result<Self, Error> {
@@ -65,6 +72,7 @@ impl Shell {
             whole_at: runtime::clock::now(),
             session_end_ns: 0,
             stated: HashSet::new(),
+            activities: HashMap::new(),
         };
         for account in &config.accounts {
             let last = shell.context.tape.last_sequence(stream::TRADING, &account_filter(account)).await?;
@@ -180,8 +188,8 @@ impl Shell {
         Ok(())
     }
 
-    /// Loads the ids of entries and adjustments on the tape, once per process and only when a corporate
-    /// action comes: an action taken again after a crash must not pay or split twice.
+    /// Loads the ids of entries and adjustments on the tape, once per process and only when a corporate action comes or a
+    /// broker outside has booked something: what is taken again after a crash must not pay or split twice.
     pub(super) async fn load_applied(&mut self) -> Result<(), Error> {
         if self.machine.knows_applied() {
             return Ok(());

@@ -5,9 +5,9 @@
 //! became of it. What nobody can settle here is stated once. The comparison itself states what the broker says that holdings
 //! are worth which no bar prices. A second comparison finds nothing, because what the first one found is on the tape.
 //!
-//! Deliberately absent: cash (dividends, fees and deposits at the broker), and closing or opening anything: what the
-//! broker holds is taken as it is.
+//! Deliberately absent: comparing sums of cash, and closing or opening anything: what the broker holds is taken as it is.
 
+mod activities;
 mod differences;
 mod positions;
 
@@ -28,6 +28,7 @@ use runtime::{ClockMode, clock};
 
 use super::{Error, Shell};
 use crate::step::Step;
+pub(super) use activities::Activities;
 use differences::of_order;
 
 /// Time between two comparisons that are recorded.
@@ -98,6 +99,9 @@ impl Shell {
             self.true_up(&order_id, &mut tallies).await?;
         }
         for account in &accounts {
+            if whole {
+                self.find_activities(account, &mut tallies).await?;
+            }
             self.find_positions(account, &mut tallies).await?;
         }
         if tallies.values().any(|tally| tally.unfinished) {

@@ -110,10 +110,12 @@ impl Shell {
                 }
                 answers
             }
-            // What was never sent before was not sent now either.
+            // What was never sent before was not sent now either. What closes a position is sent later all the same.
             Err(error)
                 if matches!(error, BrokerError::Refused { .. })
-                    || (turn == Turn::First && matches!(error, BrokerError::Unchecked { .. })) =>
+                    || (turn == Turn::First
+                        && !spec.reducing
+                        && matches!(error, BrokerError::Unchecked { .. })) =>
             {
                 let report = BrokerReport::Rejected { reason: error.to_string() };
                 vec![self.answer(Report { order_id: order_id.clone(), report })]

@@ -4,6 +4,7 @@
 //! back and restated, orders that ended or were changed by hand, shares that others traded. After one comparison the
 //! tape says what the broker says, a second one adds nothing, and no order was ever sent twice.
 
+mod booked;
 mod priced;
 mod timers;
 mod world;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use broker::Broker as _;
 use contracts::v1::event::Body;
-use contracts::v1::{BrokerAttached, Side, TimeInForce};
+use contracts::v1::{BrokerAttached, OrderSpec, Side, TimeInForce};
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Standing, decide, reconcile};
 use event_log::MemoryLog;
@@ -259,9 +260,19 @@ async fn what_was_missed_is_found_when_the_broker_is_heard_again() {
 async fn what_could_not_be_checked_is_refused_and_not_sent_later() {
     let mut stage = Stage::new(ClockMode::Wall).await;
     stage.order(0, Answer::Unchecked, &["submitted", "rejected"]).await;
-    stage.until_rejected("nothing was sent, because the order could not be checked: no answer").await;
+    stage.until_rejected("nothing was sent, because the broker cannot be asked: no answer").await;
     stage.restart().await;
     assert!(stage.outside.0.lock().unwrap().landed.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_closes_and_could_not_be_sent_is_sent_later() {
+    let stage = Stage::new(ClockMode::Wall).await;
+    let closing = order("closing", "paper", SYMBOLS[0], Side::Sell, SHARES);
+    let closing = OrderSpec { reducing: true, ..limit(closing, 50, TimeInForce::Gtc) };
+    stage.outside.0.lock().unwrap().next_answer = Some(Answer::Unchecked);
+    stage.script.approve("closing", OPEN_NS, std::slice::from_ref(&closing), &[&["submitted"]]).await;
+    stage.until("it is sent", async |stage| stage.outside.0.lock().unwrap().landed.len() == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,7 +65,7 @@ impl Stored {
 /// Brings items onto the tape in their order.
 #[derive(Debug)]
 pub(super) struct Importer {
-    tape: Tape,
+    pub(super) tape: Tape,
     pub(super) known: Known,
     pub(super) report: ImportReport,
     label: Option<String>,
@@ -77,7 +77,7 @@ pub(super) struct Importer {
     examined: Option<Range>,
     source: u16,
     targets: Vec<Target>,
-    queue: VecDeque<Item>,
+    pub(super) queue: VecDeque<Item>,
     /// The oldest first.
     underway: VecDeque<Underway>,
     /// Sequence of the last event that is known to be stored; 0 where none is.

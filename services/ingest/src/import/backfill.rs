@@ -13,7 +13,7 @@ use super::standing::{across, minute};
 use super::{ImportError, Teller};
 use crate::authority::Authorities;
 use crate::file::{Action, Chunk, Rejected, Row, RowCheck, Series};
-use crate::quality::Found;
+use crate::quality::{Found, Unapplied};
 use crate::standards::Standards;
 
 /// Spans that a vendor is asked for at most: a symbol that seldom trades lacks the end of most sessions, and each
@@ -197,6 +197,11 @@ impl Backfill {
         let read = actions.len() as u64;
         self.importer.report.count(None, read, 0, Vec::new());
         self.importer.actions(actions).await
+    }
+
+    /// Takes in actions that change nothing here: each is a finding, made once.
+    pub async fn unapplied(&mut self, told: Vec<Unapplied>) -> Result<(), ImportError> {
+        self.importer.unapplied(told).await
     }
 
     /// Takes in bars, which follow those of the pages before.

@@ -2,7 +2,6 @@
 
 use contracts::v1::{Event, Origin};
 use contracts::{Subject, bar_id};
-use domain::calendar::Calendar;
 use domain::money::Price;
 use event_log::{Append, Expect};
 
@@ -11,7 +10,7 @@ use super::known::{self, Effect, Known, Subjects};
 use super::standing::{Standing, minute, refusal};
 use crate::event;
 use crate::file::{Action, Rejected, Row, Series};
-use crate::quality::{ADJUSTED_PRICES, AFTER_EARLY_CLOSE, Found};
+use crate::quality::{ADJUSTED_PRICES, AFTER_EARLY_CLOSE, Found, Unapplied};
 use crate::standards::Standards;
 
 /// Events that one item can become: a bar, and findings of what was found with it, of its values, of its hour and of its
@@ -28,6 +27,8 @@ pub(super) enum Item {
     /// A bar that is played and not imported, and what looks wrong with it.
     Played(Row, Vec<Found>),
     Action(Action),
+    /// An action that changes nothing here.
+    Unapplied(Unapplied),
     /// What is wrong with what is no bar, or with a series; its findings are of its interval and time.
     Finding(Row, Found, i64),
 }
@@ -58,13 +59,13 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    fn push(&mut self, subject: &Subject, event: Event, effect: Effect) {
+    pub(super) fn push(&mut self, subject: &Subject, event: Event, effect: Effect) {
         self.appends.push(Append { subject: subject.clone(), event, expect: Expect::Nothing });
         self.subjects.push(subject.clone());
         self.effects.push(effect);
     }
 
-    fn has_finding(&self, symbol: &str, key: &known::FindingKey) -> bool {
+    pub(super) fn has_finding(&self, symbol: &str, key: &known::FindingKey) -> bool {
         self.effects.iter().any(|effect| {
             matches!(effect, Effect::Finding { symbol: of, key: found } if of == symbol && found == key)
         })
@@ -97,6 +98,7 @@ impl View<'_> {
                 self.find_of_values(target, row, found, prepared);
             }
             Item::Action(action) => self.decide_action(action, prepared),
+            Item::Unapplied(told) => self.decide_unapplied(told, prepared),
             Item::Finding(row, found, time_ns) => {
                 let Some(target) = self.targets.get(row.series) else { return };
                 self.find(target, row, found.clone(), Some(*time_ns), prepared);
@@ -238,7 +240,7 @@ impl View<'_> {
                 let reason = format!("the tape holds this action with {held}; an action cannot be revised");
                 prepared.rejected.push(reject("value", Price(action.value_e9).to_string(), reason));
             }
-            None => match event::action_time(Calendar::xnys(), action.ex_date) {
+            None => match event::action_time(self.teller.market.calendar(), action.ex_date) {
                 Ok(time_ns) => {
                     let event = event::action(&self.teller.source, self.teller.origin, action, time_ns);
                     let subject = Subject::of(&["market", "action", &action.symbol]);

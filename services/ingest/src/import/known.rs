@@ -11,7 +11,9 @@ use domain::bar::Bar;
 use event_log::{Delivery, LogError, Recorded, Tape};
 use futures::future::try_join_all;
 
+use super::unapplied;
 use crate::file::Series;
+use crate::quality::ACTION_NOT_APPLIED;
 
 /// Messages taken from a read at a time.
 const READ_BATCH: usize = 4_096;
@@ -32,7 +34,8 @@ pub(super) struct Held {
     told: u16,
 }
 
-/// A finding: rule, timeframe, start of the bar in nanoseconds (0 for a whole series) and source.
+/// A finding: rule, timeframe, start of the bar in nanoseconds (0 for a whole series) and source. One about an action has
+/// neither timeframe nor bar; its rule is followed by its words.
 pub(super) type FindingKey = (String, String, i64, String);
 
 /// Open, high, low and close of a bar.
@@ -73,6 +76,8 @@ pub(super) struct Known {
     /// Prices of bars that were read. Those that an import wrote itself are held against nothing.
     prices: Vec<BTreeMap<i64, Prices>>,
     findings: HashMap<String, HashSet<FindingKey>>,
+    /// Subjects of findings that are read from their beginning.
+    read_whole: HashSet<String>,
     actions: HashMap<ActionKey, i64>,
     sources: Vec<String>,
     /// Sequence up to which nothing is read.
@@ -131,6 +136,19 @@ impl Known {
         let mut new = Vec::new();
         for symbol in symbols {
             self.add(&Subject::of(&["market", "action", symbol]), None, 0, &mut new);
+        }
+        self.catch_up(tape, &new).await
+    }
+
+    /// Follows the findings about symbols, those before the floor too: an action is told again for as long as it is of late.
+    pub(super) async fn follow_quality(&mut self, tape: &Tape, symbols: &[String]) -> Result<(), LogError> {
+        let mut new = Vec::new();
+        for symbol in symbols {
+            let subject = Subject::of(&["market", "quality", symbol]).as_str().to_owned();
+            if self.read_whole.insert(subject.clone()) {
+                self.subjects.insert(subject.clone(), Followed { last: 0, series: None });
+                new.push(subject);
+            }
         }
         self.catch_up(tape, &new).await
     }
@@ -195,6 +213,10 @@ impl Known {
                 let (source, prices) = (self.source_index(&event.source), Some(prices(bar)));
                 Effect::Revision { close_ns, values: hash(bar), source, prices }
             }
+            Some(Body::QualityFinding(finding)) if finding.rule == ACTION_NOT_APPLIED => Effect::Finding {
+                symbol: finding.symbol.clone(),
+                key: unapplied::key(&finding.detail, &event.source),
+            },
             Some(Body::QualityFinding(finding)) => {
                 let start_ns = finding.bar_start.as_ref().and_then(from_timestamp).unwrap_or_default();
                 let (rule, timeframe) = (finding.rule.clone(), finding.timeframe.clone());

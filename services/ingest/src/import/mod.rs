@@ -34,6 +34,7 @@ mod known;
 mod report;
 mod standing;
 pub(crate) mod stream;
+mod unapplied;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -12,6 +12,7 @@ use super::append::Importer;
 use super::known::Known;
 use super::{ImportError, Teller};
 use crate::file::{Action, Chunk, Row, Series};
+use crate::quality::Unapplied;
 use crate::standards::Standards;
 
 /// A bar on its way to the tape.
@@ -120,6 +121,11 @@ impl Stream {
         self.importer.set_origin(Origin::Live);
         self.importer.actions(actions).await?;
         Ok(self.importer.report.appended - before)
+    }
+
+    /// Stores the findings of actions that change nothing here.
+    pub(crate) async fn unapplied(&mut self, told: Vec<Unapplied>) -> Result<(), ImportError> {
+        self.importer.unapplied(told).await
     }
 
     async fn store(&mut self, rows: Vec<Row>, origin: Origin) -> Result<(), ImportError> {

@@ -12,8 +12,7 @@ use runtime::clock;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::port::LiveMarkets;
-use crate::file::Action;
+use super::port::{DayActions, LiveMarkets};
 
 /// How long before the open the day's actions are asked for.
 const BEFORE_OPEN_NS: i64 = 30 * 60 * 1_000_000_000;
@@ -21,7 +20,7 @@ const BEFORE_OPEN_NS: i64 = 30 * 60 * 1_000_000_000;
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// The day's actions, or why they are not known, in words.
-type Answer = Result<Vec<Action>, String>;
+type Answer = Result<DayActions, String>;
 
 /// What was asked for, and the question under way.
 pub(super) struct Actions {

@@ -22,7 +22,7 @@ use super::sessions::Sessions;
 use super::stale::Stale;
 use super::ticks::Ticks;
 use crate::event;
-use crate::file::{Action, RowCheck, Series};
+use crate::file::{RowCheck, Series};
 use crate::import::Quote;
 use crate::import::stream::{Stream, Telling};
 use crate::quality::Found;
@@ -230,10 +230,14 @@ impl Desk {
         &self.config.symbols
     }
 
-    /// Stores the day's splits and dividends.
-    pub(super) async fn actions(&mut self, answer: Result<Vec<Action>, String>) -> Result<(), LiveError> {
+    /// Stores the day's splits and dividends, and that there are other actions.
+    pub(super) async fn actions(&mut self, answer: Result<DayActions, String>) -> Result<(), LiveError> {
         match answer {
-            Ok(actions) => {
+            Ok(DayActions { actions, unapplied }) => {
+                for told in &unapplied {
+                    tracing::warn!(source = self.source, symbol = told.symbol, "not applied: {}", told.words);
+                }
+                self.stream.unapplied(unapplied).await?;
                 let stored = self.stream.actions(actions).await?;
                 tracing::info!(source = self.source, stored, "{}: {stored} actions take effect", self.source);
             }

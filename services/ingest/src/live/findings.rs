@@ -4,6 +4,7 @@ use contracts::event_id;
 use contracts::v1::Event;
 use contracts::v1::event::Body;
 use domain::bar::{Bar, Timeframe};
+use domain::book::{HALT, RESUMPTION};
 use domain::calendar::{Calendar, Session};
 use domain::money::Price;
 
@@ -18,8 +19,8 @@ use crate::quality::{Found, difference};
 impl Desk {
     pub(super) async fn status(&mut self, status: &Status) -> Result<(), LiveError> {
         let rule = match status.halted {
-            Some(true) => "halt",
-            Some(false) => "resumption",
+            Some(true) => HALT,
+            Some(false) => RESUMPTION,
             None => "status",
         };
         let found = Found::new(rule, status.words.clone());

@@ -26,5 +26,5 @@ mod catch_up;
 mod actions;
 mod service;
 
-pub use port::{Amended, Heard, LiveMarket, LiveMarkets, Minute, Status};
+pub use port::{Amended, DayActions, Heard, LiveMarket, LiveMarkets, Minute, Status};
 pub use service::{LiveConfig, LiveError, run};

@@ -8,6 +8,7 @@ use contracts::v1::{Quote as Quoted, Trade};
 
 use crate::file::Action;
 use crate::import::Quote;
+use crate::quality::Unapplied;
 
 /// What a source tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,15 @@ pub trait LiveMarkets: Send + Sync {
     /// The source; an error says what is missing.
     fn open(&self) -> Result<Box<dyn LiveMarket>, String>;
 
-    /// Splits and dividends of `symbols` whose ex-date is `date`. It may take minutes; an error is in words.
-    async fn actions(&self, symbols: &[String], date: NaiveDate) -> Result<Vec<Action>, String>;
+    /// Corporate actions of `symbols` whose ex-date is `date`. It may take minutes; an error is in words.
+    async fn actions(&self, symbols: &[String], date: NaiveDate) -> Result<DayActions, String>;
+}
+
+/// What takes effect on a day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DayActions {
+    /// Splits and dividends.
+    pub actions: Vec<Action>,
+    /// Actions that change nothing here.
+    pub unapplied: Vec<Unapplied>,
 }

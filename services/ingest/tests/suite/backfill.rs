@@ -2,14 +2,14 @@
 
 use chrono::NaiveDate;
 use contracts::v1::event::Body;
-use contracts::v1::{ActionKind, Origin};
+use contracts::v1::{ActionKind, Origin, Severity};
 use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Market, Session};
 use domain::money::{Price, Volume};
 use event_log::Tape;
 use ingest::file::{Action, Series};
 use ingest::import::{Backfill, ImportError, ImportReport, Quote};
-use ingest::quality::Rules;
+use ingest::quality::{Rules, Unapplied};
 use ingest::standards::Standards;
 use ingest::status::status;
 
@@ -80,6 +80,36 @@ async fn pages_are_stored_once_under_the_vendors_name_and_warm_up_only() {
         };
         assert_eq!(origin, Origin::Backfill);
     }
+}
+
+#[tokio::test]
+async fn an_action_that_is_not_applied_is_a_finding_once() {
+    let tape = memory();
+    let told = |words: &str| Unapplied { symbol: "X".into(), date: date("2025-01-03"), words: words.into() };
+    let spin_off = told("spin_off of X on 2025-01-03: new_symbol Y");
+    let renamed = told("name_change of X on 2025-01-03: new_symbol Z, old_symbol X");
+    for (told, expected) in [(vec![spin_off.clone()], 1), (vec![spin_off.clone(), renamed, spin_off], 1)] {
+        let mut filling = open(&tape).await;
+        filling.unapplied(told).await.unwrap();
+        filling.finish().await.unwrap();
+        assert_eq!(filling.into_report().findings, expected, "each once, told again or not");
+    }
+    let words: Vec<String> = stored(&tape, "market.quality.X")
+        .await
+        .into_iter()
+        .map(|recorded| match recorded.event.body.unwrap() {
+            Body::QualityFinding(finding) => {
+                assert_eq!(
+                    (finding.rule.as_str(), finding.severity()),
+                    ("action_not_applied", Severity::Warning)
+                );
+                finding.detail
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(words.len(), 2);
+    assert!(words[0].starts_with("spin_off") && words[1].starts_with("name_change"), "{words:?}");
 }
 
 #[tokio::test]

@@ -13,11 +13,11 @@ use contracts::v1::{ActionKind, Origin, SessionPhase, SourceReported};
 use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Market};
 use domain::money::{Price, Volume};
-use event_log::Tape;
+use event_log::{Recorded, Tape};
 use ingest::file::{Action, Series};
 use ingest::import::{Backfill, Quote};
-use ingest::live::{Heard, LiveConfig, LiveError, LiveMarket, LiveMarkets, Minute, Status, run};
-use ingest::quality::Rules;
+use ingest::live::{DayActions, Heard, LiveConfig, LiveError, LiveMarket, LiveMarkets, Minute, Status, run};
+use ingest::quality::{Rules, Unapplied};
 use ingest::standards::Standards;
 use runtime::{ClockMode, Context, Health, HealthState, clock, now_ns};
 use tokio::sync::mpsc;
@@ -35,6 +35,7 @@ struct Script {
     history: Arc<Mutex<Vec<Minute>>>,
     refusals: Arc<Mutex<u32>>,
     actions: Arc<Mutex<Vec<Action>>>,
+    unapplied: Arc<Mutex<Vec<Unapplied>>>,
     teller: Arc<Mutex<Option<mpsc::UnboundedSender<Vec<Heard>>>>>,
 }
 
@@ -56,10 +57,11 @@ impl LiveMarkets for Script {
         Ok(Box::new(Told { script: self.clone(), told }))
     }
 
-    async fn actions(&self, symbols: &[String], date: NaiveDate) -> Result<Vec<Action>, String> {
-        let mut found = self.actions.lock().unwrap().clone();
-        found.retain(|action| symbols.contains(&action.symbol) && action.ex_date == date);
-        Ok(found)
+    async fn actions(&self, symbols: &[String], date: NaiveDate) -> Result<DayActions, String> {
+        let mut actions = self.actions.lock().unwrap().clone();
+        actions.retain(|action| symbols.contains(&action.symbol) && action.ex_date == date);
+        let unapplied = self.unapplied.lock().unwrap().clone();
+        Ok(DayActions { actions, unapplied })
     }
 }
 
@@ -450,6 +452,9 @@ async fn what_takes_effect_today_is_on_the_tape_before_the_open_and_once() {
     };
     let later = Action { ex_date: "2026-01-07".parse().unwrap(), ..split.clone() };
     *script.actions.lock().unwrap() = vec![split, later];
+    let words = "spin_off of MSFT on 2026-01-06: new_symbol NEWS".to_owned();
+    let told = Unapplied { symbol: "MSFT".into(), date: "2026-01-06".parse().unwrap(), words };
+    *script.unapplied.lock().unwrap() = vec![told];
     // The second start is within the session.
     for minutes in [-20, 40] {
         at(minutes);
@@ -469,4 +474,13 @@ async fn what_takes_effect_today_is_on_the_tape_before_the_open_and_once() {
         ("AAPL", "2026-01-06", Origin::Live)
     );
     assert_eq!(recorded.event.event_time.as_ref().and_then(contracts::from_timestamp), Some(open_ns));
+    let findings = stored(&tape, "market.quality.MSFT").await;
+    let told = |recorded: &Recorded| match &recorded.event.body {
+        Some(Body::QualityFinding(finding)) if finding.rule == "action_not_applied" => {
+            Some(finding.detail.clone())
+        }
+        _ => None,
+    };
+    let told: Vec<String> = findings.iter().filter_map(told).collect();
+    assert_eq!(told, ["spin_off of MSFT on 2026-01-06: new_symbol NEWS"]);
 }

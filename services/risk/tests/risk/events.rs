@@ -3,8 +3,9 @@
 use contracts::v1::event::Body;
 use contracts::v1::{
     AccountConfigured, AccountEntry, AccountMarked, ActionKind, Bar, Basis, CorporateAction, EntryKind,
-    Event, Intent, Money, OrderRejected, OrderSpec, OrderSubmitted, Origin, RiskLimits, Signal, SignalLeg,
-    Sizing, SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered, TradingHalted,
+    Event, Fill, Intent, LimitScope, LimitsSet, Money, OrderRejected, OrderSpec, OrderSubmitted, OrderType,
+    Origin, QualityFinding, RiskDecision, RiskLimits, Severity, Side, Signal, SignalLeg, Sizing, SizingKind,
+    StrategyEnabled, StrategyMode, StrategyRegistered, TimeInForce, TradeLimits, TradingHalted, Verdict,
 };
 use contracts::{Subject, client_order_id, event_id, to_timestamp};
 
@@ -112,6 +113,18 @@ pub fn bar(symbol: &str, close_ns: i64, price: i64, origin: Origin) -> Event {
     event(&format!("bar/{symbol}/{close_ns}/{origin:?}"), close_ns, Body::Bar(body))
 }
 
+/// Something that was found about a symbol, or a vendor's word about its trading.
+pub fn finding(symbol: &str, rule: &str, severity: Severity, event_ns: i64) -> Event {
+    let body = QualityFinding {
+        symbol: symbol.to_owned(),
+        rule: rule.to_owned(),
+        severity: severity.into(),
+        detail: "News pending (T12)".to_owned(),
+        ..QualityFinding::default()
+    };
+    event(&format!("finding/{symbol}/{rule}/{event_ns}"), event_ns, Body::QualityFinding(body))
+}
+
 pub fn split(symbol: &str, event_ns: i64, ratio: i64) -> Event {
     let body = CorporateAction {
         symbol: symbol.to_owned(),
@@ -158,4 +171,67 @@ pub fn refused_by_broker(spec: &OrderSpec, event_ns: i64) -> [(Subject, Event); 
             event(&format!("{id}/rejected"), event_ns, Body::OrderRejected(rejected)),
         ),
     ]
+}
+
+/// The approval, the intent and the fill of an order for 100 shares at 100; `name` is its own.
+pub fn filled(name: &str, symbol: &str, side: Side, event_ns: i64) -> [(Subject, Event); 3] {
+    let spec = OrderSpec {
+        order_id: contracts::order_id(name, 0),
+        account: ACCOUNT.to_owned(),
+        strategy: "alpha".to_owned(),
+        symbol: symbol.to_owned(),
+        side: side.into(),
+        order_type: OrderType::Market.into(),
+        time_in_force: TimeInForce::Day.into(),
+        quantity_e9: 100 * E9,
+        reducing: side == Side::Sell,
+        ..OrderSpec::default()
+    };
+    let decision = RiskDecision {
+        account: ACCOUNT.to_owned(),
+        strategy: "alpha".to_owned(),
+        signal_id: name.to_owned(),
+        verdict: Verdict::Approved.into(),
+        orders: vec![spec.clone()],
+        ..RiskDecision::default()
+    };
+    let submitted = OrderSubmitted {
+        order: Some(spec.clone()),
+        client_order_id: client_order_id(&spec.order_id),
+        broker: "simulated".to_owned(),
+    };
+    let fill = Fill {
+        order_id: spec.order_id.clone(),
+        account: ACCOUNT.to_owned(),
+        strategy: "alpha".to_owned(),
+        symbol: symbol.to_owned(),
+        side: spec.side,
+        number: 1,
+        quantity_e9: 100 * E9,
+        price_e9: 100 * E9,
+        commission: money(0),
+        execution_id: format!("{name}/1"),
+        ..Fill::default()
+    };
+    let bodies = [Body::RiskDecision(decision), Body::OrderSubmitted(submitted), Body::Fill(fill)];
+    bodies.map(|body| {
+        let kind = match &body {
+            Body::RiskDecision(_) => "approved",
+            Body::OrderSubmitted(_) => "submitted",
+            _ => "filled",
+        };
+        let event = event(&format!("{name}/{kind}"), event_ns, body);
+        (Subject::for_event(&event, None).unwrap(), event)
+    })
+}
+
+/// Limits of the account, as they are written.
+pub fn limited(named: &[(&str, &str)]) -> Event {
+    let mut limits = TradeLimits::default();
+    for (name, value) in named {
+        domain::risk::fields::state(&mut limits, name, value).unwrap();
+    }
+    let scope = LimitScope { account: ACCOUNT.to_owned(), ..LimitScope::default() };
+    let body = LimitsSet { scope: Some(scope), version: 1, limits: Some(limits), ..LimitsSet::default() };
+    event("limits", T0 - HOUR, Body::LimitsSet(body))
 }

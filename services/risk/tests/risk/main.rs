@@ -13,4 +13,5 @@ mod staleness;
 mod wrong_signals;
 mod outside;
 mod measured;
+mod halts;
 mod postgres;

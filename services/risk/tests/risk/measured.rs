@@ -1,12 +1,18 @@
-//! The monitor: when it measures.
+//! The monitor: when it measures, what it raises and clears, and what it trips.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use contracts::from_timestamp;
 use contracts::v1::event::Body;
+use contracts::v1::{BreakerKind, BreakerTripped, Origin, RiskMeasured, Side};
 use domain::calendar::Calendar;
+use domain::money::Amount;
+use runtime::clock::VirtualClock;
 use runtime::{ClockMode, Context, HealthState};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::{self, E9, T0, limits};
@@ -33,6 +39,83 @@ async fn measured(world: &World) -> Vec<i64> {
     world.events().await.into_iter().filter_map(minutes).collect()
 }
 
+/// Starts the monitor and waits until it follows the tape.
+async fn ready(world: &World) -> Running {
+    let running = start(world);
+    let is_ready = || {
+        let health = world.health.all();
+        health.get(risk::monitor::SERVICE).is_some_and(|service| service.state == HealthState::Ready)
+    };
+    until(async || is_ready()).await;
+    running
+}
+
+/// A wall clock that the test moves, for everything on its thread. Waits take the time that they take.
+struct Moved(AtomicI64);
+
+impl VirtualClock for Moved {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn now_ns(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn wake_at(&self, deadline: Instant, waker: &Waker) {
+        let waker = waker.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep_until(deadline).await;
+            waker.wake();
+        });
+    }
+}
+
+impl Moved {
+    /// Puts a clock at `minute` after [`T0`] in place.
+    fn at(minute: i64) -> Arc<Self> {
+        let clock = Arc::new(Self(AtomicI64::new(T0 + minute * MINUTE)));
+        runtime::clock::set_virtual(Some(Arc::clone(&clock) as _));
+        clock
+    }
+
+    fn to(&self, minute: i64) {
+        self.0.store(T0 + minute * MINUTE, Ordering::SeqCst);
+    }
+}
+
+/// Approves, sends and fills an order for 100 shares at 100.
+async fn fill(world: &World, name: &str, side: Side, minute: i64) {
+    for (subject, event) in events::filled(name, "SPY", side, T0 + minute * MINUTE) {
+        world.put_under(subject, event).await;
+    }
+}
+
+async fn last(world: &World) -> RiskMeasured {
+    let body = |recorded: event_log::Recorded| match recorded.event.body {
+        Some(Body::RiskMeasured(measured)) => Some(measured),
+        _ => None,
+    };
+    world.events().await.into_iter().filter_map(body).next_back().unwrap()
+}
+
+/// Kinds of the alerts on the tape, and whether each says that it is over.
+async fn alerts(world: &World) -> Vec<(String, bool)> {
+    let alert = |recorded: event_log::Recorded| match recorded.event.body {
+        Some(Body::AlertRaised(alert)) => Some((alert.kind, alert.cleared)),
+        _ => None,
+    };
+    world.events().await.into_iter().filter_map(alert).collect()
+}
+
+async fn tripped(world: &World) -> Vec<BreakerTripped> {
+    let body = |recorded: event_log::Recorded| match recorded.event.body {
+        Some(Body::BreakerTripped(tripped)) => Some(tripped),
+        _ => None,
+    };
+    world.events().await.into_iter().filter_map(body).collect()
+}
+
 async fn until(condition: impl AsyncFn() -> bool) {
     let wait = async {
         while !condition().await {
@@ -45,12 +128,7 @@ async fn until(condition: impl AsyncFn() -> bool) {
 #[tokio::test]
 async fn an_account_that_holds_nothing_is_measured_every_quarter_of_an_hour() {
     let world = World::new(ClockMode::Tape, limits(1_000_000, E9)).await;
-    let running = start(&world);
-    let ready = || {
-        let health = world.health.all();
-        health.get(risk::monitor::SERVICE).is_some_and(|service| service.state == HealthState::Ready)
-    };
-    until(async || ready()).await;
+    let running = ready(&world).await;
     for minute in [0, 5, 14, 15, 29, 30, 61] {
         world.put(events::mark(T0 + minute * MINUTE, 1_000_000)).await;
     }
@@ -58,4 +136,143 @@ async fn an_account_that_holds_nothing_is_measured_every_quarter_of_an_hour() {
     until(async || measured(&world).await.len() >= expected.len()).await;
     running.stop().await;
     assert_eq!(measured(&world).await, expected);
+}
+
+#[tokio::test]
+async fn on_the_tape_clock_a_fill_is_measured_with_the_next_mark() {
+    let world = World::new(ClockMode::Tape, limits(1_000_000, E9)).await;
+    let running = ready(&world).await;
+    world.put(events::mark(T0, 1_000_000)).await;
+    fill(&world, "buy", Side::Buy, 1).await;
+    // No quarter of an hour begins with any of these.
+    for minute in [5, 10] {
+        world.put(events::mark(T0 + minute * MINUTE, 1_000_000)).await;
+    }
+    world.put(events::mark(T0 + 15 * MINUTE, 1_000_000)).await;
+    let expected = [0, 5, 15];
+    until(async || measured(&world).await.len() >= expected.len()).await;
+    running.stop().await;
+    assert_eq!(measured(&world).await, expected);
+}
+
+#[tokio::test]
+async fn on_the_wall_clock_a_fill_is_measured_at_once_and_the_time_where_no_mark_comes() {
+    let clock = Moved::at(1);
+    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+    world.model.sectors.lock().unwrap().push(("SPY".to_owned(), "Funds".to_owned()));
+    world.put(events::bar("SPY", T0, 110, Origin::Live)).await;
+    world.put(events::mark(T0, 1_000_000)).await;
+    let running = ready(&world).await;
+    // It was never measured before.
+    until(async || measured(&world).await == [1]).await;
+
+    clock.to(7);
+    fill(&world, "buy", Side::Buy, 6).await;
+    until(async || measured(&world).await == [1, 7]).await;
+    let found = last(&world).await;
+    // 100 shares at the last bar's close, not at what they were bought for.
+    let value = |money| Amount::from_wire(money).to_string();
+    assert_eq!(value(found.gross_exposure.as_ref()), "11000");
+    assert_eq!(value(found.equity.as_ref()), "1001000");
+    let sectors: Vec<_> = found.sectors.iter().map(|sector| sector.name.as_str()).collect();
+    assert_eq!(sectors, ["Funds"]);
+
+    // A mark that is older says nothing new; then a quarter of an hour begins and no mark comes.
+    world.put(events::mark(T0 + 5 * MINUTE, 1_000_000)).await;
+    clock.to(16);
+    until(async || measured(&world).await == [1, 7, 16]).await;
+    running.stop().await;
+    // Started again within it, it has nothing to add.
+    let again = ready(&world).await;
+    clock.to(31);
+    until(async || measured(&world).await.len() > 3).await;
+    again.stop().await;
+    assert_eq!(measured(&world).await, [1, 7, 16, 31]);
+    runtime::clock::set_virtual(None);
+}
+
+#[tokio::test]
+async fn out_of_the_session_nothing_is_measured_by_the_time() {
+    // 08:00 in New York; the session opens at 09:30.
+    let clock = Moved::at(-120);
+    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+    world.put(events::bar("SPY", T0 - 125 * MINUTE, 110, Origin::Live)).await;
+    let running = ready(&world).await;
+    // A fill is measured at any time; the clock is looked at every second all along.
+    fill(&world, "buy", Side::Buy, -121).await;
+    until(async || measured(&world).await == [-120]).await;
+    clock.to(-95);
+    fill(&world, "again", Side::Buy, -95).await;
+    until(async || measured(&world).await == [-120, -95]).await;
+    clock.to(-29);
+    until(async || measured(&world).await.len() > 2).await;
+    running.stop().await;
+    assert_eq!(measured(&world).await, [-120, -95, -29]);
+    runtime::clock::set_virtual(None);
+}
+
+#[tokio::test]
+async fn an_alert_is_raised_once_and_cleared_once() {
+    let clock = Moved::at(1);
+    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+    world.put(events::limited(&[("max_gross_exposure", "12000")])).await;
+    world.put(events::bar("SPY", T0, 100, Origin::Live)).await;
+    world.put(events::mark(T0, 1_000_000)).await;
+    let running = ready(&world).await;
+    // 10,000 of 12,000 are used.
+    fill(&world, "buy", Side::Buy, 1).await;
+    let kind = || "max_gross_exposure".to_owned();
+    until(async || alerts(&world).await == [(kind(), false)]).await;
+    let before = measured(&world).await.len();
+    clock.to(16);
+    until(async || measured(&world).await.len() > before).await;
+    assert_eq!(alerts(&world).await, [(kind(), false)], "it is in force already");
+    fill(&world, "sell", Side::Sell, 16).await;
+    until(async || alerts(&world).await.len() > 1).await;
+    let before = measured(&world).await.len();
+    clock.to(31);
+    until(async || measured(&world).await.len() > before).await;
+    running.stop().await;
+    assert_eq!(alerts(&world).await, [(kind(), false), (kind(), true)]);
+    runtime::clock::set_virtual(None);
+}
+
+#[tokio::test]
+async fn read_models_that_fall_behind_trip_their_breaker() {
+    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+    world.put(events::limited(&[("breaker_projection_lag", "1:halt")])).await;
+    let running = ready(&world).await;
+    let head = world.trading().await;
+    world.limit(head);
+    world.put(events::mark(T0, 1_000_000)).await;
+    until(async || !tripped(&world).await.is_empty()).await;
+    running.stop().await;
+    let tripped = tripped(&world).await;
+    assert_eq!(tripped.len(), 1);
+    assert_eq!(tripped[0].kind(), BreakerKind::ProjectionLag);
+    assert!(tripped[0].value_e9 >= E9, "{}", tripped[0].reason);
+    assert!(tripped[0].reason.starts_with("the read models were behind"), "{}", tripped[0].reason);
+}
+
+#[tokio::test]
+async fn a_market_that_falls_silent_within_its_session_trips_its_breaker() {
+    let clock = Moved::at(-60);
+    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+    world.put(events::limited(&[("breaker_stale_data", "90")])).await;
+    world.put(events::bar("SPY", T0 + MINUTE, 100, Origin::Live)).await;
+    let running = ready(&world).await;
+    // Before the open nobody expects a bar, and one that is a minute old is new enough.
+    until(async || world.model.asked.load(Ordering::SeqCst) > 2).await;
+    clock.to(2);
+    let asked = world.model.asked.load(Ordering::SeqCst);
+    until(async || world.model.asked.load(Ordering::SeqCst) > asked + 1).await;
+    assert_eq!(tripped(&world).await, []);
+    clock.to(3);
+    until(async || !tripped(&world).await.is_empty()).await;
+    running.stop().await;
+    let tripped = tripped(&world).await;
+    assert_eq!(tripped[0].kind(), BreakerKind::StaleData);
+    assert_eq!((tripped[0].value_e9, tripped[0].most_e9), (120 * E9, 90 * E9));
+    assert_eq!(tripped[0].reason, "no bar came for 120 s, the limit is 90");
+    runtime::clock::set_virtual(None);
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use contracts::event_id;
-use contracts::v1::Origin;
+use contracts::v1::{Origin, Severity};
+use domain::book::{HALT, RESUMPTION};
 use domain::money::Price;
 use local_servers::testing::{TestDatabase, TestPostgres};
 use projections::{Name, Poison, Port, PortError, Projector, State};
@@ -147,5 +148,37 @@ async fn prices_are_those_of_the_newest_live_bars() {
     let actions = model.actions().await.unwrap();
     assert_eq!(actions.rows.len(), 1);
     assert_eq!(actions.rows[0].event_ns, T0 - HOUR / 2);
+    database.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_halt_and_its_resumption_are_known_from_the_rows_after_a_start() {
+    let world = World::new(ClockMode::Tape, limits(1_000_000, E9)).await;
+    world.instant(T0, &["SPY"]).await;
+    let database = Database::of(&world).await;
+    let model = PostgresReadModel::new(database.reader.clone());
+    let outlier = ("outlier", true);
+    let told = [
+        ("outlier", Severity::Warning, vec![outlier], None),
+        (HALT, Severity::Info, vec![outlier, (HALT, false)], Some(("alpha", "symbol_halted"))),
+        (RESUMPTION, Severity::Info, vec![outlier, (RESUMPTION, false)], Some(("beta", ""))),
+        (HALT, Severity::Warning, vec![outlier, (HALT, true)], None),
+        (RESUMPTION, Severity::Warning, vec![(RESUMPTION, true)], None),
+    ];
+    let mut count = 0;
+    for (second, (rule, severity, expected, decided)) in (1..).zip(told) {
+        world.put(events::finding("SPY", rule, severity, T0 + second * E9)).await;
+        database.caught_up(&world).await;
+        let findings = model.findings().await.unwrap().rows;
+        let rows = findings.iter().map(|row| (row.finding.rule.as_str(), row.finding.severe));
+        assert_eq!(rows.collect::<Vec<_>>(), expected, "after the finding {second}");
+        let Some((strategy, denied)) = decided else { continue };
+        world.buy(strategy, "SPY").await;
+        let running = world.start_with(Arc::new(world.log.clone()), Arc::new(model.clone()));
+        count += 1;
+        let last = world.decided(count).await.pop().unwrap().1;
+        running.stop().await;
+        assert_eq!((last.strategy.as_str(), last.rule.as_str()), (strategy, denied));
+    }
     database.stop().await;
 }

@@ -21,6 +21,8 @@ pub struct FoldedReadModel {
     pub asked: AtomicU64,
     /// The prices that it starts with.
     pub prices: Mutex<AsOf<LastPrice>>,
+    /// The sectors that profiles name.
+    pub sectors: Mutex<Vec<(String, String)>>,
 }
 
 impl FoldedReadModel {
@@ -31,6 +33,7 @@ impl FoldedReadModel {
             failing: AtomicBool::new(false),
             asked: AtomicU64::new(0),
             prices: Mutex::default(),
+            sectors: Mutex::default(),
         }
     }
 }
@@ -49,6 +52,10 @@ impl ReadModel for FoldedReadModel {
 
     async fn prices(&self) -> Result<AsOf<LastPrice>, ReadError> {
         Ok(self.prices.lock().unwrap().clone())
+    }
+
+    async fn sectors(&self) -> Result<Vec<(String, String)>, ReadError> {
+        Ok(self.sectors.lock().unwrap().clone())
     }
 
     async fn actions(&self) -> Result<AsOf<PastAction>, ReadError> {

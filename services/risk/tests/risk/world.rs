@@ -75,6 +75,10 @@ impl World {
         self.log.state(stream::MARKET).await.unwrap().last_sequence
     }
 
+    pub async fn market_event(&self, sequence: u64) -> Recorded {
+        self.log.get(stream::MARKET, sequence).await.unwrap().unwrap()
+    }
+
     pub async fn trading(&self) -> u64 {
         self.log.state(stream::TRADING).await.unwrap().last_sequence
     }

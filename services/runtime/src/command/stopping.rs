@@ -1,7 +1,7 @@
 //! Stopping a strategy for a while, for good, or for its next version; and what becomes of what it holds.
 //!
-//! Nothing is left behind without a word: whoever removes or replaces a strategy that holds something has to say what
-//! becomes of it, and the tape has it in the stop itself. Deliberately absent: what it holds, which the read model
+//! Nothing is left behind without a word: whoever stops, removes or replaces a strategy that holds something, or has it
+//! signal in shadow mode only, has to say what becomes of it, and the tape has it in the stop itself. Deliberately absent: what it holds, which the read model
 //! knows ([`Leaving::holds`]).
 
 use contracts::stream::TRADING;
@@ -88,27 +88,64 @@ impl Leaving {
     }
 }
 
-/// Stops a strategy and says what becomes of its positions; `hand_over_to` names who takes them over: `manual`, or an
-/// enabled strategy of the same account. One that is removed and still holds something is told so as any other.
+/// Stops a strategy; of what it holds `leaving` says what becomes. One that is removed and still holds something is told
+/// so as any other.
 pub async fn stop_strategy(
     tape: &Tape,
     caller: &Caller,
     strategy: &str,
     reason: &str,
-    positions: PositionsFate,
-    hand_over_to: &str,
+    leaving: &Leaving,
 ) -> Result<(), StrategyError> {
-    check_heir(tape, strategy, positions, hand_over_to).await?;
-    let body = Body::StrategyDisabled(StrategyDisabled {
+    leaving.must_be_stated(strategy)?;
+    check_heir(tape, strategy, leaving.positions, &leaving.hand_over_to).await?;
+    let body = Body::StrategyDisabled(disabled(caller, strategy, reason.to_owned(), leaving));
+    control(tape, caller, "strategy_disable", strategy, &leaving.detail(reason), body).await?;
+    Ok(())
+}
+
+/// Enables a strategy in shadow mode, in which it manages nothing. What becomes of what it holds is stated in a stop of
+/// the same batch.
+pub(super) async fn shadow_strategy(
+    tape: &Tape,
+    caller: &Caller,
+    strategy: &str,
+    leaving: &Leaving,
+) -> Result<(), StrategyError> {
+    leaving.must_be_stated(strategy)?;
+    check_heir(tape, strategy, leaving.positions, &leaving.hand_over_to).await?;
+    let mode = StrategyMode::Shadow;
+    let mut bodies = Vec::new();
+    if leaving.positions != PositionsFate::Unspecified {
+        let stop = disabled(caller, strategy, format!("enabled in mode {}", mode.name()), leaving);
+        bodies.push(("strategy_enable/disable", Body::StrategyDisabled(stop)));
+    }
+    let enabled =
+        StrategyEnabled { strategy: strategy.to_owned(), mode: mode.into(), actor: caller.actor.clone() };
+    bodies.push(("strategy_enable", Body::StrategyEnabled(enabled)));
+    for attempt in 1.. {
+        let sequence = last_control(tape, strategy).await?;
+        match tape.append_batch(in_order(caller, strategy, bodies.clone(), sequence)).await {
+            Err(AppendError::Conflict { .. }) if attempt < ATTEMPTS_MAX => {}
+            outcome => {
+                outcome?;
+                break;
+            }
+        }
+    }
+    audit(tape, caller, "strategy_enable", strategy, &leaving.detail(mode.name())).await?;
+    Ok(())
+}
+
+/// A stop that says what becomes of what the strategy holds.
+fn disabled(caller: &Caller, strategy: &str, reason: String, leaving: &Leaving) -> StrategyDisabled {
+    StrategyDisabled {
         strategy: strategy.to_owned(),
         actor: caller.actor.clone(),
-        reason: reason.to_owned(),
-        positions: positions.into(),
-        hand_over_to: hand_over_to.to_owned(),
-    });
-    let detail = format!("positions: {}; {reason}", fate_name(positions));
-    control(tape, caller, "strategy_disable", strategy, &detail, body).await?;
-    Ok(())
+        reason,
+        positions: leaving.positions.into(),
+        hand_over_to: leaving.hand_over_to.clone(),
+    }
 }
 
 /// Refuses to hand over to somebody who would never manage the positions: signals of a strategy that is disabled or in
@@ -208,14 +245,8 @@ fn removal(
 ) -> Vec<Append> {
     let mut bodies = Vec::new();
     if leaving.positions != PositionsFate::Unspecified {
-        let disabled = StrategyDisabled {
-            strategy: name.to_owned(),
-            actor: caller.actor.clone(),
-            reason: because("removed", reason),
-            positions: leaving.positions.into(),
-            hand_over_to: leaving.hand_over_to.clone(),
-        };
-        bodies.push(("strategy_remove/disable", Body::StrategyDisabled(disabled)));
+        let stop = disabled(caller, name, because("removed", reason), leaving);
+        bodies.push(("strategy_remove/disable", Body::StrategyDisabled(stop)));
     }
     if is_registered {
         let removed = StrategyRemoved {
@@ -225,6 +256,11 @@ fn removal(
         };
         bodies.push(("strategy_remove", Body::StrategyRemoved(removed)));
     }
+    in_order(caller, name, bodies, sequence)
+}
+
+/// Controls of one strategy, one after the other behind `sequence`, the last of them that was read.
+fn in_order(caller: &Caller, name: &str, bodies: Vec<(&str, Body)>, sequence: u64) -> Vec<Append> {
     let mut expect = Expect::Last { filter: controls(name), sequence };
     let append = |(action, body): (&str, Body)| {
         let event = event(caller, action, body);

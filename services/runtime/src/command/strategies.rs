@@ -6,10 +6,11 @@
 use contracts::Subject;
 use contracts::stream::TRADING;
 use contracts::v1::event::Body;
-use contracts::v1::{GroupPolicy, Sizing, StrategyEnabled, StrategyMode, StrategyRegistered};
+use contracts::v1::{GroupPolicy, PositionsFate, Sizing, StrategyEnabled, StrategyMode, StrategyRegistered};
 use event_log::{AppendError, LogError, Tape, covers, is_well_formed, last_of};
 
-use super::{Caller, audit, control, live_confirmation, third_tokens};
+use super::stopping::{Leaving, shadow_strategy};
+use super::{Caller, audit, control, fate_name, live_confirmation, third_tokens};
 use crate::external::{AccessError, Credentials, ExternalStrategy, NEWS, StrategyAccess};
 
 /// Longest name, in bytes. A longer one names nothing: it is not asked for, because a subject of any length would
@@ -145,13 +146,23 @@ fn wrong_mode(text: &str, expected: &str) -> StrategyError {
 }
 
 /// Lets a strategy's signals take effect. `live`, which alone opens positions on an account that trades with money, needs
-/// the confirmation of its account.
+/// the confirmation of its account. In `shadow` mode it manages nothing: of what it holds `leaving` says what becomes. In
+/// every other mode it goes on with what it holds, and nothing else may be said of it.
 pub async fn enable_strategy(
     tape: &Tape,
     caller: &Caller,
     strategy: &str,
     mode: StrategyMode,
+    leaving: &Leaving,
 ) -> Result<(), StrategyError> {
+    if mode == StrategyMode::Shadow {
+        return shadow_strategy(tape, caller, strategy, leaving).await;
+    }
+    if leaving.positions != PositionsFate::Unspecified || !leaving.hand_over_to.is_empty() {
+        let value = fate_name(leaving.positions).to_owned();
+        let expected = format!("nothing, or mode shadow: in mode {} it manages what it holds", mode.name());
+        return Err(StrategyError::Invalid { field: "positions", value, expected });
+    }
     if mode == StrategyMode::Live {
         let known = registration(tape, strategy).await?;
         let known = known.ok_or_else(|| StrategyError::Unknown(strategy.to_owned()))?;

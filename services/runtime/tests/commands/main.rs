@@ -88,6 +88,11 @@ fn new(name: &str, account: &str) -> NewStrategy {
     }
 }
 
+/// Enables a strategy that holds nothing.
+async fn enable(tape: &Tape, key: &str, name: &str, mode: StrategyMode) {
+    command::enable_strategy(tape, &caller(key), name, mode, &Leaving::default()).await.unwrap();
+}
+
 /// Subjects of TRADING from a sequence on.
 async fn subjects(tape: &Tape, from: u64) -> Vec<String> {
     let mut subjects = Vec::new();
@@ -166,7 +171,7 @@ async fn a_hand_over_is_one_position_of_the_tape() {
     let nothing = Leaving::default();
     let early = command::replace_strategy(&tape, &server, &caller("2"), "sma", "heir", "", &nothing).await;
     assert!(matches!(early, Err(StrategyError::NotEnabled(_))), "{early:?}");
-    command::enable_strategy(&tape, &caller("3"), "sma", StrategyMode::Shadow).await.unwrap();
+    enable(&tape, "3", "sma", StrategyMode::Shadow).await;
     let before = tape.state(TRADING).await.unwrap().last_sequence;
     let by = caller("4");
     let after = command::replace_strategy(&tape, &server, &by, "sma", "heir", "better", &nothing);
@@ -200,7 +205,9 @@ fn a_mode_has_a_name_and_money_is_no_first_one() {
 #[tokio::test]
 async fn a_strategy_trades_with_money_only_where_its_account_is_confirmed() {
     let tape = tape().await;
-    let enable = async |key| command::enable_strategy(&tape, &caller(key), "sma", StrategyMode::Live).await;
+    let nothing = Leaving::default();
+    let enable =
+        async |key| command::enable_strategy(&tape, &caller(key), "sma", StrategyMode::Live, &nothing).await;
     let refused = enable("1").await.unwrap_err();
     assert!(
         matches!(&refused, StrategyError::NotConfirmed { account, .. } if account == "paper"),
@@ -242,17 +249,17 @@ async fn a_switch_is_to_one_that_has_run_in_shadow_mode() {
     for name in ["old", "new"] {
         command::register_strategy(&tape, &server, &caller(name), &new(name, "paper")).await.unwrap();
     }
-    command::enable_strategy(&tape, &caller("5"), "old", StrategyMode::Paper).await.unwrap();
+    enable(&tape, "5", "old", StrategyMode::Paper).await;
     for mode in [None, Some(StrategyMode::Paper)] {
         if let Some(mode) = mode {
-            command::enable_strategy(&tape, &caller("6"), "new", mode).await.unwrap();
+            enable(&tape, "6", "new", mode).await;
         }
         let nothing = Leaving::default();
         let refused =
             command::switch_strategy(&tape, &server, &caller("7"), "old", "new", "", &nothing).await;
         assert!(matches!(refused, Err(StrategyError::NotBeside(_))), "{refused:?}");
     }
-    command::enable_strategy(&tape, &caller("8"), "new", StrategyMode::Shadow).await.unwrap();
+    enable(&tape, "8", "new", StrategyMode::Shadow).await;
     let (nothing, by) = (Leaving::default(), caller("9"));
     let after = command::switch_strategy(&tape, &server, &by, "old", "new", "better", &nothing);
     let after = after.await.unwrap();
@@ -267,9 +274,11 @@ async fn positions_go_to_somebody_who_will_manage_them() {
     for (name, account) in [("heir", "paper"), ("abroad", "other")] {
         command::register_strategy(&tape, &server, &caller(name), &new(name, account)).await.unwrap();
     }
-    command::enable_strategy(&tape, &caller("1"), "abroad", StrategyMode::Paper).await.unwrap();
+    enable(&tape, "1", "abroad", StrategyMode::Paper).await;
     let hand_over = async |key: &str, to: &str| {
-        command::stop_strategy(&tape, &caller(key), "sma", "", PositionsFate::HandOver, to).await
+        let leaving =
+            Leaving { positions: PositionsFate::HandOver, hand_over_to: to.to_owned(), ..Leaving::default() };
+        command::stop_strategy(&tape, &caller(key), "sma", "", &leaving).await
     };
     let refused = async |to: &str, said: &str| {
         let before = tape.state(TRADING).await.unwrap().last_sequence;
@@ -283,13 +292,14 @@ async fn positions_go_to_somebody_who_will_manage_them() {
     refused("heir", "hand_over_to \"heir\": expected a strategy enabled in mode paper or live").await;
     refused("heir", "it is disabled").await;
     refused("abroad", "a strategy that trades on account paper, or manual; it trades on other").await;
-    command::enable_strategy(&tape, &caller("3"), "heir", StrategyMode::Shadow).await.unwrap();
+    enable(&tape, "3", "heir", StrategyMode::Shadow).await;
     refused("heir", "it is shadow").await;
 
-    command::enable_strategy(&tape, &caller("4"), "heir", StrategyMode::Paper).await.unwrap();
+    enable(&tape, "4", "heir", StrategyMode::Paper).await;
     for fate in [PositionsFate::Keep, PositionsFate::Flatten, PositionsFate::Unspecified] {
         let before = tape.state(TRADING).await.unwrap().last_sequence;
-        let both = command::stop_strategy(&tape, &caller("7"), "sma", "", fate, "heir").await;
+        let leaving = Leaving { positions: fate, hand_over_to: "heir".to_owned(), ..Leaving::default() };
+        let both = command::stop_strategy(&tape, &caller("7"), "sma", "", &leaving).await;
         let said = "hand_over_to \"heir\": expected none, or positions hand_over beside it";
         assert_eq!(both.unwrap_err().to_string(), said);
         assert_eq!(tape.state(TRADING).await.unwrap().last_sequence, before);

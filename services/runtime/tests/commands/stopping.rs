@@ -6,7 +6,7 @@ use contracts::v1::{Audit, PositionsFate, StrategyDisabled, StrategyMode};
 use event_log::Tape;
 use runtime::command::{self, Leaving, StrategyError};
 
-use crate::{Server, caller, new, subjects, tape};
+use crate::{Server, caller, enable, new, subjects, tape};
 
 /// What is left behind of 20 shares.
 fn leaving(positions: PositionsFate, to: &str) -> Leaving {
@@ -80,13 +80,13 @@ async fn what_a_removed_strategy_still_holds_is_closed_or_handed_over() {
     let keep = leaving(PositionsFate::Keep, "");
     command::remove_strategy(&tape, &server, &caller("2"), "mine", "", &keep).await.unwrap();
     assert_eq!(last_stop(&tape, "mine").await.positions(), PositionsFate::Keep);
-    command::enable_strategy(&tape, &caller("3"), "sma", StrategyMode::Paper).await.unwrap();
+    enable(&tape, "3", "sma", StrategyMode::Paper).await;
     for (key, fate, to) in [
         ("4", PositionsFate::Flatten, ""),
         ("5", PositionsFate::HandOver, "manual"),
         ("6", PositionsFate::HandOver, "sma"),
     ] {
-        command::stop_strategy(&tape, &caller(key), "mine", "late", fate, to).await.unwrap();
+        command::stop_strategy(&tape, &caller(key), "mine", "late", &leaving(fate, to)).await.unwrap();
         let stop = last_stop(&tape, "mine").await;
         assert_eq!((stop.positions(), stop.hand_over_to.as_str()), (fate, to));
     }
@@ -96,8 +96,8 @@ async fn what_a_removed_strategy_still_holds_is_closed_or_handed_over() {
     let flatten = leaving(PositionsFate::Flatten, "");
     command::remove_strategy(&tape, &server, &caller("7"), "mine", "", &flatten).await.unwrap();
     assert_eq!(subjects(&tape, before + 1).await, ["control.strategy.mine.disabled"]);
-    let (by, fate) = (caller("8"), PositionsFate::HandOver);
-    let of_nobody = command::stop_strategy(&tape, &by, "nobody", "", fate, "sma").await;
+    let (by, to_sma) = (caller("8"), leaving(PositionsFate::HandOver, "sma"));
+    let of_nobody = command::stop_strategy(&tape, &by, "nobody", "", &to_sma).await;
     assert!(matches!(of_nobody, Err(StrategyError::Unknown(_))), "{of_nobody:?}");
 }
 
@@ -105,7 +105,7 @@ async fn what_a_removed_strategy_still_holds_is_closed_or_handed_over() {
 async fn a_replacement_says_what_becomes_of_what_the_old_one_holds() {
     let (tape, server) = (tape().await, Server::default());
     command::register_strategy(&tape, &server, &caller("1"), &new("heir", "paper")).await.unwrap();
-    command::enable_strategy(&tape, &caller("2"), "sma", StrategyMode::Shadow).await.unwrap();
+    enable(&tape, "2", "sma", StrategyMode::Shadow).await;
     let replace = async |key: &str, old: &str, new: &str, positions: PositionsFate| {
         let leaving = leaving(positions, "");
         command::replace_strategy(&tape, &server, &caller(key), old, new, "better", &leaving).await
@@ -118,7 +118,7 @@ async fn a_replacement_says_what_becomes_of_what_the_old_one_holds() {
     assert!(idle.starts_with("positions \"hand_over\": expected keep or flatten"), "{idle}");
     assert_eq!(head(&tape).await, before);
 
-    command::enable_strategy(&tape, &caller("5"), "sma", StrategyMode::Paper).await.unwrap();
+    enable(&tape, "5", "sma", StrategyMode::Paper).await;
     replace("6", "sma", "heir", PositionsFate::HandOver).await.unwrap();
     let stop = last_stop(&tape, "sma").await;
     assert_eq!((stop.positions(), stop.hand_over_to.as_str()), (PositionsFate::HandOver, "heir"));
@@ -127,6 +127,61 @@ async fn a_replacement_says_what_becomes_of_what_the_old_one_holds() {
     replace("7", "heir", "sma", PositionsFate::Keep).await.unwrap();
     let stop = last_stop(&tape, "heir").await;
     assert_eq!((stop.positions(), stop.hand_over_to.as_str()), (PositionsFate::Keep, ""));
+}
+
+#[tokio::test]
+async fn a_stop_says_what_becomes_of_what_the_strategy_holds() {
+    let tape = tape().await;
+    enable(&tape, "1", "sma", StrategyMode::Paper).await;
+    let before = head(&tape).await;
+    let stop = async |key: &str, leaving: &Leaving| {
+        command::stop_strategy(&tape, &caller(key), "sma", "enough", leaving).await
+    };
+    let unsaid = stop("2", &leaving(PositionsFate::Unspecified, "")).await;
+    assert!(matches!(&unsaid, Err(StrategyError::Holds { holds, .. }) if holds == "20 ACMEX"), "{unsaid:?}");
+    assert_eq!(head(&tape).await, before, "a refused stop changes nothing");
+    stop("3", &leaving(PositionsFate::Keep, "")).await.unwrap();
+    assert_eq!(last_stop(&tape, "sma").await.positions(), PositionsFate::Keep);
+    assert_eq!(last_audit(&tape).await.detail, "positions: keep; enough");
+    // Of nothing nothing has to be said.
+    stop("4", &Leaving::default()).await.unwrap();
+    assert_eq!(last_audit(&tape).await.detail, "enough");
+}
+
+#[tokio::test]
+async fn shadow_mode_says_what_becomes_of_what_the_strategy_holds() {
+    let tape = tape().await;
+    enable(&tape, "1", "sma", StrategyMode::Paper).await;
+    let before = head(&tape).await;
+    let enable = async |key: &str, mode: StrategyMode, leaving: &Leaving| {
+        command::enable_strategy(&tape, &caller(key), "sma", mode, leaving).await
+    };
+    for (mode, leaving, said) in [
+        (StrategyMode::Shadow, leaving(PositionsFate::Unspecified, ""), "because strategy \"sma\" holds 20"),
+        (StrategyMode::Shadow, leaving(PositionsFate::HandOver, ""), "hand_over_to \"\": expected another"),
+        (StrategyMode::Shadow, leaving(PositionsFate::HandOver, "sma"), "hand_over_to \"sma\": expected"),
+        (StrategyMode::Paper, leaving(PositionsFate::Keep, ""), "positions \"keep\": expected nothing"),
+        (StrategyMode::Paper, leaving(PositionsFate::Unspecified, "manual"), "expected nothing"),
+    ] {
+        let refused = enable("2", mode, &leaving).await.unwrap_err().to_string();
+        assert!(refused.contains(said), "{refused}");
+    }
+    assert_eq!(head(&tape).await, before, "a refused change of mode changes nothing");
+
+    let to_manual = leaving(PositionsFate::HandOver, "manual");
+    enable("3", StrategyMode::Shadow, &to_manual).await.unwrap();
+    let changed = ["control.strategy.sma.disabled", "control.strategy.sma.enabled"];
+    assert_eq!(subjects(&tape, before + 1).await, changed);
+    let stop = last_stop(&tape, "sma").await;
+    assert_eq!((stop.positions(), stop.hand_over_to.as_str()), (PositionsFate::HandOver, "manual"));
+    assert_eq!(stop.reason, "enabled in mode shadow");
+    assert_eq!(last_audit(&tape).await.detail, "positions: hand_over; shadow");
+    let known = command::registration(&tape, "sma").await.unwrap().unwrap();
+    assert_eq!(known.enabled, Some(StrategyMode::Shadow));
+    // The same command again is the same command.
+    let before = head(&tape).await;
+    enable("3", StrategyMode::Shadow, &to_manual).await.unwrap();
+    assert_eq!(head(&tape).await, before);
 }
 
 #[test]

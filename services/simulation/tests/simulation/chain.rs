@@ -170,9 +170,9 @@ fn a_generated_market_has_the_chain_hash_of_its_backtest() {
     assert_eq!(Some(calm.chain_hash), backtested);
 }
 
-#[test]
+/// All shared bars and corporate actions.
 #[expect(clippy::disallowed_methods, reason = "tests read their settings from the environment")]
-fn the_shared_data_have_the_chain_hash_of_backtest_and_rehearsal() {
+fn shared() -> Market {
     let directory = PathBuf::from(std::env::var("TAPEDECK_TEST_DATA").expect("TAPEDECK_TEST_DATA"));
     let mut files: Vec<_> = ["AAPL", "BAC", "IBM", "SPY"]
         .map(|symbol| directory.join(format!("bars-1h-{symbol}.csv.gz")))
@@ -180,9 +180,25 @@ fn the_shared_data_have_the_chain_hash_of_backtest_and_rehearsal() {
     files.push(directory.join("corporate-actions.csv"));
     let options = ingest::file::ReadOptions::default();
     let mut loaded = RecordedSource::load("rehearsal", &files, &options, Range::default()).unwrap();
-    let market = Market::of(&mut loaded.source, usize::MAX);
+    Market::of(&mut loaded.source, usize::MAX)
+}
+
+#[test]
+fn the_shared_data_have_the_chain_hash_of_backtest_and_rehearsal() {
     let strategies = vec![strategy("momentum", "momentum", &[]), strategy("sma_cross", "sma_cross", &[])];
-    let (calm, backtested) = both(market, strategies);
+    let (calm, backtested) = both(shared(), strategies);
     assert_eq!(Some(&calm.chain_hash), backtested.as_ref());
     assert_eq!(calm.chain_hash, REHEARSED);
+}
+
+#[test]
+fn three_kinds_of_strategies_over_all_shared_data_have_the_chain_hash_of_their_backtest() {
+    let strategies = vec![
+        strategy("cross", "sma_cross", &[("fast", "5"), ("slow", "20")]),
+        strategy("reversion", "mean_reversion", &[]),
+        strategy("surge", "momentum", &[("lookback", "6"), ("threshold", "0.01")]),
+    ];
+    let (calm, backtested) = both(shared(), strategies);
+    assert!(calm.fills > 1_000, "{calm:?}");
+    assert_eq!(Some(calm.chain_hash), backtested);
 }

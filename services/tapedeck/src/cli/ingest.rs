@@ -21,6 +21,9 @@ pub struct Backfill {
     /// Last date [default: today]
     #[arg(long, value_name = "DATE")]
     pub to: Option<chrono::NaiveDate>,
+    /// Then run this strategy over what the tape holds of the symbols, and record the run, as `backtest` does
+    #[arg(long, value_name = "NAME[:K=V,...]")]
+    pub backtest: Option<String>,
 }
 
 /// Vendors of history.

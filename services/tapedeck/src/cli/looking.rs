@@ -72,6 +72,13 @@ pub struct Status {
 pub enum ConfigCommand {
     /// Check the configuration, the environment and these options as `up` does, and print what takes effect
     Check(TelemetryOptions),
+    /// State one value in the configuration file, and leave the rest of it as it is written
+    Set {
+        /// Its path, for example account.paper.broker
+        field: String,
+        /// The value, as TOML writes it or as plain text
+        value: String,
+    },
 }
 
 /// Read models.

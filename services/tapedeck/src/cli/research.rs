@@ -64,7 +64,7 @@ pub struct RunOptions {
     /// Positions below zero are allowed, and strategies that can go short do
     #[arg(long)]
     pub allow_short: bool,
-    /// When the market is open: XNYS, 24x5 or 24x7 [default: XNYS]
+    /// When the market is open: XNYS, 24x5 or 24x7 [default: that of the tape; of files XNYS]
     #[arg(long, value_name = "CALENDAR")]
     pub calendar: Option<String>,
     /// Which version of a bar counts that the tape states more than once: latest, each bar in its newest version from the

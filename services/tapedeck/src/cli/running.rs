@@ -185,7 +185,7 @@ impl Service {
             Self::Execution => "Submits orders, records what the broker answers, marks the accounts.",
             Self::Backtest => "Runs the backtests that are asked for.",
             Self::Projector => "Folds the tape into the read models.",
-            Self::Checker => "Holds what must always hold against tape and read model.",
+            Self::Checker => "Holds what must always hold against tape, read model and brokers.",
             Self::Web => "Serves the dashboard and the API.",
         }
     }
@@ -234,6 +234,10 @@ pub struct Import {
     /// How the file's bars are to be read
     #[command(flatten)]
     pub format: BarFormat,
+    /// When the market of the bars is open: XNYS, 24x5 or 24x7; a tape that is made keeps it [default: that of the tape; of
+    /// a new one XNYS]
+    #[arg(long, value_name = "CALENDAR")]
+    pub calendar: Option<String>,
     /// Append nothing when any row is rejected
     #[arg(long)]
     pub strict: bool,

@@ -22,13 +22,22 @@ pub enum StrategyCommand {
         /// `live` does, where the account is confirmed for it
         #[arg(long, default_value = "paper", value_name = "shadow|paper|live")]
         mode: String,
+        /// In shadow mode, in which it manages nothing, what becomes of its positions: they stay in its name (keep), they
+        /// are closed at the market (flatten), or another strategy takes them over (hand-over) [default: asked on a
+        /// terminal; else it has to be stated where it holds something]
+        #[arg(long, value_name = "keep|flatten|hand-over")]
+        positions: Option<String>,
+        /// Who takes the positions over: an enabled strategy of the same account, or `manual`
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
     },
     /// Stop a strategy's signals; what becomes of its positions is asked for, or stated
     Disable {
         /// Strategy's name
         name: String,
         /// What becomes of its positions: the strategy goes on to close them (keep), they are closed at the market
-        /// (flatten), or another one takes them over (hand-over) [default: asked on a terminal; else they stay]
+        /// (flatten), or another one takes them over (hand-over) [default: asked on a terminal; else it has to be stated
+        /// where it holds something]
         #[arg(long, value_name = "keep|flatten|hand-over")]
         positions: Option<String>,
         /// Who takes the positions over: an enabled strategy of the same account, or `manual`

@@ -20,7 +20,7 @@ use crate::output::Output;
 use crate::session::Session;
 
 /// Version of the program, as runs state it.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+const VERSION: &str = crate::CODE_VERSION;
 /// Time between two words of progress.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 /// Time between two lines of progress.
@@ -84,7 +84,8 @@ async fn watched(
         }
     };
     let cancelled = recording.map(Recording::cancelled);
-    let mut work = Box::pin(backtest::again(Arc::clone(&session.tape), options_of(session), stretch, watch));
+    let options = options_of(session)?;
+    let mut work = Box::pin(backtest::again(Arc::clone(&session.tape), options, stretch, watch));
     let mut ticks = tokio::time::interval(TELL_EVERY);
     let mut next_line = LINE_EVERY;
     loop {

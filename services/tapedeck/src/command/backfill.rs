@@ -1,4 +1,4 @@
-//! `tapedeck backfill`: history from a vendor.
+//! `tapedeck backfill`: history from a vendor, and a backtest over it where that is wanted.
 
 mod ask;
 mod days;
@@ -8,6 +8,7 @@ mod plan;
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDate;
+use clap::Parser as _;
 use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use ingest::import::ImportReport;
@@ -16,9 +17,9 @@ use runtime::command::filled::{Action, Filled};
 use serde::Serialize;
 use vendors::{Ask, HistoricalBars, Offer, Skipped};
 
-use crate::cli::{Backfill, Global};
+use crate::cli::{Backfill, Backtest, Cli, Command, Global};
 use crate::command::symbols::listed;
-use crate::command::{fold, import, ingest as ingested};
+use crate::command::{backtest, fold, import, ingest as ingested};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -80,12 +81,21 @@ impl Wanted {
 }
 
 /// Asks for one symbol after the other, for several at once, or for days of all, and appends what the tape lacks. What
-/// came of each is recorded.
+/// came of each is recorded. A backtest follows where all of it came.
 pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<(), Failure> {
     let configuration = global.configuration()?;
     let vendor = source::history(options.source, &configuration.config.source)?;
     let wanted = wanted(options, &*vendor, configuration.config.standards(), runtime::now_ns())?;
+    let test = options.backtest.as_deref().map(|strategy| test(strategy, &wanted, output)).transpose()?;
+    if let Some(test) = &test {
+        Box::pin(backtest::check(global, test)).await?;
+    }
     let session = Session::open_own(global).await?;
+    let vendors = format!("bars of {}", vendor.name());
+    if let Err(failure) = session.manifest.check_exchange(&session.dir.name, &vendors) {
+        session.close().await;
+        return Err(failure);
+    }
     let started = Instant::now();
     let mut report = Report::default();
     let filling = async {
@@ -112,7 +122,10 @@ pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<
     session.close().await;
     outcome?;
     if report.unknown.is_empty() {
-        return Ok(());
+        return match test {
+            Some(test) => Box::pin(backtest::run(global, &test, output)).await,
+            None => Ok(()),
+        };
     }
     Err(Failure::not_found(
         format!(
@@ -123,6 +136,22 @@ pub async fn run(global: &Global, options: &Backfill, output: Output) -> Result<
         ),
         "",
     ))
+}
+
+/// The backtest of `strategy` over what was wanted.
+fn test(strategy: &str, wanted: &Wanted, output: Output) -> Result<Box<Backtest>, Failure> {
+    let usage = |message: String| Failure::usage(message, "tapedeck backfill --help");
+    if output.json {
+        let message = format!("--backtest {strategy}: expected no --json, which prints one document");
+        return Err(usage(message));
+    }
+    let (timeframe, symbols) = (wanted.timeframe.name(), wanted.symbols.join(","));
+    let words = ["tapedeck", "backtest", &format!("--strategy={strategy}"), "--timeframe", timeframe];
+    match Cli::try_parse_from(words.into_iter().chain(["--symbols", &symbols])).map(|cli| cli.command) {
+        Ok(Command::Backtest(options)) => Ok(options),
+        Ok(_) => Err(usage(format!("--backtest {strategy}: expected a strategy"))),
+        Err(error) => Err(usage(error.to_string())),
+    }
 }
 
 /// Says what was done, and lets the read models follow.

@@ -1,8 +1,10 @@
-//! `tapedeck config check`.
+//! `tapedeck config`: what takes effect, and how one value of the file is changed.
+
+mod set;
 
 use std::collections::BTreeSet;
 
-use crate::cli::{ConfigCommand, Global, Service};
+use crate::cli::{ConfigCommand, Global, Service, TelemetryOptions};
 use crate::command::up;
 use crate::config::Credential;
 use crate::exit::Failure;
@@ -10,10 +12,17 @@ use crate::home::{Home, TapeKind};
 use crate::output::Output;
 use crate::terms::{Asked, Terms};
 
+/// Does what is asked of the configuration.
+pub fn run(global: &Global, command: &ConfigCommand, output: Output) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::Check(telemetry) => check(global, telemetry, output),
+        ConfigCommand::Set { field, value } => set::run(global, field, value, output),
+    }
+}
+
 /// Checks the configuration, as the start of everything on a tape of the wall clock does, and prints what takes effect.
 /// It holds no secrets: those come from variables and from files, and are shown as set or unset.
-pub fn run(global: &Global, command: &ConfigCommand, output: Output) -> Result<(), Failure> {
-    let ConfigCommand::Check(telemetry) = command;
+fn check(global: &Global, telemetry: &TelemetryOptions, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let configuration = global.configuration()?;
     let (file, config) = (&configuration.file, &*configuration.config);

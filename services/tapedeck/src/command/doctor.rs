@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use alpaca::Alpaca;
 use broker::BrokerAccount;
+use domain::calendar::Calendar;
 use domain::money::Amount;
 use event_log::JetStreamLog;
 use local_servers::{find_nats_server, find_postgres};
@@ -125,7 +126,7 @@ async fn at_broker(name: &str, account: &AccountConfig) -> Result<(Alpaca, Broke
 
 /// Whether Alpaca's sessions of the days to come are the ones that everything here counts with.
 async fn calendar(client: &Alpaca) -> Finding {
-    let from = domain::calendar::Calendar::xnys().date_of(runtime::now_ns());
+    let from = Calendar::xnys().date_of(runtime::now_ns());
     match client.calendar_differences(from, CALENDAR_DAYS).await {
         Ok(none) if none.is_empty() => {
             good("calendar", format!("Alpaca's sessions of the next {CALENDAR_DAYS} days are ours"))
@@ -308,7 +309,8 @@ pub async fn on_tape(
         Some(drift) => found("streams", State::Warning, drift.to_string(), "tapedeck stream diff"),
     });
     findings.push(clock(pool).await);
-    findings.extend(data(pool).await?);
+    let market = dir.manifest()?.map(|manifest| manifest.market()).transpose()?.unwrap_or_default();
+    findings.extend(data(pool, market.calendar()).await?);
     Ok(findings)
 }
 
@@ -328,7 +330,7 @@ async fn clock(pool: &PgPool) -> Finding {
     }
 }
 
-async fn data(pool: &PgPool) -> Result<Vec<Finding>, Failure> {
+async fn data(pool: &PgPool, calendar: &Calendar) -> Result<Vec<Finding>, Failure> {
     let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
     let parked = queries::counts(pool).await.map_err(failed)?.parked;
     let mut findings = vec![if parked == 0 {
@@ -337,17 +339,18 @@ async fn data(pool: &PgPool) -> Result<Vec<Finding>, Failure> {
         found("parked messages", State::Warning, format!("{parked} to look at"), "tapedeck parked list")
     }];
     for series in queries::series(pool).await.map_err(failed)? {
-        let dates = queries::bar_dates(pool, &series.symbol, &series.timeframe).await.map_err(failed)?;
-        findings.push(gaps(&series, &dates));
+        let dates = queries::bar_dates(pool, &series.symbol, &series.timeframe, calendar).await;
+        findings.push(gaps(&series, &dates.map_err(failed)?, calendar));
     }
     Ok(findings)
 }
 
 /// Sessions of the calendar between the first and the last bar that have none.
-fn gaps(series: &queries::Series, dates: &[String]) -> Finding {
+fn gaps(series: &queries::Series, dates: &[String], calendar: &Calendar) -> Finding {
     let name = format!("{} {}", series.symbol, series.timeframe);
-    let calendar = domain::calendar::Calendar::xnys();
-    let (first, last) = (calendar.date_of(series.first_close_ns), calendar.date_of(series.last_close_ns));
+    // A bar that closes at midnight is of the day that ends there.
+    let date_of = |close_ns: i64| calendar.date_of(close_ns.saturating_sub(1));
+    let (first, last) = (date_of(series.first_close_ns), date_of(series.last_close_ns));
     let sessions = match calendar.sessions(first, last) {
         Ok(sessions) => sessions,
         Err(error) => return found("data", State::Warning, format!("{name}: {error}"), ""),

@@ -49,7 +49,9 @@ pub async fn register(session: &Session, options: &Register, output: Output) -> 
         commands::register_strategy(&session.tape, &access, &caller(), &new).await?;
     tell(&strategy, &credentials, options.credentials.as_deref(), output)?;
     if let Some(mode) = mode {
-        commands::enable_strategy(&session.tape, &caller(), &strategy.name, mode).await?;
+        // Its name is new: whatever an earlier one left in it was said when that one was removed.
+        let nothing = Leaving::default();
+        commands::enable_strategy(&session.tape, &caller(), &strategy.name, mode, &nothing).await?;
         output.note(&format!("{} enabled", strategy.name));
     } else {
         output.note(&format!(
@@ -185,7 +187,7 @@ async fn left_behind(
 ) -> Result<(Option<InName>, Leaving), Failure> {
     let goes = commands::registration(&session.tape, name).await?.is_some_and(|known| match going {
         Going::Removed => known.is_external(),
-        Going::ReplacedBy(_) | Going::Disabled => known.enabled.is_some(),
+        Going::ReplacedBy(_) | Going::Disabled | Going::Shadow => known.enabled.is_some(),
     });
     let (found, nothing) = (in_name(session, name).await?, InName::default());
     let asked = if goes { found.as_ref() } else { Some(&nothing) };
@@ -220,7 +222,7 @@ fn finish(
     }
     match going {
         Going::ReplacedBy(next) => output.note(&format!("{name} replaced by {next} on {account}")),
-        Going::Removed | Going::Disabled => output.note(&format!("{name} removed")),
+        Going::Removed | Going::Disabled | Going::Shadow => output.note(&format!("{name} removed")),
     }
     if !held.holds() {
         return Ok(());

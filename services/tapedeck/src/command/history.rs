@@ -9,7 +9,7 @@ use history::{HistoryError, Selection};
 use crate::cli::{Global, HistoryCommand, Resample};
 use crate::command::import;
 use crate::exit::Failure;
-use crate::home::Home;
+use crate::home::{Home, Manifest};
 use crate::output::Output;
 use crate::session::Session;
 
@@ -21,8 +21,8 @@ pub fn dir_of(tape: &Path) -> PathBuf {
     tape.join("segments")
 }
 
-/// The segments of the tape that is meant, found without its servers.
-pub fn offline_dir(global: &Global) -> Result<PathBuf, Failure> {
+/// The segments of the tape that is meant, found without its servers, and what the tape is.
+pub fn offline_tape(global: &Global) -> Result<(PathBuf, Manifest), Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let dir = match &global.tape {
         Some(name) => Some(home.tape(name)?),
@@ -30,18 +30,18 @@ pub fn offline_dir(global: &Global) -> Result<PathBuf, Failure> {
     };
     let missing = || Failure::not_found("there is no tape yet", "tapedeck up, or tapedeck import FILE");
     let dir = dir.ok_or_else(missing)?;
-    if dir.manifest()?.is_none() {
+    let Some(manifest) = dir.manifest()? else {
         return Err(Failure::not_found(
             format!("tape {:?} does not exist", dir.name),
             "tapedeck up --tape NAME",
         ));
-    }
-    Ok(dir_of(&dir.path))
+    };
+    Ok((dir_of(&dir.path), manifest))
 }
 
 /// What needs no server: the files alone.
 pub fn offline(global: &Global, command: HistoryCommand, output: Output) -> Result<(), Failure> {
-    let segments = segments::open(&offline_dir(global)?).map_err(failure)?;
+    let segments = segments::open(&offline_tape(global)?.0).map_err(failure)?;
     match command {
         HistoryCommand::Clear => clear(&segments, output),
         HistoryCommand::Verify => verify(&segments, output),

@@ -12,9 +12,9 @@ use serde::Serialize;
 use crate::cli::{BarFormat, Global, Import};
 use crate::command::{fold, ingest as ingested};
 use crate::exit::Failure;
-use crate::home::FormatNote;
+use crate::home::{FormatNote, Home};
 use crate::output::Output;
-use crate::session::Session;
+use crate::session::{OWN_TAPE, Session};
 
 const HELP: &str = "tapedeck import --help";
 /// Rejected rows shown to a person; `--json` has them all.
@@ -22,7 +22,8 @@ const REJECTED_SHOWN: usize = 20;
 
 /// Appends the files to the named tape, else to `main`.
 pub async fn run(global: &Global, options: &Import, output: Output) -> Result<(), Failure> {
-    let read = read_options(&options.format)?;
+    let market = market_of(global, options)?;
+    let read = ReadOptions { market, ..read_options(&options.format)? };
     for file in &options.files {
         if !file.exists() {
             return Err(Failure::not_found(format!("{}: no such file", file.display()), ""));
@@ -30,7 +31,7 @@ pub async fn run(global: &Global, options: &Import, output: Output) -> Result<()
     }
     check_readable(&options.files, &read, HELP)?;
     check_whole(&options.files).await?;
-    let session = Session::open_own(global).await?;
+    let session = Session::open_own_of(global, market).await?;
     let started = Instant::now();
     let (standards, now_ns) = (session.config.standards(), Some(runtime::now_ns()));
     let import = ImportOptions { read, strict: options.strict, standards, now_ns };
@@ -44,6 +45,20 @@ pub async fn run(global: &Global, options: &Import, output: Output) -> Result<()
     };
     session.close().await;
     outcome
+}
+
+/// The market in whose hours the bars lie: that of the tape, of one that is made that of `--calendar`.
+fn market_of(global: &Global, options: &Import) -> Result<Market, Failure> {
+    let stated = options.calendar.as_deref().map(|name| hours(Some(name), HELP)).transpose()?;
+    let dir = Home::locate(global.home.as_deref())?.tape(global.tape.as_deref().unwrap_or(OWN_TAPE))?;
+    let known = dir.manifest()?.map(|manifest| manifest.market()).transpose()?;
+    match (stated, known) {
+        (Some(stated), Some(known)) if stated != known => Err(Failure::usage(
+            format!("--calendar {stated}: expected {known}, the calendar of tape {}", dir.name),
+            "another tape with --tape: it is made with the calendar that is stated",
+        )),
+        (stated, known) => Ok(known.or(stated).unwrap_or_default()),
+    }
 }
 
 /// Refuses files that cannot be read to their end, as one that was cut off on its way here cannot. What would be appended of

@@ -1,10 +1,10 @@
-//! `tapedeck ingest`: how the live source and the source of news are, and what came onto the tape, by source: bars and
-//! articles, with when they were filled last and why that failed last.
+//! `tapedeck ingest`: how the live source, the source of news and the breakers are, and what came onto the tape, by source:
+//! bars and articles, with when they were filled last and why that failed last.
 
 use domain::calendar::Calendar;
 use event_log::Tape;
 use ingest::status::{ArticlesStatus, Gap, SeriesStatus, articles, status};
-use projections::queries::{self, HeartbeatRow, SourceRow};
+use projections::queries::{self, BreakerRow, HeartbeatRow, SourceRow};
 use runtime::command::filled::{self, Action, Filled, Fillings, NEWS, SeriesFilled};
 use serde::Serialize;
 
@@ -26,6 +26,8 @@ const SILENT_AFTER_NS: i64 = 15_000_000_000;
 struct Told {
     live: Vec<SourceRow>,
     news: Vec<OfNews>,
+    /// Of services that run.
+    breakers: Vec<BreakerRow>,
     series: Vec<OfSource>,
     /// What was asked for or imported, and has no bar on the tape.
     unfilled: Vec<SeriesFilled>,
@@ -38,7 +40,7 @@ struct Told {
 /// What came of filling a series last.
 #[derive(Debug, Default, Serialize)]
 struct Came {
-    /// When a backfill, an import or a fetch of news went well, UTC nanoseconds.
+    /// When a backfill, an import or a fetch of news went well, or a stream of it told anything, UTC nanoseconds.
     last_success_ns: Option<i64>,
     /// When one failed.
     last_error_ns: Option<i64>,
@@ -53,6 +55,13 @@ impl Came {
             last_error_ns: filled.last_error_ns,
             last_error: filled.last_error.clone(),
         })
+    }
+
+    /// What is streamed is filled by every message.
+    fn streamed(self, live: &[SourceRow], source: &str, symbol: &str) -> Self {
+        let of = |row: &&SourceRow| row.source == source && row.symbols.iter().any(|own| own == symbol);
+        let last_ns = live.iter().find(of).and_then(|row| row.last_message_ns);
+        Self { last_success_ns: self.last_success_ns.max(last_ns), ..self }
     }
 }
 
@@ -102,11 +111,15 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
     };
     let mut fillings = Fillings::default();
     fillings.catch_up(&session.tape).await?;
+    let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
+    let pool = session.reader().await?;
+    let mut live = queries::sources(&pool).await.map_err(failed)?;
     let of_source = |status: SeriesStatus| {
         let date = Calendar::xnys().date_of(status.last_close_ns);
         let timeframe = status.timeframe.parse().ok();
         let stated = timeframe.and_then(|timeframe| authorities.of(&status.symbol, timeframe, date));
         let came = Came::of(fillings.of(&status.source, &status.symbol, &status.timeframe));
+        let came = came.streamed(&live, &status.source, &status.symbol);
         OfSource { authority: stated.map(str::to_owned), came, status }
     };
     let found = status(&session.tape).await?.into_iter();
@@ -125,14 +138,15 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
     let unfilled = asked.iter().filter(|filled| filled.timeframe != NEWS && !has_bars(filled));
     let unfilled: Vec<SeriesFilled> = unfilled.cloned().collect();
     let failing = asked.into_iter().filter(SeriesFilled::is_failing).collect();
-    let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
-    let pool = session.reader().await?;
-    let mut live = queries::sources(&pool).await.map_err(failed)?;
     live.retain(|row| source.as_ref().is_none_or(|source| row.source == *source));
     let beats = queries::heartbeats(&pool).await.map_err(failed)?;
     let mut news: Vec<OfNews> = of_news(session, beats).into_iter().collect();
     news.retain(|row| source.as_ref().is_none_or(|source| row.source == *source));
     let now_ns = runtime::now_ns();
+    let mut breakers = queries::breakers(&pool).await.map_err(failed)?;
+    // The last word of a process that ended says nothing about now.
+    breakers.retain(|row| now_ns.saturating_sub(row.reported_at_ns) <= SILENT_AFTER_NS);
+    breakers.retain(|row| source.as_ref().is_none_or(|source| row.source == *source));
     for OfNews { beat, .. } in &mut news {
         if now_ns.saturating_sub(beat.beat_at_ns) > SILENT_AFTER_NS {
             "stopped".clone_into(&mut beat.state);
@@ -145,7 +159,7 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
             "stopped".clone_into(&mut row.state);
         }
     }
-    let told = Told { live, news, series: found, unfilled, articles, failing };
+    let told = Told { live, news, breakers, series: found, unfilled, articles, failing };
     if output.json {
         return output.document(&told);
     }
@@ -154,7 +168,7 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
 }
 
 fn print(told: &Told, output: Output) {
-    let Told { live, news, series, unfilled, articles, failing } = told;
+    let Told { live, news, breakers, series, unfilled, articles, failing } = told;
     if !live.is_empty() {
         let header = [
             "LIVE",
@@ -188,6 +202,9 @@ fn print(told: &Told, output: Output) {
         };
         let header = ["NEWS", "STATE", "SYMBOLS", "LAST HEARTBEAT", "DETAIL"];
         output.table(&header, &news.iter().map(cells).collect::<Vec<_>>());
+    }
+    if !breakers.is_empty() {
+        output.table(&BREAKER_HEADER, &breakers.iter().map(breaker_cells).collect::<Vec<_>>());
     }
     if !articles.is_empty() {
         let header = [
@@ -269,6 +286,28 @@ fn of_news(session: &Session, beats: Vec<HeartbeatRow>) -> Option<OfNews> {
     let config = Some(&session.config.news).filter(|config| config.is_on())?;
     let beat = beats.into_iter().find(|beat| beat.service == ingest::news::SERVICE)?;
     Some(OfNews { source: config.source.clone(), symbols: config.symbols.clone(), beat })
+}
+
+/// The columns of [`breaker_cells`].
+pub const BREAKER_HEADER: [&str; 7] =
+    ["ASKED", "ACCOUNT", "FOR", "BREAKER", "UNTIL", "FAILURES", "LAST FAILURE"];
+
+/// How the breaker of a client stands; `status` shows it too.
+pub fn breaker_cells(row: &BreakerRow) -> Vec<String> {
+    let failed = match row.last_failure_ns {
+        Some(_) => format!("{}: {}", second(row.last_failure_ns), row.last_failure),
+        None => "none".to_owned(),
+    };
+    let account = if row.account.is_empty() { "–" } else { row.account.as_str() };
+    vec![
+        row.source.clone(),
+        account.to_owned(),
+        row.client.clone(),
+        row.state.replace('_', "-"),
+        second(row.until_ns),
+        row.failures.to_string(),
+        failed,
+    ]
 }
 
 fn live_cells(row: &SourceRow) -> Vec<String> {

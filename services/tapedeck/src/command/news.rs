@@ -47,7 +47,7 @@ struct Report {
 pub async fn fetch(global: &Global, options: &NewsFetch, output: Output) -> Result<(), Failure> {
     let configuration = global.configuration()?;
     let asks = asks(options, runtime::now_ns())?;
-    let vendor = source::news(options.source, &configuration.config.source)?;
+    let vendor = source::news(options.source, &configuration.config.source, None)?;
     let session = Session::open_own(global).await?;
     let started = Instant::now();
     let mut report = Report { delay: news::delay_label(vendor.delay()), ..Report::default() };

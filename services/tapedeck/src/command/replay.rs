@@ -33,7 +33,7 @@ pub async fn run(session: &Session, options: &Replay, output: Output) -> Result<
         ));
     }
     let read_model = if options.verify { Some(read_model(session, to).await?) } else { None };
-    let wanted = Options { from, to, read_model, ..options_of(session) };
+    let wanted = Options { from, to, read_model, ..options_of(session)? };
     let report = replay::replay(&session.tape, wanted, |at, end| {
         output.progress(&format!("{at} of {end} events"));
     });
@@ -45,14 +45,15 @@ pub async fn run(session: &Session, options: &Replay, output: Output) -> Result<
 }
 
 /// Options of the whole tape.
-pub(crate) fn options_of(session: &Session) -> Options {
-    Options {
+pub(crate) fn options_of(session: &Session) -> Result<Options, Failure> {
+    Ok(Options {
         clock: clock_mode(&session.manifest),
+        calendar: session.manifest.market()?,
         fallback_account: session.config.account.keys().next().cloned().unwrap_or_default(),
         from: 1,
         to: None,
         read_model: None,
-    }
+    })
 }
 
 async fn conclude(session: &Session, report: &Report, output: Output) -> Result<(), Failure> {

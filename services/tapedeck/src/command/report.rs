@@ -29,7 +29,8 @@ pub async fn run(session: &Session, options: &ReportOptions, output: Output) -> 
     let span = span(options.from.as_deref(), options.to.as_deref(), hint)?;
     let pool = session.reader().await?;
     let account = account(&pool, options.account.as_deref()).await?;
-    let sheet = sheet(&pool, &account, (span.start, span.end), options.benchmark.as_deref()).await?;
+    let (span, calendar) = ((span.start, span.end), session.manifest.market()?.calendar());
+    let sheet = sheet(&pool, &account, span, options.benchmark.as_deref(), calendar).await?;
     pool.close().await;
     if let Some(path) = &options.html {
         let page = sheet.to_html().map_err(|error| Failure::other(format!("the page: {error}")))?;
@@ -80,8 +81,8 @@ async fn sheet(
     account: &str,
     span: (i64, i64),
     benchmark: Option<&str>,
+    calendar: &Calendar,
 ) -> Result<TearSheet, Failure> {
-    let calendar = Calendar::xnys();
     let track = queries::account_track(pool, account, span).await.map_err(unreachable)?;
     let (Some(first), Some(last)) = (track.marks.first(), track.marks.last()) else {
         return Err(Failure::not_found(
@@ -144,7 +145,7 @@ fn facts(account: &str, track: &AccountTrack, strategies: &[StrategyRow], calend
         timeframe: timeframes.join(", "),
         calendar: calendar.exchange().to_owned(),
         strategies: own.map(strategy).collect(),
-        code_version: env!("CARGO_PKG_VERSION").to_owned(),
+        code_version: crate::CODE_VERSION.to_owned(),
         notes,
         ..RunFacts::default()
     }
@@ -213,7 +214,7 @@ async fn closes(pool: &PgPool, symbol: &str, calendar: &Calendar) -> Result<Vec<
             "tapedeck bars   (lists the symbols)",
         ));
     };
-    let bars = queries::daily_bars(pool, symbol, timeframe, i64::MIN).await;
+    let bars = queries::daily_bars(pool, symbol, timeframe, i64::MIN, calendar).await;
     let bars = bars.map_err(|error| Failure::other(error.to_string()))?;
     Ok(bars.iter().map(|bar| (calendar.date_of(bar.close_ns - 1), bar.close.to_f64())).collect())
 }

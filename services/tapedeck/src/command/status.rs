@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use projections::queries::{self, AccountRow, Counts, HaltRow, HeartbeatRow, OrderFilter};
+use projections::queries::{self, AccountRow, BreakerRow, Counts, HaltRow, HeartbeatRow, OrderFilter};
 use serde::Serialize;
 
 use crate::addresses::Addresses;
 use crate::cli::Status;
+use crate::command::ingest::{BREAKER_HEADER, breaker_cells};
 use crate::command::projection::{Position, positions};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -37,6 +38,8 @@ struct Screen {
     halts: Vec<HaltRow>,
     brokers: Vec<AtBroker>,
     services: Vec<HeartbeatRow>,
+    /// Of whatever asks a source or a broker, where the services run.
+    breakers: Vec<BreakerRow>,
     projections: Vec<Position>,
     /// What is wrong; empty when all is well.
     degraded: Vec<String>,
@@ -144,6 +147,8 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
     let mut degraded = Vec::new();
     let now_ns = runtime::now_ns();
     degraded.extend(services.iter_mut().filter_map(|beat| judge(beat, running, now_ns)));
+    let mut breakers = queries::breakers(&pool).await.map_err(failed)?;
+    breakers.retain(|row| running && now_ns - row.reported_at_ns <= SILENT_AFTER_NS);
     for position in &projections {
         if let Some(fault) = &position.fault {
             degraded.push(format!("projection {}: {fault}", position.name));
@@ -165,6 +170,7 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
         halts,
         brokers,
         services,
+        breakers,
         projections,
         degraded,
     })
@@ -229,6 +235,9 @@ fn print(screen: &Screen, watching: bool, output: Output) -> Result<(), Failure>
         })
         .collect();
     output.table(&["SERVICE", "STATE", "LAST HEARTBEAT", "DETAIL"], &services);
+    if !screen.breakers.is_empty() {
+        output.table(&BREAKER_HEADER, &screen.breakers.iter().map(breaker_cells).collect::<Vec<_>>());
+    }
     let projections: Vec<Vec<String>> = screen
         .projections
         .iter()

@@ -3,7 +3,7 @@
 
 use std::io::IsTerminal as _;
 
-use contracts::v1::PositionsFate;
+use contracts::v1::{PositionsFate, StrategyMode};
 use domain::book::InName;
 use projections::left_behind;
 use runtime::command::{self as commands, Leaving, StrategyError};
@@ -22,6 +22,8 @@ pub type Stated<'a> = (Option<&'a str>, Option<&'a str>);
 pub enum Going<'a> {
     /// It stops, and may be enabled again.
     Disabled,
+    /// It signals on, and its signals become no orders.
+    Shadow,
     /// Its registration ends.
     Removed,
     /// This strategy takes its place.
@@ -35,6 +37,9 @@ impl Going<'_> {
             Self::Disabled => {
                 "tapedeck strategy disable NAME --positions keep|flatten|hand-over [--to OTHER]"
             }
+            Self::Shadow => {
+                "tapedeck strategy enable NAME --mode shadow --positions keep|flatten|hand-over [--to OTHER]"
+            }
             Self::Removed => "tapedeck strategy remove NAME --positions keep|flatten|hand-over [--to OTHER]",
             Self::ReplacedBy(_) => "the same with --positions keep|flatten|hand-over",
         }
@@ -42,13 +47,15 @@ impl Going<'_> {
 
     fn question(self, name: &str) -> String {
         let keep = match self {
-            Self::Removed => format!("it stays in the name of {name}, and nobody manages it"),
+            Self::Removed | Self::Shadow => {
+                format!("it stays in the name of {name}, and nobody manages it")
+            }
             Self::Disabled | Self::ReplacedBy(_) => {
                 format!("{name} goes on to manage it: it may close, and open nothing")
             }
         };
         let (last, choices) = match self {
-            Self::Disabled | Self::Removed => (
+            Self::Disabled | Self::Shadow | Self::Removed => (
                 "NAME       hand over to this strategy, which has to be enabled, or to manual".to_owned(),
                 "keep, flatten or a name",
             ),
@@ -71,25 +78,40 @@ pub async fn run(
     is_registered: bool,
     output: Output,
 ) -> Result<(PositionsFate, String), Failure> {
+    let going = if is_registered { Going::Disabled } else { Going::Removed };
     let hint = Going::Disabled.hint();
-    // Nothing where the read model cannot say.
-    let held = in_name(session, name).await.ok().flatten().map_or_else(String::new, |held| held.to_string());
-    let (fate, to) = match fate(stated, hint)? {
-        Some(fate) => fate,
-        None if held.is_empty() => (PositionsFate::Unspecified, String::new()),
-        None if !is_registered => {
-            let message = format!("{name} is removed and holds {held}: expected --positions");
-            return Err(Failure::usage(message, hint));
-        }
-        None if asks(output) => named(&ask(name, &held, &Going::Disabled.question(name), hint)?),
-        None => {
-            output.note(&format!("{name} holds {held}: they stay; --positions says what becomes of them"));
-            (PositionsFate::Unspecified, String::new())
-        }
-    };
-    let stopped = commands::stop_strategy(&session.tape, &caller(), name, reason, fate, &to).await;
+    // Where the read model cannot say, it has to be stated; whoever states it is not held up.
+    let found = in_name(session, name).await.ok().flatten();
+    let leaving = leaving(name, stated, found.as_ref(), going, output)?;
+    let stopped = commands::stop_strategy(&session.tape, &caller(), name, reason, &leaving).await;
     stopped.map_err(|error| refused(error, hint))?;
-    Ok((fate, to))
+    Ok((leaving.positions, leaving.hand_over_to))
+}
+
+/// Enables `name` in `mode`; in shadow mode `stated` says what becomes of its positions. Answers what was recorded of
+/// them.
+pub async fn enable(
+    session: &Session,
+    name: &str,
+    mode: StrategyMode,
+    stated: Stated<'_>,
+    output: Output,
+) -> Result<(PositionsFate, String), Failure> {
+    let hint = Going::Shadow.hint();
+    // In any other mode it goes on with what it holds, and nothing is asked.
+    let found = match mode {
+        StrategyMode::Shadow => in_name(session, name).await?,
+        _ => Some(InName::default()),
+    };
+    let leaving = leaving(name, stated, found.as_ref(), Going::Shadow, output)?;
+    let enabled = commands::enable_strategy(&session.tape, &caller(), name, mode, &leaving).await;
+    enabled.map_err(|error| match error {
+        StrategyError::Holds { .. } | StrategyError::Invalid { field: "positions" | "hand_over_to", .. } => {
+            refused(error, hint)
+        }
+        error => error.into(),
+    })?;
+    Ok((leaving.positions, leaving.hand_over_to))
 }
 
 /// What a strategy that goes leaves behind and what becomes of it: as stated, or as it is answered on a terminal. Where
@@ -105,7 +127,7 @@ pub fn leaving(
     let (positions, hand_over_to) = match (fate(stated, going.hint())?, going) {
         (Some(stated), _) => stated,
         (None, _) if holds.is_empty() || !asks(output) => (PositionsFate::Unspecified, String::new()),
-        (None, Going::Disabled | Going::Removed) => {
+        (None, Going::Disabled | Going::Shadow | Going::Removed) => {
             named(&ask(name, &holds, &going.question(name), going.hint())?)
         }
         (None, Going::ReplacedBy(_)) => {

@@ -21,11 +21,16 @@ pub async fn run(session: &Session, command: &StrategyCommand, output: Output) -
     match command {
         StrategyCommand::List => fleet::list(session, output).await,
         StrategyCommand::Show { name } => fleet::show(session, name, output).await,
-        StrategyCommand::Enable { name, mode } => {
+        StrategyCommand::Enable { name, mode, positions, to } => {
             let mode = commands::strategy_mode(mode)?;
             known(session, name).await?;
-            commands::enable_strategy(&session.tape, &caller(), name, mode).await?;
-            done(name, "enabled", output)
+            let stated = (positions.as_deref(), to.as_deref());
+            let (fate, to) = stop::enable(session, name, mode, stated, output).await?;
+            done(name, "enabled", output)?;
+            if fate != PositionsFate::Unspecified && !output.json {
+                output.note(&format!("what {name} holds {}", becomes(fate, &to)));
+            }
+            Ok(())
         }
         StrategyCommand::Disable { name, positions, to, reason } => {
             // What was traded by hand is no strategy's; the kill switch closes it.

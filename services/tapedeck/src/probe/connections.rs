@@ -71,7 +71,7 @@ pub async fn test(config: &Config, name: &str) -> Result<String, String> {
     let found = if let Some(account) = name.strip_prefix(BROKER) {
         broker(config, account).await?
     } else if name == NEWSAPI {
-        let vendor = source::news(NewsVendor::Newsapi, &config.source).map_err(words)?;
+        let vendor = source::news(NewsVendor::Newsapi, &config.source, None).map_err(words)?;
         let now_ns = runtime::now_ns();
         let ask = NewsAsk {
             symbol: SYMBOL.to_owned(),

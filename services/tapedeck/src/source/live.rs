@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use ingest::file::Action;
-use ingest::live::{Heard, LiveMarket, LiveMarkets, Minute};
+use ingest::live::{DayActions, Heard, LiveMarket, LiveMarkets, Minute};
 use vendors::http::HttpConfig;
 use vendors::{
     Alpaca, Ask, Cursor, HistoricalBars, LiveStream, MarketMessage, Massive, RecentMinutes, Refusal,
@@ -16,6 +16,7 @@ use vendors::{
 };
 
 use super::told;
+use crate::cli::Service;
 use crate::config::{LiveSection, SourcesConfig};
 use crate::exit::Failure;
 
@@ -26,6 +27,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(8);
 /// Makes the configured source, with credentials that were read once.
 pub struct Streams {
     name: &'static str,
+    /// The vendor's history, where splits and dividends are.
+    actions: Box<dyn HistoricalBars>,
     http: HttpConfig,
     stream: StreamConfig,
     feed: String,
@@ -52,33 +55,35 @@ impl Streams {
             let alpaca = &sources.alpaca;
             let stream = super::alpaca_stream(sources, &format!("/v2/{}", alpaca.live_feed), &live.symbols)?;
             let credentials = stream.credentials.clone();
-            let http = HttpConfig::new(&alpaca.base_url, credentials, alpaca.requests_per_minute);
-            // The history of a feed that is late by design is that of the whole market.
+            let http = super::http(&alpaca.base_url, credentials, alpaca.requests_per_minute);
+            // The history of a feed that is late by design is that of the whole market, as far as that is free.
             let feed = match alpaca.live_feed.as_str() {
                 "iex" => "iex",
+                "delayed_sip" => "delayed_sip",
                 _ => "sip",
             };
             ("alpaca", http, StreamConfig { wanted, silence, ..stream }, feed)
         };
-        Ok(Self {
-            name,
-            http: HttpConfig { answer_timeout: ANSWER_MAX, deadline: DEADLINE, ..http },
-            stream,
-            feed: feed.to_owned(),
-            clock: super::clock(),
-        })
+        let http = HttpConfig { answer_timeout: ANSWER_MAX, deadline: DEADLINE, ..http };
+        let clock = super::clock();
+        let of_actions = super::listed(http.clone(), Service::Ingest.name(), "actions");
+        let actions = history(name, of_actions, feed, Arc::clone(&clock)).map_err(super::failure)?;
+        let http = super::listed(http, Service::Ingest.name(), "live");
+        Ok(Self { name, actions, http, stream, feed: feed.to_owned(), clock })
     }
 }
 
-impl Streams {
-    /// The vendor's history, where splits and dividends are.
-    fn history(&self) -> Result<Box<dyn HistoricalBars>, VendorError> {
-        let (http, clock) = (self.http.clone(), Arc::clone(&self.clock));
-        Ok(match self.name {
-            "massive" => Box::new(Massive::new(http, clock)?),
-            _ => Box::new(Alpaca::new(http, &self.feed, clock)?),
-        })
-    }
+/// The history of the vendor `name`.
+fn history(
+    name: &str,
+    http: HttpConfig,
+    feed: &str,
+    clock: Arc<SystemClock>,
+) -> Result<Box<dyn HistoricalBars>, VendorError> {
+    Ok(match name {
+        "massive" => Box::new(Massive::new(http, clock)?),
+        _ => Box::new(Alpaca::new(http, feed, clock)?),
+    })
 }
 
 #[async_trait]
@@ -105,31 +110,33 @@ impl LiveMarkets for Streams {
         made().map(|source| Box::new(source) as _).map_err(|error| error.to_string())
     }
 
-    async fn actions(&self, symbols: &[String], date: NaiveDate) -> Result<Vec<Action>, String> {
+    async fn actions(&self, symbols: &[String], date: NaiveDate) -> Result<DayActions, String> {
         let words = |error: VendorError| error.to_string();
-        let history = self.history().map_err(words)?;
         let calendar = Calendar::xnys();
         let from_ns = calendar.start_of(date);
         let to_ns = date.succ_opt().map_or(from_ns, |next| calendar.start_of(next));
-        let mut found = Vec::new();
+        let mut found = DayActions::default();
         for symbol in symbols {
             let (symbol, timeframe) = (symbol.clone(), Timeframe::D1);
             let ask = Ask { symbol, timeframe, from_ns, to_ns, actions_from_ns: from_ns, bars: false };
             let mut cursor = Some(Cursor::default());
             while let Some(at) = cursor {
-                let page = match history.page(&ask, at, runtime::now_ns()).await {
+                let page = match self.actions.page(&ask, at, runtime::now_ns()).await {
                     Ok(page) => page,
                     // Of a symbol that the vendor does not know nothing takes effect.
                     Err(VendorError::Refused { kind: Refusal::Unknown, .. }) => break,
                     Err(error) => return Err(words(error)),
                 };
-                found.extend(page.actions.into_iter().map(|action| Action {
+                found.actions.extend(page.actions.into_iter().map(|action| Action {
                     symbol: ask.symbol.clone(),
                     ex_date: action.ex_date,
                     kind: action.kind,
                     value_e9: action.value_e9,
                     line: 0,
                 }));
+                found
+                    .unapplied
+                    .extend(page.unapplied.into_iter().map(|other| told::unapplied(&ask.symbol, other)));
                 cursor = page.next;
             }
         }

@@ -26,7 +26,7 @@ impl Agency {
     /// Reads the credentials; an error names what is missing.
     pub fn new(news: &NewsSection, sources: &SourcesConfig) -> Result<Self, Failure> {
         let vendor = news.vendor();
-        let source = Arc::from(super::news(vendor, sources)?);
+        let source = Arc::from(super::news(vendor, sources, Some(ingest::news::SERVICE))?);
         let streamed = news.stream && vendor == NewsVendor::Alpaca;
         let opened = || super::alpaca_stream(sources, "/v1beta1/news", &news.symbols);
         let stream = streamed.then(opened).transpose()?;

@@ -3,6 +3,7 @@
 use contracts::v1;
 use ingest::import::Quote;
 use ingest::live::{Amended, Heard, Minute, Status};
+use ingest::quality::Unapplied;
 use vendors::{MarketMessage, Quoted};
 
 /// What is heard of a stream of the market.
@@ -58,6 +59,11 @@ fn message(told: MarketMessage) -> Heard {
 
 fn minute(vendors::Minute { symbol, quoted, revised }: vendors::Minute) -> Minute {
     Minute { symbol, quote: quote(quoted), revised }
+}
+
+/// An action of a symbol that changes nothing here.
+pub fn unapplied(symbol: &str, told: vendors::Unapplied) -> Unapplied {
+    Unapplied { symbol: symbol.to_owned(), date: told.date, words: told.words }
 }
 
 /// Prices and volume of an interval.

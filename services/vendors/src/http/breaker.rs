@@ -14,9 +14,48 @@ struct State {
     /// How long it was open last; zero after a success.
     open: Duration,
     last: String,
+    last_ns: Option<i64>,
 }
 
-/// Counts failures in a row. When its time is over one request may try; if that fails it waits twice as long.
+/// Whether a source is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// It is.
+    Closed,
+    /// It is not, after failures in a row.
+    Open,
+    /// The time of an open one is over: the next answer closes it, the next failure opens it for longer.
+    HalfOpen,
+}
+
+impl BreakerState {
+    /// The word on the tape and in pages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+/// How a breaker stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BreakerView {
+    /// Whether the source is asked.
+    pub state: BreakerState,
+    /// Until when it is not, UTC nanoseconds; only of an open one.
+    pub until_ns: Option<i64>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// What failed last, without credentials; empty where nothing did.
+    pub last_failure: String,
+    /// When, UTC nanoseconds.
+    pub last_failure_ns: Option<i64>,
+}
+
+/// Counts failures in a row. When its time is over it may be tried again; if that fails it is open twice as long.
 #[derive(Debug)]
 pub(super) struct Breaker {
     state: Mutex<State>,
@@ -39,14 +78,39 @@ impl Breaker {
         self.state().last.clone()
     }
 
+    /// How it stands.
+    pub(super) fn view(&self, now_ns: i64) -> BreakerView {
+        let held = self.state();
+        let open = held.open_until_ns > now_ns;
+        let state = match (open, held.open.is_zero()) {
+            (true, _) => BreakerState::Open,
+            (false, false) => BreakerState::HalfOpen,
+            (false, true) => BreakerState::Closed,
+        };
+        BreakerView {
+            state,
+            until_ns: open.then_some(held.open_until_ns),
+            failures: held.failures,
+            last_failure: held.last.clone(),
+            last_failure_ns: held.last_ns,
+        }
+    }
+
     pub(super) fn succeeded(&self) {
-        *self.state() = State::default();
+        let mut state = self.state();
+        // What failed last stays to be told.
+        (state.failures, state.open_until_ns, state.open) = (0, 0, Duration::ZERO);
     }
 
     pub(super) fn failed(&self, what: &str, now_ns: i64) {
         let mut state = self.state();
-        state.failures += 1;
+        state.failures = state.failures.saturating_add(1);
         what.clone_into(&mut state.last);
+        state.last_ns = Some(now_ns);
+        if state.open_until_ns > now_ns {
+            // Another client's request that was on its way when it opened says nothing new.
+            return;
+        }
         // After the first time one failure is enough.
         if state.failures >= FAILURES_MAX || !state.open.is_zero() {
             let open = if state.open.is_zero() { OPEN_FIRST } else { state.open * 2 };
@@ -84,11 +148,45 @@ mod tests {
         assert_eq!(breaker.closed_for(10 * SECOND), None, "one may try");
         breaker.failed("gone", 10 * SECOND);
         assert_eq!(breaker.closed_for(10 * SECOND), Some(Duration::from_secs(20)));
+        let mut now = 10 * SECOND;
         for _ in 0..10 {
-            breaker.failed("gone", 0);
+            now += i64::try_from(breaker.closed_for(now).unwrap().as_nanos()).unwrap();
+            breaker.failed("gone", now);
         }
-        assert_eq!(breaker.closed_for(0), Some(OPEN_MAX));
+        assert_eq!(breaker.closed_for(now), Some(OPEN_MAX));
         breaker.succeeded();
-        assert_eq!(breaker.closed_for(0), None);
+        assert_eq!(breaker.closed_for(now), None);
+    }
+
+    #[test]
+    fn what_was_on_its_way_when_it_opened_does_not_keep_it_open() {
+        let breaker = Breaker::new(OPEN_MAX);
+        for _ in 0..8 {
+            breaker.failed("down", 0);
+        }
+        assert_eq!(breaker.closed_for(0), Some(OPEN_FIRST));
+    }
+
+    #[test]
+    fn how_it_stands_is_told_with_the_last_failure() {
+        let breaker = Breaker::new(OPEN_MAX);
+        let view = breaker.view(0);
+        assert_eq!((view.state, view.last_failure_ns), (BreakerState::Closed, None));
+        for _ in 0..5 {
+            breaker.failed("503: busy", SECOND);
+        }
+        let open = BreakerView {
+            state: BreakerState::Open,
+            until_ns: Some(11 * SECOND),
+            failures: 5,
+            last_failure: "503: busy".to_owned(),
+            last_failure_ns: Some(SECOND),
+        };
+        assert_eq!(breaker.view(2 * SECOND), open);
+        let tried = BreakerView { state: BreakerState::HalfOpen, until_ns: None, ..open };
+        assert_eq!(breaker.view(11 * SECOND), tried);
+        breaker.succeeded();
+        let closed = BreakerView { state: BreakerState::Closed, failures: 0, ..tried };
+        assert_eq!(breaker.view(12 * SECOND), closed, "what failed last stays");
     }
 }

@@ -1,9 +1,11 @@
 //! One client for every vendor: limit, repetition, breaker, deadlines. The only place that imports reqwest.
 //!
+//! Limit and breaker are those of the source and the credential: clients that are given the same [`Guards`] share them.
 //! What asks may be asked again; what changes something at a vendor ([`Http::once`]) is sent once and never again.
 //! Redirects are not followed, for credentials would follow them.
 
 mod breaker;
+mod guard;
 mod limit;
 mod page;
 mod retry;
@@ -21,8 +23,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
-use breaker::Breaker;
-use limit::Limit;
+pub use breaker::{BreakerState, BreakerView};
+use guard::Guard;
+pub use guard::{Client, ClientBreaker, Guards, Shared};
 pub use once::{Answer, Method};
 use retry::Again;
 
@@ -68,6 +71,11 @@ impl Credentials {
         text
     }
 
+    /// Whether both are the same.
+    fn is(&self, other: &Self) -> bool {
+        self.secrets() == other.secrets()
+    }
+
     /// The one place where a credential is set on a request.
     fn headers(&self) -> Option<HeaderMap> {
         let sensitive = |text: &str| {
@@ -108,6 +116,8 @@ pub struct HttpConfig {
     pub deadline: Duration,
     /// Longest time for which a vendor that fails again and again is left alone.
     pub alone_max: Duration,
+    /// With whom limit and breaker are shared, where it is with anybody. What the first client of them states counts.
+    pub shared: Option<Shared>,
 }
 
 impl HttpConfig {
@@ -121,6 +131,7 @@ impl HttpConfig {
             answer_timeout: Duration::from_secs(30),
             deadline: Duration::from_secs(300),
             alone_max: Duration::from_secs(300),
+            shared: None,
         }
     }
 }
@@ -130,8 +141,7 @@ pub struct Http {
     vendor: &'static str,
     client: reqwest::Client,
     config: HttpConfig,
-    limit: Limit,
-    breaker: Breaker,
+    guard: Arc<Guard>,
     clock: Arc<dyn Clock>,
 }
 
@@ -167,9 +177,14 @@ impl Http {
             .no_proxy()
             .build()
             .map_err(|error| setup(told(&error)))?;
-        let limit = Limit::new(config.requests_per_minute, Arc::clone(&clock));
-        let breaker = Breaker::new(config.alone_max);
-        Ok(Self { vendor, client, config, limit, breaker, clock })
+        let make = || Guard::new(config.requests_per_minute, config.alone_max, Arc::clone(&clock));
+        let guard = match &config.shared {
+            Some(Shared { guards, client }) => {
+                guards.of(vendor, (&config.base_url, &config.credentials), client.as_ref(), make)
+            }
+            None => Arc::new(make()),
+        };
+        Ok(Self { vendor, client, config, guard, clock })
     }
 
     /// The body of the answer to a GET of `path` with `query`.
@@ -190,14 +205,19 @@ impl Http {
         let began_ns = self.clock.now_ns();
         let mut again = Again::new(began_ns, self.config.deadline);
         loop {
-            if let Some(after) = self.breaker.closed_for(self.clock.now_ns()) {
-                let why = format!("not asked after failures in a row, the last: {}", self.breaker.last());
+            self.not_alone()?;
+            let now_ns = self.clock.now_ns();
+            // Another client may have been told to wait, and for longer than this question may take.
+            if let Some(after) =
+                self.guard.limit.blocked_for(now_ns).filter(|span| again.is_beyond(*span, now_ns))
+            {
+                let why = "too many requests, of other clients too".to_owned();
                 return Err(VendorError::Limited { vendor: self.vendor, why, after });
             }
-            self.limit.pass(&*self.clock).await;
+            self.guard.limit.pass(&*self.clock).await;
             let failed = match self.attempt(request(), taken).await {
                 Ok(answer) => {
-                    self.breaker.succeeded();
+                    self.guard.breaker.succeeded();
                     return Ok(answer);
                 }
                 Err(failed) => failed,
@@ -206,14 +226,16 @@ impl Http {
                 Failed::Passing { what, least, limited } => (what, least, limited),
                 Failed::Final(error) => {
                     // It answered: the vendor is there.
-                    self.breaker.succeeded();
+                    self.guard.breaker.succeeded();
                     return Err(error);
                 }
             };
             let now_ns = self.clock.now_ns();
             if !limited {
-                self.breaker.failed(&what, now_ns);
+                self.guard.breaker.failed(&what, now_ns);
             }
+            // What the vendor asks for counts for every client of the same key, as long as one question may take.
+            self.guard.limit.hold(least.min(self.config.deadline), now_ns);
             tracing::debug!(vendor = self.vendor, path, "{}: {what}", self.vendor);
             match again.wait(least, now_ns, |most| self.clock.jitter(most)) {
                 Some(wait) => self.clock.sleep(wait).await,
@@ -241,7 +263,7 @@ impl Http {
         let response = request.send().await.map_err(|error| passing(told(&error)))?;
         let status = response.status();
         let now_ns = self.clock.now_ns();
-        self.limit.correct(response.headers(), now_ns);
+        self.guard.limit.correct(response.headers(), now_ns);
         let retry_after = retry::retry_after(response.headers(), now_ns);
         let headers = response.headers().clone();
         let body = self.body(response).await.map_err(|error| match error {
@@ -253,7 +275,7 @@ impl Http {
         }
         let words = self.redact(&words(&body));
         if status == StatusCode::TOO_MANY_REQUESTS {
-            let least = retry_after.or_else(|| self.limit.blocked_for(now_ns)).unwrap_or_default();
+            let least = retry_after.or_else(|| self.guard.limit.blocked_for(now_ns)).unwrap_or_default();
             return Err(Failed::Passing {
                 what: format!("too many requests: {words}"),
                 least,
@@ -301,7 +323,14 @@ impl Http {
 
     /// How much longer nobody asks, after too many failures in a row.
     pub(crate) fn paused_for(&self) -> Option<Duration> {
-        self.breaker.closed_for(self.clock.now_ns())
+        self.guard.breaker.closed_for(self.clock.now_ns())
+    }
+
+    /// Refuses to ask while the breaker is open.
+    fn not_alone(&self) -> Result<(), VendorError> {
+        let Some(after) = self.paused_for() else { return Ok(()) };
+        let why = format!("not asked after failures in a row, the last: {}", self.guard.breaker.last());
+        Err(VendorError::Limited { vendor: self.vendor, why, after })
     }
 
     fn redact(&self, text: &str) -> String {

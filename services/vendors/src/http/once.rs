@@ -39,11 +39,8 @@ impl Http {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Answer, VendorError> {
-        if let Some(after) = self.breaker.closed_for(self.clock.now_ns()) {
-            let why = format!("not asked after failures in a row, the last: {}", self.breaker.last());
-            return Err(VendorError::Limited { vendor: self.vendor, why, after });
-        }
-        self.limit.pass(&*self.clock).await;
+        self.not_alone()?;
+        self.guard.limit.pass(&*self.clock).await;
         let url = format!("{}{path}", self.config.base_url);
         let request = match method {
             Method::Post => self.client.post(&url),
@@ -55,17 +52,17 @@ impl Http {
             None => request,
         };
         let lost = |what: String| {
-            self.breaker.failed(&what, self.clock.now_ns());
+            self.guard.breaker.failed(&what, self.clock.now_ns());
             VendorError::Transient { vendor: self.vendor, what, attempts: 1 }
         };
         let response = request.send().await.map_err(|error| lost(self.redact(&told(&error))))?;
         let status = response.status();
         let now_ns = self.clock.now_ns();
-        self.limit.correct(response.headers(), now_ns);
+        self.guard.limit.correct(response.headers(), now_ns);
         let turned_away = status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error();
         if turned_away && let Some(after) = retry_after(response.headers(), now_ns) {
             // Whoever sent it asks next what became of it, and waits no longer than a question may take.
-            self.limit.hold(after.min(self.config.deadline), now_ns);
+            self.guard.limit.hold(after.min(self.config.deadline), now_ns);
         }
         let body = match self.body(response).await {
             Ok(body) => body,
@@ -74,9 +71,9 @@ impl Http {
         };
         let words = if status.is_success() { String::new() } else { self.redact(&words(&body)) };
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-            self.breaker.failed(&format!("{status}: {words}"), self.clock.now_ns());
+            self.guard.breaker.failed(&format!("{status}: {words}"), self.clock.now_ns());
         } else {
-            self.breaker.succeeded();
+            self.guard.breaker.succeeded();
         }
         Ok(Answer { status: status.as_u16(), body, words })
     }

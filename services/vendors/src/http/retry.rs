@@ -42,6 +42,12 @@ impl Again {
         (now_ns.saturating_add(wait_ns) < self.deadline_ns).then_some(wait)
     }
 
+    /// Whether a wait from now on would end after the question's time.
+    pub(super) fn is_beyond(&self, wait: Duration, now_ns: i64) -> bool {
+        let wait_ns = i64::try_from(wait.as_nanos()).unwrap_or(i64::MAX);
+        now_ns.saturating_add(wait_ns) > self.deadline_ns
+    }
+
     pub(super) const fn attempts(&self) -> u32 {
         self.attempts
     }

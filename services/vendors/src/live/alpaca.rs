@@ -244,10 +244,10 @@ pub(super) fn time(at: &At) -> Result<i64, String> {
 fn status(message: Value) -> Result<Status, String> {
     let told: Told = decoded(message)?;
     let at_ns = time(&told.t)?;
-    // The tapes A and B say H and T, the tape C says H, P and T or Q.
+    // The tapes A and B say 2 and 3 or H and T, the tape C says H or P, then Q and T: with Q there are quotes and no trades.
     let halted = match told.sc.as_str() {
         "H" | "P" | "2" => Some(true),
-        "T" | "Q" | "3" => Some(false),
+        "T" | "3" => Some(false),
         _ => None,
     };
     let parts = [("", &told.sm, &told.sc), (": ", &told.rm, &told.rc)].map(|(before, words, code)| {
@@ -339,5 +339,13 @@ mod tests {
         );
         assert!(told.contains("halted: Some(true)"), "{told}");
         assert!(told.contains("Trading Halt (H): News pending (T12)"), "{told}");
+        let told = |code: &str| {
+            said(&format!(
+                r#"[{{"T":"s","S":"SPY","sc":"{code}","sm":"","rc":"","rm":"","t":"2026-01-06T15:00:00Z"}}]"#
+            ))
+        };
+        assert!(told("P").contains("halted: Some(true)"), "a pause");
+        assert!(told("Q").contains("halted: None"), "quotes alone");
+        assert!(told("T").contains("halted: Some(false)"), "trades");
     }
 }

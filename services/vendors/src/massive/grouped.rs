@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::{Aggregate, DIVIDEND_LIST, Dividend, MS, Massive, SPLIT_LIST, Split};
 use crate::error::VendorError;
-use crate::port::{Action, Ask, BarsByDate, Day, Quoted};
+use crate::port::{Action, ActionsOfMany, Ask, BarsByDate, Day, Quoted};
 use crate::wire;
 
 #[derive(Deserialize)]
@@ -75,9 +75,10 @@ impl BarsByDate for Massive {
         wanted: &BTreeSet<String>,
         from_ns: i64,
         to_ns: i64,
-    ) -> Result<Vec<(String, Action)>, VendorError> {
+    ) -> Result<ActionsOfMany, VendorError> {
         let ask = Ask { timeframe: Timeframe::D1, ..Ask::minutes("", from_ns, to_ns) };
         let mut told = BTreeMap::<String, Vec<Action>>::new();
+        let mut unapplied = Vec::new();
         let mut next = Some(None);
         while let Some(token) = next {
             let (rows, further) = self.action_rows::<Split>(SPLIT_LIST, None, &ask, token).await?;
@@ -91,15 +92,19 @@ impl BarsByDate for Massive {
         while let Some(token) = next {
             let (rows, further) = self.action_rows::<Dividend>(DIVIDEND_LIST, None, &ask, token).await?;
             for row in rows.into_iter().filter(|row| wanted.contains(&row.ticker)) {
-                let Some(action) = self.dividend(&row)? else { continue };
-                told.entry(row.ticker).or_default().push(action);
+                match self.dividend(&row)? {
+                    Ok(action) => told.entry(row.ticker).or_default().push(action),
+                    Err(other) => {
+                        unapplied.extend(wire::is_of_span(other.date, &ask).then_some((row.ticker, other)));
+                    }
+                }
             }
             next = further.map(Some);
         }
-        let mut found = Vec::new();
+        let mut found = ActionsOfMany { unapplied, ..ActionsOfMany::default() };
         for (symbol, actions) in told {
             let actions = wire::of_span(actions, &ask).into_iter();
-            found.extend(actions.map(|action| (symbol.clone(), action)));
+            found.actions.extend(actions.map(|action| (symbol.clone(), action)));
         }
         Ok(found)
     }

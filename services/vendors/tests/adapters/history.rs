@@ -368,7 +368,7 @@ async fn actions_of_all_symbols_are_those_of_each() {
         let span = Ask { bars: false, ..ask("", Timeframe::D1, from, to) };
         let before = asked();
         let vendor = desk.adapter.by_date().unwrap();
-        let found = vendor.actions(&wanted, span.actions_from_ns, span.to_ns).await.unwrap();
+        let found = vendor.actions(&wanted, span.actions_from_ns, span.to_ns).await.unwrap().actions;
         assert_eq!(asked() - before, 2, "one for the splits, one for the dividends");
         let mut expected = Vec::new();
         for symbol in symbols {
@@ -382,7 +382,7 @@ async fn actions_of_all_symbols_are_those_of_each() {
     let span = ask("", Timeframe::D1, "2024-06-03", "2026-01-06");
     let vendor = desk.adapter.by_date().unwrap();
     let actions = async || vendor.actions(&wanted, span.actions_from_ns, span.to_ns).await;
-    let all = actions().await.unwrap();
+    let all = actions().await.unwrap().actions;
     let of = |symbol: &str| -> Vec<i64> {
         all.iter().filter(|(of, _)| of == symbol).map(|(_, action)| action.value_e9).collect()
     };
@@ -396,7 +396,7 @@ async fn actions_of_all_symbols_are_those_of_each() {
     let row = |symbol: &str, old: f64| json!({"ticker": symbol, "execution_date": date, "split_from": old, "split_to": 2});
     let next = "/v3/reference/splits?limit=1000";
     desk.arm("/v3/reference/splits", 1, page(json!([row("SPY", 0.0), row("MSFT", 1.0)]), next));
-    let paged = actions().await.unwrap();
+    let paged = actions().await.unwrap().actions;
     assert!(paged.iter().any(|(symbol, action)| symbol == "MSFT" && action.value_e9 == 2_000_000_000));
     assert!(paged.iter().any(|(symbol, _)| symbol == "NVDA"), "of the second page: {paged:?}");
     desk.arm("/v3/reference/splits", 1, page(json!([row("MSFT", 0.0)]), next));

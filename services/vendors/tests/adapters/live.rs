@@ -9,7 +9,7 @@ use serde_json::json;
 use tapedeck_vendors::fault::{StreamFault, StreamRule};
 use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::{Event, Script, What};
-use tapedeck_vendors::{HangUp, KEY, SECRET, Vendors};
+use tapedeck_vendors::{HangUp, KEY, SECRET, Settings, Vendors};
 use vendors::http::{Credentials, HttpConfig};
 use vendors::{
     Alpaca, Clock, Heard, LiveStream, MarketMessage, Massive, RecentMinutes, Refusal, StreamConfig,
@@ -172,6 +172,27 @@ async fn minutes_are_told_as_they_end_and_are_those_of_history() {
         }
         assert!(history.minutes(&symbols, now_ns, now_ns, now_ns).await.unwrap().is_empty(), "an empty span");
     }
+}
+
+/// Without a subscription the newest quarter of an hour of the whole market is refused; a stream that is late by as much
+/// goes on where that ends.
+#[tokio::test]
+async fn what_a_late_stream_missed_is_asked_for_as_far_as_it_is_free() {
+    let desk = Desk::of(Vendor::AlpacaData).await;
+    desk.vendors.stand.set(Settings::default().with(&json!({"alpaca_data": {"sip": false}})).unwrap());
+    let http = HttpConfig::new(desk.vendors.addresses().http(desk.vendor), desk.credentials(KEY), 10_000);
+    let history = |feed: &str| Alpaca::new(http.clone(), feed, desk.clock()).unwrap();
+    let (symbols, now_ns) = (["AAPL".to_owned()], desk.clock().now_ns());
+    let minute_ns = 60_000_000_000;
+    let from_ns = now_ns - 5 * minute_ns;
+    let refused = history("sip").minutes(&symbols, from_ns, now_ns, now_ns).await.unwrap_err();
+    assert!(refused.to_string().contains("recent SIP data"), "{refused}");
+    // An outage of the last five minutes cost those of a quarter of an hour before.
+    let found = history("delayed_sip").minutes(&symbols, from_ns, now_ns, now_ns).await.unwrap();
+    let starts: Vec<i64> = found.iter().map(|(_, quoted)| (quoted.start_ns - now_ns) / minute_ns).collect();
+    assert!(starts.len() > 3 && starts.iter().all(|at| (-21..-16).contains(at)), "{starts:?}");
+    let asked = desk.vendors.stand.ledger.requests(Some(desk.vendor), "/v2/stocks/bars");
+    assert!(asked.last().unwrap().query.contains("feed=sip"), "{:?}", asked.last());
 }
 
 #[tokio::test]

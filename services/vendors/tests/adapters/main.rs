@@ -3,6 +3,7 @@
 //! Deliberately absent: waiting. The clock of these tests only counts how long it was to sleep.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod actions;
 mod articles;
 mod astray;
 mod facts;
@@ -11,4 +12,5 @@ mod history;
 mod live;
 mod newswire;
 mod office;
+mod shared;
 mod support;

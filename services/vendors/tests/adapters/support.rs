@@ -13,7 +13,8 @@ use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::Script;
 use vendors::http::{Credentials, HttpConfig};
 use vendors::{
-    Action, Alpaca, Ask, Clock, Cursor, HistoricalBars, Massive, Page, Quoted, Skipped, VendorError, Yahoo,
+    Action, Alpaca, Ask, Clock, Cursor, HistoricalBars, Massive, Page, Quoted, Skipped, Unapplied,
+    VendorError, Yahoo,
 };
 
 /// A time that passes by sleeping alone; jitter is always the most.
@@ -112,10 +113,12 @@ impl Desk {
         let mut all = Everything::default();
         let mut cursor = Some(Cursor::default());
         while let Some(at) = cursor {
-            let Page { bars, actions, skipped, next } = self.adapter.page(ask, at, self.now_ns).await?;
+            let Page { bars, actions, unapplied, skipped, next } =
+                self.adapter.page(ask, at, self.now_ns).await?;
             all.longest = all.longest.max(bars.len());
             all.bars.extend(bars);
             all.actions.extend(actions);
+            all.unapplied.extend(unapplied);
             all.skipped.add(skipped);
             all.pages += 1;
             cursor = next;
@@ -129,6 +132,7 @@ impl Desk {
 pub struct Everything {
     pub bars: Vec<Quoted>,
     pub actions: Vec<Action>,
+    pub unapplied: Vec<Unapplied>,
     pub skipped: Skipped,
     pub pages: usize,
     pub longest: usize,

@@ -29,7 +29,7 @@ pub async fn news(
     if let Ok(upgrade) = upgrade {
         return stream::news(stand, upgrade, &headers);
     }
-    if let Err(refusal) = check(&headers) {
+    if let Err(refusal) = check(&stand, &headers) {
         return *refusal;
     }
     page_of_news(&stand, &query).unwrap_or_else(|message| refuse(StatusCode::BAD_REQUEST, message))
@@ -78,7 +78,7 @@ fn page_of_news(stand: &Stand, query: &Parameters) -> Result<Response, String> {
 }
 
 /// An action: its process date, its kind in the plural, itself.
-type Action = (NaiveDate, &'static str, Value);
+type Action = (NaiveDate, String, Value);
 
 /// `/v1/corporate-actions`.
 pub async fn corporate_actions(State(stand): State<Arc<Stand>>, Asked(query): Query) -> Response {
@@ -104,10 +104,13 @@ fn page_of_actions(stand: &Stand, query: &Parameters) -> Result<Response, String
     let mut found: Vec<Action> = stand.market(|market| actions(market));
     found.retain(|(date, kind, action)| {
         let singular = kind.trim_end_matches('s');
-        let symbol = action["symbol"].as_str().unwrap_or_default();
+        let named = |wanted: &String| {
+            let mut fields = action.as_object().into_iter().flatten();
+            fields.any(|(field, value)| field.ends_with("symbol") && value == wanted.as_str())
+        };
         let by_id = ids.iter().any(|id| action["id"] == id.as_str());
         (types.is_empty() || types.iter().any(|wanted| wanted == singular))
-            && (symbols.is_empty() || symbols.iter().any(|wanted| wanted == symbol))
+            && (symbols.is_empty() || symbols.iter().any(named))
             && if ids.is_empty() { (start..=end).contains(date) } else { by_id }
     });
     found.sort_by_key(|(date, _, action)| (*date, action["id"].to_string()));
@@ -124,7 +127,7 @@ fn page_of_actions(stand: &Stand, query: &Parameters) -> Result<Response, String
     Ok(Json(json!({"corporate_actions": by_kind, "next_page_token": next.map(query::token)})).into_response())
 }
 
-/// Every action of the market, processed on its ex-date.
+/// Every action of the market; splits are processed on their ex-date.
 fn actions(market: &Market) -> Vec<Action> {
     let cusip = |symbol: &str| market.listing(symbol).map(crate::market::Listing::cusip).unwrap_or_default();
     let splits = market.splits().iter().map(|split| {
@@ -141,12 +144,12 @@ fn actions(market: &Market) -> Vec<Action> {
         if split.to > split.from {
             action["cusip"] = cusip(&split.symbol).into();
             action["due_bill_redemption_date"] = json!(split.ex_date + chrono::Days::new(1));
-            (split.ex_date, "forward_splits", action)
+            (split.ex_date, "forward_splits".to_owned(), action)
         } else {
             action["new_symbol"] = split.symbol.clone().into();
             action["old_cusip"] = "000000000".into();
             action["new_cusip"] = cusip(&split.symbol).into();
-            (split.ex_date, "reverse_splits", action)
+            (split.ex_date, "reverse_splits".to_owned(), action)
         }
     });
     let dividends = market.dividends().iter().map(|dividend| {
@@ -162,7 +165,17 @@ fn actions(market: &Market) -> Vec<Action> {
             "record_date": dividend.ex_date,
             "payable_date": dividend.paid(),
         });
-        (dividend.paid(), "cash_dividends", action)
+        (dividend.paid(), "cash_dividends".to_owned(), action)
     });
-    splits.chain(dividends).collect()
+    let others = market.other_actions().iter().enumerate().map(|(number, other)| {
+        let mut action = json!({
+            "id": id::uuid(&format!("action {number} {}", other.kind)),
+            "process_date": other.process_date,
+        });
+        for (name, value) in &other.fields {
+            action[name] = value.clone();
+        }
+        (other.process_date, other.kind.clone(), action)
+    });
+    splits.chain(dividends).chain(others).collect()
 }

@@ -17,7 +17,7 @@ use crate::alpaca::check;
 use crate::ledger::Vendor;
 use crate::market::What;
 use crate::socket::{Gone, Item, Speaker, Style};
-use crate::stand::{KEY, SECRET, Stand, Step, Written};
+use crate::stand::{Stand, Step, Written};
 use crate::wire;
 
 /// The lists of a subscription to market data, as they are confirmed.
@@ -65,7 +65,7 @@ fn open(
     let packed = headers.get("content-type").is_some_and(|kind| kind == "application/msgpack");
     let style = if packed { Style::Packed } else { Style::Text };
     // Who sends the key in headers need not say it again.
-    let known = check(headers).is_ok();
+    let known = check(&stand, headers).is_ok();
     upgrade.on_upgrade(move |socket| async move {
         let speaker = Speaker::new(socket, stand.clone(), (Vendor::AlpacaData, &path), style, true);
         let mut client = Client { stand, speaker, path, style, known, lists, wanted: BTreeMap::new() };
@@ -148,10 +148,11 @@ impl Client {
     }
 
     async fn answer(&mut self, message: &Value) -> Result<(), Gone> {
-        let action = message["action"].as_str().unwrap_or_default();
+        let text = |field: &str| message[field].as_str().unwrap_or_default();
+        let action = text("action");
         match action {
             "auth" if self.known => self.error(403, "already authenticated").await,
-            "auth" if message["key"] == KEY && message["secret"] == SECRET => self.admit().await,
+            "auth" if self.stand.admits(text("key"), text("secret")) => self.admit().await,
             "auth" => self.error(402, "auth failed").await,
             "subscribe" | "unsubscribe" if !self.known => self.error(401, "not authenticated").await,
             "subscribe" | "unsubscribe" => self.subscribe(message, action == "subscribe").await,

@@ -12,7 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::desk::Update;
 use crate::ledger::Vendor;
 use crate::socket::{Gone, Item, Speaker, Style};
-use crate::stand::{KEY, SECRET, Stand};
+use crate::stand::Stand;
 
 const STREAM: &str = "trade_updates";
 
@@ -64,10 +64,10 @@ impl Client {
     async fn answer(&mut self, message: &Value) -> Result<(), Gone> {
         match message["action"].as_str() {
             // The key stands in the message, or in its data as in the older form.
-            Some("auth") => self.admit(message["key"] == KEY && message["secret"] == SECRET).await,
+            Some("auth") => self.admit(self.takes(message, ["key", "secret"])).await,
             Some("authenticate") => {
                 let data = &message["data"];
-                self.admit(data["key_id"] == KEY && data["secret_key"] == SECRET).await
+                self.admit(self.takes(data, ["key_id", "secret_key"])).await
             }
             Some("listen") if self.known => {
                 // The list takes the place of the one before.
@@ -84,6 +84,12 @@ impl Client {
             Some("listen") => self.fail("not authenticated").await,
             _ => self.fail("invalid command").await,
         }
+    }
+
+    /// Whether a message holds the right key and secret.
+    fn takes(&self, message: &Value, [key, secret]: [&str; 2]) -> bool {
+        let text = |field: &str| message[field].as_str().unwrap_or_default();
+        self.stand.admits(text(key), text(secret))
     }
 
     async fn admit(&mut self, right: bool) -> Result<(), Gone> {

@@ -47,6 +47,7 @@ pub fn routes(addresses: Addresses) -> Router<Arc<Stand>> {
         .route("/market/listings", get(stage::listings).put(stage::list))
         .route("/market/splits", put(stage::split))
         .route("/market/dividends", put(stage::pay))
+        .route("/market/actions", put(stage::act))
         .route("/market/articles", get(stage::articles))
         .route("/market/facts", put(stage::say_fact))
         .route("/orders", get(orders::list))

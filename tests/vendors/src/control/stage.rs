@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{done, read, wrong};
 use crate::alpaca_data;
-use crate::market::{Adjustment, Anchor, Bar, Dividend, Event, Listing, Split, ten_thousandths};
+use crate::market::{Adjustment, Anchor, Bar, Dividend, Event, Listing, OtherAction, Split, ten_thousandths};
 use crate::query::Query;
 use crate::stand::Stand;
 use crate::wire;
@@ -223,6 +223,17 @@ pub async fn pay(State(stand): State<Arc<Stand>>, Json(body): Json<Value>) -> Re
     match read::<Dividend>(body) {
         Ok(dividend) => {
             stand.market(|market| market.pay(dividend));
+            done()
+        }
+        Err(refusal) => *refusal,
+    }
+}
+
+/// `PUT /market/actions`: a corporate action of any other kind, as Alpaca shows it.
+pub async fn act(State(stand): State<Arc<Stand>>, Json(body): Json<Value>) -> Response {
+    match read::<OtherAction>(body) {
+        Ok(action) => {
+            stand.market(|market| market.act(action));
             done()
         }
         Err(refusal) => *refusal,

@@ -38,6 +38,21 @@ pub struct Dividend {
     /// Outside of the usual rhythm.
     #[serde(default)]
     pub special: bool,
+    /// Of what a fund has gained: Yahoo tells it apart from dividends.
+    #[serde(default)]
+    pub capital_gain: bool,
+}
+
+/// A corporate action that is neither a split nor a dividend in cash, as Alpaca shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherAction {
+    /// The kind in the plural, `spin_offs`.
+    pub kind: String,
+    /// When it is processed, by which Alpaca lists it.
+    pub process_date: NaiveDate,
+    /// Everything else, shown as it is.
+    pub fields: serde_json::Map<String, serde_json::Value>,
 }
 
 impl Dividend {
@@ -92,6 +107,7 @@ pub fn usual() -> (Vec<Split>, Vec<Dividend>) {
             declared: None,
             paid: None,
             special: false,
+            capital_gain: false,
         })
         .collect();
     dividends.push(Dividend {
@@ -101,6 +117,7 @@ pub fn usual() -> (Vec<Split>, Vec<Dividend>) {
         declared: None,
         paid: None,
         special: true,
+        capital_gain: false,
     });
     (splits, dividends)
 }

@@ -17,7 +17,7 @@ mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use actions::{Adjustment, Dividend, Split};
+pub use actions::{Adjustment, Dividend, OtherAction, Split};
 pub use bar::{Anchor, Bar, Quote, Timeframe, Trade, dollars, ten_thousandths};
 pub use event::{Event, SessionSoFar, What};
 pub use listing::Listing;
@@ -34,6 +34,7 @@ pub struct Market {
     listings: BTreeMap<String, Listing>,
     splits: Vec<Split>,
     dividends: Vec<Dividend>,
+    other_actions: Vec<OtherAction>,
     articles: Vec<Article>,
     trades_per_minute: i64,
     quotes_per_minute: i64,
@@ -63,6 +64,7 @@ impl Market {
             listings: script.listings.into_iter().map(|listing| (listing.symbol.clone(), listing)).collect(),
             splits: script.splits,
             dividends: script.dividends,
+            other_actions: Vec::new(),
             articles,
             trades_per_minute: script.trades_per_minute,
             quotes_per_minute: script.quotes_per_minute,
@@ -124,6 +126,17 @@ impl Market {
     #[must_use]
     pub fn dividends(&self) -> &[Dividend] {
         &self.dividends
+    }
+
+    /// Every other action, as it was given.
+    #[must_use]
+    pub fn other_actions(&self) -> &[OtherAction] {
+        &self.other_actions
+    }
+
+    /// Adds an action that is neither a split nor a dividend in cash.
+    pub fn act(&mut self, action: OtherAction) {
+        self.other_actions.push(action);
     }
 
     /// Adds a split.

@@ -12,17 +12,17 @@ mod ticks;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use serde_json::{Value, json};
 
 use crate::id;
 use crate::query::{self, Parameters};
-use crate::stand::{KEY, Stand};
+use crate::stand::Stand;
 
 /// Every path; pages are linked under `address`.
 pub fn routes(address: &str) -> Router<Arc<Stand>> {
@@ -48,7 +48,7 @@ pub fn routes(address: &str) -> Router<Arc<Stand>> {
         .route("/v1/marketstatus/now", get(reference::status))
         .fallback(nothing)
         .layer(middleware::from_fn(known))
-        .layer(axum::Extension(Base(address.into())))
+        .layer(Extension(Base(address.into())))
         .route("/stocks", get(stream::open))
 }
 
@@ -57,13 +57,13 @@ pub fn routes(address: &str) -> Router<Arc<Stand>> {
 pub struct Base(Arc<str>);
 
 /// Lets pass who sends the key, in a header or in the query.
-async fn known(request: Request, next: Next) -> Response {
+async fn known(Extension(stand): Extension<Arc<Stand>>, request: Request, next: Next) -> Response {
     let bearer = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
     let query: Option<query::Query> = axum::extract::Query::try_from_uri(request.uri()).ok();
     let key = bearer.map(str::to_owned).or_else(|| Some(query?.0.get("apiKey")?.to_owned()));
     match key.as_deref() {
-        Some(KEY) => next.run(request).await,
+        Some(key) if stand.knows(key) => next.run(request).await,
         Some(_) => refuse(StatusCode::UNAUTHORIZED, "Unknown API Key"),
         None => refuse(StatusCode::UNAUTHORIZED, "API Key was not provided"),
     }

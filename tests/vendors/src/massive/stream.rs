@@ -13,7 +13,7 @@ use crate::calendar::MINUTE;
 use crate::ledger::Vendor;
 use crate::market::{Event, What, dollars};
 use crate::socket::{Gone, Item, Speaker, Style};
-use crate::stand::{KEY, Stand, Step, Written};
+use crate::stand::{Stand, Step, Written};
 
 const PATH: &str = "/stocks";
 /// Nanoseconds of a millisecond.
@@ -77,7 +77,7 @@ impl Client {
     async fn answer(&mut self, message: &Value) -> Result<(), Gone> {
         let params = message["params"].as_str().unwrap_or_default().to_owned();
         match message["action"].as_str() {
-            Some("auth") => self.admit(params == KEY).await,
+            Some("auth") => self.admit(self.stand.knows(&params)).await,
             Some("subscribe") if self.known => self.subscribe(&params, true).await,
             Some("unsubscribe") if self.known => self.subscribe(&params, false).await,
             Some("subscribe" | "unsubscribe") => {

@@ -12,13 +12,13 @@ use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 
 use crate::calendar::MINUTE;
 use crate::market::Article;
 use crate::query::{self, Parameters, Query};
-use crate::stand::{KEY, Stand};
+use crate::stand::Stand;
 use crate::wire;
 
 /// Nanoseconds of an hour.
@@ -55,9 +55,9 @@ fn key_of(request: &Request) -> Option<String> {
 }
 
 /// Lets pass who sends the right key.
-async fn known(request: Request, next: Next) -> Response {
+async fn known(Extension(stand): Extension<Arc<Stand>>, request: Request, next: Next) -> Response {
     match key_of(&request).as_deref() {
-        Some(KEY) => next.run(request).await,
+        Some(key) if stand.knows(key) => next.run(request).await,
         Some(_) => refuse(
             401,
             "apiKeyInvalid",

@@ -182,12 +182,13 @@ fn rows(market: &Market, frame: Timeframe, bars: &[Bar], span: (i64, i64)) -> Ve
 fn events(market: &Market, symbol: &str, wanted: &str, span: (i64, i64)) -> Map<String, Value> {
     let stamp = |date: NaiveDate| calendar::at(date, 9, 30);
     let within = |date: NaiveDate| (span.0..=span.1.min(market.now_ns())).contains(&stamp(date));
-    let mut dividends = Map::new();
+    let (mut dividends, mut gains) = (Map::new(), Map::new());
     for dividend in market.dividends().iter().filter(|d| d.symbol == symbol && within(d.ex_date)) {
         let amount = crate::market::ten_thousandths(dividend.amount.to_f64());
         let amount = market.in_terms_of_today(symbol, dividend.ex_date, amount);
         let at_s = stamp(dividend.ex_date) / SECOND;
-        dividends.insert(at_s.to_string(), json!({"amount": crate::market::dollars(amount), "date": at_s}));
+        let list = if dividend.capital_gain { &mut gains } else { &mut dividends };
+        list.insert(at_s.to_string(), json!({"amount": crate::market::dollars(amount), "date": at_s}));
     }
     let mut splits = Map::new();
     for split in market.splits().iter().filter(|split| split.symbol == symbol && within(split.ex_date)) {
@@ -202,6 +203,9 @@ fn events(market: &Market, symbol: &str, wanted: &str, span: (i64, i64)) -> Map<
     let asked = |name: &str| wanted.split([',', '|']).any(|part| part.starts_with(name));
     if asked("div") && !dividends.is_empty() {
         events.insert("dividends".into(), dividends.into());
+    }
+    if asked("capitalGains") && !gains.is_empty() {
+        events.insert("capitalGains".into(), gains.into());
     }
     if asked("split") && !splits.is_empty() {
         events.insert("splits".into(), splits.into());

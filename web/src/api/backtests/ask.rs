@@ -156,7 +156,7 @@ pub struct NewBacktest {
     /// Whether positions below zero are allowed.
     #[serde(default)]
     pub allow_short: bool,
-    /// `XNYS`, `24x5` or `24x7`; XNYS unless the data say otherwise.
+    /// `XNYS`, `24x5` or `24x7`; that of the tape when absent.
     #[serde(default)]
     pub calendar: String,
     /// Which version of a bar counts that the tape states more than once: `latest`, each bar in its newest version from
@@ -229,7 +229,10 @@ pub async fn cancel(
 
 /// Checks what is asked and asks for it; answers the run's id. The page asks the same way.
 pub async fn begin(app: &App, caller: &Caller, asked: NewBacktest) -> Result<String, PageError> {
-    let request = research::complete(asked.request()?).map_err(of_domain)?;
+    let mut request = research::complete(asked.request()?).map_err(of_domain)?;
+    if request.calendar.is_empty() {
+        app.config.calendar.exchange().clone_into(&mut request.calendar);
+    }
     command::request_backtest(&app.context.tape, caller, request, "").await.map_err(tape)
 }
 

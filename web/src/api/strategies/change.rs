@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::access::Actor;
-use crate::action::{leaving, reachable, registered};
+use crate::action::{leaving, reachable, registered, shadowing, stopping};
 use crate::api::fields::{Asked, At, Field, Fields, Kind, NoFields, field};
 use crate::api::{Given, Key, Problem, Problems, caller};
 use crate::app::App;
@@ -95,7 +95,9 @@ pub async fn register(
     let (log, access) = (&app.context.tape, app.config.strategies.as_ref());
     let (strategy, credentials) = register_strategy(log, access, &caller, &new).await.map_err(failed)?;
     if let Some(mode) = mode {
-        command::enable_strategy(log, &caller, &strategy.name, mode).await.map_err(failed)?;
+        // Its name is new: whatever an earlier one left in it was said when that one was removed.
+        let nothing = Leaving::default();
+        command::enable_strategy(log, &caller, &strategy.name, mode, &nothing).await.map_err(failed)?;
     }
     let state = asked.mode.unwrap_or_else(|| "disabled".to_owned());
     Ok((StatusCode::CREATED, Json(told(&strategy, &credentials, state))))
@@ -145,14 +147,23 @@ pub struct Enable {
     /// that trades with money. `live`: they do; 409 unless the account is confirmed for it.
     #[schema(pattern = "^(shadow|paper|live)$")]
     mode: String,
+    /// In mode `shadow`, in which it manages nothing, what becomes of its positions; must be stated where it holds
+    /// something. `keep`: they stay in its name, and nobody manages them. `flatten`: they are closed at the market.
+    /// `hand_over`: another strategy takes them over.
+    #[serde(default)]
+    #[schema(pattern = "^(keep|flatten|hand_over)$")]
+    positions: Option<String>,
+    /// Who takes them over: a strategy of the same account that is enabled in mode `paper` or `live`, or `manual`.
+    #[serde(default)]
+    hand_over_to: Option<String>,
 }
 
 /// Why, and what becomes of its positions.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Disable {
-    /// `keep`: it goes on to manage them, and opens nothing. `flatten`: they are closed at the market. `hand_over`: another
-    /// strategy takes them over. Absent: they stay as they are.
+    /// Must be stated where it holds something. `keep`: it goes on to manage them, and opens nothing. `flatten`: they are
+    /// closed at the market. `hand_over`: another strategy takes them over.
     #[serde(default)]
     #[schema(pattern = "^(keep|flatten|hand_over)$")]
     positions: Option<String>,
@@ -225,7 +236,12 @@ pub async fn enable(
     let strategy = registered(&app, name).await?;
     let mode = strategy_mode(&asked.mode).map_err(failed)?;
     let caller = caller(&actor, &key, &strategy);
-    command::enable_strategy(&app.context.tape, &caller, &strategy, mode).await.map_err(failed)?;
+    let positions = asked.positions.as_deref().unwrap_or_default();
+    let to = asked.hand_over_to.as_deref().unwrap_or_default();
+    let leaves = shadowing(&app, &strategy, mode, positions, to).await?;
+    // Unlike the page's form, which always names somebody, a request that does so means a hand-over.
+    let leaves = Leaving { hand_over_to: to.to_owned(), ..leaves };
+    command::enable_strategy(&app.context.tape, &caller, &strategy, mode, &leaves).await.map_err(failed)?;
     Ok(Json(Switched { strategy, state: asked.mode }))
 }
 
@@ -246,9 +262,10 @@ pub async fn disable(
     let caller = caller(&actor, &key, &strategy);
     let positions = asked.positions.as_deref().unwrap_or_default();
     let to = asked.hand_over_to.as_deref().unwrap_or_default();
+    let leaves = stopping(&app, &strategy, positions, to).await?;
     // Unlike the page's form, which always names somebody, a request that does so means a hand-over.
-    let (fate, _) = crate::action::fate(positions, to)?;
-    let stopped = command::stop_strategy(&app.context.tape, &caller, &strategy, reason, fate, to).await;
+    let leaves = Leaving { hand_over_to: to.to_owned(), ..leaves };
+    let stopped = command::stop_strategy(&app.context.tape, &caller, &strategy, reason, &leaves).await;
     stopped.map_err(failed)?;
     let known = command::registration(&app.context.tape, &strategy).await?;
     let state = if known.is_some() { "disabled" } else { "removed" };

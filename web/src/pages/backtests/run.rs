@@ -175,7 +175,7 @@ fn asked(row: &BacktestRow) -> Vec<Fact> {
         fact("Slippage, share of price", share(costs.slippage_rate_e9)),
         fact("Limits", limits(request)),
         fact("Short positions", if request.allow_short { "allowed" } else { "not allowed" }),
-        fact("Calendar", or(&request.calendar, "XNYS, unless the data say otherwise")),
+        fact("Calendar", or(&request.calendar, "that of the tape")),
         fact("Benchmark", or(&request.benchmark, "none")),
         fact("Seed", request.seed.to_string()),
         fact("Asked for by", row.actor.clone()),
@@ -214,7 +214,6 @@ fn came(row: &BacktestRow) -> Vec<Fact> {
         fact("Fills", count(counts.fills)),
         fact("Ambiguous bars", count(counts.ambiguous_bars)),
         fact("Took", row.duration_ms.map_or_else(String::new, |ms| format!("{:.2} s", ms as f64 / 1e3))),
-        fact("Program", row.code_version.clone().unwrap_or_default()),
     ]);
     facts
 }

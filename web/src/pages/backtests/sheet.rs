@@ -131,6 +131,8 @@ pub(super) struct Sheet {
     pub notes: Vec<String>,
     pub data_hash: String,
     pub result_hash: String,
+    /// Version and commit of the program.
+    pub code_version: String,
     pub monte_carlo: Vec<(&'static str, String)>,
     pub heat: Option<HeatMap>,
     pub trials: Vec<Tried>,
@@ -171,6 +173,7 @@ impl Sheet {
             notes,
             data_hash: row.data_hash.clone().unwrap_or_default(),
             result_hash: row.result_hash.clone().unwrap_or_default(),
+            code_version: row.code_version.clone().unwrap_or_default(),
             monte_carlo: monte_carlo(&sheet),
             heat: heat::map(&trials),
             trials: trials

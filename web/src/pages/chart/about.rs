@@ -2,7 +2,6 @@
 
 use askama::Template;
 use domain::bar::Timeframe;
-use domain::calendar::Calendar;
 use domain::key_statistics::KeyStatistics;
 use domain::money::Price;
 use projections::queries::{self, ActionRow, QueryError, Series};
@@ -70,13 +69,13 @@ pub async fn statistics(scope: &Scope<'_>) -> Rendering {
 }
 
 async fn read_statistics(scope: &Scope<'_>) -> Result<Option<Statistics>, PageError> {
-    let pool = &scope.app.config.pool;
+    let (pool, calendar) = (&scope.app.config.pool, scope.app.config.calendar);
     let series = queries::series_of(pool, scope.symbol).await?;
     let shown = Fields::of(scope.params)?.timeframe;
     let Some((series, timeframe)) = source(&series, shown) else { return Ok(None) };
     let from_ns = series.last_close_ns.saturating_sub(DAYS_READ * Timeframe::D1.nanos());
-    let days = queries::daily_bars(pool, scope.symbol, timeframe, from_ns).await?;
-    Ok(KeyStatistics::of(&days, Calendar::xnys()).map(|found| Statistics::of(&found, series, timeframe)))
+    let days = queries::daily_bars(pool, scope.symbol, timeframe, from_ns, calendar).await?;
+    Ok(KeyStatistics::of(&days, calendar).map(|found| Statistics::of(&found, series, timeframe)))
 }
 
 /// The series that the statistics are made of: the one shown, or the daily one where it is as new.

@@ -24,8 +24,6 @@ use crate::view::{Instant, market_time};
 
 /// Sessions offered.
 const SESSIONS: u32 = 60;
-/// Exchange whose sessions are offered.
-const EXCHANGE: &str = "XNYS";
 /// Fields of parameters and of limits begin with it.
 const PARAMETER: &str = "p.";
 const LIMIT: &str = "l.";
@@ -41,7 +39,7 @@ pub(super) struct ParityForm {
 
 impl ParityForm {
     pub(super) async fn of(app: &App) -> Result<Self, PageError> {
-        let rows = queries::sessions(&app.config.pool, EXCHANGE, SESSIONS).await?;
+        let rows = queries::sessions(&app.config.pool, app.config.calendar.exchange(), SESSIONS).await?;
         let over = rows.iter().find(|row| row.phase == "closed").or_else(|| rows.first());
         let newest = over.map_or_else(String::new, |row| row.date.clone());
         Ok(Self { newest, sessions: rows.into_iter().map(|row| row.date).collect() })
@@ -105,7 +103,7 @@ impl ForkForm {
 
 /// The open of the newest session on the tape as an instant; empty where there is none.
 async fn newest_open(app: &App) -> Result<String, PageError> {
-    let rows = queries::sessions(&app.config.pool, EXCHANGE, 1).await?;
+    let rows = queries::sessions(&app.config.pool, app.config.calendar.exchange(), 1).await?;
     let open_ns = rows.first().and_then(|row| row.open_ns.or(Some(row.event_time_ns)));
     Ok(open_ns.map(|ns| Instant(ns).iso()).unwrap_or_default())
 }

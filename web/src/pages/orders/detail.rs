@@ -327,6 +327,7 @@ fn inputs(input: &RiskInput) -> Vec<Fact> {
     let known = input.price_e9 > 0;
     let made = input.price_time.as_ref().and_then(contracts::from_timestamp);
     let yes = |flag: bool| if flag { "yes" } else { "no" };
+    let halt = input.symbol_halt.as_ref().map(|halt| format!("yes: {}", halt.detail));
     vec![
         fact("Symbol", input.symbol.clone()),
         fact("Price", if known { price(Price(input.price_e9)) } else { "none".to_owned() }),
@@ -348,6 +349,7 @@ fn inputs(input: &RiskInput) -> Vec<Fact> {
         fact("Session takes orders", yes(input.session_accepts)),
         fact("New exposure stopped", yes(input.halted)),
         fact("Margin call", yes(input.margin_called)),
+        fact("Trading in the symbol halted", halt.unwrap_or_else(|| "no".to_owned())),
     ]
 }
 

@@ -94,7 +94,7 @@ async fn read_tiles(scope: &Scope<'_>) -> Result<Option<Tiles>, QueryError> {
         return Ok(None);
     };
     let (Some(equity), Some(marked_ns)) = (account.equity, account.marked_ns) else { return Ok(None) };
-    let history = scope.app.history.of(pool, &account, equity, marked_ns).await?;
+    let history = scope.app.history.of(pool, &account, equity, marked_ns, scope.app.config.calendar).await?;
     let tiles = Tiles::of(&account, equity, marked_ns, &history);
     Ok(Some(Tiles { blocked: blocked(scope, &account).await, ..tiles }))
 }

@@ -1,7 +1,7 @@
 //! The market: clock, session, last prices.
 
 use askama::Template;
-use domain::calendar::{Calendar, OutOfRange};
+use domain::calendar::{self, Calendar, OutOfRange};
 use projections::queries::{self, LastPrice, QueryError};
 use runtime::ClockMode;
 
@@ -112,13 +112,21 @@ pub async fn clock(scope: &Scope<'_>) -> Rendering {
     .render()
 }
 
+/// Whose sessions the panel tells.
+pub fn exchange(calendar: &Calendar) -> &'static str {
+    match calendar.market() {
+        calendar::Market::Xnys => "NYSE",
+        other => other.name(),
+    }
+}
+
 /// Market status.
 pub async fn market(scope: &Scope<'_>) -> Rendering {
     let read = async {
         let Some(now) = market_now(scope.app).await.map_err(|error| error.to_string())? else {
             return Ok(None);
         };
-        Market::at(now, Calendar::xnys()).map(Some).map_err(|error| error.to_string())
+        Market::at(now, scope.app.config.calendar).map(Some).map_err(|error| error.to_string())
     };
     let body = Body::read(scope, &super::MARKET, read).await;
     MarketPanel { v: scope.version, body }.render()
@@ -170,6 +178,9 @@ mod tests {
         let market = Market::at(1_764_288_000 * SECOND, calendar)?;
         assert_eq!(market.status, "Closed");
         assert_eq!(market.next_close, "Fri 28 Nov 2025, 13:00 ET");
+        // A market that never rests was open then, and stays so.
+        let market = Market::at(1_764_288_000 * SECOND, calendar::Market::TwentyFourSeven.calendar())?;
+        assert_eq!((market.status, market.next_close.as_str()), ("Open", "Fri 28 Nov 2025, 19:00 ET"));
         Ok(())
     }
 }

@@ -132,11 +132,16 @@ async fn read_alerts(scope: &Scope<'_>) -> Result<Option<Vec<Alert>>, String> {
         let text = format!("{} by {}: {}", halt.scope, halt.actor, halt.reason);
         alerts.push(Alert::loss(halt.state, text).at(&Url::Positions));
     }
-    let account = (!scope.account.is_empty()).then_some(scope.account);
-    for raised in queries::alerts(pool, account, true, 20).await.map_err(text)? {
+    let of_view = |account: &str| scope.account.is_empty() || account.is_empty() || account == scope.account;
+    let raised = queries::alerts(pool, None, true, queries::LIMIT_MAX).await.map_err(text)?;
+    for raised in raised.iter().filter(|raised| of_view(&raised.account)).take(20) {
         let text = format!("{}: {}", raised.kind.replace('_', " "), raised.detail);
-        // What it tells of was measured: exposure and limits, not a decision with a chain.
-        alerts.push(Alert::loss("Risk", text).at(&Url::Monitor(&raised.account)));
+        alerts.push(match raised.account.as_str() {
+            // What must hold for all accounts: the checker says of itself how it is on System.
+            "" => Alert::loss("Checker", text).at(&Url::System),
+            // What it tells of was measured: exposure and limits, not a decision with a chain.
+            account => Alert::loss("Risk", text).at(&Url::Monitor(account)),
+        });
     }
     alerts.extend(service_alerts(scope.app, queries::heartbeats(pool).await.map_err(text)?));
     for denied in queries::denials_today(pool, scope.account).await.map_err(text)? {

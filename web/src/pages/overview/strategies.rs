@@ -30,6 +30,8 @@ struct StrategyRow {
     pnl: Signed,
     signals: String,
     last: Option<LastSignal>,
+    /// Positions that are not flat.
+    holds: u64,
     running: bool,
     start_mode: &'static str,
     start_url: String,
@@ -88,6 +90,7 @@ impl StrategyRow {
                 time: Instant(time),
                 chain: strategy.last_signal_id.as_deref().map(|id| Url::Chain(id).to_string()),
             }),
+            holds: strategy.open_positions,
             running: strategy.enabled,
             // A strategy starts as it ran before; the first time on paper.
             start_mode: if strategy.mode == "shadow" { "shadow" } else { "paper" },

@@ -14,7 +14,7 @@ use contracts::v1::PositionsFate;
 use domain::order::group;
 use domain::sizing;
 use runtime::command::{
-    self, Caller, NewStrategy, StrategyError, register_strategy, remove_strategy, replace_strategy,
+    self, Caller, Leaving, NewStrategy, StrategyError, register_strategy, remove_strategy, replace_strategy,
     rotate_credentials,
 };
 
@@ -122,7 +122,9 @@ pub async fn register(
     let access = app.config.strategies.as_ref();
     let (strategy, credentials) = register_strategy(log, access, &caller, &new).await.map_err(failed)?;
     if let Some(mode) = mode {
-        command::enable_strategy(log, &caller, &strategy.name, mode).await.map_err(failed)?;
+        // Its name is new: whatever an earlier one left in it was said when that one was removed.
+        let nothing = Leaving::default();
+        command::enable_strategy(log, &caller, &strategy.name, mode, &nothing).await.map_err(failed)?;
     }
     let file = serde_json::to_string_pretty(&credentials.file(&strategy));
     let told = Told {

@@ -71,8 +71,6 @@ struct Strategy {
     kill_url: String,
     /// Where breakers are reset.
     stops_url: String,
-    /// Whether its account is confirmed for trading with money.
-    confirmed: bool,
     keys: FormKeys,
 }
 
@@ -181,7 +179,7 @@ impl Strategy {
         keys: FormKeys,
     ) -> Self {
         Self {
-            row: Row::of(&report, &stops),
+            row: Row::of(&report, &stops, confirmed),
             facts: facts(&report),
             figures: figures(&report),
             fees: money(report.row.fees),
@@ -197,7 +195,6 @@ impl Strategy {
             resume_url: Url::Resume.to_string(),
             kill_url: Url::Kill.to_string(),
             stops_url: Url::Stops.to_string(),
-            confirmed,
             keys,
         }
     }

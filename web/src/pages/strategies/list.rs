@@ -1,11 +1,12 @@
 //! The list of strategies: registered ones by name, then those that were removed, first the ones that still hold
 //! something.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use projections::StrategyReport;
 use projections::queries::{self, QueryError};
+use runtime::command::live_confirmation;
 
 use super::TABLE;
 use super::row::Row;
@@ -47,8 +48,18 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Table>, QueryError> {
     for tally in queries::tallies(&scope.app.config.pool, None).await? {
         stops.entry(tally.strategy.clone()).or_default().extend(of_tally(&tally));
     }
+    let accounts: BTreeSet<&str> =
+        registered.iter().copied().map(|report: &StrategyReport| report.row.account.as_str()).collect();
+    let mut confirmed = BTreeSet::new();
+    for account in accounts {
+        // Where the tape cannot be read nothing is offered that needs somebody's word.
+        if let Ok(Some(_)) = live_confirmation(&scope.app.context.tape, account).await {
+            confirmed.insert(account);
+        }
+    }
     let row = |report: &StrategyReport| {
-        Row::of(report, stops.get(&report.row.strategy).map(Vec::as_slice).unwrap_or_default())
+        let own = stops.get(&report.row.strategy).map(Vec::as_slice).unwrap_or_default();
+        Row::of(report, own, confirmed.contains(report.row.account.as_str()))
     };
     let rows: Vec<Row> = registered.into_iter().chain(removed).take(ROWS_MAX).map(row).collect();
     let more = reports.len().saturating_sub(rows.len());

@@ -8,6 +8,11 @@ use crate::api::risk::{Stopped, strictest};
 use crate::url::Url;
 use crate::view::{Instant, Signed, count, percent, signed_money};
 
+/// Subjects of a strategy shown in the list.
+const SUBJECTS_SHOWN: usize = 2;
+/// The mode in which signals become no orders.
+const SHADOW: &str = "shadow";
+
 /// The last signal, and the chain of events that it belongs to.
 #[derive(Clone, Debug)]
 pub struct LastSignal {
@@ -42,12 +47,26 @@ pub struct Row {
     /// Messages that its consumer was not given yet, or a dash.
     pub pending: String,
     pub ack_pending: String,
+    /// Its parameters in short: `fast = 10, slow = 30`.
+    pub parameters: String,
+    /// The first of the subjects that it reads, and how many there are more.
+    pub reads: Vec<String>,
+    pub reads_more: usize,
+    /// The durable consumer that gives it what it reads.
+    pub consumer: String,
     pub registered: bool,
-    pub enabled: bool,
+    /// Whether it is registered and enabled.
+    pub running: bool,
     pub enable_url: String,
     pub disable_url: String,
     /// Positions that are not flat.
     pub holds: u64,
+    /// Whether shadow mode is a question: it may hold something, and would not manage it any more.
+    pub asks_shadow: bool,
+    /// Whether it can be enabled in mode live, once its account is confirmed.
+    pub asks_live: bool,
+    /// Whether its account is confirmed for trading with money.
+    pub confirmed: bool,
     /// Whether it was removed and something is still in its name.
     pub left_behind: bool,
     /// `REDUCE-ONLY` or `HALTED` where a stop of its own is in force: a halt, a kill switch or a breaker.
@@ -58,12 +77,15 @@ pub struct Row {
 }
 
 impl Row {
-    /// A report in short, with the strategy's own stops in force.
-    pub fn of(report: &StrategyReport, stops: &[Stopped]) -> Self {
+    /// A report in short, with the strategy's own stops in force, and whether its account is `confirmed` for trading with
+    /// money.
+    pub fn of(report: &StrategyReport, stops: &[Stopped], confirmed: bool) -> Self {
         let (row, record) = (&report.row, &report.record);
         let name = row.strategy.as_str();
         let lag = report.subscription.lag;
         let shown = |number: Option<u64>| number.map_or_else(|| "–".to_owned(), count);
+        let running = row.enabled && row.registered;
+        let subjects = &report.subscription.subjects;
         Self {
             name: name.to_owned(),
             url: Url::Strategy(name).to_string(),
@@ -81,11 +103,20 @@ impl Row {
             net: signed_money(row.net_pnl),
             pending: shown(lag.map(|lag| lag.pending)),
             ack_pending: shown(lag.map(|lag| lag.ack_pending)),
+            parameters: parameters(report),
+            reads: subjects.iter().take(SUBJECTS_SHOWN).cloned().collect(),
+            reads_more: subjects.len().saturating_sub(SUBJECTS_SHOWN),
+            consumer: report.subscription.consumer.clone(),
             registered: row.registered,
-            enabled: row.enabled && row.registered,
+            running,
             enable_url: Url::StrategyEnable(name).to_string(),
             disable_url: Url::StrategyDisable(name).to_string(),
             holds: row.open_positions,
+            asks_shadow: row.registered
+                && report.state != SHADOW
+                && (running || row.open_positions > 0 || record.orders > 0),
+            asks_live: row.registered && report.state != "live",
+            confirmed,
             left_behind: !row.registered && row.open_positions > 0,
             in_force: (!stops.is_empty()).then(|| strictest(stops.iter().map(|stop| stop.state))),
             stopped: row.stopping.as_ref().map(|stopping| stopped(stopping, row.registered)),
@@ -93,10 +124,22 @@ impl Row {
         }
     }
 
-    /// The modes that it can be switched to.
+    /// The modes that it can be switched to by one press.
     pub fn modes(&self) -> impl Iterator<Item = &'static str> {
-        ["paper", "shadow"].into_iter().filter(|mode| *mode != self.state)
+        ["paper", SHADOW]
+            .into_iter()
+            .filter(|mode| *mode != self.state && !(*mode == SHADOW && self.asks_shadow))
     }
+}
+
+/// What the list says of a strategy's parameters.
+fn parameters(report: &StrategyReport) -> String {
+    if report.row.is_external() {
+        return "keeps its own parameters".to_owned();
+    }
+    let stated = report.settings.iter().map(|setting| format!("{} = {}", setting.name, setting.value));
+    let stated: Vec<String> = stated.collect();
+    if stated.is_empty() { "no parameters".to_owned() } else { stated.join(", ") }
 }
 
 /// What becomes of the positions of a strategy that was stopped, in words.

@@ -1,7 +1,8 @@
-//! System: services, live sources, read models with their rebuilds and verifications, servers, and what is wrong.
+//! System: services, live sources with their series and breakers, read models with their rebuilds and verifications, servers, and what is wrong.
 
 mod projections;
 mod rates;
+mod series;
 mod servers;
 mod services;
 mod sources;
@@ -30,7 +31,7 @@ pub static PAGE: Page = Page {
     title: "System",
     url: Url::System,
     key: 'y',
-    panels: &[&PROJECTIONS, &JOBS, &SERVICES, &SOURCES, &QUALITY, &NATS, &DATABASE, &FINDINGS],
+    panels: &[&PROJECTIONS, &JOBS, &SERVICES, &SOURCES, &SERIES, &QUALITY, &NATS, &DATABASE, &FINDINGS],
 };
 
 // Read models stop moving without a commit that would tell, so this one is due each second.
@@ -44,6 +45,9 @@ static SERVICES: Panel = Panel::pushed("system-services", &[], |scope| Box::pin(
 static SOURCES: Panel = Panel::pushed("system-sources", &[], |scope| Box::pin(sources::table(scope)))
     .of(Of::Deck)
     .every_ms(1_000);
+// Looks at each session of the series that it shows, once a minute, and not in the stream's own time.
+static SERIES: Panel =
+    Panel::fetched("system-series", &[], |scope| Box::pin(series::table(scope))).every_ms(5_000);
 static QUALITY: Panel = Panel::fetched("system-quality", &["calendar"], |scope| {
     Box::pin(quality::findings(scope, &QUALITY, None))
 })
@@ -66,6 +70,7 @@ struct SystemPage<'a> {
     jobs: String,
     services: String,
     sources: String,
+    series: String,
     quality: String,
     nats: String,
     database: String,
@@ -87,8 +92,9 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
     let scope = &visit.scope();
     let (projections, jobs, services) =
         tokio::join!(PROJECTIONS.render(scope), JOBS.render(scope), SERVICES.render(scope));
-    let (sources, quality, nats, database, findings) = tokio::join!(
+    let (sources, series, quality, nats, database, findings) = tokio::join!(
         SOURCES.render(scope),
+        SERIES.render(scope),
         QUALITY.render(scope),
         NATS.render(scope),
         DATABASE.render(scope),
@@ -100,6 +106,7 @@ async fn assemble(visit: &Visit<'_>) -> Rendering {
         jobs: jobs?,
         services: services?,
         sources: sources?,
+        series: series?,
         quality: quality?,
         nats: nats?,
         database: database?,

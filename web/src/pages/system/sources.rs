@@ -1,18 +1,14 @@
-//! Live sources: the last report of each; what came last of filling the tape with history and news.
+//! Live sources: the last report of each; the breakers of whatever asks a source or a broker.
 
 use askama::Template;
-use projections::queries::{self, SourceRow};
-use runtime::command::filled::SeriesFilled;
+use projections::queries::{self, BreakerRow, QueryError, SourceRow};
 
 use super::SOURCES;
-use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::view::Instant;
 
 /// A report older than this is one that is missed; they come every 5 s.
-const SILENT_AFTER_NS: i64 = 15_000_000_000;
-/// Series that are shown at most, those that fail first; the API and `tapedeck ingest status` have all.
-const SERIES_SHOWN: usize = 50;
+pub const SILENT_AFTER_NS: i64 = 15_000_000_000;
 
 #[derive(Clone, Debug)]
 struct Row {
@@ -36,26 +32,26 @@ struct Row {
     history: &'static str,
 }
 
-/// What came last of a series.
+/// The breaker of a client.
 #[derive(Clone, Debug)]
-struct Series {
+struct Breaker {
     id: String,
     source: String,
-    symbol: String,
-    timeframe: String,
-    state: &'static str,
+    account: String,
+    service: String,
+    client: String,
+    state: String,
     badge: &'static str,
-    success: Option<Instant>,
-    error: Option<Instant>,
-    words: String,
+    until: Option<Instant>,
+    failures: u32,
+    last_failure: String,
+    failed: Option<Instant>,
 }
 
 #[derive(Clone, Debug)]
 struct Told {
     live: Vec<Row>,
-    series: Vec<Series>,
-    /// Series that are not shown.
-    more: usize,
+    breakers: Vec<Breaker>,
 }
 
 #[derive(Template)]
@@ -65,39 +61,47 @@ struct SourcesPanel {
     body: Body<Told>,
 }
 
-/// Every live source, and series that were filled.
+/// Every live source, and every breaker.
 pub async fn table(scope: &Scope<'_>) -> Rendering {
     let read = async {
         let now_ns = runtime::now_ns();
-        let sources = queries::sources(&scope.app.config.pool).await?;
+        let pool = &scope.app.config.pool;
+        let sources = queries::sources(pool).await?;
         let live: Vec<Row> = sources.iter().map(|source| Row::of(source, now_ns)).collect();
-        let mut filled = scope.app.filled().await?;
-        filled.sort_by_key(|series| (!series.is_failing(), series.last_success_ns.map(|ns| -ns)));
-        let more = filled.len().saturating_sub(SERIES_SHOWN);
-        filled.truncate(SERIES_SHOWN);
-        let series: Vec<Series> = filled.into_iter().map(Series::of).collect();
-        let told = Told { live, series, more };
-        Ok::<_, PageError>((!told.live.is_empty() || !told.series.is_empty()).then_some(told))
+        let breakers = queries::breakers(pool).await?;
+        let breakers: Vec<Breaker> = breakers.into_iter().map(|row| Breaker::of(row, now_ns)).collect();
+        let told = Told { live, breakers };
+        Ok::<_, QueryError>((!told.live.is_empty() || !told.breakers.is_empty()).then_some(told))
     };
     let body = Body::read(scope, &SOURCES, read).await;
     SourcesPanel { v: scope.version, body }.render()
 }
 
-impl Series {
-    fn of(filled: SeriesFilled) -> Self {
-        let (state, badge) =
-            if filled.is_failing() { ("failing", "badge-loss") } else { ("filled", "badge-gain") };
-        let SeriesFilled { source, symbol, timeframe, last_success_ns, last_error_ns, last_error } = filled;
+impl Breaker {
+    fn of(row: BreakerRow, now_ns: i64) -> Self {
+        let silent = now_ns.saturating_sub(row.reported_at_ns) > SILENT_AFTER_NS;
+        let (state, badge) = match row.state.as_str() {
+            // Of a process that ended, or cannot say so, nothing is known.
+            _ if silent => ("silent", "badge-flat"),
+            "closed" => ("closed", "badge-gain"),
+            "open" => ("open", "badge-loss"),
+            "half_open" => ("half open", "badge-warn"),
+            other => (other, "badge-accent"),
+        };
+        let state = state.to_owned();
+        let BreakerRow { service, source, account, client, failures, last_failure, .. } = row;
         Self {
-            id: format!("filled-{source}-{symbol}-{timeframe}"),
+            id: format!("breaker-{service}-{source}-{client}-{account}"),
             source,
-            symbol,
-            timeframe,
+            account: if account.is_empty() { "–".to_owned() } else { account },
+            service,
+            client,
             state,
             badge,
-            success: last_success_ns.map(Instant),
-            error: last_error_ns.map(Instant),
-            words: last_error,
+            until: row.until_ns.filter(|_| !silent).map(Instant),
+            failures,
+            last_failure,
+            failed: row.last_failure_ns.map(Instant),
         }
     }
 }

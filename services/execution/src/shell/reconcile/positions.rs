@@ -33,8 +33,16 @@ impl Shell {
         let book = self.machine.book();
         let own = book.positions_of(account).map(|row| row.key.symbol.clone());
         let symbols: BTreeSet<String> = own.chain(held.iter().map(|one| one.symbol.clone())).collect();
-        let steps: Vec<_> =
+        let mut steps: Vec<_> =
             symbols.iter().filter_map(|symbol| self.unexplained(account, symbol, &held)).collect();
+        if !steps.is_empty() {
+            // A split is there before the open, and here from the open on.
+            self.find_activities(account, tallies).await?;
+            if tallies.get(account).is_some_and(|tally| tally.unfinished) {
+                return Ok(());
+            }
+            steps.retain(|(entry, _)| !self.awaits_split(account, &entry.symbol));
+        }
         let tally = tallies.entry(account.to_owned()).or_default();
         tally.positions += u32::try_from(symbols.len()).unwrap_or(u32::MAX);
         tally.differences += u32::try_from(steps.len()).unwrap_or(u32::MAX);

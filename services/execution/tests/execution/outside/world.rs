@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker::{
-    Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, Brokers, ListedOrder, Report,
+    Activity, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, Brokers, ListedOrder, Report,
     StateAtBroker,
 };
 use contracts::v1::{OrderSpec, Side, TradingMode};
@@ -103,6 +103,8 @@ pub struct World {
     /// What a share of either is worth, where the broker says so.
     pub price: Option<i64>,
     pub executed: usize,
+    /// What it books without a trade.
+    pub booked: Vec<Activity>,
     /// How often it is still heard again after an interruption.
     pub missed: u32,
     /// Submissions by client order id that reached the broker.
@@ -271,6 +273,16 @@ impl Broker for Outside {
             BrokerPosition { symbol: SYMBOLS[symbol].to_owned(), quantity, cost, price }
         });
         Ok(Some(all.filter(|position| position.quantity != Quantity::ZERO).collect()))
+    }
+
+    async fn activities(
+        &mut self,
+        account: &str,
+        after_ns: i64,
+    ) -> Result<Option<Vec<Activity>>, BrokerError> {
+        let world = self.0.lock().unwrap();
+        let own = world.booked.iter().filter(|booked| account == "paper" && booked.at_ns > after_ns);
+        Ok(Some(own.cloned().collect()))
     }
 
     async fn listed_orders(&mut self, account: &str) -> Result<Option<Vec<ListedOrder>>, BrokerError> {

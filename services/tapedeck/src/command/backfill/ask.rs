@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use domain::calendar::Calendar;
 use history::file;
 use ingest::import::{Backfill as Filling, Quote};
-use vendors::{Ask, BarsOfMany, Cursor, Quoted, Refusal, VendorError};
+use vendors::{Action, ActionsOfMany, Ask, BarsOfMany, Cursor, Quoted, Refusal, Unapplied, VendorError};
 
 use super::fill::Run;
 use super::plan::Task;
@@ -31,7 +31,8 @@ impl Run<'_> {
                 other => Stopped::Failed(source::failure(other)),
             })?;
             self.report.skipped.add(page.skipped);
-            actions(&mut task.filling, &ask.symbol, page.actions).await.map_err(Stopped::Failed)?;
+            let told = Told { actions: page.actions, unapplied: page.unapplied };
+            actions(&mut task.filling, &ask.symbol, told, self.output).await.map_err(Stopped::Failed)?;
             bars(&mut task.filling, &page.bars, &task.place, self.output).await.map_err(Stopped::Failed)?;
             cursor = page.next;
         }
@@ -74,13 +75,10 @@ impl Run<'_> {
                 }
             };
             self.report.skipped.add(page.skipped);
-            let mut told: BTreeMap<String, Vec<vendors::Action>> = BTreeMap::new();
-            for (symbol, action) in page.actions {
-                told.entry(symbol).or_default().push(action);
-            }
+            let told = Told::by_symbol(ActionsOfMany { actions: page.actions, unapplied: page.unapplied });
             for (symbol, told) in told {
                 let Some(at) = places.get(&symbol).copied() else { continue };
-                actions(&mut tasks[at].filling, &symbol, told).await?;
+                actions(&mut tasks[at].filling, &symbol, told, self.output).await?;
             }
             for (symbol, found) in page.bars {
                 let Some(at) = places.get(&symbol).copied() else { continue };
@@ -114,12 +112,41 @@ fn named<'a>(error: &VendorError, symbols: &'a [String]) -> Option<&'a String> {
     words.find_map(|word| symbols.iter().find(|symbol| symbol.as_str() == word))
 }
 
-/// Takes in splits and dividends of a symbol.
+/// What a vendor told of a symbol's corporate actions.
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    /// Splits and dividends.
+    pub(super) actions: Vec<Action>,
+    /// Those that are not applied.
+    pub(super) unapplied: Vec<Unapplied>,
+}
+
+impl Told {
+    pub(super) fn by_symbol(told: ActionsOfMany) -> BTreeMap<String, Self> {
+        let mut by_symbol = BTreeMap::<String, Self>::new();
+        for (symbol, action) in told.actions {
+            by_symbol.entry(symbol).or_default().actions.push(action);
+        }
+        for (symbol, other) in told.unapplied {
+            by_symbol.entry(symbol).or_default().unapplied.push(other);
+        }
+        by_symbol
+    }
+}
+
+/// Takes in splits and dividends of a symbol, and that there are other actions.
 pub(super) async fn actions(
     filling: &mut Filling,
     symbol: &str,
-    told: Vec<vendors::Action>,
+    told: Told,
+    output: Output,
 ) -> Result<(), Failure> {
+    let Told { actions: told, unapplied } = told;
+    for other in &unapplied {
+        output.progress(&format!("{symbol}: not applied: {}", other.words));
+    }
+    let unapplied = unapplied.into_iter().map(|other| source::unapplied(symbol, other));
+    filling.unapplied(unapplied.collect()).await.map_err(import::failure)?;
     if told.is_empty() {
         return Ok(());
     }

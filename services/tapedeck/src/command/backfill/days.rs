@@ -5,12 +5,13 @@
 //! What is told is what the vendor tells by symbol; what becomes of it is the same. All of it waits in memory: fewer
 //! sessions than symbols, of the symbols that are wanted.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Session};
-use vendors::{Action, BarsByDate, Quoted, Refusal, Skipped, VendorError};
+use vendors::{BarsByDate, Quoted, Refusal, Skipped, VendorError};
 
+use super::ask::Told;
 use super::fill::Run;
 use super::plan::Kept;
 use super::{DAY_NS, Wanted};
@@ -26,7 +27,7 @@ pub(super) struct Days {
     from_ns: i64,
     bars: HashMap<String, Vec<Quoted>>,
     /// Splits and dividends; `None` where they are asked for by symbol.
-    actions: Option<HashMap<String, Vec<Action>>>,
+    actions: Option<BTreeMap<String, Told>>,
     /// What was left out.
     pub(super) skipped: Skipped,
 }
@@ -58,11 +59,7 @@ impl Days {
         if one_list_is_cheaper(symbols.len(), wanted.to_ns - actions_from_ns) {
             output.progress(&format!("splits and dividends: of {} symbols", symbols.len()));
             let told = by_date.actions(&symbols, actions_from_ns, wanted.to_ns).await;
-            let mut actions = HashMap::<String, Vec<Action>>::new();
-            for (symbol, action) in told.map_err(source::failure)? {
-                actions.entry(symbol).or_default().push(action);
-            }
-            days.actions = Some(actions);
+            days.actions = Some(Told::by_symbol(told.map_err(source::failure)?));
         }
         for (index, session) in sessions.iter().enumerate() {
             let (date, count) = (session.date, sessions.len());
@@ -105,13 +102,15 @@ impl Days {
         Some(bars.filter(|bar| bar.start_ns >= from_ns).copied().collect())
     }
 
-    /// The splits and dividends of a symbol that goes on from `from_ns`, from the date of `actions_from_ns` on; `None`
+    /// The corporate actions of a symbol that goes on from `from_ns`, from the date of `actions_from_ns` on; `None`
     /// where it has to be asked for itself.
-    pub(super) fn actions_of(&self, symbol: &str, from_ns: i64, actions_from_ns: i64) -> Option<Vec<Action>> {
+    pub(super) fn actions_of(&self, symbol: &str, from_ns: i64, actions_from_ns: i64) -> Option<Told> {
         let actions = self.actions.as_ref().filter(|_| from_ns >= self.from_ns)?;
         let first = Calendar::xnys().date_of(actions_from_ns);
-        let actions = actions.get(symbol).into_iter().flatten();
-        Some(actions.filter(|action| action.ex_date >= first).cloned().collect())
+        let mut told = actions.get(symbol).cloned().unwrap_or_default();
+        told.actions.retain(|action| action.ex_date >= first);
+        told.unapplied.retain(|other| other.date >= first);
+        Some(told)
     }
 }
 

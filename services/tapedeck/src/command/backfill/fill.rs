@@ -81,7 +81,10 @@ impl Run<'_> {
         self.say(task);
         let ask = self.wanted.ask(&task.symbol, task.from_ns, self.wanted.to_ns, false);
         let outcome = match days.actions_of(&task.symbol, task.from_ns, ask.actions_from_ns) {
-            Some(told) => actions(&mut task.filling, &task.symbol, told).await.map_err(Stopped::Failed),
+            Some(told) => {
+                let told = actions(&mut task.filling, &task.symbol, told, self.output).await;
+                told.map_err(Stopped::Failed)
+            }
             None => self.pages(task, &ask).await,
         };
         task.unknown = match outcome {

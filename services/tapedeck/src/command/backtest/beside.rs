@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use backtest::beside::{Desk, Refusals};
 use contracts::stream::MARKET;
 use contracts::v1::{BacktestFinished, BacktestRequest};
+use domain::calendar::Market;
 use engine::{Config, Outcome};
 use event_log::{Auth, ConnectOptions, JetStreamLog, Tape};
 use local_servers::{InstanceLock, NatsOptions, NatsServer, NatsUser, NatsUsers};
@@ -25,7 +26,7 @@ use super::{HELP, VERSION};
 use crate::addresses::{random_hex, split_url, write_private};
 use crate::cli::{Backtest, Global};
 use crate::command::control::caller;
-use crate::command::import::{format_note, hours};
+use crate::command::import::format_note;
 use crate::command::{chain_hash, fold, up};
 use crate::exit::Failure;
 use crate::home::{Home, Manifest, TapeKind, calendar_note};
@@ -61,10 +62,11 @@ impl Beside {
         global: &Global,
         options: &Backtest,
         named: &Named,
+        market: Market,
         output: Output,
     ) -> Result<Option<Self>, Failure> {
         if let Some(name) = &options.record {
-            let session = fresh_tape(global, options, name, &named.programs).await?;
+            let session = fresh_tape(global, options, name, &named.programs, market).await?;
             output.progress(&format!("recording on tape {}", session.dir.name));
             return Ok(Some(Self::recorded(session, named)));
         }
@@ -277,6 +279,7 @@ async fn fresh_tape(
     options: &Backtest,
     name: &str,
     programs: &[Program],
+    market: Market,
 ) -> Result<Session, Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let now = chrono::DateTime::from_timestamp_nanos(runtime::now_ns());
@@ -295,12 +298,11 @@ async fn fresh_tape(
             "unset NATS_URL and DATABASE_URL",
         ));
     }
-    let calendar = options.run.calendar.as_deref().filter(|name| !name.is_empty());
     let manifest = Manifest {
         from: options.run.from,
         to: options.run.to,
         format: format_note(&options.run.format),
-        calendar: calendar_note(hours(calendar, HELP)?),
+        calendar: calendar_note(market),
         ..up::manifest(TapeKind::Rehearsal, options.run.seed)
     };
     Session::open_tape(global, home, dir, manifest, Access::Sole).await

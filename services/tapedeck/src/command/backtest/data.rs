@@ -34,6 +34,12 @@ pub struct FromFiles {
     pub warnings: Vec<String>,
 }
 
+/// A request over the bars of a tape that states no calendar, with that of the tape.
+pub async fn with_calendar(session: &Session, request: BacktestRequest) -> Result<BacktestRequest, Failure> {
+    let noted = session.manifest.market()?;
+    backtest::with_calendar(&session.tape, noted, request).await.map_err(failure)
+}
+
 /// Loads the bars of a tape up to its head.
 pub async fn of_tape(
     session: &Session,
@@ -99,7 +105,11 @@ pub async fn kept(
     options: &RunOptions,
     request: &BacktestRequest,
 ) -> Result<Loaded, Failure> {
-    let (dir, request) = (command::history::offline_dir(global)?, request.clone());
+    let (dir, manifest) = command::history::offline_tape(global)?;
+    let mut request = request.clone();
+    if request.calendar.is_empty() {
+        manifest.market()?.name().clone_into(&mut request.calendar);
+    }
     let loading = tokio::task::spawn_blocking(move || backtest::load_kept(&dir, &request));
     let loaded = loading.await.map_err(|error| Failure::other(error.to_string()))?;
     let market = loaded.map_err(|error| match error {

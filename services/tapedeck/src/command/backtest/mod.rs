@@ -30,12 +30,12 @@ use crate::session::Session;
 use backtest::beside::{Desk, Refusals};
 use beside::Beside;
 use named::Named;
-use printed::{print, print_revisions, print_statistics, print_warnings, reported, shown};
+use printed::{print, print_monte_carlo, print_revisions, print_statistics, print_warnings, reported, shown};
 use progress::Bar;
 use request::request;
 
 /// Version of the program, as runs state it.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+const VERSION: &str = crate::CODE_VERSION;
 /// Time between two hints of a recorded run.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 const HELP: &str = "tapedeck backtest --help";
@@ -72,6 +72,12 @@ pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<
     outcome
 }
 
+/// Refuses options that name no run, before anything else is done for it.
+pub async fn check(global: &Global, options: &Backtest) -> Result<(), Failure> {
+    let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
+    request(global, &options.run, &options.parameters, &named, "1d").map(drop)
+}
+
 /// A run over what the segments of a tape hold.
 async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Output) -> Result<(), Failure> {
     let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
@@ -80,6 +86,7 @@ async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Outpu
     };
     let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
     let mut market = data::kept(global, &options.run, &request).await?;
+    let request = BacktestRequest { calendar: market.calendar.exchange().to_owned(), ..request };
     let mut warnings = std::mem::take(&mut market.notes);
     if options.record.is_none() {
         warnings.push("nothing was recorded on the tape".to_owned());
@@ -106,6 +113,7 @@ async fn on_tape(
             asked(data::only_timeframe(session, &options.run.symbols).await?.name())?
         }
     };
+    let request = data::with_calendar(session, request).await?;
     let mut market = data::of_tape(session, &options.run, &request).await?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let warnings = std::mem::take(&mut market.notes);
@@ -136,7 +144,8 @@ async fn perform(
     gate: &Gate,
     output: Output,
 ) -> Result<(), Failure> {
-    let beside = Box::pin(Beside::open(global, options, named, output)).await?;
+    let market = plan.market.calendar.market();
+    let beside = Box::pin(Beside::open(global, options, named, market, output)).await?;
     let outcome = Box::pin(perform_beside(options, plan, named, beside.as_ref(), gate, output)).await;
     if let Some(beside) = beside {
         Box::pin(beside.close()).await;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use analytics::TearSheet;
 use analytics::metrics::METRICS;
+use analytics::monte_carlo::{MonteCarlo, Percentiles};
 use analytics::warnings::Warning;
+use analytics::{TearSheet, format};
 use backtest::Loaded;
 use backtest::measure::Statistics;
 use backtest::terms;
@@ -24,6 +25,8 @@ pub struct Report {
     pub strategies: serde_json::Value,
     pub parameters: serde_json::Value,
     pub statistics: Statistics,
+    /// Other orders of the trades, and trades drawn again; absent with fewer than two trades.
+    pub monte_carlo: Option<MonteCarlo>,
     pub counts: serde_json::Value,
     pub first_bar: Option<String>,
     pub last_bar: Option<String>,
@@ -65,6 +68,7 @@ pub fn reported(
         strategies: strategies(config),
         parameters: parameters(request, config),
         statistics: sheet.statistics.clone(),
+        monte_carlo: sheet.monte_carlo.clone(),
         counts: counts(outcome),
         first_bar: time(outcome.equity.first()),
         last_bar: time(outcome.equity.last()),
@@ -167,6 +171,7 @@ pub fn print(report: &Report, outcome: &Outcome, output: Output) -> Result<(), F
         counts.cancelled
     ));
     print_statistics(&report.statistics, output);
+    print_monte_carlo(report.monte_carlo.as_ref(), output);
     print_warnings(&report.warning_block, output);
     output.line(&format!("data hash {}", report.data_hash));
     if let Some(hash) = &report.result_hash {
@@ -226,9 +231,32 @@ pub fn print_statistics(measured: &Statistics, output: Output) {
         .iter()
         .filter_map(|metric| {
             let value = measured.get(metric.name).copied().flatten()?;
-            let text = analytics::format::metric(Some(value), metric.unit);
+            let text = format::metric(Some(value), metric.unit);
             Some(vec![metric.name.to_owned(), text, metric.label.to_owned()])
         })
         .collect();
     output.table(&["statistic", "value", ""], &rows);
+}
+
+/// What other orders of the trades come to; nothing where there are too few trades.
+pub fn print_monte_carlo(found: Option<&MonteCarlo>, output: Output) {
+    let Some(found) = found else { return };
+    let percent = |value: f64| format::percent(Some(value));
+    let row = |name: &str, of: &Percentiles, text: &dyn Fn(f64) -> String, said: String| {
+        vec![name.to_owned(), text(of.p5), text(of.p50), text(of.p95), said]
+    };
+    let deeper = format!(
+        "{} are deeper than the trades' own {}",
+        format::share(Some(found.deeper_than_actual)),
+        percent(found.actual_max_drawdown)
+    );
+    let lost = format!("{} end below the start", format::share(Some(found.loss_probability)));
+    let money = |value: f64| format::number(value, 2);
+    let rows = [
+        row("max drawdown in another order", &found.shuffled_max_drawdown, &percent, deeper),
+        row("max drawdown, drawn again", &found.bootstrap_max_drawdown, &percent, String::new()),
+        row("final equity, drawn again", &found.bootstrap_final_equity, &money, lost),
+    ];
+    let of = format!("{} runs of {} trades, seed {}", found.runs, found.trades, found.seed);
+    output.table(&[of.as_str(), "5 %", "median", "95 %", ""], &rows);
 }

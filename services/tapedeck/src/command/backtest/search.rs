@@ -23,7 +23,8 @@ use super::named::Named;
 use super::progress::{Bar, Interrupt};
 use super::request::{pair, request};
 use super::{
-    HELP, TELL_EVERY, VERSION, data, outputs, print_revisions, print_statistics, print_warnings, shown,
+    HELP, TELL_EVERY, VERSION, data, outputs, print_monte_carlo, print_revisions, print_statistics,
+    print_warnings, shown,
 };
 use crate::cli::{Global, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 use crate::command::control::caller;
@@ -63,7 +64,8 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
         let rows: Vec<_> = trials.iter().map(|trial| found.trial(trial)).collect();
         let best = json!({
             "parameters": trials.first().map(|trial| found.named(&trial.parameters)), "denied": found.denied(),
-            "statistics": sheet.statistics, "result_hash": done.end.result_hash,
+            "statistics": sheet.statistics, "monte_carlo": sheet.monte_carlo,
+            "result_hash": done.end.result_hash,
         });
         return output.document(&json!({
             "metric": metric, "runs": trials.len(), "refused": refused, "seconds": seconds,
@@ -108,6 +110,7 @@ pub async fn sweep(global: &Global, options: &Sweep, output: Output) -> Result<(
         output.line(&format!("signals denied: {}", denied.join(", ")));
     }
     print_statistics(&sheet.statistics, output);
+    print_monte_carlo(sheet.monte_carlo.as_ref(), output);
     print_warnings(&sheet.warnings, output);
     found.say_where(output);
     Ok(())
@@ -151,7 +154,8 @@ fn print_walked(options: &WalkForward, found: &Found, output: Output) -> Result<
         return output.document(&json!({
             "metric": found.metric(), "anchored": options.anchored,
             "runs": end.counts.as_ref().map(|counts| counts.runs), "folds": folds,
-            "out_of_sample": sheet.statistics, "data_hash": found.market.hash, "revisions": found.revisions(),
+            "out_of_sample": sheet.statistics, "monte_carlo": sheet.monte_carlo,
+            "data_hash": found.market.hash, "revisions": found.revisions(),
             "seed": options.run.seed,
             "code_version": VERSION, "result_hash": end.result_hash, "warning_block": sheet.warnings,
             "notes": sheet.run.notes, "recorded": found.run_id.is_some(), "run_id": found.run_id,
@@ -181,6 +185,7 @@ fn print_walked(options: &WalkForward, found: &Found, output: Output) -> Result<
     output.table(&["in sample", "out of sample", "chosen", "in", "out", "trades"], &rows);
     output.line("out of sample, joined:");
     print_statistics(&sheet.statistics, output);
+    print_monte_carlo(sheet.monte_carlo.as_ref(), output);
     print_warnings(&sheet.warnings, output);
     found.say_where(output);
     Ok(())
@@ -328,6 +333,7 @@ async fn on_tape(
     threads: usize,
     output: Output,
 ) -> Result<Found, Failure> {
+    let request = data::with_calendar(session, request).await?;
     let market = data::of_tape(session, run, &request).await?;
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let found = perform(request, market, Some(recording), threads, output).await;
