@@ -2,7 +2,6 @@
 
 use contracts::v1::{Event, Origin};
 use contracts::{Subject, bar_id};
-use domain::calendar::Calendar;
 use domain::money::Price;
 use event_log::{Append, Expect};
 
@@ -238,7 +237,7 @@ impl View<'_> {
                 let reason = format!("the tape holds this action with {held}; an action cannot be revised");
                 prepared.rejected.push(reject("value", Price(action.value_e9).to_string(), reason));
             }
-            None => match event::action_time(Calendar::xnys(), action.ex_date) {
+            None => match event::action_time(self.teller.market.calendar(), action.ex_date) {
                 Ok(time_ns) => {
                     let event = event::action(&self.teller.source, self.teller.origin, action, time_ns);
                     let subject = Subject::of(&["market", "action", &action.symbol]);
