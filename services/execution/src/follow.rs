@@ -203,7 +203,10 @@ impl Follower {
     /// is to be cancelled, or that the kill switch was put back. It is sent all the same, and what came between follows.
     #[must_use]
     pub fn derive_sent(&self, recorded: &Recorded, read: Book) -> Derived {
-        sent(&Machine::new(read, &[], self.machine.calendar), &recorded.event)
+        let mut machine = Machine::new(read, &[], self.machine.calendar);
+        // Of what it tried itself to close positions its memory may hold less than the writer kept.
+        machine.tried.clone_from(&self.machine.tried);
+        sent(&machine, &recorded.event)
     }
 
     /// Folds the next event of TRADING.

@@ -117,12 +117,14 @@ impl Machine {
     /// Denies the signals up to `sequence`, because the read model did not reach them in time.
     #[must_use]
     pub fn deny_stale(&self, sequence: u64, now_ns: i64, reason: &str) -> Vec<Outcome> {
-        let basis = self.basis(self.known.sequence(), self.known.sequence());
+        // One that was read ahead may be newer than that of the last round.
+        let book = if self.held.sequence() > self.known.sequence() { &self.held } else { &self.known };
+        let basis = self.basis(book.sequence(), book.sequence());
         let mut seen = HashSet::new();
         let waiting = self.waiting.range(..=sequence).map(|(_, waiting)| waiting);
         let waiting = waiting.filter(|waiting| seen.insert(waiting.recorded.event.id.as_str()));
         let denied = waiting.filter_map(|waiting| {
-            self.outcome(waiting, &self.known, &basis, now_ns, |id, signal, view| {
+            self.outcome(waiting, book, &basis, now_ns, |id, signal, view| {
                 risk::deny(id, signal, view, Rule::StaleReadModel, reason)
             })
         });

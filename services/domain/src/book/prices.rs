@@ -70,6 +70,8 @@ impl KnownFinding {
 #[derive(Clone, Debug, Default)]
 pub struct Prices {
     last: BTreeMap<String, KnownPrice>,
+    /// Splits by symbol, by when they take effect, UTC nanoseconds.
+    splits: BTreeMap<String, Vec<(i64, SplitRatio)>>,
     /// Those that are a warning or worse, halts left out.
     findings: BTreeMap<String, KnownFinding>,
     /// The newest halt or resumption of each symbol.
@@ -170,6 +172,10 @@ impl Prices {
     /// new shares from then on. A split seen twice restates once.
     pub fn split(&mut self, symbol: &str, ratio: SplitRatio, effective_ns: i64) {
         self.history.split(symbol, ratio, effective_ns);
+        let splits = self.splits.entry(symbol.to_owned()).or_default();
+        if let Err(place) = splits.binary_search_by_key(&effective_ns, |(at_ns, _)| *at_ns) {
+            splits.insert(place, (effective_ns, ratio));
+        }
         let Some(known) = self.last.get_mut(symbol) else { return };
         if known.splits_ns >= effective_ns {
             return;
@@ -193,13 +199,22 @@ impl Prices {
         self.last.values().map(|known| known.time_ns).max()
     }
 
+    /// A price of `time_ns` in the shares of now.
+    fn in_new_shares(&self, symbol: &str, price: Price, time_ns: i64) -> Price {
+        let splits = self.splits.get(symbol).into_iter().flatten();
+        let since = splits.filter(|(effective_ns, _)| *effective_ns > time_ns);
+        since.fold(price, |price, (_, ratio)| ratio.adjust_price(price).unwrap_or(price))
+    }
+
     /// The last price of something that `account` holds: that of a bar or the one that a broker outside stated, whichever is
-    /// newer.
+    /// newer, in the shares of now.
     #[must_use]
     pub fn of_holding(&self, account: Option<&AccountState>, symbol: &str) -> Option<Price> {
         let known = self.get(symbol).map(|known| (known.price, known.time_ns));
         let told = account.and_then(|account| account.told_price(symbol));
-        known.into_iter().chain(told).max_by_key(|(_, time_ns)| *time_ns).map(|(price, _)| price)
+        let told = told.map(|(price, time_ns)| (self.in_new_shares(symbol, price, time_ns), time_ns));
+        // Of one time it is the one that is known here.
+        told.into_iter().chain(known).max_by_key(|(_, time_ns)| *time_ns).map(|(price, _)| price)
     }
 
     /// The last price of `symbol`.

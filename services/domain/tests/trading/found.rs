@@ -116,6 +116,12 @@ fn a_stated_price_is_one_as_of_its_event() {
     assert_eq!(Prices::default().of_holding(Some(account), SYMBOL), Some(price("158")));
     assert_eq!(newer.of_holding(Some(account), SYMBOL), Some(price("170")));
     assert_eq!(Prices::default().of_holding(None, SYMBOL), None);
+    // As an order is judged by it: in new shares from a split on, and one of before has none to add.
+    let mut split = Prices::default();
+    for effective_ns in [3, 8, 8] {
+        split.split(SYMBOL, SplitRatio::from_terms(2, 1).unwrap(), effective_ns);
+    }
+    assert_eq!(split.of_holding(Some(account), SYMBOL), Some(price("79")));
 }
 
 #[test]
