@@ -187,7 +187,7 @@ mod tests {
             ("[[limits]]\nsymbol = \"SPY\"", "limits[0] = nothing: expected at least one limit"),
             (
                 "[[limits]]\nsymbol = \"bad symbol\"\nmax_open_orders = 1",
-                "FILE:2: limits[0].symbol = \"BAD SYMBOL\": expected an upper-case symbol",
+                "FILE:2: limits[0].symbol = \"bad symbol\": expected an upper-case symbol",
             ),
             (
                 "[[limits]]\nsymbol = \"spy\"\nmax_open_orders = 1\n[[limits]]\nsymbol = \"SPY\"\nmax_leverage = 1",

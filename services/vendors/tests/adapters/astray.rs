@@ -76,7 +76,7 @@ async fn what_cannot_be_read_names_its_field_and_is_not_asked_for_again() {
     let wrong: [(Vendor, Value, &str); 5] = [
         (Vendor::Yahoo, json!({"quoteSummary": {"result": [{"assetProfile": 5}]}}), "assetProfile"),
         (Vendor::Massive, json!({"results": [{"ticker": 5}]}), "results[0].ticker"),
-        (Vendor::AlpacaTrading, json!({"symbol": "AAPL", "status": "asleep"}), "status: \"asleep\""),
+        (Vendor::AlpacaTrading, json!({"symbol": 5, "status": "active"}), "symbol"),
         (Vendor::AlpacaData, json!({"news": [{"created_at": "soon"}]}), "news[0].created_at"),
         (Vendor::News, json!({"articles": [{"publishedAt": "soon"}]}), "articles[0].publishedAt"),
     ];
