@@ -171,7 +171,8 @@ impl OnTape {
     /// Folds reports; answers how many of them were news.
     fn fold(&mut self, reports: &[Report]) -> usize {
         let mut news = 0;
-        for report in reports.iter().filter(|report| report.order_id == self.order.spec.order_id) {
+        let order_id = self.order.spec.order_id.clone();
+        for report in reports.iter().filter(|report| report.order_id == order_id) {
             match decide::report(&self.order, &report.report) {
                 Ok(Some(body)) => {
                     self.take(&body);

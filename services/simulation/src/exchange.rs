@@ -128,7 +128,7 @@ impl Exchange {
         let state = self.lock();
         let known = state.orders.iter().filter(|(_, held)| settled || held.restated.is_empty());
         let most = if settled { usize::MAX } else { 1 };
-        known.flat_map(|(client, held)| held.at_broker(client).take(most)).collect()
+        known.flat_map(|(client, held)| held.at_broker(client).into_iter().take(most)).collect()
     }
 
     /// Number of changes of its orders so far.

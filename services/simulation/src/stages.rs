@@ -5,7 +5,7 @@
 
 use domain::order::OrderStage;
 use domain::order::OrderStage::{
-    Accepted, Approved, CancelRequested, Cancelled, Denied, Expired, Filled, PartiallyFilled, Rejected,
+    Accepted, Approved, CancelRequested, Cancelled, Expired, Filled, PartiallyFilled, Rejected,
     ReplaceRequested, Replaced, Requested, Submitted, Suspended, Unknown,
 };
 

@@ -52,6 +52,12 @@ pub(super) fn decide(
     if order.notional_e9.is_some() {
         return deny(format!("order {} is for an amount, whose terms cannot be replaced", order.order_id));
     }
+    if leg.stop_price_e9.is_some() && order.order_type() == OrderType::TrailingStop {
+        return deny(format!(
+            "stop price: order {} trails its own, expected new terms without one",
+            order.order_id
+        ));
+    }
     let changed = |new: &OrderSpec| {
         (new.quantity_e9, new.limit_price_e9, new.stop_price_e9)
             != (order.quantity_e9, order.limit_price_e9, order.stop_price_e9)

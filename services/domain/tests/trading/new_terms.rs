@@ -202,6 +202,24 @@ fn one_replacement_of_an_order_is_under_way_at_a_time() {
 }
 
 #[test]
+fn a_trailing_stop_keeps_its_own_price() {
+    let mut world = World::new();
+    let trailing = OrderSpec {
+        order_type: OrderType::TrailingStop.into(),
+        limit_price_e9: None,
+        stop_price_e9: Some(price("55").0),
+        trail_rate_e9: Some(100_000_000),
+        ..resting("100")
+    };
+    works(&mut world, &trailing);
+    let moved = SignalLeg { stop_price_e9: Some(price("54").0), ..terms("100") };
+    let reason = "stop price: order order-1 trails its own, expected new terms without one";
+    assert_eq!(world.denies(&by_hand(moved), "invalid_signal"), reason);
+    let order = world.passes(&by_hand(terms("90"))).orders[0].clone();
+    assert_eq!((order.quantity_e9, order.stop_price_e9), (shares("90").0, trailing.stop_price_e9));
+}
+
+#[test]
 fn an_exit_has_no_new_terms_before_it_is_sent() {
     let mut world = world("100");
     let exit = OrderSpec {

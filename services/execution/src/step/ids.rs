@@ -47,9 +47,14 @@ pub(super) fn report_id(order: &OrderState, report: &BrokerReport, cause_id: Opt
         }
         BrokerReport::Suspended { .. } => again(order, "suspended"),
         BrokerReport::Triggered { .. } => event::order_event_id(order, "triggered"),
-        // A trailing stop moves one way only, so that no place is taken twice but by a split.
+        // A trailing stop moves one way only, so that no place is taken twice but by a split, or under new terms, which
+        // may have put it back to where it stood when they were asked for.
         BrokerReport::Trailed { extreme, .. } => {
-            event::order_event_id(order, &format!("trailed/{}/{}", extreme.0, order.adjusted_by))
+            let terms = match order.spec.revision {
+                0 => String::new(),
+                revision => format!("/{revision}"),
+            };
+            event::order_event_id(order, &format!("trailed/{}/{}{terms}", extreme.0, order.adjusted_by))
         }
     }
 }

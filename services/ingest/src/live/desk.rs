@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::catch_up::CatchUp;
 use super::gauge::{Gauge, State};
-use super::port::{Heard, LiveMarket, Minute};
+use super::port::{DayActions, Heard, LiveMarket, Minute};
 use super::rollup::{Long, Rollup};
 use super::seed::{Seed, seed, since};
 use super::service::{LiveConfig, LiveError, SERVICE};

@@ -99,18 +99,19 @@ impl Held {
     }
 
     /// The order under each of its client order ids.
-    pub fn at_broker(&self, client: &str) -> impl Iterator<Item = AtBroker> {
+    pub fn at_broker(&self, client: &str) -> Vec<AtBroker> {
         let executions: BTreeMap<_, _> = self
             .executions
             .iter()
             .map(|execution| (execution.execution_id.clone(), (execution.quantity, execution.price)))
             .collect();
         let ids = std::iter::once(client).chain(self.revisions.iter().map(|(client, _)| client.as_str()));
-        ids.map(move |client| AtBroker {
+        ids.map(|client| AtBroker {
             client_order_id: client.to_owned(),
             working: self.working,
             executions: executions.clone(),
         })
+        .collect()
     }
 }
 

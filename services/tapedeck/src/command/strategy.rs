@@ -5,7 +5,6 @@ use domain::book::InName;
 use runtime::command as commands;
 
 use crate::cli::StrategyCommand;
-use crate::command::control::caller;
 use crate::command::{external, fleet, score, skeleton, stop};
 use crate::exit::Failure;
 use crate::output::Output;

@@ -90,7 +90,10 @@ fn put(table: &mut Table, path: &[&str], value: Value) -> bool {
             if !table.contains_key(*first) {
                 table.insert((*first).to_owned(), Value::Table(Table::new()));
             }
-            matches!(table.get_mut(*first), Some(Value::Table(inner)) if put(inner, rest, value))
+            match table.get_mut(*first) {
+                Some(Value::Table(inner)) => put(inner, rest, value),
+                _ => false,
+            }
         }
     }
 }
@@ -128,7 +131,7 @@ mod tests {
 
     #[test]
     fn one_line_changes_and_no_table_comes_twice() {
-        let broker = |text| after(text, "account.paper.broker", "alpaca").unwrap();
+        let broker = |text: &str| after(text, "account.paper.broker", "alpaca").unwrap();
         assert_eq!(broker(""), "[account.paper]\nbroker = \"alpaca\"\n");
         let other = "# mine\n[web]\nbind = \"127.0.0.1:1\"";
         assert_eq!(broker(other), format!("{other}\n[account.paper]\nbroker = \"alpaca\"\n"));
