@@ -10,7 +10,7 @@
 //! - a credential stands in no message.
 //!
 //! Deliberately absent: the tape, retries of requests, options and crypto, brackets as one request (entries are orders
-//! of their own, their exits follow once they are done), dividends and fees; whether trading in a symbol is halted, which
+//! of their own, their exits follow once they are done); whether trading in a symbol is halted, which
 //! the stream of market data says and risk denies what opens by. What closes is sent, and held there.
 //!
 //! Modules in reading order.

@@ -380,7 +380,12 @@ impl Rerun {
             Some(Body::OrderReplaceRequested(request)) => request.actor != execution::SERVICE,
             // Execution's own follow from the marks; the monitor's and an operator's are inputs.
             Some(Body::BreakerTripped(_) | Body::BreakerReset(_)) => event.source != execution::SERVICE,
-            Some(Body::AccountEntry(entry)) => entry.kind() == EntryKind::Deposit,
+            Some(Body::AccountEntry(entry)) => match entry.kind() {
+                EntryKind::Deposit | EntryKind::Fee | EntryKind::Interest => true,
+                // Execution pays those of the market; what a broker outside says of them is its own.
+                EntryKind::Dividend => !entry.actor.is_empty(),
+                _ => false,
+            },
             Some(
                 Body::AccountConfigured(_)
                 | Body::LimitsSet(_)

@@ -69,7 +69,13 @@ impl Book {
         orders.sort();
         let new: Vec<_> = handled.orders.iter().map(|spec| spec.order_id.as_str()).collect();
         let (cancels, done) = (handled.cancels.join("+"), handled.done);
-        format!("{}/{cancels}/{}/{done}", orders.join("+"), new.join("+"))
+        let state = format!("{}/{cancels}/{}/{done}", orders.join("+"), new.join("+"));
+        if !handled.failure.is_empty() || handled.cancels.is_empty() {
+            return state;
+        }
+        // Asked for again: the orders stand as they did the time before, but for when that was refused.
+        let refused_ns = handled.cancels.iter().filter_map(|id| self.order(id)).map(|order| order.updated_ns);
+        format!("{state}/{}", refused_ns.max().unwrap_or_default())
     }
 
     pub(super) fn grouped(&self) -> usize {
@@ -85,7 +91,9 @@ impl Book {
         let stage = orders.iter().map(|order| order.group_stage).max()?;
         match stage {
             GroupStage::Watched => self.first_step(group_id, &orders, now_ns),
-            GroupStage::Unwinding | GroupStage::Completing => self.next_step(group_id, &orders, stage),
+            GroupStage::Unwinding | GroupStage::Completing => {
+                self.next_step(group_id, &orders, stage, now_ns)
+            }
             GroupStage::None | GroupStage::Done => None,
         }
     }
@@ -122,7 +130,13 @@ impl Book {
         }
     }
 
-    fn next_step(&self, group_id: &str, orders: &[&OrderState], stage: GroupStage) -> Option<GroupHandled> {
+    fn next_step(
+        &self,
+        group_id: &str,
+        orders: &[&OrderState],
+        stage: GroupStage,
+        now_ns: i64,
+    ) -> Option<GroupHandled> {
         let first = orders.iter().find(|order| order.spec.leg < CLOSING_LEG)?;
         let policy = if stage == GroupStage::Unwinding { GroupPolicy::Unwind } else { GroupPolicy::Complete };
         let handled = GroupHandled { policy: policy.into(), ..report(group_id, first) };
@@ -154,6 +168,15 @@ impl Book {
             }
             let over = orders.iter().all(|order| !is_open(order));
             return over.then_some(GroupHandled { done: true, ..handled });
+        }
+        // A cancel that was refused is asked for again after a while, or the group would stay half open in silence.
+        let refused = |order: &&&OrderState| {
+            let waited = now_ns.saturating_sub(order.updated_ns) >= GROUP_PATIENCE_NS;
+            is_open(order) && order.spec.leg < CLOSING_LEG && !order.cancel_requested && waited
+        };
+        let cancels: Vec<_> = orders.iter().filter(refused).map(|order| order.id().to_owned()).collect();
+        if !cancels.is_empty() {
+            return Some(GroupHandled { cancels, ..handled });
         }
         if orders.iter().any(|order| is_open(order)) {
             return None;

@@ -116,6 +116,8 @@ pub(super) fn freed(decision: &RiskDecision) -> Amount {
         let input = decision.inputs.iter().find(|input| input.leg == spec.leg)?;
         Some(Amount::notional(Price(input.price_e9), Quantity(spec.quantity_e9)))
     };
-    let freed = decision.orders.iter().filter(|spec| spec.reducing).filter_map(value);
+    // Exits that come with an entry free nothing.
+    let sales = decision.orders.iter().filter(|spec| spec.reducing && spec.parent_id.is_empty());
+    let freed = sales.filter_map(value);
     freed.fold(Amount::ZERO, |sum, value| Amount(sum.0.saturating_add(value.0)))
 }

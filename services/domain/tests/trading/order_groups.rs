@@ -131,6 +131,30 @@ fn unwind_cancels_what_is_open_and_closes_what_was_filled() {
 }
 
 #[test]
+fn a_cancel_that_is_refused_is_asked_for_again_after_a_while() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Unwind);
+    fill(&mut book, &ko, shares("40"));
+    expire(&mut book, &pep);
+    let first = book.group_step(SIGNAL, 10).unwrap();
+    let mut states = vec![book.group_state(&first)];
+    step(&mut book);
+    for _ in 0..2 {
+        say(&mut book, &ko, &BrokerReport::CancelRejected { reason: "busy".to_owned() });
+        let refused_ns = book.order(&ko).unwrap().updated_ns;
+        assert_eq!(book.group_step(SIGNAL, refused_ns + GROUP_PATIENCE_NS - 1), None, "not at once");
+        let again = book.group_step(SIGNAL, refused_ns + GROUP_PATIENCE_NS).unwrap();
+        assert_eq!((&again.cancels, again.done), (&vec![ko.clone()], false));
+        states.push(book.group_state(&again));
+        fold(&mut book, [Body::GroupHandled(again)]);
+        assert!(book.order(&ko).unwrap().cancel_requested);
+        assert_eq!(book.group_step(SIGNAL, i64::MAX), None, "the cancel is under way");
+    }
+    states.sort();
+    states.dedup();
+    assert_eq!(states.len(), 3, "each is an event of its own: {states:?}");
+}
+
+#[test]
 fn complete_orders_what_is_missing_at_the_market() {
     let (mut book, [ko, pep]) = pair(GroupPolicy::Complete);
     fill(&mut book, &ko, shares("100"));

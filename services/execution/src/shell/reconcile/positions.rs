@@ -41,7 +41,9 @@ impl Shell {
             if tallies.get(account).is_some_and(|tally| tally.unfinished) {
                 return Ok(());
             }
-            steps.retain(|(entry, _)| !self.awaits_split(account, &entry.symbol));
+            // What was asked for took its time: the book is looked at as it is now.
+            let due = symbols.iter().filter(|symbol| !self.awaits_split(account, symbol));
+            steps = due.filter_map(|symbol| self.unexplained(account, symbol, &held)).collect();
         }
         let tally = tallies.entry(account.to_owned()).or_default();
         tally.positions += u32::try_from(symbols.len()).unwrap_or(u32::MAX);
