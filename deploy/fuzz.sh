@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname -- "$0")/.."
 
 seconds=${1:-60}
-targets=${2:-"event json subject broker history"}
+targets=${2:-"event json subject broker alpaca history"}
 rustup toolchain list 2>/dev/null | grep -q '^nightly' || {
     echo "make fuzz: no nightly compiler, which measures coverage; run: rustup toolchain install nightly" >&2
     exit 1

@@ -2,17 +2,20 @@
 //! time, folded from the tape with [`Book::apply`] and never taken from the present rows.
 //!
 //! Invariants: as of the head it equals the read model; what was folded once is not folded again, because
-//! books are kept on the way; their number is bounded, and so is what one request may fold at a time.
+//! books are kept on the way, on disk too where a directory is given; their number is bounded, and so is what one
+//! request may fold at a time.
 //!
 //! An *instant* stands for all that the system did in it: everything before the first event that the market
 //! caused at a later time. Commands of people carry the wall clock and belong to where they stand.
 //!
-//! Deliberately absent: prices other than those of the accounts' marks, and any write.
+//! Deliberately absent: prices other than those of the accounts' marks, and any write to the tape.
 
 mod beside;
+mod on_disk;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -20,15 +23,17 @@ use chrono::DateTime;
 use contracts::v1::event::Body;
 use contracts::v1::{EntryKind, Event};
 use contracts::{from_timestamp, stream};
-use domain::book::{Book, FoldError, PositionKey};
+use domain::book::{Book, FoldError, PositionKey, pairs};
 use domain::money::Quantity;
 use event_log::{Delivery, LogError, Recorded, Tape};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::queries::{AccountRow, OrderFilter, OrderRow, PositionRow, StrategyRow, past};
 use crate::trading;
 use beside::Beside;
 pub(crate) use beside::{OrderSeen, StrategySeen};
+use on_disk::{BOOKS_MAX, OnDisk};
 
 /// Books kept on the way. When there are more, every second one goes: the distance between them doubles.
 const KEPT_MAX: usize = 32;
@@ -85,7 +90,7 @@ impl fmt::Display for Moment {
 }
 
 /// The state of a moment.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Past {
     /// The book.
     pub book: Book,
@@ -95,17 +100,19 @@ pub struct Past {
     changed: Changed,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Changed {
     accounts: BTreeMap<String, u64>,
+    #[serde(with = "pairs")]
     positions: BTreeMap<PositionKey, u64>,
     beside: Beside,
     /// Splits since the last mark, by account and symbol.
+    #[serde(with = "pairs")]
     splits: BTreeMap<(String, String), Vec<Split>>,
 }
 
 /// What a split made of a position.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Split {
     action_id: String,
     before: Quantity,
@@ -276,16 +283,20 @@ struct Kept {
     distance: u64,
     /// The last answers that no later event changes.
     answers: VecDeque<(Moment, Arc<Past>)>,
+    on_disk: Option<OnDisk>,
 }
 
 impl Timeline {
     /// The past of `tape`.
     #[must_use]
     pub fn new(tape: Tape) -> Self {
-        Self {
-            tape,
-            kept: Mutex::new(Kept { books: VecDeque::new(), distance: DISTANCE, answers: VecDeque::new() }),
-        }
+        Self::kept_in(tape, None)
+    }
+
+    /// The past of `tape`, whose books are kept in a directory too, so that the next process goes on from them.
+    #[must_use]
+    pub fn kept_in(tape: Tape, dir: Option<PathBuf>) -> Self {
+        Self { tape, kept: Mutex::new(Kept { on_disk: dir.map(OnDisk::new), ..Kept::new(DISTANCE) }) }
     }
 
     /// The state of a moment. One request folds at a time, and what it has folded is kept even when nobody
@@ -328,17 +339,41 @@ impl Timeline {
         if past.sequence() >= last {
             return Ok((past, ends));
         }
+        if let Some(on_disk) = &mut kept.on_disk
+            && let Some(found) = Box::pin(on_disk.before(&self.tape, moment, past.sequence())).await?
+        {
+            past = found;
+        }
+        // A long tape has as many books on disk as a short one.
+        let distance = DISTANCE.max(head / BOOKS_MAX as u64);
+        let mut stays = ends;
         let mut reader = self.tape.read(stream::TRADING, &[], past.sequence() + 1).await?;
-        while past.sequence() < last {
+        'tape: while past.sequence() < last {
             for delivery in reader.batch(BATCH).await? {
                 if delivery.sequence() > last || beyond(&delivery, moment) {
-                    return Ok((past, true));
+                    stays = true;
+                    break 'tape;
                 }
                 self.fold(&mut past, delivery).await?;
                 kept.keep(&past);
+                self.store(kept, &past, distance).await;
             }
         }
-        Ok((past, ends))
+        // Who asks once may ask again.
+        self.store(kept, &past, DISTANCE).await;
+        Ok((past, stays))
+    }
+
+    /// Keeps a book on disk where the one before it is at least `distance` events away.
+    async fn store(&self, kept: &mut Kept, past: &Past, distance: u64) {
+        let sequence = past.sequence();
+        let Some(on_disk) = kept.on_disk.as_mut().filter(|books| books.wants(sequence, distance)) else {
+            return;
+        };
+        // Behind a message that is no event, or while the tape does not answer, the next place serves as well.
+        if let Ok(Some(at)) = self.tape.get(stream::TRADING, sequence).await {
+            Box::pin(on_disk.keep(at.event, past.clone())).await;
+        }
     }
 
     /// Folds one message; one that cannot be folded is passed over, as the projection passes over it.
@@ -396,6 +431,10 @@ fn beyond(delivery: &Delivery, moment: Moment) -> bool {
 }
 
 impl Kept {
+    fn new(distance: u64) -> Self {
+        Self { books: VecDeque::new(), distance, answers: VecDeque::new(), on_disk: None }
+    }
+
     /// The last book that is not past the moment.
     fn before(&self, moment: Moment) -> Past {
         let early = self.books.iter().rev().find(|past| match moment {
@@ -406,11 +445,13 @@ impl Kept {
     }
 
     fn keep(&mut self, past: &Past) {
-        let newest = self.books.back().map_or(0, Past::sequence);
-        if past.sequence() < newest.saturating_add(self.distance) {
+        // Behind a book of the disk there may be none before it.
+        let place = self.books.partition_point(|known| known.sequence() <= past.sequence());
+        let before = place.checked_sub(1).and_then(|last| self.books.get(last)).map_or(0, Past::sequence);
+        if past.sequence() < before.saturating_add(self.distance) {
             return;
         }
-        self.books.push_back(past.clone());
+        self.books.insert(place, past.clone());
         if self.books.len() > KEPT_MAX {
             let mut index = 0;
             self.books.retain(|_| {
@@ -440,7 +481,7 @@ mod tests {
 
     #[test]
     fn books_kept_stay_bounded_and_spread() {
-        let mut kept = Kept { books: VecDeque::new(), distance: 1, answers: VecDeque::new() };
+        let mut kept = Kept::new(1);
         for sequence in 1..=10_000 {
             let mut past = Past::default();
             past.book.skip(sequence);

@@ -2,7 +2,7 @@
 // hash for the same request, sweeps and walk-forward tests.
 import { expect, test } from "@playwright/test";
 import { checkPage } from "./checks";
-import { ask, ended, lastWhole, market, one } from "./runs";
+import { ask, ended, lastWhole, market, progressOf } from "./runs";
 import { openPage, violations } from "./support";
 
 checkPage("Backtests", { path: "/backtests", ready: "#form-backtest" });
@@ -15,18 +15,28 @@ test("the form starts a run, progress grows to the end, and a reload shows it ag
   const link = page.locator("#notice a[data-run]");
   await expect(link).toBeVisible();
   const id = (await link.getAttribute("data-run")) ?? "";
-  const seen: number[] = [];
-  await expect
-    .poll(async () => {
-      const run = await one(page.request, id);
-      if (run.progress) seen.push(run.progress.percent);
-      return run.status;
-    }, { timeout: 60_000, intervals: [20] })
-    .toBe("succeeded");
+  const seen = await progressOf(page.request, id);
   expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  expect(seen.at(-1)).toBe(100);
   await expect(page.locator(`#run-${id}`)).toHaveAttribute("data-status", "succeeded");
   await page.reload();
   await expect(page.locator(`#run-${id}`)).toHaveAttribute("data-status", "succeeded");
+});
+
+test("a search that runs to its end grows from value to value to 100", async ({ page }) => {
+  await openPage(page, "/backtests");
+  const { timeframe } = await market(page);
+  const strategies = Array.from({ length: 4 }, (_, index) => ({ kind: "sma_cross", name: `cross_${index}` }));
+  const range = (parameter: string, values: string) => ({ strategy: "cross_0", parameter, values: [values] });
+  // Long enough for several hints, of which there are ten a second, and a quarter of the search that must not end.
+  const id = await ask(page, {
+    kind: "sweep", timeframe, strategies,
+    search: { sampler: "grid", ranges: [range("fast", "1..100"), range("slow", "101..200")] },
+  });
+  const seen = await progressOf(page.request, id);
+  expect(new Set(seen).size).toBeGreaterThanOrEqual(2);
+  expect(seen).toEqual([...seen].sort((a, b) => a - b));
+  expect(seen.at(-1)).toBe(100);
 });
 
 test("a long search shows progress that only grows, and can be ended", async ({ page }) => {
@@ -47,6 +57,7 @@ test("a long search shows progress that only grows, and can be ended", async ({ 
     if (percent !== null) seen.push(Number(percent));
     await page.waitForTimeout(150);
   }
+  expect(seen.length).toBeGreaterThanOrEqual(2);
   expect(seen).toEqual([...seen].sort((a, b) => a - b));
   await page.locator(`#confirm-${id} summary`).click();
   await page.locator(`#form-cancel-${id} button`).click();

@@ -92,9 +92,10 @@ test("a fill changes profit and loss within 500 ms of its commit", { tag: "@time
     FILLS_MEASURED,
   );
   console.log(`fill to profit and loss: ${delays.join(", ")} ms`);
-  // The median: one stall of a machine that runs other tests as well says nothing about the page.
-  const [median] = delays.sort((a, b) => a - b).slice(Math.floor(delays.length / 2));
-  expect(median).toBeLessThan(FILL_MS_MAX);
+  expect(delays.length).toBeGreaterThanOrEqual(FILLS_MEASURED);
+  // All but the slowest: one stall of a machine that runs other tests as well says nothing about the page.
+  const second = [...delays].sort((a, b) => a - b).at(-2);
+  expect(second).toBeLessThan(FILL_MS_MAX);
 });
 
 test("pause holds everything still, resume catches up", async ({ page }) => {

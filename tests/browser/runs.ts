@@ -53,6 +53,19 @@ export const ask = async (page: Page, asked: object): Promise<string> => {
   return ((await answer.json()) as { run_id: string }).run_id;
 };
 
+/** Everything that is said of how far a run is, in order, until it has succeeded and its last hint was heard. */
+export const progressOf = async (request: APIRequestContext, id: string): Promise<number[]> => {
+  const seen: number[] = [];
+  await expect
+    .poll(async () => {
+      const { status, progress } = await one(request, id);
+      if (progress) seen.push(progress.percent);
+      return { status, whole: seen.at(-1) === 100 };
+    }, { timeout: 60_000, intervals: [20] })
+    .toEqual({ status: "succeeded", whole: true });
+  return seen;
+};
+
 export const ended = async (page: Page, id: string): Promise<Run> => {
   await expect.poll(async () => (await one(page.request, id)).status, { timeout: 60_000 }).toMatch(/succeeded|failed|cancelled/);
   return one(page.request, id);

@@ -31,13 +31,16 @@ checkPage("a tear sheet", { path: tearSheet, ready: "#months" });
 
 test("the heatmap compounds to the year", async ({ page }) => {
   await openPage(page, await tearSheet(page));
-  const years = await page.locator("#months tbody tr").evaluateAll((rows) =>
-    rows.map((row) => ({
-      months: [...row.querySelectorAll<HTMLElement>("[data-month]")].map((cell) => cell.dataset["value"] ?? "").filter((text) => text !== "").map(Number),
-      total: Number(row.querySelector<HTMLElement>("[data-total]")?.dataset["total"]),
-    })),
-  );
+  const years = await page.locator("#months tbody tr").evaluateAll((rows) => {
+    // As it is read: `−1.234 %`.
+    const read = (cell: Element | null): number => Number((cell?.textContent ?? "").replace("−", "-").replace(" %", "")) / 100;
+    return rows.map((row) => ({
+      months: [...row.querySelectorAll("[data-month]")].filter((cell) => cell.textContent !== "").map(read),
+      total: read(row.querySelector("[data-total]")),
+    }));
+  });
   expect(years.length).toBeGreaterThan(0);
+  for (const { months } of years) expect(months.length).toBeGreaterThan(0);
   let whole = 1;
   for (const { months, total } of years) {
     const compounded = months.reduce((product, month) => product * (1 + month), 1) - 1;

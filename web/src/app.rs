@@ -85,7 +85,7 @@ impl App {
             missing: Missing::default(),
             fleet: Fleet::default(),
             attached: Attached::default(),
-            timeline: Timeline::new(Arc::clone(&context.tape)),
+            timeline: Timeline::kept_in(Arc::clone(&context.tape), config.books.clone()),
             context,
             config,
         }))

@@ -1,5 +1,6 @@
 //! What the web service needs to know. The binary reads files and the environment and fills this in.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub enum Mode {
     Demo,
     /// Recorded bars driven through the whole system.
     Rehearsal,
+    /// The events of a backtest that was written to a tape of its own.
+    Backtest,
     /// Live data, simulated money.
     Paper,
     /// Live data, real money.
@@ -33,6 +36,7 @@ impl Mode {
         match self {
             Self::Demo => "DEMO",
             Self::Rehearsal => "REHEARSAL",
+            Self::Backtest => "BACKTEST",
             Self::Paper => "PAPER",
             Self::Live => "LIVE",
         }
@@ -50,6 +54,7 @@ impl Mode {
         match self {
             Self::Demo => "A simulated market. No real prices, no real money.",
             Self::Rehearsal => "Recorded bars through the whole system. No real money.",
+            Self::Backtest => "The events of a backtest, as it wrote them. No real money.",
             Self::Paper => "The market of today, simulated money.",
             Self::Live => "The market of today, real money.",
         }
@@ -100,12 +105,16 @@ pub struct WebConfig {
     pub pool: PgPool,
     /// Name of the tape.
     pub tape: String,
+    /// Directory in which books of the tape's past are kept; without one they are folded by each process.
+    pub books: Option<PathBuf>,
     /// What the tape is for.
     pub mode: Mode,
     /// How fast market time moves.
     pub speed: Speed,
     /// When the market of the tape is open, and which day a time is of.
     pub calendar: &'static Calendar,
+    /// Groups of symbols of the configuration, by name, each with its symbols.
+    pub universe: Arc<BTreeMap<String, Vec<String>>>,
     /// Users, sessions and API tokens.
     pub access: Arc<Store>,
     /// Certificate and key; needed at any other address than loopback.

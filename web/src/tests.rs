@@ -9,6 +9,7 @@ mod chart;
 mod comparisons;
 mod document;
 mod events;
+mod launcher;
 mod left_behind;
 mod live;
 mod metrics;
@@ -203,9 +204,11 @@ fn config(pool: PgPool, access: Arc<Store>, strategies: Arc<strategies::Server>)
         public_hosts: Vec::new(),
         pool,
         tape: "test".to_owned(),
+        books: None,
         mode: Mode::Demo,
         speed: Speed::Times(600.0),
         calendar: domain::calendar::Calendar::xnys(),
+        universe: Arc::new([("pair".to_owned(), vec!["SPY".to_owned(), "AAPL".to_owned()])].into()),
         access,
         tls: None,
         secret: [7; 32],

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use contracts::v1::Event;
 use contracts::v1::event::Body;
 use domain::book::{Book, Changes, SETTLED_ORDERS_MAX};
+use serde::{Deserialize, Serialize};
 
 use crate::trading::summary;
 
@@ -14,18 +15,19 @@ use crate::trading::summary;
 const SLACK: usize = SETTLED_ORDERS_MAX;
 
 /// Of an order.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct OrderSeen {
     /// TRADING sequence at which it began.
     pub first_sequence: u64,
     /// TRADING sequence that last changed it.
     pub sequence: u64,
     /// Σ slippage × quantity of the fills.
+    #[serde(with = "domain::money::stored")]
     pub slipped: i128,
 }
 
 /// Of a strategy.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StrategySeen {
     /// TRADING sequence that last changed it.
     pub sequence: u64,
@@ -40,7 +42,7 @@ pub(crate) struct StrategySeen {
 }
 
 /// All of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Beside {
     orders: BTreeMap<String, OrderSeen>,
     strategies: BTreeMap<String, StrategySeen>,

@@ -46,7 +46,7 @@ async fn folded(world: &World, sequence: u64) -> Book {
 }
 
 /// A chain of decisions, then many orders that end, then a late fill of one that ended first.
-async fn long_tape(world: &World) {
+pub async fn long_tape(world: &World) {
     chain(world).await;
     let early = spec("eeeeeeeeeeeeeeeeeeeeeeee", "IBM", Side::Buy, 10);
     let why = signal("sma", "IBM", START + 6 * HOUR);

@@ -5,6 +5,7 @@ mod adjusted;
 mod as_of;
 mod backtests;
 mod bars;
+mod books;
 mod fleet;
 mod instances;
 mod lists;

@@ -26,6 +26,8 @@ mod moved;
 mod socket;
 mod stream;
 mod adapter;
+mod foreign;
 
 pub use adapter::Alpaca;
 pub use api::Config;
+pub use foreign::reports_of;

@@ -140,7 +140,7 @@ impl Listener {
             Ok(update) => match self.reports(&update).await {
                 Ok(Told::Reports(reports)) if reports.is_empty() => return Ok(()),
                 Ok(Told::Reports(reports)) => Item::Said(reports),
-                Ok(Told::Unclear) => Item::Heard,
+                Ok(Told::Unclear | Told::ReplacedBy { .. }) => Item::Heard,
                 Err(error) => {
                     tracing::warn!(%error, "alpaca: {}: {error}", update.event);
                     Item::Heard
@@ -155,75 +155,88 @@ impl Listener {
     }
 
     async fn reports(&self, update: &Update) -> Result<Told, VendorError> {
-        let order = &update.order;
-        let Some(order_id) = self.known.order_of(order) else { return Ok(Told::Reports(Vec::new())) };
-        self.known.learn_old(&order.id, &order_id);
-        let words = |what: &str| format!("{what} at the broker");
-        let report = match update.event.as_str() {
-            "new" if is_revision(order) => replaced(order),
-            "new" | "accepted" => BrokerReport::Accepted { broker_order_id: order.id.clone() },
-            "fill" | "partial_fill" => match self.filled(update, &order_id) {
-                Some(report) => report,
-                None => return Ok(Told::Unclear),
-            },
-            "canceled" => BrokerReport::Cancelled { reason: words("cancelled") },
-            "expired" => BrokerReport::Expired { reason: words("expired") },
-            "rejected" if is_revision(order) => BrokerReport::ReplaceRejected { reason: words("refused") },
-            "rejected" => BrokerReport::Rejected { reason: words("refused") },
-            "suspended" => BrokerReport::Suspended { reason: words("suspended") },
-            "replaced" => {
-                let Some(next) = &order.replaced_by else { return Ok(Told::Unclear) };
-                let Some(next) = self.api.order(next).await? else { return Ok(Told::Unclear) };
+        match told(&self.known, update) {
+            Told::ReplacedBy { order_id, next } => {
+                let Some(next) = self.api.order(&next).await? else { return Ok(Told::Unclear) };
                 self.known.learn(&next.id, &order_id);
-                replaced(&next)
+                Ok(Told::Reports(vec![Report { order_id, report: replaced(&next) }]))
             }
-            "order_replace_rejected" => BrokerReport::ReplaceRejected { reason: words("refused") },
-            "order_cancel_rejected" => BrokerReport::CancelRejected { reason: words("refused") },
-            "trade_bust" | "trade_correct" => match self.restated(update) {
-                Some(report) => report,
-                // It is none that was told here: the order as a whole says what it is.
-                None => return Ok(Told::Unclear),
-            },
-            // On its way, held, or over for the day.
-            _ => return Ok(Told::Reports(Vec::new())),
-        };
-        Ok(Told::Reports(vec![Report { order_id, report }]))
-    }
-
-    fn filled(&self, update: &Update, order_id: &str) -> Option<BrokerReport> {
-        let (quantity, price) = (update.qty.as_ref()?.quantity()?, update.price.as_ref()?.price()?);
-        let cumulative = update.order.filled_qty.as_ref().and_then(Number::quantity)?;
-        let executed_ns = wire::time_ns(update.timestamp.as_ref().or(update.at.as_ref())?)?;
-        let id = execution_id(&update.order.id, cumulative);
-        let on_tape = OnTape { order_id: order_id.to_owned(), execution_id: id.clone() };
-        self.known.executed(update.execution_id.as_deref().unwrap_or_default(), on_tape);
-        Some(BrokerReport::Filled(execution(id, quantity, price, executed_ns)))
-    }
-
-    fn restated(&self, update: &Update) -> Option<BrokerReport> {
-        let before = update.previous_execution_id.as_deref()?;
-        let on_tape = self.known.execution(before)?;
-        let told = update.execution_id.clone().unwrap_or_default();
-        if update.event == "trade_bust" {
-            return Some(BrokerReport::Busted {
-                correction_id: told,
-                execution_id: on_tape.execution_id,
-                reason: "busted at the broker".to_owned(),
-            });
+            told => Ok(told),
         }
-        let (quantity, price) = (update.qty.as_ref()?.quantity()?, update.price.as_ref()?.price()?);
-        let executed_ns = wire::time_ns(update.timestamp.as_ref().or(update.at.as_ref())?)?;
-        self.known.executed(&told, on_tape.clone());
-        let execution = execution(on_tape.execution_id, quantity, price, executed_ns);
-        Some(BrokerReport::Corrected { correction_id: told, execution })
     }
 }
 
 /// What an update comes to.
-enum Told {
+pub(crate) enum Told {
+    /// What it says, which may be nothing.
     Reports(Vec<Report>),
+    /// The order is replaced by another one, of which it tells the id alone.
+    ReplacedBy { order_id: String, next: String },
     /// Something that the order as a whole has to say.
     Unclear,
+}
+
+/// What an update comes to, as far as it says so itself.
+pub(crate) fn told(known: &Known, update: &Update) -> Told {
+    let order = &update.order;
+    let Some(order_id) = known.order_of(order) else { return Told::Reports(Vec::new()) };
+    known.learn_old(&order.id, &order_id);
+    let words = |what: &str| format!("{what} at the broker");
+    let report = match update.event.as_str() {
+        "new" if is_revision(order) => replaced(order),
+        "new" | "accepted" => BrokerReport::Accepted { broker_order_id: order.id.clone() },
+        "fill" | "partial_fill" => match filled(known, update, &order_id) {
+            Some(report) => report,
+            None => return Told::Unclear,
+        },
+        "canceled" => BrokerReport::Cancelled { reason: words("cancelled") },
+        "expired" => BrokerReport::Expired { reason: words("expired") },
+        "rejected" if is_revision(order) => BrokerReport::ReplaceRejected { reason: words("refused") },
+        "rejected" => BrokerReport::Rejected { reason: words("refused") },
+        "suspended" => BrokerReport::Suspended { reason: words("suspended") },
+        "replaced" => {
+            let Some(next) = order.replaced_by.clone() else { return Told::Unclear };
+            return Told::ReplacedBy { order_id, next };
+        }
+        "order_replace_rejected" => BrokerReport::ReplaceRejected { reason: words("refused") },
+        "order_cancel_rejected" => BrokerReport::CancelRejected { reason: words("refused") },
+        "trade_bust" | "trade_correct" => match restated(known, update) {
+            Some(report) => report,
+            // It is none that was told here: the order as a whole says what it is.
+            None => return Told::Unclear,
+        },
+        // On its way, held, or over for the day.
+        _ => return Told::Reports(Vec::new()),
+    };
+    Told::Reports(vec![Report { order_id, report }])
+}
+
+fn filled(known: &Known, update: &Update, order_id: &str) -> Option<BrokerReport> {
+    let (quantity, price) = (update.qty.as_ref()?.quantity()?, update.price.as_ref()?.price()?);
+    let cumulative = update.order.filled_qty.as_ref().and_then(Number::quantity)?;
+    let executed_ns = wire::time_ns(update.timestamp.as_ref().or(update.at.as_ref())?)?;
+    let id = execution_id(&update.order.id, cumulative);
+    let on_tape = OnTape { order_id: order_id.to_owned(), execution_id: id.clone() };
+    known.executed(update.execution_id.as_deref().unwrap_or_default(), on_tape);
+    Some(BrokerReport::Filled(execution(id, quantity, price, executed_ns)))
+}
+
+fn restated(known: &Known, update: &Update) -> Option<BrokerReport> {
+    let before = update.previous_execution_id.as_deref()?;
+    let on_tape = known.execution(before)?;
+    let told = update.execution_id.clone().unwrap_or_default();
+    if update.event == "trade_bust" {
+        return Some(BrokerReport::Busted {
+            correction_id: told,
+            execution_id: on_tape.execution_id,
+            reason: "busted at the broker".to_owned(),
+        });
+    }
+    let (quantity, price) = (update.qty.as_ref()?.quantity()?, update.price.as_ref()?.price()?);
+    let executed_ns = wire::time_ns(update.timestamp.as_ref().or(update.at.as_ref())?)?;
+    known.executed(&told, on_tape.clone());
+    let execution = execution(on_tape.execution_id, quantity, price, executed_ns);
+    Some(BrokerReport::Corrected { correction_id: told, execution })
 }
 
 fn is_revision(order: &Order) -> bool {

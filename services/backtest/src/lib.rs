@@ -8,6 +8,7 @@ pub mod tables;
 pub mod terms;
 mod again;
 pub mod checks;
+mod gaps;
 mod market;
 mod recording;
 mod search;

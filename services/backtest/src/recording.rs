@@ -15,6 +15,9 @@ use serde::Serialize;
 
 use crate::work::Progress;
 
+/// A program does its own run once.
+const ATTEMPT: u32 = 1;
+
 /// Subject of the hints that say how far a run is.
 #[must_use]
 pub fn progress_subject(run_id: &str) -> String {
@@ -24,6 +27,7 @@ pub fn progress_subject(run_id: &str) -> String {
 /// How far a run is, as hints carry it.
 #[derive(Debug, Serialize)]
 struct Hint {
+    attempt: u32,
     percent: f64,
     bars: u64,
     total: u64,
@@ -32,11 +36,13 @@ struct Hint {
     remaining_s: Option<f64>,
 }
 
-/// Tells everybody who listens how far a run is, `seconds` after it began. A hint that is lost costs nothing.
-pub async fn tell(tape: &Tape, run_id: &str, progress: &Progress, seconds: f64) {
+/// Tells everybody who listens how far an attempt of a run is, `seconds` after it began. A hint that is lost costs
+/// nothing.
+pub(crate) async fn tell(tape: &Tape, run_id: &str, attempt: u32, progress: &Progress, seconds: f64) {
     let speed = if seconds > 0.0 { progress.bars as f64 / seconds } else { 0.0 };
     let rest = progress.total.saturating_sub(progress.bars) as f64;
     let hint = Hint {
+        attempt,
         percent: progress.done.clamp(0.0, 1.0) * 100.0,
         bars: progress.bars,
         total: progress.total,
@@ -118,7 +124,7 @@ pub async fn record(
     code_version: &str,
 ) -> Result<Recording, AppendError> {
     let run_id = request_backtest(tape, caller, request, runner).await?;
-    start(tape, runner, &run_id, 1, code_version).await?;
+    start(tape, runner, &run_id, ATTEMPT, code_version).await?;
     let cancelled = Arc::new(AtomicBool::new(false));
     let watching = tokio::spawn(watch(Arc::clone(tape), run_id.clone(), Arc::clone(&cancelled)));
     Ok(Recording { tape: Arc::clone(tape), run_id, runner: runner.to_owned(), cancelled, watching })
@@ -153,7 +159,7 @@ impl Recording {
 
     /// Tells how far it is, `seconds` after it began.
     pub async fn tell(&self, progress: &Progress, seconds: f64) {
-        tell(&self.tape, &self.run_id, progress, seconds).await;
+        tell(&self.tape, &self.run_id, ATTEMPT, progress, seconds).await;
     }
 
     /// Says what it came to. Answers whether that counts: somebody may have ended it before.

@@ -56,6 +56,8 @@ pub struct Config {
     pub calendar: Market,
     /// Directory of the tape's history segments.
     pub segments: std::path::PathBuf,
+    /// Directory in which books of the tape's past are kept; without one they are folded for each run.
+    pub books: Option<std::path::PathBuf>,
 }
 
 /// Why the service cannot go on.
@@ -238,7 +240,7 @@ async fn begin(
         let stop = Stop::default();
         state.running.insert(waiting.run_id.clone(), stop.clone());
         let place = Place { tape: Arc::clone(&context.tape), clock: context.clock, config: config.clone() };
-        tasks.spawn(one(place, waiting, stop));
+        tasks.spawn(one(place, Waiting { attempts: attempt, ..waiting }, stop));
     }
     Ok(())
 }
@@ -281,11 +283,11 @@ async fn attempt(
     began: Instant,
 ) -> Result<BacktestFinished, WorkError> {
     let failed = |error: String| WorkError::Failed(error);
-    let Waiting { run_id, request, .. } = waiting;
+    let Waiting { run_id, request, attempts } = waiting;
     // Whoever wrote the request, it is checked here once more: the tape takes events from any program.
     let request = domain::research::complete(request).map_err(|error| failed(error.to_string()))?;
     let (sender, receiver) = watch::channel(None);
-    let telling = tokio::spawn(hints(Arc::clone(&place.tape), run_id.clone(), receiver, began));
+    let telling = tokio::spawn(hints(Arc::clone(&place.tape), run_id.clone(), attempts, receiver, began));
     let end = if matches!(request.kind(), BacktestKind::Parity | BacktestKind::Fork) {
         stretch(place, run_id, request, stop, sender).await
     } else {
@@ -361,7 +363,7 @@ async fn stretch(
     };
     let watch = watched(sender, stop.clone());
     let told = move |done: f64| watch(Progress { done, bars: 0, total: 0, pnl: Amount::ZERO });
-    let found = find(Arc::clone(&place.tape), request).await?;
+    let found = find(Arc::clone(&place.tape), place.config.books.clone(), request).await?;
     let (_, end) = again(Arc::clone(&place.tape), options, found, told).await?;
     Ok(BacktestFinished { run_id, ..end })
 }
@@ -380,8 +382,17 @@ async fn stopped(stop: &Stop) {
     }
 }
 
-/// Tells how far a run is until nothing more comes.
-async fn hints(tape: Tape, run_id: String, mut progress: watch::Receiver<Option<Progress>>, began: Instant) {
+/// Tells how far an attempt is until nothing more comes: that it begins, before its market is read, and all that
+/// follows.
+async fn hints(
+    tape: Tape,
+    run_id: String,
+    attempt: u32,
+    mut progress: watch::Receiver<Option<Progress>>,
+    began: Instant,
+) {
+    let begins = Progress { done: 0.0, bars: 0, total: 0, pnl: Amount::ZERO };
+    tell(&tape, &run_id, attempt, &begins, 0.0).await;
     let mut told: Option<Progress> = None;
     loop {
         let more = progress.changed().await.is_ok();
@@ -389,7 +400,7 @@ async fn hints(tape: Tape, run_id: String, mut progress: watch::Receiver<Option<
         if now != told
             && let Some(now) = now
         {
-            tell(&tape, &run_id, &now, began.elapsed().as_secs_f64()).await;
+            tell(&tape, &run_id, attempt, &now, began.elapsed().as_secs_f64()).await;
         }
         told = now;
         if !more {

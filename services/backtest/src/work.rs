@@ -18,7 +18,7 @@ use engine::{Config, Counts, Hash, Outcome};
 
 use crate::checks::{self, Checked};
 use crate::market::Loaded;
-use crate::{plan, search, terms};
+use crate::{gaps, plan, search, terms};
 
 /// Runs of a Monte Carlo simulation.
 const MONTE_CARLO: usize = 1_000;
@@ -234,6 +234,7 @@ fn sheet(
     }
     input.counts = SheetCounts {
         bars: counts.bars,
+        missing_bars: Some(gaps::missing_bars(market)),
         signals: counts.signals,
         approved: counts.approved,
         denied: denied.collect(),

@@ -33,6 +33,7 @@ mod in_name;
 mod limits;
 mod lots;
 mod mark;
+pub mod pairs;
 mod position;
 mod prices;
 mod query;
@@ -44,6 +45,7 @@ mod transfer;
 use std::collections::{BTreeMap, VecDeque};
 
 use contracts::v1::{Event, RiskTally};
+use serde::{Deserialize, Serialize};
 
 pub use account::{AccountConfig, AccountState, Halt, Mark};
 pub use approvals::{APPROVALS_NS, Approval, Rate};
@@ -69,11 +71,15 @@ use crate::order::OrderState;
 pub const SETTLED_ORDERS_MAX: usize = 1024;
 
 /// Everything that TRADING says, as of one sequence.
-#[derive(Clone, Debug, Default)]
+///
+/// Its stored form is that of its fields: it is read back exactly, and only by the version of the fold that wrote it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Book {
     sequence: u64,
     accounts: BTreeMap<String, AccountState>,
+    #[serde(with = "pairs")]
     positions: BTreeMap<PositionKey, PositionState>,
+    #[serde(with = "pairs")]
     lots: BTreeMap<PositionKey, Lots>,
     /// Orders of the groups that something may still have to be done about, by the signal they serve.
     groups: BTreeMap<String, Vec<String>>,
@@ -83,7 +89,9 @@ pub struct Book {
     strategies: BTreeMap<String, StrategyState>,
     pending: BTreeMap<String, PendingSignal>,
     halt: Option<Halt>,
+    #[serde(with = "pairs")]
     limit_sets: BTreeMap<Scope, LimitSet>,
+    #[serde(with = "pairs")]
     tallies: BTreeMap<(String, String), RiskTally>,
     approvals: Approvals,
 }

@@ -27,6 +27,7 @@ mod stage;
 pub mod words;
 
 use contracts::v1::{GroupKind, OrderSpec, OrderType, Side};
+use serde::{Deserialize, Serialize};
 
 pub use decide::Rejection;
 pub use fold::EvolveError;
@@ -40,7 +41,7 @@ pub use stage::OrderStage;
 use crate::money::{Amount, Price, Quantity};
 
 /// Where an order stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum OrderStatus {
     /// Approved by risk; nothing was sent.
     Approved,
@@ -102,7 +103,7 @@ impl OrderStatus {
 }
 
 /// An order as the fold of its events. Plain data, so that it can be stored as a row and read back.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderState {
     /// Terms as approved; quantity and prices follow replacements and splits.
     pub spec: OrderSpec,

@@ -254,9 +254,26 @@ fn check_costs(costs: &Costs) -> Result<(), Invalid> {
         let value = Amount(i128::from(costs.commission_per_share_e9));
         return invalid("commission_per_share", value, "0 or more");
     }
-    let minimum = Amount::from_wire(costs.commission_minimum.as_ref());
-    if minimum.0 < 0 {
-        return invalid("commission_minimum", minimum, "0 or more");
+    for (field, money) in [
+        ("commission_minimum", &costs.commission_minimum),
+        ("commission_per_order", &costs.commission_per_order),
+    ] {
+        let amount = Amount::from_wire(money.as_ref());
+        if amount.0 < 0 {
+            return invalid(field, amount, "0 or more");
+        }
+    }
+    let number = |e9: i64| Amount(i128::from(e9));
+    if costs.slippage_per_share_e9 < 0 {
+        return invalid("slippage_per_share", number(costs.slippage_per_share_e9), "0 or more");
+    }
+    if !(0..=10 * E9).contains(&costs.slippage_volume_rate_e9) {
+        let expected = "0 to 10, a share of the price";
+        return invalid("slippage_volume", number(costs.slippage_volume_rate_e9), expected);
+    }
+    if !(0..=E9).contains(&costs.volume_share_most_e9) {
+        let expected = "0 to 1, a share of the volume";
+        return invalid("max_volume_share", number(costs.volume_share_most_e9), expected);
     }
     Ok(())
 }
@@ -394,6 +411,18 @@ mod tests {
         check(&|one| one.from = "yesterday".into(), "from \"yesterday\"");
         check(&|one| one.cash = None, "cash \"0\"");
         check(&|one| one.costs = Some(Costs { slippage_rate_e9: -1, ..Costs::default() }), "slippage");
+        let more = 11 * E9;
+        for (costs, expected) in [
+            (Costs { slippage_per_share_e9: -1, ..Costs::default() }, "slippage_per_share \"-0.000000001\""),
+            (Costs { slippage_volume_rate_e9: more, ..Costs::default() }, "slippage_volume \"11\""),
+            (Costs { volume_share_most_e9: more, ..Costs::default() }, "max_volume_share \"11\""),
+            (
+                Costs { commission_per_order: Some(Money { units: -1, nanos: 0 }), ..Costs::default() },
+                "commission_per_order \"-1\"",
+            ),
+        ] {
+            check(&|one| one.costs = Some(costs), expected);
+        }
         check(&|one| one.calendar = "XLON".into(), "calendar \"XLON\": expected one of XNYS");
         check(&|one| one.revisions = 7, "revisions \"7\": expected 0, 1 or 2");
         let over_files = |one: &mut BacktestRequest| {

@@ -34,8 +34,9 @@ pub use stopping::{
     Leaving, fate_name, positions_fate, remove_strategy, replace_strategy, stop_strategy, switch_strategy,
 };
 pub use strategies::{
-    NewStrategy, Registration, STRATEGY_NAME, StrategyError, enable_strategy, first_mode, is_strategy_name,
-    register_strategy, registered, registration, rotate_credentials, strategy_mode, was_registered,
+    NewStrategy, Registration, STRATEGY_NAME, StrategyError, account_terms, enable_strategy, first_mode,
+    is_strategy_name, register_strategy, registered, registration, rotate_credentials, strategy_mode,
+    was_registered,
 };
 
 /// Who asks, and the key that makes asking twice the same as asking once.

@@ -17,6 +17,8 @@ pub enum TapeKind {
     Demo,
     /// Recorded bars on a tape clock.
     Rehearsal,
+    /// The events of one backtest, written as it ran; it has nothing left to play.
+    Backtest,
 }
 
 impl TapeKind {
@@ -26,6 +28,7 @@ impl TapeKind {
             Self::Main => "main",
             Self::Demo => "demo",
             Self::Rehearsal => "rehearsal",
+            Self::Backtest => "backtest",
         }
     }
 }
@@ -186,6 +189,11 @@ impl Home {
 }
 
 impl TapeDir {
+    /// Where books of its past are kept.
+    pub fn books(&self) -> PathBuf {
+        self.path.join("books")
+    }
+
     fn manifest_path(&self) -> PathBuf {
         self.path.join("tape.json")
     }

@@ -144,6 +144,7 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
             fallback_account: accounts.first().cloned().unwrap_or_default(),
             calendar: calendar.market(),
             segments: crate::command::history::dir_of(&session.dir.path),
+            books: Some(session.dir.books()),
         };
         let context = own(session, &context, Service::Backtest).await?;
         services.keep(&context, backtest::SERVICE, move |context| backtest::run(context, config.clone()));
@@ -308,6 +309,8 @@ impl Services {
         dashboard: &Dashboard,
     ) -> Result<(), Failure> {
         let (asked, options) = (terms.bind.as_deref(), &terms.telemetry);
+        let groups = session.config.universe.groups().map_err(|error| Failure::config(error.to_string()))?;
+        let groups = groups.into_iter().map(|(name, symbols)| (name.to_owned(), symbols));
         let config = web::WebConfig {
             bind: dashboard.address,
             public_hosts: session.config.web.public_hosts.clone(),
@@ -315,11 +318,13 @@ impl Services {
             tls: dashboard.tls.clone(),
             pool: session.separate_reader().await?,
             tape: session.dir.name.clone(),
+            books: Some(session.dir.books()),
             mode: match session.manifest.kind {
                 TapeKind::Main if self.with_money || is_traded_live(session).await? => web::Mode::Live,
                 TapeKind::Main => web::Mode::Paper,
                 TapeKind::Demo => web::Mode::Demo,
                 TapeKind::Rehearsal => web::Mode::Rehearsal,
+                TapeKind::Backtest => web::Mode::Backtest,
             },
             speed: match (clock_mode(&session.manifest), session.manifest.speed) {
                 (ClockMode::Wall, _) => web::Speed::Wall,
@@ -327,6 +332,7 @@ impl Services {
                 (ClockMode::Tape, None) => web::Speed::Max,
             },
             calendar: session.manifest.market()?.calendar(),
+            universe: Arc::new(groups.collect()),
             secret: session.web_secret()?,
             ready_lag_events_max: READY_LAG_EVENTS_MAX,
             stale_after: STALE_AFTER,
@@ -419,7 +425,7 @@ async fn is_traded_live(session: &Session) -> Result<bool, Failure> {
 pub(crate) fn clock_mode(manifest: &Manifest) -> ClockMode {
     match manifest.kind {
         TapeKind::Main => ClockMode::Wall,
-        TapeKind::Demo | TapeKind::Rehearsal => ClockMode::Tape,
+        TapeKind::Demo | TapeKind::Rehearsal | TapeKind::Backtest => ClockMode::Tape,
     }
 }
 
@@ -436,7 +442,9 @@ fn source(manifest: &Manifest) -> Result<SourceConfig, Failure> {
             from: manifest.from.unwrap_or(SimulatedConfig::default().from),
             ..SimulatedConfig::default()
         }),
-        TapeKind::Rehearsal | TapeKind::Main => SourceConfig::Recorded(recorded(manifest)?),
+        TapeKind::Rehearsal | TapeKind::Backtest | TapeKind::Main => {
+            SourceConfig::Recorded(recorded(manifest)?)
+        }
     })
 }
 

@@ -82,11 +82,32 @@ async fn lock(dir: &TapeDir, access: Access) -> Result<InstanceLock, ServerError
     }
 }
 
+/// Whether a process runs a tape: one that has it open beside others may end at any moment.
+fn is_run(dir: &TapeDir) -> bool {
+    let held = || InstanceLock::acquire(&dir.path, PASSING);
+    Addresses::read(dir).is_some()
+        && matches!(held(), Err(ServerError::InUse { owner, .. }) if !owner.starts_with(PASSING))
+}
+
 impl Session {
     /// Opens the tape named by the options, else the one used last.
     pub async fn open(global: &Global) -> Result<Self, Failure> {
         let (home, dir, manifest) = Self::chosen(global)?;
         Self::opened(global, home, dir, manifest, Access::Shared).await
+    }
+
+    /// The tape named by the options, else the one used last where its servers run: nothing is started for a tape that
+    /// nobody named.
+    pub async fn open_running(global: &Global) -> Result<Option<Self>, Failure> {
+        if global.tape.is_some() {
+            return Self::open(global).await.map(Some);
+        }
+        let home = Home::locate(global.home.as_deref()).ok();
+        let Some(last) = home.and_then(|home| home.last()) else { return Ok(None) };
+        if uses_external(&global.servers) || is_run(&last) {
+            return Self::open(global).await.map(Some);
+        }
+        Ok(None)
     }
 
     /// The tape named by the options, else the one used last, before it is opened.

@@ -40,6 +40,11 @@ fn reports_of_a_broker() {
 }
 
 #[test]
+fn what_alpaca_says() {
+    walk("alpaca", targets::alpaca, 12);
+}
+
+#[test]
 fn files_of_history() {
     walk("history", targets::history, 8);
 }

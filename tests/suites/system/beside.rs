@@ -121,6 +121,10 @@ fn a_run_is_written_to_a_new_tape_that_opens_like_any_other() -> Outcome {
     assert_eq!(report["result_hash"], unrecorded["result_hash"]);
     assert_eq!(report["recorded"], true);
     recorded(&home, "kept", &report)?;
+    let tapes = home.json(&["tape", "list"])?;
+    let rows = tapes.as_array().map_or(&[][..], Vec::as_slice);
+    let kept = rows.iter().find(|row| row["name"] == "kept");
+    assert!(kept.is_some_and(|row| row["kind"] == "backtest"), "{tapes}");
     // What was recorded follows from what was recorded.
     let replayed = home.json(&["replay", "--verify", "--tape", "kept"])?;
     assert_eq!(replayed["chain_hash"], report["result_hash"], "{replayed}");
@@ -130,6 +134,7 @@ fn a_run_is_written_to_a_new_tape_that_opens_like_any_other() -> Outcome {
     crate::harness::eventually("the dashboard of the recorded tape", Duration::from_secs(60), || {
         Ok(home.printed("up")?.contains("Tapedeck is at"))
     })?;
+    assert!(home.printed("up")?.contains("(tape kept, events of a backtest)"));
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!(home.json(&["chain-hash", "--tape", "kept"])?["chain_hash"], report["result_hash"]);
     assert_eq!(up.interrupt(Duration::from_secs(30))?, Some(0));

@@ -5,13 +5,16 @@
 //! `make chaos ROUNDS=N` runs more rounds (`TAPEDECK_CHAOS_ROUNDS`); the cluster has a file of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use local_servers::testing::{TestNats, TestPostgres, test_options};
-use local_servers::{NatsOptions, NatsServer, PostgresOptions, PostgresServer, Search};
+use local_servers::{NatsOptions, NatsServer, PostgresOptions, PostgresServer, Search, ServerState};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
@@ -21,10 +24,16 @@ use crate::harness::{BUSY, Home, Outcome, Running, actions_file, bar_files, even
 pub const FROM: &str = "2008-09-15";
 pub const TO: &str = "2008-12-31";
 const ROUNDS: u64 = 2;
-const SERVICES: [&str; 5] = ["ingest", "strategy", "risk", "execution", "projector"];
+/// Every service; `ingest` comes first, because it makes the tape.
+pub const SERVICES: [&str; 8] =
+    ["ingest", "strategy", "risk", "execution", "projector", "backtest", "checker", "web"];
 const SERVERS: [&str; 2] = ["nats", "postgres"];
 /// A round must end within this; killing slows it down, it never stops it.
 const ROUND_MAX: Duration = Duration::from_secs(180);
+/// From so many rounds on every service must have been a victim; in fewer, chance may leave one out.
+const ROUNDS_FOR_ALL: u64 = 10;
+/// How long what a killed PostgreSQL left behind may take to notice it, so that it can be started again.
+const DEATH_NOTICED_MAX: Duration = Duration::from_secs(20);
 /// Kills of one round.
 const KILLS_MAX: usize = 10;
 pub const TAPE: &str = "round";
@@ -125,17 +134,41 @@ impl Servers {
         self.postgres.as_ref().map(|server| server.url("tapedeck")).unwrap_or_default()
     }
 
+    /// SIGKILL, and a start at the old address after a while.
     async fn kill(&mut self, victim: &str, gone: Duration) -> anyhow::Result<()> {
         if victim == "nats" {
             self.nats.kill();
             tokio::time::sleep(gone).await;
             self.nats.start_again().await?;
         } else {
-            self.postgres = None;
+            self.kill_postgres()?;
             tokio::time::sleep(gone).await;
-            self.postgres = Some(PostgresServer::start(self.options.clone()).await?);
+            self.postgres = Some(started_again(&self.options).await?);
         }
         Ok(())
+    }
+
+    /// Kills the server itself; its workers are left to notice that it is gone.
+    fn kill_postgres(&mut self) -> Outcome {
+        let server = self.postgres.take().context("PostgreSQL was not started again")?;
+        let state = server.state().borrow().clone();
+        let ServerState::Running { pid, .. } = state else { anyhow::bail!("PostgreSQL is {state:?}") };
+        kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?;
+        // Nobody starts it again before its time.
+        drop(server);
+        Ok(())
+    }
+}
+
+/// PostgreSQL after a kill: it refuses as long as workers of the killed one hold its memory.
+async fn started_again(options: &PostgresOptions) -> anyhow::Result<PostgresServer> {
+    let deadline = Instant::now() + DEATH_NOTICED_MAX;
+    loop {
+        match PostgresServer::start(options.clone()).await {
+            Ok(server) => return Ok(server),
+            Err(error) if Instant::now() >= deadline => return Err(error.into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
     }
 }
 
@@ -164,8 +197,9 @@ async fn chaos_of_services_and_servers_loses_and_doubles_nothing() -> Outcome {
         }
     }
     tell(&format!("chaos: {rounds} rounds, nothing lost and nothing doubled; kills {hits:?}"));
-    for server in SERVERS {
-        assert!(hits.contains_key(server), "{server} was never killed: {hits:?}");
+    let services: &[&str] = if rounds >= ROUNDS_FOR_ALL { &SERVICES } else { &[] };
+    for victim in SERVERS.iter().chain(services) {
+        assert!(hits.contains_key(victim), "{victim} was never killed: {hits:?}");
     }
     Ok(())
 }
@@ -315,55 +349,119 @@ async fn chaos_of_a_full_store_loses_and_doubles_nothing() -> Outcome {
     Ok(())
 }
 
-/// A file system in memory of so many kilobytes, until dropped.
-struct SmallDisk(PathBuf);
+/// Holds a file system in memory in name spaces of its own, and makes it larger when told to.
+const HOLD: &str = r#"
+mount -t tmpfs -o size="$2"k tmpfs "$1" && echo mounted || exit 1
+while read -r size; do mount -t tmpfs -o remount,size="$size"k tmpfs "$1" && echo grown || exit 1; done
+"#;
+
+/// A file system in memory of so many kilobytes, until dropped. Root mounts it; anybody else does in a user's name space,
+/// where that is allowed, and finds its files through the process that holds it.
+struct SmallDisk {
+    mounted: PathBuf,
+    holder: Option<Holder>,
+}
 
 impl SmallDisk {
     fn mount(path: &Path, kilobytes: u64) -> anyhow::Result<Self> {
         std::fs::create_dir_all(path)?;
-        let disk = Self(path.to_owned());
-        disk.run("mount", &["-t", "tmpfs", "-o", &format!("size={kilobytes}k"), "tmpfs"])?;
-        Ok(disk)
+        if nix::unistd::geteuid().is_root() {
+            let disk = Self { mounted: path.to_owned(), holder: None };
+            disk.run("mount", &["-t", "tmpfs", "-o", &format!("size={kilobytes}k"), "tmpfs"])?;
+            return Ok(disk);
+        }
+        let holder = Holder::of(path, kilobytes)
+            .context("a small disk is mounted by root, or where users may have name spaces of their own")?;
+        Ok(Self { mounted: path.to_owned(), holder: Some(holder) })
     }
 
-    fn grow(&self, kilobytes: u64) -> Outcome {
-        self.run("mount", &["-o", &format!("remount,size={kilobytes}k")])
+    /// Where its files are.
+    fn path(&self) -> PathBuf {
+        let Some(holder) = &self.holder else { return self.mounted.clone() };
+        PathBuf::from(format!("/proc/{}/root{}", holder.shell.id(), self.mounted.display()))
+    }
+
+    fn grow(&mut self, kilobytes: u64) -> Outcome {
+        match &mut self.holder {
+            Some(holder) => holder.grow(kilobytes),
+            None => self.run("mount", &["-o", &format!("remount,size={kilobytes}k")]),
+        }
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Outcome {
-        let output = Command::new(program).args(arguments).arg(&self.0).output()?;
+        let output = Command::new(program).args(arguments).arg(&self.mounted).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
-        anyhow::ensure!(output.status.success(), "{program} {}: {said}", self.0.display());
+        anyhow::ensure!(output.status.success(), "{program} {}: {said}", self.mounted.display());
         Ok(())
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        if let Err(error) = self.run("umount", &["-l"]) {
+        // One in a name space goes with it.
+        if self.holder.is_none()
+            && let Err(error) = self.run("umount", &["-l"])
+        {
             tell(&format!("chaos: {error}"));
         }
     }
 }
 
+/// The shell in whose name spaces a disk is mounted.
+struct Holder {
+    shell: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Holder {
+    fn of(path: &Path, kilobytes: u64) -> anyhow::Result<Self> {
+        let mut shell = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", HOLD, "sh"])
+            .arg(path)
+            .arg(kilobytes.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let said = BufReader::new(shell.stdout.take().context("the shell has no output")?);
+        let mut holder = Self { shell, said };
+        holder.hear("mounted")?;
+        Ok(holder)
+    }
+
+    fn grow(&mut self, kilobytes: u64) -> Outcome {
+        let told = self.shell.stdin.as_mut().context("the shell has no input")?;
+        writeln!(told, "{kilobytes}")?;
+        self.hear("grown")
+    }
+
+    /// Waits for a word; a shell that has ended says none.
+    fn hear(&mut self, word: &str) -> Outcome {
+        let mut line = String::new();
+        self.said.read_line(&mut line)?;
+        anyhow::ensure!(line.trim() == word, "the shell that mounts says {line:?}, expected {word:?}");
+        Ok(())
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to do.
+        let _ = self.shell.kill();
+        let _ = self.shell.wait();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn chaos_of_a_full_disk_loses_and_doubles_nothing() -> Outcome {
-    if !nix::unistd::geteuid().is_root() {
-        // Who may not mount a small disk has the quota's test above.
-        tell("chaos: not root, so that no small disk can be mounted");
-        return Ok(());
-    }
     let (bars, actions) = (bar_files()?, actions_file()?);
     let calm = calm(&bars, &actions)?;
     for seed in 0..rounds(ROUNDS).div_ceil(2) {
         let directory = tempfile::tempdir()?;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let kilobytes = random.random_range(700..2_000);
-        let disk = SmallDisk::mount(&directory.path().join("disk"), kilobytes)?;
-        let options = NatsOptions {
-            sync_always: true,
-            ..NatsOptions::new(directory.path().join("disk/nats"), search())
-        };
+        let mut disk = SmallDisk::mount(&directory.path().join("disk"), kilobytes)?;
+        let options =
+            NatsOptions { sync_always: true, ..NatsOptions::new(disk.path().join("nats"), search()) };
         // The server refuses, or does not answer any more: the clock names what it waits for.
         let words = ["degraded", "append", "waiting for the tape to store the instant's events"];
         let noticed = |said: &str| Ok(words.iter().any(|word| said.contains(word)));

@@ -8,15 +8,15 @@ use local_servers::testing::{TestNats, TestPostgres};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use crate::chaos::SERVICES;
 use crate::harness::{BUSY, Home, Outcome, Running, actions_file, bar_files, eventually, rehearse};
 
 const ROUNDS: u64 = 20;
 const DYING_ROUNDS: u64 = 5;
 const FROM: &str = "2008-09-15";
 const TO: &str = "2008-12-31";
-const SERVICES: [&str; 5] = ["ingest", "strategy", "risk", "execution", "projector"];
 /// A round must end within this; killing slows it down, it never stops it.
-const ROUND_MAX: Duration = Duration::from_secs(120);
+const ROUND_MAX: Duration = Duration::from_secs(180);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_the_chain_hash_stays() -> Outcome {
@@ -44,6 +44,10 @@ async fn killed_at_random_the_chain_hash_stays() -> Outcome {
         let chain = home.json(&["chain-hash", "--tape", "round"])?;
         assert_eq!(chain["chain_hash"], wanted.as_str(), "seed {seed}");
         home.text(&["projection", "verify", "--tape", "round"])?;
+        // Neither a checker that was there in between nor one now finds anything.
+        home.text(&["check", "--tape", "round"])?;
+        let alerts = ["tail", "--tape", "round", "--subject", "control.invariant.>", "--no-follow"];
+        assert_eq!(home.text(&alerts)?, "", "seed {seed}");
     }
     for service in SERVICES {
         assert!(hits.contains_key(service), "{service} was never killed: {hits:?}");

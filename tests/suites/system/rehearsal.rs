@@ -51,6 +51,12 @@ fn the_past_ends_in_the_present(home: &Home) -> anyhow::Result<()> {
     }
     let present = home.json(&["order", "list"])?;
     assert_eq!(home.json(&["at", &head.to_string(), "orders"])?, present, "orders at {moment}");
+    // What one command has folded the next one need not.
+    let tapes = std::fs::read_dir(home.path().join("tapes"))?.flatten();
+    let books =
+        tapes.filter_map(|tape| std::fs::read_dir(tape.path().join("books")).ok()).flatten().flatten();
+    let kept = books.filter(|file| file.path().extension().is_some_and(|extension| extension == "json"));
+    assert!(kept.count() > 0, "no book of {head} events is kept");
     let early = home.json(&["positions", "--as-of", "seq:4"])?;
     assert_eq!(early, serde_json::json!([]));
     // What has not come is refused by the last event; behind the last instant the newest state is the answer.

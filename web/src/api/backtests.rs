@@ -1,8 +1,9 @@
-//! Backtests: what was asked for, how far each is, what it came to; asking for one is in [`ask`], reports and
-//! files in [`report`].
+//! Backtests: what was asked for, how far each is, what it came to; asking for one is in [`ask`], its terms in
+//! [`terms`], reports and files in [`report`].
 
 pub mod ask;
 pub mod report;
+pub mod terms;
 
 use std::sync::Arc;
 
@@ -46,7 +47,8 @@ pub struct Backtest {
     cancel_requested: bool,
     /// Attempts: one that was cut off is followed by another.
     attempt: u64,
-    /// How far it is; null when it is not running, or its runner was not heard of.
+    /// How far it is; null when it is not running, or its runner was not heard of. One that has just succeeded keeps
+    /// the end of it.
     progress: Option<Progress>,
     /// Why it failed or was cancelled.
     detail: String,
@@ -80,7 +82,12 @@ pub struct Backtest {
 impl Backtest {
     fn of(app: &App, row: BacktestRow) -> Result<Self, PageError> {
         let unread = |error: serde_json::Error| PageError::ReadModel(error.to_string());
-        let progress = if row.status == "running" { app.runs.of(&row.run_id) } else { None };
+        let heard = app.runs.of(&row.run_id, row.attempt);
+        let progress = match row.status.as_str() {
+            "running" => heard,
+            "succeeded" => heard.filter(Progress::is_whole),
+            _ => None,
+        };
         Ok(Self {
             progress,
             request: serde_json::to_value(&row.request).map_err(unread)?,

@@ -90,10 +90,11 @@ pub fn verdict(row: &BacktestRow) -> Option<&'static str> {
 impl ComparisonRun {
     fn of(app: &App, row: BacktestRow) -> Self {
         let running = row.status == "running";
+        let heard = app.runs.of(&row.run_id, row.attempt);
         let stretch = row.request.stretch.clone().unwrap_or_default();
         let stated = |text: String| Some(text).filter(|text| !text.is_empty());
         Self {
-            percent: app.runs.of(&row.run_id).filter(|_| running).map(|progress| progress.percent),
+            percent: heard.filter(|_| running).map(|progress| progress.percent),
             verdict: verdict(&row),
             compared: number(&row, "compared"),
             differing: number(&row, "differing"),

@@ -69,7 +69,7 @@ pub struct Rows {
 pub struct Status {
     /// Name of the tape.
     tape: String,
-    /// `DEMO`, `REHEARSAL`, `PAPER` or `LIVE`.
+    /// `DEMO`, `REHEARSAL`, `BACKTEST`, `PAPER` or `LIVE`.
     mode: &'static str,
     /// Program version.
     version: String,

@@ -1,5 +1,6 @@
 //! Backtests on the site: asking for one, how it shows, its tear sheet.
 
+use analytics::sheet::Counts;
 use analytics::{Input, Report, TearSheet};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -40,7 +41,7 @@ pub fn request() -> BacktestRequest {
     domain::research::complete(asked).unwrap()
 }
 
-fn post(deck: &Deck, path: &str, key: &str, body: &Value) -> Request<Body> {
+pub fn post(deck: &Deck, path: &str, key: &str, body: &Value) -> Request<Body> {
     Request::post(path)
         .header("host", HOST)
         .header("origin", format!("http://{HOST}"))
@@ -74,16 +75,8 @@ async fn append(deck: &Deck, run_id: &str, name: &str, body: EventBody) {
     deck.append(vec![(Subject::for_event(&event, None).unwrap(), event)]).await;
 }
 
-/// Says that a run ended, with a report of two sessions per month over three months.
+/// Says that a run ended with a trade.
 async fn finish(deck: &Deck, run_id: &str, hash: &str) {
-    let rows: Vec<EquityRow> = (0..60)
-        .map(|day| EquityRow {
-            time_ns: CLOSE_NS + day * 24 * HOUR_NS,
-            equity: Amount((50_000 + i128::from(day % 7) * 300 + i128::from(day) * 40) * 1_000_000_000),
-            cash: Amount::ZERO,
-            exposure: Amount(1_000_000_000),
-        })
-        .collect();
     let trade = Trade {
         strategy: "sma_cross".into(),
         symbol: "SPY".into(),
@@ -96,8 +89,20 @@ async fn finish(deck: &Deck, run_id: &str, hash: &str) {
         commission: Amount(2_000_000_000),
         pnl: Amount(98_000_000_000),
     };
-    let trades = [trade];
-    let sheet = TearSheet::of(Input::new(&trades, &rows, Calendar::xnys())).unwrap();
+    finish_with(deck, run_id, hash, &[trade], Counts::default()).await;
+}
+
+/// Says that a run ended, with a report of sixty days over three months.
+async fn finish_with(deck: &Deck, run_id: &str, hash: &str, trades: &[Trade], counts: Counts) {
+    let rows: Vec<EquityRow> = (0..60)
+        .map(|day| EquityRow {
+            time_ns: CLOSE_NS + day * 24 * HOUR_NS,
+            equity: Amount((50_000 + i128::from(day % 7) * 300 + i128::from(day) * 40) * 1_000_000_000),
+            cash: Amount::ZERO,
+            exposure: Amount(1_000_000_000),
+        })
+        .collect();
+    let sheet = TearSheet::of(Input { counts, ..Input::new(trades, &rows, Calendar::xnys()) }).unwrap();
     let statistics = serde_json::to_string(&sheet.statistics).unwrap();
     let body = EventBody::BacktestFinished(BacktestFinished {
         run_id: run_id.to_owned(),
@@ -106,7 +111,12 @@ async fn finish(deck: &Deck, run_id: &str, hash: &str) {
         data_hash: "d".repeat(64),
         result_hash: hash.to_owned(),
         code_version: "0.0.0".to_owned(),
-        counts: Some(BacktestCounts { bars: 100, signals: 2, trades: 1, ..BacktestCounts::default() }),
+        counts: Some(BacktestCounts {
+            bars: 100,
+            signals: 2,
+            trades: trades.len() as u64,
+            ..BacktestCounts::default()
+        }),
         duration_ms: 12,
         document: Report::of(sheet).pack().unwrap(),
         ..BacktestFinished::default()
@@ -114,7 +124,7 @@ async fn finish(deck: &Deck, run_id: &str, hash: &str) {
     append(deck, run_id, "backtest_finished", body).await;
 }
 
-async fn json(deck: &Deck, path: &str) -> Value {
+pub async fn json(deck: &Deck, path: &str) -> Value {
     let answer = deck.get(path).await;
     assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
     serde_json::from_str(&answer.text).unwrap()
@@ -138,8 +148,13 @@ async fn a_run_shows_from_its_request_to_its_tear_sheet() {
 
     let started = BacktestStarted { run_id: run_id.clone(), attempt: 1, code_version: "0.0.0".into() };
     append(&deck, &run_id, "backtest_started", EventBody::BacktestStarted(started)).await;
+    // Nothing was heard of it, as after a restart of the site: no number rather than one that jumps.
+    let list = deck.get("/backtests").await.text;
+    assert!(list.contains("<progress") && !list.contains("data-percent"), "{list}");
     let hint = json!({"percent": 42.5, "bars": 17, "total": 40, "bars_per_s": 1e6, "pnl": "1.50", "remaining_s": 0.1});
     deck.app.runs.take(&format!("backtest.{run_id}.progress"), hint.to_string().as_bytes());
+    let late = json!({"percent": 40.0, "bars": 16, "total": 40, "bars_per_s": 1e6, "pnl": "1.50", "remaining_s": 0.1});
+    deck.app.runs.take(&format!("backtest.{run_id}.progress"), late.to_string().as_bytes());
     let row = json(&deck, &path).await;
     assert_eq!((row["status"].as_str(), row["progress"]["percent"].as_f64()), (Some("running"), Some(42.5)));
     let list = deck.get("/backtests").await.text;
@@ -172,6 +187,22 @@ async fn a_run_shows_from_its_request_to_its_tear_sheet() {
 }
 
 #[tokio::test]
+async fn a_run_without_trades_names_the_bars_that_are_missing() {
+    let deck = Deck::empty().await;
+    let run_id = asked(&deck, "backtest-one").await;
+    let counts = Counts { bars: 40, missing_bars: Some(26), ..Counts::default() };
+    finish_with(&deck, &run_id, "abc", &[], counts).await;
+    let page = deck.get(&format!("/backtests/{run_id}")).await.text;
+    let why = page.split("id=\"h-none\"").nth(1).unwrap();
+    for reason in [
+        "<li>The strategy gave no signal on 40 bars.</li>",
+        "<li>26 bars that the calendar expects are missing.</li>",
+    ] {
+        assert!(why.contains(reason), "{reason}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn the_heatmap_compounds_to_the_year() {
     let deck = Deck::empty().await;
     let run_id = asked(&deck, "backtest-one").await;
@@ -182,6 +213,20 @@ async fn the_heatmap_compounds_to_the_year() {
         page.split("data-value=\"").skip(1).filter_map(value).map(|month| 1.0 + month).product();
     let total = page.split("data-total=\"").nth(1).and_then(value).unwrap();
     assert!((months - 1.0 - total).abs() < 1e-9, "{months} {total}");
+    // What is read in the cells does so as well, each rounded by itself.
+    let shown = |mark: &str| -> Vec<String> {
+        let cells = page.split(mark).skip(1).filter_map(|cell| Some(cell.split_once('>')?.1));
+        let texts = cells.map(|cell| cell.trim_start_matches("<strong>").split('<').next().unwrap());
+        texts.filter(|text| !text.is_empty()).map(str::to_owned).collect()
+    };
+    let read = |text: &String| text.replace('−', "-").trim_end_matches(" %").parse::<f64>().unwrap() / 100.0;
+    let (months, total) = (shown("data-month=\""), shown("data-total=\""));
+    assert_eq!((months.len(), total.len()), (3, 1), "{months:?} {total:?}");
+    let decimals =
+        |text: &String| text.trim_end_matches(" %").split_once('.').map(|(_, places)| places.len());
+    assert!(months.iter().chain(&total).all(|text| decimals(text) == Some(3)), "{months:?} {total:?}");
+    let compounded: f64 = months.iter().map(|text| 1.0 + read(text)).product();
+    assert!((compounded - 1.0 - read(&total[0])).abs() <= 0.000_1, "{months:?} {total:?}");
 }
 
 #[tokio::test]

@@ -24,6 +24,8 @@ const LIVE: &str = r#"<span class="badge badge-mode" title="The market of today,
 const PAPER: &str =
     r#"<span class="badge badge-mode" title="The market of today, simulated money.">PAPER</span>"#;
 
+const BACKTEST: &str = r#"<span class="badge badge-mode" title="The events of a backtest, as it wrote them. No real money.">BACKTEST</span>"#;
+
 /// Execution says whose money the script's account moves.
 fn attached(mode: TradingMode, broker_account: &str) -> (Subject, Event) {
     let attached = BrokerAttached {
@@ -147,6 +149,21 @@ async fn a_paper_account_is_marked_as_one() {
     }
     let status: Value = serde_json::from_str(&answer(&site, &deck, "/api/v1/status").await).unwrap();
     assert_eq!((&status["mode"], &status["brokers"][0]["mode"]), (&"PAPER".into(), &"paper".into()));
+}
+
+#[tokio::test]
+async fn the_tape_of_a_backtest_is_marked_as_one() {
+    let deck = Deck::traded().await;
+    let site = site(&deck, Mode::Backtest);
+    for path in paths(&deck).await {
+        let page = answer(&site, &deck, &path).await;
+        assert!(page.contains(BACKTEST), "{path}: {page}");
+        assert_eq!(page.matches("badge-mode").count(), 1, "{path}: {page}");
+    }
+    let status: Value = serde_json::from_str(&answer(&site, &deck, "/api/v1/status").await).unwrap();
+    assert_eq!(status["mode"], "BACKTEST");
+    // Whatever an account of it is attached to: nothing of a backtest is traded.
+    assert_eq!(Mode::Backtest.traded(TradingMode::Live), Mode::Backtest);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use contracts::v1::{Event, InvariantBroken};
 use contracts::{Subject, event_id, to_timestamp};
 
 use super::script::{self, NOW_NS};
-use super::{Deck, STALE_AFTER, get, read};
+use super::{Deck, STALE_AFTER, get, read, reference};
 use crate::pages::{self, Panel};
 
 /// The panel as the live stream renders it, one element or piece of text a line, so that a change of a page
@@ -46,14 +46,42 @@ async fn every_panel_shows_what_the_tape_holds() {
 }
 
 #[tokio::test]
+async fn an_article_stands_once_whatever_the_number_of_its_symbols() {
+    const HOUR_NS: i64 = 3_600_000_000_000;
+    let deck = Deck::traded().await;
+    let good = || reference::article(1, "Good & <b>bold</b>", "https://news.example/1", 0.62, "none");
+    let mut also = good();
+    if let Body::NewsArticle(article) = &mut also {
+        article.symbol = "MSFT".to_owned();
+    }
+    let bad = reference::article(2, "Bad", "javascript:alert(2)", -0.5, "24h");
+    deck.append(vec![
+        reference::told(0, NOW_NS - HOUR_NS, "alpaca", good()),
+        reference::told(1, NOW_NS - HOUR_NS, "alpaca", also),
+        reference::told(2, NOW_NS, "newsapi", bad),
+    ])
+    .await;
+    let news = Panel::named("news").unwrap();
+    insta::assert_snapshot!("told_news", panel(&deck, news).await);
+    let page = deck.get("/").await.text;
+    assert!(page.contains("id=\"news-3\"") && page.contains(",news.\""), "{page}");
+}
+
+#[tokio::test]
 async fn an_empty_tape_says_what_to_do() {
     let deck = Deck::empty().await;
     deck.settle().await;
     let page = deck.get("/").await;
     assert_eq!(page.status, StatusCode::OK);
-    for text in
-        ["First steps", "tapedeck import FILE…", "No bars.", "No orders yet", "Flat", "The stream is empty"]
-    {
+    for text in [
+        "First steps",
+        "tapedeck import FILE…",
+        "No bars.",
+        "No orders yet",
+        "Flat",
+        "The stream is empty",
+        "No article is on the tape.",
+    ] {
         assert!(page.text.contains(text), "{text} is missing");
     }
 }

@@ -17,7 +17,7 @@ async fn json(deck: &Deck, path: &str) -> Value {
     serde_json::from_str(&answer.text).unwrap()
 }
 
-fn told(number: u32, time_ns: i64, source: &str, body: EventBody) -> (Subject, Event) {
+pub fn told(number: u32, time_ns: i64, source: &str, body: EventBody) -> (Subject, Event) {
     let event = Event {
         id: event_id("reference", "script", number),
         event_time: Some(to_timestamp(time_ns)),
@@ -32,7 +32,7 @@ fn figure(name: &str, value: &str) -> Figure {
     Figure { name: name.to_owned(), value: value.to_owned() }
 }
 
-fn article(number: u32, headline: &str, url: &str, compound: f64, delay: &str) -> EventBody {
+pub fn article(number: u32, headline: &str, url: &str, compound: f64, delay: &str) -> EventBody {
     EventBody::NewsArticle(NewsArticle {
         article_id: format!("article {number}"),
         symbol: "AAPL".into(),

@@ -67,14 +67,20 @@ pub fn percent(share: Option<f64>) -> String {
     }
 }
 
-/// A change as a percentage, with its sign.
+/// A change as a percentage with two decimal places and its sign.
 #[must_use]
 pub fn signed_percent(share: Option<f64>) -> Signed {
+    signed_percent_to(share, 2)
+}
+
+/// A change as a percentage with so many decimal places and its sign.
+#[must_use]
+pub fn signed_percent_to(share: Option<f64>, places: usize) -> Signed {
     let Some(share) = share.filter(|share| share.is_finite()) else {
         return Signed { text: "–".to_owned(), tone: "flat", arrow: "" };
     };
-    let magnitude = decimal(share.abs() * 100.0, 2);
-    let sign = if magnitude == "0.00" {
+    let magnitude = decimal(share.abs() * 100.0, places);
+    let sign = if magnitude.bytes().all(|byte| !byte.is_ascii_digit() || byte == b'0') {
         0
     } else if share < 0.0 {
         -1
@@ -162,6 +168,8 @@ mod tests {
         assert_eq!(signed_money(amount("-0.004")).tone, "flat");
         assert_eq!(signed_percent(Some(-0.012_34)).text, "−1.23 %");
         assert_eq!(signed_percent(Some(-0.000_01)).tone, "flat");
+        assert_eq!(signed_percent_to(Some(-0.000_01), 3).text, "−0.001 %");
+        assert_eq!(signed_percent_to(Some(-0.000_001), 3).text, "0.000 %");
         assert_eq!(signed_percent(None).text, "–");
     }
 

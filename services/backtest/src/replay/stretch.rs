@@ -100,12 +100,7 @@ struct Ends {
 
 impl Stretch {
     /// Finds what `request`, which is complete, names; refuses what this tape does not hold, so that nothing is begun
-    /// that cannot be done.
-    pub async fn find(tape: &Tape, request: &BacktestRequest) -> Result<Self, StretchError> {
-        Self::find_along(tape, &Timeline::new(Arc::clone(tape)), request).await
-    }
-
-    /// The same along a past of the tape that somebody keeps, so that what was folded once is not folded again.
+    /// that cannot be done. `past` is that of the same tape.
     pub async fn find_along(
         tape: &Tape,
         past: &Timeline,

@@ -144,6 +144,7 @@ impl Service {
             fallback_account: "paper".into(),
             calendar,
             segments: segments.path().to_owned(),
+            books: None,
         };
         Self { _segments: segments, shutdown, task: tokio::spawn(backtest::run(context, config)) }
     }
@@ -206,14 +207,18 @@ async fn a_run_that_is_asked_for_ends_with_its_report_and_the_same_again_has_the
     assert!(report.sheet.benchmark.is_some());
     assert_eq!(report.sheet.run.result_hash.as_deref(), Some(end_one.result_hash.as_str()));
 
+    let mut percents = Vec::new();
     let last = loop {
         let hint = hints.next().await.unwrap();
         let hint: serde_json::Value = serde_json::from_slice(&hint.payload).unwrap();
+        percents.push(hint["percent"].as_f64().unwrap());
+        assert_eq!(hint["attempt"], 1);
         if hint["percent"] == 100.0 {
             break hint;
         }
     };
     assert_eq!(last["bars"], 600);
+    assert!(percents.first() == Some(&0.0) && percents.is_sorted(), "{percents:?}");
 
     let two = ask(&tape, "two", request()).await;
     let end_two = end(&tape, &two).await;
@@ -263,6 +268,29 @@ async fn a_run_sees_the_latest_version_of_a_bar_or_what_was_known_at_the_time() 
     let sheet = Report::unpack(&as_known.document).unwrap().sheet;
     let said = sheet.run.settings.iter().find(|setting| setting.name == "revisions");
     assert_eq!(said.map(|setting| setting.value.as_str()), Some("as-known"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_without_trades_says_how_many_bars_are_missing() {
+    // A week without its Wednesday; of the seven hours of a session five are there.
+    let tape = tape(2).await;
+    put(&tape, bars(3..5)).await;
+    let mut asked = request();
+    for parameter in &mut asked.strategies[0].parameters {
+        if parameter.name == "slow" {
+            parameter.value = "200".into();
+        }
+    }
+    let service = Service::start(&tape);
+    let end = end(&tape, &ask(&tape, "missing", asked).await).await;
+    service.stop().await;
+    let sheet = Report::unpack(&end.document).unwrap().sheet;
+    // Of each symbol two hours of three days and the whole Wednesday; the last session counts as far as it goes.
+    assert_eq!(sheet.counts.missing_bars, Some(2 * (3 * 2 + 7)));
+    assert_eq!(
+        sheet.no_trades,
+        ["The strategy gave no signal on 40 bars.", "26 bars that the calendar expects are missing."]
+    );
 }
 
 /// The opening of a session of `market`, as a rehearsal has it on MARKET.

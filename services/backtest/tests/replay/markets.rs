@@ -187,7 +187,7 @@ async fn session(log: &MemoryLog, date: &str) -> Result<Comparison, String> {
     let kind = BacktestKind::Parity.into();
     let request = BacktestRequest { kind, stretch: Some(stretch), ..BacktestRequest::default() };
     let request = domain::research::complete(request).map_err(|error| error.to_string())?;
-    let found = find(Arc::clone(&tape), request).await.map_err(|error| error.to_string())?;
+    let found = find(Arc::clone(&tape), None, request).await.map_err(|error| error.to_string())?;
     let compared = again(tape, options(), found, unwatched).await;
     compared.map(|(comparison, _)| comparison).map_err(|error| error.to_string())
 }

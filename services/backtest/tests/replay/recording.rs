@@ -34,6 +34,7 @@ async fn done(tape: &Tape, key: &str, kind: BacktestKind, stretch: BacktestStret
         fallback_account: "paper".into(),
         calendar: Market::Xnys,
         segments: segments.path().to_owned(),
+        books: None,
     };
     let service = tokio::spawn(backtest::run(context, config));
     let request = BacktestRequest { kind: kind.into(), stretch: Some(stretch), ..BacktestRequest::default() };

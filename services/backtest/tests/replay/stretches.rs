@@ -27,7 +27,7 @@ fn request(kind: BacktestKind, stretch: BacktestStretch) -> BacktestRequest {
 
 async fn refused(tape: &Tape, at: &str, to: &str) -> String {
     let stretch = BacktestStretch { at: at.into(), to: to.into(), ..BacktestStretch::default() };
-    find(tape.clone(), request(BacktestKind::Fork, stretch)).await.unwrap_err().to_string()
+    find(tape.clone(), None, request(BacktestKind::Fork, stretch)).await.unwrap_err().to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,7 +79,7 @@ fn first_unattended(from: usize) -> String {
 
 async fn parity(tape: &Tape, session: String) -> Comparison {
     let stretch = BacktestStretch { session, ..BacktestStretch::default() };
-    let found = find(tape.clone(), request(BacktestKind::Parity, stretch)).await.unwrap();
+    let found = find(tape.clone(), None, request(BacktestKind::Parity, stretch)).await.unwrap();
     again(tape.clone(), options(), found, unwatched).await.unwrap().0
 }
 
@@ -106,7 +106,7 @@ async fn a_session_that_was_imported_has_no_decisions_on_either_side() {
 async fn a_tape_without_decisions_has_none_and_one_without_bars_no_session() {
     let log = prepared().await;
     let nothing = BacktestStretch { session: first_unattended(0), ..BacktestStretch::default() };
-    let error = find(Arc::new(log.clone()), request(BacktestKind::Parity, nothing)).await.unwrap_err();
+    let error = find(Arc::new(log.clone()), None, request(BacktestKind::Parity, nothing)).await.unwrap_err();
     assert!(error.to_string().starts_with("the tape holds nothing of the session"), "{error}");
     let tape = unattended(&log, 0, Some(Origin::Backfill)).await;
     let found = parity(&tape, first_unattended(0)).await;
@@ -114,7 +114,7 @@ async fn a_tape_without_decisions_has_none_and_one_without_bars_no_session() {
     // Neither has it the session before its first bar, nor the one behind its last.
     for date in ["2001-01-10", "2030-01-10"] {
         let beside = BacktestStretch { session: date.into(), ..BacktestStretch::default() };
-        let error = find(tape.clone(), request(BacktestKind::Parity, beside)).await.unwrap_err();
+        let error = find(tape.clone(), None, request(BacktestKind::Parity, beside)).await.unwrap_err();
         assert_eq!(error.to_string(), format!("the tape holds nothing of the session {date}"));
     }
 }

@@ -2,12 +2,13 @@
 
 use contracts::to_timestamp;
 use contracts::v1::{AccountKind, Costs, MarkPrice, RiskLimits, TradingState};
+use serde::{Deserialize, Serialize};
 
 use super::{FoldError, Traded};
 use crate::money::{Amount, Price};
 
 /// Limits and costs as last configured.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccountConfig {
     /// Version of the configuration.
     pub version: u64,
@@ -22,7 +23,7 @@ pub struct AccountConfig {
 }
 
 /// Trading is stopped: nothing may be opened, reducing stays possible.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Halt {
     /// Who stopped it.
     pub actor: String,
@@ -35,7 +36,7 @@ pub struct Halt {
 }
 
 /// The last valuation of an account.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mark {
     /// Event time of the mark, UTC nanoseconds.
     pub event_ns: i64,
@@ -52,7 +53,7 @@ pub struct Mark {
 }
 
 /// An account as the fold of its events. Plain data, so that it can be stored as a row and read back.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct AccountState {
     /// Name.
     pub account: String,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use contracts::v1::RiskDecision;
+use serde::{Deserialize, Serialize};
 
 use super::Scope;
 
@@ -13,7 +14,7 @@ pub const APPROVALS_NS: i64 = 25 * 3_600 * 1_000_000_000;
 pub const APPROVALS_MAX: usize = 200_000;
 
 /// Orders of one decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     /// Event time of the decision, UTC nanoseconds.
     pub event_ns: i64,
@@ -37,7 +38,7 @@ pub struct Rate {
 }
 
 /// Approvals of late, oldest first.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Approvals {
     kept: VecDeque<Approval>,
 }

@@ -5,11 +5,12 @@
 use std::fmt;
 
 use contracts::v1::{BreakerKind, LimitScope, LimitsSet, TradeLimits};
+use serde::{Deserialize, Serialize};
 
 use super::{Book, Changes};
 
 /// What limits are of. An empty part means each one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Scope {
     /// Account.
     pub account: String,
@@ -71,7 +72,7 @@ impl fmt::Display for Scope {
 }
 
 /// The limits of a scope. Plain data, so that it can be stored as a row and read back.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LimitSet {
     /// What they are of.
     pub scope: Scope,

@@ -27,7 +27,7 @@ pub struct Lot {
 }
 
 /// The lots of a position, oldest first, and what was realised by closing them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lots {
     /// Oldest first.
     pub lots: VecDeque<Lot>,

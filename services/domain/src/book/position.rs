@@ -1,10 +1,12 @@
 //! Positions: quantity and total cost per account, strategy and symbol. The average is derived.
 
+use serde::{Deserialize, Serialize};
+
 use super::FoldError;
 use crate::money::{Amount, E9, Price, Quantity, div_half_even};
 
 /// Whose position in what.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PositionKey {
     /// Account.
     pub account: String,
@@ -37,7 +39,7 @@ impl std::fmt::Display for PositionKey {
 }
 
 /// A position as the fold of its fills and entries. Plain data, so that it can be stored as a row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PositionState {
     /// Whose position in what.
     pub key: PositionKey,

@@ -4,7 +4,7 @@ use contracts::v1::{Event, GroupPolicy, Parameter, PositionsFate, Sizing, Strate
 use serde::{Deserialize, Serialize};
 
 /// What history a strategy had seen when it began to decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warmth {
     /// Last MARKET sequence whose bars were folded without deciding.
     pub market_sequence: u64,
@@ -38,7 +38,7 @@ impl Stopping {
 }
 
 /// A strategy as the fold of its controls and signals. Plain data, so that it can be stored as a row.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StrategyState {
     /// Registered name.
     pub strategy: String,
@@ -122,7 +122,7 @@ impl StrategyState {
 }
 
 /// A signal that risk has not answered yet.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PendingSignal {
     /// Its sequence on TRADING.
     pub sequence: u64,

@@ -1,6 +1,7 @@
 //! Where a group of orders stands: the orders of one signal of several legs, or of one bracket.
 
 use contracts::v1::GroupPolicy;
+use serde::{Deserialize, Serialize};
 
 /// What is expected of the name of a policy.
 pub const POLICY_EXPECTED: &str = "none, complete, unwind or alert";
@@ -24,7 +25,7 @@ pub const fn policy_name(policy: GroupPolicy) -> &'static str {
 }
 
 /// Where the group of an order stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum GroupStage {
     /// It belongs to none.
     #[default]

@@ -6,7 +6,9 @@
 use contracts::Subject;
 use contracts::stream::TRADING;
 use contracts::v1::event::Body;
-use contracts::v1::{GroupPolicy, PositionsFate, Sizing, StrategyEnabled, StrategyMode, StrategyRegistered};
+use contracts::v1::{
+    AccountConfigured, GroupPolicy, PositionsFate, Sizing, StrategyEnabled, StrategyMode, StrategyRegistered,
+};
 use event_log::{AppendError, LogError, Tape, covers, is_well_formed, last_of};
 
 use super::stopping::{Leaving, shadow_strategy};
@@ -202,6 +204,19 @@ pub async fn registration(tape: &Tape, name: &str) -> Result<Option<Registration
         _ => None,
     });
     Ok(Some(Registration { registered: body, enabled }))
+}
+
+/// An account's limits, costs and kind as they were stated last; `None` where they never were.
+pub async fn account_terms(tape: &Tape, account: &str) -> Result<Option<AccountConfigured>, LogError> {
+    if !(1..=NAME_BYTES_MAX).contains(&account.len()) {
+        return Ok(None);
+    }
+    let subject = Subject::of(&["control", "account", account, "configured"]);
+    let last = last_of(tape, TRADING, subject.as_str()).await?.event;
+    Ok(last.and_then(|last| match last.event.body {
+        Some(Body::AccountConfigured(body)) => Some(body),
+        _ => None,
+    }))
 }
 
 /// The last registration under `name`, also where it has ended; `None` where there never was one.

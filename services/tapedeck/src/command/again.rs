@@ -36,7 +36,7 @@ pub async fn run(
         .map_err(|error| usage(option(error.field), &error.value, &error.expected))?;
     // What this tape does not hold is refused before a run is opened for it.
     let found = tokio::select! {
-        found = backtest::find(Arc::clone(&session.tape), request.clone()) => found.map_err(failure)?,
+        found = backtest::find(Arc::clone(&session.tape), Some(session.dir.books()), request.clone()) => found.map_err(failure)?,
         () = session.interrupted() => return Err(Failure::interrupted()),
     };
     let recording = match backtest::record(&session.tape, &caller(), request, "cli", VERSION).await {

@@ -118,7 +118,7 @@ pub(super) async fn of_moment(
     output: Output,
 ) -> Result<Arc<Past>, Failure> {
     let unreachable = |error: LogError| Failure::unreachable(error.to_string());
-    let timeline = Timeline::new(Arc::clone(&session.tape));
+    let timeline = Timeline::kept_in(Arc::clone(&session.tape), Some(session.dir.books()));
     let past = timeline.at(moment).await.map_err(|error| match error {
         AsOfError::Future { .. } => Failure::usage(error.to_string(), hint),
         AsOfError::Tape(error) => unreachable(error),

@@ -16,7 +16,7 @@ use crate::session::Session;
 
 /// Replays a range of TRADING and says what was proved.
 pub async fn run(session: &Session, options: &Replay, output: Output) -> Result<(), Failure> {
-    let timeline = Timeline::new(Arc::clone(&session.tape));
+    let timeline = Timeline::kept_in(Arc::clone(&session.tape), Some(session.dir.books()));
     let from = match &options.from {
         Some(text) => first(&timeline, "--from", text).await?,
         None => 1,

@@ -141,6 +141,7 @@ pub fn announce(session: &Session, services: &Services, output: Output) -> Resul
         TapeKind::Main => "paper",
         TapeKind::Demo => "simulated market",
         TapeKind::Rehearsal => "recorded bars",
+        TapeKind::Backtest => "events of a backtest",
     };
     let password = session.access.ensure_owner()?;
     let link = super::user::link(session, url)?;
@@ -168,7 +169,7 @@ pub fn announce(session: &Session, services: &Services, output: Output) -> Resul
 pub fn opening_ns(manifest: &Manifest) -> Result<i64, Failure> {
     let from = match manifest.kind {
         TapeKind::Main => return Ok(runtime::now_ns()),
-        TapeKind::Demo | TapeKind::Rehearsal => manifest.from,
+        TapeKind::Demo | TapeKind::Rehearsal | TapeKind::Backtest => manifest.from,
     };
     let Some(date) = from else { return Ok(0) };
     let midnight = date.and_hms_opt(0, 0, 0).and_then(|midnight| midnight.and_utc().timestamp_nanos_opt());

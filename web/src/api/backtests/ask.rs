@@ -8,10 +8,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use contracts::v1::{
-    BacktestFolds, BacktestKind, BacktestRange, BacktestRequest, BacktestSearch, BacktestStrategy, Costs,
-    Parameter, RiskLimits,
+    AccountKind, BacktestFolds, BacktestKind, BacktestRange, BacktestRequest, BacktestSearch,
+    BacktestStrategy, Parameter, RiskLimits,
 };
-use domain::money::{Amount, MalformedNumber, Price};
 use domain::order::group;
 use domain::research::ranges::values;
 use domain::{research, sizing};
@@ -23,25 +22,33 @@ use super::super::body::{object_or_none, objects};
 use super::super::fields::{Asked, At, BacktestId, NoFields, Word, reason};
 use super::super::{Given, GivenOrNone, Key, Problem, Problems, caller};
 use super::missing;
+use super::terms::{self, Known, ScopedLimits, amount, e9};
 use crate::access::Actor;
 use crate::action::tape;
 use crate::app::App;
 use crate::error::PageError;
+
+/// How entries are sized where nobody says.
+pub const SIZING: &str = "fraction:0.1";
 
 /// A strategy of a run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = BacktestStrategy)]
 pub struct Strategy {
-    /// Built-in kind, for example `sma_cross`.
+    /// Built-in kind, for example `sma_cross`; absent where `registered` is stated.
+    #[serde(default)]
     pub kind: String,
-    /// Name, unique in the run; the kind when absent.
+    /// Name of a built-in strategy that is registered on the tape: it has the kind, parameters, symbols, sizing and
+    /// policy of the registration where they are not stated here.
+    pub registered: Option<String>,
+    /// Name, unique in the run; that of the registration or the kind when absent.
     #[serde(default)]
     pub name: String,
     /// Parameters by name; what is not stated has its default.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,
-    /// Symbols that it trades; all of the run when absent.
+    /// Symbols that it trades, and groups of the configuration as `@NAME`; all of the run when absent.
     #[serde(default)]
     pub symbols: Vec<String>,
     /// How its entries are sized; `fraction:0.1` when absent.
@@ -129,7 +136,7 @@ pub struct NewBacktest {
     #[serde(deserialize_with = "objects")]
     #[schema(min_items = 1, max_items = 16)]
     pub strategies: Vec<Strategy>,
-    /// Symbols; all that the tape has when absent.
+    /// Symbols, and groups of the configuration as `@NAME`; all that the tape has when absent.
     #[serde(default)]
     pub symbols: Vec<String>,
     /// Timeframe of the bars: 1m, 5m, 15m, 30m, 1h or 1d.
@@ -142,17 +149,36 @@ pub struct NewBacktest {
     pub to: String,
     /// Cash at the start; 100000 when absent.
     pub cash: Option<String>,
+    /// Account of the tape whose limits, costs and kind hold where none are stated; the one that the registered
+    /// strategies trade on, if they trade on one, when absent.
+    pub account: Option<String>,
+    /// What the account may do with borrowed money and shares: `cash`, `margin`, or `none`, as the limits say.
+    pub account_kind: Option<String>,
     /// Commission as a share of the traded value, per fill.
     pub commission_rate: Option<String>,
     /// Commission per share.
     pub commission_per_share: Option<String>,
     /// Least commission per fill.
     pub commission_minimum: Option<String>,
+    /// Commission of an order, paid with its first fill.
+    pub commission_per_order: Option<String>,
+    /// Fees on sales: `us` for those of the SEC and FINRA, or `none`.
+    pub regulatory_fees: Option<String>,
     /// Slippage of market orders in basis points.
     pub slippage_bps: Option<String>,
-    /// Limits; buying power alone when absent.
+    /// Slippage per share.
+    pub slippage_per_share: Option<String>,
+    /// Slippage per share of a bar's volume that a fill takes, as a share of the price, 0 to 10.
+    pub slippage_volume: Option<String>,
+    /// Most of a bar's volume that fills, as a share; 0 means that volume does not matter.
+    pub max_volume_share: Option<String>,
+    /// Limits; those of the account, and buying power alone without one, when absent.
     #[serde(default, deserialize_with = "object_or_none")]
     pub limits: Option<Limits>,
+    /// Limits by scope, each scope once.
+    #[serde(default, deserialize_with = "objects")]
+    #[schema(max_items = 64)]
+    pub limit_sets: Vec<ScopedLimits>,
     /// Whether positions below zero are allowed.
     #[serde(default)]
     pub allow_short: bool,
@@ -229,7 +255,9 @@ pub async fn cancel(
 
 /// Checks what is asked and asks for it; answers the run's id. The page asks the same way.
 pub async fn begin(app: &App, caller: &Caller, asked: NewBacktest) -> Result<String, PageError> {
-    let mut request = research::complete(asked.request()?).map_err(of_domain)?;
+    let known = Known::of(&app.context.tape, &asked).await?;
+    let request = asked.request(&known, &app.config.universe, &caller.actor)?;
+    let mut request = research::complete(request).map_err(of_domain)?;
     if request.calendar.is_empty() {
         app.config.calendar.exchange().clone_into(&mut request.calendar);
     }
@@ -251,8 +279,14 @@ fn of_domain(invalid: research::Invalid) -> PageError {
 }
 
 impl NewBacktest {
-    /// The request, each text read.
-    fn request(self) -> Result<BacktestRequest, PageError> {
+    /// The request, each text read: with what is `known` of the names on the tape, the groups of the `universe`, and
+    /// limits that `actor` states.
+    fn request(
+        self,
+        known: &Known,
+        universe: &BTreeMap<String, Vec<String>>,
+        actor: &str,
+    ) -> Result<BacktestRequest, PageError> {
         let kind = match self.kind.as_deref().unwrap_or("single") {
             "single" => BacktestKind::Single,
             "sweep" => BacktestKind::Sweep,
@@ -262,30 +296,35 @@ impl NewBacktest {
         let stated =
             |text: &Option<String>, default: &str| text.clone().unwrap_or_else(|| default.to_owned());
         let cash = amount("cash", &stated(&self.cash, "100000"))?;
-        let basis_points = e9("slippage_bps", &stated(&self.slippage_bps, "0"))?;
-        let minimum = amount("commission_minimum", &stated(&self.commission_minimum, "0"))?;
-        let costs = Costs {
-            commission_rate_e9: e9("commission_rate", &stated(&self.commission_rate, "0"))?,
-            commission_per_share_e9: e9("commission_per_share", &stated(&self.commission_per_share, "0"))?,
-            commission_minimum: minimum.to_wire(),
-            slippage_rate_e9: basis_points / 10_000,
-            ..Costs::default()
-        };
+        let costs = terms::costs(&self, known.terms.costs.unwrap_or_default())?;
+        let account_kind = terms::account_kind(self.account_kind.as_deref(), known.terms.kind())?;
+        if account_kind == AccountKind::Cash && self.allow_short {
+            let expected = "false, because an account of kind cash holds no short positions";
+            return Err(PageError::field("allow_short", "true", expected));
+        }
         let revisions =
             research::revisions(self.revisions.as_deref().unwrap_or("latest")).map_err(of_domain)?;
-        let only = self.strategies.first().map(|one| if one.name.is_empty() { &one.kind } else { &one.name });
-        let only = only.cloned().unwrap_or_default();
-        let strategies: Result<Vec<_>, _> = self.strategies.into_iter().map(Strategy::wire).collect();
+        let symbols = terms::expanded(universe, &self.symbols)?;
+        let strategies = self.strategies.into_iter().map(|strategy| strategy.wire(known, universe));
+        let strategies = strategies.collect::<Result<Vec<_>, _>>()?;
+        let only = strategies.first().map(|one| one.name.clone()).unwrap_or_default();
+        let limit_sets = terms::limit_sets(self.limit_sets, &strategies, &symbols, actor)?;
+        let wider =
+            |limits: RiskLimits| RiskLimits { allow_short: limits.allow_short || self.allow_short, ..limits };
+        let limits = self.limits.map(|limits| limits.wire(self.allow_short)).transpose()?;
         Ok(BacktestRequest {
             kind: kind.into(),
-            strategies: strategies?,
-            symbols: self.symbols,
+            strategies,
+            symbols,
             timeframe: self.timeframe,
             from: self.from,
             to: self.to,
             cash: cash.to_wire(),
             costs: Some(costs),
-            limits: self.limits.map(|limits| limits.wire(self.allow_short)).transpose()?,
+            limits: limits.or_else(|| known.terms.limits.map(wider)),
+            limit_sets,
+            account: known.account.clone(),
+            account_kind: account_kind.into(),
             allow_short: self.allow_short,
             calendar: self.calendar,
             revisions: revisions.into(),
@@ -303,21 +342,45 @@ impl NewBacktest {
 }
 
 impl Strategy {
-    fn wire(self) -> Result<BacktestStrategy, PageError> {
-        let text = self.sizing.as_deref().unwrap_or("fraction:0.1");
-        let sizing = sizing::parse(text).ok_or_else(|| PageError::field("sizing", text, sizing::EXPECTED))?;
-        let policy = self.group_policy.as_deref().unwrap_or("none");
-        let group_policy = group::policy_from_name(policy)
-            .ok_or_else(|| PageError::field("group_policy", policy, group::POLICY_EXPECTED))?;
-        let parameters = self.parameters.into_iter().map(|(name, value)| Parameter { name, value });
-        Ok(BacktestStrategy {
-            name: self.name,
-            kind: self.kind,
-            parameters: parameters.collect(),
-            symbols: self.symbols,
-            sizing: Some(sizing),
-            group_policy: group_policy.into(),
-        })
+    fn wire(
+        self,
+        known: &Known,
+        universe: &BTreeMap<String, Vec<String>>,
+    ) -> Result<BacktestStrategy, PageError> {
+        let mut strategy = match &self.registered {
+            Some(_) if !self.kind.is_empty() => {
+                let expected = "none beside `registered`, which has a kind of its own";
+                return Err(PageError::field("kind", &self.kind, expected));
+            }
+            Some(name) => known.strategy(name),
+            None => {
+                let (name, kind) = (self.kind.clone(), self.kind);
+                BacktestStrategy { name, kind, ..BacktestStrategy::default() }
+            }
+        };
+        if !self.name.is_empty() {
+            strategy.name = self.name;
+        }
+        let stated = self.sizing.as_deref();
+        if let Some(text) = stated.or_else(|| strategy.sizing.is_none().then_some(SIZING)) {
+            let read = sizing::parse(text);
+            strategy.sizing = Some(read.ok_or_else(|| PageError::field("sizing", text, sizing::EXPECTED))?);
+        }
+        if let Some(policy) = self.group_policy.as_deref() {
+            let read = group::policy_from_name(policy);
+            let wrong = || PageError::field("group_policy", policy, group::POLICY_EXPECTED);
+            strategy.set_group_policy(read.ok_or_else(wrong)?);
+        }
+        for (name, value) in self.parameters {
+            match strategy.parameters.iter_mut().find(|known| known.name == name) {
+                Some(known) => known.value = value,
+                None => strategy.parameters.push(Parameter { name, value }),
+            }
+        }
+        if !self.symbols.is_empty() {
+            strategy.symbols = terms::expanded(universe, &self.symbols)?;
+        }
+        Ok(strategy)
     }
 }
 
@@ -361,18 +424,4 @@ impl Search {
             metric,
         })
     }
-}
-
-fn amount(field: &'static str, text: &str) -> Result<Amount, PageError> {
-    text.trim().parse::<Amount>().map_err(|error| no_decimal(field, text, &error, ""))
-}
-
-fn e9(field: &'static str, text: &str) -> Result<i64, PageError> {
-    let read = text.trim().parse::<Price>().map(|number| number.0);
-    read.map_err(|error| no_decimal(field, text, &error, &format!(", at most {}", Price(i64::MAX))))
-}
-
-fn no_decimal(field: &'static str, text: &str, error: &MalformedNumber, most: &str) -> PageError {
-    let problem = error.problem;
-    PageError::field(field, text, format!("a decimal number of at most nine places{most} ({problem})"))
 }

@@ -67,7 +67,8 @@ pub async fn html(
     Ok((headers, html).into_response())
 }
 
-/// Closed trades as CSV; the newest ones where the tape holds not all of them.
+/// Closed trades as CSV; the newest ones, at most 1,000, where the tape holds not all of them, as the file's name says.
+/// `tapedeck backtest --trades` writes all.
 #[utoipa::path(get, path = "/api/v1/backtests/{id}/trades.csv", tag = "research",
     operation_id = "get_backtest_trades",
     params(BacktestId), responses((status = 200, body = String, content_type = "text/csv"), Problems))]
@@ -76,8 +77,16 @@ pub async fn trades(
     At(Word(id)): At<Word>,
     _: Asked<NoFields>,
 ) -> Result<Response, Problem> {
-    let rows = read(&app, &id).await?.sheet.trades.into_iter().map(|trade| trade.cells().to_vec());
-    Ok(csv::whole(&name(&id, "-trades.csv"), &TradeRow::COLUMNS, rows.collect()))
+    let TearSheet { trades, trades_total, .. } = read(&app, &id).await?.sheet;
+    let kept = trades.len();
+    // A part says in its name that it is one.
+    let rest = if kept < trades_total {
+        format!("-trades-newest-{kept}-of-{trades_total}.csv")
+    } else {
+        "-trades.csv".to_owned()
+    };
+    let rows = trades.into_iter().map(|trade| trade.cells().to_vec());
+    Ok(csv::whole(&name(&id, &rest), &TradeRow::COLUMNS, rows.collect()))
 }
 
 /// Equity, cash and exposure at the session closes as CSV; `tapedeck backtest --equity` writes every instant.
@@ -90,7 +99,7 @@ pub async fn equity(
     _: Asked<NoFields>,
 ) -> Result<Response, Problem> {
     let rows = read(&app, &id).await?.sheet.daily.cells().into_iter().map(Vec::from);
-    Ok(csv::whole(&name(&id, "-equity.csv"), &Daily::COLUMNS, rows.collect()))
+    Ok(csv::whole(&name(&id, "-equity-by-session.csv"), &Daily::COLUMNS, rows.collect()))
 }
 
 /// The report of a backtest; an error says why there is none.

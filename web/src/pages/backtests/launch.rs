@@ -1,4 +1,4 @@
-//! The launcher: a strategy of the catalogue with its typed parameters, range, universe, costs, seed.
+//! The launcher: strategies with their typed parameters, range, universe, account, costs, limits, seed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,39 +10,24 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use domain::bar::Timeframe;
 use domain::research::{REVISIONS, SAMPLERS};
-use domain::strategy::{Kind, ValueSpec, kinds};
 use projections::queries::{self, Series};
 
+use super::chosen::{self, Strategies};
 use super::search::Sought;
 use super::{PATH, is_any};
 use crate::action::{caller_of, notice_line};
 use crate::api::backtests::KINDS;
-use crate::api::backtests::ask::{self, NewBacktest, Strategy};
+use crate::api::backtests::ask::{self, NewBacktest};
+use crate::api::backtests::terms::read_limits;
 use crate::app::App;
 use crate::error::PageError;
-use crate::pages::Params;
+use crate::pages::{Params, account_names};
 use crate::url::Url;
 
 /// Symbols offered.
 const SYMBOLS_MAX: usize = 500;
 /// Symbols of the sample.
 const SAMPLE_SYMBOLS: usize = 3;
-/// Fields of parameters begin with it.
-const PARAMETER: &str = "p.";
-
-/// A parameter to fill in.
-#[derive(Clone, Debug)]
-pub(super) struct Field {
-    pub name: &'static str,
-    pub value: &'static str,
-    pub description: &'static str,
-    pub unit: &'static str,
-    pub range: String,
-    /// What keyboards are asked for.
-    pub mode: &'static str,
-    /// What may be chosen; empty where anything in the range may be typed.
-    pub choices: Vec<&'static str>,
-}
 
 /// A run that suits the tape, to try it out.
 #[derive(Clone, Debug)]
@@ -61,9 +46,12 @@ pub(super) struct Launcher {
     pub samplers: [&'static str; 3],
     /// Metrics that a search can be for: name and label.
     pub metrics: Vec<(&'static str, &'static str)>,
-    pub kinds: Vec<&'static Kind>,
-    pub chosen: &'static Kind,
-    pub fields: Vec<Field>,
+    pub strategies: Strategies,
+    /// How entries can be sized, in words.
+    pub sizing: &'static str,
+    /// Accounts whose terms a run can have.
+    pub accounts: Vec<String>,
+    /// Symbols of the tape, and the groups of the configuration before them.
     pub symbols: Vec<String>,
     pub timeframes: Vec<&'static str>,
     pub timeframe: String,
@@ -75,13 +63,8 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
-    /// The form for the strategy that the field `strategy` names, or the first one.
+    /// The form for the strategies that the fields `strategy`, `strategy_2` and so on name.
     pub(super) async fn of(app: &App, params: &Params) -> Result<Self, PageError> {
-        let asked = params.get("strategy").unwrap_or("sma_cross");
-        let chosen = kinds().iter().find(|kind| kind.name == asked).ok_or_else(|| {
-            let known: Vec<_> = kinds().iter().map(|kind| kind.name).collect();
-            PageError::field("strategy", asked, format!("one of {}", known.join(", ")))
-        })?;
         let run_kind = params.one_of("run", &KINDS)?.unwrap_or_else(|| "single".to_owned());
         let series = queries::series(&app.config.pool).await?;
         let largest = series.iter().max_by_key(|series| series.bars);
@@ -90,16 +73,17 @@ impl Launcher {
         symbols.sort();
         symbols.dedup();
         symbols.truncate(SYMBOLS_MAX);
+        let groups = app.config.universe.keys().map(|name| format!("@{name}"));
         let sample = if is_any(app).await? { None } else { sample(&series, &timeframe) };
         Ok(Self {
             run_kinds: [("single", "One run"), ("sweep", "Sweep"), ("walk_forward", "Walk-forward test")],
             samplers: SAMPLERS,
             metrics: METRICS.iter().map(|metric| (metric.name, metric.label)).collect(),
-            kinds: kinds().iter().collect(),
-            chosen,
-            fields: chosen.parameters.iter().map(|spec| Field::of(spec, run_kind == "single")).collect(),
+            strategies: Strategies::of(app, params, run_kind == "single").await?,
+            sizing: domain::sizing::EXPECTED,
+            accounts: account_names(app).await?,
             run_kind,
-            symbols,
+            symbols: groups.chain(symbols).collect(),
             timeframes: Timeframe::ALL.iter().map(|timeframe| timeframe.name()).collect(),
             timeframe,
             revisions: REVISIONS.map(|(name, _)| name),
@@ -113,29 +97,6 @@ fn sample(series: &[Series], timeframe: &str) -> Option<Sample> {
     let of_it = series.iter().filter(|series| series.timeframe == timeframe);
     let symbols: Vec<&str> = of_it.map(|series| series.symbol.as_str()).take(SAMPLE_SYMBOLS).collect();
     (!symbols.is_empty()).then(|| Sample { symbols: symbols.join(","), timeframe: timeframe.to_owned() })
-}
-
-impl Field {
-    /// Of a search any field takes several values, so that none is chosen from a list.
-    fn of(spec: &domain::strategy::ParameterSpec, single: bool) -> Self {
-        let (mode, choices) = match spec.value {
-            _ if !single => ("text", Vec::new()),
-            ValueSpec::Integer { .. } => ("numeric", Vec::new()),
-            ValueSpec::Decimal { .. } => ("decimal", Vec::new()),
-            ValueSpec::Boolean => ("text", vec!["true", "false"]),
-            ValueSpec::Choice(words) => ("text", words.to_vec()),
-            ValueSpec::Symbol | ValueSpec::Weights => ("text", Vec::new()),
-        };
-        Self {
-            name: spec.name,
-            value: spec.default,
-            description: spec.description,
-            unit: spec.unit,
-            range: spec.value.to_string(),
-            mode,
-            choices,
-        }
-    }
 }
 
 /// `POST /backtests`: asks for a run.
@@ -162,9 +123,18 @@ pub async fn start(
         from: take("from"),
         to: take("to"),
         cash: stated(take("cash")),
+        account: stated(take("account")),
+        account_kind: stated(take("account_kind")),
         commission_rate: stated(take("commission_rate")),
         commission_per_share: stated(take("commission_per_share")),
+        commission_minimum: stated(take("commission_minimum")),
+        commission_per_order: stated(take("commission_per_order")),
+        regulatory_fees: stated(take("regulatory_fees")),
         slippage_bps: stated(take("slippage_bps")),
+        slippage_per_share: stated(take("slippage_per_share")),
+        slippage_volume: stated(take("slippage_volume")),
+        max_volume_share: stated(take("max_volume_share")),
+        limit_sets: read_limits(&take("limits"))?,
         allow_short: take("allow_short") == "on",
         calendar: take("calendar"),
         revisions: stated(take("revisions")),
@@ -172,24 +142,11 @@ pub async fn start(
         benchmark: take("benchmark"),
         ..NewBacktest::default()
     };
-    let mut strategy = Strategy {
-        kind: take("strategy"),
-        sizing: stated(take("sizing")),
-        group_policy: stated(take("group_policy")),
-        ..Strategy::default()
-    };
-    let parameters: BTreeMap<String, String> = fields
-        .into_iter()
-        .filter_map(|(name, value)| {
-            let name = name.strip_prefix(PARAMETER)?.to_owned();
-            (!value.trim().is_empty()).then(|| (name, value.trim().to_owned()))
-        })
-        .collect();
-    match sought {
-        None => strategy.parameters = parameters,
-        Some(sought) => (strategy.parameters, asked.search, asked.folds) = sought.with(parameters)?,
+    asked.strategies = chosen::stated(&mut fields);
+    if let Some(sought) = sought {
+        let (search, folds) = sought.with(&mut asked.strategies)?;
+        (asked.search, asked.folds) = (Some(search), folds);
     }
-    asked.strategies = vec![strategy];
     let run_id = ask::begin(&app, &caller, asked).await?;
     if !headers.contains_key("hx-request") {
         return Ok(Redirect::to(PATH).into_response());

@@ -18,8 +18,8 @@ const ROWS: u32 = 25;
 /// How far a run is, in words.
 #[derive(Clone, Debug)]
 pub(super) struct Going {
-    /// From 0 to 100.
-    pub percent: String,
+    /// From 0 to 100; `None` where it is not known, as after a restart of the site.
+    pub percent: Option<String>,
     /// Speed, rest and profit.
     pub text: String,
 }
@@ -159,13 +159,16 @@ pub(super) fn going(app: &App, row: &BacktestRow) -> Option<Going> {
     if row.status != "running" {
         return None;
     }
-    let Some(progress) = app.runs.of(&row.run_id) else {
-        return Some(Going { percent: "0".to_owned(), text: "begins".to_owned() });
+    let Some(progress) = app.runs.of(&row.run_id, row.attempt) else {
+        return Some(Going { percent: None, text: "how far it is was not heard yet".to_owned() });
     };
+    if progress.bars == 0 && progress.percent <= 0.0 {
+        return Some(Going { percent: Some("0.0".to_owned()), text: "begins".to_owned() });
+    }
     let rest = progress.remaining_s.map_or_else(String::new, |rest| format!(" · {rest:.0} s left"));
     let speed = progress.bars_per_s / 1e6;
     Some(Going {
-        percent: format!("{:.1}", progress.percent.clamp(0.0, 100.0)),
+        percent: Some(format!("{:.1}", progress.percent)),
         text: format!("{:.1} % · {speed:.2}M bars/s{rest} · P&L {}", progress.percent, progress.pnl),
     })
 }

@@ -4,6 +4,7 @@
 //!
 //! Deliberately absent: anything that runs a backtest: a form is a command, the service `backtest` does it.
 
+mod chosen;
 mod compare;
 mod figures;
 mod heat;

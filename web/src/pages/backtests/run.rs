@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use analytics::build::TRADES_MAX;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use contracts::v1::BacktestRequest;
+use contracts::v1::{AccountKind, BacktestRequest};
 use domain::money::{Amount, Quantity};
 use domain::order::group::policy_name;
 use domain::research::{ranges, revisions_name};
@@ -70,6 +71,8 @@ struct DetailPage<'a> {
     lines: String,
     /// Where its files are.
     files: String,
+    /// What the file of trades is called.
+    trades: String,
 }
 
 /// `GET /backtests/{id}`
@@ -90,8 +93,20 @@ pub async fn page(
         run: RUN.render(scope).await?,
         lines: Url::BacktestLines(&id).to_string(),
         files: format!("/api/v1/backtests/{}", crate::url::escape(&id)),
+        trades: trades_file(row.trades),
     };
     visit.respond(html.render())
+}
+
+/// What the file of trades is called: the tape keeps the newest ones. Of a run that goes on nobody knows how many there
+/// will be.
+fn trades_file(total: Option<u64>) -> String {
+    let most = TRADES_MAX as u64;
+    if total.is_some_and(|total| total <= most) {
+        "Trades CSV".to_owned()
+    } else {
+        format!("Trades CSV, the newest {} at most", count(most))
+    }
 }
 
 async fn panel(scope: &Scope<'_>) -> Rendering {
@@ -172,7 +187,14 @@ fn asked(row: &BacktestRow) -> Vec<Fact> {
         fact("Commission, share of value", share(costs.commission_rate_e9)),
         fact("Commission per share", share(costs.commission_per_share_e9)),
         fact("Least commission", Amount::from_wire(costs.commission_minimum.as_ref()).to_string()),
+        fact("Commission per order", Amount::from_wire(costs.commission_per_order.as_ref()).to_string()),
+        fact("Fees on sales, share of value", share(costs.sale_fee_rate_e9)),
         fact("Slippage, share of price", share(costs.slippage_rate_e9)),
+        fact("Slippage per share", share(costs.slippage_per_share_e9)),
+        fact("Slippage by volume", share(costs.slippage_volume_rate_e9)),
+        fact("Most of a bar's volume", most_of_volume(costs.volume_share_most_e9)),
+        fact("Account", or(&request.account, "paper, with the terms stated here")),
+        fact("Kind of account", kind_of(request.account_kind())),
         fact("Limits", limits(request)),
         fact("Short positions", if request.allow_short { "allowed" } else { "not allowed" }),
         fact("Calendar", or(&request.calendar, "that of the tape")),
@@ -180,6 +202,20 @@ fn asked(row: &BacktestRow) -> Vec<Fact> {
         fact("Seed", request.seed.to_string()),
         fact("Asked for by", row.actor.clone()),
     ]
+}
+
+/// The largest share of a bar's volume that fills.
+fn most_of_volume(e9: i64) -> String {
+    if e9 == 0 { "does not matter".to_owned() } else { Quantity(e9).to_string() }
+}
+
+/// What an account of a kind is called.
+fn kind_of(kind: AccountKind) -> &'static str {
+    match kind {
+        AccountKind::Unspecified => "as the limits say",
+        AccountKind::Cash => "cash",
+        AccountKind::Margin => "margin",
+    }
 }
 
 /// What risk held the orders against: the account's own limits, then those by scope.
@@ -223,6 +259,13 @@ mod tests {
     use contracts::v1::{LimitScope, LimitsSet, RiskLimits, TradeLimits};
 
     use super::*;
+
+    #[test]
+    fn a_part_of_the_trades_is_called_one() {
+        let part = "Trades CSV, the newest 1,000 at most";
+        assert_eq!([Some(7), Some(1_000)].map(trades_file), ["Trades CSV", "Trades CSV"]);
+        assert_eq!([Some(1_001), None].map(trades_file), [part, part]);
+    }
 
     #[test]
     fn limits_are_told_where_any_are_stated() {

@@ -1,14 +1,9 @@
 //! What the launcher's form says of a search: ranges of parameters, how they are tried, the windows.
 
-use std::collections::BTreeMap;
-
 use domain::research::ranges::values;
 
-use crate::api::backtests::ask::{Folds, Range, Search};
+use crate::api::backtests::ask::{Folds, Range, Search, Strategy};
 use crate::error::PageError;
-
-/// Parameters, how they are searched, and the windows.
-type Asked = (BTreeMap<String, String>, Option<Search>, Option<Folds>);
 
 /// How a search is to be done.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,16 +45,20 @@ impl Sought {
         Ok(Some(Self { sampler, runs, metric, folds }))
     }
 
-    /// Parameters with one value are set, those with several are tried.
-    pub(super) fn with(self, stated: BTreeMap<String, String>) -> Result<Asked, PageError> {
-        let (mut fixed, mut ranges) = (BTreeMap::new(), Vec::new());
-        for (parameter, text) in stated {
-            let read = values(&text).map_err(|error| {
-                PageError::field("ranges", &format!("{parameter}={text}"), error.expected)
-            })?;
-            match <[String; 1]>::try_from(read) {
-                Ok([only]) => drop(fixed.insert(parameter, only)),
-                Err(values) => ranges.push(Range { strategy: String::new(), parameter, values }),
+    /// Parameters with one value stay with their strategies, those with several are tried.
+    pub(super) fn with(self, strategies: &mut [Strategy]) -> Result<(Search, Option<Folds>), PageError> {
+        let mut ranges = Vec::new();
+        for strategy in strategies {
+            for (parameter, text) in std::mem::take(&mut strategy.parameters) {
+                let read = values(&text).map_err(|error| {
+                    PageError::field("ranges", &format!("{parameter}={text}"), error.expected)
+                })?;
+                match <[String; 1]>::try_from(read) {
+                    Ok([only]) => drop(strategy.parameters.insert(parameter, only)),
+                    Err(values) => {
+                        ranges.push(Range { strategy: strategy.name.clone(), parameter, values });
+                    }
+                }
             }
         }
         if ranges.is_empty() {
@@ -72,12 +71,14 @@ impl Sought {
             in_sample,
             out_of_sample,
         });
-        Ok((fixed, Some(search), folds))
+        Ok((search, folds))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn read(kind: &str, fields: &[(&str, &str)]) -> Result<Option<Sought>, PageError> {
@@ -89,16 +90,19 @@ mod tests {
     fn one_value_is_set_and_several_are_tried() {
         let sought = read("sweep", &[("sampler", "grid"), ("runs", "100")]).unwrap().unwrap();
         let stated = [("fast", "5..15:5"), ("slow", "30"), ("average", "simple|exponential")];
-        let stated = stated.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
-        let (fixed, search, folds) = sought.with(stated).unwrap();
-        assert_eq!(fixed, BTreeMap::from([("slow".to_owned(), "30".to_owned())]));
-        let search = search.unwrap();
+        let parameters = stated.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
+        let first = Strategy { name: "first".to_owned(), parameters, ..Strategy::default() };
+        let parameters = BTreeMap::from([("fast".to_owned(), "2|3".to_owned())]);
+        let second = Strategy { name: "second".to_owned(), parameters, ..Strategy::default() };
+        let mut strategies = [first, second];
+        let (search, folds) = sought.with(&mut strategies).unwrap();
+        assert_eq!(strategies[0].parameters, BTreeMap::from([("slow".to_owned(), "30".to_owned())]));
         let tried: Vec<_> = search
             .ranges
             .iter()
-            .map(|range| format!("{} {}", range.parameter, range.values.join(",")))
+            .map(|range| format!("{}.{} {}", range.strategy, range.parameter, range.values.join(",")))
             .collect();
-        assert_eq!(tried, ["average simple,exponential", "fast 5,10,15"]);
+        assert_eq!(tried, ["first.average simple,exponential", "first.fast 5,10,15", "second.fast 2,3"]);
         assert_eq!((search.runs, folds.is_some()), (0, false), "a grid tries all");
     }
 
@@ -110,8 +114,9 @@ mod tests {
         let error = read("walk_forward", &[("in_sample", "a")]).unwrap_err().to_string();
         assert!(error.starts_with("in_sample"), "{error}");
         let sought = read("sweep", &[]).unwrap().unwrap();
+        let parameters = BTreeMap::from([("fast".to_owned(), "5".to_owned())]);
         let error =
-            sought.with(BTreeMap::from([("fast".to_owned(), "5".to_owned())])).unwrap_err().to_string();
+            sought.with(&mut [Strategy { parameters, ..Strategy::default() }]).unwrap_err().to_string();
         assert!(error.contains("several values"), "{error}");
     }
 }

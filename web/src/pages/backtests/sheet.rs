@@ -12,12 +12,14 @@ use super::heat::{self, HeatMap};
 use crate::error::PageError;
 use crate::pages::Params;
 use crate::url::{Url, escape};
-use crate::view::{Instant, Signed, percent, ratio, signed_money, signed_percent};
+use crate::view::{Instant, Signed, percent, ratio, signed_money, signed_percent, signed_percent_to};
 
 /// Trades and runs of a sweep on one part of the page.
 const ROWS: usize = 50;
 /// Newest days in the table below the chart.
 const DAYS: usize = 60;
+/// Twelve months rounded to so many decimals of a per cent still compound to the year within 0.01 %.
+const MONTH_DECIMALS: usize = 3;
 /// Metrics of the banner.
 const BANNER: [&str; 8] =
     ["total_return", "cagr", "sharpe", "sortino", "max_drawdown", "volatility", "win_rate", "profit_factor"];
@@ -212,13 +214,18 @@ fn blocks(sheet: &TearSheet) -> Vec<Block> {
         .collect()
 }
 
+/// A return in the table of months.
+fn month(value: f64) -> String {
+    signed_percent_to(Some(value), MONTH_DECIMALS).text
+}
+
 impl Heat {
     fn of(value: Option<f64>) -> Self {
         let Some(value) = value else {
             return Self { text: String::new(), class: "", value: String::new() };
         };
         let class = match (value > 0.0, value.abs()) {
-            (_, size) if size < 0.000_05 => "",
+            (_, size) if size < 0.000_005 => "",
             (true, size) if size < 0.01 => "heat-gain-1",
             (true, size) if size < 0.04 => "heat-gain-2",
             (true, _) => "heat-gain-3",
@@ -226,7 +233,7 @@ impl Heat {
             (false, size) if size < 0.04 => "heat-loss-2",
             (false, _) => "heat-loss-3",
         };
-        Self { text: signed_percent(Some(value)).text, class, value: value.to_string() }
+        Self { text: month(value), class, value: value.to_string() }
     }
 }
 
@@ -236,7 +243,7 @@ impl Year {
             year: row.year,
             months: row.months.iter().map(|value| Heat::of(*value)).collect(),
             total: Heat::of(row.total),
-            benchmark: row.benchmark.map_or_else(String::new, |value| signed_percent(Some(value)).text),
+            benchmark: row.benchmark.map_or_else(String::new, month),
         }
     }
 }

@@ -13,7 +13,7 @@ mod export;
 mod figure;
 pub mod indicators;
 mod latest;
-mod news;
+pub(super) mod news;
 mod query;
 mod ticks;
 mod trades;

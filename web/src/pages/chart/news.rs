@@ -14,19 +14,27 @@ const ROWS: u32 = 15;
 /// advise it.
 const CLEAR: f64 = 0.05;
 
+/// An article as panels show it.
 #[derive(Clone, Debug)]
-struct Article {
-    seq: u64,
-    headline: String,
-    url: Option<String>,
-    publisher: String,
-    published: Instant,
-    sentiment: String,
-    badge: &'static str,
+pub struct Article {
+    /// Sequence in REFERENCE.
+    pub seq: u64,
+    /// Headline.
+    pub headline: String,
+    /// Where it stands; `None` where what the source states is no address to follow.
+    pub url: Option<String>,
+    /// Who brought it out; where nobody says so, the source.
+    pub publisher: String,
+    /// When it came out.
+    pub published: Instant,
+    /// From −1 to +1 as text; empty when it is not known.
+    pub sentiment: String,
+    /// Class of its badge.
+    pub badge: &'static str,
     /// In a word, for who does not see the colour.
-    tone: &'static str,
+    pub tone: &'static str,
     /// How late the source is; empty when it is not.
-    delay: String,
+    pub delay: String,
 }
 
 #[derive(Template)]
@@ -50,7 +58,8 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Vec<Article>>, QueryError> {
 }
 
 impl Article {
-    fn of(row: &ArticleRow) -> Self {
+    /// The article of a row.
+    pub fn of(row: &ArticleRow) -> Self {
         let (badge, tone) = match row.compound {
             Some(compound) if compound >= CLEAR => ("badge-gain", "good"),
             Some(compound) if compound <= -CLEAR => ("badge-loss", "bad"),

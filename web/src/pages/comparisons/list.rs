@@ -29,7 +29,7 @@ struct Row {
     status: String,
     badge: &'static str,
     detail: String,
-    /// From 0 to 100 while it runs.
+    /// From 0 to 100 while it runs; `None` also where it was not heard of, as after a restart of the site.
     percent: Option<String>,
     verdict: &'static str,
     verdict_badge: &'static str,
@@ -88,12 +88,10 @@ async fn read(scope: &Scope<'_>, kind: &str, path: &str) -> Result<Option<Runs>,
     }))
 }
 
-/// How far it is in per cent, while it runs.
+/// How far it is in per cent, while it runs, as far as it was heard of.
 pub(super) fn percent(app: &App, row: &BacktestRow) -> Option<String> {
-    (row.status == "running").then(|| {
-        let known = app.runs.of(&row.run_id).map_or(0.0, |progress| progress.percent);
-        format!("{:.1}", known.clamp(0.0, 100.0))
-    })
+    let heard = app.runs.of(&row.run_id, row.attempt).filter(|_| row.status == "running");
+    heard.map(|progress| format!("{:.1}", progress.percent))
 }
 
 /// The badge of a verdict.

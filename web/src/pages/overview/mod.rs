@@ -3,6 +3,7 @@
 mod account;
 mod activity;
 mod market;
+mod news;
 mod past;
 mod positions;
 mod status;
@@ -17,7 +18,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::timeline::Control;
-use super::{Layout, Page, Panel, Params, Rendering, Visit, account_names, chosen};
+use super::{Layout, Of, Page, Panel, Params, Rendering, Visit, account_names, chosen};
 use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
@@ -41,6 +42,7 @@ pub const PANELS: &[&Panel] = &[
     &PRICES,
     &FILLS,
     &EVENTS,
+    &NEWS,
 ];
 
 /// First steps of a new tape.
@@ -76,6 +78,9 @@ static PRICES: Panel =
 static FILLS: Panel = Panel::pushed("fills", &["trading"], |scope| Box::pin(activity::fills(scope)));
 /// Last events of TRADING.
 static EVENTS: Panel = Panel::pushed("events", &["trading"], |scope| Box::pin(activity::events(scope)));
+/// Newest articles, whatever account is looked at.
+static NEWS: Panel =
+    Panel::pushed("news", &["reference"], |scope| Box::pin(news::news(scope))).of(Of::Deck).every_ms(1_000);
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -98,6 +103,7 @@ struct Overview<'a> {
     prices: String,
     fills: String,
     events: String,
+    news: String,
 }
 
 /// `GET /`
@@ -112,7 +118,7 @@ pub async fn page(
         let html = Box::pin(past::page(&visit, timeline)).await?;
         return visit.respond(Ok(html));
     }
-    // Twelve panels at once are a large future; it belongs on the heap.
+    // Thirteen panels at once are a large future; it belongs on the heap.
     let html = Box::pin(assemble(&visit, timeline)).await;
     visit.respond(html)
 }
@@ -128,13 +134,14 @@ async fn assemble(visit: &Visit<'_>, timeline: Control) -> Rendering {
         KILL.render(scope),
         ALERTS.render(scope),
     )?;
-    let (strategies, positions, orders, prices, fills, events) = tokio::try_join!(
+    let (strategies, positions, orders, prices, fills, events, news) = tokio::try_join!(
         STRATEGIES.render(scope),
         POSITIONS.render(scope),
         ORDERS.render(scope),
         PRICES.render(scope),
         FILLS.render(scope),
         EVENTS.render(scope),
+        NEWS.render(scope),
     )?;
     let equity_source = Url::EquityPoints(scope.account).to_string();
     let account = scope.account;
@@ -157,6 +164,7 @@ async fn assemble(visit: &Visit<'_>, timeline: Control) -> Rendering {
         prices,
         fills,
         events,
+        news,
     }
     .render()
 }

@@ -303,7 +303,7 @@ async fn fresh_tape(
         to: options.run.to,
         format: format_note(&options.run.format),
         calendar: calendar_note(market),
-        ..up::manifest(TapeKind::Rehearsal, options.run.seed)
+        ..up::manifest(TapeKind::Backtest, options.run.seed)
     };
     Session::open_tape(global, home, dir, manifest, Access::Sole).await
 }

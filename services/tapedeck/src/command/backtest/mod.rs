@@ -2,10 +2,12 @@
 
 mod beside;
 mod data;
+mod files;
 mod named;
 mod outputs;
 mod printed;
 mod progress;
+mod ranges;
 mod request;
 pub mod search;
 
@@ -39,29 +41,17 @@ const VERSION: &str = crate::CODE_VERSION;
 /// Time between two hints of a recorded run.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 const HELP: &str = "tapedeck backtest --help";
+/// What is said of a run that is on no tape.
+const UNRECORDED: &str = "nothing was recorded on the tape";
 
-/// Runs a backtest, prints what it came to and writes what is wanted. Files alone need no server; a run over the
-/// bars of a tape is recorded there.
+/// Runs a backtest, prints what it came to and writes what is wanted. A run over the bars of a tape is recorded there.
+/// Files alone need no server; such a run is recorded on the tape that is named, and on the one in use while it runs.
 pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<(), Failure> {
     let gate = gate(&options.fail_if)?;
     let files = [("--trades", &options.trades), ("--equity", &options.equity), ("--report", &options.report)];
     outputs::check(files.map(|(option, file)| (option, file.as_deref())), HELP)?;
-    let timeframe = options.run.format.timeframe.clone();
     if !options.run.bars.is_empty() {
-        let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
-        let asked = |timeframe: &str| request(global, &options.run, &options.parameters, &named, timeframe);
-        // What is wrong with the options is said before anything is read.
-        asked(timeframe.as_deref().unwrap_or("1d"))?;
-        let from = data::load(&options.run).await?;
-        let request = asked(from.timeframe.name())?;
-        data::check_named(&request, &from.market)?;
-        let mut warnings = from.warnings;
-        if options.record.is_none() {
-            warnings.push("nothing was recorded on the tape".to_owned());
-        }
-        let (market, signals) = (from.market, Signals::new()?);
-        let plan = Plan { request, market, warnings, recording: None, dashboard: None, signals };
-        return Box::pin(perform(global, options, plan, &named, &gate, output)).await;
+        return Box::pin(over_files(global, options, &gate, output)).await;
     }
     if options.run.offline {
         return Box::pin(offline(global, options, &gate, output)).await;
@@ -78,6 +68,42 @@ pub async fn check(global: &Global, options: &Backtest) -> Result<(), Failure> {
     request(global, &options.run, &options.parameters, &named, "1d").map(drop)
 }
 
+/// A run over files.
+async fn over_files(global: &Global, options: &Backtest, gate: &Gate, output: Output) -> Result<(), Failure> {
+    let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
+    let asked = |timeframe: &str| request(global, &options.run, &options.parameters, &named, timeframe);
+    // What is wrong with the options is said before anything is read.
+    asked(options.run.format.timeframe.as_deref().unwrap_or("1d"))?;
+    let from = data::load(&options.run).await?;
+    let request = asked(from.timeframe.name())?;
+    data::check_named(&request, &from.market)?;
+    let (market, mut warnings) = (from.market, from.warnings);
+    // A run that becomes a tape is on record there.
+    let record =
+        if options.record.is_some() { files::Record::default() } else { files::Record::of(global).await? };
+    warnings.extend(record.lost);
+    let Some(session) = record.session else {
+        if options.record.is_none() {
+            warnings.push(UNRECORDED.to_owned());
+        }
+        let signals = Signals::new()?;
+        let plan = Plan { request, market, warnings, recording: None, dashboard: None, signals };
+        return Box::pin(perform(global, options, plan, &named, gate, output)).await;
+    };
+    let outcome = async {
+        let request = files::stated(request, &market);
+        let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
+        let (dashboard, signals) = (session.addresses.dashboard.clone(), Signals::new()?);
+        let plan = Plan { request, market, warnings, recording: Some(recording), dashboard, signals };
+        let outcome = Box::pin(perform(global, options, plan, &named, gate, output)).await;
+        let folded = fold::recorded(&session, output).await;
+        outcome.and(folded)
+    };
+    let outcome = Box::pin(outcome).await;
+    session.close().await;
+    outcome
+}
+
 /// A run over what the segments of a tape hold.
 async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Output) -> Result<(), Failure> {
     let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
@@ -89,7 +115,7 @@ async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Outpu
     let request = BacktestRequest { calendar: market.calendar.exchange().to_owned(), ..request };
     let mut warnings = std::mem::take(&mut market.notes);
     if options.record.is_none() {
-        warnings.push("nothing was recorded on the tape".to_owned());
+        warnings.push(UNRECORDED.to_owned());
     }
     let signals = Signals::new()?;
     let plan = Plan { request, market, warnings, recording: None, dashboard: None, signals };

@@ -3,12 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use contracts::v1::event::Body;
 use contracts::v1::{AccountConfigured, BacktestStrategy, StrategyRegistered};
-use contracts::{Subject, stream};
 use domain::strategy::kinds;
-use event_log::{Tape, last_of};
-use runtime::command::registration;
+use event_log::Tape;
+use runtime::command::{account_terms, registration};
 
 use super::HELP;
 use crate::cli::Global;
@@ -218,12 +216,7 @@ async fn registered(tape: &Tape, names: &[String]) -> Result<BTreeMap<String, Re
     let mut found = BTreeMap::new();
     for name in names {
         let Some(known) = registration(tape, name).await? else { continue };
-        let subject = Subject::of(&["control", "account", &known.registered.account, "configured"]);
-        let configured = last_of(tape, stream::TRADING, subject.as_str()).await?.event;
-        let account = configured.and_then(|configured| match configured.event.body {
-            Some(Body::AccountConfigured(account)) => Some(account),
-            _ => None,
-        });
+        let account = account_terms(tape, &known.registered.account).await?;
         found.insert(name.clone(), Registered { strategy: known.registered, account });
     }
     Ok(found)

@@ -1,5 +1,5 @@
 //! `tapedeck sweep` and `tapedeck walk-forward`: many runs over one copy of the data, done here as the service
-//! `backtest` would do them. Over the bars of a tape they are put on record there.
+//! `backtest` would do them. Over the bars of a tape they are put on record there, and over files as a backtest is.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -11,20 +11,18 @@ use analytics::metrics::{METRICS, find};
 use analytics::report::{TrialRow, WindowRow};
 use backtest::{Done, Job, Loaded, Recording, WorkError, tables};
 use contracts::v1::{
-    BacktestFinished, BacktestFolds, BacktestKind, BacktestOutcome, BacktestRange, BacktestRequest,
-    BacktestSearch,
+    BacktestFinished, BacktestFolds, BacktestKind, BacktestOutcome, BacktestRequest, BacktestSearch,
 };
 use domain::bar::Timeframe;
-use domain::strategy::kinds;
-use engine::space::values;
 use serde_json::{Value, json};
 
 use super::named::Named;
 use super::progress::{Bar, Interrupt};
-use super::request::{pair, request};
+use super::ranges::ranges;
+use super::request::request;
 use super::{
-    HELP, TELL_EVERY, VERSION, data, outputs, print_monte_carlo, print_revisions, print_statistics,
-    print_warnings, shown,
+    HELP, TELL_EVERY, UNRECORDED, VERSION, data, files, outputs, print_monte_carlo, print_revisions,
+    print_statistics, print_warnings, shown,
 };
 use crate::cli::{Global, Method, RunOptions, SearchOptions, Sweep, WalkForward};
 use crate::command::control::caller;
@@ -247,7 +245,7 @@ impl Found {
     fn say_where(&self, output: Output) {
         match &self.run_id {
             Some(run_id) => output.line(&format!("run {run_id}")),
-            None => output.note("nothing was recorded on the tape"),
+            None => output.note(UNRECORDED),
         }
     }
 }
@@ -274,8 +272,18 @@ async fn search(
         data::check_named(&request, &from.market)?;
         let mut warnings = from.warnings;
         warnings.extend(named.notes(&request));
+        let record = files::Record::of(global).await?;
+        warnings.extend(record.lost);
         warnings.iter().for_each(|warning| output.note(warning));
-        let found = perform(request, from.market, None, threads, output).await?;
+        let found = match record.session {
+            None => perform(request, from.market, None, threads, output).await?,
+            Some(session) => {
+                let request = files::stated(request, &from.market);
+                let found = recorded(&session, request, from.market, threads, output).await;
+                session.close().await;
+                found?
+            }
+        };
         return Ok(Found { warnings, ..found });
     }
     let timeframe = run.format.timeframe.as_deref().and_then(|name| name.parse::<Timeframe>().ok());
@@ -335,6 +343,17 @@ async fn on_tape(
 ) -> Result<Found, Failure> {
     let request = data::with_calendar(session, request).await?;
     let market = data::of_tape(session, run, &request).await?;
+    recorded(session, request, market, threads, output).await
+}
+
+/// A search that is put on record.
+async fn recorded(
+    session: &Session,
+    request: BacktestRequest,
+    market: Loaded,
+    threads: usize,
+    output: Output,
+) -> Result<Found, Failure> {
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let found = perform(request, market, Some(recording), threads, output).await;
     let folded = fold::recorded(session, output).await;
@@ -451,41 +470,4 @@ fn work(
         Err(WorkError::Cancelled) => Err(Failure::interrupted()),
         Err(WorkError::Failed(why)) => Err(Failure::usage(why, HELP)),
     }
-}
-
-/// What is tried, from `K=RANGE` texts.
-fn ranges(request: &BacktestRequest, texts: &[String]) -> Result<Vec<BacktestRange>, Failure> {
-    let mut ranges: Vec<BacktestRange> = Vec::new();
-    for text in texts {
-        let parameter = pair("--param", text)?;
-        let values =
-            values(&parameter.value).map_err(|error| Failure::usage(format!("--param {error}"), HELP))?;
-        let (only, name) = match parameter.name.split_once('.') {
-            Some((strategy, name)) => (Some(strategy), name),
-            None => (None, parameter.name.as_str()),
-        };
-        let has = |kind: &str| {
-            let kind = kinds().iter().find(|known| known.name == kind);
-            kind.is_some_and(|kind| kind.parameters.iter().any(|spec| spec.name == name))
-        };
-        let of: Vec<_> = request
-            .strategies
-            .iter()
-            .filter(|strategy| only.is_none_or(|only| only == strategy.name) && has(&strategy.kind))
-            .collect();
-        let [strategy] = of.as_slice() else {
-            let message =
-                format!("--param {}: {} strategies have it, expected one", parameter.name, of.len());
-            return Err(Failure::usage(message, HELP));
-        };
-        let range = BacktestRange { strategy: strategy.name.clone(), parameter: name.to_owned(), values };
-        let known = |known: &BacktestRange| {
-            (&known.strategy, &known.parameter) == (&range.strategy, &range.parameter)
-        };
-        if ranges.iter().any(known) {
-            return Err(Failure::usage(format!("--param {}: stated twice", parameter.name), HELP));
-        }
-        ranges.push(range);
-    }
-    Ok(ranges)
 }

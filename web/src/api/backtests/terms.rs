@@ -1,0 +1,345 @@
+//! The terms of a run that is asked for: what of them stands on the tape, costs, kind of account, limits by scope.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use contracts::v1::{
+    AccountConfigured, AccountKind, BacktestStrategy, Costs, LimitsSet, Money, StrategyRegistered,
+    TradeLimits,
+};
+use domain::book::Scope;
+use domain::matching::us_sale_fees;
+use domain::money::{Amount, MalformedNumber, Price};
+use domain::research::{STRATEGIES_MAX, SYMBOLS_MAX};
+use domain::risk::fields::{self, LimitError};
+use event_log::Tape;
+use runtime::command;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::super::fields::symbol;
+use super::ask::NewBacktest;
+use crate::error::PageError;
+
+/// Most scopes with limits.
+const SCOPES_MAX: usize = 64;
+/// How a form states limits.
+const EXPECTED_LIMIT: &str =
+    "NAME=VALUE, strategy:S.NAME=VALUE or symbol:Y.NAME=VALUE, with blanks between them";
+
+/// Limits of a scope of a run.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BacktestScopedLimits)]
+pub struct ScopedLimits {
+    /// Name of a strategy of the run; all of them when absent.
+    #[serde(default)]
+    pub strategy: String,
+    /// Symbol; all of them when absent.
+    #[serde(default)]
+    #[schema(max_length = 32)]
+    pub symbol: String,
+    /// Values as text, by the names that `GET /api/v1/limits` lists.
+    pub limits: BTreeMap<String, String>,
+}
+
+/// What a request names that stands on the tape.
+#[derive(Debug, Default)]
+pub struct Known {
+    registered: BTreeMap<String, StrategyRegistered>,
+    /// Account whose terms hold where the request states none; empty where there is none.
+    pub account: String,
+    /// Its terms.
+    pub terms: AccountConfigured,
+}
+
+impl Known {
+    /// Looks up the strategies that `asked` names as registered, and the account: the one that is stated, else the only
+    /// one that these strategies trade on.
+    pub async fn of(tape: &Tape, asked: &NewBacktest) -> Result<Self, PageError> {
+        let count = asked.strategies.len();
+        if count > STRATEGIES_MAX {
+            return Err(PageError::field("strategies", &count.to_string(), format!("1 to {STRATEGIES_MAX}")));
+        }
+        let mut this = Self::default();
+        for name in asked.strategies.iter().filter_map(|strategy| strategy.registered.as_deref()) {
+            let known = if name.is_empty() { None } else { command::registration(tape, name).await? };
+            let Some(known) = known else {
+                let expected = "the name of a strategy that is registered on this tape";
+                return Err(PageError::field("registered", name, expected));
+            };
+            if known.is_external() {
+                let expected =
+                    "a built-in strategy; `tapedeck backtest --external` runs the program of an external one";
+                return Err(PageError::field("registered", name, expected));
+            }
+            this.registered.insert(name.to_owned(), known.registered);
+        }
+        let on: BTreeSet<&str> = this.registered.values().map(|one| one.account.as_str()).collect();
+        let only = if on.len() == 1 { on.first().copied() } else { None };
+        let Some(account) = asked.account.as_deref().or(only).map(str::to_owned) else { return Ok(this) };
+        match command::account_terms(tape, &account).await? {
+            Some(terms) => this.terms = terms,
+            None if asked.account.is_some() => {
+                return Err(PageError::field("account", &account, "an account of this tape"));
+            }
+            None => {}
+        }
+        this.account = account;
+        Ok(this)
+    }
+
+    /// The strategy that is registered under `name`, as a run has it.
+    pub fn strategy(&self, name: &str) -> BacktestStrategy {
+        let known = self.registered.get(name).cloned().unwrap_or_default();
+        BacktestStrategy {
+            name: known.strategy,
+            kind: known.kind,
+            parameters: known.parameters,
+            symbols: known.symbols,
+            sizing: known.sizing,
+            group_policy: known.group_policy,
+        }
+    }
+}
+
+/// The costs that are stated, each in the place of that of `known`.
+pub fn costs(asked: &NewBacktest, known: Costs) -> Result<Costs, PageError> {
+    let number = |field: &'static str, text: &Option<String>, known: i64| match text {
+        Some(text) => e9(field, text),
+        None => Ok(known),
+    };
+    let money = |field: &'static str, text: &Option<String>, known: Option<Money>| match text {
+        Some(text) => e9(field, text).map(|value| Amount(i128::from(value)).to_wire()),
+        None => Ok(known),
+    };
+    let fees = match asked.regulatory_fees.as_deref() {
+        None => known,
+        Some("us") => us_sale_fees(),
+        Some("none") => Costs::default(),
+        Some(other) => return Err(PageError::field("regulatory_fees", other, "us or none")),
+    };
+    let least = money("commission_minimum", &asked.commission_minimum, known.commission_minimum)?;
+    Ok(Costs {
+        commission_per_share_e9: number(
+            "commission_per_share",
+            &asked.commission_per_share,
+            known.commission_per_share_e9,
+        )?,
+        commission_rate_e9: number("commission_rate", &asked.commission_rate, known.commission_rate_e9)?,
+        commission_minimum: least.or_else(|| Amount::ZERO.to_wire()),
+        // One basis point is a ten-thousandth.
+        slippage_rate_e9: match &asked.slippage_bps {
+            Some(text) => e9("slippage_bps", text)? / 10_000,
+            None => known.slippage_rate_e9,
+        },
+        commission_per_order: money(
+            "commission_per_order",
+            &asked.commission_per_order,
+            known.commission_per_order,
+        )?,
+        sale_fee_rate_e9: fees.sale_fee_rate_e9,
+        sale_fee_per_share_e9: fees.sale_fee_per_share_e9,
+        sale_fee_per_share_most: fees.sale_fee_per_share_most,
+        slippage_per_share_e9: number(
+            "slippage_per_share",
+            &asked.slippage_per_share,
+            known.slippage_per_share_e9,
+        )?,
+        slippage_volume_rate_e9: number(
+            "slippage_volume",
+            &asked.slippage_volume,
+            known.slippage_volume_rate_e9,
+        )?,
+        volume_share_most_e9: number(
+            "max_volume_share",
+            &asked.max_volume_share,
+            known.volume_share_most_e9,
+        )?,
+    })
+}
+
+/// What the account may do with borrowed money and shares.
+pub fn account_kind(stated: Option<&str>, known: AccountKind) -> Result<AccountKind, PageError> {
+    match stated {
+        None => Ok(known),
+        Some("none") => Ok(AccountKind::Unspecified),
+        Some("cash") => Ok(AccountKind::Cash),
+        Some("margin") => Ok(AccountKind::Margin),
+        Some(other) => Err(PageError::field("account_kind", other, "none, cash or margin")),
+    }
+}
+
+/// Limits by scope of a run of `strategies` over `symbols`, of which none means all; `actor` states them.
+pub fn limit_sets(
+    asked: Vec<ScopedLimits>,
+    strategies: &[BacktestStrategy],
+    symbols: &[String],
+    actor: &str,
+) -> Result<Vec<LimitsSet>, PageError> {
+    let wrong = |value: &str, expected: String| PageError::field("limit_sets", value, expected);
+    let refused = |LimitError { field, value, expected }| wrong(&format!("{field}={value}"), expected);
+    if asked.len() > SCOPES_MAX {
+        return Err(wrong(&asked.len().to_string(), format!("at most {SCOPES_MAX} scopes")));
+    }
+    let mut sets: Vec<(Scope, TradeLimits)> = Vec::with_capacity(asked.len());
+    for of in asked {
+        if !of.strategy.is_empty() && !strategies.iter().any(|known| known.name == of.strategy) {
+            let known: Vec<&str> = strategies.iter().map(|known| known.name.as_str()).collect();
+            return Err(wrong(&of.strategy, format!("a strategy of the run: {}", known.join(", "))));
+        }
+        let symbol = if of.symbol.is_empty() { String::new() } else { symbol("limit_sets", &of.symbol)? };
+        let is_it = |known: &String| contracts::read_symbol(known).is_ok_and(|known| known == symbol);
+        if !symbol.is_empty() && !symbols.is_empty() && !symbols.iter().any(is_it) {
+            return Err(wrong(&symbol, "a symbol of the run".to_owned()));
+        }
+        let scope = Scope::new("", &of.strategy, &symbol);
+        if sets.iter().any(|(known, _)| *known == scope) {
+            return Err(wrong(&scope.to_string(), "each scope once".to_owned()));
+        }
+        if of.limits.is_empty() {
+            return Err(wrong(&scope.to_string(), "at least one limit of each scope".to_owned()));
+        }
+        let named: Vec<(String, String)> = of.limits.into_iter().collect();
+        let mut limits = TradeLimits::default();
+        fields::state_all(&mut limits, &named).map_err(refused)?;
+        fields::check(&scope, &limits).map_err(refused)?;
+        sets.push((scope, limits));
+    }
+    let set = |(scope, limits): (Scope, TradeLimits)| LimitsSet {
+        scope: Some(scope.to_wire()),
+        version: 1,
+        limits: Some(limits),
+        actor: actor.to_owned(),
+        reason: String::new(),
+    };
+    Ok(sets.into_iter().map(set).collect())
+}
+
+/// Reads limits as a form states them, which is as the command line does, with blanks between.
+pub fn read_limits(text: &str) -> Result<Vec<ScopedLimits>, PageError> {
+    let mut sets: Vec<ScopedLimits> = Vec::new();
+    for part in text.split_whitespace() {
+        let wrong = |expected: &str| PageError::field("limits", part, expected);
+        let (left, value) = part.split_once('=').ok_or_else(|| wrong(EXPECTED_LIMIT))?;
+        // A symbol may have a dot of its own: the name is what comes after the last one.
+        let (scope, name) = left.rsplit_once('.').unwrap_or(("", left));
+        let (strategy, symbol) = match scope.split_once(':') {
+            None if scope.is_empty() => ("", ""),
+            Some(("strategy", of)) if !of.is_empty() => (of, ""),
+            Some(("symbol", of)) if !of.is_empty() => ("", of),
+            _ => return Err(wrong(EXPECTED_LIMIT)),
+        };
+        let place = match sets.iter().position(|set| set.strategy == strategy && set.symbol == symbol) {
+            Some(place) => place,
+            None => {
+                let (strategy, symbol) = (strategy.to_owned(), symbol.to_owned());
+                sets.push(ScopedLimits { strategy, symbol, limits: BTreeMap::new() });
+                sets.len() - 1
+            }
+        };
+        if sets[place].limits.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(wrong("each limit once in one scope"));
+        }
+    }
+    Ok(sets)
+}
+
+/// A list of symbols in which every group of the configuration, `@NAME`, is replaced by its symbols, each of them once.
+pub fn expanded(
+    universe: &BTreeMap<String, Vec<String>>,
+    listed: &[String],
+) -> Result<Vec<String>, PageError> {
+    let mut symbols: Vec<String> = Vec::with_capacity(listed.len());
+    let mut groups: BTreeSet<&str> = BTreeSet::new();
+    for entry in listed {
+        let Some(name) = entry.trim().strip_prefix('@') else {
+            symbols.push(entry.clone());
+            continue;
+        };
+        let Some(group) = universe.get(name) else {
+            let known: Vec<String> = universe.keys().map(|name| format!("@{name}")).collect();
+            let expected = match known.as_slice() {
+                [] => "no group, because the configuration has no [universe]".to_owned(),
+                known => format!("one of {}", known.join(", ")),
+            };
+            return Err(PageError::field("symbols", entry, expected));
+        };
+        if !groups.insert(name) {
+            continue;
+        }
+        for symbol in group {
+            if symbols.len() > SYMBOLS_MAX {
+                let expected = format!("at most {SYMBOLS_MAX} symbols in all");
+                return Err(PageError::field("symbols", entry, expected));
+            }
+            if !symbols.contains(symbol) {
+                symbols.push(symbol.clone());
+            }
+        }
+    }
+    Ok(symbols)
+}
+
+/// Reads an amount of money.
+pub fn amount(field: &'static str, text: &str) -> Result<Amount, PageError> {
+    text.trim().parse::<Amount>().map_err(|error| no_decimal(field, text, &error, ""))
+}
+
+/// Reads a decimal as billionths.
+pub fn e9(field: &'static str, text: &str) -> Result<i64, PageError> {
+    let read = text.trim().parse::<Price>().map(|number| number.0);
+    read.map_err(|error| no_decimal(field, text, &error, &format!(", at most {}", Price(i64::MAX))))
+}
+
+fn no_decimal(field: &'static str, text: &str, error: &MalformedNumber, most: &str) -> PageError {
+    let problem = error.problem;
+    PageError::field(field, text, format!("a decimal number of at most nine places{most} ({problem})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_of_a_form_are_those_of_their_scopes() {
+        let sets = read_limits("max_open_orders=3 symbol:BRK.B.max_order_value=500\nmax_leverage=1").unwrap();
+        let said: Vec<_> = sets.iter().map(|set| (set.symbol.as_str(), set.limits.len())).collect();
+        assert_eq!(said, [("", 2), ("BRK.B", 1)]);
+        for wrong in ["max_leverage", "account:a.max_leverage=1", "strategy:.max_leverage=1", "a=1 a=2"] {
+            let error = read_limits(wrong).unwrap_err().to_string();
+            assert!(error.starts_with("limits = "), "{error}");
+        }
+    }
+
+    #[test]
+    fn limits_are_of_what_the_run_has() {
+        let strategies = [BacktestStrategy { name: "cross".to_owned(), ..BacktestStrategy::default() }];
+        let sets = |text: &str| {
+            let read = read_limits(text).unwrap();
+            limit_sets(read, &strategies, &["spy".to_owned()], "ada").map_err(|error| error.to_string())
+        };
+        let good = sets("strategy:cross.max_open_orders=3 symbol:SPY.max_order_value=500").unwrap();
+        assert_eq!((good.len(), good[0].version, good[0].actor.as_str()), (2, 1, "ada"));
+        for (text, value) in [
+            ("strategy:other.max_open_orders=3", "\"other\": expected a strategy of the run: cross"),
+            ("symbol:QQQ.max_order_value=500", "\"QQQ\": expected a symbol of the run"),
+            ("max_open_orders=many", "\"max_open_orders=many\": expected a whole number"),
+            ("max_luck=1", "\"limit=max_luck\": expected one of max_order_quantity"),
+            ("symbol:SPY.breaker_drawdown=0.1", "\"breaker_drawdown=0.1\": expected none"),
+        ] {
+            let error = sets(text).unwrap_err();
+            assert!(error.starts_with(&format!("limit_sets = {value}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_group_stands_for_its_symbols() {
+        let universe = BTreeMap::from([("pair".to_owned(), vec!["SPY".to_owned(), "QQQ".to_owned()])]);
+        let of = |listed: &[&str]| {
+            let listed: Vec<String> = listed.iter().map(|text| (*text).to_owned()).collect();
+            expanded(&universe, &listed).map_err(|error| error.to_string())
+        };
+        assert_eq!(of(&["SPY", "@pair", "@pair"]).unwrap(), ["SPY", "QQQ"]);
+        assert_eq!(of(&["@none"]).unwrap_err(), "symbols = \"@none\": expected one of @pair");
+    }
+}

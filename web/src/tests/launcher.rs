@@ -1,0 +1,141 @@
+//! What a run can be asked for: strategies of the tape, an account's terms, every cost, limits by scope, groups of symbols.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use serde_json::{Value, json};
+
+use super::backtests::{json, post};
+use super::{Deck, HOST, cookie, read};
+
+#[tokio::test]
+async fn a_program_asks_for_all_that_the_command_line_can() {
+    let deck = Deck::traded().await;
+    let body = json!({
+        "strategies": [
+            {"registered": "momentum", "sizing": "notional:5000"},
+            {"kind": "sma_cross", "name": "second", "parameters": {"fast": "5"}, "symbols": ["@pair"]},
+        ],
+        "symbols": ["@pair"], "timeframe": "1h", "account_kind": "margin", "commission_per_order": "2",
+        "regulatory_fees": "us", "slippage_per_share": "0.01", "slippage_volume": "0.5", "max_volume_share": "0.1",
+        "limit_sets": [
+            {"strategy": "second", "limits": {"max_open_orders": "3"}},
+            {"symbol": "SPY", "limits": {"max_order_value": "500", "session_only": "true"}},
+        ],
+    });
+    let answer = read(deck.send_as_it_is(post(&deck, "/api/v1/backtests", "all-of-it", &body)).await).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text);
+    deck.settle().await;
+    let answer: Value = serde_json::from_str(&answer.text).unwrap();
+    let id = answer["run_id"].as_str().unwrap().to_owned();
+    let row = json(&deck, &format!("/api/v1/backtests/{id}")).await;
+    let request = &row["request"];
+    let first = &request["strategies"][0];
+    assert_eq!(first["name"], "momentum", "{row}");
+    assert_eq!(first["kind"], "momentum", "{row}");
+    assert_eq!(first["sizing"]["kind"], "SIZING_KIND_NOTIONAL", "{row}");
+    assert_eq!(request["strategies"][1]["symbols"], json!(["SPY", "AAPL"]), "{row}");
+    assert_eq!(request["symbols"], json!(["SPY", "AAPL"]), "{row}");
+    // The registered strategy trades on one account, whose limits hold where none are stated.
+    assert_eq!(request["account"], "paper", "{row}");
+    assert!(request["limits"].is_object(), "{row}");
+    assert_eq!(request["accountKind"], "ACCOUNT_KIND_MARGIN", "{row}");
+    let costs = &request["costs"];
+    assert_eq!(costs["commissionPerOrder"]["units"], "2", "{row}");
+    assert_eq!(costs["saleFeeRateE9"], "27800", "{row}");
+    assert_eq!(costs["slippagePerShareE9"], "10000000", "{row}");
+    assert_eq!(costs["slippageVolumeRateE9"], "500000000", "{row}");
+    assert_eq!(costs["volumeShareMostE9"], "100000000", "{row}");
+    assert_eq!(request["limitSets"][0]["scope"]["strategy"], "second", "{row}");
+    assert_eq!(request["limitSets"][0]["limits"]["maxOpenOrders"], 3, "{row}");
+    assert_eq!(request["limitSets"][1]["scope"]["symbol"], "SPY", "{row}");
+    let page = deck.get(&format!("/backtests/{id}")).await.text;
+    for part in ["strategy second: max_open_orders=3", "<dd>margin</dd>", "Commission per order"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_refused_by_its_field() {
+    let deck = Deck::traded().await;
+    let before = deck.stored().await;
+    for (number, (more, field)) in [
+        (json!({"strategies": [{"registered": "nobody"}]}), "registered"),
+        (json!({"strategies": [{"registered": ""}]}), "registered"),
+        (json!({"strategies": [{"registered": "momentum", "kind": "momentum"}]}), "kind"),
+        (json!({"strategies": [{}]}), "strategy"),
+        (json!({"account": "nobody"}), "account"),
+        (json!({"account_kind": "gold"}), "account_kind"),
+        (json!({"account_kind": "cash", "allow_short": true}), "allow_short"),
+        (json!({"regulatory_fees": "eu"}), "regulatory_fees"),
+        (json!({"max_volume_share": "2"}), "max_volume_share"),
+        (json!({"slippage_per_share": "-1"}), "slippage_per_share"),
+        (json!({"symbols": ["@nobody"]}), "symbols"),
+        (json!({"limit_sets": [{"limits": {"max_luck": "1"}}]}), "limit_sets"),
+        (json!({"limit_sets": [{"strategy": "other", "limits": {"max_open_orders": "1"}}]}), "limit_sets"),
+        (json!({"limit_sets": [{"limits": {}}]}), "limit_sets"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut body = json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h"});
+        for (name, value) in more.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let request = post(&deck, "/api/v1/backtests", &format!("refused-{number}"), &body);
+        let answer = read(deck.send_as_it_is(request).await).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {}", answer.text);
+        let problem: Value = serde_json::from_str(&answer.text).unwrap();
+        assert_eq!(problem["field"], field, "{}", answer.text);
+    }
+    assert_eq!(deck.stored().await, before);
+}
+
+#[tokio::test]
+async fn the_form_runs_several_strategies_and_offers_what_the_tape_has() {
+    let deck = Deck::traded().await;
+    let page = deck.get("/backtests?strategy=sma_cross&strategy_2=registered%3Amomentum").await.text;
+    for part in [
+        "name=\"p.fast\"",
+        "name=\"strategy_2\" value=\"registered:momentum\"",
+        "name=\"p2.",
+        "name=\"sizing_2\"",
+        "<select name=\"strategy_3\">",
+        "momentum (registered)",
+        "<option value=\"@pair\">",
+        "<option value=\"paper\">",
+        "name=\"commission_minimum\"",
+        "name=\"limits\"",
+        "risk_parity:SHARE_OF_EQUITY",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let unknown = deck.get("/backtests?strategy_2=registered%3Anobody").await;
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", unknown.text);
+
+    let body = "key=two-form&run=single&strategy=sma_cross&p.fast=5&sizing=fixed%3A10\
+        &strategy_2=sma_cross&p2.fast=7&strategy_3=registered%3Amomentum&group_policy_3=alert&timeframe=1h\
+        &cash=1000&symbols=%40pair&account=paper&account_kind=cash&commission_minimum=1.5&slippage_bps=\
+        &limits=max_open_orders%3D3+strategy%3Asma_cross_2.max_order_value%3D50";
+    let request = Request::post("/backtests")
+        .header("host", HOST)
+        .header("origin", format!("http://{HOST}"))
+        .header("cookie", cookie(&deck.session))
+        .header("x-csrf-token", deck.app.sessions.token(&deck.session))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Body::from(body))
+        .unwrap();
+    let answer = read(deck.send_as_it_is(request).await).await;
+    assert!(answer.status.is_redirection(), "{} {}", answer.status, answer.text);
+    deck.settle().await;
+    let list = json(&deck, "/api/v1/backtests").await;
+    let request = &list["rows"][0]["request"];
+    let strategies = request["strategies"].as_array().unwrap();
+    let names: Vec<_> = strategies.iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["sma_cross", "sma_cross_2", "momentum"], "{request}");
+    assert_eq!(strategies[1]["parameters"][0], json!({"name": "fast", "value": "7"}), "{request}");
+    assert_eq!(strategies[2]["groupPolicy"], "GROUP_POLICY_ALERT", "{request}");
+    assert_eq!(request["accountKind"], "ACCOUNT_KIND_CASH", "{request}");
+    assert_eq!(request["costs"]["commissionMinimum"]["nanos"], 500_000_000, "{request}");
+    assert_eq!(request["limitSets"].as_array().map(Vec::len), Some(2), "{request}");
+    assert_eq!(request["symbols"], json!(["SPY", "AAPL"]), "{request}");
+}
