@@ -249,7 +249,8 @@ fn fold(order: &mut OrderState, sequence: &mut u64, decided: Result<Option<Body>
 /// Any bytes as what Alpaca says, in pairs of lines: an answer or a message of the stream, and a list of executions. What
 /// they come to is folded as any broker's reports are.
 pub fn alpaca(data: &[u8]) {
-    let spec = OrderSpec { order_id: "0123456789abcdef01234567".to_owned(), ..ordered_by(Quantity(100 * E9)) };
+    let spec =
+        OrderSpec { order_id: "0123456789abcdef01234567".to_owned(), ..ordered_by(Quantity(100 * E9)) };
     let mut order = OrderState::approved(spec, Price(E9), 0);
     let mut sequence = 0;
     let submitted = decide::submit(&order, "alpaca");
