@@ -107,3 +107,23 @@ test("the form runs a sweep, whose scores make a map, and a walk-forward test, w
   expect(await page.locator("[aria-labelledby=h-windows] tbody tr").count()).toBeGreaterThan(1);
   await expect.poll(async () => page.evaluate(() => window.__charts["lines"]?.state().points ?? 0)).toBeGreaterThan(1);
 });
+
+test("a strategy is added to the form, and both share an account with limits", async ({ page }) => {
+  const { timeframe, symbols } = await market(page);
+  await openPage(page, "/backtests?strategy=sma_cross");
+  await page.locator("select[name=strategy_2]").selectOption("sma_cross");
+  await page.getByRole("button", { name: "Choose" }).click();
+  const form = page.locator("#form-backtest");
+  await form.locator("input[name='p2.fast']").fill("3");
+  await form.locator("input[name=symbols]").fill(symbols[0] ?? "");
+  await form.locator("select[name=timeframe]").selectOption(timeframe);
+  await form.locator("input[name=limits]").fill("strategy:sma_cross_2.max_open_orders=3");
+  expect(await violations(page)).toEqual([]);
+  await form.getByRole("button", { name: "Run the backtest" }).click();
+  const link = page.locator("#notice a[data-run]");
+  await expect(link).toBeVisible();
+  const id = (await link.getAttribute("data-run")) ?? "";
+  expect((await ended(page, id)).status).toBe("succeeded");
+  await openPage(page, `/backtests/${id}`);
+  await expect(page.locator("[aria-labelledby=h-asked]")).toContainText("strategy sma_cross_2: max_open_orders=3");
+});

@@ -75,9 +75,8 @@ async fn append(deck: &Deck, run_id: &str, name: &str, body: EventBody) {
     deck.append(vec![(Subject::for_event(&event, None).unwrap(), event)]).await;
 }
 
-/// Says that a run ended with a trade.
-async fn finish(deck: &Deck, run_id: &str, hash: &str) {
-    let trade = Trade {
+fn trade() -> Trade {
+    Trade {
         strategy: "sma_cross".into(),
         symbol: "SPY".into(),
         side: TradeSide::Long,
@@ -88,8 +87,12 @@ async fn finish(deck: &Deck, run_id: &str, hash: &str) {
         exit_price: Price(410_000_000_000),
         commission: Amount(2_000_000_000),
         pnl: Amount(98_000_000_000),
-    };
-    finish_with(deck, run_id, hash, &[trade], Counts::default()).await;
+    }
+}
+
+/// Says that a run ended with a trade.
+async fn finish(deck: &Deck, run_id: &str, hash: &str) {
+    finish_with(deck, run_id, hash, &[trade()], Counts::default()).await;
 }
 
 /// Says that a run ended, with a report of sixty days over three months.
@@ -352,4 +355,23 @@ async fn the_form_of_a_sweep_asks_for_its_ranges_and_the_run_shows_a_map() {
     assert_eq!(row["request"]["revisions"], "BACKTEST_REVISIONS_AS_KNOWN", "{row}");
     let run = deck.get(&format!("/backtests/{}", row["run_id"].as_str().unwrap())).await.text;
     assert!(run.contains("Revisions") && run.contains("as-known"), "{run}");
+}
+
+#[tokio::test]
+async fn a_part_of_the_trades_is_called_one_and_so_is_equity_by_session() {
+    let deck = Deck::empty().await;
+    let run_id = asked(&deck, "backtest-one").await;
+    let path = format!("/api/v1/backtests/{run_id}");
+    finish_with(&deck, &run_id, "abc", &vec![trade(); 1_001], Counts::default()).await;
+    let begin = format!("attachment; filename=\"backtest-{}-", &run_id[..8]);
+    for (file, name) in
+        [("trades.csv", "trades-newest-1000-of-1001.csv\""), ("equity.csv", "equity-by-session.csv\"")]
+    {
+        let answer = deck.get(&format!("{path}/{file}")).await;
+        assert_eq!(answer.headers["content-disposition"], begin.clone() + name);
+    }
+    let page = deck.get(&format!("/backtests/{run_id}")).await.text;
+    for said in ["Trades CSV, the newest 1,000 at most", "Equity CSV, one row per session"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
 }

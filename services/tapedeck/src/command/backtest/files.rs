@@ -19,7 +19,7 @@ pub struct Record {
 impl Record {
     /// Opens that tape. Of a tape that was not named a run over files needs nothing: it is done without it.
     pub async fn of(global: &Global) -> Result<Self, Failure> {
-        match Session::open_running(global).await {
+        match Box::pin(Session::open_running(global)).await {
             Ok(session) => Ok(Self { session, lost: None }),
             Err(failure) if global.tape.is_some() => Err(failure),
             Err(failure) => {

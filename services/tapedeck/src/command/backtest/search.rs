@@ -279,7 +279,7 @@ async fn search(
             None => perform(request, from.market, None, threads, output).await?,
             Some(session) => {
                 let request = files::stated(request, &from.market);
-                let found = recorded(&session, request, from.market, threads, output).await;
+                let found = Box::pin(recorded(&session, request, from.market, threads, output)).await;
                 session.close().await;
                 found?
             }
@@ -343,7 +343,7 @@ async fn on_tape(
 ) -> Result<Found, Failure> {
     let request = data::with_calendar(session, request).await?;
     let market = data::of_tape(session, run, &request).await?;
-    recorded(session, request, market, threads, output).await
+    Box::pin(recorded(session, request, market, threads, output)).await
 }
 
 /// A search that is put on record.
