@@ -244,7 +244,6 @@ fn sheet(
         fills: counts.fills,
         ambiguous_bars: counts.ambiguous_bars,
         open_trades: outcome.open.len() as u64,
-        ..SheetCounts::default()
     };
     if outcome.fees != Amount::ZERO {
         input.commission = Some(outcome.fees);
