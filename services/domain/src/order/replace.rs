@@ -2,7 +2,7 @@
 
 use contracts::client_order_id_of;
 use contracts::v1::event::Body;
-use contracts::v1::{OrderReplaceRejected, OrderReplaceRequested, OrderReplaced, OrderSpec};
+use contracts::v1::{OrderReplaceRejected, OrderReplaceRequested, OrderReplaced, OrderSpec, OrderType};
 use serde::{Deserialize, Serialize};
 
 use super::decide::Decision;
@@ -22,7 +22,7 @@ pub struct Replacement {
     /// Limit price.
     #[serde(with = "stored::option")]
     pub limit: Option<Price>,
-    /// Stop price.
+    /// Stop price; none of a trailing stop, which keeps its own.
     #[serde(with = "stored::option")]
     pub stop: Option<Price>,
     /// The client order id of the revision.
@@ -43,7 +43,8 @@ impl Replacement {
             revision: spec.revision,
             quantity: Quantity(spec.quantity_e9),
             limit: spec.limit_price_e9.map(Price),
-            stop: spec.stop_price_e9.map(Price),
+            // A trailing stop goes on to move between the decision and the broker's answer.
+            stop: spec.stop_price_e9.map(Price).filter(|_| spec.order_type() != OrderType::TrailingStop),
             client_order_id: client_order_id_of(&spec.order_id, spec.revision),
             reducing: spec.reducing,
             requested: false,
