@@ -50,6 +50,12 @@ pub fn unwind(cause: &str, order: &OrderSpec) -> EventId {
     event_id(cause, &of_group("execution/unwind", order), order.leg)
 }
 
+/// Id of the same request once more, after the broker refused the one before at `refused_ns` of market time.
+#[must_use]
+pub fn unwind_again(cause: &str, order: &OrderSpec, refused_ns: i64) -> EventId {
+    event_id(cause, &format!("{}/{refused_ns}", of_group("execution/unwind", order)), order.leg)
+}
+
 fn of_group<'name>(name: &'name str, order: &OrderSpec) -> Cow<'name, str> {
     let first = order.group_id.is_empty() || order.group_id == order.order_id;
     if first { Cow::Borrowed(name) } else { Cow::Owned(format!("{name}/{}", order.order_id)) }

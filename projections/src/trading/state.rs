@@ -160,6 +160,7 @@ pub(super) fn order(row: &OrderState, sequence: u64) -> Vec<Cell> {
         spec.group_policy().short().into(),
         row.group_stage.name().into(),
         row.asked_revision.into(),
+        row.cancel_refused_ns.into(),
     ]
 }
 

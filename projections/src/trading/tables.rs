@@ -145,6 +145,7 @@ pub(super) static ORDERS: Table = Table {
         column("group_policy", Kind::Text),
         column("group_stage", Kind::Text),
         column("asked_revision", Kind::Int),
+        column("cancel_refused_ns", Kind::Int),
     ],
 };
 

@@ -252,6 +252,7 @@ fn order(order_id: &str, status: OrderStatus, group_stage: GroupStage) -> OrderS
             requested: true,
         }),
         asked_revision: 3,
+        cancel_refused_ns: Some(7),
         chain: vec![Revision {
             revision: 1,
             client_order_id: "td-x-r1".to_owned(),

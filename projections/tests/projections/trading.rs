@@ -2,8 +2,8 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    Intent, OrderAdjusted, OrderExpired, OrderReplaceRequested, OrderReplaced, OrderSpec, OrderType, Side,
-    Signal, SignalLeg, TradingResumed, Verdict,
+    Intent, OrderAdjusted, OrderCancelRejected, OrderExpired, OrderReplaceRequested, OrderReplaced,
+    OrderSpec, OrderType, Side, Signal, SignalLeg, TradingResumed, Verdict,
 };
 use domain::book::Book;
 use domain::calendar::Calendar;
@@ -177,9 +177,14 @@ async fn a_history_says_who_asked_for_other_terms_and_where_the_order_stood() ->
             ("order_replaced", "replaced", "replaced, quantity 5"),
         ]
     );
-    // The number that the next terms are to be above comes back with the order.
+    // The number that the next terms are to be above comes back with the order, and so does when a cancel was refused.
+    let refused = OrderCancelRejected { order_id: order.order_id.clone(), reason: "busy".to_owned() };
+    let refused = of_order(&order, "cancel_rejected", at_ns + 1, Body::OrderCancelRejected(refused));
+    world.append(refused, Some(&order)).await;
+    world.catch_up(Name::Trading).await;
     let expected = folded(&world).await.order(&order.order_id).cloned();
-    assert_eq!(expected.as_ref().map(|order| order.asked_revision), Some(1));
+    let kept = expected.as_ref().map(|order| (order.asked_revision, order.cancel_refused_ns));
+    assert_eq!(kept, Some((1, Some(at_ns + 1))));
     assert_eq!(queries::load_order(&world.reader, &order.order_id).await?, expected);
     Ok(())
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use broker::{BrokerOrder, Report, StateAtBroker};
+use broker::{BrokerOrder, Report, StateAtBroker, come_to};
 use contracts::order_of_client;
 use contracts::v1::OrderSpec;
 use domain::money::{Amount, Price, Quantity};
@@ -14,9 +14,6 @@ use domain::order::{BrokerReport, BrokerTruth, Executed, Execution, OrderState, 
 
 use crate::known::execution_id;
 use crate::wire::{self, Activity, Number, Order};
-
-/// How far an average may be from the exact one, per share: it comes rounded.
-const AVERAGE_OFF_MAX: i128 = 1_000;
 
 /// How Alpaca's status is called here.
 pub(crate) fn standing(order: &Order) -> Standing {
@@ -43,16 +40,7 @@ pub(crate) enum Executions {
 
 /// Whether the executions on the tape are those that Alpaca counts, as far as its order says.
 pub(crate) fn as_on_tape(known: &[Executed], order: &Order) -> bool {
-    let shares: i128 = known.iter().map(|executed| i128::from(executed.quantity.0)).sum();
-    if shares != i128::from(order.filled().0) {
-        return false;
-    }
-    if shares == 0 {
-        return true;
-    }
-    let Some(average) = order.filled_avg_price.as_ref().and_then(Number::price) else { return false };
-    let value: i128 = known.iter().map(|one| i128::from(one.quantity.0) * i128::from(one.price.0)).sum();
-    (value - shares * i128::from(average.0)).abs() <= shares * AVERAGE_OFF_MAX
+    come_to(known, order.filled(), order.filled_avg_price.as_ref().and_then(Number::price))
 }
 
 /// The executions on the tape as they are.

@@ -18,8 +18,8 @@ mod exits;
 
 pub use exits::{ALPACA, SIMULATED, is_stop, other_exit, wants_entries_first};
 pub use port::{
-    Activity, ActivityKind, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, Brokers,
-    ListedOrder, MarketEvent, Outgoing, Report, StateAtBroker,
+    Activity, ActivityKind, Booked, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, Brokers,
+    ListedOrder, MarketEvent, Outgoing, Report, StateAtBroker, come_to,
 };
 pub use routed::Routed;
 pub use simulated::{Simulated, SimulatedBroker};

@@ -7,7 +7,10 @@ use domain::book::Book;
 use domain::calendar::Session;
 use domain::matching::kernel::Bounds;
 use domain::money::{Amount, Price, Quantity};
-use domain::order::{BrokerReport, BrokerTruth, OrderState};
+use domain::order::{BrokerReport, BrokerTruth, Executed, OrderState};
+
+/// How far a broker's average price may be from the exact one, per share, in 1e-9: it comes rounded.
+const AVERAGE_OFF_MAX: i128 = 1_000;
 
 /// An order on its way to a broker.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +79,26 @@ pub struct ListedOrder {
     pub terms: String,
     /// Whether it is open.
     pub open: bool,
+    /// Shares of it that are filled; `None` where the broker does not say.
+    pub filled: Option<Quantity>,
+    /// Their average price, as the broker rounds it; `None` where none are, or where it does not say.
+    pub average: Option<Price>,
+}
+
+/// Whether the executions `known` are those that a broker counts, as far as its sum of their shares and its average price
+/// say.
+#[must_use]
+pub fn come_to(known: &[Executed], filled: Quantity, average: Option<Price>) -> bool {
+    let shares: i128 = known.iter().map(|executed| i128::from(executed.quantity.0)).sum();
+    if shares != i128::from(filled.0) {
+        return false;
+    }
+    if shares == 0 {
+        return true;
+    }
+    let Some(average) = average else { return false };
+    let value: i128 = known.iter().map(|one| i128::from(one.quantity.0) * i128::from(one.price.0)).sum();
+    (value - shares * i128::from(average.0)).abs() <= shares * AVERAGE_OFF_MAX
 }
 
 /// An account as its broker has it.
@@ -127,6 +150,15 @@ pub struct Activity {
     pub at_ns: i64,
     /// Whether the broker has taken it back.
     pub cancelled: bool,
+}
+
+/// What a broker says it has booked without a trade.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Booked {
+    /// What of it can be read, oldest first.
+    pub activities: Vec<Activity>,
+    /// What cannot be, each in words that name it.
+    pub unread: Vec<String>,
 }
 
 /// Why a broker gave no answer.
@@ -273,13 +305,9 @@ pub trait Broker: Send + Sync {
         Ok(None)
     }
 
-    /// What moved cash or shares of an account without a trade after a time, UTC nanoseconds, oldest first; `None` of a broker
-    /// that books nothing by itself.
-    async fn activities(
-        &mut self,
-        _account: &str,
-        _after_ns: i64,
-    ) -> Result<Option<Vec<Activity>>, BrokerError> {
+    /// What moved cash or shares of an account without a trade after a time, UTC nanoseconds; `None` of a broker that books
+    /// nothing by itself.
+    async fn activities(&mut self, _account: &str, _after_ns: i64) -> Result<Option<Booked>, BrokerError> {
         Ok(None)
     }
 

@@ -12,7 +12,7 @@ use contracts::v1::{Costs, OrderSpec, TradingMode};
 use domain::order::{BrokerTruth, OrderState};
 
 use crate::port::{
-    Activity, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, MarketEvent,
+    Booked, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, MarketEvent,
     Outgoing, Report,
 };
 use crate::simulated::SimulatedBroker;
@@ -124,11 +124,7 @@ impl Broker for Routed {
         self.of(account).account(account).await
     }
 
-    async fn activities(
-        &mut self,
-        account: &str,
-        after_ns: i64,
-    ) -> Result<Option<Vec<Activity>>, BrokerError> {
+    async fn activities(&mut self, account: &str, after_ns: i64) -> Result<Option<Booked>, BrokerError> {
         self.of(account).activities(account, after_ns).await
     }
 

@@ -117,6 +117,8 @@ pub struct OrderState {
     pub status: OrderStatus,
     /// A cancel was asked for and the broker has not refused it.
     pub cancel_requested: bool,
+    /// Event time at which the broker last refused to cancel it, UTC nanoseconds; none where it never did.
+    pub cancel_refused_ns: Option<i64>,
     /// Shares filled so far, in the order's present terms.
     pub filled: Quantity,
     /// Number of fills so far, which is the number of the last fill.
@@ -188,6 +190,7 @@ impl OrderState {
             correlation_id: String::new(),
             status: OrderStatus::Approved,
             cancel_requested: false,
+            cancel_refused_ns: None,
             filled: Quantity::ZERO,
             fills: 0,
             filled_value: Amount::ZERO,

@@ -303,7 +303,9 @@ impl Machine {
                 self.attention.remove(&order_id);
                 continue;
             };
-            if let Some(failed) = self.failed_leg(order) {
+            let failed = self.failed_leg(order);
+            let waits = failed.is_some() && !self.book.is_cancel_due(order);
+            if let Some(failed) = failed.filter(|_| !waits) {
                 work.push(Work::Unwind { order_id, failed });
                 continue;
             }
@@ -333,6 +335,8 @@ impl Machine {
                     self.attention.remove(&order_id);
                 }
                 Phase::MustAsk => work.push(Work::Ask(order_id)),
+                // Its end is asked for again once market time has gone on.
+                Phase::Working if waits => {}
                 Phase::Working | Phase::Done => {
                     self.attention.remove(&order_id);
                 }

@@ -210,7 +210,10 @@ impl Machine {
                 let order = self.order(order_id)?;
                 let reason = format!("leg {failed} of the same group was rejected");
                 let cause = event::order_event_id(self.order(failed)?, "rejected");
-                let id = chain_id::unwind(&cause, &order.spec);
+                let id = match order.cancel_refused_ns {
+                    Some(refused_ns) => chain_id::unwind_again(&cause, &order.spec, refused_ns),
+                    None => chain_id::unwind(&cause, &order.spec),
+                };
                 let meta = self.meta_of(order, id, self.now_ns(order), Some(&cause));
                 order_append(order, meta, decide::request_cancel(order, SERVICE, &reason)?)
             }

@@ -79,8 +79,8 @@ struct Seen {
 /// Source, symbol, timeframe.
 type Key = (String, String, String);
 
-/// Every series on the tape, by source, symbol and timeframe.
-pub async fn status(tape: &Tape) -> Result<Vec<SeriesStatus>, LogError> {
+/// Every series on the tape, which goes by `calendar`, by source, symbol and timeframe.
+pub async fn status(tape: &Tape, calendar: &Calendar) -> Result<Vec<SeriesStatus>, LogError> {
     let filters = ["market.bar.>".to_owned()];
     let mut seen: BTreeMap<Key, Seen> = BTreeMap::new();
     let Some(last) = tape.last(MARKET, &filters[0]).await? else { return Ok(Vec::new()) };
@@ -90,14 +90,14 @@ pub async fn status(tape: &Tape) -> Result<Vec<SeriesStatus>, LogError> {
         for delivery in reader.batch(READ_BATCH).await? {
             at = delivery.sequence();
             match delivery {
-                Delivery::Event(recorded) => fold(&mut seen, recorded),
+                Delivery::Event(recorded) => fold(&mut seen, calendar, recorded),
                 Delivery::Undecodable { sequence, subject, error, .. } => {
                     tracing::warn!(sequence, subject, "MARKET {sequence} passed over: {error}");
                 }
             }
         }
     }
-    Ok(seen.into_iter().map(|(key, seen)| told(key, seen)).collect())
+    Ok(seen.into_iter().map(|(key, seen)| told(calendar, key, seen)).collect())
 }
 
 /// The articles of every source, by source and symbol.
@@ -143,7 +143,7 @@ fn fold_article(seen: &mut BTreeMap<(String, String), ArticlesStatus>, recorded:
     of.last_append_ns = of.last_append_ns.max(appended_ns);
 }
 
-fn fold(seen: &mut BTreeMap<Key, Seen>, recorded: Recorded) {
+fn fold(seen: &mut BTreeMap<Key, Seen>, calendar: &Calendar, recorded: Recorded) {
     let event = recorded.event;
     let Some(Body::Bar(bar)) = event.body else { return };
     let Some(close_ns) = event.event_time.as_ref().and_then(from_timestamp) else { return };
@@ -157,11 +157,11 @@ fn fold(seen: &mut BTreeMap<Key, Seen>, recorded: Recorded) {
     series.first_ns = series.first_ns.min(close_ns);
     series.last_ns = series.last_ns.max(close_ns);
     series.appended_ns = series.appended_ns.max(appended_ns);
-    let newest_ns = series.dates.entry(Calendar::xnys().date_of(start_ns)).or_insert(close_ns);
+    let newest_ns = series.dates.entry(calendar.date_of(start_ns)).or_insert(close_ns);
     *newest_ns = close_ns.max(*newest_ns);
 }
 
-fn told((source, symbol, timeframe): Key, seen: Seen) -> SeriesStatus {
+fn told(calendar: &Calendar, (source, symbol, timeframe): Key, seen: Seen) -> SeriesStatus {
     let is_day = timeframe == Timeframe::D1.name();
     SeriesStatus {
         source,
@@ -172,19 +172,19 @@ fn told((source, symbol, timeframe): Key, seen: Seen) -> SeriesStatus {
         last_close_ns: seen.last_ns,
         last_append_ns: seen.appended_ns,
         // Bars of other centuries have no sessions to miss.
-        gaps: gaps(&seen.dates, is_day).unwrap_or_default(),
+        gaps: gaps(calendar, &seen.dates, is_day).unwrap_or_default(),
     }
 }
 
 /// The sessions between the first and the last of `dates` that are none of them, or whose newest bar does not reach the
 /// close, where it is not the bar of a day.
-fn gaps(dates: &BTreeMap<NaiveDate, i64>, is_day: bool) -> Result<Vec<Gap>, OutOfRange> {
+fn gaps(calendar: &Calendar, dates: &BTreeMap<NaiveDate, i64>, is_day: bool) -> Result<Vec<Gap>, OutOfRange> {
     let (Some((first, _)), Some((last, _))) = (dates.first_key_value(), dates.last_key_value()) else {
         return Ok(Vec::new());
     };
     let mut gaps: Vec<Gap> = Vec::new();
     let mut open = false;
-    for session in Calendar::xnys().sessions(*first, *last)? {
+    for session in calendar.sessions(*first, *last)? {
         let date = session.date;
         // The last one may be in progress.
         let whole = |newest_ns: &i64| is_day || date == *last || *newest_ns >= session.close_ns;
@@ -206,6 +206,8 @@ fn gaps(dates: &BTreeMap<NaiveDate, i64>, is_day: bool) -> Result<Vec<Gap>, OutO
 
 #[cfg(test)]
 mod tests {
+    use domain::calendar::Market;
+
     use super::*;
 
     #[test]
@@ -214,13 +216,16 @@ mod tests {
         // New Year's Day and two weekends lie between, and three sessions.
         let dates = ["2025-12-30", "2025-12-31", "2026-01-05", "2026-01-08"];
         let dates: BTreeMap<NaiveDate, i64> = dates.map(|text| (date(text), 0)).into();
-        let found = gaps(&dates, true).unwrap();
+        let found = gaps(Calendar::xnys(), &dates, true).unwrap();
         let expected = [
             Gap { from: date("2026-01-02"), to: date("2026-01-02"), sessions: 1 },
             Gap { from: date("2026-01-06"), to: date("2026-01-07"), sessions: 2 },
         ];
         assert_eq!(found, expected);
-        assert_eq!(gaps(&BTreeMap::new(), true).unwrap(), []);
+        assert_eq!(gaps(Calendar::xnys(), &BTreeMap::new(), true).unwrap(), []);
+        // A market that never closes has sessions on all of the days between.
+        let found = gaps(Market::TwentyFourSeven.calendar(), &dates, true).unwrap();
+        assert_eq!(found.iter().map(|gap| gap.sessions).collect::<Vec<_>>(), [4, 2]);
     }
 
     #[test]
@@ -232,7 +237,8 @@ mod tests {
         let dates: BTreeMap<NaiveDate, i64> =
             held.map(|(text, short_ns)| (date(text), close_ns(text) - short_ns)).into();
         let from = date("2025-12-26");
-        assert_eq!(gaps(&dates, false).unwrap(), [Gap { from, to: from, sessions: 1 }]);
-        assert_eq!(gaps(&dates, true).unwrap(), []);
+        let gaps = |is_day| gaps(Calendar::xnys(), &dates, is_day).unwrap();
+        assert_eq!(gaps(false), [Gap { from, to: from, sessions: 1 }]);
+        assert_eq!(gaps(true), []);
     }
 }

@@ -10,6 +10,7 @@
 //! Not checked here: the ninth invariant (`tapedeck replay --verify` does a replay), and of the first one what writers were
 //! told, which only a simulation knows.
 
+mod lately;
 mod outside;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ use std::time::Duration;
 
 use contracts::v1::event::Body;
 use contracts::v1::{Event, InvariantBroken};
-use contracts::{Subject, event_id, stream, to_timestamp};
+use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
 use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::invariant::{Invariant, Violation, Watch, compare_book};
@@ -28,6 +29,7 @@ use runtime::{Context, HealthState};
 use sqlx::PgPool;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 
+use lately::Lately;
 use outside::LOOKS;
 pub use outside::{Clients, Outside};
 
@@ -41,6 +43,8 @@ const COMPARE_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// The same where the tape is looked at once.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// For how long it is looked at then: until what execution may still settle is old enough, and three looks more.
+const ONCE_MAX: Duration = Duration::from_secs(90);
 
 /// Why the checker stopped.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,7 @@ impl Findings {
 /// The fold, and what is held against it.
 struct Checker {
     watch: Watch,
+    lately: Lately,
     findings: Findings,
     /// The read model's book, until the fold has come to its checkpoint.
     wanted: Option<Book>,
@@ -87,14 +92,20 @@ struct Checker {
 
 impl Checker {
     fn new(calendar: &'static Calendar) -> Self {
-        Self { watch: Watch::by(calendar), findings: Findings::default(), wanted: None }
+        let (watch, lately) = (Watch::by(calendar), Lately::default());
+        Self { watch, lately, findings: Findings::default(), wanted: None }
     }
 
     /// Takes the next message of TRADING; answers what is found for the first time.
     fn take(&mut self, delivery: &Delivery) -> Vec<Violation> {
         let mut news = self.compare();
         let found = match delivery {
-            Delivery::Event(recorded) => self.watch.fold(recorded.sequence, &recorded.event),
+            Delivery::Event(recorded) => {
+                if let Some(recorded_ns) = recorded.event.recorded_time.as_ref().and_then(from_timestamp) {
+                    self.lately.note(recorded.sequence, recorded_ns);
+                }
+                self.watch.fold(recorded.sequence, &recorded.event)
+            }
             Delivery::Undecodable { sequence, .. } => {
                 self.watch.skip(*sequence);
                 Vec::new()
@@ -151,9 +162,10 @@ pub async fn run(
                 let head = context.tape.state(stream::TRADING).await?.last_sequence;
                 // What is not folded yet explains much.
                 if head.saturating_sub(checker.findings.sequence) <= BATCH as u64 {
+                    let young_from = checker.lately.young_from(runtime::now_ns());
                     let stayed = tokio::select! {
                         () = context.shutdown.cancelled() => return Ok(()),
-                        stayed = outside.look(&checker.watch) => stayed,
+                        stayed = outside.look(&checker.watch, young_from) => stayed,
                     };
                     news = checker.findings.take(stayed);
                 }
@@ -173,7 +185,7 @@ pub async fn run(
 }
 
 /// Looks at the whole tape once, up to its present end, at the read model and at brokers outside. Where something is found
-/// that has to stay, it goes on for a few seconds.
+/// that has to stay, it goes on until that is judged: for a few seconds, or for as long as execution may take to settle it.
 pub async fn once(
     reader: &mut dyn Reader,
     head: u64,
@@ -190,10 +202,11 @@ pub async fn once(
             checker.compare();
         }
     }
+    let end = Instant::now() + ONCE_MAX;
     loop {
-        let stayed = outside.look(&checker.watch).await;
+        let stayed = outside.look(&checker.watch, checker.lately.young_from(runtime::now_ns())).await;
         checker.findings.take(stayed);
-        if outside.looks >= LOOKS || !outside.suspects() {
+        if !outside.is_undecided() || Instant::now() >= end {
             return Ok(checker.findings);
         }
         let until = Instant::now() + LOOK_AGAIN;

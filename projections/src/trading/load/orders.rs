@@ -61,6 +61,7 @@ pub(super) struct OrderRow {
     group_policy: Short<GroupPolicy>,
     group_stage: String,
     asked_revision: u32,
+    cancel_refused_ns: Option<i64>,
 }
 
 /// An execution; before the second version of the projection only its id was kept.
@@ -121,6 +122,7 @@ impl OrderRow {
             // An order of a status that this program does not know is not settled: the broker is asked.
             status: OrderStatus::from_name(&self.status).unwrap_or(OrderStatus::Submitted),
             cancel_requested: self.cancel_requested,
+            cancel_refused_ns: self.cancel_refused_ns,
             filled: self.filled.0,
             fills: self.fills,
             filled_value: self.filled_value.0,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use broker::{
-    ALPACA, Activity, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, Outgoing,
+    ALPACA, Booked, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, ListedOrder, Outgoing,
     Report, StateAtBroker,
 };
 use contracts::client_order_id;
@@ -250,6 +250,8 @@ impl Broker for Alpaca {
             ListedOrder {
                 open: matches!(truth::standing(&order), Standing::Working | Standing::Suspended(_))
                     && order.status != "replaced",
+                filled: order.filled_qty.as_ref().and_then(Number::quantity),
+                average: order.filled_avg_price.as_ref().and_then(Number::price),
                 client_order_id: ours.map_or(order.client_order_id, |order_id| client_order_id(&order_id)),
                 terms: format!("{} {} at {}", order.side, size.unwrap_or_default(), order.kind),
                 broker_order_id: order.id,
@@ -272,20 +274,21 @@ impl Broker for Alpaca {
         }))
     }
 
-    async fn activities(
-        &mut self,
-        _account: &str,
-        after_ns: i64,
-    ) -> Result<Option<Vec<Activity>>, BrokerError> {
+    async fn activities(&mut self, _account: &str, after_ns: i64) -> Result<Option<Booked>, BrokerError> {
         let unknown = |error| Self::unknown("activities", error);
         // Of some no more than the day is known, so that the list is read from the day before on.
         let after = wire::written(after_ns.saturating_sub(DAY_NS));
         let told = self.api.movements(&after).await.map_err(unknown)?;
-        let all: Result<Vec<Activity>, String> = told.into_iter().map(moved::activity).collect();
-        let mut all = all.map_err(|what| Self::unknown("activities", what))?;
-        all.retain(|activity| activity.at_ns > after_ns);
-        all.sort_by(|one, other| (one.at_ns, &one.id).cmp(&(other.at_ns, &other.id)));
-        Ok(Some(all))
+        let mut booked = Booked::default();
+        for movement in told {
+            match moved::activity(movement) {
+                Ok(activity) => booked.activities.push(activity),
+                Err(what) => booked.unread.push(what),
+            }
+        }
+        booked.activities.retain(|activity| activity.at_ns > after_ns);
+        booked.activities.sort_by(|one, other| (one.at_ns, &one.id).cmp(&(other.at_ns, &other.id)));
+        Ok(Some(booked))
     }
 
     async fn lookup(&mut self, order: &OrderSpec, client: &str) -> Result<Option<BrokerOrder>, BrokerError> {

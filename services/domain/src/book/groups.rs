@@ -30,6 +30,9 @@ pub const CLOSING_LEG: u32 = 1_000;
 /// Market time after which an order that does not fill while another one of its group has is stuck.
 pub const GROUP_PATIENCE_NS: i64 = 5 * 60 * E9;
 
+/// In place of a failure: the strategy was stopped.
+const STOPPED: &str = "stopped";
+
 /// What is to be done next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GroupStep {
@@ -70,12 +73,26 @@ impl Book {
         let new: Vec<_> = handled.orders.iter().map(|spec| spec.order_id.as_str()).collect();
         let (cancels, done) = (handled.cancels.join("+"), handled.done);
         let state = format!("{}/{cancels}/{}/{done}", orders.join("+"), new.join("+"));
-        if !handled.failure.is_empty() || handled.cancels.is_empty() {
-            return state;
-        }
         // Asked for again: the orders stand as they did the time before, but for when that was refused.
-        let refused_ns = handled.cancels.iter().filter_map(|id| self.order(id)).map(|order| order.updated_ns);
-        format!("{state}/{}", refused_ns.max().unwrap_or_default())
+        let asked = handled.cancels.iter().filter_map(|id| self.order(id));
+        let refused_ns = match handled.failure.as_str() {
+            "" => asked.map(|order| order.updated_ns).max(),
+            STOPPED => asked.filter_map(|order| order.cancel_refused_ns).max(),
+            _ => None,
+        };
+        match refused_ns {
+            Some(refused_ns) => format!("{state}/{refused_ns}"),
+            None => state,
+        }
+    }
+
+    /// Whether a cancel of an order may be asked for now, as of its account's last mark: one that was refused is asked for
+    /// again after a while, or what it belongs to would stay half open in silence.
+    #[must_use]
+    pub fn is_cancel_due(&self, order: &OrderState) -> bool {
+        let Some(refused_ns) = order.cancel_refused_ns else { return true };
+        let mark = self.account(&order.spec.account).and_then(|row| row.mark.as_ref());
+        mark.is_some_and(|mark| mark.event_ns.saturating_sub(refused_ns) >= GROUP_PATIENCE_NS)
     }
 
     pub(super) fn grouped(&self) -> usize {
@@ -231,13 +248,15 @@ impl Book {
             account: account.unwrap_or(&strategy.account).to_owned(),
             strategy: name.to_owned(),
             policy: GroupPolicy::Unwind.into(),
-            failure: "stopped".to_owned(),
+            failure: STOPPED.to_owned(),
             ..GroupHandled::default()
         };
         if !open.is_empty() {
-            let closing =
-                |order: &&&OrderState| order.signal_id != stopping.event_id && !order.cancel_requested;
-            let cancels: Vec<_> = open.iter().filter(closing).map(|order| order.id().to_owned()).collect();
+            let due = |order: &&&OrderState| {
+                let closes = order.signal_id == stopping.event_id;
+                !closes && !order.cancel_requested && self.is_cancel_due(order)
+            };
+            let cancels: Vec<_> = open.iter().filter(due).map(|order| order.id().to_owned()).collect();
             return (!cancels.is_empty()).then_some(GroupStep::Handle(GroupHandled { cancels, ..handled }));
         }
         if held.is_empty() {
@@ -288,7 +307,7 @@ impl Book {
             GroupPolicy::Complete => GroupStage::Completing,
             _ => GroupStage::Unwinding,
         };
-        let stopped = handled.failure == "stopped";
+        let stopped = handled.failure == STOPPED;
         for order_id in &handled.cancels {
             if let Some(order) = self.orders.get_mut(order_id) {
                 order.cancel_requested = true;

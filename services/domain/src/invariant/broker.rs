@@ -159,8 +159,11 @@ pub fn half_open(watch: &Watch) -> Option<Violation> {
     if refused.is_empty() {
         return None;
     }
-    let silent =
-        |order: &&OrderState| !order.signal_id.is_empty() && !order.cancel_requested && !is_spoken_of(order);
+    // Of one whose cancel was refused the refusal speaks: it is asked for again after a while.
+    let silent = |order: &&OrderState| {
+        let asked = order.cancel_requested || order.cancel_refused_ns.is_some();
+        !order.signal_id.is_empty() && !asked && !is_spoken_of(order)
+    };
     let (order, leg) = book.open_orders().filter(silent).find_map(|order| {
         let of_group =
             |leg: &&&OrderState| leg.signal_id == order.signal_id && leg.spec.leg != order.spec.leg;

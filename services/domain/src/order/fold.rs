@@ -68,6 +68,7 @@ impl OrderState {
             Body::OrderCancelled(event) => self.end(OrderStatus::Cancelled, &event.reason, event_ns),
             Body::OrderCancelRejected(_) => {
                 self.cancel_requested = false;
+                self.cancel_refused_ns = Some(event_ns);
                 self.settled("cancel");
             }
             Body::OrderReplaced(event) => {

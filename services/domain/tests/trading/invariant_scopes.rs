@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contracts::v1::event::Body;
 use contracts::v1::{
     AccountMarked, Basis, BreakerKind, BreakerTripped, GroupHandled, GroupPolicy, LimitInput, MarkPrice,
-    OrderCancelled, OrderRejected, OrderSpec, RiskDecision, RiskLimits, RiskMeasured,
+    OrderCancelRejected, OrderCancelled, OrderRejected, OrderSpec, RiskDecision, RiskLimits, RiskMeasured,
 };
 use contracts::{client_order_id, order_id, stream, to_timestamp};
 use domain::book::{CLOSING_LEG, Scope};
@@ -166,6 +166,10 @@ fn a_group_is_half_open_until_somebody_says_what_becomes_of_it() {
     });
     let (stated, _) = watch([opening(), half(), vec![told]].concat());
     assert_eq!(half_open(&stated), None);
+    // A cancel that was refused was no silence either: it is asked for again.
+    let refused = OrderCancelRejected { order_id: order_id("pair", 0), ..OrderCancelRejected::default() };
+    let (asked, _) = watch([opening(), half(), vec![Body::OrderCancelRejected(refused)]].concat());
+    assert_eq!(half_open(&asked), None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    GroupHandled, GroupPolicy, OrderSpec, PositionsFate, RiskDecision, Side, StrategyDisabled,
+    AccountMarked, GroupHandled, GroupPolicy, OrderSpec, PositionsFate, RiskDecision, Side, StrategyDisabled,
     StrategyEnabled, StrategyMode, Verdict,
 };
 use domain::book::{Book, GROUP_PATIENCE_NS, GroupStep};
@@ -225,6 +225,12 @@ fn stop(book: &mut Book, positions: PositionsFate, to: &str) {
     fold(book, [Body::StrategyDisabled(body)]);
 }
 
+fn mark(book: &mut Book, event_ns: i64) {
+    let body = AccountMarked { account: ACCOUNT.to_owned(), ..AccountMarked::default() };
+    let sequence = book.sequence() + 1;
+    book.apply(sequence, &event(event_ns, Body::AccountMarked(body))).unwrap();
+}
+
 fn next(book: &Book) -> Option<GroupStep> {
     book.stop_step(book.strategy(STRATEGY).unwrap())
 }
@@ -249,6 +255,31 @@ fn a_stopped_strategy_is_flattened() {
     fold(&mut book, [Body::GroupHandled(last)]);
     assert_eq!(next(&book), None);
     assert!(book.strategy(STRATEGY).unwrap().stopping.as_ref().unwrap().done);
+}
+
+#[test]
+fn a_stop_asks_again_for_a_cancel_that_was_refused_after_a_while() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Alert);
+    fill(&mut book, &ko, shares("100"));
+    stop(&mut book, PositionsFate::Flatten, "");
+    let mut states = Vec::new();
+    for _ in 0..3 {
+        let Some(GroupStep::Handle(asks)) = next(&book) else { panic!("{:?}", next(&book)) };
+        assert_eq!(asks.cancels, std::slice::from_ref(&pep));
+        states.push(book.group_state(&asks));
+        fold(&mut book, [Body::GroupHandled(asks)]);
+        assert_eq!(next(&book), None, "the cancel is under way");
+        say(&mut book, &pep, &BrokerReport::CancelRejected { reason: "busy".to_owned() });
+        let refused_ns = book.order(&pep).unwrap().updated_ns;
+        assert_eq!(book.order(&pep).unwrap().cancel_refused_ns, Some(refused_ns));
+        mark(&mut book, refused_ns + GROUP_PATIENCE_NS - 1);
+        assert_eq!(next(&book), None, "not at once");
+        mark(&mut book, refused_ns + GROUP_PATIENCE_NS);
+    }
+    assert_eq!(states[0], format!("/{pep}//false"), "the first one goes by the name that it always had");
+    states.sort();
+    states.dedup();
+    assert_eq!(states.len(), 3, "each is an event of its own: {states:?}");
 }
 
 #[test]

@@ -292,7 +292,7 @@ impl Shell {
             }
         };
         let mut ended = 0;
-        for ListedOrder { client_order_id, broker_order_id, symbol, terms, open } in listed {
+        for ListedOrder { client_order_id, broker_order_id, symbol, terms, open, .. } in listed {
             let ours = order_of_client(&client_order_id).map(|(order_id, _)| order_id.to_owned());
             if let Some(order_id) = ours {
                 ended += usize::from(!open);

@@ -2,11 +2,11 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountEntry, EntryKind, Event, Money, OrderCancelRequested, OrderRejected, OrderSubmitted, RiskDecision,
-    Side, TradingKilled, Verdict,
+    AccountEntry, AccountMarked, EntryKind, Event, Money, OrderAccepted, OrderCancelRejected,
+    OrderCancelRequested, OrderRejected, OrderSubmitted, RiskDecision, Side, TradingKilled, Verdict,
 };
-use contracts::{MANUAL, Subject, event_id, to_timestamp};
-use domain::book::Book;
+use contracts::{MANUAL, Subject, chain_id, event_id, to_timestamp};
+use domain::book::{Book, GROUP_PATIENCE_NS};
 use domain::calendar::Calendar;
 use event_log::Recorded;
 use execution::{Machine, Step, Work};
@@ -145,6 +145,57 @@ fn a_refused_leg_takes_its_group_with_it() {
     ];
     let [order_id, failed] = pair.map(|order| order.order_id);
     check(&given, &[Work::Unwind { order_id, failed }]);
+}
+
+#[test]
+fn a_leg_whose_cancel_is_refused_is_asked_for_again_after_a_while_under_another_id() {
+    let pair = [
+        leg("two", 0, order("two", "paper", "A", Side::Buy, 1)),
+        leg("two", 1, order("two", "paper", "B", Side::Sell, 1)),
+    ];
+    let [order_id, failed] = pair.clone().map(|order| order.order_id);
+    let accepted = OrderAccepted { order_id: order_id.clone(), ..OrderAccepted::default() };
+    let rejected = OrderRejected { order_id: failed.clone(), reason: "the broker says no".into() };
+    let given = [
+        approved("two", pair.to_vec()),
+        submitted(&pair[0]),
+        submitted(&pair[1]),
+        Body::OrderAccepted(accepted),
+        Body::OrderRejected(rejected),
+    ];
+    let unwind = Work::Unwind { order_id: order_id.clone(), failed: failed.clone() };
+    let mut machine = check(&given, std::slice::from_ref(&unwind));
+    let step = Step::Unwind { order_id: order_id.clone(), failed };
+    let fold = |machine: &mut Machine, event_ns: i64, body: Body| {
+        let sequence = machine.book().sequence() + 1;
+        let event = Event {
+            id: event_id("told", "test", u32::try_from(sequence).unwrap()),
+            event_time: Some(to_timestamp(event_ns)),
+            body: Some(body),
+            ..Event::default()
+        };
+        machine.fold(&Recorded { sequence, subject: String::new(), event }).unwrap();
+    };
+    let mark = || Body::AccountMarked(AccountMarked { account: "paper".into(), ..AccountMarked::default() });
+    let (mut now_ns, mut ids) = (OPEN_NS, Vec::new());
+    for _ in 0..3 {
+        assert_eq!(machine.work(), std::slice::from_ref(&unwind));
+        let asked = machine.decide(&step).unwrap().unwrap().event;
+        if ids.is_empty() {
+            assert_eq!(asked.id, chain_id::unwind(&asked.causation_id, &pair[0]), "as it always was");
+        }
+        ids.push(asked.id);
+        fold(&mut machine, now_ns, asked.body.unwrap());
+        let refused = OrderCancelRejected { order_id: order_id.clone(), reason: "busy".into() };
+        fold(&mut machine, now_ns, Body::OrderCancelRejected(refused));
+        fold(&mut machine, now_ns + GROUP_PATIENCE_NS - 1, mark());
+        assert!(machine.work().is_empty(), "not at once");
+        now_ns += GROUP_PATIENCE_NS;
+        fold(&mut machine, now_ns, mark());
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 3, "each is an event of its own: {ids:?}");
 }
 
 #[test]

@@ -150,13 +150,13 @@ async fn a_session_whose_bars_end_before_its_close_is_asked_for_again() {
     assert_eq!(asked, pairs(&[("2024-12-26", "2024-12-27"), ("2024-12-30", "2024-12-31")]));
     let asked = spans(&tape, ("2024-12-26", "2024-12-28")).await;
     assert_eq!(asked, pairs(&[("2024-12-26", "2024-12-28")]), "the last one is asked for anyway");
-    let found = status(&tape).await.unwrap();
+    let found = status(&tape, Calendar::xnys()).await.unwrap();
     let [gap] = &found[0].gaps[..] else { panic!("{found:?}") };
     assert_eq!((gap.from, gap.to, gap.sessions), (date("2024-12-26"), date("2024-12-26"), 1));
     fill(&tape, &[hours(&["2024-12-26"], 10)]).await;
     let asked = spans(&tape, ("2024-12-23", "2024-12-31")).await;
     assert_eq!(asked, pairs(&[("2024-12-30", "2024-12-31")]));
-    assert_eq!(status(&tape).await.unwrap()[0].gaps, []);
+    assert_eq!(status(&tape, Calendar::xnys()).await.unwrap()[0].gaps, []);
 }
 
 #[tokio::test]
@@ -277,12 +277,12 @@ async fn actions_are_stored_once_and_cannot_be_other_ones() {
 #[tokio::test]
 async fn the_status_tells_sources_apart_and_names_the_gaps() {
     let tape = memory();
-    assert_eq!(status(&tape).await.unwrap(), []);
+    assert_eq!(status(&tape, Calendar::xnys()).await.unwrap(), []);
     fill(&tape, &[hours(&["2025-01-02", "2025-01-03", "2025-01-10"], 10)]).await;
     let dir = tempfile::tempdir().unwrap();
     let text = "symbol,timeframe,start_utc,open,high,low,close,volume\nX,1d,2025-01-02,1,1,1,1,5\n";
     import(&tape, &[write(&dir, "x.csv", text)]).await;
-    let found = status(&tape).await.unwrap();
+    let found = status(&tape, Calendar::xnys()).await.unwrap();
     let keys: Vec<_> = found.iter().map(|s| (s.source.as_str(), s.timeframe.as_str(), s.bars)).collect();
     assert_eq!(keys, [("import", "1d", 1), ("vendor", "1h", 21)]);
     let [gap] = &found[1].gaps[..] else { panic!("{found:?}") };

@@ -1,7 +1,6 @@
 //! `tapedeck ingest`: how the live source, the source of news and the breakers are, and what came onto the tape, by source:
 //! bars and articles, with when they were filled last and why that failed last.
 
-use domain::calendar::Calendar;
 use event_log::Tape;
 use ingest::status::{ArticlesStatus, Gap, SeriesStatus, articles, status};
 use projections::queries::{self, BreakerRow, HeartbeatRow, SourceRow};
@@ -105,6 +104,7 @@ pub async fn note(tape: &Tape, action: Action, filled: &[Filled]) {
 pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> Result<(), Failure> {
     let IngestCommand::Status { source, symbols } = command;
     let authorities = session.config.standards().authorities;
+    let calendar = session.manifest.market()?.calendar();
     let wanted = |of: &str, about: &str| {
         source.as_ref().is_none_or(|source| of == source)
             && (symbols.is_empty() || symbols.iter().any(|symbol| symbol.eq_ignore_ascii_case(about)))
@@ -115,14 +115,15 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
     let pool = session.reader().await?;
     let mut live = queries::sources(&pool).await.map_err(failed)?;
     let of_source = |status: SeriesStatus| {
-        let date = Calendar::xnys().date_of(status.last_close_ns);
+        // Around the clock a day's last bar closes as the next day begins.
+        let date = calendar.date_of(status.last_close_ns - 1);
         let timeframe = status.timeframe.parse().ok();
         let stated = timeframe.and_then(|timeframe| authorities.of(&status.symbol, timeframe, date));
         let came = Came::of(fillings.of(&status.source, &status.symbol, &status.timeframe));
         let came = came.streamed(&live, &status.source, &status.symbol);
         OfSource { authority: stated.map(str::to_owned), came, status }
     };
-    let found = status(&session.tape).await?.into_iter();
+    let found = status(&session.tape, calendar).await?.into_iter();
     let found = found.filter(|series| wanted(&series.source, &series.symbol));
     let found: Vec<OfSource> = found.map(of_source).collect();
     let mut articles = of_articles(articles(&session.tape).await?, &fillings);

@@ -55,7 +55,8 @@ pub async fn check(session: &Session, options: &UniverseCheck, output: Output) -
     let stale = session.config.quality.stale_sessions;
     // The tape itself, for what is not folded yet counts too.
     let mut newest: BTreeMap<String, i64> = BTreeMap::new();
-    for series in ingest::status::status(&session.tape).await? {
+    let calendar = session.manifest.market()?.calendar();
+    for series in ingest::status::status(&session.tape, calendar).await? {
         let newest_ns = newest.entry(series.symbol).or_insert(series.last_close_ns);
         *newest_ns = series.last_close_ns.max(*newest_ns);
     }
@@ -118,7 +119,8 @@ async fn of_symbol(
     // One source that says that it has ended is enough to look.
     let ended = listings.iter().find(|(_, listing)| listing.state() == ListingState::Delisted);
     let stated = ended.or(listings.first());
-    let sessions_since = last_close_ns.and_then(sessions_since);
+    let calendar = session.manifest.market()?.calendar();
+    let sessions_since = last_close_ns.and_then(|close_ns| sessions_since(calendar, close_ns));
     let state = match (stated, sessions_since) {
         (Some((_, listing)), _) if listing.state() == ListingState::Delisted => "delisted",
         (_, Some(since)) if stale > 0 && since >= stale => "stale",
@@ -139,8 +141,8 @@ async fn of_symbol(
 }
 
 /// Sessions that ended since the one of a close.
-fn sessions_since(close_ns: i64) -> Option<u32> {
-    let (calendar, now_ns) = (Calendar::xnys(), runtime::now_ns());
+fn sessions_since(calendar: &Calendar, close_ns: i64) -> Option<u32> {
+    let now_ns = runtime::now_ns();
     let sessions = calendar.sessions(calendar.date_of(close_ns - 1), calendar.date_of(now_ns)).ok()?;
     let since = sessions.iter().filter(|session| session.open_ns >= close_ns && session.close_ns <= now_ns);
     u32::try_from(since.count()).ok()

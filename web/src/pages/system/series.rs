@@ -88,7 +88,7 @@ async fn read(app: &App) -> Result<Option<Told>, PageError> {
     for known in known {
         let key = (known.filled.symbol.clone(), known.filled.timeframe.clone());
         let missing = match series.get(&key) {
-            Some(series) => match app.missing.of(pool, series, now_ns).await? {
+            Some(series) => match app.missing.of(pool, app.config.calendar, series, now_ns).await? {
                 Some(missing) => count(missing),
                 None => "–".to_owned(),
             },

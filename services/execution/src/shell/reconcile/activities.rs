@@ -6,11 +6,11 @@
 //! until it comes they are not taken for found.
 //!
 //! Deliberately absent: what was booked before the account was traded through the broker, which is in the cash that it
-//! began with; what moves cash in any other way, which somebody has to look at.
+//! began with; what moves cash in any other way or cannot be read, which somebody has to look at.
 
 use std::collections::BTreeMap;
 
-use broker::{Activity, ActivityKind};
+use broker::{Activity, ActivityKind, Booked};
 use contracts::v1::event::Body;
 use contracts::v1::{AccountEntry, BrokerDiffered, DifferenceKind, DifferenceResolution, EntryKind};
 use contracts::{MANUAL, Subject, from_timestamp, stream};
@@ -63,8 +63,8 @@ impl Shell {
     ) -> Result<(), Error> {
         let Some(attached_ns) = self.attached_ns(account).await? else { return Ok(()) };
         let read_ns = self.activities.get(account).map_or(attached_ns, |read| read.from_ns);
-        let told = match self.broker.activities(account, read_ns.max(attached_ns)).await {
-            Ok(Some(told)) => told,
+        let booked = match self.broker.activities(account, read_ns.max(attached_ns)).await {
+            Ok(Some(booked)) => booked,
             Ok(None) => return Ok(()),
             Err(error) => {
                 self.unfinished(account, tallies, &error);
@@ -73,6 +73,11 @@ impl Shell {
         };
         self.load_applied().await?;
         self.catch_up().await?;
+        let Booked { activities: told, unread } = booked;
+        for what in unread {
+            let found = self.cannot_read(account, what).await?;
+            tallies.entry(account.to_owned()).or_default().differences += u32::from(found);
+        }
         let splits = self.splits_to_come(account, &told).await?;
         let due =
             told.into_iter().filter_map(|activity| Some((self.unbooked(account, &activity)?, activity)));
@@ -175,6 +180,21 @@ impl Shell {
             self.note_of(account, Body::BrokerDiffered(differed), &format!("differed/{key}")).await?;
         }
         Ok(differs)
+    }
+
+    /// States that the broker has booked something that cannot be read; answers whether it is new. What else it has booked,
+    /// and what it holds, is compared all the same.
+    async fn cannot_read(&mut self, account: &str, what: String) -> Result<bool, Error> {
+        let differed = BrokerDiffered {
+            account: account.to_owned(),
+            kind: DifferenceKind::Cash.into(),
+            at_broker: "unreadable".to_owned(),
+            on_tape: "nothing".to_owned(),
+            resolution: DifferenceResolution::Alert.into(),
+            detail: format!("{what}, so that it is not booked here"),
+            ..BrokerDiffered::default()
+        };
+        self.alert(differed).await
     }
 
     /// States cash that moved for a reason that nothing here books; answers whether it is new.

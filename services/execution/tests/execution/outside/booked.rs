@@ -160,6 +160,27 @@ async fn fees_interest_and_money_that_comes_and_goes_are_on_the_tape_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_is_stated_once_and_everything_else_is_compared() {
+    let mut stage = Stage::holding().await;
+    stage.books(activity("1", ActivityKind::Fee, "", -7, LATER_NS));
+    {
+        let mut world = stage.outside.0.lock().unwrap();
+        world.unread = vec!["activity 2: net_amount is no number".to_owned()];
+        // Somebody bought another share, upon which the list is read twice in one comparison.
+        world.others[0] = 11;
+    }
+    stage.restart().await;
+    assert_eq!(stage.booked().await, [("fee".to_owned(), -7)]);
+    assert_eq!(book(&stage.script.tape).await.net_quantity("paper", "A"), Quantity(11 * E9));
+    let differed = stage.differed().await;
+    let alerts: Vec<_> =
+        differed.iter().filter(|one| one.resolution() == DifferenceResolution::Alert).collect();
+    let [alert] = alerts[..] else { panic!("{differed:?}") };
+    assert_eq!(alert.detail, "activity 2: net_amount is no number, so that it is not booked here");
+    stage.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dividend_that_the_tape_has_paid_is_not_paid_again() {
     // What the broker paid for ten shares of 0.26 each, and by how much that is another amount.
     for (paid, more, differs) in [(260, 0, false), (221, -39, true)] {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use broker::{
-    Activity, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, Brokers, ListedOrder, Report,
-    StateAtBroker,
+    Activity, Booked, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, Brokers, ListedOrder,
+    Report, StateAtBroker,
 };
 use contracts::v1::{OrderSpec, Side, TradingMode};
 use domain::book::Book;
@@ -105,6 +105,8 @@ pub struct World {
     pub executed: usize,
     /// What it books without a trade.
     pub booked: Vec<Activity>,
+    /// What of it cannot be read.
+    pub unread: Vec<String>,
     /// How often it is still heard again after an interruption.
     pub missed: u32,
     /// Submissions by client order id that reached the broker.
@@ -275,14 +277,10 @@ impl Broker for Outside {
         Ok(Some(all.filter(|position| position.quantity != Quantity::ZERO).collect()))
     }
 
-    async fn activities(
-        &mut self,
-        account: &str,
-        after_ns: i64,
-    ) -> Result<Option<Vec<Activity>>, BrokerError> {
+    async fn activities(&mut self, account: &str, after_ns: i64) -> Result<Option<Booked>, BrokerError> {
         let world = self.0.lock().unwrap();
         let own = world.booked.iter().filter(|booked| account == "paper" && booked.at_ns > after_ns);
-        Ok(Some(own.cloned().collect()))
+        Ok(Some(Booked { activities: own.cloned().collect(), unread: world.unread.clone() }))
     }
 
     async fn listed_orders(&mut self, account: &str) -> Result<Option<Vec<ListedOrder>>, BrokerError> {
@@ -294,6 +292,8 @@ impl Broker for Outside {
             symbol: held.spec.symbol.clone(),
             terms: String::new(),
             open: held.works(),
+            filled: Some(Quantity(held.filled() * E9)),
+            average: (held.filled() > 0).then_some(Price(50 * E9)),
         });
         Ok(Some(listed.collect()))
     }
