@@ -92,8 +92,12 @@ impl Decisions {
                     self.recent_ids.remove(&gone.id);
                 }
             }
-            // An order that no decision approved, such as one of a kill switch, comes to be with its submission.
-            Some(Body::OrderSubmitted(_)) if !self.recent_ids.contains(&recorded.event.causation_id) => {
+            // An order that no decision approved, such as one of a kill switch, comes to be with its submission; an exit can
+            // have new terms from then on.
+            Some(Body::OrderSubmitted(event))
+                if !self.recent_ids.contains(&recorded.event.causation_id)
+                    || event.order.as_ref().is_some_and(|order| !order.parent_id.is_empty()) =>
+            {
                 self.stirred = recorded.sequence;
             }
             // What these change no decision looks at.

@@ -216,7 +216,7 @@ pub async fn risk(session: &Session, options: &RiskOptions, output: Output) -> R
         return output.document(&serde_json::json!({ "measures": measures, "alerts": alerts }));
     }
     if measures.is_empty() {
-        output.note("nothing was measured yet: the monitor measures with the marks of an account");
+        output.note("nothing was measured yet: the monitor measures with the marks of an account, and live upon its fills and every quarter of an hour");
     }
     for row in &measures {
         show(&row.measure, row.event_time_ns, output);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use contracts::v1::GroupPolicy;
+use domain::order::group::policy_name;
 use domain::research::STRATEGIES_MAX;
 use domain::sizing;
 use domain::strategy::{Kind, ParameterSpec, ValueSpec, kinds};
@@ -15,7 +17,12 @@ use crate::pages::Params;
 /// Before the name of a strategy that is registered on the tape.
 const REGISTERED: &str = "registered:";
 /// What becomes of a signal's orders, by name.
-const POLICIES: [&str; 4] = ["none", "complete", "unwind", "alert"];
+const POLICIES: [&str; 4] = [
+    policy_name(GroupPolicy::Unspecified),
+    policy_name(GroupPolicy::Complete),
+    policy_name(GroupPolicy::Unwind),
+    policy_name(GroupPolicy::Alert),
+];
 
 /// One of what may be chosen.
 #[derive(Clone, Debug)]

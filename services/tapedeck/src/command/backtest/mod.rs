@@ -112,7 +112,7 @@ async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Outpu
     };
     let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
     let mut market = data::kept(global, &options.run, &request).await?;
-    let request = BacktestRequest { calendar: market.calendar.exchange().to_owned(), ..request };
+    let request = files::stated(request, &market);
     let mut warnings = std::mem::take(&mut market.notes);
     if options.record.is_none() {
         warnings.push(UNRECORDED.to_owned());
