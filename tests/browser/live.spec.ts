@@ -113,7 +113,8 @@ test("pause holds everything still, resume catches up", async ({ page }) => {
 
 test("focus survives updates", async ({ page }) => {
   await openOverview(page);
-  const button = page.locator("#strategies form button").first();
+  await page.locator("#strategies summary").first().click();
+  const button = page.locator("#strategies details[open] form button").first();
   await button.focus();
   const before = await version(page);
   await expect.poll(() => version(page)).toBeGreaterThan(before + 20);
