@@ -143,7 +143,9 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
     // Of each service the newest instance; older ones ended or were replaced.
     services.dedup_by(|next, kept| next.service == kept.service);
     let projections = positions(session).await?;
-    let running = Addresses::read(&session.dir).is_some() && !session.owns_servers();
+    let noted = Addresses::read(&session.dir).is_some() && !session.owns_servers();
+    // Who uses servers of the user's own may run on another machine: heartbeats alone tell.
+    let running = noted || session.external_servers;
     let mut degraded = Vec::new();
     let now_ns = runtime::now_ns();
     degraded.extend(services.iter_mut().filter_map(|beat| judge(beat, running, now_ns)));
@@ -163,7 +165,7 @@ async fn look(session: &Session) -> Result<Screen, Failure> {
         kind: session.manifest.kind,
         dashboard: Addresses::read(&session.dir).and_then(|addresses| addresses.dashboard),
         nats: session.addresses.nats_url.redacted(),
-        nats_file: running.then(|| Addresses::file(&session.dir)),
+        nats_file: noted.then(|| Addresses::file(&session.dir)),
         market_time: accounts.iter().filter_map(|account| account.marked_ns).max().map(time),
         counts,
         accounts,
