@@ -215,7 +215,8 @@ impl EventLog for JetStreamLog {
         from_sequence: u64,
     ) -> Result<Box<dyn Reader>, LogError> {
         let after = Bookmark::before(from_sequence);
-        let reader = read::JetStreamReader::open(&self.inner.bulk, stream, filters, after).await?;
+        let open = || read::JetStreamReader::open(&self.inner.bulk, stream, filters, after.clone());
+        let reader = again(open).await?;
         Ok(Box::new(reader))
     }
 
