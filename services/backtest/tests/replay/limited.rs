@@ -4,16 +4,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use backtest::replay::{Options, Outcome, Rerun, changes, compare, replay, unwatched};
+use backtest::replay::{Outcome, Rerun, changes, compare, replay, unwatched};
 use contracts::stream;
 use contracts::v1::event::Body;
 use contracts::v1::{LimitsSet, RiskDecision, StrategyRegistered, TradeLimits};
 use domain::book::Scope;
-use domain::calendar::Market;
 use domain::risk::fields;
 use event_log::{MemoryLog, Tape};
-use runtime::ClockMode;
 
+use crate::by_hand::options;
 use crate::rehearsal::{everything, rehearse_with};
 
 const INSTANTS: usize = 260;
@@ -69,17 +68,6 @@ async fn decisions(log: &MemoryLog) -> Vec<RiskDecision> {
         _ => None,
     };
     events.filter_map(decision).collect()
-}
-
-fn options() -> Options {
-    Options {
-        clock: ClockMode::Tape,
-        calendar: Market::Xnys,
-        fallback_account: "paper".into(),
-        from: 1,
-        to: None,
-        read_model: None,
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

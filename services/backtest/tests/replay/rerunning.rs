@@ -3,29 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use backtest::replay::{Options, Outcome, Rerun, Row, changes, compare, unwatched};
+use backtest::replay::{Outcome, Rerun, Row, changes, compare, unwatched};
 use contracts::v1::event::Body;
 use contracts::{from_timestamp, stream};
-use domain::calendar::Market;
 use event_log::{MemoryLog, Tape};
 use projections::as_of::{Moment, Timeline};
-use runtime::ClockMode;
 use runtime::command::{Caller, Stop, kill};
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
+use crate::by_hand::options;
 use crate::rehearsal::{everything, market, rehearse, rehearse_between};
-
-fn options() -> Options {
-    Options {
-        clock: ClockMode::Tape,
-        calendar: Market::Xnys,
-        fallback_account: "paper".into(),
-        from: 1,
-        to: None,
-        read_model: None,
-    }
-}
 
 /// The end of the instant in which a sequence stands.
 pub async fn instant_end(tape: &Tape, sequence: u64) -> u64 {
