@@ -12,6 +12,7 @@ mod canonical;
 pub mod chain_id;
 mod codec;
 mod id;
+mod order;
 mod subject;
 mod symbol;
 mod time;
@@ -28,6 +29,7 @@ pub use id::{
     client_order_id_of, event_id, order_id, order_of_client, signal_id,
 };
 pub use json::JsonError;
+pub use order::order_of;
 pub use subject::{MalformedSubject, Subject, escape, stream_of, unescape};
 pub use symbol::{EXPECTED_SYMBOL, MalformedSymbol, SYMBOL_BYTES_MAX, read_symbol};
 pub use time::{from_timestamp, to_timestamp};

@@ -7,7 +7,8 @@ use std::fmt;
 
 use crate::v1::event::Body;
 use crate::v1::{
-    ActionKind, EntryKind, Event, LimitScope, OrderSpec, ProjectionTask, StrategyMode, TradingMode, Verdict,
+    AccountKind, ActionKind, EntryKind, Event, LimitScope, OrderSpec, ProjectionTask, StrategyMode,
+    TradingMode, Verdict,
 };
 use crate::{ALL_ACCOUNTS, stream};
 
@@ -392,5 +393,23 @@ impl TradingMode {
             Self::Live => "live",
             Self::Unspecified => "unspecified",
         }
+    }
+}
+
+impl AccountKind {
+    /// The kind as pages, commands and the configuration write it; `None` where none is stated.
+    #[must_use]
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Cash => Some("cash"),
+            Self::Margin => Some("margin"),
+            Self::Unspecified => None,
+        }
+    }
+
+    /// The kind of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Cash, Self::Margin].into_iter().find(|kind| kind.name() == Some(name))
     }
 }

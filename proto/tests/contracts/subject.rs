@@ -1,8 +1,10 @@
 //! The subject grammar.
 
 use contracts::v1::event::Body;
-use contracts::v1::{Bar, EntryKind, Event, OrderSpec, Signal, SignalLeg, TradingHalted, Verdict};
-use contracts::{Subject, escape, stream_of, unescape};
+use contracts::v1::{
+    AccountKind, Bar, EntryKind, Event, OrderSpec, OrderTriggered, Signal, SignalLeg, TradingHalted, Verdict,
+};
+use contracts::{Subject, escape, order_of, stream_of, unescape};
 use proptest::prelude::*;
 
 use crate::golden;
@@ -219,6 +221,24 @@ fn an_order_and_its_fills_are_one_aggregate() {
     assert_eq!(filter, "*.main.sma_cross.BRK%2EB.0123.>");
     let prefix = "main.sma_cross.BRK%2EB.0123.";
     assert_eq!(Subject::order(&order, "accepted").as_str(), format!("order.{prefix}accepted"));
+}
+
+#[test]
+fn an_event_of_an_orders_life_names_its_order() {
+    let order = order();
+    let body = Body::OrderTriggered(OrderTriggered { order_id: "0123".into(), ..OrderTriggered::default() });
+    assert_eq!(order_of(&body), Some("0123"));
+    let event = Event { body: Some(body), ..Event::default() };
+    assert_eq!(Subject::for_event(&event, Some(&order)), Some(Subject::order(&order, "triggered")));
+    assert_eq!(order_of(&Body::Signal(Signal::default())), None);
+}
+
+#[test]
+fn kinds_of_accounts_have_the_names_that_they_are_read_by() {
+    for kind in [AccountKind::Cash, AccountKind::Margin] {
+        assert_eq!(kind.name().and_then(AccountKind::of_name), Some(kind));
+    }
+    assert_eq!((AccountKind::Unspecified.name(), AccountKind::of_name("gold")), (None, None));
 }
 
 #[test]

@@ -38,6 +38,7 @@ mod position;
 mod prices;
 mod query;
 mod restate;
+mod shared;
 mod strategies;
 mod tally;
 mod transfer;
@@ -51,7 +52,7 @@ pub use account::{AccountConfig, AccountState, Halt, Mark};
 pub use approvals::{APPROVALS_NS, Approval, Rate};
 pub use entry::{cash_in_lieu_entries, dividend_entries, split_entries};
 pub use error::FoldError;
-pub use groups::{CLOSING_LEG, GROUP_PATIENCE_NS, GroupStep};
+pub use groups::{CLOSING_LEG, GROUP_PATIENCE_NS, GroupStep, is_cancel_due};
 pub use in_name::InName;
 pub use limits::{LimitSet, Scope};
 pub use lots::{Lot, Lots};
@@ -64,6 +65,7 @@ pub use strategies::{PendingSignal, Stopping, StrategyState, Warmth};
 pub use tally::{Kill, RECENT_ANSWERS, RECENT_TRADES};
 
 use approvals::Approvals;
+use shared::Shared;
 
 use crate::order::OrderState;
 
@@ -72,28 +74,29 @@ pub const SETTLED_ORDERS_MAX: usize = 1024;
 
 /// Everything that TRADING says, as of one sequence.
 ///
-/// Its stored form is that of its fields: it is read back exactly, and only by the version of the fold that wrote it.
+/// Its stored form is that of its fields: it is read back exactly, and only by the version of the fold that wrote it. A copy
+/// shares with it whatever neither of them changes afterwards.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Book {
     sequence: u64,
-    accounts: BTreeMap<String, AccountState>,
-    #[serde(with = "pairs")]
-    positions: BTreeMap<PositionKey, PositionState>,
-    #[serde(with = "pairs")]
-    lots: BTreeMap<PositionKey, Lots>,
+    accounts: Shared<BTreeMap<String, AccountState>>,
+    #[serde(with = "shared::as_pairs")]
+    positions: Shared<BTreeMap<PositionKey, PositionState>>,
+    #[serde(with = "shared::as_pairs")]
+    lots: Shared<BTreeMap<PositionKey, Lots>>,
     /// Orders of the groups that something may still have to be done about, by the signal they serve.
-    groups: BTreeMap<String, Vec<String>>,
-    orders: BTreeMap<String, OrderState>,
-    settled: BTreeMap<String, OrderState>,
-    settled_order: VecDeque<String>,
-    strategies: BTreeMap<String, StrategyState>,
-    pending: BTreeMap<String, PendingSignal>,
+    groups: Shared<BTreeMap<String, Vec<String>>>,
+    orders: Shared<BTreeMap<String, Shared<OrderState>>>,
+    settled: Shared<BTreeMap<String, Shared<OrderState>>>,
+    settled_order: Shared<VecDeque<String>>,
+    strategies: Shared<BTreeMap<String, StrategyState>>,
+    pending: Shared<BTreeMap<String, Shared<PendingSignal>>>,
     halt: Option<Halt>,
-    #[serde(with = "pairs")]
-    limit_sets: BTreeMap<Scope, LimitSet>,
-    #[serde(with = "pairs")]
-    tallies: BTreeMap<(String, String), RiskTally>,
-    approvals: Approvals,
+    #[serde(with = "shared::as_pairs")]
+    limit_sets: Shared<BTreeMap<Scope, LimitSet>>,
+    #[serde(with = "shared::as_pairs")]
+    tallies: Shared<BTreeMap<(String, String), RiskTally>>,
+    approvals: Shared<Approvals>,
 }
 
 /// The rows a book is made of, as the read model holds them.
@@ -162,7 +165,7 @@ impl Book {
             positions: parts.positions.into_iter().map(|row| (row.key.clone(), row)).collect(),
             lots: parts.lots.into_iter().collect(),
             strategies: parts.strategies.into_iter().map(|row| (row.strategy.clone(), row)).collect(),
-            pending: parts.pending.into_iter().map(|row| (row.event.id.clone(), row)).collect(),
+            pending: parts.pending.into_iter().map(|row| (row.event.id.clone(), Shared::from(row))).collect(),
             halt: parts.halt,
             limit_sets: parts.limits.into_iter().map(|row| (row.scope.clone(), row)).collect(),
             tallies: parts
@@ -170,7 +173,7 @@ impl Book {
                 .into_iter()
                 .map(|row| ((row.account.clone(), row.strategy.clone()), row))
                 .collect(),
-            approvals: Approvals::of(parts.approvals),
+            approvals: Approvals::of(parts.approvals).into(),
             ..Self::default()
         };
         for order in parts.orders {
@@ -187,9 +190,9 @@ impl Book {
             accounts: self.accounts.values().cloned().collect(),
             positions: self.positions.values().cloned().collect(),
             lots: self.lots.iter().map(|(key, lots)| (key.clone(), lots.clone())).collect(),
-            orders: self.orders.values().chain(self.settled.values()).cloned().collect(),
+            orders: self.open_orders().chain(self.ended_orders()).cloned().collect(),
             strategies: self.strategies.values().cloned().collect(),
-            pending: self.pending.values().cloned().collect(),
+            pending: self.pending_signals().cloned().collect(),
             halt: self.halt.clone(),
             limits: self.limit_sets.values().cloned().collect(),
             tallies: self.tallies.values().cloned().collect(),
@@ -232,13 +235,15 @@ impl Book {
             }
         }
         if !order.status.is_ended() {
-            // An end that was taken back leaves the ended ones.
-            self.settled.remove(&id);
-            self.orders.insert(id, order);
+            // An end that was taken back leaves the ended ones; without one these stay as they are, shared.
+            if self.settled.contains_key(&id) {
+                self.settled.remove(&id);
+            }
+            self.orders.insert(id, order.into());
             return;
         }
         self.orders.remove(&id);
-        if self.settled.insert(id.clone(), order).is_none() {
+        if self.settled.insert(id.clone(), order.into()).is_none() {
             self.settled_order.push_back(id);
         }
         let most = SETTLED_ORDERS_MAX + self.grouped();

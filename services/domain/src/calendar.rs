@@ -131,6 +131,17 @@ impl Calendar {
         Ok(self.sessions.get(start..end).unwrap_or_default())
     }
 
+    /// The sessions from that of a bar that closes at `first_close_ns` to that of one that closes at `last_close_ns`: a
+    /// close at midnight belongs to the date that ends there.
+    pub fn sessions_of_closes(
+        &self,
+        first_close_ns: i64,
+        last_close_ns: i64,
+    ) -> Result<&[Session], OutOfRange> {
+        let date = |close_ns: i64| self.date_of(close_ns.saturating_sub(1));
+        self.sessions(date(first_close_ns), date(last_close_ns))
+    }
+
     /// The session that is in progress at `instant_ns`: `open_ns <= instant_ns < close_ns`.
     pub fn session_at(&self, instant_ns: i64) -> Result<Option<Session>, OutOfRange> {
         let session = self.first_closing_after(instant_ns)?;

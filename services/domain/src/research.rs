@@ -3,18 +3,19 @@
 //!
 //! Deliberately absent: the run itself (the `engine` crate), whether there are data for it (its runner's).
 
+mod costs;
 pub mod ranges;
 mod stretch;
+
+pub use costs::{StatedCosts, costs};
 
 use std::fmt;
 
 use chrono::NaiveDate;
-use contracts::v1::{
-    BacktestKind, BacktestRequest, BacktestRevisions, BacktestSearch, BacktestStrategy, Costs,
-};
+use contracts::v1::{BacktestKind, BacktestRequest, BacktestRevisions, BacktestSearch, BacktestStrategy};
 
 use crate::bar::Timeframe;
-use crate::money::{Amount, E9};
+use crate::money::Amount;
 use crate::strategy::{ParameterError, kinds, resolve};
 
 /// Kind of a strategy whose code is outside of this program.
@@ -120,7 +121,7 @@ pub fn complete_beside(mut request: BacktestRequest) -> Result<BacktestRequest, 
     if Amount::from_wire(request.cash.as_ref()).0 <= 0 {
         return invalid("cash", Amount::from_wire(request.cash.as_ref()), "more than 0");
     }
-    check_costs(&request.costs.unwrap_or_default())?;
+    costs::check(&request.costs.unwrap_or_default())?;
     if !request.calendar.is_empty() && !CALENDARS.contains(&request.calendar.as_str()) {
         return invalid("calendar", &request.calendar, format!("one of {}", CALENDARS.join(", ")));
     }
@@ -243,41 +244,6 @@ fn check_revisions(request: &mut BacktestRequest) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn check_costs(costs: &Costs) -> Result<(), Invalid> {
-    let share = |field, value: i64| match value {
-        0..=E9 => Ok(()),
-        _ => invalid(field, Amount(i128::from(value)), "0 to 1, a share of the traded value"),
-    };
-    share("commission_rate", costs.commission_rate_e9)?;
-    share("slippage", costs.slippage_rate_e9)?;
-    if costs.commission_per_share_e9 < 0 {
-        let value = Amount(i128::from(costs.commission_per_share_e9));
-        return invalid("commission_per_share", value, "0 or more");
-    }
-    for (field, money) in [
-        ("commission_minimum", &costs.commission_minimum),
-        ("commission_per_order", &costs.commission_per_order),
-    ] {
-        let amount = Amount::from_wire(money.as_ref());
-        if amount.0 < 0 {
-            return invalid(field, amount, "0 or more");
-        }
-    }
-    let number = |e9: i64| Amount(i128::from(e9));
-    if costs.slippage_per_share_e9 < 0 {
-        return invalid("slippage_per_share", number(costs.slippage_per_share_e9), "0 or more");
-    }
-    if !(0..=10 * E9).contains(&costs.slippage_volume_rate_e9) {
-        let expected = "0 to 10, a share of the price";
-        return invalid("slippage_volume", number(costs.slippage_volume_rate_e9), expected);
-    }
-    if !(0..=E9).contains(&costs.volume_share_most_e9) {
-        let expected = "0 to 1, a share of the volume";
-        return invalid("max_volume_share", number(costs.volume_share_most_e9), expected);
-    }
-    Ok(())
-}
-
 fn check_kind(request: &BacktestRequest) -> Result<(), Invalid> {
     let (search, folds) = (request.search.as_ref(), request.folds.as_ref());
     if request.stretch.is_some() {
@@ -345,9 +311,10 @@ fn check_search(request: &BacktestRequest, search: Option<&BacktestSearch>) -> R
 
 #[cfg(test)]
 mod tests {
-    use contracts::v1::{BacktestFolds, BacktestRange, Money, Parameter};
+    use contracts::v1::{BacktestFolds, BacktestRange, Costs, Money, Parameter};
 
     use super::*;
+    use crate::money::E9;
 
     fn request() -> BacktestRequest {
         BacktestRequest {
@@ -410,7 +377,7 @@ mod tests {
         check(&|one| (one.from, one.to) = ("2020-01-02".into(), "2019-01-02".into()), "to \"2019-01-02\"");
         check(&|one| one.from = "yesterday".into(), "from \"yesterday\"");
         check(&|one| one.cash = None, "cash \"0\"");
-        check(&|one| one.costs = Some(Costs { slippage_rate_e9: -1, ..Costs::default() }), "slippage");
+        check(&|one| one.costs = Some(Costs { slippage_rate_e9: -1, ..Costs::default() }), "slippage_bps");
         let more = 11 * E9;
         for (costs, expected) in [
             (Costs { slippage_per_share_e9: -1, ..Costs::default() }, "slippage_per_share \"-0.000000001\""),

@@ -8,10 +8,9 @@
 //! Deliberately absent: how anybody outside is reached.
 
 use contracts::v1::{Event, RiskDecision, Signal};
-use contracts::{Subject, event_id};
+use contracts::{Subject, event_id, order_of};
 use domain::bar::Bar;
 use domain::calendar::Session;
-use domain::order::OrderState;
 use domain::risk::{self, RiskView, Rule};
 use domain::series::{BarSeries, DatedAction};
 
@@ -122,7 +121,8 @@ impl<R: Recorder> Run<'_, R> {
         if self.outside.is_none() {
             return;
         }
-        let order = order_of(event).and_then(|id| self.book.order(id)).map(|order: &OrderState| &order.spec);
+        let named = event.body.as_ref().and_then(order_of);
+        let order = named.and_then(|id| self.book.order(id)).map(|order| &order.spec);
         if let Some(subject) = Subject::for_event(event, order) {
             self.told.push((subject, event.clone()));
         }
@@ -137,27 +137,6 @@ pub(crate) fn decide(pending: &Pending, view: &RiskView) -> RiskDecision {
         }
         _ => risk::decide(&pending.id, &pending.signal, view),
     }
-}
-
-/// The order that an event of its life names.
-fn order_of(event: &Event) -> Option<&str> {
-    use contracts::v1::event::Body;
-    Some(match event.body.as_ref()? {
-        Body::OrderAccepted(one) => &one.order_id,
-        Body::OrderRejected(one) => &one.order_id,
-        Body::OrderCancelRequested(one) => &one.order_id,
-        Body::OrderCancelled(one) => &one.order_id,
-        Body::OrderCancelRejected(one) => &one.order_id,
-        Body::OrderReplaceRequested(one) => &one.order_id,
-        Body::OrderReplaced(one) => &one.order_id,
-        Body::OrderReplaceRejected(one) => &one.order_id,
-        Body::OrderExpired(one) => &one.order_id,
-        Body::OrderSuspended(one) => &one.order_id,
-        Body::OrderAdjusted(one) => &one.order_id,
-        Body::OrderTriggered(one) => &one.order_id,
-        Body::OrderTrailed(one) => &one.order_id,
-        _ => return None,
-    })
 }
 
 /// Id of an event that only a tape needs.

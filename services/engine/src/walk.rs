@@ -49,7 +49,7 @@ impl<'data> Rows<'data> {
     }
 }
 
-/// The sessions that a run of `data` passes through: from the date of the first bar to that of the last.
+/// The sessions that a run of `data` passes through: from that of the first bar to that of the last.
 pub fn session_range(
     calendar: &'static Calendar,
     data: &MarketData,
@@ -58,7 +58,7 @@ pub fn session_range(
     let first = closes().filter_map(|closes| closes.first().copied()).min();
     let last = closes().filter_map(|closes| closes.last().copied()).max();
     match first.zip(last) {
-        Some((first, last)) => calendar.sessions(calendar.date_of(first), calendar.date_of(last)),
+        Some((first, last)) => calendar.sessions_of_closes(first, last),
         None => Ok(&[]),
     }
 }

@@ -8,6 +8,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{Event, RiskDecision};
 
 use super::Book;
+use super::shared::Shared;
 use crate::money::{Price, Quantity};
 use crate::order::{OrderState, Replacement};
 
@@ -32,7 +33,7 @@ impl Book {
             let order = match replaced {
                 Some((terms, filled, price)) => {
                     // It was open then. One that has ended since may have left memory, and is told from none.
-                    let known = self.orders.get(&spec.order_id).cloned();
+                    let known = self.orders.get(&spec.order_id).map(Shared::own);
                     let known = known.unwrap_or_else(|| OrderState::approved(terms.clone(), price, event_ns));
                     let mut order = OrderState { spec: terms.clone(), filled, ..known };
                     order.ask(Replacement::of(spec, &wire.id));

@@ -27,7 +27,8 @@ impl Book {
                     strategy.last_signal_ns = Some(event_ns);
                     changes = self.store_strategy(strategy, event_ns);
                 }
-                self.pending.insert(event.id.clone(), PendingSignal { sequence, event: event.clone() });
+                let pending = PendingSignal { sequence, event: event.clone() };
+                self.pending.insert(event.id.clone(), pending.into());
                 Ok(Changes { signals: vec![event.id.clone()], ..changes })
             }
             Body::RiskDecision(decision) => self.decided(decision, event, event_ns),

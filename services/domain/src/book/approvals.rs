@@ -6,6 +6,7 @@ use contracts::v1::RiskDecision;
 use serde::{Deserialize, Serialize};
 
 use super::Scope;
+use super::shared::Shared;
 
 /// How long an approval counts: longer than any day of New York.
 pub const APPROVALS_NS: i64 = 25 * 3_600 * 1_000_000_000;
@@ -40,7 +41,7 @@ pub struct Rate {
 /// Approvals of late, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Approvals {
-    kept: VecDeque<Approval>,
+    kept: VecDeque<Shared<Approval>>,
 }
 
 impl Approvals {
@@ -53,7 +54,7 @@ impl Approvals {
     }
 
     pub fn rows(&self) -> Vec<Approval> {
-        self.kept.iter().cloned().collect()
+        self.kept.iter().map(Shared::own).collect()
     }
 
     pub fn decided(&mut self, decision: &RiskDecision, event_ns: i64) {
@@ -67,7 +68,7 @@ impl Approvals {
 
     fn push(&mut self, approval: Approval) {
         let newest = self.kept.back().map_or(approval.event_ns, |last| last.event_ns.max(approval.event_ns));
-        self.kept.push_back(approval);
+        self.kept.push_back(approval.into());
         let oldest = newest.saturating_sub(APPROVALS_NS);
         while self.kept.len() > APPROVALS_MAX || self.kept.front().is_some_and(|row| row.event_ns < oldest) {
             self.kept.pop_front();

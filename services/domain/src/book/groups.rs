@@ -42,6 +42,13 @@ pub enum GroupStep {
     Transfer(Vec<PositionTransferred>),
 }
 
+/// Whether a cancel of an order may be asked for at `now_ns` of market time: one that was refused is asked for again after a
+/// while, or what it belongs to would stay half open in silence.
+#[must_use]
+pub fn is_cancel_due(order: &OrderState, now_ns: i64) -> bool {
+    order.cancel_refused_ns.is_none_or(|refused_ns| now_ns.saturating_sub(refused_ns) >= GROUP_PATIENCE_NS)
+}
+
 /// One thing that went wrong with a group.
 struct Failure<'book> {
     order: &'book OrderState,
@@ -76,7 +83,7 @@ impl Book {
         // Asked for again: the orders stand as they did the time before, but for when that was refused.
         let asked = handled.cancels.iter().filter_map(|id| self.order(id));
         let refused_ns = match handled.failure.as_str() {
-            "" => asked.map(|order| order.updated_ns).max(),
+            "" => asked.filter_map(|order| order.cancel_refused_ns.max(Some(order.updated_ns))).max(),
             STOPPED => asked.filter_map(|order| order.cancel_refused_ns).max(),
             _ => None,
         };
@@ -84,15 +91,6 @@ impl Book {
             Some(refused_ns) => format!("{state}/{refused_ns}"),
             None => state,
         }
-    }
-
-    /// Whether a cancel of an order may be asked for now, as of its account's last mark: one that was refused is asked for
-    /// again after a while, or what it belongs to would stay half open in silence.
-    #[must_use]
-    pub fn is_cancel_due(&self, order: &OrderState) -> bool {
-        let Some(refused_ns) = order.cancel_refused_ns else { return true };
-        let mark = self.account(&order.spec.account).and_then(|row| row.mark.as_ref());
-        mark.is_some_and(|mark| mark.event_ns.saturating_sub(refused_ns) >= GROUP_PATIENCE_NS)
     }
 
     pub(super) fn grouped(&self) -> usize {
@@ -186,12 +184,11 @@ impl Book {
             let over = orders.iter().all(|order| !is_open(order));
             return over.then_some(GroupHandled { done: true, ..handled });
         }
-        // A cancel that was refused is asked for again after a while, or the group would stay half open in silence.
-        let refused = |order: &&&OrderState| {
-            let waited = now_ns.saturating_sub(order.updated_ns) >= GROUP_PATIENCE_NS;
-            is_open(order) && order.spec.leg < CLOSING_LEG && !order.cancel_requested && waited
+        let due = |order: &&&OrderState| {
+            let is_asked = order.cancel_requested || order.spec.leg >= CLOSING_LEG;
+            is_open(order) && !is_asked && is_cancel_due(order, now_ns)
         };
-        let cancels: Vec<_> = orders.iter().filter(refused).map(|order| order.id().to_owned()).collect();
+        let cancels: Vec<_> = orders.iter().filter(due).map(|order| order.id().to_owned()).collect();
         if !cancels.is_empty() {
             return Some(GroupHandled { cancels, ..handled });
         }
@@ -230,8 +227,8 @@ impl Book {
         Some(GroupHandled { orders: closing, done, ..handled })
     }
 
-    /// What is to be done next about what a stopped strategy holds; `None` when there is nothing, or while something
-    /// is under way.
+    /// What is to be done next about what a stopped strategy holds, as of the last marks; `None` when there is nothing, or
+    /// while something is under way.
     #[must_use]
     pub fn stop_step(&self, strategy: &StrategyState) -> Option<GroupStep> {
         let stopping = strategy.stopping.as_ref().filter(|stopping| !stopping.done)?;
@@ -254,7 +251,8 @@ impl Book {
         if !open.is_empty() {
             let due = |order: &&&OrderState| {
                 let closes = order.signal_id == stopping.event_id;
-                !closes && !order.cancel_requested && self.is_cancel_due(order)
+                let now_ns = self.marked_ns(&order.spec.account);
+                !closes && !order.cancel_requested && is_cancel_due(order, now_ns)
             };
             let cancels: Vec<_> = open.iter().filter(due).map(|order| order.id().to_owned()).collect();
             return (!cancels.is_empty()).then_some(GroupStep::Handle(GroupHandled { cancels, ..handled }));

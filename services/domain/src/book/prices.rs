@@ -22,6 +22,8 @@ pub struct KnownPrice {
     pub time_ns: i64,
     /// Time up to which splits are in the price, UTC nanoseconds.
     pub splits_ns: i64,
+    /// Whether a broker outside stated it, and no bar.
+    pub told: bool,
 }
 
 /// Rule of the finding that trading in a symbol was halted.
@@ -80,24 +82,38 @@ pub struct Prices {
 }
 
 impl Prices {
-    /// Takes the prices of an account's last mark, where nothing newer is known.
+    /// The last prices of some symbols, without anything else that is known of them.
+    #[must_use]
+    pub fn only<'name>(&self, symbols: impl IntoIterator<Item = &'name str>) -> Self {
+        let mut some = Self::default();
+        for symbol in symbols {
+            some.last.extend(self.get(symbol).map(|known| (symbol.to_owned(), known)));
+            some.splits.extend(self.splits.get(symbol).map(|splits| (symbol.to_owned(), splits.clone())));
+        }
+        some
+    }
+
+    /// Takes the prices of an account's last mark, in the shares of now, where nothing newer is known. Those that its broker
+    /// stated are taken before ([`Prices::tell`]).
     pub fn seed(&mut self, account: &AccountState) {
         let Some(mark) = &account.mark else { return };
         for price in &mark.prices {
             let Some(time_ns) = price.time.as_ref().and_then(contracts::from_timestamp) else { continue };
             let splits_ns = mark.event_ns.max(time_ns);
-            self.learn(&price.symbol, KnownPrice { price: Price(price.price_e9), time_ns, splits_ns });
+            // A mark does not say where its prices are from.
+            let told = self.get(&price.symbol).is_some_and(|known| known.told && known.time_ns == time_ns);
+            let marked = KnownPrice { price: Price(price.price_e9), time_ns, splits_ns, told };
+            self.learn(&price.symbol, self.in_new_shares(&price.symbol, marked));
         }
     }
 
-    /// Takes the prices that a broker outside stated of what `account` holds, of the symbols that are `wanted`, where
-    /// nothing as new is known.
+    /// Takes the prices that a broker outside stated of what `account` holds, of the symbols that are `wanted`, in the shares
+    /// of now, where nothing as new is known.
     pub fn tell(&mut self, account: &AccountState, wanted: impl Fn(&str) -> bool) {
         for told in account.told_prices.iter().filter(|told| wanted(&told.symbol)) {
-            let Some((price, time_ns)) = account.told_price(&told.symbol) else { continue };
-            // One that a split restated since has the same time.
-            if self.get(&told.symbol).is_none_or(|known| known.time_ns < time_ns) {
-                self.observe(&told.symbol, price, time_ns);
+            let Some(stated) = self.told(account, &told.symbol) else { continue };
+            if self.get(&told.symbol).is_none_or(|known| known.time_ns < stated.time_ns) {
+                self.learn(&told.symbol, stated);
             }
         }
     }
@@ -110,7 +126,7 @@ impl Prices {
 
     /// Takes a price; one older than what is known, and one that is not positive, changes nothing.
     pub fn observe(&mut self, symbol: &str, price: Price, time_ns: i64) {
-        self.learn(symbol, KnownPrice { price, time_ns, splits_ns: time_ns });
+        self.learn(symbol, KnownPrice { price, time_ns, splits_ns: time_ns, told: false });
     }
 
     /// Takes the close of a bar as the price, and remembers the bar.
@@ -193,28 +209,44 @@ impl Prices {
         }
     }
 
+    /// Says that the price of `symbol`, where it is one of `close_ns`, is that of a bar.
+    pub fn is_of_bar(&mut self, symbol: &str, close_ns: i64) {
+        if let Some(known) = self.last.get_mut(symbol).filter(|known| known.time_ns == close_ns) {
+            known.told = false;
+        }
+    }
+
     /// When the newest price of any symbol was made, UTC nanoseconds.
     #[must_use]
     pub fn newest_ns(&self) -> Option<i64> {
         self.last.values().map(|known| known.time_ns).max()
     }
 
-    /// A price of `time_ns` in the shares of now.
-    fn in_new_shares(&self, symbol: &str, price: Price, time_ns: i64) -> Price {
+    /// A price in the shares of now.
+    fn in_new_shares(&self, symbol: &str, price: KnownPrice) -> KnownPrice {
         let splits = self.splits.get(symbol).into_iter().flatten();
-        let since = splits.filter(|(effective_ns, _)| *effective_ns > time_ns);
-        since.fold(price, |price, (_, ratio)| ratio.adjust_price(price).unwrap_or(price))
+        let since = splits.filter(|(effective_ns, _)| *effective_ns > price.splits_ns);
+        since.fold(price, |before, (effective_ns, ratio)| match ratio.adjust_price(before.price) {
+            Ok(price) => KnownPrice { price, splits_ns: *effective_ns, ..before },
+            Err(_) => before,
+        })
+    }
+
+    /// The last price that a broker outside stated of a holding, in the shares of now.
+    fn told(&self, account: &AccountState, symbol: &str) -> Option<KnownPrice> {
+        let (price, time_ns) = account.told_price(symbol)?;
+        let stated = KnownPrice { price, time_ns, splits_ns: time_ns, told: true };
+        Some(self.in_new_shares(symbol, stated))
     }
 
     /// The last price of something that `account` holds: that of a bar or the one that a broker outside stated, whichever is
     /// newer, in the shares of now.
     #[must_use]
     pub fn of_holding(&self, account: Option<&AccountState>, symbol: &str) -> Option<Price> {
-        let known = self.get(symbol).map(|known| (known.price, known.time_ns));
-        let told = account.and_then(|account| account.told_price(symbol));
-        let told = told.map(|(price, time_ns)| (self.in_new_shares(symbol, price, time_ns), time_ns));
+        let told = account.and_then(|account| self.told(account, symbol));
         // Of one time it is the one that is known here.
-        told.into_iter().chain(known).max_by_key(|(_, time_ns)| *time_ns).map(|(price, _)| price)
+        let newest = told.into_iter().chain(self.get(symbol)).max_by_key(|known| known.time_ns);
+        newest.map(|known| known.price)
     }
 
     /// The last price of `symbol`.

@@ -1,5 +1,7 @@
 //! Questions to the book.
 
+use std::ops::Deref;
+
 use super::{
     AccountState, Book, Halt, Lots, PendingSignal, PositionKey, PositionState, Rate, Scope, StrategyState,
 };
@@ -69,17 +71,17 @@ impl Book {
     /// An order that is open or ended a short while ago.
     #[must_use]
     pub fn order(&self, order_id: &str) -> Option<&OrderState> {
-        self.orders.get(order_id).or_else(|| self.settled.get(order_id))
+        self.orders.get(order_id).or_else(|| self.settled.get(order_id)).map(Deref::deref)
     }
 
     /// The orders that ended a short while ago, by id.
     pub fn ended_orders(&self) -> impl Iterator<Item = &OrderState> {
-        self.settled.values()
+        self.settled.values().map(Deref::deref)
     }
 
     /// Every order that has not ended, by id.
     pub fn open_orders(&self) -> impl Iterator<Item = &OrderState> {
-        self.orders.values()
+        self.orders.values().map(Deref::deref)
     }
 
     /// Shares of `symbol` in open orders of an account, of one strategy or of all; exits that only wait for a
@@ -87,7 +89,7 @@ impl Book {
     #[must_use]
     pub fn reserved(&self, account: &str, strategy: Option<&str>, symbol: &str) -> Reserved {
         let mut reserved = Reserved::default();
-        for order in self.orders.values().filter(|order| {
+        for order in self.open_orders().filter(|order| {
             order.spec.account == account
                 && order.spec.symbol == symbol
                 && strategy.is_none_or(|strategy| order.spec.strategy == strategy)
@@ -107,7 +109,7 @@ impl Book {
         strategy: &'book str,
         symbol: &'book str,
     ) -> impl Iterator<Item = &'book OrderState> {
-        self.orders.values().filter(move |order| {
+        self.open_orders().filter(move |order| {
             order.spec.account == account
                 && order.spec.strategy == strategy
                 && order.spec.symbol == symbol
@@ -116,10 +118,17 @@ impl Book {
         })
     }
 
+    /// Event time of an account's last mark, UTC nanoseconds; before the first one, before all times.
+    #[must_use]
+    pub fn marked_ns(&self, account: &str) -> i64 {
+        let mark = self.account(account).and_then(|row| row.mark.as_ref());
+        mark.map_or(i64::MIN, |mark| mark.event_ns)
+    }
+
     /// Gross value of an account's open orders that are not merely reducing.
     #[must_use]
     pub fn reserved_exposure(&self, account: &str) -> Amount {
-        let orders = self.orders.values().filter(|order| order.spec.account == account);
+        let orders = self.open_orders().filter(|order| order.spec.account == account);
         orders.fold(Amount::ZERO, |sum, order| Amount(sum.0.saturating_add(order.reserved_value().0)))
     }
 
@@ -137,12 +146,12 @@ impl Book {
     /// A signal without a decision.
     #[must_use]
     pub fn pending_signal(&self, signal_id: &str) -> Option<&PendingSignal> {
-        self.pending.get(signal_id)
+        self.pending.get(signal_id).map(Deref::deref)
     }
 
     /// Every signal without a decision, by id.
     pub fn pending_signals(&self) -> impl Iterator<Item = &PendingSignal> {
-        self.pending.values()
+        self.pending.values().map(Deref::deref)
     }
 
     /// The halt of all accounts.

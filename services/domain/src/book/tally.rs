@@ -249,8 +249,8 @@ impl Book {
             let spec = &order.spec;
             if covers(&kill.account, &kill.strategy, &spec.account, &spec.strategy) && !order.cancel_requested
             {
-                order.cancel_requested = true;
                 changes.orders.push(spec.order_id.clone());
+                order.cancel_requested = true;
             }
         }
         let mut tally = self.tally_row(&kill.account, &kill.strategy);

@@ -24,11 +24,11 @@ pub struct AtBroker {
     pub executions: BTreeMap<String, (Quantity, Price)>,
 }
 
-/// The first difference between the tape and `orders`, which are all that the broker named `broker` ever had.
+/// The first difference between the tape and `orders`, which the broker named `broker` has or had.
 ///
-/// With `settled` nothing is under way between the two: what one of them knows the other must know. Without
-/// it only what can never be right is found: an order without intent, an order twice, a fill that the broker
-/// does not know.
+/// With `settled` they are all that it ever had, and nothing is under way between the two: what one of them knows the other
+/// must know. Without it only what can never be right is found, in each of them by itself: an order without intent, an order
+/// twice, a fill that the broker does not know.
 #[must_use]
 pub fn compare_broker(watch: &Watch, broker: &str, orders: &[AtBroker], settled: bool) -> Option<Violation> {
     let sequence = watch.book().sequence();

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::{Invariant, Violation};
-use crate::book::Book;
+use crate::book::{Book, Lots};
 use crate::money::Quantity;
 use crate::order::{GroupStage, OrderState, OrderStatus};
 
@@ -33,9 +33,9 @@ pub fn compare_book(read: &Book, fold: &Book) -> Option<Violation> {
 
 /// The first position whose lots differ.
 fn lots(read: &Book, fold: &Book) -> Option<String> {
+    let none = Lots::default();
     fold.positions().map(|position| &position.key).find_map(|key| {
-        let of = |book: &Book| book.lots(key).cloned().unwrap_or_default();
-        let (read, fold) = (of(read), of(fold));
+        let (read, fold) = (read.lots(key).unwrap_or(&none), fold.lots(key).unwrap_or(&none));
         (read != fold).then(|| format!("lots of {key}: read {read:?}, expected {fold:?}"))
     })
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use contracts::v1::{LimitInput, Money, OrderSpec, RiskDecision};
 
 use super::limits::{Opening, freed};
-use crate::book::{AccountState, Book, LimitSet, Prices, Scope};
+use crate::book::{AccountState, Book, LimitSet, PositionState, Prices, Scope};
 use crate::money::{Amount, Quantity};
 use crate::order::{OrderState, signed};
 
@@ -194,21 +194,26 @@ impl Check<'_> {
     /// Shares of an opening's symbol, held and ordered on its side, with its own.
     fn coming(&self, opening: &Opening<'_>) -> Quantity {
         let spec = &opening.order.spec;
-        let held = self.held_shares().get(spec.symbol.as_str()).copied().unwrap_or_default();
+        let held = self.positions().filter(|row| row.key.symbol == spec.symbol);
+        let held = held.fold(0_i64, |sum, row| sum.saturating_add(row.quantity.0));
         let ordered = self.open_orders().filter(|order| {
             order.spec.symbol == spec.symbol && order.spec.side == spec.side && !order.is_protective()
         });
         let ordered = ordered.fold(0_i64, |sum, order| sum.saturating_add(order.reserved_signed().0));
-        Quantity(held.0.saturating_add(opening.coming(Quantity(ordered)).0))
+        Quantity(held.saturating_add(opening.coming(Quantity(ordered)).0))
+    }
+
+    /// Positions of the account in the scope.
+    fn positions(&self) -> impl Iterator<Item = &PositionState> {
+        let of_account = self.book.positions_of(&self.account.account);
+        of_account.filter(move |row| self.set.scope.holds(&row.key.strategy, &row.key.symbol))
     }
 
     fn held_shares(&self) -> BTreeMap<&str, Quantity> {
         let mut held: BTreeMap<&str, Quantity> = BTreeMap::new();
-        for row in self.book.positions_of(&self.account.account) {
-            if self.set.scope.holds(&row.key.strategy, &row.key.symbol) {
-                let sum = held.entry(row.key.symbol.as_str()).or_default();
-                sum.0 = sum.0.saturating_add(row.quantity.0);
-            }
+        for row in self.positions() {
+            let sum = held.entry(row.key.symbol.as_str()).or_default();
+            sum.0 = sum.0.saturating_add(row.quantity.0);
         }
         held.retain(|_, shares| *shares != Quantity::ZERO);
         held

@@ -185,13 +185,14 @@ impl OrderState {
     }
 
     /// Takes new terms that risk approved.
-    pub(crate) fn ask(&mut self, terms: Replacement) {
+    pub fn ask(&mut self, terms: Replacement) {
         self.asked_revision = self.asked_revision.max(terms.revision);
         self.replace = Some(terms);
     }
 
     /// The last revision that was taken or asked for: the next one is above it.
-    pub(crate) fn last_revision(&self) -> u32 {
+    #[must_use]
+    pub fn last_revision(&self) -> u32 {
         self.spec.revision.max(self.asked_revision)
     }
 

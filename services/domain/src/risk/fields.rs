@@ -162,6 +162,23 @@ pub fn state_all(limits: &mut TradeLimits, named: &[(String, String)]) -> Result
     Ok(())
 }
 
+/// How a limit of a run is written with its scope.
+pub const SCOPED_EXPECTED: &str = "NAME=VALUE, strategy:S.NAME=VALUE or symbol:Y.NAME=VALUE";
+
+/// Reads a limit that is written so: its scope, with the symbol as it is written, its name and its value.
+#[must_use]
+pub fn scoped(text: &str) -> Option<(Scope, &str, &str)> {
+    let (left, value) = text.split_once('=')?;
+    // A symbol may have a dot of its own: the name is what comes after the last one.
+    let Some((scope, name)) = left.rsplit_once('.') else { return Some((Scope::default(), left, value)) };
+    match scope.split_once(':')? {
+        (_, "") => None,
+        ("strategy", strategy) => Some((Scope::new("", strategy, ""), name, value)),
+        ("symbol", symbol) => Some((Scope::new("", "", symbol), name, value)),
+        _ => None,
+    }
+}
+
 fn set(limits: &mut TradeLimits, field: &LimitField, text: Option<&str>) -> Option<()> {
     let decimal = || number(text, |value| value >= 0);
     let money = || decimal().map(|value| value.and_then(|value| Amount(i128::from(value)).to_wire()));
@@ -382,6 +399,20 @@ mod tests {
         }
         assert!(state(&mut limits, "max_everything", "1").unwrap_err().to_string().contains("max_leverage"));
         assert_eq!(limits, TradeLimits::default());
+    }
+
+    #[test]
+    fn a_limit_is_written_with_its_scope() {
+        let of = |text: &'static str| {
+            scoped(text).map(|(scope, name, value)| ([scope.strategy, scope.symbol], name, value))
+        };
+        let scope = |strategy: &str, symbol: &str| [strategy.to_owned(), symbol.to_owned()];
+        assert_eq!(of("max_leverage=1"), Some((scope("", ""), "max_leverage", "1")));
+        assert_eq!(of("strategy:s.max_var=2"), Some((scope("s", ""), "max_var", "2")));
+        assert_eq!(of("symbol:BRK.B.max_var=2"), Some((scope("", "BRK.B"), "max_var", "2")));
+        for text in ["max_leverage", ".max_var=1", "account:a.max_var=1", "strategy:.max_var=1"] {
+            assert_eq!(of(text), None, "{text}");
+        }
     }
 
     #[test]

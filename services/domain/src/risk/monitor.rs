@@ -16,6 +16,7 @@ use super::scope_usage::scope_usage_at;
 use super::{breaker, usage};
 use crate::book::history::{RETURNS_MIN, correlation, quantile};
 use crate::book::{Book, Prices, Scope};
+use crate::calendar::Calendar;
 use crate::money::{Amount, E9, Price, Quantity};
 
 /// Bars that the monitor looks at.
@@ -168,9 +169,9 @@ fn most_correlated(held: &BTreeMap<&str, Quantity>, prices: &Prices) -> Option<(
 }
 
 /// What of a measurement is worth an alert: limits used by 80 % or more, breakers that tripped, a margin call. What is held
-/// is worth its price of `last`, or where that has none, of the account's last mark.
+/// is worth its price of `last`, or where that has none, of the account's last mark; `calendar` is the tape's.
 #[must_use]
-pub fn findings(book: &Book, measured: &RiskMeasured, last: Prices) -> Vec<Finding> {
+pub fn findings(book: &Book, measured: &RiskMeasured, calendar: &Calendar, last: Prices) -> Vec<Finding> {
     let account = measured.account.as_str();
     let near = |used: Amount, most: Amount| {
         used > Amount::ZERO && used.0.saturating_mul(1_000) >= most.0.saturating_mul(ALERT_PER_MILLE)
@@ -181,7 +182,9 @@ pub fn findings(book: &Book, measured: &RiskMeasured, last: Prices) -> Vec<Findi
         let detail = format!("{} of {} used{of}", row.used, row.most);
         found.insert(Finding { strategy: String::new(), kind: row.rule.name().to_owned(), detail });
     }
-    for row in scope_usage_at(book, account, last).into_iter().filter(|row| near(row.used, row.most)) {
+    for row in
+        scope_usage_at(book, account, calendar, last).into_iter().filter(|row| near(row.used, row.most))
+    {
         let of = if row.of.is_empty() { String::new() } else { format!(" by {}", row.of) };
         let (used, most) = (row.used_text(), row.most_text());
         let kind = match row.scope.symbol.as_str() {

@@ -62,24 +62,30 @@ impl ScopeUsage {
     }
 }
 
-/// The limits in force that hold for `account`, by scope, in the order of [`fields`]. Nothing before the account was
-/// valued; nor where a symbol that is held has no price.
+/// The limits in force that hold for `account`, by scope, in the order of [`fields`]; a day is one of `calendar`, the
+/// tape's. Nothing before the account was valued; nor where a symbol that is held has no price.
 #[must_use]
-pub fn scope_usage(book: &Book, account: &str) -> Vec<ScopeUsage> {
-    scope_usage_at(book, account, Prices::default())
+pub fn scope_usage(book: &Book, account: &str, calendar: &Calendar) -> Vec<ScopeUsage> {
+    scope_usage_at(book, account, calendar, Prices::default())
 }
 
 /// The same at `prices`, where they are newer than those of the mark.
-pub(super) fn scope_usage_at(book: &Book, account: &str, prices: Prices) -> Vec<ScopeUsage> {
+pub(super) fn scope_usage_at(
+    book: &Book,
+    account: &str,
+    calendar: &Calendar,
+    prices: Prices,
+) -> Vec<ScopeUsage> {
     let Some(row) = book.account(account) else { return Vec::new() };
     let Some(mark) = &row.mark else { return Vec::new() };
     let mut prices = prices;
     prices.tell(row, |_| true);
     prices.seed(row);
+    let day_ns = calendar.start_of(calendar.date_of(mark.event_ns));
     let mut all = Vec::new();
     for set in book.limit_sets().filter(|set| set.is_stated()) {
         if set.scope.account.is_empty() || set.scope.account == account {
-            all.extend(Sums::of(book, row, set, &prices, mark.event_ns).usages(set, mark.equity));
+            all.extend(Sums::of(book, row, set, &prices, (mark.event_ns, day_ns)).usages(set, mark.equity));
         }
     }
     all
@@ -98,10 +104,15 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(book: &Book, row: &AccountState, set: &LimitSet, prices: &Prices, now_ns: i64) -> Self {
+    /// As of `now_ns` on the day that began at `day_ns`.
+    fn of(
+        book: &Book,
+        row: &AccountState,
+        set: &LimitSet,
+        prices: &Prices,
+        (now_ns, day_ns): (i64, i64),
+    ) -> Self {
         let (account, scope) = (row.account.as_str(), &set.scope);
-        let calendar = Calendar::xnys();
-        let day_ns = calendar.start_of(calendar.date_of(now_ns));
         let held = held(book, account, scope);
         let open = || {
             let of_account = book.open_orders().filter(|order| order.spec.account == account);

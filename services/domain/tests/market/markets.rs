@@ -53,6 +53,17 @@ fn around_the_clock_days_are_those_of_utc() {
 }
 
 #[test]
+fn a_close_at_midnight_is_of_the_session_that_ends_there() {
+    let calendar = Market::TwentyFourSeven.calendar();
+    let dates = |first: &str, last: &str| -> Vec<String> {
+        let sessions = calendar.sessions_of_closes(instant(first), instant(last)).unwrap();
+        sessions.iter().map(|session| session.date.to_string()).collect()
+    };
+    assert_eq!(dates("2018-03-10T00:00:00Z", "2018-03-11T00:00:00Z"), ["2018-03-09", "2018-03-10"]);
+    assert_eq!(dates("2018-03-10T00:00:01Z", "2018-03-11T00:00:01Z"), ["2018-03-10", "2018-03-11"]);
+}
+
+#[test]
 fn every_session_holds_its_date_and_follows_the_one_before() {
     for market in Market::ALL {
         let calendar = market.calendar();

@@ -70,6 +70,22 @@ fn a_sale_beyond_zero_opens_a_short_at_its_own_cost() {
 }
 
 #[test]
+fn what_a_copy_folds_the_book_does_not_see() {
+    let mut book = bought();
+    let before = format!("{:?}", book.to_parts());
+    let order = sell("sell", "30");
+    let more =
+        [approval(&order, price("55")), submitted(&order), fill(&order, 1, shares("30"), price("55"), "1")];
+    let mut copy = book.clone();
+    fold(&mut copy, more.clone());
+    assert_ne!(copy, book);
+    assert_eq!(format!("{:?}", book.to_parts()), before);
+    // What both had alike is no hindrance: the same events make the same of it.
+    fold(&mut book, more);
+    assert_eq!(copy, book);
+}
+
+#[test]
 fn an_event_is_folded_once() {
     let order = spec("buy");
     let events = [deposit("10000"), approval(&order, price("50")), submitted(&order)];

@@ -125,6 +125,41 @@ fn a_stated_price_is_one_as_of_its_event() {
 }
 
 #[test]
+fn what_was_priced_before_a_split_is_taken_in_the_shares_of_now() {
+    let mut book = began();
+    // Stated at 3, and marked with that at 4.
+    fold(&mut book, [found("60", "9600", Some("160"))]);
+    marked(&mut book, &mut Prices::default());
+    let account = book.account(ACCOUNT).unwrap();
+    let ratio = SplitRatio::from_terms(2, 1).unwrap();
+    let mut split = Prices::default();
+    split.split(SYMBOL, ratio, 8);
+    let check = |tells: bool, seeds: bool, told: bool| {
+        let mut prices = split.only([SYMBOL]);
+        if tells {
+            prices.tell(account, |_| true);
+        }
+        if seeds {
+            prices.seed(account);
+        }
+        // Seen once more it restates nothing.
+        prices.split(SYMBOL, ratio, 8);
+        let known = prices.get(SYMBOL).unwrap();
+        assert_eq!((known.price, known.time_ns, known.told), (price("80"), 3, told));
+        // A bar of that time is where the price is from.
+        prices.is_of_bar(SYMBOL, 4);
+        assert_eq!(prices.get(SYMBOL).unwrap().told, told);
+        prices.is_of_bar(SYMBOL, 3);
+        assert!(!prices.get(SYMBOL).unwrap().told);
+    };
+    check(true, false, true);
+    check(true, true, true);
+    // The mark alone does not say that a broker stated it.
+    check(false, true, false);
+    assert_eq!(split.only([]).get(SYMBOL), None);
+}
+
+#[test]
 fn what_is_held_no_more_has_no_stated_price_after_the_next_one() {
     let mut book = began();
     fold(&mut book, [found("60", "9600", Some("160")), found("-60", "-9600", Some("150"))]);

@@ -5,6 +5,7 @@ use contracts::v1::{
     BreakerKind, BreakerTripped, Money, OrderSpec, RiskGroup, RiskMeasured, Side, TradingState,
 };
 use domain::book::{Prices, Scope, mark};
+use domain::calendar::Calendar;
 use domain::money::{Amount, Quantity};
 use domain::risk::monitor::{Sectors, findings, measure};
 
@@ -108,7 +109,7 @@ fn exposure_is_by_strategy_symbol_and_the_sector_that_a_profile_names() {
 }
 
 fn kinds(world: &World) -> Vec<(String, String)> {
-    let found = findings(&world.book, &measured(world, &[]), Prices::default());
+    let found = findings(&world.book, &measured(world, &[]), Calendar::xnys(), Prices::default());
     found.into_iter().map(|found| (found.strategy, found.kind)).collect()
 }
 

@@ -155,6 +155,20 @@ fn a_cancel_that_is_refused_is_asked_for_again_after_a_while() {
 }
 
 #[test]
+fn fills_do_not_put_off_a_cancel_that_was_refused() {
+    let (mut book, [ko, pep]) = pair(GroupPolicy::Unwind);
+    fill(&mut book, &ko, shares("40"));
+    expire(&mut book, &pep);
+    step(&mut book);
+    say(&mut book, &ko, &BrokerReport::CancelRejected { reason: "busy".to_owned() });
+    let refused_ns = book.order(&ko).unwrap().cancel_refused_ns.unwrap();
+    fill(&mut book, &ko, shares("10"));
+    assert!(book.order(&ko).unwrap().updated_ns > refused_ns);
+    let again = book.group_step(SIGNAL, refused_ns + GROUP_PATIENCE_NS).unwrap();
+    assert_eq!(again.cancels, vec![ko]);
+}
+
+#[test]
 fn complete_orders_what_is_missing_at_the_market() {
     let (mut book, [ko, pep]) = pair(GroupPolicy::Complete);
     fill(&mut book, &ko, shares("100"));

@@ -4,7 +4,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{Intent, LimitsSet, OrderType, RiskDecision, Signal, SignalLeg, StrategyMode, Verdict};
 use domain::bar::Bar;
 use domain::book::{Book, Prices, Scope, mark};
-use domain::calendar::Calendar;
+use domain::calendar::{Calendar, Market};
 use domain::money::{Price, Quantity, Volume};
 use domain::risk::{decide, fields, rederive, scope_usage, view};
 
@@ -425,7 +425,7 @@ fn usage_says_what_the_next_order_is_held_against() {
         ("max_orders_per_day", "10"),
     ]);
     world.limit(Scope::new("", "", OTHER), &[("max_position_quantity", "100")]);
-    let usage = scope_usage(&world.book, ACCOUNT);
+    let usage = scope_usage(&world.book, ACCOUNT, Calendar::xnys());
     let of = |name: &str| {
         let row = usage.iter().find(|row| row.limit == name).unwrap();
         (row.used_text(), row.most_text(), row.of.clone())
@@ -437,4 +437,19 @@ fn usage_says_what_the_next_order_is_held_against() {
     assert_eq!(of("max_position_value"), text("5000", "6000", SYMBOL));
     assert_eq!(of("max_orders_per_day").1, "10");
     assert_eq!(of("max_position_quantity"), text("50", "100", OTHER));
+}
+
+#[test]
+fn the_day_of_a_rate_is_that_of_the_tapes_calendar() {
+    let mut world = World::new();
+    world.of_account(&[("max_orders_per_day", "10")]);
+    // The evening before in New York, and the same day in UTC.
+    let early =
+        event(at("2024-01-08T02:00:00Z"), approval(&spec(&contracts::order_id("early", 0)), price("50")));
+    world.book.apply(world.book.sequence() + 1, &early).unwrap();
+    let used = |market: Market| {
+        let usage = scope_usage(&world.book, ACCOUNT, market.calendar());
+        usage.iter().find(|row| row.limit == "max_orders_per_day").unwrap().used_text()
+    };
+    assert_eq!((used(Market::Xnys), used(Market::TwentyFourSeven)), ("0".to_owned(), "1".to_owned()));
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use contracts::v1::event::Body;
 use contracts::v1::{AccountKind, Event};
-use domain::bar::Bar;
+use domain::bar::{Bar, Timeframe};
 use domain::calendar::Market;
 use domain::money::{E9, Price, Volume};
 use domain::risk::{Rule, buying_power_only};
 use domain::series::{BarSeries, MarketData};
-use engine::{Config, Events, Hash, Outcome, Uncontrolled, run};
+use engine::{Config, Events, Hash, Outcome, Uncontrolled, run, session_range};
 
 use crate::setup::{config, market, strategy};
 
@@ -80,6 +80,27 @@ fn cash_is_never_lent() {
         let (_, outcome) = margin_events(&holding(kind, "fraction:1.9"), &at(&[100; 12]));
         assert!(outcome.counts.denied.contains_key(&Rule::InsufficientCash), "{:?}", outcome.counts);
     }
+}
+
+#[test]
+fn a_run_passes_through_the_sessions_in_which_its_bars_lie() {
+    // An hour, from 23:00 to midnight.
+    let close_ns = 1_578_096_000 * E9;
+    let price = Price(E9);
+    let bar = Bar {
+        start_ns: close_ns - 3_600 * E9,
+        close_ns,
+        open: price,
+        high: price,
+        low: price,
+        close: price,
+        volume: Volume(1),
+    };
+    let series = BarSeries::of("generated", "S00", Timeframe::H1, &[bar]);
+    let data = MarketData { series: vec![series], actions: Vec::new() };
+    let sessions = session_range(Market::TwentyFourSeven.calendar(), &data).expect("known dates");
+    let closes: Vec<i64> = sessions.iter().map(|session| session.close_ns).collect();
+    assert_eq!(closes, [close_ns]);
 }
 
 #[test]
