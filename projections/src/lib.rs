@@ -35,6 +35,7 @@ mod lead;
 pub mod as_of;
 pub mod queries;
 mod fleet;
+mod hours;
 mod in_name;
 
 pub use connect::{
@@ -43,6 +44,7 @@ pub use connect::{
 pub use describe::{Description, KIND_SUBJECTS, describe, kind_subjects};
 pub use fingerprint::{Fingerprint, FingerprintError, fingerprint};
 pub use fleet::{Setting, StrategyReport, Subscription, strategy_reports};
+pub use hours::{HoursError, hours};
 pub use in_name::{InNameError, book_from, in_name, left_behind};
 pub use lead::{Lead, lead};
 pub use logs::severity;

@@ -114,6 +114,15 @@ impl JetStreamLog {
     fn client(&self) -> &async_nats::Client {
         &self.inner.main.client
     }
+
+    async fn append_each(&self, entries: Vec<Append>, link: Link) -> Vec<Result<Appended, AppendError>> {
+        let begun = self.inner.main.hook.begin(&entries);
+        let mut encoded = wire::encode_each(entries, &self.inner.clock, self.inner.max_payload);
+        begun.stamp(encoded.iter_mut().map(|encoded| encoded.as_mut().ok()));
+        let outcomes = self.append_many(encoded, link).await;
+        begun.end(&outcomes);
+        outcomes
+    }
 }
 
 #[async_trait]
@@ -146,21 +155,11 @@ impl EventLog for JetStreamLog {
     }
 
     async fn append_pipelined(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
-        let begun = self.inner.main.hook.begin(&entries);
-        let mut encoded = wire::encode_each(entries, &self.inner.clock, self.inner.max_payload);
-        begun.stamp(encoded.iter_mut().map(|encoded| encoded.as_mut().ok()));
-        let outcomes = self.append_many(encoded, Link::None).await;
-        begun.end(&outcomes);
-        outcomes
+        self.append_each(entries, Link::None).await
     }
 
     async fn append_ordered(&self, entries: Vec<Append>) -> Vec<Result<Appended, AppendError>> {
-        let begun = self.inner.main.hook.begin(&entries);
-        let mut encoded = wire::encode_each(entries, &self.inner.clock, self.inner.max_payload);
-        begun.stamp(encoded.iter_mut().map(|encoded| encoded.as_mut().ok()));
-        let outcomes = self.append_many(encoded, Link::BehindTheLast).await;
-        begun.end(&outcomes);
-        outcomes
+        self.append_each(entries, Link::BehindTheLast).await
     }
 
     async fn last(&self, stream: &str, filter: &str) -> Result<Option<Recorded>, LogError> {

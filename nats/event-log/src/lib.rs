@@ -12,6 +12,7 @@ mod filter;
 mod observer;
 mod wire;
 mod browse;
+mod under;
 mod memory;
 mod jetstream;
 pub mod definitions;
@@ -32,4 +33,5 @@ pub use port::{
     AckSeen, Acks, Append, AppendError, Appended, Consumer, Delivery, DurableState, EventLog, Expect, Hint,
     Hints, LogError, Reader, Recorded, StreamState, Tape,
 };
+pub use under::events_under;
 pub use wire::MAX_BATCH;

@@ -1,9 +1,9 @@
 //! `MemoryLog`: the tape in memory, for tests and simulations.
 //!
-//! It stores bytes and decodes them on every read, so that a value which does not survive the codec does
-//! not survive here either. It behaves as the JetStream adapter does, down to what a subscriber sees: the
-//! contract suite runs against both. One difference is deliberate: ids are remembered for ever, not for a
-//! window.
+//! It stores bytes and decodes them when they are read, so that a value which does not survive the codec does
+//! not survive here either; what was decoded of late is kept for the next reader. It behaves as the JetStream
+//! adapter does, down to what a subscriber sees: the contract suite runs against both. One difference is
+//! deliberate: ids are remembered for ever, not for a window.
 //!
 //! Deliberately absent: persistence, latency and faults.
 
@@ -12,6 +12,7 @@ mod read;
 mod store;
 mod watch;
 
+use std::cell::OnceCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -97,6 +98,12 @@ impl MemoryLog {
         Ok(())
     }
 
+    /// Counts what happened to the tape: while it stands, there is nothing new on any stream.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        *self.shared.changed.borrow()
+    }
+
     /// Lets go of a stream's messages up to the sequence `through`, as a stream with an age does.
     pub fn let_go(&self, stream: &str, through: u64) -> Result<(), LogError> {
         self.shared.lock().stream_mut(stream)?.let_go(through);
@@ -133,6 +140,7 @@ impl MemoryLog {
             trace: traceparent.map(str::to_owned),
             id: None,
             stored_ns,
+            event: OnceCell::new(),
         };
         let sequence = log.push(message);
         drop(state);
@@ -275,8 +283,23 @@ impl EventLog for MemoryLog {
 
 /// The delivery of a stored message of `stream`.
 fn delivered(hook: &Hook, stream: &str, log: &StreamLog, sequence: u64) -> Option<Delivery> {
-    let stored = log.get(sequence)?;
-    let delivery = wire::delivery(sequence, &stored.subject, stored.content_type.as_deref(), &stored.payload);
+    let (stored, delivery) = (log.get(sequence)?, log.delivery(sequence)?);
     hook.delivered(stream, &delivery, || stored.trace.as_deref());
     Some(delivery)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MemoryLog;
+
+    #[test]
+    fn what_is_stored_counts_and_what_is_not_does_not() {
+        let log = MemoryLog::new();
+        let before = log.changes();
+        assert_eq!(log.publish_raw("audit.somebody.something", b"anything", None), Some(1));
+        let after = log.changes();
+        assert!(after > before);
+        assert_eq!(log.publish_raw("of.no.stream", b"anything", None), None);
+        assert_eq!(log.changes(), after);
+    }
 }

@@ -169,9 +169,14 @@ pub(crate) fn recorded(
     content_type: Option<&str>,
     payload: &[u8],
 ) -> Result<Recorded, LogError> {
-    match delivery(sequence, subject, content_type, payload) {
+    readable(delivery(sequence, subject, content_type, payload))
+}
+
+/// The event that a message is.
+pub(crate) fn readable(delivery: Delivery) -> Result<Recorded, LogError> {
+    match delivery {
         Delivery::Event(recorded) => Ok(recorded),
-        Delivery::Undecodable { error, .. } => {
+        Delivery::Undecodable { sequence, subject, error, .. } => {
             Err(LogError::new(format!("decode sequence {sequence} ({subject})"), error))
         }
     }

@@ -76,7 +76,7 @@ pub async fn limit_versions(pool: &PgPool, limit: u32) -> Result<Vec<LimitVersio
     })?)
 }
 
-/// An alert of the monitor.
+/// An alert of the monitor or of the checker.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct AlertRow {
     /// TRADING sequence.
@@ -85,7 +85,7 @@ pub struct AlertRow {
     pub event_id: String,
     /// Event time, UTC nanoseconds.
     pub event_time_ns: i64,
-    /// Account.
+    /// Account; empty for what concerns all of them.
     pub account: String,
     /// Strategy; empty for the account as a whole.
     pub strategy: String,
@@ -97,7 +97,8 @@ pub struct AlertRow {
     pub cleared: bool,
 }
 
-/// Alerts, newest first; those in force alone, or all of them.
+/// Alerts, newest first; those in force alone, or all of them. Of an account are also those of no account: what the checker
+/// found concerns all of them.
 pub async fn alerts(
     pool: &PgPool,
     account: Option<&str>,
@@ -110,7 +111,7 @@ pub async fn alerts(
     let condition = if open { "NOT a.cleared AND" } else { "" };
     let statement = format!(
         "SELECT a.sequence, a.event_id, a.event_time_ns, a.account, a.strategy, a.kind, a.detail, a.cleared
-         FROM {of} a WHERE {condition} ($1::text IS NULL OR a.account = $1) ORDER BY a.sequence DESC LIMIT $2"
+         FROM {of} a WHERE {condition} ($1::text IS NULL OR a.account IN ('', $1)) ORDER BY a.sequence DESC LIMIT $2"
     );
     let rows = sqlx::query(AssertSqlSafe(statement))
         .bind(account)

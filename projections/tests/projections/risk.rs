@@ -154,6 +154,8 @@ async fn a_broken_invariant_is_an_alert_until_it_holds_again() -> Outcome {
     assert_eq!((open.len(), open[0].account.as_str()), (1, ""));
     assert_eq!(open[0].kind, "invariant_read_model_is_fold");
     assert_eq!(open[0].detail, "position: read 3, expected 4");
+    // It is one of every account.
+    assert_eq!(queries::alerts(&world.reader, Some("paper"), true, 10).await?.len(), 1);
     world.append(event("mended", START + HOUR, broken(true)), None).await;
     world.catch_up(Name::Trading).await;
     assert_eq!(queries::alerts(&world.reader, None, true, 10).await?.len(), 0);

@@ -51,15 +51,6 @@ impl Port for Recorder {
     }
 }
 
-fn template() -> String {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations");
-    let mut files: Vec<_> =
-        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let all: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-    format!("projections_{}", event_id(&all.concat(), "template", 0))
-}
-
 pub fn options(url: &str) -> PgConnectOptions {
     url.parse().unwrap()
 }
@@ -68,7 +59,7 @@ impl World {
     pub async fn new() -> Self {
         let server = TestPostgres::shared().await.unwrap();
         let database = server
-            .create_database_from(&template(), |url| async move {
+            .create_migrated(|url| async move {
                 let pool = PgPool::connect(&url).await.unwrap();
                 projections::migrate(&pool).await.unwrap();
                 pool.close().await;

@@ -12,9 +12,8 @@ use futures::StreamExt as _;
 
 use super::connect::{ConnectError, ConnectOptions, connect};
 
-/// Round trips before measuring, and measured ones.
-const WARM_UP: u32 = 100;
-const ROUNDS: u32 = 1_000;
+/// Round trips before measuring: one for so many that are measured.
+const WARM_UP_FOR: u32 = 10;
 /// Longest wait for one delivery.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -52,9 +51,14 @@ fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     move |source| HopError::Step { doing, source: source.into() }
 }
 
-/// Measures hops of `payload` on the server that `options` name, with `burst` messages in a burst. Takes
-/// about three seconds where the server syncs every write.
-pub async fn measure_hops(options: &ConnectOptions, payload: Vec<u8>, burst: u32) -> Result<Hops, HopError> {
+/// Measures hops of `payload` on the server that `options` name, with `burst` messages in a burst, each in the mean of
+/// `rounds` round trips. A thousand take about three seconds where the server syncs every write.
+pub async fn measure_hops(
+    options: &ConnectOptions,
+    payload: Vec<u8>,
+    burst: u32,
+    rounds: u32,
+) -> Result<Hops, HopError> {
     let (near, far) = (connect(options.clone()).await?, connect(options.clone()).await?);
     let (near, far) = (near.client(), far.client());
     let context = jetstream::new(near.clone());
@@ -70,7 +74,7 @@ pub async fn measure_hops(options: &ConnectOptions, payload: Vec<u8>, burst: u32
     };
     let scratch = context.create_stream(config).await.map_err(failed("create the scratch stream"))?;
     let payload = Bytes::from(payload);
-    let measured = hops(near, far, &scratch, &token, &payload, burst.max(1)).await;
+    let measured = hops(near, far, &scratch, &token, &payload, burst.max(1), rounds.max(1)).await;
     // Whatever came of it, the scratch stream goes.
     context.delete_stream(&name).await.map_err(failed("delete the scratch stream"))?;
     measured
@@ -83,6 +87,7 @@ async fn hops(
     token: &str,
     payload: &Bytes,
     burst: u32,
+    rounds: u32,
 ) -> Result<Hops, HopError> {
     let trip = |scratch, kind: &str, messages| Trip {
         near,
@@ -91,6 +96,7 @@ async fn hops(
         prefix: format!("hops.{token}.{kind}.{messages}"),
         payload: payload.clone(),
         messages,
+        rounds,
     };
     let stream_ns = trip(Some(scratch), "stream", 1).measure().await? / 2;
     let burst_ns = match burst {
@@ -109,6 +115,7 @@ struct Trip<'a> {
     prefix: String,
     payload: Bytes,
     messages: u32,
+    rounds: u32,
 }
 
 impl Trip<'_> {
@@ -127,16 +134,18 @@ impl Trip<'_> {
         let out = Lane { client: self.near.clone(), subject: there, messages: self.messages, stored };
         let home = Lane { client: self.far.clone(), subject: back, messages: 1, stored };
         let (messages, answer) = (self.messages, payload.clone());
+        let warm_up = self.rounds / WARM_UP_FOR;
+        let all = self.rounds.saturating_add(warm_up);
         let echo = tokio::spawn(async move {
-            for round in 0..WARM_UP + ROUNDS {
+            for round in 0..all {
                 receive(&mut at_far, messages).await?;
                 home.send(&answer, round).await?;
             }
             Ok::<_, HopError>(())
         });
         let mut began = Instant::now();
-        for round in 0..WARM_UP + ROUNDS {
-            if round == WARM_UP {
+        for round in 0..all {
+            if round == warm_up {
                 began = Instant::now();
             }
             out.send(&payload, round).await?;
@@ -144,7 +153,7 @@ impl Trip<'_> {
         }
         let elapsed = began.elapsed();
         echo.await.map_err(failed("answer from the far side"))??;
-        Ok(u64::try_from(elapsed.as_nanos() / u128::from(ROUNDS)).unwrap_or(u64::MAX))
+        Ok(u64::try_from(elapsed.as_nanos() / u128::from(self.rounds)).unwrap_or(u64::MAX))
     }
 }
 

@@ -1,15 +1,20 @@
 //! The state behind the in-memory tape: messages, the indexes over them and the durable consumers.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use contracts::v1::Event;
 
 use super::watch::{AckWatcher, HintWatcher, announce};
 use crate::definitions;
 use crate::filter::{any_covers, covers, literals};
 use crate::wire::{self, Encoded};
-use crate::{AppendError, Appended, DurableState, LogError, Recorded, StreamState};
+use crate::{AppendError, Appended, Delivery, DurableState, LogError, Recorded, StreamState};
+
+/// Messages of a stream that are kept decoded, the newest ones: a tape is mostly read where it ends, by several at once.
+const DECODED_MAX: u64 = 4_096;
 
 /// A stored message.
 #[derive(Debug)]
@@ -21,6 +26,8 @@ pub(super) struct Stored {
     pub trace: Option<String>,
     pub id: Option<Arc<str>>,
     pub stored_ns: i64,
+    /// What its bytes say, once somebody has read them.
+    pub event: OnceCell<Box<Event>>,
 }
 
 impl Stored {
@@ -104,9 +111,24 @@ impl StreamLog {
 
     /// The event at a sequence; 0 and unknown ones are `None`.
     pub fn recorded(&self, sequence: u64) -> Result<Option<Recorded>, LogError> {
-        let Some(stored) = self.get(sequence) else { return Ok(None) };
-        let (subject, content_type) = (&stored.subject, stored.content_type.as_deref());
-        wire::recorded(sequence, subject, content_type, &stored.payload).map(Some)
+        self.delivery(sequence).map(wire::readable).transpose()
+    }
+
+    /// The message at a sequence as whoever reads it has it.
+    pub fn delivery(&self, sequence: u64) -> Option<Delivery> {
+        let stored = self.get(sequence)?;
+        if let Some(event) = stored.event.get() {
+            let (subject, event) = (stored.subject.to_string(), Event::clone(event));
+            return Some(Delivery::Event(Recorded { sequence, subject, event }));
+        }
+        let content_type = stored.content_type.as_deref();
+        let delivery = wire::delivery(sequence, &stored.subject, content_type, &stored.payload);
+        if let Delivery::Event(recorded) = &delivery
+            && sequence + DECODED_MAX > self.last_sequence()
+        {
+            stored.event.get_or_init(|| Box::new(recorded.event.clone()));
+        }
+        Some(delivery)
     }
 
     pub fn last_sequence(&self) -> u64 {
@@ -158,6 +180,10 @@ impl StreamLog {
         }
         self.bytes += message.bytes();
         self.messages.push(message);
+        let old = sequence.checked_sub(DECODED_MAX).and_then(index);
+        if let Some(old) = old.and_then(|place| self.messages.get_mut(place)) {
+            old.event.take();
+        }
         sequence
     }
 
@@ -186,6 +212,7 @@ impl StreamLog {
                 trace: entry.trace.map(|trace| trace.to_string()),
                 id: Some(entry.id.as_str().into()),
                 stored_ns,
+                event: OnceCell::new(),
             };
             Appended { sequence: self.push(message), duplicate: false }
         };
@@ -317,4 +344,58 @@ impl StreamLog {
 /// Index of a sequence among the messages; sequences count from 1.
 fn index(sequence: u64) -> Option<usize> {
     usize::try_from(sequence.checked_sub(1)?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use contracts::v1::StrategyRemoved;
+    use contracts::v1::event::Body;
+
+    use super::*;
+
+    fn removed(id: u64) -> Event {
+        let body = Some(Body::StrategyRemoved(StrategyRemoved::default()));
+        Event { id: id.to_string(), body, ..Event::default() }
+    }
+
+    fn stored(payload: Vec<u8>) -> Stored {
+        Stored {
+            subject: "audit.somebody.something".into(),
+            payload: payload.into(),
+            content_type: None,
+            trace: None,
+            id: None,
+            stored_ns: 0,
+            event: OnceCell::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_read_again_is_the_same_and_only_the_newest_is_kept() {
+        let mut log = StreamLog::default();
+        let most = DECODED_MAX + 10;
+        for sequence in 1..=most {
+            log.push(stored(contracts::encode(&removed(sequence))));
+            assert!(log.recorded(sequence).unwrap().is_some());
+        }
+        let kept =
+            |log: &StreamLog| log.messages.iter().filter(|stored| stored.event.get().is_some()).count();
+        assert_eq!(kept(&log) as u64, DECODED_MAX);
+        // The first time from its bytes, the second one as the one before it had it; old ones are not kept anew.
+        for sequence in [1, 1, most, most] {
+            assert_eq!(log.recorded(sequence).unwrap().unwrap().event, removed(sequence));
+        }
+        assert_eq!(kept(&log) as u64, DECODED_MAX);
+    }
+
+    #[test]
+    fn what_is_no_event_is_none_each_time() {
+        let mut log = StreamLog::default();
+        log.push(stored(b"no event".to_vec()));
+        for _ in 0..2 {
+            assert!(matches!(log.delivery(1), Some(Delivery::Undecodable { sequence: 1, .. })));
+            assert!(log.recorded(1).is_err());
+        }
+        assert!(log.recorded(2).unwrap().is_none());
+    }
 }

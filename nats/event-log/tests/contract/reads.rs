@@ -5,13 +5,14 @@ use std::time::Duration;
 use contracts::Subject;
 use contracts::stream::{LOGS, MARKET, TRADING};
 use contracts::v1::Event;
-use event_log::{Append, AppendError, Bookmark, Delivery, Expect, StreamState, last_of};
+use event_log::{Append, AppendError, Bookmark, Delivery, Expect, StreamState, events_under, last_of};
 
 use crate::fixture::{Fixture, PATIENCE, bar, sequences, signal, take};
 
 crate::contract!(
     a_read_delivers_everything_in_order_and_follows,
     a_read_starts_at_a_sequence_and_honours_filters,
+    what_stands_under_filters_is_read_and_nothing_is_waited_for,
     a_batch_is_bounded_and_nothing_is_lost_between_batches,
     a_cancelled_batch_loses_nothing,
     an_undecodable_message_is_delivered_as_such,
@@ -131,6 +132,25 @@ async fn a_read_starts_at_a_sequence_and_honours_filters(fixture: Fixture) {
     let mut ahead = tape.read(MARKET, &[], 93).await.unwrap();
     tape.append(bar("A", 31)).await.unwrap();
     assert_eq!(sequences(&take(&mut ahead, 1).await), [93]);
+}
+
+async fn what_stands_under_filters_is_read_and_nothing_is_waited_for(fixture: Fixture) {
+    let tape = fixture.tape();
+    let bars = (0..300).flat_map(|number| ["A", "B", "C"].map(|symbol| bar(symbol, number)));
+    tape.append_batch(bars.collect()).await.unwrap();
+    fixture.publish_raw("market.bar.1h.A", b"\xff\xff nonsense", None).await;
+    let read = async |symbols: &[&str], span| {
+        let filters: Vec<_> = symbols.iter().map(|symbol| format!("market.bar.1h.{symbol}")).collect();
+        let read = tokio::time::timeout(PATIENCE, events_under(&tape, MARKET, &filters, span)).await;
+        read.unwrap().unwrap().iter().map(|recorded| recorded.sequence).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&["B"], 1..=u64::MAX).await, (2..=899).step_by(3).collect::<Vec<_>>());
+    // It ends with what is no event, and in front of one that lies behind the span.
+    assert_eq!(read(&["A"], 896..=u64::MAX).await, [898]);
+    assert_eq!(read(&["A", "C"], 4..=10).await, [4, 6, 7, 9, 10]);
+    assert_eq!(read(&["B"], 4..=4).await, [0_u64; 0]);
+    assert_eq!(read(&["B"], 900..=u64::MAX).await, [0_u64; 0]);
+    assert_eq!(read(&["D"], 1..=u64::MAX).await, [0_u64; 0]);
 }
 
 async fn a_batch_is_bounded_and_nothing_is_lost_between_batches(fixture: Fixture) {
