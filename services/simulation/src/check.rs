@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backtest::replay::{Options, replay};
-use contracts::stream;
 use contracts::v1::Event;
 use contracts::v1::event::Body;
+use contracts::{order_of, stream};
 use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::invariant::{
@@ -24,8 +24,6 @@ use crate::seen::Counter;
 use crate::setup::ACCOUNTS;
 use crate::tape::Tapes;
 
-/// Of the quiet moments at which the read model has moved, one in so many is compared.
-const READ_MODEL_EVERY: u64 = 1;
 /// Longest that a group may be half open in silence while things go wrong: execution may be down, the disk full.
 const HALF_OPEN_MAX: Duration = Duration::from_secs(120);
 
@@ -37,18 +35,19 @@ pub struct Checker {
     exchange: Option<Exchange>,
     watch: Watch,
     events: Vec<Option<Event>>,
-    /// Folded as far as the read model was at the last comparison.
+    /// Counts of the tape at the last look, and the head of MARKET then.
+    looked: u64,
+    market: u64,
+    /// Folded as far as the read model was when it was behind the tape last.
     lagging: Book,
+    /// The read model's checkpoint at the last comparison.
+    modelled: u64,
     /// What happened so far.
     pub counter: Counter,
     /// What writers were told and was looked at.
     told: usize,
-    /// Quiet moments at which the read model had moved.
-    moved: u64,
-    /// Events that say something of a broker's orders.
-    of_broker: u64,
-    /// What both sides had come to at the last comparison with the broker.
-    compared: (u64, u64),
+    /// Orders that the tape said something of since the last comparison with the broker outside.
+    of_broker: BTreeSet<String>,
     /// The sequence at which groups were looked at last, and one that was half open then, and since when.
     grouped: u64,
     half_open: Option<(Duration, Violation)>,
@@ -64,12 +63,13 @@ impl Checker {
             exchange,
             watch: Watch::by(Calendar::xnys()),
             events: Vec::new(),
+            looked: 0,
+            market: 0,
             lagging: Book::default(),
+            modelled: 0,
             counter: Counter::default(),
             told: 0,
-            moved: 0,
-            of_broker: 0,
-            compared: (0, 0),
+            of_broker: BTreeSet::new(),
             grouped: 0,
             half_open: None,
         }
@@ -85,9 +85,9 @@ impl Checker {
         at_once(self.log.state(stream)).and_then(Result::ok).map_or(0, |state| state.last_sequence)
     }
 
-    /// Events on MARKET and TRADING.
+    /// Events on MARKET and TRADING at the last look.
     pub fn events(&self) -> u64 {
-        self.events.len() as u64 + self.head(stream::MARKET)
+        self.events.len() as u64 + self.market
     }
 
     /// Orders of which the intent is on the tape.
@@ -105,6 +105,12 @@ impl Checker {
 
     /// Looks at what was appended since.
     pub fn step(&mut self) -> Option<Violation> {
+        let changes = self.log.changes();
+        if changes == self.looked {
+            return None;
+        }
+        self.looked = changes;
+        self.market = self.head(stream::MARKET);
         let head = self.head(stream::TRADING);
         let mut next = self.events.len() as u64 + 1;
         while next <= head {
@@ -117,7 +123,10 @@ impl Checker {
             };
             let found = self.watch.fold(next, &recorded.event);
             self.counter.count(self.watch.book(), &recorded.event);
-            self.of_broker += u64::from(concerns_broker(&recorded.event));
+            let named = recorded.event.body.as_ref().and_then(order_of);
+            if let Some(order_id) = named.filter(|_| self.exchange.is_some()) {
+                self.of_broker.insert(order_id.to_owned());
+            }
             self.events.push(Some(recorded.event));
             if let Some(first) = found.into_iter().next() {
                 return Some(first);
@@ -171,30 +180,41 @@ impl Checker {
         (now.saturating_sub(*since) > HALF_OPEN_MAX).then(|| found.clone())
     }
 
+    /// Holds the orders of the broker outside that changed on either side. One by one, because an order that is as it was and
+    /// of which the tape says what it said is compared with the same outcome.
     fn broker_moved(&mut self) -> Option<Violation> {
-        let both = (self.of_broker, self.exchange.as_ref()?.changes());
-        if self.compared == both {
-            return None;
-        }
-        self.compared = both;
-        self.broker(false)
+        let changed = self.exchange.as_ref()?.changed(&std::mem::take(&mut self.of_broker));
+        compare_broker(&self.watch, exchange::NAME, &changed, false)
     }
 
-    fn broker(&self, settled: bool) -> Option<Violation> {
+    /// The broker in full.
+    fn broker(&self) -> Option<Violation> {
         let exchange = self.exchange.as_ref()?;
-        compare_broker(&self.watch, exchange::NAME, &exchange.orders(settled), settled)
+        compare_broker(&self.watch, exchange::NAME, &exchange.orders(), true)
     }
 
     fn read_model_moved(&mut self) -> Option<Violation> {
-        if self.database.checkpoint() == self.lagging.sequence() {
-            return None;
-        }
-        self.moved += 1;
-        self.moved.is_multiple_of(READ_MODEL_EVERY).then(|| self.read_model()).flatten()
+        if self.database.checkpoint() == self.modelled { None } else { self.read_model() }
     }
 
+    /// Holds the whole read model against the fold of the tape at its checkpoint, which is nearly always the fold so far. Its
+    /// checkpoint never goes back.
     fn read_model(&mut self) -> Option<Violation> {
-        let checkpoint = self.database.checkpoint();
+        let (checkpoint, head) = (self.database.checkpoint(), self.watch.book().sequence());
+        let before = std::mem::replace(&mut self.modelled, checkpoint);
+        if checkpoint < before {
+            let detail = format!("the read model stands at {checkpoint}, and stood at {before}");
+            return Some(Violation::new(Invariant::ReadModelIsFold, head, detail));
+        }
+        if checkpoint >= head {
+            return self.database.with_book(|read| compare_book(read, self.watch.book()));
+        }
+        self.follow(checkpoint);
+        self.database.with_book(|read| compare_book(read, &self.lagging))
+    }
+
+    /// Folds the book that stays behind as far as `checkpoint`.
+    fn follow(&mut self, checkpoint: u64) {
         while self.lagging.sequence() < checkpoint {
             let sequence = self.lagging.sequence() + 1;
             let event = usize::try_from(sequence - 1).ok().and_then(|place| self.events.get(place));
@@ -203,7 +223,6 @@ impl Checker {
                 self.lagging.skip(sequence);
             }
         }
-        self.database.with_book(|read| compare_book(read, &self.lagging))
     }
 
     /// Whether nothing is under way any more; otherwise what is.
@@ -259,7 +278,7 @@ impl Checker {
         let first = self
             .unfoldable()
             .or_else(|| compare_acknowledged(&self.tapes.acknowledged(), |sequence| self.stored(sequence)))
-            .or_else(|| self.broker(true))
+            .or_else(|| self.broker())
             .or_else(|| half_open(&self.watch))
             .or_else(|| self.read_model());
         first.or_else(|| self.replayed(clock, at))
@@ -282,12 +301,4 @@ impl Checker {
         let divergence = report.divergence?;
         Some(Violation::new(Invariant::ReplayAgrees, divergence.sequence, format!("{divergence:?}")))
     }
-}
-
-/// Whether a broker's orders may differ from the tape because of an event.
-fn concerns_broker(event: &Event) -> bool {
-    matches!(
-        event.body,
-        Some(Body::Fill(_) | Body::FillCorrected(_) | Body::FillBusted(_) | Body::OrderSubmitted(_))
-    )
 }

@@ -10,7 +10,7 @@
 mod held;
 mod link;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -81,8 +81,8 @@ struct State {
     replaced: BTreeMap<String, String>,
     outbox: BTreeMap<(Instant, u64), Report>,
     sent: u64,
-    /// Changes of orders so far.
-    changes: u64,
+    /// Orders that changed since somebody asked, by the client order ids of their first terms.
+    changed: BTreeSet<String>,
     prices: BTreeMap<String, (Price, i64)>,
     listener: Option<Waker>,
 }
@@ -122,18 +122,22 @@ impl Exchange {
         self.lock().inner.set_costs(account, costs);
     }
 
-    /// Everything that it ever had, under every client order id. While much is under way (not `settled`) only what the tape
-    /// must know already: orders under their first ids, and none of which an execution was said anew.
-    pub fn orders(&self, settled: bool) -> Vec<AtBroker> {
+    /// Everything that it ever had, under every client order id.
+    pub fn orders(&self) -> Vec<AtBroker> {
         let state = self.lock();
-        let known = state.orders.iter().filter(|(_, held)| settled || held.restated.is_empty());
-        let most = if settled { usize::MAX } else { 1 };
-        known.flat_map(|(client, held)| held.at_broker(client).into_iter().take(most)).collect()
+        state.orders.iter().flat_map(|(client, held)| held.at_broker(client)).collect()
     }
 
-    /// Number of changes of its orders so far.
-    pub fn changes(&self) -> u64 {
-        self.lock().changes
+    /// The orders that changed here since this was asked last and those of `order_ids`, as far as the tape must know them
+    /// while much is under way: under their first client order ids, and none of which an execution was said anew.
+    pub fn changed(&self, order_ids: &BTreeSet<String>) -> Vec<AtBroker> {
+        let mut state = self.lock();
+        let mut clients = std::mem::take(&mut state.changed);
+        let told = order_ids.iter().filter_map(|order_id| state.clients.get(order_id));
+        clients.extend(told.flatten().cloned());
+        let held = clients.iter().filter_map(|client| Some((client, state.orders.get(client)?)));
+        let known = held.filter(|(_, held)| held.restated.is_empty());
+        known.filter_map(|(client, held)| held.at_broker(client).into_iter().next()).collect()
     }
 
     /// What it has done that `book` does not know and no report on its way will say: new terms, an execution said anew.
@@ -235,7 +239,7 @@ impl Exchange {
         }
         held.working &= !ends;
         held.history.push(report.clone());
-        state.changes += 1;
+        state.changed.insert(client.clone());
         Some((ends, filled))
     }
 
@@ -276,7 +280,7 @@ impl Exchange {
         held.restated.push(execution_id);
         let report = Report { order_id: order_id.to_owned(), report };
         held.history.push(report.clone());
-        state.changes += 1;
+        state.changed.insert(client.clone());
         let at = clock::now() + Duration::from_millis(LATE_MS_MAX) + pause;
         state.send(at, report);
     }
@@ -323,7 +327,7 @@ impl Exchange {
         let mut state = self.lock();
         state.clients.entry(order_id.clone()).or_default().push(client.to_owned());
         state.orders.insert(client.to_owned(), held);
-        state.changes += 1;
+        state.changed.insert(client.to_owned());
         drop(state);
         if working && self.fate.strikes(Fault::BrokerSuspends, &order_id) {
             let report = BrokerReport::Suspended { reason: "halted at the exchange".to_owned() };

@@ -62,6 +62,11 @@ impl VirtualClock for Timeline {
     fn wake_at(&self, deadline: Instant, waker: &Waker) {
         let at = deadline.saturating_duration_since(self.base);
         let mut state = self.lock();
+        // Whoever waits asks at each poll.
+        let last = state.timers.range((at, 0)..=(at, u64::MAX)).next_back();
+        if last.is_some_and(|(_, known)| known.will_wake(waker)) {
+            return;
+        }
         state.timers_made += 1;
         let key = (at, state.timers_made);
         state.timers.insert(key, waker.clone());

@@ -247,7 +247,8 @@ struct Inner {
     rng: ChaCha8Rng,
     /// For what belongs to an extra.
     extra: ChaCha8Rng,
-    chances: BTreeMap<Fault, u32>,
+    /// Chance of each fault (1e-6), by its place in the declaration; 0 where the seed has none of it.
+    chances: [u32; Fault::ALL.len()],
     mask: Mask,
     healed: bool,
     happened: u64,
@@ -265,13 +266,13 @@ impl Fate {
     pub fn new(seed: u64, calm: bool, mask: Mask, trace: bool) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xfa7e);
         let mut extra = ChaCha8Rng::seed_from_u64(seed ^ 0x000e_87fa_7e00);
-        let mut chances = BTreeMap::new();
+        let mut chances = [0; Fault::ALL.len()];
         for (fault, most) in Fault::ALL {
             let rng = if fault.extra().is_some() { &mut extra } else { &mut rng };
             let possible = rng.random_range(0..100) < 45;
             let part = rng.random_range(5..=100);
             if possible && !calm && !mask.without.contains(&fault) {
-                chances.insert(fault, (most * part / 100).max(1));
+                chances[fault as usize] = (most * part / 100).max(1);
             }
         }
         let (counts, trace) = (BTreeMap::new(), trace.then(Vec::new));
@@ -297,7 +298,10 @@ impl Fate {
     pub fn strikes(&self, fault: Fault, whom: &str) -> bool {
         let mut guard = self.lock();
         let inner = &mut *guard;
-        let Some(chance) = inner.chances.get(&fault).copied().filter(|_| !inner.healed) else { return false };
+        let chance = inner.chances[fault as usize];
+        if chance == 0 || inner.healed {
+            return false;
+        }
         let rng = if fault.extra().is_some() { &mut inner.extra } else { &mut inner.rng };
         if rng.random_range(0..1_000_000) >= chance {
             return false;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use contracts::order_of;
 use contracts::v1::event::Body;
 use contracts::v1::{Event, GroupHandled, GroupPolicy, PositionsFate, RiskDecision, Verdict};
 use domain::book::Book;
@@ -253,27 +254,4 @@ impl Counter {
     fn see(&mut self, seen: Seen) {
         *self.seen.entry(seen).or_default() += 1;
     }
-}
-
-/// The order that an event of one order belongs to.
-fn order_of(body: &Body) -> Option<&str> {
-    Some(match body {
-        Body::OrderSubmitted(event) => event.order.as_ref()?.order_id.as_str(),
-        Body::OrderAccepted(event) => &event.order_id,
-        Body::OrderRejected(event) => &event.order_id,
-        Body::OrderCancelRequested(event) => &event.order_id,
-        Body::OrderCancelled(event) => &event.order_id,
-        Body::OrderCancelRejected(event) => &event.order_id,
-        Body::OrderReplaceRequested(event) => &event.order_id,
-        Body::OrderReplaced(event) => &event.order_id,
-        Body::OrderReplaceRejected(event) => &event.order_id,
-        Body::OrderExpired(event) => &event.order_id,
-        Body::OrderSuspended(event) => &event.order_id,
-        Body::OrderUnresolved(event) => &event.order_id,
-        Body::OrderAdjusted(event) => &event.order_id,
-        Body::Fill(event) => &event.order_id,
-        Body::FillCorrected(event) => &event.order_id,
-        Body::FillBusted(event) => &event.order_id,
-        _ => return None,
-    })
 }
