@@ -1,6 +1,7 @@
 //! The adapter: what it remembers, and how it finds out. The port's questions are in `port`.
 
 mod port;
+mod exits;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::api::{Api, Config};
 use crate::calendar;
 use crate::gate::Gate;
 use crate::known::Known;
+use crate::legs::Leg;
 use crate::rules;
 use crate::stream::Stream;
 use crate::truth::{self, Executions};
@@ -55,6 +57,18 @@ pub struct Alpaca {
     /// Orders as they were listed a moment ago, until something is heard.
     listed: HashMap<String, Order>,
     listed_ns: i64,
+    /// Client order ids of entries whose exits are on the tape without an answer.
+    entries: BTreeSet<String>,
+    /// Entries in lists whose legs are known, by client order id.
+    families: BTreeSet<String>,
+}
+
+/// What Alpaca has as an order of ours.
+enum Found {
+    /// This.
+    Order(Order),
+    /// An exit of which nothing is to be said before its entry is over.
+    Held(Order),
 }
 
 /// A refusal in words, in which no credential stands.
@@ -86,6 +100,7 @@ impl Alpaca {
             }
             known.learn(&order.broker_order_id, order.id());
         }
+        let entries = exits::unanswered(book);
         Ok(Self {
             api: Arc::new(Api::new(&config, Arc::clone(&clock))?),
             known: Arc::new(known),
@@ -97,6 +112,8 @@ impl Alpaca {
             cancelling: HashMap::new(),
             listed: HashMap::new(),
             listed_ns: 0,
+            entries,
+            families: BTreeSet::new(),
         })
     }
 
@@ -111,6 +128,10 @@ impl Alpaca {
 
     fn unknown(doing: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BrokerError {
         BrokerError::Unknown { broker: ALPACA.to_owned(), doing: doing.to_owned(), source: source.into() }
+    }
+
+    fn unchecked(error: VendorError) -> BrokerError {
+        BrokerError::Unchecked { broker: ALPACA.to_owned(), source: error.into() }
     }
 
     fn report(order: &OrderSpec, report: BrokerReport) -> Vec<Report> {
@@ -134,14 +155,23 @@ impl Alpaca {
         Ok(found.and_then(|found| found.legs).and_then(|legs| legs.into_iter().next()))
     }
 
-    /// Alpaca's order under `client_order_id`, or else the half of a pair that `order` is.
-    async fn find(&mut self, order: &OrderSpec, client: &str) -> Result<Option<Order>, VendorError> {
+    /// Alpaca's order under `client_order_id`, or else the leg of an entry or the half of a pair that `order` is.
+    async fn find(&mut self, order: &OrderSpec, client: &str) -> Result<Option<Found>, VendorError> {
+        match self.leg(order, client).await? {
+            Some(Leg::Held(leg)) => return Ok(Some(Found::Held(leg))),
+            Some(Leg::Is(leg)) => return Ok(Some(Found::Order(leg))),
+            Some(Leg::Gone) | None => {}
+        }
         let by_pair = first_of_pair(order).is_some();
         // What was never sent alone is looked for beside its other half first.
         if by_pair && let Some(found) = self.by_pair(order).await? {
-            return Ok(Some(found));
+            return Ok(Some(Found::Order(found)));
         }
-        self.by_client(client).await
+        let found = self.by_client(client).await?;
+        if let Some(found) = &found {
+            self.learn_legs(found);
+        }
+        Ok(found.map(Found::Order))
     }
 
     /// An order by its id, as it was listed a moment ago or as it is.
@@ -237,24 +267,26 @@ impl Alpaca {
         }
     }
 
-    /// The request that sends an order, or what it is refused with before anything is sent.
+    /// The request that sends an order, with the exits that go with it, or what it is refused with before anything is sent.
     async fn prepared(
         &mut self,
         order: &OrderSpec,
+        exits: &[&OrderSpec],
         client: &str,
     ) -> Result<Result<Ticket, Vec<Report>>, BrokerError> {
-        let ticket = match rules::ticket(order, client) {
+        let ticket = match rules::with_exits(order, exits, client) {
             Ok(ticket) => ticket,
             Err(reason) => return Ok(Err(Self::report(order, BrokerReport::Rejected { reason }))),
         };
         if let Some(refused) = self.gated(order).await? {
             return Ok(Err(refused));
         }
+        self.end_leg(order).await?;
         self.waited.remove(client);
         Ok(Ok(ticket))
     }
 
-    /// What became of an order that was sent alone.
+    /// What became of an order that was sent, alone or with its exits.
     async fn taken(
         &mut self,
         order: &OrderSpec,
@@ -263,9 +295,7 @@ impl Alpaca {
     ) -> Result<Vec<Report>, BrokerError> {
         let answer = answer.map_err(|error| match error {
             // The breaker was open: nothing left this program, so there is nothing to look for at Alpaca.
-            VendorError::Limited { .. } => {
-                BrokerError::Unchecked { broker: ALPACA.to_owned(), source: error.into() }
-            }
+            VendorError::Limited { .. } => Self::unchecked(error),
             error => Self::unknown("submit", error),
         })?;
         if is_known_already(&answer) {
@@ -274,6 +304,7 @@ impl Alpaca {
         Ok(match self.answered(order, &answer)? {
             Ok(taken) => {
                 self.known.learn(&taken.id, &order.order_id);
+                self.learn_legs(&taken);
                 Self::report(order, BrokerReport::Accepted { broker_order_id: taken.id })
             }
             Err(reason) => Self::report(order, BrokerReport::Rejected { reason }),
@@ -284,7 +315,7 @@ impl Alpaca {
     async fn side_by_side(&mut self, orders: &[Outgoing]) -> Vec<Result<Vec<Report>, BrokerError>> {
         let (mut outcomes, mut tickets) = (BTreeMap::new(), Vec::new());
         for (place, Outgoing { order, client_order_id, .. }) in orders.iter().enumerate() {
-            match self.prepared(order, client_order_id).await {
+            match self.prepared(order, &[], client_order_id).await {
                 Ok(Ok(ticket)) => tickets.push((place, ticket)),
                 Ok(Err(refused)) => {
                     outcomes.insert(place, Ok(refused));
@@ -307,8 +338,7 @@ impl Alpaca {
 
     async fn gated(&mut self, order: &OrderSpec) -> Result<Option<Vec<Report>>, BrokerError> {
         let refused = self.gate.refuses(&self.api, order).await;
-        let refused = refused
-            .map_err(|error| BrokerError::Unchecked { broker: ALPACA.to_owned(), source: error.into() })?;
+        let refused = refused.map_err(Self::unchecked)?;
         Ok(refused.map(|reason| Self::report(order, BrokerReport::Rejected { reason })))
     }
 
@@ -317,10 +347,10 @@ impl Alpaca {
             return Ok(Some(id));
         }
         let found = self.find(order, client).await?;
-        if let Some(found) = &found {
+        Ok(found.map(|(Found::Order(found) | Found::Held(found))| {
             self.known.learn(&found.id, &order.order_id);
-        }
-        Ok(found.map(|found| found.id))
+            found.id
+        }))
     }
 }
 

@@ -84,6 +84,11 @@ impl Known {
         }
     }
 
+    /// Whether it is known which of our orders Alpaca's `id` is.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        self.ids().orders.values.contains_key(id)
+    }
+
     /// Our order that one of Alpaca's is; `None` for an order that is not this program's.
     pub(crate) fn order_of(&self, order: &Order) -> Option<String> {
         if let Some(known) = self.ids().orders.values.get(&order.id) {

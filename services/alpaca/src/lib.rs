@@ -9,8 +9,7 @@
 //!   for again;
 //! - a credential stands in no message.
 //!
-//! Deliberately absent: the tape, retries of requests, options and crypto, brackets as one request (entries are orders
-//! of their own, their exits follow once they are done); whether trading in a symbol is halted, which
+//! Deliberately absent: the tape, retries of requests, options and crypto; whether trading in a symbol is halted, which
 //! the stream of market data says and risk denies what opens by. What closes is sent, and held there.
 //!
 //! Modules in reading order.
@@ -22,6 +21,7 @@ mod api;
 mod gate;
 mod known;
 mod truth;
+mod legs;
 mod moved;
 mod socket;
 mod stream;

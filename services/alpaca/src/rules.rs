@@ -79,6 +79,28 @@ pub(crate) fn ticket(order: &OrderSpec, client_order_id: &str) -> Result<Ticket,
     })
 }
 
+/// An entry as one request with the exits that it brings, if any.
+pub(crate) fn with_exits(
+    entry: &OrderSpec,
+    exits: &[&OrderSpec],
+    client_order_id: &str,
+) -> Result<Ticket, String> {
+    let own = ticket(entry, client_order_id)?;
+    let (mut take_profit, mut stop_loss) = (None, None);
+    for exit in exits {
+        // What Alpaca would refuse of an order of its own it refuses of a leg.
+        let Ticket { limit_price, stop_price, .. } = ticket(exit, client_order_id)?;
+        let leg = if broker::is_stop(exit) { &mut stop_loss } else { &mut take_profit };
+        *leg = Some(Exit { limit_price, stop_price });
+    }
+    let order_class = match (&take_profit, &stop_loss) {
+        (None, None) => None,
+        (Some(_), Some(_)) => Some("bracket"),
+        _ => Some("oto"),
+    };
+    Ok(Ticket { order_class, take_profit, stop_loss, ..own })
+}
+
 /// A pair of exits as one request: the take-profit states the order, the stop goes beside it.
 pub(crate) fn pair(target: &OrderSpec, stop: &OrderSpec, client_order_id: &str) -> Result<Ticket, String> {
     let own = ticket(target, client_order_id)?;
@@ -228,6 +250,38 @@ mod tests {
         assert_eq!(ticket(&trail(None, Some(E9 / 40)), "x").unwrap().trail_percent.as_deref(), Some("2.5"));
         assert!(refused(&trail(None, Some(E9 / 10_000))).contains("0.001 to 1"));
         assert!(refused(&trail(None, None)).contains("one distance"));
+    }
+
+    #[test]
+    fn an_entry_with_exits_is_one_request() {
+        let until = |kind, limit_price_e9, stop_price_e9| OrderSpec {
+            time_in_force: TimeInForce::Gtc.into(),
+            limit_price_e9,
+            stop_price_e9,
+            ..order(kind, 3 * E9)
+        };
+        let group_id = contracts::order_id("entry", 0);
+        let exit = |index, order| OrderSpec {
+            order_id: contracts::child_order_id(&group_id, index),
+            group_id: group_id.clone(),
+            side: Side::Sell.into(),
+            ..order
+        };
+        let entry = until(OrderType::Limit, Some(180 * E9), None);
+        let target = exit(0, until(OrderType::Limit, Some(200 * E9), None));
+        let stop = exit(1, until(OrderType::StopLimit, Some(149 * E9), Some(150 * E9)));
+        let body =
+            |exits: &[&OrderSpec]| serde_json::to_value(with_exits(&entry, exits, "td-1").unwrap()).unwrap();
+        let bracket = body(&[&target, &stop]);
+        assert_eq!((&bracket["order_class"], &bracket["side"]), (&"bracket".into(), &"buy".into()));
+        assert_eq!((&bracket["limit_price"], &bracket["time_in_force"]), (&"180".into(), &"gtc".into()));
+        assert_eq!(bracket["take_profit"], serde_json::json!({"limit_price": "200"}));
+        assert_eq!(bracket["stop_loss"], serde_json::json!({"stop_price": "150", "limit_price": "149"}));
+        let oto = body(&[&stop]);
+        assert_eq!((&oto["order_class"], oto.get("take_profit")), (&"oto".into(), None));
+        assert_eq!(body(&[]), serde_json::to_value(ticket(&entry, "td-1").unwrap()).unwrap());
+        let fine = OrderSpec { stop_price_e9: Some(150 * E9 + 1), ..stop };
+        assert!(with_exits(&entry, &[&fine], "td-1").unwrap_err().contains("stop price"));
     }
 
     #[test]

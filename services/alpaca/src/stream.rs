@@ -16,6 +16,7 @@ use vendors::{Clock, VendorError};
 
 use crate::api::{Api, Config};
 use crate::known::{Known, OnTape, execution_id};
+use crate::legs;
 use crate::socket::{Frame, Socket};
 use crate::truth::execution;
 use crate::wire::{self, Number, Order, Update};
@@ -182,6 +183,9 @@ pub(crate) fn told(known: &Known, update: &Update) -> Told {
     let Some(order_id) = known.order_of(order) else { return Told::Reports(Vec::new()) };
     known.learn_old(&order.id, &order_id);
     let words = |what: &str| format!("{what} at the broker");
+    // The end of a leg says nothing of an exit that went by itself since.
+    let is_leg = legs::is_group(order) && order_of_client(&order.client_order_id).is_none();
+    let past = is_leg && known.id_of(&order_id).is_some_and(|newest| newest != order.id);
     let report = match update.event.as_str() {
         "new" if is_revision(order) => replaced(order),
         "new" | "accepted" => BrokerReport::Accepted { broker_order_id: order.id.clone() },
@@ -189,6 +193,7 @@ pub(crate) fn told(known: &Known, update: &Update) -> Told {
             Some(report) => report,
             None => return Told::Unclear,
         },
+        "canceled" | "expired" | "rejected" if past => return Told::Reports(Vec::new()),
         "canceled" => BrokerReport::Cancelled { reason: words("cancelled") },
         "expired" => BrokerReport::Expired { reason: words("expired") },
         "rejected" if is_revision(order) => BrokerReport::ReplaceRejected { reason: words("refused") },

@@ -85,6 +85,8 @@ pub(crate) struct Order {
     #[serde(rename = "type", deserialize_with = "or_default")]
     pub kind: String,
     #[serde(deserialize_with = "or_default")]
+    pub order_class: String,
+    #[serde(deserialize_with = "or_default")]
     pub status: String,
     pub qty: Option<Number>,
     pub notional: Option<Number>,
@@ -286,7 +288,7 @@ pub(crate) struct Ticket {
     pub stop_loss: Option<Exit>,
 }
 
-/// One side of a pair of exits.
+/// One exit of two, or the only one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Exit {
     #[serde(skip_serializing_if = "Option::is_none")]

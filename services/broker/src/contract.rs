@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use contracts::v1::event::Body;
 use contracts::v1::{OrderSpec, OrderType, Side, TimeInForce};
-use contracts::{client_order_id, client_order_id_of, order_id};
+use contracts::{child_order_id, client_order_id, client_order_id_of, order_id};
 use domain::money::{Price, Quantity};
 use domain::order::{BrokerReport, OrderState, OrderStatus, Replacement, Terms, decide, reconcile};
 
@@ -61,6 +61,7 @@ pub async fn run_all(bench: &dyn Bench) {
     what_was_filled_unheard_is_found_once(bench).await;
     new_terms_count_what_was_filled_before(bench).await;
     what_it_holds_is_what_its_orders_have_filled(bench).await;
+    exits_that_it_holds_work_once_their_entry_is_filled(bench).await;
 }
 
 fn order(bench: &dyn Bench, name: &str) -> OrderSpec {
@@ -468,4 +469,28 @@ async fn holds(bench: &dyn Bench, broker: &mut dyn Broker, orders: &[&OrderSpec]
         Ok(None) => assert!(!broker.is_remote(), "a broker outside states what it holds"),
         Err(error) => panic!("positions: {error}"),
     }
+}
+
+async fn exits_that_it_holds_work_once_their_entry_is_filled(bench: &dyn Bench) {
+    let mut broker = bench.fresh().await;
+    let order = limit_order(bench, "entry", PRICE_E9 + DOLLAR_E9);
+    let entry =
+        OrderSpec { group_id: order.order_id.clone(), time_in_force: TimeInForce::Gtc.into(), ..order };
+    let (order_id, parent_id) = (child_order_id(&entry.order_id, 1), entry.order_id.clone());
+    let (side, order_type) = (Side::Sell.into(), OrderType::Stop.into());
+    let priced = OrderSpec { limit_price_e9: None, stop_price_e9: Some(PRICE_E9 / 2), ..entry.clone() };
+    let stop = OrderSpec { order_id, parent_id, side, order_type, reducing: true, ..priced };
+    let client_order_id = client_order_id(&entry.order_id);
+    let outgoing = Outgoing { order: entry.clone(), client_order_id, now_ns: NOW_NS };
+    for time in 1..=2 {
+        match broker.submit_with_exits(&outgoing, &[&stop]).await {
+            Ok(None) => return assert!(!crate::takes_together(broker.name(), &entry, &[&stop])),
+            Ok(Some(said)) => assert_eq!(said.len(), 1, "time {time}, of the entry alone: {said:?}"),
+            Err(error) => panic!("time {time}: {error}"),
+        }
+        assert_eq!(lookup(&mut *broker, &stop).await, Some((StateAtBroker::Working, 0)), "it is held");
+    }
+    let reports = bench.trade(&mut *broker, PRICE_E9).await;
+    assert_eq!(shares(&fills(&reports, &entry)), [entry.quantity_e9], "once: {reports:?}");
+    assert_eq!(lookup(&mut *broker, &stop).await, Some((StateAtBroker::Working, 1)), "it works");
 }

@@ -1,7 +1,11 @@
 //! Names of adapters, and what brokers want to know of exits.
 
 use contracts::child_order_id;
-use contracts::v1::{GroupKind, OrderSpec};
+use contracts::v1::{GroupKind, OrderSpec, OrderType, Side, TimeInForce};
+use domain::money::E9;
+
+/// How far the prices of a group are apart at least, in 1e-9.
+const CENT_E9: i64 = E9 / 100;
 
 /// Name of the simulated adapter on the tape.
 pub const SIMULATED: &str = "simulated";
@@ -13,6 +17,64 @@ pub const ALPACA: &str = "alpaca";
 #[must_use]
 pub fn wants_entries_first(broker: &str) -> bool {
     broker == ALPACA
+}
+
+/// Whether the broker of this name takes an entry and its exits in one request ([`crate::Broker::submit_with_exits`]) and
+/// holds the exits itself until the entry is filled whole. Where it does not, each exit is an order of its own.
+#[must_use]
+pub fn takes_together(broker: &str, entry: &OrderSpec, exits: &[&OrderSpec]) -> bool {
+    let enters = entry.parent_id.is_empty()
+        && matches!(entry.order_type(), OrderType::Market | OrderType::Limit)
+        && matches!(entry.time_in_force(), TimeInForce::Day | TimeInForce::Gtc);
+    let closes_it = |exit: &&OrderSpec| {
+        let opposite =
+            matches!((entry.side(), exit.side()), (Side::Buy, Side::Sell) | (Side::Sell, Side::Buy));
+        opposite
+            && is_plain(exit)
+            && exit.parent_id == entry.order_id
+            && exit.quantity_e9 == entry.quantity_e9
+            && exit.time_in_force() == entry.time_in_force()
+    };
+    wants_entries_first(broker)
+        && enters
+        && is_plain(entry)
+        && exits.iter().all(closes_it)
+        && are_apart(entry, exits)
+}
+
+/// Whether an order is for whole shares, in the hours of the exchange.
+fn is_plain(order: &OrderSpec) -> bool {
+    order.notional_e9.is_none()
+        && order.quantity_e9 > 0
+        && order.quantity_e9 % E9 == 0
+        && !order.extended_hours
+}
+
+/// Whether the exits are a limit, a stop that does not follow the market, or one of each, and their prices lie on either
+/// side of the entry's.
+fn are_apart(entry: &OrderSpec, exits: &[&OrderSpec]) -> bool {
+    let (mut target, mut stop) = (None, None);
+    for exit in exits {
+        let (place, price) = match (is_stop(exit), exit.order_type()) {
+            (false, OrderType::Limit) => (&mut target, exit.limit_price_e9),
+            (true, OrderType::Stop | OrderType::StopLimit) => (&mut stop, exit.stop_price_e9),
+            _ => return false,
+        };
+        if price.is_none() || place.is_some() {
+            return false;
+        }
+        *place = price;
+    }
+    let limit = entry.limit_price_e9.filter(|_| entry.order_type() == OrderType::Limit);
+    // From the price of a loss to that of a gain.
+    let prices: Vec<i64> = [stop, limit, target].into_iter().flatten().collect();
+    let rises = entry.side() == Side::Buy;
+    let apart = |pair: &[i64]| match pair {
+        [loss, gain] if rises => gain.saturating_sub(*loss) >= CENT_E9,
+        [loss, gain] => loss.saturating_sub(*gain) >= CENT_E9,
+        _ => true,
+    };
+    !exits.is_empty() && prices.windows(2).all(apart)
 }
 
 /// The other one of a pair of exits of which one ends the other: the take-profit's for the stop and the other way

@@ -16,7 +16,7 @@ mod simulated;
 mod routed;
 mod exits;
 
-pub use exits::{ALPACA, SIMULATED, is_stop, other_exit, wants_entries_first};
+pub use exits::{ALPACA, SIMULATED, is_stop, other_exit, takes_together, wants_entries_first};
 pub use port::{
     Activity, ActivityKind, Booked, Broker, BrokerAccount, BrokerError, BrokerOrder, BrokerPosition, Brokers,
     ListedOrder, MarketEvent, Outgoing, Report, StateAtBroker, come_to,

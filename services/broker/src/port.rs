@@ -267,6 +267,17 @@ pub trait Broker: Send + Sync {
         Ok(None)
     }
 
+    /// Sends an entry and its exits in one request, where [`crate::takes_together`] says so: the broker holds the exits until
+    /// the entry is filled whole. It answers for the entry alone; how an exit stands is looked up once the entry is over.
+    /// `None` of a broker that takes them one by one. As with [`Broker::submit`], sending them again works nothing twice.
+    async fn submit_with_exits(
+        &mut self,
+        _entry: &Outgoing,
+        _exits: &[&OrderSpec],
+    ) -> Result<Option<Vec<Report>>, BrokerError> {
+        Ok(None)
+    }
+
     /// Asks to cancel an order that was submitted.
     async fn cancel(
         &mut self,
@@ -311,7 +322,8 @@ pub trait Broker: Send + Sync {
         Ok(None)
     }
 
-    /// What the broker knows of `order` under `client_order_id`; `None` when it never got such an order.
+    /// What the broker knows of `order` under `client_order_id`; `None` when it never got such an order, or when it has
+    /// ended an exit that it held because the entry was not filled whole. Of an exit that it still holds there are no reports.
     async fn lookup(
         &mut self,
         order: &OrderSpec,

@@ -95,6 +95,14 @@ impl Broker for Routed {
         self.of(&pair[0].account).submit_pair(pair, now_ns).await
     }
 
+    async fn submit_with_exits(
+        &mut self,
+        entry: &Outgoing,
+        exits: &[&OrderSpec],
+    ) -> Result<Option<Vec<Report>>, BrokerError> {
+        self.of(&entry.order.account).submit_with_exits(entry, exits).await
+    }
+
     async fn cancel(
         &mut self,
         order: &OrderSpec,

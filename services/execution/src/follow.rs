@@ -32,7 +32,7 @@ use crate::instant::{LiveBar, Part, is_barrier, is_of_market, parts};
 use crate::machine::{Machine, Work, members};
 use crate::shell::market::{known_at, session_of};
 use crate::step::Step;
-use derived::{caused, decided, is_the, order_of, reported, revalues, sent};
+use derived::{among, caused, decided, is_the, order_of, reported, revalues, sent};
 
 /// Attempts to cancel an order that are told apart.
 const ATTEMPTS_MAX: usize = 16;
@@ -126,8 +126,7 @@ impl Follower {
 
     /// The first event that the present instant owes and that was not seen yet; `None` when it is complete.
     pub fn missing(&mut self) -> Result<Option<Append>, BrokerError> {
-        self.advance()?;
-        Ok(self.owed.iter().find_map(|step| self.machine.decide(step).ok().flatten()))
+        Ok(self.advance()?.into_iter().next())
     }
 
     /// The first order that is approved and for which nothing was done yet.
@@ -261,8 +260,8 @@ impl Follower {
 
     /// What of the present instant's debts the event is; `None` when it is none of them.
     fn of_instant(&mut self, recorded: &Recorded) -> Result<Option<Derived>, BrokerError> {
-        self.advance()?;
-        Ok(match decided(&self.machine, &self.owed, &recorded.event) {
+        let owed = self.advance()?;
+        Ok(match among(owed, &recorded.event) {
             Derived::Nothing => None,
             derived => Some(derived),
         })
@@ -446,19 +445,19 @@ impl Follower {
         self.machine.book().order(order_id)
     }
 
-    /// Goes on to the first task of the instant that owes something.
-    fn advance(&mut self) -> Result<(), BrokerError> {
+    /// Goes on to the first task of the instant that owes something, and answers the events of it.
+    fn advance(&mut self) -> Result<Vec<Append>, BrokerError> {
         loop {
-            let (machine, waits) = (&self.machine, self.waits);
+            let (machine, waits, mut appends) = (&self.machine, self.waits, Vec::new());
             // An account that cannot be valued yet is valued as soon as it can be, where the clock waits for it.
             self.owed.retain(|step| match machine.decide(step) {
-                Ok(append) => append.is_some(),
+                Ok(append) => append.map(|append| appends.push(append)).is_some(),
                 Err(_) => waits && matches!(step, Step::Mark { .. }),
             });
             if !self.owed.is_empty() {
-                return Ok(());
+                return Ok(appends);
             }
-            let Some(task) = self.tasks.pop_front() else { return Ok(()) };
+            let Some(task) = self.tasks.pop_front() else { return Ok(appends) };
             self.owed = self.steps(task)?;
         }
     }

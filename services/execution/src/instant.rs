@@ -211,6 +211,8 @@ impl Machine {
         let known = self.prices.get(&bar.symbol);
         if known.is_none_or(|known| known.time_ns < bar.bar.close_ns) {
             self.observe(bar);
+        } else {
+            self.prices.is_of_bar(&bar.symbol, bar.bar.close_ns);
         }
     }
 

@@ -19,6 +19,7 @@
 
 mod event;
 mod machine;
+mod held;
 mod words;
 mod step;
 mod kill;

@@ -7,17 +7,18 @@
 //! Deliberately absent: the tape, the broker, clocks.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 
-use broker::wants_entries_first;
 use contracts::v1::event::Body;
 use contracts::v1::{AccountEntry, BrokerReconciled, Event, GroupPolicy, OrderSpec};
-use domain::book::{Book, CLOSING_LEG, FoldError, GroupStep, Parts, Prices};
+use domain::book::{Book, CLOSING_LEG, FoldError, GroupStep, Parts, Prices, is_cancel_due};
 use domain::calendar::Calendar;
 use domain::money::Quantity;
-use domain::order::{OrderState, OrderStatus, Phase, phase};
+use domain::order::{GroupStage, OrderState, OrderStatus, Phase, phase};
 use event_log::{Append, Recorded};
 use planted::Bug;
 
+use crate::held::Entry;
 use crate::kill::Tried;
 
 /// Most legs of a signal whose orders are looked at as one group.
@@ -58,17 +59,6 @@ pub enum Work {
     },
 }
 
-/// How the entry of an exit stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Entry {
-    /// The exit may go: there is no entry to wait for, or it is over and opened something.
-    Done,
-    /// It may still be filled.
-    Pending,
-    /// It ended, and there is nothing to close.
-    Unfilled,
-}
-
 /// Execution's memory.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -86,8 +76,9 @@ pub struct Machine {
     attention: BTreeSet<String>,
     /// Highest sequence that this service has appended itself or learned of.
     known: u64,
-    /// Ids of account entries and order adjustments on the tape, once they have been loaded.
-    applied: Option<HashSet<String>>,
+    /// Ids of account entries and order adjustments on the tape, once they have been loaded. A tape holds many, so that
+    /// copies share them.
+    applied: Option<Arc<HashSet<String>>>,
     /// What kill switches tried so far to close positions, by cause.
     pub(crate) tried: BTreeMap<String, Tried>,
 }
@@ -119,12 +110,15 @@ impl Machine {
         machine
     }
 
-    /// Takes the prices of an account's last mark, after folding to the head of the tape, and those that its broker stated
-    /// of what is held; answers the symbols of the mark.
+    /// Takes the prices of an account's last mark, after folding to the head of the tape, and those that brokers stated of
+    /// what is held; answers the symbols of the mark.
     pub fn seed_prices(&mut self, account: &str) -> Vec<String> {
         let held = self.held();
+        // The mark of one account may hold what another one's broker stated.
+        for row in self.book.accounts() {
+            self.prices.tell(row, |symbol| held.contains(symbol));
+        }
         let Some(account) = self.book.account(account) else { return Vec::new() };
-        self.prices.tell(account, |symbol| held.contains(symbol));
         self.prices.seed(account);
         let marked = account.mark.iter().flat_map(|mark| &mark.prices);
         marked.map(|price| price.symbol.clone()).collect()
@@ -248,7 +242,7 @@ impl Machine {
 
     /// Takes the ids of all entries and order adjustments on the tape.
     pub fn learn_applied(&mut self, ids: HashSet<String>) {
-        self.applied.get_or_insert_default().extend(ids);
+        Arc::make_mut(self.applied.get_or_insert_default()).extend(ids);
     }
 
     pub(crate) fn is_applied(&self, id: &str) -> bool {
@@ -286,7 +280,7 @@ impl Machine {
         }
         let entry = matches!(recorded.event.body, Some(Body::AccountEntry(_) | Body::OrderAdjusted(_)));
         if let Some(applied) = self.applied.as_mut().filter(|_| entry) {
-            applied.insert(recorded.event.id.clone());
+            Arc::make_mut(applied).insert(recorded.event.id.clone());
         }
     }
 
@@ -304,13 +298,20 @@ impl Machine {
                 continue;
             };
             let failed = self.failed_leg(order);
-            let waits = failed.is_some() && !self.book.is_cancel_due(order);
+            let waits = failed.is_some() && !is_cancel_due(order, self.account_ns(&order.spec.account));
             if let Some(failed) = failed.filter(|_| !waits) {
                 work.push(Work::Unwind { order_id, failed });
                 continue;
             }
             match (phase(order), self.entry(order)) {
                 (Phase::MustSubmit, Entry::Pending) => continue,
+                (Phase::MustAsk, Entry::Pending) => {
+                    // It went with its entry, and is asked for once that is over; a cancel ends it there.
+                    if order.cancel_requested && self.is_entry_worked(order) {
+                        work.push(Work::Cancel(order_id));
+                    }
+                    continue;
+                }
                 (Phase::MustSubmit, Entry::Unfilled) => {
                     work.push(Work::Withdraw(order_id));
                     continue;
@@ -348,20 +349,6 @@ impl Machine {
         work
     }
 
-    /// How the entry of an exit stands where its broker wants that done before the exit comes.
-    fn entry(&self, order: &OrderState) -> Entry {
-        let entry = Some(&order.spec.parent_id).filter(|parent_id| !parent_id.is_empty());
-        let entry = entry.and_then(|parent_id| self.book.order(parent_id));
-        match entry.filter(|entry| wants_entries_first(&entry.broker)) {
-            None => Entry::Done,
-            Some(entry) if !entry.status.is_ended() => Entry::Pending,
-            Some(entry) if entry.filled == Quantity::ZERO => Entry::Unfilled,
-            // It did no more than close what was held the other way.
-            Some(_) if order.tradable.is_some_and(|tradable| tradable <= Quantity::ZERO) => Entry::Unfilled,
-            Some(_) => Entry::Done,
-        }
-    }
-
     /// What is to be done about groups that are not whole and strategies that were stopped, as of the last mark.
     pub(crate) fn group_work(&self) -> impl Iterator<Item = GroupStep> {
         let of_groups = self.book.active_groups().filter_map(|group_id| {
@@ -373,8 +360,7 @@ impl Machine {
 
     /// Event time of an account's last mark.
     pub(crate) fn account_ns(&self, account: &str) -> i64 {
-        let mark = self.book.account(account).and_then(|row| row.mark.as_ref());
-        mark.map_or(i64::MIN, |mark| mark.event_ns)
+        self.book.marked_ns(account)
     }
 
     /// Ids of the open orders of the same decision that `wanted` accepts, by leg and place in their group.
@@ -398,6 +384,10 @@ impl Machine {
             return None;
         }
         if order.signal_id.is_empty() || order.cancel_requested || order.status.is_ended() {
+            return None;
+        }
+        // What its decision approved alone has no others.
+        if order.group_stage == GroupStage::None {
             return None;
         }
         // A policy of its own says what follows (`Work::Group`), and orders that close stand alone.

@@ -32,19 +32,10 @@ impl Machine {
     /// Whether the last price is that of a bar which is not too old: of the session that has gone on for an hour, or of the
     /// last one.
     fn is_priced_by_bars(&self, symbol: &str, now_ns: i64) -> bool {
-        let Some(known) = self.prices.get(symbol) else { return false };
-        if self.is_told(symbol, known.time_ns) {
-            return false;
-        }
+        let Some(known) = self.prices.get(symbol).filter(|known| !known.told) else { return false };
         let present = self.calendar.session_at(now_ns.saturating_sub(UNHEARD_NS)).ok().flatten();
         let session = present.or_else(|| self.calendar.previous_session_before(now_ns).ok());
         session.is_none_or(|session| known.time_ns > session.open_ns)
-    }
-
-    /// Whether a price of this time is one that a broker outside stated.
-    fn is_told(&self, symbol: &str, time_ns: i64) -> bool {
-        let mut told = self.book.accounts().filter_map(|row| row.told_price(symbol));
-        told.any(|(_, told_ns)| told_ns == time_ns)
     }
 
     /// Which holdings are valued at a price that a broker outside stated, and of when it is, in words; empty where none is.
@@ -58,9 +49,9 @@ impl Machine {
             let told: Vec<String> = symbols
                 .into_iter()
                 .filter_map(|symbol| {
-                    let time_ns = self.prices.get(symbol)?.time_ns;
-                    let second = time_ns - time_ns.rem_euclid(SECOND_NS);
-                    self.is_told(symbol, time_ns).then(|| format!("{symbol} (of {})", utc(second)))
+                    let known = self.prices.get(symbol).filter(|known| known.told)?;
+                    let second = known.time_ns - known.time_ns.rem_euclid(SECOND_NS);
+                    Some(format!("{symbol} (of {})", utc(second)))
                 })
                 .collect();
             let more = match told.len().saturating_sub(NAMED_MAX) {

@@ -349,6 +349,21 @@ def groups(trading):
     trading.cancel_order_by_id(entry.id)
     entry = trading.get_order_by_id(entry.id)
     same([entry.status] + [leg.status for leg in entry.legs], [OrderStatus.CANCELED] * 3)
+    entry = trading.submit_order(limit(
+        100, qty=5, tif=GTC, order_class=OrderClass.BRACKET,
+        client_order_id="td-bracket", take_profit=TakeProfitRequest(limit_price=120),
+        stop_loss=StopLossRequest(stop_price=90)))
+    same([leg.time_in_force for leg in entry.legs], [GTC] * 2)
+    act(entry, do="fill", qty="2", price="100")
+    entry = trading.get_order_by_client_id("td-bracket")
+    same((entry.status, [leg.status for leg in entry.legs]),
+         (OrderStatus.PARTIALLY_FILLED, [OrderStatus.HELD] * 2), "not before the entry is filled whole")
+    same(code(raises(APIError, lambda: trading.replace_order_by_id(entry.id, ReplaceOrderRequest(qty=9)))),
+         (422, 42210000))
+    trading.cancel_order_by_id(entry.legs[1].id)
+    entry = trading.get_order_by_id(entry.id)
+    same([entry.status] + [leg.status for leg in entry.legs], [OrderStatus.CANCELED] * 3, "one ends the group")
+    same((entry.filled_qty, trading.get_open_position("AAPL").qty), ("2", "4"), "beside the two of before")
     error = raises(APIError, lambda: trading.submit_order(limit(
         100, order_class=OrderClass.BRACKET, take_profit=TakeProfitRequest(limit_price=120),
         stop_loss=StopLossRequest(stop_price=100))))

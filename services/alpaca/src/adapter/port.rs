@@ -12,7 +12,7 @@ use contracts::v1::{OrderSpec, TradingMode};
 use domain::money::{Price, Quantity};
 use domain::order::{BrokerReport, BrokerTruth, OrderState, Standing};
 
-use super::{Alpaca, CANCEL_AGAIN, DAY_NS, SIDE_BY_SIDE, is_known_already, refusal};
+use super::{Alpaca, CANCEL_AGAIN, DAY_NS, Found, SIDE_BY_SIDE, is_known_already, refusal};
 use crate::gate;
 use crate::moved;
 use crate::rules;
@@ -40,7 +40,7 @@ impl Broker for Alpaca {
         client: &str,
         _now_ns: i64,
     ) -> Result<Vec<Report>, BrokerError> {
-        match self.prepared(order, client).await? {
+        match self.prepared(order, &[], client).await? {
             Ok(ticket) => {
                 let answer = self.api.submit(&ticket).await;
                 self.taken(order, client, answer).await
@@ -71,6 +71,9 @@ impl Broker for Alpaca {
             Ok(ticket) => ticket,
             Err(reason) => return Ok(rejected(&reason)),
         };
+        for exit in [target, stop] {
+            self.end_leg(exit).await?;
+        }
         self.waited.remove(&client);
         let answer = self.api.submit(&ticket).await.map_err(|error| Self::unknown("submit", error))?;
         if is_known_already(&answer) {
@@ -91,6 +94,22 @@ impl Broker for Alpaca {
             }
             Err(reason) => rejected(&reason),
         })
+    }
+
+    async fn submit_with_exits(
+        &mut self,
+        entry: &Outgoing,
+        exits: &[&OrderSpec],
+    ) -> Result<Option<Vec<Report>>, BrokerError> {
+        let Outgoing { order, client_order_id: client, .. } = entry;
+        let said = match self.prepared(order, exits, client).await? {
+            Ok(ticket) => {
+                let answer = self.api.submit(&ticket).await;
+                self.taken(order, client, answer).await?
+            }
+            Err(refused) => refused,
+        };
+        Ok(Some(said))
     }
 
     async fn cancel(
@@ -203,7 +222,10 @@ impl Broker for Alpaca {
     async fn truth(&mut self, order: &OrderState) -> Result<Option<BrokerTruth>, BrokerError> {
         let unknown = |error| Self::unknown("look up", error);
         let found = match order.broker_order_id.as_str() {
-            "" => self.find(&order.spec, &order.client_order_id).await.map_err(unknown)?,
+            "" => match self.find(&order.spec, &order.client_order_id).await.map_err(unknown)? {
+                Some(Found::Order(found)) => Some(found),
+                Some(Found::Held(_)) | None => None,
+            },
             id => self.by_id(id).await.map_err(unknown)?,
         };
         let Some(found) = found else { return Ok(None) };
@@ -241,7 +263,9 @@ impl Broker for Alpaca {
         let now_ns = self.clock.now_ns();
         let day_ago = chrono::DateTime::from_timestamp_nanos(now_ns.saturating_sub(DAY_NS));
         let after = day_ago.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-        let all = self.api.orders(&after).await.map_err(|error| Self::unknown("list orders", error))?;
+        let unknown = |error| Self::unknown("list orders", error);
+        let all = self.api.orders(&after).await.map_err(unknown)?;
+        self.learn_listed(&all).await.map_err(unknown)?;
         self.listed = all.iter().map(|order| (order.id.clone(), order.clone())).collect();
         self.listed_ns = now_ns;
         let told = |order: Order| {
@@ -293,8 +317,14 @@ impl Broker for Alpaca {
 
     async fn lookup(&mut self, order: &OrderSpec, client: &str) -> Result<Option<BrokerOrder>, BrokerError> {
         let unknown = |error| Self::unknown("look up", error);
-        let Some(found) = self.find(order, client).await.map_err(unknown)? else { return Ok(None) };
-        self.known_as(order, client, found).await.map(Some).map_err(unknown)
+        match self.find(order, client).await.map_err(unknown)? {
+            Some(Found::Order(found)) => self.known_as(order, client, found).await.map(Some).map_err(unknown),
+            Some(Found::Held(leg)) => {
+                let (state, reports) = (StateAtBroker::Working, Vec::new());
+                Ok(Some(BrokerOrder { broker_order_id: leg.id, state, reports }))
+            }
+            None => Ok(None),
+        }
     }
 
     async fn reports(&mut self) -> Result<Vec<Report>, BrokerError> {

@@ -36,7 +36,7 @@ impl AtAlpaca {
                         let through = order
                             .limit_price
                             .is_none_or(|limit| limit.to_f64() >= price_e9 as f64 / E9 as f64);
-                        order.is_open() && through
+                        order.is_open() && order.live && through
                     })
                     .map(|order| order.client_order_id.clone())
                     .collect();

@@ -11,3 +11,4 @@ mod refusals;
 mod replace;
 mod stream;
 mod support;
+mod together;

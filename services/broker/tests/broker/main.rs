@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up fails by panicking")]
 
+mod exits;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;

@@ -55,8 +55,13 @@ pub(super) fn sent(machine: &Machine, event: &Event) -> Derived {
 
 /// The event that the first of `steps` with the recorded id comes to; failing that, the first of its kind.
 pub(super) fn decided(machine: &Machine, steps: &[Step], event: &Event) -> Derived {
+    among(steps.iter().filter_map(|step| machine.decide(step).ok().flatten()), event)
+}
+
+/// The first of `appends` with the recorded id; failing that, the first of its kind.
+pub(super) fn among(appends: impl IntoIterator<Item = Append>, event: &Event) -> Derived {
     let mut alike = None;
-    for append in steps.iter().filter_map(|step| machine.decide(step).ok().flatten()) {
+    for append in appends {
         if append.event.id == event.id {
             return Derived::Event(append);
         }

@@ -6,9 +6,9 @@ use contracts::stream;
 use contracts::v1::Event;
 use domain::book::{GroupStep, PositionKey};
 use domain::order::BrokerReport;
-use event_log::Delivery;
+use event_log::events_under;
 
-use super::{BATCH, Error, Shell};
+use super::{Error, Shell};
 use crate::step::Step;
 
 impl Shell {
@@ -99,6 +99,9 @@ impl Shell {
         let mut steps = Vec::with_capacity(reports.len());
         for report in reports {
             self.bring(&report.order_id).await;
+            if self.machine.passes_over(&report) {
+                continue;
+            }
             let corrects =
                 matches!(report.report, BrokerReport::Corrected { .. } | BrokerReport::Busted { .. });
             if !corrects {
@@ -132,27 +135,8 @@ impl Shell {
             of_account("external"),
             of_account("transferred"),
         ];
-        let tape = &self.context.tape;
-        let mut last = 0;
-        for filter in &filters {
-            last = last.max(tape.last_sequence(stream::TRADING, filter).await?);
-        }
-        let last = last.min(self.machine.book().sequence());
-        let (mut events, mut read) = (Vec::new(), 0);
-        if last == 0 {
-            return Ok(events);
-        }
-        let mut reader = tape.read(stream::TRADING, &filters, 1).await?;
-        while read < last {
-            for delivery in reader.batch(BATCH).await? {
-                read = delivery.sequence();
-                if let Delivery::Event(recorded) = delivery
-                    && recorded.sequence <= last
-                {
-                    events.push(recorded.event);
-                }
-            }
-        }
-        Ok(events)
+        let folded = 1..=self.machine.book().sequence();
+        let all = events_under(&self.context.tape, stream::TRADING, &filters, folded).await?;
+        Ok(all.into_iter().map(|recorded| recorded.event).collect())
     }
 }

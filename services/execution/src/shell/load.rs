@@ -6,10 +6,10 @@ use std::time::Duration;
 use contracts::{Subject, stream};
 use domain::book::Book;
 use domain::corporate_action::Effect;
-use event_log::{Delivery, Recorded, last_of};
+use event_log::{Recorded, events_under, last_of};
 use runtime::{Consumed, Context, Instants};
 
-use super::{BATCH, Config, Error, Shell};
+use super::{Config, Error, Shell};
 use crate::event::{SERVICE, account_filter};
 use crate::instant::{Part, live_bar, part};
 use crate::machine::Machine;
@@ -194,26 +194,9 @@ impl Shell {
         if self.machine.knows_applied() {
             return Ok(());
         }
-        let tape = &self.context.tape;
         let filters = APPLIED.map(str::to_owned);
-        let mut last = 0;
-        for filter in &filters {
-            last = last.max(tape.last_sequence(stream::TRADING, filter).await?);
-        }
-        let mut ids = HashSet::new();
-        if last > 0 {
-            let mut reader = tape.read(stream::TRADING, &filters, 1).await?;
-            let mut read = 0;
-            while read < last {
-                for delivery in reader.batch(BATCH).await? {
-                    read = delivery.sequence();
-                    if let Delivery::Event(recorded) = delivery {
-                        ids.insert(recorded.event.id);
-                    }
-                }
-            }
-        }
-        self.machine.learn_applied(ids);
+        let all = events_under(&self.context.tape, stream::TRADING, &filters, 1..=u64::MAX).await?;
+        self.machine.learn_applied(all.into_iter().map(|recorded| recorded.event.id).collect());
         Ok(())
     }
 }

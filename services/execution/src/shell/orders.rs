@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use broker::{BrokerError, Report, wants_entries_first};
+use broker::{BrokerError, Report, takes_together, wants_entries_first};
 use contracts::stream;
 use contracts::{Subject, client_order_id};
 use domain::book::PositionKey;
@@ -139,16 +139,27 @@ impl Shell {
         Ok(())
     }
 
-    /// The legs without the exits of entries among them, where the broker takes those once the entries are done.
+    /// The legs without the exits of entries among them, where the broker takes those once the entries are done and not
+    /// together with them.
     fn without_exits(&self, legs: &[String]) -> Vec<String> {
         let comes_now = |order_id: &&String| {
             let order = self.machine.book().order(order_id);
             order.is_none_or(|order| {
-                let later = wants_entries_first(self.broker.name_of(&order.spec.account));
-                !later || !legs.contains(&order.spec.parent_id)
+                let (name, entry_id) = (self.broker.name_of(&order.spec.account), &order.spec.parent_id);
+                !wants_entries_first(name)
+                    || !legs.contains(entry_id)
+                    || self.goes_with_exits(name, entry_id, legs)
             })
         };
         legs.iter().filter(comes_now).cloned().collect()
+    }
+
+    /// Whether an entry goes to the broker of this name in one request with its exits among the legs.
+    fn goes_with_exits(&self, name: &str, entry_id: &str, legs: &[String]) -> bool {
+        let book = self.machine.book();
+        let specs = legs.iter().filter_map(|leg| book.order(leg)).map(|order| &order.spec);
+        let exits: Vec<_> = specs.filter(|spec| spec.parent_id == entry_id).collect();
+        book.order(entry_id).is_some_and(|entry| takes_together(name, &entry.spec, &exits))
     }
 
     /// The order and its client order id, when its intent is on the tape and it has not ended.
@@ -176,6 +187,12 @@ impl Shell {
             Ok(Some(known)) => {
                 let steps = known.reports.into_iter().map(|report| self.answer(report)).collect();
                 self.store_and_log(steps).await
+            }
+            Ok(None) if self.machine.is_void(&order) => {
+                let reason = "it was not worked, and nothing is left for it to do".to_owned();
+                let report = BrokerReport::Cancelled { reason };
+                let over = self.answer(Report { order_id: order_id.to_owned(), report });
+                self.store_and_log(vec![over]).await
             }
             Ok(None) => self.send(&[order_id.to_owned()], Turn::Again).await,
             Err(error) => {

@@ -21,7 +21,6 @@ use contracts::v1::{
     BrokerAttached, BrokerDiffered, BrokerReconciled, DifferenceKind, DifferenceResolution, HoldingPrice,
     TradingMode,
 };
-use domain::calendar::Calendar;
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Standing, reconcile};
 use runtime::{ClockMode, clock};
@@ -99,10 +98,7 @@ impl Shell {
             self.true_up(&order_id, &mut tallies).await?;
         }
         for account in &accounts {
-            if whole {
-                self.find_activities(account, &mut tallies).await?;
-            }
-            self.find_positions(account, &mut tallies).await?;
+            self.find_holdings(account, whole, &mut tallies).await?;
         }
         if tallies.values().any(|tally| tally.unfinished) {
             self.ask_again_at = clock::now() + super::RETRY * 5;
@@ -136,7 +132,7 @@ impl Shell {
         } else if occasion == Occasion::Poll && now >= self.whole_at {
             due = Occasion::Schedule;
         }
-        let session = Calendar::xnys().current_or_next(now_ns - AFTER_CLOSE_NS);
+        let session = self.machine.calendar.current_or_next(now_ns - AFTER_CLOSE_NS);
         self.session_end_ns = session.map_or(0, |session| session.close_ns.saturating_add(AFTER_CLOSE_NS));
         if due != Occasion::Poll {
             self.whole_at = now + WHOLE_EVERY;
@@ -224,6 +220,10 @@ impl Shell {
     /// Brings an order to what its broker says of it as a whole.
     async fn true_up(&mut self, order_id: &str, tallies: &mut Tallies) -> Result<(), Error> {
         let Some(order) = self.machine.book().order(order_id).cloned() else { return Ok(()) };
+        // How an exit stands that its broker holds is said once its entry is over.
+        if self.machine.is_held(&order) {
+            return Ok(());
+        }
         let tally = tallies.entry(order.spec.account.clone()).or_default();
         tally.orders += 1;
         let unanswered = order.accepted_ns.is_none();

@@ -1,9 +1,11 @@
-//! Sending orders whose intents are on the tape: alone, two exits together, or what closes positions side by side.
+//! Sending orders whose intents are on the tape: alone, an entry with its exits, two exits together, or what closes positions
+//! side by side.
 
 use std::collections::HashSet;
 use std::time::Instant;
 
-use broker::{BrokerError, Outgoing, Report, is_stop, other_exit, wants_entries_first};
+use broker::{BrokerError, Outgoing, Report, is_stop, other_exit, takes_together, wants_entries_first};
+use contracts::child_order_id;
 use contracts::v1::{OrderSpec, StrategyMode, TradingMode};
 use domain::money::{Price, Quantity};
 use domain::order::{BrokerReport, OrderState, OrderStatus, Terms};
@@ -38,35 +40,77 @@ impl Shell {
             if !sent.insert(order_id.clone()) {
                 continue;
             }
+            let exits = self.exits_of(&order);
+            sent.extend(exits.iter().map(|exit| exit.order_id.clone()));
             let stays = self.forbidden(&order).or_else(|| self.too_late(&order, turn));
-            if let Some(reason) = stays {
+            let said = if let Some(reason) = stays {
                 let report = BrokerReport::Rejected { reason };
-                answers.push(self.answer(Report { order_id: order_id.clone(), report }));
-                continue;
-            }
-            let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
-            let spec = self.sized(&order);
-            let began = Instant::now();
-            let together = match self.other_exit(&order) {
-                Some(other) => {
-                    let (first, second) = (spec.clone(), self.sized(&other));
-                    let pair = if is_stop(&first) { [&second, &first] } else { [&first, &second] };
-                    let outcome = self.broker.submit_pair(pair, now_ns).await;
-                    let together = outcome.transpose();
-                    if together.is_some() {
-                        sent.insert(other.id().to_owned());
-                    }
-                    together
-                }
-                None => None,
+                vec![self.answer(Report { order_id: order_id.clone(), report })]
+            } else {
+                let now_ns = order.submitted_ns.unwrap_or(order.approved_ns);
+                let outgoing = Outgoing { order: self.sized(&order), client_order_id, now_ns };
+                let began = Instant::now();
+                let outcome = self.send_one(&order, &outgoing, &exits, &mut sent).await;
+                self.answers_to(&outgoing.order, outcome, turn, began)
             };
-            let outcome = match together {
-                Some(outcome) => outcome,
-                None => self.broker.submit(&spec, &client_order_id, now_ns).await,
-            };
-            answers.extend(self.answers_to(&spec, outcome, turn, began));
+            answers.extend(self.with_exits(&exits, said));
         }
         self.store_and_log(answers).await
+    }
+
+    /// Sends an order in one request with what goes with it: the exits of an entry, or the other one of a pair, which is
+    /// noted as sent.
+    async fn send_one(
+        &mut self,
+        order: &OrderState,
+        outgoing: &Outgoing,
+        exits: &[OrderSpec],
+        sent: &mut HashSet<String>,
+    ) -> Result<Vec<Report>, BrokerError> {
+        let now_ns = outgoing.now_ns;
+        if !exits.is_empty() {
+            let exits: Vec<&OrderSpec> = exits.iter().collect();
+            if let Some(reports) = self.broker.submit_with_exits(outgoing, &exits).await? {
+                return Ok(reports);
+            }
+        }
+        if let Some(other) = self.other_exit(order) {
+            let (first, second) = (&outgoing.order, &self.sized(&other));
+            let pair = if is_stop(first) { [second, first] } else { [first, second] };
+            let outcome = self.broker.submit_pair(pair, now_ns).await.transpose();
+            if let Some(outcome) = outcome {
+                sent.insert(other.id().to_owned());
+                return outcome;
+            }
+        }
+        self.broker.submit(&outgoing.order, &outgoing.client_order_id, now_ns).await
+    }
+
+    /// The exits that go in one request with an entry: their intents came with its own.
+    fn exits_of(&self, entry: &OrderState) -> Vec<OrderSpec> {
+        if entry.spec.group_id != entry.spec.order_id {
+            return Vec::new();
+        }
+        let ids = [0, 1].map(|index| child_order_id(entry.id(), index));
+        let sent = ids.iter().filter_map(|order_id| self.submitted(order_id));
+        let waits = |exit: &OrderState| exit.status == OrderStatus::Submitted && !exit.cancel_requested;
+        let exits: Vec<_> = sent.filter(|(exit, _)| waits(exit)).map(|(exit, _)| exit.spec).collect();
+        let name = self.broker.name_of(&entry.spec.account);
+        let together = takes_together(name, &entry.spec, &exits.iter().collect::<Vec<_>>());
+        if together { exits } else { Vec::new() }
+    }
+
+    /// The answers to an order, with the end of the exits that were to go with it where it is refused.
+    fn with_exits(&self, exits: &[OrderSpec], mut said: Vec<Step>) -> Vec<Step> {
+        let refused = said
+            .iter()
+            .any(|step| matches!(step, Step::Report { report: BrokerReport::Rejected { .. }, .. }));
+        let over = |exit: &OrderSpec| {
+            let report = BrokerReport::Cancelled { reason: "its entry was refused".to_owned() };
+            self.answer(Report { order_id: exit.order_id.clone(), report })
+        };
+        said.extend(exits.iter().filter(|_| refused).map(over));
+        said
     }
 
     /// Sends orders that close positions, of which none depends on another: at a broker outside side by side.
@@ -185,11 +229,11 @@ impl Shell {
             .then(|| Report { order_id: order.id().to_owned(), report })
     }
 
-    /// The other one of a pair of exits of which neither was answered.
+    /// The other one of a pair of exits of which neither was answered, unless it is to be cancelled.
     fn other_exit(&self, order: &OrderState) -> Option<OrderState> {
         let other = self.submitted(&other_exit(&order.spec)?)?.0;
         let unanswered = |order: &OrderState| order.status == OrderStatus::Submitted;
-        (unanswered(order) && unanswered(&other)).then_some(other)
+        (unanswered(order) && unanswered(&other) && !other.cancel_requested).then_some(other)
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use broker::{Broker, BrokerError, BrokerOrder, Brokers, Report, StateAtBroker};
-use contracts::child_order_id;
+use broker::{Broker, BrokerError, BrokerOrder, Brokers, Outgoing, Report, StateAtBroker};
 use contracts::v1::{GroupKind, OrderSpec, OrderType, Side, TimeInForce, TradingMode};
+use contracts::{child_order_id, client_order_id};
 use domain::book::Book;
 use domain::money::{Amount, Price, Quantity};
 use domain::order::{BrokerReport, Execution, OrderStatus};
@@ -18,7 +18,7 @@ use crate::support::{E9, OPEN_NS, Script, Staleness, book, config, context, limi
 
 /// A broker that notes what it is sent, in words.
 #[derive(Clone, Debug)]
-struct Noting(Arc<Mutex<World>>);
+pub struct Noting(Arc<Mutex<World>>);
 
 #[derive(Debug)]
 struct World {
@@ -26,6 +26,14 @@ struct World {
     sent: Vec<String>,
     said: Vec<Report>,
     known: Vec<String>,
+    /// What was not heard of orders that it knows.
+    unheard: Vec<Report>,
+    /// Exits that it holds until their entry is filled whole.
+    held: Vec<String>,
+    /// Why it takes no entries with exits.
+    refuses: Option<&'static str>,
+    /// Whether an answer is lost.
+    silent: bool,
 }
 
 impl Brokers for Noting {
@@ -40,16 +48,49 @@ fn accepted(order: &OrderSpec) -> Report {
 }
 
 impl Noting {
-    fn new(mode: TradingMode) -> Self {
-        let world = World { mode, sent: Vec::new(), said: Vec::new(), known: Vec::new() };
+    pub fn new(mode: TradingMode) -> Self {
+        let world = World {
+            mode,
+            sent: Vec::new(),
+            said: Vec::new(),
+            known: Vec::new(),
+            unheard: Vec::new(),
+            held: Vec::new(),
+            refuses: None,
+            silent: false,
+        };
         Self(Arc::new(Mutex::new(world)))
     }
 
-    fn say(&self, order: &OrderSpec, report: BrokerReport) {
+    pub fn refuse(&self, why: &'static str) {
+        self.0.lock().unwrap().refuses = Some(why);
+    }
+
+    /// Loses the next answer; the order does not arrive.
+    pub fn lose(&self) {
+        self.0.lock().unwrap().silent = true;
+    }
+
+    pub fn say(&self, order: &OrderSpec, report: BrokerReport) {
         self.0.lock().unwrap().said.push(Report { order_id: order.order_id.clone(), report });
     }
 
-    fn fill(&self, order: &OrderSpec, shares: i64) {
+    /// Exits that it held work from now on.
+    pub fn activate(&self, exits: &[OrderSpec]) {
+        let mut world = self.0.lock().unwrap();
+        world.held.clear();
+        world.known.extend(exits.iter().map(|exit| client_order_id(&exit.order_id)));
+    }
+
+    /// Fills an order while nobody listens.
+    pub fn fill_unheard(&self, order: &OrderSpec, shares: i64) {
+        self.fill(order, shares);
+        let mut world = self.0.lock().unwrap();
+        let unheard = world.said.pop();
+        world.unheard.extend(unheard);
+    }
+
+    pub fn fill(&self, order: &OrderSpec, shares: i64) {
         let execution = Execution {
             execution_id: format!("e-{shares}"),
             quantity: Quantity(shares * E9),
@@ -62,7 +103,7 @@ impl Noting {
         self.say(order, BrokerReport::Filled(execution));
     }
 
-    fn sent(&self) -> Vec<String> {
+    pub fn sent(&self) -> Vec<String> {
         self.0.lock().unwrap().sent.clone()
     }
 }
@@ -102,17 +143,44 @@ impl Broker for Noting {
         Ok(Some(vec![accepted(target), accepted(stop)]))
     }
 
-    async fn cancel(&mut self, _: &OrderSpec, _: &str, _: i64) -> Result<Vec<Report>, BrokerError> {
-        Ok(Vec::new())
+    async fn submit_with_exits(
+        &mut self,
+        entry: &Outgoing,
+        exits: &[&OrderSpec],
+    ) -> Result<Option<Vec<Report>>, BrokerError> {
+        let mut world = self.0.lock().unwrap();
+        if std::mem::take(&mut world.silent) {
+            let (broker, doing) = ("alpaca".to_owned(), "submit".to_owned());
+            return Err(BrokerError::Unknown { broker, doing, source: "no answer".into() });
+        }
+        if let Some(why) = world.refuses {
+            let report = BrokerReport::Rejected { reason: why.to_owned() };
+            return Ok(Some(vec![Report { order_id: entry.order.order_id.clone(), report }]));
+        }
+        let exits_in_words: Vec<String> = exits.iter().map(|exit| words(exit)).collect();
+        world.sent.push(format!("{} with {}", words(&entry.order), exits_in_words.join(" and ")));
+        world.known.push(entry.client_order_id.clone());
+        world.held.extend(exits.iter().map(|exit| exit.order_id.clone()));
+        Ok(Some(vec![accepted(&entry.order)]))
+    }
+
+    async fn cancel(&mut self, order: &OrderSpec, _: &str, _: i64) -> Result<Vec<Report>, BrokerError> {
+        let held = self.0.lock().unwrap().held.contains(&order.order_id);
+        let cancelled = || BrokerReport::Cancelled { reason: "on request".to_owned() };
+        let report = held.then(|| Report { order_id: order.order_id.clone(), report: cancelled() });
+        Ok(report.into_iter().collect())
     }
 
     async fn lookup(&mut self, order: &OrderSpec, client: &str) -> Result<Option<BrokerOrder>, BrokerError> {
-        let known = self.0.lock().unwrap().known.iter().any(|known| known == client);
-        Ok(known.then(|| BrokerOrder {
-            broker_order_id: format!("b-{}", order.order_id),
-            state: StateAtBroker::Working,
-            reports: vec![accepted(order)],
-        }))
+        let world = self.0.lock().unwrap();
+        let (broker_order_id, state) = (format!("b-{}", order.order_id), StateAtBroker::Working);
+        if world.held.contains(&order.order_id) {
+            return Ok(Some(BrokerOrder { broker_order_id, state, reports: Vec::new() }));
+        }
+        let known = world.known.iter().any(|known| known == client);
+        let unheard = world.unheard.iter().filter(|report| report.order_id == order.order_id).cloned();
+        let reports = std::iter::once(accepted(order)).chain(unheard).collect();
+        Ok(known.then_some(BrokerOrder { broker_order_id, state, reports }))
     }
 
     async fn reports(&mut self) -> Result<Vec<Report>, BrokerError> {
@@ -126,7 +194,7 @@ impl Broker for Noting {
     }
 }
 
-fn bracket(name: &str) -> [OrderSpec; 3] {
+pub fn bracket(name: &str) -> [OrderSpec; 3] {
     let entry = limit(order(name, "paper", "A", Side::Buy, 30), 50, TimeInForce::Day);
     let id = entry.order_id.clone();
     let entry = OrderSpec { group: GroupKind::Bracket.into(), group_id: id.clone(), ..entry };
@@ -148,9 +216,16 @@ fn bracket(name: &str) -> [OrderSpec; 3] {
     [entry, target, stop]
 }
 
-async fn running(outside: &Noting) -> (Script, CancellationToken, tokio::task::JoinHandle<()>) {
+pub type Running = (Script, CancellationToken, tokio::task::JoinHandle<()>);
+
+pub async fn running(outside: &Noting) -> Running {
     let script = Script { tape: MemoryLog::default(), framed: true };
     script.setup_accounts(&crate::support::ACCOUNTS, contracts::v1::Costs::default()).await;
+    started(script, outside)
+}
+
+/// A process on the script's tape.
+pub fn started(script: Script, outside: &Noting) -> Running {
     let shutdown = CancellationToken::new();
     let mut config = config(&script.tape, Staleness::Behind(0));
     config.brokers = Arc::new(outside.clone());

@@ -3,7 +3,8 @@
 use contracts::v1::event::Body;
 use contracts::v1::{
     AccountEntry, AccountMarked, EntryKind, Event, Money, OrderAccepted, OrderCancelRejected,
-    OrderCancelRequested, OrderRejected, OrderSubmitted, RiskDecision, Side, TradingKilled, Verdict,
+    OrderCancelRequested, OrderExpired, OrderRejected, OrderSubmitted, RiskDecision, Side, TradingKilled,
+    Verdict,
 };
 use contracts::{MANUAL, Subject, chain_id, event_id, to_timestamp};
 use domain::book::{Book, GROUP_PATIENCE_NS};
@@ -11,6 +12,7 @@ use domain::calendar::Calendar;
 use event_log::Recorded;
 use execution::{Machine, Step, Work};
 
+use crate::exits::bracket;
 use crate::support::{ACCOUNTS, E9, OPEN_NS, leg, order};
 
 /// A machine that has folded `given`, and the work it then sees.
@@ -120,6 +122,30 @@ fn an_intent_without_an_answer_is_asked_for() {
     let spec = order("one", "paper", "A", Side::Buy, 1);
     let given = [approved("one", vec![spec.clone()]), submitted(&spec)];
     check(&given, &[Work::Ask(spec.order_id)]);
+}
+
+#[test]
+fn an_exit_that_went_with_its_entry_is_asked_for_once_that_is_over() {
+    let orders = bracket("held");
+    let sent = |spec: &contracts::v1::OrderSpec| {
+        Body::OrderSubmitted(OrderSubmitted {
+            order: Some(spec.clone()),
+            client_order_id: contracts::client_order_id(&spec.order_id),
+            broker: broker::ALPACA.into(),
+        })
+    };
+    let [entry, target, stop] = orders.each_ref().map(|order| order.order_id.clone());
+    let accepted = OrderAccepted { order_id: entry.clone(), ..OrderAccepted::default() };
+    let expired = OrderExpired { order_id: entry, ..OrderExpired::default() };
+    let cancel = OrderCancelRequested { order_id: target.clone(), ..OrderCancelRequested::default() };
+    let mut given = vec![approved("held", orders.to_vec())];
+    given.extend(orders.iter().map(sent));
+    given.push(Body::OrderAccepted(accepted));
+    check(&given, &[]);
+    let cancelled = [given.clone(), vec![Body::OrderCancelRequested(cancel)]].concat();
+    check(&cancelled, &[Work::Cancel(target.clone())]);
+    given.push(Body::OrderExpired(expired));
+    check(&given, &[Work::Ask(target), Work::Ask(stop)]);
 }
 
 #[test]

@@ -13,3 +13,4 @@ mod machine;
 mod outside;
 mod restart;
 mod support;
+mod together;

@@ -15,6 +15,7 @@ use std::time::Duration;
 use broker::Broker as _;
 use contracts::v1::event::Body;
 use contracts::v1::{BrokerAttached, OrderSpec, Side, TimeInForce};
+use domain::calendar::Market;
 use domain::money::Quantity;
 use domain::order::{OrderState, OrderStatus, Standing, decide, reconcile};
 use event_log::MemoryLog;
@@ -35,14 +36,20 @@ struct Stage {
     script: Script,
     outside: Outside,
     clock: ClockMode,
+    market: Market,
     running: Option<(CancellationToken, tokio::task::JoinHandle<()>)>,
 }
 
 impl Stage {
     async fn new(clock: ClockMode) -> Self {
+        Self::of(clock, Market::Xnys).await
+    }
+
+    /// On a tape of this market's calendar.
+    async fn of(clock: ClockMode, market: Market) -> Self {
         let script = Script { tape: MemoryLog::default(), framed: clock == ClockMode::Tape };
         script.setup_accounts(&crate::support::ACCOUNTS, contracts::v1::Costs::default()).await;
-        let mut stage = Self { script, outside: Outside::default(), clock, running: None };
+        let mut stage = Self { script, outside: Outside::default(), clock, market, running: None };
         stage.restart().await;
         stage
     }
@@ -67,6 +74,7 @@ impl Stage {
         let shutdown = CancellationToken::new();
         let mut config = config(&self.script.tape, Staleness::Behind(0));
         config.brokers = Arc::new(self.outside.clone());
+        config.calendar = self.market.calendar();
         let context = context(Arc::new(self.script.tape.clone()), self.clock, shutdown.clone());
         let task = tokio::spawn(async move { execution::run(context, config).await.unwrap() });
         self.running = Some((shutdown, task));

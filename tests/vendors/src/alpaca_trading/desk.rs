@@ -271,7 +271,7 @@ impl Desk {
         }
     }
 
-    fn end_alone(&mut self, place: usize, status: Status, event: &str, market: &Market) {
+    pub(super) fn end_alone(&mut self, place: usize, status: Status, event: &str, market: &Market) {
         self.set(place, status, market);
         let now = Some(market.now_ns());
         let times = &mut self.orders[place].times;
@@ -284,13 +284,17 @@ impl Desk {
         self.announce(place, event, market, None);
     }
 
-    /// Cancels the exits of an entry that ended, and the other one of a pair.
+    /// Cancels what is open of a group of which one ended: the exits of an entry, the other one of a pair, and the entry of an
+    /// exit.
     pub(super) fn end_related(&mut self, place: usize, market: &Market) {
         let order = &self.orders[place];
         let related: Vec<usize> = match order.parent {
             // The other exit; and an OCO's own order, which is an exit itself.
             Some(parent) if self.orders[parent].class == Class::Oco => vec![parent],
-            Some(parent) => self.orders[parent].legs.iter().copied().filter(|leg| *leg != place).collect(),
+            Some(parent) => {
+                let legs = self.orders[parent].legs.iter().copied();
+                legs.filter(|leg| *leg != place).chain([parent]).collect()
+            }
             None => order.legs.clone(),
         };
         for other in related {
@@ -393,6 +397,9 @@ impl Desk {
             return Err(Refusal::unprocessable("notional orders cannot be replaced"));
         }
         if let Some(quantity) = read("qty")? {
+            if matches!(old.class, Class::Bracket | Class::Oto) {
+                return Err(Refusal::unprocessable("qty of a bracket or oto order cannot be changed"));
+            }
             if !quantity.is_whole() || old.quantity.is_some_and(|old| !old.is_whole()) {
                 return Err(Refusal::unprocessable("qty of a fractional order cannot be changed"));
             }

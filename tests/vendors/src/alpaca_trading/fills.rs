@@ -24,13 +24,18 @@ impl Desk {
                 self.open(place, market);
             }
             let order = &self.orders[place];
-            // An exit ends with its entry.
-            let over = order.is_open() && order.parent.is_none();
+            // An exit ends with its entry, or by itself once that is filled.
+            let held = order.parent.is_some_and(|parent| self.orders[parent].is_open());
+            let over = order.is_open() && !held;
             if over && order.times.expires.is_some_and(|expires| expires <= now_ns) {
                 let gtc = order.time_in_force == TimeInForce::Gtc;
                 let (status, event) =
                     if gtc { (Status::Canceled, "canceled") } else { (Status::Expired, "expired") };
-                self.end(place, status, event, market);
+                match self.orders[place].parent {
+                    // Each of a pair has the same end.
+                    Some(_) => self.end_alone(place, status, event, market),
+                    None => self.end(place, status, event, market),
+                }
             }
         }
         self.match_all(market, settings);

@@ -4,7 +4,8 @@
 //! What no document says and no recording shows is chosen here and said here: a replaced order is announced as
 //! `replaced` with the old order, then `new` with the new one; of a bracket's exits the take-profit is `new` and
 //! the stop stays `held` until its price is reached; a busted or corrected execution changes quantities and money
-//! and leaves the order's status; an order in an unknown symbol is refused with 422.
+//! and leaves the order's status; an order in an unknown symbol is refused with 422; the exits of an entry that ends with a
+//! part filled are cancelled, and of a bracket prices alone can be replaced.
 //!
 //! Deliberately absent: options, crypto, multi-leg orders, watchlists, several accounts, fees, interest, the
 //! stop that becomes a limit 2.5 % away.

@@ -15,6 +15,8 @@ const COOKIE: &str = "A3=d=AQABBStandIn&S=AQAAAstand; Max-Age=31557600; Domain=.
                       SameSite=None; Secure; HttpOnly";
 const SESSION: &str = "3_cc-session_00000000-0000-4000-8000-000000000001";
 const TOKEN: &str = "stand1n";
+/// What the page of consent gives a visitor, and wants back with the form.
+const VISITOR: &str = "GUCS=AStandIn; Max-Age=1800; Domain=.yahoo.com; Path=/; Secure";
 
 /// `https://fc.yahoo.com/`: no page, but a cookie; or the way to the page that asks for consent.
 pub async fn front(State(stand): State<Arc<Stand>>) -> Response {
@@ -26,8 +28,14 @@ pub async fn front(State(stand): State<Arc<Stand>>) -> Response {
         .into_response()
 }
 
-/// `https://guce.yahoo.com/consent`
-pub async fn consent() -> Html<String> {
+/// `https://guce.yahoo.com/consent`: sends to the form.
+pub async fn consent() -> Response {
+    let place = format!("/v2/collectConsent?sessionId={SESSION}");
+    (StatusCode::FOUND, [(header::LOCATION, place), (header::SET_COOKIE, VISITOR.to_owned())]).into_response()
+}
+
+/// `https://consent.yahoo.com/v2/collectConsent`, looked at.
+pub async fn form() -> Html<String> {
     Html(format!(
         "<!DOCTYPE html><html><body><form method=\"post\" class=\"consent-form\" \
          action=\"https://consent.yahoo.com/v2/collectConsent?sessionId={SESSION}\">\
@@ -39,9 +47,10 @@ pub async fn consent() -> Html<String> {
     ))
 }
 
-/// `https://consent.yahoo.com/v2/collectConsent`
-pub async fn collect(body: String) -> Response {
-    if !body.contains(&format!("csrfToken={TOKEN}")) || !body.contains("agree") {
+/// The same, sent.
+pub async fn collect(headers: HeaderMap, body: String) -> Response {
+    let agreed = body.contains(&format!("csrfToken={TOKEN}")) && body.contains("agree");
+    if !agreed || !has_cookie(&headers, "GUCS=") {
         return StatusCode::BAD_REQUEST.into_response();
     }
     let place = format!("https://guce.yahoo.com/copyConsent?sessionId={SESSION}");
@@ -53,9 +62,9 @@ pub async fn copy() -> Response {
     (StatusCode::OK, [(header::SET_COOKIE, COOKIE)], Html("<html><body>done</body></html>")).into_response()
 }
 
-fn has_cookie(headers: &HeaderMap) -> bool {
+fn has_cookie(headers: &HeaderMap, start: &str) -> bool {
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    cookies.flat_map(|cookies| cookies.split(';')).any(|cookie| cookie.trim().starts_with("A3="))
+    cookies.flat_map(|cookies| cookies.split(';')).any(|cookie| cookie.trim().starts_with(start))
 }
 
 fn unauthorized(description: &str) -> Response {
@@ -65,7 +74,7 @@ fn unauthorized(description: &str) -> Response {
 
 /// `/v1/test/getcrumb`: plain text.
 pub async fn crumb(State(stand): State<Arc<Stand>>, headers: HeaderMap) -> Response {
-    if !has_cookie(&headers) {
+    if !has_cookie(&headers, "A3=") {
         return unauthorized("Invalid Cookie");
     }
     stand.settings().yahoo.crumb.into_response()
@@ -76,7 +85,7 @@ pub async fn crumb(State(stand): State<Arc<Stand>>, headers: HeaderMap) -> Respo
 /// # Errors
 /// The answer to one that does not.
 pub fn check(stand: &Stand, headers: &HeaderMap, query: &Parameters) -> Result<(), Box<Response>> {
-    if has_cookie(headers) && query.get("crumb") == Some(stand.settings().yahoo.crumb.as_str()) {
+    if has_cookie(headers, "A3=") && query.get("crumb") == Some(stand.settings().yahoo.crumb.as_str()) {
         return Ok(());
     }
     Err(Box::new(unauthorized("Invalid Crumb")))

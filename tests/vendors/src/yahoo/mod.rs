@@ -16,7 +16,7 @@ mod summary;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::get;
 
 use crate::stand::Stand;
 
@@ -25,7 +25,7 @@ pub fn routes() -> Router<Arc<Stand>> {
     Router::new()
         .route("/", get(crumb::front))
         .route("/consent", get(crumb::consent))
-        .route("/v2/collectConsent", post(crumb::collect))
+        .route("/v2/collectConsent", get(crumb::form).post(crumb::collect))
         .route("/copyConsent", get(crumb::copy))
         .route("/v1/test/getcrumb", get(crumb::crumb))
         .route("/v8/finance/chart/{symbol}", get(chart::chart))

@@ -1,6 +1,7 @@
 //! What the official clients do not reach: faults byte by byte, streams under load, the control interface.
 
 mod faults;
+mod groups;
 mod load;
 mod same;
 mod streams;

@@ -15,11 +15,11 @@ use contracts::v1::event::Body;
 use contracts::v1::{AccountEntry, BrokerDiffered, DifferenceKind, DifferenceResolution, EntryKind};
 use contracts::{MANUAL, Subject, from_timestamp, stream};
 use domain::money::{Amount, Quantity};
-use event_log::{Delivery, Recorded};
+use event_log::{Recorded, events_under};
 
 use super::{DAY_NS, Tallies};
 use crate::event;
-use crate::shell::{BATCH, Error, Shell};
+use crate::shell::{Error, Shell};
 use crate::step::Step;
 
 /// How long after its ex-date a dividend is paid at most.
@@ -289,23 +289,7 @@ impl Shell {
     /// Everything under `account.<account>.<name>`, oldest first.
     async fn events_of(&self, account: &str, name: &str) -> Result<Vec<Recorded>, Error> {
         let subject = Subject::of(&["account", account, name]).as_str().to_owned();
-        let tape = &self.context.tape;
-        let last = tape.last_sequence(stream::TRADING, &subject).await?;
-        let mut all = Vec::new();
-        if last == 0 {
-            return Ok(all);
-        }
-        let mut reader = tape.read(stream::TRADING, &[subject], 1).await?;
-        let mut read = 0;
-        while read < last {
-            for delivery in reader.batch(BATCH).await? {
-                read = delivery.sequence();
-                if let Delivery::Event(recorded) = delivery {
-                    all.push(recorded);
-                }
-            }
-        }
-        Ok(all)
+        Ok(events_under(&self.context.tape, stream::TRADING, &[subject], 1..=u64::MAX).await?)
     }
 }
 

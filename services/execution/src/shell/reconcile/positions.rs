@@ -14,39 +14,58 @@ use crate::shell::{Error, Shell};
 use crate::step::Step;
 
 impl Shell {
-    /// Records positions that the broker holds and that no order of this tape explains, as `manual`. Nothing is recorded
-    /// while an order in the symbol is open: its fills may be on their way.
-    pub(super) async fn find_positions(&mut self, account: &str, tallies: &mut Tallies) -> Result<(), Error> {
+    /// Compares what the broker holds, and where everything is compared or something is not explained, what it has booked:
+    /// asked for behind what it holds, so that the shares of a split come with the word of it.
+    pub(super) async fn find_holdings(
+        &mut self,
+        account: &str,
+        whole: bool,
+        tallies: &mut Tallies,
+    ) -> Result<(), Error> {
         let held = match self.broker.positions(account).await {
-            Ok(Some(held)) => held,
-            Ok(None) => return Ok(()),
+            Ok(held) => held,
             Err(error) => {
                 self.unfinished(account, tallies, &error);
-                return Ok(());
+                None
             }
         };
-        // An order that was not answered, or one that changed meanwhile, may explain what is there.
-        if tallies.get(account).is_some_and(|tally| tally.unfinished) {
-            return Ok(());
-        }
         self.catch_up().await?;
-        let book = self.machine.book();
-        let own = book.positions_of(account).map(|row| row.key.symbol.clone());
-        let symbols: BTreeSet<String> = own.chain(held.iter().map(|one| one.symbol.clone())).collect();
-        let mut steps: Vec<_> =
-            symbols.iter().filter_map(|symbol| self.unexplained(account, symbol, &held)).collect();
-        if !steps.is_empty() {
-            // A split is there before the open, and here from the open on.
-            self.find_activities(account, tallies).await?;
-            if tallies.get(account).is_some_and(|tally| tally.unfinished) {
-                return Ok(());
-            }
-            // What was asked for took its time: the book is looked at as it is now.
-            let due = symbols.iter().filter(|symbol| !self.awaits_split(account, symbol));
-            steps = due.filter_map(|symbol| self.unexplained(account, symbol, &held)).collect();
+        let symbols = held.as_ref().map(|held| self.symbols(account, held)).unwrap_or_default();
+        let mut open = Vec::new();
+        if let Some(held) = held.as_ref().filter(|_| !is_unfinished(tallies, account)) {
+            open.extend(symbols.iter().filter(|symbol| self.unexplained(account, symbol, held).is_some()));
         }
+        if whole || !open.is_empty() {
+            self.find_activities(account, tallies).await?;
+        }
+        // An order that was not answered, or one that changed meanwhile, may explain what is there.
+        let Some(held) = held.filter(|_| !is_unfinished(tallies, account)) else { return Ok(()) };
         let tally = tallies.entry(account.to_owned()).or_default();
         tally.positions += u32::try_from(symbols.len()).unwrap_or(u32::MAX);
+        // A split is there before the open, and here from the open on.
+        open.retain(|symbol| !self.awaits_split(account, symbol));
+        self.find_positions(account, &open, &held, tallies).await
+    }
+
+    /// Symbols that the account holds, here or at the broker.
+    fn symbols(&self, account: &str, held: &[BrokerPosition]) -> BTreeSet<String> {
+        let own = self.machine.book().positions_of(account).map(|row| row.key.symbol.clone());
+        own.chain(held.iter().map(|one| one.symbol.clone())).collect()
+    }
+
+    /// Records what the broker holds of `symbols` and no order of this tape explains, as `manual`. Nothing is recorded
+    /// while an order in the symbol is open: its fills may be on their way. The book is looked at as it is now: what was
+    /// asked for took its time.
+    async fn find_positions(
+        &mut self,
+        account: &str,
+        symbols: &[&String],
+        held: &[BrokerPosition],
+        tallies: &mut Tallies,
+    ) -> Result<(), Error> {
+        let steps: Vec<_> =
+            symbols.iter().filter_map(|symbol| self.unexplained(account, symbol, held)).collect();
+        let tally = tallies.entry(account.to_owned()).or_default();
         tally.differences += u32::try_from(steps.len()).unwrap_or(u32::MAX);
         for (entry, differed) in steps {
             let event_ns = self.known_ns(account);
@@ -119,6 +138,11 @@ impl Shell {
         };
         Some((entry, differed))
     }
+}
+
+/// Whether something of the account could not be asked.
+fn is_unfinished(tallies: &Tallies, account: &str) -> bool {
+    tallies.get(account).is_some_and(|tally| tally.unfinished)
 }
 
 /// The part of a position's cost that `shares` of it have.

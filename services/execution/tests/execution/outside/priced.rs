@@ -104,6 +104,14 @@ async fn a_holding_that_bars_price_is_left_to_them() {
     let stated = stage.stated().await;
     assert!(stated.iter().all(Vec::is_empty), "{stated:?}");
     assert_eq!(stage.marked(2).await.0, 100_000 + 10 * 100);
+    // Shares that are found have a price of the last mark's time, at which a bar priced them.
+    stage.outside.0.lock().unwrap().others[0] = 15;
+    stage.restart().await;
+    stage.outside.0.lock().unwrap().price = Some(70);
+    stage.restart().await;
+    let stated = stage.stated().await;
+    assert!(stated.iter().all(Vec::is_empty), "{stated:?}");
+    assert_eq!(stage.marked(3).await.0, 100_000 + 15 * 100);
     let (shutdown, task) = stage.running.take().unwrap();
     shutdown.cancel();
     task.await.unwrap();

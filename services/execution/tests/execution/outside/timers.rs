@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use contracts::v1::event::Body;
-use domain::calendar::Calendar;
+use domain::calendar::Market;
 use runtime::ClockMode;
 use runtime::clock::{VirtualClock, set_virtual};
 use tokio::time::Instant;
@@ -59,11 +59,10 @@ async fn occasions(stage: &Stage) -> Vec<String> {
     all.into_iter().filter_map(|recorded| of_paper(recorded.event.body)).collect()
 }
 
-#[tokio::test]
-async fn everything_is_compared_every_quarter_of_an_hour_and_after_the_close() {
+async fn check(market: Market) {
     let clock = Arc::new(Ahead { began: Instant::now(), by_ns: AtomicI64::new(0) });
     set_virtual(Some(clock.clone()));
-    let mut stage = Stage::new(ClockMode::Wall).await;
+    let mut stage = Stage::of(ClockMode::Wall, market).await;
     let compared = async |stage: &Stage, expected: &[&str]| {
         // What is heard again gives the look; what is due makes it a whole one.
         stage.outside.0.lock().unwrap().missed = 1;
@@ -72,7 +71,7 @@ async fn everything_is_compared_every_quarter_of_an_hour_and_after_the_close() {
     assert_eq!(occasions(&stage).await, ["start"]);
     clock.go(Duration::from_secs(15 * 60));
     compared(&stage, &["start", "schedule"]).await;
-    let close_ns = Calendar::xnys().session_at(OPEN_NS).unwrap().unwrap().close_ns;
+    let close_ns = market.calendar().session_at(OPEN_NS).unwrap().unwrap().close_ns;
     let to_the_end = close_ns - OPEN_NS + 60_000_000_000;
     clock.go(Duration::from_nanos(to_the_end.unsigned_abs()) - Duration::from_secs(15 * 60));
     compared(&stage, &["start", "schedule", "session_end"]).await;
@@ -80,4 +79,14 @@ async fn everything_is_compared_every_quarter_of_an_hour_and_after_the_close() {
     shutdown.cancel();
     task.await.unwrap();
     set_virtual(None);
+}
+
+#[tokio::test]
+async fn everything_is_compared_every_quarter_of_an_hour_and_after_the_close() {
+    check(Market::Xnys).await;
+}
+
+#[tokio::test]
+async fn the_close_is_that_of_the_tapes_calendar() {
+    check(Market::TwentyFourSeven).await;
 }

@@ -107,6 +107,8 @@ pub struct World {
     pub booked: Vec<Activity>,
     /// What of it cannot be read.
     pub unread: Vec<String>,
+    /// How often what it books was asked for.
+    pub asked: usize,
     /// How often it is still heard again after an interruption.
     pub missed: u32,
     /// Submissions by client order id that reached the broker.
@@ -278,10 +280,11 @@ impl Broker for Outside {
     }
 
     async fn activities(&mut self, account: &str, after_ns: i64) -> Result<Option<Booked>, BrokerError> {
-        let world = self.0.lock().unwrap();
+        let mut world = self.0.lock().unwrap();
         if account != "paper" {
             return Ok(Some(Booked::default()));
         }
+        world.asked += 1;
         let own = world.booked.iter().filter(|booked| booked.at_ns > after_ns);
         Ok(Some(Booked { activities: own.cloned().collect(), unread: world.unread.clone() }))
     }
