@@ -1,11 +1,11 @@
-//! Alpaca's market data: raw bars by pages of ten thousand, and corporate actions, of up to a hundred symbols at once.
+//! Alpaca's market data: bars, raw or adjusted as is wanted, by pages of ten thousand, and corporate actions, of up to a hundred symbols at once.
 //!
 //! Without a subscription the newest quarter of an hour is refused, so that it is never asked for. Bars of hours
 //! and less run on the clock and outside of the session too: the one from 9:00 to 10:00 in New York holds half an
 //! hour before the open.
 //!
 //! Deliberately absent: mergers, spin-offs and whatever else is neither a split nor a dividend, of which it is said that
-//! there is one; adjusted prices.
+//! there is one.
 
 mod actions;
 mod assets;
@@ -142,7 +142,7 @@ impl Alpaca {
             ("start", &start),
             ("end", &end),
             ("limit", "10000"),
-            ("adjustment", "raw"),
+            ("adjustment", ask.adjustment.name()),
             ("feed", &self.feed),
             ("sort", "asc"),
         ];

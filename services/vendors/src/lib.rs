@@ -1,7 +1,7 @@
 //! Vendors of market data, facts about companies and news: what they send, as the product's own types; minutes and
 //! articles by stream, everything by request.
 //!
-//! Invariants: prices leave this crate raw, never adjusted; a cell without a value is counted and never made up; a
+//! Invariants: prices leave this crate raw, unless a question wants another adjustment; a cell without a value is counted and never made up; a
 //! bar that has not ended is left out; no more than one answer of a vendor is held at a time, however long the span
 //! that is asked for; a request that changes something is never repeated; a credential stands in no message.
 //!
@@ -32,9 +32,9 @@ pub use massive::Massive;
 pub use news::{NewsAsk, NewsPage, NewsSource, Told};
 pub use newsapi::NewsApi;
 pub use port::{
-    Action, ActionsOfMany, Ask, BarsByDate, BarsOfMany, Cursor, Day, HistoricalBars, Offer, Page, PageOfMany,
-    Quoted, Skipped, Unapplied,
+    Action, ActionsOfMany, Adjustment, Ask, BarsByDate, BarsOfMany, Cursor, Day, HistoricalBars, Offer, Page,
+    PageOfMany, Quoted, Skipped, Unapplied,
 };
 pub use reference::ReferenceData;
 pub use socket::{Heard, LiveStream, Socket, StreamConfig, Target, Wanted};
-pub use yahoo::{Yahoo, YahooCompany};
+pub use yahoo::{ConsentPages, Yahoo, YahooCompany};

@@ -1,11 +1,12 @@
-//! Massive, which was Polygon: raw aggregates, splits and dividends, of a symbol or, by date, of all.
+//! Massive, which was Polygon: aggregates, raw or in the terms after every split, and splits and dividends, of a symbol or,
+//! by date, of all.
 //!
 //! An answer without anything has no `results`, and the link to the next page lacks the key and may name another
 //! host; of it only path and query are used. Aggregates of hours and less run on the clock and outside of the
 //! session too.
 //!
-//! Deliberately absent: adjusted aggregates; paying dividends in other currencies than dollars, of which it is said that
-//! there is one.
+//! Deliberately absent: aggregates less dividends, which it does not make; paying dividends in other currencies than
+//! dollars, of which it is said that there is one.
 
 mod grouped;
 mod listing;
@@ -24,7 +25,9 @@ use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::{Http, HttpConfig};
 use crate::live::RecentMinutes;
-use crate::port::{Action, Ask, BarsByDate, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped, Unapplied};
+use crate::port::{
+    Action, Adjustment, Ask, BarsByDate, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped, Unapplied,
+};
 use crate::wire;
 
 pub(crate) const NAME: &str = "massive";
@@ -193,7 +196,9 @@ impl Massive {
         // The vendor counts both ends in.
         let (from, to) = (ask.from_ns / MS, ask.to_ns / MS - 1);
         let path = format!("/v2/aggs/ticker/{}/range/{multiplier}/{span}/{from}/{to}", ask.symbol);
-        let query = [("adjusted", "false"), ("sort", "asc"), ("limit", "50000")];
+        ask.adjusted(NAME, &[Adjustment::Raw, Adjustment::Split])?;
+        let adjusted = if ask.adjustment == Adjustment::Split { "true" } else { "false" };
+        let query = [("adjusted", adjusted), ("sort", "asc"), ("limit", "50000")];
         let (rows, next) = self.rows::<Aggregate>(token, &path, &query).await?;
         let bars: Result<Vec<Quoted>, VendorError> =
             rows.iter().filter_map(|row| self.quoted(row).transpose()).collect();

@@ -9,7 +9,35 @@ use contracts::v1::ActionKind;
 use domain::bar::Timeframe;
 use domain::money::{Price, Volume};
 
-use crate::error::VendorError;
+use crate::error::{Refusal, VendorError};
+
+/// In whose terms prices are told. The tape takes them as they were traded, and makes the other terms of its own splits and
+/// dividends; those of a vendor are there to be compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Adjustment {
+    /// As they were traded.
+    #[default]
+    Raw,
+    /// In the terms after every split.
+    Split,
+    /// Less every dividend.
+    Dividend,
+    /// Both.
+    All,
+}
+
+impl Adjustment {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Split => "split",
+            Self::Dividend => "dividend",
+            Self::All => "all",
+        }
+    }
+}
 
 /// What is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,13 +54,31 @@ pub struct Ask {
     pub actions_from_ns: i64,
     /// Whether bars are wanted too, or actions alone.
     pub bars: bool,
+    /// In whose terms the prices of the bars are.
+    pub adjustment: Adjustment,
 }
 
 impl Ask {
     /// Minutes alone, without actions.
     pub(crate) fn minutes(symbol: &str, from_ns: i64, to_ns: i64) -> Self {
-        let timeframe = Timeframe::M1;
-        Self { symbol: symbol.to_owned(), timeframe, from_ns, to_ns, actions_from_ns: from_ns, bars: true }
+        Self {
+            symbol: symbol.to_owned(),
+            timeframe: Timeframe::M1,
+            from_ns,
+            to_ns,
+            actions_from_ns: from_ns,
+            bars: true,
+            adjustment: Adjustment::Raw,
+        }
+    }
+
+    /// Refuses an adjustment that is none of those that a vendor `makes`.
+    pub(crate) fn adjusted(&self, vendor: &'static str, makes: &[Adjustment]) -> Result<(), VendorError> {
+        if makes.contains(&self.adjustment) {
+            return Ok(());
+        }
+        let message = format!("no bars with the adjustment {}", self.adjustment.name());
+        Err(VendorError::Refused { vendor, status: 422, kind: Refusal::Request, message })
     }
 }
 
@@ -45,7 +91,7 @@ pub struct Cursor {
     pub(crate) token: Option<String>,
 }
 
-/// Prices and volume of one interval, raw.
+/// Prices and volume of one interval, raw unless another adjustment was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quoted {
     /// Start of the interval, UTC nanoseconds; of a day any time of its date in exchange time.

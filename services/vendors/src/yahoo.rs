@@ -8,6 +8,7 @@
 //! `adjclose`, which is restated with every dividend.
 
 mod company;
+mod consent;
 mod crumb;
 mod modules;
 mod statements;
@@ -26,10 +27,11 @@ use serde::Deserialize;
 use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::{Http, HttpConfig};
-use crate::port::{Action, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped, Unapplied};
+use crate::port::{Action, Adjustment, Ask, Cursor, HistoricalBars, Offer, Page, Quoted, Skipped, Unapplied};
 use crate::wire;
 
 pub use company::YahooCompany;
+pub use consent::ConsentPages;
 
 const NAME: &str = "yahoo";
 const SECOND: i64 = 1_000_000_000;
@@ -274,6 +276,8 @@ impl HistoricalBars for Yahoo {
         let Some(interval) = interval(ask.timeframe) else {
             return Err(refused(Refusal::Request, 422, format!("no {} bars", ask.timeframe)));
         };
+        // Its own terms are turned back into those of each day; others are not asked for.
+        ask.adjusted(NAME, &[Adjustment::Raw])?;
         let path = format!("/v8/finance/chart/{}", ask.symbol.replace('.', "-"));
         // Splits after the span restate its prices all the same, so that the answer goes up to now.
         let (from, to) =

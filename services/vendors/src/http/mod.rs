@@ -23,6 +23,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
+use breaker::Leave;
 pub use breaker::{BreakerState, BreakerView};
 use guard::Guard;
 pub use guard::{Client, ClientBreaker, Guards, Shared};
@@ -215,9 +216,10 @@ impl Http {
                 return Err(VendorError::Limited { vendor: self.vendor, why, after });
             }
             self.guard.limit.pass(&*self.clock).await;
+            let leave = self.leave()?;
             let failed = match self.attempt(request(), taken).await {
                 Ok(answer) => {
-                    self.guard.breaker.succeeded();
+                    leave.succeeded();
                     return Ok(answer);
                 }
                 Err(failed) => failed,
@@ -226,14 +228,15 @@ impl Http {
                 Failed::Passing { what, least, limited } => (what, least, limited),
                 Failed::Final(error) => {
                     // It answered: the vendor is there.
-                    self.guard.breaker.succeeded();
+                    leave.succeeded();
                     return Err(error);
                 }
             };
             let now_ns = self.clock.now_ns();
             if !limited {
-                self.guard.breaker.failed(&what, now_ns);
+                leave.failed(&what, now_ns);
             }
+            drop(leave);
             // What the vendor asks for counts for every client of the same key, as long as one question may take.
             self.guard.limit.hold(least.min(self.config.deadline), now_ns);
             tracing::debug!(vendor = self.vendor, path, "{}: {what}", self.vendor);
@@ -328,9 +331,17 @@ impl Http {
 
     /// Refuses to ask while the breaker is open.
     fn not_alone(&self) -> Result<(), VendorError> {
-        let Some(after) = self.paused_for() else { return Ok(()) };
+        self.paused_for().map_or(Ok(()), |after| Err(self.alone(after)))
+    }
+
+    /// Leave to ask now; none while the breaker is open, or another's question is to tell whether it closes.
+    fn leave(&self) -> Result<Leave<'_>, VendorError> {
+        self.guard.breaker.leave(self.clock.now_ns()).map_err(|after| self.alone(after))
+    }
+
+    fn alone(&self, after: Duration) -> VendorError {
         let why = format!("not asked after failures in a row, the last: {}", self.guard.breaker.last());
-        Err(VendorError::Limited { vendor: self.vendor, why, after })
+        VendorError::Limited { vendor: self.vendor, why, after }
     }
 
     fn redact(&self, text: &str) -> String {

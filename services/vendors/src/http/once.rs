@@ -41,6 +41,7 @@ impl Http {
     ) -> Result<Answer, VendorError> {
         self.not_alone()?;
         self.guard.limit.pass(&*self.clock).await;
+        let leave = self.leave()?;
         let url = format!("{}{path}", self.config.base_url);
         let request = match method {
             Method::Post => self.client.post(&url),
@@ -52,7 +53,7 @@ impl Http {
             None => request,
         };
         let lost = |what: String| {
-            self.guard.breaker.failed(&what, self.clock.now_ns());
+            leave.failed(&what, self.clock.now_ns());
             VendorError::Transient { vendor: self.vendor, what, attempts: 1 }
         };
         let response = request.send().await.map_err(|error| lost(self.redact(&told(&error))))?;
@@ -71,9 +72,9 @@ impl Http {
         };
         let words = if status.is_success() { String::new() } else { self.redact(&words(&body)) };
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-            self.guard.breaker.failed(&format!("{status}: {words}"), self.clock.now_ns());
+            leave.failed(&format!("{status}: {words}"), self.clock.now_ns());
         } else {
-            self.guard.breaker.succeeded();
+            leave.succeeded();
         }
         Ok(Answer { status: status.as_u16(), body, words })
     }

@@ -12,6 +12,7 @@ use contracts::v1::{
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::consent::ConsentPages;
 use super::crumb::Crumbs;
 use super::{NAME, modules};
 use crate::clock::Clock;
@@ -62,9 +63,14 @@ impl Problem {
 }
 
 impl YahooCompany {
-    /// A client; `front` is where the cookie is handed out.
-    pub fn new(config: HttpConfig, front: HttpConfig, clock: Arc<dyn Clock>) -> Result<Self, VendorError> {
-        Ok(Self { crumbs: Crumbs::new(config, front, Arc::clone(&clock))?, clock })
+    /// A client; `front` is where the cookie is handed out, `consent` where to agree if the user has agreed to that.
+    pub fn new(
+        config: HttpConfig,
+        front: HttpConfig,
+        consent: Option<ConsentPages>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, VendorError> {
+        Ok(Self { crumbs: Crumbs::new(config, front, consent, Arc::clone(&clock))?, clock })
     }
 
     async fn summary(&self, symbol: &str) -> Result<Vec<Body>, VendorError> {

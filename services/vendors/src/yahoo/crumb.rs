@@ -1,13 +1,14 @@
 //! Yahoo's cookie and the crumb that goes with it, which everything but charts asks for.
 //!
 //! A page without content hands out the cookie, another address the crumb as plain text. Both are kept until an
-//! answer says that they no longer count, then asked for once more. Deliberately absent: the page that asks for
-//! consent in some countries; what it means is said.
+//! answer says that they no longer count, then asked for once more. Where Yahoo asks for consent first, that is given only
+//! if the configuration says so; else what it means is said.
 
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::consent::{Consent, ConsentPages};
 use crate::clock::Clock;
 use crate::error::{Refusal, VendorError};
 use crate::http::{Http, HttpConfig};
@@ -28,17 +29,21 @@ pub(super) struct Crumbs {
     pub(super) http: Http,
     /// Where the cookie is.
     front: Http,
+    /// How consent is given, where it is.
+    consent: Option<Consent>,
     session: Mutex<Option<Session>>,
 }
 
 impl Crumbs {
-    /// A client; `front` is where the cookie is handed out.
+    /// A client; `front` is where the cookie is handed out, `consent` where it is agreed to that there is one.
     pub(super) fn new(
         config: HttpConfig,
         front: HttpConfig,
+        consent: Option<ConsentPages>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, VendorError> {
         Ok(Self {
+            consent: consent.map(|pages| Consent::new(pages, Arc::clone(&clock))).transpose()?,
             http: Http::new(super::NAME, config, Arc::clone(&clock))?,
             front: Http::new(super::NAME, front, clock)?,
             session: Mutex::default(),
@@ -70,39 +75,51 @@ impl Crumbs {
     }
 
     async fn begin(&self) -> Result<Session, VendorError> {
-        let cookies = self.front.cookies("/").await.map_err(explained)?;
-        if cookies.is_empty() {
-            return Err(self.front.broken("no cookie is handed out".into()));
-        }
-        let body = self.http.get_with(&cookies, "/v1/test/getcrumb", &[]).await?;
+        let why = match self.front.cookies("/").await {
+            Err(VendorError::Refused { status: status @ 300..=399, .. }) => consent_wanted(status),
+            Err(error) => return Err(error),
+            Ok(cookies) if cookies.is_empty() => self.front.broken("no cookie is handed out".into()),
+            Ok(cookies) => match self.crumb(&cookies).await? {
+                Ok(crumb) => return Ok(Session { cookies, crumb }),
+                Err(told) => no_crumb(&told),
+            },
+        };
+        // Whichever of these it was, it is what visitors meet who have not agreed yet.
+        let Some(consent) = &self.consent else { return Err(why) };
+        let cookies = consent.give().await?;
+        let crumb = self.crumb(&cookies).await?.map_err(|told| no_crumb(&told))?;
+        Ok(Session { cookies, crumb })
+    }
+
+    /// The crumb that goes with `cookies`, or what is told in its place.
+    async fn crumb(&self, cookies: &str) -> Result<Result<String, String>, VendorError> {
+        let body = self.http.get_with(cookies, "/v1/test/getcrumb", &[]).await?;
         let text = String::from_utf8_lossy(&body);
         let crumb = text.trim();
         let good = (1..=CRUMB_MAX).contains(&crumb.len())
             && !crumb.contains(|c: char| c.is_whitespace() || c.is_control() || c == '<');
-        if !good {
-            let told: String = crumb.chars().filter(|c| !c.is_control()).take(80).collect();
-            return Err(VendorError::Transient {
-                vendor: super::NAME,
-                what: format!("no crumb is handed out, but {told:?}"),
-                attempts: 1,
-            });
-        }
-        Ok(Session { cookies, crumb: crumb.to_owned() })
+        Ok(if good { Ok(crumb.to_owned()) } else { Err(crumb.to_owned()) })
     }
 }
 
-/// Says what a redirection of the page that hands out the cookie means.
-fn explained(error: VendorError) -> VendorError {
-    match error {
-        VendorError::Refused { vendor, status: status @ 300..=399, .. } => VendorError::Refused {
-            vendor,
-            status,
-            kind: Refusal::Request,
-            message:
-                "asks for consent in a browser first, as in Europe; source.yahoo.cookie_url may name another \
-                      page that hands out its cookie"
-                    .to_owned(),
-        },
-        other => other,
+fn no_crumb(told: &str) -> VendorError {
+    let told: String = told.chars().filter(|c| !c.is_control()).take(80).collect();
+    VendorError::Transient {
+        vendor: super::NAME,
+        what: format!("no crumb is handed out, but {told:?}"),
+        attempts: 1,
+    }
+}
+
+/// What a redirection of the page that hands out the cookie means.
+fn consent_wanted(status: u16) -> VendorError {
+    VendorError::Refused {
+        vendor: super::NAME,
+        status,
+        kind: Refusal::Request,
+        message:
+            "asks for consent in a browser first, as in Europe; source.yahoo.accept_consent = true agrees \
+                  to it in your name, or source.yahoo.cookie_url names another page that hands out its cookie"
+                .to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tapedeck_vendors::fault::HttpFault;
 use tapedeck_vendors::ledger::Vendor;
-use vendors::{Refusal, VendorError};
+use vendors::{ReferenceData as _, Refusal, VendorError};
 
 use crate::office::{FACTS, NEWS, Office, all, answer};
 
@@ -128,12 +128,43 @@ async fn a_crumb_that_never_counts_ends_after_a_second_one() {
 }
 
 #[tokio::test]
+async fn consent_is_given_once_where_the_user_says_so() {
+    let office = Office::new().await;
+    let facts = office.facts(Vendor::Yahoo).facts("AAPL").await.unwrap();
+    office.set(&json!({"yahoo": {"consent": true}}));
+    let agreed = office.facts_with_consent();
+    assert_eq!(agreed.facts("AAPL").await.unwrap(), facts);
+    agreed.facts("MSFT").await.unwrap();
+    let statuses = |path| office.statuses(Vendor::Yahoo, path);
+    // The page sends to its form, the form is shown and sent, and what was agreed to is written down.
+    assert_eq!(statuses("/consent"), [302]);
+    assert_eq!(statuses("/v2/collectConsent"), [200, 302]);
+    assert_eq!(statuses("/copyConsent"), [200]);
+    // Where nobody is asked nobody agrees.
+    office.set(&json!({"yahoo": {"consent": false}}));
+    office.facts_with_consent().facts("AAPL").await.unwrap();
+    assert_eq!(statuses("/consent").len(), 1);
+}
+
+#[tokio::test]
+async fn a_form_of_consent_without_its_fields_is_told() {
+    let office = Office::new().await;
+    office.set(&json!({"yahoo": {"consent": true}}));
+    office.arm(Vendor::Yahoo, "/v2/collectConsent", 1, answer(200, &[], json!("<form></form>")));
+    let error = office.facts_with_consent().facts("AAPL").await.unwrap_err();
+    let VendorError::Broken { what, .. } = &error else { panic!("{error}") };
+    assert!(what.contains("`csrfToken`"), "{what}");
+}
+
+#[tokio::test]
 async fn a_page_that_asks_for_consent_is_said_and_not_followed() {
     let office = Office::new().await;
     office.set(&json!({"yahoo": {"consent": true}}));
     let error = given(&office, Vendor::Yahoo).await.unwrap_err();
     let VendorError::Refused { status: 302, message, .. } = &error else { panic!("{error}") };
-    assert!(message.contains("consent") && message.contains("source.yahoo.cookie_url"), "{message}");
+    for field in ["consent", "source.yahoo.cookie_url", "source.yahoo.accept_consent = true"] {
+        assert!(message.contains(field), "{message}");
+    }
     assert!(office.statuses(Vendor::Yahoo, "/consent").is_empty());
 }
 

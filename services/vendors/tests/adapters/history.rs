@@ -22,8 +22,14 @@ fn told(vendor: Vendor, price: i64) -> Price {
     Price(price * 100_000)
 }
 
-/// The market's own raw bars.
+/// The market's own bars, in the terms that are asked for.
 fn was(desk: &Desk, ask: &vendors::Ask) -> Vec<Quoted> {
+    let terms = match ask.adjustment {
+        vendors::Adjustment::Raw => Adjustment::RAW,
+        vendors::Adjustment::Split => Adjustment::SPLITS,
+        vendors::Adjustment::Dividend => Adjustment { splits: false, dividends: true },
+        vendors::Adjustment::All => Adjustment::ALL,
+    };
     let frame = match ask.timeframe {
         Timeframe::D1 => market::Timeframe::Day,
         Timeframe::H1 => market::Timeframe::Hours(1),
@@ -33,7 +39,7 @@ fn was(desk: &Desk, ask: &vendors::Ask) -> Vec<Quoted> {
     };
     let anchor = if desk.vendor == Vendor::Yahoo { Anchor::Open } else { Anchor::Clock };
     let span = (ask.from_ns, ask.to_ns - 1);
-    let bars = desk.vendors.stand.market(|m| m.bars(&ask.symbol, (frame, anchor), span, Adjustment::RAW));
+    let bars = desk.vendors.stand.market(|m| m.bars(&ask.symbol, (frame, anchor), span, terms));
     let price = |price| told(desk.vendor, price);
     bars.into_iter()
         .map(|bar| Quoted {
@@ -68,6 +74,35 @@ async fn bars_are_the_raw_ones_of_the_market_across_splits() {
             assert_eq!(found.skipped, Skipped::default(), "{vendor:?} {symbol} {timeframe}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_vendor_tells_the_terms_that_it_makes_and_refuses_the_others() {
+    use vendors::Adjustment::{All, Dividend, Raw, Split};
+    for (vendor, makes) in [
+        (Vendor::AlpacaData, &[Raw, Split, Dividend, All][..]),
+        (Vendor::Massive, &[Raw, Split][..]),
+        (Vendor::Yahoo, &[Raw][..]),
+    ] {
+        let desk = Desk::of(vendor).await;
+        let raw = ask("NVDA", Timeframe::D1, "2024-05-20", "2024-06-28");
+        for adjustment in [Raw, Split, Dividend, All] {
+            let ask = Ask { adjustment, ..raw.clone() };
+            let told = desk.all(&ask).await.map(|found| found.bars);
+            if makes.contains(&adjustment) {
+                assert_eq!(told.unwrap(), was(&desk, &ask), "{vendor:?} {adjustment:?}");
+            } else {
+                let error = told.unwrap_err().to_string();
+                let expected = format!("no bars with the adjustment {}", adjustment.name());
+                assert!(error.contains(&expected), "{vendor:?}: {error}");
+            }
+        }
+    }
+    // The split in ten is in the prices before it.
+    let desk = Desk::of(Vendor::AlpacaData).await;
+    let day = ask("NVDA", Timeframe::D1, "2024-06-07", "2024-06-07");
+    let split = desk.all(&Ask { adjustment: Split, ..day.clone() }).await.unwrap().bars[0];
+    assert_eq!(desk.all(&day).await.unwrap().bars[0].close, Price(split.close.0 * 10));
 }
 
 #[tokio::test]

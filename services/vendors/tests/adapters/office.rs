@@ -11,8 +11,8 @@ use tapedeck_vendors::market::Script;
 use tapedeck_vendors::{Settings, Vendors};
 use vendors::http::{Credentials, HttpConfig};
 use vendors::{
-    Alpaca, AlpacaAssets, Cursor, Massive, NewsApi, NewsAsk, NewsSource, ReferenceData, Told, VendorError,
-    YahooCompany,
+    Alpaca, AlpacaAssets, ConsentPages, Cursor, Massive, NewsApi, NewsAsk, NewsSource, ReferenceData, Told,
+    VendorError, YahooCompany,
 };
 
 use crate::support::Counted;
@@ -69,10 +69,17 @@ impl Office {
     pub fn facts(&self, vendor: Vendor) -> Box<dyn ReferenceData> {
         let (http, clock) = (self.http(vendor), Arc::clone(&self.clock));
         match vendor {
-            Vendor::Yahoo => Box::new(YahooCompany::new(http.clone(), http, clock).unwrap()),
+            Vendor::Yahoo => Box::new(YahooCompany::new(http.clone(), http, None, clock).unwrap()),
             Vendor::Massive => Box::new(Massive::new(http, clock).unwrap()),
             _ => Box::new(AlpacaAssets::new(http, clock).unwrap()),
         }
+    }
+
+    /// Yahoo's, for a user who agrees to what it asks consent for.
+    pub fn facts_with_consent(&self) -> YahooCompany {
+        let (http, clock) = (self.http(Vendor::Yahoo), Arc::clone(&self.clock));
+        let pages = ConsentPages { page: http.clone(), collect: http.clone() };
+        YahooCompany::new(http.clone(), http, Some(pages), clock).unwrap()
     }
 
     pub fn news(&self, vendor: Vendor) -> Box<dyn NewsSource> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use tapedeck_vendors::fault::HttpFault;
 use tapedeck_vendors::ledger::Vendor;
-use vendors::VendorError;
 use vendors::http::{BreakerState, Client, Credentials, Guards, Http, HttpConfig, Shared};
+use vendors::{Clock as _, VendorError};
 
 use crate::support::Desk;
 
@@ -69,6 +69,32 @@ async fn what_one_client_is_told_to_wait_the_others_wait_too() {
     assert_eq!(desk.statuses().len(), 1);
     drop(news.get(PATH, &[]).await);
     assert_eq!((desk.statuses().len(), desk.clock.slept()), (2, Duration::from_secs(20)));
+}
+
+#[tokio::test]
+async fn of_those_who_wait_for_a_source_one_asks_first() {
+    let desk = Desk::of(Vendor::AlpacaData).await;
+    let guards = Arc::new(Guards::default());
+    let of = |purpose| client(&desk, &guards, purpose, tapedeck_vendors::KEY, 300);
+    let (live, news) = (of("live"), of("news"));
+    let kept_from =
+        |answer: &Result<Vec<u8>, VendorError>| matches!(answer, Err(VendorError::Limited { .. }));
+    desk.arm("", 6, answer(502, &[]));
+    live.get(PATH, &[]).await.unwrap_err();
+    // Its trial fails, and nobody else has asked.
+    desk.clock.sleep(Duration::from_secs(11)).await;
+    let (first, second) = tokio::join!(live.get(PATH, &[]), news.get(PATH, &[]));
+    assert!(kept_from(&first) && kept_from(&second), "{first:?} {second:?}");
+    assert_eq!(desk.statuses(), [502; 6]);
+    // Half of the time that it is open now is not enough.
+    desk.clock.sleep(Duration::from_secs(11)).await;
+    assert!(kept_from(&live.get(PATH, &[]).await));
+    desk.clock.sleep(Duration::from_secs(10)).await;
+    desk.arm("", 1, HttpFault::Delay { ms: 100 });
+    let (first, second) = tokio::join!(live.get(PATH, &[]), news.get(PATH, &[]));
+    assert_ne!(kept_from(&first), kept_from(&second), "{first:?} {second:?}");
+    drop(news.get(PATH, &[]).await);
+    assert_eq!(desk.statuses().len(), 8, "it is closed");
 }
 
 #[tokio::test]

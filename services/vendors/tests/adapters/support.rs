@@ -13,8 +13,8 @@ use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::Script;
 use vendors::http::{Credentials, HttpConfig};
 use vendors::{
-    Action, Alpaca, Ask, Clock, Cursor, HistoricalBars, Massive, Page, Quoted, Skipped, Unapplied,
-    VendorError, Yahoo,
+    Action, Adjustment, Alpaca, Ask, Clock, Cursor, HistoricalBars, Massive, Page, Quoted, Skipped,
+    Unapplied, VendorError, Yahoo,
 };
 
 /// A time that passes by sleeping alone; jitter is always the most.
@@ -144,5 +144,6 @@ pub fn ask(symbol: &str, timeframe: Timeframe, from: &str, to: &str) -> Ask {
     let from_ns = calendar.start_of(from.parse().unwrap());
     let to: chrono::NaiveDate = to.parse().unwrap();
     let to_ns = calendar.start_of(to.succ_opt().unwrap());
-    Ask { symbol: symbol.into(), timeframe, from_ns, to_ns, actions_from_ns: from_ns, bars: true }
+    let adjustment = Adjustment::Raw;
+    Ask { symbol: symbol.into(), timeframe, from_ns, to_ns, actions_from_ns: from_ns, bars: true, adjustment }
 }
