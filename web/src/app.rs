@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use event_log::LogError;
 use projections::as_of::Timeline;
-use runtime::command::attachment;
 use runtime::command::filled::{Fillings, SeriesFilled};
 
 use crate::access::Throttle;
@@ -49,7 +48,7 @@ pub struct App {
     pub history: Histories,
     /// What the strategies have done so far.
     pub fleet: Fleet,
-    /// As what the accounts are traded.
+    /// What the tape says of the accounts' brokers.
     pub attached: Attached,
     /// The state as of a moment.
     pub timeline: Timeline,
@@ -107,12 +106,8 @@ impl App {
             return Ok(mode);
         }
         for account in accounts {
-            let asked = async {
-                let found = attachment(&self.context.tape, account).await;
-                found.map(|found| found.map(|attached| attached.mode()))
-            };
-            if let Some(traded) = self.attached.mode(account, asked).await? {
-                mode = mode.traded(traded);
+            if let Some(attached) = self.attached.attachment(&self.context.tape, account).await? {
+                mode = mode.traded(attached.mode());
             }
         }
         Ok(mode)

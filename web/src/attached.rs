@@ -1,16 +1,19 @@
-//! As what accounts are traded, with real money or without: asked of the tape once, and again when execution has said
-//! something new.
+//! What the tape says of the accounts' brokers, and whether somebody's word stands that an account may trade with money:
+//! asked of the tape once, and again when either changed.
 //!
 //! Deliberately absent: what it means for the tape's mode ([`crate::app::App::mode`]).
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use contracts::v1::TradingMode;
-use event_log::LogError;
+use contracts::v1::BrokerAttached;
+use event_log::{LogError, Tape};
+use runtime::command::{attachment, live_confirmation};
 
 /// Subjects under which execution says through which broker an account is traded.
-pub const SUBJECTS: &str = "account.*.attached";
+pub const BROKERS: &str = "account.*.attached";
+/// Subjects under which somebody gives a word on an account, or takes it back.
+pub const WORDS: &str = "control.account.*.*";
 
 /// What is known of the accounts.
 #[derive(Debug, Default)]
@@ -22,13 +25,15 @@ struct Kept {
     heard: bool,
     /// How often everything was forgotten: an answer to a question of before is not kept.
     round: u64,
-    modes: BTreeMap<String, Option<TradingMode>>,
+    attachments: BTreeMap<String, Option<BrokerAttached>>,
+    confirmed: BTreeMap<String, bool>,
 }
 
 impl Kept {
     fn forget(&mut self) {
         self.round += 1;
-        self.modes.clear();
+        self.attachments.clear();
+        self.confirmed.clear();
     }
 }
 
@@ -45,31 +50,43 @@ impl Attached {
         self.lock().forget();
     }
 
-    /// As what `account` is traded; `None` when execution never said. `ask` asks the tape, where that has to be done.
-    pub async fn mode(
+    /// Through which broker `account` is traded; `None` when execution never said.
+    pub async fn attachment(&self, tape: &Tape, account: &str) -> Result<Option<BrokerAttached>, LogError> {
+        self.known(|kept| &mut kept.attachments, account, attachment(tape, account)).await
+    }
+
+    /// Whether somebody's word stands that `account` may trade with money.
+    pub async fn is_confirmed(&self, tape: &Tape, account: &str) -> Result<bool, LogError> {
+        let asked = async { live_confirmation(tape, account).await.map(|found| found.is_some()) };
+        self.known(|kept| &mut kept.confirmed, account, asked).await
+    }
+
+    /// What is kept of `account`. `ask` asks the tape, where that has to be done.
+    async fn known<Said: Clone>(
         &self,
+        place: fn(&mut Kept) -> &mut BTreeMap<String, Said>,
         account: &str,
-        ask: impl Future<Output = Result<Option<TradingMode>, LogError>>,
-    ) -> Result<Option<TradingMode>, LogError> {
+        ask: impl Future<Output = Result<Said, LogError>>,
+    ) -> Result<Said, LogError> {
         let round = {
-            let kept = self.lock();
-            if let Some(known) = kept.modes.get(account) {
-                return Ok(*known);
+            let mut kept = self.lock();
+            if let Some(known) = place(&mut kept).get(account) {
+                return Ok(known.clone());
             }
             kept.round
         };
-        let mode = ask.await?;
+        let said = ask.await?;
         let mut kept = self.lock();
         if kept.heard && kept.round == round {
-            kept.modes.insert(account.to_owned(), mode);
+            place(&mut kept).insert(account.to_owned(), said.clone());
         }
-        Ok(mode)
+        Ok(said)
     }
 
     /// Whether the tape need not be asked about `account`.
     #[cfg(test)]
     pub fn keeps(&self, account: &str) -> bool {
-        self.lock().modes.contains_key(account)
+        self.lock().attachments.contains_key(account)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -81,20 +98,22 @@ impl Attached {
 mod tests {
     use super::*;
 
+    /// What is kept of `paper`, where the tape would say `answer`.
+    async fn asked(attached: &Attached, answer: bool) -> bool {
+        attached.known(|kept| &mut kept.confirmed, "paper", async move { Ok(answer) }).await.unwrap()
+    }
+
     #[tokio::test]
     async fn the_tape_is_asked_again_only_when_something_changed() {
-        let (attached, live) = (Attached::default(), Some(TradingMode::Live));
-        let asked = async |answer: Option<TradingMode>| {
-            attached.mode("paper", async move { Ok(answer) }).await.unwrap()
-        };
+        let attached = Attached::default();
         // While nobody listens each question goes to the tape.
-        assert_eq!((asked(None).await, asked(live).await), (None, live));
+        assert_eq!((asked(&attached, false).await, asked(&attached, true).await), (false, true));
         attached.listen(true);
-        assert_eq!((asked(None).await, asked(live).await), (None, None));
+        assert_eq!((asked(&attached, false).await, asked(&attached, true).await), (false, false));
         attached.forget();
-        assert_eq!((asked(live).await, asked(None).await), (live, live));
+        assert_eq!((asked(&attached, true).await, asked(&attached, false).await), (true, true));
         attached.listen(false);
-        assert_eq!(asked(None).await, None);
+        assert!(!asked(&attached, false).await);
     }
 
     #[tokio::test]
@@ -103,9 +122,9 @@ mod tests {
         attached.listen(true);
         let overtaken = async {
             attached.forget();
-            Ok(None)
+            Ok(false)
         };
-        assert_eq!(attached.mode("paper", overtaken).await.unwrap(), None);
-        assert!(!attached.keeps("paper"));
+        let said = attached.known(|kept| &mut kept.confirmed, "paper", overtaken).await.unwrap();
+        assert!(!said && asked(&attached, true).await);
     }
 }

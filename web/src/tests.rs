@@ -37,6 +37,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode};
 use contracts::v1::Event;
 use contracts::{Subject, stream};
 use event_log::{Append, Clock, Expect, MemoryLog, Tape};
+use local_servers::ServerError;
 use local_servers::testing::{TestDatabase, TestPostgres};
 use projections::{Name, Poison, Port, PortError, Projector, State};
 use sqlx::PgPool;
@@ -74,6 +75,14 @@ pub struct Deck {
     database: TestDatabase,
 }
 
+/// Brings a database to the newest version.
+async fn migrated(url: String) -> Result<(), ServerError> {
+    let admin = PgPool::connect(&url).await.unwrap();
+    projections::migrate(&admin).await.unwrap();
+    admin.close().await;
+    Ok(())
+}
+
 /// An answer, read to its end.
 pub struct Answer {
     pub status: StatusCode,
@@ -96,10 +105,9 @@ impl Deck {
     /// A site over an empty tape.
     pub async fn empty() -> Self {
         let postgres = TestPostgres::shared().await.unwrap();
-        let database = postgres.create_database(None).await.unwrap();
-        let admin = PgPool::connect(database.url()).await.unwrap();
-        projections::migrate(&admin).await.unwrap();
-        admin.close().await;
+        let database = postgres.create_migrated(migrated).await.unwrap();
+        // What a copy has not: the rights on the database itself.
+        migrated(database.url().to_owned()).await.unwrap();
         let options = database.url().parse::<sqlx::postgres::PgConnectOptions>().unwrap();
         let pool = projections::reader_pool(options.clone(), 4).await.unwrap();
         let writer = projections::projector_pool(options, 8).await.unwrap();

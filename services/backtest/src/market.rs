@@ -12,7 +12,6 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 use contracts::v1::{BacktestRequest, BacktestRevisions, Parameter};
-use contracts::{Subject, stream};
 use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Market, Session};
 use domain::corporate_action::{CorporateAction, Effect};
@@ -22,11 +21,10 @@ use domain::strategy::kinds;
 use event_log::{LogError, Tape};
 use history::segments::{self, SegmentError};
 use history::{HistoryError, Range, Revisions, Selection};
+use projections::{HoursError, hours};
 
 /// Most symbols that an error lists.
 const KNOWN_MAX: usize = 10;
-/// Where sessions stand, by calendar.
-const SESSIONS: &str = "market.session.*";
 
 /// Why there is no market to walk.
 #[derive(Debug, thiserror::Error)]
@@ -76,18 +74,7 @@ pub struct Loaded {
     pub notes: Vec<String>,
 }
 
-/// Names of the calendars whose sessions MARKET holds.
-pub(crate) async fn sessions_of(tape: &Tape) -> Result<Vec<String>, LogError> {
-    let stored = tape.subjects(stream::MARKET, SESSIONS).await?;
-    let names = stored.counts.iter().filter_map(|count| {
-        let subject = Subject::parse(&count.subject).ok()?;
-        subject.tokens().nth(2)
-    });
-    Ok(names.collect())
-}
-
-/// `request` with the calendar of the tape where it states none: the one whose sessions MARKET holds and, where it holds
-/// none, `noted`, as the tape's manifest has it.
+/// `request` with the calendar of the tape where it states none ([`hours`]); `noted` is the one of the tape's manifest.
 pub async fn with_calendar(
     tape: &Tape,
     noted: Market,
@@ -96,17 +83,12 @@ pub async fn with_calendar(
     if !request.calendar.is_empty() {
         return Ok(request);
     }
-    let names = sessions_of(tape).await.map_err(MarketError::Log)?;
-    let market = match names.as_slice() {
-        [] => Some(noted),
-        [name] => name.parse::<Market>().ok(),
-        _ => None,
-    };
-    let market = market.ok_or_else(|| {
-        missing(format!(
+    let market = hours(tape, noted).await.map_err(|error| match error {
+        HoursError::Log(error) => MarketError::Log(error),
+        HoursError::Unclear(names) => missing(format!(
             "calendar: not stated, and the tape holds sessions of {}: expected one of XNYS, 24x5, 24x7",
             names.join(" and ")
-        ))
+        )),
     })?;
     Ok(BacktestRequest { calendar: market.name().to_owned(), ..request })
 }

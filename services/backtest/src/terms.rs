@@ -1,6 +1,6 @@
 //! The limits that a run was held against, as its results state them.
 
-use contracts::v1::{AccountKind, BacktestRequest};
+use contracts::v1::BacktestRequest;
 use domain::money::{Amount, Quantity};
 use domain::risk::fields;
 
@@ -38,31 +38,11 @@ pub fn limits(request: &BacktestRequest) -> Vec<(String, String)> {
     named
 }
 
-/// What the account of a run may do with borrowed money and shares, as the configuration names it; none where no kind
-/// was stated.
-#[must_use]
-pub fn account_kind(request: &BacktestRequest) -> Option<&'static str> {
-    match request.account_kind() {
-        AccountKind::Unspecified => None,
-        AccountKind::Cash => Some("cash"),
-        AccountKind::Margin => Some("margin"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use contracts::v1::{LimitScope, LimitsSet, RiskLimits, TradeLimits};
 
     use super::*;
-
-    #[test]
-    fn the_kind_of_an_account_is_named_where_it_is_stated() {
-        let of = |kind: AccountKind| {
-            account_kind(&BacktestRequest { account_kind: kind.into(), ..BacktestRequest::default() })
-        };
-        assert_eq!(of(AccountKind::Unspecified), None);
-        assert_eq!([of(AccountKind::Cash), of(AccountKind::Margin)], [Some("cash"), Some("margin")]);
-    }
 
     #[test]
     fn limits_are_named_as_they_are_stated() {

@@ -311,7 +311,7 @@ fn facts(job: Job<'_>, market: &Loaded, outcome: &Outcome, notes: &[String]) -> 
         calendar: market.calendar.exchange().to_owned(),
         settings: vec![
             setting("cash", Amount::from_wire(request.cash.as_ref()).to_string()),
-            setting("account kind", terms::account_kind(request).unwrap_or("none stated").to_owned()),
+            setting("account kind", request.account_kind().name().unwrap_or("none stated").to_owned()),
             setting("sizing", sizing.collect::<Vec<_>>().join("; ")),
             setting("commission rate", share(costs.commission_rate_e9)),
             setting("commission per share", share(costs.commission_per_share_e9)),

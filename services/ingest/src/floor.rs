@@ -41,11 +41,26 @@ pub struct Floor {
     pub plain_hop_ns: u64,
 }
 
-/// Measures the hops on the server that `options` name; `instant` is the number of events of a market
-/// hop, that is of an ordinary instant. Takes about three seconds where the server syncs every write.
-pub async fn measure(options: &ConnectOptions, instant: u32) -> Result<Floor, HopError> {
-    let Hops { stream_ns, burst_ns, plain_ns } = measure_hops(options, example(), instant).await?;
+/// Round trips of each kind that are measured for a run, at least and at most. At most they take about three seconds where
+/// the server syncs every write; a run of a few seconds is not followed by as many of measuring.
+const ROUNDS_MIN: u32 = 100;
+const ROUNDS_MAX: u32 = 1_000;
+/// Of a run so long one more round trip is measured.
+const ROUND_FOR: Duration = Duration::from_millis(40);
+
+/// Measures the hops on the server that `options` name, for a run that took `elapsed`; `instant` is the number of events
+/// of a market hop, that is of an ordinary instant.
+pub async fn measure(options: &ConnectOptions, instant: u32, elapsed: Duration) -> Result<Floor, HopError> {
+    let rounds = rounds(elapsed);
+    let Hops { stream_ns, burst_ns, plain_ns } = measure_hops(options, example(), instant, rounds).await?;
     Ok(Floor { stream_hop_ns: stream_ns, market_hop_ns: burst_ns, plain_hop_ns: plain_ns })
+}
+
+/// Round trips that are measured for a run that took `elapsed`.
+#[must_use]
+pub fn rounds(elapsed: Duration) -> u32 {
+    let rounds = elapsed.as_nanos() / ROUND_FOR.as_nanos();
+    u32::try_from(rounds).unwrap_or(ROUNDS_MAX).clamp(ROUNDS_MIN, ROUNDS_MAX)
 }
 
 /// The bytes of an ordinary bar.

@@ -2,8 +2,9 @@
 //!
 //! It reads the tape beside the decider and never delays it. On the tape clock it measures at marks alone, each at the
 //! prices of its instant. On the wall clock it measures also upon a fill, and by the time where no mark comes, at the last
-//! prices: a position may stand for a whole bar before it is marked. What it says is an event with an id that follows from
-//! the mark, the fill or the quarter of an hour that it measured at, so that measuring again after a crash adds nothing.
+//! prices: a position may stand for a whole bar before it is marked. An account that cannot be valued is not tried at every
+//! look (`unvalued`). What it says is an event with an id that follows from the mark, the fill or the quarter of an hour that
+//! it measured at, so that measuring again after a crash adds nothing.
 //!
 //! On the wall clock it also sees what no event says (`outside`). On the tape clock a stall pauses the clock, and decides
 //! nothing.
@@ -12,6 +13,7 @@
 //! chain hash looks at what it measured.
 
 mod outside;
+mod unvalued;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +24,6 @@ use contracts::v1::{AccountMarked, AlertRaised, Event};
 use contracts::{Subject, event_id, from_timestamp, stream, to_timestamp};
 use domain::book::{AccountState, Book, FoldError, Prices, mark};
 use domain::calendar::Calendar;
-use domain::money::Price;
 use domain::risk::monitor;
 use event_log::{Append, AppendError, Delivery, Expect, LogError, Reader, Recorded, last_of};
 use runtime::{ClockMode, Context, HealthState, clock};
@@ -32,6 +33,7 @@ use crate::pricing::Pricing;
 use crate::read_model::ReadModel;
 use crate::shell::Error;
 use crate::start::{self, answered};
+use unvalued::Unvalued;
 
 /// Name of the service and source of its events.
 pub const SERVICE: &str = "monitor";
@@ -101,6 +103,8 @@ struct Monitor {
     measured: BTreeMap<String, i64>,
     /// Accounts with fills since then, and the last one of each.
     traded: BTreeMap<String, Event>,
+    /// Accounts that could not be measured at the last prices.
+    unvalued: Unvalued,
     /// Last sequence of TRADING at the start: what stands up to it may have been measured before.
     head: u64,
     sectors: monitor::Sectors,
@@ -142,6 +146,7 @@ impl Monitor {
             market,
             measured,
             traded: BTreeMap::new(),
+            unvalued: Unvalued::default(),
             head,
             sectors: sectors.into_iter().collect(),
             sectors_at: clock::now(),
@@ -164,6 +169,7 @@ impl Monitor {
                 // Which breakers are tripped is known once what stood on TRADING at the start is folded.
                 _ = look.tick(), if self.context.clock == ClockMode::Wall && self.book.sequence() >= self.head => {
                     self.look().await?;
+                    self.measure_fills().await?;
                     self.measure_by_time().await?;
                 }
                 batch = self.trading.batch(BATCH) => {
@@ -203,6 +209,7 @@ impl Monitor {
             match &recorded.event.body {
                 Some(Body::Fill(fill)) if !self.is_measured(&recorded, &fill.account) => {
                     self.traded.insert(fill.account.clone(), recorded.event.clone());
+                    self.unvalued.forget(&fill.account);
                 }
                 Some(Body::AlertRaised(alert)) => {
                     let key = (alert.account.clone(), alert.strategy.clone(), alert.kind.clone());
@@ -282,8 +289,13 @@ impl Monitor {
         Ok(())
     }
 
-    /// Measures an account at the last prices. One that holds something without a price is measured with its next mark.
+    /// Measures an account at the last prices. One that holds something without a price is measured once that has one, or
+    /// with its next mark.
     async fn measure_now(&mut self, account: &str, cause: &Cause, now_ns: i64) -> Result<(), Error> {
+        let (row, prices) = (self.book.account(account), self.pricing.prices());
+        if self.unvalued.waits(account, now_ns, |symbol| prices.of_holding(row, symbol).is_some()) {
+            return Ok(());
+        }
         let market = self.context.tape.state(stream::MARKET).await?.last_sequence;
         self.read_market(market).await?;
         let Some(row) = self.book.account(account) else { return Ok(()) };
@@ -291,28 +303,20 @@ impl Monitor {
         match mark(&self.book, account, &last, false) {
             Ok(mark) => self.measure(cause, now_ns, &mark, last).await,
             Err(error) => {
-                tracing::debug!("not measured before its next mark: {error}");
+                tracing::debug!("not measured yet: {error}");
+                self.unvalued.failed(account, error, now_ns);
                 Ok(())
             }
         }
     }
 
-    /// The last price of everything that an account holds: that of a bar, or where there was none that of its last mark, or
-    /// what its broker stated since.
+    /// The last price of everything that an account holds, in the shares of now: that of a bar, of its last mark, or what its
+    /// broker stated, whichever is the newest.
     fn last_prices(&self, row: &AccountState) -> Prices {
-        let mut last = Prices::default();
-        let marked = |symbol: &str| {
-            let price = row.mark.as_ref()?.prices.iter().find(|price| price.symbol == symbol)?;
-            Some((Price(price.price_e9), price.time.as_ref().and_then(from_timestamp)?))
-        };
-        for position in self.book.positions_of(&row.account) {
-            let symbol = position.key.symbol.as_str();
-            let known = self.pricing.prices().get(symbol).map(|known| (known.price, known.time_ns));
-            if let Some((price, time_ns)) = known.or_else(|| marked(symbol)) {
-                last.observe(symbol, price, time_ns);
-            }
-        }
+        let held = self.book.positions_of(&row.account).map(|position| position.key.symbol.as_str());
+        let mut last = self.pricing.prices().only(held);
         last.tell(row, |_| true);
+        last.seed(row);
         last
     }
 
@@ -326,8 +330,9 @@ impl Monitor {
     ) -> Result<(), Error> {
         self.name_sectors(&mark.account).await;
         self.traded.remove(&mark.account);
+        self.unvalued.forget(&mark.account);
         let measured = monitor::measure(&self.book, self.pricing.prices(), mark, &self.sectors);
-        let findings = monitor::findings(&self.book, &measured, last);
+        let findings = monitor::findings(&self.book, &measured, self.calendar, last);
         self.append(cause, event_ns, "measured", Body::RiskMeasured(measured)).await?;
         self.measured.insert(mark.account.clone(), event_ns);
         self.tell(cause, event_ns, &mark.account, findings).await

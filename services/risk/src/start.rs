@@ -9,7 +9,7 @@ use contracts::v1::Event;
 use contracts::v1::event::Body;
 use contracts::{from_timestamp, stream};
 use domain::book::KnownFinding;
-use event_log::{Delivery, LogError, Tape};
+use event_log::{LogError, Tape, events_under};
 use runtime::{AsOf, ReadError};
 
 use crate::pricing::Pricing;
@@ -20,8 +20,6 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Corporate actions, and findings about data.
 const ACTIONS: &str = "market.action.>";
 const FINDINGS: &str = "market.quality.>";
-/// Messages taken from a stream at once.
-const BATCH: usize = 512;
 
 /// The answer of a read model; `None` when it has none in time.
 pub(crate) async fn answered<Answer>(
@@ -75,21 +73,9 @@ async fn complete<Row>(
     if rows.checkpoint >= through {
         return Ok(());
     }
-    let last = tape.last_sequence(stream::MARKET, filter).await?.min(through);
-    if last > rows.checkpoint {
-        let mut reader = tape.read(stream::MARKET, &[filter.to_owned()], rows.checkpoint + 1).await?;
-        let mut read = rows.checkpoint;
-        while read < last {
-            for delivery in reader.batch(BATCH).await? {
-                read = delivery.sequence();
-                if let Delivery::Event(recorded) = delivery
-                    && read <= through
-                {
-                    rows.rows.extend(row(&recorded.event));
-                }
-            }
-        }
-    }
+    let lacking = rows.checkpoint + 1..=through;
+    let found = events_under(tape, stream::MARKET, &[filter.to_owned()], lacking).await?;
+    rows.rows.extend(found.iter().filter_map(|recorded| row(&recorded.event)));
     rows.checkpoint = through;
     Ok(())
 }

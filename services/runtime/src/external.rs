@@ -61,10 +61,21 @@ impl ExternalStrategy {
         subject.starts_with(NEWS)
     }
 
+    /// Whether it reads what stands under `subject`.
+    #[must_use]
+    pub fn reads(&self, subject: &str) -> bool {
+        self.subjects.iter().any(|filter| event_log::covers(filter, subject))
+    }
+
+    /// Whether it reads articles.
+    #[must_use]
+    pub fn reads_articles(&self) -> bool {
+        self.subjects.iter().any(|subject| Self::is_news(subject))
+    }
+
     /// The streams on which it has a consumer.
     fn streams(&self) -> Vec<&'static str> {
-        let news = self.subjects.iter().any(|subject| Self::is_news(subject));
-        [MARKET, TRADING].into_iter().chain(news.then_some(REFERENCE)).collect()
+        [MARKET, TRADING].into_iter().chain(self.reads_articles().then_some(REFERENCE)).collect()
     }
 
     /// Its consumers: what it acknowledges on MARKET, and what it reads on TRADING, in one order: its own

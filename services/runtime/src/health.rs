@@ -125,6 +125,9 @@ fn open_ones(breakers: &[SourceBreaker]) -> Vec<String> {
     said
 }
 
+/// A heartbeat, or the report of a source, that is older than this is one that is missed; they come every 5 s.
+pub const SILENT_AFTER_NS: i64 = 15_000_000_000;
+
 /// Writes a heartbeat per service to the tape.
 #[derive(Debug)]
 pub struct Heartbeats {

@@ -27,7 +27,7 @@ pub use external::{
     AccessError, Credentials, CredentialsFile, DEFAULT_SUBJECTS, ExternalStrategy, Rights, StrategyAccess,
     consumer_name,
 };
-pub use health::{Breakers, Health, HealthState, Heartbeats, ServiceHealth};
+pub use health::{Breakers, Health, HealthState, Heartbeats, SILENT_AFTER_NS, ServiceHealth};
 pub use instant::{Instant, Instants, is_live};
 pub use parking::park;
 pub use read_model::{AsOf, ReadError};

@@ -195,15 +195,15 @@ pub async fn once(
 ) -> Result<Findings, Error> {
     let mut checker = Checker::new(calendar);
     checker.read(pool).await;
-    checker.compare();
     while checker.findings.sequence < head {
         for delivery in reader.batch(BATCH).await? {
             checker.take(&delivery);
-            checker.compare();
         }
     }
     let end = Instant::now() + ONCE_MAX;
     loop {
+        // Each message compares what the one before it came to; behind the last one nobody does.
+        checker.compare();
         let stayed = outside.look(&checker.watch, checker.lately.young_from(runtime::now_ns())).await;
         checker.findings.take(stayed);
         if !outside.is_undecided() || Instant::now() >= end {

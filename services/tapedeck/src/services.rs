@@ -162,14 +162,17 @@ pub async fn start(session: &Session, terms: &Terms, loaded: Option<Loaded>) -> 
         let context = own(session, &context, Service::Web).await?;
         services.web(session, &context, terms, dashboard).await?;
     }
-    // A tape that a backtest was written to has nothing left to play.
-    let plays = session.manifest.kind == TapeKind::Demo || !session.manifest.bars.is_empty();
-    if wanted.contains(&Service::Ingest) && context.clock == ClockMode::Tape && plays {
-        let context = own(session, &context, Service::Ingest).await?;
-        services.ingest(session, &context, accounts, loaded)?;
-    }
     let instance: String = random_hex()?.chars().take(16).collect();
-    services.follow_vendors(session, &context, terms, &instance).await?;
+    if wanted.contains(&Service::Ingest) {
+        let context = own(session, &context, Service::Ingest).await?;
+        services.tasks.spawn(runtime::command::parked::serve(context.clone()));
+        // A tape that a backtest was written to has nothing left to play.
+        let plays = session.manifest.kind == TapeKind::Demo || !session.manifest.bars.is_empty();
+        if context.clock == ClockMode::Tape && plays {
+            services.ingest(session, &context, accounts, loaded)?;
+        }
+        services.follow_vendors(session, &context, terms, &instance);
+    }
     let (log, tape) = (&session.jetstream, &session.dir.name);
     services.introduced = telemetry::introduce(log, wanted.iter().copied(), tape, &instance, &health).await;
     services.logging = keep_log(&session.tape, &instance);
@@ -269,30 +272,19 @@ impl Services {
     }
 
     /// Runs what vendors tell by themselves: minutes and news, where they are followed.
-    async fn follow_vendors(
-        &mut self,
-        session: &Session,
-        context: &Context,
-        terms: &Terms,
-        instance: &str,
-    ) -> Result<(), Failure> {
-        if terms.minutes.is_none() && terms.news.is_none() {
-            return Ok(());
-        }
-        let context = own(session, context, Service::Ingest).await?;
+    fn follow_vendors(&mut self, session: &Session, context: &Context, terms: &Terms, instance: &str) {
         if let Some(markets) = terms.minutes.clone() {
             let config = session.config.live.service(session.config.standards(), instance.to_owned());
-            self.keep(&context, Service::Ingest.name(), move |context| {
+            self.keep(context, Service::Ingest.name(), move |context| {
                 ingest::live::run(context, config.clone(), Arc::clone(&markets) as _)
             });
         }
         if let Some(agency) = terms.news.clone() {
             let config = session.config.news.service();
-            self.keep(&context, ingest::news::SERVICE, move |context| {
+            self.keep(context, ingest::news::SERVICE, move |context| {
                 ingest::news::run(context, config.clone(), Arc::clone(&agency) as _)
             });
         }
-        Ok(())
     }
 
     async fn projector(&mut self, session: &Session, context: &Context) -> Result<(), Failure> {

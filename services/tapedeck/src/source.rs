@@ -7,8 +7,8 @@ use contracts::to_timestamp;
 use contracts::v1::SourceBreaker;
 use vendors::http::{Client, Credentials, Guards, HttpConfig, Shared};
 use vendors::{
-    Alpaca, AlpacaAssets, HistoricalBars, Massive, NewsApi, NewsSource, ReferenceData, StreamConfig,
-    SystemClock, VendorError, Wanted, Yahoo, YahooCompany,
+    Alpaca, AlpacaAssets, ConsentPages, HistoricalBars, Massive, NewsApi, NewsSource, ReferenceData,
+    StreamConfig, SystemClock, VendorError, Wanted, Yahoo, YahooCompany,
 };
 
 use crate::cli::{NewsVendor, Vendor};
@@ -119,7 +119,11 @@ pub fn reference(vendor: Vendor, config: &SourcesConfig) -> Result<Box<dyn Refer
         Vendor::Yahoo => {
             let (http, front) =
                 (yahoo(config, &config.yahoo.base_url), yahoo(config, &config.yahoo.cookie_url));
-            YahooCompany::new(http, front, clock()).map(|client| Box::new(client) as _)
+            let consent = config.yahoo.accept_consent.then(|| ConsentPages {
+                page: yahoo(config, &config.yahoo.consent_url),
+                collect: yahoo(config, &config.yahoo.collect_url),
+            });
+            YahooCompany::new(http, front, consent, clock()).map(|client| Box::new(client) as _)
         }
         Vendor::Alpaca => AlpacaAssets::new(alpaca(config, &config.alpaca.assets_url)?, clock())
             .map(|client| Box::new(client) as _),

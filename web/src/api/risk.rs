@@ -11,6 +11,7 @@ use contracts::Subject;
 use contracts::stream::TRADING;
 use contracts::v1::{BreakerKind, LimitsSet, TradeLimits};
 use domain::book::{Book, LimitSet, Scope};
+use domain::calendar::Calendar;
 use domain::risk::{breaker, fields, scope_usage};
 use projections::queries::{self, LimitVersionRow, NamedLimit, named_limits};
 use runtime::command::{self, LimitsChange, LimitsError, Stop};
@@ -138,7 +139,8 @@ pub struct Limits {
 pub async fn limits(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<Json<Limits>, Problem> {
     let book = queries::load_book(&app.config.pool).await.map_err(unread)?;
     let rows = book.limit_sets().filter(|set| set.is_stated()).map(Stated::of).collect();
-    let usage = book.accounts().flat_map(|account| used(&book, &account.account)).collect();
+    let calendar = app.config.calendar;
+    let usage = book.accounts().flat_map(|account| used(&book, &account.account, calendar)).collect();
     let names = fields::fields().map(|field| LimitName {
         name: field.name,
         what: field.what,
@@ -147,7 +149,7 @@ pub async fn limits(State(app): State<Arc<App>>, _: Asked<NoFields>) -> Result<J
     Ok(Json(Limits { rows, usage, names: names.collect() }))
 }
 
-fn used(book: &Book, account: &str) -> Vec<ScopeUsed> {
+fn used(book: &Book, account: &str, calendar: &Calendar) -> Vec<ScopeUsed> {
     let row = |usage: domain::risk::ScopeUsage| {
         let Scope { account: of, strategy, symbol } = usage.scope.clone();
         ScopeUsed {
@@ -159,7 +161,7 @@ fn used(book: &Book, account: &str) -> Vec<ScopeUsed> {
             of: usage.of,
         }
     };
-    scope_usage(book, account).into_iter().map(row).collect()
+    scope_usage(book, account, calendar).into_iter().map(row).collect()
 }
 
 /// Statements of limits.

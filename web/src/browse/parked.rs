@@ -20,6 +20,7 @@ pub async fn message_of(pool: &PgPool, id: &str) -> Result<Message, PageError> {
     Ok(Message {
         ids: same.iter().map(|row| row.event_id.clone()).collect(),
         services: same.into_iter().map(|row| row.service).collect(),
+        parked_at: row.first_sequence,
         stream: row.origin_stream,
         sequence: row.origin_sequence,
         subject: row.origin_subject,

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use event_log::LogError;
 use futures::StreamExt as _;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -31,8 +32,14 @@ const AT_ONCE: usize = 4;
 pub async fn feed(app: Arc<App>) {
     loop {
         let tape = &app.context.tape;
-        match tokio::try_join!(tape.hints(COMMITS), tape.hints(PROGRESS), tape.hints(attached::SUBJECTS)) {
-            Ok((mut hints, mut progress, mut brokers)) => {
+        let heard = tokio::try_join!(
+            tape.hints(COMMITS),
+            tape.hints(PROGRESS),
+            tape.hints(attached::BROKERS),
+            tape.hints(attached::WORDS),
+        );
+        match heard {
+            Ok((mut hints, mut progress, mut brokers, mut words)) => {
                 app.attached.listen(true);
                 let mut rounds = Rounds::new(Arc::clone(&app));
                 let mut tick = tokio::time::interval(TICK);
@@ -63,12 +70,8 @@ pub async fn feed(app: Arc<App>) {
                             // The next one says more than those that were missed.
                             Err(error) => tracing::debug!(%error, "progress of backtests: {error}"),
                         },
-                        said = brokers.next() => {
-                            if let Err(error) = said {
-                                tracing::warn!(%error, "what execution says of brokers was missed: {error}");
-                            }
-                            app.attached.forget();
-                        }
+                        said = brokers.next() => forget(&app, said.err()),
+                        said = words.next() => forget(&app, said.err()),
                         _ = wanted.changed() => rounds.all(),
                         _ = tick.tick() => {
                             let lags = app.freshness.refresh(&app).await;
@@ -83,6 +86,14 @@ pub async fn feed(app: Arc<App>) {
         }
         tokio::time::sleep(RETRY).await;
     }
+}
+
+/// What is known of the accounts may have changed, or what was said of them was missed.
+fn forget(app: &App, missed: Option<LogError>) {
+    if let Some(error) = missed {
+        tracing::warn!(%error, "what is said of accounts was missed: {error}");
+    }
+    app.attached.forget();
 }
 
 struct Rounds {

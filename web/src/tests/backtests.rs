@@ -7,10 +7,10 @@ use axum::http::{Request, StatusCode};
 use contracts::v1::event::Body as EventBody;
 use contracts::v1::{
     BacktestCounts, BacktestFinished, BacktestKind, BacktestOutcome, BacktestRequest, BacktestStarted,
-    BacktestStrategy, Event, Money, Parameter,
+    BacktestStrategy, Event, Money, Parameter, SessionPhase,
 };
 use contracts::{Subject, event_id, to_timestamp};
-use domain::calendar::Calendar;
+use domain::calendar::{Calendar, Market};
 use domain::money::{Amount, Price, Quantity};
 use domain::performance::{EquityRow, Trade, TradeSide};
 use serde_json::{Value, json};
@@ -73,6 +73,33 @@ async fn append(deck: &Deck, run_id: &str, name: &str, body: EventBody) {
         ..Event::default()
     };
     deck.append(vec![(Subject::for_event(&event, None).unwrap(), event)]).await;
+}
+
+/// The opening of a market's session, as a rehearsal of its bars states it.
+fn opened(market: Market) -> (Subject, Event) {
+    let session = market.calendar().current_or_next(CLOSE_NS - HOUR_NS).unwrap();
+    let event = Event {
+        id: event_id(market.name(), "session", 0),
+        event_time: Some(to_timestamp(session.open_ns)),
+        source: "test".to_owned(),
+        body: Some(EventBody::SessionChange(session.to_wire(market.name(), SessionPhase::Opened))),
+        ..Event::default()
+    };
+    (Subject::of(&["market", "session", market.name()]), event)
+}
+
+#[tokio::test]
+async fn a_run_without_a_calendar_has_the_one_whose_sessions_the_tape_holds() {
+    let deck = Deck::empty().await;
+    deck.append(vec![opened(Market::TwentyFourSeven)]).await;
+    let run_id = asked(&deck, "always").await;
+    let row = json(&deck, &format!("/api/v1/backtests/{run_id}")).await;
+    assert_eq!(row["request"]["calendar"], "24x7");
+    deck.append(vec![opened(Market::Xnys)]).await;
+    let body = json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h"});
+    let refused = read(deck.send_as_it_is(post(&deck, "/api/v1/backtests", "either", &body)).await).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
+    assert!(refused.text.contains("sessions of 24x7 and XNYS"), "{}", refused.text);
 }
 
 fn trade() -> Trade {

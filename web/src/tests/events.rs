@@ -251,6 +251,28 @@ async fn a_parked_signal_is_replayed_once_it_can_be_read() {
 }
 
 #[tokio::test]
+async fn a_parked_bar_is_published_again_by_who_writes_market_data() {
+    let deck = decided().await;
+    let (subject, event) = bar("bar-9", "IWM");
+    let (subject, payload) = (subject.as_str(), contracts::encode(&event));
+    let sequence = deck.memory.publish_raw(subject, &payload, None).unwrap();
+    runtime::park(&deck.tape, "strategy", "MARKET", sequence, subject, &payload, "unread").await.unwrap();
+    deck.settle().await;
+    tokio::spawn(runtime::command::parked::serve(deck.app.context.clone()));
+    let id = contracts::event_id(&format!("MARKET/{sequence}"), "park/strategy", 0);
+    let visitor = Visitor::of(&deck).await;
+    let form = format!("csrf={}&key=key-number-1", visitor.token);
+    let answer = read(deck.send(visitor.post(&format!("/events/parked/{id}/replay"), &form)).await).await;
+    let again = sequence + 1;
+    assert_eq!(answer.text, format!("<span class=\"good\">Published again as MARKET {again}.</span>"));
+    let stored = deck.tape.get(stream::MARKET, again).await.unwrap().unwrap();
+    assert_eq!((stored.event.id.as_str(), stored.subject.as_str()), ("bar-9", subject));
+    let resolved = deck.tape.last(stream::PARKED, "parked.resolved").await.unwrap().unwrap().event;
+    let Some(Body::ParkedResolved(resolved)) = resolved.body else { panic!("no resolution") };
+    assert_eq!((resolved.parked_id, resolved.actor.as_str()), (id, "owner"));
+}
+
+#[tokio::test]
 async fn programs_get_the_same_as_json_and_problems_that_name_the_field() {
     let deck = decided().await;
     let json = async |path: &str| {

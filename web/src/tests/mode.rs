@@ -9,6 +9,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{AccountConfigured, BrokerAttached, Event, RiskLimits, TradingMode};
 use contracts::{Subject, event_id, to_timestamp};
 use domain::calendar::Market;
+use runtime::command::{Caller, confirm_live};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -131,6 +132,13 @@ async fn what_is_known_of_an_account_is_kept_until_execution_says_more() {
         }
         deck.append(vec![attached(TradingMode::Live, "123456789")]).await;
         while app.mode(&accounts).await.unwrap() != Mode::Live {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // So is somebody's word on it.
+        assert!(!app.attached.is_confirmed(&deck.tape, ACCOUNT).await.unwrap());
+        let caller = Caller { actor: "ada".to_owned(), key: "word".to_owned() };
+        confirm_live(&deck.tape, &caller, ACCOUNT, "tried on paper").await.unwrap();
+        while !app.attached.is_confirmed(&deck.tape, ACCOUNT).await.unwrap() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });

@@ -10,6 +10,7 @@
 //!
 //! Deliberately absent: servers, users and processes (the binary's), read models.
 
+mod articles;
 mod market;
 mod script;
 mod writer;
@@ -23,10 +24,11 @@ use contracts::v1::{Event, StrategyWarmed};
 use contracts::{Subject, Timestamp, event_id};
 use domain::series::MarketData;
 use engine::{Config, Given, Outside, OutsideError, Shown};
-use event_log::{Acks, Delivery, Hints, LogError, Reader, Recorded, Tape, covers};
+use event_log::{Acks, AppendError, Delivery, Hints, LogError, Reader, Recorded, Tape};
 use runtime::ExternalStrategy;
 use tokio::runtime::Handle;
 
+pub use articles::copy_articles;
 pub use script::Script;
 use writer::Writer;
 
@@ -164,9 +166,8 @@ impl Desk {
             return Ok(Vec::new());
         }
         for one in &mut self.followed {
-            let delivered =
-                |subject: &str| one.strategy.subjects.iter().any(|filter| covers(filter, subject));
-            let last = placed.iter().filter(|(subject, _)| delivered(subject)).map(|(_, sequence)| *sequence);
+            let read = placed.iter().filter(|(subject, _)| one.strategy.reads(subject));
+            let last = read.map(|(_, sequence)| *sequence);
             one.wanted = last.max().unwrap_or(one.wanted).max(one.wanted);
         }
         self.writer.flush_at_once().await?;
@@ -336,5 +337,9 @@ fn warmed(strategy: &str, at: Option<Timestamp>) -> (Subject, Event) {
 }
 
 fn lost(error: LogError) -> OutsideError {
+    OutsideError::Failed(error.to_string())
+}
+
+fn refused(error: AppendError) -> OutsideError {
     OutsideError::Failed(error.to_string())
 }

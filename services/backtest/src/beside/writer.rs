@@ -8,9 +8,9 @@ use contracts::stream::{MARKET, TRADING};
 use contracts::v1::event::Body;
 use contracts::v1::{Basis, Event};
 use engine::OutsideError;
-use event_log::{Append, AppendError, Expect, MAX_BATCH, Tape};
+use event_log::{Append, Expect, MAX_BATCH, Tape};
 
-use super::lost;
+use super::{lost, refused};
 
 /// Events of one stream that are written together.
 const FULL: usize = 500;
@@ -124,8 +124,4 @@ impl Writer {
         }
         Ok(())
     }
-}
-
-fn refused(error: AppendError) -> OutsideError {
-    OutsideError::Failed(error.to_string())
 }

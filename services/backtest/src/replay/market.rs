@@ -5,23 +5,20 @@ use std::collections::VecDeque;
 use contracts::stream;
 use domain::calendar::{self, Calendar};
 use event_log::{Delivery, LogError, Reader, Recorded, Tape};
+use projections::{HoursError, hours};
 
 use super::ReplayError;
-use crate::market::sessions_of;
 
 /// Messages read at a time.
 const BATCH: usize = 1_000;
 
-/// The calendar of a tape: the one whose sessions MARKET holds. Where there are none nothing was played or streamed, and
-/// `noted` holds, as in the services.
+/// The calendar of a tape ([`hours`]); `noted` is the one of its manifest.
 pub(super) async fn calendar(tape: &Tape, noted: calendar::Market) -> Result<&'static Calendar, ReplayError> {
-    let names = sessions_of(tape).await?;
-    let market = match names.as_slice() {
-        [] => Some(noted),
-        [name] => name.parse().ok(),
-        _ => None,
-    };
-    market.map(calendar::Market::calendar).ok_or(ReplayError::Calendar(names))
+    let market = hours(tape, noted).await.map_err(|error| match error {
+        HoursError::Log(error) => ReplayError::Tape(error),
+        HoursError::Unclear(names) => ReplayError::Calendar(names),
+    })?;
+    Ok(market.calendar())
 }
 
 /// The stream, with what its slowest reader has not taken yet.
@@ -78,6 +75,17 @@ impl Market {
         let count = self.held.partition_point(|recorded| recorded.sequence <= sequence);
         self.held.drain(..count);
         self.forgotten = self.forgotten.max(sequence.min(self.read));
+    }
+
+    /// The last event through `through`.
+    pub async fn last(&self, through: u64) -> Result<Option<Recorded>, LogError> {
+        for sequence in (1..=through.min(self.head)).rev() {
+            match self.tape.get(stream::MARKET, sequence).await {
+                Err(error) if error.is_undecodable() => {}
+                found => return found,
+            }
+        }
+        Ok(None)
     }
 
     /// Reads everything through `through` once more, from the first event on.

@@ -14,7 +14,7 @@ use std::collections::{HashMap, VecDeque};
 
 use contracts::v1::event::Body;
 use contracts::v1::{EntryKind, Event};
-use contracts::{Subject, chain_key, from_timestamp, stream};
+use contracts::{Subject, chain_key, from_timestamp, order_of, stream};
 use domain::book::Book;
 use event_log::{Append, Delivery, Recorded, Tape};
 use execution::Follower;
@@ -123,7 +123,8 @@ pub struct Rerun {
 }
 
 impl Rerun {
-    /// The state after `sequence` of TRADING, which must end an instant.
+    /// The state after `sequence` of TRADING, which must end an instant. The tape is followed from its first event: a book
+    /// that is kept holds neither what strategies have made of their bars nor what the simulated broker's orders have met.
     pub async fn at(
         tape: &Tape,
         options: &Options,
@@ -354,8 +355,8 @@ impl Rerun {
     /// Answers whether the event has a place in this run.
     fn fold(&mut self, event: Event) -> Result<bool, ReplayError> {
         self.sequence += 1;
-        let order =
-            order_id(&event).and_then(|id| self.follower.book().order(id)).map(|order| order.spec.clone());
+        let named = event.body.as_ref().and_then(order_of);
+        let order = named.and_then(|id| self.follower.book().order(id)).map(|order| order.spec.clone());
         let subject = Subject::for_event(&event, order.as_ref());
         let subject = subject.map_or_else(String::new, |subject| subject.as_str().to_owned());
         let recorded = Recorded { sequence: self.sequence, subject, event };
@@ -411,23 +412,6 @@ fn changed_strategy(event: &Event) -> Option<&str> {
         Body::StrategyRemoved(removed) => Some(&removed.strategy),
         _ => None,
     }
-}
-
-/// The order that an event is about, where its subject needs it.
-fn order_id(event: &Event) -> Option<&str> {
-    Some(match event.body.as_ref()? {
-        Body::OrderAccepted(event) => &event.order_id,
-        Body::OrderRejected(event) => &event.order_id,
-        Body::OrderCancelRequested(event) => &event.order_id,
-        Body::OrderCancelled(event) => &event.order_id,
-        Body::OrderCancelRejected(event) => &event.order_id,
-        Body::OrderReplaceRequested(event) => &event.order_id,
-        Body::OrderReplaced(event) => &event.order_id,
-        Body::OrderReplaceRejected(event) => &event.order_id,
-        Body::OrderExpired(event) => &event.order_id,
-        Body::OrderAdjusted(event) => &event.order_id,
-        _ => return None,
-    })
 }
 
 /// Signals without a decision, as risk takes those of an instant: by time, strategy, symbols of the legs, sequence.

@@ -303,10 +303,8 @@ impl Strategies {
         // What it has not acknowledged it takes again.
         self.expected.retain(|expected| expected.market <= floor);
         self.handled_ns = i64::MIN;
-        let mut handled = None;
-        market.again(floor, |recorded| handled = event_ns(&recorded.event)).await?;
-        if let Some(handled) = handled {
-            self.handled_ns = handled;
+        if let Some(handled_ns) = market.last(floor).await?.and_then(|last| event_ns(&last.event)) {
+            self.handled_ns = handled_ns;
         }
         for change in self.machine.changes() {
             if let Change::Start { strategy, wanted } = change {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod articles;
 mod by_hand;
 mod limited;
 mod markets;

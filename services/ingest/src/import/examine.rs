@@ -1,7 +1,8 @@
 //! What looks wrong with files that a rehearsal plays: the findings that an import of them makes, and no bar.
 //!
 //! They are recorded when everything is played. Before it risk would know today what tomorrow's bar is; between the
-//! instants a limit on clean data would deny what a backtest of the same files, which has no findings, allows.
+//! instants a limit on clean data would deny what a backtest of the same files, which has no findings, allows. The files
+//! are read once more for it: their rows are no longer in memory, where they would have waited for as long as was played.
 
 use std::path::PathBuf;
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use contracts::Subject;
-use domain::calendar::Calendar;
 
 use super::ImportError;
 use super::append::Importer;
@@ -42,7 +41,7 @@ impl View<'_> {
         if coming || self.known.has_finding(symbol, &key) {
             return;
         }
-        match event::action_time(Calendar::xnys(), told.date) {
+        match event::action_time(self.teller.market.calendar(), told.date) {
             Ok(time_ns) => {
                 let event = event::unapplied(source, told, severity, time_ns);
                 let effect = Effect::Finding { symbol: symbol.clone(), key };

@@ -1,7 +1,7 @@
 //! Bars and corporate actions from files, merged by time.
 //!
-//! The whole range is held in memory, 56 bytes a bar. Sessions are those of the files' market from the
-//! first bar's date to the last one's; an action takes effect at the opening of the first session on or
+//! The whole range is held in memory, 56 bytes a bar. Sessions are those of the files' market from that
+//! of the first bar to that of the last one; an action takes effect at the opening of the first session on or
 //! after its ex-date, and one outside the range is left out.
 
 use std::collections::{BTreeMap, HashMap};
@@ -253,13 +253,8 @@ impl Loader {
         let first = self.tracks.values().filter_map(closes).map(|(first, _)| first).min();
         let last = self.tracks.values().filter_map(closes).map(|(_, last)| last).max();
         // Every bar was placed in the calendar, so its dates are known.
-        let between = |(first, last): (i64, i64)| {
-            calendar.sessions(calendar.date_of(first), calendar.date_of(last)).unwrap_or_default()
-        };
-        let closes = first.zip(last);
-        let sessions = closes.map(between).unwrap_or_default();
-        // A close at midnight belongs to the date that ends there.
-        let acting = closes.map(|(first, last)| between((first - 1, last - 1))).unwrap_or_default();
+        let between = |(first, last)| calendar.sessions_of_closes(first, last).unwrap_or_default();
+        let sessions = first.zip(last).map(between).unwrap_or_default();
         let mut actions: BTreeMap<i64, Vec<Action>> = BTreeMap::new();
         for action in self.actions {
             if let Ok(ns) = event::action_time(calendar, action.ex_date) {
@@ -267,8 +262,8 @@ impl Loader {
             }
         }
         let (start, end) = (
-            acting.first().map_or(i64::MAX, |session| session.open_ns),
-            acting.last().map_or(i64::MIN, |session| session.open_ns),
+            sessions.first().map_or(i64::MAX, |session| session.open_ns),
+            sessions.last().map_or(i64::MIN, |session| session.open_ns),
         );
         actions.retain(|ns, _| start <= *ns && *ns <= end);
         for at_once in actions.values_mut() {

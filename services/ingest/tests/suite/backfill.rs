@@ -113,6 +113,23 @@ async fn an_action_that_is_not_applied_is_a_finding_once() {
 }
 
 #[tokio::test]
+async fn an_action_that_is_not_applied_is_of_its_date_in_the_tapes_calendar() {
+    let (tape, market) = (memory(), Market::TwentyFourSeven);
+    let series = Series { symbol: "X".into(), timeframe: Timeframe::H1 };
+    // A Saturday, on which this market is open.
+    let day = date("2025-01-04");
+    let mut filling = Backfill::open(&tape, "vendor", series, market, &Standards::default()).await.unwrap();
+    filling
+        .unapplied(vec![Unapplied { symbol: "X".into(), date: day, words: "fork of X".into() }])
+        .await
+        .unwrap();
+    filling.finish().await.unwrap();
+    let found = stored(&tape, "market.quality.X").await.remove(0).event;
+    let time_ns = found.event_time.as_ref().and_then(contracts::from_timestamp);
+    assert_eq!(time_ns, Some(market.calendar().start_of(day)));
+}
+
+#[tokio::test]
 async fn a_backfill_goes_on_at_the_first_session_without_a_bar() {
     let tape = memory();
     assert_eq!(resume(&tape).await, "2025-01-02");

@@ -132,11 +132,17 @@ async fn imports_store_every_bar_once_beyond_the_dedupe_window_too() {
 async fn the_floor_is_measured_and_leaves_nothing_behind() {
     let nats = TestNats::start().await.unwrap();
     let Floor { stream_hop_ns, market_hop_ns, plain_hop_ns } =
-        floor::measure(&options(&nats), 4).await.unwrap();
+        floor::measure(&options(&nats), 4, Duration::from_secs(60)).await.unwrap();
     // Other tests run beside this one, so no ratio between them would hold.
     assert!(plain_hop_ns > 1_000 && stream_hop_ns > 1_000 && market_hop_ns > 1_000);
     let state = async_nats::jetstream::new(client(&nats).await).query_account().await.unwrap();
     assert_eq!(state.streams, 0);
+}
+
+#[test]
+fn a_short_run_is_not_followed_by_a_long_measurement() {
+    let rounds = [0, 2, 20, 60, 86_400].map(|seconds| floor::rounds(Duration::from_secs(seconds)));
+    assert_eq!(rounds, [100, 100, 500, 1_000, 1_000]);
 }
 
 #[test]

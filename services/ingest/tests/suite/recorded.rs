@@ -160,7 +160,14 @@ fn where_the_market_never_rests_one_session_opens_as_another_closes() {
     // A close at midnight belongs to the date that ends there.
     let from = chrono::NaiveDate::from_ymd_opt(2020, 1, 4);
     assert_eq!(load(Range { from, to: None }).bars, 1);
-    assert_eq!(load(Range { from: None, to: from.and_then(|date| date.pred_opt()) }).bars, 2);
+    let mut first = load(Range { from: None, to: from.and_then(|date| date.pred_opt()) });
+    assert_eq!(first.bars, 2);
+    let last = play(&mut first.source).last().map(self::words);
+    assert_eq!(
+        last.as_deref(),
+        Some("01-04 00:00: 0/2 market.bar.1h.E, 1/2 market.session.24x7 closed"),
+        "no session opens in which no bar lies"
+    );
 }
 
 #[test]

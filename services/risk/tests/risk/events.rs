@@ -2,10 +2,11 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountConfigured, AccountEntry, AccountMarked, ActionKind, Bar, Basis, CorporateAction, EntryKind,
-    Event, Fill, Intent, LimitScope, LimitsSet, Money, OrderRejected, OrderSpec, OrderSubmitted, OrderType,
-    Origin, QualityFinding, RiskDecision, RiskLimits, Severity, Side, Signal, SignalLeg, Sizing, SizingKind,
-    StrategyEnabled, StrategyMode, StrategyRegistered, TimeInForce, TradeLimits, TradingHalted, Verdict,
+    AccountConfigured, AccountEntry, AccountMarked, ActionKind, Bar, Basis, BrokerReconciled,
+    CorporateAction, EntryKind, Event, Fill, HoldingPrice, Intent, LimitScope, LimitsSet, Money,
+    OrderRejected, OrderSpec, OrderSubmitted, OrderType, Origin, QualityFinding, RiskDecision, RiskLimits,
+    Severity, Side, Signal, SignalLeg, Sizing, SizingKind, StrategyEnabled, StrategyMode, StrategyRegistered,
+    TimeInForce, TradeLimits, TradingHalted, Verdict,
 };
 use contracts::{Subject, client_order_id, event_id, to_timestamp};
 
@@ -134,6 +135,27 @@ pub fn split(symbol: &str, event_ns: i64, ratio: i64) -> Event {
         origin: Origin::Rehearsal.into(),
     };
     event(&format!("split/{symbol}"), event_ns, Body::CorporateAction(body))
+}
+
+/// What the position that `alpha` holds in a symbol comes to by a split.
+pub fn shares_after(symbol: &str, event_ns: i64, shares: i64) -> Event {
+    let body = AccountEntry {
+        account: ACCOUNT.to_owned(),
+        kind: EntryKind::Split.into(),
+        strategy: "alpha".to_owned(),
+        symbol: symbol.to_owned(),
+        amount: money(0),
+        quantity_after_e9: shares * E9,
+        ..AccountEntry::default()
+    };
+    event(&format!("shares/{symbol}/{event_ns}"), event_ns, Body::AccountEntry(body))
+}
+
+/// What the account's broker says that a share is worth.
+pub fn told(symbol: &str, event_ns: i64, price: i64) -> Event {
+    let prices = vec![HoldingPrice { symbol: symbol.to_owned(), price_e9: price * E9 }];
+    let body = BrokerReconciled { account: ACCOUNT.to_owned(), prices, ..BrokerReconciled::default() };
+    event(&format!("told/{symbol}/{event_ns}"), event_ns, Body::BrokerReconciled(body))
 }
 
 /// The id of [`signal`].

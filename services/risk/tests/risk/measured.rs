@@ -125,6 +125,12 @@ async fn until(condition: impl AsyncFn() -> bool) {
     tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
 }
 
+/// Waits until the monitor has looked around again, with what is on TRADING now.
+async fn looked(world: &World) {
+    let asked = world.model.asked.load(Ordering::SeqCst);
+    until(async || world.model.asked.load(Ordering::SeqCst) > asked + 1).await;
+}
+
 #[tokio::test]
 async fn an_account_that_holds_nothing_is_measured_every_quarter_of_an_hour() {
     let world = World::new(ClockMode::Tape, limits(1_000_000, E9)).await;
@@ -188,6 +194,48 @@ async fn on_the_wall_clock_a_fill_is_measured_at_once_and_the_time_where_no_mark
     until(async || measured(&world).await.len() > 3).await;
     again.stop().await;
     assert_eq!(measured(&world).await, [1, 7, 16, 31]);
+    runtime::clock::set_virtual(None);
+}
+
+#[tokio::test]
+async fn what_has_no_price_is_measured_as_soon_as_it_has_one() {
+    let clock = Moved::at(1);
+    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+    world.put(events::mark(T0, 1_000_000)).await;
+    let running = ready(&world).await;
+    until(async || measured(&world).await == [1]).await;
+    clock.to(7);
+    fill(&world, "buy", Side::Buy, 6).await;
+    // It cannot be valued.
+    looked(&world).await;
+    assert_eq!(measured(&world).await, [1]);
+    // Nothing happens on TRADING, and no quarter of an hour begins.
+    world.put(events::bar("SPY", T0 + 7 * MINUTE, 110, Origin::Live)).await;
+    until(async || measured(&world).await == [1, 7]).await;
+    running.stop().await;
+    runtime::clock::set_virtual(None);
+}
+
+#[tokio::test]
+async fn prices_of_before_a_split_are_those_of_new_shares() {
+    let clock = Moved::at(1);
+    let world = World::new(ClockMode::Wall, limits(1_000_000, E9)).await;
+    world.put(events::bar("SPY", T0, 110, Origin::Live)).await;
+    world.put(events::mark(T0, 1_000_000)).await;
+    let running = ready(&world).await;
+    until(async || measured(&world).await == [1]).await;
+    fill(&world, "buy", Side::Buy, 1).await;
+    until(async || measured(&world).await.len() > 1).await;
+    // What the broker says that a share is worth, and then there are two of each.
+    world.put(events::told("SPY", T0 + 2 * MINUTE, 120)).await;
+    world.put(events::split("SPY", T0 + 3 * MINUTE, 2)).await;
+    world.put(events::shares_after("SPY", T0 + 3 * MINUTE, 200)).await;
+    looked(&world).await;
+    clock.to(16);
+    until(async || measured(&world).await.last() == Some(&16)).await;
+    running.stop().await;
+    let found = last(&world).await;
+    assert_eq!(Amount::from_wire(found.gross_exposure.as_ref()).to_string(), "12000", "200 shares at 60");
     runtime::clock::set_virtual(None);
 }
 
@@ -264,8 +312,7 @@ async fn a_market_that_falls_silent_within_its_session_trips_its_breaker() {
     // Before the open nobody expects a bar, and one that is a minute old is new enough.
     until(async || world.model.asked.load(Ordering::SeqCst) > 2).await;
     clock.to(2);
-    let asked = world.model.asked.load(Ordering::SeqCst);
-    until(async || world.model.asked.load(Ordering::SeqCst) > asked + 1).await;
+    looked(&world).await;
     assert_eq!(tripped(&world).await, []);
     clock.to(3);
     until(async || !tripped(&world).await.is_empty()).await;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use contracts::event_id;
 use contracts::v1::{Origin, Severity};
 use domain::book::{HALT, RESUMPTION};
 use domain::money::Price;
@@ -39,20 +38,10 @@ struct Database {
     _server: TestPostgres,
 }
 
-fn template() -> String {
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migrations");
-    let mut files: Vec<_> =
-        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    let all: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-    format!("risk_{}", event_id(&all.concat(), "template", 0))
-}
-
 impl Database {
     async fn of(world: &World) -> Self {
         let server = TestPostgres::shared().await.unwrap();
-        let template = template();
-        let migrated = server.create_database_from(&template, |url| async move {
+        let migrated = server.create_migrated(|url| async move {
             let pool = PgPool::connect(&url).await.unwrap();
             projections::migrate(&pool).await.unwrap();
             pool.close().await;

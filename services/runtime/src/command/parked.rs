@@ -3,9 +3,12 @@
 //! Every consumer has gone past a parked message, and streams have one order. So handling it again means
 //! publishing its event again, under its own id, at the end of its stream, where it has a place in every
 //! consumer's order (`docs/decisions/0007-replaying-parked-messages.md`). What may not take effect late is
-//! refused with the reason; a bar comes back as history, which warms up and never trades.
+//! refused with the reason; a bar comes back as history, which warms up and never trades. Who may not write market
+//! data has `ingest` publish it ([`serve`]); everything else of a replay is the same.
 //!
 //! Deliberately absent: reading the read models; the caller says what they know.
+
+mod market;
 
 use contracts::v1::event::Body;
 use contracts::v1::{Event, Intent, Origin, ParkedResolved, RiskLimits, Signal};
@@ -14,6 +17,8 @@ use event_log::{Append, AppendError, Expect, LogError, STORED_MAX, Tape, last_of
 
 use super::{Caller, audit};
 use crate::clock::now_ns;
+
+pub use market::serve;
 
 /// Longest reason, in characters.
 pub const REASON_MAX: usize = 500;
@@ -29,6 +34,8 @@ pub struct Message {
     pub ids: Vec<String>,
     /// Services that set it aside.
     pub services: Vec<String>,
+    /// Sequence of one of those parked events on PARKED.
+    pub parked_at: u64,
     /// Stream it stands on.
     pub stream: String,
     /// Its sequence there.
@@ -37,6 +44,15 @@ pub struct Message {
     pub subject: String,
     /// The payload as it was.
     pub payload: Vec<u8>,
+}
+
+/// Who publishes market data again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarketWriter {
+    /// The caller, who may: the owner of the tape.
+    Caller,
+    /// `ingest`, which is asked: nobody else among the services writes market data.
+    Ingest,
 }
 
 /// Why a parked message was left as it is.
@@ -51,6 +67,13 @@ pub enum ParkedError {
     /// It may not take effect late.
     #[error("it is not replayed: {0}")]
     Refused(String),
+    /// Nobody who writes market data answered.
+    #[error(
+        "`ingest`, which writes market data, did not answer within {} s; start it and ask again, or run \
+         `tapedeck parked replay`",
+        market::ANSWERED_WITHIN.as_secs()
+    )]
+    Unanswered,
     /// The tape could not be read or did not take the event.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -71,24 +94,28 @@ fn refused(why: impl Into<String>) -> ParkedError {
 pub async fn replay<F>(
     tape: &Tape,
     caller: &Caller,
+    writer: MarketWriter,
     message: &Message,
     answered: impl FnOnce(String) -> F + Send,
 ) -> Result<u64, ParkedError>
 where
     F: Future<Output = Result<bool, LogError>> + Send,
 {
-    let event =
-        contracts::decode(&message.payload).map_err(|error| ParkedError::Unreadable(error.to_string()))?;
-    check_who(message)?;
-    check_kind(message, &event)?;
-    // What nobody reads as an event would be parked again.
-    contracts::admit(&message.subject, &event).map_err(|error| ParkedError::Unreadable(error.to_string()))?;
+    let event = admitted(message)?;
     let sequence = match earlier_attempt(tape, message, &event.id).await? {
         Some(sequence) => sequence,
         None if matches!(event.body, Some(Body::Signal(_))) && answered(event.id.clone()).await? => {
             return Err(refused("risk has decided this signal already"));
         }
-        None => publish(tape, message, timely(tape, message, event).await?).await?,
+        None => {
+            let event = timely(tape, message, event).await?;
+            match writer {
+                MarketWriter::Ingest if message.stream == stream::MARKET => {
+                    market::ask(tape, message).await?
+                }
+                _ => publish(tape, message, event).await?,
+            }
+        }
     };
     let detail = format!("published again as {} {sequence}", message.stream);
     resolve(tape, caller, message, "replayed", &detail).await?;
@@ -141,6 +168,17 @@ async fn resolve(
     // One key used for two messages is two commands.
     let caller = Caller { key: format!("{target}/{}", caller.key), ..caller.clone() };
     audit(tape, &caller, action, &target, reason).await
+}
+
+/// The message's event, where it is one that may be published again under its subject.
+fn admitted(message: &Message) -> Result<Event, ParkedError> {
+    let event =
+        contracts::decode(&message.payload).map_err(|error| ParkedError::Unreadable(error.to_string()))?;
+    check_who(message)?;
+    check_kind(message, &event)?;
+    // What nobody reads as an event would be parked again.
+    contracts::admit(&message.subject, &event).map_err(|error| ParkedError::Unreadable(error.to_string()))?;
+    Ok(event)
 }
 
 /// What a projection alone could not fold, everyone else has handled: it is folded at its own place.

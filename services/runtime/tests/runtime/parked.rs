@@ -8,7 +8,9 @@ use contracts::v1::*;
 use contracts::{Subject, to_timestamp};
 use event_log::{Append, Expect, LogError, MemoryLog, Tape};
 use runtime::command::Caller;
-use runtime::command::parked::{self, Message, ParkedError};
+use runtime::command::parked::{self, MarketWriter, Message, ParkedError};
+use runtime::{ClockMode, Context, Health};
+use tokio_util::sync::CancellationToken;
 
 const HOUR: i64 = 3_600_000_000_000;
 
@@ -53,12 +55,34 @@ impl World {
         let stream = contracts::stream_of(subject).unwrap().to_owned();
         let ids = ["risk", "execution"].map(|service| format!("{service}-{sequence}"));
         let services = vec!["risk".to_owned(), "execution".to_owned()];
-        Message { ids: ids.to_vec(), services, stream, sequence, subject: subject.to_owned(), payload }
+        let subject = subject.to_owned();
+        Message { ids: ids.to_vec(), services, parked_at: 0, stream, sequence, subject, payload }
     }
 
     async fn replay(&self, message: &Message, answered: bool) -> Result<u64, ParkedError> {
         let answered = async move |_| Ok::<_, LogError>(answered);
-        parked::replay(&self.tape, &caller(), message, answered).await
+        parked::replay(&self.tape, &caller(), MarketWriter::Caller, message, answered).await
+    }
+
+    /// As the dashboard does it.
+    async fn have_replayed(&self, message: &Message) -> Result<u64, ParkedError> {
+        let answered = async move |_| Ok::<_, LogError>(false);
+        parked::replay(&self.tape, &caller(), MarketWriter::Ingest, message, answered).await
+    }
+
+    /// Sets a message aside, as a service does. Gives the sequence of that.
+    async fn park(&self, message: &Message) -> u64 {
+        let Message { stream, sequence, subject, payload, .. } = message;
+        runtime::park(&self.tape, "strategy", stream, *sequence, subject, payload, "unread").await.unwrap();
+        self.tape.state(PARKED).await.unwrap().last_sequence
+    }
+
+    /// Serves as `ingest` does, and listens when this returns.
+    async fn serve(&self) {
+        let (clock, health) = (ClockMode::Wall, Health::default());
+        let shutdown = CancellationToken::new();
+        tokio::spawn(parked::serve(Context { tape: Arc::clone(&self.tape), clock, health, shutdown }));
+        tokio::task::yield_now().await;
     }
 
     async fn counts(&self) -> [u64; 4] {
@@ -184,6 +208,47 @@ async fn a_bar_comes_back_as_history() {
     assert_eq!((again.id.as_str(), again.instant), ("bar-1", None));
     let Some(Body::Bar(bar)) = again.body else { panic!("no bar") };
     assert_eq!((bar.origin(), bar.close_e9), (Origin::Backfill, 5));
+}
+
+#[tokio::test]
+async fn market_data_is_published_again_by_who_writes_it() {
+    let world = World::new().await;
+    let mut message = world.set_aside("market.bar.1h.SPY", bar());
+    message.parked_at = world.park(&message).await;
+    let before = world.counts().await;
+    world.serve().await;
+    let sequence = world.have_replayed(&message).await.unwrap();
+    assert_eq!(sequence, message.sequence + 1);
+    let again = world.tape.get(MARKET, sequence).await.unwrap().unwrap().event;
+    let Some(Body::Bar(bar)) = again.body else { panic!("no bar") };
+    assert_eq!((again.id.as_str(), bar.origin()), ("bar-1", Origin::Backfill));
+    // Once more it is the same, whoever publishes.
+    assert_eq!(world.have_replayed(&message).await.unwrap(), sequence);
+    assert_eq!(world.replay(&message, false).await.unwrap(), sequence);
+    assert_eq!(world.counts().await, [before[0] + 1, before[1], before[2] + 2, before[3] + 1]);
+}
+
+#[tokio::test]
+async fn nothing_is_published_that_was_not_set_aside() {
+    let world = World::new().await;
+    world.serve().await;
+    let mut message = world.set_aside("market.bar.1h.SPY", bar());
+    let signal = world.set_aside("signal.ext.SPY", signal(100, Intent::EnterLong));
+    let elsewhere = world.park(&signal).await;
+    // A message that one set aside whose own is another than it says.
+    let lie = Message { sequence: message.sequence + 5, ..message.clone() };
+    let nowhere = world.park(&lie).await;
+    let before = world.counts().await;
+    for (parked_at, words) in [
+        (elsewhere, "it stands on TRADING, expected MARKET"),
+        (nowhere, "MARKET 6 is not under \"market.bar.1h.SPY\""),
+        (nowhere + 1, "PARKED 3 is no parked message"),
+    ] {
+        message.parked_at = parked_at;
+        let error = world.have_replayed(&message).await.unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    assert_eq!(world.counts().await, before);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Options of `tapedeck backfill` and `tapedeck ingest`.
 
 use clap::{Args, Subcommand, ValueEnum};
-use domain::bar::Timeframe;
+use domain::bar::{Timeframe, UnknownTimeframe};
 
 /// Options of `backfill`.
 #[derive(Clone, Debug, Args)]
@@ -12,8 +12,8 @@ pub struct Backfill {
     /// Symbols, for example AAPL,BRK.B
     #[arg(long, required = true, value_delimiter = ',', value_name = "SYMBOL,...")]
     pub symbols: Vec<String>,
-    /// Timeframe of the bars: 1m, 5m, 15m, 30m, 1h or 1d
-    #[arg(long, default_value_t = Timeframe::H1, value_name = "TIMEFRAME")]
+    /// Timeframe of the bars: 1m, 5m, 15m, 30m, 1h or 1d; a tape has no weeks and months
+    #[arg(long, default_value_t = Timeframe::H1, value_name = "TIMEFRAME", value_parser = timeframe)]
     pub timeframe: Timeframe,
     /// First date, in New York [default: two years ago, or as far back as the source reaches]
     #[arg(long, value_name = "DATE")]
@@ -24,6 +24,19 @@ pub struct Backfill {
     /// Then run this strategy over what the tape holds of the symbols, and record the run, as `backtest` does
     #[arg(long, value_name = "NAME[:K=V,...]")]
     pub backtest: Option<String>,
+}
+
+/// A timeframe; of one that vendors have and a tape has not, what to ask for in its place.
+fn timeframe(text: &str) -> Result<Timeframe, String> {
+    text.parse().map_err(|error: UnknownTimeframe| {
+        let unit = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        match unit.to_ascii_lowercase().as_str() {
+            "w" | "wk" | "week" | "mo" | "mon" | "month" | "q" | "quarter" | "y" | "year" => {
+                format!("{error}: a tape has no bars longer than a session; ask for their days, 1d")
+            }
+            _ => error.to_string(),
+        }
+    })
 }
 
 /// Vendors of history.
@@ -50,4 +63,20 @@ pub enum IngestCommand {
         #[arg(long, value_delimiter = ',', value_name = "SYMBOL,...")]
         symbols: Vec<String>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_weeks_and_months_it_is_said_that_their_days_are_to_be_asked_for() {
+        assert_eq!(timeframe("1d"), Ok(Timeframe::D1));
+        for longer in ["1w", "1Week", "1mo", "3Month", "1wk"] {
+            let refused = timeframe(longer).unwrap_err();
+            assert!(refused.contains("ask for their days, 1d"), "{longer}: {refused}");
+        }
+        let refused = timeframe("2h").unwrap_err();
+        assert!(refused.ends_with("expected one of 1m, 5m, 15m, 30m, 1h, 1d"), "{refused}");
+    }
 }

@@ -15,7 +15,7 @@ use ingest::import::ImportReport;
 use ingest::standards::Standards;
 use runtime::command::filled::{Action, Filled};
 use serde::Serialize;
-use vendors::{Ask, HistoricalBars, Offer, Skipped};
+use vendors::{Adjustment, Ask, HistoricalBars, Offer, Skipped};
 
 use crate::cli::{Backfill, Backtest, Cli, Command, Global};
 use crate::command::symbols::listed;
@@ -76,6 +76,7 @@ impl Wanted {
             to_ns,
             actions_from_ns: self.actions_from(from_ns),
             bars,
+            adjustment: Adjustment::Raw,
         }
     }
 }

@@ -4,6 +4,7 @@
 use event_log::Tape;
 use ingest::status::{ArticlesStatus, Gap, SeriesStatus, articles, status};
 use projections::queries::{self, BreakerRow, HeartbeatRow, SourceRow};
+use runtime::SILENT_AFTER_NS;
 use runtime::command::filled::{self, Action, Filled, Fillings, NEWS, SeriesFilled};
 use serde::Serialize;
 
@@ -16,9 +17,6 @@ use crate::session::Session;
 
 /// Gaps of a series that are shown to a person; `--json` has them all.
 const GAPS_SHOWN: usize = 3;
-
-/// Longest time since the last report of a source that runs.
-const SILENT_AFTER_NS: i64 = 15_000_000_000;
 
 /// Everything that is told.
 #[derive(Debug, Serialize)]

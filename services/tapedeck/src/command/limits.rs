@@ -3,6 +3,7 @@
 use contracts::v1::TradeLimits;
 use contracts::{Subject, stream};
 use domain::book::{Book, LimitSet, Scope};
+use domain::calendar::Calendar;
 use domain::risk::{fields, usage};
 use projections::queries::{self, NamedLimit, named_limits};
 use runtime::command::{self, LimitsChange, LimitsError};
@@ -177,7 +178,8 @@ async fn list(session: &Session, account: Option<&str>, output: Output) -> Resul
     let sets: Vec<Stated> = book.limit_sets().filter(of).map(Stated::of).collect();
     let accounts: Vec<&str> = book.accounts().map(|row| row.account.as_str()).collect();
     let accounts = accounts.into_iter().filter(|name| account.is_none_or(|account| account == *name));
-    let used: Vec<Used> = accounts.flat_map(|name| used(&book, name)).collect();
+    let calendar = session.manifest.market()?.calendar();
+    let used: Vec<Used> = accounts.flat_map(|name| used(&book, name, calendar)).collect();
     if output.json {
         return output.document(&serde_json::json!({ "limits": sets, "usage": used }));
     }
@@ -218,7 +220,7 @@ struct Used {
     of: String,
 }
 
-fn used(book: &Book, account: &str) -> Vec<Used> {
+fn used(book: &Book, account: &str, calendar: &Calendar) -> Vec<Used> {
     let own = usage(book, account).into_iter().map(|usage| Used {
         account: account.to_owned(),
         scope: String::new(),
@@ -227,7 +229,7 @@ fn used(book: &Book, account: &str) -> Vec<Used> {
         most: usage.most.to_string(),
         of: usage.of,
     });
-    let scoped = domain::risk::scope_usage(book, account).into_iter().map(|usage| Used {
+    let scoped = domain::risk::scope_usage(book, account, calendar).into_iter().map(|usage| Used {
         account: account.to_owned(),
         scope: usage.scope.to_string(),
         rule: usage.limit,

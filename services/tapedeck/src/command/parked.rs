@@ -1,7 +1,7 @@
 //! `tapedeck parked`: messages that could not be handled, and what becomes of them.
 
 use projections::queries::{self, EventFilter, ParkedRow, QueryError};
-use runtime::command::parked::{self, Message, ParkedError};
+use runtime::command::parked::{self, MarketWriter, Message, ParkedError};
 use sqlx::PgPool;
 
 use super::control::caller;
@@ -133,6 +133,7 @@ async fn message(pool: &PgPool, id: &str) -> Result<Message, Failure> {
     Ok(Message {
         ids: same.iter().map(|row| row.event_id.clone()).collect(),
         services: same.into_iter().map(|row| row.service).collect(),
+        parked_at: row.first_sequence,
         stream: row.origin_stream,
         sequence: row.origin_sequence,
         subject: row.origin_subject,
@@ -150,7 +151,7 @@ async fn replay(session: &Session, pool: &PgPool, id: &str, output: Output) -> R
             .map(|page| !page.rows.is_empty())
             .map_err(|error| event_log::LogError::new("look for a decision", error))
     };
-    let sequence = parked::replay(&session.tape, &caller(), &message, answered)
+    let sequence = parked::replay(&session.tape, &caller(), MarketWriter::Caller, &message, answered)
         .await
         .map_err(|error| refused(error, id))?;
     if output.json {
@@ -186,7 +187,7 @@ fn refused(error: ParkedError, id: &str) -> Failure {
         ParkedError::Reason(_) => {
             Failure::usage(error.to_string(), format!("tapedeck parked dismiss {id} --reason TEXT"))
         }
-        ParkedError::Unreadable(_) | ParkedError::Refused(_) => Failure {
+        ParkedError::Unreadable(_) | ParkedError::Refused(_) | ParkedError::Unanswered => Failure {
             hint: format!("tapedeck parked dismiss {id} --reason TEXT"),
             ..Failure::other(error.to_string())
         },

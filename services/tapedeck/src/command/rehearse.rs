@@ -236,8 +236,9 @@ async fn conclude(
 async fn floor(session: &Session, progress: &Progress, seconds: f64) -> Result<Option<Comparison>, Failure> {
     let instant = progress.bars.checked_div(progress.instants_with_bars).unwrap_or(1).max(1);
     let instant = u32::try_from(instant).unwrap_or(u32::MAX);
-    let floor = ingest::floor::measure(&session.connect_options(), instant)
+    let elapsed = Duration::from_secs_f64(seconds);
+    let floor = ingest::floor::measure(&session.connect_options(), instant, elapsed)
         .await
         .map_err(|error| Failure::other(error.to_string()))?;
-    Ok(floor.compare(progress, Duration::from_secs_f64(seconds)))
+    Ok(floor.compare(progress, elapsed))
 }

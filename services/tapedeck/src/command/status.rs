@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use projections::queries::{self, AccountRow, BreakerRow, Counts, HaltRow, HeartbeatRow, OrderFilter};
+use runtime::SILENT_AFTER_NS;
 use serde::Serialize;
 
 use crate::addresses::Addresses;
@@ -15,8 +16,6 @@ use crate::output::Output;
 use crate::render::time;
 use crate::session::Session;
 
-/// A heartbeat older than this is one that is missed.
-const SILENT_AFTER_NS: i64 = 15_000_000_000;
 /// Orders that are named at most.
 const SHOWN_MAX: u32 = 10;
 /// Events by which a projection may be behind before it counts as degraded.

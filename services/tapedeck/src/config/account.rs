@@ -61,9 +61,7 @@ impl AccountConfig {
     pub fn account_kind(&self) -> Option<AccountKind> {
         match self.kind.as_str() {
             "" => Some(AccountKind::Unspecified),
-            "cash" => Some(AccountKind::Cash),
-            "margin" => Some(AccountKind::Margin),
-            _ => None,
+            name => AccountKind::of_name(name),
         }
     }
 }

@@ -32,6 +32,12 @@ pub struct YahooConfig {
     pub base_url: String,
     /// Where the cookie is handed out that facts about companies need.
     pub cookie_url: String,
+    /// Whether to agree, in the user's name, to what it asks consent for before it hands out the cookie.
+    pub accept_consent: bool,
+    /// Where it asks for consent.
+    pub consent_url: String,
+    /// Where the answer goes.
+    pub collect_url: String,
     /// Requests a minute.
     pub requests_per_minute: u32,
 }
@@ -101,6 +107,9 @@ impl Default for YahooConfig {
         Self {
             base_url: "https://query2.finance.yahoo.com".to_owned(),
             cookie_url: "https://fc.yahoo.com".to_owned(),
+            accept_consent: false,
+            consent_url: "https://guce.yahoo.com".to_owned(),
+            collect_url: "https://consent.yahoo.com".to_owned(),
             requests_per_minute: 30,
         }
     }
@@ -235,6 +244,8 @@ impl SourcesConfig {
         for (field, url) in [
             ("yahoo.base_url", &self.yahoo.base_url),
             ("yahoo.cookie_url", &self.yahoo.cookie_url),
+            ("yahoo.consent_url", &self.yahoo.consent_url),
+            ("yahoo.collect_url", &self.yahoo.collect_url),
             ("alpaca.base_url", &self.alpaca.base_url),
             ("alpaca.assets_url", &self.alpaca.assets_url),
             ("massive.base_url", &self.massive.base_url),

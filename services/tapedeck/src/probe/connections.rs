@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use domain::bar::Timeframe;
-use vendors::{Ask, Cursor, NewsAsk};
+use vendors::{Adjustment, Ask, Cursor, NewsAsk};
 use web::probe::Connection;
 
 use crate::cli::{NewsVendor, Vendor};
@@ -102,6 +102,7 @@ async fn bars(config: &Config, vendor: Vendor) -> Result<String, String> {
         to_ns: now_ns,
         actions_from_ns: from_ns,
         bars: true,
+        adjustment: Adjustment::Raw,
     };
     // Whether bars may be seen shows on the last page: splits and dividends are told before.
     let (mut bars, mut next) = (0, Some(Cursor::default()));

@@ -11,8 +11,8 @@ use ingest::file::Action;
 use ingest::live::{DayActions, Heard, LiveMarket, LiveMarkets, Minute};
 use vendors::http::HttpConfig;
 use vendors::{
-    Alpaca, Ask, Cursor, HistoricalBars, LiveStream, MarketMessage, Massive, RecentMinutes, Refusal,
-    StreamConfig, SystemClock, VendorError, Wanted,
+    Adjustment, Alpaca, Ask, Cursor, HistoricalBars, LiveStream, MarketMessage, Massive, RecentMinutes,
+    Refusal, StreamConfig, SystemClock, VendorError, Wanted,
 };
 
 use super::told;
@@ -118,7 +118,8 @@ impl LiveMarkets for Streams {
         let mut found = DayActions::default();
         for symbol in symbols {
             let (symbol, timeframe) = (symbol.clone(), Timeframe::D1);
-            let ask = Ask { symbol, timeframe, from_ns, to_ns, actions_from_ns: from_ns, bars: false };
+            let (actions_from_ns, bars, adjustment) = (from_ns, false, Adjustment::Raw);
+            let ask = Ask { symbol, timeframe, from_ns, to_ns, actions_from_ns, bars, adjustment };
             let mut cursor = Some(Cursor::default());
             while let Some(at) = cursor {
                 let page = match self.actions.page(&ask, at, runtime::now_ns()).await {

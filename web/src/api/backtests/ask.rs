@@ -14,6 +14,7 @@ use contracts::v1::{
 use domain::order::group;
 use domain::research::ranges::values;
 use domain::{research, sizing};
+use projections::{HoursError, hours};
 use runtime::command::{self, BacktestError, Caller};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,7 +23,7 @@ use super::super::body::{object_or_none, objects};
 use super::super::fields::{Asked, At, BacktestId, NoFields, Word, reason};
 use super::super::{Given, GivenOrNone, Key, Problem, Problems, caller};
 use super::missing;
-use super::terms::{self, Known, ScopedLimits, amount, e9};
+use super::terms::{self, Known, ScopedLimits, amount, e9, of_domain};
 use crate::access::Actor;
 use crate::action::tape;
 use crate::app::App;
@@ -259,7 +260,8 @@ pub async fn begin(app: &App, caller: &Caller, asked: NewBacktest) -> Result<Str
     let request = asked.request(&known, &app.config.universe, &caller.actor)?;
     let mut request = research::complete(request).map_err(of_domain)?;
     if request.calendar.is_empty() {
-        app.config.calendar.exchange().clone_into(&mut request.calendar);
+        let found = hours(&app.context.tape, app.config.calendar.market()).await.map_err(of_hours)?;
+        found.name().clone_into(&mut request.calendar);
     }
     command::request_backtest(&app.context.tape, caller, request, "").await.map_err(tape)
 }
@@ -274,8 +276,15 @@ pub async fn end(app: &App, caller: &Caller, id: &str, reason: &str) -> Result<(
     })
 }
 
-fn of_domain(invalid: research::Invalid) -> PageError {
-    PageError::field(invalid.field, &invalid.value, invalid.expected)
+fn of_hours(error: HoursError) -> PageError {
+    match error {
+        HoursError::Log(error) => PageError::Unread(error.to_string()),
+        HoursError::Unclear(names) => {
+            let held = names.join(" and ");
+            let expected = format!("one of XNYS, 24x5, 24x7, because the tape holds sessions of {held}");
+            PageError::field("calendar", "", expected)
+        }
+    }
 }
 
 impl NewBacktest {

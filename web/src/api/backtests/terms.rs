@@ -3,13 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::v1::{
-    AccountConfigured, AccountKind, BacktestStrategy, Costs, LimitsSet, Money, StrategyRegistered,
-    TradeLimits,
+    AccountConfigured, AccountKind, BacktestStrategy, Costs, LimitsSet, StrategyRegistered, TradeLimits,
 };
 use domain::book::Scope;
-use domain::matching::us_sale_fees;
 use domain::money::{Amount, MalformedNumber, Price};
-use domain::research::{STRATEGIES_MAX, SYMBOLS_MAX};
+use domain::research::{self, Invalid, STRATEGIES_MAX, SYMBOLS_MAX, StatedCosts};
 use domain::risk::fields::{self, LimitError};
 use event_log::Tape;
 use runtime::command;
@@ -22,9 +20,6 @@ use crate::error::PageError;
 
 /// Most scopes with limits.
 const SCOPES_MAX: usize = 64;
-/// How a form states limits.
-const EXPECTED_LIMIT: &str =
-    "NAME=VALUE, strategy:S.NAME=VALUE or symbol:Y.NAME=VALUE, with blanks between them";
 
 /// Limits of a scope of a run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -104,58 +99,23 @@ impl Known {
 
 /// The costs that are stated, each in the place of that of `known`.
 pub fn costs(asked: &NewBacktest, known: Costs) -> Result<Costs, PageError> {
-    let number = |field: &'static str, text: &Option<String>, known: i64| match text {
-        Some(text) => e9(field, text),
-        None => Ok(known),
+    let stated = StatedCosts {
+        commission_rate: asked.commission_rate.as_deref(),
+        commission_per_share: asked.commission_per_share.as_deref(),
+        commission_minimum: asked.commission_minimum.as_deref(),
+        commission_per_order: asked.commission_per_order.as_deref(),
+        regulatory_fees: asked.regulatory_fees.as_deref(),
+        slippage_bps: asked.slippage_bps.as_deref(),
+        slippage_per_share: asked.slippage_per_share.as_deref(),
+        slippage_volume: asked.slippage_volume.as_deref(),
+        max_volume_share: asked.max_volume_share.as_deref(),
     };
-    let money = |field: &'static str, text: &Option<String>, known: Option<Money>| match text {
-        Some(text) => e9(field, text).map(|value| Amount(i128::from(value)).to_wire()),
-        None => Ok(known),
-    };
-    let fees = match asked.regulatory_fees.as_deref() {
-        None => known,
-        Some("us") => us_sale_fees(),
-        Some("none") => Costs::default(),
-        Some(other) => return Err(PageError::field("regulatory_fees", other, "us or none")),
-    };
-    let least = money("commission_minimum", &asked.commission_minimum, known.commission_minimum)?;
-    Ok(Costs {
-        commission_per_share_e9: number(
-            "commission_per_share",
-            &asked.commission_per_share,
-            known.commission_per_share_e9,
-        )?,
-        commission_rate_e9: number("commission_rate", &asked.commission_rate, known.commission_rate_e9)?,
-        commission_minimum: least.or_else(|| Amount::ZERO.to_wire()),
-        // One basis point is a ten-thousandth.
-        slippage_rate_e9: match &asked.slippage_bps {
-            Some(text) => e9("slippage_bps", text)? / 10_000,
-            None => known.slippage_rate_e9,
-        },
-        commission_per_order: money(
-            "commission_per_order",
-            &asked.commission_per_order,
-            known.commission_per_order,
-        )?,
-        sale_fee_rate_e9: fees.sale_fee_rate_e9,
-        sale_fee_per_share_e9: fees.sale_fee_per_share_e9,
-        sale_fee_per_share_most: fees.sale_fee_per_share_most,
-        slippage_per_share_e9: number(
-            "slippage_per_share",
-            &asked.slippage_per_share,
-            known.slippage_per_share_e9,
-        )?,
-        slippage_volume_rate_e9: number(
-            "slippage_volume",
-            &asked.slippage_volume,
-            known.slippage_volume_rate_e9,
-        )?,
-        volume_share_most_e9: number(
-            "max_volume_share",
-            &asked.max_volume_share,
-            known.volume_share_most_e9,
-        )?,
-    })
+    research::costs(&stated, known).map_err(of_domain)
+}
+
+/// A request that the domain refuses.
+pub fn of_domain(invalid: Invalid) -> PageError {
+    PageError::field(invalid.field, &invalid.value, invalid.expected)
 }
 
 /// What the account may do with borrowed money and shares.
@@ -163,9 +123,8 @@ pub fn account_kind(stated: Option<&str>, known: AccountKind) -> Result<AccountK
     match stated {
         None => Ok(known),
         Some("none") => Ok(AccountKind::Unspecified),
-        Some("cash") => Ok(AccountKind::Cash),
-        Some("margin") => Ok(AccountKind::Margin),
-        Some(other) => Err(PageError::field("account_kind", other, "none, cash or margin")),
+        Some(name) => AccountKind::of_name(name)
+            .ok_or_else(|| PageError::field("account_kind", name, "none, cash or margin")),
     }
 }
 
@@ -220,19 +179,11 @@ pub fn read_limits(text: &str) -> Result<Vec<ScopedLimits>, PageError> {
     let mut sets: Vec<ScopedLimits> = Vec::new();
     for part in text.split_whitespace() {
         let wrong = |expected: &str| PageError::field("limits", part, expected);
-        let (left, value) = part.split_once('=').ok_or_else(|| wrong(EXPECTED_LIMIT))?;
-        // A symbol may have a dot of its own: the name is what comes after the last one.
-        let (scope, name) = left.rsplit_once('.').unwrap_or(("", left));
-        let (strategy, symbol) = match scope.split_once(':') {
-            None if scope.is_empty() => ("", ""),
-            Some(("strategy", of)) if !of.is_empty() => (of, ""),
-            Some(("symbol", of)) if !of.is_empty() => ("", of),
-            _ => return Err(wrong(EXPECTED_LIMIT)),
-        };
+        let (Scope { strategy, symbol, .. }, name, value) = fields::scoped(part)
+            .ok_or_else(|| wrong(&format!("{}, with blanks between them", fields::SCOPED_EXPECTED)))?;
         let place = match sets.iter().position(|set| set.strategy == strategy && set.symbol == symbol) {
             Some(place) => place,
             None => {
-                let (strategy, symbol) = (strategy.to_owned(), symbol.to_owned());
                 sets.push(ScopedLimits { strategy, symbol, limits: BTreeMap::new() });
                 sets.len() - 1
             }

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use contracts::v1::{AccountKind, BacktestRequest};
+use contracts::v1::BacktestRequest;
 use domain::money::{Amount, Quantity};
 use domain::order::group::policy_name;
 use domain::research::{ranges, revisions_name};
@@ -194,7 +194,7 @@ fn asked(row: &BacktestRow) -> Vec<Fact> {
         fact("Slippage by volume", share(costs.slippage_volume_rate_e9)),
         fact("Most of a bar's volume", most_of_volume(costs.volume_share_most_e9)),
         fact("Account", or(&request.account, "paper, with the terms stated here")),
-        fact("Kind of account", kind_of(request.account_kind())),
+        fact("Kind of account", request.account_kind().name().unwrap_or("as the limits say")),
         fact("Limits", limits(request)),
         fact("Short positions", if request.allow_short { "allowed" } else { "not allowed" }),
         fact("Calendar", or(&request.calendar, "that of the tape")),
@@ -207,15 +207,6 @@ fn asked(row: &BacktestRow) -> Vec<Fact> {
 /// The largest share of a bar's volume that fills.
 fn most_of_volume(e9: i64) -> String {
     if e9 == 0 { "does not matter".to_owned() } else { Quantity(e9).to_string() }
-}
-
-/// What an account of a kind is called.
-fn kind_of(kind: AccountKind) -> &'static str {
-    match kind {
-        AccountKind::Unspecified => "as the limits say",
-        AccountKind::Cash => "cash",
-        AccountKind::Margin => "margin",
-    }
 }
 
 /// What risk held the orders against: the account's own limits, then those by scope.

@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use projections::queries::{self, ParkedRow, QueryError};
 use runtime::command::Caller;
-use runtime::command::parked::{self, ParkedError};
+use runtime::command::parked::{self, MarketWriter, ParkedError};
 
 use super::{PAGE, tabs};
 use crate::action::{CommandForm, caller, done, tape};
@@ -154,12 +154,13 @@ pub async fn replay(
     Ok(done(&headers, &format!("Published again as {stream} {sequence}."), PATH))
 }
 
-/// Replays a parked message. Answers where its event stands now.
+/// Replays a parked message; market data, which no page may write, by `ingest`. Answers where its event stands now.
 pub async fn replayed(app: &App, caller: &Caller, id: &str) -> Result<(String, u64), PageError> {
     let pool = &app.config.pool;
     let message = message_of(pool, id).await?;
     let asked = move |signal: String| async move { answered(pool, &signal).await };
-    let sequence = parked::replay(&app.context.tape, caller, &message, asked).await.map_err(refused)?;
+    let replayed = parked::replay(&app.context.tape, caller, MarketWriter::Ingest, &message, asked).await;
+    let sequence = replayed.map_err(refused)?;
     Ok((message.stream, sequence))
 }
 
@@ -189,6 +190,7 @@ pub async fn dismissed(app: &App, caller: &Caller, id: &str, reason: &str) -> Re
 fn refused(error: ParkedError) -> PageError {
     match error {
         ParkedError::Append(error) => tape(error),
+        ParkedError::Unanswered => PageError::Busy(error.to_string()),
         other => PageError::Conflict(format!("The message stays parked: {other}.")),
     }
 }

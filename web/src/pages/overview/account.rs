@@ -1,6 +1,7 @@
 //! How the account stands: tiles and equity line.
 
 use askama::Template;
+use contracts::v1::BrokerAttached;
 use domain::money::Amount;
 use domain::performance::Performance;
 use projections::queries::{self, AccountRow, EquityPoint, QueryError};
@@ -104,9 +105,11 @@ async fn blocked(scope: &Scope<'_>, account: &AccountRow) -> String {
     if matches!(account.broker.as_str(), "" | "simulated") {
         return String::new();
     }
-    match runtime::command::blocked(&scope.app.context.tape, &account.account).await {
-        Ok(Some(why)) => format!("The account takes no orders at its broker: {why}."),
-        Ok(None) => String::new(),
+    match scope.app.attached.attachment(&scope.app.context.tape, &account.account).await {
+        Ok(Some(BrokerAttached { blocked, .. })) if !blocked.is_empty() => {
+            format!("The account takes no orders at its broker: {blocked}.")
+        }
+        Ok(_) => String::new(),
         Err(error) => format!("Whether the account takes orders at its broker cannot be read: {error}"),
     }
 }

@@ -132,9 +132,8 @@ async fn read_alerts(scope: &Scope<'_>) -> Result<Option<Vec<Alert>>, String> {
         let text = format!("{} by {}: {}", halt.scope, halt.actor, halt.reason);
         alerts.push(Alert::loss(halt.state, text).at(&Url::Positions));
     }
-    let of_view = |account: &str| scope.account.is_empty() || account.is_empty() || account == scope.account;
-    let raised = queries::alerts(pool, None, true, queries::LIMIT_MAX).await.map_err(text)?;
-    for raised in raised.iter().filter(|raised| of_view(&raised.account)).take(20) {
+    let account = Some(scope.account).filter(|account| !account.is_empty());
+    for raised in queries::alerts(pool, account, true, 20).await.map_err(text)? {
         let text = format!("{}: {}", raised.kind.replace('_', " "), raised.detail);
         alerts.push(match raised.account.as_str() {
             // What must hold for all accounts: the checker says of itself how it is on System.

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::book::Book;
+use domain::calendar::Calendar;
 use domain::risk::{fields, scope_usage};
 use projections::queries::{self, named_limits};
 use runtime::command::Caller;
@@ -94,7 +95,7 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Scoped>, PageError> {
     });
     Ok(Some(Scoped {
         account: scope.account.to_owned(),
-        bars: bars(&book, scope.account),
+        bars: bars(&book, scope.account, scope.app.config.calendar),
         sets: sets.collect(),
         strategies: book.strategy_names().into_iter().map(str::to_owned).collect(),
         names: fields::fields().map(|field| field.name).collect(),
@@ -104,7 +105,7 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Scoped>, PageError> {
     }))
 }
 
-fn bars(book: &Book, account: &str) -> Vec<Bar> {
+fn bars(book: &Book, account: &str, calendar: &Calendar) -> Vec<Bar> {
     let bar = |(index, usage): (usize, domain::risk::ScopeUsage)| {
         let (used, most) = (usage.used.to_f64(), usage.most.to_f64());
         let share = if most > 0.0 { used / most } else { f64::from(u8::from(used > 0.0)) };
@@ -126,7 +127,7 @@ fn bars(book: &Book, account: &str) -> Vec<Bar> {
             },
         }
     };
-    scope_usage(book, account).into_iter().enumerate().map(bar).collect()
+    scope_usage(book, account, calendar).into_iter().enumerate().map(bar).collect()
 }
 
 /// Fields of the form that states a limit.

@@ -11,7 +11,6 @@ use domain::book::InName;
 use domain::sizing;
 use projections::queries::{self, QueryError, SignalFilter, SignalRow, Turn};
 use projections::{Setting, StrategyReport};
-use runtime::command::live_confirmation;
 
 use super::row::Row;
 use super::{PAGE, PATH, barred};
@@ -151,9 +150,9 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Strategy>, QueryError> {
     let Some(report) = scope.app.fleet.report(scope.app, name).await? else { return Ok(None) };
     let filter = SignalFilter { strategy: Some(name.to_owned()), ..SignalFilter::default() };
     let signals = queries::list_signals(&scope.app.config.pool, &filter, Turn::Newest, SIGNALS).await?;
-    let confirmed = live_confirmation(&scope.app.context.tape, &report.row.account).await;
+    let confirmed = scope.app.attached.is_confirmed(&scope.app.context.tape, &report.row.account).await;
     // Where the tape cannot be read nothing is offered that needs somebody's word.
-    let confirmed = matches!(confirmed, Ok(Some(_)));
+    let confirmed = confirmed.unwrap_or(false);
     let tallies = queries::tallies(&scope.app.config.pool, Some(name)).await?;
     let stops: Vec<Stopped> = tallies.iter().flat_map(of_tally).collect();
     // Of one that is gone it is said what is still in its name, open orders included.

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use askama::Template;
 use projections::StrategyReport;
 use projections::queries::{self, QueryError};
-use runtime::command::live_confirmation;
 
 use super::TABLE;
 use super::row::Row;
@@ -53,7 +52,7 @@ async fn read(scope: &Scope<'_>) -> Result<Option<Table>, QueryError> {
     let mut confirmed = BTreeSet::new();
     for account in accounts {
         // Where the tape cannot be read nothing is offered that needs somebody's word.
-        if let Ok(Some(_)) = live_confirmation(&scope.app.context.tape, account).await {
+        if let Ok(true) = scope.app.attached.is_confirmed(&scope.app.context.tape, account).await {
             confirmed.insert(account);
         }
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use projections::queries::{self, BreakerRow, Series, SourceRow};
+use runtime::SILENT_AFTER_NS;
 use runtime::command::filled::{NEWS, SeriesFilled};
 
 use super::SERIES;
-use super::sources::SILENT_AFTER_NS;
 use crate::app::App;
 use crate::error::PageError;
 use crate::pages::{Body, Rendering, Scope, Shown};

@@ -2,13 +2,12 @@
 
 use askama::Template;
 use projections::queries::{self, HeartbeatRow};
+use runtime::SILENT_AFTER_NS;
 
 use super::SERVICES;
 use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::view::{Instant, duration_words};
 
-/// A heartbeat older than this is one that is missed; they come every 5 s.
-const SILENT_AFTER_NS: i64 = 15_000_000_000;
 /// Instances that ended longer ago are not shown.
 const FORGOTTEN_AFTER_NS: i64 = 3_600_000_000_000;
 

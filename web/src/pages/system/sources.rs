@@ -2,13 +2,11 @@
 
 use askama::Template;
 use projections::queries::{self, BreakerRow, QueryError, SourceRow};
+use runtime::SILENT_AFTER_NS;
 
 use super::SOURCES;
 use crate::pages::{Body, Rendering, Scope, Shown};
 use crate::view::Instant;
-
-/// A report older than this is one that is missed; they come every 5 s.
-pub const SILENT_AFTER_NS: i64 = 15_000_000_000;
 
 #[derive(Clone, Debug)]
 struct Row {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use backtest::beside::{Desk, Refusals};
+use backtest::beside::{Desk, Refusals, copy_articles};
 use contracts::stream::MARKET;
 use contracts::v1::{BacktestFinished, BacktestRequest};
 use domain::calendar::Market;
@@ -46,6 +46,8 @@ pub struct Beside {
     url: String,
     directory: PathBuf,
     programs: Vec<Program>,
+    /// The tape whose bars the run walks.
+    source: Option<Tape>,
     processes: Processes,
     /// Whether the tape holds all of the run.
     is_whole: AtomicBool,
@@ -57,23 +59,25 @@ enum Place {
 }
 
 impl Beside {
-    /// Opens what `options` and `named` want; `None` when a run needs nothing beside it.
+    /// Opens what `options` and `named` want; `None` when a run needs nothing beside it. `source` is the tape whose bars
+    /// the run walks, where they are those of a tape.
     pub async fn open(
         global: &Global,
         options: &Backtest,
         named: &Named,
         market: Market,
+        source: Option<&Tape>,
         output: Output,
     ) -> Result<Option<Self>, Failure> {
         if let Some(name) = &options.record {
             let session = fresh_tape(global, options, name, &named.programs, market).await?;
             output.progress(&format!("recording on tape {}", session.dir.name));
-            return Ok(Some(Self::recorded(session, named)));
+            return Ok(Some(Self { source: source.cloned(), ..Self::recorded(session, named) }));
         }
         if named.programs.is_empty() {
             return Ok(None);
         }
-        Self::scratch(global, named).await.map(Some)
+        Ok(Some(Self { source: source.cloned(), ..Self::scratch(global, named).await? }))
     }
 
     fn recorded(session: Session, named: &Named) -> Self {
@@ -84,6 +88,7 @@ impl Beside {
             url: split_url(session.addresses.nats_url.expose()).0,
             directory: session.dir.path.join("strategies"),
             programs: named.programs.clone(),
+            source: None,
             processes: Processes::default(),
             is_whole: AtomicBool::new(false),
             place: Place::Recorded(Box::new(session)),
@@ -119,20 +124,22 @@ impl Beside {
             url: server.address(),
             directory,
             programs: named.programs.clone(),
+            source: None,
             processes: Processes::default(),
             is_whole: AtomicBool::new(false),
             place: Place::Scratch(Box::new((server, lock))),
         })
     }
 
-    /// States on the tape what the run begins with, and starts the programs.
+    /// States on the tape what the run begins with, and starts the programs. Answers also what is to be said of the
+    /// articles that they read.
     pub async fn begin(
         &self,
         config: &Config,
         data: &domain::series::MarketData,
         interrupt: Interrupt,
         output: Output,
-    ) -> Result<Desk, Failure> {
+    ) -> Result<(Desk, Option<String>), Failure> {
         let external = |program: &Program| ExternalStrategy {
             name: program.name.clone(),
             account: config.account.name.clone(),
@@ -142,13 +149,41 @@ impl Beside {
         let patience = Patience { processes: Arc::clone(&self.processes), interrupt, output };
         let desk = Desk::open(&self.tape, config, data, externals.clone(), Box::new(patience)).await;
         let desk = desk.map_err(|error| Failure::usage(error.to_string(), HELP))?;
+        let articles = self.articles(&externals, data).await?;
         std::fs::create_dir_all(&self.directory)?;
         for (program, external) in self.programs.iter().zip(&externals) {
             let file = self.admit(external).await?;
             let process = Process::start(program, &file, &self.directory, output)?;
             self.processes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(process);
         }
-        Ok(desk)
+        Ok((desk, articles))
+    }
+
+    /// Gives the programs the articles that they read; says how many, where they read any.
+    async fn articles(
+        &self,
+        externals: &[ExternalStrategy],
+        data: &domain::series::MarketData,
+    ) -> Result<Option<String>, Failure> {
+        let readers = externals.iter().filter(|external| external.reads_articles());
+        let readers: Vec<&str> = readers.map(|external| external.name.as_str()).collect();
+        if readers.is_empty() {
+            return Ok(None);
+        }
+        let last = data.series.iter().filter_map(|series| series.close_ns.values().last().copied()).max();
+        let copied = match &self.source {
+            Some(source) => copy_articles(source, &self.tape, externals, last.unwrap_or(i64::MIN)).await,
+            None => Ok(0),
+        };
+        let count = copied.map_err(|error| Failure::other(error.to_string()))?;
+        let readers = readers.join(", ");
+        Ok(Some(match (count, &self.source) {
+            (0, None) => format!("{readers}: reads articles and had none, because the run reads no tape"),
+            (0, Some(_)) => {
+                format!("{readers}: reads articles and had none, because the tape holds none of them")
+            }
+            (count, _) => format!("{readers}: articles of the tape that were there: {count}"),
+        }))
     }
 
     /// Makes consumers and user of a strategy; gives the file of its credentials.

@@ -21,6 +21,7 @@ use backtest::{Done, Job, Loaded, Recording, tables};
 use contracts::v1::{BacktestFinished, BacktestOutcome, BacktestRequest};
 use domain::money::Amount;
 use engine::{Config, Hash, Nothing, Outcome};
+use event_log::Tape;
 
 use crate::cli::{Backtest, Global};
 use crate::command::control::caller;
@@ -87,14 +88,16 @@ async fn over_files(global: &Global, options: &Backtest, gate: &Gate, output: Ou
             warnings.push(UNRECORDED.to_owned());
         }
         let signals = Signals::new()?;
-        let plan = Plan { request, market, warnings, recording: None, dashboard: None, signals };
+        let (recording, dashboard, source) = (None, None, None);
+        let plan = Plan { request, market, warnings, recording, dashboard, source, signals };
         return Box::pin(perform(global, options, plan, &named, gate, output)).await;
     };
     let outcome = async {
         let request = files::stated(request, &market);
         let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
         let (dashboard, signals) = (session.addresses.dashboard.clone(), Signals::new()?);
-        let plan = Plan { request, market, warnings, recording: Some(recording), dashboard, signals };
+        let (recording, source) = (Some(recording), None);
+        let plan = Plan { request, market, warnings, recording, dashboard, source, signals };
         let outcome = Box::pin(perform(global, options, plan, &named, gate, output)).await;
         let folded = fold::recorded(&session, output).await;
         outcome.and(folded)
@@ -118,7 +121,8 @@ async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Outpu
         warnings.push(UNRECORDED.to_owned());
     }
     let signals = Signals::new()?;
-    let plan = Plan { request, market, warnings, recording: None, dashboard: None, signals };
+    let (recording, dashboard, source) = (None, None, None);
+    let plan = Plan { request, market, warnings, recording, dashboard, source, signals };
     Box::pin(perform(global, options, plan, &named, gate, output)).await
 }
 
@@ -144,7 +148,8 @@ async fn on_tape(
     let recording = backtest::record(&session.tape, &caller(), request.clone(), "cli", VERSION).await?;
     let warnings = std::mem::take(&mut market.notes);
     let (dashboard, signals) = (session.addresses.dashboard.clone(), Signals::new()?);
-    let plan = Plan { request, market, warnings, recording: Some(recording), dashboard, signals };
+    let (recording, source) = (Some(recording), Some(session.tape.clone()));
+    let plan = Plan { request, market, warnings, recording, dashboard, source, signals };
     let outcome = Box::pin(perform(global, options, plan, &named, gate, output)).await;
     let folded = fold::recorded(session, output).await;
     outcome.and(folded)
@@ -158,6 +163,8 @@ struct Plan {
     recording: Option<Recording>,
     /// Where the dashboard of the tape listens, if it does.
     dashboard: Option<String>,
+    /// The tape whose bars are walked.
+    source: Option<Tape>,
     /// Listened to before anything stands beside the run, so that what does is always cleared away.
     signals: Signals,
 }
@@ -171,7 +178,8 @@ async fn perform(
     output: Output,
 ) -> Result<(), Failure> {
     let market = plan.market.calendar.market();
-    let beside = Box::pin(Beside::open(global, options, named, market, output)).await?;
+    let source = plan.source.as_ref();
+    let beside = Box::pin(Beside::open(global, options, named, market, source, output)).await?;
     let outcome = Box::pin(perform_beside(options, plan, named, beside.as_ref(), gate, output)).await;
     if let Some(beside) = beside {
         Box::pin(beside.close()).await;
@@ -187,7 +195,7 @@ async fn perform_beside(
     gate: &Gate,
     output: Output,
 ) -> Result<(), Failure> {
-    let Plan { request, market, mut warnings, recording, dashboard, mut signals } = plan;
+    let Plan { request, market, mut warnings, recording, dashboard, mut signals, .. } = plan;
     let mut config = backtest::configured(&request, &market);
     config.finalize = options.finalize;
     match (&request.limits, request.limit_sets.is_empty()) {
@@ -203,6 +211,7 @@ async fn perform_beside(
     let done = walk(config, market, !options.no_hash, recording.as_ref(), beside, &mut signals, output).await;
     let Walked { config, market, outcome, checked, took } = match done {
         Ok((done, with)) => {
+            warnings.extend(with.articles);
             warnings.extend(refused(&with.refusals));
             native_hash = with.native_hash;
             done
@@ -283,17 +292,19 @@ async fn walk(
         let desk = None;
         return follow(Work { config, market, hash, bar, desk }, recording, signals).await;
     };
-    let desk = Some(beside.begin(&config, &market.data, bar.interrupt(), output).await?);
-    let (mut walked, with) =
-        follow(Work { config, market, hash: true, bar, desk }, recording, signals).await?;
+    let (desk, articles) = beside.begin(&config, &market.data, bar.interrupt(), output).await?;
+    let work = Work { config, market, hash: true, bar, desk: Some(desk) };
+    let (mut walked, with) = follow(work, recording, signals).await?;
     beside.prove(&mut walked.outcome, &with.refusals).await?;
-    Ok((walked, with))
+    Ok((walked, With { articles, ..with }))
 }
 
 /// What a run with external strategies leaves besides its outcome.
 #[derive(Default)]
 struct With {
     refusals: Refusals,
+    /// What is to be said of the articles that they read.
+    articles: Option<String>,
     native_hash: Option<String>,
 }
 

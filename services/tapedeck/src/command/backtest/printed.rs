@@ -113,7 +113,7 @@ fn parameters(request: &BacktestRequest, config: &Config) -> serde_json::Value {
     let decimal = |value: i64| domain::money::Price(value).to_string();
     serde_json::json!({
         "cash": config.account.cash.to_string(),
-        "account_kind": terms::account_kind(request),
+        "account_kind": request.account_kind().name(),
         "commission_per_share": decimal(costs.commission_per_share_e9),
         "commission_rate": decimal(costs.commission_rate_e9),
         "commission_minimum": Amount::from_wire(costs.commission_minimum.as_ref()).to_string(),

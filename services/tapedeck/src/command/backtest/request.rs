@@ -7,7 +7,8 @@ use contracts::v1::{
     Costs, LimitsSet, Parameter, RiskLimits, Sizing,
 };
 use domain::book::Scope;
-use domain::money::{Amount, Price};
+use domain::money::Amount;
+use domain::research::{Invalid, StatedCosts};
 use domain::risk::fields;
 use domain::strategy::{ParameterSpec, ValueSpec, kinds};
 
@@ -268,46 +269,15 @@ fn costs(options: &RunOptions, file: Option<&LimitsFile>, named: &Named) -> Resu
     let of_account = named.account().and_then(|known| known.account.as_ref()).and_then(|known| known.costs);
     let known = of_account.unwrap_or_default();
     let known = file.map_or(known, |file| file.account.costs_over(known, &file.written));
-    let decimal = |value: i64| Price(value).to_string();
-    let minimum = Amount::from_wire(known.commission_minimum.as_ref()).to_string();
-    let number = |option: &str, text: &Option<String>, known: String, most: i64, expected: &str| {
-        let text = text.as_ref().unwrap_or(&known);
-        let read = text.parse::<Price>().ok().filter(|price| (0..=most).contains(&price.0));
-        read.map(|price| price.0).ok_or_else(|| usage(format!("--{option} {text:?}: expected {expected}")))
+    let stated = StatedCosts {
+        commission_rate: options.commission_rate.as_deref(),
+        commission_per_share: options.commission_per_share.as_deref(),
+        commission_minimum: options.commission_minimum.as_deref(),
+        slippage_bps: options.slippage_bps.as_deref(),
+        ..StatedCosts::default()
     };
-    let one = domain::money::E9;
-    let minimum = number(
-        "commission-minimum",
-        &options.commission_minimum,
-        minimum,
-        i64::MAX,
-        "an amount of 0 or more",
-    )?;
-    Ok(Costs {
-        commission_per_share_e9: number(
-            "commission-per-share",
-            &options.commission_per_share,
-            decimal(known.commission_per_share_e9),
-            i64::MAX,
-            "an amount of 0 or more",
-        )?,
-        commission_rate_e9: number(
-            "commission-rate",
-            &options.commission_rate,
-            decimal(known.commission_rate_e9),
-            one,
-            "a share from 0 to 1",
-        )?,
-        commission_minimum: Amount(i128::from(minimum)).to_wire(),
-        // One basis point is a ten-thousandth.
-        slippage_rate_e9: number(
-            "slippage-bps",
-            &options.slippage_bps,
-            decimal(known.slippage_rate_e9.saturating_mul(10_000)),
-            10_000 * one,
-            "0 to 10000",
-        )? / 10_000,
-        ..known
+    domain::research::costs(&stated, known).map_err(|Invalid { field, value, expected }| {
+        usage(format!("--{} {value:?}: expected {expected}", field.replace('_', "-")))
     })
 }
 
@@ -441,23 +411,14 @@ fn limit_sets(
     Ok(sets.into_iter().map(set).collect())
 }
 
-/// Reads `NAME=VALUE`, `strategy:S.NAME=VALUE` or `symbol:Y.NAME=VALUE`.
+/// Reads a limit as it is written with its scope.
 pub fn scoped(text: &str) -> Result<(Scope, &str, &str), Failure> {
-    let expected = || {
-        usage(format!("--limit {text:?}: expected NAME=VALUE, strategy:S.NAME=VALUE or symbol:Y.NAME=VALUE"))
-    };
-    let (left, value) = text.split_once('=').ok_or_else(expected)?;
-    // A symbol may have a dot of its own: the name is what comes after the last one.
-    let Some((scope, name)) = left.rsplit_once('.') else {
-        return Ok((Scope::default(), left, value));
-    };
-    match scope.split_once(':') {
-        Some((_, "")) => Err(expected()),
-        Some(("strategy", name_of)) => Ok((Scope::new("", name_of, ""), name, value)),
-        Some(("symbol", symbol)) => {
-            let symbol = one(&format!("--limit {text:?}: symbol"), symbol, HELP)?;
-            Ok((Scope::new("", "", &symbol), name, value))
-        }
-        _ => Err(expected()),
+    let expected = fields::SCOPED_EXPECTED;
+    let read = fields::scoped(text);
+    let (mut scope, name, value) =
+        read.ok_or_else(|| usage(format!("--limit {text:?}: expected {expected}")))?;
+    if !scope.symbol.is_empty() {
+        scope.symbol = one(&format!("--limit {text:?}: symbol"), &scope.symbol, HELP)?;
     }
+    Ok((scope, name, value))
 }

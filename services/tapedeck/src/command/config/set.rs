@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use toml::{Table, Value};
+use toml_edit::{DocumentMut, InlineTable, Item, Table, TomlError, Value};
 
 use crate::cli::Global;
 use crate::config::Config;
@@ -38,87 +38,95 @@ pub fn run(global: &Global, field: &str, value: &str, output: Output) -> Result<
     std::fs::rename(&beside, &file)?;
     let file = file.display().to_string();
     if output.json {
-        return output
-            .document(&serde_json::json!({"file": file, "field": field, "value": value.to_string()}));
+        return output.document(&serde_json::json!({"file": file, "field": field, "value": value}));
     }
     output.line(&format!("{field} = {value} in {file}"));
     Ok(())
 }
 
-/// The text with the field in it, and the field's value.
-fn with(text: &str, field: &str, value: &str) -> Result<(String, Value), Failure> {
-    let usage = |message: String| Failure::usage(message, EXAMPLE);
-    let is_bare = |part: &str| {
+/// The text with the field in it, and the field's value as it is written there.
+fn with(text: &str, field: &str, value: &str) -> Result<(String, String), Failure> {
+    let is_bare = |part: &&str| {
         !part.is_empty()
             && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
     let path: Vec<&str> = field.split('.').collect();
-    let named = field.rsplit_once('.').filter(|_| path.iter().all(|part| is_bare(part)));
-    let Some((table, key)) = named else {
-        return Err(usage(format!("{field}: expected a table and a key, as account.paper.broker")));
+    let named = path.split_last().filter(|(_, tables)| !tables.is_empty() && path.iter().all(is_bare));
+    let Some((key, tables)) = named else {
+        let message = format!("{field}: expected a table and a key, as account.paper.broker");
+        return Err(Failure::usage(message, EXAMPLE));
     };
+    let mut document: DocumentMut =
+        text.parse().map_err(|error: TomlError| Failure::config(format!("the configuration: {error}")))?;
     let value = literal(value);
-    let before =
-        text.parse::<Table>().map_err(|error| Failure::config(format!("the configuration: {error}")))?;
-    let mut wanted = before;
-    let after = stated(text, table, key, &value.to_string());
-    let stands =
-        put(&mut wanted, &path, value.clone()) && after.parse::<Table>().is_ok_and(|after| after == wanted);
-    if !stands {
+    let written = value.to_string();
+    if !put(&mut document, tables, key, value) {
         let message =
-            format!("{field}: the file has no table [{table}] of its own, and states it in another form");
-        return Err(Failure { hint: format!("state {key} = {value} there"), ..Failure::config(message) });
+            format!("{field}: the file states a table, or several, in the place of a value or a table");
+        return Err(Failure { hint: format!("state {key} = {written} there"), ..Failure::config(message) });
     }
-    Ok((after, value))
+    Ok((document.to_string(), written))
 }
 
 /// A value as TOML writes it; what is none is text.
 fn literal(text: &str) -> Value {
-    let read = format!("value = {text}").parse::<Table>().ok().filter(|read| read.len() == 1);
-    read.and_then(|mut read| read.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
+    text.parse().unwrap_or_else(|_: TomlError| Value::from(text))
 }
 
-/// Puts a value at a path; false where something else than a table is on the way.
-fn put(table: &mut Table, path: &[&str], value: Value) -> bool {
-    match path {
-        [] => false,
-        [key] => {
-            table.insert((*key).to_owned(), value);
-            true
-        }
-        [first, rest @ ..] => {
-            if !table.contains_key(*first) {
-                table.insert((*first).to_owned(), Value::Table(Table::new()));
-            }
-            match table.get_mut(*first) {
-                Some(Value::Table(inner)) => put(inner, rest, value),
-                _ => false,
-            }
+/// Puts a value into a table, which is made at the end where there is none. False where something else stands there.
+fn put(document: &mut DocumentMut, tables: &[&str], key: &str, value: Value) -> bool {
+    let last_words = document.trailing().as_str().unwrap_or_default().trim_end().to_owned();
+    let (mut item, mut is_new) = (document.as_item_mut(), false);
+    for name in tables {
+        is_new = item.get(name).is_none();
+        match inner(item, name) {
+            Some(next) => item = next,
+            None => return false,
         }
     }
+    if !state(item, key, value) {
+        return false;
+    }
+    if let Item::Table(table) = item
+        && is_new
+    {
+        table.set_position(Some(isize::MAX));
+        if !last_words.is_empty() {
+            // What ends the file is about what is above it.
+            table.decor_mut().set_prefix(format!("{last_words}\n\n"));
+            document.set_trailing("");
+        }
+    }
+    true
 }
 
-/// The text with a line of a table: in the place of the one that states the key, else behind the table's heading, else
-/// in a table at the end.
-fn stated(text: &str, table: &str, key: &str, value: &str) -> String {
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let heading = |line: &String| {
-        let name = line.trim().strip_prefix('[')?;
-        name.split_once(']').map(|(name, _)| name.trim().to_owned())
+/// What stands in a table under `name`, where there is nothing a table that is made; `None` of what is no table.
+fn inner<'a>(item: &'a mut Item, name: &str) -> Option<&'a mut Item> {
+    let made = if item.is_inline_table() {
+        Item::Value(Value::InlineTable(InlineTable::new()))
+    } else {
+        let mut table = Table::new();
+        // Of a table that holds only tables nothing is written.
+        table.set_implicit(true);
+        Item::Table(table)
     };
-    let line = format!("{key} = {value}");
-    let Some(place) = lines.iter().position(|line| heading(line).as_deref() == Some(table)) else {
-        lines.extend([format!("[{table}]"), line]);
-        return lines.join("\n") + "\n";
-    };
-    let of_table = lines[place + 1..].iter().take_while(|line| heading(line).is_none());
-    let states = |line: &String| line.split_once('=').is_some_and(|(name, _)| name.trim() == key);
-    let known = of_table.enumerate().find(|(_, line)| states(line)).map(|(index, _)| place + 1 + index);
-    match known {
-        Some(known) => lines[known] = line,
-        None => lines.insert(place + 1, line),
+    Some(item.as_table_like_mut()?.entry(name).or_insert(made))
+}
+
+/// States a value in a table, with the comment of the one that it takes the place of.
+fn state(item: &mut Item, key: &str, mut value: Value) -> bool {
+    let Some(table) = item.as_table_like_mut() else { return false };
+    match table.get_mut(key) {
+        Some(Item::Value(stated)) => {
+            *value.decor_mut() = stated.decor().clone();
+            *stated = value;
+        }
+        Some(_) => return false,
+        None => {
+            table.insert(key, Item::Value(value));
+        }
     }
-    lines.join("\n") + "\n"
+    true
 }
 
 #[cfg(test)]
@@ -129,19 +137,50 @@ mod tests {
         with(text, field, value).map(|(text, _)| text).map_err(|failure| failure.message)
     }
 
+    fn broker(text: &str) -> String {
+        after(text, "account.paper.broker", "alpaca").unwrap()
+    }
+
     #[test]
-    fn one_line_changes_and_no_table_comes_twice() {
-        let broker = |text: &str| after(text, "account.paper.broker", "alpaca").unwrap();
-        assert_eq!(broker(""), "[account.paper]\nbroker = \"alpaca\"\n");
-        let other = "# mine\n[web]\nbind = \"127.0.0.1:1\"";
-        assert_eq!(broker(other), format!("{other}\n[account.paper]\nbroker = \"alpaca\"\n"));
+    fn one_value_changes_and_the_rest_stays_as_it_is_written() {
         let known =
-            "[account.paper] # mine\ncash = 5 # dollars\n\n[account.paper.alpaca]\nbase_url = \"x\"\n";
-        let line = "[account.paper] # mine\nbroker = \"alpaca\"\n";
-        assert_eq!(broker(known), known.replace("[account.paper] # mine\n", line));
+            "[account.paper] # mine\ncash   = 5 # dollars\n\n[account.paper.alpaca]\nbase_url = 'x'\n# end\n";
+        let line = "cash   = 5 # dollars\nbroker = \"alpaca\"\n";
+        assert_eq!(broker(known), known.replace("cash   = 5 # dollars\n", line));
         assert_eq!(broker(&broker(known)), broker(known));
         let set = after(&broker(known), "account.paper.broker", "simulated").unwrap();
         assert_eq!(set, broker(known).replace("\"alpaca\"", "\"simulated\""));
+        let set = after(known, "account.paper.cash", "7").unwrap();
+        assert_eq!(set, known.replace("= 5 #", "= 7 #"), "the comment behind it stays");
+        let list = "# names\n[web]\npublic_hosts = [\n  \"a\", # one\n]\nbind = \"x\"\n";
+        let set = after(list, "web.bind", "127.0.0.1:1").unwrap();
+        assert_eq!(set, list.replace("\"x\"", "\"127.0.0.1:1\""));
+    }
+
+    #[test]
+    fn a_table_that_is_not_there_is_made_at_the_end() {
+        let table = "[account.paper]\nbroker = \"alpaca\"\n";
+        assert_eq!(broker(""), table);
+        let other = "# mine\n[web]\nbind = \"127.0.0.1:1\"";
+        assert_eq!(broker(other), format!("{other}\n\n{table}"));
+        let last_words = "[account.alt]\ncash = 5\n[web]\nbind = \"x\"\n\n# about the web";
+        assert_eq!(broker(last_words), format!("{last_words}\n\n{table}"));
+        let deeper = "[account.paper.alpaca]\nbase_url = \"x\"\n";
+        let after = broker(deeper);
+        assert_eq!(after.matches("[account.paper]\nbroker = \"alpaca\"\n").count(), 1, "{after}");
+        assert!(after.contains(deeper), "{after}");
+    }
+
+    #[test]
+    fn a_table_in_another_form_is_met_in_that_form() {
+        let set = |text: &str, field: &str| after(text, field, "6").unwrap();
+        let dotted = "account.paper.cash = 5 # dollars\n";
+        assert_eq!(set(dotted, "account.paper.cash"), dotted.replace('5', "6"));
+        let inline = "account = { paper = { cash = 5 } }\n";
+        assert_eq!(set(inline, "account.paper.cash"), inline.replace('5', "6"));
+        let read = set(inline, "account.alt.cash").parse::<toml::Table>().unwrap();
+        assert_eq!(read["account"]["alt"]["cash"].as_integer(), Some(6));
+        assert_eq!(read["account"]["paper"]["cash"].as_integer(), Some(5));
     }
 
     #[test]
@@ -151,10 +190,14 @@ mod tests {
             ("0.5", "cash = 0.5"),
             ("true", "cash = true"),
             ("\"5\"", "cash = \"5\""),
+            ("[1, 2]", "cash = [1, 2]"),
             ("some words", "cash = \"some words\""),
+            ("5\nfee = 6", "cash = "),
         ] {
             let text = after("", "account.paper.cash", text).unwrap();
             assert!(text.contains(written), "{text}");
+            let read = text.parse::<toml::Table>().unwrap();
+            assert_eq!(read["account"]["paper"].as_table().map(toml::Table::len), Some(1), "{text}");
         }
     }
 
@@ -164,9 +207,13 @@ mod tests {
             let refused = after("", field, "1").unwrap_err();
             assert!(refused.contains("expected a table and a key"), "{refused}");
         }
-        for text in ["account.paper.cash = 5\n", "account = { paper = { cash = 5 } }\n"] {
-            let refused = after(text, "account.paper.cash", "6").unwrap_err();
-            assert!(refused.contains("no table [account.paper] of its own"), "{refused}");
+        for (text, field) in [
+            ("[[limits]]\nmax_leverage = 2\n", "limits.max_leverage"),
+            ("[account.paper.alpaca]\nbase_url = \"x\"\n", "account.paper.alpaca"),
+            ("[account]\npaper = 5\n", "account.paper.cash"),
+        ] {
+            let refused = after(text, field, "6").unwrap_err();
+            assert!(refused.contains("in the place of a value or a table"), "{refused}");
         }
         assert!(after("[account", "account.paper.cash", "6").unwrap_err().contains("the configuration"));
     }
