@@ -58,7 +58,25 @@ RUSTC_WORKSPACE_WRAPPER=$ROOT/deploy/lint-and-compile.sh
 CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings
 export RUSTC_WORKSPACE_WRAPPER CLIPPY_ARGS
 step "lints and build" cargo build --workspace --all-targets --locked --quiet --keep-going
-step "tests" "$CARGO_TARGET_DIR/debug/with-servers" cargo nextest run --workspace --locked --cargo-quiet
+# The ten tests that took longest, of whatever outcome: they are where the next minute can be won.
+report=target/nextest/default/junit.xml
+slowest() {
+    [ -r "$report" ] || return 0
+    printf '==> the ten slowest tests, in seconds\n'
+    sed -n 's/.*<testcase name="\([^"]*\)" classname="\([^"]*\)".* time="\([0-9.]*\)".*/\3 \2 \1/p' "$report" |
+        sort -rn | head -n 10
+}
+# One more at a time than there are cores: some wait for most of their time (`.config/nextest.toml`).
+threads=$(($(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1))
+tests() {
+    rm -f "$report"
+    outcome=0
+    "$CARGO_TARGET_DIR/debug/with-servers" \
+        cargo nextest run --workspace --locked --cargo-quiet --test-threads "$threads" || outcome=$?
+    slowest
+    return "$outcome"
+}
+step "tests" tests
 # The only program with planted bugs in it; what is shipped was built before and stays as it is.
 planted() {
     cargo build --workspace --bin tapedeck-sim-planted --features simulation/planted-bugs --locked --quiet

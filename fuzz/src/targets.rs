@@ -212,10 +212,9 @@ fn ask(order: &mut OrderState, quantity: Quantity) {
     if quantity.0 <= 0 || order.status.is_ended() {
         return;
     }
-    let revision = order.spec.revision.max(order.asked_revision).saturating_add(1);
+    let revision = order.last_revision().saturating_add(1);
     let spec = OrderSpec { quantity_e9: quantity.0, revision, ..order.spec.clone() };
-    order.asked_revision = revision;
-    order.replace = Some(Replacement::of(&spec, "decision"));
+    order.ask(Replacement::of(&spec, "decision"));
 }
 
 /// Folds a report; the same once more adds nothing.

@@ -60,7 +60,7 @@ async fn measure(home: &Path) -> anyhow::Result<()> {
     let options = ready(home, "latency bench").await?;
     let log = connect(options.clone()).await?;
     let payload = contracts::encode(&event(0, 0, from_session()?));
-    let hops = measure_hops(&options, payload, 1).await?;
+    let hops = measure_hops(&options, payload, 1, 1_000).await?;
     let reader = connect(options).await?;
     let sent = Arc::new(Mutex::new(HashMap::new()));
     let head = reader_head(&reader).await?;

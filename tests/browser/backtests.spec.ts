@@ -28,10 +28,10 @@ test("a search that runs to its end grows from value to value to 100", async ({ 
   const { timeframe } = await market(page);
   const strategies = Array.from({ length: 4 }, (_, index) => ({ kind: "sma_cross", name: `cross_${index}` }));
   const range = (parameter: string, values: string) => ({ strategy: "cross_0", parameter, values: [values] });
-  // Long enough for several hints, of which there are ten a second, and a quarter of the search that must not end.
+  // Long enough for several hints, of which there are ten a second, and a tenth of the search that must not end.
   const id = await ask(page, {
     kind: "sweep", timeframe, strategies,
-    search: { sampler: "grid", ranges: [range("fast", "1..100"), range("slow", "101..200")] },
+    search: { sampler: "grid", ranges: [range("fast", "1..60"), range("slow", "101..160")] },
   });
   const seen = await progressOf(page.request, id);
   expect(new Set(seen).size).toBeGreaterThanOrEqual(2);

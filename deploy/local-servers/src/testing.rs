@@ -3,14 +3,18 @@
 //! `make test` runs everything under `with-servers`, which starts one PostgreSQL for all test processes and
 //! names it in `TAPEDECK_TEST_DATABASE_URL`. Without it (a test run from an editor) a test starts its own.
 //! A nats-server starts in a few hundredths of a second, so every test that needs one has its own.
+//!
+//! It also makes a directory of the run and names it in `TAPEDECK_TEST_RUN`. Without it tests do without what is in it.
 
 mod nats;
 mod postgres;
+mod run;
 
 use std::path::PathBuf;
 
 pub use nats::TestNats;
 pub use postgres::{TestDatabase, TestPostgres, test_options};
+pub use run::{TestRun, programs_of};
 
 use crate::{Search, ServerError};
 
@@ -18,6 +22,8 @@ use crate::{Search, ServerError};
 pub const DATABASE_URL_VARIABLE: &str = "TAPEDECK_TEST_DATABASE_URL";
 /// The variable that names the nats-server to start.
 pub const NATS_SERVER_VARIABLE: &str = "TAPEDECK_TEST_NATS_SERVER";
+/// The variable that names the directory of a run of tests.
+pub const RUN_VARIABLE: &str = "TAPEDECK_TEST_RUN";
 
 /// Where tests look for programs: the path and the cache of tools that `make setup` fills
 /// (`TAPEDECK_TOOLS`, else `tapedeck/tools` in the user's cache directory).
@@ -30,6 +36,11 @@ pub fn search_from_environment() -> Search {
             .map(|cache| cache.join("tapedeck").join("tools"))
     };
     Search { explicit: None, path: path_variable(), tools_dir: tools.or_else(cache) }
+}
+
+/// The directory of this run of tests, where it has one.
+pub fn run_directory() -> Option<PathBuf> {
+    variable(RUN_VARIABLE).map(PathBuf::from)
 }
 
 /// A variable of the environment; an empty one counts as unset.

@@ -172,8 +172,9 @@ fn a_strategy_that_only_the_tape_knows_is_run_on_its_terms() -> Outcome {
     what_is_registered_goes_before_a_kind(&home, &from_tape["statistics"])?;
 
     // Registered as external, its program is started by whoever has it: here by its command.
+    let subjects = "market.bar.>,market.action.>,news.article.>";
     let register = ["strategy", "register", "outer", "--tape", "known", "--sizing", "fixed:10"];
-    home.text(&register)?;
+    home.text(&[&register[..], &["--subjects", subjects]].concat())?;
     let command = python_command()?;
     let external = ["backtest", "--tape", "known", "--strategy", "outer", "--external", &command];
     let mut external = external.to_vec();
@@ -181,6 +182,11 @@ fn a_strategy_that_only_the_tape_knows_is_run_on_its_terms() -> Outcome {
     let outer = home.json(&external)?;
     assert_eq!(outer["counts"]["fills"], from_tape["counts"]["fills"], "{outer}");
     assert_eq!(outer["statistics"], from_tape["statistics"]);
+    let said = outer["warnings"].to_string();
+    assert!(
+        said.contains("outer: reads articles and had none, because the tape holds none of them"),
+        "{said}"
+    );
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::chaos::{FROM, TAPE, TO, calm, rounds, search, tell, whole};
-use crate::harness::{BUSY, Home, Outcome, actions_file, bar_files, rehearse};
+use crate::harness::{BUSY, Home, Outcome, actions_file, bar_files_of, rehearse};
 
 const NODES: usize = 3;
 const ROUNDS: u64 = 1;
@@ -237,7 +237,7 @@ async fn replicate(client: &async_nats::Client) -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chaos_of_a_cluster_loses_and_doubles_nothing() -> Outcome {
-    let (bars, actions) = (bar_files()?, actions_file()?);
+    let (bars, actions) = (bar_files_of(FROM, TO)?, actions_file()?);
     let calm = calm(&bars, &actions)?;
     for seed in 0..rounds(ROUNDS).div_ceil(5).max(1) {
         let began = Instant::now();

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use async_nats::Client;
+use contracts::v1::event::Body;
+use contracts::v1::{Bar, Event, Origin, Parked};
 use event_log::definitions::PERMISSIONS;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
@@ -50,8 +52,20 @@ fn up(home: &Home) -> anyhow::Result<(crate::harness::Running, String)> {
     Ok((running, format!("nats://127.0.0.1:{}", port.trim())))
 }
 
+/// The services' users with their passwords.
+fn users(home: &Home) -> anyhow::Result<Vec<Value>> {
+    Ok(serde_json::from_slice(&std::fs::read(home.path().join("tapes/main/nats/services.json"))?)?)
+}
+
+/// A client in a service's own name.
+async fn as_service(home: &Home, address: &str, user: &str) -> anyhow::Result<Client> {
+    let users = users(home)?;
+    let stored = users.iter().find(|stored| stored["user"] == user);
+    enter(address, user, stored.and_then(|stored| stored["password"].as_str()).unwrap_or_default()).await
+}
+
 /// The subjects whose writers are apart, and who writes there.
-const WRITERS: [(&str, &[&str]); 25] = [
+const WRITERS: [(&str, &[&str]); 27] = [
     ("market.bar.1h.SPY", &["ingest"]),
     ("news.article.SPY", &["ingest"]),
     ("signal.mine.SPY", &["strategy", "web"]),
@@ -76,6 +90,8 @@ const WRITERS: [(&str, &[&str]); 25] = [
     ("parked.projection-bars", &["projector"]),
     ("audit.owner.halt", &["web"]),
     ("clock.decide", &["ingest"]),
+    ("ingest.replay.1", &["web"]),
+    ("ingest.replayed.1", &["ingest"]),
     ("projection.trading.committed", &["projector"]),
 ];
 
@@ -122,23 +138,21 @@ fn the_permissions_keep_the_writers_of_the_tape_apart() -> Outcome {
 async fn the_server_lets_no_service_do_what_is_anothers() -> Outcome {
     let home = Home::new()?;
     let (_running, address) = up(&home)?;
-    let users: Vec<Value> =
-        serde_json::from_slice(&std::fs::read(home.path().join("tapes/main/nats/services.json"))?)?;
-    assert_eq!(users.len(), PERMISSIONS.len());
+    assert_eq!(users(&home)?.len(), PERMISSIONS.len());
     let before = home.json(&["stream", "list", "--tape", "main"])?;
-    for file in PERMISSIONS {
-        let stored = users.iter().find(|user| user["user"] == file.user());
-        let password = stored.and_then(|user| user["password"].as_str()).unwrap_or_default();
-        let client = enter(&address, &file.user(), password).await?;
+    let (tape, at) = (&home, address.as_str());
+    // All at once: that nobody answers is waited for.
+    let tried = PERMISSIONS.iter().map(|file| async move {
+        let client = as_service(tape, at, &file.user()).await?;
         // What is its own it may: it asks after a stream.
         let asked = client.request("$JS.API.STREAM.INFO.TRADING", "".into()).await;
         assert!(asked.is_ok(), "{}: {asked:?}", file.service);
         let foreign = WRITERS.iter().filter(|(_, writers)| !writers.contains(&file.service));
         let subjects: Vec<&str> = foreign.map(|(subject, _)| *subject).chain(NOBODYS).collect();
-        refused(&client, &format!("_INBOX_{}.refused", file.user()), &subjects)
-            .await
-            .context(file.service)?;
-    }
+        let inbox = format!("_INBOX_{}.refused", file.user());
+        refused(&client, &inbox, &subjects).await.context(file.service)
+    });
+    futures::future::try_join_all(tried).await?;
     let after = home.json(&["stream", "list", "--tape", "main"])?;
     let messages = |streams: &Value, name: &str| {
         let stream = streams.as_array().into_iter().flatten().find(|stream| stream["stream"] == name);
@@ -147,6 +161,79 @@ async fn the_server_lets_no_service_do_what_is_anothers() -> Outcome {
     for stream in ["MARKET", "TRADING", "AUDIT"] {
         assert_eq!(messages(&after, stream), messages(&before, stream), "{stream}");
     }
+    Ok(())
+}
+
+/// A bar on MARKET that strategy has set aside, each written by whose it is. Gives the parked event's id.
+async fn set_aside(home: &Home, address: &str) -> anyhow::Result<String> {
+    let close_ns = 1_577_977_200_000_000_000;
+    let mut bar = Bar { symbol: "SPY".to_owned(), timeframe: "1h".to_owned(), ..Bar::default() };
+    bar.start = Some(contracts::to_timestamp(close_ns - 3_600_000_000_000));
+    bar.set_origin(Origin::Live);
+    for price in [&mut bar.open_e9, &mut bar.high_e9, &mut bar.low_e9, &mut bar.close_e9] {
+        *price = 300_000_000_000;
+    }
+    let event = Event {
+        id: "bar-1".to_owned(),
+        event_time: Some(contracts::to_timestamp(close_ns)),
+        source: "test".to_owned(),
+        body: Some(Body::Bar(bar)),
+        ..Event::default()
+    };
+    let payload = contracts::encode(&event);
+    let ingest = as_service(home, address, "service-ingest").await?;
+    // Without an id in its headers, so that the server does not take the replay for the same.
+    let stored = ingest.request("market.bar.1h.SPY", payload.clone().into()).await?;
+    let stored: Value = serde_json::from_slice(&stored.payload)?;
+    let sequence = stored["seq"].as_u64().with_context(|| stored.to_string())?;
+    let parked = Parked {
+        service: "strategy".to_owned(),
+        stream: "MARKET".to_owned(),
+        sequence,
+        subject: "market.bar.1h.SPY".to_owned(),
+        reason: "an older version could not read it".to_owned(),
+        payload,
+    };
+    let id = contracts::event_id(&format!("MARKET/{sequence}"), "park/strategy", 0);
+    let event = Event { id: id.clone(), body: Some(Body::Parked(parked)), ..event };
+    let strategy = as_service(home, address, "service-strategy").await?;
+    strategy.request("parked.strategy", contracts::encode(&event).into()).await?;
+    Ok(id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_has_market_data_replayed_that_it_may_not_write() -> Outcome {
+    let home = Home::new()?;
+    let (_running, address) = up(&home)?;
+    let id = set_aside(&home, &address).await?;
+    eventually("it is parked", Duration::from_secs(30), || {
+        Ok(home.text(&["parked", "list", "--tape", "main"])?.contains(&id))
+    })?;
+    let token = home.json(&["token", "create", "replays", "--role", "operator", "--tape", "main"])?;
+    let token = token["secret"].as_str().context("a token")?;
+    let page = crate::tapes::url(&home, "up")?.context("an address")?;
+    // It wants to know who would do TLS, which is never spoken here.
+    let _chosen_before = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let request = client.post(format!("{page}api/v1/parked/{id}/replay")).bearer_auth(token);
+    let answer = request.header("idempotency-key", "replay-0001").send().await?;
+    let (status, text) = (answer.status(), answer.text().await?);
+    assert_eq!(status, 200, "{text}");
+    let answer: Value = serde_json::from_str(&text)?;
+    assert_eq!(answer["stream"], "MARKET", "{answer}");
+    // It is history now, from who writes market data; the page says what became of it.
+    let all =
+        ["tail", "--tape", "main", "--subject", "market.bar.>", "--from-seq", "1", "--no-follow", "--json"];
+    let bars = home.text(&all)?;
+    let last: Value = serde_json::from_str(bars.lines().last().context("a bar")?)?;
+    assert_eq!(last["sequence"], answer["sequence"], "{bars}");
+    assert!(last.to_string().contains("ORIGIN_BACKFILL"), "{last}");
+    eventually("it is resolved", Duration::from_secs(30), || {
+        Ok(home.text(&["parked", "list", "--all", "--tape", "main"])?.contains("replayed"))
+    })?;
+    let audit =
+        home.text(&["tail", "--tape", "main", "--subject", "audit.>", "--from-seq", "1", "--no-follow"])?;
+    assert!(audit.contains("parked_replay"), "{audit}");
     Ok(())
 }
 

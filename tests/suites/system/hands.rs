@@ -85,7 +85,8 @@ async fn a_strategys_user_can_do_nothing_but_its_own() -> Outcome {
     let own = client.request("signal.mine.ACMEX", r#"{"wrong":1}"#.into()).await?;
     assert!(String::from_utf8_lossy(&own.payload).contains("TRADING"), "its own signals reach the tape");
     let create = r#"{"stream_name":"MARKET","config":{"name":"spy","ack_policy":"none"},"action":"create"}"#;
-    for (subject, payload) in [
+    // At once, because none of them is answered: each is waited for to its end.
+    let forbidden = [
         ("signal.yours.ACMEX", "{}"),
         ("signal.momentum.ACMEX", "{}"),
         ("control.strategy.mine.enabled", "{}"),
@@ -97,6 +98,7 @@ async fn a_strategys_user_can_do_nothing_but_its_own() -> Outcome {
         ("market.bar.1h.ACMEX", "{}"),
         ("parked.risk", "{}"),
         ("clock.decide", "{}"),
+        ("ingest.replay.1", ""),
         ("$JS.API.STREAM.DELETE.TRADING", ""),
         ("$JS.API.STREAM.PURGE.TRADING", ""),
         ("$JS.API.STREAM.UPDATE.TRADING", r#"{"name":"TRADING","subjects":["x"]}"#),
@@ -111,8 +113,10 @@ async fn a_strategys_user_can_do_nothing_but_its_own() -> Outcome {
         ("$JS.API.CONSUMER.INFO.MARKET.execution", ""),
         ("$JS.API.CONSUMER.MSG.NEXT.MARKET.strategy-yours", ""),
         ("$JS.ACK.MARKET.execution.1.1.1.1.1", "+ACK"),
-    ] {
-        let answer = client.request(subject, payload.into()).await;
+    ];
+    let asked = forbidden.map(|(subject, payload)| client.request(subject, payload.into()));
+    let answers = futures::future::join_all(asked).await;
+    for ((subject, _), answer) in forbidden.iter().zip(answers) {
         assert!(answer.is_err(), "{subject} was answered: {answer:?}");
     }
     // Nor can it have the server's answers sent where it may not send itself.

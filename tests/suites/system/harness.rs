@@ -4,7 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use local_servers::testing::{programs_of, run_directory};
 use serde_json::Value;
+
+/// How long a test rests between two looks, at least and at most.
+const REST_MIN: Duration = Duration::from_millis(50);
+const REST_MAX: Duration = Duration::from_secs(1);
+/// After so many rests the next ones are longer: what takes a minute may be seen a second late.
+const RESTS: u32 = 20;
 
 /// Outcome of a test.
 pub type Outcome = anyhow::Result<()>;
@@ -16,8 +23,18 @@ pub struct Home {
 }
 
 impl Home {
-    /// An empty home with the default configuration.
+    /// An empty home with the default configuration. Its tapes get their clusters from those who run the tests, where these
+    /// have one: making one for each takes longer than what is tested.
     pub fn new() -> anyhow::Result<Self> {
+        let mut home = Self::of_a_newcomer()?;
+        if let Some(run) = run_directory() {
+            home.set("PATH", &format!("{}:{}", programs_of(&run).display(), path()));
+        }
+        Ok(home)
+    }
+
+    /// An empty home whose tapes run on PostgreSQL as it is on this machine, as everybody's do.
+    pub fn of_a_newcomer() -> anyhow::Result<Self> {
         Ok(Self { directory: tempfile::tempdir()?, environment: Vec::new() })
     }
 
@@ -167,19 +184,45 @@ impl Drop for Running {
     }
 }
 
-/// Polls `condition` until it holds.
+/// Where programs are looked for.
+#[expect(clippy::disallowed_methods, reason = "a program that is started finds others where this one does")]
+fn path() -> String {
+    std::env::var("PATH").unwrap_or_default()
+}
+
+/// What `make` comes to, worked out once for all tests of a run: by the first that asks, whatever its process. A test that
+/// runs alone works it out by itself.
+pub fn once(name: &str, make: impl FnOnce() -> anyhow::Result<Value>) -> anyhow::Result<Value> {
+    let Some(run) = run_directory() else { return make() };
+    // Held until the end of this function; who dies with it gives it back.
+    let lock = std::fs::File::create(run.join(format!("{name}.lock")))?;
+    lock.lock()?;
+    let (path, beside) = (run.join(format!("{name}.json")), run.join(format!("{name}.new")));
+    if path.exists() {
+        return Ok(serde_json::from_slice(&std::fs::read(&path)?)?);
+    }
+    let made = make()?;
+    std::fs::write(&beside, made.to_string())?;
+    std::fs::rename(&beside, &path)?;
+    Ok(made)
+}
+
+/// Polls `condition` until it holds. After each look it rests as long as the look took, so that what is waited for has the
+/// other half of the time, and longer the longer it has waited.
 pub fn eventually(
     what: &str,
     within: Duration,
     mut condition: impl FnMut() -> anyhow::Result<bool>,
 ) -> anyhow::Result<()> {
-    let deadline = Instant::now() + within;
+    let first = Instant::now();
     loop {
+        let look = Instant::now();
         if condition()? {
             return Ok(());
         }
-        anyhow::ensure!(Instant::now() < deadline, "not within {within:?}: {what}");
-        std::thread::sleep(Duration::from_millis(50));
+        let waited = first.elapsed();
+        anyhow::ensure!(waited < within, "not within {within:?}: {what}");
+        std::thread::sleep(look.elapsed().max(waited / RESTS).clamp(REST_MIN, REST_MAX));
     }
 }
 
@@ -202,6 +245,39 @@ pub fn bar_files() -> anyhow::Result<Vec<String>> {
     Ok(["AAPL", "BAC", "IBM", "SPY"]
         .map(|symbol| directory.join(format!("bars-1h-{symbol}.csv.gz")).display().to_string())
         .to_vec())
+}
+
+/// The bars of the dates from `from` to `to` in four files of their own, cut once in a run of the tests: who is killed and
+/// started again reads its files again, and twenty-five years are read for as long as a round of it takes. A test that runs
+/// alone takes the whole files.
+pub fn bar_files_of(from: &str, to: &str) -> anyhow::Result<Vec<String>> {
+    let whole = bar_files()?;
+    let Some(run) = run_directory() else { return Ok(whole) };
+    let name = format!("bars-{from}-{to}");
+    let cut = once(&name, || {
+        let directory = run.join(&name);
+        std::fs::create_dir_all(&directory)?;
+        let files = whole.iter().map(|file| cut(file, from, to, &directory));
+        Ok(files.collect::<anyhow::Result<Vec<_>>>()?.into())
+    })?;
+    Ok(serde_json::from_value(cut)?)
+}
+
+/// Writes the rows of some dates into a file in `directory`; gives its path.
+fn cut(file: &str, from: &str, to: &str, directory: &Path) -> anyhow::Result<String> {
+    let whole = Command::new("gzip").args(["-dc", file]).output()?;
+    anyhow::ensure!(whole.status.success(), "{file}: {}", String::from_utf8_lossy(&whole.stderr));
+    let text = String::from_utf8(whole.stdout)?;
+    let (header, rows) = text.split_once('\n').unwrap_or_default();
+    let is_within = |row: &&str| {
+        let date = row.split(',').nth(2).and_then(|time| time.get(..10)).unwrap_or_default();
+        (from..=to).contains(&date)
+    };
+    let kept: Vec<&str> = [header].into_iter().chain(rows.lines().filter(is_within)).collect();
+    let name = Path::new(file).file_stem().unwrap_or_default();
+    let path = directory.join(name);
+    std::fs::write(&path, kept.join("\n") + "\n")?;
+    Ok(path.display().to_string())
 }
 
 /// The file of corporate actions.

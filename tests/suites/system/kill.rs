@@ -7,32 +7,28 @@ use std::time::{Duration, Instant};
 use local_servers::testing::{TestNats, TestPostgres};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use sqlx::PgPool;
 
-use crate::chaos::SERVICES;
-use crate::harness::{BUSY, Home, Outcome, Running, actions_file, bar_files, eventually, rehearse};
+use crate::chaos::{FROM, SERVICES, TO, calm};
+use crate::harness::{BUSY, Home, Outcome, Running, actions_file, bar_files_of, eventually, rehearse};
 
 const ROUNDS: u64 = 20;
 const DYING_ROUNDS: u64 = 5;
-const FROM: &str = "2008-09-15";
-const TO: &str = "2008-12-31";
 /// A round must end within this; killing slows it down, it never stops it.
 const ROUND_MAX: Duration = Duration::from_secs(180);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_the_chain_hash_stays() -> Outcome {
-    let bars = bar_files()?;
+    let bars = bar_files_of(FROM, TO)?;
     let actions = actions_file()?;
-    let calm = Home::new()?;
-    calm.configure(BUSY)?;
-    let reference = calm.json(&rehearse(&bars, &actions, FROM, TO, &[]))?;
-    let wanted = reference["chain_hash"].as_str().unwrap_or_default().to_owned();
-    let orders = reference["orders"].as_u64().unwrap_or_default();
+    let calm = calm(&bars, &actions)?;
+    let orders = calm["orders"].as_u64().unwrap_or_default();
     assert!(orders >= 500, "{orders} orders, expected at least 500");
 
     let mut hits: BTreeMap<&str, u32> = BTreeMap::new();
     for seed in 0..ROUNDS {
         let nats = TestNats::start().await?;
-        let database = TestPostgres::shared().await?.create_database(None).await?;
+        let database = TestPostgres::shared().await?.create_migrated(migrated).await?;
         let mut home = Home::new()?;
         home.configure(BUSY)?;
         home.set("NATS_URL", &nats.url());
@@ -42,7 +38,7 @@ async fn killed_at_random_the_chain_hash_stays() -> Outcome {
             *hits.entry(service).or_default() += 1;
         }
         let chain = home.json(&["chain-hash", "--tape", "round"])?;
-        assert_eq!(chain["chain_hash"], wanted.as_str(), "seed {seed}");
+        assert_eq!(chain["chain_hash"], calm["chain_hash"], "seed {seed}");
         home.text(&["projection", "verify", "--tape", "round"])?;
         // Neither a checker that was there in between nor one now finds anything.
         home.text(&["check", "--tape", "round"])?;
@@ -55,15 +51,21 @@ async fn killed_at_random_the_chain_hash_stays() -> Outcome {
     Ok(())
 }
 
+/// Brings a database to the newest version.
+async fn migrated(url: String) -> Outcome {
+    let admin = PgPool::connect(&url).await?;
+    projections::migrate(&admin).await?;
+    admin.close().await;
+    Ok(())
+}
+
 /// The rehearsal and the servers that it started die together, again and again. A server that dies forgets
 /// acknowledgements and the last of the read models, never an event.
 #[test]
 fn killed_with_its_servers_the_chain_hash_stays() -> Outcome {
-    let (bars, actions) = (bar_files()?, actions_file()?);
-    let calm = Home::new()?;
-    calm.configure(BUSY)?;
+    let (bars, actions) = (bar_files_of(FROM, TO)?, actions_file()?);
+    let wanted = calm(&bars, &actions)?["chain_hash"].clone();
     let rehearsal = rehearse(&bars, &actions, FROM, TO, &["--tape", "died"]);
-    let wanted = calm.json(&rehearsal)?["chain_hash"].clone();
     let mut deaths = 0;
     for seed in 0..DYING_ROUNDS {
         let mut random = ChaCha8Rng::seed_from_u64(seed);

@@ -21,9 +21,12 @@ fn two_rehearsals_decide_the_same_and_their_read_models_are_the_fold() -> Outcom
         assert!(report["floor_bars_per_second"].as_f64() > Some(0.0), "{report}");
         let chain = home.json(&["chain-hash"])?;
         assert_eq!(chain["chain_hash"], report["chain_hash"]);
-        the_past_ends_in_the_present(&home)?;
-        the_report_measures_the_tape(&home, &report["fills"])?;
-        everything_follows_from_its_inputs(&home, &report)?;
+        // Of two tapes that are the same one is enough for what follows from either.
+        if hashes.is_empty() {
+            the_past_ends_in_the_present(&home)?;
+            the_report_measures_the_tape(&home, &report["fills"])?;
+            everything_follows_from_its_inputs(&home, &report)?;
+        }
         let verified = home.json(&["projection", "verify"])?;
         let differences: Vec<_> = verified
             .as_array()

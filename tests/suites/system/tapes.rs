@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Home, Outcome, bar_files, eventually};
+use crate::harness::{Home, Outcome, eventually};
 
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 
@@ -28,7 +28,7 @@ fn count(home: &Home, arguments: &[&str]) -> anyhow::Result<usize> {
 
 #[test]
 fn the_demo_trades_within_thirty_seconds_of_its_url() -> Outcome {
-    let home = Home::new()?;
+    let home = Home::of_a_newcomer()?;
     let mut up = home.spawn("up", &["up"])?;
     eventually("a URL is printed", Duration::from_secs(30), || Ok(url(&home, "up")?.is_some()))?;
     eventually("fills, and denied and approved orders", Duration::from_secs(30), || {
@@ -75,8 +75,9 @@ fn two_homes_run_side_by_side_and_one_home_only_once() -> Outcome {
 #[test]
 fn tapes_are_listed_chosen_and_removed_only_when_that_was_meant() -> Outcome {
     let home = Home::new()?;
-    let bars = bar_files()?;
-    let bars = bars.first().map(String::as_str).unwrap_or_default();
+    let bars = home.path().join("bars.csv").display().to_string();
+    let rows = "symbol,timeframe,start_utc,open,high,low,close,volume\nTEST,1h,2020-01-02T15:00:00Z,10,11,9,10.5,100\n";
+    std::fs::write(&bars, rows)?;
     let names = |home: &Home| -> anyhow::Result<Vec<String>> {
         let listed = home.json(&["tape", "list"])?;
         let rows = listed.as_array().into_iter().flatten();
@@ -84,7 +85,7 @@ fn tapes_are_listed_chosen_and_removed_only_when_that_was_meant() -> Outcome {
     };
     assert!(names(&home)?.is_empty());
     for tape in ["one", "two"] {
-        home.json(&["import", bars, "--tape", tape])?;
+        home.json(&["import", &bars, "--tape", tape])?;
     }
     assert_eq!(names(&home)?, ["one", "two"]);
     home.text(&["tape", "use", "one"])?;

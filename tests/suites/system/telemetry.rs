@@ -9,7 +9,7 @@ use local_servers::testing::{TestDatabase, TestNats, TestPostgres};
 use serde_json::Value;
 
 use crate::collector::{Collector, Span};
-use crate::harness::{BUSY, Home, Outcome, Running, actions_file, bar_files, eventually, rehearse};
+use crate::harness::{BUSY, Home, Outcome, Running, actions_file, bar_files_of, eventually, rehearse};
 
 const FROM: &str = "2011-07-01";
 const TO: &str = "2011-07-29";
@@ -68,7 +68,7 @@ impl Spread {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_spans_bar_to_fill_across_processes() -> Outcome {
-    let (bars, actions) = (bar_files()?, actions_file()?);
+    let (bars, actions) = (bar_files_of(FROM, TO)?, actions_file()?);
     let collector = Collector::start().await?;
     let mut spread =
         Spread::start(&bars, &actions, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url())]).await?;
@@ -131,7 +131,7 @@ async fn one_trace_spans_bar_to_fill_across_processes() -> Outcome {
 
 #[test]
 fn a_collector_that_is_gone_is_said_once_and_disturbs_nothing() -> Outcome {
-    let (bars, actions) = (bar_files()?, actions_file()?);
+    let (bars, actions) = (bar_files_of(FROM, TO)?, actions_file()?);
     let home = Home::new()?;
     home.configure("[telemetry]\notlp_endpoint = \"http://127.0.0.1:9\"\nmetrics_every_s = 1\n")?;
     let arguments = rehearse(&bars, &actions, FROM, TO, &["--json"]);
@@ -171,7 +171,7 @@ pub async fn get(url: &str) -> anyhow::Result<(u16, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_without_a_dashboard_serves_metrics_and_health() -> Outcome {
-    let (bars, actions) = (bar_files()?, actions_file()?);
+    let (bars, actions) = (bar_files_of(FROM, TO)?, actions_file()?);
     let mut spread = Spread::start(&bars, &actions, &[]).await?;
     let address = free_address()?;
     tokio::task::block_in_place(|| spread.finish())?;

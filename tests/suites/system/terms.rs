@@ -133,7 +133,7 @@ fn a_market_that_never_rests_is_backtested_as_it_is_rehearsed() -> Outcome {
     let file = home.path().join("limits.toml");
     std::fs::write(&file, &text)?;
     let file = file.display().to_string();
-    for (calendar, tape) in [("24x5", "week"), ("24x7", "always")] {
+    for (calendar, tape, sessions) in [("24x5", "week", 5), ("24x7", "always", 4)] {
         let rehearsed = home.json(&["rehearse", "--bars", &wave, "--calendar", calendar, "--tape", tape])?;
         assert!(rehearsed["fills"].as_u64() > Some(4), "{calendar}: {rehearsed}");
         let run = ["backtest", "--strategy", "swing", "--limits", &file, "--calendar", calendar];
@@ -155,11 +155,12 @@ fn a_market_that_never_rests_is_backtested_as_it_is_rehearsed() -> Outcome {
         let subject = "control.backtest.*.requested";
         let asked = home.text(&["tail", "--tape", tape, "--subject", subject, "--no-follow", "--json"])?;
         assert!(asked.lines().count() > 1 && asked.lines().all(|line| line.contains(calendar)), "{asked}");
-        // So has the account: its days are the sessions on the tape, of which the fifth opens by the end of the bars.
+        // So has the account: its days are the sessions in which the bars lie. The last bar closes at midnight in UTC, where
+        // a day of the one calendar ends and one of the other goes on.
         let sheet = home.json(&["report", "--tape", tape])?;
         assert_eq!(sheet["run"]["calendar"], calendar, "{sheet}");
         let days = sheet["daily"]["dates"].as_array().context("dates")?;
-        assert_eq!(days.len(), 5, "{calendar}: {days:?}");
+        assert_eq!(days.len(), sessions, "{calendar}: {days:?}");
     }
     let of_another = ["rehearse", "--bars", &wave, "--calendar", "24x5", "--tape", "always"];
     refused(&home, &of_another, 2, &["tape always holds another source or range"])?;

@@ -1,15 +1,15 @@
 //! Runs a command with the servers that tests need: `with-servers cargo nextest run --workspace`.
 //!
-//! Starts one PostgreSQL that does not sync its writes, finds nats-server (each test starts its own), names
-//! both in the environment of the command, and ends with the command's exit code. What is set already is
-//! used as it is. The database's files are temporary and go with it.
+//! Starts one PostgreSQL that does not sync its writes, finds nats-server (each test starts its own), makes a directory
+//! of the run, names them in the environment of the command, and ends with the command's exit code. What is set already
+//! is used as it is. The database's files and the directory are temporary and go with it.
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 
 use local_servers::testing::{
-    DATABASE_URL_VARIABLE, NATS_SERVER_VARIABLE, TestPostgres, search_from_environment,
+    DATABASE_URL_VARIABLE, NATS_SERVER_VARIABLE, RUN_VARIABLE, TestPostgres, TestRun, search_from_environment,
 };
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -37,6 +37,11 @@ async fn run(mut command: Command) -> Result<ExitStatus, Box<dyn std::error::Err
     // Uses a server that is named already, else starts one that lives until the end of this function.
     let postgres = TestPostgres::shared().await?;
     command.env(DATABASE_URL_VARIABLE, postgres.url());
+    // It lives until the end of this function, too.
+    let run = if is_set(RUN_VARIABLE) { None } else { Some(TestRun::prepare().await?) };
+    if let Some(run) = &run {
+        command.env(RUN_VARIABLE, run.directory());
+    }
 
     // Ctrl-C reaches the whole group, so the command hears it by itself; this process must outlive it to
     // stop the server. A termination reaches this process alone and is passed on.

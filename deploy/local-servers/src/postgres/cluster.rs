@@ -62,6 +62,8 @@ pub(super) fn create_if_missing(
     let moved = made.and_then(|()| {
         if staging != beside {
             copy_tree(&staging, &beside)?;
+            // Before the sync: what is gone need not be written.
+            remove_tree(&staging)?;
         }
         if durable {
             // A thousand small files: one sync of everything is quicker than one of each, and it is done once.

@@ -1,6 +1,6 @@
 //! Which PostgreSQL to run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -94,7 +94,12 @@ fn candidates(search: &Search) -> Vec<PathBuf> {
             directories
         }
     };
-    directories.retain(|path| is_executable(&path.join("postgres")) && is_executable(&path.join("initdb")));
+    // Each is asked for its version once, however many ways lead to it.
+    let mut seen = BTreeSet::new();
+    directories.retain(|path| {
+        let is_new = seen.insert(path.clone());
+        is_new && is_executable(&path.join("postgres")) && is_executable(&path.join("initdb"))
+    });
     directories
 }
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use local_servers::testing::{TestPostgres, search_from_environment, test_options};
+use local_servers::testing::{TestPostgres, TestRun, search_from_environment, test_options};
 use local_servers::{PostgresServer, Search, ServerError, ServerState, find_postgres};
 use sqlx::{Connection, PgConnection};
 
@@ -89,13 +89,17 @@ fn files_are_private(home: &Path, tape: &Path) {
     for directory in [home, &home.join("a directory with spaces"), tape, &tape.join("data")] {
         assert_eq!(mode(directory), 0o700, "{}", directory.display());
     }
-    for file in ["credentials.json", "running.json", "server.log", "lock"] {
-        assert_eq!(mode(&tape.join(file)), 0o600, "{file}");
-    }
+    files_are_private_in(tape);
     let left: Vec<_> = std::fs::read_dir(tape).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name == "data.password" || name == "data.new"), "{left:?}");
     let password = std::fs::read_to_string(tape.join("credentials.json")).unwrap();
     assert!(password.len() > 48, "a short password: {password}");
+}
+
+fn files_are_private_in(tape: &Path) {
+    for file in ["credentials.json", "running.json", "server.log", "lock"] {
+        assert_eq!(mode(&tape.join(file)), 0o600, "{file}");
+    }
 }
 
 /// As root the server and its files belong to another user; as anybody else to that same user.
@@ -168,6 +172,32 @@ async fn a_database_per_test_from_a_template_made_once() {
     assert_eq!(values(second.url()).await, [7]);
     let empty = postgres.create_database(None).await.unwrap();
     assert_eq!(setting(empty.url(), "server_encoding").await, "UTF8");
+}
+
+/// What a run's programs spare is time alone: each cluster has its own password, and nobody enters without it.
+#[tokio::test]
+async fn a_runs_programs_make_clusters_like_others_that_wait_for_no_disk() {
+    let run = TestRun::prepare().await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        let tape = directory.path().join(name);
+        let mut options = test_options(tape.clone());
+        options.search.explicit = Some(run.programs());
+        options.durable = true;
+        let server = PostgresServer::start(options.clone()).await.unwrap();
+        passwords_are_required(&server).await;
+        files_are_private_in(&tape);
+        runs_unprivileged(pid_of(&server.state()), &tape);
+        let url = server.url("postgres");
+        assert_eq!(setting(&url, "fsync").await, "off");
+        assert_eq!(setting(&url, "TimeZone").await, "UTC");
+        write(&url, 1).await;
+        options.port = Some(server.port());
+        server.stop().await;
+        let server = PostgresServer::start(options).await.unwrap();
+        assert_eq!(values(&url).await, [1], "{name}");
+        drop(server);
+    }
 }
 
 #[test]
