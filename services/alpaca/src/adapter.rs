@@ -157,21 +157,24 @@ impl Alpaca {
 
     /// Alpaca's order under `client_order_id`, or else the leg of an entry or the half of a pair that `order` is.
     async fn find(&mut self, order: &OrderSpec, client: &str) -> Result<Option<Found>, VendorError> {
-        match self.leg(order, client).await? {
+        let gone = match self.leg(order, client).await? {
             Some(Leg::Held(leg)) => return Ok(Some(Found::Held(leg))),
             Some(Leg::Is(leg)) => return Ok(Some(Found::Order(leg))),
-            Some(Leg::Gone) | None => {}
-        }
-        let by_pair = first_of_pair(order).is_some();
+            Some(Leg::Gone) => true,
+            None => false,
+        };
         // What was never sent alone is looked for beside its other half first.
-        if by_pair && let Some(found) = self.by_pair(order).await? {
-            return Ok(Some(Found::Order(found)));
+        let found = match self.by_pair(order).await? {
+            Some(found) => Some(found),
+            None => self.by_client(client).await?,
+        };
+        let Some(found) = found else { return Ok(None) };
+        self.learn_legs(&found);
+        if gone {
+            // It has taken the place of the leg, which is known as the exit from when it was held.
+            self.known.learn(&found.id, &order.order_id);
         }
-        let found = self.by_client(client).await?;
-        if let Some(found) = &found {
-            self.learn_legs(found);
-        }
-        Ok(found.map(Found::Order))
+        Ok(Some(Found::Order(found)))
     }
 
     /// An order by its id, as it was listed a moment ago or as it is.

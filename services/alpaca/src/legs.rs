@@ -55,7 +55,8 @@ pub(crate) fn leg_of(entry: &Order, stop: bool) -> Option<Leg> {
     let whole = entry.quantity().is_some_and(|shares| shares <= entry.filled());
     let traded = legs.iter().any(|leg| leg.filled() > Quantity::ZERO);
     // Of a pair that works the stop stays held, because Alpaca watches its price.
-    let idle = !whole && legs.iter().all(|leg| leg.status == "held" || !is_open(leg));
+    let waits = |leg: &Order| matches!(leg.status.as_str(), "held" | "pending_cancel");
+    let idle = !whole && legs.iter().all(|leg| waits(leg) || !is_open(leg));
     let over = legs.iter().all(|leg| !is_open(leg));
     let ended = over && (!whole || leg.status == "canceled");
     let opened = entry.filled() > Quantity::ZERO;
@@ -113,6 +114,8 @@ mod tests {
         check(&entry("canceled", 4, [("canceled", 0), ("canceled", 0)]), "gone", "gone");
         check(&entry("expired", 4, [("held", 0), ("held", 0)]), "gone", "gone");
         check(&entry("expired", 4, [("expired", 0), ("expired", 0)]), "gone", "gone");
+        check(&entry("canceled", 4, [("canceled", 0), ("pending_cancel", 0)]), "gone", "gone");
+        check(&entry("filled", 10, [("pending_cancel", 0), ("pending_cancel", 0)]), "is", "is");
         check(&entry("expired", 4, [("new", 0), ("held", 0)]), "is", "is");
         check(&entry("canceled", 0, [("canceled", 0), ("canceled", 0)]), "is", "is");
         check(&entry("rejected", 0, [("held", 0), ("held", 0)]), "gone", "gone");

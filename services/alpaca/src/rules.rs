@@ -79,17 +79,18 @@ pub(crate) fn ticket(order: &OrderSpec, client_order_id: &str) -> Result<Ticket,
     })
 }
 
-/// An entry as one request with the exits that it brings, if any.
+/// An entry as one request with the exits that it brings, if any: under their time in force, as a request has one.
 pub(crate) fn with_exits(
     entry: &OrderSpec,
     exits: &[&OrderSpec],
     client_order_id: &str,
 ) -> Result<Ticket, String> {
-    let own = ticket(entry, client_order_id)?;
+    let mut own = ticket(entry, client_order_id)?;
     let (mut take_profit, mut stop_loss) = (None, None);
     for exit in exits {
         // What Alpaca would refuse of an order of its own it refuses of a leg.
-        let Ticket { limit_price, stop_price, .. } = ticket(exit, client_order_id)?;
+        let Ticket { limit_price, stop_price, time_in_force, .. } = ticket(exit, client_order_id)?;
+        own.time_in_force = time_in_force;
         let leg = if broker::is_stop(exit) { &mut stop_loss } else { &mut take_profit };
         *leg = Some(Exit { limit_price, stop_price });
     }
@@ -280,6 +281,10 @@ mod tests {
         let oto = body(&[&stop]);
         assert_eq!((&oto["order_class"], oto.get("take_profit")), (&"oto".into(), None));
         assert_eq!(body(&[]), serde_json::to_value(ticket(&entry, "td-1").unwrap()).unwrap());
+        let for_the_day = order(OrderType::Market, 3 * E9);
+        let together = with_exits(&for_the_day, &[&target, &stop], "td-1").unwrap();
+        assert_eq!((together.kind, together.time_in_force), ("market", "gtc"));
+        assert_eq!(with_exits(&for_the_day, &[], "td-1").unwrap().time_in_force, "day");
         let fine = OrderSpec { stop_price_e9: Some(150 * E9 + 1), ..stop };
         assert!(with_exits(&entry, &[&fine], "td-1").unwrap_err().contains("stop price"));
     }

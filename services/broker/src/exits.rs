@@ -23,9 +23,8 @@ pub fn wants_entries_first(broker: &str) -> bool {
 /// holds the exits itself until the entry is filled whole. Where it does not, each exit is an order of its own.
 #[must_use]
 pub fn takes_together(broker: &str, entry: &OrderSpec, exits: &[&OrderSpec]) -> bool {
-    let enters = entry.parent_id.is_empty()
-        && matches!(entry.order_type(), OrderType::Market | OrderType::Limit)
-        && matches!(entry.time_in_force(), TimeInForce::Day | TimeInForce::Gtc);
+    let enters =
+        entry.parent_id.is_empty() && matches!(entry.order_type(), OrderType::Market | OrderType::Limit);
     let closes_it = |exit: &&OrderSpec| {
         let opposite =
             matches!((entry.side(), exit.side()), (Side::Buy, Side::Sell) | (Side::Sell, Side::Buy));
@@ -33,13 +32,25 @@ pub fn takes_together(broker: &str, entry: &OrderSpec, exits: &[&OrderSpec]) -> 
             && is_plain(exit)
             && exit.parent_id == entry.order_id
             && exit.quantity_e9 == entry.quantity_e9
-            && exit.time_in_force() == entry.time_in_force()
     };
     wants_entries_first(broker)
         && enters
+        && shares_a_time(entry, exits)
         && is_plain(entry)
         && exits.iter().all(closes_it)
         && are_apart(entry, exits)
+}
+
+/// Whether an entry and its exits can go under the time in force of the exits. A market entry for the day can go until
+/// cancelled: it fills at once or at the next open under either.
+fn shares_a_time(entry: &OrderSpec, exits: &[&OrderSpec]) -> bool {
+    let Some(time) = exits.first().map(|exit| exit.time_in_force()) else { return false };
+    let until_cancelled = entry.order_type() == OrderType::Market
+        && entry.time_in_force() == TimeInForce::Day
+        && time == TimeInForce::Gtc;
+    matches!(time, TimeInForce::Day | TimeInForce::Gtc)
+        && exits.iter().all(|exit| exit.time_in_force() == time)
+        && (entry.time_in_force() == time || until_cancelled)
 }
 
 /// Whether an order is for whole shares, in the hours of the exchange.

@@ -268,7 +268,8 @@ pub trait Broker: Send + Sync {
     }
 
     /// Sends an entry and its exits in one request, where [`crate::takes_together`] says so: the broker holds the exits until
-    /// the entry is filled whole. It answers for the entry alone; how an exit stands is looked up once the entry is over.
+    /// the entry is filled whole. All go under the time in force of the exits, which may outlast that of the entry: who asks
+    /// ends it with its day. It answers for the entry alone; how an exit stands is looked up once the entry is over.
     /// `None` of a broker that takes them one by one. As with [`Broker::submit`], sending them again works nothing twice.
     async fn submit_with_exits(
         &mut self,

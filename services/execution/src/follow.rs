@@ -32,7 +32,7 @@ use crate::instant::{LiveBar, Part, is_barrier, is_of_market, parts};
 use crate::machine::{Machine, Work, members};
 use crate::shell::market::{known_at, session_of};
 use crate::step::Step;
-use derived::{among, caused, decided, is_the, order_of, reported, revalues, sent};
+use derived::{among, caused, decided, is_the, order_of, reported, requested, revalues, sent};
 
 /// Attempts to cancel an order that are told apart.
 const ATTEMPTS_MAX: usize = 16;
@@ -158,13 +158,7 @@ impl Follower {
         match body {
             Body::OrderSubmitted(_) => Ok(sent(&self.machine, event)),
             Body::OrderCancelRequested(request) if request.actor == SERVICE => {
-                let order = self.machine.book().order(&request.order_id);
-                let failed = order.and_then(|order| self.machine.failed_leg(order));
-                let order_id = request.order_id.clone();
-                Ok(match failed {
-                    Some(failed) => decided(&self.machine, &[Step::Unwind { order_id, failed }], event),
-                    None => Derived::Nothing,
-                })
+                Ok(requested(&self.machine, &request.order_id, event))
             }
             Body::OrderAccepted(answer) => self.answered(&answer.order_id, recorded).await,
             Body::OrderRejected(answer) => self.answered(&answer.order_id, recorded).await,

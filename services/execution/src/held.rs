@@ -5,11 +5,13 @@
 //! entry was not filled whole, is asked for like everything that was sent without one. What the broker says of it meanwhile
 //! is passed over, so that an exit which ended with an entry that filled a part is not taken for done.
 
-use broker::{Report, wants_entries_first};
+use broker::{Report, SIMULATED, wants_entries_first};
+use contracts::v1::{OrderType, TimeInForce};
+use domain::book::is_cancel_due;
 use domain::money::Quantity;
 use domain::order::{BrokerReport, OrderState, Phase, phase};
 
-use crate::machine::Machine;
+use crate::machine::{Machine, members};
 
 /// How the entry of an exit stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +67,35 @@ impl Machine {
         ends || self.is_held(order)
     }
 
-    /// Whether an exit that the broker does not have is over too: it is to be cancelled, or there is nothing to close.
+    /// Whether an order that its broker outside does not have is over too: it is to be cancelled, so that it is not sent only
+    /// to end it, or it is an exit with nothing to close.
     pub(crate) fn is_void(&self, order: &OrderState) -> bool {
-        waits_for_entries(order) && (order.cancel_requested || has_nothing_to_close(order))
+        let unwanted = order.cancel_requested && order.broker != SIMULATED;
+        unwanted || (waits_for_entries(order) && has_nothing_to_close(order))
+    }
+
+    /// Whether an entry for the day is to be cancelled at `now_ns`: it went until cancelled, as its exits are, and the session
+    /// that it was decided for is over.
+    pub(crate) fn outlasts_its_day(&self, order: &OrderState, now_ns: i64) -> bool {
+        let spec = &order.spec;
+        let for_the_day = spec.order_type() == OrderType::Market
+            && spec.time_in_force() == TimeInForce::Day
+            && spec.group_id == spec.order_id
+            && wants_entries_first(&order.broker);
+        // The intent of an exit that did not go with it comes once it is over.
+        let went_until_cancelled = |exit: &OrderState| {
+            exit.spec.parent_id == spec.order_id
+                && exit.submitted_ns.is_some()
+                && exit.spec.time_in_force() == TimeInForce::Gtc
+        };
+        for_the_day
+            && !order.status.is_ended()
+            && is_cancel_due(order, now_ns)
+            && members(&spec.group_id).iter().any(|id| self.book.order(id).is_some_and(went_until_cancelled))
+            && self
+                .calendar
+                .current_or_next(order.approved_ns)
+                .is_ok_and(|session| session.close_ns <= now_ns)
     }
 }
 

@@ -81,6 +81,8 @@ pub struct Machine {
     applied: Option<Arc<HashSet<String>>>,
     /// What kill switches tried so far to close positions, by cause.
     pub(crate) tried: BTreeMap<String, Tried>,
+    /// Open orders of a read model that names no group of theirs, which rows that are older than groups do not either.
+    ungrouped: BTreeSet<String>,
 }
 
 impl Machine {
@@ -91,6 +93,8 @@ impl Machine {
         // Of one that ended before it got new terms it is still to be said that they are void.
         let void = book.ended_orders().filter(|order| order.replace.is_some());
         let attention = book.open_orders().chain(void).map(|order| order.id().to_owned()).collect();
+        let ungrouped = book.open_orders().filter(|order| order.group_stage == GroupStage::None);
+        let ungrouped = ungrouped.map(|order| order.id().to_owned()).collect();
         let mut machine = Self {
             known: book.sequence(),
             book,
@@ -102,6 +106,7 @@ impl Machine {
             attention,
             applied: None,
             tried: BTreeMap::new(),
+            ungrouped,
         };
         let marked: Vec<_> = machine.book.accounts().map(|account| account.account.clone()).collect();
         for account in marked {
@@ -174,6 +179,9 @@ impl Machine {
         for order_id in changes.orders {
             self.note_closing(&order_id);
             self.look_at(&order_id);
+            if self.book.order(&order_id).is_none_or(|order| order.status.is_ended()) {
+                self.ungrouped.remove(&order_id);
+            }
         }
         Ok(())
     }
@@ -386,8 +394,8 @@ impl Machine {
         if order.signal_id.is_empty() || order.cancel_requested || order.status.is_ended() {
             return None;
         }
-        // What its decision approved alone has no others.
-        if order.group_stage == GroupStage::None {
+        // What its decision approved alone has no others; a row may not say so.
+        if order.group_stage == GroupStage::None && !self.ungrouped.contains(order.id()) {
             return None;
         }
         // A policy of its own says what follows (`Work::Group`), and orders that close stand alone.

@@ -5,6 +5,7 @@
 //! the tape already comes to nothing, so every step may be repeated.
 
 mod ids;
+mod day;
 
 use std::collections::BTreeSet;
 
@@ -43,6 +44,13 @@ pub enum Step {
         order_id: String,
         /// The leg that failed.
         failed: String,
+    },
+    /// Ask for the cancellation of an entry for the day that its broker works on although that is over.
+    EndDay {
+        /// Order.
+        order_id: String,
+        /// When it became known.
+        event_ns: i64,
     },
     /// Record the intent to replace an order's terms.
     RequestReplace {
@@ -217,6 +225,7 @@ impl Machine {
                 let meta = self.meta_of(order, id, self.now_ns(order), Some(&cause));
                 order_append(order, meta, decide::request_cancel(order, SERVICE, &reason)?)
             }
+            Step::EndDay { order_id, event_ns } => self.decide_day_end(order_id, *event_ns),
             Step::RequestReplace { order_id } => {
                 let order = self.order(order_id)?;
                 let cause =

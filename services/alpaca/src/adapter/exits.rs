@@ -90,15 +90,25 @@ impl Alpaca {
         Ok(())
     }
 
-    /// Ends the leg that an exit was where it never came to work: the exit goes by itself now.
+    /// Ends the leg that an exit was where it never came to work: the exit goes by itself now. Until the leg has ended its
+    /// shares are not free, and Alpaca would refuse the exit for good: an error then, so that it is sent later.
     pub(super) async fn end_leg(&self, exit: &OrderSpec) -> Result<(), BrokerError> {
         let known = self.known.id_of(&exit.order_id).filter(|_| !exit.parent_id.is_empty());
         let Some(id) = known else { return Ok(()) };
-        let leg = self.api.order(&id).await.map_err(Self::unchecked)?;
-        if leg.is_some_and(|leg| legs::is_group(&leg) && legs::is_open(&leg)) {
-            // That it has ended meanwhile is as good.
-            self.api.cancel(&id).await.map_err(Self::unchecked)?;
+        if !self.is_open_leg(&id).await? {
+            return Ok(());
+        }
+        // That it has ended meanwhile is as good.
+        self.api.cancel(&id).await.map_err(Self::unchecked)?;
+        if self.is_open_leg(&id).await? {
+            let what = format!("leg {id} has not ended yet");
+            return Err(Self::unchecked(VendorError::Transient { vendor: ALPACA, what, attempts: 1 }));
         }
         Ok(())
+    }
+
+    async fn is_open_leg(&self, id: &str) -> Result<bool, BrokerError> {
+        let found = self.api.order(id).await.map_err(Self::unchecked)?;
+        Ok(found.is_some_and(|leg| legs::is_group(&leg) && legs::is_open(&leg)))
     }
 }

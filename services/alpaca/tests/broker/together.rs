@@ -51,6 +51,10 @@ impl Desk {
         self.vendors.stand.desk(|desk, _, _| [1, 2].map(|place| desk.orders()[place].client_order_id.clone()))
     }
 
+    fn statuses(&self) -> Vec<String> {
+        self.vendors.stand.desk(|desk, _, _| desk.orders().iter().map(|order| order.status.name()).collect())
+    }
+
     fn end_entry(&self, entry: &OrderSpec, act: Act) {
         self.act(&client_order_id(&entry.order_id), act);
     }
@@ -136,6 +140,49 @@ async fn what_an_entry_filled_before_it_ended_gets_exits_of_its_own() {
 }
 
 #[tokio::test]
+async fn an_exit_that_took_the_place_of_its_leg_is_the_one_that_is_cancelled() {
+    let mut desk = Desk::open().await;
+    let orders = bracket();
+    let [entry, target, stop] = &orders;
+    desk.submit_whole(&orders).await.unwrap();
+    desk.fill(entry, "4", "180");
+    desk.end_entry(entry, Act::Expire);
+    let sized = |order: &OrderSpec| OrderSpec { quantity_e9: 4 * E9, ..order.clone() };
+    desk.arm("POST", "/v2/orders", When::After, HttpFault::Cut);
+    let said = desk.broker.submit_pair([&sized(target), &sized(stop)], 0).await;
+    assert!(matches!(said, Err(BrokerError::Unknown { .. })), "{said:?}");
+    for exit in [target, stop] {
+        assert_eq!(desk.known(exit).await.unwrap(), ["accepted"], "it landed");
+    }
+    assert_eq!(desk.cancel(stop).await.unwrap(), [], "it works, and its leg has ended before");
+    assert_eq!(desk.statuses()[3..], ["canceled"; 2]);
+}
+
+#[tokio::test]
+async fn an_exit_waits_for_the_end_of_its_leg() {
+    let mut desk = Desk::open().await;
+    let orders = bracket();
+    let [entry, target, stop] = &orders;
+    desk.submit_whole(&orders).await.unwrap();
+    desk.fill(entry, "4", "180");
+    desk.end_entry(entry, Act::Expire);
+    let announce = |event, status| {
+        serde_json::from_value(json!({"do": "announce", "event": event, "status": status})).unwrap()
+    };
+    let [leg, _] = desk.legs();
+    desk.act(&leg, announce("pending_cancel", "pending_cancel"));
+    assert_eq!((desk.known(target).await, desk.known(stop).await), (None, None), "it is on its way out");
+    let sized = |order: &OrderSpec| OrderSpec { quantity_e9: 4 * E9, ..order.clone() };
+    let pair = [&sized(target), &sized(stop)];
+    let said = desk.broker.submit_pair(pair, 0).await;
+    assert!(matches!(said, Err(BrokerError::Unchecked { .. })), "{said:?}");
+    desk.act(&leg, announce("canceled", "canceled"));
+    let said = desk.broker.submit_pair(pair, 0).await.unwrap().unwrap();
+    assert_eq!(kinds(&said), ["accepted", "accepted"]);
+    assert_eq!(desk.orders(), 5, "once");
+}
+
+#[tokio::test]
 async fn exits_of_an_entry_that_filled_nothing_end_with_it() {
     let mut desk = Desk::open().await;
     let orders = bracket();
@@ -199,7 +246,5 @@ async fn a_held_exit_is_known_to_whoever_never_sent_it() {
     desk.submit_whole(&orders).await.unwrap();
     desk.restart();
     assert_eq!(desk.cancel(&orders[1]).await.unwrap(), []);
-    let ends: Vec<String> =
-        desk.vendors.stand.desk(|desk, _, _| desk.orders().iter().map(|order| order.status.name()).collect());
-    assert_eq!(ends, ["canceled"; 3]);
+    assert_eq!(desk.statuses(), ["canceled"; 3]);
 }

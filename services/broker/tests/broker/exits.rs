@@ -60,6 +60,29 @@ fn an_entry_goes_with_exits_that_close_all_of_it() {
 }
 
 #[test]
+fn a_market_entry_for_the_day_goes_until_cancelled_as_its_exits_do() {
+    fn check_for_the_day(change: impl FnOnce(&mut [OrderSpec; 3]), expected: bool) {
+        let at_market = |orders: &mut [OrderSpec; 3]| {
+            orders[0].order_type = OrderType::Market.into();
+            orders[0].time_in_force = TimeInForce::Day.into();
+            change(orders);
+        };
+        check(at_market, expected);
+    }
+    check_for_the_day(|_| {}, true);
+    check_for_the_day(|[_, target, _]| target.time_in_force = TimeInForce::Day.into(), false);
+    check_for_the_day(|[entry, ..]| entry.time_in_force = TimeInForce::Opg.into(), false);
+    check_for_the_day(|[entry, ..]| entry.time_in_force = TimeInForce::Gtc.into(), true);
+    check_for_the_day(|orders| orders.iter_mut().for_each(|one| one.quantity_e9 = E9 / 2), false);
+    // The exits of an entry until cancelled would end with its first day.
+    let exits_for_the_day = |orders: &mut [OrderSpec; 3]| {
+        orders[0].time_in_force = TimeInForce::Gtc.into();
+        orders[1..].iter_mut().for_each(|exit| exit.time_in_force = TimeInForce::Day.into());
+    };
+    check_for_the_day(exits_for_the_day, false);
+}
+
+#[test]
 fn its_prices_lie_in_their_order() {
     check(|[_, target, _]| target.limit_price_e9 = Some(100 * E9), false);
     check(|[_, target, _]| target.limit_price_e9 = Some(100 * E9 + E9 / 100), true);

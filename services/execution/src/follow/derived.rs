@@ -1,8 +1,8 @@
 //! What an event must be, and the pure ways to it from the steps that are possible.
 
-use contracts::Subject;
 use contracts::v1::Event;
 use contracts::v1::event::Body;
+use contracts::{Subject, from_timestamp};
 use event_log::{Append, Recorded};
 
 use crate::machine::{Machine, Work};
@@ -49,6 +49,18 @@ pub(super) fn sent(machine: &Machine, event: &Event) -> Derived {
         if let Work::Flatten { kill_id, order, .. } = work {
             steps.push(Step::Flatten { kill_id, order, broker: broker.clone() });
         }
+    }
+    decided(machine, &steps, event)
+}
+
+/// What execution asks to cancel by itself: what is left of a group of which a leg failed, and an entry whose day is over. When
+/// it saw that the day was over is its own clock's to say.
+pub(super) fn requested(machine: &Machine, order_id: &str, event: &Event) -> Derived {
+    let failed = machine.book().order(order_id).and_then(|order| machine.failed_leg(order));
+    let mut steps = Vec::new();
+    steps.extend(failed.map(|failed| Step::Unwind { order_id: order_id.to_owned(), failed }));
+    if let Some(event_ns) = event.event_time.as_ref().and_then(from_timestamp) {
+        steps.push(Step::EndDay { order_id: order_id.to_owned(), event_ns });
     }
     decided(machine, &steps, event)
 }

@@ -6,7 +6,7 @@ use broker::{BrokerError, Report, takes_together, wants_entries_first};
 use contracts::stream;
 use contracts::{Subject, client_order_id};
 use domain::book::PositionKey;
-use domain::order::{BrokerReport, OrderState};
+use domain::order::{BrokerReport, OrderState, Phase, phase};
 use event_log::last_of;
 use planted::Bug;
 use runtime::clock;
@@ -182,16 +182,19 @@ impl Shell {
     /// Resolves an order whose submission has no answer: the broker knows what became of it, or never got
     /// it and gets it now.
     async fn ask(&mut self, order_id: &str) -> Result<(), Error> {
-        let Some((order, client_order_id)) = self.submitted(order_id) else { return Ok(()) };
+        // It may have gone in one request with one that was asked for just before it.
+        self.catch_up().await?;
+        let unanswered = |(order, _): &(OrderState, String)| phase(order) == Phase::MustAsk;
+        let Some((order, client_order_id)) = self.submitted(order_id).filter(unanswered) else {
+            return Ok(());
+        };
         match self.broker.lookup(&order.spec, &client_order_id).await {
             Ok(Some(known)) => {
                 let steps = known.reports.into_iter().map(|report| self.answer(report)).collect();
                 self.store_and_log(steps).await
             }
             Ok(None) if self.machine.is_void(&order) => {
-                let reason = "it was not worked, and nothing is left for it to do".to_owned();
-                let report = BrokerReport::Cancelled { reason };
-                let over = self.answer(Report { order_id: order_id.to_owned(), report });
+                let over = self.answer(never_worked(&order));
                 self.store_and_log(vec![over]).await
             }
             Ok(None) => self.send(&[order_id.to_owned()], Turn::Again).await,
@@ -210,7 +213,11 @@ impl Shell {
         let filter = Subject::order_filter(&order.spec);
         let cause = last_of(&self.context.tape, stream::TRADING, &filter).await?.event;
         let now_ns = self.machine.now_ns(&order);
-        match self.broker.cancel(&order.spec, &client_order_id, now_ns).await {
+        let said = match self.broker.cancel(&order.spec, &client_order_id, now_ns).await {
+            Ok(said) => self.unless_void(&order, &client_order_id, said).await,
+            Err(error) => Err(error),
+        };
+        match said {
             Ok(reports) => {
                 if reports.is_empty() {
                     self.be_patient(order_id);
@@ -231,6 +238,22 @@ impl Shell {
                 Ok(())
             }
         }
+    }
+
+    /// What the broker said to a request to cancel; where it refuses that of an exit which did not go with its entry, the end
+    /// of the exit.
+    async fn unless_void(
+        &mut self,
+        order: &OrderState,
+        client_order_id: &str,
+        said: Vec<Report>,
+    ) -> Result<Vec<Report>, BrokerError> {
+        let refused = said.iter().any(|said| matches!(said.report, BrokerReport::CancelRejected { .. }));
+        if !refused || order.accepted_ns.is_some() || !self.machine.is_void(order) {
+            return Ok(said);
+        }
+        let known = self.broker.lookup(&order.spec, client_order_id).await?;
+        Ok(if known.is_some() { said } else { vec![never_worked(order)] })
     }
 
     /// An answer to a submission: it happened when the order was submitted. Outside the market goes on: a fill
@@ -332,6 +355,12 @@ impl Shell {
         }
         Ok(())
     }
+}
+
+/// The end of an order that its broker does not have and that is not sent again.
+fn never_worked(order: &OrderState) -> Report {
+    let reason = "it was not worked, and nothing is left for it to do".to_owned();
+    Report { order_id: order.id().to_owned(), report: BrokerReport::Cancelled { reason } }
 }
 
 pub(super) fn complain(step: &Step, error: &StepError) {

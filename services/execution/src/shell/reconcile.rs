@@ -97,6 +97,7 @@ impl Shell {
         for order_id in compared {
             self.true_up(&order_id, &mut tallies).await?;
         }
+        self.end_days(&accounts).await?;
         for account in &accounts {
             self.find_holdings(account, whole, &mut tallies).await?;
         }
@@ -138,6 +139,23 @@ impl Shell {
             self.whole_at = now + WHOLE_EVERY;
         }
         due
+    }
+
+    /// Asks for the cancel of entries for the day that their broker works on although that is over.
+    async fn end_days(&mut self, accounts: &[String]) -> Result<(), Error> {
+        self.catch_up().await?;
+        let mut over = Vec::new();
+        for account in accounts {
+            let event_ns = self.known_ns(account);
+            let is_over = |order: &&OrderState| {
+                order.spec.account == *account
+                    && !order.cancel_requested
+                    && self.machine.outlasts_its_day(order, event_ns)
+            };
+            let orders = self.machine.book().open_orders().filter(is_over);
+            over.extend(orders.map(|order| Step::EndDay { order_id: order.id().to_owned(), event_ns }));
+        }
+        self.store_and_log(over).await
     }
 
     /// Accounts at brokers outside.

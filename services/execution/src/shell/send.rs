@@ -13,6 +13,7 @@ use runtime::metrics::metrics;
 use runtime::{ClockMode, clock};
 
 use super::{Error, Shell};
+use crate::held::Entry;
 use crate::step::Step;
 
 /// Orders that close positions and are sent before the answers to them are added to the tape.
@@ -37,7 +38,8 @@ impl Shell {
         let mut sent = HashSet::new();
         for order_id in order_ids {
             let Some((order, client_order_id)) = self.submitted(order_id) else { continue };
-            if !sent.insert(order_id.clone()) {
+            // An exit that was cancelled meanwhile does not go with its entry, and not beside it either.
+            if !sent.insert(order_id.clone()) || self.machine.entry(&order) == Entry::Pending {
                 continue;
             }
             let exits = self.exits_of(&order);

@@ -32,8 +32,8 @@ struct World {
     held: Vec<String>,
     /// Why it takes no entries with exits.
     refuses: Option<&'static str>,
-    /// Whether an answer is lost.
-    silent: bool,
+    /// How many requests with exits are lost.
+    silent: u32,
 }
 
 impl Brokers for Noting {
@@ -57,7 +57,7 @@ impl Noting {
             unheard: Vec::new(),
             held: Vec::new(),
             refuses: None,
-            silent: false,
+            silent: 0,
         };
         Self(Arc::new(Mutex::new(world)))
     }
@@ -66,9 +66,9 @@ impl Noting {
         self.0.lock().unwrap().refuses = Some(why);
     }
 
-    /// Loses the next answer; the order does not arrive.
-    pub fn lose(&self) {
-        self.0.lock().unwrap().silent = true;
+    /// Loses the next so many entries with exits: they do not arrive.
+    pub fn lose(&self, times: u32) {
+        self.0.lock().unwrap().silent = times;
     }
 
     pub fn say(&self, order: &OrderSpec, report: BrokerReport) {
@@ -149,7 +149,8 @@ impl Broker for Noting {
         exits: &[&OrderSpec],
     ) -> Result<Option<Vec<Report>>, BrokerError> {
         let mut world = self.0.lock().unwrap();
-        if std::mem::take(&mut world.silent) {
+        if world.silent > 0 {
+            world.silent -= 1;
             let (broker, doing) = ("alpaca".to_owned(), "submit".to_owned());
             return Err(BrokerError::Unknown { broker, doing, source: "no answer".into() });
         }
@@ -164,11 +165,17 @@ impl Broker for Noting {
         Ok(Some(vec![accepted(&entry.order)]))
     }
 
-    async fn cancel(&mut self, order: &OrderSpec, _: &str, _: i64) -> Result<Vec<Report>, BrokerError> {
-        let held = self.0.lock().unwrap().held.contains(&order.order_id);
-        let cancelled = || BrokerReport::Cancelled { reason: "on request".to_owned() };
-        let report = held.then(|| Report { order_id: order.order_id.clone(), report: cancelled() });
-        Ok(report.into_iter().collect())
+    async fn cancel(&mut self, order: &OrderSpec, client: &str, _: i64) -> Result<Vec<Report>, BrokerError> {
+        let world = self.0.lock().unwrap();
+        let held = world.held.contains(&order.order_id);
+        if !held && world.known.iter().any(|known| known == client) {
+            return Ok(Vec::new());
+        }
+        let report = match held {
+            true => BrokerReport::Cancelled { reason: "on request".to_owned() },
+            false => BrokerReport::CancelRejected { reason: "it is not known".to_owned() },
+        };
+        Ok(vec![Report { order_id: order.order_id.clone(), report }])
     }
 
     async fn lookup(&mut self, order: &OrderSpec, client: &str) -> Result<Option<BrokerOrder>, BrokerError> {

@@ -3,29 +3,38 @@
 use contracts::v1::event::Body;
 use contracts::v1::{
     AccountEntry, AccountMarked, EntryKind, Event, Money, OrderAccepted, OrderCancelRejected,
-    OrderCancelRequested, OrderExpired, OrderRejected, OrderSubmitted, RiskDecision, Side, TradingKilled,
-    Verdict,
+    OrderCancelRequested, OrderExpired, OrderRejected, OrderSubmitted, RiskDecision, Side, TimeInForce,
+    TradingKilled, Verdict,
 };
 use contracts::{MANUAL, Subject, chain_id, event_id, to_timestamp};
 use domain::book::{Book, GROUP_PATIENCE_NS};
 use domain::calendar::Calendar;
+use domain::order::GroupStage;
 use event_log::Recorded;
-use execution::{Machine, Step, Work};
+use execution::{Follower, Machine, Step, Work};
 
 use crate::exits::bracket;
 use crate::support::{ACCOUNTS, E9, OPEN_NS, leg, order};
+use crate::together::{CLOSE_NS, at_market};
 
-/// A machine that has folded `given`, and the work it then sees.
-fn check(given: &[Body], expect: &[Work]) -> Machine {
-    let mut machine = Machine::new(Book::default(), &ACCOUNTS.map(str::to_owned), Calendar::xnys());
-    for (sequence, body) in (1u64..).zip(given) {
+/// Events as they stand on a tape.
+fn recorded(given: &[Body]) -> Vec<Recorded> {
+    let one = |(sequence, body): (u64, &Body)| {
         let event = Event {
             id: event_id("given", "test", u32::try_from(sequence).unwrap()),
             event_time: Some(to_timestamp(OPEN_NS)),
             body: Some(body.clone()),
             ..Event::default()
         };
-        let recorded = Recorded { sequence, subject: String::new(), event };
+        Recorded { sequence, subject: String::new(), event }
+    };
+    (1..).zip(given).map(one).collect()
+}
+
+/// A machine that has folded `given`, and the work it then sees.
+fn check(given: &[Body], expect: &[Work]) -> Machine {
+    let mut machine = Machine::new(Book::default(), &ACCOUNTS.map(str::to_owned), Calendar::xnys());
+    for recorded in recorded(given) {
         machine.fold(&recorded).unwrap();
     }
     assert_eq!(machine.work(), expect);
@@ -45,10 +54,14 @@ fn approved(name: &str, orders: Vec<contracts::v1::OrderSpec>) -> Body {
 }
 
 fn submitted(spec: &contracts::v1::OrderSpec) -> Body {
+    submitted_to(broker::SIMULATED, spec)
+}
+
+fn submitted_to(broker: &str, spec: &contracts::v1::OrderSpec) -> Body {
     Body::OrderSubmitted(OrderSubmitted {
         order: Some(spec.clone()),
         client_order_id: contracts::client_order_id(&spec.order_id),
-        broker: "simulated".into(),
+        broker: broker.into(),
     })
 }
 
@@ -127,13 +140,7 @@ fn an_intent_without_an_answer_is_asked_for() {
 #[test]
 fn an_exit_that_went_with_its_entry_is_asked_for_once_that_is_over() {
     let orders = bracket("held");
-    let sent = |spec: &contracts::v1::OrderSpec| {
-        Body::OrderSubmitted(OrderSubmitted {
-            order: Some(spec.clone()),
-            client_order_id: contracts::client_order_id(&spec.order_id),
-            broker: broker::ALPACA.into(),
-        })
-    };
+    let sent = |spec: &contracts::v1::OrderSpec| submitted_to(broker::ALPACA, spec);
     let [entry, target, stop] = orders.each_ref().map(|order| order.order_id.clone());
     let accepted = OrderAccepted { order_id: entry.clone(), ..OrderAccepted::default() };
     let expired = OrderExpired { order_id: entry, ..OrderExpired::default() };
@@ -146,6 +153,39 @@ fn an_exit_that_went_with_its_entry_is_asked_for_once_that_is_over() {
     check(&cancelled, &[Work::Cancel(target.clone())]);
     given.push(Body::OrderExpired(expired));
     check(&given, &[Work::Ask(target), Work::Ask(stop)]);
+}
+
+#[tokio::test]
+async fn an_entry_for_the_day_that_its_exits_keep_open_is_cancelled_as_its_day_is_over() {
+    let given = |orders: &[contracts::v1::OrderSpec; 3]| {
+        let accepted = OrderAccepted { order_id: orders[0].order_id.clone(), ..OrderAccepted::default() };
+        let mut given = vec![approved("over", orders.to_vec())];
+        given.extend(orders.iter().map(|spec| submitted_to(broker::ALPACA, spec)));
+        given.push(Body::OrderAccepted(accepted));
+        given
+    };
+    let ends = |machine: &Machine, event_ns| {
+        let order_id = at_market("over")[0].order_id.clone();
+        machine.decide(&Step::EndDay { order_id, event_ns }).unwrap()
+    };
+    let events = given(&at_market("over"));
+    let machine = check(&events, &[]);
+    assert!(ends(&machine, CLOSE_NS - 1).is_none(), "its day goes on");
+    let asked = ends(&machine, CLOSE_NS).unwrap();
+    let mut follower = Follower::new(&[], Calendar::xnys());
+    for recorded in recorded(&events) {
+        follower.fold(&recorded).unwrap();
+    }
+    let id = asked.event.id.clone();
+    let subject = asked.subject.as_str().to_owned();
+    let asked = Recorded { sequence: follower.book().sequence() + 1, subject, event: asked.event };
+    assert!(follower.derive(&asked).await.unwrap().is(&id), "a replay agrees");
+    follower.fold(&asked).unwrap();
+    assert!(follower.book().order(&at_market("over")[0].order_id).unwrap().cancel_requested);
+    // One whose exits are for the day too ends by itself.
+    let of_the_day = at_market("over")
+        .map(|order| contracts::v1::OrderSpec { time_in_force: TimeInForce::Day.into(), ..order });
+    assert!(ends(&check(&given(&of_the_day), &[]), CLOSE_NS).is_none());
 }
 
 #[test]
@@ -171,6 +211,27 @@ fn a_refused_leg_takes_its_group_with_it() {
     ];
     let [order_id, failed] = pair.map(|order| order.order_id);
     check(&given, &[Work::Unwind { order_id, failed }]);
+}
+
+#[test]
+fn a_refused_leg_takes_with_it_what_a_row_without_a_group_was_of() {
+    let pair = [
+        leg("two", 0, order("two", "paper", "A", Side::Buy, 1)),
+        leg("two", 1, order("two", "paper", "B", Side::Sell, 1)),
+    ];
+    let mut asks = pair.clone().map(|order| order.order_id);
+    asks.sort();
+    let given = [approved("two", pair.to_vec()), submitted(&pair[0]), submitted(&pair[1])];
+    let folded = check(&given, &asks.map(Work::Ask));
+    // Rows of before there were groups say of none that it is in one.
+    let mut parts = folded.book().to_parts();
+    parts.orders.iter_mut().for_each(|order| order.group_stage = GroupStage::None);
+    let mut machine = Machine::new(Book::from_parts(parts), &ACCOUNTS.map(str::to_owned), Calendar::xnys());
+    let [order_id, failed] = pair.map(|order| order.order_id);
+    let rejected = OrderRejected { order_id: failed.clone(), reason: "the broker says no".into() };
+    let all = [given.to_vec(), vec![Body::OrderRejected(rejected)]].concat();
+    machine.fold(recorded(&all).last().unwrap()).unwrap();
+    assert_eq!(machine.work(), [Work::Unwind { order_id, failed }]);
 }
 
 #[test]

@@ -2,21 +2,29 @@
 
 use std::time::Duration;
 
-use contracts::v1::{GroupKind, OrderSpec, TimeInForce, TradingMode};
+use contracts::v1::{GroupKind, OrderSpec, OrderType, SessionPhase, TimeInForce, TradingMode};
 use domain::book::Book;
 use domain::money::Quantity;
 use domain::order::BrokerReport;
 
 use crate::exits::{Noting, bracket, running, started};
-use crate::support::{E9, OPEN_NS, book};
+use crate::support::{E9, HOUR_NS, OPEN_NS, book, session};
 
 const WHOLE: &str = "buy 30 ORDER_TYPE_LIMIT with sell 30 ORDER_TYPE_LIMIT and sell 30 ORDER_TYPE_STOP";
 /// The intents come together, the entry is answered.
 const HELD: &[&[&str]] = &[&["submitted", "accepted"], &["submitted"], &["submitted"]];
+const UNANSWERED: &[&[&str]] = &[&["submitted"], &["submitted"], &["submitted"]];
+pub const CLOSE_NS: i64 = OPEN_NS + 13 * HOUR_NS / 2;
 
 /// One that is until cancelled as a whole.
 fn whole(name: &str) -> [OrderSpec; 3] {
     bracket(name).map(|order| OrderSpec { time_in_force: TimeInForce::Gtc.into(), ..order })
+}
+
+/// One that buys at the market for the day, with exits until cancelled.
+pub fn at_market(name: &str) -> [OrderSpec; 3] {
+    let [entry, target, stop] = bracket(name);
+    [OrderSpec { order_type: OrderType::Market.into(), limit_price_e9: None, ..entry }, target, stop]
 }
 
 fn statuses(book: &Book, orders: &[OrderSpec]) -> Vec<&'static str> {
@@ -107,7 +115,7 @@ async fn exits_of_an_entry_that_is_refused_or_fills_nothing_end_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_entry_that_did_not_arrive_is_sent_again_with_its_exits() {
     let outside = Noting::new(TradingMode::Paper);
-    outside.lose();
+    outside.lose(1);
     let (script, shutdown, task) = running(&outside).await;
     let orders = whole("again");
     script.approve("again", OPEN_NS, &orders, HELD).await;
@@ -129,6 +137,65 @@ async fn a_held_exit_can_be_cancelled() {
     let after = book(&script.tape).await;
     assert_eq!(statuses(&after, &orders), ["filled", "cancelled", "accepted"]);
     assert_eq!(outside.sent(), [WHOLE]);
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exit_that_is_cancelled_before_its_entry_arrived_is_not_with_it() {
+    let outside = Noting::new(TradingMode::Paper);
+    outside.lose(u32::MAX);
+    let (script, shutdown, task) = running(&outside).await;
+    let orders = whole("late");
+    script.approve("late", OPEN_NS, &orders, UNANSWERED).await;
+    script.cancel(&orders[1], "cancel_requested").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    outside.lose(0);
+    script.order_event(&orders[0], "accepted").await;
+    script.order_event(&orders[1], "cancelled").await;
+    assert_eq!(outside.sent(), ["buy 30 ORDER_TYPE_LIMIT with sell 30 ORDER_TYPE_STOP"]);
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_entry_that_is_cancelled_before_it_arrived_is_not_sent_again() {
+    let outside = Noting::new(TradingMode::Paper);
+    outside.lose(u32::MAX);
+    let (script, shutdown, task) = running(&outside).await;
+    let orders = whole("never");
+    script.approve("never", OPEN_NS, &orders, UNANSWERED).await;
+    script.cancel(&orders[0], "cancel_requested").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    outside.lose(0);
+    for order in &orders {
+        script.order_event(order, "cancelled").await;
+    }
+    assert!(outside.sent().is_empty(), "{:?}", outside.sent());
+    shutdown.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_market_entry_for_the_day_goes_with_its_exits_and_ends_with_its_day() {
+    let outside = Noting::new(TradingMode::Paper);
+    let (script, shutdown, task) = running(&outside).await;
+    let orders = at_market("halted");
+    script.approve("halted", OPEN_NS, &orders, HELD).await;
+    let sent = "buy 30 ORDER_TYPE_MARKET with sell 30 ORDER_TYPE_LIMIT and sell 30 ORDER_TYPE_STOP";
+    assert_eq!(outside.sent(), [sent]);
+    script.instant(CLOSE_NS, vec![session(SessionPhase::Closed, OPEN_NS)]).await;
+    shutdown.cancel();
+    task.await.unwrap();
+    // Who starts after its day asks for its end.
+    let (script, shutdown, task) = started(script, &outside);
+    script.order_event(&orders[0], "cancel_requested").await;
+    outside.activate(&[]);
+    outside.say(&orders[0], cancelled());
+    for order in &orders {
+        script.order_event(order, "cancelled").await;
+    }
+    assert_eq!(outside.sent(), [sent]);
     shutdown.cancel();
     task.await.unwrap();
 }
