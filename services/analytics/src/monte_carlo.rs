@@ -1,6 +1,7 @@
 //! The same trades in another order, and drawn again: how much of a result was the order, how much luck.
 //!
-//! Net profits are added to the starting equity without compounding. The same seed gives the same numbers.
+//! Net profits are added to the starting equity without compounding, exactly: sums of floats would depend on the
+//! order, and a tie would be a loss or a deeper drawdown by chance. The same seed gives the same numbers.
 
 use domain::money::Amount;
 use domain::performance::{Trade, ascending, percentile};
@@ -66,10 +67,9 @@ pub struct MonteCarlo {
 
 /// Runs it; `None` with fewer than two trades, without equity to start from, or without runs.
 #[must_use]
-pub fn simulate(trades: &[Trade], starting_equity: Amount, settings: Settings) -> Option<MonteCarlo> {
-    let profits: Vec<f64> = trades.iter().map(|trade| trade.pnl.to_f64()).collect();
-    let start = starting_equity.to_f64();
-    if profits.len() < 2 || start <= 0.0 {
+pub fn simulate(trades: &[Trade], start: Amount, settings: Settings) -> Option<MonteCarlo> {
+    let profits: Vec<Amount> = trades.iter().map(|trade| trade.pnl).collect();
+    if profits.len() < 2 || start <= Amount::ZERO {
         return None;
     }
     let runs = settings.runs.min((DRAWS_MAX / profits.len()).max(1));
@@ -77,12 +77,14 @@ pub fn simulate(trades: &[Trade], starting_equity: Amount, settings: Settings) -
     let actual = walk(start, profits.iter().copied()).1;
     let mut order = profits.clone();
     let (mut shuffled, mut finals, mut depths) = (Vec::new(), Vec::new(), Vec::new());
+    let mut losses = 0;
     for _ in 0..runs {
         order.shuffle(&mut random);
         shuffled.push(walk(start, order.iter().copied()).1);
         let drawn = (0..profits.len()).map(|_| profits[random.random_range(0..profits.len())]);
         let (end, depth) = walk(start, drawn);
-        finals.push(end);
+        losses += usize::from(end < start);
+        finals.push(end.to_f64());
         depths.push(depth);
     }
     let share = |count: usize| count as f64 / runs as f64;
@@ -90,7 +92,7 @@ pub fn simulate(trades: &[Trade], starting_equity: Amount, settings: Settings) -
         runs,
         seed: settings.seed,
         trades: profits.len(),
-        loss_probability: share(finals.iter().filter(|end| **end < start).count()),
+        loss_probability: share(losses),
         actual_max_drawdown: actual,
         deeper_than_actual: share(shuffled.iter().filter(|depth| **depth < actual).count()),
         shuffled_max_drawdown: percentiles(&shuffled)?,
@@ -100,12 +102,16 @@ pub fn simulate(trades: &[Trade], starting_equity: Amount, settings: Settings) -
 }
 
 /// Equity after all `profits`, and the deepest drawdown on the way.
-fn walk(start: f64, profits: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (mut equity, mut peak, mut deepest) = (start, start, 0.0_f64);
+fn walk(start: Amount, profits: impl Iterator<Item = Amount>) -> (Amount, f64) {
+    let (mut equity, mut peak, mut lowest, mut deepest) = (start, start, start, 0.0_f64);
     for profit in profits {
-        equity += profit;
-        peak = peak.max(equity);
-        deepest = deepest.min(equity / peak - 1.0);
+        equity = Amount(equity.0.saturating_add(profit.0));
+        if equity > peak {
+            (peak, lowest) = (equity, equity);
+        } else if equity < lowest {
+            lowest = equity;
+            deepest = deepest.min(equity.to_f64() / peak.to_f64() - 1.0);
+        }
     }
     (equity, deepest)
 }

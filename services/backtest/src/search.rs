@@ -122,8 +122,7 @@ pub(crate) fn sweep(
         })
         .collect();
     rows.sort_by(|left, right| order(right.score).total_cmp(&order(left.score)));
-    let sharpes: Vec<f64> =
-        rows.iter().filter_map(|row| row.statistics.get("sharpe").copied().flatten()).collect();
+    let evidence = evidence(&trials);
     let best = named(&space, &best_point);
     let words: Vec<_> = best.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let mut checked = checks::of_run(&chosen, &market.data)?;
@@ -132,13 +131,20 @@ pub(crate) fn sweep(
     checked.warnings.extend(checks::cliff_of_search(config, market, &tried, metric)?);
     let searched = Searched {
         runs: trials.len(),
-        evidence: Trials { count: trials.len(), sharpe_variance_annual: variance(&sharpes) },
+        notes: vec![format!("The best of {} runs: {}.", evidence.count, words.join(", "))],
+        evidence,
         checked,
-        notes: vec![format!("The best of {} runs: {}.", trials.len(), words.join(", "))],
         trials: rows,
         ..Searched::default()
     };
     Ok((outcome, searched))
+}
+
+/// What was tried: a combination that cannot be run had no chance to be the best by luck.
+fn evidence(trials: &[Trial<Statistics>]) -> Trials {
+    let run: Vec<&Statistics> = trials.iter().filter_map(|trial| trial.measured.as_ref().ok()).collect();
+    let sharpes: Vec<f64> = run.iter().filter_map(|found| found.get("sharpe").copied().flatten()).collect();
+    Trials { count: run.len(), sharpe_variance_annual: variance(&sharpes) }
 }
 
 fn order(score: Option<f64>) -> f64 {
@@ -236,4 +242,18 @@ fn joined_hash(trades: &[Trade], equity: &[EquityRow]) -> String {
         hasher.update(format!("{row:?}\n").as_bytes());
     }
     hasher.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn combinations_that_cannot_be_run_are_no_trials() {
+        let trial = |measured| Trial { point: Vec::new(), score: None, measured };
+        let sharpe = |value: Option<f64>| Ok(Statistics::from([("sharpe".to_owned(), value)]));
+        let refused = || Err(engine::Error::Cancelled);
+        let trials = [sharpe(Some(1.0)), refused(), sharpe(Some(3.0)), sharpe(None), refused()].map(trial);
+        assert_eq!(evidence(&trials), Trials { count: 3, sharpe_variance_annual: Some(2.0) });
+    }
 }

@@ -57,6 +57,12 @@ fn finite(series: &[f64]) -> Result<(), Undefined> {
     if series.iter().all(|value| value.is_finite()) { Ok(()) } else { Err(Undefined::NotFinite) }
 }
 
+/// Refuses a series that never changes.
+fn varied(series: &[f64]) -> Result<(), Undefined> {
+    let changes = series.windows(2).any(|pair| pair[0].total_cmp(&pair[1]).is_ne());
+    if changes { Ok(()) } else { Err(Undefined::Singular) }
+}
+
 /// Refuses fewer than `needed` observations.
 fn enough(found: usize, needed: usize) -> Result<(), Undefined> {
     if found < needed { Err(Undefined::TooFew { found, needed }) } else { Ok(()) }

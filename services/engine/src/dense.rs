@@ -24,7 +24,6 @@ use std::sync::Arc;
 
 use domain::book::{AccountState, PositionState};
 use domain::calendar::Session;
-use domain::matching::commission;
 use domain::matching::kernel::Outcome as Happened;
 use domain::matching::queue::Queue;
 use domain::money::{Amount, E9, Price, Quantity};
@@ -36,6 +35,7 @@ use domain::strategy::Wish;
 use crate::config::Config;
 use crate::host::Host;
 use crate::ledger::{Dealt, Lots};
+use crate::market::closing_costs;
 use crate::outcome::{Counts, Outcome};
 use crate::recorder::Recorder;
 use crate::run::{CONTROL_EVERY, Control, Error, Progress};
@@ -284,7 +284,7 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
                 continue;
             }
             require(symbol.price.0 > 0)?;
-            let paid = commission(self.config.account.costs, symbol.price, held.abs()).unwrap_or_default();
+            let paid = closing_costs(&self.config.account.costs, symbol.price, held);
             let dealt = Dealt {
                 quantity: Quantity(held.0.saturating_neg()),
                 price: symbol.price,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use contracts::chain_id;
 use contracts::v1::event::Body;
+use contracts::v1::{Costs, Side};
 use domain::bar::Bar;
 use domain::calendar::{Calendar, Session};
-use domain::matching::commission;
+use domain::matching::charge;
 use domain::money::{Amount, Price, Quantity};
 use domain::order::{BrokerReport, decide, signed};
 
@@ -147,15 +148,14 @@ impl<R: Recorder> Run<'_, R> {
         }
     }
 
-    /// Ends what is open at the last close, at the commission of an ordinary fill, as trades and in the last row
+    /// Ends what is open at the last close, at the costs of an order that fills whole, as trades and in the last row
     /// of the equity; no order is made for it.
     pub(crate) fn finalize(&mut self) {
         let positions: Vec<_> = self.book.positions_of(&self.config.account.name).cloned().collect();
         for position in positions.into_iter().filter(|position| position.quantity != Quantity::ZERO) {
             let key = &position.key;
             let Some(known) = self.prices.get(&key.symbol) else { continue };
-            let shares = position.quantity.abs();
-            let commission = commission(self.config.account.costs, known.price, shares).unwrap_or_default();
+            let commission = closing_costs(&self.config.account.costs, known.price, position.quantity);
             let dealt = Dealt {
                 quantity: Quantity(position.quantity.0.saturating_neg()),
                 price: known.price,
@@ -170,6 +170,12 @@ impl<R: Recorder> Run<'_, R> {
             (row.cash, row.exposure) = (row.equity, Amount::ZERO);
         }
     }
+}
+
+/// Commission and fees of the order that would close `held` shares at `price`.
+pub(crate) fn closing_costs(costs: &Costs, price: Price, held: Quantity) -> Amount {
+    let side = if held > Quantity::ZERO { Side::Sell } else { Side::Buy };
+    charge(costs, side, price, held.abs(), true).unwrap_or_default()
 }
 
 /// The regular session in which a bar trades.

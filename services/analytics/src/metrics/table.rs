@@ -397,7 +397,7 @@ pub const METRICS: &[Metric] = &[
         "sqn",
         "System quality number",
         (Group::Trades, Unit::Ratio),
-        "Root of n times mean over sample deviation of the net profits.",
+        "Root of n times mean over sample deviation of the net profits. Undefined when all are equal.",
         "backtesting: SQN",
         |m| m.trades.sqn,
     ),

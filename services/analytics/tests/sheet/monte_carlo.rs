@@ -37,3 +37,24 @@ fn trades_that_only_lose_always_lose() {
     assert_eq!(simulate(&trades, Amount::ZERO, Settings::default()), None);
     assert_eq!(simulate(&trades, Amount(1), Settings { runs: 0, seed: 1 }), None);
 }
+
+#[test]
+fn ties_are_no_losses_whatever_the_unit() {
+    // Tenths are no floats, whole units are: the same draws have to end below the start in both.
+    let made = run(1, "2018-01-02", "2018-12-31").trades;
+    let found = |unit: i128| {
+        let mut trades = made.clone();
+        let steps = [1, -1, 2, -2, 3, -3].into_iter().cycle();
+        trades.iter_mut().zip(steps).for_each(|(trade, step)| trade.pnl = Amount(step * unit));
+        simulate(&trades, Amount(1_000 * unit), Settings { runs: 4_000, seed: 1 }).unwrap()
+    };
+    let (tenths, whole) = (found(100_000_000), found(1_000_000_000));
+    assert!(whole.loss_probability > 0.25 && whole.loss_probability < 0.55, "{whole:?}");
+    assert_eq!(tenths.loss_probability.to_bits(), whole.loss_probability.to_bits());
+    // Losses alone come to one depth in any order.
+    let mut losing = made;
+    losing.iter_mut().zip(1..).for_each(|(trade, step)| trade.pnl = Amount(-step * 100_000_000));
+    let found = simulate(&losing, Amount(100_000_000_000), Settings::default()).unwrap();
+    assert!(found.deeper_than_actual <= 0.0, "{found:?}");
+    assert_eq!(found.shuffled_max_drawdown.p5.to_bits(), found.shuffled_max_drawdown.p95.to_bits());
+}

@@ -80,12 +80,15 @@ impl SplitRatio {
 
     /// A quantity after the split. A position in whole shares stays in whole shares: the rest is the
     /// fraction, rounded half to even at 1e-9. A position that had a fraction keeps one, rounded towards
-    /// zero at 1e-9, and nothing is paid for it.
+    /// zero at 1e-9, and nothing is paid for it; one of which less than a billionth would be left is paid as a
+    /// billionth, so that no position vanishes with its cost.
     pub fn split_quantity(self, quantity: Quantity) -> Result<SplitQuantity, Unadjustable> {
         let (product, old) = (i128::from(quantity.0) * i128::from(self.new), i128::from(self.old));
         let range = |value: i128| i64::try_from(value).map_err(|_| self.unadjustable("quantity", quantity.0));
         if quantity != quantity.whole() {
-            return Ok(SplitQuantity { held: Quantity(range(product / old)?), fraction: Quantity::ZERO });
+            let held = Quantity(range(product / old)?);
+            let fraction = if held == Quantity::ZERO { quantity.0.signum() } else { 0 };
+            return Ok(SplitQuantity { held, fraction: Quantity(fraction) });
         }
         let share = old * i128::from(E9);
         let held = Quantity(range(product / share * i128::from(E9))?);

@@ -310,8 +310,7 @@ impl Resting {
         otherwise: End,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        let better = |limit: Price| if self.side == Side::Buy { price < limit } else { price > limit };
-        if self.limit.is_none_or(better) {
+        if self.limit.is_none_or(|limit| is_better(self.side, price, limit)) {
             let offer = Offer { reference: price, at_ns, slips: self.limit.is_none(), worst: None };
             self.trade(offer, bar, costs, volume_left, &mut outcome);
         }
@@ -329,8 +328,9 @@ impl Resting {
             return None;
         }
         let reference = through(self.side, bar, limit)?;
-        // When within the bar a limit was reached is not known; its close is when it is known.
-        let at_ns = if reference == bar.open { first_ns } else { bar.close_ns };
+        // When within the bar a limit was traded through is not known; its close is when it is known. An open at the
+        // limit is a touch.
+        let at_ns = if is_better(self.side, bar.open, limit) { first_ns } else { bar.close_ns };
         Some(Offer { reference, at_ns, slips: false, worst: None })
     }
 
@@ -356,8 +356,8 @@ impl Resting {
             // Reached at the open: the whole bar came after it.
             return self.offer(bar, at_ns, Seen::Whole);
         }
-        let inside = if self.side == Side::Buy { price < limit } else { price > limit };
-        inside.then_some(Offer { reference: price, at_ns, slips: true, worst: Some(limit) })
+        let offer = Offer { reference: price, at_ns, slips: true, worst: Some(limit) };
+        is_better(self.side, price, limit).then_some(offer)
     }
 
     fn trade(
@@ -448,6 +448,11 @@ fn opening(bar: &Bar, seen: Seen) -> Price {
     }
 }
 
+/// Whether `price` is better for the order than its limit.
+fn is_better(side: Side, price: Price, limit: Price) -> bool {
+    if side == Side::Buy { price < limit } else { price > limit }
+}
+
 /// The price of a limit order when the bar trades through its limit: touching it is not enough.
 fn through(side: Side, bar: &Bar, limit: Price) -> Option<Price> {
     match side {
@@ -486,7 +491,7 @@ pub fn first_of(stop: &Resting, target: &Resting, bar: &Bar, first_ns: i64, seen
     match touched {
         None => First::Stop,
         Some(_) if seen == Seen::Whole && at_ns == first_ns => First::Stop,
-        Some(price) if seen == Seen::Whole && price == bar.open => First::Target,
+        Some(_) if seen == Seen::Whole && is_better(target.side, bar.open, limit) => First::Target,
         Some(_) => First::StopByDoubt,
     }
 }

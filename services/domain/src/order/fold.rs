@@ -8,7 +8,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{Fill, OrderAdjusted, OrderSubmitted};
 
 use super::{CENT, Executed, OrderState, OrderStatus, REOPENED, Replacement};
-use crate::money::{Amount, Price, Quantity, div_half_even};
+use crate::money::{Amount, E9, Price, Quantity, div_half_even};
 
 /// An event that contradicts the order it names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -171,7 +171,7 @@ impl OrderState {
         if left < -CENT {
             return None;
         }
-        let shares = left.0.saturating_mul(i128::from(crate::money::E9)) / i128::from(price.0.max(1));
+        let shares = left.0.saturating_mul(i128::from(E9)) / i128::from(price.0.max(1));
         Some(if left < CENT { Quantity::ZERO } else { Quantity(i64::try_from(shares).unwrap_or(i64::MAX)) })
     }
 
@@ -185,14 +185,18 @@ impl OrderState {
             i64::try_from(scaled)
                 .map_err(|_| EvolveError::Overflow { order_id: self.spec.order_id.clone(), field })
         };
-        let filled = scale(self.filled.0, new, old, "filled")?;
+        let mut filled = Quantity(scale(self.filled.0, new, old, "filled")?);
+        // Of an order for whole shares whole shares are left, no more than the split makes of what was left.
+        if self.filled == self.filled.whole() && new % E9 == 0 {
+            filled = Quantity(filled.0.saturating_add(E9 - 1)).whole();
+        }
         let reference = scale(self.reference_price.0, old, new, "reference_price")?;
         let tradable = self.tradable.map(|tradable| scale(tradable.0, new, old, "tradable")).transpose()?;
         for executed in &mut self.executions {
             executed.quantity.0 = scale(executed.quantity.0, new, old, "executions")?;
             executed.price.0 = scale(executed.price.0, old, new, "executions")?;
         }
-        self.filled = Quantity(filled.min(new));
+        self.filled = filled.min(Quantity(new));
         self.tradable = tradable.map(|tradable| Quantity(tradable).whole());
         self.spec.trail_price_e9 = event.trail_price_e9.or(self.spec.trail_price_e9);
         self.extreme = event.extreme_price_e9.map(Price).or(self.extreme);

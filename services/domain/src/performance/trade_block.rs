@@ -5,7 +5,7 @@
 //! which it was entered to the row in which it was left, both included.
 
 use super::ratios::{finite, mean, quotient};
-use super::statistics::{NO_DEVIATION, mean_and_deviation};
+use super::statistics::mean_and_deviation;
 use super::trade::{EquityRow, Trade};
 use crate::money::Amount;
 
@@ -44,7 +44,7 @@ pub struct TradeStatistics {
     pub expectancy: Option<f64>,
     /// Arithmetic mean of the returns.
     pub expectancy_pct: Option<f64>,
-    /// System quality number: √n · mean(pnl) / std(pnl, ddof 1).
+    /// System quality number: √n · mean(pnl) / std(pnl, ddof 1); `None` when all trades brought the same.
     pub sqn: Option<f64>,
     /// Kelly criterion: win rate − (1 − win rate) / (average win / −average loss).
     pub kelly: Option<f64>,
@@ -71,6 +71,8 @@ impl TradeStatistics {
         let (win, loss) = (mean(&wins), mean(&losses));
         let win_rate = quotient(wins.len() as f64, trades.len() as f64);
         let average = mean(&profits);
+        // Equal profits have a mean that rounds, and so a deviation of rounding alone.
+        let varies = trades.windows(2).any(|pair| pair[0].pnl != pair[1].pnl);
         let durations = || trades.iter().map(|trade| trade.exit_ns.saturating_sub(trade.entry_ns));
         let lengths: Vec<f64> = durations().map(|length| length as f64).collect();
         Self {
@@ -91,7 +93,7 @@ impl TradeStatistics {
             expectancy: average,
             expectancy_pct: mean(&returns),
             sqn: mean_and_deviation(&profits)
-                .filter(|(_, deviation)| *deviation > NO_DEVIATION)
+                .filter(|_| varies)
                 .and_then(|(mean, deviation)| finite((trades.len() as f64).sqrt() * mean / deviation)),
             kelly: win_rate
                 .zip(win.zip(loss))

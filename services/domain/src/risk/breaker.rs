@@ -207,7 +207,8 @@ fn daily_loss(book: &Book, mark: &AccountMarked, most_e9: i64) -> Option<Reached
     // The mark that begins a session counts from the equity before it.
     let start = if mark.session_start { row.equity_baseline } else { row.day_start_equity };
     let lost = start.checked_sub(Amount::from_wire(mark.equity.as_ref()))?;
-    (lost >= start.times_e9(most_e9)?).then(|| Reached {
+    // Of nothing there is no share: an account without money has lost none of it.
+    (lost > Amount::ZERO && lost >= start.times_e9(most_e9)?).then(|| Reached {
         value_e9: share_e9(lost, start),
         most_e9,
         reason: format!("lost {lost} of {start} since the session began, the limit is {}", Quantity(most_e9)),
@@ -219,7 +220,7 @@ fn drawdown(book: &Book, mark: &AccountMarked, most_e9: i64) -> Option<Reached> 
     let equity = Amount::from_wire(mark.equity.as_ref());
     let peak = row.peak_with(equity);
     let fall = peak.checked_sub(equity)?;
-    (fall >= peak.times_e9(most_e9)?).then(|| Reached {
+    (fall > Amount::ZERO && fall >= peak.times_e9(most_e9)?).then(|| Reached {
         value_e9: share_e9(fall, peak),
         most_e9,
         reason: format!(

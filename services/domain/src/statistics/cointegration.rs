@@ -3,7 +3,7 @@
 //! `first` is regressed on `second` and a constant; the residuals are tested for a unit root without constant,
 //! lags by Akaike's criterion, against the distribution for two series.
 
-use super::{Criterion, LeastSquares, Trend, Undefined, dickey_fuller, even, mackinnon};
+use super::{Criterion, LeastSquares, Trend, Undefined, dickey_fuller, even, mackinnon, varied};
 
 /// Share of variance that is left unexplained below which two series are one, and the test says nothing.
 const COLLINEAR: f64 = 100.0 * 1.490_116_119_384_765_6e-8;
@@ -23,7 +23,7 @@ pub struct EngleGranger {
     pub lags: usize,
     /// Critical values at 1, 5 and 10 %.
     pub critical: [f64; 3],
-    /// `first − hedge_ratio · second − intercept`, per observation.
+    /// `first − hedge_ratio · second − intercept`, per observation; zero throughout when nothing but rounding is left.
     pub residuals: Vec<f64>,
 }
 
@@ -49,9 +49,16 @@ pub fn engle_granger(first: &[f64], second: &[f64]) -> Result<EngleGranger, Unde
     even(first, second)?;
     let columns = vec![second.to_vec(), vec![1.0; second.len()]];
     let fit = LeastSquares::of(columns, first.to_vec())?;
+    varied(first)?;
     let [hedge_ratio, intercept] = fit.coefficients(2)[..] else { return Err(Undefined::Singular) };
     let residual = |(first, second): (&f64, &f64)| spread_of(*first, *second, hedge_ratio, intercept);
-    let residuals: Vec<f64> = first.iter().zip(second).map(residual).collect();
+    let mut residuals: Vec<f64> = first.iter().zip(second).map(residual).collect();
+    // What is left of a series that is the other one is rounding: there is no spread that could come back.
+    let squares = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>();
+    let rounding = f64::EPSILON * first.len() as f64;
+    if squares(&residuals) <= rounding * rounding * squares(first) {
+        residuals.fill(0.0);
+    }
     let mean = first.iter().sum::<f64>() / first.len() as f64;
     let total = first.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
     let (statistic, lags) = if fit.squared_error(2) > COLLINEAR * total {

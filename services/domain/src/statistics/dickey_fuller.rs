@@ -6,7 +6,7 @@
 
 use std::f64::consts::PI;
 
-use super::{LeastSquares, Undefined, differences, enough, finite, mackinnon};
+use super::{LeastSquares, Undefined, differences, enough, finite, mackinnon, varied};
 
 /// What the series may have beside its unit root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +58,7 @@ pub fn dickey_fuller(series: &[f64], trend: Trend, criterion: Criterion) -> Resu
     finite(series)?;
     let terms = trend.terms();
     enough(series.len(), 2 * (terms + 2))?;
-    if series.iter().all(|value| value.total_cmp(&series[0]).is_eq()) {
-        return Err(Undefined::Singular);
-    }
+    varied(series)?;
     let lags = chosen_lags(series, trend, criterion)?;
     let fit = regression(series, trend, lags)?;
     let statistic = fit.t_statistic(terms, terms + 1 + lags).ok_or(Undefined::Singular)?;

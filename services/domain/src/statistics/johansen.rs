@@ -81,6 +81,10 @@ pub fn johansen(
     let correlation = |change: usize, level: usize| dot(&changes[change], &levels[level]);
     let eigenvalues =
         squared_singular([[correlation(0, 0), correlation(0, 1)], [correlation(1, 0), correlation(1, 1)]]);
+    // Changes that follow from levels without any error have no likelihood: the statistic would be infinite.
+    if 1.0 - eigenvalues[0] <= f64::EPSILON * rows as f64 {
+        return Err(Undefined::Singular);
+    }
     let maximum = eigenvalues.map(|value| -(rows as f64) * (-value).ln_1p());
     let [trace_critical, maximum_critical] = match deterministic {
         Deterministic::None => CRITICAL_NONE,

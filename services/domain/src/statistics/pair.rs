@@ -29,7 +29,7 @@ pub struct PairStatistics {
     pub spread_deviation: Option<f64>,
     /// Standard deviations that the spread is away from its mean at the last row.
     pub z_score: Option<f64>,
-    /// Johansen test with a constant and one lagged change; absent when the two series are one.
+    /// Johansen test with a constant and one lagged change; absent when the two series are one, or without any error.
     pub johansen: Option<JohansenReport>,
 }
 

@@ -171,12 +171,17 @@ fn what_has_no_answer_says_why() {
     let constant = vec![2.0; 100];
     assert_eq!(dickey_fuller(&constant, Trend::Constant, Criterion::Aic), Err(Undefined::Singular));
     assert_eq!(engle_granger(&first, &constant).unwrap_err(), Undefined::Singular);
+    assert_eq!(engle_granger(&constant, &first).unwrap_err(), Undefined::Singular);
     assert_eq!(engle_granger(&first, &second[1..]), Err(Undefined::Uneven { first: 100, second: 99 }));
     assert_eq!(engle_granger(&first[..2], &second[..2]), Err(Undefined::TooFew { found: 2, needed: 3 }));
     let one = engle_granger(&second, &second).unwrap();
     assert_eq!((one.statistic, one.p_value), (f64::NEG_INFINITY, 0.0));
+    assert_eq!((one.deviation(), half_life(&one.residuals)), (None, None), "what is left is rounding");
     assert_eq!(johansen(&second, &second, Deterministic::Constant, 1), Err(Undefined::Singular));
     assert!(johansen(&first[..8], &second[..8], Deterministic::Constant, 1).is_err());
+    let exact = |factor: f64| (0..100).map(|row| factor.powi(row)).collect::<Vec<_>>();
+    let without_error = johansen(&exact(0.95), &exact(1.01), Deterministic::Constant, 0);
+    assert_eq!(without_error, Err(Undefined::Singular), "no error, no likelihood");
     let mut gap = first.clone();
     gap[50] = f64::NAN;
     assert_eq!(dickey_fuller(&gap, Trend::None, Criterion::Bic), Err(Undefined::NotFinite));
@@ -226,6 +231,11 @@ fn a_pair_is_measured_where_both_have_a_positive_close() {
     assert_eq!((part.from_ns, part.to_ns, part.statistics.observations), (1, 198, 198));
     let same = MeasuredPair::of(&one, &one).unwrap().statistics;
     assert_eq!((same.engle_granger.statistic, same.johansen), (None, None), "one series, no spread");
+    assert_eq!((same.spread_deviation, same.z_score, same.half_life, same.hurst), (None, None, None, None));
+    let doubled: std::collections::BTreeMap<_, _> =
+        one.iter().map(|(at, close)| (*at, Price(2 * close.0))).collect();
+    let twice = MeasuredPair::of(&one, &doubled).unwrap().statistics;
+    assert_eq!((twice.spread_deviation, twice.z_score), (None, None), "twice the other is no spread either");
     other.retain(|at, _| *at > 199);
     assert_eq!(MeasuredPair::of(&one, &other), Err(Undefined::TooFew { found: 0, needed: 3 }));
 }

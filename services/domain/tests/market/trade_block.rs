@@ -164,6 +164,17 @@ fn a_short_that_lost_more_than_everything_has_no_geometric_mean() {
 }
 
 #[test]
+fn trades_that_all_bring_the_same_have_no_quality_number() {
+    // The mean of equal floats may round: the deviation from it is no movement.
+    for (count, pnl) in (2..40).flat_map(|count| [(count, "1000.1"), (count, "-0.7"), (count, "123456.789")])
+    {
+        let alike = vec![trade(0, HOUR, 10.0, ["100", "101"], "0", pnl); count];
+        let found = TradeStatistics::of(&alike, &rows([0, HOUR]));
+        assert_eq!((found.count, found.sqn), (count, None), "{count} times {pnl}");
+    }
+}
+
+#[test]
 fn nothing_is_measured_of_no_trades() {
     let found = TradeStatistics::of(&[], &rows([0, 1, 2]));
     assert_eq!(found, TradeStatistics { exposure_time: Some(0.0), ..TradeStatistics::default() });

@@ -218,6 +218,24 @@ fn a_one_for_three_split_leaves_whole_shares() {
 }
 
 #[test]
+fn of_a_position_that_a_split_leaves_nothing_of_the_last_billionth_is_paid() {
+    let dust = shares("0.000000005");
+    let order = contracts::v1::OrderSpec { quantity_e9: dust.0, ..spec("buy") };
+    let bodies = [deposit("1000"), approval(&order, price("900")), fill(&order, 1, dust, price("900"), "0")];
+    let mut book = book_of(bodies);
+    let ratio = SplitRatio::from_terms(1, 20).unwrap();
+    let entries = split_entries(&book, SYMBOL, ratio, "split").unwrap();
+    fold(&mut book, entries.into_iter().map(Body::AccountEntry));
+    check_identity(&book).unwrap();
+    let paid = cash_in_lieu_entries(&book, SYMBOL, price("18000"), "bar").unwrap();
+    fold(&mut book, paid.into_iter().map(Body::AccountEntry));
+    check_identity(&book).unwrap();
+    let held = book.position(ACCOUNT, STRATEGY, SYMBOL).unwrap();
+    assert_eq!((held.quantity, held.fraction, held.cost), (shares("0"), shares("0"), amount("0")));
+    assert_eq!(held.realized_pnl, amount("0.0000135"), "18,000 billionths for 4,500");
+}
+
+#[test]
 fn a_dividend_pays_the_long_and_charges_the_short() {
     let mut book = bought();
     let short = contracts::v1::OrderSpec { strategy: "other".to_owned(), ..sell("short", "40") };

@@ -2,13 +2,16 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{BreakerKind, BreakerReset, OrderAccepted, OrderRejected, Side};
-use domain::book::{Scope, mark};
+use domain::book::{Prices, Scope, mark};
 use domain::calendar::Calendar;
 use domain::money::Quantity;
 use domain::risk::breaker;
 
-use crate::scopes::World;
-use crate::support::{ACCOUNT, STRATEGY, SYMBOL, approval, event, fill, price, shares, spec, submitted};
+use crate::scopes::{NOW, World};
+use crate::support::{
+    ACCOUNT, STRATEGY, SYMBOL, approval, at, book_of, configured, deposit, event, fill, limits, price,
+    shares, spec, submitted,
+};
 
 /// What the next mark trips, by name, once it is folded.
 fn marked(world: &mut World, session_start: bool) -> Vec<String> {
@@ -82,6 +85,19 @@ fn drawdown_counts_from_the_peak_and_only_an_operator_ends_it() {
     assert!(marked(&mut world, false).is_empty());
     at_price(&mut world, "66.5");
     assert_eq!(marked(&mut world, false), ["drawdown TRADING_STATE_HALTED"]);
+}
+
+#[test]
+fn an_account_without_money_has_lost_none() {
+    let book = book_of([configured(limits())]);
+    let mut world = World { book, prices: Prices::default(), now_ns: at(NOW) };
+    world.of_account(&[("breaker_drawdown", "0.1"), ("breaker_daily_loss", "0.03:halt")]);
+    assert!(marked(&mut world, true).is_empty());
+    world.fold([deposit("100000")]);
+    assert!(marked(&mut world, false).is_empty());
+    // What is taken out again is no loss either.
+    world.fold([deposit("-100000")]);
+    assert!(marked(&mut world, false).is_empty());
 }
 
 #[test]

@@ -299,6 +299,9 @@ fn of_two_exits_that_a_bar_reaches_the_worse_counts() {
     };
     check(["50", "56", "44", "50"], &["s triggered at 45", "s filled 100 at 45 in doubt", "t cancelled"], 1);
     check(["57", "58", "44", "50"], &["t filled 100 at 57", "s cancelled"], 0);
+    // An open at the target is a touch: whether the bar went through it before it fell to the stop is not known.
+    check(["55", "56", "44", "50"], &["s triggered at 45", "s filled 100 at 45 in doubt", "t cancelled"], 1);
+    check(["55", "56", "46", "50"], &["t filled 100 at 55", "s cancelled"], 0);
     check(["43", "58", "42", "50"], &["s triggered at 45", "s filled 100 at 43", "t cancelled"], 0);
 }
 
@@ -311,8 +314,12 @@ fn an_entry_within_the_bar_is_followed_by_its_stop_only() {
         ["e filled 100 at 49", "s triggered at 45", "s filled 100 at 45 in doubt", "t cancelled"],
         "the target may have been reached before the entry"
     );
-    let mut rises = World::given(&bracket(limit, "55", "45"));
+    let mut rises = World::given(&bracket(limit.clone(), "55", "45"));
     assert_eq!(rises.when(&hour(0, ["50", "56", "48", "50"])), ["e filled 100 at 49"]);
+    // Nor does an open at its limit fill it: the bar may have been at the target before it came through the limit.
+    let mut touched = World::given(&bracket(limit, "55", "45"));
+    assert_eq!(touched.when(&hour(0, ["49", "56", "48", "50"])), ["e filled 100 at 49"]);
+    assert_eq!(touched.when(&hour(1, ["50", "56", "48", "50"])), ["t filled 100 at 55", "s cancelled"]);
     // A stop entry above: whether the low came first is not known, so it is taken to have come later.
     let above = typed("e", Side::Buy, OrderType::Stop, None, Some("52"));
     let mut doubt = World::given(&bracket(above, "55", "45"));

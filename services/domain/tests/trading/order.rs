@@ -260,6 +260,17 @@ fn a_split_keeps_the_filled_share() {
 }
 
 #[test]
+fn a_split_leaves_whole_shares_to_fill() {
+    let mut order = fresh();
+    order.spec.quantity_e9 = shares("101").0;
+    let part = fill(&order.spec, 1, shares("60"), price("50"), "0");
+    let split = Given(evolved(order, working().into_iter().chain([part])))
+        .when(|order| decide::adjust(order, ratio(3, 2), "split-1"));
+    // Of the 151 that are ordered now 90 are bought; 61.5 would be left of 41.
+    assert_eq!((split.state.filled, split.state.remaining()), (shares("90"), shares("61")));
+}
+
+#[test]
 fn a_reverse_split_cancels_it() {
     given(working())
         .when(|order| decide::adjust(order, ratio(1, 10), "split-1"))

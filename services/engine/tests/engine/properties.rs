@@ -1,7 +1,9 @@
 //! What must hold of every run, without a reference.
 
 use contracts::ChainHash;
+use contracts::v1::{Costs, Side};
 use domain::corporate_action::{Effect, SplitRatio};
+use domain::matching::{charge, us_sale_fees};
 use domain::money::{Amount, E9, Price};
 use domain::series::{BarSeries, MarketData};
 use engine::{Config, Events, Hash, Nothing, Outcome, Uncontrolled, run};
@@ -173,4 +175,23 @@ fn what_is_open_at_the_end_can_be_closed_there() {
     assert_eq!(closed.trades.len(), open.trades.len() + open.open.len());
     let sum: i128 = closed.trades.iter().map(|trade| trade.pnl.0).sum();
     assert_eq!(closed.final_equity().0, closed.initial_cash.0 + sum);
+}
+
+#[test]
+fn closing_at_the_end_costs_what_an_order_costs() {
+    let mut config = config(vec![strategy("one", "buy_and_hold", &[])]);
+    config.finalize = true;
+    config.account.costs = Costs { commission_per_order: money(2).to_wire(), ..us_sale_fees() };
+    let data = market(1, 60, 3);
+    let closed = hashed(&config, &data);
+    let [trade] = closed.trades.as_slice() else { panic!("one trade: {:?}", closed.trades) };
+    let paid = |side, price| charge(&config.account.costs, side, price, trade.quantity, true);
+    let (bought, sold) = (paid(Side::Buy, trade.entry_price), paid(Side::Sell, trade.exit_price));
+    assert!(sold > bought, "a sale has fees");
+    assert_eq!(Some(trade.commission), bought.zip(sold).and_then(|(bought, sold)| bought.checked_add(sold)));
+    assert_eq!(closed.fees, trade.commission);
+    assert_eq!(closed.final_equity().0, closed.initial_cash.0 + trade.pnl.0);
+    // So it is where every event is wanted.
+    let general = run(&config, &data, &mut Events::new(|_| {}), &mut Uncontrolled).expect("it runs");
+    assert_eq!(general.trades, closed.trades);
 }
