@@ -3,7 +3,8 @@
 //!
 //! An answer without anything has no `results`, and the link to the next page lacks the key and may name another
 //! host; of it only path and query are used. Aggregates of hours and less run on the clock and outside of the
-//! session too.
+//! session too. A plan that is a quarter of an hour late says so in its answers (`DELAYED`): what has not been over for as
+//! long is not all there, and is left out as what has not ended.
 //!
 //! Deliberately absent: aggregates less dividends, which it does not make; paying dividends in other currencies than
 //! dollars, of which it is said that there is one.
@@ -32,6 +33,8 @@ use crate::wire;
 
 pub(crate) const NAME: &str = "massive";
 const MS: i64 = 1_000_000;
+/// How late a plan is that says so.
+const LATE_NS: i64 = 15 * 60 * 1_000_000_000;
 
 const SPLITS: u8 = 0;
 const DIVIDENDS: u8 = 1;
@@ -57,18 +60,25 @@ struct Answer<T> {
     message: Option<String>,
 }
 
+impl<T> Answer<T> {
+    /// Whether the plan is late.
+    fn is_late(&self) -> bool {
+        self.status.as_deref() == Some("DELAYED")
+    }
+}
+
 #[derive(Deserialize)]
 struct Split {
     ticker: String,
     execution_date: NaiveDate,
-    split_from: f64,
-    split_to: f64,
+    split_from: Option<f64>,
+    split_to: Option<f64>,
 }
 
 #[derive(Deserialize)]
 struct Dividend {
     ticker: String,
-    cash_amount: f64,
+    cash_amount: Option<f64>,
     ex_dividend_date: NaiveDate,
     currency: Option<String>,
 }
@@ -96,25 +106,38 @@ impl Massive {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<(Vec<T>, Option<String>), VendorError> {
+        let answer = self.answer::<T>(token, path, query).await?;
+        Ok((answer.results.unwrap_or_default(), answer.next_url))
+    }
+
+    /// The page at `token`, or the first one; of the link to the next what is asked of the configured address.
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        token: Option<String>,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Answer<T>, VendorError> {
         let body = match &token {
             Some(token) => self.http.get(token, &[]).await.map_err(of_a_later_page)?,
             None => self.http.get(path, query).await?,
         };
-        let answer: Answer<T> = wire::decode(&self.http, &body)?;
-        if answer.status.as_deref() == Some("ERROR") {
-            let message = answer.error.or(answer.message).unwrap_or_else(|| "no explanation".to_owned());
-            return Err(self.http.refused(&message));
-        }
-        let next = match answer.next_url.as_deref() {
-            Some(url) => {
-                let local = path_and_query(url).filter(|local| Some(*local) != token.as_deref());
-                let local =
-                    local.ok_or_else(|| self.http.broken(format!("next_url: {url:?} leads nowhere")))?;
-                Some(local.to_owned())
-            }
-            None => None,
+        let mut answer: Answer<T> = wire::decode(&self.http, &body)?;
+        let refusal = match answer.status.as_deref() {
+            Some("ERROR") => Some(Refusal::Request),
+            // Read as an answer without rows it would be a symbol without a history.
+            Some("NOT_AUTHORIZED") => Some(Refusal::Credentials),
+            _ => None,
         };
-        Ok((answer.results.unwrap_or_default(), next))
+        if let Some(kind) = refusal {
+            let message = answer.error.or(answer.message).unwrap_or_else(|| "no explanation".to_owned());
+            return Err(self.http.refused(kind, &message));
+        }
+        if let Some(url) = answer.next_url.take() {
+            let local = path_and_query(&url).filter(|local| Some(*local) != token.as_deref());
+            let local = local.ok_or_else(|| self.http.broken(format!("next_url: {url:?} leads nowhere")))?;
+            answer.next_url = Some(local.to_owned());
+        }
+        Ok(answer)
     }
 
     /// A page of a list of the actions that are wanted: of a symbol or, without one, of all that there are.
@@ -140,7 +163,9 @@ impl Massive {
     }
 
     fn split(&self, row: &Split) -> Result<Action, VendorError> {
-        let (old, new) = (row.split_from, row.split_to);
+        let missing = |field: &str| self.http.broken(format!("splits.{field}: missing, {}", row.ticker));
+        let old = row.split_from.ok_or_else(|| missing("split_from"))?;
+        let new = row.split_to.ok_or_else(|| missing("split_to"))?;
         let value_e9 = wire::ratio_e9(new, old)
             .ok_or_else(|| self.http.broken(format!("splits: {new} new for {old} old shares")))?;
         Ok(Action { ex_date: row.execution_date, kind: ActionKind::Split, value_e9 })
@@ -149,8 +174,10 @@ impl Massive {
     /// A dividend; the inner error is one in another currency than dollars.
     fn dividend(&self, row: &Dividend) -> Result<Result<Action, Unapplied>, VendorError> {
         let ex_date = row.ex_dividend_date;
-        let cash = wire::price(row.cash_amount)
-            .ok_or_else(|| self.http.broken(format!("dividends.cash_amount: {}", row.cash_amount)))?;
+        let missing = || self.http.broken(format!("dividends.cash_amount: missing, {}", row.ticker));
+        let amount = row.cash_amount.ok_or_else(missing)?;
+        let cash = wire::price(amount)
+            .ok_or_else(|| self.http.broken(format!("dividends.cash_amount: {amount}")))?;
         let other = row.currency.as_ref().filter(|currency| !currency.eq_ignore_ascii_case("USD"));
         Ok(match other {
             None => Ok(Action { ex_date, kind: ActionKind::Dividend, value_e9: cash.0 }),
@@ -191,7 +218,8 @@ impl Massive {
         })
     }
 
-    async fn bars(&self, ask: &Ask, token: Option<String>, now_ns: i64) -> Result<Page, VendorError> {
+    /// A page of bars, and whether the plan is late.
+    async fn bars(&self, ask: &Ask, token: Option<String>, now_ns: i64) -> Result<(Page, bool), VendorError> {
         let (multiplier, span) = interval(ask.timeframe);
         // The vendor counts both ends in.
         let (from, to) = (ask.from_ns / MS, ask.to_ns / MS - 1);
@@ -199,14 +227,16 @@ impl Massive {
         ask.adjusted(NAME, &[Adjustment::Raw, Adjustment::Split])?;
         let adjusted = if ask.adjustment == Adjustment::Split { "true" } else { "false" };
         let query = [("adjusted", adjusted), ("sort", "asc"), ("limit", "50000")];
-        let (rows, next) = self.rows::<Aggregate>(token, &path, &query).await?;
+        let answer = self.answer::<Aggregate>(token, &path, &query).await?;
+        let (late, next) = (answer.is_late(), answer.next_url);
+        let rows = answer.results.unwrap_or_default();
         let bars: Result<Vec<Quoted>, VendorError> =
             rows.iter().filter_map(|row| self.quoted(row).transpose()).collect();
         let bars = bars?;
         let mut skipped = Skipped { empty: (rows.len() - bars.len()) as u64, ..Skipped::default() };
-        let bars = wire::sift(bars, ask, now_ns, &mut skipped);
+        let bars = wire::sift(bars, ask, known_ns(now_ns, late), &mut skipped);
         let next = next.map(|token| Cursor { step: BARS, token: Some(token) });
-        Ok(Page { bars, skipped, next, ..Page::default() })
+        Ok((Page { bars, skipped, next, ..Page::default() }, late))
     }
 
     /// A row as a bar; `None` for one without a price or a volume.
@@ -228,6 +258,11 @@ impl Massive {
             volume: wire::volume(volume).ok_or_else(|| broken("v", volume))?,
         }))
     }
+}
+
+/// Up to when everything is told.
+const fn known_ns(now_ns: i64, late: bool) -> i64 {
+    if late { now_ns.saturating_sub(LATE_NS) } else { now_ns }
 }
 
 /// What is asked for exists, for it has a first page: that a later one is not found says nothing of the symbol.
@@ -278,7 +313,7 @@ impl HistoricalBars for Massive {
         match cursor.step {
             SPLITS => self.splits(ask, cursor.token).await,
             DIVIDENDS => self.dividends(ask, cursor.token).await,
-            _ => self.bars(ask, cursor.token, now_ns).await,
+            _ => self.bars(ask, cursor.token, now_ns).await.map(|(page, _)| page),
         }
     }
 
@@ -289,6 +324,7 @@ impl HistoricalBars for Massive {
 
 #[async_trait]
 impl RecentMinutes for Massive {
+    /// What the stream of a late plan missed is older by as much; that a plan is late its answer tells.
     async fn minutes(
         &self,
         symbols: &[String],
@@ -298,11 +334,12 @@ impl RecentMinutes for Massive {
     ) -> Result<Vec<(String, Quoted)>, VendorError> {
         let mut found = Vec::new();
         for symbol in symbols.iter().filter(|_| from_ns < to_ns) {
-            let ask = Ask::minutes(symbol, from_ns, to_ns);
+            let ask = Ask::minutes(symbol, from_ns.saturating_sub(LATE_NS), to_ns);
             let mut next = Some(None);
             while let Some(token) = next {
-                let page = self.bars(&ask, token, now_ns).await?;
-                found.extend(page.bars.into_iter().map(|bar| (symbol.clone(), bar)));
+                let (page, late) = self.bars(&ask, token, now_ns).await?;
+                let wanted = page.bars.into_iter().filter(|bar| late || bar.start_ns >= from_ns);
+                found.extend(wanted.map(|bar| (symbol.clone(), bar)));
                 next = page.next.map(|cursor| cursor.token);
             }
         }

@@ -55,7 +55,7 @@ pub struct Told {
 pub struct NewsPage {
     /// The articles, in no order.
     pub articles: Vec<Told>,
-    /// Articles without a headline, or taken back by their publishers.
+    /// Articles without a headline or a time, or taken back by their publishers.
     pub left_out: u64,
     /// Whether there are more that the vendor does not give.
     pub cut_off: bool,

@@ -13,7 +13,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Deserialize;
 
 use crate::clock::Clock;
-use crate::error::VendorError;
+use crate::error::{Refusal, VendorError};
 use crate::http::{Http, HttpConfig};
 use crate::news::{NewsAsk, NewsPage, NewsSource, Told, plain};
 use crate::port::Cursor;
@@ -33,6 +33,7 @@ pub struct NewsApi {
 #[derive(Deserialize)]
 struct Answer {
     status: Option<String>,
+    code: Option<String>,
     message: Option<String>,
     #[serde(rename = "totalResults")]
     total: Option<u64>,
@@ -65,7 +66,10 @@ impl NewsApi {
         let body = self.http.get(path, query).await?;
         let answer: Answer = wire::decode(&self.http, &body)?;
         if answer.status.as_deref() == Some("error") {
-            return Err(self.http.refused(answer.message.as_deref().unwrap_or("no explanation")));
+            // apiKeyMissing, apiKeyInvalid, apiKeyDisabled, apiKeyExhausted.
+            let of_key = answer.code.is_some_and(|code| code.starts_with("apiKey"));
+            let kind = if of_key { Refusal::Credentials } else { Refusal::Request };
+            return Err(self.http.refused(kind, answer.message.as_deref().unwrap_or("no explanation")));
         }
         Ok(answer)
     }
@@ -122,7 +126,8 @@ impl NewsSource for NewsApi {
             self.answer("/v2/everything", &query).await?
         };
         let found = answer.articles.unwrap_or_default();
-        let more = answer.total.unwrap_or_default() > found.len() as u64;
+        // Where it does not say how many there are, a full answer may not be all.
+        let more = answer.total.map_or(found.len() >= PAGE, |total| total > found.len() as u64);
         let oldest = found.iter().filter_map(|article| article.published_at).min();
         let mut page = NewsPage::default();
         for article in found {

@@ -53,9 +53,24 @@ struct Chart {
     error: Option<Problem>,
 }
 
+/// What is wrong, in Yahoo's words.
 #[derive(Deserialize)]
 struct Problem {
+    code: Option<String>,
     description: Option<String>,
+}
+
+impl Problem {
+    /// As a refusal that came with a status which says success.
+    fn refusal(self) -> VendorError {
+        let unknown = self.code.is_none_or(|code| code == "Not Found");
+        VendorError::Refused {
+            vendor: NAME,
+            status: 200,
+            kind: if unknown { Refusal::Unknown } else { Refusal::Request },
+            message: self.description.unwrap_or_else(|| "no explanation".to_owned()),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -271,10 +286,9 @@ impl HistoricalBars for Yahoo {
     }
 
     async fn page(&self, ask: &Ask, _cursor: Cursor, now_ns: i64) -> Result<Page, VendorError> {
-        let refused =
-            |kind, status, message: String| VendorError::Refused { vendor: NAME, status, kind, message };
         let Some(interval) = interval(ask.timeframe) else {
-            return Err(refused(Refusal::Request, 422, format!("no {} bars", ask.timeframe)));
+            let (kind, message) = (Refusal::Request, format!("no {} bars", ask.timeframe));
+            return Err(VendorError::Refused { vendor: NAME, status: 422, kind, message });
         };
         // Its own terms are turned back into those of each day; others are not asked for.
         ask.adjusted(NAME, &[Adjustment::Raw])?;
@@ -293,8 +307,7 @@ impl HistoricalBars for Yahoo {
         let answer: Answer = wire::decode(&self.http, &body)?;
         let chart = answer.chart.ok_or_else(|| self.http.broken("chart: missing".into()))?;
         if let Some(problem) = chart.error {
-            let message = problem.description.unwrap_or_else(|| "no explanation".to_owned());
-            return Err(refused(Refusal::Unknown, 200, message));
+            return Err(problem.refusal());
         }
         let drawn = chart.result.unwrap_or_default().into_iter().next();
         let drawn = drawn.ok_or_else(|| self.http.broken("chart.result: empty".into()))?;

@@ -168,6 +168,38 @@ mod tests {
     }
 
     #[test]
+    fn early_closes_and_days_out_of_the_rule_are_those_of_the_exchange() {
+        let date = |text: &str| text.parse::<NaiveDate>().unwrap_or_default();
+        let early = table().values().filter(|session| session.is_early());
+        let early: Vec<String> = early.map(|session| session.date.to_string()).collect();
+        let expected = [
+            "2020-11-27",
+            "2020-12-24",
+            "2021-11-26",
+            "2022-11-25",
+            "2023-07-03",
+            "2023-11-24",
+            "2024-07-03",
+            "2024-11-29",
+            "2024-12-24",
+            "2025-07-03",
+            "2025-11-28",
+            "2025-12-24",
+            "2026-11-27",
+            "2026-12-24",
+            "2027-11-26",
+        ];
+        assert_eq!(early, expected);
+        // New Year's Day on a Saturday moves nothing, Juneteenth is kept from 2022 on, and one day was of mourning.
+        for open in ["2021-12-31", "2021-06-18", "2025-01-08"] {
+            assert!(session(date(open)).is_some(), "{open}");
+        }
+        for closed in ["2022-06-20", "2025-01-09", "2021-07-05", "2027-12-24"] {
+            assert!(session(date(closed)).is_none(), "{closed}");
+        }
+    }
+
+    #[test]
     fn summer_and_winter_open_an_hour_apart_in_utc() {
         let open = |month, day| {
             let session = NaiveDate::from_ymd_opt(2026, month, day).and_then(session);

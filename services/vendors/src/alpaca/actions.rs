@@ -1,6 +1,7 @@
 //! Alpaca's corporate actions: splits, dividends in cash and in shares; of every other kind that there is one.
 //!
-//! No kinds are named in the question, so that all are told, those too that the vendor adds.
+//! No kinds are named in the question, so that all are told, those too that the vendor adds. A split or a dividend
+//! without its date or its rate is told as one of another kind is: it cannot be applied, and keeps nothing from the others.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,7 @@ use chrono::{Days, NaiveDate};
 use contracts::v1::ActionKind;
 use domain::money::E9;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{ACTIONS, Alpaca, BARS};
@@ -22,22 +24,18 @@ const DATES: [&str; 5] = ["ex_date", "effective_date", "process_date", "record_d
 /// Characters that are kept of such an action.
 const WORDS_MAX: usize = 500;
 
+/// What it takes to apply a split, and a dividend.
+const OF_SPLIT: &[&str] = &["old_rate", "new_rate", "ex_date"];
+const OF_DIVIDEND: &[&str] = &["rate", "ex_date"];
+
 #[derive(Deserialize)]
 struct Answer {
-    corporate_actions: Option<Actions>,
+    corporate_actions: Option<Lists>,
     next_page_token: Option<String>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Actions {
-    cash_dividends: Option<Vec<Dividend>>,
-    stock_dividends: Option<Vec<Dividend>>,
-    forward_splits: Option<Vec<Split>>,
-    reverse_splits: Option<Vec<Split>>,
-    #[serde(flatten)]
-    others: BTreeMap<String, Value>,
-}
+/// Lists by kind, in the plural.
+type Lists = BTreeMap<String, Value>;
 
 /// A dividend: dollars of a share or, of one in shares, shares.
 #[derive(Deserialize)]
@@ -86,11 +84,38 @@ impl Alpaca {
         Ok(PageOfMany { actions, unapplied, next, ..PageOfMany::default() })
     }
 
-    fn read(&self, found: Actions, symbols: &[String], ask: &Ask) -> Result<Told, VendorError> {
-        let Actions { cash_dividends, stock_dividends, forward_splits, reverse_splits, others } = found;
+    /// Takes the rows of a kind out of their list, as they are applied; those that lack something `needed` stay.
+    fn whole<T: DeserializeOwned>(
+        &self,
+        lists: &mut Lists,
+        kind: &str,
+        needed: &[&str],
+    ) -> Result<Vec<T>, VendorError> {
+        let rows = match lists.get_mut(kind) {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(rows)) => rows,
+            Some(_) => return Err(self.http.broken(format!("corporate_actions.{kind}: no list"))),
+        };
+        let is_whole = |row: &Value| needed.iter().all(|field| !row[*field].is_null());
+        let (whole, rest): (Vec<Value>, Vec<Value>) = std::mem::take(rows).into_iter().partition(is_whole);
+        *rows = rest;
+        let read = whole.into_iter().map(|row| {
+            serde_path_to_error::deserialize(row).map_err(|error| {
+                let what = format!("corporate_actions.{kind}.{}: {}", error.path(), error.inner());
+                self.http.broken(what)
+            })
+        });
+        read.collect()
+    }
+
+    fn read(&self, mut lists: Lists, symbols: &[String], ask: &Ask) -> Result<Told, VendorError> {
+        let forward: Vec<Split> = self.whole(&mut lists, "forward_splits", OF_SPLIT)?;
+        let reverse: Vec<Split> = self.whole(&mut lists, "reverse_splits", OF_SPLIT)?;
+        let shares: Vec<Dividend> = self.whole(&mut lists, "stock_dividends", OF_DIVIDEND)?;
+        let cash: Vec<Dividend> = self.whole(&mut lists, "cash_dividends", OF_DIVIDEND)?;
         let mut actions: BTreeMap<&String, Vec<Action>> = BTreeMap::new();
         let mut unapplied = Vec::new();
-        for split in forward_splits.into_iter().chain(reverse_splits).flatten() {
+        for split in forward.into_iter().chain(reverse) {
             let named = [split.symbol.as_deref(), split.new_symbol.as_deref()];
             let Some(symbol) = among(symbols, named) else { continue };
             let (new, old) = (split.new_rate, split.old_rate);
@@ -99,7 +124,7 @@ impl Alpaca {
             let action = Action { ex_date: split.ex_date, kind: ActionKind::Split, value_e9 };
             actions.entry(symbol).or_default().push(action);
         }
-        for dividend in stock_dividends.into_iter().flatten() {
+        for dividend in shares {
             let Some(symbol) = among(symbols, [dividend.symbol.as_deref(), None]) else { continue };
             let rate = wire::price(dividend.rate).filter(|rate| rate.0 > 0);
             let rate =
@@ -117,14 +142,14 @@ impl Alpaca {
                 of_symbol.push(action);
             }
         }
-        for dividend in cash_dividends.into_iter().flatten() {
+        for dividend in cash {
             let Some(symbol) = among(symbols, [dividend.symbol.as_deref(), None]) else { continue };
             let rate = wire::price(dividend.rate)
                 .ok_or_else(|| self.http.broken(format!("cash_dividends.rate: {}", dividend.rate)))?;
             let action = Action { ex_date: dividend.ex_date, kind: ActionKind::Dividend, value_e9: rate.0 };
             actions.entry(symbol).or_default().push(action);
         }
-        for (kind, rows) in &others {
+        for (kind, rows) in &lists {
             for row in rows.as_array().into_iter().flatten() {
                 for symbol in named(symbols, row) {
                     unapplied.extend(other(kind, symbol, row, ask).map(|told| (symbol.clone(), told)));

@@ -28,11 +28,6 @@ impl At {
     }
 }
 
-/// Reads a time that has to be there.
-pub(super) fn needed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    At::deserialize(deserializer)?.ns().map_err(D::Error::custom)
-}
-
 /// Reads a time that may be missing or null.
 pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     let at = Option::<At>::deserialize(deserializer)?;

@@ -27,8 +27,8 @@ pub(crate) struct Article {
     id: Option<i64>,
     headline: Option<String>,
     author: Option<String>,
-    #[serde(deserialize_with = "at::needed")]
-    created_at: i64,
+    #[serde(default, deserialize_with = "at::optional")]
+    created_at: Option<i64>,
     #[serde(default, deserialize_with = "at::optional")]
     updated_at: Option<i64>,
     summary: Option<String>,
@@ -38,19 +38,21 @@ pub(crate) struct Article {
 }
 
 impl Article {
-    /// The article as the product's own; it may lack a headline.
-    pub(crate) fn told(self) -> Told {
-        Told {
+    /// The article as the product's own; `None` for one without a headline or a time.
+    pub(crate) fn told(self) -> Option<Told> {
+        let published_ns = self.created_at.or(self.updated_at)?;
+        let headline = plain(&self.headline.unwrap_or_default());
+        (!headline.is_empty()).then(|| Told {
             source_id: self.id.map(|id| id.to_string()).unwrap_or_default(),
             publisher: self.source.unwrap_or_default(),
             author: plain(&self.author.unwrap_or_default()),
             url: self.url.unwrap_or_default(),
-            headline: plain(&self.headline.unwrap_or_default()),
+            headline,
             summary: plain(&self.summary.unwrap_or_default()),
-            published_ns: self.created_at,
-            updated_ns: self.updated_at.unwrap_or_default().max(self.created_at),
+            published_ns,
+            updated_ns: self.updated_at.unwrap_or_default().max(published_ns),
             symbols: self.symbols.unwrap_or_default(),
-        }
+        })
     }
 }
 
@@ -81,15 +83,14 @@ impl NewsSource for Alpaca {
         let answer: Answer = wire::decode(&self.http, &body)?;
         let mut page = NewsPage::default();
         for article in answer.news.unwrap_or_default() {
-            let told = article.told();
-            if told.headline.is_empty() {
-                page.left_out += 1;
-            } else {
-                page.articles.push(told);
+            match article.told() {
+                Some(told) => page.articles.push(told),
+                None => page.left_out += 1,
             }
         }
-        let token = answer.next_page_token.filter(|token| Some(token) != cursor.token.as_ref());
-        page.next = token.map(|token| Cursor { step: 0, token: Some(token) });
+        if let Some(next) = answer.next_page_token {
+            page.next = Some(Cursor { step: 0, token: Some(self.further(cursor.token.as_deref(), next)?) });
+        }
         Ok(page)
     }
 }

@@ -192,16 +192,16 @@ impl Http {
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, VendorError> {
         let url = format!("{}{path}", self.config.base_url);
         let request = || self.client.get(&url).query(query);
-        let (_, body) = self.repeated(path, request, |status| status == StatusCode::OK).await?;
+        let (_, body) = self.repeated(path, request, |status, _| status == StatusCode::OK).await?;
         Ok(body)
     }
 
-    /// Headers and body of the first answer whose status is `taken`.
+    /// Headers and body of the first answer whose status, with its headers, is `taken`.
     async fn repeated(
         &self,
         path: &str,
         request: impl Fn() -> RequestBuilder + Send + Sync,
-        taken: fn(StatusCode) -> bool,
+        taken: fn(StatusCode, &HeaderMap) -> bool,
     ) -> Result<(HeaderMap, Vec<u8>), VendorError> {
         let began_ns = self.clock.now_ns();
         let mut again = Again::new(began_ns, self.config.deadline);
@@ -256,7 +256,7 @@ impl Http {
     async fn attempt(
         &self,
         request: RequestBuilder,
-        taken: fn(StatusCode) -> bool,
+        taken: fn(StatusCode, &HeaderMap) -> bool,
     ) -> Result<(HeaderMap, Vec<u8>), Failed> {
         let passing = |what: String| Failed::Passing {
             what: self.redact(&what),
@@ -273,7 +273,7 @@ impl Http {
             Some(error) => passing(told(&error)),
             None => Failed::Final(self.broken(format!("more than {BODY_MAX} bytes"))),
         })?;
-        if taken(status) {
+        if taken(status, &headers) {
             return Ok((headers, body));
         }
         let words = self.redact(&words(&body));
@@ -315,11 +315,11 @@ impl Http {
     }
 
     /// A refusal in this vendor's words that came with a status which says success.
-    pub(crate) fn refused(&self, words: &str) -> VendorError {
+    pub(crate) fn refused(&self, kind: Refusal, words: &str) -> VendorError {
         VendorError::Refused {
             vendor: self.vendor,
             status: StatusCode::OK.as_u16(),
-            kind: Refusal::Request,
+            kind,
             message: self.redact(words),
         }
     }

@@ -20,11 +20,14 @@ pub(crate) struct Visited {
 }
 
 impl Http {
-    /// The cookies that the page at `path` sets, as they are sent back; also of a page that is not found, which is
-    /// how some hand them out. Empty where it sets none.
+    /// The cookies that the page at `path` sets, as they are sent back, whatever its status: one that is not found is
+    /// how some hand them out. Empty where it sets none. A page that sends the visitor elsewhere is none.
     pub(crate) async fn cookies(&self, path: &str) -> Result<String, VendorError> {
         let url = format!("{}{path}", self.config.base_url);
-        let taken = |status: StatusCode| status == StatusCode::OK || status == StatusCode::NOT_FOUND;
+        let taken = |status: StatusCode, headers: &HeaderMap| {
+            let there = status == StatusCode::OK || status == StatusCode::NOT_FOUND;
+            there || (!status.is_redirection() && !set_by(headers).is_empty())
+        };
         let (headers, _) = self.repeated(path, || self.client.get(&url), taken).await?;
         Ok(set_by(&headers).join("; "))
     }
@@ -39,7 +42,7 @@ impl Http {
         let url = format!("{}{path}", self.config.base_url);
         let value = self.sent_back(cookies)?;
         let request = || self.client.get(&url).query(query).header(COOKIE, value.clone());
-        let (_, body) = self.repeated(path, request, |status| status == StatusCode::OK).await?;
+        let (_, body) = self.repeated(path, request, |status, _| status == StatusCode::OK).await?;
         Ok(body)
     }
 
@@ -63,7 +66,7 @@ impl Http {
             };
             if cookies.is_empty() { request } else { request.header(COOKIE, value.clone()) }
         };
-        let taken = |status: StatusCode| status == StatusCode::OK || status.is_redirection();
+        let taken = |status: StatusCode, _: &HeaderMap| status == StatusCode::OK || status.is_redirection();
         let (headers, body) = self.repeated(path, request, taken).await?;
         let location = headers.get(LOCATION).and_then(|place| place.to_str().ok()).map(str::to_owned);
         Ok(Visited { cookies: set_by(&headers), body, location })

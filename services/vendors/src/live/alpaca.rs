@@ -54,14 +54,10 @@ struct Bar {
 struct Told {
     #[serde(rename = "S")]
     symbol: String,
-    #[serde(default)]
-    sc: String,
-    #[serde(default)]
-    sm: String,
-    #[serde(default)]
-    rc: String,
-    #[serde(default)]
-    rm: String,
+    sc: Option<String>,
+    sm: Option<String>,
+    rc: Option<String>,
+    rm: Option<String>,
     t: At,
 }
 
@@ -179,8 +175,8 @@ fn error<T>(message: &Value, text: String) -> Said<T> {
     let words = format!("{text} ({code})");
     match code {
         406 => Said::Busy(format!("{words}: another connection holds the place")),
-        402 | 409 | 411 => Said::Refused(code, Refusal::Credentials, text),
-        400 | 405 | 410 => Said::Refused(code, Refusal::Request, text),
+        402 | 408 | 409 | 411 => Said::Refused(code, Refusal::Credentials, text),
+        400 | 405 | 410 | 412 | 413 => Said::Refused(code, Refusal::Request, text),
         // 401, 403 and 404 are of this conversation, 407 says that this program is slow, 500 is the vendor's.
         _ => Said::Over(words),
     }
@@ -201,16 +197,12 @@ fn market(kind: &str, message: Value) -> Option<Result<MarketMessage, String>> {
     })
 }
 
-/// What the stream of articles tells; one without a headline is left out, as in pages.
+/// What the stream of articles tells; one without a headline or a time is left out, as in pages.
 fn articles(kind: &str, message: Value) -> Option<Result<news::Told, String>> {
     if kind != "n" {
         return None;
     }
-    let told = decoded::<Article>(message).map(Article::told);
-    match told {
-        Ok(told) if told.headline.is_empty() => None,
-        told => Some(told),
-    }
+    decoded::<Article>(message).map(Article::told).transpose()
 }
 
 pub(super) fn decoded<T: serde::de::DeserializeOwned>(message: Value) -> Result<T, String> {
@@ -245,12 +237,14 @@ fn status(message: Value) -> Result<Status, String> {
     let told: Told = decoded(message)?;
     let at_ns = time(&told.t)?;
     // The tapes A and B say 2 and 3 or H and T, the tape C says H or P, then Q and T: with Q there are quotes and no trades.
-    let halted = match told.sc.as_str() {
-        "H" | "P" | "2" => Some(true),
-        "T" | "3" => Some(false),
+    let halted = match told.sc.as_deref() {
+        Some("H" | "P" | "2") => Some(true),
+        Some("T" | "3") => Some(false),
         _ => None,
     };
-    let parts = [("", &told.sm, &told.sc), (": ", &told.rm, &told.rc)].map(|(before, words, code)| {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let stated = [("", text(&told.sm), text(&told.sc)), (": ", text(&told.rm), text(&told.rc))];
+    let parts = stated.map(|(before, words, code)| {
         if words.is_empty() && code.is_empty() { String::new() } else { format!("{before}{words} ({code})") }
     });
     Ok(Status { symbol: told.symbol, halted, words: parts.concat(), at_ns })
@@ -289,6 +283,9 @@ mod tests {
         let bad = said_of_news(r#"[{"T":"n","headline":"One","created_at":"soon"}]"#);
         assert_eq!(bad, r#"Unreadable("created_at: \"soon\" is no time")"#);
         assert_eq!(said_of_news(r#"[{"T":"n","headline":" ","created_at":"2026-01-06T15:00:00Z"}]"#), "");
+        assert_eq!(said_of_news(r#"[{"T":"n","headline":"One","created_at":null}]"#), "", "no time");
+        let changed = said_of_news(r#"[{"T":"n","headline":"One","updated_at":"2026-01-06T15:00:00Z"}]"#);
+        assert!(changed.contains("published_ns: 1767711600000000000"), "{changed}");
     }
 
     #[test]
@@ -305,6 +302,10 @@ mod tests {
         assert_eq!(error(406), r#"Busy("words (406): another connection holds the place")"#);
         assert_eq!(error(402), r#"Refused(402, Credentials, "words")"#);
         assert_eq!(error(405), r#"Refused(405, Request, "words")"#);
+        // A version of streams that the plan lacks, and what streams of options alone say.
+        assert_eq!(error(408), r#"Refused(408, Credentials, "words")"#);
+        assert_eq!(error(412), r#"Refused(412, Request, "words")"#);
+        assert_eq!(error(413), r#"Refused(413, Request, "words")"#);
         assert_eq!(error(407), r#"Over("words (407)")"#);
         assert_eq!(error(500), r#"Over("words (500)")"#);
     }
@@ -347,5 +348,8 @@ mod tests {
         assert!(told("P").contains("halted: Some(true)"), "a pause");
         assert!(told("Q").contains("halted: None"), "quotes alone");
         assert!(told("T").contains("halted: Some(false)"), "trades");
+        // A code says enough: what explains it may be null or missing.
+        let bare = said(r#"[{"T":"s","S":"SPY","sc":"H","sm":null,"t":"2026-01-06T15:00:00Z"}]"#);
+        assert!(bare.contains("halted: Some(true)") && bare.contains(r#"words: " (H)""#), "{bare}");
     }
 }

@@ -13,7 +13,7 @@ use domain::bar::Timeframe;
 use domain::calendar::Calendar;
 use serde::Deserialize;
 
-use super::{Aggregate, DIVIDEND_LIST, Dividend, MS, Massive, SPLIT_LIST, Split};
+use super::{Aggregate, DIVIDEND_LIST, Dividend, MS, Massive, SPLIT_LIST, Split, known_ns};
 use crate::error::VendorError;
 use crate::port::{Action, ActionsOfMany, Ask, BarsByDate, Day, Quoted};
 use crate::wire;
@@ -56,13 +56,15 @@ impl BarsByDate for Massive {
         let query = [("adjusted", "false"), ("include_otc", "true")];
         let (mut day, mut next) = (Day::default(), Some(None));
         while let Some(token) = next {
-            let (rows, further) = self.rows::<Row>(token, &path, &query).await?;
+            let answer = self.answer::<Row>(token, &path, &query).await?;
+            let (known_ns, further) = (known_ns(now_ns, answer.is_late()), answer.next_url);
+            let rows = answer.results.unwrap_or_default();
             for row in rows.into_iter().filter(|row| wanted.contains(&row.symbol)) {
                 let Some(bar) = self.bar_of(date, &row)? else {
                     day.skipped.empty += 1;
                     continue;
                 };
-                let kept = wire::sift(vec![bar], &ask, now_ns, &mut day.skipped);
+                let kept = wire::sift(vec![bar], &ask, known_ns, &mut day.skipped);
                 day.bars.extend(kept.into_iter().map(|bar| (row.symbol.clone(), bar)));
             }
             next = further.map(Some);

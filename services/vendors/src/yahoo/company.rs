@@ -14,9 +14,9 @@ use serde_json::Value;
 
 use super::consent::ConsentPages;
 use super::crumb::Crumbs;
-use super::{NAME, modules};
+use super::{NAME, Problem, modules};
 use crate::clock::Clock;
-use crate::error::{Refusal, VendorError};
+use crate::error::VendorError;
 use crate::http::HttpConfig;
 use crate::reference::{Number, ReferenceData};
 use crate::wire;
@@ -43,23 +43,6 @@ struct Answer {
 struct Summary {
     result: Option<Vec<Value>>,
     error: Option<Problem>,
-}
-
-/// What is wrong, in Yahoo's words.
-#[derive(Deserialize)]
-pub(super) struct Problem {
-    description: Option<String>,
-}
-
-impl Problem {
-    pub(super) fn refusal(self) -> VendorError {
-        VendorError::Refused {
-            vendor: NAME,
-            status: 200,
-            kind: Refusal::Unknown,
-            message: self.description.unwrap_or_else(|| "no explanation".to_owned()),
-        }
-    }
 }
 
 impl YahooCompany {

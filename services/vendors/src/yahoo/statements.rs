@@ -10,7 +10,8 @@ use contracts::v1::{Figure, FinancialStatement, StatementPeriod};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::company::{Problem, YahooCompany};
+use super::Problem;
+use super::company::YahooCompany;
 use crate::error::{Refusal, VendorError};
 use crate::reference::{Number, date_of};
 use crate::wire;

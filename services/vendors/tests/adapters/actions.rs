@@ -98,6 +98,46 @@ async fn alpacas_dividends_in_shares_are_splits_and_other_actions_are_named() {
 }
 
 #[tokio::test]
+async fn a_row_of_alpacas_without_its_terms_is_named_and_keeps_nothing_from_the_others() {
+    let desk = Desk::of(Vendor::AlpacaData).await;
+    let dividend = json!({"symbol": "AAPL", "rate": 0.5, "special": true, "ex_date": null});
+    told(&desk, "cash_dividends", &dividend);
+    told(&desk, "forward_splits", &json!({"symbol": "AAPL", "old_rate": 1, "ex_date": "2025-11-13"}));
+    told(&desk, "stock_dividends", &json!({"symbol": "AAPL", "rate": 0.05, "ex_date": "2025-11-14"}));
+    let found = desk.all(&of("AAPL")).await.unwrap();
+    let (ex_date, kind) = ("2025-11-14".parse().unwrap(), ActionKind::Split);
+    assert_eq!(found.actions, [Action { ex_date, kind, value_e9: 1_050_000_000 }]);
+    let expected = [
+        "cash_dividend of AAPL on 2025-11-17: rate 0.5, special true",
+        "forward_split of AAPL on 2025-11-13: old_rate 1",
+    ];
+    assert_eq!(words(&found.unapplied), expected);
+}
+
+/// Of all symbols' splits and dividends those that are wanted have to have their terms.
+#[tokio::test]
+async fn a_row_of_massives_without_its_terms_is_no_matter_of_the_other_symbols() {
+    let desk = Desk::of(Vendor::Massive).await;
+    let span = of("");
+    let asked = async |symbol: &str| {
+        let row = |ticker: &str| json!({"ticker": ticker, "execution_date": "2025-11-13", "split_to": 2});
+        let merge = json!({"results": [row("SPY")]});
+        desk.arm("/v3/reference/splits", 1, HttpFault::Patch { merge });
+        let wanted = BTreeSet::from([symbol.to_owned()]);
+        let by_date = desk.adapter.by_date().unwrap();
+        by_date.actions(&wanted, span.actions_from_ns, span.to_ns).await
+    };
+    assert_eq!(asked("NVDA").await.unwrap().actions, []);
+    let error = asked("SPY").await.unwrap_err().to_string();
+    assert!(error.contains("splits.split_from: missing, SPY"), "{error}");
+    let merge =
+        json!({"results": [{"ticker": "SPY", "ex_dividend_date": "2025-11-13", "cash_amount": null}]});
+    desk.arm("/v3/reference/dividends", 1, HttpFault::Patch { merge });
+    let error = desk.all(&of("SPY")).await.unwrap_err().to_string();
+    assert!(error.contains("dividends.cash_amount: missing, SPY"), "{error}");
+}
+
+#[tokio::test]
 async fn massives_dividends_in_other_currencies_are_named_and_not_paid() {
     let desk = Desk::of(Vendor::Massive).await;
     let row =

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
+use tapedeck_vendors::fault::HttpFault;
 use tapedeck_vendors::ledger::Vendor;
 use tapedeck_vendors::market::{Article, Script};
-use vendors::{Cursor, VendorError};
+use vendors::{Cursor, NewsAsk, Refusal, VendorError};
 
 use crate::office::{DAY, Office, all, answer};
 
@@ -72,6 +73,33 @@ async fn text_comes_without_mark_up_and_what_has_no_headline_is_left_out() {
 }
 
 #[tokio::test]
+async fn an_article_without_a_time_is_left_out_and_one_that_was_changed_has_one() {
+    let office = Office::new().await;
+    let body = json!({"news": [
+        {"id": 1, "headline": "One", "created_at": null},
+        {"id": 2, "headline": "Two", "updated_at": "2026-01-05T15:00:00Z"},
+    ], "next_page_token": null});
+    office.arm(Vendor::AlpacaData, "/v1beta1/news", 1, answer(200, &[], body));
+    let found = all(&*office.news(Vendor::AlpacaData), &office.ask("AAPL", 3)).await.unwrap();
+    assert_eq!((found.left_out, found.articles.len()), (1, 1));
+    let article = &found.articles[0];
+    assert_eq!((article.headline.as_str(), article.published_ns), ("Two", 1_767_625_200_000_000_000));
+    assert_eq!(article.updated_ns, article.published_ns);
+}
+
+#[tokio::test]
+async fn newsapi_need_not_say_how_many_articles_there_are() {
+    let office = Office::of(Script { article_count: 3_000, ..Script::default() }).await;
+    office.set(&json!({"news": {"days_back": 400}}));
+    let (source, ask) = (office.news(Vendor::News), office.ask("AAPL", 300));
+    let whole = all(&*source, &ask).await.unwrap();
+    assert!(whole.articles.len() > 200, "{}", whole.articles.len());
+    let merge = json!({"totalResults": null});
+    office.arm(Vendor::News, "/v2/everything", 9, HttpFault::Patch { merge });
+    assert_eq!(all(&*source, &ask).await.unwrap(), whole);
+}
+
+#[tokio::test]
 async fn newsapi_goes_on_by_time_beyond_what_it_gives_at_once() {
     let office = Office::of(Script { article_count: 3_000, ..Script::default() }).await;
     office.set(&json!({"news": {"days_back": 400}}));
@@ -120,11 +148,11 @@ async fn newsapi_leaves_out_what_was_taken_back_and_says_what_it_hides() {
 async fn newsapi_is_asked_for_words_and_for_headlines() {
     let office = Office::new().await;
     let source = office.news(Vendor::News);
-    let ask = vendors::NewsAsk { words: Some("what moves MSFT".into()), ..office.ask("AAPL", 20) };
+    let ask = NewsAsk { words: Some("what moves MSFT".into()), ..office.ask("AAPL", 20) };
     let found = all(&*source, &ask).await.unwrap();
     assert!(!found.articles.is_empty());
     assert!(found.articles.iter().all(|a| a.headline.ends_with("MSFT") && a.symbols == ["AAPL"]));
-    let ask = vendors::NewsAsk { headlines: true, ..office.ask("MSFT", 20) };
+    let ask = NewsAsk { headlines: true, ..office.ask("MSFT", 20) };
     let page = source.page(&ask, Cursor::default()).await.unwrap();
     assert!(!page.articles.is_empty() && page.next.is_none());
     assert_eq!(office.statuses(Vendor::News, "/v2/top-headlines"), [200]);
@@ -140,13 +168,20 @@ async fn newsapis_refusal_with_a_status_that_says_success_is_one() {
     office.arm(Vendor::News, "/v2/everything", 1, answer(200, &[], body));
     let error = all(&*source, &office.ask("AAPL", 10)).await.unwrap_err();
     assert_eq!(error.to_string(), "newsapi refuses (200): bad key ***");
+    assert!(matches!(error, VendorError::Refused { kind: Refusal::Credentials, .. }), "{error:?}");
     all(&*source, &office.ask("AAPL", 10)).await.unwrap();
 }
 
 #[tokio::test]
-async fn further_back_than_the_plan_is_refused_in_the_vendors_words() {
+async fn further_back_than_the_plan_and_a_longer_question_are_refused_in_the_vendors_words() {
     let office = Office::new().await;
     let error = all(&*office.news(Vendor::News), &office.ask("AAPL", 60)).await.unwrap_err();
     let VendorError::Refused { status: 426, message, .. } = &error else { panic!("{error}") };
     assert!(message.contains("too far in the past"), "{message}");
+    let ask = NewsAsk { words: Some("x".repeat(501)), ..office.ask("AAPL", 5) };
+    let error = all(&*office.news(Vendor::News), &ask).await.unwrap_err();
+    let VendorError::Refused { status: 400, kind: Refusal::Request, message, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(message, "q is longer than 500 characters.");
 }

@@ -93,12 +93,39 @@ async fn what_cannot_be_read_names_its_field_and_is_not_asked_for_again() {
 }
 
 #[tokio::test]
+async fn a_page_of_news_that_names_itself_as_the_next_one_is_refused() {
+    let office = Office::new().await;
+    let body = json!({"news": [], "next_page_token": "again"});
+    office.arm(Vendor::AlpacaData, path_of(Vendor::AlpacaData), 2, answer(200, &[], body));
+    let error = given(&office, Vendor::AlpacaData).await.unwrap_err();
+    let VendorError::Broken { what, .. } = &error else { panic!("{error}") };
+    assert_eq!(what, "next_page_token: \"again\" leads nowhere");
+}
+
+#[tokio::test]
 async fn a_broken_statement_names_its_item() {
     let office = Office::new().await;
     let body = json!({"timeseries": {"result": [{"annualNetIncome": [{"asOfDate": 5}]}], "error": null}});
     office.arm(Vendor::Yahoo, "/ws/fundamentals-timeseries", 1, answer(200, &[], body));
     let error = given(&office, Vendor::Yahoo).await.unwrap_err().to_string();
     assert!(error.contains("annualNetIncome") && error.contains("as"), "{error}");
+}
+
+#[tokio::test]
+async fn a_cookie_counts_whatever_the_status_of_its_page() {
+    let cookie = [("Set-Cookie", "A3=d=Planted&S=1; Max-Age=31557600; Domain=.yahoo.com; Path=/; Secure")];
+    for status in [200, 403, 502] {
+        let office = Office::new().await;
+        // The first request of all is for the cookie.
+        office.arm(Vendor::Yahoo, "/", 1, answer(status, &cookie, json!("<html></html>")));
+        given(&office, Vendor::Yahoo).await.unwrap();
+        assert_eq!(office.clock.slept(), Duration::ZERO, "{status}");
+    }
+    let office = Office::new().await;
+    office.arm(Vendor::Yahoo, "/", 1, answer(200, &[], json!("<html></html>")));
+    let error = given(&office, Vendor::Yahoo).await.unwrap_err();
+    let VendorError::Broken { what, .. } = &error else { panic!("{error}") };
+    assert_eq!(what, "no cookie is handed out");
 }
 
 #[tokio::test]

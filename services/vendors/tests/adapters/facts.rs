@@ -65,6 +65,10 @@ async fn yahoo_states_profile_statistics_holders_analysts_and_statements() {
     assert_eq!(ends(StatementPeriod::Annual), ["2022-09-30", "2023-09-30", "2024-09-30", "2025-09-30"]);
     assert_eq!(ends(StatementPeriod::Quarterly).len(), 5);
     assert_eq!(ends(StatementPeriod::Trailing), ["2025-09-30"]);
+    // An address that is longer than about two kilobytes is not answered.
+    let asked = office.vendors.stand.ledger.requests(Some(Vendor::Yahoo), "/ws");
+    assert_eq!(asked.len(), 3);
+    assert!(asked.iter().all(|asked| asked.path.len() + asked.query.len() < 1_900), "{asked:?}");
     for statement in statements {
         assert_eq!((statement.items.len(), statement.currency.as_str()), (16, "USD"));
         let spent = statement.items.iter().find(|item| item.name == "capital_expenditure").unwrap();

@@ -200,6 +200,18 @@ async fn a_later_page_that_is_not_found_is_not_a_symbol_that_is_not_known() {
 }
 
 #[tokio::test]
+async fn an_error_of_yahoos_in_an_answer_that_says_success_is_of_its_kind() {
+    for (code, kind) in [("Not Found", Refusal::Unknown), ("Bad Request", Refusal::Request)] {
+        let desk = Desk::of(Vendor::Yahoo).await;
+        let chart = json!({"result": null, "error": {"code": code, "description": "no such chart"}});
+        desk.arm("/v8", 1, answer(200, &[], json!({"chart": chart})));
+        let error = desk.all(&week()).await.unwrap_err();
+        let VendorError::Refused { kind: told, message, .. } = &error else { panic!("{code}: {error}") };
+        assert_eq!((*told, message.as_str()), (kind, "no such chart"), "{code}");
+    }
+}
+
+#[tokio::test]
 async fn redirects_are_not_followed() {
     for vendor in ALL {
         let desk = Desk::of(vendor).await;

@@ -224,13 +224,14 @@ async fn massives_rows_without_a_price_are_counted() {
     let desk = Desk::of(Vendor::Massive).await;
     let results = json!([
         {"t": 1_765_170_000_000_i64, "o": null, "h": 2.0, "l": 1.0, "c": 1.5, "v": 10},
-        {"t": 1_765_256_400_000_i64, "o": 1.5, "h": 2.0, "l": 1.0, "c": 1.5, "v": 10},
+        {"t": 1_765_256_400_000_i64, "o": 1.5, "h": 2.0, "l": 1.0, "c": 1.5, "v": 10.25},
     ]);
     let body = json!({"status": "OK", "results": results});
     desk.arm("/v2/aggs", 1, HttpFault::Answer { status: 200, headers: [].into(), body });
     let found = desk.all(&ask("AAPL", Timeframe::D1, "2025-12-08", "2025-12-09")).await.unwrap();
     assert_eq!((found.bars.len(), found.skipped), (1, Skipped { empty: 1, ..Skipped::default() }));
-    assert_eq!(found.bars[0].open, Price(1_500_000_000));
+    // Parts of shares are traded.
+    assert_eq!((found.bars[0].open, found.bars[0].volume), (Price(1_500_000_000), Volume(10_250)));
 }
 
 #[tokio::test]

@@ -239,6 +239,27 @@ async fn a_wrong_key_ends_it_with_the_vendors_words() {
 }
 
 #[tokio::test]
+async fn what_the_plan_lacks_ends_it_with_the_vendors_words() {
+    let stream = json!({"alpaca_data": {"sip": false}, "massive": {"streams": false}});
+    let symbols = json!({"alpaca_data": {"symbols_max": 1}});
+    let (key, request) = (Refusal::Credentials, Refusal::Request);
+    for (vendor, lacks, kind, words) in [
+        (Vendor::AlpacaData, &stream, key, "insufficient subscription"),
+        (Vendor::Massive, &stream, key, "Your plan doesn't include websocket access"),
+        (Vendor::AlpacaData, &symbols, request, "symbol limit exceeded"),
+    ] {
+        let desk = Desk::of(vendor).await;
+        desk.vendors.stand.set(Settings::default().with(lacks).unwrap());
+        let mut stream = desk.stream(KEY, MINUTE);
+        let told = until(&mut stream, |heard| matches!(heard, Heard::Refused(_))).await;
+        let [Heard::Refused(VendorError::Refused { kind: told, message, .. })] = told.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert_eq!((*told, message.as_str()), (kind, words));
+    }
+}
+
+#[tokio::test]
 async fn a_place_that_is_taken_is_waited_for() {
     for vendor in BOTH {
         let desk = Desk::of(vendor).await;
@@ -272,10 +293,15 @@ async fn a_frame_that_cannot_be_read_is_named_and_the_stream_goes_on() {
 /// A connection that is alive and tells nothing while the market is open is given up.
 #[tokio::test]
 async fn silence_while_the_market_is_open_is_an_end() {
-    let desk = Desk::of(Vendor::AlpacaData).await;
+    // Both at once: how a connection stands is looked at every few seconds.
+    tokio::join!(silent(Vendor::AlpacaData), silent(Vendor::Massive));
+}
+
+async fn silent(vendor: Vendor) {
+    let desk = Desk::of(vendor).await;
     let mut stream = desk.stream(KEY, MINUTE * 3);
     until(&mut stream, is_live).await;
-    desk.arm("b", StreamFault::Mute);
+    desk.arm(desk.minute_kind(), StreamFault::Mute);
     for _ in 0..5 {
         desk.vendors.stand.advance(MINUTE);
     }

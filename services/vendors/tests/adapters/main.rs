@@ -12,5 +12,7 @@ mod history;
 mod live;
 mod newswire;
 mod office;
+mod paths;
+mod plans;
 mod shared;
 mod support;

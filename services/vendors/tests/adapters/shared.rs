@@ -54,6 +54,22 @@ async fn two_clients_of_one_key_share_its_requests_a_minute() {
 }
 
 #[tokio::test]
+async fn no_minute_has_more_requests_than_are_allowed() {
+    let desk = Desk::of(Vendor::AlpacaData).await;
+    let http = client(&desk, &Arc::new(Guards::default()), "live", tapedeck_vendors::KEY, 300);
+    let mut gone = Vec::new();
+    for _ in 0..75 {
+        drop(http.get(PATH, &[]).await);
+        gone.push(desk.clock.slept());
+    }
+    // Ten come at once and the others after them, but the sixty-first not before a minute is over.
+    assert_eq!(gone[9], Duration::ZERO);
+    let minute = Duration::from_secs(60);
+    let sooner = gone.iter().zip(&gone[60..]).find(|(first, later)| **later - **first < minute);
+    assert_eq!(sooner, None);
+}
+
+#[tokio::test]
 async fn what_one_client_is_told_to_wait_the_others_wait_too() {
     let desk = Desk::of(Vendor::AlpacaData).await;
     let guards = Arc::new(Guards::default());

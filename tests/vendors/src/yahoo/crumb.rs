@@ -15,8 +15,6 @@ const COOKIE: &str = "A3=d=AQABBStandIn&S=AQAAAstand; Max-Age=31557600; Domain=.
                       SameSite=None; Secure; HttpOnly";
 const SESSION: &str = "3_cc-session_00000000-0000-4000-8000-000000000001";
 const TOKEN: &str = "stand1n";
-/// What the page of consent gives a visitor, and wants back with the form.
-const VISITOR: &str = "GUCS=AStandIn; Max-Age=1800; Domain=.yahoo.com; Path=/; Secure";
 
 /// `https://fc.yahoo.com/`: no page, but a cookie; or the way to the page that asks for consent.
 pub async fn front(State(stand): State<Arc<Stand>>) -> Response {
@@ -31,7 +29,7 @@ pub async fn front(State(stand): State<Arc<Stand>>) -> Response {
 /// `https://guce.yahoo.com/consent`: sends to the form.
 pub async fn consent() -> Response {
     let place = format!("/v2/collectConsent?sessionId={SESSION}");
-    (StatusCode::FOUND, [(header::LOCATION, place), (header::SET_COOKIE, VISITOR.to_owned())]).into_response()
+    (StatusCode::FOUND, [(header::LOCATION, place)]).into_response()
 }
 
 /// `https://consent.yahoo.com/v2/collectConsent`, looked at.
@@ -48,9 +46,9 @@ pub async fn form() -> Html<String> {
 }
 
 /// The same, sent.
-pub async fn collect(headers: HeaderMap, body: String) -> Response {
+pub async fn collect(body: String) -> Response {
     let agreed = body.contains(&format!("csrfToken={TOKEN}")) && body.contains("agree");
-    if !agreed || !has_cookie(&headers, "GUCS=") {
+    if !agreed {
         return StatusCode::BAD_REQUEST.into_response();
     }
     let place = format!("https://guce.yahoo.com/copyConsent?sessionId={SESSION}");
