@@ -1,10 +1,15 @@
 //! Connections: migrating, the logins of the two roles, and pools set up for writing and for reading.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, Executor as _, PgPool};
+use sqlx::{Connection as _, Executor as _, PgPool, SqlStr};
+
+/// Version, description and text of each migration, in their order.
+const MIGRATIONS: &[(i64, &str, &str)] = include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
 /// Login of the projector, a member of `tapedeck_projector`.
 pub const PROJECTOR_LOGIN: &str = "tapedeck_projector_login";
@@ -31,7 +36,7 @@ fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 /// Brings the database to the newest version. Instances that start together wait for each other
 /// (an advisory lock); a second run changes nothing. The user needs the right to create roles and schemas.
 pub async fn migrate(admin: &PgPool) -> Result<(), ConnectError> {
-    let mut migrator = sqlx::migrate!("../migrations");
+    let mut migrator = embedded();
     // The database may be shared with other programs: nothing of ours is put into their schemas.
     migrator.create_schema("projection");
     migrator.dangerous_set_table_name("projection.migrations");
@@ -47,6 +52,14 @@ pub async fn migrate(admin: &PgPool) -> Result<(), ConnectError> {
     }
     transaction.commit().await.map_err(&granting)?;
     Ok(())
+}
+
+fn embedded() -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|&(version, description, text)| {
+        let (description, text) = (Cow::Borrowed(description), SqlStr::from_static(text));
+        Migration::new(version, description, MigrationType::Simple, text, false)
+    });
+    Migrator::with_migrations(migrations.collect())
 }
 
 /// Creates the two logins, or gives them new passwords.
@@ -150,3 +163,24 @@ pub async fn reader_pool(options: PgConnectOptions, max_connections: u32) -> Res
 const READER_SESSION: &str =
     "SET ROLE tapedeck_reader; SET default_transaction_read_only = on; SET jit = off;
     SET client_min_messages = warning";
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn migrations_are_embedded_as_sqlx_reads_them_from_their_files() {
+        let on_disk = Migrator::new(Path::new("../migrations")).await.unwrap();
+        let told = |migrator: &Migrator| {
+            let told = migrator.iter().map(|one| {
+                let about = (one.version, one.description.clone(), one.migration_type, one.no_tx);
+                (about, one.checksum.clone(), one.sql.as_str().to_owned())
+            });
+            told.collect::<Vec<_>>()
+        };
+        assert_eq!(told(&embedded()), told(&on_disk));
+        assert!(on_disk.iter().len() > 30);
+    }
+}
