@@ -8,7 +8,10 @@
 //! everybody: it is decided here, where every reader decodes, so that no two of them can take it differently. A signal
 //! without a time is left to risk, which answers it.
 //!
-//! Deliberately absent: the other streams, under whose subjects only the system itself may write; and what takes a
+//! On every stream an event of a later schema than this program's is unreadable: what it says may mean something else by
+//! then, and it is better set aside than folded wrongly.
+//!
+//! Deliberately absent: the rest of the other streams, under whose subjects only the system itself may write; and what takes a
 //! state to know, such as whether there is an account of that name.
 
 use crate::subject::{Subject, entry_token, escape, unescape, verdict_token};
@@ -21,6 +24,10 @@ use crate::{ALL_ACCOUNTS, DecodeError};
 /// Largest signal, in bytes of its payload: what a group of many legs with its indicators needs, many times over.
 pub const SIGNAL_BYTES_MAX: usize = 64 * 1024;
 
+/// Latest version of the schema that this program reads. There was no other yet, so that nothing has to be made newer
+/// where it is read; an event that states none is of the first.
+pub const SCHEMA_VERSION: u32 = 1;
+
 /// Refuses a payload that is too large for its subject, before anybody takes the trouble of decoding it.
 pub fn admit_size(subject: &str, bytes: usize) -> Result<(), DecodeError> {
     if bytes <= SIGNAL_BYTES_MAX || subject.split('.').next() != Some("signal") {
@@ -31,6 +38,10 @@ pub fn admit_size(subject: &str, bytes: usize) -> Result<(), DecodeError> {
 
 /// Refuses an event that does not belong under `subject`.
 pub fn admit(subject: &str, event: &Event) -> Result<(), DecodeError> {
+    if event.schema_version > SCHEMA_VERSION {
+        let problem = format!("{}, expected at most {SCHEMA_VERSION}", event.schema_version);
+        return wrong("schema_version", format!("{problem}: a later program wrote it"));
+    }
     match subject.split('.').next() {
         Some("signal") => signal(subject, event),
         Some("control" | "risk" | "order" | "fill" | "account") => {

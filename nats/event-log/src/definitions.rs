@@ -259,18 +259,59 @@ fn compare(
     };
     for (field, file_value) in file.as_object().into_iter().flatten() {
         let server_value = server.get(field).unwrap_or(&Value::Null);
-        if file_value != server_value && !(is_default(file_value) && is_default(server_value)) {
+        let agrees = file_value == server_value
+            || (is_default(file_value) && is_default(server_value))
+            || is_safer(field, file_value, server_value);
+        if !agrees {
             differ(field, file_value, server_value);
         }
     }
+    let unstated = if consumer.is_some() { &UNSTATED_OF_A_CONSUMER[..] } else { &UNSTATED_OF_A_STREAM[..] };
+    for field in unstated.iter().filter(|field| file.get(**field).is_none()) {
+        let server_value = server.get(*field).unwrap_or(&Value::Null);
+        if !is_default(server_value) {
+            differ(field, &Value::Null, server_value);
+        }
+    }
 }
+
+/// Whether the server keeps more than the file asks for: more copies, as on a cluster, where it also waits for each write of
+/// every stream.
+fn is_safer(field: &str, file_value: &Value, server_value: &Value) -> bool {
+    match field {
+        "num_replicas" => server_value.as_u64() > file_value.as_u64(),
+        "persist_mode" => is_default(server_value),
+        _ => false,
+    }
+}
+
+/// What a file leaves out because a stream of the tape must not have it: with it the server acknowledges what is not on
+/// disk, lets messages go, takes others in or changes them. Other fields that a server adds are its own.
+const UNSTATED_OF_A_STREAM: [&str; 11] = [
+    "persist_mode",
+    "no_ack",
+    "sealed",
+    "mirror",
+    "sources",
+    "subject_transform",
+    "republish",
+    "allow_rollup_hdrs",
+    "allow_msg_ttl",
+    "allow_msg_counter",
+    "allow_msg_schedules",
+];
+
+/// What a file leaves out because a durable consumer of the tape must not have it: it would be given less, by other
+/// means, or lose its place.
+const UNSTATED_OF_A_CONSUMER: [&str; 6] =
+    ["headers_only", "deliver_subject", "backoff", "inactive_threshold", "mem_storage", "priority_policy"];
 
 /// A value that the server may leave out.
 fn is_default(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
         Value::Number(number) => number.as_i64() == Some(0),
-        Value::String(text) => text.is_empty(),
+        Value::String(text) => matches!(text.as_str(), "" | "default" | "none"),
         Value::Array(list) => list.is_empty(),
         Value::Object(fields) => fields.is_empty(),
         Value::Bool(true) => false,
@@ -279,6 +320,8 @@ fn is_default(value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -325,5 +368,36 @@ mod tests {
         drifts.clear();
         compare("MARKET", None, &file, None, &mut drifts);
         assert_eq!(drifts[0].field, ".");
+    }
+
+    #[test]
+    fn what_a_file_does_not_state_must_not_be_there() {
+        let differing = |name: &str, consumer: Option<&str>, file: &Value, changes: Value| {
+            let mut server = file.clone();
+            for (field, value) in changes.as_object().unwrap() {
+                server[field] = value.clone();
+            }
+            let mut drifts = Vec::new();
+            compare(name, consumer, file, Some(&server), &mut drifts);
+            drifts.iter().map(|drift| drift.field.clone()).collect::<Vec<_>>()
+        };
+        let stream = |name: &str, changes: Value| {
+            let file = STREAMS.iter().find(|file| file.name == name).unwrap().config().unwrap();
+            differing(name, None, &file, changes)
+        };
+        assert_eq!(stream("TRADING", json!({"persist_mode": "async"})), ["persist_mode"]);
+        assert_eq!(stream("LOGS", json!({"persist_mode": "async", "num_replicas": 0})), ["num_replicas"]);
+        let changes = json!({"allow_msg_ttl": true, "sources": [{"name": "OTHER"}]});
+        assert_eq!(stream("MARKET", changes), ["sources", "allow_msg_ttl"]);
+        // A server's own, or safer than asked.
+        let own = json!({"compression": "none", "metadata": {"_nats.level": "4"}, "persist_mode": "default",
+            "allow_rollup_hdrs": false, "num_replicas": 3});
+        assert_eq!(stream("TRADING", own.clone()), [""; 0]);
+        assert_eq!(stream("LOGS", own), [""; 0]);
+        let file = CONSUMERS[0].config().unwrap();
+        assert_eq!(
+            differing("MARKET", Some("strategy"), &file, json!({"headers_only": true, "num_replicas": 3})),
+            ["headers_only"]
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What may stand under a subject of TRADING: an event of its own, with a time, complete.
 
 use contracts::v1::{Event, OrderSpec};
-use contracts::{Subject, Timestamp, admit, stream, stream_of};
+use contracts::{SCHEMA_VERSION, Subject, Timestamp, admit, stream, stream_of};
 
 use crate::golden;
 
@@ -35,7 +35,8 @@ fn every_event_is_admitted_under_its_own_subject_alone() {
     let all: Vec<(String, Event)> = golden::all()
         .iter()
         .map(|golden| {
-            let event = golden.event();
+            // A sample has a number of its own in every field.
+            let event = Event { schema_version: SCHEMA_VERSION, ..golden.event() };
             (Subject::for_event(&event, Some(&order)).unwrap().to_string(), event)
         })
         .collect();
@@ -45,6 +46,21 @@ fn every_event_is_admitted_under_its_own_subject_alone() {
             let refused = stream_of(other) == Some(stream::TRADING);
             assert_eq!(admit(other, event).is_err(), refused, "{own} under {other}");
         }
+    }
+}
+
+#[test]
+fn an_event_of_a_later_schema_is_none_to_this_program() {
+    for (subject, body) in [
+        ("market.bar.1h.SPY", r#""bar":{"symbol":"SPY","timeframe":"1h"}"#),
+        ("control.trading.alt.halted", r#""tradingHalted":{"account":"alt"}"#),
+        ("signal.swing.SPY", r#""signal":{"strategy":"swing","legs":[{"symbol":"SPY"}]}"#),
+        ("audit.ann.halt", r#""audit":{"actor":"ann","action":"halt"}"#),
+    ] {
+        let of = |version: u32| admit(subject, &Event { schema_version: version, ..event(TIME, body) });
+        assert!(of(0).is_ok() && of(SCHEMA_VERSION).is_ok(), "{subject}");
+        let expected = "field `schema_version`: 2, expected at most 1: a later program wrote it";
+        assert_eq!(of(SCHEMA_VERSION + 1).unwrap_err().to_string(), expected, "{subject}");
     }
 }
 

@@ -13,6 +13,7 @@ mod market;
 mod recording;
 mod search;
 mod service;
+mod sessions;
 mod work;
 pub mod beside;
 

@@ -4,6 +4,8 @@
 //! one does it again, which gives the same result. An end is appended only where there is none, so that a run
 //! ends once whatever runs at the same time. Two services on one tape would do the same work twice.
 //!
+//! On the wall clock it also asks for the parity of each session that ends (`sessions`), and does that like any other run.
+//!
 //! Runs that another program does itself are its own; one whose program is gone is ended here when its cancelling
 //! is asked for.
 
@@ -27,6 +29,7 @@ use crate::again::{again, find};
 use crate::market;
 use crate::recording::{finish, has_ended, start, tell};
 use crate::replay::Options;
+use crate::sessions;
 use crate::work::{Job, Progress, WorkError, perform};
 
 /// Name of the service.
@@ -127,6 +130,9 @@ pub async fn run(context: Context, config: Config) -> Result<(), ServiceError> {
     let mut state = State::default();
     let mut ends: JoinSet<Result<(), ServiceError>> = JoinSet::new();
     let mut tasks: JoinSet<(String, Option<BacktestFinished>)> = JoinSet::new();
+    if context.clock == ClockMode::Wall {
+        ends.spawn(sessions::watch(Arc::clone(tape), sessions::SETTLED_AFTER));
+    }
     let mut read_to = 0;
     loop {
         if read_to >= head {
@@ -364,7 +370,14 @@ async fn stretch(
     let watch = watched(sender, stop.clone());
     let told = move |done: f64| watch(Progress { done, bars: 0, total: 0, pnl: Amount::ZERO });
     let found = find(Arc::clone(&place.tape), place.config.books.clone(), request).await?;
-    let (_, end) = again(Arc::clone(&place.tape), options, found, told).await?;
+    let (comparison, end) = again(Arc::clone(&place.tape), options, found, told).await?;
+    if let Some(session) = comparison.session.filter(|_| comparison.differing > 0) {
+        let (differing, compared) = (comparison.differing, comparison.compared);
+        tracing::warn!(
+            correlation_id = run_id,
+            "parity of session {session}: {differing} of {compared} events differ"
+        );
+    }
     Ok(BacktestFinished { run_id, ..end })
 }
 

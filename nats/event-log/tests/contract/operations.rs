@@ -38,6 +38,21 @@ async fn a_running_stream_is_reported_and_not_changed() {
 }
 
 #[tokio::test]
+async fn what_no_definition_states_is_reported_too() {
+    let server = TestNats::start().await.unwrap();
+    let log = client(&server).await;
+    definitions::apply(&log).await.unwrap();
+    let context = async_nats::jetstream::new(plain_client(&server).await);
+    let mut config = context.get_stream("TRADING").await.unwrap().cached_info().config.clone();
+    config.allow_message_ttl = true;
+    context.update_stream(config).await.unwrap();
+    let drift = definitions::diff(&log).await.unwrap();
+    assert_eq!(drift.len(), 1, "{drift:?}");
+    assert_eq!((drift[0].stream.as_str(), drift[0].field.as_str()), ("TRADING", "allow_msg_ttl"));
+    assert_eq!((&drift[0].file_value, &drift[0].server_value), (&Value::Null, &Value::from(true)));
+}
+
+#[tokio::test]
 async fn event_streams_cannot_be_deleted_from_or_purged() {
     let server = TestNats::start().await.unwrap();
     let log = client(&server).await;
