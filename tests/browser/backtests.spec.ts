@@ -76,6 +76,20 @@ test("the same request has the same hash, and two runs are compared", async ({ p
   await openPage(page, `/backtests?compare=${a},${b}`);
   await expect(page.locator("#backtests-compare tbody tr").first()).toBeVisible();
   await expect.poll(async () => page.evaluate(() => window.__charts["lines"]?.state().points ?? 0)).toBeGreaterThan(1);
+  for (const act of ["zoom-in", "zoom-out", "pan-left", "pan-right", "latest", "all"]) {
+    await page.locator(`[data-chart-for=lines-chart][data-act=${act}]`).click();
+  }
+  await page.locator("details.as-table summary").click();
+  await expect(page.locator("#compared-sessions tbody tr").first()).toBeVisible();
+  expect(await violations(page)).toEqual([]);
+  // The list is narrowed by the keyboard, in the address; what is compared stays.
+  await page.locator("body").press("/");
+  await page.keyboard.type("nobody");
+  await page.keyboard.press("Enter");
+  await page.waitForURL((url) => url.searchParams.get("find") === "nobody" && url.searchParams.get("compare") === `${a},${b}`);
+  await expect(page.locator("#backtests-runs")).toContainText("No match.");
+  await page.getByRole("search", { name: "Filter the runs" }).getByRole("link", { name: "Clear" }).click();
+  await expect(page.locator(`#run-${a}`)).toBeVisible();
 });
 
 test("the form runs a sweep, whose scores make a map, and a walk-forward test, whose windows follow each other", async ({ page }) => {

@@ -48,6 +48,9 @@ test("a fill leads to its signal, with its indicators, in three clicks", async (
   await page.locator("#chain > li[data-stage=signal] header a").first().click();
   await expect(page.locator("#event")).toHaveAttribute("data-kind", "signal");
   await expect(page.locator("#fields")).toContainText("signal.indicators[0].name");
+  // Three: how everything stood after it.
+  await page.getByRole("link", { name: "State after it" }).click();
+  await expect(page.locator("#past-label")).toContainText("Nothing here is live");
 });
 
 test("a jump leads to the sequence and the time asked for, and on from there", async ({ page }) => {

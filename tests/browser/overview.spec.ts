@@ -48,6 +48,23 @@ test("keys help, rest while typing and can be switched off", async ({ page }) =>
   await expect(page.locator("#help")).toBeHidden();
 });
 
+test("Esc closes a question without an answer, and the focus is where it was asked", async ({ page }) => {
+  await openOverview(page);
+  const question = page.locator("#strategies details.confirm").first();
+  await expect(question).toBeVisible({ timeout: 30_000 });
+  await page.locator("#pause").click();
+  const asked: string[] = [];
+  page.on("request", (request) => {
+    if (request.method() === "POST") asked.push(request.url());
+  });
+  await question.locator("summary").press("Enter");
+  await expect(question.locator("form button")).toBeFocused();
+  await page.keyboard.press("Escape");
+  await expect(question).not.toHaveAttribute("open");
+  await expect(question.locator("summary")).toBeFocused();
+  expect(asked).toEqual([]);
+});
+
 test("the chart zooms, pans, and is a table as well", async ({ page }) => {
   await openOverview(page);
   const points = (): Promise<number> => page.evaluate(() => window.__charts["equity"]?.state().points ?? 0);

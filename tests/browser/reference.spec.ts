@@ -35,4 +35,5 @@ test("a symbol of which nothing is known names the commands that fetch it", asyn
     await expect(page.locator(panel)).toContainText("tapedeck reference fetch --source yahoo --symbols NOSUCHSYMBOL");
   }
   await expect(page.locator("#chart-news")).toContainText("tapedeck news fetch --source alpaca --symbols NOSUCHSYMBOL");
+  await expect(page.locator("#chart-actions")).toContainText("tapedeck backfill --source yahoo --symbols NOSUCHSYMBOL");
 });

@@ -43,7 +43,12 @@ export function startKeys(): void {
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !(event.target instanceof HTMLElement)) return;
-    if (event.target.closest(".filters")) event.target.blur();
+    const question = event.target.closest<HTMLDetailsElement>("details.confirm[open]");
+    if (question) {
+      // Not answered: back to where it was asked.
+      question.open = false;
+      question.querySelector("summary")?.focus();
+    } else if (event.target.closest(".filters")) event.target.blur();
   });
 }
 

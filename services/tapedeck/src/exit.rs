@@ -90,6 +90,29 @@ impl Failure {
     }
 }
 
+/// Says why a command line was not taken: as the parser says it or, where the line asks for JSON, as every other failure
+/// is said. Help and version that were asked for are none.
+pub fn refused(error: &clap::Error) -> ExitCode {
+    let asked =
+        std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json");
+    if asked && error.use_stderr() {
+        return usage_of(error).report(true);
+    }
+    // A closed stream is nobody's loss.
+    let _nobody_reads = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// The parser's error as a failure: its first paragraph, and its tip where it has one.
+fn usage_of(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let mut paragraphs = text.trim().split("\n\n");
+    let words: Vec<&str> = paragraphs.next().unwrap_or_default().split_whitespace().collect();
+    let message = words.join(" ");
+    let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: "));
+    Failure::usage(message.trim_start_matches("error: "), tip.unwrap_or("tapedeck --help"))
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         // The whole chain of causes on one line; the first is what was being done.
@@ -134,5 +157,25 @@ impl From<web::access::AccessError> for Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::other(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_line_that_is_not_taken_is_a_failure_with_message_and_hint() {
+        let of = |line: &[&str]| usage_of(&Cli::try_parse_from(line).unwrap_err());
+        let unknown = of(&["tapedeck", "order", "list", "--limt", "3"]);
+        assert_eq!((unknown.code, unknown.name), (2, "usage"));
+        assert_eq!(unknown.message, "unexpected argument '--limt' found");
+        assert!(unknown.hint.contains("--limit"), "{}", unknown.hint);
+        let missing = of(&["tapedeck", "parity"]);
+        assert!(missing.message.contains("--session <DATE>"), "{}", missing.message);
+        assert_eq!(missing.hint, "tapedeck --help");
     }
 }

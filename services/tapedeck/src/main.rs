@@ -43,7 +43,10 @@ pub const CODE_VERSION: &str = env!("TAPEDECK_CODE_VERSION");
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::refused(&error),
+    };
     // Whoever speaks TLS uses this one; the first choice stands.
     let _chosen_before = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let json = cli.global.json;

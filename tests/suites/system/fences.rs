@@ -81,7 +81,7 @@ const WRITERS: [(&str, &[&str]); 27] = [
     ("control.limits.paper.all.all", &["web"]),
     ("control.strategy.mine.enabled", &["web"]),
     ("control.strategy.mine.warmed", &["strategy"]),
-    ("control.backtest.1.requested", &["web"]),
+    ("control.backtest.1.requested", &["backtest", "web"]),
     ("control.backtest.1.finished", &["backtest"]),
     ("control.group.1.handled", &["execution"]),
     ("control.invariant.orders_end.broken", &["checker"]),

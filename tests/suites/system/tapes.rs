@@ -1,10 +1,11 @@
 //! `up`: the demo within 30 seconds, side by side, stopped and carried on; `tape`: the tapes of a home.
 
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Home, Outcome, eventually};
+use crate::harness::{BUSY, Home, Outcome, actions_file, bar_files, eventually, rehearse};
 
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 
@@ -132,5 +133,32 @@ fn tapes_are_listed_chosen_and_removed_only_when_that_was_meant() -> Outcome {
     home.text(&["tape", "remove", "one", "--yes"])?;
     assert_eq!(names(&home)?, ["two"]);
     assert_eq!(home.run(&["tape", "use", "one"])?.status.code(), Some(3));
+    Ok(())
+}
+
+/// The read models are no part of a copy: they are folded again.
+#[test]
+fn a_copy_of_the_tape_alone_holds_all_that_there_was() -> Outcome {
+    let (bars, actions) = (bar_files()?, actions_file()?);
+    let (home, copy) = (Home::new()?, Home::new()?);
+    // An account that another configuration states otherwise would be configured anew.
+    for home in [&home, &copy] {
+        home.configure(BUSY)?;
+    }
+    let tape = ["--tape", "kept"];
+    let report = home.json(&rehearse(&bars, &actions, "2011-07-01", "2011-07-22", &tape))?;
+    assert!(report["fills"].as_u64() > Some(0), "{report}");
+    let (from, to) = (home.path().join("tapes/kept"), copy.path().join("tapes/kept"));
+    std::fs::create_dir_all(&to)?;
+    std::fs::copy(from.join("tape.json"), to.join("tape.json"))?;
+    let copied = Command::new("cp").arg("-a").args([from.join("nats"), to.join("nats")]).status()?;
+    anyhow::ensure!(copied.success(), "{copied}");
+
+    copy.text(&[&["projection", "fold"][..], &tape].concat())?;
+    copy.text(&[&["projection", "verify"][..], &tape].concat())?;
+    for what in [&["chain-hash"][..], &["order", "list", "--limit", "200"], &["positions"], &["account"]] {
+        let arguments = [what, &tape].concat();
+        assert_eq!(copy.json(&arguments)?, home.json(&arguments)?, "{what:?}");
+    }
     Ok(())
 }

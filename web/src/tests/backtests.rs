@@ -92,12 +92,12 @@ fn opened(market: Market) -> (Subject, Event) {
 async fn a_run_without_a_calendar_has_the_one_whose_sessions_the_tape_holds() {
     let deck = Deck::empty().await;
     deck.append(vec![opened(Market::TwentyFourSeven)]).await;
-    let run_id = asked(&deck, "always").await;
+    let run_id = asked(&deck, "run-always").await;
     let row = json(&deck, &format!("/api/v1/backtests/{run_id}")).await;
     assert_eq!(row["request"]["calendar"], "24x7");
     deck.append(vec![opened(Market::Xnys)]).await;
     let body = json!({"strategies": [{"kind": "sma_cross"}], "timeframe": "1h"});
-    let refused = read(deck.send_as_it_is(post(&deck, "/api/v1/backtests", "either", &body)).await).await;
+    let refused = read(deck.send_as_it_is(post(&deck, "/api/v1/backtests", "run-either", &body)).await).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text);
     assert!(refused.text.contains("sessions of 24x7 and XNYS"), "{}", refused.text);
 }
@@ -348,9 +348,41 @@ async fn a_run_that_has_ended_is_not_cancelled_and_two_are_compared() {
     assert_eq!(deck.send_as_it_is(unknown).await.status(), StatusCode::NOT_FOUND);
     let page = deck.get(&format!("/backtests?compare={one},{two}")).await.text;
     assert!(page.contains("Side by side") && page.contains("Sharpe"), "{page}");
+    // The lines of the chart as a table, the newest session first.
+    let table = page.split("id=\"compared-sessions\"").nth(1).unwrap().split("</table>").next().unwrap();
+    assert_eq!(table.matches("<tr><th scope=\"row\"").count(), 20, "{table}");
     let lines = json(&deck, &format!("/backtests/lines.json?compare={one},{two}")).await;
+    let last = lines[1]["points"].as_array().and_then(|points| points.last()).unwrap();
+    let newest = table.split("<tr><th scope=\"row\"").nth(1).unwrap();
+    assert!(newest.contains(&format!(">{:.2}</td>", last[1].as_f64().unwrap())), "{newest}");
     assert_eq!(lines.as_array().map(Vec::len), Some(2));
     assert_eq!(lines[0]["points"][0][1], 100.0);
+}
+
+#[tokio::test]
+async fn the_list_of_runs_is_narrowed_by_the_address() {
+    let deck = Deck::empty().await;
+    let (ended, waits) = (asked(&deck, "backtest-one").await, asked(&deck, "backtest-two").await);
+    finish(&deck, &ended, "abc").await;
+    let listed = async |query: &str| {
+        let page = deck.get(&format!("/backtests{query}")).await.text;
+        let is_there = |id: &str| page.contains(&format!("<tr id=\"run-{id}\""));
+        (is_there(&ended), is_there(&waits), page)
+    };
+    assert!(matches!(listed("").await, (true, true, page) if !page.contains(">Clear</a>")));
+    let (first, second, page) = listed(&format!("?status=succeeded&find=sma&compare={ended}")).await;
+    assert!(first && !second, "{page}");
+    for part in [
+        "<input name=\"find\" value=\"sma\" data-filter".to_owned(),
+        "<option value=\"succeeded\" selected>succeeded</option>".to_owned(),
+        // What else the address says stays.
+        format!("<input type=\"hidden\" name=\"compare\" value=\"{ended}\">"),
+        format!("<a class=\"btn\" href=\"/backtests?compare={ended}\">Clear</a>"),
+    ] {
+        assert!(page.contains(&part), "{part}: {page}");
+    }
+    let (_, second, page) = listed("?kind=walk_forward").await;
+    assert!(!second && page.contains("No match."), "{page}");
 }
 
 #[tokio::test]

@@ -121,6 +121,8 @@ async fn the_page_says_what_the_chart_draws() {
     let other = deck.get("/chart/BRK.B").await.text;
     assert!(other.contains("limit <a href=\"/orders/") && other.contains("momentum BUY 10"), "{other}");
     assert!(other.contains("No fills of BRK.B yet") && other.contains("data-fill=\"0\""));
+    // What is missing says how it comes.
+    assert!(other.contains("<code>tapedeck backfill --source yahoo --symbols BRK.B</code>"), "{other}");
 }
 
 #[tokio::test]

@@ -143,6 +143,11 @@ async fn a_message_is_shown_in_every_form_and_one_that_is_none_as_hex() {
     let decoded = shown("/events/TRADING/1").await;
     assert!(decoded.contains("signal.indicators[0].name") && decoded.contains("sma_fast"), "{decoded}");
     assert!(decoded.contains("/events/chain/signal-1?stream=TRADING&#38;sequence=1"), "{decoded}");
+    // The way back in time and the proof, of decisions alone: bars are what they follow from.
+    assert!(decoded.contains("href=\"/?as_of=seq%3A1\""), "{decoded}");
+    assert!(decoded.contains(" --from 1 --to 1</code>"), "{decoded}");
+    let bar = shown("/events/MARKET/1").await;
+    assert!(!bar.contains("as_of=") && !bar.contains("tapedeck replay"), "{bar}");
     assert!(shown("/events/TRADING/1?tab=json").await.contains("&#34;indicators&#34;"));
     assert!(shown("/events/TRADING/1?tab=hex").await.contains("00000000  0a 08 73 69 67 6e 61 6c"));
     assert!(shown("/events/TRADING/1?tab=headers").await.contains("Nats-Msg-Id"));

@@ -1,10 +1,12 @@
 //! The Orders page: lists, filters, parts, file, one order, its cancel.
 
 use axum::http::StatusCode;
-use contracts::stream;
 use contracts::v1::event::Body as EventBody;
+use contracts::v1::{Event, OrderSpec, OrderType, RiskDecision, RiskInput, Side, TimeInForce, Verdict};
+use contracts::{Subject, event_id, order_id, stream, to_timestamp};
 
 use super::action::Visitor;
+use super::script::{ACCOUNT, NOW_NS};
 use super::{Deck, read};
 
 /// The id of the script's order that works.
@@ -102,6 +104,50 @@ async fn an_order_shows_its_terms_history_decision_and_chain() {
         assert!(page.contains(text), "{text} is missing");
     }
     assert_eq!(deck.get("/orders/nothing").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_times_among_its_facts_follow_the_readers_zone() {
+    let deck = Deck::traded().await;
+    let order = OrderSpec {
+        order_id: order_id("signal-9", 0),
+        account: ACCOUNT.to_owned(),
+        strategy: "momentum".to_owned(),
+        symbol: "AAPL".to_owned(),
+        side: Side::Buy.into(),
+        order_type: OrderType::Market.into(),
+        time_in_force: TimeInForce::Day.into(),
+        quantity_e9: 1_000_000_000,
+        ..OrderSpec::default()
+    };
+    let input = RiskInput {
+        symbol: "AAPL".to_owned(),
+        price_e9: 190_000_000_000,
+        price_time: Some(to_timestamp(NOW_NS)),
+        ..RiskInput::default()
+    };
+    let decision = RiskDecision {
+        account: ACCOUNT.to_owned(),
+        strategy: "momentum".to_owned(),
+        signal_id: "signal-9".to_owned(),
+        verdict: Verdict::Approved.into(),
+        orders: vec![order.clone()],
+        inputs: vec![input],
+        ..RiskDecision::default()
+    };
+    let event = Event {
+        id: event_id("signal-9", "decision", 0),
+        event_time: Some(to_timestamp(NOW_NS)),
+        source: "risk".to_owned(),
+        body: Some(EventBody::RiskDecision(decision)),
+        ..Event::default()
+    };
+    deck.append(vec![(Subject::for_event(&event, None).unwrap(), event)]).await;
+    let page = deck.get(&format!("/orders/{}", order.order_id)).await.text;
+    let made = page.split("<dt>Price made at</dt>").nth(1).unwrap();
+    let time =
+        "<time datetime=\"2026-01-06T19:30:00.000Z\" data-form=\"full\">2026-01-06 19:30:00</time></dd>";
+    assert!(made.starts_with(&format!("<dd class=\"num\">{time}")), "{page}");
 }
 
 #[tokio::test]

@@ -373,6 +373,9 @@ async fn settings_mark_what_differs_and_hold_no_secret() {
     for part in [
         "demo.seed",
         "differs",
+        "id=\"h-limits\">Risk limits</h2>",
+        "<code>tapedeck limits set</code>",
+        "Money is in US dollars",
         "Copyright (с) 2023 TradingView",
         "id=\"licences\"",
         "tokio",

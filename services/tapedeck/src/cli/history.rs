@@ -15,7 +15,7 @@ pub enum HistoryCommand {
     List,
     /// Read what the tape holds beyond the segments
     Sync,
-    /// Compare every column of every segment with its hash; exit 1 when one is damaged
+    /// Compare every column of every segment with its hash; exit 7 when one is damaged
     Verify,
     /// Remove the segments; the next backtest reads the tape anew
     Clear,

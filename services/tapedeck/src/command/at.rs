@@ -1,9 +1,10 @@
 //! `tapedeck at`: what the other commands show of the present, as of a moment of the past.
 
-use projections::queries::{self, OrderFilter, OrderRow, StrategyRow};
+use projections::queries::{OrderFilter, OrderRow, StrategyRow};
 
 use crate::cli::{AccountOptions, At, AtCommand, Positions};
 use crate::command::replay::moment;
+use crate::command::rows::check_limit;
 use crate::command::{holdings, order};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -29,12 +30,7 @@ pub async fn run(session: &Session, options: &At, output: Output) -> Result<(), 
             holdings::accounts(session, &options, output).await
         }
         AtCommand::Orders { open, strategy, symbol, account, limit } => {
-            if !(1..=queries::LIMIT_MAX).contains(limit) {
-                return Err(Failure::usage(
-                    format!("--limit {limit}: expected 1 to {}", queries::LIMIT_MAX),
-                    "tapedeck at 1200 orders --limit 50",
-                ));
-            }
+            check_limit(*limit, "tapedeck at 1200 orders --limit 50")?;
             let filter = OrderFilter {
                 account: account.clone(),
                 strategy: strategy.clone(),

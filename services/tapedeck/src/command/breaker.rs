@@ -36,7 +36,7 @@ async fn reset(session: &Session, stop: &Stop, name: Option<&str>, output: Outpu
         None => BreakerKind::Unspecified,
         Some(name) => breaker::of_name(name).ok_or_else(|| {
             let known = breaker::KINDS.map(breaker::name).join(", ");
-            Failure::usage(format!("{name:?}: expected one of {known}"), "tapedeck breaker list")
+            Failure::usage(format!("BREAKER {name:?}: expected one of {known}"), "tapedeck breaker list")
         })?,
     };
     let book = of_now(session, &stop.account).await?;

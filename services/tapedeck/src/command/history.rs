@@ -1,8 +1,10 @@
 //! `tapedeck history`: the columnar segments of a tape's history; `tapedeck resample`: longer bars from files.
 
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use domain::series::BarSeries;
 use history::segments::{self, Listed, SegmentError, Segments};
 use history::{HistoryError, Selection};
 
@@ -120,10 +122,8 @@ fn verify(segments: &Segments, output: Output) -> Result<(), Failure> {
     if damaged.is_empty() {
         return Ok(());
     }
-    Err(Failure::other(format!(
-        "{} segments are damaged; `tapedeck history sync` or the next backtest reads them again from the tape",
-        damaged.len()
-    )))
+    let message = format!("{} segments are damaged; the next backtest reads them again, too", damaged.len());
+    Err(Failure::diverged(message, "tapedeck history sync"))
 }
 
 fn clear(segments: &Segments, output: Output) -> Result<(), Failure> {
@@ -138,6 +138,12 @@ fn clear(segments: &Segments, output: Output) -> Result<(), Failure> {
 /// `tapedeck resample`.
 pub fn resample(options: &Resample, output: Output) -> Result<(), Failure> {
     let began = Instant::now();
+    if output.json && options.out.is_none() {
+        return Err(Failure::usage(
+            "--json: expected --out FILE, for what goes to stdout is CSV",
+            "tapedeck resample FILE --to 1h --out bars.csv --json",
+        ));
+    }
     let read = import::read_options(&options.format)?;
     import::check_stated(&options.files, &read, "tapedeck resample --help")?;
     let selection = Selection { market: options.calendar, ..Selection::default() };
@@ -151,18 +157,17 @@ pub fn resample(options: &Resample, output: Output) -> Result<(), Failure> {
         .map(|series| history::resample(series, options.to, calendar))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Failure::usage(format!("--to: {error}"), "tapedeck resample --help"))?;
-    let bars: usize = series.iter().map(domain::series::BarSeries::len).sum();
-    match &options.out {
-        Some(path) => history::file::save(path, &series),
-        None => history::file::write_text(&mut std::io::stdout().lock(), &series),
-    }
-    .map_err(|error| {
-        let to = options.out.as_ref().map_or("stdout".into(), |path| path.display().to_string());
-        Failure::other(format!("{to}: {error}"))
-    })?;
+    let bars: usize = series.iter().map(BarSeries::len).sum();
+    write(options.out.as_deref(), &series, &mut std::io::stdout().lock())?;
     for row in loaded.rejected.iter().take(REJECTED_SHOWN) {
         let file = row.file.as_deref().map_or_else(String::new, |file| format!("{file} "));
         output.note(&format!("{file}line {}: {} = {:?}: {}", row.line, row.field, row.value, row.reason));
+    }
+    if output.json {
+        return output.document(&serde_json::json!({
+            "file": options.out, "timeframe": options.to.name(), "bars": bars, "rows": loaded.read,
+            "rejected": loaded.rejected.len(),
+        }));
     }
     output.progress(&format!(
         "{} bars from {} rows, {} rejected; {:.2} s",
@@ -172,6 +177,21 @@ pub fn resample(options: &Resample, output: Output) -> Result<(), Failure> {
         began.elapsed().as_secs_f64()
     ));
     Ok(())
+}
+
+/// Writes bars to a file or, without one, to `stdout`; that nobody reads there any more is no failure.
+fn write(out: Option<&Path>, series: &[BarSeries], stdout: &mut dyn Write) -> Result<(), Failure> {
+    let outcome = match out {
+        Some(path) => history::file::save(path, series),
+        None => history::file::write_text(stdout, series),
+    };
+    match outcome {
+        Err(error) if out.is_none() && error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome.map_err(|error| {
+            let to = out.map_or_else(|| "stdout".to_owned(), |path| path.display().to_string());
+            Failure::other(format!("{to}: {error}"))
+        }),
+    }
 }
 
 fn shown(ns: i64) -> String {
@@ -186,5 +206,47 @@ pub fn history_failure(error: HistoryError) -> Failure {
     match error {
         HistoryError::Log(error) => error.into(),
         other => Failure::other(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::bar::Timeframe;
+    use domain::calendar::Market;
+
+    use super::*;
+
+    /// A stream that takes nothing, for this reason.
+    struct Closed(ErrorKind);
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(self.0.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_who_is_gone_is_no_failure_and_a_full_disk_is_one() {
+        assert!(write(None, &[], &mut Closed(ErrorKind::BrokenPipe)).is_ok());
+        let full = write(None, &[], &mut Closed(ErrorKind::StorageFull)).unwrap_err();
+        assert!(full.code == 1 && full.message.starts_with("stdout: "), "{}", full.message);
+    }
+
+    #[test]
+    fn bars_on_stdout_are_no_document() {
+        let options = Resample {
+            files: vec!["bars.csv".into()],
+            to: Timeframe::D1,
+            out: None,
+            calendar: Market::Xnys,
+            format: crate::cli::BarFormat::default(),
+        };
+        let output = Output { json: true, color: false, progress: false };
+        let refused = resample(&options, output).unwrap_err();
+        assert_eq!((refused.code, refused.hint.contains("--out")), (2, true), "{}", refused.message);
     }
 }

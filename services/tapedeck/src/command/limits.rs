@@ -10,6 +10,7 @@ use runtime::command::{self, LimitsChange, LimitsError};
 use serde::Serialize;
 
 use super::control;
+use super::rows::check_limit;
 use crate::cli::{LimitsCommand, ScopeOptions};
 use crate::exit::Failure;
 use crate::output::Output;
@@ -241,6 +242,7 @@ fn used(book: &Book, account: &str, calendar: &Calendar) -> Vec<Used> {
 }
 
 async fn history(session: &Session, limit: u32, output: Output) -> Result<(), Failure> {
+    check_limit(limit, "tapedeck limits history --limit 50")?;
     let pool = session.reader().await?;
     let rows = queries::limit_versions(&pool, limit).await;
     pool.close().await;

@@ -84,9 +84,15 @@ fn filter(options: &Logs) -> Result<LogFilter, Failure> {
         run: options.run.clone(),
         correlation_id: options.correlation.clone(),
         text: options.text.clone(),
-        from_ns: options.since.as_deref().map(parse_since).transpose()?,
+        from_ns: options.since.as_deref().map(since).transpose()?,
         to_ns: None,
     })
+}
+
+/// The time that `--since` names; whoever got it wrong is shown this command with one.
+fn since(text: &str) -> Result<i64, Failure> {
+    parse_since(text)
+        .map_err(|failure| failure.hinting("tapedeck tail --since 5m", "tapedeck logs --since 5m"))
 }
 
 /// Prints lines; a document is printed whole at its end.
@@ -125,6 +131,13 @@ fn line(row: &LogRow, output: Output) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_that_is_none_is_refused_with_an_example_of_this_command() {
+        let refused = since("soon").unwrap_err();
+        assert!(refused.message.starts_with("--since \"soon\": expected a time"), "{}", refused.message);
+        assert_eq!(refused.hint, "tapedeck logs --since 5m");
+    }
 
     #[test]
     fn a_service_that_there_is_not_is_refused_with_those_that_there_are() {

@@ -8,6 +8,7 @@ use projections::queries::{
 use sqlx::PgPool;
 
 use crate::cli::{Actions, Bars, Findings};
+use crate::command::rows::check_limit;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -216,10 +217,7 @@ pub async fn actions(session: &Session, options: &Actions, output: Output) -> Re
 
 /// Lists findings about the data, newest first.
 pub async fn findings(session: &Session, options: &Findings, output: Output) -> Result<(), Failure> {
-    if !(1..=queries::LIMIT_MAX).contains(&options.limit) {
-        let message = format!("--limit {}: expected 1 to {}", options.limit, queries::LIMIT_MAX);
-        return Err(Failure::usage(message, "tapedeck findings --limit 50"));
-    }
+    check_limit(options.limit, "tapedeck findings --limit 50")?;
     let symbol = options.symbol.as_deref();
     let pool = session.reader().await?;
     lag(session, &pool, Name::Calendar, output).await?;

@@ -37,6 +37,7 @@ pub mod reference;
 pub mod rehearse;
 pub mod replay;
 pub mod report;
+pub mod rows;
 pub mod run;
 pub mod score;
 pub mod skeleton;

@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use crate::cli::OrderCommand;
 use crate::command::control::{caller, check_account};
 use crate::command::place;
+use crate::command::rows::check_limit;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -22,12 +23,7 @@ pub(crate) const HEADER: [&str; 10] =
 pub async fn run(session: &Session, command: &OrderCommand, output: Output) -> Result<(), Failure> {
     match command {
         OrderCommand::List { open, strategy, symbol, account, status, side, limit, before } => {
-            if !(1..=queries::LIMIT_MAX).contains(limit) {
-                return Err(Failure::usage(
-                    format!("--limit {limit}: expected 1 to {}", queries::LIMIT_MAX),
-                    "tapedeck order list --limit 50",
-                ));
-            }
+            check_limit(*limit, "tapedeck order list --limit 50")?;
             if let Some(status) = status
                 && OrderStage::from_name(status).is_none()
             {

@@ -5,6 +5,7 @@ use runtime::command::parked::{self, MarketWriter, Message, ParkedError};
 use sqlx::PgPool;
 
 use super::control::caller;
+use super::rows::check_limit;
 use crate::cli::ParkedCommand;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -32,12 +33,7 @@ async fn list(
     limit: u32,
     output: Output,
 ) -> Result<(), Failure> {
-    if !(1..=queries::LIMIT_MAX).contains(&limit) {
-        return Err(Failure::usage(
-            format!("--limit {limit}: expected 1 to {}", queries::LIMIT_MAX),
-            "tapedeck parked list --limit 50",
-        ));
-    }
+    check_limit(limit, "tapedeck parked list --limit 50")?;
     let page = queries::parked(pool, all, before, limit).await.map_err(unreachable)?;
     if output.json {
         return output.document(&page.rows);

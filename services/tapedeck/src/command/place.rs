@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::cli::Place;
 use crate::command::control::{caller, check_account, known_accounts};
 use crate::command::order::{find, unreachable};
+use crate::command::rows::check_limit;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::render::time;
@@ -95,6 +96,7 @@ pub async fn replace(
 
 /// Lists what was done about groups and stopped strategies.
 pub async fn groups(session: &Session, limit: u32, output: Output) -> Result<(), Failure> {
+    check_limit(limit, "tapedeck order groups --limit 50")?;
     let pool = session.reader().await?;
     let rows = queries::groups_handled(&pool, None, limit).await.map_err(unreachable)?;
     if output.json {

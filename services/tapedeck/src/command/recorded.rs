@@ -7,6 +7,7 @@ use runtime::command::{BacktestError, cancel_backtest};
 use sqlx::PgPool;
 
 use super::control::caller;
+use super::rows::check_limit;
 use crate::addresses::Addresses;
 use crate::cli::RecordedCommand;
 use crate::exit::Failure;
@@ -42,9 +43,7 @@ async fn list(
     output: Output,
 ) -> Result<(), Failure> {
     let hint = "tapedeck backtest list --status running --limit 50";
-    if !(1..=queries::LIMIT_MAX).contains(&limit) {
-        return Err(Failure::usage(format!("--limit {limit}: expected 1 to {}", queries::LIMIT_MAX), hint));
-    }
+    check_limit(limit, hint)?;
     if let Some(status) = status.filter(|status| !STATUSES.contains(status)) {
         return Err(Failure::usage(
             format!("--status {status:?}: expected one of {}", STATUSES.join(", ")),

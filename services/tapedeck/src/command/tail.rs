@@ -59,8 +59,10 @@ fn streams(subjects: &[String]) -> Result<(&'static str, Vec<String>), Failure> 
     };
     let stream = of(first)?;
     for subject in subjects {
-        if of(subject)? != stream {
-            return Err(Failure::usage("the subjects are on different streams", "run one tail per stream"));
+        let other = of(subject)?;
+        if other != stream {
+            let message = format!("--subject {subject:?}: of {other}, expected one of {stream} as {first:?}");
+            return Err(Failure::usage(message, "run one tail per stream"));
         }
     }
     Ok((stream, subjects.to_vec()))
@@ -258,5 +260,17 @@ mod tests {
         assert_eq!([code(1, 0, true), code(1, 0, false), code(2, 0, false)], [0, 0, 2]);
         let refused = beginning("TRADING", 99, 9, true).unwrap_err();
         assert_eq!(refused.message, "--from-seq 99: expected at most 10, for TRADING ends at 9");
+    }
+
+    #[test]
+    fn subjects_of_two_streams_are_refused_by_name() {
+        let asked =
+            |subjects: &[&str]| streams(&subjects.iter().map(|&one| one.to_owned()).collect::<Vec<_>>());
+        assert_eq!(asked(&["order.>", "fill.>"]).unwrap().0, stream::TRADING);
+        let refused = asked(&["order.>", "market.>"]).unwrap_err();
+        assert_eq!(
+            refused.message,
+            "--subject \"market.>\": of MARKET, expected one of TRADING as \"order.>\""
+        );
     }
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use projections::queries::{self, BacktestFilter, BacktestRow};
 
-use super::{COMPARED_MAX, PATH, RUNS, badge, chosen};
+use super::{COMPARED_MAX, FILTERS, PATH, RUNS, badge, chosen};
 use crate::api::backtests::{KINDS, STATUSES, history, report::short};
 use crate::app::App;
 use crate::error::PageError;
@@ -69,7 +69,7 @@ struct RunsPanel {
 
 /// The runs.
 pub async fn table(scope: &Scope<'_>) -> Rendering {
-    let filtered = ["status", "kind", "find", "before"].iter().any(|name| scope.params.get(name).is_some());
+    let filtered = FILTERS.iter().chain(&["before"]).any(|name| scope.params.get(name).is_some());
     let body = Body::read(scope, &RUNS, read(scope)).await;
     RunsPanel { v: scope.version, body, filtered }.render()
 }

@@ -27,11 +27,12 @@ use projections::queries;
 use super::{Layout, Page, Panel, Params, Visit};
 use crate::access::Role;
 use crate::action::{CommandForm, caller, done};
-use crate::api::backtests::{ask, history};
+use crate::api::backtests::{KINDS, STATUSES, ask, history};
 use crate::app::App;
 use crate::error::PageError;
 use crate::url::Url;
 use launch::Launcher;
+use series::Sessions;
 
 pub use launch::start;
 pub(super) use list::detail as detail_words;
@@ -55,6 +56,8 @@ static COMPARE: Panel =
 const PATH: &str = "/backtests";
 /// Most runs side by side.
 const COMPARED_MAX: usize = 4;
+/// Fields that narrow the list of runs.
+const FILTERS: [&str; 3] = ["find", "status", "kind"];
 
 #[derive(Template)]
 #[template(path = "backtests.html")]
@@ -67,6 +70,41 @@ struct BacktestsPage<'a> {
     launcher: Launcher,
     /// Why the visitor cannot start one; empty for who can.
     barred: String,
+    narrowed: Filter,
+    /// The newest sessions of the runs compared.
+    sessions: Sessions,
+}
+
+/// What the list of runs is narrowed to.
+#[derive(Debug)]
+struct Filter {
+    find: String,
+    status: String,
+    statuses: Vec<String>,
+    kind: String,
+    kinds: Vec<String>,
+    /// Fields of the address that it leaves as they are.
+    kept: Vec<(&'static str, String)>,
+    /// Where nothing is narrowed; `None` where that is here.
+    clear: Option<String>,
+}
+
+impl Filter {
+    fn of(params: &Params) -> Self {
+        let text = |name: &str| params.owned(name).unwrap_or_default();
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let is_narrowed = FILTERS.iter().any(|name| params.get(name).is_some());
+        let beside = ["compare", "run", "strategy"].into_iter();
+        Self {
+            find: text("find"),
+            status: text("status"),
+            statuses: owned(&STATUSES),
+            kind: text("kind"),
+            kinds: owned(&KINDS),
+            kept: beside.filter_map(|name| Some((name, params.owned(name)?))).collect(),
+            clear: is_narrowed.then(|| params.without(&FILTERS).without(&["before"]).link(PATH)),
+        }
+    }
 }
 
 /// `GET /backtests`
@@ -78,8 +116,11 @@ pub async fn page(
     let visit = Visit::begin(&app, &PAGE, &params, &headers).await?;
     let scope = &visit.scope();
     let chosen = chosen(&params)?;
-    let lines =
-        if chosen.len() < 2 { String::new() } else { Url::BacktestLines(&chosen.join(",")).to_string() };
+    let (lines, sessions) = if chosen.len() < 2 {
+        (String::new(), Sessions::default())
+    } else {
+        (Url::BacktestLines(&chosen.join(",")).to_string(), Sessions::of(&app, &chosen).await)
+    };
     let html = BacktestsPage {
         layout: visit.layout(scope, &[&RUNS, &COMPARE]).await?,
         runs: RUNS.render(scope).await?,
@@ -87,6 +128,8 @@ pub async fn page(
         lines,
         launcher: Launcher::of(&app, &params).await?,
         barred: barred(&app, &headers),
+        narrowed: Filter::of(&params),
+        sessions,
     };
     visit.respond(html.render())
 }

@@ -57,8 +57,9 @@ struct Actions {
 
 #[derive(Template)]
 #[template(path = "chart/actions.html")]
-struct ActionsPanel {
+struct ActionsPanel<'a> {
     v: u64,
+    symbol: &'a str,
     body: Body<Actions>,
 }
 
@@ -112,7 +113,7 @@ impl Statistics {
 /// Renders the corporate actions.
 pub async fn actions(scope: &Scope<'_>) -> Rendering {
     let body = Body::read(scope, &ACTIONS, read_actions(scope)).await;
-    ActionsPanel { v: scope.version, body }.render()
+    ActionsPanel { v: scope.version, symbol: scope.symbol, body }.render()
 }
 
 async fn read_actions(scope: &Scope<'_>) -> Result<Option<Actions>, QueryError> {

@@ -6,13 +6,14 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use contracts::stream::TRADING;
 
 use super::{PAGE, PATH};
 use crate::app::App;
 use crate::browse::{self, Message};
 use crate::error::PageError;
 use crate::pages::table::{Tab, tabs};
-use crate::pages::{Layout, Params, Rendering, Visit};
+use crate::pages::{Layout, Params, Rendering, Visit, timeline};
 use crate::url::Url;
 use crate::view::{Instant, count};
 
@@ -49,6 +50,27 @@ struct DetailPage<'a> {
     headers: Vec<(String, String)>,
     command: String,
     nats: String,
+    /// Of a decision and what follows from it: the state after it, and how to prove it.
+    decided: Option<Decided>,
+}
+
+/// What an event of TRADING leads to.
+#[derive(Debug)]
+struct Decided {
+    /// The Overview as of the event.
+    state: String,
+    /// The command that derives the event again from its recorded inputs.
+    replay: String,
+}
+
+impl Decided {
+    fn of(tape: &str, stream: &str, sequence: u64) -> Option<Self> {
+        let as_of = Params::from([(timeline::FIELD, format!("seq:{sequence}").as_str())]);
+        (stream == TRADING).then(|| Self {
+            state: as_of.link(&Url::Overview.to_string()),
+            replay: format!("tapedeck replay --tape {tape} --from {sequence} --to {sequence}"),
+        })
+    }
 }
 
 /// `GET /events/{stream}/{sequence}`
@@ -106,6 +128,7 @@ async fn assemble(visit: &Visit<'_>, message: Message, tab: &'static str) -> Ren
             visit.app.config.tape, row.subject, row.sequence
         ),
         nats: format!("nats stream get {} {}", row.stream, row.sequence),
+        decided: Decided::of(&visit.app.config.tape, row.stream, row.sequence),
         stream: row.stream,
         sequence: row.sequence,
         subject: row.subject,

@@ -29,7 +29,16 @@ pub static ORDER: Panel = Panel::fetched("order", &["trading"], |scope| Box::pin
 #[derive(Clone, Debug)]
 struct Fact {
     name: &'static str,
-    value: String,
+    value: Value,
+}
+
+/// What a fact is.
+#[derive(Clone, Debug)]
+enum Value {
+    /// As it stands.
+    Text(String),
+    /// A time, in the zone that the reader chose.
+    Time(Instant),
 }
 
 #[derive(Clone, Debug)]
@@ -97,7 +106,8 @@ struct Revision {
     terms: String,
     client_id: String,
     broker_id: String,
-    until: String,
+    /// When other terms took their place; `None` of those that are asked for.
+    until: Option<Instant>,
 }
 
 /// One thing that was done about a group.
@@ -120,9 +130,7 @@ impl Revision {
             terms: format!("{}{limit}{stop}", quantity(row.quantity)),
             client_id: id(&row.client_order_id),
             broker_id: id(&row.broker_order_id),
-            until: row
-                .replaced_ns
-                .map_or_else(|| "asked for".to_owned(), |ns| format!("{} UTC", Instant(ns).full())),
+            until: row.replaced_ns.map(Instant),
         }
     }
 }
@@ -264,7 +272,15 @@ impl Order {
 }
 
 fn fact(name: &'static str, value: impl Into<String>) -> Fact {
-    Fact { name, value: value.into() }
+    Fact { name, value: Value::Text(value.into()) }
+}
+
+/// A fact that is a time; a dash where there is none.
+fn moment(name: &'static str, ns: Option<i64>) -> Fact {
+    match ns {
+        Some(ns) => Fact { name, value: Value::Time(Instant(ns)) },
+        None => fact(name, "–"),
+    }
 }
 
 fn facts(order: &queries::OrderRow) -> Vec<Fact> {
@@ -290,8 +306,8 @@ fn facts(order: &queries::OrderRow) -> Vec<Fact> {
     if !order.parent_id.is_empty() {
         facts.push(fact("Works once this fills", order.parent_id.clone()));
     }
-    if let Some(triggered_ns) = order.triggered_ns {
-        facts.push(fact("Stop reached", format!("{} UTC", Instant(triggered_ns).full())));
+    if order.triggered_ns.is_some() {
+        facts.push(moment("Stop reached", order.triggered_ns));
     }
     if !order.group_stage.is_empty() {
         facts.push(fact("Its group", format!("{}, policy {}", order.group_stage, order.group_policy)));
@@ -331,10 +347,7 @@ fn inputs(input: &RiskInput) -> Vec<Fact> {
     vec![
         fact("Symbol", input.symbol.clone()),
         fact("Price", if known { price(Price(input.price_e9)) } else { "none".to_owned() }),
-        fact(
-            "Price made at",
-            made.map_or_else(|| "–".to_owned(), |time| format!("{} UTC", Instant(time).full())),
-        ),
+        moment("Price made at", made),
         fact("Age of the price", duration_words(input.price_age_ms.saturating_mul(1_000_000))),
         fact("Strategy's position", shares(input.strategy_position_e9)),
         fact("Account's position", shares(input.account_position_e9)),
