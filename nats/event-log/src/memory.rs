@@ -113,12 +113,17 @@ impl MemoryLog {
     /// Publishes a payload as a plain client would, with an optional `Content-Type`. What it answers is
     /// the sequence, or `None` when no stream holds the subject.
     pub fn publish_raw(&self, subject: &str, payload: &[u8], content_type: Option<&str>) -> Option<u64> {
-        self.publish(subject, payload, content_type, None)
+        self.publish(subject, payload, content_type, None, None)
     }
 
     /// Publishes a payload as a plain client would, with a `traceparent` in whatever form.
     pub fn publish_traced(&self, subject: &str, payload: &[u8], traceparent: Option<&str>) -> Option<u64> {
-        self.publish(subject, payload, None, traceparent)
+        self.publish(subject, payload, None, traceparent, None)
+    }
+
+    /// Publishes a payload as a plain client would, under an id of its choice.
+    pub fn publish_under(&self, subject: &str, payload: &[u8], id: &str) -> Option<u64> {
+        self.publish(subject, payload, None, None, Some(id))
     }
 
     fn publish(
@@ -127,18 +132,22 @@ impl MemoryLog {
         payload: &[u8],
         content_type: Option<&str>,
         traceparent: Option<&str>,
+        id: Option<&str>,
     ) -> Option<u64> {
         let stored_ns = self.shared.clock.now_ns();
         let mut state = self.shared.lock();
         state.announce(subject, payload);
         let log = state.stream_mut(stream_of(subject)?).ok()?;
+        if let Some(known) = id.and_then(|id| log.place_of(id)) {
+            return Some(known);
+        }
         let content_type = content_type.map(Arc::from);
         let message = store::Stored {
             subject: subject.into(),
             payload: Bytes::copy_from_slice(payload),
             content_type,
             trace: traceparent.map(str::to_owned),
-            id: None,
+            id: id.map(Arc::from),
             stored_ns,
             event: OnceCell::new(),
         };

@@ -162,6 +162,17 @@ pub(crate) fn id(content_type: Option<&str>, payload: &[u8]) -> Option<String> {
     Some(read(content_type, payload).ok()?.id)
 }
 
+/// Whether a message under the subject `stored` may be an earlier copy of one that is to stand under `subject`.
+///
+/// The server compares ids whatever the subject, ids follow from causes that others know too, and whoever may publish a
+/// strategy's signals may give them any id. So a signal is a copy of nothing but a signal of the same strategy.
+pub(crate) fn is_of_one_author(stored: &str, subject: &str) -> bool {
+    fn author(subject: &str) -> Option<&str> {
+        subject.strip_prefix("signal.").map(|rest| rest.split('.').next().unwrap_or(rest))
+    }
+    author(stored) == author(subject)
+}
+
 /// A stored message as an event.
 pub(crate) fn recorded(
     sequence: u64,

@@ -3,17 +3,21 @@
 //! An append is sent until the server has answered or the attempts are used up. That is safe: with an
 //! expectation a second copy is refused as stale, without one the server drops it by its id within the
 //! dedupe window. A refusal is not yet an answer, because the copy before it may have taken effect; so
-//! the event that took the expected place is looked up and compared by id.
+//! the event that took the expected place is looked up and compared by id. Nor is it one that the id is
+//! known: a strategy may have published a signal under it, and then the event goes under another name.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::time::Duration;
 
 use async_nats::{HeaderMap, HeaderValue, Message, RequestErrorKind, StatusCode};
+use contracts::stream::TRADING;
 use serde::Deserialize;
 
 use super::api::{ApiError, ServerError, answer, code};
 use super::{JetStreamLog, TIMEOUT};
 use crate::observer::TRACEPARENT;
-use crate::wire::Encoded;
+use crate::wire::{self, Encoded};
 use crate::{AppendError, Appended, LogError};
 
 /// Most times that one append is sent.
@@ -37,6 +41,8 @@ pub(super) struct PublishAck {
 pub(super) enum Failure {
     /// A message may be in the way, perhaps our own: look.
     Occupied,
+    /// The server knows the id of an event of a batch, perhaps of our own earlier copy: look.
+    Taken,
     /// The message in front of it is not the one that it was to stand behind.
     Detached,
     /// It can never succeed.
@@ -48,9 +54,8 @@ pub(super) enum Failure {
 impl Failure {
     fn of_server(error: ServerError, doing: &str) -> Self {
         match error.err_code {
-            code::WRONG_LAST_SEQUENCE | code::WRONG_LAST_SEQUENCE_IN_FLIGHT | code::BATCH_HAS_DUPLICATE => {
-                Self::Occupied
-            }
+            code::WRONG_LAST_SEQUENCE | code::WRONG_LAST_SEQUENCE_IN_FLIGHT => Self::Occupied,
+            code::BATCH_HAS_DUPLICATE => Self::Taken,
             code::WRONG_LAST_MESSAGE_ID => Self::Detached,
             code::MESSAGE_TOO_LARGE
             | code::HEADERS_TOO_LARGE
@@ -82,10 +87,15 @@ pub(super) fn acknowledged(doing: &str, message: &Message) -> Result<PublishAck,
     })
 }
 
-/// Headers every append carries.
-pub(super) fn headers(entry: &Encoded) -> HeaderMap {
+/// Headers every append carries. With a `tag` the server knows the event by its id with the tag behind it.
+pub(super) fn headers(entry: &Encoded, tag: Option<&str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(async_nats::header::NATS_MESSAGE_ID, entry.id.as_str());
+    match tag {
+        None => headers.insert(async_nats::header::NATS_MESSAGE_ID, entry.id.as_str()),
+        Some(tag) => {
+            headers.insert(async_nats::header::NATS_MESSAGE_ID, format!("{}.{tag}", entry.id).as_str());
+        }
+    }
     if let Some((filter, sequence)) = entry.expected() {
         headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(sequence));
         if filter != entry.subject.as_str() {
@@ -96,6 +106,11 @@ pub(super) fn headers(entry: &Encoded) -> HeaderMap {
         headers.insert(TRACEPARENT, trace.to_string());
     }
     headers
+}
+
+/// What is put behind the id of an event where somebody else has taken the id: nobody can foretell it.
+pub(super) fn tag() -> String {
+    format!("{:016x}", RandomState::new().hash_one("tag"))
 }
 
 /// Waits before attempt `attempt` (from 1): 20 ms, doubling.
@@ -122,7 +137,7 @@ impl JetStreamLog {
     }
 
     pub(super) async fn append_encoded(&self, entry: &Encoded) -> Result<Appended, AppendError> {
-        let first = self.publish(entry, headers(entry)).await;
+        let first = self.publish(entry, headers(entry, None)).await;
         self.settle(entry, first).await
     }
 
@@ -132,18 +147,29 @@ impl JetStreamLog {
         entry: &Encoded,
         first: Result<PublishAck, Failure>,
     ) -> Result<Appended, AppendError> {
+        let mut renamed = None;
         let mut outcome = first;
         let mut attempt = 1;
         loop {
             match outcome {
-                Ok(ack) => return Ok(Appended { sequence: ack.seq, duplicate: ack.duplicate }),
+                Ok(ack) if !ack.duplicate => return Ok(Appended { sequence: ack.seq, duplicate: false }),
+                Ok(ack) => match self.copy_of(entry, ack.seq).await {
+                    Ok(Some(sequence)) => return Ok(Appended { sequence, duplicate: true }),
+                    Ok(None) => {
+                        renamed = Some(tag());
+                        outcome = self.publish(entry, headers(entry, renamed.as_deref())).await;
+                        continue;
+                    }
+                    Err(error) if attempt >= ATTEMPTS => return Err(error.into()),
+                    Err(_) => {}
+                },
                 Err(Failure::Refused(reason)) => return Err(AppendError::Refused(reason)),
                 // Whoever settles in order has the one in front of it stored by now: it may stand anywhere behind.
                 Err(Failure::Detached) => {
-                    outcome = self.publish(entry, headers(entry)).await;
+                    outcome = self.publish(entry, headers(entry, renamed.as_deref())).await;
                     continue;
                 }
-                Err(Failure::Occupied) => match self.occupied(entry).await {
+                Err(Failure::Occupied | Failure::Taken) => match self.occupied(entry).await {
                     Ok(Some(outcome)) => return outcome,
                     // Refused because of an append in flight that did not take effect after all.
                     Ok(None) if attempt < ATTEMPTS => {}
@@ -158,8 +184,24 @@ impl JetStreamLog {
             }
             pause(attempt).await;
             attempt += 1;
-            outcome = self.publish(entry, headers(entry)).await;
+            outcome = self.publish(entry, headers(entry, renamed.as_deref())).await;
         }
+    }
+
+    /// Where the copy of an entry stands by whose id the server found `sequence`; `None` where that is a message of
+    /// somebody else, and there is no copy.
+    async fn copy_of(&self, entry: &Encoded, sequence: u64) -> Result<Option<u64>, LogError> {
+        // Strategies publish to no other stream.
+        if entry.stream != TRADING {
+            return Ok(Some(sequence));
+        }
+        let stored = self.inner.main.subject_at(entry.stream, sequence).await?;
+        let Some(stored) = stored.filter(|stored| !wire::is_of_one_author(stored, entry.subject.as_str()))
+        else {
+            return Ok(Some(sequence));
+        };
+        tracing::warn!(id = %entry.id, %stored, sequence, "an id was taken by a message of somebody else");
+        self.locate(entry).await
     }
 
     /// Who took the expected place: our own earlier copy (a duplicate), another event (a conflict) or
@@ -239,7 +281,7 @@ impl JetStreamLog {
                 }
                 continue;
             };
-            let mut headers = headers(entry);
+            let mut headers = headers(entry, None);
             if let (Link::BehindTheLast, Some(in_front)) = (link, in_front.replace(entry)) {
                 headers.insert(async_nats::header::NATS_EXPECTED_LAST_MESSAGE_ID, in_front.id.as_str());
             }

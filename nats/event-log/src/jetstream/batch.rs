@@ -9,10 +9,11 @@
 use std::collections::HashSet;
 
 use async_nats::HeaderValue;
+use contracts::stream::TRADING;
 use futures::future::try_join_all;
 use tokio::sync::MutexGuard;
 
-use super::append::{Failure, PublishAck, acknowledged, headers, pause};
+use super::append::{Failure, PublishAck, acknowledged, headers, pause, tag};
 use super::lane::Lane;
 use super::{JetStreamLog, TIMEOUT};
 use crate::wire::Encoded;
@@ -38,23 +39,34 @@ impl JetStreamLog {
         }
         let mut attempt = 1;
         let mut first = Some(turn);
+        let mut renamed = None;
+        let mut unanswered = false;
         loop {
             let turn = match first.take() {
                 Some(turn) => turn,
                 None => self.inner.turn.lock().await,
             };
-            match self.publish_batch(batch, turn).await {
+            let outcome = self.publish_batch(batch, turn, renamed.as_deref()).await;
+            match outcome {
                 Ok(ack) => return Ok(spread(batch.len(), ack.seq)),
                 Err(Failure::Refused(reason)) => return Err(AppendError::Refused(reason)),
                 // The events of a batch are never linked.
-                Err(Failure::Occupied | Failure::Detached) => match self.batch_occupied(batch).await {
-                    Ok(Some(outcome)) => return outcome,
-                    Ok(None) if attempt >= ATTEMPTS => return Err(self.conflict(&batch[0]).await),
-                    Err(error) if attempt >= ATTEMPTS => return Err(error.into()),
-                    Ok(None) | Err(_) => {}
-                },
+                Err(failure @ (Failure::Occupied | Failure::Detached | Failure::Taken)) => {
+                    match self.batch_occupied(batch).await {
+                        Ok(Some(outcome)) => return outcome,
+                        Ok(None) if attempt >= ATTEMPTS => return Err(self.conflict(&batch[0]).await),
+                        Err(error) if attempt >= ATTEMPTS => return Err(error.into()),
+                        // Nothing of it stands, so that the id is known by a message of somebody else. While an answer
+                        // is missing, it may be that of an attempt that takes effect yet.
+                        Ok(None) if matches!(failure, Failure::Taken) && !unanswered => {
+                            renamed = renamed.or_else(|| (batch[0].stream == TRADING).then(tag));
+                        }
+                        Ok(None) | Err(_) => {}
+                    }
+                }
                 Err(Failure::Unavailable(error)) if attempt >= ATTEMPTS => return Err(error.into()),
                 Err(Failure::Unavailable(error)) => {
+                    unanswered = true;
                     tracing::debug!(size = batch.len(), attempt, %error, "batch is sent again");
                 }
             }
@@ -68,12 +80,13 @@ impl JetStreamLog {
         &self,
         batch: &[Encoded],
         turn: MutexGuard<'_, ()>,
+        tag: Option<&str>,
     ) -> Result<PublishAck, Failure> {
         let unavailable = |problem| Failure::Unavailable(LogError::new("publish batch", problem));
         // All of it within bounds, for others wait for their turn: the queue of a lost connection may be full.
         let sent = async {
             let lane = self.inner.lanes.take(self.client()).await.map_err(Failure::Unavailable)?;
-            self.send_batch(batch, &lane).await.map(|()| lane)
+            self.send_batch(batch, &lane, tag).await.map(|()| lane)
         };
         let sent = tokio::time::timeout(TIMEOUT, sent).await;
         drop(turn);
@@ -84,12 +97,12 @@ impl JetStreamLog {
     }
 
     /// Sends the batch under a fresh batch id: what is left of an earlier attempt is never completed. Only the last
-    /// message is answered.
-    async fn send_batch(&self, batch: &[Encoded], lane: &Lane) -> Result<(), Failure> {
+    /// message is answered. With a `tag` the server knows them by other names than their ids.
+    async fn send_batch(&self, batch: &[Encoded], lane: &Lane, tag: Option<&str>) -> Result<(), Failure> {
         let inbox = self.client().new_inbox();
         let batch_id = inbox.rsplit('.').next().unwrap_or(&inbox);
         for (entry, number) in batch.iter().zip(1..) {
-            let mut headers = headers(entry);
+            let mut headers = headers(entry, tag);
             headers.insert(async_nats::header::NATS_BATCH_ID, batch_id);
             headers.insert(async_nats::header::NATS_BATCH_SEQUENCE, HeaderValue::from(number));
             let (subject, payload) = (entry.subject.as_str().to_owned(), entry.payload.clone());
@@ -177,7 +190,7 @@ impl JetStreamLog {
     }
 
     /// Where an entry's event stands: behind the sequence it expects, or last under its subject.
-    async fn locate(&self, entry: &Encoded) -> Result<Option<u64>, LogError> {
+    pub(super) async fn locate(&self, entry: &Encoded) -> Result<Option<u64>, LogError> {
         let ours = |found: Option<(u64, Option<String>)>| {
             found.filter(|(_, id)| id.as_deref() == Some(entry.id.as_str())).map(|(sequence, _)| sequence)
         };

@@ -51,6 +51,13 @@ impl Connection {
         Ok(found(message, || format!("event {sequence} of {stream}"))?.as_ref().map(identity))
     }
 
+    /// The subject of the message at a sequence, from the stream's leader.
+    pub(super) async fn subject_at(&self, stream: &str, sequence: u64) -> Result<Option<String>, LogError> {
+        let message = self.stream(stream).await?.get_raw_message(sequence).await;
+        let message = found(message, || format!("event {sequence} of {stream}"))?;
+        Ok(message.map(|message| message.subject.to_string()))
+    }
+
     /// Whether the stream still holds what a reader has taken last. Answers the bookmark with the id that is there,
     /// so that a reader which began at a sequence knows from then on what stood before it.
     pub(super) async fn check(&self, stream: &str, bookmark: &Bookmark) -> Result<Bookmark, LogError> {

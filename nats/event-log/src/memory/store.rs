@@ -170,6 +170,11 @@ impl StreamLog {
         lists.min_by_key(|list| list.len()).map_or(Candidates::All, Candidates::Listed)
     }
 
+    /// Where the message with an id stands, of whatever subject.
+    pub fn place_of(&self, id: &str) -> Option<u64> {
+        self.ids.get(id).copied()
+    }
+
     pub fn push(&mut self, message: Stored) -> u64 {
         let sequence = self.last_sequence() + 1;
         for (position, token) in literals(&message.subject) {
@@ -222,7 +227,11 @@ impl StreamLog {
     /// Where the event of an append stands already: with an expectation it is the first one behind it, or
     /// the expectation holds and the id alone tells.
     fn locate(&self, entry: &Encoded) -> Option<u64> {
-        let at = self.ids.get(&entry.id).copied()?;
+        let at = self.place_of(&entry.id)?;
+        let stored = self.get(at).map(|message| &*message.subject);
+        if stored.is_some_and(|stored| !wire::is_of_one_author(stored, entry.subject.as_str())) {
+            return None;
+        }
         let Some((filter, expected)) = entry.expected() else { return Some(at) };
         let first = self.first_under(filter, expected);
         (first.is_none() || first == Some(at)).then_some(at)

@@ -7,6 +7,8 @@ use crate::fixture::{Fixture, accepted, bar, expecting, fill, order, signal};
 
 crate::contract!(
     an_append_is_stored_once,
+    an_id_that_a_strategy_took_is_free_to_others,
+    an_id_is_one_event_of_its_author_whatever_the_subject,
     a_stale_expectation_is_a_conflict,
     a_repeated_append_stays_a_duplicate_however_much_followed,
     order_events_and_fills_are_one_aggregate,
@@ -30,6 +32,38 @@ async fn an_append_is_stored_once(fixture: Fixture) {
     let again = tape.append(bar("A", 1)).await.unwrap();
     assert_eq!((again.sequence, again.duplicate), (1, true));
     assert_eq!(tape.state(MARKET).await.unwrap().messages, 2);
+}
+
+async fn an_id_that_a_strategy_took_is_free_to_others(fixture: Fixture) {
+    let tape = fixture.tape();
+    let order = order("A", 1);
+    let plain = |number| Append { expect: Expect::Nothing, ..fill(&order, number, 0) };
+    let each = [accepted(&order, "first", 0), plain(1), signal("yours", "A", 1)];
+    for (entry, taken) in each.into_iter().zip([1, 3, 5]) {
+        fixture.publish_under("signal.mine.A", b"{}", &entry.event.id).await;
+        for duplicate in [false, true, true] {
+            let appended = tape.append(entry.clone()).await.unwrap();
+            assert_eq!((appended.sequence, appended.duplicate), (taken + 1, duplicate));
+        }
+    }
+    for number in [2, 3] {
+        fixture.publish_under("signal.mine.A", b"{}", &plain(number).event.id).await;
+    }
+    let answers = tape.append_pipelined(vec![plain(2), plain(3), plain(4)]).await;
+    assert!(
+        answers.iter().all(|answer| matches!(answer, Ok(appended) if !appended.duplicate)),
+        "{answers:?}"
+    );
+    assert_eq!(tape.state(TRADING).await.unwrap().messages, 11);
+}
+
+async fn an_id_is_one_event_of_its_author_whatever_the_subject(fixture: Fixture) {
+    let tape = fixture.tape();
+    let mut twin = signal("mine", "B", 1);
+    twin.event.id = signal("mine", "A", 1).event.id;
+    assert!(!tape.append(signal("mine", "A", 1)).await.unwrap().duplicate);
+    let again = tape.append(twin).await.unwrap();
+    assert_eq!((again.sequence, again.duplicate), (1, true));
 }
 
 async fn a_stale_expectation_is_a_conflict(fixture: Fixture) {

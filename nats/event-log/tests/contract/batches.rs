@@ -12,6 +12,7 @@ crate::contract!(
     a_repeated_batch_answers_where_it_stands,
     a_batch_of_single_appends_answers_where_they_stand,
     a_batch_with_one_stored_event_is_a_conflict,
+    a_batch_with_ids_that_a_strategy_took_takes_effect,
     several_wildcard_expectations_fit_in_one_batch,
     the_first_event_of_each_subject_may_state_an_expectation,
     a_wrong_batch_is_refused,
@@ -68,6 +69,17 @@ async fn a_repeated_batch_answers_where_it_stands(fixture: Fixture) {
     }
     assert_eq!(repeated(&tape.append_batch(expecting_batch()).await.unwrap()), first);
     assert_eq!(tape.state(MARKET).await.unwrap().messages, 11);
+}
+
+async fn a_batch_with_ids_that_a_strategy_took_takes_effect(fixture: Fixture) {
+    let tape = fixture.tape();
+    let order = order("A", 1);
+    let filled = || Append { expect: Expect::Nothing, ..fill(&order, 1, 0) };
+    let batch = || vec![accepted(&order, "first", 0), filled()];
+    fixture.publish_under("signal.mine.A", b"{}", &filled().event.id).await;
+    assert_eq!(fresh(&tape.append_batch(batch()).await.unwrap()), [2, 3]);
+    assert_eq!(repeated(&tape.append_batch(batch()).await.unwrap()), [2, 3]);
+    assert_eq!(tape.state(TRADING).await.unwrap().messages, 3);
 }
 
 async fn a_batch_of_single_appends_answers_where_they_stand(fixture: Fixture) {

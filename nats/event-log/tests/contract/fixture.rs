@@ -76,6 +76,18 @@ impl Fixture {
         }
     }
 
+    /// Publishes a payload as a plain client would, under an id of its choice.
+    pub async fn publish_under(&self, subject: &str, payload: &[u8], id: &str) {
+        match self {
+            Self::Memory(log) => {
+                log.publish_under(subject, payload, id).unwrap();
+            }
+            Self::JetStream { server, .. } => {
+                publish(server, subject, payload, Some(("Nats-Msg-Id", id))).await;
+            }
+        }
+    }
+
     /// Lets go of a stream's messages up to the sequence `through`, as their age does in time.
     pub async fn let_go(&self, stream: &str, through: u64) {
         match self {
