@@ -12,11 +12,14 @@ pub use costs::{StatedCosts, costs};
 use std::fmt;
 
 use chrono::NaiveDate;
-use contracts::v1::{BacktestKind, BacktestRequest, BacktestRevisions, BacktestSearch, BacktestStrategy};
+use contracts::v1::{
+    BacktestKind, BacktestRange, BacktestRequest, BacktestRevisions, BacktestSearch, BacktestStrategy,
+};
 
 use crate::bar::Timeframe;
 use crate::money::Amount;
 use crate::strategy::{ParameterError, kinds, resolve};
+use ranges::VALUES_MAX;
 
 /// Kind of a strategy whose code is outside of this program.
 pub const EXTERNAL: &str = "external";
@@ -26,8 +29,6 @@ pub const STRATEGIES_MAX: usize = 16;
 pub const SYMBOLS_MAX: usize = 1_000;
 /// Most runs of a search.
 pub const RUNS_MAX: u32 = 10_000;
-/// Most values of one parameter that a search tries.
-const VALUES_MAX: usize = 1_000;
 /// Longest name of a strategy or an account.
 const NAME_BYTES_MAX: usize = 40;
 /// Calendars by name; the empty one follows from the data.
@@ -301,6 +302,7 @@ fn check_search(request: &BacktestRequest, search: Option<&BacktestSearch>) -> R
         if !(1..=VALUES_MAX).contains(&range.values.len()) {
             return invalid("ranges", range.values.len(), format!("1 to {VALUES_MAX} values"));
         }
+        check_values(&strategy.kind, range)?;
         combinations = combinations.saturating_mul(range.values.len() as u64);
     }
     if grid && combinations > u64::from(RUNS_MAX) {
@@ -309,9 +311,25 @@ fn check_search(request: &BacktestRequest, search: Option<&BacktestSearch>) -> R
     Ok(())
 }
 
+/// Each value once, and one that the parameter may have: of which combinations a strategy refuses, the run itself says.
+fn check_values(kind: &str, range: &BacktestRange) -> Result<(), Invalid> {
+    let kind = kinds().iter().find(|known| known.name == kind);
+    let spec = kind.and_then(|kind| kind.parameters.iter().find(|spec| spec.name == range.parameter));
+    for (place, value) in range.values.iter().enumerate() {
+        let stated = || format!("{}={value}", range.parameter);
+        if range.values[..place].contains(value) {
+            return invalid("ranges", stated(), "each value once");
+        }
+        if let Some(spec) = spec.filter(|spec| !spec.value.allows(value)) {
+            return invalid("ranges", stated(), spec.value.to_string());
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use contracts::v1::{BacktestFolds, BacktestRange, Costs, Money, Parameter};
+    use contracts::v1::{BacktestFolds, Costs, Money, Parameter};
 
     use super::*;
     use crate::money::E9;
@@ -433,5 +451,18 @@ mod tests {
         let error = sweep(vec![range("speed")]).unwrap_err().to_string();
         assert_eq!(error, "ranges \"speed\": expected one of fast, slow, average, allow_short");
         assert!(sweep(vec![range("fast"); 14]).unwrap_err().to_string().starts_with("ranges \"16384\""));
+        for (parameter, values, expected) in [
+            (
+                "average",
+                ["simple", "simpel"],
+                "ranges \"average=simpel\": expected one of simple, exponential",
+            ),
+            ("fast", ["0", "5"], "ranges \"fast=0\": expected a whole number from 1 to 9999"),
+            ("fast", ["5", "5"], "ranges \"fast=5\": expected each value once"),
+        ] {
+            let values = values.map(str::to_owned).to_vec();
+            let range = BacktestRange { values, ..range(parameter) };
+            assert_eq!(sweep(vec![range]).unwrap_err().to_string(), expected);
+        }
     }
 }

@@ -22,6 +22,7 @@ mod ledger;
 mod recorder;
 mod outside;
 mod outcome;
+mod last;
 mod run;
 mod groups;
 mod market;

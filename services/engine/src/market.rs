@@ -53,12 +53,23 @@ impl<R: Recorder> Run<'_, R> {
         Ok(())
     }
 
-    /// Folds what the broker says of an order.
+    /// Folds what the broker says of an order by itself, or of its submission.
     pub(crate) fn report(
         &mut self,
         order_id: &str,
         report: &BrokerReport,
         event_ns: i64,
+    ) -> Result<(), Error> {
+        self.answer(order_id, report, event_ns, None)
+    }
+
+    /// Folds what the broker says of an order, where it answers an event that is not its submission.
+    pub(crate) fn answer(
+        &mut self,
+        order_id: &str,
+        report: &BrokerReport,
+        event_ns: i64,
+        cause: Option<&str>,
     ) -> Result<(), Error> {
         let Some(order) = self.book.order(order_id) else { return Ok(()) };
         let Some(body) = decide::report(order, report)? else { return Ok(()) };
@@ -90,7 +101,8 @@ impl<R: Recorder> Run<'_, R> {
             BrokerReport::Rejected { .. } => self.counts.rejected += 1,
             _ => {}
         }
-        let event = self.event(id, event_ns, "execution", &submitted, &correlation_id, body);
+        let cause = cause.unwrap_or(&submitted);
+        let event = self.event(id, event_ns, "execution", cause, &correlation_id, body);
         self.apply(&event, event_ns)?;
         if let Some(Body::Fill(fill)) = &event.body {
             self.filled(fill, &event.id, &correlation_id);

@@ -19,6 +19,7 @@ use domain::strategy::Wish;
 use crate::config::{Config, ConfigError};
 use crate::dense;
 use crate::host::Host;
+use crate::last::LastEvents;
 use crate::ledger::Lots;
 use crate::outcome::{Counts, Outcome};
 use crate::outside::{self, Outside};
@@ -200,6 +201,7 @@ pub(crate) struct Run<'run, R> {
     pub(crate) outside: Option<&'run mut dyn Outside>,
     /// What was not yet shown outside.
     pub(crate) told: Vec<(Subject, Event)>,
+    pub(crate) last_events: LastEvents,
 }
 
 impl<'run, R: Recorder> Run<'run, R> {
@@ -245,6 +247,7 @@ impl<'run, R: Recorder> Run<'run, R> {
             measures: config.measures(),
             outside,
             told: Vec::new(),
+            last_events: LastEvents::default(),
         })
     }
 
@@ -411,6 +414,7 @@ impl<'run, R: Recorder> Run<'run, R> {
         self.sequence += 1;
         let folded = self.book.apply(self.sequence, event);
         folded.map_err(|source| Error::Fold { event_ns, source })?;
+        self.last_events.note(R::ACCOUNT, event);
         let account = matches!(
             event.body,
             Some(

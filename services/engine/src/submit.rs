@@ -39,10 +39,14 @@ impl<R: Recorder> Run<'_, R> {
         if !self.matcher.remove(order_id, &mut others) {
             return Ok(());
         }
+        // As execution states it: the broker answers to the last event of the order, for those that end with it too.
+        let cause = self.last_events.of(order_id);
         let reason = "cancelled on request".to_owned();
-        self.report(order_id, &BrokerReport::Cancelled { reason }, event_ns)?;
-        self.matches = others;
-        self.tell(event_ns)
+        self.answer(order_id, &BrokerReport::Cancelled { reason }, event_ns, cause.as_deref())?;
+        for other in &others {
+            self.answer(&other.order_id, &other.report, event_ns, cause.as_deref())?;
+        }
+        Ok(())
     }
 
     /// Takes back what is left of a decision's orders when one of them was refused: never a half position.

@@ -9,7 +9,8 @@ use super::{Kind, Warning};
 const KEPT_MIN: f64 = 0.5;
 
 /// Look-ahead test. `run` makes a run with the data up to an instant, or with all of them (`None`), and returns
-/// its closed trades. A strategy that sees nothing of the future makes the same trades up to the cut either way.
+/// its closed trades. A strategy that sees nothing of the future makes the same trades up to the cut either way. Of bars the
+/// cut is where the first one begins that is taken away, not where it closes: it may be traded at its open.
 pub fn look_ahead<E>(
     cut_ns: i64,
     mut run: impl FnMut(Option<i64>) -> Result<Vec<Trade>, E>,

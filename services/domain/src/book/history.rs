@@ -5,7 +5,9 @@
 //!
 //! Deliberately absent: what they are for (`crate::risk`, `crate::sizing`), imported history.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+
+use chrono::Days;
 
 use crate::bar::Bar;
 use crate::calendar::Calendar;
@@ -45,7 +47,7 @@ pub struct History {
 pub struct Volatility {
     /// Standard deviation of returns per bar.
     pub per_bar: f64,
-    /// The same for a year of 252 sessions, as many bars a day as there were.
+    /// The same for a year of 252 sessions, as many bars a session as it has room for.
     pub yearly: f64,
     /// Returns it is measured on.
     pub bars: u32,
@@ -170,14 +172,27 @@ impl History {
             return None;
         }
         let per_bar = deviation(&returns)?;
-        let times = self.of(symbol).rev().take(returns.len()).map(|past| past.close_ns);
-        let days: BTreeSet<_> = times.map(|close_ns| calendar.date_of(close_ns)).collect();
-        #[expect(clippy::cast_precision_loss, reason = "a few hundred bars")]
-        let bars_a_day = returns.len() as f64 / days.len().max(1) as f64;
-        let yearly = per_bar * (252.0 * bars_a_day).sqrt();
+        let closes: Vec<i64> =
+            self.of(symbol).rev().take(returns.len() + 1).map(|past| past.close_ns).collect();
+        let yearly = per_bar * (252.0 * bars_a_session(&closes, calendar)?).sqrt();
         let bars = u32::try_from(returns.len()).unwrap_or(u32::MAX);
         (per_bar > 0.0 && yearly.is_finite()).then_some(Volatility { per_bar, yearly, bars })
     }
+}
+
+/// How many bars a session has room for, from their closes, newest first: its length over the least time between two of
+/// them. What a window holds of its first and last session says nothing of a whole one. `None` where the calendar knows no
+/// session of that time.
+fn bars_a_session(closes: &[i64], calendar: &Calendar) -> Option<f64> {
+    let between = closes.windows(2).map(|pair| pair[0].saturating_sub(pair[1])).min()?.max(1);
+    let date = |close_ns: &i64| calendar.date_of(close_ns.saturating_sub(1));
+    // Those of a week before count too, so that a short session by itself is not taken for a usual one.
+    let from = date(closes.last()?).checked_sub_days(Days::new(7))?.max(calendar.first_date());
+    let sessions = calendar.sessions(from, date(closes.first()?)).ok()?;
+    let longest = sessions.iter().map(|session| session.close_ns.saturating_sub(session.open_ns)).max()?;
+    // An hour of 09:30 to 16:00 is seven bars, the first of which is half of one.
+    let bars = longest.saturating_add(between / 2) / between;
+    Some(f64::from(u32::try_from(bars).ok()?.max(1)))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a few hundred values")]
@@ -225,6 +240,8 @@ pub fn quantile(values: &[f64], share: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -234,6 +251,40 @@ mod tests {
         let close = Price((100 + (close_ns * 7_919) % 50) * 1_000_000_000);
         let (open, high, low) = (close, close, close);
         Bar { start_ns: close_ns - 1, close_ns, open, high, low, close, volume: Volume::default() }
+    }
+
+    /// Whatever part of its sessions a window covers, a year has as many bars as sessions of them have room for.
+    #[test]
+    fn a_year_of_returns_is_counted_in_whole_sessions() {
+        const MINUTE: i64 = 60_000_000_000;
+        let calendar = Calendar::xnys();
+        // The Friday after Thanksgiving has a short one.
+        let sessions =
+            calendar.sessions("2023-10-02".parse().unwrap(), "2024-01-31".parse().unwrap()).unwrap();
+        let closes = |minutes: i64| {
+            let of = move |session: &crate::calendar::Session| {
+                let (close, step) = (session.close_ns, minutes * MINUTE);
+                let all = (0..).map(move |index| close - index * step);
+                let mut closes: Vec<i64> = all.take_while(|ns| *ns > session.open_ns).collect();
+                closes.reverse();
+                closes
+            };
+            sessions.iter().flat_map(of).collect::<Vec<i64>>()
+        };
+        for (minutes, a_session) in [(1, 390.0), (5, 78.0), (15, 26.0), (60, 7.0), (1_440, 1.0)] {
+            let mut history = History::default();
+            for (index, close_ns) in (0_i64..).zip(closes(minutes)) {
+                history.observe("A", &Bar { start_ns: close_ns - MINUTE, close_ns, ..bar(index) });
+                for bars in [30, 60].into_iter().filter(|bars| index % 3 == 0 && index >= *bars) {
+                    let found = history.volatility("A", usize::try_from(bars).unwrap(), calendar).unwrap();
+                    let yearly = found.per_bar * (252.0_f64 * a_session).sqrt();
+                    assert!((found.yearly / yearly - 1.0).abs() < 1e-12, "{minutes} {found:?}");
+                }
+            }
+        }
+        let mut unknown = History::default();
+        (0..60).for_each(|index| unknown.observe("A", &bar(index * 60 * MINUTE)));
+        assert_eq!(unknown.volatility("A", 30, calendar), None, "1970 is in no calendar");
     }
 
     proptest! {

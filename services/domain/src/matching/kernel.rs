@@ -321,7 +321,9 @@ impl Resting {
     /// Where a market or limit order, or a stop that was reached in an earlier bar, trades.
     fn offer(&self, bar: &Bar, first_ns: i64, seen: Seen) -> Option<Offer> {
         let Some(limit) = self.limit else {
-            return Some(Offer { reference: bar.open, at_ns: first_ns, slips: true, worst: None });
+            // What came within the bar is sold no earlier than it came.
+            let at_ns = if seen == Seen::Whole { first_ns } else { bar.close_ns };
+            return Some(Offer { reference: opening(bar, seen), at_ns, slips: true, worst: None });
         };
         // After an entry within the bar nothing says that the price came to the target later.
         if seen != Seen::Whole {

@@ -188,8 +188,9 @@ impl<Key: Clone + Eq> Queue<Key> {
                     }
                 }
                 Some(Link { group, .. }) => {
-                    let (group, turn) =
-                        (group.clone(), Turn { bar, session, seen: Seen::Whole, doubt: false, costs });
+                    let (seen, fresh) = (Seen::Whole, Quantity::ZERO);
+                    let turn = Turn { bar, session, seen, doubt: false, fresh, follows: false, costs };
+                    let group = group.clone();
                     self.group(&group, turn, &mut left, &mut out);
                     ended = true;
                 }
@@ -255,7 +256,10 @@ impl<Key: Clone + Eq> Queue<Key> {
                 tradable.0 = tradable.0.saturating_add(filled.quantity.0);
             }
             let at_open = filled.executed_ns == bar.start_ns.max(turn.session.open_ns);
-            if !held && !at_open {
+            if held && !at_open {
+                // What is held sees the whole bar, what came now does not.
+                (turn.fresh, turn.follows) = (filled.quantity, !at_close);
+            } else if !at_open {
                 turn.seen = Seen::After(filled.price);
                 // Falling to a limit and further to the stop is certain; a stop entry may have come later.
                 turn.doubt = by_stop;
@@ -323,7 +327,10 @@ impl<Key: Clone + Eq> Queue<Key> {
         }
         let key = queued.key.clone();
         let late = turn.doubt && queued.order.waits_for_stop() && !queued.order.is_beyond(turn.bar.close);
+        let withheld = turn.withheld(&queued.order, *left);
+        left.0 -= withheld.0;
         let mut outcome = queued.order.step(turn.bar, turn.session, turn.seen, turn.costs, left);
+        left.0 += withheld.0;
         queued.done = outcome.ended.is_some();
         if let Some(filled) = outcome.filled.as_mut() {
             filled.ambiguous = doubt || late;
@@ -391,5 +398,22 @@ struct Turn<'bar> {
     seen: Seen,
     /// Whether the entry may have filled after the bar reached the stop.
     doubt: bool,
+    /// Shares that the entry filled within the bar while others were held already.
+    fresh: Quantity,
+    /// Whether anything of the bar came after them.
+    follows: bool,
     costs: &'bar Costs,
+}
+
+impl Turn<'_> {
+    /// What of the volume `left` an exit must not take, so that it closes none of the shares that came within the bar: only a
+    /// stop that the bar reached after its open could have followed them.
+    fn withheld(&self, exit: &Resting, left: Quantity) -> Quantity {
+        let reached_later = self.follows && exit.waits_for_stop() && !exit.is_beyond(self.bar.open);
+        if self.fresh == Quantity::ZERO || reached_later {
+            return Quantity::ZERO;
+        }
+        let most = exit.wanted().0.saturating_sub(self.fresh.0).max(0);
+        Quantity(left.0.saturating_sub(most).max(0))
+    }
 }

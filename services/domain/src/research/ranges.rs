@@ -15,7 +15,7 @@ pub struct MalformedRange {
 }
 
 /// Most values of one parameter.
-pub const VALUES_MAX: usize = 10_000;
+pub const VALUES_MAX: usize = 1_000;
 
 /// Reads `from..to`, `from..to:step` or `a|b|c` as values; numbers are exact decimals, the end is included.
 pub fn values(text: &str) -> Result<Vec<String>, MalformedRange> {
@@ -26,18 +26,18 @@ pub fn values(text: &str) -> Result<Vec<String>, MalformedRange> {
         return if whole { Ok(values) } else { Err(malformed("FROM..TO[:STEP] or values as a|b|c")) };
     };
     let (to, step) = rest.split_once(':').unwrap_or((rest, "1"));
-    let number = |text: &str| text.parse::<Quantity>().map(|number| number.0);
+    let number = |text: &str| text.parse::<Quantity>().map(|number| i128::from(number.0));
     let (Ok(from), Ok(to), Ok(step)) = (number(from), number(to), number(step)) else {
         return Err(malformed("FROM..TO[:STEP] with decimal numbers"));
     };
     if step <= 0 || to < from {
         return Err(malformed("FROM at most TO and a STEP above 0"));
     }
-    if (to - from) / step >= VALUES_MAX as i64 {
-        return Err(malformed("at most 10,000 values"));
+    if (to - from) / step >= VALUES_MAX as i128 {
+        return Err(malformed("at most 1,000 values"));
     }
-    let steps = (0..).map(|index| from + index * step).take_while(|value| *value <= to);
-    Ok(steps.map(|value| Quantity(value).to_string()).collect())
+    let steps = (0..).map(|index: i128| from + index * step).take_while(|value| *value <= to);
+    Ok(steps.filter_map(|value| i64::try_from(value).ok()).map(|value| Quantity(value).to_string()).collect())
 }
 
 /// Values as people write them: what [`values`] reads as the same ones.
@@ -92,5 +92,8 @@ mod tests {
         for wrong in ["5..1", "1..9:0", "a..b", "1|", "", "0..10000000"] {
             assert!(values(wrong).is_err(), "{wrong}");
         }
+        // As far as numbers go.
+        assert!(values("-9000000000..9000000000").is_err());
+        assert_eq!(values("9223372036.8..9223372036.85:0.1").unwrap(), ["9223372036.8"]);
     }
 }

@@ -64,7 +64,7 @@ impl ValueSpec {
     }
 
     /// Whether `text` is such a value.
-    fn allows(&self, text: &str) -> bool {
+    pub(crate) fn allows(&self, text: &str) -> bool {
         match self {
             Self::Integer { min, max } => {
                 text.parse::<u32>().is_ok_and(|value| (min..=max).contains(&&value))

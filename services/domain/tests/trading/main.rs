@@ -9,6 +9,7 @@ mod invariant;
 mod invariant_scopes;
 mod matching;
 mod matching_types;
+mod matching_within;
 mod new_terms;
 mod order;
 mod order_groups;

@@ -16,13 +16,13 @@ use crate::support::{
 
 const ACCEPTED: &str = "2024-06-11T15:00:00Z";
 
-struct World {
+pub struct World {
     matcher: Matcher,
     costs: CostTable,
 }
 
 impl World {
-    fn given(orders: &[OrderSpec]) -> Self {
+    pub fn given(orders: &[OrderSpec]) -> Self {
         let mut matcher = Matcher::default();
         for order in orders {
             matcher.accept(WorkingOrder::new(order, at(ACCEPTED)).unwrap());
@@ -30,13 +30,13 @@ impl World {
         Self { matcher, costs: CostTable::default() }
     }
 
-    fn costing(mut self, costs: Costs) -> Self {
+    pub fn costing(mut self, costs: Costs) -> Self {
         self.costs.set(ACCOUNT, costs);
         self
     }
 
     /// What a bar says, one line for each report.
-    fn when(&mut self, bar: &Bar) -> Vec<String> {
+    pub fn when(&mut self, bar: &Bar) -> Vec<String> {
         let session = Calendar::xnys().overlapping(bar.start_ns, bar.close_ns).unwrap();
         let slot = self.matcher.slot(SYMBOL);
         let mut out = Vec::new();
@@ -66,17 +66,23 @@ fn line(order_id: &str, report: &BrokerReport) -> String {
 }
 
 /// The hourly bar that starts `hours` after the order was accepted.
-fn hour(hours: i64, prices: [&str; 4]) -> Bar {
+pub fn hour(hours: i64, prices: [&str; 4]) -> Bar {
     let base = bar("2024-06-11T15:00:00Z", "2024-06-11T16:00:00Z", prices);
     let shift = hours * 3_600_000_000_000;
     Bar { start_ns: base.start_ns + shift, close_ns: base.close_ns + shift, ..base }
 }
 
-fn with_volume(bar: Bar, shares: i64) -> Bar {
+pub fn with_volume(bar: Bar, shares: i64) -> Bar {
     Bar { volume: Volume(shares * 1_000), ..bar }
 }
 
-fn typed(id: &str, side: Side, order_type: OrderType, limit: Option<&str>, stop: Option<&str>) -> OrderSpec {
+pub fn typed(
+    id: &str,
+    side: Side,
+    order_type: OrderType,
+    limit: Option<&str>,
+    stop: Option<&str>,
+) -> OrderSpec {
     OrderSpec {
         side: side.into(),
         order_type: order_type.into(),
@@ -255,7 +261,7 @@ fn costs_by_order_side_and_volume() {
 }
 
 /// An entry at the market with a target at 55 and a stop at 45, or those given.
-fn bracket(entry: OrderSpec, target: &str, stop: &str) -> [OrderSpec; 3] {
+pub fn bracket(entry: OrderSpec, target: &str, stop: &str) -> [OrderSpec; 3] {
     let grouped = |order: OrderSpec, parent: &str| OrderSpec {
         group: GroupKind::Bracket.into(),
         group_id: "e".to_owned(),

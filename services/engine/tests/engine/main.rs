@@ -2,6 +2,7 @@
 //! rehearsals are run (`tests/suites/system`).
 
 mod actions;
+mod displaced;
 mod groups;
 mod limits;
 mod margin;

@@ -14,9 +14,15 @@ use engine::{Events, Given, OUTSIDE, Outside, OutsideError, Shown, Uncontrolled,
 use crate::setup::{config, market, strategy};
 
 /// Gives the signals of a script, by the number of the instant that shows bars.
-struct Script {
+pub struct Script {
     signals: BTreeMap<usize, SignalLeg>,
     instant: usize,
+}
+
+impl Script {
+    pub fn new(signals: impl Into<BTreeMap<usize, SignalLeg>>) -> Self {
+        Self { signals: signals.into(), instant: 0 }
+    }
 }
 
 impl Outside for Script {
@@ -48,7 +54,7 @@ fn given(ns: i64, leg: SignalLeg) -> Given {
 }
 
 /// Hourly bars of one symbol from open, low, close and volume in dollars and shares; the high is a dollar above.
-fn bars(rows: &[[i64; 4]]) -> MarketData {
+pub fn bars(rows: &[[i64; 4]]) -> MarketData {
     let times = market(1, rows.len(), 1);
     let series = &times.series[0];
     let dollars = |price: i64| Price(price * E9);
@@ -71,15 +77,18 @@ fn bars(rows: &[[i64; 4]]) -> MarketData {
     MarketData { series, actions: Vec::new() }
 }
 
-#[test]
-fn exits_sell_nothing_before_the_position_is_closed() {
-    let leg = |intent: Intent, shares: i64| SignalLeg {
+pub fn leg(intent: Intent, shares: i64) -> SignalLeg {
+    SignalLeg {
         symbol: "S00".to_owned(),
         intent: intent.into(),
         time_in_force: TimeInForce::Gtc.into(),
         quantity_e9: Some(shares * E9),
         ..SignalLeg::default()
-    };
+    }
+}
+
+#[test]
+fn exits_sell_nothing_before_the_position_is_closed() {
     let turns = SignalLeg {
         take_profit_price_e9: Some(150 * E9),
         stop_loss_price_e9: Some(90 * E9),
@@ -104,7 +113,7 @@ fn exits_sell_nothing_before_the_position_is_closed() {
             fills.push(signed(fill.side(), Quantity(fill.quantity_e9)).0 / E9);
         }
     });
-    let mut script = Script { signals, instant: 0 };
+    let mut script = Script::new(signals);
     run_beside(&config, &data, &mut events, &mut script, &mut Uncontrolled).expect("it runs");
     drop(events);
     assert_eq!(fills, [-50, 40, 110, -100]);
