@@ -16,7 +16,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{Event, Signal, StrategyWarmed};
 use contracts::{Subject, event_id, from_timestamp, to_timestamp};
 use domain::bar::{Bar, Timeframe};
-use domain::book::{Book, FoldError};
+use domain::book::{Book, FoldError, StrategyState};
 use domain::calendar::Calendar;
 use domain::order::OrderState;
 use event_log::Recorded;
@@ -64,9 +64,13 @@ pub struct Machine {
     stale: bool,
     /// Dropped since then.
     stopped: Vec<String>,
+    /// TRADING sequence at which a registration changed last, of those that were folded here.
+    changed: BTreeMap<String, u64>,
     market_sequence: u64,
     /// Signals made of fills, which go out with the instant's.
     of_fills: Vec<Outgoing>,
+    /// What strategies that keep their positions made of the last instant before they were held to exits.
+    unbound: Vec<Outgoing>,
 }
 
 impl Machine {
@@ -90,8 +94,10 @@ impl Machine {
             refused: BTreeMap::new(),
             stale: true,
             stopped: Vec::new(),
+            changed: BTreeMap::new(),
             market_sequence,
             of_fills: Vec::new(),
+            unbound: Vec::new(),
         }
     }
 
@@ -131,6 +137,7 @@ impl Machine {
                 | Body::StrategyRemoved(_),
             ) => {
                 self.stale |= !changes.strategies.is_empty();
+                self.changed.extend(changes.strategies.iter().map(|name| (name.clone(), recorded.sequence)));
                 self.drop_stopped(&changes.strategies);
             }
             Some(Body::Fill(fill)) => {
@@ -230,7 +237,7 @@ impl Machine {
         };
         self.hosts.insert(strategy.to_owned(), host);
         let event = Event {
-            id: event_id(&format!("{strategy}@{}", self.market_sequence), "strategy/warmed", 0),
+            id: warm_up_id(strategy, self.market_sequence, self.changed.get(strategy).copied()),
             event_time: Some(to_timestamp(event_ns)),
             source: crate::SERVICE.to_owned(),
             basis: basis([self.market_sequence, self.book.sequence()]),
@@ -266,12 +273,18 @@ impl Machine {
         let mut signals = std::mem::take(&mut self.of_fills);
         let basis = [instant.last_sequence().max(self.market_sequence), self.book.sequence()];
         let past = self.is_past(instant);
+        self.unbound.clear();
         for recorded in &instant.events {
             for (name, host) in &mut self.hosts {
-                let mut made = permitted(&self.book, name, take(host, recorded, &self.book, past));
+                let mut made = take(host, recorded, &self.book, past);
                 if past {
                     made.clear();
                 }
+                if self.book.strategy(name).is_some_and(StrategyState::keeps_managing) {
+                    let all = made.clone();
+                    self.unbound.extend(outgoing(name, all, &recorded.event, Some(instant.event_ns), basis));
+                }
+                made = permitted(&self.book, name, made);
                 signals.extend(outgoing(name, made, &recorded.event, Some(instant.event_ns), basis));
             }
         }
@@ -280,6 +293,25 @@ impl Machine {
         signals.sort_by(|left, right| order_key(left).cmp(&order_key(right)));
         signals
     }
+
+    /// What strategies that were stopped and keep their positions would have signalled of the last instant, had they been
+    /// enabled again before it was taken.
+    #[must_use]
+    pub fn unbound(&self) -> &[Outgoing] {
+        &self.unbound
+    }
+}
+
+/// The id of the event that records a warm-up with MARKET read through `market_sequence`. A strategy that is dropped and
+/// wanted again before MARKET goes on is warmed up twice there: `changed` tells one from the other, the TRADING sequence at
+/// which its registration changed last, where that was folded since the host began.
+#[must_use]
+pub fn warm_up_id(strategy: &str, market_sequence: u64, changed: Option<u64>) -> String {
+    let cause = match changed {
+        None => format!("{strategy}@{market_sequence}"),
+        Some(changed) => format!("{strategy}@{market_sequence}/{changed}"),
+    };
+    event_id(&cause, "strategy/warmed", 0)
 }
 
 fn take(host: &mut Host, recorded: &Recorded, book: &Book, past: bool) -> Vec<Signal> {

@@ -2,6 +2,8 @@
 //!
 //! The events stand on the fork's own tape alone. A registration with other parameters warms the strategy up anew.
 
+use std::collections::BTreeSet;
+
 use contracts::v1::event::Body;
 use contracts::v1::{AccountConfigured, Event, LimitsSet, Parameter, StrategyRegistered};
 use contracts::{event_id, to_timestamp};
@@ -32,6 +34,8 @@ pub fn changes(
     parameters: &[String],
     limits: &[String],
 ) -> Result<Vec<Event>, ChangeError> {
+    once("--param", parameters)?;
+    once("--limit", limits)?;
     let mut bodies: Vec<Body> = Vec::new();
     for text in parameters {
         parameter(book, text, &mut bodies)?;
@@ -59,6 +63,18 @@ fn split<'a>(
         Some((owner, name, value))
     });
     parts.ok_or_else(|| refused(field, text, expected))
+}
+
+/// Refuses a name that is stated twice.
+fn once(field: &'static str, texts: &[String]) -> Result<(), ChangeError> {
+    let mut known = BTreeSet::new();
+    for text in texts {
+        let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name);
+        if !known.insert(name) {
+            return Err(refused(field, text, format!("{name} once")));
+        }
+    }
+    Ok(())
 }
 
 fn refused(field: &'static str, value: &str, expected: impl Into<String>) -> ChangeError {

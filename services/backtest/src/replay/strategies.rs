@@ -19,7 +19,7 @@ use domain::calendar::Calendar;
 use domain::order::OrderState;
 use event_log::{LogError, Recorded};
 use runtime::{ClockMode, Instants};
-use strategy::{Change, History, Machine, Outgoing, PastBar, Wanted};
+use strategy::{Change, History, Machine, Outgoing, PastBar, Wanted, warm_up_id};
 
 use super::difference::{Divergence, is_same};
 use super::market::Market;
@@ -66,6 +66,10 @@ pub(super) struct Strategies {
     built_in: BTreeMap<String, bool>,
     /// Where a registration changed last.
     changed: BTreeMap<String, u64>,
+    /// What those that were stopped and keep their positions may have made of the last instant, enabled before they did.
+    unbound: Vec<Expected>,
+    /// Where it changed or was enabled, all of it.
+    asked: BTreeMap<String, Vec<u64>>,
 }
 
 impl Strategies {
@@ -87,6 +91,8 @@ impl Strategies {
             unread: VecDeque::new(),
             built_in: BTreeMap::new(),
             changed: BTreeMap::new(),
+            unbound: Vec::new(),
+            asked: BTreeMap::new(),
         }
     }
 
@@ -148,18 +154,31 @@ impl Strategies {
 
     /// Folds the next event of TRADING.
     pub fn fold(&mut self, recorded: &Recorded) -> Result<(), FoldError> {
-        match &recorded.event.body {
+        let changed = match &recorded.event.body {
             Some(Body::StrategyRegistered(registered)) => {
                 self.built_in.insert(registered.strategy.clone(), !registered.kind.is_empty());
-                self.changed.insert(registered.strategy.clone(), recorded.sequence);
+                Some(&registered.strategy)
             }
-            Some(Body::StrategyDisabled(disabled)) => {
-                self.changed.insert(disabled.strategy.clone(), recorded.sequence);
+            Some(Body::StrategyDisabled(disabled)) => Some(&disabled.strategy),
+            Some(Body::StrategyRemoved(removed)) => Some(&removed.strategy),
+            _ => None,
+        };
+        if let Some(strategy) = changed {
+            self.changed.insert(strategy.clone(), recorded.sequence);
+        }
+        let enabled = match &recorded.event.body {
+            Some(Body::StrategyEnabled(enabled)) => Some(&enabled.strategy),
+            _ => None,
+        };
+        if let Some(strategy) = changed.or(enabled) {
+            self.asked.entry(strategy.clone()).or_default().push(recorded.sequence);
+        }
+        if let Some(strategy) = enabled {
+            let free: Vec<_> = self.unbound.extract_if(.., |made| made.strategy == *strategy).collect();
+            if !free.is_empty() {
+                self.allow(strategy);
+                self.expected.extend(free);
             }
-            Some(Body::StrategyRemoved(removed)) => {
-                self.changed.insert(removed.strategy.clone(), recorded.sequence);
-            }
-            _ => {}
         }
         if self.clock == ClockMode::Tape {
             return self.fold_now(recorded);
@@ -247,12 +266,14 @@ impl Strategies {
         if !self.seen.insert(event.id.clone()) {
             return Found::Diverged(Divergence::not_derived(recorded));
         }
-        if let Some(place) = self.expected.iter().position(|expected| expected.event.id == event.id) {
-            let derived = self.expected.remove(place).event;
-            return if is_same(event, &derived) {
+        // There may be two: an exit of a strategy that was stopped, and what it does once it is enabled again.
+        let derived: Vec<_> =
+            self.expected.extract_if(.., |expected| expected.event.id == event.id).collect();
+        if let [first, ..] = derived.as_slice() {
+            return if derived.iter().any(|expected| is_same(event, &expected.event)) {
                 Found::Proved
             } else {
-                Found::Diverged(Divergence::differs(recorded, &derived, String::new()))
+                Found::Diverged(Divergence::differs(recorded, &first.event, String::new()))
             };
         }
         // Under another id: the one of the same strategy that comes next says what it should have been.
@@ -280,7 +301,7 @@ impl Strategies {
             };
             self.start(self.cold.keys().filter(wanted).cloned().collect(), market).await?;
         }
-        Ok(match self.warm_ups.remove(&recorded.event.id) {
+        Ok(match self.warm_up(&recorded.event.id, strategy, through) {
             Some(derived) if is_same(&recorded.event, &derived) => Found::Proved,
             Some(derived) => Found::Diverged(Divergence::differs(recorded, &derived, String::new())),
             // It began before it was read that the strategy is not wanted any more.
@@ -289,6 +310,25 @@ impl Strategies {
             }
             None => Found::Diverged(Divergence::not_derived(recorded)),
         })
+    }
+
+    /// The warm-up that was derived for an event. The id may name another change of the registration, or none: the service
+    /// names what it folded since it began, and when that was is not on the tape.
+    fn warm_up(&mut self, id: &str, strategy: &str, through: u64) -> Option<Event> {
+        if let Some(derived) = self.warm_ups.remove(id) {
+            return Some(derived);
+        }
+        let mut named = self.asked.get(strategy).into_iter().flatten().copied().map(Some).chain([None]);
+        if !named.any(|changed| id == warm_up_id(strategy, through, changed)) {
+            return None;
+        }
+        let alike = |event: &Event| {
+            matches!(&event.body, Some(Body::StrategyWarmed(warmed))
+                if warmed.strategy == strategy && warmed.market_sequence == through)
+        };
+        let found = self.warm_ups.iter().find(|(_, event)| alike(event)).map(|(id, _)| id.clone())?;
+        let derived = self.warm_ups.remove(&found)?;
+        Some(Event { id: id.to_owned(), ..derived })
     }
 
     /// The service as it starts with MARKET handled through `floor`, everything still to be warmed up.
@@ -356,6 +396,13 @@ impl Strategies {
                     self.expected.push(Expected { event, market, strategy, demanded: true });
                 }
             }
+            let unbound = self.machine.unbound().iter().map(|made| Expected {
+                event: made.event.clone(),
+                market,
+                strategy: made.event.source.clone(),
+                demanded: false,
+            });
+            self.unbound = unbound.collect();
             self.handled_ns = self.handled_ns.max(instant.event_ns);
         }
         Ok(())

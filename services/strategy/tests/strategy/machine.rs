@@ -74,10 +74,12 @@ fn what_waits_for_its_history_is_asked_for_once() {
     let [Change::Start { strategy, wanted }] = changes.as_slice() else { panic!("{changes:?}") };
     given.fold(FIRST_NS, disabled("other"));
     assert_eq!(given.machine.changes(), [], "another one changed");
-    assert!(given.machine.start(strategy, History::new(wanted.clone()), FIRST_NS).is_some());
+    let first = given.machine.start(strategy, History::new(wanted.clone()), FIRST_NS).unwrap();
     given.fold(FIRST_NS, disabled("cross"));
     given.fold(FIRST_NS, enabled("cross"));
     assert_eq!(given.machine.changes().len(), 2, "stopped and started anew");
+    let second = given.machine.start(strategy, History::new(wanted.clone()), FIRST_NS).unwrap();
+    assert_ne!(first.event.id, second.event.id, "both warm-ups are on the tape, although MARKET stood still");
 }
 
 #[test]
@@ -157,6 +159,8 @@ fn stopped(allow_short: &str, side: Option<Side>) -> Given {
 fn one_that_was_stopped_and_keeps_its_positions_signals_exits_only() {
     let (mut given, mut hours) = (stopped("false", None), 0);
     assert_eq!(intents(&mut given, &mut hours, &[100, 90, 80, 120]), [], "it opens nothing");
+    let unbound: Vec<_> = given.machine.unbound().iter().map(|made| made.event.source.as_str()).collect();
+    assert_eq!(unbound, ["cross"], "enabled a moment earlier it would have");
     given.fold(FIRST_NS, enabled("cross"));
     assert_eq!(intents(&mut given, &mut hours, &[60, 120]), [Intent::EnterLong], "enabled it opens again");
 
