@@ -39,6 +39,7 @@ pub struct BarFile {
     timeframe: Option<Timeframe>,
     zone: Option<Tz>,
     placer: Placer,
+    latest_ns: Option<i64>,
     adjusted: bool,
     series: Vec<(Series, Option<Bar>)>,
     index: HashMap<Series, usize>,
@@ -90,6 +91,7 @@ impl BarFile {
             columns,
             zone,
             placer: Placer::new(options.market),
+            latest_ns: options.latest_ns,
             series: Vec::new(),
             index: HashMap::new(),
             present: 0,
@@ -148,8 +150,7 @@ impl BarFile {
         let table = self.table.as_ref();
         let (known, last) = &self.series[series];
         let timeframe = known.timeframe;
-        let when = infer::read_time(table, &self.columns, self.zone)
-            .or_else(|problem| infer::as_date(table, &self.columns, timeframe).ok_or(problem))
+        let when = infer::read_start(table, &self.columns, self.zone, timeframe)
             .map_err(|problem| Fault::new("time", self.shown_time(), problem.reason()))?;
         let interval = self.placer.place(when, timeframe);
         // A bad number is reported before a bad time: the number is wrong whatever the calendar says.
@@ -163,6 +164,11 @@ impl BarFile {
         let nowhere = check::Interval { start_ns: 0, close_ns: 0, after_early_close: false };
         let bar = check::bar(&numbers, interval.as_ref().map_or(nowhere, |interval| *interval))?;
         let interval = interval.map_err(|misplaced| Fault::of_time(self.shown_time(), misplaced))?;
+        // Before the order: what is not taken does not move it on.
+        if self.latest_ns.is_some_and(|latest_ns| bar.close_ns > latest_ns) {
+            let reason = format!("closes in the future, at {}", utc(bar.close_ns));
+            return Err(Fault::new("time", self.shown_time(), reason));
+        }
         if let Some(last) = last {
             match in_order(last, &bar, timeframe) {
                 Ok(true) => {}
@@ -238,9 +244,12 @@ pub(super) fn read_symbol(text: &str) -> Result<String, Fault> {
         .map_err(|malformed| Fault::new("symbol", malformed.text, format!("expected {EXPECTED_SYMBOL}")))
 }
 
+fn utc(ns: i64) -> String {
+    chrono::DateTime::from_timestamp_nanos(ns).format("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// Whether `bar` follows `last`; false when it says the same again.
 pub(super) fn in_order(last: &Bar, bar: &Bar, timeframe: Timeframe) -> Result<bool, Misplaced> {
-    let at = |ns: i64| chrono::DateTime::from_timestamp_nanos(ns).format("%Y-%m-%dT%H:%M:%SZ").to_string();
     if bar.close_ns == last.close_ns {
         if bar == last {
             return Ok(false);
@@ -248,11 +257,11 @@ pub(super) fn in_order(last: &Bar, bar: &Bar, timeframe: Timeframe) -> Result<bo
         return Err("repeats the time of the bar before with other values".to_owned().into());
     }
     if bar.close_ns < last.close_ns {
-        let reason = format!("not in order, the bar before starts at {}", at(last.start_ns));
+        let reason = format!("not in order, the bar before starts at {}", utc(last.start_ns));
         return Err(Misplaced { reason, kind: RejectedKind::OutOfOrder });
     }
     if timeframe != Timeframe::D1 && bar.start_ns < last.close_ns {
-        let closes = at(last.close_ns);
+        let closes = utc(last.close_ns);
         return Err(format!("overlaps the {timeframe} bar before, which closes at {closes}").into());
     }
     Ok(true)

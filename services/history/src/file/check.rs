@@ -97,8 +97,8 @@ pub(super) fn bar(numbers: &Numbers<'_>, interval: Interval) -> Result<Bar, Faul
 ///
 /// An intraday bar starts where the file says and closes one timeframe later. It belongs to the market
 /// when its interval overlaps a session, or when it lies between an early close and the ordinary one. A
-/// daily bar spans the session of its date; a time of exactly midnight UTC means the UTC date, any other time
-/// the exchange's date.
+/// daily bar spans the session of its date; an instant of exactly midnight UTC means the UTC date, any other
+/// the exchange's date; whoever reads text takes midnight by the clock of the text for its date.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placer {
     calendar: &'static Calendar,
@@ -186,7 +186,9 @@ pub(super) fn number(field: &'static str, cell: &Cell<'_>, places: usize) -> Res
         Cell::Missing => return Err(Fault::new(field, "", "missing, expected a number")),
         Cell::Text(text) => exact(text, places).map_err(|error| error.problem.to_owned()),
         Cell::Float(text) => rounded(text, places),
-        Cell::Instant(_) | Cell::Local(_) | Cell::Date(_) => Err("a time, expected a number".to_owned()),
+        Cell::Instant(_) | Cell::Zoned(..) | Cell::Local(_) | Cell::Date(_) => {
+            Err("a time, expected a number".to_owned())
+        }
     };
     read.map_err(|reason| Fault::new(field, cell.shown(), reason))
 }

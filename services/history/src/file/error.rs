@@ -14,6 +14,14 @@ pub enum FileError {
         #[source]
         source: std::io::Error,
     },
+    /// Something that holds no rows that could be read.
+    #[error("{}: {problem}", path.display())]
+    Unfit {
+        /// File.
+        path: PathBuf,
+        /// What it is, and what was expected.
+        problem: &'static str,
+    },
     /// The Parquet file is damaged or has column types that are not read.
     #[error("{}: {source}", path.display())]
     Parquet {

@@ -6,8 +6,6 @@
 //!
 //! Deliberately absent: error messages about rows.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
 use chrono_tz::Tz;
@@ -17,7 +15,7 @@ use polars::prelude::{Column, DataFrame, DataType, ParallelStrategy, TimeUnit};
 
 use super::check::{self, Placer};
 use super::columns::{Columns, TimeColumns};
-use super::table::Table as _;
+use super::table::{self, Table as _};
 use super::time::When;
 use super::{Adjusted, FileError, ReadOptions, Series, infer, parquet};
 use crate::parts::Parts;
@@ -34,10 +32,7 @@ type Whole = (Vec<(Series, Parts)>, u64);
 
 /// The series of a plain Parquet file and the number of rows; `None` when the file must be read row by row.
 pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<Plain<Whole>, FileError> {
-    let io = |source| FileError::Io { path: path.to_owned(), source };
-    let mut magic = Vec::with_capacity(4);
-    File::open(path).map_err(io)?.take(4).read_to_end(&mut magic).map_err(io)?;
-    if magic != b"PAR1" {
+    if !table::is_parquet(path)? {
         return Ok(None);
     }
     let table = parquet::ParquetTable::open(path)?;
@@ -54,6 +49,7 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<Plain<Whole>, F
         timeframe: timeframe.filter(|_| columns.timeframe.is_none()),
         columns,
         header: table.header().to_vec(),
+        latest_ns: options.latest_ns.unwrap_or(i64::MAX),
         series: Vec::new(),
         guess: 0,
     };
@@ -83,6 +79,7 @@ struct Reader {
     timeframe: Option<Timeframe>,
     columns: Columns,
     header: Vec<String>,
+    latest_ns: i64,
     series: Vec<Known>,
     guess: usize,
 }
@@ -150,7 +147,7 @@ impl Reader {
                     if known.series.timeframe == Timeframe::D1 { bar.close_ns - 1 } else { bar.start_ns };
                 *last <= earliest
             });
-            if !(numbers_fit && after_last) {
+            if !(numbers_fit && after_last) || bar.close_ns > self.latest_ns {
                 return None;
             }
             known.parts.push(&bar);
@@ -202,10 +199,11 @@ impl Reader {
 
 /// A column of times.
 enum Times<'a> {
-    /// Nanoseconds per unit, whether the zone is known, and the values.
+    /// Nanoseconds per unit, whether the zone is known, whether its clock is another than UTC's, and the values.
     Instants {
         unit_ns: i64,
         zoned: bool,
+        elsewhere: bool,
         values: &'a [i64],
     },
     Dates(&'a [i32]),
@@ -226,7 +224,13 @@ impl<'a> Times<'a> {
                 if zone.is_some() && !zoned {
                     return None;
                 }
-                Some(Self::Instants { unit_ns, zoned, values: physical.i64().ok()?.cont_slice().ok()? })
+                let elsewhere = written.as_ref().is_some_and(|zone| parquet::named(zone).is_some());
+                Some(Self::Instants {
+                    unit_ns,
+                    zoned,
+                    elsewhere,
+                    values: physical.i64().ok()?.cont_slice().ok()?,
+                })
             }
             DataType::Date => Some(Self::Dates(physical.i32().ok()?.cont_slice().ok()?)),
             _ => None,
@@ -236,10 +240,12 @@ impl<'a> Times<'a> {
     #[inline]
     fn at(&self, row: usize, timeframe: Timeframe) -> Plain<When> {
         match self {
-            Self::Instants { unit_ns, zoned, values } => {
+            Self::Instants { unit_ns, zoned, elsewhere, values } => {
                 let ns = values.get(row)?.checked_mul(*unit_ns)?;
                 if *zoned {
-                    return Some(When::Instant(ns));
+                    // The date of a day's bar is told by that clock, as in the reader of rows.
+                    let is_plain = !*elsewhere || timeframe != Timeframe::D1;
+                    return is_plain.then_some(When::Instant(ns));
                 }
                 // A date's midnight without zone, as in the reader of rows; any other local time needs a zone.
                 let is_date = timeframe == Timeframe::D1 && ns.rem_euclid(DAY_NS) == 0;

@@ -43,10 +43,14 @@ pub(super) fn timeframe(
         Some(timeframe) => Ok(Some(timeframe)),
         None => Err(FileError::Unstated {
             path: path.to_owned(),
-            problem: format!(
-                "the timeframe is not stated and the spacing of the first {} rows does not tell it",
-                all + 1
-            ),
+            problem: match all {
+                0 => "the timeframe is not stated, and no two rows of a symbol tell it by their spacing"
+                    .to_owned(),
+                _ => format!(
+                    "the timeframe is not stated and the spacing of the first {} rows does not tell it",
+                    all + 1
+                ),
+            },
             option: "--timeframe 1m|5m|15m|30m|1h|1d",
         }),
     }
@@ -116,13 +120,29 @@ pub(super) fn shown_time(table: &dyn Table, columns: &Columns) -> String {
     }
 }
 
-/// A daily bar's time of midnight without zone, as pandas writes an index of dates: that date.
-pub(super) fn as_date(table: &dyn Table, columns: &Columns, timeframe: Timeframe) -> Option<When> {
-    let read = read_time(table, columns, Some(Tz::UTC));
-    match read {
-        Ok(When::Instant(ns)) if timeframe == Timeframe::D1 && ns.rem_euclid(24 * HOUR_NS) == 0 => {
-            Some(When::Date(chrono::DateTime::from_timestamp_nanos(ns).date_naive()))
-        }
-        _ => None,
+/// The time of the present row as that of a bar of `timeframe`.
+///
+/// A daily bar's midnight where it was written, with the offset of its zone or without, as pandas writes an index of
+/// dates, is that date: in New York it may still be the day before.
+pub(super) fn read_start(
+    table: &dyn Table,
+    columns: &Columns,
+    zone: Option<Tz>,
+    timeframe: Timeframe,
+) -> Result<When, time::Problem> {
+    let read = read_time(table, columns, zone);
+    if timeframe != Timeframe::D1 || !is_time_of_day(&read) {
+        return read;
     }
+    let midnight = match columns.time {
+        TimeColumns::One(column) => time::midnight(&table.cell(column)),
+        TimeColumns::DateAndTime(date, of_day) => time::midnight_pair(&table.cell(date), &table.cell(of_day)),
+    };
+    midnight.map(When::Date).map_or(read, Ok)
+}
+
+/// Whether a time of day was read, even where its zone leaves open which instant it is.
+fn is_time_of_day(read: &Result<When, time::Problem>) -> bool {
+    use super::time::Problem::{Ambiguous, NoZone, Skipped};
+    matches!(read, Ok(When::Instant(_)) | Err(NoZone | Ambiguous(_) | Skipped(_)))
 }

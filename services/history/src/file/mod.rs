@@ -60,6 +60,8 @@ pub struct ReadOptions {
     pub adjusted: Adjusted,
     /// The market in whose hours the bars lie.
     pub market: Market,
+    /// The latest close that a bar may have, UTC nanoseconds; without it bars of any time are read.
+    pub latest_ns: Option<i64>,
 }
 
 /// Whether a file's prices are adjusted for splits or dividends. The tape holds raw prices.

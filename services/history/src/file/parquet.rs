@@ -8,9 +8,10 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use chrono_tz::Tz;
 use polars::prelude::{
     AnyValue, ArrowDataType, Column, DataFrame, ParallelStrategy, ParquetReader, PolarsError, SerReader as _,
-    TimeUnit,
+    TimeUnit, TimeZone,
 };
 
 use polars_utils::mmap::MMapSemaphore;
@@ -136,8 +137,8 @@ impl Table for ParquetTable {
             AnyValue::Float64(number) => Cell::Float(number.to_string()),
             AnyValue::Float32(number) => Cell::Float(number.to_string()),
             AnyValue::Date(days) => Cell::Date(days),
-            AnyValue::Datetime(time, unit, zone) => date_time(time, unit, zone.is_some()),
-            AnyValue::DatetimeOwned(time, unit, zone) => date_time(time, unit, zone.is_some()),
+            AnyValue::Datetime(time, unit, zone) => date_time(time, unit, zone),
+            AnyValue::DatetimeOwned(time, unit, zone) => date_time(time, unit, zone.as_deref()),
             other => Cell::Text(Cow::Owned(other.to_string())),
         }
     }
@@ -180,17 +181,22 @@ fn text_cell(text: Cow<'_, str>) -> Cell<'_> {
     }
 }
 
+/// A zone by its name, where its clock shows another time than UTC.
+pub(super) fn named(zone: &TimeZone) -> Option<Tz> {
+    zone.as_str().parse().ok().filter(|zone| *zone != Tz::UTC)
+}
+
 /// A timestamp with a zone is stored as UTC, whatever the zone's name; one without is a local time.
-fn date_time(time: i64, unit: TimeUnit, zoned: bool) -> Cell<'static> {
+fn date_time(time: i64, unit: TimeUnit, zone: Option<&TimeZone>) -> Cell<'static> {
     let unit_ns = match unit {
         TimeUnit::Nanoseconds => 1,
         TimeUnit::Microseconds => 1_000,
         TimeUnit::Milliseconds => 1_000_000,
     };
-    match time.checked_mul(unit_ns) {
-        Some(ns) if zoned => Cell::Instant(ns),
-        Some(ns) => Cell::Local(ns),
-        None => Cell::Text(Cow::Owned(time.to_string())),
+    match (time.checked_mul(unit_ns), zone) {
+        (Some(ns), Some(zone)) => named(zone).map_or(Cell::Instant(ns), |zone| Cell::Zoned(ns, zone)),
+        (Some(ns), None) => Cell::Local(ns),
+        (None, _) => Cell::Text(Cow::Owned(time.to_string())),
     }
 }
 

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use chrono_tz::Tz;
+
 use super::check::Fault;
 use super::error::FileError;
 use super::{parquet, text};
@@ -20,6 +22,8 @@ pub(super) enum Cell<'a> {
     Float(String),
     /// An instant, UTC nanoseconds.
     Instant(i64),
+    /// The same, as the clock of a zone shows it.
+    Zoned(i64, Tz),
     /// A date and time without zone, as nanoseconds since 1970 of its own clock.
     Local(i64),
     /// A date, as days since 1970.
@@ -33,7 +37,9 @@ impl Cell<'_> {
             Self::Missing => String::new(),
             Self::Text(text) => text.chars().take(80).collect(),
             Self::Float(text) => text.clone(),
-            Self::Instant(ns) => chrono::DateTime::from_timestamp_nanos(*ns).to_rfc3339(),
+            Self::Instant(ns) | Self::Zoned(ns, _) => {
+                chrono::DateTime::from_timestamp_nanos(*ns).to_rfc3339()
+            }
             Self::Local(ns) => chrono::DateTime::from_timestamp_nanos(*ns).naive_utc().to_string(),
             Self::Date(days) => super::time::date_of_days(*days).map_or_else(String::new, |d| d.to_string()),
         }
@@ -60,13 +66,25 @@ pub(super) trait Table: Send {
 
 const PARQUET: &[u8] = b"PAR1";
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+/// The marks with which UTF-16 begins, in either order of bytes.
+const UTF_16: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 
 /// The first bytes of a file.
 fn magic(path: &Path) -> Result<Vec<u8>, FileError> {
     let io = |source| FileError::Io { path: path.to_owned(), source };
+    let kind = std::fs::metadata(path).map_err(io)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        let problem = "a pipe or a device, expected a file: it is read more than once";
+        return Err(FileError::Unfit { path: path.to_owned(), problem });
+    }
     let mut magic = Vec::with_capacity(4);
     File::open(path).map_err(io)?.take(4).read_to_end(&mut magic).map_err(io)?;
     Ok(magic)
+}
+
+/// Whether a file is one of Parquet.
+pub(super) fn is_parquet(path: &Path) -> Result<bool, FileError> {
+    Ok(magic(path)? == PARQUET)
 }
 
 /// Whether what a file holds is packed, so that damage to it is met only where it is unpacked.
@@ -78,6 +96,13 @@ pub(super) fn is_packed(path: &Path) -> Result<bool, FileError> {
 /// Opens a file by what its first bytes say: `PAR1` is Parquet, 1f 8b is gzip, anything else is text.
 pub(super) fn open(path: &Path) -> Result<Box<dyn Table>, FileError> {
     let magic = magic(path)?;
+    let unfit = |problem| Err(FileError::Unfit { path: path.to_owned(), problem });
+    if magic.is_empty() {
+        return unfit("empty, expected a header and rows");
+    }
+    if UTF_16.iter().any(|mark| magic.starts_with(mark)) {
+        return unfit("text in UTF-16, expected UTF-8");
+    }
     if magic == PARQUET {
         return Ok(Box::new(parquet::ParquetTable::open(path)?));
     }

@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use super::table::Cell;
 
 const SECOND_NS: i64 = 1_000_000_000;
+const DAY_NS: i64 = 86_400 * SECOND_NS;
 const EPOCH_FROM_CE: i32 = 719_163;
 
 /// A row's time.
@@ -60,7 +61,7 @@ impl Problem {
 pub(super) fn read(cell: &Cell<'_>, zone: Option<Tz>) -> Result<When, Problem> {
     match cell {
         Cell::Missing => Err(Problem::Missing),
-        Cell::Instant(ns) => Ok(When::Instant(*ns)),
+        Cell::Instant(ns) | Cell::Zoned(ns, _) => Ok(When::Instant(*ns)),
         Cell::Local(ns) => local(DateTime::from_timestamp_nanos(*ns).naive_utc(), zone).map(When::Instant),
         Cell::Date(days) => date_of_days(*days).map(When::Date).ok_or(Problem::OutOfRange),
         Cell::Text(text) => read_text(text, zone),
@@ -127,8 +128,41 @@ fn read_number(text: &str) -> Result<i64, Problem> {
     number.checked_mul(unit_ns).and_then(|ns| ns.checked_add(part)).ok_or(Problem::OutOfRange)
 }
 
+/// The date of a time that is midnight by the clock by which it is written.
+pub(super) fn midnight(cell: &Cell<'_>) -> Option<NaiveDate> {
+    let local_ns = match cell {
+        Cell::Local(ns) => *ns,
+        Cell::Zoned(ns, zone) => {
+            let local = DateTime::from_timestamp_nanos(*ns).with_timezone(zone).naive_local();
+            local.and_utc().timestamp_nanos_opt()?
+        }
+        Cell::Text(text) => read_written(text).ok()?.0,
+        _ => return None,
+    };
+    (local_ns.rem_euclid(DAY_NS) == 0).then(|| DateTime::from_timestamp_nanos(local_ns).date_naive())
+}
+
+/// The same of a date and a time of day, each in its own cell.
+pub(super) fn midnight_pair(date: &Cell<'_>, time: &Cell<'_>) -> Option<NaiveDate> {
+    let (Cell::Text(date), Cell::Text(time)) = (date, time) else { return None };
+    midnight(&Cell::Text(format!("{} {time}", read_date(date)?).into()))
+}
+
 /// `YYYY-MM-DD` and a time of day, with or without zone.
 fn read_date_time(text: &str, zone: Option<Tz>) -> Result<i64, Problem> {
+    let (local_ns, suffix) = read_written(text)?;
+    match suffix {
+        "" => local(DateTime::from_timestamp_nanos(local_ns).naive_utc(), zone),
+        "Z" | "z" | "UTC" => Ok(local_ns),
+        offset => {
+            let offset_ns = read_offset(offset.as_bytes()).ok_or(Problem::Malformed)? * SECOND_NS;
+            local_ns.checked_sub(offset_ns).ok_or(Problem::OutOfRange)
+        }
+    }
+}
+
+/// A date and a time of day as nanoseconds since 1970 of their own clock, and what is said of its zone.
+fn read_written(text: &str) -> Result<(i64, &str), Problem> {
     let malformed = || Problem::Malformed;
     let day = read_date(text.get(..10).ok_or_else(malformed)?).ok_or_else(malformed)?;
     let rest = text.get(11..).ok_or_else(malformed)?;
@@ -144,14 +178,7 @@ fn read_date_time(text: &str, zone: Option<Tz>) -> Result<i64, Problem> {
     let day_s = i64::from(day.num_days_from_ce() - EPOCH_FROM_CE) * 86_400;
     let local_ns =
         day_s.checked_mul(SECOND_NS).and_then(|ns| ns.checked_add(of_day)).ok_or(Problem::OutOfRange)?;
-    match suffix.trim() {
-        "" => local(DateTime::from_timestamp_nanos(local_ns).naive_utc(), zone),
-        "Z" | "z" | "UTC" => Ok(local_ns),
-        offset => {
-            let offset_ns = read_offset(offset.as_bytes()).ok_or_else(malformed)? * SECOND_NS;
-            local_ns.checked_sub(offset_ns).ok_or(Problem::OutOfRange)
-        }
-    }
+    Ok((local_ns, suffix.trim()))
 }
 
 /// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction`, as nanoseconds of the day.

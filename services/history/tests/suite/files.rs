@@ -76,6 +76,29 @@ fn an_index_without_a_name_and_a_symbol_from_the_name() {
     check(&content.replacen(',', "index,", 1));
 }
 
+/// The fast way hands a file with such a bar to the reader of rows.
+#[test]
+fn a_bar_of_the_future_is_left_out_whatever_the_format() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |hour: &str| format!("X,1h,2020-01-02T{hour}:00:00Z,1,2,1,1.5,5\n");
+    let header = "symbol,timeframe,start_utc,open,high,low,close,volume\n";
+    let csv = write(&dir, "bars.csv", format!("{header}{}", ["15", "16"].map(row).concat()));
+    let parquet = dir.path().join("bars.parquet");
+    history::file::save(&parquet, &load(std::slice::from_ref(&csv)).data.series).unwrap();
+    for file in [csv, parquet] {
+        let until = |latest_ns: i64| {
+            let read = ReadOptions { latest_ns: Some(latest_ns), ..ReadOptions::default() };
+            let files = std::slice::from_ref(&file);
+            history::file::load("test", files, &read, &Selection::default()).unwrap()
+        };
+        let bounded = until(START_NS + HOUR_NS);
+        assert_eq!((bounded.bars, bounded.rejected.len()), (1, 1), "{}", file.display());
+        assert!(bounded.rejected[0].reason.starts_with("closes in the future"), "{:?}", bounded.rejected);
+        let whole = until(START_NS + 2 * HOUR_NS);
+        assert_eq!((whole.bars, whole.rejected.len()), (2, 0), "{}", file.display());
+    }
+}
+
 /// The fast way knows a series by one name as well, and so does a file's own name.
 #[test]
 fn a_symbol_in_small_letters_is_the_same_symbol() {

@@ -1,6 +1,7 @@
 //! What the tape already holds of the series concerned.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use chrono::NaiveDate;
 use contracts::stream::MARKET;
@@ -10,6 +11,7 @@ use contracts::{Subject, from_timestamp};
 use domain::bar::Bar;
 use event_log::{Delivery, LogError, Recorded, Tape};
 use futures::future::try_join_all;
+use tokio::time::error::Elapsed;
 
 use super::unapplied;
 use crate::file::Series;
@@ -17,6 +19,8 @@ use crate::quality::ACTION_NOT_APPLIED;
 
 /// Messages taken from a read at a time.
 const READ_BATCH: usize = 4_096;
+/// Longest wait for messages that are known to be there: a read waits for its server for ever.
+const READ_MAX: Duration = Duration::from_secs(120);
 /// Lookups under way at the same time: hundreds of symbols in several timeframes have thousands of subjects.
 const LOOKUPS_MAX: usize = 64;
 /// Filters given to one read; beyond that the whole of MARKET is read once, which is faster.
@@ -188,7 +192,9 @@ impl Known {
         let mut reader = tape.read(MARKET, &filters, from).await?;
         let mut seen = 0;
         while seen < to {
-            for delivery in reader.batch(READ_BATCH).await? {
+            let read = tokio::time::timeout(READ_MAX, reader.batch(READ_BATCH)).await;
+            let silent = |elapsed: Elapsed| LogError::new("read what MARKET holds of the series", elapsed);
+            for delivery in read.map_err(silent)?? {
                 seen = delivery.sequence();
                 match delivery {
                     Delivery::Event(recorded) => self.fold(&recorded),

@@ -44,7 +44,7 @@ use domain::bar::Timeframe;
 use domain::calendar::{Market, OutOfRange};
 use event_log::{AppendError, LogError, Tape};
 
-use crate::file::{self, Chunk, FileError, Opened, ReadOptions, Rejected, Row, Series};
+use crate::file::{self, FileError, Opened, ReadOptions, Series};
 use crate::standards::Standards;
 use append::Importer;
 pub use backfill::{Backfill, Quote};
@@ -73,6 +73,12 @@ const AHEAD_MAX_NS: i64 = 86_400_000_000_000;
 /// Chunks read ahead of the tape.
 const CHUNKS_AHEAD: usize = 4;
 
+/// The latest close that a bar of a file may have that is read at `now_ns`, UTC nanoseconds.
+#[must_use]
+pub const fn latest_close_ns(now_ns: i64) -> i64 {
+    now_ns.saturating_add(AHEAD_MAX_NS)
+}
+
 /// How to import.
 #[derive(Clone, Debug, Default)]
 pub struct ImportOptions {
@@ -82,8 +88,8 @@ pub struct ImportOptions {
     pub strict: bool,
     /// What bars are held against.
     pub standards: Standards,
-    /// The time of the import, UTC nanoseconds: a bar that closes more than a day after it is rejected. Without it bars
-    /// of any time go in.
+    /// The time of the import, UTC nanoseconds: a bar that closes more than a day after it is rejected. Without it the
+    /// bound of `read` holds.
     pub now_ns: Option<i64>,
 }
 
@@ -173,7 +179,7 @@ async fn attempt(
     files: &[PathBuf],
     series: &mut BTreeSet<Series>,
 ) -> Result<(), ImportError> {
-    let files = &actions_first(files, &options.read).await?;
+    let files = &actions_first(files, options).await?;
     for path in files {
         let (file, stated) = (path.clone(), options.read.clone());
         blocking(path, move || file::check_stated(&file, &stated)).await??;
@@ -189,7 +195,7 @@ async fn attempt(
 }
 
 /// Opens and recognises every file; those of corporate actions come first.
-async fn actions_first(files: &[PathBuf], options: &ReadOptions) -> Result<Vec<PathBuf>, ImportError> {
+async fn actions_first(files: &[PathBuf], options: &ImportOptions) -> Result<Vec<PathBuf>, ImportError> {
     let (mut ordered, mut bars) = (Vec::new(), Vec::new());
     for path in files {
         match open(path, options).await? {
@@ -209,7 +215,7 @@ async fn take_in(
 ) -> Result<(), ImportError> {
     for path in files {
         let label = label(path, files);
-        match open(path, &options.read).await? {
+        match open(path, options).await? {
             Opened::Actions(actions) => {
                 let read = blocking(path, move || actions.read()).await??;
                 importer.report.count(label.as_deref(), read.read, read.duplicates, read.rejected);
@@ -218,7 +224,7 @@ async fn take_in(
             }
             Opened::Bars(bars) => {
                 importer.begin(label, bars.adjusted());
-                import_bars(importer, path, *bars, options.now_ns).await?;
+                import_bars(importer, path, *bars).await?;
             }
         }
         importer.finish().await?;
@@ -231,12 +237,11 @@ async fn import_bars(
     importer: &mut Importer,
     path: &Path,
     mut bars: file::BarFile,
-    now_ns: Option<i64>,
 ) -> Result<(), ImportError> {
     let (sender, mut chunks) = tokio::sync::mpsc::channel(CHUNKS_AHEAD);
     let reader = tokio::task::spawn_blocking(move || -> Result<(), FileError> {
         while let Some(chunk) = bars.chunk(CHUNK_ROWS)? {
-            if sender.blocking_send(reject_future(chunk, now_ns)).is_err() {
+            if sender.blocking_send(chunk).is_err() {
                 break;
             }
         }
@@ -251,24 +256,6 @@ async fn import_bars(
     Ok(outcome?)
 }
 
-/// Moves bars that close later than a day after `now_ns` to the rejected rows.
-fn reject_future(mut chunk: Chunk, now_ns: Option<i64>) -> Chunk {
-    let Some(now_ns) = now_ns else { return chunk };
-    let latest_ns = now_ns.saturating_add(AHEAD_MAX_NS);
-    let time = |ns: i64| chrono::DateTime::from_timestamp_nanos(ns).format("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let is_late = |row: &Row| row.bar.close_ns > latest_ns;
-    let before = chunk.rejected.len();
-    chunk.rejected.extend(chunk.rows.iter().filter(|row| is_late(row)).map(|row| {
-        let reason = format!("closes in the future, at {}", time(row.bar.close_ns));
-        Rejected::new(row.line, "time", time(row.bar.start_ns), reason)
-    }));
-    if chunk.rejected.len() > before {
-        chunk.rows.retain(|row| !is_late(row));
-        chunk.rejected.sort_by_key(|row| row.line);
-    }
-    chunk
-}
-
 /// Reads everything and appends nothing; what it has read bars of is added to `series`.
 async fn check(
     options: &ImportOptions,
@@ -278,17 +265,15 @@ async fn check(
     let mut report = ImportReport::default();
     for path in files {
         let label = label(path, files);
-        match open(path, &options.read).await? {
+        match open(path, options).await? {
             Opened::Actions(actions) => {
                 let read = blocking(path, move || actions.read()).await??;
                 report.count(label.as_deref(), read.read, read.duplicates, read.rejected);
             }
             Opened::Bars(mut bars) => {
-                let now_ns = options.now_ns;
                 let (counted, found) = blocking(path, move || -> Result<_, FileError> {
                     let mut found = Vec::new();
                     while let Some(chunk) = bars.chunk(CHUNK_ROWS)? {
-                        let chunk = reject_future(chunk, now_ns);
                         report.count(label.as_deref(), chunk.read, chunk.duplicates, chunk.rejected);
                         found.extend(chunk.series);
                     }
@@ -303,8 +288,9 @@ async fn check(
     Ok(report)
 }
 
-async fn open(path: &Path, options: &ReadOptions) -> Result<Opened, ImportError> {
-    let (owned, options) = (path.to_owned(), options.clone());
+async fn open(path: &Path, options: &ImportOptions) -> Result<Opened, ImportError> {
+    let latest_ns = options.now_ns.map(latest_close_ns).or(options.read.latest_ns);
+    let (owned, options) = (path.to_owned(), ReadOptions { latest_ns, ..options.read.clone() });
     Ok(blocking(path, move || file::open(&owned, &options)).await??)
 }
 

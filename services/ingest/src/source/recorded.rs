@@ -65,7 +65,9 @@ pub struct Loaded {
     pub source: RecordedSource,
     /// Bars within the range.
     pub bars: u64,
-    /// Rows that are no bars or actions; the others are played.
+    /// Rows read, bars or not.
+    pub read: u64,
+    /// Rows that are no bars or actions, each with its file; the others are played.
     pub rejected: Vec<Rejected>,
 }
 
@@ -102,15 +104,17 @@ impl RecordedSource {
             range,
             tracks: HashMap::new(),
             actions: Vec::new(),
+            read: 0,
             rejected: Vec::new(),
         };
         for path in files {
-            let label = (files.len() > 1).then(|| path.display().to_string());
+            let name = path.display().to_string();
             match file::open(path, options)? {
-                Opened::Bars(bars) => loader.bars(label.as_deref(), *bars)?,
+                Opened::Bars(bars) => loader.bars(&name, *bars)?,
                 Opened::Actions(actions) => {
                     let read = actions.read()?;
-                    loader.reject(label.as_deref(), read.rejected);
+                    loader.read += read.read;
+                    loader.reject(&name, read.rejected);
                     loader.actions.extend(read.actions);
                 }
             }
@@ -201,16 +205,18 @@ struct Loader {
     range: Range,
     tracks: HashMap<Series, Vec<Bar>>,
     actions: Vec<Action>,
+    read: u64,
     rejected: Vec<Rejected>,
 }
 
 impl Loader {
     /// Takes in one file. A bar that an earlier file holds with other values is rejected.
-    fn bars(&mut self, label: Option<&str>, mut bars: BarFile) -> Result<(), FileError> {
+    fn bars(&mut self, name: &str, mut bars: BarFile) -> Result<(), FileError> {
         let mut series = Vec::new();
         let mut fresh: Vec<Vec<Bar>> = Vec::new();
         while let Some(chunk) = bars.chunk(CHUNK_ROWS)? {
-            self.reject(label, chunk.rejected);
+            self.read += chunk.read;
+            self.reject(name, chunk.rejected);
             fresh.resize_with(fresh.len() + chunk.series.len(), Vec::new);
             series.extend(chunk.series);
             for row in chunk.rows {
@@ -229,7 +235,7 @@ impl Loader {
                         let value = chrono::DateTime::from_timestamp_nanos(known.start_ns).to_rfc3339();
                         let reason = "an earlier file holds this bar with other values".to_owned();
                         let row = Rejected::new(row.line, "time", value, reason);
-                        self.reject(label, vec![row]);
+                        self.reject(name, vec![row]);
                     }
                 }
             }
@@ -242,9 +248,9 @@ impl Loader {
         Ok(())
     }
 
-    fn reject(&mut self, label: Option<&str>, rejected: Vec<Rejected>) {
-        let file = label.map(ToOwned::to_owned);
-        self.rejected.extend(rejected.into_iter().map(|row| Rejected { file: file.clone(), ..row }));
+    fn reject(&mut self, name: &str, rejected: Vec<Rejected>) {
+        let file = || Some(name.to_owned());
+        self.rejected.extend(rejected.into_iter().map(|row| Rejected { file: file(), ..row }));
     }
 
     fn finish(self, name: &str) -> Loaded {
@@ -289,6 +295,6 @@ impl Loader {
             opened: false,
             actions,
         };
-        Loaded { source, bars, rejected: self.rejected }
+        Loaded { source, bars, read: self.read, rejected: self.rejected }
     }
 }

@@ -253,6 +253,12 @@ async fn a_bar_of_the_future_is_rejected() {
         let told: Vec<_> = report.rejected.iter().map(|row| (row.line, row.reason.as_str())).collect();
         assert_eq!(told, [(4, "closes in the future, at 2020-01-02T18:00:00Z")]);
     }
+    // The rows behind it are not out of order for it.
+    let text = format!("{HEADER}{}", hours("Y", &[(17, "13"), (15, "11"), (16, "12")]));
+    let options = ImportOptions { now_ns, ..ImportOptions::default() };
+    let report = import::run(&tape, &options, &[write(&dir, "y.csv", text)]).await.whole().unwrap();
+    let told: Vec<_> = report.rejected.iter().map(|row| (row.line, row.value.as_str())).collect();
+    assert_eq!((report.appended, told), (2, vec![(2, "2020-01-02T17:00:00Z")]));
 }
 
 #[tokio::test]

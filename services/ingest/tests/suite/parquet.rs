@@ -79,6 +79,23 @@ fn times_with_and_without_zone() {
     }
 }
 
+/// As pandas writes an index of dates in a zone: in New York it is still the evening before.
+#[test]
+fn a_daily_bar_at_midnight_of_a_zone_is_that_of_its_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let daily = ReadOptions { timeframe: Some(Timeframe::D1), ..options() };
+    // Midnight of 2020-01-07 and 2020-01-08 in Berlin, and the same in New York.
+    for (zone, first) in [("Europe/Berlin", 1_578_351_600_000), ("America/New_York", 1_578_373_200_000)] {
+        let mut columns = vec![times(TimeUnit::Milliseconds, Some(zone), vec![first, first + 86_400_000])];
+        columns.extend(numbers(2));
+        columns.push(Column::new("volume".into(), [1_i64, 2]));
+        let chunk = read_file(&save(&dir, columns), &daily).unwrap();
+        let closes: Vec<i64> = chunk.rows.iter().map(|row| row.bar.close_ns).collect();
+        // 21:00 UTC.
+        assert_eq!(closes, [1_578_430_800_000_000_000, 1_578_517_200_000_000_000], "{zone}");
+    }
+}
+
 #[test]
 fn dates_texts_integers_and_missing_values() {
     let dir = tempfile::tempdir().unwrap();

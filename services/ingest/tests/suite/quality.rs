@@ -6,7 +6,7 @@ use domain::bar::Timeframe;
 use domain::calendar::{Calendar, Market};
 use domain::money::{E9, Price, Volume};
 use event_log::Tape;
-use ingest::file::{Action, Series};
+use ingest::file::{Action, ReadOptions, Series};
 use ingest::import::{self, Backfill, ImportOptions, Quote};
 use ingest::quality::Rules;
 use ingest::source::Range;
@@ -174,6 +174,11 @@ async fn of_files_that_are_played_the_findings_of_an_import_are_recorded_and_no_
         let report = import::examine(&played, "rehearsal", &options, &files, range).await.unwrap();
         assert_eq!((report.findings, report.appended, report.rejected.len()), (findings, 0, 1));
     }
+    // What closes in the future was not played: the two bars behind 17:00.
+    let read = ReadOptions { latest_ns: Some(1_577_984_400_000_000_000), ..ReadOptions::default() };
+    let bounded = ImportOptions { read, ..options };
+    let report = import::examine(&memory(), "rehearsal", &bounded, &files, Range::default()).await.unwrap();
+    assert_eq!(report.rejected.len(), 3, "{report:?}");
     let found = async |tape: &Tape| -> Vec<_> {
         let events = stored(tape, "market.quality.X").await.into_iter().map(|recorded| recorded.event);
         events.map(|event| (event.event_time, event.body)).collect()

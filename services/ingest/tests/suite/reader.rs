@@ -1,6 +1,7 @@
 //! Reading text: headers, times, and every way in which a row can be bad.
 
 use std::io::Write as _;
+use std::path::Path;
 
 use chrono_tz::Tz;
 use domain::bar::Timeframe;
@@ -219,12 +220,25 @@ fn daily_bars_belong_to_their_date_and_close_with_the_session() {
         ("2020-07-01", "2020-07-01T20:00:00+00:00"),
         ("2020-11-27T00:00:00Z", "2020-11-27T18:00:00+00:00"),
         ("2020-11-27T05:00:00Z", "2020-11-27T18:00:00+00:00"),
+        ("2020-11-27T00:00:00-05:00", "2020-11-27T18:00:00+00:00"),
+        // Midnight in the east is the evening before in New York, and the bar that of its own date all the same.
+        ("2020-11-27T00:00:00+01:00", "2020-11-27T18:00:00+00:00"),
+        ("2020-11-27 00:00:00+0900", "2020-11-27T18:00:00+00:00"),
+        ("2020-11-27 09:00:00+09:00", "2020-11-27T18:00:00+00:00"),
     ] {
         let chunk =
             read_text(format!("Date,Open,High,Low,Close,Volume\n{time},10,11,9,10,5\n"), &daily).unwrap();
         let bar = chunk.rows[0].bar;
         assert_eq!(chrono::DateTime::from_timestamp_nanos(bar.close_ns).to_rfc3339(), close, "{time}");
         assert!(bar.start_ns < bar.close_ns);
+    }
+    // The same by a stated zone, and in two columns.
+    for zone in [chrono_tz::Europe::Berlin, chrono_tz::Asia::Tokyo, chrono_tz::America::New_York] {
+        let stated = ReadOptions { timezone: Some(zone), ..daily.clone() };
+        for (header, time) in [("Date", "2020-11-27 00:00"), ("Date,Time", "2020-11-27,00:00:00")] {
+            let text = format!("{header},Open,High,Low,Close,Volume\n{time},10,11,9,10,5\n");
+            assert_eq!(starts(&text, &stated), ["2020-11-27T14:30:00+00:00"], "{zone} {header}");
+        }
     }
 }
 
@@ -311,6 +325,27 @@ fn a_quote_that_is_not_closed_ends_with_its_line() {
     check("X,1h,\"2020-01-02T16:00:00Z,10\",11,9,10,1\n", &["3 row: 7 fields, expected 8 as in the header"]);
     // A last quote is one, too; lines without anything are no rows, and are counted as lines.
     check("\r\n\n\"", &["5 row: a quote that is not closed"]);
+}
+
+#[test]
+fn what_is_no_file_of_rows_is_told_as_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = |path: &Path| file::open(path, &ReadOptions::default()).unwrap_err().to_string();
+    let wide = format!("\u{feff}{HEADER}{GOOD}");
+    let low: Vec<u8> = wide.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let high: Vec<u8> = wide.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    for bytes in [low, high] {
+        let error = told(&write(&dir, "wide.csv", bytes));
+        assert!(error.ends_with("wide.csv: text in UTF-16, expected UTF-8"), "{error}");
+    }
+    let error = told(&write(&dir, "empty.csv", ""));
+    assert!(error.ends_with("empty.csv: empty, expected a header and rows"), "{error}");
+    // It is not opened: who writes into a pipe may wait for its only reader.
+    let path = dir.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let error = told(&path);
+    assert!(error.contains("socket: a pipe or a device, expected a file"), "{error}");
+    assert_eq!(check_whole(&path).unwrap_err().to_string(), error);
 }
 
 #[test]
@@ -418,6 +453,9 @@ fn a_timeframe_is_told_from_the_spacing_only_beyond_doubt() {
     for doubtful in [&[0, 5, 10][..], &[0, 7, 14, 21, 28], &[0, 1, 31, 61, 91, 121], &[0], &[]] {
         assert!(matches!(told(doubtful), Err(FileError::Unstated { .. })), "{doubtful:?}");
     }
+    let said = |minutes: &[i64]| told(minutes).unwrap_err().to_string();
+    assert!(said(&[0]).contains("no two rows of a symbol tell it by their spacing"), "{}", said(&[0]));
+    assert!(said(&[0, 5]).contains("the spacing of the first 2 rows does not"), "{}", said(&[0, 5]));
 }
 
 #[test]

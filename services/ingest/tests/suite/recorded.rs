@@ -182,6 +182,19 @@ fn files_that_overlap_agree_or_are_reported() {
 }
 
 #[test]
+fn a_bar_of_the_future_is_left_out_with_the_name_of_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |hour: &str| format!("X,1h,2020-01-02T{hour}:00:00Z,10,20,5,11,100\n");
+    let files = written(&dir, &[&format!("{HEADER}{}", ["17", "15", "16"].map(row).concat())]);
+    // The close of the last row. Behind the first one it is not out of order.
+    let read = ReadOptions { latest_ns: Some(1_577_984_400_000_000_000), ..ReadOptions::default() };
+    let loaded = RecordedSource::load("rehearsal", &files, &read, Range::default()).unwrap();
+    assert_eq!((loaded.bars, loaded.read), (2, 3));
+    assert_eq!(told(&loaded.rejected), ["2 time: closes in the future, at 2020-01-02T18:00:00Z"]);
+    assert_eq!(loaded.rejected[0].file, Some(files[0].display().to_string()));
+}
+
+#[test]
 fn its_columns_are_those_of_a_backtest_of_the_same_files() {
     let dir = tempfile::tempdir().unwrap();
     let texts = two_days();
