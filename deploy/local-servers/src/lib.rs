@@ -31,7 +31,7 @@ mod supervisor;
 pub mod testing;
 
 pub use error::ServerError;
-pub use lock::InstanceLock;
+pub use lock::{InstanceLock, Stay};
 pub use nats::{NatsOptions, NatsServer, NatsUser, NatsUsers, ServiceUser, find_nats_server};
 pub use postgres::{PostgresOptions, PostgresPrograms, PostgresServer, find_postgres};
 pub use search::Search;

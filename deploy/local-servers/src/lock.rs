@@ -2,11 +2,14 @@
 //!
 //! The file's content only names the owner for the person who is refused. The lock itself ends with the
 //! process that holds it, however it ends, so there is no stale lock to mend.
+//!
+//! Others may stay in the directory while its owner is there. Each shares a second lock, which the owner takes for itself
+//! before it leaves, so that it knows whether somebody is still there and nobody comes meanwhile.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::ServerError;
 use crate::files::private_dir;
@@ -16,6 +19,46 @@ use crate::files::private_dir;
 pub struct InstanceLock {
     // Open for as long as the lock is held; closing it releases the lock.
     _file: File,
+    directory: PathBuf,
+    // Held once nobody is taken in any more.
+    closed: Option<File>,
+}
+
+/// A stay in a directory that another process owns; it ends when dropped.
+#[derive(Debug)]
+pub struct Stay {
+    // Open for as long as the stay lasts.
+    _file: File,
+}
+
+impl Stay {
+    /// Begins a stay. `None`: the owner is about to leave and takes nobody in any more.
+    ///
+    /// # Errors
+    /// When the directory's file cannot be used.
+    pub fn begin(directory: &Path) -> Result<Option<Self>, ServerError> {
+        private_dir(directory)?;
+        let (path, file) = of_guests(directory)?;
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(ServerError::file(&path, "share the lock")(source)),
+        }
+    }
+}
+
+/// The file whose lock those who stay in a directory share.
+fn of_guests(directory: &Path) -> Result<(PathBuf, File), ServerError> {
+    let path = directory.join("guests");
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(ServerError::file(&path, "open the lock"))?;
+    Ok((path, file))
 }
 
 impl InstanceLock {
@@ -55,6 +98,45 @@ impl InstanceLock {
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()))
             .map_err(ServerError::file(&path, "write the lock"))?;
-        Ok(Self { _file: file })
+        Ok(Self { _file: file, directory: directory.to_owned(), closed: None })
+    }
+
+    /// Takes nobody in any more, if nobody stays. Answers whether it is so.
+    ///
+    /// # Errors
+    /// When the directory's file cannot be used.
+    pub fn close(&mut self) -> Result<bool, ServerError> {
+        if self.closed.is_some() {
+            return Ok(true);
+        }
+        let (path, file) = of_guests(&self.directory)?;
+        match file.try_lock() {
+            Ok(()) => self.closed = Some(file),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(source)) => {
+                return Err(ServerError::file(&path, "take the lock")(source));
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_knows_who_stays_and_takes_nobody_in_while_it_leaves() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut owner = InstanceLock::acquire(directory.path(), "a test").unwrap();
+        let first = Stay::begin(directory.path()).unwrap().unwrap();
+        let second = Stay::begin(directory.path()).unwrap().unwrap();
+        drop(first);
+        assert!(!owner.close().unwrap());
+        drop(second);
+        assert!(owner.close().unwrap() && owner.close().unwrap());
+        assert!(Stay::begin(directory.path()).unwrap().is_none());
+        drop(owner);
+        assert!(Stay::begin(directory.path()).unwrap().is_some());
     }
 }

@@ -47,9 +47,12 @@ macro_rules! consumer_file {
     };
 }
 
+/// What the market did; its metadata say what the tape is.
+pub(crate) const MARKET: StreamFile = stream_file!("MARKET");
+
 /// Every stream of the tape.
 pub const STREAMS: &[StreamFile] = &[
-    stream_file!("MARKET"),
+    MARKET,
     stream_file!("REFERENCE"),
     stream_file!("TRADING"),
     stream_file!("AUDIT"),

@@ -4,7 +4,7 @@
 //! messages, whose order of arrival matters. Ordered reads have one of their own, so that a rebuild of
 //! millions of events never stands in front of an acknowledgement.
 //!
-//! Deliberately absent: stream administration beyond creating what the definition files name.
+//! Deliberately absent: stream administration beyond creating what the definition files name and labelling the tape.
 
 mod ack_subject;
 mod again;

@@ -16,6 +16,7 @@ mod under;
 mod memory;
 mod jetstream;
 pub mod definitions;
+pub mod label;
 mod external;
 
 pub use bookmark::{Bookmark, TakenBack};

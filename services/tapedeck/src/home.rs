@@ -212,21 +212,9 @@ impl TapeDir {
     }
 
     /// Makes the tape with this manifest, or checks that it is the same tape.
-    ///
-    /// Speed may differ from run to run: it decides nothing.
     pub fn ensure(&self, manifest: &Manifest) -> Result<(), Failure> {
-        let present = self.manifest()?;
-        if let Some(present) = present {
-            let same = Manifest { speed: manifest.speed, ..present.clone() } == *manifest;
-            if present == *manifest {
-                return Ok(());
-            }
-            if !same {
-                return Err(Failure::usage(
-                    format!("tape {} holds another source or range", self.name),
-                    "choose another name with --tape",
-                ));
-            }
+        if self.check(manifest)?.as_ref() == Some(manifest) {
+            return Ok(());
         }
         std::fs::create_dir_all(&self.path)?;
         let text =
@@ -236,5 +224,21 @@ impl TapeDir {
         std::fs::write(&beside, text + "\n")?;
         std::fs::rename(&beside, self.manifest_path())?;
         Ok(())
+    }
+
+    /// The manifest where there is one, which must be of the same tape.
+    ///
+    /// Speed may differ from run to run: it decides nothing.
+    pub fn check(&self, manifest: &Manifest) -> Result<Option<Manifest>, Failure> {
+        let present = self.manifest()?;
+        let is_other =
+            |present: &Manifest| Manifest { speed: manifest.speed, ..present.clone() } != *manifest;
+        if present.as_ref().is_some_and(is_other) {
+            return Err(Failure::usage(
+                format!("tape {} holds another source or range", self.name),
+                "choose another name with --tape",
+            ));
+        }
+        Ok(present)
     }
 }

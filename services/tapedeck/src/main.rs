@@ -10,6 +10,7 @@ mod command;
 mod config;
 mod configuration;
 mod exit;
+mod held;
 mod home;
 mod interrupt;
 mod output;
@@ -30,7 +31,7 @@ use std::time::Instant;
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Global, ServerUrls};
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::session::Session;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return exit::refused(&error),
     };
+    let cli = Cli { global: Global { servers: named(cli.global.servers), ..cli.global }, ..cli };
     // Whoever speaks TLS uses this one; the first choice stands.
     let _chosen_before = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let json = cli.global.json;
@@ -56,6 +58,12 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(json),
     }
+}
+
+/// The same without what is named by nothing: a variable that is set to nothing names no server.
+fn named(servers: ServerUrls) -> ServerUrls {
+    let named = |url: Option<String>| url.filter(|url| !url.trim().is_empty());
+    ServerUrls { nats_url: named(servers.nats_url), database_url: named(servers.database_url), ..servers }
 }
 
 /// What runs the services takes half of the cores: nats-server and PostgreSQL need the rest, and a message
@@ -184,5 +192,21 @@ async fn on_tape(session: &Session, command: Command, output: Output) -> Result<
         Command::Check => command::check::run(session, output).await,
         Command::ChainHash => command::chain_hash::run(session, output).await,
         _ => Err(Failure::other("this command opens no tape")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_is_set_to_nothing_names_no_server() {
+        let some = |text: &str| Some(text.to_owned());
+        let urls = |nats_url, database_url| {
+            let named = named(ServerUrls { nats_url, database_url, tools: None });
+            (named.nats_url, named.database_url)
+        };
+        assert_eq!(urls(some(""), some(" ")), (None, None));
+        assert_eq!(urls(some(""), some("postgres://host/deck")), (None, some("postgres://host/deck")));
     }
 }

@@ -1,24 +1,28 @@
 //! The servers of a tape: started here, found running, or the user's own.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event_log::definitions::{PERMISSIONS, PermissionFile};
 use local_servers::{
     InstanceLock, NatsOptions, NatsServer, PostgresOptions, PostgresServer, Search, ServerError, ServiceUser,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::addresses::{Addresses, Logins, SecretUrl, with_login};
 use crate::cli::{Global, ServerUrls};
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::home::{Manifest, TapeDir, TapeKind};
+use crate::output::message;
 
 /// How long a command waits for the servers of another process that is just starting them.
 const ATTACH_WAIT: Duration = Duration::from_secs(20);
 /// Name of the tape's database.
 const DATABASE: &str = "tapedeck";
 const ATTACH_POLL: Duration = Duration::from_millis(50);
+/// How long a command that is done waits for others before it says so.
+const TOLD_AFTER: Duration = Duration::from_secs(1);
 
 /// Servers that this session started.
 pub struct Owned {
@@ -28,6 +32,36 @@ pub struct Owned {
 }
 
 impl Owned {
+    /// Waits until no other command uses the servers any more, or the user does not want to wait. None comes meanwhile.
+    pub async fn outlast_others(&mut self, tape: &str, interrupt: &CancellationToken) {
+        let began = Instant::now();
+        let mut told = false;
+        while self.used_by_others() {
+            if !told && began.elapsed() > TOLD_AFTER {
+                told = true;
+                message(&format!(
+                    "tape {tape}: another command uses its servers, which stop when it ends, or now upon Ctrl-C\n"
+                ));
+            }
+            tokio::select! {
+                biased;
+                () = interrupt.cancelled() => return,
+                () = tokio::time::sleep(ATTACH_POLL) => {}
+            }
+        }
+    }
+
+    /// Whether other commands use the servers. Where none does, none begins to.
+    pub fn used_by_others(&mut self) -> bool {
+        match self.lock.close() {
+            Ok(alone) => !alone,
+            Err(error) => {
+                tracing::warn!(%error, "who else uses the servers is not known");
+                false
+            }
+        }
+    }
+
     /// Stops both, PostgreSQL first: the tape is the truth and goes last.
     pub async fn stop(self) {
         self.postgres.stop().await;

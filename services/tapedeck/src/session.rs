@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use domain::calendar::Market;
 use event_log::{Auth, ConnectOptions, JetStreamLog, Tape};
-use local_servers::{InstanceLock, NatsUsers, ServerError};
+use local_servers::{InstanceLock, NatsUsers, ServerError, Stay};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::Mutex;
@@ -21,6 +21,7 @@ use crate::cli::{Global, ServerUrls};
 use crate::command::up;
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::held;
 use crate::home::{Home, Manifest, TapeDir, TapeKind, calendar_note};
 use crate::servers::{Owned, attach, external, runs_already, start, uses_external};
 
@@ -46,6 +47,9 @@ pub struct Session {
     pub external_servers: bool,
     reader: Mutex<Option<PgPool>>,
     owned: Option<Owned>,
+    /// Held while the servers of another process are used.
+    stay: Option<Visit>,
+    access_wanted: Access,
     interrupt: CancellationToken,
 }
 
@@ -65,6 +69,8 @@ const PASSING: &str = "a command of tapedeck";
 /// How long one that is to run a tape waits for such a command.
 const PASSING_MAX: Duration = Duration::from_secs(10);
 const PASSING_LOOK: Duration = Duration::from_millis(100);
+/// How long a command waits for one that stops the servers, before it starts them itself.
+const LEAVING_MAX: Duration = Duration::from_secs(60);
 
 /// Takes the lock of a tape.
 async fn lock(dir: &TapeDir, access: Access) -> Result<InstanceLock, ServerError> {
@@ -82,6 +88,45 @@ async fn lock(dir: &TapeDir, access: Access) -> Result<InstanceLock, ServerError
     }
 }
 
+/// A stay of a command that uses the servers of another process.
+struct Visit {
+    stay: Stay,
+    /// Whether that is a command too, which runs no services.
+    of_command: bool,
+}
+
+/// The lock of a tape, or the stay of a command that uses the servers of the process which holds it.
+async fn enter(dir: &TapeDir, access: Access) -> Result<(Option<InstanceLock>, Option<Visit>), Failure> {
+    let failed = |error: ServerError| Failure::config(error.to_string());
+    let began = Instant::now();
+    loop {
+        // Before the lock is looked at: from then on its holder does not leave.
+        let stay = match access {
+            Access::Shared => Stay::begin(&dir.path).map_err(failed)?,
+            Access::Sole => None,
+        };
+        match lock(dir, access).await {
+            Ok(lock) => return Ok((Some(lock), None)),
+            Err(ServerError::InUse { owner, .. }) if access == Access::Sole => {
+                return Err(runs_already(dir, &owner));
+            }
+            Err(ServerError::InUse { owner, .. }) => {
+                if let Some(stay) = stay {
+                    return Ok((None, Some(Visit { stay, of_command: owner.starts_with(PASSING) })));
+                }
+                if began.elapsed() > LEAVING_MAX {
+                    return Err(Failure::unreachable(format!(
+                        "tape {}: {owner} is stopping its servers and has not ended within {LEAVING_MAX:?}",
+                        dir.name
+                    )));
+                }
+                tokio::time::sleep(PASSING_LOOK).await;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
 /// Whether a process runs a tape: one that has it open beside others may end at any moment.
 fn is_run(dir: &TapeDir) -> bool {
     let held = || InstanceLock::acquire(&dir.path, PASSING);
@@ -92,7 +137,7 @@ fn is_run(dir: &TapeDir) -> bool {
 impl Session {
     /// Opens the tape named by the options, else the one used last.
     pub async fn open(global: &Global) -> Result<Self, Failure> {
-        let (home, dir, manifest) = Self::chosen(global)?;
+        let (home, dir, manifest) = Self::chosen(global).await?;
         Self::opened(global, home, dir, manifest, Access::Shared).await
     }
 
@@ -110,14 +155,15 @@ impl Session {
         Ok(None)
     }
 
-    /// The tape named by the options, else the one used last, before it is opened.
-    pub fn chosen(global: &Global) -> Result<(Home, TapeDir, Manifest), Failure> {
+    /// The tape named by the options, else the one that servers of the user's own hold, else the one used last, before it
+    /// is opened.
+    pub async fn chosen(global: &Global) -> Result<(Home, TapeDir, Manifest), Failure> {
         let home = Home::locate(global.home.as_deref())?;
         let dir = match &global.tape {
             Some(name) => home.tape(name)?,
-            None => match home.last() {
-                Some(last) => last,
-                None if uses_external(&global.servers) => home.tape("main")?,
+            None => match held::tape(global, &home).await?.or_else(|| home.last()) {
+                Some(dir) => dir,
+                None if uses_external(&global.servers) => home.tape(OWN_TAPE)?,
                 None => {
                     return Err(Failure::not_found(
                         "there is no tape yet",
@@ -126,12 +172,8 @@ impl Session {
                 }
             },
         };
-        let Some(manifest) = dir.manifest()? else {
-            let known = home.tapes().join(", ");
-            return Err(Failure::not_found(
-                format!("tape {:?} does not exist (there are: {known})", dir.name),
-                "tapedeck up --tape NAME",
-            ));
+        let Some(manifest) = held::manifest_of(global, &dir).await? else {
+            return Err(held::unknown(global, &home, &dir));
         };
         Ok((home, dir, manifest))
     }
@@ -146,7 +188,7 @@ impl Session {
     pub async fn open_own_of(global: &Global, market: Market) -> Result<Self, Failure> {
         let home = Home::locate(global.home.as_deref())?;
         let dir = home.tape(global.tape.as_deref().unwrap_or(OWN_TAPE))?;
-        let manifest = match dir.manifest()? {
+        let manifest = match held::manifest_of(global, &dir).await? {
             Some(manifest) => manifest,
             None => Manifest { calendar: calendar_note(market), ..up::manifest(TapeKind::Main, 0) },
         };
@@ -177,29 +219,25 @@ impl Session {
         let config = Arc::clone(&global.configuration()?.config);
         check_servers(&global.servers)?;
         let external_servers = uses_external(&global.servers);
-        let lock = if external_servers {
-            None
-        } else {
-            match lock(&dir, access).await {
-                Ok(lock) => Some(lock),
-                Err(ServerError::InUse { owner, .. }) if access == Access::Sole => {
-                    return Err(runs_already(&dir, &owner));
-                }
-                Err(ServerError::InUse { .. }) => None,
-                Err(error) => return Err(Failure::config(error.to_string())),
-            }
+        let (lock, stay) = if external_servers { (None, None) } else { enter(&dir, access).await? };
+        let named = match external_servers {
+            true => Some(claimed(&global.servers, &dir, &manifest).await?),
+            false => None,
         };
         // Only now: others find the tape when whoever makes it has it open.
         dir.ensure(&manifest)?;
-        let (addresses, owned) = match lock {
-            Some(lock) => {
+        let (addresses, owned) = match (lock, &named) {
+            (Some(lock), _) => {
                 let (addresses, owned) = start(global, &config, &dir, &manifest, lock).await?;
                 (addresses, Some(owned))
             }
-            None if external_servers => (external(&global.servers)?, None),
-            None => (attach(&dir).await?, None),
+            (None, Some((addresses, _))) => (addresses.clone(), None),
+            (None, None) => (attach(&dir).await?, None),
         };
-        let jetstream = connect(&addresses).await?;
+        let jetstream = match named {
+            Some((_, jetstream)) => jetstream,
+            None => connect(&addresses).await?,
+        };
         event_log::definitions::apply(&jetstream).await?;
         let session = Self {
             dir,
@@ -213,6 +251,8 @@ impl Session {
             addresses,
             external_servers,
             owned,
+            stay,
+            access_wanted: access,
             interrupt: CancellationToken::new(),
         };
         session.watch_interrupt();
@@ -322,18 +362,31 @@ impl Session {
         self.owned.is_some()
     }
 
-    /// Stops what this session started.
+    /// True when nobody but commands uses the tape's own servers: then no projector of others follows what is appended.
+    pub fn is_among_commands(&self) -> bool {
+        self.owned.is_some() || self.stay.as_ref().is_some_and(|visit| visit.of_command)
+    }
+
+    /// Stops what this session started. A command that started servers beside others leaves last; whoever runs the tape
+    /// waits for nobody.
     pub async fn close(self) {
-        let Self { dir, owned, tape, jetstream, reader, .. } = self;
+        let Self { dir, owned, tape, jetstream, reader, stay, access_wanted, interrupt, .. } = self;
         if let Some(pool) = reader.into_inner() {
             pool.close().await;
         }
         // Clients leave before their server does.
         drop((tape, jetstream));
-        if let Some(owned) = owned {
+        if let Some(mut owned) = owned {
+            match access_wanted {
+                Access::Shared => owned.outlast_others(&dir.name, &interrupt).await,
+                Access::Sole => {
+                    owned.used_by_others();
+                }
+            }
             Addresses::remove(&dir);
             owned.stop().await;
         }
+        drop(stay.map(|visit| visit.stay));
     }
 
     fn watch_interrupt(&self) {
@@ -391,7 +444,21 @@ fn was_cut_off(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
-async fn connect(addresses: &Addresses) -> Result<JetStreamLog, Failure> {
+/// The servers of the user's own, which hold this tape from now on if they held none.
+async fn claimed(
+    servers: &ServerUrls,
+    dir: &TapeDir,
+    manifest: &Manifest,
+) -> Result<(Addresses, JetStreamLog), Failure> {
+    dir.check(manifest)?;
+    let addresses = external(servers)?;
+    let jetstream = connect(&addresses).await?;
+    held::claim(&jetstream, dir, manifest).await?;
+    Ok((addresses, jetstream))
+}
+
+/// Connects to the tape's NATS server.
+pub async fn connect(addresses: &Addresses) -> Result<JetStreamLog, Failure> {
     event_log::connect(nats_options(addresses))
         .await
         .map_err(|error| Failure::unreachable(format!("NATS: {error}")))

@@ -185,6 +185,14 @@ impl JetStreamLog {
         Ok(())
     }
 
+    /// Gives a stream that exists another configuration.
+    pub(crate) async fn update_stream(&self, stream: &str, config: &Value) -> Result<(), LogError> {
+        request::<Value>(self.client(), &format!("STREAM.UPDATE.{stream}"), config)
+            .await
+            .map_err(|error| error.into_log(format!("update stream {stream}")))?;
+        Ok(())
+    }
+
     /// Deletes a consumer, if it is there.
     pub(crate) async fn delete_consumer(&self, stream: &str, durable: &str) -> Result<(), LogError> {
         match request::<Value>(self.client(), &format!("CONSUMER.DELETE.{stream}.{durable}"), &Value::Null)

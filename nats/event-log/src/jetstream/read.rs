@@ -55,7 +55,10 @@ impl JetStreamReader {
     ) -> Result<Self, LogError> {
         let mut ordered = Ordered::new(connection, stream, filters, after);
         // The first opening is the caller's to know about: the stream may not exist.
-        ordered.open().await.map_err(|error| error.into_log(format!("read stream {stream}")))?;
+        let doing = || format!("read stream {stream}");
+        // Within bounds: the queue of a connection that is lost may be full.
+        let opened = tokio::time::timeout(TIMEOUT * 2, ordered.open()).await;
+        opened.map_err(|error| LogError::new(doing(), error))?.map_err(|error| error.into_log(doing()))?;
         let (sender, decoded) = mpsc::channel(CHUNKS_AHEAD);
         let task = tokio::spawn(ordered.run(sender));
         Ok(Self { decoded, at_hand: VecDeque::new(), ended: None, task })

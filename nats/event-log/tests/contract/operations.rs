@@ -1,7 +1,7 @@
 //! Definitions and connecting, on a real server.
 
 use event_log::definitions::{self, Change};
-use event_log::{ConnectError, connect};
+use event_log::{ConnectError, connect, label};
 use local_servers::testing::TestNats;
 use serde_json::Value;
 
@@ -50,6 +50,24 @@ async fn what_no_definition_states_is_reported_too() {
     assert_eq!(drift.len(), 1, "{drift:?}");
     assert_eq!((drift[0].stream.as_str(), drift[0].field.as_str()), ("TRADING", "allow_msg_ttl"));
     assert_eq!((&drift[0].file_value, &drift[0].server_value), (&Value::Null, &Value::from(true)));
+}
+
+#[tokio::test]
+async fn streams_say_what_was_written_of_them_and_do_not_differ_for_it() {
+    let server = TestNats::start().await.unwrap();
+    let log = client(&server).await;
+    assert_eq!(label::read(&log).await.unwrap(), None);
+    assert!(!label::is_used(&log).await.unwrap());
+    // The stream is made with it, or is there already.
+    for text in ["one tape", "another"] {
+        label::write(&log, text).await.unwrap();
+        definitions::apply(&log).await.unwrap();
+        assert_eq!(label::read(&log).await.unwrap().as_deref(), Some(text));
+        assert_eq!(definitions::diff(&log).await.unwrap(), []);
+    }
+    let context = async_nats::jetstream::new(plain_client(&server).await);
+    context.publish("log.risk.info", "no event".into()).await.unwrap().await.unwrap();
+    assert!(label::is_used(&log).await.unwrap());
 }
 
 #[tokio::test]
