@@ -155,9 +155,9 @@ impl Part {
             ));
         }
         let cut_ns = self.after(2, 3);
-        checked.warnings.extend(look_ahead(cut_ns, |cut| match cut {
+        checked.warnings.extend(look_ahead(begins(&self.data, cut_ns), |cut| match cut {
             None => run(&self.config, &self.data),
-            Some(cut_ns) => run(&self.config, &before(&self.data, cut_ns)),
+            Some(_) => run(&self.config, &before(&self.data, cut_ns)),
         })?);
         let late = Config { late: true, ..self.config.clone() };
         checked.warnings.extend(delay(&run(&self.config, &self.data)?, &run(&late, &self.data)?));
@@ -348,6 +348,15 @@ fn newest(data: &MarketData, (from, until): (i64, i64), count: usize) -> i64 {
         if between(data, middle, until) <= count { high = middle } else { low = middle + 1 }
     }
     low
+}
+
+/// When the first of the bars begins that close at `cut_ns` or later: an order may trade at its open already.
+fn begins(data: &MarketData, cut_ns: i64) -> i64 {
+    let starts = data.series.iter().filter_map(|series| {
+        let first = series.close_ns.values().partition_point(|ns| *ns < cut_ns);
+        series.start_ns.values().get(first).copied()
+    });
+    starts.min().unwrap_or(cut_ns).min(cut_ns)
 }
 
 /// The data without what is known only from `cut_ns` on.

@@ -123,13 +123,12 @@ pub fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A URL without its user and password, and those two, percent-decoding left to the server's own rules:
-/// generated passwords need none.
+/// A URL without its user and password, and those two as they are meant: `%40` stands for an `@`, as in every URL.
 pub fn split_url(url: &str) -> (String, Option<(String, String)>) {
     let Some((scheme, rest)) = url.split_once("://") else { return (url.to_owned(), None) };
     let Some((login, host)) = rest.rsplit_once('@') else { return (url.to_owned(), None) };
     let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    (format!("{scheme}://{host}"), Some((user.to_owned(), password.to_owned())))
+    (format!("{scheme}://{host}"), Some((contracts::unescape(user), contracts::unescape(password))))
 }
 
 /// The URL with another user and password.
@@ -144,4 +143,21 @@ pub fn with_login(url: &str, user: &str, password: &str) -> String {
 /// The password within a URL.
 pub fn password_of(url: &SecretUrl) -> SecretString {
     split_url(url.expose()).1.map_or_else(String::new, |(_, password)| password).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn user_and_password_stand_in_a_url_as_in_every_url() {
+        let login = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        let plain = "nats://host:4222".to_owned();
+        assert_eq!(
+            split_url("nats://td:p%40ss%3Aw%2Frd@host:4222"),
+            (plain.clone(), login("td", "p@ss:w/rd"))
+        );
+        assert_eq!(split_url("nats://td:p@ss:w/rd@host:4222"), (plain.clone(), login("td", "p@ss:w/rd")));
+        assert_eq!(split_url("nats://host:4222"), (plain, None));
+    }
 }

@@ -274,9 +274,26 @@ fn symbol(text: &str) -> Result<String, String> {
     contracts::read_symbol(text).map_err(|_| format!("expected {}", contracts::EXPECTED_SYMBOL))
 }
 
-/// Reads a symbol, or nothing for each one.
-fn symbol_or_each(text: &str) -> Result<String, String> {
-    if text.is_empty() { Ok(String::new()) } else { symbol(text) }
+/// Reads a name that may be left out and then means all there are: a shell's variable that is not set must not.
+fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        Err("expected a name; all are meant without the option".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}
+
+/// Longest reason, as of the API.
+const REASON_CHARS_MAX: usize = 200;
+
+/// Reads a reason, which stands on the tape.
+fn reason(text: &str) -> Result<String, String> {
+    if text.chars().count() > REASON_CHARS_MAX || text.contains(char::is_control) {
+        return Err(format!(
+            "expected at most {REASON_CHARS_MAX} characters, none of them a control character"
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 /// Reads a date.

@@ -31,7 +31,7 @@ pub use news::NewsSection;
 pub use quality::QualityConfig;
 use serde::{Deserialize, Serialize};
 pub use source::{Credential, SourcesConfig};
-pub use strategy::{StrategyConfig, parse_mode};
+pub use strategy::{StrategyConfig, built_in, parse_mode};
 pub use universe::Universe;
 
 use crate::telemetry::TelemetryConfig;
@@ -279,9 +279,13 @@ impl Config {
     /// Reads `path`, or gives the defaults when it is `None`, and checks everything.
     pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
         let Some(path) = path else { return Self::default().completed() };
-        let text = text_of(path)?;
-        let read = file::read(path, &text)?;
-        read.completed().map_err(|error| file::placed(path, &text, error))
+        Self::of_text(path, &text_of(path)?)
+    }
+
+    /// The same of a text that `path` holds, or is to hold.
+    pub fn of_text(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let read = file::read(path, text)?;
+        read.completed().map_err(|error| file::placed(path, text, error))
     }
 
     /// The same of a file of limits, beside its tables as they are written, without what has a default. Its account may

@@ -12,7 +12,7 @@ use contracts::v1::TradingMode;
 use event_log::{Introduced, Tape};
 use ingest::clock::{ClockConfig, ClockError, ClockHandle, FinishReason, Finished, Speed};
 use ingest::file::ReadOptions;
-use ingest::import::ImportReport;
+use ingest::import::{ImportReport, latest_close_ns};
 use ingest::source::{Loaded, Range, RecordedConfig, SimulatedConfig};
 use ingest::{IngestConfig, IngestError, SourceConfig};
 use runtime::{ClockMode, Context, Health, HealthState, Heartbeats};
@@ -445,7 +445,11 @@ pub fn recorded(manifest: &Manifest) -> Result<RecordedConfig, Failure> {
     Ok(RecordedConfig {
         name: "rehearsal".to_owned(),
         files: manifest.bars.iter().chain(&manifest.actions).cloned().collect(),
-        read: ReadOptions { market: manifest.market()?, ..read_options(&bar_format(&manifest.format))? },
+        read: ReadOptions {
+            market: manifest.market()?,
+            latest_ns: Some(latest_close_ns(runtime::now_ns())),
+            ..read_options(&bar_format(&manifest.format))?
+        },
         range: Range { from: manifest.from, to: manifest.to },
     })
 }

@@ -344,6 +344,20 @@ fn what_the_configuration_decides_is_refused_by_the_check_as_by_the_start() -> O
 }
 
 #[test]
+fn output_that_cannot_be_written_is_a_failure() -> Outcome {
+    let home = Home::new()?;
+    for (arguments, words) in
+        [(&["config", "check"][..], "error: stdout: "), (&["config", "check", "--json"], "stdout: ")]
+    {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full")?;
+        let output = home.command(arguments).stdout(full).stderr(Stdio::piped()).output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && said.contains(words), "{arguments:?}: {output:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn decode_turns_a_payload_into_json() -> Outcome {
     let home = Home::new()?;
     let json = r#"{"id":"a1","eventTime":"2020-01-02T15:00:00Z","audit":{"actor":"cli","action":"halt"}}"#;

@@ -305,6 +305,8 @@ fn the_python_example_orders_and_an_operator_stops_replaces_and_removes_it() -> 
     refused(&home, &["strategy", "replace", "swing", "--with", "heir"], 2, &[])?;
     let removed = home.json(&["strategy", "remove", "heir"])?;
     assert_eq!(removed["state"], "removed", "{removed}");
+    let again = home.json(&["strategy", "remove", "heir"])?;
+    assert_eq!(again["state"], "removed already", "{again}");
     let others = signals(&home, "sma_cross")? + signals(&home, "momentum")?;
     eventually("the clock goes on without them", Duration::from_secs(60), || {
         Ok(signals(&home, "sma_cross")? + signals(&home, "momentum")? > others)
@@ -388,7 +390,7 @@ fn orders_by_hand_replay_and_stops_are_told_as_they_are() -> Outcome {
     let other = home.run(&["resume"])?;
     let said = String::from_utf8_lossy(&other.stderr).into_owned();
     assert!(said.contains("not stopped: all accounts"), "{said}");
-    assert!(said.contains("still in force: halt of paper, reduce_only"), "{said}");
+    assert!(said.contains("still in force: halt of paper, reduce-only"), "{said}");
     assert_eq!(rows(&home, &["account"])?[0]["state"], "reduce_only");
     // While it folds, the status may be a degraded one.
     let status = home.run(&["status"])?;

@@ -1,11 +1,14 @@
-//! `up`: the demo within 30 seconds, side by side, stopped and carried on; `tape`: the tapes of a home.
+//! `up`: the demo within 30 seconds, side by side, stopped and carried on; `tape`: the tapes of a home; the one tape that
+//! servers of the user's own hold.
 
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use local_servers::testing::{TestNats, TestPostgres};
+use serde_json::{Value, json};
 
-use crate::harness::{BUSY, Home, Outcome, actions_file, bar_files, eventually, rehearse};
+use crate::harness::{BUSY, Home, Outcome, actions_file, bar_files, eventually, refused, rehearse};
+use crate::telemetry::client;
 
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 
@@ -70,6 +73,25 @@ fn two_homes_run_side_by_side_and_one_home_only_once() -> Outcome {
     assert!(said.contains("runs already"), "{said}");
     assert_eq!(first.interrupt(DRAIN_MAX)?, Some(0), "{}", left.said("up"));
     assert_eq!(second.interrupt(DRAIN_MAX)?, Some(0), "{}", right.said("up"));
+    Ok(())
+}
+
+#[test]
+fn who_uses_the_servers_of_a_command_outlives_it() -> Outcome {
+    let home = Home::new()?;
+    let files = bar_files()?;
+    home.json(&["import", &files[0]])?;
+    // It starts the servers, and is done with the first bar that the other one brings.
+    let mut first = home.spawn("tail", &["tail", "--subject", "market.bar.>", "--limit", "1"])?;
+    let announced = home.path().join("tapes/main/running.json");
+    eventually("its servers run", DRAIN_MAX, || Ok(announced.exists()))?;
+    let other = home.json(&["import", &files[1]])?;
+    assert!(other["appended"].as_u64() > Some(30_000), "{other}");
+    assert_eq!(first.wait(DRAIN_MAX)?, Some(0), "{}", home.said("tail"));
+    assert!(!announced.exists());
+    // What it brought is folded, by itself.
+    let listed = home.json(&["bars"])?;
+    assert!(listed.to_string().contains("\"BAC\""), "{listed}");
     Ok(())
 }
 
@@ -160,5 +182,86 @@ fn a_copy_of_the_tape_alone_holds_all_that_there_was() -> Outcome {
         let arguments = [what, &tape].concat();
         assert_eq!(copy.json(&arguments)?, home.json(&arguments)?, "{what:?}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_of_ones_own_hold_one_tape_and_say_which() -> Outcome {
+    let nats = TestNats::start().await?;
+    let database = TestPostgres::shared().await?.create_database(None).await?;
+    let home = || -> anyhow::Result<Home> {
+        let mut home = Home::new()?;
+        home.set("NATS_URL", &nats.url());
+        home.set("DATABASE_URL", database.url());
+        Ok(home)
+    };
+    let (first, second) = (home()?, home()?);
+    refused(&second, &["chain-hash"], 3, &["\"main\" does not exist here", "do not say what they hold"])?;
+    // Of a Saturday, so that the calendar tells.
+    let bars = first.path().join("bars.csv").display().to_string();
+    let rows = "symbol,timeframe,start_utc,open,high,low,close,volume\nTEST,1h,2020-01-04T15:00:00Z,10,11,9,10.5,100\n";
+    std::fs::write(&bars, rows)?;
+    let import = ["import", &bars, "--tape", "mine"];
+    let made = first.json(&[&import[..], &["--calendar", "24x7"]].concat())?;
+    assert_eq!(made["appended"], 1, "{made}");
+
+    // Another tape is refused and leaves nothing.
+    let other = ["hold the tape mine, expected that one", "--tape mine"];
+    refused(&second, &["up", "--tape", "demo"], 2, &[&["tape demo: "][..], &other].concat())?;
+    refused(&second, &["import", &bars], 2, &[&["tape main: "][..], &other].concat())?;
+    let rehearsal = ["rehearse", "--bars", &bars, "--calendar", "24x7"];
+    refused(&second, &rehearsal, 2, &[&["tape rehearsal-"][..], &other].concat())?;
+    let same_name = [&rehearsal[..], &["--tape", "mine"]].concat();
+    refused(&second, &same_name, 2, &["tape mine: ", "as in the tape of this name"])?;
+    assert!(!second.path().join("tapes").exists());
+
+    // A home that knows nothing takes it from them, calendar and all, and needs no name.
+    let again = second.json(&import)?;
+    assert_eq!((&again["duplicates"], &again["rejected"]), (&json!(1), &json!([])), "{again}");
+    let alone = home()?;
+    let mut services = alone.spawn("run", &["run", "risk", "projector"])?;
+    eventually("risk is ready, on a machine of its own", Duration::from_secs(60), || {
+        // Not all services are there, which is its exit code.
+        let status = alone.run(&["status", "--json"])?;
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap_or(Value::Null);
+        let mut rows = status["services"].as_array().into_iter().flatten();
+        Ok(rows.any(|row| row["service"] == "risk" && row["state"] == "ready"))
+    })?;
+    assert_eq!(services.interrupt(DRAIN_MAX)?, Some(0), "{}", alone.said("run"));
+    assert_eq!(alone.json(&["chain-hash"])?, first.json(&["chain-hash"])?);
+    assert_eq!(alone.json(&["tape", "list"])?[0]["name"], "mine");
+    assert_eq!(first.json(&["stream", "diff"])?, json!([]));
+    Ok(())
+}
+
+/// As versions left them that did not write down what the tape is.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_do_not_say_what_they_hold_learn_it_from_the_home_of_their_tape() -> Outcome {
+    let nats = TestNats::start().await?;
+    let database = TestPostgres::shared().await?.create_database(None).await?;
+    let (mut first, mut second) = (Home::new()?, Home::new()?);
+    for home in [&mut first, &mut second] {
+        home.set("NATS_URL", &nats.url());
+        home.set("DATABASE_URL", database.url());
+    }
+    let bars = first.path().join("bars.csv").display().to_string();
+    let rows = "symbol,timeframe,start_utc,open,high,low,close,volume\nTEST,1h,2020-01-02T15:00:00Z,10,11,9,10.5,100\n";
+    std::fs::write(&bars, rows)?;
+    first.json(&["import", &bars, "--tape", "mine"])?;
+    let client = client(&nats).await?;
+    let info = client.request("$JS.API.STREAM.INFO.MARKET", "".into()).await?;
+    let mut config = serde_json::from_slice::<Value>(&info.payload)?["config"].take();
+    let label = config["metadata"]["tapedeck.tape"].take();
+    assert!(label.as_str().is_some_and(|label| label.contains("mine")), "{label}");
+    config["metadata"] = json!({});
+    let answer = client.request("$JS.API.STREAM.UPDATE.MARKET", config.to_string().into()).await?;
+    let answer: Value = serde_json::from_slice(&answer.payload)?;
+    assert!(answer["error"].is_null() && answer["config"]["metadata"]["tapedeck.tape"].is_null(), "{answer}");
+
+    // A new tape does not take their place.
+    refused(&second, &["import", &bars], 2, &["tape main: ", "a tape that says no name", "tapedeck status"])?;
+    assert!(!second.path().join("tapes").exists());
+    let chain = first.json(&["chain-hash", "--tape", "mine"])?;
+    assert_eq!(second.json(&["chain-hash"])?, chain);
     Ok(())
 }

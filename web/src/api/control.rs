@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use contracts::stream::TRADING;
 use contracts::v1::TradingState;
 use domain::risk::breaker;
+use projections::queries;
 use runtime::command::{self, Stop};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::fields::{Asked, NoFields};
+use super::risk::{Stopped, stopped};
 use super::{Given, Key, Problem, Problems, caller, fields};
 use crate::access::Actor;
 use crate::action::tape;
@@ -42,8 +45,10 @@ pub struct Switch {
 pub struct Switched {
     /// Account; empty for all.
     account: String,
+    /// Strategy, or `manual` for what is traded by hand; empty for all.
+    strategy: String,
     /// What strategies may send now where nothing stricter is in force: `reduce_only` or `halted`; `resumed` where a stop
-    /// was ended.
+    /// was ended, `not_stopped` where there was none of this scope.
     state: &'static str,
 }
 
@@ -67,7 +72,7 @@ pub async fn halt(
     let stop = checked(&app, switch).await?;
     let caller = caller(&actor, &key, &target(&stop));
     command::halt_scope(&app.context.tape, &caller, &stop, state).await.map_err(tape)?;
-    Ok(Json(Switched { account: stop.account, state: breaker::state_name(state) }))
+    Ok(Json(Switched { account: stop.account, strategy: stop.strategy, state: breaker::state_name(state) }))
 }
 
 /// Allow new exposure again.
@@ -86,8 +91,19 @@ pub async fn resume(
     }
     let stop = checked(&app, switch).await?;
     let caller = caller(&actor, &key, &target(&stop));
+    let state = if is_stopped(&app, &stop).await? { "resumed" } else { "not_stopped" };
     command::resume_scope(&app.context.tape, &caller, &stop).await.map_err(tape)?;
-    Ok(Json(Switched { account: stop.account, state: "resumed" }))
+    Ok(Json(Switched { account: stop.account, strategy: stop.strategy, state }))
+}
+
+/// Whether there is a stop that ends when this scope is resumed. Where the read model has not folded the last command yet,
+/// the command is what counts.
+async fn is_stopped(app: &App, stop: &Stop) -> Result<bool, PageError> {
+    let last = app.context.tape.last_sequence(TRADING, "control.>").await?;
+    let book = queries::load_book(&app.config.pool).await?;
+    let of = (&stop.account, &stop.strategy);
+    let ends = |row: &Stopped| row.ends_by_resume() && (&row.account, &row.strategy) == of;
+    Ok(book.sequence() < last || stopped(&book).iter().any(ends))
 }
 
 async fn checked(app: &App, switch: Switch) -> Result<Stop, PageError> {

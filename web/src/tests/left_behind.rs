@@ -75,6 +75,7 @@ async fn what_a_removed_strategy_leaves_behind_is_asked_for_and_stays_within_rea
         let key = format!("key-number-{number}");
         let (status, answer) = call(&deck, &token, Method::POST, path, &key, &body).await;
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        assert!(path == "limits" || answer["strategy"] == "swing", "{path}: {answer}");
     }
     deck.settle().await;
     let (_, risk) = call(&deck, &token, Method::GET, "risk", "key-number-0", "").await;

@@ -196,6 +196,24 @@ async fn a_strategy_is_halted_killed_and_resumed_on_the_pages() {
 }
 
 #[tokio::test]
+async fn what_is_not_stopped_is_not_resumed() {
+    let deck = Deck::traded().await;
+    let token = deck.app.config.access.create_token("boss", Role::Admin, "test", i64::MAX).unwrap().secret;
+    let asked = async |path: &str, key: &str, body: &str| {
+        deck.settle().await;
+        let (status, answer) = call(&deck, &token, Method::POST, path, key, body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer["state"].as_str().unwrap().to_owned()
+    };
+    let paper = "{\"account\":\"paper\"}";
+    assert_eq!(asked("trading/resume", "key-number-1", paper).await, "not_stopped");
+    assert_eq!(asked("trading/halt", "key-number-2", paper).await, "reduce_only");
+    assert_eq!(asked("trading/resume", "key-number-3", "{}").await, "not_stopped", "another scope is");
+    assert_eq!(asked("trading/resume", "key-number-4", paper).await, "resumed");
+    assert_eq!(asked("trading/resume", "key-number-5", paper).await, "not_stopped");
+}
+
+#[tokio::test]
 async fn a_breaker_that_has_not_tripped_is_not_reset() {
     let deck = Deck::traded().await;
     let visitor = Visitor::of(&deck).await;

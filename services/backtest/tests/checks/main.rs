@@ -84,6 +84,16 @@ fn an_edge_of_one_bar_is_found_to_depend_on_being_on_time() {
 }
 
 #[test]
+fn a_trade_at_the_open_of_the_first_bar_that_is_cut_off_saw_nothing_of_the_future() {
+    // Wherever the cut falls among the exits.
+    for count in 600..620 {
+        let zigzag = data(6, again(&[100, 103, 106, 109, 106, 103], count));
+        let found = of_run(&config("sma_cross", &[("fast", "1"), ("slow", "2")]), &zigzag).unwrap();
+        assert!(!kinds(&found).contains(&Kind::LookAhead), "{count}: {found:?}");
+    }
+}
+
+#[test]
 fn the_neighbours_of_one_run_are_tried() {
     // One bar more of memory buys at the top.
     let sharp = data(6, again(&[100, 104, 108, 112, 106], 600));

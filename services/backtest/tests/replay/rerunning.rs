@@ -113,4 +113,11 @@ async fn a_change_that_cannot_be_made_is_named() {
         let error = changes(rerun.book(), 0, &of(parameter), &of(limit)).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+    let twice = |first: &str, second: &str| [first.to_owned(), second.to_owned()];
+    let (fast, most) = (twice("cross.fast=2", "cross.fast=3"), twice("paper.max_var=1", "paper.max_var=2"));
+    let refused = |parameters: &[String], limits: &[String]| {
+        changes(rerun.book(), 0, parameters, limits).unwrap_err().to_string()
+    };
+    assert_eq!(refused(&fast, &[]), "--param \"cross.fast=3\": expected cross.fast once");
+    assert_eq!(refused(&[], &most), "--limit \"paper.max_var=2\": expected paper.max_var once");
 }

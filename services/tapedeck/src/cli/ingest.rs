@@ -57,17 +57,32 @@ pub enum IngestCommand {
     /// sessions, last success and last error
     Status {
         /// This source only
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = super::name)]
         source: Option<String>,
         /// These symbols only
-        #[arg(long, value_delimiter = ',', value_name = "SYMBOL,...")]
+        #[arg(long, value_delimiter = ',', value_name = "SYMBOL,...", value_parser = super::name)]
         symbols: Vec<String>,
     },
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+    use clap::error::ErrorKind;
+
     use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn an_empty_filter_is_not_an_empty_table() {
+        for filter in [["--source", ""], ["--symbols", ""], ["--symbols", "AAPL,"]] {
+            let line = ["tapedeck", "ingest", "status", filter[0], filter[1]];
+            let refused = Cli::try_parse_from(line).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ValueValidation, "{filter:?}: {refused}");
+        }
+        let line = ["tapedeck", "ingest", "status", "--symbols", "AAPL,@pair"];
+        assert!(Cli::try_parse_from(line).is_ok());
+    }
 
     #[test]
     fn of_weeks_and_months_it_is_said_that_their_days_are_to_be_asked_for() {

@@ -11,7 +11,7 @@ pub enum LiveCommand {
         #[arg(value_name = "ACCOUNT")]
         account: String,
         /// Why, for the tape and the audit
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = super::reason)]
         reason: String,
     },
     /// Take a confirmation back
@@ -20,7 +20,7 @@ pub enum LiveCommand {
         #[arg(value_name = "ACCOUNT")]
         account: String,
         /// Why, for the tape and the audit
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = super::reason)]
         reason: String,
     },
     /// Show each account's broker, mode and confirmation

@@ -17,7 +17,7 @@ pub struct Tail {
     #[arg(long, value_name = "TIME|AGO")]
     pub since: Option<String>,
     /// Print the whole chain that an event id belongs to, and end
-    #[arg(long, value_name = "ID", conflicts_with_all = ["from_seq", "since", "subject"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["from_seq", "since", "subject"], value_parser = id)]
     pub chain: Option<String>,
     /// End at the head of the stream instead of following it
     #[arg(long)]
@@ -25,6 +25,11 @@ pub struct Tail {
     /// End after so many events
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+}
+
+/// Reads an id. An empty one is no event's: it would be the cause of every event that has none.
+fn id(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("expected an event's id".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// Options of `logs`.
@@ -77,6 +82,7 @@ pub enum ConfigCommand {
         /// Its path, for example account.paper.broker
         field: String,
         /// The value, as TOML writes it or as plain text
+        #[arg(allow_negative_numbers = true)]
         value: String,
     },
 }
@@ -144,7 +150,36 @@ pub enum ParkedCommand {
         /// Parked event's id
         id: String,
         /// Why, for the record
-        #[arg(long, value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT", value_parser = super::reason)]
         reason: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use clap::error::ErrorKind;
+
+    use super::ConfigCommand;
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn no_id_is_no_chain() {
+        let refused = Cli::try_parse_from(["tapedeck", "tail", "--chain", ""]).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ValueValidation, "{refused}");
+        assert!(Cli::try_parse_from(["tapedeck", "tail", "--chain", "x"]).is_ok());
+    }
+
+    #[test]
+    fn a_negative_value_is_a_value() {
+        for value in ["-5", "-0.05"] {
+            let line = ["tapedeck", "config", "set", "live.clock_offset_s", value, "--json"];
+            let read = Cli::try_parse_from(line).unwrap();
+            let Command::Config(ConfigCommand::Set { value: taken, .. }) = read.command else {
+                panic!("{line:?} is another command")
+            };
+            assert_eq!((taken.as_str(), read.global.json), (value, true));
+        }
+        assert!(Cli::try_parse_from(["tapedeck", "config", "set", "live.clock_offset_s", "-x"]).is_err());
+    }
 }

@@ -30,7 +30,7 @@ pub enum RecordedCommand {
         /// Id of the run, or its beginning
         id: String,
         /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
         reason: String,
     },
 }

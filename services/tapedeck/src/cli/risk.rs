@@ -6,20 +6,14 @@ use clap::{ArgGroup, Args, Subcommand};
 #[derive(Clone, Debug, Args)]
 pub struct ScopeOptions {
     /// Account [default: each one]
-    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
-    pub account: String,
+    #[arg(long, value_name = "NAME", value_parser = super::name)]
+    pub account: Option<String>,
     /// Strategy, or `manual` for what is traded by hand [default: each one]
-    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
-    pub strategy: String,
+    #[arg(long, value_name = "NAME", value_parser = super::name)]
+    pub strategy: Option<String>,
     /// Symbol [default: each one]
-    #[arg(
-        long,
-        default_value = "",
-        value_name = "SYMBOL",
-        hide_default_value = true,
-        value_parser = super::symbol_or_each
-    )]
-    pub symbol: String,
+    #[arg(long, value_name = "SYMBOL", value_parser = super::symbol)]
+    pub symbol: Option<String>,
 }
 
 /// Limits by account, strategy and symbol.
@@ -40,7 +34,7 @@ pub enum LimitsCommand {
         #[arg(required = true, value_name = "NAME=VALUE")]
         limits: Vec<String>,
         /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
         reason: String,
     },
     /// End all limits of a scope
@@ -49,7 +43,7 @@ pub enum LimitsCommand {
         #[command(flatten)]
         scope: ScopeOptions,
         /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
         reason: String,
     },
     /// List statements of limits, newest first, with author and reason
@@ -70,16 +64,16 @@ pub enum BreakerCommand {
     /// End a breaker and measure anew from here
     Reset {
         /// Account
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = super::name)]
         account: String,
         /// Strategy, for a breaker of one
-        #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
-        strategy: String,
+        #[arg(long, value_name = "NAME", value_parser = super::name)]
+        strategy: Option<String>,
         /// Which, for example drawdown [default: all of them]
         #[arg(value_name = "BREAKER")]
         breaker: Option<String>,
         /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
         reason: String,
     },
 }
@@ -90,11 +84,11 @@ pub enum BreakerCommand {
 #[command(group = ArgGroup::new("scope").args(["account", "strategy", "all"]).required(true).multiple(true))]
 pub struct Kill {
     /// Account
-    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
-    pub account: String,
+    #[arg(long, value_name = "NAME", value_parser = super::name)]
+    pub account: Option<String>,
     /// Strategy, or `manual` for what is traded by hand
-    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
-    pub strategy: String,
+    #[arg(long, value_name = "NAME", value_parser = super::name)]
+    pub strategy: Option<String>,
     /// Everything
     #[arg(long, conflicts_with_all = ["account", "strategy"])]
     pub all: bool,
@@ -102,7 +96,7 @@ pub struct Kill {
     #[arg(long)]
     pub flatten: bool,
     /// Reason, for the audit
-    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
     pub reason: String,
 }
 
@@ -112,4 +106,42 @@ pub struct RiskOptions {
     /// Only of this account
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use clap::error::ErrorKind;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_reason_is_a_line_of_a_bounded_length() {
+        let long = "x".repeat(201);
+        for reason in ["two\nlines", "\u{1b}[31mred", &long] {
+            let line = ["tapedeck", "halt", "--reason", reason];
+            let refused = Cli::try_parse_from(line).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ValueValidation, "{reason:?}: {refused}");
+        }
+        assert!(Cli::try_parse_from(["tapedeck", "halt", "--reason", &long[1..]]).is_ok());
+    }
+
+    #[test]
+    fn an_empty_name_is_not_everything() {
+        for line in [
+            &["kill", "--strategy", ""][..],
+            &["kill", "--account", "", "--flatten"],
+            &["halt", "--account", ""],
+            &["resume", "--strategy", ""],
+            &["limits", "set", "--symbol", "", "max_open_orders=1"],
+            &["limits", "clear", "--account", ""],
+            &["breaker", "reset", "--account", "paper", "--strategy", ""],
+        ] {
+            let refused = Cli::try_parse_from([&["tapedeck"][..], line].concat()).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::ValueValidation, "{line:?}: {refused}");
+        }
+        for line in [&["kill", "--all"][..], &["halt"], &["resume"], &["limits", "clear"]] {
+            assert!(Cli::try_parse_from([&["tapedeck"][..], line].concat()).is_ok(), "{line:?}");
+        }
+    }
 }

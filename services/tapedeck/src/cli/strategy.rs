@@ -44,7 +44,7 @@ pub enum StrategyCommand {
         #[arg(long, value_name = "NAME")]
         to: Option<String>,
         /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT")]
+        #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason)]
         reason: String,
     },
     /// List the built-in kinds with their parameters
@@ -65,7 +65,7 @@ pub enum StrategyCommand {
         #[arg(long, value_name = "NAME")]
         to: Option<String>,
         /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
         reason: String,
     },
     /// Hand over to another strategy, with account and mode, at one position of the tape
@@ -95,7 +95,7 @@ pub enum StrategyCommand {
         #[arg(long, value_name = "keep|flatten|hand-over")]
         positions: Option<String>,
         /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
         reason: String,
     },
     /// Give an external strategy a new password; the old one ends at once
@@ -159,7 +159,7 @@ pub struct Replace {
     #[arg(long, value_name = "keep|flatten|hand-over")]
     pub positions: Option<String>,
     /// Reason, for the audit
-    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
     pub reason: String,
 }
 

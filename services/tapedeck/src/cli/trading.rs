@@ -54,7 +54,7 @@ pub enum OrderCommand {
         #[arg(long, value_name = "PRICE", allow_negative_numbers = true)]
         stop: Option<Price>,
         /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+        #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
         reason: String,
     },
     /// List what was done about groups of orders that were not whole, and about stopped strategies
@@ -68,7 +68,7 @@ pub enum OrderCommand {
         /// Order's id
         id: String,
         /// Reason, for the audit
-        #[arg(long, default_value = "", value_name = "TEXT")]
+        #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason)]
         reason: String,
     },
 }
@@ -125,7 +125,7 @@ pub struct Place {
     #[arg(long, value_name = "NAME")]
     pub account: Option<String>,
     /// Reason, for the audit
-    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
     pub reason: String,
     /// Do not wait for risk's answer
     #[arg(long)]
@@ -181,16 +181,16 @@ pub struct ReportOptions {
 #[derive(Clone, Debug, Args)]
 pub struct Halt {
     /// Account [default: all]
-    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
-    pub account: String,
+    #[arg(long, value_name = "NAME", value_parser = super::name)]
+    pub account: Option<String>,
     /// Strategy, or `manual` for what is traded by hand [default: all]
-    #[arg(long, default_value = "", value_name = "NAME", hide_default_value = true)]
-    pub strategy: String,
+    #[arg(long, value_name = "NAME", value_parser = super::name)]
+    pub strategy: Option<String>,
     /// What may still be sent (of halt) [default: reduce-only]
     #[arg(long, value_enum, value_name = "STATE")]
     pub state: Option<StopState>,
     /// Reason, for the audit
-    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    #[arg(long, default_value = "", value_name = "TEXT", value_parser = super::reason, hide_default_value = true)]
     pub reason: String,
 }
 

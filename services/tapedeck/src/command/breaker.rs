@@ -24,7 +24,8 @@ pub async fn run(session: &Session, asked: &BreakerCommand, output: Output) -> R
     match asked {
         BreakerCommand::List => list(session, output).await,
         BreakerCommand::Reset { account, strategy, breaker: name, reason } => {
-            let stop = control::stop(session, account, strategy, reason).await?;
+            let stop =
+                control::stop(session, account, strategy.as_deref().unwrap_or_default(), reason).await?;
             reset(session, &stop, name.as_deref(), output).await
         }
     }
@@ -105,7 +106,7 @@ impl fmt::Display for Stopped {
             (actor, "") => format!(" (by {actor})"),
             (actor, reason) => format!(" (by {actor}: {reason})"),
         };
-        write!(formatter, "{by} of {stop}, {state}{why}")
+        write!(formatter, "{by} of {stop}, {}{why}", state.replace('_', "-"))
     }
 }
 
@@ -269,5 +270,19 @@ fn show(measure: &RiskMeasured, at_ns: i64, output: Output) {
     groups.extend(lines("symbol", &measure.symbols));
     if !groups.is_empty() {
         output.table(&["BY", "NAME", "GROSS", "NET", "SHARE"], &groups);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_the_word_of_the_options() {
+        let stop = Stop { account: "paper".to_owned(), ..Stop::default() };
+        let (by, actor, state) = ("halt".to_owned(), "ann".to_owned(), "reduce_only");
+        let row = Stopped { stop, by, actor, state, since_ns: 0 };
+        assert_eq!(row.to_string(), "halt of paper, reduce-only (by ann)");
+        assert_eq!(serde_json::to_value(&row).unwrap()["state"], "reduce_only", "programs read another");
     }
 }

@@ -14,7 +14,8 @@ use crate::session::Session;
 
 /// Stops new exposure.
 pub async fn halt(session: &Session, options: &Halt, output: Output) -> Result<(), Failure> {
-    let stop = stop(session, &options.account, &options.strategy, &options.reason).await?;
+    let stop =
+        stop_of(session, options.account.as_deref(), options.strategy.as_deref(), &options.reason).await?;
     let (state, word) = match options.state {
         None => (TradingState::Unspecified, "reduce-only"),
         Some(StopState::ReduceOnly) => (TradingState::ReduceOnly, "reduce-only"),
@@ -32,7 +33,8 @@ pub async fn resume(session: &Session, options: &Halt, output: Output) -> Result
             "tapedeck resume --help",
         ));
     }
-    let stop = stop(session, &options.account, &options.strategy, &options.reason).await?;
+    let stop =
+        stop_of(session, options.account.as_deref(), options.strategy.as_deref(), &options.reason).await?;
     let before = breaker::in_force(session).await?;
     command::resume_scope(&session.tape, &caller(), &stop).await?;
     // Without a read model that knows, the command is all there is to tell of.
@@ -47,7 +49,8 @@ pub async fn resume(session: &Session, options: &Halt, output: Output) -> Result
 
 /// Pulls the kill switch.
 pub async fn kill(session: &Session, options: &Kill, output: Output) -> Result<(), Failure> {
-    let stop = stop(session, &options.account, &options.strategy, &options.reason).await?;
+    let stop =
+        stop_of(session, options.account.as_deref(), options.strategy.as_deref(), &options.reason).await?;
     command::kill(&session.tape, &caller(), &stop, options.flatten).await?;
     done(&stop, if options.flatten { "killed, positions are being closed" } else { "killed" }, output)
 }
@@ -61,6 +64,16 @@ pub async fn stop(session: &Session, account: &str, strategy: &str, reason: &str
     }
     let (account, strategy, reason) = (account.to_owned(), strategy.to_owned(), reason.to_owned());
     Ok(Stop { account, strategy, reason })
+}
+
+/// The same; all are meant where none is named.
+async fn stop_of(
+    session: &Session,
+    account: Option<&str>,
+    strategy: Option<&str>,
+    reason: &str,
+) -> Result<Stop, Failure> {
+    stop(session, account.unwrap_or_default(), strategy.unwrap_or_default(), reason).await
 }
 
 /// Refuses an account that neither the configuration nor the tape knows; the empty name stands for all of them.

@@ -13,12 +13,13 @@ use projections::queries;
 use serde::Serialize;
 use sqlx::PgPool;
 
-use crate::cli::Global;
+use crate::cli::{Global, ServerUrls};
 use crate::config::{AccountConfig, Config, Credential};
 use crate::exit::Failure;
+use crate::held;
 use crate::home::{Home, TapeDir};
 use crate::output::Output;
-use crate::servers::search;
+use crate::servers::{search, uses_external};
 use crate::session::Session;
 use crate::trading;
 
@@ -152,6 +153,21 @@ fn cash(name: &str, there: Amount, here: Amount) -> Option<Finding> {
 
 /// Looks at tools, configuration, disk, ports and, where there is one, the tape.
 pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
+    Box::pin(look(global, output)).await.map_err(|failure| mendable(failure, &global.servers))
+}
+
+/// The failure with what mends it where its hint is this command, which everything else hints at for a server that does
+/// not answer.
+fn mendable(failure: Failure, servers: &ServerUrls) -> Failure {
+    let mend = if uses_external(servers) {
+        "start the servers that NATS_URL and DATABASE_URL name, or unset both"
+    } else {
+        "tapedeck up"
+    };
+    failure.hinting("tapedeck doctor", mend)
+}
+
+async fn look(global: &Global, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let mut findings = around(global);
     if let Ok(configuration) = global.configuration() {
@@ -161,7 +177,9 @@ pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
         findings.extend(collector(&configuration.config.telemetry.otlp_endpoint).await);
         // What is counted with: the tape's cash where there is one, else what it would begin with.
         let mut counted: BTreeMap<String, Amount> = BTreeMap::new();
-        if home.last().is_some() || global.tape.is_some() {
+        // Servers that cannot be asked are told of when the tape is opened.
+        let is_held = uses_external(&global.servers) && !matches!(held::tape(global, &home).await, Ok(None));
+        if home.last().is_some() || global.tape.is_some() || is_held {
             match Session::open(global).await {
                 Ok(session) => {
                     let pool = session.reader().await?;
@@ -174,7 +192,10 @@ pub async fn run(global: &Global, output: Output) -> Result<(), Failure> {
                     counted.extend(accounts.into_iter().map(|row| (row.account, row.cash)));
                     findings.extend(running(&problems?));
                 }
-                Err(failure) => findings.push(found("tape", State::Bad, failure.message, &failure.hint)),
+                Err(failure) => {
+                    let Failure { message, hint, .. } = mendable(failure, &global.servers);
+                    findings.push(found("tape", State::Bad, message, &hint));
+                }
             }
         } else {
             findings.push(found("tape", State::Warning, "there is none yet", "tapedeck up"));
@@ -368,5 +389,21 @@ fn gaps(series: &queries::Series, dates: &[String], calendar: &Calendar) -> Find
             format!("{name}: {} sessions without a bar, the first {first}", missing.len()),
             "tapedeck import FILE",
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_doctor_sends_nobody_to_the_doctor() {
+        let own = ServerUrls { nats_url: None, database_url: None, tools: None };
+        let named = ServerUrls { nats_url: Some("nats://there:4222".to_owned()), ..own.clone() };
+        let hint = |servers: &ServerUrls| mendable(Failure::unreachable("gone"), servers).hint;
+        assert_eq!(hint(&own), "tapedeck up");
+        assert!(hint(&named).contains("NATS_URL"));
+        let other = mendable(Failure::not_found("no tape", "tapedeck up --tape NAME"), &own);
+        assert_eq!(other.hint, "tapedeck up --tape NAME");
     }
 }

@@ -107,7 +107,7 @@ pub async fn switch(
     let after =
         commands::switch_strategy(&session.tape, &access, &caller(), name, to, reason, &leaving).await;
     let account = after.map_err(|error| stop::refused(error, going.hint()))?.registered.account;
-    finish(name, going, &account, found.as_ref(), &leaving, output)
+    finish(name, "replaced", going, &account, found.as_ref(), &leaving, output)
 }
 
 fn tell(
@@ -154,6 +154,7 @@ pub async fn remove(
     output: Output,
 ) -> Result<(), Failure> {
     let going = Going::Removed;
+    let is_registered = commands::registration(&session.tape, name).await?.is_some();
     let (found, leaving) = left_behind(session, name, stated, going, output).await?;
     let access = ServerAccess::of(session);
     let removed = commands::remove_strategy(&session.tape, &access, &caller(), name, reason, &leaving).await;
@@ -162,7 +163,7 @@ pub async fn remove(
         output
             .note(&format!("remove user {} from your server's configuration", runtime::consumer_name(name)));
     }
-    finish(name, going, "", found.as_ref(), &leaving, output)
+    finish(name, removed_state(is_registered), going, "", found.as_ref(), &leaving, output)
 }
 
 /// Hands over from one strategy to another at one position of the tape.
@@ -174,7 +175,7 @@ pub async fn replace(session: &Session, options: &Replace, output: Output) -> Re
     let after =
         commands::replace_strategy(&session.tape, &access, &caller(), name, with, reason, &leaving).await;
     let account = after.map_err(|error| stop::refused(error, going.hint()))?.registered.account;
-    finish(name, going, &account, found.as_ref(), &leaving, output)
+    finish(name, "replaced", going, &account, found.as_ref(), &leaving, output)
 }
 
 /// What a strategy that goes holds, and what becomes of it. Of one that cannot go nothing is asked: the command says why.
@@ -195,9 +196,15 @@ async fn left_behind(
     Ok((found, leaving))
 }
 
+/// What a removal came to: one of a strategy that is registered no more finishes what an earlier one began.
+fn removed_state(is_registered: bool) -> &'static str {
+    if is_registered { "removed" } else { "removed already" }
+}
+
 /// Says what became of the strategy, and of what it holds.
 fn finish(
     name: &str,
+    state: &str,
     going: Going<'_>,
     account: &str,
     found: Option<&InName>,
@@ -210,7 +217,7 @@ fn finish(
         let positions = held.positions.iter().map(|(symbol, quantity)| format!("{quantity} {symbol}"));
         let mut document = json!({
             "strategy": name,
-            "state": if matches!(going, Going::Removed) { "removed" } else { "replaced" },
+            "state": state,
             "positions": positions.collect::<Vec<_>>(),
             "orders": held.orders,
             "fate": commands::fate_name(fate),
@@ -221,8 +228,8 @@ fn finish(
         return output.document(&document);
     }
     match going {
-        Going::ReplacedBy(next) => output.note(&format!("{name} replaced by {next} on {account}")),
-        Going::Removed | Going::Disabled | Going::Shadow => output.note(&format!("{name} removed")),
+        Going::ReplacedBy(next) => output.note(&format!("{name} {state} by {next} on {account}")),
+        Going::Removed | Going::Disabled | Going::Shadow => output.note(&format!("{name} {state}")),
     }
     if !held.holds() {
         return Ok(());

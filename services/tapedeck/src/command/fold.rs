@@ -32,9 +32,9 @@ const STILL_MAX: Duration = Duration::from_secs(2);
 const STUCK_AFTER: Duration = Duration::from_secs(120);
 
 /// Folds what a command has appended to MARKET, `events` of them, where nobody else does. They stand on the tape whatever
-/// becomes of it.
+/// becomes of it. Beside another command that one does not: it folds what it has appended itself.
 pub async fn appended(session: &Session, events: u64, output: Output) -> Result<(), Failure> {
-    if events == 0 || !session.owns_servers() {
+    if events == 0 || !session.is_among_commands() {
         return Ok(());
     }
     let names: Vec<Name> = Name::ALL.into_iter().filter(|name| name.stream() == MARKET).collect();
@@ -43,7 +43,7 @@ pub async fn appended(session: &Session, events: u64, output: Output) -> Result<
 
 /// The same for a run that a command has put on record, so that it is listed.
 pub async fn recorded(session: &Session, output: Output) -> Result<(), Failure> {
-    if !session.owns_servers() || session.interrupt().is_cancelled() {
+    if !session.is_among_commands() || session.interrupt().is_cancelled() {
         return Ok(());
     }
     here(session, &[Name::Backtests], output).await

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::cli::{BarFormat, Global, Import};
 use crate::command::{fold, ingest as ingested};
 use crate::exit::Failure;
+use crate::held;
 use crate::home::{FormatNote, Home};
 use crate::output::Output;
 use crate::session::{OWN_TAPE, Session};
@@ -22,7 +23,7 @@ const REJECTED_SHOWN: usize = 20;
 
 /// Appends the files to the named tape, else to `main`.
 pub async fn run(global: &Global, options: &Import, output: Output) -> Result<(), Failure> {
-    let market = market_of(global, options)?;
+    let market = market_of(global, options).await?;
     let read = ReadOptions { market, ..read_options(&options.format)? };
     for file in &options.files {
         if !file.exists() {
@@ -48,10 +49,10 @@ pub async fn run(global: &Global, options: &Import, output: Output) -> Result<()
 }
 
 /// The market in whose hours the bars lie: that of the tape, of one that is made that of `--calendar`.
-fn market_of(global: &Global, options: &Import) -> Result<Market, Failure> {
+async fn market_of(global: &Global, options: &Import) -> Result<Market, Failure> {
     let stated = options.calendar.as_deref().map(|name| hours(Some(name), HELP)).transpose()?;
     let dir = Home::locate(global.home.as_deref())?.tape(global.tape.as_deref().unwrap_or(OWN_TAPE))?;
-    let known = dir.manifest()?.map(|manifest| manifest.market()).transpose()?;
+    let known = held::manifest_of(global, &dir).await?.map(|manifest| manifest.market()).transpose()?;
     match (stated, known) {
         (Some(stated), Some(known)) if stated != known => Err(Failure::usage(
             format!("--calendar {stated}: expected {known}, the calendar of tape {}", dir.name),

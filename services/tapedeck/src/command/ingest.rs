@@ -1,6 +1,9 @@
 //! `tapedeck ingest`: how the live source, the source of news and the breakers are, and what came onto the tape, by source:
 //! bars and articles, with when they were filled last and why that failed last.
 
+use std::collections::BTreeSet;
+
+use clap::ValueEnum as _;
 use event_log::Tape;
 use ingest::status::{ArticlesStatus, Gap, SeriesStatus, articles, status};
 use projections::queries::{self, BreakerRow, HeartbeatRow, SourceRow};
@@ -8,7 +11,7 @@ use runtime::SILENT_AFTER_NS;
 use runtime::command::filled::{self, Action, Filled, Fillings, NEWS, SeriesFilled};
 use serde::Serialize;
 
-use crate::cli::IngestCommand;
+use crate::cli::{IngestCommand, NewsVendor, Vendor};
 use crate::command::control::caller;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -112,6 +115,18 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
     let failed = |error: queries::QueryError| Failure::unreachable(error.to_string());
     let pool = session.reader().await?;
     let mut live = queries::sources(&pool).await.map_err(failed)?;
+    let mut breakers = queries::breakers(&pool).await.map_err(failed)?;
+    let all = status(&session.tape, calendar).await?;
+    let about = articles(&session.tape).await?;
+    if let Some(source) = source {
+        let named = all.iter().map(|series| &series.source).chain(about.iter().map(|about| &about.source));
+        let named = named.chain(live.iter().map(|row| &row.source));
+        let named = named.chain(breakers.iter().map(|row| &row.source));
+        check_source(
+            source,
+            named.chain(fillings.series().map(|filled| &filled.source)).map(String::as_str),
+        )?;
+    }
     let of_source = |status: SeriesStatus| {
         // Around the clock a day's last bar closes as the next day begins.
         let date = calendar.date_of(status.last_close_ns - 1);
@@ -121,10 +136,9 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
         let came = came.streamed(&live, &status.source, &status.symbol);
         OfSource { authority: stated.map(str::to_owned), came, status }
     };
-    let found = status(&session.tape, calendar).await?.into_iter();
-    let found = found.filter(|series| wanted(&series.source, &series.symbol));
+    let found = all.into_iter().filter(|series| wanted(&series.source, &series.symbol));
     let found: Vec<OfSource> = found.map(of_source).collect();
-    let mut articles = of_articles(articles(&session.tape).await?, &fillings);
+    let mut articles = of_articles(about, &fillings);
     articles.retain(|articles| wanted(&articles.status.source, &articles.status.symbol));
     let has_bars = |filled: &SeriesFilled| {
         found.iter().map(|series| &series.status).any(|series| {
@@ -142,7 +156,6 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
     let mut news: Vec<OfNews> = of_news(session, beats).into_iter().collect();
     news.retain(|row| source.as_ref().is_none_or(|source| row.source == *source));
     let now_ns = runtime::now_ns();
-    let mut breakers = queries::breakers(&pool).await.map_err(failed)?;
     // The last word of a process that ended says nothing about now.
     breakers.retain(|row| now_ns.saturating_sub(row.reported_at_ns) <= SILENT_AFTER_NS);
     breakers.retain(|row| source.as_ref().is_none_or(|source| row.source == *source));
@@ -164,6 +177,19 @@ pub async fn run(session: &Session, command: &IngestCommand, output: Output) -> 
     }
     print(&told, output);
     Ok(())
+}
+
+/// Refuses a source that is neither among `named`, those that the tape tells of, nor a vendor's name.
+fn check_source<'a>(source: &str, named: impl Iterator<Item = &'a str>) -> Result<(), Failure> {
+    let vendors = Vendor::value_variants().iter().filter_map(Vendor::to_possible_value);
+    let of_news = NewsVendor::value_variants().iter().filter_map(NewsVendor::to_possible_value);
+    let mut known: BTreeSet<String> = vendors.chain(of_news).map(|name| name.get_name().to_owned()).collect();
+    known.extend(named.map(str::to_owned));
+    if known.contains(source) {
+        return Ok(());
+    }
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+    Err(Failure::not_found(format!("--source {source}: expected one of {known}"), "tapedeck ingest status"))
 }
 
 fn print(told: &Told, output: Output) {
@@ -366,4 +392,19 @@ fn gaps(gaps: &[Gap]) -> String {
     });
     let more = if gaps.len() > GAPS_SHOWN { ", …" } else { "" };
     format!("{missing} sessions: {}{more}", shown.collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_nobody_knows_is_refused() {
+        for known in ["import", "yahoo", "newsapi"] {
+            assert!(check_source(known, ["import"].into_iter()).is_ok(), "{known}");
+        }
+        let refused = check_source("nope", ["import"].into_iter()).unwrap_err();
+        let words = "--source nope: expected one of alpaca, import, massive, newsapi, yahoo";
+        assert_eq!((refused.code, refused.message.as_str()), (3, words));
+    }
 }

@@ -64,8 +64,10 @@ fn pair(text: &str) -> Result<(String, String), Failure> {
 }
 
 async fn checked(session: &Session, scope: &ScopeOptions) -> Result<Scope, Failure> {
-    control::stop(session, &scope.account, &scope.strategy, "").await?;
-    Ok(Scope::new(&scope.account, &scope.strategy, &scope.symbol))
+    let each = |name: &Option<String>| name.clone().unwrap_or_default();
+    let (account, strategy, symbol) = (each(&scope.account), each(&scope.strategy), each(&scope.symbol));
+    control::stop(session, &account, &strategy, "").await?;
+    Ok(Scope::new(&account, &strategy, &symbol))
 }
 
 /// Whether the tape has bars, quotes or trades of a symbol, or the configuration names it.

@@ -102,7 +102,7 @@ async fn play(
     let seconds = started.elapsed().as_secs_f64();
     if finished.progress.bars == 0 && !finished.was_complete() {
         services.drain().await;
-        return Err(plan::no_bars());
+        return Err(plan::no_bars(&[]));
     }
     let outcome = conclude(session, &mut services, &terms.services, finished, seconds, output).await;
     if outcome.is_ok() && options.stay {

@@ -19,7 +19,7 @@ pub async fn run(global: &Global, options: &Run, output: Output) -> Result<(), F
     } else {
         options.services.iter().copied().collect()
     };
-    let (_, dir, manifest) = Session::chosen(global)?;
+    let (_, dir, manifest) = Session::chosen(global).await?;
     let asked = Asked {
         tape: &dir.name,
         manifest: &manifest,

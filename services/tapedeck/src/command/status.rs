@@ -77,8 +77,7 @@ pub async fn run(session: &Session, options: &Status, output: Output) -> Result<
     loop {
         let screen = look(session).await?;
         if options.watch && output.color {
-            // Clears the terminal and goes to its first line.
-            output.line("\u{1b}[2J\u{1b}[H");
+            output.clear();
         }
         print(&screen, options.watch, output)?;
         if !options.watch {

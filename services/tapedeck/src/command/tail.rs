@@ -7,7 +7,7 @@ use projections::Link;
 use crate::cli::Tail;
 use crate::command::parked::hex;
 use crate::exit::Failure;
-use crate::output::Output;
+use crate::output::{Output, one_line};
 use crate::render;
 use crate::session::Session;
 
@@ -167,7 +167,7 @@ pub(crate) fn line(recorded: &Recorded, output: Output) -> String {
         "{:>9}  {}  {}",
         recorded.sequence,
         output.paint("2", &render::time(ns)),
-        render::summary(&recorded.event)
+        one_line(&render::summary(&recorded.event))
     )
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::cli::{Global, Market, Service, Speed, Up};
 use crate::config::Config;
 use crate::exit::Failure;
+use crate::held;
 use crate::home::{FormatNote, Home, Manifest, TapeDir, TapeKind};
 use crate::output::Output;
 use crate::seed::seed;
@@ -28,12 +29,12 @@ pub fn manifest(kind: TapeKind, seed: u64) -> Manifest {
     }
 }
 
-/// Opens the tape (named, else `main` if anything is streamed or followed, else the one used last, else `main` if it exists, else
-/// `demo`), starts everything and waits.
+/// Opens the tape (named, else `main` if anything is streamed or followed, else the one that servers of the user's own hold, else
+/// the one used last, else `main` if it exists, else `demo`), starts everything and waits.
 pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Failure> {
     let home = Home::locate(global.home.as_deref())?;
     let config = &global.configuration()?.config;
-    let (dir, manifest) = choose(global, options, &home, config)?;
+    let (dir, manifest) = choose(global, options, &home, config).await?;
     let asked = Asked {
         tape: &dir.name,
         manifest: &manifest,
@@ -49,7 +50,7 @@ pub async fn run(global: &Global, options: &Up, output: Output) -> Result<(), Fa
     outcome
 }
 
-fn choose(
+async fn choose(
     global: &Global,
     options: &Up,
     home: &Home,
@@ -62,15 +63,15 @@ fn choose(
             home.tape("main")?
         }
         None if options.market == Some(Market::Demo) => home.tape("demo")?,
-        None => match home.last() {
-            Some(last) => last,
+        None => match held::tape(global, home).await?.or_else(|| home.last()) {
+            Some(dir) => dir,
             None => {
                 let main = home.tape("main")?;
                 if main.manifest()?.is_some() { main } else { home.tape("demo")? }
             }
         },
     };
-    let mut manifest = match dir.manifest()? {
+    let mut manifest = match held::manifest_of(global, &dir).await? {
         Some(manifest) => manifest,
         None => match options.market {
             Some(Market::Real) => manifest(TapeKind::Main, 0),

@@ -52,7 +52,7 @@ fn default_sizing() -> String {
 }
 
 /// Those that there are where the configuration names none.
-pub(super) fn built_in() -> BTreeMap<String, StrategyConfig> {
+pub fn built_in() -> BTreeMap<String, StrategyConfig> {
     ["momentum", "sma_cross"]
         .into_iter()
         .map(|kind| {

@@ -9,7 +9,8 @@ use domain::bar::Timeframe;
 use domain::corporate_action::CorporateAction;
 use domain::series::{BarSeries, MarketData};
 use history::file::ReadOptions;
-use history::{Range, Selection};
+use history::{Range, Selection, segments};
+use ingest::import::latest_close_ns;
 
 use super::HELP;
 use super::request::scoped;
@@ -61,11 +62,32 @@ pub async fn only_timeframe(session: &Session, symbols: &[String]) -> Result<Tim
             held.push(timeframe);
         }
     }
-    match held.as_slice() {
+    if held.is_empty() && symbols.is_empty() {
+        return Err(Failure::usage("--bars: expected FILE, for the tape holds no bars", HELP));
+    }
+    only(&held, symbols)
+}
+
+/// The same of what is kept of a tape, without its servers.
+pub fn only_kept_timeframe(global: &Global, symbols: &[String]) -> Result<Timeframe, Failure> {
+    let (dir, _) = command::history::offline_tape(global)?;
+    let kept = segments::open(&dir).and_then(|segments| segments.list());
+    let kept = kept.map_err(|error| Failure::other(error.to_string()))?;
+    let batches = kept.iter().filter_map(|segment| segment.content.as_ref()).flat_map(|all| &all.batches);
+    let batches: Vec<_> =
+        batches.filter(|batch| symbols.is_empty() || symbols.contains(&batch.symbol)).collect();
+    let is_held = |timeframe: &Timeframe| batches.iter().any(|batch| batch.timeframe == timeframe.name());
+    let held: Vec<Timeframe> = Timeframe::ALL.into_iter().filter(is_held).collect();
+    if held.is_empty() && symbols.is_empty() {
+        return Err(Failure::not_found("no bars are kept of the tape", "tapedeck history sync"));
+    }
+    only(&held, symbols)
+}
+
+/// The one timeframe that is held of the symbols.
+fn only(held: &[Timeframe], symbols: &[String]) -> Result<Timeframe, Failure> {
+    match held {
         [only] => Ok(*only),
-        [] if symbols.is_empty() => {
-            Err(Failure::usage("--bars: expected FILE, for the tape holds no bars", HELP))
-        }
         [] => {
             let stated = symbols.join(",");
             Err(Failure::not_found(
@@ -173,7 +195,8 @@ pub async fn load(options: &RunOptions) -> Result<FromFiles, Failure> {
     }
     let range = Range { from: options.from, to: options.to };
     let selection = Selection { range, market: hours, ..Selection::default() };
-    let read = ReadOptions { market: hours, ..read };
+    let latest_ns = Some(latest_close_ns(runtime::now_ns()));
+    let read = ReadOptions { market: hours, latest_ns, ..read };
     // A timeframe is a choice among those of the files.
     let stated = ReadOptions { timeframe: None, ..read.clone() };
     let loading = tokio::task::spawn_blocking(move || {
@@ -295,4 +318,19 @@ fn timeframe(market: &mut MarketData, options: &RunOptions) -> Result<Timeframe,
     };
     market.series.retain(|series| series.timeframe == chosen);
     Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_timeframe_is_the_only_one_or_those_that_there_are_are_named() {
+        assert_eq!(only(&[Timeframe::H1], &[]).unwrap(), Timeframe::H1);
+        let several = only(&[Timeframe::H1, Timeframe::D1], &[]).unwrap_err();
+        let words = "--timeframe: not stated, and the tape has bars of 1h, 1d: state one";
+        assert_eq!((several.code, several.message.as_str()), (2, words));
+        let none = only(&[], &["X".to_owned()]).unwrap_err();
+        assert_eq!((none.code, none.message.as_str()), (3, "--symbols X: the tape has no bars of them"));
+    }
 }

@@ -50,7 +50,9 @@ const UNRECORDED: &str = "nothing was recorded on the tape";
 pub async fn run(global: &Global, options: &Backtest, output: Output) -> Result<(), Failure> {
     let gate = gate(&options.fail_if)?;
     let files = [("--trades", &options.trades), ("--equity", &options.equity), ("--report", &options.report)];
-    outputs::check(files.map(|(option, file)| (option, file.as_deref())), HELP)?;
+    let files = files.map(|(option, file)| (option, file.as_deref()));
+    outputs::apart(files, outputs::read(&options.run), HELP)?;
+    outputs::check(files, HELP)?;
     if !options.run.bars.is_empty() {
         return Box::pin(over_files(global, options, &gate, output)).await;
     }
@@ -110,8 +112,9 @@ async fn over_files(global: &Global, options: &Backtest, gate: &Gate, output: Ou
 /// A run over what the segments of a tape hold.
 async fn offline(global: &Global, options: &Backtest, gate: &Gate, output: Output) -> Result<(), Failure> {
     let named = Named::find(global, &options.run.strategies, &options.external, None).await?;
-    let Some(timeframe) = options.run.format.timeframe.clone().or_else(|| named.timeframe()) else {
-        return Err(Failure::usage("--timeframe: expected the timeframe of the tape's bars", HELP));
+    let timeframe = match options.run.format.timeframe.clone().or_else(|| named.timeframe()) {
+        Some(timeframe) => timeframe,
+        None => data::only_kept_timeframe(global, &options.run.symbols)?.name().to_owned(),
     };
     let request = request(global, &options.run, &options.parameters, &named, &timeframe)?;
     let mut market = data::kept(global, &options.run, &request).await?;

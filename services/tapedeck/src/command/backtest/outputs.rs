@@ -3,8 +3,9 @@
 use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use crate::cli::RunOptions;
 use crate::exit::Failure;
 
 /// Refuses files that cannot be written, before a run takes its time and is put on record. A file that is there stays
@@ -43,6 +44,43 @@ fn writable(path: &Path) -> Result<(), String> {
     if was_there { Ok(()) } else { std::fs::remove_file(path).map_err(|error| error.to_string()) }
 }
 
+/// The files that a run reads.
+pub fn read(run: &RunOptions) -> impl Iterator<Item = (&str, &Path)> {
+    let bars = run.bars.iter().map(|path| ("--bars", path));
+    let actions = run.actions.iter().map(|path| ("--actions", path));
+    let limits = run.limits.iter().map(|path| ("--limits", path));
+    bars.chain(actions).chain(limits).map(|(option, path)| (option, path.as_path()))
+}
+
+/// Refuses a file that two options are to write, or one that is `read`: it would be lost.
+pub fn apart<'a, 'r>(
+    files: impl IntoIterator<Item = (&'a str, Option<&'a Path>)>,
+    read: impl Iterator<Item = (&'r str, &'r Path)>,
+    help: &str,
+) -> Result<(), Failure> {
+    let mut known: Vec<(&str, PathBuf)> =
+        read.filter_map(|(option, path)| Some((option, place(path)?))).collect();
+    for (option, path) in files {
+        let Some((path, place)) = path.and_then(|path| Some((path, place(path)?))) else { continue };
+        if let Some((other, _)) = known.iter().find(|(_, known)| *known == place) {
+            let message =
+                format!("{option} {}: the file of {other} too, expected another one", path.display());
+            return Err(Failure::usage(message, help));
+        }
+        known.push((option, place));
+    }
+    Ok(())
+}
+
+/// Where a file is or would be, links followed; nothing of a pipe or a device, which may be named twice.
+fn place(path: &Path) -> Option<PathBuf> {
+    if let Ok(there) = std::fs::metadata(path) {
+        return there.is_file().then(|| path.canonicalize().ok())?;
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some(parent.canonicalize().ok()?.join(path.file_name()?))
+}
+
 /// What became of writing one of the files.
 pub fn written(option: &str, path: &Path, result: Result<(), impl Display>) -> Result<(), Failure> {
     result.map_err(|error| Failure::other(format!("{option} {}: {error}", path.display())))
@@ -71,5 +109,26 @@ mod tests {
         assert_eq!((lost.code, lost.hint.as_str()), (2, "help"));
         assert!(itself.message.ends_with(": a directory, expected a file that can be written"));
         assert!(!place("no").exists());
+    }
+
+    #[test]
+    fn a_file_that_is_read_or_written_already_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        std::fs::write(place("bars.csv"), "bars").unwrap();
+        std::fs::create_dir(place("below")).unwrap();
+        let (bars, around, new) = (place("bars.csv"), place("below/../bars.csv"), place("new.csv"));
+        let told = |trades: &Path, equity: &Path| {
+            let files = [("--trades", Some(trades)), ("--equity", Some(equity)), ("--report", None)];
+            apart(files, [("--bars", bars.as_path())].into_iter(), "help").map_err(|failure| failure.message)
+        };
+        told(&new, &place("other.csv")).unwrap();
+        let refused = |option: &str, path: &Path, other: &str| -> Result<(), String> {
+            Err(format!("{option} {}: the file of {other} too, expected another one", path.display()))
+        };
+        assert_eq!(told(&around, &new), refused("--trades", &around, "--bars"));
+        assert_eq!(told(&new, &new), refused("--equity", &new, "--trades"));
+        let nowhere = Path::new("/dev/null");
+        told(nowhere, nowhere).unwrap();
     }
 }

@@ -321,9 +321,14 @@ struct LimitsFile {
 
 fn of_file(path: &Path) -> Result<LimitsFile, Failure> {
     if !path.is_file() {
-        let message =
-            format!("--limits {}: no such file, expected one with a table [account.NAME]", path.display());
-        return Err(Failure::not_found(message, HELP));
+        let refused = |what: &str| {
+            format!("--limits {}: {what}, expected a file with a table [account.NAME]", path.display())
+        };
+        return Err(match path.exists() {
+            true if path.is_dir() => usage(refused("a directory")),
+            true => usage(refused("a device or a pipe")),
+            false => Failure::not_found(refused("no such file"), HELP),
+        });
     }
     let (config, written) = Config::load_limits(path).map_err(|error| Failure {
         hint: HELP.to_owned(),
@@ -421,4 +426,22 @@ pub fn scoped(text: &str) -> Result<(Scope, &str, &str), Failure> {
         scope.symbol = one(&format!("--limit {text:?}: symbol"), &scope.symbol, HELP)?;
     }
     Ok((scope, name, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_those_of_a_file() {
+        let refused = |path: &Path| of_file(path).map(drop).unwrap_err();
+        let device = refused(Path::new("/dev/null"));
+        assert_eq!(device.code, 2);
+        let words = "--limits /dev/null: a device or a pipe, expected a file with a table [account.NAME]";
+        assert_eq!(device.message, words);
+        let dir = tempfile::tempdir().unwrap();
+        assert!(refused(dir.path()).message.contains(": a directory, expected a file"));
+        let missing = refused(&dir.path().join("none.toml"));
+        assert!(missing.code == 3 && missing.message.contains(": no such file, expected"), "{missing:?}");
+    }
 }

@@ -129,6 +129,7 @@ pub async fn walk_forward(global: &Global, options: &WalkForward, output: Output
         out_of_sample_sessions: sessions("--out-of-sample", options.out_of_sample)?,
     };
     let files = [("--trades", options.trades.as_deref()), ("--equity", options.equity.as_deref())];
+    outputs::apart(files, outputs::read(&options.run), WALK_FORWARD_HELP)?;
     outputs::check(files, WALK_FORWARD_HELP)?;
     let found = Box::pin(search(global, &options.run, &options.search, Some(folds), output)).await;
     let found = found.map_err(|failure| failure.hinting(HELP, WALK_FORWARD_HELP))?;
@@ -288,8 +289,7 @@ async fn search(
     }
     let timeframe = run.format.timeframe.as_deref().and_then(|name| name.parse::<Timeframe>().ok());
     if run.offline {
-        let missing = || Failure::usage("--timeframe: expected the timeframe of the tape's bars", HELP);
-        let timeframe = timeframe.ok_or_else(missing)?;
+        let timeframe = timeframe.map_or_else(|| data::only_kept_timeframe(global, &run.symbols), Ok)?;
         let named = inside(global, run, None).await?;
         let request = asked(global, run, search, folds, &named, timeframe)?;
         let market = data::kept(global, run, &request).await?;

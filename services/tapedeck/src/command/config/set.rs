@@ -1,11 +1,12 @@
 //! `tapedeck config set`: one value of the configuration file. Everything else in it stays as it is written.
 
 use std::io::ErrorKind;
+use std::path::Path;
 
 use toml_edit::{DocumentMut, InlineTable, Item, Table, TomlError, Value};
 
 use crate::cli::Global;
-use crate::config::Config;
+use crate::config::{Config, ConfigError, built_in};
 use crate::exit::Failure;
 use crate::home::Home;
 use crate::output::Output;
@@ -23,6 +24,7 @@ pub fn run(global: &Global, field: &str, value: &str, output: Output) -> Result<
         read => read.map_err(|error| Failure::config(format!("{}: {error}", file.display())))?,
     };
     let (after, value) = with(&before, field, value)?;
+    check(&file, &after, &format!("{field} = {value}"))?;
     if let Some(directory) = file.parent() {
         std::fs::create_dir_all(directory)?;
     }
@@ -31,10 +33,6 @@ pub fn run(global: &Global, field: &str, value: &str, output: Output) -> Result<
     if let Ok(before) = std::fs::metadata(&file) {
         std::fs::set_permissions(&beside, before.permissions())?;
     }
-    if let Err(error) = Config::load(Some(&beside)) {
-        std::fs::remove_file(&beside)?;
-        return Err(error.into());
-    }
     std::fs::rename(&beside, &file)?;
     let file = file.display().to_string();
     if output.json {
@@ -42,6 +40,16 @@ pub fn run(global: &Global, field: &str, value: &str, output: Output) -> Result<
     }
     output.line(&format!("{field} = {value} in {file}"));
     Ok(())
+}
+
+/// Refuses what the file would not be taken with. A line that is named is that of the file as it would be.
+fn check(file: &Path, after: &str, stated: &str) -> Result<(), Failure> {
+    let refused = |error: ConfigError| {
+        let failure = Failure::from(error);
+        let message = format!("with {stated}, {}; the file stays as it was", failure.message);
+        Failure { message, ..failure }
+    };
+    Config::of_text(file, after).map(drop).map_err(refused)
 }
 
 /// The text with the field in it, and the field's value as it is written there.
@@ -58,6 +66,7 @@ fn with(text: &str, field: &str, value: &str) -> Result<(String, String), Failur
     };
     let mut document: DocumentMut =
         text.parse().map_err(|error: TomlError| Failure::config(format!("the configuration: {error}")))?;
+    state_built_in(&mut document, tables);
     let value = literal(value);
     let written = value.to_string();
     if !put(&mut document, tables, key, value) {
@@ -66,6 +75,19 @@ fn with(text: &str, field: &str, value: &str) -> Result<(String, String), Failur
         return Err(Failure { hint: format!("state {key} = {written} there"), ..Failure::config(message) });
     }
     Ok((document.to_string(), written))
+}
+
+/// States the strategies that there are by default, where one of them is meant and the file names none: a file that names
+/// one has no others, and says of each what kind it is.
+fn state_built_in(document: &mut DocumentMut, tables: &[&str]) {
+    let ["strategy", name, ..] = tables else { return };
+    let known = built_in();
+    if document.contains_key("strategy") || !known.contains_key(*name) {
+        return;
+    }
+    for (name, strategy) in known {
+        put(document, &["strategy", name.as_str()], "kind", Value::from(strategy.kind));
+    }
 }
 
 /// A value as TOML writes it; what is none is text.
@@ -199,6 +221,30 @@ mod tests {
             let read = text.parse::<toml::Table>().unwrap();
             assert_eq!(read["account"]["paper"].as_table().map(toml::Table::len), Some(1), "{text}");
         }
+    }
+
+    #[test]
+    fn a_strategy_that_there_is_by_default_keeps_its_kind_and_the_other() {
+        let text = after("", "strategy.sma_cross.params.fast", "5").unwrap();
+        let read = Config::of_text(Path::new("tapedeck.toml"), &text).unwrap();
+        let known: Vec<_> = read.strategy.keys().cloned().collect();
+        assert_eq!(known, built_in().into_keys().collect::<Vec<_>>(), "{text}");
+        assert_eq!(read.strategy["sma_cross"].parameters()[0].value, "5", "{text}");
+        let own = "[strategy.mine]\nkind = \"momentum\"\n";
+        let text = after(own, "strategy.mine.sizing", "fixed:1").unwrap();
+        assert_eq!(text, format!("{own}sizing = \"fixed:1\"\n"), "a file that names one has no others");
+    }
+
+    #[test]
+    fn a_value_that_is_not_taken_is_refused_by_the_name_of_the_file() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("tapedeck.toml");
+        let text = after("", "account.paper.broker", "nobody").unwrap();
+        let refused = check(&file, &text, "account.paper.broker = \"nobody\"").unwrap_err();
+        assert_eq!(refused.code, 4);
+        let start = format!("with account.paper.broker = \"nobody\", {}:", file.display());
+        assert!(refused.message.starts_with(&start), "{refused:?}");
+        assert!(refused.message.ends_with("; the file stays as it was"), "{refused:?}");
     }
 
     #[test]

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use analytics::warnings::Warning;
 use backtest::checks;
-use ingest::file::ReadOptions;
+use ingest::file::{ReadOptions, Rejected};
 use ingest::source::Loaded;
 use runtime::command::{STRATEGY_NAME, is_strategy_name};
 
 use super::HELP;
 use crate::cli::{Rehearse, Speed};
-use crate::command::import::{check_kinds, check_readable, check_stated, format_note, hours, read_options};
+use crate::command::import::{
+    check_kinds, check_order, check_readable, check_stated, format_note, hours, left_out, read_options,
+};
 use crate::command::up::manifest;
 use crate::config::Config;
 use crate::exit::Failure;
@@ -26,15 +28,17 @@ pub(super) struct Files {
     pub(super) unstated_splits: Vec<Warning>,
 }
 
-/// Loads the files. One that cannot be read to its end, and files without a bar to play, are refused.
+/// Loads the files. One that cannot be read to its end or has the newest bars first, and files without a bar to play, are
+/// refused.
 pub(super) async fn load(manifest: Manifest) -> Result<Files, Failure> {
     let loading = tokio::task::spawn_blocking(move || -> Result<Files, Failure> {
         let config = recorded(&manifest)?;
         check_kinds(&manifest.bars, &manifest.actions, &config.read, HELP)?;
         check_readable(&config.files, &config.read, HELP)?;
         let loaded = config.load().map_err(|error| Failure::usage(error.to_string(), HELP))?;
+        check_order(&loaded.rejected, loaded.read, HELP)?;
         if loaded.bars == 0 {
-            return Err(no_bars());
+            return Err(no_bars(&loaded.rejected));
         }
         let unstated_splits = checks::of_prices(&loaded.source.data(), config.read.market.calendar(), None);
         Ok(Files { loaded, unstated_splits })
@@ -42,9 +46,10 @@ pub(super) async fn load(manifest: Manifest) -> Result<Files, Failure> {
     loading.await.map_err(|error| Failure::other(error.to_string()))?
 }
 
-/// Nothing lies between the dates that are asked for.
-pub(super) fn no_bars() -> Failure {
-    Failure::not_found("no bar was played: --bars holds none between --from and --to", HELP)
+/// Nothing lies between the dates that are asked for, which may be because of rows that are left out.
+pub(super) fn no_bars(rejected: &[Rejected]) -> Failure {
+    let why = left_out(rejected).map_or_else(String::new, |note| format!("; {note}"));
+    Failure::not_found(format!("no bar was played: --bars holds none between --from and --to{why}"), HELP)
 }
 
 /// What the options ask for, as the tape keeps it.
