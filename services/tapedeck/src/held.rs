@@ -67,11 +67,20 @@ pub fn unknown(global: &Global, home: &Home, dir: &TapeDir) -> Failure {
     )
 }
 
-/// Writes down what the servers hold from now on, or checks that they hold this tape.
-pub async fn claim(log: &JetStreamLog, dir: &TapeDir, manifest: &Manifest) -> Result<(), Failure> {
+/// Writes down what the servers hold from now on, or checks that they hold this tape. One that nobody meant, because it is
+/// merely what its home used last, on servers of its own, is written down nowhere.
+pub async fn claim(
+    log: &JetStreamLog,
+    dir: &TapeDir,
+    manifest: &Manifest,
+    is_meant: bool,
+) -> Result<(), Failure> {
     let this = Held { name: dir.name.clone(), manifest: manifest.clone() };
     if let Some(there) = read(log).await? {
         return this.check(&there);
+    }
+    if !is_meant && dir.path.join("nats").is_dir() {
+        return Ok(());
     }
     // Streams of before this was written down: whoever has their tape may say what it is, no new one.
     if dir.manifest()?.is_none() && label::is_used(log).await? {

@@ -221,7 +221,10 @@ impl Session {
         let external_servers = uses_external(&global.servers);
         let (lock, stay) = if external_servers { (None, None) } else { enter(&dir, access).await? };
         let named = match external_servers {
-            true => Some(claimed(&global.servers, &dir, &manifest).await?),
+            true => {
+                let is_meant = global.tape.is_some() || access == Access::Sole;
+                Some(claimed(&global.servers, &dir, &manifest, is_meant).await?)
+            }
             false => None,
         };
         // Only now: others find the tape when whoever makes it has it open.
@@ -449,11 +452,12 @@ async fn claimed(
     servers: &ServerUrls,
     dir: &TapeDir,
     manifest: &Manifest,
+    is_meant: bool,
 ) -> Result<(Addresses, JetStreamLog), Failure> {
     dir.check(manifest)?;
     let addresses = external(servers)?;
     let jetstream = connect(&addresses).await?;
-    held::claim(&jetstream, dir, manifest).await?;
+    held::claim(&jetstream, dir, manifest, is_meant).await?;
     Ok((addresses, jetstream))
 }
 

@@ -6,7 +6,8 @@
 //! One batch is sent at a time, and the next as soon as it is sent, not when it is answered: the server then takes in one
 //! batch while it stores another.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use async_nats::HeaderValue;
 use contracts::stream::TRADING;
@@ -17,7 +18,7 @@ use super::append::{Failure, PublishAck, acknowledged, headers, pause, tag};
 use super::lane::Lane;
 use super::{JetStreamLog, TIMEOUT};
 use crate::wire::Encoded;
-use crate::{AppendError, Appended, LogError};
+use crate::{AppendError, Appended, LogError, Tape, events_under};
 
 /// Most times that one batch is sent.
 const ATTEMPTS: u32 = 5;
@@ -56,10 +57,13 @@ impl JetStreamLog {
                         Ok(Some(outcome)) => return outcome,
                         Ok(None) if attempt >= ATTEMPTS => return Err(self.conflict(&batch[0]).await),
                         Err(error) if attempt >= ATTEMPTS => return Err(error.into()),
-                        // Nothing of it stands, so that the id is known by a message of somebody else. While an answer
-                        // is missing, it may be that of an attempt that takes effect yet.
+                        // While an answer is missing, the id may be known by an attempt that takes effect yet.
                         Ok(None) if matches!(failure, Failure::Taken) && !unanswered => {
-                            renamed = renamed.or_else(|| (batch[0].stream == TRADING).then(tag));
+                            if batch[0].stream == TRADING
+                                && self.stands_nowhere(batch).await.unwrap_or_default()
+                            {
+                                renamed = renamed.or_else(|| Some(tag()));
+                            }
                         }
                         Ok(None) | Err(_) => {}
                     }
@@ -151,6 +155,17 @@ impl JetStreamLog {
             }
         }
         Ok(None)
+    }
+
+    /// Whether no event of the batch stands under its subject, however long ago it came: then their ids are known by messages
+    /// of somebody else.
+    async fn stands_nowhere(&self, batch: &[Encoded]) -> Result<bool, LogError> {
+        let subjects: BTreeSet<&str> = batch.iter().map(|entry| entry.subject.as_str()).collect();
+        let subjects: Vec<String> = subjects.into_iter().map(str::to_owned).collect();
+        let tape: Tape = Arc::new(self.clone());
+        let there = events_under(&tape, batch[0].stream, &subjects, 1..=u64::MAX).await?;
+        let ids: HashSet<&str> = batch.iter().map(|entry| entry.id.as_str()).collect();
+        Ok(!there.iter().any(|recorded| ids.contains(recorded.event.id.as_str())))
     }
 
     /// Where the batch stands as a whole. It is stored without a gap, so one event of it that is found

@@ -2,6 +2,7 @@
 
 use contracts::Subject;
 use contracts::stream::{MARKET, TRADING};
+use contracts::v1::OrderSpec;
 use event_log::{Append, AppendError, Appended, Expect, MAX_BATCH};
 
 use crate::fixture::{Fixture, accepted, bar, expecting, fill, order, signal};
@@ -13,6 +14,7 @@ crate::contract!(
     a_batch_of_single_appends_answers_where_they_stand,
     a_batch_with_one_stored_event_is_a_conflict,
     a_batch_with_ids_that_a_strategy_took_takes_effect,
+    a_batch_of_long_ago_is_not_stored_again,
     several_wildcard_expectations_fit_in_one_batch,
     the_first_event_of_each_subject_may_state_an_expectation,
     a_wrong_batch_is_refused,
@@ -80,6 +82,22 @@ async fn a_batch_with_ids_that_a_strategy_took_takes_effect(fixture: Fixture) {
     assert_eq!(fresh(&tape.append_batch(batch()).await.unwrap()), [2, 3]);
     assert_eq!(repeated(&tape.append_batch(batch()).await.unwrap()), [2, 3]);
     assert_eq!(tape.state(TRADING).await.unwrap().messages, 3);
+}
+
+async fn a_batch_of_long_ago_is_not_stored_again(fixture: Fixture) {
+    let tape = fixture.tape();
+    let orders = [order("A", 1), order("A", 2)];
+    let both = |when: &str| -> Vec<Append> {
+        let accept = |order: &OrderSpec| accepted(order, &format!("{when} {}", order.order_id), 0);
+        orders.iter().map(accept).map(|entry| Append { expect: Expect::Nothing, ..entry }).collect()
+    };
+    tape.append_batch(both("first")).await.unwrap();
+    // Since then something else came under each of its subjects.
+    tape.append_batch(both("second")).await.unwrap();
+    let outcome = tape.append_batch(both("first")).await;
+    let stands = outcome.as_ref().is_ok_and(|appended| appended.iter().all(|one| one.duplicate));
+    assert!(stands || matches!(outcome, Err(AppendError::Conflict { .. })), "{outcome:?}");
+    assert_eq!(tape.state(TRADING).await.unwrap().messages, 4);
 }
 
 async fn a_batch_of_single_appends_answers_where_they_stand(fixture: Fixture) {
