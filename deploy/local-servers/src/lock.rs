@@ -50,15 +50,15 @@ impl Stay {
 /// The file whose lock those who stay in a directory share.
 fn of_guests(directory: &Path) -> Result<(PathBuf, File), ServerError> {
     let path = directory.join("guests");
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(ServerError::file(&path, "open the lock"))?;
+    let file = open(&path)?;
     Ok((path, file))
+}
+
+/// The file of a lock, made if missing.
+fn open(path: &Path) -> Result<File, ServerError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options.open(path).map_err(ServerError::file(path, "open the lock"))
 }
 
 impl InstanceLock {
@@ -70,14 +70,7 @@ impl InstanceLock {
     pub fn acquire(directory: &Path, owner: &str) -> Result<Self, ServerError> {
         private_dir(directory)?;
         let path = directory.join("lock");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(ServerError::file(&path, "open the lock"))?;
+        let mut file = open(&path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
