@@ -92,8 +92,9 @@ impl Name {
             // of its events, who asked for other terms, and nothing of what contradicts its subject; 4: which other terms
             // were denied, and how they are numbered; 5: prices that brokers stated of what they hold,
             // and by how much splits changed positions; 6: what was said of the positions of a strategy goes on while it is
-            // in shadow mode, and while a stop says nothing of them; 7: when a broker refused to cancel an order.
-            Self::Trading => 7,
+            // in shadow mode, and while a stop says nothing of them; 7: when a broker refused to cancel an order;
+            // 8: when a decision was made.
+            Self::Trading => 8,
             // 2: what a search tries instead of the values that stand in for it.
             Self::Backtests => 2,
             _ => 1,

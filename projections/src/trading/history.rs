@@ -6,6 +6,7 @@ use contracts::v1::{
     AccountConfigured, AccountEntry, AccountMarked, AlertRaised, EntryKind, Event, Fill, GroupHandled,
     LimitsSet, PositionTransferred, RiskDecision, Signal, TradingState, Verdict,
 };
+use domain::book::decided_ns;
 use domain::money::{Amount, Price, Quantity};
 use event_log::Recorded;
 
@@ -260,6 +261,7 @@ fn decision_row(event: &Event, decision: &RiskDecision, sequence: u64, event_tim
         (&decision.reason).into(),
         json(&decision.orders),
         json(&decision.inputs),
+        decided_ns(decision, event_time_ns).into(),
     ]
 }
 

@@ -71,16 +71,16 @@ fn statement(schema: &str) -> String {
     )
 }
 
-/// Approvals of the last day, where there is any limit beside which a decision states them: event time, account,
-/// strategy and the symbols of their orders but for exits that wait for an entry.
+/// Approvals of the last day, where there is any limit beside which a decision states them: when they were
+/// decided, account, strategy and the symbols of their orders but for exits that wait for an entry.
 fn approvals(schema: &str) -> String {
     format!(
         "CASE WHEN EXISTS (SELECT FROM {schema}.limit_sets)
-         THEN COALESCE((SELECT json_agg(json_build_array(event_time_ns, account, strategy, COALESCE((
+         THEN COALESCE((SELECT json_agg(json_build_array(decided_ns, account, strategy, COALESCE((
                  SELECT json_agg(o->>'symbol') FROM jsonb_array_elements(orders) o WHERE NOT o ? 'parentId'
              ), '[]')) ORDER BY sequence)
-             FROM {schema}.risk_decisions WHERE verdict = 'approved' AND event_time_ns >
-                 (SELECT max(event_time_ns) FROM {schema}.risk_decisions WHERE verdict = 'approved')
+             FROM {schema}.risk_decisions WHERE verdict = 'approved' AND decided_ns >
+                 (SELECT max(decided_ns) FROM {schema}.risk_decisions WHERE verdict = 'approved')
                  - {APPROVALS_NS})::text, '[]')
          ELSE '[]' END"
     )
@@ -167,7 +167,8 @@ fn parts(row: &PgRow) -> Result<Loaded, sqlx::Error> {
     let tallies = parse::<TallyRow>(row.try_get(8)?, "risk_tallies")?;
     parts.tallies = tallies.into_iter().map(|row| row.tally).collect();
     let approvals = parse::<(i64, String, String, Vec<String>)>(row.try_get(9)?, "approvals")?;
-    let approval = |(event_ns, account, strategy, symbols)| Approval { event_ns, account, strategy, symbols };
+    let approval =
+        |(decided_ns, account, strategy, symbols)| Approval { decided_ns, account, strategy, symbols };
     parts.approvals = approvals.into_iter().map(approval).collect();
     Ok(Loaded { parts, signalled })
 }

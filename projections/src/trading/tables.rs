@@ -81,6 +81,7 @@ pub(super) static RISK_DECISIONS: Table = Table {
         column("reason", Kind::Text),
         column("orders", JSON),
         column("inputs", JSON),
+        column("decided_ns", Kind::Int),
     ],
 };
 

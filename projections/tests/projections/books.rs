@@ -404,7 +404,7 @@ fn memory() -> Parts {
     };
     let pending = PendingSignal { sequence: 5, event: signal("sma", "IBM", START + 1) };
     let approval = Approval {
-        event_ns: START,
+        decided_ns: START,
         account: "paper".to_owned(),
         strategy: "sma".to_owned(),
         symbols: vec!["IBM".to_owned(), "IBM".to_owned()],

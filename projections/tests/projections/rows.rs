@@ -23,7 +23,8 @@ pub async fn fill(pool: &PgPool, count: i64) -> Result<(), sqlx::Error> {
          INSERT INTO trading.risk_decisions SELECT
             i, 'd' || i, {START_NS} + i / 10 * 1000, 'paper', 'strategy' || i % 7, 'SYM' || i % 300, 's' || i,
             CASE WHEN i % 500 = 0 THEN 'denied' ELSE 'approved' END,
-            CASE WHEN i % 500 = 0 THEN 'max_position' ELSE '' END, '', '[]', '[]'
+            CASE WHEN i % 500 = 0 THEN 'max_position' ELSE '' END, '', '[]', '[]',
+            {START_NS} + i / 10 * 1000
          FROM generate_series(1, {count}) i;
          INSERT INTO trading.signals SELECT
             i, 's' || i, {START_NS} + i / 10 * 1000, 'strategy' || i % 7, 'SYM' || i % 300, 'enter_long', '[]', '[]',

@@ -49,7 +49,7 @@ use contracts::v1::{Event, RiskTally};
 use serde::{Deserialize, Serialize};
 
 pub use account::{AccountConfig, AccountState, Halt, Mark};
-pub use approvals::{APPROVALS_NS, Approval, Rate};
+pub use approvals::{APPROVALS_NS, Approval, Rate, decided_ns, gathered_ns};
 pub use entry::{cash_in_lieu_entries, dividend_entries, split_entries};
 pub use error::FoldError;
 pub use groups::{CLOSING_LEG, GROUP_PATIENCE_NS, GroupStep, is_cancel_due};

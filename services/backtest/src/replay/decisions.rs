@@ -14,7 +14,7 @@ use ::risk::{Pricing, ROUND_BASIS, SERVICE, decided_at};
 use contracts::v1::event::Body;
 use contracts::v1::{Event, RiskDecision, Signal};
 use contracts::{chain_id, from_timestamp, stream, to_timestamp};
-use domain::book::Book;
+use domain::book::{Book, decided_ns};
 use domain::calendar::Calendar;
 use domain::risk::{self, Rule};
 use event_log::{LogError, Recorded, Tape};
@@ -27,7 +27,6 @@ use super::{Found, basis_of};
 
 /// Decisions remembered: those of one round and then some.
 const RECENT_MAX: usize = 4_096;
-const NANOS_PER_MILLISECOND: i64 = 1_000_000;
 
 /// The risk service, followed.
 pub(super) struct Decisions {
@@ -212,11 +211,7 @@ impl Decisions {
         if self.clock == ClockMode::Tape {
             return marked_ns.map_or(signal_ns, |marked_ns| marked_ns.max(signal_ns));
         }
-        let stated = decision.inputs.iter().find_map(|input| {
-            let price_ns = input.price_time.as_ref().and_then(from_timestamp)?;
-            Some(price_ns.saturating_add(input.price_age_ms.saturating_mul(NANOS_PER_MILLISECOND)))
-        });
-        stated.unwrap_or(signal_ns)
+        decided_ns(decision, signal_ns)
     }
 
     /// The event of a decision made at `now_ns`.

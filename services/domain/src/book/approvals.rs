@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use contracts::v1::RiskDecision;
+use contracts::from_timestamp;
+use contracts::v1::{RiskDecision, RiskInput};
 use serde::{Deserialize, Serialize};
 
 use super::Scope;
@@ -17,8 +18,8 @@ pub const APPROVALS_MAX: usize = 200_000;
 /// Orders of one decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
-    /// Event time of the decision, UTC nanoseconds.
-    pub event_ns: i64,
+    /// When it was decided, in market time, UTC nanoseconds: [`decided_ns`].
+    pub decided_ns: i64,
     /// Account.
     pub account: String,
     /// Strategy.
@@ -38,6 +39,23 @@ pub struct Rate {
     pub day: u32,
 }
 
+/// The moment in market time that a decision's inputs were gathered at, UTC nanoseconds to the millisecond of a price's
+/// age; `None` where no symbol had a price.
+#[must_use]
+pub fn gathered_ns(inputs: &[RiskInput]) -> Option<i64> {
+    inputs.iter().find_map(|input| {
+        let price_ns = input.price_time.as_ref().and_then(from_timestamp)?;
+        Some(price_ns.saturating_add(input.price_age_ms.saturating_mul(1_000_000)))
+    })
+}
+
+/// When a decision of event time `event_ns` was made, in market time, UTC nanoseconds. A decision has the event time of its
+/// signal, which after an outage may be long past: rates count orders by when they were let go.
+#[must_use]
+pub fn decided_ns(decision: &RiskDecision, event_ns: i64) -> i64 {
+    gathered_ns(&decision.inputs).unwrap_or(event_ns)
+}
+
 /// Approvals of late, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Approvals {
@@ -48,7 +66,7 @@ impl Approvals {
     pub fn of(rows: Vec<Approval>) -> Self {
         let mut approvals = Self::default();
         let mut rows = rows;
-        rows.sort_by_key(|row| row.event_ns);
+        rows.sort_by_key(|row| row.decided_ns);
         rows.into_iter().for_each(|row| approvals.push(row));
         approvals
     }
@@ -62,15 +80,18 @@ impl Approvals {
         let symbols: Vec<_> = counted.map(|order| order.symbol.clone()).collect();
         if !symbols.is_empty() {
             let (account, strategy) = (decision.account.clone(), decision.strategy.clone());
-            self.push(Approval { event_ns, account, strategy, symbols });
+            let decided_ns = decided_ns(decision, event_ns);
+            self.push(Approval { decided_ns, account, strategy, symbols });
         }
     }
 
     fn push(&mut self, approval: Approval) {
-        let newest = self.kept.back().map_or(approval.event_ns, |last| last.event_ns.max(approval.event_ns));
+        let newest =
+            self.kept.back().map_or(approval.decided_ns, |last| last.decided_ns.max(approval.decided_ns));
         self.kept.push_back(approval.into());
         let oldest = newest.saturating_sub(APPROVALS_NS);
-        while self.kept.len() > APPROVALS_MAX || self.kept.front().is_some_and(|row| row.event_ns < oldest) {
+        while self.kept.len() > APPROVALS_MAX || self.kept.front().is_some_and(|row| row.decided_ns < oldest)
+        {
             self.kept.pop_front();
         }
     }
@@ -78,18 +99,18 @@ impl Approvals {
     pub fn rate(&self, account: &str, scope: &Scope, now_ns: i64, day_ns: i64) -> Rate {
         const SECOND: i64 = 1_000_000_000;
         let mut rate = Rate::default();
-        // Live, signals need not come in the order of their times: all that is kept is looked at.
+        // A clock may have been set back: all that is kept is looked at.
         for row in self.kept.iter().rev() {
             if row.account != account {
                 continue;
             }
             let of = |symbol: &&String| scope.holds(&row.strategy, symbol);
             let orders = u32::try_from(row.symbols.iter().filter(of).count()).unwrap_or(u32::MAX);
-            let age = now_ns.saturating_sub(row.event_ns);
+            let age = now_ns.saturating_sub(row.decided_ns);
             let windows = [
                 (&mut rate.minute, age < 60 * SECOND),
                 (&mut rate.hour, age < 3_600 * SECOND),
-                (&mut rate.day, row.event_ns >= day_ns),
+                (&mut rate.day, row.decided_ns >= day_ns),
             ];
             for (count, within) in windows {
                 *count = count.saturating_add(if within { orders } else { 0 });

@@ -21,6 +21,8 @@ use crate::order::{OrderState, signed};
 pub(super) struct Moment {
     /// Event time, UTC nanoseconds.
     pub event_ns: i64,
+    /// When it was made, in market time, UTC nanoseconds.
+    pub decided_ns: i64,
     /// When its day began, where the tape's calendar is known.
     pub day_ns: Option<i64>,
 }
@@ -163,8 +165,8 @@ impl Check<'_> {
         if let Some(most) = limits.max_open_orders.filter(|most| open > *most) {
             return Some(format!("{open} orders are open, expected at most {most}"));
         }
-        let Moment { event_ns, day_ns } = self.moment;
-        let rate = self.book.rate(&self.decision.account, scope, event_ns, day_ns.unwrap_or(i64::MAX));
+        let Moment { decided_ns, day_ns, .. } = self.moment;
+        let rate = self.book.rate(&self.decision.account, scope, decided_ns, day_ns.unwrap_or(i64::MAX));
         let spans = [
             ("minute", rate.minute, limits.max_orders_per_minute),
             ("hour", rate.hour, limits.max_orders_per_hour),

@@ -12,7 +12,7 @@ use super::opening::{Held, beyond};
 use super::scopes::Moment;
 use super::{Invariant, Violation, limits};
 use crate::book::identity::check_identity;
-use crate::book::{Book, Changes, FoldError, PositionKey};
+use crate::book::{Book, Changes, FoldError, PositionKey, decided_ns};
 use crate::calendar::Calendar;
 use crate::money::{Price, Quantity};
 use crate::order::signed;
@@ -380,9 +380,10 @@ impl Watch {
         Some(Violation::new(Invariant::HaltOpensNothing, sequence, detail))
     }
 
-    fn moment(&self, event_ns: i64) -> Moment {
-        let day_ns = self.calendar.map(|calendar| calendar.start_of(calendar.date_of(event_ns)));
-        Moment { event_ns, day_ns }
+    fn moment(&self, decision: &RiskDecision, event_ns: i64) -> Moment {
+        let decided_ns = decided_ns(decision, event_ns);
+        let day_ns = self.calendar.map(|calendar| calendar.start_of(calendar.date_of(decided_ns)));
+        Moment { event_ns, decided_ns, day_ns }
     }
 
     /// What does not hold of the book after an event.
@@ -410,7 +411,7 @@ impl Watch {
             // Where anything came between what the decision had read and the decision, only a replay can say.
             && trading_basis(event).is_some_and(|read| read >= self.last_other)
             && let Some(event_ns) = event.event_time.as_ref().and_then(from_timestamp)
-            && let Some(detail) = limits::exceeded(&self.book, decision, self.moment(event_ns))
+            && let Some(detail) = limits::exceeded(&self.book, decision, self.moment(decision, event_ns))
         {
             found.push(Violation::new(Invariant::WithinLimits, sequence, detail));
         }

@@ -39,6 +39,8 @@ pub(super) struct Measure<'book> {
     /// Whether it is an operator's.
     pub manual: bool,
     pub now_ns: i64,
+    /// The same as the inputs state it, to the millisecond, so that whoever counts from the records counts alike.
+    pub decided_ns: i64,
 }
 
 impl Measure<'_> {
@@ -107,8 +109,8 @@ impl Measure<'_> {
     fn limit(&self, set: &LimitSet, symbol: &str, side: Side, replaced: Option<&OrderState>) -> LimitInput {
         let scope = &set.scope;
         let rate = {
-            let day_ns = self.calendar.start_of(self.calendar.date_of(self.now_ns));
-            self.book.rate(self.account, scope, self.now_ns, day_ns)
+            let day_ns = self.calendar.start_of(self.calendar.date_of(self.decided_ns));
+            self.book.rate(self.account, scope, self.decided_ns, day_ns)
         };
         let mut input = LimitInput {
             scope: Some(scope.to_wire()),

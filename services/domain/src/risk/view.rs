@@ -10,7 +10,7 @@ use super::kernel::side_of;
 use super::leg::{numbers, terms};
 use super::measure::{Measure, found};
 use super::{Policy, RiskView, Standing, replace};
-use crate::book::{Book, Prices, Reserved, StrategyState};
+use crate::book::{Book, Prices, Reserved, StrategyState, gathered_ns};
 use crate::calendar::Calendar;
 use crate::money::{Amount, Quantity};
 use crate::order::OrderState;
@@ -61,7 +61,8 @@ pub fn view(
         input
     });
     let mut inputs: Vec<RiskInput> = inputs.collect();
-    Measure { book, prices, calendar, account, signal, manual, now_ns }.add(&mut inputs);
+    let decided_ns = gathered_ns(&inputs).unwrap_or(now_ns);
+    Measure { book, prices, calendar, account, signal, manual, now_ns, decided_ns }.add(&mut inputs);
     let cap = strategy.map(|strategy| position_cap_e9(&strategy.kind, &strategy.parameters));
     let policy = Policy {
         standing: if manual { Standing::Active } else { standing(strategy) },

@@ -83,6 +83,33 @@ fn two_approvals_together_keep_every_limit_of_a_scope() {
 }
 
 #[test]
+fn a_rate_is_that_of_the_decisions_and_not_of_their_signals() {
+    let hour = 3_600_000_000_000;
+    // Two signals an hour apart, decided together or each in its time.
+    let approved = |id: &str, signalled_ns: i64, decided_ns: i64| {
+        let Body::RiskDecision(mut decision) = approval(&spec(id), price("20")) else { panic!() };
+        decision.inputs[0].price_time = Some(to_timestamp(decided_ns - hour));
+        decision.inputs[0].price_age_ms = 3_600_000;
+        event(signalled_ns, Body::RiskDecision(decision))
+    };
+    let now = at(NOW);
+    let broken = |second_decided_ns: i64| {
+        let mut watch = Watch::by(Calendar::xnys());
+        let before = under("max_orders_per_hour", "1").into_iter().map(|body| event(now - hour, body));
+        let both = [approved("a", now - hour, now), approved("b", now, second_decided_ns)];
+        let told = (1_u64..).zip(before.chain(both)).flat_map(|(sequence, mut event)| {
+            event.basis = vec![Basis { stream: stream::TRADING.to_owned(), sequence: sequence - 1 }];
+            watch.fold(sequence, &event)
+        });
+        told.map(|found| found.detail).collect::<Vec<_>>()
+    };
+    let together = broken(now);
+    assert_eq!(together.len(), 1, "{together:?}");
+    assert!(together[0].starts_with("2 orders are approved within a hour"), "{together:?}");
+    assert_eq!(broken(now + hour), Vec::<String>::new());
+}
+
+#[test]
 fn what_is_held_counts_at_the_mark_of_the_instant_and_later_as_the_decision_recorded_it() {
     let (first, second) = (spec("a"), spec("b"));
     let bought = vec![

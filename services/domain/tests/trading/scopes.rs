@@ -1,5 +1,6 @@
 //! Limits by scope: each one against a signal that passes without it, measured from a book.
 
+use contracts::to_timestamp;
 use contracts::v1::event::Body;
 use contracts::v1::{Intent, LimitsSet, OrderType, RiskDecision, Signal, SignalLeg, StrategyMode, Verdict};
 use domain::bar::Bar;
@@ -270,6 +271,24 @@ fn rates_count_what_was_approved_within_their_window() {
     // The day after in New York counts anew.
     world.now_ns = start + 86_400 * second;
     world.bars(&[(OTHER, &[20.0])]);
+    world.passes(&other);
+}
+
+#[test]
+fn orders_of_a_backlog_count_when_they_are_let_go() {
+    let mut world = World::new();
+    world.of_account(&[("max_orders_per_hour", "1")]);
+    let spec = spec(&contracts::order_id("rate", 0));
+    let Body::RiskDecision(mut decision) = approval(&spec, price("50")) else { panic!() };
+    // Its signal is of ten hours ago; the decision on it was made now.
+    let hour = 3_600_000_000_000;
+    decision.inputs[0].price_time = Some(to_timestamp(world.now_ns - 10 * hour));
+    decision.inputs[0].price_age_ms = 10 * 3_600_000;
+    let event = event(world.now_ns - 10 * hour, Body::RiskDecision(decision));
+    world.book.apply(world.book.sequence() + 1, &event).unwrap();
+    let other = signal(vec![SignalLeg { quantity_e9: Some(shares("1").0), ..leg(OTHER, Intent::EnterLong) }]);
+    world.denies(&other, "order_rate");
+    world.now_ns += hour;
     world.passes(&other);
 }
 
