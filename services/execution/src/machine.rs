@@ -257,6 +257,12 @@ impl Machine {
         self.applied.as_ref().is_some_and(|ids| ids.contains(id))
     }
 
+    /// Whether the instant of a MARKET sequence is still to be handled.
+    #[must_use]
+    pub fn is_before(&self, market_sequence: u64) -> bool {
+        self.market_sequence < market_sequence
+    }
+
     /// The basis of a decision made now: MARKET and TRADING.
     pub(crate) fn basis(&self) -> (u64, u64) {
         (self.market_sequence, self.book.sequence())

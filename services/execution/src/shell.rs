@@ -108,6 +108,9 @@ struct Shell {
     /// Last sequence of an instant whose parts were handled and whose marks are still to come: its bars are
     /// not matched again.
     matched: Option<u64>,
+    /// MARKET sequence of the instant of what was stored last before this process began. Until it is handled, nothing that
+    /// was asked of orders since is done: what the instant still does to them comes first.
+    begun: u64,
     /// Orders that ended unfilled, of which a broker outside was asked whether that is all.
     confirmed: HashSet<String>,
     /// What does not get anywhere at the moment.
@@ -148,7 +151,9 @@ impl Shell {
             self.reconcile(Occasion::Start).await?;
         }
         loop {
-            self.settle_orders().await?;
+            if !self.machine.is_before(self.begun) {
+                self.settle_orders().await?;
+            }
             if let Some(instant) = self.instants.next_complete() {
                 if self.handle(&instant, market).await? {
                     continue;

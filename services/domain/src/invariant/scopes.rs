@@ -1,6 +1,6 @@
 //! Limits by scope after an approval: sizes, positions, exposure, open orders and rates.
 //!
-//! Held shares are summed here; what they are worth is the account's mark's to say where the decision is of its instant, as
+//! Held shares are summed here; what they are worth is the account's mark's to say where the decision has its prices, as
 //! on a tape clock, and the decision's own record where prices went on since. A net exposure is held where the decision
 //! approves one order: of several legs the policy lets each pass by itself.
 //!
@@ -19,8 +19,8 @@ use crate::order::{OrderState, signed};
 /// When a decision was made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
-    /// Event time, UTC nanoseconds.
-    pub event_ns: i64,
+    /// Whether it has the prices of its account's last mark.
+    pub at_mark: bool,
     /// When it was made, in market time, UTC nanoseconds.
     pub decided_ns: i64,
     /// When its day began, where the tape's calendar is known.
@@ -223,8 +223,7 @@ impl Check<'_> {
 
     /// What is held in the scope, gross and net; `None` where nobody can say what it is worth.
     fn held(&self) -> Option<(Amount, Amount)> {
-        let mark = self.account.mark.as_ref()?;
-        if mark.event_ns != self.moment.event_ns {
+        if !self.moment.at_mark {
             let recorded = self.recorded()?;
             let amount = |money: &Option<Money>| Some(Amount::from_wire(Some(money.as_ref()?)));
             return Some((amount(&recorded.gross_exposure)?, amount(&recorded.net_exposure)?));

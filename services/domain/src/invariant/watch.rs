@@ -6,7 +6,7 @@ use contracts::v1::event::Body;
 use contracts::v1::{
     AccountEntry, BreakerKind, EntryKind, Event, Fill, OrderSpec, OrderSubmitted, RiskDecision, Verdict,
 };
-use contracts::{client_order_id, from_timestamp};
+use contracts::{client_order_id, from_timestamp, stream};
 
 use super::opening::{Held, beyond};
 use super::scopes::Moment;
@@ -60,6 +60,8 @@ pub struct Watch {
     held: BTreeMap<PositionKey, Held>,
     /// Where halts, kills and breakers began, by account, strategy (empty: all of them) and breaker.
     stopped: BTreeMap<(String, String, i32), u64>,
+    /// How far MARKET had been read for the last mark of each account.
+    marked: BTreeMap<String, Option<u64>>,
     /// Last event that a decision may look at and that is neither a signal nor a decision.
     last_other: u64,
     /// The tape's calendar, where it is known: limits of a day are held by it.
@@ -116,6 +118,9 @@ impl Watch {
         }
         let before = self.look(sequence, event);
         found.extend(before);
+        if let Some(Body::AccountMarked(mark)) = &event.body {
+            self.marked.insert(mark.account.clone(), basis_of(event, stream::MARKET));
+        }
         match self.apply(sequence, event) {
             Ok(changes) => {
                 // What no book folds stops nobody.
@@ -234,7 +239,7 @@ impl Watch {
             return found;
         }
         // What the decision had read of TRADING when it was made; a halt behind that came too late for it.
-        let read = trading_basis(event).unwrap_or(sequence);
+        let read = basis_of(event, stream::TRADING).unwrap_or(sequence);
         for spec in &decision.orders {
             let beyond = self.beyond(event, spec, &decision.orders);
             let order = self.orders.entry(spec.order_id.clone()).or_default();
@@ -347,7 +352,7 @@ impl Watch {
     /// the position changed behind what the writer had read, only a replay can say.
     fn beyond(&self, event: &Event, spec: &OrderSpec, orders: &[OrderSpec]) -> i128 {
         let held = self.held(&spec.account, &spec.strategy, &spec.symbol);
-        let known = trading_basis(event).is_some_and(|read| read >= held.moved);
+        let known = basis_of(event, stream::TRADING).is_some_and(|read| read >= held.moved);
         if !known || !spec.reducing {
             return 0;
         }
@@ -380,10 +385,13 @@ impl Watch {
         Some(Violation::new(Invariant::HaltOpensNothing, sequence, detail))
     }
 
-    fn moment(&self, decision: &RiskDecision, event_ns: i64) -> Moment {
+    fn moment(&self, event: &Event, decision: &RiskDecision, event_ns: i64) -> Moment {
+        // Where bars come one by one, marks of one event time have other prices.
+        let same_prices = self.marked.get(&decision.account) == Some(&basis_of(event, stream::MARKET));
+        let at_mark = same_prices && self.book.marked_ns(&decision.account) == event_ns;
         let decided_ns = decided_ns(decision, event_ns);
         let day_ns = self.calendar.map(|calendar| calendar.start_of(calendar.date_of(decided_ns)));
-        Moment { event_ns, decided_ns, day_ns }
+        Moment { at_mark, decided_ns, day_ns }
     }
 
     /// What does not hold of the book after an event.
@@ -409,9 +417,9 @@ impl Watch {
         if let Some(Body::RiskDecision(decision)) = &event.body
             && decision.verdict() == Verdict::Approved
             // Where anything came between what the decision had read and the decision, only a replay can say.
-            && trading_basis(event).is_some_and(|read| read >= self.last_other)
+            && basis_of(event, stream::TRADING).is_some_and(|read| read >= self.last_other)
             && let Some(event_ns) = event.event_time.as_ref().and_then(from_timestamp)
-            && let Some(detail) = limits::exceeded(&self.book, decision, self.moment(decision, event_ns))
+            && let Some(detail) = limits::exceeded(&self.book, decision, self.moment(event, decision, event_ns))
         {
             found.push(Violation::new(Invariant::WithinLimits, sequence, detail));
         }
@@ -430,9 +438,9 @@ pub fn compare_acknowledged<'id>(
     Some(Violation::new(Invariant::NoEventLost, lost.sequence, detail))
 }
 
-/// How far the writer of `event` had read TRADING.
-fn trading_basis(event: &Event) -> Option<u64> {
-    let basis = event.basis.iter().find(|basis| basis.stream == contracts::stream::TRADING)?;
+/// How far the writer of `event` had read a stream.
+fn basis_of(event: &Event, of: &str) -> Option<u64> {
+    let basis = event.basis.iter().find(|basis| basis.stream == of)?;
     Some(basis.sequence)
 }
 

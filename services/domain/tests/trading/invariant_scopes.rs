@@ -144,6 +144,23 @@ fn what_is_held_counts_at_the_mark_of_the_instant_and_later_as_the_decision_reco
     };
     assert_eq!(later("3000"), []);
     assert_eq!(later("2999").len(), 1);
+    // So does one of the mark's own time that had read a bar more than the mark.
+    let of_the_same_time = |read: u64| {
+        let limit = under("max_gross_exposure", "3000");
+        let decided = Body::RiskDecision(decision.clone());
+        let mut watch = Watch::by(Calendar::xnys());
+        let bodies = [limit, bought.clone(), vec![marked(&[(SYMBOL, "40")]), decided]].concat();
+        let last = u64::try_from(bodies.len()).unwrap();
+        let told = (1_u64..).zip(bodies).flat_map(|(sequence, body)| {
+            let mut event = event(at(NOW), body);
+            let basis = |of: &str, sequence: u64| Basis { stream: of.to_owned(), sequence };
+            let market = if sequence == last { read } else { 7 };
+            event.basis = vec![basis(stream::MARKET, market), basis(stream::TRADING, sequence - 1)];
+            watch.fold(sequence, &event)
+        });
+        told.filter(|found| found.sequence == last).count()
+    };
+    assert_eq!((of_the_same_time(7), of_the_same_time(8)), (1, 0));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use contracts::{Subject, stream};
 use domain::book::Book;
 use domain::corporate_action::Effect;
-use event_log::{Recorded, events_under, last_of};
+use event_log::{LogError, Recorded, Tape, events_under, last_of};
 use runtime::{Consumed, Context, Instants};
 
 use super::{Config, Error, Shell};
@@ -23,6 +23,12 @@ const LAST_BARS: usize = 8;
 
 /// Corporate actions looked at for splits since the last marks.
 const LAST_ACTIONS: usize = 256;
+
+/// Events under each of [`OWN`] looked at for the instant that was handled last.
+const LAST_OWN: usize = 64;
+
+/// Where this service states what instants do.
+const OWN: [&str; 3] = ["fill.>", "order.>", "account.>"];
 
 /// Where the entries and order adjustments stand that corporate actions make, and the entries of what brokers outside book.
 const APPLIED: [&str; 7] = [
@@ -42,6 +48,7 @@ impl Shell {
         let book = load_book(config.read_model.as_ref()).await;
         let head = tape.state(stream::TRADING).await?.last_sequence;
         let trading = tape.follow(stream::TRADING, book.sequence() + 1).await?;
+        let begun = begun(tape, head).await?;
         let mut machine = Machine::new(book, &config.accounts, config.calendar);
         machine.learn(head);
         // What is stated before the next instant stands behind those that were handled: a replay takes them first.
@@ -57,6 +64,7 @@ impl Shell {
             consumed,
             together: Vec::new(),
             matched: None,
+            begun,
             confirmed: HashSet::new(),
             trouble: None,
             unanswered: false,
@@ -199,6 +207,20 @@ impl Shell {
         self.machine.learn_applied(all.into_iter().map(|recorded| recorded.event.id).collect());
         Ok(())
     }
+}
+
+/// How far MARKET had been read for what this service stored last. An instant may have been stored in part: a cancel that
+/// was asked for since then must not come between its parts.
+async fn begun(tape: &Tape, head: u64) -> Result<u64, LogError> {
+    let mut begun = 0;
+    for filter in OWN {
+        for stored in tape.stored_before(stream::TRADING, filter, head + 1, LAST_OWN).await? {
+            let Some(event) = stored.decode().ok().filter(|event| event.source == SERVICE) else { continue };
+            let read = event.basis.iter().filter(|basis| basis.stream == stream::MARKET);
+            begun = read.map(|basis| basis.sequence).fold(begun, u64::max);
+        }
+    }
+    Ok(begun)
 }
 
 /// The book of the read model, or an empty one from which the whole tape is folded.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use contracts::v1::event::Body;
 use contracts::v1::{Event, OrderCancelled, OrderSpec, Side, TimeInForce};
 use contracts::{Subject, event_id, to_timestamp};
-use domain::order::OrderStage;
-use event_log::{Append, EventLog as _, Expect, MemoryLog};
+use domain::order::{OrderStage, OrderStatus};
+use event_log::{Append, EventLog as _, Expect, MemoryLog, Recorded};
 use runtime::ClockMode;
 use runtime::testing::{Death, at_every_effect, killed_once};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{E9, OPEN_NS, Script, Staleness, book, config, context, everything, limit, order};
+use crate::support::{
+    E9, HOUR_NS, OPEN_NS, Script, Staleness, bar, book, config, context, everything, limit, order,
+};
 use crate::{day, groups};
 
 /// What must be the same in every run: everything that execution wrote, and everything it was told.
@@ -78,16 +80,75 @@ async fn parts_trailing_stops_and_brackets_killed_at_every_effect_on_the_tape_cl
     check(ClockMode::Tape, 30, groups::play).await;
 }
 
+type Started = (CancellationToken, tokio::task::JoinHandle<Result<(), execution::Error>>);
+
+fn start(script: &Script, clock: ClockMode) -> Started {
+    let (tape, shutdown) = (script.tape.clone(), CancellationToken::new());
+    let context = context(Arc::new(tape.clone()), clock, shutdown.clone());
+    let config = config(&tape, Staleness::Behind(0));
+    (shutdown, tokio::spawn(execution::run(context, config)))
+}
+
+async fn stop((shutdown, task): Started) {
+    shutdown.cancel();
+    task.await.unwrap().unwrap();
+}
+
+/// Two orders that one bar fills; answers what was stored of them.
+async fn two_fills(clock: ClockMode, between: impl AsyncFn(&Script)) -> Vec<Recorded> {
+    let script = Script { tape: MemoryLog::new(), framed: clock == ClockMode::Tape };
+    script.setup().await;
+    let running = start(&script, clock);
+    for name in ["first", "second"] {
+        let spec = order(name, "paper", "A", Side::Buy, 10);
+        script.approve(name, OPEN_NS, &[spec], &[&["accepted"]]).await;
+    }
+    stop(running).await;
+    let close_ns = OPEN_NS + HOUR_NS;
+    script.publish(close_ns, vec![bar("A", close_ns, 100, 101)]).await;
+    between(&script).await;
+    let running = start(&script, clock);
+    script.marked(close_ns).await;
+    stop(running).await;
+    everything(&script.tape).await
+}
+
+#[tokio::test]
+async fn an_instant_that_was_stored_in_part_is_finished_before_what_was_asked_since() {
+    for clock in [ClockMode::Tape, ClockMode::Wall] {
+        let whole = two_fills(clock, async |_| {}).await;
+        let fills: Vec<_> = whole.iter().filter(|it| matches!(it.event.body, Some(Body::Fill(_)))).collect();
+        let [first, second] = fills.as_slice() else { panic!("{} fills", fills.len()) };
+        let Some(Body::Fill(fill)) = &second.event.body else { panic!() };
+        let open = ["first", "second"].map(|name| order(name, "paper", "A", Side::Buy, 10));
+        let other = open.iter().find(|spec| spec.order_id == fill.order_id).unwrap();
+        // Killed between both fills; then somebody asks to cancel the order of the second one.
+        let after = two_fills(clock, async |script| {
+            let subject = Subject::for_event(&first.event, None).unwrap();
+            assert_eq!(subject.as_str(), first.subject);
+            let event = first.event.clone();
+            script.tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
+            script.ask_to_cancel(other).await;
+        })
+        .await;
+        let ids = |events: &[Recorded]| -> Vec<String> {
+            let fills = events.iter().filter(|it| matches!(it.event.body, Some(Body::Fill(_))));
+            fills.map(|it| it.event.id.clone()).collect()
+        };
+        assert_eq!(ids(&after), ids(&whole), "{clock:?}");
+        let mut book = domain::book::Book::default();
+        for it in &after {
+            book.apply(it.sequence, &it.event).unwrap();
+        }
+        assert_eq!(book.order(&other.order_id).unwrap().status, OrderStatus::Filled, "{clock:?}");
+    }
+}
+
 #[tokio::test]
 async fn new_terms_of_an_order_that_ended_are_void_also_after_a_restart() {
     let script = Script { tape: MemoryLog::new(), framed: true };
     script.setup().await;
-    let start = || {
-        let (tape, shutdown) = (script.tape.clone(), CancellationToken::new());
-        let context = context(Arc::new(tape.clone()), ClockMode::Tape, shutdown.clone());
-        let config = config(&tape, Staleness::Behind(0));
-        (shutdown, tokio::spawn(execution::run(context, config)))
-    };
+    let start = || start(&script, ClockMode::Tape);
     let spec = limit(order("void", "paper", "A", Side::Buy, 100), 50, TimeInForce::Gtc);
     let (shutdown, task) = start();
     script.approve("void", OPEN_NS, std::slice::from_ref(&spec), &[&["accepted"]]).await;

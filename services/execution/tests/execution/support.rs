@@ -230,6 +230,12 @@ impl Script {
 
     /// Asks for a cancel and waits for the named outcome.
     pub async fn cancel(&self, order: &OrderSpec, outcome: &str) {
+        self.ask_to_cancel(order).await;
+        self.order_event(order, outcome).await;
+    }
+
+    /// Asks for a cancel.
+    pub async fn ask_to_cancel(&self, order: &OrderSpec) {
         let body = Body::OrderCancelRequested(OrderCancelRequested {
             order_id: order.order_id.clone(),
             actor: "script".into(),
@@ -244,7 +250,6 @@ impl Script {
         };
         let subject = Subject::order(order, "cancel_requested");
         self.tape.append(Append { subject, event, expect: Expect::Nothing }).await.unwrap();
-        self.order_event(order, outcome).await;
     }
 
     pub async fn order_event(&self, order: &OrderSpec, name: &str) {
