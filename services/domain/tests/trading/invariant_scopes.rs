@@ -146,7 +146,7 @@ fn what_is_held_counts_at_the_mark_of_the_instant_and_later_as_the_decision_reco
     assert_eq!(later("2999").len(), 1);
     // So does one of the mark's own time that had read a bar more than the mark.
     let of_the_same_time = |read: u64| {
-        let limit = under("max_gross_exposure", "3000");
+        let limit = under("max_gross_exposure", "6000");
         let decided = Body::RiskDecision(decision.clone());
         let mut watch = Watch::by(Calendar::xnys());
         let bodies = [limit, bought.clone(), vec![marked(&[(SYMBOL, "40")]), decided]].concat();

@@ -289,6 +289,7 @@ fn orders_of_a_backlog_count_when_they_are_let_go() {
     let other = signal(vec![SignalLeg { quantity_e9: Some(shares("1").0), ..leg(OTHER, Intent::EnterLong) }]);
     world.denies(&other, "order_rate");
     world.now_ns += hour;
+    world.bars(&[(OTHER, &[20.0])]);
     world.passes(&other);
 }
 
