@@ -28,9 +28,15 @@ pub const SIGNAL_BYTES_MAX: usize = 64 * 1024;
 /// where it is read; an event that states none is of the first.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// Whether a signal belongs under `subject`, which anybody's program may have sent.
+#[must_use]
+pub fn is_signal(subject: &str) -> bool {
+    subject.split('.').next() == Some("signal")
+}
+
 /// Refuses a payload that is too large for its subject, before anybody takes the trouble of decoding it.
 pub fn admit_size(subject: &str, bytes: usize) -> Result<(), DecodeError> {
-    if bytes <= SIGNAL_BYTES_MAX || subject.split('.').next() != Some("signal") {
+    if bytes <= SIGNAL_BYTES_MAX || !is_signal(subject) {
         return Ok(());
     }
     wrong("payload", format!("{bytes} bytes, expected at most {SIGNAL_BYTES_MAX} of a signal"))
@@ -249,6 +255,7 @@ mod tests {
 
     #[test]
     fn a_signal_has_a_bounded_size_and_other_events_have_not() {
+        assert!(is_signal("signal.mine.SPY") && !is_signal("signals.mine") && !is_signal("control.signal"));
         assert!(admit_size("signal.mine.SPY", SIGNAL_BYTES_MAX).is_ok());
         assert_eq!(
             admit_size("signal.mine.SPY", 70_000).unwrap_err().to_string(),

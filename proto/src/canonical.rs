@@ -3,12 +3,14 @@
 //! Each stored signal, risk decision, order event and fill counts as (id, event time, body), fields in
 //! tag order, sorted by (instant, stage, strategy, symbol, leg, index). Recorded time, basis, headers
 //! and instance ids do not count, so a backtest, a rehearsal and a simulation of the same data give
-//! the same hash. A duplicate id is an error, never collapsed.
+//! the same hash. A duplicate id is an error, never collapsed, but for signals: a strategy outside may send one again,
+//! or under the id of another strategy's. Risk parks what is such, and it does not count.
 
 use std::collections::BTreeSet;
 
 use prost::Message as _;
 
+use crate::chain_id::is_foreign;
 use crate::from_timestamp;
 use crate::v1::Event;
 use crate::v1::event::Body;
@@ -85,36 +87,45 @@ pub fn chain_key(event: &Event) -> Option<ChainKey> {
 
 /// Collects events in any order and hashes them in chain order.
 #[derive(Debug, Default)]
-pub struct ChainHash(Entries);
+pub struct ChainHash {
+    entries: Entries,
+    /// Ids of the signals.
+    signals: BTreeSet<String>,
+}
 
 impl ChainHash {
     /// Adds an event; one that does not count is passed over.
     pub fn add(&mut self, event: &Event) {
-        self.0.add(event);
+        if let Some(Body::Signal(signal)) = &event.body
+            && (is_foreign(event, &signal.strategy) || !self.signals.insert(event.id.clone()))
+        {
+            return;
+        }
+        self.entries.add(event);
     }
 
     /// Number of events that count so far.
     #[must_use]
     pub fn events(&self) -> u64 {
-        self.0.events
+        self.entries.events
     }
 
     /// Number of orders submitted and of fills so far.
     #[must_use]
     pub fn orders_and_fills(&self) -> (u64, u64) {
-        (self.0.orders, self.0.fills)
+        (self.entries.orders, self.entries.fills)
     }
 
-    /// The hash as 64 hex digits. Fails when an id was added twice.
+    /// The hash as 64 hex digits. Fails when an id was added twice, other than a signal's.
     pub fn finish(mut self) -> Result<String, DuplicateId> {
         let mut hasher = blake3::Hasher::new();
         let mut seen = BTreeSet::new();
-        for key in self.0.sorted() {
+        for key in self.entries.sorted() {
             if !seen.insert(key) {
                 return Err(DuplicateId(key.to_owned()));
             }
         }
-        self.0.drain_into(&mut hasher);
+        self.entries.drain_into(&mut hasher);
         Ok(hasher.finalize().to_hex().to_string())
     }
 }

@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
-use crate::id::{EventId, event_id};
-use crate::v1::OrderSpec;
+use crate::MANUAL;
+use crate::id::{EventId, event_id, signal_id};
 use crate::v1::event::Body;
+use crate::v1::{Event, OrderSpec};
 
 /// Who answers a signal.
 pub const RISK: &str = "risk";
@@ -17,6 +18,11 @@ pub const SUBMIT: &str = "execution/submit";
 pub const EXECUTION: &str = "execution/";
 /// Who says what a broker filled, before its id of the execution.
 pub const FILL: &str = "execution/fill/";
+
+/// Most signals that one event may cause.
+pub const SIGNALS_MAX: u32 = 1_000;
+/// Digits of an event's id.
+const ID_DIGITS: usize = 32;
 
 /// Who makes the signals of the built-in strategy `strategy`.
 #[must_use]
@@ -28,6 +34,22 @@ pub fn strategy_handler(strategy: &str) -> String {
 #[must_use]
 pub fn signal(cause: &str, strategy: &str, index: u32) -> EventId {
     event_id(cause, &strategy_handler(strategy), index)
+}
+
+/// Whether `event`, a signal of `strategy`, has an id as ids are that follow from a cause, and this one does not follow
+/// from its own strategy and cause: it may be the id of somebody else's next signal, which must not be answered with it.
+///
+/// Another wrong id, a word or a number, can be nobody's. Operators' signals are named by whoever asks for them.
+#[must_use]
+pub fn is_foreign(event: &Event, strategy: &str) -> bool {
+    let is_digit = |letter: u8| letter.is_ascii_digit() || (b'a'..=b'f').contains(&letter);
+    if strategy == MANUAL || event.id.len() != ID_DIGITS || !event.id.bytes().all(is_digit) {
+        return false;
+    }
+    let (cause, handler) = (event.causation_id.as_str(), strategy_handler(strategy));
+    let is_own =
+        |index| event_id(cause, &handler, index) == event.id || signal_id(strategy, cause, index) == event.id;
+    cause.is_empty() || !(0..SIGNALS_MAX).any(is_own)
 }
 
 /// Id of the decision that answers the signal `signal_id`.

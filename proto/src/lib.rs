@@ -19,7 +19,7 @@ mod time;
 mod json;
 mod wkt;
 
-pub use admission::{SCHEMA_VERSION, SIGNAL_BYTES_MAX, admit, admit_size};
+pub use admission::{SCHEMA_VERSION, SIGNAL_BYTES_MAX, admit, admit_size, is_signal};
 pub use canonical::{
     ChainHash, ChainKey, ChainStream, DuplicateId, StreamError, chain_key, encode_counted, frame,
 };

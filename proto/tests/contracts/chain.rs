@@ -2,7 +2,7 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{Basis, Event, Fill, OrderAccepted, Signal, SignalLeg};
-use contracts::{ChainHash, DuplicateId, chain_key, event_id, to_timestamp};
+use contracts::{ChainHash, DuplicateId, EventId, chain_id, chain_key, event_id, signal_id, to_timestamp};
 use proptest::prelude::*;
 
 use crate::golden;
@@ -21,7 +21,7 @@ fn chain() -> Vec<Event> {
     (0..40_u32)
         .map(|index| {
             let time_ns = i64::from(index / 8);
-            let id = event_id("test", "chain", index);
+            let id = format!("event-{index}");
             let body = match index % 4 {
                 0 => Body::Signal(Signal {
                     strategy: format!("s{}", index % 3),
@@ -94,6 +94,30 @@ fn a_duplicate_id_is_an_error() {
 }
 
 #[test]
+fn a_signal_that_is_sent_again_or_under_the_id_of_anothers_does_not_count() {
+    let signal = |strategy: &str, id: EventId, cause: &str| {
+        let body = Body::Signal(Signal { strategy: strategy.into(), ..Signal::default() });
+        Event { causation_id: cause.into(), ..event(&id, 5, body) }
+    };
+    let own = signal("mine", signal_id("mine", "bar", 1), "bar");
+    let built_in = signal("sma", chain_id::signal("bar", "sma", 0), "bar");
+    let by_hand = signal(contracts::MANUAL, event_id("asked", "cli", 0), "");
+    let named = signal("mine", "word".into(), "");
+    let sound = [own.clone(), built_in.clone(), by_hand, named];
+    let thief = |stolen: &Event, cause: &str| signal("mine", stolen.id.clone(), cause);
+    let mut all = vec![thief(&built_in, "bar"), thief(&built_in, "")];
+    all.extend(sound.clone());
+    all.extend([own, thief(&built_in, "bar")]);
+    assert_eq!(hash(&all), hash(&sound));
+    assert_eq!(sound.iter().filter(|event| is_foreign(event)).count(), 0);
+    assert_eq!(all.iter().filter(|event| is_foreign(event)).count(), 3);
+}
+
+fn is_foreign(event: &Event) -> bool {
+    matches!(&event.body, Some(Body::Signal(signal)) if chain_id::is_foreign(event, &signal.strategy))
+}
+
+#[test]
 fn exactly_the_decision_chain_counts() {
     for golden in golden::all() {
         let counts = golden.body.starts_with("order_")
@@ -106,7 +130,9 @@ fn exactly_the_decision_chain_counts() {
 #[test]
 fn orders_and_fills_are_counted() {
     let mut chain = ChainHash::default();
-    golden::all().iter().for_each(|golden| chain.add(&golden.event()));
+    // The samples' own id follows from none of their causes.
+    let named = |golden: &golden::Golden| Event { id: golden.body.clone(), ..golden.event() };
+    golden::all().iter().for_each(|golden| chain.add(&named(golden)));
     assert_eq!(chain.orders_and_fills(), (1, 1));
     assert_eq!(chain.events(), 20);
 }

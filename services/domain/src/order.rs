@@ -317,10 +317,13 @@ impl OrderState {
     }
 }
 
+/// Name on the tape of the broker that is a part of this program.
+pub const SIMULATED: &str = "simulated";
+
 /// The reason that an order shows while it is worked although the tape had seen its end.
 pub const REOPENED: &str = "the broker works it after all";
 
-/// What is left of an amount below this is not traded any more.
+/// The least that is paid: what is left of an amount below this is not traded any more.
 pub const CENT: Amount = Amount(10_000_000);
 
 /// `quantity` with the sign of `side`: positive when bought, negative when sold.

@@ -5,9 +5,9 @@
 //! ([`rederive`]) and audited.
 //!
 //! Invariants: it fails closed (a limit, a price or a mark that is missing denies); reducing a position
-//! stays possible when trading or the symbol is halted, limits are missing or prices are old; a signal of several legs
-//! is approved whole or denied whole; reservations count against every limit, always on the side that
-//! makes it worse.
+//! stays possible when trading or the symbol is halted, limits are missing, prices are old or the calendar has ended; a
+//! signal of several legs is approved whole or denied whole; reservations count against every limit, always on the
+//! side that makes it worse.
 //!
 //! An account of no stated kind spends only its cash, commission and slippage included, as a cash account does; where it
 //! allows shorts, and on margin, half of everything held and opened must be covered by the equity (Regulation T).
@@ -43,7 +43,7 @@ pub use limits::buying_power_only;
 pub use rule::{Denial, Rule};
 pub use scope_usage::{ScopeUsage, scope_usage};
 pub use usage::{Usage, usage};
-pub use view::{session_accepts, view};
+pub use view::{session_accepts, session_unknown, view};
 
 /// What a strategy may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -137,9 +137,11 @@ pub fn shares_in(
         SizingKind::Unspecified => return Err(SizingError::Unspecified),
     };
     let caps = [cap_e9, stated(sizing.position_cap_e9), stated(sizing.leg_cap_e9)];
-    caps.into_iter()
-        .flatten()
-        .try_fold(wanted, |wanted, cap| Ok(wanted.min(lot.affordable(equity, cap, price)?)))
+    caps.into_iter().flatten().try_fold(wanted, |wanted, cap| match lot.affordable(equity, cap, price) {
+        // More shares than any order has: it caps nothing.
+        Err(SizingError::Overflow) => Ok(wanted),
+        most => Ok(wanted.min(most?)),
+    })
 }
 
 fn stated(cap_e9: i64) -> Option<i64> {

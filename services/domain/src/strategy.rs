@@ -7,8 +7,8 @@
 //!
 //! Prices are raw; a split restates what a strategy remembers ([`Strategy::on_action`]), dividends do not.
 //!
-//! Deliberately absent: sizes (risk's), ids of signals (the host's), news (its place is a further method
-//! of [`Strategy`]).
+//! Deliberately absent: sizes (risk's), ids of signals (the host's), news and timers (the place of each is a
+//! further method of [`Strategy`], with the host that calls it).
 
 mod bollinger_reversion;
 mod buy_and_hold;
@@ -91,9 +91,6 @@ pub trait Strategy: fmt::Debug + Send + Sync {
 
     /// Takes a corporate action for one slot of its symbol, before the first bar of its ex-date.
     fn on_action(&mut self, _slot: usize, _action: &CorporateAction, _wishes: &mut Vec<Wish>) {}
-
-    /// Takes an instant at which it asked to be woken; the built-in strategies never ask.
-    fn on_timer(&mut self, _now_ns: i64, _wishes: &mut Vec<Wish>) {}
 }
 
 /// The host's numbering of symbols and timeframes, so that a strategy finds its window by an index.

@@ -7,6 +7,7 @@
 //! Deliberately absent: whether the strategy may trade (`domain::risk`), and what can be told from subject and
 //! body alone (`contracts::admit`).
 
+use contracts::chain_id::SIGNALS_MAX;
 use contracts::v1::event::Body;
 use contracts::v1::{Event, Intent, Signal};
 use contracts::{from_timestamp, signal_id};
@@ -14,13 +15,15 @@ use domain::book::Book;
 use event_log::Recorded;
 use runtime::{ClockMode, utc};
 
-/// Most signals that one event may cause.
-const SIGNALS_MAX: u32 = 1_000;
 /// Most legs of a signal.
 const LEGS_MAX: usize = 64;
 /// Most by which a live signal's time may lie ahead of this machine's clock.
 const AHEAD_MAX_NS: i64 = 5_000_000_000;
 const NANOS_PER_MILLISECOND: i64 = 1_000_000;
+
+/// Why a signal is parked that may have the id of another strategy's ([`contracts::chain_id::is_foreign`]): a decision
+/// would stand under that id, and answer the other one too.
+pub const FOREIGN_ID: &str = "field `id`: expected one that follows from the strategy and `causation_id`";
 
 /// Why the signal of an external strategy cannot be judged; `None` when it can, or is a built-in one's.
 pub(crate) fn problem(mode: ClockMode, book: &Book, recorded: &Recorded, now_ns: i64) -> Option<String> {

@@ -15,7 +15,7 @@
 //! - a read model that is behind decides nothing: on the tape clock the clock waits, live the signal is
 //!   denied after a bounded time;
 //! - killed at any instruction and started again it goes on with the same decisions: everything it
-//!   remembers is read from the tape, from the oldest signal without a decision on.
+//!   remembers is read from the tape, from the oldest signal on that is neither decided nor parked.
 //!
 //! A decision's basis names MARKET and TRADING as far as they are in its inputs, and under
 //! [`READ_MODEL_BASIS`] the checkpoint of the snapshot; where that was ahead of earlier decisions of the instant, under
@@ -36,7 +36,7 @@ mod shell;
 mod postgres;
 pub mod monitor;
 
-pub use boundary::problem_at_instant;
+pub use boundary::{FOREIGN_ID, problem_at_instant};
 pub use machine::{Due, Machine, Stale, Unanswerable, Wanted};
 pub use postgres::PostgresReadModel;
 pub use pricing::Pricing;

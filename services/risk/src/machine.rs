@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use contracts::v1::Event;
 use contracts::v1::event::Body;
-use contracts::{from_timestamp, stream};
+use contracts::{chain_id, from_timestamp, stream};
 use domain::book::Book;
 use domain::calendar::Calendar;
 use domain::risk;
 use event_log::Recorded;
 use runtime::ClockMode;
 
+use crate::boundary::FOREIGN_ID;
 use crate::pricing::Pricing;
 use crate::tail::Tail;
 
@@ -322,6 +323,9 @@ impl Machine {
 
     fn wait(&mut self, recorded: Recorded) -> Result<(), Box<Unanswerable>> {
         let event = &recorded.event;
+        if chain_id::is_foreign(event, strategy_of(event)) {
+            return Err(Box::new(Unanswerable { event: recorded.event, reason: FOREIGN_ID }));
+        }
         if self.tail.is_decided(&event.id) {
             return Ok(());
         }

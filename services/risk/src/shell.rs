@@ -15,7 +15,7 @@ use domain::calendar::Calendar;
 use domain::risk::Rule;
 use event_log::{AppendError, Delivery, Hint, Hints, LogError, Reader, Recorded};
 use runtime::metrics::metrics;
-use runtime::{ClockMode, Context, HealthState, ReadError, clock, park};
+use runtime::{ClockMode, Context, HealthState, ReadError, Unfit, clock, park, park_all};
 use serde::Deserialize;
 
 use crate::SERVICE;
@@ -227,8 +227,9 @@ impl Shell {
         Ok(())
     }
 
-    /// Folds messages of TRADING.
+    /// Folds messages of TRADING. What was no good among them is parked together, before anything is decided.
     async fn fold(&mut self, batch: Vec<Delivery>) -> Result<(), Error> {
+        let mut unfit = Vec::new();
         for delivery in batch {
             match delivery {
                 Delivery::Event(recorded) => {
@@ -236,15 +237,17 @@ impl Shell {
                     let (sequence, subject) = (recorded.sequence, recorded.subject.clone());
                     if let Err(refused) = self.machine.fold(recorded) {
                         let payload = contracts::encode(&refused.event);
-                        self.park(stream::TRADING, sequence, &subject, &payload, refused.reason).await?;
+                        unfit.push(Unfit { sequence, subject, payload, reason: refused.reason.to_owned() });
                     }
                 }
                 Delivery::Undecodable { sequence, subject, payload, error } => {
-                    self.park(stream::TRADING, sequence, &subject, &payload, &error.to_string()).await?;
+                    unfit.push(Unfit { sequence, subject, payload, reason: error.to_string() });
                     self.machine.skip(sequence);
                 }
             }
         }
+        unfit.iter().for_each(|message| count_parked(&message.subject));
+        park_all(&self.context.tape, SERVICE, stream::TRADING, &unfit).await?;
         Ok(())
     }
 
@@ -278,10 +281,7 @@ impl Shell {
         payload: &[u8],
         reason: &str,
     ) -> Result<(), AppendError> {
-        if let Some(sender) = subject.strip_prefix("signal.").and_then(|rest| rest.split('.').next()) {
-            let sender = contracts::unescape(sender);
-            metrics().signals_refused.with(&[&sender, "parked"]).increment();
-        }
+        count_parked(subject);
         park(&self.context.tape, SERVICE, stream, sequence, subject, payload, reason).await
     }
 
@@ -311,6 +311,14 @@ impl Shell {
             Some(sequence) => self.patience.committed(sequence),
             None => tracing::warn!("{COMMITTED} passed over: expected a sequence in decimal"),
         }
+    }
+}
+
+/// Counts what is parked of a strategy's.
+fn count_parked(subject: &str) {
+    if let Some(sender) = subject.strip_prefix("signal.").and_then(|rest| rest.split('.').next()) {
+        let sender = contracts::unescape(sender);
+        metrics().signals_refused.with(&[&sender, "parked"]).increment();
     }
 }
 

@@ -32,14 +32,21 @@ impl Consumed {
     /// is none.
     pub async fn take(&mut self, tape: &Tape, sequence: u64) -> Result<(), LogError> {
         if sequence > self.through + 1 {
-            // Only what was delivered here is acknowledged from here.
-            let floor = tape.ack_floor(self.stream, self.durable).await?;
-            if floor > self.through {
-                let missing = format!("consume {}.{} behind {}", self.stream, self.durable, self.through);
-                return Err(LogError::new(missing, "another client was given what came next"));
-            }
+            self.check(tape).await?;
         }
         self.through = self.through.max(sequence);
+        Ok(())
+    }
+
+    /// An error where somebody else has taken something: it does not come here any more, and who waits for it waits for
+    /// nothing.
+    pub async fn check(&self, tape: &Tape) -> Result<(), LogError> {
+        // Only what was delivered here is acknowledged from here.
+        let floor = tape.ack_floor(self.stream, self.durable).await?;
+        if floor > self.through {
+            let missing = format!("consume {}.{} behind {}", self.stream, self.durable, self.through);
+            return Err(LogError::new(missing, "another client was given what came next"));
+        }
         Ok(())
     }
 }

@@ -29,6 +29,6 @@ pub use external::{
 };
 pub use health::{Breakers, Health, HealthState, Heartbeats, SILENT_AFTER_NS, ServiceHealth};
 pub use instant::{Instant, Instants, is_live};
-pub use parking::park;
+pub use parking::{Unfit, park, park_all, parked};
 pub use read_model::{AsOf, ReadError};
 pub use ticks::{LastQuote, LastTick, LastTrade, SizedPrice};

@@ -173,11 +173,15 @@ impl Shell {
         Ok(())
     }
 
-    /// Folds messages of TRADING. What the book cannot fold is parked and passed over.
+    /// Folds messages of TRADING. What the book cannot fold is parked and passed over; what a signal should have been, risk
+    /// parks.
     async fn fold(&mut self, batch: Vec<Delivery>) -> Result<(), Error> {
         for delivery in batch {
             match delivery {
                 Delivery::Event(recorded) => self.fold_one(recorded).await?,
+                Delivery::Undecodable { sequence, subject, .. } if contracts::is_signal(&subject) => {
+                    self.machine.skip(sequence);
+                }
                 Delivery::Undecodable { sequence, subject, payload, error } => {
                     self.park(stream::TRADING, sequence, &subject, &payload, &error.to_string()).await?;
                     self.machine.skip(sequence);
@@ -198,7 +202,9 @@ impl Shell {
         if let Err(error) = outcome {
             let payload = contracts::encode(&recorded.event);
             let (sequence, subject) = (recorded.sequence, recorded.subject.as_str());
-            self.park(stream::TRADING, sequence, subject, &payload, &error.to_string()).await?;
+            if !contracts::is_signal(subject) {
+                self.park(stream::TRADING, sequence, subject, &payload, &error.to_string()).await?;
+            }
             self.machine.skip(sequence);
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! One event into the book. Every branch works out its new rows first and stores them last, so that an
 //! error leaves the book as it was.
 
+use contracts::chain_id::is_foreign;
 use contracts::v1::event::Body;
 use contracts::v1::{
     AccountConfigured, AccountMarked, Event, Fill, GroupKind, OrderSpec, PositionsFate, RiskDecision, Side,
@@ -12,6 +13,10 @@ use super::{AccountConfig, AccountState, Book, Changes, FoldError, Halt, Mark, P
 use super::{PositionKey, PositionState, Stopping, StrategyState, Warmth};
 use crate::money::{Amount, Price, Quantity};
 use crate::order::{GroupStage, OrderState, Replacement, signed};
+
+/// Signals without a decision from which on one that is parked for its id is not kept: it would wait for ever, and every
+/// copy of the book holds it.
+const PENDING_MANY: usize = 256;
 
 impl Book {
     pub(super) fn fold(&mut self, sequence: u64, event: &Event) -> Result<Changes, FoldError> {
@@ -27,8 +32,12 @@ impl Book {
                     strategy.last_signal_ns = Some(event_ns);
                     changes = self.store_strategy(strategy, event_ns);
                 }
-                let pending = PendingSignal { sequence, event: event.clone() };
-                self.pending.insert(event.id.clone(), pending.into());
+                // One under another strategy's id is parked, and takes the place of none that will be decided.
+                let crowded = self.pending.len() >= PENDING_MANY || self.pending.contains_key(&event.id);
+                if !crowded || !is_foreign(event, &signal.strategy) {
+                    let pending = PendingSignal { sequence, event: event.clone() };
+                    self.pending.insert(event.id.clone(), pending.into());
+                }
                 Ok(Changes { signals: vec![event.id.clone()], ..changes })
             }
             Body::RiskDecision(decision) => self.decided(decision, event, event_ns),

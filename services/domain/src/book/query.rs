@@ -6,7 +6,7 @@ use super::{
     AccountState, Book, Halt, Lots, PendingSignal, PositionKey, PositionState, Rate, Scope, StrategyState,
 };
 use crate::money::{Amount, Quantity};
-use crate::order::OrderState;
+use crate::order::{OrderState, SIMULATED};
 
 /// What is approved and not filled yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -102,7 +102,8 @@ impl Book {
         reserved
     }
 
-    /// Open exits of a strategy in `symbol` that only wait for a price, by id.
+    /// Open exits of a strategy in `symbol` that only wait for a price, by id; not those of an entry that has opened nothing
+    /// yet and would go on without them.
     pub fn protective_orders<'book>(
         &'book self,
         account: &'book str,
@@ -115,6 +116,7 @@ impl Book {
                 && order.spec.symbol == symbol
                 && !order.cancel_requested
                 && order.is_protective()
+                && gives_way(order)
         })
     }
 
@@ -177,4 +179,12 @@ impl Book {
     pub fn is_halted(&self, account: &str) -> bool {
         self.halt.is_some() || self.accounts.get(account).is_some_and(|row| row.halt.is_some())
     }
+}
+
+/// Whether an exit goes when another order takes its place: it may close something, or its broker holds it with its entry,
+/// which ends with it. The latter has no answer before the entry is over; one of the simulated broker's without an answer
+/// was sent a moment ago, or before a crash, and its entry would go on.
+fn gives_way(exit: &OrderState) -> bool {
+    let held = exit.submitted_ns.is_some() && exit.accepted_ns.is_none() && exit.broker != SIMULATED;
+    held || exit.tradable.is_none_or(|tradable| tradable > Quantity::ZERO)
 }

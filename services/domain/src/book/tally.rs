@@ -163,9 +163,13 @@ impl Book {
     pub(super) fn breaker_tripped(&mut self, event: &BreakerTripped, event_ns: i64) -> Changes {
         let mut changes = Changes::default();
         let mut tally = self.tally_row(&event.account, &event.strategy);
-        if tally.breakers.iter().any(|known| known.kind == event.kind) {
+        let halts = event.state() == TradingState::Halted;
+        // It trips once; but one that halts takes the place of one that lets reducing pass.
+        let stands = |known: &BreakerState| !halts || known.state() == TradingState::Halted;
+        if tally.breakers.iter().any(|known| known.kind == event.kind && stands(known)) {
             return changes;
         }
+        tally.breakers.retain(|known| known.kind != event.kind);
         tally.breakers.push(BreakerState {
             strategy: event.strategy.clone(),
             kind: event.kind,

@@ -104,6 +104,12 @@ impl Watch {
         self.unfoldable.insert(sequence);
     }
 
+    /// Whether the id of `event` may stand once only. Who signals from outside may send anything again, and risk parks it.
+    fn stands_once(&self, event: &Event) -> bool {
+        let Some(Body::Signal(signal)) = &event.body else { return true };
+        self.book.strategy(&signal.strategy).is_some_and(|known| !known.is_external())
+    }
+
     /// Takes the message at `sequence` of TRADING, the next one, and says what does not hold any more.
     pub fn fold(&mut self, sequence: u64, event: &Event) -> Vec<Violation> {
         let mut found = Vec::new();
@@ -113,7 +119,7 @@ impl Watch {
             say(Invariant::NoEventLost, format!("sequence {sequence} follows, expected {expected}"));
         }
         self.sequence = sequence;
-        if !self.ids.insert(short(&event.id)) {
+        if self.stands_once(event) && !self.ids.insert(short(&event.id)) {
             say(Invariant::NoEventLost, format!("event {} stands twice", event.id));
         }
         let before = self.look(sequence, event);

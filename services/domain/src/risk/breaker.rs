@@ -1,15 +1,17 @@
 //! Circuit breakers: what a mark of an account trips, and what it ends.
 //!
-//! A breaker is stated with the limits of a scope, trips once and stays until somebody resets it; only that of
-//! the day's loss ends by itself, with the session. Equity counts unrealised profit once: it is the mark's. The
-//! events come before the mark that shows the reason, so that a decision of that instant knows them.
+//! A breaker is stated with the limits of a scope, trips once and stays until somebody resets it; one of the same kind
+//! that halts takes the place of one that lets reducing pass. Only that of the day's loss ends by itself, with the
+//! session. Equity counts unrealised profit once: it is the mark's. The events come before the mark that shows the
+//! reason, so that a decision of that instant knows them.
 //!
 //! Deliberately absent: what a tripped breaker stops (`super::guard`); a market that is silent altogether and read
 //! models that lag, which no mark shows (the risk service's monitor).
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountMarked, Breaker, BreakerKind, BreakerReset, BreakerTripped, MarkPrice, RiskTally, TradingState,
+    AccountMarked, Breaker, BreakerKind, BreakerReset, BreakerState, BreakerTripped, MarkPrice, RiskTally,
+    TradingState,
 };
 
 use crate::book::{Book, LimitSet};
@@ -70,7 +72,8 @@ pub fn most(book: &Book, account: &str) -> usize {
     if stated == 0 { 0 } else { stated * (1 + strategies) + 1 }
 }
 
-/// What the mark of an account trips or ends, in order. A breaker that is tripped already adds nothing.
+/// What the mark of an account trips or ends, in order. A breaker that is tripped already adds nothing, but for one that
+/// halts where what is tripped lets reducing pass.
 #[must_use]
 pub fn due(book: &Book, mark: &AccountMarked, calendar: &Calendar, event_ns: i64) -> Vec<Body> {
     let mut bodies = Vec::new();
@@ -79,7 +82,8 @@ pub fn due(book: &Book, mark: &AccountMarked, calendar: &Calendar, event_ns: i64
     }
     for set in book.breakers_of(&mark.account) {
         for breaker in &set.limits.breakers {
-            let reached = match breaker.kind() {
+            let kind = breaker.kind();
+            let reached = match kind {
                 BreakerKind::StaleData => {
                     let found = stale(mark, calendar, event_ns, breaker.most_e9);
                     found.map(|found| (String::new(), found)).into_iter().collect()
@@ -87,11 +91,16 @@ pub fn due(book: &Book, mark: &AccountMarked, calendar: &Calendar, event_ns: i64
                 _ => reached(book, mark, set, breaker),
             };
             for (strategy, found) in reached {
-                let known = |body: &Body| is_tripped(body, &strategy, breaker.kind());
-                let ended = |body: &Body| is_reset(body, breaker.kind());
-                let active = is_active(book, &mark.account, &strategy, breaker.kind());
-                if bodies.iter().any(known) || (active && !bodies.iter().any(ended)) {
+                let place = bodies.iter().position(|body| tripped(body, &strategy, kind).is_some());
+                let now = place.and_then(|place| tripped(&bodies[place], &strategy, kind));
+                let ended = bodies.iter().any(|body| is_reset(body, kind));
+                let before = active(book, &mark.account, &strategy, kind).filter(|_| !ended);
+                if now.or(before).is_some_and(|standing| !is_stronger(breaker, standing)) {
                     continue;
+                }
+                // Of two that one mark trips, the stronger alone is said.
+                if let Some(place) = place {
+                    bodies.remove(place);
                 }
                 bodies.push(Body::BreakerTripped(found.event(&mark.account, strategy, set, breaker)));
             }
@@ -100,12 +109,26 @@ pub fn due(book: &Book, mark: &AccountMarked, calendar: &Calendar, event_ns: i64
     bodies
 }
 
-fn is_active(book: &Book, account: &str, strategy: &str, kind: BreakerKind) -> bool {
-    book.tally(account, strategy).is_some_and(|tally| tally.breakers.iter().any(|state| state.kind() == kind))
+/// Whether a breaker that is reached stops more than `standing`, in which one of its kind is tripped already.
+#[must_use]
+pub fn is_stronger(breaker: &Breaker, standing: TradingState) -> bool {
+    breaker.halts && standing != TradingState::Halted
 }
 
-fn is_tripped(body: &Body, strategy: &str, kind: BreakerKind) -> bool {
-    matches!(body, Body::BreakerTripped(event) if event.strategy == strategy && event.kind() == kind)
+/// The state in which a breaker of `kind` is tripped; of an account where `strategy` is empty.
+#[must_use]
+pub fn active(book: &Book, account: &str, strategy: &str, kind: BreakerKind) -> Option<TradingState> {
+    let tally = book.tally(account, strategy)?;
+    tally.breakers.iter().find(|state| state.kind() == kind).map(BreakerState::state)
+}
+
+fn tripped(body: &Body, strategy: &str, kind: BreakerKind) -> Option<TradingState> {
+    match body {
+        Body::BreakerTripped(event) if event.strategy == strategy && event.kind() == kind => {
+            Some(event.state())
+        }
+        _ => None,
+    }
 }
 
 fn is_reset(body: &Body, kind: BreakerKind) -> bool {
@@ -114,7 +137,7 @@ fn is_reset(body: &Body, kind: BreakerKind) -> bool {
 
 /// The loss of a day counts for that day alone.
 fn new_day(book: &Book, account: &str) -> Option<Body> {
-    is_active(book, account, "", BreakerKind::DailyLoss).then(|| {
+    active(book, account, "", BreakerKind::DailyLoss).map(|_| {
         Body::BreakerReset(BreakerReset {
             account: account.to_owned(),
             kind: BreakerKind::DailyLoss.into(),

@@ -15,6 +15,7 @@ pub enum Deny {
     MarginCall,
     SymbolHalted,
     MarketClosed,
+    NoCalendar,
     LimitsMissing,
     SizingMissing,
     NoPrice,
@@ -25,6 +26,7 @@ pub enum Deny {
     DailyLoss { pnl: Amount, most: Amount },
     ShortNotAllowed,
     ShortOfParts { quantity: Quantity },
+    ShortWithParts { after: Quantity },
     Sizing(SizingError),
     SizeZero { price: Price, equity: Amount },
     MaxOrderValue { value: Amount, most: Amount },
@@ -45,13 +47,15 @@ impl Deny {
             Self::Halted => Rule::Halted,
             Self::MarginCall => Rule::MarginCall,
             Self::SymbolHalted => Rule::SymbolHalted,
-            Self::MarketClosed => Rule::MarketClosed,
+            Self::MarketClosed | Self::NoCalendar => Rule::MarketClosed,
             Self::LimitsMissing | Self::SizingMissing => Rule::LimitsMissing,
             Self::NoPrice | Self::StalePrice { .. } => Rule::StalePrice,
             Self::Collar { .. } => Rule::PriceCollar,
             Self::NoMark | Self::NoEquity { .. } => Rule::NoMark,
             Self::DailyLoss { .. } => Rule::DailyLoss,
-            Self::ShortNotAllowed | Self::ShortOfParts { .. } => Rule::ShortNotAllowed,
+            Self::ShortNotAllowed | Self::ShortOfParts { .. } | Self::ShortWithParts { .. } => {
+                Rule::ShortNotAllowed
+            }
             Self::Sizing(_) | Self::SizeZero { .. } => Rule::SizeZero,
             Self::MaxOrderValue { .. } => Rule::MaxOrderValue,
             Self::MaxPosition { .. } => Rule::MaxPosition,
@@ -81,6 +85,9 @@ impl Deny {
             Self::MarketClosed => {
                 "neither this session nor the next takes the order with its time in force".to_owned()
             }
+            Self::NoCalendar => {
+                "the calendar knows no session at this time; only reducing orders pass".to_owned()
+            }
             Self::LimitsMissing => "the account has no limits, expected a configuration".to_owned(),
             Self::SizingMissing => "the strategy states no sizing, or its parameters are invalid".to_owned(),
             Self::NoPrice => format!("there is no price of {symbol}"),
@@ -96,6 +103,10 @@ impl Deny {
             Self::ShortNotAllowed => "the account allows no short positions".to_owned(),
             Self::ShortOfParts { quantity } => format!(
                 "quantity is {quantity}, expected a whole number of shares, because parts of a share cannot be \
+                 sold short"
+            ),
+            Self::ShortWithParts { after } => format!(
+                "the position would be {after} shares, expected a whole number, because parts of a share cannot be \
                  sold short"
             ),
             Self::Sizing(error) => error.to_string(),

@@ -33,6 +33,8 @@ pub enum Unit {
     Symbols,
     /// A breaker's limit: a decimal, with `:halt` behind it to halt.
     Breaker,
+    /// That of a breaker on a count.
+    BreakerCount,
     /// That of a breaker on a share, which is never more than 1.
     BreakerShare,
 }
@@ -52,6 +54,9 @@ impl Unit {
             Self::Flag => "true or false",
             Self::Symbols => "symbols with commas between, for example GME,AMC",
             Self::Breaker => "a limit more than 0 such as 5, or 5:halt to halt instead of reducing only",
+            Self::BreakerCount => {
+                "a whole number above 0 such as 5, or 5:halt to halt instead of reducing only"
+            }
             Self::BreakerShare => {
                 "a share above 0 and at most 1 such as 0.1, or 0.1:halt to halt instead of reducing only"
             }
@@ -103,7 +108,7 @@ pub const FIELDS: [LimitField; 32] = [
     field("clean_data", Unit::Seconds, "Seconds of market time without a warning about the symbol's data"),
     field("breaker_daily_loss", Unit::BreakerShare, "Loss since the session began as a share of equity"),
     field("breaker_drawdown", Unit::BreakerShare, "Fall of equity from its peak as a share of it"),
-    field("breaker_consecutive_losses", Unit::Breaker, "Closed trades in a row that lost"),
+    field("breaker_consecutive_losses", Unit::BreakerCount, "Closed trades in a row that lost"),
     field("breaker_win_rate", Unit::BreakerShare, "Least share of winners among a strategy's last 10 trades"),
     field(
         "breaker_broker_errors",
@@ -219,8 +224,12 @@ fn set(limits: &mut TradeLimits, field: &LimitField, text: Option<&str>) -> Opti
         "var_bars" => limits.var_bars = bars()?,
         "clean_data" => limits.clean_data_ms = seconds()?,
         name => {
-            let most_e9 = if field.unit == Unit::BreakerShare { E9 } else { i64::MAX };
-            return set_breaker(limits, name.strip_prefix("breaker_")?, text, most_e9);
+            let good = |value: i64| match field.unit {
+                Unit::BreakerShare => (1..=E9).contains(&value),
+                Unit::BreakerCount => value > 0 && value % E9 == 0,
+                _ => value > 0,
+            };
+            return set_breaker(limits, name.strip_prefix("breaker_")?, text, good);
         }
     }
     Some(())
@@ -245,19 +254,24 @@ fn symbols(text: Option<&str>) -> Option<Vec<String>> {
     Some(symbols)
 }
 
-/// `range_e9` is the most that the breaker's limit may be.
-fn set_breaker(limits: &mut TradeLimits, name: &str, text: Option<&str>, range_e9: i64) -> Option<()> {
+/// `good` tells whether a number, in 1e-9, may be the breaker's limit.
+fn set_breaker(
+    limits: &mut TradeLimits,
+    name: &str,
+    text: Option<&str>,
+    good: impl Fn(i64) -> bool,
+) -> Option<()> {
     let kind = breaker::of_name(name)?;
     let stated = match text {
         None => None,
         Some(text) => {
             let (number, halts) = match text.split_once(':') {
                 Some((number, "halt")) => (number, true),
-                Some((number, "reduce_only")) => (number, false),
+                Some((number, "reduce-only" | "reduce_only")) => (number, false),
                 Some(_) => return None,
                 None => (text, false),
             };
-            let most_e9 = self::number(Some(number), |value| (1..=range_e9).contains(&value))??;
+            let most_e9 = self::number(Some(number), good)??;
             Some(Breaker { kind: kind.into(), most_e9, halts })
         }
     };
@@ -356,7 +370,7 @@ mod tests {
             Unit::Bars => "45",
             Unit::Flag => "false",
             Unit::Symbols => "AMC,BRK.B",
-            Unit::Breaker => "5:halt",
+            Unit::Breaker | Unit::BreakerCount => "5:halt",
             Unit::BreakerShare => "0.1:halt",
         }
     }
@@ -389,6 +403,7 @@ mod tests {
             ("restricted", "AMC,stra\u{df}e"),
             ("restricted", "ABCDEFGHIJKLMNOPQRSTUVWXYZ1234567"),
             ("breaker_drawdown", "0"),
+            ("breaker_consecutive_losses", "1.5"),
             ("breaker_drawdown", "0.1:stop"),
             ("breaker_drawdown", "2:halt"),
             ("breaker_daily_loss", "1.1"),
@@ -430,6 +445,15 @@ mod tests {
             state_all(&mut limits, &twice).unwrap_err().to_string(),
             "max_leverage = 2: expected each limit once, and this one is stated as 1 already"
         );
+    }
+
+    #[test]
+    fn a_breaker_takes_the_word_of_people_and_that_of_programs() {
+        for value in ["0.1", "0.1:reduce-only", "0.1:reduce_only"] {
+            let mut limits = TradeLimits::default();
+            state(&mut limits, "breaker_drawdown", value).unwrap();
+            assert_eq!(stated(&limits)[0].1, "0.1", "{value}");
+        }
     }
 
     #[test]

@@ -79,6 +79,8 @@ pub struct LegInput {
     pub strategy_symbols: u32,
     /// Whether a session takes or queues the order.
     pub session_accepts: bool,
+    /// The calendar does not know whether one does.
+    pub session_unknown: bool,
     /// New exposure is stopped.
     pub halted: bool,
     /// Equity is below the maintenance margin.
@@ -206,6 +208,11 @@ pub(super) fn worst_price(input: &LegInput, terms: &LegTerms) -> Price {
     input.price.max(stated)
 }
 
+/// A limit that is a share of `equity`; one beyond every amount, as that of no limit may be, limits nothing.
+fn most_of(equity: Amount, share_e9: i64) -> Amount {
+    equity.times_e9(share_e9).unwrap_or(Amount(i128::MAX))
+}
+
 struct Leg<'view> {
     policy: &'view Policy,
     input: &'view LegInput,
@@ -229,7 +236,9 @@ impl Leg<'_> {
     }
 
     fn check_reducing(&self) -> Result<(), Deny> {
-        self.check_session()?;
+        if !self.input.session_unknown {
+            self.check_session()?;
+        }
         match &self.policy.limits {
             Some(limits) if self.input.price.0 > 0 => self.check_collar(limits),
             _ => Ok(()),
@@ -272,9 +281,7 @@ impl Leg<'_> {
         let (limits, equity) = self.check_opening()?;
         if side == Side::Sell {
             self.check_short(limits)?;
-            if quantity.whole() != quantity {
-                return Err(Deny::ShortOfParts { quantity });
-            }
+            self.check_parts(quantity)?;
         }
         self.open(limits, equity, side, quantity, running)
     }
@@ -288,9 +295,24 @@ impl Leg<'_> {
         let (limits, equity) = self.check_opening()?;
         if change.short {
             self.check_short(limits)?;
+            if change.side == Side::Sell {
+                self.check_parts(change.quantity)?;
+            }
         }
         let quantity = self.leave_costs(change.side, change.quantity, E9, equity, running)?;
         self.open(limits, equity, change.side, quantity, running)
+    }
+
+    /// A short position is of whole shares, and so is a sale that opens one.
+    fn check_parts(&self, quantity: Quantity) -> Result<(), Deny> {
+        if quantity.whole() != quantity {
+            return Err(Deny::ShortOfParts { quantity });
+        }
+        let after = self.coming()?.checked_sub(quantity).ok_or(Deny::Overflow)?;
+        if after < Quantity::ZERO && after.whole() != after {
+            return Err(Deny::ShortWithParts { after });
+        }
+        Ok(())
     }
 
     /// What must hold before anything is opened.
@@ -363,7 +385,11 @@ impl Leg<'_> {
     }
 
     fn check_session(&self) -> Result<(), Deny> {
-        if self.input.session_accepts { Ok(()) } else { Err(Deny::MarketClosed) }
+        match (self.input.session_accepts, self.input.session_unknown) {
+            (true, _) => Ok(()),
+            (false, true) => Err(Deny::NoCalendar),
+            (false, false) => Err(Deny::MarketClosed),
+        }
     }
 
     fn check_price(&self, limits: &RiskLimits) -> Result<(), Deny> {
@@ -397,7 +423,7 @@ impl Leg<'_> {
             return Err(Deny::NoEquity { equity });
         }
         let start = equity.checked_sub(pnl).ok_or(Deny::Overflow)?;
-        let most = start.times_e9(limits.max_daily_loss_fraction_e9).ok_or(Deny::Overflow)?;
+        let most = most_of(start, limits.max_daily_loss_fraction_e9);
         // At the limit it is reached: a limit of 0 allows nothing.
         if -pnl >= most { Err(Deny::DailyLoss { pnl, most }) } else { Ok(equity) }
     }

@@ -47,6 +47,7 @@ pub(super) fn numbers(input: &RiskInput) -> LegInput {
         day_pnl: amount(&input.day_pnl),
         strategy_symbols: input.strategy_symbols,
         session_accepts: input.session_accepts,
+        session_unknown: input.session_unknown,
         halted: input.halted,
         margin_called: input.margin_called,
         symbol_halted: input.symbol_halt.is_some(),

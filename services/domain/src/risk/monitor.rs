@@ -94,6 +94,14 @@ fn add(sums: &mut (Amount, Amount), value: Amount) {
     sums.1.0 = sums.1.0.saturating_add(value.0);
 }
 
+/// Fall from the peak as a share of it; `None` without a peak above zero, of an account that never had any money: the
+/// measurement then states 0.
+#[must_use]
+pub fn drawdown(measured: &RiskMeasured) -> Option<Quantity> {
+    let peak = Amount::from_wire(measured.peak_equity.as_ref());
+    (peak > Amount::ZERO).then_some(Quantity(measured.drawdown_e9))
+}
+
 fn share_e9(part: Amount, whole: Amount) -> i64 {
     if whole.0 <= 0 {
         return 0;
@@ -237,8 +245,8 @@ fn of_limits(book: &Book, measured: &RiskMeasured) -> Vec<Finding> {
             let detail = format!("{first} and {second} correlate {value:.4}, the limit is {most}");
             say("max_correlation", detail);
         }
-        let drawdown = |limit: &&contracts::v1::Breaker| limit.kind() == contracts::v1::BreakerKind::Drawdown;
-        if let Some(limit) = set.limits.breakers.iter().find(drawdown)
+        let of_fall = |limit: &&contracts::v1::Breaker| limit.kind() == contracts::v1::BreakerKind::Drawdown;
+        if let Some(limit) = set.limits.breakers.iter().find(of_fall)
             && i128::from(measured.drawdown_e9) * 1_000 >= i128::from(limit.most_e9) * ALERT_PER_MILLE
             && measured.drawdown_e9 > 0
         {

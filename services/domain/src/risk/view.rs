@@ -11,7 +11,7 @@ use super::leg::{numbers, terms};
 use super::measure::{Measure, found};
 use super::{Policy, RiskView, Standing, replace};
 use crate::book::{Book, Prices, Reserved, StrategyState, gathered_ns};
-use crate::calendar::Calendar;
+use crate::calendar::{Calendar, OutOfRange};
 use crate::money::{Amount, Quantity};
 use crate::order::OrderState;
 use crate::strategy::position_cap_e9;
@@ -51,6 +51,7 @@ pub fn view(
         input.leg = index;
         input.limits_version = config.map_or(0, |config| config.version);
         input.session_accepts = session_accepts(calendar, leg.time_in_force(), now_ns);
+        input.session_unknown = session_unknown(calendar, leg.time_in_force(), now_ns);
         let sizing = strategy.and_then(|strategy| strategy.sizing).unwrap_or_default();
         if sizing.kind() == SizingKind::EqualWeight {
             // One that names none trades every symbol that has a price.
@@ -85,13 +86,24 @@ pub fn view(
 /// session.
 #[must_use]
 pub fn session_accepts(calendar: &Calendar, time_in_force: TimeInForce, now_ns: i64) -> bool {
+    is_taken(calendar, time_in_force, now_ns).unwrap_or(false)
+}
+
+/// Whether the calendar ends before it could say so. Not known is not closed: what only reduces passes, and its broker
+/// says whether it takes the order.
+#[must_use]
+pub fn session_unknown(calendar: &Calendar, time_in_force: TimeInForce, now_ns: i64) -> bool {
+    is_taken(calendar, time_in_force, now_ns).is_err()
+}
+
+fn is_taken(calendar: &Calendar, time_in_force: TimeInForce, now_ns: i64) -> Result<bool, OutOfRange> {
     match time_in_force {
         TimeInForce::Unspecified
         | TimeInForce::Day
         | TimeInForce::Gtc
         | TimeInForce::Opg
-        | TimeInForce::Cls => calendar.current_or_next(now_ns).is_ok(),
-        TimeInForce::Ioc | TimeInForce::Fok => calendar.is_open(now_ns).unwrap_or(false),
+        | TimeInForce::Cls => calendar.current_or_next(now_ns).map(|_| true),
+        TimeInForce::Ioc | TimeInForce::Fok => calendar.is_open(now_ns),
     }
 }
 

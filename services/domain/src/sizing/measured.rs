@@ -69,12 +69,14 @@ impl Measured {
     }
 
     /// Half of Kelly's share of equity, at most `most_e9`: p − (1 − p) / b with the share of winners p and the
-    /// mean profit as a multiple b of the mean loss. Without a loss there is no b: then it is p.
+    /// mean profit as a multiple b of the mean loss of all others. What broke even did not win and is a loss of 0: so the
+    /// share has the sign of what the trades brought. Without a loss there is no b: then it is p.
     pub(super) fn half_kelly(&self, most_e9: i64) -> Result<i64, SizingError> {
         if self.trades < KELLY_TRADES {
             return Ok(KELLY_BEFORE_E9.min(most_e9));
         }
         let (trades, winners) = (i128::from(self.trades), i128::from(self.winners.min(self.trades)));
+        // Those that broke even among them, as in 1 − p.
         let losers = trades - winners;
         if winners == 0 || self.won.0 <= 0 {
             return Err(SizingError::NoEdge);

@@ -2,8 +2,9 @@
 
 use contracts::v1::event::Body;
 use contracts::v1::{
-    AccountMarked, EntryKind, Event, OrderAccepted, OrderCancelled, Side, Signal, SignalLeg,
-    StrategyDisabled, StrategyMode, StrategyRemoved, TradingHalted, TradingResumed,
+    AccountMarked, EntryKind, Event, GroupKind, OrderAccepted, OrderCancelled, OrderSpec, RiskDecision, Side,
+    Signal, SignalLeg, StrategyDisabled, StrategyMode, StrategyRemoved, TradingHalted, TradingResumed,
+    Verdict,
 };
 use domain::book::identity::check_identity;
 use domain::book::{
@@ -19,13 +20,8 @@ use crate::support::{
     limits, money, price, registered, shares, spec, submitted,
 };
 
-fn sell(order_id: &str, quantity: &str) -> contracts::v1::OrderSpec {
-    contracts::v1::OrderSpec {
-        side: Side::Sell.into(),
-        quantity_e9: shares(quantity).0,
-        reducing: true,
-        ..spec(order_id)
-    }
+fn sell(order_id: &str, quantity: &str) -> OrderSpec {
+    OrderSpec { side: Side::Sell.into(), quantity_e9: shares(quantity).0, reducing: true, ..spec(order_id) }
 }
 
 fn bought() -> Book {
@@ -364,4 +360,77 @@ fn a_signal_waits_until_it_is_decided() {
     assert_eq!((changes.signals, changes.orders), (vec!["signal-buy".to_owned()], vec!["buy".to_owned()]));
     assert!(book.pending_signal("signal-buy").is_none());
     assert_eq!(book.order("buy").unwrap().signal_id, "signal-buy");
+}
+
+#[test]
+fn a_signal_under_the_id_of_anothers_takes_no_place() {
+    let id = contracts::signal_id(STRATEGY, "bar", 0);
+    let signal = |strategy: &str| {
+        let body = Body::Signal(Signal { strategy: strategy.to_owned(), ..Signal::default() });
+        Event { id: id.clone(), causation_id: "bar".to_owned(), ..event(1, body) }
+    };
+    for order in [[STRATEGY, "thief"], ["thief", STRATEGY]] {
+        let mut book = Book::default();
+        for (sequence, strategy) in (1..).zip(order) {
+            book.apply(sequence, &signal(strategy)).unwrap();
+        }
+        let Some(Body::Signal(pending)) = &book.pending_signal(&id).unwrap().event.body else { panic!() };
+        assert_eq!(pending.strategy, STRATEGY, "{order:?}");
+    }
+}
+
+#[test]
+fn signals_that_nobody_decides_do_not_gather_without_end() {
+    let mut book = Book::default();
+    let signal = |id: String| {
+        let body = Body::Signal(Signal { strategy: "thief".to_owned(), ..Signal::default() });
+        Event { id, causation_id: "bar".to_owned(), ..event(1, body) }
+    };
+    for sequence in 1..=300 {
+        book.apply(sequence, &signal(format!("{sequence:032x}"))).unwrap();
+    }
+    assert_eq!(book.pending_signals().count(), 256);
+    // What risk will decide waits all the same.
+    for index in 0..2 {
+        let id = contracts::signal_id("thief", "bar", index);
+        book.apply(301 + u64::from(index), &signal(id.clone())).unwrap();
+        assert!(book.pending_signal(&id).is_some());
+    }
+}
+
+#[test]
+fn exits_give_way_once_there_is_something_to_close_or_their_entry_goes_with_them() {
+    let group = |order: OrderSpec| OrderSpec {
+        group: GroupKind::Bracket.into(),
+        group_id: "entry".to_owned(),
+        ..order
+    };
+    let entry = group(spec("entry"));
+    let stop = group(OrderSpec { parent_id: "entry".to_owned(), ..sell("stop", "100") });
+    let decision = RiskDecision {
+        account: ACCOUNT.to_owned(),
+        strategy: STRATEGY.to_owned(),
+        verdict: Verdict::Approved.into(),
+        orders: vec![entry.clone(), stop.clone()],
+        ..RiskDecision::default()
+    };
+    let goes =
+        |book: &Book| book.protective_orders(ACCOUNT, STRATEGY, SYMBOL).any(|order| order.id() == "stop");
+    let mut book = bought();
+    fold(&mut book, [Body::RiskDecision(decision), submitted(&entry)]);
+    assert!(!goes(&book), "it is not sent, and its entry has opened nothing");
+    let mut outside = book.clone();
+    let mut sent = submitted(&stop);
+    if let Body::OrderSubmitted(body) = &mut sent {
+        body.broker = "alpaca".to_owned();
+    }
+    fold(&mut outside, [sent]);
+    assert!(goes(&outside), "its broker holds it with its entry");
+    fold(&mut book, [submitted(&stop)]);
+    assert!(!goes(&book), "the simulated broker holds nothing");
+    let accepted = OrderAccepted { order_id: "stop".to_owned(), ..OrderAccepted::default() };
+    fold(&mut book, [Body::OrderAccepted(accepted)]);
+    assert!(!goes(&book), "it is worked, and its entry has opened nothing");
+    fold(&mut book, [fill(&entry, 1, shares("40"), price("50"), "0")]);
+    assert!(goes(&book));
 }

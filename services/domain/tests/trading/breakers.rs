@@ -1,7 +1,7 @@
 //! Circuit breakers: what trips them, what ends them, and what does not.
 
 use contracts::v1::event::Body;
-use contracts::v1::{BreakerKind, BreakerReset, OrderAccepted, OrderRejected, Side};
+use contracts::v1::{BreakerKind, BreakerReset, OrderAccepted, OrderRejected, Side, TradingState};
 use domain::book::{Prices, Scope, mark};
 use domain::calendar::Calendar;
 use domain::money::Quantity;
@@ -85,6 +85,40 @@ fn drawdown_counts_from_the_peak_and_only_an_operator_ends_it() {
     assert!(marked(&mut world, false).is_empty());
     at_price(&mut world, "66.5");
     assert_eq!(marked(&mut world, false), ["drawdown TRADING_STATE_HALTED"]);
+}
+
+#[test]
+fn one_that_halts_takes_the_place_of_one_that_lets_reducing_pass() {
+    let world = || {
+        let mut world = World::new();
+        world.of_account(&[("breaker_drawdown", "0.05:halt")]);
+        world.limit(Scope::new("", "", ""), &[("breaker_drawdown", "0.02")]);
+        world.hold(SYMBOL, 1_000);
+        marked(&mut world, false);
+        world
+    };
+    let states = |world: &World| -> Vec<_> {
+        world.book.tripped(ACCOUNT, STRATEGY).map(contracts::v1::BreakerState::state).collect()
+    };
+    // Of 100,000: first 3 % are lost, then 6 %.
+    let mut slowly = world();
+    at_price(&mut slowly, "47");
+    assert_eq!(marked(&mut slowly, false), ["drawdown TRADING_STATE_REDUCE_ONLY"]);
+    assert_eq!(states(&slowly), [TradingState::ReduceOnly]);
+    at_price(&mut slowly, "44");
+    assert_eq!(marked(&mut slowly, false), ["drawdown TRADING_STATE_HALTED"]);
+    assert_eq!(states(&slowly), [TradingState::Halted], "one in the place of the other");
+    // It stays, also when less is lost again.
+    at_price(&mut slowly, "47");
+    assert!(marked(&mut slowly, false).is_empty());
+    assert_eq!(states(&slowly), [TradingState::Halted]);
+    // Where one mark trips both, the stronger one alone is said.
+    let mut at_once = world();
+    at_price(&mut at_once, "44");
+    assert_eq!(marked(&mut at_once, false), ["drawdown TRADING_STATE_HALTED"]);
+    assert_eq!(states(&at_once), [TradingState::Halted]);
+    reset(&mut at_once, BreakerKind::Drawdown, "");
+    assert!(states(&at_once).is_empty());
 }
 
 #[test]

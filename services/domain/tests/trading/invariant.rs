@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contracts::v1::event::Body;
 use contracts::v1::{
     AccountConfigured, AccountEntry, AccountMarked, Basis, EntryKind, GroupKind, LimitsSet, OrderAdjusted,
-    OrderSpec, RiskDecision, RiskInput, Side, TradeLimits, TradingHalted,
+    OrderSpec, RiskDecision, RiskInput, Side, Signal, TradeLimits, TradingHalted,
 };
 use contracts::{MANUAL, client_order_id, stream};
 use domain::book::{Book, Scope};
@@ -16,7 +16,7 @@ use domain::risk::fields;
 
 use crate::support::{
     ACCOUNT, STRATEGY, SYMBOL, approval, book_of, configured, deposit, event, fill, limits, money, price,
-    shares, spec, submitted,
+    registered, shares, spec, submitted,
 };
 
 /// A mark of 10,000 without positions.
@@ -73,6 +73,23 @@ fn what_stands_twice_is_found() {
     assert!(twice.contains(&Invariant::FillsAgree), "{twice:?}");
     let other = contracts::v1::OrderSpec { quantity_e9: shares("90").0, ..spec.clone() };
     assert_eq!(broken(vec![approval(&spec, price("20")), submitted(&other)]), [Invariant::NoOrderTwice]);
+}
+
+#[test]
+fn a_signal_that_is_sent_again_is_found_where_no_strategy_outside_sends_it() {
+    for (consumer, expected) in [("strategy-swing", vec![]), ("", vec![Invariant::NoEventLost])] {
+        let mut known = registered("10");
+        if let Body::StrategyRegistered(body) = &mut known {
+            body.consumer = consumer.to_owned();
+        }
+        let mut watch = Watch::default();
+        let mut found = watch.fold(1, &event(1, known));
+        let signal = event(2, Body::Signal(Signal { strategy: STRATEGY.to_owned(), ..Signal::default() }));
+        for sequence in [2, 3] {
+            found.extend(watch.fold(sequence, &signal));
+        }
+        assert_eq!(found.iter().map(|found| found.invariant).collect::<Vec<_>>(), expected, "{consumer}");
+    }
 }
 
 #[test]

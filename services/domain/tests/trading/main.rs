@@ -27,6 +27,7 @@ mod halts;
 mod measured;
 mod monitor;
 mod scopes;
+mod sessions;
 mod stops;
 mod sizing;
 mod strategy;

@@ -60,14 +60,18 @@ fn volatility_is_brought_to_its_target() {
     assert!((quantity(&world).to_f64() - expected).abs() <= 1.0);
 }
 
-fn trades(world: &mut World, winners: u32, losers: u32) {
-    for index in 0..winners + losers {
-        let exit = if index < winners { "52" } else { "49" };
+fn trades(world: &mut World, winners: usize, losers: usize) {
+    trades_at(world, &[vec!["52"; winners], vec!["49"; losers]].concat());
+}
+
+/// Trades of 100 shares from 50 to each of the exits.
+fn trades_at(world: &mut World, exits: &[&str]) {
+    for (index, exit) in exits.iter().enumerate() {
         let id = |name: &str| contracts::order_id(&format!("{name}{index}"), 0);
         let entry = spec(&id("in"));
         let mut close = spec(&id("out"));
         (close.side, close.reducing) = (Side::Sell.into(), true);
-        for (order, at) in [(entry, "50"), (close, exit)] {
+        for (order, at) in [(entry, "50"), (close, *exit)] {
             let size = Quantity(order.quantity_e9);
             world.fold([
                 approval(&order, price(at)),
@@ -96,6 +100,20 @@ fn half_kelly_waits_for_twenty_trades() {
     let mut losing = sized("half_kelly");
     trades(&mut losing, 5, 15);
     assert!(losing.denies(&buy(), "size_zero").contains("no edge"));
+}
+
+#[test]
+fn half_kelly_takes_a_trade_that_broke_even_for_a_loss_of_nothing() {
+    let mut world = sized("half_kelly");
+    trades_at(&mut world, &[vec!["52"; 10], vec!["49"; 5], vec!["50"; 5]].concat());
+    let input = world.passes(&buy()).inputs[0].sizing.unwrap();
+    assert_eq!((input.closed_trades, input.winners), (20, 10));
+    // p = 0.5 and b = 200 / 50: half of 0.375 of 101,500.
+    assert_eq!(quantity(&world), shares("380"));
+    // 10 times 100 are won and lost: whatever else broke even, there is no edge.
+    let mut even = sized("half_kelly");
+    trades_at(&mut even, &[vec!["51"; 10], vec!["49"; 10], vec!["50"; 5]].concat());
+    assert!(even.denies(&buy(), "size_zero").contains("no edge"));
 }
 
 #[test]

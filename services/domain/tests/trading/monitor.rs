@@ -7,7 +7,7 @@ use contracts::v1::{
 use domain::book::{Prices, Scope, mark};
 use domain::calendar::Calendar;
 use domain::money::{Amount, Quantity};
-use domain::risk::monitor::{Sectors, findings, measure};
+use domain::risk::monitor::{Sectors, drawdown, findings, measure};
 
 use crate::scopes::{OTHER, World};
 use crate::support::{ACCOUNT, STRATEGY, SYMBOL, amount, approval, fill, shares, spec, submitted};
@@ -138,6 +138,15 @@ fn four_fifths_of_a_limit_are_a_finding_and_less_is_none() {
     );
     // A correlation is one only at its limit, and of bets: here it is -0.16.
     assert_eq!(under(account(), "max_correlation", "0.1"), []);
+}
+
+#[test]
+fn without_a_peak_there_is_no_drawdown() {
+    let found = measured(&world(), &[]);
+    assert_eq!(drawdown(&found), Some(shares("0")), "it is at its peak");
+    let empty = RiskMeasured { peak_equity: amount("0").to_wire(), ..found };
+    assert_eq!(drawdown(&empty), None);
+    assert_eq!(drawdown(&RiskMeasured::default()), None);
 }
 
 #[test]

@@ -314,4 +314,13 @@ fn parts_of_a_share_are_refused_with_the_reason() {
         let reason = format!("quantity is 1.5, expected a whole number of shares, because {because}");
         assert_eq!((denied.rule.as_str(), denied.reason), (rule, reason));
     }
+    // Nor does a whole number leave a short position of parts behind.
+    let half = OrderSpec { strategy: MANUAL.to_owned(), quantity_e9: shares("0.5").0, ..spec(ID) };
+    fold(&mut book, [submitted(&half), fill(&half, 1, shares("0.5"), price("50"), "0")]);
+    let denied = decide_manual(&book, leg(Intent::Sell, Some("1")));
+    let reason = "the position would be -0.5 shares, expected a whole number, because parts of a share cannot be sold \
+                  short";
+    assert_eq!((denied.rule.as_str(), denied.reason.as_str()), ("short_not_allowed", reason));
+    let closes = decide_manual(&book, leg(Intent::Sell, Some("0.5")));
+    assert!(closes.orders[0].reducing, "{}", closes.reason);
 }

@@ -8,7 +8,7 @@ use contracts::v1::{
 use domain::book::{Book, Prices, mark};
 use domain::calendar::Calendar;
 use domain::money::E9;
-use domain::risk::{Policy, RiskView, Rule, Standing, decide, deny, rederive, session_accepts, view};
+use domain::risk::{Policy, RiskView, Rule, Standing, decide, deny, rederive, view};
 
 use crate::support::{
     ACCOUNT, STRATEGY, SYMBOL, approval, at, book_of, configured, deposit, enabled, event, fill, fold,
@@ -23,11 +23,11 @@ pub fn signal(legs: Vec<SignalLeg>) -> Signal {
     Signal { strategy: STRATEGY.to_owned(), legs, ..Signal::default() }
 }
 
-fn enter() -> Signal {
+pub fn enter() -> Signal {
     signal(vec![leg(Intent::EnterLong)])
 }
 
-fn exit() -> Signal {
+pub fn exit() -> Signal {
     signal(vec![leg(Intent::Exit)])
 }
 
@@ -65,7 +65,7 @@ fn fine() -> RiskView {
 }
 
 #[track_caller]
-fn approved(signal: &Signal, view: &RiskView) -> OrderSpec {
+pub fn approved(signal: &Signal, view: &RiskView) -> OrderSpec {
     let decision = decide("s1", signal, view);
     assert_eq!(decision.verdict(), Verdict::Approved, "{}: {}", decision.rule, decision.reason);
     assert_eq!(decision.inputs, view.inputs);
@@ -74,7 +74,7 @@ fn approved(signal: &Signal, view: &RiskView) -> OrderSpec {
 }
 
 #[track_caller]
-fn denied(signal: &Signal, view: &RiskView, rule: Rule, reason: &str) {
+pub fn denied(signal: &Signal, view: &RiskView, rule: Rule, reason: &str) {
     let decision = decide("s1", signal, view);
     assert_eq!((decision.rule.as_str(), decision.reason.as_str()), (rule.name(), reason));
     assert_eq!(decision.verdict(), Verdict::Denied);
@@ -82,7 +82,7 @@ fn denied(signal: &Signal, view: &RiskView, rule: Rule, reason: &str) {
     assert_eq!(rederive(&decision, signal, &view.policy), decision);
 }
 
-fn with(change: impl FnOnce(&mut RiskInput)) -> RiskView {
+pub fn with(change: impl FnOnce(&mut RiskInput)) -> RiskView {
     let mut view = fine();
     change(&mut view.inputs[0]);
     view
@@ -189,28 +189,6 @@ fn turning_around_covers_first() {
     assert_eq!(approved(&enter(), &short).quantity_e9, shares("130").0);
     short.inputs[0].strategy_reserved_e9 = shares("30").0;
     assert_eq!(approved(&enter(), &short).quantity_e9, shares("100").0, "the cover is on its way");
-}
-
-#[test]
-fn the_session_must_take_the_order() {
-    let closed = with(|input| {
-        input.session_accepts = false;
-        input.strategy_position_e9 = shares("40").0;
-    });
-    let words = "neither this session nor the next takes the order with its time in force";
-    denied(&exit(), &closed, Rule::MarketClosed, words);
-    let closed = with(|input| input.session_accepts = false);
-    denied(&enter(), &closed, Rule::MarketClosed, words);
-
-    let calendar = Calendar::xnys();
-    let night = at("2024-06-12T02:00:00Z");
-    assert!(session_accepts(calendar, TimeInForce::Day, night), "it queues for the next session");
-    assert!(session_accepts(calendar, TimeInForce::Gtc, night));
-    assert!(!session_accepts(calendar, TimeInForce::Ioc, night), "it must trade at once");
-    assert!(session_accepts(calendar, TimeInForce::Fok, at("2024-06-12T15:00:00Z")));
-    assert!(session_accepts(calendar, TimeInForce::Opg, night));
-    assert!(session_accepts(calendar, TimeInForce::Cls, night));
-    assert!(!session_accepts(calendar, TimeInForce::Day, at("2035-01-02T15:00:00Z")), "unknown calendar");
 }
 
 #[test]

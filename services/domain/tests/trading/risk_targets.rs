@@ -10,7 +10,7 @@ use domain::money::{Amount, E9};
 use domain::risk::kernel::maintenance;
 use domain::risk::{Policy, RiskView, Standing, buying_power_only, decide, rederive};
 
-use crate::risk::{leg, signal};
+use crate::risk::{approved, leg, signal};
 use crate::support::{
     ACCOUNT, SYMBOL, amount, book_of, configured, deposit, fill, fold, money, price, shares, spec,
 };
@@ -82,6 +82,15 @@ fn line(order: &OrderSpec) -> String {
     format!("{side} {}{reducing}", domain::money::Quantity(order.quantity_e9))
 }
 
+/// No limit is none at any equity.
+#[test]
+fn what_is_not_limited_is_not_limited_by_wealth() {
+    let mut view = given(AccountKind::Unspecified, true);
+    (view.inputs[0].equity, view.inputs[0].cash) = (money("50000000000"), money("50000000000"));
+    let order = approved(&signal(vec![leg(Intent::EnterLong)]), &view);
+    assert_eq!(order.quantity_e9, shares("100").0);
+}
+
 #[test]
 fn a_target_orders_the_difference() {
     let check = |position: &str, reserved: &str, weight: &str, expected: &str| {
@@ -102,6 +111,8 @@ fn a_target_orders_the_difference() {
     check("-100", "0", "0", "buy 100 reducing");
     check("0", "0", "-0.5", "sell 100");
     check("100", "0", "-0.5", "sell 200");
+    check("0.5", "0", "-0.5", "short_not_allowed");
+    check("0", "0.000000001", "-0.5", "short_not_allowed");
 }
 
 #[test]

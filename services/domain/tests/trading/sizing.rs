@@ -34,6 +34,15 @@ fn a_leg_takes_its_share() {
     assert_eq!(half, Ok(shares("10")));
 }
 
+/// A million buys more shares at a thousandth of a cent than an order can have: what is wanted is far from that.
+#[test]
+fn a_cap_beyond_all_orders_caps_nothing() {
+    let fixed = sizing(SizingKind::Fixed, "1000000");
+    let of = |cap| size(&fixed, E9, Some(cap), amount("1000000"), price("0.00001"));
+    assert_eq!(of(E9), Ok(shares("1000000")));
+    assert_eq!(of(E9 / 1_000_000), Ok(shares("100000")));
+}
+
 #[test]
 fn without_equity_there_is_nothing_to_spend() {
     let fraction = sizing(SizingKind::Fraction, "0.1");

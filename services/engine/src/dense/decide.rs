@@ -242,6 +242,8 @@ impl<const CHAIN: bool> Dense<'_, CHAIN> {
         }
         input.account_reserved = of_side(side, reserved.account);
         input.session_accepts = accepts;
+        // Every order here is for the day: a session takes it, or the calendar has ended.
+        input.session_unknown = !accepts;
         input.strategy_symbols = self.weights[one.host];
         Ok(input)
     }

@@ -277,6 +277,7 @@ impl Backwards {
 
     fn input(&mut self, about: About<'_>, input: &LegInput, price_ns: i64) {
         let from = self.length();
+        self.number(21, input.session_unknown.into());
         self.number(20, input.strategy_symbols.into());
         self.number(16, input.session_accepts.into());
         self.number(15, about.pieces.limits_version.cast_signed());

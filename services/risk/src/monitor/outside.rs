@@ -32,12 +32,10 @@ impl Monitor {
                         }
                         _ => continue,
                     };
-                    let active = self
-                        .book
-                        .tally(&account.account, "")
-                        .is_some_and(|tally| tally.breakers.iter().any(|state| state.kind == breaker.kind));
+                    let standing = breaker::active(&self.book, &account.account, "", breaker.kind());
+                    let stands = standing.is_some_and(|standing| !breaker::is_stronger(breaker, standing));
                     // A nanosecond is a billionth of a second: the unit is the breaker's.
-                    if active || value_ns < breaker.most_e9 {
+                    if stands || value_ns < breaker.most_e9 {
                         continue;
                     }
                     let state = if breaker.halts { TradingState::Halted } else { TradingState::ReduceOnly };
@@ -62,7 +60,7 @@ impl Monitor {
         for body in tripped {
             let name = breaker::name(body.kind());
             tracing::warn!("breaker {name} of {} trips: {}", body.account, body.reason);
-            let cause = format!("{}/{name}/{now_ns}", body.account);
+            let cause = format!("{}/{name}/{}/{now_ns}", body.account, breaker::state_name(body.state()));
             let event = Event {
                 id: event_id(&cause, SERVICE, 0),
                 event_time: Some(to_timestamp(now_ns)),
@@ -81,8 +79,8 @@ impl Monitor {
     async fn read_until_tripped(&mut self, event: &Event) -> Result<(), Error> {
         let Some(Body::BreakerTripped(body)) = &event.body else { return Ok(()) };
         let knows = |book: &Book| {
-            book.tally(&body.account, "")
-                .is_some_and(|tally| tally.breakers.iter().any(|state| state.kind == body.kind))
+            let standing = breaker::active(book, &body.account, "", body.kind());
+            standing.is_some_and(|standing| standing == body.state() || standing == TradingState::Halted)
         };
         while !knows(&self.book) {
             tokio::select! {

@@ -55,7 +55,7 @@ async fn id_time_and_symbol_are_checked() {
     check(ClockMode::Tape, T0, own, signal(T0 - HOUR), invalid("field `event_time`")).await;
     check(ClockMode::Tape, T0, own, signal(T0 + HOUR), invalid("the present instant")).await;
     check(ClockMode::Tape, T0, "signal.outside.IBM", signal(T0), invalid("field `legs[0].symbol`")).await;
-    let causeless = Event { causation_id: String::new(), ..signal(T0) };
+    let causeless = Event { id: "any".into(), causation_id: String::new(), ..signal(T0) };
     check(ClockMode::Tape, T0, own, causeless, invalid("field `causation_id`")).await;
     let mut many = signal(T0);
     if let Some(Body::Signal(Signal { legs, .. })) = &mut many.body {

@@ -33,7 +33,8 @@ fn signal() -> Event {
 
 #[tokio::test]
 async fn a_wrong_signal_is_denied() {
-    check(Event { causation_id: String::new(), ..signal() }, "signal.alpha.SPY", "invalid_signal").await;
+    let causeless = Event { id: "any".to_owned(), causation_id: String::new(), ..signal() };
+    check(causeless, "signal.alpha.SPY", "invalid_signal").await;
     let no_legs = Signal { strategy: "alpha".to_owned(), ..Signal::default() };
     let no_legs = Event { body: Some(Body::Signal(no_legs)), ..signal() };
     check(no_legs, "signal.alpha.SPY", "invalid_signal").await;
@@ -49,7 +50,7 @@ async fn a_signal_without_a_cause_is_taken_live() {
     let now = runtime::now_ns();
     let world = world(ClockMode::Wall, now).await;
     let signal = events::signal("alpha", "SPY", now, Intent::EnterLong, 1);
-    world.put(Event { causation_id: String::new(), ..signal }).await;
+    world.put(Event { id: "any".to_owned(), causation_id: String::new(), ..signal }).await;
     let decisions = world.decide(1).await;
     assert_eq!(verdicts(&decisions)[0].1, "approved");
 }
@@ -69,6 +70,28 @@ async fn what_cannot_be_answered_is_parked() {
     world.decided(1).await;
     running.stop().await;
     assert_eq!(parked(&world).await, [undecodable, forged, timeless]);
+}
+
+#[tokio::test]
+async fn under_the_id_of_anothers_signal_nothing_is_decided_and_the_other_one_is() {
+    let world = world(ClockMode::Tape, T0).await;
+    let victim = events::signal("beta", "SPY", T0, Intent::EnterLong, 1);
+    // Before it, by its cause and without one; "alpha" also stands before "beta" where a round is ordered.
+    let steal = |cause: &str| {
+        let thief = Event { id: victim.id.clone(), causation_id: cause.to_owned(), ..signal() };
+        world.log.publish_raw("signal.alpha.SPY", &contracts::encode(&thief), None).unwrap()
+    };
+    let (first, second) = (steal(&victim.causation_id), steal(""));
+    let running = world.start();
+    world.health_is(HealthState::Ready).await;
+    world.put(victim.clone()).await;
+    let third = steal(&victim.causation_id);
+    let decisions = world.decided(1).await;
+    running.stop().await;
+    let (decision, body) = &decisions[0];
+    assert_eq!((body.strategy.as_str(), body.verdict()), ("beta", Verdict::Approved), "{}", body.reason);
+    assert_eq!((&decision.causation_id, decisions.len()), (&victim.id, 1));
+    assert_eq!(parked(&world).await, [first, second, third]);
 }
 
 /// Sequences of TRADING that risk has parked.

@@ -39,7 +39,10 @@ async fn what_another_instance_took_is_missed() {
     here.take(&tape, 3).await.unwrap();
     // Delivered again it is nothing new.
     here.take(&tape, 3).await.unwrap();
+    here.check(&tape).await.unwrap();
     old.ack_through(5).await.unwrap();
+    // It is found out without another delivery too.
+    here.check(&tape).await.unwrap_err();
     let missed = here.take(&tape, 6).await.unwrap_err().to_string();
     assert!(missed.contains("another client was given what came next"), "{missed}");
     assert_eq!(here.through(), 3);

@@ -2,7 +2,7 @@
 
 use contracts::v1::{AccountKind, OrderType, RiskLimits, Side};
 
-use super::{Deny, INITIAL_MARGIN_E9, Leg, Running, worst_price};
+use super::{Deny, INITIAL_MARGIN_E9, Leg, Running, most_of, worst_price};
 use crate::matching::outlay;
 use crate::money::{Amount, E9, Quantity};
 use crate::order::signed;
@@ -26,7 +26,7 @@ impl Leg<'_> {
         let after = coming.checked_add(signed(side, quantity)).ok_or(Deny::Overflow)?;
         let price = worst_price(self.input, self.terms);
         let after_value = Amount::notional(price, after).abs();
-        let most = equity.times_e9(limits.max_position_fraction_e9).ok_or(Deny::Overflow)?;
+        let most = most_of(equity, limits.max_position_fraction_e9);
         if after_value > most {
             return Err(Deny::MaxPosition { coming: after, value: after_value, most });
         }
@@ -34,7 +34,7 @@ impl Leg<'_> {
         let others = held.checked_add(reserved).and_then(|sum| sum.checked_add(running.exposure));
         let others = others.and_then(|sum| sum.checked_sub(running.freed)).ok_or(Deny::Overflow)?;
         let exposure = others.checked_add(value).ok_or(Deny::Overflow)?;
-        let most = equity.times_e9(limits.max_exposure_fraction_e9).ok_or(Deny::Overflow)?;
+        let most = most_of(equity, limits.max_exposure_fraction_e9);
         if exposure > most {
             return Err(Deny::MaxExposure { exposure, most });
         }
